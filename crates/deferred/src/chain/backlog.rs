@@ -1,0 +1,120 @@
+//! What cannot be done at once without using stack without bound, or at all
+//! while the thread is panicking.
+//!
+//! Dropping a chain may drop another one, which one of its stages has captured,
+//! and so on. The outermost drop works through this queue; those inside it only
+//! add to it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+use super::core::Phase;
+use super::erased::{Slot, Stages};
+use super::mode::Mode;
+use super::run::{self, Flow};
+use crate::contain::drop_contained;
+use crate::error::Abandoned;
+use crate::failure::Failure;
+
+/// What a chain held when it went.
+pub(super) type Remains<M> = (
+    Slot,
+    Stages<<M as Mode>::Ref, Flow<M>>,
+    Option<<M as Mode>::Ref>,
+    Option<<M as Mode>::Canceller>,
+);
+
+enum Task<M: Mode> {
+    /// The last trigger is gone and has not fired.
+    Abandon(M::Ref),
+    /// A claimed chain is to be run.
+    Run(M::Ref),
+    Discard(Remains<M>),
+}
+
+/// One per thread.
+pub(crate) struct Backlog<M: Mode> {
+    tasks: RefCell<VecDeque<Task<M>>>,
+    is_draining: Cell<bool>,
+}
+
+impl<M: Mode> Backlog<M> {
+    pub(super) const fn new() -> Self {
+        Self {
+            tasks: RefCell::new(VecDeque::new()),
+            is_draining: Cell::new(false),
+        }
+    }
+}
+
+/// Fires `core`, whose last trigger is gone, with [`Abandoned`].
+#[cold]
+pub(super) fn abandon<M: Mode>(core: M::Ref) {
+    add(Task::<M>::Abandon(core));
+}
+
+/// Runs `core`, which the caller has claimed, now or when the thread no longer panics.
+#[cold]
+pub(super) fn run_later<M: Mode>(core: M::Ref) {
+    add(Task::<M>::Run(core));
+}
+
+#[cold]
+pub(super) fn discard<M: Mode>(remains: Remains<M>) {
+    add(Task::<M>::Discard(remains));
+}
+
+fn add<M: Mode>(task: Task<M>) {
+    let mut task = Some(task);
+    M::backlog(|backlog| {
+        backlog.tasks.borrow_mut().extend(task.take());
+    });
+    match task {
+        // The thread is at its end and has no backlog any more.
+        Some(task) => perform(task),
+        None => drain::<M>(),
+    }
+}
+
+/// Works through the backlog, unless somebody further out does, or the thread
+/// is panicking: then whoever catches the panic does.
+pub(super) fn drain<M: Mode>() {
+    if std::thread::panicking() {
+        return;
+    }
+    M::backlog(|backlog| {
+        if backlog.is_draining.replace(true) {
+            return;
+        }
+        loop {
+            let task = backlog.tasks.borrow_mut().pop_front();
+            match task {
+                Some(task) => perform(task),
+                None => break,
+            }
+        }
+        backlog.is_draining.set(false);
+    });
+}
+
+fn perform<M: Mode>(task: Task<M>) {
+    match task {
+        Task::Abandon(core) => {
+            let claimed = core.with(|state| {
+                let unfired = state.phase == Phase::Unfired;
+                if unfired {
+                    state.phase = Phase::Running;
+                    let failure = Failure::raised_at_place(Abandoned::new(), state.made_at);
+                    state.slot.put::<()>(Err(failure));
+                }
+                unfired.then(|| state.canceller.take())
+            });
+            if let Some(canceller) = claimed {
+                drop_contained(canceller);
+                run::run::<M>(&core);
+            }
+        }
+        Task::Run(core) => run::run::<M>(&core),
+        Task::Discard(remains) => drop_contained(remains),
+    }
+}

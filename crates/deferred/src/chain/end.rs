@@ -1,0 +1,235 @@
+//! The consuming end of a chain, typed: where stages are added and the result
+//! comes out.
+
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::task::{Poll, Waker};
+
+use super::backlog;
+use super::core::{Core, EndState, Phase};
+use super::erased::Slot;
+use super::mode::Mode;
+use super::run::{self, Entry, Stage, Step};
+use super::wait::{self, Waited};
+use crate::contain::drop_contained;
+use crate::error::ResultTaken;
+use crate::failure::{Failure, Result};
+use crate::unhandled::Unhandled;
+
+type Place = &'static Location<'static>;
+
+/// Where a result of type `T` is or will be. It is consumed, or let go of with
+/// [`End::let_go`]; merely dropping it leaves the chain believing it held.
+pub(crate) enum End<M: Mode, T> {
+    /// It is there and needs no core: nobody else has a handle to it.
+    Ready(Result<T>),
+    Linked(Link<M, T>),
+    /// It was taken out.
+    Taken,
+}
+
+/// The end of a chain that has a core.
+///
+/// INVARIANT: it is the only one for its core, and `T` is what the last of the
+/// core's stages gives.
+pub(crate) struct Link<M: Mode, T> {
+    core: M::Ref,
+    result: PhantomData<T>,
+}
+
+impl<M: Mode, T: 'static> Link<M, T> {
+    pub(super) fn new(core: M::Ref) -> Self {
+        Self {
+            core,
+            result: PhantomData,
+        }
+    }
+
+    pub(super) fn into_core(self) -> M::Ref {
+        self.core
+    }
+
+    pub(crate) fn core(&self) -> &M::Ref {
+        &self.core
+    }
+
+    /// Takes the result out if all stages have run; else, `waker` is woken when
+    /// they have.
+    fn take(&self, waker: Option<&Waker>) -> Option<Result<T>> {
+        let result = self.core.with(|state| {
+            if !state.is_at_end() {
+                return None;
+            }
+            state.phase = Phase::Spent;
+            state.slot.take::<T>()
+        });
+        if result.is_some() {
+            return result;
+        }
+        let replaced = self.core.with(|state| match (waker, &state.waker) {
+            (Some(new), Some(old)) if old.will_wake(new) => None,
+            (Some(new), _) => state.waker.replace(new.clone()),
+            (None, _) => None,
+        });
+        drop_contained(replaced);
+        None
+    }
+}
+
+impl<M: Mode, T: 'static> End<M, T> {
+    /// Takes the content, leaving [`End::Taken`].
+    #[inline]
+    pub(crate) fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::Taken)
+    }
+
+    /// The end of what `step` comes to, outside of any chain.
+    pub(crate) fn from_step(step: Step<M, T>) -> Self {
+        match step {
+            Step::Done(result) => Self::Ready(result),
+            Step::Wait(link) => Self::Linked(link),
+            Step::Run(target, value) => {
+                run::run::<M>(&target);
+                Self::Ready(Ok(value))
+            }
+        }
+    }
+
+    /// The end as what a stage came to.
+    #[inline]
+    pub(crate) fn into_step(self) -> Step<M, T> {
+        match self {
+            Self::Ready(result) => Step::Done(result),
+            Self::Linked(link) => Step::Wait(link),
+            Self::Taken => Step::Done(Err(Failure::new(ResultTaken::new()))),
+        }
+    }
+
+    /// Adds a stage; runs it, before returning, if the result is there.
+    #[inline]
+    pub(crate) fn add<S: Stage<M, T>>(self, stage: S, added_at: Place) -> End<M, S::Out> {
+        match self {
+            Self::Ready(result) => match run::run_now::<M, T, S>(stage, result, added_at) {
+                Step::Done(result) => End::Ready(result),
+                Step::Wait(link) => End::waiting_for(link, added_at),
+                Step::Run(target, value) => {
+                    run::run::<M>(&target);
+                    End::Ready(Ok(value))
+                }
+            },
+            Self::Linked(link) => {
+                let core = link.into_core();
+                let claimed = core.with(|state| {
+                    state.stages.push(Entry::<T, S>::new(stage), added_at);
+                    state.claim()
+                });
+                if claimed {
+                    run::run::<M>(&core);
+                }
+                End::Linked(Link::new(core))
+            }
+            Self::Taken => End::Taken,
+        }
+    }
+
+    /// An end that gets the result of `inner`.
+    fn waiting_for(inner: Link<M, T>, made_at: Place) -> Self {
+        if M::is_unobserved(&inner.core) {
+            // No handle can tell the two apart, so one will do.
+            return Self::Linked(inner);
+        }
+        let outer = Core::<M>::share(Phase::Running, Slot::empty(), 0, made_at);
+        match wait::wait_for::<M>(&outer, inner.into_core()) {
+            Waited::HasResult => run::run::<M>(&outer),
+            Waited::Waits => {}
+            Waited::WaitsForClaimed(inner) => run::run::<M>(&inner),
+        }
+        Self::Linked(Link::new(outer))
+    }
+
+    /// The core; one is made if there is none yet.
+    pub(crate) fn core(&mut self, made_at: Place) -> Option<&M::Ref> {
+        if matches!(self, Self::Ready(_)) {
+            let Self::Ready(result) = self.take() else {
+                unreachable!("it was just seen to be ready");
+            };
+            let mut slot = Slot::empty();
+            slot.put(result);
+            *self = Self::Linked(Link::new(Core::<M>::share(
+                Phase::Settled,
+                slot,
+                0,
+                made_at,
+            )));
+        }
+        match self {
+            Self::Linked(link) => Some(&link.core),
+            Self::Ready(_) | Self::Taken => None,
+        }
+    }
+
+    /// The result, if it is there.
+    pub(crate) fn try_take(&mut self) -> Option<Result<T>> {
+        match self.take() {
+            Self::Ready(result) => Some(result),
+            Self::Linked(link) => {
+                // What was abandoned under a panic may be due.
+                backlog::drain::<M>();
+                let result = link.take(None);
+                if result.is_none() {
+                    *self = Self::Linked(link);
+                }
+                result
+            }
+            Self::Taken => None,
+        }
+    }
+
+    /// The result, or a wake-up when it is there; `Ready(None)` if it was taken
+    /// before.
+    pub(crate) fn poll(&mut self, waker: &Waker) -> Poll<Option<Result<T>>> {
+        match self.take() {
+            Self::Ready(result) => Poll::Ready(Some(result)),
+            Self::Linked(link) => {
+                backlog::drain::<M>();
+                match link.take(Some(waker)) {
+                    Some(result) => Poll::Ready(Some(result)),
+                    None => {
+                        *self = Self::Linked(link);
+                        Poll::Pending
+                    }
+                }
+            }
+            Self::Taken => Poll::Ready(None),
+        }
+    }
+
+    /// Gives the end up. The stages still run; a failure that nobody handles is
+    /// reported, unless `end` says to ignore it.
+    pub(crate) fn let_go(self, end: EndState) {
+        match self {
+            Self::Ready(Err(failure)) => dispose(Err::<T, _>(failure), end, None),
+            Self::Ready(ready) => drop_contained(ready),
+            Self::Linked(link) => {
+                let result = link.take(None);
+                match result {
+                    Some(result) => {
+                        let made_at = link.core.with(|state| state.made_at);
+                        dispose(result, end, Some(made_at));
+                    }
+                    None => link.core.with(|state| state.end = end),
+                }
+            }
+            Self::Taken => {}
+        }
+    }
+}
+
+fn dispose<T>(result: Result<T>, end: EndState, made_at: Option<Place>) {
+    match result {
+        Err(failure) if end == EndState::Detached => {
+            Unhandled::new(failure, made_at, false).report();
+        }
+        result => drop_contained(result),
+    }
+}

@@ -1,0 +1,37 @@
+//! The chain under every Deferred: typed at its two ends, erased between them.
+//!
+//! ```text
+//!   Source<T> ──fire──▶ Core: slot ◀──▶ stages ──▶ End<U>
+//!                         ▲    │ waiter
+//!             Control ────┘    ▼
+//!                             the Core of a chain that waits for this one
+//! ```
+//!
+//! Read in this order: `core` (the phases), `run` (the loop), `wait` and
+//! `cancel` (how chains act on one another), `end`, `source` and `control` (what
+//! the public types are made of). `erased` is how a stage or a value is kept
+//! without its type, `backlog` what has to wait for its turn, `mode` what would
+//! be different in a chain shared between threads.
+
+mod backlog;
+mod cancel;
+mod control;
+mod core;
+mod end;
+mod erased;
+mod mode;
+mod run;
+mod source;
+mod wait;
+
+pub(crate) use self::control::{Control, Paused, Seen, cancel_core, look};
+pub(crate) use self::core::EndState;
+pub(crate) use self::end::{End, Link};
+pub(crate) use self::mode::{Local, Mode};
+pub(crate) use self::run::{Skips, Stage, Step};
+pub(crate) use self::source::Source;
+
+/// Runs what was put off because the thread was panicking.
+pub(crate) fn drain_backlog() {
+    backlog::drain::<Local>();
+}

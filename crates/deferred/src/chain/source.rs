@@ -1,0 +1,151 @@
+//! The firing end of a chain, typed.
+
+use std::marker::PhantomData;
+use std::panic::Location;
+
+use super::backlog;
+use super::core::{Cancelling, Core, Phase};
+use super::end::{End, Link};
+use super::erased::Slot;
+use super::mode::Mode;
+use super::run;
+use crate::contain::drop_contained;
+use crate::failure::Result;
+
+/// One of the counted handles that may fire a chain whose input is a `T`.
+///
+/// When the last one goes and the chain is unfired, it is abandoned.
+pub(crate) struct Source<M: Mode, T> {
+    core: M::Ref,
+    input: PhantomData<fn(T)>,
+}
+
+/// What became of an attempt to fire.
+enum Fired<M: Mode, T> {
+    Claimed(Option<M::Canceller>),
+    Swallowed(Result<T>),
+    Refused(Result<T>),
+}
+
+impl<M: Mode, T: 'static> Source<M, T> {
+    /// A new chain: its two ends.
+    pub(crate) fn pair(made_at: &'static Location<'static>) -> (Self, End<M, T>) {
+        let core = Core::<M>::share(Phase::Unfired, Slot::empty(), 1, made_at);
+        let link = Link::new(core.clone());
+        let source = Self {
+            core,
+            input: PhantomData,
+        };
+        (source, End::Linked(link))
+    }
+
+    /// Another handle on the chain of `core`, whose input is a `T`.
+    pub(crate) fn attach(core: M::Ref) -> Self {
+        core.with(|state| state.triggers += 1);
+        Self {
+            core,
+            input: PhantomData,
+        }
+    }
+
+    pub(crate) fn set_canceller(&self, canceller: M::Canceller) {
+        let replaced = self.core.with(|state| state.canceller.replace(canceller));
+        drop_contained(replaced);
+    }
+
+    /// Fires the chain and runs it, before returning.
+    ///
+    /// # Errors
+    ///
+    /// The result, if the chain was fired before.
+    #[inline]
+    pub(crate) fn fire(&self, result: Result<T>) -> Result<(), Result<T>> {
+        let claimed = self.claim(result)?;
+        if claimed {
+            run::run::<M>(&self.core);
+        }
+        Ok(())
+    }
+
+    /// Fires the chain, leaving it to the caller to run the core that is given
+    /// back, if there is anything to run.
+    pub(crate) fn fire_unrun(&self, result: Result<T>) -> Result<Option<M::Ref>, Result<T>> {
+        Ok(self.claim(result)?.then(|| self.core.clone()))
+    }
+
+    #[inline]
+    fn claim(&self, result: Result<T>) -> Result<bool, Result<T>> {
+        let fired = self.core.with(|state| {
+            if state.phase == Phase::Unfired {
+                state.phase = Phase::Running;
+                state.slot.put(result);
+                Fired::<M, T>::Claimed(state.canceller.take())
+            } else if state.cancelling == Cancelling::SwallowOne {
+                state.cancelling = Cancelling::No;
+                Fired::Swallowed(result)
+            } else {
+                Fired::Refused(result)
+            }
+        });
+        match fired {
+            Fired::Claimed(canceller) => {
+                if canceller.is_some() {
+                    drop_contained(canceller);
+                }
+                Ok(true)
+            }
+            Fired::Swallowed(result) => {
+                drop_contained(result);
+                Ok(false)
+            }
+            Fired::Refused(result) => Err(result),
+        }
+    }
+
+    pub(crate) fn is_fired(&self) -> bool {
+        self.core.with(|state| state.phase != Phase::Unfired)
+    }
+
+    pub(crate) fn downgrade(&self) -> M::Weak {
+        M::downgrade(&self.core)
+    }
+
+    /// A handle from a weak one, if another handle is still there.
+    pub(crate) fn upgrade(weak: &M::Weak) -> Option<Self> {
+        let core = M::upgrade(weak)?;
+        let is_alive = core.with(|state| {
+            let is_alive = state.triggers > 0;
+            state.triggers += usize::from(is_alive);
+            is_alive
+        });
+        is_alive.then_some(Self {
+            core,
+            input: PhantomData,
+        })
+    }
+}
+
+impl<M: Mode, T> Clone for Source<M, T> {
+    fn clone(&self) -> Self {
+        self.core.with(|state| state.triggers += 1);
+        Self {
+            core: self.core.clone(),
+            input: PhantomData,
+        }
+    }
+}
+
+impl<M: Mode, T> Drop for Source<M, T> {
+    #[inline]
+    fn drop(&mut self) {
+        let is_abandoned = self.core.with(|state| {
+            state.triggers -= 1;
+            state.triggers == 0
+                && state.phase == Phase::Unfired
+                && state.cancelling == Cancelling::No
+        });
+        if is_abandoned {
+            backlog::abandon::<M>(self.core.clone());
+        }
+    }
+}

@@ -1,0 +1,492 @@
+//! `Deferred`: the end of a chain that callbacks are added to.
+
+use std::fmt;
+use std::panic::Location;
+
+use crate::chain::{
+    Control, End, EndState, Link, Local, Mode, Paused, Seen, Source, Stage, cancel_core, look,
+};
+use crate::contain::catch;
+use crate::error::Panicked;
+use crate::failure::{Failure, Result};
+use crate::handle::{DeferredHandle, Pause};
+use crate::outcome::Outcome;
+use crate::pair::{Forward, OnBoth, OnEither, OnFailure, OnValue};
+use crate::trigger::Trigger;
+
+/// A result that is not there yet, and what is to be done with it.
+///
+/// Work is added as **pairs**: a callback for a value, an errback for a failure.
+/// Each pair gets what the one before it gave, exactly one of its sides runs, and
+/// a side that is missing passes its input on. What a callback
+/// [returns](Outcome) decides on which side the next pair runs.
+///
+/// ```text
+///              ┌ callback ┐      ┌ callback ┐      ┌ callback ┐
+///  a value ───▶│    ok    │─────▶│  Err(..) │─╮ ╭─▶│    ok    │───▶ a value
+///              ├──────────┤      ├──────────┤ ╰─╮  ├──────────┤
+///  a failure ─▶│ errback  │─────▶│ errback  │───┴─▶│ errback  │───▶ a failure
+///              └──────────┘      └──────────┘      └──────────┘
+/// ```
+///
+/// The Deferred moves through the `add` methods, so its type is always that of
+/// the result at the end of the chain. If it has its result, what is added runs
+/// at once, before the `add` returns.
+///
+/// # Dropping
+///
+/// Dropping a Deferred does not cancel it: what was added still runs. A failure
+/// that reaches the end with nobody to see it is reported, see
+/// [`set_unhandled_hook`](crate::set_unhandled_hook).
+///
+/// # Awaiting
+///
+/// A Deferred is a [`Future`] of its `Result`, under any executor of one thread.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::Deferred;
+///
+/// let (trigger, deferred) = Deferred::pair();
+/// let page = deferred
+///     .add_callback(|text: &str| Ok(text.parse::<u32>()?))
+///     .add_callback(|number| Ok(format!("<h1>{number}</h1>")))
+///     .add_errback(|failure| Ok(format!("<p>{failure}</p>")));
+///
+/// trigger.callback("forty-two").unwrap();
+/// let page = page.into_result().unwrap().unwrap();
+/// assert_eq!(page, "<p>invalid digit found in string</p>");
+/// ```
+pub struct Deferred<T: 'static> {
+    end: End<Local, T>,
+}
+
+/// What a Deferred is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// It has not been fired.
+    Unfired,
+    /// Its callbacks are being called.
+    Running,
+    /// A callback returned another Deferred, which it waits for.
+    Waiting,
+    /// It has its result, but a [`Pause`] holds it up.
+    Paused,
+    /// It has its result, and every callback was called.
+    Done,
+}
+
+impl State {
+    pub(crate) fn of(seen: Seen) -> Self {
+        if seen.is_unfired() {
+            Self::Unfired
+        } else if seen.is_running() {
+            Self::Running
+        } else if seen.is_waiting() {
+            Self::Waiting
+        } else if seen.is_paused() {
+            Self::Paused
+        } else {
+            Self::Done
+        }
+    }
+}
+
+impl<T: 'static> Deferred<T> {
+    /// A Deferred and what fires it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (trigger, deferred) = deferred::Deferred::pair();
+    /// trigger.callback("done").unwrap();
+    /// assert_eq!(deferred.into_result().unwrap().unwrap(), "done");
+    /// ```
+    #[track_caller]
+    #[inline]
+    pub fn pair() -> (Trigger<T>, Self) {
+        let (source, end) = Source::pair(Location::caller());
+        (Trigger::new(source), Self { end })
+    }
+
+    /// As [`pair`](Self::pair), with what [`cancel`](Self::cancel) is to call to
+    /// stop the work.
+    ///
+    /// The canceller is called at most once, and only if the Deferred is not
+    /// fired. It is given a trigger, with which it may fire the Deferred itself;
+    /// if it does not, the Deferred fails with [`Cancelled`](crate::Cancelled).
+    /// It is dropped when the Deferred is fired. A panic in it is contained.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::Deferred;
+    ///
+    /// let (_trigger, deferred) = Deferred::with_canceller(|trigger| {
+    ///     let _ = trigger.callback("what there was so far");
+    /// });
+    /// deferred.cancel();
+    /// let text = deferred.into_result().unwrap().unwrap();
+    /// assert_eq!(text, "what there was so far");
+    /// ```
+    #[track_caller]
+    pub fn with_canceller(canceller: impl FnOnce(Trigger<T>) + 'static) -> (Trigger<T>, Self) {
+        let (source, end) = Source::pair(Location::caller());
+        let canceller: <Local as Mode>::Canceller =
+            Box::new(|core| canceller(Trigger::new(Source::attach(core))));
+        source.set_canceller(canceller);
+        (Trigger::new(source), Self { end })
+    }
+
+    /// Adds a callback: it gets the value, and what it returns is passed on. A
+    /// failure passes by it.
+    #[track_caller]
+    #[inline]
+    pub fn add_callback<F, O>(self, callback: F) -> Deferred<O::Value>
+    where
+        F: FnOnce(T) -> O + 'static,
+        O: Outcome,
+    {
+        self.add(OnValue(callback), Location::caller())
+    }
+
+    /// Adds an errback: it gets the failure, and what it returns is passed on. A
+    /// value passes by it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Failure, fail};
+    ///
+    /// let deferred = fail::<i32>(Failure::msg("no")).add_errback(|failure| {
+    ///     println!("{failure}; taking 0");
+    ///     Ok(0)
+    /// });
+    /// assert_eq!(deferred.into_result().unwrap().unwrap(), 0);
+    /// ```
+    #[track_caller]
+    #[inline]
+    pub fn add_errback<F, O>(self, errback: F) -> Self
+    where
+        F: FnOnce(Failure) -> O + 'static,
+        O: Outcome<Value = T>,
+    {
+        self.add(OnFailure(errback), Location::caller())
+    }
+
+    /// Adds one function for both sides: it gets the result, whichever it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::succeed;
+    ///
+    /// let deferred = succeed(1).add_both(|result| {
+    ///     println!("finished: {result:?}");
+    ///     result
+    /// });
+    /// assert_eq!(deferred.into_result().unwrap().unwrap(), 1);
+    /// ```
+    #[track_caller]
+    #[inline]
+    pub fn add_both<F, O>(self, both: F) -> Deferred<O::Value>
+    where
+        F: FnOnce(Result<T>) -> O + 'static,
+        O: Outcome,
+    {
+        self.add(OnBoth(both), Location::caller())
+    }
+
+    /// Adds a pair: a callback for a value and an errback for a failure.
+    ///
+    /// Exactly one of them is called. The errback does not see what its own
+    /// callback raises; the next pair's does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Failure, fail};
+    ///
+    /// let length = fail(Failure::msg("no such page"))
+    ///     .add_callbacks(|page: String| Ok(page.len()), |_failure| Ok(0));
+    /// assert_eq!(length.into_result().unwrap().unwrap(), 0);
+    /// ```
+    #[track_caller]
+    #[inline]
+    pub fn add_callbacks<F, G, O, P>(self, callback: F, errback: G) -> Deferred<O::Value>
+    where
+        F: FnOnce(T) -> O + 'static,
+        G: FnOnce(Failure) -> P + 'static,
+        O: Outcome,
+        P: Outcome<Value = O::Value>,
+    {
+        self.add(OnEither(callback, errback), Location::caller())
+    }
+
+    /// Lets the result, whichever it is, fire another Deferred, and goes on with
+    /// `()`.
+    ///
+    /// If the other one was fired before, this one goes on with
+    /// [`AlreadyCalled<()>`](crate::AlreadyCalled). Cancelling or pausing the
+    /// other has no effect on this one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Deferred, succeed};
+    ///
+    /// let (trigger, other) = Deferred::pair();
+    /// succeed(7).chain_deferred(trigger);
+    /// assert_eq!(other.into_result().unwrap().unwrap(), 7);
+    /// ```
+    #[track_caller]
+    pub fn chain_deferred(self, other: Trigger<T>) -> Deferred<()> {
+        self.add(Forward(other.into_source()), Location::caller())
+    }
+
+    #[inline]
+    fn add<S: Stage<Local, T>>(
+        self,
+        stage: S,
+        added_at: &'static Location<'static>,
+    ) -> Deferred<S::Out> {
+        Deferred {
+            end: self.into_end().add(stage, added_at),
+        }
+    }
+
+    /// Cancels: asks whoever works on the result to stop.
+    ///
+    /// - Not fired, with a canceller: it is called. Unless it fires the
+    ///   Deferred, that fails with [`Cancelled`](crate::Cancelled).
+    /// - Not fired, without one: the Deferred fails with `Cancelled`, and the one
+    ///   fire that may still come is swallowed silently.
+    /// - Waiting for another Deferred: that one is cancelled, and this one gets
+    ///   what comes of it.
+    /// - Otherwise there is nothing to stop, and nothing happens.
+    ///
+    /// The callbacks that this sets going run before it returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Cancelled, Deferred};
+    ///
+    /// let (trigger, deferred) = Deferred::pair();
+    /// deferred.cancel();
+    /// assert!(trigger.callback(1).is_ok(), "swallowed");
+    /// assert!(trigger.callback(2).is_err(), "once only");
+    /// assert!(deferred.into_result().unwrap().unwrap_err().is::<Cancelled>());
+    /// ```
+    #[track_caller]
+    pub fn cancel(&self) {
+        if let End::Linked(link) = &self.end {
+            cancel_core::<Local>(link.core(), Location::caller());
+        }
+    }
+
+    /// Holds the Deferred up until the token is dropped. It may be fired
+    /// meanwhile, but no callback is called.
+    ///
+    /// From inside one of its own callbacks, through a
+    /// [`handle`](Self::handle), it takes effect when that callback returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::succeed;
+    ///
+    /// let mut deferred = succeed(1);
+    /// let pause = deferred.pause();
+    /// let deferred = deferred.add_callback(|n| Ok(n + 1));
+    /// let deferred = deferred.into_result().expect_err("held up");
+    /// pause.unpause();
+    /// assert_eq!(deferred.into_result().unwrap().unwrap(), 2);
+    /// ```
+    #[track_caller]
+    pub fn pause(&mut self) -> Pause {
+        let core = match self.end.core(Location::caller()) {
+            Some(core) => core.clone(),
+            // The result is gone: what is paused is nobody's.
+            None => Self::pair()
+                .1
+                .end
+                .core(Location::caller())
+                .cloned()
+                .unwrap_or_else(|| unreachable!("a pair has a core")),
+        };
+        Pause::new(Paused::new(core))
+    }
+
+    /// A handle to cancel, pause or look at the Deferred when it has moved on.
+    ///
+    /// It takes `&mut self` because a Deferred that was made with its result
+    /// ([`succeed`], [`fail`]) has nothing yet that a handle could refer to.
+    #[track_caller]
+    pub fn handle(&mut self) -> DeferredHandle {
+        DeferredHandle::new(Control::new(self.end.core(Location::caller())))
+    }
+
+    /// What the Deferred is doing.
+    pub fn state(&self) -> State {
+        self.link()
+            .map_or(State::Done, |link| State::of(look::<Local>(link.core())))
+    }
+
+    fn link(&self) -> Option<&Link<Local, T>> {
+        match &self.end {
+            End::Linked(link) => Some(link),
+            End::Ready(_) | End::Taken => None,
+        }
+    }
+
+    /// The result, if it is there and every callback was called.
+    ///
+    /// A failure that comes out here is in the caller's hands, and not reported
+    /// as unhandled.
+    ///
+    /// # Errors
+    ///
+    /// The Deferred itself, if its result is not there yet.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Deferred, succeed};
+    ///
+    /// assert_eq!(succeed(1).into_result().unwrap().unwrap(), 1);
+    ///
+    /// let (trigger, deferred) = Deferred::pair();
+    /// let deferred = deferred.into_result().unwrap_err();
+    /// trigger.callback(2).unwrap();
+    /// assert_eq!(deferred.into_result().unwrap().unwrap(), 2);
+    /// ```
+    pub fn into_result(mut self) -> Result<Result<T>, Self> {
+        self.end.try_take().ok_or(self)
+    }
+
+    /// Lets go of the Deferred, saying so: what was added still runs, and an
+    /// unhandled failure is still reported. It is what dropping does.
+    pub fn detach(self) {
+        drop(self);
+    }
+
+    /// Lets go of the Deferred and of whatever comes of it: what was added still
+    /// runs, a failure at the end is not reported.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Failure, fail};
+    ///
+    /// fail::<()>(Failure::msg("nobody is to hear of it")).ignore();
+    /// ```
+    pub fn ignore(self) {
+        self.into_end().let_go(EndState::Ignored);
+    }
+
+    #[inline]
+    pub(crate) fn into_end(mut self) -> End<Local, T> {
+        self.end.take()
+    }
+
+    pub(crate) fn end_mut(&mut self) -> &mut End<Local, T> {
+        &mut self.end
+    }
+}
+
+impl<T: 'static> Drop for Deferred<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if !matches!(self.end, End::Taken) {
+            self.end.take().let_go(EndState::Detached);
+        }
+    }
+}
+
+/// A Deferred that has its result.
+impl<T: 'static> From<Result<T>> for Deferred<T> {
+    #[inline]
+    fn from(result: Result<T>) -> Self {
+        Self {
+            end: End::Ready(result),
+        }
+    }
+}
+
+impl<T: 'static> fmt::Debug for Deferred<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Deferred");
+        out.field("state", &self.state());
+        match &self.end {
+            End::Ready(Ok(_)) => out.finish_non_exhaustive(),
+            End::Ready(Err(failure)) => out.field("failure", &failure.message()).finish(),
+            End::Linked(link) => {
+                let seen = look::<Local>(link.core());
+                out.field("stages", &seen.stages)
+                    .field("made_at", &format_args!("{}", seen.made_at))
+                    .finish()
+            }
+            End::Taken => out.finish(),
+        }
+    }
+}
+
+/// A Deferred that has the value already.
+///
+/// # Examples
+///
+/// ```
+/// let deferred = deferred::succeed(1).add_callback(|n| Ok(n + 1));
+/// assert_eq!(deferred.into_result().unwrap().unwrap(), 2);
+/// ```
+#[inline]
+pub fn succeed<T: 'static>(value: T) -> Deferred<T> {
+    Deferred::from(Ok(value))
+}
+
+/// A Deferred that has failed already, with any error or a [`Failure`].
+///
+/// # Examples
+///
+/// ```
+/// let deferred = deferred::fail::<String>(std::fmt::Error);
+/// assert!(deferred.into_result().unwrap().unwrap_err().is::<std::fmt::Error>());
+/// ```
+#[track_caller]
+pub fn fail<T: 'static>(failure: impl Into<Failure>) -> Deferred<T> {
+    Deferred::from(Err(failure.into()))
+}
+
+/// Calls `f` and makes a Deferred of whatever it comes to: its value, its
+/// failure, the Deferred it returns, or its panic.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::maybe_deferred;
+///
+/// let number = |text: &'static str| maybe_deferred(move || Ok(text.parse::<u8>()?));
+/// assert_eq!(number("7").into_result().unwrap().unwrap(), 7);
+/// assert!(number("700").into_result().unwrap().is_err());
+/// ```
+#[track_caller]
+pub fn maybe_deferred<F, O>(f: F) -> Deferred<O::Value>
+where
+    F: FnOnce() -> O,
+    O: Outcome,
+{
+    let called_at = Location::caller();
+    match catch(f) {
+        Ok(outcome) => Deferred {
+            end: End::from_step(outcome.into_step().0),
+        },
+        Err(payload) => {
+            crate::chain::drain_backlog();
+            let panicked = Panicked::from_payload(payload);
+            Deferred::from(Err(Failure::raised_at_place(panicked, called_at)))
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The errors a Deferred itself can give.
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt;
+
+/// The Deferred was fired before; the value that could not be delivered comes back.
+///
+/// It is an [`Error`] for every `T`, also for one that is not `Send` or not
+/// `Debug`.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::Deferred;
+///
+/// let (trigger, deferred) = Deferred::pair();
+/// trigger.callback(1).unwrap();
+/// let refused = trigger.callback(2).unwrap_err();
+/// assert_eq!(refused.into_inner(), 2);
+/// # deferred.ignore();
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct AlreadyCalled<T> {
+    undelivered: T,
+}
+
+impl<T> AlreadyCalled<T> {
+    pub(crate) fn new(undelivered: T) -> Self {
+        Self { undelivered }
+    }
+
+    /// The value that was not delivered.
+    pub fn into_inner(self) -> T {
+        self.undelivered
+    }
+
+    pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> AlreadyCalled<U> {
+        AlreadyCalled::new(f(self.undelivered))
+    }
+}
+
+impl<T> fmt::Debug for AlreadyCalled<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AlreadyCalled").finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Display for AlreadyCalled<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the deferred was already called: it takes one result only")
+    }
+}
+
+impl<T> Error for AlreadyCalled<T> {}
+
+macro_rules! plain_error {
+    ($(#[$doc:meta])* $name:ident, $message:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct $name;
+
+        impl $name {
+            /// The error, as a value.
+            pub const fn new() -> Self {
+                Self
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str($message)
+            }
+        }
+
+        impl Error for $name {}
+    };
+}
+
+plain_error! {
+    /// The Deferred was cancelled before it had a result.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Cancelled, Deferred};
+    ///
+    /// let (_trigger, deferred) = Deferred::<u8>::pair();
+    /// deferred.cancel();
+    /// let failure = deferred.into_result().unwrap().unwrap_err();
+    /// assert!(failure.is::<Cancelled>());
+    /// ```
+    Cancelled, "the deferred was cancelled"
+}
+
+plain_error! {
+    /// Every trigger of the Deferred was dropped before one of them fired it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Abandoned, Deferred};
+    ///
+    /// let (trigger, deferred) = Deferred::<u8>::pair();
+    /// drop(trigger);
+    /// let failure = deferred.into_result().unwrap().unwrap_err();
+    /// assert!(failure.is::<Abandoned>());
+    /// ```
+    Abandoned, "the deferred was abandoned: its last trigger was dropped without firing it"
+}
+
+plain_error! {
+    /// A Deferred was made to wait, directly or through others, for itself.
+    ///
+    /// The one that closed the circle fails with this, so that none of them
+    /// hangs.
+    WaitCycle, "the deferred would wait for itself"
+}
+
+plain_error! {
+    /// The result of a Deferred was asked for after it had been taken: it was
+    /// polled again after it was ready.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::future::Future;
+    /// use std::pin::Pin;
+    /// use std::task::{Context, Poll, Waker};
+    /// use deferred::{ResultTaken, succeed};
+    ///
+    /// let mut deferred = succeed(1);
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(matches!(Pin::new(&mut deferred).poll(&mut cx), Poll::Ready(Ok(1))));
+    /// let Poll::Ready(Err(failure)) = Pin::new(&mut deferred).poll(&mut cx) else {
+    ///     panic!("ready for good");
+    /// };
+    /// assert!(failure.is::<ResultTaken>());
+    /// ```
+    ResultTaken, "the deferred's result was already taken"
+}
+
+/// A callback panicked; this is what the next errback gets.
+///
+/// With `panic = "abort"` a panic cannot be caught and ends the process instead.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{Panicked, succeed};
+///
+/// # std::panic::set_hook(Box::new(|_| {}));
+/// let deferred = succeed(0).add_callback(|zero: i32| Ok(1 / zero));
+/// let failure = deferred.into_result().unwrap().unwrap_err();
+/// let panicked = failure.check::<Panicked>().unwrap();
+/// assert_eq!(panicked.message(), "attempt to divide by zero");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Panicked {
+    message: String,
+}
+
+impl Panicked {
+    /// Keeps the message of a caught panic and disposes of its payload, whose
+    /// own drop may panic again.
+    pub fn from_payload(payload: Box<dyn Any + Send>) -> Self {
+        let message = match payload.downcast_ref::<&'static str>() {
+            Some(text) => (*text).to_owned(),
+            None => match payload.downcast_ref::<String>() {
+                Some(text) => text.clone(),
+                None => "a panic whose payload is no text".to_owned(),
+            },
+        };
+        crate::contain::drop_contained(payload);
+        Self { message }
+    }
+
+    /// What the panic said.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for Panicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "panicked: {}", self.message)
+    }
+}
+
+impl Error for Panicked {}

@@ -1,0 +1,353 @@
+//! `Failure`: an error on its way through a chain, and its story so far.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::error::Error;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::trail::Trail;
+
+/// A result that may have failed, with [`Failure`] as the error unless said otherwise.
+///
+/// # Examples
+///
+/// ```
+/// fn parse(text: &str) -> deferred::Result<i32> {
+///     Ok(text.trim().parse()?)
+/// }
+///
+/// assert_eq!(parse(" 7 ").unwrap(), 7);
+/// assert!(parse("seven").unwrap_err().is::<std::num::ParseIntError>());
+/// ```
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// Any error, with the place it was raised at and the stages it passed.
+///
+/// One word, cheap to clone, `Send + Sync`. `?` turns every
+/// [`std::error::Error`] into one. Like `anyhow::Error`, and for the same
+/// reason, it does not implement `Error` itself; [`Failure::into_error`] gives
+/// something that does.
+///
+/// `Display` prints the error on one line, `{:#}` adds the errors that caused
+/// it, and `Debug` tells the full story.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::Failure;
+/// use std::num::ParseIntError;
+///
+/// fn port(text: &str) -> deferred::Result<u16> {
+///     Ok(text.parse()?)
+/// }
+///
+/// let failure = port("http").unwrap_err();
+/// assert_eq!(failure.to_string(), "invalid digit found in string");
+/// assert!(failure.check::<ParseIntError>().is_some());
+/// assert!(failure.raised_at().file().ends_with(".rs"));
+/// ```
+pub struct Failure {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    error: Box<dyn Error + Send + Sync>,
+    raised_at: &'static Location<'static>,
+    trail: Trail,
+    backtrace: Backtrace,
+}
+
+impl Failure {
+    /// Wraps `error`, noting the caller's place as the one it was raised at.
+    ///
+    /// A backtrace is taken only if the environment asks for one, as the
+    /// standard library does (`RUST_BACKTRACE`, `RUST_LIB_BACKTRACE`).
+    #[track_caller]
+    pub fn new<E: Error + Send + Sync + 'static>(error: E) -> Self {
+        Self::from_box(Box::new(error))
+    }
+
+    /// A failure that is nothing but a text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let failure = deferred::Failure::msg("the cat ate it");
+    /// assert_eq!(failure.message(), "the cat ate it");
+    /// ```
+    #[track_caller]
+    pub fn msg(message: impl Into<String>) -> Self {
+        Self::from_box(Box::new(Message(message.into())))
+    }
+
+    /// Wraps an error that is boxed already.
+    #[track_caller]
+    pub fn from_box(error: Box<dyn Error + Send + Sync>) -> Self {
+        Self::raised(error, Location::caller())
+    }
+
+    pub(crate) fn raised_at_place<E: Error + Send + Sync + 'static>(
+        error: E,
+        raised_at: &'static Location<'static>,
+    ) -> Self {
+        Self::raised(Box::new(error), raised_at)
+    }
+
+    fn raised(error: Box<dyn Error + Send + Sync>, raised_at: &'static Location<'static>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                error,
+                raised_at,
+                trail: Trail::new(),
+                backtrace: Backtrace::capture(),
+            }),
+        }
+    }
+
+    /// The first error of type `E` among the error and its sources.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Cancelled, Failure};
+    ///
+    /// #[derive(Debug)]
+    /// struct Fetch(Cancelled);
+    ///
+    /// impl std::fmt::Display for Fetch {
+    ///     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    ///         f.write_str("fetching failed")
+    ///     }
+    /// }
+    ///
+    /// impl std::error::Error for Fetch {
+    ///     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+    ///         Some(&self.0)
+    ///     }
+    /// }
+    ///
+    /// let failure = Failure::new(Fetch(Cancelled::new()));
+    /// assert!(failure.check::<Cancelled>().is_some());
+    /// assert!(failure.downcast_ref::<Cancelled>().is_none());
+    /// assert!(failure.check::<std::io::Error>().is_none());
+    /// ```
+    pub fn check<E: Error + 'static>(&self) -> Option<&E> {
+        self.chain().find_map(|error| error.downcast_ref())
+    }
+
+    /// Whether [`check`](Self::check) finds an `E`.
+    pub fn is<E: Error + 'static>(&self) -> bool {
+        self.check::<E>().is_some()
+    }
+
+    /// As [`check`](Self::check), but gives the failure itself back where it is
+    /// another: with `?`, an errback deals with the errors it knows and lets the
+    /// others go on to the next errback.
+    ///
+    /// # Errors
+    ///
+    /// This failure (a clone of it), if there is no `E` in it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Failure, fail};
+    /// use std::num::ParseIntError;
+    ///
+    /// let parse = |text: &str| text.parse::<i32>();
+    /// let deferred = fail::<i32>(parse("one").unwrap_err())
+    ///     .add_errback(|failure| {
+    ///         failure.trap::<ParseIntError>()?;
+    ///         Ok(0)
+    ///     });
+    /// assert_eq!(deferred.into_result().unwrap().unwrap(), 0);
+    /// ```
+    pub fn trap<E: Error + 'static>(&self) -> Result<&E> {
+        self.check().ok_or_else(|| self.clone())
+    }
+
+    /// The error itself, if it is an `E`; its sources are not searched.
+    pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
+        self.inner.error.downcast_ref()
+    }
+
+    /// What the error says: the text `Display` prints.
+    pub fn message(&self) -> String {
+        self.to_string()
+    }
+
+    /// The error that was raised.
+    pub fn as_error(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.inner.error
+    }
+
+    /// The error and its sources, outermost first.
+    pub fn chain(&self) -> impl Iterator<Item = &(dyn Error + 'static)> {
+        let mut next: Option<&(dyn Error + 'static)> = Some(&*self.inner.error);
+        std::iter::from_fn(move || {
+            let error = next?;
+            next = error.source();
+            Some(error)
+        })
+    }
+
+    /// Where the error became a failure: the place of the `?`, of the `fail`,
+    /// or of whatever made it.
+    pub fn raised_at(&self) -> &'static Location<'static> {
+        self.inner.raised_at
+    }
+
+    /// The places at which the stages were added that the failure has left.
+    ///
+    /// Only the first four and the last four are kept. A failure that is shared
+    /// (cloned) while it passes a stage does not note it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Failure, fail};
+    ///
+    /// let failure = fail::<()>(Failure::msg("no"))
+    ///     .add_callback(|()| Ok(1))
+    ///     .add_callback(|n| Ok(n + 1))
+    ///     .into_result()
+    ///     .unwrap()
+    ///     .unwrap_err();
+    /// assert_eq!(failure.trail().count(), 2);
+    /// ```
+    pub fn trail(&self) -> &Trail {
+        &self.inner.trail
+    }
+
+    /// The backtrace of the place the error was raised at, if the environment
+    /// asked for backtraces.
+    pub fn backtrace(&self) -> Option<&Backtrace> {
+        (self.inner.backtrace.status() == BacktraceStatus::Captured)
+            .then_some(&self.inner.backtrace)
+    }
+
+    /// The error, for an interface that wants a `std::error::Error`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// fn main_like() -> Result<(), Box<dyn std::error::Error>> {
+    ///     let value = deferred::succeed(1).into_result().expect("fired")?;
+    ///     assert_eq!(value, 1);
+    ///     Ok(())
+    /// }
+    /// # main_like().unwrap();
+    /// let error = deferred::Failure::msg("no").into_error();
+    /// assert_eq!(error.to_string(), "no");
+    /// ```
+    pub fn into_error(self) -> Box<dyn Error + Send + Sync> {
+        match Arc::try_unwrap(self.inner) {
+            Ok(inner) => inner.error,
+            Err(inner) => Box::new(Shared(Self { inner })),
+        }
+    }
+
+    /// Notes that the failure leaves the stage that was added at `place`.
+    ///
+    /// Nothing is noted while the failure is shared, so that it costs neither a
+    /// copy nor a lock.
+    pub(crate) fn passed(&mut self, place: &'static Location<'static>) {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.trail.note(place);
+        }
+    }
+}
+
+impl Clone for Failure {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+        }
+    }
+}
+
+impl<E: Error + Send + Sync + 'static> From<E> for Failure {
+    #[track_caller]
+    fn from(error: E) -> Self {
+        Self::new(error)
+    }
+}
+
+impl From<Failure> for Box<dyn Error + Send + Sync> {
+    fn from(failure: Failure) -> Self {
+        failure.into_error()
+    }
+}
+
+impl From<Failure> for Box<dyn Error> {
+    fn from(failure: Failure) -> Self {
+        failure.into_error()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.inner.error)?;
+        if f.alternate() {
+            for cause in self.chain().skip(1) {
+                write!(f, ": {cause}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The full story: the error, its causes, where it was raised, what it passed.
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.inner.error)?;
+        for cause in self.chain().skip(1) {
+            write!(f, "\n  caused by: {cause}")?;
+        }
+        write!(f, "\n  raised at {}", self.inner.raised_at)?;
+        write!(f, "{}", self.inner.trail)?;
+        if let Some(backtrace) = self.backtrace() {
+            write!(f, "\n  backtrace:\n{backtrace}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The error of [`Failure::msg`].
+struct Message(String);
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl Error for Message {}
+
+/// A failure with several owners, seen as an error.
+struct Shared(Failure);
+
+impl fmt::Display for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl Error for Shared {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.inner.error.source()
+    }
+}

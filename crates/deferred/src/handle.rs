@@ -1,0 +1,89 @@
+//! Handles on a Deferred that has moved on: `DeferredHandle` and `Pause`.
+
+use std::fmt;
+use std::panic::Location;
+
+use crate::chain::{Control, Local, Paused};
+use crate::deferred::State;
+
+/// A handle on a Deferred that can be kept when the Deferred itself has moved:
+/// into a callback, into another Deferred, to whoever adds callbacks to it.
+///
+/// It is cheap to clone, knows nothing of the Deferred's type and does not keep
+/// it alive. From [`Deferred::handle`](crate::Deferred::handle).
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{Cancelled, Deferred, succeed};
+///
+/// let (_trigger, mut slow) = Deferred::<i32>::pair();
+/// let handle = slow.handle();
+/// let outer = succeed(()).add_callback(move |()| slow);
+/// handle.cancel();
+/// let failure = outer.into_result().unwrap().unwrap_err();
+/// assert!(failure.is::<Cancelled>());
+/// ```
+#[derive(Clone)]
+pub struct DeferredHandle {
+    control: Control<Local>,
+}
+
+impl DeferredHandle {
+    pub(crate) fn new(control: Control<Local>) -> Self {
+        Self { control }
+    }
+
+    /// Cancels the Deferred, as [`Deferred::cancel`](crate::Deferred::cancel)
+    /// does; if it is gone, nothing happens.
+    #[track_caller]
+    pub fn cancel(&self) {
+        self.control.cancel(Location::caller());
+    }
+
+    /// Holds the Deferred up, as [`Deferred::pause`](crate::Deferred::pause)
+    /// does; `None` if it is gone.
+    pub fn pause(&self) -> Option<Pause> {
+        self.control.pause().map(Pause::new)
+    }
+
+    /// What the Deferred is doing; `None` if it is gone.
+    pub fn state(&self) -> Option<State> {
+        self.control.look().map(State::of)
+    }
+}
+
+impl fmt::Debug for DeferredHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeferredHandle")
+            .field("state", &self.state())
+            .finish()
+    }
+}
+
+/// Holds a Deferred up: while there is one, none of its callbacks is called,
+/// though it may be fired. Dropping it (or [`Pause::unpause`]) lets it go on.
+///
+/// Each pause stands for itself, so nobody can release another's.
+#[must_use = "the pause ends as soon as this is dropped"]
+pub struct Pause {
+    paused: Paused<Local>,
+}
+
+impl Pause {
+    pub(crate) fn new(paused: Paused<Local>) -> Self {
+        Self { paused }
+    }
+
+    /// Ends the pause: if it was the last one and the Deferred has its result,
+    /// the callbacks run before this returns.
+    pub fn unpause(self) {
+        drop(self.paused);
+    }
+}
+
+impl fmt::Debug for Pause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pause").finish_non_exhaustive()
+    }
+}

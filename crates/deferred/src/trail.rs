@@ -1,0 +1,80 @@
+//! The stages a failure has passed, in bounded space.
+
+use std::fmt;
+use std::panic::Location;
+
+type Place = &'static Location<'static>;
+
+const KEPT: usize = 4;
+
+/// The stages a [`Failure`](crate::Failure) has left, oldest first: the first
+/// four, the last four, and how many there were.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{Failure, fail};
+///
+/// let mut deferred = fail::<i32>(Failure::msg("no"));
+/// for _ in 0..100 {
+///     deferred = deferred.add_callback(|n| Ok(n + 1));
+/// }
+/// let failure = deferred.into_result().unwrap().unwrap_err();
+/// assert_eq!(failure.trail().count(), 100);
+/// assert_eq!(failure.trail().places().count(), 8);
+/// ```
+#[derive(Clone, Default)]
+pub struct Trail {
+    first: [Option<Place>; KEPT],
+    last: [Option<Place>; KEPT],
+    count: u64,
+}
+
+impl Trail {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn note(&mut self, place: Place) {
+        let index = self.count as usize;
+        if index < KEPT {
+            self.first[index] = Some(place);
+        } else {
+            self.last[index % KEPT] = Some(place);
+        }
+        self.count += 1;
+    }
+
+    /// How many stages the failure has left.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Where the stages that are still known were added, oldest first.
+    pub fn places(&self) -> impl Iterator<Item = &'static Location<'static>> {
+        let oldest_of_last = self.count as usize % KEPT;
+        let last = (0..KEPT).map(move |i| self.last[(oldest_of_last + i) % KEPT]);
+        self.first.into_iter().chain(last).flatten()
+    }
+}
+
+impl fmt::Debug for Trail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.places()).finish()
+    }
+}
+
+/// One indented line per stage, each beginning with a line break, and one for
+/// those that were forgotten.
+impl fmt::Display for Trail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, place) in self.places().enumerate() {
+            let kept = 2 * KEPT as u64;
+            if index == KEPT && self.count > kept {
+                write!(f, "\n  … {} more stages", self.count - kept)?;
+            }
+            write!(f, "\n  left the stage added at {place}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,174 @@
+//! `Trigger`: the end of a Deferred that fires it.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use crate::chain::{Local, Mode, Source};
+use crate::error::AlreadyCalled;
+use crate::failure::{Failure, Result};
+
+/// The firing end of a [`Deferred`](crate::Deferred): gives it its one result.
+///
+/// Clones fire the same Deferred; the first to do so wins. When the last one is
+/// dropped and none has fired, the Deferred fails with
+/// [`Abandoned`](crate::Abandoned), so that nobody waits for ever.
+///
+/// # Re-entrancy
+///
+/// Firing runs the callbacks added so far, before it returns. They may do
+/// anything, also to this Deferred: adding to it queues, firing it again is
+/// [`AlreadyCalled`]. Firing *another* Deferred runs that one's callbacks inside
+/// this one's, on the same stack.
+///
+/// A callback that captures a trigger of its own Deferred keeps it alive for
+/// ever, if nobody fires it: capture a [`WeakTrigger`] instead.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::Deferred;
+///
+/// let (trigger, deferred) = Deferred::pair();
+/// let doubled = deferred.add_callback(|n: i32| Ok(2 * n));
+/// trigger.callback(21).unwrap();
+/// assert_eq!(doubled.into_result().unwrap().unwrap(), 42);
+/// ```
+pub struct Trigger<T: 'static> {
+    source: Source<Local, T>,
+}
+
+impl<T: 'static> Trigger<T> {
+    pub(crate) fn new(source: Source<Local, T>) -> Self {
+        Self { source }
+    }
+
+    pub(crate) fn into_source(self) -> Source<Local, T> {
+        self.source
+    }
+
+    /// Fires the Deferred with a value.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyCalled`], with the value in it, if the Deferred was fired before.
+    /// One fire after a [`cancel`](crate::Deferred::cancel) of a Deferred without
+    /// a canceller is not an error: the value is dropped.
+    #[inline]
+    pub fn callback(&self, value: T) -> Result<(), AlreadyCalled<T>> {
+        self.fire(Ok(value)).map_err(|refused| {
+            refused.map(|result| match result {
+                Ok(value) => value,
+                Err(_) => unreachable!("what was refused is what was given"),
+            })
+        })
+    }
+
+    /// Fires the Deferred with a failure: any error will do, or a [`Failure`].
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyCalled`], as for [`callback`](Self::callback), with the failure.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::Deferred;
+    /// use std::io;
+    ///
+    /// let (trigger, deferred) = Deferred::<String>::pair();
+    /// let page = deferred.add_errback(|failure| Ok(format!("sorry: {failure}")));
+    /// trigger.errback(io::Error::other("no route")).unwrap();
+    /// assert_eq!(page.into_result().unwrap().unwrap(), "sorry: no route");
+    /// ```
+    #[track_caller]
+    pub fn errback(&self, failure: impl Into<Failure>) -> Result<(), AlreadyCalled<Failure>> {
+        self.fire(Err(failure.into())).map_err(|refused| {
+            refused.map(|result| match result {
+                Ok(_) => unreachable!("what was refused is what was given"),
+                Err(failure) => failure,
+            })
+        })
+    }
+
+    /// Fires the Deferred with a result.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyCalled`], as for [`callback`](Self::callback), with the result.
+    #[inline]
+    pub fn fire(&self, result: Result<T>) -> Result<(), AlreadyCalled<Result<T>>> {
+        self.source.fire(result).map_err(AlreadyCalled::new)
+    }
+
+    /// Whether the Deferred was fired, by whichever trigger, or cancelled.
+    pub fn is_fired(&self) -> bool {
+        self.source.is_fired()
+    }
+
+    /// A handle that does not count: it neither keeps the Deferred alive nor
+    /// keeps it from being abandoned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::Deferred;
+    ///
+    /// let (trigger, deferred) = Deferred::pair();
+    /// let weak = trigger.downgrade();
+    /// let guarded = deferred.add_callback(move |n: i32| {
+    ///     let mine = weak.upgrade().expect("whoever fired it still has his");
+    ///     assert!(mine.callback(0).is_err());
+    ///     Ok(n)
+    /// });
+    /// trigger.callback(1).unwrap();
+    /// assert_eq!(guarded.into_result().unwrap().unwrap(), 1);
+    /// ```
+    pub fn downgrade(&self) -> WeakTrigger<T> {
+        WeakTrigger {
+            core: self.source.downgrade(),
+            input: PhantomData,
+        }
+    }
+}
+
+impl<T: 'static> Clone for Trigger<T> {
+    fn clone(&self) -> Self {
+        Self::new(self.source.clone())
+    }
+}
+
+impl<T: 'static> fmt::Debug for Trigger<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trigger")
+            .field("is_fired", &self.is_fired())
+            .finish()
+    }
+}
+
+/// A [`Trigger`] that does not count, from [`Trigger::downgrade`].
+pub struct WeakTrigger<T: 'static> {
+    core: <Local as Mode>::Weak,
+    input: PhantomData<fn(T)>,
+}
+
+impl<T: 'static> WeakTrigger<T> {
+    /// A trigger, unless all triggers are gone.
+    pub fn upgrade(&self) -> Option<Trigger<T>> {
+        Source::upgrade(&self.core).map(Trigger::new)
+    }
+}
+
+impl<T: 'static> Clone for WeakTrigger<T> {
+    fn clone(&self) -> Self {
+        Self {
+            core: self.core.clone(),
+            input: PhantomData,
+        }
+    }
+}
+
+impl<T: 'static> fmt::Debug for WeakTrigger<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakTrigger").finish_non_exhaustive()
+    }
+}
