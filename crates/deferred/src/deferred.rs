@@ -1,6 +1,7 @@
 //! `Deferred`: the end of a chain that callbacks are added to.
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 
 use crate::chain::{
@@ -105,7 +106,7 @@ impl<T: 'static> Deferred<T> {
     /// assert_eq!(deferred.into_result().unwrap().unwrap(), "done");
     /// ```
     #[track_caller]
-    #[inline]
+    #[inline(always)]
     pub fn pair() -> (Trigger<T>, Self) {
         let (source, end) = Source::pair(Location::caller());
         (Trigger::new(source), Self { end })
@@ -246,7 +247,7 @@ impl<T: 'static> Deferred<T> {
         self.add(Forward(other.into_source()), Location::caller())
     }
 
-    #[inline]
+    #[inline(always)]
     fn add<S: Stage<Local, T>>(
         self,
         stage: S,
@@ -363,8 +364,9 @@ impl<T: 'static> Deferred<T> {
     /// trigger.callback(2).unwrap();
     /// assert_eq!(deferred.into_result().unwrap().unwrap(), 2);
     /// ```
-    pub fn into_result(mut self) -> Result<Result<T>, Self> {
-        self.end.try_take().ok_or(self)
+    #[inline]
+    pub fn into_result(self) -> Result<Result<T>, Self> {
+        self.into_end().into_result().map_err(|end| Self { end })
     }
 
     /// Lets go of the Deferred, saying so: what was added still runs, and an
@@ -387,9 +389,10 @@ impl<T: 'static> Deferred<T> {
         self.into_end().let_go(EndState::Ignored);
     }
 
-    #[inline]
-    pub(crate) fn into_end(mut self) -> End<Local, T> {
-        self.end.take()
+    #[inline(always)]
+    pub(crate) fn into_end(self) -> End<Local, T> {
+        // Not dropped: what is left behind has nothing in it.
+        ManuallyDrop::new(self).end.take()
     }
 
     pub(crate) fn end_mut(&mut self) -> &mut End<Local, T> {

@@ -9,8 +9,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 use super::core::Phase;
-use super::erased::{Slot, Stages};
 use super::mode::Mode;
+use super::raw::{Slot, Stages};
 use super::run::{self, Flow};
 use crate::contain::drop_contained;
 use crate::error::Abandoned;
@@ -105,7 +105,7 @@ fn perform<M: Mode>(task: Task<M>) {
                 if unfired {
                     state.phase = Phase::Running;
                     let failure = Failure::raised_at_place(Abandoned::new(), state.made_at);
-                    state.slot.put::<()>(Err(failure));
+                    state.slot.put_failure(failure);
                 }
                 unfired.then(|| state.canceller.take())
             });

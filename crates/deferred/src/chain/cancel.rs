@@ -40,7 +40,7 @@ impl<M: Mode> State<M> {
     fn fail_with_cancelled(&mut self, cancelled_at: &'static Location<'static>) {
         self.phase = Phase::Running;
         let failure = Failure::raised_at_place(Cancelled::new(), cancelled_at);
-        self.slot.put::<()>(Err(failure));
+        self.slot.put_failure(failure);
     }
 }
 

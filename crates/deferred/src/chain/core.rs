@@ -13,29 +13,36 @@
 //! Whoever moves a core to `Running` runs it; nobody else does until it has left
 //! that phase. So runs of one chain never nest, while runs of different chains do.
 
+use std::ops::{Deref, DerefMut};
 use std::panic::Location;
 use std::task::Waker;
 
-use super::erased::{Slot, Stages};
 use super::mode::Mode;
+use super::raw::{Slot, Stages};
 use super::run::Flow;
 
 /// What the handles of one chain share.
 pub(crate) struct Core<M: Mode> {
-    state: M::Cell,
+    pub(super) state: M::Cell,
 }
 
+/// Its head can be reached as if the fields were its own.
 pub(crate) struct State<M: Mode> {
+    pub(super) head: Head<M>,
+    /// INVARIANT: holds a result in `Running` (between two stages) and `Settled`,
+    /// and is empty in the other phases.
+    pub(super) slot: Slot,
+    pub(super) stages: Stages<M::Ref, Flow<M>>,
+}
+
+/// All of the state but the two containers.
+pub(crate) struct Head<M: Mode> {
     pub(super) phase: Phase,
     pub(super) cancelling: Cancelling,
     pub(super) end: EndState,
     /// Explicit pauses; waiting is a phase of its own and not counted here.
     pub(super) pauses: u32,
-    pub(super) triggers: usize,
-    /// INVARIANT: holds a result in `Running` (between two stages) and `Settled`,
-    /// and is empty in the other phases.
-    pub(super) slot: Slot,
-    pub(super) stages: Stages<M::Ref, Flow<M>>,
+    pub(super) triggers: u32,
     /// Who gets the result when the chain is at its end.
     pub(super) waiter: Option<M::Ref>,
     /// Whose `waiter` this is, in `Waiting`.
@@ -43,6 +50,22 @@ pub(crate) struct State<M: Mode> {
     pub(super) canceller: Option<M::Canceller>,
     pub(super) waker: Option<Waker>,
     pub(super) made_at: &'static Location<'static>,
+}
+
+impl<M: Mode> Deref for State<M> {
+    type Target = Head<M>;
+
+    #[inline]
+    fn deref(&self) -> &Head<M> {
+        &self.head
+    }
+}
+
+impl<M: Mode> DerefMut for State<M> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Head<M> {
+        &mut self.head
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,33 +103,29 @@ pub(crate) enum EndState {
 }
 
 impl<M: Mode> Core<M> {
-    /// A core without triggers, in `phase`, with `slot` as its result.
+    /// A core with an empty slot.
+    #[inline(always)]
     pub(super) fn share(
         phase: Phase,
-        slot: Slot,
-        triggers: usize,
+        triggers: u32,
         made_at: &'static Location<'static>,
     ) -> M::Ref {
-        M::share(Self {
-            state: M::Cell::from(State {
-                phase,
-                cancelling: Cancelling::No,
-                end: EndState::Held,
-                pauses: 0,
-                triggers,
-                slot,
-                stages: Stages::empty(),
-                waiter: None,
-                waiting_on: None,
-                canceller: None,
-                waker: None,
-                made_at,
-            }),
+        M::share(Head {
+            phase,
+            cancelling: Cancelling::No,
+            end: EndState::Held,
+            pauses: 0,
+            triggers,
+            waiter: None,
+            waiting_on: None,
+            canceller: None,
+            waker: None,
+            made_at,
         })
     }
 
     /// Reaches the state. `f` runs nothing of a user's, see [`Mode::with`].
-    #[inline]
+    #[inline(always)]
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut State<M>) -> R) -> R {
         M::with(&self.state, f)
     }
@@ -136,7 +155,7 @@ impl<M: Mode> Drop for Core<M> {
         let remains = self.with(|state| {
             let empty = state.stages.is_empty() && state.waiter.is_none();
             (!empty || state.canceller.is_some()).then(|| {
-                let stages = std::mem::replace(&mut state.stages, Stages::empty());
+                let stages = state.stages.take_all();
                 let slot = state.slot.take_all();
                 (slot, stages, state.waiter.take(), state.canceller.take())
             })

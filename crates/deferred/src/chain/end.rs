@@ -7,7 +7,6 @@ use std::task::{Poll, Waker};
 
 use super::backlog;
 use super::core::{Core, EndState, Phase};
-use super::erased::Slot;
 use super::mode::Mode;
 use super::run::{self, Entry, Stage, Step};
 use super::wait::{self, Waited};
@@ -55,6 +54,7 @@ impl<M: Mode, T: 'static> Link<M, T> {
 
     /// Takes the result out if all stages have run; else, `waker` is woken when
     /// they have.
+    #[inline]
     fn take(&self, waker: Option<&Waker>) -> Option<Result<T>> {
         let result = self.core.with(|state| {
             if !state.is_at_end() {
@@ -78,7 +78,7 @@ impl<M: Mode, T: 'static> Link<M, T> {
 
 impl<M: Mode, T: 'static> End<M, T> {
     /// Takes the content, leaving [`End::Taken`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&mut self) -> Self {
         std::mem::replace(self, Self::Taken)
     }
@@ -106,7 +106,7 @@ impl<M: Mode, T: 'static> End<M, T> {
     }
 
     /// Adds a stage; runs it, before returning, if the result is there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add<S: Stage<M, T>>(self, stage: S, added_at: Place) -> End<M, S::Out> {
         match self {
             Self::Ready(result) => match run::run_now::<M, T, S>(stage, result, added_at) {
@@ -138,7 +138,7 @@ impl<M: Mode, T: 'static> End<M, T> {
             // No handle can tell the two apart, so one will do.
             return Self::Linked(inner);
         }
-        let outer = Core::<M>::share(Phase::Running, Slot::empty(), 0, made_at);
+        let outer = Core::<M>::share(Phase::Running, 0, made_at);
         match wait::wait_for::<M>(&outer, inner.into_core()) {
             Waited::HasResult => run::run::<M>(&outer),
             Waited::Waits => {}
@@ -153,14 +153,9 @@ impl<M: Mode, T: 'static> End<M, T> {
             let Self::Ready(result) = self.take() else {
                 unreachable!("it was just seen to be ready");
             };
-            let mut slot = Slot::empty();
-            slot.put(result);
-            *self = Self::Linked(Link::new(Core::<M>::share(
-                Phase::Settled,
-                slot,
-                0,
-                made_at,
-            )));
+            let core = Core::<M>::share(Phase::Settled, 0, made_at);
+            core.with(|state| state.slot.put(result));
+            *self = Self::Linked(Link::new(core));
         }
         match self {
             Self::Linked(link) => Some(&link.core),
@@ -168,20 +163,20 @@ impl<M: Mode, T: 'static> End<M, T> {
         }
     }
 
-    /// The result, if it is there.
-    pub(crate) fn try_take(&mut self) -> Option<Result<T>> {
-        match self.take() {
-            Self::Ready(result) => Some(result),
+    /// The result, if it is there; else the end itself.
+    #[inline]
+    pub(crate) fn into_result(self) -> Result<Result<T>, Self> {
+        match self {
+            Self::Ready(result) => Ok(result),
             Self::Linked(link) => {
-                // What was abandoned under a panic may be due.
-                backlog::drain::<M>();
-                let result = link.take(None);
-                if result.is_none() {
-                    *self = Self::Linked(link);
-                }
-                result
+                let result = link.take(None).or_else(|| {
+                    // What was abandoned under a panic may be due.
+                    backlog::drain::<M>();
+                    link.take(None)
+                });
+                result.ok_or(Self::Linked(link))
             }
-            Self::Taken => None,
+            Self::Taken => Err(self),
         }
     }
 

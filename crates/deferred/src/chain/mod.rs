@@ -9,7 +9,7 @@
 //!
 //! Read in this order: `core` (the phases), `run` (the loop), `wait` and
 //! `cancel` (how chains act on one another), `end`, `source` and `control` (what
-//! the public types are made of). `erased` is how a stage or a value is kept
+//! the public types are made of). `raw` is how a stage or a value is kept
 //! without its type, `backlog` what has to wait for its turn, `mode` what would
 //! be different in a chain shared between threads.
 
@@ -18,8 +18,8 @@ mod cancel;
 mod control;
 mod core;
 mod end;
-mod erased;
 mod mode;
+mod raw;
 mod run;
 mod source;
 mod wait;
@@ -27,7 +27,8 @@ mod wait;
 pub(crate) use self::control::{Control, Paused, Seen, cancel_core, look};
 pub(crate) use self::core::EndState;
 pub(crate) use self::end::{End, Link};
-pub(crate) use self::mode::{Local, Mode};
+pub(crate) use self::mode::Mode;
+pub(crate) use self::raw::Local;
 pub(crate) use self::run::{Skips, Stage, Step};
 pub(crate) use self::source::Source;
 

@@ -14,13 +14,15 @@ use smallvec::SmallVec;
 use super::backlog;
 use super::core::{EndState, Phase, State};
 use super::end::Link;
-use super::erased::{Queued, Slot};
 use super::mode::Mode;
+use super::raw::Queued;
 use super::wait::{self, Waited};
 use crate::contain::{catch, drop_contained, run_contained};
 use crate::error::Panicked;
 use crate::failure::{Failure, Result};
 use crate::unhandled::Unhandled;
+
+type Place = &'static Location<'static>;
 
 /// One pair of a chain, taking a `T` or a failure.
 pub(crate) trait Stage<M: Mode, T>: 'static {
@@ -78,6 +80,8 @@ impl<M: Mode, T: 'static, S: Stage<M, T>> Queued<M::Ref, Flow<M>> for Entry<T, S
 }
 
 /// Runs the first stage of `core`, which is an `S` and takes a `T`.
+///
+/// It may panic; see [`advance`].
 fn run_first<M: Mode, T: 'static, S: Stage<M, T>>(core: &M::Ref) -> Flow<M> {
     let (stage, added_at, input) = core.with(|state| {
         let Some((entry, added_at)) = state.stages.pop::<Entry<T, S>>() else {
@@ -101,25 +105,22 @@ fn run_first<M: Mode, T: 'static, S: Stage<M, T>>(core: &M::Ref) -> Flow<M> {
         drop_contained(stage);
         return Flow::Next;
     };
-    match catch(|| stage.run(input)) {
-        Ok(Step::Done(result)) => {
+    match stage.run(input) {
+        Step::Done(Ok(value)) => {
+            core.with(|state| state.slot.put_value(value));
+            Flow::Next
+        }
+        Step::Done(Err(failure)) => {
             core.with(|state| {
-                state.slot.put(result);
+                state.slot.put_failure(failure);
                 state.slot.note_passed(added_at);
             });
             Flow::Next
         }
-        Ok(Step::Wait(link)) => Flow::Wait(link.into_core()),
-        Ok(Step::Run(target, value)) => {
-            core.with(|state| state.slot.put(Ok(value)));
+        Step::Wait(link) => Flow::Wait(link.into_core()),
+        Step::Run(target, value) => {
+            core.with(|state| state.slot.put_value(value));
             Flow::Run(target)
-        }
-        Err(payload) => {
-            let panicked = Panicked::from_payload(payload);
-            let failure = Failure::raised_at_place(panicked, added_at);
-            core.with(|state| state.slot.put::<S::Out>(Err(failure)));
-            backlog::drain::<M>();
-            Flow::Next
         }
     }
 }
@@ -129,7 +130,7 @@ fn run_first<M: Mode, T: 'static, S: Stage<M, T>>(core: &M::Ref) -> Flow<M> {
 pub(super) fn run_now<M: Mode, T, S: Stage<M, T>>(
     stage: S,
     input: Result<T>,
-    added_at: &'static Location<'static>,
+    added_at: Place,
 ) -> Step<M, S::Out> {
     match catch(|| stage.run(input)) {
         Ok(Step::Done(Err(mut failure))) => {
@@ -153,14 +154,14 @@ enum Rest<M: Mode> {
     /// Run another chain, then come back.
     Call(M::Ref),
     /// The result belongs to the chain that waits for it.
-    HandOver(M::Ref, Slot),
+    HandOver(M::Ref),
     /// Nobody holds the end of the chain.
-    LetGo(Slot, EndState, &'static Location<'static>),
+    LetGo,
     Wake(Waker),
 }
 
 enum Next<M: Mode> {
-    Stage(RunStage<M>),
+    Stage(RunStage<M>, Place),
     Rest(Rest<M>),
 }
 
@@ -169,27 +170,27 @@ impl<M: Mode> State<M> {
     #[inline]
     fn next(&mut self) -> Next<M> {
         if self.pauses == 0 {
-            if let Some(run) = self.stages.first() {
-                return Next::Stage(run);
+            if let Some((run_stage, added_at)) = self.stages.first() {
+                return Next::Stage(run_stage, added_at);
             }
-            if let Some(waiter) = self.waiter.take() {
-                self.phase = Phase::Spent;
-                return Next::Rest(Rest::HandOver(waiter, self.slot.take_all()));
-            }
-            if self.end != EndState::Held {
-                self.phase = Phase::Spent;
-                let slot = self.slot.take_all();
-                return Next::Rest(Rest::LetGo(slot, self.end, self.made_at));
-            }
+            return Next::Rest(self.finish());
         }
         self.phase = Phase::Settled;
-        match self.waker.take() {
-            Some(waker) if self.pauses == 0 => Next::Rest(Rest::Wake(waker)),
-            waker => {
-                self.waker = waker;
-                Next::Rest(Rest::Nothing)
-            }
+        Next::Rest(Rest::Nothing)
+    }
+
+    /// What a running chain does when all its stages have run.
+    fn finish(&mut self) -> Rest<M> {
+        if let Some(waiter) = self.waiter.take() {
+            self.phase = Phase::Spent;
+            return Rest::HandOver(waiter);
         }
+        if self.end != EndState::Held {
+            self.phase = Phase::Spent;
+            return Rest::LetGo;
+        }
+        self.phase = Phase::Settled;
+        self.waker.take().map_or(Rest::Nothing, Rest::Wake)
     }
 }
 
@@ -202,10 +203,36 @@ pub(super) fn run<M: Mode>(claimed: &M::Ref) {
 }
 
 /// Runs the stages of `core` until none can go on.
+#[inline]
 fn advance<M: Mode>(core: &M::Ref) -> Rest<M> {
+    // Guarded as a whole: that is dearer than a stage, and panics are rare.
+    let mut running = None;
+    loop {
+        match catch(|| advance_unguarded::<M>(core, &mut running)) {
+            Ok(rest) => return rest,
+            Err(payload) => {
+                let failure = Panicked::from_payload(payload);
+                core.with(|state| {
+                    let place = running.unwrap_or(state.made_at);
+                    state
+                        .slot
+                        .put_failure(Failure::raised_at_place(failure, place));
+                });
+                backlog::drain::<M>();
+            }
+        }
+    }
+}
+
+/// Notes in `running` where the stage was added that it runs; if that panics,
+/// the slot is empty.
+fn advance_unguarded<M: Mode>(core: &M::Ref, running: &mut Option<Place>) -> Rest<M> {
     loop {
         let run_stage = match core.with(State::next) {
-            Next::Stage(run_stage) => run_stage,
+            Next::Stage(run_stage, added_at) => {
+                *running = Some(added_at);
+                run_stage
+            }
             Next::Rest(rest) => return rest,
         };
         match run_stage(core) {
@@ -221,6 +248,7 @@ fn advance<M: Mode>(core: &M::Ref) -> Rest<M> {
 }
 
 /// Does what `first` left to do, and what that leaves, to the end.
+#[inline(never)]
 fn settle<M: Mode>(first: &M::Ref, mut rest: Rest<M>) {
     let mut current = first.clone();
     // Those that run another one, innermost last.
@@ -232,15 +260,16 @@ fn settle<M: Mode>(first: &M::Ref, mut rest: Rest<M>) {
                 callers.push(current);
                 target
             }
-            Rest::HandOver(waiter, slot) => {
-                wait::resume::<M>(&waiter, slot);
+            Rest::HandOver(waiter) => {
+                let result = current.with(|state| state.slot.take_all());
+                wait::resume::<M>(&waiter, result);
                 waiter
             }
-            Rest::Nothing | Rest::LetGo(..) | Rest::Wake(_) => {
-                if let Rest::LetGo(slot, end, made_at) = rest {
-                    let_go(slot, end, Some(made_at));
-                } else if let Rest::Wake(waker) = rest {
-                    run_contained("a waker", || waker.wake());
+            Rest::Nothing | Rest::LetGo | Rest::Wake(_) => {
+                match rest {
+                    Rest::LetGo => let_go::<M>(&current),
+                    Rest::Wake(waker) => run_contained("a waker", || waker.wake()),
+                    _ => {}
                 }
                 match callers.pop() {
                     Some(caller) => caller,
@@ -253,10 +282,12 @@ fn settle<M: Mode>(first: &M::Ref, mut rest: Rest<M>) {
 }
 
 /// Disposes of a result that came after the end of its chain was let go.
-fn let_go(mut slot: Slot, end: EndState, made_at: Option<&'static Location<'static>>) {
+fn let_go<M: Mode>(core: &M::Ref) {
+    let (mut slot, end, made_at) =
+        core.with(|state| (state.slot.take_all(), state.end, state.made_at));
     match slot.take_failure() {
         Some(failure) if end == EndState::Detached => {
-            Unhandled::new(failure, made_at, true).report();
+            Unhandled::new(failure, Some(made_at), true).report();
         }
         Some(failure) => drop_contained(failure),
         None => drop(slot),

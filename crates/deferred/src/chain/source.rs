@@ -6,7 +6,6 @@ use std::panic::Location;
 use super::backlog;
 use super::core::{Cancelling, Core, Phase};
 use super::end::{End, Link};
-use super::erased::Slot;
 use super::mode::Mode;
 use super::run;
 use crate::contain::drop_contained;
@@ -29,8 +28,9 @@ enum Fired<M: Mode, T> {
 
 impl<M: Mode, T: 'static> Source<M, T> {
     /// A new chain: its two ends.
+    #[inline(always)]
     pub(crate) fn pair(made_at: &'static Location<'static>) -> (Self, End<M, T>) {
-        let core = Core::<M>::share(Phase::Unfired, Slot::empty(), 1, made_at);
+        let core = Core::<M>::share(Phase::Unfired, 1, made_at);
         let link = Link::new(core.clone());
         let source = Self {
             core,
@@ -115,7 +115,7 @@ impl<M: Mode, T: 'static> Source<M, T> {
         let core = M::upgrade(weak)?;
         let is_alive = core.with(|state| {
             let is_alive = state.triggers > 0;
-            state.triggers += usize::from(is_alive);
+            state.triggers += u32::from(is_alive);
             is_alive
         });
         is_alive.then_some(Self {

@@ -1,8 +1,8 @@
 //! One chain waiting for the result of another.
 
 use super::core::{Phase, State};
-use super::erased::Slot;
 use super::mode::Mode;
+use super::raw::Slot;
 use crate::error::WaitCycle;
 use crate::failure::Failure;
 
@@ -21,7 +21,7 @@ pub(super) fn wait_for<M: Mode>(outer: &M::Ref, inner: M::Ref) -> Waited<M> {
     if closes_a_cycle::<M>(outer, &inner) {
         outer.with(|state| {
             let failure = Failure::raised_at_place(WaitCycle::new(), state.made_at);
-            state.slot.put::<()>(Err(failure));
+            state.slot.put_failure(failure);
         });
         return Waited::HasResult;
     }

@@ -1,0 +1,66 @@
+//! What forgets a type and checks it again on the way out: [`Slot`] for one
+//! result, [`Stages`] for the queue of stages. And what shares a core between
+//! the handles of one thread, [`LocalCell`].
+//!
+//! This is the one module of the crate with unsafe code. It exists because a box
+//! per stage is what a chain would otherwise cost: kept here, a closure or a
+//! value of ordinary size lives inside the chain's own allocation.
+//!
+//! The containers are safe to use: what comes out is checked against the type
+//! that went in, so a mistake elsewhere gives `None` and not a wrong value.
+
+#![expect(
+    unsafe_code,
+    reason = "inline storage of erased values; a box for each costs twice as much as the chain"
+)]
+
+mod local;
+mod slot;
+mod stages;
+
+use std::mem::MaybeUninit;
+
+pub(crate) use self::local::Local;
+pub(crate) use self::slot::Slot;
+pub(crate) use self::stages::{Queued, Stages};
+
+type Word = MaybeUninit<u64>;
+
+const fn words_of<T>() -> usize {
+    size_of::<T>().div_ceil(size_of::<Word>())
+}
+
+/// Whether a `T` can be put at any place that is aligned to a word.
+const fn word_aligned<T>() -> bool {
+    align_of::<T>() <= align_of::<Word>()
+}
+
+/// Moves `value` to `place`, boxed if `BOXED`.
+///
+/// # Safety
+/// `place` is aligned to a word and valid for writes of `words_of` of a `T`, or
+/// of one word if `BOXED`; if not `BOXED`, a word's alignment is enough for `T`.
+unsafe fn write<T>(place: *mut Word, value: T, boxed: bool) {
+    if boxed {
+        // SAFETY: by contract.
+        unsafe { place.cast::<Box<T>>().write(Box::new(value)) }
+    } else {
+        // SAFETY: by contract.
+        unsafe { place.cast::<T>().write(value) }
+    }
+}
+
+/// Moves out what [`write`] put at `place`.
+///
+/// # Safety
+/// `place` holds a `T` written by [`write`] with the same `boxed`, which is not
+/// used again afterwards.
+unsafe fn read<T>(place: *const Word, boxed: bool) -> T {
+    if boxed {
+        // SAFETY: by contract.
+        *unsafe { place.cast::<Box<T>>().read() }
+    } else {
+        // SAFETY: by contract.
+        unsafe { place.cast::<T>().read() }
+    }
+}

@@ -1,0 +1,169 @@
+//! One result of any type.
+
+use std::any::TypeId;
+use std::mem::{MaybeUninit, needs_drop};
+use std::panic::Location;
+
+use super::{Word, read, word_aligned, words_of, write};
+use crate::contain::drop_contained;
+use crate::failure::{Failure, Result};
+
+/// The largest value that is kept in the slot itself.
+const SLOT_WORDS: usize = 8;
+
+/// One result of any type: nothing, a value, or a failure.
+///
+/// Dropping it drops what is in it, containing a panic.
+pub(crate) struct Slot {
+    content: Content,
+    /// INVARIANT: holds what `content` says; for a value, by the layout of its type.
+    words: [Word; SLOT_WORDS],
+}
+
+#[derive(Clone, Copy)]
+enum Content {
+    Nothing,
+    Value(&'static ValueType),
+    Failure,
+}
+
+struct ValueType {
+    id: TypeId,
+    /// Drops the value at the place, which is not used again.
+    drop: Option<unsafe fn(*mut Word)>,
+}
+
+/// What is known of a `T` in a slot.
+struct ValueOf<T>(T);
+
+impl<T: 'static> ValueOf<T> {
+    const BOXED: bool = words_of::<T>() > SLOT_WORDS || !word_aligned::<T>();
+    const TYPE: &'static ValueType = &ValueType {
+        id: TypeId::of::<T>(),
+        drop: if Self::BOXED || needs_drop::<T>() {
+            Some(Self::drop_at)
+        } else {
+            None
+        },
+    };
+
+    /// # Safety
+    /// `place` holds a `T` as a slot keeps it, which is not used again.
+    unsafe fn drop_at(place: *mut Word) {
+        // SAFETY: by contract.
+        drop_contained(unsafe { read::<T>(place, Self::BOXED) });
+    }
+}
+
+impl Slot {
+    pub(crate) const fn empty() -> Self {
+        Self {
+            content: Content::Nothing,
+            words: [const { MaybeUninit::uninit() }; SLOT_WORDS],
+        }
+    }
+
+    /// Makes an empty slot at `place`, leaving its room alone.
+    ///
+    /// # Safety
+    /// `place` is aligned and valid for writes.
+    pub(super) unsafe fn write_empty(place: *mut Self) {
+        // SAFETY: by contract; `words` may be left uninitialised.
+        unsafe { (&raw mut (*place).content).write(Content::Nothing) }
+    }
+
+    pub(crate) fn is_failure(&self) -> bool {
+        matches!(self.content, Content::Failure)
+    }
+
+    /// Puts a result into an empty slot.
+    #[inline]
+    pub(crate) fn put<T: 'static>(&mut self, result: Result<T>) {
+        match result {
+            Ok(value) => self.put_value(value),
+            Err(failure) => self.put_failure(failure),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn put_value<T: 'static>(&mut self, value: T) {
+        debug_assert!(matches!(self.content, Content::Nothing));
+        // SAFETY: `words` is aligned and, unless boxed, large enough.
+        unsafe { write(self.words.as_mut_ptr(), value, ValueOf::<T>::BOXED) };
+        self.content = Content::Value(ValueOf::<T>::TYPE);
+    }
+
+    pub(crate) fn put_failure(&mut self, failure: Failure) {
+        debug_assert!(matches!(self.content, Content::Nothing));
+        const { assert!(words_of::<Failure>() == 1 && word_aligned::<Failure>()) };
+        // SAFETY: a failure is one word.
+        unsafe { write(self.words.as_mut_ptr(), failure, false) };
+        self.content = Content::Failure;
+    }
+
+    /// Takes the result out, if there is one and its value would be a `T`.
+    #[inline]
+    pub(crate) fn take<T: 'static>(&mut self) -> Option<Result<T>> {
+        match self.content {
+            Content::Value(of) if of.id == TypeId::of::<T>() => {
+                self.content = Content::Nothing;
+                // SAFETY: a `T` was put here, and `content` no longer says so.
+                Some(Ok(unsafe {
+                    read(self.words.as_ptr(), ValueOf::<T>::BOXED)
+                }))
+            }
+            Content::Failure => self.take_failure().map(Err),
+            _ => None,
+        }
+    }
+
+    /// Takes the failure out, if it is one.
+    pub(crate) fn take_failure(&mut self) -> Option<Failure> {
+        if !self.is_failure() {
+            return None;
+        }
+        self.content = Content::Nothing;
+        // SAFETY: a failure was put here, and `content` no longer says so.
+        Some(unsafe { read(self.words.as_ptr(), false) })
+    }
+
+    /// Notes in the failure, if it is one, that it leaves the stage added at `place`.
+    pub(crate) fn note_passed(&mut self, place: &'static Location<'static>) {
+        if self.is_failure() {
+            // SAFETY: `content` says that a failure is there.
+            let failure = unsafe { &mut *self.words.as_mut_ptr().cast::<Failure>() };
+            failure.passed(place);
+        }
+    }
+
+    /// Moves the whole content out, of whatever type.
+    pub(crate) fn take_all(&mut self) -> Self {
+        std::mem::replace(self, Self::empty())
+    }
+
+    #[cold]
+    fn drop_content(&mut self) {
+        match std::mem::replace(&mut self.content, Content::Nothing) {
+            Content::Nothing => {}
+            Content::Value(of) => {
+                if let Some(drop) = of.drop {
+                    // SAFETY: such a value is there, and `content` no longer says so.
+                    unsafe { drop(self.words.as_mut_ptr()) }
+                }
+            }
+            Content::Failure => {
+                // SAFETY: a failure is there, and `content` no longer says so.
+                drop_contained(unsafe { read::<Failure>(self.words.as_ptr(), false) });
+            }
+        }
+    }
+}
+
+impl Drop for Slot {
+    #[inline]
+    fn drop(&mut self) {
+        if !matches!(self.content, Content::Nothing) {
+            self.drop_content();
+        }
+    }
+}
