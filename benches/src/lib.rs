@@ -1,1 +1,1 @@
-//! x
+//! Measurements next to peers; nothing a user builds depends on them.

@@ -1,1 +1,1 @@
-//! x
+//! Programs that show the crates at work.

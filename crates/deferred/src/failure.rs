@@ -35,7 +35,6 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 /// # Examples
 ///
 /// ```
-/// use deferred::Failure;
 /// use std::num::ParseIntError;
 ///
 /// fn port(text: &str) -> deferred::Result<u16> {
@@ -152,7 +151,7 @@ impl Failure {
     /// # Examples
     ///
     /// ```
-    /// use deferred::{Failure, fail};
+    /// use deferred::fail;
     /// use std::num::ParseIntError;
     ///
     /// let parse = |text: &str| text.parse::<i32>();
