@@ -10,6 +10,7 @@ mod future;
 mod handle;
 mod outcome;
 mod pair;
+mod time;
 mod trail;
 mod trigger;
 mod unhandled;
@@ -19,6 +20,7 @@ pub use self::error::{Abandoned, AlreadyCalled, Cancelled, Panicked, ResultTaken
 pub use self::failure::{Failure, Result};
 pub use self::handle::{DeferredHandle, Pause};
 pub use self::outcome::Outcome;
+pub use self::time::{Clock, DelayedCall, DelayedCallError, TimerQueue, VirtualClock, defer_later};
 pub use self::trail::Trail;
 pub use self::trigger::{Trigger, WeakTrigger};
 pub use self::unhandled::{

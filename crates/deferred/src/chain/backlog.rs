@@ -29,7 +29,7 @@ enum Task<M: Mode> {
     Abandon(M::Ref),
     /// A claimed chain is to be run.
     Run(M::Ref),
-    Discard(Remains<M>),
+    Discard(Box<Remains<M>>),
 }
 
 /// One per thread.
@@ -61,7 +61,7 @@ pub(super) fn run_later<M: Mode>(core: M::Ref) {
 
 #[cold]
 pub(super) fn discard<M: Mode>(remains: Remains<M>) {
-    add(Task::<M>::Discard(remains));
+    add(Task::<M>::Discard(Box::new(remains)));
 }
 
 fn add<M: Mode>(task: Task<M>) {

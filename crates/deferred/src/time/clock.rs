@@ -1,0 +1,58 @@
+//! The one thing that whatever needs time asks for.
+
+use std::time::Duration;
+
+use super::delayed_call::DelayedCall;
+
+/// Something that knows the time and calls back later: a reactor, the
+/// [`VirtualClock`](crate::VirtualClock) of a test, or a loop of your own (see
+/// [`TimerQueue`](crate::TimerQueue)).
+///
+/// Times are [`Duration`]s since the clock's own start, never a point on the
+/// calendar, so a clock that somebody sets has no effect on them.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{Clock, VirtualClock};
+/// use std::time::Duration;
+///
+/// fn remind(clock: &dyn Clock, after: Duration) {
+///     clock.schedule(after, Box::new(|| println!("tea is ready")));
+/// }
+///
+/// let clock = VirtualClock::new();
+/// remind(&clock, Duration::from_secs(180));
+/// clock.advance(Duration::from_secs(200));
+/// assert_eq!(clock.now(), Duration::from_secs(200));
+/// ```
+pub trait Clock {
+    /// The time since the clock's start.
+    fn now(&self) -> Duration;
+
+    /// Calls `call` once, `delay` from now: not before, and not from inside this
+    /// method. Calls that are due at the same time are made in the order in which
+    /// they were scheduled.
+    ///
+    /// A clock that has ended drops `call` and gives a [`DelayedCall`] that is
+    /// not active.
+    fn schedule(&self, delay: Duration, call: Box<dyn FnOnce()>) -> DelayedCall;
+
+    /// As [`schedule`](Self::schedule), for any closure.
+    fn call_later<F: FnOnce() + 'static>(&self, delay: Duration, call: F) -> DelayedCall
+    where
+        Self: Sized,
+    {
+        self.schedule(delay, Box::new(call))
+    }
+}
+
+impl<C: Clock + ?Sized> Clock for &C {
+    fn now(&self) -> Duration {
+        (**self).now()
+    }
+
+    fn schedule(&self, delay: Duration, call: Box<dyn FnOnce()>) -> DelayedCall {
+        (**self).schedule(delay, call)
+    }
+}

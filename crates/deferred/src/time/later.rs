@@ -1,0 +1,56 @@
+//! Deferreds fired by a clock.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::clock::Clock;
+use super::delayed_call::DelayedCall;
+use crate::deferred::Deferred;
+use crate::outcome::Outcome;
+
+/// Calls `f` after `delay` on `clock`; what it comes to is the result.
+///
+/// Cancelling before that cancels the call: the Deferred fails with
+/// [`Cancelled`](crate::Cancelled), and `f` is dropped without being called. If
+/// the clock ends first, it fails with [`Abandoned`](crate::Abandoned).
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{Cancelled, VirtualClock, defer_later};
+/// use std::time::Duration;
+///
+/// let clock = VirtualClock::new();
+/// let tea = defer_later(&clock, Duration::from_secs(180), || Ok("tea"));
+/// let coffee = defer_later(&clock, Duration::from_secs(60), || Ok("coffee"));
+/// coffee.cancel();
+/// clock.advance(Duration::from_secs(200));
+/// assert_eq!(tea.into_result().unwrap().unwrap(), "tea");
+/// assert!(coffee.into_result().unwrap().unwrap_err().is::<Cancelled>());
+/// ```
+#[track_caller]
+pub fn defer_later<C, F, O>(clock: &C, delay: Duration, f: F) -> Deferred<O::Value>
+where
+    C: Clock + ?Sized,
+    F: FnOnce() -> O + 'static,
+    O: Outcome,
+{
+    let scheduled = Rc::new(Cell::new(None::<DelayedCall>));
+    let to_cancel = Rc::clone(&scheduled);
+    let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
+        if let Some(call) = to_cancel.take() {
+            // It is active, or the Deferred would have been fired.
+            let _ = call.cancel();
+        }
+    });
+    let call = clock.schedule(
+        delay,
+        Box::new(move || {
+            // Cancelled meanwhile, at the worst.
+            let _ = trigger.callback(());
+        }),
+    );
+    scheduled.set(Some(call));
+    deferred.add_callback(move |()| f())
+}

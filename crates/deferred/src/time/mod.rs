@@ -1,0 +1,14 @@
+//! Time without a loop: the [`Clock`] trait, calls that are due later, and a
+//! clock that a test turns by hand.
+
+mod clock;
+mod delayed_call;
+mod later;
+mod timer_queue;
+mod virtual_clock;
+
+pub use self::clock::Clock;
+pub use self::delayed_call::{DelayedCall, DelayedCallError};
+pub use self::later::defer_later;
+pub use self::timer_queue::TimerQueue;
+pub use self::virtual_clock::VirtualClock;

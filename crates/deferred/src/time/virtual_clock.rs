@@ -1,0 +1,141 @@
+//! A clock that stands still until somebody turns it.
+
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::clock::Clock;
+use super::delayed_call::DelayedCall;
+use super::timer_queue::TimerQueue;
+
+/// A [`Clock`] for tests: time passes only when told to, and at no cost.
+///
+/// A clone is another handle on the same clock.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{VirtualClock, defer_later};
+/// use std::time::Duration;
+///
+/// let clock = VirtualClock::new();
+/// let day = Duration::from_secs(24 * 60 * 60);
+/// let tomorrow = defer_later(&clock, day, || Ok("the sun has risen"));
+/// clock.advance(day);
+/// assert_eq!(tomorrow.into_result().unwrap().unwrap(), "the sun has risen");
+/// ```
+#[derive(Clone)]
+pub struct VirtualClock {
+    now: Rc<Cell<Duration>>,
+    timers: TimerQueue,
+}
+
+impl VirtualClock {
+    /// A clock that stands at zero.
+    pub fn new() -> Self {
+        let now = Rc::new(Cell::new(Duration::ZERO));
+        let clock = Rc::clone(&now);
+        Self {
+            now,
+            timers: TimerQueue::new(move || clock.get()),
+        }
+    }
+
+    /// The time since the clock's start.
+    pub fn now(&self) -> Duration {
+        self.now.get()
+    }
+
+    /// As [`Clock::call_later`].
+    pub fn call_later<F: FnOnce() + 'static>(&self, delay: Duration, call: F) -> DelayedCall {
+        self.timers.call_later(delay, call)
+    }
+
+    /// Lets `by` pass, stopping at each time at which a call is due: a call sees
+    /// the time it was due at, and what it schedules within `by` is called too.
+    ///
+    /// A call that schedules itself again with no delay keeps this from ever
+    /// returning.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{VirtualClock, defer_later};
+    /// use std::time::Duration;
+    ///
+    /// let clock = VirtualClock::new();
+    /// let second = Duration::from_secs(1);
+    /// let same_clock = clock.clone();
+    /// let slept = defer_later(&clock, second, || Ok(()))
+    ///     .add_callback(move |()| defer_later(&same_clock, second, || Ok("two seconds")));
+    /// clock.advance(2 * second);
+    /// assert_eq!(slept.into_result().unwrap().unwrap(), "two seconds");
+    /// ```
+    pub fn advance(&self, by: Duration) {
+        let end = self.now().saturating_add(by);
+        while let Some(due) = self.timers.next_due().filter(|due| *due <= end) {
+            // A call may have advanced the clock itself.
+            self.now.set(self.now().max(due));
+            self.timers.run_due(self.now());
+        }
+        self.now.set(self.now().max(end));
+    }
+
+    /// Lets `by` pass at once, then makes the calls that were due by then: each
+    /// sees the time at the end, as if the loop had been busy all the while.
+    ///
+    /// It is what Twisted's `Clock.advance` does. Calls that are scheduled
+    /// meanwhile and are due are made too, so one that schedules itself again
+    /// with no delay keeps this from ever returning.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::VirtualClock;
+    /// use std::time::Duration;
+    ///
+    /// let clock = VirtualClock::new();
+    /// let seen = clock.clone();
+    /// clock.call_later(Duration::from_secs(1), move || {
+    ///     assert_eq!(seen.now(), Duration::from_secs(5));
+    /// });
+    /// clock.jump(Duration::from_secs(5));
+    /// ```
+    pub fn jump(&self, by: Duration) {
+        self.now.set(self.now().saturating_add(by));
+        while self.timers.next_due().is_some_and(|due| due <= self.now()) {
+            self.timers.run_due(self.now());
+        }
+    }
+
+    /// How many calls wait: a test may want to end with none.
+    pub fn pending_calls(&self) -> usize {
+        self.timers.len()
+    }
+}
+
+impl Default for VirtualClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for VirtualClock {
+    fn now(&self) -> Duration {
+        self.now()
+    }
+
+    fn schedule(&self, delay: Duration, call: Box<dyn FnOnce()>) -> DelayedCall {
+        self.timers.call_later(delay, call)
+    }
+}
+
+impl fmt::Debug for VirtualClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VirtualClock")
+            .field("now", &self.now())
+            .field("pending_calls", &self.pending_calls())
+            .finish()
+    }
+}
