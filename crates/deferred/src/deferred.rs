@@ -7,8 +7,6 @@ use std::panic::Location;
 use crate::chain::{
     Control, End, EndState, Link, Local, Mode, Paused, Seen, Source, Stage, cancel_core, look,
 };
-use crate::contain::catch;
-use crate::error::Panicked;
 use crate::failure::{Failure, Result};
 use crate::handle::{DeferredHandle, Pause};
 use crate::outcome::Outcome;
@@ -481,15 +479,10 @@ where
     F: FnOnce() -> O,
     O: Outcome,
 {
-    let called_at = Location::caller();
-    match catch(f) {
+    match Failure::catch(f) {
         Ok(outcome) => Deferred {
             end: End::from_step(outcome.into_step().0),
         },
-        Err(payload) => {
-            crate::chain::drain_backlog();
-            let panicked = Panicked::from_payload(payload);
-            Deferred::from(Err(Failure::raised_at_place(panicked, called_at)))
-        }
+        Err(panicked) => Deferred::from(Err(panicked)),
     }
 }

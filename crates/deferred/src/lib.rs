@@ -1,6 +1,7 @@
 //! Chains of callback/errback pairs over a result that is not there yet.
-#![doc(test(attr(deny(warnings))))]
+#![doc(test(attr(deny(warnings), allow(dead_code))))]
 
+mod catch;
 mod chain;
 mod contain;
 mod deferred;

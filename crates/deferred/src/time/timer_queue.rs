@@ -10,7 +10,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::delayed_call::DelayedCall;
-use crate::contain::{drop_contained, run_contained};
+use crate::contain::drop_contained;
+use crate::failure::Failure;
 
 /// The timers of a clock: what a loop of your own needs to be a
 /// [`Clock`](crate::Clock).
@@ -125,7 +126,9 @@ impl TimerQueue {
             let timer = heap.remove(0);
             timer.place.set(CALLED);
             drop(heap);
-            run_contained("a delayed call", || timer.call.call());
+            if let Err(panicked) = Failure::catch(|| timer.call.call()) {
+                tracing::error!(target: "deferred", "a delayed call {panicked}");
+            }
             calls += 1;
         }
     }

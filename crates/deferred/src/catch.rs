@@ -1,0 +1,45 @@
+//! `Failure::catch`: for loops that call other people's code.
+
+use std::panic::Location;
+
+use crate::chain::drain_backlog;
+use crate::contain::catch;
+use crate::error::Panicked;
+use crate::failure::{Failure, Result};
+
+impl Failure {
+    /// Calls `f`; if it panics, the panic becomes a failure ([`Panicked`]).
+    ///
+    /// Use it, not `std::panic::catch_unwind`, in a loop that calls code which
+    /// works with Deferreds: it also fires those that were abandoned while the
+    /// panic unwound, which could not be done at the time.
+    ///
+    /// # Errors
+    ///
+    /// The panic. With `panic = "abort"` there is none to catch.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Abandoned, Deferred, Failure, Panicked};
+    ///
+    /// # std::panic::set_hook(Box::new(|_| {}));
+    /// let (trigger, deferred) = Deferred::<i32>::pair();
+    /// let handler = move || {
+    ///     let _trigger = trigger;
+    ///     panic!("what a handler may do")
+    /// };
+    /// let failure = Failure::catch(handler).unwrap_err();
+    /// assert!(failure.is::<Panicked>());
+    /// let result = deferred.into_result().unwrap();
+    /// assert!(result.unwrap_err().is::<Abandoned>());
+    /// ```
+    #[track_caller]
+    pub fn catch<R>(f: impl FnOnce() -> R) -> Result<R> {
+        let called_at = Location::caller();
+        catch(f).map_err(|payload| {
+            drain_backlog();
+            Self::raised_at_place(Panicked::from_payload(payload), called_at)
+        })
+    }
+}

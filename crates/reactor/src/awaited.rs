@@ -1,0 +1,38 @@
+//! What other threads owe the loop, under numbers.
+//!
+//! A trigger cannot go to another thread. So it stays here, and its number goes.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+
+/// What is done with a result when it comes.
+pub(crate) type Delivery = Box<dyn FnOnce(Box<dyn Any + Send>)>;
+
+/// The deliveries that have not come.
+#[derive(Default)]
+pub(crate) struct Awaited {
+    next: Cell<u64>,
+    deliveries: RefCell<HashMap<u64, Delivery>>,
+}
+
+impl Awaited {
+    /// The number that the next delivery will have.
+    pub(crate) fn next(&self) -> u64 {
+        self.next.get()
+    }
+
+    pub(crate) fn insert(&self, delivery: Delivery) {
+        let number = self.next.replace(self.next.get() + 1);
+        self.deliveries.borrow_mut().insert(number, delivery);
+    }
+
+    /// `None` if it came, or nobody waits for it any more.
+    pub(crate) fn remove(&self, number: u64) -> Option<Delivery> {
+        self.deliveries.borrow_mut().remove(&number)
+    }
+
+    pub(crate) fn clear(&self) {
+        drop(self.deliveries.take());
+    }
+}

@@ -1,0 +1,235 @@
+//! `Context`: what a handler can do.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use deferred::{Deferred, DelayedCall, Result};
+
+use super::handle::Connection;
+use super::protocol::{Handled, Protocol};
+use super::stream::{Obligation, Stream};
+use super::transport::WriteLimits;
+use crate::address::Address;
+use crate::error::ConnectionClosed;
+use crate::handle::ReactorHandle;
+
+/// What a handler of a [`Protocol`] is given: its connection, and the reactor.
+///
+/// What is asked for here takes effect when the handler returns.
+pub struct Context<'a, P: Protocol> {
+    stream: &'a Stream<P>,
+}
+
+impl<'a, P: Protocol> Context<'a, P> {
+    pub(super) fn new(stream: &'a Stream<P>) -> Self {
+        Self { stream }
+    }
+
+    /// Sends `bytes`. All that a handler writes goes out together when it
+    /// returns; what the system does not take at once waits, and is sent as it
+    /// takes it.
+    ///
+    /// What waits is bounded, see [`WriteLimits`]. After
+    /// [`lose_connection`](Self::lose_connection) nothing more is taken.
+    pub fn write(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.transport().write(bytes.as_ref());
+    }
+
+    /// Sends several pieces, one after the other.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Context, Lines, Protocol};
+    /// # struct Shout;
+    /// # impl Protocol for Shout {
+    /// #     type Framing = Lines;
+    /// fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
+    ///     cx.write_sequence([b"you said: ", line, b"\r\n"]);
+    ///     Ok(())
+    /// }
+    /// # }
+    /// ```
+    pub fn write_sequence<I>(&mut self, pieces: I)
+    where
+        I: IntoIterator,
+        I::Item: AsRef<[u8]>,
+    {
+        for piece in pieces {
+            self.write(piece);
+        }
+    }
+
+    /// Ends the connection as soon as everything written so far is sent. No
+    /// further frame is delivered.
+    pub fn lose_connection(&mut self) {
+        self.stream.transport().lose();
+    }
+
+    /// Ends the connection at once; what waits to be sent is discarded, and the
+    /// peer sees a reset.
+    pub fn abort(&mut self) {
+        self.stream.transport().abort(ConnectionClosed::Aborted);
+    }
+
+    /// Takes in nothing more until [`resume_reading`](Self::resume_reading); what
+    /// was read already waits. (Twisted: `pauseProducing`.)
+    pub fn pause_reading(&mut self) {
+        self.stream.transport().set_paused(true);
+    }
+
+    /// Undoes [`pause_reading`](Self::pause_reading): what waited is delivered in
+    /// this turn, without new input.
+    pub fn resume_reading(&mut self) {
+        self.stream.transport().set_paused(false);
+        self.stream.touch();
+    }
+
+    /// How much may wait to be sent.
+    pub fn set_write_limits(&mut self, limits: WriteLimits) {
+        self.stream.transport().set_limits(limits);
+    }
+
+    /// The address of the other side.
+    pub fn peer(&self) -> &'a Address {
+        self.stream.transport().peer()
+    }
+
+    /// The address of this side.
+    pub fn host(&self) -> Address {
+        self.stream.transport().host()
+    }
+
+    /// Whether small writes are sent at once, rather than held back by the system
+    /// until earlier ones are acknowledged (`TCP_NODELAY`).
+    pub fn nodelay(&self) -> bool {
+        self.stream.transport().nodelay()
+    }
+
+    /// Sets what [`nodelay`](Self::nodelay) tells.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses, or the connection is over.
+    pub fn set_nodelay(&mut self, nodelay: bool) -> io::Result<()> {
+        self.stream.transport().set_nodelay(nodelay)
+    }
+
+    /// A handle on this connection, to be kept elsewhere.
+    pub fn connection(&self) -> Connection<P> {
+        Connection::new(self.stream.weak())
+    }
+
+    /// The reactor.
+    pub fn reactor(&self) -> &'a ReactorHandle {
+        self.stream.reactor()
+    }
+
+    /// Calls `f` with the protocol when `deferred` has its result.
+    ///
+    /// It is called from the loop, after the handler that is running then. If
+    /// the connection is over before that, it is not called, `deferred` is left
+    /// alone, and a failure is reported as unhandled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use deferred::Deferred;
+    /// # use reactor::{Context, Lines, Protocol};
+    /// # fn look_up(_name: String) -> Deferred<String> { deferred::succeed(String::new()) }
+    /// struct Finger;
+    ///
+    /// impl Protocol for Finger {
+    ///     type Framing = Lines;
+    ///
+    ///     fn received(&mut self, cx: &mut Context<'_, Self>, name: &[u8]) -> deferred::Result<()> {
+    ///         let name = String::from_utf8(name.to_vec())?;
+    ///         cx.when(look_up(name), |_this, cx, found| {
+    ///             cx.write(found.unwrap_or_else(|failure| format!("sorry: {failure}")));
+    ///             cx.lose_connection();
+    ///         });
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    pub fn when<T, F, H>(&mut self, deferred: Deferred<T>, f: F)
+    where
+        T: 'static,
+        F: FnOnce(&mut P, &mut Context<'_, P>, Result<T>) -> H + 'static,
+        H: Handled,
+    {
+        let stream = self.stream.weak();
+        deferred
+            .add_both(move |outcome| {
+                // As a Deferred, it is reported if the job is dropped.
+                let outcome = Deferred::from(outcome);
+                let Some(stream) = stream.upgrade() else {
+                    return outcome.add_callback(drop);
+                };
+                let posted = stream.post(Box::new(move |protocol, cx| {
+                    let Ok(outcome) = outcome.into_result() else {
+                        unreachable!("it was made with its result");
+                    };
+                    f(protocol, cx, outcome).into_result()
+                }));
+                // If the connection is over, dropping the job reports it.
+                drop(posted);
+                deferred::succeed(())
+            })
+            .detach();
+    }
+
+    /// As [`when`](Self::when), and cancels `deferred` if the connection is over
+    /// first.
+    pub fn when_or_cancel<T, F, H>(&mut self, mut deferred: Deferred<T>, f: F)
+    where
+        T: 'static,
+        F: FnOnce(&mut P, &mut Context<'_, P>, Result<T>) -> H + 'static,
+        H: Handled,
+    {
+        let handle = deferred.handle();
+        self.when(deferred, f);
+        self.stream.oblige(Obligation::Wait(handle));
+    }
+
+    /// Calls `f` with the protocol, `delay` from now. It is cancelled if the
+    /// connection is over first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Context, Lines, Protocol};
+    /// # use std::time::Duration;
+    /// # struct Impatient;
+    /// # impl Protocol for Impatient {
+    /// #     type Framing = Lines;
+    /// fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+    ///     cx.call_later(Duration::from_secs(30), |_this, cx| cx.abort());
+    ///     Ok(())
+    /// }
+    /// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// ```
+    pub fn call_later<F, H>(&mut self, delay: Duration, f: F) -> DelayedCall
+    where
+        F: FnOnce(&mut P, &mut Context<'_, P>) -> H + 'static,
+        H: Handled,
+    {
+        let connection = self.connection();
+        let call = self.stream.reactor().call_later(delay, move || {
+            // Over meanwhile: then it would have been cancelled.
+            let _ = connection.post(f);
+        });
+        self.stream.oblige(Obligation::Call(call.clone()));
+        call
+    }
+}
+
+impl<P: Protocol> fmt::Debug for Context<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("peer", self.peer())
+            .finish_non_exhaustive()
+    }
+}

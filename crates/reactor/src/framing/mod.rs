@@ -1,0 +1,74 @@
+//! How the bytes of a connection are cut into frames.
+
+mod lines;
+mod raw;
+
+pub use self::lines::{LineTooLong, Lines};
+pub use self::raw::Raw;
+
+use deferred::Result;
+
+/// Cuts the bytes of a connection into the frames its protocol gets.
+///
+/// A framing is pure: it is shown bytes, and says what is in them. It knows no
+/// socket, so it can be tested, and fuzzed, by itself.
+///
+/// # Examples
+///
+/// Frames of one byte that gives the length, and so many bytes:
+///
+/// ```
+/// use reactor::{Decoded, Framing};
+///
+/// #[derive(Default)]
+/// struct Short;
+///
+/// impl Framing for Short {
+///     type Frame<'a> = &'a [u8];
+///
+///     fn decode<'a>(&mut self, input: &'a [u8]) -> deferred::Result<Decoded<&'a [u8]>> {
+///         let Some((&length, rest)) = input.split_first() else {
+///             return Ok(Decoded::Incomplete);
+///         };
+///         let length = usize::from(length);
+///         Ok(match rest.get(..length) {
+///             Some(frame) => Decoded::Frame { frame, consumed: 1 + length },
+///             None => Decoded::Incomplete,
+///         })
+///     }
+/// }
+///
+/// let decoded = Short.decode(b"\x02hi\x05hel").unwrap();
+/// assert_eq!(decoded, Decoded::Frame { frame: &b"hi"[..], consumed: 3 });
+/// assert_eq!(Short.decode(b"\x05hel").unwrap(), Decoded::Incomplete);
+/// ```
+pub trait Framing: 'static {
+    /// What the protocol gets: mostly something that borrows from the input.
+    type Frame<'a>;
+
+    /// Looks for a frame at the beginning of `input`, which is all that came and
+    /// was not consumed yet.
+    ///
+    /// After [`Decoded::Incomplete`] it is called again when more has come, with
+    /// the same bytes and those behind them; so it may remember how far it looked.
+    ///
+    /// # Errors
+    ///
+    /// What came is no frame and cannot become one. The connection is closed,
+    /// with the failure as the reason.
+    fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Decoded<Self::Frame<'a>>>;
+}
+
+/// What [`Framing::decode`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decoded<F> {
+    /// A frame.
+    Frame {
+        /// The frame.
+        frame: F,
+        /// How many bytes of the input it takes, at least one.
+        consumed: usize,
+    },
+    /// There is no whole frame yet.
+    Incomplete,
+}

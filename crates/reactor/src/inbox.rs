@@ -1,0 +1,53 @@
+//! What other threads want done in the loop.
+
+use parking_lot::Mutex;
+
+use crate::error::ReactorGone;
+use crate::poll::Waker;
+
+/// The jobs that other threads have posted.
+pub(crate) struct Inbox<Job> {
+    /// `None` once the reactor is gone.
+    jobs: Mutex<Option<Vec<Job>>>,
+    waker: Waker,
+}
+
+impl<Job> Inbox<Job> {
+    pub(crate) fn new(waker: Waker) -> Self {
+        Self {
+            jobs: Mutex::new(Some(Vec::new())),
+            waker,
+        }
+    }
+
+    /// Adds a job; wakes the loop if it was the first.
+    pub(crate) fn post(&self, job: Job) -> Result<(), ReactorGone> {
+        let mut guard = self.jobs.lock();
+        let Some(jobs) = guard.as_mut() else {
+            // The job is a user's: not to be dropped under the lock.
+            drop(guard);
+            drop(job);
+            return Err(ReactorGone);
+        };
+        let was_empty = jobs.is_empty();
+        jobs.push(job);
+        drop(guard);
+        if was_empty {
+            self.waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Takes the jobs that are there, leaving `room` for the next ones.
+    pub(crate) fn take(&self, room: &mut Vec<Job>) {
+        if let Some(jobs) = self.jobs.lock().as_mut() {
+            std::mem::swap(jobs, room);
+        }
+    }
+
+    /// Takes no more jobs, and drops those that are there.
+    pub(crate) fn close(&self) {
+        let jobs = self.jobs.lock().take();
+        drop(jobs);
+    }
+}

@@ -1,0 +1,141 @@
+//! `Reactor`: the owner of a loop.
+
+use std::fmt;
+use std::io;
+use std::ops::Deref;
+use std::rc::Rc;
+use std::time::Duration;
+
+use deferred::{Clock, DelayedCall};
+
+use crate::core::Core;
+use crate::error::RunError;
+use crate::handle::ReactorHandle;
+
+/// An event loop: it waits for sockets and timers and calls who is concerned.
+///
+/// It is a value, not a global: make as many as you like, one or more a thread.
+/// This is its owner. Callbacks hold a [`ReactorHandle`], which a `Reactor`
+/// derefs to, other threads a [`Remote`](crate::Remote).
+///
+/// Dropping it ends everything in it: connections are told
+/// ([`ConnectionClosed::ReactorGone`](crate::ConnectionClosed::ReactorGone)),
+/// ports closed, delayed calls dropped.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::Reactor;
+/// use std::time::Duration;
+///
+/// let reactor = Reactor::new()?;
+/// let handle = reactor.handle();
+/// reactor.call_later(Duration::from_millis(10), move || {
+///     println!("hello");
+///     handle.stop().unwrap();
+/// });
+/// reactor.run()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Reactor {
+    core: Rc<Core>,
+    handle: ReactorHandle,
+}
+
+/// What one [`turn`](Reactor::turn) of the loop came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// There may be more turns.
+    Done,
+    /// Somebody called [`stop`](ReactorHandle::stop).
+    Stopped,
+}
+
+impl Reactor {
+    /// A loop with nothing in it.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses what it takes to wait for events: mostly because the
+    /// process has too many descriptors open.
+    pub fn new() -> io::Result<Self> {
+        let core = Core::new()?;
+        let handle = ReactorHandle::new(&core);
+        Ok(Self { core, handle })
+    }
+
+    /// Runs until somebody calls [`stop`](ReactorHandle::stop). It may be run
+    /// again after that.
+    ///
+    /// It installs no signal handlers; [`run_until_signal`](Self::run_until_signal)
+    /// does.
+    ///
+    /// # Errors
+    ///
+    /// The reactor is running already (this was called from inside it), or the
+    /// system would not let it wait for events.
+    pub fn run(&self) -> Result<(), RunError> {
+        self.core.run()
+    }
+
+    /// Runs the loop for one turn, waiting for an event for at most `timeout`
+    /// (`None`: as long as it takes). Use it to run the reactor inside another
+    /// loop.
+    ///
+    /// # Errors
+    ///
+    /// As for [`run`](Self::run).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Reactor, Turn};
+    /// use std::time::Duration;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// for _frame in 0..3 {
+    ///     // … draw …
+    ///     assert_eq!(reactor.turn(Some(Duration::ZERO))?, Turn::Done);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn turn(&self, timeout: Option<Duration>) -> Result<Turn, RunError> {
+        Ok(if self.core.run_once(timeout)? {
+            Turn::Stopped
+        } else {
+            Turn::Done
+        })
+    }
+}
+
+impl Deref for Reactor {
+    type Target = ReactorHandle;
+
+    fn deref(&self) -> &ReactorHandle {
+        &self.handle
+    }
+}
+
+impl Clock for Reactor {
+    fn now(&self) -> Duration {
+        self.handle.now()
+    }
+
+    fn schedule(&self, delay: Duration, call: Box<dyn FnOnce()>) -> DelayedCall {
+        self.handle.call_later(delay, call)
+    }
+}
+
+impl Drop for Reactor {
+    fn drop(&mut self) {
+        self.core.end();
+    }
+}
+
+impl fmt::Debug for Reactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reactor")
+            .field("is_running", &self.is_running())
+            .finish_non_exhaustive()
+    }
+}

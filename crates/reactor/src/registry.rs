@@ -1,0 +1,94 @@
+//! Which key stands for which source.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use slab::Slab;
+
+use crate::poll::{Key, MAX_KEY, Ready};
+
+/// Something the loop watches a descriptor for.
+pub(crate) trait Source {
+    /// The descriptor is ready. Nothing of the reactor's is borrowed.
+    fn ready(self: Rc<Self>, ready: Ready);
+
+    /// The reactor goes: let go of everything, telling those who wait.
+    fn shut_down(self: Rc<Self>);
+}
+
+/// The sources, by key.
+///
+/// A key is a slot and the generation of its use, so that an event which was
+/// still on its way when a source went never reaches the next one in its slot.
+#[derive(Default)]
+pub(crate) struct Registry {
+    slots: RefCell<Slots>,
+}
+
+#[derive(Default)]
+struct Slots {
+    slab: Slab<Slot>,
+    next_generation: usize,
+}
+
+struct Slot {
+    generation: usize,
+    source: Rc<dyn Source>,
+}
+
+const SLOT_BITS: u32 = Key::BITS / 2;
+const SLOT_MASK: usize = (1 << SLOT_BITS) - 1;
+/// One less than there is room for, so that no key is among those reserved.
+const GENERATIONS: usize = MAX_KEY >> SLOT_BITS;
+
+impl Registry {
+    /// The key that the next source to be inserted will have.
+    pub(crate) fn next_key(&self) -> Key {
+        let slots = self.slots.borrow();
+        slots.next_generation << SLOT_BITS | slots.slab.vacant_key()
+    }
+
+    /// Adds a source under [`next_key`](Self::next_key).
+    pub(crate) fn insert(&self, source: Rc<dyn Source>) -> Key {
+        let key = self.next_key();
+        let mut slots = self.slots.borrow_mut();
+        let generation = slots.next_generation;
+        slots.next_generation = (generation + 1) % GENERATIONS;
+        slots.slab.insert(Slot { generation, source });
+        key
+    }
+
+    /// Puts `source` in the place of the one under `key`.
+    pub(crate) fn replace(&self, key: Key, source: Rc<dyn Source>) {
+        let replaced = match self.slots.borrow_mut().slab.get_mut(key & SLOT_MASK) {
+            Some(slot) if slot.generation == key >> SLOT_BITS => {
+                Some(std::mem::replace(&mut slot.source, source))
+            }
+            _ => None,
+        };
+        drop(replaced);
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, key: Key) -> Option<Rc<dyn Source>> {
+        let slots = self.slots.borrow();
+        let slot = slots.slab.get(key & SLOT_MASK)?;
+        (slot.generation == key >> SLOT_BITS).then(|| Rc::clone(&slot.source))
+    }
+
+    pub(crate) fn remove(&self, key: Key) -> Option<Rc<dyn Source>> {
+        let mut slots = self.slots.borrow_mut();
+        let slot = slots.slab.get(key & SLOT_MASK)?;
+        if slot.generation != key >> SLOT_BITS {
+            return None;
+        }
+        Some(slots.slab.remove(key & SLOT_MASK).source)
+    }
+
+    /// Takes out any one.
+    pub(crate) fn remove_any(&self) -> Option<Rc<dyn Source>> {
+        let mut slots = self.slots.borrow_mut();
+        let index = slots.slab.iter().next()?.0;
+        Some(slots.slab.remove(index).source)
+    }
+}

@@ -1,0 +1,72 @@
+//! A result from another thread, as a Deferred of the loop's.
+
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use deferred::Deferred;
+
+use crate::core::{Core, Job};
+use crate::inbox::Inbox;
+
+/// How another thread gives its result.
+///
+/// Dropped without, the Deferred is abandoned.
+pub(crate) struct Reply<T> {
+    inbox: Arc<Inbox<Job>>,
+    number: u64,
+    is_sent: bool,
+    result: PhantomData<fn(T)>,
+}
+
+impl<T: Send + 'static> Reply<T> {
+    /// A Deferred and what another thread fires it with. Cancelling it only
+    /// means that nobody waits any more.
+    pub(crate) fn pair(core: &Rc<Core>) -> (Self, Deferred<T>) {
+        let number = core.awaited.next();
+        let weak = Rc::downgrade(core);
+        let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
+            if let Some(core) = weak.upgrade() {
+                drop(core.awaited.remove(number));
+            }
+        });
+        core.awaited.insert(Box::new(move |result| {
+            let Ok(result) = result.downcast::<T>() else {
+                unreachable!("its number was given to a reply of this type");
+            };
+            // It is not cancelled, or it would have been removed.
+            let _ = trigger.callback(*result);
+        }));
+        let reply = Self {
+            inbox: Arc::clone(&core.known.inbox),
+            number,
+            is_sent: false,
+            result: PhantomData,
+        };
+        (reply, deferred)
+    }
+
+    pub(crate) fn send(mut self, result: T) {
+        self.is_sent = true;
+        let number = self.number;
+        let result = Box::new(result);
+        // If the reactor is gone, nobody waits.
+        let _ = self.inbox.post(Box::new(move |core| {
+            let delivery = core.awaited.remove(number);
+            if let Some(deliver) = delivery {
+                deliver(result);
+            }
+        }));
+    }
+}
+
+impl<T> Drop for Reply<T> {
+    fn drop(&mut self) {
+        if !self.is_sent {
+            let number = self.number;
+            let _ = self
+                .inbox
+                .post(Box::new(move |core| drop(core.awaited.remove(number))));
+        }
+    }
+}

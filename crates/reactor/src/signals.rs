@@ -1,0 +1,210 @@
+//! `run_until_signal`: a loop that ends when it is told to from outside.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use parking_lot::Mutex;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::{SigId, flag, low_level};
+
+use crate::core::Core;
+use crate::error::RunError;
+use crate::handle::ReactorHandle;
+use crate::poll::{Interest, Ready, Registration};
+use crate::reactor::Reactor;
+use crate::registry::Source;
+
+/// The signal that ended [`Reactor::run_until_signal`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Signal(i32);
+
+impl Signal {
+    /// Its number: 2 for SIGINT, 15 for SIGTERM.
+    pub fn number(self) -> i32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            SIGINT => f.write_str("SIGINT"),
+            SIGTERM => f.write_str("SIGTERM"),
+            number => write!(f, "signal {number}"),
+        }
+    }
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Reactor {
+    /// Runs until somebody calls [`stop`](ReactorHandle::stop), or the process
+    /// gets SIGINT (Ctrl-C) or SIGTERM.
+    ///
+    /// The first of these signals stops the loop cleanly. The second ends the
+    /// process at once, with exit code 128 + its number, even if the loop is
+    /// stuck. Outside of this method the two do what they did before.
+    ///
+    /// Gives the signal, or `None` if it was `stop`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`run`](Self::run); or the signal handlers could not be installed.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use reactor::Reactor;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// // … listen …
+    /// if let Some(signal) = reactor.run_until_signal()? {
+    ///     println!("stopped by {signal}");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn run_until_signal(&self) -> Result<Option<Signal>, RunError> {
+        if self.is_running() {
+            return Err(RunError::AlreadyRunning);
+        }
+        let watch = Watch::start(self)?;
+        self.run()?;
+        Ok(watch.signal())
+    }
+}
+
+const SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
+
+/// Whether the default action of the signals is in force. signal-hook, once
+/// asked for a signal, keeps it from having its own effect for good; so the
+/// effect is emulated while no loop runs until a signal.
+static IS_DEFAULT: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+/// How many loops of the process run until a signal.
+static WATCHES: Mutex<Watches> = Mutex::new(Watches {
+    count: 0,
+    is_default_registered: false,
+});
+
+struct Watches {
+    count: usize,
+    is_default_registered: bool,
+}
+
+/// Signal handlers, for as long as it lives.
+struct Watch {
+    received: Arc<AtomicUsize>,
+    ids: Vec<SigId>,
+    source: Option<(Rc<Core>, usize)>,
+}
+
+impl Watch {
+    fn start(reactor: &ReactorHandle) -> Result<Self, RunError> {
+        enter()?;
+        // From here on, dropping it undoes what was done.
+        let mut watch = Self {
+            received: Arc::default(),
+            ids: Vec::new(),
+            source: None,
+        };
+        let core = reactor.core().map_err(io::Error::other)?;
+        let (reader, writer) = UnixStream::pair()?;
+        reader.set_nonblocking(true)?;
+        let registration = core.register(OwnedFd::from(reader), Interest::READABLE)?;
+        let key = registration.key();
+        core.insert(Rc::new(SignalSource {
+            registration: RefCell::new(Some(registration)),
+            reactor: reactor.clone(),
+        }));
+        watch.source = Some((core, key));
+        watch.install(&writer)?;
+        Ok(watch)
+    }
+
+    fn install(&mut self, writer: &UnixStream) -> io::Result<()> {
+        let got_one = Arc::new(AtomicBool::new(false));
+        for signal in SIGNALS {
+            // In this order, the first one only sets the flag.
+            let code = 128 + signal;
+            let second = flag::register_conditional_shutdown(signal, code, Arc::clone(&got_one))?;
+            self.ids.push(second);
+            self.ids.push(flag::register(signal, Arc::clone(&got_one))?);
+            let received = Arc::clone(&self.received);
+            self.ids
+                .push(flag::register_usize(signal, received, signal as usize)?);
+            self.ids
+                .push(low_level::pipe::register(signal, writer.try_clone()?)?);
+        }
+        Ok(())
+    }
+
+    fn signal(&self) -> Option<Signal> {
+        match self.received.load(Ordering::SeqCst) {
+            0 => None,
+            number => Some(Signal(number as i32)),
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        leave();
+        for id in self.ids.drain(..) {
+            low_level::unregister(id);
+        }
+        if let Some((core, key)) = self.source.take() {
+            drop(core.registry.remove(key));
+        }
+    }
+}
+
+fn enter() -> io::Result<()> {
+    let mut watches = WATCHES.lock();
+    if !watches.is_default_registered {
+        for signal in SIGNALS {
+            flag::register_conditional_default(signal, Arc::clone(&IS_DEFAULT))?;
+        }
+        watches.is_default_registered = true;
+    }
+    watches.count += 1;
+    IS_DEFAULT.store(false, Ordering::SeqCst);
+    Ok(())
+}
+
+fn leave() {
+    let mut watches = WATCHES.lock();
+    watches.count -= 1;
+    if watches.count == 0 {
+        IS_DEFAULT.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Hears that a signal came, and stops the loop.
+struct SignalSource {
+    registration: RefCell<Option<Registration>>,
+    reactor: ReactorHandle,
+}
+
+impl Source for SignalSource {
+    fn ready(self: Rc<Self>, _ready: Ready) {
+        if let Some(registration) = &*self.registration.borrow() {
+            let _ = rustix::io::read(registration, &mut [0_u8; 64]);
+        }
+        // Whoever stopped it already meant the same.
+        let _ = self.reactor.stop();
+    }
+
+    fn shut_down(self: Rc<Self>) {
+        drop(self.registration.take());
+    }
+}

@@ -1,0 +1,115 @@
+//! `HostPort`: an address as somebody gave it.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+/// What to connect to or listen on, as it was given: an address, or a name, and
+/// a port.
+///
+/// It is made from a `&str` or `String` such as `"127.0.0.1:80"`, `"[::1]:80"` or
+/// `"example.org:80"`, from a [`SocketAddr`], or from a host and a port. A text
+/// that cannot be understood is kept, and told by whoever is asked to use it.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::HostPort;
+///
+/// assert_eq!(HostPort::from("example.org:80").to_string(), "example.org:80");
+/// assert_eq!(HostPort::from(("::1", 80)).to_string(), "[::1]:80");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HostPort {
+    given: String,
+    pub(super) parsed: Parsed,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Parsed {
+    Address(SocketAddr),
+    Name(String, u16),
+    Nonsense,
+}
+
+impl HostPort {
+    pub(super) fn given(&self) -> &str {
+        &self.given
+    }
+}
+
+impl From<&str> for HostPort {
+    fn from(given: &str) -> Self {
+        Self {
+            given: given.to_owned(),
+            parsed: parse(given),
+        }
+    }
+}
+
+fn parse(given: &str) -> Parsed {
+    if let Ok(address) = given.parse() {
+        return Parsed::Address(address);
+    }
+    match given.rsplit_once(':') {
+        Some((host, port)) if is_name(host) => match port.parse() {
+            Ok(port) => Parsed::Name(host.to_owned(), port),
+            Err(_) => Parsed::Nonsense,
+        },
+        _ => Parsed::Nonsense,
+    }
+}
+
+/// Whether it could be a name at all; who is asked for it says whether it is one.
+fn is_name(host: &str) -> bool {
+    let is_odd = |c: char| c.is_whitespace() || c.is_control() || "[]:/@".contains(c);
+    !host.is_empty() && !host.contains(is_odd)
+}
+
+impl From<String> for HostPort {
+    fn from(given: String) -> Self {
+        Self::from(given.as_str())
+    }
+}
+
+impl From<&String> for HostPort {
+    fn from(given: &String) -> Self {
+        Self::from(given.as_str())
+    }
+}
+
+impl From<SocketAddr> for HostPort {
+    fn from(address: SocketAddr) -> Self {
+        Self {
+            given: address.to_string(),
+            parsed: Parsed::Address(address),
+        }
+    }
+}
+
+impl From<(IpAddr, u16)> for HostPort {
+    fn from((host, port): (IpAddr, u16)) -> Self {
+        Self::from(SocketAddr::new(host, port))
+    }
+}
+
+impl From<(&str, u16)> for HostPort {
+    fn from((host, port): (&str, u16)) -> Self {
+        match host.parse::<IpAddr>() {
+            Ok(host) => Self::from((host, port)),
+            Err(_) => Self {
+                given: format!("{host}:{port}"),
+                parsed: if is_name(host) {
+                    Parsed::Name(host.to_owned(), port)
+                } else {
+                    Parsed::Nonsense
+                },
+            },
+        }
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.given)
+    }
+}
