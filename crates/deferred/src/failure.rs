@@ -29,8 +29,8 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 /// reason, it does not implement `Error` itself; [`Failure::into_error`] gives
 /// something that does.
 ///
-/// `Display` prints the error on one line, `{:#}` adds the errors that caused
-/// it, and `Debug` tells the full story.
+/// `Display` prints the error, and the errors that caused it, on one line;
+/// `Debug` tells the full story.
 ///
 /// # Examples
 ///
@@ -171,9 +171,9 @@ impl Failure {
         self.inner.error.downcast_ref()
     }
 
-    /// What the error says: the text `Display` prints.
+    /// What the error says, without what caused it.
     pub fn message(&self) -> String {
-        self.to_string()
+        self.inner.error.to_string()
     }
 
     /// The error that was raised.
@@ -247,6 +247,19 @@ impl Failure {
         }
     }
 
+    /// What the error and its sources say. Many errors repeat what their source
+    /// says at the end of their own text; then the source is left out.
+    fn texts(&self) -> Vec<String> {
+        let mut texts: Vec<String> = Vec::new();
+        for error in self.chain() {
+            let text = error.to_string();
+            if !texts.last().is_some_and(|last| last.ends_with(&text)) {
+                texts.push(text);
+            }
+        }
+        texts
+    }
+
     /// Notes that the failure leaves the stage that was added at `place`.
     ///
     /// Nothing is noted while the failure is shared, so that it costs neither a
@@ -285,25 +298,17 @@ impl From<Failure> for Box<dyn Error> {
     }
 }
 
+/// The error and what caused it, on one line.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.inner.error)?;
-        if f.alternate() {
-            for cause in self.chain().skip(1) {
-                write!(f, ": {cause}")?;
-            }
-        }
-        Ok(())
+        f.write_str(&self.texts().join(": "))
     }
 }
 
 /// The full story: the error, its causes, where it was raised, what it passed.
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.inner.error)?;
-        for cause in self.chain().skip(1) {
-            write!(f, "\n  caused by: {cause}")?;
-        }
+        f.write_str(&self.texts().join("\n  caused by: "))?;
         write!(f, "\n  raised at {}", self.inner.raised_at)?;
         write!(f, "{}", self.inner.trail)?;
         if let Some(backtrace) = self.backtrace() {

@@ -27,12 +27,17 @@ pub(crate) struct Core<M: Mode> {
 }
 
 /// Its head can be reached as if the fields were its own.
+///
+/// The rooms of the two containers are at the two ends, so that what a new core
+/// has to be filled with is in one piece: otherwise the compiler fills the rooms
+/// between, too.
+#[repr(C)]
 pub(crate) struct State<M: Mode> {
+    pub(super) stages: Stages<M::Ref, Flow<M>>,
     pub(super) head: Head<M>,
     /// INVARIANT: holds a result in `Running` (between two stages) and `Settled`,
     /// and is empty in the other phases.
     pub(super) slot: Slot,
-    pub(super) stages: Stages<M::Ref, Flow<M>>,
 }
 
 /// All of the state but the two containers.

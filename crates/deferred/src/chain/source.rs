@@ -118,7 +118,8 @@ impl<M: Mode, T: 'static> Source<M, T> {
             state.triggers += u32::from(is_alive);
             is_alive
         });
-        is_alive.then_some(Self {
+        // Made only if it counts: dropping it would be counted too.
+        is_alive.then(|| Self {
             core,
             input: PhantomData,
         })

@@ -364,7 +364,7 @@ impl<P: Protocol> Source for Stream<P> {
         if ready.writable && is_stuck {
             self.transport.flush();
         }
-        if ready.readable && is_reading {
+        if ready.readable && is_reading && self.transport.is_reading() {
             self.read();
         }
         if ready.hung_up && !is_stuck && !is_reading {

@@ -192,6 +192,9 @@ impl Transport {
             out.bytes = self.core.take_spare_buffer();
         }
         out.bytes.extend_from_slice(rest);
+        if out.is_stuck {
+            self.hold_back(out.waiting());
+        }
     }
 
     /// Sends what the system takes; 0 if it takes nothing now.
@@ -213,7 +216,8 @@ impl Transport {
     /// Whether there is something to send, and the system might take it.
     pub(super) fn can_flush(&self) -> bool {
         let out = self.out.borrow();
-        out.waiting() > 0 && !out.is_stuck
+        let is_wanted = matches!(*self.ending.borrow(), Ending::No | Ending::AfterFlush(_));
+        is_wanted && out.waiting() > 0 && !out.is_stuck
     }
 
     /// Whether the system is to say when it takes more.

@@ -1,7 +1,6 @@
 //! Chains of one thread: reference counts without atomics, no locks.
 
 use std::cell::UnsafeCell;
-use std::mem::MaybeUninit;
 use std::rc::{Rc, Weak};
 
 use super::{Slot, Stages};
@@ -49,7 +48,7 @@ impl Mode for Local {
     /// copying that room costs more than the rest of a short chain's life.
     #[inline(always)]
     fn share(head: Head<Self>) -> Self::Ref {
-        let mut place = Rc::new(MaybeUninit::<Core<Self>>::uninit());
+        let mut place = Rc::<Core<Self>>::new_uninit();
         let Some(core) = Rc::get_mut(&mut place) else {
             unreachable!("it was just made");
         };

@@ -14,6 +14,7 @@ const SLOT_WORDS: usize = 8;
 /// One result of any type: nothing, a value, or a failure.
 ///
 /// Dropping it drops what is in it, containing a panic.
+#[repr(C)] // the room last: see `State`
 pub(crate) struct Slot {
     content: Content,
     /// INVARIANT: holds what `content` says; for a value, by the layout of its type.

@@ -27,6 +27,7 @@ pub(crate) trait Queued<A, B>: 'static {
 /// A queue of stages of any types, with the place each was added at.
 ///
 /// Dropping it drops the stages in order, containing panics.
+#[repr(C)] // the room first: see `State`
 pub(crate) struct Stages<A: 'static, B: 'static> {
     inline: [Word; INLINE_WORDS],
     /// In use, instead of `inline`, from the first growth on.

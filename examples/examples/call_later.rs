@@ -1,0 +1,43 @@
+//! Calls that are made later: in order, delayed, reset, cancelled.
+//!
+//! Twisted's counterpart: `reactor.callLater` and `DelayedCall`.
+//!
+//! ```text
+//! cargo run --example call_later
+//! ```
+
+use std::time::Duration;
+
+use reactor::Reactor;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let millis = Duration::from_millis;
+    let reactor = Reactor::new()?;
+
+    reactor.call_later(millis(30), || println!("third"));
+    reactor.call_later(millis(10), || println!("first"));
+    reactor.call_later(millis(10), || {
+        println!("second: due together, called in order")
+    });
+
+    let later = reactor.call_later(millis(20), || println!("fifth: was due second"));
+    later.delay(millis(40))?;
+
+    let sooner = reactor.call_later(Duration::from_secs(3600), || {
+        println!("fourth: an hour early")
+    });
+    sooner.reset(millis(45))?;
+
+    let never = reactor.call_later(millis(5), || println!("never"));
+    never.cancel()?;
+    println!("cancelled twice: {}", never.cancel().unwrap_err());
+
+    let handle = reactor.handle();
+    reactor.call_later(millis(80), move || {
+        println!("done");
+        let _ = handle.stop();
+    });
+    reactor.run()?;
+    println!("called already: {}", later.cancel().unwrap_err());
+    Ok(())
+}

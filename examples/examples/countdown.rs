@@ -1,0 +1,55 @@
+//! Three countdowns at different speeds, one thread, no loop of one's own.
+//!
+//! Twisted's counterpart: `countdown.py` of the introduction by Dave Peticolas.
+//!
+//! ```text
+//! cargo run --example countdown
+//! ```
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use reactor::{Reactor, ReactorHandle};
+
+struct Countdown {
+    name: &'static str,
+    tick: Duration,
+    left: u32,
+}
+
+impl Countdown {
+    /// Counts down; `running` is dropped at the end.
+    fn step(mut self, reactor: &ReactorHandle, running: Rc<StopWhenDropped>) {
+        if self.left == 0 {
+            println!("{}: lift-off", self.name);
+            return;
+        }
+        println!("{}: {}", self.name, self.left);
+        self.left -= 1;
+        let handle = reactor.clone();
+        reactor.call_later(self.tick, move || self.step(&handle, running));
+    }
+}
+
+/// Shared by the countdowns: the last one to drop it stops the reactor.
+struct StopWhenDropped(ReactorHandle);
+
+impl Drop for StopWhenDropped {
+    fn drop(&mut self) {
+        let _ = self.0.stop();
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let reactor = Reactor::new()?;
+    let running = Rc::new(StopWhenDropped(reactor.handle()));
+    for (name, millis, left) in [("slow", 100, 3), ("medium", 70, 4), ("fast", 30, 5)] {
+        let tick = Duration::from_millis(millis);
+        let countdown = Countdown { name, tick, left };
+        let (handle, running) = (reactor.handle(), Rc::clone(&running));
+        reactor.call_when_running(move || countdown.step(&handle, running));
+    }
+    drop(running);
+    reactor.run()?;
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! A client that sends lines to an echo server and prints what comes back.
+//!
+//! Twisted's counterpart: `echoclient.py`.
+//!
+//! ```text
+//! cargo run --example echo_server &
+//! cargo run --example echo_client -- 127.0.0.1:8000 hello "what a fine day it is"
+//! ```
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use deferred::{Deferred, Trigger};
+use reactor::{ConnectionClosed, Context, Lines, Protocol, Reactor};
+
+/// Sends lines to an echo server and prints what comes back.
+#[derive(Parser)]
+struct Args {
+    /// The server's address and port.
+    server: String,
+    /// The lines to send.
+    #[arg(default_values = ["hello, world!", "what a fine day it is", "bye-bye!"])]
+    lines: Vec<String>,
+}
+
+struct EchoClient {
+    lines: Vec<String>,
+    awaited: usize,
+    done: Trigger<()>,
+}
+
+impl Protocol for EchoClient {
+    type Framing = Lines;
+
+    fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+        self.awaited = self.lines.len();
+        for line in self.lines.drain(..) {
+            cx.write_sequence([&line, "\n"]);
+        }
+        Ok(())
+    }
+
+    fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
+        println!("server said: {}", String::from_utf8_lossy(line));
+        self.awaited -= 1;
+        if self.awaited == 0 {
+            cx.lose_connection();
+        }
+        Ok(())
+    }
+
+    fn connection_lost(&mut self, _cx: &mut Context<'_, Self>, reason: ConnectionClosed) {
+        let _ = match (self.awaited, reason) {
+            (0, _) => self.done.fire(Ok(())),
+            (_, reason) => self.done.fire(Err(reason.into())),
+        };
+    }
+}
+
+fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let args = Args::parse();
+    let reactor = Reactor::new()?;
+    let (done, finished) = Deferred::pair();
+    let client = EchoClient {
+        lines: args.lines,
+        awaited: usize::MAX,
+        done,
+    };
+    let handle = reactor.handle();
+    let outcome = reactor
+        .connect_tcp(&args.server, client)
+        .add_callback(|_connection| finished)
+        .add_both(move |outcome| {
+            handle.stop()?;
+            outcome
+        });
+    reactor.run()?;
+    match outcome.into_result().expect("it stopped the reactor") {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(failure) => {
+            eprintln!("{failure}");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}

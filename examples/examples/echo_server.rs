@@ -1,0 +1,38 @@
+//! A server that sends back whatever it gets.
+//!
+//! Twisted's counterpart: `echoserv.py`.
+//!
+//! ```text
+//! cargo run --example echo_server -- --listen 127.0.0.1:8000
+//! ```
+
+use clap::Parser;
+use reactor::{Context, Protocol, Raw, Reactor};
+
+/// Sends back whatever it gets.
+#[derive(Parser)]
+struct Args {
+    /// The address and port to listen on; port 0 lets the system choose.
+    #[arg(long, default_value = "127.0.0.1:8000")]
+    listen: String,
+}
+
+struct Echo;
+
+impl Protocol for Echo {
+    type Framing = Raw;
+
+    fn received(&mut self, cx: &mut Context<'_, Self>, data: &[u8]) -> deferred::Result<()> {
+        cx.write(data);
+        Ok(())
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args = Args::parse();
+    let reactor = Reactor::new()?;
+    let port = reactor.listen_tcp(&args.listen, || Echo)?;
+    println!("listening on {}", port.address());
+    reactor.run_until_signal()?;
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! A poetry client: a Deferred for each poem.
+
+use std::error::Error;
+use std::fmt;
+use std::net::SocketAddr;
+
+use deferred::{Deferred, Trigger};
+use reactor::{ConnectionClosed, Context, Protocol, Raw, ReactorHandle};
+
+/// Fetches the poem that is recited at `server`. `heard` is called with the size
+/// of each piece.
+pub(crate) fn fetch(
+    reactor: &ReactorHandle,
+    server: SocketAddr,
+    heard: impl FnMut(usize) + 'static,
+) -> Deferred<String> {
+    let (done, poem) = Deferred::pair();
+    let listener = Listener {
+        poem: Vec::new(),
+        heard: Box::new(heard),
+        done,
+    };
+    reactor
+        .connect_tcp(server, listener)
+        .add_callback(|_connection| poem)
+}
+
+struct Listener {
+    poem: Vec<u8>,
+    heard: Box<dyn FnMut(usize)>,
+    done: Trigger<String>,
+}
+
+impl Protocol for Listener {
+    type Framing = Raw;
+
+    fn received(&mut self, _cx: &mut Context<'_, Self>, piece: &[u8]) -> deferred::Result<()> {
+        self.poem.extend_from_slice(piece);
+        (self.heard)(piece.len());
+        Ok(())
+    }
+
+    fn connection_lost(&mut self, _cx: &mut Context<'_, Self>, reason: ConnectionClosed) {
+        let heard = self.poem.len();
+        let poem = String::from_utf8_lossy(&self.poem).into_owned();
+        let _ = match reason {
+            ConnectionClosed::Done => self.done.fire(Ok(poem)),
+            reason => self.done.fire(Err(BrokenOff { heard, reason }.into())),
+        };
+    }
+}
+
+/// The server stopped reciting before the end.
+#[derive(Debug)]
+pub(crate) struct BrokenOff {
+    /// How many bytes came before that.
+    pub(crate) heard: usize,
+    reason: ConnectionClosed,
+}
+
+impl fmt::Display for BrokenOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "broken off after {} bytes", self.heard)
+    }
+}
+
+impl Error for BrokenOff {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.reason)
+    }
+}
+
+/// A poem in today's English.
+pub(crate) struct Modern {
+    pub(crate) text: String,
+    pub(crate) replaced: usize,
+}
+
+const OLD_AND_NEW: [(&str, &str); 5] = [
+    ("thee", "you"),
+    ("thou", "you"),
+    ("thy", "your"),
+    ("thine", "your"),
+    ("hath", "has"),
+];
+
+/// Puts today's words for old ones.
+///
+/// # Errors
+///
+/// [`NothingOld`] if there are none.
+pub(crate) fn modernize(poem: String) -> deferred::Result<Modern> {
+    let mut replaced = 0;
+    let modern = |word: &str| {
+        let bare = word.to_lowercase();
+        let found = OLD_AND_NEW.iter().find(|(old, _)| *old == bare);
+        replaced += usize::from(found.is_some());
+        found.map_or_else(|| word.to_owned(), |(_, new)| (*new).to_owned())
+    };
+    let text = words(&poem).map(modern).collect();
+    if replaced == 0 {
+        Err(NothingOld { poem })?;
+    }
+    Ok(Modern { text, replaced })
+}
+
+/// Splits into words and what is between them.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let is_letter = |c: char| c.is_alphabetic() || c == '\'';
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let end = rest
+            .find(|c| is_letter(c) != is_letter(first))
+            .unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        rest = after;
+        Some(word)
+    })
+}
+
+/// There is no old word in the poem, which is in here unchanged.
+#[derive(Debug)]
+pub(crate) struct NothingOld {
+    pub(crate) poem: String,
+}
+
+impl fmt::Display for NothingOld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the poem has no old words")
+    }
+}
+
+impl Error for NothingOld {}

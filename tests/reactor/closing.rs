@@ -1,0 +1,248 @@
+//! How connections end: once, with the reason, and without harm to others.
+
+use std::cell::Cell;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener};
+use std::rc::Rc;
+use std::time::Duration;
+
+use deferred::Failure;
+use socket2::SockRef;
+
+use crate::support::{LineRecorder, Log, Peer, RawRecorder, reactor, serve, turn_until};
+
+#[test]
+fn lose_connection_sends_everything_first() {
+    const SIZE: usize = 8 * 1024 * 1024;
+    let log = Log::default();
+    let (reactor, address) = serve(RawRecorder::new(&log).on_made(|cx| {
+        cx.write(vec![b'x'; SIZE]);
+        cx.lose_connection();
+        cx.write("dropped: the connection is on its way out");
+        Ok(())
+    }));
+    let mut peer = Peer::connect(address);
+    let all = peer.receive_all(&reactor);
+    assert_eq!(all.len(), SIZE);
+    assert!(all.iter().all(|byte| *byte == b'x'));
+    turn_until(&reactor, || log.is_lost());
+    assert_eq!(log.events(), ["made", "lost: done"]);
+}
+
+#[test]
+fn abort_discards_and_resets() {
+    let log = Log::default();
+    let (reactor, address) = serve(RawRecorder::new(&log).on_made(|cx| {
+        cx.write("never sent");
+        cx.abort();
+        Ok(())
+    }));
+    let mut peer = Peer::connect(address);
+    turn_until(&reactor, || log.is_lost());
+    assert_eq!(log.events(), ["made", "lost: aborted"]);
+    peer.0.set_nonblocking(false).expect("a socket");
+    let error = peer.0.read(&mut [0; 16]).expect_err("a reset");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn abort_wins_over_lose_connection() {
+    let log = Log::default();
+    let (reactor, address) = serve(RawRecorder::new(&log).on_made(|cx| {
+        cx.lose_connection();
+        cx.abort();
+        cx.lose_connection();
+        Ok(())
+    }));
+    let _peer = Peer::connect(address);
+    turn_until(&reactor, || log.is_lost());
+    assert_eq!(log.events(), ["made", "lost: aborted"]);
+}
+
+#[test]
+fn a_reset_by_the_peer_is_a_loss() {
+    let log = Log::default();
+    let (reactor, address) = serve(RawRecorder::new(&log));
+    let peer = Peer::connect(address);
+    turn_until(&reactor, || log.has("made"));
+    SockRef::from(&peer.0)
+        .set_linger(Some(Duration::ZERO))
+        .expect("a socket");
+    drop(peer);
+    turn_until(&reactor, || log.is_lost());
+    assert_eq!(log.events(), ["made", "lost: broken"]);
+}
+
+#[test]
+fn a_reset_in_the_middle_of_a_write_is_a_loss() {
+    let log = Log::default();
+    let (reactor, address) = serve(RawRecorder::new(&log).on_made(|cx| {
+        cx.write(vec![0; 15 * 1024 * 1024]);
+        Ok(())
+    }));
+    let mut peer = Peer::connect(address);
+    turn_until(&reactor, || log.has("made"));
+    peer.receive_some(&reactor, 100_000);
+    // It closes with input unread: that is a reset.
+    drop(peer);
+    turn_until(&reactor, || log.is_lost());
+    assert_eq!(log.events(), ["made", "lost: broken"]);
+}
+
+#[test]
+fn a_reset_is_noticed_while_reading_is_paused_and_nothing_spins() {
+    let log = Log::default();
+    let (reactor, address) = serve(RawRecorder::new(&log).on_made(|cx| {
+        cx.pause_reading();
+        Ok(())
+    }));
+    let peer = Peer::connect(address);
+    turn_until(&reactor, || log.has("made"));
+    SockRef::from(&peer.0)
+        .set_linger(Some(Duration::ZERO))
+        .expect("a socket");
+    drop(peer);
+    turn_until(&reactor, || log.is_lost());
+    assert_eq!(log.events(), ["made", "lost: broken"]);
+}
+
+#[test]
+fn an_end_of_input_waits_for_a_paused_reader_without_spinning() {
+    let log = Log::default();
+    let handle = Rc::new(Cell::new(None));
+    let keep = Rc::clone(&handle);
+    let (reactor, address) = serve(RawRecorder::new(&log).on_made(move |cx| {
+        cx.pause_reading();
+        keep.set(Some(cx.connection()));
+        Ok(())
+    }));
+    let mut peer = Peer::connect(address);
+    turn_until(&reactor, || log.has("made"));
+    peer.send("read me");
+    peer.0.shutdown(Shutdown::Write).expect("a socket");
+    for _ in 0..5 {
+        reactor
+            .turn(Some(Duration::from_millis(1)))
+            .expect("it turns");
+    }
+    let before = reactor.now();
+    reactor
+        .turn(Some(Duration::from_millis(5)))
+        .expect("it turns");
+    assert!(
+        reactor.now() - before >= Duration::from_millis(5),
+        "it spins"
+    );
+    assert_eq!(log.events(), ["made"]);
+    handle
+        .take()
+        .expect("it was kept")
+        .resume_reading()
+        .expect("it is there");
+    turn_until(&reactor, || log.is_lost());
+    assert_eq!(
+        log.events(),
+        ["made", "received read me", "read closed", "lost: done"]
+    );
+}
+
+#[test]
+fn an_error_closes_its_own_connection_only_and_is_the_reason() {
+    let log = Log::default();
+    let (reactor, address) = serve(LineRecorder::new(&log).on_received(|cx, line| {
+        cx.write_sequence([line, b"\n"]);
+        match line {
+            b"fail" => Err(Failure::msg("as asked")),
+            b"panic" => panic!("as asked"),
+            _ => Ok(()),
+        }
+    }));
+    let mut neighbour = Peer::connect(address);
+    neighbour.send("first\n");
+    assert_eq!(neighbour.receive_some(&reactor, 6), b"first\n");
+    for (what, reason) in [
+        ("fail", "lost: failed: as asked"),
+        ("panic", "lost: failed: panicked: as asked"),
+    ] {
+        let mut peer = Peer::connect(address);
+        peer.send(format!("{what}\nnever delivered\n"));
+        let sent = peer.receive_all(&reactor);
+        assert_eq!(
+            sent,
+            format!("{what}\n").as_bytes(),
+            "what was written is sent"
+        );
+        turn_until(&reactor, || log.has(reason));
+        assert!(!log.has("received never delivered"));
+    }
+    neighbour.send("still here\n");
+    assert_eq!(neighbour.receive_some(&reactor, 11), b"still here\n");
+    let lost = log
+        .events()
+        .iter()
+        .filter(|event| event.starts_with("lost"))
+        .count();
+    assert_eq!(lost, 2, "each once");
+}
+
+#[test]
+fn a_panic_in_the_last_handler_is_contained() {
+    let log = Log::default();
+    let (reactor, address) = serve(RawRecorder::new(&log).on_lost(|_| panic!("to the last")));
+    drop(Peer::connect(address));
+    turn_until(&reactor, || log.is_lost());
+    let _next = Peer::connect(address);
+    turn_until(&reactor, || log.len() == 4);
+    assert_eq!(log.events(), ["made", "read closed", "lost: done", "made"]);
+}
+
+#[test]
+fn who_keeps_writing_after_the_peer_has_finished_sending_is_heard() {
+    let log = Log::default();
+    let (reactor, address) = serve(RawRecorder::new(&log).on_read_closed(|cx| {
+        cx.call_later(Duration::from_millis(2), |_this, cx| {
+            cx.write("the answer");
+            cx.lose_connection();
+        });
+        Ok(())
+    }));
+    let mut peer = Peer::connect(address);
+    peer.send("the question");
+    peer.0.shutdown(Shutdown::Write).expect("a socket");
+    assert_eq!(peer.receive_all(&reactor), b"the answer");
+    turn_until(&reactor, || log.is_lost());
+    let expected = ["made", "received the question", "read closed", "lost: done"];
+    assert_eq!(log.events(), expected);
+}
+
+#[test]
+fn the_descriptor_is_closed_when_the_connection_is_lost() {
+    let log = Log::default();
+    let (reactor, address) = serve(RawRecorder::new(&log).on_received(|cx, _| {
+        cx.lose_connection();
+        Ok(())
+    }));
+    let mut peer = Peer::connect(address);
+    peer.send("bye");
+    assert_eq!(peer.receive_all(&reactor), b"");
+}
+
+#[test]
+fn closing_a_client_whose_server_never_answers_is_orderly() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let (reactor, log) = (reactor(), Log::default());
+    let client = RawRecorder::new(&log).on_made(|cx| {
+        cx.write("hello");
+        cx.lose_connection();
+        Ok(())
+    });
+    let address = listener.local_addr().expect("it listens");
+    reactor.connect_tcp(address, client).detach();
+    turn_until(&reactor, || log.is_lost());
+    assert_eq!(log.events(), ["made", "lost: done"]);
+    let (mut accepted, _) = listener.accept().expect("a connection");
+    let mut text = String::new();
+    accepted.read_to_string(&mut text).expect("an end");
+    assert_eq!(text, "hello");
+    let _ = accepted.write(b"to nobody");
+}

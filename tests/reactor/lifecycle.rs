@@ -1,0 +1,203 @@
+//! Running, stopping, running again, going.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
+
+use deferred::{Abandoned, defer_later};
+use reactor::{ConnectError, ConnectErrorKind, Reactor, RunError, Turn};
+
+use crate::support::{Log, Peer, RawRecorder, never, reactor, serve, turn_until};
+
+#[test]
+fn stop_is_an_error_unless_it_runs() {
+    let reactor = reactor();
+    assert!(reactor.stop().is_err());
+    let handle = reactor.handle();
+    reactor.call_when_running(move || {
+        assert!(handle.is_running());
+        handle.stop().expect("it runs");
+        assert!(handle.stop().is_err(), "it is stopping already");
+    });
+    reactor.run().expect("it runs");
+    assert!(!reactor.is_running());
+    assert!(reactor.stop().is_err());
+}
+
+#[test]
+fn it_runs_again_after_a_stop() {
+    let reactor = reactor();
+    let log = Log::default();
+    for round in 0..3 {
+        let (handle, log) = (reactor.handle(), log.clone());
+        reactor.call_later(Duration::ZERO, move || {
+            log.note(format!("round {round}"));
+            handle.stop().expect("it runs");
+        });
+        reactor.run().expect("it runs");
+    }
+    assert_eq!(log.events(), ["round 0", "round 1", "round 2"]);
+}
+
+#[test]
+fn a_loop_cannot_run_inside_itself() {
+    let reactor = Rc::new(reactor());
+    let same = Rc::clone(&reactor);
+    let seen = Rc::new(RefCell::new(None));
+    let note = Rc::clone(&seen);
+    reactor.call_when_running(move || {
+        let ran = same.run();
+        let turned = same.turn(None);
+        let until_signal = same.run_until_signal();
+        note.replace(Some((ran, turned.map(drop), until_signal.map(drop))));
+        same.stop().expect("it runs");
+    });
+    reactor.run().expect("it runs");
+    let seen = seen.take().expect("it was called");
+    for result in [seen.0, seen.1, seen.2] {
+        assert!(
+            matches!(result, Err(RunError::AlreadyRunning)),
+            "{result:?}"
+        );
+    }
+}
+
+#[test]
+fn call_when_running_waits_for_the_start_and_not_after_it() {
+    let reactor = reactor();
+    let log = Log::default();
+    for name in ["first", "second"] {
+        let (log, handle) = (log.clone(), reactor.handle());
+        reactor.call_when_running(move || {
+            log.note(name);
+            let inner = log.clone();
+            handle.call_when_running(move || inner.note(format!("inside {name}")));
+            log.note(format!("after {name}"));
+        });
+    }
+    assert_eq!(log.len(), 0);
+    reactor.turn(Some(Duration::ZERO)).expect("it turns");
+    let expected = [
+        "first",
+        "inside first",
+        "after first",
+        "second",
+        "inside second",
+        "after second",
+    ];
+    assert_eq!(log.events(), expected);
+}
+
+#[test]
+fn a_turn_says_whether_somebody_stopped_the_loop() {
+    let reactor = reactor();
+    assert_eq!(
+        reactor.turn(Some(Duration::ZERO)).expect("it turns"),
+        Turn::Done
+    );
+    let handle = reactor.handle();
+    reactor.call_later(Duration::ZERO, move || handle.stop().expect("it runs"));
+    assert_eq!(reactor.turn(None).expect("it turns"), Turn::Stopped);
+    assert_eq!(
+        reactor.turn(Some(Duration::ZERO)).expect("it turns"),
+        Turn::Done
+    );
+}
+
+#[test]
+fn a_panic_in_a_function_stops_nothing() {
+    let reactor = reactor();
+    let log = Log::default();
+    reactor.call_when_running(|| panic!("one of them"));
+    let (note, handle) = (log.clone(), reactor.handle());
+    reactor.call_when_running(move || {
+        note.note("the other");
+        handle.stop().expect("it runs");
+    });
+    reactor.run().expect("it runs");
+    assert_eq!(log.events(), ["the other"]);
+}
+
+#[test]
+fn a_handle_outlives_its_reactor_and_says_so() {
+    let reactor = reactor();
+    let handle = reactor.handle();
+    let pending = defer_later(&handle, Duration::from_secs(3600), || Ok(1));
+    drop(reactor);
+
+    let failure = pending
+        .into_result()
+        .expect("it has failed")
+        .expect_err("failed");
+    assert!(failure.is::<Abandoned>());
+    assert!(!handle.is_running());
+    assert!(handle.stop().is_err());
+    assert!(!handle.call_later(Duration::ZERO, || ()).is_active());
+    handle.call_when_running(never);
+    assert!(handle.remote().call_from_thread(|_| ()).is_err());
+    let recorder = || RawRecorder::new(&Log::default());
+    assert!(handle.listen_tcp("127.0.0.1:0", recorder).is_err());
+    let failure = handle
+        .connect_tcp("127.0.0.1:9", recorder())
+        .into_result()
+        .expect("it has failed")
+        .expect_err("failed");
+    let error = failure.check::<ConnectError>().expect("a connect error");
+    assert_eq!(error.kind(), ConnectErrorKind::ReactorGone);
+}
+
+#[test]
+fn dropping_the_reactor_tells_its_connections() {
+    let log = Log::default();
+    let (reactor, address) = serve(RawRecorder::new(&log));
+    let mut peer = Peer::connect(address);
+    turn_until(&reactor, || log.has("made"));
+    drop(reactor);
+    assert_eq!(log.events(), ["made", "lost: reactor gone"]);
+    while peer.receive().is_some_and(|bytes| bytes.is_empty()) {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn reactors_in_several_threads_know_nothing_of_one_another() {
+    let threads: Vec<_> = (0..2)
+        .map(|_| {
+            thread::spawn(|| {
+                let log = Log::default();
+                let (reactor, address) = serve(RawRecorder::new(&log).on_received(|cx, bytes| {
+                    cx.write(bytes);
+                    Ok(())
+                }));
+                let mut peer = Peer::connect(address);
+                peer.send("hello");
+                assert_eq!(peer.receive_some(&reactor, 5), b"hello");
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().expect("no panic");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn reactors_come_and_go_without_a_trace() {
+    /// The descriptors of this process; other tests open and close some too.
+    fn descriptors() -> usize {
+        std::fs::read_dir("/proc/self/fd").expect("proc").count()
+    }
+    let before = descriptors();
+    for _ in 0..1000 {
+        let reactor = Reactor::new().expect("a reactor");
+        let log = Log::default();
+        let recorder = RawRecorder::new(&log);
+        reactor
+            .listen_tcp("127.0.0.1:0", move || recorder.clone())
+            .expect("a free port");
+        reactor.call_later(Duration::from_secs(60), || ());
+        reactor.turn(Some(Duration::ZERO)).expect("it turns");
+    }
+    assert!(descriptors() < before + 500, "they leak");
+}

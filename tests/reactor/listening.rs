@@ -1,0 +1,177 @@
+//! Ports: opening, refusing, closing.
+
+use std::io::ErrorKind;
+
+use reactor::{Address, Factory};
+
+use crate::support::{Log, Peer, RawRecorder, reactor, serve, turn_until};
+
+#[test]
+fn an_echo_comes_back_with_the_right_addresses() {
+    let log = Log::default();
+    let addresses = log.clone();
+    let recorder = RawRecorder::new(&log)
+        .on_made(move |cx| {
+            addresses.note(format!("from {} to {}", cx.peer(), cx.host()));
+            Ok(())
+        })
+        .on_received(|cx, bytes| {
+            cx.write(bytes);
+            Ok(())
+        });
+    let (reactor, address) = serve(recorder);
+    let mut peer = Peer::connect(address);
+    peer.send("hello");
+    assert_eq!(peer.receive_some(&reactor, 5), b"hello");
+    let own = peer.0.local_addr().expect("it is connected");
+    drop(peer);
+    turn_until(&reactor, || log.is_lost());
+    let route = format!("from {own} to {address}");
+    let expected = [
+        "made",
+        &route,
+        "received hello",
+        "read closed",
+        "lost: done",
+    ];
+    assert_eq!(log.events(), expected);
+}
+
+#[test]
+fn a_port_in_use_is_an_error_that_names_it() {
+    let (reactor, address) = serve(RawRecorder::new(&Log::default()));
+    let recorder = RawRecorder::new(&Log::default());
+    let error = reactor
+        .listen_tcp(address, move || recorder.clone())
+        .expect_err("it is in use");
+    assert_eq!(error.kind(), ErrorKind::AddrInUse);
+    assert_eq!(error.address(), address.to_string());
+    assert!(error.to_string().contains(&address.to_string()));
+}
+
+#[test]
+fn an_address_that_makes_no_sense_is_an_error_that_says_what_is_expected() {
+    let reactor = reactor();
+    for nonsense in [
+        "",
+        "80",
+        "localhost",
+        "localhost:",
+        ":80",
+        "a b:80",
+        "::1:80x",
+        "1.2.3.4:99999",
+    ] {
+        let recorder = RawRecorder::new(&Log::default());
+        let error = reactor
+            .listen_tcp(nonsense, move || recorder.clone())
+            .expect_err(nonsense);
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{nonsense}");
+        assert!(error.to_string().contains("127.0.0.1:80"), "{error}");
+    }
+}
+
+#[test]
+fn a_name_can_be_listened_on() {
+    let reactor = reactor();
+    let recorder = RawRecorder::new(&Log::default());
+    let port = reactor
+        .listen_tcp("localhost:0", move || recorder.clone())
+        .expect("everybody has a localhost");
+    assert!(port.address().ip().is_loopback());
+}
+
+#[test]
+fn a_closed_port_lets_go_of_its_address_and_keeps_its_connections() {
+    let log = Log::default();
+    let recorder = RawRecorder::new(&log).on_received(|cx, bytes| {
+        cx.write(bytes);
+        Ok(())
+    });
+    let reactor = reactor();
+    let same = recorder.clone();
+    let port = reactor
+        .listen_tcp("127.0.0.1:0", move || same.clone())
+        .expect("a free port");
+    let mut peer = Peer::connect(port.address());
+    turn_until(&reactor, || log.has("made"));
+
+    let (handle, address) = (reactor.handle(), port.address());
+    let again = port
+        .stop_listening()
+        .add_callback(move |()| Ok(handle.listen_tcp(address, move || recorder.clone())?));
+    let again = again
+        .into_result()
+        .expect("at once")
+        .expect("the address is free");
+    assert_eq!(again.address(), address);
+    port.stop_listening()
+        .into_result()
+        .expect("at once")
+        .expect("it is no error");
+
+    peer.send("still here");
+    assert_eq!(peer.receive_some(&reactor, 10), b"still here");
+}
+
+#[test]
+fn dropping_the_handle_does_not_close_the_port() {
+    let log = Log::default();
+    let (reactor, address) = serve(RawRecorder::new(&log));
+    let _peer = Peer::connect(address);
+    turn_until(&reactor, || log.has("made"));
+}
+
+struct Choosy {
+    log: Log,
+    seen: usize,
+}
+
+impl Factory for Choosy {
+    type Protocol = RawRecorder;
+
+    fn build_protocol(&mut self, peer: &Address) -> Option<RawRecorder> {
+        assert!(peer.as_inet().is_some_and(|peer| peer.ip().is_loopback()));
+        self.seen += 1;
+        assert_ne!(self.seen, 2, "the second one is too much for it");
+        (self.seen > 2).then(|| RawRecorder::new(&self.log))
+    }
+
+    fn start_factory(&mut self) {
+        self.log.note("factory started");
+    }
+
+    fn stop_factory(&mut self) {
+        self.log.note("factory stopped");
+    }
+}
+
+#[test]
+fn a_factory_may_refuse_or_panic_and_the_port_lives() {
+    let log = Log::default();
+    let reactor = reactor();
+    let factory = Choosy {
+        log: log.clone(),
+        seen: 0,
+    };
+    let port = reactor
+        .listen_tcp("127.0.0.1:0", factory)
+        .expect("a free port");
+    for _refused in 0..2 {
+        assert_eq!(Peer::connect(port.address()).receive_all(&reactor), b"");
+    }
+    let _taken = Peer::connect(port.address());
+    turn_until(&reactor, || log.has("made"));
+    port.stop_listening().detach();
+    assert_eq!(log.events(), ["factory started", "made", "factory stopped"]);
+}
+
+#[test]
+fn many_connections_at_once_are_all_taken() {
+    let log = Log::default();
+    let (reactor, address) = serve(RawRecorder::new(&log));
+    let peers: Vec<_> = (0..300).map(|_| Peer::connect(address)).collect();
+    turn_until(&reactor, || log.len() == peers.len());
+    drop(peers);
+    turn_until(&reactor, || log.len() == 3 * 300);
+}

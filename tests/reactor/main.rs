@@ -1,0 +1,13 @@
+//! What a user of `reactor` could see: the loop, timers, threads, TCP.
+
+mod between_frames;
+mod bounds;
+mod closing;
+mod connecting;
+mod jobs;
+mod lifecycle;
+mod listening;
+mod signals;
+mod support;
+mod threads;
+mod timers;

@@ -1,0 +1,270 @@
+//! A reactor that is turned by hand, a protocol that tells what happens to it,
+//! and a peer made of a plain socket.
+
+use std::cell::{Cell, RefCell};
+use std::io::{ErrorKind, Read, Write};
+use std::marker::PhantomData;
+use std::net::{SocketAddr, TcpStream};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use deferred::Result;
+use reactor::{ConnectionClosed, Context, Framing, Lines, Protocol, Raw, Reactor};
+
+/// Long enough for whatever is waited for on the slowest machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) fn reactor() -> Reactor {
+    Reactor::new().expect("a reactor")
+}
+
+/// Turns the loop until `condition` holds.
+#[track_caller]
+pub(crate) fn turn_until(reactor: &Reactor, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "it never came");
+        reactor
+            .turn(Some(Duration::from_millis(1)))
+            .expect("the loop turns");
+    }
+}
+
+/// What happened, in order.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Rc<RefCell<Vec<String>>>);
+
+impl Log {
+    pub(crate) fn note(&self, event: impl Into<String>) {
+        self.0.borrow_mut().push(event.into());
+    }
+
+    pub(crate) fn events(&self) -> Vec<String> {
+        self.0.borrow().clone()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.borrow().len()
+    }
+
+    pub(crate) fn has(&self, event: &str) -> bool {
+        self.0.borrow().iter().any(|noted| noted == event)
+    }
+
+    pub(crate) fn is_lost(&self) -> bool {
+        self.0
+            .borrow()
+            .iter()
+            .any(|noted| noted.starts_with("lost"))
+    }
+}
+
+/// A framing whose frames are bytes.
+pub(crate) trait Bytes: for<'a> Framing<Frame<'a> = &'a [u8]> + Default {}
+impl<F: for<'a> Framing<Frame<'a> = &'a [u8]> + Default> Bytes for F {}
+
+type Handler<P> = Rc<dyn Fn(&mut Context<'_, P>, &[u8]) -> Result<()>>;
+
+/// A protocol that notes what it hears, then does as it was told.
+pub(crate) struct Recorder<F: Bytes> {
+    pub(crate) log: Log,
+    on_made: Handler<Self>,
+    on_received: Handler<Self>,
+    on_read_closed: Option<Handler<Self>>,
+    on_lost: Handler<Self>,
+    framing: PhantomData<F>,
+}
+
+pub(crate) type RawRecorder = Recorder<Raw>;
+pub(crate) type LineRecorder = Recorder<Lines>;
+
+impl<F: Bytes> Clone for Recorder<F> {
+    fn clone(&self) -> Self {
+        Self {
+            log: self.log.clone(),
+            on_made: Rc::clone(&self.on_made),
+            on_received: Rc::clone(&self.on_received),
+            on_read_closed: self.on_read_closed.clone(),
+            on_lost: Rc::clone(&self.on_lost),
+            framing: PhantomData,
+        }
+    }
+}
+
+impl<F: Bytes> Recorder<F> {
+    pub(crate) fn new(log: &Log) -> Self {
+        Self {
+            log: log.clone(),
+            on_made: Rc::new(|_, _| Ok(())),
+            on_received: Rc::new(|_, _| Ok(())),
+            on_read_closed: None,
+            on_lost: Rc::new(|_, _| Ok(())),
+            framing: PhantomData,
+        }
+    }
+
+    pub(crate) fn on_made(
+        mut self,
+        f: impl Fn(&mut Context<'_, Self>) -> Result<()> + 'static,
+    ) -> Self {
+        self.on_made = Rc::new(move |cx, _| f(cx));
+        self
+    }
+
+    pub(crate) fn on_received(
+        mut self,
+        f: impl Fn(&mut Context<'_, Self>, &[u8]) -> Result<()> + 'static,
+    ) -> Self {
+        self.on_received = Rc::new(f);
+        self
+    }
+
+    pub(crate) fn on_read_closed(
+        mut self,
+        f: impl Fn(&mut Context<'_, Self>) -> Result<()> + 'static,
+    ) -> Self {
+        self.on_read_closed = Some(Rc::new(move |cx, _| f(cx)));
+        self
+    }
+
+    pub(crate) fn on_lost(mut self, f: impl Fn(&mut Context<'_, Self>) + 'static) -> Self {
+        self.on_lost = Rc::new(move |cx, _| {
+            f(cx);
+            Ok(())
+        });
+        self
+    }
+}
+
+impl<F: Bytes> Protocol for Recorder<F> {
+    type Framing = F;
+
+    fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
+        self.log.note("made");
+        Rc::clone(&self.on_made)(cx, b"")
+    }
+
+    fn received(&mut self, cx: &mut Context<'_, Self>, frame: &[u8]) -> Result<()> {
+        let text = String::from_utf8_lossy(frame);
+        self.log.note(if text.len() > 40 {
+            format!("received {} bytes", text.len())
+        } else {
+            format!("received {text}")
+        });
+        Rc::clone(&self.on_received)(cx, frame)
+    }
+
+    fn read_closed(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
+        self.log.note("read closed");
+        match self.on_read_closed.clone() {
+            Some(handler) => handler(cx, b""),
+            None => {
+                cx.lose_connection();
+                Ok(())
+            }
+        }
+    }
+
+    fn connection_lost(&mut self, cx: &mut Context<'_, Self>, reason: ConnectionClosed) {
+        let reason = match reason {
+            ConnectionClosed::Done => "done".to_owned(),
+            ConnectionClosed::Aborted => "aborted".to_owned(),
+            ConnectionClosed::Lost(_) => "broken".to_owned(),
+            ConnectionClosed::Overflow { .. } => "overflow".to_owned(),
+            ConnectionClosed::Failed(failure) => format!("failed: {failure}"),
+            ConnectionClosed::ReactorGone => "reactor gone".to_owned(),
+            other => other.to_string(),
+        };
+        self.log.note(format!("lost: {reason}"));
+        let _ = Rc::clone(&self.on_lost)(cx, b"");
+    }
+}
+
+/// A plain socket on the other side, used from the loop's own thread.
+pub(crate) struct Peer(pub(crate) TcpStream);
+
+impl Peer {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        let socket = TcpStream::connect(address).expect("somebody listens");
+        socket.set_nonblocking(true).expect("a socket");
+        Self(socket)
+    }
+
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.write_all(bytes.as_ref()).expect("it fits");
+    }
+
+    /// Sends what the system takes; gives how much.
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) -> usize {
+        self.0.write(bytes).unwrap_or(0)
+    }
+
+    /// What has come; `None` at the end, or if the connection broke.
+    pub(crate) fn receive(&mut self) -> Option<Vec<u8>> {
+        let mut buffer = vec![0; 64 * 1024];
+        match self.0.read(&mut buffer) {
+            Ok(0) => None,
+            Ok(received) => {
+                buffer.truncate(received);
+                Some(buffer)
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Some(Vec::new()),
+            Err(_) => None,
+        }
+    }
+
+    /// Turns the loop until the other side ends; gives all that came.
+    #[track_caller]
+    pub(crate) fn receive_all(&mut self, reactor: &Reactor) -> Vec<u8> {
+        let mut all = Vec::new();
+        turn_until(reactor, || match self.receive() {
+            Some(bytes) => {
+                all.extend(bytes);
+                false
+            }
+            None => true,
+        });
+        all
+    }
+
+    /// Turns the loop until so much came.
+    #[track_caller]
+    pub(crate) fn receive_some(&mut self, reactor: &Reactor, length: usize) -> Vec<u8> {
+        let mut all = Vec::new();
+        turn_until(reactor, || {
+            all.extend(self.receive().expect("it is not at its end"));
+            all.len() >= length
+        });
+        all
+    }
+}
+
+/// A reactor with a port whose protocols are clones of one recorder.
+pub(crate) fn serve<F: Bytes>(recorder: Recorder<F>) -> (Reactor, SocketAddr) {
+    let reactor = reactor();
+    let port = reactor
+        .listen_tcp("127.0.0.1:0", move || recorder.clone())
+        .expect("a free port");
+    let address = port.address();
+    (reactor, address)
+}
+
+/// A counter that callbacks share with the test.
+#[derive(Clone, Default)]
+pub(crate) struct Count(Rc<Cell<usize>>);
+
+impl Count {
+    pub(crate) fn add(&self) -> usize {
+        self.0.set(self.0.get() + 1);
+        self.0.get()
+    }
+
+    pub(crate) fn get(&self) -> usize {
+        self.0.get()
+    }
+}
+
+/// What must not be called.
+pub(crate) fn never() {
+    unreachable!("it must not be called");
+}

@@ -1,0 +1,160 @@
+//! Delayed calls: when, in which order, and not at all.
+
+use std::time::Duration;
+
+use deferred::DelayedCallError;
+
+use crate::support::{Count, Log, Peer, RawRecorder, never, reactor, serve, turn_until};
+
+const fn millis(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+#[test]
+fn calls_are_made_in_the_order_they_are_due_in() {
+    let reactor = reactor();
+    let log = Log::default();
+    for (delay, name) in [(20, "c"), (5, "a"), (10, "b"), (30, "d")] {
+        let log = log.clone();
+        reactor.call_later(millis(delay), move || log.note(name));
+    }
+    turn_until(&reactor, || log.len() == 4);
+    assert_eq!(log.events(), ["a", "b", "c", "d"]);
+}
+
+#[test]
+fn no_call_is_early() {
+    let reactor = reactor();
+    let count = Count::default();
+    for micros in [0, 1, 100, 999, 1000, 1001, 1500, 7777, 20_000] {
+        let (handle, count) = (reactor.handle(), count.clone());
+        let due = reactor.now() + Duration::from_micros(micros);
+        reactor.call_later(Duration::from_micros(micros), move || {
+            assert!(handle.now() >= due, "{micros} µs");
+            count.add();
+        });
+    }
+    turn_until(&reactor, || count.get() == 9);
+}
+
+#[test]
+fn a_sleeping_loop_wakes_for_its_next_call_by_itself() {
+    let reactor = reactor();
+    let handle = reactor.handle();
+    let call = reactor.call_later(millis(3), move || handle.stop().expect("it runs"));
+    reactor.run().expect("it runs");
+    assert!(reactor.now() >= call.time());
+}
+
+#[test]
+fn a_call_can_be_cancelled_delayed_and_reset_while_it_waits() {
+    let reactor = reactor();
+    let log = Log::default();
+    let schedule = |delay, name: &'static str| {
+        let log = log.clone();
+        reactor.call_later(millis(delay), move || log.note(name))
+    };
+    let never = schedule(1, "never");
+    let delayed = schedule(2, "delayed");
+    let reset = schedule(3_600_000, "reset");
+    schedule(10, "plain");
+    never.cancel().expect("it waits");
+    delayed.delay(millis(18)).expect("it waits");
+    reset.reset(millis(5)).expect("it waits");
+    turn_until(&reactor, || log.len() == 3);
+    assert_eq!(log.events(), ["reset", "plain", "delayed"]);
+    assert_eq!(never.cancel(), Err(DelayedCallError::AlreadyCancelled));
+    assert_eq!(delayed.cancel(), Err(DelayedCallError::AlreadyCalled));
+    assert_eq!(reset.reset(millis(1)), Err(DelayedCallError::AlreadyCalled));
+    assert!(!plain_is_active(&reset));
+}
+
+fn plain_is_active(call: &deferred::DelayedCall) -> bool {
+    call.is_active()
+}
+
+#[test]
+fn a_call_that_is_being_made_can_no_longer_be_cancelled() {
+    let reactor = reactor();
+    let own = std::rc::Rc::new(std::cell::RefCell::new(None::<deferred::DelayedCall>));
+    let (mine, log) = (std::rc::Rc::clone(&own), Log::default());
+    let note = log.clone();
+    let call = reactor.call_later(Duration::ZERO, move || {
+        let cancelled = mine.borrow().as_ref().expect("it was put there").cancel();
+        note.note(format!("{cancelled:?}"));
+    });
+    own.replace(Some(call));
+    turn_until(&reactor, || log.len() == 1);
+    assert_eq!(log.events(), ["Err(AlreadyCalled)"]);
+}
+
+#[test]
+fn a_call_cancels_another_that_is_due_at_the_same_time() {
+    let reactor = reactor();
+    let log = Log::default();
+    let (note, later) = (log.clone(), log.clone());
+    let victim = std::rc::Rc::new(std::cell::RefCell::new(None::<deferred::DelayedCall>));
+    let to_cancel = std::rc::Rc::clone(&victim);
+    reactor.call_later(Duration::ZERO, move || {
+        note.note("first");
+        to_cancel
+            .take()
+            .expect("it is there")
+            .cancel()
+            .expect("it waits");
+    });
+    let call = reactor.call_later(Duration::ZERO, move || later.note("second"));
+    victim.replace(Some(call));
+    for _ in 0..5 {
+        reactor.turn(Some(millis(1))).expect("it turns");
+    }
+    assert_eq!(log.events(), ["first"]);
+}
+
+#[test]
+fn a_call_that_always_comes_again_starves_nobody() {
+    let log = Log::default();
+    let (reactor, address) = serve(RawRecorder::new(&log));
+    fn again(reactor: &reactor::ReactorHandle, count: Count) {
+        count.add();
+        let handle = reactor.clone();
+        reactor.call_later(Duration::ZERO, move || again(&handle, count));
+    }
+    let count = Count::default();
+    again(&reactor, count.clone());
+    let other = Count::default();
+    let noted = other.clone();
+    reactor.call_later(millis(2), move || {
+        noted.add();
+    });
+    let mut peer = Peer::connect(address);
+    peer.send("hello");
+    turn_until(&reactor, || log.has("received hello") && other.get() == 1);
+    let before = count.get();
+    reactor.turn(Some(Duration::ZERO)).expect("it turns");
+    assert_eq!(count.get(), before + 1, "once a turn");
+}
+
+#[test]
+fn a_panic_in_a_call_does_not_hold_up_the_others() {
+    let reactor = reactor();
+    let log = Log::default();
+    let (before, after) = (log.clone(), log.clone());
+    reactor.call_later(Duration::ZERO, move || before.note("before"));
+    reactor.call_later(Duration::ZERO, || panic!("in between"));
+    reactor.call_later(Duration::ZERO, move || after.note("after"));
+    turn_until(&reactor, || log.len() == 2);
+    assert_eq!(log.events(), ["before", "after"]);
+}
+
+#[test]
+fn enormous_delays_are_just_never_due() {
+    let reactor = reactor();
+    let call = reactor.call_later(Duration::MAX, never);
+    reactor.call_later(Duration::from_secs(u64::MAX / 2), never);
+    reactor.turn(Some(Duration::ZERO)).expect("it turns");
+    assert!(call.is_active());
+    let handle = reactor.handle();
+    reactor.call_later(millis(1), move || handle.stop().expect("it runs"));
+    reactor.run().expect("it runs");
+}
