@@ -1,1 +1,58 @@
-//! Measurements next to peers; nothing a user builds depends on them.
+//! What the echo servers share: how each is started, and how it ends.
+//!
+//! A server is started as `NAME PORT`. When it accepts connections it prints one
+//! line: `ready` if it was given a port, `ready NUMBER` if that was 0 and the
+//! system chose. It ends when it is told to by SIGTERM, and when whoever started it
+//! ends. It has one thread: in a program with more of them, the C library's system
+//! calls and its allocator are dearer.
+
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+use rustix::process::{Signal, set_parent_process_death_signal};
+
+/// What a server reads into at once.
+pub const BUFFER_SIZE: usize = 64 * 1024;
+
+/// The address to listen at, from the command line.
+///
+/// # Errors
+///
+/// If the first argument is not a port.
+pub fn address() -> io::Result<SocketAddr> {
+    let port = std::env::args()
+        .nth(1)
+        .and_then(|argument| argument.parse().ok())
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "usage: NAME PORT"))?;
+    Ok((Ipv4Addr::LOCALHOST, port).into())
+}
+
+/// Listens at [`address`], without blocking, and says that it does.
+///
+/// # Errors
+///
+/// Those of [`address`], and of listening.
+pub fn listen() -> io::Result<TcpListener> {
+    let wanted = address()?;
+    let listener = TcpListener::bind(wanted)?;
+    listener.set_nonblocking(true)?;
+    ready(wanted, listener.local_addr()?)?;
+    Ok(listener)
+}
+
+/// Says that the server, which was to listen at `wanted`, listens at `bound`; and
+/// sees to it that it does not outlive its parent.
+///
+/// # Errors
+///
+/// If standard output is gone.
+pub fn ready(wanted: SocketAddr, bound: SocketAddr) -> io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::TERM))?;
+    let mut output = io::stdout().lock();
+    if wanted.port() == 0 {
+        writeln!(output, "ready {}", bound.port())?;
+    } else {
+        writeln!(output, "ready")?;
+    }
+    output.flush()
+}

@@ -340,7 +340,7 @@ struct Shared(Failure);
 
 impl fmt::Display for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        fmt::Display::fmt(&self.0.inner.error, f)
     }
 }
 

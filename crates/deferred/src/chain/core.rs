@@ -20,6 +20,7 @@ use std::task::Waker;
 use super::mode::Mode;
 use super::raw::{Slot, Stages};
 use super::run::Flow;
+use crate::contain::drop_contained;
 
 /// What the handles of one chain share.
 pub(crate) struct Core<M: Mode> {
@@ -115,7 +116,7 @@ impl<M: Mode> Core<M> {
         triggers: u32,
         made_at: &'static Location<'static>,
     ) -> M::Ref {
-        M::share(Head {
+        M::share(|| Head {
             phase,
             cancelling: Cancelling::No,
             end: EndState::Held,
@@ -147,6 +148,21 @@ impl<M: Mode> State<M> {
         free
     }
 
+    /// Whether it holds nothing that would have to be dropped.
+    #[inline(always)]
+    pub(super) fn is_bare(&self) -> bool {
+        let Head {
+            waiter,
+            waiting_on,
+            canceller,
+            waker,
+            ..
+        } = &self.head;
+        let holds_others = waiter.is_some() | waiting_on.is_some() | canceller.is_some();
+        let is_empty = self.slot.is_empty() & self.stages.is_bare();
+        is_empty & !holds_others & waker.is_none()
+    }
+
     /// Whether the result may be taken: all stages have run.
     pub(super) fn is_at_end(&self) -> bool {
         self.phase == Phase::Settled && self.pauses == 0 && self.stages.is_empty()
@@ -156,15 +172,18 @@ impl<M: Mode> State<M> {
 impl<M: Mode> Drop for Core<M> {
     /// What a dying chain holds may hold further chains, a million deep: it goes
     /// to the backlog, which drops one after the other.
+    #[cold]
     fn drop(&mut self) {
-        let remains = self.with(|state| {
+        let (waker, remains) = self.with(|state| {
             let empty = state.stages.is_empty() && state.waiter.is_none();
-            (!empty || state.canceller.is_some()).then(|| {
+            let remains = (!empty || state.canceller.is_some()).then(|| {
                 let stages = state.stages.take_all();
                 let slot = state.slot.take_all();
                 (slot, stages, state.waiter.take(), state.canceller.take())
-            })
+            });
+            (state.waker.take(), remains)
         });
+        drop_contained(waker);
         if let Some(remains) = remains {
             super::backlog::discard::<M>(remains);
         }

@@ -52,27 +52,37 @@ impl<M: Mode, T: 'static> Link<M, T> {
         &self.core
     }
 
-    /// Takes the result out if all stages have run; else, `waker` is woken when
-    /// they have.
-    #[inline]
-    fn take(&self, waker: Option<&Waker>) -> Option<Result<T>> {
-        let result = self.core.with(|state| {
+    /// Takes the result out if all stages have run.
+    #[inline(always)]
+    fn take(&self) -> Option<Result<T>> {
+        self.core.with(|state| {
             if !state.is_at_end() {
                 return None;
             }
             state.phase = Phase::Spent;
             state.slot.take::<T>()
-        });
-        if result.is_some() {
-            return result;
-        }
-        let replaced = self.core.with(|state| match (waker, &state.waker) {
-            (Some(new), Some(old)) if old.will_wake(new) => None,
-            (Some(new), _) => state.waker.replace(new.clone()),
-            (None, _) => None,
-        });
+        })
+    }
+
+    /// The same, when what was abandoned under a panic may be due first.
+    #[cold]
+    fn take_late(&self) -> Option<Result<T>> {
+        backlog::drain::<M>();
+        self.take()
+    }
+
+    /// Has `waker` woken when all stages have run.
+    fn set_waker(&self, waker: &Waker) {
+        let old = self.core.with(|state| state.waker.take());
+        let new = match old {
+            Some(old) if old.will_wake(waker) => old,
+            old => {
+                drop_contained(old);
+                waker.clone()
+            }
+        };
+        let replaced = self.core.with(|state| state.waker.replace(new));
         drop_contained(replaced);
-        None
     }
 }
 
@@ -128,7 +138,7 @@ impl<M: Mode, T: 'static> End<M, T> {
                 }
                 End::Linked(Link::new(core))
             }
-            Self::Taken => End::Taken,
+            Self::Taken => Self::Ready(Err(Failure::new(ResultTaken::new()))).add(stage, added_at),
         }
     }
 
@@ -139,10 +149,8 @@ impl<M: Mode, T: 'static> End<M, T> {
             return Self::Linked(inner);
         }
         let outer = Core::<M>::share(Phase::Running, 0, made_at);
-        match wait::wait_for::<M>(&outer, inner.into_core()) {
-            Waited::HasResult => run::run::<M>(&outer),
-            Waited::Waits => {}
-            Waited::WaitsForClaimed(inner) => run::run::<M>(&inner),
+        if let Waited::HasResult = wait::wait_for::<M>(&outer, inner.into_core()) {
+            run::run::<M>(&outer);
         }
         Self::Linked(Link::new(outer))
     }
@@ -164,18 +172,14 @@ impl<M: Mode, T: 'static> End<M, T> {
     }
 
     /// The result, if it is there; else the end itself.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn into_result(self) -> Result<Result<T>, Self> {
         match self {
             Self::Ready(result) => Ok(result),
-            Self::Linked(link) => {
-                let result = link.take(None).or_else(|| {
-                    // What was abandoned under a panic may be due.
-                    backlog::drain::<M>();
-                    link.take(None)
-                });
-                result.ok_or(Self::Linked(link))
-            }
+            Self::Linked(link) => match link.take().or_else(|| link.take_late()) {
+                Some(result) => Ok(result),
+                None => Err(Self::Linked(link)),
+            },
             Self::Taken => Err(self),
         }
     }
@@ -185,16 +189,14 @@ impl<M: Mode, T: 'static> End<M, T> {
     pub(crate) fn poll(&mut self, waker: &Waker) -> Poll<Option<Result<T>>> {
         match self.take() {
             Self::Ready(result) => Poll::Ready(Some(result)),
-            Self::Linked(link) => {
-                backlog::drain::<M>();
-                match link.take(Some(waker)) {
-                    Some(result) => Poll::Ready(Some(result)),
-                    None => {
-                        *self = Self::Linked(link);
-                        Poll::Pending
-                    }
+            Self::Linked(link) => match link.take().or_else(|| link.take_late()) {
+                Some(result) => Poll::Ready(Some(result)),
+                None => {
+                    link.set_waker(waker);
+                    *self = Self::Linked(link);
+                    Poll::Pending
                 }
-            }
+            },
             Self::Taken => Poll::Ready(None),
         }
     }
@@ -205,16 +207,13 @@ impl<M: Mode, T: 'static> End<M, T> {
         match self {
             Self::Ready(Err(failure)) => dispose(Err::<T, _>(failure), end, None),
             Self::Ready(ready) => drop_contained(ready),
-            Self::Linked(link) => {
-                let result = link.take(None);
-                match result {
-                    Some(result) => {
-                        let made_at = link.core.with(|state| state.made_at);
-                        dispose(result, end, Some(made_at));
-                    }
-                    None => link.core.with(|state| state.end = end),
+            Self::Linked(link) => match link.take() {
+                Some(result) => {
+                    let made_at = link.core.with(|state| state.made_at);
+                    dispose(result, end, Some(made_at));
                 }
-            }
+                None => link.core.with(|state| state.end = end),
+            },
             Self::Taken => {}
         }
     }

@@ -18,7 +18,10 @@ pub(crate) trait Mode: Sized + 'static {
     type Canceller;
 
     /// A new core, with an empty slot and no stages.
-    fn share(head: Head<Self>) -> Self::Ref;
+    ///
+    /// `head` is called once there is room for it, so that it is put together
+    /// there.
+    fn share(head: impl FnOnce() -> Head<Self>) -> Self::Ref;
     fn downgrade(core: &Self::Ref) -> Self::Weak;
     fn upgrade(weak: &Self::Weak) -> Option<Self::Ref>;
     fn is_same(a: &Self::Ref, b: &Self::Ref) -> bool;

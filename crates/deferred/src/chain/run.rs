@@ -15,7 +15,7 @@ use super::backlog;
 use super::core::{EndState, Phase, State};
 use super::end::Link;
 use super::mode::Mode;
-use super::raw::Queued;
+use super::raw::{self, Queued};
 use super::wait::{self, Waited};
 use crate::contain::{catch, drop_contained, run_contained};
 use crate::error::Panicked;
@@ -50,9 +50,6 @@ pub(crate) enum Step<M: Mode, U> {
     Run(M::Ref, U),
 }
 
-/// How a stage is run once its type is forgotten.
-pub(crate) type RunStage<M> = fn(&<M as Mode>::Ref) -> Flow<M>;
-
 /// The same as [`Step`], with the result in the slot.
 pub(crate) enum Flow<M: Mode> {
     Next,
@@ -76,17 +73,19 @@ impl<T, S> Entry<T, S> {
 }
 
 impl<M: Mode, T: 'static, S: Stage<M, T>> Queued<M::Ref, Flow<M>> for Entry<T, S> {
-    const RUN: RunStage<M> = run_first::<M, T, S>;
+    /// It may panic; see [`advance`].
+    fn run(self, core: &M::Ref, added_at: Place) -> Flow<M> {
+        run_stage::<M, T, S>(self.stage, core, added_at)
+    }
 }
 
-/// Runs the first stage of `core`, which is an `S` and takes a `T`.
-///
-/// It may panic; see [`advance`].
-fn run_first<M: Mode, T: 'static, S: Stage<M, T>>(core: &M::Ref) -> Flow<M> {
-    let (stage, added_at, input) = core.with(|state| {
-        let Some((entry, added_at)) = state.stages.pop::<Entry<T, S>>() else {
-            unreachable!("the stage that is first said how to run itself");
-        };
+#[inline(always)]
+fn run_stage<M: Mode, T: 'static, S: Stage<M, T>>(
+    stage: S,
+    core: &M::Ref,
+    added_at: Place,
+) -> Flow<M> {
+    let input = core.with(|state| {
         let is_skipped = match S::SKIPS {
             Skips::Nothing => false,
             Skips::Values => !state.slot.is_failure(),
@@ -94,12 +93,12 @@ fn run_first<M: Mode, T: 'static, S: Stage<M, T>>(core: &M::Ref) -> Flow<M> {
         };
         if is_skipped {
             state.slot.note_passed(added_at);
-            return (entry.stage, added_at, None);
+            return None;
         }
         let Some(input) = state.slot.take::<T>() else {
             unreachable!("the types of the stages were checked when they were added");
         };
-        (entry.stage, added_at, Some(input))
+        Some(input)
     });
     let Some(input) = input else {
         drop_contained(stage);
@@ -149,8 +148,6 @@ pub(super) fn run_now<M: Mode, T, S: Stage<M, T>>(
 /// What is left to do when a chain does not go on by itself.
 enum Rest<M: Mode> {
     Nothing,
-    /// Go on with another chain instead.
-    GoTo(M::Ref),
     /// Run another chain, then come back.
     Call(M::Ref),
     /// The result belongs to the chain that waits for it.
@@ -160,25 +157,7 @@ enum Rest<M: Mode> {
     Wake(Waker),
 }
 
-enum Next<M: Mode> {
-    Stage(RunStage<M>, Place),
-    Rest(Rest<M>),
-}
-
 impl<M: Mode> State<M> {
-    /// What a running chain does next.
-    #[inline]
-    fn next(&mut self) -> Next<M> {
-        if self.pauses == 0 {
-            if let Some((run_stage, added_at)) = self.stages.first() {
-                return Next::Stage(run_stage, added_at);
-            }
-            return Next::Rest(self.finish());
-        }
-        self.phase = Phase::Settled;
-        Next::Rest(Rest::Nothing)
-    }
-
     /// What a running chain does when all its stages have run.
     fn finish(&mut self) -> Rest<M> {
         if let Some(waiter) = self.waiter.take() {
@@ -227,24 +206,21 @@ fn advance<M: Mode>(core: &M::Ref) -> Rest<M> {
 /// Notes in `running` where the stage was added that it runs; if that panics,
 /// the slot is empty.
 fn advance_unguarded<M: Mode>(core: &M::Ref, running: &mut Option<Place>) -> Rest<M> {
-    loop {
-        let run_stage = match core.with(State::next) {
-            Next::Stage(run_stage, added_at) => {
-                *running = Some(added_at);
-                run_stage
-            }
-            Next::Rest(rest) => return rest,
+    while core.with(|state| state.pauses == 0) {
+        let Some(flow) = raw::run_first::<M>(core, running) else {
+            return core.with(State::finish);
         };
-        match run_stage(core) {
+        match flow {
             Flow::Next => {}
             Flow::Run(target) => return Rest::Call(target),
             Flow::Wait(inner) => match wait::wait_for::<M>(core, inner) {
                 Waited::HasResult => {}
                 Waited::Waits => return Rest::Nothing,
-                Waited::WaitsForClaimed(inner) => return Rest::GoTo(inner),
             },
         }
     }
+    core.with(|state| state.phase = Phase::Settled);
+    Rest::Nothing
 }
 
 /// Does what `first` left to do, and what that leaves, to the end.
@@ -255,7 +231,6 @@ fn settle<M: Mode>(first: &M::Ref, mut rest: Rest<M>) {
     let mut callers = SmallVec::<[M::Ref; 4]>::new();
     loop {
         current = match rest {
-            Rest::GoTo(core) => core,
             Rest::Call(target) => {
                 callers.push(current);
                 target

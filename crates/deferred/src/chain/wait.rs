@@ -7,17 +7,15 @@ use crate::error::WaitCycle;
 use crate::failure::Failure;
 
 /// How an attempt to wait came out.
-pub(super) enum Waited<M: Mode> {
+pub(super) enum Waited {
     /// There is nothing to wait for: the outer chain has its result.
     HasResult,
     Waits,
-    /// It waits, and the inner chain, now claimed, is to be run.
-    WaitsForClaimed(M::Ref),
 }
 
 /// Makes `outer`, which is running, take over the result of `inner`: at once if
 /// it is there, else when it comes.
-pub(super) fn wait_for<M: Mode>(outer: &M::Ref, inner: M::Ref) -> Waited<M> {
+pub(super) fn wait_for<M: Mode>(outer: &M::Ref, inner: M::Ref) -> Waited {
     if closes_a_cycle::<M>(outer, &inner) {
         outer.with(|state| {
             let failure = Failure::raised_at_place(WaitCycle::new(), state.made_at);
@@ -30,32 +28,21 @@ pub(super) fn wait_for<M: Mode>(outer: &M::Ref, inner: M::Ref) -> Waited<M> {
         state.phase = Phase::Waiting;
         state.waiting_on = Some(M::downgrade(&inner));
     });
-    let found = inner.with(|state| {
+    let result = inner.with(|state| {
         if state.is_at_end() {
             state.phase = Phase::Spent;
-            return Found::Result(state.slot.take_all());
+            return Some(state.slot.take_all());
         }
         state.waiter = Some(outer.clone());
-        if state.claim() {
-            Found::Claimed
-        } else {
-            Found::Pending
-        }
+        None
     });
-    match found {
-        Found::Result(slot) => {
-            resume::<M>(outer, slot);
+    match result {
+        Some(result) => {
+            resume::<M>(outer, result);
             Waited::HasResult
         }
-        Found::Claimed => Waited::WaitsForClaimed(inner),
-        Found::Pending => Waited::Waits,
+        None => Waited::Waits,
     }
-}
-
-enum Found {
-    Result(Slot),
-    Claimed,
-    Pending,
 }
 
 /// Gives `outer` the result it waited for; the caller is to run it.

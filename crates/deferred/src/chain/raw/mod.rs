@@ -20,11 +20,30 @@ mod stages;
 
 use std::mem::MaybeUninit;
 
+use std::panic::Location;
+
+use super::mode::Mode;
+use super::run::Flow;
+
 pub(crate) use self::local::Local;
 pub(crate) use self::slot::Slot;
 pub(crate) use self::stages::{Queued, Stages};
 
 type Word = MaybeUninit<u64>;
+
+/// Runs the first stage of `core`, which the caller has claimed; `running` is
+/// set to where it was added. `None` if there is no stage.
+#[inline(always)]
+pub(super) fn run_first<M: Mode>(
+    core: &M::Ref,
+    running: &mut Option<&'static Location<'static>>,
+) -> Option<Flow<M>> {
+    let first = core.with(|state| state.stages.leave_first())?;
+    *running = Some(first.added_at());
+    // SAFETY: this is the next thing that is done with the queue: the core
+    // belongs to this thread, and whoever runs it is the one who takes from it.
+    Some(unsafe { first.run(core) })
+}
 
 const fn words_of<T>() -> usize {
     size_of::<T>().div_ceil(size_of::<Word>())

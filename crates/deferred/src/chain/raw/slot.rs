@@ -3,6 +3,7 @@
 use std::any::TypeId;
 use std::mem::{MaybeUninit, needs_drop};
 use std::panic::Location;
+use std::ptr;
 
 use super::{Word, read, word_aligned, words_of, write};
 use crate::contain::drop_contained;
@@ -73,6 +74,10 @@ impl Slot {
         unsafe { (&raw mut (*place).content).write(Content::Nothing) }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self.content, Content::Nothing)
+    }
+
     pub(crate) fn is_failure(&self) -> bool {
         matches!(self.content, Content::Failure)
     }
@@ -88,14 +93,14 @@ impl Slot {
 
     #[inline]
     pub(crate) fn put_value<T: 'static>(&mut self, value: T) {
-        debug_assert!(matches!(self.content, Content::Nothing));
+        debug_assert!(self.is_empty());
         // SAFETY: `words` is aligned and, unless boxed, large enough.
         unsafe { write(self.words.as_mut_ptr(), value, ValueOf::<T>::BOXED) };
         self.content = Content::Value(ValueOf::<T>::TYPE);
     }
 
     pub(crate) fn put_failure(&mut self, failure: Failure) {
-        debug_assert!(matches!(self.content, Content::Nothing));
+        debug_assert!(self.is_empty());
         const { assert!(words_of::<Failure>() == 1 && word_aligned::<Failure>()) };
         // SAFETY: a failure is one word.
         unsafe { write(self.words.as_mut_ptr(), failure, false) };
@@ -106,7 +111,8 @@ impl Slot {
     #[inline]
     pub(crate) fn take<T: 'static>(&mut self) -> Option<Result<T>> {
         match self.content {
-            Content::Value(of) if of.id == TypeId::of::<T>() => {
+            // The place tells mostly, the identity always.
+            Content::Value(of) if ptr::eq(of, ValueOf::<T>::TYPE) || of.id == TypeId::of::<T>() => {
                 self.content = Content::Nothing;
                 // SAFETY: a `T` was put here, and `content` no longer says so.
                 Some(Ok(unsafe {
@@ -163,7 +169,7 @@ impl Slot {
 impl Drop for Slot {
     #[inline]
     fn drop(&mut self) {
-        if !matches!(self.content, Content::Nothing) {
+        if !self.is_empty() {
             self.drop_content();
         }
     }

@@ -1,27 +1,28 @@
 //! A queue of stages of any types.
 
-use std::any::TypeId;
 use std::marker::PhantomData;
 use std::panic::Location;
 
 use super::{Word, read, word_aligned, words_of, write};
 use crate::contain::drop_contained;
 
-/// Room for four stages whose closures capture three words each, headers included.
-const INLINE_WORDS: usize = 4 * (HEADER_WORDS + 3);
+/// Room for six stages whose closures capture three words each, or sixteen that
+/// capture nothing.
+const INLINE_WORDS: usize = 32;
 
 const HEADER_WORDS: usize = words_of::<Header<(), ()>>();
 
 /// The first heap buffer of a chain that outgrew its own.
-const FIRST_SPILL_WORDS: usize = 128;
+const FIRST_SPILL_WORDS: u32 = 128;
 
 /// A closure that is larger than this goes into a box, so that one of a
 /// megabyte is not copied when the buffer grows.
 const LARGEST_INLINE_BYTES: usize = 128;
 
-/// A stage that can be queued: `RUN` is how it is run with an `A`, giving a `B`.
+/// A stage that can be queued.
 pub(crate) trait Queued<A, B>: 'static {
-    const RUN: fn(&A) -> B;
+    /// Runs it with an `A`, giving a `B`.
+    fn run(self, a: &A, added_at: &'static Location<'static>) -> B;
 }
 
 /// A queue of stages of any types, with the place each was added at.
@@ -36,6 +37,8 @@ pub(crate) struct Stages<A: 'static, B: 'static> {
     /// whole records: a `Header`, then its stage.
     head: u32,
     tail: u32,
+    /// Of the buffer in use, in words.
+    capacity: u32,
     run: PhantomData<fn(&A) -> B>,
 }
 
@@ -46,12 +49,12 @@ struct Header<A: 'static, B: 'static> {
 }
 
 struct StageType<A, B> {
-    id: TypeId,
     /// What the stage takes in the buffer, behind the header.
     words: u32,
     /// Drops the stage at the place, which is not used again.
     drop: unsafe fn(*mut Word),
-    run: fn(&A) -> B,
+    /// Moves the stage out of the place and runs it.
+    run: unsafe fn(*const Word, &A, &'static Location<'static>) -> B,
 }
 
 /// What is known of an `S` in the queue.
@@ -74,11 +77,43 @@ struct QueuedAs<A, B, S>(PhantomData<(A, B, S)>);
 
 impl<A: 'static, B: 'static, S: Queued<A, B>> QueuedAs<A, B, S> {
     const TYPE: &'static StageType<A, B> = &StageType {
-        id: TypeId::of::<S>(),
         words: StageOf::<S>::WORDS as u32,
         drop: StageOf::<S>::drop_at,
-        run: S::RUN,
+        run: Self::run_at,
     };
+
+    /// # Safety
+    /// `place` holds an `S` as the queue keeps it, which is not used again.
+    unsafe fn run_at(place: *const Word, a: &A, added_at: &'static Location<'static>) -> B {
+        // SAFETY: by contract.
+        let stage = unsafe { read::<S>(place, StageOf::<S>::BOXED) };
+        stage.run(a, added_at)
+    }
+}
+
+/// A stage that the queue has let go of, where it lay.
+pub(super) struct First<A: 'static, B: 'static> {
+    of: &'static StageType<A, B>,
+    place: *const Word,
+    added_at: &'static Location<'static>,
+}
+
+impl<A: 'static, B: 'static> First<A, B> {
+    /// Where it was added.
+    pub(super) fn added_at(&self) -> &'static Location<'static> {
+        self.added_at
+    }
+
+    /// Moves the stage out of the queue's buffer and runs it.
+    ///
+    /// # Safety
+    /// Nothing was done with the queue since it gave this.
+    #[inline(always)]
+    pub(super) unsafe fn run(self, a: &A) -> B {
+        // SAFETY: such a stage is at that place, which the queue has let go of
+        // and, by contract, not used since.
+        unsafe { (self.of.run)(self.place, a, self.added_at) }
+    }
 }
 
 impl<A: 'static, B: 'static> Stages<A, B> {
@@ -93,6 +128,7 @@ impl<A: 'static, B: 'static> Stages<A, B> {
             (&raw mut (*place).heap).write(Box::default());
             (&raw mut (*place).head).write(0);
             (&raw mut (*place).tail).write(0);
+            (&raw mut (*place).capacity).write(INLINE_WORDS as u32);
         }
     }
 
@@ -103,15 +139,22 @@ impl<A: 'static, B: 'static> Stages<A, B> {
             heap: std::mem::take(&mut self.heap),
             head: self.head,
             tail: self.tail,
+            capacity: self.capacity,
             run: PhantomData,
         };
         self.head = 0;
         self.tail = 0;
+        self.capacity = INLINE_WORDS as u32;
         taken
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.head == self.tail
+    }
+
+    /// Whether it is empty and has no buffer on the heap.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.is_empty() & self.heap.is_empty()
     }
 
     /// How many stages wait.
@@ -122,45 +165,36 @@ impl<A: 'static, B: 'static> Stages<A, B> {
     /// Adds a stage at the end.
     #[inline(always)]
     pub(crate) fn push<S: Queued<A, B>>(&mut self, stage: S, added_at: &'static Location<'static>) {
-        let needed = HEADER_WORDS + StageOf::<S>::WORDS;
-        if self.words().len() - (self.tail as usize) < needed {
+        let needed = (HEADER_WORDS + StageOf::<S>::WORDS) as u32;
+        if self.capacity - self.tail < needed {
             self.make_room(needed);
         }
-        let tail = self.tail as usize;
-        let room = &mut self.words_mut()[tail..tail + needed];
-        let place = room.as_mut_ptr();
-        // SAFETY: `room` is `needed` words: a header and a stage as it is kept.
+        let of = QueuedAs::<A, B, S>::TYPE;
+        // SAFETY: from `tail` on there is room for `needed` words: a header, and
+        // a stage as it is kept.
         unsafe {
-            let of = QueuedAs::<A, B, S>::TYPE;
+            let place = self.base_mut().add(self.tail as usize);
             place.cast::<Header<A, B>>().write(Header { of, added_at });
             write(place.add(HEADER_WORDS), stage, StageOf::<S>::BOXED);
         }
-        self.tail += needed as u32;
+        self.tail += needed;
     }
 
-    /// How to run the first stage, and where it was added.
-    #[inline]
-    pub(crate) fn first(&self) -> Option<(fn(&A) -> B, &'static Location<'static>)> {
-        let header = self.header_at(self.head)?;
-        Some((header.of.run, header.added_at))
-    }
-
-    /// Takes the first stage out, if it is an `S`.
-    #[inline]
-    pub(crate) fn pop<S: 'static>(&mut self) -> Option<(S, &'static Location<'static>)> {
+    /// Lets go of the first stage.
+    #[inline(always)]
+    pub(super) fn leave_first(&mut self) -> Option<First<A, B>> {
         let Header { of, added_at } = *self.header_at(self.head)?;
-        if of.id != TypeId::of::<S>() {
-            return None;
-        }
-        let place = self.leave(of);
-        // SAFETY: an `S` is at that place, and the queue has let go of it.
-        let stage = unsafe { read::<S>(place, StageOf::<S>::BOXED) };
-        Some((stage, added_at))
+        let place = self.leave(of).cast_const();
+        Some(First {
+            of,
+            place,
+            added_at,
+        })
     }
 
     /// Lets go of the first record, whose type is `of`: gives the place of its
     /// stage, which is valid until the next push.
-    #[inline]
+    #[inline(always)]
     fn leave(&mut self, of: &StageType<A, B>) -> *mut Word {
         let stage_at = self.head as usize + HEADER_WORDS;
         self.head = stage_at as u32 + of.words;
@@ -168,16 +202,15 @@ impl<A: 'static, B: 'static> Stages<A, B> {
             self.head = 0;
             self.tail = 0;
         }
-        // Not by index: a stage of no size may lie at the very end.
-        self.words_mut().as_mut_ptr().wrapping_add(stage_at)
+        self.base_mut().wrapping_add(stage_at)
     }
 
-    #[inline]
+    #[inline(always)]
     fn header_at(&self, at: u32) -> Option<&Header<A, B>> {
         if at == self.tail {
             return None;
         }
-        let header = self.words().as_ptr().wrapping_add(at as usize).cast();
+        let header = self.base().wrapping_add(at as usize).cast();
         // SAFETY: between `head` and `tail` there are whole records, and `at` is
         // the start of one: `head`, or what follows another.
         Some(unsafe { &*header })
@@ -192,42 +225,49 @@ impl<A: 'static, B: 'static> Stages<A, B> {
         })
     }
 
-    #[inline]
-    fn words(&self) -> &[Word] {
+    #[inline(always)]
+    fn base(&self) -> *const Word {
         if self.heap.is_empty() {
-            &self.inline
+            self.inline.as_ptr()
         } else {
-            &self.heap
+            self.heap.as_ptr()
         }
     }
 
-    #[inline]
-    fn words_mut(&mut self) -> &mut [Word] {
+    #[inline(always)]
+    fn base_mut(&mut self) -> *mut Word {
         if self.heap.is_empty() {
-            &mut self.inline
+            self.inline.as_mut_ptr()
         } else {
-            &mut self.heap
+            self.heap.as_mut_ptr()
         }
     }
 
     /// Makes room for `needed` more words: moves the records to the front if
-    /// that frees half of the buffer, else into a larger one.
+    /// that leaves half of the buffer, else into a larger one.
     #[cold]
-    fn make_room(&mut self, needed: usize) {
+    fn make_room(&mut self, needed: u32) {
         let waiting = self.head as usize..self.tail as usize;
-        let used = waiting.len();
-        if used + needed <= self.words().len() / 2 {
-            self.words_mut().copy_within(waiting, 0);
+        let used = self.tail - self.head;
+        if used + needed <= self.capacity / 2 {
+            match self.heap.is_empty() {
+                true => self.inline.copy_within(waiting, 0),
+                false => self.heap.copy_within(waiting, 0),
+            }
         } else {
             let larger = (2 * (used + needed)).max(FIRST_SPILL_WORDS);
             let larger = larger.next_power_of_two();
-            assert!(u32::try_from(larger).is_ok(), "a chain of over 16 GiB");
-            let mut heap = Box::<[u64]>::new_uninit_slice(larger);
-            heap[..used].copy_from_slice(&self.words()[waiting]);
+            let mut heap = Box::<[u64]>::new_uninit_slice(larger as usize);
+            let old: &[Word] = match self.heap.is_empty() {
+                true => &self.inline,
+                false => &self.heap,
+            };
+            heap[..waiting.len()].copy_from_slice(&old[waiting]);
             self.heap = heap;
+            self.capacity = larger;
         }
         self.head = 0;
-        self.tail = used as u32;
+        self.tail = used;
     }
 }
 

@@ -1,0 +1,25 @@
+//! Echo on the reactor of this project.
+
+use std::error::Error;
+
+use reactor::{Context, Protocol, Raw, Reactor};
+
+struct Echo;
+
+impl Protocol for Echo {
+    type Framing = Raw;
+
+    fn received(&mut self, cx: &mut Context<'_, Self>, bytes: &[u8]) -> deferred::Result<()> {
+        cx.write(bytes);
+        Ok(())
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let reactor = Reactor::new()?;
+    let wanted = benches::address()?;
+    let port = reactor.listen_tcp(wanted, || Echo)?;
+    benches::ready(wanted, port.address())?;
+    reactor.run()?;
+    Ok(())
+}

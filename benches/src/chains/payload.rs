@@ -1,0 +1,71 @@
+//! What goes through the chains: a value, and the step that is made of it.
+//!
+//! Every contender gets the same steps, made the same way.
+
+use std::hint::black_box;
+
+/// A kind of value and a kind of closure over it.
+pub(super) trait Payload: 'static {
+    type Value: 'static;
+
+    /// What the chain is fired with.
+    fn start() -> Self::Value;
+    /// The callback at `index`. All callbacks of a payload are of one type.
+    fn step(index: usize) -> impl FnOnce(Self::Value) -> Self::Value + 'static;
+}
+
+/// An `i64`, and closures that capture three words.
+pub(super) struct Number;
+
+impl Payload for Number {
+    type Value = i64;
+
+    #[inline(always)]
+    fn start() -> i64 {
+        black_box(1)
+    }
+
+    #[inline(always)]
+    fn step(index: usize) -> impl FnOnce(i64) -> i64 + 'static {
+        let (a, b, c) = black_box((index as i64, 2, 3));
+        move |value| (value + a) ^ (b + c)
+    }
+}
+
+/// An `i64`, and closures that capture nothing.
+pub(super) struct Bare;
+
+impl Payload for Bare {
+    type Value = i64;
+
+    #[inline(always)]
+    fn start() -> i64 {
+        black_box(1)
+    }
+
+    #[inline(always)]
+    fn step(_index: usize) -> impl FnOnce(i64) -> i64 + 'static {
+        |value| (value + 1) ^ 5
+    }
+}
+
+/// A `String`, which is passed on by move, and closures that capture three words.
+pub(super) struct Text;
+
+impl Payload for Text {
+    type Value = String;
+
+    #[inline(always)]
+    fn start() -> String {
+        String::from(black_box("sixteen letters!"))
+    }
+
+    #[inline(always)]
+    fn step(index: usize) -> impl FnOnce(String) -> String + 'static {
+        let (a, b, c) = black_box((index, 16, 32));
+        move |mut text| {
+            text.truncate((a | b) + c);
+            text
+        }
+    }
+}

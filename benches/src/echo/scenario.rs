@@ -1,0 +1,65 @@
+//! The loads that an echo server is put under.
+
+/// Connections that each send a batch of messages, wait until all of it has come
+/// back, and begin again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) connections: usize,
+    /// The bytes of one message. An echoed message is a request.
+    pub(crate) message: usize,
+    /// Messages that are sent at once.
+    pub(crate) batch: usize,
+}
+
+impl Scenario {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::ping_pong("pp1", 1),
+        Self::ping_pong("pp50", 50),
+        Self::ping_pong("pp500", 500),
+        Self {
+            name: "pipe16",
+            connections: 50,
+            message: 64,
+            batch: 16,
+        },
+        Self {
+            name: "bulk",
+            connections: 8,
+            message: 64 * 1024,
+            batch: 1,
+        },
+    ];
+
+    const fn ping_pong(name: &'static str, connections: usize) -> Self {
+        Self {
+            name,
+            connections,
+            message: 64,
+            batch: 1,
+        }
+    }
+
+    /// Those that are asked for by name; all, if none is.
+    pub(crate) fn named(names: &[String]) -> impl Iterator<Item = Self> {
+        Self::ALL
+            .into_iter()
+            .filter(|scenario| names.is_empty() || names.iter().any(|name| name == scenario.name))
+    }
+
+    /// What it is, in words.
+    pub(crate) fn text(&self) -> String {
+        let Self {
+            name,
+            connections,
+            message,
+            batch,
+        } = self;
+        format!("{name}: {connections} connections, {batch} messages of {message} bytes at once")
+    }
+
+    /// What a connection sends before it waits.
+    pub(crate) fn batch_bytes(&self) -> usize {
+        self.message * self.batch
+    }
+}

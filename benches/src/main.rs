@@ -1,0 +1,61 @@
+//! Measurements next to peers: what each subcommand measures, and how to read it,
+//! is in the package's README.
+
+mod allocations;
+mod chains;
+mod dispatch;
+mod echo;
+mod stats;
+mod table;
+mod tools;
+
+use std::error::Error;
+
+use clap::{Parser, Subcommand};
+
+use self::chains::profile;
+use self::echo::per_request;
+
+/// Measures this project next to its peers.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// What a chain of callbacks costs, next to boxes and boxed futures
+    Chains(chains::Options),
+    /// User-space instructions of a chain (valgrind)
+    Profile(profile::Options),
+    /// What echo servers do and use, under several loads
+    Echo(echo::Options),
+    /// System calls of the echo servers per request (strace)
+    Syscalls(per_request::Options),
+    /// User-space instructions of the echo servers per request (valgrind)
+    Instructions(per_request::Options),
+    /// A turn of the loop over descriptors that are always ready
+    Dispatch(dispatch::Options),
+    /// All of these, for a few seconds each: that they work, no more
+    Short,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    match Arguments::parse().bench {
+        Bench::Chains(options) => chains::run(options),
+        Bench::Profile(options) => profile::run(options),
+        Bench::Echo(options) => echo::run(options),
+        Bench::Syscalls(options) => per_request::syscalls(options),
+        Bench::Instructions(options) => per_request::instructions(options),
+        Bench::Dispatch(options) => dispatch::run(options),
+        Bench::Short => {
+            chains::run(chains::Options::short())?;
+            profile::run(profile::Options::short())?;
+            echo::run(echo::Options::short())?;
+            per_request::syscalls(per_request::Options::short())?;
+            per_request::instructions(per_request::Options::short())?;
+            dispatch::run(dispatch::Options::short())
+        }
+    }
+}

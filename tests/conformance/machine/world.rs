@@ -1,0 +1,176 @@
+//! What a running program has: its Deferreds by number, and what was recorded.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Value, json};
+
+use super::flavour::{Deferred, Handle, Pause, Shared, Trigger};
+use crate::program::{Event, Id};
+
+/// A running program. Clones are the same one, for its callbacks.
+#[derive(Clone)]
+pub(super) struct Machine {
+    world: Shared<World>,
+}
+
+#[derive(Default)]
+struct World {
+    /// Those that the program still owns and is not just adding to.
+    table: BTreeMap<Id, Deferred>,
+    /// Kept to the end of the program, so that nothing is freed early.
+    triggers: HashMap<Id, Trigger>,
+    handles: HashMap<Id, Handle>,
+    /// Explicit pauses; `None` for one of a Deferred that was gone already.
+    pauses: HashMap<Id, Vec<Option<Pause>>>,
+    /// Set aside by `drop`: a Deferred whose last trigger goes would fail with
+    /// `Abandoned`, of which Twisted knows nothing.
+    dropped_triggers: Vec<Trigger>,
+    events: Vec<Event>,
+    /// Codes of unhandled failures, not recorded yet.
+    unhandled: Vec<Value>,
+    dropped_paused: usize,
+    is_over: bool,
+}
+
+impl Machine {
+    pub(super) fn new() -> Self {
+        Self {
+            world: Shared::new(World::default()),
+        }
+    }
+
+    pub(super) fn record(&self, event: Event) {
+        self.world.with(|world| world.events.push(event));
+    }
+
+    pub(super) fn record_gone(&self, d: Id) {
+        self.record(json!(["gone", d]));
+    }
+
+    pub(super) fn note_unhandled(&self, code: Value) {
+        self.world.with(|world| world.unhandled.push(code));
+    }
+
+    /// The events of one operation; reports that came meanwhile stand last.
+    pub(super) fn end_group(&self) -> Vec<Event> {
+        let unhandled = self.take_unhandled();
+        if !unhandled.is_empty() {
+            self.record(json!(["unhandled", unhandled]));
+        }
+        self.take_events()
+    }
+
+    pub(super) fn take_events(&self) -> Vec<Event> {
+        self.world.with(|world| std::mem::take(&mut world.events))
+    }
+
+    pub(super) fn take_unhandled(&self) -> Vec<Value> {
+        let mut codes = self
+            .world
+            .with(|world| std::mem::take(&mut world.unhandled));
+        codes.sort_by_cached_key(ToString::to_string);
+        codes
+    }
+
+    /// Enters a Deferred that was just made.
+    pub(super) fn enter(&self, d: Id, mut deferred: Deferred) {
+        let handle = deferred.handle();
+        let replaced = self.world.with(|world| {
+            world.handles.insert(d, handle);
+            world.table.insert(d, deferred)
+        });
+        drop(replaced);
+    }
+
+    pub(super) fn enter_trigger(&self, d: Id, trigger: Trigger) {
+        let replaced = self.world.with(|world| world.triggers.insert(d, trigger));
+        drop(replaced);
+    }
+
+    pub(super) fn enter_pause(&self, d: Id, pause: Option<Pause>) {
+        self.world
+            .with(|world| world.pauses.entry(d).or_default().push(pause));
+    }
+
+    pub(super) fn take_pause(&self, d: Id) -> Option<Option<Pause>> {
+        self.world.with(|world| world.pauses.get_mut(&d)?.pop())
+    }
+
+    pub(super) fn take(&self, d: Id) -> Option<Deferred> {
+        self.world.with(|world| world.table.remove(&d))
+    }
+
+    /// Puts back what an operation has taken out, now changed.
+    pub(super) fn put_back(&self, d: Id, deferred: Deferred) {
+        let replaced = self.world.with(|world| world.table.insert(d, deferred));
+        drop(replaced);
+    }
+
+    pub(super) fn has(&self, d: Id) -> bool {
+        self.world.with(|world| world.table.contains_key(&d))
+    }
+
+    pub(super) fn ids(&self) -> Vec<Id> {
+        self.world
+            .with(|world| world.table.keys().copied().collect())
+    }
+
+    pub(super) fn trigger(&self, d: Id) -> Option<Trigger> {
+        self.world.with(|world| world.triggers.get(&d).cloned())
+    }
+
+    pub(super) fn handle(&self, d: Id) -> Option<Handle> {
+        self.world.with(|world| world.handles.get(&d).cloned())
+    }
+
+    /// `drop`: the Deferred, its trigger and its handle.
+    pub(super) fn forget(&self, d: Id) {
+        let (deferred, handle) = self.world.with(|world| {
+            world.dropped_triggers.extend(world.triggers.remove(&d));
+            let is_paused = world
+                .pauses
+                .get(&d)
+                .is_some_and(|pauses| !pauses.is_empty());
+            world.dropped_paused += usize::from(is_paused);
+            (world.table.remove(&d), world.handles.remove(&d))
+        });
+        if deferred.is_none() && handle.is_none() {
+            self.record_gone(d);
+        }
+        drop(deferred);
+    }
+
+    pub(super) fn dropped_paused(&self) -> usize {
+        self.world.with(|world| world.dropped_paused)
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.world.with(|world| world.is_over)
+    }
+
+    /// Ends the program: lets go of its Deferreds, then of its pauses. From now
+    /// on, callbacks that a pause held up only pass on what they get.
+    pub(super) fn let_go(&self) {
+        let (table, pauses) = self.world.with(|world| {
+            world.is_over = true;
+            (
+                std::mem::take(&mut world.table),
+                std::mem::take(&mut world.pauses),
+            )
+        });
+        drop(table);
+        drop(pauses);
+    }
+
+    /// Lets go of the triggers, once nothing is recorded any more.
+    pub(super) fn forget_triggers(&self) {
+        let (triggers, dropped) = self.world.with(|world| {
+            (
+                std::mem::take(&mut world.triggers),
+                std::mem::take(&mut world.dropped_triggers),
+            )
+        });
+        drop(triggers);
+        drop(dropped);
+    }
+}

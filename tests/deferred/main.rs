@@ -1,0 +1,19 @@
+//! What a user of the `deferred` crate could see, by situation.
+
+mod abandoned;
+mod awaiting;
+mod cancel;
+mod chained;
+mod deep;
+mod drops;
+mod failure;
+mod fire;
+mod pairs;
+mod panics;
+mod pause;
+mod reentrancy;
+mod sizes;
+mod storage;
+mod support;
+mod unhandled;
+mod waiting;
