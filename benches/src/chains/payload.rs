@@ -14,6 +14,12 @@ pub(super) trait Payload: 'static {
     fn step(index: usize) -> impl FnOnce(Self::Value) -> Self::Value + 'static;
 }
 
+/// What is captured lies in memory that was written long ago: words that have just
+/// been written one by one, as by `black_box`, would stall whoever copies them
+/// together, and that stall is all one would measure.
+static NUMBERS: [[i64; 3]; 4] = [[1, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12]];
+static LENGTHS: [[usize; 3]; 4] = [[1, 16, 32], [2, 16, 64], [4, 32, 64], [8, 16, 32]];
+
 /// An `i64`, and closures that capture three words.
 pub(super) struct Number;
 
@@ -27,7 +33,7 @@ impl Payload for Number {
 
     #[inline(always)]
     fn step(index: usize) -> impl FnOnce(i64) -> i64 + 'static {
-        let (a, b, c) = black_box((index as i64, 2, 3));
+        let [a, b, c] = black_box(&NUMBERS)[index % NUMBERS.len()];
         move |value| (value + a) ^ (b + c)
     }
 }
@@ -62,7 +68,7 @@ impl Payload for Text {
 
     #[inline(always)]
     fn step(index: usize) -> impl FnOnce(String) -> String + 'static {
-        let (a, b, c) = black_box((index, 16, 32));
+        let [a, b, c] = black_box(&LENGTHS)[index % LENGTHS.len()];
         move |mut text| {
             text.truncate((a | b) + c);
             text

@@ -34,3 +34,8 @@ pub use self::remote::Remote;
 pub use self::signals::Signal;
 pub use self::tcp::{HostPort, ListeningPort};
 pub use deferred;
+
+/// The README, whose program is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -118,27 +118,30 @@ impl<M: Mode, T: 'static> End<M, T> {
     /// Adds a stage; runs it, before returning, if the result is there.
     #[inline(always)]
     pub(crate) fn add<S: Stage<M, T>>(self, stage: S, added_at: Place) -> End<M, S::Out> {
-        match self {
-            Self::Ready(result) => match run::run_now::<M, T, S>(stage, result, added_at) {
-                Step::Done(result) => End::Ready(result),
-                Step::Wait(link) => End::waiting_for(link, added_at),
-                Step::Run(target, value) => {
-                    run::run::<M>(&target);
-                    End::Ready(Ok(value))
-                }
-            },
-            Self::Linked(link) => {
-                let core = link.into_core();
-                let claimed = core.with(|state| {
-                    state.stages.push(Entry::<T, S>::new(stage), added_at);
-                    state.claim()
-                });
-                if claimed {
-                    run::run::<M>(&core);
-                }
-                End::Linked(Link::new(core))
-            }
-            Self::Taken => Self::Ready(Err(Failure::new(ResultTaken::new()))).add(stage, added_at),
+        let Self::Linked(link) = self else {
+            return self.add_now(stage, added_at);
+        };
+        let core = link.into_core();
+        let claimed = core.with(|state| {
+            state.stages.push(Entry::<T, S>::new(stage), added_at);
+            state.claim()
+        });
+        if claimed {
+            run::run::<M>(&core);
+        }
+        End::Linked(Link::new(core))
+    }
+
+    /// Runs a stage that nobody has to wait for.
+    #[inline]
+    fn add_now<S: Stage<M, T>>(self, stage: S, added_at: Place) -> End<M, S::Out> {
+        let input = match self {
+            Self::Ready(input) => input,
+            Self::Linked(_) | Self::Taken => Err(Failure::new(ResultTaken::new())),
+        };
+        match run::run_now::<M, T, S>(stage, input, added_at) {
+            Step::Wait(link) => End::waiting_for(link, added_at),
+            step => End::from_step(step),
         }
     }
 
