@@ -11,6 +11,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use reactor::Reactor;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
@@ -50,9 +51,6 @@ trait Turns {
 }
 
 /// The loops that take turns. The first is what the others are held against.
-///
-/// The reactor's belongs here as soon as it takes descriptors that are not its own:
-/// as a `Turns` whose turn is `Reactor::turn(None)`.
 fn loops(
     ready: usize,
     calls: &Rc<Cell<u64>>,
@@ -61,6 +59,11 @@ fn loops(
         ("epoll_wait", Box::new(Raw::new(ready, calls)?)),
         // Against itself: what this machine cannot tell.
         ("epoll_wait again", Box::new(Raw::new(ready, calls)?)),
+        ("reactor", Box::new(Ours::new(ready, calls)?)),
+        (
+            "reactor, a call waits",
+            Box::new(Ours::new(ready, calls)?.with_a_delayed_call()),
+        ),
     ])
 }
 
@@ -176,6 +179,39 @@ impl Turns for Raw {
         for event in self.events.drain(..) {
             self.handlers[event.data.u64() as usize]();
         }
+        Ok(())
+    }
+}
+
+/// The reactor.
+struct Ours {
+    reactor: Reactor,
+}
+
+impl Ours {
+    fn new(ready: usize, calls: &Rc<Cell<u64>>) -> Result<Self, Box<dyn Error>> {
+        let reactor = Reactor::new()?;
+        for descriptor in always_ready(ready)? {
+            let calls = Rc::clone(calls);
+            reactor.add_reader(descriptor, move |descriptor| {
+                black_box(&descriptor);
+                calls.set(calls.get() + 1);
+            })?;
+        }
+        Ok(Self { reactor })
+    }
+
+    /// Which has the reactor ask for the time and wait no longer than until the
+    /// call is due.
+    fn with_a_delayed_call(self) -> Self {
+        self.reactor.call_later(Duration::from_secs(3600), || ());
+        self
+    }
+}
+
+impl Turns for Ours {
+    fn turn(&mut self) -> Result<(), Box<dyn Error>> {
+        self.reactor.turn(None)?;
         Ok(())
     }
 }

@@ -27,7 +27,7 @@ use deferred::{Failure, TimerQueue};
 use crate::awaited::Awaited;
 use crate::error::{NotRunning, ReactorGone, RunError};
 use crate::inbox::Inbox;
-use crate::poll::{Events, Interest, Poll, Registration};
+use crate::poll::{Events, Interest, Poll, Registration, WAKER_KEY};
 use crate::registry::{Registry, Source};
 use crate::resolver::Resolver;
 
@@ -69,6 +69,8 @@ pub(crate) struct Core {
     pub(crate) awaited: Awaited,
     pub(crate) resolver: Resolver,
     poll: Poll,
+    /// When this turn began, unless somebody was called since.
+    turn_now: Cell<Option<Duration>>,
     running: Cell<Running>,
     is_gone: Cell<bool>,
     when_running: RefCell<Vec<Box<dyn FnOnce()>>>,
@@ -88,11 +90,12 @@ impl Core {
             timers: TimerQueue::new(move || start.elapsed()),
             known: Rc::new(Known {
                 start,
-                inbox: Arc::new(Inbox::new(poll.waker())),
+                inbox: Arc::new(Inbox::new(poll.waker().clone())),
             }),
             awaited: Awaited::default(),
             resolver: Resolver::default(),
             poll,
+            turn_now: Cell::new(None),
             running: Cell::new(Running::No),
             is_gone: Cell::new(false),
             when_running: RefCell::default(),
@@ -185,17 +188,21 @@ impl Core {
     }
 
     fn turn(self: &Rc<Self>, timeout: Option<Duration>) -> Result<(), RunError> {
-        self.run_jobs();
-        self.timers.run_due(self.now());
-        self.settle();
+        let has_called = self.run_jobs() | self.run_timers() | self.settle();
+        if has_called {
+            self.turn_now.set(None);
+        }
 
         let mut events = self.events.take().unwrap_or_else(Events::new);
         let waited = self.poll.wait(&mut events, self.time_to_wait(timeout));
+        self.turn_now.set(None);
         if waited.is_ok() {
             for (key, ready) in events.iter() {
                 // It may have gone since the event was given.
                 if let Some(source) = self.registry.get(key) {
                     source.ready(ready);
+                } else if key == WAKER_KEY {
+                    self.poll.waker().clear();
                 }
             }
         }
@@ -206,35 +213,62 @@ impl Core {
         Ok(())
     }
 
+    /// The time, read once as long as nobody was called.
+    fn turn_now(&self) -> Duration {
+        let now = self.turn_now.get().unwrap_or_else(|| self.now());
+        self.turn_now.set(Some(now));
+        now
+    }
+
     fn time_to_wait(&self, timeout: Option<Duration>) -> Option<Duration> {
         let is_busy = self.running.get() != Running::Yes || !self.unsettled.borrow().is_empty();
         if is_busy {
             return Some(Duration::ZERO);
         }
         let due = self.timers.next_due();
-        let until_due = due.map(|due| due.saturating_sub(self.now()));
+        let until_due = due.map(|due| due.saturating_sub(self.turn_now()));
         match (until_due, timeout) {
             (Some(until_due), Some(timeout)) => Some(until_due.min(timeout)),
             (until_due, timeout) => until_due.or(timeout),
         }
     }
 
-    fn run_jobs(self: &Rc<Self>) {
+    /// Makes the calls from other threads; says whether there were any.
+    fn run_jobs(self: &Rc<Self>) -> bool {
         let mut jobs = self.jobs.take();
         self.known.inbox.take(&mut jobs);
+        let has_called = !jobs.is_empty();
         for job in jobs.drain(..) {
             call("a call from a thread", || job(self));
         }
         self.jobs.set(jobs);
+        has_called
+    }
+
+    /// Makes the delayed calls that are due; says whether there were any.
+    fn run_timers(&self) -> bool {
+        let now = match self.timers.next_due() {
+            Some(due) => {
+                self.turn_now.set(None);
+                let now = self.turn_now();
+                if due > now {
+                    return false;
+                }
+                now
+            }
+            None => return false,
+        };
+        self.timers.run_due(now) > 0
     }
 
     /// Lets connections do what they have put off. What they give one another
-    /// to do is done too, up to a limit: the rest is for the next turn.
-    fn settle(&self) {
-        for _round in 0..SETTLE_ROUNDS {
+    /// to do is done too, up to a limit: the rest is for the next turn. Says
+    /// whether there was anything.
+    fn settle(&self) -> bool {
+        for round in 0..SETTLE_ROUNDS {
             let count = self.unsettled.borrow().len();
             if count == 0 {
-                return;
+                return round > 0;
             }
             for _ in 0..count {
                 let first = self.unsettled.borrow_mut().pop_front();
@@ -243,6 +277,7 @@ impl Core {
                 }
             }
         }
+        true
     }
 
     /// The buffer to read into. Whoever takes it gives it back; a second taker

@@ -1,5 +1,7 @@
 //! What other threads want done in the loop.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use parking_lot::Mutex;
 
 use crate::error::ReactorGone;
@@ -9,6 +11,9 @@ use crate::poll::Waker;
 pub(crate) struct Inbox<Job> {
     /// `None` once the reactor is gone.
     jobs: Mutex<Option<Vec<Job>>>,
+    /// Whether there may be jobs: so that a turn without any costs no lock.
+    /// Written under the lock.
+    has_jobs: AtomicBool,
     waker: Waker,
 }
 
@@ -16,6 +21,7 @@ impl<Job> Inbox<Job> {
     pub(crate) fn new(waker: Waker) -> Self {
         Self {
             jobs: Mutex::new(Some(Vec::new())),
+            has_jobs: AtomicBool::new(false),
             waker,
         }
     }
@@ -31,6 +37,7 @@ impl<Job> Inbox<Job> {
         };
         let was_empty = jobs.is_empty();
         jobs.push(job);
+        self.has_jobs.store(true, Ordering::Release);
         drop(guard);
         if was_empty {
             self.waker.wake();
@@ -40,7 +47,13 @@ impl<Job> Inbox<Job> {
 
     /// Takes the jobs that are there, leaving `room` for the next ones.
     pub(crate) fn take(&self, room: &mut Vec<Job>) {
-        if let Some(jobs) = self.jobs.lock().as_mut() {
+        // A post that is not seen here wakes the loop's next wait.
+        if !self.has_jobs.load(Ordering::Acquire) {
+            return;
+        }
+        let mut guard = self.jobs.lock();
+        self.has_jobs.store(false, Ordering::Release);
+        if let Some(jobs) = guard.as_mut() {
             std::mem::swap(jobs, room);
         }
     }

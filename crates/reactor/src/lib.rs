@@ -14,6 +14,7 @@ mod handle;
 mod inbox;
 mod poll;
 mod reactor;
+mod reader;
 mod registry;
 mod remote;
 mod reply;
@@ -30,6 +31,7 @@ pub use self::error::{
 pub use self::framing::{Decoded, Framing, LineTooLong, Lines, Raw};
 pub use self::handle::ReactorHandle;
 pub use self::reactor::{Reactor, Turn};
+pub use self::reader::Reader;
 pub use self::remote::Remote;
 pub use self::signals::Signal;
 pub use self::tcp::{HostPort, ListeningPort};

@@ -33,13 +33,12 @@ impl Events {
         }
     }
 
-    /// What became ready, without the loop's own waker.
+    /// What became ready.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, Ready)> + '_ {
-        self.events.iter().filter_map(|event| {
-            let key = event.data.u64() as Key;
+        self.events.iter().map(|event| {
             // Copied out, as the structure is packed.
             let flags = event.flags;
-            (key < WAKER_KEY).then(|| (key, ready(flags)))
+            (event.data.u64() as Key, ready(flags))
         })
     }
 }
@@ -61,18 +60,9 @@ impl Poll {
         let timeout = timeout.map(to_timespec);
         let room = rustix::buffer::spare_capacity(&mut events.events);
         match epoll::wait(self.poller.as_fd(), room, timeout.as_ref()) {
-            Ok(_) => {}
-            Err(Errno::INTR) => return Ok(()),
-            Err(error) => return Err(error.into()),
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
         }
-        if events
-            .events
-            .iter()
-            .any(|event| event.data.u64() == WAKER_KEY as u64)
-        {
-            self.waker.clear();
-        }
-        Ok(())
     }
 }
 
@@ -122,7 +112,8 @@ impl Waker {
         let _ = rustix::io::write(&self.registered.descriptor, &1_u64.to_ne_bytes());
     }
 
-    fn clear(&self) {
+    /// The event of [`WAKER_KEY`] was seen.
+    pub(crate) fn clear(&self) {
         let _ = rustix::io::read(&self.registered.descriptor, &mut [0_u8; 8]);
     }
 }

@@ -34,7 +34,8 @@ pub(crate) use self::waiting::{Events, Waker};
 /// the next one is ours.
 pub(crate) type Key = usize;
 
-const WAKER_KEY: Key = Key::MAX - 1;
+/// The key of the loop's own waker.
+pub(crate) const WAKER_KEY: Key = Key::MAX - 1;
 
 /// The highest key a source may have.
 pub(crate) const MAX_KEY: Key = WAKER_KEY - 1;
@@ -94,8 +95,8 @@ impl Poll {
     }
 
     /// What wakes the loop from any thread.
-    pub(crate) fn waker(&self) -> Waker {
-        self.waker.clone()
+    pub(crate) fn waker(&self) -> &Waker {
+        &self.waker
     }
 
     /// Registers `descriptor`, which the registration then owns.
@@ -116,7 +117,7 @@ impl Poll {
             poller: Arc::clone(&self.poller),
             key,
             interest: Cell::new(Some(interest)),
-            descriptor,
+            descriptor: Some(descriptor),
         })
     }
 }
@@ -128,13 +129,33 @@ pub(crate) struct Registration {
     key: Key,
     /// `None` while the poller does not know the descriptor.
     interest: Cell<Option<Interest>>,
-    // Last, so that it is closed last.
-    descriptor: OwnedFd,
+    /// `None` only while it is being given back.
+    descriptor: Option<OwnedFd>,
 }
 
 impl Registration {
     pub(crate) fn key(&self) -> Key {
         self.key
+    }
+
+    fn descriptor(&self) -> &OwnedFd {
+        self.descriptor
+            .as_ref()
+            .unwrap_or_else(|| unreachable!("it is only taken when this goes"))
+    }
+
+    /// Gives the descriptor back, which is no longer registered.
+    pub(crate) fn into_descriptor(mut self) -> OwnedFd {
+        self.leave();
+        self.descriptor
+            .take()
+            .unwrap_or_else(|| unreachable!("it is only taken when this goes"))
+    }
+
+    fn leave(&self) {
+        if let Err(error) = self.mask() {
+            tracing::warn!(target: "reactor", %error, "a descriptor could not be deleted");
+        }
     }
 
     /// Says what to wait for from now on; a call that changes nothing costs
@@ -143,14 +164,14 @@ impl Registration {
         match self.interest.get() {
             Some(current) if current == interest => return Ok(()),
             Some(_) => self.poller.modify_with_mode(
-                &self.descriptor,
+                self.descriptor(),
                 interest.event(self.key),
                 PollMode::Level,
             )?,
             // SAFETY: as in `Poll::register`.
             None => unsafe {
                 self.poller.add_with_mode(
-                    &self.descriptor,
+                    self.descriptor(),
                     interest.event(self.key),
                     PollMode::Level,
                 )?;
@@ -168,7 +189,7 @@ impl Registration {
     /// the one way not to hear of a hang-up.
     pub(crate) fn mask(&self) -> io::Result<()> {
         if self.interest.take().is_some() {
-            self.poller.delete(&self.descriptor)?;
+            self.poller.delete(self.descriptor())?;
         }
         Ok(())
     }
@@ -176,14 +197,14 @@ impl Registration {
 
 impl AsFd for Registration {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.descriptor.as_fd()
+        self.descriptor().as_fd()
     }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        if let Err(error) = self.mask() {
-            tracing::warn!(target: "reactor", %error, "a descriptor could not be deleted");
+        if self.descriptor.is_some() {
+            self.leave();
         }
     }
 }

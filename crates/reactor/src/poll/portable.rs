@@ -67,4 +67,11 @@ impl Waker {
     pub(crate) fn wake(&self) {
         let _ = self.poller.notify();
     }
+
+    /// Nothing to do: the poller clears its own notifier and gives no event of it.
+    #[expect(
+        clippy::unused_self,
+        reason = "the other way of waiting has something to clear"
+    )]
+    pub(crate) fn clear(&self) {}
 }
