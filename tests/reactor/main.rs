@@ -7,6 +7,7 @@ mod connecting;
 mod jobs;
 mod lifecycle;
 mod listening;
+mod readers;
 mod signals;
 mod support;
 mod threads;

@@ -1,4 +1,110 @@
-//! An event loop that fires [`Deferred`](deferred::Deferred)s from sockets and timers.
+//! An event loop that fires [`Deferred`](deferred::Deferred)s from sockets and
+//! timers: Twisted's reactor, in Rust.
+//!
+//! ```
+//! use reactor::{Context, Protocol, Raw, Reactor};
+//!
+//! struct Echo;
+//!
+//! impl Protocol for Echo {
+//!     type Framing = Raw;
+//!
+//!     fn received(&mut self, cx: &mut Context<'_, Self>, data: &[u8]) -> deferred::Result<()> {
+//!         cx.write(data);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # fn serve() -> Result<(), Box<dyn std::error::Error>> {
+//! let reactor = Reactor::new()?;
+//! let port = reactor.listen_tcp("127.0.0.1:8000", || Echo)?;
+//! println!("listening on {}", port.address());
+//! reactor.run_until_signal()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! One thread runs everything, so nothing needs a lock, and callbacks may borrow
+//! what they like. A protocol owns its state and gets `&mut self`; what several
+//! share is an `Rc<RefCell<..>>` that their factory captures.
+//!
+//! # The parts
+//!
+//! - [`Reactor`] owns a loop. [`ReactorHandle`] is what callbacks hold, [`Remote`]
+//!   what other threads do. There may be any number of reactors.
+//! - [`ReactorHandle::call_later`] schedules; the [`DelayedCall`](deferred::DelayedCall)
+//!   it gives can be cancelled, reset and delayed.
+//! - [`ReactorHandle::listen_tcp`] takes a [`Factory`], which makes a [`Protocol`]
+//!   for each connection; [`ReactorHandle::connect_tcp`] takes a protocol and gives
+//!   a Deferred of its [`Connection`].
+//! - A protocol names its [`Framing`]: [`Raw`], [`Lines`], or one of your own.
+//! - [`Context`] is what its handlers act through: they write, close, wait for
+//!   Deferreds ([`Context::when`]) and schedule ([`Context::call_later`]), with
+//!   closures that get `&mut self` back.
+//! - [`ReactorHandle::add_reader`] watches any other descriptor.
+//!
+//! # A protocol that waits
+//!
+//! ```
+//! use deferred::{Deferred, defer_later};
+//! use reactor::{Context, Lines, Protocol, ReactorHandle};
+//! use std::time::Duration;
+//!
+//! /// Answers each line after a while; hangs up on who says nothing.
+//! struct Oracle;
+//!
+//! fn ponder(reactor: &ReactorHandle, question: String) -> Deferred<String> {
+//!     defer_later(reactor, Duration::from_secs(1), move || match question.as_str() {
+//!         "" => Err(deferred::Failure::msg("ask something")),
+//!         _ => Ok("perhaps"),
+//!     })
+//!     .add_callback(|answer| Ok(format!("{answer}\r\n")))
+//! }
+//!
+//! impl Protocol for Oracle {
+//!     type Framing = Lines;
+//!
+//!     fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
+//!         let question = String::from_utf8(line.to_vec())?;
+//!         let answer = ponder(cx.reactor(), question);
+//!         cx.when_or_cancel(answer, |_this, cx, answer| match answer {
+//!             Ok(answer) => cx.write(answer),
+//!             Err(failure) => {
+//!                 cx.write(format!("{failure}\r\n"));
+//!                 cx.lose_connection();
+//!             }
+//!         });
+//!         Ok(())
+//!     }
+//! }
+//! ```
+//!
+//! # What a handler can rely on
+//!
+//! - Handlers of one protocol never run inside one another. What comes from
+//!   elsewhere (`when`, `call_later`, [`Connection::post`]) is queued on the
+//!   connection and run in the same turn, after the handler that is running.
+//! - What a handler asks for applies when it returns, before the next frame.
+//! - All that it writes goes out together when it returns.
+//! - An `Err` or a panic closes its own connection, with that as the reason.
+//! - `connection_lost` is called once, last, whatever happened.
+//! - Nothing grows without bound: see [`WriteLimits`] and [`Lines`].
+//!
+//! # One turn of the loop
+//!
+//! Calls from other threads; delayed calls that are due; what those left to be done
+//! on connections; waiting; the descriptors that are ready; what those left to be
+//! done. Each step deals with what was there when it began, so that nothing which
+//! asks to be called again keeps the others from their turn.
+//!
+//! # The life of one byte
+//!
+//! It comes in with a read into the loop's one buffer, goes as a slice through the
+//! [`Framing`] to [`Protocol::received`], and is copied only if its frame is not
+//! complete. On the way out it is written to the connection's buffer and sent when
+//! the handler returns; what the system does not take waits there, and the poller
+//! is asked to say when there is room.
+//!
 #![doc(test(attr(deny(warnings), allow(dead_code))))]
 
 #[cfg(windows)]

@@ -1,0 +1,130 @@
+//! Descriptors that are watched.
+
+use std::cell::{Cell, RefCell};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::time::Duration;
+
+use reactor::Reader;
+
+use crate::support::{Count, Log, reactor, turn_until};
+
+fn pair() -> (UnixStream, UnixStream) {
+    let (near, far) = UnixStream::pair().expect("a pair");
+    far.set_nonblocking(true).expect("a socket");
+    (near, far)
+}
+
+#[test]
+fn it_is_called_while_there_is_something_to_read() {
+    let (reactor, (mut near, far)) = (reactor(), pair());
+    let log = Log::default();
+    let note = log.clone();
+    let reader = reactor
+        .add_reader(far, move |descriptor| {
+            let mut bytes = [0; 2];
+            let length = rustix::io::read(descriptor, &mut bytes).expect("it is readable");
+            note.note(String::from_utf8_lossy(&bytes[..length]));
+        })
+        .expect("it can be watched");
+    near.write_all(b"abc").expect("it fits");
+    turn_until(&reactor, || log.len() == 2);
+    assert_eq!(log.events(), ["ab", "c"]);
+
+    let mut far = UnixStream::from(reader.remove().expect("it is given back"));
+    assert!(reader.remove().is_none());
+    near.write_all(b"d").expect("it fits");
+    reactor
+        .turn(Some(Duration::from_millis(2)))
+        .expect("it turns");
+    assert_eq!(log.len(), 2, "nobody watches any more");
+    let mut byte = [0];
+    far.read_exact(&mut byte).expect("it still works");
+    assert_eq!(&byte, b"d");
+}
+
+#[test]
+fn the_end_is_something_to_read() {
+    let (reactor, (near, far)) = (reactor(), pair());
+    let count = Count::default();
+    let counted = count.clone();
+    reactor
+        .add_reader(far, move |_| {
+            counted.add();
+        })
+        .expect("it can be watched");
+    drop(near);
+    turn_until(&reactor, || count.get() == 1);
+}
+
+#[test]
+fn a_reader_removed_by_another_in_the_same_turn_is_not_called() {
+    let reactor = reactor();
+    let count = Count::default();
+    let others = Rc::new(RefCell::new(Vec::<Reader>::new()));
+    let mut near_ends = Vec::new();
+    for _ in 0..2 {
+        let (mut near, far) = pair();
+        near.write_all(b"x").expect("it fits");
+        near_ends.push(near);
+        let (counted, all) = (count.clone(), Rc::clone(&others));
+        let reader = reactor
+            .add_reader(far, move |_| {
+                counted.add();
+                // The one that is called, and the one that is not.
+                for reader in all.borrow().iter() {
+                    drop(reader.remove());
+                }
+            })
+            .expect("it can be watched");
+        others.borrow_mut().push(reader);
+    }
+    for _ in 0..3 {
+        reactor
+            .turn(Some(Duration::from_millis(1)))
+            .expect("it turns");
+    }
+    assert_eq!(count.get(), 1);
+    // Both descriptors are closed.
+    for mut near in near_ends {
+        assert!(near.write_all(b"y").is_err());
+    }
+}
+
+#[test]
+fn a_panic_removes_and_closes_it() {
+    let (reactor, (mut near, far)) = (reactor(), pair());
+    let reader = reactor
+        .add_reader(far, |_| panic!("what a callback may do"))
+        .expect("it can be watched");
+    near.write_all(b"x").expect("it fits");
+    turn_until(&reactor, || near.write_all(b"y").is_err());
+    assert!(reader.remove().is_none());
+}
+
+#[test]
+fn a_regular_file_cannot_be_watched() {
+    let file = File::open(std::env::current_exe().expect("a path")).expect("it is there");
+    let reactor = reactor();
+    assert!(reactor.add_reader(file, |_| ()).is_err());
+}
+
+#[test]
+fn dropping_the_reactor_drops_the_callback_and_closes_the_descriptor() {
+    let (reactor, (mut near, far)) = (reactor(), pair());
+    let token = Rc::new(Cell::new(0));
+    let captured = Rc::clone(&token);
+    let reader = reactor
+        .add_reader(far, move |descriptor| {
+            let _ = (descriptor.as_fd(), captured.get());
+        })
+        .expect("it can be watched");
+    assert_eq!(Rc::strong_count(&token), 2);
+    drop(reactor);
+    assert_eq!(Rc::strong_count(&token), 1);
+    assert!(reader.remove().is_none());
+    assert!(near.write_all(b"x").is_err());
+}
