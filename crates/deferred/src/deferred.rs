@@ -5,12 +5,13 @@ use std::mem::ManuallyDrop;
 use std::panic::Location;
 
 use crate::chain::{
-    Control, End, EndState, Link, Local, Mode, Paused, Seen, Source, Stage, cancel_core, look,
+    Control, End, EndState, Link, Local, Mode, Paused, Source, Stage, cancel_core, look,
 };
 use crate::failure::{Failure, Result};
 use crate::handle::{DeferredHandle, Pause};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Stepped};
 use crate::pair::{Forward, OnBoth, OnEither, OnFailure, OnValue};
+use crate::state::State;
 use crate::trigger::Trigger;
 
 /// A result that is not there yet, and what is to be done with it.
@@ -59,38 +60,6 @@ use crate::trigger::Trigger;
 /// ```
 pub struct Deferred<T: 'static> {
     end: End<Local, T>,
-}
-
-/// What a Deferred is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum State {
-    /// It has not been fired.
-    Unfired,
-    /// Its callbacks are being called.
-    Running,
-    /// A callback returned another Deferred, which it waits for.
-    Waiting,
-    /// It has its result, but a [`Pause`] holds it up.
-    Paused,
-    /// It has its result, and every callback was called.
-    Done,
-}
-
-impl State {
-    pub(crate) fn of(seen: Seen) -> Self {
-        if seen.is_unfired() {
-            Self::Unfired
-        } else if seen.is_running() {
-            Self::Running
-        } else if seen.is_waiting() {
-            Self::Waiting
-        } else if seen.is_paused() {
-            Self::Paused
-        } else {
-            Self::Done
-        }
-    }
 }
 
 impl<T: 'static> Deferred<T> {
@@ -245,6 +214,13 @@ impl<T: 'static> Deferred<T> {
         self.add(Forward(other.into_source()), Location::caller())
     }
 
+    /// What `step` comes to, outside of any chain.
+    pub(crate) fn from_step(step: Stepped<T>) -> Self {
+        Self {
+            end: End::from_step(step.0),
+        }
+    }
+
     #[inline(always)]
     fn add<S: Stage<Local, T>>(
         self,
@@ -309,7 +285,7 @@ impl<T: 'static> Deferred<T> {
         let core = match self.end.core(Location::caller()) {
             Some(core) => core.clone(),
             // The result is gone: what is paused is nobody's.
-            None => succeed(())
+            None => Deferred::from(Ok(()))
                 .end
                 .core(Location::caller())
                 .cloned()
@@ -321,7 +297,7 @@ impl<T: 'static> Deferred<T> {
     /// A handle to cancel, pause or look at the Deferred when it has moved on.
     ///
     /// It takes `&mut self` because a Deferred that was made with its result
-    /// ([`succeed`], [`fail`]) has nothing yet that a handle could refer to.
+    /// ([`succeed`](crate::succeed), [`fail`](crate::fail)) has nothing yet that a handle could refer to.
     #[track_caller]
     pub fn handle(&mut self) -> DeferredHandle {
         DeferredHandle::new(Control::new(self.end.core(Location::caller())))
@@ -406,6 +382,16 @@ impl<T: 'static> Drop for Deferred<T> {
     }
 }
 
+/// So a callback can return one.
+impl<U: 'static> Outcome for Deferred<U> {
+    type Value = U;
+
+    #[inline]
+    fn into_step(self) -> Stepped<U> {
+        Stepped(self.into_end().into_step())
+    }
+}
+
 /// A Deferred that has its result.
 impl<T: 'static> From<Result<T>> for Deferred<T> {
     #[inline]
@@ -431,57 +417,5 @@ impl<T: 'static> fmt::Debug for Deferred<T> {
             }
             End::Taken => out.finish(),
         }
-    }
-}
-
-/// A Deferred that has the value already.
-///
-/// # Examples
-///
-/// ```
-/// let deferred = deferred::succeed(1).add_callback(|n| Ok(n + 1));
-/// assert_eq!(deferred.into_result().unwrap().unwrap(), 2);
-/// ```
-#[inline]
-pub fn succeed<T: 'static>(value: T) -> Deferred<T> {
-    Deferred::from(Ok(value))
-}
-
-/// A Deferred that has failed already, with any error or a [`Failure`].
-///
-/// # Examples
-///
-/// ```
-/// let deferred = deferred::fail::<String>(std::fmt::Error);
-/// assert!(deferred.into_result().unwrap().unwrap_err().is::<std::fmt::Error>());
-/// ```
-#[track_caller]
-pub fn fail<T: 'static>(failure: impl Into<Failure>) -> Deferred<T> {
-    Deferred::from(Err(failure.into()))
-}
-
-/// Calls `f` and makes a Deferred of whatever it comes to: its value, its
-/// failure, the Deferred it returns, or its panic.
-///
-/// # Examples
-///
-/// ```
-/// use deferred::maybe_deferred;
-///
-/// let number = |text: &'static str| maybe_deferred(move || Ok(text.parse::<u8>()?));
-/// assert_eq!(number("7").into_result().unwrap().unwrap(), 7);
-/// assert!(number("700").into_result().unwrap().is_err());
-/// ```
-#[track_caller]
-pub fn maybe_deferred<F, O>(f: F) -> Deferred<O::Value>
-where
-    F: FnOnce() -> O,
-    O: Outcome,
-{
-    match Failure::catch(f) {
-        Ok(outcome) => Deferred {
-            end: End::from_step(outcome.into_step().0),
-        },
-        Err(panicked) => Deferred::from(Err(panicked)),
     }
 }

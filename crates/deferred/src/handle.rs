@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::Location;
 
 use crate::chain::{Control, Local, Paused};
-use crate::deferred::State;
+use crate::state::State;
 
 /// A handle on a Deferred that can be kept when the Deferred itself has moved:
 /// into a callback, into another Deferred, to whoever adds callbacks to it.

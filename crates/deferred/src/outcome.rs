@@ -1,8 +1,7 @@
 //! What a callback may return.
 
-use self::sealed::Stepped;
+pub(crate) use self::sealed::Stepped;
 use crate::chain::Step;
-use crate::deferred::Deferred;
 use crate::failure::{Failure, Result};
 
 /// What a callback may return: `Result<U, Failure>`, another `Deferred<U>`, or
@@ -10,7 +9,8 @@ use crate::failure::{Failure, Result};
 ///
 /// The trait is sealed: these three are all there are, which is what lets the
 /// compiler infer the type of `|n| Ok(n + 1)`. A body whose branches differ can
-/// return a Deferred from each, with [`Deferred::from`] for a `Result`.
+/// return a [`Deferred`](crate::Deferred) from each, with `Deferred::from` for a
+/// `Result`.
 ///
 /// # Examples
 ///
@@ -51,15 +51,6 @@ impl<U: 'static> Outcome for Result<U, Failure> {
     #[inline]
     fn into_step(self) -> Stepped<U> {
         Stepped(Step::Done(self))
-    }
-}
-
-impl<U: 'static> Outcome for Deferred<U> {
-    type Value = U;
-
-    #[inline]
-    fn into_step(self) -> Stepped<U> {
-        Stepped(self.into_end().into_step())
     }
 }
 

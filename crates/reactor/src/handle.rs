@@ -8,7 +8,6 @@ use deferred::{Clock, DelayedCall};
 
 use crate::core::{Core, Known};
 use crate::error::{NotRunning, ReactorGone};
-use crate::remote::Remote;
 
 /// A handle on a [`Reactor`](crate::Reactor), for callbacks and protocols.
 ///
@@ -18,7 +17,7 @@ use crate::remote::Remote;
 #[derive(Clone)]
 pub struct ReactorHandle {
     core: Weak<Core>,
-    known: Rc<Known>,
+    pub(crate) known: Rc<Known>,
 }
 
 impl ReactorHandle {
@@ -104,11 +103,6 @@ impl ReactorHandle {
     /// The time since the reactor was made: what delayed calls go by.
     pub fn now(&self) -> Duration {
         self.known.start.elapsed()
-    }
-
-    /// A handle for other threads.
-    pub fn remote(&self) -> Remote {
-        Remote::new(&self.known.inbox)
     }
 
     /// Another handle on the same reactor.

@@ -36,13 +36,16 @@ pub struct Remote {
     inbox: Arc<Inbox<Job>>,
 }
 
-impl Remote {
-    pub(crate) fn new(inbox: &Arc<Inbox<Job>>) -> Self {
-        Self {
-            inbox: Arc::clone(inbox),
+impl ReactorHandle {
+    /// A handle for other threads.
+    pub fn remote(&self) -> Remote {
+        Remote {
+            inbox: Arc::clone(&self.known.inbox),
         }
     }
+}
 
+impl Remote {
     /// Has `job` called in the loop's thread, in its next turn, with the loop's
     /// handle. Jobs from one thread are called in the order they were given in.
     ///

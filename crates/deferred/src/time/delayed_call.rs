@@ -5,7 +5,7 @@ use std::fmt;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use super::timer_queue::{Queue, Status, Timer, from_nanos, to_nanos};
+use super::timers::{Queue, Status, Timer, from_nanos, to_nanos};
 
 /// A call that was scheduled with [`Clock::call_later`](crate::Clock::call_later).
 ///

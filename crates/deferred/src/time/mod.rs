@@ -5,6 +5,7 @@ mod clock;
 mod delayed_call;
 mod later;
 mod timer_queue;
+mod timers;
 mod virtual_clock;
 
 pub use self::clock::Clock;

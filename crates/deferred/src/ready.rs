@@ -1,0 +1,55 @@
+//! Deferreds that have their result already: `succeed`, `fail`, `maybe_deferred`.
+
+use crate::deferred::Deferred;
+use crate::failure::Failure;
+use crate::outcome::Outcome;
+
+/// A Deferred that has the value already.
+///
+/// # Examples
+///
+/// ```
+/// let deferred = deferred::succeed(1).add_callback(|n| Ok(n + 1));
+/// assert_eq!(deferred.into_result().unwrap().unwrap(), 2);
+/// ```
+#[inline]
+pub fn succeed<T: 'static>(value: T) -> Deferred<T> {
+    Deferred::from(Ok(value))
+}
+
+/// A Deferred that has failed already, with any error or a [`Failure`].
+///
+/// # Examples
+///
+/// ```
+/// let deferred = deferred::fail::<String>(std::fmt::Error);
+/// assert!(deferred.into_result().unwrap().unwrap_err().is::<std::fmt::Error>());
+/// ```
+#[track_caller]
+pub fn fail<T: 'static>(failure: impl Into<Failure>) -> Deferred<T> {
+    Deferred::from(Err(failure.into()))
+}
+
+/// Calls `f` and makes a Deferred of whatever it comes to: its value, its
+/// failure, the Deferred it returns, or its panic.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::maybe_deferred;
+///
+/// let number = |text: &'static str| maybe_deferred(move || Ok(text.parse::<u8>()?));
+/// assert_eq!(number("7").into_result().unwrap().unwrap(), 7);
+/// assert!(number("700").into_result().unwrap().is_err());
+/// ```
+#[track_caller]
+pub fn maybe_deferred<F, O>(f: F) -> Deferred<O::Value>
+where
+    F: FnOnce() -> O,
+    O: Outcome,
+{
+    match Failure::catch(f) {
+        Ok(outcome) => Deferred::from_step(outcome.into_step()),
+        Err(panicked) => Deferred::from(Err(panicked)),
+    }
+}
