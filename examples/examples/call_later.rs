@@ -14,26 +14,26 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let millis = Duration::from_millis;
     let reactor = Reactor::new()?;
 
-    reactor.call_later(millis(30), || println!("third"));
-    reactor.call_later(millis(10), || println!("first"));
-    reactor.call_later(millis(10), || {
-        println!("second: due together, called in order")
+    reactor.call_later(millis(120), || println!("third"));
+    reactor.call_later(millis(40), || println!("first"));
+    reactor.call_later(millis(40), || {
+        println!("second: due together, called in order");
     });
 
-    let later = reactor.call_later(millis(20), || println!("fifth: was due second"));
-    later.delay(millis(40))?;
+    let later = reactor.call_later(millis(80), || println!("fifth: was due second"));
+    later.delay(millis(160))?;
 
     let sooner = reactor.call_later(Duration::from_secs(3600), || {
-        println!("fourth: an hour early")
+        println!("fourth: an hour early");
     });
-    sooner.reset(millis(45))?;
+    sooner.reset(millis(180))?;
 
-    let never = reactor.call_later(millis(5), || println!("never"));
+    let never = reactor.call_later(millis(20), || println!("never"));
     never.cancel()?;
     println!("cancelled twice: {}", never.cancel().unwrap_err());
 
     let handle = reactor.handle();
-    reactor.call_later(millis(80), move || {
+    reactor.call_later(millis(320), move || {
         println!("done");
         let _ = handle.stop();
     });

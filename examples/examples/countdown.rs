@@ -15,23 +15,24 @@ struct Countdown {
     name: &'static str,
     tick: Duration,
     left: u32,
+    reactor: ReactorHandle,
+    /// Shared by the countdowns: when the last one is dropped, nobody counts.
+    _running: Rc<StopWhenDropped>,
 }
 
 impl Countdown {
-    /// Counts down; `running` is dropped at the end.
-    fn step(mut self, reactor: &ReactorHandle, running: Rc<StopWhenDropped>) {
+    fn step(mut self) {
         if self.left == 0 {
             println!("{}: lift-off", self.name);
             return;
         }
         println!("{}: {}", self.name, self.left);
         self.left -= 1;
-        let handle = reactor.clone();
-        reactor.call_later(self.tick, move || self.step(&handle, running));
+        let reactor = self.reactor.clone();
+        reactor.call_later(self.tick, move || self.step());
     }
 }
 
-/// Shared by the countdowns: the last one to drop it stops the reactor.
 struct StopWhenDropped(ReactorHandle);
 
 impl Drop for StopWhenDropped {
@@ -44,10 +45,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let reactor = Reactor::new()?;
     let running = Rc::new(StopWhenDropped(reactor.handle()));
     for (name, millis, left) in [("slow", 100, 3), ("medium", 70, 4), ("fast", 30, 5)] {
-        let tick = Duration::from_millis(millis);
-        let countdown = Countdown { name, tick, left };
-        let (handle, running) = (reactor.handle(), Rc::clone(&running));
-        reactor.call_when_running(move || countdown.step(&handle, running));
+        let countdown = Countdown {
+            name,
+            tick: Duration::from_millis(millis),
+            left,
+            reactor: reactor.handle(),
+            _running: Rc::clone(&running),
+        };
+        reactor.call_when_running(move || countdown.step());
     }
     drop(running);
     reactor.run()?;

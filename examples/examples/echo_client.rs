@@ -25,17 +25,28 @@ struct Args {
 
 struct EchoClient {
     lines: Vec<String>,
+    /// How many lines are still to come back.
     awaited: usize,
     done: Trigger<()>,
+}
+
+impl EchoClient {
+    fn new(lines: Vec<String>, done: Trigger<()>) -> Self {
+        let awaited = lines.len();
+        Self {
+            lines,
+            awaited,
+            done,
+        }
+    }
 }
 
 impl Protocol for EchoClient {
     type Framing = Lines;
 
     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
-        self.awaited = self.lines.len();
         for line in self.lines.drain(..) {
-            cx.write_sequence([&line, "\n"]);
+            cx.send_line(line);
         }
         Ok(())
     }
@@ -50,10 +61,12 @@ impl Protocol for EchoClient {
     }
 
     fn connection_lost(&mut self, _cx: &mut Context<'_, Self>, reason: ConnectionClosed) {
-        let _ = match (self.awaited, reason) {
-            (0, _) => self.done.fire(Ok(())),
-            (_, reason) => self.done.fire(Err(reason.into())),
+        let outcome = match self.awaited {
+            0 => Ok(()),
+            _ => Err(reason.into()),
         };
+        // Nobody else fires it.
+        let _ = self.done.fire(outcome);
     }
 }
 
@@ -61,11 +74,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let args = Args::parse();
     let reactor = Reactor::new()?;
     let (done, finished) = Deferred::pair();
-    let client = EchoClient {
-        lines: args.lines,
-        awaited: usize::MAX,
-        done,
-    };
+    let client = EchoClient::new(args.lines, done);
     let handle = reactor.handle();
     let outcome = reactor
         .connect_tcp(&args.server, client)

@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();
     let reactor = Reactor::new()?;
     let port = reactor.listen_tcp(&args.listen, || Echo)?;
-    println!("listening on {}", port.address());
+    reactor.call_when_running(move || println!("listening on {}", port.address()));
     reactor.run_until_signal()?;
     Ok(())
 }

@@ -30,7 +30,7 @@ impl Room {
     fn tell_all_but(&self, name: &str, text: &str) {
         for (_, guest) in self.0.borrow().iter().filter(|(other, _)| *other != name) {
             // Whoever is just leaving misses it.
-            let _ = guest.write_sequence([text, "\r\n"]);
+            let _ = guest.send_line(text);
         }
     }
 }
@@ -46,11 +46,13 @@ impl Guest {
     }
 
     fn register(&mut self, cx: &mut Context<'_, Self>, name: String) {
-        if name.is_empty() || self.room.0.borrow().contains_key(&name) {
-            cx.write("Name taken, please choose another.\r\n");
-            return;
+        if name.is_empty() {
+            return cx.send_line("What's your name?");
         }
-        cx.write(format!("Welcome, {name}!\r\n"));
+        if self.room.0.borrow().contains_key(&name) {
+            return cx.send_line("Name taken, please choose another.");
+        }
+        cx.send_line(format!("Welcome, {name}!"));
         self.room
             .0
             .borrow_mut()
@@ -65,7 +67,7 @@ impl Protocol for Guest {
     type Framing = Lines;
 
     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
-        cx.write("What's your name?\r\n");
+        cx.send_line("What's your name?");
         Ok(())
     }
 
@@ -91,7 +93,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let reactor = Reactor::new()?;
     let room = Room::default();
     let port = reactor.listen_tcp(&args.listen, move || Guest::new(room.clone()))?;
-    println!("listening on {}", port.address());
+    reactor.call_when_running(move || println!("listening on {}", port.address()));
     reactor.run_until_signal()?;
     Ok(())
 }

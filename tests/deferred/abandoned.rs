@@ -1,8 +1,10 @@
 //! Deferreds whose triggers are all gone.
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 
-use deferred::{Abandoned, Deferred, State};
+use deferred::{Abandoned, Deferred, Failure, State, fail, with_unhandled_hook};
 
 use crate::support::{Coded, Count, Log, Reports, code, failure, value};
 
@@ -214,4 +216,39 @@ fn a_trigger_that_goes_with_its_thread() {
         let receiver = thread.join().unwrap();
         assert_eq!(receiver.iter().collect::<Vec<_>>(), [true, true]);
     }
+}
+
+/// What a client does that connects, then waits for an answer: if there is no
+/// connection, the one failure is enough.
+#[test]
+fn one_that_a_failure_keeps_from_being_waited_for_is_minor() {
+    let reports = Rc::new(RefCell::new(Vec::new()));
+    let sink = Rc::clone(&reports);
+    with_unhandled_hook(
+        move |unhandled| {
+            let told = (unhandled.failure().message(), unhandled.is_minor());
+            sink.borrow_mut().push(told);
+        },
+        || {
+            let (trigger, pending) = Deferred::pair();
+            for connecting in [fail(Failure::msg("refused")), pending] {
+                let (answered, answer) = Deferred::<()>::pair();
+                connecting
+                    .add_callback(move |()| {
+                        let _protocol = answered;
+                        Ok(())
+                    })
+                    .add_callback(move |()| answer)
+                    .detach();
+            }
+            drop(trigger);
+        },
+    );
+    let expected = [
+        (Abandoned::new().to_string(), true),
+        ("refused".to_owned(), false),
+        (Abandoned::new().to_string(), true),
+        (Abandoned::new().to_string(), true),
+    ];
+    assert_eq!(*reports.borrow(), expected);
 }

@@ -16,7 +16,7 @@ fn a_job_never_runs_inside_a_handler() {
     let (reactor, address) = serve(LineRecorder::new(&log).on_received(move |cx, _| {
         let (now, posted, later) = (order.clone(), order.clone(), order.clone());
         cx.when(succeed(1), move |_, _, outcome| {
-            now.note(format!("when {outcome:?}"))
+            now.note(format!("when {outcome:?}"));
         });
         cx.connection()
             .post(move |_, _| posted.note("posted"))

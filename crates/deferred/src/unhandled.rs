@@ -19,19 +19,20 @@ use crate::failure::Failure;
 pub struct Unhandled {
     failure: Failure,
     made_at: Option<&'static Location<'static>>,
-    end_was_gone: bool,
+    /// Nobody could have waited for it.
+    is_moot: bool,
 }
 
 impl Unhandled {
     pub(crate) fn new(
         failure: Failure,
         made_at: Option<&'static Location<'static>>,
-        end_was_gone: bool,
+        is_moot: bool,
     ) -> Self {
         Self {
             failure,
             made_at,
-            end_was_gone,
+            is_moot,
         }
     }
 
@@ -45,12 +46,14 @@ impl Unhandled {
         self.made_at
     }
 
-    /// Whether it is of little interest: nobody held the end of the chain any
-    /// more when its last trigger was dropped unfired.
+    /// Whether it is of little interest: the last trigger was dropped unfired,
+    /// and nobody could have waited for it. Either nobody held the end of the
+    /// chain any more, or a callback that was to wait for it was passed by, by a
+    /// failure that is told in its own right.
     ///
     /// Such a one is logged at DEBUG level, the others at ERROR.
     pub fn is_minor(&self) -> bool {
-        self.end_was_gone && self.failure.downcast_ref::<Abandoned>().is_some()
+        self.is_moot && self.failure.downcast_ref::<Abandoned>().is_some()
     }
 
     /// Tells whoever listens.

@@ -93,16 +93,19 @@ impl Error for ConnectionClosed {
 /// # }
 ///
 /// let reactor = Reactor::new().unwrap();
-/// let failure = reactor
+/// let handle = reactor.handle();
+/// reactor
 ///     .connect_tcp("no port in this", Client)
-///     .into_result()
-///     .unwrap()
-///     .unwrap_err();
-/// let error = failure.check::<ConnectError>().unwrap();
-/// assert_eq!(error.kind(), ConnectErrorKind::BadAddress);
-/// assert_eq!(error.target(), "no port in this");
+///     .add_errback(move |failure| {
+///         let error = failure.trap::<ConnectError>()?;
+///         assert_eq!(error.kind(), ConnectErrorKind::BadAddress);
+///         assert_eq!(error.target(), "no port in this");
+///         handle.stop()?;
+///         Err(failure)
+///     })
+///     .ignore();
+/// reactor.run().unwrap();
 /// ```
-#[derive(Debug)]
 pub struct ConnectError {
     target: String,
     kind: ConnectErrorKind,
@@ -191,6 +194,13 @@ impl ConnectErrorKind {
     }
 }
 
+/// The same as `Display`, as it is what a `main` that returns the error prints.
+impl fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot connect to {:?}: ", self.target)?;
@@ -202,6 +212,11 @@ impl fmt::Display for ConnectError {
             (ConnectErrorKind::ReactorGone, _) => f.write_str("the reactor is gone"),
             (_, Some(source)) => write!(f, "{source}"),
             (_, None) => {
+                if let [(address, error)] = &self.attempts[..]
+                    && address.to_string() == self.target
+                {
+                    return write!(f, "{error}");
+                }
                 for (index, (address, error)) in self.attempts.iter().enumerate() {
                     let separator = if index == 0 { "" } else { "; " };
                     write!(f, "{separator}{address}: {error}")?;
@@ -223,7 +238,6 @@ impl Error for ConnectError {
 }
 
 /// Why a port cannot be listened on.
-#[derive(Debug)]
 pub struct ListenError {
     address: String,
     source: io::Error,
@@ -246,6 +260,13 @@ impl ListenError {
     /// `InvalidInput` for an address that cannot be understood.
     pub fn kind(&self) -> io::ErrorKind {
         self.source.kind()
+    }
+}
+
+/// The same as `Display`, as it is what a `main` that returns the error prints.
+impl fmt::Debug for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -88,7 +88,8 @@
 //! - All that it writes goes out together when it returns.
 //! - An `Err` or a panic closes its own connection, with that as the reason.
 //! - `connection_lost` is called once, last, whatever happened.
-//! - Nothing grows without bound: see [`WriteLimits`] and [`Lines`].
+//! - What a peer sends, or does not take, is bounded: see [`WriteLimits`] and
+//!   [`Lines`].
 //!
 //! # One turn of the loop
 //!

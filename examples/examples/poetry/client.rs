@@ -42,11 +42,12 @@ impl Protocol for Listener {
 
     fn connection_lost(&mut self, _cx: &mut Context<'_, Self>, reason: ConnectionClosed) {
         let heard = self.poem.len();
-        let poem = String::from_utf8_lossy(&self.poem).into_owned();
-        let _ = match reason {
-            ConnectionClosed::Done => self.done.fire(Ok(poem)),
-            reason => self.done.fire(Err(BrokenOff { heard, reason }.into())),
+        let outcome = match reason {
+            ConnectionClosed::Done => Ok(String::from_utf8_lossy(&self.poem).into_owned()),
+            reason => Err(BrokenOff { heard, reason }.into()),
         };
+        // Nobody else fires it.
+        let _ = self.done.fire(outcome);
     }
 }
 

@@ -36,6 +36,8 @@ enum Task<M: Mode> {
 pub(crate) struct Backlog<M: Mode> {
     tasks: RefCell<VecDeque<Task<M>>>,
     is_draining: Cell<bool>,
+    /// How many callbacks are being dropped because a failure passes by them.
+    passed_by: Cell<usize>,
 }
 
 impl<M: Mode> Backlog<M> {
@@ -43,8 +45,33 @@ impl<M: Mode> Backlog<M> {
         Self {
             tasks: RefCell::new(VecDeque::new()),
             is_draining: Cell::new(false),
+            passed_by: Cell::new(0),
         }
     }
+}
+
+/// Drops a callback that a failure passes by.
+///
+/// A Deferred that it has captured, and that fails because its trigger was lost to
+/// the same failure, is no news: see [`is_passing_by`].
+pub(super) fn drop_passed_by<M: Mode, S>(callback: S) {
+    if !std::mem::needs_drop::<S>() {
+        return;
+    }
+    let change = |by: isize| {
+        M::backlog(|backlog| {
+            let count = backlog.passed_by.get();
+            backlog.passed_by.set(count.saturating_add_signed(by));
+        });
+    };
+    change(1);
+    drop_contained(callback);
+    change(-1);
+}
+
+/// Whether what is dropped now goes because a failure passes by its owner.
+pub(super) fn is_passing_by<M: Mode>() -> bool {
+    M::backlog(|backlog| backlog.passed_by.get() > 0).unwrap_or(false)
 }
 
 /// Fires `core`, whose last trigger is gone, with [`Abandoned`].

@@ -208,24 +208,31 @@ impl<M: Mode, T: 'static> End<M, T> {
     /// reported, unless `end` says to ignore it.
     pub(crate) fn let_go(self, end: EndState) {
         match self {
-            Self::Ready(Err(failure)) => dispose(Err::<T, _>(failure), end, None),
+            Self::Ready(Err(failure)) => dispose::<M, T>(Err(failure), end, None),
             Self::Ready(ready) => drop_contained(ready),
             Self::Linked(link) => match link.take() {
                 Some(result) => {
                     let made_at = link.core.with(|state| state.made_at);
-                    dispose(result, end, Some(made_at));
+                    dispose::<M, T>(result, end, Some(made_at));
                 }
-                None => link.core.with(|state| state.end = end),
+                None => {
+                    let waker = link.core.with(|state| {
+                        state.end = end;
+                        state.waker.take()
+                    });
+                    drop_contained(waker);
+                }
             },
             Self::Taken => {}
         }
     }
 }
 
-fn dispose<T>(result: Result<T>, end: EndState, made_at: Option<Place>) {
+fn dispose<M: Mode, T>(result: Result<T>, end: EndState, made_at: Option<Place>) {
     match result {
         Err(failure) if end == EndState::Detached => {
-            Unhandled::new(failure, made_at, false).report();
+            let is_moot = backlog::is_passing_by::<M>();
+            Unhandled::new(failure, made_at, is_moot).report();
         }
         result => drop_contained(result),
     }

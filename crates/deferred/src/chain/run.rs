@@ -101,7 +101,10 @@ fn run_stage<M: Mode, T: 'static, S: Stage<M, T>>(
         Some(input)
     });
     let Some(input) = input else {
-        drop_contained(stage);
+        match S::SKIPS {
+            Skips::Failures => backlog::drop_passed_by::<M, S>(stage),
+            Skips::Nothing | Skips::Values => drop_contained(stage),
+        }
         return Flow::Next;
     };
     match stage.run(input) {
@@ -131,6 +134,14 @@ pub(super) fn run_now<M: Mode, T, S: Stage<M, T>>(
     input: Result<T>,
     added_at: Place,
 ) -> Step<M, S::Out> {
+    let input = match input {
+        Err(mut failure) if S::SKIPS == Skips::Failures => {
+            backlog::drop_passed_by::<M, S>(stage);
+            failure.passed(added_at);
+            return Step::Done(Err(failure));
+        }
+        input => input,
+    };
     match catch(|| stage.run(input)) {
         Ok(Step::Done(Err(mut failure))) => {
             failure.passed(added_at);

@@ -12,6 +12,7 @@ use super::stream::{Obligation, Stream};
 use super::transport::WriteLimits;
 use crate::address::Address;
 use crate::error::ConnectionClosed;
+use crate::framing::Lines;
 use crate::handle::ReactorHandle;
 
 /// What a handler of a [`Protocol`] is given: its connection, and the reactor.
@@ -223,6 +224,27 @@ impl<'a, P: Protocol> Context<'a, P> {
         });
         self.stream.oblige(Obligation::Call(call.clone()));
         call
+    }
+}
+
+impl<P: Protocol<Framing = Lines>> Context<'_, P> {
+    /// Sends a line: `line`, and `\r\n` after it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Context, Lines, Protocol};
+    /// # struct Greeter;
+    /// # impl Protocol for Greeter {
+    /// #     type Framing = Lines;
+    /// fn received(&mut self, cx: &mut Context<'_, Self>, name: &[u8]) -> deferred::Result<()> {
+    ///     cx.send_line([b"hello, ", name].concat());
+    ///     Ok(())
+    /// }
+    /// # }
+    /// ```
+    pub fn send_line(&mut self, line: impl AsRef<[u8]>) {
+        self.write_sequence([line.as_ref(), b"\r\n"]);
     }
 }
 

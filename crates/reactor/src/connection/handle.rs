@@ -10,6 +10,7 @@ use super::stream::Stream;
 use super::transport::WriteLimits;
 use crate::address::Address;
 use crate::error::{ConnectionClosed, Gone};
+use crate::framing::Lines;
 
 /// A handle on a connection, for whoever is not its protocol: other protocols,
 /// callbacks, timers.
@@ -44,8 +45,7 @@ use crate::error::{ConnectionClosed, Gone};
 ///
 ///     fn received(&mut self, _cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
 ///         // Those that are gone fall out.
-///         let said = [line, b"\r\n"].concat();
-///         self.room.0.borrow_mut().retain(|guest| guest.write(&said).is_ok());
+///         self.room.0.borrow_mut().retain(|guest| guest.send_line(line).is_ok());
 ///         Ok(())
 ///     }
 /// }
@@ -208,6 +208,17 @@ impl<P: Protocol> Connection<P> {
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         let stream = self.stream().map_err(io::Error::other)?;
         stream.transport().set_nodelay(nodelay)
+    }
+}
+
+impl<P: Protocol<Framing = Lines>> Connection<P> {
+    /// Sends a line: `line`, and `\r\n` after it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`write`](Self::write).
+    pub fn send_line(&self, line: impl AsRef<[u8]>) -> Result<(), Gone> {
+        self.write_sequence([line.as_ref(), b"\r\n"])
     }
 }
 

@@ -33,7 +33,7 @@ pub type Frame<'a, P> = <<P as Protocol>::Framing as Framing>::Frame<'a>;
 ///     type Framing = Lines;
 ///
 ///     fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
-///         cx.write(format!("{}\r\n", line.len()));
+///         cx.send_line(line.len().to_string());
 ///         Ok(())
 ///     }
 /// }
@@ -49,6 +49,9 @@ pub trait Protocol: Sized + 'static {
     type Framing: Framing + Default;
 
     /// The framing of this connection, if it is to be other than the default.
+    ///
+    /// Called before everything else. If it panics, there is no connection, and
+    /// no other method is called.
     fn framing(&self) -> Self::Framing {
         Self::Framing::default()
     }

@@ -1,13 +1,13 @@
 //! `connect_tcp`: from an address to a connection.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use deferred::{Deferred, DelayedCall, Failure, Result, Trigger, fail, succeed};
+use deferred::{Deferred, DelayedCall, Failure, Result, Trigger, defer_later, fail, succeed};
 use socket2::SockRef;
 
 use super::host_port::{HostPort, Parsed};
@@ -34,7 +34,9 @@ impl ReactorHandle {
     /// # Errors
     ///
     /// Everything that goes wrong comes through the Deferred: a [`ConnectError`],
-    /// or what `connection_made` failed with.
+    /// or what `connection_made` failed with. It comes from the loop, never before
+    /// this returns (unless the reactor is gone), so that whoever hears of it can
+    /// stop the loop.
     ///
     /// # Examples
     ///
@@ -83,14 +85,28 @@ impl ReactorHandle {
             Ok(core) => core,
             Err(ReactorGone) => return fail(error(&target, ConnectErrorKind::ReactorGone)),
         };
-        let addresses = match &target.parsed {
-            Parsed::Address(address) => succeed(VecDeque::from([*address])),
-            Parsed::Name(host, port) => look_up(&core, &target, host, *port),
-            Parsed::Nonsense => return fail(error(&target, ConnectErrorKind::BadAddress)),
-        };
-        addresses
+        let is_returning = Rc::new(Cell::new(true));
+        let (at_once, reactor) = (Rc::clone(&is_returning), self.clone());
+        let connecting = addresses(&core, &target)
             .add_callback(move |addresses| try_each(core, target, addresses, Vec::new()))
             .add_callback(move |connected| connected.into_connection(protocol))
+            .add_errback(move |failure| {
+                if at_once.get() {
+                    defer_later(&reactor, Duration::ZERO, || Err(failure))
+                } else {
+                    fail(failure)
+                }
+            });
+        is_returning.set(false);
+        connecting
+    }
+}
+
+fn addresses(core: &Rc<Core>, target: &HostPort) -> Deferred<VecDeque<SocketAddr>> {
+    match &target.parsed {
+        Parsed::Address(address) => succeed(VecDeque::from([*address])),
+        Parsed::Name(host, port) => look_up(core, target, host, *port),
+        Parsed::Nonsense => fail(error(target, ConnectErrorKind::BadAddress)),
     }
 }
 

@@ -1,0 +1,10 @@
+//! The examples, run as programs: what they print, and how they end.
+
+mod bad_use;
+mod build;
+mod deferreds;
+mod echo;
+mod line_chat;
+mod poetry;
+mod program;
+mod timers;

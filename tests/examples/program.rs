@@ -1,0 +1,145 @@
+//! An example that runs: its lines as they come, its end, and no traces of it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::build::binary;
+
+/// Long enough for whatever is waited for on the slowest machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An example that was started. Dropped before its end, it is killed.
+pub(crate) struct Program {
+    name: String,
+    child: Child,
+    lines: Receiver<String>,
+    errors: Option<JoinHandle<String>>,
+}
+
+/// An example that has ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// `None` if a signal ended it.
+    pub(crate) code: Option<i32>,
+    /// What it printed that was not read before.
+    pub(crate) lines: Vec<String>,
+    /// What it wrote to standard error.
+    pub(crate) errors: String,
+}
+
+impl Program {
+    pub(crate) fn start(name: &str, args: &[&str]) -> Self {
+        let mut child = Command::new(binary(name))
+            .args(args)
+            // The stories of failures would have backtraces in them.
+            .env_remove("RUST_BACKTRACE")
+            .env_remove("RUST_LIB_BACKTRACE")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let output = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut error_output = child.stderr.take().expect("a pipe");
+        let (sender, lines) = channel();
+        // Both end with the program; so neither pipe is ever full.
+        thread::spawn(move || {
+            let lines = output.lines().map_while(Result::ok);
+            // The test may have failed meanwhile.
+            lines.for_each(|line| drop(sender.send(line)));
+        });
+        let errors = thread::spawn(move || {
+            let mut errors = String::new();
+            error_output.read_to_string(&mut errors).expect("text");
+            errors
+        });
+        Self {
+            name: name.to_owned(),
+            child,
+            lines,
+            errors: Some(errors),
+        }
+    }
+
+    /// Starts a server on a free port; gives its address, too.
+    pub(crate) fn serve(name: &str) -> (Self, String) {
+        let mut server = Self::start(name, &["--listen", "127.0.0.1:0"]);
+        let first = server.line();
+        let address = first.strip_prefix("listening on ");
+        let address = address.unwrap_or_else(|| panic!("{name} said {first:?}"));
+        assert!(address.starts_with("127.0.0.1:"), "{address}");
+        assert!(!address.ends_with(":0"), "{address}");
+        (server, address.to_owned())
+    }
+
+    /// Runs an example to its end.
+    pub(crate) fn run(name: &str, args: &[&str]) -> Ended {
+        Self::start(name, args).end()
+    }
+
+    /// The next line it prints.
+    #[track_caller]
+    pub(crate) fn line(&mut self) -> String {
+        let line = self.next_line();
+        line.unwrap_or_else(|| panic!("{} has ended", self.name))
+    }
+
+    #[track_caller]
+    fn next_line(&mut self) -> Option<String> {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("{} neither speaks nor ends", self.name),
+        }
+    }
+
+    pub(crate) fn send(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it is there");
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> Ended {
+        let mut lines = Vec::new();
+        while let Some(line) = self.next_line() {
+            lines.push(line);
+        }
+        let status = self.child.wait().expect("a child");
+        let errors = self.errors.take().expect("it is waited for once");
+        Ended {
+            code: status.code(),
+            lines,
+            errors: errors.join().expect("text"),
+        }
+    }
+}
+
+impl Drop for Program {
+    /// By its handle: nothing is sent to a process that was waited for.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Ended {
+    /// Asserts that all went well.
+    #[track_caller]
+    pub(crate) fn succeeded(self) -> Self {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        assert_eq!(self.errors, "", "{self:?}");
+        self
+    }
+
+    /// Asserts that it ended with an error which names `what`.
+    #[track_caller]
+    pub(crate) fn failed_over(&self, what: &str) {
+        assert!(self.code.is_some_and(|code| code != 0), "{self:?}");
+        assert!(self.errors.contains(what), "{what} in {self:?}");
+    }
+}
