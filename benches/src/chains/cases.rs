@@ -2,8 +2,8 @@
 
 use std::hint::black_box;
 
-use super::ours::{self, Inner};
-use super::payload::{Bare, Number, Payload, Text};
+use super::ours;
+use super::payload::{Bare, Inner, Number, Payload, Text};
 use super::peers;
 
 /// A number of chains, one after the other.

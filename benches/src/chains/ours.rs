@@ -4,8 +4,7 @@ use std::hint::black_box;
 
 use deferred::{Deferred, Failure, Result, succeed};
 
-use super::payload::{Number, Payload};
-use super::peers::Refused;
+use super::payload::{Inner, Number, Payload, Refused};
 
 /// Made, given `n` callbacks, fired, its result taken, dropped.
 #[inline(always)]
@@ -43,17 +42,6 @@ pub(super) fn failure(n: usize) {
         deferred.add_errback(move |_failure: Failure| Ok(instead.0 + instead.1 + instead.2));
     let _ = trigger.errback(black_box(Refused(1)));
     let _ = black_box(deferred.into_result());
-}
-
-/// What the second of the callbacks of [`nested`] returns.
-#[derive(Clone, Copy)]
-pub(super) enum Inner {
-    /// A Deferred made with its result.
-    Ready,
-    /// One that was waiting for its result and got it.
-    Fired,
-    /// One that gets its result after the outer one has been fired.
-    Pending,
 }
 
 /// `n` callbacks, the second of which returns another Deferred.

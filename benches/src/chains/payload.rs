@@ -2,6 +2,8 @@
 //!
 //! Every contender gets the same steps, made the same way.
 
+use std::error::Error;
+use std::fmt;
 use std::hint::black_box;
 
 /// A kind of value and a kind of closure over it.
@@ -74,4 +76,27 @@ impl Payload for Text {
             text
         }
     }
+}
+
+/// An error of one word.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refused(pub(super) usize);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "refused {} times", self.0)
+    }
+}
+
+impl Error for Refused {}
+
+/// What the second of the callbacks of a nested chain returns.
+#[derive(Clone, Copy)]
+pub(super) enum Inner {
+    /// A Deferred made with its result.
+    Ready,
+    /// One that was waiting for its result and got it.
+    Fired,
+    /// One that gets its result after the outer one has been fired.
+    Pending,
 }

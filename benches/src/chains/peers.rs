@@ -2,7 +2,6 @@
 //! boxed futures.
 
 use std::error::Error;
-use std::fmt;
 use std::hint::black_box;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,23 +12,10 @@ use futures::future::{LocalBoxFuture, ready};
 use futures::task::noop_waker_ref;
 use smallvec::SmallVec;
 
-use super::ours::Inner;
-use super::payload::{Number, Payload};
+use super::payload::{Inner, Number, Payload, Refused};
 
 type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
 type Queue<R> = SmallVec<[Box<dyn FnOnce(R) -> R>; 4]>;
-
-/// An error of one word.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Refused(pub(super) usize);
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "refused {} times", self.0)
-    }
-}
-
-impl Error for Refused {}
 
 fn drive<R>(queue: Queue<R>, start: R) {
     let result = queue.into_iter().fold(start, |result, step| step(result));

@@ -1,13 +1,13 @@
-//! What forgets a type and checks it again on the way out: [`Slot`] for one
-//! result, [`Stages`] for the queue of stages. And what shares a core between
-//! the handles of one thread, [`LocalCell`].
+//! What forgets a type: [`Slot`] for one result, [`Stages`] for the queue of
+//! stages. And what shares a core between the handles of one thread, [`Local`].
 //!
 //! This is the one module of the crate with unsafe code. It exists because a box
 //! per stage is what a chain would otherwise cost: kept here, a closure or a
 //! value of ordinary size lives inside the chain's own allocation.
 //!
-//! The containers are safe to use: what comes out is checked against the type
-//! that went in, so a mistake elsewhere gives `None` and not a wrong value.
+//! The rest of the crate cannot misuse it. A value that is taken out is checked
+//! against the type that was put in, so a mistake gives `None` and not a wrong
+//! value; a stage is queued together with what runs it.
 
 #![expect(
     unsafe_code,
@@ -19,7 +19,6 @@ mod slot;
 mod stages;
 
 use std::mem::MaybeUninit;
-
 use std::panic::Location;
 
 use super::mode::Mode;
