@@ -12,7 +12,7 @@ pub enum State {
     Running,
     /// A callback returned another Deferred, which it waits for.
     Waiting,
-    /// It has its result, but a [`Pause`] holds it up.
+    /// It has its result, but a [`Pause`](crate::Pause) holds it up.
     Paused,
     /// It has its result, and every callback was called.
     Done,
