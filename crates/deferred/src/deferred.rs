@@ -108,8 +108,19 @@ impl<T: 'static> Deferred<T> {
         (Trigger::new(source), Self { end })
     }
 
-    /// Adds a callback: it gets the value, and what it returns is passed on. A
-    /// failure passes by it.
+    /// Adds a callback: it gets the value, and what it [returns](Outcome) is passed
+    /// on. A failure passes by it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::succeed;
+    ///
+    /// let sum = succeed("1 2 3")
+    ///     .add_callback(|text| Ok(text.split(' ').map(str::parse).collect::<Result<Vec<i32>, _>>()?))
+    ///     .add_callback(|numbers| Ok(numbers.iter().sum::<i32>()));
+    /// assert_eq!(sum.into_result().unwrap().unwrap(), 6);
+    /// ```
     #[track_caller]
     #[inline]
     pub fn add_callback<F, O>(self, callback: F) -> Deferred<O::Value>
@@ -296,6 +307,20 @@ impl<T: 'static> Deferred<T> {
 
     /// A handle to cancel, pause or look at the Deferred when it has moved on.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Deferred, State};
+    ///
+    /// let (trigger, mut deferred) = Deferred::pair();
+    /// let handle = deferred.handle();
+    /// let page = deferred.add_callback(|number: i32| Ok(number + 1));
+    /// assert_eq!(handle.state(), Some(State::Unfired));
+    /// trigger.callback(1).unwrap();
+    /// assert_eq!(handle.state(), Some(State::Done));
+    /// # page.ignore();
+    /// ```
+    ///
     /// It takes `&mut self` because a Deferred that was made with its result
     /// ([`succeed`](crate::succeed), [`fail`](crate::fail)) has nothing yet that a handle could refer to.
     #[track_caller]
@@ -304,6 +329,16 @@ impl<T: 'static> Deferred<T> {
     }
 
     /// What the Deferred is doing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Deferred, State, succeed};
+    ///
+    /// let (_trigger, inner) = Deferred::<()>::pair();
+    /// assert_eq!(inner.state(), State::Unfired);
+    /// assert_eq!(succeed(1).state(), State::Done);
+    /// ```
     pub fn state(&self) -> State {
         self.link()
             .map_or(State::Done, |link| State::of(look::<Local>(link.core())))
@@ -344,6 +379,16 @@ impl<T: 'static> Deferred<T> {
 
     /// Lets go of the Deferred, saying so: what was added still runs, and an
     /// unhandled failure is still reported. It is what dropping does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::Deferred;
+    ///
+    /// let (trigger, deferred) = Deferred::pair();
+    /// deferred.add_callback(|text: &str| println!("{text}")).detach();
+    /// trigger.callback("printed all the same").unwrap();
+    /// ```
     pub fn detach(self) {
         drop(self);
     }

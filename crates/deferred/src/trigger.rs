@@ -53,6 +53,17 @@ impl<T: 'static> Trigger<T> {
     /// [`AlreadyCalled`], with the value in it, if the Deferred was fired before.
     /// One fire after a [`cancel`](crate::Deferred::cancel) of a Deferred without
     /// a canceller is not an error: the value is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::Deferred;
+    ///
+    /// let (trigger, deferred) = Deferred::pair();
+    /// assert!(trigger.callback("first").is_ok());
+    /// assert_eq!(trigger.callback("second").unwrap_err().into_inner(), "second");
+    /// assert_eq!(deferred.into_result().unwrap().unwrap(), "first");
+    /// ```
     #[inline]
     pub fn callback(&self, value: T) -> Result<(), AlreadyCalled<T>> {
         self.fire(Ok(value)).map_err(|refused| {
@@ -95,6 +106,17 @@ impl<T: 'static> Trigger<T> {
     /// # Errors
     ///
     /// [`AlreadyCalled`], as for [`callback`](Self::callback), with the result.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::Deferred;
+    ///
+    /// let (trigger, port) = Deferred::pair();
+    /// let parsed = "80".parse::<u16>().map_err(Into::into);
+    /// trigger.fire(parsed).unwrap();
+    /// assert_eq!(port.into_result().unwrap().unwrap(), 80);
+    /// ```
     #[inline]
     pub fn fire(&self, result: Result<T>) -> Result<(), AlreadyCalled<Result<T>>> {
         self.source.fire(result).map_err(AlreadyCalled::new)

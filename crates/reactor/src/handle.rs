@@ -66,6 +66,20 @@ impl ReactorHandle {
     /// beginning of its first turn, in the order in which this was called.
     ///
     /// A panic in `f` is contained. If the reactor is gone, `f` is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    ///
+    /// let reactor = Reactor::new().unwrap();
+    /// let handle = reactor.handle();
+    /// reactor.call_when_running(move || {
+    ///     assert!(handle.is_running());
+    ///     handle.stop().unwrap();
+    /// });
+    /// reactor.run().unwrap();
+    /// ```
     pub fn call_when_running(&self, f: impl FnOnce() + 'static) {
         if let Ok(core) = self.core() {
             core.call_when_running(Box::new(f));

@@ -74,6 +74,24 @@ impl Reactor {
     ///
     /// The reactor is running already (this was called from inside it), or the
     /// system would not let it wait for events.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    /// use std::time::Duration;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// for round in 1..=2 {
+    ///     let handle = reactor.handle();
+    ///     reactor.call_later(Duration::ZERO, move || {
+    ///         println!("round {round}");
+    ///         handle.stop().unwrap();
+    ///     });
+    ///     reactor.run()?;
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn run(&self) -> Result<(), RunError> {
         self.core.run()
     }

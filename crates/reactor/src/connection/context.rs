@@ -33,6 +33,22 @@ impl<'a, P: Protocol> Context<'a, P> {
     ///
     /// What waits is bounded, see [`WriteLimits`]. After
     /// [`lose_connection`](Self::lose_connection) nothing more is taken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Context, Lines, Protocol};
+    /// # struct Server;
+    /// # impl Protocol for Server {
+    /// #     type Framing = Lines;
+    /// fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
+    ///     cx.write("you said ");
+    ///     cx.write(line);
+    ///     cx.write(b"\r\n");
+    ///     Ok(())
+    /// }
+    /// # }
+    /// ```
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.transport().write(bytes.as_ref());
     }
@@ -64,18 +80,69 @@ impl<'a, P: Protocol> Context<'a, P> {
 
     /// Ends the connection as soon as everything written so far is sent. No
     /// further frame is delivered.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Context, Lines, Protocol};
+    /// # struct Server;
+    /// # impl Protocol for Server {
+    /// #     type Framing = Lines;
+    /// fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
+    ///     if line == b"QUIT" {
+    ///         cx.write("bye\r\n");
+    ///         cx.lose_connection();
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # }
+    /// ```
     pub fn lose_connection(&mut self) {
         self.stream.transport().lose();
     }
 
     /// Ends the connection at once; what waits to be sent is discarded, and the
     /// peer sees a reset.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Context, Lines, Protocol};
+    /// # struct Server;
+    /// # impl Protocol for Server {
+    /// #     type Framing = Lines;
+    /// fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
+    ///     if line.contains(&0) {
+    ///         cx.abort();
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # }
+    /// ```
     pub fn abort(&mut self) {
         self.stream.transport().abort(ConnectionClosed::Aborted);
     }
 
     /// Takes in nothing more until [`resume_reading`](Self::resume_reading); what
     /// was read already waits. (Twisted: `pauseProducing`.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Context, Lines, Protocol};
+    /// # struct Server;
+    /// # impl Protocol for Server {
+    /// #     type Framing = Lines;
+    /// fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
+    ///     // One line a second, however fast they come.
+    ///     cx.pause_reading();
+    ///     let second = std::time::Duration::from_secs(1);
+    ///     cx.call_later(second, |_this, cx| cx.resume_reading());
+    ///     println!("{}", String::from_utf8_lossy(line));
+    ///     Ok(())
+    /// }
+    /// # }
+    /// ```
     pub fn pause_reading(&mut self) {
         self.stream.transport().set_paused(true);
     }
@@ -87,12 +154,45 @@ impl<'a, P: Protocol> Context<'a, P> {
         self.stream.touch();
     }
 
-    /// How much may wait to be sent.
+    /// Sets how much may wait to be sent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Context, Lines, Protocol, WriteLimits};
+    /// # struct Server;
+    /// # impl Protocol for Server {
+    /// #     type Framing = Lines;
+    /// fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+    ///     cx.set_write_limits(WriteLimits {
+    ///         max_buffered: 1024 * 1024,
+    ///         ..WriteLimits::default()
+    ///     });
+    ///     Ok(())
+    /// }
+    /// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// ```
     pub fn set_write_limits(&mut self, limits: WriteLimits) {
         self.stream.transport().set_limits(limits);
     }
 
     /// The address of the other side.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Context, Lines, Protocol};
+    /// # struct Server;
+    /// # impl Protocol for Server {
+    /// #     type Framing = Lines;
+    /// fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+    ///     println!("{} has connected to {}", cx.peer(), cx.host());
+    ///     Ok(())
+    /// }
+    /// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// ```
     pub fn peer(&self) -> &'a Address {
         self.stream.transport().peer()
     }
@@ -183,6 +283,26 @@ impl<'a, P: Protocol> Context<'a, P> {
 
     /// As [`when`](Self::when), and cancels `deferred` if the connection is over
     /// first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use deferred::Deferred;
+    /// # use reactor::{Context, Lines, Protocol};
+    /// # struct Server;
+    /// # fn query(_: &[u8]) -> Deferred<String> { deferred::succeed(String::new()) }
+    /// # impl Protocol for Server {
+    /// #     type Framing = Lines;
+    /// fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
+    ///     // Nobody is left to hear the answer when the connection is gone.
+    ///     cx.when_or_cancel(query(line), |_this, cx, answer| {
+    ///         cx.send_line(answer?);
+    ///         Ok(())
+    ///     });
+    ///     Ok(())
+    /// }
+    /// # }
+    /// ```
     pub fn when_or_cancel<T, F, H>(&mut self, mut deferred: Deferred<T>, f: F)
     where
         T: 'static,
