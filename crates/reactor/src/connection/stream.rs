@@ -247,6 +247,9 @@ impl<P: Protocol> Stream<P> {
         let mut rest = self.rest.take();
         if rest.is_empty() {
             let consumed = self.deliver(live, bytes);
+            if consumed == bytes.len() {
+                return;
+            }
             rest.extend_from_slice(&bytes[consumed..]);
         } else {
             rest.extend_from_slice(bytes);
@@ -289,6 +292,10 @@ impl<P: Protocol> Stream<P> {
             consumed += progress;
             if !self.jobs.borrow().is_empty() {
                 self.run_jobs(protocol);
+            }
+            if consumed == input.len() {
+                // A frame takes at least one byte, so there is none left.
+                return consumed;
             }
         }
     }
