@@ -15,5 +15,6 @@ mod reentrancy;
 mod sizes;
 mod storage;
 mod support;
+mod time;
 mod unhandled;
 mod waiting;
