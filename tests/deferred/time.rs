@@ -220,3 +220,23 @@ impl Random {
         (self.0 % bound as u64) as usize
     }
 }
+
+#[test]
+fn a_call_that_is_always_late_lets_the_others_have_their_turn() {
+    let now = Rc::new(Cell::new(Duration::ZERO));
+    let clock = Rc::clone(&now);
+    let queue = TimerQueue::new(move || clock.get());
+    fn every_millisecond(queue: &TimerQueue, due: Duration) {
+        let again = queue.clone();
+        queue.call_at(due, move || {
+            every_millisecond(&again, due + Duration::from_millis(1));
+        });
+    }
+    every_millisecond(&queue, Duration::from_millis(1));
+    let log = Log::new();
+    let sink = log.clone();
+    queue.call_at(Duration::from_millis(15), move || sink.add("called"));
+    now.set(Duration::from_millis(16));
+    queue.run_due(now.get());
+    assert_eq!(log.take(), ["called"]);
+}

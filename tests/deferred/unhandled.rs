@@ -230,3 +230,31 @@ fn a_hook_may_use_deferreds_and_fail_itself() {
     with_unhandled_hook(hook, || drop(fail::<()>(Coded(1))));
     assert_eq!(depth.get(), 5);
 }
+
+/// An error that cannot say what it is.
+#[derive(Debug)]
+struct Speechless;
+
+impl std::fmt::Display for Speechless {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Err(std::fmt::Error)
+    }
+}
+
+impl std::error::Error for Speechless {}
+
+#[test]
+fn an_error_that_cannot_be_printed_does_no_harm() {
+    let failure = Failure::new(Speechless);
+    assert_eq!(failure.message(), "");
+    // The default report, inside a drop that works through the backlog.
+    let (trigger, deferred) = Deferred::<()>::pair();
+    deferred
+        .add_errback(|_| Err::<(), _>(Failure::new(Speechless)))
+        .detach();
+    drop(trigger);
+    // Which still works.
+    let (trigger, deferred) = Deferred::<()>::pair();
+    drop(trigger);
+    assert!(deferred.into_result().is_ok());
+}

@@ -246,3 +246,34 @@ fn closing_a_client_whose_server_never_answers_is_orderly() {
     assert_eq!(text, "hello");
     let _ = accepted.write(b"to nobody");
 }
+
+/// An error that panics when it is dropped.
+#[derive(Debug)]
+struct Touchy;
+
+impl std::fmt::Display for Touchy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("touchy")
+    }
+}
+
+impl std::error::Error for Touchy {}
+
+impl Drop for Touchy {
+    fn drop(&mut self) {
+        panic!("do not touch");
+    }
+}
+
+#[test]
+fn a_failure_that_panics_when_it_is_dropped_does_not_harm_the_loop() {
+    let log = Log::default();
+    let (reactor, address) = serve(RawRecorder::new(&log).on_received(|cx, _| {
+        cx.abort();
+        Err(Failure::new(Touchy))
+    }));
+    let mut peer = Peer::connect(address);
+    peer.send("x");
+    turn_until(&reactor, || log.is_lost());
+    assert_eq!(log.events(), ["made", "received x", "lost: aborted"]);
+}

@@ -218,4 +218,10 @@ fn come_and_go() {
         turn_until(&reactor, || log.has("made"));
     }
     assert_eq!(descriptors(), before, "they leak");
+
+    let reactor = Reactor::new().expect("a reactor");
+    let kept = (reactor.handle(), reactor.remote());
+    drop(reactor);
+    assert_eq!(descriptors(), before, "handles keep some open");
+    drop(kept);
 }

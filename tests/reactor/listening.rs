@@ -175,3 +175,40 @@ fn many_connections_at_once_are_all_taken() {
     drop(peers);
     turn_until(&reactor, || log.len() == 3 * 300);
 }
+
+/// A factory that listens itself when it is started.
+struct Starter {
+    reactor: reactor::ReactorHandle,
+    log: Log,
+}
+
+impl Factory for Starter {
+    type Protocol = RawRecorder;
+
+    fn build_protocol(&mut self, _peer: &Address) -> Option<RawRecorder> {
+        Some(RawRecorder::new(&self.log))
+    }
+
+    fn start_factory(&mut self) {
+        let inner = RawRecorder::new(&Log::default());
+        let port = self
+            .reactor
+            .listen_tcp("127.0.0.1:0", move || inner.clone());
+        self.log
+            .note(format!("also {}", port.expect("a free port").address()));
+    }
+}
+
+#[test]
+fn a_factory_may_use_the_reactor_when_it_is_started() {
+    let (reactor, log) = (reactor(), Log::default());
+    let starter = Starter {
+        reactor: reactor.handle(),
+        log: log.clone(),
+    };
+    let port = reactor
+        .listen_tcp("127.0.0.1:0", starter)
+        .expect("a free port");
+    let _peer = Peer::connect(port.address());
+    turn_until(&reactor, || log.has("made"));
+}

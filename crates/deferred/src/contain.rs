@@ -26,7 +26,8 @@ pub(crate) fn run_contained(what: &'static str, f: impl FnOnce()) {
     let mut caught = catch(f).err();
     // A payload may panic when it is dropped, with a payload of its own.
     while let Some(payload) = caught {
-        tracing::error!(target: "deferred", "{what} panicked; contained");
-        caught = catch(|| drop(payload)).err();
+        // The log is other people's code, too.
+        let logged = catch(|| tracing::error!(target: "deferred", "{what} panicked; contained"));
+        caught = catch(|| drop((payload, logged))).err();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::error::Error;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -173,7 +173,7 @@ impl Failure {
 
     /// What the error says, without what caused it.
     pub fn message(&self) -> String {
-        self.inner.error.to_string()
+        text_of(&*self.inner.error)
     }
 
     /// The error that was raised.
@@ -252,7 +252,7 @@ impl Failure {
     fn texts(&self) -> Vec<String> {
         let mut texts: Vec<String> = Vec::new();
         for error in self.chain() {
-            let text = error.to_string();
+            let text = text_of(error);
             if !texts.last().is_some_and(|last| last.ends_with(&text)) {
                 texts.push(text);
             }
@@ -316,6 +316,14 @@ impl fmt::Debug for Failure {
         }
         Ok(())
     }
+}
+
+/// What `error` says, as far as it can say it.
+fn text_of(error: &dyn Error) -> String {
+    let mut text = String::new();
+    // `to_string` would panic if its `Display` fails.
+    let _ = write!(text, "{error}");
+    text
 }
 
 /// The error of [`Failure::msg`].

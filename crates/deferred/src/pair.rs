@@ -44,6 +44,11 @@ where
             Err(failure) => (self.0)(failure).into_step().0,
         }
     }
+
+    #[inline]
+    fn pass(value: T) -> T {
+        value
+    }
 }
 
 /// `add_both`: whatever comes goes to `F`.

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::io::Write;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::{Arc, RwLock};
@@ -65,7 +66,7 @@ impl Unhandled {
         let global = GLOBAL.read().map(|hook| hook.clone());
         match global {
             Ok(Some(hook)) => run_contained("the hook for unhandled failures", || hook(&self)),
-            _ => self.log(),
+            _ => run_contained("the report of an unhandled failure", || self.log()),
         }
     }
 
@@ -77,7 +78,8 @@ impl Unhandled {
         } else {
             tracing::error!(target: "deferred", "{self}");
             if !tracing::dispatcher::has_been_set() {
-                eprintln!("{self}");
+                // If even that cannot be written, there is nobody to tell.
+                let _ = writeln!(std::io::stderr(), "{self}");
             }
         }
     }

@@ -200,7 +200,7 @@ impl Core {
             for (key, ready) in events.iter() {
                 // It may have gone since the event was given.
                 if let Some(source) = self.registry.get(key) {
-                    source.ready(ready);
+                    call("what an event called", || source.ready(ready));
                 } else if key == WAKER_KEY {
                     self.poll.waker().clear();
                 }
@@ -273,7 +273,7 @@ impl Core {
             for _ in 0..count {
                 let first = self.unsettled.borrow_mut().pop_front();
                 if let Some(first) = first {
-                    first.settle();
+                    call("what a connection called", || first.settle());
                 }
             }
         }
@@ -315,8 +315,8 @@ impl Core {
         self.known.inbox.close();
         drop(self.jobs.take());
         drop(self.when_running.take());
-        while let Some(source) = self.registry.remove_any() {
-            source.shut_down();
+        for source in self.registry.take_all() {
+            call("what was shut down", || source.shut_down());
         }
         self.timers.clear();
         self.awaited.clear();

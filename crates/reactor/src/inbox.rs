@@ -10,37 +10,41 @@ use crate::poll::Waker;
 /// The jobs that other threads have posted.
 pub(crate) struct Inbox<Job> {
     /// `None` once the reactor is gone.
-    jobs: Mutex<Option<Vec<Job>>>,
+    open: Mutex<Option<Open<Job>>>,
     /// Whether there may be jobs: so that a turn without any costs no lock.
     /// Written under the lock.
     has_jobs: AtomicBool,
+}
+
+struct Open<Job> {
+    jobs: Vec<Job>,
     waker: Waker,
 }
 
 impl<Job> Inbox<Job> {
     pub(crate) fn new(waker: Waker) -> Self {
+        let jobs = Vec::new();
         Self {
-            jobs: Mutex::new(Some(Vec::new())),
+            open: Mutex::new(Some(Open { jobs, waker })),
             has_jobs: AtomicBool::new(false),
-            waker,
         }
     }
 
     /// Adds a job; wakes the loop if it was the first.
     pub(crate) fn post(&self, job: Job) -> Result<(), ReactorGone> {
-        let mut guard = self.jobs.lock();
-        let Some(jobs) = guard.as_mut() else {
+        let mut guard = self.open.lock();
+        let Some(open) = guard.as_mut() else {
             // The job is a user's: not to be dropped under the lock.
             drop(guard);
             drop(job);
             return Err(ReactorGone);
         };
-        let was_empty = jobs.is_empty();
-        jobs.push(job);
+        let to_wake = open.jobs.is_empty().then(|| open.waker.clone());
+        open.jobs.push(job);
         self.has_jobs.store(true, Ordering::Release);
         drop(guard);
-        if was_empty {
-            self.waker.wake();
+        if let Some(waker) = to_wake {
+            waker.wake();
         }
         Ok(())
     }
@@ -51,16 +55,16 @@ impl<Job> Inbox<Job> {
         if !self.has_jobs.load(Ordering::Acquire) {
             return;
         }
-        let mut guard = self.jobs.lock();
+        let mut guard = self.open.lock();
         self.has_jobs.store(false, Ordering::Release);
-        if let Some(jobs) = guard.as_mut() {
-            std::mem::swap(jobs, room);
+        if let Some(open) = guard.as_mut() {
+            std::mem::swap(&mut open.jobs, room);
         }
     }
 
     /// Takes no more jobs, and drops those that are there.
     pub(crate) fn close(&self) {
-        let jobs = self.jobs.lock().take();
-        drop(jobs);
+        let open = self.open.lock().take();
+        drop(open);
     }
 }

@@ -85,10 +85,9 @@ impl Registry {
         Some(slots.slab.remove(key & SLOT_MASK).source)
     }
 
-    /// Takes out any one.
-    pub(crate) fn remove_any(&self) -> Option<Rc<dyn Source>> {
+    /// Takes out all of them.
+    pub(crate) fn take_all(&self) -> Vec<Rc<dyn Source>> {
         let mut slots = self.slots.borrow_mut();
-        let index = slots.slab.iter().next()?.0;
-        Some(slots.slab.remove(index).source)
+        slots.slab.drain().map(|slot| slot.source).collect()
     }
 }

@@ -113,6 +113,7 @@ pub(super) fn drain<M: Mode>() {
         if backlog.is_draining.replace(true) {
             return;
         }
+        let _draining = Draining(&backlog.is_draining);
         loop {
             let task = backlog.tasks.borrow_mut().pop_front();
             match task {
@@ -120,8 +121,16 @@ pub(super) fn drain<M: Mode>() {
                 None => break,
             }
         }
-        backlog.is_draining.set(false);
     });
+}
+
+/// Somebody drains, for as long as this lives.
+struct Draining<'a>(&'a Cell<bool>);
+
+impl Drop for Draining<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
 }
 
 fn perform<M: Mode>(task: Task<M>) {

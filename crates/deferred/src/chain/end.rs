@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::task::{Poll, Waker};
 
 use super::backlog;
-use super::core::{Core, EndState, Phase};
+use super::core::{Core, EndState, Phase, State};
 use super::mode::Mode;
 use super::run::{self, Entry, Stage, Step};
 use super::wait::{self, Waited};
@@ -71,16 +71,17 @@ impl<M: Mode, T: 'static> Link<M, T> {
         self.take()
     }
 
-    /// Has `waker` woken when all stages have run.
+    /// Has `waker` woken when all stages have run. They may have run meanwhile: a
+    /// waker's clone and drop are other people's code.
     fn set_waker(&self, waker: &Waker) {
-        let old = self.core.with(|state| state.waker.take());
-        let new = match old {
-            Some(old) if old.will_wake(waker) => old,
-            old => {
-                drop_contained(old);
-                waker.clone()
-            }
+        let is_set = |state: &mut State<M>| {
+            let old = state.waker.as_ref();
+            old.is_some_and(|old| old.will_wake(waker))
         };
+        if self.core.with(is_set) {
+            return;
+        }
+        let new = waker.clone();
         let replaced = self.core.with(|state| state.waker.replace(new));
         drop_contained(replaced);
     }
@@ -190,17 +191,20 @@ impl<M: Mode, T: 'static> End<M, T> {
     /// The result, or a wake-up when it is there; `Ready(None)` if it was taken
     /// before.
     pub(crate) fn poll(&mut self, waker: &Waker) -> Poll<Option<Result<T>>> {
+        if let Self::Linked(link) = self {
+            let result = link.take().or_else(|| link.take_late()).or_else(|| {
+                link.set_waker(waker);
+                link.take()
+            });
+            let Some(result) = result else {
+                return Poll::Pending;
+            };
+            *self = Self::Taken;
+            return Poll::Ready(Some(result));
+        }
         match self.take() {
             Self::Ready(result) => Poll::Ready(Some(result)),
-            Self::Linked(link) => match link.take().or_else(|| link.take_late()) {
-                Some(result) => Poll::Ready(Some(result)),
-                None => {
-                    link.set_waker(waker);
-                    *self = Self::Linked(link);
-                    Poll::Pending
-                }
-            },
-            Self::Taken => Poll::Ready(None),
+            Self::Linked(_) | Self::Taken => Poll::Ready(None),
         }
     }
 

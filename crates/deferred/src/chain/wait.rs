@@ -1,6 +1,6 @@
 //! One chain waiting for the result of another.
 
-use super::core::{Phase, State};
+use super::core::{EndState, Phase, State};
 use super::mode::Mode;
 use super::raw::Slot;
 use crate::error::WaitCycle;
@@ -17,6 +17,8 @@ pub(super) enum Waited {
 /// it is there, else when it comes.
 pub(super) fn wait_for<M: Mode>(outer: &M::Ref, inner: M::Ref) -> Waited {
     if closes_a_cycle::<M>(outer, &inner) {
+        // Its end went with the attempt.
+        inner.with(|state| state.end = EndState::Detached);
         outer.with(|state| {
             let failure = Failure::raised_at_place(WaitCycle::new(), state.made_at);
             state.slot.put_failure(failure);

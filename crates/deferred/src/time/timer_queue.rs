@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::delayed_call::DelayedCall;
 use super::timers::Queue;
+use crate::contain::run_contained;
 use crate::failure::Failure;
 
 /// The timers of a clock: what a loop of your own needs to be a
@@ -97,19 +98,26 @@ impl TimerQueue {
     /// in a call is contained.
     pub fn run_due(&self, now: Duration) -> usize {
         let scheduled_before = self.queue.next_sequence();
+        let outer = self.queue.set_made_until(now);
         let mut calls = 0;
         while let Some(timer) = self.queue.take_due(now, scheduled_before) {
             if let Err(panicked) = Failure::catch(|| timer.call()) {
-                tracing::error!(target: "deferred", "a delayed call {panicked}");
+                run_contained("the log", || {
+                    tracing::error!(target: "deferred", "a delayed call {panicked}");
+                });
             }
             calls += 1;
         }
+        self.queue.set_made_until(outer);
         calls
     }
 
     /// Cancels all calls, dropping their closures.
     pub fn clear(&self) {
-        while self.queue.cancel_any() {}
+        // Not those that their drops schedule.
+        for _ in 0..self.len() {
+            self.queue.cancel_any();
+        }
     }
 }
 

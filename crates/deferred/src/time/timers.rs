@@ -13,6 +13,9 @@ use crate::contain::drop_contained;
 /// What the handles of a queue share.
 pub(super) struct Queue {
     heap: RefCell<Heap>,
+    /// While calls are made: the time up to which they are. What is added
+    /// meanwhile is not due before that, so that it stands behind those that wait.
+    made_until: Cell<u64>,
     now: Box<dyn Fn() -> Duration>,
 }
 
@@ -20,13 +23,14 @@ impl Queue {
     pub(super) fn new(now: impl Fn() -> Duration + 'static) -> Self {
         Self {
             heap: RefCell::default(),
+            made_until: Cell::new(0),
             now: Box::new(now),
         }
     }
 
     /// Adds a call that is due at `due`.
     pub(super) fn insert<F: FnOnce() + 'static>(&self, due: Duration, call: F) -> Rc<Timer> {
-        let due = to_nanos(due);
+        let due = to_nanos(due).max(self.made_until.get());
         let timer: Rc<Timer> = Rc::new(Timer {
             place: Cell::new(CANCELLED),
             due: Cell::new(due),
@@ -44,6 +48,11 @@ impl Queue {
 
     pub(super) fn len(&self) -> usize {
         self.heap.borrow().entries.len()
+    }
+
+    /// Says up to which time calls are made; gives what was said before.
+    pub(super) fn set_made_until(&self, time: Duration) -> Duration {
+        from_nanos(self.made_until.replace(to_nanos(time)))
     }
 
     /// The sequence number that the next call to be added will have.
@@ -86,6 +95,7 @@ impl Queue {
     }
 
     pub(super) fn reschedule(&self, timer: &Timer, due: u64) {
+        let due = due.max(self.made_until.get());
         let mut heap = self.heap.borrow_mut();
         let timer = heap.remove(timer.place.get() as usize);
         timer.due.set(due);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use deferred::{Deferred, DelayedCall, Result};
+use deferred::{Cancelled, Deferred, DelayedCall, Failure, Result};
 
 use super::handle::Connection;
 use super::protocol::{Handled, Protocol};
@@ -260,12 +260,34 @@ impl<'a, P: Protocol> Context<'a, P> {
         F: FnOnce(&mut P, &mut Context<'_, P>, Result<T>) -> H + 'static,
         H: Handled,
     {
+        self.wait_for(deferred, f, |_failure| false);
+    }
+
+    /// As `when`; a failure that comes when the connection is over is not reported
+    /// if it `is_expected`.
+    fn wait_for<T, F, H>(
+        &mut self,
+        deferred: Deferred<T>,
+        f: F,
+        is_expected: impl FnOnce(&Failure) -> bool + 'static,
+    ) where
+        T: 'static,
+        F: FnOnce(&mut P, &mut Context<'_, P>, Result<T>) -> H + 'static,
+        H: Handled,
+    {
         let stream = self.stream.weak();
         deferred
             .add_both(move |outcome| {
+                let stream = stream.upgrade();
+                let is_over = stream.as_ref().is_none_or(|s| s.transport().is_over());
+                let is_expected = outcome.as_ref().err().is_some_and(is_expected);
                 // As a Deferred, it is reported if the job is dropped.
                 let outcome = Deferred::from(outcome);
-                let Some(stream) = stream.upgrade() else {
+                if is_over && is_expected {
+                    outcome.ignore();
+                    return deferred::succeed(());
+                }
+                let Some(stream) = stream else {
                     return outcome.add_callback(drop);
                 };
                 let posted = stream.post(Box::new(move |protocol, cx| {
@@ -310,7 +332,7 @@ impl<'a, P: Protocol> Context<'a, P> {
         H: Handled,
     {
         let handle = deferred.handle();
-        self.when(deferred, f);
+        self.wait_for(deferred, f, |failure| failure.is::<Cancelled>());
         self.stream.oblige(Obligation::Wait(handle));
     }
 

@@ -191,12 +191,16 @@ impl<P: Protocol> Stream<P> {
     /// The same; a failure ends the connection.
     fn handle(&self, handler: impl FnOnce(&mut Context<'_, P>) -> Result<()>) {
         if let Err(failure) = self.guard(handler) {
-            tracing::warn!(
-                target: "reactor",
-                peer = %self.transport.peer(),
-                "a protocol failed; its connection is closed: {failure:?}"
-            );
-            self.transport.fail(failure);
+            self.transport.fail(failure.clone());
+            // What it says is other people's code.
+            call("the log of a failure", || {
+                tracing::warn!(
+                    target: "reactor",
+                    peer = %self.transport.peer(),
+                    "a protocol failed; its connection is closed: {failure:?}"
+                );
+                drop(failure);
+            });
         }
     }
 
@@ -328,10 +332,11 @@ impl<P: Protocol> Stream<P> {
                 self.transport.flush();
             }
         }
-        match self.transport.end() {
-            Some(reason) => self.finish(reason),
-            None if self.transport.is_over() => {}
-            None => self.transport.update_interest(),
+        if self.transport.is_alive() {
+            self.transport.update_interest();
+        }
+        if let Some(reason) = self.transport.end() {
+            self.finish(reason);
         }
     }
 

@@ -12,7 +12,7 @@ use rustix::net::{RecvFlags, SendFlags};
 use socket2::SockRef;
 
 use crate::address::Address;
-use crate::core::Core;
+use crate::core::{Core, call};
 use crate::error::ConnectionClosed;
 use crate::poll::{Interest, Key, Registration};
 
@@ -164,7 +164,16 @@ impl Transport {
         matches!(*self.ending.borrow(), Ending::No)
     }
 
-    /// Whether it is over, or about to be: no frame may be delivered.
+    /// Whether it does not end now: it is open, or has something left to send.
+    pub(super) fn is_alive(&self) -> bool {
+        match *self.ending.borrow() {
+            Ending::No => true,
+            Ending::AfterFlush(_) => self.out.borrow().waiting() > 0,
+            Ending::Now(_) | Ending::Over => false,
+        }
+    }
+
+    /// Whether it is over: nothing that is asked for has an effect.
     pub(super) fn is_over(&self) -> bool {
         matches!(*self.ending.borrow(), Ending::Over)
     }
@@ -290,7 +299,8 @@ impl Transport {
 
     /// Whether a frame may be delivered.
     pub(super) fn takes_frames(&self) -> bool {
-        self.is_open() && !self.reading.get().is_paused && !self.is_held_back()
+        // To be held back may mean to find out that it is over.
+        !self.reading.get().is_paused && !self.is_held_back() && self.is_open()
     }
 
     /// Whether the socket is to be read.
@@ -359,6 +369,9 @@ impl Transport {
         let mut ending = self.ending.borrow_mut();
         if let Ending::No | Ending::AfterFlush(ConnectionClosed::Done) = *ending {
             *ending = Ending::AfterFlush(ConnectionClosed::Failed(failure));
+        } else {
+            drop(ending);
+            call("the drop of a failure", || drop(failure));
         }
     }
 

@@ -78,8 +78,9 @@ impl ReactorHandle {
         let socket = socket::listening(resolve(given)?)?;
         let address = socket.local_addr()?;
         let address = address.as_socket().ok_or(io::ErrorKind::Unsupported)?;
+        // Before anything is registered: it may listen or connect itself.
+        call("a factory", || factory.start_factory());
         let registration = core.register(socket.into(), Interest::READABLE)?;
-        factory.start_factory();
         let port = Rc::new(Port {
             core: Rc::clone(&core),
             key: registration.key(),
@@ -223,7 +224,7 @@ impl<F: Factory> Port<F> {
         }
     }
 
-    /// Accepts nothing for a while: there is no descriptor for it, and the
+    /// Accepts nothing for a while: mostly there is no descriptor for it, and the
     /// system would say again and again that somebody waits.
     fn pause(self: &Rc<Self>, error: &io::Error) {
         let pause = self.pause.get();
@@ -247,9 +248,10 @@ impl<F: Factory> Port<F> {
     }
 }
 
-/// Errors that mean: not now, and not for lack of somebody to accept.
-fn is_exhaustion(error: &io::Error) -> bool {
-    let errors = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+/// Whether an error of accepting concerns one connection only. Any other means that
+/// nobody can be accepted now: mostly that no descriptor is left.
+fn is_about_one(error: &io::Error) -> bool {
+    let errors = [Errno::CONNABORTED, Errno::PERM, Errno::PROTO, Errno::INTR];
     error
         .raw_os_error()
         .is_some_and(|code| errors.iter().any(|errno| errno.raw_os_error() == code))
@@ -264,9 +266,11 @@ impl<F: Factory> Source for Port<F> {
                     self.pause.set(FIRST_PAUSE);
                     self.connected(socket, peer);
                 }
-                Err(error) if is_exhaustion(&error) => return self.pause(&error),
                 // The one that waited has gone again: there may be others.
-                Err(error) => tracing::debug!(target: "reactor", %error, "accepting failed"),
+                Err(error) if is_about_one(&error) => {
+                    tracing::debug!(target: "reactor", %error, "a connection was not accepted");
+                }
+                Err(error) => return self.pause(&error),
             }
         }
     }
