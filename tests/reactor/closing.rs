@@ -277,3 +277,36 @@ fn a_failure_that_panics_when_it_is_dropped_does_not_harm_the_loop() {
     turn_until(&reactor, || log.is_lost());
     assert_eq!(log.events(), ["made", "received x", "lost: aborted"]);
 }
+
+#[test]
+fn what_was_written_arrives_although_the_peer_keeps_sending() {
+    const SIZE: usize = 2_000_000;
+    let log = Log::default();
+    let (reactor, address) = serve(RawRecorder::new(&log).on_received(|cx, _| {
+        cx.write(vec![7; SIZE]);
+        cx.lose_connection();
+        Ok(())
+    }));
+    let mut peer = Peer::connect(address);
+    peer.send("an upload");
+    turn_until(&reactor, || log.has("received an upload"));
+    let mut sent = 0;
+    let mut all = Vec::new();
+    turn_until(&reactor, || {
+        // It takes no notice of the answer before it has sent much.
+        if sent < 1_000_000 {
+            sent += peer.try_send(&[0; 100_000]);
+            return false;
+        }
+        match peer.receive() {
+            Some(bytes) => {
+                all.extend(bytes);
+                false
+            }
+            None => true,
+        }
+    });
+    assert_eq!(all.len(), SIZE);
+    turn_until(&reactor, || log.is_lost());
+    assert!(log.has("lost: done"), "{:?}", log.events());
+}

@@ -15,6 +15,7 @@
 
 mod context;
 mod handle;
+mod linger;
 mod protocol;
 mod stream;
 mod transport;

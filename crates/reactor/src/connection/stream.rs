@@ -18,7 +18,7 @@ use deferred::{DeferredHandle, DelayedCall, Failure, Result};
 
 use super::context::Context;
 use super::protocol::Protocol;
-use super::transport::Transport;
+use super::transport::{Close, Transport};
 use crate::address::Address;
 use crate::core::{Core, Unsettled, call};
 use crate::error::ConnectionClosed;
@@ -342,12 +342,11 @@ impl<P: Protocol> Stream<P> {
 
     /// The end: nothing that comes from the connection is heard after this.
     fn finish(&self, reason: ConnectionClosed) {
-        let core = self.transport.core();
-        let source = core.registry.remove(self.transport.key());
-        let is_reset = matches!(
-            reason,
-            ConnectionClosed::Aborted | ConnectionClosed::Overflow { .. }
-        );
+        let close = match reason {
+            ConnectionClosed::Done | ConnectionClosed::Failed(_) => Close::InOrder,
+            ConnectionClosed::Aborted | ConnectionClosed::Overflow { .. } => Close::Reset,
+            ConnectionClosed::Lost(_) | ConnectionClosed::ReactorGone => Close::AtOnce,
+        };
         let mut live: RefMut<'_, Option<Live<P>>> = self.live.borrow_mut();
         if let Some(live) = &mut *live {
             self.run_jobs(&mut live.protocol);
@@ -358,14 +357,16 @@ impl<P: Protocol> Stream<P> {
         }
         let dead = live.take();
         drop(live);
-        self.transport.close(is_reset);
+        // This is kept from being dropped until the end of it.
+        let me = self.me.upgrade();
+        self.transport.close(close);
         drop(self.rest.take());
         for obligation in self.obligations.take().list {
             obligation.cancel();
         }
         call("a job of a closed connection", || drop(self.jobs.take()));
         call("a protocol's drop", || drop(dead));
-        drop(source);
+        drop(me);
     }
 }
 

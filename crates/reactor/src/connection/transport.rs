@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use socket2::SockRef;
 
+use super::linger::Linger;
 use crate::address::Address;
 use crate::core::{Core, call};
 use crate::error::ConnectionClosed;
@@ -120,10 +121,6 @@ impl Transport {
 
     pub(super) fn core(&self) -> &Rc<Core> {
         &self.core
-    }
-
-    pub(super) fn key(&self) -> Key {
-        self.key
     }
 
     pub(super) fn peer(&self) -> &Address {
@@ -407,17 +404,34 @@ impl Transport {
         }
     }
 
-    /// Closes the socket; with a reset, if the connection did not end in order.
-    pub(super) fn close(&self, is_reset: bool) {
+    /// Closes the socket: in order, when the peer has finished sending too, or with
+    /// a reset.
+    pub(super) fn close(&self, how: Close) {
+        let out = self.out.take();
+        self.core.return_spare_buffer(out.bytes);
         let Some(registration) = self.registration.take() else {
             return;
         };
-        let socket = SockRef::from(&registration);
-        if is_reset {
-            let _ = socket.set_linger(Some(Duration::ZERO));
+        match how {
+            Close::InOrder if !self.reading.get().is_at_end && !self.core.is_gone() => {
+                return Linger::start(&self.core, registration);
+            }
+            Close::InOrder | Close::AtOnce => {}
+            Close::Reset => {
+                let _ = SockRef::from(&registration).set_linger(Some(Duration::ZERO));
+            }
         }
-        drop(registration);
-        let out = self.out.take();
-        self.core.return_spare_buffer(out.bytes);
+        drop(self.core.registry.remove(self.key));
     }
+}
+
+/// How a socket is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Close {
+    /// What was sent is to arrive.
+    InOrder,
+    /// There is nothing to wait for.
+    AtOnce,
+    /// What was sent is to be forgotten.
+    Reset,
 }
