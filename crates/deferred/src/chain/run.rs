@@ -144,10 +144,8 @@ pub(super) fn run_now<M: Mode, T, S: Stage<M, T>>(
     added_at: Place,
 ) -> Step<M, S::Out> {
     let input = match input {
-        Err(mut failure) if S::SKIPS == Skips::Failures => {
-            backlog::drop_passed_by::<M, S>(stage);
-            failure.passed(added_at);
-            return Step::Done(Err(failure));
+        Err(failure) if S::SKIPS == Skips::Failures => {
+            return Step::Done(Err(pass_by::<M, S>(stage, failure, added_at)));
         }
         Ok(value) if S::SKIPS == Skips::Values => {
             drop_contained(stage);
@@ -167,6 +165,15 @@ pub(super) fn run_now<M: Mode, T, S: Stage<M, T>>(
             Step::Done(Err(Failure::raised_at_place(panicked, added_at)))
         }
     }
+}
+
+/// A failure passes by a stage, outside of any chain. Out of the way of values.
+#[cold]
+#[inline(never)]
+fn pass_by<M: Mode, S>(stage: S, mut failure: Failure, added_at: Place) -> Failure {
+    backlog::drop_passed_by::<M, S>(stage);
+    failure.passed(added_at);
+    failure
 }
 
 /// What is left to do when a chain does not go on by itself.
