@@ -2,7 +2,9 @@
 
 use reactor::WriteLimits;
 
-use crate::support::{Count, LineRecorder, Log, Peer, RawRecorder, serve, turn_until};
+use crate::support::{
+    Count, LineRecorder, Log, Peer, RawRecorder, assert_sleeps, serve, turn_until,
+};
 
 #[test]
 fn a_line_without_an_end_is_refused_at_the_limit() {
@@ -75,14 +77,7 @@ fn a_peer_that_never_reads_is_not_read_from_either() {
     });
     assert!(sent < 400 * chunk.len(), "everything was taken");
     let stuck_at = count.get();
-    let before = reactor.now();
-    reactor
-        .turn(Some(std::time::Duration::from_millis(5)))
-        .expect("it turns");
-    assert!(
-        reactor.now() - before >= std::time::Duration::from_millis(5),
-        "it spins"
-    );
+    assert_sleeps(&reactor);
     // When it reads after all, everything comes, in order and complete.
     let mut back = 0;
     turn_until(&reactor, || {

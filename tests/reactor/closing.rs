@@ -9,7 +9,10 @@ use std::time::Duration;
 use deferred::Failure;
 use socket2::SockRef;
 
-use crate::support::{LineRecorder, Log, Peer, RawRecorder, reactor, serve, turn_until};
+use crate::support::{
+    LineRecorder, Log, Peer, RawRecorder, assert_sleeps, reactor, serve, turn_a_few_times,
+    turn_until,
+};
 
 #[test]
 fn lose_connection_sends_everything_first() {
@@ -120,19 +123,8 @@ fn an_end_of_input_waits_for_a_paused_reader_without_spinning() {
     turn_until(&reactor, || log.has("made"));
     peer.send("read me");
     peer.0.shutdown(Shutdown::Write).expect("a socket");
-    for _ in 0..5 {
-        reactor
-            .turn(Some(Duration::from_millis(1)))
-            .expect("it turns");
-    }
-    let before = reactor.now();
-    reactor
-        .turn(Some(Duration::from_millis(5)))
-        .expect("it turns");
-    assert!(
-        reactor.now() - before >= Duration::from_millis(5),
-        "it spins"
-    );
+    turn_a_few_times(&reactor);
+    assert_sleeps(&reactor);
     assert_eq!(log.events(), ["made"]);
     handle
         .take()

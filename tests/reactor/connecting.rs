@@ -8,7 +8,9 @@ use std::time::Duration;
 use deferred::{Cancelled, Deferred, Failure, Result};
 use reactor::{ConnectError, ConnectErrorKind, Connection, HostPort, Reactor};
 
-use crate::support::{Log, RawRecorder, reactor, serve, turn_until};
+use crate::support::{
+    Log, RawRecorder, assert_sleeps, reactor, serve, turn_a_few_times, turn_until,
+};
 
 /// Turns the loop until the Deferred has its result.
 #[track_caller]
@@ -166,11 +168,7 @@ fn cancelling_stops_the_attempt() {
         .expect("at once")
         .expect_err("cancelled");
     assert!(failure.is::<Cancelled>());
-    for _ in 0..5 {
-        reactor
-            .turn(Some(Duration::from_millis(1)))
-            .expect("it turns");
-    }
+    turn_a_few_times(&reactor);
     assert_eq!(client.len(), 0, "the protocol never had a connection");
     assert_eq!(
         reactor.turn(Some(Duration::ZERO)).expect("it turns"),
@@ -188,11 +186,7 @@ fn a_look_up_can_be_cancelled_too() {
         .expect("at once")
         .expect_err("cancelled");
     assert!(failure.is::<Cancelled>());
-    for _ in 0..5 {
-        reactor
-            .turn(Some(Duration::from_millis(1)))
-            .expect("it turns");
-    }
+    turn_a_few_times(&reactor);
 }
 
 #[test]
@@ -202,19 +196,8 @@ fn a_paused_connecting_does_not_spin_and_goes_on_later() {
     let mut connecting = reactor.connect_tcp(address, RawRecorder::new(&log));
     let pause = connecting.pause();
     // Connected after a few turns; then the loop sleeps as long as it may.
-    for _ in 0..5 {
-        reactor
-            .turn(Some(Duration::from_millis(1)))
-            .expect("it turns");
-    }
-    let before = reactor.now();
-    reactor
-        .turn(Some(Duration::from_millis(5)))
-        .expect("it turns");
-    assert!(
-        reactor.now() - before >= Duration::from_millis(5),
-        "it spins"
-    );
+    turn_a_few_times(&reactor);
+    assert_sleeps(&reactor);
     assert_eq!(log.len(), 0);
     pause.unpause();
     connecting

@@ -30,6 +30,27 @@ pub(crate) fn turn_until(reactor: &Reactor, mut condition: impl FnMut() -> bool)
     }
 }
 
+/// Turns the loop a few times, for what is to happen, or not to, without being told.
+#[track_caller]
+pub(crate) fn turn_a_few_times(reactor: &Reactor) {
+    for _ in 0..5 {
+        reactor
+            .turn(Some(Duration::from_millis(1)))
+            .expect("the loop turns");
+    }
+}
+
+/// Sees to it that the loop sleeps for as long as it may: nothing is ready.
+#[track_caller]
+pub(crate) fn assert_sleeps(reactor: &Reactor) {
+    let before = reactor.now();
+    reactor
+        .turn(Some(Duration::from_millis(5)))
+        .expect("the loop turns");
+    let slept = reactor.now() - before;
+    assert!(slept >= Duration::from_millis(5), "it spins");
+}
+
 /// What happened, in order.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Rc<RefCell<Vec<String>>>);

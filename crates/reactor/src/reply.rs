@@ -1,6 +1,5 @@
 //! A result from another thread, as a Deferred of the loop's.
 
-use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -12,11 +11,10 @@ use crate::inbox::Inbox;
 /// How another thread gives its result.
 ///
 /// Dropped without, the Deferred is abandoned.
-pub(crate) struct Reply<T> {
+pub(crate) struct Reply<T: Send + 'static> {
     inbox: Arc<Inbox<Job>>,
     number: u64,
-    is_sent: bool,
-    result: PhantomData<fn(T)>,
+    result: Option<T>,
 }
 
 impl<T: Send + 'static> Reply<T> {
@@ -40,33 +38,27 @@ impl<T: Send + 'static> Reply<T> {
         let reply = Self {
             inbox: Arc::clone(&core.known.inbox),
             number,
-            is_sent: false,
-            result: PhantomData,
+            result: None,
         };
         (reply, deferred)
     }
 
     pub(crate) fn send(mut self, result: T) {
-        self.is_sent = true;
-        let number = self.number;
-        let result = Box::new(result);
-        // If the reactor is gone, nobody waits.
-        let _ = self.inbox.post(Box::new(move |core| {
-            let delivery = core.awaited.remove(number);
-            if let Some(deliver) = delivery {
-                deliver(result);
-            }
-        }));
+        // It goes where this goes.
+        self.result = Some(result);
     }
 }
 
-impl<T> Drop for Reply<T> {
+impl<T: Send + 'static> Drop for Reply<T> {
     fn drop(&mut self) {
-        if !self.is_sent {
-            let number = self.number;
-            let _ = self
-                .inbox
-                .post(Box::new(move |core| drop(core.awaited.remove(number))));
-        }
+        let number = self.number;
+        let result = self.result.take();
+        // If the reactor is gone, nobody waits.
+        let _ = self.inbox.post(Box::new(move |core| {
+            let delivery = core.awaited.remove(number);
+            if let (Some(deliver), Some(result)) = (delivery, result) {
+                deliver(Box::new(result));
+            }
+        }));
     }
 }

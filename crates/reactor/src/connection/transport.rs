@@ -389,16 +389,10 @@ impl Transport {
 
     /// If the time has come to end: the reason, once.
     pub(super) fn end(&self) -> Option<ConnectionClosed> {
-        let mut ending = self.ending.borrow_mut();
-        let is_due = match &*ending {
-            Ending::No | Ending::Over => false,
-            Ending::AfterFlush(_) => self.out.borrow().waiting() == 0,
-            Ending::Now(_) => true,
-        };
-        if !is_due {
+        if self.is_alive() {
             return None;
         }
-        match std::mem::replace(&mut *ending, Ending::Over) {
+        match self.ending.replace(Ending::Over) {
             Ending::AfterFlush(reason) | Ending::Now(reason) => Some(reason),
             Ending::No | Ending::Over => None,
         }

@@ -151,10 +151,7 @@ unsafe fn write_head(place: *mut Head<Local>, head: Head<Local>) {
 impl Clone for LocalRef {
     #[inline(always)]
     fn clone(&self) -> Self {
-        let strong = &self.block().strong;
-        // Each reference takes memory, so there are never so many that it
-        // overflows, unless they are forgotten.
-        strong.set(strong.get().checked_add(1).unwrap_or_else(too_many));
+        count_one_more(&self.block().strong);
         Self {
             block: self.block,
             owned: PhantomData,
@@ -196,7 +193,7 @@ impl LocalWeak {
 impl Clone for LocalWeak {
     fn clone(&self) -> Self {
         let (_, weak) = self.counts();
-        weak.set(weak.get().checked_add(1).unwrap_or_else(too_many));
+        count_one_more(weak);
         Self { block: self.block }
     }
 }
@@ -214,6 +211,13 @@ impl Drop for LocalWeak {
             drop(unsafe { Box::from_raw(block) });
         }
     }
+}
+
+/// Each reference takes memory, so there are never so many that it overflows, unless
+/// they are forgotten.
+#[inline(always)]
+fn count_one_more(count: &Cell<usize>) {
+    count.set(count.get().checked_add(1).unwrap_or_else(too_many));
 }
 
 #[cold]
@@ -234,16 +238,14 @@ impl Mode for Local {
     }
 
     fn downgrade(core: &LocalRef) -> LocalWeak {
-        let weak = &core.block().weak;
-        weak.set(weak.get().checked_add(1).unwrap_or_else(too_many));
+        count_one_more(&core.block().weak);
         LocalWeak { block: core.block }
     }
 
     fn upgrade(weak: &LocalWeak) -> Option<LocalRef> {
         let (strong, _) = weak.counts();
-        let count = strong.get();
-        (count > 0).then(|| {
-            strong.set(count.checked_add(1).unwrap_or_else(too_many));
+        (strong.get() > 0).then(|| {
+            count_one_more(strong);
             LocalRef {
                 block: weak.block,
                 owned: PhantomData,
