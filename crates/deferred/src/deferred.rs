@@ -4,9 +4,7 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::panic::Location;
 
-use crate::chain::{
-    Control, End, EndState, Link, Local, Mode, Paused, Source, Stage, cancel_core, look,
-};
+use crate::chain::{Control, End, EndState, Local, Mode, Source, Stage, cancel_core};
 use crate::failure::{Failure, Result};
 use crate::handle::{DeferredHandle, Pause};
 use crate::outcome::{Outcome, Stepped};
@@ -128,6 +126,7 @@ impl<T: 'static> Deferred<T> {
         F: FnOnce(T) -> O + 'static,
         O: Outcome,
     {
+        let callback = move |value| callback(value).into_step().0;
         self.add(OnValue(callback), Location::caller())
     }
 
@@ -152,6 +151,7 @@ impl<T: 'static> Deferred<T> {
         F: FnOnce(Failure) -> O + 'static,
         O: Outcome<Value = T>,
     {
+        let errback = move |failure| errback(failure).into_step().0;
         self.add(OnFailure(errback), Location::caller())
     }
 
@@ -175,6 +175,7 @@ impl<T: 'static> Deferred<T> {
         F: FnOnce(Result<T>) -> O + 'static,
         O: Outcome,
     {
+        let both = move |result| both(result).into_step().0;
         self.add(OnBoth(both), Location::caller())
     }
 
@@ -201,6 +202,8 @@ impl<T: 'static> Deferred<T> {
         O: Outcome,
         P: Outcome<Value = O::Value>,
     {
+        let callback = move |value| callback(value).into_step().0;
+        let errback = move |failure| errback(failure).into_step().0;
         self.add(OnEither(callback, errback), Location::caller())
     }
 
@@ -293,16 +296,7 @@ impl<T: 'static> Deferred<T> {
     /// ```
     #[track_caller]
     pub fn pause(&mut self) -> Pause {
-        let core = match self.end.core(Location::caller()) {
-            Some(core) => core.clone(),
-            // The result is gone: what is paused is nobody's.
-            None => Deferred::from(Ok(()))
-                .end
-                .core(Location::caller())
-                .cloned()
-                .unwrap_or_else(|| unreachable!("a core was made for the result")),
-        };
-        Pause::new(Paused::new(core))
+        Pause::new(self.end.pause(Location::caller()))
     }
 
     /// A handle to cancel, pause or look at the Deferred when it has moved on.
@@ -340,15 +334,7 @@ impl<T: 'static> Deferred<T> {
     /// assert_eq!(succeed(1).state(), State::Done);
     /// ```
     pub fn state(&self) -> State {
-        self.link()
-            .map_or(State::Done, |link| State::of(look::<Local>(link.core())))
-    }
-
-    fn link(&self) -> Option<&Link<Local, T>> {
-        match &self.end {
-            End::Linked(link) => Some(link),
-            End::Ready(_) | End::Taken => None,
-        }
+        self.end.look().unwrap_or(State::Done)
     }
 
     /// The result, if it is there and every callback was called.
@@ -449,18 +435,6 @@ impl<T: 'static> From<Result<T>> for Deferred<T> {
 
 impl<T: 'static> fmt::Debug for Deferred<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = f.debug_struct("Deferred");
-        out.field("state", &self.state());
-        match &self.end {
-            End::Ready(Ok(_)) => out.finish_non_exhaustive(),
-            End::Ready(Err(failure)) => out.field("failure", &failure.message()).finish(),
-            End::Linked(link) => {
-                let seen = look::<Local>(link.core());
-                out.field("stages", &seen.stages)
-                    .field("made_at", &format_args!("{}", seen.made_at))
-                    .finish()
-            }
-            End::Taken => out.finish(),
-        }
+        self.end.debug(f)
     }
 }

@@ -4,6 +4,8 @@ use std::any::Any;
 use std::error::Error;
 use std::fmt;
 
+use crate::failure::{Failure, Result};
+
 /// The Deferred was fired before; the value that could not be delivered comes back.
 ///
 /// It is an [`Error`] for every `T`, also for one that is not `Send` or not
@@ -34,9 +36,23 @@ impl<T> AlreadyCalled<T> {
     pub fn into_inner(self) -> T {
         self.undelivered
     }
+}
 
-    pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> AlreadyCalled<U> {
-        AlreadyCalled::new(f(self.undelivered))
+impl<T> AlreadyCalled<Result<T>> {
+    /// The same for a value, when that is what was to be delivered.
+    pub(crate) fn into_value(self) -> AlreadyCalled<T> {
+        match self.undelivered {
+            Ok(undelivered) => AlreadyCalled { undelivered },
+            Err(_) => unreachable!("what was refused is what was given"),
+        }
+    }
+
+    /// The same for a failure.
+    pub(crate) fn into_failure(self) -> AlreadyCalled<Failure> {
+        match self.undelivered {
+            Ok(_) => unreachable!("what was refused is what was given"),
+            Err(undelivered) => AlreadyCalled { undelivered },
+        }
     }
 }
 

@@ -49,7 +49,7 @@ impl DeferredHandle {
 
     /// What the Deferred is doing; `None` if it is gone.
     pub fn state(&self) -> Option<State> {
-        self.control.look().map(State::of)
+        self.control.look()
     }
 }
 

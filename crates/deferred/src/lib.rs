@@ -159,6 +159,8 @@ mod outcome;
 mod pair;
 mod ready;
 mod state;
+#[cfg(feature = "sync")]
+pub mod sync;
 mod time;
 mod trail;
 mod trigger;

@@ -1,25 +1,25 @@
 //! The pairs: what a stage does on its two sides.
 
-use crate::chain::{Local, Skips, Source, Stage, Step};
+use crate::chain::{Fits, Mode, Skips, Source, Stage, Step};
 use crate::error::AlreadyCalled;
 use crate::failure::{Failure, Result};
-use crate::outcome::Outcome;
 
 /// `add_callback`: a value goes to `F`, a failure passes.
 pub(crate) struct OnValue<F>(pub(crate) F);
 
-impl<T, F, O> Stage<Local, T> for OnValue<F>
+impl<M: Mode, T, U, F> Stage<M, T> for OnValue<F>
 where
-    F: FnOnce(T) -> O + 'static,
-    O: Outcome,
+    Self: Fits<M>,
+    U: Fits<M>,
+    F: FnOnce(T) -> Step<M, U>,
 {
-    type Out = O::Value;
+    type Out = U;
     const SKIPS: Skips = Skips::Failures;
 
-    #[inline]
-    fn run(self, input: Result<T>) -> Step<Local, O::Value> {
+    #[inline(always)]
+    fn run(self, input: Result<T>) -> Step<M, U> {
         match input {
-            Ok(value) => (self.0)(value).into_step().0,
+            Ok(value) => (self.0)(value),
             Err(failure) => Step::Done(Err(failure)),
         }
     }
@@ -28,20 +28,20 @@ where
 /// `add_errback`: a failure goes to `F`, a value passes.
 pub(crate) struct OnFailure<F>(pub(crate) F);
 
-impl<T, F, O> Stage<Local, T> for OnFailure<F>
+impl<M: Mode, T, F> Stage<M, T> for OnFailure<F>
 where
-    T: 'static,
-    F: FnOnce(Failure) -> O + 'static,
-    O: Outcome<Value = T>,
+    Self: Fits<M>,
+    T: Fits<M>,
+    F: FnOnce(Failure) -> Step<M, T>,
 {
     type Out = T;
     const SKIPS: Skips = Skips::Values;
 
-    #[inline]
-    fn run(self, input: Result<T>) -> Step<Local, T> {
+    #[inline(always)]
+    fn run(self, input: Result<T>) -> Step<M, T> {
         match input {
             Ok(value) => Step::Done(Ok(value)),
-            Err(failure) => (self.0)(failure).into_step().0,
+            Err(failure) => (self.0)(failure),
         }
     }
 
@@ -54,50 +54,56 @@ where
 /// `add_both`: whatever comes goes to `F`.
 pub(crate) struct OnBoth<F>(pub(crate) F);
 
-impl<T, F, O> Stage<Local, T> for OnBoth<F>
+impl<M: Mode, T, U, F> Stage<M, T> for OnBoth<F>
 where
-    F: FnOnce(Result<T>) -> O + 'static,
-    O: Outcome,
+    Self: Fits<M>,
+    U: Fits<M>,
+    F: FnOnce(Result<T>) -> Step<M, U>,
 {
-    type Out = O::Value;
+    type Out = U;
     const SKIPS: Skips = Skips::Nothing;
 
-    #[inline]
-    fn run(self, input: Result<T>) -> Step<Local, O::Value> {
-        (self.0)(input).into_step().0
+    #[inline(always)]
+    fn run(self, input: Result<T>) -> Step<M, U> {
+        (self.0)(input)
     }
 }
 
 /// `add_callbacks`: a value goes to `F`, a failure to `G`.
 pub(crate) struct OnEither<F, G>(pub(crate) F, pub(crate) G);
 
-impl<T, F, G, O, P> Stage<Local, T> for OnEither<F, G>
+impl<M: Mode, T, U, F, G> Stage<M, T> for OnEither<F, G>
 where
-    F: FnOnce(T) -> O + 'static,
-    G: FnOnce(Failure) -> P + 'static,
-    O: Outcome,
-    P: Outcome<Value = O::Value>,
+    Self: Fits<M>,
+    U: Fits<M>,
+    F: FnOnce(T) -> Step<M, U>,
+    G: FnOnce(Failure) -> Step<M, U>,
 {
-    type Out = O::Value;
+    type Out = U;
     const SKIPS: Skips = Skips::Nothing;
 
-    #[inline]
-    fn run(self, input: Result<T>) -> Step<Local, O::Value> {
+    #[inline(always)]
+    fn run(self, input: Result<T>) -> Step<M, U> {
         match input {
-            Ok(value) => (self.0)(value).into_step().0,
-            Err(failure) => (self.1)(failure).into_step().0,
+            Ok(value) => (self.0)(value),
+            Err(failure) => (self.1)(failure),
         }
     }
 }
 
 /// `chain_deferred`: whatever comes fires another chain.
-pub(crate) struct Forward<T: 'static>(pub(crate) Source<Local, T>);
+pub(crate) struct Forward<M: Mode, T>(pub(crate) Source<M, T>);
 
-impl<T: 'static> Stage<Local, T> for Forward<T> {
+impl<M: Mode, T> Stage<M, T> for Forward<M, T>
+where
+    Self: Fits<M>,
+    T: Fits<M>,
+    (): Fits<M>,
+{
     type Out = ();
     const SKIPS: Skips = Skips::Nothing;
 
-    fn run(self, input: Result<T>) -> Step<Local, ()> {
+    fn run(self, input: Result<T>) -> Step<M, ()> {
         match self.0.fire_unrun(input) {
             Ok(Some(target)) => Step::Run(target, ()),
             Ok(None) => Step::Done(Ok(())),

@@ -1,7 +1,5 @@
 //! `State`: what a Deferred is doing.
 
-use crate::chain::Seen;
-
 /// What a Deferred is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -16,20 +14,4 @@ pub enum State {
     Paused,
     /// It has its result, and every callback was called.
     Done,
-}
-
-impl State {
-    pub(crate) fn of(seen: Seen) -> Self {
-        if seen.is_unfired() {
-            Self::Unfired
-        } else if seen.is_running() {
-            Self::Running
-        } else if seen.is_waiting() {
-            Self::Waiting
-        } else if seen.is_paused() {
-            Self::Paused
-        } else {
-            Self::Done
-        }
-    }
 }

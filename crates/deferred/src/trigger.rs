@@ -66,12 +66,7 @@ impl<T: 'static> Trigger<T> {
     /// ```
     #[inline]
     pub fn callback(&self, value: T) -> Result<(), AlreadyCalled<T>> {
-        self.fire(Ok(value)).map_err(|refused| {
-            refused.map(|result| match result {
-                Ok(value) => value,
-                Err(_) => unreachable!("what was refused is what was given"),
-            })
-        })
+        self.fire(Ok(value)).map_err(AlreadyCalled::into_value)
     }
 
     /// Fires the Deferred with a failure: any error will do, or a [`Failure`].
@@ -93,12 +88,8 @@ impl<T: 'static> Trigger<T> {
     /// ```
     #[track_caller]
     pub fn errback(&self, failure: impl Into<Failure>) -> Result<(), AlreadyCalled<Failure>> {
-        self.fire(Err(failure.into())).map_err(|refused| {
-            refused.map(|result| match result {
-                Ok(_) => unreachable!("what was refused is what was given"),
-                Err(failure) => failure,
-            })
-        })
+        self.fire(Err(failure.into()))
+            .map_err(AlreadyCalled::into_failure)
     }
 
     /// Fires the Deferred with a result.

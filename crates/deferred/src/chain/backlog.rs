@@ -8,27 +8,18 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
-use super::core::Phase;
+use super::core::{Phase, Remains};
 use super::mode::Mode;
-use super::raw::{Slot, Stages};
-use super::run::{self, Flow};
+use super::raw::{Claim, OwnedClaim};
+use super::run;
 use crate::contain::drop_contained;
 use crate::error::Abandoned;
 use crate::failure::Failure;
 
-/// What a chain held when it went.
-pub(super) type Remains<M> = (
-    Slot,
-    Stages<<M as Mode>::Ref, Flow<M>>,
-    Option<<M as Mode>::Ref>,
-    Option<<M as Mode>::Canceller>,
-);
-
 enum Task<M: Mode> {
     /// The last trigger is gone and has not fired.
     Abandon(M::Ref),
-    /// A claimed chain is to be run.
-    Run(M::Ref),
+    Run(OwnedClaim<M>),
     Discard(Box<Remains<M>>),
 }
 
@@ -80,10 +71,10 @@ pub(super) fn abandon<M: Mode>(core: M::Ref) {
     add(Task::<M>::Abandon(core));
 }
 
-/// Runs `core`, which the caller has claimed, now or when the thread no longer panics.
+/// Runs a chain now, or when the thread no longer panics.
 #[cold]
-pub(super) fn run_later<M: Mode>(core: M::Ref) {
-    add(Task::<M>::Run(core));
+pub(super) fn run_later<M: Mode>(claim: OwnedClaim<M>) {
+    add(Task::<M>::Run(claim));
 }
 
 #[cold]
@@ -136,21 +127,20 @@ impl Drop for Draining<'_> {
 fn perform<M: Mode>(task: Task<M>) {
     match task {
         Task::Abandon(core) => {
-            let claimed = core.with(|state| {
-                let unfired = state.phase == Phase::Unfired;
-                if unfired {
-                    state.phase = Phase::Running;
-                    let failure = Failure::raised_at_place(Abandoned::new(), state.made_at);
-                    state.slot.put_failure(failure);
+            let claimed = Claim::<M>::take(&core, |state| {
+                if state.phase() != Phase::Unfired {
+                    return Err(());
                 }
-                unfired.then(|| state.canceller.take())
+                let failure = Failure::raised_at_place(Abandoned::new(), state.made_at);
+                state.slot().put_failure(failure);
+                Ok(state.canceller.take())
             });
-            if let Some(canceller) = claimed {
+            if let Ok((claim, canceller)) = claimed {
                 drop_contained(canceller);
-                run::run::<M>(&core);
+                run::run(claim);
             }
         }
-        Task::Run(core) => run::run::<M>(&core),
+        Task::Run(claim) => run::run(claim.into_claim(&mut None)),
         Task::Discard(remains) => drop_contained(remains),
     }
 }

@@ -6,38 +6,14 @@ use super::backlog;
 use super::cancel;
 use super::core::Phase;
 use super::mode::Mode;
+use super::raw::{Claim, Guarded};
 use super::run;
+use crate::failure::Failure;
+use crate::state::State;
 
 /// Does not keep the chain alive.
 pub(crate) struct Control<M: Mode> {
     core: Option<M::Weak>,
-}
-
-/// What a chain is doing, as one may be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
-    pub(super) phase: Phase,
-    pub(super) is_paused: bool,
-    pub(crate) stages: usize,
-    pub(crate) made_at: &'static Location<'static>,
-}
-
-impl Seen {
-    pub(crate) fn is_unfired(self) -> bool {
-        self.phase == Phase::Unfired
-    }
-
-    pub(crate) fn is_running(self) -> bool {
-        self.phase == Phase::Running
-    }
-
-    pub(crate) fn is_waiting(self) -> bool {
-        self.phase == Phase::Waiting
-    }
-
-    pub(crate) fn is_paused(self) -> bool {
-        self.is_paused
-    }
 }
 
 impl<M: Mode> Control<M> {
@@ -61,7 +37,7 @@ impl<M: Mode> Control<M> {
         Some(Paused::new(self.core()?))
     }
 
-    pub(crate) fn look(&self) -> Option<Seen> {
+    pub(crate) fn look(&self) -> Option<State> {
         Some(look::<M>(&self.core()?))
     }
 }
@@ -74,13 +50,8 @@ impl<M: Mode> Clone for Control<M> {
     }
 }
 
-pub(crate) fn look<M: Mode>(core: &M::Ref) -> Seen {
-    core.with(|state| Seen {
-        phase: state.phase,
-        is_paused: state.pauses > 0,
-        stages: state.stages.len(),
-        made_at: state.made_at,
-    })
+pub(crate) fn look<M: Mode>(core: &M::Ref) -> State {
+    core.with(|state| state.seen())
 }
 
 pub(crate) fn cancel_core<M: Mode>(core: &M::Ref, cancelled_at: &'static Location<'static>) {
@@ -94,24 +65,52 @@ pub(crate) struct Paused<M: Mode> {
 
 impl<M: Mode> Paused<M> {
     pub(crate) fn new(core: M::Ref) -> Self {
-        core.with(|state| state.pauses += 1);
+        core.with(|state| state.change_pauses(1));
         Self { core }
     }
 }
 
 impl<M: Mode> Drop for Paused<M> {
     fn drop(&mut self) {
-        let claimed = self.core.with(|state| {
-            state.pauses -= 1;
-            state.claim()
+        let claimed = Claim::<M>::take(&self.core, |state| {
+            state.change_pauses(-1);
+            state.may_go_on()
         });
-        if !claimed {
-            return;
+        match claimed {
+            Ok((claim, ())) if std::thread::panicking() => {
+                backlog::run_later(claim.into_owned());
+            }
+            Ok((claim, ())) => run::run(claim),
+            Err(()) => {}
         }
-        if std::thread::panicking() {
-            backlog::run_later::<M>(self.core.clone());
+    }
+}
+
+impl<M: Mode> Guarded<'_, M> {
+    /// What the chain is doing, as one may be told.
+    pub(super) fn seen(&self) -> State {
+        match self.phase() {
+            Phase::Unfired => State::Unfired,
+            Phase::Running => State::Running,
+            Phase::Waiting => State::Waiting,
+            Phase::Settled | Phase::Spent if self.is_paused() => State::Paused,
+            Phase::Settled | Phase::Spent => State::Done,
+        }
+    }
+
+    /// The failure that rests in the slot, if it is one.
+    pub(super) fn failure(&mut self) -> Option<Failure> {
+        if self.phase() == Phase::Settled {
+            self.slot().failure().cloned()
         } else {
-            run::run::<M>(&self.core);
+            None
         }
+    }
+
+    /// Whether there is a result to run the stages with and nothing in the way.
+    #[inline(always)]
+    pub(super) fn may_go_on(&mut self) -> Result<(), ()> {
+        let may = self.phase() == Phase::Settled && !self.is_paused();
+        may.then_some(()).ok_or(())
     }
 }

@@ -1,4 +1,4 @@
-//! The state of one chain and the phases it goes through.
+//! What a chain knows of itself, and the phases it goes through.
 //!
 //! ```text
 //!            fired or cancelled                no stage left, or paused
@@ -10,83 +10,53 @@
 //!                                                                           Spent
 //! ```
 //!
-//! Whoever moves a core to `Running` runs it; nobody else does until it has left
-//! that phase. So runs of one chain never nest, while runs of different chains do.
+//! Whoever moves a core to `Running` holds the claim on it and runs it; nobody else
+//! does until it has left that phase. So runs of one chain never nest, while runs of
+//! different chains do.
 
-use std::ops::{Deref, DerefMut};
 use std::panic::Location;
 use std::task::Waker;
 
 use super::mode::Mode;
-use super::raw::{Slot, Stages};
-use super::run::Flow;
+use super::raw::{Core, Guarded, Slot, Stages};
 use crate::contain::drop_contained;
 
-/// What the handles of one chain share.
-pub(crate) struct Core<M: Mode> {
-    pub(super) state: M::Cell,
-}
-
-/// Its head can be reached as if the fields were its own.
-///
-/// The rooms of the two containers are at the two ends, so that what a new core
-/// has to be filled with is in one piece: otherwise the compiler fills the rooms
-/// between, too.
-#[repr(C)]
-pub(crate) struct State<M: Mode> {
-    pub(super) stages: Stages<M::Ref, Flow<M>>,
-    pub(super) head: Head<M>,
-    /// INVARIANT: holds a result in `Running` (between two stages) and `Settled`,
-    /// and is empty in the other phases.
-    pub(super) slot: Slot,
-}
-
-/// All of the state but the two containers.
-pub(crate) struct Head<M: Mode> {
-    pub(super) phase: Phase,
-    pub(super) cancelling: Cancelling,
-    pub(super) end: EndState,
-    /// Explicit pauses; waiting is a phase of its own and not counted here.
-    pub(super) pauses: u32,
-    pub(super) triggers: u32,
-    /// Who gets the result when the chain is at its end.
-    pub(super) waiter: Option<M::Ref>,
-    /// Whose `waiter` this is, in `Waiting`.
-    pub(super) waiting_on: Option<M::Weak>,
-    pub(super) canceller: Option<M::Canceller>,
-    pub(super) waker: Option<Waker>,
-    pub(super) made_at: &'static Location<'static>,
-}
-
-impl<M: Mode> Deref for State<M> {
-    type Target = Head<M>;
-
-    #[inline]
-    fn deref(&self) -> &Head<M> {
-        &self.head
-    }
-}
-
-impl<M: Mode> DerefMut for State<M> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut Head<M> {
-        &mut self.head
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     /// No result yet.
     Unfired,
-    /// Somebody is running the stages, or has taken it upon himself to.
+    /// Somebody has the claim: is running the stages, or has taken it upon himself to.
     Running,
-    /// For the result of another chain, which has this one as its `waiter`.
+    /// For the result of another chain, which has this one as its listener.
     Waiting,
     /// The result rests in the slot, at the end of the stages or where a pause
     /// stopped it.
     Settled,
     /// The result was taken out or handed over.
     Spent,
+}
+
+/// What is known of a chain beside its phase, its stages and its result.
+pub(crate) struct Head<M: Mode> {
+    pub(super) cancelling: Cancelling,
+    pub(super) end: EndState,
+    pub(super) triggers: u32,
+    /// Who is told when the chain is at its end.
+    pub(super) listener: Option<Listener<M>>,
+    /// Whose listener this is, in `Waiting`.
+    pub(super) waiting_on: Option<M::Weak>,
+    pub(super) canceller: Option<M::Canceller>,
+    pub(super) made_at: &'static Location<'static>,
+}
+
+/// Who is told when a chain is at its end.
+pub(crate) enum Listener<M: Mode> {
+    /// It gets the result.
+    Chain(M::Ref),
+    /// Somebody who holds the end; the result stays.
+    Waker(Waker),
+    /// The same, resumed from the run.
+    Body(M::Resume),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,65 +78,40 @@ pub(crate) enum EndState {
     Ignored,
 }
 
-impl<M: Mode> Core<M> {
-    /// A core with an empty slot.
-    #[inline(always)]
-    pub(super) fn share(
-        phase: Phase,
-        triggers: u32,
-        made_at: &'static Location<'static>,
-    ) -> M::Ref {
-        M::share(|| Head {
-            phase,
+impl<M: Mode> Head<M> {
+    pub(super) fn new(triggers: u32, made_at: &'static Location<'static>) -> Self {
+        Self {
             cancelling: Cancelling::No,
             end: EndState::Held,
-            pauses: 0,
             triggers,
-            waiter: None,
+            listener: None,
             waiting_on: None,
             canceller: None,
-            waker: None,
             made_at,
-        })
-    }
-
-    /// Reaches the state. `f` runs nothing of a user's, see [`Mode::with`].
-    #[inline(always)]
-    pub(super) fn with<R>(&self, f: impl FnOnce(&mut State<M>) -> R) -> R {
-        M::with(&self.state, f)
-    }
-}
-
-impl<M: Mode> State<M> {
-    /// Takes it upon the caller to run the stages, if there is a result to run
-    /// them with and nothing in the way.
-    pub(super) fn claim(&mut self) -> bool {
-        let free = self.phase == Phase::Settled && self.pauses == 0;
-        if free {
-            self.phase = Phase::Running;
         }
-        free
     }
 
     /// Whether it holds nothing that would have to be dropped.
     #[inline(always)]
     pub(super) fn is_bare(&self) -> bool {
-        let Head {
-            waiter,
-            waiting_on,
-            canceller,
-            waker,
-            ..
-        } = &self.head;
-        let holds_others = waiter.is_some() | waiting_on.is_some() | canceller.is_some();
-        let is_empty = self.slot.is_empty() & self.stages.is_bare();
-        is_empty & !holds_others & waker.is_none()
+        self.listener.is_none() & self.waiting_on.is_none() & self.canceller.is_none()
     }
+}
 
+impl<M: Mode> Guarded<'_, M> {
     /// Whether the result may be taken: all stages have run.
-    pub(super) fn is_at_end(&self) -> bool {
-        self.phase == Phase::Settled && self.pauses == 0 && self.stages.is_empty()
+    #[inline(always)]
+    pub(super) fn is_at_end(&mut self) -> bool {
+        self.phase() == Phase::Settled && !self.is_paused() && !self.has_stages()
     }
+}
+
+/// What a chain held when it went.
+pub(super) struct Remains<M: Mode> {
+    _slot: Slot<M>,
+    _stages: Stages<M>,
+    _listener: Option<Listener<M>>,
+    _canceller: Option<M::Canceller>,
 }
 
 impl<M: Mode> Drop for Core<M> {
@@ -174,18 +119,21 @@ impl<M: Mode> Drop for Core<M> {
     /// to the backlog, which drops one after the other.
     #[cold]
     fn drop(&mut self) {
-        let (waker, remains) = self.with(|state| {
-            let empty = state.stages.is_empty() && state.waiter.is_none();
-            let remains = (!empty || state.canceller.is_some()).then(|| {
-                let stages = state.stages.take_all();
-                let slot = state.slot.take_all();
-                (slot, stages, state.waiter.take(), state.canceller.take())
-            });
-            (state.waker.take(), remains)
-        });
-        drop_contained(waker);
-        if let Some(remains) = remains {
-            super::backlog::discard::<M>(remains);
+        let (slot, stages) = self.parts_mut();
+        let is_empty = stages.is_empty();
+        let (slot, stages) = (slot.take_all(), stages.take_all());
+        let (listener, canceller) =
+            self.with(|state| (state.listener.take(), state.canceller.take()));
+        match listener {
+            None | Some(Listener::Waker(_)) if is_empty && canceller.is_none() => {
+                drop_contained(listener);
+            }
+            listener => super::backlog::discard::<M>(Remains {
+                _slot: slot,
+                _stages: stages,
+                _listener: listener,
+                _canceller: canceller,
+            }),
         }
     }
 }

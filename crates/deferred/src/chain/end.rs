@@ -6,13 +6,16 @@ use std::panic::Location;
 use std::task::{Poll, Waker};
 
 use super::backlog;
-use super::core::{Core, EndState, Phase, State};
-use super::mode::Mode;
-use super::run::{self, Entry, Stage, Step};
+use super::control::{Paused, look};
+use super::core::{EndState, Head, Listener, Phase};
+use super::mode::{Fits, Mode};
+use super::raw::{Claim, Guarded};
+use super::run::{self, Stage, Step};
 use super::wait::{self, Waited};
 use crate::contain::drop_contained;
 use crate::error::ResultTaken;
 use crate::failure::{Failure, Result};
+use crate::state::State;
 use crate::unhandled::Unhandled;
 
 type Place = &'static Location<'static>;
@@ -36,7 +39,7 @@ pub(crate) struct Link<M: Mode, T> {
     result: PhantomData<T>,
 }
 
-impl<M: Mode, T: 'static> Link<M, T> {
+impl<M: Mode, T: Fits<M>> Link<M, T> {
     pub(super) fn new(core: M::Ref) -> Self {
         Self {
             core,
@@ -55,13 +58,16 @@ impl<M: Mode, T: 'static> Link<M, T> {
     /// Takes the result out if all stages have run.
     #[inline(always)]
     fn take(&self) -> Option<Result<T>> {
-        self.core.with(|state| {
-            if !state.is_at_end() {
-                return None;
-            }
-            state.phase = Phase::Spent;
-            state.slot.take::<T>()
-        })
+        self.core.with(Self::take_from)
+    }
+
+    #[inline(always)]
+    fn take_from(state: &mut Guarded<'_, M>) -> Option<Result<T>> {
+        if !state.is_at_end() {
+            return None;
+        }
+        state.set_phase(Phase::Spent);
+        state.slot().take::<T>()
     }
 
     /// The same, when what was abandoned under a panic may be due first.
@@ -74,20 +80,20 @@ impl<M: Mode, T: 'static> Link<M, T> {
     /// Has `waker` woken when all stages have run. They may have run meanwhile: a
     /// waker's clone and drop are other people's code.
     fn set_waker(&self, waker: &Waker) {
-        let is_set = |state: &mut State<M>| {
-            let old = state.waker.as_ref();
-            old.is_some_and(|old| old.will_wake(waker))
-        };
-        if self.core.with(is_set) {
+        let is_set = self.core.with(|state| match &state.listener {
+            Some(Listener::Waker(old)) => old.will_wake(waker),
+            _ => false,
+        });
+        if is_set {
             return;
         }
-        let new = waker.clone();
-        let replaced = self.core.with(|state| state.waker.replace(new));
+        let new = Listener::Waker(waker.clone());
+        let replaced = self.core.with(|state| state.listener.replace(new));
         drop_contained(replaced);
     }
 }
 
-impl<M: Mode, T: 'static> End<M, T> {
+impl<M: Mode, T: Fits<M>> End<M, T> {
     /// Takes the content, leaving [`End::Taken`].
     #[inline(always)]
     pub(crate) fn take(&mut self) -> Self {
@@ -100,7 +106,7 @@ impl<M: Mode, T: 'static> End<M, T> {
             Step::Done(result) => Self::Ready(result),
             Step::Wait(link) => Self::Linked(link),
             Step::Run(target, value) => {
-                run::run::<M>(&target);
+                run::run(target.into_claim(&mut None));
                 Self::Ready(Ok(value))
             }
         }
@@ -123,12 +129,12 @@ impl<M: Mode, T: 'static> End<M, T> {
             return self.add_now(stage, added_at);
         };
         let core = link.into_core();
-        let claimed = core.with(|state| {
-            state.stages.push(Entry::<T, S>::new(stage), added_at);
-            state.claim()
+        let claimed = Claim::<M>::take(&core, |state| {
+            state.push::<T, S>(stage, added_at);
+            state.may_go_on()
         });
-        if claimed {
-            run::run::<M>(&core);
+        if let Ok((claim, ())) = claimed {
+            run::run(claim);
         }
         End::Linked(Link::new(core))
     }
@@ -152,9 +158,12 @@ impl<M: Mode, T: 'static> End<M, T> {
             // No handle can tell the two apart, so one will do.
             return Self::Linked(inner);
         }
-        let outer = Core::<M>::share(Phase::Running, 0, made_at);
-        if let Waited::HasResult = wait::wait_for::<M>(&outer, inner.into_core()) {
-            run::run::<M>(&outer);
+        let outer = M::share(|| Head::new(0, made_at));
+        let Ok((claim, ())) = Claim::<M>::take(&outer, |_state| Ok::<_, ()>(())) else {
+            unreachable!("nobody else has it");
+        };
+        if let Waited::HasResult(claim) = wait::wait_for(claim, inner.into_core()) {
+            run::run(claim);
         }
         Self::Linked(Link::new(outer))
     }
@@ -165,12 +174,33 @@ impl<M: Mode, T: 'static> End<M, T> {
             let Self::Ready(result) = self.take() else {
                 unreachable!("it was just seen to be ready");
             };
-            let core = Core::<M>::share(Phase::Settled, 0, made_at);
-            core.with(|state| state.slot.put(result));
+            let core = M::share(|| Head::new(0, made_at));
+            core.with(|state| {
+                state.slot().put(result);
+                state.set_phase(Phase::Settled);
+            });
             *self = Self::Linked(Link::new(core));
         }
         match self {
             Self::Linked(link) => Some(&link.core),
+            Self::Ready(_) | Self::Taken => None,
+        }
+    }
+
+    /// Holds the chain up for as long as the token lives.
+    pub(crate) fn pause(&mut self, made_at: Place) -> Paused<M> {
+        let core = match self.core(made_at) {
+            Some(core) => core.clone(),
+            // The result is gone: what is paused is nobody's.
+            None => M::share(|| Head::new(0, made_at)),
+        };
+        Paused::new(core)
+    }
+
+    /// What the chain is doing; `None` if it has no core.
+    pub(crate) fn look(&self) -> Option<State> {
+        match self {
+            Self::Linked(link) => Some(look::<M>(&link.core)),
             Self::Ready(_) | Self::Taken => None,
         }
     }
@@ -214,19 +244,17 @@ impl<M: Mode, T: 'static> End<M, T> {
         match self {
             Self::Ready(Err(failure)) => dispose::<M, T>(Err(failure), end, None),
             Self::Ready(ready) => drop_contained(ready),
-            Self::Linked(link) => match link.take() {
-                Some(result) => {
-                    let made_at = link.core.with(|state| state.made_at);
+            Self::Linked(link) => {
+                let (result, made_at, listener) = link.core.with(|state| {
+                    let result = Link::<M, T>::take_from(state);
+                    state.end = end;
+                    (result, state.made_at, state.listener.take())
+                });
+                drop_contained(listener);
+                if let Some(result) = result {
                     dispose::<M, T>(result, end, Some(made_at));
                 }
-                None => {
-                    let waker = link.core.with(|state| {
-                        state.end = end;
-                        state.waker.take()
-                    });
-                    drop_contained(waker);
-                }
-            },
+            }
             Self::Taken => {}
         }
     }

@@ -19,20 +19,25 @@ mod control;
 mod core;
 mod end;
 mod mode;
+mod picture;
 mod raw;
 mod run;
 mod source;
 mod wait;
 
-pub(crate) use self::control::{Control, Paused, Seen, cancel_core, look};
+pub(crate) use self::control::{Control, Paused, cancel_core};
 pub(crate) use self::core::EndState;
-pub(crate) use self::end::{End, Link};
-pub(crate) use self::mode::Mode;
+pub(crate) use self::end::End;
+pub(crate) use self::mode::{Fits, Mode};
 pub(crate) use self::raw::Local;
+#[cfg(feature = "sync")]
+pub(crate) use self::raw::Shared;
 pub(crate) use self::run::{Skips, Stage, Step};
 pub(crate) use self::source::Source;
 
 /// Runs what was put off because the thread was panicking.
 pub(crate) fn drain_backlog() {
     backlog::drain::<Local>();
+    #[cfg(feature = "sync")]
+    backlog::drain::<Shared>();
 }

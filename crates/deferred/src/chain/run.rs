@@ -5,17 +5,17 @@
 //! of those to come back to. So the depth of the stack does not depend on how
 //! many chains wait for, or fire, one another.
 
-use std::marker::PhantomData;
+use std::any::Any;
 use std::panic::Location;
 use std::task::Waker;
 
 use smallvec::SmallVec;
 
 use super::backlog;
-use super::core::{EndState, Phase, State};
+use super::core::{EndState, Listener, Phase};
 use super::end::Link;
-use super::mode::Mode;
-use super::raw::{self, Queued};
+use super::mode::{Fits, Mode};
+use super::raw::{Claim, Leave, OwnedClaim, Queued};
 use super::wait::{self, Waited};
 use crate::contain::{catch, drop_contained, run_contained};
 use crate::error::Panicked;
@@ -25,8 +25,8 @@ use crate::unhandled::Unhandled;
 type Place = &'static Location<'static>;
 
 /// One pair of a chain, taking a `T` or a failure.
-pub(crate) trait Stage<M: Mode, T>: 'static {
-    type Out: 'static;
+pub(crate) trait Stage<M: Mode, T>: Fits<M> {
+    type Out: Fits<M>;
     /// What it passes on untouched.
     const SKIPS: Skips;
 
@@ -55,82 +55,60 @@ pub(crate) enum Step<M: Mode, U> {
     Done(Result<U>),
     /// The result of another chain is to be this one's.
     Wait(Link<M, U>),
-    /// The result is this value, once that chain has been run. It is claimed.
-    Run(M::Ref, U),
+    /// The result is this value, once that chain has been run.
+    Run(OwnedClaim<M>, U),
 }
 
 /// The same as [`Step`], with the result in the slot.
 pub(crate) enum Flow<M: Mode> {
     Next,
     Wait(M::Ref),
-    Run(M::Ref),
+    Run(OwnedClaim<M>),
 }
 
-/// A stage in the queue of a chain.
-pub(super) struct Entry<T, S> {
-    stage: S,
-    input: PhantomData<fn(T)>,
-}
-
-impl<T, S> Entry<T, S> {
-    pub(super) fn new(stage: S) -> Self {
-        Self {
-            stage,
-            input: PhantomData,
-        }
-    }
-}
-
-impl<M: Mode, T: 'static, S: Stage<M, T>> Queued<M::Ref, Flow<M>> for Entry<T, S> {
+impl<M: Mode, T: Fits<M>, S: Stage<M, T>> Queued<M, T> for S {
     /// It may panic; see [`advance`].
-    fn run(self, core: &M::Ref, added_at: Place) -> Flow<M> {
-        run_stage::<M, T, S>(self.stage, core, added_at)
+    fn run_queued(self, claim: &mut Claim<'_, M>, added_at: Place) -> Flow<M> {
+        run_stage::<M, T, S>(self, claim, added_at)
     }
 }
 
 #[inline(always)]
-fn run_stage<M: Mode, T: 'static, S: Stage<M, T>>(
+fn run_stage<M: Mode, T: Fits<M>, S: Stage<M, T>>(
     stage: S,
-    core: &M::Ref,
+    claim: &mut Claim<'_, M>,
     added_at: Place,
 ) -> Flow<M> {
-    let input = core.with(|state| {
-        let is_skipped = match S::SKIPS {
-            Skips::Nothing => false,
-            Skips::Values => !state.slot.is_failure(),
-            Skips::Failures => state.slot.is_failure(),
-        };
-        if is_skipped {
-            state.slot.note_passed(added_at);
-            return None;
-        }
-        let Some(input) = state.slot.take::<T>() else {
-            unreachable!("the types of the stages were checked when they were added");
-        };
-        Some(input)
-    });
-    let Some(input) = input else {
+    let slot = claim.slot();
+    let is_skipped = match S::SKIPS {
+        Skips::Nothing => false,
+        Skips::Values => !slot.is_failure(),
+        Skips::Failures => slot.is_failure(),
+    };
+    if is_skipped {
+        slot.note_passed(added_at);
         match S::SKIPS {
             Skips::Failures => backlog::drop_passed_by::<M, S>(stage),
             Skips::Nothing | Skips::Values => drop_contained(stage),
         }
         return Flow::Next;
+    }
+    let Some(input) = slot.take::<T>() else {
+        unreachable!("the types of the stages were checked when they were added");
     };
     match stage.run(input) {
         Step::Done(Ok(value)) => {
-            core.with(|state| state.slot.put_value(value));
+            claim.slot().put_value(value);
             Flow::Next
         }
         Step::Done(Err(failure)) => {
-            core.with(|state| {
-                state.slot.put_failure(failure);
-                state.slot.note_passed(added_at);
-            });
+            claim.slot().put_failure(failure);
+            claim.slot().note_passed(added_at);
             Flow::Next
         }
         Step::Wait(link) => Flow::Wait(link.into_core()),
         Step::Run(target, value) => {
-            core.with(|state| state.slot.put_value(value));
+            claim.slot().put_value(value);
             Flow::Run(target)
         }
     }
@@ -138,7 +116,7 @@ fn run_stage<M: Mode, T: 'static, S: Stage<M, T>>(
 
 /// Runs a stage on a result that is there already, outside of any chain.
 #[inline]
-pub(super) fn run_now<M: Mode, T, S: Stage<M, T>>(
+pub(super) fn run_now<M: Mode, T: 'static, S: Stage<M, T>>(
     stage: S,
     input: Result<T>,
     added_at: Place,
@@ -176,121 +154,184 @@ fn pass_by<M: Mode, S>(stage: S, mut failure: Failure, added_at: Place) -> Failu
     failure
 }
 
+/// Why the stages of a chain were left.
+enum Stop<M: Mode> {
+    /// There is none left, or a pause holds them up.
+    End,
+    Wait(M::Ref),
+    Call(OwnedClaim<M>),
+}
+
 /// What is left to do when a chain does not go on by itself.
-enum Rest<M: Mode> {
+enum Rest<'a, M: Mode> {
     Nothing,
-    /// Run another chain, then come back.
-    Call(M::Ref),
+    /// Run another chain, then go on with this one.
+    Call(Claim<'a, M>, OwnedClaim<M>),
     /// The result belongs to the chain that waits for it.
-    HandOver(M::Ref),
+    HandOver(Claim<'a, M>, M::Ref),
     /// Nobody holds the end of the chain.
-    LetGo,
+    LetGo(Claim<'a, M>, EndState, Place),
     Wake(Waker),
+    Resume(M::Resume),
 }
 
-impl<M: Mode> State<M> {
-    /// What a running chain does when all its stages have run.
-    fn finish(&mut self) -> Rest<M> {
-        if let Some(waiter) = self.waiter.take() {
-            self.phase = Phase::Spent;
-            return Rest::HandOver(waiter);
-        }
-        if self.end != EndState::Held {
-            self.phase = Phase::Spent;
-            return Rest::LetGo;
-        }
-        self.phase = Phase::Settled;
-        self.waker.take().map_or(Rest::Nothing, Rest::Wake)
-    }
-}
-
-/// Runs a chain that the caller has claimed, and whatever that sets going.
-pub(super) fn run<M: Mode>(claimed: &M::Ref) {
-    match advance::<M>(claimed) {
+/// Runs a chain, and whatever that sets going.
+pub(super) fn run<M: Mode>(claim: Claim<'_, M>) {
+    match advance(claim) {
         Rest::Nothing => {}
-        rest => settle::<M>(claimed, rest),
+        rest => settle(rest),
     }
 }
 
-/// Runs the stages of `core` until none can go on.
+/// Runs the stages until none can go on.
 #[inline]
-fn advance<M: Mode>(core: &M::Ref) -> Rest<M> {
+fn advance<M: Mode>(mut claim: Claim<'_, M>) -> Rest<'_, M> {
     // Guarded as a whole: that is dearer than a stage, and panics are rare.
     let mut running = None;
     loop {
-        match catch(|| advance_unguarded::<M>(core, &mut running)) {
-            Ok(rest) => return rest,
+        let stop = match catch(|| run_stages(&mut claim, &mut running)) {
+            Ok(stop) => stop,
             Err(payload) => {
-                let failure = Panicked::from_payload(payload);
-                core.with(|state| {
-                    let place = running.unwrap_or(state.made_at);
-                    state
-                        .slot
-                        .put_failure(Failure::raised_at_place(failure, place));
-                });
-                backlog::drain::<M>();
+                put_panic(&mut claim, running, payload);
+                continue;
             }
+        };
+        match stop {
+            Stop::End => match finish(claim) {
+                Ok(rest) => return rest,
+                Err(kept) => claim = kept,
+            },
+            Stop::Wait(inner) => match wait::wait_for(claim, inner) {
+                Waited::HasResult(kept) => claim = kept,
+                Waited::Waits => return Rest::Nothing,
+            },
+            Stop::Call(target) => return Rest::Call(claim, target),
         }
     }
 }
 
 /// Notes in `running` where the stage was added that it runs; if that panics,
 /// the slot is empty.
-fn advance_unguarded<M: Mode>(core: &M::Ref, running: &mut Option<Place>) -> Rest<M> {
-    while core.with(|state| state.pauses == 0) {
-        let Some(flow) = raw::run_first::<M>(core, running) else {
-            return core.with(State::finish);
-        };
-        match flow {
-            Flow::Next => {}
-            Flow::Run(target) => return Rest::Call(target),
-            Flow::Wait(inner) => match wait::wait_for::<M>(core, inner) {
-                Waited::HasResult => {}
-                Waited::Waits => return Rest::Nothing,
-            },
+#[inline(always)]
+fn run_stages<M: Mode>(claim: &mut Claim<'_, M>, running: &mut Option<Place>) -> Stop<M> {
+    while !claim.core().is_paused() {
+        match claim.run_first(running) {
+            Some(Flow::Next) => {}
+            Some(Flow::Run(target)) => return Stop::Call(target),
+            Some(Flow::Wait(inner)) => return Stop::Wait(inner),
+            None => break,
         }
     }
-    core.with(|state| state.phase = Phase::Settled);
-    Rest::Nothing
+    Stop::End
 }
 
-/// Does what `first` left to do, and what that leaves, to the end.
+#[cold]
+fn put_panic<M: Mode>(
+    claim: &mut Claim<'_, M>,
+    running: Option<Place>,
+    payload: Box<dyn Any + Send>,
+) {
+    let place = running.unwrap_or_else(|| claim.core().with(|state| state.made_at));
+    let failure = Failure::raised_at_place(Panicked::from_payload(payload), place);
+    claim.slot().put_failure(failure);
+    backlog::drain::<M>();
+}
+
+/// What a running chain does when its stages have run, or are held up; the claim
+/// comes back if there are new ones.
+#[inline(always)]
+fn finish<M: Mode>(claim: Claim<'_, M>) -> Result<Rest<'_, M>, Claim<'_, M>> {
+    // Mostly somebody holds the end and will ask for the result.
+    let left = claim.leave(|state, has_stages| {
+        let is_awaited = state.listener.is_some() | (state.end != EndState::Held);
+        (!is_awaited & !has_stages).then_some((Phase::Settled, ()))
+    });
+    match left {
+        Leave::NotYet(claim) => finish_for_others(claim),
+        Leave::Rests(()) | Leave::Spent(..) => Ok(Rest::Nothing),
+    }
+}
+
 #[inline(never)]
-fn settle<M: Mode>(first: &M::Ref, mut rest: Rest<M>) {
-    let mut current = first.clone();
+fn finish_for_others<M: Mode>(claim: Claim<'_, M>) -> Result<Rest<'_, M>, Claim<'_, M>> {
+    enum Left<M: Mode> {
+        Nothing,
+        To(M::Ref),
+        LetGo(EndState, Place),
+        Told(Listener<M>),
+    }
+    let left = claim.leave(|state, has_stages| {
+        if state.is_paused() {
+            return Some((Phase::Settled, Left::<M>::Nothing));
+        }
+        if has_stages {
+            return None;
+        }
+        let listener = state.listener.take();
+        if let Some(Listener::Chain(waiter)) = listener {
+            return Some((Phase::Spent, Left::To(waiter)));
+        }
+        if state.end != EndState::Held {
+            return Some((Phase::Spent, Left::LetGo(state.end, state.made_at)));
+        }
+        Some((Phase::Settled, listener.map_or(Left::Nothing, Left::Told)))
+    });
+    match left {
+        Leave::NotYet(claim) => Err(claim),
+        Leave::Spent(claim, Left::To(waiter)) => Ok(Rest::HandOver(claim, waiter)),
+        Leave::Spent(claim, Left::LetGo(end, made_at)) => Ok(Rest::LetGo(claim, end, made_at)),
+        Leave::Rests(Left::Told(Listener::Waker(waker))) => Ok(Rest::Wake(waker)),
+        Leave::Rests(Left::Told(Listener::Body(body))) => Ok(Rest::Resume(body)),
+        Leave::Rests(_) | Leave::Spent(..) => Ok(Rest::Nothing),
+    }
+}
+
+/// Does what is left to do, and what that leaves, to the end.
+#[inline(never)]
+fn settle<M: Mode>(first: Rest<'_, M>) {
     // Those that run another one, innermost last.
-    let mut callers = SmallVec::<[M::Ref; 4]>::new();
+    let mut callers = SmallVec::<[OwnedClaim<M>; 4]>::new();
+    let mut next = follow(first, &mut callers);
     loop {
-        current = match rest {
-            Rest::Call(target) => {
-                callers.push(current);
-                target
-            }
-            Rest::HandOver(waiter) => {
-                let result = current.with(|state| state.slot.take_all());
-                wait::resume::<M>(&waiter, result);
-                waiter
-            }
-            Rest::Nothing | Rest::LetGo | Rest::Wake(_) => {
-                match rest {
-                    Rest::LetGo => let_go::<M>(&current),
-                    Rest::Wake(waker) => run_contained("a waker", || waker.wake()),
-                    _ => {}
-                }
-                match callers.pop() {
-                    Some(caller) => caller,
-                    None => return,
-                }
-            }
+        let Some(claim) = next.or_else(|| callers.pop()) else {
+            return;
         };
-        rest = advance::<M>(&current);
+        let mut core = None;
+        next = follow(advance(claim.into_claim(&mut core)), &mut callers);
+    }
+}
+
+/// Does what one chain has left to do; gives the one that goes on.
+#[inline]
+fn follow<M: Mode>(
+    rest: Rest<'_, M>,
+    callers: &mut SmallVec<[OwnedClaim<M>; 4]>,
+) -> Option<OwnedClaim<M>> {
+    match rest {
+        Rest::Nothing => None,
+        Rest::Call(claim, target) => {
+            callers.push(claim.into_owned());
+            Some(target)
+        }
+        Rest::HandOver(mut claim, waiter) => {
+            let result = claim.slot().take_all();
+            Some(wait::resume::<M>(waiter, result))
+        }
+        Rest::LetGo(claim, end, made_at) => {
+            let_go(claim, end, made_at);
+            None
+        }
+        Rest::Wake(waker) => {
+            run_contained("a waker", || waker.wake());
+            None
+        }
+        Rest::Resume(body) => M::resume(body),
     }
 }
 
 /// Disposes of a result that came after the end of its chain was let go.
-fn let_go<M: Mode>(core: &M::Ref) {
-    let (mut slot, end, made_at) =
-        core.with(|state| (state.slot.take_all(), state.end, state.made_at));
+fn let_go<M: Mode>(mut claim: Claim<'_, M>, end: EndState, made_at: Place) {
+    let mut slot = claim.slot().take_all();
     match slot.take_failure() {
         Some(failure) if end == EndState::Detached => {
             Unhandled::new(failure, Some(made_at), true).report();

@@ -4,9 +4,10 @@ use std::marker::PhantomData;
 use std::panic::Location;
 
 use super::backlog;
-use super::core::{Cancelling, Core, Phase};
+use super::core::{Cancelling, Head, Phase};
 use super::end::{End, Link};
-use super::mode::Mode;
+use super::mode::{Fits, Mode};
+use super::raw::{Claim, OwnedClaim};
 use super::run;
 use crate::contain::drop_contained;
 use crate::failure::Result;
@@ -19,18 +20,17 @@ pub(crate) struct Source<M: Mode, T> {
     input: PhantomData<fn(T)>,
 }
 
-/// What became of an attempt to fire.
-enum Fired<M: Mode, T> {
-    Claimed(Option<M::Canceller>),
+/// Why a fire has not claimed the chain.
+enum Unclaimed<T> {
     Swallowed(Result<T>),
     Refused(Result<T>),
 }
 
-impl<M: Mode, T: 'static> Source<M, T> {
+impl<M: Mode, T: Fits<M>> Source<M, T> {
     /// A new chain: its two ends.
     #[inline(always)]
     pub(crate) fn pair(made_at: &'static Location<'static>) -> (Self, End<M, T>) {
-        let core = Core::<M>::share(Phase::Unfired, 1, made_at);
+        let core = M::share(|| Head::new(1, made_at));
         let link = Link::new(core.clone());
         let source = Self {
             core,
@@ -60,50 +60,48 @@ impl<M: Mode, T: 'static> Source<M, T> {
     /// The result, if the chain was fired before.
     #[inline]
     pub(crate) fn fire(&self, result: Result<T>) -> Result<(), Result<T>> {
-        let claimed = self.claim(result)?;
-        if claimed {
-            run::run::<M>(&self.core);
+        if let Some(claim) = self.claim(result)? {
+            run::run(claim);
         }
         Ok(())
     }
 
-    /// Fires the chain, leaving it to the caller to run the core that is given
-    /// back, if there is anything to run.
-    pub(crate) fn fire_unrun(&self, result: Result<T>) -> Result<Option<M::Ref>, Result<T>> {
-        Ok(self.claim(result)?.then(|| self.core.clone()))
+    /// Fires the chain, leaving it to the caller to run it.
+    pub(crate) fn fire_unrun(&self, result: Result<T>) -> Result<Option<OwnedClaim<M>>, Result<T>> {
+        Ok(self.claim(result)?.map(Claim::into_owned))
     }
 
+    /// Fires the chain; `None` if there is nothing to run.
     #[inline]
-    fn claim(&self, result: Result<T>) -> Result<bool, Result<T>> {
-        let fired = self.core.with(|state| {
-            if state.phase == Phase::Unfired {
-                state.phase = Phase::Running;
-                state.slot.put(result);
-                Fired::<M, T>::Claimed(state.canceller.take())
+    fn claim(&self, result: Result<T>) -> Result<Option<Claim<'_, M>>, Result<T>> {
+        let fired = Claim::take(&self.core, |state| {
+            if state.phase() == Phase::Unfired {
+                state.slot().put(result);
+                Ok(state.canceller.take())
             } else if state.cancelling == Cancelling::SwallowOne {
                 state.cancelling = Cancelling::No;
-                Fired::Swallowed(result)
+                Err(Unclaimed::Swallowed(result))
             } else {
-                Fired::Refused(result)
+                Err(Unclaimed::Refused(result))
             }
         });
         match fired {
-            Fired::Claimed(canceller) => {
+            Ok((claim, canceller)) => {
                 if canceller.is_some() {
                     drop_contained(canceller);
                 }
-                Ok(true)
+                Ok(Some(claim))
             }
-            Fired::Swallowed(result) => {
+            Err(Unclaimed::Swallowed(result)) => {
                 drop_contained(result);
-                Ok(false)
+                Ok(None)
             }
-            Fired::Refused(result) => Err(result),
+            Err(Unclaimed::Refused(result)) => Err(result),
         }
     }
 
     pub(crate) fn is_fired(&self) -> bool {
-        self.core.with(|state| state.phase != Phase::Unfired)
+        self.core.with(|state| state.phase() != Phase::Unfired)
     }
 
     pub(crate) fn downgrade(&self) -> M::Weak {
@@ -142,7 +140,7 @@ impl<M: Mode, T> Drop for Source<M, T> {
         let is_abandoned = self.core.with(|state| {
             state.triggers -= 1;
             state.triggers == 0
-                && state.phase == Phase::Unfired
+                && state.phase() == Phase::Unfired
                 && state.cancelling == Cancelling::No
         });
         if is_abandoned {

@@ -1,61 +1,108 @@
 //! One chain waiting for the result of another.
 
-use super::core::{EndState, Phase, State};
+use super::core::{EndState, Listener, Phase};
 use super::mode::Mode;
-use super::raw::Slot;
+use super::raw::{Claim, Leave, OwnedClaim, Slot};
+use crate::contain::drop_contained;
 use crate::error::WaitCycle;
 use crate::failure::Failure;
 
 /// How an attempt to wait came out.
-pub(super) enum Waited {
+pub(super) enum Waited<'a, M: Mode> {
     /// There is nothing to wait for: the outer chain has its result.
-    HasResult,
+    HasResult(Claim<'a, M>),
+    /// Whoever gives it the result runs it.
     Waits,
 }
 
-/// Makes `outer`, which is running, take over the result of `inner`: at once if
-/// it is there, else when it comes.
-pub(super) fn wait_for<M: Mode>(outer: &M::Ref, inner: M::Ref) -> Waited {
-    if closes_a_cycle::<M>(outer, &inner) {
-        // Its end went with the attempt.
-        inner.with(|state| state.end = EndState::Detached);
-        outer.with(|state| {
-            let failure = Failure::raised_at_place(WaitCycle::new(), state.made_at);
-            state.slot.put_failure(failure);
-        });
-        return Waited::HasResult;
+/// Makes the chain of `claim` take over the result of `inner`: at once if it is
+/// there, else when it comes.
+pub(super) fn wait_for<'a, M: Mode>(mut claim: Claim<'a, M>, inner: M::Ref) -> Waited<'a, M> {
+    let outer = claim.core();
+    if M::is_same(outer, &inner) {
+        return Waited::HasResult(refuse::<M>(claim, &inner));
     }
-    // Before the inner chain knows of it, so that it finds the outer one waiting.
-    outer.with(|state| {
-        state.phase = Phase::Waiting;
+    if let Some(result) = result_of::<M>(&inner) {
+        claim.slot().replace(result);
+        return Waited::HasResult(claim);
+    }
+    // Each says whom it waits for before it looks for a cycle: of several threads
+    // that close one together, the last to say so sees it.
+    let waits = claim.leave(|state, _has_stages| {
         state.waiting_on = Some(M::downgrade(&inner));
+        Some((Phase::Waiting, ()))
     });
-    let result = inner.with(|state| {
-        if state.is_at_end() {
-            state.phase = Phase::Spent;
-            return Some(state.slot.take_all());
-        }
-        state.waiter = Some(outer.clone());
-        None
+    let Leave::Rests(()) = waits else {
+        unreachable!("it went to `Waiting`");
+    };
+    let (listens, replaced) = inner.with(|state| {
+        let listens = !state.is_at_end();
+        let listener = listens.then(|| Listener::Chain(outer.clone()));
+        (listens, std::mem::replace(&mut state.listener, listener))
     });
-    match result {
-        Some(result) => {
-            resume::<M>(outer, result);
-            Waited::HasResult
-        }
-        None => Waited::Waits,
+    drop_contained(replaced);
+    if listens && !(closes_a_cycle::<M>(outer, &inner) && stops_listening::<M>(outer, &inner)) {
+        return Waited::Waits;
     }
+    // Nobody else is to give it a result any more.
+    let claimed = Claim::<M>::take(outer, |state| Ok::<_, ()>(state.waiting_on.take()));
+    let Ok((mut claim, waited_on)) = claimed else {
+        unreachable!("nothing else ends its waiting");
+    };
+    drop(waited_on);
+    if listens {
+        return Waited::HasResult(refuse::<M>(claim, &inner));
+    }
+    // It came between the two looks at it; nobody else takes it.
+    if let Some(result) = result_of::<M>(&inner) {
+        claim.slot().replace(result);
+    }
+    Waited::HasResult(claim)
 }
 
-/// Gives `outer` the result it waited for; the caller is to run it.
-pub(super) fn resume<M: Mode>(outer: &M::Ref, result: Slot) {
-    let waited_on = outer.with(|state| {
-        debug_assert_eq!(state.phase, Phase::Waiting);
-        state.phase = Phase::Running;
-        state.slot = result;
-        state.waiting_on.take()
+/// Takes the result of a chain that is at its end.
+fn result_of<M: Mode>(core: &M::Ref) -> Option<Slot<M>> {
+    core.with(|state| {
+        state.is_at_end().then(|| {
+            let result = state.slot().take_all();
+            state.set_phase(Phase::Spent);
+            result
+        })
+    })
+}
+
+/// Fails the chain of `claim`, which would wait for itself by `inner`.
+#[cold]
+fn refuse<'a, M: Mode>(mut claim: Claim<'a, M>, inner: &M::Ref) -> Claim<'a, M> {
+    // Its end went with the attempt.
+    inner.with(|state| state.end = EndState::Detached);
+    let made_at = claim.core().with(|state| state.made_at);
+    let failure = Failure::raised_at_place(WaitCycle::new(), made_at);
+    claim.slot().put_failure(failure);
+    claim
+}
+
+/// Gives `waiter` the result it waited for.
+pub(super) fn resume<M: Mode>(waiter: M::Ref, result: Slot<M>) -> OwnedClaim<M> {
+    let claimed = OwnedClaim::<M>::take(waiter, |state| {
+        debug_assert_eq!(state.phase(), Phase::Waiting);
+        state.slot().replace(result);
+        Ok::<_, ()>(state.waiting_on.take())
     });
+    let Ok((claim, waited_on)) = claimed else {
+        unreachable!("whoever was to resume it claims it");
+    };
     drop(waited_on);
+    claim
+}
+
+/// Takes `outer` off `inner`, if it is still there: then nobody gives it a result.
+fn stops_listening<M: Mode>(outer: &M::Ref, inner: &M::Ref) -> bool {
+    let listener = inner.with(|state| match &state.listener {
+        Some(Listener::Chain(waiter)) if M::is_same(waiter, outer) => state.listener.take(),
+        _ => None,
+    });
+    listener.is_some()
 }
 
 /// Whether `inner` waits, directly or through others, for `outer`.
@@ -64,9 +111,6 @@ pub(super) fn resume<M: Mode>(outer: &M::Ref, result: Slot) {
 /// waiter; both ends of that path are searched in step, so that the shorter one
 /// decides what it costs.
 fn closes_a_cycle<M: Mode>(outer: &M::Ref, inner: &M::Ref) -> bool {
-    if M::is_same(outer, inner) {
-        return true;
-    }
     let mut down = inner.clone();
     let mut up = outer.clone();
     loop {
@@ -77,7 +121,10 @@ fn closes_a_cycle<M: Mode>(outer: &M::Ref, inner: &M::Ref) -> bool {
         if M::is_same(&next_down, outer) {
             return true;
         }
-        let next_up = up.with(|state: &mut State<M>| state.waiter.clone());
+        let next_up = up.with(|state| match &state.listener {
+            Some(Listener::Chain(waiter)) => Some(waiter.clone()),
+            _ => None,
+        });
         let Some(next_up) = next_up else {
             return false;
         };

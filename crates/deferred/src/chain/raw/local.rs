@@ -5,15 +5,24 @@ use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::ptr::NonNull;
+use std::rc::Rc;
 
+use std::sync::atomic::AtomicU32;
+
+use super::core::{Core, OwnedClaim};
 use super::{Slot, Stages};
 use crate::chain::backlog::Backlog;
-use crate::chain::core::{Core, Head, State};
-use crate::chain::mode::Mode;
+use crate::chain::core::{Head, Phase};
+use crate::chain::mode::{Fits, Mode};
 
 /// One thread, no locks.
 #[derive(Debug)]
-pub(crate) enum Local {}
+pub(crate) struct Local {
+    /// Neither `Send` nor `Sync`.
+    _stays: PhantomData<*const ()>,
+}
+
+impl<X: 'static> Fits<Local> for X {}
 
 /// A `RefCell` that checks its borrows only in debug builds: there is one borrow
 /// per step of a chain, and by [`Mode::with`]'s rule they never overlap.
@@ -80,13 +89,17 @@ impl LocalRef {
         let block = unsafe {
             (&raw mut (*block).strong).write(Cell::new(1));
             (&raw mut (*block).weak).write(Cell::new(1));
-            let cell = &raw mut (*block).core.state;
+            let core = &raw mut (*block).core;
+            Stages::write_empty(UnsafeCell::raw_get(&raw const (*core).stages));
+            let lock = &raw mut (*core).locked;
             #[cfg(debug_assertions)]
-            (&raw mut (*cell).is_borrowed).write(Cell::new(false));
-            let state = UnsafeCell::raw_get(&raw const (*cell).value);
-            Stages::write_empty(&raw mut (*state).stages);
-            write_head(&raw mut (*state).head, head());
-            Slot::write_empty(&raw mut (*state).slot);
+            (&raw mut (*lock).is_borrowed).write(Cell::new(false));
+            let locked = UnsafeCell::raw_get(&raw const (*lock).value);
+            (&raw mut (*locked).phase).write(Phase::Unfired);
+            write_head(&raw mut (*locked).head, head());
+            (&raw mut (*locked).incoming).write(None);
+            (&raw mut (*core).pauses).write(AtomicU32::new(0));
+            Slot::write_empty(UnsafeCell::raw_get(&raw const (*core).slot));
             NonNull::new_unchecked(block)
         };
         Self {
@@ -103,11 +116,15 @@ impl LocalRef {
 
     #[inline(never)]
     fn drop_last(&mut self) {
+        // SAFETY: this was the last strong reference, so nobody else reaches the
+        // core; the block stays while it is counted in `weak`.
+        let core = unsafe { &mut *(&raw mut (*self.block.as_ptr()).core) };
         // Mostly there is nothing left to drop, and this one check is cheaper
         // than those of the fields.
-        if !self.with(|state| state.is_bare()) {
-            // SAFETY: this was the last strong reference, so nobody else reaches
-            // the core; the block stays while it is counted in `weak`.
+        let (slot, stages) = core.parts_mut();
+        let is_bare = slot.is_empty() & stages.is_bare();
+        if !(is_bare & core.with(|state| state.is_bare())) {
+            // SAFETY: as above.
             unsafe { (&raw mut (*self.block.as_ptr()).core).drop_in_place() };
         }
         drop(LocalWeak { block: self.block });
@@ -122,28 +139,22 @@ impl LocalRef {
 #[inline(always)]
 unsafe fn write_head(place: *mut Head<Local>, head: Head<Local>) {
     let Head {
-        phase,
         cancelling,
         end,
-        pauses,
         triggers,
-        waiter,
+        listener,
         waiting_on,
         canceller,
-        waker,
         made_at,
     } = head;
     // SAFETY: by contract.
     unsafe {
-        (&raw mut (*place).phase).write(phase);
         (&raw mut (*place).cancelling).write(cancelling);
         (&raw mut (*place).end).write(end);
-        (&raw mut (*place).pauses).write(pauses);
         (&raw mut (*place).triggers).write(triggers);
-        (&raw mut (*place).waiter).write(waiter);
+        (&raw mut (*place).listener).write(listener);
         (&raw mut (*place).waiting_on).write(waiting_on);
         (&raw mut (*place).canceller).write(canceller);
-        (&raw mut (*place).waker).write(waker);
         (&raw mut (*place).made_at).write(made_at);
     }
 }
@@ -227,10 +238,18 @@ fn too_many() -> usize {
 }
 
 impl Mode for Local {
+    const IS_SHARED: bool = false;
+
     type Ref = LocalRef;
     type Weak = LocalWeak;
-    type Cell = LocalCell<State<Self>>;
+    type Lock<X> = LocalCell<X>;
+    type Handle<X: 'static> = Rc<LocalCell<X>>;
     type Canceller = Box<dyn FnOnce(Self::Ref)>;
+    type Resume = std::convert::Infallible;
+
+    fn resume(resume: Self::Resume) -> Option<OwnedClaim<Self>> {
+        match resume {}
+    }
 
     #[inline(always)]
     fn share(head: impl FnOnce() -> Head<Self>) -> LocalRef {
@@ -265,9 +284,17 @@ impl Mode for Local {
         canceller(core);
     }
 
+    fn handle<X: 'static>(content: X) -> Rc<LocalCell<X>> {
+        Rc::new(LocalCell {
+            #[cfg(debug_assertions)]
+            is_borrowed: Cell::new(false),
+            value: UnsafeCell::new(content),
+        })
+    }
+
     #[inline(always)]
-    fn with<R>(cell: &Self::Cell, f: impl FnOnce(&mut State<Self>) -> R) -> R {
-        cell.with(f)
+    fn with<X, R>(lock: &LocalCell<X>, f: impl FnOnce(&mut X) -> R) -> R {
+        lock.with(f)
     }
 
     fn backlog<R>(f: impl FnOnce(&Backlog<Self>) -> R) -> Option<R> {

@@ -1,5 +1,6 @@
 //! What forgets a type: [`Slot`] for one result, [`Stages`] for the queue of
-//! stages. And what shares a core between the handles of one thread, [`Local`].
+//! stages. [`Core`] says who may touch them, and [`Local`] and [`Shared`] share it
+//! between the handles of one thread or of many.
 //!
 //! This is the one module of the crate with unsafe code. It exists because a box
 //! per stage is what a chain would otherwise cost: kept here, a closure or a
@@ -14,35 +15,23 @@
     reason = "inline storage of erased values; a box for each costs twice as much as the chain"
 )]
 
+mod core;
 mod local;
+#[cfg(feature = "sync")]
+mod shared;
 mod slot;
 mod stages;
 
 use std::mem::MaybeUninit;
-use std::panic::Location;
 
-use super::mode::Mode;
-use super::run::Flow;
-
+pub(crate) use self::core::{Claim, Core, Guarded, Leave, OwnedClaim};
 pub(crate) use self::local::Local;
+#[cfg(feature = "sync")]
+pub(crate) use self::shared::Shared;
 pub(crate) use self::slot::Slot;
 pub(crate) use self::stages::{Queued, Stages};
 
 type Word = MaybeUninit<u64>;
-
-/// Runs the first stage of `core`, which the caller has claimed; `running` is
-/// set to where it was added. `None` if there is no stage.
-#[inline(always)]
-pub(super) fn run_first<M: Mode>(
-    core: &M::Ref,
-    running: &mut Option<&'static Location<'static>>,
-) -> Option<Flow<M>> {
-    let first = core.with(|state| state.stages.leave_first())?;
-    *running = Some(first.added_at());
-    // SAFETY: this is the next thing that is done with the queue: the core
-    // belongs to this thread, and whoever runs it is the one who takes from it.
-    Some(unsafe { first.run(core) })
-}
 
 const fn words_of<T>() -> usize {
     size_of::<T>().div_ceil(size_of::<Word>())

@@ -1,11 +1,13 @@
 //! One result of any type.
 
 use std::any::TypeId;
+use std::marker::PhantomData;
 use std::mem::{MaybeUninit, needs_drop};
 use std::panic::Location;
 use std::ptr;
 
 use super::{Word, read, word_aligned, words_of, write};
+use crate::chain::mode::{Fits, Mode};
 use crate::contain::drop_contained;
 use crate::failure::{Failure, Result};
 
@@ -15,11 +17,13 @@ const SLOT_WORDS: usize = 8;
 /// One result of any type: nothing, a value, or a failure.
 ///
 /// Dropping it drops what is in it, containing a panic.
-#[repr(C)] // the room last: see `State`
-pub(crate) struct Slot {
+#[repr(C)] // the room last: see `Core`
+pub(crate) struct Slot<M> {
     content: Content,
     /// INVARIANT: holds what `content` says; for a value, by the layout of its type.
     words: [Word; SLOT_WORDS],
+    /// What is in it is `Send` if `M` is.
+    flavour: PhantomData<M>,
 }
 
 #[derive(Clone, Copy)]
@@ -57,11 +61,12 @@ impl<T: 'static> ValueOf<T> {
     }
 }
 
-impl Slot {
+impl<M: Mode> Slot<M> {
     pub(crate) const fn empty() -> Self {
         Self {
             content: Content::Nothing,
             words: [const { MaybeUninit::uninit() }; SLOT_WORDS],
+            flavour: PhantomData,
         }
     }
 
@@ -84,7 +89,7 @@ impl Slot {
 
     /// Puts a result into an empty slot.
     #[inline]
-    pub(crate) fn put<T: 'static>(&mut self, result: Result<T>) {
+    pub(crate) fn put<T: Fits<M>>(&mut self, result: Result<T>) {
         match result {
             Ok(value) => self.put_value(value),
             Err(failure) => self.put_failure(failure),
@@ -92,7 +97,7 @@ impl Slot {
     }
 
     #[inline]
-    pub(crate) fn put_value<T: 'static>(&mut self, value: T) {
+    pub(crate) fn put_value<T: Fits<M>>(&mut self, value: T) {
         debug_assert!(self.is_empty());
         // SAFETY: `words` is aligned and, unless boxed, large enough.
         unsafe { write(self.words.as_mut_ptr(), value, ValueOf::<T>::BOXED) };
@@ -109,7 +114,7 @@ impl Slot {
 
     /// Takes the result out, if there is one and its value would be a `T`.
     #[inline]
-    pub(crate) fn take<T: 'static>(&mut self) -> Option<Result<T>> {
+    pub(crate) fn take<T: Fits<M>>(&mut self) -> Option<Result<T>> {
         match self.content {
             // The place tells mostly, the identity always.
             Content::Value(of) if ptr::eq(of, ValueOf::<T>::TYPE) || of.id == TypeId::of::<T>() => {
@@ -134,20 +139,36 @@ impl Slot {
         Some(unsafe { read(self.words.as_ptr(), false) })
     }
 
+    /// The failure, if it is one.
+    pub(crate) fn failure(&mut self) -> Option<&mut Failure> {
+        if !self.is_failure() {
+            return None;
+        }
+        // SAFETY: `content` says that a failure is there.
+        Some(unsafe { &mut *self.words.as_mut_ptr().cast::<Failure>() })
+    }
+
     /// Notes in the failure, if it is one, that it leaves the stage added at `place`.
     pub(crate) fn note_passed(&mut self, place: &'static Location<'static>) {
-        if self.is_failure() {
-            // SAFETY: `content` says that a failure is there.
-            let failure = unsafe { &mut *self.words.as_mut_ptr().cast::<Failure>() };
+        if let Some(failure) = self.failure() {
             failure.passed(place);
         }
+    }
+
+    /// Puts the content of another slot into an empty one.
+    #[inline]
+    pub(crate) fn replace(&mut self, other: Self) {
+        debug_assert!(self.is_empty());
+        *self = other;
     }
 
     /// Moves the whole content out, of whatever type.
     pub(crate) fn take_all(&mut self) -> Self {
         std::mem::replace(self, Self::empty())
     }
+}
 
+impl<M> Slot<M> {
     #[cold]
     fn drop_content(&mut self) {
         match std::mem::replace(&mut self.content, Content::Nothing) {
@@ -166,10 +187,10 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl<M> Drop for Slot<M> {
     #[inline]
     fn drop(&mut self) {
-        if !self.is_empty() {
+        if !matches!(self.content, Content::Nothing) {
             self.drop_content();
         }
     }

@@ -1,16 +1,21 @@
 //! A queue of stages of any types.
 
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::panic::Location;
 
+use super::core::Claim;
 use super::{Word, read, word_aligned, words_of, write};
+use crate::chain::mode::{Fits, Mode};
+use crate::chain::run::Flow;
 use crate::contain::drop_contained;
 
 /// Room for six stages whose closures capture three words each, or sixteen that
 /// capture nothing.
 const INLINE_WORDS: usize = 32;
 
-const HEADER_WORDS: usize = words_of::<Header<(), ()>>();
+/// A header: two references.
+const HEADER_WORDS: usize = 2 * words_of::<&()>();
 
 /// The first heap buffer of a chain that outgrew its own.
 const FIRST_SPILL_WORDS: u32 = 128;
@@ -20,16 +25,16 @@ const FIRST_SPILL_WORDS: u32 = 128;
 const LARGEST_INLINE_BYTES: usize = 128;
 
 /// A stage that can be queued.
-pub(crate) trait Queued<A, B>: 'static {
-    /// Runs it with an `A`, giving a `B`.
-    fn run(self, a: &A, added_at: &'static Location<'static>) -> B;
+pub(crate) trait Queued<M: Mode, T>: Fits<M> {
+    /// Runs it on the result of the chain that is claimed.
+    fn run_queued(self, claim: &mut Claim<'_, M>, added_at: &'static Location<'static>) -> Flow<M>;
 }
 
 /// A queue of stages of any types, with the place each was added at.
 ///
 /// Dropping it drops the stages in order, containing panics.
-#[repr(C)] // the room first: see `State`
-pub(crate) struct Stages<A: 'static, B: 'static> {
+#[repr(C)] // the room first: see `Core`
+pub(crate) struct Stages<M: Mode> {
     inline: [Word; INLINE_WORDS],
     /// In use, instead of `inline`, from the first growth on.
     heap: Box<[Word]>,
@@ -39,22 +44,23 @@ pub(crate) struct Stages<A: 'static, B: 'static> {
     tail: u32,
     /// Of the buffer in use, in words.
     capacity: u32,
-    run: PhantomData<fn(&A) -> B>,
+    /// What is in it is `Send` if `M` is.
+    flavour: PhantomData<M>,
 }
 
 /// Stands before each stage.
-struct Header<A: 'static, B: 'static> {
-    of: &'static StageType<A, B>,
+struct Header<M: Mode> {
+    of: &'static StageType<M>,
     added_at: &'static Location<'static>,
 }
 
-struct StageType<A, B> {
+struct StageType<M: Mode> {
     /// What the stage takes in the buffer, behind the header.
     words: u32,
     /// Drops the stage at the place, which is not used again.
     drop: unsafe fn(*mut Word),
     /// Moves the stage out of the place and runs it.
-    run: unsafe fn(*const Word, &A, &'static Location<'static>) -> B,
+    run: unsafe fn(*const Word, &mut Claim<'_, M>, &'static Location<'static>) -> Flow<M>,
 }
 
 /// What is known of an `S` in the queue.
@@ -73,10 +79,10 @@ impl<S: 'static> StageOf<S> {
 }
 
 /// The same, with how it is run.
-struct QueuedAs<A, B, S>(PhantomData<(A, B, S)>);
+struct QueuedAs<M, T, S>(PhantomData<(M, T, S)>);
 
-impl<A: 'static, B: 'static, S: Queued<A, B>> QueuedAs<A, B, S> {
-    const TYPE: &'static StageType<A, B> = &StageType {
+impl<M: Mode, T: 'static, S: Queued<M, T>> QueuedAs<M, T, S> {
+    const TYPE: &'static StageType<M> = &StageType {
         words: StageOf::<S>::WORDS as u32,
         drop: StageOf::<S>::drop_at,
         run: Self::run_at,
@@ -84,21 +90,25 @@ impl<A: 'static, B: 'static, S: Queued<A, B>> QueuedAs<A, B, S> {
 
     /// # Safety
     /// `place` holds an `S` as the queue keeps it, which is not used again.
-    unsafe fn run_at(place: *const Word, a: &A, added_at: &'static Location<'static>) -> B {
+    unsafe fn run_at(
+        place: *const Word,
+        claim: &mut Claim<'_, M>,
+        added_at: &'static Location<'static>,
+    ) -> Flow<M> {
         // SAFETY: by contract.
         let stage = unsafe { read::<S>(place, StageOf::<S>::BOXED) };
-        stage.run(a, added_at)
+        stage.run_queued(claim, added_at)
     }
 }
 
 /// A stage that the queue has let go of, where it lay.
-pub(super) struct First<A: 'static, B: 'static> {
-    of: &'static StageType<A, B>,
+pub(super) struct First<M: Mode> {
+    of: &'static StageType<M>,
     place: *const Word,
     added_at: &'static Location<'static>,
 }
 
-impl<A: 'static, B: 'static> First<A, B> {
+impl<M: Mode> First<M> {
     /// Where it was added.
     pub(super) fn added_at(&self) -> &'static Location<'static> {
         self.added_at
@@ -109,20 +119,20 @@ impl<A: 'static, B: 'static> First<A, B> {
     /// # Safety
     /// Nothing was done with the queue since it gave this.
     #[inline(always)]
-    pub(super) unsafe fn run(self, a: &A) -> B {
+    pub(super) unsafe fn run(self, claim: &mut Claim<'_, M>) -> Flow<M> {
         // SAFETY: such a stage is at that place, which the queue has let go of
         // and, by contract, not used since.
-        unsafe { (self.of.run)(self.place, a, self.added_at) }
+        unsafe { (self.of.run)(self.place, claim, self.added_at) }
     }
 }
 
-impl<A: 'static, B: 'static> Stages<A, B> {
+impl<M: Mode> Stages<M> {
     /// Makes an empty queue at `place`, leaving its room alone.
     ///
     /// # Safety
     /// `place` is aligned and valid for writes.
     pub(super) unsafe fn write_empty(place: *mut Self) {
-        const { assert!(words_of::<Header<A, B>>() == HEADER_WORDS && word_aligned::<Header<A, B>>()) };
+        const { assert!(words_of::<Header<M>>() == HEADER_WORDS && word_aligned::<Header<M>>()) };
         // SAFETY: by contract; `inline` may be left uninitialised.
         unsafe {
             (&raw mut (*place).heap).write(Box::default());
@@ -140,7 +150,7 @@ impl<A: 'static, B: 'static> Stages<A, B> {
             head: self.head,
             tail: self.tail,
             capacity: self.capacity,
-            run: PhantomData,
+            flavour: PhantomData,
         };
         self.head = 0;
         self.tail = 0;
@@ -157,24 +167,51 @@ impl<A: 'static, B: 'static> Stages<A, B> {
         self.is_empty() & self.heap.is_empty()
     }
 
-    /// How many stages wait.
-    pub(crate) fn len(&self) -> usize {
-        self.headers().count()
+    /// Where the stages that wait were added.
+    pub(crate) fn places(&self) -> impl Iterator<Item = &'static Location<'static>> {
+        self.headers().map(|header| header.added_at)
+    }
+
+    /// Adds all the stages of another queue at the end.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        let moved = other.head as usize..other.tail as usize;
+        let needed = other.tail - other.head;
+        if self.capacity - self.tail < needed {
+            self.make_room(needed);
+        }
+        let tail = self.tail as usize;
+        let to = tail..tail + moved.len();
+        self.words_mut()[to].copy_from_slice(&other.words_mut()[moved]);
+        self.tail += needed;
+        // They are here now.
+        other.head = other.tail;
+    }
+
+    fn words_mut(&mut self) -> &mut [Word] {
+        if self.heap.is_empty() {
+            &mut self.inline
+        } else {
+            &mut self.heap
+        }
     }
 
     /// Adds a stage at the end.
     #[inline(always)]
-    pub(crate) fn push<S: Queued<A, B>>(&mut self, stage: S, added_at: &'static Location<'static>) {
+    pub(crate) fn push<T: 'static, S: Queued<M, T>>(
+        &mut self,
+        stage: S,
+        added_at: &'static Location<'static>,
+    ) {
         let needed = (HEADER_WORDS + StageOf::<S>::WORDS) as u32;
         if self.capacity - self.tail < needed {
             self.make_room(needed);
         }
-        let of = QueuedAs::<A, B, S>::TYPE;
+        let of = QueuedAs::<M, T, S>::TYPE;
         // SAFETY: from `tail` on there is room for `needed` words: a header, and
         // a stage as it is kept.
         unsafe {
             let place = self.base_mut().add(self.tail as usize);
-            place.cast::<Header<A, B>>().write(Header { of, added_at });
+            place.cast::<Header<M>>().write(Header { of, added_at });
             write(place.add(HEADER_WORDS), stage, StageOf::<S>::BOXED);
         }
         self.tail += needed;
@@ -182,7 +219,7 @@ impl<A: 'static, B: 'static> Stages<A, B> {
 
     /// Lets go of the first stage.
     #[inline(always)]
-    pub(super) fn leave_first(&mut self) -> Option<First<A, B>> {
+    pub(super) fn leave_first(&mut self) -> Option<First<M>> {
         let Header { of, added_at } = *self.header_at(self.head)?;
         let place = self.leave(of).cast_const();
         Some(First {
@@ -195,7 +232,7 @@ impl<A: 'static, B: 'static> Stages<A, B> {
     /// Lets go of the first record, whose type is `of`: gives the place of its
     /// stage, which is valid until the next push.
     #[inline(always)]
-    fn leave(&mut self, of: &StageType<A, B>) -> *mut Word {
+    fn leave(&mut self, of: &StageType<M>) -> *mut Word {
         let stage_at = self.head as usize + HEADER_WORDS;
         self.head = stage_at as u32 + of.words;
         if self.head == self.tail {
@@ -206,7 +243,7 @@ impl<A: 'static, B: 'static> Stages<A, B> {
     }
 
     #[inline(always)]
-    fn header_at(&self, at: u32) -> Option<&Header<A, B>> {
+    fn header_at(&self, at: u32) -> Option<&Header<M>> {
         if at == self.tail {
             return None;
         }
@@ -216,7 +253,7 @@ impl<A: 'static, B: 'static> Stages<A, B> {
         Some(unsafe { &*header })
     }
 
-    fn headers(&self) -> impl Iterator<Item = &Header<A, B>> {
+    fn headers(&self) -> impl Iterator<Item = &Header<M>> {
         let mut at = self.head;
         std::iter::from_fn(move || {
             let header = self.header_at(at)?;
@@ -271,7 +308,18 @@ impl<A: 'static, B: 'static> Stages<A, B> {
     }
 }
 
-impl<A: 'static, B: 'static> Drop for Stages<A, B> {
+impl<M: Mode> Default for Stages<M> {
+    fn default() -> Self {
+        let mut stages = MaybeUninit::uninit();
+        // SAFETY: it is valid for writes, and initialised afterwards.
+        unsafe {
+            Self::write_empty(stages.as_mut_ptr());
+            stages.assume_init()
+        }
+    }
+}
+
+impl<M: Mode> Drop for Stages<M> {
     #[inline]
     fn drop(&mut self) {
         while let Some(header) = self.header_at(self.head) {

@@ -1,0 +1,105 @@
+//! What `Debug` shows of a chain: its state, its stages, whom it waits for.
+
+use std::fmt;
+use std::panic::Location;
+
+use super::end::End;
+use super::mode::{Fits, Mode};
+use crate::failure::Failure;
+use crate::state::State;
+
+type Place = &'static Location<'static>;
+
+/// Of a long line of chains that wait for one another, so many are shown.
+const SHOWN: usize = 16;
+
+/// One chain, as it was a moment ago.
+struct Picture {
+    state: State,
+    made_at: Place,
+    /// Where its stages were added; `None` while another thread runs them.
+    stages: Option<Vec<Place>>,
+    failure: Option<Failure>,
+}
+
+impl Picture {
+    fn of<M: Mode>(core: &M::Ref) -> (Self, Option<M::Ref>) {
+        let (picture, waits_for) = core.with(|state| {
+            let picture = Self {
+                state: state.seen(),
+                made_at: state.made_at,
+                stages: state.places(),
+                failure: state.failure(),
+            };
+            (picture, state.waiting_on.clone())
+        });
+        (picture, waits_for.and_then(|weak| M::upgrade(&weak)))
+    }
+}
+
+impl fmt::Debug for Picture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Deferred");
+        self.show(&mut out);
+        out.finish()
+    }
+}
+
+impl Picture {
+    fn show(&self, out: &mut fmt::DebugStruct<'_, '_>) {
+        out.field("state", &self.state);
+        if let Some(failure) = &self.failure {
+            out.field("failure", &failure.message());
+        }
+        out.field("made_at", &format_args!("{}", self.made_at));
+        match &self.stages {
+            Some(stages) => out.field("stages", &Places(stages)),
+            None => out.field("stages", &format_args!("(being run)")),
+        };
+    }
+}
+
+struct Places<'a>(&'a [Place]);
+
+impl fmt::Debug for Places<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.iter().take(SHOWN);
+        let mut out = f.debug_list();
+        out.entries(shown.map(|place| format_args!("{place}").to_string()));
+        match self.0.len().checked_sub(SHOWN) {
+            None | Some(0) => out.finish(),
+            Some(more) => out.entry(&format_args!("and {more} more")).finish(),
+        }
+    }
+}
+
+impl<M: Mode, T: Fits<M>> End<M, T> {
+    /// The `Debug` of a Deferred.
+    pub(crate) fn debug(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Deferred");
+        let link = match self {
+            Self::Linked(link) => link,
+            Self::Ready(Ok(_)) => return out.field("state", &State::Done).finish(),
+            Self::Ready(Err(failure)) => {
+                let failure = failure.message();
+                return out
+                    .field("state", &State::Done)
+                    .field("failure", &failure)
+                    .finish();
+            }
+            Self::Taken => return out.field("state", &format_args!("Taken")).finish(),
+        };
+        let (picture, mut next) = Picture::of::<M>(link.core());
+        picture.show(&mut out);
+        let mut line = Vec::new();
+        while let Some(core) = next.take().filter(|_| line.len() < SHOWN) {
+            let (picture, further) = Picture::of::<M>(&core);
+            line.push(picture);
+            next = further;
+        }
+        if !line.is_empty() {
+            out.field("waits_for", &line);
+        }
+        out.finish()
+    }
+}

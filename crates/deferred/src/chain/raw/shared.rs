@@ -1,0 +1,71 @@
+//! Chains that several threads may reach: atomic reference counts and a lock.
+
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+
+use super::core::{Core, OwnedClaim};
+use crate::chain::backlog::Backlog;
+use crate::chain::core::Head;
+use crate::chain::mode::{Fits, Mode};
+
+/// Any number of threads.
+#[derive(Debug)]
+pub(crate) enum Shared {}
+
+impl<X: Send + 'static> Fits<Shared> for X {}
+
+impl Mode for Shared {
+    const IS_SHARED: bool = true;
+
+    type Ref = Arc<Core<Self>>;
+    type Weak = Weak<Core<Self>>;
+    type Lock<X> = Mutex<X>;
+    type Handle<X: 'static> = Arc<Mutex<X>>;
+    type Canceller = Box<dyn FnOnce(Self::Ref) + Send>;
+    type Resume = std::convert::Infallible;
+
+    fn share(head: impl FnOnce() -> Head<Self>) -> Self::Ref {
+        Arc::new(Core::new(head(), Mutex::new))
+    }
+
+    fn downgrade(core: &Self::Ref) -> Self::Weak {
+        Arc::downgrade(core)
+    }
+
+    fn upgrade(weak: &Self::Weak) -> Option<Self::Ref> {
+        weak.upgrade()
+    }
+
+    fn is_same(a: &Self::Ref, b: &Self::Ref) -> bool {
+        Arc::ptr_eq(a, b)
+    }
+
+    fn is_unobserved(core: &Self::Ref) -> bool {
+        Arc::weak_count(core) == 0
+    }
+
+    fn call_canceller(canceller: Self::Canceller, core: Self::Ref) {
+        canceller(core);
+    }
+
+    fn resume(resume: Self::Resume) -> Option<OwnedClaim<Self>> {
+        match resume {}
+    }
+
+    fn handle<X: 'static>(content: X) -> Arc<Mutex<X>> {
+        Arc::new(Mutex::new(content))
+    }
+
+    #[inline(always)]
+    fn with<X, R>(lock: &Mutex<X>, f: impl FnOnce(&mut X) -> R) -> R {
+        f(&mut lock.lock())
+    }
+
+    fn backlog<R>(f: impl FnOnce(&Backlog<Self>) -> R) -> Option<R> {
+        thread_local! {
+            static BACKLOG: Backlog<Shared> = const { Backlog::new() };
+        }
+        BACKLOG.try_with(f).ok()
+    }
+}

@@ -1,0 +1,254 @@
+//! `Deferred`: the end of a chain that several threads may reach.
+
+use std::fmt;
+use std::future::Future;
+use std::mem::ManuallyDrop;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::handle::{DeferredHandle, Pause};
+use super::outcome::{Outcome, Stepped};
+use super::trigger::Trigger;
+use crate::chain::{Control, End, EndState, Mode, Shared, Source, Stage, cancel_core};
+use crate::error::ResultTaken;
+use crate::failure::{Failure, Result};
+use crate::pair::{Forward, OnBoth, OnEither, OnFailure, OnValue};
+use crate::state::State;
+
+/// A result that is not there yet, and what is to be done with it, on whichever
+/// thread it comes; see [`crate::Deferred`].
+///
+/// It is a [`Future`] of its `Result`, under any executor.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::sync::Deferred;
+/// use std::sync::mpsc;
+/// use std::thread;
+///
+/// let (results, received) = mpsc::channel();
+/// let (trigger, deferred) = Deferred::pair();
+/// deferred
+///     .add_callback(|n: u32| Ok(n + 1))
+///     .add_both(move |result| drop(results.send(result)))
+///     .detach();
+/// thread::spawn(move || trigger.callback(41)).join().unwrap().unwrap();
+/// assert_eq!(received.recv().unwrap().unwrap(), 42);
+/// ```
+pub struct Deferred<T: Send + 'static> {
+    end: End<Shared, T>,
+}
+
+impl<T: Send + 'static> Deferred<T> {
+    /// A Deferred and what fires it.
+    #[track_caller]
+    #[inline]
+    pub fn pair() -> (Trigger<T>, Self) {
+        let (source, end) = Source::pair(Location::caller());
+        (Trigger::new(source), Self { end })
+    }
+
+    /// As [`pair`](Self::pair), with what [`cancel`](Self::cancel) is to call to
+    /// stop the work, on the thread that cancels; see
+    /// [`crate::Deferred::with_canceller`].
+    #[track_caller]
+    pub fn with_canceller(
+        canceller: impl FnOnce(Trigger<T>) + Send + 'static,
+    ) -> (Trigger<T>, Self) {
+        let (source, end) = Source::pair(Location::caller());
+        let canceller: <Shared as Mode>::Canceller =
+            Box::new(|core| canceller(Trigger::new(Source::attach(core))));
+        source.set_canceller(canceller);
+        (Trigger::new(source), Self { end })
+    }
+
+    /// Adds a callback: it gets the value, and what it returns is passed on. A
+    /// failure passes by it.
+    #[track_caller]
+    #[inline]
+    pub fn add_callback<F, O>(self, callback: F) -> Deferred<O::Value>
+    where
+        F: FnOnce(T) -> O + Send + 'static,
+        O: Outcome,
+    {
+        let callback = move |value| callback(value).into_step().0;
+        self.add(OnValue(callback), Location::caller())
+    }
+
+    /// Adds an errback: it gets the failure, and what it returns is passed on. A
+    /// value passes by it.
+    #[track_caller]
+    #[inline]
+    pub fn add_errback<F, O>(self, errback: F) -> Self
+    where
+        F: FnOnce(Failure) -> O + Send + 'static,
+        O: Outcome<Value = T>,
+    {
+        let errback = move |failure| errback(failure).into_step().0;
+        self.add(OnFailure(errback), Location::caller())
+    }
+
+    /// Adds one function for both sides: it gets the result, whichever it is.
+    #[track_caller]
+    #[inline]
+    pub fn add_both<F, O>(self, both: F) -> Deferred<O::Value>
+    where
+        F: FnOnce(Result<T>) -> O + Send + 'static,
+        O: Outcome,
+    {
+        let both = move |result| both(result).into_step().0;
+        self.add(OnBoth(both), Location::caller())
+    }
+
+    /// Adds a pair: a callback for a value and an errback for a failure. Exactly
+    /// one of them is called.
+    #[track_caller]
+    #[inline]
+    pub fn add_callbacks<F, G, O, P>(self, callback: F, errback: G) -> Deferred<O::Value>
+    where
+        F: FnOnce(T) -> O + Send + 'static,
+        G: FnOnce(Failure) -> P + Send + 'static,
+        O: Outcome,
+        P: Outcome<Value = O::Value>,
+    {
+        let callback = move |value| callback(value).into_step().0;
+        let errback = move |failure| errback(failure).into_step().0;
+        self.add(OnEither(callback, errback), Location::caller())
+    }
+
+    /// Lets the result fire another Deferred, and goes on with `()`; see
+    /// [`crate::Deferred::chain_deferred`].
+    #[track_caller]
+    pub fn chain_deferred(self, other: Trigger<T>) -> Deferred<()> {
+        self.add(Forward(other.into_source()), Location::caller())
+    }
+
+    pub(super) fn from_step(step: Stepped<T>) -> Self {
+        Self {
+            end: End::from_step(step.0),
+        }
+    }
+
+    #[inline(always)]
+    fn add<S: Stage<Shared, T>>(
+        self,
+        stage: S,
+        added_at: &'static Location<'static>,
+    ) -> Deferred<S::Out>
+    where
+        S::Out: Send,
+    {
+        Deferred {
+            end: self.into_end().add(stage, added_at),
+        }
+    }
+
+    /// Cancels, by the same rules as [`crate::Deferred::cancel`].
+    ///
+    /// The canceller, or the callbacks that this sets going, run on this thread
+    /// before it returns.
+    #[track_caller]
+    pub fn cancel(&self) {
+        if let End::Linked(link) = &self.end {
+            cancel_core::<Shared>(link.core(), Location::caller());
+        }
+    }
+
+    /// Holds the Deferred up until the token is dropped; see
+    /// [`crate::Deferred::pause`].
+    #[track_caller]
+    pub fn pause(&mut self) -> Pause {
+        Pause::new(self.end.pause(Location::caller()))
+    }
+
+    /// A handle to cancel, pause or look at the Deferred when it has moved on.
+    #[track_caller]
+    pub fn handle(&mut self) -> DeferredHandle {
+        DeferredHandle::new(Control::new(self.end.core(Location::caller())))
+    }
+
+    /// What the Deferred was doing a moment ago.
+    pub fn state(&self) -> State {
+        self.end.look().unwrap_or(State::Done)
+    }
+
+    /// The result, if it is there and every callback was called.
+    ///
+    /// # Errors
+    ///
+    /// The Deferred itself, if its result is not there yet.
+    #[inline]
+    pub fn into_result(self) -> Result<Result<T>, Self> {
+        self.into_end().into_result().map_err(|end| Self { end })
+    }
+
+    /// Lets go of the Deferred: what was added still runs, and an unhandled failure
+    /// is reported. It is what dropping does.
+    pub fn detach(self) {
+        drop(self);
+    }
+
+    /// Lets go of the Deferred and of whatever comes of it: what was added still
+    /// runs, a failure at the end is not reported.
+    pub fn ignore(self) {
+        self.into_end().let_go(EndState::Ignored);
+    }
+
+    #[inline(always)]
+    pub(super) fn into_end(self) -> End<Shared, T> {
+        // Not dropped: what is left behind has nothing in it.
+        ManuallyDrop::new(self).end.take()
+    }
+}
+
+impl<T: Send + 'static> Drop for Deferred<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if !matches!(self.end, End::Taken) {
+            self.end.take().let_go(EndState::Detached);
+        }
+    }
+}
+
+/// So a callback can return one.
+impl<U: Send + 'static> Outcome for Deferred<U> {
+    type Value = U;
+
+    #[inline]
+    fn into_step(self) -> Stepped<U> {
+        Stepped(self.into_end().into_step())
+    }
+}
+
+/// A Deferred that has its result.
+impl<T: Send + 'static> From<Result<T>> for Deferred<T> {
+    #[inline]
+    fn from(result: Result<T>) -> Self {
+        Self {
+            end: End::Ready(result),
+        }
+    }
+}
+
+/// Awaiting takes the result: a failure that comes out counts as handled.
+///
+/// Polled again after it was ready, it gives a [`ResultTaken`] failure.
+impl<T: Send + 'static> Future for Deferred<T> {
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let polled = self.get_mut().end.poll(cx.waker());
+        polled.map(|result| result.unwrap_or_else(|| Err(Failure::new(ResultTaken::new()))))
+    }
+}
+
+/// The value is moved about, never pinned.
+impl<T: Send + 'static> Unpin for Deferred<T> {}
+
+impl<T: Send + 'static> fmt::Debug for Deferred<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.end.debug(f)
+    }
+}

@@ -1,0 +1,48 @@
+//! The same, for several threads: Deferreds that may be fired from any of them.
+//!
+//! The names are those of the crate root, and so are the rules; what is different
+//! is that everything is `Send`, and so must be what is put in: values, callbacks,
+//! cancellers. The two flavours run on the same algorithm, and cannot be mixed in
+//! one chain: that would not compile.
+//!
+//! It needs the cargo feature `sync`.
+//!
+//! ```
+//! use deferred::sync::Deferred;
+//! use std::thread;
+//!
+//! let (trigger, deferred) = Deferred::pair();
+//! let length = deferred.add_callback(|text: String| Ok(text.len()));
+//! let reader = thread::spawn(move || trigger.callback("read elsewhere".to_owned()).is_ok());
+//!
+//! // A Deferred is a future, too; here it is enough to wait for the thread.
+//! assert!(reader.join().unwrap());
+//! assert_eq!(length.into_result().unwrap().unwrap(), 14);
+//! ```
+//!
+//! # What runs where
+//!
+//! - Callbacks run on the thread that fires the Deferred; one that is added when
+//!   the result is there runs on the thread that adds it. Never two of one Deferred
+//!   at a time: one that is added while another thread runs the chain is run by that
+//!   thread.
+//! - No lock is held while a callback, a canceller, a waker or a drop runs, so they
+//!   may do anything to any Deferred, their own included. Never are two chains
+//!   locked at once.
+//! - A pause from another thread takes effect when the callback that is running has
+//!   returned; one more may have begun before it is seen.
+//! - Several threads that at the same moment make Deferreds wait for one another in
+//!   a circle all hear of it: each of those that closed it may fail with
+//!   [`WaitCycle`](crate::WaitCycle).
+
+mod deferred;
+mod handle;
+mod outcome;
+mod ready;
+mod trigger;
+
+pub use self::deferred::Deferred;
+pub use self::handle::{DeferredHandle, Pause};
+pub use self::outcome::Outcome;
+pub use self::ready::{fail, maybe_deferred, succeed};
+pub use self::trigger::{Trigger, WeakTrigger};

@@ -1,0 +1,132 @@
+//! `Trigger`: the end that fires, from any thread.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use crate::chain::{Mode, Shared, Source};
+use crate::error::AlreadyCalled;
+use crate::failure::{Failure, Result};
+
+/// The firing end of a [`Deferred`](super::Deferred), for any thread; see
+/// [`crate::Trigger`].
+///
+/// Of several threads that fire at the same time, one wins; the others get
+/// [`AlreadyCalled`], with their value in it.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::sync::Deferred;
+/// use std::thread;
+///
+/// let (trigger, first) = Deferred::pair();
+/// let racers: Vec<_> = (0..4)
+///     .map(|n| {
+///         let trigger = trigger.clone();
+///         thread::spawn(move || trigger.callback(n).is_ok())
+///     })
+///     .collect();
+/// let winners = racers.into_iter().filter_map(|racer| racer.join().ok());
+/// assert_eq!(winners.filter(|won| *won).count(), 1);
+/// assert!(first.into_result().unwrap().is_ok());
+/// ```
+pub struct Trigger<T: Send + 'static> {
+    source: Source<Shared, T>,
+}
+
+impl<T: Send + 'static> Trigger<T> {
+    pub(super) fn new(source: Source<Shared, T>) -> Self {
+        Self { source }
+    }
+
+    pub(super) fn into_source(self) -> Source<Shared, T> {
+        self.source
+    }
+
+    /// Fires the Deferred with a value; its callbacks run on this thread, before
+    /// this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyCalled`], with the value in it, if the Deferred was fired before.
+    #[inline]
+    pub fn callback(&self, value: T) -> Result<(), AlreadyCalled<T>> {
+        self.fire(Ok(value)).map_err(AlreadyCalled::into_value)
+    }
+
+    /// Fires the Deferred with a failure: any error will do, or a [`Failure`].
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyCalled`], with the failure in it, if the Deferred was fired before.
+    #[track_caller]
+    pub fn errback(&self, failure: impl Into<Failure>) -> Result<(), AlreadyCalled<Failure>> {
+        self.fire(Err(failure.into()))
+            .map_err(AlreadyCalled::into_failure)
+    }
+
+    /// Fires the Deferred with a result.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyCalled`], with the result in it, if the Deferred was fired before.
+    #[inline]
+    pub fn fire(&self, result: Result<T>) -> Result<(), AlreadyCalled<Result<T>>> {
+        self.source.fire(result).map_err(AlreadyCalled::new)
+    }
+
+    /// Whether the Deferred was fired, by whichever trigger, or cancelled.
+    pub fn is_fired(&self) -> bool {
+        self.source.is_fired()
+    }
+
+    /// A handle that does not count; see [`crate::Trigger::downgrade`].
+    pub fn downgrade(&self) -> WeakTrigger<T> {
+        WeakTrigger {
+            core: self.source.downgrade(),
+            input: PhantomData,
+        }
+    }
+}
+
+impl<T: Send + 'static> Clone for Trigger<T> {
+    fn clone(&self) -> Self {
+        Self::new(self.source.clone())
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for Trigger<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trigger")
+            .field("is_fired", &self.is_fired())
+            .finish()
+    }
+}
+
+/// A [`Trigger`] that does not count, from [`Trigger::downgrade`].
+pub struct WeakTrigger<T: Send + 'static> {
+    core: <Shared as Mode>::Weak,
+    input: PhantomData<fn(T)>,
+}
+
+impl<T: Send + 'static> WeakTrigger<T> {
+    /// A trigger, unless all triggers are gone.
+    pub fn upgrade(&self) -> Option<Trigger<T>> {
+        Source::upgrade(&self.core).map(Trigger::new)
+    }
+}
+
+impl<T: Send + 'static> Clone for WeakTrigger<T> {
+    fn clone(&self) -> Self {
+        Self {
+            core: self.core.clone(),
+            input: PhantomData,
+        }
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for WeakTrigger<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakTrigger").finish_non_exhaustive()
+    }
+}
