@@ -4,7 +4,7 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::panic::Location;
 
-use crate::chain::{Control, End, EndState, Local, Mode, Source, Stage, cancel_core};
+use crate::chain::{Canceller, Control, End, EndState, Local, Mode, Source, Stage, cancel_core};
 use crate::failure::{Failure, Result};
 use crate::handle::{DeferredHandle, Pause};
 use crate::outcome::{Outcome, Stepped};
@@ -102,7 +102,7 @@ impl<T: 'static> Deferred<T> {
         let (source, end) = Source::pair(Location::caller());
         let canceller: <Local as Mode>::Canceller =
             Box::new(|core| canceller(Trigger::new(Source::attach(core))));
-        source.set_canceller(canceller);
+        source.set_canceller(Canceller::Call(canceller));
         (Trigger::new(source), Self { end })
     }
 
@@ -226,6 +226,10 @@ impl<T: 'static> Deferred<T> {
     #[track_caller]
     pub fn chain_deferred(self, other: Trigger<T>) -> Deferred<()> {
         self.add(Forward(other.into_source()), Location::caller())
+    }
+
+    pub(crate) fn from_end(end: End<Local, T>) -> Self {
+        Self { end }
     }
 
     /// What `step` comes to, outside of any chain.

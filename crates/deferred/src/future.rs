@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use crate::deferred::Deferred;
 use crate::error::ResultTaken;
 use crate::failure::{Failure, Result};
+use crate::inline_callbacks::poll_end;
 
 /// Awaiting takes the result: a failure that comes out counts as handled.
 ///
@@ -36,10 +37,8 @@ impl<T: 'static> Future for Deferred<T> {
     type Output = Result<T>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        self.get_mut()
-            .end_mut()
-            .poll(cx.waker())
-            .map(|result| result.unwrap_or_else(|| Err(Failure::new(ResultTaken::new()))))
+        let polled = poll_end(self.get_mut().end_mut(), cx);
+        polled.map(|result| result.unwrap_or_else(|| Err(Failure::new(ResultTaken::new()))))
     }
 }
 

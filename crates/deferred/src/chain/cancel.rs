@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use super::core::{Cancelling, Phase};
+use super::core::{Canceller, Cancelling, Phase};
 use super::mode::Mode;
 use super::raw::{Claim, Guarded};
 use super::run;
@@ -17,6 +17,7 @@ enum Cancel<M: Mode> {
     Nothing,
     Ask(M::Canceller),
     Forward(M::Weak),
+    Body(M::WeakBody),
 }
 
 impl<M: Mode> Guarded<'_, M> {
@@ -24,9 +25,13 @@ impl<M: Mode> Guarded<'_, M> {
     fn cancel(&mut self, cancelled_at: Place) -> Result<(), Cancel<M>> {
         match (self.phase(), &self.waiting_on) {
             (Phase::Unfired, _) => match self.canceller.take() {
-                Some(canceller) => {
+                Some(Canceller::Call(canceller)) => {
                     self.cancelling = Cancelling::CancellerRuns;
                     Err(Cancel::Ask(canceller))
+                }
+                Some(Canceller::Body(body)) => {
+                    self.canceller = Some(Canceller::Body(body.clone()));
+                    Err(Cancel::Body(body))
                 }
                 None if self.cancelling == Cancelling::CancellerRuns => Err(Cancel::Nothing),
                 None => {
@@ -58,23 +63,40 @@ pub(super) fn cancel<M: Mode>(core: M::Ref, cancelled_at: Place) {
                 Some(inner) => current = inner,
                 None => return,
             },
+            Err(Cancel::Body(body)) => {
+                if let Some(body) = M::upgrade_body(&body) {
+                    M::cancel_body(body, cancelled_at);
+                }
+                return;
+            }
             Err(Cancel::Ask(canceller)) => return ask::<M>(&current, canceller, cancelled_at),
         }
     }
 }
 
-fn ask<M: Mode>(core: &M::Ref, canceller: M::Canceller, cancelled_at: Place) {
-    let given = core.clone();
-    run_contained("a canceller", || M::call_canceller(canceller, given));
+/// Fails `core` with `Cancelled`, if it was not fired; then `before` is called
+/// before anything runs.
+pub(super) fn fail_with_cancelled<M: Mode>(
+    core: &M::Ref,
+    cancelled_at: Place,
+    before: impl FnOnce(),
+) {
     let claimed = Claim::<M>::take(core, |state| {
-        state.cancelling = Cancelling::No;
         if state.phase() != Phase::Unfired {
             return Err(());
         }
         state.put_cancelled(cancelled_at);
         Ok(())
     });
+    before();
     if let Ok((claim, ())) = claimed {
         run::run(claim);
     }
+}
+
+fn ask<M: Mode>(core: &M::Ref, canceller: M::Canceller, cancelled_at: Place) {
+    let given = core.clone();
+    run_contained("a canceller", || M::call_canceller(canceller, given));
+    core.with(|state| state.cancelling = Cancelling::No);
+    fail_with_cancelled::<M>(core, cancelled_at, || {});
 }

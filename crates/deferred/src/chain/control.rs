@@ -58,6 +58,16 @@ pub(crate) fn cancel_core<M: Mode>(core: &M::Ref, cancelled_at: &'static Locatio
     cancel::cancel::<M>(core.clone(), cancelled_at);
 }
 
+/// Fails a chain that was not fired with `Cancelled`; `before` is called before
+/// anything runs.
+pub(crate) fn fail_core<M: Mode>(
+    core: &M::Ref,
+    cancelled_at: &'static Location<'static>,
+    before: impl FnOnce(),
+) {
+    cancel::fail_with_cancelled::<M>(core, cancelled_at, before);
+}
+
 /// Holds a chain up for as long as it lives.
 pub(crate) struct Paused<M: Mode> {
     core: M::Ref,

@@ -45,7 +45,7 @@ pub(crate) struct Head<M: Mode> {
     pub(super) listener: Option<Listener<M>>,
     /// Whose listener this is, in `Waiting`.
     pub(super) waiting_on: Option<M::Weak>,
-    pub(super) canceller: Option<M::Canceller>,
+    pub(super) canceller: Option<Canceller<M>>,
     pub(super) made_at: &'static Location<'static>,
 }
 
@@ -56,7 +56,15 @@ pub(crate) enum Listener<M: Mode> {
     /// Somebody who holds the end; the result stays.
     Waker(Waker),
     /// The same, resumed from the run.
-    Body(M::Resume),
+    Body(M::Body),
+}
+
+/// What a chain that is cancelled before it was fired turns to.
+pub(crate) enum Canceller<M: Mode> {
+    /// Is called, once.
+    Call(M::Canceller),
+    /// Fires the chain in the end, whatever it makes of being cancelled.
+    Body(M::WeakBody),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +119,7 @@ pub(super) struct Remains<M: Mode> {
     _slot: Slot<M>,
     _stages: Stages<M>,
     _listener: Option<Listener<M>>,
-    _canceller: Option<M::Canceller>,
+    _canceller: Option<Canceller<M>>,
 }
 
 impl<M: Mode> Drop for Core<M> {

@@ -79,16 +79,23 @@ impl<M: Mode, T: Fits<M>> Link<M, T> {
 
     /// Has `waker` woken when all stages have run. They may have run meanwhile: a
     /// waker's clone and drop are other people's code.
-    fn set_waker(&self, waker: &Waker) {
+    pub(crate) fn set_waker(&self, waker: &Waker) {
         let is_set = self.core.with(|state| match &state.listener {
             Some(Listener::Waker(old)) => old.will_wake(waker),
             _ => false,
         });
-        if is_set {
-            return;
+        if !is_set {
+            self.set_listener(Listener::Waker(waker.clone()));
         }
-        let new = Listener::Waker(waker.clone());
-        let replaced = self.core.with(|state| state.listener.replace(new));
+    }
+
+    /// Has `body` resumed when all stages have run.
+    pub(crate) fn set_body(&self, body: M::Body) {
+        self.set_listener(Listener::Body(body));
+    }
+
+    fn set_listener(&self, listener: Listener<M>) {
+        let replaced = self.core.with(|state| state.listener.replace(listener));
         drop_contained(replaced);
     }
 }
@@ -218,12 +225,12 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
         }
     }
 
-    /// The result, or a wake-up when it is there; `Ready(None)` if it was taken
-    /// before.
-    pub(crate) fn poll(&mut self, waker: &Waker) -> Poll<Option<Result<T>>> {
+    /// The result, or `listen` is called to say who is told when it is there;
+    /// `Ready(None)` if it was taken before.
+    pub(crate) fn poll(&mut self, listen: impl FnOnce(&Link<M, T>)) -> Poll<Option<Result<T>>> {
         if let Self::Linked(link) = self {
             let result = link.take().or_else(|| link.take_late()).or_else(|| {
-                link.set_waker(waker);
+                listen(link);
                 link.take()
             });
             let Some(result) = result else {

@@ -14,10 +14,12 @@
 //! be different in a chain shared between threads.
 
 mod backlog;
+mod body;
 mod cancel;
 mod control;
 mod core;
 mod end;
+mod lineage;
 mod mode;
 mod picture;
 mod raw;
@@ -25,15 +27,22 @@ mod run;
 mod source;
 mod wait;
 
-pub(crate) use self::control::{Control, Paused, cancel_core};
-pub(crate) use self::core::EndState;
+pub(crate) use self::body::{Body, SharedBody, WeakBody, count_asleep, is_any_asleep};
+pub(crate) use self::control::{Control, Paused, cancel_core, fail_core};
+pub(crate) use self::core::{Canceller, EndState};
 pub(crate) use self::end::End;
+pub(crate) use self::lineage::{closes_a_cycle, for_each_body, wake_above};
 pub(crate) use self::mode::{Fits, Mode};
-pub(crate) use self::raw::Local;
 #[cfg(feature = "sync")]
 pub(crate) use self::raw::Shared;
+pub(crate) use self::raw::{Local, OwnedClaim};
 pub(crate) use self::run::{Skips, Stage, Step};
 pub(crate) use self::source::Source;
+
+/// Runs a chain that somebody has claimed.
+pub(crate) fn run_claim(claim: OwnedClaim<Local>) {
+    run::run(claim.into_claim(&mut None));
+}
 
 /// Runs what was put off because the thread was panicking.
 pub(crate) fn drain_backlog() {

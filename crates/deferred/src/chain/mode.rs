@@ -3,10 +3,11 @@
 //! this.
 
 use std::ops::Deref;
+use std::panic::Location;
 
 use super::backlog::Backlog;
 use super::core::Head;
-use super::raw::Core;
+use super::raw::{Core, OwnedClaim};
 
 /// How the parts of a chain hold on to its core.
 pub(crate) trait Mode: Sized + 'static {
@@ -23,9 +24,10 @@ pub(crate) trait Mode: Sized + 'static {
     type Handle<X: 'static>: Clone + Deref<Target = Self::Lock<X>> + 'static;
     /// What a chain that is cancelled before it was fired calls, with its core.
     type Canceller;
-    /// What a body of [`inline_callbacks`](crate::inline_callbacks) that waits
-    /// for a chain is resumed with.
-    type Resume;
+    /// A body of [`inline_callbacks`](crate::inline_callbacks) that waits for a
+    /// chain.
+    type Body: Clone + 'static;
+    type WeakBody: Clone + 'static;
 
     /// A new core, with an empty slot and no stages.
     ///
@@ -39,8 +41,17 @@ pub(crate) trait Mode: Sized + 'static {
     /// from another.
     fn is_unobserved(core: &Self::Ref) -> bool;
     fn call_canceller(canceller: Self::Canceller, core: Self::Ref);
+    fn upgrade_body(weak: &Self::WeakBody) -> Option<Self::Body>;
     /// Goes on with a body; what comes of it may be a chain to be run.
-    fn resume(resume: Self::Resume) -> Option<super::raw::OwnedClaim<Self>>;
+    fn resume(body: Self::Body) -> Option<OwnedClaim<Self>>;
+    /// The chain that gets the body's result, while there is one.
+    fn result_of(body: &Self::Body) -> Option<Self::Ref>;
+    /// Cancels what the body awaits.
+    fn cancel_body(body: Self::Body, cancelled_at: &'static Location<'static>);
+    /// What the body awaits, and whether it waits for more than Deferreds.
+    fn awaited_by(body: &Self::Body) -> (Vec<Self::Weak>, bool);
+    /// Hears that a chain waits for another one from now on.
+    fn linked(outer: &Self::Ref);
     fn handle<X: 'static>(content: X) -> Self::Handle<X>;
     /// Calls `f` with what is in `lock`.
     ///

@@ -4,6 +4,7 @@ use std::fmt;
 use std::panic::Location;
 
 use super::end::End;
+use super::lineage::waits_for;
 use super::mode::{Fits, Mode};
 use crate::failure::Failure;
 use crate::state::State;
@@ -23,17 +24,13 @@ struct Picture {
 }
 
 impl Picture {
-    fn of<M: Mode>(core: &M::Ref) -> (Self, Option<M::Ref>) {
-        let (picture, waits_for) = core.with(|state| {
-            let picture = Self {
-                state: state.seen(),
-                made_at: state.made_at,
-                stages: state.places(),
-                failure: state.failure(),
-            };
-            (picture, state.waiting_on.clone())
-        });
-        (picture, waits_for.and_then(|weak| M::upgrade(&weak)))
+    fn of<M: Mode>(core: &M::Ref) -> Self {
+        core.with(|state| Self {
+            state: state.seen(),
+            made_at: state.made_at,
+            stages: state.places(),
+            failure: state.failure(),
+        })
     }
 }
 
@@ -89,16 +86,20 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
             }
             Self::Taken => return out.field("state", &format_args!("Taken")).finish(),
         };
-        let (picture, mut next) = Picture::of::<M>(link.core());
-        picture.show(&mut out);
+        Picture::of::<M>(link.core()).show(&mut out);
+        let (mut next, is_asleep) = waits_for::<M>(link.core());
         let mut line = Vec::new();
-        while let Some(core) = next.take().filter(|_| line.len() < SHOWN) {
-            let (picture, further) = Picture::of::<M>(&core);
-            line.push(picture);
-            next = further;
+        while line.len() < SHOWN
+            && let Some(core) = next.pop()
+        {
+            line.push(Picture::of::<M>(&core));
+            next.extend(waits_for::<M>(&core).0);
         }
         if !line.is_empty() {
             out.field("waits_for", &line);
+        }
+        if is_asleep {
+            out.field("waits_also", &format_args!("to be woken from elsewhere"));
         }
         out.finish()
     }

@@ -172,7 +172,7 @@ enum Rest<'a, M: Mode> {
     /// Nobody holds the end of the chain.
     LetGo(Claim<'a, M>, EndState, Place),
     Wake(Waker),
-    Resume(M::Resume),
+    Resume(M::Body),
 }
 
 /// Runs a chain, and whatever that sets going.

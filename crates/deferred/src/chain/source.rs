@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::panic::Location;
 
 use super::backlog;
-use super::core::{Cancelling, Head, Phase};
+use super::core::{Canceller, Cancelling, Head, Phase};
 use super::end::{End, Link};
 use super::mode::{Fits, Mode};
 use super::raw::{Claim, OwnedClaim};
@@ -48,7 +48,7 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
         }
     }
 
-    pub(crate) fn set_canceller(&self, canceller: M::Canceller) {
+    pub(crate) fn set_canceller(&self, canceller: Canceller<M>) {
         let replaced = self.core.with(|state| state.canceller.replace(canceller));
         drop_contained(replaced);
     }

@@ -1,6 +1,7 @@
 //! One chain waiting for the result of another.
 
 use super::core::{EndState, Listener, Phase};
+use super::lineage::closes_a_cycle;
 use super::mode::Mode;
 use super::raw::{Claim, Leave, OwnedClaim, Slot};
 use crate::contain::drop_contained;
@@ -42,6 +43,7 @@ pub(super) fn wait_for<'a, M: Mode>(mut claim: Claim<'a, M>, inner: M::Ref) -> W
     });
     drop_contained(replaced);
     if listens && !(closes_a_cycle::<M>(outer, &inner) && stops_listening::<M>(outer, &inner)) {
+        M::linked(outer);
         return Waited::Waits;
     }
     // Nobody else is to give it a result any more.
@@ -103,35 +105,4 @@ fn stops_listening<M: Mode>(outer: &M::Ref, inner: &M::Ref) -> bool {
         _ => None,
     });
     listener.is_some()
-}
-
-/// Whether `inner` waits, directly or through others, for `outer`.
-///
-/// Only an inner chain that waits can, and only for an outer one that has a
-/// waiter; both ends of that path are searched in step, so that the shorter one
-/// decides what it costs.
-fn closes_a_cycle<M: Mode>(outer: &M::Ref, inner: &M::Ref) -> bool {
-    let mut down = inner.clone();
-    let mut up = outer.clone();
-    loop {
-        let next_down = down.with(|state| state.waiting_on.clone());
-        let Some(next_down) = next_down.and_then(|weak| M::upgrade(&weak)) else {
-            return false;
-        };
-        if M::is_same(&next_down, outer) {
-            return true;
-        }
-        let next_up = up.with(|state| match &state.listener {
-            Some(Listener::Chain(waiter)) => Some(waiter.clone()),
-            _ => None,
-        });
-        let Some(next_up) = next_up else {
-            return false;
-        };
-        if M::is_same(&next_up, inner) {
-            return true;
-        }
-        down = next_down;
-        up = next_up;
-    }
 }

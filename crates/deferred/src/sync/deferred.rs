@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use super::handle::{DeferredHandle, Pause};
 use super::outcome::{Outcome, Stepped};
 use super::trigger::Trigger;
-use crate::chain::{Control, End, EndState, Mode, Shared, Source, Stage, cancel_core};
+use crate::chain::{Canceller, Control, End, EndState, Mode, Shared, Source, Stage, cancel_core};
 use crate::error::ResultTaken;
 use crate::failure::{Failure, Result};
 use crate::pair::{Forward, OnBoth, OnEither, OnFailure, OnValue};
@@ -60,7 +60,7 @@ impl<T: Send + 'static> Deferred<T> {
         let (source, end) = Source::pair(Location::caller());
         let canceller: <Shared as Mode>::Canceller =
             Box::new(|core| canceller(Trigger::new(Source::attach(core))));
-        source.set_canceller(canceller);
+        source.set_canceller(Canceller::Call(canceller));
         (Trigger::new(source), Self { end })
     }
 
@@ -239,7 +239,7 @@ impl<T: Send + 'static> Future for Deferred<T> {
     type Output = Result<T>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let polled = self.get_mut().end.poll(cx.waker());
+        let polled = self.get_mut().end.poll(|link| link.set_waker(cx.waker()));
         polled.map(|result| result.unwrap_or_else(|| Err(Failure::new(ResultTaken::new()))))
     }
 }

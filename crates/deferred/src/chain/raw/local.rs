@@ -4,6 +4,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ops::Deref;
+use std::panic::Location;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
@@ -12,7 +13,9 @@ use std::sync::atomic::AtomicU32;
 use super::core::{Core, OwnedClaim};
 use super::{Slot, Stages};
 use crate::chain::backlog::Backlog;
+use crate::chain::body::{self, SharedBody, WeakBody};
 use crate::chain::core::{Head, Phase};
+use crate::chain::lineage;
 use crate::chain::mode::{Fits, Mode};
 
 /// One thread, no locks.
@@ -245,10 +248,27 @@ impl Mode for Local {
     type Lock<X> = LocalCell<X>;
     type Handle<X: 'static> = Rc<LocalCell<X>>;
     type Canceller = Box<dyn FnOnce(Self::Ref)>;
-    type Resume = std::convert::Infallible;
+    type Body = SharedBody;
+    type WeakBody = WeakBody;
 
-    fn resume(resume: Self::Resume) -> Option<OwnedClaim<Self>> {
-        match resume {}
+    fn upgrade_body(weak: &WeakBody) -> Option<SharedBody> {
+        weak.upgrade()
+    }
+
+    fn resume(body: SharedBody) -> Option<OwnedClaim<Self>> {
+        body.resume()
+    }
+
+    fn result_of(body: &SharedBody) -> Option<LocalRef> {
+        body.result()
+    }
+
+    fn cancel_body(body: SharedBody, cancelled_at: &'static Location<'static>) {
+        body.cancel(cancelled_at);
+    }
+
+    fn awaited_by(body: &SharedBody) -> (Vec<LocalWeak>, bool) {
+        body.awaited()
     }
 
     #[inline(always)]
@@ -282,6 +302,12 @@ impl Mode for Local {
 
     fn call_canceller(canceller: Self::Canceller, core: LocalRef) {
         canceller(core);
+    }
+
+    fn linked(outer: &LocalRef) {
+        if body::is_any_asleep() {
+            lineage::wake_above(outer);
+        }
     }
 
     fn handle<X: 'static>(content: X) -> Rc<LocalCell<X>> {

@@ -1,5 +1,7 @@
 //! Chains that several threads may reach: atomic reference counts and a lock.
 
+use std::convert::Infallible;
+use std::panic::Location;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -23,7 +25,8 @@ impl Mode for Shared {
     type Lock<X> = Mutex<X>;
     type Handle<X: 'static> = Arc<Mutex<X>>;
     type Canceller = Box<dyn FnOnce(Self::Ref) + Send>;
-    type Resume = std::convert::Infallible;
+    type Body = Infallible;
+    type WeakBody = Infallible;
 
     fn share(head: impl FnOnce() -> Head<Self>) -> Self::Ref {
         Arc::new(Core::new(head(), Mutex::new))
@@ -49,9 +52,27 @@ impl Mode for Shared {
         canceller(core);
     }
 
-    fn resume(resume: Self::Resume) -> Option<OwnedClaim<Self>> {
-        match resume {}
+    fn upgrade_body(weak: &Infallible) -> Option<Infallible> {
+        match *weak {}
     }
+
+    fn resume(body: Infallible) -> Option<OwnedClaim<Self>> {
+        match body {}
+    }
+
+    fn result_of(body: &Infallible) -> Option<Self::Ref> {
+        match *body {}
+    }
+
+    fn cancel_body(body: Infallible, _cancelled_at: &'static Location<'static>) {
+        match body {}
+    }
+
+    fn awaited_by(body: &Infallible) -> (Vec<Self::Weak>, bool) {
+        match *body {}
+    }
+
+    fn linked(_outer: &Self::Ref) {}
 
     fn handle<X: 'static>(content: X) -> Arc<Mutex<X>> {
         Arc::new(Mutex::new(content))

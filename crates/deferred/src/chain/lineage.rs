@@ -1,0 +1,133 @@
+//! Who waits for whom, through chains and bodies: up to who is told in the end, and
+//! down to what is waited for.
+
+use super::core::{Canceller, Listener, Phase};
+use super::mode::Mode;
+use super::raw::Local;
+use crate::contain::run_contained;
+
+/// What one chain waits for.
+enum Below<M: Mode> {
+    Nothing,
+    Chain(M::Ref),
+    Body(M::Body),
+}
+
+fn below<M: Mode>(core: &M::Ref) -> Below<M> {
+    enum Seen<M: Mode> {
+        Nothing,
+        Chain(M::Weak),
+        Body(M::WeakBody),
+    }
+    let seen = core.with(|state| match (state.phase(), &state.canceller) {
+        (Phase::Waiting, _) => match &state.waiting_on {
+            Some(weak) => Seen::<M>::Chain(weak.clone()),
+            None => Seen::Nothing,
+        },
+        (Phase::Unfired, Some(Canceller::Body(weak))) => Seen::Body(weak.clone()),
+        _ => Seen::Nothing,
+    });
+    let below = match seen {
+        Seen::Nothing => None,
+        Seen::Chain(weak) => M::upgrade(&weak).map(Below::Chain),
+        Seen::Body(weak) => M::upgrade_body(&weak).map(Below::Body),
+    };
+    below.unwrap_or(Below::Nothing)
+}
+
+/// The chain that gets the result of `core`, or whose body does.
+fn above<M: Mode>(core: &M::Ref) -> Option<M::Ref> {
+    enum Seen<M: Mode> {
+        Chain(M::Ref),
+        Body(M::Body),
+    }
+    let seen = core.with(|state| match &state.listener {
+        Some(Listener::Chain(waiter)) => Some(Seen::<M>::Chain(waiter.clone())),
+        Some(Listener::Body(body)) => Some(Seen::Body(body.clone())),
+        Some(Listener::Waker(_)) | None => None,
+    });
+    match seen? {
+        Seen::Chain(waiter) => Some(waiter),
+        Seen::Body(body) => M::result_of(&body),
+    }
+}
+
+/// Whether `outer` would wait for itself, directly or through others, if it waited
+/// for `inner`.
+///
+/// Only an inner chain that waits can close a circle, and only for an outer one that
+/// is waited for; both ends of that path are searched in step, so that the shorter
+/// one decides what it costs. Where a body may await several chains, the search goes
+/// on from the other end alone.
+pub(crate) fn closes_a_cycle<M: Mode>(outer: &M::Ref, inner: &M::Ref) -> bool {
+    if M::is_same(outer, inner) {
+        return true;
+    }
+    let mut down = Some(inner.clone());
+    let mut up = outer.clone();
+    loop {
+        if let Some(current) = down {
+            down = match below::<M>(&current) {
+                Below::Nothing => return false,
+                Below::Chain(next) if M::is_same(&next, outer) => return true,
+                Below::Chain(next) => Some(next),
+                Below::Body(_) => None,
+            };
+        }
+        let Some(next_up) = above::<M>(&up) else {
+            return false;
+        };
+        if M::is_same(&next_up, inner) {
+            return true;
+        }
+        up = next_up;
+    }
+}
+
+/// Calls `visit` with every body that `core` waits for, directly or through others.
+pub(crate) fn for_each_body<M: Mode>(core: &M::Ref, mut visit: impl FnMut(&M::Body)) {
+    let mut to_see = vec![core.clone()];
+    while let Some(core) = to_see.pop() {
+        match below::<M>(&core) {
+            Below::Nothing => {}
+            Below::Chain(next) => to_see.push(next),
+            Below::Body(body) => {
+                visit(&body);
+                let (awaited, _) = M::awaited_by(&body);
+                to_see.extend(awaited.iter().filter_map(M::upgrade));
+            }
+        }
+    }
+}
+
+/// What one chain waits for, one step down; and whether a body waits for more than
+/// chains.
+pub(crate) fn waits_for<M: Mode>(core: &M::Ref) -> (Vec<M::Ref>, bool) {
+    match below::<M>(core) {
+        Below::Nothing => (Vec::new(), false),
+        Below::Chain(next) => (vec![next], false),
+        Below::Body(body) => {
+            let (awaited, more) = M::awaited_by(&body);
+            (awaited.iter().filter_map(M::upgrade).collect(), more)
+        }
+    }
+}
+
+/// Wakes whoever polls for what `core` comes to, if somebody does: to poll anew, and
+/// so to hear of the bodies that are below by now.
+pub(crate) fn wake_above(core: &<Local as Mode>::Ref) {
+    let mut top = core.clone();
+    while let Some(next) = above::<Local>(&top) {
+        top = next;
+    }
+    let waker = top.with(|state| match state.listener.take() {
+        Some(Listener::Waker(waker)) => Some(waker),
+        other => {
+            state.listener = other;
+            None
+        }
+    });
+    if let Some(waker) = waker {
+        run_contained("a waker", || waker.wake());
+    }
+}

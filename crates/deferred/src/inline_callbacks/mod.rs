@@ -1,0 +1,108 @@
+//! `inline_callbacks`: an `async` body that awaits Deferreds and gives one, with no
+//! runtime.
+//!
+//! A Deferred that has its result resumes the body that awaits it as it would run a
+//! stage: at once, before the fire returns. Every other wake-up may come at any time
+//! and from any thread, under whatever lock, so it never polls: it puts the body into
+//! the inbox of its thread (`wake`) and tells whoever can empty that.
+
+mod task;
+mod wake;
+
+use std::future::{Future, poll_fn};
+use std::panic::Location;
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use self::task::Task;
+pub use self::wake::{reset_wake_hook, run_woken, set_wake_hook};
+use crate::chain::{self, End, Local, OwnedClaim, Source};
+use crate::deferred::Deferred;
+use crate::failure::{Failure, Result};
+
+/// Runs an `async` body, and gives a Deferred of what it comes to.
+///
+/// The body runs at once, until it awaits a [`Deferred`] that has no result yet. When
+/// that has one, it goes on, before the fire returns. There is no executor: with
+/// Deferreds alone, nothing has to be polled by anybody.
+///
+/// A panic in the body becomes a failure ([`Panicked`](crate::Panicked)).
+///
+/// # Cancelling
+///
+/// [`cancel`](Deferred::cancel) of the Deferred that is given back cancels what the
+/// body awaits; the body gets what comes of that, and decides what to make of it. It
+/// may be cancelled again. If it awaits no Deferred, but some other future, it is
+/// dropped where it stands and the result is [`Cancelled`](crate::Cancelled).
+///
+/// Dropping the Deferred that is given back does not stop the body.
+///
+/// # Other futures
+///
+/// The body may await any future. Being woken by one only marks the body: it goes on
+/// in the next [`run_woken`] of its thread. That is called for you when the Deferred
+/// that is given back, or one that waits for it, is awaited under an executor, and by
+/// a loop such as that of the `reactor` crate. With neither, call it yourself, or the
+/// body waits for ever; [`set_wake_hook`] says when.
+///
+/// The body never leaves its thread, nor is it dropped on another one.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{Deferred, inline_callbacks};
+///
+/// let (first_trigger, first) = Deferred::pair();
+/// let (second_trigger, second) = Deferred::pair();
+/// let sum = inline_callbacks(async move {
+///     let a: i32 = first.await?;
+///     let b: i32 = second.await.unwrap_or(100);
+///     Ok(a + b)
+/// });
+///
+/// first_trigger.callback(1).unwrap();
+/// second_trigger.errback(std::fmt::Error).unwrap();
+/// assert_eq!(sum.into_result().unwrap().unwrap(), 101);
+/// ```
+#[track_caller]
+pub fn inline_callbacks<F, T>(body: F) -> Deferred<T>
+where
+    F: Future<Output = Result<T>> + 'static,
+    T: 'static,
+{
+    let (source, end) = Source::pair(Location::caller());
+    let task = Task::of(&source);
+    if let Some(claim) = task.start(drive(body, source)) {
+        chain::run_claim(claim);
+    }
+    Deferred::from_end(end)
+}
+
+/// The body, and at its end the fire; gives the chain that is to be run for it.
+async fn drive<F, T>(body: F, source: Source<Local, T>) -> Option<OwnedClaim<Local>>
+where
+    F: Future<Output = Result<T>> + 'static,
+    T: 'static,
+{
+    let result = {
+        let mut body = pin!(body);
+        poll_fn(|cx| match Failure::catch(|| body.as_mut().poll(cx)) {
+            Ok(polled) => polled,
+            Err(panicked) => Poll::Ready(Err(panicked)),
+        })
+        .await
+    };
+    // Refused if it was cancelled in the middle.
+    source.fire_unrun(result).ok().flatten()
+}
+
+/// Polls the end of a Deferred for `cx`, which is that of a body or of an executor.
+pub(crate) fn poll_end<T: 'static>(
+    end: &mut End<Local, T>,
+    cx: &Context<'_>,
+) -> Poll<Option<Result<T>>> {
+    match task::current(cx.waker()) {
+        Some((body, is_direct)) => body.poll_end(end, cx.waker(), is_direct),
+        None => wake::poll_end(end, cx.waker()),
+    }
+}
