@@ -171,7 +171,9 @@ pub use self::handle::{DeferredHandle, Pause};
 pub use self::outcome::Outcome;
 pub use self::ready::{fail, maybe_deferred, succeed};
 pub use self::state::State;
-pub use self::time::{Clock, DelayedCall, DelayedCallError, TimerQueue, VirtualClock, defer_later};
+pub use self::time::{
+    Clock, DelayedCall, DelayedCallError, TimedOut, TimerQueue, VirtualClock, defer_later, sleep,
+};
 pub use self::trail::Trail;
 pub use self::trigger::{Trigger, WeakTrigger};
 pub use self::unhandled::{

@@ -4,12 +4,14 @@
 mod clock;
 mod delayed_call;
 mod later;
+mod timeout;
 mod timer_queue;
 mod timers;
 mod virtual_clock;
 
 pub use self::clock::Clock;
 pub use self::delayed_call::{DelayedCall, DelayedCallError};
-pub use self::later::defer_later;
+pub use self::later::{defer_later, sleep};
+pub use self::timeout::TimedOut;
 pub use self::timer_queue::TimerQueue;
 pub use self::virtual_clock::VirtualClock;
