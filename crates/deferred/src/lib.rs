@@ -172,7 +172,8 @@ pub use self::outcome::Outcome;
 pub use self::ready::{fail, maybe_deferred, succeed};
 pub use self::state::State;
 pub use self::time::{
-    Clock, DelayedCall, DelayedCallError, TimedOut, TimerQueue, VirtualClock, defer_later, sleep,
+    Clock, DelayedCall, DelayedCallError, LoopingCall, LoopingCallError, TimedOut, TimerQueue,
+    VirtualClock, defer_later, sleep,
 };
 pub use self::trail::Trail;
 pub use self::trigger::{Trigger, WeakTrigger};

@@ -1,9 +1,10 @@
 //! Time without a loop: the [`Clock`] trait, calls that are due later, and a
-//! clock that a test turns by hand.
+//! clock that a test turns by hand; on them, timeouts and loops.
 
 mod clock;
 mod delayed_call;
 mod later;
+mod looping;
 mod timeout;
 mod timer_queue;
 mod timers;
@@ -12,6 +13,7 @@ mod virtual_clock;
 pub use self::clock::Clock;
 pub use self::delayed_call::{DelayedCall, DelayedCallError};
 pub use self::later::{defer_later, sleep};
+pub use self::looping::{LoopingCall, LoopingCallError};
 pub use self::timeout::TimedOut;
 pub use self::timer_queue::TimerQueue;
 pub use self::virtual_clock::VirtualClock;
