@@ -172,7 +172,8 @@ pub use self::outcome::Outcome;
 pub use self::ready::{fail, maybe_deferred, succeed};
 pub use self::state::State;
 pub use self::time::{
-    Clock, DelayedCall, DelayedCallError, LoopingCall, LoopingCallError, TimedOut, TimerQueue,
+    Clock, CooperativeTask, Cooperator, CooperatorStopped, DelayedCall, DelayedCallError,
+    LoopingCall, LoopingCallError, NotPaused, TaskFinished, TaskStopped, TimedOut, TimerQueue,
     VirtualClock, defer_later, sleep,
 };
 pub use self::trail::Trail;

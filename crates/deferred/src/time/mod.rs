@@ -1,7 +1,8 @@
 //! Time without a loop: the [`Clock`] trait, calls that are due later, and a
-//! clock that a test turns by hand; on them, timeouts and loops.
+//! clock that a test turns by hand; on them, timeouts, loops, and work in slices.
 
 mod clock;
+mod cooperator;
 mod delayed_call;
 mod later;
 mod looping;
@@ -11,6 +12,9 @@ mod timers;
 mod virtual_clock;
 
 pub use self::clock::Clock;
+pub use self::cooperator::{
+    CooperativeTask, Cooperator, CooperatorStopped, NotPaused, TaskFinished, TaskStopped,
+};
 pub use self::delayed_call::{DelayedCall, DelayedCallError};
 pub use self::later::{defer_later, sleep};
 pub use self::looping::{LoopingCall, LoopingCallError};
