@@ -176,6 +176,23 @@ impl LoopingCall {
     /// # Errors
     ///
     /// It does [not run](LoopingCallError::NotRunning).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{LoopingCall, VirtualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = VirtualClock::new();
+    /// let looping = LoopingCall::new(|| println!("still here"));
+    /// let gone = looping
+    ///     .start(&clock, Duration::from_secs(1))?
+    ///     .add_callback(|()| Ok("gone"));
+    /// looping.stop()?;
+    /// assert!(!looping.is_running());
+    /// assert_eq!(gone.into_result().unwrap().unwrap(), "gone");
+    /// # Ok::<(), deferred::LoopingCallError>(())
+    /// ```
     pub fn stop(&self) -> Result<(), LoopingCallError> {
         self.machine.stop()
     }
@@ -187,6 +204,25 @@ impl LoopingCall {
     /// # Errors
     ///
     /// It does [not run](LoopingCallError::NotRunning).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{LoopingCall, LoopingCallError, VirtualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = VirtualClock::new();
+    /// let idle = LoopingCall::new(|| Err::<(), _>(deferred::Failure::msg("nothing for a minute")));
+    /// let watched = idle.start_later(&clock, Duration::from_secs(60))?;
+    /// clock.advance(Duration::from_secs(50));
+    /// idle.reset()?; // something came
+    /// clock.advance(Duration::from_secs(50));
+    /// assert!(idle.is_running());
+    /// clock.advance(Duration::from_secs(10));
+    /// assert_eq!(idle.reset(), Err(LoopingCallError::NotRunning));
+    /// # watched.ignore();
+    /// # Ok::<(), LoopingCallError>(())
+    /// ```
     pub fn reset(&self) -> Result<(), LoopingCallError> {
         self.machine.reset()
     }
