@@ -428,14 +428,14 @@ fn cancelled_from_inside_the_function() {
         let clock = VirtualClock::new();
         let handle = Rc::new(RefCell::new(None::<deferred::DeferredHandle>));
         let (own, cancelled) = (Rc::clone(&handle), Count::new());
-        let count = cancelled.clone();
+        let (count, unfired) = (cancelled.clone(), RefCell::new(None));
         let looping = LoopingCall::new(move || {
             if let Some(handle) = own.take() {
                 handle.cancel();
             }
             let count = count.clone();
-            let (_trigger, slow) = Deferred::<()>::with_canceller(move |_| count.add());
-            std::mem::forget(_trigger);
+            let (trigger, slow) = Deferred::<()>::with_canceller(move |_| count.add());
+            unfired.replace(Some(trigger));
             slow
         });
         let mut ended = looping.start_later(&clock, SECOND).unwrap();
