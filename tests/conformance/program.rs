@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::clock_ops::ClockOp;
+
 /// What programs call their Deferreds by.
 pub(crate) type Id = i64;
 
@@ -43,6 +45,7 @@ pub(crate) enum Op {
     },
     Drop(Id),
     Cancel(Id),
+    Clock(ClockOp),
     /// An unrolled `repeat`: one operation, as far as the trace is concerned.
     Group(Vec<Self>),
 }
@@ -92,7 +95,7 @@ pub(crate) enum Unreadable {
     Malformed(String),
 }
 
-type Parsed<T> = Result<T, Unreadable>;
+pub(crate) type Parsed<T> = Result<T, Unreadable>;
 
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -136,7 +139,7 @@ impl Program {
 }
 
 impl Op {
-    fn parse(json: &Value) -> Parsed<Self> {
+    pub(crate) fn parse(json: &Value) -> Parsed<Self> {
         let d = || int(json, "d");
         let spec = |name| Spec::parse(field(json, name)?).map(Arc::new);
         let op = match text(json, "op")? {
@@ -162,14 +165,17 @@ impl Op {
             "drop" => Self::Drop(d()?),
             "cancel" => Self::Cancel(d()?),
             "repeat" => Self::Group(unrolled(json)?),
-            other => return Err(Unreadable::Unsupported(other.to_owned())),
+            other => match ClockOp::parse(json)? {
+                Some(op) => Self::Clock(op),
+                None => return Err(Unreadable::Unsupported(other.to_owned())),
+            },
         };
         Ok(op)
     }
 }
 
 impl Spec {
-    fn parse(json: &Value) -> Parsed<Self> {
+    pub(crate) fn parse(json: &Value) -> Parsed<Self> {
         let outcome = match text(json, "do")? {
             "pass" => Outcome::Pass,
             "add" => Outcome::Add(int(json, "k")?),
@@ -251,24 +257,24 @@ fn malformed(what: &str) -> Unreadable {
     Unreadable::Malformed(what.to_owned())
 }
 
-fn field<'a>(json: &'a Value, name: &str) -> Parsed<&'a Value> {
+pub(crate) fn field<'a>(json: &'a Value, name: &str) -> Parsed<&'a Value> {
     json.get(name)
         .ok_or_else(|| malformed(&format!("no field `{name}` in {json}")))
 }
 
-fn int(json: &Value, name: &str) -> Parsed<i64> {
+pub(crate) fn int(json: &Value, name: &str) -> Parsed<i64> {
     field(json, name)?
         .as_i64()
         .ok_or_else(|| malformed(&format!("`{name}` is no integer in {json}")))
 }
 
-fn text<'a>(json: &'a Value, name: &str) -> Parsed<&'a str> {
+pub(crate) fn text<'a>(json: &'a Value, name: &str) -> Parsed<&'a str> {
     field(json, name)?
         .as_str()
         .ok_or_else(|| malformed(&format!("`{name}` is no text in {json}")))
 }
 
-fn array<'a>(json: &'a Value, name: &str) -> Parsed<&'a Vec<Value>> {
+pub(crate) fn array<'a>(json: &'a Value, name: &str) -> Parsed<&'a Vec<Value>> {
     field(json, name)?
         .as_array()
         .ok_or_else(|| malformed(&format!("`{name}` is no array in {json}")))

@@ -175,7 +175,11 @@ pub use self::inline_callbacks::{inline_callbacks, reset_wake_hook, run_woken, s
 pub use self::outcome::Outcome;
 pub use self::ready::{fail, maybe_deferred, succeed};
 pub use self::state::State;
-pub use self::time::{Clock, DelayedCall, DelayedCallError, TimerQueue, VirtualClock, defer_later};
+pub use self::time::{
+    Clock, CooperativeTask, Cooperator, CooperatorStopped, DelayedCall, DelayedCallError,
+    LoopingCall, LoopingCallError, NotPaused, TaskFinished, TaskStopped, TimedOut, TimerQueue,
+    VirtualClock, defer_later, sleep,
+};
 pub use self::trail::Trail;
 pub use self::trigger::{Trigger, WeakTrigger};
 pub use self::unhandled::{

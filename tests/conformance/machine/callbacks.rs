@@ -8,33 +8,38 @@ use super::flavour::{self, Deferred, code_of, failure_of};
 use super::world::Machine;
 use crate::program::{Outcome, Spec};
 
-/// What a callback comes to: most give a result, some another Deferred. The two
-/// are added as what they are, so that both ways of returning are tried.
-fn returns_deferred(spec: &Spec) -> bool {
-    matches!(spec.outcome, Outcome::ReturnDeferred(_))
+impl Spec {
+    /// What a callback comes to: most give a result, some another Deferred. The
+    /// two are added as what they are, so that both ways of returning are tried.
+    pub(super) fn returns_deferred(&self) -> bool {
+        matches!(self.outcome, Outcome::ReturnDeferred(_))
+    }
 }
 
 impl Machine {
     pub(super) fn maybe_deferred(&self, spec: &Arc<Spec>) -> Deferred {
-        let run = || {
-            self.record_labelled("run", spec, None);
-            self.run_acts(spec);
-        };
-        if returns_deferred(spec) {
-            return flavour::maybe_deferred(|| {
-                run();
-                self.deferred_of(spec, Ok(0))
-            });
+        if spec.returns_deferred() {
+            return flavour::maybe_deferred(|| self.call_bare_for_deferred(spec));
         }
-        flavour::maybe_deferred(|| {
-            run();
-            result_of(spec, Ok(0))
-        })
+        flavour::maybe_deferred(|| self.call_bare(spec))
+    }
+
+    /// Calls one that gets no input.
+    pub(super) fn call_bare(&self, spec: &Spec) -> flavour::Result {
+        self.record_labelled("run", spec, None);
+        self.run_acts(spec);
+        result_of(spec, Ok(0))
+    }
+
+    pub(super) fn call_bare_for_deferred(&self, spec: &Spec) -> Deferred {
+        self.record_labelled("run", spec, None);
+        self.run_acts(spec);
+        self.deferred_of(spec, Ok(0))
     }
 
     pub(super) fn add_callback(&self, deferred: Deferred, spec: &Arc<Spec>) -> Deferred {
         let (machine, spec) = (self.clone(), Arc::clone(spec));
-        if returns_deferred(&spec) {
+        if spec.returns_deferred() {
             return deferred.add_callback(move |value| machine.call_for_deferred(&spec, Ok(value)));
         }
         deferred.add_callback(move |value| machine.call(&spec, Ok(value)))
@@ -42,7 +47,7 @@ impl Machine {
 
     pub(super) fn add_errback(&self, deferred: Deferred, spec: &Arc<Spec>) -> Deferred {
         let (machine, spec) = (self.clone(), Arc::clone(spec));
-        if returns_deferred(&spec) {
+        if spec.returns_deferred() {
             return deferred
                 .add_errback(move |failure| machine.call_for_deferred(&spec, Err(failure)));
         }
@@ -51,7 +56,7 @@ impl Machine {
 
     pub(super) fn add_both(&self, deferred: Deferred, spec: &Arc<Spec>) -> Deferred {
         let (machine, spec) = (self.clone(), Arc::clone(spec));
-        if returns_deferred(&spec) {
+        if spec.returns_deferred() {
             return deferred.add_both(move |result| machine.call_for_deferred(&spec, result));
         }
         deferred.add_both(move |result| machine.call(&spec, result))
@@ -73,7 +78,7 @@ impl Machine {
             let (machine, spec) = on_failure;
             machine.call(&spec, Err(failure))
         };
-        if !returns_deferred(f) && !returns_deferred(g) {
+        if !f.returns_deferred() && !g.returns_deferred() {
             return deferred.add_callbacks(value_side, failure_side);
         }
         let on_value = (self.clone(), Arc::clone(f));
@@ -86,14 +91,14 @@ impl Machine {
             let (machine, spec) = on_failure;
             machine.call_for_deferred(&spec, Err(failure))
         };
-        match (returns_deferred(f), returns_deferred(g)) {
+        match (f.returns_deferred(), g.returns_deferred()) {
             (true, false) => deferred.add_callbacks(value_to_deferred, failure_side),
             (false, true) => deferred.add_callbacks(value_side, failure_to_deferred),
             _ => deferred.add_callbacks(value_to_deferred, failure_to_deferred),
         }
     }
 
-    fn call(&self, spec: &Spec, input: flavour::Result) -> flavour::Result {
+    pub(super) fn call(&self, spec: &Spec, input: flavour::Result) -> flavour::Result {
         if self.begin(spec, &input) {
             result_of(spec, input)
         } else {
@@ -101,7 +106,7 @@ impl Machine {
         }
     }
 
-    fn call_for_deferred(&self, spec: &Spec, input: flavour::Result) -> Deferred {
+    pub(super) fn call_for_deferred(&self, spec: &Spec, input: flavour::Result) -> Deferred {
         if self.begin(spec, &input) {
             self.deferred_of(spec, input)
         } else {
@@ -129,13 +134,13 @@ impl Machine {
         });
     }
 
-    fn run_acts(&self, spec: &Spec) {
+    pub(super) fn run_acts(&self, spec: &Spec) {
         for act in &spec.acts {
             self.perform(act);
         }
     }
 
-    fn deferred_of(&self, spec: &Spec, input: flavour::Result) -> Deferred {
+    pub(super) fn deferred_of(&self, spec: &Spec, input: flavour::Result) -> Deferred {
         let Outcome::ReturnDeferred(d) = spec.outcome else {
             return Deferred::from(result_of(spec, input));
         };

@@ -6,12 +6,15 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
-use deferred::{AlreadyCalled, Cancelled, Failure};
+use deferred::{AlreadyCalled, Cancelled, Failure, TimedOut};
 use serde_json::{Value, json};
 
 pub(super) use deferred::{
-    DeferredHandle as Handle, Pause, State, fail, maybe_deferred, succeed, with_unhandled_hook,
+    DeferredHandle as Handle, DelayedCall, DelayedCallError, LoopingCall, LoopingCallError, Pause,
+    State, VirtualClock as Clock, defer_later, fail, maybe_deferred, sleep, succeed,
+    with_unhandled_hook,
 };
 
 pub(super) type Deferred = deferred::Deferred<i64>;
@@ -62,9 +65,22 @@ pub(super) fn code_of(failure: &Failure) -> Value {
         json!(code)
     } else if failure.downcast_ref::<Cancelled>().is_some() {
         json!(-1)
+    } else if failure.downcast_ref::<TimedOut>().is_some() {
+        json!(-2)
     } else if failure.downcast_ref::<AlreadyCalled<()>>().is_some() {
         json!(-3)
     } else {
         json!(failure.message())
     }
+}
+
+/// One tick of a program's clock.
+const TICK: Duration = Duration::from_millis(125);
+
+pub(super) fn ticks(count: u64) -> Duration {
+    TICK.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+pub(super) fn in_ticks(time: Duration) -> u64 {
+    (time.as_nanos() / TICK.as_nanos()) as u64
 }

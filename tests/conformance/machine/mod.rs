@@ -1,6 +1,7 @@
 //! The interpreter: runs a program and writes down what happens.
 
 mod callbacks;
+mod clock;
 mod flavour;
 mod world;
 
@@ -42,6 +43,7 @@ fn run_unguarded(program: &Program) -> Trace {
             machine.let_go();
             let unhandled = machine.take_unhandled();
             machine.forget_triggers();
+            machine.stop_clock();
             Trace {
                 groups,
                 finals,
@@ -73,6 +75,7 @@ impl Machine {
                 Some(handle) => handle.cancel(),
                 None => self.record_gone(d),
             },
+            Op::Clock(ref op) => self.perform_on_clock(op),
             Op::Group(ref ops) => ops.iter().for_each(|op| self.perform(op)),
         }
     }
@@ -113,7 +116,7 @@ impl Machine {
     }
 
     /// Takes the Deferred out, and puts back what `change` makes of it.
-    fn change(&self, d: Id, change: impl FnOnce(Deferred) -> Deferred) {
+    pub(self) fn change(&self, d: Id, change: impl FnOnce(Deferred) -> Deferred) {
         match self.take(d) {
             Some(deferred) => self.put_back(d, change(deferred)),
             None => self.record_gone(d),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value, json};
 
+use super::clock::Timed;
 use super::flavour::{Deferred, Handle, Pause, Shared, Trigger};
 use crate::program::{Event, Id};
 
@@ -25,6 +26,7 @@ struct World {
     /// Set aside by `drop`: a Deferred whose last trigger goes would fail with
     /// `Abandoned`, of which Twisted knows nothing.
     dropped_triggers: Vec<Trigger>,
+    timed: Timed,
     events: Vec<Event>,
     /// Codes of unhandled failures, not recorded yet.
     unhandled: Vec<Value>,
@@ -172,5 +174,14 @@ impl Machine {
         });
         drop(triggers);
         drop(dropped);
+    }
+
+    pub(super) fn with_timed<R>(&self, f: impl FnOnce(&mut Timed) -> R) -> R {
+        self.world.with(|world| f(&mut world.timed))
+    }
+
+    /// Forgets what is still to be called, once nothing is recorded any more.
+    pub(super) fn stop_clock(&self) {
+        drop(self.with_timed(std::mem::take));
     }
 }

@@ -1,5 +1,6 @@
 //! The one thing that whatever needs time asks for.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::delayed_call::DelayedCall;
@@ -48,6 +49,16 @@ pub trait Clock {
 }
 
 impl<C: Clock + ?Sized> Clock for &C {
+    fn now(&self) -> Duration {
+        (**self).now()
+    }
+
+    fn schedule(&self, delay: Duration, call: Box<dyn FnOnce()>) -> DelayedCall {
+        (**self).schedule(delay, call)
+    }
+}
+
+impl<C: Clock + ?Sized> Clock for Rc<C> {
     fn now(&self) -> Duration {
         (**self).now()
     }

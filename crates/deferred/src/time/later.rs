@@ -54,3 +54,30 @@ where
     scheduled.set(Some(call));
     deferred.add_callback(move |()| f())
 }
+
+/// Waits for `delay` on `clock`, and does nothing else.
+///
+/// It can be cancelled as [`defer_later`] can. If the clock ends first, it fails
+/// with [`Abandoned`](crate::Abandoned).
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{VirtualClock, sleep};
+/// use std::time::Duration;
+///
+/// async fn blink(clock: VirtualClock) -> deferred::Result<&'static str> {
+///     println!("on");
+///     sleep(&clock, Duration::from_millis(500)).await?;
+///     Ok("off")
+/// }
+///
+/// let clock = VirtualClock::new();
+/// let slept = sleep(&clock, Duration::from_millis(500));
+/// clock.advance(Duration::from_millis(500));
+/// slept.into_result().unwrap().unwrap();
+/// ```
+#[track_caller]
+pub fn sleep<C: Clock + ?Sized>(clock: &C, delay: Duration) -> Deferred<()> {
+    defer_later(clock, delay, || Ok(()))
+}

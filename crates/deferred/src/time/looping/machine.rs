@@ -1,0 +1,313 @@
+//! What a looping call is doing, and all that can happen to it.
+//!
+//! Nothing is borrowed while the function, the clock or the Deferred of the loop
+//! is called: each may stop the loop, or start it again.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use super::LoopingCallError;
+use super::timetable::Timetable;
+use crate::deferred::Deferred;
+use crate::failure::Result;
+use crate::handle::DeferredHandle;
+use crate::state::State as DeferredState;
+use crate::time::clock::Clock;
+use crate::time::delayed_call::DelayedCall;
+use crate::time::timeout::is_cancelled;
+use crate::trigger::Trigger;
+
+/// What is called: it gets the count, and gives what it came to.
+pub(super) type Function = Box<dyn FnMut(u64) -> Deferred<()>>;
+
+pub(super) struct Machine {
+    /// Out while it is being called.
+    function: Cell<Option<Function>>,
+    /// Whether the function is left out when no time has come.
+    is_counting: bool,
+    state: RefCell<State>,
+    /// Numbers what was scheduled, so that each call knows whether it is still wanted.
+    scheduled: Cell<u64>,
+}
+
+enum State {
+    /// Not started, or over. Left by a start.
+    Idle,
+    /// Between two calls. Entered from `Calling`, or by a start; left when the
+    /// call is due, by a stop, or when the clock ends.
+    Scheduled {
+        run: Run,
+        number: u64,
+        /// `None` until the clock has given it.
+        call: Option<DelayedCall>,
+    },
+    /// The function is being called, or what it returned is waited for. Left when
+    /// that has ended.
+    Calling {
+        run: Run,
+        waits_for: Option<DeferredHandle>,
+    },
+    /// As `Calling`, but it is the last one.
+    Stopping {
+        run: Run,
+        waits_for: Option<DeferredHandle>,
+    },
+}
+
+/// From one start to the end that belongs to it.
+struct Run {
+    clock: Rc<dyn Clock>,
+    timetable: Timetable,
+    /// Of the Deferred that the start has given.
+    trigger: Trigger<()>,
+}
+
+impl Run {
+    /// Fires the Deferred. If it was cancelled before, a failure has nobody to go
+    /// to but the hook; that the call was cancelled along with it is no news.
+    fn end(self, result: Result<()>) {
+        if let Err(refused) = self.trigger.fire(result)
+            && let Err(failure) = refused.into_inner()
+            && !is_cancelled(&failure)
+        {
+            Deferred::<()>::from(Err(failure)).detach();
+        }
+    }
+}
+
+impl Machine {
+    pub(super) fn new(function: Function, is_counting: bool) -> Rc<Self> {
+        Rc::new(Self {
+            function: Cell::new(Some(function)),
+            is_counting,
+            state: RefCell::new(State::Idle),
+            scheduled: Cell::new(0),
+        })
+    }
+
+    #[track_caller]
+    pub(super) fn start(
+        self: &Rc<Self>,
+        clock: Rc<dyn Clock>,
+        interval: Duration,
+        is_due_at_start: bool,
+    ) -> Result<Deferred<()>, LoopingCallError> {
+        let now = clock.now();
+        match &*self.state.borrow() {
+            State::Idle => {}
+            State::Scheduled { .. } | State::Calling { .. } => {
+                return Err(LoopingCallError::AlreadyRunning);
+            }
+            State::Stopping { .. } => return Err(LoopingCallError::StillCalling),
+        }
+        // Weak: the loop has the trigger, which has the canceller.
+        let weak = Rc::downgrade(self);
+        let (trigger, deferred) = Deferred::with_canceller(move |_trigger| cancelled(&weak));
+        let run = Run {
+            clock,
+            timetable: Timetable::new(now, interval, is_due_at_start),
+            trigger,
+        };
+        if is_due_at_start {
+            self.call(run, now);
+        } else {
+            self.schedule(run, now);
+        }
+        Ok(deferred)
+    }
+
+    pub(super) fn stop(&self) -> Result<(), LoopingCallError> {
+        match self.take() {
+            State::Scheduled { run, call, .. } => {
+                cancel_call(call);
+                run.end(Ok(()));
+                Ok(())
+            }
+            State::Calling { run, waits_for } => {
+                self.state.replace(State::Stopping { run, waits_for });
+                Ok(())
+            }
+            other => {
+                self.state.replace(other);
+                Err(LoopingCallError::NotRunning)
+            }
+        }
+    }
+
+    pub(super) fn reset(&self) -> Result<(), LoopingCallError> {
+        let clock = match &*self.state.borrow() {
+            State::Scheduled { run, .. } => Rc::clone(&run.clock),
+            State::Calling { .. } => return Ok(()),
+            State::Idle | State::Stopping { .. } => return Err(LoopingCallError::NotRunning),
+        };
+        let now = clock.now();
+        let (call, interval) = match &mut *self.state.borrow_mut() {
+            State::Scheduled { run, call, .. } => {
+                run.timetable.restart(now);
+                (call.clone(), run.timetable.interval())
+            }
+            _ => return Ok(()),
+        };
+        if let Some(call) = call {
+            // It is active, or the state would be another.
+            let _ = call.reset(interval);
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        matches!(
+            *self.state.borrow(),
+            State::Scheduled { .. } | State::Calling { .. }
+        )
+    }
+
+    /// The state, to be replaced: what is left behind is `Idle`.
+    fn take(&self) -> State {
+        self.state.replace(State::Idle)
+    }
+
+    /// Calls the function.
+    fn call(self: &Rc<Self>, mut run: Run, now: Duration) {
+        let count = run.timetable.count(now);
+        if count == 0 && self.is_counting {
+            return self.schedule(run, now);
+        }
+        self.state.replace(State::Calling {
+            run,
+            waits_for: None,
+        });
+        let Some(mut function) = self.function.take() else {
+            unreachable!("a second call is refused while one is made");
+        };
+        let mut came_to = function(count);
+        self.function.set(Some(function));
+
+        let is_pending = came_to.state() != DeferredState::Done;
+        let handle = is_pending.then(|| came_to.handle());
+        let was_cancelled = self.note_waits_for(handle.clone());
+        let this = Rc::clone(self);
+        came_to
+            .add_both(move |result| this.call_ended(result))
+            .detach();
+        if let (Some(handle), true) = (handle, was_cancelled) {
+            handle.cancel();
+        }
+    }
+
+    /// Notes what the call waits for; says whether the loop was cancelled from
+    /// inside the function.
+    fn note_waits_for(&self, handle: Option<DeferredHandle>) -> bool {
+        match &mut *self.state.borrow_mut() {
+            State::Calling { run, waits_for } | State::Stopping { run, waits_for } => {
+                *waits_for = handle;
+                run.trigger.is_fired()
+            }
+            State::Idle | State::Scheduled { .. } => false,
+        }
+    }
+
+    /// What the function came to is there.
+    fn call_ended(self: &Rc<Self>, result: Result<()>) {
+        let clock = match &*self.state.borrow() {
+            State::Calling { run, .. } | State::Stopping { run, .. } => Rc::clone(&run.clock),
+            State::Idle | State::Scheduled { .. } => unreachable!("a call is being made"),
+        };
+        let now = clock.now();
+        match (self.take(), result) {
+            (State::Calling { run, .. }, Ok(())) => self.schedule(run, now),
+            (State::Calling { run, .. } | State::Stopping { run, .. }, result) => run.end(result),
+            (State::Idle | State::Scheduled { .. }, _) => unreachable!("a call is being made"),
+        }
+    }
+
+    /// Has the next call made.
+    fn schedule(self: &Rc<Self>, run: Run, now: Duration) {
+        let (clock, delay) = (Rc::clone(&run.clock), run.timetable.until_next(now));
+        let number = self.scheduled.get() + 1;
+        self.scheduled.set(number);
+        self.state.replace(State::Scheduled {
+            run,
+            number,
+            call: None,
+        });
+        let due = Due {
+            machine: Rc::clone(self),
+            number,
+        };
+        // A clock that has ended drops it right here.
+        let made = clock.schedule(delay, Box::new(move || due.now()));
+        match &mut *self.state.borrow_mut() {
+            State::Scheduled {
+                number: current,
+                call,
+                ..
+            } if *current == number => *call = Some(made),
+            _ => {}
+        }
+    }
+
+    /// The run that waits for the call of this number, if there is one.
+    fn take_scheduled(&self, number: u64) -> Option<Run> {
+        match self.take() {
+            State::Scheduled {
+                run,
+                number: current,
+                ..
+            } if current == number => Some(run),
+            other => {
+                self.state.replace(other);
+                None
+            }
+        }
+    }
+}
+
+/// The Deferred of the loop was cancelled: the loop is over, and what its call
+/// waits for is cancelled.
+fn cancelled(machine: &Weak<Machine>) {
+    let Some(machine) = machine.upgrade() else {
+        return;
+    };
+    match machine.take() {
+        State::Idle => {}
+        State::Scheduled { call, .. } => cancel_call(call),
+        State::Calling { run, waits_for } | State::Stopping { run, waits_for } => {
+            let handle = waits_for.clone();
+            machine.state.replace(State::Stopping { run, waits_for });
+            if let Some(handle) = handle {
+                handle.cancel();
+            }
+        }
+    }
+}
+
+fn cancel_call(call: Option<DelayedCall>) {
+    if let Some(call) = call {
+        // It is active, or the state would be another.
+        let _ = call.cancel();
+    }
+}
+
+/// What a clock keeps. One that ends drops it, and with it the run: its Deferred
+/// is abandoned.
+struct Due {
+    machine: Rc<Machine>,
+    number: u64,
+}
+
+impl Due {
+    fn now(self) {
+        if let Some(run) = self.machine.take_scheduled(self.number) {
+            let now = run.clock.now();
+            self.machine.call(run, now);
+        }
+    }
+}
+
+impl Drop for Due {
+    fn drop(&mut self) {
+        drop(self.machine.take_scheduled(self.number));
+    }
+}

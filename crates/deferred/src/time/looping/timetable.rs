@@ -1,0 +1,73 @@
+//! When a looping call is due.
+//!
+//! In whole nanoseconds since the start: the k-th time is exactly `start + k *
+//! interval`, however late the calls before it were.
+
+use std::time::Duration;
+
+/// The times `start + k * interval`.
+#[derive(Debug)]
+pub(super) struct Timetable {
+    start: Duration,
+    interval: Duration,
+    /// Whether the start itself is one of the times.
+    is_due_at_start: bool,
+    /// How many of the times were counted so far.
+    counted: u128,
+}
+
+impl Timetable {
+    pub(super) fn new(start: Duration, interval: Duration, is_due_at_start: bool) -> Self {
+        Self {
+            start,
+            interval,
+            is_due_at_start,
+            counted: 0,
+        }
+    }
+
+    /// The same interval, from `now` on.
+    pub(super) fn restart(&mut self, now: Duration) {
+        *self = Self::new(now, self.interval, false);
+    }
+
+    pub(super) fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// How long it is from `now` to the next time: never zero, unless the interval
+    /// is, so a time that was missed is not made up for.
+    pub(super) fn until_next(&self, now: Duration) -> Duration {
+        let interval = self.interval.as_nanos();
+        match self.elapsed(now).checked_rem(interval) {
+            Some(over) => self.interval.saturating_sub(from_nanos(over)),
+            None => Duration::ZERO,
+        }
+    }
+
+    /// How many times have come since this was last asked. With no interval at
+    /// all they cannot be counted, and it is always one.
+    pub(super) fn count(&mut self, now: Duration) -> u64 {
+        let interval = self.interval.as_nanos();
+        let Some(past) = self.elapsed(now).checked_div(interval) else {
+            return 1;
+        };
+        let due = past + u128::from(self.is_due_at_start);
+        let count = due.saturating_sub(self.counted);
+        self.counted = self.counted.max(due);
+        u64::try_from(count).unwrap_or(u64::MAX)
+    }
+
+    fn elapsed(&self, now: Duration) -> u128 {
+        now.saturating_sub(self.start).as_nanos()
+    }
+}
+
+const NANOS_PER_SEC: u128 = 1_000_000_000;
+
+/// `nanos` is less than some Duration has.
+fn from_nanos(nanos: u128) -> Duration {
+    let secs = u64::try_from(nanos / NANOS_PER_SEC).unwrap_or(u64::MAX);
+    // Less than a second of them fits.
+    Duration::new(secs, (nanos % NANOS_PER_SEC) as u32)
+}
