@@ -11,34 +11,35 @@ use super::program::{
 };
 
 /// How deep callbacks that add callbacks may be nested.
-const DEPTH: u32 = 3;
+const DEPTH: u32 = 2;
 
-/// A program.
+/// A program: most find something to work on from the start.
 pub(crate) fn program() -> impl Strategy<Value = Vec<Op>> {
-    vec(op(DEPTH), 1..32)
+    let first = vec(making(DEPTH), 0..=PLACES);
+    (first, vec(op(DEPTH), 1..48)).prop_map(|(mut ops, then)| {
+        ops.extend(then);
+        ops
+    })
 }
 
 fn op(depth: u32) -> BoxedStrategy<Op> {
+    // Boxed, since a tree of choices is as large as all of them, and on the stack.
     let spec = spec(depth).boxed();
     let pair = prop_oneof![
         3 => spec.clone().prop_map(Pair::Callback),
         2 => spec.clone().prop_map(Pair::Errback),
         2 => spec.clone().prop_map(Pair::Both),
-        1 => (spec.clone(), spec.clone()).prop_map(|(f, g)| Pair::Either(f, g)),
-    ];
-    let making = prop_oneof![
-        6 => place().prop_map(|at| Op::New(at, None)),
-        3 => (place(), canceller(depth)).prop_map(|(at, canceller)| Op::New(at, Some(canceller))),
-        2 => (place(), given()).prop_map(|(at, given)| Op::Ready(at, given)),
-        1 => (place(), spec).prop_map(|(at, spec)| Op::Maybe(at, spec)),
-    ];
+        1 => (spec.clone(), spec).prop_map(|(f, g)| Pair::Either(f, g)),
+    ]
+    .boxed();
     let firing = prop_oneof![
-        6 => (place(), given()).prop_map(|(at, given)| Op::Fire(at, given)),
+        8 => (place(), given()).prop_map(|(at, given)| Op::Fire(at, given)),
         1 => (place(), given()).prop_map(|(at, given)| Op::FireWeak(at, given)),
         1 => place().prop_map(Op::Downgrade),
         1 => (place(), place()).prop_map(|(from, to)| Op::CloneTrigger { from, to }),
         2 => place().prop_map(Op::DropTrigger),
-    ];
+    ]
+    .boxed();
     let changing = prop_oneof![
         2 => (place(), place()).prop_map(|(from, to)| Op::Chain { from, to }),
         2 => place().prop_map(Op::Cancel),
@@ -49,23 +50,36 @@ fn op(depth: u32) -> BoxedStrategy<Op> {
         1 => place().prop_map(Op::IntoResult),
         1 => place().prop_map(Op::Await),
         1 => place().prop_map(Op::Look),
-    ];
+    ]
+    .boxed();
     let handling = prop_oneof![
-        2 => place().prop_map(Op::Handle),
-        2 => place().prop_map(Op::CancelHandle),
+        3 => place().prop_map(Op::Handle),
+        3 => place().prop_map(Op::CancelHandle),
         1 => place().prop_map(Op::PauseHandle),
         1 => place().prop_map(Op::LookHandle),
-    ];
+    ]
+    .boxed();
     prop_oneof![
-        6 => (place(), pair, size()).prop_map(|(at, pair, size)| Op::Add(at, pair, size)),
-        4 => making,
+        10 => (place(), pair, size()).prop_map(|(at, pair, size)| Op::Add(at, pair, size)),
+        2 => making(depth),
         4 => firing,
-        4 => changing,
-        2 => handling,
+        5 => changing,
+        3 => handling,
     ]
     .boxed()
 }
 
+fn making(depth: u32) -> BoxedStrategy<Op> {
+    prop_oneof![
+        6 => place().prop_map(|at| Op::New(at, None)),
+        4 => cancellable(depth).boxed(),
+        2 => (place(), given()).prop_map(|(at, given)| Op::Ready(at, given)),
+        1 => (place(), spec(depth)).prop_map(|(at, spec)| Op::Maybe(at, spec)),
+    ]
+    .boxed()
+}
+
+/// What is done inside a callback: mostly nothing.
 fn ops(depth: u32) -> BoxedStrategy<Vec<Op>> {
     match depth.checked_sub(1) {
         None => Just(Vec::new()).boxed(),
@@ -81,7 +95,8 @@ fn spec(depth: u32) -> impl Strategy<Value = Arc<Spec>> {
         2 => (1..9_u8).prop_map(Outcome::Raise),
         1 => Just(Outcome::Panic),
         4 => place().prop_map(Outcome::Return),
-    ];
+    ]
+    .boxed();
     (captures(), ops(depth), outcome).prop_map(|(captures, ops, outcome)| {
         Arc::new(Spec {
             captures,
@@ -91,19 +106,28 @@ fn spec(depth: u32) -> impl Strategy<Value = Arc<Spec>> {
     })
 }
 
-fn canceller(depth: u32) -> impl Strategy<Value = Arc<Canceller>> {
+/// A new one with a canceller, which often meddles with what it is to cancel.
+fn cancellable(depth: u32) -> impl Strategy<Value = Op> {
+    let meddling = prop_oneof![
+        2 => Just(None),
+        1 => Just(Some(Op::CancelHandle as fn(Place) -> Op)),
+        1 => Just(Some(Op::DropTrigger as fn(Place) -> Op)),
+    ];
     let then = prop_oneof![
         Just(Cancelling::Nothing),
         given().prop_map(Cancelling::Fire),
         place().prop_map(Cancelling::Keep),
         Just(Cancelling::Panic),
     ];
-    (captures(), ops(depth), then).prop_map(|(captures, ops, then)| {
-        Arc::new(Canceller {
+    let all = (place(), captures(), ops(depth), meddling, then);
+    all.prop_map(|(at, captures, mut ops, meddling, then)| {
+        ops.extend(meddling.map(|op| op(at)));
+        let canceller = Canceller {
             captures,
             ops,
             then,
-        })
+        };
+        Op::New(at, Some(Arc::new(canceller)))
     })
 }
 
@@ -116,8 +140,9 @@ fn captures() -> impl Strategy<Value = Option<Capture>> {
     option::weighted(0.15, capture)
 }
 
+/// Some places are busier than others, so that more happens between few Deferreds.
 fn place() -> impl Strategy<Value = Place> {
-    0..PLACES
+    (0..9_usize).prop_map(|n| [0, 0, 0, 1, 1, 1, 2, 2, 3][n])
 }
 
 fn given() -> impl Strategy<Value = Given> {

@@ -46,7 +46,8 @@ fn the_crate_does_what_the_model_does() {
     }
 }
 
-/// The programs would show nothing if some things never came about in them.
+/// The programs would show nothing if some things never came about in them. With
+/// `--nocapture`, it tells how often they do.
 #[test]
 fn the_programs_reach_everything() {
     let mut runner = TestRunner::deterministic();
@@ -60,6 +61,7 @@ fn the_programs_reach_everything() {
             *counts.entry(name_of(&event)).or_default() += 1;
         }
     }
+    println!("{counts:#?}");
     assert_eq!(counts.len(), 21, "{counts:?}");
 }
 
