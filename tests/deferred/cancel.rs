@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use deferred::{Cancelled, Deferred, State, succeed};
+use deferred::{Abandoned, Cancelled, Deferred, State, succeed};
 
 use crate::support::{Coded, Count, Log, Reports, code, failure, value};
 
@@ -68,6 +68,20 @@ fn a_canceller_that_panics() {
     let (trigger, deferred) = Deferred::<i32>::with_canceller(|_| panic!("cancelled badly"));
     deferred.cancel();
     assert!(trigger.callback(1).is_err());
+    assert!(failure(deferred).is::<Cancelled>());
+}
+
+#[test]
+#[ignore = "what the panic drops is put off until something else is"]
+fn a_canceller_that_panics_with_the_last_trigger_of_another() {
+    let (other, abandoned) = Deferred::<()>::pair();
+    let (_trigger, deferred) = Deferred::<()>::with_canceller(move |_trigger| {
+        let _other = other;
+        panic!("in the canceller");
+    });
+    deferred.cancel();
+    assert_eq!(abandoned.state(), State::Done);
+    assert!(failure(abandoned).is::<Abandoned>());
     assert!(failure(deferred).is::<Cancelled>());
 }
 
@@ -156,7 +170,7 @@ fn a_canceller_is_dropped_with_what_is_abandoned_uncalled() {
     drop(trigger);
     assert_eq!(drops.get(), 1);
     assert!(log.take().is_empty());
-    assert!(failure(deferred).is::<deferred::Abandoned>());
+    assert!(failure(deferred).is::<Abandoned>());
 }
 
 #[test]

@@ -167,6 +167,34 @@ fn a_paused_outer_keeps_what_inner_gives_and_does_not_hold_inner_up() {
 }
 
 #[test]
+#[ignore = "a Deferred that had its result becomes the inner one, state and all"]
+fn an_outer_that_had_its_result_says_that_it_waits() {
+    let (trigger, inner) = Deferred::pair();
+    let outer = succeed(()).add_callback(move |()| inner);
+    assert_eq!(outer.state(), State::Waiting);
+    trigger.callback(1).unwrap();
+    assert_eq!(value(outer), 1);
+}
+
+#[test]
+#[ignore = "a Deferred that had its result becomes the inner one, pause and all"]
+fn a_paused_outer_that_had_its_result_does_not_hold_inner_up() {
+    let log = Log::new();
+    let (trigger, inner) = Deferred::pair();
+    let sink = log.clone();
+    let inner = inner.add_callback(move |n: i32| {
+        sink.add(format_args!("inner {n}"));
+        Ok(n)
+    });
+    let mut outer = succeed(()).add_callback(move |()| inner);
+    let pause = outer.pause();
+    trigger.callback(1).unwrap();
+    assert_eq!(log.take(), ["inner 1"]);
+    pause.unpause();
+    assert_eq!(value(outer), 1);
+}
+
+#[test]
 fn waiting_is_transitive_in_any_order_of_firing() {
     let orders = [
         [0, 1, 2],
