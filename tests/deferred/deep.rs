@@ -40,7 +40,7 @@ fn count_reports(body: impl FnOnce(&dyn Fn() -> (usize, usize))) {
     with_unhandled_hook(hook, || body(&|| (counts.0.get(), counts.1.get())));
 }
 
-fn on_a_small_stack(body: impl FnOnce() + Send + 'static) {
+pub(crate) fn on_a_small_stack(body: impl FnOnce() + Send + 'static) {
     let kib = std::env::var("DEEP_STACK_KIB").map_or(STACK_KIB, |kib| {
         kib.parse().expect("DEEP_STACK_KIB is a number of KiB")
     });

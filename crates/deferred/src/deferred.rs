@@ -228,6 +228,10 @@ impl<T: 'static> Deferred<T> {
         self.add(Forward(other.into_source()), Location::caller())
     }
 
+    pub(crate) fn from_end(end: End<Local, T>) -> Self {
+        Self { end }
+    }
+
     /// What `step` comes to, outside of any chain.
     pub(crate) fn from_step(step: Stepped<T>) -> Self {
         Self {

@@ -35,6 +35,8 @@
 //! - [`DeferredHandle`] and [`Pause`] act on a Deferred that has moved on.
 //! - [`Clock`], [`defer_later`], [`TimerQueue`] and [`VirtualClock`] are time,
 //!   without saying whose.
+//! - [`DeferredList`], [`gather_results`], [`race`] and [`settled`] make several
+//!   Deferreds one.
 //! - A failure that nobody handles is reported when it is let go of: see
 //!   [`set_unhandled_hook`].
 //!
@@ -144,11 +146,15 @@
 //! - One whose triggers are all gone fails with [`Abandoned`].
 //! - Unhandled failures are reported at once, also those that a paused Deferred
 //!   held.
+//! - What goes into a combination moves there, failures too: one that the combined
+//!   result holds was handled. The first value of nothing, or of failures only, is a
+//!   [`FailureGroup`] and neither a list nor silence.
 //!
 #![doc(test(attr(deny(warnings), allow(dead_code))))]
 
 mod catch;
 mod chain;
+mod combine;
 mod contain;
 mod deferred;
 mod error;
@@ -166,6 +172,7 @@ mod trail;
 mod trigger;
 mod unhandled;
 
+pub use self::combine::{DeferredList, FailureGroup, FirstError, gather_results, race, settled};
 pub use self::deferred::Deferred;
 pub use self::error::{Abandoned, AlreadyCalled, Cancelled, Panicked, ResultTaken, WaitCycle};
 pub use self::failure::{Failure, Result};

@@ -125,6 +125,10 @@ impl<T: Send + 'static> Deferred<T> {
         self.add(Forward(other.into_source()), Location::caller())
     }
 
+    pub(super) fn from_end(end: End<Shared, T>) -> Self {
+        Self { end }
+    }
+
     pub(super) fn from_step(step: Stepped<T>) -> Self {
         Self {
             end: End::from_step(step.0),

@@ -37,12 +37,14 @@
 
 mod deferred;
 mod handle;
+mod list;
 mod outcome;
 mod ready;
 mod trigger;
 
 pub use self::deferred::Deferred;
 pub use self::handle::{DeferredHandle, Pause};
+pub use self::list::{DeferredList, gather_results, race, settled};
 pub use self::outcome::Outcome;
 pub use self::ready::{fail, maybe_deferred, succeed};
 pub use self::trigger::{Trigger, WeakTrigger};
