@@ -37,6 +37,8 @@
 //!   without saying whose.
 //! - [`DeferredList`], [`gather_results`], [`race`] and [`settled`] make several
 //!   Deferreds one.
+//! - [`DeferredLock`], [`DeferredSemaphore`] and [`DeferredQueue`] say who may go
+//!   next.
 //! - A failure that nobody handles is reported when it is let go of: see
 //!   [`set_unhandled_hook`].
 //!
@@ -131,7 +133,8 @@
 //!   fires another one has that one's callbacks run inside it.
 //! - However many Deferreds wait for one another, the stack does not grow. It does
 //!   when callbacks fire further Deferreds themselves, as with any function that
-//!   calls another. Values inside values are dropped as Rust drops them.
+//!   calls another; locks, semaphores and queues see to that it stays bounded with
+//!   them. Values inside values are dropped as Rust drops them.
 //! - A panic in a callback becomes a [`Failure`] for the next errback
 //!   ([`Panicked`]); with `panic = "abort"` nothing can be caught.
 //!
@@ -149,6 +152,7 @@
 //! - What goes into a combination moves there, failures too: one that the combined
 //!   result holds was handled. The first value of nothing, or of failures only, is a
 //!   [`FailureGroup`] and neither a list nor silence.
+//! - What was acquired is a guard, which gives it back when it is dropped.
 //!
 #![doc(test(attr(deny(warnings), allow(dead_code))))]
 
@@ -156,6 +160,7 @@ mod catch;
 mod chain;
 mod combine;
 mod contain;
+mod coordinate;
 mod deferred;
 mod error;
 mod failure;
@@ -173,6 +178,10 @@ mod trigger;
 mod unhandled;
 
 pub use self::combine::{DeferredList, FailureGroup, FirstError, gather_results, race, settled};
+pub use self::coordinate::{
+    DeferredLock, DeferredQueue, DeferredSemaphore, LockGuard, Permit, QueueOverflow,
+    QueueUnderflow, ZeroTokens,
+};
 pub use self::deferred::Deferred;
 pub use self::error::{Abandoned, AlreadyCalled, Cancelled, Panicked, ResultTaken, WaitCycle};
 pub use self::failure::{Failure, Result};

@@ -25,6 +25,7 @@ mod run;
 mod source;
 mod wait;
 
+pub(crate) use self::backlog::hand_over;
 pub(crate) use self::cancel::delegate;
 pub(crate) use self::control::{Control, Paused, cancel_core};
 pub(crate) use self::core::EndState;
