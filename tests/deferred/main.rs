@@ -10,6 +10,7 @@ mod drops;
 mod failure;
 mod fire;
 mod lock;
+mod log_error;
 mod pairs;
 mod panics;
 mod pause;

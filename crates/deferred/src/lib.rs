@@ -166,6 +166,7 @@ mod error;
 mod failure;
 mod future;
 mod handle;
+mod log_error;
 mod outcome;
 mod pair;
 mod ready;
