@@ -3,7 +3,16 @@
 //! `FORMAT.md` describes the programs, `data/README.md` where they come from.
 //! `CONFORMANCE_DIR` points the run at another folder of them.
 
-mod machine;
+#![expect(
+    clippy::duplicate_mod,
+    reason = "the machine is compiled once for each flavour of Deferred"
+)]
+
+mod any_thread;
+mod codes;
+mod combination;
+mod one_thread;
+mod primitive;
 mod program;
 mod report;
 mod trace;
@@ -17,7 +26,7 @@ use serde_json::Value;
 
 use self::program::{Program, Unreadable};
 use self::report::{Tally, print_mismatch, print_summary};
-use self::trace::{Comparison, compare};
+use self::trace::{Comparison, Trace, compare};
 
 /// Runs of different Deferreds nest on the stack, as they do in Twisted, and some
 /// programs nest a thousand of them.
@@ -37,12 +46,39 @@ impl Policy {
     fn of(family: &str) -> Self {
         match family {
             "quirks" => Self::Observe,
-            "combinators" => {
-                Self::Missing("the crate has no DeferredList, gather_results and race yet")
-            }
-            "sync" => Self::Missing("the crate has no lock, semaphore and queue yet"),
             "clock" => Self::Missing("the crate has no add_timeout and LoopingCall yet"),
             _ => Self::Assert,
+        }
+    }
+}
+
+/// Over which Deferred a program is run.
+#[derive(Clone, Copy)]
+enum Flavour {
+    OneThread,
+    AnyThread,
+}
+
+impl Flavour {
+    /// Those that have all that the programs of a family need.
+    fn of(family: &str) -> Vec<Self> {
+        match family {
+            "core" | "cancel" | "combinators" | "sync" => vec![Self::OneThread, Self::AnyThread],
+            _ => vec![Self::OneThread],
+        }
+    }
+
+    fn name_of(self, family: &str) -> String {
+        match self {
+            Self::OneThread => family.to_owned(),
+            Self::AnyThread => format!("{family}, shared"),
+        }
+    }
+
+    fn run(self, program: &Program) -> Result<Trace, String> {
+        match self {
+            Self::OneThread => one_thread::run(program),
+            Self::AnyThread => any_thread::run(program),
         }
     }
 }
@@ -63,14 +99,16 @@ fn main() -> ExitCode {
             Ok(text) => text,
             Err(error) => return give_up(&file, &error.to_string()),
         };
-        let name = family.clone();
-        let runner = thread::Builder::new()
-            .stack_size(STACK)
-            .spawn(move || run_family(&name, &text));
-        match runner.map(thread::JoinHandle::join) {
-            Ok(Ok(tally)) => drop(tallies.insert(family, tally)),
-            Ok(Err(_)) => return give_up(&file, "the runner panicked"),
-            Err(error) => return give_up(&file, &error.to_string()),
+        for flavour in Flavour::of(&family) {
+            let (name, text) = (family.clone(), text.clone());
+            let runner = thread::Builder::new()
+                .stack_size(STACK)
+                .spawn(move || run_family(&name, flavour, &text));
+            match runner.map(thread::JoinHandle::join) {
+                Ok(Ok(tally)) => drop(tallies.insert(flavour.name_of(&family), tally)),
+                Ok(Err(_)) => return give_up(&file, "the runner panicked"),
+                Err(error) => return give_up(&file, &error.to_string()),
+            }
         }
     }
     print_summary(&tallies);
@@ -98,20 +136,21 @@ fn program_files(dir: &Path) -> io::Result<BTreeMap<String, PathBuf>> {
     Ok(files)
 }
 
-fn run_family(family: &str, text: &str) -> Tally {
+fn run_family(family: &str, flavour: Flavour, text: &str) -> Tally {
     let mut tally = Tally::default();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         tally.programs += 1;
         match Policy::of(family) {
-            Policy::Assert => assert_program(family, line, &mut tally),
-            Policy::Observe => observe_program(line, &mut tally),
+            Policy::Assert => assert_program(family, flavour, line, &mut tally),
+            Policy::Observe => observe_program(flavour, line, &mut tally),
             Policy::Missing(what) => tally.skip(what),
         }
     }
     tally
 }
 
-fn assert_program(family: &str, line: &str, tally: &mut Tally) {
+fn assert_program(family: &str, flavour: Flavour, line: &str, tally: &mut Tally) {
+    let family = &flavour.name_of(family);
     let program = match Program::parse(line) {
         Ok(program) => program,
         Err(unreadable) => {
@@ -121,7 +160,7 @@ fn assert_program(family: &str, line: &str, tally: &mut Tally) {
             return;
         }
     };
-    let ours = match machine::run(&program) {
+    let ours = match flavour.run(&program) {
         Ok(ours) => ours,
         Err(text) => {
             if tally.fail() {
@@ -147,13 +186,13 @@ fn assert_program(family: &str, line: &str, tally: &mut Tally) {
     }
 }
 
-fn observe_program(line: &str, tally: &mut Tally) {
+fn observe_program(flavour: Flavour, line: &str, tally: &mut Tally) {
     let parsed = Program::parse(line);
     if let Err(Unreadable::Unsupported(op)) = &parsed {
         tally.skip(&format!("which need `{op}`"));
     }
     let is_same = parsed.as_ref().ok().map(|program| {
-        let ours = machine::run(program);
+        let ours = flavour.run(program);
         ours.is_ok_and(|ours| !matches!(compare(program, &ours), Comparison::Different { .. }))
     });
     let json: Value = serde_json::from_str(line).unwrap_or_default();

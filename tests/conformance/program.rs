@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::combination::Combination;
+use crate::primitive::OnPrimitive;
+
 /// What programs call their Deferreds by.
 pub(crate) type Id = i64;
 
@@ -43,6 +46,8 @@ pub(crate) enum Op {
     },
     Drop(Id),
     Cancel(Id),
+    Combine(Combination),
+    OnPrimitive(OnPrimitive),
     /// An unrolled `repeat`: one operation, as far as the trace is concerned.
     Group(Vec<Self>),
 }
@@ -92,7 +97,7 @@ pub(crate) enum Unreadable {
     Malformed(String),
 }
 
-type Parsed<T> = Result<T, Unreadable>;
+pub(crate) type Parsed<T> = Result<T, Unreadable>;
 
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -137,6 +142,12 @@ impl Program {
 
 impl Op {
     fn parse(json: &Value) -> Parsed<Self> {
+        if let Some(combination) = Combination::parse(json)? {
+            return Ok(Self::Combine(combination));
+        }
+        if let Some(op) = OnPrimitive::parse(json)? {
+            return Ok(Self::OnPrimitive(op));
+        }
         let d = || int(json, "d");
         let spec = |name| Spec::parse(field(json, name)?).map(Arc::new);
         let op = match text(json, "op")? {
@@ -169,7 +180,7 @@ impl Op {
 }
 
 impl Spec {
-    fn parse(json: &Value) -> Parsed<Self> {
+    pub(crate) fn parse(json: &Value) -> Parsed<Self> {
         let outcome = match text(json, "do")? {
             "pass" => Outcome::Pass,
             "add" => Outcome::Add(int(json, "k")?),
@@ -247,28 +258,28 @@ fn counted(value: &Value, turn: i64) -> Value {
     }
 }
 
-fn malformed(what: &str) -> Unreadable {
+pub(crate) fn malformed(what: &str) -> Unreadable {
     Unreadable::Malformed(what.to_owned())
 }
 
-fn field<'a>(json: &'a Value, name: &str) -> Parsed<&'a Value> {
+pub(crate) fn field<'a>(json: &'a Value, name: &str) -> Parsed<&'a Value> {
     json.get(name)
         .ok_or_else(|| malformed(&format!("no field `{name}` in {json}")))
 }
 
-fn int(json: &Value, name: &str) -> Parsed<i64> {
+pub(crate) fn int(json: &Value, name: &str) -> Parsed<i64> {
     field(json, name)?
         .as_i64()
         .ok_or_else(|| malformed(&format!("`{name}` is no integer in {json}")))
 }
 
-fn text<'a>(json: &'a Value, name: &str) -> Parsed<&'a str> {
+pub(crate) fn text<'a>(json: &'a Value, name: &str) -> Parsed<&'a str> {
     field(json, name)?
         .as_str()
         .ok_or_else(|| malformed(&format!("`{name}` is no text in {json}")))
 }
 
-fn array<'a>(json: &'a Value, name: &str) -> Parsed<&'a Vec<Value>> {
+pub(crate) fn array<'a>(json: &'a Value, name: &str) -> Parsed<&'a Vec<Value>> {
     field(json, name)?
         .as_array()
         .ok_or_else(|| malformed(&format!("`{name}` is no array in {json}")))

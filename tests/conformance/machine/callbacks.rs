@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::flavour::{self, Deferred, code_of, failure_of};
+use super::flavour::{self, Deferred};
 use super::world::Machine;
+use crate::codes::{code_of, failure_of};
 use crate::program::{Outcome, Spec};
 
 /// What a callback comes to: most give a result, some another Deferred. The two
@@ -15,6 +16,14 @@ fn returns_deferred(spec: &Spec) -> bool {
 }
 
 impl Machine {
+    /// What `run` calls.
+    pub(super) fn call_without_input(&self, spec: &Arc<Spec>) -> Deferred {
+        if self.is_over() {
+            return flavour::succeed(0);
+        }
+        self.maybe_deferred(spec)
+    }
+
     pub(super) fn maybe_deferred(&self, spec: &Arc<Spec>) -> Deferred {
         let run = || {
             self.record_labelled("run", spec, None);

@@ -1,15 +1,17 @@
 //! The interpreter: runs a program and writes down what happens.
 
 mod callbacks;
-mod flavour;
+mod combinators;
+mod primitives;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::json;
 
-use self::flavour::{Deferred, State, code_of, failure_of, with_unhandled_hook};
 use self::world::Machine;
+use super::flavour::{self, Deferred, State, with_unhandled_hook};
+use crate::codes::{code_of, failure_of};
 use crate::program::{Canceller, Id, Op, Pair, Program};
 use crate::trace::Trace;
 
@@ -47,6 +49,9 @@ fn run_unguarded(program: &Program) -> Trace {
                 finals,
                 unhandled,
                 dropped_paused: machine.dropped_paused(),
+                moved: machine.take_moved(),
+                may_release_into_result: machine.may_release_into_result(),
+                normalized: machine.take_normalizations(),
             }
         },
     )
@@ -73,6 +78,8 @@ impl Machine {
                 Some(handle) => handle.cancel(),
                 None => self.record_gone(d),
             },
+            Op::Combine(ref combination) => self.combine(combination),
+            Op::OnPrimitive(ref op) => self.act_on(op),
             Op::Group(ref ops) => ops.iter().for_each(|op| self.perform(op)),
         }
     }

@@ -1,11 +1,13 @@
 //! What a running program has: its Deferreds by number, and what was recorded.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
-use super::flavour::{Deferred, Handle, Pause, Shared, Trigger};
+use super::flavour::{Deferred, Handle, Pause, PendingTrigger, Shared, Trigger};
+use super::primitives::{Guard, Primitive};
 use crate::program::{Event, Id};
+use crate::trace::Normalization;
 
 /// A running program. Clones are the same one, for its callbacks.
 #[derive(Clone)]
@@ -29,6 +31,17 @@ struct World {
     /// Codes of unhandled failures, not recorded yet.
     unhandled: Vec<Value>,
     dropped_paused: usize,
+    primitives: HashMap<Id, Primitive>,
+    /// What the program has acquired and not released.
+    held: HashMap<Id, Vec<Guard>>,
+    /// Codes of failures that a combined result holds.
+    moved: Vec<Value>,
+    normalizations: BTreeSet<Normalization>,
+    has_combined: bool,
+    has_paused_at_end: bool,
+    /// Of Deferreds that the machine has made to be never fired.
+    kept: Vec<PendingTrigger<(usize, i64)>>,
+    kept_paused: Vec<Pause>,
     is_over: bool,
 }
 
@@ -41,6 +54,70 @@ impl Machine {
 
     pub(super) fn record(&self, event: Event) {
         self.world.with(|world| world.events.push(event));
+    }
+
+    /// Records what a pause has held up only if the program is still on.
+    pub(super) fn record_unless_over(&self, event: Event) {
+        if !self.is_over() {
+            self.record(event);
+        }
+    }
+
+    pub(super) fn note_moved(&self, codes: impl IntoIterator<Item = Value>) {
+        let codes: Vec<_> = codes.into_iter().collect();
+        self.world.with(|world| world.moved.extend(codes));
+    }
+
+    pub(super) fn take_moved(&self) -> Vec<Value> {
+        self.world.with(|world| std::mem::take(&mut world.moved))
+    }
+
+    /// Notes that the machine itself has made up for a difference.
+    pub(super) fn use_normalization(&self, normalization: Normalization) {
+        self.world
+            .with(|world| world.normalizations.insert(normalization));
+    }
+
+    pub(super) fn take_normalizations(&self) -> BTreeSet<Normalization> {
+        self.world
+            .with(|world| std::mem::take(&mut world.normalizations))
+    }
+
+    pub(super) fn note_combined(&self) {
+        self.world.with(|world| world.has_combined = true);
+    }
+
+    pub(super) fn may_release_into_result(&self) -> bool {
+        self.world
+            .with(|world| world.has_combined && world.has_paused_at_end)
+    }
+
+    pub(super) fn keep(&self, trigger: PendingTrigger<(usize, i64)>) {
+        self.world.with(|world| world.kept.push(trigger));
+    }
+
+    pub(super) fn keep_paused(&self, pause: Option<Pause>) {
+        self.world.with(|world| world.kept_paused.extend(pause));
+    }
+
+    pub(super) fn enter_primitive(&self, p: Id, primitive: Primitive) {
+        let replaced = self
+            .world
+            .with(|world| world.primitives.insert(p, primitive));
+        drop(replaced);
+    }
+
+    pub(super) fn primitive(&self, p: Id) -> Option<Primitive> {
+        self.world.with(|world| world.primitives.get(&p).cloned())
+    }
+
+    pub(super) fn enter_guard(&self, p: Id, guard: Guard) {
+        self.world
+            .with(|world| world.held.entry(p).or_default().push(guard));
+    }
+
+    pub(super) fn take_guard(&self, p: Id) -> Option<Guard> {
+        self.world.with(|world| world.held.get_mut(&p)?.pop())
     }
 
     pub(super) fn record_gone(&self, d: Id) {
@@ -153,6 +230,7 @@ impl Machine {
     pub(super) fn let_go(&self) {
         let (table, pauses) = self.world.with(|world| {
             world.is_over = true;
+            world.has_paused_at_end = world.pauses.values().any(|pauses| !pauses.is_empty());
             (
                 std::mem::take(&mut world.table),
                 std::mem::take(&mut world.pauses),
@@ -162,15 +240,26 @@ impl Machine {
         drop(pauses);
     }
 
-    /// Lets go of the triggers, once nothing is recorded any more.
+    /// Lets go of what could fire a Deferred, once nothing is recorded any more.
     pub(super) fn forget_triggers(&self) {
-        let (triggers, dropped) = self.world.with(|world| {
+        let firing = self.world.with(|world| {
             (
                 std::mem::take(&mut world.triggers),
                 std::mem::take(&mut world.dropped_triggers),
+                std::mem::take(&mut world.kept),
+                std::mem::take(&mut world.kept_paused),
+                std::mem::take(&mut world.primitives),
             )
         });
-        drop(triggers);
-        drop(dropped);
+        drop(firing);
+        // Those who wait for what is released enter it anew.
+        while let Some(held) = self.take_all_held() {
+            drop(held);
+        }
+    }
+
+    fn take_all_held(&self) -> Option<HashMap<Id, Vec<Guard>>> {
+        let held = self.world.with(|world| std::mem::take(&mut world.held));
+        (!held.is_empty()).then_some(held)
     }
 }

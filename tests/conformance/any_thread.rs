@@ -1,0 +1,8 @@
+//! The interpreter, over `deferred::sync::Deferred`.
+
+#[path = "machine/flavour_sync.rs"]
+mod flavour;
+#[path = "machine/mod.rs"]
+mod machine;
+
+pub(crate) use self::machine::run;

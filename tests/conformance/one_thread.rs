@@ -1,0 +1,8 @@
+//! The interpreter, over `deferred::Deferred`.
+
+#[path = "machine/flavour.rs"]
+mod flavour;
+#[path = "machine/mod.rs"]
+mod machine;
+
+pub(crate) use self::machine::run;
