@@ -3,8 +3,17 @@
 //! `FORMAT.md` describes the programs, `data/README.md` where they come from.
 //! `CONFORMANCE_DIR` points the run at another folder of them.
 
+#![expect(
+    clippy::duplicate_mod,
+    reason = "the machine is compiled once for each flavour of Deferred"
+)]
+
+mod any_thread;
 mod clock_ops;
-mod machine;
+mod codes;
+mod combination;
+mod one_thread;
+mod primitive;
 mod program;
 mod report;
 mod trace;
@@ -18,7 +27,7 @@ use serde_json::Value;
 
 use self::program::{Program, Unreadable};
 use self::report::{Tally, print_mismatch, print_summary};
-use self::trace::{Comparison, compare};
+use self::trace::{Comparison, Trace, compare};
 
 /// Runs of different Deferreds nest on the stack, as they do in Twisted, and some
 /// programs nest a thousand of them.
@@ -28,25 +37,46 @@ const STACK: usize = 256 << 20;
 enum Policy {
     /// Every program must give Twisted's trace.
     Assert,
-    /// As `Assert`, but some use operations of families that cannot be run yet:
-    /// those are skipped.
-    AssertIfSupported,
     /// They show oddities of Twisted's; what we do is reported, by tag.
     Observe,
-    /// Cannot be run yet.
-    Missing(&'static str),
 }
 
 impl Policy {
     fn of(family: &str) -> Self {
         match family {
             "quirks" => Self::Observe,
-            "combinators" => {
-                Self::Missing("the crate has no DeferredList, gather_results and race yet")
-            }
-            "sync" => Self::Missing("the crate has no lock, semaphore and queue yet"),
-            "clock" => Self::AssertIfSupported,
             _ => Self::Assert,
+        }
+    }
+}
+
+/// Over which Deferred a program is run.
+#[derive(Clone, Copy)]
+enum Flavour {
+    OneThread,
+    AnyThread,
+}
+
+impl Flavour {
+    /// Those that have all that the programs of a family need.
+    fn of(family: &str) -> Vec<Self> {
+        match family {
+            "core" | "cancel" | "combinators" | "sync" => vec![Self::OneThread, Self::AnyThread],
+            _ => vec![Self::OneThread],
+        }
+    }
+
+    fn name_of(self, family: &str) -> String {
+        match self {
+            Self::OneThread => family.to_owned(),
+            Self::AnyThread => format!("{family}, shared"),
+        }
+    }
+
+    fn run(self, program: &Program) -> Result<Trace, String> {
+        match self {
+            Self::OneThread => one_thread::run(program),
+            Self::AnyThread => any_thread::run(program),
         }
     }
 }
@@ -67,14 +97,16 @@ fn main() -> ExitCode {
             Ok(text) => text,
             Err(error) => return give_up(&file, &error.to_string()),
         };
-        let name = family.clone();
-        let runner = thread::Builder::new()
-            .stack_size(STACK)
-            .spawn(move || run_family(&name, &text));
-        match runner.map(thread::JoinHandle::join) {
-            Ok(Ok(tally)) => drop(tallies.insert(family, tally)),
-            Ok(Err(_)) => return give_up(&file, "the runner panicked"),
-            Err(error) => return give_up(&file, &error.to_string()),
+        for flavour in Flavour::of(&family) {
+            let (name, text) = (family.clone(), text.clone());
+            let runner = thread::Builder::new()
+                .stack_size(STACK)
+                .spawn(move || run_family(&name, flavour, &text));
+            match runner.map(thread::JoinHandle::join) {
+                Ok(Ok(tally)) => drop(tallies.insert(flavour.name_of(&family), tally)),
+                Ok(Err(_)) => return give_up(&file, "the runner panicked"),
+                Err(error) => return give_up(&file, &error.to_string()),
+            }
         }
     }
     print_summary(&tallies);
@@ -102,24 +134,20 @@ fn program_files(dir: &Path) -> io::Result<BTreeMap<String, PathBuf>> {
     Ok(files)
 }
 
-fn run_family(family: &str, text: &str) -> Tally {
+fn run_family(family: &str, flavour: Flavour, text: &str) -> Tally {
     let mut tally = Tally::default();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         tally.programs += 1;
         match Policy::of(family) {
-            Policy::Assert => assert_program(family, line, &mut tally),
-            Policy::AssertIfSupported => match Program::parse(line) {
-                Err(Unreadable::Unsupported(op)) => tally.skip(&format!("which need `{op}`")),
-                _ => assert_program(family, line, &mut tally),
-            },
-            Policy::Observe => observe_program(line, &mut tally),
-            Policy::Missing(what) => tally.skip(what),
+            Policy::Assert => assert_program(family, flavour, line, &mut tally),
+            Policy::Observe => observe_program(flavour, line, &mut tally),
         }
     }
     tally
 }
 
-fn assert_program(family: &str, line: &str, tally: &mut Tally) {
+fn assert_program(family: &str, flavour: Flavour, line: &str, tally: &mut Tally) {
+    let family = &flavour.name_of(family);
     let program = match Program::parse(line) {
         Ok(program) => program,
         Err(unreadable) => {
@@ -129,7 +157,7 @@ fn assert_program(family: &str, line: &str, tally: &mut Tally) {
             return;
         }
     };
-    let ours = match machine::run(&program) {
+    let ours = match flavour.run(&program) {
         Ok(ours) => ours,
         Err(text) => {
             if tally.fail() {
@@ -155,13 +183,13 @@ fn assert_program(family: &str, line: &str, tally: &mut Tally) {
     }
 }
 
-fn observe_program(line: &str, tally: &mut Tally) {
+fn observe_program(flavour: Flavour, line: &str, tally: &mut Tally) {
     let parsed = Program::parse(line);
     if let Err(Unreadable::Unsupported(op)) = &parsed {
         tally.skip(&format!("which need `{op}`"));
     }
     let is_same = parsed.as_ref().ok().map(|program| {
-        let ours = machine::run(program);
+        let ours = flavour.run(program);
         ours.is_ok_and(|ours| !matches!(compare(program, &ours), Comparison::Different { .. }))
     });
     let json: Value = serde_json::from_str(line).unwrap_or_default();

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::clock_ops::ClockOp;
+use crate::combination::Combination;
+use crate::primitive::OnPrimitive;
 
 /// What programs call their Deferreds by.
 pub(crate) type Id = i64;
@@ -46,6 +48,8 @@ pub(crate) enum Op {
     Drop(Id),
     Cancel(Id),
     Clock(ClockOp),
+    Combine(Combination),
+    OnPrimitive(OnPrimitive),
     /// An unrolled `repeat`: one operation, as far as the trace is concerned.
     Group(Vec<Self>),
 }
@@ -74,6 +78,14 @@ pub(crate) struct Spec {
     pub(crate) label: Option<i64>,
     pub(crate) acts: Vec<Op>,
     pub(crate) outcome: Outcome,
+}
+
+impl Spec {
+    /// What a callback comes to: most give a result, some another Deferred. The
+    /// two are added as what they are, so that both ways of returning are tried.
+    pub(crate) fn returns_deferred(&self) -> bool {
+        matches!(self.outcome, Outcome::ReturnDeferred(_))
+    }
 }
 
 /// What a callback comes to.
@@ -140,6 +152,12 @@ impl Program {
 
 impl Op {
     pub(crate) fn parse(json: &Value) -> Parsed<Self> {
+        if let Some(combination) = Combination::parse(json)? {
+            return Ok(Self::Combine(combination));
+        }
+        if let Some(op) = OnPrimitive::parse(json)? {
+            return Ok(Self::OnPrimitive(op));
+        }
         let d = || int(json, "d");
         let spec = |name| Spec::parse(field(json, name)?).map(Arc::new);
         let op = match text(json, "op")? {
@@ -253,7 +271,7 @@ fn counted(value: &Value, turn: i64) -> Value {
     }
 }
 
-fn malformed(what: &str) -> Unreadable {
+pub(crate) fn malformed(what: &str) -> Unreadable {
     Unreadable::Malformed(what.to_owned())
 }
 

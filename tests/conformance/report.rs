@@ -118,12 +118,12 @@ fn shortened(text: &str) -> String {
 /// Prints the tables, and how many programs passed and failed on a line of its own.
 pub(crate) fn print_summary(tallies: &BTreeMap<String, Tally>) {
     println!(
-        "\n{:<14}{:>9}{:>9}{:>12}{:>9}{:>9}",
+        "\n{:<20}{:>9}{:>9}{:>12}{:>9}{:>9}",
         "family", "programs", "passed", "normalized", "failed", "skipped"
     );
     for (family, tally) in tallies {
         println!(
-            "{family:<14}{:>9}{:>9}{:>12}{:>9}{:>9}",
+            "{family:<20}{:>9}{:>9}{:>12}{:>9}{:>9}",
             tally.programs,
             tally.passed,
             tally.normalized,

@@ -1,5 +1,7 @@
 //! Traces and how they are compared.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::program::{Event, Program};
@@ -13,6 +15,12 @@ pub(crate) struct Trace {
     pub(crate) unhandled: Vec<Value>,
     /// How many Deferreds were dropped while the program held a pause of theirs.
     pub(crate) dropped_paused: usize,
+    /// The codes of failures that a combined result holds.
+    pub(crate) moved: Vec<Value>,
+    /// Whether a pause was left at the end, and a combination was made.
+    pub(crate) may_release_into_result: bool,
+    /// What the machine has made up for while the program ran.
+    pub(crate) normalized: BTreeSet<Normalization>,
 }
 
 /// A difference from Twisted that was decided on.
@@ -22,14 +30,22 @@ pub(crate) enum Normalization {
     ReleasedIntoChain,
     DroppedPaused,
     UnhandledMoved,
+    MovedIntoResult,
+    ReleasedIntoResult,
+    NoFirstValue,
+    FirstOfNothing,
 }
 
 impl Normalization {
-    pub(crate) const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::SilentPaused,
         Self::ReleasedIntoChain,
         Self::DroppedPaused,
         Self::UnhandledMoved,
+        Self::MovedIntoResult,
+        Self::ReleasedIntoResult,
+        Self::NoFirstValue,
+        Self::FirstOfNothing,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -38,6 +54,10 @@ impl Normalization {
             Self::ReleasedIntoChain => "released_into_chain",
             Self::DroppedPaused => "dropped_paused",
             Self::UnhandledMoved => "unhandled_moved",
+            Self::MovedIntoResult => "moved_into_result",
+            Self::ReleasedIntoResult => "released_into_result",
+            Self::NoFirstValue => "no_first_value",
+            Self::FirstOfNothing => "first_of_nothing",
         }
     }
 
@@ -57,6 +77,21 @@ impl Normalization {
             Self::UnhandledMoved => {
                 "a Deferred that was moved has one owner, which reports its failure when it lets \
                  go; in Twisted the program's own reference keeps it until the end"
+            }
+            Self::MovedIntoResult => {
+                "a failure that is in a combined result was handled; in Twisted the part keeps it, \
+                 too, and reports it"
+            }
+            Self::ReleasedIntoResult => {
+                "a part that a pause held up goes on when the pause ends, and its failure into the \
+                 combination, which shows or consumes it; in Twisted the part reports it"
+            }
+            Self::NoFirstValue => {
+                "fire_on_one_callback without a success fails with FailureGroup; Twisted's has \
+                 two types of results, and gives the list"
+            }
+            Self::FirstOfNothing => {
+                "the first value of nothing is a failure at once; Twisted's Deferred never fires"
             }
         }
     }
@@ -176,10 +211,19 @@ impl Reports {
         let held = [&end.silent[..], &moved, &self.late].concat();
         let expected = [&end.unhandled[..], &held].concat();
         let (missing, extra) = difference(&expected, &ours.unhandled);
+        let (missing, in_results) = without_moved(missing, &moved, &ours.moved);
+        if in_results {
+            used.push(Normalization::MovedIntoResult);
+        }
+        used.extend(&ours.normalized);
         if missing.is_empty() && extra.is_empty() {
             return Ok(used);
         }
         let (not_held, _) = difference(&missing, &held);
+        if not_held.is_empty() && extra.is_empty() && ours.may_release_into_result {
+            used.push(Normalization::ReleasedIntoResult);
+            return Ok(used);
+        }
         let are_refused = extra.iter().all(|code| *code == ALREADY_CALLED);
         if not_held.is_empty() && are_refused && missing.len() == extra.len() {
             used.push(Normalization::ReleasedIntoChain);
@@ -207,6 +251,16 @@ fn difference(a: &[Value], b: &[Value]) -> (Vec<Value>, Vec<Value>) {
         }
     }
     (only_in_a, only_in_b)
+}
+
+/// `missing` without what is both in `moved` and in `shown`, and whether there was
+/// any.
+fn without_moved(missing: Vec<Value>, moved: &[Value], shown: &[Value]) -> (Vec<Value>, bool) {
+    let (not_shown, _) = difference(moved, shown);
+    let (moved_and_shown, _) = difference(moved, &not_shown);
+    let (still_missing, _) = difference(&missing, &moved_and_shown);
+    let has_some = still_missing.len() < missing.len();
+    (still_missing, has_some)
 }
 
 /// A group as its other events and the codes reported at its end, if any were.

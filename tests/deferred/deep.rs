@@ -20,7 +20,7 @@ const MILLION: usize = 1_000_000;
 /// As many as tests make that give each Deferred a failure of its own. If the
 /// environment asks for backtraces, each failure takes one: then it is fewer,
 /// though still more than the stack has bytes.
-fn million_failures() -> usize {
+pub(crate) fn million_failures() -> usize {
     if Failure::msg("to see").backtrace().is_some() {
         MILLION / 10
     } else {

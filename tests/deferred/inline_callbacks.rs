@@ -405,7 +405,9 @@ fn a_wake_from_another_thread_calls_the_hook() {
 fn the_hook_is_called_once_until_the_woken_are_run() {
     let told = Arc::new(AtomicUsize::new(0));
     let tell = Arc::clone(&told);
-    set_wake_hook(move || drop(tell.fetch_add(1, Ordering::Relaxed)));
+    set_wake_hook(move || {
+        tell.fetch_add(1, Ordering::Relaxed);
+    });
     let wakers = Rc::new(RefCell::new(Vec::new()));
     let keep = Rc::clone(&wakers);
     let body = inline_callbacks::<_, ()>(async move {

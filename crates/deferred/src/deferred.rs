@@ -7,6 +7,7 @@ use std::panic::Location;
 use crate::chain::{Canceller, Control, End, EndState, Local, Mode, Source, Stage, cancel_core};
 use crate::failure::{Failure, Result};
 use crate::handle::{DeferredHandle, Pause};
+use crate::log_error::LogError;
 use crate::outcome::{Outcome, Stepped};
 use crate::pair::{Forward, OnBoth, OnEither, OnFailure, OnValue};
 use crate::state::State;
@@ -226,6 +227,22 @@ impl<T: 'static> Deferred<T> {
     #[track_caller]
     pub fn chain_deferred(self, other: Trigger<T>) -> Deferred<()> {
         self.add(Forward(other.into_source()), Location::caller())
+    }
+
+    /// Logs a failure that comes by, at ERROR level, and passes it on: Twisted's
+    /// `logError`. The failure stays as unhandled as it was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Failure, fail};
+    ///
+    /// let deferred = fail::<i32>(Failure::msg("no")).log_error().add_errback(|_told| Ok(0));
+    /// assert_eq!(deferred.into_result().unwrap().unwrap(), 0);
+    /// ```
+    #[track_caller]
+    pub fn log_error(self) -> Self {
+        self.add(LogError(Location::caller()), Location::caller())
     }
 
     pub(crate) fn from_end(end: End<Local, T>) -> Self {

@@ -35,6 +35,10 @@
 //! - [`DeferredHandle`] and [`Pause`] act on a Deferred that has moved on.
 //! - [`Clock`], [`defer_later`], [`TimerQueue`] and [`VirtualClock`] are time,
 //!   without saying whose.
+//! - [`DeferredList`], [`gather_results`], [`race`] and [`settled`] make several
+//!   Deferreds one.
+//! - [`DeferredLock`], [`DeferredSemaphore`] and [`DeferredQueue`] say who may go
+//!   next.
 //! - A failure that nobody handles is reported when it is let go of: see
 //!   [`set_unhandled_hook`].
 //!
@@ -129,7 +133,8 @@
 //!   fires another one has that one's callbacks run inside it.
 //! - However many Deferreds wait for one another, the stack does not grow. It does
 //!   when callbacks fire further Deferreds themselves, as with any function that
-//!   calls another. Values inside values are dropped as Rust drops them.
+//!   calls another; locks, semaphores and queues see to that it stays bounded with
+//!   them. Values inside values are dropped as Rust drops them.
 //! - A panic in a callback becomes a [`Failure`] for the next errback
 //!   ([`Panicked`]); with `panic = "abort"` nothing can be caught.
 //!
@@ -144,18 +149,25 @@
 //! - One whose triggers are all gone fails with [`Abandoned`].
 //! - Unhandled failures are reported at once, also those that a paused Deferred
 //!   held.
+//! - What goes into a combination moves there, failures too: one that the combined
+//!   result holds was handled. The first value of nothing, or of failures only, is a
+//!   [`FailureGroup`] and neither a list nor silence.
+//! - What was acquired is a guard, which gives it back when it is dropped.
 //!
 #![doc(test(attr(deny(warnings), allow(dead_code))))]
 
 mod catch;
 mod chain;
+mod combine;
 mod contain;
+mod coordinate;
 mod deferred;
 mod error;
 mod failure;
 mod future;
 mod handle;
 mod inline_callbacks;
+mod log_error;
 mod outcome;
 mod pair;
 mod ready;
@@ -167,6 +179,11 @@ mod trail;
 mod trigger;
 mod unhandled;
 
+pub use self::combine::{DeferredList, FailureGroup, FirstError, gather_results, race, settled};
+pub use self::coordinate::{
+    DeferredLock, DeferredQueue, DeferredSemaphore, LockGuard, Permit, QueueOverflow,
+    QueueUnderflow, ZeroTokens,
+};
 pub use self::deferred::Deferred;
 pub use self::error::{Abandoned, AlreadyCalled, Cancelled, Panicked, ResultTaken, WaitCycle};
 pub use self::failure::{Failure, Result};

@@ -4,20 +4,21 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::flavour::{self, Deferred, code_of, failure_of};
+use super::flavour::{self, Deferred};
 use super::world::Machine;
+use crate::codes::{code_of, failure_of};
 use crate::program::{Outcome, Spec};
 
-impl Spec {
-    /// What a callback comes to: most give a result, some another Deferred. The
-    /// two are added as what they are, so that both ways of returning are tried.
-    pub(super) fn returns_deferred(&self) -> bool {
-        matches!(self.outcome, Outcome::ReturnDeferred(_))
-    }
-}
-
 impl Machine {
-    pub(super) fn maybe_deferred(&self, spec: &Arc<Spec>) -> Deferred {
+    /// What `run` calls.
+    pub(crate) fn call_without_input(&self, spec: &Arc<Spec>) -> Deferred {
+        if self.is_over() {
+            return flavour::succeed(0);
+        }
+        self.maybe_deferred(spec)
+    }
+
+    pub(crate) fn maybe_deferred(&self, spec: &Arc<Spec>) -> Deferred {
         if spec.returns_deferred() {
             return flavour::maybe_deferred(|| self.call_bare_for_deferred(spec));
         }
@@ -25,19 +26,19 @@ impl Machine {
     }
 
     /// Calls one that gets no input.
-    pub(super) fn call_bare(&self, spec: &Spec) -> flavour::Result {
+    pub(crate) fn call_bare(&self, spec: &Spec) -> flavour::Result {
         self.record_labelled("run", spec, None);
         self.run_acts(spec);
         result_of(spec, Ok(0))
     }
 
-    pub(super) fn call_bare_for_deferred(&self, spec: &Spec) -> Deferred {
+    pub(crate) fn call_bare_for_deferred(&self, spec: &Spec) -> Deferred {
         self.record_labelled("run", spec, None);
         self.run_acts(spec);
         self.deferred_of(spec, Ok(0))
     }
 
-    pub(super) fn add_callback(&self, deferred: Deferred, spec: &Arc<Spec>) -> Deferred {
+    pub(crate) fn add_callback(&self, deferred: Deferred, spec: &Arc<Spec>) -> Deferred {
         let (machine, spec) = (self.clone(), Arc::clone(spec));
         if spec.returns_deferred() {
             return deferred.add_callback(move |value| machine.call_for_deferred(&spec, Ok(value)));
@@ -45,7 +46,7 @@ impl Machine {
         deferred.add_callback(move |value| machine.call(&spec, Ok(value)))
     }
 
-    pub(super) fn add_errback(&self, deferred: Deferred, spec: &Arc<Spec>) -> Deferred {
+    pub(crate) fn add_errback(&self, deferred: Deferred, spec: &Arc<Spec>) -> Deferred {
         let (machine, spec) = (self.clone(), Arc::clone(spec));
         if spec.returns_deferred() {
             return deferred
@@ -54,7 +55,7 @@ impl Machine {
         deferred.add_errback(move |failure| machine.call(&spec, Err(failure)))
     }
 
-    pub(super) fn add_both(&self, deferred: Deferred, spec: &Arc<Spec>) -> Deferred {
+    pub(crate) fn add_both(&self, deferred: Deferred, spec: &Arc<Spec>) -> Deferred {
         let (machine, spec) = (self.clone(), Arc::clone(spec));
         if spec.returns_deferred() {
             return deferred.add_both(move |result| machine.call_for_deferred(&spec, result));
@@ -62,7 +63,7 @@ impl Machine {
         deferred.add_both(move |result| machine.call(&spec, result))
     }
 
-    pub(super) fn add_callbacks(
+    pub(crate) fn add_callbacks(
         &self,
         deferred: Deferred,
         f: &Arc<Spec>,
@@ -98,7 +99,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn call(&self, spec: &Spec, input: flavour::Result) -> flavour::Result {
+    pub(crate) fn call(&self, spec: &Spec, input: flavour::Result) -> flavour::Result {
         if self.begin(spec, &input) {
             result_of(spec, input)
         } else {
@@ -106,7 +107,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn call_for_deferred(&self, spec: &Spec, input: flavour::Result) -> Deferred {
+    pub(crate) fn call_for_deferred(&self, spec: &Spec, input: flavour::Result) -> Deferred {
         if self.begin(spec, &input) {
             self.deferred_of(spec, input)
         } else {
@@ -134,13 +135,13 @@ impl Machine {
         });
     }
 
-    pub(super) fn run_acts(&self, spec: &Spec) {
+    pub(crate) fn run_acts(&self, spec: &Spec) {
         for act in &spec.acts {
             self.perform(act);
         }
     }
 
-    pub(super) fn deferred_of(&self, spec: &Spec, input: flavour::Result) -> Deferred {
+    pub(crate) fn deferred_of(&self, spec: &Spec, input: flavour::Result) -> Deferred {
         let Outcome::ReturnDeferred(d) = spec.outcome else {
             return Deferred::from(result_of(spec, input));
         };

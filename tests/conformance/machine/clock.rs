@@ -8,20 +8,20 @@ use serde_json::json;
 use super::flavour::{
     self, Clock, Deferred, DelayedCall, DelayedCallError, LoopingCall, LoopingCallError,
 };
-use super::world::Machine;
+use super::machine::Machine;
 use crate::clock_ops::{ClockOp, Script};
 use crate::program::{Id, Op, Spec};
 
 /// What a program has on its clock, by number.
 #[derive(Default)]
-pub(super) struct Timed {
+pub(crate) struct Timed {
     clock: Clock,
     calls: HashMap<Id, DelayedCall>,
     loops: HashMap<Id, LoopingCall>,
 }
 
 impl Machine {
-    pub(super) fn perform_on_clock(&self, op: &ClockOp) {
+    pub(crate) fn perform_on_clock(&self, op: &ClockOp) {
         match *op {
             ClockOp::Advance(ticks) => self.clock().jump(flavour::ticks(ticks)),
             ClockOp::Pump(times, ticks) => {

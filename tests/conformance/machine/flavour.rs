@@ -2,23 +2,24 @@
 //!
 //! The rest of the machine uses these names only, and captures nothing in a
 //! callback but a [`Shared`] and plain data. So another flavour of Deferred is
-//! another file like this one.
+//! another file like this one: `flavour_sync.rs`.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use deferred::{AlreadyCalled, Cancelled, Failure, TimedOut};
-use serde_json::{Value, json};
-
 pub(super) use deferred::{
-    DeferredHandle as Handle, DelayedCall, DelayedCallError, LoopingCall, LoopingCallError, Pause,
-    State, VirtualClock as Clock, defer_later, fail, maybe_deferred, sleep, succeed,
+    DeferredHandle as Handle, DeferredList, DeferredLock, DeferredSemaphore, DelayedCall,
+    DelayedCallError, LockGuard, LoopingCall, LoopingCallError, Pause, Permit, State,
+    VirtualClock as Clock, defer_later, fail, maybe_deferred, race, sleep, succeed,
     with_unhandled_hook,
 };
 
 pub(super) type Deferred = deferred::Deferred<i64>;
+pub(super) type Pending<T> = deferred::Deferred<T>;
+pub(super) type DeferredQueue = deferred::DeferredQueue<i64>;
 pub(super) type Trigger = deferred::Trigger<i64>;
+pub(super) type PendingTrigger<T> = deferred::Trigger<T>;
 pub(super) type Result = deferred::Result<i64>;
 
 /// State that the program's callbacks share.
@@ -39,38 +40,6 @@ impl<T> Shared<T> {
 impl<T> Clone for Shared<T> {
     fn clone(&self) -> Self {
         Self(Rc::clone(&self.0))
-    }
-}
-
-/// The error of a program: a number.
-#[derive(Debug)]
-struct Coded(i64);
-
-impl std::fmt::Display for Coded {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "error {}", self.0)
-    }
-}
-
-impl std::error::Error for Coded {}
-
-pub(super) fn failure_of(code: i64) -> Failure {
-    Failure::new(Coded(code))
-}
-
-/// How a failure is written in a trace: a number where the format has one for
-/// it, else what it says.
-pub(super) fn code_of(failure: &Failure) -> Value {
-    if let Some(Coded(code)) = failure.downcast_ref() {
-        json!(code)
-    } else if failure.downcast_ref::<Cancelled>().is_some() {
-        json!(-1)
-    } else if failure.downcast_ref::<TimedOut>().is_some() {
-        json!(-2)
-    } else if failure.downcast_ref::<AlreadyCalled<()>>().is_some() {
-        json!(-3)
-    } else {
-        json!(failure.message())
     }
 }
 

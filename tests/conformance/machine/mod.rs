@@ -1,16 +1,17 @@
 //! The interpreter: runs a program and writes down what happens.
 
 mod callbacks;
-mod clock;
-mod flavour;
-mod world;
+mod combinators;
+mod primitives;
+pub(crate) mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::json;
 
-use self::flavour::{Deferred, State, code_of, failure_of, with_unhandled_hook};
-use self::world::Machine;
+pub(crate) use self::world::Machine;
+use super::flavour::{self, Deferred, State, with_unhandled_hook};
+use crate::codes::{code_of, failure_of};
 use crate::program::{Canceller, Id, Op, Pair, Program};
 use crate::trace::Trace;
 
@@ -49,13 +50,16 @@ fn run_unguarded(program: &Program) -> Trace {
                 finals,
                 unhandled,
                 dropped_paused: machine.dropped_paused(),
+                moved: machine.take_moved(),
+                may_release_into_result: machine.may_release_into_result(),
+                normalized: machine.take_normalizations(),
             }
         },
     )
 }
 
 impl Machine {
-    pub(self) fn perform(&self, op: &Op) {
+    pub(crate) fn perform(&self, op: &Op) {
         match *op {
             Op::New(d, canceller) => self.make(d, canceller),
             Op::Succeed(d, value) => self.enter(d, flavour::succeed(value)),
@@ -76,6 +80,8 @@ impl Machine {
                 None => self.record_gone(d),
             },
             Op::Clock(ref op) => self.perform_on_clock(op),
+            Op::Combine(ref combination) => self.combine(combination),
+            Op::OnPrimitive(ref op) => self.act_on(op),
             Op::Group(ref ops) => ops.iter().for_each(|op| self.perform(op)),
         }
     }
@@ -116,7 +122,7 @@ impl Machine {
     }
 
     /// Takes the Deferred out, and puts back what `change` makes of it.
-    pub(self) fn change(&self, d: Id, change: impl FnOnce(Deferred) -> Deferred) {
+    pub(crate) fn change(&self, d: Id, change: impl FnOnce(Deferred) -> Deferred) {
         match self.take(d) {
             Some(deferred) => self.put_back(d, change(deferred)),
             None => self.record_gone(d),

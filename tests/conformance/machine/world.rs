@@ -1,16 +1,18 @@
 //! What a running program has: its Deferreds by number, and what was recorded.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
-use super::clock::Timed;
-use super::flavour::{Deferred, Handle, Pause, Shared, Trigger};
+use super::super::clock::Timed;
+use super::flavour::{Deferred, Handle, Pause, PendingTrigger, Shared, Trigger};
+use super::primitives::{Guard, Primitive};
 use crate::program::{Event, Id};
+use crate::trace::Normalization;
 
 /// A running program. Clones are the same one, for its callbacks.
 #[derive(Clone)]
-pub(super) struct Machine {
+pub(crate) struct Machine {
     world: Shared<World>,
 }
 
@@ -31,30 +33,105 @@ struct World {
     /// Codes of unhandled failures, not recorded yet.
     unhandled: Vec<Value>,
     dropped_paused: usize,
+    primitives: HashMap<Id, Primitive>,
+    /// What the program has acquired and not released.
+    held: HashMap<Id, Vec<Guard>>,
+    /// Codes of failures that a combined result holds.
+    moved: Vec<Value>,
+    normalizations: BTreeSet<Normalization>,
+    has_combined: bool,
+    has_paused_at_end: bool,
+    /// Of Deferreds that the machine has made to be never fired.
+    kept: Vec<PendingTrigger<(usize, i64)>>,
+    kept_paused: Vec<Pause>,
     is_over: bool,
 }
 
 impl Machine {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             world: Shared::new(World::default()),
         }
     }
 
-    pub(super) fn record(&self, event: Event) {
+    pub(crate) fn record(&self, event: Event) {
         self.world.with(|world| world.events.push(event));
     }
 
-    pub(super) fn record_gone(&self, d: Id) {
+    /// Records what a pause has held up only if the program is still on.
+    pub(crate) fn record_unless_over(&self, event: Event) {
+        if !self.is_over() {
+            self.record(event);
+        }
+    }
+
+    pub(crate) fn note_moved(&self, codes: impl IntoIterator<Item = Value>) {
+        let codes: Vec<_> = codes.into_iter().collect();
+        self.world.with(|world| world.moved.extend(codes));
+    }
+
+    pub(crate) fn take_moved(&self) -> Vec<Value> {
+        self.world.with(|world| std::mem::take(&mut world.moved))
+    }
+
+    /// Notes that the machine itself has made up for a difference.
+    pub(crate) fn use_normalization(&self, normalization: Normalization) {
+        self.world
+            .with(|world| world.normalizations.insert(normalization));
+    }
+
+    pub(crate) fn take_normalizations(&self) -> BTreeSet<Normalization> {
+        self.world
+            .with(|world| std::mem::take(&mut world.normalizations))
+    }
+
+    pub(crate) fn note_combined(&self) {
+        self.world.with(|world| world.has_combined = true);
+    }
+
+    pub(crate) fn may_release_into_result(&self) -> bool {
+        self.world
+            .with(|world| world.has_combined && world.has_paused_at_end)
+    }
+
+    pub(crate) fn keep(&self, trigger: PendingTrigger<(usize, i64)>) {
+        self.world.with(|world| world.kept.push(trigger));
+    }
+
+    pub(crate) fn keep_paused(&self, pause: Option<Pause>) {
+        self.world.with(|world| world.kept_paused.extend(pause));
+    }
+
+    pub(crate) fn enter_primitive(&self, p: Id, primitive: Primitive) {
+        let replaced = self
+            .world
+            .with(|world| world.primitives.insert(p, primitive));
+        drop(replaced);
+    }
+
+    pub(crate) fn primitive(&self, p: Id) -> Option<Primitive> {
+        self.world.with(|world| world.primitives.get(&p).cloned())
+    }
+
+    pub(crate) fn enter_guard(&self, p: Id, guard: Guard) {
+        self.world
+            .with(|world| world.held.entry(p).or_default().push(guard));
+    }
+
+    pub(crate) fn take_guard(&self, p: Id) -> Option<Guard> {
+        self.world.with(|world| world.held.get_mut(&p)?.pop())
+    }
+
+    pub(crate) fn record_gone(&self, d: Id) {
         self.record(json!(["gone", d]));
     }
 
-    pub(super) fn note_unhandled(&self, code: Value) {
+    pub(crate) fn note_unhandled(&self, code: Value) {
         self.world.with(|world| world.unhandled.push(code));
     }
 
     /// The events of one operation; reports that came meanwhile stand last.
-    pub(super) fn end_group(&self) -> Vec<Event> {
+    pub(crate) fn end_group(&self) -> Vec<Event> {
         let unhandled = self.take_unhandled();
         if !unhandled.is_empty() {
             self.record(json!(["unhandled", unhandled]));
@@ -62,11 +139,11 @@ impl Machine {
         self.take_events()
     }
 
-    pub(super) fn take_events(&self) -> Vec<Event> {
+    pub(crate) fn take_events(&self) -> Vec<Event> {
         self.world.with(|world| std::mem::take(&mut world.events))
     }
 
-    pub(super) fn take_unhandled(&self) -> Vec<Value> {
+    pub(crate) fn take_unhandled(&self) -> Vec<Value> {
         let mut codes = self
             .world
             .with(|world| std::mem::take(&mut world.unhandled));
@@ -75,7 +152,7 @@ impl Machine {
     }
 
     /// Enters a Deferred that was just made.
-    pub(super) fn enter(&self, d: Id, mut deferred: Deferred) {
+    pub(crate) fn enter(&self, d: Id, mut deferred: Deferred) {
         let handle = deferred.handle();
         let replaced = self.world.with(|world| {
             world.handles.insert(d, handle);
@@ -84,49 +161,49 @@ impl Machine {
         drop(replaced);
     }
 
-    pub(super) fn enter_trigger(&self, d: Id, trigger: Trigger) {
+    pub(crate) fn enter_trigger(&self, d: Id, trigger: Trigger) {
         let replaced = self.world.with(|world| world.triggers.insert(d, trigger));
         drop(replaced);
     }
 
-    pub(super) fn enter_pause(&self, d: Id, pause: Option<Pause>) {
+    pub(crate) fn enter_pause(&self, d: Id, pause: Option<Pause>) {
         self.world
             .with(|world| world.pauses.entry(d).or_default().push(pause));
     }
 
-    pub(super) fn take_pause(&self, d: Id) -> Option<Option<Pause>> {
+    pub(crate) fn take_pause(&self, d: Id) -> Option<Option<Pause>> {
         self.world.with(|world| world.pauses.get_mut(&d)?.pop())
     }
 
-    pub(super) fn take(&self, d: Id) -> Option<Deferred> {
+    pub(crate) fn take(&self, d: Id) -> Option<Deferred> {
         self.world.with(|world| world.table.remove(&d))
     }
 
     /// Puts back what an operation has taken out, now changed.
-    pub(super) fn put_back(&self, d: Id, deferred: Deferred) {
+    pub(crate) fn put_back(&self, d: Id, deferred: Deferred) {
         let replaced = self.world.with(|world| world.table.insert(d, deferred));
         drop(replaced);
     }
 
-    pub(super) fn has(&self, d: Id) -> bool {
+    pub(crate) fn has(&self, d: Id) -> bool {
         self.world.with(|world| world.table.contains_key(&d))
     }
 
-    pub(super) fn ids(&self) -> Vec<Id> {
+    pub(crate) fn ids(&self) -> Vec<Id> {
         self.world
             .with(|world| world.table.keys().copied().collect())
     }
 
-    pub(super) fn trigger(&self, d: Id) -> Option<Trigger> {
+    pub(crate) fn trigger(&self, d: Id) -> Option<Trigger> {
         self.world.with(|world| world.triggers.get(&d).cloned())
     }
 
-    pub(super) fn handle(&self, d: Id) -> Option<Handle> {
+    pub(crate) fn handle(&self, d: Id) -> Option<Handle> {
         self.world.with(|world| world.handles.get(&d).cloned())
     }
 
     /// `drop`: the Deferred, its trigger and its handle.
-    pub(super) fn forget(&self, d: Id) {
+    pub(crate) fn forget(&self, d: Id) {
         let (deferred, handle) = self.world.with(|world| {
             world.dropped_triggers.extend(world.triggers.remove(&d));
             let is_paused = world
@@ -142,19 +219,20 @@ impl Machine {
         drop(deferred);
     }
 
-    pub(super) fn dropped_paused(&self) -> usize {
+    pub(crate) fn dropped_paused(&self) -> usize {
         self.world.with(|world| world.dropped_paused)
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.world.with(|world| world.is_over)
     }
 
     /// Ends the program: lets go of its Deferreds, then of its pauses. From now
     /// on, callbacks that a pause held up only pass on what they get.
-    pub(super) fn let_go(&self) {
+    pub(crate) fn let_go(&self) {
         let (table, pauses) = self.world.with(|world| {
             world.is_over = true;
+            world.has_paused_at_end = world.pauses.values().any(|pauses| !pauses.is_empty());
             (
                 std::mem::take(&mut world.table),
                 std::mem::take(&mut world.pauses),
@@ -164,24 +242,35 @@ impl Machine {
         drop(pauses);
     }
 
-    /// Lets go of the triggers, once nothing is recorded any more.
-    pub(super) fn forget_triggers(&self) {
-        let (triggers, dropped) = self.world.with(|world| {
+    /// Lets go of what could fire a Deferred, once nothing is recorded any more.
+    pub(crate) fn forget_triggers(&self) {
+        let firing = self.world.with(|world| {
             (
                 std::mem::take(&mut world.triggers),
                 std::mem::take(&mut world.dropped_triggers),
+                std::mem::take(&mut world.kept),
+                std::mem::take(&mut world.kept_paused),
+                std::mem::take(&mut world.primitives),
             )
         });
-        drop(triggers);
-        drop(dropped);
+        drop(firing);
+        // Those who wait for what is released enter it anew.
+        while let Some(held) = self.take_all_held() {
+            drop(held);
+        }
     }
 
-    pub(super) fn with_timed<R>(&self, f: impl FnOnce(&mut Timed) -> R) -> R {
+    fn take_all_held(&self) -> Option<HashMap<Id, Vec<Guard>>> {
+        let held = self.world.with(|world| std::mem::take(&mut world.held));
+        (!held.is_empty()).then_some(held)
+    }
+
+    pub(crate) fn with_timed<R>(&self, f: impl FnOnce(&mut Timed) -> R) -> R {
         self.world.with(|world| f(&mut world.timed))
     }
 
     /// Forgets what is still to be called, once nothing is recorded any more.
-    pub(super) fn stop_clock(&self) {
+    pub(crate) fn stop_clock(&self) {
         drop(self.with_timed(std::mem::take));
     }
 }

@@ -29,6 +29,10 @@ pub(crate) struct Backlog<M: Mode> {
     is_draining: Cell<bool>,
     /// How many callbacks are being dropped because a failure passes by them.
     passed_by: Cell<usize>,
+    /// How many hand-overs are on the stack.
+    handing_over: Cell<usize>,
+    /// Those that would have nested too deep.
+    handed_over: RefCell<VecDeque<OwnedClaim<M>>>,
 }
 
 impl<M: Mode> Backlog<M> {
@@ -37,6 +41,8 @@ impl<M: Mode> Backlog<M> {
             tasks: RefCell::new(VecDeque::new()),
             is_draining: Cell::new(false),
             passed_by: Cell::new(0),
+            handing_over: Cell::new(0),
+            handed_over: RefCell::new(VecDeque::new()),
         }
     }
 }
@@ -113,6 +119,53 @@ pub(super) fn drain<M: Mode>() {
             }
         }
     });
+}
+
+/// How many hand-overs may nest.
+const NESTED_HAND_OVERS: usize = 8;
+
+/// Runs a chain that was given what somebody else gave back: now, inside whatever
+/// runs; or, if that happened in a hand-over in a hand-over and so on, when the
+/// outermost one is over.
+pub(crate) fn hand_over<M: Mode>(claim: OwnedClaim<M>) {
+    if std::thread::panicking() {
+        return run_later(claim);
+    }
+    let mut claim = Some(claim);
+    M::backlog(|backlog| {
+        let depth = backlog.handing_over.get();
+        if depth == NESTED_HAND_OVERS {
+            backlog.handed_over.borrow_mut().extend(claim.take());
+            return;
+        }
+        let _nested = Nested::enter(&backlog.handing_over);
+        while let Some(next) = claim.take() {
+            run::run(next.into_claim(&mut None));
+            if depth == 0 {
+                claim = backlog.handed_over.borrow_mut().pop_front();
+            }
+        }
+    });
+    // The thread is at its end.
+    if let Some(claim) = claim {
+        run::run(claim.into_claim(&mut None));
+    }
+}
+
+/// A hand-over is on the stack, for as long as this lives.
+struct Nested<'a>(&'a Cell<usize>);
+
+impl<'a> Nested<'a> {
+    fn enter(depth: &'a Cell<usize>) -> Self {
+        depth.set(depth.get() + 1);
+        Self(depth)
+    }
+}
+
+impl Drop for Nested<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 /// Somebody drains, for as long as this lives.

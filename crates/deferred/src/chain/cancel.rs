@@ -6,7 +6,7 @@ use super::core::{Canceller, Cancelling, Phase};
 use super::mode::Mode;
 use super::raw::{Claim, Guarded};
 use super::run;
-use crate::contain::run_contained;
+use crate::contain::{drop_contained, run_contained};
 use crate::error::Cancelled;
 use crate::failure::Failure;
 
@@ -26,21 +26,25 @@ impl<M: Mode> Guarded<'_, M> {
         match (self.phase(), &self.waiting_on) {
             (Phase::Unfired, _) => match self.canceller.take() {
                 Some(Canceller::Call(canceller)) => {
-                    self.cancelling = Cancelling::CancellerRuns;
+                    if self.cancelling != Cancelling::Delegated {
+                        self.cancelling = Cancelling::CancellerRuns;
+                    }
                     Err(Cancel::Ask(canceller))
                 }
                 Some(Canceller::Body(body)) => {
                     self.canceller = Some(Canceller::Body(body.clone()));
                     Err(Cancel::Body(body))
                 }
-                None if self.cancelling == Cancelling::CancellerRuns => Err(Cancel::Nothing),
+                None if self.cancelling != Cancelling::No => Err(Cancel::Nothing),
                 None => {
                     self.cancelling = Cancelling::SwallowOne;
                     self.put_cancelled(cancelled_at);
                     Ok(())
                 }
             },
-            (Phase::Waiting, Some(inner)) => Err(Cancel::Forward(inner.clone())),
+            (Phase::Waiting, Some(inner)) if self.cancelling != Cancelling::Delegated => {
+                Err(Cancel::Forward(inner.clone()))
+            }
             _ => Err(Cancel::Nothing),
         }
     }
@@ -97,6 +101,30 @@ pub(super) fn fail_with_cancelled<M: Mode>(
 fn ask<M: Mode>(core: &M::Ref, canceller: M::Canceller, cancelled_at: Place) {
     let given = core.clone();
     run_contained("a canceller", || M::call_canceller(canceller, given));
-    core.with(|state| state.cancelling = Cancelling::No);
-    fail_with_cancelled::<M>(core, cancelled_at, || {});
+    let is_delegated = core.with(|state| {
+        let is_delegated = state.cancelling == Cancelling::Delegated;
+        if !is_delegated {
+            state.cancelling = Cancelling::No;
+        }
+        is_delegated
+    });
+    if !is_delegated {
+        fail_with_cancelled::<M>(core, cancelled_at, || {});
+    }
+}
+
+/// Has a cancel of `core` call `canceller` and leave the rest to whom that asks.
+///
+/// It is called once; if there is to be another time, it puts another one in place.
+/// When the chain was fired, a cancel does nothing any more: that is how Twisted's
+/// `DeferredList` has it, also for one that waits for another Deferred.
+pub(crate) fn delegate<M: Mode>(core: &M::Ref, canceller: M::Canceller) {
+    let unused = core.with(|state| {
+        if state.phase() != Phase::Unfired {
+            return Some(Canceller::Call(canceller));
+        }
+        state.cancelling = Cancelling::Delegated;
+        state.canceller.replace(Canceller::Call(canceller))
+    });
+    drop_contained(unused);
 }

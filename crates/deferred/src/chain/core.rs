@@ -74,6 +74,9 @@ pub(super) enum Cancelling {
     CancellerRuns,
     /// Cancelled without a canceller: the one fire still to come is swallowed.
     SwallowOne,
+    /// The canceller asks others, each time it is called: the chain ends by what
+    /// they do, and not by being cancelled. See [`delegate`](super::cancel::delegate).
+    Delegated,
 }
 
 /// Whether somebody holds the typed end of the chain.

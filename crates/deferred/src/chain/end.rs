@@ -204,6 +204,14 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
         Paused::new(core)
     }
 
+    /// A weak reference to the core, if there is one.
+    pub(crate) fn downgrade(&self) -> Option<M::Weak> {
+        match self {
+            Self::Linked(link) => Some(M::downgrade(&link.core)),
+            Self::Ready(_) | Self::Taken => None,
+        }
+    }
+
     /// What the chain is doing; `None` if it has no core.
     pub(crate) fn look(&self) -> Option<State> {
         match self {

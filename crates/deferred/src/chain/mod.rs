@@ -27,7 +27,9 @@ mod run;
 mod source;
 mod wait;
 
+pub(crate) use self::backlog::hand_over;
 pub(crate) use self::body::{Body, SharedBody, WeakBody, count_asleep, is_any_asleep};
+pub(crate) use self::cancel::delegate;
 pub(crate) use self::control::{Control, Paused, cancel_core, fail_core};
 pub(crate) use self::core::{Canceller, EndState};
 pub(crate) use self::end::End;

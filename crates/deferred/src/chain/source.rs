@@ -141,7 +141,7 @@ impl<M: Mode, T> Drop for Source<M, T> {
             state.triggers -= 1;
             state.triggers == 0
                 && state.phase() == Phase::Unfired
-                && state.cancelling == Cancelling::No
+                && matches!(state.cancelling, Cancelling::No | Cancelling::Delegated)
         });
         if is_abandoned {
             backlog::abandon::<M>(self.core.clone());

@@ -13,6 +13,7 @@ use super::trigger::Trigger;
 use crate::chain::{Canceller, Control, End, EndState, Mode, Shared, Source, Stage, cancel_core};
 use crate::error::ResultTaken;
 use crate::failure::{Failure, Result};
+use crate::log_error::LogError;
 use crate::pair::{Forward, OnBoth, OnEither, OnFailure, OnValue};
 use crate::state::State;
 
@@ -123,6 +124,17 @@ impl<T: Send + 'static> Deferred<T> {
     #[track_caller]
     pub fn chain_deferred(self, other: Trigger<T>) -> Deferred<()> {
         self.add(Forward(other.into_source()), Location::caller())
+    }
+
+    /// Logs a failure that comes by and passes it on; see
+    /// [`crate::Deferred::log_error`].
+    #[track_caller]
+    pub fn log_error(self) -> Self {
+        self.add(LogError(Location::caller()), Location::caller())
+    }
+
+    pub(super) fn from_end(end: End<Shared, T>) -> Self {
+        Self { end }
     }
 
     pub(super) fn from_step(step: Stepped<T>) -> Self {

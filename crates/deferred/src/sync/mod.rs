@@ -37,12 +37,20 @@
 
 mod deferred;
 mod handle;
+mod list;
+mod lock;
 mod outcome;
+mod queue;
 mod ready;
+mod semaphore;
 mod trigger;
 
 pub use self::deferred::Deferred;
 pub use self::handle::{DeferredHandle, Pause};
+pub use self::list::{DeferredList, gather_results, race, settled};
+pub use self::lock::{DeferredLock, LockGuard};
 pub use self::outcome::Outcome;
+pub use self::queue::DeferredQueue;
 pub use self::ready::{fail, maybe_deferred, succeed};
+pub use self::semaphore::{DeferredSemaphore, Permit};
 pub use self::trigger::{Trigger, WeakTrigger};

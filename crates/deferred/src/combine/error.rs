@@ -1,0 +1,119 @@
+//! What a combination fails with.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::failure::Failure;
+
+/// One of several Deferreds failed, and with it what was made of them.
+///
+/// The failure's error is the [`source`](Error::source), so that
+/// [`Failure::check`] finds it through this one.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{FirstError, fail, gather_results, succeed};
+/// use std::num::ParseIntError;
+///
+/// let parsed = gather_results([
+///     succeed(1),
+///     fail("one".parse::<i32>().unwrap_err()),
+/// ]);
+/// let failure = parsed.into_result().unwrap().unwrap_err();
+/// assert!(failure.is::<ParseIntError>());
+/// assert_eq!(failure.check::<FirstError>().unwrap().index(), 1);
+/// ```
+#[derive(Clone, Debug)]
+pub struct FirstError {
+    index: usize,
+    failure: Failure,
+}
+
+impl FirstError {
+    pub(crate) fn new(index: usize, failure: Failure) -> Self {
+        Self { index, failure }
+    }
+
+    /// Which of the Deferreds failed: its place in the input, from 0.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// What it failed with.
+    pub fn failure(&self) -> &Failure {
+        &self.failure
+    }
+}
+
+impl fmt::Display for FirstError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the deferred at index {} failed", self.index)
+    }
+}
+
+impl Error for FirstError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.failure.as_error())
+    }
+}
+
+/// None of several Deferreds succeeded: what each of them failed with.
+///
+/// It is empty if there was none to begin with.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{Cancelled, Failure, FailureGroup, fail, race};
+///
+/// let fastest = race([fail::<i32>(Cancelled::new()), fail(Failure::msg("no route"))]);
+/// let failure = fastest.into_result().unwrap().unwrap_err();
+/// let group = failure.check::<FailureGroup>().unwrap();
+/// let messages: Vec<_> = group.iter().map(|failure| failure.message()).collect();
+/// assert_eq!(messages, ["the deferred was cancelled", "no route"]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct FailureGroup {
+    failures: Vec<Failure>,
+}
+
+impl FailureGroup {
+    pub(crate) fn new(failures: Vec<Failure>) -> Self {
+        Self { failures }
+    }
+
+    /// The failures, in the order of the input.
+    pub fn failures(&self) -> &[Failure] {
+        &self.failures
+    }
+
+    /// Goes through the failures, in the order of the input.
+    pub fn iter(&self) -> std::slice::Iter<'_, Failure> {
+        self.failures.iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a FailureGroup {
+    type Item = &'a Failure;
+    type IntoIter = std::slice::Iter<'a, Failure>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Display for FailureGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((last, others)) = self.failures.split_last() else {
+            return f.write_str("there was no deferred that could have succeeded");
+        };
+        f.write_str("all of the deferreds failed: ")?;
+        for failure in others {
+            write!(f, "{failure}; ")?;
+        }
+        write!(f, "{last}")
+    }
+}
+
+impl Error for FailureGroup {}

@@ -1,0 +1,309 @@
+//! What the parts of a combination share, and what happens when one of them has
+//! its result.
+
+use std::panic::Location;
+
+use super::error::FirstError;
+use super::rule::{Rule, Verdict};
+use crate::chain::{
+    Canceller, End, EndState, Fits, Local, Mode, Skips, Source, Stage, Step, cancel_core, delegate,
+};
+use crate::contain::{drop_contained, run_contained};
+use crate::error::Cancelled;
+use crate::failure::{Failure, Result};
+
+type Place = &'static Location<'static>;
+
+/// What was asked for, beside the rule.
+#[derive(Clone, Copy)]
+pub(crate) struct Options {
+    /// Nobody wants to hear of a failure that the result does not show.
+    pub(crate) consumes_errors: bool,
+    /// When the result is decided, the parts that have none are cancelled.
+    pub(crate) cancels_rest: bool,
+    pub(crate) on_cancel: OnCancel,
+    pub(crate) made_at: Place,
+}
+
+/// How a combination ends whose parts were all cancelled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnCancel {
+    /// By what the parts do.
+    AsTheyDo,
+    /// The same; but if that leaves it unfired, as cancelled.
+    AtOnce,
+}
+
+/// What the parts share.
+pub(crate) struct Joint<M: Mode, R: Rule> {
+    /// By number; empty once the result is decided.
+    parts: Vec<Part<M, R>>,
+    /// How many parts have no result yet.
+    missing: usize,
+    /// Fires the combined Deferred; `None` once the result is decided.
+    source: Option<Source<M, R::Output>>,
+    rule: R,
+    options: Options,
+}
+
+enum Part<M: Mode, R: Rule> {
+    /// Has no result yet; `None` if there is nothing to be cancelled.
+    Due(Option<M::Weak>),
+    Kept(R::Kept),
+}
+
+/// The stage of one part.
+pub(crate) struct Arrival<M: Mode, R: Rule> {
+    joint: M::Handle<Joint<M, R>>,
+    index: usize,
+}
+
+/// What the result of one part came to.
+enum Arrived<M: Mode, R: Rule> {
+    /// It is kept, in the place of this.
+    Kept(Part<M, R>),
+    /// It was the last one.
+    Complete(Decided<M, R>),
+    Succeeded(Decided<M, R>, R::Output),
+    Failed(Decided<M, R>, Failure),
+    /// The result was decided before.
+    Late(Result<R::Part>, Options),
+}
+
+/// What is taken out when the result is decided.
+struct Decided<M: Mode, R: Rule> {
+    source: Source<M, R::Output>,
+    parts: Vec<Part<M, R>>,
+    options: Options,
+}
+
+/// A flavour that can cancel the parts of such a combination.
+pub(crate) trait Combines<R: Rule>: Mode {
+    /// What a cancel of the combined Deferred calls.
+    fn canceller(joint: Self::Handle<Joint<Self, R>>, options: Options) -> Self::Canceller;
+}
+
+impl<R: Rule> Combines<R> for Local {
+    fn canceller(joint: Self::Handle<Joint<Self, R>>, options: Options) -> Self::Canceller {
+        Box::new(move |core| cancelled::<Self, R>(joint, &core, options))
+    }
+}
+
+#[cfg(feature = "sync")]
+impl<R: Rule> Combines<R> for crate::chain::Shared
+where
+    Joint<Self, R>: Send,
+{
+    fn canceller(joint: Self::Handle<Joint<Self, R>>, options: Options) -> Self::Canceller {
+        Box::new(move |core| cancelled::<Self, R>(joint, &core, options))
+    }
+}
+
+/// Combines `ends` by `rule`.
+pub(crate) fn combine<M, R>(
+    ends: Vec<End<M, R::Part>>,
+    rule: R,
+    options: Options,
+) -> End<M, R::Output>
+where
+    M: Combines<R>,
+    R: Rule,
+    R::Part: Fits<M>,
+    R::Output: Fits<M>,
+    Arrival<M, R>: Fits<M>,
+    (): Fits<M>,
+{
+    if ends.is_empty() {
+        return End::Ready(R::complete(std::iter::empty(), options.made_at));
+    }
+    let (source, combined) = Source::pair(options.made_at);
+    let joint = M::handle(Joint {
+        parts: ends.iter().map(|end| Part::Due(end.downgrade())).collect(),
+        missing: ends.len(),
+        source: Some(source),
+        rule,
+        options,
+    });
+    if let End::Linked(link) = &combined {
+        let canceller = M::canceller(joint.clone(), options);
+        match options.on_cancel {
+            OnCancel::AsTheyDo => delegate::<M>(link.core(), canceller),
+            OnCancel::AtOnce => {
+                Source::<M, R::Output>::attach(link.core().clone())
+                    .set_canceller(Canceller::Call(canceller));
+            }
+        }
+    }
+    for (index, end) in ends.into_iter().enumerate() {
+        let joint = joint.clone();
+        let end = end.add(Arrival::<M, R> { joint, index }, options.made_at);
+        end.let_go(EndState::Detached);
+    }
+    combined
+}
+
+impl<M, R> Stage<M, R::Part> for Arrival<M, R>
+where
+    Self: Fits<M>,
+    M: Mode,
+    R: Rule,
+    R::Part: Fits<M>,
+    R::Output: Fits<M>,
+    (): Fits<M>,
+{
+    type Out = ();
+    const SKIPS: Skips = Skips::Nothing;
+
+    fn run(self, input: Result<R::Part>) -> Step<M, ()> {
+        match M::with(&self.joint, |joint| joint.take_in(self.index, input)) {
+            Arrived::Kept(replaced) => {
+                drop(replaced);
+                Step::Done(Ok(()))
+            }
+            Arrived::Complete(decided) => {
+                let kept = decided.parts.into_iter().filter_map(Part::into_kept);
+                fire(&decided.source, R::complete(kept, decided.options.made_at))
+            }
+            Arrived::Succeeded(decided, output) => {
+                let source = decided.let_go_of_rest(self.index);
+                fire(&source, Ok(output))
+            }
+            Arrived::Failed(decided, failure) => {
+                let raised_at = failure.raised_at();
+                let first = FirstError::new(self.index, failure);
+                let source = decided.let_go_of_rest(self.index);
+                fire(&source, Err(Failure::raised_at_place(first, raised_at)))
+            }
+            Arrived::Late(Err(failure), options) if !options.is_silent(&failure) => {
+                Step::Done(Err(failure))
+            }
+            Arrived::Late(result, _) => {
+                drop_contained(result);
+                Step::Done(Ok(()))
+            }
+        }
+    }
+}
+
+impl<M: Mode, R: Rule> Joint<M, R> {
+    fn take_in(&mut self, index: usize, result: Result<R::Part>) -> Arrived<M, R> {
+        let Some(source) = self.source.take() else {
+            return Arrived::Late(result, self.options);
+        };
+        match self.rule.sort(index, result) {
+            Verdict::Keep(kept) => {
+                let replaced = std::mem::replace(&mut self.parts[index], Part::Kept(kept));
+                self.missing -= 1;
+                if self.missing == 0 {
+                    // It held nothing but a weak reference.
+                    drop(replaced);
+                    return Arrived::Complete(self.decide(source));
+                }
+                self.source = Some(source);
+                Arrived::Kept(replaced)
+            }
+            Verdict::Succeed(output) => Arrived::Succeeded(self.decide(source), output),
+            Verdict::Fail(failure) => Arrived::Failed(self.decide(source), failure),
+        }
+    }
+
+    fn decide(&mut self, source: Source<M, R::Output>) -> Decided<M, R> {
+        Decided {
+            source,
+            parts: std::mem::take(&mut self.parts),
+            options: self.options,
+        }
+    }
+}
+
+impl<M: Mode, R: Rule> Decided<M, R> {
+    /// Deals with the parts that the result does not show, all but `index`.
+    fn let_go_of_rest(self, index: usize) -> Source<M, R::Output>
+    where
+        (): Fits<M>,
+    {
+        let options = self.options;
+        if options.cancels_rest {
+            for (at, part) in self.parts.iter().enumerate() {
+                if let Part::Due(Some(part)) = part
+                    && at != index
+                {
+                    cancel_part::<M>(part, options.made_at);
+                }
+            }
+        }
+        for kept in self.parts.into_iter().filter_map(Part::into_kept) {
+            run_contained("a drop", || {
+                if let Some(failure) = R::into_failure(kept)
+                    && !options.is_silent(&failure)
+                {
+                    End::<M, ()>::Ready(Err(failure)).let_go(EndState::Detached);
+                }
+            });
+        }
+        self.source
+    }
+}
+
+impl<M: Mode, R: Rule> Part<M, R> {
+    fn into_kept(self) -> Option<R::Kept> {
+        match self {
+            Self::Due(_) => None,
+            Self::Kept(kept) => Some(kept),
+        }
+    }
+}
+
+impl Options {
+    /// Whether a failure that the result does not show is no news.
+    fn is_silent(&self, failure: &Failure) -> bool {
+        self.consumes_errors || (self.cancels_rest && failure.is::<Cancelled>())
+    }
+}
+
+/// Fires the combined Deferred, which goes on when the part's stage has returned.
+fn fire<M, U>(source: &Source<M, U>, result: Result<U>) -> Step<M, ()>
+where
+    M: Mode,
+    U: Fits<M>,
+{
+    match source.fire_unrun(result) {
+        Ok(Some(combined)) => Step::Run(combined, ()),
+        Ok(None) => Step::Done(Ok(())),
+        Err(late) => {
+            // It was cancelled while a part was held up.
+            drop_contained(late);
+            Step::Done(Ok(()))
+        }
+    }
+}
+
+/// Cancels the parts that have no result yet, in order.
+fn cancelled<M: Combines<R>, R: Rule>(
+    joint: M::Handle<Joint<M, R>>,
+    core: &M::Ref,
+    options: Options,
+) {
+    // Those that follow are to be cancelled even if the first decides the result.
+    let due: Vec<_> = M::with(&joint, |joint| {
+        let parts = joint.parts.iter();
+        parts
+            .filter_map(|part| match part {
+                Part::Due(part) => part.clone(),
+                Part::Kept(_) => None,
+            })
+            .collect()
+    });
+    for part in &due {
+        cancel_part::<M>(part, options.made_at);
+    }
+    if options.on_cancel == OnCancel::AsTheyDo {
+        delegate::<M>(core, M::canceller(joint, options));
+    }
+}
+
+fn cancel_part<M: Mode>(part: &M::Weak, cancelled_at: Place) {
+    if let Some(core) = M::upgrade(part) {
+        cancel_core::<M>(&core, cancelled_at);
+    }
+}

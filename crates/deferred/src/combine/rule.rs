@@ -1,0 +1,154 @@
+//! What a combined result is made of, and what decides it early.
+
+use std::marker::PhantomData;
+use std::panic::Location;
+
+use super::error::FailureGroup;
+use crate::failure::{Failure, Result};
+
+/// How the results of the parts become one.
+///
+/// Its methods only move things: they may be called while a lock is held.
+pub(crate) trait Rule: 'static {
+    /// The value of a part.
+    type Part: 'static;
+    /// What is kept of a part until all the others have their result, too.
+    type Kept: 'static;
+    type Output: 'static;
+
+    fn sort(&self, index: usize, result: Result<Self::Part>) -> Verdict<Self>;
+
+    /// What is kept, if it is a failure.
+    fn into_failure(kept: Self::Kept) -> Option<Failure>;
+
+    /// The combined result, when each part has something to be kept. Called
+    /// without a lock.
+    fn complete(
+        kept: impl Iterator<Item = Self::Kept>,
+        made_at: &'static Location<'static>,
+    ) -> Result<Self::Output>;
+}
+
+/// What the result of one part means for the whole.
+pub(crate) enum Verdict<R: Rule + ?Sized> {
+    Keep(R::Kept),
+    /// The combined result is there.
+    Succeed(R::Output),
+    /// It fails, with this as the first error.
+    Fail(Failure),
+}
+
+/// All results, in order.
+pub(crate) struct Settled<T> {
+    pub(crate) fails_early: bool,
+    part: PhantomData<fn() -> T>,
+}
+
+/// All values, in order; or the first failure.
+pub(crate) struct Values<T> {
+    part: PhantomData<fn() -> T>,
+}
+
+/// The first value, and whose it is.
+pub(crate) struct FirstValue<T> {
+    pub(crate) fails_early: bool,
+    part: PhantomData<fn() -> T>,
+}
+
+impl<T> Settled<T> {
+    pub(crate) fn new(fails_early: bool) -> Self {
+        Self {
+            fails_early,
+            part: PhantomData,
+        }
+    }
+}
+
+impl<T> Values<T> {
+    pub(crate) fn new() -> Self {
+        Self { part: PhantomData }
+    }
+}
+
+impl<T> FirstValue<T> {
+    pub(crate) fn new(fails_early: bool) -> Self {
+        Self {
+            fails_early,
+            part: PhantomData,
+        }
+    }
+}
+
+impl<T: 'static> Rule for Settled<T> {
+    type Part = T;
+    type Kept = Result<T>;
+    type Output = Vec<Result<T>>;
+
+    fn sort(&self, _index: usize, result: Result<T>) -> Verdict<Self> {
+        match result {
+            Err(failure) if self.fails_early => Verdict::Fail(failure),
+            result => Verdict::Keep(result),
+        }
+    }
+
+    fn into_failure(kept: Result<T>) -> Option<Failure> {
+        kept.err()
+    }
+
+    fn complete(
+        kept: impl Iterator<Item = Result<T>>,
+        _made_at: &'static Location<'static>,
+    ) -> Result<Vec<Result<T>>> {
+        Ok(kept.collect())
+    }
+}
+
+impl<T: 'static> Rule for Values<T> {
+    type Part = T;
+    type Kept = T;
+    type Output = Vec<T>;
+
+    fn sort(&self, _index: usize, result: Result<T>) -> Verdict<Self> {
+        match result {
+            Ok(value) => Verdict::Keep(value),
+            Err(failure) => Verdict::Fail(failure),
+        }
+    }
+
+    fn into_failure(_kept: T) -> Option<Failure> {
+        None
+    }
+
+    fn complete(
+        kept: impl Iterator<Item = T>,
+        _made_at: &'static Location<'static>,
+    ) -> Result<Vec<T>> {
+        Ok(kept.collect())
+    }
+}
+
+impl<T: 'static> Rule for FirstValue<T> {
+    type Part = T;
+    type Kept = Failure;
+    type Output = (usize, T);
+
+    fn sort(&self, index: usize, result: Result<T>) -> Verdict<Self> {
+        match result {
+            Ok(value) => Verdict::Succeed((index, value)),
+            Err(failure) if self.fails_early => Verdict::Fail(failure),
+            Err(failure) => Verdict::Keep(failure),
+        }
+    }
+
+    fn into_failure(kept: Failure) -> Option<Failure> {
+        Some(kept)
+    }
+
+    fn complete(
+        kept: impl Iterator<Item = Failure>,
+        made_at: &'static Location<'static>,
+    ) -> Result<(usize, T)> {
+        let group = FailureGroup::new(kept.collect());
+        Err(Failure::raised_at_place(group, made_at))
+    }
+}

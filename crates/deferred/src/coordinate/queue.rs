@@ -1,0 +1,135 @@
+//! `DeferredQueue`: items for whoever asks first.
+
+use std::fmt;
+use std::panic::Location;
+
+use super::error::{QueueOverflow, QueueUnderflow};
+use super::items::Items;
+use crate::chain::Local;
+use crate::deferred::Deferred;
+
+/// Hands items from those who put them to those who get them, each in their order.
+///
+/// Clones are handles on the same queue.
+///
+/// # Re-entrancy
+///
+/// A [`put`](Self::put) for which somebody waits runs the callbacks of that one
+/// before it returns. If they put something themselves, and so on, this nests up to
+/// 8 deep; the callbacks of those behind run when the outermost put is done.
+///
+/// # Dropping
+///
+/// When the last handle goes, those who still wait fail with
+/// [`Abandoned`](crate::Abandoned), and what is stored is dropped.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::DeferredQueue;
+///
+/// let queue = DeferredQueue::new();
+/// let job = queue.get()?.add_callback(|job: &str| Ok(job.to_uppercase()));
+/// queue.put("print")?;
+/// assert_eq!(job.into_result().unwrap()?, "PRINT");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct DeferredQueue<T: 'static> {
+    items: Items<Local, T>,
+}
+
+impl<T: 'static> DeferredQueue<T> {
+    /// A queue without limits.
+    pub fn new() -> Self {
+        Self::with_limits(None, None)
+    }
+
+    /// A queue that stores at most `size` items, and lets at most `backlog` wait for
+    /// one; `None` is no limit.
+    ///
+    /// An item that somebody waits for is not stored, so with a size of 0 an item
+    /// can be put when somebody waits for it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::DeferredQueue;
+    ///
+    /// let queue = DeferredQueue::with_limits(Some(0), Some(1));
+    /// assert!(queue.put(1).is_err(), "nobody waits");
+    /// let item = queue.get().unwrap();
+    /// assert!(queue.get().is_err(), "one waits already");
+    /// assert!(queue.put(2).is_ok());
+    /// assert_eq!(item.into_result().unwrap().unwrap(), 2);
+    /// ```
+    pub fn with_limits(size: Option<usize>, backlog: Option<usize>) -> Self {
+        Self {
+            items: Items::new(size, backlog),
+        }
+    }
+
+    /// Gives an item to the first who waits for one, or stores it.
+    ///
+    /// One who waits and is paused gets it all the same.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueOverflow`], with the item in it, if nobody waits and as many are
+    /// stored as may be.
+    pub fn put(&self, item: T) -> Result<(), QueueOverflow<T>> {
+        self.items.put(item)
+    }
+
+    /// The item that was stored first; if there is none, the next that is put and
+    /// that nobody waits for who came before.
+    ///
+    /// A cancel while it waits takes it out of the line; it fails with
+    /// [`Cancelled`](crate::Cancelled).
+    ///
+    /// # Errors
+    ///
+    /// [`QueueUnderflow`], if nothing is stored and as many wait as may.
+    #[track_caller]
+    pub fn get(&self) -> Result<Deferred<T>, QueueUnderflow> {
+        let end = self.items.get(Location::caller())?;
+        Ok(Deferred::from_end(end))
+    }
+
+    /// How many items are stored.
+    pub fn len(&self) -> usize {
+        self.items.stored()
+    }
+
+    /// Whether no item is stored.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many wait for an item.
+    pub fn waiting(&self) -> usize {
+        self.items.waiting()
+    }
+}
+
+impl<T: 'static> Default for DeferredQueue<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: 'static> Clone for DeferredQueue<T> {
+    fn clone(&self) -> Self {
+        Self {
+            items: self.items.clone(),
+        }
+    }
+}
+
+impl<T: 'static> fmt::Debug for DeferredQueue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeferredQueue")
+            .field("len", &self.len())
+            .field("waiting", &self.waiting())
+            .finish()
+    }
+}

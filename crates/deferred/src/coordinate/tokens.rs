@@ -1,0 +1,148 @@
+//! A number of tokens, of which each has one holder: what a lock and a semaphore
+//! are made of.
+
+use std::fmt;
+use std::panic::Location;
+
+use super::waiters::{HasWaiters, Waiters, WaitsIn, wait_in_line};
+use crate::chain::{End, Fits, Mode, Skips, Stage, Step, hand_over};
+use crate::failure::Result;
+
+type Place = &'static Location<'static>;
+
+/// The tokens of one lock or semaphore; `G` is what its users hold of it.
+pub(crate) struct Tokens<M: Mode, G: 'static> {
+    state: M::Handle<TokenState<M, G>>,
+}
+
+pub(crate) struct TokenState<M: Mode, G> {
+    /// INVARIANT: zero while somebody waits.
+    free: usize,
+    limit: usize,
+    waiters: Waiters<M, G>,
+}
+
+/// One of the tokens. It goes to the next in the line, or back, when it is dropped.
+pub(crate) struct Token<M: Mode, G>
+where
+    G: Fits<M> + From<Self>,
+{
+    state: M::Handle<TokenState<M, G>>,
+}
+
+impl<M: Mode, G: Fits<M>> HasWaiters<M> for TokenState<M, G> {
+    type Granted = G;
+
+    fn waiters(&mut self) -> &mut Waiters<M, G> {
+        &mut self.waiters
+    }
+}
+
+impl<M: Mode, G: Fits<M> + From<Token<M, G>>> Tokens<M, G> {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            state: M::handle(TokenState {
+                free: limit,
+                limit,
+                waiters: Waiters::new(),
+            }),
+        }
+    }
+
+    pub(crate) fn free(&self) -> usize {
+        M::with(&self.state, |state| state.free)
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        M::with(&self.state, |state| state.limit)
+    }
+
+    /// A token, or a place in the line for one.
+    pub(crate) fn acquire(&self, made_at: Place) -> End<M, G>
+    where
+        M: WaitsIn<TokenState<M, G>>,
+    {
+        let taken = wait_in_line::<M, _, _>(&self.state, made_at, |state| {
+            state.free = state.free.checked_sub(1)?;
+            Some(())
+        });
+        match taken {
+            Ok(()) => {
+                let state = self.state.clone();
+                End::Ready(Ok(G::from(Token { state })))
+            }
+            Err(end) => end,
+        }
+    }
+}
+
+impl<M: Mode, G> Clone for Tokens<M, G> {
+    fn clone(&self) -> Self {
+        Self {
+            state: self.state.clone(),
+        }
+    }
+}
+
+impl<M: Mode, G: Fits<M> + From<Self>> Drop for Token<M, G> {
+    fn drop(&mut self) {
+        let next = M::with(&self.state, |state| {
+            let next = state.waiters.pop();
+            state.free += usize::from(next.is_none());
+            next
+        });
+        let Some(next) = next else { return };
+        let state = self.state.clone();
+        match next.fire_unrun(Ok(G::from(Self { state }))) {
+            Ok(Some(waiter)) => hand_over(waiter),
+            Ok(None) => {}
+            // It was cancelled a moment ago, by another thread: its token goes on
+            // to the one behind it.
+            Err(refused) => drop(refused),
+        }
+    }
+}
+
+impl<M: Mode, G: Fits<M> + From<Self>> fmt::Debug for Token<M, G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token")
+    }
+}
+
+/// What `run` comes to: that of `f`, with `guard` dropped when it is known.
+pub(crate) fn holding<M, G, U>(
+    guard: G,
+    f: impl FnOnce() -> Step<M, U>,
+    added_at: Place,
+) -> Step<M, U>
+where
+    M: Mode,
+    U: Fits<M>,
+    Release<G>: Fits<M>,
+{
+    match f() {
+        Step::Wait(link) => End::Linked(link).add(Release(guard), added_at).into_step(),
+        step => {
+            drop(guard);
+            step
+        }
+    }
+}
+
+/// The last stage of what a holder waits for.
+pub(crate) struct Release<G>(G);
+
+impl<M, T, G> Stage<M, T> for Release<G>
+where
+    Self: Fits<M>,
+    M: Mode,
+    T: Fits<M>,
+{
+    type Out = T;
+    const SKIPS: Skips = Skips::Nothing;
+
+    fn run(self, input: Result<T>) -> Step<M, T> {
+        drop(self.0);
+        Step::Done(input)
+    }
+}

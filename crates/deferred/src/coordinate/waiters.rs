@@ -1,0 +1,157 @@
+//! The line in which Deferreds wait for something, first come, first served.
+//!
+//! One that is cancelled leaves the line. Its place is found by its ticket and
+//! emptied; empty places are removed when they are more than half of the line, or
+//! at its ends. So a cancel costs no more than a search, and the line is never
+//! more than twice as long as those who wait in it.
+
+use std::collections::VecDeque;
+use std::panic::Location;
+
+use crate::chain::{Canceller, End, EndState, Fits, Local, Mode, Source};
+
+/// A line of `T`s to be fired.
+pub(crate) struct Waiters<M: Mode, T> {
+    /// Sorted by ticket. INVARIANT: neither the first nor the last place is empty.
+    line: VecDeque<(u64, Option<Source<M, T>>)>,
+    empty: usize,
+    next_ticket: u64,
+}
+
+impl<M: Mode, T: Fits<M>> Waiters<M, T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            line: VecDeque::new(),
+            empty: 0,
+            next_ticket: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.line.len() - self.empty
+    }
+
+    /// Takes out the first.
+    pub(crate) fn pop(&mut self) -> Option<Source<M, T>> {
+        let (_, first) = self.line.pop_front()?;
+        self.trim();
+        first
+    }
+
+    fn ticket(&mut self) -> u64 {
+        self.next_ticket += 1;
+        self.next_ticket
+    }
+
+    /// Puts `source` into the line. Another thread may have drawn a later ticket,
+    /// and be there already.
+    fn insert(&mut self, ticket: u64, source: Source<M, T>) {
+        let at = self.line.partition_point(|(other, _)| *other < ticket);
+        self.line.insert(at, (ticket, Some(source)));
+    }
+
+    /// Takes out the one with `ticket`, if it still waits.
+    fn remove(&mut self, ticket: u64) -> Option<Source<M, T>> {
+        let at = self.line.binary_search_by_key(&ticket, |(other, _)| *other);
+        let removed = self.line[at.ok()?].1.take();
+        self.empty += usize::from(removed.is_some());
+        self.trim();
+        if self.empty > self.line.len() / 2 {
+            self.line.retain(|(_, source)| source.is_some());
+            self.empty = 0;
+        }
+        removed
+    }
+
+    fn trim(&mut self) {
+        while let Some((_, None)) = self.line.front() {
+            self.line.pop_front();
+            self.empty -= 1;
+        }
+        while let Some((_, None)) = self.line.back() {
+            self.line.pop_back();
+            self.empty -= 1;
+        }
+    }
+}
+
+/// What has a line.
+pub(crate) trait HasWaiters<M: Mode>: 'static {
+    type Granted: Fits<M>;
+
+    fn waiters(&mut self) -> &mut Waiters<M, Self::Granted>;
+}
+
+/// A flavour in which somebody who waits in an `S` can be cancelled.
+pub(crate) trait WaitsIn<S: HasWaiters<Self>>: Mode {
+    /// What takes the one with `ticket` out of the line. It keeps nothing alive.
+    fn leave_line(state: &Self::Handle<S>, ticket: u64) -> Self::Canceller;
+}
+
+impl<S: HasWaiters<Self>> WaitsIn<S> for Local {
+    fn leave_line(state: &Self::Handle<S>, ticket: u64) -> Self::Canceller {
+        let state = std::rc::Rc::downgrade(state);
+        Box::new(move |_core| {
+            if let Some(state) = state.upgrade() {
+                leave::<Self, S>(&state, ticket);
+            }
+        })
+    }
+}
+
+#[cfg(feature = "sync")]
+impl<S: HasWaiters<Self> + Send> WaitsIn<S> for crate::chain::Shared {
+    fn leave_line(state: &Self::Handle<S>, ticket: u64) -> Self::Canceller {
+        let state = std::sync::Arc::downgrade(state);
+        Box::new(move |_core| {
+            if let Some(state) = state.upgrade() {
+                leave::<Self, S>(&state, ticket);
+            }
+        })
+    }
+}
+
+fn leave<M: Mode, S: HasWaiters<M>>(state: &M::Handle<S>, ticket: u64) {
+    let removed = M::with(state, |state| state.waiters().remove(ticket));
+    drop(removed);
+}
+
+/// Gives what there is, as `look` says, or a place in the line.
+pub(crate) fn wait_in_line<M, S, X>(
+    state: &M::Handle<S>,
+    made_at: &'static Location<'static>,
+    look: impl Fn(&mut S) -> Option<X>,
+) -> Result<X, End<M, S::Granted>>
+where
+    M: WaitsIn<S>,
+    S: HasWaiters<M>,
+{
+    let ticket = M::with(state, |state| match look(state) {
+        Some(found) => Ok(found),
+        None => Err(state.waiters().ticket()),
+    });
+    let ticket = match ticket {
+        Ok(found) => return Ok(found),
+        Err(ticket) => ticket,
+    };
+    let (source, end) = Source::pair(made_at);
+    source.set_canceller(Canceller::Call(M::leave_line(state, ticket)));
+    let mut source = Some(source);
+    // Another thread may have brought something meanwhile.
+    let found = M::with(state, |state| {
+        let found = look(state);
+        if found.is_none()
+            && let Some(source) = source.take()
+        {
+            state.waiters().insert(ticket, source);
+        }
+        found
+    });
+    match found {
+        None => Err(end),
+        Some(found) => {
+            end.let_go(EndState::Ignored);
+            Ok(found)
+        }
+    }
+}

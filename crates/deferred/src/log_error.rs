@@ -1,0 +1,37 @@
+//! `log_error`: an errback that only tells.
+
+use std::panic::Location;
+
+use crate::chain::{Fits, Mode, Skips, Stage, Step};
+use crate::contain::run_contained;
+use crate::failure::Result;
+
+/// Logs a failure and passes it on; it was added at this place.
+pub(crate) struct LogError(pub(crate) &'static Location<'static>);
+
+impl<M, T> Stage<M, T> for LogError
+where
+    Self: Fits<M>,
+    M: Mode,
+    T: Fits<M>,
+{
+    type Out = T;
+    const SKIPS: Skips = Skips::Values;
+
+    fn run(self, input: Result<T>) -> Step<M, T> {
+        if let Err(failure) = &input {
+            run_contained("the log of a failure", || {
+                tracing::error!(
+                    target: "deferred",
+                    "failure in a deferred: {failure:?}\n  logged by the stage added at {}",
+                    self.0
+                );
+            });
+        }
+        Step::Done(input)
+    }
+
+    fn pass(value: T) -> T {
+        value
+    }
+}

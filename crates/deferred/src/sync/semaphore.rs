@@ -1,0 +1,116 @@
+//! `DeferredSemaphore`, for several threads.
+
+use std::fmt;
+use std::panic::Location;
+
+use super::deferred::Deferred;
+use super::outcome::Outcome;
+use crate::chain::Shared;
+use crate::coordinate::{Token, Tokens, ZeroTokens, holding};
+use crate::pair::OnValue;
+
+/// Lets a number of those who come go on at a time, whichever thread they are on;
+/// see [`crate::DeferredSemaphore`].
+///
+/// # Examples
+///
+/// ```
+/// use deferred::sync::DeferredSemaphore;
+/// use std::thread;
+///
+/// let semaphore = DeferredSemaphore::new(1).unwrap();
+/// let permit = semaphore.acquire().into_result().unwrap().unwrap();
+/// let next = semaphore.acquire();
+/// thread::spawn(move || permit.release()).join().unwrap();
+/// assert!(next.into_result().unwrap().is_ok());
+/// ```
+pub struct DeferredSemaphore {
+    tokens: Tokens<Shared, Permit>,
+}
+
+impl DeferredSemaphore {
+    /// A semaphore with `tokens` free tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`ZeroTokens`], if nobody could ever acquire it.
+    pub fn new(tokens: usize) -> Result<Self, ZeroTokens> {
+        if tokens == 0 {
+            return Err(ZeroTokens);
+        }
+        Ok(Self {
+            tokens: Tokens::new(tokens),
+        })
+    }
+
+    /// A token, when it is this one's turn; see
+    /// [`crate::DeferredSemaphore::acquire`].
+    #[track_caller]
+    pub fn acquire(&self) -> Deferred<Permit> {
+        Deferred::from_end(self.tokens.acquire(Location::caller()))
+    }
+
+    /// Calls `f` when it is this one's turn, and holds a token until its outcome is
+    /// known; see [`crate::DeferredLock::run`].
+    #[track_caller]
+    pub fn run<F, O>(&self, f: F) -> Deferred<O::Value>
+    where
+        F: FnOnce() -> O + Send + 'static,
+        O: Outcome,
+    {
+        let called_at = Location::caller();
+        let body =
+            move |permit| holding::<Shared, Permit, _>(permit, || f().into_step().0, called_at);
+        Deferred::from_end(self.tokens.acquire(called_at).add(OnValue(body), called_at))
+    }
+
+    /// How many tokens were free a moment ago.
+    pub fn tokens(&self) -> usize {
+        self.tokens.free()
+    }
+
+    /// How many tokens there are.
+    pub fn limit(&self) -> usize {
+        self.tokens.limit()
+    }
+}
+
+impl Clone for DeferredSemaphore {
+    fn clone(&self) -> Self {
+        Self {
+            tokens: self.tokens.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for DeferredSemaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeferredSemaphore")
+            .field("tokens", &self.tokens())
+            .field("limit", &self.limit())
+            .finish()
+    }
+}
+
+/// A token of a [`DeferredSemaphore`]. Dropping it, on any thread, gives it to the
+/// next, or back.
+#[must_use = "the token is given back as soon as this is dropped"]
+#[derive(Debug)]
+pub struct Permit {
+    _token: Token<Shared, Self>,
+}
+
+impl Permit {
+    /// Gives the token back; the callbacks of the one who gets it run on this thread
+    /// before this returns.
+    pub fn release(self) {
+        drop(self);
+    }
+}
+
+#[doc(hidden)]
+impl From<Token<Shared, Self>> for Permit {
+    fn from(token: Token<Shared, Self>) -> Self {
+        Self { _token: token }
+    }
+}

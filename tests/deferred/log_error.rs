@@ -1,0 +1,23 @@
+//! `log_error` tells and passes on.
+
+use deferred::{Deferred, fail, succeed};
+
+use crate::support::{Coded, Reports, code, failure, value};
+
+#[test]
+fn it_passes_everything_on() {
+    assert_eq!(value(succeed(1).log_error()), 1);
+    assert_eq!(code(&failure(fail::<()>(Coded(2)).log_error())), 2);
+    let (trigger, deferred) = Deferred::<()>::pair();
+    let deferred = deferred.log_error();
+    trigger.errback(Coded(3)).unwrap();
+    assert_eq!(code(&failure(deferred)), 3);
+}
+
+#[test]
+fn what_it_tells_of_is_still_unhandled() {
+    Reports::during(|reports| {
+        drop(fail::<()>(Coded(1)).log_error());
+        assert_eq!(reports.messages(), ["error 1"]);
+    });
+}

@@ -1,0 +1,181 @@
+//! One Deferred, several threads.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+
+use deferred::sync::{Deferred, Trigger};
+use deferred::{Cancelled, WaitCycle};
+
+use crate::support::{Count, failure, together, value};
+
+#[test]
+fn callbacks_run_on_the_thread_that_fires() {
+    let (trigger, deferred) = Deferred::pair();
+    let ran_on = deferred.add_callback(|()| Ok(thread::current().id()));
+    let firing = thread::spawn(move || {
+        trigger.callback(()).unwrap();
+        thread::current().id()
+    });
+    let firing = firing.join().unwrap();
+    let here = thread::current().id();
+    let ran_on = ran_on.add_callback(move |there| Ok((there, thread::current().id())));
+    assert_eq!(value(ran_on), (firing, here));
+}
+
+#[test]
+fn what_is_added_while_another_thread_runs_the_chain_runs_there() {
+    let (entered, has_entered) = mpsc::channel();
+    let (leave, may_leave) = mpsc::channel::<()>();
+    let (trigger, deferred) = Deferred::pair();
+    let deferred = deferred.add_callback(move |()| {
+        entered.send(()).unwrap();
+        let _ = may_leave.recv();
+        Ok(thread::current().id())
+    });
+    let firing = thread::spawn(move || trigger.callback(()).is_ok());
+    has_entered.recv().unwrap();
+    let deferred = deferred.add_callback(|first| Ok((first, thread::current().id())));
+    leave.send(()).unwrap();
+    assert!(firing.join().unwrap());
+    let (first, second) = value(deferred);
+    assert_eq!(first, second);
+    assert_ne!(second, thread::current().id());
+}
+
+#[test]
+fn one_of_many_fires_wins() {
+    for _ in 0..200 {
+        let wins = Count::new();
+        let (trigger, deferred) = Deferred::<usize>::pair();
+        let won = wins.clone();
+        together(4, move |n| {
+            if trigger.clone().callback(n).is_ok() {
+                won.add();
+            }
+        });
+        assert_eq!(wins.get(), 1);
+        value(deferred);
+    }
+}
+
+#[test]
+fn a_cancel_and_a_fire_at_once() {
+    for _ in 0..200 {
+        let (trigger, mut deferred) = Deferred::<usize>::pair();
+        let handle = deferred.handle();
+        together(2, move |n| match n {
+            0 => trigger.callback(1).expect("first, or swallowed"),
+            _ => handle.cancel(),
+        });
+        match deferred.into_result().expect("it is over") {
+            Ok(value) => assert_eq!(value, 1),
+            Err(failure) => assert!(failure.is::<Cancelled>()),
+        }
+    }
+}
+
+#[test]
+fn the_last_trigger_to_go_abandons_it_once() {
+    for _ in 0..200 {
+        let (trigger, deferred) = Deferred::<()>::pair();
+        let errbacks = Count::new();
+        let count = errbacks.clone();
+        let deferred = deferred.add_errback(move |_abandoned| count.add());
+        let clones: Vec<_> = (0..4).map(|_| Mutex::new(Some(trigger.clone()))).collect();
+        drop(trigger);
+        together(4, move |n| drop(clones[n].lock().unwrap().take()));
+        assert_eq!(errbacks.get(), 1);
+        value(deferred);
+    }
+}
+
+struct Wakes(Mutex<mpsc::Sender<()>>);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        let _ = self.0.lock().unwrap().send(());
+    }
+}
+
+#[test]
+fn a_waker_is_called_from_the_thread_that_fires() {
+    for _ in 0..200 {
+        let (woken, wakes) = mpsc::channel();
+        let waker = Waker::from(Arc::new(Wakes(Mutex::new(woken))));
+        let (trigger, mut deferred) = Deferred::pair();
+        let firing = thread::spawn(move || trigger.callback(7).is_ok());
+        let mut cx = Context::from_waker(&waker);
+        let result = loop {
+            match Pin::new(&mut deferred).poll(&mut cx) {
+                Poll::Ready(result) => break result,
+                Poll::Pending => wakes.recv().expect("it is woken"),
+            }
+        };
+        assert_eq!(result.unwrap(), 7);
+        assert!(firing.join().unwrap());
+    }
+}
+
+/// Two chains that each wait for the other, closed by two threads at once.
+#[test]
+fn a_circle_that_two_threads_close() {
+    type End = Mutex<Option<Deferred<()>>>;
+
+    fn link(own: &Arc<End>, other: &Arc<End>, seen: &Count, cycles: &Count) -> Trigger<()> {
+        let (other, seen, cycles) = (Arc::clone(other), seen.clone(), cycles.clone());
+        let (trigger, deferred) = Deferred::<()>::pair();
+        let end = deferred
+            .add_callback(move |()| other.lock().unwrap().take().expect("once"))
+            .add_both(move |result| {
+                seen.add();
+                if result.is_err_and(|failure| failure.is::<WaitCycle>()) {
+                    cycles.add();
+                }
+            });
+        *own.lock().unwrap() = Some(end);
+        trigger
+    }
+
+    const ROUNDS: usize = 2_000;
+    let rounds: Vec<_> = (0..ROUNDS)
+        .map(|_| {
+            let (seen, cycles) = (Count::new(), Count::new());
+            let (a, b) = (Arc::default(), Arc::default());
+            let triggers = [link(&a, &b, &seen, &cycles), link(&b, &a, &seen, &cycles)];
+            (triggers, seen, cycles)
+        })
+        .collect();
+    let counts: Vec<_> = rounds
+        .iter()
+        .map(|(_, seen, cycles)| (seen.clone(), cycles.clone()))
+        .collect();
+    let each = Barrier::new(2);
+    together(2, move |n| {
+        for (triggers, _, _) in &rounds {
+            each.wait();
+            triggers[n].callback(()).unwrap();
+        }
+    });
+    for (seen, cycles) in counts {
+        assert_eq!(seen.get(), 2, "both go on, once");
+        assert!((1..=2).contains(&cycles.get()), "and it was noticed");
+    }
+}
+
+#[test]
+fn a_chain_of_waiting_ones_is_resumed_by_whoever_fires() {
+    let (trigger, mut deferred) = Deferred::pair();
+    for _ in 0..10_000 {
+        let (start, outer) = Deferred::<()>::pair();
+        let inner = std::mem::replace(&mut deferred, Deferred::from(Ok(0)));
+        deferred = outer.add_callback(move |()| inner);
+        start.callback(()).unwrap();
+    }
+    let handle = deferred.handle();
+    thread::spawn(move || handle.cancel()).join().unwrap();
+    assert!(failure(deferred).is::<Cancelled>());
+    assert!(trigger.is_fired());
+}

@@ -1,0 +1,8 @@
+//! What a user of `deferred::sync` could see, from one thread and from several.
+
+mod across;
+mod combining;
+mod coordinating;
+mod rules;
+mod stress;
+mod support;
