@@ -72,7 +72,6 @@ fn a_canceller_that_panics() {
 }
 
 #[test]
-#[ignore = "what the panic drops is put off until something else is"]
 fn a_canceller_that_panics_with_the_last_trigger_of_another() {
     let (other, abandoned) = Deferred::<()>::pair();
     let (_trigger, deferred) = Deferred::<()>::with_canceller(move |_trigger| {

@@ -22,11 +22,7 @@ fn outer_goes_on_inside_the_fire_of_inner() {
             b.add(format_args!("outer {n}"));
             Ok(n + 1)
         });
-    assert_eq!(
-        outer.state(),
-        State::Unfired,
-        "no handle tells it from inner"
-    );
+    assert_eq!(outer.state(), State::Waiting);
     assert!(log.take().is_empty());
     trigger.callback(1).unwrap();
     assert_eq!(log.take(), ["inner 1", "outer 2"]);
@@ -167,7 +163,6 @@ fn a_paused_outer_keeps_what_inner_gives_and_does_not_hold_inner_up() {
 }
 
 #[test]
-#[ignore = "a Deferred that had its result becomes the inner one, state and all"]
 fn an_outer_that_had_its_result_says_that_it_waits() {
     let (trigger, inner) = Deferred::pair();
     let outer = succeed(()).add_callback(move |()| inner);
@@ -177,7 +172,6 @@ fn an_outer_that_had_its_result_says_that_it_waits() {
 }
 
 #[test]
-#[ignore = "a Deferred that had its result becomes the inner one, pause and all"]
 fn a_paused_outer_that_had_its_result_does_not_hold_inner_up() {
     let log = Log::new();
     let (trigger, inner) = Deferred::pair();

@@ -35,15 +35,6 @@ pub(crate) fn run(ops: &[Op]) -> Trace {
     }
 }
 
-/// Whether the crate has the deviation of [`Model::takes_the_place_of`].
-const MERGES: bool = true;
-
-/// Whether in the crate what a panicking canceller drops is put off until something
-/// else is: its panic is caught, but what waits for that is not done.
-///
-/// DEVIATION from what is said of `Abandoned`. Without it this would be `false`.
-const FORGETS_AFTER_A_CANCELLER: bool = true;
-
 type Id = usize;
 
 #[derive(Default)]
@@ -82,10 +73,6 @@ struct Node {
     triggers: u32,
     waiter: Option<Id>,
     end: End,
-    /// See [`Model::takes_the_place_of`].
-    bare: bool,
-    observed: bool,
-    became: Option<Id>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -209,7 +196,6 @@ impl Model {
             }
             Op::Downgrade(place) => {
                 if let Some(&node) = self.places[place].triggers.last() {
-                    self.nodes[node].observed = true;
                     self.places[place].weak = Some(node);
                 }
             }
@@ -237,7 +223,6 @@ impl Model {
                 let Some(target) = model.places[to].triggers.pop() else {
                     return node;
                 };
-                model.nodes[target].observed = true;
                 model.chained.push(target);
                 model.add(node, Stage::Forward(target))
             }),
@@ -246,7 +231,6 @@ impl Model {
                 node
             }),
             Op::Pause(place) => self.change(place, |model, node| {
-                model.nodes[node].bare = false;
                 model.nodes[node].pauses += 1;
                 model.places[place].pauses.push(node);
                 node
@@ -290,8 +274,6 @@ impl Model {
             }
             Op::Handle(place) => {
                 if let Some(node) = self.places[place].deferred {
-                    self.nodes[node].bare = false;
-                    self.nodes[node].observed = true;
                     self.places[place].handle = Some(node);
                 }
             }
@@ -365,9 +347,6 @@ impl Model {
             triggers: 0,
             waiter: None,
             end: End::Held,
-            bare: phase == Phase::Settled,
-            observed: false,
-            became: None,
         });
         self.nodes.len() - 1
     }
@@ -497,7 +476,7 @@ impl Model {
     fn add(&mut self, node: Id, stage: Stage) -> Id {
         self.nodes[node].stages.push_back(stage);
         self.go_on(node);
-        self.nodes[node].became.unwrap_or(node)
+        node
     }
 
     /// The end of the last pause lets the callbacks run.
@@ -538,11 +517,6 @@ impl Model {
                     self.run(target);
                 }
                 Came::Wait(inner) => {
-                    if self.takes_the_place_of(inner, node) {
-                        self.nodes[node].phase = Phase::Spent;
-                        self.nodes[node].became = Some(inner);
-                        return;
-                    }
                     if !self.wait(node, inner) {
                         return;
                     }
@@ -631,19 +605,6 @@ impl Model {
         false
     }
 
-    /// Whether `inner`, of which nobody has a handle, becomes the Deferred that was
-    /// to wait for it, which never had to wait before.
-    ///
-    /// DEVIATION: it then does not say that it waits, and a pause of it holds up the
-    /// callbacks that `inner` had before. Without it this would always be `false`.
-    fn takes_the_place_of(&mut self, inner: Id, outer: Id) -> bool {
-        if !self.nodes[outer].bare || self.nodes[inner].bare {
-            return false;
-        }
-        self.nodes[outer].bare = false;
-        MERGES && !self.nodes[inner].observed
-    }
-
     /// The result goes to whoever waits, else stays, else is told of if it failed.
     fn finish(&mut self, node: Id) {
         if let Some(waiter) = self.nodes[node].waiter.take() {
@@ -728,9 +689,7 @@ impl Model {
         }
         if self.is_panicking {
             self.is_panicking = false;
-            if !FORGETS_AFTER_A_CANCELLER {
-                self.drain();
-            }
+            self.drain();
         }
     }
 }

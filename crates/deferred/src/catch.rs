@@ -2,7 +2,6 @@
 
 use std::panic::Location;
 
-use crate::chain::drain_backlog;
 use crate::contain::catch;
 use crate::error::Panicked;
 use crate::failure::{Failure, Result};
@@ -37,9 +36,7 @@ impl Failure {
     #[track_caller]
     pub fn catch<R>(f: impl FnOnce() -> R) -> Result<R> {
         let called_at = Location::caller();
-        catch(f).map_err(|payload| {
-            drain_backlog();
-            Self::raised_at_place(Panicked::from_payload(payload), called_at)
-        })
+        catch(f)
+            .map_err(|payload| Self::raised_at_place(Panicked::from_payload(payload), called_at))
     }
 }

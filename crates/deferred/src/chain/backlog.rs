@@ -12,7 +12,7 @@ use super::core::{Phase, Remains};
 use super::mode::Mode;
 use super::raw::{Claim, OwnedClaim};
 use super::run;
-use crate::contain::drop_contained;
+use crate::contain::{drop_contained, until_caught};
 use crate::error::Abandoned;
 use crate::failure::Failure;
 
@@ -101,10 +101,10 @@ fn add<M: Mode>(task: Task<M>) {
 }
 
 /// Works through the backlog, unless somebody further out does, or the thread
-/// is panicking: then whoever catches the panic does.
+/// is panicking: then it is done when the panic has been caught.
 pub(super) fn drain<M: Mode>() {
     if std::thread::panicking() {
-        return;
+        return until_caught(drain::<M>);
     }
     M::backlog(|backlog| {
         if backlog.is_draining.replace(true) {

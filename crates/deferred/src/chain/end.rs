@@ -161,10 +161,6 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
 
     /// An end that gets the result of `inner`.
     fn waiting_for(inner: Link<M, T>, made_at: Place) -> Self {
-        if M::is_unobserved(&inner.core) {
-            // No handle can tell the two apart, so one will do.
-            return Self::Linked(inner);
-        }
         let outer = M::share(|| Head::new(0, made_at));
         let Ok((claim, ())) = Claim::<M>::take(&outer, |_state| Ok::<_, ()>(())) else {
             unreachable!("nobody else has it");

@@ -45,10 +45,3 @@ pub(crate) use self::source::Source;
 pub(crate) fn run_claim(claim: OwnedClaim<Local>) {
     run::run(claim.into_claim(&mut None));
 }
-
-/// Runs what was put off because the thread was panicking.
-pub(crate) fn drain_backlog() {
-    backlog::drain::<Local>();
-    #[cfg(feature = "sync")]
-    backlog::drain::<Shared>();
-}

@@ -37,9 +37,6 @@ pub(crate) trait Mode: Sized + 'static {
     fn downgrade(core: &Self::Ref) -> Self::Weak;
     fn upgrade(weak: &Self::Weak) -> Option<Self::Ref>;
     fn is_same(a: &Self::Ref, b: &Self::Ref) -> bool;
-    /// Whether nobody has a weak reference, so that no handle can tell this core
-    /// from another.
-    fn is_unobserved(core: &Self::Ref) -> bool;
     fn call_canceller(canceller: Self::Canceller, core: Self::Ref);
     fn upgrade_body(weak: &Self::WeakBody) -> Option<Self::Body>;
     /// Goes on with a body; what comes of it may be a chain to be run.

@@ -139,7 +139,6 @@ pub(super) fn run_now<M: Mode, T: 'static, S: Stage<M, T>>(
         Ok(step) => step,
         Err(payload) => {
             let panicked = Panicked::from_payload(payload);
-            backlog::drain::<M>();
             Step::Done(Err(Failure::raised_at_place(panicked, added_at)))
         }
     }
@@ -234,7 +233,6 @@ fn put_panic<M: Mode>(
     let place = running.unwrap_or_else(|| claim.core().with(|state| state.made_at));
     let failure = Failure::raised_at_place(Panicked::from_payload(payload), place);
     claim.slot().put_failure(failure);
-    backlog::drain::<M>();
 }
 
 /// What a running chain does when its stages have run, or are held up; the claim

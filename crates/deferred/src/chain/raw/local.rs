@@ -121,7 +121,7 @@ impl LocalRef {
     fn drop_last(&mut self) {
         // SAFETY: this was the last strong reference, so nobody else reaches the
         // core; the block stays while it is counted in `weak`.
-        let core = unsafe { &mut *(&raw mut (*self.block.as_ptr()).core) };
+        let core = unsafe { &mut (*self.block.as_ptr()).core };
         // Mostly there is nothing left to drop, and this one check is cheaper
         // than those of the fields.
         let (slot, stages) = core.parts_mut();
@@ -294,10 +294,6 @@ impl Mode for Local {
 
     fn is_same(a: &LocalRef, b: &LocalRef) -> bool {
         a.block == b.block
-    }
-
-    fn is_unobserved(core: &LocalRef) -> bool {
-        core.block().weak.get() == 1
     }
 
     fn call_canceller(canceller: Self::Canceller, core: LocalRef) {

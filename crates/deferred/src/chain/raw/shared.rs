@@ -44,10 +44,6 @@ impl Mode for Shared {
         Arc::ptr_eq(a, b)
     }
 
-    fn is_unobserved(core: &Self::Ref) -> bool {
-        Arc::weak_count(core) == 0
-    }
-
     fn call_canceller(canceller: Self::Canceller, core: Self::Ref) {
         canceller(core);
     }

@@ -1,0 +1,168 @@
+//! For the tests of what works with Deferreds: take a result that must be there, and
+//! fail on what was left unhandled.
+//!
+//! These functions panic, with what they saw: they are assertions. Those that take a
+//! Deferred want one of this thread; of a [`sync`](crate::sync) one, ask
+//! `into_result()`.
+//!
+//! # Examples
+//!
+//! ```
+//! use deferred::testing::{assert_no_result, failure_result_of, success_result_of, with_no_unhandled};
+//! use deferred::{Cancelled, Deferred};
+//!
+//! with_no_unhandled(|| {
+//!     let (trigger, deferred) = Deferred::pair();
+//!     let length = deferred.add_callback(|text: &str| Ok(text.len()));
+//!     assert_no_result(&length);
+//!     trigger.callback("four").unwrap();
+//!     assert_eq!(success_result_of(length), 4);
+//!
+//!     let (_trigger, slow) = Deferred::<()>::pair();
+//!     slow.cancel();
+//!     assert_eq!(failure_result_of::<Cancelled, _>(slow), Cancelled::new());
+//! });
+//! ```
+
+use std::cell::RefCell;
+use std::error::Error;
+use std::fmt::Write;
+use std::rc::Rc;
+
+use crate::deferred::Deferred;
+use crate::failure::Failure;
+use crate::state::State;
+use crate::unhandled::{Unhandled, with_unhandled_hook};
+
+/// The value of a Deferred that must have one: Twisted's `successResultOf`.
+///
+/// # Panics
+///
+/// If it has no result, or a failure; the message tells which, with its story.
+#[track_caller]
+pub fn success_result_of<T: 'static>(deferred: Deferred<T>) -> T {
+    match deferred.into_result() {
+        Ok(Ok(value)) => value,
+        Ok(Err(failure)) => panic!("a value was expected, but it failed: {failure:?}"),
+        Err(deferred) => no_result(deferred, "a value"),
+    }
+}
+
+/// The failure of a Deferred that must have failed, whatever the error.
+///
+/// # Panics
+///
+/// If it has no result, or a value.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::testing::failure_of;
+///
+/// let failure = failure_of(deferred::fail::<()>(deferred::Failure::msg("no")));
+/// assert_eq!(failure.message(), "no");
+/// ```
+#[track_caller]
+pub fn failure_of<T: 'static>(deferred: Deferred<T>) -> Failure {
+    match deferred.into_result() {
+        Ok(Ok(_)) => panic!("a failure was expected, but it has a value"),
+        Ok(Err(failure)) => failure,
+        Err(deferred) => no_result(deferred, "a failure"),
+    }
+}
+
+/// The error of a Deferred that must have failed with an `E`: Twisted's
+/// `failureResultOf`. The sources of the error are searched, too, as
+/// [`Failure::check`] does.
+///
+/// # Panics
+///
+/// If it has no result, a value, or another failure.
+#[track_caller]
+pub fn failure_result_of<E, T>(deferred: Deferred<T>) -> E
+where
+    E: Error + Clone + 'static,
+    T: 'static,
+{
+    let failure = failure_of(deferred);
+    match failure.check::<E>() {
+        Some(error) => error.clone(),
+        None => panic!(
+            "a failure with a `{}` was expected, but it is another: {failure:?}",
+            std::any::type_name::<E>()
+        ),
+    }
+}
+
+/// Asserts that a Deferred has no result yet: Twisted's `assertNoResult`.
+///
+/// # Panics
+///
+/// If it has one.
+#[track_caller]
+pub fn assert_no_result<T: 'static>(deferred: &Deferred<T>) {
+    assert!(
+        deferred.state() != State::Done,
+        "no result was expected yet, but it has one: {deferred:?}"
+    );
+}
+
+/// Runs `body`, and panics after it if there were failures that nobody handled: so a
+/// test fails on any that is left over.
+///
+/// Those that are [minor](Unhandled::is_minor) do not count. A Deferred that outlives
+/// `body` reports later, to whoever listens then.
+///
+/// # Panics
+///
+/// If there were such failures; the message tells their stories. If `body` panics, it
+/// is with that.
+///
+/// # Examples
+///
+/// ```should_panic
+/// use deferred::testing::with_no_unhandled;
+///
+/// with_no_unhandled(|| {
+///     deferred::fail::<()>(deferred::Failure::msg("nobody looks"));
+/// });
+/// ```
+#[track_caller]
+pub fn with_no_unhandled<R>(body: impl FnOnce() -> R) -> R {
+    let (result, unhandled) = capture_unhandled(body);
+    let mut stories = String::new();
+    let counted = unhandled.iter().filter(|unhandled| !unhandled.is_minor());
+    for (index, unhandled) in counted.enumerate() {
+        let _ = write!(stories, "\n{}. {unhandled}", index + 1);
+    }
+    assert!(stories.is_empty(), "failures were left unhandled:{stories}");
+    result
+}
+
+/// Runs `body`, and gives what it was with the failures that nobody handled
+/// meanwhile, for a test that expects some: Twisted's `flushLoggedErrors`.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::testing::capture_unhandled;
+///
+/// let ((), unhandled) = capture_unhandled(|| {
+///     drop(deferred::fail::<()>(deferred::Failure::msg("nobody looks")));
+/// });
+/// assert_eq!(unhandled[0].failure().message(), "nobody looks");
+/// ```
+pub fn capture_unhandled<R>(body: impl FnOnce() -> R) -> (R, Vec<Unhandled>) {
+    let captured = Rc::new(RefCell::new(Vec::new()));
+    let sink = Rc::clone(&captured);
+    let hook = move |unhandled: &Unhandled| sink.borrow_mut().push(unhandled.clone());
+    let result = with_unhandled_hook(hook, body);
+    (result, captured.take())
+}
+
+#[track_caller]
+fn no_result<T: 'static>(deferred: Deferred<T>, expected: &str) -> ! {
+    let seen = format!("{deferred:#?}");
+    deferred.ignore();
+    panic!("{expected} was expected, but there is no result yet: {seen}")
+}

@@ -1,0 +1,70 @@
+//! The assertions of `deferred::testing`: each says what it saw.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use deferred::testing::{
+    assert_no_result, capture_unhandled, failure_of, failure_result_of, success_result_of,
+    with_no_unhandled,
+};
+use deferred::{Cancelled, Deferred, Panicked, fail, succeed};
+
+use crate::support::Coded;
+
+/// What `body` says when it panics.
+fn message(body: impl FnOnce()) -> String {
+    let payload = catch_unwind(AssertUnwindSafe(body)).expect_err("it panics");
+    Panicked::from_payload(payload).message().to_owned()
+}
+
+#[test]
+fn what_is_expected_passes() {
+    assert_eq!(success_result_of(succeed(1)), 1);
+    assert_eq!(failure_of(fail::<()>(Coded(2))).message(), "error 2");
+    assert_eq!(
+        failure_result_of::<Cancelled, ()>(fail(Cancelled::new())),
+        Cancelled::new()
+    );
+    let (trigger, deferred) = Deferred::<()>::pair();
+    assert_no_result(&deferred);
+    trigger.callback(()).unwrap();
+    success_result_of(deferred);
+}
+
+#[test]
+fn what_is_not_says_what_it_is() {
+    let (_trigger, pending) = Deferred::<()>::pair();
+    let said = message(|| success_result_of(pending));
+    assert!(
+        said.contains("no result yet") && said.contains("Unfired"),
+        "{said}"
+    );
+    let said = message(|| success_result_of(fail(Coded(3))));
+    assert!(said.contains("error 3"), "{said}");
+    let said = message(|| drop(failure_of(succeed(1))));
+    assert!(said.contains("has a value"), "{said}");
+    let said = message(|| drop(failure_result_of::<Cancelled, ()>(fail(Coded(4)))));
+    assert!(
+        said.contains("Cancelled") && said.contains("error 4"),
+        "{said}"
+    );
+    let said = message(|| assert_no_result(&succeed(1)));
+    assert!(said.contains("it has one"), "{said}");
+}
+
+#[test]
+fn a_test_fails_on_what_is_left_unhandled() {
+    assert_eq!(with_no_unhandled(|| 1), 1);
+    let said = message(|| with_no_unhandled(|| drop(fail::<()>(Coded(5)))));
+    assert!(said.contains("1. ") && said.contains("error 5"), "{said}");
+    // Minor ones do not count.
+    with_no_unhandled(|| {
+        let (trigger, deferred) = Deferred::<()>::pair();
+        drop(deferred);
+        drop(trigger);
+    });
+    let (value, captured) = capture_unhandled(|| {
+        drop(fail::<()>(Coded(6)));
+        2
+    });
+    assert_eq!((value, captured.len()), (2, 1));
+}
