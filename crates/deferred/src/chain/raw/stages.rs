@@ -10,9 +10,9 @@ use crate::chain::mode::{Fits, Mode};
 use crate::chain::run::Flow;
 use crate::contain::drop_contained;
 
-/// Room for six stages whose closures capture three words each, or sixteen that
+/// Room for four stages whose closures capture three words each, or ten that
 /// capture nothing.
-const INLINE_WORDS: usize = 32;
+const INLINE_WORDS: usize = 20;
 
 /// A header: two references.
 const HEADER_WORDS: usize = 2 * words_of::<&()>();
