@@ -182,18 +182,16 @@ fn whatever_comes_first() {
 #[test]
 fn a_cancel_cancels_the_parts_in_order() {
     let log = Log::new();
-    let parts = (0..3).map(|n| {
+    let pairs = (0..3).map(|n| {
         let log = log.clone();
-        let (trigger, part) = Deferred::<i32>::with_canceller(move |trigger| {
+        Deferred::<i32>::with_canceller(move |trigger| {
             log.add(n);
             if n == 1 {
                 trigger.callback(n).unwrap();
             }
-        });
-        // The canceller is given one of its own.
-        std::mem::forget(trigger);
-        part
+        })
     });
+    let (_triggers, parts): (Vec<_>, Vec<_>) = pairs.unzip();
     let list = settled(parts);
     list.cancel();
     assert_eq!(log.take(), ["0", "1", "2"]);

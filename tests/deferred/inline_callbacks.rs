@@ -93,7 +93,7 @@ fn it_waits_for_the_stages_of_what_it_awaits() {
     let chain = deferred
         .add_callback(move |()| inner)
         .add_callback(|n: i32| Ok(n + 1));
-    let body = inline_callbacks(async move { chain.await });
+    let body = inline_callbacks(chain);
     trigger.callback(()).unwrap();
     assert_eq!(body.state(), State::Unfired);
     inner_trigger.callback(1).unwrap();
@@ -195,9 +195,9 @@ fn it_can_be_cancelled_again() {
 #[test]
 fn a_cancel_reaches_through_nested_bodies_and_chains() {
     let (trigger, deferred) = Deferred::<()>::pair();
-    let inner = inline_callbacks(async move { deferred.await });
+    let inner = inline_callbacks(deferred);
     let chain = succeed(()).add_callback(move |()| inner);
-    let outer = inline_callbacks(async move { chain.await });
+    let outer = inline_callbacks(chain);
     outer.cancel();
     assert!(failure(outer).is::<Cancelled>());
     assert!(
@@ -247,7 +247,9 @@ fn a_body_that_awaits_no_deferred_is_dropped_when_it_is_cancelled() {
     body.cancel();
     assert_eq!(dropped.get(), 2);
     assert!(failure(body).is::<Cancelled>());
-    kept.take().map(Waker::wake);
+    if let Some(waker) = kept.take() {
+        Waker::wake(waker);
+    }
     run_woken();
 }
 
@@ -371,10 +373,7 @@ fn a_deferred_inside_of_a_combinator_with_wakers_of_its_own_wakes_it() {
 fn the_one_that_loses_a_select_may_be_dropped() {
     let (trigger, fast) = Deferred::pair();
     let (slow_trigger, slow) = Deferred::<i32>::pair();
-    let body = inline_callbacks(async move {
-        let first = select(fast, slow).await.factor_first().0;
-        first
-    });
+    let body = inline_callbacks(async move { select(fast, slow).await.factor_first().0 });
     trigger.callback(1).unwrap();
     assert_eq!(value(body), 1);
     slow_trigger.callback(2).unwrap();

@@ -15,11 +15,9 @@ fn losers_are_cancelled_before_the_result_fires() {
         let (winner, part) = Deferred::pair();
         let losers = ["a", "b"].map(|name| {
             let log = log.clone();
-            let (trigger, part) = Deferred::with_canceller(move |_trigger| log.add(name));
-            std::mem::forget(trigger);
-            part
+            Deferred::with_canceller(move |_trigger| log.add(name))
         });
-        let [first, last] = losers;
+        let [(_first_trigger, first), (_last_trigger, last)] = losers;
         let sink = log.clone();
         let won = race([first, part, last]).add_callback(move |(index, value)| {
             sink.add(format_args!("{index}: {value}"));

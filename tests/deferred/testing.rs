@@ -42,7 +42,9 @@ fn what_is_not_says_what_it_is() {
     assert!(said.contains("error 3"), "{said}");
     let said = message(|| drop(failure_of(succeed(1))));
     assert!(said.contains("has a value"), "{said}");
-    let said = message(|| drop(failure_result_of::<Cancelled, ()>(fail(Coded(4)))));
+    let said = message(|| {
+        failure_result_of::<Cancelled, ()>(fail(Coded(4)));
+    });
     assert!(
         said.contains("Cancelled") && said.contains("error 4"),
         "{said}"

@@ -3,8 +3,11 @@
 use super::machine::Machine;
 use crate::clock_ops::ClockOp;
 
+/// Nothing.
 #[derive(Default)]
-pub(crate) struct Timed;
+pub(crate) struct Timed {
+    _nothing: Vec<()>,
+}
 
 impl Machine {
     pub(crate) fn perform_on_clock(&self, _op: &ClockOp) {

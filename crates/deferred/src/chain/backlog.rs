@@ -186,7 +186,7 @@ fn perform<M: Mode>(task: Task<M>) {
                 }
                 let failure = Failure::raised_at_place(Abandoned::new(), state.made_at);
                 state.slot().put_failure(failure);
-                Ok(state.canceller.take())
+                Ok(state.take_canceller())
             });
             if let Ok((claim, canceller)) = claimed {
                 drop_contained(canceller);

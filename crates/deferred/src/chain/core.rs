@@ -102,6 +102,21 @@ impl<M: Mode> Head<M> {
         }
     }
 
+    /// Takes the canceller. Mostly there is none, and to look is cheaper than to move
+    /// what has just been written piece by piece.
+    #[inline(always)]
+    pub(super) fn take_canceller(&mut self) -> Option<Canceller<M>> {
+        self.canceller.as_ref()?;
+        self.canceller.take()
+    }
+
+    /// The same for the listener.
+    #[inline(always)]
+    pub(super) fn take_listener(&mut self) -> Option<Listener<M>> {
+        self.listener.as_ref()?;
+        self.listener.take()
+    }
+
     /// Whether it holds nothing that would have to be dropped.
     #[inline(always)]
     pub(super) fn is_bare(&self) -> bool {

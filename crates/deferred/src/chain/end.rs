@@ -259,7 +259,7 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
                 let (result, made_at, listener) = link.core.with(|state| {
                     let result = Link::<M, T>::take_from(state);
                     state.end = end;
-                    (result, state.made_at, state.listener.take())
+                    (result, state.made_at, state.take_listener())
                 });
                 drop_contained(listener);
                 if let Some(result) = result {

@@ -169,7 +169,7 @@ enum Rest<'a, M: Mode> {
     /// The result belongs to the chain that waits for it.
     HandOver(Claim<'a, M>, M::Ref),
     /// Nobody holds the end of the chain.
-    LetGo(Claim<'a, M>, EndState, Place),
+    LetGo(Claim<'a, M>),
     Wake(Waker),
     Resume(M::Body),
 }
@@ -255,7 +255,7 @@ fn finish_for_others<M: Mode>(claim: Claim<'_, M>) -> Result<Rest<'_, M>, Claim<
     enum Left<M: Mode> {
         Nothing,
         To(M::Ref),
-        LetGo(EndState, Place),
+        LetGo,
         Told(Listener<M>),
     }
     let left = claim.leave(|state, has_stages| {
@@ -265,19 +265,19 @@ fn finish_for_others<M: Mode>(claim: Claim<'_, M>) -> Result<Rest<'_, M>, Claim<
         if has_stages {
             return None;
         }
-        let listener = state.listener.take();
+        let listener = state.take_listener();
         if let Some(Listener::Chain(waiter)) = listener {
             return Some((Phase::Spent, Left::To(waiter)));
         }
         if state.end != EndState::Held {
-            return Some((Phase::Spent, Left::LetGo(state.end, state.made_at)));
+            return Some((Phase::Spent, Left::LetGo));
         }
         Some((Phase::Settled, listener.map_or(Left::Nothing, Left::Told)))
     });
     match left {
         Leave::NotYet(claim) => Err(claim),
         Leave::Spent(claim, Left::To(waiter)) => Ok(Rest::HandOver(claim, waiter)),
-        Leave::Spent(claim, Left::LetGo(end, made_at)) => Ok(Rest::LetGo(claim, end, made_at)),
+        Leave::Spent(claim, Left::LetGo) => Ok(Rest::LetGo(claim)),
         Leave::Rests(Left::Told(Listener::Waker(waker))) => Ok(Rest::Wake(waker)),
         Leave::Rests(Left::Told(Listener::Body(body))) => Ok(Rest::Resume(body)),
         Leave::Rests(_) | Leave::Spent(..) => Ok(Rest::Nothing),
@@ -311,12 +311,9 @@ fn follow<M: Mode>(
             callers.push(claim.into_owned());
             Some(target)
         }
-        Rest::HandOver(mut claim, waiter) => {
-            let result = claim.slot().take_all();
-            Some(wait::resume::<M>(waiter, result))
-        }
-        Rest::LetGo(claim, end, made_at) => {
-            let_go(claim, end, made_at);
+        Rest::HandOver(mut claim, waiter) => Some(wait::resume::<M>(waiter, claim.slot())),
+        Rest::LetGo(claim) => {
+            let_go(claim);
             None
         }
         Rest::Wake(waker) => {
@@ -328,7 +325,8 @@ fn follow<M: Mode>(
 }
 
 /// Disposes of a result that came after the end of its chain was let go.
-fn let_go<M: Mode>(mut claim: Claim<'_, M>, end: EndState, made_at: Place) {
+fn let_go<M: Mode>(mut claim: Claim<'_, M>) {
+    let (end, made_at) = claim.core().with(|state| (state.end, state.made_at));
     let mut slot = claim.slot().take_all();
     match slot.take_failure() {
         Some(failure) if end == EndState::Detached => {

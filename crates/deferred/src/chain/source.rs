@@ -77,7 +77,7 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
         let fired = Claim::take(&self.core, |state| {
             if state.phase() == Phase::Unfired {
                 state.slot().put(result);
-                Ok(state.canceller.take())
+                Ok(state.take_canceller())
             } else if state.cancelling == Cancelling::SwallowOne {
                 state.cancelling = Cancelling::No;
                 Err(Unclaimed::Swallowed(result))

@@ -23,8 +23,7 @@ pub(super) fn wait_for<'a, M: Mode>(mut claim: Claim<'a, M>, inner: M::Ref) -> W
     if M::is_same(outer, &inner) {
         return Waited::HasResult(refuse::<M>(claim, &inner));
     }
-    if let Some(result) = result_of::<M>(&inner) {
-        claim.slot().replace(result);
+    if takes_result::<M>(&mut claim, &inner) {
         return Waited::HasResult(claim);
     }
     // Each says whom it waits for before it looks for a cycle: of several threads
@@ -56,20 +55,19 @@ pub(super) fn wait_for<'a, M: Mode>(mut claim: Claim<'a, M>, inner: M::Ref) -> W
         return Waited::HasResult(refuse::<M>(claim, &inner));
     }
     // It came between the two looks at it; nobody else takes it.
-    if let Some(result) = result_of::<M>(&inner) {
-        claim.slot().replace(result);
-    }
+    takes_result::<M>(&mut claim, &inner);
     Waited::HasResult(claim)
 }
 
-/// Takes the result of a chain that is at its end.
-fn result_of<M: Mode>(core: &M::Ref) -> Option<Slot<M>> {
-    core.with(|state| {
-        state.is_at_end().then(|| {
-            let result = state.slot().take_all();
+/// Takes over the result of `inner`, if that is at its end.
+fn takes_result<M: Mode>(claim: &mut Claim<'_, M>, inner: &M::Ref) -> bool {
+    inner.with(|state| {
+        let is_at_end = state.is_at_end();
+        if is_at_end {
+            state.slot().move_to(claim.slot());
             state.set_phase(Phase::Spent);
-            result
-        })
+        }
+        is_at_end
     })
 }
 
@@ -85,10 +83,10 @@ fn refuse<'a, M: Mode>(mut claim: Claim<'a, M>, inner: &M::Ref) -> Claim<'a, M> 
 }
 
 /// Gives `waiter` the result it waited for.
-pub(super) fn resume<M: Mode>(waiter: M::Ref, result: Slot<M>) -> OwnedClaim<M> {
+pub(super) fn resume<M: Mode>(waiter: M::Ref, result: &mut Slot<M>) -> OwnedClaim<M> {
     let claimed = OwnedClaim::<M>::take(waiter, |state| {
         debug_assert_eq!(state.phase(), Phase::Waiting);
-        state.slot().replace(result);
+        result.move_to(state.slot());
         Ok::<_, ()>(state.waiting_on.take())
     });
     let Ok((claim, waited_on)) = claimed else {

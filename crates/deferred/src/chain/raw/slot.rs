@@ -35,6 +35,8 @@ enum Content {
 
 struct ValueType {
     id: TypeId,
+    /// What the value takes in the slot.
+    words: usize,
     /// Drops the value at the place, which is not used again.
     drop: Option<unsafe fn(*mut Word)>,
 }
@@ -46,6 +48,7 @@ impl<T: 'static> ValueOf<T> {
     const BOXED: bool = words_of::<T>() > SLOT_WORDS || !word_aligned::<T>();
     const TYPE: &'static ValueType = &ValueType {
         id: TypeId::of::<T>(),
+        words: if Self::BOXED { 1 } else { words_of::<T>() },
         drop: if Self::BOXED || needs_drop::<T>() {
             Some(Self::drop_at)
         } else {
@@ -155,11 +158,24 @@ impl<M: Mode> Slot<M> {
         }
     }
 
-    /// Puts the content of another slot into an empty one.
+    /// Moves the content, of whatever type, into an empty slot.
+    ///
+    /// No more than there is, and by words: it has just been written so, and to read
+    /// it otherwise has to wait until that is done.
     #[inline]
-    pub(crate) fn replace(&mut self, other: Self) {
-        debug_assert!(self.is_empty());
-        *self = other;
+    pub(crate) fn move_to(&mut self, empty: &mut Self) {
+        debug_assert!(empty.is_empty());
+        let words = match self.content {
+            Content::Nothing => 0,
+            Content::Value(of) => of.words,
+            Content::Failure => 1,
+        };
+        if words == 1 {
+            empty.words[0] = self.words[0];
+        } else {
+            empty.words[..words].copy_from_slice(&self.words[..words]);
+        }
+        empty.content = std::mem::replace(&mut self.content, Content::Nothing);
     }
 
     /// Moves the whole content out, of whatever type.
