@@ -2,7 +2,7 @@
 //! fail on what was left unhandled.
 //!
 //! These functions panic, with what they saw: they are assertions. Those that take a
-//! Deferred want one of this thread; of a [`sync`](crate::sync) one, ask
+//! Deferred want one of this thread; of a `deferred::sync` one, ask
 //! `into_result()`.
 //!
 //! # Examples

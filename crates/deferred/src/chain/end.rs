@@ -95,8 +95,14 @@ impl<M: Mode, T: Fits<M>> Link<M, T> {
     }
 
     fn set_listener(&self, listener: Listener<M>) {
-        let replaced = self.core.with(|state| state.listener.replace(listener));
-        drop_contained(replaced);
+        let replaced = self.core.with(|state| {
+            let replaced = state.take_listener();
+            state.listener = Some(listener);
+            replaced
+        });
+        if replaced.is_some() {
+            drop_contained(replaced);
+        }
     }
 }
 

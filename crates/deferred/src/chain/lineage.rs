@@ -63,24 +63,22 @@ pub(crate) fn closes_a_cycle<M: Mode>(outer: &M::Ref, inner: &M::Ref) -> bool {
     if M::is_same(outer, inner) {
         return true;
     }
-    let mut down = Some(inner.clone());
-    let mut up = outer.clone();
+    let mut down = below::<M>(inner);
+    let mut up = above::<M>(outer);
     loop {
-        if let Some(current) = down {
-            down = match below::<M>(&current) {
-                Below::Nothing => return false,
-                Below::Chain(next) if M::is_same(&next, outer) => return true,
-                Below::Chain(next) => Some(next),
-                Below::Body(_) => None,
-            };
-        }
-        let Some(next_up) = above::<M>(&up) else {
+        down = match down {
+            Below::Nothing => return false,
+            Below::Chain(next) if M::is_same(&next, outer) => return true,
+            Below::Chain(next) => below::<M>(&next),
+            Below::Body(body) => Below::Body(body),
+        };
+        let Some(next_up) = up else {
             return false;
         };
         if M::is_same(&next_up, inner) {
             return true;
         }
-        up = next_up;
+        up = above::<M>(&next_up);
     }
 }
 

@@ -37,10 +37,15 @@ pub(super) fn wait_for<'a, M: Mode>(mut claim: Claim<'a, M>, inner: M::Ref) -> W
     };
     let (listens, replaced) = inner.with(|state| {
         let listens = !state.is_at_end();
-        let listener = listens.then(|| Listener::Chain(outer.clone()));
-        (listens, std::mem::replace(&mut state.listener, listener))
+        let replaced = state.take_listener();
+        if listens {
+            state.listener = Some(Listener::Chain(outer.clone()));
+        }
+        (listens, replaced)
     });
-    drop_contained(replaced);
+    if replaced.is_some() {
+        drop_contained(replaced);
+    }
     if listens && !(closes_a_cycle::<M>(outer, &inner) && stops_listening::<M>(outer, &inner)) {
         M::linked(outer);
         return Waited::Waits;
