@@ -3,6 +3,12 @@
 //!
 //! `PROPTEST_CASES` says how many programs are tried.
 
+#![expect(
+    clippy::duplicate_mod,
+    reason = "the programs are run on each flavour of Deferred"
+)]
+
+mod any_thread;
 mod flavour;
 mod generate;
 mod naive;
@@ -16,10 +22,19 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use self::program::{Error, Event, Looks};
+use self::program::{Error, Event, Looks, Op, Trace};
 
 #[test]
 fn the_crate_does_what_the_model_does() {
+    compare(real::run);
+}
+
+#[test]
+fn so_does_the_flavour_for_several_threads() {
+    compare(any_thread::run);
+}
+
+fn compare(run: fn(&[Op]) -> Trace) {
     let defaults = ProptestConfig::default();
     let config = ProptestConfig {
         cases: match env::var_os("PROPTEST_CASES") {
@@ -34,11 +49,7 @@ fn the_crate_does_what_the_model_does() {
     let outcome = TestRunner::new(config).run(&generate::program(), |ops| {
         let expected = naive::run(&ops);
         prop_assert_eq!(expected.leaked, 0, "the model left something behind");
-        prop_assert_eq!(
-            real::run(&ops),
-            expected,
-            "left: the crate, right: the model"
-        );
+        prop_assert_eq!(run(&ops), expected, "left: the crate, right: the model");
         Ok(())
     });
     if let Err(difference) = outcome {

@@ -177,7 +177,7 @@ enum Held {
 }
 
 /// What is captured besides, so that callbacks have different sizes.
-trait Room: 'static {
+trait Room: Send + 'static {
     fn new(label: u32) -> Self;
     fn is_intact(&self, label: u32) -> bool;
 }
