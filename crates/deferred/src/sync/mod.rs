@@ -31,6 +31,8 @@
 //!   locked at once.
 //! - A pause from another thread takes effect when the callback that is running has
 //!   returned; one more may have begun before it is seen.
+//! - Clocks and what needs one, and [`inline_callbacks`](crate::inline_callbacks), are of
+//!   one thread. Here a Deferred is awaited under any executor that you have.
 //! - Several threads that at the same moment make Deferreds wait for one another in
 //!   a circle all hear of it: each of those that closed it may fail with
 //!   [`WaitCycle`](crate::WaitCycle).
