@@ -165,6 +165,8 @@ mod deferred;
 mod error;
 mod failure;
 mod future;
+#[cfg(doctest)]
+mod guide;
 mod handle;
 mod inline_callbacks;
 mod log_error;
