@@ -27,3 +27,6 @@ struct Time;
 #[cfg(feature = "sync")]
 #[doc = include_str!("../../../docs/guide/08-async-and-threads.md")]
 struct AsyncAndThreads;
+
+#[doc = include_str!("../../../docs/coming-from-twisted.md")]
+struct ComingFromTwisted;
