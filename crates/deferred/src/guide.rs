@@ -30,3 +30,6 @@ struct AsyncAndThreads;
 
 #[doc = include_str!("../../../docs/coming-from-twisted.md")]
 struct ComingFromTwisted;
+
+#[doc = include_str!("../../../docs/coming-from-async-await.md")]
+struct ComingFromAsyncAwait;
