@@ -8,3 +8,4 @@ mod line_chat;
 mod poetry;
 mod program;
 mod timers;
+mod tour;

@@ -22,6 +22,8 @@
 //! works wherever something calls back: in a GUI or game loop, in a protocol
 //! library, under any async runtime, and in the `reactor` crate beside it.
 //!
+//! The guide in `docs/` of the repository teaches the idea from zero, with pictures.
+//!
 //! # The parts
 //!
 //! - [`Deferred`] is the consuming end: callbacks are added to it. It moves through
@@ -33,12 +35,16 @@
 //! - [`Failure`] is any error on its way through a chain, with the place it was
 //!   raised at and the stages it passed. `?` makes one of every error.
 //! - [`DeferredHandle`] and [`Pause`] act on a Deferred that has moved on.
-//! - [`Clock`], [`defer_later`], [`TimerQueue`] and [`VirtualClock`] are time,
-//!   without saying whose.
 //! - [`DeferredList`], [`gather_results`], [`race`] and [`settled`] make several
 //!   Deferreds one.
 //! - [`DeferredLock`], [`DeferredSemaphore`] and [`DeferredQueue`] say who may go
 //!   next.
+//! - [`Clock`], [`TimerQueue`] and [`VirtualClock`] are time, without saying whose;
+//!   [`defer_later`], [`sleep`], [`Deferred::add_timeout`], [`LoopingCall`] and
+//!   [`Cooperator`] make use of it.
+//! - [`inline_callbacks`] runs an `async` body, with no executor.
+//! - `deferred::sync`, behind the feature `sync`, has Deferreds that may be fired
+//!   from any thread.
 //! - A failure that nobody handles is reported when it is let go of: see
 //!   [`set_unhandled_hook`].
 //!
@@ -102,6 +108,103 @@
 //! assert!(download.into_result().unwrap().unwrap_err().is::<Cancelled>());
 //! ```
 //!
+//! ## Run several and wait for all
+//!
+//! ```
+//! use deferred::{Deferred, gather_results};
+//!
+//! let (triggers, pages): (Vec<_>, Vec<_>) = (0..2).map(|_| Deferred::pair()).unzip();
+//! let book = gather_results(pages).add_callback(|pages: Vec<&str>| Ok(pages.join(" ")));
+//! triggers[1].callback("page two").unwrap();
+//! triggers[0].callback("page one").unwrap();
+//! assert_eq!(book.into_result().unwrap().unwrap(), "page one page two");
+//! ```
+//!
+//! ## Take the first that succeeds
+//!
+//! The others are cancelled.
+//!
+//! ```
+//! use deferred::{Deferred, Failure, race};
+//!
+//! let (mirrors, pages): (Vec<_>, Vec<_>) = (0..3).map(|_| Deferred::pair()).unzip();
+//! let page = race(pages);
+//! mirrors[0].errback(Failure::msg("no route")).unwrap();
+//! mirrors[2].callback("the page").unwrap();
+//! assert!(mirrors[1].is_fired(), "cancelled");
+//! assert_eq!(page.into_result().unwrap().unwrap(), (2, "the page"));
+//! ```
+//!
+//! ## Run at most so many at a time
+//!
+//! ```
+//! use deferred::{DeferredSemaphore, VirtualClock, gather_results, sleep};
+//! use std::time::Duration;
+//!
+//! let clock = VirtualClock::new();
+//! let two = DeferredSemaphore::new(2)?;
+//! let downloads = (0..4).map(|_| {
+//!     let clock = clock.clone();
+//!     two.run(move || sleep(&clock, Duration::from_secs(1)))
+//! });
+//! let all = gather_results(downloads);
+//! clock.advance(Duration::from_secs(1));
+//! let all = all.into_result().expect_err("two are done, two have begun");
+//! clock.advance(Duration::from_secs(1));
+//! assert!(all.into_result().unwrap().is_ok());
+//! # Ok::<(), deferred::ZeroTokens>(())
+//! ```
+//!
+//! ## Hand work from a producer to a consumer
+//!
+//! ```
+//! use deferred::{DeferredQueue, inline_callbacks};
+//!
+//! let jobs = DeferredQueue::new();
+//! let queue = jobs.clone();
+//! let printed = inline_callbacks(async move {
+//!     let mut pages = 0;
+//!     while let Some(job) = queue.get()?.await? {
+//!         let count: u32 = job;
+//!         pages += count;
+//!     }
+//!     Ok(pages)
+//! });
+//! for job in [Some(3), Some(4), None] {
+//!     jobs.put(job)?;
+//! }
+//! assert_eq!(printed.into_result().unwrap()?, 7);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! ## Give up after a while
+//!
+//! ```
+//! use deferred::{Deferred, TimedOut, VirtualClock};
+//! use std::time::Duration;
+//!
+//! let clock = VirtualClock::new();
+//! let (_trigger, answer) = Deferred::<u32>::pair();
+//! let answer = answer.add_timeout(Duration::from_secs(30), &clock);
+//! clock.advance(Duration::from_secs(30));
+//! assert!(answer.into_result().unwrap().unwrap_err().is::<TimedOut>());
+//! ```
+//!
+//! ## Do it every second
+//!
+//! ```
+//! use deferred::{LoopingCall, VirtualClock};
+//! use std::time::Duration;
+//!
+//! let clock = VirtualClock::new();
+//! let ticks = LoopingCall::new(|| println!("tick"));
+//! let over = ticks.start(&clock, Duration::from_secs(1))?;
+//! clock.advance(Duration::from_secs(3)); // the fourth tick
+//! ticks.stop()?;
+//! assert!(over.into_result().unwrap().is_ok());
+//! # Ok::<(), deferred::LoopingCallError>(())
+//! ```
+//!
 //! ## Test what takes time, without taking it
 //!
 //! ```
@@ -114,14 +217,38 @@
 //! assert_eq!(report.into_result().unwrap().unwrap(), "an hour has passed");
 //! ```
 //!
-//! ## Await it
+//! ## Write it as async
+//!
+//! The body runs at once until it waits, and the fire that it waits for resumes it.
+//! Under an executor, a Deferred can be awaited, too.
 //!
 //! ```
-//! use deferred::Deferred;
+//! use deferred::{Deferred, inline_callbacks};
 //!
-//! async fn sum(a: Deferred<i32>, b: Deferred<i32>) -> deferred::Result<i32> {
-//!     Ok(a.await? + b.await?)
-//! }
+//! let (trigger, answer) = Deferred::pair();
+//! let doubled = inline_callbacks(async move {
+//!     let number: i32 = answer.await?;
+//!     Ok(number * 2)
+//! });
+//! trigger.callback(21).unwrap();
+//! assert_eq!(doubled.into_result().unwrap().unwrap(), 42);
+//! ```
+//!
+//! ## Fire it from another thread
+//!
+//! With the feature `sync`. Its callbacks run on the thread that fires.
+//!
+//! ```
+//! # #[cfg(feature = "sync")] {
+//! use deferred::sync::Deferred;
+//! use std::thread;
+//!
+//! let (trigger, deferred) = Deferred::pair();
+//! let length = deferred.add_callback(|text: &str| Ok(text.len()));
+//! let worker = thread::spawn(move || trigger.callback("from afar").is_ok());
+//! assert!(worker.join().unwrap());
+//! assert_eq!(length.into_result().unwrap().unwrap(), 9);
+//! # }
 //! ```
 //!
 //! # What runs when
@@ -140,19 +267,18 @@
 //!
 //! # Where it differs from Twisted
 //!
-//! - The end of a chain has one owner. A Deferred that was returned from a callback
-//!   or chained cannot be added to behind anybody's back.
-//! - Pauses are tokens, so a stray unpause cannot release somebody else's; waiting
-//!   is not a pause.
-//! - A returned Deferred that is in the middle of its own callbacks is waited for.
-//! - A Deferred that would wait for itself fails with [`WaitCycle`].
-//! - One whose triggers are all gone fails with [`Abandoned`].
-//! - Unhandled failures are reported at once, also those that a paused Deferred
-//!   held.
-//! - What goes into a combination moves there, failures too: one that the combined
-//!   result holds was handled. The first value of nothing, or of failures only, is a
-//!   [`FailureGroup`] and neither a list nor silence.
-//! - What was acquired is a guard, which gives it back when it is dropped.
+//! - The end of a chain has one owner, and what was acquired is a guard.
+//! - Nothing waits for ever where that can be known: a Deferred whose triggers are all
+//!   gone fails with [`Abandoned`], one that would wait for itself with [`WaitCycle`],
+//!   and the first of nothing with [`FailureGroup`].
+//! - Pauses are tokens; waiting is not a pause. A returned Deferred that is in the
+//!   middle of its own callbacks is waited for.
+//! - Unhandled failures are reported at once, also those that a paused Deferred held;
+//!   one that moved into a combined result was handled.
+//! - Cancelling the Deferred of a [`LoopingCall`] stops the loop.
+//!
+//! The page "Coming from Twisted" in `docs/` of the repository has every name and every
+//! difference, with the reason and a test. "Coming from async/await" is beside it.
 //!
 #![doc(test(attr(deny(warnings), allow(dead_code))))]
 
@@ -165,6 +291,8 @@ mod deferred;
 mod error;
 mod failure;
 mod future;
+#[cfg(doctest)]
+mod guide;
 mod handle;
 mod in_span;
 mod inline_callbacks;

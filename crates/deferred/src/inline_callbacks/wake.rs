@@ -274,7 +274,9 @@ fn take_mail() -> Option<(Vec<Arc<BodyWaker>>, Vec<u64>)> {
 ///
 /// // A loop that sleeps until it is told that there is something to do.
 /// let (tell, told) = mpsc::channel();
-/// set_wake_hook(move || drop(tell.send(())));
+/// set_wake_hook(move || {
+///     let _ = tell.send(());
+/// });
 ///
 /// let mut helper = None;
 /// let done = inline_callbacks(std::future::poll_fn(move |cx| match helper.take() {

@@ -1,0 +1,35 @@
+//! The pages of `docs/`, whose programs are tests.
+//!
+//! They lie outside of the crate, so nothing but a test may look at them.
+
+#[doc = include_str!("../../../docs/guide/01-a-result-that-is-not-there-yet.md")]
+struct ResultNotThereYet;
+
+#[doc = include_str!("../../../docs/guide/02-two-lines.md")]
+struct TwoLines;
+
+#[doc = include_str!("../../../docs/guide/03-waiting.md")]
+struct Waiting;
+
+#[doc = include_str!("../../../docs/guide/04-cancelling.md")]
+struct Cancelling;
+
+#[doc = include_str!("../../../docs/guide/05-several-at-once.md")]
+struct SeveralAtOnce;
+
+#[doc = include_str!("../../../docs/guide/06-who-may-go-next.md")]
+struct WhoMayGoNext;
+
+#[doc = include_str!("../../../docs/guide/07-time.md")]
+struct Time;
+
+/// It has a program of several threads.
+#[cfg(feature = "sync")]
+#[doc = include_str!("../../../docs/guide/08-async-and-threads.md")]
+struct AsyncAndThreads;
+
+#[doc = include_str!("../../../docs/coming-from-twisted.md")]
+struct ComingFromTwisted;
+
+#[doc = include_str!("../../../docs/coming-from-async-await.md")]
+struct ComingFromAsyncAwait;
