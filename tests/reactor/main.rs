@@ -1,6 +1,7 @@
 //! What a user of `reactor` could see: the loop, timers, threads, TCP.
 
 mod between_frames;
+mod bodies;
 mod bounds;
 mod closing;
 mod connecting;

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use deferred::{Failure, TimerQueue};
 
 use crate::awaited::Awaited;
+use crate::bodies;
 use crate::error::{NotRunning, ReactorGone, RunError};
 use crate::inbox::Inbox;
 use crate::poll::{Events, Interest, Poll, Registration, WAKER_KEY};
@@ -188,7 +189,7 @@ impl Core {
     }
 
     fn turn(self: &Rc<Self>, timeout: Option<Duration>) -> Result<(), RunError> {
-        let has_called = self.run_jobs() | self.run_timers() | self.settle();
+        let has_called = self.run_jobs() | self.run_bodies() | self.run_timers() | self.settle();
         if has_called {
             self.turn_now.set(None);
         }
@@ -243,6 +244,15 @@ impl Core {
         }
         self.jobs.set(jobs);
         has_called
+    }
+
+    fn run_bodies(self: &Rc<Self>) -> bool {
+        bodies::run(self.id(), self.poll.waker())
+    }
+
+    /// Tells it from the others of its thread.
+    fn id(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     /// Makes the delayed calls that are due; says whether there were any.
@@ -312,6 +322,7 @@ impl Core {
     /// Ends the loop: drops calls that wait and shuts down what is registered.
     pub(crate) fn end(&self) {
         self.is_gone.set(true);
+        bodies::forget(self.id());
         self.known.inbox.close();
         drop(self.jobs.take());
         drop(self.when_running.take());

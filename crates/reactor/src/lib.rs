@@ -113,6 +113,7 @@ compile_error!("the reactor knows no Windows yet; the `deferred` crate works eve
 
 mod address;
 mod awaited;
+mod bodies;
 mod connection;
 mod core;
 mod error;
