@@ -3,6 +3,7 @@
 
 mod allocations;
 mod chains;
+mod contest;
 mod dispatch;
 mod echo;
 mod stats;
@@ -26,7 +27,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Bench {
     /// What a chain of callbacks costs, next to boxes and boxed futures
-    Chains(chains::Options),
+    Chains(contest::Options),
     /// User-space instructions of a chain (valgrind)
     Profile(profile::Options),
     /// What echo servers do and use, under several loads
@@ -50,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Bench::Instructions(options) => per_request::instructions(options),
         Bench::Dispatch(options) => dispatch::run(options),
         Bench::Short => {
-            chains::run(chains::Options::short())?;
+            chains::run(contest::Options::short())?;
             profile::run(profile::Options::short())?;
             echo::run(echo::Options::short())?;
             per_request::syscalls(per_request::Options::short())?;
