@@ -34,7 +34,7 @@ pub(crate) fn sized(size: usize, work: impl Fn(usize) + 'static) -> Run {
 }
 
 /// How to measure.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct Options {
     /// A few seconds in all: shows that it works, not how fast it is
     #[arg(long)]
@@ -47,7 +47,7 @@ pub(crate) struct Options {
     pub(crate) rounds: usize,
     /// Microseconds that a contender runs in each round
     #[arg(long, default_value_t = 1000)]
-    sample: u64,
+    pub(crate) sample: u64,
     /// Only cases whose name has this in it
     #[arg(long, default_value = "")]
     pub(crate) only: String,
@@ -215,10 +215,16 @@ pub(crate) fn nanoseconds(findings: &[Finding]) -> f64 {
 
 /// The median over the processes, and the extremes.
 pub(crate) fn ratio(findings: &[Finding]) -> String {
-    let mut ratios: Vec<f64> = findings.iter().map(|f| f.ratio).collect();
+    spread(findings.iter().map(|f| f.ratio).collect(), 2)
+}
+
+/// The median of `ratios`, and their extremes.
+pub(crate) fn spread(mut ratios: Vec<f64>, digits: usize) -> String {
     let median = median(&mut ratios);
     match (ratios.first(), ratios.last()) {
-        (Some(low), Some(high)) => format!("{median:.2} ({low:.2}..{high:.2})"),
+        (Some(low), Some(high)) => {
+            format!("{median:.digits$} ({low:.digits$}..{high:.digits$})")
+        }
         _ => nothing(),
     }
 }

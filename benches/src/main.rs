@@ -6,8 +6,12 @@ mod chains;
 mod contest;
 mod dispatch;
 mod echo;
+mod on_tokio;
+mod peers;
+mod shared;
 mod stats;
 mod table;
+mod together;
 mod tools;
 
 use std::error::Error;
@@ -28,6 +32,12 @@ struct Arguments {
 enum Bench {
     /// What a chain of callbacks costs, next to boxes and boxed futures
     Chains(contest::Options),
+    /// A chain here, under executors, in Node.js and in Twisted
+    Peers(contest::Options),
+    /// Several Deferreds at once: gathered, taking turns, awaited
+    Together(contest::Options),
+    /// The flavour for several threads
+    Shared(contest::Options),
     /// User-space instructions of a chain (valgrind)
     Profile(profile::Options),
     /// What echo servers do and use, under several loads
@@ -45,6 +55,9 @@ enum Bench {
 fn main() -> Result<(), Box<dyn Error>> {
     match Arguments::parse().bench {
         Bench::Chains(options) => chains::run(options),
+        Bench::Peers(options) => peers::run(options),
+        Bench::Together(options) => together::run(options),
+        Bench::Shared(options) => shared::run(options),
         Bench::Profile(options) => profile::run(options),
         Bench::Echo(options) => echo::run(options),
         Bench::Syscalls(options) => per_request::syscalls(options),
@@ -52,6 +65,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         Bench::Dispatch(options) => dispatch::run(options),
         Bench::Short => {
             chains::run(contest::Options::short())?;
+            peers::run(contest::Options::short())?;
+            together::run(contest::Options::short())?;
+            shared::run(contest::Options::short())?;
             profile::run(profile::Options::short())?;
             echo::run(echo::Options::short())?;
             per_request::syscalls(per_request::Options::short())?;
