@@ -149,11 +149,8 @@ fn measure(contenders: &[&Run], rounds: usize, sample: Duration) -> Vec<Finding>
             repeats
         })
         .collect();
-    let rounds = if longest > 4.0 * sample {
-        rounds.min(((rounds as f64 * 4.0 * sample / longest) as usize).max(5))
-    } else {
-        rounds
-    };
+    let affordable = (rounds as f64 * 4.0 * sample / longest) as usize;
+    let rounds = rounds.min(affordable.max(rounds.div_ceil(6)));
     let mut times = vec![Vec::with_capacity(rounds); contenders.len()];
     for _ in 0..rounds {
         for (index, run) in contenders.iter().enumerate() {
