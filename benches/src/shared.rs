@@ -4,18 +4,19 @@
 use std::collections::VecDeque;
 use std::error::Error;
 use std::hint::black_box;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use deferred::{Deferred, sync};
 use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
 
-use crate::contest::{self, Contest, Options, Run, sized, timed};
+use crate::contest::{self, Contest, Options, Run, sized};
 
 /// Chains of one contended round, and the callbacks that each is given.
 const CHAINS: usize = 1000;
@@ -29,10 +30,15 @@ pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {
                 .against("the local flavour", sized(n, local))
         })
         .collect();
-    contests.push(
-        Contest::new("two threads: 4", CHAINS, Some(1.0), fired_elsewhere())
-            .against("futures on a queue with a mutex", sent_elsewhere()),
-    );
+    for (name, begin) in [
+        ("two threads, fired while added to: 4", Begin::AtOnce),
+        ("two threads, added to, then fired: 4", Begin::Afterwards),
+    ] {
+        contests.push(
+            Contest::new(name, CHAINS, Some(1.0), fired_elsewhere(begin))
+                .against("futures on a queue with a mutex", sent_elsewhere(begin)),
+        );
+    }
     let settled = options.settled();
     contest::run("shared", "for a chain", &contests, &settled)
 }
@@ -65,123 +71,165 @@ fn local(n: usize) {
     let _ = black_box(deferred.into_result());
 }
 
-/// A thread that does what it is sent, until nobody sends any more.
-fn worker<T: Send + 'static>(work: impl Fn(T) + Send + 'static) -> Sender<T> {
-    let (sender, receiver) = channel();
-    thread::spawn(move || receiver.into_iter().for_each(work));
-    sender
+/// A thread that does what it is sent, once it is let go, until nobody sends any more.
+/// It is awake when this returns the gate.
+fn worker<T: Send + 'static>(work: impl Fn(T) + Send + 'static) -> impl Fn(T) -> Arc<Gate> {
+    let (sender, receiver) = channel::<(T, Arc<Gate>)>();
+    thread::spawn(move || {
+        for (task, gate) in receiver {
+            gate.is_awake.store(true, Ordering::Release);
+            until(|| gate.is_open.load(Ordering::Acquire).then_some(()));
+            work(task);
+        }
+    });
+    move |task| {
+        let gate = Arc::new(Gate::default());
+        let sent = sender.send((task, Arc::clone(&gate)));
+        assert!(sent.is_ok(), "the worker waits for more");
+        until(|| gate.is_awake.load(Ordering::Acquire).then_some(()));
+        gate
+    }
 }
 
-/// This thread adds the callbacks while the other one fires.
-fn fired_elsewhere() -> Run {
+#[derive(Default)]
+struct Gate {
+    is_awake: AtomicBool,
+    is_open: AtomicBool,
+}
+
+impl Gate {
+    fn open(&self) {
+        self.is_open.store(true, Ordering::Release);
+    }
+}
+
+/// When the other thread begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    /// When this one does.
+    AtOnce,
+    /// When this one has added all.
+    Afterwards,
+}
+
+/// Waits without sleeping, which would be most of what is measured.
+fn until<T>(mut ready: impl FnMut() -> Option<T>) -> T {
+    loop {
+        match ready() {
+            Some(value) => return value,
+            None => thread::yield_now(),
+        }
+    }
+}
+
+/// `make`, and `work` together with the worker; waking that up is not timed.
+fn both_at_it<A: 'static, B: 'static>(
+    make: fn() -> (A, B),
+    hand_over: impl Fn(A) -> Arc<Gate> + 'static,
+    begin: Begin,
+    work: fn(B, &dyn Fn()),
+) -> Run {
+    Box::new(move |times| {
+        let mut took = Duration::ZERO;
+        for _ in 0..times {
+            let start = Instant::now();
+            let (to_fire, mine) = make();
+            took += start.elapsed();
+            let gate = hand_over(to_fire);
+            let start = Instant::now();
+            if begin == Begin::AtOnce {
+                gate.open();
+            }
+            work(mine, &|| gate.open());
+            took += start.elapsed();
+        }
+        took
+    })
+}
+
+/// This thread adds the callbacks, the other one fires.
+fn fired_elsewhere(begin: Begin) -> Run {
     let fire = worker(|triggers: Vec<sync::Trigger<i64>>| {
         for trigger in triggers {
             let _ = trigger.callback(black_box(1));
         }
     });
-    timed(move || {
-        let (triggers, deferreds): (Vec<_>, Vec<_>) =
-            (0..CHAINS).map(|_| sync::Deferred::pair()).unzip();
-        let done = Arc::new(Done::default());
-        fire.send(triggers).expect("the worker waits for more");
-        for mut deferred in deferreds {
-            for index in 0..CALLBACKS {
-                let step = step(index);
-                deferred = deferred.add_callback(move |value| Ok(step(value)));
+    let make = || (0..CHAINS).map(|_| sync::Deferred::pair()).unzip();
+    both_at_it(
+        make,
+        fire,
+        begin,
+        |deferreds: Vec<sync::Deferred<i64>>, all_added| {
+            let done = Arc::new(AtomicUsize::new(0));
+            for mut deferred in deferreds {
+                for index in 0..CALLBACKS {
+                    let step = step(index);
+                    deferred = deferred.add_callback(move |value| Ok(step(value)));
+                }
+                let done = Arc::clone(&done);
+                deferred
+                    .add_callback(move |value| {
+                        black_box(value);
+                        done.fetch_add(1, Ordering::AcqRel);
+                        Ok(())
+                    })
+                    .detach();
             }
-            let done = Arc::clone(&done);
-            deferred
-                .add_callback(move |value| {
-                    black_box(value);
-                    done.one_more();
-                    Ok(())
-                })
-                .detach();
-        }
-        done.wait();
-    })
+            all_added();
+            until(|| (done.load(Ordering::Acquire) == CHAINS).then_some(()));
+        },
+    )
 }
 
-/// This thread makes the tasks and runs them while the other one sends.
-fn sent_elsewhere() -> Run {
+/// This thread makes the tasks and runs them, the other one sends.
+fn sent_elsewhere(begin: Begin) -> Run {
     let send = worker(|senders: Vec<oneshot::Sender<i64>>| {
         for sender in senders {
             let _ = sender.send(black_box(1));
         }
     });
-    timed(move || {
-        let (senders, receivers): (Vec<_>, Vec<_>) =
-            (0..CHAINS).map(|_| oneshot::channel()).unzip();
-        let queue = Arc::new(Queue::default());
-        send.send(senders).expect("the worker waits for more");
-        let mut left = CHAINS;
-        for receiver in receivers {
-            let mut future: BoxFuture<'static, Result<i64, oneshot::Canceled>> = receiver.boxed();
-            for index in 0..CALLBACKS {
-                let step = step(index);
-                future = future.map(move |result| result.map(step)).boxed();
+    let make = || (0..CHAINS).map(|_| oneshot::channel()).unzip();
+    both_at_it(
+        make,
+        send,
+        begin,
+        |receivers: Vec<oneshot::Receiver<i64>>, all_added| {
+            let queue = Arc::new(Queue::default());
+            let mut left = CHAINS;
+            for receiver in receivers {
+                let mut future: BoxFuture<'static, Result<i64, oneshot::Canceled>> =
+                    receiver.boxed();
+                for index in 0..CALLBACKS {
+                    let step = step(index);
+                    future = future.map(move |result| result.map(step)).boxed();
+                }
+                let task = Arc::new(Task {
+                    future: Mutex::new(Some(future)),
+                    queue: Arc::clone(&queue),
+                });
+                left -= usize::from(task.poll());
             }
-            let task = Arc::new(Task {
-                future: Mutex::new(Some(future)),
-                queue: Arc::clone(&queue),
-            });
-            left -= usize::from(task.poll());
-        }
-        while left > 0 {
-            left -= usize::from(queue.next().poll());
-        }
-    })
-}
-
-/// How many chains have come to their end; wakes who waits for all of them.
-#[derive(Default)]
-struct Done {
-    count: AtomicUsize,
-    is_all: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Done {
-    fn one_more(&self) {
-        if self.count.fetch_add(1, Ordering::AcqRel) + 1 == CHAINS {
-            *self.is_all.lock().unwrap_or_else(PoisonError::into_inner) = true;
-            self.changed.notify_one();
-        }
-    }
-
-    fn wait(&self) {
-        let is_all = self.is_all.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.changed.wait_while(is_all, |is_all| !*is_all));
-    }
+            all_added();
+            while left > 0 {
+                left -= usize::from(until(|| queue.take()).poll());
+            }
+        },
+    )
 }
 
 /// The tasks that were woken.
 #[derive(Default)]
-struct Queue {
-    woken: Mutex<VecDeque<Arc<Task>>>,
-    changed: Condvar,
-}
+struct Queue(Mutex<VecDeque<Arc<Task>>>);
 
 impl Queue {
     fn push(&self, task: Arc<Task>) {
-        let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut woken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         woken.push_back(task);
-        self.changed.notify_one();
     }
 
-    fn next(&self) -> Arc<Task> {
-        let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            match woken.pop_front() {
-                Some(task) => return task,
-                None => {
-                    woken = self
-                        .changed
-                        .wait(woken)
-                        .unwrap_or_else(PoisonError::into_inner);
-                }
-            }
-        }
+    fn take(&self) -> Option<Arc<Task>> {
+        let mut woken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        woken.pop_front()
     }
 }
 
