@@ -3,10 +3,15 @@
 
 mod allocations;
 mod chains;
+mod contest;
 mod dispatch;
 mod echo;
+mod on_tokio;
+mod peers;
+mod shared;
 mod stats;
 mod table;
+mod together;
 mod tools;
 
 use std::error::Error;
@@ -26,7 +31,13 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Bench {
     /// What a chain of callbacks costs, next to boxes and boxed futures
-    Chains(chains::Options),
+    Chains(contest::Options),
+    /// A chain here, under executors, in Node.js and in Twisted
+    Peers(contest::Options),
+    /// Several Deferreds at once: gathered, taking turns, awaited
+    Together(contest::Options),
+    /// The flavour for several threads
+    Shared(contest::Options),
     /// User-space instructions of a chain (valgrind)
     Profile(profile::Options),
     /// What echo servers do and use, under several loads
@@ -44,13 +55,19 @@ enum Bench {
 fn main() -> Result<(), Box<dyn Error>> {
     match Arguments::parse().bench {
         Bench::Chains(options) => chains::run(options),
+        Bench::Peers(options) => peers::run(options),
+        Bench::Together(options) => together::run(options),
+        Bench::Shared(options) => shared::run(options),
         Bench::Profile(options) => profile::run(options),
         Bench::Echo(options) => echo::run(options),
         Bench::Syscalls(options) => per_request::syscalls(options),
         Bench::Instructions(options) => per_request::instructions(options),
         Bench::Dispatch(options) => dispatch::run(options),
         Bench::Short => {
-            chains::run(chains::Options::short())?;
+            chains::run(contest::Options::short())?;
+            peers::run(contest::Options::short())?;
+            together::run(contest::Options::short())?;
+            shared::run(contest::Options::short())?;
             profile::run(profile::Options::short())?;
             echo::run(echo::Options::short())?;
             per_request::syscalls(per_request::Options::short())?;

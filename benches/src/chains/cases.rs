@@ -1,13 +1,9 @@
 //! What is measured: each case with ours first and the reference second.
 
-use std::hint::black_box;
-
 use super::ours;
-use super::payload::{Bare, Inner, Number, Payload, Text};
+use super::payload::{Bare, Inner, Number, Payload, Small, Text, Wide};
 use super::peers;
-
-/// A number of chains, one after the other.
-pub(super) type Run = Box<dyn Fn(u64)>;
+use crate::contest::{Run, sized as run};
 
 /// Chains that do the same, built by different means.
 pub(super) struct Case {
@@ -15,6 +11,8 @@ pub(super) struct Case {
     /// The callbacks of one chain.
     pub(super) callbacks: usize,
     pub(super) aim: Option<Aim>,
+    /// What one chain of ours is to take of these.
+    pub(super) allocations: Option<u64>,
     pub(super) contenders: Vec<(Contender, Run)>,
 }
 
@@ -23,11 +21,11 @@ pub(super) struct Case {
 pub(super) enum Aim {
     /// In parts of the reference.
     Ratio(f64),
-    /// In nanoseconds per callback, without an allocation.
+    /// In nanoseconds per callback.
     PerCallback(f64),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Contender {
     Ours,
     /// What ratios refer to: boxes driven by hand, which can carry failures, or
@@ -40,40 +38,50 @@ pub(super) enum Contender {
 
 impl Contender {
     pub(super) const ALL: [Self; 4] = [Self::Ours, Self::Reference, Self::Plain, Self::Futures];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Ours => "ours",
-            Self::Reference => "reference",
-            Self::Plain => "plain",
-            Self::Futures => "futures",
-        }
-    }
 }
 
 pub(super) fn all() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (n, aim) in [(1, 0.95), (4, 0.65), (16, 0.60), (1000, 0.30)] {
+    for (n, aim) in [(1, 0.80), (4, 0.55), (16, 0.50), (1000, 0.22)] {
         cases.push(pending::<Number>("i64, three words", n, Some(aim)));
     }
     for n in [1, 4, 16, 1000] {
         cases.push(pending::<Text>("String, three words", n, None));
     }
+    for n in [1, 4, 16, 1000] {
+        cases.push(pending::<Wide>("64 bytes, three words", n, None));
+    }
     for (n, aim) in [(1, None), (4, None), (16, Some(0.45)), (1000, None)] {
         cases.push(pending::<Bare>("i64, no captures", n, aim));
     }
+    for n in [1, 4] {
+        let case = pending::<Small>("i64, one word", n, None);
+        cases.push(case.with_allocations(1));
+    }
     cases.push(ready(16));
-    for n in [4, 16] {
-        cases.push(failure(n));
+    for (n, aim) in [(4, None), (16, Some(0.60))] {
+        cases.push(failure(n, aim));
     }
-    for (name, inner) in [
-        ("returns a ready Deferred", Inner::Ready),
-        ("returns a fired Deferred", Inner::Fired),
-        ("returns a pending Deferred", Inner::Pending),
-    ] {
-        cases.push(nested(name, 4, inner));
+    let ready = ("a ready Deferred", Inner::Ready);
+    let fired = ("a fired Deferred", Inner::Fired);
+    let waiting = ("a pending Deferred", Inner::Pending);
+    for (name, inner) in [ready, fired, waiting] {
+        cases.push(nested(&format!("returns {name}"), 4, inner, None));
     }
+    for ((name, inner), aim) in [(ready, 0.50), (fired, 0.50), (waiting, 0.70)] {
+        let name = format!("{name}, against four boxes");
+        cases.push(nested(&name, 1, inner, Some(aim)));
+    }
+    cases.push(long());
+    cases.push(links());
     cases
+}
+
+impl Case {
+    fn with_allocations(mut self, allocations: u64) -> Self {
+        self.allocations = Some(allocations);
+        self
+    }
 }
 
 fn pending<P: Payload>(name: &str, n: usize, aim: Option<f64>) -> Case {
@@ -81,6 +89,7 @@ fn pending<P: Payload>(name: &str, n: usize, aim: Option<f64>) -> Case {
         name: format!("{name}: {n}"),
         callbacks: n,
         aim: aim.map(Aim::Ratio),
+        allocations: None,
         contenders: vec![
             (Contender::Ours, run(n, ours::chain::<P>)),
             (Contender::Reference, run(n, peers::boxed::<P>)),
@@ -95,6 +104,7 @@ fn ready(n: usize) -> Case {
         name: format!("already fired, against calls: {n}"),
         callbacks: n,
         aim: Some(Aim::PerCallback(3.0)),
+        allocations: Some(0),
         contenders: vec![
             (Contender::Ours, run(n, ours::ready::<Number>)),
             (Contender::Reference, run(n, peers::called::<Number>)),
@@ -102,11 +112,12 @@ fn ready(n: usize) -> Case {
     }
 }
 
-fn failure(n: usize) -> Case {
+fn failure(n: usize, aim: Option<f64>) -> Case {
     Case {
         name: format!("failure to the last errback: {n}"),
         callbacks: n,
-        aim: None,
+        aim: aim.map(Aim::Ratio),
+        allocations: None,
         contenders: vec![
             (Contender::Ours, run(n, ours::failure)),
             (Contender::Reference, run(n, peers::boxed_failure)),
@@ -115,15 +126,16 @@ fn failure(n: usize) -> Case {
     }
 }
 
-/// Boxes cannot wait: the reference is the plain chain of as many callbacks.
-fn nested(name: &str, n: usize, inner: Inner) -> Case {
+/// Boxes cannot wait: the reference is the plain chain of four callbacks.
+fn nested(name: &str, n: usize, inner: Inner, aim: Option<f64>) -> Case {
     Case {
         name: format!("{name}: {n}"),
         callbacks: n,
-        aim: None,
+        aim: aim.map(Aim::Ratio),
+        allocations: None,
         contenders: vec![
             (Contender::Ours, run(n, move |n| ours::nested(n, inner))),
-            (Contender::Reference, run(n, peers::boxed::<Number>)),
+            (Contender::Reference, run(4, peers::boxed::<Number>)),
             (
                 Contender::Futures,
                 run(n, move |n| peers::mapped_nested(n, inner)),
@@ -132,10 +144,57 @@ fn nested(name: &str, n: usize, inner: Inner) -> Case {
     }
 }
 
-pub(super) fn run(n: usize, chain: impl Fn(usize) + 'static) -> Run {
-    Box::new(move |times| {
-        for _ in 0..times {
-            chain(black_box(n));
+const MILLION: usize = 1_000_000;
+
+/// The reference is ours: as many callbacks on a thousand chains.
+fn long() -> Case {
+    Case {
+        name: String::from("a million callbacks, against 1000 times 1000"),
+        callbacks: MILLION,
+        aim: Some(Aim::Ratio(1.5)),
+        allocations: None,
+        contenders: vec![
+            (Contender::Ours, run(MILLION, ours::chain::<Number>)),
+            (
+                Contender::Reference,
+                run(1000, |n| (0..n).for_each(|_| ours::chain::<Number>(n))),
+            ),
+        ],
+    }
+}
+
+/// As [`long`], with Deferreds that wait for one another.
+fn links() -> Case {
+    Case {
+        name: String::from("a million Deferreds in a row, against 1000 times 1000"),
+        callbacks: MILLION,
+        aim: Some(Aim::Ratio(1.5)),
+        allocations: None,
+        contenders: vec![
+            (Contender::Ours, run(MILLION, ours::links)),
+            (
+                Contender::Reference,
+                run(1000, |n| (0..n).for_each(|_| ours::links(n))),
+            ),
+        ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::allocations;
+
+    #[test]
+    fn chains_take_as_many_allocations_as_they_are_to() {
+        for case in all() {
+            let (_, ours) = &case.contenders[0];
+            if let Some(expected) = case.allocations {
+                let count = allocations::count(|| {
+                    ours(1);
+                });
+                assert_eq!(count, expected, "{}", case.name);
+            }
         }
-    })
+    }
 }

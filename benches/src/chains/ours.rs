@@ -44,7 +44,22 @@ pub(super) fn failure(n: usize) {
     let _ = black_box(deferred.into_result());
 }
 
-/// `n` callbacks, the second of which returns another Deferred.
+/// `n` Deferreds that wait, each for the one before, which its callback returned;
+/// then the first is fired.
+#[inline(always)]
+pub(super) fn links(n: usize) {
+    let (trigger, mut deferred) = Deferred::pair();
+    for _ in 0..n {
+        let inner = deferred;
+        let (ready, outer) = Deferred::pair();
+        deferred = outer.add_callback(move |()| inner);
+        let _ = ready.callback(());
+    }
+    let _ = trigger.callback(Number::start());
+    let _ = black_box(deferred.into_result());
+}
+
+/// `n` callbacks, the second of which, or the only one, returns another Deferred.
 #[inline(always)]
 pub(super) fn nested(n: usize, inner: Inner) {
     let (trigger, mut deferred) = Deferred::pair();
@@ -62,7 +77,7 @@ pub(super) fn nested(n: usize, inner: Inner) {
     };
     let mut inner_deferred = Some(inner_deferred);
     for index in 0..n {
-        deferred = match inner_deferred.take_if(|_| index == 1) {
+        deferred = match inner_deferred.take_if(|_| index == 1.min(n - 1)) {
             Some(inner) => deferred.add_callback(move |_value| inner),
             None => {
                 let step = Number::step(index);

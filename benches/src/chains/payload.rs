@@ -40,6 +40,45 @@ impl Payload for Number {
     }
 }
 
+/// An `i64`, and closures that capture one word.
+pub(super) struct Small;
+
+impl Payload for Small {
+    type Value = i64;
+
+    #[inline(always)]
+    fn start() -> i64 {
+        black_box(1)
+    }
+
+    #[inline(always)]
+    fn step(index: usize) -> impl FnOnce(i64) -> i64 + 'static {
+        let [a, ..] = black_box(&NUMBERS)[index % NUMBERS.len()];
+        move |value| (value + a) ^ 5
+    }
+}
+
+/// 64 bytes, and closures that capture three words.
+pub(super) struct Wide;
+
+impl Payload for Wide {
+    type Value = [i64; 8];
+
+    #[inline(always)]
+    fn start() -> [i64; 8] {
+        black_box([1, 2, 3, 4, 5, 6, 7, 8])
+    }
+
+    #[inline(always)]
+    fn step(index: usize) -> impl FnOnce([i64; 8]) -> [i64; 8] + 'static {
+        let [a, b, c] = black_box(&NUMBERS)[index % NUMBERS.len()];
+        move |mut value| {
+            value[0] = (value[0] + a) ^ (b + c);
+            value
+        }
+    }
+}
+
 /// An `i64`, and closures that capture nothing.
 pub(super) struct Bare;
 
@@ -90,7 +129,7 @@ impl fmt::Display for Refused {
 
 impl Error for Refused {}
 
-/// What the second of the callbacks of a nested chain returns.
+/// What the second of the callbacks of a nested chain returns, or the only one.
 #[derive(Clone, Copy)]
 pub(super) enum Inner {
     /// A Deferred made with its result.

@@ -122,7 +122,7 @@ pub(super) fn mapped_nested(n: usize, inner: Inner) {
     let mut inner_future = Some(inner_future);
     let mut future = received(receiver);
     for index in 0..n {
-        future = match inner_future.take_if(|_| index == 1) {
+        future = match inner_future.take_if(|_| index == 1.min(n - 1)) {
             Some(inner) => future.then(move |_result| inner).boxed_local(),
             None => {
                 let step = Number::step(index);

@@ -7,9 +7,9 @@
 use std::error::Error;
 use std::process::Command;
 
-use super::cases::Run;
 use super::payload::Number;
-use super::{cases, ours, peers};
+use super::{ours, peers};
+use crate::contest::{Run, sized};
 use crate::table::Table;
 use crate::tools;
 
@@ -90,9 +90,9 @@ pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {
 
 fn chain(contender: &str, callbacks: usize) -> Result<Run, String> {
     match contender {
-        "ours" => Ok(cases::run(callbacks, ours::chain::<Number>)),
-        "reference" => Ok(cases::run(callbacks, peers::boxed::<Number>)),
-        "futures" => Ok(cases::run(callbacks, peers::mapped::<Number>)),
+        "ours" => Ok(sized(callbacks, ours::chain::<Number>)),
+        "reference" => Ok(sized(callbacks, peers::boxed::<Number>)),
+        "futures" => Ok(sized(callbacks, peers::mapped::<Number>)),
         _ => Err(format!("{contender:?} is none of {CONTENDERS:?}")),
     }
 }
