@@ -235,6 +235,19 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
         }
     }
 
+    /// The result, if it is there.
+    #[inline]
+    pub(crate) fn take_ready(&mut self) -> Option<Result<T>> {
+        let Self::Linked(link) = self else {
+            return None;
+        };
+        let result = link.take();
+        if result.is_some() {
+            *self = Self::Taken;
+        }
+        result
+    }
+
     /// The result, or `listen` is called to say who is told when it is there;
     /// `Ready(None)` if it was taken before.
     pub(crate) fn poll(&mut self, listen: impl FnOnce(&Link<M, T>)) -> Poll<Option<Result<T>>> {

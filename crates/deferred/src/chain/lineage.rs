@@ -52,6 +52,15 @@ fn above<M: Mode>(core: &M::Ref) -> Option<M::Ref> {
     }
 }
 
+/// Whether `core` waits for another chain, or for a body.
+pub(crate) fn is_waiting<M: Mode>(core: &M::Ref) -> bool {
+    core.with(|state| match state.phase() {
+        Phase::Waiting => true,
+        Phase::Unfired => matches!(state.canceller, Some(Canceller::Body(_))),
+        _ => false,
+    })
+}
+
 /// Whether `outer` would wait for itself, directly or through others, if it waited
 /// for `inner`.
 ///
@@ -64,6 +73,9 @@ pub(crate) fn closes_a_cycle<M: Mode>(outer: &M::Ref, inner: &M::Ref) -> bool {
         return true;
     }
     let mut down = below::<M>(inner);
+    if matches!(down, Below::Nothing) {
+        return false;
+    }
     let mut up = above::<M>(outer);
     loop {
         down = match down {

@@ -33,7 +33,7 @@ pub(crate) use self::cancel::delegate;
 pub(crate) use self::control::{Control, Paused, cancel_core, fail_core};
 pub(crate) use self::core::{Canceller, EndState};
 pub(crate) use self::end::End;
-pub(crate) use self::lineage::{closes_a_cycle, for_each_body, wake_above};
+pub(crate) use self::lineage::{closes_a_cycle, for_each_body, is_waiting, wake_above};
 pub(crate) use self::mode::{Fits, Mode};
 #[cfg(feature = "sync")]
 pub(crate) use self::raw::Shared;

@@ -101,6 +101,9 @@ pub(crate) fn poll_end<T: 'static>(
     end: &mut End<Local, T>,
     cx: &Context<'_>,
 ) -> Poll<Option<Result<T>>> {
+    if let Some(result) = end.take_ready() {
+        return Poll::Ready(Some(result));
+    }
     match task::current(cx.waker()) {
         Some((body, is_direct)) => body.poll_end(end, cx.waker(), is_direct),
         None => wake::poll_end(end, cx.waker()),

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use super::wake::{self, BodyWaker};
 use crate::chain::{
     self, Body, Canceller, End, EndState, Local, Mode, OwnedClaim, SharedBody, Source, WeakBody,
-    closes_a_cycle,
+    closes_a_cycle, is_waiting,
 };
 use crate::contain::{catch, drop_contained};
 use crate::error::WaitCycle;
@@ -97,8 +97,7 @@ impl Task {
         let mut driven = self.driven.take()?;
         let polled = loop {
             self.phase.set(Phase::Polled);
-            let awaited = self.awaited.take();
-            drop(awaited);
+            self.awaited.borrow_mut().clear();
             let polled = self.poll_once(&mut driven);
             if polled.is_ready() || self.phase.get() != Phase::PolledAgain {
                 break polled;
@@ -172,8 +171,10 @@ impl Task {
     ) -> Poll<Option<Result<T>>> {
         let mut is_cycle = false;
         let polled = end.poll(|link| {
-            let result = self.result();
-            if result.is_some_and(|result| closes_a_cycle::<Local>(&result, link.core())) {
+            if is_waiting::<Local>(link.core())
+                && let Some(result) = self.result()
+                && closes_a_cycle::<Local>(&result, link.core())
+            {
                 is_cycle = true;
                 return;
             }
@@ -295,8 +296,11 @@ fn replace_current(current: Option<Current>) -> Option<Current> {
 
 /// The body that is being polled, if one is, and whether `waker` is its own.
 pub(super) fn current(waker: &Waker) -> Option<(Rc<Task>, bool)> {
-    let current = replace_current(None)?;
-    let found = (Rc::clone(&current.0), current.1 == waker.data());
-    replace_current(Some(current));
-    Some(found)
+    let look = |cell: &Cell<Option<Current>>| {
+        let current = cell.take()?;
+        let found = (Rc::clone(&current.0), current.1 == waker.data());
+        cell.set(Some(current));
+        Some(found)
+    };
+    CURRENT.try_with(look).ok()?
 }
