@@ -8,7 +8,7 @@ use std::time::Duration;
 use deferred::{Deferred, inline_callbacks};
 use futures::channel::oneshot;
 
-use crate::support::{assert_sleeps, reactor, turn_until};
+use crate::support::{assert_sleeps, reactor, turn_a_few_times, turn_until};
 
 /// A body that awaits a value from another thread, and a flag that it has come.
 fn waits_for_a_thread() -> (oneshot::Sender<u32>, Rc<Cell<u32>>) {
@@ -30,12 +30,12 @@ fn a_body_that_a_thread_wakes_wakes_a_sleeping_loop() {
     reactor.turn(Some(Duration::ZERO)).expect("it turns");
     assert_eq!(seen.get(), 0);
     let handle = reactor.handle();
+    let (awake, awoken) = oneshot::channel();
+    let worker = thread::spawn(move || {
+        sender.send(7).expect("it is awaited");
+        awake.send(()).expect("it is awaited");
+    });
     let stop = inline_callbacks(async move {
-        let (awake, awoken) = oneshot::channel();
-        thread::spawn(move || {
-            sender.send(7).expect("it is awaited");
-            awake.send(()).expect("it is awaited");
-        });
         awoken.await?;
         handle.stop()?;
         Ok(())
@@ -43,6 +43,9 @@ fn a_body_that_a_thread_wakes_wakes_a_sleeping_loop() {
     reactor.run().expect("it runs");
     assert_eq!(seen.get(), 7);
     assert!(stop.into_result().expect("it has ended").is_ok());
+    // The last waker goes with the thread, and the loop hears of that.
+    worker.join().expect("no panic");
+    turn_a_few_times(&reactor);
     assert_sleeps(&reactor);
 }
 
