@@ -3,7 +3,8 @@
 use std::fmt;
 use std::panic::Location;
 
-type Place = &'static Location<'static>;
+/// A place in somebody's source.
+pub(crate) type Place = &'static Location<'static>;
 
 const KEPT: usize = 4;
 

@@ -8,9 +8,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
-use super::core::{Phase, Remains};
+use super::core::Remains;
 use super::mode::Mode;
-use super::raw::{Claim, OwnedClaim};
+use super::raw::OwnedClaim;
 use super::run;
 use crate::contain::{drop_contained, until_caught};
 use crate::error::Abandoned;
@@ -140,7 +140,7 @@ pub(crate) fn hand_over<M: Mode>(claim: OwnedClaim<M>) {
         }
         let _nested = Nested::enter(&backlog.handing_over);
         while let Some(next) = claim.take() {
-            run::run(next.into_claim(&mut None));
+            run::run_owned(next);
             if depth == 0 {
                 claim = backlog.handed_over.borrow_mut().pop_front();
             }
@@ -148,7 +148,7 @@ pub(crate) fn hand_over<M: Mode>(claim: OwnedClaim<M>) {
     });
     // The thread is at its end.
     if let Some(claim) = claim {
-        run::run(claim.into_claim(&mut None));
+        run::run_owned(claim);
     }
 }
 
@@ -180,20 +180,10 @@ impl Drop for Draining<'_> {
 fn perform<M: Mode>(task: Task<M>) {
     match task {
         Task::Abandon(core) => {
-            let claimed = Claim::<M>::take(&core, |state| {
-                if state.phase() != Phase::Unfired {
-                    return Err(());
-                }
-                let failure = Failure::raised_at_place(Abandoned::new(), state.made_at);
-                state.slot().put_failure(failure);
-                Ok(state.take_canceller())
-            });
-            if let Ok((claim, canceller)) = claimed {
-                drop_contained(canceller);
-                run::run(claim);
-            }
+            let make = |made_at| Failure::raised_at_place(Abandoned::new(), made_at);
+            run::fail::<M>(&core, make, || {});
         }
-        Task::Run(claim) => run::run(claim.into_claim(&mut None)),
+        Task::Run(claim) => run::run_owned(claim),
         Task::Discard(remains) => drop_contained(remains),
     }
 }

@@ -1,7 +1,5 @@
 //! Cancelling a chain, wherever it is.
 
-use std::panic::Location;
-
 use super::core::{Canceller, Cancelling, Phase};
 use super::mode::Mode;
 use super::raw::{Claim, Guarded};
@@ -9,8 +7,7 @@ use super::run;
 use crate::contain::{drop_contained, run_contained};
 use crate::error::Cancelled;
 use crate::failure::Failure;
-
-type Place = &'static Location<'static>;
+use crate::trail::Place;
 
 /// What a chain that is cancelled asks for, when it does not fail at once.
 enum Cancel<M: Mode> {
@@ -38,7 +35,7 @@ impl<M: Mode> Guarded<'_, M> {
                 None if self.cancelling != Cancelling::No => Err(Cancel::Nothing),
                 None => {
                     self.cancelling = Cancelling::SwallowOne;
-                    self.put_cancelled(cancelled_at);
+                    self.slot().put_failure(cancelled(cancelled_at));
                     Ok(())
                 }
             },
@@ -48,11 +45,10 @@ impl<M: Mode> Guarded<'_, M> {
             _ => Err(Cancel::Nothing),
         }
     }
+}
 
-    fn put_cancelled(&mut self, cancelled_at: Place) {
-        let failure = Failure::raised_at_place(Cancelled::new(), cancelled_at);
-        self.slot().put_failure(failure);
-    }
+fn cancelled(at: Place) -> Failure {
+    Failure::raised_at_place(Cancelled::new(), at)
 }
 
 /// Cancels `core`: if it was not fired, asks its canceller or fails it; if it
@@ -85,17 +81,7 @@ pub(super) fn fail_with_cancelled<M: Mode>(
     cancelled_at: Place,
     before: impl FnOnce(),
 ) {
-    let claimed = Claim::<M>::take(core, |state| {
-        if state.phase() != Phase::Unfired {
-            return Err(());
-        }
-        state.put_cancelled(cancelled_at);
-        Ok(())
-    });
-    before();
-    if let Ok((claim, ())) = claimed {
-        run::run(claim);
-    }
+    run::fail::<M>(core, |_made_at| cancelled(cancelled_at), before);
 }
 
 fn ask<M: Mode>(core: &M::Ref, canceller: M::Canceller, cancelled_at: Place) {

@@ -2,7 +2,6 @@
 //! comes out.
 
 use std::marker::PhantomData;
-use std::panic::Location;
 use std::task::{Poll, Waker};
 
 use super::backlog;
@@ -16,9 +15,8 @@ use crate::contain::drop_contained;
 use crate::error::ResultTaken;
 use crate::failure::{Failure, Result};
 use crate::state::State;
+use crate::trail::Place;
 use crate::unhandled::Unhandled;
-
-type Place = &'static Location<'static>;
 
 /// Where a result of type `T` is or will be. It is consumed, or let go of with
 /// [`End::let_go`]; merely dropping it leaves the chain believing it held.
@@ -119,7 +117,7 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
             Step::Done(result) => Self::Ready(result),
             Step::Wait(link) => Self::Linked(link),
             Step::Run(target, value) => {
-                run::run(target.into_claim(&mut None));
+                run::run_owned(target);
                 Self::Ready(Ok(value))
             }
         }

@@ -52,35 +52,33 @@ fn above<M: Mode>(core: &M::Ref) -> Option<M::Ref> {
     }
 }
 
-/// Whether `core` waits for another chain, or for a body.
-pub(crate) fn is_waiting<M: Mode>(core: &M::Ref) -> bool {
-    core.with(|state| match state.phase() {
-        Phase::Waiting => true,
-        Phase::Unfired => matches!(state.canceller, Some(Canceller::Body(_))),
-        _ => false,
-    })
-}
-
 /// Whether `outer` would wait for itself, directly or through others, if it waited
 /// for `inner`.
 ///
 /// Only an inner chain that waits can close a circle, and only for an outer one that
 /// is waited for; both ends of that path are searched in step, so that the shorter
 /// one decides what it costs. Where a body may await several chains, the search goes
-/// on from the other end alone.
-pub(crate) fn closes_a_cycle<M: Mode>(outer: &M::Ref, inner: &M::Ref) -> bool {
-    if M::is_same(outer, inner) {
-        return true;
-    }
+/// on from the other end alone. `outer` is asked for only if `inner` waits; mostly it
+/// does not.
+pub(crate) fn closes_a_cycle<M: Mode>(
+    outer: impl FnOnce() -> Option<M::Ref>,
+    inner: &M::Ref,
+) -> bool {
     let mut down = below::<M>(inner);
     if matches!(down, Below::Nothing) {
         return false;
     }
-    let mut up = above::<M>(outer);
+    let Some(outer) = outer() else {
+        return false;
+    };
+    if M::is_same(&outer, inner) {
+        return true;
+    }
+    let mut up = above::<M>(&outer);
     loop {
         down = match down {
             Below::Nothing => return false,
-            Below::Chain(next) if M::is_same(&next, outer) => return true,
+            Below::Chain(next) if M::is_same(&next, &outer) => return true,
             Below::Chain(next) => below::<M>(&next),
             Below::Body(body) => Below::Body(body),
         };
@@ -130,14 +128,11 @@ pub(crate) fn wake_above(core: &<Local as Mode>::Ref) {
     while let Some(next) = above::<Local>(&top) {
         top = next;
     }
-    let waker = top.with(|state| match state.listener.take() {
-        Some(Listener::Waker(waker)) => Some(waker),
-        other => {
-            state.listener = other;
-            None
-        }
+    let listener = top.with(|state| match state.listener {
+        Some(Listener::Waker(_)) => state.listener.take(),
+        _ => None,
     });
-    if let Some(waker) = waker {
+    if let Some(Listener::Waker(waker)) = listener {
         run_contained("a waker", || waker.wake());
     }
 }

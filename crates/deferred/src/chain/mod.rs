@@ -33,7 +33,7 @@ pub(crate) use self::cancel::delegate;
 pub(crate) use self::control::{Control, Paused, cancel_core, fail_core};
 pub(crate) use self::core::{Canceller, EndState};
 pub(crate) use self::end::End;
-pub(crate) use self::lineage::{closes_a_cycle, for_each_body, is_waiting, wake_above};
+pub(crate) use self::lineage::{closes_a_cycle, for_each_body, wake_above};
 pub(crate) use self::mode::{Fits, Mode};
 #[cfg(feature = "sync")]
 pub(crate) use self::raw::Shared;
@@ -43,5 +43,5 @@ pub(crate) use self::source::Source;
 
 /// Runs a chain that somebody has claimed.
 pub(crate) fn run_claim(claim: OwnedClaim<Local>) {
-    run::run(claim.into_claim(&mut None));
+    run::run_owned(claim);
 }

@@ -1,15 +1,13 @@
 //! What `Debug` shows of a chain: its state, its stages, whom it waits for.
 
 use std::fmt;
-use std::panic::Location;
 
 use super::end::End;
 use super::lineage::waits_for;
 use super::mode::{Fits, Mode};
 use crate::failure::Failure;
 use crate::state::State;
-
-type Place = &'static Location<'static>;
+use crate::trail::Place;
 
 /// Of a long line of chains that wait for one another, so many are shown.
 const SHOWN: usize = 16;

@@ -6,7 +6,6 @@
 //! many chains wait for, or fire, one another.
 
 use std::any::Any;
-use std::panic::Location;
 use std::task::Waker;
 
 use smallvec::SmallVec;
@@ -20,9 +19,8 @@ use super::wait::{self, Waited};
 use crate::contain::{catch, drop_contained, run_contained};
 use crate::error::Panicked;
 use crate::failure::{Failure, Result};
+use crate::trail::Place;
 use crate::unhandled::Unhandled;
-
-type Place = &'static Location<'static>;
 
 /// One pair of a chain, taking a `T` or a failure.
 pub(crate) trait Stage<M: Mode, T>: Fits<M> {
@@ -179,6 +177,33 @@ pub(super) fn run<M: Mode>(claim: Claim<'_, M>) {
     match advance(claim) {
         Rest::Nothing => {}
         rest => settle(rest),
+    }
+}
+
+/// The same, for one that holds on to its core by itself.
+pub(super) fn run_owned<M: Mode>(claim: OwnedClaim<M>) {
+    run(claim.into_claim(&mut None));
+}
+
+/// Fires a chain that was not fired yet with the failure that `make` gives for the
+/// place it was made at; `before` is called before anything runs.
+pub(super) fn fail<M: Mode>(
+    core: &M::Ref,
+    make: impl FnOnce(Place) -> Failure,
+    before: impl FnOnce(),
+) {
+    let claimed = Claim::<M>::take(core, |state| {
+        if state.phase() != Phase::Unfired {
+            return Err(());
+        }
+        let failure = make(state.made_at);
+        state.slot().put_failure(failure);
+        Ok(state.take_canceller())
+    });
+    before();
+    if let Ok((claim, canceller)) = claimed {
+        drop_contained(canceller);
+        run(claim);
     }
 }
 

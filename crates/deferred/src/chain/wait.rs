@@ -46,7 +46,8 @@ pub(super) fn wait_for<'a, M: Mode>(mut claim: Claim<'a, M>, inner: M::Ref) -> W
     if replaced.is_some() {
         drop_contained(replaced);
     }
-    if listens && !(closes_a_cycle::<M>(outer, &inner) && stops_listening::<M>(outer, &inner)) {
+    let closes = || closes_a_cycle::<M>(|| Some(outer.clone()), &inner);
+    if listens && !(closes() && stops_listening::<M>(outer, &inner)) {
         M::linked(outer);
         return Waited::Waits;
     }

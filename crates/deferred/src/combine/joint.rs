@@ -1,8 +1,6 @@
 //! What the parts of a combination share, and what happens when one of them has
 //! its result.
 
-use std::panic::Location;
-
 use super::error::FirstError;
 use super::rule::{Rule, Verdict};
 use crate::chain::{
@@ -11,8 +9,7 @@ use crate::chain::{
 use crate::contain::{drop_contained, run_contained};
 use crate::error::Cancelled;
 use crate::failure::{Failure, Result};
-
-type Place = &'static Location<'static>;
+use crate::trail::Place;
 
 /// What was asked for, beside the rule.
 #[derive(Clone, Copy)]

@@ -2,13 +2,11 @@
 //! are made of.
 
 use std::fmt;
-use std::panic::Location;
 
 use super::waiters::{HasWaiters, Waiters, WaitsIn, wait_in_line};
 use crate::chain::{End, Fits, Mode, Skips, Stage, Step, hand_over};
 use crate::failure::Result;
-
-type Place = &'static Location<'static>;
+use crate::trail::Place;
 
 /// The tokens of one lock or semaphore; `G` is what its users hold of it.
 pub(crate) struct Tokens<M: Mode, G: 'static> {

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
@@ -13,13 +12,12 @@ use smallvec::SmallVec;
 use super::wake::{self, BodyWaker};
 use crate::chain::{
     self, Body, Canceller, End, EndState, Local, Mode, OwnedClaim, SharedBody, Source, WeakBody,
-    closes_a_cycle, is_waiting,
+    closes_a_cycle,
 };
 use crate::contain::{catch, drop_contained};
 use crate::error::WaitCycle;
 use crate::failure::{Failure, Result};
-
-type Place = &'static Location<'static>;
+use crate::trail::Place;
 
 /// What is polled: the body and the fire at its end.
 type Driven = Pin<Box<dyn Future<Output = Option<OwnedClaim<Local>>>>>;
@@ -171,10 +169,7 @@ impl Task {
     ) -> Poll<Option<Result<T>>> {
         let mut is_cycle = false;
         let polled = end.poll(|link| {
-            if is_waiting::<Local>(link.core())
-                && let Some(result) = self.result()
-                && closes_a_cycle::<Local>(&result, link.core())
-            {
+            if closes_a_cycle::<Local>(|| self.result(), link.core()) {
                 is_cycle = true;
                 return;
             }

@@ -8,15 +8,13 @@
 
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
-use std::panic::Location;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Queued, Slot, Stages};
 use crate::chain::core::{Head, Phase};
 use crate::chain::mode::Mode;
 use crate::chain::run::Flow;
-
-type Place = &'static Location<'static>;
+use crate::trail::Place;
 
 /// What the handles of one chain share.
 ///

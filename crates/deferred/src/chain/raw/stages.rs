@@ -181,18 +181,10 @@ impl<M: Mode> Stages<M> {
         }
         let tail = self.tail as usize;
         let to = tail..tail + moved.len();
-        self.words_mut()[to].copy_from_slice(&other.words_mut()[moved]);
+        self.words_mut()[to].copy_from_slice(&other.words()[moved]);
         self.tail += needed;
         // They are here now.
         other.head = other.tail;
-    }
-
-    fn words_mut(&mut self) -> &mut [Word] {
-        if self.heap.is_empty() {
-            &mut self.inline
-        } else {
-            &mut self.heap
-        }
     }
 
     /// Adds a stage at the end.
@@ -210,7 +202,7 @@ impl<M: Mode> Stages<M> {
         // SAFETY: from `tail` on there is room for `needed` words: a header, and
         // a stage as it is kept.
         unsafe {
-            let place = self.base_mut().add(self.tail as usize);
+            let place = self.words_mut().as_mut_ptr().add(self.tail as usize);
             place.cast::<Header<M>>().write(Header { of, added_at });
             write(place.add(HEADER_WORDS), stage, StageOf::<S>::BOXED);
         }
@@ -239,7 +231,7 @@ impl<M: Mode> Stages<M> {
             self.head = 0;
             self.tail = 0;
         }
-        self.base_mut().wrapping_add(stage_at)
+        self.words_mut().as_mut_ptr().wrapping_add(stage_at)
     }
 
     #[inline(always)]
@@ -247,7 +239,7 @@ impl<M: Mode> Stages<M> {
         if at == self.tail {
             return None;
         }
-        let header = self.base().wrapping_add(at as usize).cast();
+        let header = self.words().as_ptr().wrapping_add(at as usize).cast();
         // SAFETY: between `head` and `tail` there are whole records, and `at` is
         // the start of one: `head`, or what follows another.
         Some(unsafe { &*header })
@@ -262,21 +254,22 @@ impl<M: Mode> Stages<M> {
         })
     }
 
+    /// The buffer in use.
     #[inline(always)]
-    fn base(&self) -> *const Word {
+    fn words(&self) -> &[Word] {
         if self.heap.is_empty() {
-            self.inline.as_ptr()
+            &self.inline
         } else {
-            self.heap.as_ptr()
+            &self.heap
         }
     }
 
     #[inline(always)]
-    fn base_mut(&mut self) -> *mut Word {
+    fn words_mut(&mut self) -> &mut [Word] {
         if self.heap.is_empty() {
-            self.inline.as_mut_ptr()
+            &mut self.inline
         } else {
-            self.heap.as_mut_ptr()
+            &mut self.heap
         }
     }
 
@@ -287,19 +280,12 @@ impl<M: Mode> Stages<M> {
         let waiting = self.head as usize..self.tail as usize;
         let used = self.tail - self.head;
         if used + needed <= self.capacity / 2 {
-            match self.heap.is_empty() {
-                true => self.inline.copy_within(waiting, 0),
-                false => self.heap.copy_within(waiting, 0),
-            }
+            self.words_mut().copy_within(waiting, 0);
         } else {
             let larger = (2 * (used + needed)).max(FIRST_SPILL_WORDS);
             let larger = larger.next_power_of_two();
             let mut heap = Box::<[u64]>::new_uninit_slice(larger as usize);
-            let old: &[Word] = match self.heap.is_empty() {
-                true => &self.inline,
-                false => &self.heap,
-            };
-            heap[..waiting.len()].copy_from_slice(&old[waiting]);
+            heap[..waiting.len()].copy_from_slice(&self.words()[waiting]);
             self.heap = heap;
             self.capacity = larger;
         }
