@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::rc::Rc;
 
+pub(crate) use deferred::testing::{failure_of as failure, success_result_of as value};
 use deferred::{Deferred, Failure, Unhandled, with_unhandled_hook};
 
 /// An error with a number.
@@ -32,19 +33,6 @@ pub(crate) fn result<T>(deferred: Deferred<T>) -> deferred::Result<T> {
     deferred
         .into_result()
         .unwrap_or_else(|deferred| panic!("no result yet: {deferred:?}"))
-}
-
-/// Takes the value of a Deferred that must have one.
-pub(crate) fn value<T>(deferred: Deferred<T>) -> T {
-    result(deferred).unwrap_or_else(|failure| panic!("a failure: {failure:?}"))
-}
-
-/// Takes the failure of a Deferred that must have one.
-pub(crate) fn failure<T>(deferred: Deferred<T>) -> Failure {
-    match result(deferred) {
-        Ok(_) => panic!("a value"),
-        Err(failure) => failure,
-    }
 }
 
 /// What happened, in order.
