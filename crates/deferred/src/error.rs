@@ -70,6 +70,7 @@ impl<T> fmt::Display for AlreadyCalled<T> {
 
 impl<T> Error for AlreadyCalled<T> {}
 
+/// An error that is nothing but its message.
 macro_rules! plain_error {
     ($(#[$doc:meta])* $name:ident, $message:literal) => {
         $(#[$doc])*
@@ -93,6 +94,8 @@ macro_rules! plain_error {
         impl Error for $name {}
     };
 }
+
+pub(crate) use plain_error;
 
 plain_error! {
     /// The Deferred was cancelled before it had a result.

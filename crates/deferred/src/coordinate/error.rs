@@ -3,25 +3,12 @@
 use std::error::Error;
 use std::fmt;
 
-/// A semaphore was to be made that nobody could ever acquire.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ZeroTokens;
+use crate::error::plain_error;
 
-impl ZeroTokens {
-    /// The error, as a value.
-    pub const fn new() -> Self {
-        Self
-    }
+plain_error! {
+    /// A semaphore was to be made that nobody could ever acquire.
+    ZeroTokens, "a semaphore needs at least one token"
 }
-
-impl fmt::Display for ZeroTokens {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a semaphore needs at least one token")
-    }
-}
-
-impl Error for ZeroTokens {}
 
 /// The queue keeps as many items as it may; the one that was refused comes back.
 ///
@@ -64,22 +51,7 @@ impl<T> fmt::Display for QueueOverflow<T> {
 
 impl<T> Error for QueueOverflow<T> {}
 
-/// As many wait for an item of the queue as may.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct QueueUnderflow;
-
-impl QueueUnderflow {
-    /// The error, as a value.
-    pub const fn new() -> Self {
-        Self
-    }
+plain_error! {
+    /// As many wait for an item of the queue as may.
+    QueueUnderflow, "too many wait for an item of the queue"
 }
-
-impl fmt::Display for QueueUnderflow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("too many wait for an item of the queue")
-    }
-}
-
-impl Error for QueueUnderflow {}

@@ -3,11 +3,10 @@
 use std::fmt;
 use std::panic::Location;
 
-use super::tokens::{Token, Tokens, holding};
+use super::tokens::{Token, Tokens};
 use crate::chain::Local;
 use crate::deferred::Deferred;
 use crate::outcome::Outcome;
-use crate::pair::OnValue;
 
 /// Lets one at a time do something that takes more than one callback.
 ///
@@ -110,10 +109,8 @@ impl DeferredLock {
         F: FnOnce() -> O + 'static,
         O: Outcome,
     {
-        let called_at = Location::caller();
-        let body =
-            move |guard| holding::<Local, LockGuard, _>(guard, || f().into_step().0, called_at);
-        Deferred::from_end(self.tokens.acquire(called_at).add(OnValue(body), called_at))
+        let f = move || f().into_step().0;
+        Deferred::from_end(self.tokens.run(f, Location::caller()))
     }
 
     /// Whether somebody holds it.

@@ -20,4 +20,4 @@ pub use self::lock::{DeferredLock, LockGuard};
 pub use self::queue::DeferredQueue;
 pub use self::semaphore::{DeferredSemaphore, Permit};
 #[cfg(feature = "sync")]
-pub(crate) use self::tokens::{Token, Tokens, holding};
+pub(crate) use self::tokens::{Token, Tokens};

@@ -4,11 +4,10 @@ use std::fmt;
 use std::panic::Location;
 
 use super::error::ZeroTokens;
-use super::tokens::{Token, Tokens, holding};
+use super::tokens::{Token, Tokens};
 use crate::chain::Local;
 use crate::deferred::Deferred;
 use crate::outcome::Outcome;
-use crate::pair::OnValue;
 
 /// Lets a number of those who come go on at a time: a
 /// [`DeferredLock`](crate::DeferredLock) with several holders. What is said there of
@@ -107,10 +106,8 @@ impl DeferredSemaphore {
         F: FnOnce() -> O + 'static,
         O: Outcome,
     {
-        let called_at = Location::caller();
-        let body =
-            move |permit| holding::<Local, Permit, _>(permit, || f().into_step().0, called_at);
-        Deferred::from_end(self.tokens.acquire(called_at).add(OnValue(body), called_at))
+        let f = move || f().into_step().0;
+        Deferred::from_end(self.tokens.run(f, Location::caller()))
     }
 
     /// How many tokens are free.

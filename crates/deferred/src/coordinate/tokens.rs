@@ -72,6 +72,19 @@ impl<M: Mode, G: Fits<M> + From<Token<M, G>>> Tokens<M, G> {
             Err(end) => end,
         }
     }
+
+    /// Calls `f` with a token in hand, and holds that until its outcome is known.
+    pub(crate) fn run<U, F>(&self, f: F, called_at: Place) -> End<M, U>
+    where
+        M: WaitsIn<TokenState<M, G>>,
+        U: Fits<M>,
+        F: FnOnce() -> Step<M, U>,
+        Holding<F>: Fits<M>,
+        Release<G>: Fits<M>,
+    {
+        self.acquire(called_at)
+            .add(Holding { f, called_at }, called_at)
+    }
 }
 
 impl<M: Mode, G> Clone for Tokens<M, G> {
@@ -107,22 +120,36 @@ impl<M: Mode, G: Fits<M> + From<Self>> fmt::Debug for Token<M, G> {
     }
 }
 
-/// What `run` comes to: that of `f`, with `guard` dropped when it is known.
-pub(crate) fn holding<M, G, U>(
-    guard: G,
-    f: impl FnOnce() -> Step<M, U>,
-    added_at: Place,
-) -> Step<M, U>
+/// Calls `F` with a token in hand, and holds that until the outcome is known.
+pub(crate) struct Holding<F> {
+    f: F,
+    called_at: Place,
+}
+
+impl<M, G, U, F> Stage<M, G> for Holding<F>
 where
+    Self: Fits<M>,
+    Release<G>: Fits<M>,
     M: Mode,
     U: Fits<M>,
-    Release<G>: Fits<M>,
+    F: FnOnce() -> Step<M, U>,
 {
-    match f() {
-        Step::Wait(link) => End::Linked(link).add(Release(guard), added_at).into_step(),
-        step => {
-            drop(guard);
-            step
+    type Out = U;
+    const SKIPS: Skips = Skips::Failures;
+
+    fn run(self, token: Result<G>) -> Step<M, U> {
+        let token = match token {
+            Ok(token) => token,
+            Err(failure) => return Step::Done(Err(failure)),
+        };
+        match (self.f)() {
+            Step::Wait(link) => End::Linked(link)
+                .add(Release(token), self.called_at)
+                .into_step(),
+            step => {
+                drop(token);
+                step
+            }
         }
     }
 }

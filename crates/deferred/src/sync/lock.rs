@@ -6,8 +6,7 @@ use std::panic::Location;
 use super::deferred::Deferred;
 use super::outcome::Outcome;
 use crate::chain::Shared;
-use crate::coordinate::{Token, Tokens, holding};
-use crate::pair::OnValue;
+use crate::coordinate::{Token, Tokens};
 
 /// Lets one at a time do something that takes more than one callback, whichever
 /// thread they are on; see [`crate::DeferredLock`].
@@ -57,10 +56,8 @@ impl DeferredLock {
         F: FnOnce() -> O + Send + 'static,
         O: Outcome,
     {
-        let called_at = Location::caller();
-        let body =
-            move |guard| holding::<Shared, LockGuard, _>(guard, || f().into_step().0, called_at);
-        Deferred::from_end(self.tokens.acquire(called_at).add(OnValue(body), called_at))
+        let f = move || f().into_step().0;
+        Deferred::from_end(self.tokens.run(f, Location::caller()))
     }
 
     /// Whether somebody held it a moment ago.

@@ -6,8 +6,7 @@ use std::panic::Location;
 use super::deferred::Deferred;
 use super::outcome::Outcome;
 use crate::chain::Shared;
-use crate::coordinate::{Token, Tokens, ZeroTokens, holding};
-use crate::pair::OnValue;
+use crate::coordinate::{Token, Tokens, ZeroTokens};
 
 /// Lets a number of those who come go on at a time, whichever thread they are on;
 /// see [`crate::DeferredSemaphore`].
@@ -58,10 +57,8 @@ impl DeferredSemaphore {
         F: FnOnce() -> O + Send + 'static,
         O: Outcome,
     {
-        let called_at = Location::caller();
-        let body =
-            move |permit| holding::<Shared, Permit, _>(permit, || f().into_step().0, called_at);
-        Deferred::from_end(self.tokens.acquire(called_at).add(OnValue(body), called_at))
+        let f = move || f().into_step().0;
+        Deferred::from_end(self.tokens.run(f, Location::caller()))
     }
 
     /// How many tokens were free a moment ago.
