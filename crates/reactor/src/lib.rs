@@ -41,7 +41,7 @@
 //! - [`Context`] is what its handlers act through: they write, close, wait for
 //!   Deferreds ([`Context::when`]) and schedule ([`Context::call_later`]), with
 //!   closures that get `&mut self` back.
-//! - [`ReactorHandle::add_reader`] watches any other descriptor.
+//! - [`ReactorHandle::add_reader`] watches any other [`Descriptor`].
 //!
 //! # A protocol that waits
 //!
@@ -114,35 +114,62 @@ compile_error!("the reactor knows no Windows yet; the `deferred` crate works eve
 mod address;
 mod awaited;
 mod bodies;
+mod byte_stream;
+mod connecting;
 mod connection;
 mod core;
+mod descriptor;
 mod error;
 mod framing;
 mod handle;
 mod inbox;
+mod listening;
+mod memory;
 mod poll;
+mod producer;
+mod react;
 mod reactor;
-mod reader;
 mod registry;
 mod remote;
 mod reply;
+mod reserve;
 mod resolver;
 mod signals;
+mod socket;
+mod spawn;
+mod stdio;
+mod system_event;
 mod tcp;
+pub mod testing;
+mod unix;
+mod wire;
 
-pub use self::address::Address;
-pub use self::connection::{Connection, Context, Factory, Frame, Handled, Protocol, WriteLimits};
+pub use self::address::{Address, UnixAddress};
+pub use self::byte_stream::{ByteStream, ByteStreamProtocol};
+pub use self::connecting::{ClientFactory, Connector, ConnectorError, ConnectorState};
+pub use self::connection::{
+    Connection, Context, Factory, Frame, Handled, KeepAlive, Protocol, WriteLimits, pump,
+};
+pub use self::core::Counters;
+pub use self::descriptor::Descriptor;
 pub use self::error::{
-    ConnectError, ConnectErrorKind, ConnectionClosed, Gone, ListenError, NotRunning, ReactorGone,
-    RunError,
+    ConnectError, ConnectErrorKind, ConnectionClosed, DescriptorError, Gone, ListenError,
+    NotRunning, ReactorGone, RunError,
 };
 pub use self::framing::{Decoded, Framing, LineTooLong, Lines, Raw};
 pub use self::handle::ReactorHandle;
+pub use self::listening::ListeningPort;
+pub use self::poll::PollerKind;
+pub use self::producer::{
+    Consumer, Producer, ProducerError, Production, PullProducer, PushProducer,
+};
+pub use self::react::react;
 pub use self::reactor::{Reactor, Turn};
-pub use self::reader::Reader;
 pub use self::remote::Remote;
 pub use self::signals::Signal;
-pub use self::tcp::{HostPort, ListeningPort};
+pub use self::system_event::{Phase, SystemEvent, SystemEventTrigger, UnknownTrigger};
+pub use self::tcp::{ConnectOptions, HostPort, ListenOptions};
+pub use self::unix::UnixListenOptions;
 pub use deferred;
 
 /// The README, whose program is a test.
