@@ -1,6 +1,7 @@
 //! What a user of `reactor` could see: the loop, timers, threads, TCP.
 
 mod between_frames;
+mod blocking_calls;
 mod bodies;
 mod bounds;
 mod closing;
@@ -13,3 +14,4 @@ mod signals;
 mod support;
 mod threads;
 mod timers;
+mod worker_threads;

@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use deferred::Result;
+use deferred::{Deferred, Result};
 use reactor::{ConnectionClosed, Context, Framing, Lines, Protocol, Raw, Reactor};
 
 /// Long enough for whatever is waited for on the slowest machine.
@@ -28,6 +28,20 @@ pub(crate) fn turn_until(reactor: &Reactor, mut condition: impl FnMut() -> bool)
             .turn(Some(Duration::from_millis(1)))
             .expect("the loop turns");
     }
+}
+
+/// Turns the loop until the Deferred has its result.
+#[track_caller]
+pub(crate) fn result_of<T: 'static>(reactor: &Reactor, deferred: Deferred<T>) -> Result<T> {
+    let slot = Rc::new(RefCell::new(None));
+    let sink = Rc::clone(&slot);
+    deferred
+        .add_both(move |result| {
+            sink.replace(Some(result));
+        })
+        .detach();
+    turn_until(reactor, || slot.borrow().is_some());
+    slot.take().expect("it was just seen")
 }
 
 /// Turns the loop a few times, for what is to happen, or not to, without being told.

@@ -25,9 +25,11 @@ use std::time::{Duration, Instant};
 use deferred::{Failure, TimerQueue};
 
 use crate::awaited::Awaited;
+use crate::blocked::Blocked;
 use crate::bodies;
 use crate::error::{NotRunning, ReactorGone, RunError};
 use crate::inbox::Inbox;
+use crate::parts::Parts;
 use crate::poll::{Events, Interest, Poll, Registration, WAKER_KEY};
 use crate::registry::{Registry, Source};
 use crate::resolver::Resolver;
@@ -61,6 +63,7 @@ enum Running {
 pub(crate) struct Known {
     pub(crate) start: Instant,
     pub(crate) inbox: Arc<Inbox<Job>>,
+    pub(crate) blocked: Arc<Blocked>,
 }
 
 pub(crate) struct Core {
@@ -68,6 +71,7 @@ pub(crate) struct Core {
     pub(crate) timers: TimerQueue,
     pub(crate) known: Rc<Known>,
     pub(crate) awaited: Awaited,
+    pub(crate) parts: Parts,
     pub(crate) resolver: Resolver,
     poll: Poll,
     /// When this turn began, unless somebody was called since.
@@ -92,8 +96,10 @@ impl Core {
             known: Rc::new(Known {
                 start,
                 inbox: Arc::new(Inbox::new(poll.waker().clone())),
+                blocked: Arc::new(Blocked::new()),
             }),
             awaited: Awaited::default(),
+            parts: Parts::default(),
             resolver: Resolver::default(),
             poll,
             turn_now: Cell::new(None),
@@ -181,6 +187,7 @@ impl Core {
             return Err(RunError::AlreadyRunning);
         }
         self.running.set(Running::Yes);
+        self.known.blocked.resume();
         let guard = RunningGuard(self);
         for f in self.when_running.take() {
             call("a function to be called when running", f);
@@ -324,13 +331,17 @@ impl Core {
         self.is_gone.set(true);
         bodies::forget(self.id());
         self.known.inbox.close();
+        self.known.blocked.close();
         drop(self.jobs.take());
         drop(self.when_running.take());
         for source in self.registry.take_all() {
             call("what was shut down", || source.shut_down());
         }
         self.timers.clear();
-        self.awaited.clear();
+        for part in self.parts.take_all() {
+            call("the end of a part", || part.end());
+        }
+        self.awaited.give_up();
         self.unsettled.take();
     }
 }
@@ -340,7 +351,9 @@ struct RunningGuard<'a>(&'a Core);
 
 impl Drop for RunningGuard<'_> {
     fn drop(&mut self) {
-        self.0.running.set(Running::No);
+        if self.0.running.replace(Running::No) == Running::Stopping {
+            self.0.known.blocked.stop();
+        }
     }
 }
 

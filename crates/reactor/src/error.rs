@@ -316,6 +316,42 @@ impl From<io::Error> for RunError {
     }
 }
 
+/// Why [`Remote::blocking_call_from_thread`] has no value to give.
+///
+/// [`Remote::blocking_call_from_thread`]: crate::Remote::blocking_call_from_thread
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BlockingCallError {
+    /// The call was made, and failed or panicked.
+    Failed(Failure),
+    /// The reactor was stopped before there was a result, and does not run.
+    Stopped,
+    /// The reactor was dropped before there was a result.
+    ReactorGone,
+    /// It was called from the reactor's own thread, which would wait for itself.
+    LoopThread,
+}
+
+impl fmt::Display for BlockingCallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(failure) => write!(f, "the call failed: {failure}"),
+            Self::Stopped => f.write_str("the reactor was stopped"),
+            Self::ReactorGone => f.write_str("the reactor is gone"),
+            Self::LoopThread => f.write_str("the reactor's own thread cannot wait for it"),
+        }
+    }
+}
+
+impl Error for BlockingCallError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed(failure) => Some(failure.as_error()),
+            _ => None,
+        }
+    }
+}
+
 macro_rules! plain_error {
     ($(#[$doc:meta])* $name:ident, $message:literal) => {
         $(#[$doc])*

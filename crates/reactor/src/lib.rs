@@ -41,6 +41,8 @@
 //! - [`Context`] is what its handlers act through: they write, close, wait for
 //!   Deferreds ([`Context::when`]) and schedule ([`Context::call_later`]), with
 //!   closures that get `&mut self` back.
+//! - [`ReactorHandle::defer_to_thread`] is for work that takes long or blocks;
+//!   [`Remote::blocking_call_from_thread`] is the way back.
 //! - [`ReactorHandle::add_reader`] watches any other descriptor.
 //!
 //! # A protocol that waits
@@ -113,6 +115,7 @@ compile_error!("the reactor knows no Windows yet; the `deferred` crate works eve
 
 mod address;
 mod awaited;
+mod blocked;
 mod bodies;
 mod connection;
 mod core;
@@ -120,6 +123,7 @@ mod error;
 mod framing;
 mod handle;
 mod inbox;
+mod parts;
 mod poll;
 mod reactor;
 mod reader;
@@ -129,12 +133,13 @@ mod reply;
 mod resolver;
 mod signals;
 mod tcp;
+mod threads;
 
 pub use self::address::Address;
 pub use self::connection::{Connection, Context, Factory, Frame, Handled, Protocol, WriteLimits};
 pub use self::error::{
-    ConnectError, ConnectErrorKind, ConnectionClosed, Gone, ListenError, NotRunning, ReactorGone,
-    RunError,
+    BlockingCallError, ConnectError, ConnectErrorKind, ConnectionClosed, Gone, ListenError,
+    NotRunning, ReactorGone, RunError,
 };
 pub use self::framing::{Decoded, Framing, LineTooLong, Lines, Raw};
 pub use self::handle::ReactorHandle;
@@ -143,6 +148,7 @@ pub use self::reader::Reader;
 pub use self::remote::Remote;
 pub use self::signals::Signal;
 pub use self::tcp::{HostPort, ListeningPort};
+pub use self::threads::ThreadPool;
 pub use deferred;
 
 /// The README, whose program is a test.

@@ -120,7 +120,7 @@ fn look_up(
     host: &str,
     port: u16,
 ) -> Deferred<VecDeque<SocketAddr>> {
-    let (reply, answer) = Reply::pair(core);
+    let (reply, answer) = Reply::pair(core, || ());
     let send = Box::new(move |answer| reply.send(answer));
     core.resolver.look_up(host.to_owned(), port, send);
     let target = target.clone();
