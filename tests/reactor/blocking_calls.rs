@@ -2,37 +2,53 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
 use std::time::Duration;
 
 use deferred::testing::capture_unhandled;
 use deferred::{Deferred, Trigger, defer_later};
-use parking_lot::Mutex;
 use reactor::{BlockingCallError, Reactor, ReactorHandle, Remote};
 
-use crate::support::{never, reactor, turn_a_few_times, turn_until};
+use crate::support::{PATIENCE, never, reactor, turn_a_few_times, turn_until};
 
 type Answer<T> = Result<T, BlockingCallError>;
 
-/// A thread that asks the loop.
+/// A thread that asks the loop, and tells what it was told.
+struct Asking<T>(Receiver<Answer<T>>);
+
 fn ask<T: Send + 'static>(
     reactor: &Reactor,
     question: impl FnOnce(&Remote) -> Answer<T> + Send + 'static,
-) -> JoinHandle<Answer<T>> {
+) -> Asking<T> {
     let remote = reactor.remote();
-    thread::spawn(move || question(&remote))
+    let (tell, told) = channel();
+    thread::spawn(move || tell.send(question(&remote)));
+    Asking(told)
 }
 
-/// What the thread was told, by a loop that turns.
-#[track_caller]
-fn answer_of<T>(reactor: &Reactor, asking: JoinHandle<Answer<T>>) -> Answer<T> {
-    turn_until(reactor, || asking.is_finished());
-    asking.join().expect("no panic")
+impl<T> Asking<T> {
+    /// What the thread is told while nobody turns the loop.
+    #[track_caller]
+    fn told(&self) -> Answer<T> {
+        let told = self.0.recv_timeout(PATIENCE);
+        told.expect("nobody waits for ever")
+    }
+
+    /// What it is told while the loop turns.
+    #[track_caller]
+    fn told_by(&self, reactor: &Reactor) -> Answer<T> {
+        let mut told = None;
+        turn_until(reactor, || {
+            told = self.0.try_recv().ok();
+            told.is_some()
+        });
+        told.expect("it was just seen")
+    }
 }
 
 /// A question whose answer never comes; says when it was asked.
-fn ask_for_ever(reactor: &Reactor, asked: Sender<()>) -> JoinHandle<Answer<()>> {
+fn ask_for_ever(reactor: &Reactor, asked: Sender<()>) -> Asking<()> {
     ask(reactor, move |remote| {
         remote.blocking_call_from_thread(move |_| {
             let (trigger, deferred) = Deferred::<()>::pair();
@@ -54,9 +70,9 @@ fn it_gives_what_the_call_returns() {
             Ok("an answer")
         })
     });
-    assert_eq!(answer_of(&reactor, asking).expect("it comes"), "an answer");
+    assert_eq!(asking.told_by(&reactor).expect("it comes"), "an answer");
     let asking = ask(&reactor, |remote| remote.blocking_call_from_thread(|_| ()));
-    answer_of(&reactor, asking).expect("nothing is an answer too");
+    asking.told_by(&reactor).expect("nothing is an answer too");
 }
 
 #[test]
@@ -67,7 +83,7 @@ fn it_waits_for_a_deferred() {
             defer_later(reactor, Duration::from_millis(2), || Ok(42))
         })
     });
-    assert_eq!(answer_of(&reactor, asking).expect("it comes"), 42);
+    assert_eq!(asking.told_by(&reactor).expect("it comes"), 42);
 }
 
 #[test]
@@ -76,7 +92,7 @@ fn a_failure_and_a_panic_are_told() {
     let asking = ask(&reactor, |remote| {
         remote.blocking_call_from_thread(|_| Ok("x".parse::<u8>()?))
     });
-    match answer_of(&reactor, asking) {
+    match asking.told_by(&reactor) {
         Err(BlockingCallError::Failed(failure)) => {
             assert!(failure.is::<std::num::ParseIntError>());
         }
@@ -89,7 +105,7 @@ fn a_failure_and_a_panic_are_told() {
             }
         })
     });
-    let error = answer_of(&reactor, asking).expect_err("it panics");
+    let error = asking.told_by(&reactor).expect_err("it panics");
     assert_eq!(
         error.to_string(),
         "the call failed: panicked: what a call may do"
@@ -107,7 +123,7 @@ fn a_loop_that_has_not_run_is_waited_for() {
         answer
     });
     reactor.run().expect("it runs");
-    assert_eq!(asking.join().expect("no panic").expect("it comes"), 1);
+    assert_eq!(asking.told().expect("it comes"), 1);
 }
 
 #[test]
@@ -116,18 +132,18 @@ fn stopping_the_loop_ends_the_wait() {
     let (asked, hears) = channel();
     let asking = ask_for_ever(&reactor, asked);
     turn_until(&reactor, || hears.try_recv().is_ok());
-    assert!(!asking.is_finished());
+    assert!(asking.0.try_recv().is_err());
     let handle = reactor.handle();
     reactor.call_when_running(move || handle.stop().expect("it runs"));
     reactor.run().expect("it runs");
     // The reactor is there still, and nobody turns it.
-    let told = asking.join().expect("no panic");
+    let told = asking.told();
     assert!(matches!(told, Err(BlockingCallError::Stopped)), "{told:?}");
 
     let late = ask(&reactor, |remote| {
         remote.blocking_call_from_thread(|_| never())
     });
-    let told = late.join().expect("no panic");
+    let told = late.told();
     assert!(matches!(told, Err(BlockingCallError::Stopped)), "{told:?}");
 
     // It may run again.
@@ -135,29 +151,29 @@ fn stopping_the_loop_ends_the_wait() {
     let asking = ask(&reactor, |remote| {
         remote.blocking_call_from_thread(|_| Ok(2))
     });
-    assert_eq!(answer_of(&reactor, asking).expect("it comes"), 2);
+    assert_eq!(asking.told_by(&reactor).expect("it comes"), 2);
 }
 
 #[test]
 fn a_call_that_was_not_made_before_the_stop_is_not_made_after_it() {
     let reactor = reactor();
     let handle = reactor.handle();
-    let question: Arc<Mutex<Option<JoinHandle<Answer<()>>>>> = Arc::default();
-    let (asking, remote) = (Arc::clone(&question), reactor.remote());
+    let (asked, question) = channel();
+    let remote = reactor.remote();
     // Asked from inside the last turn, so that it has to wait for the next.
     reactor.call_later(Duration::ZERO, move || {
         let (posts, posted) = channel();
-        let thread = thread::spawn(move || {
+        let (tell, told) = channel();
+        thread::spawn(move || {
             posts.send(()).expect("the test waits for it");
-            remote.blocking_call_from_thread(|_| never())
+            tell.send(remote.blocking_call_from_thread(|_| never()))
         });
         posted.recv().expect("it is about to ask");
-        *asking.lock() = Some(thread);
+        asked.send(Asking(told)).expect("the test waits for it");
         handle.stop().expect("it runs");
     });
     reactor.run().expect("it runs");
-    let asking = question.lock().take();
-    let told = asking.expect("it asked").join().expect("no panic");
+    let told = question.recv().expect("it asked").told();
     assert!(matches!(told, Err(BlockingCallError::Stopped)), "{told:?}");
     turn_a_few_times(&reactor);
 }
@@ -170,13 +186,14 @@ fn dropping_the_reactor_ends_the_wait() {
     turn_until(&reactor, || hears.try_recv().is_ok());
     let remote = reactor.remote();
     drop(reactor);
-    let told = waiting.join().expect("no panic");
+    let told = waiting.told();
     assert!(
         matches!(told, Err(BlockingCallError::ReactorGone)),
         "{told:?}"
     );
-    let late = thread::spawn(move || remote.blocking_call_from_thread(|_| never()));
-    let told = late.join().expect("no panic");
+    let (tell, late) = channel();
+    thread::spawn(move || tell.send(remote.blocking_call_from_thread(|_| never())));
+    let told = Asking(late).told();
     assert!(
         matches!(told, Err(BlockingCallError::ReactorGone)),
         "{told:?}"
@@ -192,7 +209,7 @@ fn a_call_that_was_not_made_is_dropped_with_the_reactor() {
         remote.blocking_call_from_thread(move |_| drop(captured))
     });
     drop(reactor);
-    let told = asking.join().expect("no panic");
+    let told = asking.told();
     assert!(
         matches!(told, Err(BlockingCallError::ReactorGone)),
         "{told:?}"
@@ -202,21 +219,29 @@ fn a_call_that_was_not_made_is_dropped_with_the_reactor() {
 
 #[test]
 fn the_loops_own_thread_is_told_not_to_wait() {
-    let reactor = reactor();
-    let remote = reactor.remote();
-    let told = remote.blocking_call_from_thread(|_| never());
-    assert!(
-        matches!(told, Err(BlockingCallError::LoopThread)),
-        "{told:?}"
-    );
-    reactor.call_later(Duration::ZERO, move || {
-        let told = remote.blocking_call_from_thread(|_| never());
+    let (tell, told) = channel();
+    // It would stop this thread for ever.
+    thread::spawn(move || {
+        let reactor = reactor();
+        let (outside, inside) = (reactor.remote(), reactor.remote());
+        let tell_too = tell.clone();
+        tell.send(outside.blocking_call_from_thread(|_| never()))
+            .expect("the test waits for it");
+        reactor.call_later(Duration::ZERO, move || {
+            tell_too
+                .send(inside.blocking_call_from_thread(|_| never()))
+                .expect("the test waits for it");
+        });
+        turn_a_few_times(&reactor);
+    });
+    let asking = Asking(told);
+    for _ in 0..2 {
+        let told = asking.told();
         assert!(
             matches!(told, Err(BlockingCallError::LoopThread)),
             "{told:?}"
         );
-    });
-    turn_a_few_times(&reactor);
+    }
 }
 
 #[test]
@@ -239,7 +264,7 @@ fn a_failure_that_nobody_waits_for_any_more_is_reported() {
     let handle = reactor.handle();
     reactor.call_when_running(move || handle.stop().expect("it runs"));
     reactor.run().expect("it runs");
-    assert!(asking.join().expect("no panic").is_err());
+    assert!(asking.told().is_err());
     let trigger = TRIGGER.take().expect("it was made");
     let error = deferred::Failure::msg("too late");
     let ((), unhandled) = capture_unhandled(|| trigger.errback(error).expect("nobody fired it"));

@@ -6,13 +6,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::marker::PhantomData;
 use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use deferred::{Deferred, Result};
 use reactor::{ConnectionClosed, Context, Framing, Lines, Protocol, Raw, Reactor};
 
 /// Long enough for whatever is waited for on the slowest machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn reactor() -> Reactor {
     Reactor::new().expect("a reactor")
@@ -27,6 +28,16 @@ pub(crate) fn turn_until(reactor: &Reactor, mut condition: impl FnMut() -> bool)
         reactor
             .turn(Some(Duration::from_millis(1)))
             .expect("the loop turns");
+    }
+}
+
+/// Waits for what other threads do, without turning a loop.
+#[track_caller]
+pub(crate) fn wait_until(mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "it never came");
+        thread::yield_now();
     }
 }
 

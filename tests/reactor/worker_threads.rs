@@ -11,7 +11,9 @@ use deferred::{Abandoned, Cancelled, Failure, Panicked, gather_results};
 use parking_lot::Mutex;
 use reactor::ReactorGone;
 
-use crate::support::{Count, assert_sleeps, never, reactor, result_of, turn_until};
+use crate::support::{
+    Count, PATIENCE, assert_sleeps, never, reactor, result_of, turn_until, wait_until,
+};
 
 /// Jobs that tell when they run, and run until they are told to end.
 struct Gate {
@@ -37,9 +39,7 @@ impl Gate {
     }
 
     fn wait_until_one_runs(&self) {
-        self.begun
-            .recv_timeout(Duration::from_secs(20))
-            .expect("a job runs");
+        self.begun.recv_timeout(PATIENCE).expect("a job runs");
     }
 }
 
@@ -61,6 +61,7 @@ fn the_result_comes_from_a_thread_to_the_loop() {
 #[test]
 fn a_failure_and_a_panic_are_failures() {
     let reactor = reactor();
+    reactor.suggest_thread_pool_size(1);
     let failing = reactor.defer_to_thread(|| Ok("no number".parse::<u32>()?));
     let failure = result_of(&reactor, failing).expect_err("it is no number");
     assert!(failure.is::<std::num::ParseIntError>());
@@ -239,10 +240,8 @@ fn dropping_the_reactor_waits_for_nobody() {
     }
     assert_eq!((pool.threads(), pool.queued()), (1, 0));
     drop(held);
-    assert_eq!(heard.recv(), Ok(true));
-    while pool.threads() > 0 {
-        thread::yield_now();
-    }
+    assert_eq!(heard.recv_timeout(PATIENCE), Ok(true));
+    wait_until(|| pool.threads() == 0);
 }
 
 #[test]
@@ -334,8 +333,6 @@ fn reactors_that_come_and_go_leave_no_threads() {
         turn_until(&reactor, || counted.get() == 1);
         let pool = reactor.thread_pool().expect("it is there");
         drop(reactor);
-        while pool.threads() > 0 {
-            thread::yield_now();
-        }
+        wait_until(|| pool.threads() == 0);
     }
 }
