@@ -10,6 +10,7 @@ mod jobs;
 mod lifecycle;
 mod listening;
 mod readers;
+mod resolving;
 mod signals;
 mod support;
 mod threads;

@@ -32,7 +32,6 @@ use crate::inbox::Inbox;
 use crate::parts::Parts;
 use crate::poll::{Events, Interest, Poll, Registration, WAKER_KEY};
 use crate::registry::{Registry, Source};
-use crate::resolver::Resolver;
 
 /// A call from another thread.
 pub(crate) type Job = Box<dyn FnOnce(&Rc<Core>) + Send>;
@@ -72,7 +71,6 @@ pub(crate) struct Core {
     pub(crate) known: Rc<Known>,
     pub(crate) awaited: Awaited,
     pub(crate) parts: Parts,
-    pub(crate) resolver: Resolver,
     poll: Poll,
     /// When this turn began, unless somebody was called since.
     turn_now: Cell<Option<Duration>>,
@@ -100,7 +98,6 @@ impl Core {
             }),
             awaited: Awaited::default(),
             parts: Parts::default(),
-            resolver: Resolver::default(),
             poll,
             turn_now: Cell::new(None),
             running: Cell::new(Running::No),

@@ -110,7 +110,7 @@ pub struct ConnectError {
     target: String,
     kind: ConnectErrorKind,
     attempts: Vec<(SocketAddr, io::Error)>,
-    source: Option<io::Error>,
+    source: Option<Failure>,
 }
 
 /// The kinds of [`ConnectError`]; that of the last address tried, if there were
@@ -135,12 +135,20 @@ pub enum ConnectErrorKind {
 }
 
 impl ConnectError {
-    pub(crate) fn new(target: &str, kind: ConnectErrorKind, source: Option<io::Error>) -> Self {
+    pub(crate) fn new(target: &str, kind: ConnectErrorKind) -> Self {
         Self {
             target: target.to_owned(),
             kind,
             attempts: Vec::new(),
-            source,
+            source: None,
+        }
+    }
+
+    /// The name of `target` was looked up, in vain.
+    pub(crate) fn unknown_host(target: &str, failure: Failure) -> Self {
+        Self {
+            source: Some(failure),
+            ..Self::new(target, ConnectErrorKind::UnknownHost)
         }
     }
 
@@ -229,11 +237,66 @@ impl fmt::Display for ConnectError {
 
 impl Error for ConnectError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        let last = self.attempts.last().map(|(_, error)| error);
-        self.source
-            .as_ref()
-            .or(last)
-            .map(|error| error as &(dyn Error + 'static))
+        match &self.source {
+            Some(failure) => Some(failure.as_error()),
+            None => self.attempts.last().map(|(_, error)| error as _),
+        }
+    }
+}
+
+/// Why the addresses of a name could not be found.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{Reactor, ResolveError};
+///
+/// let reactor = Reactor::new().unwrap();
+/// let handle = reactor.handle();
+/// reactor
+///     .resolve("no name", 80)
+///     .add_errback(move |failure| {
+///         assert_eq!(failure.trap::<ResolveError>()?.host(), "no name");
+///         handle.stop()?;
+///         Err(failure)
+///     })
+///     .ignore();
+/// reactor.run().unwrap();
+/// ```
+#[derive(Debug)]
+pub struct ResolveError {
+    host: String,
+    source: Option<io::Error>,
+}
+
+impl ResolveError {
+    /// Without a `source`, the name is known and has no address.
+    pub(crate) fn new(host: &str, source: Option<io::Error>) -> Self {
+        Self {
+            host: host.to_owned(),
+            source,
+        }
+    }
+
+    /// The name.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+}
+
+impl fmt::Display for ResolveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot find the address of {:?}: ", self.host)?;
+        match &self.source {
+            Some(error) => error.fmt(f),
+            None => f.write_str("it has none"),
+        }
+    }
+}
+
+impl Error for ResolveError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref().map(|error| error as _)
     }
 }
 

@@ -43,6 +43,8 @@
 //!   closures that get `&mut self` back.
 //! - [`ReactorHandle::defer_to_thread`] is for work that takes long or blocks;
 //!   [`Remote::blocking_call_from_thread`] is the way back.
+//! - [`ReactorHandle::resolve`] finds the addresses of a name, and
+//!   [`ReactorHandle::set_resolver`] says who does.
 //! - [`ReactorHandle::add_reader`] watches any other descriptor.
 //!
 //! # A protocol that waits
@@ -139,13 +141,14 @@ pub use self::address::Address;
 pub use self::connection::{Connection, Context, Factory, Frame, Handled, Protocol, WriteLimits};
 pub use self::error::{
     BlockingCallError, ConnectError, ConnectErrorKind, ConnectionClosed, Gone, ListenError,
-    NotRunning, ReactorGone, RunError,
+    NotRunning, ReactorGone, ResolveError, RunError,
 };
 pub use self::framing::{Decoded, Framing, LineTooLong, Lines, Raw};
 pub use self::handle::ReactorHandle;
 pub use self::reactor::{Reactor, Turn};
 pub use self::reader::Reader;
 pub use self::remote::Remote;
+pub use self::resolver::{Resolver, SystemResolver};
 pub use self::signals::Signal;
 pub use self::tcp::{HostPort, ListeningPort};
 pub use self::threads::ThreadPool;

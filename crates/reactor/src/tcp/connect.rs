@@ -7,7 +7,9 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use deferred::{Deferred, DelayedCall, Failure, Result, Trigger, defer_later, fail, succeed};
+use deferred::{
+    Cancelled, Deferred, DelayedCall, Failure, Result, Trigger, defer_later, fail, succeed,
+};
 use socket2::SockRef;
 
 use super::host_port::{HostPort, Parsed};
@@ -19,7 +21,6 @@ use crate::error::{ConnectError, ConnectErrorKind, ReactorGone};
 use crate::handle::ReactorHandle;
 use crate::poll::{Interest, Key, Ready, Registration};
 use crate::registry::Source;
-use crate::reply::Reply;
 
 /// How long one address is tried.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -111,7 +112,7 @@ fn addresses(core: &Rc<Core>, target: &HostPort) -> Deferred<VecDeque<SocketAddr
 }
 
 fn error(target: &HostPort, kind: ConnectErrorKind) -> ConnectError {
-    ConnectError::new(target.given(), kind, None)
+    ConnectError::new(target.given(), kind)
 }
 
 fn look_up(
@@ -120,18 +121,19 @@ fn look_up(
     host: &str,
     port: u16,
 ) -> Deferred<VecDeque<SocketAddr>> {
-    let (reply, answer) = Reply::pair(core, || ());
-    let send = Box::new(move |answer| reply.send(answer));
-    core.resolver.look_up(host.to_owned(), port, send);
     let target = target.clone();
-    answer.add_callback(move |answer: io::Result<Vec<SocketAddr>>| match answer {
-        Ok(addresses) => Ok(addresses.into()),
-        Err(error) => Err(Failure::new(ConnectError::new(
-            target.given(),
-            ConnectErrorKind::UnknownHost,
-            Some(error),
-        ))),
-    })
+    ReactorHandle::new(core).resolve(host, port).add_callbacks(
+        |addresses| Ok(addresses.into()),
+        move |failure| {
+            if failure.is::<Cancelled>() {
+                Err(failure)
+            } else if failure.is::<ReactorGone>() {
+                Err(error(&target, ConnectErrorKind::ReactorGone).into())
+            } else {
+                Err(ConnectError::unknown_host(target.given(), failure).into())
+            }
+        },
+    )
 }
 
 /// Tries one address after the other; `failed` were tried before.

@@ -10,11 +10,13 @@
 mod pool;
 
 use std::io;
+use std::rc::Rc;
 
 use deferred::{Deferred, Outcome, Result, fail, maybe_deferred};
 
 use self::pool::MAX_THREADS;
 pub use self::pool::ThreadPool;
+use crate::core::Core;
 use crate::error::ReactorGone;
 use crate::handle::ReactorHandle;
 use crate::parts::Part;
@@ -36,6 +38,34 @@ impl Default for Threads {
 impl Part for Threads {
     fn end(&self) {
         self.pool.close();
+    }
+}
+
+impl ThreadPool {
+    /// As [`ReactorHandle::defer_to_thread`], in this pool.
+    #[track_caller]
+    pub(crate) fn defer<F, O>(&self, core: &Rc<Core>, job: F) -> Deferred<O::Value>
+    where
+        F: FnOnce() -> O + Send + 'static,
+        O: Outcome + Send,
+        O::Value: Send,
+    {
+        let ticket = self.ticket();
+        let queue = self.clone();
+        let (reply, result) = Reply::pair(core, move || queue.remove(ticket));
+        let run = Box::new(move || {
+            // What can be sent to a thread is no Deferred, so it has its result.
+            if let Ok(result) = maybe_deferred(job).into_result() {
+                reply.send(result);
+            }
+        });
+        match self.add(ticket, run) {
+            Ok(()) => result.add_callback(|result: Result<O::Value>| result),
+            Err(error) => {
+                result.ignore();
+                fail(error)
+            }
+        }
     }
 }
 
@@ -84,23 +114,7 @@ impl ReactorHandle {
             Ok(core) => core,
             Err(gone) => return fail(gone),
         };
-        let pool = core.parts.get::<Threads>().pool.clone();
-        let ticket = pool.ticket();
-        let queue = pool.clone();
-        let (reply, result) = Reply::pair(&core, move || queue.remove(ticket));
-        let run = Box::new(move || {
-            // What can be sent to a thread is no Deferred, so it has its result.
-            if let Ok(result) = maybe_deferred(job).into_result() {
-                reply.send(result);
-            }
-        });
-        match pool.add(ticket, run) {
-            Ok(()) => result.add_callback(|result: Result<O::Value>| result),
-            Err(error) => {
-                result.ignore();
-                fail(error)
-            }
-        }
+        core.parts.get::<Threads>().pool.defer(&core, job)
     }
 
     /// Calls `job` in a thread, for what it does. A panic in it is contained.
