@@ -231,6 +231,7 @@ fn dropping_the_reactor_waits_for_nobody() {
     let captured = Arc::clone(&token);
     let queued = reactor.defer_to_thread(move || drop(captured));
     let pool = reactor.thread_pool().expect("it is there");
+    pool.set_idle_time(Duration::from_secs(3600));
     drop(reactor);
     assert_eq!(Arc::strong_count(&token), 1, "what was queued is dropped");
     for deferred in [running, queued] {
@@ -332,6 +333,7 @@ fn reactors_that_come_and_go_leave_no_threads() {
             .detach();
         turn_until(&reactor, || counted.get() == 1);
         let pool = reactor.thread_pool().expect("it is there");
+        pool.set_idle_time(Duration::from_secs(3600));
         drop(reactor);
         wait_until(|| pool.threads() == 0);
     }

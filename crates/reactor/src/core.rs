@@ -334,11 +334,11 @@ impl Core {
         for source in self.registry.take_all() {
             call("what was shut down", || source.shut_down());
         }
-        self.timers.clear();
         for part in self.parts.take_all() {
             call("the end of a part", || part.end());
         }
         self.awaited.give_up();
+        self.timers.clear();
         self.unsettled.take();
     }
 }

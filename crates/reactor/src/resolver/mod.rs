@@ -152,9 +152,6 @@ fn literal(host: &str, port: u16) -> Option<SocketAddr> {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Some(SocketAddr::new(ip, port));
     }
-    if !host.contains('%') {
-        return None;
-    }
     // Link-local, with the number of its interface.
     format!("[{host}]:{port}")
         .parse::<SocketAddrV6>()

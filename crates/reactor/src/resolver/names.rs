@@ -154,7 +154,5 @@ impl Part for Names {
             look_up.tell(Err(Failure::new(ReactorGone)));
             look_up.answer.cancel();
         }
-        // It may hold what keeps this alive.
-        self.set_resolver(|_: &ReactorHandle, _: &str, _| fail(ReactorGone));
     }
 }
