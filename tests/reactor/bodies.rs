@@ -31,14 +31,15 @@ fn a_body_that_a_thread_wakes_wakes_a_sleeping_loop() {
     assert_eq!(seen.get(), 0);
     let handle = reactor.handle();
     let (awake, awoken) = oneshot::channel();
-    let worker = thread::spawn(move || {
-        sender.send(7).expect("it is awaited");
-        awake.send(()).expect("it is awaited");
-    });
+    // Begun before the thread: it would find the loop not running, and not stop it.
     let stop = inline_callbacks(async move {
         awoken.await?;
         handle.stop()?;
         Ok(())
+    });
+    let worker = thread::spawn(move || {
+        sender.send(7).expect("it is awaited");
+        awake.send(()).expect("it is awaited");
     });
     reactor.run().expect("it runs");
     assert_eq!(seen.get(), 7);

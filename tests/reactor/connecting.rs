@@ -1,30 +1,14 @@
 //! From an address to a connection, or to the right error.
 
-use std::cell::RefCell;
 use std::net::TcpListener;
-use std::rc::Rc;
 use std::time::Duration;
 
-use deferred::{Cancelled, Deferred, Failure, Result};
+use deferred::{Cancelled, Failure, Result};
 use reactor::{ConnectError, ConnectErrorKind, Connection, HostPort, Reactor};
 
 use crate::support::{
-    Log, RawRecorder, assert_sleeps, reactor, serve, turn_a_few_times, turn_until,
+    Log, RawRecorder, assert_sleeps, reactor, result_of, serve, turn_a_few_times, turn_until,
 };
-
-/// Turns the loop until the Deferred has its result.
-#[track_caller]
-fn result_of<T: 'static>(reactor: &Reactor, deferred: Deferred<T>) -> Result<T> {
-    let slot = Rc::new(RefCell::new(None));
-    let sink = Rc::clone(&slot);
-    deferred
-        .add_both(move |result| {
-            sink.replace(Some(result));
-        })
-        .detach();
-    turn_until(reactor, || slot.borrow().is_some());
-    slot.take().expect("it was just seen")
-}
 
 #[track_caller]
 fn connect(

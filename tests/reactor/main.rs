@@ -1,6 +1,7 @@
 //! What a user of `reactor` could see: the loop, timers, threads, sockets.
 
 mod between_frames;
+mod blocking_calls;
 mod bodies;
 mod bounds;
 mod closing;
@@ -12,6 +13,7 @@ mod listening;
 mod ports;
 mod producers;
 mod readers;
+mod resolving;
 mod signals;
 mod streams;
 mod support;
@@ -20,3 +22,4 @@ mod threads;
 mod timers;
 mod unix_sockets;
 mod without_sockets;
+mod worker_threads;

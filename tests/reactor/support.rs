@@ -6,13 +6,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::marker::PhantomData;
 use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use deferred::Result;
+use deferred::{Deferred, Result};
 use reactor::{ConnectionClosed, Context, Framing, Lines, Protocol, Raw, Reactor};
 
 /// Long enough for whatever is waited for on the slowest machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn reactor() -> Reactor {
     Reactor::new().expect("a reactor")
@@ -28,6 +29,30 @@ pub(crate) fn turn_until(reactor: &Reactor, mut condition: impl FnMut() -> bool)
             .turn(Some(Duration::from_millis(1)))
             .expect("the loop turns");
     }
+}
+
+/// Waits for what other threads do, without turning a loop.
+#[track_caller]
+pub(crate) fn wait_until(mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "it never came");
+        thread::yield_now();
+    }
+}
+
+/// Turns the loop until the Deferred has its result.
+#[track_caller]
+pub(crate) fn result_of<T: 'static>(reactor: &Reactor, deferred: Deferred<T>) -> Result<T> {
+    let slot = Rc::new(RefCell::new(None));
+    let sink = Rc::clone(&slot);
+    deferred
+        .add_both(move |result| {
+            sink.replace(Some(result));
+        })
+        .detach();
+    turn_until(reactor, || slot.borrow().is_some());
+    slot.take().expect("it was just seen")
 }
 
 /// Turns the loop a few times, for what is to happen, or not to, without being told.

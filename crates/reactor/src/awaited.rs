@@ -4,16 +4,18 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-/// What is done with a result when it comes.
-pub(crate) type Delivery = Box<dyn FnOnce(Box<dyn Any + Send>)>;
+use crate::error::ReactorGone;
+
+/// What is done with a result when it comes, or when the reactor is gone first.
+pub(crate) type Delivery = Box<dyn FnOnce(Result<Box<dyn Any + Send>, ReactorGone>)>;
 
 /// The deliveries that have not come.
 #[derive(Default)]
 pub(crate) struct Awaited {
     next: Cell<u64>,
-    deliveries: RefCell<HashMap<u64, Delivery>>,
+    deliveries: RefCell<BTreeMap<u64, Delivery>>,
 }
 
 impl Awaited {
@@ -32,7 +34,10 @@ impl Awaited {
         self.deliveries.borrow_mut().remove(&number)
     }
 
-    pub(crate) fn clear(&self) {
-        drop(self.deliveries.take());
+    /// Tells all that wait, in the order in which they began to.
+    pub(crate) fn give_up(&self) {
+        for delivery in self.deliveries.take().into_values() {
+            delivery(Err(ReactorGone));
+        }
     }
 }

@@ -128,7 +128,7 @@ pub struct ConnectError {
     target: String,
     kind: ConnectErrorKind,
     attempts: Vec<(SocketAddr, io::Error)>,
-    source: Option<io::Error>,
+    source: Option<Failure>,
 }
 
 /// The kinds of [`ConnectError`]; that of the last address tried, if there were
@@ -155,12 +155,29 @@ pub enum ConnectErrorKind {
 }
 
 impl ConnectError {
-    pub(crate) fn new(target: &str, kind: ConnectErrorKind, source: Option<io::Error>) -> Self {
+    pub(crate) fn new(target: &str, kind: ConnectErrorKind) -> Self {
         Self {
             target: target.to_owned(),
             kind,
             attempts: Vec::new(),
-            source,
+            source: None,
+        }
+    }
+
+    /// The name of `target` was looked up, in vain.
+    pub(crate) fn unknown_host(target: &str, failure: Failure) -> Self {
+        Self {
+            source: Some(failure),
+            ..Self::new(target, ConnectErrorKind::UnknownHost)
+        }
+    }
+
+    /// Because of `error`, which decides the kind.
+    pub(crate) fn because(target: &str, error: io::Error) -> Self {
+        let kind = ConnectErrorKind::of(&error);
+        Self {
+            source: Some(error.into()),
+            ..Self::new(target, kind)
         }
     }
 
@@ -250,11 +267,66 @@ impl fmt::Display for ConnectError {
 
 impl Error for ConnectError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        let last = self.attempts.last().map(|(_, error)| error);
-        self.source
-            .as_ref()
-            .or(last)
-            .map(|error| error as &(dyn Error + 'static))
+        match &self.source {
+            Some(failure) => Some(failure.as_error()),
+            None => self.attempts.last().map(|(_, error)| error as _),
+        }
+    }
+}
+
+/// Why the addresses of a name could not be found.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{Reactor, ResolveError};
+///
+/// let reactor = Reactor::new().unwrap();
+/// let handle = reactor.handle();
+/// reactor
+///     .resolve("no name", 80)
+///     .add_errback(move |failure| {
+///         assert_eq!(failure.trap::<ResolveError>()?.host(), "no name");
+///         handle.stop()?;
+///         Err(failure)
+///     })
+///     .ignore();
+/// reactor.run().unwrap();
+/// ```
+#[derive(Debug)]
+pub struct ResolveError {
+    host: String,
+    source: Option<io::Error>,
+}
+
+impl ResolveError {
+    /// Without a `source`, the name is known and has no address.
+    pub(crate) fn new(host: &str, source: Option<io::Error>) -> Self {
+        Self {
+            host: host.to_owned(),
+            source,
+        }
+    }
+
+    /// The name.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+}
+
+impl fmt::Display for ResolveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot find the address of {:?}: ", self.host)?;
+        match &self.source {
+            Some(error) => error.fmt(f),
+            None => f.write_str("it has none"),
+        }
+    }
+}
+
+impl Error for ResolveError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref().map(|error| error as _)
     }
 }
 
@@ -363,6 +435,42 @@ impl fmt::Display for DescriptorError {
 }
 
 impl Error for DescriptorError {}
+
+/// Why [`Remote::blocking_call_from_thread`] has no value to give.
+///
+/// [`Remote::blocking_call_from_thread`]: crate::Remote::blocking_call_from_thread
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BlockingCallError {
+    /// The call was made, and failed or panicked.
+    Failed(Failure),
+    /// The reactor was stopped before there was a result, and does not run.
+    Stopped,
+    /// The reactor was dropped before there was a result.
+    ReactorGone,
+    /// It was called from the reactor's own thread, which would wait for itself.
+    LoopThread,
+}
+
+impl fmt::Display for BlockingCallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(failure) => write!(f, "the call failed: {failure}"),
+            Self::Stopped => f.write_str("the reactor was stopped"),
+            Self::ReactorGone => f.write_str("the reactor is gone"),
+            Self::LoopThread => f.write_str("the reactor's own thread cannot wait for it"),
+        }
+    }
+}
+
+impl Error for BlockingCallError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed(failure) => Some(failure.as_error()),
+            _ => None,
+        }
+    }
+}
 
 macro_rules! plain_error {
     ($(#[$doc:meta])* $name:ident, $message:literal) => {

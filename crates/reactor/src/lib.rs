@@ -42,6 +42,10 @@
 //!   Deferreds ([`Context::when`]) and schedule ([`Context::call_later`]), with
 //!   closures that get `&mut self` back.
 //! - [`ReactorHandle::add_reader`] watches any other [`Descriptor`].
+//! - [`ReactorHandle::defer_to_thread`] is for work that takes long or blocks;
+//!   [`Remote::blocking_call_from_thread`] is the way back.
+//! - [`ReactorHandle::resolve`] finds the addresses of a name, and
+//!   [`ReactorHandle::set_resolver`] says who does.
 //!
 //! # A protocol that waits
 //!
@@ -113,6 +117,7 @@ compile_error!("the reactor knows no Windows yet; the `deferred` crate works eve
 
 mod address;
 mod awaited;
+mod blocked;
 mod bodies;
 mod byte_stream;
 mod connecting;
@@ -125,6 +130,7 @@ mod handle;
 mod inbox;
 mod listening;
 mod memory;
+mod parts;
 mod poll;
 mod producer;
 mod react;
@@ -141,6 +147,7 @@ mod stdio;
 mod system_event;
 mod tcp;
 pub mod testing;
+mod threads;
 mod unix;
 mod wire;
 
@@ -153,8 +160,8 @@ pub use self::connection::{
 pub use self::core::Counters;
 pub use self::descriptor::Descriptor;
 pub use self::error::{
-    ConnectError, ConnectErrorKind, ConnectionClosed, DescriptorError, Gone, ListenError,
-    NotRunning, ReactorGone, RunError,
+    BlockingCallError, ConnectError, ConnectErrorKind, ConnectionClosed, DescriptorError, Gone,
+    ListenError, NotRunning, ReactorGone, ResolveError, RunError,
 };
 pub use self::framing::{Decoded, Framing, LineTooLong, Lines, Raw};
 pub use self::handle::ReactorHandle;
@@ -166,9 +173,11 @@ pub use self::producer::{
 pub use self::react::react;
 pub use self::reactor::{Reactor, Turn};
 pub use self::remote::Remote;
+pub use self::resolver::{Resolver, SystemResolver};
 pub use self::signals::Signal;
 pub use self::system_event::{Phase, SystemEvent, SystemEventTrigger, UnknownTrigger};
 pub use self::tcp::{ConnectOptions, HostPort, ListenOptions};
+pub use self::threads::ThreadPool;
 pub use self::unix::UnixListenOptions;
 pub use deferred;
 

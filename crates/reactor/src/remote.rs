@@ -3,8 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use deferred::{Outcome, fail, maybe_deferred, succeed};
+
+use crate::blocked::Blocked;
 use crate::core::Job;
-use crate::error::ReactorGone;
+use crate::error::{BlockingCallError, ReactorGone};
 use crate::handle::ReactorHandle;
 use crate::inbox::Inbox;
 
@@ -34,6 +37,7 @@ use crate::inbox::Inbox;
 #[derive(Clone)]
 pub struct Remote {
     inbox: Arc<Inbox<Job>>,
+    blocked: Arc<Blocked>,
 }
 
 impl ReactorHandle {
@@ -41,6 +45,7 @@ impl ReactorHandle {
     pub fn remote(&self) -> Remote {
         Remote {
             inbox: Arc::clone(&self.known.inbox),
+            blocked: Arc::clone(&self.known.blocked),
         }
     }
 }
@@ -60,6 +65,64 @@ impl Remote {
     ) -> Result<(), ReactorGone> {
         self.inbox
             .post(Box::new(move |core| job(&ReactorHandle::new(core))))
+    }
+
+    /// Has `call` called in the loop's thread, as [`call_from_thread`] does, and waits
+    /// for what it returns: a `Result`, nothing, or a Deferred, whose result it waits
+    /// for.
+    ///
+    /// Nobody waits for ever: when the loop is stopped, or dropped, whoever waits is
+    /// told. If the call was not made by then, it is dropped; a Deferred that it
+    /// returned is left alone. A loop that has not run yet is waited for; one that was
+    /// stopped is not, until it runs again.
+    ///
+    /// [`call_from_thread`]: Self::call_from_thread
+    ///
+    /// # Errors
+    ///
+    /// The call failed or panicked; the reactor is gone, or was stopped; or this is the
+    /// reactor's own thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::defer_later;
+    /// use reactor::Reactor;
+    /// use std::thread;
+    /// use std::time::Duration;
+    ///
+    /// let reactor = Reactor::new().unwrap();
+    /// let remote = reactor.remote();
+    /// let worker = thread::spawn(move || {
+    ///     let answer = remote.blocking_call_from_thread(|reactor| {
+    ///         defer_later(reactor, Duration::from_millis(5), || Ok(6 * 7))
+    ///     });
+    ///     remote.call_from_thread(|reactor| reactor.stop().unwrap()).unwrap();
+    ///     answer
+    /// });
+    /// reactor.run().unwrap();
+    /// assert_eq!(worker.join().unwrap().unwrap(), 42);
+    /// ```
+    pub fn blocking_call_from_thread<F, O>(&self, call: F) -> Result<O::Value, BlockingCallError>
+    where
+        F: FnOnce(&ReactorHandle) -> O + Send + 'static,
+        O: Outcome,
+        O::Value: Send,
+    {
+        self.blocked.wait(|answer| {
+            // A job that is not taken is dropped, and its answer says so.
+            let _ = self.call_from_thread(move |reactor| {
+                if !answer.is_awaited() {
+                    return;
+                }
+                maybe_deferred(|| call(reactor))
+                    .add_both(move |result| match answer.give(result) {
+                        Err(Err(unheard)) => fail(unheard),
+                        Ok(()) | Err(Ok(_)) => succeed(()),
+                    })
+                    .detach();
+            });
+        })
     }
 }
 

@@ -10,7 +10,8 @@ use crate::inbox::Inbox;
 
 /// How another thread gives its result.
 ///
-/// Dropped without, the Deferred is abandoned.
+/// Dropped without, the Deferred is abandoned. It fails with `ReactorGone` if the
+/// reactor goes first.
 pub(crate) struct Reply<T: Send + 'static> {
     inbox: Arc<Inbox<Job>>,
     number: u64,
@@ -18,22 +19,29 @@ pub(crate) struct Reply<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> Reply<T> {
-    /// A Deferred and what another thread fires it with. Cancelling it only
-    /// means that nobody waits any more.
-    pub(crate) fn pair(core: &Rc<Core>) -> (Self, Deferred<T>) {
+    /// A Deferred and what another thread fires it with. If it is cancelled, a result
+    /// that comes is dropped, and `on_cancel` can stop the work for it.
+    #[track_caller]
+    pub(crate) fn pair(core: &Rc<Core>, on_cancel: impl FnOnce() + 'static) -> (Self, Deferred<T>) {
         let number = core.awaited.next();
         let weak = Rc::downgrade(core);
         let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
             if let Some(core) = weak.upgrade() {
                 drop(core.awaited.remove(number));
             }
+            on_cancel();
         });
         core.awaited.insert(Box::new(move |result| {
-            let Ok(result) = result.downcast::<T>() else {
-                unreachable!("its number was given to a reply of this type");
-            };
             // It is not cancelled, or it would have been removed.
-            let _ = trigger.callback(*result);
+            let _ = match result {
+                Ok(result) => {
+                    let Ok(result) = result.downcast::<T>() else {
+                        unreachable!("its number was given to a reply of this type");
+                    };
+                    trigger.fire(Ok(*result))
+                }
+                Err(gone) => trigger.fire(Err(gone.into())),
+            };
         }));
         let reply = Self {
             inbox: Arc::clone(&core.known.inbox),
@@ -57,7 +65,7 @@ impl<T: Send + 'static> Drop for Reply<T> {
         let _ = self.inbox.post(Box::new(move |core| {
             let delivery = core.awaited.remove(number);
             if let (Some(deliver), Some(result)) = (delivery, result) {
-                deliver(Box::new(result));
+                deliver(Ok(Box::new(result)));
             }
         }));
     }

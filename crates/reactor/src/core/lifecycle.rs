@@ -54,6 +54,7 @@ impl Core {
         let turning = Turning(self);
         if !self.is_running() {
             self.state.set(State::Running);
+            self.known.blocked.resume();
             self.fire_system_event(SystemEvent::Startup).detach();
         }
         Ok(turning)
@@ -85,6 +86,7 @@ impl Core {
                     && core.state.get() == State::ShuttingDown
                 {
                     core.state.set(State::Idle);
+                    core.known.blocked.stop();
                 }
             })
             .detach();

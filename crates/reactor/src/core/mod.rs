@@ -37,14 +37,15 @@ use self::counters::Counting;
 use self::lifecycle::State;
 pub(crate) use self::time::Time;
 use crate::awaited::Awaited;
+use crate::blocked::Blocked;
 use crate::bodies;
 use crate::error::ReactorGone;
 use crate::inbox::Inbox;
 use crate::memory::Network;
+use crate::parts::Parts;
 use crate::poll::{Events, Interest, Key, Poll, PollerKind, Registration};
 use crate::registry::{Registry, Source};
 use crate::reserve::Reserve;
-use crate::resolver::Resolver;
 use crate::system_event::SystemEvents;
 
 /// A call from another thread.
@@ -59,6 +60,7 @@ pub(crate) trait Unsettled {
 pub(crate) struct Known {
     pub(crate) time: Time,
     pub(crate) inbox: Arc<Inbox<Job>>,
+    pub(crate) blocked: Arc<Blocked>,
 }
 
 pub(crate) struct Core {
@@ -66,7 +68,7 @@ pub(crate) struct Core {
     pub(crate) timers: TimerQueue,
     pub(crate) known: Rc<Known>,
     pub(crate) awaited: Awaited,
-    pub(crate) resolver: Resolver,
+    pub(crate) parts: Parts,
     pub(crate) buffers: Buffers,
     pub(crate) counters: Counting,
     pub(crate) system_events: SystemEvents,
@@ -103,6 +105,7 @@ impl Core {
         let known = Rc::new(Known {
             time,
             inbox: Arc::new(Inbox::new(poll.waker())),
+            blocked: Arc::new(Blocked::new()),
         });
         let clock = Rc::clone(&known);
         Rc::new(Self {
@@ -110,7 +113,7 @@ impl Core {
             timers: TimerQueue::new(move || clock.time.now()),
             known,
             awaited: Awaited::default(),
-            resolver: Resolver::default(),
+            parts: Parts::default(),
             buffers: Buffers::default(),
             counters: Counting::default(),
             system_events: SystemEvents::default(),
@@ -185,13 +188,17 @@ impl Core {
         self.is_gone.set(true);
         bodies::forget(self.id());
         self.known.inbox.close();
+        self.known.blocked.close();
         drop(self.jobs.take());
         drop(self.system_events.take_all());
         for source in self.registry.take_all() {
             call("what was shut down", || source.shut_down());
         }
+        for part in self.parts.take_all() {
+            call("the end of a part", || part.end());
+        }
+        self.awaited.give_up();
         self.timers.clear();
-        self.awaited.clear();
         self.unsettled.take();
     }
 }

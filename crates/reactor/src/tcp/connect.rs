@@ -3,19 +3,16 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::Duration;
 
-use deferred::{Deferred, Failure, fail, succeed};
+use deferred::{Cancelled, Deferred, fail, succeed};
 
 use super::host_port::{HostPort, Parsed};
 use super::options::ConnectOptions;
 use crate::connecting::{ClientFactory, Connected, Connector, Target, attempt, from_the_loop};
 use crate::connection::{Connection, Protocol};
-use crate::core::Core;
-use crate::error::{ConnectError, ConnectErrorKind};
+use crate::error::{ConnectError, ConnectErrorKind, ReactorGone};
 use crate::handle::ReactorHandle;
-use crate::reply::Reply;
 
 impl ReactorHandle {
     /// Connects to `target` and gives the connection to `protocol`.
@@ -161,36 +158,36 @@ impl Dialling {
         }
     }
 
-    fn error(&self, kind: ConnectErrorKind, source: Option<io::Error>) -> ConnectError {
-        ConnectError::new(self.target.given(), kind, source)
+    fn error(&self, kind: ConnectErrorKind) -> ConnectError {
+        ConnectError::new(self.target.given(), kind)
     }
 
     fn dial(self) -> Deferred<Connected> {
-        let Ok(core) = self.reactor.core() else {
-            return fail(self.error(ConnectErrorKind::ReactorGone, None));
-        };
+        if self.reactor.core().is_err() {
+            return fail(self.error(ConnectErrorKind::ReactorGone));
+        }
         let addresses = match &self.target.parsed {
             Parsed::Address(address) => succeed(VecDeque::from([*address])),
-            Parsed::Name(host, port) => self.look_up(&core, host, *port),
-            Parsed::Nonsense => return fail(self.error(ConnectErrorKind::BadAddress, None)),
+            Parsed::Name(host, port) => self.look_up(host, *port),
+            Parsed::Nonsense => return fail(self.error(ConnectErrorKind::BadAddress)),
         };
-        drop(core);
         addresses.add_callback(move |addresses| self.try_each(addresses, Vec::new()))
     }
 
-    fn look_up(&self, core: &Rc<Core>, host: &str, port: u16) -> Deferred<VecDeque<SocketAddr>> {
-        let (reply, answer) = Reply::pair(core);
-        let send = Box::new(move |answer| reply.send(answer));
-        core.resolver.look_up(host.to_owned(), port, send);
+    fn look_up(&self, host: &str, port: u16) -> Deferred<VecDeque<SocketAddr>> {
         let given = self.target.given().to_owned();
-        answer.add_callback(move |answer: io::Result<Vec<SocketAddr>>| match answer {
-            Ok(addresses) => Ok(addresses.into()),
-            Err(error) => Err(Failure::new(ConnectError::new(
-                &given,
-                ConnectErrorKind::UnknownHost,
-                Some(error),
-            ))),
-        })
+        self.reactor.resolve(host, port).add_callbacks(
+            |addresses| Ok(addresses.into()),
+            move |failure| {
+                if failure.is::<Cancelled>() {
+                    Err(failure)
+                } else if failure.is::<ReactorGone>() {
+                    Err(ConnectError::new(&given, ConnectErrorKind::ReactorGone).into())
+                } else {
+                    Err(ConnectError::unknown_host(&given, failure).into())
+                }
+            },
+        )
     }
 
     /// Tries one address after the other; `failed` were tried before.
@@ -203,7 +200,7 @@ impl Dialling {
             return fail(ConnectError::after(self.target.given(), failed));
         };
         let Ok(core) = self.reactor.core() else {
-            return fail(self.error(ConnectErrorKind::ReactorGone, None));
+            return fail(self.error(ConnectErrorKind::ReactorGone));
         };
         let target = Target::Inet(address, self.bind_address);
         attempt(&core, &target, self.timeout).add_callback(move |outcome| match outcome {

@@ -93,13 +93,10 @@ fn dial(reactor: &ReactorHandle, target: UnixAddress) -> Deferred<Connected> {
     let given = target.to_string();
     let Ok(core) = reactor.core() else {
         let kind = ConnectErrorKind::ReactorGone;
-        return fail(ConnectError::new(&given, kind, None));
+        return fail(ConnectError::new(&given, kind));
     };
     let connecting = attempt(&core, &Target::Unix(target), TIMEOUT);
     connecting.add_callback(move |outcome: io::Result<Connected>| {
-        outcome.map_err(|error| {
-            let kind = ConnectErrorKind::of(&error);
-            Failure::new(ConnectError::new(&given, kind, Some(error)))
-        })
+        outcome.map_err(|error| Failure::new(ConnectError::because(&given, error)))
     })
 }

@@ -1,0 +1,160 @@
+//! Names to addresses: who is asked, and for whom.
+//!
+//! ```text
+//!   resolve ──literal──▶ answered at once
+//!      │
+//!      └─name──▶ in flight already? ──no──▶ resolver ──▶ Deferred ──▶ all who wait for it
+//! ```
+
+mod names;
+mod system;
+
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+
+use deferred::{Deferred, fail, succeed};
+
+use self::names::Names;
+pub use self::system::SystemResolver;
+use crate::handle::ReactorHandle;
+
+/// Who is asked for the addresses of a name: see [`ReactorHandle::set_resolver`].
+///
+/// Any closure of this shape is one. [`SystemResolver`] is what asks the system.
+///
+/// # Examples
+///
+/// Some names of one's own, the system for the others:
+///
+/// ```
+/// use deferred::{Deferred, succeed};
+/// use reactor::{Reactor, ReactorHandle, Resolver, SystemResolver};
+/// use std::collections::HashMap;
+/// use std::net::{IpAddr, SocketAddr};
+///
+/// struct Hosts {
+///     known: HashMap<String, IpAddr>,
+///     others: SystemResolver,
+/// }
+///
+/// impl Resolver for Hosts {
+///     fn resolve(&self, reactor: &ReactorHandle, host: &str, port: u16) -> Deferred<Vec<SocketAddr>> {
+///         match self.known.get(host) {
+///             Some(ip) => succeed(vec![SocketAddr::new(*ip, port)]),
+///             None => self.others.resolve(reactor, host, port),
+///         }
+///     }
+/// }
+///
+/// let reactor = Reactor::new()?;
+/// reactor.set_resolver(Hosts {
+///     known: HashMap::from([("database".to_owned(), "10.0.0.7".parse()?)]),
+///     others: SystemResolver::new(),
+/// });
+/// let found = reactor.resolve("database", 5432).into_result().unwrap()?;
+/// assert_eq!(found, ["10.0.0.7:5432".parse()?]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Resolver: 'static {
+    /// Finds the addresses of `host`, each with `port`; the best first.
+    ///
+    /// It is called in the loop's thread, so it must not block, and never for a `host`
+    /// that is an address. A panic is a failure. Cancelling the Deferred means that
+    /// nobody waits any more.
+    ///
+    /// It is not to ask the reactor for the same name, which would ask this.
+    fn resolve(&self, reactor: &ReactorHandle, host: &str, port: u16) -> Deferred<Vec<SocketAddr>>;
+}
+
+impl<F> Resolver for F
+where
+    F: Fn(&ReactorHandle, &str, u16) -> Deferred<Vec<SocketAddr>> + 'static,
+{
+    fn resolve(&self, reactor: &ReactorHandle, host: &str, port: u16) -> Deferred<Vec<SocketAddr>> {
+        self(reactor, host, port)
+    }
+}
+
+impl ReactorHandle {
+    /// Finds the addresses of `host`, each with `port`; never an empty list.
+    ///
+    /// If `host` is an address itself, it is the answer, at once, and nobody is asked.
+    /// Who asks for the same name and port while it is being looked up waits for the
+    /// same answer. Cancelling the Deferred stops looking, if nobody else waits.
+    ///
+    /// There is no time limit of its own: see
+    /// [`add_timeout`](deferred::Deferred::add_timeout). Nothing is kept: the system
+    /// does not say for how long an answer is good.
+    ///
+    /// # Errors
+    ///
+    /// Through the Deferred: a [`ResolveError`](crate::ResolveError) from the system's
+    /// resolver, or if there is no address; what another resolver fails with; or
+    /// [`ReactorGone`](crate::ReactorGone).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let handle = reactor.handle();
+    /// reactor
+    ///     .resolve("localhost", 80)
+    ///     .add_callback(|addresses| println!("{addresses:?}"))
+    ///     .add_errback(|failure| println!("{failure}"))
+    ///     .add_callback(move |()| handle.stop().unwrap());
+    /// reactor.run()?;
+    ///
+    /// let literal = reactor.resolve("::1", 80).into_result().unwrap()?;
+    /// assert_eq!(literal, ["[::1]:80".parse()?]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn resolve(&self, host: &str, port: u16) -> Deferred<Vec<SocketAddr>> {
+        if let Some(address) = literal(host, port) {
+            return succeed(vec![address]);
+        }
+        match self.core() {
+            Ok(core) => core.parts.get::<Names>().resolve(self, host, port),
+            Err(gone) => fail(gone),
+        }
+    }
+
+    /// Has names looked up by `resolver` from now on; [`SystemResolver`] does it unless
+    /// this is called. What is being looked up still comes from the one before. If the
+    /// reactor is gone, `resolver` is dropped.
+    ///
+    /// # Examples
+    ///
+    /// A test without a network:
+    ///
+    /// ```
+    /// use deferred::{Failure, fail};
+    /// use reactor::{Reactor, ReactorHandle};
+    ///
+    /// let reactor = Reactor::new()?;
+    /// reactor.set_resolver(|_: &ReactorHandle, host: &str, _: u16| {
+    ///     fail(Failure::msg(format!("there is no {host} in a test")))
+    /// });
+    /// let failure = reactor.resolve("example.org", 80).into_result().unwrap().unwrap_err();
+    /// assert_eq!(failure.to_string(), "there is no example.org in a test");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_resolver(&self, resolver: impl Resolver) {
+        if let Ok(core) = self.core() {
+            core.parts.get::<Names>().set_resolver(resolver);
+        }
+    }
+}
+
+/// The address that `host` is, if it is one.
+fn literal(host: &str, port: u16) -> Option<SocketAddr> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Some(SocketAddr::new(ip, port));
+    }
+    // Link-local, with the number of its interface.
+    format!("[{host}]:{port}")
+        .parse::<SocketAddrV6>()
+        .ok()
+        .map(Into::into)
+}

@@ -1,0 +1,172 @@
+//! Work in other threads: `defer_to_thread`, `call_in_thread`.
+//!
+//! ```text
+//!   loop ──job──▶ pool ──▶ thread ──reply──▶ inbox ──▶ loop ──fires──▶ Deferred
+//! ```
+//!
+//! The pool knows nothing of the loop. What a job comes to goes the way of all calls
+//! from other threads.
+
+mod pool;
+
+use std::io;
+use std::rc::Rc;
+
+use deferred::{Deferred, Outcome, Result, fail, maybe_deferred};
+
+use self::pool::MAX_THREADS;
+pub use self::pool::ThreadPool;
+use crate::core::Core;
+use crate::error::ReactorGone;
+use crate::handle::ReactorHandle;
+use crate::parts::Part;
+use crate::reply::Reply;
+
+/// The loop's own pool.
+struct Threads {
+    pool: ThreadPool,
+}
+
+impl Default for Threads {
+    fn default() -> Self {
+        Self {
+            pool: ThreadPool::new("reactor-worker", MAX_THREADS),
+        }
+    }
+}
+
+impl Part for Threads {
+    fn end(&self) {
+        self.pool.close();
+    }
+}
+
+impl ThreadPool {
+    /// As [`ReactorHandle::defer_to_thread`], in this pool.
+    #[track_caller]
+    pub(crate) fn defer<F, O>(&self, core: &Rc<Core>, job: F) -> Deferred<O::Value>
+    where
+        F: FnOnce() -> O + Send + 'static,
+        O: Outcome + Send,
+        O::Value: Send,
+    {
+        let ticket = self.ticket();
+        let queue = self.clone();
+        let (reply, result) = Reply::pair(core, move || queue.remove(ticket));
+        let run = Box::new(move || {
+            // What can be sent to a thread is no Deferred, so it has its result.
+            if let Ok(result) = maybe_deferred(job).into_result() {
+                reply.send(result);
+            }
+        });
+        match self.add(ticket, run) {
+            Ok(()) => result.add_callback(|result: Result<O::Value>| result),
+            Err(error) => {
+                result.ignore();
+                fail(error)
+            }
+        }
+    }
+}
+
+impl ReactorHandle {
+    /// Runs `job` in a thread, and gives what comes of it: for work that takes long, or
+    /// for calls that block.
+    ///
+    /// The job returns what a callback would: a `Result`, whose failure the Deferred
+    /// fails with, or nothing. A panic in it becomes a failure
+    /// ([`Panicked`](deferred::Panicked)). The Deferred fires from the loop.
+    ///
+    /// Cancelling it while the job waits for a thread drops the job. One that runs
+    /// cannot be stopped; what comes of it is dropped.
+    ///
+    /// The job may use a [`Remote`](crate::Remote). Jobs wait for one another if there
+    /// are more than threads: see [`ThreadPool`].
+    ///
+    /// # Errors
+    ///
+    /// Through the Deferred: what the job fails with; [`ReactorGone`] if the reactor
+    /// goes before the result comes; or an `io::Error` if no thread can be started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let handle = reactor.handle();
+    /// reactor
+    ///     .defer_to_thread(|| Ok(std::fs::read_to_string("Cargo.toml")?))
+    ///     .add_callback(|text| println!("{} bytes", text.len()))
+    ///     .add_errback(|failure| println!("it cannot be read: {failure}"))
+    ///     .add_callback(move |()| handle.stop().unwrap());
+    /// reactor.run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn defer_to_thread<F, O>(&self, job: F) -> Deferred<O::Value>
+    where
+        F: FnOnce() -> O + Send + 'static,
+        O: Outcome + Send,
+        O::Value: Send,
+    {
+        let core = match self.core() {
+            Ok(core) => core,
+            Err(gone) => return fail(gone),
+        };
+        core.parts.get::<Threads>().pool.defer(&core, job)
+    }
+
+    /// Calls `job` in a thread, for what it does. A panic in it is contained.
+    ///
+    /// # Errors
+    ///
+    /// The reactor is gone, or no thread can be started; the job is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let remote = reactor.remote();
+    /// reactor.call_in_thread(move || {
+    ///     println!("this may take a while");
+    ///     remote.call_from_thread(|reactor| reactor.stop().unwrap()).unwrap();
+    /// })?;
+    /// reactor.run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn call_in_thread(&self, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let pool = self.thread_pool().map_err(io::Error::other)?;
+        pool.add(pool.ticket(), Box::new(job))
+    }
+
+    /// The threads that jobs are run in: how many there are, and may be.
+    ///
+    /// # Errors
+    ///
+    /// The reactor is gone.
+    pub fn thread_pool(&self) -> std::result::Result<ThreadPool, ReactorGone> {
+        Ok(self.core()?.parts.get::<Threads>().pool.clone())
+    }
+
+    /// Sets how many threads there may be to run jobs in: 10 unless this is called. See
+    /// [`ThreadPool::set_max_threads`]. If the reactor is gone, nothing happens.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// reactor.suggest_thread_pool_size(30);
+    /// assert_eq!(reactor.thread_pool()?.max_threads(), 30);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn suggest_thread_pool_size(&self, max_threads: usize) {
+        if let Ok(pool) = self.thread_pool() {
+            pool.set_max_threads(max_threads);
+        }
+    }
+}
