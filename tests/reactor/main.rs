@@ -10,6 +10,7 @@ mod half_close;
 mod jobs;
 mod lifecycle;
 mod listening;
+mod many_cores;
 mod ports;
 mod producers;
 mod readers;

@@ -123,6 +123,7 @@ mod byte_stream;
 mod connecting;
 mod connection;
 mod core;
+mod cores;
 mod descriptor;
 mod error;
 mod framing;
@@ -158,6 +159,7 @@ pub use self::connection::{
     Connection, Context, Factory, Frame, Handled, KeepAlive, Protocol, WriteLimits, pump,
 };
 pub use self::core::Counters;
+pub use self::cores::Cores;
 pub use self::descriptor::Descriptor;
 pub use self::error::{
     BlockingCallError, ConnectError, ConnectErrorKind, ConnectionClosed, DescriptorError, Gone,
