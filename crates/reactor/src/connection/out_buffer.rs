@@ -18,8 +18,6 @@ pub(super) struct OutBuffer {
     bytes: Vec<u8>,
     /// So many of `bytes`, at the front, are sent.
     sent: usize,
-    /// The system took less than there was: it will say when it takes more.
-    pub(super) is_stuck: bool,
     /// Each goes with the byte at this place.
     descriptors: Option<Box<Descriptors>>,
 }
@@ -100,19 +98,21 @@ impl OutBuffer {
         Ok(all_sent)
     }
 
-    /// Gives back the room that is not needed any more.
+    /// Gives back the room that is not needed any more, and how much waits.
     #[inline]
-    pub(super) fn tidy(&mut self, core: &Core) {
-        if self.waiting() == 0 {
+    pub(super) fn tidy(&mut self, core: &Core) -> usize {
+        let waiting = self.waiting();
+        if waiting == 0 {
             self.sent = 0;
             core.buffers.return_spare(std::mem::take(&mut self.bytes));
-        } else if self.sent >= COMPACT_AT && self.sent >= self.waiting() {
+        } else if self.sent >= COMPACT_AT && self.sent >= waiting {
             let sent = std::mem::take(&mut self.sent);
             self.bytes.drain(..sent);
             for (place, _) in self.descriptors.iter_mut().flat_map(|list| list.iter_mut()) {
                 *place -= sent;
             }
         }
+        waiting
     }
 
     /// Forgets what waits.

@@ -1,5 +1,6 @@
 //! From the bytes that come in to the frames that a protocol gets.
 
+use super::flags::Flags;
 use super::protocol::Protocol;
 use super::stream::{Live, Stream};
 use crate::error::ConnectionClosed;
@@ -21,7 +22,9 @@ impl<P: Protocol> Stream<P> {
                     break;
                 }
                 Ok(Some(received)) => {
-                    self.deliver_descriptors();
+                    if self.transport.carries_descriptors() {
+                        self.deliver_descriptors();
+                    }
                     self.take_in(&buffer[..received]);
                     if received < buffer.len() || !self.transport.is_reading() {
                         break;
@@ -55,6 +58,7 @@ impl<P: Protocol> Stream<P> {
         let Some(live) = &mut *live else {
             return;
         };
+        self.transport.flags.clear(Flags::HAS_UNDELIVERED);
         let mut rest = self.rest.take();
         if rest.is_empty() {
             let consumed = self.deliver(live, bytes);
@@ -79,14 +83,13 @@ impl<P: Protocol> Stream<P> {
     fn deliver(&self, live: &mut Live<P>, input: &[u8]) -> usize {
         let mut consumed = 0;
         loop {
-            let must_wait = !self.transport.takes_frames();
-            self.rest_is_undelivered.set(must_wait);
-            if must_wait {
+            if !self.transport.takes_frames() {
+                self.transport.flags.set(Flags::HAS_UNDELIVERED);
                 return consumed;
             }
             let Live { protocol, framing } = live;
             let rest = &input[consumed..];
-            if self.extras.are_any() && self.pump(rest) {
+            if self.has_extras() && self.pump(rest) {
                 return input.len();
             }
             let mut progress = 0;
@@ -104,9 +107,7 @@ impl<P: Protocol> Stream<P> {
                 return consumed;
             }
             consumed += progress;
-            if !self.jobs.borrow().is_empty() {
-                self.run_jobs(protocol);
-            }
+            self.run_jobs(protocol);
             if consumed == input.len() {
                 // A frame takes at least one byte, so there is none left.
                 return consumed;
@@ -116,7 +117,7 @@ impl<P: Protocol> Stream<P> {
 
     fn end_of_reading(&self) {
         self.transport.set_at_end();
-        if self.extras.are_any() && self.end_pump() {
+        if self.has_extras() && self.end_pump() {
             return;
         }
         if let Some(live) = &mut *self.live.borrow_mut() {

@@ -12,33 +12,43 @@ const SPARE_BUFFERS: usize = 16;
 #[derive(Default)]
 pub(crate) struct Buffers {
     /// Made when somebody reads for the first time.
-    read: Cell<Vec<u8>>,
-    spare: RefCell<Vec<Vec<u8>>>,
+    read: Cell<Option<Box<[u8]>>>,
+    /// The one that was given back last. Mostly it is taken next.
+    spare: Cell<Vec<u8>>,
+    spares: RefCell<Vec<Vec<u8>>>,
 }
 
 impl Buffers {
     /// The buffer to read into. Whoever takes it gives it back; a second taker
     /// gets a new one.
     #[inline]
-    pub(crate) fn take_read(&self) -> Vec<u8> {
-        let buffer = self.read.take();
-        if buffer.is_empty() {
-            vec![0; READ_BUFFER]
-        } else {
-            buffer
+    pub(crate) fn take_read(&self) -> Box<[u8]> {
+        match self.read.take() {
+            Some(buffer) => buffer,
+            None => vec![0; READ_BUFFER].into(),
         }
     }
 
     #[inline]
-    pub(crate) fn return_read(&self, buffer: Vec<u8>) {
-        self.read.set(buffer);
+    pub(crate) fn return_read(&self, buffer: Box<[u8]>) {
+        self.read.set(Some(buffer));
     }
 
     /// An empty buffer, with room in it if there is one to spare: connections
     /// with nothing to send own none.
     #[inline]
     pub(crate) fn take_spare(&self) -> Vec<u8> {
-        self.spare.borrow_mut().pop().unwrap_or_default()
+        let spare = self.spare.take();
+        if spare.capacity() > 0 {
+            spare
+        } else {
+            self.take_another()
+        }
+    }
+
+    #[cold]
+    fn take_another(&self) -> Vec<u8> {
+        self.spares.borrow_mut().pop().unwrap_or_default()
     }
 
     #[inline]
@@ -46,10 +56,18 @@ impl Buffers {
         if buffer.capacity() == 0 || buffer.capacity() > SPARE_CAPACITY {
             return;
         }
-        let mut spare = self.spare.borrow_mut();
-        if spare.len() < SPARE_BUFFERS {
-            buffer.clear();
-            spare.push(buffer);
+        buffer.clear();
+        let other = self.spare.replace(buffer);
+        if other.capacity() > 0 {
+            self.keep_another(other);
+        }
+    }
+
+    #[cold]
+    fn keep_another(&self, buffer: Vec<u8>) {
+        let mut spares = self.spares.borrow_mut();
+        if spares.len() < SPARE_BUFFERS {
+            spares.push(buffer);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One turn of the loop, and running it until it ends.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -50,14 +51,8 @@ impl Core {
         self.turn_now.set(None);
         let mut count = 0;
         if waited.is_ok() {
-            count = events.for_each(|key, ready| {
-                // It may have gone since the event was given.
-                if let Some(source) = self.registry.get(key) {
-                    self.timed("what an event called", || source.ready(ready));
-                } else if key == WAKER_KEY {
-                    self.poll.clear_waker();
-                }
-            });
+            count = events.len();
+            self.dispatch(&events, count);
             self.counters.events(count);
         }
         self.was_busy.set(has_called || count > 0);
@@ -70,6 +65,33 @@ impl Core {
         self.settle();
         self.shut_down_if_stopped();
         Ok(())
+    }
+
+    /// Tells the sources of what is ready, one after the other.
+    fn dispatch(&self, events: &Events, count: usize) {
+        let next = Cell::new(0);
+        let is_timed = self.slow_callback.get().is_some();
+        while next.get() < count {
+            // Guarded as a whole: sources contain what their users do, so a panic is
+            // rare, and costs the others nothing but this.
+            call("what an event called", || {
+                while next.get() < count {
+                    let (key, ready) = events.get(next.replace(next.get() + 1));
+                    // It may have gone since the event was given.
+                    let Some(source) = self.registry.get(key) else {
+                        if key == WAKER_KEY {
+                            self.poll.clear_waker();
+                        }
+                        continue;
+                    };
+                    if is_timed {
+                        self.timed("what an event called", || source.ready(ready));
+                    } else {
+                        source.ready(ready);
+                    }
+                }
+            });
+        }
     }
 
     /// Calls `f`, which is a user's, and warns if it was slow.

@@ -126,7 +126,7 @@ type AlwaysReady = Rc<RefCell<Vec<(Key, Interest)>>>;
 pub(crate) struct Events {
     #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
     epoll: epoll::Events,
-    portable: Option<polling::Events>,
+    portable: portable::Events,
     /// Those that the system knows nothing of.
     other: Vec<(Key, Ready)>,
 }
@@ -136,26 +136,40 @@ impl Events {
         Self {
             #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
             epoll: epoll::Events::default(),
-            portable: None,
+            portable: portable::Events::default(),
             other: Vec::new(),
         }
     }
 
-    /// Calls `f` with what became ready, one after the other; gives how many.
+    /// How many became ready.
     #[inline]
-    pub(crate) fn for_each(&self, mut f: impl FnMut(Key, Ready)) -> usize {
-        let mut count = self.other.len();
+    pub(crate) fn len(&self) -> usize {
+        self.told_by_system() + self.other.len()
+    }
+
+    #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
+    #[inline]
+    fn told_by_system(&self) -> usize {
+        self.epoll.len() + self.portable.len()
+    }
+
+    #[cfg(not(all(target_os = "linux", not(polling_test_poll_backend))))]
+    fn told_by_system(&self) -> usize {
+        self.portable.len()
+    }
+
+    /// What became ready, at a place below their number.
+    #[inline]
+    pub(crate) fn get(&self, at: usize) -> (Key, Ready) {
+        // There are those of one kind, then the others.
         #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
-        {
-            count += self.epoll.for_each(&mut f);
+        if at < self.epoll.len() {
+            return self.epoll.get(at);
         }
-        if let Some(events) = &self.portable {
-            count += portable::for_each(events, &mut f);
+        if at < self.portable.len() {
+            return self.portable.get(at);
         }
-        for &(key, ready) in &self.other {
-            f(key, ready);
-        }
-        count
+        self.other[at - self.told_by_system()]
     }
 }
 
@@ -264,7 +278,6 @@ impl System {
         if self.kind == PollerKind::Native {
             return epoll::wait(&self.poller, &mut events.epoll, timeout);
         }
-        let portable = events.portable.get_or_insert_with(polling::Events::new);
-        portable::wait(&self.poller, portable, timeout)
+        portable::wait(&self.poller, &mut events.portable, timeout)
     }
 }
