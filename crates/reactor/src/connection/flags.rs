@@ -4,7 +4,7 @@
 use std::cell::Cell;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Flags(u16);
+pub(super) struct Flags(u32);
 
 impl Flags {
     pub(super) const NONE: Self = Self(0);
@@ -40,13 +40,19 @@ impl Flags {
     /// Descriptors may come with the bytes.
     pub(super) const GETS_DESCRIPTORS: Self = Self(1 << 14);
 
+    /// Something was read and not delivered: see `Stream::rest`.
+    pub(super) const HAS_REST: Self = Self(1 << 15);
+    /// The poller waits for something else than what comes in.
+    pub(super) const OTHER_INTEREST: Self = Self(1 << 16);
+
     /// On its way out.
     pub(super) const CLOSING: Self = Self(Self::LOSING.0 | Self::ENDING.0 | Self::OVER.0);
     /// Not to be read from.
     pub(super) const NOT_READING: Self =
         Self(Self::CLOSING.0 | Self::PAUSED.0 | Self::HELD_BACK.0 | Self::AT_END.0);
     /// Of no concern for what is done when a handler has returned.
-    pub(super) const OF_NO_CONCERN: Self = Self(Self::UNSETTLED.0 | Self::GETS_DESCRIPTORS.0);
+    pub(super) const OF_NO_CONCERN: Self =
+        Self(Self::UNSETTLED.0 | Self::GETS_DESCRIPTORS.0 | Self::HAS_REST.0);
 
     #[inline(always)]
     pub(super) const fn and(self, other: Self) -> Self {

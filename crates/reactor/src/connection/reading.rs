@@ -58,24 +58,29 @@ impl<P: Protocol> Stream<P> {
         let Some(live) = &mut *live else {
             return;
         };
-        self.transport.flags.clear(Flags::HAS_UNDELIVERED);
-        let mut rest = self.rest.take();
-        if rest.is_empty() {
+        if !self.transport.flags.has_any(Flags::HAS_REST) {
             let consumed = self.deliver(live, bytes);
-            if consumed == bytes.len() {
-                return;
+            if consumed < bytes.len() {
+                self.keep(bytes[consumed..].to_vec());
             }
-            rest.extend_from_slice(&bytes[consumed..]);
-        } else {
-            rest.extend_from_slice(bytes);
-            let consumed = self.deliver(live, &rest);
-            rest.drain(..consumed);
+            return;
         }
-        if rest.is_empty() || !self.transport.is_open() {
-            // Nothing to keep, not even the room.
-            rest = Vec::new();
+        self.transport
+            .flags
+            .clear(Flags::HAS_REST.and(Flags::HAS_UNDELIVERED));
+        let mut rest = self.rest.take();
+        rest.extend_from_slice(bytes);
+        let consumed = self.deliver(live, &rest);
+        rest.drain(..consumed);
+        self.keep(rest);
+    }
+
+    /// Keeps what was not consumed, if it may be wanted.
+    fn keep(&self, rest: Vec<u8>) {
+        if !rest.is_empty() && self.transport.is_open() {
+            self.rest.replace(rest);
+            self.transport.flags.set(Flags::HAS_REST);
         }
-        self.rest.replace(rest);
     }
 
     /// Delivers the frames in `input`, as long as they are wanted; gives how many

@@ -304,7 +304,7 @@ impl<P: Protocol> Stream<P> {
         if self.is_ordinary() && self.transport.can_flush() {
             self.transport.flush();
         }
-        if !self.is_ordinary() || self.transport.has_other_interest() {
+        if !self.is_ordinary() {
             self.settle_all();
         }
     }

@@ -51,6 +51,7 @@ impl Transport {
     pub(super) fn new(core: Rc<Core>, wire: Wire, keys: Keys, peer: Address) -> Self {
         let flags = FlagCell::default();
         flags.put(Flags::GETS_DESCRIPTORS, wire.carries_descriptors());
+        flags.set(Flags::OTHER_INTEREST);
         Self {
             flags,
             core,
@@ -319,17 +320,9 @@ impl Transport {
             },
             None => Ok(()),
         };
+        self.flags.set(Flags::OTHER_INTEREST);
         if let Err(error) = looked {
             self.abort(ConnectionClosed::Lost(error));
-        }
-    }
-
-    /// Whether something else is waited for than what comes in.
-    #[inline]
-    pub(super) fn has_other_interest(&self) -> bool {
-        match &*self.wire.borrow() {
-            Some(wire) => wire.interest() != Some(Interest::READABLE),
-            None => false,
         }
     }
 
@@ -344,6 +337,8 @@ impl Transport {
             Some(wire) => wire.set_interest(interest),
             None => Ok(()),
         };
+        self.flags
+            .put(Flags::OTHER_INTEREST, interest != Interest::READABLE);
         if let Err(error) = set {
             self.abort(ConnectionClosed::Lost(error));
         }

@@ -9,13 +9,16 @@ const READ_BUFFER: usize = 64 * 1024;
 const SPARE_CAPACITY: usize = 64 * 1024;
 const SPARE_BUFFERS: usize = 16;
 
+/// One word is moved to and fro, not three.
+type Spare = Box<Vec<u8>>;
+
 #[derive(Default)]
 pub(crate) struct Buffers {
     /// Made when somebody reads for the first time.
     read: Cell<Option<Box<[u8]>>>,
     /// The one that was given back last. Mostly it is taken next.
-    spare: Cell<Vec<u8>>,
-    spares: RefCell<Vec<Vec<u8>>>,
+    spare: Cell<Option<Spare>>,
+    spares: RefCell<Vec<Spare>>,
 }
 
 impl Buffers {
@@ -37,34 +40,31 @@ impl Buffers {
     /// An empty buffer, with room in it if there is one to spare: connections
     /// with nothing to send own none.
     #[inline]
-    pub(crate) fn take_spare(&self) -> Vec<u8> {
-        let spare = self.spare.take();
-        if spare.capacity() > 0 {
-            spare
-        } else {
-            self.take_another()
+    pub(crate) fn take_spare(&self) -> Spare {
+        match self.spare.take() {
+            Some(spare) => spare,
+            None => self.take_another(),
         }
     }
 
     #[cold]
-    fn take_another(&self) -> Vec<u8> {
+    fn take_another(&self) -> Spare {
         self.spares.borrow_mut().pop().unwrap_or_default()
     }
 
     #[inline]
-    pub(crate) fn return_spare(&self, mut buffer: Vec<u8>) {
-        if buffer.capacity() == 0 || buffer.capacity() > SPARE_CAPACITY {
+    pub(crate) fn return_spare(&self, mut buffer: Spare) {
+        if buffer.capacity() > SPARE_CAPACITY {
             return;
         }
         buffer.clear();
-        let other = self.spare.replace(buffer);
-        if other.capacity() > 0 {
+        if let Some(other) = self.spare.replace(Some(buffer)) {
             self.keep_another(other);
         }
     }
 
     #[cold]
-    fn keep_another(&self, buffer: Vec<u8>) {
+    fn keep_another(&self, buffer: Spare) {
         let mut spares = self.spares.borrow_mut();
         if spares.len() < SPARE_BUFFERS {
             spares.push(buffer);

@@ -99,12 +99,8 @@ impl Socket {
         self.end.interest.set(None);
     }
 
-    pub(crate) fn interest(&self) -> Option<Interest> {
-        self.end.interest.get()
-    }
-
     pub(crate) fn is_masked(&self) -> bool {
-        self.interest().is_none()
+        self.end.interest.get().is_none()
     }
 
     pub(crate) fn take_error(&self) -> Option<io::Error> {

@@ -108,12 +108,6 @@ impl Registration {
         Ok(())
     }
 
-    /// What is waited for; `None` if nothing is.
-    #[inline]
-    pub(crate) fn interest(&self) -> Option<Interest> {
-        self.interest.get()
-    }
-
     pub(crate) fn is_masked(&self) -> bool {
         self.interest.get().is_none()
     }

@@ -55,16 +55,6 @@ impl Wire {
         }
     }
 
-    /// What is waited for; `None` if nothing is heard.
-    #[inline]
-    pub(crate) fn interest(&self) -> Option<Interest> {
-        match self {
-            Self::Socket(registration) | Self::Unix(registration) => registration.interest(),
-            Self::Pipes(_) => None,
-            Self::Memory(socket) => socket.interest(),
-        }
-    }
-
     /// Sees to it that nothing is heard until an interest is set again.
     pub(crate) fn mask(&self) -> io::Result<()> {
         match self {
