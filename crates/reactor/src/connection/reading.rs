@@ -12,6 +12,7 @@ use deferred::Failure;
 const READS_PER_TURN: usize = 4;
 
 impl<P: Protocol> Stream<P> {
+    #[inline]
     pub(super) fn read(&self) {
         let mut buffer = self.transport.core().buffers.take_read();
         for _ in 0..READS_PER_TURN {
@@ -53,7 +54,8 @@ impl<P: Protocol> Stream<P> {
     }
 
     /// Delivers what `bytes` and the rest before them hold; keeps what is left.
-    pub(super) fn take_in(&self, bytes: &[u8]) {
+    #[inline(always)]
+    fn take_in(&self, bytes: &[u8]) {
         let mut live = self.live.borrow_mut();
         let Some(live) = &mut *live else {
             return;
@@ -63,8 +65,20 @@ impl<P: Protocol> Stream<P> {
             if consumed < bytes.len() {
                 self.keep(bytes[consumed..].to_vec());
             }
-            return;
+        } else {
+            self.take_in_behind_rest(live, bytes);
         }
+    }
+
+    /// Looks through what was kept, once more.
+    pub(super) fn deliver_rest(&self) {
+        if let Some(live) = &mut *self.live.borrow_mut() {
+            self.take_in_behind_rest(live, &[]);
+        }
+    }
+
+    #[inline(never)]
+    fn take_in_behind_rest(&self, live: &mut Live<P>, bytes: &[u8]) {
         self.transport
             .flags
             .clear(Flags::HAS_REST.and(Flags::HAS_UNDELIVERED));
@@ -76,6 +90,7 @@ impl<P: Protocol> Stream<P> {
     }
 
     /// Keeps what was not consumed, if it may be wanted.
+    #[cold]
     fn keep(&self, rest: Vec<u8>) {
         if !rest.is_empty() && self.transport.is_open() {
             self.rest.replace(rest);
@@ -85,6 +100,7 @@ impl<P: Protocol> Stream<P> {
 
     /// Delivers the frames in `input`, as long as they are wanted; gives how many
     /// bytes they took.
+    #[inline(always)]
     fn deliver(&self, live: &mut Live<P>, input: &[u8]) -> usize {
         let mut consumed = 0;
         loop {

@@ -236,7 +236,7 @@ impl<P: Protocol> Stream<P> {
     // --- calling the protocol ---
 
     /// Calls a handler with a context; a panic becomes a failure.
-    #[inline]
+    #[inline(always)]
     fn guard(&self, handler: impl FnOnce(&mut Context<'_, P>) -> Result<()>) -> Result<()> {
         if self.has_extras() {
             return self.guard_in_span(handler);
@@ -251,7 +251,7 @@ impl<P: Protocol> Stream<P> {
     }
 
     /// The same; a failure ends the connection.
-    #[inline]
+    #[inline(always)]
     pub(super) fn handle(&self, handler: impl FnOnce(&mut Context<'_, P>) -> Result<()>) {
         if let Err(failure) = self.guard(handler) {
             self.handler_failed(failure);
@@ -328,7 +328,7 @@ impl<P: Protocol> Stream<P> {
             self.transport.flush();
         }
         if self.transport.flags.has_any(Flags::HAS_UNDELIVERED) && self.transport.takes_frames() {
-            self.take_in(&[]);
+            self.deliver_rest();
             if self.transport.can_flush() {
                 self.transport.flush();
             }

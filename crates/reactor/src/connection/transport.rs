@@ -215,6 +215,7 @@ impl Transport {
     }
 
     /// Sends what waits, as far as the system takes it.
+    #[inline]
     pub(super) fn flush(&self) {
         let mut out = self.out.borrow_mut();
         if let Some(wire) = &*self.wire.borrow() {

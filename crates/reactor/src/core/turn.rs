@@ -46,7 +46,7 @@ impl Core {
             self.turn_now.set(None);
         }
 
-        let mut events = self.events.take().unwrap_or_else(Events::new);
+        let mut events = self.events.take().unwrap_or_default();
         let waited = self.poll.wait(&mut events, self.time_to_wait(timeout));
         self.turn_now.set(None);
         let mut count = 0;
@@ -132,7 +132,12 @@ impl Core {
     }
 
     /// Makes the calls from other threads; says whether there were any.
+    #[inline]
     fn run_jobs(self: &Rc<Self>) -> bool {
+        self.known.inbox.has_jobs() && self.run_waiting_jobs()
+    }
+
+    fn run_waiting_jobs(self: &Rc<Self>) -> bool {
         let mut jobs = self.jobs.take();
         self.known.inbox.take(&mut jobs);
         let has_called = !jobs.is_empty();
@@ -144,12 +149,19 @@ impl Core {
         has_called
     }
 
-    fn run_bodies(self: &Rc<Self>) -> bool {
-        let mut has_called = false;
-        self.timed("an async body", || {
-            has_called = bodies::run(self.id(), || self.poll.waker());
-        });
-        has_called
+    /// Goes on with async bodies; says whether there were any.
+    #[inline]
+    fn run_bodies(&self) -> bool {
+        if self.slow_callback.get().is_some() {
+            let mut has_called = false;
+            self.timed("an async body", || {
+                has_called = bodies::run(self.id(), || self.poll.waker());
+            });
+            has_called
+        } else {
+            // They contain their panics.
+            bodies::run(self.id(), || self.poll.waker())
+        }
     }
 
     /// Sees to it that the loop is woken for async bodies.
@@ -158,6 +170,7 @@ impl Core {
     }
 
     /// Makes the delayed calls that are due; says whether there were any.
+    #[inline]
     fn run_timers(&self) -> bool {
         let now = match self.timers.next_due() {
             Some(due) => {
@@ -181,7 +194,12 @@ impl Core {
     /// Lets connections do what they have put off. What they give one another
     /// to do is done too, up to a limit: the rest is for the next turn. Says
     /// whether there was anything.
+    #[inline]
     fn settle(&self) -> bool {
+        !self.unsettled.borrow().is_empty() && self.settle_all()
+    }
+
+    fn settle_all(&self) -> bool {
         for round in 0..SETTLE_ROUNDS {
             let count = self.unsettled.borrow().len();
             if count == 0 {

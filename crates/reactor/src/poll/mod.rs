@@ -123,6 +123,7 @@ pub(crate) struct System {
 type AlwaysReady = Rc<RefCell<Vec<(Key, Interest)>>>;
 
 /// Room for the events of one wait.
+#[derive(Default)]
 pub(crate) struct Events {
     #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
     epoll: epoll::Events,
@@ -132,15 +133,6 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    pub(crate) fn new() -> Self {
-        Self {
-            #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
-            epoll: epoll::Events::default(),
-            portable: portable::Events::default(),
-            other: Vec::new(),
-        }
-    }
-
     /// How many became ready.
     #[inline]
     pub(crate) fn len(&self) -> usize {
@@ -252,32 +244,41 @@ impl Poll {
 impl System {
     fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.other.clear();
-        let always_ready = self.always_ready.borrow();
-        let is_any = !always_ready.is_empty();
-        for &(key, interest) in always_ready.iter() {
-            let Interest { readable, writable } = interest;
-            let hung_up = false;
-            if readable || writable {
-                events.other.push((
-                    key,
-                    Ready {
-                        readable,
-                        writable,
-                        hung_up,
-                    },
-                ));
-            }
+        let mut timeout = timeout;
+        if !self.always_ready.borrow().is_empty() {
+            timeout = self.add_always_ready(&mut events.other, timeout);
         }
-        drop(always_ready);
-        let timeout = if is_any && !events.other.is_empty() {
-            Some(Duration::ZERO)
-        } else {
-            timeout
-        };
         #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
         if self.kind == PollerKind::Native {
             return epoll::wait(&self.poller, &mut events.epoll, timeout);
         }
         portable::wait(&self.poller, &mut events.portable, timeout)
+    }
+
+    /// Adds those that need not be waited for; gives how long to wait then.
+    #[cold]
+    fn add_always_ready(
+        &self,
+        ready: &mut Vec<(Key, Ready)>,
+        timeout: Option<Duration>,
+    ) -> Option<Duration> {
+        let always_ready = self.always_ready.borrow();
+        for &(key, interest) in always_ready.iter() {
+            let Interest { readable, writable } = interest;
+            let hung_up = false;
+            if readable || writable {
+                let it = Ready {
+                    readable,
+                    writable,
+                    hung_up,
+                };
+                ready.push((key, it));
+            }
+        }
+        if ready.is_empty() {
+            timeout
+        } else {
+            Some(Duration::ZERO)
+        }
     }
 }
