@@ -137,6 +137,7 @@ impl Core {
         self.known.inbox.has_jobs() && self.run_waiting_jobs()
     }
 
+    #[cold]
     fn run_waiting_jobs(self: &Rc<Self>) -> bool {
         let mut jobs = self.jobs.take();
         self.known.inbox.take(&mut jobs);
@@ -194,11 +195,12 @@ impl Core {
     /// Lets connections do what they have put off. What they give one another
     /// to do is done too, up to a limit: the rest is for the next turn. Says
     /// whether there was anything.
-    #[inline]
+    #[inline(always)]
     fn settle(&self) -> bool {
         !self.unsettled.borrow().is_empty() && self.settle_all()
     }
 
+    #[inline(never)]
     fn settle_all(&self) -> bool {
         for round in 0..SETTLE_ROUNDS {
             let count = self.unsettled.borrow().len();

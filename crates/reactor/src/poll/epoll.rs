@@ -53,6 +53,7 @@ fn ready(flags: EventFlags) -> Ready {
 }
 
 /// Waits until something is ready, the loop is woken, or `timeout` is over.
+#[inline]
 pub(super) fn wait(
     poller: &Poller,
     events: &mut Events,

@@ -201,6 +201,7 @@ impl Poll {
     }
 
     /// Waits until something is ready, the loop is woken, or `timeout` is over.
+    #[inline]
     pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         match self {
             Self::System(system) => system.wait(events, timeout),
@@ -242,6 +243,7 @@ impl Poll {
 }
 
 impl System {
+    #[inline]
     fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.other.clear();
         let mut timeout = timeout;
