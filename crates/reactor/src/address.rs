@@ -1,7 +1,12 @@
 //! Where a connection comes from or goes to.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use socket2::SockAddr;
 
 /// The address of one side of a connection or of a listening port.
 ///
@@ -19,7 +24,9 @@ use std::net::SocketAddr;
 pub enum Address {
     /// An internet address, of version 4 or 6, and a port.
     Inet(SocketAddr),
-    /// The system would not tell.
+    /// A UNIX socket.
+    Unix(UnixAddress),
+    /// None: the other end of a pipe, or the system would not tell.
     Unknown,
 }
 
@@ -28,9 +35,42 @@ impl Address {
     pub fn as_inet(&self) -> Option<SocketAddr> {
         match self {
             Self::Inet(address) => Some(*address),
-            Self::Unknown => None,
+            Self::Unix(_) | Self::Unknown => None,
         }
     }
+
+    /// The address of a UNIX socket, if it is one.
+    pub fn as_unix(&self) -> Option<&UnixAddress> {
+        match self {
+            Self::Unix(address) => Some(address),
+            Self::Inet(_) | Self::Unknown => None,
+        }
+    }
+
+    /// What the system has told.
+    pub(crate) fn from_system(address: &SockAddr) -> Self {
+        if let Some(inet) = address.as_socket() {
+            return Self::Inet(inet);
+        }
+        if !address.is_unix() {
+            return Self::Unknown;
+        }
+        Self::Unix(if let Some(path) = address.as_pathname() {
+            UnixAddress::Path(path.to_owned())
+        } else {
+            abstract_name(address).map_or(UnixAddress::Unnamed, UnixAddress::Abstract)
+        })
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn abstract_name(address: &SockAddr) -> Option<Vec<u8>> {
+    address.as_abstract_namespace().map(<[u8]>::to_vec)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn abstract_name(_address: &SockAddr) -> Option<Vec<u8>> {
+    None
 }
 
 impl From<SocketAddr> for Address {
@@ -39,11 +79,113 @@ impl From<SocketAddr> for Address {
     }
 }
 
+impl From<UnixAddress> for Address {
+    fn from(address: UnixAddress) -> Self {
+        Self::Unix(address)
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Inet(address) => address.fmt(f),
+            Self::Unix(address) => address.fmt(f),
             Self::Unknown => f.write_str("unknown"),
+        }
+    }
+}
+
+/// The address of a UNIX socket.
+///
+/// It is made from a path. A text that begins with `@`, or with a zero byte, is an
+/// abstract name, which Linux knows: it needs no file, and goes with its socket.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::UnixAddress;
+///
+/// assert_eq!(UnixAddress::from("/run/echo").to_string(), "/run/echo");
+/// assert_eq!(UnixAddress::from("@echo"), UnixAddress::Abstract(b"echo".to_vec()));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum UnixAddress {
+    /// A file.
+    Path(PathBuf),
+    /// A name that is no file, without the zero byte before it.
+    Abstract(Vec<u8>),
+    /// A socket that was not bound: mostly a client's.
+    Unnamed,
+}
+
+impl UnixAddress {
+    /// The file, if it is one.
+    pub fn as_path(&self) -> Option<&Path> {
+        match self {
+            Self::Path(path) => Some(path),
+            Self::Abstract(_) | Self::Unnamed => None,
+        }
+    }
+
+    /// As the system takes it.
+    pub(crate) fn to_system(&self) -> std::io::Result<SockAddr> {
+        match self {
+            Self::Path(path) => SockAddr::unix(path),
+            Self::Abstract(name) => {
+                let name = [b"\0", name.as_slice()].concat();
+                SockAddr::unix(OsStr::from_bytes(&name))
+            }
+            Self::Unnamed => SockAddr::unix(""),
+        }
+    }
+}
+
+impl From<&OsStr> for UnixAddress {
+    fn from(name: &OsStr) -> Self {
+        match name.as_bytes() {
+            [] => Self::Unnamed,
+            [b'@' | 0, name @ ..] => Self::Abstract(name.to_vec()),
+            _ => Self::Path(name.into()),
+        }
+    }
+}
+
+impl From<&str> for UnixAddress {
+    fn from(name: &str) -> Self {
+        Self::from(OsStr::new(name))
+    }
+}
+
+impl From<String> for UnixAddress {
+    fn from(name: String) -> Self {
+        Self::from(name.as_str())
+    }
+}
+
+impl From<&Path> for UnixAddress {
+    fn from(path: &Path) -> Self {
+        Self::from(path.as_os_str())
+    }
+}
+
+impl From<PathBuf> for UnixAddress {
+    fn from(path: PathBuf) -> Self {
+        Self::from(path.as_os_str())
+    }
+}
+
+impl From<&PathBuf> for UnixAddress {
+    fn from(path: &PathBuf) -> Self {
+        Self::from(path.as_os_str())
+    }
+}
+
+impl fmt::Display for UnixAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => path.display().fmt(f),
+            Self::Abstract(name) => write!(f, "@{}", name.escape_ascii()),
+            Self::Unnamed => f.write_str("an unnamed socket"),
         }
     }
 }

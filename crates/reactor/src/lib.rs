@@ -41,6 +41,8 @@
 //! - [`Context`] is what its handlers act through: they write, close, wait for
 //!   Deferreds ([`Context::when`]) and schedule ([`Context::call_later`]), with
 //!   closures that get `&mut self` back.
+//! - [`ReactorHandle::listen_udp`] gives a [`DatagramProtocol`] what comes in, and
+//!   [`ReactorHandle::listen_unix_datagram`] does so for UNIX sockets.
 //! - [`ReactorHandle::defer_to_thread`] is for work that takes long or blocks;
 //!   [`Remote::blocking_call_from_thread`] is the way back.
 //! - [`ReactorHandle::resolve`] finds the addresses of a name, and
@@ -121,9 +123,11 @@ mod blocked;
 mod bodies;
 mod connection;
 mod core;
+mod datagram;
 mod error;
 mod framing;
 mod handle;
+mod host;
 mod inbox;
 mod parts;
 mod poll;
@@ -137,8 +141,12 @@ mod signals;
 mod tcp;
 mod threads;
 
-pub use self::address::Address;
+pub use self::address::{Address, UnixAddress};
 pub use self::connection::{Connection, Context, Factory, Frame, Handled, Protocol, WriteLimits};
+pub use self::datagram::{
+    DatagramAddress, DatagramContext, DatagramError, DatagramPort, DatagramProtocol,
+    MulticastInterface, PortClosed, UdpOptions, UnixDatagramOptions,
+};
 pub use self::error::{
     BlockingCallError, ConnectError, ConnectErrorKind, ConnectionClosed, Gone, ListenError,
     NotRunning, ReactorGone, ResolveError, RunError,

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use deferred::{Deferred, succeed};
 use rustix::io::Errno;
 
-use super::host_port::{HostPort, Parsed};
+use super::host_port::HostPort;
 use super::socket;
 use crate::address::Address;
 use crate::connection::{Factory, Stream};
@@ -75,7 +75,7 @@ impl ReactorHandle {
 
     fn listen<F: Factory>(&self, given: &HostPort, mut factory: F) -> io::Result<ListeningPort> {
         let core = self.core().map_err(io::Error::other)?;
-        let socket = socket::listening(resolve(given)?)?;
+        let socket = socket::listening(given.address()?)?;
         let address = socket.local_addr()?;
         let address = address.as_socket().ok_or(io::ErrorKind::Unsupported)?;
         // Before anything is registered: it may listen or connect itself.
@@ -97,20 +97,6 @@ impl ReactorHandle {
             address,
             port: stops,
         })
-    }
-}
-
-fn resolve(given: &HostPort) -> io::Result<SocketAddr> {
-    match &given.parsed {
-        Parsed::Address(address) => Ok(*address),
-        Parsed::Name(host, port) => (host.as_str(), *port)
-            .to_socket_addrs()?
-            .next()
-            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")),
-        Parsed::Nonsense => Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "expected an address and a port, such as 127.0.0.1:80 or localhost:80",
-        )),
     }
 }
 
