@@ -6,7 +6,9 @@ use std::net::{SocketAddr, UdpSocket};
 use std::rc::Rc;
 use std::time::Duration;
 
-use deferred::testing::{assert_no_result, success_result_of};
+use deferred::testing::{
+    assert_no_result, capture_unhandled, success_result_of, with_no_unhandled,
+};
 use deferred::{Cancelled, Deferred, Failure, Result};
 use reactor::{
     DatagramAddress, DatagramContext, DatagramError, DatagramPort, DatagramProtocol, PortClosed,
@@ -295,8 +297,12 @@ fn failures_and_panics_of_handlers_are_contained() {
             .send_to(data.as_bytes(), port.address())
             .expect("it fits");
     }
-    turn_until(&reactor, || log.has("received fine"));
-    assert_eq!(log.len(), 4);
+    reactor.turn(Some(Duration::ZERO)).expect("it turns");
+    assert_eq!(
+        log.events(),
+        ["start", "received panic", "received fail", "received fine"],
+        "in the same turn"
+    );
     assert!(!port.is_gone());
 }
 
@@ -472,17 +478,41 @@ fn what_a_closed_port_waits_for_is_cancelled() {
     })
     .expect("it is open");
     turn_a_few_times(&reactor);
-    let stopped = port.stop_listening();
-    result_of(&reactor, stopped).expect("it closes");
-    assert!(!call.take().expect("it was scheduled").is_active());
-    assert!(cancelled.is_fired() && !left_alone.is_fired());
-    let ((), unhandled) = deferred::testing::capture_unhandled(|| {
+    with_no_unhandled(|| {
+        let stopped = port.stop_listening();
+        result_of(&reactor, stopped).expect("it closes");
+        assert!(!call.take().expect("it was scheduled").is_active());
+        assert!(cancelled.is_fired() && !left_alone.is_fired());
+    });
+    let ((), unhandled) = capture_unhandled(|| {
         left_alone
             .errback(Failure::msg("nobody hears"))
             .expect("it is the first");
     });
     assert_eq!(unhandled.len(), 1);
     assert!(!unhandled[0].failure().is::<Cancelled>());
+}
+
+#[test]
+fn jobs_run_before_the_next_datagram() {
+    let (reactor, log) = (reactor(), Log::default());
+    let protocol = Udp::new(&log).on_received(|cx, _, _| {
+        cx.port()
+            .post(|this, _| this.log.note("job"))
+            .map_err(Failure::new)
+    });
+    let port = listen(&reactor, protocol);
+    let (socket, _) = peer();
+    for data in ["one", "two"] {
+        socket
+            .send_to(data.as_bytes(), port.address())
+            .expect("it fits");
+    }
+    turn_until(&reactor, || log.len() == 5);
+    assert_eq!(
+        log.events(),
+        ["start", "received one", "job", "received two", "job"]
+    );
 }
 
 #[test]

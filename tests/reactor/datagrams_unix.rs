@@ -60,7 +60,12 @@ fn names_are_files_that_go_with_their_port() {
         taken.expect_err("it is in use").kind(),
         std::io::ErrorKind::AddrInUse
     );
-    result_of(&reactor, port.stop_listening()).expect("it closes");
+    let (handle, name) = (reactor.handle(), folder.path("server"));
+    let again = port
+        .stop_listening()
+        .add_callback(move |()| Ok(handle.listen_unix_datagram(name, Unix::new(&Log::default()))?));
+    let again = result_of(&reactor, again).expect("the name is free");
+    result_of(&reactor, again.stop_listening()).expect("it closes");
     assert!(!folder.path("server").exists());
     assert!(matches!(asking.send("hello?"), Err(DatagramError::Refused)));
     assert!(folder.path("client").exists());

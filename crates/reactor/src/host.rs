@@ -168,16 +168,12 @@ pub(crate) trait Host: Unsettled + Sized + 'static {
         later
     }
 
-    /// The end: calls the protocol for the last time, after the jobs that wait, and drops
-    /// it. Nothing that is asked for from here on has an effect.
+    /// The end: calls the protocol for the last time, and drops it and the jobs that wait.
+    /// Nothing that is asked for from here on has an effect.
     fn retire(&self, last: impl FnOnce(&mut Self::Protocol, &mut Self::Context<'_>) -> Result<()>) {
         let desk = self.desk();
-        self.with_protocol(|protocol| {
-            self.run_jobs(protocol);
-            desk.is_over.set(true);
-            self.guard(|cx| last(protocol, cx));
-        });
         desk.is_over.set(true);
+        self.with_protocol(|protocol| self.guard(|cx| last(protocol, cx)));
         for obligation in desk.obligations.take().list {
             obligation.cancel();
         }
