@@ -441,6 +441,22 @@ fn dropping_the_reactor_stops_the_protocol() {
 }
 
 #[test]
+fn stopping_the_reactor_stops_the_protocol() {
+    let (reactor, log) = (reactor(), Log::default());
+    let port = listen(&reactor, Udp::new(&log));
+    let handle = reactor.handle();
+    reactor.call_when_running(move || handle.stop().expect("it runs"));
+    reactor.run().expect("it runs");
+    assert_eq!(log.events(), ["start", "stop: reactor gone"]);
+    // It may be run again, and the address used.
+    let again = Log::default();
+    reactor
+        .listen_udp(port.address(), Udp::new(&again))
+        .expect("it is closed");
+    assert_eq!(again.events(), ["start"]);
+}
+
+#[test]
 fn waiting_and_scheduling_give_the_protocol_back() {
     let (reactor, log) = (reactor(), Log::default());
     let port = listen(&reactor, Udp::new(&log));

@@ -87,6 +87,23 @@ fn a_file_that_somebody_else_has_put_there_stays() {
 }
 
 #[test]
+fn what_a_process_that_crashed_has_left_is_replaced_by_who_has_the_lock() {
+    let (reactor, folder) = (reactor(), Folder::new("unix-datagrams-lock"));
+    let name = folder.path("name");
+    drop(UnixDatagram::bind(&name).expect("it is free"));
+    let listen = |lock| {
+        let options = UnixDatagramOptions::new(&name).lock(lock);
+        reactor.listen_unix_datagram(options, Unix::new(&Log::default()))
+    };
+    let in_use = std::io::ErrorKind::AddrInUse;
+    assert_eq!(listen(false).expect_err("it is left").kind(), in_use);
+    let port = listen(true).expect("nobody has the lock");
+    assert_eq!(listen(true).expect_err("it is locked").kind(), in_use);
+    result_of(&reactor, port.stop_listening()).expect("it closes");
+    assert_eq!(fs::read_dir(&folder.0).expect("a folder").count(), 0);
+}
+
+#[test]
 fn who_has_no_name_can_be_heard() {
     let (reactor, folder) = (reactor(), Folder::new("unix-datagrams-unnamed"));
     let (log, client) = (Log::default(), Log::default());

@@ -156,7 +156,7 @@ fn dropping_the_reactor_tells_its_connections() {
     let mut peer = Peer::connect(address);
     turn_until(&reactor, || log.has("made"));
     drop(reactor);
-    assert_eq!(log.events(), ["made", "lost: reactor gone"]);
+    assert_eq!(log.events(), ["made", "lost: reactor stopped"]);
     while peer.receive().is_some_and(|bytes| bytes.is_empty()) {
         thread::yield_now();
     }

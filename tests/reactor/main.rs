@@ -1,4 +1,4 @@
-//! What a user of `reactor` could see: the loop, timers, threads, TCP.
+//! What a user of `reactor` could see: the loop, timers, threads, sockets.
 
 mod between_frames;
 mod blocking_calls;
@@ -9,14 +9,22 @@ mod connecting;
 mod datagrams;
 mod datagrams_full;
 mod datagrams_unix;
+mod half_close;
 mod jobs;
 mod lifecycle;
 mod listening;
+mod many_cores;
 mod multicast;
+mod ports;
+mod producers;
 mod readers;
 mod resolving;
 mod signals;
+mod streams;
 mod support;
+mod system_events;
 mod threads;
 mod timers;
+mod unix_sockets;
+mod without_sockets;
 mod worker_threads;

@@ -8,9 +8,9 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 
-use reactor::Reader;
+use reactor::Descriptor;
 
-use crate::support::{Count, Log, reactor, turn_until};
+use crate::support::{Count, Log, assert_sleeps, reactor, turn_until};
 
 fn pair() -> (UnixStream, UnixStream) {
     let (near, far) = UnixStream::pair().expect("a pair");
@@ -64,7 +64,7 @@ fn the_end_is_something_to_read() {
 fn a_reader_removed_by_another_in_the_same_turn_is_not_called() {
     let reactor = reactor();
     let count = Count::default();
-    let others = Rc::new(RefCell::new(Vec::<Reader>::new()));
+    let others = Rc::new(RefCell::new(Vec::<Descriptor>::new()));
     let mut near_ends = Vec::new();
     for _ in 0..2 {
         let (mut near, far) = pair();
@@ -106,10 +106,20 @@ fn a_panic_removes_and_closes_it() {
 }
 
 #[test]
-fn a_regular_file_cannot_be_watched() {
+fn a_regular_file_is_always_readable() {
     let file = File::open(std::env::current_exe().expect("a path")).expect("it is there");
-    let reactor = reactor();
-    assert!(reactor.add_reader(file, |_| ()).is_err());
+    let (reactor, calls) = (reactor(), Count::default());
+    let counting = calls.clone();
+    let reader = reactor
+        .add_reader(file, move |_| {
+            counting.add();
+        })
+        .expect("it can be watched");
+    turn_until(&reactor, || calls.get() == 3);
+    reader.remove_reader();
+    assert_sleeps(&reactor);
+    assert_eq!(calls.get(), 3);
+    assert!(reader.remove().is_some());
 }
 
 #[test]

@@ -218,7 +218,7 @@ impl<F: Bytes> Protocol for Recorder<F> {
             ConnectionClosed::Lost(_) => "broken".to_owned(),
             ConnectionClosed::Overflow { .. } => "overflow".to_owned(),
             ConnectionClosed::Failed(failure) => format!("failed: {failure}"),
-            ConnectionClosed::ReactorGone => "reactor gone".to_owned(),
+            ConnectionClosed::ReactorStopped => "reactor stopped".to_owned(),
             other => other.to_string(),
         };
         self.log.note(format!("lost: {reason}"));

@@ -47,6 +47,11 @@ impl Address {
         }
     }
 
+    /// That of a UNIX socket without a name.
+    pub(crate) fn unnamed() -> Self {
+        Self::Unix(UnixAddress::Unnamed)
+    }
+
     /// What the system has told.
     pub(crate) fn from_system(address: &SockAddr) -> Self {
         if let Some(inet) = address.as_socket() {

@@ -17,13 +17,20 @@ thread_local! {
 
 /// Goes on with those that were woken, and sees to it that the loop with this `waker` is
 /// woken for the next ones; says whether there were any.
-pub(crate) fn run(reactor: usize, waker: &Waker) -> bool {
+#[inline]
+pub(crate) fn run(reactor: usize, waker: impl FnOnce() -> Waker) -> bool {
+    listen(reactor, waker);
+    run_woken() > 0
+}
+
+/// Sees to it that a loop is woken when a body is.
+#[inline]
+pub(crate) fn listen(reactor: usize, waker: impl FnOnce() -> Waker) {
     if TOLD.get() != reactor {
         TOLD.set(reactor);
-        let waker = waker.clone();
+        let waker = waker();
         set_wake_hook(move || waker.wake());
     }
-    run_woken() > 0
 }
 
 /// The reactor is gone.

@@ -32,8 +32,8 @@ pub enum ConnectionClosed {
     },
     /// A handler of the protocol or its framing failed or panicked.
     Failed(Failure),
-    /// The reactor was dropped.
-    ReactorGone,
+    /// The reactor was stopped, or dropped.
+    ReactorStopped,
 }
 
 impl ConnectionClosed {
@@ -50,6 +50,24 @@ impl ConnectionClosed {
     pub fn is_clean(&self) -> bool {
         matches!(self, Self::Done)
     }
+
+    /// The same for somebody else who is told.
+    pub(crate) fn duplicate(&self) -> Self {
+        match self {
+            Self::Done => Self::Done,
+            Self::Aborted => Self::Aborted,
+            Self::Lost(error) => Self::Lost(match error.raw_os_error() {
+                Some(code) => io::Error::from_raw_os_error(code),
+                None => io::Error::new(error.kind(), error.to_string()),
+            }),
+            Self::Overflow { buffered, limit } => Self::Overflow {
+                buffered: *buffered,
+                limit: *limit,
+            },
+            Self::Failed(failure) => Self::Failed(failure.clone()),
+            Self::ReactorStopped => Self::ReactorStopped,
+        }
+    }
 }
 
 impl fmt::Display for ConnectionClosed {
@@ -64,7 +82,7 @@ impl fmt::Display for ConnectionClosed {
                  {limit} are allowed"
             ),
             Self::Failed(failure) => write!(f, "the protocol failed: {failure}"),
-            Self::ReactorGone => f.write_str("the reactor is gone"),
+            Self::ReactorStopped => f.write_str("the reactor was stopped"),
         }
     }
 }
@@ -128,6 +146,8 @@ pub enum ConnectErrorKind {
     TimedOut,
     /// There is no way to the address.
     NoRoute,
+    /// There is no UNIX socket of that name.
+    NotFound,
     /// The reactor was dropped.
     ReactorGone,
     /// Something else: see the source.
@@ -149,6 +169,15 @@ impl ConnectError {
         Self {
             source: Some(failure),
             ..Self::new(target, ConnectErrorKind::UnknownHost)
+        }
+    }
+
+    /// Because of `error`, which decides the kind.
+    pub(crate) fn because(target: &str, error: io::Error) -> Self {
+        let kind = ConnectErrorKind::of(&error);
+        Self {
+            source: Some(error.into()),
+            ..Self::new(target, kind)
         }
     }
 
@@ -186,7 +215,7 @@ impl ConnectError {
 }
 
 impl ConnectErrorKind {
-    fn of(error: &io::Error) -> Self {
+    pub(crate) fn of(error: &io::Error) -> Self {
         if error
             .get_ref()
             .is_some_and(|inner| inner.is::<ReactorGone>())
@@ -196,6 +225,7 @@ impl ConnectErrorKind {
         match error.kind() {
             io::ErrorKind::ConnectionRefused => Self::Refused,
             io::ErrorKind::TimedOut => Self::TimedOut,
+            io::ErrorKind::NotFound => Self::NotFound,
             io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Self::NoRoute,
             _ => Self::Other,
         }
@@ -351,6 +381,8 @@ impl Error for ListenError {
 pub enum RunError {
     /// It does already: a loop cannot run inside itself.
     AlreadyRunning,
+    /// It was stopped before what was waited for had come.
+    Stopped,
     /// The system would not let it wait for events, or for signals.
     Io(io::Error),
 }
@@ -359,6 +391,7 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AlreadyRunning => f.write_str("the reactor is running already"),
+            Self::Stopped => f.write_str("the reactor was stopped before there was a result"),
             Self::Io(error) => write!(f, "the reactor cannot wait for events: {error}"),
         }
     }
@@ -367,7 +400,7 @@ impl fmt::Display for RunError {
 impl Error for RunError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::AlreadyRunning => None,
+            Self::AlreadyRunning | Self::Stopped => None,
             Self::Io(error) => Some(error),
         }
     }
@@ -378,6 +411,30 @@ impl From<io::Error> for RunError {
         Self::Io(error)
     }
 }
+
+/// Why a descriptor cannot be sent; it is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DescriptorError {
+    /// Only a UNIX socket can send one.
+    NotUnix,
+    /// It has to go with at least one byte.
+    NoBytes,
+    /// The connection is over, or on its way out.
+    Gone,
+}
+
+impl fmt::Display for DescriptorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotUnix => "only a UNIX socket can send a descriptor",
+            Self::NoBytes => "a descriptor has to be sent with at least one byte",
+            Self::Gone => "the connection is gone",
+        })
+    }
+}
+
+impl Error for DescriptorError {}
 
 /// Why [`Remote::blocking_call_from_thread`] has no value to give.
 ///

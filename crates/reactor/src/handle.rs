@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use deferred::{Clock, DelayedCall};
 
-use crate::core::{Core, Known};
+use crate::core::{Core, Counters, Known};
 use crate::error::{NotRunning, ReactorGone};
 
 /// A handle on a [`Reactor`](crate::Reactor), for callbacks and protocols.
@@ -35,8 +35,14 @@ impl ReactorHandle {
             .ok_or(ReactorGone)
     }
 
-    /// Stops the reactor at the end of its current turn. Connections, ports and
-    /// delayed calls stay as they are: it may be run again.
+    /// Stops the reactor: at the end of the current turn, it begins to shut down.
+    ///
+    /// That is the event [`SystemEvent::Shutdown`](crate::SystemEvent::Shutdown).
+    /// Its triggers of the first phase are called, and the loop goes on until
+    /// their Deferreds have fired. Then connections are told
+    /// ([`ConnectionClosed::ReactorStopped`](crate::ConnectionClosed::ReactorStopped)),
+    /// ports closed, the other triggers called, and [`run`](crate::Reactor::run)
+    /// returns. Delayed calls stay, and the reactor may be run again.
     ///
     /// # Errors
     ///
@@ -57,13 +63,80 @@ impl ReactorHandle {
         self.core().map_err(|_| NotRunning)?.stop()
     }
 
-    /// Whether the reactor runs.
+    /// Leaves the loop at the end of the current turn, telling nobody: no trigger
+    /// of the shutdown is called, connections and ports stay as they are, and go
+    /// on when the reactor is run again.
+    ///
+    /// It does nothing if the reactor does not run.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    /// use std::time::Duration;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let handle = reactor.handle();
+    /// reactor.call_later(Duration::ZERO, move || handle.crash());
+    /// reactor.run()?;
+    /// assert!(!reactor.is_running());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn crash(&self) {
+        if let Ok(core) = self.core() {
+            core.crash();
+        }
+    }
+
+    /// Whether the reactor runs: from the beginning of its startup to the end of
+    /// its shutdown. One that is [turned](crate::Reactor::turn) by hand runs
+    /// between its turns, too.
     pub fn is_running(&self) -> bool {
         self.core().is_ok_and(|core| core.is_running())
     }
 
-    /// Calls `f` as soon as the reactor runs: at once if it does, else at the
-    /// beginning of its first turn, in the order in which this was called.
+    /// What the reactor has done so far. Of one that is gone, nothing is known.
+    pub fn counters(&self) -> Counters {
+        let Ok(core) = self.core() else {
+            return Counters::default();
+        };
+        Counters {
+            waiting_calls: core.timers.len(),
+            ..core.counters.get()
+        }
+    }
+
+    /// From now on, logs a warning when a callback takes longer than `threshold`:
+    /// while it runs, nothing else does. `None` stops that.
+    ///
+    /// It costs two readings of the clock for each callback, so it is off until
+    /// you ask for it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    /// use std::time::Duration;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// reactor.warn_of_slow_callbacks(Some(Duration::from_millis(50)));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn warn_of_slow_callbacks(&self, threshold: Option<Duration>) {
+        if let Ok(core) = self.core() {
+            core.slow_callback.set(threshold);
+        }
+    }
+
+    /// When the delayed calls that wait are due, the next one first.
+    /// (Twisted: `getDelayedCalls`.)
+    pub fn delayed_calls(&self) -> Vec<Duration> {
+        self.core()
+            .map_or_else(|_| Vec::new(), |core| core.timers.due_times())
+    }
+
+    /// Calls `f` as soon as the reactor runs: at once if it does, else when it has
+    /// started, in the order in which this was called.
     ///
     /// A panic in `f` is contained. If the reactor is gone, `f` is dropped.
     ///
@@ -82,7 +155,7 @@ impl ReactorHandle {
     /// ```
     pub fn call_when_running(&self, f: impl FnOnce() + 'static) {
         if let Ok(core) = self.core() {
-            core.call_when_running(Box::new(f));
+            core.call_when_running(f);
         }
     }
 
@@ -116,7 +189,7 @@ impl ReactorHandle {
 
     /// The time since the reactor was made: what delayed calls go by.
     pub fn now(&self) -> Duration {
-        self.known.start.elapsed()
+        self.known.time.now()
     }
 
     /// Another handle on the same reactor.

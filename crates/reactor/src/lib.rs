@@ -43,11 +43,11 @@
 //!   closures that get `&mut self` back.
 //! - [`ReactorHandle::listen_udp`] gives a [`DatagramProtocol`] what comes in, and
 //!   [`ReactorHandle::listen_unix_datagram`] does so for UNIX sockets.
+//! - [`ReactorHandle::add_reader`] watches any other [`Descriptor`].
 //! - [`ReactorHandle::defer_to_thread`] is for work that takes long or blocks;
 //!   [`Remote::blocking_call_from_thread`] is the way back.
 //! - [`ReactorHandle::resolve`] finds the addresses of a name, and
 //!   [`ReactorHandle::set_resolver`] says who does.
-//! - [`ReactorHandle::add_reader`] watches any other descriptor.
 //!
 //! # A protocol that waits
 //!
@@ -121,45 +121,74 @@ mod address;
 mod awaited;
 mod blocked;
 mod bodies;
+mod byte_stream;
+mod connecting;
 mod connection;
 mod core;
+mod cores;
 mod datagram;
+mod descriptor;
 mod error;
 mod framing;
 mod handle;
 mod host;
 mod inbox;
+mod listening;
+mod memory;
 mod parts;
 mod poll;
+mod producer;
+mod react;
 mod reactor;
-mod reader;
 mod registry;
 mod remote;
 mod reply;
+mod reserve;
 mod resolver;
 mod signals;
+mod socket;
+mod spawn;
+mod stdio;
+mod system_event;
 mod tcp;
+pub mod testing;
 mod threads;
+mod unix;
+mod wire;
 
 pub use self::address::{Address, UnixAddress};
-pub use self::connection::{Connection, Context, Factory, Frame, Handled, Protocol, WriteLimits};
+pub use self::byte_stream::{ByteStream, ByteStreamProtocol};
+pub use self::connecting::{ClientFactory, Connector, ConnectorError, ConnectorState};
+pub use self::connection::{
+    Connection, Context, Factory, Frame, Handled, KeepAlive, Protocol, WriteLimits, pump,
+};
+pub use self::core::Counters;
+pub use self::cores::Cores;
 pub use self::datagram::{
     DatagramAddress, DatagramContext, DatagramError, DatagramPort, DatagramProtocol,
     MulticastInterface, PortClosed, UdpOptions, UnixDatagramOptions,
 };
+pub use self::descriptor::Descriptor;
 pub use self::error::{
-    BlockingCallError, ConnectError, ConnectErrorKind, ConnectionClosed, Gone, ListenError,
-    NotRunning, ReactorGone, ResolveError, RunError,
+    BlockingCallError, ConnectError, ConnectErrorKind, ConnectionClosed, DescriptorError, Gone,
+    ListenError, NotRunning, ReactorGone, ResolveError, RunError,
 };
 pub use self::framing::{Decoded, Framing, LineTooLong, Lines, Raw};
 pub use self::handle::ReactorHandle;
+pub use self::listening::ListeningPort;
+pub use self::poll::PollerKind;
+pub use self::producer::{
+    Consumer, Producer, ProducerError, Production, PullProducer, PushProducer,
+};
+pub use self::react::react;
 pub use self::reactor::{Reactor, Turn};
-pub use self::reader::Reader;
 pub use self::remote::Remote;
 pub use self::resolver::{Resolver, SystemResolver};
 pub use self::signals::Signal;
-pub use self::tcp::{HostPort, ListeningPort};
+pub use self::system_event::{Phase, SystemEvent, SystemEventTrigger, UnknownTrigger};
+pub use self::tcp::{ConnectOptions, HostPort, ListenOptions};
 pub use self::threads::ThreadPool;
+pub use self::unix::UnixListenOptions;
 pub use deferred;
 
 /// The README, whose program is a test.

@@ -11,6 +11,7 @@ use deferred::{Clock, DelayedCall};
 use crate::core::Core;
 use crate::error::RunError;
 use crate::handle::ReactorHandle;
+use crate::poll::PollerKind;
 
 /// An event loop: it waits for sockets and timers and calls who is concerned.
 ///
@@ -19,7 +20,7 @@ use crate::handle::ReactorHandle;
 /// derefs to, other threads a [`Remote`](crate::Remote).
 ///
 /// Dropping it ends everything in it: connections are told
-/// ([`ConnectionClosed::ReactorGone`](crate::ConnectionClosed::ReactorGone)),
+/// ([`ConnectionClosed::ReactorStopped`](crate::ConnectionClosed::ReactorStopped)),
 /// ports closed, delayed calls dropped.
 ///
 /// # Examples
@@ -47,7 +48,8 @@ pub struct Reactor {
 pub enum Turn {
     /// There may be more turns.
     Done,
-    /// Somebody called [`stop`](ReactorHandle::stop).
+    /// Somebody called [`stop`](ReactorHandle::stop), and the shutdown is over; or
+    /// [`crash`](ReactorHandle::crash). A further turn starts the reactor anew.
     Stopped,
 }
 
@@ -59,13 +61,29 @@ impl Reactor {
     /// The system refuses what it takes to wait for events: mostly because the
     /// process has too many descriptors open.
     pub fn new() -> io::Result<Self> {
-        let core = Core::new()?;
-        let handle = ReactorHandle::new(&core);
-        Ok(Self { core, handle })
+        Self::with_poller(PollerKind::Native)
     }
 
-    /// Runs until somebody calls [`stop`](ReactorHandle::stop). It may be run
-    /// again after that.
+    /// The same, with a choice of how it waits.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn with_poller(kind: PollerKind) -> io::Result<Self> {
+        Ok(Self::from_core(Core::new(kind)?))
+    }
+
+    pub(crate) fn from_core(core: Rc<Core>) -> Self {
+        let handle = ReactorHandle::new(&core);
+        Self { core, handle }
+    }
+
+    pub(crate) fn owned_core(&self) -> &Rc<Core> {
+        &self.core
+    }
+
+    /// Runs until somebody calls [`stop`](ReactorHandle::stop) and the shutdown is
+    /// over, or [`crash`](ReactorHandle::crash). It may be run again after that.
     ///
     /// It installs no signal handlers; [`run_until_signal`](Self::run_until_signal)
     /// does.
@@ -98,7 +116,7 @@ impl Reactor {
 
     /// Runs the loop for one turn, waiting for an event for at most `timeout`
     /// (`None`: as long as it takes). Use it to run the reactor inside another
-    /// loop.
+    /// loop. The first turn starts the reactor, and it runs from then on.
     ///
     /// # Errors
     ///

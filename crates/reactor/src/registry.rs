@@ -1,6 +1,7 @@
 //! Which key stands for which source.
 
 use std::cell::RefCell;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use slab::Slab;
@@ -12,8 +13,18 @@ pub(crate) trait Source {
     /// The descriptor is ready. Nothing of the reactor's is borrowed.
     fn ready(self: Rc<Self>, ready: Ready);
 
-    /// The reactor goes: let go of everything, telling those who wait.
+    /// The reactor stops, or goes: let go of everything, telling those who wait.
     fn shut_down(self: Rc<Self>);
+
+    /// If it is a descriptor that somebody else wants back: that.
+    fn give_back(&self) -> Option<OwnedFd> {
+        None
+    }
+
+    /// Whether it is the loop's own, and stays when that stops.
+    fn is_internal(&self) -> bool {
+        false
+    }
 }
 
 /// The sources, by key.
@@ -83,6 +94,21 @@ impl Registry {
             return None;
         }
         Some(slots.slab.remove(key & SLOT_MASK).source)
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<Rc<dyn Source>> {
+        let slots = self.slots.borrow();
+        slots
+            .slab
+            .iter()
+            .map(|(_, slot)| Rc::clone(&slot.source))
+            .collect()
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.borrow().slab.len()
     }
 
     /// Takes out all of them.

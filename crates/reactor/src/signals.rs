@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -28,6 +29,11 @@ impl Signal {
     /// Its number: 2 for SIGINT, 15 for SIGTERM.
     pub fn number(self) -> i32 {
         self.0
+    }
+
+    /// What a program that it has ended exits with, by custom: 128 and its number.
+    pub fn exit_code(self) -> ExitCode {
+        ExitCode::from(128_u8.wrapping_add(self.0 as u8))
     }
 }
 
@@ -74,7 +80,7 @@ impl Reactor {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn run_until_signal(&self) -> Result<Option<Signal>, RunError> {
-        if self.is_running() {
+        if self.owned_core().is_turning() {
             return Err(RunError::AlreadyRunning);
         }
         let watch = Watch::start(self)?;
@@ -102,14 +108,14 @@ struct Watches {
 }
 
 /// Signal handlers, for as long as it lives.
-struct Watch {
+pub(crate) struct Watch {
     received: Arc<AtomicUsize>,
     ids: Vec<SigId>,
     source: Option<(Rc<Core>, usize)>,
 }
 
 impl Watch {
-    fn start(reactor: &ReactorHandle) -> Result<Self, RunError> {
+    pub(crate) fn start(reactor: &ReactorHandle) -> Result<Self, RunError> {
         enter()?;
         // From here on, dropping it undoes what was done.
         let mut watch = Self {
@@ -148,7 +154,7 @@ impl Watch {
         Ok(())
     }
 
-    fn signal(&self) -> Option<Signal> {
+    pub(crate) fn signal(&self) -> Option<Signal> {
         match self.received.load(Ordering::SeqCst) {
             0 => None,
             number => Some(Signal(number as i32)),
@@ -206,5 +212,9 @@ impl Source for SignalSource {
 
     fn shut_down(self: Rc<Self>) {
         drop(self.registration.take());
+    }
+
+    fn is_internal(&self) -> bool {
+        true
     }
 }

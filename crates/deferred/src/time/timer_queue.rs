@@ -81,6 +81,11 @@ impl TimerQueue {
         self.queue.next_due()
     }
 
+    /// When the calls that wait are due, the next one first.
+    pub fn due_times(&self) -> Vec<Duration> {
+        self.queue.due_times()
+    }
+
     /// How many calls wait.
     pub fn len(&self) -> usize {
         self.queue.len()

@@ -46,6 +46,13 @@ impl Queue {
         Some(from_nanos(due))
     }
 
+    pub(super) fn due_times(&self) -> Vec<Duration> {
+        let heap = self.heap.borrow();
+        let mut times: Vec<_> = heap.entries.iter().map(|entry| entry.due).collect();
+        times.sort_unstable();
+        times.into_iter().map(from_nanos).collect()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.heap.borrow().entries.len()
     }

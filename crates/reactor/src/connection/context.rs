@@ -2,18 +2,22 @@
 
 use std::fmt;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use deferred::{Cancelled, Deferred, DelayedCall, Failure, Result};
+use deferred::{Cancelled, Deferred, DelayedCall, Failure};
+use socket2::SockRef;
 
 use super::handle::Connection;
+use super::keepalive::KeepAlive;
+use super::limits::WriteLimits;
 use super::protocol::{Handled, Protocol};
 use super::stream::{Obligation, Stream};
-use super::transport::WriteLimits;
 use crate::address::Address;
-use crate::error::ConnectionClosed;
+use crate::error::{ConnectionClosed, DescriptorError};
 use crate::framing::Lines;
 use crate::handle::ReactorHandle;
+use crate::producer::{Producer, ProducerError};
 
 /// What a handler of a [`Protocol`] is given: its connection, and the reactor.
 ///
@@ -101,6 +105,75 @@ impl<'a, P: Protocol> Context<'a, P> {
         self.stream.transport().lose();
     }
 
+    /// What is done when the peer has finished, unless the protocol says otherwise.
+    pub(super) fn close_after_peer(&mut self) {
+        self.stream.stop_push_producer();
+        self.stream.transport().lose();
+    }
+
+    /// Finishes sending as soon as everything written so far is sent: the peer sees
+    /// the end, and may go on sending. The connection is over when it has finished,
+    /// too, or at [`lose_connection`](Self::lose_connection).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Context, Protocol, Raw};
+    /// /// Asks, says that this was all, and counts the answer.
+    /// struct Question {
+    ///     answered: usize,
+    /// }
+    ///
+    /// impl Protocol for Question {
+    ///     type Framing = Raw;
+    ///
+    ///     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+    ///         cx.write("everything you have, please");
+    ///         cx.lose_write_connection();
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn received(&mut self, _: &mut Context<'_, Self>, data: &[u8]) -> deferred::Result<()> {
+    ///         self.answered += data.len();
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    pub fn lose_write_connection(&mut self) {
+        self.stream.transport().lose_write();
+    }
+
+    /// Sends `bytes`, and `descriptor` with the first of them: only UNIX sockets
+    /// can do that. The peer gets it in
+    /// [`descriptor_received`](Protocol::descriptor_received).
+    ///
+    /// # Errors
+    ///
+    /// This is no UNIX socket, or there are no bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Context, Lines, Protocol};
+    /// # struct Librarian;
+    /// # impl Protocol for Librarian {
+    /// #     type Framing = Lines;
+    /// fn received(&mut self, cx: &mut Context<'_, Self>, name: &[u8]) -> deferred::Result<()> {
+    ///     let book = std::fs::File::open(std::str::from_utf8(name)?)?;
+    ///     cx.send_descriptor(book, "here it is\r\n")?;
+    ///     Ok(())
+    /// }
+    /// # }
+    /// ```
+    pub fn send_descriptor(
+        &mut self,
+        descriptor: impl Into<OwnedFd>,
+        bytes: impl AsRef<[u8]>,
+    ) -> Result<(), DescriptorError> {
+        self.stream
+            .send_descriptor(descriptor.into(), bytes.as_ref())
+    }
+
     /// Ends the connection at once; what waits to be sent is discarded, and the
     /// peer sees a reset.
     ///
@@ -177,6 +250,38 @@ impl<'a, P: Protocol> Context<'a, P> {
         self.stream.transport().set_limits(limits);
     }
 
+    /// After [`lose_connection`](Self::lose_connection), lets what is left to be sent
+    /// take so long at the most; then the connection is aborted. `None`, which is
+    /// how it begins, lets it take as long as it does.
+    pub fn set_close_timeout(&mut self, timeout: impl Into<Option<Duration>>) {
+        self.stream.set_close_timeout(timeout.into());
+    }
+
+    /// How many bytes wait to be sent.
+    pub fn buffered(&self) -> usize {
+        self.stream.transport().waiting()
+    }
+
+    /// Has `producer` write to this connection, as fast as it can send.
+    ///
+    /// It is told to wait while more waits to be sent than the high-water mark of
+    /// [`WriteLimits`] allows; instead, the connection is read from meanwhile.
+    /// [`lose_connection`](Self::lose_connection) lets it finish: the connection
+    /// ends when it is unregistered and everything is sent.
+    ///
+    /// # Errors
+    ///
+    /// There is one already, which stays, or the connection is on its way out. The
+    /// producer is told to stop.
+    pub fn register_producer(&mut self, producer: Producer) -> Result<(), ProducerError> {
+        self.stream.register_producer(producer)
+    }
+
+    /// Forgets the producer, if there is one. It has written all that it will.
+    pub fn unregister_producer(&mut self) {
+        self.stream.unregister_producer();
+    }
+
     /// The address of the other side.
     ///
     /// # Examples
@@ -205,7 +310,8 @@ impl<'a, P: Protocol> Context<'a, P> {
     /// Whether small writes are sent at once, rather than held back by the system
     /// until earlier ones are acknowledged (`TCP_NODELAY`).
     pub fn nodelay(&self) -> bool {
-        self.stream.transport().nodelay()
+        let socket = |socket: SockRef<'_>| socket.tcp_nodelay();
+        self.stream.transport().with_socket(socket).unwrap_or(false)
     }
 
     /// Sets what [`nodelay`](Self::nodelay) tells.
@@ -214,7 +320,40 @@ impl<'a, P: Protocol> Context<'a, P> {
     ///
     /// The system refuses, or the connection is over.
     pub fn set_nodelay(&mut self, nodelay: bool) -> io::Result<()> {
-        self.stream.transport().set_nodelay(nodelay)
+        let set = |socket: SockRef<'_>| socket.set_tcp_nodelay(nodelay);
+        self.stream.transport().with_socket(set)
+    }
+
+    /// Has the system ask, on a connection on which nothing happens, whether the
+    /// peer is still there; `None` stops that.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses, or the connection is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Context, KeepAlive, Lines, Protocol};
+    /// # use std::time::Duration;
+    /// # struct Server;
+    /// # impl Protocol for Server {
+    /// #     type Framing = Lines;
+    /// fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+    ///     cx.set_keepalive(KeepAlive::after(Duration::from_secs(60)))?;
+    ///     Ok(())
+    /// }
+    /// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// ```
+    pub fn set_keepalive(&mut self, keepalive: impl Into<Option<KeepAlive>>) -> io::Result<()> {
+        let keepalive = keepalive.into();
+        self.stream
+            .transport()
+            .with_socket(|socket| match keepalive {
+                Some(keepalive) => keepalive.set(&socket),
+                None => socket.set_keepalive(false),
+            })
     }
 
     /// A handle on this connection, to be kept elsewhere.
@@ -257,7 +396,7 @@ impl<'a, P: Protocol> Context<'a, P> {
     pub fn when<T, F, H>(&mut self, deferred: Deferred<T>, f: F)
     where
         T: 'static,
-        F: FnOnce(&mut P, &mut Context<'_, P>, Result<T>) -> H + 'static,
+        F: FnOnce(&mut P, &mut Context<'_, P>, deferred::Result<T>) -> H + 'static,
         H: Handled,
     {
         self.wait_for(deferred, f, |_failure| false);
@@ -272,7 +411,7 @@ impl<'a, P: Protocol> Context<'a, P> {
         is_expected: impl FnOnce(&Failure) -> bool + 'static,
     ) where
         T: 'static,
-        F: FnOnce(&mut P, &mut Context<'_, P>, Result<T>) -> H + 'static,
+        F: FnOnce(&mut P, &mut Context<'_, P>, deferred::Result<T>) -> H + 'static,
         H: Handled,
     {
         let stream = self.stream.weak();
@@ -328,7 +467,7 @@ impl<'a, P: Protocol> Context<'a, P> {
     pub fn when_or_cancel<T, F, H>(&mut self, mut deferred: Deferred<T>, f: F)
     where
         T: 'static,
-        F: FnOnce(&mut P, &mut Context<'_, P>, Result<T>) -> H + 'static,
+        F: FnOnce(&mut P, &mut Context<'_, P>, deferred::Result<T>) -> H + 'static,
         H: Handled,
     {
         let handle = deferred.handle();

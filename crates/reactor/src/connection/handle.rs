@@ -2,15 +2,23 @@
 
 use std::fmt;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use deferred::Deferred;
 
 use super::context::Context;
+use super::extras::Until;
+use super::keepalive::KeepAlive;
+use super::limits::WriteLimits;
 use super::protocol::{Handled, Protocol};
 use super::stream::Stream;
-use super::transport::WriteLimits;
 use crate::address::Address;
-use crate::error::{ConnectionClosed, Gone};
+use crate::core::call;
+use crate::error::{ConnectionClosed, DescriptorError, Gone};
 use crate::framing::Lines;
+use crate::producer::{Producer, ProducerError, PushProducer};
 
 /// A handle on a connection, for whoever is not its protocol: other protocols,
 /// callbacks, timers.
@@ -59,7 +67,7 @@ impl<P: Protocol> Connection<P> {
         Self { stream }
     }
 
-    fn stream(&self) -> Result<Rc<Stream<P>>, Gone> {
+    pub(super) fn stream(&self) -> Result<Rc<Stream<P>>, Gone> {
         self.stream
             .upgrade()
             .filter(|stream| !stream.transport().is_over())
@@ -92,7 +100,7 @@ impl<P: Protocol> Connection<P> {
         I::Item: AsRef<[u8]>,
     {
         let stream = self.stream()?;
-        if !stream.transport().is_open() {
+        if !stream.transport().takes_writes() {
             return Err(Gone);
         }
         for piece in pieces {
@@ -110,6 +118,33 @@ impl<P: Protocol> Connection<P> {
     /// [`Gone`] if it is over.
     pub fn lose_connection(&self) -> Result<(), Gone> {
         self.act(|stream| stream.transport().lose())
+    }
+
+    /// Finishes sending as soon as everything written so far is sent: see
+    /// [`Context::lose_write_connection`].
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`] if the connection is over.
+    pub fn lose_write_connection(&self) -> Result<(), Gone> {
+        self.act(|stream| stream.transport().lose_write())
+    }
+
+    /// Sends `bytes`, and `descriptor` with the first of them: see
+    /// [`Context::send_descriptor`].
+    ///
+    /// # Errors
+    ///
+    /// This is no UNIX socket, there are no bytes, or the connection is over.
+    pub fn send_descriptor(
+        &self,
+        descriptor: impl Into<OwnedFd>,
+        bytes: impl AsRef<[u8]>,
+    ) -> Result<(), DescriptorError> {
+        let stream = self.stream().map_err(|_| DescriptorError::Gone)?;
+        stream.send_descriptor(descriptor.into(), bytes.as_ref())?;
+        stream.touch();
+        Ok(())
     }
 
     /// Ends the connection at once: see [`Context::abort`]. `connection_lost` is
@@ -147,6 +182,94 @@ impl<P: Protocol> Connection<P> {
     /// [`Gone`] if it is over.
     pub fn set_write_limits(&self, limits: WriteLimits) -> Result<(), Gone> {
         self.act(|stream| stream.transport().set_limits(limits))
+    }
+
+    /// Bounds how long the end may take: see [`Context::set_close_timeout`].
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`] if the connection is over.
+    pub fn set_close_timeout(&self, timeout: impl Into<Option<Duration>>) -> Result<(), Gone> {
+        self.act(|stream| stream.set_close_timeout(timeout.into()))
+    }
+
+    /// How many bytes wait to be sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`] if the connection is over.
+    pub fn buffered(&self) -> Result<usize, Gone> {
+        Ok(self.stream()?.transport().waiting())
+    }
+
+    /// Fires when nothing waits to be sent: at once, if that is so now. It fails
+    /// with [`Gone`] if the connection is over before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use deferred::Deferred;
+    /// # use reactor::{Connection, Protocol};
+    /// fn say_goodbye<P: Protocol>(connection: &Connection<P>) -> Deferred<()> {
+    ///     let _ = connection.write("goodbye\n");
+    ///     connection.drained()
+    /// }
+    /// ```
+    pub fn drained(&self) -> Deferred<()> {
+        self.wait_until(Until::Drained)
+    }
+
+    /// Fires when there is room for more: at once, unless more waits to be sent than
+    /// the high-water mark of [`WriteLimits`] allows, else when half of that was
+    /// sent. It fails with [`Gone`] if the connection is over before.
+    ///
+    /// # Examples
+    ///
+    /// A body that sends as fast as the other side takes it:
+    ///
+    /// ```
+    /// # use deferred::Result;
+    /// # use reactor::{Connection, Protocol};
+    /// async fn send_all<P: Protocol>(connection: Connection<P>, lines: Vec<String>) -> Result<()> {
+    ///     for line in lines {
+    ///         connection.ready().await?;
+    ///         connection.write(line)?;
+    ///     }
+    ///     connection.drained().await
+    /// }
+    /// ```
+    pub fn ready(&self) -> Deferred<()> {
+        self.wait_until(Until::Ready)
+    }
+
+    fn wait_until(&self, until: Until) -> Deferred<()> {
+        match self.stream() {
+            Ok(stream) => stream.wait_until(until),
+            Err(gone) => deferred::fail(gone),
+        }
+    }
+
+    /// Has `producer` write to this connection: see [`Context::register_producer`].
+    ///
+    /// # Errors
+    ///
+    /// There is one already, which stays, or the connection is over. The producer is
+    /// told to stop.
+    pub fn register_producer(&self, mut producer: Producer) -> Result<(), ProducerError> {
+        match self.stream() {
+            Ok(stream) => stream.register_producer(producer),
+            Err(Gone) => {
+                call("a producer", || producer.stop());
+                Err(ProducerError::Gone)
+            }
+        }
+    }
+
+    /// Forgets the producer, if there is one.
+    pub fn unregister_producer(&self) {
+        if let Ok(stream) = self.stream() {
+            stream.unregister_producer();
+        }
     }
 
     fn act(&self, f: impl FnOnce(&Stream<P>)) -> Result<(), Gone> {
@@ -197,7 +320,11 @@ impl<P: Protocol> Connection<P> {
     ///
     /// [`Gone`] if the connection is over.
     pub fn nodelay(&self) -> Result<bool, Gone> {
-        Ok(self.stream()?.transport().nodelay())
+        let stream = self.stream()?;
+        let nodelay = stream
+            .transport()
+            .with_socket(|socket| socket.tcp_nodelay());
+        Ok(nodelay.unwrap_or(false))
     }
 
     /// Sets what [`nodelay`](Self::nodelay) tells.
@@ -207,7 +334,24 @@ impl<P: Protocol> Connection<P> {
     /// The connection is over, or the system refuses.
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         let stream = self.stream().map_err(io::Error::other)?;
-        stream.transport().set_nodelay(nodelay)
+        stream
+            .transport()
+            .with_socket(|socket| socket.set_tcp_nodelay(nodelay))
+    }
+
+    /// Has the system ask whether the peer is still there: see
+    /// [`Context::set_keepalive`].
+    ///
+    /// # Errors
+    ///
+    /// The connection is over, or the system refuses.
+    pub fn set_keepalive(&self, keepalive: impl Into<Option<KeepAlive>>) -> io::Result<()> {
+        let stream = self.stream().map_err(io::Error::other)?;
+        let keepalive = keepalive.into();
+        stream.transport().with_socket(|socket| match keepalive {
+            Some(keepalive) => keepalive.set(&socket),
+            None => socket.set_keepalive(false),
+        })
     }
 }
 
@@ -219,6 +363,22 @@ impl<P: Protocol<Framing = Lines>> Connection<P> {
     /// As for [`write`](Self::write).
     pub fn send_line(&self, line: impl AsRef<[u8]>) -> Result<(), Gone> {
         self.write_sequence([line.as_ref(), b"\r\n"])
+    }
+}
+
+/// The other side of the connection is the producer: it is paused by not reading
+/// from it, and stopped with `lose_connection`.
+impl<P: Protocol> PushProducer for Connection<P> {
+    fn pause_producing(&mut self) {
+        let _ = self.pause_reading();
+    }
+
+    fn resume_producing(&mut self) {
+        let _ = self.resume_reading();
+    }
+
+    fn stop_producing(&mut self) {
+        let _ = self.lose_connection();
     }
 }
 

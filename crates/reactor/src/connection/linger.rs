@@ -89,9 +89,9 @@ impl Linger {
 
 impl Source for Linger {
     fn ready(self: Rc<Self>, _ready: Ready) {
-        let mut buffer = self.core.take_read_buffer();
+        let mut buffer = self.core.buffers.take_read();
         let more_may_come = self.discard(&mut buffer);
-        self.core.return_read_buffer(buffer);
+        self.core.buffers.return_read(buffer);
         if !more_may_come {
             self.close();
         }

@@ -8,20 +8,30 @@
 //!                  transport ◀─ writes ───┘
 //! ```
 //!
-//! `transport` is the socket with its out-buffer and says when the connection is
-//! over; it knows nothing of protocols. `stream` calls the protocol: only from
-//! the loop, and never one handler inside another. What comes from elsewhere
-//! (`when`, delayed calls, `post`) is a job in its queue.
+//! `transport` has what is to be sent and says when the connection is over; it
+//! knows nothing of protocols. `stream` calls the protocol: only from the loop, and
+//! never one handler inside another; `reading` is what happens to bytes that come in,
+//! `flow` sees to it that there are not too many. What comes from elsewhere (`when`,
+//! delayed calls, `post`) is a job in its queue.
 
 mod context;
+mod extras;
+mod flow;
 mod handle;
+mod keepalive;
+mod limits;
 mod linger;
+mod out_buffer;
 mod protocol;
+mod pump;
+mod reading;
 mod stream;
 mod transport;
 
 pub use self::context::Context;
 pub use self::handle::Connection;
+pub use self::keepalive::KeepAlive;
+pub use self::limits::WriteLimits;
 pub use self::protocol::{Factory, Frame, Handled, Protocol};
-pub(crate) use self::stream::Stream;
-pub use self::transport::WriteLimits;
+pub use self::pump::pump;
+pub(crate) use self::stream::{Beginning, Duplex, OnLost, Stream};

@@ -1,5 +1,9 @@
 //! What a user writes: protocols, and factories that make them.
 
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
 use deferred::{Failure, Result};
 
 use super::context::Context;
@@ -75,13 +79,47 @@ pub trait Protocol: Sized + 'static {
     fn received(&mut self, cx: &mut Context<'_, Self>, frame: Frame<'_, Self>) -> Result<()>;
 
     /// The peer has finished sending; it may still be reading. Unless this is
-    /// overridden, the connection is closed, after what was written is sent.
+    /// overridden, the connection is closed, after what was written is sent: a
+    /// [`PullProducer`](crate::PullProducer) may finish, a
+    /// [`PushProducer`](crate::PushProducer), which might never, is stopped.
+    ///
+    /// If this is overridden and the connection not closed, it is over when this side
+    /// has finished sending, too. (Twisted: `IHalfCloseableProtocol`.)
     ///
     /// # Errors
     ///
     /// Any failure closes the connection.
     fn read_closed(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
-        cx.lose_connection();
+        cx.close_after_peer();
+        Ok(())
+    }
+
+    /// This side has finished sending, as somebody asked for with
+    /// [`lose_write_connection`](Context::lose_write_connection): all was handed to
+    /// the system. The peer may still be sending.
+    ///
+    /// # Errors
+    ///
+    /// Any failure closes the connection.
+    fn write_closed(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// A descriptor came in, through a UNIX socket: before the bytes that it was sent
+    /// with, or even before some that were sent before them. Unless this is
+    /// overridden, it is closed.
+    ///
+    /// # Errors
+    ///
+    /// Any failure closes the connection.
+    fn descriptor_received(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        descriptor: OwnedFd,
+    ) -> Result<()> {
+        tracing::warn!(target: "reactor", peer = %cx.peer(), "a descriptor that nobody wants is closed");
+        drop(descriptor);
         Ok(())
     }
 
@@ -131,11 +169,18 @@ pub trait Factory: 'static {
     /// closes it at once.
     fn build_protocol(&mut self, peer: &Address) -> Option<Self::Protocol>;
 
-    /// The factory is about to be used by a port.
+    /// A port begins to listen for it.
     fn start_factory(&mut self) {}
 
-    /// The port that uses the factory is closed.
+    /// Its port is closed.
     fn stop_factory(&mut self) {}
+
+    /// Nobody can be accepted for a while: mostly because the process has too many
+    /// descriptors open. Those who wait are turned away, and the port tries again
+    /// after `pause`.
+    fn accept_failed(&mut self, error: &io::Error, pause: Duration) {
+        let _ = (error, pause);
+    }
 }
 
 impl<F, P> Factory for F

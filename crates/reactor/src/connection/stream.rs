@@ -12,63 +12,56 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
 
 use deferred::{DeferredHandle, DelayedCall, Failure, Result};
 
 use super::context::Context;
+use super::extras::Extras;
 use super::protocol::Protocol;
-use super::transport::{Close, Transport};
+use super::transport::{Close, Keys, Transport};
 use crate::address::Address;
 use crate::core::{Core, Unsettled, call};
-use crate::error::ConnectionClosed;
-use crate::framing::{Decoded, Framing};
+use crate::error::{ConnectionClosed, DescriptorError};
 use crate::handle::ReactorHandle;
-use crate::poll::{Ready, Registration};
+use crate::poll::Ready;
 use crate::registry::Source;
+use crate::wire::Wire;
 
 /// Work for a protocol from elsewhere.
 pub(super) type Job<P> = Box<dyn FnOnce(&mut P, &mut Context<'_, P>) -> Result<()>>;
 
-/// How often a socket that always has more is read before others have their turn.
-const READS_PER_TURN: usize = 4;
-
 pub(crate) struct Stream<P: Protocol> {
-    transport: Transport,
+    pub(super) transport: Transport,
     reactor: ReactorHandle,
     me: Weak<Self>,
     /// Borrowed while a handler runs. `None` once the connection is over.
-    live: RefCell<Option<Live<P>>>,
+    pub(super) live: RefCell<Option<Live<P>>>,
     /// What was read and is no whole frame yet, or must wait.
-    rest: RefCell<Vec<u8>>,
-    jobs: RefCell<VecDeque<Job<P>>>,
-    obligations: RefCell<Obligations>,
+    pub(super) rest: RefCell<Vec<u8>>,
+    pub(super) jobs: RefCell<VecDeque<Job<P>>>,
+    /// What most connections have none of.
+    pub(super) extras: Extras,
     /// `rest` was not looked through: there may be a frame in it.
-    rest_is_undelivered: Cell<bool>,
+    pub(super) rest_is_undelivered: Cell<bool>,
     /// It is in the loop's list of what is to be settled.
     is_unsettled: Cell<bool>,
 }
 
-struct Live<P: Protocol> {
-    protocol: P,
-    framing: P::Framing,
+pub(super) struct Live<P: Protocol> {
+    pub(super) protocol: P,
+    pub(super) framing: P::Framing,
 }
 
 /// What is to be cancelled when the connection is over.
-#[derive(Default)]
-struct Obligations {
-    list: Vec<Obligation>,
-    /// At this length, those that are done with are sorted out.
-    sort_out_at: usize,
-}
-
 pub(super) enum Obligation {
     Call(DelayedCall),
     Wait(DeferredHandle),
 }
 
 impl Obligation {
-    fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         match self {
             Self::Call(call) => call.is_active(),
             Self::Wait(deferred) => deferred
@@ -77,7 +70,7 @@ impl Obligation {
         }
     }
 
-    fn cancel(self) {
+    pub(super) fn cancel(self) {
         match self {
             // It may have been made meanwhile.
             Self::Call(call) => drop(call.cancel()),
@@ -86,31 +79,65 @@ impl Obligation {
     }
 }
 
+/// Who is told, after the protocol, that a connection is over.
+pub(crate) type OnLost = Box<dyn FnOnce(ConnectionClosed)>;
+
+/// What a connection begins with, beside its protocol.
+pub(crate) struct Beginning {
+    pub(crate) wire: Wire,
+    pub(crate) keys: Keys,
+    pub(crate) peer: Address,
+    pub(crate) on_lost: Option<OnLost>,
+}
+
+impl Beginning {
+    /// One descriptor, or what stands for it, under one key.
+    pub(crate) fn new(wire: Wire, key: crate::poll::Key, peer: Address) -> Self {
+        Self {
+            wire,
+            keys: Keys::from_slice(&[key]),
+            peer,
+            on_lost: None,
+        }
+    }
+}
+
 impl<P: Protocol> Stream<P> {
-    /// Makes the connection of a socket that was just registered, and begins it.
+    /// Makes the connection of what was just registered, and begins it.
     ///
     /// `add` puts it where the loop finds it. Gives the failure of
     /// `connection_made` or of making the framing, if there was one.
     pub(crate) fn start(
         core: &Rc<Core>,
-        registration: Registration,
-        peer: Address,
+        beginning: Beginning,
         protocol: P,
-        add: impl FnOnce(Rc<dyn Source>),
+        add: impl FnOnce(Rc<Self>),
     ) -> (Rc<Self>, Result<()>) {
+        let Beginning {
+            wire,
+            keys,
+            peer,
+            on_lost,
+        } = beginning;
         let stream = Rc::new_cyclic(|me| Self {
-            transport: Transport::new(Rc::clone(core), registration, peer),
+            transport: Transport::new(Rc::clone(core), wire, keys, peer),
             reactor: ReactorHandle::new(core),
             me: Weak::clone(me),
             live: RefCell::new(None),
             rest: RefCell::default(),
             jobs: RefCell::default(),
-            obligations: RefCell::default(),
+            extras: Extras::default(),
             rest_is_undelivered: Cell::new(false),
             is_unsettled: Cell::new(false),
         });
-        let source: Rc<dyn Source> = Rc::<Self>::clone(&stream);
-        add(source);
+        let number = core.counters.connection_made();
+        stream
+            .extras
+            .open_span::<P>(number, stream.transport.peer());
+        if let Some(on_lost) = on_lost {
+            stream.extras.set_on_lost(on_lost);
+        }
+        add(Rc::clone(&stream));
         let begun = stream.begin(protocol);
         (stream, begun)
     }
@@ -135,6 +162,7 @@ impl<P: Protocol> Stream<P> {
         begun
     }
 
+    #[inline]
     pub(super) fn transport(&self) -> &Transport {
         &self.transport
     }
@@ -173,40 +201,62 @@ impl<P: Protocol> Stream<P> {
         if self.transport.is_over() {
             return obligation.cancel();
         }
-        let mut obligations = self.obligations.borrow_mut();
-        if obligations.list.len() >= obligations.sort_out_at.max(8) {
-            obligations.list.retain(Obligation::is_open);
-            obligations.sort_out_at = 2 * obligations.list.len();
+        self.extras.oblige(obligation);
+    }
+
+    pub(super) fn send_descriptor(
+        &self,
+        descriptor: OwnedFd,
+        bytes: &[u8],
+    ) -> std::result::Result<(), DescriptorError> {
+        if bytes.is_empty() {
+            return Err(DescriptorError::NoBytes);
         }
-        obligations.list.push(obligation);
+        if !self.transport.takes_writes() {
+            return Err(DescriptorError::Gone);
+        }
+        if !self.transport.carries_descriptors() {
+            return Err(DescriptorError::NotUnix);
+        }
+        self.transport.write_with(descriptor, bytes);
+        Ok(())
     }
 
     // --- calling the protocol ---
 
     /// Calls a handler with a context; a panic becomes a failure.
+    #[inline]
     fn guard(&self, handler: impl FnOnce(&mut Context<'_, P>) -> Result<()>) -> Result<()> {
+        let _span = self.extras.span().map(tracing::Span::entered);
         Failure::catch(|| handler(&mut Context::new(self))).and_then(|result| result)
     }
 
     /// The same; a failure ends the connection.
-    fn handle(&self, handler: impl FnOnce(&mut Context<'_, P>) -> Result<()>) {
+    #[inline]
+    pub(super) fn handle(&self, handler: impl FnOnce(&mut Context<'_, P>) -> Result<()>) {
         if let Err(failure) = self.guard(handler) {
-            self.transport.fail(failure.clone());
-            // What it says is other people's code.
-            call("the log of a failure", || {
-                tracing::warn!(
-                    target: "reactor",
-                    peer = %self.transport.peer(),
-                    "a protocol failed; its connection is closed: {failure:?}"
-                );
-                drop(failure);
-            });
+            self.handler_failed(failure);
         }
+    }
+
+    #[cold]
+    fn handler_failed(&self, failure: Failure) {
+        self.transport.fail(failure.clone());
+        let _span = self.extras.span().map(tracing::Span::entered);
+        // What it says is other people's code.
+        call("the log of a failure", || {
+            tracing::warn!(
+                target: "reactor",
+                peer = %self.transport.peer(),
+                "a protocol failed; its connection is closed: {failure:?}"
+            );
+            drop(failure);
+        });
     }
 
     /// Gives the protocol the jobs that wait now; those that they post wait for
     /// the next time.
-    fn run_jobs(&self, protocol: &mut P) {
+    pub(super) fn run_jobs(&self, protocol: &mut P) {
         let count = self.jobs.borrow().len();
         for _ in 0..count {
             let job = self.jobs.borrow_mut().pop_front();
@@ -216,105 +266,10 @@ impl<P: Protocol> Stream<P> {
         }
     }
 
-    // --- reading ---
-
-    fn read(&self) {
-        let mut buffer = self.transport.core().take_read_buffer();
-        for _ in 0..READS_PER_TURN {
-            match self.transport.receive(&mut buffer) {
-                Ok(None) => break,
-                Ok(Some(0)) => {
-                    self.end_of_reading();
-                    break;
-                }
-                Ok(Some(received)) => {
-                    self.take_in(&buffer[..received]);
-                    if received < buffer.len() || !self.transport.is_reading() {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    self.transport.abort(ConnectionClosed::Lost(error));
-                    break;
-                }
-            }
-        }
-        self.transport.core().return_read_buffer(buffer);
-    }
-
-    /// Delivers what `bytes` and the rest before them hold; keeps what is left.
-    fn take_in(&self, bytes: &[u8]) {
-        let mut live = self.live.borrow_mut();
-        let Some(live) = &mut *live else {
-            return;
-        };
-        let mut rest = self.rest.take();
-        if rest.is_empty() {
-            let consumed = self.deliver(live, bytes);
-            if consumed == bytes.len() {
-                return;
-            }
-            rest.extend_from_slice(&bytes[consumed..]);
-        } else {
-            rest.extend_from_slice(bytes);
-            let consumed = self.deliver(live, &rest);
-            rest.drain(..consumed);
-        }
-        if rest.is_empty() || !self.transport.is_open() {
-            // Nothing to keep, not even the room.
-            rest = Vec::new();
-        }
-        self.rest.replace(rest);
-    }
-
-    /// Delivers the frames in `input`, as long as they are wanted; gives how many
-    /// bytes they took.
-    fn deliver(&self, live: &mut Live<P>, input: &[u8]) -> usize {
-        let mut consumed = 0;
-        loop {
-            let must_wait = !self.transport.takes_frames();
-            self.rest_is_undelivered.set(must_wait);
-            if must_wait {
-                return consumed;
-            }
-            let Live { protocol, framing } = live;
-            let rest = &input[consumed..];
-            let mut progress = 0;
-            self.handle(|cx| match framing.decode(rest)? {
-                Decoded::Incomplete => Ok(()),
-                Decoded::Frame { frame, consumed } => {
-                    if consumed == 0 || consumed > rest.len() {
-                        return Err(Failure::new(BadFraming));
-                    }
-                    progress = consumed;
-                    protocol.received(cx, frame)
-                }
-            });
-            if progress == 0 {
-                return consumed;
-            }
-            consumed += progress;
-            if !self.jobs.borrow().is_empty() {
-                self.run_jobs(protocol);
-            }
-            if consumed == input.len() {
-                // A frame takes at least one byte, so there is none left.
-                return consumed;
-            }
-        }
-    }
-
-    fn end_of_reading(&self) {
-        self.transport.set_at_end();
-        if let Some(live) = &mut *self.live.borrow_mut() {
-            self.handle(|cx| live.protocol.read_closed(cx));
-        }
-    }
-
     // --- settling ---
 
     /// Does what is left to do: jobs, frames that had to wait, sending, ending.
-    fn settle_now(&self) {
+    pub(super) fn settle_now(&self) {
         // Somebody further up the stack has the protocol, and will do it.
         let Ok(mut live) = self.live.try_borrow_mut() else {
             return;
@@ -332,6 +287,14 @@ impl<P: Protocol> Stream<P> {
                 self.transport.flush();
             }
         }
+        if self.extras.are_any() {
+            self.settle_flow();
+        }
+        if self.transport.finish_writing()
+            && let Some(live) = &mut *self.live.borrow_mut()
+        {
+            self.handle(|cx| live.protocol.write_closed(cx));
+        }
         if self.transport.is_alive() {
             self.transport.update_interest();
         }
@@ -341,15 +304,23 @@ impl<P: Protocol> Stream<P> {
     }
 
     /// The end: nothing that comes from the connection is heard after this.
+    #[inline(never)]
     fn finish(&self, reason: ConnectionClosed) {
         let close = match reason {
             ConnectionClosed::Done | ConnectionClosed::Failed(_) => Close::InOrder,
             ConnectionClosed::Aborted | ConnectionClosed::Overflow { .. } => Close::Reset,
-            ConnectionClosed::Lost(_) | ConnectionClosed::ReactorGone => Close::AtOnce,
+            ConnectionClosed::Lost(_) | ConnectionClosed::ReactorStopped => Close::AtOnce,
         };
+        let extras = self.extras.take();
+        let told = extras
+            .as_ref()
+            .is_some_and(|extras| extras.needs_reason())
+            .then(|| reason.duplicate());
         let mut live: RefMut<'_, Option<Live<P>>> = self.live.borrow_mut();
         if let Some(live) = &mut *live {
             self.run_jobs(&mut live.protocol);
+            let _span = extras.as_ref().and_then(|extras| extras.span.clone());
+            let _span = _span.map(tracing::Span::entered);
             self.handle(|cx| {
                 live.protocol.connection_lost(cx, reason);
                 Ok(())
@@ -360,12 +331,13 @@ impl<P: Protocol> Stream<P> {
         // This is kept from being dropped until the end of it.
         let me = self.me.upgrade();
         self.transport.close(close);
+        self.transport.core().counters.connection_lost();
         drop(self.rest.take());
-        for obligation in self.obligations.take().list {
-            obligation.cancel();
-        }
         call("a job of a closed connection", || drop(self.jobs.take()));
         call("a protocol's drop", || drop(dead));
+        if let Some(extras) = extras {
+            extras.finish(told);
+        }
         drop(me);
     }
 }
@@ -387,7 +359,7 @@ impl<P: Protocol> Source for Stream<P> {
     }
 
     fn shut_down(self: Rc<Self>) {
-        self.transport.abort(ConnectionClosed::ReactorGone);
+        self.transport.abort(ConnectionClosed::ReactorStopped);
         self.settle_now();
     }
 }
@@ -399,14 +371,32 @@ impl<P: Protocol> Unsettled for Stream<P> {
     }
 }
 
-/// A framing gave a frame of no bytes, or of more than there were.
-#[derive(Clone, Copy, Debug)]
-struct BadFraming;
-
-impl std::fmt::Display for BadFraming {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the framing gave a frame of no bytes, or of more bytes than there were")
-    }
+/// A connection whose directions are told of apart.
+pub(crate) trait Duplex {
+    fn input_ready(&self);
+    fn output_ready(&self);
+    /// Nobody reads what is written.
+    fn output_broken(&self);
 }
 
-impl std::error::Error for BadFraming {}
+impl<P: Protocol> Duplex for Stream<P> {
+    fn input_ready(&self) {
+        if self.transport.is_reading() {
+            self.read();
+        }
+        self.settle_now();
+    }
+
+    fn output_ready(&self) {
+        if self.transport.is_stuck() {
+            self.transport.flush();
+        }
+        self.settle_now();
+    }
+
+    fn output_broken(&self) {
+        let broken = std::io::ErrorKind::BrokenPipe.into();
+        self.transport.abort(ConnectionClosed::Lost(broken));
+        self.settle_now();
+    }
+}

@@ -1,90 +1,49 @@
-//! The socket of a connection: what is to be sent, whether to read, and how it
-//! ends. It knows nothing of protocols.
+//! A connection without its protocol: what is to be sent, whether to read, and
+//! how it ends.
+//!
+//! The two directions end by themselves: reading when the peer has finished,
+//! writing when this side has (`Writing`). When both have ended, or somebody asks
+//! for it (`Ending`), the connection is over.
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::time::Duration;
 
 use deferred::Failure;
-use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags};
+use smallvec::SmallVec;
 use socket2::SockRef;
 
+use super::limits::WriteLimits;
 use super::linger::Linger;
+use super::out_buffer::OutBuffer;
 use crate::address::Address;
 use crate::core::{Core, call};
 use crate::error::ConnectionClosed;
-use crate::poll::{Interest, Key, Registration};
-
-/// How much may wait to be sent on one connection.
-///
-/// # Examples
-///
-/// ```
-/// use reactor::WriteLimits;
-///
-/// let limits = WriteLimits::default();
-/// assert_eq!(limits.high_water, 64 * 1024);
-/// assert_eq!(limits.max_buffered, 16 * 1024 * 1024);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WriteLimits {
-    /// While more bytes than this wait, the connection is not read from, until
-    /// half of it is sent: who does not take answers is not asked for more.
-    pub high_water: usize,
-    /// If more bytes than this would wait, the connection is aborted with
-    /// [`ConnectionClosed::Overflow`].
-    pub max_buffered: usize,
-}
-
-impl Default for WriteLimits {
-    fn default() -> Self {
-        Self {
-            high_water: 64 * 1024,
-            max_buffered: 16 * 1024 * 1024,
-        }
-    }
-}
+use crate::poll::{Interest, Key};
+use crate::wire::Wire;
 
 /// A write of this size is handed to the system at once, if nothing waits before
 /// it: copying it would cost more than gathering it with others saves.
 const SEND_AT_ONCE: usize = 32 * 1024;
 
-/// What was sent is cut off the front of the buffer when it is so much.
-const COMPACT_AT: usize = 64 * 1024;
-
-#[cfg(not(target_vendor = "apple"))]
-const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL;
-#[cfg(target_vendor = "apple")]
-const SEND_FLAGS: SendFlags = SendFlags::empty(); // the runtime ignores SIGPIPE
-
 pub(crate) struct Transport {
     core: Rc<Core>,
-    key: Key,
+    /// Those that events come under: two if there is a descriptor for each direction.
+    keys: Keys,
     peer: Address,
     /// `None` once the connection is over.
-    registration: RefCell<Option<Registration>>,
+    wire: RefCell<Option<Wire>>,
     out: RefCell<OutBuffer>,
+    /// Came with bytes that are to be delivered after them.
+    received_descriptors: RefCell<Vec<OwnedFd>>,
     limits: Cell<WriteLimits>,
     reading: Cell<Reading>,
+    writing: Cell<Writing>,
     ending: RefCell<Ending>,
 }
 
-#[derive(Default)]
-struct OutBuffer {
-    bytes: Vec<u8>,
-    /// So many of `bytes`, at the front, are sent.
-    sent: usize,
-    /// The system took less than there was: it will say when it takes more.
-    is_stuck: bool,
-}
-
-impl OutBuffer {
-    fn waiting(&self) -> usize {
-        self.bytes.len() - self.sent
-    }
-}
+pub(crate) type Keys = SmallVec<[Key; 1]>;
 
 /// What keeps the connection from being read.
 #[derive(Clone, Copy, Default)]
@@ -93,6 +52,17 @@ struct Reading {
     /// Above the high-water mark.
     is_held_back: bool,
     is_at_end: bool,
+    /// Somebody else sees to it that not too much is written.
+    has_producer: bool,
+}
+
+/// How far writing is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writing {
+    Open,
+    /// Ends when everything is sent.
+    Finishing,
+    Finished,
 }
 
 /// How far the connection is on its way out.
@@ -106,19 +76,22 @@ enum Ending {
 }
 
 impl Transport {
-    pub(super) fn new(core: Rc<Core>, registration: Registration, peer: Address) -> Self {
+    pub(super) fn new(core: Rc<Core>, wire: Wire, keys: Keys, peer: Address) -> Self {
         Self {
             core,
-            key: registration.key(),
+            keys,
             peer,
-            registration: RefCell::new(Some(registration)),
+            wire: RefCell::new(Some(wire)),
             out: RefCell::default(),
+            received_descriptors: RefCell::default(),
             limits: Cell::default(),
             reading: Cell::default(),
+            writing: Cell::new(Writing::Open),
             ending: RefCell::new(Ending::No),
         }
     }
 
+    #[inline]
     pub(super) fn core(&self) -> &Rc<Core> {
         &self.core
     }
@@ -128,26 +101,29 @@ impl Transport {
     }
 
     pub(super) fn host(&self) -> Address {
-        self.with_socket(|socket| socket.local_addr())
-            .and_then(|address| address.as_socket())
-            .map_or(Address::Unknown, Address::Inet)
+        self.wire
+            .borrow()
+            .as_ref()
+            .map_or(Address::Unknown, Wire::host)
     }
 
-    pub(super) fn nodelay(&self) -> bool {
-        self.with_socket(|socket| socket.tcp_nodelay())
-            .unwrap_or(false)
-    }
-
-    pub(super) fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        match &*self.registration.borrow() {
-            Some(registration) => SockRef::from(registration).set_tcp_nodelay(nodelay),
+    /// Calls `f` with the socket, to ask for or to set one of its options.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or the connection is over.
+    pub(super) fn with_socket<R>(
+        &self,
+        f: impl FnOnce(SockRef<'_>) -> io::Result<R>,
+    ) -> io::Result<R> {
+        match &*self.wire.borrow() {
+            Some(wire) => f(wire.socket().ok_or(io::ErrorKind::Unsupported)?),
             None => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
-    fn with_socket<R>(&self, f: impl FnOnce(SockRef<'_>) -> io::Result<R>) -> Option<R> {
-        let registration = self.registration.borrow();
-        f(SockRef::from(registration.as_ref()?)).ok()
+    pub(super) fn limits(&self) -> WriteLimits {
+        self.limits.get()
     }
 
     pub(super) fn set_limits(&self, limits: WriteLimits) {
@@ -156,27 +132,46 @@ impl Transport {
 
     // --- writing ---
 
-    /// Whether something written now would be sent.
+    /// Whether it is not on its way out.
+    #[inline]
     pub(super) fn is_open(&self) -> bool {
         matches!(*self.ending.borrow(), Ending::No)
     }
 
+    /// Whether something written now would be sent.
+    #[inline]
+    pub(super) fn takes_writes(&self) -> bool {
+        self.writing.get() == Writing::Open
+            && match *self.ending.borrow() {
+                Ending::No => true,
+                // The producer is let finish.
+                Ending::AfterFlush(_) => self.reading.get().has_producer,
+                Ending::Now(_) | Ending::Over => false,
+            }
+    }
+
     /// Whether it does not end now: it is open, or has something left to send.
+    #[inline]
     pub(super) fn is_alive(&self) -> bool {
         match *self.ending.borrow() {
-            Ending::No => true,
-            Ending::AfterFlush(_) => self.out.borrow().waiting() > 0,
+            Ending::No => !self.is_closed_both_ways(),
+            Ending::AfterFlush(_) => self.waiting() > 0 || self.reading.get().has_producer,
             Ending::Now(_) | Ending::Over => false,
         }
     }
 
+    fn is_closed_both_ways(&self) -> bool {
+        self.reading.get().is_at_end && self.writing.get() == Writing::Finished
+    }
+
     /// Whether it is over: nothing that is asked for has an effect.
+    #[inline]
     pub(super) fn is_over(&self) -> bool {
         matches!(*self.ending.borrow(), Ending::Over)
     }
 
     pub(super) fn write(&self, bytes: &[u8]) {
-        if !self.is_open() {
+        if !self.takes_writes() {
             tracing::debug!(target: "reactor", peer = %self.peer, "a write after the close is dropped");
             return;
         }
@@ -194,39 +189,53 @@ impl Transport {
         if buffered > limit {
             return self.abort(ConnectionClosed::Overflow { buffered, limit });
         }
-        if out.bytes.capacity() == 0 && !rest.is_empty() {
-            out.bytes = self.core.take_spare_buffer();
-        }
-        out.bytes.extend_from_slice(rest);
+        out.push(rest, &self.core);
         if out.is_stuck {
             self.hold_back(out.waiting());
         }
     }
 
-    /// Sends what the system takes; 0 if it takes nothing now.
     fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        let registration = self.registration.borrow();
-        let Some(registration) = &*registration else {
-            return Err(io::ErrorKind::NotConnected.into());
-        };
-        loop {
-            match rustix::net::send(registration, bytes, SEND_FLAGS) {
-                Ok(sent) => return Ok(sent),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return Ok(0),
-                Err(error) => return Err(error.into()),
-            }
+        let wire = self.wire.borrow();
+        let wire = wire.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        let sent = wire.send(bytes)?;
+        self.core.counters.sent(sent);
+        Ok(sent)
+    }
+
+    pub(super) fn carries_descriptors(&self) -> bool {
+        self.wire
+            .borrow()
+            .as_ref()
+            .is_some_and(Wire::carries_descriptors)
+    }
+
+    /// Writes `bytes`; `descriptor` goes with the first of them.
+    pub(super) fn write_with(&self, descriptor: OwnedFd, bytes: &[u8]) {
+        self.out.borrow_mut().push_descriptor(descriptor);
+        // In pieces that are not sent past what waits.
+        for piece in bytes.chunks(SEND_AT_ONCE - 1) {
+            self.write(piece);
         }
     }
 
+    /// How many bytes wait to be sent.
+    #[inline]
+    pub(super) fn waiting(&self) -> usize {
+        self.out.borrow().waiting()
+    }
+
     /// Whether there is something to send, and the system might take it.
+    #[inline]
     pub(super) fn can_flush(&self) -> bool {
         let out = self.out.borrow();
-        let is_wanted = matches!(*self.ending.borrow(), Ending::No | Ending::AfterFlush(_));
-        is_wanted && out.waiting() > 0 && !out.is_stuck
+        out.waiting() > 0
+            && !out.is_stuck
+            && matches!(*self.ending.borrow(), Ending::No | Ending::AfterFlush(_))
     }
 
     /// Whether the system is to say when it takes more.
+    #[inline]
     pub(super) fn is_stuck(&self) -> bool {
         self.out.borrow().is_stuck
     }
@@ -234,73 +243,85 @@ impl Transport {
     /// Sends what waits, as far as the system takes it.
     pub(super) fn flush(&self) {
         let mut out = self.out.borrow_mut();
-        if out.waiting() > 0 {
-            match self.send(&out.bytes[out.sent..]) {
-                Ok(sent) => out.sent += sent,
+        if out.waiting() > 0
+            && let Some(wire) = &*self.wire.borrow()
+        {
+            match out.send(wire) {
+                Ok(sent) => self.core.counters.sent(sent),
                 Err(error) => return self.abort(ConnectionClosed::Lost(error)),
             }
         }
         out.is_stuck = out.waiting() > 0;
-        if !out.is_stuck {
-            out.sent = 0;
-            self.core
-                .return_spare_buffer(std::mem::take(&mut out.bytes));
-        } else if out.sent >= COMPACT_AT {
-            let sent = std::mem::take(&mut out.sent);
-            out.bytes.drain(..sent);
-        }
+        out.tidy(&self.core);
         self.hold_back(out.waiting());
     }
 
     /// Stops reading above the high-water mark, and resumes below half of it.
+    #[inline]
     fn hold_back(&self, waiting: usize) {
         let mut reading = self.reading.get();
         let high_water = self.limits.get().high_water;
-        reading.is_held_back = if reading.is_held_back {
-            waiting > high_water / 2
+        let limit = if reading.is_held_back {
+            high_water / 2
         } else {
-            waiting > high_water
+            high_water
         };
+        reading.is_held_back = waiting > limit && !reading.has_producer;
         self.reading.set(reading);
     }
 
     /// Whether more waits than the high-water mark allows, after another try.
-    pub(super) fn is_held_back(&self) -> bool {
-        if self.out.borrow().waiting() > self.limits.get().high_water {
+    #[inline]
+    fn is_held_back(&self) -> bool {
+        let waiting = self.waiting();
+        if waiting > self.limits.get().high_water {
             if self.can_flush() {
                 self.flush();
             } else {
-                self.hold_back(self.out.borrow().waiting());
+                self.hold_back(waiting);
             }
         }
         self.reading.get().is_held_back
     }
 
+    pub(super) fn has_producer(&self) -> bool {
+        self.reading.get().has_producer
+    }
+
+    pub(super) fn set_has_producer(&self, has_producer: bool) {
+        let mut reading = self.reading.get();
+        reading.has_producer = has_producer;
+        self.reading.set(reading);
+        self.hold_back(self.waiting());
+    }
+
     // --- reading ---
 
     /// Reads once; `None` if there is nothing now.
+    #[inline]
     pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        let registration = self.registration.borrow();
-        let Some(registration) = &*registration else {
+        let wire = self.wire.borrow();
+        let Some(wire) = &*wire else {
             return Ok(None);
         };
-        loop {
-            match rustix::net::recv(registration, &mut *buffer, RecvFlags::empty()) {
-                Ok((received, _)) => return Ok(Some(received)),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return Ok(None),
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let received = wire.receive(buffer, &mut self.received_descriptors.borrow_mut())?;
+        self.core.counters.received(received.unwrap_or(0));
+        Ok(received)
+    }
+
+    pub(super) fn take_descriptors(&self) -> Vec<OwnedFd> {
+        self.received_descriptors.take()
     }
 
     /// Whether a frame may be delivered.
+    #[inline]
     pub(super) fn takes_frames(&self) -> bool {
         // To be held back may mean to find out that it is over.
         !self.reading.get().is_paused && !self.is_held_back() && self.is_open()
     }
 
     /// Whether the socket is to be read.
+    #[inline]
     pub(super) fn is_reading(&self) -> bool {
         let reading = self.reading.get();
         self.is_open() && !reading.is_paused && !reading.is_held_back && !reading.is_at_end
@@ -312,6 +333,10 @@ impl Transport {
         self.reading.set(reading);
     }
 
+    pub(super) fn is_at_end(&self) -> bool {
+        self.reading.get().is_at_end
+    }
+
     pub(super) fn set_at_end(&self) {
         let mut reading = self.reading.get();
         reading.is_at_end = true;
@@ -321,30 +346,28 @@ impl Transport {
     /// The system tells of a hang-up that neither reading nor writing would
     /// show: it is looked into here, since it would be told again and again.
     pub(super) fn look_into_hang_up(&self) {
-        match self.with_socket(|socket| socket.take_error()) {
-            Some(Some(error)) => self.abort(ConnectionClosed::Lost(error)),
-            _ => {
-                if let Some(registration) = &*self.registration.borrow()
-                    && let Err(error) = registration.mask()
-                {
-                    self.abort(ConnectionClosed::Lost(error));
-                }
-            }
+        let looked = match &*self.wire.borrow() {
+            Some(wire) => match wire.take_error() {
+                Ok(None) => wire.mask(),
+                Ok(Some(error)) | Err(error) => Err(error),
+            },
+            None => Ok(()),
+        };
+        if let Err(error) = looked {
+            self.abort(ConnectionClosed::Lost(error));
         }
     }
 
     /// Tells the poller what to wait for now.
+    #[inline]
     pub(super) fn update_interest(&self) {
         let interest = Interest {
             readable: self.is_reading(),
             writable: self.is_stuck(),
         };
-        let set = match &*self.registration.borrow() {
-            // A masked descriptor stays so until there is a reason to hear of it.
-            Some(registration) if interest != Interest::NONE || !registration.is_masked() => {
-                registration.set_interest(interest)
-            }
-            _ => Ok(()),
+        let set = match &*self.wire.borrow() {
+            Some(wire) => wire.set_interest(interest),
+            None => Ok(()),
         };
         if let Err(error) = set {
             self.abort(ConnectionClosed::Lost(error));
@@ -352,6 +375,33 @@ impl Transport {
     }
 
     // --- ending ---
+
+    /// Ends writing when everything is sent; reading goes on.
+    pub(super) fn lose_write(&self) {
+        if self.writing.get() == Writing::Open {
+            self.writing.set(Writing::Finishing);
+        }
+    }
+
+    /// Ends writing, if the time has come for it; says whether it has.
+    pub(super) fn finish_writing(&self) -> bool {
+        if self.writing.get() != Writing::Finishing
+            || self.waiting() > 0
+            || self.has_producer()
+            || !self.is_open()
+        {
+            return false;
+        }
+        self.writing.set(Writing::Finished);
+        let finished = match &*self.wire.borrow() {
+            Some(wire) => wire.finish_writing(),
+            None => Ok(()),
+        };
+        if let Err(error) = finished {
+            self.abort(ConnectionClosed::Lost(error));
+        }
+        true
+    }
 
     /// Ends the connection when everything is sent.
     pub(super) fn lose(&self) {
@@ -372,6 +422,14 @@ impl Transport {
         }
     }
 
+    /// Whether it ends because of a failure.
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(
+            *self.ending.borrow(),
+            Ending::AfterFlush(ConnectionClosed::Failed(_)) | Ending::Now(_)
+        )
+    }
+
     /// Ends the connection at the next opportunity; what waits is not sent.
     pub(super) fn abort(&self, reason: ConnectionClosed) {
         let mut ending = self.ending.borrow_mut();
@@ -388,34 +446,40 @@ impl Transport {
     }
 
     /// If the time has come to end: the reason, once.
+    #[inline]
     pub(super) fn end(&self) -> Option<ConnectionClosed> {
         if self.is_alive() {
             return None;
         }
         match self.ending.replace(Ending::Over) {
             Ending::AfterFlush(reason) | Ending::Now(reason) => Some(reason),
-            Ending::No | Ending::Over => None,
+            Ending::No => Some(ConnectionClosed::Done),
+            Ending::Over => None,
         }
     }
 
     /// Closes the socket: in order, when the peer has finished sending too, or with
     /// a reset.
     pub(super) fn close(&self, how: Close) {
-        let out = self.out.take();
-        self.core.return_spare_buffer(out.bytes);
-        let Some(registration) = self.registration.take() else {
+        // The room for what was to be sent is others' now.
+        self.out.take().discard(&self.core);
+        drop(self.received_descriptors.take());
+        let Some(wire) = self.wire.take() else {
             return;
         };
-        match how {
-            Close::InOrder if !self.reading.get().is_at_end && !self.core.is_gone() => {
+        let lingers = how == Close::InOrder && !self.is_at_end() && !self.core.is_gone();
+        let wire = match wire {
+            Wire::Socket(registration) | Wire::Unix(registration) if lingers => {
                 return Linger::start(&self.core, registration);
             }
-            Close::InOrder | Close::AtOnce => {}
-            Close::Reset => {
-                let _ = SockRef::from(&registration).set_linger(Some(Duration::ZERO));
-            }
+            wire => wire,
+        };
+        if how == Close::Reset {
+            wire.reset();
         }
-        drop(self.core.registry.remove(self.key));
+        for &key in &self.keys {
+            drop(self.core.registry.remove(key));
+        }
     }
 }
 

@@ -273,7 +273,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
 
     /// Gives the protocol what has come; says whether there was anything.
     fn read(&self) -> bool {
-        let mut buffer = self.core.take_read_buffer();
+        let mut buffer = self.core.buffers.take_read();
         let room = buffer.len().min(self.max_packet_size + 1);
         let mut left = BYTES_PER_TURN;
         self.with_protocol(|protocol| {
@@ -297,7 +297,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
                 self.run_jobs(protocol);
             }
         });
-        self.core.return_read_buffer(buffer);
+        self.core.buffers.return_read(buffer);
         left < BYTES_PER_TURN
     }
 

@@ -1,10 +1,8 @@
 //! `listen_unix_datagram`: a port for datagrams that has a name instead of a number.
 
 use std::any::Any;
-use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use socket2::{Domain, Socket, Type};
 
@@ -15,6 +13,7 @@ use super::udp::MAX_PACKET_SIZE;
 use crate::address::UnixAddress;
 use crate::error::ListenError;
 use crate::handle::ReactorHandle;
+use crate::unix::{Lock, SocketFile};
 
 /// Where and how to listen, for
 /// [`listen_unix_datagram`](ReactorHandle::listen_unix_datagram). Whatever can be a
@@ -34,6 +33,7 @@ pub struct UnixDatagramOptions {
     address: UnixAddress,
     peer: Option<UnixAddress>,
     mode: Option<u32>,
+    locks: bool,
     max_packet_size: usize,
     max_queued: usize,
 }
@@ -46,6 +46,7 @@ impl UnixDatagramOptions {
             address: address.into(),
             peer: None,
             mode: None,
+            locks: false,
             max_packet_size: limits.max_packet_size,
             max_queued: limits.max_queued,
         }
@@ -62,6 +63,12 @@ impl UnixDatagramOptions {
     /// is what the process's umask leaves of all of them.
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = Some(mode);
+        self
+    }
+
+    /// Locks the name: see [`UnixListenOptions::lock`](crate::UnixListenOptions::lock).
+    pub fn lock(mut self, lock: bool) -> Self {
+        self.locks = lock;
         self
     }
 
@@ -98,7 +105,7 @@ impl ReactorHandle {
     /// # Errors
     ///
     /// The name is in use, or there is a file of that name that nobody listens on any
-    /// more; the directory is not there, or not to be written to; or what
+    /// more (see [`UnixDatagramOptions::lock`]); the directory is not there, or not to be written to; or what
     /// `start_protocol` fails with.
     ///
     /// # Examples
@@ -174,13 +181,14 @@ impl ReactorHandle {
         let core = self.core().map_err(io::Error::other)?;
         let socket = Socket::new(Domain::UNIX, Type::DGRAM, None)?;
         socket.set_nonblocking(true)?;
-        if options.address != UnixAddress::Unnamed {
-            socket.bind(&options.address.to_system()?)?;
-        }
-        let file = options.address.as_path().map(SocketFile::new);
-        if let (Some(mode), Some(file)) = (options.mode, &file) {
-            fs::set_permissions(&file.path, fs::Permissions::from_mode(mode))?;
-        }
+        let file = match options.address.as_path() {
+            Some(path) => Some(bind_file(&socket, path, options)?),
+            None if options.address == UnixAddress::Unnamed => None,
+            None => {
+                socket.bind(&options.address.to_system()?)?;
+                None
+            }
+        };
         if let Some(peer) = &options.peer {
             socket.connect(&peer.to_system()?)?;
         }
@@ -194,32 +202,22 @@ impl ReactorHandle {
     }
 }
 
-/// The file of a socket of ours, which is removed when this goes.
-struct SocketFile {
-    path: PathBuf,
-    made: Option<(u64, u64)>,
-}
-
-impl SocketFile {
-    /// `path` was just bound.
-    fn new(path: &Path) -> Self {
-        Self {
-            path: path.to_owned(),
-            made: identity(path),
-        }
+fn bind_file(
+    socket: &Socket,
+    path: &Path,
+    options: &UnixDatagramOptions,
+) -> io::Result<SocketFile> {
+    let lock = if options.locks {
+        let lock = Lock::take(path)?;
+        lock.remove_stale(path)?;
+        Some(lock)
+    } else {
+        None
+    };
+    socket.bind(&options.address.to_system()?)?;
+    let file = SocketFile::new(path, lock);
+    if let Some(mode) = options.mode {
+        file.set_mode(mode)?;
     }
-}
-
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    let found = fs::symlink_metadata(path).ok()?;
-    Some((found.dev(), found.ino()))
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        // Not that of somebody else who has taken its place.
-        if self.made.is_some() && identity(&self.path) == self.made {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
+    Ok(file)
 }

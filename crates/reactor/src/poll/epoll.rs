@@ -5,16 +5,15 @@
 //! loop is woken by an event descriptor that is registered like any source.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
-use polling::{Event, PollMode, Poller};
+use polling::Poller;
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventFlags};
-use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 
-use super::{Key, Poll, Ready, WAKER_KEY};
+use super::{Key, Ready};
 
 /// How many events one wait may give.
 const BATCH: usize = 1024;
@@ -22,27 +21,25 @@ const BATCH: usize = 1024;
 const NANOS_PER_MILLI: u32 = 1_000_000;
 
 /// Room for the events of one wait.
-pub(crate) struct Events {
+#[derive(Default)]
+pub(super) struct Events {
     events: Vec<epoll::Event>,
 }
 
 impl Events {
-    pub(crate) fn new() -> Self {
-        Self {
-            events: Vec::with_capacity(BATCH),
-        }
-    }
-
-    /// What became ready.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, Ready)> + '_ {
-        self.events.iter().map(|event| {
+    /// Calls `f` with what became ready, one after the other; gives how many.
+    #[inline]
+    pub(super) fn for_each(&self, mut f: impl FnMut(Key, Ready)) -> usize {
+        for event in &self.events {
             // Copied out, as the structure is packed.
             let flags = event.flags;
-            (event.data.u64() as Key, ready(flags))
-        })
+            f(event.data.u64() as Key, ready(flags));
+        }
+        self.events.len()
     }
 }
 
+#[inline]
 fn ready(flags: EventFlags) -> Ready {
     let hung_up = flags.intersects(EventFlags::HUP | EventFlags::ERR);
     let readable = EventFlags::IN | EventFlags::RDHUP | EventFlags::PRI;
@@ -53,16 +50,22 @@ fn ready(flags: EventFlags) -> Ready {
     }
 }
 
-impl Poll {
-    /// Waits until something is ready, the loop is woken, or `timeout` is over.
-    pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
-        events.events.clear();
-        let timeout = timeout.map(to_timespec);
-        let room = rustix::buffer::spare_capacity(&mut events.events);
-        match epoll::wait(self.poller.as_fd(), room, timeout.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+/// Waits until something is ready, the loop is woken, or `timeout` is over.
+pub(super) fn wait(
+    poller: &Poller,
+    events: &mut Events,
+    timeout: Option<Duration>,
+) -> io::Result<()> {
+    let events = &mut events.events;
+    events.clear();
+    if events.capacity() == 0 {
+        events.reserve_exact(BATCH);
+    }
+    let timeout = timeout.map(to_timespec);
+    let room = rustix::buffer::spare_capacity(events);
+    match epoll::wait(poller.as_fd(), room, timeout.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -76,50 +79,5 @@ fn to_timespec(timeout: Duration) -> Timespec {
     Timespec {
         tv_sec: secs + i64::from(millis / 1000),
         tv_nsec: i64::from(millis % 1000 * NANOS_PER_MILLI),
-    }
-}
-
-/// Wakes the loop from any thread.
-#[derive(Clone)]
-pub(crate) struct Waker {
-    registered: Arc<Registered>,
-}
-
-/// An event descriptor in a poller; it leaves that before it is closed.
-struct Registered {
-    poller: Arc<Poller>,
-    descriptor: OwnedFd,
-}
-
-impl Waker {
-    pub(super) fn new(poller: &Arc<Poller>) -> io::Result<Self> {
-        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-        let descriptor = eventfd(0, flags)?;
-        // SAFETY: `Registered` owns the descriptor and deletes it before it
-        // closes it.
-        unsafe {
-            let event = Event::readable(WAKER_KEY);
-            poller.add_with_mode(&descriptor, event, PollMode::Level)?;
-        }
-        let poller = Arc::clone(poller);
-        Ok(Self {
-            registered: Arc::new(Registered { poller, descriptor }),
-        })
-    }
-
-    pub(crate) fn wake(&self) {
-        // It can only fail if the counter is full: then the loop is awake.
-        let _ = rustix::io::write(&self.registered.descriptor, &1_u64.to_ne_bytes());
-    }
-
-    /// The event of [`WAKER_KEY`] was seen.
-    pub(crate) fn clear(&self) {
-        let _ = rustix::io::read(&self.registered.descriptor, &mut [0_u8; 8]);
-    }
-}
-
-impl Drop for Registered {
-    fn drop(&mut self) {
-        let _ = self.poller.delete(&self.descriptor);
     }
 }

@@ -2,9 +2,10 @@
 //! the one module of the crate with unsafe code.
 //!
 //! Descriptors are registered with a `polling::Poller`, once, level-triggered.
-//! How they are waited for is chosen by target: on Linux by a wait of our own on
-//! the poller's epoll descriptor ([`epoll`]), elsewhere by the poller's wait
-//! ([`portable`]), which costs several more system calls a turn.
+//! How they are waited for is a choice: on Linux by a wait of our own on the
+//! poller's epoll descriptor ([`epoll`]), anywhere by the poller's wait
+//! ([`portable`]), which costs several more system calls a turn. A test reactor
+//! asks no system at all: what it waits for is in memory.
 
 #![expect(
     unsafe_code,
@@ -13,22 +14,22 @@
 
 #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
 mod epoll;
-#[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
-use self::epoll as waiting;
-
-#[cfg(not(all(target_os = "linux", not(polling_test_poll_backend))))]
 mod portable;
-#[cfg(not(all(target_os = "linux", not(polling_test_poll_backend))))]
-use self::portable as waiting;
+mod registration;
+mod waker;
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use polling::{Event, PollMode};
+use polling::Event;
 
-pub(crate) use self::waiting::{Events, Waker};
+pub(crate) use self::registration::Registration;
+pub(crate) use self::waker::Waker;
+use crate::memory::Network;
 
 /// What a source is registered under. The poller keeps the highest for itself,
 /// the next one is ours.
@@ -76,13 +77,91 @@ pub(crate) struct Ready {
     pub(crate) hung_up: bool,
 }
 
-pub(crate) struct Poll {
+/// How a reactor waits for its descriptors. (Twisted: the choice of a reactor.)
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{PollerKind, Reactor};
+///
+/// let reactor = Reactor::with_poller(PollerKind::Portable)?;
+/// # drop(reactor);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PollerKind {
+    /// The fastest there is on this system: on Linux one `epoll_wait` a turn,
+    /// elsewhere the same as `Portable`.
+    #[default]
+    Native,
+    /// The `polling` crate's own wait, which every system has.
+    Portable,
+}
+
+/// What a loop waits with.
+pub(crate) enum Poll {
+    System(System),
+    /// A network in memory, which a test's reactor has instead of a system.
+    Memory(Rc<Network>),
+}
+
+/// The descriptors of the system.
+pub(crate) struct System {
     poller: Arc<polling::Poller>,
     waker: Waker,
+    #[cfg_attr(
+        not(all(target_os = "linux", not(polling_test_poll_backend))),
+        expect(dead_code, reason = "there is one way only")
+    )]
+    kind: PollerKind,
+    always_ready: AlwaysReady,
+}
+
+/// Those that the system does not wait for, since they never have to wait: regular
+/// files. By key, with what they want to hear of.
+type AlwaysReady = Rc<RefCell<Vec<(Key, Interest)>>>;
+
+/// Room for the events of one wait.
+pub(crate) struct Events {
+    #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
+    epoll: epoll::Events,
+    portable: Option<polling::Events>,
+    /// Those that the system knows nothing of.
+    other: Vec<(Key, Ready)>,
+}
+
+impl Events {
+    pub(crate) fn new() -> Self {
+        Self {
+            #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
+            epoll: epoll::Events::default(),
+            portable: None,
+            other: Vec::new(),
+        }
+    }
+
+    /// Calls `f` with what became ready, one after the other; gives how many.
+    #[inline]
+    pub(crate) fn for_each(&self, mut f: impl FnMut(Key, Ready)) -> usize {
+        let mut count = self.other.len();
+        #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
+        {
+            count += self.epoll.for_each(&mut f);
+        }
+        if let Some(events) = &self.portable {
+            count += portable::for_each(events, &mut f);
+        }
+        for &(key, ready) in &self.other {
+            f(key, ready);
+        }
+        count
+    }
 }
 
 impl Poll {
-    pub(crate) fn new() -> io::Result<Self> {
+    /// The descriptors of the system, waited for as `kind` says.
+    pub(crate) fn new(kind: PollerKind) -> io::Result<Self> {
         let poller = Arc::new(polling::Poller::new()?);
         if !poller.supports_level() {
             return Err(io::Error::new(
@@ -90,13 +169,41 @@ impl Poll {
                 "this system's poller knows no level-triggered mode",
             ));
         }
-        let waker = Waker::new(&poller)?;
-        Ok(Self { poller, waker })
+        let waker = Waker::new(&poller, kind)?;
+        Ok(Self::System(System {
+            poller,
+            waker,
+            kind,
+            always_ready: AlwaysReady::default(),
+        }))
     }
 
     /// What wakes the loop from any thread.
-    pub(crate) fn waker(&self) -> &Waker {
-        &self.waker
+    pub(crate) fn waker(&self) -> Waker {
+        match self {
+            Self::System(system) => system.waker.clone(),
+            // It never sleeps.
+            Self::Memory(_) => Waker::NONE,
+        }
+    }
+
+    /// The event of [`WAKER_KEY`] was seen.
+    pub(crate) fn clear_waker(&self) {
+        if let Self::System(system) = self {
+            system.waker.clear();
+        }
+    }
+
+    /// Waits until something is ready, the loop is woken, or `timeout` is over.
+    pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        match self {
+            Self::System(system) => system.wait(events, timeout),
+            Self::Memory(network) => {
+                events.other.clear();
+                network.collect_ready(&mut events.other);
+                Ok(())
+            }
+        }
     }
 
     /// Registers `descriptor`, which the registration then owns.
@@ -107,104 +214,57 @@ impl Poll {
         interest: Interest,
     ) -> io::Result<Registration> {
         debug_assert!(key <= MAX_KEY);
-        // SAFETY: the registration owns the descriptor and deletes it from the
-        // poller before it closes it.
-        unsafe {
-            self.poller
-                .add_with_mode(&descriptor, interest.event(key), PollMode::Level)?;
+        match self {
+            Self::System(system) => {
+                let poller = Arc::clone(&system.poller);
+                Registration::new(poller, &system.always_ready, descriptor, key, interest)
+            }
+            Self::Memory(_) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "a test reactor has its network in memory, and watches no descriptors",
+            )),
         }
-        Ok(Registration {
-            poller: Arc::clone(&self.poller),
-            key,
-            interest: Cell::new(Some(interest)),
-            descriptor: Some(descriptor),
-        })
+    }
+
+    /// The network of a test's reactor.
+    pub(crate) fn network(&self) -> Option<&Rc<Network>> {
+        match self {
+            Self::System(_) => None,
+            Self::Memory(network) => Some(network),
+        }
     }
 }
 
-/// A registered descriptor, owned: it is deleted from the poller, then closed,
-/// when this is dropped.
-pub(crate) struct Registration {
-    poller: Arc<polling::Poller>,
-    key: Key,
-    /// `None` while the poller does not know the descriptor.
-    interest: Cell<Option<Interest>>,
-    /// `None` only while it is being given back.
-    descriptor: Option<OwnedFd>,
-}
-
-impl Registration {
-    pub(crate) fn key(&self) -> Key {
-        self.key
-    }
-
-    fn descriptor(&self) -> &OwnedFd {
-        self.descriptor
-            .as_ref()
-            .unwrap_or_else(|| unreachable!("it is only taken when this goes"))
-    }
-
-    /// Gives the descriptor back, which is no longer registered.
-    pub(crate) fn into_descriptor(mut self) -> OwnedFd {
-        self.leave();
-        self.descriptor
-            .take()
-            .unwrap_or_else(|| unreachable!("it is only taken when this goes"))
-    }
-
-    fn leave(&self) {
-        if let Err(error) = self.mask() {
-            tracing::warn!(target: "reactor", %error, "a descriptor could not be deleted");
+impl System {
+    fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        events.other.clear();
+        let always_ready = self.always_ready.borrow();
+        let is_any = !always_ready.is_empty();
+        for &(key, interest) in always_ready.iter() {
+            let Interest { readable, writable } = interest;
+            let hung_up = false;
+            if readable || writable {
+                events.other.push((
+                    key,
+                    Ready {
+                        readable,
+                        writable,
+                        hung_up,
+                    },
+                ));
+            }
         }
-    }
-
-    /// Says what to wait for from now on; a call that changes nothing costs
-    /// nothing.
-    pub(crate) fn set_interest(&self, interest: Interest) -> io::Result<()> {
-        match self.interest.get() {
-            Some(current) if current == interest => return Ok(()),
-            Some(_) => self.poller.modify_with_mode(
-                self.descriptor(),
-                interest.event(self.key),
-                PollMode::Level,
-            )?,
-            // SAFETY: as in `Poll::register`.
-            None => unsafe {
-                self.poller.add_with_mode(
-                    self.descriptor(),
-                    interest.event(self.key),
-                    PollMode::Level,
-                )?;
-            },
+        drop(always_ready);
+        let timeout = if is_any && !events.other.is_empty() {
+            Some(Duration::ZERO)
+        } else {
+            timeout
+        };
+        #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
+        if self.kind == PollerKind::Native {
+            return epoll::wait(&self.poller, &mut events.epoll, timeout);
         }
-        self.interest.set(Some(interest));
-        Ok(())
-    }
-
-    pub(crate) fn is_masked(&self) -> bool {
-        self.interest.get().is_none()
-    }
-
-    /// Takes the descriptor out of the poller until an interest is set again:
-    /// the one way not to hear of a hang-up.
-    pub(crate) fn mask(&self) -> io::Result<()> {
-        if self.interest.take().is_some() {
-            self.poller.delete(self.descriptor())?;
-        }
-        Ok(())
-    }
-}
-
-impl AsFd for Registration {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.descriptor().as_fd()
-    }
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        if self.descriptor.is_some() {
-            self.leave();
-        }
+        let portable = events.portable.get_or_insert_with(polling::Events::new);
+        portable::wait(&self.poller, portable, timeout)
     }
 }

@@ -1,9 +1,10 @@
-//! TCP: `listen_tcp` and `connect_tcp`.
+//! TCP: `listen_tcp`, `connect_tcp`, and sockets that somebody else has made.
 
+mod adopt;
 mod connect;
 mod host_port;
 mod listen;
-mod socket;
+mod options;
 
 pub use self::host_port::HostPort;
-pub use self::listen::ListeningPort;
+pub use self::options::{ConnectOptions, ListenOptions};

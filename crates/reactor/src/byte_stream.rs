@@ -1,0 +1,379 @@
+//! `ByteStream`: a connection for `async` code, as the `futures` traits have it.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context as TaskContext, Poll, Waker};
+
+use deferred::{Deferred, Result, Trigger};
+use futures_io::{AsyncRead, AsyncWrite};
+
+use crate::address::{Address, UnixAddress};
+use crate::connection::{Connection, Context, Protocol};
+use crate::error::{ConnectionClosed, Gone, ListenError};
+use crate::framing::Raw;
+use crate::handle::ReactorHandle;
+use crate::listening::ListeningPort;
+use crate::tcp::{ConnectOptions, ListenOptions};
+use crate::unix::UnixListenOptions;
+
+/// So many bytes that were not read yet may wait; then the connection is not read
+/// from until half of them are.
+const CAPACITY: usize = 64 * 1024;
+
+/// A connection that is read from and written to by `async` code, with the traits of
+/// `futures`: [`AsyncRead`] and [`AsyncWrite`].
+///
+/// - What comes in waits here, up to 64 KiB; then the peer has to wait.
+/// - Writing is pending while more waits to be sent than the high-water mark of
+///   [`WriteLimits`](crate::WriteLimits) allows; flushing, while anything does.
+/// - Closing finishes sending, when everything is sent; reading goes on. The peer's
+///   end is a read of 0 bytes; writing goes on.
+/// - Dropping it loses the connection, after what was written is sent.
+///
+/// # Examples
+///
+/// ```
+/// use futures::{AsyncReadExt, AsyncWriteExt};
+/// use reactor::Reactor;
+///
+/// let reactor = Reactor::new()?;
+/// let port = reactor.listen_tcp_streams("127.0.0.1:0", |mut stream| async move {
+///     let mut question = String::new();
+///     stream.read_to_string(&mut question).await?;
+///     stream.write_all(question.to_uppercase().as_bytes()).await?;
+///     Ok(())
+/// })?;
+///
+/// let handle = reactor.handle();
+/// let asking = reactor.spawn(async move {
+///     let mut stream = handle.connect_tcp_stream(port.address()).await?;
+///     stream.write_all(b"is anybody there?").await?;
+///     stream.close().await?;
+///     let mut answer = String::new();
+///     stream.read_to_string(&mut answer).await?;
+///     Ok(answer)
+/// });
+/// assert_eq!(reactor.block_on(asking).unwrap(), "IS ANYBODY THERE?");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ByteStream {
+    connection: Connection<ByteStreamProtocol>,
+    inbound: Rc<RefCell<Inbound>>,
+    /// What writing, flushing or closing waits for.
+    waiting: Option<(For, Deferred<()>)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum For {
+    Room,
+    Drained,
+}
+
+/// The protocol of a [`ByteStream`]: from [`ByteStreamProtocol::pair`].
+pub struct ByteStreamProtocol {
+    inbound: Rc<RefCell<Inbound>>,
+    opened: Option<Trigger<ByteStream>>,
+}
+
+#[derive(Default)]
+struct Inbound {
+    bytes: VecDeque<u8>,
+    is_held_back: bool,
+    is_at_end: bool,
+    /// Why the connection is over.
+    over: Option<ConnectionClosed>,
+    reader: Option<Waker>,
+}
+
+impl ByteStreamProtocol {
+    /// A protocol, and the stream that it becomes when it has its connection: for
+    /// whatever takes a protocol.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{ByteStream, ByteStreamProtocol, Reactor};
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let (near, _far) = UnixStream::pair()?;
+    /// let (protocol, stream) = ByteStreamProtocol::pair();
+    /// reactor.adopt_stream(near, protocol).unwrap();
+    /// let stream: ByteStream = stream.into_result().unwrap().unwrap();
+    /// # drop(stream);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn pair() -> (Self, Deferred<ByteStream>) {
+        let (trigger, stream) = Deferred::pair();
+        let protocol = Self {
+            inbound: Rc::default(),
+            opened: Some(trigger),
+        };
+        (protocol, stream)
+    }
+}
+
+impl Protocol for ByteStreamProtocol {
+    type Framing = Raw;
+
+    fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
+        if let Some(opened) = self.opened.take() {
+            let stream = ByteStream {
+                connection: cx.connection(),
+                inbound: Rc::clone(&self.inbound),
+                waiting: None,
+            };
+            // If it was cancelled, dropping the stream ends the connection.
+            drop(opened.callback(stream));
+        }
+        Ok(())
+    }
+
+    fn received(&mut self, cx: &mut Context<'_, Self>, data: &[u8]) -> Result<()> {
+        let mut inbound = self.inbound.borrow_mut();
+        inbound.bytes.extend(data);
+        if inbound.bytes.len() >= CAPACITY {
+            inbound.is_held_back = true;
+            cx.pause_reading();
+        }
+        wake(inbound);
+        Ok(())
+    }
+
+    fn read_closed(&mut self, _cx: &mut Context<'_, Self>) -> Result<()> {
+        let mut inbound = self.inbound.borrow_mut();
+        inbound.is_at_end = true;
+        wake(inbound);
+        Ok(())
+    }
+
+    fn connection_lost(&mut self, _cx: &mut Context<'_, Self>, reason: ConnectionClosed) {
+        let mut inbound = self.inbound.borrow_mut();
+        inbound.over = Some(reason);
+        wake(inbound);
+    }
+}
+
+/// What a waker does is other people's code.
+fn wake(mut inbound: std::cell::RefMut<'_, Inbound>) {
+    let reader = inbound.reader.take();
+    drop(inbound);
+    if let Some(reader) = reader {
+        reader.wake();
+    }
+}
+
+impl ByteStream {
+    /// The address of the other side.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`] if the connection is over.
+    pub fn peer(&self) -> std::result::Result<Address, Gone> {
+        self.connection.peer()
+    }
+
+    /// The connection, for what is not reading or writing.
+    pub fn connection(&self) -> &Connection<ByteStreamProtocol> {
+        &self.connection
+    }
+
+    fn error(&self) -> io::Error {
+        match &self.inbound.borrow().over {
+            Some(ConnectionClosed::Lost(error)) => io::Error::new(error.kind(), error.to_string()),
+            Some(reason) => io::Error::new(io::ErrorKind::NotConnected, reason.to_string()),
+            None => io::ErrorKind::BrokenPipe.into(),
+        }
+    }
+
+    /// Polls for what is waited for; it begins to wait with `wait`.
+    fn poll_waiting(
+        &mut self,
+        cx: &mut TaskContext<'_>,
+        what: For,
+        wait: impl FnOnce(&Connection<ByteStreamProtocol>) -> Deferred<()>,
+    ) -> Poll<io::Result<()>> {
+        let mut deferred = match self.waiting.take() {
+            Some((waited_for, deferred)) if waited_for == what => deferred,
+            _ => wait(&self.connection),
+        };
+        match Pin::new(&mut deferred).poll(cx) {
+            Poll::Pending => {
+                self.waiting = Some((what, deferred));
+                Poll::Pending
+            }
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
+            Poll::Ready(Err(_)) => Poll::Ready(Err(self.error())),
+        }
+    }
+}
+
+impl AsyncRead for ByteStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut inbound = self.inbound.borrow_mut();
+        if inbound.bytes.is_empty() && !buffer.is_empty() {
+            return match &inbound.over {
+                _ if inbound.is_at_end => Poll::Ready(Ok(0)),
+                Some(ConnectionClosed::Done) => Poll::Ready(Ok(0)),
+                Some(_) => {
+                    drop(inbound);
+                    Poll::Ready(Err(self.error()))
+                }
+                None => {
+                    let replaced = inbound.reader.replace(cx.waker().clone());
+                    drop(inbound);
+                    drop(replaced);
+                    Poll::Pending
+                }
+            };
+        }
+        let (front, _) = inbound.bytes.as_slices();
+        let read = front.len().min(buffer.len());
+        buffer[..read].copy_from_slice(&front[..read]);
+        inbound.bytes.drain(..read);
+        let resumes = inbound.is_held_back && inbound.bytes.len() <= CAPACITY / 2;
+        if resumes {
+            inbound.is_held_back = false;
+            drop(inbound);
+            // If it is over, there is nothing to resume.
+            let _ = self.connection.resume_reading();
+        }
+        Poll::Ready(Ok(read))
+    }
+}
+
+impl AsyncWrite for ByteStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        std::task::ready!(self.poll_waiting(cx, For::Room, Connection::ready))?;
+        // No more than is to wait at a time.
+        let piece = &bytes[..bytes.len().min(CAPACITY)];
+        match self.connection.write(piece) {
+            Ok(()) => Poll::Ready(Ok(piece.len())),
+            Err(Gone) => Poll::Ready(Err(self.error())),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        self.poll_waiting(cx, For::Drained, Connection::drained)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        if self.connection.lose_write_connection().is_err() {
+            // Both sides have finished.
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_waiting(cx, For::Drained, Connection::drained)
+    }
+}
+
+impl Drop for ByteStream {
+    fn drop(&mut self) {
+        let _ = self.connection.lose_connection();
+    }
+}
+
+impl fmt::Debug for ByteStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByteStream")
+            .field("peer", &self.peer().ok())
+            .field("unread", &self.inbound.borrow().bytes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ByteStreamProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByteStreamProtocol").finish_non_exhaustive()
+    }
+}
+
+impl ReactorHandle {
+    /// Connects to `target`, and gives the connection as a [`ByteStream`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect_tcp`](Self::connect_tcp).
+    pub fn connect_tcp_stream(&self, target: impl Into<ConnectOptions>) -> Deferred<ByteStream> {
+        let (protocol, stream) = ByteStreamProtocol::pair();
+        self.connect_tcp(target, protocol).add_callback(|_| stream)
+    }
+
+    /// Connects to a UNIX socket, and gives the connection as a [`ByteStream`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect_unix`](Self::connect_unix).
+    pub fn connect_unix_stream(&self, target: impl Into<UnixAddress>) -> Deferred<ByteStream> {
+        let (protocol, stream) = ByteStreamProtocol::pair();
+        self.connect_unix(target, protocol).add_callback(|_| stream)
+    }
+
+    /// Listens on `address`, and runs an async body of `serve` for everybody who
+    /// comes. A failure of a body is logged.
+    ///
+    /// # Errors
+    ///
+    /// As for [`listen_tcp`](Self::listen_tcp).
+    pub fn listen_tcp_streams<F, B>(
+        &self,
+        address: impl Into<ListenOptions>,
+        serve: F,
+    ) -> std::result::Result<ListeningPort, ListenError>
+    where
+        F: FnMut(ByteStream) -> B + 'static,
+        B: Future<Output = Result<()>> + 'static,
+    {
+        self.listen_tcp(address, streams(self.clone(), serve))
+    }
+
+    /// The same on a UNIX socket.
+    ///
+    /// # Errors
+    ///
+    /// As for [`listen_unix`](Self::listen_unix).
+    pub fn listen_unix_streams<F, B>(
+        &self,
+        address: impl Into<UnixListenOptions>,
+        serve: F,
+    ) -> std::result::Result<ListeningPort<UnixAddress>, ListenError>
+    where
+        F: FnMut(ByteStream) -> B + 'static,
+        B: Future<Output = Result<()>> + 'static,
+    {
+        self.listen_unix(address, streams(self.clone(), serve))
+    }
+}
+
+/// A factory that runs a body of `serve` for each connection.
+fn streams<F, B>(reactor: ReactorHandle, serve: F) -> impl FnMut() -> ByteStreamProtocol
+where
+    F: FnMut(ByteStream) -> B + 'static,
+    B: Future<Output = Result<()>> + 'static,
+{
+    let serve = Rc::new(RefCell::new(serve));
+    move || {
+        let (protocol, stream) = ByteStreamProtocol::pair();
+        let (reactor, serve) = (reactor.clone(), Rc::clone(&serve));
+        stream
+            .add_callback(move |stream| {
+                let body = serve.borrow_mut()(stream);
+                reactor.spawn(body)
+            })
+            .log_error()
+            .ignore();
+        protocol
+    }
+}

@@ -1,0 +1,241 @@
+//! One attempt to connect to one address.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use deferred::{Deferred, DelayedCall, Failure, Result, Trigger, defer_later, fail, succeed};
+
+use crate::address::{Address, UnixAddress};
+use crate::connection::{Beginning, Connection, OnLost, Protocol, Stream};
+use crate::core::Core;
+use crate::error::ReactorGone;
+use crate::handle::ReactorHandle;
+use crate::poll::{Interest, Key, Ready};
+use crate::registry::Source;
+use crate::socket;
+use crate::wire::Wire;
+
+/// How long to wait before trying again where too many wait already.
+const CROWDED: Duration = Duration::from_millis(10);
+
+/// Where to connect to.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    /// From the second address, if there is one.
+    Inet(SocketAddr, Option<SocketAddr>),
+    Unix(UnixAddress),
+}
+
+impl Target {
+    fn address(&self) -> Address {
+        match self {
+            Self::Inet(address, _) => Address::Inet(*address),
+            Self::Unix(address) => Address::Unix(address.clone()),
+        }
+    }
+
+    /// Begins to connect, registered for the source that is inserted next.
+    fn begin(&self, core: &Core) -> io::Result<(Wire, Key)> {
+        if core.is_gone() {
+            return Err(io::Error::other(ReactorGone));
+        }
+        if let Some(network) = core.network() {
+            let key = core.next_key();
+            let socket = network.connect(&self.address(), key);
+            socket.set_interest(Interest::WRITABLE);
+            return Ok((Wire::Memory(socket), key));
+        }
+        Ok(match self {
+            Self::Inet(address, host) => {
+                let socket = socket::connecting(*address, *host)?;
+                let registration = core.register(socket.into(), Interest::WRITABLE)?;
+                let key = registration.key();
+                (Wire::Socket(registration), key)
+            }
+            Self::Unix(address) => {
+                let socket = socket::connecting_unix(address)?;
+                let registration = core.register(socket.into(), Interest::WRITABLE)?;
+                let key = registration.key();
+                (Wire::Unix(registration), key)
+            }
+        })
+    }
+}
+
+/// Connects to `target`, for so long at the most. Only cancelling makes the
+/// Deferred itself fail.
+pub(crate) fn attempt(
+    core: &Rc<Core>,
+    target: &Target,
+    timeout: Duration,
+) -> Deferred<io::Result<Connected>> {
+    let (wire, key) = match target.begin(core) {
+        Ok(begun) => begun,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock && timeout > CROWDED => {
+            let (target, weak) = (target.clone(), Rc::downgrade(core));
+            return defer_later(&ReactorHandle::new(core), CROWDED, || ()).add_callback(
+                move |()| match weak.upgrade() {
+                    Some(core) => attempt(&core, &target, timeout - CROWDED),
+                    None => succeed(Err(io::Error::other(ReactorGone))),
+                },
+            );
+        }
+        Err(error) => return succeed(Err(error)),
+    };
+    let attempt = Rc::new(Attempt {
+        core: Rc::clone(core),
+        key,
+        address: target.address(),
+        wire: RefCell::new(Some(wire)),
+        outcome: RefCell::new(None),
+    });
+    let to_cancel = Rc::downgrade(&attempt);
+    let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
+        if let Some(attempt) = to_cancel.upgrade() {
+            drop(attempt.give_up());
+        }
+    });
+    let late = Rc::downgrade(&attempt);
+    let timeout = core.timers.call_later(timeout, move || {
+        if let Some(attempt) = late.upgrade() {
+            attempt.fail(io::ErrorKind::TimedOut.into());
+        }
+    });
+    attempt.outcome.replace(Some(Outcome { trigger, timeout }));
+    core.insert(attempt);
+    deferred
+}
+
+/// A socket that is connecting, or connected and has no protocol yet.
+struct Attempt {
+    core: Rc<Core>,
+    key: Key,
+    address: Address,
+    /// `None` once it was given up or has a protocol.
+    wire: RefCell<Option<Wire>>,
+    /// `None` once it was told.
+    outcome: RefCell<Option<Outcome>>,
+}
+
+struct Outcome {
+    trigger: Trigger<io::Result<Connected>>,
+    timeout: DelayedCall,
+}
+
+impl Attempt {
+    /// Gives the one who is to be told how it came out.
+    fn take_trigger(&self) -> Option<Trigger<io::Result<Connected>>> {
+        let Outcome { trigger, timeout } = self.outcome.take()?;
+        // It may be what called this.
+        let _ = timeout.cancel();
+        Some(trigger)
+    }
+
+    fn give_up(&self) -> Option<Trigger<io::Result<Connected>>> {
+        drop(self.core.registry.remove(self.key));
+        drop(self.wire.take());
+        self.take_trigger()
+    }
+
+    fn fail(&self, error: io::Error) {
+        if let Some(trigger) = self.give_up() {
+            // It was not cancelled, or nobody would be waiting.
+            let _ = trigger.callback(Err(error));
+        }
+    }
+
+    /// Whether the socket is connected, now that the system says it is ready.
+    fn check(&self) -> io::Result<()> {
+        match &*self.wire.borrow() {
+            Some(wire) => wire.take_error()?.map_or(Ok(()), Err),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
+impl Source for Attempt {
+    fn ready(self: Rc<Self>, _ready: Ready) {
+        if self.outcome.borrow().is_none() {
+            // Connected, and whoever is to make the protocol is paused.
+            if let Some(wire) = &*self.wire.borrow() {
+                let _ = wire.mask();
+            }
+            return;
+        }
+        match self.check() {
+            Err(error) => self.fail(error),
+            Ok(()) => {
+                if let Some(trigger) = self.take_trigger() {
+                    let _ = trigger.callback(Ok(Connected(self)));
+                }
+            }
+        }
+    }
+
+    fn shut_down(self: Rc<Self>) {
+        self.fail(io::Error::other(ReactorGone));
+    }
+}
+
+/// A connected socket. Dropped without having got a protocol, it is closed.
+pub(crate) struct Connected(Rc<Attempt>);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        if self.0.wire.borrow().is_some() {
+            drop(self.0.give_up());
+        }
+    }
+}
+
+impl Connected {
+    pub(crate) fn peer(&self) -> &Address {
+        &self.0.address
+    }
+
+    /// The protocol takes the attempt's place in the registry.
+    pub(crate) fn into_connection<P: Protocol>(
+        self,
+        protocol: P,
+        on_lost: Option<OnLost>,
+    ) -> Result<Connection<P>> {
+        let attempt = &self.0;
+        let Some(wire) = attempt.wire.take() else {
+            return Err(Failure::new(ReactorGone));
+        };
+        let beginning = Beginning {
+            on_lost,
+            ..Beginning::new(wire, attempt.key, attempt.address.clone())
+        };
+        let (stream, begun) = Stream::start(&attempt.core, beginning, protocol, |stream| {
+            attempt.core.registry.replace(attempt.key, stream);
+        });
+        begun?;
+        Ok(Connection::new(Rc::downgrade(&stream)))
+    }
+}
+
+/// What `connect` gives; a failure that it has at once comes from the loop, so that
+/// whoever hears of it can stop that.
+pub(crate) fn from_the_loop<T: 'static>(
+    reactor: &ReactorHandle,
+    connect: impl FnOnce() -> Deferred<T>,
+) -> Deferred<T> {
+    if reactor.core().is_err() {
+        return connect();
+    }
+    let is_returning = Rc::new(Cell::new(true));
+    let (at_once, reactor) = (Rc::clone(&is_returning), reactor.clone());
+    let connecting = connect().add_errback(move |failure| {
+        if at_once.get() {
+            defer_later(&reactor, Duration::ZERO, || Err(failure))
+        } else {
+            fail(failure)
+        }
+    });
+    is_returning.set(false);
+    connecting
+}

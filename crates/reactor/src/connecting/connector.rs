@@ -1,0 +1,367 @@
+//! `Connector`: a client that can be connected again and again.
+
+use std::cell::RefCell;
+use std::error::Error;
+use std::fmt;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use deferred::{Cancelled, Deferred, DeferredHandle, Failure};
+
+use super::attempt::Connected;
+use crate::address::Address;
+use crate::connection::{Connection, Protocol};
+use crate::core::call;
+use crate::error::ConnectionClosed;
+use crate::handle::ReactorHandle;
+
+/// Makes the protocols of a [`Connector`], and hears how it fares.
+///
+/// # Examples
+///
+/// A client that comes back whenever it is cut off:
+///
+/// ```
+/// use reactor::{Address, ClientFactory, ConnectionClosed, Connector};
+/// # use reactor::{Context, Protocol, Raw};
+/// # #[derive(Clone)] struct Client;
+/// # impl Protocol for Client {
+/// #     type Framing = Raw;
+/// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
+/// # }
+///
+/// struct Persistent;
+///
+/// impl ClientFactory for Persistent {
+///     type Protocol = Client;
+///
+///     fn build_protocol(&mut self, _peer: &Address) -> Option<Client> {
+///         Some(Client)
+///     }
+///
+///     fn connection_lost(&mut self, connector: &Connector<Client>, reason: ConnectionClosed) {
+///         println!("{reason}; connecting again");
+///         connector.connect().unwrap();
+///     }
+/// }
+/// ```
+pub trait ClientFactory: 'static {
+    /// What it makes.
+    type Protocol: Protocol;
+
+    /// The protocol for a connection to `peer`; `None` refuses it.
+    fn build_protocol(&mut self, peer: &Address) -> Option<Self::Protocol>;
+
+    /// An attempt begins. It can be stopped from here.
+    fn started_connecting(&mut self, connector: &Connector<Self::Protocol>) {
+        let _ = connector;
+    }
+
+    /// The attempt has failed. Another one may be begun from here.
+    fn connection_failed(&mut self, connector: &Connector<Self::Protocol>, failure: Failure) {
+        let _ = (connector, failure);
+    }
+
+    /// The connection is over; its protocol was told before. Another attempt may be
+    /// begun from here.
+    fn connection_lost(&mut self, connector: &Connector<Self::Protocol>, reason: ConnectionClosed) {
+        let _ = (connector, reason);
+    }
+}
+
+/// What a [`Connector`] is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectorState {
+    /// Neither of the others.
+    Disconnected,
+    /// An attempt is being made.
+    Connecting,
+    /// There is a connection.
+    Connected,
+}
+
+/// A [`Connector`] is not in the state for what was asked of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectorError {
+    /// The state it is in.
+    pub state: ConnectorState,
+    expected: ConnectorState,
+}
+
+impl fmt::Display for ConnectorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |state| match state {
+            ConnectorState::Disconnected => "disconnected",
+            ConnectorState::Connecting => "connecting",
+            ConnectorState::Connected => "connected",
+        };
+        let (state, expected) = (name(self.state), name(self.expected));
+        write!(f, "the connector is {state}, not {expected}")
+    }
+}
+
+impl Error for ConnectorError {}
+
+/// How a connector makes an attempt.
+pub(crate) type Dial = Box<dyn Fn() -> Deferred<Connected>>;
+
+/// A client whose connection can be made again: it knows where to, and has a
+/// [`ClientFactory`] that makes a protocol each time. (Twisted: `IConnector`.)
+///
+/// Clones stand for the same client. Dropping them ends nothing. For a single
+/// connection, [`connect_tcp`](crate::ReactorHandle::connect_tcp) is simpler.
+pub struct Connector<P: Protocol> {
+    client: Rc<dyn Client<P>>,
+}
+
+trait Client<P: Protocol> {
+    fn dial(&self) -> Deferred<Connected>;
+    fn destination(&self) -> &str;
+    fn phase(&self) -> &RefCell<Phase<P>>;
+    fn build_protocol(&self, peer: &Address) -> Option<P>;
+    fn started(self: Rc<Self>);
+    fn failed(self: Rc<Self>, failure: Failure);
+    fn lost(self: Rc<Self>, reason: ConnectionClosed);
+}
+
+enum Phase<P: Protocol> {
+    Disconnected,
+    /// The handle is there once the attempt was begun.
+    Connecting(Option<DeferredHandle>),
+    Connected(Connection<P>),
+}
+
+struct Dialled<F: ClientFactory> {
+    reactor: ReactorHandle,
+    destination: String,
+    dial: Dial,
+    factory: RefCell<F>,
+    phase: RefCell<Phase<F::Protocol>>,
+}
+
+impl<F: ClientFactory> Dialled<F> {
+    /// Tells the factory: later, if it is what called this.
+    fn tell(self: Rc<Self>, f: impl FnOnce(&mut F, &Connector<F::Protocol>) + 'static) {
+        let connector = Connector {
+            client: Rc::<Self>::clone(&self),
+        };
+        if let Ok(mut factory) = self.factory.try_borrow_mut() {
+            return call("a client's factory", || f(&mut factory, &connector));
+        }
+        let me = Rc::clone(&self);
+        self.reactor.call_later(Duration::ZERO, move || me.tell(f));
+    }
+}
+
+impl<F: ClientFactory> Client<F::Protocol> for Dialled<F> {
+    fn dial(&self) -> Deferred<Connected> {
+        (self.dial)()
+    }
+
+    fn destination(&self) -> &str {
+        &self.destination
+    }
+
+    fn phase(&self) -> &RefCell<Phase<F::Protocol>> {
+        &self.phase
+    }
+
+    fn build_protocol(&self, peer: &Address) -> Option<F::Protocol> {
+        let mut built = None;
+        if let Ok(mut factory) = self.factory.try_borrow_mut() {
+            call("a client's factory", || {
+                built = factory.build_protocol(peer);
+            });
+        }
+        built
+    }
+
+    fn started(self: Rc<Self>) {
+        self.tell(|factory, connector| factory.started_connecting(connector));
+    }
+
+    fn failed(self: Rc<Self>, failure: Failure) {
+        self.tell(|factory, connector| factory.connection_failed(connector, failure));
+    }
+
+    fn lost(self: Rc<Self>, reason: ConnectionClosed) {
+        self.tell(|factory, connector| factory.connection_lost(connector, reason));
+    }
+}
+
+impl<P: Protocol> Connector<P> {
+    pub(crate) fn new<F>(reactor: &ReactorHandle, to: String, dial: Dial, factory: F) -> Self
+    where
+        F: ClientFactory<Protocol = P>,
+    {
+        Self {
+            client: Rc::new(Dialled {
+                reactor: reactor.clone(),
+                destination: to,
+                dial,
+                factory: RefCell::new(factory),
+                phase: RefCell::new(Phase::Disconnected),
+            }),
+        }
+    }
+
+    /// Begins an attempt. How it comes out is told to the factory, from the loop.
+    ///
+    /// # Errors
+    ///
+    /// There is an attempt or a connection already.
+    pub fn connect(&self) -> Result<(), ConnectorError> {
+        self.expect(ConnectorState::Disconnected)?;
+        self.set(Phase::Connecting(None));
+        self.client().started();
+        if self.state() != ConnectorState::Connecting {
+            // It was stopped from there.
+            return Ok(());
+        }
+        let connector = self.clone();
+        let mut connecting = self.client.dial().add_both(move |outcome| {
+            connector.dialled(outcome);
+        });
+        let handle = connecting.handle();
+        connecting.ignore();
+        if let Phase::Connecting(attempt @ None) = &mut *self.client.phase().borrow_mut() {
+            *attempt = Some(handle);
+        }
+        Ok(())
+    }
+
+    fn dialled(&self, outcome: deferred::Result<Connected>) {
+        let connection = outcome.and_then(|connected| {
+            let Some(protocol) = self.client.build_protocol(connected.peer()) else {
+                return Err(Failure::new(NoProtocol));
+            };
+            let weak = Rc::downgrade(&self.client);
+            let on_lost = Box::new(move |reason| lost(&weak, reason));
+            // For those who ask for it from `connection_made`.
+            self.set(Phase::Connecting(None));
+            connected.into_connection(protocol, Some(on_lost))
+        });
+        match connection {
+            Ok(connection) if !connection.is_gone() => self.set(Phase::Connected(connection)),
+            // Then it was told, too.
+            Ok(_) => {}
+            Err(failure) => {
+                // If it failed in `connection_made`, it has been lost as well.
+                if self.state() == ConnectorState::Connecting {
+                    self.set(Phase::Disconnected);
+                    self.client().failed(failure);
+                }
+            }
+        }
+    }
+
+    /// Stops the attempt that is being made: it fails with
+    /// [`Cancelled`](deferred::Cancelled).
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub fn stop_connecting(&self) -> Result<(), ConnectorError> {
+        self.expect(ConnectorState::Connecting)?;
+        let handle = match &*self.client.phase().borrow() {
+            Phase::Connecting(handle) => handle.clone(),
+            _ => None,
+        };
+        if let Some(handle) = handle {
+            handle.cancel();
+        } else {
+            // It was not begun yet.
+            self.set(Phase::Disconnected);
+            self.client().failed(Failure::new(Cancelled::new()));
+        }
+        Ok(())
+    }
+
+    /// Stops an attempt, or loses the connection, whichever there is.
+    pub fn disconnect(&self) {
+        if let Some(connection) = self.connection() {
+            let _ = connection.lose_connection();
+        } else {
+            // There may be neither.
+            let _ = self.stop_connecting();
+        }
+    }
+
+    /// What it is at.
+    pub fn state(&self) -> ConnectorState {
+        match &*self.client.phase().borrow() {
+            Phase::Disconnected => ConnectorState::Disconnected,
+            Phase::Connecting(_) => ConnectorState::Connecting,
+            Phase::Connected(_) => ConnectorState::Connected,
+        }
+    }
+
+    /// The connection, while there is one.
+    pub fn connection(&self) -> Option<Connection<P>> {
+        match &*self.client.phase().borrow() {
+            Phase::Connected(connection) => Some(connection.clone()),
+            _ => None,
+        }
+    }
+
+    /// Where it connects to, as it was given.
+    pub fn destination(&self) -> &str {
+        self.client.destination()
+    }
+
+    fn client(&self) -> Rc<dyn Client<P>> {
+        Rc::clone(&self.client)
+    }
+
+    fn expect(&self, expected: ConnectorState) -> Result<(), ConnectorError> {
+        let state = self.state();
+        if state == expected {
+            Ok(())
+        } else {
+            Err(ConnectorError { state, expected })
+        }
+    }
+
+    fn set(&self, phase: Phase<P>) {
+        let replaced = self.client.phase().replace(phase);
+        drop(replaced);
+    }
+}
+
+/// The connection of a client is over.
+fn lost<P: Protocol>(client: &Weak<dyn Client<P>>, reason: ConnectionClosed) {
+    if let Some(client) = client.upgrade() {
+        let connector = Connector { client };
+        connector.set(Phase::Disconnected);
+        connector.client.lost(reason);
+    }
+}
+
+impl<P: Protocol> Clone for Connector<P> {
+    fn clone(&self) -> Self {
+        Self {
+            client: Rc::clone(&self.client),
+        }
+    }
+}
+
+impl<P: Protocol> fmt::Debug for Connector<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector")
+            .field("destination", &self.destination())
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The factory refused the connection.
+#[derive(Clone, Copy, Debug)]
+struct NoProtocol;
+
+impl fmt::Display for NoProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the factory made no protocol for the connection")
+    }
+}
+
+impl Error for NoProtocol {}

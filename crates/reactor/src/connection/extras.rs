@@ -1,0 +1,143 @@
+//! What most connections have none of, in one box, so that the others are small.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use deferred::{DelayedCall, Trigger};
+use tracing::Span;
+
+use super::pump::Pump;
+use super::stream::{Obligation, OnLost};
+use crate::address::Address;
+use crate::core::call;
+use crate::error::{ConnectionClosed, Gone};
+use crate::producer::Producer;
+
+#[derive(Default)]
+pub(super) struct Extras {
+    extra: RefCell<Option<Box<Extra>>>,
+}
+
+/// Who waits for what there is to be sent to become less.
+pub(super) struct Waiter {
+    pub(super) until: Until,
+    pub(super) trigger: Trigger<()>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Until {
+    /// Nothing waits to be sent.
+    Drained,
+    /// So little waits that more may be written.
+    Ready,
+}
+
+#[derive(Default)]
+pub(super) struct Extra {
+    pub(super) span: Option<Span>,
+    pub(super) producer: Option<Producer>,
+    /// It has been told to wait.
+    pub(super) producer_is_paused: bool,
+    pub(super) waiters: Vec<Waiter>,
+    /// What comes in goes there.
+    pub(super) pump: Option<Rc<dyn Pump>>,
+    /// What is to be sent comes from there.
+    pub(super) pumped_from: Option<Weak<dyn Pump>>,
+    pub(super) on_lost: Option<OnLost>,
+    pub(super) close_timeout: Option<Duration>,
+    pub(super) closing: Option<DelayedCall>,
+    obligations: Vec<Obligation>,
+    /// At this length, those that are done with are sorted out.
+    sort_out_at: usize,
+}
+
+impl Extras {
+    #[inline]
+    pub(super) fn are_any(&self) -> bool {
+        self.extra.borrow().is_some()
+    }
+
+    /// Calls `f`, which runs nothing of a user's, with them.
+    pub(super) fn with<R>(&self, f: impl FnOnce(&mut Extra) -> R) -> R {
+        f(self.extra.borrow_mut().get_or_insert_default())
+    }
+
+    /// The same, if there are any.
+    pub(super) fn look<R>(&self, f: impl FnOnce(&mut Extra) -> Option<R>) -> Option<R> {
+        self.extra.borrow_mut().as_deref_mut().and_then(f)
+    }
+
+    pub(super) fn take(&self) -> Option<Box<Extra>> {
+        self.extra.take()
+    }
+
+    /// Begins to tell of the connection, if anybody listens.
+    pub(super) fn open_span<P>(&self, number: u64, peer: &Address) {
+        let span = tracing::debug_span!(
+            target: "reactor",
+            "connection",
+            number,
+            %peer,
+            protocol = std::any::type_name::<P>()
+        );
+        if !span.is_disabled() {
+            self.with(|extra| extra.span = Some(span));
+        }
+    }
+
+    #[inline]
+    pub(super) fn span(&self) -> Option<Span> {
+        self.extra.borrow().as_ref()?.span.clone()
+    }
+
+    pub(super) fn set_on_lost(&self, on_lost: OnLost) {
+        self.with(|extra| extra.on_lost = Some(on_lost));
+    }
+
+    pub(super) fn oblige(&self, obligation: Obligation) {
+        self.with(|extra| {
+            let list = &mut extra.obligations;
+            if list.len() >= extra.sort_out_at.max(8) {
+                list.retain(Obligation::is_open);
+                extra.sort_out_at = 2 * list.len();
+            }
+            list.push(obligation);
+        });
+    }
+}
+
+impl Extra {
+    pub(super) fn needs_reason(&self) -> bool {
+        self.on_lost.is_some() || self.pump.is_some() || self.pumped_from.is_some()
+    }
+
+    /// The connection is over: cancels, stops and tells.
+    pub(super) fn finish(self: Box<Self>, reason: Option<ConnectionClosed>) {
+        let extra = *self;
+        for obligation in extra.obligations {
+            obligation.cancel();
+        }
+        if let Some(closing) = extra.closing {
+            // It may be what ended it.
+            let _ = closing.cancel();
+        }
+        if let Some(mut producer) = extra.producer {
+            call("a producer", || producer.stop());
+            call("a producer's drop", || drop(producer));
+        }
+        for waiter in extra.waiters {
+            // It was not cancelled, or nobody would hear of it.
+            let _ = waiter.trigger.errback(Gone);
+        }
+        if let Some(reason) = reason {
+            let from = extra.pumped_from.and_then(|pump| pump.upgrade());
+            for pump in extra.pump.into_iter().chain(from) {
+                pump.broken(&reason);
+            }
+            if let Some(on_lost) = extra.on_lost {
+                call("who is told of the end of a connection", || on_lost(reason));
+            }
+        }
+    }
+}

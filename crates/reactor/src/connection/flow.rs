@@ -1,0 +1,217 @@
+//! Not too much at once: producers, and waiting for room.
+
+use std::time::Duration;
+
+use deferred::{Deferred, Failure, fail, succeed};
+
+use super::extras::{Until, Waiter};
+use super::protocol::Protocol;
+use super::stream::Stream;
+use super::transport::Transport;
+use crate::core::call;
+use crate::error::{ConnectionClosed, Gone};
+use crate::producer::{Consumer, Producer, ProducerError, Production};
+
+/// How often a producer that is always faster than needed is asked before others
+/// have their turn.
+const PULLS_PER_TURN: usize = 16;
+
+impl<P: Protocol> Stream<P> {
+    /// Does what the state of what is to be sent asks for.
+    pub(super) fn settle_flow(&self) {
+        self.settle_producer();
+        self.wake_waiters();
+        self.watch_closing();
+    }
+
+    // --- producers ---
+
+    pub(super) fn register_producer(&self, mut producer: Producer) -> Result<(), ProducerError> {
+        let refused = if self.transport.has_producer() {
+            Some(ProducerError::AlreadyRegistered)
+        } else if !self.transport.takes_writes() {
+            Some(ProducerError::Gone)
+        } else {
+            None
+        };
+        if let Some(why) = refused {
+            call("a producer", || producer.stop());
+            return Err(why);
+        }
+        self.transport.set_has_producer(true);
+        self.extras.with(|extra| {
+            extra.producer = Some(producer);
+            extra.producer_is_paused = false;
+        });
+        self.touch();
+        Ok(())
+    }
+
+    pub(super) fn unregister_producer(&self) {
+        if !self.transport.has_producer() {
+            return;
+        }
+        self.transport.set_has_producer(false);
+        let producer = self.extras.look(|extra| extra.producer.take());
+        call("a producer's drop", || drop(producer));
+        self.touch();
+    }
+
+    /// Stops one that writes by itself: it is not waited for.
+    pub(super) fn stop_push_producer(&self) {
+        let is_push = |producer: &Producer| matches!(producer, Producer::Push(_));
+        let stops = |producer: &Option<Producer>| producer.as_ref().is_some_and(is_push);
+        if self.extras.look(|extra| Some(stops(&extra.producer))) == Some(true) {
+            self.stop_producer();
+        }
+    }
+
+    fn stop_producer(&self) {
+        let producer = self.extras.look(|extra| extra.producer.take());
+        self.transport.set_has_producer(false);
+        if let Some(mut producer) = producer {
+            call("a producer", || producer.stop());
+            call("a producer's drop", || drop(producer));
+        }
+    }
+
+    fn settle_producer(&self) {
+        if !self.transport.has_producer() {
+            return;
+        }
+        if self.transport.has_failed() {
+            return self.stop_producer();
+        }
+        // While it is called, it may be unregistered.
+        let Some(mut producer) = self.extras.look(|extra| extra.producer.take()) else {
+            return;
+        };
+        match &mut producer {
+            Producer::Pull(pull) => self.pull(&mut **pull),
+            Producer::Push(push) => {
+                let high_water = self.transport.limits().high_water;
+                let waiting = self.transport.waiting();
+                let is_paused = self.extras.with(|extra| extra.producer_is_paused);
+                let pauses = !is_paused && waiting > high_water;
+                let resumes = is_paused && waiting <= high_water / 2;
+                if pauses || resumes {
+                    self.extras.with(|extra| extra.producer_is_paused = pauses);
+                }
+                if pauses {
+                    call("a producer", || push.pause_producing());
+                } else if resumes {
+                    call("a producer", || push.resume_producing());
+                }
+            }
+        }
+        if self.transport.has_producer() {
+            self.extras.with(|extra| extra.producer = Some(producer));
+        } else {
+            call("a producer's drop", || drop(producer));
+        }
+    }
+
+    /// Has `producer` write for as long as what it writes is sent at once.
+    fn pull(&self, producer: &mut dyn crate::producer::PullProducer) {
+        for _ in 0..PULLS_PER_TURN {
+            if self.transport.waiting() > 0 || !self.transport.takes_writes() {
+                return;
+            }
+            let transport = &self.transport;
+            let mut written = 0;
+            let mut write = |bytes: &[u8]| {
+                written += bytes.len();
+                transport.write(bytes);
+            };
+            let produced =
+                Failure::catch(|| producer.resume_producing(&mut Consumer::new(&mut write)));
+            match produced.and_then(|produced| produced) {
+                Ok(Production::More) => {}
+                Ok(Production::Done) => self.transport.set_has_producer(false),
+                Err(failure) => {
+                    self.transport.set_has_producer(false);
+                    self.transport.fail(failure);
+                }
+            }
+            if self.transport.can_flush() {
+                self.transport.flush();
+            }
+            if !self.transport.has_producer() || written == 0 {
+                return;
+            }
+        }
+        self.touch();
+    }
+
+    // --- waiting ---
+
+    /// Fires when so little waits to be sent.
+    pub(super) fn wait_until(&self, until: Until) -> Deferred<()> {
+        if self.transport.is_over() {
+            return fail(Gone);
+        }
+        let is_so = match until {
+            Until::Drained => self.transport.waiting() == 0,
+            Until::Ready => self.transport.waiting() <= self.transport.limits().high_water,
+        };
+        if is_so {
+            return succeed(());
+        }
+        let (trigger, deferred) = Deferred::pair();
+        self.extras
+            .with(|extra| extra.waiters.push(Waiter { until, trigger }));
+        deferred
+    }
+
+    fn wake_waiters(&self) {
+        let waiting = self.transport.waiting();
+        let half = self.transport.limits().high_water / 2;
+        let woken = self.extras.look(|extra| {
+            if extra.waiters.is_empty() {
+                return None;
+            }
+            let is_due = |waiter: &mut Waiter| match waiter.until {
+                Until::Drained => waiting == 0,
+                Until::Ready => waiting <= half,
+            };
+            let due: Vec<_> = extra.waiters.extract_if(.., is_due).collect();
+            Some(due)
+        });
+        for waiter in woken.into_iter().flatten() {
+            // It was not cancelled, or nobody would hear of it.
+            let _ = waiter.trigger.callback(());
+        }
+    }
+
+    // --- a bound for closing ---
+
+    pub(super) fn set_close_timeout(&self, timeout: Option<Duration>) {
+        self.extras.with(|extra| extra.close_timeout = timeout);
+        self.touch();
+    }
+
+    /// Begins to count when the connection is on its way out.
+    fn watch_closing(&self) {
+        if self.transport.is_open() || !self.transport.is_alive() {
+            return;
+        }
+        let timeout = self
+            .extras
+            .look(|extra| extra.close_timeout.filter(|_| extra.closing.is_none()));
+        let Some(timeout) = timeout else {
+            return;
+        };
+        let stream = self.weak();
+        let closing = self.transport.core().timers.call_later(timeout, move || {
+            if let Some(stream) = stream.upgrade() {
+                end_now(stream.transport());
+                stream.touch();
+            }
+        });
+        self.extras.with(|extra| extra.closing = Some(closing));
+    }
+}
+
+fn end_now(transport: &Transport) {
+    transport.abort(ConnectionClosed::Aborted);
+}

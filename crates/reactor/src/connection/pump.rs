@@ -1,0 +1,194 @@
+//! `pump`: from one connection to another.
+
+use std::cell::Cell;
+use std::rc::{Rc, Weak};
+
+use deferred::{Deferred, Trigger, fail};
+
+use super::extras::Until;
+use super::handle::Connection;
+use super::protocol::Protocol;
+use super::stream::Stream;
+use crate::error::{ConnectionClosed, Gone};
+
+/// Sends what comes from `reader` to `writer`, as it comes.
+///
+/// From now on it goes past the protocol of `reader`: its framing, `received` and
+/// `read_closed`. What was read but not delivered goes first. While more waits to be
+/// sent to `writer` than its high-water mark allows, `reader` is not read from. When
+/// `reader` has finished sending, so has `writer`; each connection ends when it was
+/// ended in both directions.
+///
+/// The Deferred fires with the number of bytes, when all of them were sent. It fails
+/// if one of the two is over before, and then ends the other one, too.
+///
+/// # Examples
+///
+/// What a proxy does, once it has both connections:
+///
+/// ```
+/// use deferred::{Deferred, gather_results};
+/// use reactor::{Connection, Protocol, pump};
+///
+/// fn join<A: Protocol, B: Protocol>(
+///     client: &Connection<A>,
+///     server: &Connection<B>,
+/// ) -> Deferred<Vec<u64>> {
+///     gather_results([pump(client, server), pump(server, client)])
+/// }
+/// ```
+pub fn pump<A: Protocol, B: Protocol>(
+    reader: &Connection<A>,
+    writer: &Connection<B>,
+) -> Deferred<u64> {
+    let (Ok(source), Ok(sink)) = (reader.stream(), writer.stream()) else {
+        return fail(Gone);
+    };
+    let (trigger, deferred) = Deferred::pair();
+    let pumping = Rc::new(Pumping {
+        source: Rc::downgrade(&source),
+        sink: Rc::downgrade(&sink),
+        trigger,
+        pumped: Cell::new(0),
+        is_waiting: Cell::new(false),
+        is_over: Cell::new(false),
+    });
+    let told: Weak<dyn Pump> = {
+        let weak: Weak<Pumping<A, B>> = Rc::downgrade(&pumping);
+        weak
+    };
+    sink.extras.with(|extra| extra.pumped_from = Some(told));
+    let pump: Rc<dyn Pump> = pumping;
+    source
+        .extras
+        .with(|extra| extra.pump = Some(Rc::clone(&pump)));
+    if source.transport.is_at_end() {
+        pump.finish();
+    } else if !source.rest.borrow().is_empty() {
+        source.rest_is_undelivered.set(true);
+    }
+    source.touch();
+    deferred
+}
+
+/// What the bytes of a connection go to, instead of its protocol.
+pub(super) trait Pump {
+    fn forward(&self, bytes: &[u8]);
+    /// There is room again.
+    fn go_on(&self);
+    /// No more will come.
+    fn finish(&self);
+    /// One of the two connections is over.
+    fn broken(&self, reason: &ConnectionClosed);
+}
+
+struct Pumping<A: Protocol, B: Protocol> {
+    source: Weak<Stream<A>>,
+    sink: Weak<Stream<B>>,
+    trigger: Trigger<u64>,
+    pumped: Cell<u64>,
+    /// The source is not read from.
+    is_waiting: Cell<bool>,
+    is_over: Cell<bool>,
+}
+
+impl<A: Protocol, B: Protocol> Pumping<A, B> {
+    /// Does not read from the source until the sink has room.
+    fn wait(&self, sink: &Stream<B>) {
+        let Some(source) = self.source.upgrade() else {
+            return;
+        };
+        self.is_waiting.set(true);
+        source.transport.set_paused(true);
+        let me = source
+            .extras
+            .look(|extra| extra.pump.as_ref().map(Rc::downgrade));
+        let go_on = move |_| {
+            if let Some(pumping) = me.and_then(|me| me.upgrade()) {
+                pumping.go_on();
+            }
+        };
+        sink.wait_until(Until::Ready).add_both(go_on).ignore();
+    }
+}
+
+impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
+    fn forward(&self, bytes: &[u8]) {
+        let Some(sink) = self.sink.upgrade() else {
+            return;
+        };
+        sink.transport.write(bytes);
+        self.pumped.set(self.pumped.get() + bytes.len() as u64);
+        if sink.transport.can_flush() {
+            sink.transport.flush();
+        }
+        if sink.transport.waiting() > sink.transport.limits().high_water && !self.is_waiting.get() {
+            self.wait(&sink);
+        }
+        // It may have something to say of that.
+        sink.touch();
+    }
+
+    fn go_on(&self) {
+        self.is_waiting.set(false);
+        if let Some(source) = self.source.upgrade() {
+            source.transport.set_paused(false);
+            source.touch();
+        }
+    }
+
+    fn finish(&self) {
+        if self.is_over.replace(true) {
+            return;
+        }
+        let Some(sink) = self.sink.upgrade() else {
+            return;
+        };
+        sink.transport.lose_write();
+        let (trigger, pumped) = (self.trigger.clone(), self.pumped.get());
+        sink.wait_until(Until::Drained)
+            .add_both(move |drained| {
+                // If it was cancelled, nobody waits.
+                let _ = trigger.fire(drained.map(|()| pumped));
+            })
+            .ignore();
+        sink.touch();
+    }
+
+    fn broken(&self, reason: &ConnectionClosed) {
+        if self.is_over.replace(true) {
+            return;
+        }
+        if let Some(source) = self.source.upgrade() {
+            source.transport.lose();
+            source.touch();
+        }
+        if let Some(sink) = self.sink.upgrade() {
+            sink.transport.lose();
+            sink.touch();
+        }
+        let _ = self.trigger.errback(reason.duplicate());
+    }
+}
+
+impl<P: Protocol> Stream<P> {
+    /// Gives `bytes` to whoever gets them instead of the protocol, if somebody does.
+    pub(super) fn pump(&self, bytes: &[u8]) -> bool {
+        let Some(pump) = self.extras.look(|extra| extra.pump.clone()) else {
+            return false;
+        };
+        if !bytes.is_empty() {
+            pump.forward(bytes);
+        }
+        true
+    }
+
+    /// The same for the end of what comes in.
+    pub(super) fn end_pump(&self) -> bool {
+        let Some(pump) = self.extras.look(|extra| extra.pump.clone()) else {
+            return false;
+        };
+        pump.finish();
+        true
+    }
+}

@@ -1,0 +1,138 @@
+//! From the bytes that come in to the frames that a protocol gets.
+
+use super::protocol::Protocol;
+use super::stream::{Live, Stream};
+use crate::error::ConnectionClosed;
+use crate::framing::{Decoded, Framing};
+
+use deferred::Failure;
+
+/// How often a socket that always has more is read before others have their turn.
+const READS_PER_TURN: usize = 4;
+
+impl<P: Protocol> Stream<P> {
+    pub(super) fn read(&self) {
+        let mut buffer = self.transport.core().buffers.take_read();
+        for _ in 0..READS_PER_TURN {
+            match self.transport.receive(&mut buffer) {
+                Ok(None) => break,
+                Ok(Some(0)) => {
+                    self.end_of_reading();
+                    break;
+                }
+                Ok(Some(received)) => {
+                    self.deliver_descriptors();
+                    self.take_in(&buffer[..received]);
+                    if received < buffer.len() || !self.transport.is_reading() {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    self.transport.abort(ConnectionClosed::Lost(error));
+                    break;
+                }
+            }
+        }
+        self.transport.core().buffers.return_read(buffer);
+    }
+
+    /// Delivers the descriptors that came with what was just read.
+    fn deliver_descriptors(&self) {
+        let descriptors = self.transport.take_descriptors();
+        if descriptors.is_empty() {
+            return;
+        }
+        if let Some(live) = &mut *self.live.borrow_mut() {
+            for descriptor in descriptors {
+                self.handle(|cx| live.protocol.descriptor_received(cx, descriptor));
+            }
+        }
+    }
+
+    /// Delivers what `bytes` and the rest before them hold; keeps what is left.
+    pub(super) fn take_in(&self, bytes: &[u8]) {
+        let mut live = self.live.borrow_mut();
+        let Some(live) = &mut *live else {
+            return;
+        };
+        let mut rest = self.rest.take();
+        if rest.is_empty() {
+            let consumed = self.deliver(live, bytes);
+            if consumed == bytes.len() {
+                return;
+            }
+            rest.extend_from_slice(&bytes[consumed..]);
+        } else {
+            rest.extend_from_slice(bytes);
+            let consumed = self.deliver(live, &rest);
+            rest.drain(..consumed);
+        }
+        if rest.is_empty() || !self.transport.is_open() {
+            // Nothing to keep, not even the room.
+            rest = Vec::new();
+        }
+        self.rest.replace(rest);
+    }
+
+    /// Delivers the frames in `input`, as long as they are wanted; gives how many
+    /// bytes they took.
+    fn deliver(&self, live: &mut Live<P>, input: &[u8]) -> usize {
+        let mut consumed = 0;
+        loop {
+            let must_wait = !self.transport.takes_frames();
+            self.rest_is_undelivered.set(must_wait);
+            if must_wait {
+                return consumed;
+            }
+            let Live { protocol, framing } = live;
+            let rest = &input[consumed..];
+            if self.extras.are_any() && self.pump(rest) {
+                return input.len();
+            }
+            let mut progress = 0;
+            self.handle(|cx| match framing.decode(rest)? {
+                Decoded::Incomplete => Ok(()),
+                Decoded::Frame { frame, consumed } => {
+                    if consumed == 0 || consumed > rest.len() {
+                        return Err(Failure::new(BadFraming));
+                    }
+                    progress = consumed;
+                    protocol.received(cx, frame)
+                }
+            });
+            if progress == 0 {
+                return consumed;
+            }
+            consumed += progress;
+            if !self.jobs.borrow().is_empty() {
+                self.run_jobs(protocol);
+            }
+            if consumed == input.len() {
+                // A frame takes at least one byte, so there is none left.
+                return consumed;
+            }
+        }
+    }
+
+    fn end_of_reading(&self) {
+        self.transport.set_at_end();
+        if self.extras.are_any() && self.end_pump() {
+            return;
+        }
+        if let Some(live) = &mut *self.live.borrow_mut() {
+            self.handle(|cx| live.protocol.read_closed(cx));
+        }
+    }
+}
+
+/// A framing gave a frame of no bytes, or of more than there were.
+#[derive(Clone, Copy, Debug)]
+struct BadFraming;
+
+impl std::fmt::Display for BadFraming {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the framing gave a frame of no bytes, or of more bytes than there were")
+    }
+}
+
+impl std::error::Error for BadFraming {}

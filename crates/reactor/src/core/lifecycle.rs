@@ -1,0 +1,152 @@
+//! Starting and stopping: from run to run.
+//!
+//! ```text
+//!           startup                 stop                at the end of the turn
+//!   Idle ────────────▶ Running ────────────▶ Stopping ─────────────────────────▶ ShuttingDown
+//!    ▲                    │                                                           │
+//!    └────────────────────┴── crash ──────── the last trigger of shutdown ────────────┘
+//! ```
+//!
+//! The loop turns in every state but `Idle`. While `ShuttingDown`, it turns for as
+//! long as a trigger's Deferred is waited for.
+
+use std::rc::Rc;
+
+use deferred::{Deferred, DeferredList, succeed};
+
+use super::{Core, call};
+use crate::error::{NotRunning, RunError};
+use crate::system_event::{Phase, SystemEvent};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum State {
+    #[default]
+    Idle,
+    Running,
+    Stopping,
+    ShuttingDown,
+}
+
+/// The loop is turning for as long as this lives.
+pub(super) struct Turning<'a>(&'a Core);
+
+impl Drop for Turning<'_> {
+    fn drop(&mut self) {
+        self.0.is_turning.set(false);
+    }
+}
+
+impl Core {
+    pub(crate) fn is_running(&self) -> bool {
+        self.state.get() != State::Idle
+    }
+
+    /// Whether the loop is in a turn: it cannot have another one inside that.
+    pub(crate) fn is_turning(&self) -> bool {
+        self.is_turning.get()
+    }
+
+    /// Begins to turn, and to run if it was idle.
+    pub(super) fn begin(self: &Rc<Self>) -> Result<Turning<'_>, RunError> {
+        if self.is_turning.replace(true) {
+            return Err(RunError::AlreadyRunning);
+        }
+        let turning = Turning(self);
+        if !self.is_running() {
+            self.state.set(State::Running);
+            self.known.blocked.resume();
+            self.fire_system_event(SystemEvent::Startup).detach();
+        }
+        Ok(turning)
+    }
+
+    pub(crate) fn stop(&self) -> Result<(), NotRunning> {
+        if self.state.get() != State::Running {
+            return Err(NotRunning);
+        }
+        self.state.set(State::Stopping);
+        Ok(())
+    }
+
+    pub(crate) fn crash(&self) {
+        self.state.set(State::Idle);
+    }
+
+    /// Begins to shut down, if somebody stopped the loop.
+    pub(super) fn shut_down_if_stopped(self: &Rc<Self>) {
+        if self.state.get() != State::Stopping {
+            return;
+        }
+        self.state.set(State::ShuttingDown);
+        let core = Rc::downgrade(self);
+        self.fire_system_event(SystemEvent::Shutdown)
+            .add_both(move |_| {
+                // It may have crashed meanwhile, and be running again.
+                if let Some(core) = core.upgrade()
+                    && core.state.get() == State::ShuttingDown
+                {
+                    core.state.set(State::Idle);
+                    core.known.blocked.stop();
+                }
+            })
+            .detach();
+    }
+
+    /// Calls the triggers of `event`; the Deferred fires after the last of them.
+    pub(crate) fn fire_system_event(self: &Rc<Self>, event: SystemEvent) -> Deferred<()> {
+        let mut waited_for = Vec::new();
+        while let Some(trigger) = self.system_events.take_next(Phase::Before, event) {
+            call("a system event trigger", || {
+                waited_for.push(trigger().log_error());
+            });
+        }
+        let core = Rc::downgrade(self);
+        let go_on = move || {
+            // If the reactor is gone, so are the triggers.
+            if let Some(core) = core.upgrade() {
+                core.finish_system_event(event);
+            }
+        };
+        if waited_for.is_empty() {
+            go_on();
+            return succeed(());
+        }
+        DeferredList::new(waited_for)
+            .consume_errors()
+            .into_deferred()
+            .add_both(move |_| go_on())
+    }
+
+    fn finish_system_event(&self, event: SystemEvent) {
+        if event == SystemEvent::Shutdown {
+            self.disconnect_all();
+        }
+        for phase in [Phase::During, Phase::After] {
+            while let Some(trigger) = self.system_events.take_next(phase, event) {
+                call("a system event trigger", || {
+                    trigger().log_error().ignore();
+                });
+            }
+        }
+    }
+
+    /// Tells all that is registered, but for what is the loop's own.
+    fn disconnect_all(&self) {
+        for source in self.registry.all() {
+            if !source.is_internal() {
+                call("what was shut down", || source.shut_down());
+            }
+        }
+    }
+
+    /// Calls `f` when the loop has started, or now if it has.
+    pub(crate) fn call_when_running(&self, f: impl FnOnce() + 'static) {
+        if self.is_running() {
+            call("a function to be called when running", f);
+        } else if !self.is_gone() {
+            let f = Box::new(move || deferred::maybe_deferred(f));
+            self.system_events
+                .add(Phase::After, SystemEvent::Startup, f);
+        }
+    }
+}

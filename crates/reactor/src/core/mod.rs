@@ -1,0 +1,212 @@
+//! The loop: what its handles share, and one turn of it.
+//!
+//! A turn, in order:
+//!
+//! 1. the calls from other threads that are there,
+//! 2. the delayed calls that are due,
+//! 3. what those left to be done on connections,
+//! 4. waiting for a descriptor: until the next delayed call at the latest, and
+//!    not at all if something is left to do,
+//! 5. the descriptors that are ready, one after the other,
+//! 6. what those left to be done on connections,
+//! 7. shutting down, if somebody has stopped it.
+//!
+//! Each step deals with what was there when it began, so that nothing which asks
+//! to be called again can keep the others from their turn. Nothing of the loop's
+//! is borrowed while it calls somebody.
+
+mod buffers;
+mod counters;
+mod lifecycle;
+mod time;
+mod turn;
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deferred::{Failure, TimerQueue};
+
+use self::buffers::Buffers;
+pub use self::counters::Counters;
+use self::counters::Counting;
+use self::lifecycle::State;
+pub(crate) use self::time::Time;
+use crate::awaited::Awaited;
+use crate::blocked::Blocked;
+use crate::bodies;
+use crate::error::ReactorGone;
+use crate::inbox::Inbox;
+use crate::memory::Network;
+use crate::parts::Parts;
+use crate::poll::{Events, Interest, Key, Poll, PollerKind, Registration};
+use crate::registry::{Registry, Source};
+use crate::reserve::Reserve;
+use crate::system_event::SystemEvents;
+
+/// A call from another thread.
+pub(crate) type Job = Box<dyn FnOnce(&Rc<Core>) + Send>;
+
+/// Something with work that is to be done before the loop waits.
+pub(crate) trait Unsettled {
+    fn settle(self: Rc<Self>);
+}
+
+/// What a handle knows even when the loop is gone.
+pub(crate) struct Known {
+    pub(crate) time: Time,
+    pub(crate) inbox: Arc<Inbox<Job>>,
+    pub(crate) blocked: Arc<Blocked>,
+}
+
+pub(crate) struct Core {
+    pub(crate) registry: Registry,
+    pub(crate) timers: TimerQueue,
+    pub(crate) known: Rc<Known>,
+    pub(crate) awaited: Awaited,
+    pub(crate) parts: Parts,
+    pub(crate) buffers: Buffers,
+    pub(crate) counters: Counting,
+    pub(crate) system_events: SystemEvents,
+    pub(crate) reserve: Reserve,
+    /// A callback that takes longer is warned of.
+    pub(crate) slow_callback: Cell<Option<Duration>>,
+    poll: Poll,
+    /// When this turn began, unless somebody was called since.
+    turn_now: Cell<Option<Duration>>,
+    state: Cell<State>,
+    is_turning: Cell<bool>,
+    /// This turn is not to wait.
+    pub(crate) does_not_wait: Cell<bool>,
+    /// The last turn found something to do.
+    was_busy: Cell<bool>,
+    is_gone: Cell<bool>,
+    unsettled: RefCell<VecDeque<Rc<dyn Unsettled>>>,
+    events: Cell<Option<Events>>,
+    jobs: Cell<Vec<Job>>,
+}
+
+impl Core {
+    /// A loop that waits for descriptors of the system.
+    pub(crate) fn new(kind: PollerKind) -> io::Result<Rc<Self>> {
+        Ok(Self::with(Poll::new(kind)?, Time::real()))
+    }
+
+    /// A loop of a test, which asks no system.
+    pub(crate) fn in_memory(network: Rc<Network>) -> Rc<Self> {
+        Self::with(Poll::Memory(network), Time::at_rest())
+    }
+
+    fn with(poll: Poll, time: Time) -> Rc<Self> {
+        let known = Rc::new(Known {
+            time,
+            inbox: Arc::new(Inbox::new(poll.waker())),
+            blocked: Arc::new(Blocked::new()),
+        });
+        let clock = Rc::clone(&known);
+        Rc::new(Self {
+            registry: Registry::default(),
+            timers: TimerQueue::new(move || clock.time.now()),
+            known,
+            awaited: Awaited::default(),
+            parts: Parts::default(),
+            buffers: Buffers::default(),
+            counters: Counting::default(),
+            system_events: SystemEvents::default(),
+            reserve: Reserve::default(),
+            slow_callback: Cell::new(None),
+            poll,
+            turn_now: Cell::new(None),
+            state: Cell::default(),
+            is_turning: Cell::new(false),
+            does_not_wait: Cell::new(false),
+            was_busy: Cell::new(false),
+            is_gone: Cell::new(false),
+            unsettled: RefCell::default(),
+            events: Cell::default(),
+            jobs: Cell::default(),
+        })
+    }
+
+    #[inline]
+    pub(crate) fn now(&self) -> Duration {
+        self.known.time.now()
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_gone.get()
+    }
+
+    /// Tells it from the others of its thread.
+    fn id(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Whether the last turn found nothing to do, and left nothing.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        !self.was_busy.get() && self.unsettled.borrow().is_empty()
+    }
+
+    /// The network of a test, which stands for that of the system.
+    pub(crate) fn network(&self) -> Option<&Rc<Network>> {
+        self.poll.network()
+    }
+
+    /// The key that the source has which is inserted next.
+    pub(crate) fn next_key(&self) -> Key {
+        self.registry.next_key()
+    }
+
+    /// Registers a descriptor for the source that is inserted next.
+    pub(crate) fn register(
+        &self,
+        descriptor: OwnedFd,
+        interest: Interest,
+    ) -> io::Result<Registration> {
+        if self.is_gone.get() {
+            return Err(io::Error::other(ReactorGone));
+        }
+        self.poll.register(descriptor, self.next_key(), interest)
+    }
+
+    /// Adds the source that a descriptor was just registered for.
+    pub(crate) fn insert(&self, source: Rc<dyn Source>) {
+        self.registry.insert(source);
+    }
+
+    /// Has `unsettled` settled before the loop waits.
+    pub(crate) fn settle_soon(&self, unsettled: Rc<dyn Unsettled>) {
+        self.unsettled.borrow_mut().push_back(unsettled);
+    }
+
+    /// Ends the loop: drops calls that wait and shuts down what is registered.
+    pub(crate) fn end(&self) {
+        self.is_gone.set(true);
+        bodies::forget(self.id());
+        self.known.inbox.close();
+        self.known.blocked.close();
+        drop(self.jobs.take());
+        drop(self.system_events.take_all());
+        for source in self.registry.take_all() {
+            call("what was shut down", || source.shut_down());
+        }
+        for part in self.parts.take_all() {
+            call("the end of a part", || part.end());
+        }
+        self.awaited.give_up();
+        self.timers.clear();
+        self.unsettled.take();
+    }
+}
+
+/// Calls `f`, which is a user's; a panic in it ends nothing but itself.
+#[inline]
+pub(crate) fn call(what: &'static str, f: impl FnOnce()) {
+    if let Err(panicked) = Failure::catch(f) {
+        tracing::error!(target: "reactor", "{what} {panicked}");
+    }
+}

@@ -1,0 +1,36 @@
+//! What a loop goes by.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+/// The time since the loop was made.
+pub(crate) enum Time {
+    Real(Instant),
+    /// Of a test: it stands still until somebody moves it.
+    Virtual(Cell<Duration>),
+}
+
+impl Time {
+    pub(crate) fn real() -> Self {
+        Self::Real(Instant::now())
+    }
+
+    pub(crate) fn at_rest() -> Self {
+        Self::Virtual(Cell::default())
+    }
+
+    #[inline]
+    pub(crate) fn now(&self) -> Duration {
+        match self {
+            Self::Real(start) => start.elapsed(),
+            Self::Virtual(now) => now.get(),
+        }
+    }
+
+    /// Moves a test's time forward.
+    pub(crate) fn move_to(&self, time: Duration) {
+        if let Self::Virtual(now) = self {
+            now.set(time);
+        }
+    }
+}

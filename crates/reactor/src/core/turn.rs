@@ -1,0 +1,177 @@
+//! One turn of the loop, and running it until it ends.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::lifecycle::State;
+use super::{Core, call};
+use crate::bodies;
+use crate::error::RunError;
+use crate::poll::{Events, WAKER_KEY};
+
+/// How often connections that keep each other busy may go round in one turn.
+const SETTLE_ROUNDS: usize = 16;
+
+impl Core {
+    /// Runs until it is stopped, or crashes.
+    pub(crate) fn run(self: &Rc<Self>) -> Result<(), RunError> {
+        let _turning = self.begin()?;
+        while self.is_running() {
+            self.turn(None)?;
+        }
+        Ok(())
+    }
+
+    /// Runs until `is_done`, or until it is stopped.
+    pub(crate) fn run_until(self: &Rc<Self>, is_done: impl Fn() -> bool) -> Result<(), RunError> {
+        let _turning = self.begin()?;
+        while self.is_running() && !is_done() {
+            self.turn(None)?;
+        }
+        Ok(())
+    }
+
+    /// One turn; says whether the loop has ended in it.
+    pub(crate) fn run_once(self: &Rc<Self>, timeout: Option<Duration>) -> Result<bool, RunError> {
+        let _turning = self.begin()?;
+        self.turn(timeout)?;
+        Ok(!self.is_running())
+    }
+
+    fn turn(self: &Rc<Self>, timeout: Option<Duration>) -> Result<(), RunError> {
+        self.counters.turn();
+        let has_called = self.run_jobs() | self.run_bodies() | self.run_timers() | self.settle();
+        if has_called {
+            self.turn_now.set(None);
+        }
+
+        let mut events = self.events.take().unwrap_or_else(Events::new);
+        let waited = self.poll.wait(&mut events, self.time_to_wait(timeout));
+        self.turn_now.set(None);
+        let mut count = 0;
+        if waited.is_ok() {
+            count = events.for_each(|key, ready| {
+                // It may have gone since the event was given.
+                if let Some(source) = self.registry.get(key) {
+                    self.timed("what an event called", || source.ready(ready));
+                } else if key == WAKER_KEY {
+                    self.poll.clear_waker();
+                }
+            });
+            self.counters.events(count);
+        }
+        self.was_busy.set(has_called || count > 0);
+        self.events.set(Some(events));
+        if let Err(error) = waited {
+            self.state.set(State::Idle);
+            return Err(error.into());
+        }
+
+        self.settle();
+        self.shut_down_if_stopped();
+        Ok(())
+    }
+
+    /// Calls `f`, which is a user's, and warns if it was slow.
+    #[inline]
+    fn timed(&self, what: &'static str, f: impl FnOnce()) {
+        let Some(threshold) = self.slow_callback.get() else {
+            return call(what, f);
+        };
+        let start = self.now();
+        call(what, f);
+        let took = self.now().saturating_sub(start);
+        if took > threshold {
+            self.counters.slow_callback();
+            tracing::warn!(target: "reactor", ?took, "{what} held up the loop");
+        }
+    }
+
+    /// The time, read once as long as nobody was called.
+    fn turn_now(&self) -> Duration {
+        let now = self.turn_now.get().unwrap_or_else(|| self.now());
+        self.turn_now.set(Some(now));
+        now
+    }
+
+    fn time_to_wait(&self, timeout: Option<Duration>) -> Option<Duration> {
+        let is_busy = self.does_not_wait.take()
+            || !self.unsettled.borrow().is_empty()
+            || matches!(self.state.get(), State::Idle | State::Stopping);
+        if is_busy {
+            return Some(Duration::ZERO);
+        }
+        let due = self.timers.next_due();
+        let until_due = due.map(|due| due.saturating_sub(self.turn_now()));
+        match (until_due, timeout) {
+            (Some(until_due), Some(timeout)) => Some(until_due.min(timeout)),
+            (until_due, timeout) => until_due.or(timeout),
+        }
+    }
+
+    /// Makes the calls from other threads; says whether there were any.
+    fn run_jobs(self: &Rc<Self>) -> bool {
+        let mut jobs = self.jobs.take();
+        self.known.inbox.take(&mut jobs);
+        let has_called = !jobs.is_empty();
+        self.counters.jobs(jobs.len());
+        for job in jobs.drain(..) {
+            self.timed("a call from a thread", || job(self));
+        }
+        self.jobs.set(jobs);
+        has_called
+    }
+
+    fn run_bodies(self: &Rc<Self>) -> bool {
+        let mut has_called = false;
+        self.timed("an async body", || {
+            has_called = bodies::run(self.id(), || self.poll.waker());
+        });
+        has_called
+    }
+
+    /// Sees to it that the loop is woken for async bodies.
+    pub(crate) fn listen_for_bodies(&self) {
+        bodies::listen(self.id(), || self.poll.waker());
+    }
+
+    /// Makes the delayed calls that are due; says whether there were any.
+    fn run_timers(&self) -> bool {
+        let now = match self.timers.next_due() {
+            Some(due) => {
+                self.turn_now.set(None);
+                let now = self.turn_now();
+                if due > now {
+                    return false;
+                }
+                now
+            }
+            None => return false,
+        };
+        let mut made = 0;
+        self.timed("the delayed calls that were due", || {
+            made = self.timers.run_due(now);
+        });
+        self.counters.delayed_calls(made);
+        made > 0
+    }
+
+    /// Lets connections do what they have put off. What they give one another
+    /// to do is done too, up to a limit: the rest is for the next turn. Says
+    /// whether there was anything.
+    fn settle(&self) -> bool {
+        for round in 0..SETTLE_ROUNDS {
+            let count = self.unsettled.borrow().len();
+            if count == 0 {
+                return round > 0;
+            }
+            for _ in 0..count {
+                let first = self.unsettled.borrow_mut().pop_front();
+                if let Some(first) = first {
+                    self.timed("what a connection called", || first.settle());
+                }
+            }
+        }
+        true
+    }
+}

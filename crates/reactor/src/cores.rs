@@ -1,0 +1,233 @@
+//! `Cores`: a reactor for each core.
+
+use std::fmt;
+use std::num::NonZero;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+
+use deferred::{Failure, Result};
+use parking_lot::Mutex;
+
+use crate::handle::ReactorHandle;
+use crate::reactor::Reactor;
+use crate::remote::Remote;
+use crate::signals::Signal;
+use crate::system_event::{Phase, SystemEvent};
+
+/// Several reactors, each in a thread of its own, that are stopped together.
+///
+/// They share nothing but what you give them: each has its own protocols, factories and
+/// Deferreds. To listen on one port together, each listens with
+/// [`reuse_port`](crate::ListenOptions::reuse_port), and the system shares the
+/// connections out between them. (Twisted: a process for each core.)
+///
+/// Dropping this stops them, and waits for them.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{Cores, ListenOptions};
+/// # use reactor::{Context, Protocol, Raw};
+/// # struct Echo;
+/// # impl Protocol for Echo {
+/// #     type Framing = Raw;
+/// #     fn received(&mut self, cx: &mut Context<'_, Self>, data: &[u8]) -> deferred::Result<()> {
+/// #         cx.write(data);
+/// #         Ok(())
+/// #     }
+/// # }
+///
+/// # let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+/// # let address = free;
+/// let cores = Cores::start(2, move |reactor, number| {
+///     reactor.listen_tcp(ListenOptions::new(address).reuse_port(true), || Echo)?;
+///     println!("reactor {number} is listening");
+///     Ok(())
+/// })
+/// .unwrap();
+/// // … until somebody has had enough:
+/// cores.stop();
+/// cores.join().unwrap();
+/// ```
+pub struct Cores {
+    remotes: Arc<Mutex<Vec<Remote>>>,
+    threads: Vec<JoinHandle<Result<()>>>,
+}
+
+impl Cores {
+    /// Starts `count` reactors. Each calls `set_up` in its thread, with its number
+    /// (from 0), before it runs; when all have been set up, this returns.
+    ///
+    /// When one of them is stopped, the others are, too.
+    ///
+    /// # Errors
+    ///
+    /// The first failure of `set_up`, or of making a thread or a reactor; those that
+    /// had been started are stopped.
+    pub fn start<F>(count: usize, set_up: F) -> Result<Self>
+    where
+        F: Fn(&ReactorHandle, usize) -> Result<()> + Send + Sync + 'static,
+    {
+        let set_up = Arc::new(set_up);
+        let mut cores = Self {
+            remotes: Arc::default(),
+            threads: Vec::with_capacity(count),
+        };
+        let (told, is_up) = mpsc::channel();
+        for number in 0..count {
+            let (set_up, told) = (Arc::clone(&set_up), told.clone());
+            let all = Arc::clone(&cores.remotes);
+            let thread = thread::Builder::new()
+                .name(format!("reactor {number}"))
+                .spawn(move || run(number, &*set_up, &all, told))?;
+            cores.threads.push(thread);
+        }
+        drop(told);
+        let mut first_failure = None;
+        for outcome in is_up {
+            if let Err(failure) = outcome {
+                first_failure.get_or_insert(failure);
+            }
+        }
+        match first_failure {
+            // Dropping them stops the others.
+            Some(failure) => Err(failure),
+            None => Ok(cores),
+        }
+    }
+
+    /// The same, with a reactor for each core that this process may use.
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](Self::start).
+    pub fn start_on_all<F>(set_up: F) -> Result<Self>
+    where
+        F: Fn(&ReactorHandle, usize) -> Result<()> + Send + Sync + 'static,
+    {
+        let count = thread::available_parallelism().map_or(1, NonZero::get);
+        Self::start(count, set_up)
+    }
+
+    /// Handles on the reactors, in no particular order.
+    pub fn remotes(&self) -> Vec<Remote> {
+        self.remotes.lock().clone()
+    }
+
+    /// Stops all of them.
+    pub fn stop(&self) {
+        stop_all(&self.remotes.lock());
+    }
+
+    /// Waits until all of them have stopped.
+    ///
+    /// # Errors
+    ///
+    /// The first of them that could not go on.
+    pub fn join(mut self) -> Result<()> {
+        self.wait()
+    }
+
+    /// Waits until all of them have stopped, or the process gets SIGINT or SIGTERM,
+    /// which stops them: as [`Reactor::run_until_signal`].
+    ///
+    /// # Errors
+    ///
+    /// The signal handlers could not be installed, or as for [`join`](Self::join).
+    pub fn run_until_signal(mut self) -> Result<Option<Signal>> {
+        let waiting = Reactor::new()?;
+        let remote = waiting.remote();
+        let all_run = self.remotes().iter().all(|other| {
+            let waiting = remote.clone();
+            let tell = move |reactor: &ReactorHandle| tell_when_stopped(reactor, waiting);
+            other.call_from_thread(tell).is_ok()
+        });
+        let signal = if all_run {
+            waiting.run_until_signal()?
+        } else {
+            None
+        };
+        self.stop();
+        self.wait()?;
+        Ok(signal)
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        let mut outcome = Ok(());
+        for thread in self.threads.drain(..) {
+            let ended = match thread.join() {
+                Ok(ended) => ended,
+                Err(_) => Err(Failure::msg("the thread of a reactor panicked")),
+            };
+            outcome = outcome.and(ended);
+        }
+        outcome
+    }
+}
+
+impl Drop for Cores {
+    fn drop(&mut self) {
+        self.stop();
+        // Nobody is left to be told.
+        let _ = self.wait();
+    }
+}
+
+impl fmt::Debug for Cores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cores")
+            .field("count", &self.threads.len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn tell_when_stopped(reactor: &ReactorHandle, waiting: Remote) {
+    reactor.add_system_event_trigger(Phase::After, SystemEvent::Shutdown, move || {
+        // It may have ended before.
+        let _ = waiting.call_from_thread(|waiting| {
+            let _ = waiting.stop();
+        });
+    });
+}
+
+/// One of the threads.
+fn run(
+    number: usize,
+    set_up: &impl Fn(&ReactorHandle, usize) -> Result<()>,
+    all: &Arc<Mutex<Vec<Remote>>>,
+    told: mpsc::Sender<Result<()>>,
+) -> Result<()> {
+    let reactor = match made(number, set_up) {
+        Ok(reactor) => reactor,
+        Err(failure) => {
+            let _ = told.send(Err(failure.clone()));
+            return Err(failure);
+        }
+    };
+    let others = Arc::clone(all);
+    reactor.add_system_event_trigger(Phase::After, SystemEvent::Shutdown, move || {
+        stop_all(&others.lock());
+    });
+    all.lock().push(reactor.remote());
+    let _ = told.send(Ok(()));
+    // Who starts them waits until nobody has anything to tell.
+    drop(told);
+    let ended = reactor.run();
+    stop_all(&all.lock());
+    Ok(ended?)
+}
+
+fn made(number: usize, set_up: &impl Fn(&ReactorHandle, usize) -> Result<()>) -> Result<Reactor> {
+    let reactor = Reactor::new()?;
+    Failure::catch(|| set_up(&reactor, number))??;
+    Ok(reactor)
+}
+
+fn stop_all(remotes: &[Remote]) {
+    for remote in remotes {
+        // It may be gone, or stopping already.
+        let _ = remote.call_from_thread(|reactor| {
+            let _ = reactor.stop();
+        });
+    }
+}

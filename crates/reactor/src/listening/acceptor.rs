@@ -1,0 +1,86 @@
+//! What a port accepts from.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use crate::address::Address;
+use crate::core::Core;
+use crate::memory;
+use crate::poll::{Interest, Key, Registration};
+use crate::socket;
+use crate::wire::Wire;
+
+pub(crate) enum Acceptor {
+    Tcp(Registration),
+    Unix(Registration),
+    /// What a test has instead.
+    Memory(memory::Listener),
+}
+
+/// A connection that was accepted, and is not registered.
+pub(super) enum Accepted {
+    Tcp(OwnedFd),
+    Unix(OwnedFd),
+    Memory(memory::Socket),
+}
+
+impl Acceptor {
+    pub(super) fn key(&self) -> Key {
+        match self {
+            Self::Tcp(registration) | Self::Unix(registration) => registration.key(),
+            Self::Memory(listener) => listener.key(),
+        }
+    }
+
+    pub(super) fn set_interest(&self, interest: Interest) -> io::Result<()> {
+        match self {
+            Self::Tcp(registration) | Self::Unix(registration) => {
+                registration.set_interest(interest)
+            }
+            Self::Memory(listener) => {
+                listener.set_interest(interest);
+                Ok(())
+            }
+        }
+    }
+
+    /// The next one who waits; `None` if there is nobody.
+    pub(super) fn accept(&self) -> io::Result<Option<(Accepted, Address)>> {
+        Ok(match self {
+            Self::Tcp(listener) => {
+                socket::accept(listener)?.map(|(socket, peer)| (Accepted::Tcp(socket), peer))
+            }
+            Self::Unix(listener) => {
+                socket::accept(listener)?.map(|(socket, peer)| (Accepted::Unix(socket), peer))
+            }
+            Self::Memory(listener) => listener.accept().map(|socket| {
+                let peer = socket.peer().clone();
+                (Accepted::Memory(socket), peer)
+            }),
+        })
+    }
+}
+
+impl Accepted {
+    /// Registers it for the source that is inserted next.
+    pub(super) fn register(self, core: &Core) -> io::Result<(Wire, Key)> {
+        Ok(match self {
+            Self::Tcp(socket) => {
+                let registration = core.register(socket, Interest::READABLE)?;
+                let key = registration.key();
+                (Wire::Socket(registration), key)
+            }
+            Self::Unix(socket) => {
+                let registration = core.register(socket, Interest::READABLE)?;
+                let key = registration.key();
+                (Wire::Unix(registration), key)
+            }
+            Self::Memory(socket) => {
+                let key = core.next_key();
+                socket.set_key(key);
+                socket.set_interest(Interest::READABLE);
+                (Wire::Memory(socket), key)
+            }
+        })
+    }
+}

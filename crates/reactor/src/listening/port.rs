@@ -1,0 +1,433 @@
+//! A port that is listened on.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use deferred::{Deferred, Failure, succeed};
+use rustix::io::Errno;
+
+use super::acceptor::{Accepted, Acceptor};
+use crate::address::Address;
+use crate::connection::{Beginning, Factory, Stream};
+use crate::core::{Core, call};
+use crate::error::{ListenError, ReactorGone};
+use crate::poll::{Interest, Ready};
+use crate::registry::Source;
+
+/// How many connections are accepted before others have their turn.
+const ACCEPTS_PER_TURN: usize = 64;
+
+/// How long to accept nothing when the system has no descriptors left: first, and
+/// at the most.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// What was opened to listen, registered for the source that is inserted next.
+pub(crate) struct Opened<A> {
+    pub(crate) acceptor: Acceptor,
+    pub(crate) address: A,
+    /// Is dropped when the port is closed.
+    pub(crate) cleanup: Option<Box<dyn Any>>,
+}
+
+/// Opens the same again.
+pub(crate) type Reopen<A> = Box<dyn Fn(&Core) -> io::Result<Opened<A>>>;
+
+/// Listens on what `reopen` opens.
+pub(crate) fn open<A, F>(
+    core: &Rc<Core>,
+    mut factory: F,
+    reopen: Reopen<A>,
+) -> io::Result<ListeningPort<A>>
+where
+    A: Clone + 'static,
+    F: Factory,
+{
+    let opened = reopen(core)?;
+    let address = opened.address.clone();
+    // It may listen or connect itself, and so use the key that comes next.
+    core.reserve.fill();
+    let opened = {
+        let key = opened.acceptor.key();
+        let place = core.registry.insert(Rc::new(NotYet));
+        debug_assert_eq!(key, place);
+        opened
+    };
+    call("a factory", || factory.start_factory());
+    let port = Rc::new(Port {
+        core: Rc::downgrade(core),
+        open: RefCell::default(),
+        factory: RefCell::new(factory),
+        reopen,
+        next_pause: Cell::new(FIRST_PAUSE),
+        is_paused: Cell::new(false),
+        failed_to_stop: RefCell::default(),
+    });
+    port.begin(core, opened);
+    let weak: Weak<dyn Control<A>> = {
+        let weak: Weak<Port<A, F>> = Rc::downgrade(&port);
+        weak
+    };
+    Ok(ListeningPort {
+        address: RefCell::new(address),
+        port: weak,
+        stopped: RefCell::default(),
+    })
+}
+
+/// A port that is listened on, at an address of type `A`.
+///
+/// Dropping this does not close it; [`stop_listening`](Self::stop_listening)
+/// does, and stopping or dropping the reactor.
+pub struct ListeningPort<A = SocketAddr> {
+    address: RefCell<A>,
+    port: Weak<dyn Control<A>>,
+    /// Closed, to be opened again.
+    stopped: RefCell<Option<Rc<dyn Control<A>>>>,
+}
+
+impl<A: Clone> ListeningPort<A> {
+    /// The address that is listened on, with the port the system chose if it was
+    /// asked to.
+    pub fn address(&self) -> A {
+        self.address.borrow().clone()
+    }
+
+    fn port(&self) -> Option<Rc<dyn Control<A>>> {
+        self.port.upgrade()
+    }
+
+    /// Closes the port; the connections that came through it stay. The Deferred
+    /// fires when it is closed, so that its callback may use the address again. It
+    /// fails if the factory panics when it is told; the port is closed then, too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    /// # use reactor::{Context, Protocol, Raw};
+    /// # struct Echo;
+    /// # impl Protocol for Echo {
+    /// #     type Framing = Raw;
+    /// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let port = reactor.listen_tcp("127.0.0.1:0", || Echo)?;
+    /// let (handle, address) = (reactor.handle(), port.address());
+    /// port.stop_listening()
+    ///     .add_callback(move |()| Ok(handle.listen_tcp(address, || Echo)?))
+    ///     .into_result()
+    ///     .unwrap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stop_listening(&self) -> Deferred<()> {
+        let Some(port) = self.port() else {
+            return succeed(());
+        };
+        let stopped = port.stop();
+        self.stopped.replace(Some(port));
+        Deferred::from(stopped)
+    }
+
+    /// Listens again, at the same address and with the same factory, after
+    /// [`stop_listening`](Self::stop_listening). If it does listen, nothing happens.
+    ///
+    /// # Errors
+    ///
+    /// The address is in use by now, the port was closed by the reactor when that
+    /// was stopped, or the reactor is gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    /// # use reactor::{Context, Protocol, Raw};
+    /// # struct Echo;
+    /// # impl Protocol for Echo {
+    /// #     type Framing = Raw;
+    /// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let port = reactor.listen_tcp("127.0.0.1:0", || Echo)?;
+    /// let address = port.address();
+    /// port.stop_listening().ignore();
+    /// port.start_listening()?;
+    /// assert_eq!(port.address(), address);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn start_listening(&self) -> Result<(), ListenError>
+    where
+        A: fmt::Display,
+    {
+        if self.is_listening() {
+            return Ok(());
+        }
+        let start = || {
+            let gone = || io::Error::other(ReactorGone);
+            let port = self
+                .stopped
+                .take()
+                .or_else(|| self.port())
+                .ok_or_else(gone)?;
+            port.start()
+        };
+        match start() {
+            Ok(address) => {
+                self.address.replace(address);
+                Ok(())
+            }
+            Err(error) => Err(ListenError::new(self.address(), error)),
+        }
+    }
+
+    /// Whether it listens.
+    pub fn is_listening(&self) -> bool {
+        self.port().is_some_and(|port| port.is_open())
+    }
+
+    /// Accepts nobody until [`resume_accepting`](Self::resume_accepting): those who
+    /// connect wait, as many as the backlog allows.
+    pub fn pause_accepting(&self) {
+        if let Some(port) = self.port() {
+            port.set_paused(true);
+        }
+    }
+
+    /// Undoes [`pause_accepting`](Self::pause_accepting).
+    pub fn resume_accepting(&self) {
+        if let Some(port) = self.port() {
+            port.set_paused(false);
+        }
+    }
+}
+
+impl<A: fmt::Debug> fmt::Debug for ListeningPort<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListeningPort")
+            .field("address", &self.address.borrow())
+            .field(
+                "is_listening",
+                &self.port.upgrade().is_some_and(|port| port.is_open()),
+            )
+            .finish_non_exhaustive()
+    }
+}
+
+/// A port whose factory is forgotten.
+trait Control<A> {
+    fn stop(&self) -> deferred::Result<()>;
+    fn start(self: Rc<Self>) -> io::Result<A>;
+    fn is_open(&self) -> bool;
+    fn set_paused(&self, is_paused: bool);
+}
+
+struct Port<A, F: Factory> {
+    core: Weak<Core>,
+    /// `None` while it is closed.
+    open: RefCell<Option<Open>>,
+    factory: RefCell<F>,
+    reopen: Reopen<A>,
+    /// How long the next pause is, when nobody can be accepted.
+    next_pause: Cell<Duration>,
+    /// Somebody has asked for a pause.
+    is_paused: Cell<bool>,
+    /// It was closed by its own factory, which could not be told then.
+    failed_to_stop: RefCell<Option<Failure>>,
+}
+
+struct Open {
+    acceptor: Acceptor,
+    _cleanup: Option<Box<dyn Any>>,
+}
+
+impl<A: Clone + 'static, F: Factory> Port<A, F> {
+    /// Accepts from what was opened, whose place in the registry is taken.
+    fn begin(self: &Rc<Self>, core: &Core, opened: Opened<A>) {
+        let key = opened.acceptor.key();
+        self.open.replace(Some(Open {
+            acceptor: opened.acceptor,
+            _cleanup: opened.cleanup,
+        }));
+        core.registry.replace(key, Rc::<Self>::clone(self));
+    }
+
+    fn accept(&self) -> io::Result<Option<(Accepted, Address)>> {
+        match &*self.open.borrow() {
+            Some(open) => open.acceptor.accept(),
+            None => Ok(None),
+        }
+    }
+
+    fn connected(&self, core: &Rc<Core>, accepted: Accepted, peer: Address) {
+        let mut protocol = None;
+        call("a factory", || {
+            protocol = self.factory.borrow_mut().build_protocol(&peer);
+        });
+        if !self.is_open() {
+            // The factory closed its own port.
+            self.failed_to_stop.replace(self.stop_factory().err());
+        }
+        let Some(protocol) = protocol else {
+            return;
+        };
+        match accepted.register(core) {
+            Ok((wire, key)) => {
+                let beginning = Beginning::new(wire, key, peer);
+                drop(Stream::start(core, beginning, protocol, |stream| {
+                    core.insert(stream);
+                }));
+            }
+            Err(error) => {
+                tracing::warn!(target: "reactor", %peer, %error, "a connection cannot be watched");
+            }
+        }
+    }
+
+    /// Tells the factory, unless it is building a protocol at this moment: then
+    /// it is told after that.
+    fn stop_factory(&self) -> deferred::Result<()> {
+        match self.factory.try_borrow_mut() {
+            Ok(mut factory) => Failure::catch(|| factory.stop_factory()),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Accepts nobody for a while: mostly there is no descriptor for it, and the
+    /// system would say again and again that somebody waits.
+    #[cold]
+    fn back_off(self: &Rc<Self>, core: &Rc<Core>, error: &io::Error) {
+        let turned_away = match &*self.open.borrow() {
+            Some(open) if is_exhaustion(error) => core
+                .reserve
+                .turn_away(|| matches!(open.acceptor.accept(), Ok(Some(_)))),
+            _ => 0,
+        };
+        let pause = self.next_pause.get();
+        self.next_pause.set((pause * 2).min(LONGEST_PAUSE));
+        tracing::warn!(target: "reactor", %error, ?pause, turned_away, "accepting pauses");
+        self.set_interest(Interest::NONE);
+        call("a factory", || {
+            self.factory.borrow_mut().accept_failed(error, pause);
+        });
+        let port = Rc::downgrade(self);
+        core.timers.call_later(pause, move || {
+            if let Some(port) = port.upgrade()
+                && !port.is_paused.get()
+            {
+                port.set_interest(Interest::READABLE);
+            }
+        });
+    }
+
+    fn set_interest(&self, interest: Interest) {
+        if let Some(open) = &*self.open.borrow()
+            && let Err(error) = open.acceptor.set_interest(interest)
+        {
+            tracing::error!(target: "reactor", %error, "a port cannot be watched");
+        }
+    }
+
+    fn close(&self) -> bool {
+        let Some(open) = self.open.take() else {
+            return false;
+        };
+        if let Some(core) = self.core.upgrade() {
+            drop(core.registry.remove(open.acceptor.key()));
+        }
+        drop(open);
+        true
+    }
+}
+
+/// Whether an error of accepting concerns one connection only. Any other means that
+/// nobody can be accepted now: mostly that no descriptor is left.
+fn is_about_one(error: &io::Error) -> bool {
+    let errors = [Errno::CONNABORTED, Errno::PERM, Errno::PROTO, Errno::INTR];
+    Errno::from_io_error(error).is_some_and(|errno| errors.contains(&errno))
+}
+
+fn is_exhaustion(error: &io::Error) -> bool {
+    let errors = [Errno::MFILE, Errno::NFILE];
+    Errno::from_io_error(error).is_some_and(|errno| errors.contains(&errno))
+}
+
+impl<A: Clone + 'static, F: Factory> Source for Port<A, F> {
+    fn ready(self: Rc<Self>, _ready: Ready) {
+        let Some(core) = self.core.upgrade() else {
+            return;
+        };
+        for _ in 0..ACCEPTS_PER_TURN {
+            match self.accept() {
+                Ok(None) => return,
+                Ok(Some((accepted, peer))) => {
+                    self.next_pause.set(FIRST_PAUSE);
+                    self.connected(&core, accepted, peer);
+                    if self.is_paused.get() {
+                        return;
+                    }
+                }
+                // The one that waited has gone again: there may be others.
+                Err(error) if is_about_one(&error) => {
+                    tracing::debug!(target: "reactor", %error, "a connection was not accepted");
+                }
+                Err(error) => return self.back_off(&core, &error),
+            }
+        }
+    }
+
+    fn shut_down(self: Rc<Self>) {
+        if let Err(failure) = self.stop() {
+            tracing::error!(target: "reactor", "a factory failed when its port was closed: {failure:?}");
+        }
+    }
+}
+
+impl<A: Clone + 'static, F: Factory> Control<A> for Port<A, F> {
+    fn stop(&self) -> deferred::Result<()> {
+        if self.close() {
+            return self.stop_factory();
+        }
+        self.failed_to_stop.take().map_or(Ok(()), Err)
+    }
+
+    fn start(self: Rc<Self>) -> io::Result<A> {
+        let core = self.core.upgrade().filter(|core| !core.is_gone());
+        let core = core.ok_or_else(|| io::Error::other(ReactorGone))?;
+        let opened = (self.reopen)(&core)?;
+        let address = opened.address.clone();
+        core.insert(Rc::new(NotYet));
+        if let Ok(mut factory) = self.factory.try_borrow_mut() {
+            call("a factory", || factory.start_factory());
+        }
+        self.begin(&core, opened);
+        Ok(address)
+    }
+
+    fn is_open(&self) -> bool {
+        self.open.borrow().is_some()
+    }
+
+    fn set_paused(&self, is_paused: bool) {
+        self.is_paused.set(is_paused);
+        self.set_interest(if is_paused {
+            Interest::NONE
+        } else {
+            Interest::READABLE
+        });
+    }
+}
+
+/// Keeps the place of a port in the registry until that is there.
+struct NotYet;
+
+impl Source for NotYet {
+    fn ready(self: Rc<Self>, _ready: Ready) {}
+    fn shut_down(self: Rc<Self>) {}
+}

@@ -1,0 +1,83 @@
+//! A port in memory.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
+
+use super::{Member, Network, Socket};
+use crate::address::Address;
+use crate::poll::{Interest, Key, Ready};
+
+/// Somebody who listens. Dropping it closes the port.
+pub(crate) struct Listener {
+    queue: Rc<Queue>,
+    address: Address,
+}
+
+/// Those who have connected and were not accepted yet.
+pub(super) struct Queue {
+    key: Key,
+    interest: Cell<Interest>,
+    sockets: RefCell<VecDeque<Socket>>,
+}
+
+impl Listener {
+    pub(super) fn new(network: &Rc<Network>, address: Address, key: Key) -> Self {
+        let queue = Rc::new(Queue {
+            key,
+            interest: Cell::new(Interest::READABLE),
+            sockets: RefCell::default(),
+        });
+        let member: Weak<dyn Member> = {
+            let weak: Weak<Queue> = Rc::downgrade(&queue);
+            weak
+        };
+        network.join(member);
+        Self { queue, address }
+    }
+
+    pub(super) fn queue(&self) -> Weak<Queue> {
+        Rc::downgrade(&self.queue)
+    }
+
+    pub(crate) fn key(&self) -> Key {
+        self.queue.key
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    pub(crate) fn set_interest(&self, interest: Interest) {
+        self.queue.interest.set(interest);
+    }
+
+    /// The next one who waits.
+    pub(crate) fn accept(&self) -> Option<Socket> {
+        self.queue.sockets.borrow_mut().pop_front()
+    }
+}
+
+impl Queue {
+    pub(super) fn push(&self, socket: Socket) {
+        self.sockets.borrow_mut().push_back(socket);
+    }
+}
+
+impl Member for Queue {
+    fn key(&self) -> Key {
+        self.key
+    }
+
+    fn interest(&self) -> Option<Interest> {
+        Some(self.interest.get())
+    }
+
+    fn state(&self) -> Ready {
+        Ready {
+            readable: !self.sockets.borrow().is_empty(),
+            writable: false,
+            hung_up: false,
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! A network in memory: what the reactor of a test has instead of sockets.
+//!
+//! It gives what the system gives, as far as a connection can tell: bytes in
+//! order, in pieces of any size, a limited room for what was not read, an end of
+//! each direction, resets. So connections of a test go through the same code as
+//! real ones, down to the last call that would be one of the system.
+
+mod listener;
+mod pipe;
+mod socket;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::{Rc, Weak};
+
+pub(crate) use self::listener::Listener;
+use self::listener::Queue;
+pub(crate) use self::socket::Socket;
+use crate::address::Address;
+use crate::poll::{Interest, Key, Ready};
+
+/// The first port that is given to those who do not mind, as systems do.
+const FIRST_FREE_PORT: u16 = 49152;
+
+/// How many unread bytes a direction of a connection holds.
+const CAPACITY: usize = 64 * 1024;
+
+/// Something on the network that a source of the loop is registered for.
+trait Member {
+    fn key(&self) -> Key;
+    /// `None` while nothing is to be told.
+    fn interest(&self) -> Option<Interest>;
+    /// What there is to be told, whatever the interest.
+    fn state(&self) -> Ready;
+}
+
+pub(crate) struct Network {
+    members: RefCell<Vec<Weak<dyn Member>>>,
+    listeners: RefCell<HashMap<Address, Weak<Queue>>>,
+    /// Addresses at which nobody answers, not even to refuse.
+    silent: RefCell<Vec<SocketAddr>>,
+    next_port: Cell<u16>,
+    /// The most that one read gives.
+    largest_read: Cell<usize>,
+}
+
+impl Network {
+    pub(crate) fn new() -> Rc<Self> {
+        Rc::new(Self {
+            members: RefCell::default(),
+            listeners: RefCell::default(),
+            silent: RefCell::default(),
+            next_port: Cell::new(FIRST_FREE_PORT),
+            largest_read: Cell::new(usize::MAX),
+        })
+    }
+
+    pub(crate) fn set_largest_read(&self, bytes: usize) {
+        self.largest_read.set(bytes.max(1));
+    }
+
+    pub(crate) fn set_silent(&self, address: SocketAddr) {
+        self.silent.borrow_mut().push(address);
+    }
+
+    fn largest_read(&self) -> usize {
+        self.largest_read.get()
+    }
+
+    fn join(&self, member: Weak<dyn Member>) {
+        self.members.borrow_mut().push(member);
+    }
+
+    /// Tells of those that have something to tell, in the order in which they came.
+    pub(crate) fn collect_ready(&self, ready: &mut Vec<(Key, Ready)>) {
+        self.members.borrow_mut().retain(|member| {
+            let Some(member) = member.upgrade() else {
+                return false;
+            };
+            if let Some(interest) = member.interest() {
+                let state = member.state();
+                let told = Ready {
+                    readable: state.readable && interest.readable || state.hung_up,
+                    writable: state.writable && interest.writable || state.hung_up,
+                    hung_up: state.hung_up,
+                };
+                if told.readable || told.writable {
+                    ready.push((member.key(), told));
+                }
+            }
+            true
+        });
+    }
+
+    /// A port that nobody uses.
+    fn free_port(&self) -> u16 {
+        let port = self.next_port.get();
+        self.next_port
+            .set(port.checked_add(1).unwrap_or(FIRST_FREE_PORT));
+        port
+    }
+
+    /// Listens on `address`.
+    pub(crate) fn listen(self: &Rc<Self>, address: &Address, key: Key) -> io::Result<Listener> {
+        let address = match address {
+            Address::Inet(inet) if inet.port() == 0 => {
+                Address::Inet(SocketAddr::new(inet.ip(), self.free_port()))
+            }
+            other => other.clone(),
+        };
+        let mut listeners = self.listeners.borrow_mut();
+        if listeners
+            .get(&address)
+            .is_some_and(|queue| queue.strong_count() > 0)
+        {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        let listener = Listener::new(self, address.clone(), key);
+        listeners.insert(address, listener.queue());
+        Ok(listener)
+    }
+
+    /// A socket that is connected to whoever listens on `address`, or has the
+    /// error that there is nobody.
+    pub(crate) fn connect(self: &Rc<Self>, address: &Address, key: Key) -> Socket {
+        let host = match address {
+            Address::Inet(peer) => {
+                let ip = match peer.ip() {
+                    IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+                    ip => ip,
+                };
+                Address::Inet(SocketAddr::new(ip, self.free_port()))
+            }
+            _ => Address::unnamed(),
+        };
+        if let Address::Inet(inet) = address
+            && self.silent.borrow().contains(inet)
+        {
+            return Socket::without_answer(self, key, host, address.clone());
+        }
+        let queue = self.listener_at(address);
+        let (near, far) = Socket::pair(self, host, address.clone());
+        near.set_key(key);
+        match queue {
+            Some(queue) => queue.push(far),
+            None => near.refuse(match address {
+                Address::Unix(_) => io::ErrorKind::NotFound,
+                _ => io::ErrorKind::ConnectionRefused,
+            }),
+        }
+        near
+    }
+
+    /// Two sockets that are connected to each other.
+    pub(crate) fn pair(self: &Rc<Self>) -> (Socket, Socket) {
+        let ends = [self.free_port(), self.free_port()]
+            .map(|port| Address::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, port))));
+        let [host, peer] = ends;
+        Socket::pair(self, host, peer)
+    }
+
+    fn listener_at(&self, address: &Address) -> Option<Rc<Queue>> {
+        let listeners = self.listeners.borrow();
+        let exact = listeners.get(address).and_then(Weak::upgrade);
+        exact.or_else(|| match address {
+            Address::Inet(inet) => {
+                let any: IpAddr = match inet.ip() {
+                    IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                    IpAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+                };
+                let any = Address::Inet(SocketAddr::new(any, inet.port()));
+                listeners.get(&any).and_then(Weak::upgrade)
+            }
+            _ => None,
+        })
+    }
+}

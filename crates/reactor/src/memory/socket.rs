@@ -1,0 +1,173 @@
+//! One end of a connection in memory.
+
+use std::cell::Cell;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::{Rc, Weak};
+
+use super::pipe::Pipe;
+use super::{Member, Network};
+use crate::address::Address;
+use crate::poll::{Interest, Key, Ready};
+
+/// One end of a connection. Dropping it closes it.
+pub(crate) struct Socket {
+    end: Rc<End>,
+}
+
+struct End {
+    network: Weak<Network>,
+    key: Cell<Key>,
+    interest: Cell<Option<Interest>>,
+    incoming: Rc<Pipe>,
+    outgoing: Rc<Pipe>,
+    host: Address,
+    peer: Address,
+    /// Why it is not connected.
+    error: Cell<Option<io::ErrorKind>>,
+    is_connecting: bool,
+}
+
+impl Socket {
+    fn new(
+        network: &Rc<Network>,
+        pipes: (&Rc<Pipe>, &Rc<Pipe>),
+        host: Address,
+        peer: Address,
+        is_connecting: bool,
+    ) -> Self {
+        let end = Rc::new(End {
+            network: Rc::downgrade(network),
+            key: Cell::new(0),
+            interest: Cell::new(None),
+            incoming: Rc::clone(pipes.0),
+            outgoing: Rc::clone(pipes.1),
+            host,
+            peer,
+            error: Cell::new(None),
+            is_connecting,
+        });
+        let member: Weak<dyn Member> = {
+            let weak: Weak<End> = Rc::downgrade(&end);
+            weak
+        };
+        network.join(member);
+        Self { end }
+    }
+
+    pub(super) fn pair(network: &Rc<Network>, host: Address, peer: Address) -> (Self, Self) {
+        let (there, back) = (Rc::new(Pipe::default()), Rc::new(Pipe::default()));
+        let near = Self::new(network, (&back, &there), host.clone(), peer.clone(), false);
+        let far = Self::new(network, (&there, &back), peer, host, false);
+        (near, far)
+    }
+
+    /// One that connects for ever.
+    pub(super) fn without_answer(
+        network: &Rc<Network>,
+        key: Key,
+        host: Address,
+        peer: Address,
+    ) -> Self {
+        let pipes = (&Rc::new(Pipe::default()), &Rc::new(Pipe::default()));
+        let socket = Self::new(network, pipes, host, peer, true);
+        socket.set_key(key);
+        socket
+    }
+
+    pub(super) fn refuse(&self, why: io::ErrorKind) {
+        self.end.error.set(Some(why));
+    }
+
+    pub(crate) fn set_key(&self, key: Key) {
+        self.end.key.set(key);
+    }
+
+    pub(crate) fn host(&self) -> &Address {
+        &self.end.host
+    }
+
+    pub(crate) fn peer(&self) -> &Address {
+        &self.end.peer
+    }
+
+    pub(crate) fn set_interest(&self, interest: Interest) {
+        self.end.interest.set(Some(interest));
+    }
+
+    pub(crate) fn mask(&self) {
+        self.end.interest.set(None);
+    }
+
+    pub(crate) fn is_masked(&self) -> bool {
+        self.end.interest.get().is_none()
+    }
+
+    pub(crate) fn take_error(&self) -> Option<io::Error> {
+        let was_reset = self.end.incoming.is_reset();
+        let reset = was_reset.then_some(io::ErrorKind::ConnectionReset);
+        self.end.error.take().or(reset).map(io::Error::from)
+    }
+
+    /// `None` if there is nothing now, 0 at the end.
+    pub(crate) fn receive(
+        &self,
+        buffer: &mut [u8],
+        descriptors: &mut Vec<OwnedFd>,
+    ) -> io::Result<Option<usize>> {
+        let largest = self
+            .end
+            .network
+            .upgrade()
+            .map_or(usize::MAX, |n| n.largest_read());
+        let length = buffer.len().min(largest);
+        self.end.incoming.read(&mut buffer[..length], descriptors)
+    }
+
+    /// Sends what there is room for.
+    pub(crate) fn send(&self, bytes: &[u8], descriptors: Vec<OwnedFd>) -> io::Result<usize> {
+        self.end.outgoing.write(bytes, descriptors)
+    }
+
+    pub(crate) fn finish_writing(&self) {
+        self.end.outgoing.finish();
+    }
+
+    /// The other end is not to get what it has not read.
+    pub(crate) fn reset(&self) {
+        self.end.outgoing.reset();
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.end.outgoing.finish();
+        self.end.incoming.stop_reading();
+    }
+}
+
+impl Member for End {
+    fn key(&self) -> Key {
+        self.key.get()
+    }
+
+    fn interest(&self) -> Option<Interest> {
+        self.interest.get()
+    }
+
+    fn state(&self) -> Ready {
+        if self.is_connecting {
+            return Ready {
+                readable: false,
+                writable: false,
+                hung_up: false,
+            };
+        }
+        let is_broken = self.error.get().is_some() || self.incoming.is_reset();
+        Ready {
+            readable: self.incoming.is_readable(),
+            writable: self.outgoing.is_writable(),
+            hung_up: is_broken || self.incoming.is_finished() && self.outgoing.is_finished(),
+        }
+    }
+}

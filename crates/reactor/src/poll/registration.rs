@@ -1,0 +1,146 @@
+//! A descriptor in a poller, which it leaves before it is closed.
+
+use std::cell::Cell;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use polling::PollMode;
+use rustix::io::Errno;
+
+use super::{AlwaysReady, Interest, Key};
+
+/// A registered descriptor, owned: it is deleted from the poller, then closed,
+/// when this is dropped.
+pub(crate) struct Registration {
+    poller: Arc<polling::Poller>,
+    key: Key,
+    /// `None` while the poller does not know the descriptor.
+    interest: Cell<Option<Interest>>,
+    /// For a descriptor that the poller refuses, since it is always ready.
+    always_ready: Option<AlwaysReady>,
+    /// `None` only while it is being given back.
+    descriptor: Option<OwnedFd>,
+}
+
+impl Registration {
+    pub(super) fn new(
+        poller: Arc<polling::Poller>,
+        always_ready: &AlwaysReady,
+        descriptor: OwnedFd,
+        key: Key,
+        interest: Interest,
+    ) -> io::Result<Self> {
+        let mut registration = Self {
+            poller,
+            key,
+            interest: Cell::new(None),
+            always_ready: None,
+            descriptor: Some(descriptor),
+        };
+        match registration.set_interest(interest) {
+            Ok(()) => Ok(registration),
+            // What `epoll` says of regular files.
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::PERM) => {
+                registration.always_ready = Some(Rc::clone(always_ready));
+                registration.set_interest(interest)?;
+                Ok(registration)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn key(&self) -> Key {
+        self.key
+    }
+
+    fn descriptor(&self) -> &OwnedFd {
+        self.descriptor
+            .as_ref()
+            .unwrap_or_else(|| unreachable!("it is only taken when this goes"))
+    }
+
+    /// Gives the descriptor back, which is no longer registered.
+    pub(crate) fn into_descriptor(mut self) -> OwnedFd {
+        self.leave();
+        self.descriptor
+            .take()
+            .unwrap_or_else(|| unreachable!("it is only taken when this goes"))
+    }
+
+    fn leave(&self) {
+        if let Err(error) = self.mask() {
+            tracing::warn!(target: "reactor", %error, "a descriptor could not be deleted");
+        }
+    }
+
+    /// Says what to wait for from now on; a call that changes nothing costs
+    /// nothing.
+    #[inline]
+    pub(crate) fn set_interest(&self, interest: Interest) -> io::Result<()> {
+        if self.interest.get() == Some(interest) {
+            return Ok(());
+        }
+        self.change_interest(interest)
+    }
+
+    fn change_interest(&self, interest: Interest) -> io::Result<()> {
+        if let Some(always_ready) = &self.always_ready {
+            let mut always_ready = always_ready.borrow_mut();
+            always_ready.retain(|&(key, _)| key != self.key);
+            always_ready.push((self.key, interest));
+        } else {
+            let (event, descriptor) = (interest.event(self.key), self.descriptor());
+            if self.is_masked() {
+                // SAFETY: this owns the descriptor, and deletes it from the poller
+                // before it is closed or given away.
+                unsafe {
+                    self.poller
+                        .add_with_mode(descriptor, event, PollMode::Level)?;
+                }
+            } else {
+                self.poller
+                    .modify_with_mode(descriptor, event, PollMode::Level)?;
+            }
+        }
+        self.interest.set(Some(interest));
+        Ok(())
+    }
+
+    pub(crate) fn is_masked(&self) -> bool {
+        self.interest.get().is_none()
+    }
+
+    /// Takes the descriptor out of the poller until an interest is set again:
+    /// the one way not to hear of a hang-up.
+    pub(crate) fn mask(&self) -> io::Result<()> {
+        if self.interest.take().is_none() {
+            return Ok(());
+        }
+        match &self.always_ready {
+            Some(always_ready) => {
+                always_ready
+                    .borrow_mut()
+                    .retain(|&(key, _)| key != self.key);
+                Ok(())
+            }
+            None => self.poller.delete(self.descriptor()),
+        }
+    }
+}
+
+impl AsFd for Registration {
+    #[inline]
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor().as_fd()
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        if self.descriptor.is_some() {
+            self.leave();
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! `block_on` and `react`: a loop for as long as something takes.
+
+use std::cell::Cell;
+use std::process::{ExitCode, Termination};
+use std::rc::Rc;
+
+use deferred::{Cancelled, Deferred, DeferredHandle, Failure, Outcome, Result, maybe_deferred};
+
+use crate::error::RunError;
+use crate::handle::ReactorHandle;
+use crate::reactor::Reactor;
+use crate::signals::Watch;
+use crate::system_event::{Phase, SystemEvent};
+
+impl Reactor {
+    /// Runs the loop until `deferred` has its result, and gives that.
+    ///
+    /// Then it leaves the loop as [`crash`](ReactorHandle::crash) does: connections
+    /// and ports stay, and go on with the next run.
+    ///
+    /// # Errors
+    ///
+    /// The failure of `deferred`. A [`RunError`], if the loop does not run: it does
+    /// already, or it was stopped before there was a result. `deferred` runs on then,
+    /// if the loop does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::defer_later;
+    /// use reactor::Reactor;
+    /// use std::time::Duration;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let answer = defer_later(&*reactor, Duration::from_millis(5), || Ok(42));
+    /// assert_eq!(reactor.block_on(answer).unwrap(), 42);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn block_on<T: 'static>(&self, deferred: Deferred<T>) -> Result<T> {
+        let result = Rc::new(Cell::new(None));
+        let has_result = Rc::new(Cell::new(false));
+        let (slot, flag) = (Rc::clone(&result), Rc::clone(&has_result));
+        let core = self.owned_core();
+        let weak = Rc::downgrade(core);
+        let waiting = deferred.add_both(move |outcome| {
+            slot.set(Some(outcome));
+            flag.set(true);
+            if let Some(core) = weak.upgrade() {
+                core.does_not_wait.set(true);
+            }
+        });
+        waiting.ignore();
+        if !has_result.get() {
+            let was_running = core.is_running();
+            core.run_until(|| has_result.get())?;
+            if !was_running {
+                core.crash();
+            }
+        }
+        result
+            .take()
+            .unwrap_or_else(|| Err(Failure::new(RunError::Stopped)))
+    }
+}
+
+/// Runs a program that is over when a Deferred fires: makes a reactor, calls `main`
+/// with it, and runs until there is a result. (Twisted: `task.react`.)
+///
+/// SIGINT and SIGTERM stop it: the Deferred is cancelled, and may still clean up. A
+/// second signal ends the process at once.
+///
+/// The exit code is that of the value (see [`Termination`]): 0 for `()`. A failure is
+/// printed, with its whole story, and gives 1; a signal gives 128 and its number.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::defer_later;
+/// use reactor::{ReactorHandle, react};
+/// use std::process::ExitCode;
+/// use std::time::Duration;
+///
+/// fn main() -> ExitCode {
+///     react(|reactor: &ReactorHandle| {
+///         defer_later(reactor, Duration::from_millis(10), || println!("that was all"))
+///     })
+/// }
+/// ```
+pub fn react<F, O>(main: F) -> ExitCode
+where
+    F: FnOnce(&ReactorHandle) -> O,
+    O: Outcome,
+    O::Value: Termination,
+{
+    let reactor = match Reactor::new() {
+        Ok(reactor) => reactor,
+        Err(error) => return failed(&error.into()),
+    };
+    let watch = match Watch::start(&reactor) {
+        Ok(watch) => watch,
+        Err(error) => return failed(&error.into()),
+    };
+    let result = Rc::new(Cell::new(None));
+    let slot = Rc::clone(&result);
+    let handle = reactor.handle();
+    let mut running = maybe_deferred(|| main(&reactor)).add_both(move |outcome| {
+        slot.set(Some(outcome));
+        // Somebody may have stopped it already; or it has not even begun.
+        let stopping = handle.clone();
+        handle.call_when_running(move || {
+            let _ = stopping.stop();
+        });
+    });
+    let handle = running.handle();
+    reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
+        wait_for_end(&handle, running)
+    });
+    if let Err(error) = reactor.run() {
+        return failed(&error.into());
+    }
+    match (watch.signal(), result.take()) {
+        (Some(signal), None) => signal.exit_code(),
+        (Some(signal), Some(Err(failure))) if failure.is::<Cancelled>() => signal.exit_code(),
+        (_, Some(Ok(value))) => value.report(),
+        (_, Some(Err(failure))) => failed(&failure),
+        (None, None) => failed(&RunError::Stopped.into()),
+    }
+}
+
+/// Cancels what was not over when the reactor was stopped, and waits for it.
+fn wait_for_end(handle: &DeferredHandle, running: Deferred<()>) -> Deferred<()> {
+    handle.cancel();
+    running
+}
+
+fn failed(failure: &Failure) -> ExitCode {
+    eprintln!("{failure:?}");
+    ExitCode::FAILURE
+}

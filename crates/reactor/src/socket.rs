@@ -1,0 +1,149 @@
+//! Sockets as this crate wants them: never blocking, never inherited.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::io::Errno;
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::address::{Address, UnixAddress};
+
+/// How a socket is to listen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Listening {
+    /// How many connections may wait to be accepted.
+    pub(crate) backlog: i32,
+    pub(crate) reuses_port: bool,
+    /// An address of version 6 takes connections of version 4, too.
+    pub(crate) is_dual_stack: bool,
+}
+
+impl Default for Listening {
+    fn default() -> Self {
+        Self {
+            backlog: 1024,
+            reuses_port: false,
+            is_dual_stack: false,
+        }
+    }
+}
+
+fn stream(domain: Domain) -> io::Result<Socket> {
+    let socket = Socket::new(domain, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// A socket that listens on `address`.
+pub(crate) fn listening(address: SocketAddr, how: &Listening) -> io::Result<Socket> {
+    let socket = stream(Domain::for_address(address))?;
+    // Or a port could not be used again for minutes after it was closed.
+    socket.set_reuse_address(true)?;
+    if how.reuses_port {
+        set_reuse_port(&socket)?;
+    }
+    if address.is_ipv6() {
+        // What it means by default differs from system to system.
+        socket.set_only_v6(!how.is_dual_stack)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(how.backlog)?;
+    Ok(socket)
+}
+
+#[cfg(not(any(target_os = "solaris", target_os = "illumos")))]
+fn set_reuse_port(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_port(true)
+}
+
+#[cfg(any(target_os = "solaris", target_os = "illumos"))]
+fn set_reuse_port(_socket: &Socket) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// A UNIX socket that listens on `address`.
+pub(crate) fn listening_unix(address: &UnixAddress, backlog: i32) -> io::Result<Socket> {
+    let socket = stream(Domain::UNIX)?;
+    socket.bind(&address.to_system()?)?;
+    socket.listen(backlog)?;
+    Ok(socket)
+}
+
+/// A socket that is connecting to `address`, or connected; from `host`, if that is
+/// to be so.
+pub(crate) fn connecting(address: SocketAddr, host: Option<SocketAddr>) -> io::Result<Socket> {
+    let socket = stream(Domain::for_address(address))?;
+    if let Some(host) = host {
+        socket.set_reuse_address(true)?;
+        socket.bind(&host.into())?;
+    }
+    connect(socket, &address.into())
+}
+
+/// The same for a UNIX socket. `WouldBlock` means that too many wait there.
+pub(crate) fn connecting_unix(address: &UnixAddress) -> io::Result<Socket> {
+    let socket = stream(Domain::UNIX)?;
+    connect(socket, &address.to_system()?)
+}
+
+fn connect(socket: Socket, address: &SockAddr) -> io::Result<Socket> {
+    match socket.connect(address) {
+        Ok(()) => Ok(socket),
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::INPROGRESS) => Ok(socket),
+        Err(error) => Err(error),
+    }
+}
+
+/// The next connection that waits; `None` if there is none.
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) fn accept(listener: impl AsFd) -> io::Result<Option<(OwnedFd, Address)>> {
+    use rustix::net::SocketFlags;
+
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    match rustix::net::acceptfrom_with(listener, flags) {
+        Ok((socket, peer)) => {
+            let peer = peer.map_or(Address::Unknown, |peer| from_rustix(&peer));
+            Ok(Some((socket, peer)))
+        }
+        Err(error) => nothing_or_error(error.into()),
+    }
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn from_rustix(peer: &rustix::net::SocketAddrAny) -> Address {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    if let Ok(inet) = SocketAddr::try_from(peer.clone()) {
+        return Address::Inet(inet);
+    }
+    let Ok(unix) = rustix::net::SocketAddrUnix::try_from(peer.clone()) else {
+        return Address::Unknown;
+    };
+    Address::Unix(match unix.path_bytes() {
+        Some(path) if !path.is_empty() => {
+            UnixAddress::Path(OsStr::from_bytes(path.strip_suffix(b"\0").unwrap_or(path)).into())
+        }
+        _ => UnixAddress::Unnamed,
+    })
+}
+
+/// The next connection that waits; `None` if there is none.
+#[cfg(target_vendor = "apple")]
+pub(crate) fn accept(listener: impl AsFd) -> io::Result<Option<(OwnedFd, Address)>> {
+    match socket2::SockRef::from(&listener).accept() {
+        Ok((socket, peer)) => {
+            socket.set_nonblocking(true)?;
+            Ok(Some((socket.into(), Address::from_system(&peer))))
+        }
+        Err(error) => nothing_or_error(error),
+    }
+}
+
+fn nothing_or_error<T>(error: io::Error) -> io::Result<Option<T>> {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => Ok(None),
+        _ => Err(error),
+    }
+}

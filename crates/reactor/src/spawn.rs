@@ -1,0 +1,54 @@
+//! `spawn`: async bodies that a loop goes on with.
+
+use std::future::Future;
+
+use deferred::{Deferred, Failure, Result, fail, inline_callbacks};
+
+use crate::handle::ReactorHandle;
+
+impl ReactorHandle {
+    /// Runs an async body in the loop, and gives its result as a Deferred.
+    ///
+    /// It is [`inline_callbacks`], for which this loop sees to it that the body goes
+    /// on when something wakes it: a Deferred, or any other waker, of any thread. It
+    /// begins at once, before this returns. Cancelling the Deferred cancels what the
+    /// body waits for; dropping it does not.
+    ///
+    /// If the reactor is gone, the body is dropped and the Deferred fails.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sleep;
+    /// use reactor::Reactor;
+    /// use std::time::Duration;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let handle = reactor.handle();
+    /// let counting = reactor.spawn(async move {
+    ///     for number in 1..=3 {
+    ///         sleep(&handle, Duration::from_millis(1)).await?;
+    ///         println!("{number}");
+    ///     }
+    ///     Ok("done")
+    /// });
+    /// assert_eq!(reactor.block_on(counting).unwrap(), "done");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn spawn<T, F>(&self, body: F) -> Deferred<T>
+    where
+        T: 'static,
+        F: Future<Output = Result<T>> + 'static,
+    {
+        match self.core() {
+            Ok(core) => {
+                core.listen_for_bodies();
+                inline_callbacks(body)
+            }
+            Err(gone) => {
+                drop(body);
+                fail(Failure::new(gone))
+            }
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Standard input and output as a connection.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::{Rc, Weak};
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+
+use crate::address::Address;
+use crate::connection::{Beginning, Connection, Duplex, Protocol, Stream};
+use crate::core::Core;
+use crate::handle::ReactorHandle;
+use crate::poll::{Interest, Ready, Registration};
+use crate::registry::Source;
+use crate::wire::{Pipes, Wire};
+
+impl ReactorHandle {
+    /// Makes a connection of standard input and output: what is typed comes in, what
+    /// is written is printed. (Twisted: `StandardIO`.)
+    ///
+    /// Both may be terminals, pipes, sockets or files. They are made non-blocking,
+    /// which others who have them, too, will notice; that is undone when the
+    /// connection is over. `println!` still works, but what it prints is not kept in
+    /// order with what this writes.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be watched, or the reactor is gone; or the failure of
+    /// `connection_made`.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use reactor::{Context, Lines, Protocol, Reactor};
+    ///
+    /// struct Shell;
+    ///
+    /// impl Protocol for Shell {
+    ///     type Framing = Lines;
+    ///
+    ///     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+    ///         cx.write("> ");
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
+    ///         cx.write_sequence([b"you typed ", line, b"\n> "]);
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let reactor = Reactor::new()?;
+    /// reactor.stdio(Shell).unwrap();
+    /// reactor.run_until_signal()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stdio<P: Protocol>(&self, protocol: P) -> deferred::Result<Connection<P>> {
+        let input = io::stdin().as_fd().try_clone_to_owned()?;
+        let output = io::stdout().as_fd().try_clone_to_owned()?;
+        self.adopt_pipes(input, output, protocol)
+    }
+
+    /// Makes a connection of two descriptors: what can be read from `input` comes
+    /// in, what is written goes to `output`. See [`stdio`](Self::stdio).
+    ///
+    /// # Errors
+    ///
+    /// As for `stdio`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    /// # use reactor::{Context, Protocol, Raw};
+    /// # struct Echo;
+    /// # impl Protocol for Echo {
+    /// #     type Framing = Raw;
+    /// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    ///
+    /// let (from_there, _there) = std::io::pipe()?;
+    /// let (_back, to_there) = std::io::pipe()?;
+    /// let reactor = Reactor::new()?;
+    /// let connection = reactor.adopt_pipes(from_there, to_there, Echo).unwrap();
+    /// assert!(!connection.is_gone());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn adopt_pipes<P: Protocol>(
+        &self,
+        input: impl Into<OwnedFd>,
+        output: impl Into<OwnedFd>,
+        protocol: P,
+    ) -> deferred::Result<Connection<P>> {
+        let core = self.core()?;
+        let blocking = [
+            Blocking::undo(input.into())?,
+            Blocking::undo(output.into())?,
+        ];
+        let [(input, input_mode), (output, output_mode)] = blocking;
+        let input = register(&core, input, Interest::READABLE)?;
+        let output = match register(&core, output, Interest::NONE) {
+            Ok(output) => output,
+            Err(error) => {
+                drop(core.registry.remove(input.key()));
+                return Err(error.into());
+            }
+        };
+        let keys = [input.key(), output.key()];
+        let modes = [input_mode, output_mode];
+        let beginning = Beginning {
+            wire: Wire::Pipes(Pipes::new(input, output)),
+            keys: keys.into_iter().collect(),
+            peer: Address::Unknown,
+            on_lost: Some(Box::new(move |_| drop(modes))),
+        };
+        let (stream, begun) = Stream::start(&core, beginning, protocol, |stream| {
+            let stream: Rc<dyn Both> = stream;
+            let input = Input(Rc::clone(&stream));
+            core.registry.replace(keys[0], Rc::new(input));
+            core.registry
+                .replace(keys[1], Rc::new(Output(Rc::downgrade(&stream))));
+        });
+        begun?;
+        Ok(Connection::new(Rc::downgrade(&stream)))
+    }
+}
+
+/// Registers a descriptor, with a source that is to be replaced.
+fn register(core: &Core, descriptor: OwnedFd, interest: Interest) -> io::Result<Registration> {
+    let registration = core.register(descriptor, interest)?;
+    core.insert(Rc::new(Placeholder));
+    Ok(registration)
+}
+
+struct Placeholder;
+
+impl Source for Placeholder {
+    fn ready(self: Rc<Self>, _ready: Ready) {}
+    fn shut_down(self: Rc<Self>) {}
+}
+
+/// Whether a descriptor blocks is a matter of what it is open on, which others may
+/// have, too: what it was is restored when this goes.
+struct Blocking(Option<OwnedFd>);
+
+impl Blocking {
+    fn undo(descriptor: OwnedFd) -> io::Result<(OwnedFd, Self)> {
+        let flags = fcntl_getfl(&descriptor)?;
+        if flags.contains(OFlags::NONBLOCK) {
+            return Ok((descriptor, Self(None)));
+        }
+        fcntl_setfl(&descriptor, flags | OFlags::NONBLOCK)?;
+        let kept = descriptor.try_clone()?;
+        Ok((descriptor, Self(Some(kept))))
+    }
+}
+
+impl Drop for Blocking {
+    fn drop(&mut self) {
+        if let Some(descriptor) = &self.0
+            && let Ok(flags) = fcntl_getfl(descriptor)
+        {
+            let _ = fcntl_setfl(descriptor, flags - OFlags::NONBLOCK);
+        }
+    }
+}
+
+trait Both: Duplex + Source {}
+impl<P: Protocol> Both for Stream<P> {}
+
+/// One descriptor of the two: it keeps the connection.
+struct Input(Rc<dyn Both>);
+
+impl Source for Input {
+    fn ready(self: Rc<Self>, _ready: Ready) {
+        self.0.input_ready();
+    }
+
+    fn shut_down(self: Rc<Self>) {
+        let stream: Rc<dyn Source> = Rc::<dyn Both>::clone(&self.0);
+        stream.shut_down();
+    }
+}
+
+/// The other one.
+struct Output(Weak<dyn Both>);
+
+impl Source for Output {
+    fn ready(self: Rc<Self>, ready: Ready) {
+        let Some(stream) = self.0.upgrade() else {
+            return;
+        };
+        if ready.hung_up {
+            stream.output_broken();
+        } else {
+            stream.output_ready();
+        }
+    }
+
+    fn shut_down(self: Rc<Self>) {}
+}

@@ -1,0 +1,279 @@
+//! `TestReactor`: a reactor that a test turns.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::rc::Rc;
+use std::time::Duration;
+
+use deferred::{Clock, DelayedCall};
+
+use super::peer::Peer;
+use crate::connection::{Beginning, Connection, Protocol, Stream};
+use crate::core::Core;
+use crate::handle::ReactorHandle;
+use crate::memory::{Network, Socket};
+use crate::poll::Interest;
+use crate::reactor::Reactor;
+use crate::wire::Wire;
+
+/// A test in which the loop goes on for longer than this is one whose callbacks
+/// keep one another busy for ever.
+const MOST_TURNS: usize = 1_000_000;
+
+/// A reactor whose network is in memory and whose clock stands still: see the
+/// [module](super).
+///
+/// It derefs to a [`ReactorHandle`], so everything can be done with it that can be done
+/// with any other, but for watching descriptors of the system. Addresses mean nothing:
+/// `127.0.0.1:80` is free in each of them.
+///
+/// Nothing happens between the calls of the test. [`settle`](Self::settle) lets
+/// happen what is due now, [`advance`](Self::advance) also moves the time; the
+/// operations of a [`Peer`] settle by themselves.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::testing::TestReactor;
+/// use std::cell::Cell;
+/// use std::rc::Rc;
+/// use std::time::Duration;
+///
+/// let reactor = TestReactor::new();
+/// let rings = Rc::new(Cell::new(0));
+/// let count = Rc::clone(&rings);
+/// reactor.call_later(Duration::from_secs(3600), move || count.set(count.get() + 1));
+/// reactor.advance(Duration::from_secs(3599));
+/// assert_eq!(rings.get(), 0);
+/// reactor.advance(Duration::from_secs(1));
+/// assert_eq!(rings.get(), 1);
+/// ```
+pub struct TestReactor {
+    reactor: Rc<Reactor>,
+    network: Rc<Network>,
+}
+
+/// What a test has left behind: from [`TestReactor::leftovers`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Leftovers {
+    /// Connections that are not over, and ports that listen.
+    pub sources: usize,
+    /// When the delayed calls that wait are due.
+    pub delayed_calls: Vec<Duration>,
+}
+
+impl Leftovers {
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.sources == 0 && self.delayed_calls.is_empty()
+    }
+}
+
+impl fmt::Display for Leftovers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} connections and ports, {} delayed calls, due at {:?}",
+            self.sources,
+            self.delayed_calls.len(),
+            self.delayed_calls
+        )
+    }
+}
+
+impl TestReactor {
+    /// A reactor with nothing in it, at the time 0.
+    pub fn new() -> Self {
+        let network = Network::new();
+        let core = Core::in_memory(Rc::clone(&network));
+        Self {
+            reactor: Rc::new(Reactor::from_core(core)),
+            network,
+        }
+    }
+
+    fn core(&self) -> &Rc<Core> {
+        self.reactor.owned_core()
+    }
+
+    /// Lets everything happen that is due at this time, and what comes of it.
+    ///
+    /// # Panics
+    ///
+    /// If that never ends.
+    #[track_caller]
+    pub fn settle(&self) {
+        settle(&self.reactor);
+    }
+
+    /// Moves the time forward by `by`: from one delayed call to the next, so that each
+    /// sees the time it was due at, and what it schedules is called, too, if it is due
+    /// before the end.
+    ///
+    /// # Panics
+    ///
+    /// As for [`settle`](Self::settle).
+    #[track_caller]
+    pub fn advance(&self, by: Duration) {
+        let end = self.now().saturating_add(by);
+        self.settle();
+        while let Some(due) = self.core().timers.next_due().filter(|due| *due <= end) {
+            self.core().known.time.move_to(due.max(self.now()));
+            self.settle();
+        }
+        self.core().known.time.move_to(end);
+    }
+
+    /// From now on, each read gives so many bytes at the most: 1 shows whether a
+    /// protocol minds how its input is cut up.
+    pub fn set_largest_read(&self, bytes: usize) {
+        self.network.set_largest_read(bytes);
+    }
+
+    /// Nobody answers at `address`, not even to refuse: connecting there takes until
+    /// it times out.
+    pub fn do_not_answer(&self, address: SocketAddr) {
+        self.network.set_silent(address);
+    }
+
+    /// A connection between `protocol` and the test itself.
+    pub fn connect_to_peer<P: Protocol>(&self, protocol: P) -> (Connection<P>, Peer) {
+        let (near, far) = self.network.pair();
+        let connection = self.begin(near, protocol);
+        let peer = Peer::new(Rc::clone(&self.reactor), far);
+        self.settle();
+        (connection, peer)
+    }
+
+    /// A connection between two protocols.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::testing;
+    /// # use reactor::{Context, Protocol, Raw};
+    /// # struct Server;
+    /// # impl Protocol for Server {
+    /// #     type Framing = Raw;
+    /// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// # type Client = Server;
+    ///
+    /// testing::run(|reactor| {
+    ///     let (server, client) = reactor.connect_pair(Server, Server);
+    ///     client.lose_connection().unwrap();
+    ///     reactor.settle();
+    ///     assert!(server.is_gone());
+    /// });
+    /// ```
+    pub fn connect_pair<A: Protocol, B: Protocol>(
+        &self,
+        one: A,
+        other: B,
+    ) -> (Connection<A>, Connection<B>) {
+        let (near, far) = self.network.pair();
+        let pair = (self.begin(near, one), self.begin(far, other));
+        self.settle();
+        pair
+    }
+
+    fn begin<P: Protocol>(&self, socket: Socket, protocol: P) -> Connection<P> {
+        let key = self.core().next_key();
+        socket.set_key(key);
+        socket.set_interest(Interest::READABLE);
+        let peer = socket.peer().clone();
+        let beginning = Beginning::new(Wire::Memory(socket), key, peer);
+        let (stream, begun) = Stream::start(self.core(), beginning, protocol, |stream| {
+            self.core().insert(stream);
+        });
+        // It is what the protocol is told, and logged.
+        drop(begun);
+        Connection::new(Rc::downgrade(&stream))
+    }
+
+    /// What there is that a test should not leave behind.
+    pub fn leftovers(&self) -> Leftovers {
+        Leftovers {
+            sources: self.core().registry.len(),
+            delayed_calls: self.delayed_calls(),
+        }
+    }
+
+    /// Asserts that there are no [`leftovers`](Self::leftovers).
+    ///
+    /// # Panics
+    ///
+    /// If there are.
+    #[track_caller]
+    pub fn assert_clean(&self) {
+        let leftovers = self.leftovers();
+        assert!(
+            leftovers.is_empty(),
+            "the test has left behind: {leftovers}"
+        );
+    }
+
+    /// Stops the reactor, and lets it shut down.
+    ///
+    /// # Panics
+    ///
+    /// As for [`settle`](Self::settle).
+    #[track_caller]
+    pub fn shut_down(&self) {
+        self.settle();
+        // It may be stopping already.
+        let _ = self.stop();
+        self.settle();
+    }
+}
+
+/// Turns `reactor` until nothing is left to do at this time.
+#[track_caller]
+pub(super) fn settle(reactor: &Reactor) {
+    let core = reactor.owned_core();
+    for _ in 0..MOST_TURNS {
+        let was_stopped = match core.run_once(Some(Duration::ZERO)) {
+            Ok(has_ended) => has_ended,
+            Err(error) => panic!("the test was called by what it tests: {error}"),
+        };
+        if was_stopped || core.is_at_rest() {
+            return;
+        }
+    }
+    panic!("the reactor never comes to rest");
+}
+
+impl Default for TestReactor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Deref for TestReactor {
+    type Target = ReactorHandle;
+
+    fn deref(&self) -> &ReactorHandle {
+        &self.reactor
+    }
+}
+
+impl Clock for TestReactor {
+    fn now(&self) -> Duration {
+        self.reactor.now()
+    }
+
+    fn schedule(&self, delay: Duration, call: Box<dyn FnOnce()>) -> DelayedCall {
+        self.reactor.call_later(delay, call)
+    }
+}
+
+impl fmt::Debug for TestReactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestReactor")
+            .field("now", &self.now())
+            .field("leftovers", &self.leftovers())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,150 @@
+//! `listen_unix`: a port that has a name instead of a number.
+
+use std::any::Any;
+use std::io;
+
+use super::file::{Lock, SocketFile};
+use crate::address::{Address, UnixAddress};
+use crate::connection::Factory;
+use crate::core::Core;
+use crate::error::ListenError;
+use crate::handle::ReactorHandle;
+use crate::listening::{self, Acceptor, ListeningPort, Opened};
+use crate::poll::Interest;
+use crate::socket::{self, Listening};
+
+/// Where and how to listen, for [`listen_unix`](ReactorHandle::listen_unix).
+/// Whatever can be a [`UnixAddress`] is one.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::UnixListenOptions;
+///
+/// let options = UnixListenOptions::new("/run/echo/socket").mode(0o660).lock(true);
+/// # drop(options);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "it listens nowhere by itself"]
+pub struct UnixListenOptions {
+    address: UnixAddress,
+    mode: Option<u32>,
+    locks: bool,
+    backlog: i32,
+}
+
+impl UnixListenOptions {
+    /// Listens on `address` as usual.
+    pub fn new(address: impl Into<UnixAddress>) -> Self {
+        Self {
+            address: address.into(),
+            mode: None,
+            locks: false,
+            backlog: Listening::default().backlog,
+        }
+    }
+
+    /// The permissions of the file: who may write to it may connect. Unless this is
+    /// said, it is what the process's umask leaves of all of them.
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = Some(mode);
+        self
+    }
+
+    /// Locks the name, with a file that is named the same with `.lock` behind it:
+    /// what a process that has crashed left there is replaced, and nobody else who
+    /// asks for the lock gets the name. (Twisted: `wantPID`.)
+    pub fn lock(mut self, lock: bool) -> Self {
+        self.locks = lock;
+        self
+    }
+
+    /// How many connections may wait to be accepted: 1024, unless said otherwise.
+    pub fn backlog(mut self, backlog: u16) -> Self {
+        self.backlog = backlog.into();
+        self
+    }
+}
+
+impl<A: Into<UnixAddress>> From<A> for UnixListenOptions {
+    fn from(address: A) -> Self {
+        Self::new(address)
+    }
+}
+
+impl ReactorHandle {
+    /// Listens on a UNIX socket, and makes a connection with a protocol of `factory`
+    /// for everybody who comes.
+    ///
+    /// Its file is removed when the port is closed. An abstract name, such as
+    /// `"@echo"`, has none.
+    ///
+    /// # Errors
+    ///
+    /// The name is in use, or there is a file of that name that nobody listens on
+    /// any more (see [`UnixListenOptions::lock`]); or the directory is not there, or
+    /// not to be written to.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// use reactor::Reactor;
+    /// # use reactor::{Context, Protocol, Raw};
+    /// # struct Echo;
+    /// # impl Protocol for Echo {
+    /// #     type Framing = Raw;
+    /// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    ///
+    /// let reactor = Reactor::new()?;
+    /// # let name = format!("@listen-unix-{}", std::process::id());
+    /// let port = reactor.listen_unix(name, || Echo)?;
+    /// println!("listening on {}", port.address());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn listen_unix<F: Factory>(
+        &self,
+        address: impl Into<UnixListenOptions>,
+        factory: F,
+    ) -> Result<ListeningPort<UnixAddress>, ListenError> {
+        let options = address.into();
+        let address = options.address.clone();
+        let listen = || {
+            let core = self.core().map_err(io::Error::other)?;
+            listening::open(&core, factory, Box::new(move |core| open(core, &options)))
+        };
+        listen().map_err(|error| ListenError::new(address, error))
+    }
+}
+
+fn open(core: &Core, options: &UnixListenOptions) -> io::Result<Opened<UnixAddress>> {
+    let address = options.address.clone();
+    if let Some(network) = core.network() {
+        let listener = network.listen(&Address::Unix(address.clone()), core.next_key())?;
+        return Ok(Opened {
+            acceptor: Acceptor::Memory(listener),
+            address,
+            cleanup: None,
+        });
+    }
+    let lock = match address.as_path() {
+        Some(path) if options.locks => {
+            let lock = Lock::take(path)?;
+            lock.remove_stale(path)?;
+            Some(lock)
+        }
+        _ => None,
+    };
+    let socket = socket::listening_unix(&address, options.backlog)?;
+    let file = address.as_path().map(|path| SocketFile::new(path, lock));
+    if let (Some(mode), Some(file)) = (options.mode, &file) {
+        file.set_mode(mode)?;
+    }
+    Ok(Opened {
+        acceptor: Acceptor::Unix(core.register(socket.into(), Interest::READABLE)?),
+        address,
+        cleanup: file.map(|file| Box::new(file) as Box<dyn Any>),
+    })
+}

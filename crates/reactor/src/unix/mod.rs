@@ -1,0 +1,8 @@
+//! UNIX sockets: `listen_unix` and `connect_unix`.
+
+mod connect;
+mod file;
+mod listen;
+
+pub(crate) use self::file::{Lock, SocketFile};
+pub use self::listen::UnixListenOptions;

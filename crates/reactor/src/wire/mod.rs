@@ -1,0 +1,211 @@
+//! The system's side of a connection: what bytes come from and go to.
+
+mod descriptors;
+mod pipes;
+
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+use socket2::SockRef;
+
+pub(crate) use self::pipes::Pipes;
+use crate::address::Address;
+use crate::memory;
+use crate::poll::{Interest, Registration};
+
+#[cfg(not(target_vendor = "apple"))]
+const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+const SEND_FLAGS: SendFlags = SendFlags::empty(); // the runtime ignores SIGPIPE
+
+/// What bytes come from and go to. Dropping it closes it.
+pub(crate) enum Wire {
+    Socket(Registration),
+    /// A UNIX socket: descriptors can go with the bytes.
+    Unix(Registration),
+    /// Two descriptors, each for one direction.
+    Pipes(Pipes),
+    /// What a test has instead of a socket.
+    Memory(memory::Socket),
+}
+
+impl Wire {
+    /// Says what to wait for from now on.
+    #[inline]
+    pub(crate) fn set_interest(&self, interest: Interest) -> io::Result<()> {
+        match self {
+            Self::Socket(registration) | Self::Unix(registration) => {
+                // A masked descriptor stays so until there is a reason to hear of it.
+                if interest == Interest::NONE && registration.is_masked() {
+                    return Ok(());
+                }
+                registration.set_interest(interest)
+            }
+            Self::Pipes(pipes) => pipes.set_interest(interest),
+            Self::Memory(socket) => {
+                if interest != Interest::NONE || !socket.is_masked() {
+                    socket.set_interest(interest);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Sees to it that nothing is heard until an interest is set again.
+    pub(crate) fn mask(&self) -> io::Result<()> {
+        match self {
+            Self::Socket(registration) | Self::Unix(registration) => registration.mask(),
+            Self::Pipes(pipes) => pipes.mask(),
+            Self::Memory(socket) => {
+                socket.mask();
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads once: `None` if there is nothing now, 0 at the end. Descriptors that
+    /// come along belong before the bytes.
+    #[inline]
+    pub(crate) fn receive(
+        &self,
+        buffer: &mut [u8],
+        descriptors: &mut Vec<OwnedFd>,
+    ) -> io::Result<Option<usize>> {
+        if let Self::Memory(socket) = self {
+            return socket.receive(buffer, descriptors);
+        }
+        loop {
+            let received = match self {
+                Self::Socket(registration) => {
+                    rustix::net::recv(registration, &mut *buffer, RecvFlags::empty())
+                        .map(|(received, _)| received)
+                }
+                Self::Unix(registration) => descriptors::receive(registration, buffer, descriptors),
+                Self::Pipes(pipes) => pipes.read(buffer),
+                Self::Memory(_) => unreachable!("it was read above"),
+            };
+            match received {
+                Ok(received) => return Ok(Some(received)),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Sends what the system takes; 0 if it takes nothing now.
+    #[inline]
+    pub(crate) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        if let Self::Memory(socket) = self {
+            return socket.send(bytes, Vec::new());
+        }
+        loop {
+            let sent = match self {
+                Self::Socket(registration) | Self::Unix(registration) => {
+                    rustix::net::send(registration, bytes, SEND_FLAGS)
+                }
+                Self::Pipes(pipes) => pipes.write(bytes),
+                Self::Memory(_) => unreachable!("it was sent above"),
+            };
+            match sent {
+                Ok(sent) => return Ok(sent),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(0),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Whether descriptors can go with the bytes.
+    pub(crate) fn carries_descriptors(&self) -> bool {
+        match self {
+            Self::Unix(_) => true,
+            Self::Memory(socket) => matches!(socket.peer(), Address::Unix(_)),
+            Self::Socket(_) | Self::Pipes(_) => false,
+        }
+    }
+
+    /// The same as [`send`](Self::send); `descriptors` go with the first byte, if
+    /// that is sent.
+    pub(crate) fn send_with(
+        &self,
+        bytes: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<usize> {
+        match self {
+            Self::Unix(registration) => descriptors::send(registration, bytes, descriptors),
+            Self::Memory(socket) => {
+                let owned = descriptors
+                    .iter()
+                    .map(|descriptor| descriptor.try_clone_to_owned())
+                    .collect::<io::Result<Vec<_>>>()?;
+                socket.send(bytes, owned)
+            }
+            Self::Socket(_) | Self::Pipes(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Tells the other side that nothing more will come.
+    pub(crate) fn finish_writing(&self) -> io::Result<()> {
+        match self {
+            Self::Socket(registration) | Self::Unix(registration) => {
+                SockRef::from(registration).shutdown(Shutdown::Write)
+            }
+            Self::Pipes(pipes) => {
+                pipes.finish_writing();
+                Ok(())
+            }
+            Self::Memory(socket) => {
+                socket.finish_writing();
+                Ok(())
+            }
+        }
+    }
+
+    /// Sees to it that closing it throws away what was not delivered.
+    pub(crate) fn reset(&self) {
+        match self {
+            Self::Socket(registration) => {
+                let _ = SockRef::from(registration).set_linger(Some(Duration::ZERO));
+            }
+            Self::Unix(_) | Self::Pipes(_) => {}
+            Self::Memory(socket) => socket.reset(),
+        }
+    }
+
+    /// An error of the socket's that neither reading nor writing has told.
+    pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
+        match self {
+            Self::Socket(registration) | Self::Unix(registration) => {
+                SockRef::from(registration).take_error()
+            }
+            Self::Pipes(_) => Ok(None),
+            Self::Memory(socket) => Ok(socket.take_error()),
+        }
+    }
+
+    /// The address of this side.
+    pub(crate) fn host(&self) -> Address {
+        match self {
+            Self::Socket(registration) | Self::Unix(registration) => SockRef::from(registration)
+                .local_addr()
+                .map_or(Address::Unknown, |address| Address::from_system(&address)),
+            Self::Pipes(_) => Address::Unknown,
+            Self::Memory(socket) => socket.host().clone(),
+        }
+    }
+
+    /// The socket, if it is one of the system's.
+    pub(crate) fn socket(&self) -> Option<SockRef<'_>> {
+        match self {
+            Self::Socket(registration) | Self::Unix(registration) => {
+                Some(SockRef::from(registration))
+            }
+            Self::Pipes(_) | Self::Memory(_) => None,
+        }
+    }
+}

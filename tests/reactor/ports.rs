@@ -1,0 +1,328 @@
+//! What becomes of ports and of clients: again and again.
+
+use std::cell::RefCell;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::rc::Rc;
+use std::time::Duration;
+
+use deferred::Failure;
+use reactor::testing;
+use reactor::{
+    Address, ClientFactory, ConnectError, ConnectErrorKind, ConnectOptions, ConnectionClosed,
+    Connector, ConnectorState, Factory, ListenOptions,
+};
+
+use crate::support::{Log, Peer, RawRecorder, reactor, turn_until};
+
+fn recorder(log: &Log) -> impl FnMut() -> RawRecorder + use<> {
+    let recorder = RawRecorder::new(log);
+    move || recorder.clone()
+}
+
+#[test]
+fn a_port_listens_again_where_it_did() {
+    let (reactor, log) = (reactor(), Log::default());
+    let port = reactor
+        .listen_tcp("127.0.0.1:0", recorder(&log))
+        .expect("a free port");
+    let address = port.address();
+    port.start_listening().expect("it does");
+    port.stop_listening().ignore();
+    assert!(!port.is_listening());
+    assert!(TcpStream::connect(address).is_err());
+    port.start_listening().expect("nobody has taken it");
+    assert_eq!(port.address(), address);
+    let _peer = Peer::connect(address);
+    turn_until(&reactor, || log.has("made"));
+    drop(reactor);
+    assert!(port.start_listening().is_err());
+}
+
+struct Panicking;
+
+impl Factory for Panicking {
+    type Protocol = RawRecorder;
+
+    fn build_protocol(&mut self, _peer: &Address) -> Option<RawRecorder> {
+        None
+    }
+
+    fn stop_factory(&mut self) {
+        panic!("what a factory may do");
+    }
+}
+
+#[test]
+fn a_factory_that_panics_when_its_port_is_closed_fails_the_deferred() {
+    let reactor = reactor();
+    let port = reactor
+        .listen_tcp("127.0.0.1:0", Panicking)
+        .expect("a free port");
+    let failure = deferred::testing::failure_of(port.stop_listening());
+    assert!(failure.message().contains("what a factory may do"));
+    assert!(!port.is_listening());
+    TcpListener::bind(port.address()).expect("it is closed all the same");
+}
+
+#[test]
+fn accepting_can_be_paused() {
+    let (reactor, log) = (reactor(), Log::default());
+    let port = reactor
+        .listen_tcp("127.0.0.1:0", recorder(&log))
+        .expect("a free port");
+    port.pause_accepting();
+    let _peer = Peer::connect(port.address());
+    crate::support::assert_sleeps(&reactor);
+    assert_eq!(log.len(), 0);
+    port.resume_accepting();
+    turn_until(&reactor, || log.has("made"));
+}
+
+#[test]
+fn several_may_share_a_port() {
+    let (reactor, log) = (reactor(), Log::default());
+    let shared = |address| ListenOptions::new(address).reuse_port(true);
+    let first = reactor
+        .listen_tcp(
+            shared(SocketAddr::from(([127, 0, 0, 1], 0))),
+            recorder(&log),
+        )
+        .expect("a free port");
+    reactor
+        .listen_tcp(shared(first.address()), recorder(&log))
+        .expect("it is shared");
+    let alone = reactor.listen_tcp(first.address(), recorder(&log));
+    assert!(alone.is_err(), "who does not ask for it gets none");
+}
+
+#[test]
+fn dual_stack_takes_both_versions() {
+    let (reactor, log) = (reactor(), Log::default());
+    let both = ListenOptions::new("[::]:0").dual_stack(true);
+    let Ok(port) = reactor.listen_tcp(both, recorder(&log)) else {
+        return; // a system without version 6
+    };
+    let port = port.address().port();
+    let _four = Peer::connect(SocketAddr::from(([127, 0, 0, 1], port)));
+    turn_until(&reactor, || log.len() == 1);
+    let only_six = reactor
+        .listen_tcp("[::]:0", recorder(&log))
+        .expect("a free port");
+    let four = SocketAddr::from(([127, 0, 0, 1], only_six.address().port()));
+    assert!(TcpStream::connect(four).is_err());
+}
+
+#[test]
+fn sockets_that_somebody_else_has_made_are_taken_over() {
+    let (reactor, log) = (reactor(), Log::default());
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let port = reactor
+        .adopt_listener(listener, recorder(&log))
+        .expect("it listens");
+    let mut peer = Peer::connect(address);
+    peer.send("hello");
+    turn_until(&reactor, || log.has("received hello"));
+    port.stop_listening().ignore();
+    assert!(TcpStream::connect(address).is_err());
+    assert!(port.start_listening().is_err());
+
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let far = TcpStream::connect(address).expect("it listens");
+    let (near, _) = listener.accept().expect("it was connected");
+    let client = Log::default();
+    let connection = reactor
+        .adopt_stream(near, RawRecorder::new(&client))
+        .expect("it is connected");
+    assert_eq!(
+        connection.peer().expect("it is there").as_inet(),
+        far.local_addr().ok()
+    );
+    drop(far);
+    turn_until(&reactor, || client.is_lost());
+    let no_socket = std::fs::File::open("/dev/null").expect("it is there");
+    assert!(reactor.adopt_listener(no_socket, recorder(&log)).is_err());
+}
+
+#[test]
+fn a_client_connects_from_where_it_is_told_to() {
+    let (reactor, log) = (reactor(), Log::default());
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let from = SocketAddr::from(([127, 0, 0, 2], 0));
+    let options = ConnectOptions::new(address).bind_address(from);
+    reactor
+        .connect_tcp(options, RawRecorder::new(&log))
+        .ignore();
+    turn_until(&reactor, || log.has("made"));
+    let (_socket, peer) = listener.accept().expect("it was connected");
+    assert_eq!(peer.ip(), from.ip());
+
+    let failed = Log::default();
+    let noting = failed.clone();
+    let elsewhere = SocketAddr::from(([192, 0, 2, 1], 0));
+    reactor
+        .connect_tcp(
+            ConnectOptions::new(address).bind_address(elsewhere),
+            RawRecorder::new(&log),
+        )
+        .add_errback(move |failure| {
+            noting.note(failure.message());
+            Err(failure)
+        })
+        .ignore();
+    assert_eq!(failed.len(), 0, "it comes from the loop");
+    turn_until(&reactor, || failed.len() == 1);
+}
+
+#[test]
+fn an_attempt_times_out_and_leaves_nothing() {
+    testing::run(|reactor| {
+        let address = SocketAddr::from(([192, 0, 2, 1], 80));
+        reactor.do_not_answer(address);
+        let log = Log::default();
+        let options = ConnectOptions::new(address).timeout(Duration::from_secs(5));
+        let noting = log.clone();
+        reactor
+            .connect_tcp(options, RawRecorder::new(&Log::default()))
+            .add_errback(move |failure| {
+                let error = failure.trap::<ConnectError>()?;
+                assert_eq!(error.kind(), ConnectErrorKind::TimedOut);
+                noting.note("timed out");
+                Err(failure)
+            })
+            .ignore();
+        reactor.advance(Duration::from_millis(4999));
+        assert_eq!(log.len(), 0);
+        reactor.advance(Duration::from_millis(1));
+        assert_eq!(log.events(), ["timed out"]);
+    });
+}
+
+/// A client that notes what happens, and comes back so many times.
+struct Client {
+    log: Log,
+    comebacks: usize,
+    stops_at_once: bool,
+}
+
+impl Client {
+    fn come_back(&mut self, connector: &Connector<RawRecorder>) {
+        if let Some(left) = self.comebacks.checked_sub(1) {
+            self.comebacks = left;
+            connector.connect().expect("it is disconnected");
+        }
+    }
+}
+
+impl ClientFactory for Client {
+    type Protocol = RawRecorder;
+
+    fn build_protocol(&mut self, _peer: &Address) -> Option<RawRecorder> {
+        Some(RawRecorder::new(&self.log))
+    }
+
+    fn started_connecting(&mut self, connector: &Connector<RawRecorder>) {
+        self.log.note("started");
+        if self.stops_at_once {
+            connector.stop_connecting().expect("it has begun");
+        }
+    }
+
+    fn connection_failed(&mut self, connector: &Connector<RawRecorder>, failure: Failure) {
+        self.log.note(match failure.check::<ConnectError>() {
+            Some(error) => format!("failed: {:?}", error.kind()),
+            None => format!("failed: {failure}"),
+        });
+        self.come_back(connector);
+    }
+
+    fn connection_lost(&mut self, connector: &Connector<RawRecorder>, reason: ConnectionClosed) {
+        self.log.note(format!("factory: {reason}"));
+        self.come_back(connector);
+    }
+}
+
+fn client(log: &Log, comebacks: usize) -> Client {
+    Client {
+        log: log.clone(),
+        comebacks,
+        stops_at_once: false,
+    }
+}
+
+#[test]
+fn a_client_comes_back_from_where_it_is_told_of_the_loss() {
+    testing::run(|reactor| {
+        let (server, log) = (Log::default(), Log::default());
+        let refusing = RawRecorder::new(&server).on_made(|cx| {
+            cx.lose_connection();
+            Ok(())
+        });
+        let port = reactor
+            .listen_tcp("127.0.0.1:7000", move || refusing.clone())
+            .expect("it is free");
+        let connector = reactor.connector_tcp("127.0.0.1:7000", client(&log, 2));
+        assert_eq!(connector.state(), ConnectorState::Disconnected);
+        connector.connect().expect("it is disconnected");
+        assert!(connector.connect().is_err(), "it is connecting");
+        reactor.settle();
+        let once = [
+            "started",
+            "made",
+            "read closed",
+            "lost: done",
+            "factory: the connection was closed cleanly",
+        ];
+        assert_eq!(log.events(), once.repeat(3));
+        assert_eq!(connector.state(), ConnectorState::Disconnected);
+        assert_eq!(connector.destination(), "127.0.0.1:7000");
+        port.stop_listening().ignore();
+    });
+}
+
+#[test]
+fn a_client_may_stop_as_soon_as_it_has_started() {
+    testing::run(|reactor| {
+        let log = Log::default();
+        let stopping = Client {
+            stops_at_once: true,
+            ..client(&log, 0)
+        };
+        let connector = reactor.connector_tcp("127.0.0.1:7000", stopping);
+        assert!(connector.stop_connecting().is_err(), "it has not begun");
+        connector.connect().expect("it is disconnected");
+        reactor.settle();
+        assert_eq!(log.len(), 2);
+        assert!(log.events()[1].contains("cancelled"), "{:?}", log.events());
+    });
+}
+
+#[test]
+fn a_client_that_is_refused_may_try_again_and_be_disconnected() {
+    testing::run(|reactor| {
+        let log = Log::default();
+        let connector = reactor.connector_tcp("127.0.0.1:7000", client(&log, 1));
+        connector.connect().expect("it is disconnected");
+        reactor.settle();
+        let refused = ["started", "failed: Refused"];
+        assert_eq!(log.events(), refused.repeat(2));
+
+        let server: Rc<RefCell<Log>> = Rc::default();
+        let port = reactor
+            .listen_tcp("127.0.0.1:7000", recorder(&server.borrow()))
+            .expect("it is free");
+        connector.connect().expect("it is disconnected");
+        reactor.settle();
+        assert_eq!(connector.state(), ConnectorState::Connected);
+        connector.disconnect();
+        reactor.settle();
+        assert_eq!(connector.state(), ConnectorState::Disconnected);
+        assert!(log.events().ends_with(&[
+            "lost: done".to_owned(),
+            "factory: the connection was closed cleanly".to_owned()
+        ]));
+        port.stop_listening().ignore();
+    });
+}

@@ -1,0 +1,317 @@
+//! Not too much at once.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use reactor::testing::{self, Peer, TestReactor};
+use reactor::{
+    Connection, Consumer, Context, Gone, Producer, ProducerError, Production, Protocol,
+    PushProducer, Raw, WriteLimits, pump,
+};
+
+use crate::support::{Count, Log, RawRecorder};
+
+/// More than the in-memory network and the high-water mark together hold.
+const MUCH: usize = 300_000;
+
+struct Noting(Log);
+
+impl PushProducer for Noting {
+    fn pause_producing(&mut self) {
+        self.0.note("pause");
+    }
+
+    fn resume_producing(&mut self) {
+        self.0.note("resume");
+    }
+
+    fn stop_producing(&mut self) {
+        self.0.note("stop");
+    }
+}
+
+fn connect(reactor: &TestReactor, log: &Log) -> (Connection<RawRecorder>, Peer) {
+    reactor.connect_to_peer(RawRecorder::new(log))
+}
+
+/// A connection whose peer does not read.
+fn stuck(reactor: &TestReactor) -> (Connection<RawRecorder>, Peer) {
+    let (connection, peer) = connect(reactor, &Log::default());
+    peer.set_reading(false);
+    (connection, peer)
+}
+
+#[test]
+fn a_push_producer_is_paused_and_resumed_in_turns() {
+    testing::run(|reactor| {
+        let (log, (connection, peer)) = (Log::default(), stuck(reactor));
+        let producer = Producer::push(Noting(log.clone()));
+        connection
+            .register_producer(producer)
+            .expect("it is the first");
+        for _ in 0..3 {
+            connection.write(vec![0; MUCH]).expect("it is there");
+            reactor.settle();
+        }
+        assert_eq!(log.events(), ["pause"]);
+        peer.set_reading(true);
+        assert_eq!(log.events(), ["pause", "resume"]);
+        peer.set_reading(false);
+        connection.write(vec![0; MUCH]).expect("it is there");
+        reactor.settle();
+        assert_eq!(log.events(), ["pause", "resume", "pause"]);
+        peer.reset();
+        assert_eq!(log.events(), ["pause", "resume", "pause", "stop"]);
+    });
+}
+
+#[test]
+fn a_pull_producer_is_asked_when_there_is_room() {
+    testing::run(|reactor| {
+        let (connection, peer) = stuck(reactor);
+        let asked = Count::default();
+        let counting = asked.clone();
+        let producer = Producer::pull(move |consumer: &mut Consumer<'_>| {
+            let times = counting.add();
+            consumer.write(vec![0; 10_000]);
+            Ok(if times == 100 {
+                Production::Done
+            } else {
+                Production::More
+            })
+        });
+        connection
+            .register_producer(producer)
+            .expect("it is the first");
+        connection.lose_connection().expect("it is there");
+        reactor.settle();
+        // As much as the network holds, and the piece that did not fit.
+        assert!(asked.get() < 10, "{}", asked.get());
+        peer.set_reading(true);
+        assert_eq!(peer.received().len(), 1_000_000);
+        assert_eq!(asked.get(), 100);
+        assert!(peer.is_closed());
+    });
+}
+
+#[test]
+fn a_pull_producer_that_fails_ends_its_connection() {
+    testing::run(|reactor| {
+        let log = Log::default();
+        let (connection, peer) = connect(reactor, &log);
+        let producer = Producer::pull(|consumer: &mut Consumer<'_>| {
+            consumer.write("the beginning");
+            Err(deferred::Failure::msg("the disk is broken"))
+        });
+        connection
+            .register_producer(producer)
+            .expect("it is the first");
+        assert_eq!(peer.received(), b"the beginning");
+        assert_eq!(log.events(), ["made", "lost: failed: the disk is broken"]);
+    });
+}
+
+#[test]
+fn closing_waits_for_a_producer_of_either_kind() {
+    testing::run(|reactor| {
+        let log = Log::default();
+        let (connection, peer) = connect(reactor, &log);
+        let producer = Producer::push(Noting(Log::default()));
+        connection
+            .register_producer(producer)
+            .expect("it is the first");
+        connection.lose_connection().expect("it is there");
+        reactor.settle();
+        assert!(!log.is_lost());
+        connection
+            .write("the producer's last piece")
+            .expect("it may finish");
+        connection.unregister_producer();
+        assert_eq!(peer.received(), b"the producer's last piece");
+        assert_eq!(log.events(), ["made", "lost: done"]);
+        assert!(connection.write("too late").is_err());
+    });
+}
+
+/// Does what a protocol does that says nothing of its peer's end.
+struct Plain;
+
+impl Protocol for Plain {
+    type Framing = Raw;
+
+    fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn when_the_peer_has_finished_a_push_producer_is_stopped_and_a_pull_producer_finishes() {
+    testing::run(|reactor| {
+        let (log, (connection, peer)) = (Log::default(), reactor.connect_to_peer(Plain));
+        let producer = Producer::push(Noting(log.clone()));
+        connection
+            .register_producer(producer)
+            .expect("it is the first");
+        peer.finish();
+        assert_eq!(log.events(), ["stop"]);
+        assert!(peer.is_closed());
+
+        let (connection, peer) = reactor.connect_to_peer(Plain);
+        peer.set_reading(false);
+        let mut pieces = 0..100;
+        let producer = Producer::pull(move |consumer: &mut Consumer<'_>| {
+            consumer.write(vec![0; 10_000]);
+            Ok(if pieces.next().is_some() {
+                Production::More
+            } else {
+                Production::Done
+            })
+        });
+        connection
+            .register_producer(producer)
+            .expect("it is the first");
+        peer.finish();
+        peer.set_reading(true);
+        assert_eq!(peer.received().len(), 1_010_000);
+        assert!(peer.is_closed());
+    });
+}
+
+#[test]
+fn a_second_producer_is_refused_and_the_first_one_stays() {
+    testing::run(|reactor| {
+        let (first, second) = (Log::default(), Log::default());
+        let (connection, peer) = connect(reactor, &Log::default());
+        let producer = Producer::push(Noting(first.clone()));
+        connection
+            .register_producer(producer)
+            .expect("it is the first");
+        let refused = connection.register_producer(Producer::push(Noting(second.clone())));
+        assert_eq!(refused, Err(ProducerError::AlreadyRegistered));
+        assert_eq!(second.events(), ["stop"]);
+        assert_eq!(first.len(), 0);
+        peer.reset();
+        let late = connection.register_producer(Producer::push(Noting(second.clone())));
+        assert_eq!(late, Err(ProducerError::Gone));
+        assert_eq!(first.events(), ["stop"]);
+        assert_eq!(second.events(), ["stop", "stop"]);
+    });
+}
+
+#[test]
+fn a_deferred_tells_when_there_is_room() {
+    testing::run(|reactor| {
+        let (log, (connection, peer)) = (Log::default(), stuck(reactor));
+        assert!(connection.ready().into_result().is_ok(), "at once");
+        connection.write(vec![0; MUCH]).expect("it is there");
+        reactor.settle();
+        for (name, waiting) in [
+            ("ready", connection.ready()),
+            ("drained", connection.drained()),
+        ] {
+            let log = log.clone();
+            waiting.add_callback(move |()| log.note(name)).ignore();
+        }
+        assert_eq!(log.len(), 0);
+        peer.set_reading(true);
+        assert_eq!(log.events(), ["ready", "drained"]);
+        peer.set_reading(false);
+        connection.write(vec![0; MUCH]).expect("it is there");
+        let too_late = connection.drained();
+        connection.abort().expect("it is there");
+        reactor.settle();
+        let failure = deferred::testing::failure_of(too_late);
+        assert!(failure.is::<Gone>());
+    });
+}
+
+#[test]
+fn a_close_that_takes_too_long_is_cut_short() {
+    testing::run(|reactor| {
+        let log = Log::default();
+        let (connection, peer) = connect(reactor, &log);
+        peer.set_reading(false);
+        connection
+            .set_close_timeout(Duration::from_secs(5))
+            .expect("it is there");
+        connection.write(vec![0; MUCH]).expect("it is there");
+        connection.lose_connection().expect("it is there");
+        reactor.advance(Duration::from_secs(4));
+        assert!(!log.is_lost());
+        reactor.advance(Duration::from_secs(1));
+        assert_eq!(log.events(), ["made", "lost: aborted"]);
+    });
+}
+
+#[test]
+fn a_pump_keeps_order_pressure_and_half_closes() {
+    testing::run(|reactor| {
+        let (front, client) = connect(reactor, &Log::default());
+        let (back, server) = connect(reactor, &Log::default());
+        let done: Rc<RefCell<Vec<u64>>> = Rc::default();
+        for (reader, writer) in [(&front, &back), (&back, &front)] {
+            let done = Rc::clone(&done);
+            pump(reader, writer)
+                .add_callback(move |bytes| done.borrow_mut().push(bytes))
+                .ignore();
+        }
+        client.send("a request");
+        assert_eq!(server.received(), b"a request");
+
+        // The server does not read: the client has to stop sooner or later.
+        server.set_reading(false);
+        let sent = client.try_send(&vec![7; 10 * 1024 * 1024]);
+        assert!(sent < 1024 * 1024, "{sent}");
+        assert!(back.buffered().expect("it is there") <= 2 * WriteLimits::default().high_water);
+        server.set_reading(true);
+        assert_eq!(server.received().len(), sent);
+
+        client.finish();
+        assert!(server.is_closed());
+        assert!(!front.is_gone());
+        server.send("the answer comes after the end of the request");
+        assert!(client.received().starts_with(b"the answer"));
+        server.finish();
+        assert!(client.is_closed());
+        assert!(front.is_gone() && back.is_gone());
+        assert_eq!(*done.borrow(), [9 + sent as u64, 45]);
+    });
+}
+
+#[test]
+fn a_pump_that_breaks_says_so_and_ends_the_other_side() {
+    testing::run(|reactor| {
+        let (front, client) = connect(reactor, &Log::default());
+        let (back, server) = connect(reactor, &Log::default());
+        let pumping = pump(&front, &back);
+        client.send("some");
+        server.reset();
+        let failure = deferred::testing::failure_of(pumping);
+        assert!(failure.message().contains("lost"), "{failure}");
+        assert!(client.is_closed());
+        assert!(front.is_gone() && back.is_gone());
+    });
+}
+
+#[test]
+fn one_connection_can_be_the_producer_of_another() {
+    testing::run(|reactor| {
+        let (back, server) = connect(reactor, &Log::default());
+        let to = back.clone();
+        let forwarder = RawRecorder::new(&Log::default()).on_received(move |_, data| {
+            to.write(data)?;
+            Ok(())
+        });
+        let (front, client) = reactor.connect_to_peer(forwarder);
+        back.register_producer(Producer::push(front))
+            .expect("it is the first");
+        server.set_reading(false);
+        let sent = client.try_send(&vec![7; 10 * 1024 * 1024]);
+        assert!(sent < 1024 * 1024, "{sent}");
+        server.set_reading(true);
+        assert_eq!(server.received().len(), sent);
+        server.reset();
+        assert!(client.is_closed(), "its producer was stopped");
+    });
+}

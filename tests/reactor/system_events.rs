@@ -1,0 +1,229 @@
+//! Starting, stopping, and who is told of it.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use deferred::{Deferred, Trigger};
+use reactor::{Phase, Reactor, SystemEvent, Turn, UnknownTrigger};
+
+use crate::support::{Count, Log, Peer, RawRecorder, reactor, turn_until};
+
+const SHUTDOWN: SystemEvent = SystemEvent::Shutdown;
+
+/// Adds a trigger that notes its name.
+fn note(reactor: &Reactor, log: &Log, phase: Phase, event: SystemEvent, name: &'static str) {
+    let log = log.clone();
+    reactor.add_system_event_trigger(phase, event, move || log.note(name));
+}
+
+fn stop_soon(reactor: &Reactor) {
+    let handle = reactor.handle();
+    reactor.call_later(Duration::ZERO, move || handle.stop().expect("it runs"));
+}
+
+#[test]
+fn the_phases_come_in_order() {
+    let (reactor, log) = (reactor(), Log::default());
+    note(&reactor, &log, Phase::After, SHUTDOWN, "after");
+    note(&reactor, &log, Phase::Before, SHUTDOWN, "before 1");
+    note(&reactor, &log, Phase::During, SHUTDOWN, "during");
+    note(&reactor, &log, Phase::Before, SHUTDOWN, "before 2");
+    note(
+        &reactor,
+        &log,
+        Phase::Before,
+        SystemEvent::Startup,
+        "startup",
+    );
+    stop_soon(&reactor);
+    reactor.run().expect("it runs");
+    let expected = ["startup", "before 1", "before 2", "during", "after"];
+    assert_eq!(log.events(), expected);
+    // Each is called once.
+    stop_soon(&reactor);
+    reactor.run().expect("it runs again");
+    assert_eq!(log.len(), expected.len());
+}
+
+#[test]
+fn the_deferred_of_a_before_trigger_is_waited_for_while_the_loop_goes_on() {
+    let (reactor, log) = (reactor(), Log::default());
+    let slot: Rc<RefCell<Option<Trigger<()>>>> = Rc::default();
+    let filling = Rc::clone(&slot);
+    reactor.add_system_event_trigger(Phase::Before, SHUTDOWN, move || {
+        let (trigger, deferred) = Deferred::pair();
+        filling.replace(Some(trigger));
+        deferred
+    });
+    note(&reactor, &log, Phase::During, SHUTDOWN, "during");
+    stop_soon(&reactor);
+    turn_until(&reactor, || slot.borrow().is_some());
+    assert!(reactor.is_running());
+    assert!(reactor.stop().is_err(), "it is stopping");
+    assert_eq!(log.len(), 0);
+    let trigger = slot.take().expect("it was called");
+    reactor.call_later(Duration::from_millis(1), move || {
+        trigger.callback(()).expect("it is the first");
+    });
+    reactor.run().expect("it runs to the end");
+    assert_eq!(log.events(), ["during"]);
+    assert!(!reactor.is_running());
+}
+
+#[test]
+fn a_trigger_that_fails_or_panics_holds_up_nobody() {
+    let (reactor, log) = (reactor(), Log::default());
+    reactor.add_system_event_trigger(Phase::Before, SHUTDOWN, || {
+        deferred::fail::<()>(deferred::Failure::msg("no"))
+    });
+    reactor.add_system_event_trigger(Phase::Before, SHUTDOWN, || {
+        if true {
+            panic!("what a trigger may do");
+        }
+    });
+    note(&reactor, &log, Phase::During, SHUTDOWN, "during");
+    stop_soon(&reactor);
+    reactor.run().expect("it runs");
+    assert_eq!(log.events(), ["during"]);
+}
+
+#[test]
+fn a_trigger_can_be_removed_by_one_before_it() {
+    let (reactor, log) = (reactor(), Log::default());
+    let victim = Rc::new(Cell::new(None));
+    let (handle, to_remove) = (reactor.handle(), Rc::clone(&victim));
+    reactor.add_system_event_trigger(Phase::Before, SHUTDOWN, move || {
+        let victim = to_remove.take().expect("it was added");
+        handle
+            .remove_system_event_trigger(victim)
+            .expect("it is there");
+    });
+    let noting = log.clone();
+    victim.set(Some(reactor.add_system_event_trigger(
+        Phase::Before,
+        SHUTDOWN,
+        move || noting.note("never"),
+    )));
+    stop_soon(&reactor);
+    reactor.run().expect("it runs");
+    assert_eq!(log.len(), 0);
+}
+
+#[test]
+fn removing_twice_or_after_the_call_is_an_error() {
+    let reactor = reactor();
+    let removed = reactor.add_system_event_trigger(Phase::After, SHUTDOWN, || ());
+    assert_eq!(reactor.remove_system_event_trigger(removed), Ok(()));
+    let again: Result<(), UnknownTrigger> = reactor.remove_system_event_trigger(removed);
+    assert!(again.is_err());
+    let called = reactor.add_system_event_trigger(Phase::After, SHUTDOWN, || ());
+    stop_soon(&reactor);
+    reactor.run().expect("it runs");
+    assert!(reactor.remove_system_event_trigger(called).is_err());
+}
+
+#[test]
+fn an_event_of_ones_own_is_fired_by_name() {
+    let (reactor, log) = (reactor(), Log::default());
+    let reload = SystemEvent::Custom("reload");
+    note(&reactor, &log, Phase::During, reload, "reloaded");
+    let other = reactor.fire_system_event(SystemEvent::Custom("unknown"));
+    assert!(other.into_result().is_ok());
+    let fired = reactor.fire_system_event(reload);
+    assert!(fired.into_result().is_ok());
+    assert_eq!(log.events(), ["reloaded"]);
+}
+
+#[test]
+fn at_shutdown_connections_are_told_and_ports_closed() {
+    let (reactor, log) = (reactor(), Log::default());
+    let recorder = RawRecorder::new(&log);
+    let port = reactor
+        .listen_tcp("127.0.0.1:0", move || recorder.clone())
+        .expect("a free port");
+    let _peer = Peer::connect(port.address());
+    turn_until(&reactor, || log.has("made"));
+    note(&reactor, &log, Phase::During, SHUTDOWN, "during");
+    reactor.stop().expect("it runs, in turns");
+    reactor.run().expect("it ends");
+    assert_eq!(log.events(), ["made", "lost: reactor stopped", "during"]);
+    assert!(!port.is_listening());
+}
+
+#[test]
+fn a_crash_tells_nobody_and_the_next_run_goes_on() {
+    let (reactor, log) = (reactor(), Log::default());
+    let recorder = RawRecorder::new(&log);
+    let port = reactor
+        .listen_tcp("127.0.0.1:0", move || recorder.clone())
+        .expect("a free port");
+    let mut peer = Peer::connect(port.address());
+    turn_until(&reactor, || log.has("made"));
+    note(&reactor, &log, Phase::Before, SHUTDOWN, "shutdown");
+    let handle = reactor.handle();
+    reactor.call_later(Duration::ZERO, move || handle.crash());
+    reactor.run().expect("it ends");
+    assert!(!reactor.is_running());
+    peer.send("still there?");
+    turn_until(&reactor, || log.has("received still there?"));
+    assert!(port.is_listening());
+    assert!(!log.has("shutdown"));
+}
+
+#[test]
+fn a_loop_that_is_turned_by_hand_says_when_it_has_stopped() {
+    let reactor = reactor();
+    assert_eq!(
+        reactor.turn(Some(Duration::ZERO)).expect("a turn"),
+        Turn::Done
+    );
+    assert!(reactor.is_running(), "between its turns, too");
+    reactor.stop().expect("it runs");
+    assert_eq!(reactor.turn(None).expect("a turn"), Turn::Stopped);
+    assert!(!reactor.is_running());
+    assert!(reactor.stop().is_err());
+}
+
+#[test]
+fn what_is_to_be_called_when_running_is_called_in_order_and_at_once_later() {
+    let (reactor, log) = (reactor(), Log::default());
+    for name in ["first", "second"] {
+        let log = log.clone();
+        reactor.call_when_running(move || log.note(name));
+    }
+    let (handle, noting) = (reactor.handle(), log.clone());
+    reactor.call_when_running(move || {
+        let inner = noting.clone();
+        handle.call_when_running(move || inner.note("at once"));
+        noting.note("third");
+        handle.stop().expect("it runs");
+    });
+    reactor.run().expect("it runs");
+    assert_eq!(log.events(), ["first", "second", "at once", "third"]);
+}
+
+#[test]
+fn ten_thousand_reactors_leave_nothing_behind() {
+    let descriptors = || std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    let token = Rc::new(());
+    drop(reactor());
+    let before = descriptors();
+    for _ in 0..10_000 {
+        let (reactor, count) = (reactor(), Count::default());
+        let (token, counting) = (Rc::clone(&token), count.clone());
+        reactor.call_later(Duration::ZERO, move || {
+            let _token = token;
+            counting.add();
+        });
+        reactor.turn(Some(Duration::ZERO)).expect("a turn");
+        reactor.call_later(Duration::from_secs(3600), {
+            let handle = reactor.handle();
+            move || drop(handle)
+        });
+        assert_eq!(count.get(), 1);
+    }
+    assert_eq!(Rc::strong_count(&token), 1);
+    // Other tests of this process come and go.
+    assert!(descriptors() < before + 1_000);
+}

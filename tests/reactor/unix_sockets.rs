@@ -1,0 +1,280 @@
+//! UNIX sockets, and descriptors that go through them.
+
+use std::cell::RefCell;
+use std::fs::{self, File};
+use std::io::{Read, Seek, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use deferred::Result;
+use reactor::{
+    ConnectError, ConnectErrorKind, Context, DescriptorError, Protocol, Raw, UnixAddress,
+    UnixListenOptions,
+};
+
+use crate::support::{Log, RawRecorder, reactor, turn_until};
+
+/// A directory that goes with the test.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("unix-{}-{number}", std::process::id()));
+        fs::create_dir_all(&path).expect("a directory");
+        Self(path)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.0.join("socket")
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn echo(log: &Log) -> RawRecorder {
+    RawRecorder::new(log).on_received(|cx, data| {
+        cx.write(data);
+        Ok(())
+    })
+}
+
+#[test]
+fn both_sides_talk_and_know_their_addresses() {
+    let (directory, reactor) = (Directory::new(), reactor());
+    let (server, client) = (Log::default(), Log::default());
+    let path = directory.socket();
+    let expected = UnixAddress::from(&path);
+    let recorder = echo(&server).on_made(|cx| {
+        assert_eq!(cx.peer().as_unix(), Some(&UnixAddress::Unnamed));
+        Ok(())
+    });
+    let port = reactor
+        .listen_unix(&path, move || recorder.clone())
+        .expect("it is free");
+    assert_eq!(port.address(), expected);
+    let asking = RawRecorder::new(&client).on_made(move |cx| {
+        assert_eq!(cx.peer().as_unix(), Some(&expected));
+        cx.write("hello");
+        Ok(())
+    });
+    reactor.connect_unix(&path, asking).ignore();
+    turn_until(&reactor, || client.has("received hello"));
+    assert!(path.exists());
+    port.stop_listening().ignore();
+    assert!(!path.exists());
+    drop(reactor);
+    assert!(server.has("lost: reactor stopped"));
+}
+
+#[test]
+fn the_file_has_the_mode_and_goes_with_the_reactor() {
+    let (directory, reactor) = (Directory::new(), reactor());
+    let path = directory.socket();
+    let options = UnixListenOptions::new(&path).mode(0o600);
+    let _port = reactor
+        .listen_unix(options, || RawRecorder::new(&Log::default()))
+        .expect("it is free");
+    let mode = fs::metadata(&path)
+        .expect("it is there")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    drop(reactor);
+    assert!(!path.exists());
+}
+
+#[test]
+fn an_abstract_name_needs_no_file() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let (reactor, log) = (reactor(), Log::default());
+    let name = format!("@reactor-test-{}", std::process::id());
+    let recorder = echo(&log);
+    let _port = reactor
+        .listen_unix(name.as_str(), move || recorder.clone())
+        .expect("it is free");
+    let again = reactor.listen_unix(name.as_str(), || RawRecorder::new(&Log::default()));
+    assert_eq!(again.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+    reactor.connect_unix(name, RawRecorder::new(&log)).ignore();
+    turn_until(&reactor, || log.len() >= 2);
+}
+
+#[test]
+fn what_a_crashed_process_has_left_is_replaced_under_a_lock() {
+    let (directory, reactor) = (Directory::new(), reactor());
+    let path = directory.socket();
+    // A file without anybody who listens.
+    drop(UnixListener::bind(&path).expect("it is free"));
+    let factory = || RawRecorder::new(&Log::default());
+    let refused = reactor.listen_unix(&path, factory).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::AddrInUse);
+    let locking = UnixListenOptions::new(&path).lock(true);
+    let port = reactor
+        .listen_unix(locking.clone(), factory)
+        .expect("it is stale");
+    let other = reactor.listen_unix(locking.clone(), factory).unwrap_err();
+    assert_eq!(other.kind(), std::io::ErrorKind::AddrInUse);
+    port.stop_listening().ignore();
+    let left: Vec<_> = fs::read_dir(&directory.0).expect("it is there").collect();
+    assert!(left.is_empty(), "{left:?}");
+    // No socket: it is somebody's.
+    fs::write(&path, "precious").expect("it is written");
+    assert!(reactor.listen_unix(locking, factory).is_err());
+    assert_eq!(fs::read(&path).expect("it is there"), b"precious");
+}
+
+#[test]
+fn connecting_to_nothing_fails_by_kind() {
+    let (directory, reactor) = (Directory::new(), reactor());
+    let kinds: Rc<RefCell<Vec<ConnectErrorKind>>> = Rc::default();
+    drop(UnixListener::bind(directory.socket()).expect("it is free"));
+    for path in [directory.0.join("missing"), directory.socket()] {
+        let kinds = Rc::clone(&kinds);
+        reactor
+            .connect_unix(path, RawRecorder::new(&Log::default()))
+            .add_errback(move |failure| {
+                kinds
+                    .borrow_mut()
+                    .push(failure.trap::<ConnectError>()?.kind());
+                Err(failure)
+            })
+            .ignore();
+    }
+    turn_until(&reactor, || kinds.borrow().len() == 2);
+    assert_eq!(
+        *kinds.borrow(),
+        [ConnectErrorKind::NotFound, ConnectErrorKind::Refused]
+    );
+}
+
+/// Notes the descriptors and the bytes that come, in order.
+struct Receiver {
+    log: Log,
+    files: Rc<RefCell<Vec<File>>>,
+}
+
+impl Protocol for Receiver {
+    type Framing = Raw;
+
+    fn received(&mut self, _: &mut Context<'_, Self>, data: &[u8]) -> Result<()> {
+        self.log.note(String::from_utf8_lossy(data));
+        Ok(())
+    }
+
+    fn descriptor_received(&mut self, _: &mut Context<'_, Self>, it: OwnedFd) -> Result<()> {
+        self.log.note("a descriptor");
+        self.files.borrow_mut().push(File::from(it));
+        Ok(())
+    }
+}
+
+#[test]
+fn descriptors_come_before_the_bytes_they_were_sent_with() {
+    let (directory, reactor) = (Directory::new(), reactor());
+    let (log, files) = (Log::default(), Rc::<RefCell<Vec<File>>>::default());
+    let path = directory.socket();
+    let file = directory.0.join("file");
+    fs::write(&file, "passed on").expect("it is written");
+    let opened = move || File::open(&file).expect("it is there");
+    let recorder = RawRecorder::new(&Log::default()).on_made(move |cx| {
+        cx.write("before");
+        cx.send_descriptor(opened(), "with one")?;
+        cx.send_descriptor(opened(), "with another")?;
+        cx.write("after");
+        assert_eq!(
+            cx.send_descriptor(opened(), ""),
+            Err(DescriptorError::NoBytes)
+        );
+        Ok(())
+    });
+    let _port = reactor
+        .listen_unix(&path, move || recorder.clone())
+        .expect("it is free");
+    let receiver = Receiver {
+        log: log.clone(),
+        files: Rc::clone(&files),
+    };
+    reactor.connect_unix(&path, receiver).ignore();
+    turn_until(&reactor, || log.events().concat().ends_with("after"));
+    // The system may give one together with bytes that were sent before.
+    let told = log.events().concat();
+    assert_eq!(
+        told.replace("a descriptor", ""),
+        "beforewith onewith anotherafter"
+    );
+    for (number, bytes) in [(1, "with one"), (2, "with another")] {
+        let (until, _) = told.split_once(bytes).expect("they came");
+        assert!(until.matches("a descriptor").count() >= number, "{told}");
+    }
+    for file in files.borrow_mut().iter_mut() {
+        let mut content = String::new();
+        file.rewind().expect("a file");
+        file.read_to_string(&mut content).expect("a file");
+        assert_eq!(content, "passed on");
+    }
+}
+
+#[test]
+fn tcp_sends_no_descriptors() {
+    let (reactor, log) = (reactor(), Log::default());
+    let noting = log.clone();
+    let recorder = RawRecorder::new(&Log::default()).on_made(move |cx| {
+        let refused = cx.send_descriptor(File::open("/dev/null")?, "x");
+        noting.note(refused.unwrap_err().to_string());
+        Ok(())
+    });
+    let port = reactor
+        .listen_tcp("127.0.0.1:0", move || recorder.clone())
+        .expect("a free port");
+    let _peer = crate::support::Peer::connect(port.address());
+    turn_until(&reactor, || log.len() == 1);
+    assert_eq!(log.events(), ["only a UNIX socket can send a descriptor"]);
+}
+
+#[test]
+fn two_pipes_are_a_connection() {
+    let reactor = reactor();
+    let log = Log::default();
+    let (input, mut to_it) = std::io::pipe().expect("a pipe");
+    let (mut from_it, output) = std::io::pipe().expect("a pipe");
+    let connection = reactor
+        .adopt_pipes(input, output, echo(&log))
+        .expect("it can be watched");
+    to_it.write_all(b"typed").expect("it fits");
+    turn_until(&reactor, || log.has("received typed"));
+    let mut printed = [0; 5];
+    from_it.read_exact(&mut printed).expect("it was echoed");
+    assert_eq!(&printed, b"typed");
+    drop(to_it);
+    turn_until(&reactor, || connection.is_gone());
+    assert_eq!(
+        log.events(),
+        ["made", "received typed", "read closed", "lost: done"]
+    );
+    assert_eq!(from_it.read(&mut printed).expect("its end"), 0);
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_ends_the_connection() {
+    let reactor = reactor();
+    let log = Log::default();
+    let (input, _to_it) = std::io::pipe().expect("a pipe");
+    let (from_it, output) = std::io::pipe().expect("a pipe");
+    let _connection = reactor
+        .adopt_pipes(input, output, echo(&log))
+        .expect("it can be watched");
+    drop(from_it);
+    turn_until(&reactor, || log.is_lost());
+    assert_eq!(log.events(), ["made", "lost: broken"]);
+}
