@@ -16,6 +16,8 @@ mod listening;
 mod many_cores;
 mod multicast;
 mod ports;
+mod process_output;
+mod processes;
 mod producers;
 mod readers;
 mod resolving;

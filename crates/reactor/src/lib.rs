@@ -44,6 +44,8 @@
 //! - [`ReactorHandle::listen_udp`] gives a [`DatagramProtocol`] what comes in, and
 //!   [`ReactorHandle::listen_unix_datagram`] does so for UNIX sockets.
 //! - [`ReactorHandle::add_reader`] watches any other [`Descriptor`].
+//! - [`ReactorHandle::spawn_process`] runs a [`Command`] beside this program, and gives a
+//!   [`ProcessProtocol`] what it writes; [`Command::output`] collects that.
 //! - [`ReactorHandle::defer_to_thread`] is for work that takes long or blocks;
 //!   [`Remote::blocking_call_from_thread`] is the way back.
 //! - [`ReactorHandle::resolve`] finds the addresses of a name, and
@@ -137,6 +139,7 @@ mod listening;
 mod memory;
 mod parts;
 mod poll;
+mod process;
 mod producer;
 mod react;
 mod reactor;
@@ -177,6 +180,10 @@ pub use self::framing::{Decoded, Framing, LineTooLong, Lines, Raw};
 pub use self::handle::ReactorHandle;
 pub use self::listening::ListeningPort;
 pub use self::poll::PollerKind;
+pub use self::process::{
+    ChildFd, Command, OutputTooLong, Process, ProcessContext, ProcessEnded, ProcessError,
+    ProcessProtocol, SpawnError,
+};
 pub use self::producer::{
     Consumer, Producer, ProducerError, Production, PullProducer, PushProducer,
 };
