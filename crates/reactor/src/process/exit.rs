@@ -25,7 +25,7 @@ use crate::reply::Reply;
 /// What a child is said to have exited with if somebody else has waited for it.
 const UNKNOWN_STATUS: i32 = 255 << 8;
 
-/// A child that is waited for. If this is dropped before that, a thread waits for it.
+/// A child that is waited for. If this is dropped before it has exited, it is let go.
 pub(super) struct Waited {
     child: Option<process::Child>,
     pid: u32,
@@ -66,10 +66,9 @@ impl Waited {
         self.child = None;
         Some(status)
     }
-}
 
-impl Drop for Waited {
-    fn drop(&mut self) {
+    /// Leaves the child to itself: if it has not exited, a thread waits for it.
+    pub(super) fn let_go(&mut self) {
         if self.try_wait().is_some() {
             return;
         }
@@ -78,6 +77,12 @@ impl Drop for Waited {
             // Without a thread, it is a zombie when it exits, until this process does.
             let _ = reaper.spawn(move || child.wait());
         }
+    }
+}
+
+impl Drop for Waited {
+    fn drop(&mut self) {
+        self.let_go();
     }
 }
 

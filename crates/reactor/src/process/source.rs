@@ -324,6 +324,9 @@ impl<P: ProcessProtocol> ProcessSource<P> {
     }
 
     fn finish(&self, ended: ProcessEnded) {
+        if ended == ProcessEnded::ReactorGone {
+            self.child.borrow_mut().let_go();
+        }
         self.retire(|protocol, cx| {
             protocol.process_ended(cx, ended);
             Ok(())
