@@ -77,7 +77,7 @@ impl Protocol for Panicking {
     fn received(&mut self, cx: &mut Context<'_, Self>, data: &[u8]) -> Result<()> {
         self.panic_at(Where::Received);
         cx.when(deferred::succeed(()), |this, _, _| {
-            this.panic_at(Where::When)
+            this.panic_at(Where::When);
         });
         cx.connection().post(|this, _| this.panic_at(Where::Post))?;
         cx.write(data);
@@ -117,7 +117,7 @@ impl Factory for Taking {
     fn build_protocol(&mut self, _peer: &Address) -> Option<Panicking> {
         let turn = self.turn;
         self.turn += 1;
-        let at = if turn % 2 == 0 {
+        let at = if turn.is_multiple_of(2) {
             Where::Nowhere
         } else {
             ALL[turn / 2 % ALL.len()]
