@@ -20,8 +20,8 @@ enum Cancel<M: Mode> {
 impl<M: Mode> Guarded<'_, M> {
     /// `Ok` if it has failed and is to be run.
     fn cancel(&mut self, cancelled_at: Place) -> Result<(), Cancel<M>> {
-        match (self.phase(), &self.waiting_on) {
-            (Phase::Unfired, _) => match self.canceller.take() {
+        match (self.phase(), self.rare.waiting_on()) {
+            (Phase::Unfired, _) => match self.rare.take_canceller() {
                 Some(Canceller::Call(canceller)) => {
                     if self.cancelling != Cancelling::Delegated {
                         self.cancelling = Cancelling::CancellerRuns;
@@ -29,7 +29,7 @@ impl<M: Mode> Guarded<'_, M> {
                     Err(Cancel::Ask(canceller))
                 }
                 Some(Canceller::Body(body)) => {
-                    self.canceller = Some(Canceller::Body(body.clone()));
+                    self.rare.replace_canceller(Canceller::Body(body.clone()));
                     Err(Cancel::Body(body))
                 }
                 None if self.cancelling != Cancelling::No => Err(Cancel::Nothing),
@@ -110,7 +110,7 @@ pub(crate) fn delegate<M: Mode>(core: &M::Ref, canceller: M::Canceller) {
             return Some(Canceller::Call(canceller));
         }
         state.cancelling = Cancelling::Delegated;
-        state.canceller.replace(Canceller::Call(canceller))
+        state.rare.replace_canceller(Canceller::Call(canceller))
     });
     drop_contained(unused);
 }

@@ -75,17 +75,14 @@ pub(crate) struct Paused<M: Mode> {
 
 impl<M: Mode> Paused<M> {
     pub(crate) fn new(core: M::Ref) -> Self {
-        core.with(|state| state.change_pauses(1));
+        core.with(|state| state.pause());
         Self { core }
     }
 }
 
 impl<M: Mode> Drop for Paused<M> {
     fn drop(&mut self) {
-        let claimed = Claim::<M>::take(&self.core, |state| {
-            state.change_pauses(-1);
-            state.may_go_on()
-        });
+        let claimed = Claim::<M>::take(&self.core, |state| state.unpause());
         match claimed {
             Ok((claim, ())) if std::thread::panicking() => {
                 backlog::run_later(claim.into_owned());
@@ -103,24 +100,18 @@ impl<M: Mode> Guarded<'_, M> {
             Phase::Unfired => State::Unfired,
             Phase::Running => State::Running,
             Phase::Waiting => State::Waiting,
-            Phase::Settled | Phase::Spent if self.is_paused() => State::Paused,
+            Phase::Held => State::Paused,
+            Phase::Spent if self.is_paused() => State::Paused,
             Phase::Settled | Phase::Spent => State::Done,
         }
     }
 
     /// The failure that rests in the slot, if it is one.
     pub(super) fn failure(&mut self) -> Option<Failure> {
-        if self.phase() == Phase::Settled {
+        if matches!(self.phase(), Phase::Settled | Phase::Held) {
             self.slot().failure().cloned()
         } else {
             None
         }
-    }
-
-    /// Whether there is a result to run the stages with and nothing in the way.
-    #[inline(always)]
-    pub(super) fn may_go_on(&mut self) -> Result<(), ()> {
-        let may = self.phase() == Phase::Settled && !self.is_paused();
-        may.then_some(()).ok_or(())
     }
 }

@@ -1,13 +1,16 @@
 //! What a chain knows of itself, and the phases it goes through.
 //!
 //! ```text
-//!            fired or cancelled                no stage left, or paused
-//!  Unfired ─────────────────────▶ Running ──────────────────────────────▶ Settled
-//!                                 │  ▲  ▲                                  │  │
-//!      a stage returned a pending │  │  └────── stage added, unpaused ─────┘  │
-//!                        Deferred ▼  │ its result came                        │ result
-//!                                Waiting                                      ▼ taken
-//!                                                                           Spent
+//!  Unfired ──▶ Running    fired or cancelled
+//!  Running ──▶ Waiting    a stage returned a pending Deferred
+//!  Waiting ──▶ Running    its result came
+//!  Running ──▶ Settled    no stage is left
+//!  Settled ──▶ Running    a stage was added
+//!  Running ──▶ Held       paused
+//!  Settled ──▶ Held       paused
+//!  Held    ──▶ Running    no longer paused
+//!  Settled ──▶ Spent      the result was taken
+//!  Running ──▶ Spent      another chain waits for the result, or nobody does
 //! ```
 //!
 //! Whoever moves a core to `Running` holds the claim on it and runs it; nobody else
@@ -18,7 +21,7 @@ use std::panic::Location;
 use std::task::Waker;
 
 use super::mode::Mode;
-use super::raw::{Core, Guarded, Slot, Stages};
+use super::raw::{Core, Guarded, Rare, Slot, Stages};
 use crate::contain::drop_contained;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,24 +32,22 @@ pub(crate) enum Phase {
     Running,
     /// For the result of another chain, which has this one as its listener.
     Waiting,
-    /// The result rests in the slot, at the end of the stages or where a pause
-    /// stopped it.
+    /// The result rests in the slot, at the end of the stages, and nothing holds it up.
     Settled,
+    /// The result rests in the slot, where a pause stopped it.
+    Held,
     /// The result was taken out or handed over.
     Spent,
 }
 
 /// What is known of a chain beside its phase, its stages and its result.
+#[repr(C)] // what is mostly looked at first
 pub(crate) struct Head<M: Mode> {
     pub(super) cancelling: Cancelling,
     pub(super) end: EndState,
     pub(super) triggers: u32,
-    /// Who is told when the chain is at its end.
-    pub(super) listener: Option<Listener<M>>,
-    /// Whose listener this is, in `Waiting`.
-    pub(super) waiting_on: Option<M::Weak>,
-    pub(super) canceller: Option<Canceller<M>>,
     pub(super) made_at: &'static Location<'static>,
+    pub(super) rare: Rare<M>,
 }
 
 /// Who is told when a chain is at its end.
@@ -68,7 +69,7 @@ pub(crate) enum Canceller<M: Mode> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cancelling {
+pub(crate) enum Cancelling {
     No,
     /// The canceller runs. It may fire the chain; another cancel does nothing.
     CancellerRuns,
@@ -89,46 +90,26 @@ pub(crate) enum EndState {
     Ignored,
 }
 
-impl<M: Mode> Head<M> {
-    pub(super) fn new(triggers: u32, made_at: &'static Location<'static>) -> Self {
-        Self {
-            cancelling: Cancelling::No,
-            end: EndState::Held,
-            triggers,
-            listener: None,
-            waiting_on: None,
-            canceller: None,
-            made_at,
+impl<M: Mode> Guarded<'_, M> {
+    /// Whether the result may be taken: all stages have run, and nothing holds it up.
+    #[inline(always)]
+    pub(super) fn is_at_end(&self) -> bool {
+        self.phase() == Phase::Settled
+    }
+
+    /// Counts a pause more.
+    pub(super) fn pause(&mut self) {
+        self.change_pauses(1);
+        if self.phase() == Phase::Settled {
+            self.set_phase(Phase::Held);
         }
     }
 
-    /// Takes the canceller. Mostly there is none, and to look is cheaper than to move
-    /// what has just been written piece by piece.
-    #[inline(always)]
-    pub(super) fn take_canceller(&mut self) -> Option<Canceller<M>> {
-        self.canceller.as_ref()?;
-        self.canceller.take()
-    }
-
-    /// The same for the listener.
-    #[inline(always)]
-    pub(super) fn take_listener(&mut self) -> Option<Listener<M>> {
-        self.listener.as_ref()?;
-        self.listener.take()
-    }
-
-    /// Whether it holds nothing that would have to be dropped.
-    #[inline(always)]
-    pub(super) fn is_bare(&self) -> bool {
-        self.listener.is_none() & self.waiting_on.is_none() & self.canceller.is_none()
-    }
-}
-
-impl<M: Mode> Guarded<'_, M> {
-    /// Whether the result may be taken: all stages have run.
-    #[inline(always)]
-    pub(super) fn is_at_end(&mut self) -> bool {
-        self.phase() == Phase::Settled && !self.is_paused() && !self.has_stages()
+    /// Counts a pause less; `Ok` if the chain was held up, and can go on.
+    pub(super) fn unpause(&mut self) -> Result<(), ()> {
+        self.change_pauses(-1);
+        let may_go_on = self.phase() == Phase::Held && !self.is_paused();
+        may_go_on.then_some(()).ok_or(())
     }
 }
 
@@ -145,11 +126,10 @@ impl<M: Mode> Drop for Core<M> {
     /// to the backlog, which drops one after the other.
     #[cold]
     fn drop(&mut self) {
-        let (slot, stages) = self.parts_mut();
+        let (slot, stages) = self.take_parts();
         let is_empty = stages.is_empty();
-        let (slot, stages) = (slot.take_all(), stages.take_all());
         let (listener, canceller) =
-            self.with(|state| (state.listener.take(), state.canceller.take()));
+            self.with(|state| (state.rare.take_listener(), state.rare.take_canceller()));
         match listener {
             None | Some(Listener::Waker(_)) if is_empty && canceller.is_none() => {
                 drop_contained(listener);

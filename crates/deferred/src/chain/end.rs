@@ -6,7 +6,7 @@ use std::task::{Poll, Waker};
 
 use super::backlog;
 use super::control::{Paused, look};
-use super::core::{EndState, Head, Listener, Phase};
+use super::core::{EndState, Listener, Phase};
 use super::mode::{Fits, Mode};
 use super::raw::{Claim, Guarded};
 use super::run::{self, Stage, Step};
@@ -78,7 +78,7 @@ impl<M: Mode, T: Fits<M>> Link<M, T> {
     /// Has `waker` woken when all stages have run. They may have run meanwhile: a
     /// waker's clone and drop are other people's code.
     pub(crate) fn set_waker(&self, waker: &Waker) {
-        let is_set = self.core.with(|state| match &state.listener {
+        let is_set = self.core.with(|state| match state.rare.listener() {
             Some(Listener::Waker(old)) => old.will_wake(waker),
             _ => false,
         });
@@ -93,11 +93,9 @@ impl<M: Mode, T: Fits<M>> Link<M, T> {
     }
 
     fn set_listener(&self, listener: Listener<M>) {
-        let replaced = self.core.with(|state| {
-            let replaced = state.take_listener();
-            state.listener = Some(listener);
-            replaced
-        });
+        let replaced = self
+            .core
+            .with(|state| state.rare.replace_listener(listener));
         if replaced.is_some() {
             drop_contained(replaced);
         }
@@ -142,7 +140,7 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
         let core = link.into_core();
         let claimed = Claim::<M>::take(&core, |state| {
             state.push::<T, S>(stage, added_at);
-            state.may_go_on()
+            state.is_at_end().then_some(()).ok_or(())
         });
         if let Ok((claim, ())) = claimed {
             run::run(claim);
@@ -165,7 +163,7 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
 
     /// An end that gets the result of `inner`.
     fn waiting_for(inner: Link<M, T>, made_at: Place) -> Self {
-        let outer = M::share(|| Head::new(0, made_at));
+        let outer = M::share(0, made_at);
         let Ok((claim, ())) = Claim::<M>::take(&outer, |_state| Ok::<_, ()>(())) else {
             unreachable!("nobody else has it");
         };
@@ -181,7 +179,7 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
             let Self::Ready(result) = self.take() else {
                 unreachable!("it was just seen to be ready");
             };
-            let core = M::share(|| Head::new(0, made_at));
+            let core = M::share(0, made_at);
             core.with(|state| {
                 state.slot().put(result);
                 state.set_phase(Phase::Settled);
@@ -199,7 +197,7 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
         let core = match self.core(made_at) {
             Some(core) => core.clone(),
             // The result is gone: what is paused is nobody's.
-            None => M::share(|| Head::new(0, made_at)),
+            None => M::share(0, made_at),
         };
         Paused::new(core)
     }
@@ -276,7 +274,7 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
                 let (result, made_at, listener) = link.core.with(|state| {
                     let result = Link::<M, T>::take_from(state);
                     state.end = end;
-                    (result, state.made_at, state.take_listener())
+                    (result, state.made_at, state.rare.take_listener())
                 });
                 drop_contained(listener);
                 if let Some(result) = result {

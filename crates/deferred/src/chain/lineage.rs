@@ -19,8 +19,8 @@ fn below<M: Mode>(core: &M::Ref) -> Below<M> {
         Chain(M::Weak),
         Body(M::WeakBody),
     }
-    let seen = core.with(|state| match (state.phase(), &state.canceller) {
-        (Phase::Waiting, _) => match &state.waiting_on {
+    let seen = core.with(|state| match (state.phase(), state.rare.canceller()) {
+        (Phase::Waiting, _) => match state.rare.waiting_on() {
             Some(weak) => Seen::<M>::Chain(weak.clone()),
             None => Seen::Nothing,
         },
@@ -41,7 +41,7 @@ fn above<M: Mode>(core: &M::Ref) -> Option<M::Ref> {
         Chain(M::Ref),
         Body(M::Body),
     }
-    let seen = core.with(|state| match &state.listener {
+    let seen = core.with(|state| match state.rare.listener() {
         Some(Listener::Chain(waiter)) => Some(Seen::<M>::Chain(waiter.clone())),
         Some(Listener::Body(body)) => Some(Seen::Body(body.clone())),
         Some(Listener::Waker(_)) | None => None,
@@ -128,8 +128,8 @@ pub(crate) fn wake_above(core: &<Local as Mode>::Ref) {
     while let Some(next) = above::<Local>(&top) {
         top = next;
     }
-    let listener = top.with(|state| match state.listener {
-        Some(Listener::Waker(_)) => state.listener.take(),
+    let listener = top.with(|state| match state.rare.listener() {
+        Some(Listener::Waker(_)) => state.rare.take_listener(),
         _ => None,
     });
     if let Some(Listener::Waker(waker)) = listener {

@@ -6,8 +6,8 @@ use std::ops::Deref;
 use std::panic::Location;
 
 use super::backlog::Backlog;
-use super::core::Head;
 use super::raw::{Core, OwnedClaim};
+use crate::trail::Place;
 
 /// How the parts of a chain hold on to its core.
 pub(crate) trait Mode: Sized + 'static {
@@ -29,11 +29,8 @@ pub(crate) trait Mode: Sized + 'static {
     type Body: Clone + 'static;
     type WeakBody: Clone + 'static;
 
-    /// A new core, with an empty slot and no stages.
-    ///
-    /// `head` is called once there is room for it, so that it is put together
-    /// there.
-    fn share(head: impl FnOnce() -> Head<Self>) -> Self::Ref;
+    /// A new core of a chain that was not fired, with so many triggers and no stages.
+    fn share(triggers: u32, made_at: Place) -> Self::Ref;
     fn downgrade(core: &Self::Ref) -> Self::Weak;
     fn upgrade(weak: &Self::Weak) -> Option<Self::Ref>;
     fn is_same(a: &Self::Ref, b: &Self::Ref) -> bool;

@@ -14,7 +14,7 @@ use super::backlog;
 use super::core::{EndState, Listener, Phase};
 use super::end::Link;
 use super::mode::{Fits, Mode};
-use super::raw::{Claim, Leave, OwnedClaim, Queued};
+use super::raw::{Claim, Leave, OwnedClaim, Queued, Slot};
 use super::wait::{self, Waited};
 use crate::contain::{catch, drop_contained, run_contained};
 use crate::error::Panicked;
@@ -60,57 +60,69 @@ pub(crate) enum Step<M: Mode, U> {
 /// The same as [`Step`], with the result in the slot.
 pub(crate) enum Flow<M: Mode> {
     Next,
+    /// A failure has left the stage, be it its own or one that passed.
+    Failed,
     Wait(M::Ref),
     Run(OwnedClaim<M>),
 }
 
 impl<M: Mode, T: Fits<M>, S: Stage<M, T>> Queued<M, T> for S {
     /// It may panic; see [`advance`].
-    fn run_queued(self, claim: &mut Claim<'_, M>, added_at: Place) -> Flow<M> {
-        run_stage::<M, T, S>(self, claim, added_at)
+    #[inline(always)]
+    fn run_queued(self, mut claim: Claim<'_, M>) -> Flow<M> {
+        let slot = claim.slot();
+        let input = if S::SKIPS == Skips::Values {
+            match slot.take_failure() {
+                Some(failure) => Err(failure),
+                None => return skip_value(self),
+            }
+        } else {
+            match slot.take_value::<T>() {
+                Some(value) => Ok(value),
+                None if S::SKIPS == Skips::Failures => return skip_failure(self, slot),
+                None => Err(take_failure(slot)),
+            }
+        };
+        match self.run(input) {
+            Step::Done(Ok(value)) => {
+                claim.slot().put_value(value);
+                Flow::Next
+            }
+            Step::Done(Err(failure)) => {
+                claim.slot().put_failure(failure);
+                Flow::Failed
+            }
+            Step::Wait(link) => Flow::Wait(link.into_core()),
+            Step::Run(target, value) => {
+                claim.slot().put_value(value);
+                Flow::Run(target)
+            }
+        }
     }
 }
 
 #[inline(always)]
-fn run_stage<M: Mode, T: Fits<M>, S: Stage<M, T>>(
-    stage: S,
-    claim: &mut Claim<'_, M>,
-    added_at: Place,
-) -> Flow<M> {
-    let slot = claim.slot();
-    let is_skipped = match S::SKIPS {
-        Skips::Nothing => false,
-        Skips::Values => !slot.is_failure(),
-        Skips::Failures => slot.is_failure(),
-    };
-    if is_skipped {
-        slot.note_passed(added_at);
-        match S::SKIPS {
-            Skips::Failures => backlog::drop_passed_by::<M, S>(stage),
-            Skips::Nothing | Skips::Values => drop_contained(stage),
-        }
-        return Flow::Next;
-    }
-    let Some(input) = slot.take::<T>() else {
-        unreachable!("the types of the stages were checked when they were added");
-    };
-    match stage.run(input) {
-        Step::Done(Ok(value)) => {
-            claim.slot().put_value(value);
-            Flow::Next
-        }
-        Step::Done(Err(failure)) => {
-            claim.slot().put_failure(failure);
-            claim.slot().note_passed(added_at);
-            Flow::Next
-        }
-        Step::Wait(link) => Flow::Wait(link.into_core()),
-        Step::Run(target, value) => {
-            claim.slot().put_value(value);
-            Flow::Run(target)
-        }
+fn skip_value<M: Mode, S>(stage: S) -> Flow<M> {
+    drop_contained(stage);
+    Flow::Next
+}
+
+#[inline(always)]
+fn skip_failure<M: Mode, S>(stage: S, slot: &Slot<M>) -> Flow<M> {
+    assert!(slot.is_failure(), "{TYPES_FIT}");
+    backlog::drop_passed_by::<M, S>(stage);
+    Flow::Failed
+}
+
+#[inline(always)]
+fn take_failure<M: Mode>(slot: &mut Slot<M>) -> Failure {
+    match slot.take_failure() {
+        Some(failure) => failure,
+        None => unreachable!("{TYPES_FIT}"),
     }
 }
+
+const TYPES_FIT: &str = "the types of the stages were checked when they were added";
 
 /// Runs a stage on a result that is there already, outside of any chain.
 #[inline]
@@ -198,7 +210,7 @@ pub(super) fn fail<M: Mode>(
         }
         let failure = make(state.made_at);
         state.slot().put_failure(failure);
-        Ok(state.take_canceller())
+        Ok(state.rare.take_canceller())
     });
     before();
     if let Ok((claim, canceller)) = claimed {
@@ -241,12 +253,23 @@ fn run_stages<M: Mode>(claim: &mut Claim<'_, M>, running: &mut Option<Place>) ->
     while !claim.core().is_paused() {
         match claim.run_first(running) {
             Some(Flow::Next) => {}
+            Some(Flow::Failed) => note_passed(claim, *running),
             Some(Flow::Run(target)) => return Stop::Call(target),
             Some(Flow::Wait(inner)) => return Stop::Wait(inner),
             None => break,
         }
     }
     Stop::End
+}
+
+/// Notes in the failure that it has left the stage that ran.
+#[inline(never)]
+fn note_passed<M: Mode>(claim: &mut Claim<'_, M>, running: Option<Place>) {
+    if let Some(place) = running
+        && let Some(failure) = claim.slot().failure()
+    {
+        failure.passed(place);
+    }
 }
 
 #[cold]
@@ -266,8 +289,9 @@ fn put_panic<M: Mode>(
 fn finish<M: Mode>(claim: Claim<'_, M>) -> Result<Rest<'_, M>, Claim<'_, M>> {
     // Mostly somebody holds the end and will ask for the result.
     let left = claim.leave(|state, has_stages| {
-        let is_awaited = state.listener.is_some() | (state.end != EndState::Held);
-        (!is_awaited & !has_stages).then_some((Phase::Settled, ()))
+        let is_awaited = state.rare.has_listener() || state.end != EndState::Held;
+        let is_done = !has_stages && !is_awaited && !state.is_paused();
+        is_done.then_some((Phase::Settled, ()))
     });
     match left {
         Leave::NotYet(claim) => finish_for_others(claim),
@@ -285,12 +309,12 @@ fn finish_for_others<M: Mode>(claim: Claim<'_, M>) -> Result<Rest<'_, M>, Claim<
     }
     let left = claim.leave(|state, has_stages| {
         if state.is_paused() {
-            return Some((Phase::Settled, Left::<M>::Nothing));
+            return Some((Phase::Held, Left::<M>::Nothing));
         }
         if has_stages {
             return None;
         }
-        let listener = state.take_listener();
+        let listener = state.rare.take_listener();
         if let Some(Listener::Chain(waiter)) = listener {
             return Some((Phase::Spent, Left::To(waiter)));
         }

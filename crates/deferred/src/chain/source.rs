@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::panic::Location;
 
 use super::backlog;
-use super::core::{Canceller, Cancelling, Head, Phase};
+use super::core::{Canceller, Cancelling, Phase};
 use super::end::{End, Link};
 use super::mode::{Fits, Mode};
 use super::raw::{Claim, OwnedClaim};
@@ -30,7 +30,7 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
     /// A new chain: its two ends.
     #[inline(always)]
     pub(crate) fn pair(made_at: &'static Location<'static>) -> (Self, End<M, T>) {
-        let core = M::share(|| Head::new(1, made_at));
+        let core = M::share(1, made_at);
         let link = Link::new(core.clone());
         let source = Self {
             core,
@@ -49,7 +49,9 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
     }
 
     pub(crate) fn set_canceller(&self, canceller: Canceller<M>) {
-        let replaced = self.core.with(|state| state.canceller.replace(canceller));
+        let replaced = self
+            .core
+            .with(|state| state.rare.replace_canceller(canceller));
         drop_contained(replaced);
     }
 
@@ -77,7 +79,7 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
         let fired = Claim::take(&self.core, |state| {
             if state.phase() == Phase::Unfired {
                 state.slot().put(result);
-                Ok(state.take_canceller())
+                Ok(state.rare.take_canceller())
             } else if state.cancelling == Cancelling::SwallowOne {
                 state.cancelling = Cancelling::No;
                 Err(Unclaimed::Swallowed(result))

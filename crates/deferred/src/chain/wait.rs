@@ -19,8 +19,8 @@ pub(super) enum Waited<'a, M: Mode> {
 /// Makes the chain of `claim` take over the result of `inner`: at once if it is
 /// there, else when it comes.
 pub(super) fn wait_for<'a, M: Mode>(mut claim: Claim<'a, M>, inner: M::Ref) -> Waited<'a, M> {
-    let outer = claim.core();
-    if M::is_same(outer, &inner) {
+    let outer = claim.borrowed();
+    if M::is_same(&outer, &inner) {
         return Waited::HasResult(refuse::<M>(claim, &inner));
     }
     if takes_result::<M>(&mut claim, &inner) {
@@ -29,7 +29,7 @@ pub(super) fn wait_for<'a, M: Mode>(mut claim: Claim<'a, M>, inner: M::Ref) -> W
     // Each says whom it waits for before it looks for a cycle: of several threads
     // that close one together, the last to say so sees it.
     let waits = claim.leave(|state, _has_stages| {
-        state.waiting_on = Some(M::downgrade(&inner));
+        state.rare.replace_waiting_on(M::downgrade(&inner));
         Some((Phase::Waiting, ()))
     });
     let Leave::Rests(()) = waits else {
@@ -37,22 +37,25 @@ pub(super) fn wait_for<'a, M: Mode>(mut claim: Claim<'a, M>, inner: M::Ref) -> W
     };
     let (listens, replaced) = inner.with(|state| {
         let listens = !state.is_at_end();
-        let replaced = state.take_listener();
-        if listens {
-            state.listener = Some(Listener::Chain(outer.clone()));
-        }
+        let replaced = if listens {
+            let listener = Listener::Chain((*outer).clone());
+            state.rare.replace_listener(listener)
+        } else {
+            state.rare.take_listener()
+        };
         (listens, replaced)
     });
     if replaced.is_some() {
         drop_contained(replaced);
     }
-    let closes = || closes_a_cycle::<M>(|| Some(outer.clone()), &inner);
-    if listens && !(closes() && stops_listening::<M>(outer, &inner)) {
-        M::linked(outer);
+    let closes = || closes_a_cycle::<M>(|| Some((*outer).clone()), &inner);
+    if listens && !(closes() && stops_listening::<M>(&outer, &inner)) {
+        M::linked(&outer);
         return Waited::Waits;
     }
     // Nobody else is to give it a result any more.
-    let claimed = Claim::<M>::take(outer, |state| Ok::<_, ()>(state.waiting_on.take()));
+    let claimed =
+        Claim::<M>::take_borrowed(outer, |state| Ok::<_, ()>(state.rare.take_waiting_on()));
     let Ok((mut claim, waited_on)) = claimed else {
         unreachable!("nothing else ends its waiting");
     };
@@ -93,7 +96,7 @@ pub(super) fn resume<M: Mode>(waiter: M::Ref, result: &mut Slot<M>) -> OwnedClai
     let claimed = OwnedClaim::<M>::take(waiter, |state| {
         debug_assert_eq!(state.phase(), Phase::Waiting);
         result.move_to(state.slot());
-        Ok::<_, ()>(state.waiting_on.take())
+        Ok::<_, ()>(state.rare.take_waiting_on())
     });
     let Ok((claim, waited_on)) = claimed else {
         unreachable!("whoever was to resume it claims it");
@@ -104,8 +107,8 @@ pub(super) fn resume<M: Mode>(waiter: M::Ref, result: &mut Slot<M>) -> OwnedClai
 
 /// Takes `outer` off `inner`, if it is still there: then nobody gives it a result.
 fn stops_listening<M: Mode>(outer: &M::Ref, inner: &M::Ref) -> bool {
-    let listener = inner.with(|state| match &state.listener {
-        Some(Listener::Chain(waiter)) if M::is_same(waiter, outer) => state.listener.take(),
+    let listener = inner.with(|state| match state.rare.listener() {
+        Some(Listener::Chain(waiter)) if M::is_same(waiter, outer) => state.rare.take_listener(),
         _ => None,
     });
     listener.is_some()

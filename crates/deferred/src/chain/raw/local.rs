@@ -8,15 +8,14 @@ use std::panic::Location;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
-use std::sync::atomic::AtomicU32;
-
-use super::core::{Core, OwnedClaim};
-use super::{Slot, Stages};
+use super::claim::OwnedClaim;
+use super::core::{Core, Locked};
+use super::spares;
 use crate::chain::backlog::Backlog;
 use crate::chain::body::{self, SharedBody, WeakBody};
-use crate::chain::core::{Head, Phase};
 use crate::chain::lineage;
 use crate::chain::mode::{Fits, Mode};
+use crate::trail::Place;
 
 /// One thread, no locks.
 #[derive(Debug)]
@@ -55,14 +54,14 @@ impl<T> LocalCell<T> {
 
 /// A core and its counts.
 ///
-/// It is an `Rc` in all but two things: it is made in place (a core is mostly
-/// room for what is to come, and `Rc::new` copies or clears it), and what happens
-/// when the last reference goes is one function. Both show: a short chain is a
-/// third faster for it.
-struct Block {
-    strong: Cell<usize>,
+/// It is an `Rc` in all but three things: it is made in place, the memory may come from
+/// a chain that is gone, and what happens when the last reference goes is one function.
+/// All show in what a short chain costs.
+#[repr(C)] // the counts beside what is used most
+pub(super) struct Block {
+    strong: Cell<u32>,
     /// Weak references, and one more while there are strong ones.
-    weak: Cell<usize>,
+    weak: Cell<u32>,
     core: Core<Local>,
 }
 
@@ -85,26 +84,21 @@ pub(crate) struct LocalWeak {
 
 impl LocalRef {
     #[inline(always)]
-    fn new(head: impl FnOnce() -> Head<Local>) -> Self {
-        let block = Box::into_raw(Box::<Block>::new_uninit()).cast::<Block>();
+    fn new(triggers: u32, made_at: Place) -> Self {
+        let block = NonNull::from(Box::leak(spares::take())).cast::<Block>();
+        let place = block.as_ptr();
         // SAFETY: `block` is valid for writes, nothing in it is read before it is
         // written, and these are all its fields.
-        let block = unsafe {
-            (&raw mut (*block).strong).write(Cell::new(1));
-            (&raw mut (*block).weak).write(Cell::new(1));
-            let core = &raw mut (*block).core;
-            Stages::write_empty(UnsafeCell::raw_get(&raw const (*core).stages));
-            let lock = &raw mut (*core).locked;
-            #[cfg(debug_assertions)]
-            (&raw mut (*lock).is_borrowed).write(Cell::new(false));
-            let locked = UnsafeCell::raw_get(&raw const (*lock).value);
-            (&raw mut (*locked).phase).write(Phase::Unfired);
-            write_head(&raw mut (*locked).head, head());
-            (&raw mut (*locked).incoming).write(None);
-            (&raw mut (*core).pauses).write(AtomicU32::new(0));
-            Slot::write_empty(UnsafeCell::raw_get(&raw const (*core).slot));
-            NonNull::new_unchecked(block)
-        };
+        unsafe {
+            (&raw mut (*place).strong).write(Cell::new(1));
+            (&raw mut (*place).weak).write(Cell::new(1));
+            Core::write_new(&raw mut (*place).core, |lock| {
+                #[cfg(debug_assertions)]
+                (&raw mut (*lock).is_borrowed).write(Cell::new(false));
+                let locked = UnsafeCell::raw_get(&raw const (*lock).value);
+                Locked::write_new(locked, triggers, made_at);
+            });
+        }
         Self {
             block,
             owned: PhantomData,
@@ -122,43 +116,15 @@ impl LocalRef {
         // SAFETY: this was the last strong reference, so nobody else reaches the
         // core; the block stays while it is counted in `weak`.
         let core = unsafe { &mut (*self.block.as_ptr()).core };
-        // Mostly there is nothing left to drop, and this one check is cheaper
-        // than those of the fields.
-        let (slot, stages) = core.parts_mut();
-        let is_bare = slot.is_empty() & stages.is_bare();
-        if !(is_bare & core.with(|state| state.is_bare())) {
+        // Mostly there is nothing left to drop, and to see that is cheaper than to
+        // go through the fields.
+        if core.is_bare() {
+            core.stages.get_mut().free();
+        } else {
             // SAFETY: as above.
             unsafe { (&raw mut (*self.block.as_ptr()).core).drop_in_place() };
         }
         drop(LocalWeak { block: self.block });
-    }
-}
-
-/// Writes field by field, since a whole `head` would be put together elsewhere
-/// first.
-///
-/// # Safety
-/// `place` is aligned and valid for writes.
-#[inline(always)]
-unsafe fn write_head(place: *mut Head<Local>, head: Head<Local>) {
-    let Head {
-        cancelling,
-        end,
-        triggers,
-        listener,
-        waiting_on,
-        canceller,
-        made_at,
-    } = head;
-    // SAFETY: by contract.
-    unsafe {
-        (&raw mut (*place).cancelling).write(cancelling);
-        (&raw mut (*place).end).write(end);
-        (&raw mut (*place).triggers).write(triggers);
-        (&raw mut (*place).listener).write(listener);
-        (&raw mut (*place).waiting_on).write(waiting_on);
-        (&raw mut (*place).canceller).write(canceller);
-        (&raw mut (*place).made_at).write(made_at);
     }
 }
 
@@ -195,7 +161,8 @@ impl Drop for LocalRef {
 
 impl LocalWeak {
     /// The counts, which are there whether or not the core is: strong, weak.
-    fn counts(&self) -> (&Cell<usize>, &Cell<usize>) {
+    #[inline(always)]
+    fn counts(&self) -> (&Cell<u32>, &Cell<u32>) {
         let block = self.block.as_ptr();
         // SAFETY: by the invariant. Only the counts are referred to.
         let (strong, weak) = unsafe { (&raw const (*block).strong, &raw const (*block).weak) };
@@ -222,20 +189,20 @@ impl Drop for LocalWeak {
             let block = self.block.as_ptr().cast::<MaybeUninit<Block>>();
             // SAFETY: it came from a box, there is no reference left, and the
             // core is gone with the last strong one.
-            drop(unsafe { Box::from_raw(block) });
+            spares::give_back(unsafe { Box::from_raw(block) });
         }
     }
 }
 
-/// Each reference takes memory, so there are never so many that it overflows, unless
-/// they are forgotten.
+/// References take memory: there are never so many that it overflows, unless they are
+/// forgotten.
 #[inline(always)]
-fn count_one_more(count: &Cell<usize>) {
+fn count_one_more(count: &Cell<u32>) {
     count.set(count.get().checked_add(1).unwrap_or_else(too_many));
 }
 
 #[cold]
-fn too_many() -> usize {
+fn too_many() -> u32 {
     // As `Rc` does: there is no way to go on.
     std::process::abort()
 }
@@ -272,8 +239,8 @@ impl Mode for Local {
     }
 
     #[inline(always)]
-    fn share(head: impl FnOnce() -> Head<Self>) -> LocalRef {
-        LocalRef::new(head)
+    fn share(triggers: u32, made_at: Place) -> LocalRef {
+        LocalRef::new(triggers, made_at)
     }
 
     fn downgrade(core: &LocalRef) -> LocalWeak {

@@ -6,10 +6,11 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use super::core::{Core, OwnedClaim};
+use super::claim::OwnedClaim;
+use super::core::{Core, Locked};
 use crate::chain::backlog::Backlog;
-use crate::chain::core::Head;
 use crate::chain::mode::{Fits, Mode};
+use crate::trail::Place;
 
 /// Any number of threads.
 #[derive(Debug)]
@@ -28,8 +29,21 @@ impl Mode for Shared {
     type Body = Infallible;
     type WeakBody = Infallible;
 
-    fn share(head: impl FnOnce() -> Head<Self>) -> Self::Ref {
-        Arc::new(Core::new(head(), Mutex::new))
+    #[inline(always)]
+    fn share(triggers: u32, made_at: Place) -> Self::Ref {
+        let mut core = Arc::<Core<Self>>::new_uninit();
+        let Some(place) = Arc::get_mut(&mut core) else {
+            unreachable!("nobody else has it yet");
+        };
+        let write_locked = |lock: *mut Mutex<Locked<Self>>| {
+            // SAFETY: it is aligned and valid for writes.
+            unsafe { lock.write(Mutex::new(Locked::new(triggers, made_at))) }
+        };
+        // SAFETY: it is aligned and valid for writes, and stays where it is.
+        unsafe {
+            Core::write_new(place.as_mut_ptr(), write_locked);
+            core.assume_init()
+        }
     }
 
     fn downgrade(core: &Self::Ref) -> Self::Weak {
