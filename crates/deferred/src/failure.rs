@@ -47,10 +47,12 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 /// assert!(failure.raised_at().file().ends_with(".rs"));
 /// ```
 pub struct Failure {
+    /// INVARIANT: there are no weak references to it.
     inner: Arc<Inner>,
 }
 
-struct Inner {
+/// The error and its story.
+pub(crate) struct Inner {
     error: Box<dyn Error + Send + Sync>,
     raised_at: &'static Location<'static>,
     trail: Trail,
@@ -266,8 +268,21 @@ impl Failure {
     /// copy nor a lock.
     pub(crate) fn passed(&mut self, place: &'static Location<'static>) {
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
-            inner.trail.note(place);
+            inner.note_passed(place);
         }
+    }
+
+    /// The error and its story, for who can see in a cheaper way whether the failure
+    /// is shared.
+    pub(crate) fn story(&mut self) -> &mut Arc<Inner> {
+        &mut self.inner
+    }
+}
+
+impl Inner {
+    #[inline]
+    pub(crate) fn note_passed(&mut self, place: &'static Location<'static>) {
+        self.trail.note(place);
     }
 }
 

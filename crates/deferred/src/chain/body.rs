@@ -40,6 +40,7 @@ thread_local! {
 
 /// Whether some body of this thread waits to be woken by something that is no
 /// Deferred.
+#[inline]
 pub(crate) fn is_any_asleep() -> bool {
     ASLEEP.try_with(Cell::get).is_ok_and(|count| count > 0)
 }

@@ -50,13 +50,10 @@ pub(crate) struct Head<M: Mode> {
     pub(super) rare: Rare<M>,
 }
 
-/// Who is told when a chain is at its end.
+/// Who holds the end of a chain, and is told when it is at its end. The result stays.
 pub(crate) enum Listener<M: Mode> {
-    /// It gets the result.
-    Chain(M::Ref),
-    /// Somebody who holds the end; the result stays.
     Waker(Waker),
-    /// The same, resumed from the run.
+    /// Is resumed from the run.
     Body(M::Body),
 }
 
@@ -97,6 +94,13 @@ impl<M: Mode> Guarded<'_, M> {
         self.phase() == Phase::Settled
     }
 
+    /// Whether nothing is to be done with a result but to keep it: there is no stage,
+    /// somebody holds the end, and nobody is to be told, or to be let go.
+    #[inline(always)]
+    pub(super) fn is_idle(&mut self) -> bool {
+        !self.has_stages() && self.end == EndState::Held && self.rare.is_none() && !self.is_paused()
+    }
+
     /// Counts a pause more.
     pub(super) fn pause(&mut self) {
         self.change_pauses(1);
@@ -117,6 +121,7 @@ impl<M: Mode> Guarded<'_, M> {
 pub(super) struct Remains<M: Mode> {
     _slot: Slot<M>,
     _stages: Stages<M>,
+    _waiter: Option<M::Ref>,
     _listener: Option<Listener<M>>,
     _canceller: Option<Canceller<M>>,
 }
@@ -128,15 +133,23 @@ impl<M: Mode> Drop for Core<M> {
     fn drop(&mut self) {
         let (slot, stages) = self.take_parts();
         let is_empty = stages.is_empty();
-        let (listener, canceller) =
-            self.with(|state| (state.rare.take_listener(), state.rare.take_canceller()));
+        let (waiter, listener, canceller) = self.with(|state| {
+            let rare = &mut state.rare;
+            (
+                rare.take_waiter(),
+                rare.take_listener(),
+                rare.take_canceller(),
+            )
+        });
+        let holds_more = !is_empty || waiter.is_some() || canceller.is_some();
         match listener {
-            None | Some(Listener::Waker(_)) if is_empty && canceller.is_none() => {
+            None | Some(Listener::Waker(_)) if !holds_more => {
                 drop_contained(listener);
             }
             listener => super::backlog::discard::<M>(Remains {
                 _slot: slot,
                 _stages: stages,
+                _waiter: waiter,
                 _listener: listener,
                 _canceller: canceller,
             }),

@@ -41,10 +41,14 @@ fn above<M: Mode>(core: &M::Ref) -> Option<M::Ref> {
         Chain(M::Ref),
         Body(M::Body),
     }
-    let seen = core.with(|state| match state.rare.listener() {
-        Some(Listener::Chain(waiter)) => Some(Seen::<M>::Chain(waiter.clone())),
-        Some(Listener::Body(body)) => Some(Seen::Body(body.clone())),
-        Some(Listener::Waker(_)) | None => None,
+    let seen = core.with(|state| {
+        if let Some(waiter) = state.rare.waiter() {
+            return Some(Seen::<M>::Chain(waiter.clone()));
+        }
+        match state.rare.listener() {
+            Some(Listener::Body(body)) => Some(Seen::Body(body.clone())),
+            Some(Listener::Waker(_)) | None => None,
+        }
     });
     match seen? {
         Seen::Chain(waiter) => Some(waiter),

@@ -6,7 +6,6 @@
 //! many chains wait for, or fire, one another.
 
 use std::any::Any;
-use std::task::Waker;
 
 use smallvec::SmallVec;
 
@@ -63,14 +62,13 @@ pub(crate) enum Flow<M: Mode> {
     /// A failure has left the stage, be it its own or one that passed.
     Failed,
     Wait(M::Ref),
-    Run(OwnedClaim<M>),
+    Call(OwnedClaim<M>),
 }
 
 impl<M: Mode, T: Fits<M>, S: Stage<M, T>> Queued<M, T> for S {
     /// It may panic; see [`advance`].
     #[inline(always)]
-    fn run_queued(self, mut claim: Claim<'_, M>) -> Flow<M> {
-        let slot = claim.slot();
+    fn run_queued(self, slot: &mut Slot<M>) -> Flow<M> {
         let input = if S::SKIPS == Skips::Values {
             match slot.take_failure() {
                 Some(failure) => Err(failure),
@@ -85,17 +83,17 @@ impl<M: Mode, T: Fits<M>, S: Stage<M, T>> Queued<M, T> for S {
         };
         match self.run(input) {
             Step::Done(Ok(value)) => {
-                claim.slot().put_value(value);
+                slot.put_value(value);
                 Flow::Next
             }
             Step::Done(Err(failure)) => {
-                claim.slot().put_failure(failure);
+                slot.put_failure(failure);
                 Flow::Failed
             }
             Step::Wait(link) => Flow::Wait(link.into_core()),
             Step::Run(target, value) => {
-                claim.slot().put_value(value);
-                Flow::Run(target)
+                slot.put_value(value);
+                Flow::Call(target)
             }
         }
     }
@@ -163,32 +161,58 @@ fn pass_by<M: Mode, S>(stage: S, mut failure: Failure, added_at: Place) -> Failu
     failure
 }
 
-/// Why the stages of a chain were left.
-enum Stop<M: Mode> {
-    /// There is none left, or a pause holds them up.
-    End,
-    Wait(M::Ref),
-    Call(OwnedClaim<M>),
+/// What is left to do when a chain does not go on by itself.
+struct Rest<M: Mode> {
+    /// This one is to be run,
+    next: Option<OwnedClaim<M>>,
+    /// and this one afterwards, which has called it.
+    caller: Option<OwnedClaim<M>>,
 }
 
-/// What is left to do when a chain does not go on by itself.
-enum Rest<'a, M: Mode> {
-    Nothing,
-    /// Run another chain, then go on with this one.
-    Call(Claim<'a, M>, OwnedClaim<M>),
-    /// The result belongs to the chain that waits for it.
-    HandOver(Claim<'a, M>, M::Ref),
-    /// Nobody holds the end of the chain.
-    LetGo(Claim<'a, M>),
-    Wake(Waker),
-    Resume(M::Body),
+impl<M: Mode> Rest<M> {
+    const NOTHING: Self = Self {
+        next: None,
+        caller: None,
+    };
 }
 
 /// Runs a chain, and whatever that sets going.
 pub(super) fn run<M: Mode>(claim: Claim<'_, M>) {
-    match advance(claim) {
-        Rest::Nothing => {}
-        rest => settle(rest),
+    let rest = advance(claim);
+    if let Some(next) = rest.next {
+        go_on(next, rest.caller);
+    }
+}
+
+/// Runs a chain that another one has set going, and whatever that sets going.
+///
+/// Apart from [`run`], so that one chain by itself pays nothing for it.
+#[inline(never)]
+fn go_on<M: Mode>(mut next: OwnedClaim<M>, mut caller: Option<OwnedClaim<M>>) {
+    let mut core = None;
+    loop {
+        if let Some(caller) = caller {
+            return call(next, caller);
+        }
+        let rest = advance(next.into_claim(&mut core));
+        let Some(following) = rest.next else {
+            return;
+        };
+        (next, caller) = (following, rest.caller);
+    }
+}
+
+/// The same, where chains call others and have to go on afterwards.
+#[inline(never)]
+fn call<M: Mode>(next: OwnedClaim<M>, caller: OwnedClaim<M>) {
+    // The innermost last.
+    let mut callers = SmallVec::<[OwnedClaim<M>; 4]>::new();
+    callers.push(caller);
+    let mut next = Some(next);
+    while let Some(claim) = next.or_else(|| callers.pop()) {
+        let rest = advance_owned(claim);
+        callers.extend(rest.caller);
+        next = rest.next;
     }
 }
 
@@ -219,57 +243,61 @@ pub(super) fn fail<M: Mode>(
     }
 }
 
+#[inline(never)]
+fn advance_owned<M: Mode>(claim: OwnedClaim<M>) -> Rest<M> {
+    advance(claim.into_claim(&mut None))
+}
+
 /// Runs the stages until none can go on.
-#[inline]
-fn advance<M: Mode>(mut claim: Claim<'_, M>) -> Rest<'_, M> {
+#[inline(always)]
+fn advance<M: Mode>(mut claim: Claim<'_, M>) -> Rest<M> {
     // Guarded as a whole: that is dearer than a stage, and panics are rare.
     let mut running = None;
     loop {
-        let stop = match catch(|| run_stages(&mut claim, &mut running)) {
-            Ok(stop) => stop,
+        let flow = match catch(|| run_stages(&mut claim, &mut running)) {
+            Ok(flow) => flow,
             Err(payload) => {
                 put_panic(&mut claim, running, payload);
                 continue;
             }
         };
-        match stop {
-            Stop::End => match finish(claim) {
-                Ok(rest) => return rest,
+        match flow {
+            Flow::Next | Flow::Failed => match finish(claim) {
+                Ok(next) => return Rest { next, caller: None },
                 Err(kept) => claim = kept,
             },
-            Stop::Wait(inner) => match wait::wait_for(claim, inner) {
+            Flow::Wait(inner) => match wait::wait_for(claim, inner) {
                 Waited::HasResult(kept) => claim = kept,
-                Waited::Waits => return Rest::Nothing,
+                Waited::Waits => return Rest::NOTHING,
             },
-            Stop::Call(target) => return Rest::Call(claim, target),
+            Flow::Call(target) => {
+                return Rest {
+                    next: Some(target),
+                    caller: Some(claim.into_owned()),
+                };
+            }
         }
     }
 }
 
-/// Notes in `running` where the stage was added that it runs; if that panics,
-/// the slot is empty.
+/// Runs stages until one does not give a result, and gives what that comes to; `Next`
+/// if none is left, or a pause holds them up. Notes in `running` where the stage was
+/// added that it runs; if that panics, the slot is empty.
 #[inline(always)]
-fn run_stages<M: Mode>(claim: &mut Claim<'_, M>, running: &mut Option<Place>) -> Stop<M> {
-    while !claim.core().is_paused() {
-        match claim.run_first(running) {
-            Some(Flow::Next) => {}
-            Some(Flow::Failed) => note_passed(claim, *running),
-            Some(Flow::Run(target)) => return Stop::Call(target),
-            Some(Flow::Wait(inner)) => return Stop::Wait(inner),
-            None => break,
+fn run_stages<M: Mode>(claim: &mut Claim<'_, M>, running: &mut Option<Place>) -> Flow<M> {
+    while !claim.core().is_paused()
+        && let Some(flow) = claim.run_first(running)
+    {
+        // First, and by itself: it is what the next stage waits for.
+        if matches!(flow, Flow::Next) {
+            continue;
+        }
+        match (flow, *running) {
+            (Flow::Failed, Some(place)) => claim.slot().note_passed(place),
+            (flow, _) => return flow,
         }
     }
-    Stop::End
-}
-
-/// Notes in the failure that it has left the stage that ran.
-#[inline(never)]
-fn note_passed<M: Mode>(claim: &mut Claim<'_, M>, running: Option<Place>) {
-    if let Some(place) = running
-        && let Some(failure) = claim.slot().failure()
-    {
-        failure.passed(place);
-    }
+    Flow::Next
 }
 
 #[cold]
@@ -284,26 +312,34 @@ fn put_panic<M: Mode>(
 }
 
 /// What a running chain does when its stages have run, or are held up; the claim
-/// comes back if there are new ones.
+/// comes back if there are new ones. Gives the chain that is to be run next.
 #[inline(always)]
-fn finish<M: Mode>(claim: Claim<'_, M>) -> Result<Rest<'_, M>, Claim<'_, M>> {
-    // Mostly somebody holds the end and will ask for the result.
+fn finish<M: Mode>(claim: Claim<'_, M>) -> Result<Option<OwnedClaim<M>>, Claim<'_, M>> {
+    // Mostly somebody holds the end and will ask for the result, or another chain
+    // gets it.
     let left = claim.leave(|state, has_stages| {
-        let is_awaited = state.rare.has_listener() || state.end != EndState::Held;
-        let is_done = !has_stages && !is_awaited && !state.is_paused();
-        is_done.then_some((Phase::Settled, ()))
+        if has_stages || state.is_paused() {
+            return None;
+        }
+        if state.rare.is_listened_to() {
+            return state
+                .rare
+                .take_waiter()
+                .map(|waiter| (Phase::Spent, Some(waiter)));
+        }
+        (state.end == EndState::Held).then_some((Phase::Settled, None))
     });
     match left {
         Leave::NotYet(claim) => finish_for_others(claim),
-        Leave::Rests(()) | Leave::Spent(..) => Ok(Rest::Nothing),
+        Leave::Spent(mut claim, Some(waiter)) => Ok(Some(wait::resume::<M>(waiter, claim.slot()))),
+        Leave::Rests(_) | Leave::Spent(_, None) => Ok(None),
     }
 }
 
 #[inline(never)]
-fn finish_for_others<M: Mode>(claim: Claim<'_, M>) -> Result<Rest<'_, M>, Claim<'_, M>> {
+fn finish_for_others<M: Mode>(claim: Claim<'_, M>) -> Result<Option<OwnedClaim<M>>, Claim<'_, M>> {
     enum Left<M: Mode> {
         Nothing,
-        To(M::Ref),
         LetGo,
         Told(Listener<M>),
     }
@@ -311,13 +347,11 @@ fn finish_for_others<M: Mode>(claim: Claim<'_, M>) -> Result<Rest<'_, M>, Claim<
         if state.is_paused() {
             return Some((Phase::Held, Left::<M>::Nothing));
         }
-        if has_stages {
+        // Others have the chain meanwhile: perhaps there is one that waits now.
+        if has_stages || state.rare.waiter().is_some() {
             return None;
         }
         let listener = state.rare.take_listener();
-        if let Some(Listener::Chain(waiter)) = listener {
-            return Some((Phase::Spent, Left::To(waiter)));
-        }
         if state.end != EndState::Held {
             return Some((Phase::Spent, Left::LetGo));
         }
@@ -325,55 +359,21 @@ fn finish_for_others<M: Mode>(claim: Claim<'_, M>) -> Result<Rest<'_, M>, Claim<
     });
     match left {
         Leave::NotYet(claim) => Err(claim),
-        Leave::Spent(claim, Left::To(waiter)) => Ok(Rest::HandOver(claim, waiter)),
-        Leave::Spent(claim, Left::LetGo) => Ok(Rest::LetGo(claim)),
-        Leave::Rests(Left::Told(Listener::Waker(waker))) => Ok(Rest::Wake(waker)),
-        Leave::Rests(Left::Told(Listener::Body(body))) => Ok(Rest::Resume(body)),
-        Leave::Rests(_) | Leave::Spent(..) => Ok(Rest::Nothing),
-    }
-}
-
-/// Does what is left to do, and what that leaves, to the end.
-#[inline(never)]
-fn settle<M: Mode>(first: Rest<'_, M>) {
-    // Those that run another one, innermost last.
-    let mut callers = SmallVec::<[OwnedClaim<M>; 4]>::new();
-    let mut next = follow(first, &mut callers);
-    loop {
-        let Some(claim) = next.or_else(|| callers.pop()) else {
-            return;
-        };
-        let mut core = None;
-        next = follow(advance(claim.into_claim(&mut core)), &mut callers);
-    }
-}
-
-/// Does what one chain has left to do; gives the one that goes on.
-#[inline]
-fn follow<M: Mode>(
-    rest: Rest<'_, M>,
-    callers: &mut SmallVec<[OwnedClaim<M>; 4]>,
-) -> Option<OwnedClaim<M>> {
-    match rest {
-        Rest::Nothing => None,
-        Rest::Call(claim, target) => {
-            callers.push(claim.into_owned());
-            Some(target)
-        }
-        Rest::HandOver(mut claim, waiter) => Some(wait::resume::<M>(waiter, claim.slot())),
-        Rest::LetGo(claim) => {
+        Leave::Spent(claim, _) => {
             let_go(claim);
-            None
+            Ok(None)
         }
-        Rest::Wake(waker) => {
+        Leave::Rests(Left::Told(Listener::Waker(waker))) => {
             run_contained("a waker", || waker.wake());
-            None
+            Ok(None)
         }
-        Rest::Resume(body) => M::resume(body),
+        Leave::Rests(Left::Told(Listener::Body(body))) => Ok(M::resume(body)),
+        Leave::Rests(_) => Ok(None),
     }
 }
 
 /// Disposes of a result that came after the end of its chain was let go.
+#[inline(never)]
 fn let_go<M: Mode>(mut claim: Claim<'_, M>) {
     let (end, made_at) = claim.core().with(|state| (state.end, state.made_at));
     let mut slot = claim.slot().take_all();

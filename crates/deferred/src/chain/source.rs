@@ -22,6 +22,8 @@ pub(crate) struct Source<M: Mode, T> {
 
 /// Why a fire has not claimed the chain.
 enum Unclaimed<T> {
+    /// There is nothing to run.
+    Settled,
     Swallowed(Result<T>),
     Refused(Result<T>),
 }
@@ -79,6 +81,10 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
         let fired = Claim::take(&self.core, |state| {
             if state.phase() == Phase::Unfired {
                 state.slot().put(result);
+                if state.is_idle() {
+                    state.set_phase(Phase::Settled);
+                    return Err(Unclaimed::Settled);
+                }
                 Ok(state.rare.take_canceller())
             } else if state.cancelling == Cancelling::SwallowOne {
                 state.cancelling = Cancelling::No;
@@ -94,6 +100,7 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
                 }
                 Ok(Some(claim))
             }
+            Err(Unclaimed::Settled) => Ok(None),
             Err(Unclaimed::Swallowed(result)) => {
                 drop_contained(result);
                 Ok(None)

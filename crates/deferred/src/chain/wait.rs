@@ -1,9 +1,9 @@
 //! One chain waiting for the result of another.
 
-use super::core::{EndState, Listener, Phase};
+use super::core::{EndState, Phase};
 use super::lineage::closes_a_cycle;
 use super::mode::Mode;
-use super::raw::{Claim, Leave, OwnedClaim, Slot};
+use super::raw::{Claim, Guarded, Leave, OwnedClaim, Slot};
 use crate::contain::drop_contained;
 use crate::error::WaitCycle;
 use crate::failure::Failure;
@@ -23,7 +23,14 @@ pub(super) fn wait_for<'a, M: Mode>(mut claim: Claim<'a, M>, inner: M::Ref) -> W
     if M::is_same(&outer, &inner) {
         return Waited::HasResult(refuse::<M>(claim, &inner));
     }
-    if takes_result::<M>(&mut claim, &inner) {
+    let (is_there, is_listened_to) = inner.with(|state| {
+        let is_listened_to = state.rare.is_listened_to();
+        (takes_result(&mut claim, state), is_listened_to)
+    });
+    if is_listened_to {
+        forget_listener::<M>(&inner);
+    }
+    if is_there {
         return Waited::HasResult(claim);
     }
     // Each says whom it waits for before it looks for a cycle: of several threads
@@ -35,20 +42,16 @@ pub(super) fn wait_for<'a, M: Mode>(mut claim: Claim<'a, M>, inner: M::Ref) -> W
     let Leave::Rests(()) = waits else {
         unreachable!("it went to `Waiting`");
     };
-    let (listens, replaced) = inner.with(|state| {
+    let (listens, may_close) = inner.with(|state| {
         let listens = !state.is_at_end();
-        let replaced = if listens {
-            let listener = Listener::Chain((*outer).clone());
-            state.rare.replace_listener(listener)
-        } else {
-            state.rare.take_listener()
-        };
-        (listens, replaced)
+        if listens {
+            let none = state.rare.replace_waiter((*outer).clone());
+            debug_assert!(none.is_none(), "its end is here");
+        }
+        let may_close = state.phase() == Phase::Waiting || state.rare.has_canceller();
+        (listens, may_close)
     });
-    if replaced.is_some() {
-        drop_contained(replaced);
-    }
-    let closes = || closes_a_cycle::<M>(|| Some((*outer).clone()), &inner);
+    let closes = || may_close && closes_a_cycle::<M>(|| Some((*outer).clone()), &inner);
     if listens && !(closes() && stops_listening::<M>(&outer, &inner)) {
         M::linked(&outer);
         return Waited::Waits;
@@ -64,20 +67,25 @@ pub(super) fn wait_for<'a, M: Mode>(mut claim: Claim<'a, M>, inner: M::Ref) -> W
         return Waited::HasResult(refuse::<M>(claim, &inner));
     }
     // It came between the two looks at it; nobody else takes it.
-    takes_result::<M>(&mut claim, &inner);
+    inner.with(|state| takes_result(&mut claim, state));
     Waited::HasResult(claim)
 }
 
 /// Takes over the result of `inner`, if that is at its end.
-fn takes_result<M: Mode>(claim: &mut Claim<'_, M>, inner: &M::Ref) -> bool {
-    inner.with(|state| {
-        let is_at_end = state.is_at_end();
-        if is_at_end {
-            state.slot().move_to(claim.slot());
-            state.set_phase(Phase::Spent);
-        }
-        is_at_end
-    })
+#[inline(always)]
+fn takes_result<M: Mode>(claim: &mut Claim<'_, M>, inner: &mut Guarded<'_, M>) -> bool {
+    let is_at_end = inner.is_at_end();
+    if is_at_end {
+        inner.slot().move_to(claim.slot());
+        inner.set_phase(Phase::Spent);
+    }
+    is_at_end
+}
+
+/// Drops what was to be told of the result of `inner`, whose end is here now.
+#[cold]
+fn forget_listener<M: Mode>(inner: &M::Ref) {
+    drop_contained(inner.with(|state| state.rare.take_listener()));
 }
 
 /// Fails the chain of `claim`, which would wait for itself by `inner`.
@@ -107,9 +115,9 @@ pub(super) fn resume<M: Mode>(waiter: M::Ref, result: &mut Slot<M>) -> OwnedClai
 
 /// Takes `outer` off `inner`, if it is still there: then nobody gives it a result.
 fn stops_listening<M: Mode>(outer: &M::Ref, inner: &M::Ref) -> bool {
-    let listener = inner.with(|state| match state.rare.listener() {
-        Some(Listener::Chain(waiter)) if M::is_same(waiter, outer) => state.rare.take_listener(),
+    let waiter = inner.with(|state| match state.rare.waiter() {
+        Some(waiter) if M::is_same(waiter, outer) => state.rare.take_waiter(),
         _ => None,
     });
-    listener.is_some()
+    waiter.is_some()
 }

@@ -5,8 +5,8 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr;
 
+use super::Slot;
 use super::core::Guarded;
-use super::{Slot, Stages};
 use crate::chain::core::Phase;
 use crate::chain::mode::Mode;
 use crate::chain::run::Flow;
@@ -149,25 +149,15 @@ impl<'a, M: Mode> Claim<'a, M> {
         unsafe { &mut *self.core.slot.get() }
     }
 
-    /// The stages, which nobody else refers to; neither does this, while others get
-    /// to run.
-    #[inline(always)]
-    pub(super) fn stages(&mut self) -> &mut Stages<M> {
-        // SAFETY: the claim is ours, and borrowed for as long as the stages.
-        unsafe { &mut *self.core.stages.get() }
-    }
-
     /// Runs the first stage; `running` is set to where it was added. `None` if
     /// there is no stage.
     #[inline(always)]
     pub(crate) fn run_first(&mut self, running: &mut Option<Place>) -> Option<Flow<M>> {
-        let first = self.stages().first()?;
+        // SAFETY: the claim is ours. The reference is gone when the stage runs.
+        let first = unsafe { &*self.core.stages.get() }.first()?;
         *running = Some(first.added_at);
-        let claim = Claim {
-            core: self.core.copy(),
-        };
-        // SAFETY: it is the first; the claim is lent to it for that time.
-        Some(unsafe { first.run(claim) })
+        // SAFETY: it is the first, and the claim is ours.
+        Some(unsafe { first.run(&self.core) })
     }
 
     pub(crate) fn into_owned(self) -> OwnedClaim<M> {

@@ -200,6 +200,14 @@ impl<M: Mode> Guarded<'_, M> {
         unsafe { &mut *self.core.slot.get() }
     }
 
+    /// Whether stages wait in a chain that nobody runs.
+    #[inline(always)]
+    pub(crate) fn has_stages(&self) -> bool {
+        self.assert_unclaimed();
+        // SAFETY: the lock is held, and there is no claim.
+        !unsafe { &*self.core.stages.get() }.is_empty()
+    }
+
     /// Adds a stage at the end.
     #[inline(always)]
     pub(crate) fn push<T: 'static, S: Queued<M, T>>(&mut self, stage: S, added_at: Place) {

@@ -124,7 +124,10 @@ impl LocalRef {
             // SAFETY: as above.
             unsafe { (&raw mut (*self.block.as_ptr()).core).drop_in_place() };
         }
-        drop(LocalWeak { block: self.block });
+        let weak = std::mem::ManuallyDrop::new(LocalWeak { block: self.block });
+        if weak.count_one_less() {
+            weak.free();
+        }
     }
 }
 
@@ -171,6 +174,32 @@ impl LocalWeak {
     }
 }
 
+impl LocalWeak {
+    /// Whether this was the last one of all.
+    #[inline(always)]
+    fn count_one_less(&self) -> bool {
+        let (_, weak) = self.counts();
+        let left = weak.get() - 1;
+        weak.set(left);
+        left == 0
+    }
+
+    /// Gives the memory back, when there is no reference left.
+    #[inline(always)]
+    fn free(&self) {
+        let block = self.block.as_ptr().cast::<MaybeUninit<Block>>();
+        // SAFETY: it came from a box, there is no reference left, and the core is
+        // gone with the last strong one.
+        spares::give_back(unsafe { Box::from_raw(block) });
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn free_late(&self) {
+        self.free();
+    }
+}
+
 impl Clone for LocalWeak {
     fn clone(&self) -> Self {
         let (_, weak) = self.counts();
@@ -182,14 +211,8 @@ impl Clone for LocalWeak {
 impl Drop for LocalWeak {
     #[inline(always)]
     fn drop(&mut self) {
-        let (_, weak) = self.counts();
-        let left = weak.get() - 1;
-        weak.set(left);
-        if left == 0 {
-            let block = self.block.as_ptr().cast::<MaybeUninit<Block>>();
-            // SAFETY: it came from a box, there is no reference left, and the
-            // core is gone with the last strong one.
-            spares::give_back(unsafe { Box::from_raw(block) });
+        if self.count_one_less() {
+            self.free_late();
         }
     }
 }
@@ -243,6 +266,7 @@ impl Mode for Local {
         LocalRef::new(triggers, made_at)
     }
 
+    #[inline(always)]
     fn downgrade(core: &LocalRef) -> LocalWeak {
         count_one_more(&core.block().weak);
         LocalWeak { block: core.block }
@@ -259,6 +283,7 @@ impl Mode for Local {
         })
     }
 
+    #[inline(always)]
     fn is_same(a: &LocalRef, b: &LocalRef) -> bool {
         a.block == b.block
     }
@@ -267,6 +292,7 @@ impl Mode for Local {
         canceller(core);
     }
 
+    #[inline(always)]
     fn linked(outer: &LocalRef) {
         if body::is_any_asleep() {
             lineage::wake_above(outer);

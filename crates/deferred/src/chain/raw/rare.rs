@@ -5,22 +5,24 @@ use std::mem::MaybeUninit;
 use crate::chain::core::{Canceller, Listener};
 use crate::chain::mode::Mode;
 
-/// Who is told when the chain is at its end, whose listener it is, and what is to be
-/// done when it is cancelled.
+/// Who gets the result of the chain, who is told when it is at its end, for whom it
+/// waits, and what is to be done when it is cancelled.
 ///
 /// One byte says which of them are there. So a chain with none of them, as most are,
 /// takes one write to make and one look to see that there is nothing to be dropped.
 pub(crate) struct Rare<M: Mode> {
     /// INVARIANT: those whose bits are set, and no others, hold something.
     there: u8,
+    waiter: MaybeUninit<M::Ref>,
     listener: MaybeUninit<Listener<M>>,
     waiting_on: MaybeUninit<M::Weak>,
     canceller: MaybeUninit<Canceller<M>>,
 }
 
-const LISTENER: u8 = 1;
-const WAITING_ON: u8 = 2;
-const CANCELLER: u8 = 4;
+const WAITER: u8 = 1;
+const LISTENER: u8 = 2;
+const WAITING_ON: u8 = 4;
+const CANCELLER: u8 = 8;
 
 /// One of them.
 struct Place<'a, X> {
@@ -77,15 +79,41 @@ impl<M: Mode> Rare<M> {
         self.there == 0
     }
 
+    /// Whether somebody gets the result, or is told.
     #[inline(always)]
-    pub(crate) fn has_listener(&self) -> bool {
-        self.there & LISTENER != 0
+    pub(crate) fn is_listened_to(&self) -> bool {
+        self.there & (WAITER | LISTENER) != 0
+    }
+
+    pub(crate) fn waiter(&self) -> Option<&M::Ref> {
+        let is_there = self.there & WAITER != 0;
+        // SAFETY: it is there.
+        is_there.then(|| unsafe { self.waiter.assume_init_ref() })
+    }
+
+    #[inline(always)]
+    pub(crate) fn take_waiter(&mut self) -> Option<M::Ref> {
+        self.waiter_place().take()
+    }
+
+    #[inline(always)]
+    pub(crate) fn replace_waiter(&mut self, waiter: M::Ref) -> Option<M::Ref> {
+        self.waiter_place().replace(waiter)
+    }
+
+    #[inline(always)]
+    fn waiter_place(&mut self) -> Place<'_, M::Ref> {
+        Place {
+            there: &mut self.there,
+            bit: WAITER,
+            content: &mut self.waiter,
+        }
     }
 
     pub(crate) fn listener(&self) -> Option<&Listener<M>> {
+        let is_there = self.there & LISTENER != 0;
         // SAFETY: it is there.
-        self.has_listener()
-            .then(|| unsafe { self.listener.assume_init_ref() })
+        is_there.then(|| unsafe { self.listener.assume_init_ref() })
     }
 
     #[inline(always)]
@@ -98,6 +126,7 @@ impl<M: Mode> Rare<M> {
         self.listener_place().replace(listener)
     }
 
+    #[inline(always)]
     fn listener_place(&mut self) -> Place<'_, Listener<M>> {
         Place {
             there: &mut self.there,
@@ -122,6 +151,7 @@ impl<M: Mode> Rare<M> {
         self.waiting_on_place().replace(inner)
     }
 
+    #[inline(always)]
     fn waiting_on_place(&mut self) -> Place<'_, M::Weak> {
         Place {
             there: &mut self.there,
@@ -130,10 +160,15 @@ impl<M: Mode> Rare<M> {
         }
     }
 
+    #[inline(always)]
+    pub(crate) fn has_canceller(&self) -> bool {
+        self.there & CANCELLER != 0
+    }
+
     pub(crate) fn canceller(&self) -> Option<&Canceller<M>> {
-        let is_there = self.there & CANCELLER != 0;
         // SAFETY: it is there.
-        is_there.then(|| unsafe { self.canceller.assume_init_ref() })
+        self.has_canceller()
+            .then(|| unsafe { self.canceller.assume_init_ref() })
     }
 
     #[inline(always)]
@@ -146,6 +181,7 @@ impl<M: Mode> Rare<M> {
         self.canceller_place().replace(canceller)
     }
 
+    #[inline(always)]
     fn canceller_place(&mut self) -> Place<'_, Canceller<M>> {
         Place {
             there: &mut self.there,
@@ -160,6 +196,7 @@ impl<M: Mode> Drop for Rare<M> {
     fn drop(&mut self) {
         if !self.is_none() {
             drop((
+                self.take_waiter(),
                 self.take_listener(),
                 self.take_waiting_on(),
                 self.take_canceller(),

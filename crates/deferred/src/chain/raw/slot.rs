@@ -4,11 +4,14 @@ use std::any::TypeId;
 use std::marker::PhantomData;
 use std::mem::{MaybeUninit, needs_drop};
 use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
 use super::{Word, read, word_aligned, words_of, write};
 use crate::chain::mode::{Fits, Mode};
 use crate::contain::drop_contained;
 use crate::failure::{Failure, Result};
+use crate::trail::Place;
 
 /// The largest value that is kept in the slot itself.
 const SLOT_WORDS: usize = 8;
@@ -165,6 +168,22 @@ impl<M: Mode> Slot<M> {
         }
         // SAFETY: `content` says that a failure is there.
         Some(unsafe { &mut *self.words.as_mut_ptr().cast::<Failure>() })
+    }
+
+    /// Notes in the failure, if it is one, that it leaves the stage added at `place`:
+    /// as [`Failure::passed`], without an atomic exchange for each stage.
+    #[inline(never)]
+    pub(crate) fn note_passed(&mut self, place: Place) {
+        let Some(failure) = self.failure() else {
+            return;
+        };
+        let story = failure.story();
+        if Arc::strong_count(story) == 1 {
+            fence(Ordering::Acquire);
+            // SAFETY: this is the only reference, as weak ones are never made of a
+            // story, and it is borrowed. What those did that are gone came before.
+            unsafe { &mut *Arc::as_ptr(story).cast_mut() }.note_passed(place);
+        }
     }
 
     /// Moves the content, of whatever type, into an empty slot.

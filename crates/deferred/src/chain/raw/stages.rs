@@ -4,7 +4,8 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use std::ptr;
 
-use super::claim::Claim;
+use super::core::Core;
+use super::slot::Slot;
 use super::{Word, read, word_aligned, words_of, write};
 use crate::chain::mode::{Fits, Mode};
 use crate::chain::run::Flow;
@@ -29,8 +30,8 @@ const LARGEST_INLINE_BYTES: usize = 128;
 
 /// A stage that can be queued.
 pub(crate) trait Queued<M: Mode, T>: Fits<M> {
-    /// Runs it on the result of the chain that is claimed.
-    fn run_queued(self, claim: Claim<'_, M>) -> Flow<M>;
+    /// Runs it on the result of its chain, which is in `slot` and is to be there again.
+    fn run_queued(self, slot: &mut Slot<M>) -> Flow<M>;
 }
 
 /// A queue of stages of any types, with the place each was added at.
@@ -70,7 +71,7 @@ struct StageType<M: Mode> {
     /// Drops the stage of the record at the place, which is not used again.
     drop: unsafe fn(*mut Word),
     /// Takes the record at the place, the first of its queue, off that, and runs it.
-    run: unsafe fn(*mut Word, Claim<'_, M>) -> Flow<M>,
+    run: unsafe fn(*mut Word, &Core<M>) -> Flow<M>,
 }
 
 /// What is known of an `S` in the queue.
@@ -108,21 +109,23 @@ impl<M: Mode, T: 'static, S: Queued<M, T>> QueuedAs<M, T, S> {
     };
 
     /// # Safety
-    /// `record` is one of an `S`, and the first of the queue of the chain that is
-    /// claimed.
-    unsafe fn run_at(record: *mut Word, mut claim: Claim<'_, M>) -> Flow<M> {
+    /// `record` is one of an `S`, and the first of the queue of `core`; the stages and
+    /// the slot of that are the caller's.
+    unsafe fn run_at(record: *mut Word, core: &Core<M>) -> Flow<M> {
         // SAFETY: by contract; the queue lets go of it before anything else runs.
         let stage = unsafe { StageOf::<S>::take(record) };
-        // Here and not by whoever calls it, because here its size is a constant.
-        claim.stages().head = record.wrapping_add(StageOf::<S>::WORDS);
-        stage.run_queued(claim)
+        // SAFETY: by contract, and nothing else runs now. Here and not by the caller,
+        // because here the size is a constant.
+        unsafe { (*core.stages.get()).head = record.wrapping_add(StageOf::<S>::WORDS) };
+        // SAFETY: by contract.
+        stage.run_queued(unsafe { &mut *core.slot.get() })
     }
 }
 
 /// The first stage of a queue.
 pub(super) struct First<M: Mode> {
     record: *mut Word,
-    run: unsafe fn(*mut Word, Claim<'_, M>) -> Flow<M>,
+    run: unsafe fn(*mut Word, &Core<M>) -> Flow<M>,
     pub(super) added_at: &'static Location<'static>,
 }
 
@@ -130,11 +133,12 @@ impl<M: Mode> First<M> {
     /// Takes it off the queue and runs it.
     ///
     /// # Safety
-    /// It is the first of the queue of the chain that is claimed.
+    /// It is the first of the queue of `core`; the stages and the slot of that are the
+    /// caller's.
     #[inline(always)]
-    pub(super) unsafe fn run(self, claim: Claim<'_, M>) -> Flow<M> {
+    pub(super) unsafe fn run(self, core: &Core<M>) -> Flow<M> {
         // SAFETY: by contract.
-        unsafe { (self.run)(self.record, claim) }
+        unsafe { (self.run)(self.record, core) }
     }
 }
 
