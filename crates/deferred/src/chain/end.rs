@@ -78,9 +78,9 @@ impl<M: Mode, T: Fits<M>> Link<M, T> {
     /// Has `waker` woken when all stages have run. They may have run meanwhile: a
     /// waker's clone and drop are other people's code.
     pub(crate) fn set_waker(&self, waker: &Waker) {
-        let is_set = self.core.with(|state| match state.rare.listener() {
-            Some(Listener::Waker(old)) => old.will_wake(waker),
-            _ => false,
+        let is_set = self.core.with(|state| {
+            let old = state.rare.waker();
+            old.is_some_and(|old| old.will_wake(waker))
         });
         if !is_set {
             self.set_listener(Listener::Waker(waker.clone()));
@@ -127,15 +127,19 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
         match self {
             Self::Ready(result) => Step::Done(result),
             Self::Linked(link) => Step::Wait(link),
-            Self::Taken => Step::Done(Err(Failure::new(ResultTaken::new()))),
+            Self::Taken => Step::Done(taken_before()),
         }
     }
 
     /// Adds a stage; runs it, before returning, if the result is there.
     #[inline(always)]
     pub(crate) fn add<S: Stage<M, T>>(self, stage: S, added_at: Place) -> End<M, S::Out> {
-        let Self::Linked(link) = self else {
-            return self.add_now(stage, added_at);
+        // Taken apart at once: where a whole end is passed on, it has to be in memory,
+        // and is moved about there.
+        let link = match self {
+            Self::Linked(link) => link,
+            Self::Ready(input) => return Self::add_now(input, stage, added_at),
+            Self::Taken => return Self::add_now(taken_before(), stage, added_at),
         };
         let core = link.into_core();
         let claimed = Claim::<M>::take(&core, |state| {
@@ -150,11 +154,7 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
 
     /// Runs a stage that nobody has to wait for.
     #[inline]
-    fn add_now<S: Stage<M, T>>(self, stage: S, added_at: Place) -> End<M, S::Out> {
-        let input = match self {
-            Self::Ready(input) => input,
-            Self::Linked(_) | Self::Taken => Err(Failure::new(ResultTaken::new())),
-        };
+    fn add_now<S: Stage<M, T>>(input: Result<T>, stage: S, added_at: Place) -> End<M, S::Out> {
         match run::run_now::<M, T, S>(stage, input, added_at) {
             Step::Wait(link) => End::waiting_for(link, added_at),
             step => End::from_step(step),
@@ -284,6 +284,11 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
             Self::Taken => {}
         }
     }
+}
+
+#[cold]
+fn taken_before<T>() -> Result<T> {
+    Err(Failure::new(ResultTaken::new()))
 }
 
 fn dispose<M: Mode, T>(result: Result<T>, end: EndState, made_at: Option<Place>) {

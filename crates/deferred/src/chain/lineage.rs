@@ -1,7 +1,7 @@
 //! Who waits for whom, through chains and bodies: up to who is told in the end, and
 //! down to what is waited for.
 
-use super::core::{Canceller, Listener, Phase};
+use super::core::{Canceller, Phase};
 use super::mode::Mode;
 use super::raw::Local;
 use crate::contain::run_contained;
@@ -45,10 +45,7 @@ fn above<M: Mode>(core: &M::Ref) -> Option<M::Ref> {
         if let Some(waiter) = state.rare.waiter() {
             return Some(Seen::<M>::Chain(waiter.clone()));
         }
-        match state.rare.listener() {
-            Some(Listener::Body(body)) => Some(Seen::Body(body.clone())),
-            Some(Listener::Waker(_)) | None => None,
-        }
+        state.rare.body().cloned().map(Seen::Body)
     });
     match seen? {
         Seen::Chain(waiter) => Some(waiter),
@@ -132,11 +129,8 @@ pub(crate) fn wake_above(core: &<Local as Mode>::Ref) {
     while let Some(next) = above::<Local>(&top) {
         top = next;
     }
-    let listener = top.with(|state| match state.rare.listener() {
-        Some(Listener::Waker(_)) => state.rare.take_listener(),
-        _ => None,
-    });
-    if let Some(Listener::Waker(waker)) = listener {
+    let waker = top.with(|state| state.rare.take_waker());
+    if let Some(waker) = waker {
         run_contained("a waker", || waker.wake());
     }
 }

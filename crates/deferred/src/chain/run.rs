@@ -6,11 +6,12 @@
 //! many chains wait for, or fire, one another.
 
 use std::any::Any;
+use std::task::Waker;
 
 use smallvec::SmallVec;
 
 use super::backlog;
-use super::core::{EndState, Listener, Phase};
+use super::core::{EndState, Phase};
 use super::end::Link;
 use super::mode::{Fits, Mode};
 use super::raw::{Claim, Leave, OwnedClaim, Queued, Slot};
@@ -316,60 +317,58 @@ fn put_panic<M: Mode>(
 #[inline(always)]
 fn finish<M: Mode>(claim: Claim<'_, M>) -> Result<Option<OwnedClaim<M>>, Claim<'_, M>> {
     // Mostly somebody holds the end and will ask for the result, or another chain
-    // gets it.
+    // gets it, or a body that awaits it goes on. (Each by itself, and not in an enum:
+    // that would be put together in memory.)
     let left = claim.leave(|state, has_stages| {
         if has_stages || state.is_paused() {
             return None;
         }
-        if state.rare.is_listened_to() {
-            return state
-                .rare
-                .take_waiter()
-                .map(|waiter| (Phase::Spent, Some(waiter)));
+        if let Some(waiter) = state.rare.take_waiter() {
+            return Some((Phase::Spent, (Some(waiter), None)));
         }
-        (state.end == EndState::Held).then_some((Phase::Settled, None))
+        if state.end != EndState::Held || state.rare.waker().is_some() {
+            return None;
+        }
+        Some((Phase::Settled, (None, state.rare.take_body())))
     });
     match left {
         Leave::NotYet(claim) => finish_for_others(claim),
-        Leave::Spent(mut claim, Some(waiter)) => Ok(Some(wait::resume::<M>(waiter, claim.slot()))),
-        Leave::Rests(_) | Leave::Spent(_, None) => Ok(None),
+        Leave::Spent(mut claim, (Some(waiter), _)) => {
+            Ok(Some(wait::resume::<M>(waiter, claim.slot())))
+        }
+        Leave::Rests((_, Some(body))) => Ok(M::resume(body)),
+        Leave::Rests((_, None)) | Leave::Spent(..) => Ok(None),
     }
 }
 
 #[inline(never)]
 fn finish_for_others<M: Mode>(claim: Claim<'_, M>) -> Result<Option<OwnedClaim<M>>, Claim<'_, M>> {
-    enum Left<M: Mode> {
+    enum Left {
         Nothing,
         LetGo,
-        Told(Listener<M>),
+        Told(Waker),
     }
     let left = claim.leave(|state, has_stages| {
         if state.is_paused() {
-            return Some((Phase::Held, Left::<M>::Nothing));
+            return Some((Phase::Held, Left::Nothing));
         }
         // Others have the chain meanwhile: perhaps there is one that waits now.
-        if has_stages || state.rare.waiter().is_some() {
+        if has_stages || state.rare.waiter().is_some() || state.rare.body().is_some() {
             return None;
         }
-        let listener = state.rare.take_listener();
+        let waker = state.rare.take_waker();
         if state.end != EndState::Held {
             return Some((Phase::Spent, Left::LetGo));
         }
-        Some((Phase::Settled, listener.map_or(Left::Nothing, Left::Told)))
+        Some((Phase::Settled, waker.map_or(Left::Nothing, Left::Told)))
     });
     match left {
-        Leave::NotYet(claim) => Err(claim),
-        Leave::Spent(claim, _) => {
-            let_go(claim);
-            Ok(None)
-        }
-        Leave::Rests(Left::Told(Listener::Waker(waker))) => {
-            run_contained("a waker", || waker.wake());
-            Ok(None)
-        }
-        Leave::Rests(Left::Told(Listener::Body(body))) => Ok(M::resume(body)),
-        Leave::Rests(_) => Ok(None),
+        Leave::NotYet(claim) => return Err(claim),
+        Leave::Spent(claim, _) => let_go(claim),
+        Leave::Rests(Left::Told(waker)) => run_contained("a waker", || waker.wake()),
+        Leave::Rests(_) => {}
     }
+    Ok(None)
 }
 
 /// Disposes of a result that came after the end of its chain was let go.

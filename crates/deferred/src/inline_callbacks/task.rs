@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
+use std::ptr;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
@@ -257,45 +258,55 @@ impl Body for Task {
     }
 }
 
-/// The body that is being polled on this thread, the innermost one; and where its
-/// waker points to, which tells it from those of others.
-type Current = (Rc<Task>, *const ());
+/// What is being polled on this thread.
+struct Current {
+    /// The innermost body.
+    task: Cell<Option<Rc<Task>>>,
+    /// Where its waker points to, which tells it from those of others.
+    waker: Cell<*const ()>,
+}
 
 thread_local! {
-    static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
+    static CURRENT: Current = const {
+        Current {
+            task: Cell::new(None),
+            waker: Cell::new(ptr::null()),
+        }
+    };
 }
 
 /// A body is being polled, for as long as this lives.
 struct Entered {
-    outer: Option<Current>,
+    outer: Option<Rc<Task>>,
+    outer_waker: *const (),
 }
 
 impl Entered {
     fn new(task: Rc<Task>, waker: &Waker) -> Self {
-        Self {
-            outer: replace_current(Some((task, waker.data()))),
-        }
+        let (outer, outer_waker) = replace_current(Some(task), waker.data());
+        Self { outer, outer_waker }
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        replace_current(self.outer.take());
+        replace_current(self.outer.take(), self.outer_waker);
     }
 }
 
-fn replace_current(current: Option<Current>) -> Option<Current> {
+fn replace_current(task: Option<Rc<Task>>, waker: *const ()) -> (Option<Rc<Task>>, *const ()) {
+    let replace = |current: &Current| (current.task.replace(task), current.waker.replace(waker));
     // At the end of the thread there is none: bodies are polled as by an executor.
-    CURRENT.try_with(|cell| cell.replace(current)).ok()?
+    CURRENT.try_with(replace).unwrap_or((None, ptr::null()))
 }
 
 /// The body that is being polled, if one is, and whether `waker` is its own.
 pub(super) fn current(waker: &Waker) -> Option<(Rc<Task>, bool)> {
-    let look = |cell: &Cell<Option<Current>>| {
-        let current = cell.take()?;
-        let found = (Rc::clone(&current.0), current.1 == waker.data());
-        cell.set(Some(current));
-        Some(found)
+    let look = |current: &Current| {
+        let task = current.task.take()?;
+        let found = Rc::clone(&task);
+        current.task.set(Some(task));
+        Some((found, current.waker.get() == waker.data()))
     };
     CURRENT.try_with(look).ok()?
 }

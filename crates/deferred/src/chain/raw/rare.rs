@@ -1,6 +1,7 @@
 //! What few chains have.
 
 use std::mem::MaybeUninit;
+use std::task::Waker;
 
 use crate::chain::core::{Canceller, Listener};
 use crate::chain::mode::Mode;
@@ -10,19 +11,23 @@ use crate::chain::mode::Mode;
 ///
 /// One byte says which of them are there. So a chain with none of them, as most are,
 /// takes one write to make and one look to see that there is nothing to be dropped.
+/// Each has a place of its own, since an enum would be read as a whole, and whoever
+/// reads at once what was just written piece by piece has to wait for it.
 pub(crate) struct Rare<M: Mode> {
     /// INVARIANT: those whose bits are set, and no others, hold something.
     there: u8,
     waiter: MaybeUninit<M::Ref>,
-    listener: MaybeUninit<Listener<M>>,
+    waker: MaybeUninit<Waker>,
+    body: MaybeUninit<M::Body>,
     waiting_on: MaybeUninit<M::Weak>,
     canceller: MaybeUninit<Canceller<M>>,
 }
 
 const WAITER: u8 = 1;
-const LISTENER: u8 = 2;
-const WAITING_ON: u8 = 4;
-const CANCELLER: u8 = 8;
+const WAKER: u8 = 2;
+const BODY: u8 = 4;
+const WAITING_ON: u8 = 8;
+const CANCELLER: u8 = 16;
 
 /// One of them.
 struct Place<'a, X> {
@@ -82,7 +87,7 @@ impl<M: Mode> Rare<M> {
     /// Whether somebody gets the result, or is told.
     #[inline(always)]
     pub(crate) fn is_listened_to(&self) -> bool {
-        self.there & (WAITER | LISTENER) != 0
+        self.there & (WAITER | WAKER | BODY) != 0
     }
 
     pub(crate) fn waiter(&self) -> Option<&M::Ref> {
@@ -110,28 +115,61 @@ impl<M: Mode> Rare<M> {
         }
     }
 
-    pub(crate) fn listener(&self) -> Option<&Listener<M>> {
-        let is_there = self.there & LISTENER != 0;
+    pub(crate) fn waker(&self) -> Option<&Waker> {
+        let is_there = self.there & WAKER != 0;
         // SAFETY: it is there.
-        is_there.then(|| unsafe { self.listener.assume_init_ref() })
+        is_there.then(|| unsafe { self.waker.assume_init_ref() })
+    }
+
+    pub(crate) fn body(&self) -> Option<&M::Body> {
+        let is_there = self.there & BODY != 0;
+        // SAFETY: it is there.
+        is_there.then(|| unsafe { self.body.assume_init_ref() })
+    }
+
+    pub(crate) fn take_waker(&mut self) -> Option<Waker> {
+        self.waker_place().take()
+    }
+
+    #[inline(always)]
+    pub(crate) fn take_body(&mut self) -> Option<M::Body> {
+        self.body_place().take()
     }
 
     #[inline(always)]
     pub(crate) fn take_listener(&mut self) -> Option<Listener<M>> {
-        self.listener_place().take()
+        if let Some(body) = self.take_body() {
+            return Some(Listener::Body(body));
+        }
+        self.take_waker().map(Listener::Waker)
     }
 
+    /// Gives the one that was there.
     #[inline(always)]
     pub(crate) fn replace_listener(&mut self, listener: Listener<M>) -> Option<Listener<M>> {
-        self.listener_place().replace(listener)
+        let old = self.take_listener();
+        match listener {
+            Listener::Waker(waker) => drop(self.waker_place().replace(waker)),
+            Listener::Body(body) => drop(self.body_place().replace(body)),
+        }
+        old
     }
 
     #[inline(always)]
-    fn listener_place(&mut self) -> Place<'_, Listener<M>> {
+    fn waker_place(&mut self) -> Place<'_, Waker> {
         Place {
             there: &mut self.there,
-            bit: LISTENER,
-            content: &mut self.listener,
+            bit: WAKER,
+            content: &mut self.waker,
+        }
+    }
+
+    #[inline(always)]
+    fn body_place(&mut self) -> Place<'_, M::Body> {
+        Place {
+            there: &mut self.there,
+            bit: BODY,
+            content: &mut self.body,
         }
     }
 

@@ -8,11 +8,11 @@ use std::mem::MaybeUninit;
 
 use super::local::Block;
 
-/// How many are kept at most, by each thread: some 12 KiB.
+/// How many are kept at most, by each thread: some 48 KiB.
 ///
 /// None in debug builds, so that a tool which looks for the use of freed memory sees
 /// when it is freed.
-const KEPT: usize = if cfg!(debug_assertions) { 0 } else { 32 };
+const KEPT: usize = if cfg!(debug_assertions) { 0 } else { 128 };
 
 type Memory = Box<MaybeUninit<Block>>;
 
