@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::chain::{Local, Mode, Source};
+use crate::chain::{CoreWeak, Local, Source};
 use crate::error::AlreadyCalled;
 use crate::failure::{Failure, Result};
 
@@ -160,7 +160,7 @@ impl<T: 'static> fmt::Debug for Trigger<T> {
 
 /// A [`Trigger`] that does not count, from [`Trigger::downgrade`].
 pub struct WeakTrigger<T: 'static> {
-    core: <Local as Mode>::Weak,
+    core: CoreWeak<Local>,
     input: PhantomData<fn(T)>,
 }
 

@@ -2,7 +2,7 @@
 
 use super::core::{Canceller, Cancelling, Phase};
 use super::mode::Mode;
-use super::raw::{Claim, Guarded};
+use super::raw::{Claim, CoreRef, CoreWeak, Guarded};
 use super::run;
 use crate::contain::{drop_contained, run_contained};
 use crate::error::Cancelled;
@@ -13,7 +13,7 @@ use crate::trail::Place;
 enum Cancel<M: Mode> {
     Nothing,
     Ask(M::Canceller),
-    Forward(M::Weak),
+    Forward(CoreWeak<M>),
     Body(M::WeakBody),
 }
 
@@ -53,13 +53,13 @@ fn cancelled(at: Place) -> Failure {
 
 /// Cancels `core`: if it was not fired, asks its canceller or fails it; if it
 /// waits for another chain, cancels that one; else does nothing.
-pub(super) fn cancel<M: Mode>(core: M::Ref, cancelled_at: Place) {
+pub(super) fn cancel<M: Mode>(core: CoreRef<M>, cancelled_at: Place) {
     let mut current = core;
     loop {
         match Claim::<M>::take(&current, |state| state.cancel(cancelled_at)) {
             Ok((claim, ())) => return run::run(claim),
             Err(Cancel::Nothing) => return,
-            Err(Cancel::Forward(inner)) => match M::upgrade(&inner) {
+            Err(Cancel::Forward(inner)) => match inner.upgrade() {
                 Some(inner) => current = inner,
                 None => return,
             },
@@ -77,14 +77,14 @@ pub(super) fn cancel<M: Mode>(core: M::Ref, cancelled_at: Place) {
 /// Fails `core` with `Cancelled`, if it was not fired; then `before` is called
 /// before anything runs.
 pub(super) fn fail_with_cancelled<M: Mode>(
-    core: &M::Ref,
+    core: &CoreRef<M>,
     cancelled_at: Place,
     before: impl FnOnce(),
 ) {
     run::fail::<M>(core, |_made_at| cancelled(cancelled_at), before);
 }
 
-fn ask<M: Mode>(core: &M::Ref, canceller: M::Canceller, cancelled_at: Place) {
+fn ask<M: Mode>(core: &CoreRef<M>, canceller: M::Canceller, cancelled_at: Place) {
     let given = core.clone();
     run_contained("a canceller", || M::call_canceller(canceller, given));
     let is_delegated = core.with(|state| {
@@ -104,7 +104,7 @@ fn ask<M: Mode>(core: &M::Ref, canceller: M::Canceller, cancelled_at: Place) {
 /// It is called once; if there is to be another time, it puts another one in place.
 /// When the chain was fired, a cancel does nothing any more: that is how Twisted's
 /// `DeferredList` has it, also for one that waits for another Deferred.
-pub(crate) fn delegate<M: Mode>(core: &M::Ref, canceller: M::Canceller) {
+pub(crate) fn delegate<M: Mode>(core: &CoreRef<M>, canceller: M::Canceller) {
     let unused = core.with(|state| {
         if state.phase() != Phase::Unfired {
             return Some(Canceller::Call(canceller));

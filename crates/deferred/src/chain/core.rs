@@ -21,7 +21,7 @@ use std::panic::Location;
 use std::task::Waker;
 
 use super::mode::Mode;
-use super::raw::{Core, Guarded, Rare, Slot, Stages};
+use super::raw::{Core, CoreRef, Guarded, Rare, Slot, Stages};
 use crate::contain::drop_contained;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +121,7 @@ impl<M: Mode> Guarded<'_, M> {
 pub(super) struct Remains<M: Mode> {
     _slot: Slot<M>,
     _stages: Stages<M>,
-    _waiter: Option<M::Ref>,
+    _waiter: Option<CoreRef<M>>,
     _listener: Option<Listener<M>>,
     _canceller: Option<Canceller<M>>,
 }
@@ -133,14 +133,10 @@ impl<M: Mode> Drop for Core<M> {
     fn drop(&mut self) {
         let (slot, stages) = self.take_parts();
         let is_empty = stages.is_empty();
-        let (waiter, listener, canceller) = self.with(|state| {
-            let rare = &mut state.rare;
-            (
-                rare.take_waiter(),
-                rare.take_listener(),
-                rare.take_canceller(),
-            )
-        });
+        let rare = &mut self.head_mut().rare;
+        let waiter = rare.take_waiter();
+        let listener = rare.take_listener();
+        let canceller = rare.take_canceller();
         let holds_more = !is_empty || waiter.is_some() || canceller.is_some();
         match listener {
             None | Some(Listener::Waker(_)) if !holds_more => {

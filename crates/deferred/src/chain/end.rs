@@ -8,7 +8,7 @@ use super::backlog;
 use super::control::{Paused, look};
 use super::core::{EndState, Listener, Phase};
 use super::mode::{Fits, Mode};
-use super::raw::{Claim, Guarded};
+use super::raw::{Claim, CoreRef, CoreWeak, Guarded};
 use super::run::{self, Stage, Step};
 use super::wait::{self, Waited};
 use crate::contain::drop_contained;
@@ -33,23 +33,23 @@ pub(crate) enum End<M: Mode, T> {
 /// INVARIANT: it is the only one for its core, and `T` is what the last of the
 /// core's stages gives.
 pub(crate) struct Link<M: Mode, T> {
-    core: M::Ref,
+    core: CoreRef<M>,
     result: PhantomData<T>,
 }
 
 impl<M: Mode, T: Fits<M>> Link<M, T> {
-    pub(super) fn new(core: M::Ref) -> Self {
+    pub(super) fn new(core: CoreRef<M>) -> Self {
         Self {
             core,
             result: PhantomData,
         }
     }
 
-    pub(super) fn into_core(self) -> M::Ref {
+    pub(super) fn into_core(self) -> CoreRef<M> {
         self.core
     }
 
-    pub(crate) fn core(&self) -> &M::Ref {
+    pub(crate) fn core(&self) -> &CoreRef<M> {
         &self.core
     }
 
@@ -163,7 +163,7 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
 
     /// An end that gets the result of `inner`.
     fn waiting_for(inner: Link<M, T>, made_at: Place) -> Self {
-        let outer = M::share(0, made_at);
+        let outer = CoreRef::new(0, made_at);
         let Ok((claim, ())) = Claim::<M>::take(&outer, |_state| Ok::<_, ()>(())) else {
             unreachable!("nobody else has it");
         };
@@ -174,12 +174,12 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
     }
 
     /// The core; one is made if there is none yet.
-    pub(crate) fn core(&mut self, made_at: Place) -> Option<&M::Ref> {
+    pub(crate) fn core(&mut self, made_at: Place) -> Option<&CoreRef<M>> {
         if matches!(self, Self::Ready(_)) {
             let Self::Ready(result) = self.take() else {
                 unreachable!("it was just seen to be ready");
             };
-            let core = M::share(0, made_at);
+            let core = CoreRef::new(0, made_at);
             core.with(|state| {
                 state.slot().put(result);
                 state.set_phase(Phase::Settled);
@@ -197,15 +197,15 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
         let core = match self.core(made_at) {
             Some(core) => core.clone(),
             // The result is gone: what is paused is nobody's.
-            None => M::share(0, made_at),
+            None => CoreRef::new(0, made_at),
         };
         Paused::new(core)
     }
 
     /// A weak reference to the core, if there is one.
-    pub(crate) fn downgrade(&self) -> Option<M::Weak> {
+    pub(crate) fn downgrade(&self) -> Option<CoreWeak<M>> {
         match self {
-            Self::Linked(link) => Some(M::downgrade(&link.core)),
+            Self::Linked(link) => Some(CoreRef::downgrade(&link.core)),
             Self::Ready(_) | Self::Taken => None,
         }
     }

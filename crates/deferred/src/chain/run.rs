@@ -14,7 +14,7 @@ use super::backlog;
 use super::core::{EndState, Phase};
 use super::end::Link;
 use super::mode::{Fits, Mode};
-use super::raw::{Claim, Leave, OwnedClaim, Queued, Slot};
+use super::raw::{Claim, CoreRef, Leave, OwnedClaim, Queued, Slot};
 use super::wait::{self, Waited};
 use crate::contain::{catch, drop_contained, run_contained};
 use crate::error::Panicked;
@@ -62,7 +62,7 @@ pub(crate) enum Flow<M: Mode> {
     Next,
     /// A failure has left the stage, be it its own or one that passed.
     Failed,
-    Wait(M::Ref),
+    Wait(CoreRef<M>),
     Call(OwnedClaim<M>),
 }
 
@@ -225,7 +225,7 @@ pub(super) fn run_owned<M: Mode>(claim: OwnedClaim<M>) {
 /// Fires a chain that was not fired yet with the failure that `make` gives for the
 /// place it was made at; `before` is called before anything runs.
 pub(super) fn fail<M: Mode>(
-    core: &M::Ref,
+    core: &CoreRef<M>,
     make: impl FnOnce(Place) -> Failure,
     before: impl FnOnce(),
 ) {

@@ -7,7 +7,7 @@ use super::backlog;
 use super::core::{Canceller, Cancelling, Phase};
 use super::end::{End, Link};
 use super::mode::{Fits, Mode};
-use super::raw::{Claim, OwnedClaim};
+use super::raw::{Claim, CoreRef, CoreWeak, OwnedClaim};
 use super::run;
 use crate::contain::drop_contained;
 use crate::failure::Result;
@@ -16,7 +16,7 @@ use crate::failure::Result;
 ///
 /// When the last one goes and the chain is unfired, it is abandoned.
 pub(crate) struct Source<M: Mode, T> {
-    core: M::Ref,
+    core: CoreRef<M>,
     input: PhantomData<fn(T)>,
 }
 
@@ -32,8 +32,8 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
     /// A new chain: its two ends.
     #[inline(always)]
     pub(crate) fn pair(made_at: &'static Location<'static>) -> (Self, End<M, T>) {
-        let core = M::share(1, made_at);
-        let link = Link::new(core.clone());
+        let (core, other) = CoreRef::new_pair(1, made_at);
+        let link = Link::new(other);
         let source = Self {
             core,
             input: PhantomData,
@@ -42,7 +42,7 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
     }
 
     /// Another handle on the chain of `core`, whose input is a `T`.
-    pub(crate) fn attach(core: M::Ref) -> Self {
+    pub(crate) fn attach(core: CoreRef<M>) -> Self {
         core.with(|state| state.triggers += 1);
         Self {
             core,
@@ -113,13 +113,13 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
         self.core.with(|state| state.phase() != Phase::Unfired)
     }
 
-    pub(crate) fn downgrade(&self) -> M::Weak {
-        M::downgrade(&self.core)
+    pub(crate) fn downgrade(&self) -> CoreWeak<M> {
+        CoreRef::downgrade(&self.core)
     }
 
     /// A handle from a weak one, if another handle is still there.
-    pub(crate) fn upgrade(weak: &M::Weak) -> Option<Self> {
-        let core = M::upgrade(weak)?;
+    pub(crate) fn upgrade(weak: &CoreWeak<M>) -> Option<Self> {
+        let core = weak.upgrade()?;
         let is_alive = core.with(|state| {
             let is_alive = state.triggers > 0;
             state.triggers += u32::from(is_alive);

@@ -3,7 +3,7 @@
 use super::core::{EndState, Phase};
 use super::lineage::closes_a_cycle;
 use super::mode::Mode;
-use super::raw::{Claim, Guarded, Leave, OwnedClaim, Slot};
+use super::raw::{Claim, CoreRef, Guarded, Leave, OwnedClaim, Slot};
 use crate::contain::drop_contained;
 use crate::error::WaitCycle;
 use crate::failure::Failure;
@@ -18,9 +18,9 @@ pub(super) enum Waited<'a, M: Mode> {
 
 /// Makes the chain of `claim` take over the result of `inner`: at once if it is
 /// there, else when it comes.
-pub(super) fn wait_for<'a, M: Mode>(mut claim: Claim<'a, M>, inner: M::Ref) -> Waited<'a, M> {
+pub(super) fn wait_for<'a, M: Mode>(mut claim: Claim<'a, M>, inner: CoreRef<M>) -> Waited<'a, M> {
     let outer = claim.borrowed();
-    if M::is_same(&outer, &inner) {
+    if CoreRef::is_same(&outer, &inner) {
         return Waited::HasResult(refuse::<M>(claim, &inner));
     }
     let (is_there, is_listened_to) = inner.with(|state| {
@@ -36,7 +36,7 @@ pub(super) fn wait_for<'a, M: Mode>(mut claim: Claim<'a, M>, inner: M::Ref) -> W
     // Each says whom it waits for before it looks for a cycle: of several threads
     // that close one together, the last to say so sees it.
     let waits = claim.leave(|state, _has_stages| {
-        state.rare.replace_waiting_on(M::downgrade(&inner));
+        state.rare.replace_waiting_on(CoreRef::downgrade(&inner));
         Some((Phase::Waiting, ()))
     });
     let Leave::Rests(()) = waits else {
@@ -84,13 +84,13 @@ fn takes_result<M: Mode>(claim: &mut Claim<'_, M>, inner: &mut Guarded<'_, M>) -
 
 /// Drops what was to be told of the result of `inner`, whose end is here now.
 #[cold]
-fn forget_listener<M: Mode>(inner: &M::Ref) {
+fn forget_listener<M: Mode>(inner: &CoreRef<M>) {
     drop_contained(inner.with(|state| state.rare.take_listener()));
 }
 
 /// Fails the chain of `claim`, which would wait for itself by `inner`.
 #[cold]
-fn refuse<'a, M: Mode>(mut claim: Claim<'a, M>, inner: &M::Ref) -> Claim<'a, M> {
+fn refuse<'a, M: Mode>(mut claim: Claim<'a, M>, inner: &CoreRef<M>) -> Claim<'a, M> {
     // Its end went with the attempt.
     inner.with(|state| state.end = EndState::Detached);
     let made_at = claim.core().with(|state| state.made_at);
@@ -100,7 +100,7 @@ fn refuse<'a, M: Mode>(mut claim: Claim<'a, M>, inner: &M::Ref) -> Claim<'a, M> 
 }
 
 /// Gives `waiter` the result it waited for.
-pub(super) fn resume<M: Mode>(waiter: M::Ref, result: &mut Slot<M>) -> OwnedClaim<M> {
+pub(super) fn resume<M: Mode>(waiter: CoreRef<M>, result: &mut Slot<M>) -> OwnedClaim<M> {
     let claimed = OwnedClaim::<M>::take(waiter, |state| {
         debug_assert_eq!(state.phase(), Phase::Waiting);
         result.move_to(state.slot());
@@ -114,9 +114,9 @@ pub(super) fn resume<M: Mode>(waiter: M::Ref, result: &mut Slot<M>) -> OwnedClai
 }
 
 /// Takes `outer` off `inner`, if it is still there: then nobody gives it a result.
-fn stops_listening<M: Mode>(outer: &M::Ref, inner: &M::Ref) -> bool {
+fn stops_listening<M: Mode>(outer: &CoreRef<M>, inner: &CoreRef<M>) -> bool {
     let waiter = inner.with(|state| match state.rare.waiter() {
-        Some(waiter) if M::is_same(waiter, outer) => state.rare.take_waiter(),
+        Some(waiter) if CoreRef::is_same(waiter, outer) => state.rare.take_waiter(),
         _ => None,
     });
     waiter.is_some()

@@ -4,7 +4,8 @@
 use super::error::FirstError;
 use super::rule::{Rule, Verdict};
 use crate::chain::{
-    Canceller, End, EndState, Fits, Local, Mode, Skips, Source, Stage, Step, cancel_core, delegate,
+    Canceller, CoreRef, CoreWeak, End, EndState, Fits, Local, Mode, Skips, Source, Stage, Step,
+    cancel_core, delegate,
 };
 use crate::contain::{drop_contained, run_contained};
 use crate::error::Cancelled;
@@ -45,7 +46,7 @@ pub(crate) struct Joint<M: Mode, R: Rule> {
 
 enum Part<M: Mode, R: Rule> {
     /// Has no result yet; `None` if there is nothing to be cancelled.
-    Due(Option<M::Weak>),
+    Due(Option<CoreWeak<M>>),
     Kept(R::Kept),
 }
 
@@ -278,7 +279,7 @@ where
 /// Cancels the parts that have no result yet, in order.
 fn cancelled<M: Combines<R>, R: Rule>(
     joint: M::Handle<Joint<M, R>>,
-    core: &M::Ref,
+    core: &CoreRef<M>,
     options: Options,
 ) {
     // Those that follow are to be cancelled even if the first decides the result.
@@ -299,8 +300,8 @@ fn cancelled<M: Combines<R>, R: Rule>(
     }
 }
 
-fn cancel_part<M: Mode>(part: &M::Weak, cancelled_at: Place) {
-    if let Some(core) = M::upgrade(part) {
+fn cancel_part<M: Mode>(part: &CoreWeak<M>, cancelled_at: Place) {
+    if let Some(core) = part.upgrade() {
         cancel_core::<M>(&core, cancelled_at);
     }
 }

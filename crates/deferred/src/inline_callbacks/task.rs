@@ -12,8 +12,8 @@ use smallvec::SmallVec;
 
 use super::wake::{self, BodyWaker};
 use crate::chain::{
-    self, Body, Canceller, End, EndState, Local, Mode, OwnedClaim, SharedBody, Source, WeakBody,
-    closes_a_cycle,
+    self, Body, Canceller, CoreRef, CoreWeak, End, EndState, Local, OwnedClaim, SharedBody, Source,
+    WeakBody, closes_a_cycle,
 };
 use crate::contain::{catch, drop_contained};
 use crate::error::WaitCycle;
@@ -30,9 +30,9 @@ pub(super) struct Task {
     /// There in `Idle`.
     driven: Cell<Option<Driven>>,
     /// The chain that it fires in the end.
-    result: <Local as Mode>::Weak,
+    result: CoreWeak<Local>,
     /// What it polled in the last poll, and found pending.
-    awaited: RefCell<SmallVec<[<Local as Mode>::Weak; 1]>>,
+    awaited: RefCell<SmallVec<[CoreWeak<Local>; 1]>>,
     /// A cancel that came while it was being polled.
     cancelled_at: Cell<Option<Place>>,
     /// What it is polled with, until somebody else keeps a clone of that.
@@ -176,7 +176,7 @@ impl Task {
             }
             self.awaited
                 .borrow_mut()
-                .push(<Local as Mode>::downgrade(link.core()));
+                .push(CoreRef::downgrade(link.core()));
             if is_direct {
                 link.set_body(self.clone());
                 self.tell_of_sleepers(link.core());
@@ -195,7 +195,7 @@ impl Task {
 
     /// If bodies that sleep are below `core`, whoever polls for this one is to hear of
     /// them.
-    fn tell_of_sleepers(&self, core: &<Local as Mode>::Ref) {
+    fn tell_of_sleepers(&self, core: &CoreRef<Local>) {
         if !chain::is_any_asleep() {
             return;
         }
@@ -224,8 +224,8 @@ impl Body for Task {
         self.run()
     }
 
-    fn result(&self) -> Option<<Local as Mode>::Ref> {
-        Local::upgrade(&self.result)
+    fn result(&self) -> Option<CoreRef<Local>> {
+        self.result.upgrade()
     }
 
     fn cancel(self: Rc<Self>, cancelled_at: Place) {
@@ -237,14 +237,14 @@ impl Body for Task {
                 if awaited.is_empty() {
                     return self.give_up(cancelled_at);
                 }
-                for core in awaited.iter().filter_map(Local::upgrade) {
+                for core in awaited.iter().filter_map(CoreWeak::upgrade) {
                     chain::cancel_core::<Local>(&core, cancelled_at);
                 }
             }
         }
     }
 
-    fn awaited(&self) -> (Vec<<Local as Mode>::Weak>, bool) {
+    fn awaited(&self) -> (Vec<CoreWeak<Local>>, bool) {
         let awaited = self.awaited.borrow().to_vec();
         let is_asleep = self.given_away.borrow().strong_count() > 0;
         (awaited, is_asleep)

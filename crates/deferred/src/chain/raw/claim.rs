@@ -5,8 +5,8 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr;
 
-use super::Slot;
 use super::core::Guarded;
+use super::{CoreRef, Slot};
 use crate::chain::core::Phase;
 use crate::chain::mode::Mode;
 use crate::chain::run::Flow;
@@ -14,22 +14,22 @@ use crate::trail::Place;
 
 /// A reference to a core that is not counted: one that is lives as long as this.
 ///
-/// It is what `&M::Ref` would be, but it is the reference, and not the place of one:
+/// It is what `&CoreRef<M>` would be, but it is the reference, and not the place of one:
 /// so whoever has lent it need not keep it in memory.
 pub(crate) struct Borrowed<'a, M: Mode> {
     /// INVARIANT: a copy of one that lives for `'a`; never dropped.
-    core: ManuallyDrop<M::Ref>,
-    lent: PhantomData<&'a M::Ref>,
+    core: ManuallyDrop<CoreRef<M>>,
+    lent: PhantomData<&'a CoreRef<M>>,
 }
 
 impl<'a, M: Mode> Borrowed<'a, M> {
     #[inline(always)]
-    pub(crate) fn new(core: &'a M::Ref) -> Self {
+    pub(crate) fn new(core: &'a CoreRef<M>) -> Self {
         Self {
             // SAFETY: two of them are used like one, since the one who gets this
             // one sees no more than a reference to it, for as long as the other
             // is borrowed; and this one is not dropped.
-            core: unsafe { ptr::read(ptr::from_ref(core).cast::<ManuallyDrop<M::Ref>>()) },
+            core: unsafe { ptr::read(ptr::from_ref(core).cast::<ManuallyDrop<CoreRef<M>>>()) },
             lent: PhantomData,
         }
     }
@@ -45,10 +45,10 @@ impl<'a, M: Mode> Borrowed<'a, M> {
 }
 
 impl<M: Mode> Deref for Borrowed<'_, M> {
-    type Target = M::Ref;
+    type Target = CoreRef<M>;
 
     #[inline(always)]
-    fn deref(&self) -> &M::Ref {
+    fn deref(&self) -> &CoreRef<M> {
         &self.core
     }
 }
@@ -65,7 +65,7 @@ pub(crate) struct Claim<'a, M: Mode> {
 /// The same, with its own reference to the core.
 #[must_use = "a chain whose claim is lost is stuck"]
 pub(crate) struct OwnedClaim<M: Mode> {
-    core: M::Ref,
+    core: CoreRef<M>,
 }
 
 /// How it came out when a claim was to be given back.
@@ -80,7 +80,7 @@ impl<'a, M: Mode> Claim<'a, M> {
     /// Claims `core`, if `f` says so; it may prepare the slot.
     #[inline(always)]
     pub(crate) fn take<X, Y>(
-        core: &'a M::Ref,
+        core: &'a CoreRef<M>,
         f: impl FnOnce(&mut Guarded<'_, M>) -> Result<X, Y>,
     ) -> Result<(Self, X), Y> {
         Self::take_borrowed(Borrowed::new(core), f)
@@ -133,7 +133,7 @@ impl<'a, M: Mode> Claim<'a, M> {
     }
 
     #[inline(always)]
-    pub(crate) fn core(&self) -> &M::Ref {
+    pub(crate) fn core(&self) -> &CoreRef<M> {
         &self.core
     }
 
@@ -170,7 +170,7 @@ impl<'a, M: Mode> Claim<'a, M> {
 impl<M: Mode> OwnedClaim<M> {
     /// As [`Claim::take`].
     pub(crate) fn take<X, Y>(
-        core: M::Ref,
+        core: CoreRef<M>,
         f: impl FnOnce(&mut Guarded<'_, M>) -> Result<X, Y>,
     ) -> Result<(Self, X), Y> {
         let (_claim, prepared) = Claim::<M>::take(&core, f)?;
@@ -178,7 +178,7 @@ impl<M: Mode> OwnedClaim<M> {
     }
 
     /// The claim, for as long as the core is borrowed to it in `core`.
-    pub(crate) fn into_claim(self, core: &mut Option<M::Ref>) -> Claim<'_, M> {
+    pub(crate) fn into_claim(self, core: &mut Option<CoreRef<M>>) -> Claim<'_, M> {
         Claim {
             core: Borrowed::new(core.insert(self.core)),
         }

@@ -56,8 +56,7 @@ where
 }
 
 impl<M: Mode> Core<M> {
-    /// Makes a core at `place`, with an empty slot and no stages; `write_locked` does
-    /// so with what is behind the lock.
+    /// Makes a core at `place`, of a chain that was not fired and has no stages.
     ///
     /// In place: a core is mostly room for what is to come, and to put one together
     /// elsewhere and move it copies that.
@@ -65,10 +64,7 @@ impl<M: Mode> Core<M> {
     /// # Safety
     /// `place` is aligned and valid for writes, and the core stays there.
     #[inline(always)]
-    pub(super) unsafe fn write_new(
-        place: *mut Self,
-        write_locked: impl FnOnce(*mut M::Lock<Locked<M>>),
-    ) {
+    pub(super) unsafe fn write_new(place: *mut Self, triggers: u32, made_at: Place) {
         // SAFETY: by contract. Nothing is read before it is written, these are all
         // the fields, and the room may be left uninitialised.
         unsafe {
@@ -76,7 +72,8 @@ impl<M: Mode> Core<M> {
             let stages = Stages::with_room(room);
             UnsafeCell::raw_get(&raw const (*place).stages).write(stages);
             (&raw mut (*place).pauses).write(AtomicU32::new(0));
-            write_locked(&raw mut (*place).locked);
+            let locked = &raw mut (*place).locked;
+            M::init_locked(&mut *locked.cast(), triggers, made_at);
             Slot::write_empty(UnsafeCell::raw_get(&raw const (*place).slot));
         }
     }
@@ -105,7 +102,19 @@ impl<M: Mode> Core<M> {
     #[inline(always)]
     pub(super) fn is_bare(&mut self) -> bool {
         let is_empty = self.slot.get_mut().is_empty() && self.stages.get_mut().is_empty();
-        is_empty && self.with(|state| state.rare.is_none() && state.locked.incoming.is_none())
+        let locked = M::get_mut(&mut self.locked);
+        is_empty && locked.head.rare.is_none() && locked.incoming.is_none()
+    }
+
+    /// Lets go of the buffer for stages on the heap, if there is one; there are none.
+    #[inline(always)]
+    pub(super) fn free_spill(&mut self) {
+        self.stages.get_mut().free();
+    }
+
+    /// What is behind the lock of a core that nobody else has.
+    pub(crate) fn head_mut(&mut self) -> &mut Head<M> {
+        &mut M::get_mut(&mut self.locked).head
     }
 }
 

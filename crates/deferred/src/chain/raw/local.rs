@@ -3,14 +3,13 @@
 use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
-use std::ops::Deref;
 use std::panic::Location;
-use std::ptr::NonNull;
 use std::rc::Rc;
 
 use super::claim::OwnedClaim;
-use super::core::{Core, Locked};
-use super::spares;
+use super::core::Locked;
+use super::counted::{CoreRef, CoreWeak, Counts, Left, too_many};
+use super::spares::Spares;
 use crate::chain::backlog::Backlog;
 use crate::chain::body::{self, SharedBody, WeakBody};
 use crate::chain::lineage;
@@ -52,192 +51,67 @@ impl<T> LocalCell<T> {
     }
 }
 
-/// A core and its counts.
-///
-/// It is an `Rc` in all but three things: it is made in place, the memory may come from
-/// a chain that is gone, and what happens when the last reference goes is one function.
-/// All show in what a short chain costs.
-#[repr(C)] // the counts beside what is used most
-pub(super) struct Block {
+/// Counts without atomics.
+pub(crate) struct LocalCounts {
     strong: Cell<u32>,
-    /// Weak references, and one more while there are strong ones.
     weak: Cell<u32>,
-    core: Core<Local>,
 }
 
-/// A strong reference.
-///
-/// INVARIANT: `block` came from a `Box`, it is counted in `strong`, and its core
-/// is there.
-pub(crate) struct LocalRef {
-    block: NonNull<Block>,
-    owned: PhantomData<Block>,
-}
-
-/// A weak reference.
-///
-/// INVARIANT: `block` came from a `Box` and it is counted in `weak`. The core is
-/// there while `strong` is not zero.
-pub(crate) struct LocalWeak {
-    block: NonNull<Block>,
-}
-
-impl LocalRef {
+// SAFETY: one thread counts, and nothing else.
+unsafe impl Counts for LocalCounts {
     #[inline(always)]
-    fn new(triggers: u32, made_at: Place) -> Self {
-        let block = NonNull::from(Box::leak(spares::take())).cast::<Block>();
-        let place = block.as_ptr();
-        // SAFETY: `block` is valid for writes, nothing in it is read before it is
-        // written, and these are all its fields.
-        unsafe {
-            (&raw mut (*place).strong).write(Cell::new(1));
-            (&raw mut (*place).weak).write(Cell::new(1));
-            Core::write_new(&raw mut (*place).core, |lock| {
-                #[cfg(debug_assertions)]
-                (&raw mut (*lock).is_borrowed).write(Cell::new(false));
-                let locked = UnsafeCell::raw_get(&raw const (*lock).value);
-                Locked::write_new(locked, triggers, made_at);
-            });
-        }
+    fn new(strong: u32) -> Self {
         Self {
-            block,
-            owned: PhantomData,
+            strong: Cell::new(strong),
+            weak: Cell::new(1),
         }
     }
 
     #[inline(always)]
-    fn block(&self) -> &Block {
-        // SAFETY: by the invariant.
-        unsafe { self.block.as_ref() }
+    fn add_strong(&self) {
+        count_one_more(&self.strong);
     }
 
-    #[inline(never)]
-    fn drop_last(&mut self) {
-        // SAFETY: this was the last strong reference, so nobody else reaches the
-        // core; the block stays while it is counted in `weak`.
-        let core = unsafe { &mut (*self.block.as_ptr()).core };
-        // Mostly there is nothing left to drop, and to see that is cheaper than to
-        // go through the fields.
-        if core.is_bare() {
-            core.stages.get_mut().free();
-        } else {
-            // SAFETY: as above.
-            unsafe { (&raw mut (*self.block.as_ptr()).core).drop_in_place() };
+    #[inline(always)]
+    fn drop_strong(&self) -> Left {
+        let left = self.strong.get() - 1;
+        self.strong.set(left);
+        if left == 0 { Left::Weak } else { Left::Strong }
+    }
+
+    fn upgrade(&self) -> bool {
+        let is_there = self.strong.get() > 0;
+        if is_there {
+            count_one_more(&self.strong);
         }
-        let weak = std::mem::ManuallyDrop::new(LocalWeak { block: self.block });
-        if weak.count_one_less() {
-            weak.free();
-        }
+        is_there
     }
-}
-
-impl Clone for LocalRef {
-    #[inline(always)]
-    fn clone(&self) -> Self {
-        count_one_more(&self.block().strong);
-        Self {
-            block: self.block,
-            owned: PhantomData,
-        }
-    }
-}
-
-impl Deref for LocalRef {
-    type Target = Core<Local>;
 
     #[inline(always)]
-    fn deref(&self) -> &Core<Local> {
-        &self.block().core
+    fn add_weak(&self) {
+        count_one_more(&self.weak);
     }
-}
 
-impl Drop for LocalRef {
     #[inline(always)]
-    fn drop(&mut self) {
-        let strong = self.block().strong.get() - 1;
-        self.block().strong.set(strong);
-        if strong == 0 {
-            self.drop_last();
-        }
-    }
-}
-
-impl LocalWeak {
-    /// The counts, which are there whether or not the core is: strong, weak.
-    #[inline(always)]
-    fn counts(&self) -> (&Cell<u32>, &Cell<u32>) {
-        let block = self.block.as_ptr();
-        // SAFETY: by the invariant. Only the counts are referred to.
-        let (strong, weak) = unsafe { (&raw const (*block).strong, &raw const (*block).weak) };
-        // SAFETY: as above.
-        unsafe { (&*strong, &*weak) }
-    }
-}
-
-impl LocalWeak {
-    /// Whether this was the last one of all.
-    #[inline(always)]
-    fn count_one_less(&self) -> bool {
-        let (_, weak) = self.counts();
-        let left = weak.get() - 1;
-        weak.set(left);
+    fn drop_weak(&self) -> bool {
+        let left = self.weak.get() - 1;
+        self.weak.set(left);
         left == 0
     }
-
-    /// Gives the memory back, when there is no reference left.
-    #[inline(always)]
-    fn free(&self) {
-        let block = self.block.as_ptr().cast::<MaybeUninit<Block>>();
-        // SAFETY: it came from a box, there is no reference left, and the core is
-        // gone with the last strong one.
-        spares::give_back(unsafe { Box::from_raw(block) });
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn free_late(&self) {
-        self.free();
-    }
 }
 
-impl Clone for LocalWeak {
-    fn clone(&self) -> Self {
-        let (_, weak) = self.counts();
-        count_one_more(weak);
-        Self { block: self.block }
-    }
-}
-
-impl Drop for LocalWeak {
-    #[inline(always)]
-    fn drop(&mut self) {
-        if self.count_one_less() {
-            self.free_late();
-        }
-    }
-}
-
-/// References take memory: there are never so many that it overflows, unless they are
-/// forgotten.
 #[inline(always)]
 fn count_one_more(count: &Cell<u32>) {
-    count.set(count.get().checked_add(1).unwrap_or_else(too_many));
-}
-
-#[cold]
-fn too_many() -> u32 {
-    // As `Rc` does: there is no way to go on.
-    std::process::abort()
+    count.set(count.get().checked_add(1).unwrap_or_else(|| too_many()));
 }
 
 impl Mode for Local {
     const IS_SHARED: bool = false;
 
-    type Ref = LocalRef;
-    type Weak = LocalWeak;
+    type Counts = LocalCounts;
     type Lock<X> = LocalCell<X>;
     type Handle<X: 'static> = Rc<LocalCell<X>>;
-    type Canceller = Box<dyn FnOnce(Self::Ref)>;
+    type Canceller = Box<dyn FnOnce(CoreRef<Self>)>;
     type Body = SharedBody;
     type WeakBody = WeakBody;
 
@@ -249,7 +123,7 @@ impl Mode for Local {
         body.resume()
     }
 
-    fn result_of(body: &SharedBody) -> Option<LocalRef> {
+    fn result_of(body: &SharedBody) -> Option<CoreRef<Self>> {
         body.result()
     }
 
@@ -257,43 +131,33 @@ impl Mode for Local {
         body.cancel(cancelled_at);
     }
 
-    fn awaited_by(body: &SharedBody) -> (Vec<LocalWeak>, bool) {
+    fn awaited_by(body: &SharedBody) -> (Vec<CoreWeak<Self>>, bool) {
         body.awaited()
     }
 
     #[inline(always)]
-    fn share(triggers: u32, made_at: Place) -> LocalRef {
-        LocalRef::new(triggers, made_at)
+    fn init_locked(
+        lock: &mut MaybeUninit<LocalCell<Locked<Self>>>,
+        triggers: u32,
+        made_at: Place,
+    ) -> &mut LocalCell<Locked<Self>> {
+        let place = lock.as_mut_ptr();
+        // SAFETY: these are all the fields.
+        unsafe {
+            #[cfg(debug_assertions)]
+            (&raw mut (*place).is_borrowed).write(Cell::new(false));
+            let locked = UnsafeCell::raw_get(&raw const (*place).value);
+            Locked::write_new(locked, triggers, made_at);
+            lock.assume_init_mut()
+        }
     }
 
-    #[inline(always)]
-    fn downgrade(core: &LocalRef) -> LocalWeak {
-        count_one_more(&core.block().weak);
-        LocalWeak { block: core.block }
-    }
-
-    fn upgrade(weak: &LocalWeak) -> Option<LocalRef> {
-        let (strong, _) = weak.counts();
-        (strong.get() > 0).then(|| {
-            count_one_more(strong);
-            LocalRef {
-                block: weak.block,
-                owned: PhantomData,
-            }
-        })
-    }
-
-    #[inline(always)]
-    fn is_same(a: &LocalRef, b: &LocalRef) -> bool {
-        a.block == b.block
-    }
-
-    fn call_canceller(canceller: Self::Canceller, core: LocalRef) {
+    fn call_canceller(canceller: Self::Canceller, core: CoreRef<Self>) {
         canceller(core);
     }
 
     #[inline(always)]
-    fn linked(outer: &LocalRef) {
+    fn linked(outer: &CoreRef<Self>) {
         if body::is_any_asleep() {
             lineage::wake_above(outer);
         }
@@ -312,10 +176,23 @@ impl Mode for Local {
         lock.with(f)
     }
 
+    #[inline(always)]
+    fn get_mut<X>(lock: &mut LocalCell<X>) -> &mut X {
+        lock.value.get_mut()
+    }
+
     fn backlog<R>(f: impl FnOnce(&Backlog<Self>) -> R) -> Option<R> {
         thread_local! {
             static BACKLOG: Backlog<Local> = const { Backlog::new() };
         }
         BACKLOG.try_with(f).ok()
+    }
+
+    #[inline(always)]
+    fn spares<R>(f: impl FnOnce(&Spares<Self>) -> R) -> Option<R> {
+        thread_local! {
+            static SPARES: Spares<Local> = const { Spares::new() };
+        }
+        SPARES.try_with(f).ok()
     }
 }

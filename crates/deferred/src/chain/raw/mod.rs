@@ -18,6 +18,7 @@
 
 mod claim;
 mod core;
+mod counted;
 mod local;
 mod rare;
 #[cfg(feature = "sync")]
@@ -29,12 +30,14 @@ mod stages;
 use std::mem::MaybeUninit;
 
 pub(crate) use self::claim::{Claim, Leave, OwnedClaim};
-pub(crate) use self::core::{Core, Guarded};
+pub(crate) use self::core::{Core, Guarded, Locked};
+pub(crate) use self::counted::{CoreRef, CoreWeak, Counts};
 pub(crate) use self::local::Local;
 pub(crate) use self::rare::Rare;
 #[cfg(feature = "sync")]
 pub(crate) use self::shared::Shared;
 pub(crate) use self::slot::Slot;
+pub(crate) use self::spares::Spares;
 pub(crate) use self::stages::{Queued, Stages};
 
 type Word = MaybeUninit<u64>;

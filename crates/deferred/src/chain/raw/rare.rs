@@ -3,6 +3,7 @@
 use std::mem::MaybeUninit;
 use std::task::Waker;
 
+use super::{CoreRef, CoreWeak};
 use crate::chain::core::{Canceller, Listener};
 use crate::chain::mode::Mode;
 
@@ -16,10 +17,10 @@ use crate::chain::mode::Mode;
 pub(crate) struct Rare<M: Mode> {
     /// INVARIANT: those whose bits are set, and no others, hold something.
     there: u8,
-    waiter: MaybeUninit<M::Ref>,
+    waiter: MaybeUninit<CoreRef<M>>,
     waker: MaybeUninit<Waker>,
     body: MaybeUninit<M::Body>,
-    waiting_on: MaybeUninit<M::Weak>,
+    waiting_on: MaybeUninit<CoreWeak<M>>,
     canceller: MaybeUninit<Canceller<M>>,
 }
 
@@ -90,24 +91,24 @@ impl<M: Mode> Rare<M> {
         self.there & (WAITER | WAKER | BODY) != 0
     }
 
-    pub(crate) fn waiter(&self) -> Option<&M::Ref> {
+    pub(crate) fn waiter(&self) -> Option<&CoreRef<M>> {
         let is_there = self.there & WAITER != 0;
         // SAFETY: it is there.
         is_there.then(|| unsafe { self.waiter.assume_init_ref() })
     }
 
     #[inline(always)]
-    pub(crate) fn take_waiter(&mut self) -> Option<M::Ref> {
+    pub(crate) fn take_waiter(&mut self) -> Option<CoreRef<M>> {
         self.waiter_place().take()
     }
 
     #[inline(always)]
-    pub(crate) fn replace_waiter(&mut self, waiter: M::Ref) -> Option<M::Ref> {
+    pub(crate) fn replace_waiter(&mut self, waiter: CoreRef<M>) -> Option<CoreRef<M>> {
         self.waiter_place().replace(waiter)
     }
 
     #[inline(always)]
-    fn waiter_place(&mut self) -> Place<'_, M::Ref> {
+    fn waiter_place(&mut self) -> Place<'_, CoreRef<M>> {
         Place {
             there: &mut self.there,
             bit: WAITER,
@@ -173,24 +174,24 @@ impl<M: Mode> Rare<M> {
         }
     }
 
-    pub(crate) fn waiting_on(&self) -> Option<&M::Weak> {
+    pub(crate) fn waiting_on(&self) -> Option<&CoreWeak<M>> {
         let is_there = self.there & WAITING_ON != 0;
         // SAFETY: it is there.
         is_there.then(|| unsafe { self.waiting_on.assume_init_ref() })
     }
 
     #[inline(always)]
-    pub(crate) fn take_waiting_on(&mut self) -> Option<M::Weak> {
+    pub(crate) fn take_waiting_on(&mut self) -> Option<CoreWeak<M>> {
         self.waiting_on_place().take()
     }
 
     #[inline(always)]
-    pub(crate) fn replace_waiting_on(&mut self, inner: M::Weak) -> Option<M::Weak> {
+    pub(crate) fn replace_waiting_on(&mut self, inner: CoreWeak<M>) -> Option<CoreWeak<M>> {
         self.waiting_on_place().replace(inner)
     }
 
     #[inline(always)]
-    fn waiting_on_place(&mut self) -> Place<'_, M::Weak> {
+    fn waiting_on_place(&mut self) -> Place<'_, CoreWeak<M>> {
         Place {
             there: &mut self.there,
             bit: WAITING_ON,
