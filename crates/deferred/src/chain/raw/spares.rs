@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 use super::counted::Block;
 use crate::chain::mode::Mode;
 
-/// How many are kept at most, by each thread and for each flavour: some 48 KiB.
+/// How many are kept at most, by each thread and for each flavour: some 50 KiB.
 ///
 /// None in debug builds, so that a tool which looks for the use of freed memory sees
 /// when it is freed.

@@ -11,9 +11,9 @@ use crate::chain::mode::{Fits, Mode};
 use crate::chain::run::Flow;
 use crate::contain::drop_contained;
 
-/// What a core has room for: four stages whose closures capture three words each, or
-/// ten that capture nothing.
-const ROOM_WORDS: usize = 20;
+/// What a core has room for: four stages whose closures capture three words each, and
+/// one more that captures little, such as an errback or what a combinator adds.
+const ROOM_WORDS: usize = 24;
 
 /// The first buffer of a queue, in the core it belongs to.
 pub(super) type Room = [Word; ROOM_WORDS];
