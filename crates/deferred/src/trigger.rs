@@ -114,6 +114,17 @@ impl<T: 'static> Trigger<T> {
     }
 
     /// Whether the Deferred was fired, by whichever trigger, or cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (trigger, deferred) = deferred::Deferred::pair();
+    /// assert!(!trigger.is_fired());
+    /// deferred.cancel();
+    /// assert!(trigger.is_fired());
+    /// # trigger.callback(()).unwrap();
+    /// # deferred.ignore();
+    /// ```
     pub fn is_fired(&self) -> bool {
         self.source.is_fired()
     }
@@ -166,6 +177,17 @@ pub struct WeakTrigger<T: 'static> {
 
 impl<T: 'static> WeakTrigger<T> {
     /// A trigger, unless all triggers are gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (trigger, deferred) = deferred::Deferred::<()>::pair();
+    /// let weak = trigger.downgrade();
+    /// assert!(weak.upgrade().is_some());
+    /// drop(trigger);
+    /// assert!(weak.upgrade().is_none());
+    /// # deferred.ignore();
+    /// ```
     pub fn upgrade(&self) -> Option<Trigger<T>> {
         Source::upgrade(&self.core).map(Trigger::new)
     }
