@@ -1,6 +1,6 @@
 //! Cancelling a chain, wherever it is.
 
-use super::core::{Canceller, Cancelling, Phase};
+use super::core::{Canceller, Cancelling, Group, Parts, Phase};
 use super::mode::Mode;
 use super::raw::{Claim, CoreRef, CoreWeak, Guarded};
 use super::run;
@@ -13,8 +13,16 @@ use crate::trail::Place;
 enum Cancel<M: Mode> {
     Nothing,
     Ask(M::Canceller),
+    AskParts(Parts<M>),
     Forward(CoreWeak<M>),
     Body(M::WeakBody),
+}
+
+/// What is still to be done of a cancel.
+enum Task<M: Mode> {
+    Cancel(CoreWeak<M>, Place),
+    /// The parts of a chain were asked.
+    Asked(CoreRef<M>, Parts<M>, Place),
 }
 
 impl<M: Mode> Guarded<'_, M> {
@@ -23,10 +31,14 @@ impl<M: Mode> Guarded<'_, M> {
         match (self.phase(), self.rare.waiting_on()) {
             (Phase::Unfired, _) => match self.rare.take_canceller() {
                 Some(Canceller::Call(canceller)) => {
-                    if self.cancelling != Cancelling::Delegated {
+                    self.cancelling = Cancelling::CancellerRuns;
+                    Err(Cancel::Ask(canceller))
+                }
+                Some(Canceller::Parts(parts)) => {
+                    if parts.at_once {
                         self.cancelling = Cancelling::CancellerRuns;
                     }
-                    Err(Cancel::Ask(canceller))
+                    Err(Cancel::AskParts(parts))
                 }
                 Some(Canceller::Body(body)) => {
                     self.rare.replace_canceller(Canceller::Body(body.clone()));
@@ -51,25 +63,52 @@ fn cancelled(at: Place) -> Failure {
     Failure::raised_at_place(Cancelled::new(), at)
 }
 
-/// Cancels `core`: if it was not fired, asks its canceller or fails it; if it
-/// waits for another chain, cancels that one; else does nothing.
+/// Cancels `core`: if it was not fired, asks its canceller or its parts, or fails it; if
+/// it waits for another chain, cancels that one; else does nothing.
+///
+/// Parts may be made of parts, and so on: the stack does not grow with that.
 pub(super) fn cancel<M: Mode>(core: CoreRef<M>, cancelled_at: Place) {
+    let mut tasks = Vec::new();
+    let mut next = Some((core, cancelled_at));
+    loop {
+        if let Some((core, at)) = next.take()
+            && let Some((core, parts)) = cancel_one::<M>(core, at)
+        {
+            let (due, made_at) = (parts.group.due(), parts.made_at);
+            tasks.push(Task::Asked(core, parts, at));
+            // The first is done first.
+            let due = due.into_iter().rev();
+            tasks.extend(due.map(|part| Task::Cancel(part, made_at)));
+        }
+        match tasks.pop() {
+            Some(Task::Cancel(part, at)) => next = part.upgrade().map(|part| (part, at)),
+            Some(Task::Asked(core, parts, at)) => end_parts(&core, parts, at),
+            None => return,
+        }
+    }
+}
+
+/// Cancels `core`, or the one it waits for; gives that one and its parts, if those are
+/// to be asked.
+fn cancel_one<M: Mode>(core: CoreRef<M>, cancelled_at: Place) -> Option<(CoreRef<M>, Parts<M>)> {
     let mut current = core;
     loop {
         match Claim::<M>::take(&current, |state| state.cancel(cancelled_at)) {
-            Ok((claim, ())) => return run::run(claim),
-            Err(Cancel::Nothing) => return,
-            Err(Cancel::Forward(inner)) => match inner.upgrade() {
-                Some(inner) => current = inner,
-                None => return,
-            },
-            Err(Cancel::Body(body)) => {
-                if let Some(body) = M::upgrade_body(&body) {
-                    M::cancel_body(body, cancelled_at);
-                }
-                return;
+            Ok((claim, ())) => {
+                run::run(claim);
+                return None;
             }
-            Err(Cancel::Ask(canceller)) => return ask::<M>(&current, canceller, cancelled_at),
+            Err(Cancel::Nothing) => return None,
+            Err(Cancel::Forward(inner)) => current = inner.upgrade()?,
+            Err(Cancel::Body(body)) => {
+                M::cancel_body(M::upgrade_body(&body)?, cancelled_at);
+                return None;
+            }
+            Err(Cancel::AskParts(parts)) => return Some((current, parts)),
+            Err(Cancel::Ask(canceller)) => {
+                ask::<M>(&current, canceller, cancelled_at);
+                return None;
+            }
         }
     }
 }
@@ -87,30 +126,38 @@ pub(super) fn fail_with_cancelled<M: Mode>(
 fn ask<M: Mode>(core: &CoreRef<M>, canceller: M::Canceller, cancelled_at: Place) {
     let given = core.clone();
     run_contained("a canceller", || M::call_canceller(canceller, given));
-    let is_delegated = core.with(|state| {
-        let is_delegated = state.cancelling == Cancelling::Delegated;
-        if !is_delegated {
-            state.cancelling = Cancelling::No;
-        }
-        is_delegated
-    });
-    if !is_delegated {
-        fail_with_cancelled::<M>(core, cancelled_at, || {});
+    end_as_cancelled(core, cancelled_at);
+}
+
+fn end_as_cancelled<M: Mode>(core: &CoreRef<M>, cancelled_at: Place) {
+    core.with(|state| state.cancelling = Cancelling::No);
+    fail_with_cancelled::<M>(core, cancelled_at, || {});
+}
+
+/// The parts of `core` were asked: it ends by what they do, and they may be asked
+/// again; or as cancelled, if they have left it unfired.
+fn end_parts<M: Mode>(core: &CoreRef<M>, parts: Parts<M>, cancelled_at: Place) {
+    if parts.at_once {
+        drop(parts);
+        end_as_cancelled(core, cancelled_at);
+    } else {
+        delegate(core, parts);
     }
 }
 
-/// Has a cancel of `core` call `canceller` and leave the rest to whom that asks.
+/// Has a cancel of `core` ask `parts`.
 ///
-/// It is called once; if there is to be another time, it puts another one in place.
 /// When the chain was fired, a cancel does nothing any more: that is how Twisted's
 /// `DeferredList` has it, also for one that waits for another Deferred.
-pub(crate) fn delegate<M: Mode>(core: &CoreRef<M>, canceller: M::Canceller) {
+pub(crate) fn delegate<M: Mode>(core: &CoreRef<M>, parts: Parts<M>) {
     let unused = core.with(|state| {
         if state.phase() != Phase::Unfired {
-            return Some(Canceller::Call(canceller));
+            return Some(Canceller::Parts(parts));
         }
-        state.cancelling = Cancelling::Delegated;
-        state.rare.replace_canceller(Canceller::Call(canceller))
+        if !parts.at_once {
+            state.cancelling = Cancelling::Delegated;
+        }
+        state.rare.replace_canceller(Canceller::Parts(parts))
     });
     drop_contained(unused);
 }

@@ -21,7 +21,7 @@ use std::panic::Location;
 use std::task::Waker;
 
 use super::mode::Mode;
-use super::raw::{Core, CoreRef, Guarded, Rare, Slot, Stages};
+use super::raw::{Core, CoreRef, CoreWeak, Guarded, Rare, Slot, Stages};
 use crate::contain::drop_contained;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +61,25 @@ pub(crate) enum Listener<M: Mode> {
 pub(crate) enum Canceller<M: Mode> {
     /// Is called, once.
     Call(M::Canceller),
+    /// Asks others to stop, whose results make that of the chain.
+    Parts(Parts<M>),
     /// Fires the chain in the end, whatever it makes of being cancelled.
     Body(M::WeakBody),
+}
+
+/// Those that a chain asks to stop when it is cancelled.
+pub(crate) struct Parts<M: Mode> {
+    pub(crate) group: M::Group,
+    /// Where it is said that they were cancelled.
+    pub(crate) made_at: &'static Location<'static>,
+    /// If that leaves the chain unfired, it fails as cancelled.
+    pub(crate) at_once: bool,
+}
+
+/// What knows those that a chain is made of.
+pub(crate) trait Group<M: Mode> {
+    /// Those that have no result yet, in order.
+    fn due(&self) -> Vec<CoreWeak<M>>;
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +89,8 @@ pub(crate) enum Cancelling {
     CancellerRuns,
     /// Cancelled without a canceller: the one fire still to come is swallowed.
     SwallowOne,
-    /// The canceller asks others, each time it is called: the chain ends by what
-    /// they do, and not by being cancelled. See [`delegate`](super::cancel::delegate).
+    /// Others are asked, each time: the chain ends by what they do, and not by being
+    /// cancelled. See [`delegate`](super::cancel::delegate).
     Delegated,
 }
 

@@ -7,6 +7,7 @@ use std::ops::Deref;
 use std::panic::Location;
 
 use super::backlog::Backlog;
+use super::core::Group;
 use super::raw::{CoreRef, CoreWeak, Counts, Locked, OwnedClaim, Spares};
 use crate::trail::Place;
 
@@ -23,6 +24,8 @@ pub(crate) trait Mode: Sized + 'static {
     type Handle<X: 'static>: Clone + Deref<Target = Self::Lock<X>> + 'static;
     /// What a chain that is cancelled before it was fired calls, with its core.
     type Canceller;
+    /// What a chain that is made of others knows of them.
+    type Group: Deref<Target: Group<Self>> + 'static;
     /// A body of [`inline_callbacks`](crate::inline_callbacks) that waits for a
     /// chain.
     type Body: Clone + 'static;

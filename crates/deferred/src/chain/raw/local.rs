@@ -12,6 +12,7 @@ use super::counted::{CoreRef, CoreWeak, Counts, Left, too_many};
 use super::spares::Spares;
 use crate::chain::backlog::Backlog;
 use crate::chain::body::{self, SharedBody, WeakBody};
+use crate::chain::core::Group;
 use crate::chain::lineage;
 use crate::chain::mode::{Fits, Mode};
 use crate::trail::Place;
@@ -112,6 +113,7 @@ impl Mode for Local {
     type Lock<X> = LocalCell<X>;
     type Handle<X: 'static> = Rc<LocalCell<X>>;
     type Canceller = Box<dyn FnOnce(CoreRef<Self>)>;
+    type Group = Rc<dyn Group<Self>>;
     type Body = SharedBody;
     type WeakBody = WeakBody;
 

@@ -32,7 +32,7 @@ use std::mem::MaybeUninit;
 pub(crate) use self::claim::{Claim, Leave, OwnedClaim};
 pub(crate) use self::core::{Core, Guarded, Locked};
 pub(crate) use self::counted::{CoreRef, CoreWeak, Counts};
-pub(crate) use self::local::Local;
+pub(crate) use self::local::{Local, LocalCell};
 pub(crate) use self::rare::Rare;
 #[cfg(feature = "sync")]
 pub(crate) use self::shared::Shared;

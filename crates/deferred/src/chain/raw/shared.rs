@@ -13,6 +13,7 @@ use super::core::Locked;
 use super::counted::{CoreRef, CoreWeak, Counts, Left, too_many};
 use super::spares::Spares;
 use crate::chain::backlog::Backlog;
+use crate::chain::core::Group;
 use crate::chain::mode::{Fits, Mode};
 use crate::trail::Place;
 
@@ -105,6 +106,7 @@ impl Mode for Shared {
     type Lock<X> = Mutex<X>;
     type Handle<X: 'static> = Arc<Mutex<X>>;
     type Canceller = Box<dyn FnOnce(CoreRef<Self>) + Send>;
+    type Group = Arc<dyn Group<Self> + Send + Sync>;
     type Body = Infallible;
     type WeakBody = Infallible;
 
