@@ -1,4 +1,4 @@
-//! Lists of lists of lists, a hundred thousand deep, on a stack of 64 KiB.
+//! Lists of lists of lists, thirty thousand deep, on a stack of 64 KiB.
 
 use deferred::{
     Abandoned, Cancelled, Deferred, FirstError, Trigger, gather_results, race, settled,
@@ -7,7 +7,7 @@ use deferred::{
 use crate::deep::on_a_small_stack;
 use crate::support::{Coded, failure, value};
 
-const DEPTH: usize = 100_000;
+const DEPTH: usize = 30_000;
 
 fn gathered() -> (Trigger<Vec<()>>, Deferred<Vec<()>>) {
     let (trigger, mut deferred) = Deferred::pair();
