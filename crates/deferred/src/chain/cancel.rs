@@ -1,6 +1,6 @@
 //! Cancelling a chain, wherever it is.
 
-use super::core::{Canceller, Cancelling, Group, Parts, Phase};
+use super::core::{Canceller, Cancelling, Group, Phase};
 use super::mode::Mode;
 use super::raw::{Claim, CoreRef, CoreWeak, Guarded};
 use super::run;
@@ -13,7 +13,7 @@ use crate::trail::Place;
 enum Cancel<M: Mode> {
     Nothing,
     Ask(M::Canceller),
-    AskParts(Parts<M>),
+    AskParts(M::Group),
     Forward(CoreWeak<M>),
     Body(M::WeakBody),
 }
@@ -22,7 +22,7 @@ enum Cancel<M: Mode> {
 enum Task<M: Mode> {
     Cancel(CoreWeak<M>, Place),
     /// The parts of a chain were asked.
-    Asked(CoreRef<M>, Parts<M>, Place),
+    Asked(CoreRef<M>, M::Group, Place),
 }
 
 impl<M: Mode> Guarded<'_, M> {
@@ -35,7 +35,7 @@ impl<M: Mode> Guarded<'_, M> {
                     Err(Cancel::Ask(canceller))
                 }
                 Some(Canceller::Parts(parts)) => {
-                    if parts.at_once {
+                    if self.cancelling != Cancelling::Delegated {
                         self.cancelling = Cancelling::CancellerRuns;
                     }
                     Err(Cancel::AskParts(parts))
@@ -74,7 +74,7 @@ pub(super) fn cancel<M: Mode>(core: CoreRef<M>, cancelled_at: Place) {
         if let Some((core, at)) = next.take()
             && let Some((core, parts)) = cancel_one::<M>(core, at)
         {
-            let (due, made_at) = (parts.group.due(), parts.made_at);
+            let (due, made_at) = (parts.due(), parts.made_at());
             tasks.push(Task::Asked(core, parts, at));
             // The first is done first.
             let due = due.into_iter().rev();
@@ -90,7 +90,7 @@ pub(super) fn cancel<M: Mode>(core: CoreRef<M>, cancelled_at: Place) {
 
 /// Cancels `core`, or the one it waits for; gives that one and its parts, if those are
 /// to be asked.
-fn cancel_one<M: Mode>(core: CoreRef<M>, cancelled_at: Place) -> Option<(CoreRef<M>, Parts<M>)> {
+fn cancel_one<M: Mode>(core: CoreRef<M>, cancelled_at: Place) -> Option<(CoreRef<M>, M::Group)> {
     let mut current = core;
     loop {
         match Claim::<M>::take(&current, |state| state.cancel(cancelled_at)) {
@@ -136,8 +136,8 @@ fn end_as_cancelled<M: Mode>(core: &CoreRef<M>, cancelled_at: Place) {
 
 /// The parts of `core` were asked: it ends by what they do, and they may be asked
 /// again; or as cancelled, if they have left it unfired.
-fn end_parts<M: Mode>(core: &CoreRef<M>, parts: Parts<M>, cancelled_at: Place) {
-    if parts.at_once {
+fn end_parts<M: Mode>(core: &CoreRef<M>, parts: M::Group, cancelled_at: Place) {
+    if parts.ends_at_once() {
         drop(parts);
         end_as_cancelled(core, cancelled_at);
     } else {
@@ -149,12 +149,13 @@ fn end_parts<M: Mode>(core: &CoreRef<M>, parts: Parts<M>, cancelled_at: Place) {
 ///
 /// When the chain was fired, a cancel does nothing any more: that is how Twisted's
 /// `DeferredList` has it, also for one that waits for another Deferred.
-pub(crate) fn delegate<M: Mode>(core: &CoreRef<M>, parts: Parts<M>) {
+pub(crate) fn delegate<M: Mode>(core: &CoreRef<M>, parts: M::Group) {
+    let ends_at_once = parts.ends_at_once();
     let unused = core.with(|state| {
         if state.phase() != Phase::Unfired {
             return Some(Canceller::Parts(parts));
         }
-        if !parts.at_once {
+        if !ends_at_once {
             state.cancelling = Cancelling::Delegated;
         }
         state.rare.replace_canceller(Canceller::Parts(parts))

@@ -62,24 +62,34 @@ pub(crate) enum Canceller<M: Mode> {
     /// Is called, once.
     Call(M::Canceller),
     /// Asks others to stop, whose results make that of the chain.
-    Parts(Parts<M>),
+    Parts(M::Group),
     /// Fires the chain in the end, whatever it makes of being cancelled.
     Body(M::WeakBody),
 }
 
-/// Those that a chain asks to stop when it is cancelled.
-pub(crate) struct Parts<M: Mode> {
-    pub(crate) group: M::Group,
-    /// Where it is said that they were cancelled.
-    pub(crate) made_at: &'static Location<'static>,
-    /// If that leaves the chain unfired, it fails as cancelled.
-    pub(crate) at_once: bool,
+impl<M: Mode> Canceller<M> {
+    /// Drops it, containing a panic. (Taken apart here, since a whole one would have to
+    /// be in memory.)
+    #[inline(always)]
+    pub(super) fn drop_contained(self) {
+        match self {
+            Self::Call(canceller) => drop_contained(canceller),
+            Self::Parts(parts) => drop_contained(parts),
+            Self::Body(body) => drop_contained(body),
+        }
+    }
 }
 
-/// What knows those that a chain is made of.
+/// What knows those that a chain is made of, which it asks to stop when it is cancelled.
 pub(crate) trait Group<M: Mode> {
     /// Those that have no result yet, in order.
     fn due(&self) -> Vec<CoreWeak<M>>;
+
+    /// Where it is said that they were cancelled.
+    fn made_at(&self) -> &'static Location<'static>;
+
+    /// Whether the chain fails as cancelled if that leaves it unfired.
+    fn ends_at_once(&self) -> bool;
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

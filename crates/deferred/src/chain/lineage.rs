@@ -1,7 +1,7 @@
 //! Who waits for whom, through chains and bodies: up to who is told in the end, and
 //! down to what is waited for.
 
-use super::core::{Canceller, Phase};
+use super::core::Phase;
 use super::mode::Mode;
 use super::raw::{CoreRef, CoreWeak, Local};
 use crate::contain::run_contained;
@@ -15,22 +15,18 @@ enum Below<M: Mode> {
 
 fn below<M: Mode>(core: &CoreRef<M>) -> Below<M> {
     enum Seen<M: Mode> {
-        Nothing,
         Chain(CoreWeak<M>),
         Body(M::WeakBody),
     }
-    let seen = core.with(|state| match (state.phase(), state.rare.canceller()) {
-        (Phase::Waiting, _) => match state.rare.waiting_on() {
-            Some(weak) => Seen::<M>::Chain(weak.clone()),
-            None => Seen::Nothing,
-        },
-        (Phase::Unfired, Some(Canceller::Body(weak))) => Seen::Body(weak.clone()),
-        _ => Seen::Nothing,
+    let seen = core.with(|state| match state.phase() {
+        Phase::Waiting => state.rare.waiting_on().cloned().map(Seen::<M>::Chain),
+        Phase::Unfired => state.rare.fired_by().cloned().map(Seen::Body),
+        _ => None,
     });
     let below = match seen {
-        Seen::Nothing => None,
-        Seen::Chain(weak) => weak.upgrade().map(Below::Chain),
-        Seen::Body(weak) => M::upgrade_body(&weak).map(Below::Body),
+        None => None,
+        Some(Seen::Chain(weak)) => weak.upgrade().map(Below::Chain),
+        Some(Seen::Body(weak)) => M::upgrade_body(&weak).map(Below::Body),
     };
     below.unwrap_or(Below::Nothing)
 }

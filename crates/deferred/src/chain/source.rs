@@ -50,11 +50,14 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn set_canceller(&self, canceller: Canceller<M>) {
         let replaced = self
             .core
             .with(|state| state.rare.replace_canceller(canceller));
-        drop_contained(replaced);
+        if let Some(replaced) = replaced {
+            replaced.drop_contained();
+        }
     }
 
     /// Fires the chain and runs it, before returning.
@@ -71,12 +74,13 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
     }
 
     /// Fires the chain, leaving it to the caller to run it.
+    #[inline(always)]
     pub(crate) fn fire_unrun(&self, result: Result<T>) -> Result<Option<OwnedClaim<M>>, Result<T>> {
         Ok(self.claim(result)?.map(Claim::into_owned))
     }
 
     /// Fires the chain; `None` if there is nothing to run.
-    #[inline]
+    #[inline(always)]
     fn claim(&self, result: Result<T>) -> Result<Option<Claim<'_, M>>, Result<T>> {
         let fired = Claim::take(&self.core, |state| {
             if state.phase() == Phase::Unfired {
@@ -95,8 +99,8 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
         });
         match fired {
             Ok((claim, canceller)) => {
-                if canceller.is_some() {
-                    drop_contained(canceller);
+                if let Some(canceller) = canceller {
+                    canceller.drop_contained();
                 }
                 Ok(Some(claim))
             }

@@ -6,8 +6,8 @@ use super::rule::{Rule, Verdict};
 #[cfg(feature = "sync")]
 use crate::chain::Shared;
 use crate::chain::{
-    CoreWeak, End, EndState, Fits, Group, Local, LocalCell, Mode, Parts, Skips, Source, Stage,
-    Step, cancel_core, delegate,
+    CoreWeak, End, EndState, Fits, Group, Local, LocalCell, Mode, Skips, Source, Stage, Step,
+    cancel_core, delegate,
 };
 use crate::contain::{drop_contained, run_contained};
 use crate::error::Cancelled;
@@ -93,6 +93,14 @@ impl<R: Rule> Group<Local> for LocalCell<Joint<Local, R>> {
     fn due(&self) -> Vec<CoreWeak<Local>> {
         Local::with(self, |joint| joint.due())
     }
+
+    fn made_at(&self) -> Place {
+        Local::with(self, |joint| joint.options.made_at)
+    }
+
+    fn ends_at_once(&self) -> bool {
+        Local::with(self, |joint| joint.options.on_cancel == OnCancel::AtOnce)
+    }
 }
 
 #[cfg(feature = "sync")]
@@ -109,6 +117,14 @@ where
 impl<R: Rule> Group<Shared> for parking_lot::Mutex<Joint<Shared, R>> {
     fn due(&self) -> Vec<CoreWeak<Shared>> {
         Shared::with(self, |joint| joint.due())
+    }
+
+    fn made_at(&self) -> Place {
+        Shared::with(self, |joint| joint.options.made_at)
+    }
+
+    fn ends_at_once(&self) -> bool {
+        Shared::with(self, |joint| joint.options.on_cancel == OnCancel::AtOnce)
     }
 }
 
@@ -138,12 +154,7 @@ where
         options,
     });
     if let End::Linked(link) = &combined {
-        let parts = Parts {
-            group: M::group(joint.clone()),
-            made_at: options.made_at,
-            at_once: options.on_cancel == OnCancel::AtOnce,
-        };
-        delegate::<M>(link.core(), parts);
+        delegate::<M>(link.core(), M::group(joint.clone()));
     }
     for (index, end) in ends.into_iter().enumerate() {
         let joint = joint.clone();

@@ -21,7 +21,9 @@ pub(crate) struct Rare<M: Mode> {
     waker: MaybeUninit<Waker>,
     body: MaybeUninit<M::Body>,
     waiting_on: MaybeUninit<CoreWeak<M>>,
-    canceller: MaybeUninit<Canceller<M>>,
+    canceller: MaybeUninit<M::Canceller>,
+    parts: MaybeUninit<M::Group>,
+    fired_by: MaybeUninit<M::WeakBody>,
 }
 
 const WAITER: u8 = 1;
@@ -29,6 +31,8 @@ const WAKER: u8 = 2;
 const BODY: u8 = 4;
 const WAITING_ON: u8 = 8;
 const CANCELLER: u8 = 16;
+const PARTS: u8 = 32;
+const FIRED_BY: u8 = 64;
 
 /// One of them.
 struct Place<'a, X> {
@@ -199,33 +203,69 @@ impl<M: Mode> Rare<M> {
         }
     }
 
+    /// Whether there is a canceller of any kind.
     #[inline(always)]
     pub(crate) fn has_canceller(&self) -> bool {
-        self.there & CANCELLER != 0
+        self.there & (CANCELLER | PARTS | FIRED_BY) != 0
     }
 
-    pub(crate) fn canceller(&self) -> Option<&Canceller<M>> {
+    /// The body that fires the chain in the end, if that is what is cancelled.
+    pub(crate) fn fired_by(&self) -> Option<&M::WeakBody> {
+        let is_there = self.there & FIRED_BY != 0;
         // SAFETY: it is there.
-        self.has_canceller()
-            .then(|| unsafe { self.canceller.assume_init_ref() })
+        is_there.then(|| unsafe { self.fired_by.assume_init_ref() })
     }
 
     #[inline(always)]
     pub(crate) fn take_canceller(&mut self) -> Option<Canceller<M>> {
-        self.canceller_place().take()
+        if !self.has_canceller() {
+            return None;
+        }
+        if let Some(canceller) = self.canceller_place().take() {
+            return Some(Canceller::Call(canceller));
+        }
+        if let Some(parts) = self.parts_place().take() {
+            return Some(Canceller::Parts(parts));
+        }
+        self.fired_by_place().take().map(Canceller::Body)
     }
 
+    /// Gives the one that was there.
     #[inline(always)]
     pub(crate) fn replace_canceller(&mut self, canceller: Canceller<M>) -> Option<Canceller<M>> {
-        self.canceller_place().replace(canceller)
+        let old = self.take_canceller();
+        match canceller {
+            Canceller::Call(canceller) => drop(self.canceller_place().replace(canceller)),
+            Canceller::Parts(parts) => drop(self.parts_place().replace(parts)),
+            Canceller::Body(body) => drop(self.fired_by_place().replace(body)),
+        }
+        old
     }
 
     #[inline(always)]
-    fn canceller_place(&mut self) -> Place<'_, Canceller<M>> {
+    fn canceller_place(&mut self) -> Place<'_, M::Canceller> {
         Place {
             there: &mut self.there,
             bit: CANCELLER,
             content: &mut self.canceller,
+        }
+    }
+
+    #[inline(always)]
+    fn parts_place(&mut self) -> Place<'_, M::Group> {
+        Place {
+            there: &mut self.there,
+            bit: PARTS,
+            content: &mut self.parts,
+        }
+    }
+
+    #[inline(always)]
+    fn fired_by_place(&mut self) -> Place<'_, M::WeakBody> {
+        Place {
+            there: &mut self.there,
+            bit: FIRED_BY,
+            content: &mut self.fired_by,
         }
     }
 }
