@@ -1,6 +1,6 @@
 //! What few chains have.
 
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::task::Waker;
 
 use super::{CoreRef, CoreWeak};
@@ -12,18 +12,28 @@ use crate::chain::mode::Mode;
 ///
 /// One byte says which of them are there. So a chain with none of them, as most are,
 /// takes one write to make and one look to see that there is nothing to be dropped.
-/// Each has a place of its own, since an enum would be read as a whole, and whoever
-/// reads at once what was just written piece by piece has to wait for it.
+/// There is no enum in it, since that would be read as a whole, and whoever reads at
+/// once what was just written piece by piece has to wait for it.
 pub(crate) struct Rare<M: Mode> {
     /// INVARIANT: those whose bits are set, and no others, hold something.
     there: u8,
-    waiter: MaybeUninit<CoreRef<M>>,
-    waker: MaybeUninit<Waker>,
-    body: MaybeUninit<M::Body>,
+    told: Told<M>,
     waiting_on: MaybeUninit<CoreWeak<M>>,
-    canceller: MaybeUninit<M::Canceller>,
-    parts: MaybeUninit<M::Group>,
-    fired_by: MaybeUninit<M::WeakBody>,
+    cancelled: Cancelled<M>,
+}
+
+/// Who is told. INVARIANT: one of them at the most.
+union Told<M: Mode> {
+    waiter: ManuallyDrop<MaybeUninit<CoreRef<M>>>,
+    waker: ManuallyDrop<MaybeUninit<Waker>>,
+    body: ManuallyDrop<MaybeUninit<M::Body>>,
+}
+
+/// What is cancelled. INVARIANT: one of them at the most.
+union Cancelled<M: Mode> {
+    canceller: ManuallyDrop<MaybeUninit<M::Canceller>>,
+    parts: ManuallyDrop<MaybeUninit<M::Group>>,
+    fired_by: ManuallyDrop<MaybeUninit<M::WeakBody>>,
 }
 
 const WAITER: u8 = 1;
@@ -98,7 +108,7 @@ impl<M: Mode> Rare<M> {
     pub(crate) fn waiter(&self) -> Option<&CoreRef<M>> {
         let is_there = self.there & WAITER != 0;
         // SAFETY: it is there.
-        is_there.then(|| unsafe { self.waiter.assume_init_ref() })
+        is_there.then(|| unsafe { self.told.waiter.assume_init_ref() })
     }
 
     #[inline(always)]
@@ -108,6 +118,10 @@ impl<M: Mode> Rare<M> {
 
     #[inline(always)]
     pub(crate) fn replace_waiter(&mut self, waiter: CoreRef<M>) -> Option<CoreRef<M>> {
+        assert!(
+            self.there & (WAKER | BODY) == 0,
+            "who waits has the end, and those who were told before are gone"
+        );
         self.waiter_place().replace(waiter)
     }
 
@@ -116,20 +130,21 @@ impl<M: Mode> Rare<M> {
         Place {
             there: &mut self.there,
             bit: WAITER,
-            content: &mut self.waiter,
+            // SAFETY: whatever is there, it is room for one.
+            content: unsafe { &mut self.told.waiter },
         }
     }
 
     pub(crate) fn waker(&self) -> Option<&Waker> {
         let is_there = self.there & WAKER != 0;
         // SAFETY: it is there.
-        is_there.then(|| unsafe { self.waker.assume_init_ref() })
+        is_there.then(|| unsafe { self.told.waker.assume_init_ref() })
     }
 
     pub(crate) fn body(&self) -> Option<&M::Body> {
         let is_there = self.there & BODY != 0;
         // SAFETY: it is there.
-        is_there.then(|| unsafe { self.body.assume_init_ref() })
+        is_there.then(|| unsafe { self.told.body.assume_init_ref() })
     }
 
     pub(crate) fn take_waker(&mut self) -> Option<Waker> {
@@ -152,6 +167,7 @@ impl<M: Mode> Rare<M> {
     /// Gives the one that was there.
     #[inline(always)]
     pub(crate) fn replace_listener(&mut self, listener: Listener<M>) -> Option<Listener<M>> {
+        assert!(self.there & WAITER == 0, "the end is the waiter's");
         let old = self.take_listener();
         match listener {
             Listener::Waker(waker) => drop(self.waker_place().replace(waker)),
@@ -165,7 +181,8 @@ impl<M: Mode> Rare<M> {
         Place {
             there: &mut self.there,
             bit: WAKER,
-            content: &mut self.waker,
+            // SAFETY: whatever is there, it is room for one.
+            content: unsafe { &mut self.told.waker },
         }
     }
 
@@ -174,7 +191,8 @@ impl<M: Mode> Rare<M> {
         Place {
             there: &mut self.there,
             bit: BODY,
-            content: &mut self.body,
+            // SAFETY: whatever is there, it is room for one.
+            content: unsafe { &mut self.told.body },
         }
     }
 
@@ -213,7 +231,7 @@ impl<M: Mode> Rare<M> {
     pub(crate) fn fired_by(&self) -> Option<&M::WeakBody> {
         let is_there = self.there & FIRED_BY != 0;
         // SAFETY: it is there.
-        is_there.then(|| unsafe { self.fired_by.assume_init_ref() })
+        is_there.then(|| unsafe { self.cancelled.fired_by.assume_init_ref() })
     }
 
     #[inline(always)]
@@ -247,7 +265,8 @@ impl<M: Mode> Rare<M> {
         Place {
             there: &mut self.there,
             bit: CANCELLER,
-            content: &mut self.canceller,
+            // SAFETY: whatever is there, it is room for one.
+            content: unsafe { &mut self.cancelled.canceller },
         }
     }
 
@@ -256,7 +275,8 @@ impl<M: Mode> Rare<M> {
         Place {
             there: &mut self.there,
             bit: PARTS,
-            content: &mut self.parts,
+            // SAFETY: whatever is there, it is room for one.
+            content: unsafe { &mut self.cancelled.parts },
         }
     }
 
@@ -265,7 +285,8 @@ impl<M: Mode> Rare<M> {
         Place {
             there: &mut self.there,
             bit: FIRED_BY,
-            content: &mut self.fired_by,
+            // SAFETY: whatever is there, it is room for one.
+            content: unsafe { &mut self.cancelled.fired_by },
         }
     }
 }
