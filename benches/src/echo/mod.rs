@@ -5,6 +5,7 @@
 //! results of one round. One server takes part twice: what it seems to win or
 //! lose against itself is what this machine cannot tell.
 
+pub(crate) mod idle;
 pub(crate) mod load;
 pub(crate) mod per_request;
 pub(crate) mod scenario;

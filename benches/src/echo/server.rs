@@ -71,6 +71,10 @@ impl Server {
         Ok(server)
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// What the server has used of the processor up to now, in the kernel and
     /// outside.
     pub(crate) fn cpu_time(&self) -> io::Result<Duration> {

@@ -49,12 +49,14 @@ impl<Job> Inbox<Job> {
         Ok(())
     }
 
+    /// Whether there are any. A post that is not seen here wakes the loop's next wait.
+    #[inline]
+    pub(crate) fn has_jobs(&self) -> bool {
+        self.has_jobs.load(Ordering::Acquire)
+    }
+
     /// Takes the jobs that are there, leaving `room` for the next ones.
     pub(crate) fn take(&self, room: &mut Vec<Job>) {
-        // A post that is not seen here wakes the loop's next wait.
-        if !self.has_jobs.load(Ordering::Acquire) {
-            return;
-        }
         let mut guard = self.open.lock();
         self.has_jobs.store(false, Ordering::Release);
         if let Some(open) = guard.as_mut() {

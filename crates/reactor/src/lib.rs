@@ -41,7 +41,11 @@
 //! - [`Context`] is what its handlers act through: they write, close, wait for
 //!   Deferreds ([`Context::when`]) and schedule ([`Context::call_later`]), with
 //!   closures that get `&mut self` back.
+//! - [`ReactorHandle::listen_udp`] gives a [`DatagramProtocol`] what comes in, and
+//!   [`ReactorHandle::listen_unix_datagram`] does so for UNIX sockets.
 //! - [`ReactorHandle::add_reader`] watches any other [`Descriptor`].
+//! - [`ReactorHandle::spawn_process`] runs a [`Command`] beside this program, and gives a
+//!   [`ProcessProtocol`] what it writes; [`Command::output`] collects that.
 //! - [`ReactorHandle::defer_to_thread`] is for work that takes long or blocks;
 //!   [`Remote::blocking_call_from_thread`] is the way back.
 //! - [`ReactorHandle::resolve`] finds the addresses of a name, and
@@ -124,15 +128,18 @@ mod connecting;
 mod connection;
 mod core;
 mod cores;
+mod datagram;
 mod descriptor;
 mod error;
 mod framing;
 mod handle;
+mod host;
 mod inbox;
 mod listening;
 mod memory;
 mod parts;
 mod poll;
+mod process;
 mod producer;
 mod react;
 mod reactor;
@@ -160,6 +167,10 @@ pub use self::connection::{
 };
 pub use self::core::Counters;
 pub use self::cores::Cores;
+pub use self::datagram::{
+    DatagramAddress, DatagramContext, DatagramError, DatagramPort, DatagramProtocol,
+    MulticastInterface, PortClosed, UdpOptions, UnixDatagramOptions,
+};
 pub use self::descriptor::Descriptor;
 pub use self::error::{
     BlockingCallError, ConnectError, ConnectErrorKind, ConnectionClosed, DescriptorError, Gone,
@@ -169,6 +180,10 @@ pub use self::framing::{Decoded, Framing, LineTooLong, Lines, Raw};
 pub use self::handle::ReactorHandle;
 pub use self::listening::ListeningPort;
 pub use self::poll::PollerKind;
+pub use self::process::{
+    ChildFd, Command, OutputTooLong, Process, ProcessContext, ProcessEnded, ProcessError,
+    ProcessProtocol, SpawnError,
+};
 pub use self::producer::{
     Consumer, Producer, ProducerError, Production, PullProducer, PushProducer,
 };

@@ -53,11 +53,6 @@ pub(super) struct Extra {
 }
 
 impl Extras {
-    #[inline]
-    pub(super) fn are_any(&self) -> bool {
-        self.extra.borrow().is_some()
-    }
-
     /// Calls `f`, which runs nothing of a user's, with them.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut Extra) -> R) -> R {
         f(self.extra.borrow_mut().get_or_insert_default())
@@ -72,42 +67,34 @@ impl Extras {
         self.extra.take()
     }
 
-    /// Begins to tell of the connection, if anybody listens.
-    pub(super) fn open_span<P>(&self, number: u64, peer: &Address) {
-        let span = tracing::debug_span!(
-            target: "reactor",
-            "connection",
-            number,
-            %peer,
-            protocol = std::any::type_name::<P>()
-        );
-        if !span.is_disabled() {
-            self.with(|extra| extra.span = Some(span));
-        }
-    }
-
     #[inline]
     pub(super) fn span(&self) -> Option<Span> {
         self.extra.borrow().as_ref()?.span.clone()
     }
+}
 
-    pub(super) fn set_on_lost(&self, on_lost: OnLost) {
-        self.with(|extra| extra.on_lost = Some(on_lost));
-    }
-
-    pub(super) fn oblige(&self, obligation: Obligation) {
-        self.with(|extra| {
-            let list = &mut extra.obligations;
-            if list.len() >= extra.sort_out_at.max(8) {
-                list.retain(Obligation::is_open);
-                extra.sort_out_at = 2 * list.len();
-            }
-            list.push(obligation);
-        });
-    }
+/// What tells of a connection, if anybody listens.
+pub(super) fn open_span<P>(number: u64, peer: &Address) -> Option<Span> {
+    let span = tracing::debug_span!(
+        target: "reactor",
+        "connection",
+        number,
+        %peer,
+        protocol = std::any::type_name::<P>()
+    );
+    (!span.is_disabled()).then_some(span)
 }
 
 impl Extra {
+    pub(super) fn oblige(&mut self, obligation: Obligation) {
+        let list = &mut self.obligations;
+        if list.len() >= self.sort_out_at.max(8) {
+            list.retain(Obligation::is_open);
+            self.sort_out_at = 2 * list.len();
+        }
+        list.push(obligation);
+    }
+
     pub(super) fn needs_reason(&self) -> bool {
         self.on_lost.is_some() || self.pump.is_some() || self.pumped_from.is_some()
     }

@@ -16,6 +16,7 @@
 
 mod context;
 mod extras;
+mod flags;
 mod flow;
 mod handle;
 mod keepalive;

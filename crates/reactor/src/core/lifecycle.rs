@@ -73,10 +73,15 @@ impl Core {
     }
 
     /// Begins to shut down, if somebody stopped the loop.
+    #[inline(always)]
     pub(super) fn shut_down_if_stopped(self: &Rc<Self>) {
-        if self.state.get() != State::Stopping {
-            return;
+        if self.state.get() == State::Stopping {
+            self.shut_down();
         }
+    }
+
+    #[cold]
+    fn shut_down(self: &Rc<Self>) {
         self.state.set(State::ShuttingDown);
         let core = Rc::downgrade(self);
         self.fire_system_event(SystemEvent::Shutdown)

@@ -86,7 +86,7 @@ pub(crate) struct Core {
     was_busy: Cell<bool>,
     is_gone: Cell<bool>,
     unsettled: RefCell<VecDeque<Rc<dyn Unsettled>>>,
-    events: Cell<Option<Events>>,
+    events: Cell<Option<Box<Events>>>,
     jobs: Cell<Vec<Job>>,
 }
 

@@ -55,6 +55,7 @@ impl Registration {
         self.key
     }
 
+    #[inline(always)]
     fn descriptor(&self) -> &OwnedFd {
         self.descriptor
             .as_ref()
