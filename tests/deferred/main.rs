@@ -8,6 +8,7 @@ mod clocks;
 mod combinators;
 mod cooperator;
 mod deep;
+mod deep_lists;
 mod drops;
 mod executors;
 mod failure;

@@ -21,6 +21,7 @@ mod processes;
 mod producers;
 mod readers;
 mod resolving;
+mod seeing_inside;
 mod signals;
 mod streams;
 mod support;

@@ -9,11 +9,12 @@ use std::collections::VecDeque;
 use std::rc::Weak;
 use std::time::Duration;
 
-use deferred::{Cancelled, Deferred, DeferredHandle, DelayedCall, Failure, Result};
+use deferred::{Cancelled, Deferred, DelayedCall, Failure, Result};
 
 use crate::connection::Handled;
 use crate::core::{Unsettled, call};
 use crate::handle::ReactorHandle;
+use crate::obligations::{Obligation, Obligations};
 
 /// Work for a protocol from elsewhere.
 pub(crate) type Job<H> = Box<
@@ -174,9 +175,7 @@ pub(crate) trait Host: Unsettled + Sized + 'static {
         let desk = self.desk();
         desk.is_over.set(true);
         self.with_protocol(|protocol| self.guard(|cx| last(protocol, cx)));
-        for obligation in desk.obligations.take().list {
-            obligation.cancel();
-        }
+        desk.obligations.take().cancel();
         call("a job of a protocol that is over", || {
             drop(desk.jobs.take());
         });
@@ -232,43 +231,6 @@ impl<H: Host> Desk<H> {
         if self.is_over.get() {
             return obligation.cancel();
         }
-        let mut obligations = self.obligations.borrow_mut();
-        if obligations.list.len() >= obligations.sort_out_at.max(8) {
-            obligations.list.retain(Obligation::is_open);
-            obligations.sort_out_at = 2 * obligations.list.len();
-        }
-        obligations.list.push(obligation);
-    }
-}
-
-/// What is to be cancelled when the protocol is over.
-#[derive(Default)]
-struct Obligations {
-    list: Vec<Obligation>,
-    /// At this length, those that are done with are sorted out.
-    sort_out_at: usize,
-}
-
-enum Obligation {
-    Call(DelayedCall),
-    Wait(DeferredHandle),
-}
-
-impl Obligation {
-    fn is_open(&self) -> bool {
-        match self {
-            Self::Call(call) => call.is_active(),
-            Self::Wait(deferred) => deferred
-                .state()
-                .is_some_and(|state| state != deferred::State::Done),
-        }
-    }
-
-    fn cancel(self) {
-        match self {
-            // It may have been made meanwhile.
-            Self::Call(call) => drop(call.cancel()),
-            Self::Wait(deferred) => deferred.cancel(),
-        }
+        self.obligations.borrow_mut().add(obligation);
     }
 }

@@ -137,6 +137,7 @@ mod host;
 mod inbox;
 mod listening;
 mod memory;
+mod obligations;
 mod parts;
 mod poll;
 mod process;

@@ -1,12 +1,13 @@
 //! `Remote`: the way into a loop from other threads.
 
 use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use deferred::{Outcome, fail, maybe_deferred, succeed};
 
 use crate::blocked::Blocked;
-use crate::core::Job;
+use crate::core::Core;
 use crate::error::{BlockingCallError, ReactorGone};
 use crate::handle::ReactorHandle;
 use crate::inbox::Inbox;
@@ -36,7 +37,7 @@ use crate::inbox::Inbox;
 /// ```
 #[derive(Clone)]
 pub struct Remote {
-    inbox: Arc<Inbox<Job>>,
+    inbox: Arc<Inbox<Rc<Core>>>,
     blocked: Arc<Blocked>,
 }
 
@@ -63,8 +64,7 @@ impl Remote {
         &self,
         job: impl FnOnce(&ReactorHandle) + Send + 'static,
     ) -> Result<(), ReactorGone> {
-        self.inbox
-            .post(Box::new(move |core| job(&ReactorHandle::new(core))))
+        self.inbox.post(move |core| job(&ReactorHandle::new(core)))
     }
 
     /// Has `call` called in the loop's thread, as [`call_from_thread`] does, and waits

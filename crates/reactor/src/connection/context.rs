@@ -12,11 +12,12 @@ use super::handle::Connection;
 use super::keepalive::KeepAlive;
 use super::limits::WriteLimits;
 use super::protocol::{Handled, Protocol};
-use super::stream::{Obligation, Stream};
+use super::stream::Stream;
 use crate::address::Address;
 use crate::error::{ConnectionClosed, DescriptorError};
 use crate::framing::Lines;
 use crate::handle::ReactorHandle;
+use crate::obligations::Obligation;
 use crate::producer::{Producer, ProducerError};
 
 /// What a handler of a [`Protocol`] is given: its connection, and the reactor.

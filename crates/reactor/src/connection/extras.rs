@@ -8,10 +8,11 @@ use deferred::{DelayedCall, Trigger};
 use tracing::Span;
 
 use super::pump::Pump;
-use super::stream::{Obligation, OnLost};
+use super::stream::OnLost;
 use crate::address::Address;
 use crate::core::call;
 use crate::error::{ConnectionClosed, Gone};
+use crate::obligations::Obligations;
 use crate::producer::Producer;
 
 #[derive(Default)]
@@ -47,9 +48,7 @@ pub(super) struct Extra {
     pub(super) on_lost: Option<OnLost>,
     pub(super) close_timeout: Option<Duration>,
     pub(super) closing: Option<DelayedCall>,
-    obligations: Vec<Obligation>,
-    /// At this length, those that are done with are sorted out.
-    sort_out_at: usize,
+    pub(super) obligations: Obligations,
 }
 
 impl Extras {
@@ -86,15 +85,6 @@ pub(super) fn open_span<P>(number: u64, peer: &Address) -> Option<Span> {
 }
 
 impl Extra {
-    pub(super) fn oblige(&mut self, obligation: Obligation) {
-        let list = &mut self.obligations;
-        if list.len() >= self.sort_out_at.max(8) {
-            list.retain(Obligation::is_open);
-            self.sort_out_at = 2 * list.len();
-        }
-        list.push(obligation);
-    }
-
     pub(super) fn needs_reason(&self) -> bool {
         self.on_lost.is_some() || self.pump.is_some() || self.pumped_from.is_some()
     }
@@ -102,9 +92,7 @@ impl Extra {
     /// The connection is over: cancels, stops and tells.
     pub(super) fn finish(self: Box<Self>, reason: Option<ConnectionClosed>) {
         let extra = *self;
-        for obligation in extra.obligations {
-            obligation.cancel();
-        }
+        extra.obligations.cancel();
         if let Some(closing) = extra.closing {
             // It may be what ended it.
             let _ = closing.cancel();

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
 
-use deferred::{DeferredHandle, DelayedCall, Failure, Result};
+use deferred::{Failure, Result};
 
 use super::context::Context;
 use super::extras::{Extra, Extras, open_span};
@@ -26,6 +26,7 @@ use crate::address::Address;
 use crate::core::{Core, Unsettled, call};
 use crate::error::{ConnectionClosed, DescriptorError};
 use crate::handle::ReactorHandle;
+use crate::obligations::Obligation;
 use crate::poll::Ready;
 use crate::registry::Source;
 use crate::wire::Wire;
@@ -49,31 +50,6 @@ pub(crate) struct Stream<P: Protocol> {
 pub(super) struct Live<P: Protocol> {
     pub(super) protocol: P,
     pub(super) framing: P::Framing,
-}
-
-/// What is to be cancelled when the connection is over.
-pub(super) enum Obligation {
-    Call(DelayedCall),
-    Wait(DeferredHandle),
-}
-
-impl Obligation {
-    pub(super) fn is_open(&self) -> bool {
-        match self {
-            Self::Call(call) => call.is_active(),
-            Self::Wait(deferred) => deferred
-                .state()
-                .is_some_and(|state| state != deferred::State::Done),
-        }
-    }
-
-    pub(super) fn cancel(self) {
-        match self {
-            // It may have been made meanwhile.
-            Self::Call(call) => drop(call.cancel()),
-            Self::Wait(deferred) => deferred.cancel(),
-        }
-    }
 }
 
 /// Who is told, after the protocol, that a connection is over.
@@ -200,7 +176,7 @@ impl<P: Protocol> Stream<P> {
         if self.transport.is_over() {
             return obligation.cancel();
         }
-        self.with_extras(|extra| extra.oblige(obligation));
+        self.with_extras(|extra| extra.obligations.add(obligation));
     }
 
     /// Calls `f`, which runs nothing of a user's, with what most connections have

@@ -144,7 +144,7 @@ impl Core {
         let has_called = !jobs.is_empty();
         self.counters.jobs(jobs.len());
         for job in jobs.drain(..) {
-            self.timed("a call from a thread", || job(self));
+            self.timed("a call from a thread", || job.call(self));
         }
         self.jobs.set(jobs);
         has_called

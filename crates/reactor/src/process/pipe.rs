@@ -173,7 +173,7 @@ impl<P: ProcessProtocol> Pipe<P> {
                     break;
                 }
                 let received = match &*self.registration.borrow() {
-                    Some(registration) => rustix::io::read(registration, &mut buffer),
+                    Some(registration) => rustix::io::read(registration, &mut *buffer),
                     None => break,
                 };
                 match received {
