@@ -75,15 +75,24 @@ fn imports(name: &str) -> (BTreeSet<String>, BTreeMap<(String, String), String>)
             continue;
         }
         let place = path.trim_end_matches(".rs").trim_end_matches("/mod");
-        let module = place.split('/').next().expect("there is a first").to_owned();
+        let module = place
+            .split('/')
+            .next()
+            .expect("there is a first")
+            .to_owned();
         // So many `super::` lead to the root.
         let depth = place.split('/').count();
         modules.insert(module.clone());
 
         let text = fs::read_to_string(folder.join(&path)).expect("it can be read");
-        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let code = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
         for line in code {
-            assert!(!line.contains("crate::{"), "{path}: one line for each, please");
+            assert!(
+                !line.contains("crate::{"),
+                "{path}: one line for each, please"
+            );
             let to_root = "super::".repeat(depth);
             let absolute = line.split("crate::").skip(1);
             let relative = line
@@ -93,7 +102,9 @@ fn imports(name: &str) -> (BTreeSet<String>, BTreeMap<(String, String), String>)
             for named in absolute.chain(relative).map(first_word) {
                 if named != module {
                     let pair = (module.clone(), named.to_owned());
-                    imports.entry(pair).or_insert_with(|| format!("{path}: {line}"));
+                    imports
+                        .entry(pair)
+                        .or_insert_with(|| format!("{path}: {line}"));
                 }
             }
         }
@@ -111,9 +122,7 @@ fn check(name: &str) {
 
     for ((module, named), place) in &imports {
         let goes_up = order.places[named] < order.places[module];
-        let is_exception = order
-            .exceptions
-            .contains(&(module.clone(), named.clone()));
+        let is_exception = order.exceptions.contains(&(module.clone(), named.clone()));
         assert!(
             goes_up || is_exception,
             "in {name}, `{module}` names `{named}`, which stands below it: {place}"
