@@ -5,3 +5,4 @@
 mod imports;
 mod named;
 mod pages;
+mod quotes;

@@ -1,0 +1,33 @@
+//! The pages of `docs/` that are about the reactor, whose programs are tests.
+//!
+//! They lie outside of the crate, so nothing but a test may look at them.
+
+#[doc = include_str!("../../../docs/guide/09-the-loop.md")]
+struct TheLoop;
+
+#[doc = include_str!("../../../docs/guide/10-protocols.md")]
+struct Protocols;
+
+#[doc = include_str!("../../../docs/guide/11-factories.md")]
+struct Factories;
+
+#[doc = include_str!("../../../docs/guide/12-timers.md")]
+struct Timers;
+
+#[doc = include_str!("../../../docs/guide/13-deferreds-in-protocols.md")]
+struct DeferredsInProtocols;
+
+#[doc = include_str!("../../../docs/guide/14-too-much-at-once.md")]
+struct TooMuchAtOnce;
+
+#[doc = include_str!("../../../docs/guide/15-stopping.md")]
+struct Stopping;
+
+#[doc = include_str!("../../../docs/guide/16-threads.md")]
+struct Threads;
+
+#[doc = include_str!("../../../docs/guide/17-async-in-the-loop.md")]
+struct AsyncInTheLoop;
+
+#[doc = include_str!("../../../docs/guide/18-testing-without-sockets.md")]
+struct TestingWithoutSockets;
