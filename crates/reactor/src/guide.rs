@@ -31,3 +31,6 @@ struct AsyncInTheLoop;
 
 #[doc = include_str!("../../../docs/guide/18-testing-without-sockets.md")]
 struct TestingWithoutSockets;
+
+#[doc = include_str!("../../../docs/recipes.md")]
+struct Recipes;
