@@ -34,3 +34,6 @@ struct TestingWithoutSockets;
 
 #[doc = include_str!("../../../docs/recipes.md")]
 struct Recipes;
+
+#[doc = include_str!("../../../docs/coming-from-tokio.md")]
+struct ComingFromTokio;
