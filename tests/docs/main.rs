@@ -3,6 +3,7 @@
 //! The programs in them are doc tests of the crates. What is here looks after the rest.
 
 mod imports;
+mod links;
 mod named;
 mod pages;
 mod quotes;
