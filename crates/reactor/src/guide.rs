@@ -29,7 +29,10 @@ struct Threads;
 #[doc = include_str!("../../../docs/guide/17-async-in-the-loop.md")]
 struct AsyncInTheLoop;
 
-#[doc = include_str!("../../../docs/guide/18-testing-without-sockets.md")]
+#[doc = include_str!("../../../docs/guide/18-datagrams-and-children.md")]
+struct DatagramsAndChildren;
+
+#[doc = include_str!("../../../docs/guide/19-testing-without-sockets.md")]
 struct TestingWithoutSockets;
 
 #[doc = include_str!("../../../docs/recipes.md")]
