@@ -44,6 +44,8 @@ enum Bench {
     Profile(profile::Options),
     /// What echo servers do and use, under several loads
     Echo(echo::Options),
+    /// What a second thread brings to echo servers
+    Scaling(echo::Options),
     /// System calls of the echo servers per request (strace)
     Syscalls(per_request::Options),
     /// User-space instructions of the echo servers per request (valgrind)
@@ -68,6 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Bench::Shared(options) => shared::run(options),
         Bench::Profile(options) => profile::run(options),
         Bench::Echo(options) => echo::run(options),
+        Bench::Scaling(options) => echo::scaling(options),
         Bench::Syscalls(options) => per_request::syscalls(options),
         Bench::Instructions(options) => per_request::instructions(options),
         Bench::Idle(options) => idle::run(options),
@@ -81,6 +84,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             shared::run(contest::Options::short())?;
             profile::run(profile::Options::short())?;
             echo::run(echo::Options::short())?;
+            echo::scaling(echo::Options::short())?;
             per_request::syscalls(per_request::Options::short())?;
             per_request::instructions(per_request::Options::short())?;
             idle::run(idle::Options::short())?;

@@ -542,6 +542,26 @@ fn a_job_that_was_queued_runs_before_the_end() {
 }
 
 #[test]
+fn a_socket_that_gives_nothing_any_more_is_lost() {
+    let (reactor, log) = (reactor(), Log::default());
+    let (socket, _) = peer();
+    let (_friend, friendly) = peer();
+    socket.connect(friendly).expect("a socket");
+    let shared = socket.try_clone().expect("a socket");
+    let port = reactor
+        .adopt_datagram_port(socket, Udp::new(&log))
+        .expect("it is a socket for datagrams");
+    socket2::SockRef::from(&shared)
+        .shutdown(std::net::Shutdown::Both)
+        .expect("it is connected");
+    turn_until(&reactor, || port.is_gone());
+    turn_a_few_times(&reactor);
+    assert_eq!(log.len(), 2);
+    assert!(log.events()[1].starts_with("stop: the port was lost"));
+    assert_sleeps(&reactor);
+}
+
+#[test]
 fn a_socket_that_was_made_elsewhere_is_gone_on_with() {
     let (reactor, log) = (reactor(), Log::default());
     let (socket, address) = peer();

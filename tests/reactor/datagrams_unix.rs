@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use reactor::{DatagramError, UnixAddress, UnixDatagramOptions};
 
 use crate::datagrams::Recorder;
-use crate::support::{Log, reactor, result_of, turn_until};
+use crate::support::{Log, assert_sleeps, reactor, result_of, turn_until};
 
 type Unix = Recorder<UnixAddress>;
 
@@ -69,6 +69,7 @@ fn names_are_files_that_go_with_their_port() {
     assert!(!folder.path("server").exists());
     assert!(matches!(asking.send("hello?"), Err(DatagramError::Refused)));
     assert!(folder.path("client").exists());
+    assert_sleeps(&reactor);
     drop(reactor);
     assert!(!folder.path("client").exists());
 }

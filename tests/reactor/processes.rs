@@ -576,7 +576,7 @@ fn a_child_that_takes_too_long_is_killed() {
 
     // So is one that has exited, and left something that holds its pipes.
     let log = Log::default();
-    let command = shell("sleep 3600 & echo $!").timeout(Duration::from_millis(100));
+    let command = shell("sleep 60 & echo $!").timeout(Duration::from_millis(100));
     let process = spawn(&reactor, command, Recorder::new(&log));
     turn_until(&reactor, || has_ended(&log));
     let events = log.events();

@@ -71,8 +71,8 @@ impl Remote {
     /// for what it returns: a `Result`, nothing, or a Deferred, whose result it waits
     /// for.
     ///
-    /// Nobody waits for ever: when the loop is stopped, or dropped, whoever waits is
-    /// told. If the call was not made by then, it is dropped; a Deferred that it
+    /// Nobody waits for ever: when the loop is stopped, crashes or is dropped, whoever
+    /// waits is told. If the call was not made by then, it is dropped; a Deferred that it
     /// returned is left alone. A loop that has not run yet is waited for; one that was
     /// stopped is not, until it runs again.
     ///

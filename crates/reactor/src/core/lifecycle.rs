@@ -33,6 +33,10 @@ pub(super) struct Turning<'a>(&'a Core);
 impl Drop for Turning<'_> {
     fn drop(&mut self) {
         self.0.is_turning.set(false);
+        if !self.0.is_running() {
+            // Stopped or crashed: nobody is going to turn it.
+            self.0.known.blocked.stop();
+        }
     }
 }
 

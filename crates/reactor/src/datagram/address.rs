@@ -32,7 +32,7 @@ pub(crate) mod sealed {
         const IS_REFUSED_LATE: bool;
 
         #[doc(hidden)]
-        fn from_system(address: Option<SocketAddrAny>) -> Self;
+        fn from_system(address: Option<SocketAddrAny>) -> Option<Self>;
 
         #[doc(hidden)]
         fn to_system(&self) -> io::Result<SockAddr>;
@@ -57,7 +57,10 @@ pub(crate) mod sealed {
         fn is_peer(&self, other: &Self) -> bool;
 
         #[doc(hidden)]
-        fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usize, Self), Errno> {
+        fn receive(
+            socket: BorrowedFd<'_>,
+            buffer: &mut [u8],
+        ) -> Result<(usize, Option<Self>), Errno> {
             let (_, length, from) = rustix::net::recvfrom(socket, buffer, RECEIVE_FLAGS)?;
             Ok((length, Self::from_system(from)))
         }
@@ -78,10 +81,8 @@ pub(super) const SEND_FLAGS: SendFlags = SendFlags::empty();
 impl sealed::Family for SocketAddr {
     const IS_REFUSED_LATE: bool = true;
 
-    fn from_system(address: Option<SocketAddrAny>) -> Self {
-        address
-            .and_then(|address| Self::try_from(address).ok())
-            .unwrap_or_else(|| unreachable!("the system says who has sent a datagram"))
+    fn from_system(address: Option<SocketAddrAny>) -> Option<Self> {
+        Self::try_from(address?).ok()
     }
 
     fn to_system(&self) -> io::Result<SockAddr> {
@@ -116,10 +117,9 @@ impl sealed::Family for SocketAddr {
 impl sealed::Family for UnixAddress {
     const IS_REFUSED_LATE: bool = false;
 
-    fn from_system(address: Option<SocketAddrAny>) -> Self {
-        address
-            .and_then(|address| SocketAddrUnix::try_from(address).ok())
-            .map_or(Self::Unnamed, |address| from_rustix(&address))
+    fn from_system(address: Option<SocketAddrAny>) -> Option<Self> {
+        let named = address.and_then(|address| SocketAddrUnix::try_from(address).ok());
+        Some(named.map_or(Self::Unnamed, |address| from_rustix(&address)))
     }
 
     fn to_system(&self) -> io::Result<SockAddr> {

@@ -306,7 +306,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
     /// Tells the protocol what it does not know. That the child has exited is told after
     /// the pipes that were closed before.
     fn tell(&self, protocol: &mut P) {
-        while !self.is_abandoned.get() {
+        loop {
             let lost = self.lost.borrow_mut().pop_front();
             match (lost, self.exited.get()) {
                 (Some(number), _) => {

@@ -5,6 +5,8 @@
 //!                 after each of them: the jobs that wait for the protocol
 //! ```
 
+mod sending;
+
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -15,12 +17,11 @@ use deferred::{Deferred, DelayedCall, Failure, Trigger, succeed};
 use rustix::io::Errno;
 use socket2::SockRef;
 
-use super::address::SEND_FLAGS;
 use super::address::sealed::Family;
 use super::context::DatagramContext;
 use super::error::{DatagramError, PortClosed};
 use super::protocol::DatagramProtocol;
-use super::queue::{Datagram, Queue, WaitsFor};
+use super::queue::{Queue, WaitsFor};
 use crate::core::{Core, Unsettled, call};
 use crate::handle::ReactorHandle;
 use crate::host::{Desk, Host};
@@ -34,13 +35,14 @@ const BYTES_PER_TURN: usize = 256 * 1024;
 const LEAST_COST: usize = 256;
 const COST_OF_ERROR: usize = 8 * 1024;
 
-/// So many wake-ups in a row that bring nothing but errors, and the port is lost.
+/// After so many wake-ups in a row that bring nothing but errors without an end, the port is
+/// lost.
 const MAX_FUTILE: u32 = 16;
 
 /// What does not change as long as the port is open.
-pub(super) struct Limits {
-    pub(super) max_packet_size: usize,
-    pub(super) max_queued: usize,
+pub(in crate::datagram) struct Limits {
+    pub(in crate::datagram) max_packet_size: usize,
+    pub(in crate::datagram) max_queued: usize,
 }
 
 impl Default for Limits {
@@ -78,7 +80,7 @@ pub(crate) struct DatagramSource<P: DatagramProtocol> {
 impl<P: DatagramProtocol> DatagramSource<P> {
     /// Opens a port on `socket`; `cleanup` is dropped when it is closed. Fails with what
     /// `start_protocol` fails with.
-    pub(super) fn start(
+    pub(in crate::datagram) fn start(
         core: &Rc<Core>,
         socket: OwnedFd,
         limits: &Limits,
@@ -124,33 +126,32 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         }
     }
 
-    pub(super) fn address(&self) -> P::Address {
+    pub(in crate::datagram) fn address(&self) -> P::Address {
         self.local.borrow().clone()
     }
 
-    pub(super) fn is_open(&self) -> bool {
+    pub(in crate::datagram) fn is_open(&self) -> bool {
         self.ending.borrow().is_none() && self.registration.borrow().is_some()
     }
 
-    pub(super) fn dropped(&self) -> u64 {
+    pub(in crate::datagram) fn dropped(&self) -> u64 {
         self.dropped.get()
     }
 
-    pub(super) fn queued(&self) -> usize {
+    pub(in crate::datagram) fn queued(&self) -> usize {
         self.queue.borrow().len()
     }
 
-    fn count_dropped(&self, count: usize) {
-        self.dropped.set(self.dropped.get() + count as u64);
-    }
-
     /// Calls `f`, which runs nothing of a user's, with the socket.
-    pub(super) fn with_socket<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> R) -> Option<R> {
+    pub(in crate::datagram) fn with_socket<R>(
+        &self,
+        f: impl FnOnce(BorrowedFd<'_>) -> R,
+    ) -> Option<R> {
         let registration = self.registration.borrow();
         Some(f(registration.as_ref()?.as_fd()))
     }
 
-    pub(super) fn connect(&self, peer: P::Address) -> Result<(), DatagramError> {
+    pub(in crate::datagram) fn connect(&self, peer: P::Address) -> Result<(), DatagramError> {
         if !self.is_open() {
             return Err(DatagramError::PortClosed);
         }
@@ -175,120 +176,39 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         }
     }
 
-    // --- sending ---
-
-    pub(super) fn send(&self, bytes: &[u8], to: Option<P::Address>) -> Result<(), DatagramError> {
-        if !self.is_open() {
-            return Err(DatagramError::PortClosed);
-        }
-        match &to {
-            Some(to) if !self.local.borrow().can_reach(to) => {
-                return Err(DatagramError::WrongFamily);
-            }
-            None if self.peer.borrow().is_none() => return Err(DatagramError::NotConnected),
-            _ => {}
-        }
-        if self.queue.borrow().is_empty() {
-            match self.send_now(bytes, to.as_ref()) {
-                Ok(()) => return Ok(()),
-                Err(error) if is_full(error) => {}
-                Err(error) => return Err(DatagramError::of(error, bytes.len())),
-            }
-        }
-        let mut queue = self.queue.borrow_mut();
-        if queue.is_full() {
-            self.count_dropped(1);
-            return Err(DatagramError::QueueFull);
-        }
-        if queue.waits_for == WaitsFor::Nothing {
-            queue.waits_for = WaitsFor::Room;
-        }
-        let bytes = bytes.to_vec();
-        queue.push(Datagram { bytes, to });
-        drop(queue);
-        self.touch();
-        Ok(())
-    }
-
-    fn send_now(&self, bytes: &[u8], to: Option<&P::Address>) -> Result<(), Errno> {
-        let mut was_refused = !P::Address::IS_REFUSED_LATE;
-        loop {
-            let sent = self.with_socket(|socket| match to {
-                Some(to) => to.send(socket, bytes),
-                None => rustix::net::send(socket, bytes, SEND_FLAGS),
-            });
-            match sent.unwrap_or(Err(Errno::BADF)) {
-                Ok(_) => return Ok(()),
-                Err(Errno::INTR) => {}
-                Err(Errno::CONNREFUSED) if !was_refused => {
-                    // That is what became of an earlier one.
-                    was_refused = true;
-                    if self.peer.borrow().is_some() {
-                        let told =
-                            self.post(Box::new(|protocol, cx| protocol.connection_refused(cx)));
-                        drop(told);
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// Sends what waits, as far as there is room.
-    fn flush(&self) {
-        let mut has_sent = false;
-        loop {
-            let first = self.queue.borrow_mut().pop();
-            let Some(datagram) = first else {
-                self.queue.borrow_mut().waits_for = WaitsFor::Nothing;
-                return;
-            };
-            match self.send_now(&datagram.bytes, datagram.to.as_ref()) {
-                Ok(()) => {
-                    has_sent = true;
-                    self.queue.borrow_mut().progress();
-                }
-                Err(error) if is_full(error) => {
-                    let mut queue = self.queue.borrow_mut();
-                    queue.put_back(datagram);
-                    queue.waits_for = if has_sent {
-                        WaitsFor::Room
-                    } else {
-                        WaitsFor::Time
-                    };
-                    return;
-                }
-                Err(error) => {
-                    self.count_dropped(1);
-                    let error = DatagramError::of(error, datagram.bytes.len());
-                    let told =
-                        self.post(Box::new(|protocol, cx| protocol.datagram_failed(cx, error)));
-                    drop(told);
-                }
-            }
-        }
-    }
-
     // --- receiving ---
 
-    /// Gives the protocol what has come; says whether there was anything.
-    fn read(&self) -> bool {
+    /// Gives the protocol what has come, and sees to it that a socket which only gives
+    /// errors, or says that it has hung up, does not keep the loop from ever sleeping.
+    fn read(&self, has_hung_up: bool) {
         let mut buffer = self.core.buffers.take_read();
         let room = buffer.len().min(self.max_packet_size + 1);
         let mut left = BYTES_PER_TURN;
+        let mut has_received = false;
+        let mut last_error = None;
+        let mut is_drained = false;
         self.with_protocol(|protocol| {
             while left > 0 && self.is_open() {
                 let received =
                     self.with_socket(|socket| P::Address::receive(socket, &mut buffer[..room]));
                 let cost = match received.unwrap_or(Err(Errno::AGAIN)) {
-                    Ok((length, from)) => {
-                        self.futile.set(0);
+                    Ok((length, Some(from))) => {
+                        has_received = true;
                         self.take_in(protocol, &buffer[..room], length, from);
                         length.max(LEAST_COST)
                     }
-                    Err(Errno::AGAIN) => break,
                     Err(Errno::INTR) => continue,
+                    Err(Errno::AGAIN) => {
+                        is_drained = true;
+                        break;
+                    }
+                    // From nobody: somebody has shut it down.
+                    Ok((_, None)) => {
+                        last_error = Some(Errno::SHUTDOWN);
+                        COST_OF_ERROR
+                    }
                     Err(error) => {
+                        last_error = Some(error);
                         self.take_error(protocol, error);
                         COST_OF_ERROR
                     }
@@ -298,7 +218,21 @@ impl<P: DatagramProtocol> DatagramSource<P> {
             }
         });
         self.core.buffers.return_read(buffer);
-        left < BYTES_PER_TURN
+        let is_futile = match last_error {
+            _ if has_received => false,
+            Some(_) => !is_drained,
+            None => has_hung_up,
+        };
+        self.count_futile(is_futile, last_error);
+    }
+
+    /// This wake-up has brought something, or nothing that another one would not bring.
+    fn count_futile(&self, is_futile: bool, error: Option<Errno>) {
+        self.futile
+            .set(if is_futile { self.futile.get() + 1 } else { 0 });
+        if self.futile.get() >= MAX_FUTILE {
+            self.end(PortClosed::Lost(error.unwrap_or(Errno::PIPE).into()));
+        }
     }
 
     fn take_in(&self, protocol: &mut P, buffer: &[u8], length: usize, from: P::Address) {
@@ -324,19 +258,9 @@ impl<P: DatagramProtocol> DatagramSource<P> {
                 }
             }
             error => {
-                self.bring_nothing(error.into());
                 let error = DatagramError::Io(error.into());
                 self.guard(|cx| protocol.datagram_failed(cx, error));
             }
-        }
-    }
-
-    /// A wake-up has brought nothing but an error. A socket that only does that would keep
-    /// the loop from ever sleeping.
-    fn bring_nothing(&self, error: io::Error) {
-        self.futile.set(self.futile.get() + 1);
-        if self.futile.get() >= MAX_FUTILE {
-            self.end(PortClosed::Lost(error));
         }
     }
 
@@ -375,21 +299,6 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         }
     }
 
-    fn retry_later(&self) {
-        let mut retry = self.retry.borrow_mut();
-        if retry.as_ref().is_some_and(DelayedCall::is_active) {
-            return;
-        }
-        let me = self.desk.weak();
-        let wait = self.queue.borrow_mut().wait();
-        *retry = Some(self.reactor.call_later(wait, move || {
-            if let Some(me) = me.upgrade() {
-                me.flush();
-                me.settle_now();
-            }
-        }));
-    }
-
     /// Has the port closed, from the loop. The first reason counts.
     fn end(&self, reason: PortClosed) {
         if self.desk.is_over() {
@@ -399,7 +308,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         self.touch();
     }
 
-    pub(super) fn stop(&self) -> Deferred<()> {
+    pub(in crate::datagram) fn stop(&self) -> Deferred<()> {
         if self.desk.is_over() {
             return succeed(());
         }
@@ -436,11 +345,6 @@ impl<P: DatagramProtocol> DatagramSource<P> {
     }
 }
 
-/// Whether there is no room for a datagram just now.
-fn is_full(error: Errno) -> bool {
-    matches!(error, Errno::AGAIN | Errno::NOBUFS)
-}
-
 impl<P: DatagramProtocol> Host for DatagramSource<P> {
     type Protocol = P;
     type Context<'a> = DatagramContext<'a, P>;
@@ -475,11 +379,8 @@ impl<P: DatagramProtocol> Source for DatagramSource<P> {
         if ready.writable && self.queue.borrow().waits_for == WaitsFor::Room {
             self.flush();
         }
-        let has_come = ready.readable && self.read();
-        if ready.hung_up && !has_come {
-            let error = self.with_socket(|socket| SockRef::from(&socket).take_error());
-            let error = error.and_then(|error| error.ok().flatten());
-            self.bring_nothing(error.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into()));
+        if ready.readable {
+            self.read(ready.hung_up);
         }
         self.settle_now();
     }
