@@ -1,8 +1,9 @@
-//! A page that links to a file of the repository, or to a heading, finds it there.
+//! A page that links to a file of the repository or to a heading, or names a source, finds
+//! it there.
 
 use std::fs;
 
-use crate::pages::{pages, root};
+use crate::pages::{pages, quoted, root};
 
 /// What the headings of a page are linked to by.
 fn anchors(text: &str) -> Vec<String> {
@@ -75,4 +76,19 @@ fn each_page_of_the_documentation_is_in_its_index() {
             "docs/README.md does not list {path}"
         );
     }
+}
+
+#[test]
+fn each_source_that_the_architecture_names_exists() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).expect("the page");
+    let folders = ["", "crates/deferred/src", "crates/reactor/src"].map(|path| root().join(path));
+    let mut found = 0;
+    for source in page.lines().flat_map(quoted) {
+        if source.ends_with(".rs") {
+            let exists = folders.iter().any(|folder| folder.join(source).exists());
+            assert!(exists, "docs/architecture.md names {source}");
+            found += 1;
+        }
+    }
+    assert!(found > 4, "only {found} sources were understood");
 }
