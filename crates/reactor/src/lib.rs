@@ -132,6 +132,8 @@ mod datagram;
 mod descriptor;
 mod error;
 mod framing;
+#[cfg(doctest)]
+mod guide;
 mod handle;
 mod host;
 mod inbox;
