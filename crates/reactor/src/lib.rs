@@ -146,6 +146,7 @@ mod process;
 mod producer;
 mod react;
 mod reactor;
+mod readiness;
 mod registry;
 mod remote;
 mod reply;
@@ -159,6 +160,7 @@ mod system_event;
 mod tcp;
 pub mod testing;
 mod threads;
+mod triggers;
 mod unix;
 mod wire;
 
