@@ -37,6 +37,15 @@ fn ready(event: &Event) -> (Key, Ready) {
     (event.key, ready)
 }
 
+/// A signal has interrupted the wait; or it is woken at this very moment by a thread that
+/// has said so and not done so yet, for which the poller looks in vain.
+fn is_harmless(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
+    )
+}
+
 /// Waits until something is ready, the loop is woken, or `timeout` is over.
 pub(super) fn wait(
     poller: &Poller,
@@ -51,7 +60,7 @@ pub(super) fn wait(
             events.ready.extend(room.iter().map(|event| ready(&event)));
             Ok(())
         }
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+        Err(error) if is_harmless(&error) => Ok(()),
         Err(error) => Err(error),
     }
 }
