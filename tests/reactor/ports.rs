@@ -9,7 +9,7 @@ use deferred::Failure;
 use reactor::testing;
 use reactor::{
     Address, ClientFactory, ConnectError, ConnectErrorKind, ConnectOptions, ConnectionClosed,
-    Connector, ConnectorState, Factory, ListenOptions,
+    Connector, ConnectorState, Factory, ListenOptions, ListeningPort,
 };
 
 use crate::support::{Log, Peer, RawRecorder, reactor, turn_until};
@@ -77,6 +77,36 @@ fn accepting_can_be_paused() {
     assert_eq!(log.len(), 0);
     port.resume_accepting();
     turn_until(&reactor, || log.has("made"));
+}
+
+#[test]
+fn a_factory_may_pause_its_own_port() {
+    testing::run(|reactor| {
+        let log = Log::default();
+        let slot: Rc<RefCell<Option<ListeningPort>>> = Rc::default();
+        let (own, recorder) = (Rc::downgrade(&slot), RawRecorder::new(&log));
+        let port = reactor
+            .listen_tcp("127.0.0.1:7000", move || {
+                let own = own.upgrade().expect("the test has it");
+                own.borrow().as_ref().expect("it listens").pause_accepting();
+                recorder.clone()
+            })
+            .expect("it is free");
+        slot.replace(Some(port));
+        for _ in 0..3 {
+            let client = RawRecorder::new(&Log::default());
+            reactor.connect_tcp("127.0.0.1:7000", client).ignore();
+        }
+        reactor.settle();
+        assert_eq!(log.events(), ["made"]);
+        slot.borrow()
+            .as_ref()
+            .expect("it listens")
+            .resume_accepting();
+        reactor.settle();
+        assert_eq!(log.events(), ["made", "made"]);
+        reactor.shut_down();
+    });
 }
 
 #[test]
