@@ -286,7 +286,8 @@ impl Command {
 
 /// Uses the numbers that descriptors are to have in the child, if they are free here, until
 /// it is run. Else the pipe by which the child says that the program cannot be run might
-/// get one of them, and the child would not be heard.
+/// get one of them, and the child would not be heard. (It still might if another thread
+/// closes one of these numbers just then.)
 fn keep_free(mappings: &[FdMapping]) -> io::Result<Vec<OwnedFd>> {
     let used = mappings.iter().map(|mapping| {
         let number = mapping.child_fd;
