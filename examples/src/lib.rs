@@ -1,1 +1,3 @@
-//! Programs that show the crates at work.
+//! What several of the programs share.
+
+pub mod poetry;

@@ -3,17 +3,20 @@
 use std::time::Duration;
 
 /// A poem and the manner of its server.
-#[derive(Clone, Copy)]
-pub(crate) struct Poem {
-    pub(crate) title: &'static str,
-    pub(crate) text: &'static str,
+#[derive(Clone, Copy, Debug)]
+pub struct Poem {
+    /// What it is called.
+    pub title: &'static str,
+    /// All its lines.
+    pub text: &'static str,
     /// The pause between two pieces.
-    pub(crate) pause: Duration,
+    pub pause: Duration,
     /// Whether the server breaks off half-way.
-    pub(crate) breaks_off: bool,
+    pub breaks_off: bool,
 }
 
-pub(crate) const POEMS: [Poem; 3] = [
+/// Two that are recited to the end, and one that is not.
+pub const POEMS: [Poem; 3] = [
     Poem {
         title: "Sonnet 18",
         text: SONNET_18,
