@@ -7,5 +7,6 @@ mod echo;
 mod line_chat;
 mod poetry;
 mod program;
+mod talk;
 mod timers;
 mod tour;
