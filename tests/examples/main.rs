@@ -10,3 +10,4 @@ mod program;
 mod talk;
 mod timers;
 mod tour;
+mod worker_threads;
