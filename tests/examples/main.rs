@@ -1,6 +1,7 @@
 //! The examples, run as programs: what they print, and how they end.
 
 mod bad_use;
+mod both_ways;
 mod build;
 mod deferreds;
 mod echo;
