@@ -3,11 +3,15 @@
 mod bad_use;
 mod both_ways;
 mod build;
+mod commands;
+mod cores;
 mod deferreds;
 mod echo;
+mod forwarding;
 mod line_chat;
 mod poetry;
 mod program;
+mod shutdown;
 mod talk;
 mod timers;
 mod tour;
