@@ -15,4 +15,5 @@ mod shutdown;
 mod talk;
 mod timers;
 mod tour;
+mod unix_chat;
 mod worker_threads;
