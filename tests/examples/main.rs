@@ -12,6 +12,7 @@ mod line_chat;
 mod poetry;
 mod program;
 mod shutdown;
+mod table;
 mod talk;
 mod timers;
 mod tour;
