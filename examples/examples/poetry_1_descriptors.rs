@@ -9,6 +9,11 @@
 //! cargo run --example poetry_1_descriptors
 //! ```
 
+#[path = "poetry/poems.rs"]
+mod poems;
+#[path = "poetry/server.rs"]
+mod server;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::TcpStream;
@@ -16,9 +21,10 @@ use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 
 use deferred::Result;
-use examples::poetry::recite_all;
 use reactor::{Descriptor, Reactor};
 use rustix::io::Errno;
+
+use crate::server::recite_all;
 
 /// The poems that are still coming in, by title.
 type Incoming = Rc<RefCell<BTreeMap<&'static str, Descriptor>>>;

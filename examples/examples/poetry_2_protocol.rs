@@ -10,12 +10,19 @@
 //! cargo run --example poetry_2_protocol
 //! ```
 
+#[path = "poetry/poems.rs"]
+mod poems;
+#[path = "poetry/server.rs"]
+mod server;
+
 use std::cell::Cell;
 use std::rc::Rc;
 
 use deferred::Result;
-use examples::poetry::{POEMS, recite_all};
 use reactor::{ConnectionClosed, Context, Protocol, Raw, Reactor};
+
+use crate::poems::POEMS;
+use crate::server::recite_all;
 
 /// Listens to one poem.
 struct Listener {

@@ -11,13 +11,20 @@
 //! cargo run --example poetry_3_deferred
 //! ```
 
+#[path = "poetry/poems.rs"]
+mod poems;
+#[path = "poetry/server.rs"]
+mod server;
+
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
 use deferred::{Deferred, Result, Trigger};
-use examples::poetry::{POEMS, recite_all};
 use reactor::{ConnectionClosed, Context, Protocol, Raw, Reactor, ReactorHandle};
+
+use crate::poems::POEMS;
+use crate::server::recite_all;
 
 /// Listens to one poem, and fires a Deferred with it.
 struct Listener {

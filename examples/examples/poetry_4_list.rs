@@ -3,7 +3,7 @@
 //! What it gains over a Deferred for each: nobody counts, and nobody stops the loop. The
 //! results come together, in the order in which the poems were asked for, and the program
 //! is over when they are there. `fetch` is that of the third rung, with an error of its
-//! own, in `examples/src/poetry`.
+//! own, in `poetry/client.rs`.
 //!
 //! Twisted's counterpart: the end of `twisted-client-8` of the introduction by Dave
 //! Peticolas.
@@ -12,9 +12,19 @@
 //! cargo run --example poetry_4_list
 //! ```
 
+#[path = "poetry/client.rs"]
+mod client;
+#[path = "poetry/poems.rs"]
+mod poems;
+#[path = "poetry/server.rs"]
+mod server;
+
 use deferred::{DeferredList, Result};
-use examples::poetry::{POEMS, fetch, recite_all};
 use reactor::Reactor;
+
+use crate::client::fetch;
+use crate::poems::POEMS;
+use crate::server::recite_all;
 
 fn main() -> Result<()> {
     let reactor = Reactor::new()?;

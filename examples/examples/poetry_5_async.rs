@@ -10,12 +10,25 @@
 //! cargo run --example poetry_5_async
 //! ```
 
+#[path = "poetry/client.rs"]
+mod client;
+#[path = "poetry/modern.rs"]
+mod modern;
+#[path = "poetry/poems.rs"]
+mod poems;
+#[path = "poetry/server.rs"]
+mod server;
+
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use deferred::{Result, gather_results};
-use examples::poetry::{BrokenOff, Poem, fetch, modernize, recite_all};
 use reactor::{ReactorHandle, react};
+
+use crate::client::{BrokenOff, fetch};
+use crate::modern::{Modern, NothingOld, modernize};
+use crate::poems::Poem;
+use crate::server::recite_all;
 
 /// How often a poem is asked for.
 const ATTEMPTS: u32 = 2;
@@ -32,10 +45,16 @@ async fn listen(reactor: ReactorHandle, poem: Poem, server: SocketAddr) -> Resul
                 continue;
             }
         };
-        match modernize(text) {
-            Ok(modern) => println!("{title}: {} words modernized", modern.replaced),
-            Err(failure) => println!("{title}: {failure}"),
-        }
+        let Modern { text, replaced } = match modernize(text) {
+            Ok(modern) => modern,
+            Err(failure) => {
+                let NothingOld { poem } = failure.trap()?;
+                let text = poem.clone();
+                Modern { text, replaced: 0 }
+            }
+        };
+        let length = text.len();
+        println!("{title}: complete, {length} bytes, {replaced} words modernized");
         return Ok(());
     }
     println!("{title}: given up");

@@ -1,3 +1,1 @@
-//! What several of the programs share.
-
-pub mod poetry;
+//! Programs that show the crates at work.

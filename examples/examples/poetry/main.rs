@@ -8,6 +8,10 @@
 //! cargo run --example poetry
 //! ```
 
+mod client;
+mod modern;
+mod poems;
+mod server;
 mod view;
 
 use std::cell::RefCell;
@@ -15,9 +19,12 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use deferred::Result;
-use examples::poetry::{BrokenOff, Modern, NothingOld, POEMS, Poem, fetch, modernize, recite_all};
 use reactor::{Reactor, ReactorHandle};
 
+use crate::client::{BrokenOff, fetch};
+use crate::modern::{Modern, NothingOld, modernize};
+use crate::poems::{POEMS, Poem};
+use crate::server::recite_all;
 use crate::view::View;
 
 /// What became of a poem.

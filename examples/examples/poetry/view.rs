@@ -3,8 +3,9 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use examples::poetry::Poem;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::poems::Poem;
 
 pub(crate) struct View {
     bars: Option<MultiProgress>,

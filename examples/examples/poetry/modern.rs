@@ -4,12 +4,9 @@ use std::error::Error;
 use std::fmt;
 
 /// A poem in today's English.
-#[derive(Debug)]
-pub struct Modern {
-    /// The poem.
-    pub text: String,
-    /// How many of its words are others now.
-    pub replaced: usize,
+pub(crate) struct Modern {
+    pub(crate) text: String,
+    pub(crate) replaced: usize,
 }
 
 const OLD_AND_NEW: [(&str, &str); 5] = [
@@ -25,7 +22,7 @@ const OLD_AND_NEW: [(&str, &str); 5] = [
 /// # Errors
 ///
 /// [`NothingOld`] if there are none.
-pub fn modernize(poem: String) -> deferred::Result<Modern> {
+pub(crate) fn modernize(poem: String) -> deferred::Result<Modern> {
     let mut replaced = 0;
     let modern = |word: &str| {
         let bare = word.to_lowercase();
@@ -57,9 +54,8 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 
 /// There is no old word in the poem, which is in here unchanged.
 #[derive(Debug)]
-pub struct NothingOld {
-    /// The poem.
-    pub poem: String,
+pub(crate) struct NothingOld {
+    pub(crate) poem: String,
 }
 
 impl fmt::Display for NothingOld {

@@ -3,20 +3,17 @@
 use std::time::Duration;
 
 /// A poem and the manner of its server.
-#[derive(Clone, Copy, Debug)]
-pub struct Poem {
-    /// What it is called.
-    pub title: &'static str,
-    /// All its lines.
-    pub text: &'static str,
+#[derive(Clone, Copy)]
+pub(crate) struct Poem {
+    pub(crate) title: &'static str,
+    pub(crate) text: &'static str,
     /// The pause between two pieces.
-    pub pause: Duration,
+    pub(crate) pause: Duration,
     /// Whether the server breaks off half-way.
-    pub breaks_off: bool,
+    pub(crate) breaks_off: bool,
 }
 
-/// Two that are recited to the end, and one that is not.
-pub const POEMS: [Poem; 3] = [
+pub(crate) const POEMS: [Poem; 3] = [
     Poem {
         title: "Sonnet 18",
         text: SONNET_18,

@@ -4,17 +4,13 @@ use std::net::SocketAddr;
 
 use reactor::{Context, ListenError, Protocol, Raw, ReactorHandle};
 
-use super::poems::{POEMS, Poem};
+use crate::poems::{POEMS, Poem};
 
 /// How much is sent at a time, in bytes.
 const PIECE: usize = 60;
 
 /// Starts a server for each of the [`POEMS`], on a port that the system chooses.
-///
-/// # Errors
-///
-/// No port can be listened on.
-pub fn recite_all(reactor: &ReactorHandle) -> Result<Vec<(Poem, SocketAddr)>, ListenError> {
+pub(crate) fn recite_all(reactor: &ReactorHandle) -> Result<Vec<(Poem, SocketAddr)>, ListenError> {
     let recite = |poem| {
         let port = reactor.listen_tcp("127.0.0.1:0", move || Reciter::new(poem))?;
         Ok((poem, port.address()))
@@ -23,15 +19,13 @@ pub fn recite_all(reactor: &ReactorHandle) -> Result<Vec<(Poem, SocketAddr)>, Li
 }
 
 /// Recites its poem to whoever connects.
-#[derive(Debug)]
-pub struct Reciter {
+struct Reciter {
     poem: Poem,
     left: &'static [u8],
 }
 
 impl Reciter {
-    /// Begins with the first piece when somebody is there.
-    pub fn new(poem: Poem) -> Self {
+    fn new(poem: Poem) -> Self {
         let left = poem.text.as_bytes();
         Self { poem, left }
     }

@@ -9,11 +9,7 @@ use reactor::{ConnectionClosed, Context, Protocol, Raw, ReactorHandle};
 
 /// Fetches the poem that is recited at `server`. `heard` is called with the size
 /// of each piece.
-///
-/// # Errors
-///
-/// Through the Deferred: [`BrokenOff`], or why there is no connection.
-pub fn fetch(
+pub(crate) fn fetch(
     reactor: &ReactorHandle,
     server: SocketAddr,
     heard: impl FnMut(usize) + 'static,
@@ -57,9 +53,9 @@ impl Protocol for Listener {
 
 /// The server stopped reciting before the end.
 #[derive(Debug)]
-pub struct BrokenOff {
+pub(crate) struct BrokenOff {
     /// How many bytes came before that.
-    pub heard: usize,
+    pub(crate) heard: usize,
     reason: ConnectionClosed,
 }
 
