@@ -75,10 +75,49 @@ unsafe impl GlobalAlloc for Counting {
 mod tests {
     use super::count;
     use std::hint::black_box;
+    use std::net::{SocketAddr, UdpSocket};
+    use std::time::Duration;
+
+    use reactor::{DatagramContext, DatagramProtocol, Reactor};
 
     #[test]
     fn boxes_are_counted_and_empty_ones_are_none() {
         assert_eq!(count(|| drop(black_box(Box::new(1)))), 1);
         assert_eq!(count(|| drop(black_box(Box::new(())))), 0);
+    }
+
+    struct Echo;
+
+    impl DatagramProtocol for Echo {
+        type Address = SocketAddr;
+
+        fn datagram_received(
+            &mut self,
+            cx: &mut DatagramContext<'_, Self>,
+            data: &[u8],
+            from: SocketAddr,
+        ) -> deferred::Result<()> {
+            Ok(cx.send_to(data, from)?)
+        }
+    }
+
+    #[test]
+    fn a_datagram_that_is_sent_back_needs_no_memory() {
+        let reactor = Reactor::new().expect("a reactor");
+        let port = reactor
+            .listen_udp("127.0.0.1:0", Echo)
+            .expect("a free port");
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        let exchange = || {
+            let mut echo = [0; 5];
+            socket.send_to(b"hello", port.address()).expect("it fits");
+            reactor
+                .turn(Some(Duration::from_secs(20)))
+                .expect("it turns");
+            socket.recv(&mut echo).expect("an echo");
+        };
+        exchange();
+        let needed = count(|| (0..1000).for_each(|_| exchange()));
+        assert_eq!(needed, 0);
     }
 }

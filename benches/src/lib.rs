@@ -3,8 +3,8 @@
 //! A server is started as `NAME PORT`. When it accepts connections it prints one
 //! line: `ready` if it was given a port, `ready NUMBER` if that was 0 and the
 //! system chose. It ends when it is told to by SIGTERM, and when whoever started it
-//! ends. It has one thread: in a program with more of them, the C library's system
-//! calls and its allocator are dearer.
+//! ends. It has one thread, unless its name says otherwise: in a program with more of
+//! them, the C library's system calls and its allocator are dearer.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

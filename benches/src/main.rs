@@ -8,9 +8,11 @@ mod dispatch;
 mod echo;
 mod on_tokio;
 mod peers;
+mod posts;
 mod shared;
 mod stats;
 mod table;
+mod timers;
 mod together;
 mod tools;
 
@@ -19,7 +21,7 @@ use std::error::Error;
 use clap::{Parser, Subcommand};
 
 use self::chains::profile;
-use self::echo::per_request;
+use self::echo::{idle, per_request};
 
 /// Measures this project next to its peers.
 #[derive(Parser)]
@@ -42,12 +44,20 @@ enum Bench {
     Profile(profile::Options),
     /// What echo servers do and use, under several loads
     Echo(echo::Options),
+    /// What a second thread brings to echo servers
+    Scaling(echo::Options),
     /// System calls of the echo servers per request (strace)
     Syscalls(per_request::Options),
     /// User-space instructions of the echo servers per request (valgrind)
     Instructions(per_request::Options),
+    /// Memory and processor time of connections on which nothing happens
+    Idle(idle::Options),
     /// A turn of the loop over descriptors that are always ready
     Dispatch(dispatch::Options),
+    /// Delayed calls: many at once, and many one after the other
+    Timers(timers::Options),
+    /// Calls from another thread
+    Posts(posts::Options),
     /// All of these, for a few seconds each: that they work, no more
     Short,
 }
@@ -60,9 +70,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         Bench::Shared(options) => shared::run(options),
         Bench::Profile(options) => profile::run(options),
         Bench::Echo(options) => echo::run(options),
+        Bench::Scaling(options) => echo::scaling(options),
         Bench::Syscalls(options) => per_request::syscalls(options),
         Bench::Instructions(options) => per_request::instructions(options),
+        Bench::Idle(options) => idle::run(options),
         Bench::Dispatch(options) => dispatch::run(options),
+        Bench::Timers(options) => timers::run(options),
+        Bench::Posts(options) => posts::run(options),
         Bench::Short => {
             chains::run(contest::Options::short())?;
             peers::run(contest::Options::short())?;
@@ -70,9 +84,13 @@ fn main() -> Result<(), Box<dyn Error>> {
             shared::run(contest::Options::short())?;
             profile::run(profile::Options::short())?;
             echo::run(echo::Options::short())?;
+            echo::scaling(echo::Options::short())?;
             per_request::syscalls(per_request::Options::short())?;
             per_request::instructions(per_request::Options::short())?;
-            dispatch::run(dispatch::Options::short())
+            idle::run(idle::Options::short())?;
+            dispatch::run(dispatch::Options::short())?;
+            timers::run(timers::Options::short())?;
+            posts::run(posts::Options::short())
         }
     }
 }

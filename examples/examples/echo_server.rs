@@ -17,6 +17,7 @@ struct Args {
     listen: String,
 }
 
+// ANCHOR: server
 struct Echo;
 
 impl Protocol for Echo {
@@ -36,3 +37,4 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     reactor.run_until_signal()?;
     Ok(())
 }
+// ANCHOR_END: server

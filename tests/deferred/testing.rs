@@ -21,7 +21,7 @@ fn what_is_expected_passes() {
     assert_eq!(success_result_of(succeed(1)), 1);
     assert_eq!(failure_of(fail::<()>(Coded(2))).message(), "error 2");
     assert_eq!(
-        failure_result_of::<Cancelled, ()>(fail(Cancelled::new())),
+        failure_result_of::<Cancelled, _>(fail::<()>(Cancelled::new())),
         Cancelled::new()
     );
     let (trigger, deferred) = Deferred::<()>::pair();
@@ -43,7 +43,7 @@ fn what_is_not_says_what_it_is() {
     let said = message(|| drop(failure_of(succeed(1))));
     assert!(said.contains("has a value"), "{said}");
     let said = message(|| {
-        failure_result_of::<Cancelled, ()>(fail(Coded(4)));
+        failure_result_of::<Cancelled, _>(fail::<()>(Coded(4)));
     });
     assert!(
         said.contains("Cancelled") && said.contains("error 4"),

@@ -1,10 +1,12 @@
 //! The examples, run as programs: what they print, and how they end.
 
 mod bad_use;
+mod beside;
 mod both_ways;
 mod build;
 mod commands;
 mod cores;
+mod datagrams;
 mod deferreds;
 mod echo;
 mod forwarding;

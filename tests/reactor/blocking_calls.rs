@@ -155,6 +155,41 @@ fn stopping_the_loop_ends_the_wait() {
 }
 
 #[test]
+fn a_crash_ends_the_wait_too_but_not_that_of_who_causes_it() {
+    let reactor = reactor();
+    let (asked, hears) = channel();
+    let asking = ask_for_ever(&reactor, asked);
+    turn_until(&reactor, || hears.try_recv().is_ok());
+    let crashing = ask(&reactor, |remote| {
+        remote.blocking_call_from_thread(|reactor| {
+            reactor.crash();
+            Ok("crashed")
+        })
+    });
+    reactor.run().expect("it runs");
+    assert_eq!(crashing.told().expect("it has its answer"), "crashed");
+    let told = asking.told();
+    assert!(matches!(told, Err(BlockingCallError::Stopped)), "{told:?}");
+}
+
+#[test]
+fn a_loop_between_two_results_is_waited_for() {
+    let reactor = reactor();
+    let (asked, hears) = channel();
+    let asking = ask(&reactor, move |remote| {
+        asked.send(()).expect("the test waits for it");
+        remote.blocking_call_from_thread(|_| Ok(3))
+    });
+    reactor
+        .block_on(deferred::succeed(()))
+        .expect("it has its result");
+    hears.recv_timeout(PATIENCE).expect("it asks");
+    let moment = deferred::sleep(&*reactor, Duration::from_millis(1));
+    reactor.block_on(moment).expect("it passes");
+    assert_eq!(asking.told_by(&reactor).expect("it comes"), 3);
+}
+
+#[test]
 fn a_call_that_was_not_made_before_the_stop_is_not_made_after_it() {
     let reactor = reactor();
     let handle = reactor.handle();

@@ -42,7 +42,6 @@ fn they_share_a_port_and_each_gets_some() {
     }
     cores.stop();
     cores.join().expect("they end in order");
-    assert!(TcpStream::connect(address).is_err());
 }
 
 #[test]

@@ -106,6 +106,91 @@ fn a_panic_removes_and_closes_it() {
 }
 
 #[test]
+fn a_descriptor_that_goes_bad_is_told_of_once_and_let_go_of() {
+    let (reactor, (mut near, far), log) = (reactor(), pair(), Log::default());
+    let noting = log.clone();
+    let reader = reactor
+        .add_reader(far, move |descriptor| {
+            let mut buffer = [0; 10];
+            let read = rustix::io::read(descriptor, &mut buffer).expect("it is there");
+            noting.note(format!("read {read}"));
+        })
+        .expect("it can be watched");
+    let noting = log.clone();
+    reader.on_lost(move |error| noting.note(format!("lost: {:?}", error.kind())));
+    near.write_all(b"x").expect("it fits");
+    drop(near);
+    turn_until(&reactor, || !reader.is_watched());
+    assert_eq!(
+        log.events().last().map(String::as_str),
+        Some("lost: BrokenPipe")
+    );
+    assert_eq!(log.events()[0], "read 1");
+    assert_sleeps(&reactor);
+}
+
+#[test]
+fn one_without_a_reader_or_writer_is_not_heard_of() {
+    let (reactor, (near, far)) = (reactor(), pair());
+    let reader = reactor
+        .add_reader(far, |_| unreachable!("it was removed"))
+        .expect("it can be watched");
+    reader.remove_reader();
+    drop(near);
+    assert_sleeps(&reactor);
+    assert!(reader.is_watched());
+    assert!(reader.remove().is_some());
+}
+
+#[test]
+fn one_may_be_written_to_when_there_is_room_and_change_from_inside() {
+    let (reactor, (near, far), log) = (reactor(), pair(), Log::default());
+    let slot: Rc<RefCell<Option<Descriptor>>> = Rc::default();
+    let (own, noting) = (Rc::clone(&slot), log.clone());
+    let writer = reactor
+        .add_writer(far, move |descriptor| {
+            noting.note("writable");
+            rustix::io::write(descriptor, b"x").expect("there is room");
+            let own = own.borrow().clone().expect("it is there");
+            let (reading, noting) = (own.clone(), noting.clone());
+            own.remove_writer();
+            own.add_reader(move |_| {
+                noting.note("readable");
+                assert!(reading.remove().is_none(), "it is being called");
+            })
+            .expect("it is watched");
+        })
+        .expect("it can be watched");
+    slot.replace(Some(writer.clone()));
+    let mut near = near;
+    turn_until(&reactor, || log.len() == 1);
+    near.read_exact(&mut [0]).expect("it was written");
+    near.write_all(b"y").expect("it fits");
+    turn_until(&reactor, || !writer.is_watched());
+    assert_eq!(log.events(), ["writable", "readable"]);
+    // It is closed, with a byte that nobody has read.
+    assert!(near.read(&mut [0]).is_err());
+}
+
+#[test]
+fn all_that_are_watched_are_given_back() {
+    let (reactor, (near, far)) = (reactor(), pair());
+    for descriptor in [near, far] {
+        reactor
+            .add_reader(descriptor, |_| ())
+            .expect("it can be watched");
+    }
+    let port = reactor
+        .listen_tcp("127.0.0.1:0", || {
+            crate::support::RawRecorder::new(&Log::default())
+        })
+        .expect("a free port");
+    assert_eq!(reactor.remove_all().len(), 2);
+    assert!(reactor.remove_all().is_empty());
+    assert!(port.is_listening());
+}
+
+#[test]
 fn a_regular_file_is_always_readable() {
     let file = File::open(std::env::current_exe().expect("a path")).expect("it is there");
     let (reactor, calls) = (reactor(), Count::default());

@@ -3,11 +3,12 @@
 #![cfg(target_os = "linux")]
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use reactor::Reactor;
+use deferred::{Deferred, Failure, defer_later};
+use reactor::{Reactor, ReactorHandle, react};
 use rustix::process::{Pid, Signal, kill_process};
 
 const ROLE: &str = "REACTOR_TEST_SIGNAL_ROLE";
@@ -40,6 +41,17 @@ fn child() {
             println!("ready");
             // By now the signal has its own effect again.
             thread::sleep(Duration::from_secs(60));
+        }
+        "react" => {
+            let code = react(|reactor: &ReactorHandle| {
+                println!("ready");
+                // Cancelled, it still has something to do.
+                defer_later(reactor, Duration::from_secs(60), || ()).add_errback(|failure| {
+                    println!("cleaned up");
+                    Err(failure)
+                })
+            });
+            println!("{code:?}");
         }
         other => unreachable!("{other}"),
     }
@@ -91,6 +103,35 @@ fn the_second_signal_ends_the_process_even_if_the_loop_is_stuck() {
     // Two signals on their way may be handled in either order.
     let code = child.wait().expect("it ends").code();
     assert!(matches!(code, Some(130 | 143)), "{code:?}");
+}
+
+#[test]
+fn a_signal_cancels_what_react_runs_and_is_the_exit_code() {
+    let (mut child, lines) = start("react");
+    send(&child, Signal::TERM);
+    let lines: Vec<String> = lines.collect();
+    assert!(lines.iter().any(|line| line == "cleaned up"), "{lines:?}");
+    let code = format!("{:?}", ExitCode::from(128 + 15));
+    assert!(lines.contains(&code), "{lines:?}");
+    assert!(child.wait().expect("it ends").success());
+}
+
+#[test]
+fn react_gives_the_exit_code_of_what_it_ran() {
+    let code = |code: ExitCode| format!("{code:?}");
+    let done = react(|reactor: &ReactorHandle| defer_later(reactor, Duration::ZERO, || ()));
+    assert_eq!(code(done), code(ExitCode::SUCCESS));
+    let at_once = react(|_: &ReactorHandle| deferred::succeed(ExitCode::from(7)));
+    assert_eq!(code(at_once), code(ExitCode::from(7)));
+    let failed = react(|_: &ReactorHandle| Err::<(), _>(Failure::msg("no")));
+    assert_eq!(code(failed), code(ExitCode::FAILURE));
+    // Somebody else may have stopped it.
+    let stopped = react(|reactor: &ReactorHandle| {
+        let handle = reactor.clone();
+        reactor.call_when_running(move || handle.stop().expect("it runs"));
+        Deferred::<()>::pair().1
+    });
+    assert_eq!(code(stopped), code(ExitCode::FAILURE));
 }
 
 #[test]

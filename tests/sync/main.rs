@@ -6,3 +6,4 @@ mod coordinating;
 mod rules;
 mod stress;
 mod support;
+mod testing;

@@ -11,7 +11,7 @@ pub(super) struct Case {
     /// The callbacks of one chain.
     pub(super) callbacks: usize,
     pub(super) aim: Option<Aim>,
-    /// What one chain of ours is to take of these.
+    /// What one chain of ours is to take of these at most.
     pub(super) allocations: Option<u64>,
     pub(super) contenders: Vec<(Contender, Run)>,
 }
@@ -193,7 +193,7 @@ mod tests {
                 let count = allocations::count(|| {
                     ours(1);
                 });
-                assert_eq!(count, expected, "{}", case.name);
+                assert!(count <= expected, "{}: {count}", case.name);
             }
         }
     }

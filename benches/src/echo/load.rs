@@ -38,6 +38,7 @@ pub(crate) struct Served {
 
 /// Connections to one server.
 pub(crate) struct Load {
+    address: SocketAddr,
     epoll: OwnedFd,
     connections: Vec<Connection>,
     scenario: Scenario,
@@ -60,6 +61,7 @@ impl Load {
     pub(crate) fn connect(address: SocketAddr, scenario: &Scenario) -> io::Result<Self> {
         let bytes = scenario.batch_bytes();
         let mut load = Self {
+            address,
             epoll: epoll::create(CreateFlags::CLOEXEC)?,
             connections: Vec::with_capacity(scenario.connections),
             scenario: *scenario,
@@ -153,6 +155,14 @@ impl Load {
     }
 
     fn begin(&mut self, index: usize) -> io::Result<()> {
+        if self.scenario.reconnects {
+            let stream = TcpStream::connect(self.address)?;
+            stream.set_nonblocking(true)?;
+            let data = EventData::new_u64(index as u64);
+            epoll::add(&self.epoll, &stream, data, EventFlags::IN)?;
+            // The one before is closed, and so leaves the poller.
+            self.connections[index].stream = stream;
+        }
         let connection = &mut self.connections[index];
         connection.unsent = self.batch.len();
         connection.unechoed = self.batch.len();

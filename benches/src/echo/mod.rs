@@ -5,6 +5,7 @@
 //! results of one round. One server takes part twice: what it seems to win or
 //! lose against itself is what this machine cannot tell.
 
+pub(crate) mod idle;
 pub(crate) mod load;
 pub(crate) mod per_request;
 pub(crate) mod scenario;
@@ -47,6 +48,54 @@ impl Options {
             only: Vec::new(),
         }
     }
+}
+
+/// What a second core brings: pairs of servers, the second of which has two threads.
+pub(crate) fn scaling(options: Options) -> Result<(), Box<dyn Error>> {
+    let options = if options.short {
+        Options::short()
+    } else {
+        options
+    };
+    println!(
+        "scaling: requests per second with two threads to those with one, where the client \
+         has the same two cores; {} rounds of {} ms",
+        options.rounds, options.time
+    );
+    println!();
+    let pairs = [
+        ("ours", server::OURS, server::OUR_CORES),
+        ("Tokio", server::TOKIO, server::TOKIO_THREADS),
+    ];
+    let mut table = Table::new(["servers", "scenario", "one", "two", "two to one"]);
+    for scenario in Scenario::named(&["pp50".into(), "pipe16".into()]) {
+        let mut pairs = pairs
+            .iter()
+            .map(|(name, one, two)| {
+                let entrant = |name| server::find(name).map(|path| Entrant::new(name, &path));
+                Some((*name, entrant(one)?, entrant(two)?))
+            })
+            .collect::<Option<Vec<_>>>()
+            .ok_or("the servers are not built (cargo build --release -p benches)")?;
+        for _ in 0..options.rounds {
+            for (_, one, two) in &mut pairs {
+                one.take_turn(&scenario, Duration::from_millis(options.time))?;
+                two.take_turn(&scenario, Duration::from_millis(options.time))?;
+            }
+        }
+        for (name, one, two) in &mut pairs {
+            let ratios = ratios(&two.requests_per_second, &one.requests_per_second);
+            table.row([
+                (*name).into(),
+                scenario.name.into(),
+                format!("{:.0}", median(&mut one.requests_per_second)),
+                format!("{:.0}", median(&mut two.requests_per_second)),
+                Estimate::of(&ratios).text(),
+            ]);
+        }
+    }
+    table.print();
+    Ok(())
 }
 
 /// One server among those that take turns.

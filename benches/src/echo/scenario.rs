@@ -10,10 +10,12 @@ pub(crate) struct Scenario {
     pub(crate) message: usize,
     /// Messages that are sent at once.
     pub(crate) batch: usize,
+    /// Each batch is sent on a connection of its own.
+    pub(crate) reconnects: bool,
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::ping_pong("pp1", 1),
         Self::ping_pong("pp50", 50),
         Self::ping_pong("pp500", 500),
@@ -22,12 +24,18 @@ impl Scenario {
             connections: 50,
             message: 64,
             batch: 16,
+            reconnects: false,
         },
         Self {
             name: "bulk",
             connections: 8,
             message: 64 * 1024,
             batch: 1,
+            reconnects: false,
+        },
+        Self {
+            reconnects: true,
+            ..Self::ping_pong("churn", 8)
         },
     ];
 
@@ -37,6 +45,7 @@ impl Scenario {
             connections,
             message: 64,
             batch: 1,
+            reconnects: false,
         }
     }
 
@@ -54,8 +63,16 @@ impl Scenario {
             connections,
             message,
             batch,
+            reconnects,
         } = self;
-        format!("{name}: {connections} connections, {batch} messages of {message} bytes at once")
+        let each = if *reconnects {
+            ", each on a connection of its own"
+        } else {
+            ""
+        };
+        format!(
+            "{name}: {connections} connections, {batch} messages of {message} bytes at once{each}"
+        )
     }
 
     /// What a connection sends before it waits.

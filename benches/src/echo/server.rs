@@ -14,6 +14,10 @@ pub(crate) const TOKIO: &str = "echo_tokio";
 pub(crate) const EPOLL: &str = "echo_epoll";
 pub(crate) const OURS: &str = "echo_reactor";
 
+/// Those with two threads.
+pub(crate) const TOKIO_THREADS: &str = "echo_tokio_threads";
+pub(crate) const OUR_CORES: &str = "echo_cores";
+
 /// The file of the server `name`, if it is built.
 ///
 /// Cargo puts all programs of a package next to one another.
@@ -69,6 +73,10 @@ impl Server {
             .ok_or_else(|| io::Error::other(format!("{program:?} said {line:?}, not `ready`")))?;
         server.address.set_port(port);
         Ok(server)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// What the server has used of the processor up to now, in the kernel and

@@ -379,7 +379,7 @@ impl<T: 'static> Deferred<T> {
     /// trigger.callback(2).unwrap();
     /// assert_eq!(deferred.into_result().unwrap().unwrap(), 2);
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn into_result(self) -> Result<Result<T>, Self> {
         self.into_end().into_result().map_err(|end| Self { end })
     }

@@ -47,10 +47,12 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 /// assert!(failure.raised_at().file().ends_with(".rs"));
 /// ```
 pub struct Failure {
+    /// INVARIANT: there are no weak references to it.
     inner: Arc<Inner>,
 }
 
-struct Inner {
+/// The error and its story.
+pub(crate) struct Inner {
     error: Box<dyn Error + Send + Sync>,
     raised_at: &'static Location<'static>,
     trail: Trail,
@@ -62,6 +64,15 @@ impl Failure {
     ///
     /// A backtrace is taken only if the environment asks for one, as the
     /// standard library does (`RUST_BACKTRACE`, `RUST_LIB_BACKTRACE`).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::Failure;
+    ///
+    /// let failure = Failure::new(std::fmt::Error);
+    /// assert_eq!(failure.raised_at().line(), line!() - 1);
+    /// ```
     #[track_caller]
     pub fn new<E: Error + Send + Sync + 'static>(error: E) -> Self {
         Self::from_box(Box::new(error))
@@ -81,6 +92,15 @@ impl Failure {
     }
 
     /// Wraps an error that is boxed already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::error::Error;
+    ///
+    /// let error: Box<dyn Error + Send + Sync> = "no such page".into();
+    /// assert_eq!(deferred::Failure::from_box(error).message(), "no such page");
+    /// ```
     #[track_caller]
     pub fn from_box(error: Box<dyn Error + Send + Sync>) -> Self {
         Self::raised(error, Location::caller())
@@ -167,6 +187,17 @@ impl Failure {
     }
 
     /// The error itself, if it is an `E`; its sources are not searched.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::Failure;
+    /// use std::num::ParseIntError;
+    ///
+    /// let failure = Failure::new("x".parse::<u8>().unwrap_err());
+    /// assert!(failure.downcast_ref::<ParseIntError>().is_some());
+    /// assert!(failure.downcast_ref::<std::fmt::Error>().is_none());
+    /// ```
     pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
         self.inner.error.downcast_ref()
     }
@@ -182,6 +213,17 @@ impl Failure {
     }
 
     /// The error and its sources, outermost first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Failure, fail, gather_results};
+    ///
+    /// let gathered = gather_results([fail::<()>(Failure::msg("no route"))]);
+    /// let failure = gathered.into_result().unwrap().unwrap_err();
+    /// let story: Vec<_> = failure.chain().map(ToString::to_string).collect();
+    /// assert_eq!(story, ["the deferred at index 0 failed", "no route"]);
+    /// ```
     pub fn chain(&self) -> impl Iterator<Item = &(dyn Error + 'static)> {
         let mut next: Option<&(dyn Error + 'static)> = Some(&*self.inner.error);
         std::iter::from_fn(move || {
@@ -266,8 +308,21 @@ impl Failure {
     /// copy nor a lock.
     pub(crate) fn passed(&mut self, place: &'static Location<'static>) {
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
-            inner.trail.note(place);
+            inner.note_passed(place);
         }
+    }
+
+    /// The error and its story, for who can see in a cheaper way whether the failure
+    /// is shared.
+    pub(crate) fn story(&mut self) -> &mut Arc<Inner> {
+        &mut self.inner
+    }
+}
+
+impl Inner {
+    #[inline]
+    pub(crate) fn note_passed(&mut self, place: &'static Location<'static>) {
+        self.trail.note(place);
     }
 }
 

@@ -43,6 +43,21 @@ impl DeferredHandle {
 
     /// Holds the Deferred up, as [`Deferred::pause`](crate::Deferred::pause)
     /// does; `None` if it is gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::Deferred;
+    ///
+    /// let (trigger, mut lines) = Deferred::pair();
+    /// let handle = lines.handle();
+    /// let shown = lines.add_callback(|line: &str| Ok(line.len()));
+    /// let pause = handle.pause().expect("it is still there");
+    /// trigger.callback("held up").unwrap();
+    /// let shown = shown.into_result().expect_err("not before the pause ends");
+    /// drop(pause);
+    /// assert_eq!(shown.into_result().unwrap().unwrap(), 7);
+    /// ```
     pub fn pause(&self) -> Option<Pause> {
         self.control.pause().map(Pause::new)
     }

@@ -2,8 +2,7 @@
 //! fail on what was left unhandled.
 //!
 //! These functions panic, with what they saw: they are assertions. Those that take a
-//! Deferred want one of this thread; of a `deferred::sync` one, ask
-//! `into_result()`.
+//! Deferred take one of [either flavour](AnyDeferred).
 //!
 //! # Examples
 //!
@@ -26,22 +25,88 @@
 
 use std::cell::RefCell;
 use std::error::Error;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::rc::Rc;
 
+use self::sealed::Sealed;
 use crate::deferred::Deferred;
-use crate::failure::Failure;
+use crate::failure::{Failure, Result};
 use crate::state::State;
 use crate::unhandled::{Unhandled, with_unhandled_hook};
+
+/// A Deferred that can be asserted about: one of this thread, or, with the feature
+/// `sync`, one of any. There are no others.
+pub trait AnyDeferred: Sealed {}
+
+mod sealed {
+    use super::{Result, State, fmt};
+
+    /// What is asked of a Deferred here; `Value` is the type of its value. Nobody outside can name it, so nobody outside
+    /// can implement [`AnyDeferred`](super::AnyDeferred).
+    #[expect(unnameable_types, reason = "it seals the trait")]
+    pub trait Sealed: fmt::Debug + Sized {
+        type Value;
+
+        fn result(self) -> Result<Result<Self::Value>, Self>;
+        fn seen(&self) -> State;
+        fn let_go(self);
+    }
+}
+
+impl<T: 'static> AnyDeferred for Deferred<T> {}
+
+impl<T: 'static> Sealed for Deferred<T> {
+    type Value = T;
+
+    fn result(self) -> Result<Result<T>, Self> {
+        self.into_result()
+    }
+
+    fn seen(&self) -> State {
+        self.state()
+    }
+
+    fn let_go(self) {
+        self.ignore();
+    }
+}
+
+#[cfg(feature = "sync")]
+impl<T: Send + 'static> AnyDeferred for crate::sync::Deferred<T> {}
+
+#[cfg(feature = "sync")]
+impl<T: Send + 'static> Sealed for crate::sync::Deferred<T> {
+    type Value = T;
+
+    fn result(self) -> Result<Result<T>, Self> {
+        self.into_result()
+    }
+
+    fn seen(&self) -> State {
+        self.state()
+    }
+
+    fn let_go(self) {
+        self.ignore();
+    }
+}
 
 /// The value of a Deferred that must have one: Twisted's `successResultOf`.
 ///
 /// # Panics
 ///
 /// If it has no result, or a failure; the message tells which, with its story.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::testing::success_result_of;
+///
+/// assert_eq!(success_result_of(deferred::succeed(1)), 1);
+/// ```
 #[track_caller]
-pub fn success_result_of<T: 'static>(deferred: Deferred<T>) -> T {
-    match deferred.into_result() {
+pub fn success_result_of<D: AnyDeferred>(deferred: D) -> D::Value {
+    match deferred.result() {
         Ok(Ok(value)) => value,
         Ok(Err(failure)) => panic!("a value was expected, but it failed: {failure:?}"),
         Err(deferred) => no_result(deferred, "a value"),
@@ -63,8 +128,8 @@ pub fn success_result_of<T: 'static>(deferred: Deferred<T>) -> T {
 /// assert_eq!(failure.message(), "no");
 /// ```
 #[track_caller]
-pub fn failure_of<T: 'static>(deferred: Deferred<T>) -> Failure {
-    match deferred.into_result() {
+pub fn failure_of<D: AnyDeferred>(deferred: D) -> Failure {
+    match deferred.result() {
         Ok(Ok(_)) => panic!("a failure was expected, but it has a value"),
         Ok(Err(failure)) => failure,
         Err(deferred) => no_result(deferred, "a failure"),
@@ -78,11 +143,22 @@ pub fn failure_of<T: 'static>(deferred: Deferred<T>) -> Failure {
 /// # Panics
 ///
 /// If it has no result, a value, or another failure.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::testing::failure_result_of;
+/// use deferred::{Cancelled, Deferred};
+///
+/// let (_trigger, deferred) = Deferred::<()>::pair();
+/// deferred.cancel();
+/// assert_eq!(failure_result_of::<Cancelled, _>(deferred), Cancelled::new());
+/// ```
 #[track_caller]
-pub fn failure_result_of<E, T>(deferred: Deferred<T>) -> E
+pub fn failure_result_of<E, D>(deferred: D) -> E
 where
     E: Error + Clone + 'static,
-    T: 'static,
+    D: AnyDeferred,
 {
     let failure = failure_of(deferred);
     match failure.check::<E>() {
@@ -99,10 +175,21 @@ where
 /// # Panics
 ///
 /// If it has one.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::testing::{assert_no_result, success_result_of};
+///
+/// let (trigger, deferred) = deferred::Deferred::pair();
+/// assert_no_result(&deferred);
+/// trigger.callback(1).unwrap();
+/// assert_eq!(success_result_of(deferred), 1);
+/// ```
 #[track_caller]
-pub fn assert_no_result<T: 'static>(deferred: &Deferred<T>) {
+pub fn assert_no_result<D: AnyDeferred>(deferred: &D) {
     assert!(
-        deferred.state() != State::Done,
+        deferred.seen() != State::Done,
         "no result was expected yet, but it has one: {deferred:?}"
     );
 }
@@ -161,8 +248,8 @@ pub fn capture_unhandled<R>(body: impl FnOnce() -> R) -> (R, Vec<Unhandled>) {
 }
 
 #[track_caller]
-fn no_result<T: 'static>(deferred: Deferred<T>, expected: &str) -> ! {
+fn no_result<D: AnyDeferred>(deferred: D, expected: &str) -> ! {
     let seen = format!("{deferred:#?}");
-    deferred.ignore();
+    deferred.let_go();
     panic!("{expected} was expected, but there is no result yet: {seen}")
 }

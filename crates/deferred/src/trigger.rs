@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::chain::{Local, Mode, Source};
+use crate::chain::{CoreWeak, Local, Source};
 use crate::error::AlreadyCalled;
 use crate::failure::{Failure, Result};
 
@@ -114,6 +114,17 @@ impl<T: 'static> Trigger<T> {
     }
 
     /// Whether the Deferred was fired, by whichever trigger, or cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (trigger, deferred) = deferred::Deferred::pair();
+    /// assert!(!trigger.is_fired());
+    /// deferred.cancel();
+    /// assert!(trigger.is_fired());
+    /// # trigger.callback(()).unwrap();
+    /// # deferred.ignore();
+    /// ```
     pub fn is_fired(&self) -> bool {
         self.source.is_fired()
     }
@@ -160,12 +171,23 @@ impl<T: 'static> fmt::Debug for Trigger<T> {
 
 /// A [`Trigger`] that does not count, from [`Trigger::downgrade`].
 pub struct WeakTrigger<T: 'static> {
-    core: <Local as Mode>::Weak,
+    core: CoreWeak<Local>,
     input: PhantomData<fn(T)>,
 }
 
 impl<T: 'static> WeakTrigger<T> {
     /// A trigger, unless all triggers are gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (trigger, deferred) = deferred::Deferred::<()>::pair();
+    /// let weak = trigger.downgrade();
+    /// assert!(weak.upgrade().is_some());
+    /// drop(trigger);
+    /// assert!(weak.upgrade().is_none());
+    /// # deferred.ignore();
+    /// ```
     pub fn upgrade(&self) -> Option<Trigger<T>> {
         Source::upgrade(&self.core).map(Trigger::new)
     }

@@ -204,10 +204,6 @@ fn run(
             return Err(failure);
         }
     };
-    let others = Arc::clone(all);
-    reactor.add_system_event_trigger(Phase::After, SystemEvent::Shutdown, move || {
-        stop_all(&others.lock());
-    });
     all.lock().push(reactor.remote());
     let _ = told.send(Ok(()));
     // Who starts them waits until nobody has anything to tell.

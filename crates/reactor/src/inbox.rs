@@ -3,25 +3,55 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
+use smallbox::space::S4;
+use smallbox::{SmallBox, smallbox};
 
 use crate::error::ReactorGone;
 use crate::poll::Waker;
 
+/// Something to be done, once, with an `A`.
+///
+/// A small one is kept in place: a box would be made in one thread and freed in
+/// another, which costs more than all the rest.
+pub(crate) struct Job<A: 'static>(SmallBox<dyn Call<A>, S4>);
+
+trait Call<A>: Send {
+    fn call(&mut self, argument: &A);
+}
+
+impl<A, F: FnOnce(&A) + Send> Call<A> for Option<F> {
+    fn call(&mut self, argument: &A) {
+        if let Some(f) = self.take() {
+            f(argument);
+        }
+    }
+}
+
+impl<A> Job<A> {
+    pub(crate) fn new(f: impl FnOnce(&A) + Send + 'static) -> Self {
+        Self(smallbox!(Some(f)))
+    }
+
+    pub(crate) fn call(mut self, argument: &A) {
+        self.0.call(argument);
+    }
+}
+
 /// The jobs that other threads have posted.
-pub(crate) struct Inbox<Job> {
+pub(crate) struct Inbox<A: 'static> {
     /// `None` once the reactor is gone.
-    open: Mutex<Option<Open<Job>>>,
+    open: Mutex<Option<Open<A>>>,
     /// Whether there may be jobs: so that a turn without any costs no lock.
     /// Written under the lock.
     has_jobs: AtomicBool,
 }
 
-struct Open<Job> {
-    jobs: Vec<Job>,
+struct Open<A: 'static> {
+    jobs: Vec<Job<A>>,
     waker: Waker,
 }
 
-impl<Job> Inbox<Job> {
+impl<A> Inbox<A> {
     pub(crate) fn new(waker: Waker) -> Self {
         let jobs = Vec::new();
         Self {
@@ -31,7 +61,8 @@ impl<Job> Inbox<Job> {
     }
 
     /// Adds a job; wakes the loop if it was the first.
-    pub(crate) fn post(&self, job: Job) -> Result<(), ReactorGone> {
+    pub(crate) fn post(&self, f: impl FnOnce(&A) + Send + 'static) -> Result<(), ReactorGone> {
+        let job = Job::new(f);
         let mut guard = self.open.lock();
         let Some(open) = guard.as_mut() else {
             // The job is a user's: not to be dropped under the lock.
@@ -49,12 +80,14 @@ impl<Job> Inbox<Job> {
         Ok(())
     }
 
+    /// Whether there are any. A post that is not seen here wakes the loop's next wait.
+    #[inline]
+    pub(crate) fn has_jobs(&self) -> bool {
+        self.has_jobs.load(Ordering::Acquire)
+    }
+
     /// Takes the jobs that are there, leaving `room` for the next ones.
-    pub(crate) fn take(&self, room: &mut Vec<Job>) {
-        // A post that is not seen here wakes the loop's next wait.
-        if !self.has_jobs.load(Ordering::Acquire) {
-            return;
-        }
+    pub(crate) fn take(&self, room: &mut Vec<Job<A>>) {
         let mut guard = self.open.lock();
         self.has_jobs.store(false, Ordering::Release);
         if let Some(open) = guard.as_mut() {

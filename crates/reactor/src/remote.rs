@@ -1,12 +1,13 @@
 //! `Remote`: the way into a loop from other threads.
 
 use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use deferred::{Outcome, fail, maybe_deferred, succeed};
 
 use crate::blocked::Blocked;
-use crate::core::Job;
+use crate::core::Core;
 use crate::error::{BlockingCallError, ReactorGone};
 use crate::handle::ReactorHandle;
 use crate::inbox::Inbox;
@@ -36,7 +37,7 @@ use crate::inbox::Inbox;
 /// ```
 #[derive(Clone)]
 pub struct Remote {
-    inbox: Arc<Inbox<Job>>,
+    inbox: Arc<Inbox<Rc<Core>>>,
     blocked: Arc<Blocked>,
 }
 
@@ -63,16 +64,15 @@ impl Remote {
         &self,
         job: impl FnOnce(&ReactorHandle) + Send + 'static,
     ) -> Result<(), ReactorGone> {
-        self.inbox
-            .post(Box::new(move |core| job(&ReactorHandle::new(core))))
+        self.inbox.post(move |core| job(&ReactorHandle::new(core)))
     }
 
     /// Has `call` called in the loop's thread, as [`call_from_thread`] does, and waits
     /// for what it returns: a `Result`, nothing, or a Deferred, whose result it waits
     /// for.
     ///
-    /// Nobody waits for ever: when the loop is stopped, or dropped, whoever waits is
-    /// told. If the call was not made by then, it is dropped; a Deferred that it
+    /// Nobody waits for ever: when the loop is stopped, crashes or is dropped, whoever
+    /// waits is told. If the call was not made by then, it is dropped; a Deferred that it
     /// returned is left alone. A loop that has not run yet is waited for; one that was
     /// stopped is not, until it runs again.
     ///

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use deferred::Deferred;
 
-use crate::core::{Core, Job};
+use crate::core::Core;
 use crate::inbox::Inbox;
 
 /// How another thread gives its result.
@@ -13,7 +13,7 @@ use crate::inbox::Inbox;
 /// Dropped without, the Deferred is abandoned. It fails with `ReactorGone` if the
 /// reactor goes first.
 pub(crate) struct Reply<T: Send + 'static> {
-    inbox: Arc<Inbox<Job>>,
+    inbox: Arc<Inbox<Rc<Core>>>,
     number: u64,
     result: Option<T>,
 }
@@ -62,11 +62,11 @@ impl<T: Send + 'static> Drop for Reply<T> {
         let number = self.number;
         let result = self.result.take();
         // If the reactor is gone, nobody waits.
-        let _ = self.inbox.post(Box::new(move |core| {
+        let _ = self.inbox.post(move |core| {
             let delivery = core.awaited.remove(number);
             if let (Some(deliver), Some(result)) = (delivery, result) {
                 deliver(Ok(Box::new(result)));
             }
-        }));
+        });
     }
 }

@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use parking_lot::Mutex;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{
+    SIGALRM, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGSTOP, SIGTERM, SIGUSR1, SIGUSR2,
+};
 use signal_hook::{SigId, flag, low_level};
 
 use crate::core::Core;
@@ -21,11 +23,47 @@ use crate::poll::{Interest, Ready, Registration};
 use crate::reactor::Reactor;
 use crate::registry::Source;
 
-/// The signal that ended [`Reactor::run_until_signal`].
+/// A signal: one that ended [`Reactor::run_until_signal`], or one that is sent to a
+/// child, with [`Process::signal`](crate::Process::signal).
+///
+/// # Examples
+///
+/// ```
+/// use reactor::Signal;
+///
+/// assert_eq!(Signal::KILL.number(), 9);
+/// assert_eq!(Signal::from_number(15).to_string(), "SIGTERM");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Signal(i32);
 
 impl Signal {
+    /// The terminal is gone; for many, the request to read their settings again.
+    pub const HUP: Self = Self(SIGHUP);
+    /// Somebody has pressed Ctrl-C.
+    pub const INT: Self = Self(SIGINT);
+    /// Somebody has pressed Ctrl-\\.
+    pub const QUIT: Self = Self(SIGQUIT);
+    /// Ends a process, which can do nothing about it.
+    pub const KILL: Self = Self(SIGKILL);
+    /// Asks a process to end.
+    pub const TERM: Self = Self(SIGTERM);
+    /// An alarm has gone off.
+    pub const ALRM: Self = Self(SIGALRM);
+    /// For a process to use as it likes.
+    pub const USR1: Self = Self(SIGUSR1);
+    /// For a process to use as it likes.
+    pub const USR2: Self = Self(SIGUSR2);
+    /// Halts a process, which can do nothing about it.
+    pub const STOP: Self = Self(SIGSTOP);
+    /// Lets a halted process go on.
+    pub const CONT: Self = Self(SIGCONT);
+
+    /// The one of this number, whether or not this system has it.
+    pub const fn from_number(number: i32) -> Self {
+        Self(number)
+    }
+
     /// Its number: 2 for SIGINT, 15 for SIGTERM.
     pub fn number(self) -> i32 {
         self.0
@@ -39,10 +77,9 @@ impl Signal {
 
 impl fmt::Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            SIGINT => f.write_str("SIGINT"),
-            SIGTERM => f.write_str("SIGTERM"),
-            number => write!(f, "signal {number}"),
+        match low_level::signal_name(self.0) {
+            Some(name) => f.write_str(name),
+            None => write!(f, "signal {}", self.0),
         }
     }
 }

@@ -30,6 +30,7 @@ impl Reciter {
         Self { poem, left }
     }
 
+    // ANCHOR: recite
     fn recite(&mut self, cx: &mut Context<'_, Self>) {
         if self.poem.breaks_off && self.left.len() < self.poem.text.len() / 2 {
             return cx.abort();
@@ -43,6 +44,7 @@ impl Reciter {
             cx.call_later(self.poem.pause, |this, cx| this.recite(cx));
         }
     }
+    // ANCHOR_END: recite
 }
 
 impl Protocol for Reciter {

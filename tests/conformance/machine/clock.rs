@@ -20,6 +20,24 @@ pub(crate) struct Timed {
     loops: HashMap<Id, LoopingCall>,
 }
 
+impl Timed {
+    /// Lets go of the calls; what is given back stops the loops, and has what they wait
+    /// for happen. One that runs and its clock would keep each other for ever.
+    pub(crate) fn end(self) -> impl FnOnce() {
+        let Self { clock, loops, .. } = self;
+        let waits = !loops.is_empty();
+        move || {
+            for looping in loops.into_values() {
+                // One that does not run cannot be stopped.
+                let _ = looping.stop();
+            }
+            if waits {
+                clock.jump(flavour::ticks(1_000_000));
+            }
+        }
+    }
+}
+
 impl Machine {
     pub(crate) fn perform_on_clock(&self, op: &ClockOp) {
         match *op {

@@ -44,8 +44,8 @@ fn run_unguarded(program: &Program) -> Trace {
             machine.let_go();
             let unhandled = machine.take_unhandled();
             machine.forget_triggers();
-            machine.stop_clock();
-            Trace {
+            let stop_loops = machine.stop_clock();
+            let trace = Trace {
                 groups,
                 finals,
                 unhandled,
@@ -53,7 +53,10 @@ fn run_unguarded(program: &Program) -> Trace {
                 moved: machine.take_moved(),
                 may_release_into_result: machine.may_release_into_result(),
                 normalized: machine.take_normalizations(),
-            }
+            };
+            stop_loops();
+            machine.clear();
+            trace
         },
     )
 }

@@ -9,6 +9,12 @@ pub(crate) struct Timed {
     _nothing: Vec<()>,
 }
 
+impl Timed {
+    pub(crate) fn end(self) -> impl FnOnce() {
+        || {}
+    }
+}
+
 impl Machine {
     pub(crate) fn perform_on_clock(&self, _op: &ClockOp) {
         panic!("a Deferred of several threads has no clock");

@@ -54,6 +54,14 @@ impl Machine {
         }
     }
 
+    /// Drops what is left of the program, whose callbacks have the machine.
+    pub(crate) fn clear(&self) {
+        // What is dropped may run callbacks, which leave things behind.
+        for _ in 0..2 {
+            drop(self.world.with(std::mem::take));
+        }
+    }
+
     pub(crate) fn record(&self, event: Event) {
         self.world.with(|world| world.events.push(event));
     }
@@ -270,7 +278,7 @@ impl Machine {
     }
 
     /// Forgets what is still to be called, once nothing is recorded any more.
-    pub(crate) fn stop_clock(&self) {
-        drop(self.with_timed(std::mem::take));
+    pub(crate) fn stop_clock(&self) -> impl FnOnce() + use<> {
+        self.with_timed(std::mem::take).end()
     }
 }

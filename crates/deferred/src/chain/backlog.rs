@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use super::core::Remains;
 use super::mode::Mode;
-use super::raw::OwnedClaim;
+use super::raw::{CoreRef, OwnedClaim};
 use super::run;
 use crate::contain::{drop_contained, until_caught};
 use crate::error::Abandoned;
@@ -18,7 +18,7 @@ use crate::failure::Failure;
 
 enum Task<M: Mode> {
     /// The last trigger is gone and has not fired.
-    Abandon(M::Ref),
+    Abandon(CoreRef<M>),
     Run(OwnedClaim<M>),
     Discard(Box<Remains<M>>),
 }
@@ -73,7 +73,7 @@ pub(super) fn is_passing_by<M: Mode>() -> bool {
 
 /// Fires `core`, whose last trigger is gone, with [`Abandoned`].
 #[cold]
-pub(super) fn abandon<M: Mode>(core: M::Ref) {
+pub(super) fn abandon<M: Mode>(core: CoreRef<M>) {
     add(Task::<M>::Abandon(core));
 }
 

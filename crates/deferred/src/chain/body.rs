@@ -5,8 +5,7 @@ use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::task::Waker;
 
-use super::mode::Mode;
-use super::raw::{Local, OwnedClaim};
+use super::raw::{CoreRef, CoreWeak, Local, OwnedClaim};
 
 /// A body that awaits Deferreds, one after the other, and fires one in the end.
 ///
@@ -18,13 +17,13 @@ pub(crate) trait Body {
     fn resume(self: Rc<Self>) -> Option<OwnedClaim<Local>>;
 
     /// The chain that gets its result, while there is one.
-    fn result(&self) -> Option<<Local as Mode>::Ref>;
+    fn result(&self) -> Option<CoreRef<Local>>;
 
     /// Cancels what it awaits.
     fn cancel(self: Rc<Self>, cancelled_at: &'static Location<'static>);
 
     /// The chains it awaits, and whether it waits to be woken by something else.
-    fn awaited(&self) -> (Vec<<Local as Mode>::Weak>, bool);
+    fn awaited(&self) -> (Vec<CoreWeak<Local>>, bool);
 
     /// Hears who is to be woken when it is, being the one who polls for what comes of
     /// it.
@@ -40,6 +39,7 @@ thread_local! {
 
 /// Whether some body of this thread waits to be woken by something that is no
 /// Deferred.
+#[inline]
 pub(crate) fn is_any_asleep() -> bool {
     ASLEEP.try_with(Cell::get).is_ok_and(|count| count > 0)
 }

@@ -1,8 +1,8 @@
 //! Cancelling a chain, wherever it is.
 
-use super::core::{Canceller, Cancelling, Phase};
+use super::core::{Canceller, Cancelling, Group, Phase};
 use super::mode::Mode;
-use super::raw::{Claim, Guarded};
+use super::raw::{Claim, CoreRef, CoreWeak, Guarded};
 use super::run;
 use crate::contain::{drop_contained, run_contained};
 use crate::error::Cancelled;
@@ -13,23 +13,35 @@ use crate::trail::Place;
 enum Cancel<M: Mode> {
     Nothing,
     Ask(M::Canceller),
-    Forward(M::Weak),
+    AskParts(M::Group),
+    Forward(CoreWeak<M>),
     Body(M::WeakBody),
+}
+
+/// What is still to be done of a cancel.
+enum Task<M: Mode> {
+    Cancel(CoreWeak<M>, Place),
+    /// The parts of a chain were asked.
+    Asked(CoreRef<M>, M::Group, Place),
 }
 
 impl<M: Mode> Guarded<'_, M> {
     /// `Ok` if it has failed and is to be run.
     fn cancel(&mut self, cancelled_at: Place) -> Result<(), Cancel<M>> {
-        match (self.phase(), &self.waiting_on) {
-            (Phase::Unfired, _) => match self.canceller.take() {
+        match (self.phase(), self.rare.waiting_on()) {
+            (Phase::Unfired, _) => match self.rare.take_canceller() {
                 Some(Canceller::Call(canceller)) => {
+                    self.cancelling = Cancelling::CancellerRuns;
+                    Err(Cancel::Ask(canceller))
+                }
+                Some(Canceller::Parts(parts)) => {
                     if self.cancelling != Cancelling::Delegated {
                         self.cancelling = Cancelling::CancellerRuns;
                     }
-                    Err(Cancel::Ask(canceller))
+                    Err(Cancel::AskParts(parts))
                 }
                 Some(Canceller::Body(body)) => {
-                    self.canceller = Some(Canceller::Body(body.clone()));
+                    self.rare.replace_canceller(Canceller::Body(body.clone()));
                     Err(Cancel::Body(body))
                 }
                 None if self.cancelling != Cancelling::No => Err(Cancel::Nothing),
@@ -51,25 +63,52 @@ fn cancelled(at: Place) -> Failure {
     Failure::raised_at_place(Cancelled::new(), at)
 }
 
-/// Cancels `core`: if it was not fired, asks its canceller or fails it; if it
-/// waits for another chain, cancels that one; else does nothing.
-pub(super) fn cancel<M: Mode>(core: M::Ref, cancelled_at: Place) {
+/// Cancels `core`: if it was not fired, asks its canceller or its parts, or fails it; if
+/// it waits for another chain, cancels that one; else does nothing.
+///
+/// Parts may be made of parts, and so on: the stack does not grow with that.
+pub(super) fn cancel<M: Mode>(core: CoreRef<M>, cancelled_at: Place) {
+    let mut tasks = Vec::new();
+    let mut next = Some((core, cancelled_at));
+    loop {
+        if let Some((core, at)) = next.take()
+            && let Some((core, parts)) = cancel_one::<M>(core, at)
+        {
+            let (due, made_at) = (parts.due(), parts.made_at());
+            tasks.push(Task::Asked(core, parts, at));
+            // The first is done first.
+            let due = due.into_iter().rev();
+            tasks.extend(due.map(|part| Task::Cancel(part, made_at)));
+        }
+        match tasks.pop() {
+            Some(Task::Cancel(part, at)) => next = part.upgrade().map(|part| (part, at)),
+            Some(Task::Asked(core, parts, at)) => end_parts(&core, parts, at),
+            None => return,
+        }
+    }
+}
+
+/// Cancels `core`, or the one it waits for; gives that one and its parts, if those are
+/// to be asked.
+fn cancel_one<M: Mode>(core: CoreRef<M>, cancelled_at: Place) -> Option<(CoreRef<M>, M::Group)> {
     let mut current = core;
     loop {
         match Claim::<M>::take(&current, |state| state.cancel(cancelled_at)) {
-            Ok((claim, ())) => return run::run(claim),
-            Err(Cancel::Nothing) => return,
-            Err(Cancel::Forward(inner)) => match M::upgrade(&inner) {
-                Some(inner) => current = inner,
-                None => return,
-            },
-            Err(Cancel::Body(body)) => {
-                if let Some(body) = M::upgrade_body(&body) {
-                    M::cancel_body(body, cancelled_at);
-                }
-                return;
+            Ok((claim, ())) => {
+                run::run(claim);
+                return None;
             }
-            Err(Cancel::Ask(canceller)) => return ask::<M>(&current, canceller, cancelled_at),
+            Err(Cancel::Nothing) => return None,
+            Err(Cancel::Forward(inner)) => current = inner.upgrade()?,
+            Err(Cancel::Body(body)) => {
+                M::cancel_body(M::upgrade_body(&body)?, cancelled_at);
+                return None;
+            }
+            Err(Cancel::AskParts(parts)) => return Some((current, parts)),
+            Err(Cancel::Ask(canceller)) => {
+                ask::<M>(&current, canceller, cancelled_at);
+                return None;
+            }
         }
     }
 }
@@ -77,40 +116,49 @@ pub(super) fn cancel<M: Mode>(core: M::Ref, cancelled_at: Place) {
 /// Fails `core` with `Cancelled`, if it was not fired; then `before` is called
 /// before anything runs.
 pub(super) fn fail_with_cancelled<M: Mode>(
-    core: &M::Ref,
+    core: &CoreRef<M>,
     cancelled_at: Place,
     before: impl FnOnce(),
 ) {
     run::fail::<M>(core, |_made_at| cancelled(cancelled_at), before);
 }
 
-fn ask<M: Mode>(core: &M::Ref, canceller: M::Canceller, cancelled_at: Place) {
+fn ask<M: Mode>(core: &CoreRef<M>, canceller: M::Canceller, cancelled_at: Place) {
     let given = core.clone();
     run_contained("a canceller", || M::call_canceller(canceller, given));
-    let is_delegated = core.with(|state| {
-        let is_delegated = state.cancelling == Cancelling::Delegated;
-        if !is_delegated {
-            state.cancelling = Cancelling::No;
-        }
-        is_delegated
-    });
-    if !is_delegated {
-        fail_with_cancelled::<M>(core, cancelled_at, || {});
+    end_as_cancelled(core, cancelled_at);
+}
+
+fn end_as_cancelled<M: Mode>(core: &CoreRef<M>, cancelled_at: Place) {
+    core.with(|state| state.cancelling = Cancelling::No);
+    fail_with_cancelled::<M>(core, cancelled_at, || {});
+}
+
+/// The parts of `core` were asked: it ends by what they do, and they may be asked
+/// again; or as cancelled, if they have left it unfired.
+fn end_parts<M: Mode>(core: &CoreRef<M>, parts: M::Group, cancelled_at: Place) {
+    if parts.ends_at_once() {
+        drop(parts);
+        end_as_cancelled(core, cancelled_at);
+    } else {
+        delegate(core, parts);
     }
 }
 
-/// Has a cancel of `core` call `canceller` and leave the rest to whom that asks.
+/// Has a cancel of `core` ask `parts`.
 ///
-/// It is called once; if there is to be another time, it puts another one in place.
 /// When the chain was fired, a cancel does nothing any more: that is how Twisted's
 /// `DeferredList` has it, also for one that waits for another Deferred.
-pub(crate) fn delegate<M: Mode>(core: &M::Ref, canceller: M::Canceller) {
+pub(crate) fn delegate<M: Mode>(core: &CoreRef<M>, parts: M::Group) {
+    let ends_at_once = parts.ends_at_once();
     let unused = core.with(|state| {
         if state.phase() != Phase::Unfired {
-            return Some(Canceller::Call(canceller));
+            return Some(Canceller::Parts(parts));
         }
-        state.cancelling = Cancelling::Delegated;
-        state.canceller.replace(Canceller::Call(canceller))
+        if !ends_at_once {
+            state.cancelling = Cancelling::Delegated;
+        }
+        state.rare.replace_canceller(Canceller::Parts(parts))
     });
     drop_contained(unused);
 }

@@ -6,25 +6,25 @@ use super::backlog;
 use super::cancel;
 use super::core::Phase;
 use super::mode::Mode;
-use super::raw::{Claim, Guarded};
+use super::raw::{Claim, CoreRef, CoreWeak, Guarded};
 use super::run;
 use crate::failure::Failure;
 use crate::state::State;
 
 /// Does not keep the chain alive.
 pub(crate) struct Control<M: Mode> {
-    core: Option<M::Weak>,
+    core: Option<CoreWeak<M>>,
 }
 
 impl<M: Mode> Control<M> {
-    pub(crate) fn new(core: Option<&M::Ref>) -> Self {
+    pub(crate) fn new(core: Option<&CoreRef<M>>) -> Self {
         Self {
-            core: core.map(M::downgrade),
+            core: core.map(CoreRef::downgrade),
         }
     }
 
-    fn core(&self) -> Option<M::Ref> {
-        M::upgrade(self.core.as_ref()?)
+    fn core(&self) -> Option<CoreRef<M>> {
+        self.core.as_ref()?.upgrade()
     }
 
     pub(crate) fn cancel(&self, cancelled_at: &'static Location<'static>) {
@@ -50,18 +50,18 @@ impl<M: Mode> Clone for Control<M> {
     }
 }
 
-pub(crate) fn look<M: Mode>(core: &M::Ref) -> State {
+pub(crate) fn look<M: Mode>(core: &CoreRef<M>) -> State {
     core.with(|state| state.seen())
 }
 
-pub(crate) fn cancel_core<M: Mode>(core: &M::Ref, cancelled_at: &'static Location<'static>) {
+pub(crate) fn cancel_core<M: Mode>(core: &CoreRef<M>, cancelled_at: &'static Location<'static>) {
     cancel::cancel::<M>(core.clone(), cancelled_at);
 }
 
 /// Fails a chain that was not fired with `Cancelled`; `before` is called before
 /// anything runs.
 pub(crate) fn fail_core<M: Mode>(
-    core: &M::Ref,
+    core: &CoreRef<M>,
     cancelled_at: &'static Location<'static>,
     before: impl FnOnce(),
 ) {
@@ -70,22 +70,19 @@ pub(crate) fn fail_core<M: Mode>(
 
 /// Holds a chain up for as long as it lives.
 pub(crate) struct Paused<M: Mode> {
-    core: M::Ref,
+    core: CoreRef<M>,
 }
 
 impl<M: Mode> Paused<M> {
-    pub(crate) fn new(core: M::Ref) -> Self {
-        core.with(|state| state.change_pauses(1));
+    pub(crate) fn new(core: CoreRef<M>) -> Self {
+        core.with(|state| state.pause());
         Self { core }
     }
 }
 
 impl<M: Mode> Drop for Paused<M> {
     fn drop(&mut self) {
-        let claimed = Claim::<M>::take(&self.core, |state| {
-            state.change_pauses(-1);
-            state.may_go_on()
-        });
+        let claimed = Claim::<M>::take(&self.core, |state| state.unpause());
         match claimed {
             Ok((claim, ())) if std::thread::panicking() => {
                 backlog::run_later(claim.into_owned());
@@ -103,24 +100,18 @@ impl<M: Mode> Guarded<'_, M> {
             Phase::Unfired => State::Unfired,
             Phase::Running => State::Running,
             Phase::Waiting => State::Waiting,
-            Phase::Settled | Phase::Spent if self.is_paused() => State::Paused,
+            Phase::Held => State::Paused,
+            Phase::Spent if self.is_paused() => State::Paused,
             Phase::Settled | Phase::Spent => State::Done,
         }
     }
 
     /// The failure that rests in the slot, if it is one.
     pub(super) fn failure(&mut self) -> Option<Failure> {
-        if self.phase() == Phase::Settled {
+        if matches!(self.phase(), Phase::Settled | Phase::Held) {
             self.slot().failure().cloned()
         } else {
             None
         }
-    }
-
-    /// Whether there is a result to run the stages with and nothing in the way.
-    #[inline(always)]
-    pub(super) fn may_go_on(&mut self) -> Result<(), ()> {
-        let may = self.phase() == Phase::Settled && !self.is_paused();
-        may.then_some(()).ok_or(())
     }
 }

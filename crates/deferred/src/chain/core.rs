@@ -1,13 +1,16 @@
 //! What a chain knows of itself, and the phases it goes through.
 //!
 //! ```text
-//!            fired or cancelled                no stage left, or paused
-//!  Unfired ─────────────────────▶ Running ──────────────────────────────▶ Settled
-//!                                 │  ▲  ▲                                  │  │
-//!      a stage returned a pending │  │  └────── stage added, unpaused ─────┘  │
-//!                        Deferred ▼  │ its result came                        │ result
-//!                                Waiting                                      ▼ taken
-//!                                                                           Spent
+//!  Unfired ──▶ Running    fired or cancelled
+//!  Running ──▶ Waiting    a stage returned a pending Deferred
+//!  Waiting ──▶ Running    its result came
+//!  Running ──▶ Settled    no stage is left
+//!  Settled ──▶ Running    a stage was added
+//!  Running ──▶ Held       paused
+//!  Settled ──▶ Held       paused
+//!  Held    ──▶ Running    no longer paused
+//!  Settled ──▶ Spent      the result was taken
+//!  Running ──▶ Spent      another chain waits for the result, or nobody does
 //! ```
 //!
 //! Whoever moves a core to `Running` holds the claim on it and runs it; nobody else
@@ -18,7 +21,7 @@ use std::panic::Location;
 use std::task::Waker;
 
 use super::mode::Mode;
-use super::raw::{Core, Guarded, Slot, Stages};
+use super::raw::{Core, CoreRef, CoreWeak, Guarded, Rare, Slot, Stages};
 use crate::contain::drop_contained;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,33 +32,28 @@ pub(crate) enum Phase {
     Running,
     /// For the result of another chain, which has this one as its listener.
     Waiting,
-    /// The result rests in the slot, at the end of the stages or where a pause
-    /// stopped it.
+    /// The result rests in the slot, at the end of the stages, and nothing holds it up.
     Settled,
+    /// The result rests in the slot, where a pause stopped it.
+    Held,
     /// The result was taken out or handed over.
     Spent,
 }
 
 /// What is known of a chain beside its phase, its stages and its result.
+#[repr(C)] // what is mostly looked at first
 pub(crate) struct Head<M: Mode> {
     pub(super) cancelling: Cancelling,
     pub(super) end: EndState,
     pub(super) triggers: u32,
-    /// Who is told when the chain is at its end.
-    pub(super) listener: Option<Listener<M>>,
-    /// Whose listener this is, in `Waiting`.
-    pub(super) waiting_on: Option<M::Weak>,
-    pub(super) canceller: Option<Canceller<M>>,
     pub(super) made_at: &'static Location<'static>,
+    pub(super) rare: Rare<M>,
 }
 
-/// Who is told when a chain is at its end.
+/// Who holds the end of a chain, and is told when it is at its end. The result stays.
 pub(crate) enum Listener<M: Mode> {
-    /// It gets the result.
-    Chain(M::Ref),
-    /// Somebody who holds the end; the result stays.
     Waker(Waker),
-    /// The same, resumed from the run.
+    /// Is resumed from the run.
     Body(M::Body),
 }
 
@@ -63,19 +61,46 @@ pub(crate) enum Listener<M: Mode> {
 pub(crate) enum Canceller<M: Mode> {
     /// Is called, once.
     Call(M::Canceller),
+    /// Asks others to stop, whose results make that of the chain.
+    Parts(M::Group),
     /// Fires the chain in the end, whatever it makes of being cancelled.
     Body(M::WeakBody),
 }
 
+impl<M: Mode> Canceller<M> {
+    /// Drops it, containing a panic. (Taken apart here, since a whole one would have to
+    /// be in memory.)
+    #[inline(always)]
+    pub(super) fn drop_contained(self) {
+        match self {
+            Self::Call(canceller) => drop_contained(canceller),
+            Self::Parts(parts) => drop_contained(parts),
+            Self::Body(body) => drop_contained(body),
+        }
+    }
+}
+
+/// What knows those that a chain is made of, which it asks to stop when it is cancelled.
+pub(crate) trait Group<M: Mode> {
+    /// Those that have no result yet, in order.
+    fn due(&self) -> Vec<CoreWeak<M>>;
+
+    /// Where it is said that they were cancelled.
+    fn made_at(&self) -> &'static Location<'static>;
+
+    /// Whether the chain fails as cancelled if that leaves it unfired.
+    fn ends_at_once(&self) -> bool;
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cancelling {
+pub(crate) enum Cancelling {
     No,
     /// The canceller runs. It may fire the chain; another cancel does nothing.
     CancellerRuns,
     /// Cancelled without a canceller: the one fire still to come is swallowed.
     SwallowOne,
-    /// The canceller asks others, each time it is called: the chain ends by what
-    /// they do, and not by being cancelled. See [`delegate`](super::cancel::delegate).
+    /// Others are asked, each time: the chain ends by what they do, and not by being
+    /// cancelled. See [`delegate`](super::cancel::delegate).
     Delegated,
 }
 
@@ -89,46 +114,33 @@ pub(crate) enum EndState {
     Ignored,
 }
 
-impl<M: Mode> Head<M> {
-    pub(super) fn new(triggers: u32, made_at: &'static Location<'static>) -> Self {
-        Self {
-            cancelling: Cancelling::No,
-            end: EndState::Held,
-            triggers,
-            listener: None,
-            waiting_on: None,
-            canceller: None,
-            made_at,
+impl<M: Mode> Guarded<'_, M> {
+    /// Whether the result may be taken: all stages have run, and nothing holds it up.
+    #[inline(always)]
+    pub(super) fn is_at_end(&self) -> bool {
+        self.phase() == Phase::Settled
+    }
+
+    /// Whether nothing is to be done with a result but to keep it: there is no stage,
+    /// somebody holds the end, and nobody is to be told, or to be let go.
+    #[inline(always)]
+    pub(super) fn is_idle(&mut self) -> bool {
+        !self.has_stages() && self.end == EndState::Held && self.rare.is_none() && !self.is_paused()
+    }
+
+    /// Counts a pause more.
+    pub(super) fn pause(&mut self) {
+        self.change_pauses(1);
+        if self.phase() == Phase::Settled {
+            self.set_phase(Phase::Held);
         }
     }
 
-    /// Takes the canceller. Mostly there is none, and to look is cheaper than to move
-    /// what has just been written piece by piece.
-    #[inline(always)]
-    pub(super) fn take_canceller(&mut self) -> Option<Canceller<M>> {
-        self.canceller.as_ref()?;
-        self.canceller.take()
-    }
-
-    /// The same for the listener.
-    #[inline(always)]
-    pub(super) fn take_listener(&mut self) -> Option<Listener<M>> {
-        self.listener.as_ref()?;
-        self.listener.take()
-    }
-
-    /// Whether it holds nothing that would have to be dropped.
-    #[inline(always)]
-    pub(super) fn is_bare(&self) -> bool {
-        self.listener.is_none() & self.waiting_on.is_none() & self.canceller.is_none()
-    }
-}
-
-impl<M: Mode> Guarded<'_, M> {
-    /// Whether the result may be taken: all stages have run.
-    #[inline(always)]
-    pub(super) fn is_at_end(&mut self) -> bool {
-        self.phase() == Phase::Settled && !self.is_paused() && !self.has_stages()
+    /// Counts a pause less; `Ok` if the chain was held up, and can go on.
+    pub(super) fn unpause(&mut self) -> Result<(), ()> {
+        self.change_pauses(-1);
+        let may_go_on = self.phase() == Phase::Held && !self.is_paused();
+        may_go_on.then_some(()).ok_or(())
     }
 }
 
@@ -136,6 +148,7 @@ impl<M: Mode> Guarded<'_, M> {
 pub(super) struct Remains<M: Mode> {
     _slot: Slot<M>,
     _stages: Stages<M>,
+    _waiter: Option<CoreRef<M>>,
     _listener: Option<Listener<M>>,
     _canceller: Option<Canceller<M>>,
 }
@@ -145,18 +158,21 @@ impl<M: Mode> Drop for Core<M> {
     /// to the backlog, which drops one after the other.
     #[cold]
     fn drop(&mut self) {
-        let (slot, stages) = self.parts_mut();
+        let (slot, stages) = self.take_parts();
         let is_empty = stages.is_empty();
-        let (slot, stages) = (slot.take_all(), stages.take_all());
-        let (listener, canceller) =
-            self.with(|state| (state.listener.take(), state.canceller.take()));
+        let rare = &mut self.head_mut().rare;
+        let waiter = rare.take_waiter();
+        let listener = rare.take_listener();
+        let canceller = rare.take_canceller();
+        let holds_more = !is_empty || waiter.is_some() || canceller.is_some();
         match listener {
-            None | Some(Listener::Waker(_)) if is_empty && canceller.is_none() => {
+            None | Some(Listener::Waker(_)) if !holds_more => {
                 drop_contained(listener);
             }
             listener => super::backlog::discard::<M>(Remains {
                 _slot: slot,
                 _stages: stages,
+                _waiter: waiter,
                 _listener: listener,
                 _canceller: canceller,
             }),

@@ -6,9 +6,9 @@ use std::task::{Poll, Waker};
 
 use super::backlog;
 use super::control::{Paused, look};
-use super::core::{EndState, Head, Listener, Phase};
+use super::core::{EndState, Listener, Phase};
 use super::mode::{Fits, Mode};
-use super::raw::{Claim, Guarded};
+use super::raw::{Claim, CoreRef, CoreWeak, Guarded};
 use super::run::{self, Stage, Step};
 use super::wait::{self, Waited};
 use crate::contain::drop_contained;
@@ -33,23 +33,23 @@ pub(crate) enum End<M: Mode, T> {
 /// INVARIANT: it is the only one for its core, and `T` is what the last of the
 /// core's stages gives.
 pub(crate) struct Link<M: Mode, T> {
-    core: M::Ref,
+    core: CoreRef<M>,
     result: PhantomData<T>,
 }
 
 impl<M: Mode, T: Fits<M>> Link<M, T> {
-    pub(super) fn new(core: M::Ref) -> Self {
+    pub(super) fn new(core: CoreRef<M>) -> Self {
         Self {
             core,
             result: PhantomData,
         }
     }
 
-    pub(super) fn into_core(self) -> M::Ref {
+    pub(super) fn into_core(self) -> CoreRef<M> {
         self.core
     }
 
-    pub(crate) fn core(&self) -> &M::Ref {
+    pub(crate) fn core(&self) -> &CoreRef<M> {
         &self.core
     }
 
@@ -78,9 +78,9 @@ impl<M: Mode, T: Fits<M>> Link<M, T> {
     /// Has `waker` woken when all stages have run. They may have run meanwhile: a
     /// waker's clone and drop are other people's code.
     pub(crate) fn set_waker(&self, waker: &Waker) {
-        let is_set = self.core.with(|state| match &state.listener {
-            Some(Listener::Waker(old)) => old.will_wake(waker),
-            _ => false,
+        let is_set = self.core.with(|state| {
+            let old = state.rare.waker();
+            old.is_some_and(|old| old.will_wake(waker))
         });
         if !is_set {
             self.set_listener(Listener::Waker(waker.clone()));
@@ -93,11 +93,9 @@ impl<M: Mode, T: Fits<M>> Link<M, T> {
     }
 
     fn set_listener(&self, listener: Listener<M>) {
-        let replaced = self.core.with(|state| {
-            let replaced = state.take_listener();
-            state.listener = Some(listener);
-            replaced
-        });
+        let replaced = self
+            .core
+            .with(|state| state.rare.replace_listener(listener));
         if replaced.is_some() {
             drop_contained(replaced);
         }
@@ -129,20 +127,24 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
         match self {
             Self::Ready(result) => Step::Done(result),
             Self::Linked(link) => Step::Wait(link),
-            Self::Taken => Step::Done(Err(Failure::new(ResultTaken::new()))),
+            Self::Taken => Step::Done(taken_before()),
         }
     }
 
     /// Adds a stage; runs it, before returning, if the result is there.
     #[inline(always)]
     pub(crate) fn add<S: Stage<M, T>>(self, stage: S, added_at: Place) -> End<M, S::Out> {
-        let Self::Linked(link) = self else {
-            return self.add_now(stage, added_at);
+        // Taken apart at once: where a whole end is passed on, it has to be in memory,
+        // and is moved about there.
+        let link = match self {
+            Self::Linked(link) => link,
+            Self::Ready(input) => return Self::add_now(input, stage, added_at),
+            Self::Taken => return Self::add_now(taken_before(), stage, added_at),
         };
         let core = link.into_core();
         let claimed = Claim::<M>::take(&core, |state| {
             state.push::<T, S>(stage, added_at);
-            state.may_go_on()
+            state.is_at_end().then_some(()).ok_or(())
         });
         if let Ok((claim, ())) = claimed {
             run::run(claim);
@@ -152,11 +154,7 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
 
     /// Runs a stage that nobody has to wait for.
     #[inline]
-    fn add_now<S: Stage<M, T>>(self, stage: S, added_at: Place) -> End<M, S::Out> {
-        let input = match self {
-            Self::Ready(input) => input,
-            Self::Linked(_) | Self::Taken => Err(Failure::new(ResultTaken::new())),
-        };
+    fn add_now<S: Stage<M, T>>(input: Result<T>, stage: S, added_at: Place) -> End<M, S::Out> {
         match run::run_now::<M, T, S>(stage, input, added_at) {
             Step::Wait(link) => End::waiting_for(link, added_at),
             step => End::from_step(step),
@@ -165,7 +163,7 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
 
     /// An end that gets the result of `inner`.
     fn waiting_for(inner: Link<M, T>, made_at: Place) -> Self {
-        let outer = M::share(|| Head::new(0, made_at));
+        let outer = CoreRef::new(0, made_at);
         let Ok((claim, ())) = Claim::<M>::take(&outer, |_state| Ok::<_, ()>(())) else {
             unreachable!("nobody else has it");
         };
@@ -176,12 +174,12 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
     }
 
     /// The core; one is made if there is none yet.
-    pub(crate) fn core(&mut self, made_at: Place) -> Option<&M::Ref> {
+    pub(crate) fn core(&mut self, made_at: Place) -> Option<&CoreRef<M>> {
         if matches!(self, Self::Ready(_)) {
             let Self::Ready(result) = self.take() else {
                 unreachable!("it was just seen to be ready");
             };
-            let core = M::share(|| Head::new(0, made_at));
+            let core = CoreRef::new(0, made_at);
             core.with(|state| {
                 state.slot().put(result);
                 state.set_phase(Phase::Settled);
@@ -199,15 +197,15 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
         let core = match self.core(made_at) {
             Some(core) => core.clone(),
             // The result is gone: what is paused is nobody's.
-            None => M::share(|| Head::new(0, made_at)),
+            None => CoreRef::new(0, made_at),
         };
         Paused::new(core)
     }
 
     /// A weak reference to the core, if there is one.
-    pub(crate) fn downgrade(&self) -> Option<M::Weak> {
+    pub(crate) fn downgrade(&self) -> Option<CoreWeak<M>> {
         match self {
-            Self::Linked(link) => Some(M::downgrade(&link.core)),
+            Self::Linked(link) => Some(CoreRef::downgrade(&link.core)),
             Self::Ready(_) | Self::Taken => None,
         }
     }
@@ -276,7 +274,7 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
                 let (result, made_at, listener) = link.core.with(|state| {
                     let result = Link::<M, T>::take_from(state);
                     state.end = end;
-                    (result, state.made_at, state.take_listener())
+                    (result, state.made_at, state.rare.take_listener())
                 });
                 drop_contained(listener);
                 if let Some(result) = result {
@@ -286,6 +284,11 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
             Self::Taken => {}
         }
     }
+}
+
+#[cold]
+fn taken_before<T>() -> Result<T> {
+    Err(Failure::new(ResultTaken::new()))
 }
 
 fn dispose<M: Mode, T>(result: Result<T>, end: EndState, made_at: Option<Place>) {

@@ -1,50 +1,47 @@
 //! Who waits for whom, through chains and bodies: up to who is told in the end, and
 //! down to what is waited for.
 
-use super::core::{Canceller, Listener, Phase};
+use super::core::Phase;
 use super::mode::Mode;
-use super::raw::Local;
+use super::raw::{CoreRef, CoreWeak, Local};
 use crate::contain::run_contained;
 
 /// What one chain waits for.
 enum Below<M: Mode> {
     Nothing,
-    Chain(M::Ref),
+    Chain(CoreRef<M>),
     Body(M::Body),
 }
 
-fn below<M: Mode>(core: &M::Ref) -> Below<M> {
+fn below<M: Mode>(core: &CoreRef<M>) -> Below<M> {
     enum Seen<M: Mode> {
-        Nothing,
-        Chain(M::Weak),
+        Chain(CoreWeak<M>),
         Body(M::WeakBody),
     }
-    let seen = core.with(|state| match (state.phase(), &state.canceller) {
-        (Phase::Waiting, _) => match &state.waiting_on {
-            Some(weak) => Seen::<M>::Chain(weak.clone()),
-            None => Seen::Nothing,
-        },
-        (Phase::Unfired, Some(Canceller::Body(weak))) => Seen::Body(weak.clone()),
-        _ => Seen::Nothing,
+    let seen = core.with(|state| match state.phase() {
+        Phase::Waiting => state.rare.waiting_on().cloned().map(Seen::<M>::Chain),
+        Phase::Unfired => state.rare.fired_by().cloned().map(Seen::Body),
+        _ => None,
     });
     let below = match seen {
-        Seen::Nothing => None,
-        Seen::Chain(weak) => M::upgrade(&weak).map(Below::Chain),
-        Seen::Body(weak) => M::upgrade_body(&weak).map(Below::Body),
+        None => None,
+        Some(Seen::Chain(weak)) => weak.upgrade().map(Below::Chain),
+        Some(Seen::Body(weak)) => M::upgrade_body(&weak).map(Below::Body),
     };
     below.unwrap_or(Below::Nothing)
 }
 
 /// The chain that gets the result of `core`, or whose body does.
-fn above<M: Mode>(core: &M::Ref) -> Option<M::Ref> {
+fn above<M: Mode>(core: &CoreRef<M>) -> Option<CoreRef<M>> {
     enum Seen<M: Mode> {
-        Chain(M::Ref),
+        Chain(CoreRef<M>),
         Body(M::Body),
     }
-    let seen = core.with(|state| match &state.listener {
-        Some(Listener::Chain(waiter)) => Some(Seen::<M>::Chain(waiter.clone())),
-        Some(Listener::Body(body)) => Some(Seen::Body(body.clone())),
-        Some(Listener::Waker(_)) | None => None,
+    let seen = core.with(|state| {
+        if let Some(waiter) = state.rare.waiter() {
+            return Some(Seen::<M>::Chain(waiter.clone()));
+        }
+        state.rare.body().cloned().map(Seen::Body)
     });
     match seen? {
         Seen::Chain(waiter) => Some(waiter),
@@ -61,8 +58,8 @@ fn above<M: Mode>(core: &M::Ref) -> Option<M::Ref> {
 /// on from the other end alone. `outer` is asked for only if `inner` waits; mostly it
 /// does not.
 pub(crate) fn closes_a_cycle<M: Mode>(
-    outer: impl FnOnce() -> Option<M::Ref>,
-    inner: &M::Ref,
+    outer: impl FnOnce() -> Option<CoreRef<M>>,
+    inner: &CoreRef<M>,
 ) -> bool {
     let mut down = below::<M>(inner);
     if matches!(down, Below::Nothing) {
@@ -71,21 +68,21 @@ pub(crate) fn closes_a_cycle<M: Mode>(
     let Some(outer) = outer() else {
         return false;
     };
-    if M::is_same(&outer, inner) {
+    if CoreRef::is_same(&outer, inner) {
         return true;
     }
     let mut up = above::<M>(&outer);
     loop {
         down = match down {
             Below::Nothing => return false,
-            Below::Chain(next) if M::is_same(&next, &outer) => return true,
+            Below::Chain(next) if CoreRef::is_same(&next, &outer) => return true,
             Below::Chain(next) => below::<M>(&next),
             Below::Body(body) => Below::Body(body),
         };
         let Some(next_up) = up else {
             return false;
         };
-        if M::is_same(&next_up, inner) {
+        if CoreRef::is_same(&next_up, inner) {
             return true;
         }
         up = above::<M>(&next_up);
@@ -93,7 +90,7 @@ pub(crate) fn closes_a_cycle<M: Mode>(
 }
 
 /// Calls `visit` with every body that `core` waits for, directly or through others.
-pub(crate) fn for_each_body<M: Mode>(core: &M::Ref, mut visit: impl FnMut(&M::Body)) {
+pub(crate) fn for_each_body<M: Mode>(core: &CoreRef<M>, mut visit: impl FnMut(&M::Body)) {
     let mut to_see = vec![core.clone()];
     while let Some(core) = to_see.pop() {
         match below::<M>(&core) {
@@ -102,7 +99,7 @@ pub(crate) fn for_each_body<M: Mode>(core: &M::Ref, mut visit: impl FnMut(&M::Bo
             Below::Body(body) => {
                 visit(&body);
                 let (awaited, _) = M::awaited_by(&body);
-                to_see.extend(awaited.iter().filter_map(M::upgrade));
+                to_see.extend(awaited.iter().filter_map(CoreWeak::upgrade));
             }
         }
     }
@@ -110,29 +107,26 @@ pub(crate) fn for_each_body<M: Mode>(core: &M::Ref, mut visit: impl FnMut(&M::Bo
 
 /// What one chain waits for, one step down; and whether a body waits for more than
 /// chains.
-pub(crate) fn waits_for<M: Mode>(core: &M::Ref) -> (Vec<M::Ref>, bool) {
+pub(crate) fn waits_for<M: Mode>(core: &CoreRef<M>) -> (Vec<CoreRef<M>>, bool) {
     match below::<M>(core) {
         Below::Nothing => (Vec::new(), false),
         Below::Chain(next) => (vec![next], false),
         Below::Body(body) => {
             let (awaited, more) = M::awaited_by(&body);
-            (awaited.iter().filter_map(M::upgrade).collect(), more)
+            (awaited.iter().filter_map(CoreWeak::upgrade).collect(), more)
         }
     }
 }
 
 /// Wakes whoever polls for what `core` comes to, if somebody does: to poll anew, and
 /// so to hear of the bodies that are below by now.
-pub(crate) fn wake_above(core: &<Local as Mode>::Ref) {
+pub(crate) fn wake_above(core: &CoreRef<Local>) {
     let mut top = core.clone();
     while let Some(next) = above::<Local>(&top) {
         top = next;
     }
-    let listener = top.with(|state| match state.listener {
-        Some(Listener::Waker(_)) => state.listener.take(),
-        _ => None,
-    });
-    if let Some(Listener::Waker(waker)) = listener {
+    let waker = top.with(|state| state.rare.take_waker());
+    if let Some(waker) = waker {
         run_contained("a waker", || waker.wake());
     }
 }

@@ -31,13 +31,13 @@ pub(crate) use self::backlog::hand_over;
 pub(crate) use self::body::{Body, SharedBody, WeakBody, count_asleep, is_any_asleep};
 pub(crate) use self::cancel::delegate;
 pub(crate) use self::control::{Control, Paused, cancel_core, fail_core};
-pub(crate) use self::core::{Canceller, EndState};
+pub(crate) use self::core::{Canceller, EndState, Group};
 pub(crate) use self::end::End;
 pub(crate) use self::lineage::{closes_a_cycle, for_each_body, wake_above};
 pub(crate) use self::mode::{Fits, Mode};
 #[cfg(feature = "sync")]
 pub(crate) use self::raw::Shared;
-pub(crate) use self::raw::{Local, OwnedClaim};
+pub(crate) use self::raw::{CoreRef, CoreWeak, Local, LocalCell, OwnedClaim};
 pub(crate) use self::run::{Skips, Stage, Step};
 pub(crate) use self::source::Source;
 

@@ -2,53 +2,53 @@
 //! state is reached, and what may go into it. The algorithm is written once, over
 //! this.
 
+use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::panic::Location;
 
 use super::backlog::Backlog;
-use super::core::Head;
-use super::raw::{Core, OwnedClaim};
+use super::core::Group;
+use super::raw::{CoreRef, CoreWeak, Counts, Locked, OwnedClaim, Spares};
+use crate::trail::Place;
 
 /// How the parts of a chain hold on to its core.
 pub(crate) trait Mode: Sized + 'static {
     /// Whether several threads may reach a core at the same time.
     const IS_SHARED: bool;
 
-    /// A strong reference to a core.
-    type Ref: Clone + Deref<Target = Core<Self>> + 'static;
-    /// A weak one.
-    type Weak: Clone + 'static;
+    /// Counts the references to a core.
+    type Counts: Counts;
     /// Lets one at a time at what is in it.
     type Lock<X>;
     /// What several handles share, behind such a lock.
     type Handle<X: 'static>: Clone + Deref<Target = Self::Lock<X>> + 'static;
     /// What a chain that is cancelled before it was fired calls, with its core.
     type Canceller;
+    /// What a chain that is made of others knows of them.
+    type Group: Deref<Target: Group<Self>> + 'static;
     /// A body of [`inline_callbacks`](crate::inline_callbacks) that waits for a
     /// chain.
     type Body: Clone + 'static;
     type WeakBody: Clone + 'static;
 
-    /// A new core, with an empty slot and no stages.
-    ///
-    /// `head` is called once there is room for it, so that it is put together
-    /// there.
-    fn share(head: impl FnOnce() -> Head<Self>) -> Self::Ref;
-    fn downgrade(core: &Self::Ref) -> Self::Weak;
-    fn upgrade(weak: &Self::Weak) -> Option<Self::Ref>;
-    fn is_same(a: &Self::Ref, b: &Self::Ref) -> bool;
-    fn call_canceller(canceller: Self::Canceller, core: Self::Ref);
+    /// Makes the lock of a new core, and what is behind it, in its place.
+    fn init_locked(
+        place: &mut MaybeUninit<Self::Lock<Locked<Self>>>,
+        triggers: u32,
+        made_at: Place,
+    ) -> &mut Self::Lock<Locked<Self>>;
+    fn call_canceller(canceller: Self::Canceller, core: CoreRef<Self>);
     fn upgrade_body(weak: &Self::WeakBody) -> Option<Self::Body>;
     /// Goes on with a body; what comes of it may be a chain to be run.
     fn resume(body: Self::Body) -> Option<OwnedClaim<Self>>;
     /// The chain that gets the body's result, while there is one.
-    fn result_of(body: &Self::Body) -> Option<Self::Ref>;
+    fn result_of(body: &Self::Body) -> Option<CoreRef<Self>>;
     /// Cancels what the body awaits.
     fn cancel_body(body: Self::Body, cancelled_at: &'static Location<'static>);
     /// What the body awaits, and whether it waits for more than Deferreds.
-    fn awaited_by(body: &Self::Body) -> (Vec<Self::Weak>, bool);
+    fn awaited_by(body: &Self::Body) -> (Vec<CoreWeak<Self>>, bool);
     /// Hears that a chain waits for another one from now on.
-    fn linked(outer: &Self::Ref);
+    fn linked(outer: &CoreRef<Self>);
     fn handle<X: 'static>(content: X) -> Self::Handle<X>;
     /// Calls `f` with what is in `lock`.
     ///
@@ -56,6 +56,11 @@ pub(crate) trait Mode: Sized + 'static {
     /// no waker. That is what lets callbacks do anything to any chain. Nor does
     /// it reach for another lock.
     fn with<X, R>(lock: &Self::Lock<X>, f: impl FnOnce(&mut X) -> R) -> R;
+    /// What is in a lock that nobody else has.
+    fn get_mut<X>(lock: &mut Self::Lock<X>) -> &mut X;
+    /// Calls `f` with the memory that this thread keeps; `None` if the thread is at its
+    /// end.
+    fn spares<R>(f: impl FnOnce(&Spares<Self>) -> R) -> Option<R>;
     /// Calls `f` with this thread's backlog; `None` if the thread is at its end.
     fn backlog<R>(f: impl FnOnce(&Backlog<Self>) -> R) -> Option<R>;
 }

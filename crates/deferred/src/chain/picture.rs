@@ -5,6 +5,7 @@ use std::fmt;
 use super::end::End;
 use super::lineage::waits_for;
 use super::mode::{Fits, Mode};
+use super::raw::CoreRef;
 use crate::failure::Failure;
 use crate::state::State;
 use crate::trail::Place;
@@ -22,7 +23,7 @@ struct Picture {
 }
 
 impl Picture {
-    fn of<M: Mode>(core: &M::Ref) -> Self {
+    fn of<M: Mode>(core: &CoreRef<M>) -> Self {
         core.with(|state| Self {
             state: state.seen(),
             made_at: state.made_at,

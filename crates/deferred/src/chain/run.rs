@@ -11,10 +11,10 @@ use std::task::Waker;
 use smallvec::SmallVec;
 
 use super::backlog;
-use super::core::{EndState, Listener, Phase};
+use super::core::{EndState, Phase};
 use super::end::Link;
 use super::mode::{Fits, Mode};
-use super::raw::{Claim, Leave, OwnedClaim, Queued};
+use super::raw::{Claim, CoreRef, Leave, OwnedClaim, Queued, Slot};
 use super::wait::{self, Waited};
 use crate::contain::{catch, drop_contained, run_contained};
 use crate::error::Panicked;
@@ -60,57 +60,68 @@ pub(crate) enum Step<M: Mode, U> {
 /// The same as [`Step`], with the result in the slot.
 pub(crate) enum Flow<M: Mode> {
     Next,
-    Wait(M::Ref),
-    Run(OwnedClaim<M>),
+    /// A failure has left the stage, be it its own or one that passed.
+    Failed,
+    Wait(CoreRef<M>),
+    Call(OwnedClaim<M>),
 }
 
 impl<M: Mode, T: Fits<M>, S: Stage<M, T>> Queued<M, T> for S {
     /// It may panic; see [`advance`].
-    fn run_queued(self, claim: &mut Claim<'_, M>, added_at: Place) -> Flow<M> {
-        run_stage::<M, T, S>(self, claim, added_at)
+    #[inline(always)]
+    fn run_queued(self, slot: &mut Slot<M>) -> Flow<M> {
+        let input = if S::SKIPS == Skips::Values {
+            match slot.take_failure() {
+                Some(failure) => Err(failure),
+                None => return skip_value(self),
+            }
+        } else {
+            match slot.take_value::<T>() {
+                Some(value) => Ok(value),
+                None if S::SKIPS == Skips::Failures => return skip_failure(self, slot),
+                None => Err(take_failure(slot)),
+            }
+        };
+        match self.run(input) {
+            Step::Done(Ok(value)) => {
+                slot.put_value(value);
+                Flow::Next
+            }
+            Step::Done(Err(failure)) => {
+                slot.put_failure(failure);
+                Flow::Failed
+            }
+            Step::Wait(link) => Flow::Wait(link.into_core()),
+            Step::Run(target, value) => {
+                slot.put_value(value);
+                Flow::Call(target)
+            }
+        }
     }
 }
 
 #[inline(always)]
-fn run_stage<M: Mode, T: Fits<M>, S: Stage<M, T>>(
-    stage: S,
-    claim: &mut Claim<'_, M>,
-    added_at: Place,
-) -> Flow<M> {
-    let slot = claim.slot();
-    let is_skipped = match S::SKIPS {
-        Skips::Nothing => false,
-        Skips::Values => !slot.is_failure(),
-        Skips::Failures => slot.is_failure(),
-    };
-    if is_skipped {
-        slot.note_passed(added_at);
-        match S::SKIPS {
-            Skips::Failures => backlog::drop_passed_by::<M, S>(stage),
-            Skips::Nothing | Skips::Values => drop_contained(stage),
-        }
-        return Flow::Next;
-    }
-    let Some(input) = slot.take::<T>() else {
-        unreachable!("the types of the stages were checked when they were added");
-    };
-    match stage.run(input) {
-        Step::Done(Ok(value)) => {
-            claim.slot().put_value(value);
-            Flow::Next
-        }
-        Step::Done(Err(failure)) => {
-            claim.slot().put_failure(failure);
-            claim.slot().note_passed(added_at);
-            Flow::Next
-        }
-        Step::Wait(link) => Flow::Wait(link.into_core()),
-        Step::Run(target, value) => {
-            claim.slot().put_value(value);
-            Flow::Run(target)
-        }
+fn skip_value<M: Mode, S>(stage: S) -> Flow<M> {
+    drop_contained(stage);
+    Flow::Next
+}
+
+#[inline(always)]
+fn skip_failure<M: Mode, S>(stage: S, slot: &Slot<M>) -> Flow<M> {
+    assert!(slot.is_failure(), "{TYPES_FIT}");
+    backlog::drop_passed_by::<M, S>(stage);
+    Flow::Failed
+}
+
+#[inline(always)]
+fn take_failure<M: Mode>(slot: &mut Slot<M>) -> Failure {
+    match slot.take_failure() {
+        Some(failure) => failure,
+        None => unreachable!("{TYPES_FIT}"),
     }
 }
+
+const TYPES_FIT: &str = "the types of the stages were checked when they were added";
 
 /// Runs a stage on a result that is there already, outside of any chain.
 #[inline]
@@ -151,32 +162,58 @@ fn pass_by<M: Mode, S>(stage: S, mut failure: Failure, added_at: Place) -> Failu
     failure
 }
 
-/// Why the stages of a chain were left.
-enum Stop<M: Mode> {
-    /// There is none left, or a pause holds them up.
-    End,
-    Wait(M::Ref),
-    Call(OwnedClaim<M>),
+/// What is left to do when a chain does not go on by itself.
+struct Rest<M: Mode> {
+    /// This one is to be run,
+    next: Option<OwnedClaim<M>>,
+    /// and this one afterwards, which has called it.
+    caller: Option<OwnedClaim<M>>,
 }
 
-/// What is left to do when a chain does not go on by itself.
-enum Rest<'a, M: Mode> {
-    Nothing,
-    /// Run another chain, then go on with this one.
-    Call(Claim<'a, M>, OwnedClaim<M>),
-    /// The result belongs to the chain that waits for it.
-    HandOver(Claim<'a, M>, M::Ref),
-    /// Nobody holds the end of the chain.
-    LetGo(Claim<'a, M>),
-    Wake(Waker),
-    Resume(M::Body),
+impl<M: Mode> Rest<M> {
+    const NOTHING: Self = Self {
+        next: None,
+        caller: None,
+    };
 }
 
 /// Runs a chain, and whatever that sets going.
 pub(super) fn run<M: Mode>(claim: Claim<'_, M>) {
-    match advance(claim) {
-        Rest::Nothing => {}
-        rest => settle(rest),
+    let rest = advance(claim);
+    if let Some(next) = rest.next {
+        go_on(next, rest.caller);
+    }
+}
+
+/// Runs a chain that another one has set going, and whatever that sets going.
+///
+/// Apart from [`run`], so that one chain by itself pays nothing for it.
+#[inline(never)]
+fn go_on<M: Mode>(mut next: OwnedClaim<M>, mut caller: Option<OwnedClaim<M>>) {
+    let mut core = None;
+    loop {
+        if let Some(caller) = caller {
+            return call(next, caller);
+        }
+        let rest = advance(next.into_claim(&mut core));
+        let Some(following) = rest.next else {
+            return;
+        };
+        (next, caller) = (following, rest.caller);
+    }
+}
+
+/// The same, where chains call others and have to go on afterwards.
+#[inline(never)]
+fn call<M: Mode>(next: OwnedClaim<M>, caller: OwnedClaim<M>) {
+    // The innermost last.
+    let mut callers = SmallVec::<[OwnedClaim<M>; 4]>::new();
+    callers.push(caller);
+    let mut next = Some(next);
+    while let Some(claim) = next.or_else(|| callers.pop()) {
+        let rest = advance_owned(claim);
+        callers.extend(rest.caller);
+        next = rest.next;
     }
 }
 
@@ -188,7 +225,7 @@ pub(super) fn run_owned<M: Mode>(claim: OwnedClaim<M>) {
 /// Fires a chain that was not fired yet with the failure that `make` gives for the
 /// place it was made at; `before` is called before anything runs.
 pub(super) fn fail<M: Mode>(
-    core: &M::Ref,
+    core: &CoreRef<M>,
     make: impl FnOnce(Place) -> Failure,
     before: impl FnOnce(),
 ) {
@@ -198,7 +235,7 @@ pub(super) fn fail<M: Mode>(
         }
         let failure = make(state.made_at);
         state.slot().put_failure(failure);
-        Ok(state.take_canceller())
+        Ok(state.rare.take_canceller())
     });
     before();
     if let Ok((claim, canceller)) = claimed {
@@ -207,46 +244,61 @@ pub(super) fn fail<M: Mode>(
     }
 }
 
+#[inline(never)]
+fn advance_owned<M: Mode>(claim: OwnedClaim<M>) -> Rest<M> {
+    advance(claim.into_claim(&mut None))
+}
+
 /// Runs the stages until none can go on.
-#[inline]
-fn advance<M: Mode>(mut claim: Claim<'_, M>) -> Rest<'_, M> {
+#[inline(always)]
+fn advance<M: Mode>(mut claim: Claim<'_, M>) -> Rest<M> {
     // Guarded as a whole: that is dearer than a stage, and panics are rare.
     let mut running = None;
     loop {
-        let stop = match catch(|| run_stages(&mut claim, &mut running)) {
-            Ok(stop) => stop,
+        let flow = match catch(|| run_stages(&mut claim, &mut running)) {
+            Ok(flow) => flow,
             Err(payload) => {
                 put_panic(&mut claim, running, payload);
                 continue;
             }
         };
-        match stop {
-            Stop::End => match finish(claim) {
-                Ok(rest) => return rest,
+        match flow {
+            Flow::Next | Flow::Failed => match finish(claim) {
+                Ok(next) => return Rest { next, caller: None },
                 Err(kept) => claim = kept,
             },
-            Stop::Wait(inner) => match wait::wait_for(claim, inner) {
+            Flow::Wait(inner) => match wait::wait_for(claim, inner) {
                 Waited::HasResult(kept) => claim = kept,
-                Waited::Waits => return Rest::Nothing,
+                Waited::Waits => return Rest::NOTHING,
             },
-            Stop::Call(target) => return Rest::Call(claim, target),
+            Flow::Call(target) => {
+                return Rest {
+                    next: Some(target),
+                    caller: Some(claim.into_owned()),
+                };
+            }
         }
     }
 }
 
-/// Notes in `running` where the stage was added that it runs; if that panics,
-/// the slot is empty.
+/// Runs stages until one does not give a result, and gives what that comes to; `Next`
+/// if none is left, or a pause holds them up. Notes in `running` where the stage was
+/// added that it runs; if that panics, the slot is empty.
 #[inline(always)]
-fn run_stages<M: Mode>(claim: &mut Claim<'_, M>, running: &mut Option<Place>) -> Stop<M> {
-    while !claim.core().is_paused() {
-        match claim.run_first(running) {
-            Some(Flow::Next) => {}
-            Some(Flow::Run(target)) => return Stop::Call(target),
-            Some(Flow::Wait(inner)) => return Stop::Wait(inner),
-            None => break,
+fn run_stages<M: Mode>(claim: &mut Claim<'_, M>, running: &mut Option<Place>) -> Flow<M> {
+    while !claim.core().is_paused()
+        && let Some(flow) = claim.run_first(running)
+    {
+        // First, and by itself: it is what the next stage waits for.
+        if matches!(flow, Flow::Next) {
+            continue;
+        }
+        match (flow, *running) {
+            (Flow::Failed, Some(place)) => claim.slot().note_passed(place),
+            (flow, _) => return flow,
         }
     }
-    Stop::End
+    Flow::Next
 }
 
 #[cold]
@@ -261,95 +313,66 @@ fn put_panic<M: Mode>(
 }
 
 /// What a running chain does when its stages have run, or are held up; the claim
-/// comes back if there are new ones.
+/// comes back if there are new ones. Gives the chain that is to be run next.
 #[inline(always)]
-fn finish<M: Mode>(claim: Claim<'_, M>) -> Result<Rest<'_, M>, Claim<'_, M>> {
-    // Mostly somebody holds the end and will ask for the result.
+fn finish<M: Mode>(claim: Claim<'_, M>) -> Result<Option<OwnedClaim<M>>, Claim<'_, M>> {
+    // Mostly somebody holds the end and will ask for the result, or another chain
+    // gets it, or a body that awaits it goes on. (Each by itself, and not in an enum:
+    // that would be put together in memory.)
     let left = claim.leave(|state, has_stages| {
-        let is_awaited = state.listener.is_some() | (state.end != EndState::Held);
-        (!is_awaited & !has_stages).then_some((Phase::Settled, ()))
+        if has_stages || state.is_paused() {
+            return None;
+        }
+        if let Some(waiter) = state.rare.take_waiter() {
+            return Some((Phase::Spent, (Some(waiter), None)));
+        }
+        if state.end != EndState::Held || state.rare.waker().is_some() {
+            return None;
+        }
+        Some((Phase::Settled, (None, state.rare.take_body())))
     });
     match left {
         Leave::NotYet(claim) => finish_for_others(claim),
-        Leave::Rests(()) | Leave::Spent(..) => Ok(Rest::Nothing),
+        Leave::Spent(mut claim, (Some(waiter), _)) => {
+            Ok(Some(wait::resume::<M>(waiter, claim.slot())))
+        }
+        Leave::Rests((_, Some(body))) => Ok(M::resume(body)),
+        Leave::Rests((_, None)) | Leave::Spent(..) => Ok(None),
     }
 }
 
 #[inline(never)]
-fn finish_for_others<M: Mode>(claim: Claim<'_, M>) -> Result<Rest<'_, M>, Claim<'_, M>> {
-    enum Left<M: Mode> {
+fn finish_for_others<M: Mode>(claim: Claim<'_, M>) -> Result<Option<OwnedClaim<M>>, Claim<'_, M>> {
+    enum Left {
         Nothing,
-        To(M::Ref),
         LetGo,
-        Told(Listener<M>),
+        Told(Waker),
     }
     let left = claim.leave(|state, has_stages| {
         if state.is_paused() {
-            return Some((Phase::Settled, Left::<M>::Nothing));
+            return Some((Phase::Held, Left::Nothing));
         }
-        if has_stages {
+        // Others have the chain meanwhile: perhaps there is one that waits now.
+        if has_stages || state.rare.waiter().is_some() || state.rare.body().is_some() {
             return None;
         }
-        let listener = state.take_listener();
-        if let Some(Listener::Chain(waiter)) = listener {
-            return Some((Phase::Spent, Left::To(waiter)));
-        }
+        let waker = state.rare.take_waker();
         if state.end != EndState::Held {
             return Some((Phase::Spent, Left::LetGo));
         }
-        Some((Phase::Settled, listener.map_or(Left::Nothing, Left::Told)))
+        Some((Phase::Settled, waker.map_or(Left::Nothing, Left::Told)))
     });
     match left {
-        Leave::NotYet(claim) => Err(claim),
-        Leave::Spent(claim, Left::To(waiter)) => Ok(Rest::HandOver(claim, waiter)),
-        Leave::Spent(claim, Left::LetGo) => Ok(Rest::LetGo(claim)),
-        Leave::Rests(Left::Told(Listener::Waker(waker))) => Ok(Rest::Wake(waker)),
-        Leave::Rests(Left::Told(Listener::Body(body))) => Ok(Rest::Resume(body)),
-        Leave::Rests(_) | Leave::Spent(..) => Ok(Rest::Nothing),
+        Leave::NotYet(claim) => return Err(claim),
+        Leave::Spent(claim, _) => let_go(claim),
+        Leave::Rests(Left::Told(waker)) => run_contained("a waker", || waker.wake()),
+        Leave::Rests(_) => {}
     }
-}
-
-/// Does what is left to do, and what that leaves, to the end.
-#[inline(never)]
-fn settle<M: Mode>(first: Rest<'_, M>) {
-    // Those that run another one, innermost last.
-    let mut callers = SmallVec::<[OwnedClaim<M>; 4]>::new();
-    let mut next = follow(first, &mut callers);
-    loop {
-        let Some(claim) = next.or_else(|| callers.pop()) else {
-            return;
-        };
-        let mut core = None;
-        next = follow(advance(claim.into_claim(&mut core)), &mut callers);
-    }
-}
-
-/// Does what one chain has left to do; gives the one that goes on.
-#[inline]
-fn follow<M: Mode>(
-    rest: Rest<'_, M>,
-    callers: &mut SmallVec<[OwnedClaim<M>; 4]>,
-) -> Option<OwnedClaim<M>> {
-    match rest {
-        Rest::Nothing => None,
-        Rest::Call(claim, target) => {
-            callers.push(claim.into_owned());
-            Some(target)
-        }
-        Rest::HandOver(mut claim, waiter) => Some(wait::resume::<M>(waiter, claim.slot())),
-        Rest::LetGo(claim) => {
-            let_go(claim);
-            None
-        }
-        Rest::Wake(waker) => {
-            run_contained("a waker", || waker.wake());
-            None
-        }
-        Rest::Resume(body) => M::resume(body),
-    }
+    Ok(None)
 }
 
 /// Disposes of a result that came after the end of its chain was let go.
+#[inline(never)]
 fn let_go<M: Mode>(mut claim: Claim<'_, M>) {
     let (end, made_at) = claim.core().with(|state| (state.end, state.made_at));
     let mut slot = claim.slot().take_all();

@@ -4,10 +4,10 @@ use std::marker::PhantomData;
 use std::panic::Location;
 
 use super::backlog;
-use super::core::{Canceller, Cancelling, Head, Phase};
+use super::core::{Canceller, Cancelling, Phase};
 use super::end::{End, Link};
 use super::mode::{Fits, Mode};
-use super::raw::{Claim, OwnedClaim};
+use super::raw::{Claim, CoreRef, CoreWeak, OwnedClaim};
 use super::run;
 use crate::contain::drop_contained;
 use crate::failure::Result;
@@ -16,12 +16,14 @@ use crate::failure::Result;
 ///
 /// When the last one goes and the chain is unfired, it is abandoned.
 pub(crate) struct Source<M: Mode, T> {
-    core: M::Ref,
+    core: CoreRef<M>,
     input: PhantomData<fn(T)>,
 }
 
 /// Why a fire has not claimed the chain.
 enum Unclaimed<T> {
+    /// There is nothing to run.
+    Settled,
     Swallowed(Result<T>),
     Refused(Result<T>),
 }
@@ -30,8 +32,8 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
     /// A new chain: its two ends.
     #[inline(always)]
     pub(crate) fn pair(made_at: &'static Location<'static>) -> (Self, End<M, T>) {
-        let core = M::share(|| Head::new(1, made_at));
-        let link = Link::new(core.clone());
+        let (core, other) = CoreRef::new_pair(1, made_at);
+        let link = Link::new(other);
         let source = Self {
             core,
             input: PhantomData,
@@ -40,7 +42,7 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
     }
 
     /// Another handle on the chain of `core`, whose input is a `T`.
-    pub(crate) fn attach(core: M::Ref) -> Self {
+    pub(crate) fn attach(core: CoreRef<M>) -> Self {
         core.with(|state| state.triggers += 1);
         Self {
             core,
@@ -48,9 +50,14 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn set_canceller(&self, canceller: Canceller<M>) {
-        let replaced = self.core.with(|state| state.canceller.replace(canceller));
-        drop_contained(replaced);
+        let replaced = self
+            .core
+            .with(|state| state.rare.replace_canceller(canceller));
+        if let Some(replaced) = replaced {
+            replaced.drop_contained();
+        }
     }
 
     /// Fires the chain and runs it, before returning.
@@ -67,17 +74,22 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
     }
 
     /// Fires the chain, leaving it to the caller to run it.
+    #[inline(always)]
     pub(crate) fn fire_unrun(&self, result: Result<T>) -> Result<Option<OwnedClaim<M>>, Result<T>> {
         Ok(self.claim(result)?.map(Claim::into_owned))
     }
 
     /// Fires the chain; `None` if there is nothing to run.
-    #[inline]
+    #[inline(always)]
     fn claim(&self, result: Result<T>) -> Result<Option<Claim<'_, M>>, Result<T>> {
         let fired = Claim::take(&self.core, |state| {
             if state.phase() == Phase::Unfired {
                 state.slot().put(result);
-                Ok(state.take_canceller())
+                if state.is_idle() {
+                    state.set_phase(Phase::Settled);
+                    return Err(Unclaimed::Settled);
+                }
+                Ok(state.rare.take_canceller())
             } else if state.cancelling == Cancelling::SwallowOne {
                 state.cancelling = Cancelling::No;
                 Err(Unclaimed::Swallowed(result))
@@ -87,11 +99,12 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
         });
         match fired {
             Ok((claim, canceller)) => {
-                if canceller.is_some() {
-                    drop_contained(canceller);
+                if let Some(canceller) = canceller {
+                    canceller.drop_contained();
                 }
                 Ok(Some(claim))
             }
+            Err(Unclaimed::Settled) => Ok(None),
             Err(Unclaimed::Swallowed(result)) => {
                 drop_contained(result);
                 Ok(None)
@@ -104,13 +117,13 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
         self.core.with(|state| state.phase() != Phase::Unfired)
     }
 
-    pub(crate) fn downgrade(&self) -> M::Weak {
-        M::downgrade(&self.core)
+    pub(crate) fn downgrade(&self) -> CoreWeak<M> {
+        CoreRef::downgrade(&self.core)
     }
 
     /// A handle from a weak one, if another handle is still there.
-    pub(crate) fn upgrade(weak: &M::Weak) -> Option<Self> {
-        let core = M::upgrade(weak)?;
+    pub(crate) fn upgrade(weak: &CoreWeak<M>) -> Option<Self> {
+        let core = weak.upgrade()?;
         let is_alive = core.with(|state| {
             let is_alive = state.triggers > 0;
             state.triggers += u32::from(is_alive);

@@ -1,9 +1,9 @@
 //! One chain waiting for the result of another.
 
-use super::core::{EndState, Listener, Phase};
+use super::core::{EndState, Phase};
 use super::lineage::closes_a_cycle;
 use super::mode::Mode;
-use super::raw::{Claim, Leave, OwnedClaim, Slot};
+use super::raw::{Claim, CoreRef, Guarded, Leave, OwnedClaim, Slot};
 use crate::contain::drop_contained;
 use crate::error::WaitCycle;
 use crate::failure::Failure;
@@ -18,41 +18,47 @@ pub(super) enum Waited<'a, M: Mode> {
 
 /// Makes the chain of `claim` take over the result of `inner`: at once if it is
 /// there, else when it comes.
-pub(super) fn wait_for<'a, M: Mode>(mut claim: Claim<'a, M>, inner: M::Ref) -> Waited<'a, M> {
-    let outer = claim.core();
-    if M::is_same(outer, &inner) {
+pub(super) fn wait_for<'a, M: Mode>(mut claim: Claim<'a, M>, inner: CoreRef<M>) -> Waited<'a, M> {
+    let outer = claim.borrowed();
+    if CoreRef::is_same(&outer, &inner) {
         return Waited::HasResult(refuse::<M>(claim, &inner));
     }
-    if takes_result::<M>(&mut claim, &inner) {
+    let (is_there, is_listened_to) = inner.with(|state| {
+        let is_listened_to = state.rare.is_listened_to();
+        (takes_result(&mut claim, state), is_listened_to)
+    });
+    if is_listened_to {
+        forget_listener::<M>(&inner);
+    }
+    if is_there {
         return Waited::HasResult(claim);
     }
     // Each says whom it waits for before it looks for a cycle: of several threads
     // that close one together, the last to say so sees it.
     let waits = claim.leave(|state, _has_stages| {
-        state.waiting_on = Some(M::downgrade(&inner));
+        state.rare.replace_waiting_on(CoreRef::downgrade(&inner));
         Some((Phase::Waiting, ()))
     });
     let Leave::Rests(()) = waits else {
         unreachable!("it went to `Waiting`");
     };
-    let (listens, replaced) = inner.with(|state| {
+    let (listens, may_close) = inner.with(|state| {
         let listens = !state.is_at_end();
-        let replaced = state.take_listener();
         if listens {
-            state.listener = Some(Listener::Chain(outer.clone()));
+            let none = state.rare.replace_waiter((*outer).clone());
+            debug_assert!(none.is_none(), "its end is here");
         }
-        (listens, replaced)
+        let may_close = state.phase() == Phase::Waiting || state.rare.has_canceller();
+        (listens, may_close)
     });
-    if replaced.is_some() {
-        drop_contained(replaced);
-    }
-    let closes = || closes_a_cycle::<M>(|| Some(outer.clone()), &inner);
-    if listens && !(closes() && stops_listening::<M>(outer, &inner)) {
-        M::linked(outer);
+    let closes = || may_close && closes_a_cycle::<M>(|| Some((*outer).clone()), &inner);
+    if listens && !(closes() && stops_listening::<M>(&outer, &inner)) {
+        M::linked(&outer);
         return Waited::Waits;
     }
     // Nobody else is to give it a result any more.
-    let claimed = Claim::<M>::take(outer, |state| Ok::<_, ()>(state.waiting_on.take()));
+    let claimed =
+        Claim::<M>::take_borrowed(outer, |state| Ok::<_, ()>(state.rare.take_waiting_on()));
     let Ok((mut claim, waited_on)) = claimed else {
         unreachable!("nothing else ends its waiting");
     };
@@ -61,25 +67,30 @@ pub(super) fn wait_for<'a, M: Mode>(mut claim: Claim<'a, M>, inner: M::Ref) -> W
         return Waited::HasResult(refuse::<M>(claim, &inner));
     }
     // It came between the two looks at it; nobody else takes it.
-    takes_result::<M>(&mut claim, &inner);
+    inner.with(|state| takes_result(&mut claim, state));
     Waited::HasResult(claim)
 }
 
 /// Takes over the result of `inner`, if that is at its end.
-fn takes_result<M: Mode>(claim: &mut Claim<'_, M>, inner: &M::Ref) -> bool {
-    inner.with(|state| {
-        let is_at_end = state.is_at_end();
-        if is_at_end {
-            state.slot().move_to(claim.slot());
-            state.set_phase(Phase::Spent);
-        }
-        is_at_end
-    })
+#[inline(always)]
+fn takes_result<M: Mode>(claim: &mut Claim<'_, M>, inner: &mut Guarded<'_, M>) -> bool {
+    let is_at_end = inner.is_at_end();
+    if is_at_end {
+        inner.slot().move_to(claim.slot());
+        inner.set_phase(Phase::Spent);
+    }
+    is_at_end
+}
+
+/// Drops what was to be told of the result of `inner`, whose end is here now.
+#[cold]
+fn forget_listener<M: Mode>(inner: &CoreRef<M>) {
+    drop_contained(inner.with(|state| state.rare.take_listener()));
 }
 
 /// Fails the chain of `claim`, which would wait for itself by `inner`.
 #[cold]
-fn refuse<'a, M: Mode>(mut claim: Claim<'a, M>, inner: &M::Ref) -> Claim<'a, M> {
+fn refuse<'a, M: Mode>(mut claim: Claim<'a, M>, inner: &CoreRef<M>) -> Claim<'a, M> {
     // Its end went with the attempt.
     inner.with(|state| state.end = EndState::Detached);
     let made_at = claim.core().with(|state| state.made_at);
@@ -89,11 +100,11 @@ fn refuse<'a, M: Mode>(mut claim: Claim<'a, M>, inner: &M::Ref) -> Claim<'a, M> 
 }
 
 /// Gives `waiter` the result it waited for.
-pub(super) fn resume<M: Mode>(waiter: M::Ref, result: &mut Slot<M>) -> OwnedClaim<M> {
+pub(super) fn resume<M: Mode>(waiter: CoreRef<M>, result: &mut Slot<M>) -> OwnedClaim<M> {
     let claimed = OwnedClaim::<M>::take(waiter, |state| {
         debug_assert_eq!(state.phase(), Phase::Waiting);
         result.move_to(state.slot());
-        Ok::<_, ()>(state.waiting_on.take())
+        Ok::<_, ()>(state.rare.take_waiting_on())
     });
     let Ok((claim, waited_on)) = claimed else {
         unreachable!("whoever was to resume it claims it");
@@ -103,10 +114,10 @@ pub(super) fn resume<M: Mode>(waiter: M::Ref, result: &mut Slot<M>) -> OwnedClai
 }
 
 /// Takes `outer` off `inner`, if it is still there: then nobody gives it a result.
-fn stops_listening<M: Mode>(outer: &M::Ref, inner: &M::Ref) -> bool {
-    let listener = inner.with(|state| match &state.listener {
-        Some(Listener::Chain(waiter)) if M::is_same(waiter, outer) => state.listener.take(),
+fn stops_listening<M: Mode>(outer: &CoreRef<M>, inner: &CoreRef<M>) -> bool {
+    let waiter = inner.with(|state| match state.rare.waiter() {
+        Some(waiter) if CoreRef::is_same(waiter, outer) => state.rare.take_waiter(),
         _ => None,
     });
-    listener.is_some()
+    waiter.is_some()
 }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use super::inside::{Inside, tell_inside};
 use crate::failure::Failure;
 
 /// One of several Deferreds failed, and with it what was made of them.
@@ -27,12 +28,16 @@ use crate::failure::Failure;
 #[derive(Clone, Debug)]
 pub struct FirstError {
     index: usize,
-    failure: Failure,
+    /// There.
+    failure: Inside<Option<Failure>>,
 }
 
 impl FirstError {
     pub(crate) fn new(index: usize, failure: Failure) -> Self {
-        Self { index, failure }
+        Self {
+            index,
+            failure: Inside::new(Some(failure)),
+        }
     }
 
     /// Which of the Deferreds failed: its place in the input, from 0.
@@ -42,7 +47,10 @@ impl FirstError {
 
     /// What it failed with.
     pub fn failure(&self) -> &Failure {
-        &self.failure
+        match &*self.failure {
+            Some(failure) => failure,
+            None => unreachable!("it is taken out only when this is dropped"),
+        }
     }
 }
 
@@ -54,7 +62,7 @@ impl fmt::Display for FirstError {
 
 impl Error for FirstError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(self.failure.as_error())
+        Some(self.failure().as_error())
     }
 }
 
@@ -75,12 +83,14 @@ impl Error for FirstError {
 /// ```
 #[derive(Clone, Debug)]
 pub struct FailureGroup {
-    failures: Vec<Failure>,
+    failures: Inside<Vec<Failure>>,
 }
 
 impl FailureGroup {
     pub(crate) fn new(failures: Vec<Failure>) -> Self {
-        Self { failures }
+        Self {
+            failures: Inside::new(failures),
+        }
     }
 
     /// The failures, in the order of the input.
@@ -108,11 +118,13 @@ impl fmt::Display for FailureGroup {
         let Some((last, others)) = self.failures.split_last() else {
             return f.write_str("there was no deferred that could have succeeded");
         };
-        f.write_str("all of the deferreds failed: ")?;
-        for failure in others {
-            write!(f, "{failure}; ")?;
-        }
-        write!(f, "{last}")
+        tell_inside(f, |f| {
+            f.write_str("all of the deferreds failed: ")?;
+            for failure in others {
+                write!(f, "{failure}; ")?;
+            }
+            write!(f, "{last}")
+        })
     }
 }
 

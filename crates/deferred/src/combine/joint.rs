@@ -3,8 +3,11 @@
 
 use super::error::FirstError;
 use super::rule::{Rule, Verdict};
+#[cfg(feature = "sync")]
+use crate::chain::Shared;
 use crate::chain::{
-    Canceller, End, EndState, Fits, Local, Mode, Skips, Source, Stage, Step, cancel_core, delegate,
+    CoreWeak, End, EndState, Fits, Group, Local, LocalCell, Mode, Skips, Source, Stage, Step,
+    cancel_core, delegate,
 };
 use crate::contain::{drop_contained, run_contained};
 use crate::error::Cancelled;
@@ -45,7 +48,7 @@ pub(crate) struct Joint<M: Mode, R: Rule> {
 
 enum Part<M: Mode, R: Rule> {
     /// Has no result yet; `None` if there is nothing to be cancelled.
-    Due(Option<M::Weak>),
+    Due(Option<CoreWeak<M>>),
     Kept(R::Kept),
 }
 
@@ -76,23 +79,52 @@ struct Decided<M: Mode, R: Rule> {
 
 /// A flavour that can cancel the parts of such a combination.
 pub(crate) trait Combines<R: Rule>: Mode {
-    /// What a cancel of the combined Deferred calls.
-    fn canceller(joint: Self::Handle<Joint<Self, R>>, options: Options) -> Self::Canceller;
+    /// What knows the parts.
+    fn group(joint: Self::Handle<Joint<Self, R>>) -> Self::Group;
 }
 
 impl<R: Rule> Combines<R> for Local {
-    fn canceller(joint: Self::Handle<Joint<Self, R>>, options: Options) -> Self::Canceller {
-        Box::new(move |core| cancelled::<Self, R>(joint, &core, options))
+    fn group(joint: Self::Handle<Joint<Self, R>>) -> Self::Group {
+        joint
+    }
+}
+
+impl<R: Rule> Group<Local> for LocalCell<Joint<Local, R>> {
+    fn due(&self) -> Vec<CoreWeak<Local>> {
+        Local::with(self, |joint| joint.due())
+    }
+
+    fn made_at(&self) -> Place {
+        Local::with(self, |joint| joint.options.made_at)
+    }
+
+    fn ends_at_once(&self) -> bool {
+        Local::with(self, |joint| joint.options.on_cancel == OnCancel::AtOnce)
     }
 }
 
 #[cfg(feature = "sync")]
-impl<R: Rule> Combines<R> for crate::chain::Shared
+impl<R: Rule> Combines<R> for Shared
 where
     Joint<Self, R>: Send,
 {
-    fn canceller(joint: Self::Handle<Joint<Self, R>>, options: Options) -> Self::Canceller {
-        Box::new(move |core| cancelled::<Self, R>(joint, &core, options))
+    fn group(joint: Self::Handle<Joint<Self, R>>) -> Self::Group {
+        joint
+    }
+}
+
+#[cfg(feature = "sync")]
+impl<R: Rule> Group<Shared> for parking_lot::Mutex<Joint<Shared, R>> {
+    fn due(&self) -> Vec<CoreWeak<Shared>> {
+        Shared::with(self, |joint| joint.due())
+    }
+
+    fn made_at(&self) -> Place {
+        Shared::with(self, |joint| joint.options.made_at)
+    }
+
+    fn ends_at_once(&self) -> bool {
+        Shared::with(self, |joint| joint.options.on_cancel == OnCancel::AtOnce)
     }
 }
 
@@ -122,14 +154,7 @@ where
         options,
     });
     if let End::Linked(link) = &combined {
-        let canceller = M::canceller(joint.clone(), options);
-        match options.on_cancel {
-            OnCancel::AsTheyDo => delegate::<M>(link.core(), canceller),
-            OnCancel::AtOnce => {
-                Source::<M, R::Output>::attach(link.core().clone())
-                    .set_canceller(Canceller::Call(canceller));
-            }
-        }
+        delegate::<M>(link.core(), M::group(joint.clone()));
     }
     for (index, end) in ends.into_iter().enumerate() {
         let joint = joint.clone();
@@ -204,6 +229,15 @@ impl<M: Mode, R: Rule> Joint<M, R> {
         }
     }
 
+    /// The parts that have no result yet, in order.
+    fn due(&self) -> Vec<CoreWeak<M>> {
+        let due = self.parts.iter().filter_map(|part| match part {
+            Part::Due(part) => part.clone(),
+            Part::Kept(_) => None,
+        });
+        due.collect()
+    }
+
     fn decide(&mut self, source: Source<M, R::Output>) -> Decided<M, R> {
         Decided {
             source,
@@ -275,32 +309,8 @@ where
     }
 }
 
-/// Cancels the parts that have no result yet, in order.
-fn cancelled<M: Combines<R>, R: Rule>(
-    joint: M::Handle<Joint<M, R>>,
-    core: &M::Ref,
-    options: Options,
-) {
-    // Those that follow are to be cancelled even if the first decides the result.
-    let due: Vec<_> = M::with(&joint, |joint| {
-        let parts = joint.parts.iter();
-        parts
-            .filter_map(|part| match part {
-                Part::Due(part) => part.clone(),
-                Part::Kept(_) => None,
-            })
-            .collect()
-    });
-    for part in &due {
-        cancel_part::<M>(part, options.made_at);
-    }
-    if options.on_cancel == OnCancel::AsTheyDo {
-        delegate::<M>(core, M::canceller(joint, options));
-    }
-}
-
-fn cancel_part<M: Mode>(part: &M::Weak, cancelled_at: Place) {
-    if let Some(core) = M::upgrade(part) {
+fn cancel_part<M: Mode>(part: &CoreWeak<M>, cancelled_at: Place) {
+    if let Some(core) = part.upgrade() {
         cancel_core::<M>(&core, cancelled_at);
     }
 }

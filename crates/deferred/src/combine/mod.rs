@@ -7,6 +7,7 @@
 //! here, and `sync::list`.
 
 mod error;
+mod inside;
 mod joint;
 mod list;
 mod rule;

@@ -76,6 +76,18 @@ impl<T: 'static> DeferredQueue<T> {
     ///
     /// [`QueueOverflow`], with the item in it, if nobody waits and as many are
     /// stored as may be.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::DeferredQueue;
+    ///
+    /// let queue = DeferredQueue::with_limits(Some(1), None);
+    /// queue.put("first")?;
+    /// let refused = queue.put("second").unwrap_err();
+    /// assert_eq!(refused.into_inner(), "second");
+    /// # Ok::<(), deferred::QueueOverflow<&str>>(())
+    /// ```
     pub fn put(&self, item: T) -> Result<(), QueueOverflow<T>> {
         self.items.put(item)
     }
@@ -89,6 +101,19 @@ impl<T: 'static> DeferredQueue<T> {
     /// # Errors
     ///
     /// [`QueueUnderflow`], if nothing is stored and as many wait as may.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::DeferredQueue;
+    ///
+    /// let queue = DeferredQueue::new();
+    /// let first = queue.get()?;
+    /// assert_eq!(queue.waiting(), 1);
+    /// queue.put(7).expect("there is no limit");
+    /// assert_eq!(first.into_result().unwrap().unwrap(), 7);
+    /// # Ok::<(), deferred::QueueUnderflow>(())
+    /// ```
     #[track_caller]
     pub fn get(&self) -> Result<Deferred<T>, QueueUnderflow> {
         let end = self.items.get(Location::caller())?;

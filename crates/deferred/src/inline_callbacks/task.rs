@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
+use std::ptr;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
@@ -11,8 +12,8 @@ use smallvec::SmallVec;
 
 use super::wake::{self, BodyWaker};
 use crate::chain::{
-    self, Body, Canceller, End, EndState, Local, Mode, OwnedClaim, SharedBody, Source, WeakBody,
-    closes_a_cycle,
+    self, Body, Canceller, CoreRef, CoreWeak, End, EndState, Local, OwnedClaim, SharedBody, Source,
+    WeakBody, closes_a_cycle,
 };
 use crate::contain::{catch, drop_contained};
 use crate::error::WaitCycle;
@@ -29,9 +30,9 @@ pub(super) struct Task {
     /// There in `Idle`.
     driven: Cell<Option<Driven>>,
     /// The chain that it fires in the end.
-    result: <Local as Mode>::Weak,
+    result: CoreWeak<Local>,
     /// What it polled in the last poll, and found pending.
-    awaited: RefCell<SmallVec<[<Local as Mode>::Weak; 1]>>,
+    awaited: RefCell<SmallVec<[CoreWeak<Local>; 1]>>,
     /// A cancel that came while it was being polled.
     cancelled_at: Cell<Option<Place>>,
     /// What it is polled with, until somebody else keeps a clone of that.
@@ -175,7 +176,7 @@ impl Task {
             }
             self.awaited
                 .borrow_mut()
-                .push(<Local as Mode>::downgrade(link.core()));
+                .push(CoreRef::downgrade(link.core()));
             if is_direct {
                 link.set_body(self.clone());
                 self.tell_of_sleepers(link.core());
@@ -194,7 +195,7 @@ impl Task {
 
     /// If bodies that sleep are below `core`, whoever polls for this one is to hear of
     /// them.
-    fn tell_of_sleepers(&self, core: &<Local as Mode>::Ref) {
+    fn tell_of_sleepers(&self, core: &CoreRef<Local>) {
         if !chain::is_any_asleep() {
             return;
         }
@@ -223,8 +224,8 @@ impl Body for Task {
         self.run()
     }
 
-    fn result(&self) -> Option<<Local as Mode>::Ref> {
-        Local::upgrade(&self.result)
+    fn result(&self) -> Option<CoreRef<Local>> {
+        self.result.upgrade()
     }
 
     fn cancel(self: Rc<Self>, cancelled_at: Place) {
@@ -236,14 +237,14 @@ impl Body for Task {
                 if awaited.is_empty() {
                     return self.give_up(cancelled_at);
                 }
-                for core in awaited.iter().filter_map(Local::upgrade) {
+                for core in awaited.iter().filter_map(CoreWeak::upgrade) {
                     chain::cancel_core::<Local>(&core, cancelled_at);
                 }
             }
         }
     }
 
-    fn awaited(&self) -> (Vec<<Local as Mode>::Weak>, bool) {
+    fn awaited(&self) -> (Vec<CoreWeak<Local>>, bool) {
         let awaited = self.awaited.borrow().to_vec();
         let is_asleep = self.given_away.borrow().strong_count() > 0;
         (awaited, is_asleep)
@@ -257,45 +258,55 @@ impl Body for Task {
     }
 }
 
-/// The body that is being polled on this thread, the innermost one; and where its
-/// waker points to, which tells it from those of others.
-type Current = (Rc<Task>, *const ());
+/// What is being polled on this thread.
+struct Current {
+    /// The innermost body.
+    task: Cell<Option<Rc<Task>>>,
+    /// Where its waker points to, which tells it from those of others.
+    waker: Cell<*const ()>,
+}
 
 thread_local! {
-    static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
+    static CURRENT: Current = const {
+        Current {
+            task: Cell::new(None),
+            waker: Cell::new(ptr::null()),
+        }
+    };
 }
 
 /// A body is being polled, for as long as this lives.
 struct Entered {
-    outer: Option<Current>,
+    outer: Option<Rc<Task>>,
+    outer_waker: *const (),
 }
 
 impl Entered {
     fn new(task: Rc<Task>, waker: &Waker) -> Self {
-        Self {
-            outer: replace_current(Some((task, waker.data()))),
-        }
+        let (outer, outer_waker) = replace_current(Some(task), waker.data());
+        Self { outer, outer_waker }
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        replace_current(self.outer.take());
+        replace_current(self.outer.take(), self.outer_waker);
     }
 }
 
-fn replace_current(current: Option<Current>) -> Option<Current> {
+fn replace_current(task: Option<Rc<Task>>, waker: *const ()) -> (Option<Rc<Task>>, *const ()) {
+    let replace = |current: &Current| (current.task.replace(task), current.waker.replace(waker));
     // At the end of the thread there is none: bodies are polled as by an executor.
-    CURRENT.try_with(|cell| cell.replace(current)).ok()?
+    CURRENT.try_with(replace).unwrap_or((None, ptr::null()))
 }
 
 /// The body that is being polled, if one is, and whether `waker` is its own.
 pub(super) fn current(waker: &Waker) -> Option<(Rc<Task>, bool)> {
-    let look = |cell: &Cell<Option<Current>>| {
-        let current = cell.take()?;
-        let found = (Rc::clone(&current.0), current.1 == waker.data());
-        cell.set(Some(current));
-        Some(found)
+    let look = |current: &Current| {
+        let task = current.task.take()?;
+        let found = Rc::clone(&task);
+        current.task.set(Some(task));
+        Some((found, current.waker.get() == waker.data()))
     };
     CURRENT.try_with(look).ok()?
 }

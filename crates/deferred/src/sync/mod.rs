@@ -39,6 +39,7 @@
 
 mod deferred;
 mod handle;
+mod in_span;
 mod list;
 mod lock;
 mod outcome;
@@ -49,6 +50,7 @@ mod trigger;
 
 pub use self::deferred::Deferred;
 pub use self::handle::{DeferredHandle, Pause};
+pub use self::in_span::InSpan;
 pub use self::list::{DeferredList, gather_results, race, settled};
 pub use self::lock::{DeferredLock, LockGuard};
 pub use self::outcome::Outcome;

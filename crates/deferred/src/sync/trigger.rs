@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::chain::{Mode, Shared, Source};
+use crate::chain::{CoreWeak, Shared, Source};
 use crate::error::AlreadyCalled;
 use crate::failure::{Failure, Result};
 
@@ -105,7 +105,7 @@ impl<T: Send + 'static> fmt::Debug for Trigger<T> {
 
 /// A [`Trigger`] that does not count, from [`Trigger::downgrade`].
 pub struct WeakTrigger<T: Send + 'static> {
-    core: <Shared as Mode>::Weak,
+    core: CoreWeak<Shared>,
     input: PhantomData<fn(T)>,
 }
 

@@ -46,6 +46,20 @@ impl DelayedCall {
     /// # Errors
     ///
     /// The call was made (or is being made), or cancelled before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{DelayedCallError, VirtualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = VirtualClock::new();
+    /// let call = clock.call_later(Duration::from_secs(1), || unreachable!("it is cancelled"));
+    /// call.cancel()?;
+    /// assert_eq!(call.cancel(), Err(DelayedCallError::AlreadyCancelled));
+    /// clock.advance(Duration::from_secs(2));
+    /// # Ok::<(), DelayedCallError>(())
+    /// ```
     pub fn cancel(&self) -> Result<(), DelayedCallError> {
         self.active_queue()?.cancel(&self.timer);
         Ok(())
@@ -57,6 +71,20 @@ impl DelayedCall {
     /// # Errors
     ///
     /// The call was made, or cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::VirtualClock;
+    /// use std::time::Duration;
+    ///
+    /// let clock = VirtualClock::new();
+    /// let idle = clock.call_later(Duration::from_secs(60), || println!("nobody there"));
+    /// clock.advance(Duration::from_secs(50));
+    /// idle.reset(Duration::from_secs(60))?; // somebody said something
+    /// assert_eq!(idle.time(), Duration::from_secs(110));
+    /// # Ok::<(), deferred::DelayedCallError>(())
+    /// ```
     pub fn reset(&self, delay: Duration) -> Result<(), DelayedCallError> {
         let queue = self.active_queue()?;
         let due = queue.now().saturating_add(delay);
@@ -70,6 +98,19 @@ impl DelayedCall {
     /// # Errors
     ///
     /// The call was made, or cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::VirtualClock;
+    /// use std::time::Duration;
+    ///
+    /// let clock = VirtualClock::new();
+    /// let call = clock.call_later(Duration::from_secs(60), || {});
+    /// call.delay(Duration::from_secs(5))?;
+    /// assert_eq!(call.time(), Duration::from_secs(65));
+    /// # Ok::<(), deferred::DelayedCallError>(())
+    /// ```
     pub fn delay(&self, delay: Duration) -> Result<(), DelayedCallError> {
         let queue = self.active_queue()?;
         queue.reschedule(&self.timer, to_nanos(self.time().saturating_add(delay)));

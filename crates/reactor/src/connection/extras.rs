@@ -8,10 +8,11 @@ use deferred::{DelayedCall, Trigger};
 use tracing::Span;
 
 use super::pump::Pump;
-use super::stream::{Obligation, OnLost};
+use super::stream::OnLost;
 use crate::address::Address;
 use crate::core::call;
 use crate::error::{ConnectionClosed, Gone};
+use crate::obligations::Obligations;
 use crate::producer::Producer;
 
 #[derive(Default)]
@@ -47,17 +48,10 @@ pub(super) struct Extra {
     pub(super) on_lost: Option<OnLost>,
     pub(super) close_timeout: Option<Duration>,
     pub(super) closing: Option<DelayedCall>,
-    obligations: Vec<Obligation>,
-    /// At this length, those that are done with are sorted out.
-    sort_out_at: usize,
+    pub(super) obligations: Obligations,
 }
 
 impl Extras {
-    #[inline]
-    pub(super) fn are_any(&self) -> bool {
-        self.extra.borrow().is_some()
-    }
-
     /// Calls `f`, which runs nothing of a user's, with them.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut Extra) -> R) -> R {
         f(self.extra.borrow_mut().get_or_insert_default())
@@ -72,39 +66,22 @@ impl Extras {
         self.extra.take()
     }
 
-    /// Begins to tell of the connection, if anybody listens.
-    pub(super) fn open_span<P>(&self, number: u64, peer: &Address) {
-        let span = tracing::debug_span!(
-            target: "reactor",
-            "connection",
-            number,
-            %peer,
-            protocol = std::any::type_name::<P>()
-        );
-        if !span.is_disabled() {
-            self.with(|extra| extra.span = Some(span));
-        }
-    }
-
     #[inline]
     pub(super) fn span(&self) -> Option<Span> {
         self.extra.borrow().as_ref()?.span.clone()
     }
+}
 
-    pub(super) fn set_on_lost(&self, on_lost: OnLost) {
-        self.with(|extra| extra.on_lost = Some(on_lost));
-    }
-
-    pub(super) fn oblige(&self, obligation: Obligation) {
-        self.with(|extra| {
-            let list = &mut extra.obligations;
-            if list.len() >= extra.sort_out_at.max(8) {
-                list.retain(Obligation::is_open);
-                extra.sort_out_at = 2 * list.len();
-            }
-            list.push(obligation);
-        });
-    }
+/// What tells of a connection, if anybody listens.
+pub(super) fn open_span<P>(number: u64, peer: &Address) -> Option<Span> {
+    let span = tracing::debug_span!(
+        target: "reactor",
+        "connection",
+        number,
+        %peer,
+        protocol = std::any::type_name::<P>()
+    );
+    (!span.is_disabled()).then_some(span)
 }
 
 impl Extra {
@@ -115,9 +92,7 @@ impl Extra {
     /// The connection is over: cancels, stops and tells.
     pub(super) fn finish(self: Box<Self>, reason: Option<ConnectionClosed>) {
         let extra = *self;
-        for obligation in extra.obligations {
-            obligation.cancel();
-        }
+        extra.obligations.cancel();
         if let Some(closing) = extra.closing {
             // It may be what ended it.
             let _ = closing.cancel();

@@ -39,7 +39,7 @@ impl<P: Protocol> Stream<P> {
             return Err(why);
         }
         self.transport.set_has_producer(true);
-        self.extras.with(|extra| {
+        self.with_extras(|extra| {
             extra.producer = Some(producer);
             extra.producer_is_paused = false;
         });
@@ -91,11 +91,11 @@ impl<P: Protocol> Stream<P> {
             Producer::Push(push) => {
                 let high_water = self.transport.limits().high_water;
                 let waiting = self.transport.waiting();
-                let is_paused = self.extras.with(|extra| extra.producer_is_paused);
+                let is_paused = self.with_extras(|extra| extra.producer_is_paused);
                 let pauses = !is_paused && waiting > high_water;
                 let resumes = is_paused && waiting <= high_water / 2;
                 if pauses || resumes {
-                    self.extras.with(|extra| extra.producer_is_paused = pauses);
+                    self.with_extras(|extra| extra.producer_is_paused = pauses);
                 }
                 if pauses {
                     call("a producer", || push.pause_producing());
@@ -105,7 +105,7 @@ impl<P: Protocol> Stream<P> {
             }
         }
         if self.transport.has_producer() {
-            self.extras.with(|extra| extra.producer = Some(producer));
+            self.with_extras(|extra| extra.producer = Some(producer));
         } else {
             call("a producer's drop", || drop(producer));
         }
@@ -158,8 +158,7 @@ impl<P: Protocol> Stream<P> {
             return succeed(());
         }
         let (trigger, deferred) = Deferred::pair();
-        self.extras
-            .with(|extra| extra.waiters.push(Waiter { until, trigger }));
+        self.with_extras(|extra| extra.waiters.push(Waiter { until, trigger }));
         deferred
     }
 
@@ -186,7 +185,7 @@ impl<P: Protocol> Stream<P> {
     // --- a bound for closing ---
 
     pub(super) fn set_close_timeout(&self, timeout: Option<Duration>) {
-        self.extras.with(|extra| extra.close_timeout = timeout);
+        self.with_extras(|extra| extra.close_timeout = timeout);
         self.touch();
     }
 
@@ -208,7 +207,7 @@ impl<P: Protocol> Stream<P> {
                 stream.touch();
             }
         });
-        self.extras.with(|extra| extra.closing = Some(closing));
+        self.with_extras(|extra| extra.closing = Some(closing));
     }
 }
 

@@ -16,6 +16,7 @@
 
 mod context;
 mod extras;
+mod flags;
 mod flow;
 mod handle;
 mod keepalive;
@@ -27,6 +28,7 @@ mod pump;
 mod reading;
 mod stream;
 mod transport;
+mod waiting;
 
 pub use self::context::Context;
 pub use self::handle::Connection;

@@ -14,12 +14,17 @@ use crate::wire::Wire;
 const COMPACT_AT: usize = 64 * 1024;
 
 #[derive(Default)]
+#[expect(
+    clippy::box_collection,
+    reason = "one word is moved to and fro, not three"
+)]
 pub(super) struct OutBuffer {
-    bytes: Vec<u8>,
-    /// So many of `bytes`, at the front, are sent.
+    /// Borrowed from the loop while there is something in it.
+    buffer: Option<Box<Vec<u8>>>,
+    /// So many bytes, at the front, are sent.
     sent: usize,
-    /// The system took less than there was: it will say when it takes more.
-    pub(super) is_stuck: bool,
+    /// So many wait behind them.
+    waiting: usize,
     /// Each goes with the byte at this place.
     descriptors: Option<Box<Descriptors>>,
 }
@@ -29,21 +34,24 @@ type Descriptors = VecDeque<(usize, OwnedFd)>;
 impl OutBuffer {
     #[inline]
     pub(super) fn waiting(&self) -> usize {
-        self.bytes.len() - self.sent
+        self.waiting
     }
 
     /// Adds `bytes` at the end.
     #[inline]
     pub(super) fn push(&mut self, bytes: &[u8], core: &Core) {
-        if self.bytes.capacity() == 0 && !bytes.is_empty() {
-            self.bytes = core.buffers.take_spare();
+        if bytes.is_empty() {
+            return;
         }
-        self.bytes.extend_from_slice(bytes);
+        self.waiting += bytes.len();
+        self.buffer
+            .get_or_insert_with(|| core.buffers.take_spare())
+            .extend_from_slice(bytes);
     }
 
     /// `descriptor` goes with the byte that is added next.
     pub(super) fn push_descriptor(&mut self, descriptor: OwnedFd) {
-        let place = self.bytes.len();
+        let place = self.sent + self.waiting;
         let descriptors = self.descriptors.get_or_insert_default();
         descriptors.push_back((place, descriptor));
     }
@@ -54,8 +62,12 @@ impl OutBuffer {
         if self.descriptors.is_some() {
             return self.send_with_descriptors(wire);
         }
-        let sent = wire.send(&self.bytes[self.sent..])?;
+        let Some(buffer) = &self.buffer else {
+            return Ok(0);
+        };
+        let sent = wire.send(&buffer[self.sent..])?;
         self.sent += sent;
+        self.waiting -= sent;
         Ok(sent)
     }
 
@@ -65,7 +77,7 @@ impl OutBuffer {
     fn send_with_descriptors(&mut self, wire: &Wire) -> io::Result<usize> {
         let mut all_sent = 0;
         while self.waiting() > 0 {
-            let Some(descriptors) = self.descriptors.as_mut() else {
+            let (Some(descriptors), Some(buffer)) = (&mut self.descriptors, &self.buffer) else {
                 break;
             };
             let with_first = descriptors
@@ -75,8 +87,8 @@ impl OutBuffer {
                 .map(|(_, descriptor)| descriptor.as_fd())
                 .collect();
             let next = descriptors.get(with_first.len());
-            let until = next.map_or(self.bytes.len(), |(place, _)| *place);
-            let part = &self.bytes[self.sent..until];
+            let until = next.map_or(buffer.len(), |(place, _)| *place);
+            let part = &buffer[self.sent..until];
             let sent = if with_first.is_empty() {
                 wire.send(part)?
             } else {
@@ -92,6 +104,7 @@ impl OutBuffer {
                 self.descriptors = None;
             }
             self.sent += sent;
+            self.waiting -= sent;
             all_sent += sent;
         }
         if self.waiting() > 0 {
@@ -100,23 +113,35 @@ impl OutBuffer {
         Ok(all_sent)
     }
 
-    /// Gives back the room that is not needed any more.
+    /// Gives back the room that is not needed any more, and how much waits.
     #[inline]
-    pub(super) fn tidy(&mut self, core: &Core) {
-        if self.waiting() == 0 {
+    pub(super) fn tidy(&mut self, core: &Core) -> usize {
+        if self.waiting == 0 {
             self.sent = 0;
-            core.buffers.return_spare(std::mem::take(&mut self.bytes));
-        } else if self.sent >= COMPACT_AT && self.sent >= self.waiting() {
-            let sent = std::mem::take(&mut self.sent);
-            self.bytes.drain(..sent);
-            for (place, _) in self.descriptors.iter_mut().flat_map(|list| list.iter_mut()) {
-                *place -= sent;
+            if let Some(buffer) = self.buffer.take() {
+                core.buffers.return_spare(buffer);
             }
+        } else if self.sent >= COMPACT_AT && self.sent >= self.waiting {
+            self.compact();
+        }
+        self.waiting
+    }
+
+    #[cold]
+    fn compact(&mut self) {
+        let sent = std::mem::take(&mut self.sent);
+        if let Some(buffer) = &mut self.buffer {
+            buffer.drain(..sent);
+        }
+        for (place, _) in self.descriptors.iter_mut().flat_map(|list| list.iter_mut()) {
+            *place -= sent;
         }
     }
 
     /// Forgets what waits.
     pub(super) fn discard(mut self, core: &Core) {
-        core.buffers.return_spare(std::mem::take(&mut self.bytes));
+        if let Some(buffer) = self.buffer.take() {
+            core.buffers.return_spare(buffer);
+        }
     }
 }

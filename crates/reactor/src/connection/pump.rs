@@ -6,6 +6,7 @@ use std::rc::{Rc, Weak};
 use deferred::{Deferred, Trigger, fail};
 
 use super::extras::Until;
+use super::flags::Flags;
 use super::handle::Connection;
 use super::protocol::Protocol;
 use super::stream::Stream;
@@ -57,15 +58,13 @@ pub fn pump<A: Protocol, B: Protocol>(
         let weak: Weak<Pumping<A, B>> = Rc::downgrade(&pumping);
         weak
     };
-    sink.extras.with(|extra| extra.pumped_from = Some(told));
+    sink.with_extras(|extra| extra.pumped_from = Some(told));
     let pump: Rc<dyn Pump> = pumping;
-    source
-        .extras
-        .with(|extra| extra.pump = Some(Rc::clone(&pump)));
+    source.with_extras(|extra| extra.pump = Some(Rc::clone(&pump)));
     if source.transport.is_at_end() {
         pump.finish();
     } else if !source.rest.borrow().is_empty() {
-        source.rest_is_undelivered.set(true);
+        source.transport.flags.set(Flags::HAS_UNDELIVERED);
     }
     source.touch();
     deferred

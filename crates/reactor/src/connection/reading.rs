@@ -1,5 +1,6 @@
 //! From the bytes that come in to the frames that a protocol gets.
 
+use super::flags::Flags;
 use super::protocol::Protocol;
 use super::stream::{Live, Stream};
 use crate::error::ConnectionClosed;
@@ -11,6 +12,7 @@ use deferred::Failure;
 const READS_PER_TURN: usize = 4;
 
 impl<P: Protocol> Stream<P> {
+    #[inline]
     pub(super) fn read(&self) {
         let mut buffer = self.transport.core().buffers.take_read();
         for _ in 0..READS_PER_TURN {
@@ -21,7 +23,9 @@ impl<P: Protocol> Stream<P> {
                     break;
                 }
                 Ok(Some(received)) => {
-                    self.deliver_descriptors();
+                    if self.transport.carries_descriptors() {
+                        self.deliver_descriptors();
+                    }
                     self.take_in(&buffer[..received]);
                     if received < buffer.len() || !self.transport.is_reading() {
                         break;
@@ -50,43 +54,63 @@ impl<P: Protocol> Stream<P> {
     }
 
     /// Delivers what `bytes` and the rest before them hold; keeps what is left.
-    pub(super) fn take_in(&self, bytes: &[u8]) {
+    #[inline(always)]
+    fn take_in(&self, bytes: &[u8]) {
         let mut live = self.live.borrow_mut();
         let Some(live) = &mut *live else {
             return;
         };
-        let mut rest = self.rest.take();
-        if rest.is_empty() {
+        if !self.transport.flags.has_any(Flags::HAS_REST) {
             let consumed = self.deliver(live, bytes);
-            if consumed == bytes.len() {
-                return;
+            if consumed < bytes.len() {
+                self.keep(bytes[consumed..].to_vec());
             }
-            rest.extend_from_slice(&bytes[consumed..]);
         } else {
-            rest.extend_from_slice(bytes);
-            let consumed = self.deliver(live, &rest);
-            rest.drain(..consumed);
+            self.take_in_behind_rest(live, bytes);
         }
-        if rest.is_empty() || !self.transport.is_open() {
-            // Nothing to keep, not even the room.
-            rest = Vec::new();
+    }
+
+    /// Looks through what was kept, once more.
+    pub(super) fn deliver_rest(&self) {
+        if let Some(live) = &mut *self.live.borrow_mut() {
+            self.take_in_behind_rest(live, &[]);
         }
-        self.rest.replace(rest);
+    }
+
+    #[inline(never)]
+    fn take_in_behind_rest(&self, live: &mut Live<P>, bytes: &[u8]) {
+        self.transport
+            .flags
+            .clear(Flags::HAS_REST.and(Flags::HAS_UNDELIVERED));
+        let mut rest = self.rest.take();
+        rest.extend_from_slice(bytes);
+        let consumed = self.deliver(live, &rest);
+        rest.drain(..consumed);
+        self.keep(rest);
+    }
+
+    /// Keeps what was not consumed, if it may be wanted.
+    #[cold]
+    fn keep(&self, rest: Vec<u8>) {
+        if !rest.is_empty() && self.transport.is_open() {
+            self.rest.replace(rest);
+            self.transport.flags.set(Flags::HAS_REST);
+        }
     }
 
     /// Delivers the frames in `input`, as long as they are wanted; gives how many
     /// bytes they took.
+    #[inline(always)]
     fn deliver(&self, live: &mut Live<P>, input: &[u8]) -> usize {
         let mut consumed = 0;
         loop {
-            let must_wait = !self.transport.takes_frames();
-            self.rest_is_undelivered.set(must_wait);
-            if must_wait {
+            if !self.transport.takes_frames() {
+                self.transport.flags.set(Flags::HAS_UNDELIVERED);
                 return consumed;
             }
             let Live { protocol, framing } = live;
             let rest = &input[consumed..];
-            if self.extras.are_any() && self.pump(rest) {
+            if self.has_extras() && self.pump(rest) {
                 return input.len();
             }
             let mut progress = 0;
@@ -104,9 +128,7 @@ impl<P: Protocol> Stream<P> {
                 return consumed;
             }
             consumed += progress;
-            if !self.jobs.borrow().is_empty() {
-                self.run_jobs(protocol);
-            }
+            self.run_jobs(protocol);
             if consumed == input.len() {
                 // A frame takes at least one byte, so there is none left.
                 return consumed;
@@ -116,7 +138,7 @@ impl<P: Protocol> Stream<P> {
 
     fn end_of_reading(&self) {
         self.transport.set_at_end();
-        if self.extras.are_any() && self.end_pump() {
+        if self.has_extras() && self.end_pump() {
             return;
         }
         if let Some(live) = &mut *self.live.borrow_mut() {

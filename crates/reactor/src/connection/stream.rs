@@ -10,21 +10,23 @@
 //! handler never meets another handler's borrow, and the stack does not grow with
 //! the number of connections that talk to one another.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{RefCell, RefMut};
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
 
-use deferred::{DeferredHandle, DelayedCall, Failure, Result};
+use deferred::{Failure, Result};
 
 use super::context::Context;
-use super::extras::Extras;
+use super::extras::{Extra, Extras, open_span};
+use super::flags::Flags;
 use super::protocol::Protocol;
 use super::transport::{Close, Keys, Transport};
 use crate::address::Address;
 use crate::core::{Core, Unsettled, call};
 use crate::error::{ConnectionClosed, DescriptorError};
 use crate::handle::ReactorHandle;
+use crate::obligations::Obligation;
 use crate::poll::Ready;
 use crate::registry::Source;
 use crate::wire::Wire;
@@ -43,40 +45,11 @@ pub(crate) struct Stream<P: Protocol> {
     pub(super) jobs: RefCell<VecDeque<Job<P>>>,
     /// What most connections have none of.
     pub(super) extras: Extras,
-    /// `rest` was not looked through: there may be a frame in it.
-    pub(super) rest_is_undelivered: Cell<bool>,
-    /// It is in the loop's list of what is to be settled.
-    is_unsettled: Cell<bool>,
 }
 
 pub(super) struct Live<P: Protocol> {
     pub(super) protocol: P,
     pub(super) framing: P::Framing,
-}
-
-/// What is to be cancelled when the connection is over.
-pub(super) enum Obligation {
-    Call(DelayedCall),
-    Wait(DeferredHandle),
-}
-
-impl Obligation {
-    pub(super) fn is_open(&self) -> bool {
-        match self {
-            Self::Call(call) => call.is_active(),
-            Self::Wait(deferred) => deferred
-                .state()
-                .is_some_and(|state| state != deferred::State::Done),
-        }
-    }
-
-    pub(super) fn cancel(self) {
-        match self {
-            // It may have been made meanwhile.
-            Self::Call(call) => drop(call.cancel()),
-            Self::Wait(deferred) => deferred.cancel(),
-        }
-    }
 }
 
 /// Who is told, after the protocol, that a connection is over.
@@ -127,15 +100,14 @@ impl<P: Protocol> Stream<P> {
             rest: RefCell::default(),
             jobs: RefCell::default(),
             extras: Extras::default(),
-            rest_is_undelivered: Cell::new(false),
-            is_unsettled: Cell::new(false),
         });
         let number = core.counters.connection_made();
-        stream
-            .extras
-            .open_span::<P>(number, stream.transport.peer());
-        if let Some(on_lost) = on_lost {
-            stream.extras.set_on_lost(on_lost);
+        let span = open_span::<P>(number, stream.transport.peer());
+        if span.is_some() || on_lost.is_some() {
+            stream.with_extras(|extra| {
+                extra.span = span;
+                extra.on_lost = on_lost;
+            });
         }
         add(Rc::clone(&stream));
         let begun = stream.begin(protocol);
@@ -178,9 +150,11 @@ impl<P: Protocol> Stream<P> {
     /// Sees to it that what was changed from outside a handler has its effect in
     /// this turn.
     pub(super) fn touch(&self) {
-        if !self.is_unsettled.replace(true)
+        let flags = &self.transport.flags;
+        if !flags.has_any(Flags::UNSETTLED)
             && let Some(me) = self.me.upgrade()
         {
+            flags.set(Flags::UNSETTLED);
             self.transport.core().settle_soon(me);
         }
     }
@@ -191,6 +165,7 @@ impl<P: Protocol> Stream<P> {
             return Err(job);
         }
         self.jobs.borrow_mut().push_back(job);
+        self.transport.flags.set(Flags::HAS_JOBS);
         self.touch();
         Ok(())
     }
@@ -201,7 +176,19 @@ impl<P: Protocol> Stream<P> {
         if self.transport.is_over() {
             return obligation.cancel();
         }
-        self.extras.oblige(obligation);
+        self.with_extras(|extra| extra.obligations.add(obligation));
+    }
+
+    /// Calls `f`, which runs nothing of a user's, with what most connections have
+    /// none of.
+    pub(super) fn with_extras<R>(&self, f: impl FnOnce(&mut Extra) -> R) -> R {
+        self.transport.flags.set(Flags::HAS_EXTRAS);
+        self.extras.with(f)
+    }
+
+    #[inline]
+    pub(super) fn has_extras(&self) -> bool {
+        self.transport.flags.has_any(Flags::HAS_EXTRAS)
     }
 
     pub(super) fn send_descriptor(
@@ -225,14 +212,22 @@ impl<P: Protocol> Stream<P> {
     // --- calling the protocol ---
 
     /// Calls a handler with a context; a panic becomes a failure.
-    #[inline]
+    #[inline(always)]
     fn guard(&self, handler: impl FnOnce(&mut Context<'_, P>) -> Result<()>) -> Result<()> {
+        if self.has_extras() {
+            return self.guard_in_span(handler);
+        }
+        Failure::catch(|| handler(&mut Context::new(self))).and_then(|result| result)
+    }
+
+    #[cold]
+    fn guard_in_span(&self, handler: impl FnOnce(&mut Context<'_, P>) -> Result<()>) -> Result<()> {
         let _span = self.extras.span().map(tracing::Span::entered);
         Failure::catch(|| handler(&mut Context::new(self))).and_then(|result| result)
     }
 
     /// The same; a failure ends the connection.
-    #[inline]
+    #[inline(always)]
     pub(super) fn handle(&self, handler: impl FnOnce(&mut Context<'_, P>) -> Result<()>) {
         if let Err(failure) = self.guard(handler) {
             self.handler_failed(failure);
@@ -256,7 +251,15 @@ impl<P: Protocol> Stream<P> {
 
     /// Gives the protocol the jobs that wait now; those that they post wait for
     /// the next time.
+    #[inline]
     pub(super) fn run_jobs(&self, protocol: &mut P) {
+        if self.transport.flags.has_any(Flags::HAS_JOBS) {
+            self.run_waiting_jobs(protocol);
+        }
+    }
+
+    #[inline(never)]
+    fn run_waiting_jobs(&self, protocol: &mut P) {
         let count = self.jobs.borrow().len();
         for _ in 0..count {
             let job = self.jobs.borrow_mut().pop_front();
@@ -264,12 +267,31 @@ impl<P: Protocol> Stream<P> {
                 self.handle(|cx| job(protocol, cx));
             }
         }
+        let has_jobs = !self.jobs.borrow().is_empty();
+        self.transport.flags.put(Flags::HAS_JOBS, has_jobs);
     }
 
     // --- settling ---
 
     /// Does what is left to do: jobs, frames that had to wait, sending, ending.
+    #[inline]
     pub(super) fn settle_now(&self) {
+        // Mostly there is something to send, and nothing else.
+        if self.is_ordinary() && self.transport.can_flush() {
+            self.transport.flush();
+        }
+        if !self.is_ordinary() {
+            self.settle_all();
+        }
+    }
+
+    #[inline]
+    fn is_ordinary(&self) -> bool {
+        self.transport.flags.get().without(Flags::OF_NO_CONCERN) == Flags::NONE
+    }
+
+    #[inline(never)]
+    fn settle_all(&self) {
         // Somebody further up the stack has the protocol, and will do it.
         let Ok(mut live) = self.live.try_borrow_mut() else {
             return;
@@ -281,13 +303,13 @@ impl<P: Protocol> Stream<P> {
         if self.transport.can_flush() {
             self.transport.flush();
         }
-        if self.rest_is_undelivered.get() && self.transport.takes_frames() {
-            self.take_in(&[]);
+        if self.transport.flags.has_any(Flags::HAS_UNDELIVERED) && self.transport.takes_frames() {
+            self.deliver_rest();
             if self.transport.can_flush() {
                 self.transport.flush();
             }
         }
-        if self.extras.are_any() {
+        if self.has_extras() {
             self.settle_flow();
         }
         if self.transport.finish_writing()
@@ -343,7 +365,15 @@ impl<P: Protocol> Stream<P> {
 }
 
 impl<P: Protocol> Source for Stream<P> {
+    #[inline]
     fn ready(self: Rc<Self>, ready: Ready) {
+        let flags = self.transport.flags.get();
+        // Mostly there is something to read, and nothing else.
+        if ready.readable && !ready.hung_up && !flags.has_any(Flags::NOT_READING.and(Flags::STUCK))
+        {
+            self.read();
+            return self.settle_now();
+        }
         let is_stuck = self.transport.is_stuck();
         let is_reading = self.transport.is_reading();
         if ready.writable && is_stuck {
@@ -366,7 +396,7 @@ impl<P: Protocol> Source for Stream<P> {
 
 impl<P: Protocol> Unsettled for Stream<P> {
     fn settle(self: Rc<Self>) {
-        self.is_unsettled.set(false);
+        self.transport.flags.clear(Flags::UNSETTLED);
         self.settle_now();
     }
 }

@@ -1,9 +1,10 @@
 //! A connection without its protocol: what is to be sent, whether to read, and
 //! how it ends.
 //!
-//! The two directions end by themselves: reading when the peer has finished,
-//! writing when this side has (`Writing`). When both have ended, or somebody asks
-//! for it (`Ending`), the connection is over.
+//! The two directions end by themselves: reading when the peer has finished
+//! (`AT_END`), writing when this side has (`FINISHING`, then `FINISHED`). When both
+//! have ended, or somebody asks for it (`LOSING`: when everything is sent; `ENDING`:
+//! at the next opportunity), the connection is `OVER`.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -14,6 +15,7 @@ use deferred::Failure;
 use smallvec::SmallVec;
 use socket2::SockRef;
 
+use super::flags::{FlagCell, Flags};
 use super::limits::WriteLimits;
 use super::linger::Linger;
 use super::out_buffer::OutBuffer;
@@ -28,66 +30,38 @@ use crate::wire::Wire;
 const SEND_AT_ONCE: usize = 32 * 1024;
 
 pub(crate) struct Transport {
+    pub(super) flags: FlagCell,
     core: Rc<Core>,
-    /// Those that events come under: two if there is a descriptor for each direction.
-    keys: Keys,
-    peer: Address,
     /// `None` once the connection is over.
     wire: RefCell<Option<Wire>>,
     out: RefCell<OutBuffer>,
+    limits: Cell<WriteLimits>,
+    /// Why it ends, once it is on its way out.
+    reason: RefCell<Option<ConnectionClosed>>,
     /// Came with bytes that are to be delivered after them.
     received_descriptors: RefCell<Vec<OwnedFd>>,
-    limits: Cell<WriteLimits>,
-    reading: Cell<Reading>,
-    writing: Cell<Writing>,
-    ending: RefCell<Ending>,
+    /// Those that events come under: two if there is a descriptor for each direction.
+    keys: Keys,
+    peer: Address,
 }
 
 pub(crate) type Keys = SmallVec<[Key; 1]>;
 
-/// What keeps the connection from being read.
-#[derive(Clone, Copy, Default)]
-struct Reading {
-    is_paused: bool,
-    /// Above the high-water mark.
-    is_held_back: bool,
-    is_at_end: bool,
-    /// Somebody else sees to it that not too much is written.
-    has_producer: bool,
-}
-
-/// How far writing is on its way out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Writing {
-    Open,
-    /// Ends when everything is sent.
-    Finishing,
-    Finished,
-}
-
-/// How far the connection is on its way out.
-enum Ending {
-    No,
-    /// When everything is sent, for this reason.
-    AfterFlush(ConnectionClosed),
-    /// At the next opportunity.
-    Now(ConnectionClosed),
-    Over,
-}
-
 impl Transport {
     pub(super) fn new(core: Rc<Core>, wire: Wire, keys: Keys, peer: Address) -> Self {
+        let flags = FlagCell::default();
+        flags.put(Flags::GETS_DESCRIPTORS, wire.carries_descriptors());
+        flags.set(Flags::OTHER_INTEREST);
         Self {
+            flags,
             core,
-            keys,
-            peer,
             wire: RefCell::new(Some(wire)),
             out: RefCell::default(),
-            received_descriptors: RefCell::default(),
             limits: Cell::default(),
-            reading: Cell::default(),
-            writing: Cell::new(Writing::Open),
-            ending: RefCell::new(Ending::No),
+            reason: RefCell::default(),
+            received_descriptors: RefCell::default(),
+            keys,
+            peer,
         }
     }
 
@@ -135,39 +109,39 @@ impl Transport {
     /// Whether it is not on its way out.
     #[inline]
     pub(super) fn is_open(&self) -> bool {
-        matches!(*self.ending.borrow(), Ending::No)
+        !self.flags.has_any(Flags::CLOSING)
     }
 
     /// Whether something written now would be sent.
     #[inline]
     pub(super) fn takes_writes(&self) -> bool {
-        self.writing.get() == Writing::Open
-            && match *self.ending.borrow() {
-                Ending::No => true,
-                // The producer is let finish.
-                Ending::AfterFlush(_) => self.reading.get().has_producer,
-                Ending::Now(_) | Ending::Over => false,
-            }
+        let flags = self.flags.get();
+        !flags.has_any(Flags::CLOSING.and(Flags::FINISHING).and(Flags::FINISHED))
+            // The producer is let finish.
+            || flags.has_any(Flags::HAS_PRODUCER)
+                && !flags.has_any(Flags::ENDING.and(Flags::OVER).and(Flags::FINISHED))
     }
 
     /// Whether it does not end now: it is open, or has something left to send.
     #[inline]
     pub(super) fn is_alive(&self) -> bool {
-        match *self.ending.borrow() {
-            Ending::No => !self.is_closed_both_ways(),
-            Ending::AfterFlush(_) => self.waiting() > 0 || self.reading.get().has_producer,
-            Ending::Now(_) | Ending::Over => false,
+        let flags = self.flags.get();
+        if !flags.has_any(Flags::CLOSING.and(Flags::AT_END)) {
+            return true;
         }
-    }
-
-    fn is_closed_both_ways(&self) -> bool {
-        self.reading.get().is_at_end && self.writing.get() == Writing::Finished
+        if flags.has_any(Flags::ENDING.and(Flags::OVER)) {
+            return false;
+        }
+        if flags.has_any(Flags::LOSING) {
+            return self.waiting() > 0 || flags.has_any(Flags::HAS_PRODUCER);
+        }
+        !flags.has_any(Flags::FINISHED)
     }
 
     /// Whether it is over: nothing that is asked for has an effect.
     #[inline]
     pub(super) fn is_over(&self) -> bool {
-        matches!(*self.ending.borrow(), Ending::Over)
+        self.flags.has_any(Flags::OVER)
     }
 
     pub(super) fn write(&self, bytes: &[u8]) {
@@ -176,13 +150,18 @@ impl Transport {
             return;
         }
         let mut out = self.out.borrow_mut();
+        let buffered = out.waiting() + bytes.len();
+        // Mostly it is little.
+        if buffered < SEND_AT_ONCE.min(self.limits.get().max_buffered) {
+            return out.push(bytes, &self.core);
+        }
         let mut rest = bytes;
-        if bytes.len() >= SEND_AT_ONCE && out.waiting() == 0 && !out.is_stuck {
+        if bytes.len() >= SEND_AT_ONCE && out.waiting() == 0 && !self.is_stuck() {
             match self.send(bytes) {
                 Ok(sent) => rest = &bytes[sent..],
                 Err(error) => return self.abort(ConnectionClosed::Lost(error)),
             }
-            out.is_stuck = !rest.is_empty();
+            self.flags.put(Flags::STUCK, !rest.is_empty());
         }
         let buffered = out.waiting() + rest.len();
         let limit = self.limits.get().max_buffered;
@@ -190,7 +169,7 @@ impl Transport {
             return self.abort(ConnectionClosed::Overflow { buffered, limit });
         }
         out.push(rest, &self.core);
-        if out.is_stuck {
+        if self.is_stuck() {
             self.hold_back(out.waiting());
         }
     }
@@ -204,10 +183,7 @@ impl Transport {
     }
 
     pub(super) fn carries_descriptors(&self) -> bool {
-        self.wire
-            .borrow()
-            .as_ref()
-            .is_some_and(Wire::carries_descriptors)
+        self.flags.has_any(Flags::GETS_DESCRIPTORS)
     }
 
     /// Writes `bytes`; `descriptor` goes with the first of them.
@@ -228,70 +204,53 @@ impl Transport {
     /// Whether there is something to send, and the system might take it.
     #[inline]
     pub(super) fn can_flush(&self) -> bool {
-        let out = self.out.borrow();
-        out.waiting() > 0
-            && !out.is_stuck
-            && matches!(*self.ending.borrow(), Ending::No | Ending::AfterFlush(_))
+        let stopped = Flags::STUCK.and(Flags::ENDING).and(Flags::OVER);
+        !self.flags.has_any(stopped) && self.waiting() > 0
     }
 
     /// Whether the system is to say when it takes more.
     #[inline]
     pub(super) fn is_stuck(&self) -> bool {
-        self.out.borrow().is_stuck
+        self.flags.has_any(Flags::STUCK)
     }
 
     /// Sends what waits, as far as the system takes it.
+    #[inline]
     pub(super) fn flush(&self) {
         let mut out = self.out.borrow_mut();
-        if out.waiting() > 0
-            && let Some(wire) = &*self.wire.borrow()
-        {
+        if let Some(wire) = &*self.wire.borrow() {
             match out.send(wire) {
                 Ok(sent) => self.core.counters.sent(sent),
                 Err(error) => return self.abort(ConnectionClosed::Lost(error)),
             }
         }
-        out.is_stuck = out.waiting() > 0;
-        out.tidy(&self.core);
-        self.hold_back(out.waiting());
+        let waiting = out.tidy(&self.core);
+        let is_stuck = waiting > 0;
+        if is_stuck || self.flags.has_any(Flags::STUCK.and(Flags::HELD_BACK)) {
+            self.flags.put(Flags::STUCK, is_stuck);
+            self.hold_back(waiting);
+        }
     }
 
     /// Stops reading above the high-water mark, and resumes below half of it.
-    #[inline]
     fn hold_back(&self, waiting: usize) {
-        let mut reading = self.reading.get();
+        let flags = self.flags.get();
         let high_water = self.limits.get().high_water;
-        let limit = if reading.is_held_back {
+        let limit = if flags.has_any(Flags::HELD_BACK) {
             high_water / 2
         } else {
             high_water
         };
-        reading.is_held_back = waiting > limit && !reading.has_producer;
-        self.reading.set(reading);
-    }
-
-    /// Whether more waits than the high-water mark allows, after another try.
-    #[inline]
-    fn is_held_back(&self) -> bool {
-        let waiting = self.waiting();
-        if waiting > self.limits.get().high_water {
-            if self.can_flush() {
-                self.flush();
-            } else {
-                self.hold_back(waiting);
-            }
-        }
-        self.reading.get().is_held_back
+        let is_held_back = waiting > limit && !flags.has_any(Flags::HAS_PRODUCER);
+        self.flags.put(Flags::HELD_BACK, is_held_back);
     }
 
     pub(super) fn has_producer(&self) -> bool {
-        self.reading.get().has_producer
+        self.flags.has_any(Flags::HAS_PRODUCER)
     }
 
     pub(super) fn set_has_producer(&self, has_producer: bool) {
-        let mut reading = self.reading.get();
-        reading.has_producer = has_producer;
-        self.reading.set(reading);
+        self.flags.put(Flags::HAS_PRODUCER, has_producer);
         self.hold_back(self.waiting());
     }
 
@@ -304,8 +263,14 @@ impl Transport {
         let Some(wire) = &*wire else {
             return Ok(None);
         };
-        let received = wire.receive(buffer, &mut self.received_descriptors.borrow_mut())?;
-        self.core.counters.received(received.unwrap_or(0));
+        let received = if self.flags.has_any(Flags::GETS_DESCRIPTORS) {
+            wire.receive_with(buffer, &mut self.received_descriptors.borrow_mut())?
+        } else {
+            wire.receive(buffer)?
+        };
+        if let Some(received) = received {
+            self.core.counters.received(received);
+        }
         Ok(received)
     }
 
@@ -316,31 +281,34 @@ impl Transport {
     /// Whether a frame may be delivered.
     #[inline]
     pub(super) fn takes_frames(&self) -> bool {
-        // To be held back may mean to find out that it is over.
-        !self.reading.get().is_paused && !self.is_held_back() && self.is_open()
+        if self.waiting() > self.limits.get().high_water {
+            // That may mean to find out that it is over.
+            if self.can_flush() {
+                self.flush();
+            } else {
+                self.hold_back(self.waiting());
+            }
+        }
+        let stops = Flags::CLOSING.and(Flags::PAUSED).and(Flags::HELD_BACK);
+        !self.flags.has_any(stops)
     }
 
     /// Whether the socket is to be read.
     #[inline]
     pub(super) fn is_reading(&self) -> bool {
-        let reading = self.reading.get();
-        self.is_open() && !reading.is_paused && !reading.is_held_back && !reading.is_at_end
+        !self.flags.has_any(Flags::NOT_READING)
     }
 
     pub(super) fn set_paused(&self, is_paused: bool) {
-        let mut reading = self.reading.get();
-        reading.is_paused = is_paused;
-        self.reading.set(reading);
+        self.flags.put(Flags::PAUSED, is_paused);
     }
 
     pub(super) fn is_at_end(&self) -> bool {
-        self.reading.get().is_at_end
+        self.flags.has_any(Flags::AT_END)
     }
 
     pub(super) fn set_at_end(&self) {
-        let mut reading = self.reading.get();
-        reading.is_at_end = true;
-        self.reading.set(reading);
+        self.flags.set(Flags::AT_END);
     }
 
     /// The system tells of a hang-up that neither reading nor writing would
@@ -353,6 +321,7 @@ impl Transport {
             },
             None => Ok(()),
         };
+        self.flags.set(Flags::OTHER_INTEREST);
         if let Err(error) = looked {
             self.abort(ConnectionClosed::Lost(error));
         }
@@ -369,6 +338,8 @@ impl Transport {
             Some(wire) => wire.set_interest(interest),
             None => Ok(()),
         };
+        self.flags
+            .put(Flags::OTHER_INTEREST, interest != Interest::READABLE);
         if let Err(error) = set {
             self.abort(ConnectionClosed::Lost(error));
         }
@@ -378,21 +349,23 @@ impl Transport {
 
     /// Ends writing when everything is sent; reading goes on.
     pub(super) fn lose_write(&self) {
-        if self.writing.get() == Writing::Open {
-            self.writing.set(Writing::Finishing);
+        if !self.flags.has_any(Flags::FINISHED) {
+            self.flags.set(Flags::FINISHING);
         }
     }
 
     /// Ends writing, if the time has come for it; says whether it has.
+    #[inline]
     pub(super) fn finish_writing(&self) -> bool {
-        if self.writing.get() != Writing::Finishing
+        let flags = self.flags.get();
+        if !flags.has_any(Flags::FINISHING)
+            || flags.has_any(Flags::CLOSING.and(Flags::HAS_PRODUCER))
             || self.waiting() > 0
-            || self.has_producer()
-            || !self.is_open()
         {
             return false;
         }
-        self.writing.set(Writing::Finished);
+        self.flags.clear(Flags::FINISHING);
+        self.flags.set(Flags::FINISHED);
         let finished = match &*self.wire.borrow() {
             Some(wire) => wire.finish_writing(),
             None => Ok(()),
@@ -405,63 +378,57 @@ impl Transport {
 
     /// Ends the connection when everything is sent.
     pub(super) fn lose(&self) {
-        let mut ending = self.ending.borrow_mut();
-        if let Ending::No = *ending {
-            *ending = Ending::AfterFlush(ConnectionClosed::Done);
+        if self.is_open() {
+            self.reason.replace(Some(ConnectionClosed::Done));
+            self.flags.set(Flags::LOSING);
         }
     }
 
     /// The same, because of `failure`.
     pub(super) fn fail(&self, failure: Failure) {
-        let mut ending = self.ending.borrow_mut();
-        if let Ending::No | Ending::AfterFlush(ConnectionClosed::Done) = *ending {
-            *ending = Ending::AfterFlush(ConnectionClosed::Failed(failure));
+        let is_in_order = matches!(*self.reason.borrow(), None | Some(ConnectionClosed::Done));
+        if is_in_order && !self.flags.has_any(Flags::ENDING.and(Flags::OVER)) {
+            self.reason.replace(Some(ConnectionClosed::Failed(failure)));
+            self.flags.set(Flags::LOSING);
         } else {
-            drop(ending);
             call("the drop of a failure", || drop(failure));
         }
     }
 
-    /// Whether it ends because of a failure.
+    /// Whether it ends without waiting for anybody.
     pub(super) fn has_failed(&self) -> bool {
-        matches!(
-            *self.ending.borrow(),
-            Ending::AfterFlush(ConnectionClosed::Failed(_)) | Ending::Now(_)
-        )
+        self.flags.has_any(Flags::ENDING)
+            || matches!(*self.reason.borrow(), Some(ConnectionClosed::Failed(_)))
     }
 
     /// Ends the connection at the next opportunity; what waits is not sent.
     pub(super) fn abort(&self, reason: ConnectionClosed) {
-        let mut ending = self.ending.borrow_mut();
-        match &*ending {
-            // The first failure is the reason, whatever came of it.
-            Ending::AfterFlush(ConnectionClosed::Failed(_)) => {
-                if let Ending::AfterFlush(failed) = std::mem::replace(&mut *ending, Ending::Over) {
-                    *ending = Ending::Now(failed);
-                }
-            }
-            Ending::No | Ending::AfterFlush(_) => *ending = Ending::Now(reason),
-            Ending::Now(_) | Ending::Over => {}
+        if self.flags.has_any(Flags::ENDING.and(Flags::OVER)) {
+            return;
         }
+        let mut first = self.reason.borrow_mut();
+        // The first failure is the reason, whatever came of it.
+        if !matches!(*first, Some(ConnectionClosed::Failed(_))) {
+            *first = Some(reason);
+        }
+        self.flags.set(Flags::ENDING);
     }
 
     /// If the time has come to end: the reason, once.
     #[inline]
     pub(super) fn end(&self) -> Option<ConnectionClosed> {
-        if self.is_alive() {
+        if self.is_alive() || self.is_over() {
             return None;
         }
-        match self.ending.replace(Ending::Over) {
-            Ending::AfterFlush(reason) | Ending::Now(reason) => Some(reason),
-            Ending::No => Some(ConnectionClosed::Done),
-            Ending::Over => None,
-        }
+        self.flags.set(Flags::OVER);
+        let reason = self.reason.take();
+        // Otherwise both sides have finished.
+        Some(reason.unwrap_or(ConnectionClosed::Done))
     }
 
     /// Closes the socket: in order, when the peer has finished sending too, or with
     /// a reset.
     pub(super) fn close(&self, how: Close) {
-        // The room for what was to be sent is others' now.
         self.out.take().discard(&self.core);
         drop(self.received_descriptors.take());
         let Some(wire) = self.wire.take() else {

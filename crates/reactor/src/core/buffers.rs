@@ -9,47 +9,65 @@ const READ_BUFFER: usize = 64 * 1024;
 const SPARE_CAPACITY: usize = 64 * 1024;
 const SPARE_BUFFERS: usize = 16;
 
+/// One word is moved to and fro, not three.
+type Spare = Box<Vec<u8>>;
+
 #[derive(Default)]
 pub(crate) struct Buffers {
     /// Made when somebody reads for the first time.
-    read: Cell<Vec<u8>>,
-    spare: RefCell<Vec<Vec<u8>>>,
+    read: Cell<Option<Box<[u8]>>>,
+    /// The one that was given back last. Mostly it is taken next.
+    spare: Cell<Option<Spare>>,
+    spares: RefCell<Vec<Spare>>,
 }
 
 impl Buffers {
     /// The buffer to read into. Whoever takes it gives it back; a second taker
     /// gets a new one.
     #[inline]
-    pub(crate) fn take_read(&self) -> Vec<u8> {
-        let buffer = self.read.take();
-        if buffer.is_empty() {
-            vec![0; READ_BUFFER]
-        } else {
-            buffer
+    pub(crate) fn take_read(&self) -> Box<[u8]> {
+        match self.read.take() {
+            Some(buffer) => buffer,
+            None => vec![0; READ_BUFFER].into(),
         }
     }
 
     #[inline]
-    pub(crate) fn return_read(&self, buffer: Vec<u8>) {
-        self.read.set(buffer);
+    pub(crate) fn return_read(&self, buffer: Box<[u8]>) {
+        self.read.set(Some(buffer));
     }
 
     /// An empty buffer, with room in it if there is one to spare: connections
     /// with nothing to send own none.
     #[inline]
-    pub(crate) fn take_spare(&self) -> Vec<u8> {
-        self.spare.borrow_mut().pop().unwrap_or_default()
+    pub(crate) fn take_spare(&self) -> Spare {
+        match self.spare.take() {
+            Some(spare) => spare,
+            None => self.take_another(),
+        }
+    }
+
+    #[cold]
+    fn take_another(&self) -> Spare {
+        self.spares.borrow_mut().pop().unwrap_or_default()
     }
 
     #[inline]
-    pub(crate) fn return_spare(&self, mut buffer: Vec<u8>) {
-        if buffer.capacity() == 0 || buffer.capacity() > SPARE_CAPACITY {
+    pub(crate) fn return_spare(&self, mut buffer: Spare) {
+        if buffer.capacity() > SPARE_CAPACITY {
             return;
         }
-        let mut spare = self.spare.borrow_mut();
-        if spare.len() < SPARE_BUFFERS {
-            buffer.clear();
-            spare.push(buffer);
+        buffer.clear();
+        if let Some(other) = self.spare.replace(Some(buffer)) {
+            self.keep_another(other);
+        }
+    }
+
+    #[cold]
+    fn keep_another(&self, buffer: Spare) {
+        let mut spares = self.spares.borrow_mut();
+        if spares.len() < SPARE_BUFFERS {
+            spares.push(buffer);
         }
     }
 }

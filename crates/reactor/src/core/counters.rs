@@ -45,66 +45,82 @@ pub struct Counters {
     pub bytes_sent: u64,
 }
 
+/// What is counted as it happens.
 #[derive(Default)]
 pub(crate) struct Counting {
-    counters: Cell<Counters>,
+    turns: Cell<u64>,
+    events: Cell<u64>,
+    delayed_calls: Cell<u64>,
+    jobs: Cell<u64>,
+    slow_callbacks: Cell<u64>,
+    connections_made: Cell<u64>,
+    connections_lost: Cell<u64>,
+    bytes_received: Cell<u64>,
+    bytes_sent: Cell<u64>,
+}
+
+#[inline(always)]
+fn add(counter: &Cell<u64>, count: usize) {
+    counter.set(counter.get() + count as u64);
 }
 
 impl Counting {
-    #[inline]
-    fn change(&self, f: impl FnOnce(&mut Counters)) {
-        let mut counters = self.counters.get();
-        f(&mut counters);
-        self.counters.set(counters);
-    }
-
     pub(crate) fn get(&self) -> Counters {
-        self.counters.get()
+        let made = self.connections_made.get();
+        Counters {
+            turns: self.turns.get(),
+            events: self.events.get(),
+            delayed_calls: self.delayed_calls.get(),
+            waiting_calls: 0,
+            jobs: self.jobs.get(),
+            slow_callbacks: self.slow_callbacks.get(),
+            connections_made: made,
+            connections: (made - self.connections_lost.get()) as usize,
+            bytes_received: self.bytes_received.get(),
+            bytes_sent: self.bytes_sent.get(),
+        }
     }
 
     #[inline]
     pub(super) fn turn(&self) {
-        self.change(|counters| counters.turns += 1);
+        add(&self.turns, 1);
     }
 
     #[inline]
     pub(super) fn events(&self, count: usize) {
-        self.change(|counters| counters.events += count as u64);
+        add(&self.events, count);
     }
 
     pub(super) fn delayed_calls(&self, count: usize) {
-        self.change(|counters| counters.delayed_calls += count as u64);
+        add(&self.delayed_calls, count);
     }
 
     #[inline]
     pub(super) fn jobs(&self, count: usize) {
-        self.change(|counters| counters.jobs += count as u64);
+        add(&self.jobs, count);
     }
 
     pub(super) fn slow_callback(&self) {
-        self.change(|counters| counters.slow_callbacks += 1);
+        add(&self.slow_callbacks, 1);
     }
 
     /// Gives the number of the connection.
     pub(crate) fn connection_made(&self) -> u64 {
-        self.change(|counters| {
-            counters.connections_made += 1;
-            counters.connections += 1;
-        });
-        self.get().connections_made
+        add(&self.connections_made, 1);
+        self.connections_made.get()
     }
 
     pub(crate) fn connection_lost(&self) {
-        self.change(|counters| counters.connections -= 1);
+        add(&self.connections_lost, 1);
     }
 
     #[inline]
     pub(crate) fn received(&self, bytes: usize) {
-        self.change(|counters| counters.bytes_received += bytes as u64);
+        add(&self.bytes_received, bytes);
     }
 
     #[inline]
     pub(crate) fn sent(&self, bytes: usize) {
-        self.change(|counters| counters.bytes_sent += bytes as u64);
+        add(&self.bytes_sent, bytes);
     }
 }

@@ -33,6 +33,10 @@ pub(super) struct Turning<'a>(&'a Core);
 impl Drop for Turning<'_> {
     fn drop(&mut self) {
         self.0.is_turning.set(false);
+        if !self.0.is_running() {
+            // Stopped or crashed: nobody is going to turn it.
+            self.0.known.blocked.stop();
+        }
     }
 }
 
@@ -73,10 +77,15 @@ impl Core {
     }
 
     /// Begins to shut down, if somebody stopped the loop.
+    #[inline(always)]
     pub(super) fn shut_down_if_stopped(self: &Rc<Self>) {
-        if self.state.get() != State::Stopping {
-            return;
+        if self.state.get() == State::Stopping {
+            self.shut_down();
         }
+    }
+
+    #[cold]
+    fn shut_down(self: &Rc<Self>) {
         self.state.set(State::ShuttingDown);
         let core = Rc::downgrade(self);
         self.fire_system_event(SystemEvent::Shutdown)

@@ -40,16 +40,13 @@ use crate::awaited::Awaited;
 use crate::blocked::Blocked;
 use crate::bodies;
 use crate::error::ReactorGone;
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, Job};
 use crate::memory::Network;
 use crate::parts::Parts;
 use crate::poll::{Events, Interest, Key, Poll, PollerKind, Registration};
 use crate::registry::{Registry, Source};
 use crate::reserve::Reserve;
 use crate::system_event::SystemEvents;
-
-/// A call from another thread.
-pub(crate) type Job = Box<dyn FnOnce(&Rc<Core>) + Send>;
 
 /// Something with work that is to be done before the loop waits.
 pub(crate) trait Unsettled {
@@ -59,7 +56,7 @@ pub(crate) trait Unsettled {
 /// What a handle knows even when the loop is gone.
 pub(crate) struct Known {
     pub(crate) time: Time,
-    pub(crate) inbox: Arc<Inbox<Job>>,
+    pub(crate) inbox: Arc<Inbox<Rc<Core>>>,
     pub(crate) blocked: Arc<Blocked>,
 }
 
@@ -86,8 +83,8 @@ pub(crate) struct Core {
     was_busy: Cell<bool>,
     is_gone: Cell<bool>,
     unsettled: RefCell<VecDeque<Rc<dyn Unsettled>>>,
-    events: Cell<Option<Events>>,
-    jobs: Cell<Vec<Job>>,
+    events: Cell<Option<Box<Events>>>,
+    jobs: Cell<Vec<Job<Rc<Self>>>>,
 }
 
 impl Core {

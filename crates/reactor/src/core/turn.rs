@@ -1,5 +1,6 @@
 //! One turn of the loop, and running it until it ends.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -45,19 +46,13 @@ impl Core {
             self.turn_now.set(None);
         }
 
-        let mut events = self.events.take().unwrap_or_else(Events::new);
+        let mut events = self.events.take().unwrap_or_default();
         let waited = self.poll.wait(&mut events, self.time_to_wait(timeout));
         self.turn_now.set(None);
         let mut count = 0;
         if waited.is_ok() {
-            count = events.for_each(|key, ready| {
-                // It may have gone since the event was given.
-                if let Some(source) = self.registry.get(key) {
-                    self.timed("what an event called", || source.ready(ready));
-                } else if key == WAKER_KEY {
-                    self.poll.clear_waker();
-                }
-            });
+            count = events.len();
+            self.dispatch(&events, count);
             self.counters.events(count);
         }
         self.was_busy.set(has_called || count > 0);
@@ -70,6 +65,33 @@ impl Core {
         self.settle();
         self.shut_down_if_stopped();
         Ok(())
+    }
+
+    /// Tells the sources of what is ready, one after the other.
+    fn dispatch(&self, events: &Events, count: usize) {
+        let next = Cell::new(0);
+        let is_timed = self.slow_callback.get().is_some();
+        while next.get() < count {
+            // Guarded as a whole: sources contain what their users do, so a panic is
+            // rare, and costs the others nothing but this.
+            call("what an event called", || {
+                while next.get() < count {
+                    let (key, ready) = events.get(next.replace(next.get() + 1));
+                    // It may have gone since the event was given.
+                    let Some(source) = self.registry.get(key) else {
+                        if key == WAKER_KEY {
+                            self.poll.clear_waker();
+                        }
+                        continue;
+                    };
+                    if is_timed {
+                        self.timed("what an event called", || source.ready(ready));
+                    } else {
+                        source.ready(ready);
+                    }
+                }
+            });
+        }
     }
 
     /// Calls `f`, which is a user's, and warns if it was slow.
@@ -101,7 +123,7 @@ impl Core {
         if is_busy {
             return Some(Duration::ZERO);
         }
-        let due = self.timers.next_due();
+        let due = self.timers.next_look();
         let until_due = due.map(|due| due.saturating_sub(self.turn_now()));
         match (until_due, timeout) {
             (Some(until_due), Some(timeout)) => Some(until_due.min(timeout)),
@@ -110,24 +132,37 @@ impl Core {
     }
 
     /// Makes the calls from other threads; says whether there were any.
+    #[inline]
     fn run_jobs(self: &Rc<Self>) -> bool {
+        self.known.inbox.has_jobs() && self.run_waiting_jobs()
+    }
+
+    #[cold]
+    fn run_waiting_jobs(self: &Rc<Self>) -> bool {
         let mut jobs = self.jobs.take();
         self.known.inbox.take(&mut jobs);
         let has_called = !jobs.is_empty();
         self.counters.jobs(jobs.len());
         for job in jobs.drain(..) {
-            self.timed("a call from a thread", || job(self));
+            self.timed("a call from a thread", || job.call(self));
         }
         self.jobs.set(jobs);
         has_called
     }
 
-    fn run_bodies(self: &Rc<Self>) -> bool {
-        let mut has_called = false;
-        self.timed("an async body", || {
-            has_called = bodies::run(self.id(), || self.poll.waker());
-        });
-        has_called
+    /// Goes on with async bodies; says whether there were any.
+    #[inline]
+    fn run_bodies(&self) -> bool {
+        if self.slow_callback.get().is_some() {
+            let mut has_called = false;
+            self.timed("an async body", || {
+                has_called = bodies::run(self.id(), || self.poll.waker());
+            });
+            has_called
+        } else {
+            // They contain their panics.
+            bodies::run(self.id(), || self.poll.waker())
+        }
     }
 
     /// Sees to it that the loop is woken for async bodies.
@@ -136,8 +171,9 @@ impl Core {
     }
 
     /// Makes the delayed calls that are due; says whether there were any.
+    #[inline]
     fn run_timers(&self) -> bool {
-        let now = match self.timers.next_due() {
+        let now = match self.timers.next_look() {
             Some(due) => {
                 self.turn_now.set(None);
                 let now = self.turn_now();
@@ -159,7 +195,13 @@ impl Core {
     /// Lets connections do what they have put off. What they give one another
     /// to do is done too, up to a limit: the rest is for the next turn. Says
     /// whether there was anything.
+    #[inline(always)]
     fn settle(&self) -> bool {
+        !self.unsettled.borrow().is_empty() && self.settle_all()
+    }
+
+    #[inline(never)]
+    fn settle_all(&self) -> bool {
         for round in 0..SETTLE_ROUNDS {
             let count = self.unsettled.borrow().len();
             if count == 0 {

@@ -27,15 +27,17 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Calls `f` with what became ready, one after the other; gives how many.
     #[inline]
-    pub(super) fn for_each(&self, mut f: impl FnMut(Key, Ready)) -> usize {
-        for event in &self.events {
-            // Copied out, as the structure is packed.
-            let flags = event.flags;
-            f(event.data.u64() as Key, ready(flags));
-        }
+    pub(super) fn len(&self) -> usize {
         self.events.len()
+    }
+
+    #[inline]
+    pub(super) fn get(&self, at: usize) -> (Key, Ready) {
+        let event = &self.events[at];
+        // Copied out, as the structure is packed.
+        let flags = event.flags;
+        (event.data.u64() as Key, ready(flags))
     }
 }
 
@@ -51,6 +53,7 @@ fn ready(flags: EventFlags) -> Ready {
 }
 
 /// Waits until something is ready, the loop is woken, or `timeout` is over.
+#[inline]
 pub(super) fn wait(
     poller: &Poller,
     events: &mut Events,

@@ -25,57 +25,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use polling::Event;
-
 pub(crate) use self::registration::Registration;
 pub(crate) use self::waker::Waker;
 use crate::memory::Network;
-
-/// What a source is registered under. The poller keeps the highest for itself,
-/// the next one is ours.
-pub(crate) type Key = usize;
-
-/// The key of the loop's own waker.
-pub(crate) const WAKER_KEY: Key = Key::MAX - 1;
-
-/// The highest key a source may have.
-pub(crate) const MAX_KEY: Key = WAKER_KEY - 1;
-
-/// What a source wants to hear of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Interest {
-    pub(crate) readable: bool,
-    pub(crate) writable: bool,
-}
-
-impl Interest {
-    pub(crate) const READABLE: Self = Self {
-        readable: true,
-        writable: false,
-    };
-    pub(crate) const WRITABLE: Self = Self {
-        readable: false,
-        writable: true,
-    };
-    pub(crate) const NONE: Self = Self {
-        readable: false,
-        writable: false,
-    };
-
-    fn event(self, key: Key) -> Event {
-        Event::new(key, self.readable, self.writable)
-    }
-}
-
-/// What a source hears.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ready {
-    pub(crate) readable: bool,
-    pub(crate) writable: bool,
-    /// An error, or both directions at their end. It is told whatever the
-    /// interest, again and again for as long as the descriptor is registered.
-    pub(crate) hung_up: bool,
-}
+pub(crate) use crate::readiness::{Interest, Key, MAX_KEY, Ready, WAKER_KEY};
 
 /// How a reactor waits for its descriptors. (Twisted: the choice of a reactor.)
 ///
@@ -123,39 +76,45 @@ pub(crate) struct System {
 type AlwaysReady = Rc<RefCell<Vec<(Key, Interest)>>>;
 
 /// Room for the events of one wait.
+#[derive(Default)]
 pub(crate) struct Events {
     #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
     epoll: epoll::Events,
-    portable: Option<polling::Events>,
+    portable: portable::Events,
     /// Those that the system knows nothing of.
     other: Vec<(Key, Ready)>,
 }
 
 impl Events {
-    pub(crate) fn new() -> Self {
-        Self {
-            #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
-            epoll: epoll::Events::default(),
-            portable: None,
-            other: Vec::new(),
-        }
+    /// How many became ready.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.told_by_system() + self.other.len()
     }
 
-    /// Calls `f` with what became ready, one after the other; gives how many.
+    #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
     #[inline]
-    pub(crate) fn for_each(&self, mut f: impl FnMut(Key, Ready)) -> usize {
-        let mut count = self.other.len();
+    fn told_by_system(&self) -> usize {
+        self.epoll.len() + self.portable.len()
+    }
+
+    #[cfg(not(all(target_os = "linux", not(polling_test_poll_backend))))]
+    fn told_by_system(&self) -> usize {
+        self.portable.len()
+    }
+
+    /// What became ready, at a place below their number.
+    #[inline]
+    pub(crate) fn get(&self, at: usize) -> (Key, Ready) {
+        // There are those of one kind, then the others.
         #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
-        {
-            count += self.epoll.for_each(&mut f);
+        if at < self.epoll.len() {
+            return self.epoll.get(at);
         }
-        if let Some(events) = &self.portable {
-            count += portable::for_each(events, &mut f);
+        if at < self.portable.len() {
+            return self.portable.get(at);
         }
-        for &(key, ready) in &self.other {
-            f(key, ready);
-        }
-        count
+        self.other[at - self.told_by_system()]
     }
 }
 
@@ -195,6 +154,7 @@ impl Poll {
     }
 
     /// Waits until something is ready, the loop is woken, or `timeout` is over.
+    #[inline]
     pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         match self {
             Self::System(system) => system.wait(events, timeout),
@@ -236,35 +196,44 @@ impl Poll {
 }
 
 impl System {
+    #[inline]
     fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.other.clear();
-        let always_ready = self.always_ready.borrow();
-        let is_any = !always_ready.is_empty();
-        for &(key, interest) in always_ready.iter() {
-            let Interest { readable, writable } = interest;
-            let hung_up = false;
-            if readable || writable {
-                events.other.push((
-                    key,
-                    Ready {
-                        readable,
-                        writable,
-                        hung_up,
-                    },
-                ));
-            }
+        let mut timeout = timeout;
+        if !self.always_ready.borrow().is_empty() {
+            timeout = self.add_always_ready(&mut events.other, timeout);
         }
-        drop(always_ready);
-        let timeout = if is_any && !events.other.is_empty() {
-            Some(Duration::ZERO)
-        } else {
-            timeout
-        };
         #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
         if self.kind == PollerKind::Native {
             return epoll::wait(&self.poller, &mut events.epoll, timeout);
         }
-        let portable = events.portable.get_or_insert_with(polling::Events::new);
-        portable::wait(&self.poller, portable, timeout)
+        portable::wait(&self.poller, &mut events.portable, timeout)
+    }
+
+    /// Adds those that need not be waited for; gives how long to wait then.
+    #[cold]
+    fn add_always_ready(
+        &self,
+        ready: &mut Vec<(Key, Ready)>,
+        timeout: Option<Duration>,
+    ) -> Option<Duration> {
+        let always_ready = self.always_ready.borrow();
+        for &(key, interest) in always_ready.iter() {
+            let Interest { readable, writable } = interest;
+            let hung_up = false;
+            if readable || writable {
+                let it = Ready {
+                    readable,
+                    writable,
+                    hung_up,
+                };
+                ready.push((key, it));
+            }
+        }
+        if ready.is_empty() {
+            timeout
+        } else {
+            Some(Duration::ZERO)
+        }
     }
 }

@@ -3,23 +3,48 @@
 use std::io;
 use std::time::Duration;
 
-use polling::{Events, Poller};
+use polling::{Event, Poller};
 
 use super::{Key, Ready};
 
-/// Calls `f` with what became ready, one after the other; gives how many.
-pub(super) fn for_each(events: &Events, mut f: impl FnMut(Key, Ready)) -> usize {
-    for event in events.iter() {
-        // An event with neither tells of a hang-up on some systems.
-        let hung_up = event.is_err().unwrap_or(false) || !(event.readable || event.writable);
-        let ready = Ready {
-            readable: event.readable || hung_up,
-            writable: event.writable || hung_up,
-            hung_up,
-        };
-        f(event.key, ready);
+/// Room for the events of one wait.
+#[derive(Default)]
+pub(super) struct Events {
+    room: Option<polling::Events>,
+    /// What became ready, as we tell it.
+    ready: Vec<(Key, Ready)>,
+}
+
+impl Events {
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.ready.len()
     }
-    events.len()
+
+    pub(super) fn get(&self, at: usize) -> (Key, Ready) {
+        self.ready[at]
+    }
+}
+
+fn ready(event: &Event) -> (Key, Ready) {
+    // An event with neither tells of a hang-up on some systems.
+    let is_neither = !(event.readable || event.writable);
+    let hung_up = event.is_err().unwrap_or(false) || event.is_interrupt() || is_neither;
+    let ready = Ready {
+        readable: event.readable || hung_up,
+        writable: event.writable || hung_up,
+        hung_up,
+    };
+    (event.key, ready)
+}
+
+/// A signal has interrupted the wait; or it is woken at this very moment by a thread that
+/// has said so and not done so yet, for which the poller looks in vain.
+fn is_harmless(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
+    )
 }
 
 /// Waits until something is ready, the loop is woken, or `timeout` is over.
@@ -28,10 +53,15 @@ pub(super) fn wait(
     events: &mut Events,
     timeout: Option<Duration>,
 ) -> io::Result<()> {
-    events.clear();
-    match poller.wait(events, timeout) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+    events.ready.clear();
+    let room = events.room.get_or_insert_with(polling::Events::new);
+    room.clear();
+    match poller.wait(room, timeout) {
+        Ok(_) => {
+            events.ready.extend(room.iter().map(|event| ready(&event)));
+            Ok(())
+        }
+        Err(error) if is_harmless(&error) => Ok(()),
         Err(error) => Err(error),
     }
 }

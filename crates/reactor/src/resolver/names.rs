@@ -104,9 +104,11 @@ impl Names {
     /// One waits no more. If it was the last, nobody has to look.
     fn leave(&self, look_up: &Rc<LookUp>, number: u64) {
         let mut waiters = look_up.waiters.borrow_mut();
-        waiters.retain(|(waiter, _)| *waiter != number);
+        let place = waiters.iter().position(|(waiter, _)| *waiter == number);
+        let left = place.map(|place| waiters.remove(place));
         let is_wanted = !waiters.is_empty();
         drop(waiters);
+        drop(left);
         if !is_wanted {
             self.forget(look_up);
             look_up.answer.cancel();

@@ -1,7 +1,8 @@
 //! `HostPort`: an address as somebody gave it.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
 /// What to connect to or listen on, as it was given: an address, or a name, and
 /// a port.
@@ -34,6 +35,21 @@ pub(super) enum Parsed {
 impl HostPort {
     pub(super) fn given(&self) -> &str {
         &self.given
+    }
+
+    /// The address to listen on. A name is looked up on the spot.
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+        match &self.parsed {
+            Parsed::Address(address) => Ok(*address),
+            Parsed::Name(host, port) => (host.as_str(), *port)
+                .to_socket_addrs()?
+                .next()
+                .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")),
+            Parsed::Nonsense => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "expected an address and a port, such as 127.0.0.1:80 or localhost:80",
+            )),
+        }
     }
 }
 

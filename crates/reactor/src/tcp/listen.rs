@@ -1,9 +1,8 @@
 //! `listen_tcp`: a port, and the connections that come in through it.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 
-use super::host_port::{HostPort, Parsed};
 use super::options::ListenOptions;
 use crate::address::Address;
 use crate::connection::Factory;
@@ -56,7 +55,7 @@ impl ReactorHandle {
         let ListenOptions { address, how } = address.into();
         let listen = || {
             let core = self.core().map_err(io::Error::other)?;
-            let mut wanted = resolve(&address)?;
+            let mut wanted = address.address()?;
             let first = open(&core, wanted, &how)?;
             // When it is opened again, the port that the system chose is taken.
             wanted = first.address;
@@ -88,18 +87,4 @@ fn open(core: &Core, address: SocketAddr, how: &Listening) -> io::Result<Opened<
         address,
         cleanup: None,
     })
-}
-
-fn resolve(given: &HostPort) -> io::Result<SocketAddr> {
-    match &given.parsed {
-        Parsed::Address(address) => Ok(*address),
-        Parsed::Name(host, port) => (host.as_str(), *port)
-            .to_socket_addrs()?
-            .next()
-            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")),
-        Parsed::Nonsense => Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "expected an address and a port, such as 127.0.0.1:80 or localhost:80",
-        )),
-    }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// A lock on the name of a socket: who has it may remove what a process that
 /// crashed has left. It goes with this.
-pub(super) struct Lock {
+pub(crate) struct Lock {
     path: PathBuf,
     _file: File,
 }
@@ -18,7 +18,7 @@ impl Lock {
     /// # Errors
     ///
     /// `AddrInUse`, if somebody has it.
-    pub(super) fn take(socket: &Path) -> io::Result<Self> {
+    pub(crate) fn take(socket: &Path) -> io::Result<Self> {
         let mut path = socket.as_os_str().to_owned();
         path.push(".lock");
         let path = PathBuf::from(path);
@@ -41,7 +41,7 @@ impl Lock {
     }
 
     /// Removes what another process has left at `socket`, if it is a socket.
-    pub(super) fn remove_stale(&self, socket: &Path) -> io::Result<()> {
+    pub(crate) fn remove_stale(&self, socket: &Path) -> io::Result<()> {
         use std::os::unix::fs::FileTypeExt;
 
         match fs::symlink_metadata(socket) {
@@ -65,7 +65,7 @@ fn is_same(found: &fs::Metadata, ours: &io::Result<fs::Metadata>) -> bool {
 }
 
 /// The file of a socket of ours, which is removed when this goes.
-pub(super) struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     made: io::Result<fs::Metadata>,
     // Goes last.
@@ -74,7 +74,7 @@ pub(super) struct SocketFile {
 
 impl SocketFile {
     /// `path` was just bound.
-    pub(super) fn new(path: &Path, lock: Option<Lock>) -> Self {
+    pub(crate) fn new(path: &Path, lock: Option<Lock>) -> Self {
         Self {
             path: path.to_owned(),
             made: fs::symlink_metadata(path),
@@ -82,7 +82,7 @@ impl SocketFile {
         }
     }
 
-    pub(super) fn set_mode(&self, mode: u32) -> io::Result<()> {
+    pub(crate) fn set_mode(&self, mode: u32) -> io::Result<()> {
         fs::set_permissions(&self.path, fs::Permissions::from_mode(mode))
     }
 }

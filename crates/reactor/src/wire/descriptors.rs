@@ -1,6 +1,6 @@
 //! Descriptors that go with the bytes of a UNIX socket.
 
-use std::io::{IoSlice, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -22,7 +22,23 @@ const RECV_FLAGS: RecvFlags = RecvFlags::CMSG_CLOEXEC;
 #[cfg(target_vendor = "apple")]
 const RECV_FLAGS: RecvFlags = RecvFlags::empty();
 
+/// Reads once: `None` if there is nothing now, 0 at the end.
 pub(super) fn receive(
+    socket: &Registration,
+    buffer: &mut [u8],
+    descriptors: &mut Vec<OwnedFd>,
+) -> io::Result<Option<usize>> {
+    loop {
+        match receive_once(socket, buffer, descriptors) {
+            Ok(received) => return Ok(Some(received)),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn receive_once(
     socket: &Registration,
     buffer: &mut [u8],
     descriptors: &mut Vec<OwnedFd>,
@@ -51,11 +67,11 @@ pub(super) fn send(
     socket: &Registration,
     bytes: &[u8],
     descriptors: &[BorrowedFd<'_>],
-) -> std::io::Result<usize> {
+) -> io::Result<usize> {
     let mut room = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MOST))];
     let mut ancillary = SendAncillaryBuffer::new(&mut room);
     if !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
-        return Err(std::io::ErrorKind::InvalidInput.into());
+        return Err(io::ErrorKind::InvalidInput.into());
     }
     loop {
         match sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SEND_FLAGS) {

@@ -67,26 +67,17 @@ impl Wire {
         }
     }
 
-    /// Reads once: `None` if there is nothing now, 0 at the end. Descriptors that
-    /// come along belong before the bytes.
+    /// Reads once: `None` if there is nothing now, 0 at the end.
     #[inline]
-    pub(crate) fn receive(
-        &self,
-        buffer: &mut [u8],
-        descriptors: &mut Vec<OwnedFd>,
-    ) -> io::Result<Option<usize>> {
-        if let Self::Memory(socket) = self {
-            return socket.receive(buffer, descriptors);
-        }
+    pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         loop {
             let received = match self {
-                Self::Socket(registration) => {
+                Self::Socket(registration) | Self::Unix(registration) => {
                     rustix::net::recv(registration, &mut *buffer, RecvFlags::empty())
                         .map(|(received, _)| received)
                 }
-                Self::Unix(registration) => descriptors::receive(registration, buffer, descriptors),
                 Self::Pipes(pipes) => pipes.read(buffer),
-                Self::Memory(_) => unreachable!("it was read above"),
+                Self::Memory(socket) => return socket.receive(buffer, &mut Vec::new()),
             };
             match received {
                 Ok(received) => return Ok(Some(received)),
@@ -97,19 +88,29 @@ impl Wire {
         }
     }
 
+    /// The same. Descriptors that come along belong before the bytes.
+    pub(crate) fn receive_with(
+        &self,
+        buffer: &mut [u8],
+        descriptors: &mut Vec<OwnedFd>,
+    ) -> io::Result<Option<usize>> {
+        match self {
+            Self::Unix(registration) => descriptors::receive(registration, buffer, descriptors),
+            Self::Memory(socket) => socket.receive(buffer, descriptors),
+            Self::Socket(_) | Self::Pipes(_) => self.receive(buffer),
+        }
+    }
+
     /// Sends what the system takes; 0 if it takes nothing now.
     #[inline]
     pub(crate) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        if let Self::Memory(socket) = self {
-            return socket.send(bytes, Vec::new());
-        }
         loop {
             let sent = match self {
                 Self::Socket(registration) | Self::Unix(registration) => {
                     rustix::net::send(registration, bytes, SEND_FLAGS)
                 }
                 Self::Pipes(pipes) => pipes.write(bytes),
-                Self::Memory(_) => unreachable!("it was sent above"),
+                Self::Memory(socket) => return socket.send(bytes, Vec::new()),
             };
             match sent {
                 Ok(sent) => return Ok(sent),

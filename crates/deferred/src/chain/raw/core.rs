@@ -10,34 +10,36 @@ use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{Queued, Slot, Stages};
-use crate::chain::core::{Head, Phase};
+use super::stages::Room;
+use super::{Queued, Rare, Slot, Stages};
+use crate::chain::core::{Cancelling, EndState, Head, Phase};
 use crate::chain::mode::Mode;
-use crate::chain::run::Flow;
 use crate::trail::Place;
 
 /// What the handles of one chain share.
 ///
-/// The rooms of the two containers are at the two ends, so that what a new core
-/// has to be filled with is in one piece.
-#[repr(C)]
+/// INVARIANT: it is not moved, since `stages` points to `room`.
+#[repr(C)] // what is always used first, the large rooms last
 pub(crate) struct Core<M: Mode> {
     pub(super) stages: UnsafeCell<Stages<M>>,
-    pub(super) locked: M::Lock<Locked<M>>,
     /// Explicit pauses; waiting is a phase of its own and not counted here. It is
     /// changed under the lock only.
-    pub(super) pauses: AtomicU32,
-    /// INVARIANT: holds a result in `Running` (between two stages) and `Settled`,
-    /// and is empty in the other phases.
+    pauses: AtomicU32,
+    pub(super) locked: M::Lock<Locked<M>>,
+    /// INVARIANT: holds a result in `Running` (between two stages), `Settled` and
+    /// `Held`, and is empty in the other phases.
     pub(super) slot: UnsafeCell<Slot<M>>,
+    /// The first buffer of `stages`, which is the one to use it.
+    room: UnsafeCell<Room>,
 }
 
 /// What is behind the lock.
+#[repr(C)] // as above
 pub(crate) struct Locked<M: Mode> {
     /// INVARIANT: becomes `Running` only with a claim being made, and something
     /// else only with that claim being given back.
     pub(super) phase: Phase,
-    pub(super) head: Head<M>,
+    head: Head<M>,
     pub(super) incoming: Option<Box<Stages<M>>>,
 }
 
@@ -54,18 +56,25 @@ where
 }
 
 impl<M: Mode> Core<M> {
-    #[cfg(feature = "sync")]
+    /// Makes a core at `place`, of a chain that was not fired and has no stages.
+    ///
+    /// In place: a core is mostly room for what is to come, and to put one together
+    /// elsewhere and move it copies that.
+    ///
+    /// # Safety
+    /// `place` is aligned and valid for writes, and the core stays there.
     #[inline(always)]
-    pub(super) fn new(head: Head<M>, lock: impl FnOnce(Locked<M>) -> M::Lock<Locked<M>>) -> Self {
-        Self {
-            stages: UnsafeCell::new(Stages::default()),
-            locked: lock(Locked {
-                phase: Phase::Unfired,
-                head,
-                incoming: None,
-            }),
-            pauses: AtomicU32::new(0),
-            slot: UnsafeCell::new(Slot::empty()),
+    pub(super) unsafe fn write_new(place: *mut Self, triggers: u32, made_at: Place) {
+        // SAFETY: by contract. Nothing is read before it is written, these are all
+        // the fields, and the room may be left uninitialised.
+        unsafe {
+            let room = UnsafeCell::raw_get(&raw const (*place).room);
+            let stages = Stages::with_room(room);
+            UnsafeCell::raw_get(&raw const (*place).stages).write(stages);
+            (&raw mut (*place).pauses).write(AtomicU32::new(0));
+            let locked = &raw mut (*place).locked;
+            M::init_locked(&mut *locked.cast(), triggers, made_at);
+            Slot::write_empty(UnsafeCell::raw_get(&raw const (*place).slot));
         }
     }
 
@@ -77,20 +86,77 @@ impl<M: Mode> Core<M> {
         })
     }
 
+    #[inline(always)]
     pub(crate) fn is_paused(&self) -> bool {
         self.pauses.load(Ordering::Relaxed) > 0
     }
 
-    /// The stages and the slot of a core that nobody else has.
-    pub(crate) fn parts_mut(&mut self) -> (&mut Slot<M>, &mut Stages<M>) {
-        (self.slot.get_mut(), self.stages.get_mut())
+    /// Takes out what is in a core that nobody else has.
+    pub(crate) fn take_parts(&mut self) -> (Slot<M>, Stages<M>) {
+        let stages = self.stages.get_mut().take_all(self.room.get_mut());
+        (self.slot.get_mut().take_all(), stages)
+    }
+
+    /// Whether nothing is left in a core that nobody else has, but perhaps a buffer
+    /// for stages.
+    #[inline(always)]
+    pub(super) fn is_bare(&mut self) -> bool {
+        let is_empty = self.slot.get_mut().is_empty() && self.stages.get_mut().is_empty();
+        let locked = M::get_mut(&mut self.locked);
+        is_empty && locked.head.rare.is_none() && locked.incoming.is_none()
+    }
+
+    /// Lets go of the buffer for stages on the heap, if there is one; there are none.
+    #[inline(always)]
+    pub(super) fn free_spill(&mut self) {
+        self.stages.get_mut().free();
+    }
+
+    /// What is behind the lock of a core that nobody else has.
+    pub(crate) fn head_mut(&mut self) -> &mut Head<M> {
+        &mut M::get_mut(&mut self.locked).head
+    }
+}
+
+impl<M: Mode> Locked<M> {
+    /// As [`write_new`](Self::write_new).
+    #[cfg(feature = "sync")]
+    #[inline(always)]
+    pub(super) fn new(triggers: u32, made_at: Place) -> Self {
+        let mut locked = std::mem::MaybeUninit::uninit();
+        // SAFETY: it is valid for writes, and initialised by that.
+        unsafe {
+            Self::write_new(locked.as_mut_ptr(), triggers, made_at);
+            locked.assume_init()
+        }
+    }
+
+    /// Makes one at `place`, for a chain that was not fired.
+    ///
+    /// Field by field, since a whole one would be put together elsewhere first.
+    ///
+    /// # Safety
+    /// `place` is aligned and valid for writes.
+    #[inline(always)]
+    pub(super) unsafe fn write_new(place: *mut Self, triggers: u32, made_at: Place) {
+        // SAFETY: by contract, and these are all the fields.
+        unsafe {
+            (&raw mut (*place).phase).write(Phase::Unfired);
+            let head = &raw mut (*place).head;
+            (&raw mut (*head).cancelling).write(Cancelling::No);
+            (&raw mut (*head).end).write(EndState::Held);
+            (&raw mut (*head).triggers).write(triggers);
+            (&raw mut (*head).made_at).write(made_at);
+            Rare::write_none(&raw mut (*head).rare);
+            (&raw mut (*place).incoming).write(None);
+        }
     }
 }
 
 /// The core, while the lock is held.
 pub(crate) struct Guarded<'a, M: Mode> {
-    locked: &'a mut Locked<M>,
-    core: &'a Core<M>,
+    pub(super) locked: &'a mut Locked<M>,
+    pub(super) core: &'a Core<M>,
 }
 
 impl<M: Mode> Deref for Guarded<'_, M> {
@@ -145,7 +211,7 @@ impl<M: Mode> Guarded<'_, M> {
 
     /// Whether stages wait in a chain that nobody runs.
     #[inline(always)]
-    pub(crate) fn has_stages(&mut self) -> bool {
+    pub(crate) fn has_stages(&self) -> bool {
         self.assert_unclaimed();
         // SAFETY: the lock is held, and there is no claim.
         !unsafe { &*self.core.stages.get() }.is_empty()
@@ -155,7 +221,10 @@ impl<M: Mode> Guarded<'_, M> {
     #[inline(always)]
     pub(crate) fn push<T: 'static, S: Queued<M, T>>(&mut self, stage: S, added_at: Place) {
         if M::IS_SHARED && self.locked.phase == Phase::Running {
-            let incoming = self.locked.incoming.get_or_insert_default();
+            let incoming = self
+                .locked
+                .incoming
+                .get_or_insert_with(|| Box::new(Stages::new()));
             return incoming.push::<T, S>(stage, added_at);
         }
         // SAFETY: the lock is held, and there is no claim; or the chain is of one
@@ -174,128 +243,10 @@ impl<M: Mode> Guarded<'_, M> {
     }
 
     #[inline(always)]
-    fn assert_unclaimed(&self) {
+    pub(super) fn assert_unclaimed(&self) {
         assert!(
             self.locked.phase != Phase::Running,
             "whoever runs a chain has its parts"
         );
-    }
-}
-
-/// The right to run a chain.
-///
-/// INVARIANT: there is one for each core in `Running`, and none for one in another
-/// phase, but for `Spent`, in which the one who has spent it may still have it.
-#[must_use = "a chain whose claim is lost is stuck"]
-pub(crate) struct Claim<'a, M: Mode> {
-    core: &'a M::Ref,
-}
-
-/// The same, with its own reference to the core.
-#[must_use = "a chain whose claim is lost is stuck"]
-pub(crate) struct OwnedClaim<M: Mode> {
-    core: M::Ref,
-}
-
-/// How it came out when a claim was to be given back.
-pub(crate) enum Leave<'a, M: Mode, R> {
-    NotYet(Claim<'a, M>),
-    Rests(R),
-    /// The result may be taken from the slot.
-    Spent(Claim<'a, M>, R),
-}
-
-impl<'a, M: Mode> Claim<'a, M> {
-    /// Claims `core`, if `f` says so; it may prepare the slot.
-    #[inline(always)]
-    pub(crate) fn take<X, Y>(
-        core: &'a M::Ref,
-        f: impl FnOnce(&mut Guarded<'_, M>) -> Result<X, Y>,
-    ) -> Result<(Self, X), Y> {
-        core.with(|state| {
-            let prepared = f(state)?;
-            state.assert_unclaimed();
-            state.locked.phase = Phase::Running;
-            Ok((Self { core }, prepared))
-        })
-    }
-
-    /// Gives the claim back, for the phase that `f` says; if it says `None`, or
-    /// stages have come meanwhile, it is kept. `f` is told whether stages wait.
-    #[inline(always)]
-    pub(crate) fn leave<R>(
-        self,
-        f: impl FnOnce(&mut Guarded<'_, M>, bool) -> Option<(Phase, R)>,
-    ) -> Leave<'a, M, R> {
-        let left = self.core.with(|state| {
-            // SAFETY: the claim is ours.
-            let stages = unsafe { &mut *self.core.stages.get() };
-            if M::IS_SHARED
-                && let Some(incoming) = state.locked.incoming.take()
-            {
-                stages.append(*incoming);
-            }
-            let has_stages = !stages.is_empty();
-            let (phase, left) = f(state, has_stages)?;
-            assert!(
-                phase != Phase::Running,
-                "a claim is not given back for that"
-            );
-            state.locked.phase = phase;
-            Some((phase, left))
-        });
-        match left {
-            None => Leave::NotYet(self),
-            Some((Phase::Spent, left)) => Leave::Spent(self, left),
-            Some((_, left)) => Leave::Rests(left),
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) fn core(&self) -> &'a M::Ref {
-        self.core
-    }
-
-    #[inline(always)]
-    pub(crate) fn slot(&mut self) -> &mut Slot<M> {
-        // SAFETY: the claim is ours, and borrowed for as long as the slot.
-        unsafe { &mut *self.core.slot.get() }
-    }
-
-    /// Runs the first stage; `running` is set to where it was added. `None` if
-    /// there is no stage.
-    #[inline(always)]
-    pub(crate) fn run_first(&mut self, running: &mut Option<Place>) -> Option<Flow<M>> {
-        // SAFETY: the claim is ours. The reference is gone when the stage runs.
-        let first = unsafe { &mut *self.core.stages.get() }.leave_first()?;
-        *running = Some(first.added_at());
-        // SAFETY: this is the next thing that is done with the queue: whoever has
-        // the claim is the one who takes from it, and what another thread adds
-        // goes elsewhere.
-        Some(unsafe { first.run(self) })
-    }
-
-    pub(crate) fn into_owned(self) -> OwnedClaim<M> {
-        OwnedClaim {
-            core: self.core.clone(),
-        }
-    }
-}
-
-impl<M: Mode> OwnedClaim<M> {
-    /// As [`Claim::take`].
-    pub(crate) fn take<X, Y>(
-        core: M::Ref,
-        f: impl FnOnce(&mut Guarded<'_, M>) -> Result<X, Y>,
-    ) -> Result<(Self, X), Y> {
-        let (_claim, prepared) = Claim::<M>::take(&core, f)?;
-        Ok((Self { core }, prepared))
-    }
-
-    /// The claim, for as long as the core is borrowed to it in `core`.
-    pub(crate) fn into_claim(self, core: &mut Option<M::Ref>) -> Claim<'_, M> {
-        Claim {
-            core: core.insert(self.core),
-        }
     }
 }

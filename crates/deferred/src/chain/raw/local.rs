@@ -3,20 +3,19 @@
 use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
-use std::ops::Deref;
 use std::panic::Location;
-use std::ptr::NonNull;
 use std::rc::Rc;
 
-use std::sync::atomic::AtomicU32;
-
-use super::core::{Core, OwnedClaim};
-use super::{Slot, Stages};
+use super::claim::OwnedClaim;
+use super::core::Locked;
+use super::counted::{CoreRef, CoreWeak, Counts, Left, too_many};
+use super::spares::Spares;
 use crate::chain::backlog::Backlog;
 use crate::chain::body::{self, SharedBody, WeakBody};
-use crate::chain::core::{Head, Phase};
+use crate::chain::core::Group;
 use crate::chain::lineage;
 use crate::chain::mode::{Fits, Mode};
+use crate::trail::Place;
 
 /// One thread, no locks.
 #[derive(Debug)]
@@ -53,201 +52,68 @@ impl<T> LocalCell<T> {
     }
 }
 
-/// A core and its counts.
-///
-/// It is an `Rc` in all but two things: it is made in place (a core is mostly
-/// room for what is to come, and `Rc::new` copies or clears it), and what happens
-/// when the last reference goes is one function. Both show: a short chain is a
-/// third faster for it.
-struct Block {
-    strong: Cell<usize>,
-    /// Weak references, and one more while there are strong ones.
-    weak: Cell<usize>,
-    core: Core<Local>,
+/// Counts without atomics.
+pub(crate) struct LocalCounts {
+    strong: Cell<u32>,
+    weak: Cell<u32>,
 }
 
-/// A strong reference.
-///
-/// INVARIANT: `block` came from a `Box`, it is counted in `strong`, and its core
-/// is there.
-pub(crate) struct LocalRef {
-    block: NonNull<Block>,
-    owned: PhantomData<Block>,
-}
-
-/// A weak reference.
-///
-/// INVARIANT: `block` came from a `Box` and it is counted in `weak`. The core is
-/// there while `strong` is not zero.
-pub(crate) struct LocalWeak {
-    block: NonNull<Block>,
-}
-
-impl LocalRef {
+// SAFETY: one thread counts, and nothing else.
+unsafe impl Counts for LocalCounts {
     #[inline(always)]
-    fn new(head: impl FnOnce() -> Head<Local>) -> Self {
-        let block = Box::into_raw(Box::<Block>::new_uninit()).cast::<Block>();
-        // SAFETY: `block` is valid for writes, nothing in it is read before it is
-        // written, and these are all its fields.
-        let block = unsafe {
-            (&raw mut (*block).strong).write(Cell::new(1));
-            (&raw mut (*block).weak).write(Cell::new(1));
-            let core = &raw mut (*block).core;
-            Stages::write_empty(UnsafeCell::raw_get(&raw const (*core).stages));
-            let lock = &raw mut (*core).locked;
-            #[cfg(debug_assertions)]
-            (&raw mut (*lock).is_borrowed).write(Cell::new(false));
-            let locked = UnsafeCell::raw_get(&raw const (*lock).value);
-            (&raw mut (*locked).phase).write(Phase::Unfired);
-            write_head(&raw mut (*locked).head, head());
-            (&raw mut (*locked).incoming).write(None);
-            (&raw mut (*core).pauses).write(AtomicU32::new(0));
-            Slot::write_empty(UnsafeCell::raw_get(&raw const (*core).slot));
-            NonNull::new_unchecked(block)
-        };
+    fn new(strong: u32) -> Self {
         Self {
-            block,
-            owned: PhantomData,
+            strong: Cell::new(strong),
+            weak: Cell::new(1),
         }
     }
 
     #[inline(always)]
-    fn block(&self) -> &Block {
-        // SAFETY: by the invariant.
-        unsafe { self.block.as_ref() }
+    fn add_strong(&self) {
+        count_one_more(&self.strong);
     }
 
-    #[inline(never)]
-    fn drop_last(&mut self) {
-        // SAFETY: this was the last strong reference, so nobody else reaches the
-        // core; the block stays while it is counted in `weak`.
-        let core = unsafe { &mut (*self.block.as_ptr()).core };
-        // Mostly there is nothing left to drop, and this one check is cheaper
-        // than those of the fields.
-        let (slot, stages) = core.parts_mut();
-        let is_bare = slot.is_empty() & stages.is_bare();
-        if !(is_bare & core.with(|state| state.is_bare())) {
-            // SAFETY: as above.
-            unsafe { (&raw mut (*self.block.as_ptr()).core).drop_in_place() };
+    #[inline(always)]
+    fn drop_strong(&self) -> Left {
+        let left = self.strong.get() - 1;
+        self.strong.set(left);
+        if left == 0 { Left::Weak } else { Left::Strong }
+    }
+
+    fn upgrade(&self) -> bool {
+        let is_there = self.strong.get() > 0;
+        if is_there {
+            count_one_more(&self.strong);
         }
-        drop(LocalWeak { block: self.block });
+        is_there
+    }
+
+    #[inline(always)]
+    fn add_weak(&self) {
+        count_one_more(&self.weak);
+    }
+
+    #[inline(always)]
+    fn drop_weak(&self) -> bool {
+        let left = self.weak.get() - 1;
+        self.weak.set(left);
+        left == 0
     }
 }
 
-/// Writes field by field, since a whole `head` would be put together elsewhere
-/// first.
-///
-/// # Safety
-/// `place` is aligned and valid for writes.
 #[inline(always)]
-unsafe fn write_head(place: *mut Head<Local>, head: Head<Local>) {
-    let Head {
-        cancelling,
-        end,
-        triggers,
-        listener,
-        waiting_on,
-        canceller,
-        made_at,
-    } = head;
-    // SAFETY: by contract.
-    unsafe {
-        (&raw mut (*place).cancelling).write(cancelling);
-        (&raw mut (*place).end).write(end);
-        (&raw mut (*place).triggers).write(triggers);
-        (&raw mut (*place).listener).write(listener);
-        (&raw mut (*place).waiting_on).write(waiting_on);
-        (&raw mut (*place).canceller).write(canceller);
-        (&raw mut (*place).made_at).write(made_at);
-    }
-}
-
-impl Clone for LocalRef {
-    #[inline(always)]
-    fn clone(&self) -> Self {
-        count_one_more(&self.block().strong);
-        Self {
-            block: self.block,
-            owned: PhantomData,
-        }
-    }
-}
-
-impl Deref for LocalRef {
-    type Target = Core<Local>;
-
-    #[inline(always)]
-    fn deref(&self) -> &Core<Local> {
-        &self.block().core
-    }
-}
-
-impl Drop for LocalRef {
-    #[inline(always)]
-    fn drop(&mut self) {
-        let strong = self.block().strong.get() - 1;
-        self.block().strong.set(strong);
-        if strong == 0 {
-            self.drop_last();
-        }
-    }
-}
-
-impl LocalWeak {
-    /// The counts, which are there whether or not the core is: strong, weak.
-    fn counts(&self) -> (&Cell<usize>, &Cell<usize>) {
-        let block = self.block.as_ptr();
-        // SAFETY: by the invariant. Only the counts are referred to.
-        let (strong, weak) = unsafe { (&raw const (*block).strong, &raw const (*block).weak) };
-        // SAFETY: as above.
-        unsafe { (&*strong, &*weak) }
-    }
-}
-
-impl Clone for LocalWeak {
-    fn clone(&self) -> Self {
-        let (_, weak) = self.counts();
-        count_one_more(weak);
-        Self { block: self.block }
-    }
-}
-
-impl Drop for LocalWeak {
-    #[inline(always)]
-    fn drop(&mut self) {
-        let (_, weak) = self.counts();
-        let left = weak.get() - 1;
-        weak.set(left);
-        if left == 0 {
-            let block = self.block.as_ptr().cast::<MaybeUninit<Block>>();
-            // SAFETY: it came from a box, there is no reference left, and the
-            // core is gone with the last strong one.
-            drop(unsafe { Box::from_raw(block) });
-        }
-    }
-}
-
-/// Each reference takes memory, so there are never so many that it overflows, unless
-/// they are forgotten.
-#[inline(always)]
-fn count_one_more(count: &Cell<usize>) {
-    count.set(count.get().checked_add(1).unwrap_or_else(too_many));
-}
-
-#[cold]
-fn too_many() -> usize {
-    // As `Rc` does: there is no way to go on.
-    std::process::abort()
+fn count_one_more(count: &Cell<u32>) {
+    count.set(count.get().checked_add(1).unwrap_or_else(|| too_many()));
 }
 
 impl Mode for Local {
     const IS_SHARED: bool = false;
 
-    type Ref = LocalRef;
-    type Weak = LocalWeak;
+    type Counts = LocalCounts;
     type Lock<X> = LocalCell<X>;
     type Handle<X: 'static> = Rc<LocalCell<X>>;
-    type Canceller = Box<dyn FnOnce(Self::Ref)>;
+    type Canceller = Box<dyn FnOnce(CoreRef<Self>)>;
+    type Group = Rc<dyn Group<Self>>;
     type Body = SharedBody;
     type WeakBody = WeakBody;
 
@@ -259,7 +125,7 @@ impl Mode for Local {
         body.resume()
     }
 
-    fn result_of(body: &SharedBody) -> Option<LocalRef> {
+    fn result_of(body: &SharedBody) -> Option<CoreRef<Self>> {
         body.result()
     }
 
@@ -267,40 +133,33 @@ impl Mode for Local {
         body.cancel(cancelled_at);
     }
 
-    fn awaited_by(body: &SharedBody) -> (Vec<LocalWeak>, bool) {
+    fn awaited_by(body: &SharedBody) -> (Vec<CoreWeak<Self>>, bool) {
         body.awaited()
     }
 
     #[inline(always)]
-    fn share(head: impl FnOnce() -> Head<Self>) -> LocalRef {
-        LocalRef::new(head)
+    fn init_locked(
+        lock: &mut MaybeUninit<LocalCell<Locked<Self>>>,
+        triggers: u32,
+        made_at: Place,
+    ) -> &mut LocalCell<Locked<Self>> {
+        let place = lock.as_mut_ptr();
+        // SAFETY: these are all the fields.
+        unsafe {
+            #[cfg(debug_assertions)]
+            (&raw mut (*place).is_borrowed).write(Cell::new(false));
+            let locked = UnsafeCell::raw_get(&raw const (*place).value);
+            Locked::write_new(locked, triggers, made_at);
+            lock.assume_init_mut()
+        }
     }
 
-    fn downgrade(core: &LocalRef) -> LocalWeak {
-        count_one_more(&core.block().weak);
-        LocalWeak { block: core.block }
-    }
-
-    fn upgrade(weak: &LocalWeak) -> Option<LocalRef> {
-        let (strong, _) = weak.counts();
-        (strong.get() > 0).then(|| {
-            count_one_more(strong);
-            LocalRef {
-                block: weak.block,
-                owned: PhantomData,
-            }
-        })
-    }
-
-    fn is_same(a: &LocalRef, b: &LocalRef) -> bool {
-        a.block == b.block
-    }
-
-    fn call_canceller(canceller: Self::Canceller, core: LocalRef) {
+    fn call_canceller(canceller: Self::Canceller, core: CoreRef<Self>) {
         canceller(core);
     }
 
-    fn linked(outer: &LocalRef) {
+    #[inline(always)]
+    fn linked(outer: &CoreRef<Self>) {
         if body::is_any_asleep() {
             lineage::wake_above(outer);
         }
@@ -319,10 +178,23 @@ impl Mode for Local {
         lock.with(f)
     }
 
+    #[inline(always)]
+    fn get_mut<X>(lock: &mut LocalCell<X>) -> &mut X {
+        lock.value.get_mut()
+    }
+
     fn backlog<R>(f: impl FnOnce(&Backlog<Self>) -> R) -> Option<R> {
         thread_local! {
             static BACKLOG: Backlog<Local> = const { Backlog::new() };
         }
         BACKLOG.try_with(f).ok()
+    }
+
+    #[inline(always)]
+    fn spares<R>(f: impl FnOnce(&Spares<Self>) -> R) -> Option<R> {
+        thread_local! {
+            static SPARES: Spares<Local> = const { Spares::new() };
+        }
+        SPARES.try_with(f).ok()
     }
 }

@@ -1,6 +1,7 @@
 //! What forgets a type: [`Slot`] for one result, [`Stages`] for the queue of
-//! stages. [`Core`] says who may touch them, and [`Local`] and [`Shared`] share it
-//! between the handles of one thread or of many.
+//! stages, [`Rare`] for what few chains have. [`Core`] says who may touch them, a
+//! [`Claim`] is the right to do so, and [`Local`] and [`Shared`] share a core between
+//! the handles of one thread or of many.
 //!
 //! This is the one module of the crate with unsafe code. It exists because a box
 //! per stage is what a chain would otherwise cost: kept here, a closure or a
@@ -15,20 +16,28 @@
     reason = "inline storage of erased values; a box for each costs twice as much as the chain"
 )]
 
+mod claim;
 mod core;
+mod counted;
 mod local;
+mod rare;
 #[cfg(feature = "sync")]
 mod shared;
 mod slot;
+mod spares;
 mod stages;
 
 use std::mem::MaybeUninit;
 
-pub(crate) use self::core::{Claim, Core, Guarded, Leave, OwnedClaim};
-pub(crate) use self::local::Local;
+pub(crate) use self::claim::{Claim, Leave, OwnedClaim};
+pub(crate) use self::core::{Core, Guarded, Locked};
+pub(crate) use self::counted::{CoreRef, CoreWeak, Counts};
+pub(crate) use self::local::{Local, LocalCell};
+pub(crate) use self::rare::Rare;
 #[cfg(feature = "sync")]
 pub(crate) use self::shared::Shared;
 pub(crate) use self::slot::Slot;
+pub(crate) use self::spares::Spares;
 pub(crate) use self::stages::{Queued, Stages};
 
 type Word = MaybeUninit<u64>;
@@ -47,6 +56,7 @@ const fn word_aligned<T>() -> bool {
 /// # Safety
 /// `place` is aligned to a word and valid for writes of `words_of` of a `T`, or
 /// of one word if `BOXED`; if not `BOXED`, a word's alignment is enough for `T`.
+#[inline(always)]
 unsafe fn write<T>(place: *mut Word, value: T, boxed: bool) {
     if boxed {
         // SAFETY: by contract.
@@ -62,6 +72,7 @@ unsafe fn write<T>(place: *mut Word, value: T, boxed: bool) {
 /// # Safety
 /// `place` holds a `T` written by [`write`] with the same `boxed`, which is not
 /// used again afterwards.
+#[inline(always)]
 unsafe fn read<T>(place: *const Word, boxed: bool) -> T {
     if boxed {
         // SAFETY: by contract.

@@ -1,15 +1,21 @@
 //! Chains that several threads may reach: atomic reference counts and a lock.
 
 use std::convert::Infallible;
+use std::mem::MaybeUninit;
 use std::panic::Location;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use super::core::{Core, OwnedClaim};
+use super::claim::OwnedClaim;
+use super::core::Locked;
+use super::counted::{CoreRef, CoreWeak, Counts, Left, too_many};
+use super::spares::Spares;
 use crate::chain::backlog::Backlog;
-use crate::chain::core::Head;
+use crate::chain::core::Group;
 use crate::chain::mode::{Fits, Mode};
+use crate::trail::Place;
 
 /// Any number of threads.
 #[derive(Debug)]
@@ -17,34 +23,103 @@ pub(crate) enum Shared {}
 
 impl<X: Send + 'static> Fits<Shared> for X {}
 
+/// Counts that are one number, so that it can be seen at once whether a reference is
+/// the only one of all.
+pub(crate) struct SharedCounts {
+    /// Strong ones in the upper half, weak ones in the lower.
+    both: AtomicU64,
+}
+
+const STRONG: u64 = 1 << 32;
+const WEAK: u64 = 1;
+
+/// What a half must not come to. As several threads may be about to count one more, it
+/// is far from what it can hold.
+const TOO_MANY: u64 = 1 << 31;
+
+// SAFETY: each count is changed by atomic operations. Whoever drops a reference
+// releases what was done by it, and whoever is told that it was the last acquires that;
+// so does one who sees, without a change, that his is the only one: nobody else has one
+// to add to. A strong one is added from a weak one only while there is another.
+unsafe impl Counts for SharedCounts {
+    #[inline(always)]
+    fn new(strong: u32) -> Self {
+        Self {
+            both: AtomicU64::new(u64::from(strong) * STRONG + WEAK),
+        }
+    }
+
+    #[inline(always)]
+    fn add_strong(&self) {
+        if self.both.fetch_add(STRONG, Ordering::Relaxed) / STRONG >= TOO_MANY {
+            too_many();
+        }
+    }
+
+    #[inline(always)]
+    fn drop_strong(&self) -> Left {
+        if self.both.load(Ordering::Acquire) == STRONG + WEAK {
+            return Left::None;
+        }
+        match self.both.fetch_sub(STRONG, Ordering::AcqRel) / STRONG {
+            1 => Left::Weak,
+            _ => Left::Strong,
+        }
+    }
+
+    fn upgrade(&self) -> bool {
+        let add = |both| {
+            (STRONG..TOO_MANY * STRONG)
+                .contains(&both)
+                .then(|| both + STRONG)
+        };
+        let added = self
+            .both
+            .fetch_update(Ordering::Acquire, Ordering::Relaxed, add);
+        match added {
+            Ok(_) => true,
+            Err(both) if both < STRONG => false,
+            Err(_) => too_many(),
+        }
+    }
+
+    #[inline(always)]
+    fn add_weak(&self) {
+        if self.both.fetch_add(WEAK, Ordering::Relaxed) % STRONG >= TOO_MANY {
+            too_many();
+        }
+    }
+
+    #[inline(always)]
+    fn drop_weak(&self) -> bool {
+        if self.both.load(Ordering::Acquire) == WEAK {
+            return true;
+        }
+        self.both.fetch_sub(WEAK, Ordering::AcqRel) == WEAK
+    }
+}
+
 impl Mode for Shared {
     const IS_SHARED: bool = true;
 
-    type Ref = Arc<Core<Self>>;
-    type Weak = Weak<Core<Self>>;
+    type Counts = SharedCounts;
     type Lock<X> = Mutex<X>;
     type Handle<X: 'static> = Arc<Mutex<X>>;
-    type Canceller = Box<dyn FnOnce(Self::Ref) + Send>;
+    type Canceller = Box<dyn FnOnce(CoreRef<Self>) + Send>;
+    type Group = Arc<dyn Group<Self> + Send + Sync>;
     type Body = Infallible;
     type WeakBody = Infallible;
 
-    fn share(head: impl FnOnce() -> Head<Self>) -> Self::Ref {
-        Arc::new(Core::new(head(), Mutex::new))
+    #[inline(always)]
+    fn init_locked(
+        lock: &mut MaybeUninit<Mutex<Locked<Self>>>,
+        triggers: u32,
+        made_at: Place,
+    ) -> &mut Mutex<Locked<Self>> {
+        lock.write(Mutex::new(Locked::new(triggers, made_at)))
     }
 
-    fn downgrade(core: &Self::Ref) -> Self::Weak {
-        Arc::downgrade(core)
-    }
-
-    fn upgrade(weak: &Self::Weak) -> Option<Self::Ref> {
-        weak.upgrade()
-    }
-
-    fn is_same(a: &Self::Ref, b: &Self::Ref) -> bool {
-        Arc::ptr_eq(a, b)
-    }
-
-    fn call_canceller(canceller: Self::Canceller, core: Self::Ref) {
+    fn call_canceller(canceller: Self::Canceller, core: CoreRef<Self>) {
         canceller(core);
     }
 
@@ -56,7 +131,7 @@ impl Mode for Shared {
         match body {}
     }
 
-    fn result_of(body: &Infallible) -> Option<Self::Ref> {
+    fn result_of(body: &Infallible) -> Option<CoreRef<Self>> {
         match *body {}
     }
 
@@ -64,11 +139,11 @@ impl Mode for Shared {
         match body {}
     }
 
-    fn awaited_by(body: &Infallible) -> (Vec<Self::Weak>, bool) {
+    fn awaited_by(body: &Infallible) -> (Vec<CoreWeak<Self>>, bool) {
         match *body {}
     }
 
-    fn linked(_outer: &Self::Ref) {}
+    fn linked(_outer: &CoreRef<Self>) {}
 
     fn handle<X: 'static>(content: X) -> Arc<Mutex<X>> {
         Arc::new(Mutex::new(content))
@@ -79,10 +154,23 @@ impl Mode for Shared {
         f(&mut lock.lock())
     }
 
+    #[inline(always)]
+    fn get_mut<X>(lock: &mut Mutex<X>) -> &mut X {
+        lock.get_mut()
+    }
+
     fn backlog<R>(f: impl FnOnce(&Backlog<Self>) -> R) -> Option<R> {
         thread_local! {
             static BACKLOG: Backlog<Shared> = const { Backlog::new() };
         }
         BACKLOG.try_with(f).ok()
+    }
+
+    #[inline(always)]
+    fn spares<R>(f: impl FnOnce(&Spares<Self>) -> R) -> Option<R> {
+        thread_local! {
+            static SPARES: Spares<Shared> = const { Spares::new() };
+        }
+        SPARES.try_with(f).ok()
     }
 }

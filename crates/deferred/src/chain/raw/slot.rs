@@ -3,13 +3,15 @@
 use std::any::TypeId;
 use std::marker::PhantomData;
 use std::mem::{MaybeUninit, needs_drop};
-use std::panic::Location;
 use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
 use super::{Word, read, word_aligned, words_of, write};
 use crate::chain::mode::{Fits, Mode};
 use crate::contain::drop_contained;
 use crate::failure::{Failure, Result};
+use crate::trail::Place;
 
 /// The largest value that is kept in the slot itself.
 const SLOT_WORDS: usize = 8;
@@ -17,20 +19,15 @@ const SLOT_WORDS: usize = 8;
 /// One result of any type: nothing, a value, or a failure.
 ///
 /// Dropping it drops what is in it, containing a panic.
-#[repr(C)] // the room last: see `Core`
+#[repr(C)] // what is always used before what is not
 pub(crate) struct Slot<M> {
-    content: Content,
+    /// What is in it: nothing, a value of that type, or, if it is [`FAILURE`], a
+    /// failure.
+    content: Option<&'static ValueType>,
     /// INVARIANT: holds what `content` says; for a value, by the layout of its type.
     words: [Word; SLOT_WORDS],
     /// What is in it is `Send` if `M` is.
     flavour: PhantomData<M>,
-}
-
-#[derive(Clone, Copy)]
-enum Content {
-    Nothing,
-    Value(&'static ValueType),
-    Failure,
 }
 
 struct ValueType {
@@ -40,6 +37,16 @@ struct ValueType {
     /// Drops the value at the place, which is not used again.
     drop: Option<unsafe fn(*mut Word)>,
 }
+
+/// The one that stands for a failure. No other has its place: it is a static, and no
+/// value has its id.
+static FAILURE: ValueType = ValueType {
+    id: TypeId::of::<IsFailure>(),
+    words: words_of::<Failure>(),
+    drop: Some(ValueOf::<Failure>::drop_at),
+};
+
+enum IsFailure {}
 
 /// What is known of a `T` in a slot.
 struct ValueOf<T>(T);
@@ -67,7 +74,7 @@ impl<T: 'static> ValueOf<T> {
 impl<M: Mode> Slot<M> {
     pub(crate) const fn empty() -> Self {
         Self {
-            content: Content::Nothing,
+            content: None,
             words: [const { MaybeUninit::uninit() }; SLOT_WORDS],
             flavour: PhantomData,
         }
@@ -77,21 +84,25 @@ impl<M: Mode> Slot<M> {
     ///
     /// # Safety
     /// `place` is aligned and valid for writes.
+    #[inline(always)]
     pub(super) unsafe fn write_empty(place: *mut Self) {
         // SAFETY: by contract; `words` may be left uninitialised.
-        unsafe { (&raw mut (*place).content).write(Content::Nothing) }
+        unsafe { (&raw mut (*place).content).write(None) }
     }
 
+    #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
-        matches!(self.content, Content::Nothing)
+        self.content.is_none()
     }
 
+    #[inline(always)]
     pub(crate) fn is_failure(&self) -> bool {
-        matches!(self.content, Content::Failure)
+        self.content
+            .is_some_and(|of| ptr::eq(of, &raw const FAILURE))
     }
 
     /// Puts a result into an empty slot.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn put<T: Fits<M>>(&mut self, result: Result<T>) {
         match result {
             Ok(value) => self.put_value(value),
@@ -99,50 +110,58 @@ impl<M: Mode> Slot<M> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn put_value<T: Fits<M>>(&mut self, value: T) {
         debug_assert!(self.is_empty());
         // SAFETY: `words` is aligned and, unless boxed, large enough.
         unsafe { write(self.words.as_mut_ptr(), value, ValueOf::<T>::BOXED) };
-        self.content = Content::Value(ValueOf::<T>::TYPE);
+        self.content = Some(ValueOf::<T>::TYPE);
     }
 
+    #[inline]
     pub(crate) fn put_failure(&mut self, failure: Failure) {
         debug_assert!(self.is_empty());
         const { assert!(words_of::<Failure>() == 1 && word_aligned::<Failure>()) };
         // SAFETY: a failure is one word.
         unsafe { write(self.words.as_mut_ptr(), failure, false) };
-        self.content = Content::Failure;
+        self.content = Some(&FAILURE);
     }
 
     /// Takes the result out, if there is one and its value would be a `T`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take<T: Fits<M>>(&mut self) -> Option<Result<T>> {
-        match self.content {
-            // The place tells mostly, the identity always.
-            Content::Value(of) if ptr::eq(of, ValueOf::<T>::TYPE) || of.id == TypeId::of::<T>() => {
-                self.content = Content::Nothing;
-                // SAFETY: a `T` was put here, and `content` no longer says so.
-                Some(Ok(unsafe {
-                    read(self.words.as_ptr(), ValueOf::<T>::BOXED)
-                }))
-            }
-            Content::Failure => self.take_failure().map(Err),
-            _ => None,
+        match self.take_value() {
+            Some(value) => Some(Ok(value)),
+            None => self.take_failure().map(Err),
         }
     }
 
+    /// Takes the value out, if it is one, and a `T`.
+    #[inline(always)]
+    pub(crate) fn take_value<T: Fits<M>>(&mut self) -> Option<T> {
+        let of = self.content?;
+        // The place tells mostly, the identity always.
+        if !ptr::eq(of, ValueOf::<T>::TYPE) && !is_a(of, TypeId::of::<T>()) {
+            return None;
+        }
+        self.content = None;
+        // SAFETY: a `T` was put here, and `content` no longer says so.
+        Some(unsafe { read(self.words.as_ptr(), ValueOf::<T>::BOXED) })
+    }
+
     /// Takes the failure out, if it is one.
+    #[inline]
     pub(crate) fn take_failure(&mut self) -> Option<Failure> {
         if !self.is_failure() {
             return None;
         }
-        self.content = Content::Nothing;
+        self.content = None;
         // SAFETY: a failure was put here, and `content` no longer says so.
         Some(unsafe { read(self.words.as_ptr(), false) })
     }
 
     /// The failure, if it is one.
+    #[inline]
     pub(crate) fn failure(&mut self) -> Option<&mut Failure> {
         if !self.is_failure() {
             return None;
@@ -151,10 +170,19 @@ impl<M: Mode> Slot<M> {
         Some(unsafe { &mut *self.words.as_mut_ptr().cast::<Failure>() })
     }
 
-    /// Notes in the failure, if it is one, that it leaves the stage added at `place`.
-    pub(crate) fn note_passed(&mut self, place: &'static Location<'static>) {
-        if let Some(failure) = self.failure() {
-            failure.passed(place);
+    /// Notes in the failure, if it is one, that it leaves the stage added at `place`:
+    /// as [`Failure::passed`], without an atomic exchange for each stage.
+    #[inline(never)]
+    pub(crate) fn note_passed(&mut self, place: Place) {
+        let Some(failure) = self.failure() else {
+            return;
+        };
+        let story = failure.story();
+        if Arc::strong_count(story) == 1 {
+            fence(Ordering::Acquire);
+            // SAFETY: this is the only reference, as weak ones are never made of a
+            // story, and it is borrowed. What those did that are gone came before.
+            unsafe { &mut *Arc::as_ptr(story).cast_mut() }.note_passed(place);
         }
     }
 
@@ -165,17 +193,13 @@ impl<M: Mode> Slot<M> {
     #[inline]
     pub(crate) fn move_to(&mut self, empty: &mut Self) {
         debug_assert!(empty.is_empty());
-        let words = match self.content {
-            Content::Nothing => 0,
-            Content::Value(of) => of.words,
-            Content::Failure => 1,
-        };
+        let words = self.content.map_or(0, |of| of.words);
         if words == 1 {
             empty.words[0] = self.words[0];
         } else {
             empty.words[..words].copy_from_slice(&self.words[..words]);
         }
-        empty.content = std::mem::replace(&mut self.content, Content::Nothing);
+        empty.content = self.content.take();
     }
 
     /// Moves the whole content out, of whatever type.
@@ -184,21 +208,21 @@ impl<M: Mode> Slot<M> {
     }
 }
 
+/// Out of the way: see [`Slot::take_value`].
+#[cold]
+fn is_a(of: &ValueType, id: TypeId) -> bool {
+    of.id == id
+}
+
 impl<M> Slot<M> {
     #[cold]
     fn drop_content(&mut self) {
-        match std::mem::replace(&mut self.content, Content::Nothing) {
-            Content::Nothing => {}
-            Content::Value(of) => {
-                if let Some(drop) = of.drop {
-                    // SAFETY: such a value is there, and `content` no longer says so.
-                    unsafe { drop(self.words.as_mut_ptr()) }
-                }
-            }
-            Content::Failure => {
-                // SAFETY: a failure is there, and `content` no longer says so.
-                drop_contained(unsafe { read::<Failure>(self.words.as_ptr(), false) });
-            }
+        if let Some(of) = self.content.take()
+            && let Some(drop) = of.drop
+        {
+            // SAFETY: such a value, or a failure, is there, and `content` no longer
+            // says so.
+            unsafe { drop(self.words.as_mut_ptr()) }
         }
     }
 }
@@ -206,7 +230,7 @@ impl<M> Slot<M> {
 impl<M> Drop for Slot<M> {
     #[inline]
     fn drop(&mut self) {
-        if !matches!(self.content, Content::Nothing) {
+        if self.content.is_some() {
             self.drop_content();
         }
     }

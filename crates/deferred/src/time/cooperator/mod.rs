@@ -262,6 +262,22 @@ impl CooperativeTask {
     /// # Errors
     ///
     /// It is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Cooperator, VirtualClock};
+    ///
+    /// let clock = VirtualClock::new();
+    /// let task = Cooperator::new(&clock).cooperate([(); 3]);
+    /// task.pause()?;
+    /// clock.advance(Cooperator::DEFAULT_SLICE);
+    /// assert!(task.when_done().into_result().is_err(), "it makes no step");
+    /// task.resume().expect("it is paused");
+    /// clock.advance(Cooperator::DEFAULT_SLICE);
+    /// assert!(task.when_done().into_result().is_ok());
+    /// # Ok::<(), deferred::TaskFinished>(())
+    /// ```
     pub fn pause(&self) -> Result<(), TaskFinished> {
         self.task.pause()
     }

@@ -1,0 +1,168 @@
+//! `posts`: calls from another thread, as fast as that can make them.
+
+use std::error::Error;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use reactor::Reactor;
+use tokio::runtime;
+use tokio::sync::mpsc;
+
+use crate::stats::{median, quantile, ratios};
+use crate::table::Table;
+
+/// How to measure posts.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// A few seconds in all: shows that it works, not how fast it is
+    #[arg(long)]
+    short: bool,
+    /// Rounds: in each, every contender runs once
+    #[arg(long, default_value_t = 21)]
+    rounds: usize,
+    /// Posts in a round
+    #[arg(long, default_value_t = 300_000)]
+    posts: u64,
+}
+
+impl Options {
+    /// What continuous integration runs.
+    pub(crate) fn short() -> Self {
+        Self {
+            short: true,
+            rounds: 1,
+            posts: 10_000,
+        }
+    }
+}
+
+type Contender = (&'static str, fn(u64) -> Result<f64, Box<dyn Error>>);
+
+const CONTENDERS: [Contender; 4] = [
+    ("ours", ours),
+    ("ours again", ours),
+    ("Tokio, mpsc of boxes", tokio_channel),
+    ("Tokio, a task for each", tokio_spawn),
+];
+
+pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {
+    let options = if options.short {
+        Options::short()
+    } else {
+        options
+    };
+    println!(
+        "posts: nanoseconds for one of {} that another thread makes, until all were run; {} rounds",
+        options.posts, options.rounds
+    );
+    println!();
+    let mut times = vec![Vec::new(); CONTENDERS.len()];
+    for _ in 0..options.rounds {
+        for (times, (_, post)) in times.iter_mut().zip(CONTENDERS) {
+            times.push(post(options.posts)?);
+        }
+    }
+    let mut table = Table::new(["contender", "ns a post", "ours to it (25..75 %)"]);
+    for (index, (name, _)) in CONTENDERS.iter().enumerate() {
+        let mut ratios = ratios(&times[0], &times[index]);
+        table.row([
+            (*name).into(),
+            format!("{:.0}", median(&mut times[index].clone())),
+            format!(
+                "{:.2} ({:.2}..{:.2})",
+                median(&mut ratios),
+                quantile(&mut ratios, 0.25),
+                quantile(&mut ratios, 0.75)
+            ),
+        ]);
+    }
+    table.print();
+    Ok(())
+}
+
+/// What each post does: it captures three words.
+fn work(sum: &AtomicU64, number: u64, factor: u64) {
+    sum.fetch_add(number * factor, Ordering::Relaxed);
+}
+
+/// Counting references would cost more than posting.
+fn sum() -> &'static AtomicU64 {
+    Box::leak(Box::default())
+}
+
+fn per(start: Instant, posts: u64) -> f64 {
+    start.elapsed().as_nanos() as f64 / posts as f64
+}
+
+fn check(sum: &AtomicU64, posts: u64) -> Result<(), Box<dyn Error>> {
+    let expected: u64 = (0..posts).map(|number| number * 3).sum();
+    if sum.load(Ordering::Relaxed) == expected {
+        Ok(())
+    } else {
+        Err("posts were missed".into())
+    }
+}
+
+fn ours(posts: u64) -> Result<f64, Box<dyn Error>> {
+    let reactor = Reactor::new()?;
+    let remote = reactor.remote();
+    let sum = sum();
+    let start = Instant::now();
+    let thread = thread::spawn(move || {
+        for number in 0..posts {
+            remote.call_from_thread(move |_| work(sum, number, 3))?;
+        }
+        remote.call_from_thread(|reactor| {
+            let _ = reactor.stop();
+        })
+    });
+    reactor.run()?;
+    let time = per(start, posts);
+    thread.join().map_err(|_| "the thread panicked")??;
+    check(sum, posts)?;
+    Ok(time)
+}
+
+fn tokio_channel(posts: u64) -> Result<f64, Box<dyn Error>> {
+    let runtime = runtime::Builder::new_current_thread().build()?;
+    let (sender, mut receiver) = mpsc::unbounded_channel::<Box<dyn FnOnce() + Send>>();
+    let sum = sum();
+    let start = Instant::now();
+    let thread = thread::spawn(move || {
+        for number in 0..posts {
+            // Nobody closes it before all were received.
+            let _ = sender.send(Box::new(move || work(sum, number, 3)));
+        }
+    });
+    runtime.block_on(async {
+        while let Some(post) = receiver.recv().await {
+            post();
+        }
+    });
+    let time = per(start, posts);
+    thread.join().map_err(|_| "the thread panicked")?;
+    check(sum, posts)?;
+    Ok(time)
+}
+
+fn tokio_spawn(posts: u64) -> Result<f64, Box<dyn Error>> {
+    let runtime = runtime::Builder::new_current_thread().build()?;
+    let handle = runtime.handle().clone();
+    let sum = sum();
+    let (done, is_done) = tokio::sync::oneshot::channel::<()>();
+    let start = Instant::now();
+    let thread = thread::spawn(move || {
+        for number in 0..posts {
+            handle.spawn(async move { work(sum, number, 3) });
+        }
+        handle.spawn(async move {
+            let _ = done.send(());
+        });
+    });
+    runtime.block_on(is_done)?;
+    let time = per(start, posts);
+    thread.join().map_err(|_| "the thread panicked")?;
+    check(sum, posts)?;
+    Ok(time)
+}

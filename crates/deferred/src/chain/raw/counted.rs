@@ -1,0 +1,235 @@
+//! References to a core, counted.
+//!
+//! They are `Rc`s and `Arc`s in all but four things: a core is made in place; its memory
+//! may come from a chain that is gone; a core is made with as many references as it is
+//! to have; and to let go of the last one takes no exchange between threads, if that can
+//! be seen. All of them show in what a short chain costs.
+
+use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::ops::Deref;
+use std::ptr::NonNull;
+
+use super::core::Core;
+use super::spares;
+use crate::chain::mode::Mode;
+use crate::trail::Place;
+
+/// Counts the references to a core: strong ones, and weak ones, of which all the strong
+/// ones have one together.
+///
+/// # Safety
+/// The methods say what is there, and what is to be done, as the references come and go;
+/// if several threads may count, what they did before is done when the last is told so.
+pub(crate) unsafe trait Counts {
+    /// So many strong references, and a weak one.
+    fn new(strong: u32) -> Self;
+    fn add_strong(&self);
+    fn drop_strong(&self) -> Left;
+    /// Adds a strong reference, if there is one; says whether.
+    fn upgrade(&self) -> bool;
+    fn add_weak(&self);
+    /// Whether it was the last one.
+    fn drop_weak(&self) -> bool;
+}
+
+/// What is left when a strong reference went.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    Strong,
+    /// There may be weak ones, with one of which the strong ones have held the block.
+    Weak,
+    /// None at all, and that weak one need not be dropped.
+    None,
+}
+
+/// References take memory: there are never so many that a count overflows, unless they
+/// are forgotten. As for an `Rc`, there is no way to go on.
+#[cold]
+pub(super) fn too_many() -> ! {
+    std::process::abort()
+}
+
+/// A core and its counts.
+#[repr(C)] // the counts beside what is used most
+pub(crate) struct Block<M: Mode> {
+    counts: M::Counts,
+    core: Core<M>,
+}
+
+/// A strong reference.
+///
+/// INVARIANT: `block` came from a `Box`, this is counted, and the core is there.
+pub(crate) struct CoreRef<M: Mode> {
+    block: NonNull<Block<M>>,
+    owned: PhantomData<Block<M>>,
+}
+
+/// A weak reference.
+///
+/// INVARIANT: `block` came from a `Box` and this is counted. The core is there while
+/// there is a strong reference.
+pub(crate) struct CoreWeak<M: Mode> {
+    block: NonNull<Block<M>>,
+}
+
+// SAFETY: as of an `Arc`: whoever has a reference can reach the core, and may be the one
+// to drop it. (That of a core of one thread is neither.)
+unsafe impl<M: Mode> Send for CoreRef<M> where Core<M>: Send + Sync {}
+// SAFETY: as above.
+unsafe impl<M: Mode> Sync for CoreRef<M> where Core<M>: Send + Sync {}
+// SAFETY: as above.
+unsafe impl<M: Mode> Send for CoreWeak<M> where Core<M>: Send + Sync {}
+// SAFETY: as above.
+unsafe impl<M: Mode> Sync for CoreWeak<M> where Core<M>: Send + Sync {}
+
+impl<M: Mode> CoreRef<M> {
+    /// A new core of a chain that was not fired, with so many triggers and no stages.
+    #[inline(always)]
+    pub(crate) fn new(triggers: u32, made_at: Place) -> Self {
+        Self::with_references(1, triggers, made_at)
+    }
+
+    /// The same, with two references.
+    #[inline(always)]
+    pub(crate) fn new_pair(triggers: u32, made_at: Place) -> (Self, Self) {
+        let first = Self::with_references(2, triggers, made_at);
+        // This is the second.
+        let second = Self {
+            block: first.block,
+            owned: PhantomData,
+        };
+        (first, second)
+    }
+
+    /// One of `strong` references to a new core.
+    #[inline(always)]
+    fn with_references(strong: u32, triggers: u32, made_at: Place) -> Self {
+        let block = NonNull::from(Box::leak(spares::take::<M>())).cast::<Block<M>>();
+        let place = block.as_ptr();
+        // SAFETY: `block` is valid for writes, nothing in it is read before it is
+        // written, and these are all its fields.
+        unsafe {
+            (&raw mut (*place).counts).write(M::Counts::new(strong));
+            Core::write_new(&raw mut (*place).core, triggers, made_at);
+        }
+        Self {
+            block,
+            owned: PhantomData,
+        }
+    }
+
+    #[inline(always)]
+    fn block(&self) -> &Block<M> {
+        // SAFETY: by the invariant.
+        unsafe { self.block.as_ref() }
+    }
+
+    #[inline(always)]
+    pub(crate) fn downgrade(this: &Self) -> CoreWeak<M> {
+        this.block().counts.add_weak();
+        CoreWeak { block: this.block }
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_same(a: &Self, b: &Self) -> bool {
+        a.block == b.block
+    }
+
+    #[inline(never)]
+    fn drop_last(&mut self, left: Left) {
+        // SAFETY: this was the last strong reference, so nobody else reaches the
+        // core; the block stays while a weak reference is counted.
+        let core = unsafe { &mut (*self.block.as_ptr()).core };
+        // Mostly there is nothing left to drop, and to see that is cheaper than to
+        // go through the fields.
+        if core.is_bare() {
+            core.free_spill();
+        } else {
+            // SAFETY: as above.
+            unsafe { (&raw mut (*self.block.as_ptr()).core).drop_in_place() };
+        }
+        let weak = ManuallyDrop::new(CoreWeak { block: self.block });
+        if left == Left::None || weak.counts().drop_weak() {
+            weak.free();
+        }
+    }
+}
+
+impl<M: Mode> Clone for CoreRef<M> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        self.block().counts.add_strong();
+        Self {
+            block: self.block,
+            owned: PhantomData,
+        }
+    }
+}
+
+impl<M: Mode> Deref for CoreRef<M> {
+    type Target = Core<M>;
+
+    #[inline(always)]
+    fn deref(&self) -> &Core<M> {
+        &self.block().core
+    }
+}
+
+impl<M: Mode> Drop for CoreRef<M> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let left = self.block().counts.drop_strong();
+        if left != Left::Strong {
+            self.drop_last(left);
+        }
+    }
+}
+
+impl<M: Mode> CoreWeak<M> {
+    /// The counts, which are there whether or not the core is.
+    #[inline(always)]
+    fn counts(&self) -> &M::Counts {
+        // SAFETY: by the invariant. Only the counts are referred to.
+        unsafe { &(*self.block.as_ptr()).counts }
+    }
+
+    /// A strong reference, if the core is there.
+    pub(crate) fn upgrade(&self) -> Option<CoreRef<M>> {
+        self.counts().upgrade().then(|| CoreRef {
+            block: self.block,
+            owned: PhantomData,
+        })
+    }
+
+    /// Gives the memory back, when there is no reference left.
+    #[inline(always)]
+    fn free(&self) {
+        let block = self.block.as_ptr().cast::<MaybeUninit<Block<M>>>();
+        // SAFETY: it came from a box, there is no reference left, and the core is
+        // gone with the last strong one.
+        spares::give_back(unsafe { Box::from_raw(block) });
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn free_late(&self) {
+        self.free();
+    }
+}
+
+impl<M: Mode> Clone for CoreWeak<M> {
+    fn clone(&self) -> Self {
+        self.counts().add_weak();
+        Self { block: self.block }
+    }
+}
+
+impl<M: Mode> Drop for CoreWeak<M> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.counts().drop_weak() {
+            self.free_late();
+        }
+    }
+}

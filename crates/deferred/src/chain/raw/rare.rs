@@ -1,0 +1,306 @@
+//! What few chains have.
+
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::task::Waker;
+
+use super::{CoreRef, CoreWeak};
+use crate::chain::core::{Canceller, Listener};
+use crate::chain::mode::Mode;
+
+/// Who gets the result of the chain, who is told when it is at its end, for whom it
+/// waits, and what is to be done when it is cancelled.
+///
+/// One byte says which of them are there. So a chain with none of them, as most are,
+/// takes one write to make and one look to see that there is nothing to be dropped.
+/// There is no enum in it, since that would be read as a whole, and whoever reads at
+/// once what was just written piece by piece has to wait for it.
+pub(crate) struct Rare<M: Mode> {
+    /// INVARIANT: those whose bits are set, and no others, hold something.
+    there: u8,
+    told: Told<M>,
+    waiting_on: MaybeUninit<CoreWeak<M>>,
+    cancelled: Cancelled<M>,
+}
+
+/// Who is told. INVARIANT: one of them at the most.
+union Told<M: Mode> {
+    waiter: ManuallyDrop<MaybeUninit<CoreRef<M>>>,
+    waker: ManuallyDrop<MaybeUninit<Waker>>,
+    body: ManuallyDrop<MaybeUninit<M::Body>>,
+}
+
+/// What is cancelled. INVARIANT: one of them at the most.
+union Cancelled<M: Mode> {
+    canceller: ManuallyDrop<MaybeUninit<M::Canceller>>,
+    parts: ManuallyDrop<MaybeUninit<M::Group>>,
+    fired_by: ManuallyDrop<MaybeUninit<M::WeakBody>>,
+}
+
+const WAITER: u8 = 1;
+const WAKER: u8 = 2;
+const BODY: u8 = 4;
+const WAITING_ON: u8 = 8;
+const CANCELLER: u8 = 16;
+const PARTS: u8 = 32;
+const FIRED_BY: u8 = 64;
+
+/// One of them.
+struct Place<'a, X> {
+    there: &'a mut u8,
+    bit: u8,
+    /// INVARIANT: the one with this bit.
+    content: &'a mut MaybeUninit<X>,
+}
+
+impl<X> Place<'_, X> {
+    #[inline(always)]
+    fn take(self) -> Option<X> {
+        if *self.there & self.bit == 0 {
+            return None;
+        }
+        *self.there &= !self.bit;
+        // SAFETY: it was there, and is no longer said to be.
+        Some(unsafe { self.content.assume_init_read() })
+    }
+
+    #[inline(always)]
+    fn replace(self, content: X) -> Option<X> {
+        let Self {
+            there,
+            bit,
+            content: place,
+        } = self;
+        let old = Place {
+            there: &mut *there,
+            bit,
+            content: &mut *place,
+        }
+        .take();
+        place.write(content);
+        *there |= bit;
+        old
+    }
+}
+
+impl<M: Mode> Rare<M> {
+    /// Makes one at `place` that holds nothing.
+    ///
+    /// # Safety
+    /// `place` is aligned and valid for writes.
+    #[inline(always)]
+    pub(super) unsafe fn write_none(place: *mut Self) {
+        // SAFETY: by contract; the others may be left uninitialised.
+        unsafe { (&raw mut (*place).there).write(0) }
+    }
+
+    /// Whether there is nothing.
+    #[inline(always)]
+    pub(crate) fn is_none(&self) -> bool {
+        self.there == 0
+    }
+
+    /// Whether somebody gets the result, or is told.
+    #[inline(always)]
+    pub(crate) fn is_listened_to(&self) -> bool {
+        self.there & (WAITER | WAKER | BODY) != 0
+    }
+
+    pub(crate) fn waiter(&self) -> Option<&CoreRef<M>> {
+        let is_there = self.there & WAITER != 0;
+        // SAFETY: it is there.
+        is_there.then(|| unsafe { self.told.waiter.assume_init_ref() })
+    }
+
+    #[inline(always)]
+    pub(crate) fn take_waiter(&mut self) -> Option<CoreRef<M>> {
+        self.waiter_place().take()
+    }
+
+    #[inline(always)]
+    pub(crate) fn replace_waiter(&mut self, waiter: CoreRef<M>) -> Option<CoreRef<M>> {
+        assert!(
+            self.there & (WAKER | BODY) == 0,
+            "who waits has the end, and those who were told before are gone"
+        );
+        self.waiter_place().replace(waiter)
+    }
+
+    #[inline(always)]
+    fn waiter_place(&mut self) -> Place<'_, CoreRef<M>> {
+        Place {
+            there: &mut self.there,
+            bit: WAITER,
+            // SAFETY: whatever is there, it is room for one.
+            content: unsafe { &mut self.told.waiter },
+        }
+    }
+
+    pub(crate) fn waker(&self) -> Option<&Waker> {
+        let is_there = self.there & WAKER != 0;
+        // SAFETY: it is there.
+        is_there.then(|| unsafe { self.told.waker.assume_init_ref() })
+    }
+
+    pub(crate) fn body(&self) -> Option<&M::Body> {
+        let is_there = self.there & BODY != 0;
+        // SAFETY: it is there.
+        is_there.then(|| unsafe { self.told.body.assume_init_ref() })
+    }
+
+    pub(crate) fn take_waker(&mut self) -> Option<Waker> {
+        self.waker_place().take()
+    }
+
+    #[inline(always)]
+    pub(crate) fn take_body(&mut self) -> Option<M::Body> {
+        self.body_place().take()
+    }
+
+    #[inline(always)]
+    pub(crate) fn take_listener(&mut self) -> Option<Listener<M>> {
+        if let Some(body) = self.take_body() {
+            return Some(Listener::Body(body));
+        }
+        self.take_waker().map(Listener::Waker)
+    }
+
+    /// Gives the one that was there.
+    #[inline(always)]
+    pub(crate) fn replace_listener(&mut self, listener: Listener<M>) -> Option<Listener<M>> {
+        assert!(self.there & WAITER == 0, "the end is the waiter's");
+        let old = self.take_listener();
+        match listener {
+            Listener::Waker(waker) => drop(self.waker_place().replace(waker)),
+            Listener::Body(body) => drop(self.body_place().replace(body)),
+        }
+        old
+    }
+
+    #[inline(always)]
+    fn waker_place(&mut self) -> Place<'_, Waker> {
+        Place {
+            there: &mut self.there,
+            bit: WAKER,
+            // SAFETY: whatever is there, it is room for one.
+            content: unsafe { &mut self.told.waker },
+        }
+    }
+
+    #[inline(always)]
+    fn body_place(&mut self) -> Place<'_, M::Body> {
+        Place {
+            there: &mut self.there,
+            bit: BODY,
+            // SAFETY: whatever is there, it is room for one.
+            content: unsafe { &mut self.told.body },
+        }
+    }
+
+    pub(crate) fn waiting_on(&self) -> Option<&CoreWeak<M>> {
+        let is_there = self.there & WAITING_ON != 0;
+        // SAFETY: it is there.
+        is_there.then(|| unsafe { self.waiting_on.assume_init_ref() })
+    }
+
+    #[inline(always)]
+    pub(crate) fn take_waiting_on(&mut self) -> Option<CoreWeak<M>> {
+        self.waiting_on_place().take()
+    }
+
+    #[inline(always)]
+    pub(crate) fn replace_waiting_on(&mut self, inner: CoreWeak<M>) -> Option<CoreWeak<M>> {
+        self.waiting_on_place().replace(inner)
+    }
+
+    #[inline(always)]
+    fn waiting_on_place(&mut self) -> Place<'_, CoreWeak<M>> {
+        Place {
+            there: &mut self.there,
+            bit: WAITING_ON,
+            content: &mut self.waiting_on,
+        }
+    }
+
+    /// Whether there is a canceller of any kind.
+    #[inline(always)]
+    pub(crate) fn has_canceller(&self) -> bool {
+        self.there & (CANCELLER | PARTS | FIRED_BY) != 0
+    }
+
+    /// The body that fires the chain in the end, if that is what is cancelled.
+    pub(crate) fn fired_by(&self) -> Option<&M::WeakBody> {
+        let is_there = self.there & FIRED_BY != 0;
+        // SAFETY: it is there.
+        is_there.then(|| unsafe { self.cancelled.fired_by.assume_init_ref() })
+    }
+
+    #[inline(always)]
+    pub(crate) fn take_canceller(&mut self) -> Option<Canceller<M>> {
+        if !self.has_canceller() {
+            return None;
+        }
+        if let Some(canceller) = self.canceller_place().take() {
+            return Some(Canceller::Call(canceller));
+        }
+        if let Some(parts) = self.parts_place().take() {
+            return Some(Canceller::Parts(parts));
+        }
+        self.fired_by_place().take().map(Canceller::Body)
+    }
+
+    /// Gives the one that was there.
+    #[inline(always)]
+    pub(crate) fn replace_canceller(&mut self, canceller: Canceller<M>) -> Option<Canceller<M>> {
+        let old = self.take_canceller();
+        match canceller {
+            Canceller::Call(canceller) => drop(self.canceller_place().replace(canceller)),
+            Canceller::Parts(parts) => drop(self.parts_place().replace(parts)),
+            Canceller::Body(body) => drop(self.fired_by_place().replace(body)),
+        }
+        old
+    }
+
+    #[inline(always)]
+    fn canceller_place(&mut self) -> Place<'_, M::Canceller> {
+        Place {
+            there: &mut self.there,
+            bit: CANCELLER,
+            // SAFETY: whatever is there, it is room for one.
+            content: unsafe { &mut self.cancelled.canceller },
+        }
+    }
+
+    #[inline(always)]
+    fn parts_place(&mut self) -> Place<'_, M::Group> {
+        Place {
+            there: &mut self.there,
+            bit: PARTS,
+            // SAFETY: whatever is there, it is room for one.
+            content: unsafe { &mut self.cancelled.parts },
+        }
+    }
+
+    #[inline(always)]
+    fn fired_by_place(&mut self) -> Place<'_, M::WeakBody> {
+        Place {
+            there: &mut self.there,
+            bit: FIRED_BY,
+            // SAFETY: whatever is there, it is room for one.
+            content: unsafe { &mut self.cancelled.fired_by },
+        }
+    }
+}
+
+impl<M: Mode> Drop for Rare<M> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.is_none() {
+            drop((
+                self.take_waiter(),
+                self.take_listener(),
+                self.take_waiting_on(),
+                self.take_canceller(),
+            ));
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Memory of chains that are gone, for those to come.
+//!
+//! A short chain runs in less time than an allocator takes to give and take back its
+//! memory, so each thread keeps some. What it keeps it never gives to another one.
+
+use std::cell::{Cell, UnsafeCell};
+use std::mem::MaybeUninit;
+
+use super::counted::Block;
+use crate::chain::mode::Mode;
+
+/// How many are kept at most, by each thread and for each flavour: some 50 KiB.
+///
+/// None in debug builds, so that a tool which looks for the use of freed memory sees
+/// when it is freed.
+const KEPT: usize = if cfg!(debug_assertions) { 0 } else { 128 };
+
+type Memory<M> = Box<MaybeUninit<Block<M>>>;
+
+/// What one thread keeps.
+pub(crate) struct Spares<M: Mode> {
+    /// INVARIANT: so many of the places hold something, from the first on.
+    count: Cell<usize>,
+    places: UnsafeCell<[MaybeUninit<Memory<M>>; KEPT]>,
+}
+
+impl<M: Mode> Spares<M> {
+    pub(super) const fn new() -> Self {
+        Self {
+            count: Cell::new(0),
+            places: UnsafeCell::new([const { MaybeUninit::uninit() }; KEPT]),
+        }
+    }
+
+    #[inline(always)]
+    fn pop(&self) -> Option<Memory<M>> {
+        let left = self.count.get().checked_sub(1)?;
+        self.count.set(left);
+        // SAFETY: no other reference to the places is ever kept, and this one holds
+        // something, which `count` no longer says.
+        Some(unsafe { (&(*self.places.get()))[left].assume_init_read() })
+    }
+
+    #[inline(always)]
+    fn push(&self, memory: Memory<M>) {
+        let count = self.count.get();
+        // SAFETY: no other reference to the places is ever kept.
+        match unsafe { &mut *self.places.get() }.get_mut(count) {
+            Some(place) => {
+                place.write(memory);
+                self.count.set(count + 1);
+            }
+            None => drop(memory),
+        }
+    }
+}
+
+impl<M: Mode> Drop for Spares<M> {
+    fn drop(&mut self) {
+        while let Some(memory) = self.pop() {
+            drop(memory);
+        }
+    }
+}
+
+/// Memory for a block.
+#[inline(always)]
+pub(super) fn take<M: Mode>() -> Memory<M> {
+    let spare = M::spares(Spares::pop).flatten();
+    spare.unwrap_or_else(Box::new_uninit)
+}
+
+/// Takes memory back.
+#[inline(always)]
+pub(super) fn give_back<M: Mode>(memory: Memory<M>) {
+    let mut memory = Some(memory);
+    // At the end of the thread it is just dropped.
+    let _ = M::spares(|spares| {
+        if let Some(memory) = memory.take() {
+            spares.push(memory);
+        }
+    });
+}

@@ -1,0 +1,111 @@
+//! Failures inside of an error that is inside of a failure, and so on: as deep as lists
+//! are made of lists.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::ops::Deref;
+
+use crate::contain::drop_contained;
+use crate::failure::Failure;
+
+/// What an error holds of failures. However deep they are nested, dropping it takes a
+/// bounded stack: the outermost drop works through a queue, those inside it only add to
+/// that.
+#[derive(Clone)]
+pub(super) struct Inside<T: Default + IntoIterator<Item = Failure>> {
+    failures: T,
+}
+
+impl<T: Default + IntoIterator<Item = Failure>> Inside<T> {
+    pub(super) fn new(failures: T) -> Self {
+        Self { failures }
+    }
+}
+
+impl<T: Default + IntoIterator<Item = Failure>> Deref for Inside<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.failures
+    }
+}
+
+impl<T: Default + IntoIterator<Item = Failure> + fmt::Debug> fmt::Debug for Inside<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.failures.fmt(f)
+    }
+}
+
+/// Those to be dropped.
+struct Queue {
+    waiting: RefCell<Vec<Failure>>,
+    is_draining: Cell<bool>,
+}
+
+thread_local! {
+    static QUEUE: Queue = const {
+        Queue {
+            waiting: RefCell::new(Vec::new()),
+            is_draining: Cell::new(false),
+        }
+    };
+}
+
+impl<T: Default + IntoIterator<Item = Failure>> Drop for Inside<T> {
+    fn drop(&mut self) {
+        let failures = std::mem::take(&mut self.failures);
+        // At the end of the thread they are dropped as they are.
+        let _ = QUEUE.try_with(|queue| {
+            queue.waiting.borrow_mut().extend(failures);
+            if queue.is_draining.replace(true) {
+                return;
+            }
+            loop {
+                let next = queue.waiting.borrow_mut().pop();
+                match next {
+                    Some(failure) => drop_contained(failure),
+                    None => break,
+                }
+            }
+            queue.is_draining.set(false);
+        });
+    }
+}
+
+/// How many errors that tell of others may be told inside of one another.
+const TOLD: usize = 16;
+
+/// Calls `tell`, unless that is inside of too many others.
+pub(super) fn tell_inside(
+    f: &mut fmt::Formatter<'_>,
+    tell: impl FnOnce(&mut fmt::Formatter<'_>) -> fmt::Result,
+) -> fmt::Result {
+    let depth = DEPTH.try_with(Cell::get).unwrap_or(TOLD);
+    if depth == TOLD {
+        return f.write_str("…");
+    }
+    let _told = Told::at(depth);
+    tell(f)
+}
+
+thread_local! {
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+}
+
+/// An error is being told, for as long as this lives.
+struct Told {
+    depth: usize,
+}
+
+impl Told {
+    fn at(depth: usize) -> Self {
+        let _ = DEPTH.try_with(|told| told.set(depth + 1));
+        Self { depth }
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let _ = DEPTH.try_with(|told| told.set(self.depth));
+    }
+}

@@ -1,0 +1,106 @@
+//! What is out of the ordinary with a connection: all of it in one word, so that the
+//! ordinary case is one comparison.
+
+use std::cell::Cell;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Flags(u32);
+
+impl Flags {
+    pub(super) const NONE: Self = Self(0);
+
+    /// Somebody has asked not to read.
+    pub(super) const PAUSED: Self = Self(1);
+    /// Above the high-water mark: it is not read from.
+    pub(super) const HELD_BACK: Self = Self(1 << 1);
+    /// The peer has finished sending.
+    pub(super) const AT_END: Self = Self(1 << 2);
+    /// Somebody sees to it that not too much is written.
+    pub(super) const HAS_PRODUCER: Self = Self(1 << 3);
+    /// The system took less than there was: it will say when it takes more.
+    pub(super) const STUCK: Self = Self(1 << 4);
+    /// Writing ends when everything is sent.
+    pub(super) const FINISHING: Self = Self(1 << 5);
+    /// Writing has ended.
+    pub(super) const FINISHED: Self = Self(1 << 6);
+    /// The connection ends when everything is sent.
+    pub(super) const LOSING: Self = Self(1 << 7);
+    /// The connection ends at the next opportunity.
+    pub(super) const ENDING: Self = Self(1 << 8);
+    /// It is over: nothing that is asked for has an effect.
+    pub(super) const OVER: Self = Self(1 << 9);
+    /// Jobs wait for the protocol.
+    pub(super) const HAS_JOBS: Self = Self(1 << 10);
+    /// There are extras: see [`Extras`](super::extras::Extras).
+    pub(super) const HAS_EXTRAS: Self = Self(1 << 11);
+    /// The rest was not looked through: there may be a frame in it.
+    pub(super) const HAS_UNDELIVERED: Self = Self(1 << 12);
+    /// It is in the loop's list of what is to be settled.
+    pub(super) const UNSETTLED: Self = Self(1 << 13);
+    /// Descriptors may come with the bytes.
+    pub(super) const GETS_DESCRIPTORS: Self = Self(1 << 14);
+
+    /// Something was read and not delivered: see `Stream::rest`.
+    pub(super) const HAS_REST: Self = Self(1 << 15);
+    /// The poller waits for something else than what comes in.
+    pub(super) const OTHER_INTEREST: Self = Self(1 << 16);
+
+    /// On its way out.
+    pub(super) const CLOSING: Self = Self(Self::LOSING.0 | Self::ENDING.0 | Self::OVER.0);
+    /// Not to be read from.
+    pub(super) const NOT_READING: Self =
+        Self(Self::CLOSING.0 | Self::PAUSED.0 | Self::HELD_BACK.0 | Self::AT_END.0);
+    /// Of no concern for what is done when a handler has returned.
+    pub(super) const OF_NO_CONCERN: Self =
+        Self(Self::UNSETTLED.0 | Self::GETS_DESCRIPTORS.0 | Self::HAS_REST.0);
+
+    #[inline(always)]
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    #[inline(always)]
+    pub(super) const fn has_any(self, of: Self) -> bool {
+        self.0 & of.0 != 0
+    }
+
+    #[inline(always)]
+    pub(super) const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+}
+
+/// Flags that change.
+#[derive(Default)]
+pub(super) struct FlagCell(Cell<Flags>);
+
+impl FlagCell {
+    #[inline(always)]
+    pub(super) fn get(&self) -> Flags {
+        self.0.get()
+    }
+
+    #[inline(always)]
+    pub(super) fn has_any(&self, of: Flags) -> bool {
+        self.0.get().has_any(of)
+    }
+
+    #[inline(always)]
+    pub(super) fn set(&self, flag: Flags) {
+        self.0.set(self.0.get().and(flag));
+    }
+
+    #[inline(always)]
+    pub(super) fn clear(&self, flag: Flags) {
+        self.0.set(self.0.get().without(flag));
+    }
+
+    #[inline(always)]
+    pub(super) fn put(&self, flag: Flags, is_set: bool) {
+        if is_set {
+            self.set(flag);
+        } else {
+            self.clear(flag);
+        }
+    }
+}

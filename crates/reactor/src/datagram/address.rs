@@ -1,0 +1,175 @@
+//! What is different in datagrams of one family of addresses and another.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix};
+use socket2::{SockAddr, SockRef};
+
+use crate::address::{Address, UnixAddress};
+
+/// An address that datagrams come from and go to: [`SocketAddr`] for UDP,
+/// [`UnixAddress`] for UNIX sockets.
+///
+/// The trait is sealed.
+pub trait DatagramAddress: Clone + fmt::Debug + fmt::Display + sealed::Family {}
+
+impl DatagramAddress for SocketAddr {}
+impl DatagramAddress for UnixAddress {}
+
+pub(crate) mod sealed {
+    use super::{BorrowedFd, Errno, RecvFlags, SockAddr, SocketAddrAny, io};
+
+    #[expect(unnameable_types, reason = "it seals the trait")]
+    pub trait Family: Sized + 'static {
+        /// The network may tell, some time later, that nobody is there: it is not the
+        /// datagram which is sent just then that is refused.
+        const IS_REFUSED_LATE: bool;
+
+        #[doc(hidden)]
+        fn from_system(address: Option<SocketAddrAny>) -> Option<Self>;
+
+        #[doc(hidden)]
+        fn to_system(&self) -> io::Result<SockAddr>;
+
+        #[doc(hidden)]
+        fn send(&self, socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno>;
+
+        /// What the socket itself is bound to.
+        #[doc(hidden)]
+        fn of(socket: BorrowedFd<'_>) -> io::Result<Self>;
+
+        /// Whom the socket is connected to.
+        #[doc(hidden)]
+        fn peer_of(socket: BorrowedFd<'_>) -> Option<Self>;
+
+        /// Whether a socket that is bound to this can send to `other`.
+        #[doc(hidden)]
+        fn can_reach(&self, other: &Self) -> bool;
+
+        /// Whether a datagram from `other` is one of a peer that has this address.
+        #[doc(hidden)]
+        fn is_peer(&self, other: &Self) -> bool;
+
+        #[doc(hidden)]
+        fn receive(
+            socket: BorrowedFd<'_>,
+            buffer: &mut [u8],
+        ) -> Result<(usize, Option<Self>), Errno> {
+            let (_, length, from) = rustix::net::recvfrom(socket, buffer, RECEIVE_FLAGS)?;
+            Ok((length, Self::from_system(from)))
+        }
+    }
+
+    /// On Linux, the length that a datagram had is told even if it did not fit.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const RECEIVE_FLAGS: RecvFlags = RecvFlags::TRUNC;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const RECEIVE_FLAGS: RecvFlags = RecvFlags::empty();
+}
+
+#[cfg(not(target_vendor = "apple"))]
+pub(super) const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+pub(super) const SEND_FLAGS: SendFlags = SendFlags::empty();
+
+impl sealed::Family for SocketAddr {
+    const IS_REFUSED_LATE: bool = true;
+
+    fn from_system(address: Option<SocketAddrAny>) -> Option<Self> {
+        Self::try_from(address?).ok()
+    }
+
+    fn to_system(&self) -> io::Result<SockAddr> {
+        Ok((*self).into())
+    }
+
+    fn send(&self, socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
+        rustix::net::sendto(socket, bytes, SEND_FLAGS, self)
+    }
+
+    fn of(socket: BorrowedFd<'_>) -> io::Result<Self> {
+        let address = SockRef::from(&socket).local_addr()?;
+        address
+            .as_socket()
+            .ok_or_else(|| io::ErrorKind::Unsupported.into())
+    }
+
+    fn peer_of(socket: BorrowedFd<'_>) -> Option<Self> {
+        SockRef::from(&socket).peer_addr().ok()?.as_socket()
+    }
+
+    fn can_reach(&self, other: &Self) -> bool {
+        self.is_ipv4() == other.is_ipv4()
+    }
+
+    fn is_peer(&self, other: &Self) -> bool {
+        // The rest of an address of version 6 may be filled in by the system.
+        (self.ip(), self.port()) == (other.ip(), other.port())
+    }
+}
+
+impl sealed::Family for UnixAddress {
+    const IS_REFUSED_LATE: bool = false;
+
+    fn from_system(address: Option<SocketAddrAny>) -> Option<Self> {
+        let named = address.and_then(|address| SocketAddrUnix::try_from(address).ok());
+        Some(named.map_or(Self::Unnamed, |address| from_rustix(&address)))
+    }
+
+    fn to_system(&self) -> io::Result<SockAddr> {
+        Self::to_system(self)
+    }
+
+    fn send(&self, socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
+        let address = to_rustix(self)?;
+        rustix::net::sendto(socket, bytes, SEND_FLAGS, &address)
+    }
+
+    fn of(socket: BorrowedFd<'_>) -> io::Result<Self> {
+        match Address::from_system(&SockRef::from(&socket).local_addr()?) {
+            Address::Unix(address) => Ok(address),
+            Address::Inet(_) | Address::Unknown => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    fn peer_of(socket: BorrowedFd<'_>) -> Option<Self> {
+        let address = SockRef::from(&socket).peer_addr().ok()?;
+        Address::from_system(&address).as_unix().cloned()
+    }
+
+    fn can_reach(&self, _other: &Self) -> bool {
+        true
+    }
+
+    fn is_peer(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+fn from_rustix(address: &SocketAddrUnix) -> UnixAddress {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Some(name) = address.abstract_name() {
+        return UnixAddress::Abstract(name.to_vec());
+    }
+    match address.path_bytes() {
+        Some(path) => UnixAddress::Path(OsStr::from_bytes(path).into()),
+        None => UnixAddress::Unnamed,
+    }
+}
+
+fn to_rustix(address: &UnixAddress) -> Result<SocketAddrUnix, Errno> {
+    match address {
+        UnixAddress::Path(path) => SocketAddrUnix::new(path.as_os_str()),
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        UnixAddress::Abstract(name) => SocketAddrUnix::new_abstract_name(name),
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        UnixAddress::Abstract(_) => Err(Errno::AFNOSUPPORT),
+        UnixAddress::Unnamed => Err(Errno::DESTADDRREQ),
+    }
+}

@@ -1,0 +1,102 @@
+//! What can go wrong with a datagram, and how a port ends.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use rustix::io::Errno;
+
+/// What went wrong with one datagram. The port lives on.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum DatagramError {
+    /// It is longer than the network takes, or, if it came in, longer than the port's
+    /// [`max_packet_size`](crate::UdpOptions::max_packet_size). It is dropped.
+    TooLong {
+        /// How many bytes it has; where the system does not say, at least so many.
+        length: usize,
+    },
+    /// As much waits to be sent as may. It is dropped, and counted by
+    /// [`DatagramPort::dropped`](crate::DatagramPort::dropped).
+    QueueFull,
+    /// Nobody is there.
+    Refused,
+    /// The address is not of the port's family: version 4 or 6.
+    WrongFamily,
+    /// It needs an address, as the port is not connected.
+    NotConnected,
+    /// A port can be connected once.
+    AlreadyConnected,
+    /// The port is closed.
+    PortClosed,
+    /// Something else, that the system tells.
+    Io(io::Error),
+}
+
+impl DatagramError {
+    /// What the system says of a datagram of `length` bytes that was to be sent.
+    pub(super) fn of(error: Errno, length: usize) -> Self {
+        match error {
+            Errno::MSGSIZE => Self::TooLong { length },
+            Errno::CONNREFUSED => Self::Refused,
+            Errno::DESTADDRREQ | Errno::NOTCONN => Self::NotConnected,
+            Errno::AFNOSUPPORT => Self::WrongFamily,
+            error => Self::Io(error.into()),
+        }
+    }
+}
+
+impl fmt::Display for DatagramError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong { length } => write!(f, "a datagram of {length} bytes is too long"),
+            Self::QueueFull => f.write_str("too many datagrams wait to be sent"),
+            Self::Refused => f.write_str("nobody receives the datagram"),
+            Self::WrongFamily => f.write_str("the address is not of the port's family"),
+            Self::NotConnected => f.write_str("the datagram needs an address"),
+            Self::AlreadyConnected => f.write_str("the port is connected already"),
+            Self::PortClosed => f.write_str("the port is closed"),
+            Self::Io(error) => write!(f, "a datagram failed: {error}"),
+        }
+    }
+}
+
+impl Error for DatagramError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Why a port for datagrams is closed; `DatagramProtocol::stop_protocol` gets it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PortClosed {
+    /// Somebody asked for it with `stop_listening`.
+    Stopped,
+    /// The system gives nothing but errors.
+    Lost(io::Error),
+    /// The reactor was stopped or dropped.
+    ReactorGone,
+}
+
+impl fmt::Display for PortClosed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopped => f.write_str("the port was closed"),
+            Self::Lost(error) => write!(f, "the port was lost: {error}"),
+            Self::ReactorGone => f.write_str("the reactor is gone"),
+        }
+    }
+}
+
+impl Error for PortClosed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Lost(error) => Some(error),
+            Self::Stopped | Self::ReactorGone => None,
+        }
+    }
+}

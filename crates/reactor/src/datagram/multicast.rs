@@ -1,0 +1,231 @@
+//! What ports of the internet have beside sending and receiving: broadcast, multicast.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use socket2::{InterfaceIndexOrAddress, SockRef};
+
+use super::port::DatagramPort;
+use super::protocol::DatagramProtocol;
+
+/// An interface of this host, through which a group is joined or sent to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum MulticastInterface {
+    /// The one that the system chooses.
+    #[default]
+    Any,
+    /// The one that has this address. Only for version 4.
+    Address(Ipv4Addr),
+    /// The one that has this number.
+    Index(u32),
+}
+
+impl MulticastInterface {
+    fn v4(self) -> InterfaceIndexOrAddress {
+        match self {
+            Self::Any => InterfaceIndexOrAddress::Address(Ipv4Addr::UNSPECIFIED),
+            Self::Address(address) => InterfaceIndexOrAddress::Address(address),
+            Self::Index(index) => InterfaceIndexOrAddress::Index(index),
+        }
+    }
+
+    fn v6(self) -> io::Result<u32> {
+        match self {
+            Self::Any => Ok(0),
+            Self::Index(index) => Ok(index),
+            Self::Address(_) => Err(invalid("an interface has a number in version 6")),
+        }
+    }
+}
+
+fn invalid(message: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+/// What is only there for UDP.
+///
+/// # Examples
+///
+/// Everybody who has joined a group hears what is sent to it:
+///
+/// ```
+/// use reactor::{DatagramContext, DatagramProtocol, MulticastInterface, Reactor, UdpOptions};
+/// use std::net::{Ipv4Addr, SocketAddr};
+///
+/// const GROUP: Ipv4Addr = Ipv4Addr::new(239, 255, 42, 98);
+///
+/// struct Member;
+///
+/// impl DatagramProtocol for Member {
+///     type Address = SocketAddr;
+///
+///     fn start_protocol(&mut self, cx: &mut DatagramContext<'_, Self>) -> deferred::Result<()> {
+///         let loopback = MulticastInterface::Address(Ipv4Addr::LOCALHOST);
+///         cx.port().join_group(GROUP.into(), loopback)?;
+///         cx.port().set_multicast_interface(loopback)?;
+///         let port = cx.address().port();
+///         Ok(cx.send_to("hello, all", (GROUP, port).into())?)
+///     }
+///     fn datagram_received(
+///         &mut self,
+///         _: &mut DatagramContext<'_, Self>,
+///         data: &[u8],
+///         from: SocketAddr,
+///     ) -> deferred::Result<()> {
+///         println!("{from} says: {}", String::from_utf8_lossy(data));
+///         Ok(())
+///     }
+/// }
+///
+/// let reactor = Reactor::new()?;
+/// let port = reactor.listen_udp(UdpOptions::new("0.0.0.0:0").listen_multiple(true), Member)?;
+/// # drop(port);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
+    /// Hears what is sent to `group`, through `interface`. A group can be joined once for
+    /// each interface.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if `group` is no group, or not of the port's version; or what the
+    /// system says: it was joined, or there is no such interface.
+    pub fn join_group(&self, group: IpAddr, interface: MulticastInterface) -> io::Result<()> {
+        self.with_group(group, |socket, group| match group {
+            IpAddr::V4(group) => socket.join_multicast_v4_n(&group, &interface.v4()),
+            IpAddr::V6(group) => socket.join_multicast_v6(&group, interface.v6()?),
+        })
+    }
+
+    /// Undoes [`join_group`](Self::join_group).
+    ///
+    /// # Errors
+    ///
+    /// As there; or it was not joined.
+    pub fn leave_group(&self, group: IpAddr, interface: MulticastInterface) -> io::Result<()> {
+        self.with_group(group, |socket, group| match group {
+            IpAddr::V4(group) => socket.leave_multicast_v4_n(&group, &interface.v4()),
+            IpAddr::V6(group) => socket.leave_multicast_v6(&group, interface.v6()?),
+        })
+    }
+
+    fn with_group(
+        &self,
+        group: IpAddr,
+        f: impl FnOnce(&SockRef<'_>, IpAddr) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if !group.is_multicast() {
+            return Err(invalid("it is no address of a group"));
+        }
+        if group.is_ipv4() != self.address().is_ipv4() {
+            return Err(invalid("the group is of another version than the port"));
+        }
+        self.with_option(|socket, _is_v4| f(socket, group))
+    }
+
+    /// Calls `f` with the socket, and whether it is one of version 4.
+    fn with_option<R>(&self, f: impl FnOnce(&SockRef<'_>, bool) -> io::Result<R>) -> io::Result<R> {
+        let is_v4 = self.address().is_ipv4();
+        self.with_socket(|socket| f(&SockRef::from(&socket), is_v4))
+    }
+
+    /// Sends to groups through `interface` from now on.
+    ///
+    /// # Errors
+    ///
+    /// There is no such interface; a port of version 4 wants its address, and one of
+    /// version 6 its number; or the port is closed.
+    pub fn set_multicast_interface(&self, interface: MulticastInterface) -> io::Result<()> {
+        self.with_option(|socket, is_v4| {
+            if !is_v4 {
+                return socket.set_multicast_if_v6(interface.v6()?);
+            }
+            match interface.v4() {
+                InterfaceIndexOrAddress::Address(address) => socket.set_multicast_if_v4(&address),
+                InterfaceIndexOrAddress::Index(_) => {
+                    Err(invalid("an interface has an address in version 4"))
+                }
+            }
+        })
+    }
+
+    /// Whether those on this host who have joined a group hear what this sends to it: so
+    /// it is, unless it is set.
+    ///
+    /// # Errors
+    ///
+    /// The port is closed.
+    pub fn multicast_loopback(&self) -> io::Result<bool> {
+        self.with_option(|socket, is_v4| {
+            if is_v4 {
+                socket.multicast_loop_v4()
+            } else {
+                socket.multicast_loop_v6()
+            }
+        })
+    }
+
+    /// Sets what [`multicast_loopback`](Self::multicast_loopback) tells.
+    ///
+    /// # Errors
+    ///
+    /// The port is closed.
+    pub fn set_multicast_loopback(&self, loopback: bool) -> io::Result<()> {
+        self.with_option(|socket, is_v4| {
+            if is_v4 {
+                socket.set_multicast_loop_v4(loopback)
+            } else {
+                socket.set_multicast_loop_v6(loopback)
+            }
+        })
+    }
+
+    /// How many routers may pass on what this sends to a group, and one: 1, which stays
+    /// in the local network, unless it is set.
+    ///
+    /// # Errors
+    ///
+    /// The port is closed.
+    pub fn multicast_ttl(&self) -> io::Result<u32> {
+        self.with_option(|socket, is_v4| {
+            if is_v4 {
+                socket.multicast_ttl_v4()
+            } else {
+                socket.multicast_hops_v6()
+            }
+        })
+    }
+
+    /// Sets what [`multicast_ttl`](Self::multicast_ttl) tells: 255 at the most.
+    ///
+    /// # Errors
+    ///
+    /// It is too large, or the port is closed.
+    pub fn set_multicast_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.with_option(|socket, is_v4| {
+            if is_v4 {
+                socket.set_multicast_ttl_v4(ttl)
+            } else {
+                socket.set_multicast_hops_v6(ttl)
+            }
+        })
+    }
+
+    /// Whether this may send to all hosts of a network.
+    ///
+    /// # Errors
+    ///
+    /// The port is closed.
+    pub fn broadcast(&self) -> io::Result<bool> {
+        self.with_option(|socket, _is_v4| socket.broadcast())
+    }
+
+    /// Sets what [`broadcast`](Self::broadcast) tells.
+    ///
+    /// # Errors
+    ///
+    /// The port is closed.
+    pub fn set_broadcast(&self, broadcast: bool) -> io::Result<()> {
+        self.with_option(|socket, _is_v4| socket.set_broadcast(broadcast))
+    }
+}

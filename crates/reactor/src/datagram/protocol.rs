@@ -1,0 +1,105 @@
+//! `DatagramProtocol`: what a user writes.
+
+use deferred::Result;
+
+use super::address::DatagramAddress;
+use super::context::DatagramContext;
+use super::error::{DatagramError, PortClosed};
+
+/// What is to happen when a datagram comes in.
+///
+/// The reactor owns it and calls its handlers, one at a time, with a
+/// [`DatagramContext`] through which it sends, waits and schedules. No handler is ever
+/// called while another one of the same protocol runs.
+///
+/// A handler that returns an `Err` or panics is logged. Its port lives on: anybody may
+/// send a datagram.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{DatagramContext, DatagramProtocol, Reactor};
+/// use std::net::SocketAddr;
+///
+/// struct Echo;
+///
+/// impl DatagramProtocol for Echo {
+///     type Address = SocketAddr;
+///
+///     fn datagram_received(
+///         &mut self,
+///         cx: &mut DatagramContext<'_, Self>,
+///         data: &[u8],
+///         from: SocketAddr,
+///     ) -> deferred::Result<()> {
+///         Ok(cx.send_to(data, from)?)
+///     }
+/// }
+///
+/// let reactor = Reactor::new()?;
+/// let port = reactor.listen_udp("127.0.0.1:0", Echo)?;
+/// println!("listening on {}", port.address());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait DatagramProtocol: Sized + 'static {
+    /// Where datagrams come from: [`SocketAddr`](std::net::SocketAddr) for UDP,
+    /// [`UnixAddress`](crate::UnixAddress) for UNIX sockets.
+    type Address: DatagramAddress;
+
+    /// The port is open. Called once, first, before `listen_udp` returns.
+    ///
+    /// # Errors
+    ///
+    /// Any failure closes the port, and is what listening fails with.
+    fn start_protocol(&mut self, cx: &mut DatagramContext<'_, Self>) -> Result<()> {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// A datagram came in, which may be empty.
+    ///
+    /// # Errors
+    ///
+    /// Any failure is logged.
+    fn datagram_received(
+        &mut self,
+        cx: &mut DatagramContext<'_, Self>,
+        data: &[u8],
+        from: Self::Address,
+    ) -> Result<()>;
+
+    /// Nobody receives what this has sent to the address that it is connected to: the
+    /// network has said so some time later.
+    ///
+    /// A port that is not connected hears nothing of the kind.
+    ///
+    /// # Errors
+    ///
+    /// Any failure is logged.
+    fn connection_refused(&mut self, cx: &mut DatagramContext<'_, Self>) -> Result<()> {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// Something went wrong with one datagram, for which there was nobody to tell: one
+    /// that came in is too long, or one that had to wait could not be sent. Unless this
+    /// is overridden, it is logged.
+    ///
+    /// # Errors
+    ///
+    /// Any failure is logged.
+    fn datagram_failed(
+        &mut self,
+        cx: &mut DatagramContext<'_, Self>,
+        error: DatagramError,
+    ) -> Result<()> {
+        tracing::debug!(target: "reactor", port = %cx.address(), %error, "a datagram is lost");
+        Ok(())
+    }
+
+    /// The port is closed. Called once, last, from the loop, if `start_protocol`
+    /// has succeeded. Nothing can be sent any more.
+    fn stop_protocol(&mut self, cx: &mut DatagramContext<'_, Self>, reason: PortClosed) {
+        let _ = (cx, reason);
+    }
+}

@@ -1,0 +1,87 @@
+//! Datagrams that wait to be sent.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// How long to wait before trying again where the system does not say when there is
+/// room: first, and at the most.
+const FIRST_WAIT: Duration = Duration::from_millis(1);
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
+
+/// A datagram, to an address or to whom the port is connected to.
+pub(super) struct Datagram<A> {
+    pub(super) bytes: Vec<u8>,
+    pub(super) to: Option<A>,
+}
+
+/// In the order in which they were sent.
+pub(super) struct Queue<A> {
+    datagrams: VecDeque<Datagram<A>>,
+    max_length: usize,
+    pub(super) waits_for: WaitsFor,
+    next_wait: Duration,
+}
+
+/// When the first of them is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WaitsFor {
+    /// There is none that waits.
+    Nothing,
+    /// The system will say that there is room.
+    Room,
+    /// The system says that there is room, and has none for this one: it is the peer's
+    /// that is full.
+    Time,
+}
+
+impl<A> Queue<A> {
+    pub(super) fn new(max_length: usize) -> Self {
+        Self {
+            datagrams: VecDeque::new(),
+            max_length,
+            waits_for: WaitsFor::Nothing,
+            next_wait: FIRST_WAIT,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.datagrams.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.datagrams.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.datagrams.len() >= self.max_length
+    }
+
+    pub(super) fn push(&mut self, datagram: Datagram<A>) {
+        self.datagrams.push_back(datagram);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Datagram<A>> {
+        self.datagrams.pop_front()
+    }
+
+    /// There was no room for it after all.
+    pub(super) fn put_back(&mut self, datagram: Datagram<A>) {
+        self.datagrams.push_front(datagram);
+    }
+
+    /// How long to wait this time; the next time, longer.
+    pub(super) fn wait(&mut self) -> Duration {
+        let wait = self.next_wait;
+        self.next_wait = (2 * wait).min(LONGEST_WAIT);
+        wait
+    }
+
+    /// One was sent.
+    pub(super) fn progress(&mut self) {
+        self.next_wait = FIRST_WAIT;
+    }
+
+    pub(super) fn clear(&mut self) -> VecDeque<Datagram<A>> {
+        std::mem::take(&mut self.datagrams)
+    }
+}

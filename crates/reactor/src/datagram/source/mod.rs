@@ -1,0 +1,412 @@
+//! The life of a port for datagrams: its socket, and which handler is called when.
+//!
+//! ```text
+//!  start ──▶ start_protocol ──▶ datagram_received* ──▶ stop_protocol
+//!                 after each of them: the jobs that wait for the protocol
+//! ```
+
+mod sending;
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::{Rc, Weak};
+
+use deferred::{Deferred, DelayedCall, Failure, Trigger, succeed};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use socket2::SockRef;
+
+use super::address::sealed::Family;
+use super::context::DatagramContext;
+use super::error::{DatagramError, PortClosed};
+use super::protocol::DatagramProtocol;
+use super::queue::{Queue, WaitsFor};
+use crate::core::{Core, Unsettled, call};
+use crate::handle::ReactorHandle;
+use crate::host::{Desk, Host};
+use crate::poll::{Interest, Key, Ready, Registration};
+use crate::registry::Source;
+
+/// How many bytes are received before others have their turn.
+const BYTES_PER_TURN: usize = 256 * 1024;
+
+/// A datagram counts as so many bytes at the least, and an error as so many.
+const LEAST_COST: usize = 256;
+const COST_OF_ERROR: usize = 8 * 1024;
+
+/// After so many wake-ups in a row that bring nothing but errors without an end, the port is
+/// lost.
+const MAX_FUTILE: u32 = 16;
+
+/// What does not change as long as the port is open.
+pub(in crate::datagram) struct Limits {
+    pub(in crate::datagram) max_packet_size: usize,
+    pub(in crate::datagram) max_queued: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_packet_size: 8192,
+            max_queued: 128,
+        }
+    }
+}
+
+pub(crate) struct DatagramSource<P: DatagramProtocol> {
+    core: Rc<Core>,
+    reactor: ReactorHandle,
+    key: Key,
+    desk: Desk<Self>,
+    /// `None` once it is closed.
+    registration: RefCell<Option<Registration>>,
+    local: RefCell<P::Address>,
+    /// Whom it is connected to.
+    peer: RefCell<Option<P::Address>>,
+    max_packet_size: usize,
+    queue: RefCell<Queue<P::Address>>,
+    dropped: Cell<u64>,
+    retry: RefCell<Option<DelayedCall>>,
+    futile: Cell<u32>,
+    /// It is to be closed, for this reason.
+    ending: RefCell<Option<PortClosed>>,
+    /// Who waits for it to be closed.
+    stopping: RefCell<Vec<Trigger<()>>>,
+    /// Dropped when it is closed.
+    cleanup: Cell<Option<Box<dyn Any>>>,
+}
+
+impl<P: DatagramProtocol> DatagramSource<P> {
+    /// Opens a port on `socket`; `cleanup` is dropped when it is closed. Fails with what
+    /// `start_protocol` fails with.
+    pub(in crate::datagram) fn start(
+        core: &Rc<Core>,
+        socket: OwnedFd,
+        limits: &Limits,
+        cleanup: Option<Box<dyn Any>>,
+        protocol: P,
+    ) -> io::Result<Rc<Self>> {
+        let local = P::Address::of(socket.as_fd())?;
+        let peer = P::Address::peer_of(socket.as_fd());
+        let registration = core.register(socket, Interest::READABLE)?;
+        let source = Rc::new_cyclic(|me: &Weak<Self>| Self {
+            core: Rc::clone(core),
+            reactor: ReactorHandle::new(core),
+            key: registration.key(),
+            desk: Desk::new(me, protocol),
+            registration: RefCell::new(Some(registration)),
+            local: RefCell::new(local),
+            peer: RefCell::new(peer),
+            max_packet_size: limits.max_packet_size,
+            queue: RefCell::new(Queue::new(limits.max_queued)),
+            dropped: Cell::new(0),
+            retry: RefCell::default(),
+            futile: Cell::new(0),
+            ending: RefCell::default(),
+            stopping: RefCell::default(),
+            cleanup: Cell::new(cleanup),
+        });
+        core.insert(Rc::<Self>::clone(&source));
+        let mut started = Ok(());
+        source.with_protocol(|protocol| {
+            started = Failure::catch(|| protocol.start_protocol(&mut source.context()))
+                .and_then(|started| started);
+        });
+        match started {
+            Ok(()) => {
+                // The protocol may have closed its own port.
+                source.touch();
+                Ok(source)
+            }
+            Err(failure) => {
+                source.finish(None);
+                Err(io::Error::other(failure.into_error()))
+            }
+        }
+    }
+
+    pub(in crate::datagram) fn address(&self) -> P::Address {
+        self.local.borrow().clone()
+    }
+
+    pub(in crate::datagram) fn is_open(&self) -> bool {
+        self.ending.borrow().is_none() && self.registration.borrow().is_some()
+    }
+
+    pub(in crate::datagram) fn dropped(&self) -> u64 {
+        self.dropped.get()
+    }
+
+    pub(in crate::datagram) fn queued(&self) -> usize {
+        self.queue.borrow().len()
+    }
+
+    /// Calls `f`, which runs nothing of a user's, with the socket.
+    pub(in crate::datagram) fn with_socket<R>(
+        &self,
+        f: impl FnOnce(BorrowedFd<'_>) -> R,
+    ) -> Option<R> {
+        let registration = self.registration.borrow();
+        Some(f(registration.as_ref()?.as_fd()))
+    }
+
+    pub(in crate::datagram) fn connect(&self, peer: P::Address) -> Result<(), DatagramError> {
+        if !self.is_open() {
+            return Err(DatagramError::PortClosed);
+        }
+        if self.peer.borrow().is_some() {
+            return Err(DatagramError::AlreadyConnected);
+        }
+        if !self.local.borrow().can_reach(&peer) {
+            return Err(DatagramError::WrongFamily);
+        }
+        let connected = self.with_socket(|socket| {
+            SockRef::from(&socket).connect(&peer.to_system()?)?;
+            P::Address::of(socket)
+        });
+        match connected {
+            Some(Ok(local)) => {
+                self.local.replace(local);
+                self.peer.replace(Some(peer));
+                Ok(())
+            }
+            Some(Err(error)) => Err(DatagramError::Io(error)),
+            None => Err(DatagramError::PortClosed),
+        }
+    }
+
+    // --- receiving ---
+
+    /// Gives the protocol what has come, and sees to it that a socket which only gives
+    /// errors, or says that it has hung up, does not keep the loop from ever sleeping.
+    fn read(&self) {
+        let mut buffer = self.core.buffers.take_read();
+        let room = buffer.len().min(self.max_packet_size + 1);
+        let mut left = BYTES_PER_TURN;
+        let mut has_received = false;
+        let mut last_error = None;
+        let mut is_drained = false;
+        self.with_protocol(|protocol| {
+            while left > 0 && self.is_open() {
+                let received =
+                    self.with_socket(|socket| P::Address::receive(socket, &mut buffer[..room]));
+                let cost = match received.unwrap_or(Err(Errno::AGAIN)) {
+                    Ok((length, Some(from))) => {
+                        has_received = true;
+                        self.take_in(protocol, &buffer[..room], length, from);
+                        length.max(LEAST_COST)
+                    }
+                    Err(Errno::INTR) => continue,
+                    Err(Errno::AGAIN) => {
+                        is_drained = true;
+                        break;
+                    }
+                    // From nobody: somebody has shut it down.
+                    Ok((_, None)) => {
+                        last_error = Some(Errno::SHUTDOWN);
+                        COST_OF_ERROR
+                    }
+                    Err(error) => {
+                        last_error = Some(error);
+                        self.take_error(protocol, error);
+                        COST_OF_ERROR
+                    }
+                };
+                left = left.saturating_sub(cost);
+                self.run_jobs(protocol);
+            }
+        });
+        self.core.buffers.return_read(buffer);
+        let is_futile = match last_error {
+            _ if has_received => false,
+            Some(_) => !is_drained,
+            None => self.has_hung_up(),
+        };
+        self.count_futile(is_futile, last_error);
+    }
+
+    /// Whether the system would tell of the socket again and again, though it gives nothing.
+    fn has_hung_up(&self) -> bool {
+        let told = self.with_socket(|socket| {
+            let mut told = [PollFd::new(&socket, PollFlags::IN)];
+            let now = Timespec::default();
+            rustix::event::poll(&mut told, Some(&now)).map(|_| told[0].revents())
+        });
+        told.is_some_and(|told| {
+            told.is_ok_and(|told| told.intersects(PollFlags::HUP | PollFlags::ERR))
+        })
+    }
+
+    /// This wake-up has brought something, or nothing that another one would not bring.
+    fn count_futile(&self, is_futile: bool, error: Option<Errno>) {
+        self.futile
+            .set(if is_futile { self.futile.get() + 1 } else { 0 });
+        if self.futile.get() >= MAX_FUTILE {
+            self.end(PortClosed::Lost(error.unwrap_or(Errno::PIPE).into()));
+        }
+    }
+
+    fn take_in(&self, protocol: &mut P, buffer: &[u8], length: usize, from: P::Address) {
+        if length > self.max_packet_size {
+            let error = DatagramError::TooLong { length };
+            return self.guard(|cx| protocol.datagram_failed(cx, error));
+        }
+        // What came from others before it was connected.
+        let is_from_peer = match &*self.peer.borrow() {
+            Some(peer) => peer.is_peer(&from),
+            None => true,
+        };
+        if is_from_peer {
+            self.guard(|cx| protocol.datagram_received(cx, &buffer[..length], from));
+        }
+    }
+
+    fn take_error(&self, protocol: &mut P, error: Errno) {
+        match error {
+            Errno::CONNREFUSED | Errno::CONNRESET => {
+                if self.peer.borrow().is_some() {
+                    self.guard(|cx| protocol.connection_refused(cx));
+                }
+            }
+            error => {
+                let error = DatagramError::Io(error.into());
+                self.guard(|cx| protocol.datagram_failed(cx, error));
+            }
+        }
+    }
+
+    // --- settling and ending ---
+
+    fn settle_now(&self) {
+        // Somebody further up the stack has the protocol, and will do it.
+        if self.desk.is_busy() {
+            return;
+        }
+        self.with_protocol(|protocol| self.run_jobs(protocol));
+        let ending = self.ending.take();
+        if ending.is_some() {
+            self.finish(ending);
+        } else {
+            self.update_interest();
+        }
+    }
+
+    /// Tells the poller, or the clock, what is waited for now.
+    fn update_interest(&self) {
+        let waits_for = self.queue.borrow().waits_for;
+        let interest = Interest {
+            readable: true,
+            writable: waits_for == WaitsFor::Room,
+        };
+        let set = match &*self.registration.borrow() {
+            Some(registration) => registration.set_interest(interest),
+            None => Ok(()),
+        };
+        if let Err(error) = set {
+            self.end(PortClosed::Lost(error));
+        }
+        if waits_for == WaitsFor::Time {
+            self.retry_later();
+        }
+    }
+
+    /// Has the port closed, from the loop. The first reason counts.
+    fn end(&self, reason: PortClosed) {
+        if self.desk.is_over() {
+            return;
+        }
+        self.ending.borrow_mut().get_or_insert(reason);
+        self.touch();
+    }
+
+    pub(in crate::datagram) fn stop(&self) -> Deferred<()> {
+        if self.desk.is_over() {
+            return succeed(());
+        }
+        let (trigger, deferred) = Deferred::pair();
+        self.stopping.borrow_mut().push(trigger);
+        self.end(PortClosed::Stopped);
+        deferred
+    }
+
+    /// Closes the port, then tells the protocol, if it has started, and those who wait.
+    fn finish(&self, reason: Option<PortClosed>) {
+        // This is kept from being dropped until the end of it.
+        let me = self.desk.weak().upgrade();
+        drop(self.core.registry.remove(self.key));
+        drop(self.registration.take());
+        drop(self.cleanup.take());
+        let left = self.queue.borrow_mut().clear();
+        self.count_dropped(left.len());
+        if let Some(retry) = self.retry.take() {
+            // It may be what called this.
+            let _ = retry.cancel();
+        }
+        self.retire(|protocol, cx| {
+            if let Some(reason) = reason {
+                protocol.stop_protocol(cx, reason);
+            }
+            Ok(())
+        });
+        for trigger in self.stopping.take() {
+            // Cancelled meanwhile, at the worst.
+            let _ = trigger.callback(());
+        }
+        drop(me);
+    }
+}
+
+impl<P: DatagramProtocol> Host for DatagramSource<P> {
+    type Protocol = P;
+    type Context<'a> = DatagramContext<'a, P>;
+
+    fn desk(&self) -> &Desk<Self> {
+        &self.desk
+    }
+
+    fn reactor(&self) -> &ReactorHandle {
+        &self.reactor
+    }
+
+    fn context(&self) -> DatagramContext<'_, P> {
+        DatagramContext::new(self)
+    }
+
+    fn failed(&self, failure: Failure) {
+        // What it says is other people's code.
+        call("the log of a failure", || {
+            tracing::error!(
+                target: "reactor",
+                port = %self.address(),
+                "a protocol failed; its port lives on: {failure:?}"
+            );
+            drop(failure);
+        });
+    }
+}
+
+impl<P: DatagramProtocol> Source for DatagramSource<P> {
+    fn ready(self: Rc<Self>, ready: Ready) {
+        if ready.writable && self.queue.borrow().waits_for == WaitsFor::Room {
+            self.flush();
+        }
+        if ready.readable {
+            self.read();
+        }
+        self.settle_now();
+    }
+
+    fn shut_down(self: Rc<Self>) {
+        self.end(PortClosed::ReactorGone);
+        self.settle_now();
+    }
+}
+
+impl<P: DatagramProtocol> Unsettled for DatagramSource<P> {
+    fn settle(self: Rc<Self>) {
+        self.desk.settle();
+        self.settle_now();
+    }
+}

@@ -1,0 +1,134 @@
+//! Sending: at once, or when there is room.
+
+use deferred::DelayedCall;
+use rustix::io::Errno;
+
+use super::DatagramSource;
+use crate::datagram::address::SEND_FLAGS;
+use crate::datagram::address::sealed::Family;
+use crate::datagram::error::DatagramError;
+use crate::datagram::protocol::DatagramProtocol;
+use crate::datagram::queue::{Datagram, WaitsFor};
+use crate::host::Host;
+
+impl<P: DatagramProtocol> DatagramSource<P> {
+    pub(in crate::datagram) fn send(
+        &self,
+        bytes: &[u8],
+        to: Option<P::Address>,
+    ) -> Result<(), DatagramError> {
+        if !self.is_open() {
+            return Err(DatagramError::PortClosed);
+        }
+        match &to {
+            Some(to) if !self.local.borrow().can_reach(to) => {
+                return Err(DatagramError::WrongFamily);
+            }
+            None if self.peer.borrow().is_none() => return Err(DatagramError::NotConnected),
+            _ => {}
+        }
+        if self.queue.borrow().is_empty() {
+            match self.send_now(bytes, to.as_ref()) {
+                Ok(()) => return Ok(()),
+                Err(error) if is_full(error) => {}
+                Err(error) => return Err(DatagramError::of(error, bytes.len())),
+            }
+        }
+        let mut queue = self.queue.borrow_mut();
+        if queue.is_full() {
+            self.count_dropped(1);
+            return Err(DatagramError::QueueFull);
+        }
+        if queue.waits_for == WaitsFor::Nothing {
+            queue.waits_for = WaitsFor::Room;
+        }
+        let bytes = bytes.to_vec();
+        queue.push(Datagram { bytes, to });
+        drop(queue);
+        self.touch();
+        Ok(())
+    }
+
+    fn send_now(&self, bytes: &[u8], to: Option<&P::Address>) -> Result<(), Errno> {
+        let mut was_refused = !P::Address::IS_REFUSED_LATE;
+        loop {
+            let sent = self.with_socket(|socket| match to {
+                Some(to) => to.send(socket, bytes),
+                None => rustix::net::send(socket, bytes, SEND_FLAGS),
+            });
+            match sent.unwrap_or(Err(Errno::BADF)) {
+                Ok(_) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(Errno::CONNREFUSED) if !was_refused => {
+                    // That is what became of an earlier one.
+                    was_refused = true;
+                    if self.peer.borrow().is_some() {
+                        let told =
+                            self.post(Box::new(|protocol, cx| protocol.connection_refused(cx)));
+                        drop(told);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Sends what waits, as far as there is room.
+    pub(super) fn flush(&self) {
+        let mut has_sent = false;
+        loop {
+            let first = self.queue.borrow_mut().pop();
+            let Some(datagram) = first else {
+                self.queue.borrow_mut().waits_for = WaitsFor::Nothing;
+                return;
+            };
+            match self.send_now(&datagram.bytes, datagram.to.as_ref()) {
+                Ok(()) => {
+                    has_sent = true;
+                    self.queue.borrow_mut().progress();
+                }
+                Err(error) if is_full(error) => {
+                    let mut queue = self.queue.borrow_mut();
+                    queue.put_back(datagram);
+                    queue.waits_for = if has_sent {
+                        WaitsFor::Room
+                    } else {
+                        WaitsFor::Time
+                    };
+                    return;
+                }
+                Err(error) => {
+                    self.count_dropped(1);
+                    let error = DatagramError::of(error, datagram.bytes.len());
+                    let told =
+                        self.post(Box::new(|protocol, cx| protocol.datagram_failed(cx, error)));
+                    drop(told);
+                }
+            }
+        }
+    }
+
+    pub(super) fn retry_later(&self) {
+        let mut retry = self.retry.borrow_mut();
+        if retry.as_ref().is_some_and(DelayedCall::is_active) {
+            return;
+        }
+        let me = self.desk.weak();
+        let wait = self.queue.borrow_mut().wait();
+        *retry = Some(self.reactor.call_later(wait, move || {
+            if let Some(me) = me.upgrade() {
+                me.flush();
+                me.settle_now();
+            }
+        }));
+    }
+
+    pub(super) fn count_dropped(&self, count: usize) {
+        self.dropped.set(self.dropped.get() + count as u64);
+    }
+}
+
+/// Whether there is no room for a datagram just now.
+fn is_full(error: Errno) -> bool {
+    matches!(error, Errno::AGAIN | Errno::NOBUFS)
+}

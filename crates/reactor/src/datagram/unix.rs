@@ -1,0 +1,223 @@
+//! `listen_unix_datagram`: a port for datagrams that has a name instead of a number.
+
+use std::any::Any;
+use std::io;
+use std::path::Path;
+
+use socket2::{Domain, Socket, Type};
+
+use super::port::DatagramPort;
+use super::protocol::DatagramProtocol;
+use super::source::{DatagramSource, Limits};
+use super::udp::MAX_PACKET_SIZE;
+use crate::address::UnixAddress;
+use crate::error::ListenError;
+use crate::handle::ReactorHandle;
+use crate::unix::{Lock, SocketFile};
+
+/// Where and how to listen, for
+/// [`listen_unix_datagram`](ReactorHandle::listen_unix_datagram). Whatever can be a
+/// [`UnixAddress`] is one.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::UnixDatagramOptions;
+///
+/// let options = UnixDatagramOptions::new("/run/log").mode(0o620).max_packet_size(2048);
+/// # drop(options);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "it listens nowhere by itself"]
+pub struct UnixDatagramOptions {
+    address: UnixAddress,
+    peer: Option<UnixAddress>,
+    mode: Option<u32>,
+    locks: bool,
+    max_packet_size: usize,
+    max_queued: usize,
+}
+
+impl UnixDatagramOptions {
+    /// Listens on `address` as usual.
+    pub fn new(address: impl Into<UnixAddress>) -> Self {
+        let limits = Limits::default();
+        Self {
+            address: address.into(),
+            peer: None,
+            mode: None,
+            locks: false,
+            max_packet_size: limits.max_packet_size,
+            max_queued: limits.max_queued,
+        }
+    }
+
+    /// Connects the port before the protocol starts: see
+    /// [`DatagramContext::connect`](crate::DatagramContext::connect).
+    pub fn connect(mut self, peer: impl Into<UnixAddress>) -> Self {
+        self.peer = Some(peer.into());
+        self
+    }
+
+    /// The permissions of the file: who may write to it may send. Unless this is said, it
+    /// is what the process's umask leaves of all of them.
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = Some(mode);
+        self
+    }
+
+    /// Locks the name: see [`UnixListenOptions::lock`](crate::UnixListenOptions::lock).
+    pub fn lock(mut self, lock: bool) -> Self {
+        self.locks = lock;
+        self
+    }
+
+    /// How long a datagram may be that comes in: see
+    /// [`UdpOptions::max_packet_size`](crate::UdpOptions::max_packet_size).
+    pub fn max_packet_size(mut self, bytes: usize) -> Self {
+        self.max_packet_size = bytes.min(MAX_PACKET_SIZE);
+        self
+    }
+
+    /// How many datagrams may wait to be sent while a receiver is full: see
+    /// [`UdpOptions::max_queued`](crate::UdpOptions::max_queued).
+    pub fn max_queued(mut self, datagrams: usize) -> Self {
+        self.max_queued = datagrams;
+        self
+    }
+}
+
+impl<A: Into<UnixAddress>> From<A> for UnixDatagramOptions {
+    fn from(address: A) -> Self {
+        Self::new(address)
+    }
+}
+
+impl ReactorHandle {
+    /// Listens on a UNIX socket, and gives `protocol` the datagrams that come in.
+    ///
+    /// Its file is removed when the port is closed. An abstract name, such as `"@log"`,
+    /// has none. Who is to answer needs a name of the sender, which has to listen, too.
+    ///
+    /// If a receiver is full, datagrams wait for it in the order in which they were sent,
+    /// also those for others.
+    ///
+    /// # Errors
+    ///
+    /// The name is in use, or there is a file of that name that nobody listens on any
+    /// more (see [`UnixDatagramOptions::lock`]); the directory is not there, or not to be written to; or what
+    /// `start_protocol` fails with.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// use reactor::{DatagramContext, DatagramProtocol, Reactor, UnixAddress};
+    ///
+    /// struct Log;
+    ///
+    /// impl DatagramProtocol for Log {
+    ///     type Address = UnixAddress;
+    ///
+    ///     fn datagram_received(
+    ///         &mut self,
+    ///         _: &mut DatagramContext<'_, Self>,
+    ///         data: &[u8],
+    ///         from: UnixAddress,
+    ///     ) -> deferred::Result<()> {
+    ///         println!("{from}: {}", String::from_utf8_lossy(data));
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let reactor = Reactor::new()?;
+    /// # let name = format!("@listen-unix-datagram-{}", std::process::id());
+    /// let port = reactor.listen_unix_datagram(name, Log)?;
+    /// # drop(port);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn listen_unix_datagram<P>(
+        &self,
+        address: impl Into<UnixDatagramOptions>,
+        protocol: P,
+    ) -> Result<DatagramPort<P>, ListenError>
+    where
+        P: DatagramProtocol<Address = UnixAddress>,
+    {
+        let options = address.into();
+        self.open_unix_datagram(&options, protocol)
+            .map_err(|error| ListenError::new(options.address, error))
+    }
+
+    /// Opens a port without a name that sends to `peer`: see
+    /// [`DatagramContext::connect`](crate::DatagramContext::connect).
+    ///
+    /// # Errors
+    ///
+    /// Nobody listens there; or what `start_protocol` fails with.
+    pub fn connect_unix_datagram<P>(
+        &self,
+        peer: impl Into<UnixAddress>,
+        protocol: P,
+    ) -> Result<DatagramPort<P>, ListenError>
+    where
+        P: DatagramProtocol<Address = UnixAddress>,
+    {
+        let peer = peer.into();
+        let options = UnixDatagramOptions::new(UnixAddress::Unnamed).connect(peer.clone());
+        self.open_unix_datagram(&options, protocol)
+            .map_err(|error| ListenError::new(peer, error))
+    }
+
+    fn open_unix_datagram<P>(
+        &self,
+        options: &UnixDatagramOptions,
+        protocol: P,
+    ) -> io::Result<DatagramPort<P>>
+    where
+        P: DatagramProtocol<Address = UnixAddress>,
+    {
+        let core = self.core().map_err(io::Error::other)?;
+        let socket = Socket::new(Domain::UNIX, Type::DGRAM, None)?;
+        socket.set_nonblocking(true)?;
+        let file = match options.address.as_path() {
+            Some(path) => Some(bind_file(&socket, path, options)?),
+            None if options.address == UnixAddress::Unnamed => None,
+            None => {
+                socket.bind(&options.address.to_system()?)?;
+                None
+            }
+        };
+        if let Some(peer) = &options.peer {
+            socket.connect(&peer.to_system()?)?;
+        }
+        let limits = Limits {
+            max_packet_size: options.max_packet_size,
+            max_queued: options.max_queued,
+        };
+        let cleanup = file.map(|file| Box::new(file) as Box<dyn Any>);
+        let source = DatagramSource::start(&core, socket.into(), &limits, cleanup, protocol)?;
+        Ok(DatagramPort::new(&source))
+    }
+}
+
+fn bind_file(
+    socket: &Socket,
+    path: &Path,
+    options: &UnixDatagramOptions,
+) -> io::Result<SocketFile> {
+    let lock = if options.locks {
+        let lock = Lock::take(path)?;
+        lock.remove_stale(path)?;
+        Some(lock)
+    } else {
+        None
+    };
+    socket.bind(&options.address.to_system()?)?;
+    let file = SocketFile::new(path, lock);
+    if let Some(mode) = options.mode {
+        file.set_mode(mode)?;
+    }
+    Ok(file)
+}

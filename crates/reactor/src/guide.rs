@@ -1,0 +1,42 @@
+//! The pages of `docs/` that are about the reactor, whose programs are tests.
+//!
+//! They lie outside of the crate, so nothing but a test may look at them.
+
+#[doc = include_str!("../../../docs/guide/09-the-loop.md")]
+struct TheLoop;
+
+#[doc = include_str!("../../../docs/guide/10-protocols.md")]
+struct Protocols;
+
+#[doc = include_str!("../../../docs/guide/11-factories.md")]
+struct Factories;
+
+#[doc = include_str!("../../../docs/guide/12-timers.md")]
+struct Timers;
+
+#[doc = include_str!("../../../docs/guide/13-deferreds-in-protocols.md")]
+struct DeferredsInProtocols;
+
+#[doc = include_str!("../../../docs/guide/14-too-much-at-once.md")]
+struct TooMuchAtOnce;
+
+#[doc = include_str!("../../../docs/guide/15-stopping.md")]
+struct Stopping;
+
+#[doc = include_str!("../../../docs/guide/16-threads.md")]
+struct Threads;
+
+#[doc = include_str!("../../../docs/guide/17-async-in-the-loop.md")]
+struct AsyncInTheLoop;
+
+#[doc = include_str!("../../../docs/guide/18-datagrams-and-children.md")]
+struct DatagramsAndChildren;
+
+#[doc = include_str!("../../../docs/guide/19-testing-without-sockets.md")]
+struct TestingWithoutSockets;
+
+#[doc = include_str!("../../../docs/recipes.md")]
+struct Recipes;
+
+#[doc = include_str!("../../../docs/coming-from-tokio.md")]
+struct ComingFromTokio;

@@ -1,0 +1,363 @@
+//! `Command`: what is to be run, and how.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{self, Stdio};
+use std::time::Duration;
+
+use command_fds::{CommandFdExt, FdMapping};
+
+/// How much may wait to be written to a child, unless somebody sets it.
+const MAX_BUFFERED: usize = 16 * 1024 * 1024;
+
+/// How much a child may write to each of its descriptors if that is collected.
+const MAX_OUTPUT: usize = 16 * 1024 * 1024;
+
+/// A program to be run as a child, in the manner of [`std::process::Command`].
+///
+/// It inherits the environment and the working directory, unless something else is
+/// said, and no descriptors but those of its map. Unless something else is said, these
+/// are three pipes: 0 can be written to, 1 and 2 are read from.
+///
+/// Run it with [`spawn_process`](crate::ReactorHandle::spawn_process), or with
+/// [`output`](Self::output) or [`status`](Self::status) for what comes of it.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{Command, Reactor};
+///
+/// let reactor = Reactor::new()?;
+/// let handle = reactor.handle();
+/// Command::new("wc")
+///     .arg("-w")
+///     .input("so many words")
+///     .output(&reactor)
+///     .add_callback(|output| {
+///         assert!(output.status.success());
+///         assert_eq!(String::from_utf8(output.stdout)?.trim(), "3");
+///         Ok(())
+///     })
+///     .add_both(move |result| {
+///         handle.stop()?;
+///         result
+///     })
+///     .detach();
+/// reactor.run()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "it runs nothing by itself"]
+pub struct Command {
+    inner: process::Command,
+    descriptors: BTreeMap<i32, ChildFd>,
+    pub(super) input: Option<Vec<u8>>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) max_buffered: usize,
+    pub(super) max_output: usize,
+}
+
+/// What a descriptor of a child is to be.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ChildFd {
+    /// A pipe that this side reads from. (Twisted: `"r"`.)
+    Read,
+    /// A pipe that this side writes to. (Twisted: `"w"`.)
+    Write,
+    /// That of this process, of the same number; only 0, 1 and 2 can be inherited.
+    Inherit,
+    /// `/dev/null`. Only for 0, 1 and 2.
+    Null,
+    /// This one: a file, a socket. It is closed here.
+    Descriptor(OwnedFd),
+}
+
+impl From<OwnedFd> for ChildFd {
+    fn from(descriptor: OwnedFd) -> Self {
+        Self::Descriptor(descriptor)
+    }
+}
+
+impl From<std::fs::File> for ChildFd {
+    fn from(file: std::fs::File) -> Self {
+        Self::Descriptor(file.into())
+    }
+}
+
+impl Command {
+    /// Runs `program`, which is looked for in `PATH` if it is a mere name.
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        Self {
+            inner: process::Command::new(program),
+            descriptors: BTreeMap::from([
+                (0, ChildFd::Write),
+                (1, ChildFd::Read),
+                (2, ChildFd::Read),
+            ]),
+            input: None,
+            timeout: None,
+            max_buffered: MAX_BUFFERED,
+            max_output: MAX_OUTPUT,
+        }
+    }
+
+    /// Adds an argument. No shell looks at it.
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.inner.arg(arg);
+        self
+    }
+
+    /// Adds several arguments.
+    pub fn args<I>(mut self, args: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: AsRef<OsStr>,
+    {
+        self.inner.args(args);
+        self
+    }
+
+    /// Sets a variable of its environment.
+    pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.inner.env(key, value);
+        self
+    }
+
+    /// Sets several variables of its environment.
+    pub fn envs<I, K, V>(mut self, vars: I) -> Self
+    where
+        I: IntoIterator<Item = (K, V)>,
+        K: AsRef<OsStr>,
+        V: AsRef<OsStr>,
+    {
+        self.inner.envs(vars);
+        self
+    }
+
+    /// Does not let it inherit a variable.
+    pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
+        self.inner.env_remove(key);
+        self
+    }
+
+    /// Lets it inherit no variable at all.
+    pub fn env_clear(mut self) -> Self {
+        self.inner.env_clear();
+        self
+    }
+
+    /// Sets its working directory. A `program` that is a relative path may be looked for
+    /// from there or from here: give an absolute one.
+    pub fn current_dir(mut self, dir: impl AsRef<Path>) -> Self {
+        self.inner.current_dir(dir);
+        self
+    }
+
+    /// Runs it as another user, which takes privileges.
+    pub fn uid(mut self, uid: u32) -> Self {
+        self.inner.uid(uid);
+        self
+    }
+
+    /// Runs it in another group, which takes privileges.
+    pub fn gid(mut self, gid: u32) -> Self {
+        self.inner.gid(gid);
+        self
+    }
+
+    /// Puts it into a process group: 0 makes one of its own, so that a Ctrl-C in the
+    /// terminal is not for it.
+    pub fn process_group(mut self, group: i32) -> Self {
+        self.inner.process_group(group);
+        self
+    }
+
+    /// Says what its descriptor of this number is to be. (Twisted: `childFDs`.)
+    ///
+    /// # Examples
+    ///
+    /// A child that gets its orders at descriptor 3, and whose complaints go to a file:
+    ///
+    /// ```
+    /// use reactor::{ChildFd, Command};
+    /// use std::fs::File;
+    ///
+    /// let command = Command::new("worker")
+    ///     .fd(0, ChildFd::Null)
+    ///     .fd(2, File::create("/dev/null")?)
+    ///     .fd(3, ChildFd::Write);
+    /// # drop(command);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn fd(mut self, number: i32, descriptor: impl Into<ChildFd>) -> Self {
+        self.descriptors.insert(number, descriptor.into());
+        self
+    }
+
+    /// What it is to read from its standard input, which is closed after that.
+    pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
+        self.input = Some(input.into());
+        self
+    }
+
+    /// Kills it, and closes its pipes, if it is not over so long after it was started.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// How many bytes may wait to be written to each of its pipes: 16 MiB unless said
+    /// otherwise. More are refused
+    /// ([`ProcessError::Overflow`](crate::ProcessError::Overflow)).
+    pub fn max_buffered(mut self, bytes: usize) -> Self {
+        self.max_buffered = bytes;
+        self
+    }
+
+    /// How many bytes of its output, and of its errors, are collected by
+    /// [`output`](Self::output): 16 MiB unless said otherwise. If it writes more, it is
+    /// killed, and the Deferred fails with [`OutputTooLong`](crate::OutputTooLong).
+    pub fn max_output(mut self, bytes: usize) -> Self {
+        self.max_output = bytes;
+        self
+    }
+
+    /// The program.
+    pub(super) fn program(&self) -> OsString {
+        self.inner.get_program().to_owned()
+    }
+
+    /// Makes a pipe that was not asked for explicitly something else.
+    pub(super) fn default_fd(&mut self, number: i32, descriptor: ChildFd) {
+        let there = self.descriptors.get(&number);
+        if matches!(there, Some(ChildFd::Read | ChildFd::Write)) {
+            self.descriptors.insert(number, descriptor);
+        }
+    }
+
+    /// Runs it; gives this side's ends of the pipes, too.
+    pub(super) fn spawn(mut self) -> io::Result<(process::Child, Vec<OurEnd>)> {
+        let mut ours = Vec::new();
+        let mut mappings = Vec::new();
+        for (number, wanted) in self.descriptors {
+            let theirs = match wanted {
+                _ if number < 0 => return Err(invalid("no descriptor has a negative number")),
+                ChildFd::Inherit if is_standard(number) => Stdio::inherit().into(),
+                ChildFd::Null if is_standard(number) => Stdio::null().into(),
+                ChildFd::Inherit | ChildFd::Null => {
+                    return Err(invalid("only 0, 1 and 2 can be inherited or null"));
+                }
+                ChildFd::Read => {
+                    let (reader, writer) = io::pipe()?;
+                    ours.push(OurEnd::new(number, Direction::Read, reader.into())?);
+                    Theirs::Descriptor(writer.into())
+                }
+                ChildFd::Write => {
+                    let (reader, writer) = io::pipe()?;
+                    ours.push(OurEnd::new(number, Direction::Write, writer.into())?);
+                    Theirs::Descriptor(reader.into())
+                }
+                ChildFd::Descriptor(descriptor) => Theirs::Descriptor(descriptor),
+            };
+            match number {
+                0 => drop(self.inner.stdin(Stdio::from(theirs))),
+                1 => drop(self.inner.stdout(Stdio::from(theirs))),
+                2 => drop(self.inner.stderr(Stdio::from(theirs))),
+                _ => mappings.extend(theirs.mapping(number)),
+            }
+        }
+        let kept_free = keep_free(&mappings)?;
+        if !mappings.is_empty() {
+            self.inner
+                .fd_mappings(mappings)
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        }
+        let child = self.inner.spawn()?;
+        drop(kept_free);
+        // The child's ends go with the command.
+        Ok((child, ours))
+    }
+}
+
+/// Uses the numbers that descriptors are to have in the child, if they are free here, until
+/// it is run. Else the pipe by which the child says that the program cannot be run might
+/// get one of them, and the child would not be heard. (It still might if another thread
+/// closes one of these numbers just then.)
+fn keep_free(mappings: &[FdMapping]) -> io::Result<Vec<OwnedFd>> {
+    let used = mappings.iter().map(|mapping| {
+        let number = mapping.child_fd;
+        Ok(rustix::io::fcntl_dupfd_cloexec(&mapping.parent_fd, number)?)
+    });
+    used.collect()
+}
+
+fn invalid(message: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+fn is_standard(number: i32) -> bool {
+    (0..=2).contains(&number)
+}
+
+/// What the child gets.
+enum Theirs {
+    Standard(Stdio),
+    Descriptor(OwnedFd),
+}
+
+impl From<Stdio> for Theirs {
+    fn from(stdio: Stdio) -> Self {
+        Self::Standard(stdio)
+    }
+}
+
+impl From<Theirs> for Stdio {
+    fn from(theirs: Theirs) -> Self {
+        match theirs {
+            Theirs::Standard(stdio) => stdio,
+            Theirs::Descriptor(descriptor) => Self::from(descriptor),
+        }
+    }
+}
+
+impl Theirs {
+    fn mapping(self, child_fd: i32) -> Option<FdMapping> {
+        match self {
+            Self::Standard(_) => None,
+            Self::Descriptor(parent_fd) => Some(FdMapping {
+                parent_fd,
+                child_fd,
+            }),
+        }
+    }
+}
+
+/// This side's end of a pipe.
+pub(super) struct OurEnd {
+    /// The number of the other end, in the child.
+    pub(super) number: i32,
+    pub(super) direction: Direction,
+    pub(super) descriptor: OwnedFd,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    Read,
+    Write,
+}
+
+impl OurEnd {
+    fn new(number: i32, direction: Direction, descriptor: OwnedFd) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&descriptor, true)?;
+        Ok(Self {
+            number,
+            direction,
+            descriptor,
+        })
+    }
+}

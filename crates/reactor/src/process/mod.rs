@@ -1,0 +1,28 @@
+//! Children: programs that are run beside this one.
+//!
+//! ```text
+//!   loop ──ready──▶ pipe ───bytes───┐
+//!   loop ──ready──▶ exit ──status──▶ source ──▶ protocol
+//!                                    │  ▲          │ through its context
+//!                   pipe ◀──buffer───┘  └── jobs ◀─┘
+//! ```
+//!
+//! `source` is one child and its protocol; each of its pipes is a source of the loop's
+//! own, and so is what tells that it has exited. It is over when it has exited and all
+//! pipes are closed.
+
+mod command;
+mod context;
+mod error;
+mod exit;
+mod handle;
+mod output;
+mod pipe;
+mod protocol;
+mod source;
+
+pub use self::command::{ChildFd, Command};
+pub use self::context::ProcessContext;
+pub use self::error::{OutputTooLong, ProcessEnded, ProcessError, SpawnError};
+pub use self::handle::Process;
+pub use self::protocol::ProcessProtocol;

@@ -1,0 +1,161 @@
+//! `Command::output` and `Command::status`: what comes of a child, as a Deferred.
+
+use std::cell::RefCell;
+use std::process::{ExitStatus, Output};
+use std::rc::Rc;
+
+use deferred::{Deferred, Failure, Result, Trigger, fail};
+
+use super::command::{ChildFd, Command};
+use super::context::ProcessContext;
+use super::error::{OutputTooLong, ProcessEnded};
+use super::handle::Process;
+use super::protocol::ProcessProtocol;
+use crate::error::ReactorGone;
+use crate::handle::ReactorHandle;
+
+impl Command {
+    /// Runs it, and gives what it has written and its status, when it has exited and its
+    /// pipes are closed. (Twisted: `getProcessOutputAndValue`.)
+    ///
+    /// Unless something else is said, it has nothing to read. A status that tells of a
+    /// failure is no failure of the Deferred. Cancelling kills it.
+    ///
+    /// # Errors
+    ///
+    /// Through the Deferred: a [`SpawnError`](crate::SpawnError); an
+    /// [`OutputTooLong`](crate::OutputTooLong); or [`ReactorGone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Command, Reactor};
+    /// use std::time::Duration;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let handle = reactor.handle();
+    /// Command::new("sleep")
+    ///     .arg("3600")
+    ///     .output(&reactor)
+    ///     .add_timeout(Duration::from_millis(5), &*reactor)
+    ///     .add_both(move |output| {
+    ///         assert!(output.unwrap_err().is::<deferred::TimedOut>());
+    ///         handle.stop().unwrap();
+    ///     });
+    /// reactor.run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn output(mut self, reactor: &ReactorHandle) -> Deferred<Output> {
+        if self.input.is_none() {
+            self.default_fd(0, ChildFd::Null);
+        }
+        self.collect(reactor)
+    }
+
+    /// Runs it, and gives its status, when it has exited. (Twisted: `getProcessValue`.)
+    ///
+    /// Unless something else is said, it has the standard input, output and error of this
+    /// process. Cancelling kills it.
+    ///
+    /// # Errors
+    ///
+    /// Through the Deferred: a [`SpawnError`](crate::SpawnError), or [`ReactorGone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Command, Reactor};
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let handle = reactor.handle();
+    /// Command::new("false").status(&reactor).add_callback(move |status| {
+    ///     assert_eq!(status.code(), Some(1));
+    ///     handle.stop().unwrap();
+    /// });
+    /// reactor.run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn status(mut self, reactor: &ReactorHandle) -> Deferred<ExitStatus> {
+        if self.input.is_none() {
+            self.default_fd(0, ChildFd::Inherit);
+        }
+        for number in [1, 2] {
+            self.default_fd(number, ChildFd::Inherit);
+        }
+        self.collect(reactor)
+            .add_callback(|output| Ok(output.status))
+    }
+
+    fn collect(self, reactor: &ReactorHandle) -> Deferred<Output> {
+        let process = Rc::new(RefCell::new(None::<Process<Collecting>>));
+        let to_kill = Rc::clone(&process);
+        let (trigger, output) = Deferred::with_canceller(move |_trigger| {
+            if let Some(process) = to_kill.take() {
+                process.kill();
+                process.lose_connection();
+            }
+        });
+        let collecting = Collecting {
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            limit: self.max_output,
+            is_too_long: false,
+            trigger,
+        };
+        match reactor.spawn_process(self, collecting) {
+            Ok(spawned) => {
+                process.replace(Some(spawned));
+                output
+            }
+            Err(error) => {
+                output.ignore();
+                fail(error)
+            }
+        }
+    }
+}
+
+struct Collecting {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    limit: usize,
+    is_too_long: bool,
+    trigger: Trigger<Output>,
+}
+
+impl ProcessProtocol for Collecting {
+    fn child_data_received(
+        &mut self,
+        cx: &mut ProcessContext<'_, Self>,
+        number: i32,
+        data: &[u8],
+    ) -> Result<()> {
+        let collected = match number {
+            1 => &mut self.stdout,
+            2 => &mut self.stderr,
+            _ => return Ok(()),
+        };
+        if collected.len() + data.len() > self.limit {
+            self.is_too_long = true;
+            cx.kill();
+            cx.lose_connection();
+            return Ok(());
+        }
+        collected.extend_from_slice(data);
+        Ok(())
+    }
+
+    fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) {
+        let result = match ended {
+            _ if self.is_too_long => Err(Failure::new(OutputTooLong { limit: self.limit })),
+            ProcessEnded::Exited(status) => Ok(Output {
+                status,
+                stdout: std::mem::take(&mut self.stdout),
+                stderr: std::mem::take(&mut self.stderr),
+            }),
+            ProcessEnded::ReactorGone => Err(Failure::new(ReactorGone)),
+        };
+        // Cancelled meanwhile, at the worst.
+        let _ = self.trigger.fire(result);
+    }
+}

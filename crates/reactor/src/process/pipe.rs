@@ -1,0 +1,253 @@
+//! One pipe of a child: read from, or written to through a buffer.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+
+use deferred::{Deferred, Trigger, fail, succeed};
+use rustix::io::Errno;
+
+use super::command::{Direction, OurEnd};
+use super::error::ProcessError;
+use super::protocol::ProcessProtocol;
+use super::source::ProcessSource;
+use crate::core::Core;
+use crate::host::Host;
+use crate::poll::{Interest, Key, Ready, Registration};
+use crate::registry::Source;
+
+/// How often a pipe that always has more is read before others have their turn.
+const READS_PER_TURN: usize = 4;
+
+/// What was written is cut off the front of the buffer when it is so much.
+const COMPACT_AT: usize = 64 * 1024;
+
+pub(super) struct Pipe<P: ProcessProtocol> {
+    process: Rc<ProcessSource<P>>,
+    core: Rc<Core>,
+    number: i32,
+    direction: Direction,
+    key: Key,
+    /// `None` once it is closed.
+    registration: RefCell<Option<Registration>>,
+    out: RefCell<Out>,
+}
+
+/// What waits to be written.
+#[derive(Default)]
+struct Out {
+    bytes: Vec<u8>,
+    /// So many of `bytes`, at the front, are written.
+    written: usize,
+    /// The system took less than there was: it will say when it takes more.
+    is_stuck: bool,
+    /// It is to be closed when all is written.
+    is_closing: bool,
+    /// Who waits for all to be written.
+    waiters: Vec<Trigger<()>>,
+}
+
+impl Out {
+    fn waiting(&self) -> usize {
+        self.bytes.len() - self.written
+    }
+}
+
+impl<P: ProcessProtocol> Pipe<P> {
+    pub(super) fn open(
+        process: &Rc<ProcessSource<P>>,
+        core: &Rc<Core>,
+        end: OurEnd,
+    ) -> io::Result<Rc<Self>> {
+        let interest = match end.direction {
+            Direction::Read => Interest::READABLE,
+            Direction::Write => Interest::NONE,
+        };
+        let registration = core.register(end.descriptor, interest)?;
+        let pipe = Rc::new(Self {
+            process: Rc::clone(process),
+            core: Rc::clone(core),
+            number: end.number,
+            direction: end.direction,
+            key: registration.key(),
+            registration: RefCell::new(Some(registration)),
+            out: RefCell::default(),
+        });
+        core.insert(Rc::<Self>::clone(&pipe));
+        Ok(pipe)
+    }
+
+    fn no_pipe(&self) -> ProcessError {
+        ProcessError::NoPipe {
+            number: self.number,
+        }
+    }
+
+    fn takes_bytes(&self) -> bool {
+        self.direction == Direction::Write && !self.out.borrow().is_closing
+    }
+
+    /// Has `bytes` written when the process is settled.
+    pub(super) fn push(&self, bytes: &[u8], limit: usize) -> Result<(), ProcessError> {
+        if !self.takes_bytes() {
+            return Err(self.no_pipe());
+        }
+        let mut out = self.out.borrow_mut();
+        let buffered = out.waiting() + bytes.len();
+        if buffered > limit {
+            return Err(ProcessError::Overflow { buffered, limit });
+        }
+        out.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    pub(super) fn drained(&self) -> Deferred<()> {
+        if self.direction == Direction::Read {
+            return fail(self.no_pipe());
+        }
+        let mut out = self.out.borrow_mut();
+        if out.waiting() == 0 {
+            return succeed(());
+        }
+        let (trigger, deferred) = Deferred::pair();
+        out.waiters.push(trigger);
+        deferred
+    }
+
+    /// Closes it: at once if it is read from, else when all is written.
+    pub(super) fn close_in_order(&self) {
+        match self.direction {
+            Direction::Read => self.close(),
+            Direction::Write => self.out.borrow_mut().is_closing = true,
+        }
+    }
+
+    /// Writes what waits, as far as the child takes it.
+    pub(super) fn flush(&self) {
+        if self.direction == Direction::Read {
+            return;
+        }
+        let mut out = self.out.borrow_mut();
+        while out.waiting() > 0 && !out.is_stuck {
+            match self.write(&out.bytes[out.written..]) {
+                Ok(written) => out.written += written,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => out.is_stuck = true,
+                // Nobody reads it any more.
+                Err(_) => {
+                    drop(out);
+                    return self.close();
+                }
+            }
+        }
+        if out.waiting() > 0 {
+            if out.written >= COMPACT_AT {
+                let written = std::mem::take(&mut out.written);
+                out.bytes.drain(..written);
+            }
+            return;
+        }
+        out.bytes = Vec::new();
+        out.written = 0;
+        self.process
+            .fire_soon(out.waiters.drain(..).map(|trigger| (trigger, None)));
+        let is_closing = out.is_closing;
+        drop(out);
+        if is_closing {
+            self.close();
+        }
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        match &*self.registration.borrow() {
+            Some(registration) => rustix::io::write(registration, bytes),
+            None => Err(Errno::PIPE),
+        }
+    }
+
+    fn read(&self) {
+        let mut buffer = self.core.buffers.take_read();
+        self.process.with_protocol(|protocol| {
+            for _ in 0..READS_PER_TURN {
+                if self.process.is_paused() {
+                    break;
+                }
+                let received = match &*self.registration.borrow() {
+                    Some(registration) => rustix::io::read(registration, &mut *buffer),
+                    None => break,
+                };
+                match received {
+                    Err(Errno::INTR) => {}
+                    Err(Errno::AGAIN) => break,
+                    Ok(0) | Err(_) => {
+                        self.close();
+                        break;
+                    }
+                    Ok(received) => {
+                        let data = &buffer[..received];
+                        self.process
+                            .guard(|cx| protocol.child_data_received(cx, self.number, data));
+                        self.process.run_jobs(protocol);
+                        if received < buffer.len() {
+                            break;
+                        }
+                    }
+                }
+            }
+        });
+        self.core.buffers.return_read(buffer);
+    }
+
+    /// Closes it now; the protocol is told when the process is settled.
+    pub(super) fn close(&self) {
+        let Some(registration) = self.registration.take() else {
+            return;
+        };
+        drop(self.core.registry.remove(self.key));
+        drop(registration);
+        let waiters = std::mem::take(&mut self.out.borrow_mut().waiters);
+        self.process.fire_soon(
+            waiters
+                .into_iter()
+                .map(|trigger| (trigger, Some(self.number))),
+        );
+        self.process.has_lost(self.number);
+    }
+
+    /// Tells the poller what to wait for now.
+    pub(super) fn update_interest(&self) {
+        let set = match &*self.registration.borrow() {
+            None => Ok(()),
+            Some(registration) => match self.direction {
+                // It would be told of a hang-up again and again.
+                Direction::Read if self.process.is_paused() => registration.mask(),
+                Direction::Read => registration.set_interest(Interest::READABLE),
+                Direction::Write => registration.set_interest(Interest {
+                    readable: false,
+                    writable: self.out.borrow().is_stuck,
+                }),
+            },
+        };
+        if let Err(error) = set {
+            tracing::error!(target: "reactor", %error, "a pipe cannot be watched");
+            self.close();
+            self.process.touch();
+        }
+    }
+}
+
+impl<P: ProcessProtocol> Source for Pipe<P> {
+    fn ready(self: Rc<Self>, ready: Ready) {
+        match self.direction {
+            Direction::Read => self.read(),
+            // Nobody reads it any more.
+            Direction::Write if ready.hung_up => self.close(),
+            Direction::Write => self.out.borrow_mut().is_stuck = false,
+        }
+        self.process.settle_now();
+    }
+
+    fn shut_down(self: Rc<Self>) {
+        self.process.abandon();
+    }
+}

@@ -1,0 +1,185 @@
+//! `ProcessProtocol`: what a user writes.
+
+use std::process::ExitStatus;
+
+use deferred::Result;
+
+use super::context::ProcessContext;
+use super::error::ProcessEnded;
+
+/// What is to happen when a child writes something, and when it exits.
+///
+/// The reactor owns it and calls its handlers, one at a time, with a [`ProcessContext`]
+/// through which it writes, signals, waits and schedules. No handler is ever called
+/// while another one of the same protocol runs.
+///
+/// A handler that returns an `Err` or panics is logged, and the pipes are closed: a child
+/// mostly ends then. It is still waited for.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{Command, ProcessContext, ProcessEnded, ProcessProtocol, Reactor, ReactorHandle};
+///
+/// /// Sorts lines, by a program that does so.
+/// struct Sorting {
+///     sorted: Vec<u8>,
+///     reactor: ReactorHandle,
+/// }
+///
+/// impl ProcessProtocol for Sorting {
+///     fn connection_made(&mut self, cx: &mut ProcessContext<'_, Self>) -> deferred::Result<()> {
+///         cx.write("pear\napple\n")?;
+///         cx.close_stdin();
+///         Ok(())
+///     }
+///     fn out_received(
+///         &mut self,
+///         _: &mut ProcessContext<'_, Self>,
+///         data: &[u8],
+///     ) -> deferred::Result<()> {
+///         self.sorted.extend_from_slice(data);
+///         Ok(())
+///     }
+///     fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) {
+///         assert!(ended.status().is_some_and(|status| status.success()));
+///         assert_eq!(self.sorted, b"apple\npear\n");
+///         self.reactor.stop().unwrap();
+///     }
+/// }
+///
+/// let reactor = Reactor::new()?;
+/// let sorting = Sorting {
+///     sorted: Vec::new(),
+///     reactor: reactor.handle(),
+/// };
+/// let process = reactor.spawn_process(Command::new("sort"), sorting)?;
+/// println!("process {}", process.pid());
+/// reactor.run()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait ProcessProtocol: Sized + 'static {
+    /// The child runs. Called once, first, before `spawn_process` returns.
+    ///
+    /// # Errors
+    ///
+    /// Any failure closes the pipes.
+    fn connection_made(&mut self, cx: &mut ProcessContext<'_, Self>) -> Result<()> {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// The child has written to its standard output.
+    ///
+    /// # Errors
+    ///
+    /// Any failure closes the pipes.
+    fn out_received(&mut self, cx: &mut ProcessContext<'_, Self>, data: &[u8]) -> Result<()> {
+        let _ = (cx, data);
+        Ok(())
+    }
+
+    /// The child has written to its standard error.
+    ///
+    /// # Errors
+    ///
+    /// Any failure closes the pipes.
+    fn err_received(&mut self, cx: &mut ProcessContext<'_, Self>, data: &[u8]) -> Result<()> {
+        let _ = (cx, data);
+        Ok(())
+    }
+
+    /// The child has written to the descriptor of this number. Unless this is overridden,
+    /// that goes on to [`out_received`](Self::out_received) and
+    /// [`err_received`](Self::err_received), and what is written to others is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Any failure closes the pipes.
+    fn child_data_received(
+        &mut self,
+        cx: &mut ProcessContext<'_, Self>,
+        number: i32,
+        data: &[u8],
+    ) -> Result<()> {
+        match number {
+            1 => self.out_received(cx, data),
+            2 => self.err_received(cx, data),
+            _ => Ok(()),
+        }
+    }
+
+    /// Nothing more can be written to the child's standard input: either side has closed
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// Any failure closes the pipes.
+    fn in_connection_lost(&mut self, cx: &mut ProcessContext<'_, Self>) -> Result<()> {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// Nothing more comes from the child's standard output.
+    ///
+    /// # Errors
+    ///
+    /// Any failure closes the pipes.
+    fn out_connection_lost(&mut self, cx: &mut ProcessContext<'_, Self>) -> Result<()> {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// Nothing more comes from the child's standard error.
+    ///
+    /// # Errors
+    ///
+    /// Any failure closes the pipes.
+    fn err_connection_lost(&mut self, cx: &mut ProcessContext<'_, Self>) -> Result<()> {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// The pipe at the descriptor of this number is closed. Unless this is overridden,
+    /// one of the three above is called for 0, 1 and 2.
+    ///
+    /// # Errors
+    ///
+    /// Any failure closes the pipes.
+    fn child_connection_lost(
+        &mut self,
+        cx: &mut ProcessContext<'_, Self>,
+        number: i32,
+    ) -> Result<()> {
+        match number {
+            0 => self.in_connection_lost(cx),
+            1 => self.out_connection_lost(cx),
+            2 => self.err_connection_lost(cx),
+            _ => Ok(()),
+        }
+    }
+
+    /// The child has exited. What it has written before may still come, and what it has
+    /// left running may go on to write.
+    ///
+    /// Who does not want to wait for that closes the pipes here
+    /// ([`lose_connection`](ProcessContext::lose_connection)).
+    ///
+    /// # Errors
+    ///
+    /// Any failure closes the pipes.
+    fn process_exited(
+        &mut self,
+        cx: &mut ProcessContext<'_, Self>,
+        status: ExitStatus,
+    ) -> Result<()> {
+        let _ = (cx, status);
+        Ok(())
+    }
+
+    /// The child has exited, and all its pipes are closed. Called once, last, whatever
+    /// happened.
+    fn process_ended(&mut self, cx: &mut ProcessContext<'_, Self>, ended: ProcessEnded) {
+        let _ = (cx, ended);
+    }
+}

@@ -1,0 +1,372 @@
+//! The life of a child: which handler is called when.
+//!
+//! ```text
+//!  start ──▶ connection_made ──▶ child_data_received* ──▶ process_ended
+//!                                child_connection_lost*
+//!                                process_exited
+//!                 after each of them: the jobs that wait for the protocol
+//! ```
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::process::ExitStatus;
+use std::rc::{Rc, Weak};
+
+use deferred::{Deferred, Failure, Trigger, fail};
+
+use super::command::{Command, OurEnd};
+use super::context::ProcessContext;
+use super::error::{ProcessEnded, ProcessError, SpawnError};
+use super::exit::{self, Exit, Waited};
+use super::handle::Process;
+use super::pipe::Pipe;
+use super::protocol::ProcessProtocol;
+use crate::core::{Core, Unsettled, call};
+use crate::handle::ReactorHandle;
+use crate::host::{Desk, Host};
+use crate::signals::Signal;
+
+impl ReactorHandle {
+    /// Runs a program beside this one, and gives `protocol` what it writes and what
+    /// becomes of it.
+    ///
+    /// It is reaped when it exits, without being asked for. If the reactor is stopped or
+    /// dropped first, its pipes are closed and it is left to itself: a program that reads
+    /// or writes them ends then, mostly; another one runs on, and a thread waits for it.
+    ///
+    /// # Errors
+    ///
+    /// The program cannot be run: it is not there, or not to be executed; the working
+    /// directory is not there; the map of descriptors makes no sense; there are no
+    /// descriptors or processes left; or the reactor is gone.
+    ///
+    /// # Examples
+    ///
+    /// See [`ProcessProtocol`].
+    pub fn spawn_process<P: ProcessProtocol>(
+        &self,
+        command: Command,
+        protocol: P,
+    ) -> Result<Process<P>, SpawnError> {
+        let program = command.program();
+        let spawn = || {
+            let core = self.core().map_err(io::Error::other)?;
+            ProcessSource::start(&core, self, command, protocol)
+        };
+        match spawn() {
+            Ok(source) => Ok(Process::new(&source)),
+            Err(error) => Err(SpawnError::new(&program, error)),
+        }
+    }
+}
+
+pub(crate) struct ProcessSource<P: ProcessProtocol> {
+    reactor: ReactorHandle,
+    desk: Desk<Self>,
+    child: RefCell<Waited>,
+    pid: u32,
+    /// Those that are open, by the numbers they have in the child.
+    pipes: RefCell<BTreeMap<i32, Rc<Pipe<P>>>>,
+    exit: RefCell<Option<Rc<Exit<P>>>>,
+    max_buffered: usize,
+    is_paused: Cell<bool>,
+    /// Closed, and the protocol does not know.
+    lost: RefCell<VecDeque<i32>>,
+    exited: Cell<Exited>,
+    is_abandoned: Cell<bool>,
+    /// Who is to be told that a pipe is drained, or closed.
+    due: RefCell<Vec<(Trigger<()>, Option<i32>)>>,
+}
+
+#[derive(Clone, Copy)]
+enum Exited {
+    No,
+    /// The protocol does not know.
+    Untold(ExitStatus),
+    Told(ExitStatus),
+}
+
+impl<P: ProcessProtocol> ProcessSource<P> {
+    fn start(
+        core: &Rc<Core>,
+        reactor: &ReactorHandle,
+        mut command: Command,
+        protocol: P,
+    ) -> io::Result<Rc<Self>> {
+        let (input, timeout) = (command.input.take(), command.timeout);
+        let max_buffered = command.max_buffered;
+        let (child, ends) = command.spawn()?;
+        let child = Waited::new(child);
+        let source = Rc::new_cyclic(|me: &Weak<Self>| Self {
+            reactor: reactor.clone(),
+            desk: Desk::new(me, protocol),
+            pid: child.pid(),
+            child: RefCell::new(child),
+            pipes: RefCell::default(),
+            exit: RefCell::default(),
+            max_buffered,
+            is_paused: Cell::new(false),
+            lost: RefCell::default(),
+            exited: Cell::new(Exited::No),
+            is_abandoned: Cell::new(false),
+            due: RefCell::default(),
+        });
+        let watched = source.watch(core, ends);
+        if let Err(error) = watched {
+            source.kill();
+            source.close_silently();
+            return Err(error);
+        }
+        if let Some(timeout) = timeout {
+            source.call_later(timeout, |_protocol, cx| {
+                cx.kill();
+                // What it has left running may hold them.
+                cx.lose_connection();
+            });
+        }
+        if let Some(input) = input {
+            // However long it is, it is there already.
+            let pipe = source.pipe(0);
+            if let Some(pipe) = pipe {
+                let _ = pipe.push(&input, usize::MAX);
+                pipe.close_in_order();
+            }
+        }
+        source.with_protocol(|protocol| source.guard(|cx| protocol.connection_made(cx)));
+        source.settle_now();
+        Ok(source)
+    }
+
+    fn watch(self: &Rc<Self>, core: &Rc<Core>, ends: Vec<OurEnd>) -> io::Result<()> {
+        for end in ends {
+            let number = end.number;
+            let pipe = Pipe::open(self, core, end)?;
+            self.pipes.borrow_mut().insert(number, pipe);
+        }
+        let pid = self.child.borrow().system_pid();
+        if let Some(pid) = pid {
+            self.exit.replace(exit::watch(self, core, pid)?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    // --- what is asked for ---
+
+    fn pipe(&self, number: i32) -> Option<Rc<Pipe<P>>> {
+        self.pipes.borrow().get(&number).cloned()
+    }
+
+    fn all_pipes(&self) -> Vec<Rc<Pipe<P>>> {
+        self.pipes.borrow().values().cloned().collect()
+    }
+
+    pub(super) fn write(&self, number: i32, bytes: &[u8]) -> Result<(), ProcessError> {
+        let pipe = self.pipe(number).ok_or(ProcessError::NoPipe { number })?;
+        pipe.push(bytes, self.max_buffered)?;
+        self.touch();
+        Ok(())
+    }
+
+    pub(super) fn drained(&self, number: i32) -> Deferred<()> {
+        match self.pipe(number) {
+            Some(pipe) => pipe.drained(),
+            None => fail(ProcessError::NoPipe { number }),
+        }
+    }
+
+    pub(super) fn close(&self, number: i32) {
+        if let Some(pipe) = self.pipe(number) {
+            pipe.close_in_order();
+            self.touch();
+        }
+    }
+
+    pub(super) fn close_all(&self) {
+        for pipe in self.all_pipes() {
+            pipe.close_in_order();
+        }
+        self.touch();
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.is_paused.get()
+    }
+
+    pub(super) fn set_paused(&self, is_paused: bool) {
+        self.is_paused.set(is_paused);
+        self.touch();
+    }
+
+    pub(super) fn signal(&self, signal: Signal) -> Result<(), ProcessError> {
+        let pid = self.child.borrow().system_pid();
+        let pid = pid.ok_or(ProcessError::Exited)?;
+        let signal = rustix::process::Signal::from_named_raw(signal.number())
+            .ok_or_else(|| ProcessError::Io(io::ErrorKind::InvalidInput.into()))?;
+        // Until it is waited for, its number is its own.
+        rustix::process::kill_process(pid, signal).map_err(|error| ProcessError::Io(error.into()))
+    }
+
+    pub(super) fn kill(&self) {
+        if let Err(ProcessError::Io(error)) = self.signal(Signal::KILL) {
+            tracing::warn!(target: "reactor", pid = self.pid, %error, "a child cannot be killed");
+        }
+    }
+
+    // --- what happens ---
+
+    /// A pipe is closed.
+    pub(super) fn has_lost(&self, number: i32) {
+        let pipe = self.pipes.borrow_mut().remove(&number);
+        drop(pipe);
+        self.lost.borrow_mut().push_back(number);
+    }
+
+    /// Fires triggers when nothing is borrowed: with a failure, if the pipe is closed.
+    pub(super) fn fire_soon(&self, triggers: impl Iterator<Item = (Trigger<()>, Option<i32>)>) {
+        self.due.borrow_mut().extend(triggers);
+    }
+
+    /// Looks whether the child has exited.
+    pub(super) fn check_exit(&self) {
+        let status = self.child.borrow_mut().try_wait();
+        if let Some(status) = status {
+            self.exited.set(Exited::Untold(status));
+            if let Some(exit) = self.exit.take() {
+                exit.close();
+            }
+        }
+        self.settle_now();
+    }
+
+    /// The reactor stops, or goes.
+    pub(super) fn abandon(&self) {
+        if !self.is_abandoned.replace(true) {
+            self.close_silently();
+            self.settle_now();
+        }
+    }
+
+    fn close_silently(&self) {
+        for pipe in self.all_pipes() {
+            pipe.close();
+        }
+        self.lost.take();
+        if let Some(exit) = self.exit.take() {
+            exit.close();
+        }
+    }
+
+    // --- settling ---
+
+    /// Does what is left to do: jobs, writing, telling, ending.
+    pub(super) fn settle_now(&self) {
+        // Somebody further up the stack has the protocol, and will do it.
+        if self.desk.is_busy() {
+            return;
+        }
+        // This is kept from being dropped until the end of it.
+        let me = self.desk.weak().upgrade();
+        self.with_protocol(|protocol| {
+            self.run_jobs(protocol);
+            self.flush();
+            self.tell(protocol);
+        });
+        match self.exited.get() {
+            Exited::Told(status) if self.pipes.borrow().is_empty() => {
+                self.finish(ProcessEnded::Exited(status));
+            }
+            _ if self.is_abandoned.get() => self.finish(ProcessEnded::ReactorGone),
+            _ => {
+                for pipe in self.all_pipes() {
+                    pipe.update_interest();
+                }
+            }
+        }
+        for (trigger, lost) in self.due.take() {
+            // Cancelled meanwhile, at the worst.
+            let _ = match lost {
+                None => trigger.fire(Ok(())),
+                Some(number) => trigger.fire(Err(ProcessError::NoPipe { number }.into())),
+            };
+        }
+        drop(me);
+    }
+
+    fn flush(&self) {
+        for pipe in self.all_pipes() {
+            pipe.flush();
+        }
+    }
+
+    /// Tells the protocol what it does not know. That the child has exited is told after
+    /// the pipes that were closed before.
+    fn tell(&self, protocol: &mut P) {
+        loop {
+            let lost = self.lost.borrow_mut().pop_front();
+            match (lost, self.exited.get()) {
+                (Some(number), _) => {
+                    self.guard(|cx| protocol.child_connection_lost(cx, number));
+                }
+                (None, Exited::Untold(status)) => {
+                    self.exited.set(Exited::Told(status));
+                    self.guard(|cx| protocol.process_exited(cx, status));
+                }
+                (None, Exited::No | Exited::Told(_)) => return,
+            }
+            self.run_jobs(protocol);
+            self.flush();
+        }
+    }
+
+    fn finish(&self, ended: ProcessEnded) {
+        if ended == ProcessEnded::ReactorGone {
+            self.child.borrow_mut().let_go();
+        }
+        self.retire(|protocol, cx| {
+            protocol.process_ended(cx, ended);
+            Ok(())
+        });
+    }
+}
+
+impl<P: ProcessProtocol> Host for ProcessSource<P> {
+    type Protocol = P;
+    type Context<'a> = ProcessContext<'a, P>;
+
+    fn desk(&self) -> &Desk<Self> {
+        &self.desk
+    }
+
+    fn reactor(&self) -> &ReactorHandle {
+        &self.reactor
+    }
+
+    fn context(&self) -> ProcessContext<'_, P> {
+        ProcessContext::new(self)
+    }
+
+    fn failed(&self, failure: Failure) {
+        self.close_all();
+        // What it says is other people's code.
+        call("the log of a failure", || {
+            tracing::error!(
+                target: "reactor",
+                pid = self.pid,
+                "a protocol failed; the pipes of its process are closed: {failure:?}"
+            );
+            drop(failure);
+        });
+    }
+}
+
+impl<P: ProcessProtocol> Unsettled for ProcessSource<P> {
+    fn settle(self: Rc<Self>) {
+        self.desk.settle();
+        self.settle_now();
+    }
+}

@@ -1,0 +1,110 @@
+//! A process that has used all its descriptors.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use reactor::{Address, Factory};
+use rustix::process::{Resource, Rlimit, setrlimit};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::support::{Echo, PATIENCE, Server, alone, in_a_process, role, wait_for};
+
+const NAME: &str = "exhaustion::it_turns_away_recovers_and_does_not_spin";
+
+struct Counting(Arc<AtomicUsize>);
+
+impl Factory for Counting {
+    type Protocol = Echo;
+
+    fn build_protocol(&mut self, _peer: &Address) -> Option<Echo> {
+        Some(Echo)
+    }
+
+    fn accept_failed(&mut self, _error: &std::io::Error, _pause: Duration) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn it_turns_away_recovers_and_does_not_spin() {
+    if role().as_deref() == Some("server") {
+        return serve();
+    }
+    let _alone = alone();
+    let mut server = in_a_process(NAME, "server")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut output = std::io::BufReader::new(server.stdout.take().expect("a pipe"));
+    let mut input = server.stdin.take().expect("a pipe");
+    let address = read_line_with(&mut output, "listening on ");
+    let connect = || {
+        let stream = TcpStream::connect(address.as_str()).expect("somebody listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        stream
+    };
+    // More than it has descriptors for: some are served, the others closed.
+    let mut all: Vec<_> = (0..100).map(|_| connect()).collect();
+    let mut served = Vec::new();
+    let mut turned_away = 0;
+    for mut stream in all.drain(..) {
+        let mut back = [0; 4];
+        let is_served = stream.write_all(b"ping").is_ok() && stream.read_exact(&mut back).is_ok();
+        if is_served {
+            served.push(stream);
+        } else {
+            turned_away += 1;
+        }
+    }
+    assert!(served.len() > 10, "{} were served", served.len());
+    assert!(turned_away > 10, "{turned_away} were turned away");
+    input.write_all(b"measure\n").expect("it listens");
+    let used = read_line_with(&mut output, "used ms ");
+    let used: f64 = used.parse().expect("a number");
+    assert!(used < 100.0, "it used {used} ms of a second");
+    // Those that were served still are, and others find room again.
+    let mut back = [0; 4];
+    served[0].write_all(b"pong").expect("it is connected");
+    served[0].read_exact(&mut back).expect("it is echoed");
+    drop(served);
+    wait_for("it accepts again", || {
+        let mut stream = connect();
+        let mut back = [0; 4];
+        stream.write_all(b"ping").is_ok() && stream.read_exact(&mut back).is_ok()
+    });
+    drop(input);
+    assert!(server.wait().expect("it ends").success());
+}
+
+fn read_line_with(output: &mut impl std::io::BufRead, prefix: &str) -> String {
+    loop {
+        let mut line = String::new();
+        assert_ne!(output.read_line(&mut line).expect("a pipe"), 0, "it ended");
+        if let Some((_, rest)) = line.split_once(prefix) {
+            return rest.trim_end().to_owned();
+        }
+    }
+}
+
+fn serve() {
+    let failures = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&failures);
+    let server = Server::start(move || Counting(counting));
+    let limit = Rlimit {
+        current: Some(48),
+        maximum: Some(48),
+    };
+    setrlimit(Resource::Nofile, limit).expect("it may be lowered");
+    println!("listening on {}", server.address);
+    for line in std::io::stdin().lines() {
+        assert_eq!(line.expect("a line"), "measure");
+        let used = server.cpu_time_in(Duration::from_secs(1));
+        println!("used ms {}", used.as_secs_f64() * 1000.0);
+    }
+    assert!(failures.load(Ordering::Relaxed) > 0, "the factory was told");
+    server.wait_until_empty();
+    server.stop();
+}

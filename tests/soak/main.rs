@@ -1,0 +1,13 @@
+//! Reactors under fire: peers that misbehave in every way, descriptors that run out,
+//! handlers that panic. Bounded in number and time, on loopback only.
+//!
+//! After each, nothing must be left: no connection, no timer, no descriptor; and the
+//! loop must sleep.
+
+mod beside;
+mod crowd;
+mod exhaustion;
+mod killed;
+mod many;
+mod panics;
+mod support;

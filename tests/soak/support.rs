@@ -1,0 +1,138 @@
+//! A reactor that serves in its own thread, and what it uses.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use deferred::Result;
+use parking_lot::{Mutex, MutexGuard};
+use reactor::{Context, Factory, Protocol, Raw, Reactor, Remote};
+use rustix::time::{ClockId, clock_gettime};
+
+/// Long enough for whatever is waited for on the slowest machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Sends back what it gets.
+pub(crate) struct Echo;
+
+impl Protocol for Echo {
+    type Framing = Raw;
+
+    fn received(&mut self, cx: &mut Context<'_, Self>, data: &[u8]) -> Result<()> {
+        cx.write(data);
+        Ok(())
+    }
+}
+
+/// A reactor in a thread of its own.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) remote: Remote,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    pub(crate) fn start<F: Factory>(factory: impl FnOnce() -> F + Send + 'static) -> Self {
+        let (told, started) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            let reactor = Reactor::new().expect("a reactor");
+            let port = reactor
+                .listen_tcp("127.0.0.1:0", factory())
+                .expect("a free port");
+            told.send((port.address(), reactor.remote()))
+                .expect("it is waited for");
+            reactor.run().expect("it runs");
+        });
+        let (address, remote) = started.recv().expect("it starts");
+        Self {
+            address,
+            remote,
+            thread: Some(thread),
+        }
+    }
+
+    /// What the loop says of itself.
+    pub(crate) fn look<R: Send + 'static>(
+        &self,
+        look: impl FnOnce(&reactor::ReactorHandle) -> R + Send + 'static,
+    ) -> R {
+        let (told, answer) = mpsc::channel();
+        self.remote
+            .call_from_thread(move |reactor| {
+                let _ = told.send(look(reactor));
+            })
+            .expect("it runs");
+        answer.recv_timeout(PATIENCE).expect("it is not stuck")
+    }
+
+    /// Waits until there are no connections and no delayed calls left.
+    pub(crate) fn wait_until_empty(&self) {
+        wait_for("everything is over", || {
+            self.look(|reactor| {
+                let counters = reactor.counters();
+                counters.connections == 0 && counters.waiting_calls == 0
+            })
+        });
+    }
+
+    /// The processor time that the loop's thread uses in `time`.
+    pub(crate) fn cpu_time_in(&self, time: Duration) -> Duration {
+        let before = self.look(|_| thread_cpu_time());
+        thread::sleep(time); // what is measured is that nothing happens meanwhile
+        self.look(|_| thread_cpu_time()).saturating_sub(before)
+    }
+
+    pub(crate) fn stop(mut self) {
+        self.remote
+            .call_from_thread(|reactor| reactor.stop().expect("it runs"))
+            .expect("it runs");
+        let thread = self.thread.take().expect("it is joined once");
+        thread
+            .join()
+            .expect("nothing panicked outside of a handler");
+    }
+}
+
+fn thread_cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Waits until `condition` holds.
+#[track_caller]
+pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "it never came: {what}");
+        thread::yield_now();
+    }
+}
+
+/// Keeps the other tests of this program out: descriptors and memory are counted.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock()
+}
+
+/// How many descriptors this process has open.
+pub(crate) fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+}
+
+/// Runs the test `name` of this program again, in a process of its own, and gives
+/// what it prints; it finds `role` in its environment.
+pub(crate) fn in_a_process(name: &str, role: &str) -> std::process::Command {
+    let program = std::env::current_exe().expect("it runs");
+    let mut command = std::process::Command::new(program);
+    command
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env("SOAK_ROLE", role);
+    command
+}
+
+/// What this process was started for.
+pub(crate) fn role() -> Option<String> {
+    std::env::var("SOAK_ROLE").ok()
+}
