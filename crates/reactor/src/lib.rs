@@ -30,26 +30,50 @@
 //!
 //! # The parts
 //!
+//! *The loop*
+//!
 //! - [`Reactor`] owns a loop. [`ReactorHandle`] is what callbacks hold, [`Remote`]
-//!   what other threads do. There may be any number of reactors.
+//!   what other threads do. There may be any number of reactors; [`Cores`] runs several.
+//! - [`react`] runs a program that is over when a Deferred fires,
+//!   [`Reactor::run_until_signal`] one that is over when somebody says so.
 //! - [`ReactorHandle::call_later`] schedules; the [`DelayedCall`](deferred::DelayedCall)
 //!   it gives can be cancelled, reset and delayed.
+//! - [`ReactorHandle::stop`] is an event with phases, which can wait:
+//!   [`ReactorHandle::add_system_event_trigger`].
+//!
+//! *Connections*
+//!
 //! - [`ReactorHandle::listen_tcp`] takes a [`Factory`], which makes a [`Protocol`]
 //!   for each connection; [`ReactorHandle::connect_tcp`] takes a protocol and gives
-//!   a Deferred of its [`Connection`].
+//!   a Deferred of its [`Connection`]. [`listen_unix`](ReactorHandle::listen_unix) and
+//!   [`connect_unix`](ReactorHandle::connect_unix) do so for UNIX sockets,
+//!   [`stdio`](ReactorHandle::stdio) for standard input and output.
 //! - A protocol names its [`Framing`]: [`Raw`], [`Lines`], or one of your own.
 //! - [`Context`] is what its handlers act through: they write, close, wait for
 //!   Deferreds ([`Context::when`]) and schedule ([`Context::call_later`]), with
 //!   closures that get `&mut self` back.
+//! - A [`Producer`] writes no faster than a connection can send; [`pump`] joins two.
+//! - A [`Connector`] connects again and again.
+//! - [`ByteStream`] is a connection for `async` code, [`ReactorHandle::spawn`] runs that.
+//!
+//! *Other things to wait for*
+//!
 //! - [`ReactorHandle::listen_udp`] gives a [`DatagramProtocol`] what comes in, and
 //!   [`ReactorHandle::listen_unix_datagram`] does so for UNIX sockets.
-//! - [`ReactorHandle::add_reader`] watches any other [`Descriptor`].
+//! - [`ReactorHandle::add_reader`] and [`add_writer`](ReactorHandle::add_writer) watch
+//!   any other [`Descriptor`].
 //! - [`ReactorHandle::spawn_process`] runs a [`Command`] beside this program, and gives a
 //!   [`ProcessProtocol`] what it writes; [`Command::output`] collects that.
 //! - [`ReactorHandle::defer_to_thread`] is for work that takes long or blocks;
 //!   [`Remote::blocking_call_from_thread`] is the way back.
 //! - [`ReactorHandle::resolve`] finds the addresses of a name, and
 //!   [`ReactorHandle::set_resolver`] says who does.
+//!
+//! *Looking at it*
+//!
+//! - [`testing`] has a reactor with a network in memory and a clock that a test turns.
+//! - [`ReactorHandle::counters`] says what it has done. What a handler logs with
+//!   `tracing` is in a span of its connection.
 //!
 //! # A protocol that waits
 //!
@@ -101,10 +125,17 @@
 //!
 //! # One turn of the loop
 //!
-//! Calls from other threads; delayed calls that are due; what those left to be done
-//! on connections; waiting; the descriptors that are ready; what those left to be
-//! done. Each step deals with what was there when it began, so that nothing which
-//! asks to be called again keeps the others from their turn.
+//! 1. The calls from other threads that are there, and the async bodies that something
+//!    has woken.
+//! 2. The delayed calls that are due.
+//! 3. What those left to be done on connections: jobs for their protocols, sending.
+//! 4. Waiting for a descriptor: until the next delayed call at the latest.
+//! 5. The descriptors that are ready, one after the other.
+//! 6. What those left to be done on connections.
+//! 7. The shutdown, if somebody has asked for it.
+//!
+//! Each step deals with what was there when it began, so that nothing which asks to be
+//! called again keeps the others from their turn.
 //!
 //! # The life of one byte
 //!
@@ -113,7 +144,6 @@
 //! complete. On the way out it is written to the connection's buffer and sent when
 //! the handler returns; what the system does not take waits there, and the poller
 //! is asked to say when there is room.
-//!
 #![doc(test(attr(deny(warnings), allow(dead_code))))]
 
 #[cfg(windows)]
@@ -146,6 +176,7 @@ mod process;
 mod producer;
 mod react;
 mod reactor;
+mod readiness;
 mod registry;
 mod remote;
 mod reply;
@@ -159,6 +190,7 @@ mod system_event;
 mod tcp;
 pub mod testing;
 mod threads;
+mod triggers;
 mod unix;
 mod wire;
 

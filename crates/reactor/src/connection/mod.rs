@@ -28,6 +28,7 @@ mod pump;
 mod reading;
 mod stream;
 mod transport;
+mod waiting;
 
 pub use self::context::Context;
 pub use self::handle::Connection;

@@ -6,7 +6,7 @@ use std::rc::{Rc, Weak};
 
 use super::{Member, Network, Socket};
 use crate::address::Address;
-use crate::poll::{Interest, Key, Ready};
+use crate::readiness::{Interest, Key, Ready};
 
 /// Somebody who listens. Dropping it closes the port.
 pub(crate) struct Listener {

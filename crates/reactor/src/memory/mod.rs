@@ -19,7 +19,7 @@ pub(crate) use self::listener::Listener;
 use self::listener::Queue;
 pub(crate) use self::socket::Socket;
 use crate::address::Address;
-use crate::poll::{Interest, Key, Ready};
+use crate::readiness::{Interest, Key, Ready};
 
 /// The first port that is given to those who do not mind, as systems do.
 const FIRST_FREE_PORT: u16 = 49152;

@@ -8,7 +8,7 @@ use std::rc::{Rc, Weak};
 use super::pipe::Pipe;
 use super::{Member, Network};
 use crate::address::Address;
-use crate::poll::{Interest, Key, Ready};
+use crate::readiness::{Interest, Key, Ready};
 
 /// One end of a connection. Dropping it closes it.
 pub(crate) struct Socket {

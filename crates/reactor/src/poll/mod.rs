@@ -25,57 +25,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use polling::Event;
-
 pub(crate) use self::registration::Registration;
 pub(crate) use self::waker::Waker;
 use crate::memory::Network;
-
-/// What a source is registered under. The poller keeps the highest for itself,
-/// the next one is ours.
-pub(crate) type Key = usize;
-
-/// The key of the loop's own waker.
-pub(crate) const WAKER_KEY: Key = Key::MAX - 1;
-
-/// The highest key a source may have.
-pub(crate) const MAX_KEY: Key = WAKER_KEY - 1;
-
-/// What a source wants to hear of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Interest {
-    pub(crate) readable: bool,
-    pub(crate) writable: bool,
-}
-
-impl Interest {
-    pub(crate) const READABLE: Self = Self {
-        readable: true,
-        writable: false,
-    };
-    pub(crate) const WRITABLE: Self = Self {
-        readable: false,
-        writable: true,
-    };
-    pub(crate) const NONE: Self = Self {
-        readable: false,
-        writable: false,
-    };
-
-    fn event(self, key: Key) -> Event {
-        Event::new(key, self.readable, self.writable)
-    }
-}
-
-/// What a source hears.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ready {
-    pub(crate) readable: bool,
-    pub(crate) writable: bool,
-    /// An error, or both directions at their end. It is told whatever the
-    /// interest, again and again for as long as the descriptor is registered.
-    pub(crate) hung_up: bool,
-}
+pub(crate) use crate::readiness::{Interest, Key, MAX_KEY, Ready, WAKER_KEY};
 
 /// How a reactor waits for its descriptors. (Twisted: the choice of a reactor.)
 ///

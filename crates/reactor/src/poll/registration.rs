@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use polling::PollMode;
+use polling::{Event, PollMode};
 use rustix::io::Errno;
 
 use super::{AlwaysReady, Interest, Key};
@@ -92,7 +92,10 @@ impl Registration {
             always_ready.retain(|&(key, _)| key != self.key);
             always_ready.push((self.key, interest));
         } else {
-            let (event, descriptor) = (interest.event(self.key), self.descriptor());
+            let (event, descriptor) = (
+                Event::new(self.key, interest.readable, interest.writable),
+                self.descriptor(),
+            );
             if self.is_masked() {
                 // SAFETY: this owns the descriptor, and deletes it from the poller
                 // before it is closed or given away.

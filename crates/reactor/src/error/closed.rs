@@ -1,0 +1,97 @@
+//! Why a connection ended.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use deferred::Failure;
+
+/// Why a connection ended; [`Protocol::connection_lost`] gets it.
+///
+/// It is an [`Error`], so it becomes a [`Failure`] with `?` or `into()`.
+///
+/// [`Protocol::connection_lost`]: crate::Protocol::connection_lost
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectionClosed {
+    /// Orderly: the peer finished sending, or this side asked for it with
+    /// `lose_connection`.
+    Done,
+    /// This side asked for it with `abort`: what was not sent is discarded.
+    Aborted,
+    /// The network or the peer broke it.
+    Lost(io::Error),
+    /// The peer reads too slowly, or not at all: more waited to be sent than the
+    /// hard limit allows.
+    Overflow {
+        /// How many bytes would have waited.
+        buffered: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// A handler of the protocol or its framing failed or panicked.
+    Failed(Failure),
+    /// The reactor was stopped, or dropped.
+    ReactorStopped,
+}
+
+impl ConnectionClosed {
+    /// Whether nothing went wrong.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::ConnectionClosed;
+    ///
+    /// assert!(ConnectionClosed::Done.is_clean());
+    /// assert!(!ConnectionClosed::Aborted.is_clean());
+    /// ```
+    pub fn is_clean(&self) -> bool {
+        matches!(self, Self::Done)
+    }
+
+    /// The same for somebody else who is told.
+    pub(crate) fn duplicate(&self) -> Self {
+        match self {
+            Self::Done => Self::Done,
+            Self::Aborted => Self::Aborted,
+            Self::Lost(error) => Self::Lost(match error.raw_os_error() {
+                Some(code) => io::Error::from_raw_os_error(code),
+                None => io::Error::new(error.kind(), error.to_string()),
+            }),
+            Self::Overflow { buffered, limit } => Self::Overflow {
+                buffered: *buffered,
+                limit: *limit,
+            },
+            Self::Failed(failure) => Self::Failed(failure.clone()),
+            Self::ReactorStopped => Self::ReactorStopped,
+        }
+    }
+}
+
+impl fmt::Display for ConnectionClosed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => f.write_str("the connection was closed cleanly"),
+            Self::Aborted => f.write_str("the connection was aborted"),
+            Self::Lost(error) => write!(f, "the connection was lost: {error}"),
+            Self::Overflow { buffered, limit } => write!(
+                f,
+                "the connection was aborted: {buffered} bytes waited to be sent, \
+                 {limit} are allowed"
+            ),
+            Self::Failed(failure) => write!(f, "the protocol failed: {failure}"),
+            Self::ReactorStopped => f.write_str("the reactor was stopped"),
+        }
+    }
+}
+
+impl Error for ConnectionClosed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Lost(error) => Some(error),
+            Self::Failed(failure) => Some(failure.as_error()),
+            _ => None,
+        }
+    }
+}

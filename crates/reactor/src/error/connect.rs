@@ -1,0 +1,243 @@
+//! Why a connection could not be made, and a name not be found.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use deferred::Failure;
+
+use super::ReactorGone;
+
+/// Why a connection could not be made.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{ConnectError, ConnectErrorKind, Reactor};
+/// # use reactor::{Context, Protocol, Raw};
+/// # struct Client;
+/// # impl Protocol for Client {
+/// #     type Framing = Raw;
+/// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
+/// # }
+///
+/// let reactor = Reactor::new().unwrap();
+/// let handle = reactor.handle();
+/// reactor
+///     .connect_tcp("no port in this", Client)
+///     .add_errback(move |failure| {
+///         let error = failure.trap::<ConnectError>()?;
+///         assert_eq!(error.kind(), ConnectErrorKind::BadAddress);
+///         assert_eq!(error.target(), "no port in this");
+///         handle.stop()?;
+///         Err(failure)
+///     })
+///     .ignore();
+/// reactor.run().unwrap();
+/// ```
+pub struct ConnectError {
+    target: String,
+    kind: ConnectErrorKind,
+    attempts: Vec<(SocketAddr, io::Error)>,
+    source: Option<Failure>,
+}
+
+/// The kinds of [`ConnectError`]; that of the last address tried, if there were
+/// several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectErrorKind {
+    /// The address cannot be understood.
+    BadAddress,
+    /// The name has no address, or nobody could be asked.
+    UnknownHost,
+    /// Nobody listens there.
+    Refused,
+    /// There was no answer in time.
+    TimedOut,
+    /// There is no way to the address.
+    NoRoute,
+    /// There is no UNIX socket of that name.
+    NotFound,
+    /// The reactor was dropped.
+    ReactorGone,
+    /// Something else: see the source.
+    Other,
+}
+
+impl ConnectError {
+    pub(crate) fn new(target: &str, kind: ConnectErrorKind) -> Self {
+        Self {
+            target: target.to_owned(),
+            kind,
+            attempts: Vec::new(),
+            source: None,
+        }
+    }
+
+    /// The name of `target` was looked up, in vain.
+    pub(crate) fn unknown_host(target: &str, failure: Failure) -> Self {
+        Self {
+            source: Some(failure),
+            ..Self::new(target, ConnectErrorKind::UnknownHost)
+        }
+    }
+
+    /// Because of `error`, which decides the kind.
+    pub(crate) fn because(target: &str, error: io::Error) -> Self {
+        let kind = ConnectErrorKind::of(&error);
+        Self {
+            source: Some(error.into()),
+            ..Self::new(target, kind)
+        }
+    }
+
+    /// All addresses of `target` were tried; the last one decides the kind.
+    pub(crate) fn after(target: &str, attempts: Vec<(SocketAddr, io::Error)>) -> Self {
+        let kind = attempts
+            .last()
+            .map_or(ConnectErrorKind::UnknownHost, |(_, error)| {
+                ConnectErrorKind::of(error)
+            });
+        Self {
+            target: target.to_owned(),
+            kind,
+            attempts,
+            source: None,
+        }
+    }
+
+    /// What kind of error it is.
+    pub fn kind(&self) -> ConnectErrorKind {
+        self.kind
+    }
+
+    /// What was to be connected to, as it was given.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// The addresses that were tried, in order, and what each came to.
+    pub fn attempts(&self) -> impl Iterator<Item = (SocketAddr, &io::Error)> {
+        self.attempts
+            .iter()
+            .map(|(address, error)| (*address, error))
+    }
+}
+
+impl ConnectErrorKind {
+    pub(crate) fn of(error: &io::Error) -> Self {
+        if error
+            .get_ref()
+            .is_some_and(|inner| inner.is::<ReactorGone>())
+        {
+            return Self::ReactorGone;
+        }
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::Refused,
+            io::ErrorKind::TimedOut => Self::TimedOut,
+            io::ErrorKind::NotFound => Self::NotFound,
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Self::NoRoute,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// The same as `Display`, as it is what a `main` that returns the error prints.
+impl fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot connect to {:?}: ", self.target)?;
+        match (self.kind, &self.source) {
+            (ConnectErrorKind::BadAddress, _) => f.write_str(
+                "expected an address and a port, such as 127.0.0.1:80 or example.org:80",
+            ),
+            (ConnectErrorKind::UnknownHost, _) => f.write_str("the name has no address"),
+            (ConnectErrorKind::ReactorGone, _) => f.write_str("the reactor is gone"),
+            (_, Some(source)) => write!(f, "{source}"),
+            (_, None) => {
+                if let [(address, error)] = &self.attempts[..]
+                    && address.to_string() == self.target
+                {
+                    return write!(f, "{error}");
+                }
+                for (index, (address, error)) in self.attempts.iter().enumerate() {
+                    let separator = if index == 0 { "" } else { "; " };
+                    write!(f, "{separator}{address}: {error}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Error for ConnectError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.source {
+            Some(failure) => Some(failure.as_error()),
+            None => self.attempts.last().map(|(_, error)| error as _),
+        }
+    }
+}
+
+/// Why the addresses of a name could not be found.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{Reactor, ResolveError};
+///
+/// let reactor = Reactor::new().unwrap();
+/// let handle = reactor.handle();
+/// reactor
+///     .resolve("no name", 80)
+///     .add_errback(move |failure| {
+///         assert_eq!(failure.trap::<ResolveError>()?.host(), "no name");
+///         handle.stop()?;
+///         Err(failure)
+///     })
+///     .ignore();
+/// reactor.run().unwrap();
+/// ```
+#[derive(Debug)]
+pub struct ResolveError {
+    host: String,
+    source: Option<io::Error>,
+}
+
+impl ResolveError {
+    /// Without a `source`, the name is known and has no address.
+    pub(crate) fn new(host: &str, source: Option<io::Error>) -> Self {
+        Self {
+            host: host.to_owned(),
+            source,
+        }
+    }
+
+    /// The name.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+}
+
+impl fmt::Display for ResolveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot find the address of {:?}: ", self.host)?;
+        match &self.source {
+            Some(error) => error.fmt(f),
+            None => f.write_str("it has none"),
+        }
+    }
+}
+
+impl Error for ResolveError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref().map(|error| error as _)
+    }
+}

@@ -1,0 +1,144 @@
+//! What can go wrong, and how it is told.
+
+mod closed;
+mod connect;
+mod listen;
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use deferred::Failure;
+
+pub use self::closed::ConnectionClosed;
+pub use self::connect::{ConnectError, ConnectErrorKind, ResolveError};
+pub use self::listen::ListenError;
+
+/// Why the reactor does not run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RunError {
+    /// It does already: a loop cannot run inside itself.
+    AlreadyRunning,
+    /// It was stopped before what was waited for had come.
+    Stopped,
+    /// The system would not let it wait for events, or for signals.
+    Io(io::Error),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlreadyRunning => f.write_str("the reactor is running already"),
+            Self::Stopped => f.write_str("the reactor was stopped before there was a result"),
+            Self::Io(error) => write!(f, "the reactor cannot wait for events: {error}"),
+        }
+    }
+}
+
+impl Error for RunError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::AlreadyRunning | Self::Stopped => None,
+            Self::Io(error) => Some(error),
+        }
+    }
+}
+
+impl From<io::Error> for RunError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Why a descriptor cannot be sent; it is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DescriptorError {
+    /// Only a UNIX socket can send one.
+    NotUnix,
+    /// It has to go with at least one byte.
+    NoBytes,
+    /// The connection is over, or on its way out.
+    Gone,
+}
+
+impl fmt::Display for DescriptorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotUnix => "only a UNIX socket can send a descriptor",
+            Self::NoBytes => "a descriptor has to be sent with at least one byte",
+            Self::Gone => "the connection is gone",
+        })
+    }
+}
+
+impl Error for DescriptorError {}
+
+/// Why [`Remote::blocking_call_from_thread`] has no value to give.
+///
+/// [`Remote::blocking_call_from_thread`]: crate::Remote::blocking_call_from_thread
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BlockingCallError {
+    /// The call was made, and failed or panicked.
+    Failed(Failure),
+    /// The reactor was stopped before there was a result, and does not run.
+    Stopped,
+    /// The reactor was dropped before there was a result.
+    ReactorGone,
+    /// It was called from the reactor's own thread, which would wait for itself.
+    LoopThread,
+}
+
+impl fmt::Display for BlockingCallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(failure) => write!(f, "the call failed: {failure}"),
+            Self::Stopped => f.write_str("the reactor was stopped"),
+            Self::ReactorGone => f.write_str("the reactor is gone"),
+            Self::LoopThread => f.write_str("the reactor's own thread cannot wait for it"),
+        }
+    }
+}
+
+impl Error for BlockingCallError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed(failure) => Some(failure.as_error()),
+            _ => None,
+        }
+    }
+}
+
+macro_rules! plain_error {
+    ($(#[$doc:meta])* $name:ident, $message:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct $name;
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str($message)
+            }
+        }
+
+        impl Error for $name {}
+    };
+}
+
+plain_error! {
+    /// A reactor that does not run cannot be stopped.
+    NotRunning, "the reactor is not running"
+}
+
+plain_error! {
+    /// The reactor was dropped; its handles have nothing to act on.
+    ReactorGone, "the reactor is gone"
+}
+
+plain_error! {
+    /// The connection has ended; its handles have nothing to act on.
+    Gone, "the connection is gone"
+}

@@ -1,0 +1,110 @@
+//! What a handle does with system events: adding triggers, removing them, firing.
+
+use deferred::{Deferred, Outcome, maybe_deferred};
+
+use crate::core::call;
+use crate::handle::ReactorHandle;
+use crate::system_event::{Phase, SystemEvent, SystemEventTrigger, UnknownTrigger};
+
+impl ReactorHandle {
+    /// Has `f` called once, when `event` comes to `phase`. Triggers of one phase
+    /// are called in the order in which they were added.
+    ///
+    /// `f` returns what a callback returns: `()`, a `Result`, or a Deferred. The
+    /// Deferreds of the `Before` phase are waited for, while the loop goes on;
+    /// the others run on. A failure or a panic is logged and holds up nobody.
+    ///
+    /// If the reactor is gone, `f` is dropped.
+    ///
+    /// # Examples
+    ///
+    /// A server that lets its last customers finish:
+    ///
+    /// ```
+    /// use deferred::defer_later;
+    /// use reactor::{Phase, Reactor, SystemEvent};
+    /// use std::time::Duration;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let handle = reactor.handle();
+    /// reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
+    ///     println!("closing time");
+    ///     defer_later(&handle, Duration::from_millis(10), || println!("the last one has left"))
+    /// });
+    /// let handle = reactor.handle();
+    /// reactor.call_when_running(move || handle.stop().unwrap());
+    /// reactor.run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn add_system_event_trigger<F, O>(
+        &self,
+        phase: Phase,
+        event: SystemEvent,
+        f: F,
+    ) -> SystemEventTrigger
+    where
+        F: FnOnce() -> O + 'static,
+        O: Outcome<Value = ()>,
+    {
+        match self.core() {
+            Ok(core) => core
+                .system_events
+                .add(phase, event, Box::new(|| maybe_deferred(f))),
+            Err(_) => SystemEventTrigger::NONE,
+        }
+    }
+
+    /// Sees to it that a trigger is not called; also one of the phase that is
+    /// running, if its turn has not come.
+    ///
+    /// # Errors
+    ///
+    /// It was called, or removed before, or the reactor is gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Phase, Reactor, SystemEvent};
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let goodbye = reactor.add_system_event_trigger(Phase::After, SystemEvent::Shutdown, || {
+    ///     println!("goodbye");
+    /// });
+    /// reactor.remove_system_event_trigger(goodbye).unwrap();
+    /// assert!(reactor.remove_system_event_trigger(goodbye).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn remove_system_event_trigger(
+        &self,
+        trigger: SystemEventTrigger,
+    ) -> Result<(), UnknownTrigger> {
+        let core = self.core().map_err(|_| UnknownTrigger)?;
+        let removed = core.system_events.remove(trigger)?;
+        call("the drop of a trigger", || drop(removed));
+        Ok(())
+    }
+
+    /// Calls the triggers of `event`, in the three phases. The Deferred fires when
+    /// all of them were called.
+    ///
+    /// It is for events of your own: that of another name has no triggers, and is
+    /// over at once. To start and stop a reactor, run and [`stop`](Self::stop) it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Phase, Reactor, SystemEvent};
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let reload = SystemEvent::Custom("reload");
+    /// reactor.add_system_event_trigger(Phase::During, reload, || println!("reading the settings"));
+    /// reactor.fire_system_event(reload).into_result().unwrap().unwrap();
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn fire_system_event(&self, event: SystemEvent) -> Deferred<()> {
+        match self.core() {
+            Ok(core) => core.fire_system_event(event),
+            Err(gone) => deferred::fail(gone),
+        }
+    }
+}
