@@ -31,5 +31,6 @@ mod support;
 mod testing;
 mod time;
 mod timeout;
+mod timer_queue;
 mod unhandled;
 mod waiting;

@@ -447,6 +447,10 @@ fn what_cannot_be_run_says_why() {
         let command = Command::new("true").fd(3, descriptor);
         assert_eq!(kind_of(command), ErrorKind::InvalidInput);
     }
+    for number in [-1, i32::MAX] {
+        let command = Command::new("true").fd(number, ChildFd::Read);
+        assert_eq!(kind_of(command), ErrorKind::InvalidInput);
+    }
     let handle = reactor.handle();
     drop(reactor);
     assert!(

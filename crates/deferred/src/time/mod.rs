@@ -6,10 +6,12 @@ mod cooperator;
 mod delayed_call;
 mod later;
 mod looping;
+mod near;
 mod timeout;
 mod timer_queue;
 mod timers;
 mod virtual_clock;
+mod wheel;
 
 pub use self::clock::Clock;
 pub use self::cooperator::{

@@ -81,6 +81,12 @@ impl TimerQueue {
         self.queue.next_due()
     }
 
+    /// When to look again, for a loop that is to wait meanwhile: no later than the next
+    /// call is due. It may be earlier if that is far away, and it costs nothing to find.
+    pub fn next_look(&self) -> Option<Duration> {
+        self.queue.next_look()
+    }
+
     /// When the calls that wait are due, the next one first.
     pub fn due_times(&self) -> Vec<Duration> {
         self.queue.due_times()

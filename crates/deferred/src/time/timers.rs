@@ -1,18 +1,19 @@
-//! Calls in the order in which they are due.
+//! Calls in the order in which they are due: the queue, and the calls in it.
 //!
-//! A heap with four children a node, of entries that carry their own key. Each
-//! timer knows its place in it, so that cancelling takes it out at once: nothing
-//! is left behind, however often a timeout is set and cancelled.
+//! Each timer knows its place, so that cancelling takes it out at once: nothing is
+//! left behind, however often a timeout is set and cancelled.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::wheel::{Entry, Place, Wheel};
 use crate::contain::drop_contained;
 
 /// What the handles of a queue share.
 pub(super) struct Queue {
-    heap: RefCell<Heap>,
+    wheel: RefCell<Wheel>,
+    next_sequence: Cell<u64>,
     /// While calls are made: the time up to which they are. What is added
     /// meanwhile is not due before that, so that it stands behind those that wait.
     made_until: Cell<u64>,
@@ -22,7 +23,8 @@ pub(super) struct Queue {
 impl Queue {
     pub(super) fn new(now: impl Fn() -> Duration + 'static) -> Self {
         Self {
-            heap: RefCell::default(),
+            wheel: RefCell::default(),
+            next_sequence: Cell::new(0),
             made_until: Cell::new(0),
             now: Box::new(now),
         }
@@ -32,29 +34,43 @@ impl Queue {
     pub(super) fn insert<F: FnOnce() + 'static>(&self, due: Duration, call: F) -> Rc<Timer> {
         let due = to_nanos(due).max(self.made_until.get());
         let timer: Rc<Timer> = Rc::new(Timer {
-            place: Cell::new(CANCELLED),
+            place: Cell::new(Place::CANCELLED),
             due: Cell::new(due),
             call: Cell::new(Some(call)),
         });
-        self.heap.borrow_mut().insert(due, Rc::clone(&timer));
+        self.add(due, Rc::clone(&timer));
         timer
+    }
+
+    fn add(&self, due: u64, timer: Rc<Timer>) {
+        let sequence = self.next_sequence();
+        self.next_sequence.set(sequence + 1);
+        self.wheel.borrow_mut().insert(Entry {
+            due,
+            sequence,
+            timer,
+        });
     }
 
     /// When the next call is due.
     pub(super) fn next_due(&self) -> Option<Duration> {
-        let (due, _) = self.heap.borrow().first()?;
+        let (due, _) = self.wheel.borrow_mut().first()?;
         Some(from_nanos(due))
     }
 
+    /// A time at which to look again: no later than the next call is due.
+    pub(super) fn next_look(&self) -> Option<Duration> {
+        self.wheel.borrow().next_look().map(from_nanos)
+    }
+
     pub(super) fn due_times(&self) -> Vec<Duration> {
-        let heap = self.heap.borrow();
-        let mut times: Vec<_> = heap.entries.iter().map(|entry| entry.due).collect();
+        let mut times = self.wheel.borrow().due_times();
         times.sort_unstable();
         times.into_iter().map(from_nanos).collect()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.heap.borrow().entries.len()
+        self.wheel.borrow().len()
     }
 
     /// Says up to which time calls are made; gives what was said before.
@@ -64,30 +80,27 @@ impl Queue {
 
     /// The sequence number that the next call to be added will have.
     pub(super) fn next_sequence(&self) -> u64 {
-        self.heap.borrow().next_sequence
+        self.next_sequence.get()
     }
 
     /// Takes out the first call if it is due at `now` and was added before
     /// `sequence`; it counts as made.
     pub(super) fn take_due(&self, now: Duration, sequence: u64) -> Option<Rc<Timer>> {
-        let mut heap = self.heap.borrow_mut();
-        let (due, added) = heap.first()?;
+        let mut wheel = self.wheel.borrow_mut();
+        let (due, added) = wheel.first_until(to_nanos(now))?;
         if due > to_nanos(now) || added >= sequence {
             return None;
         }
-        let timer = heap.remove(0);
-        timer.place.set(CALLED);
+        let timer = wheel.take_first()?;
+        timer.place.set(Place::CALLED);
         Some(timer)
     }
 
     /// Cancels a call, the one that costs least; says whether there was one.
     pub(super) fn cancel_any(&self) -> bool {
-        let mut heap = self.heap.borrow_mut();
-        let Some(last) = heap.entries.len().checked_sub(1) else {
+        let Some(timer) = self.wheel.borrow_mut().take_any() else {
             return false;
         };
-        let timer = heap.remove(last);
-        drop(heap);
         timer.dispose();
         true
     }
@@ -97,16 +110,15 @@ impl Queue {
     }
 
     pub(super) fn cancel(&self, timer: &Timer) {
-        let timer = self.heap.borrow_mut().remove(timer.place.get() as usize);
+        let timer = self.wheel.borrow_mut().remove(timer.place.get());
         timer.dispose();
     }
 
     pub(super) fn reschedule(&self, timer: &Timer, due: u64) {
         let due = due.max(self.made_until.get());
-        let mut heap = self.heap.borrow_mut();
-        let timer = heap.remove(timer.place.get() as usize);
+        let timer = self.wheel.borrow_mut().remove(timer.place.get());
         timer.due.set(due);
-        heap.insert(due, timer);
+        self.add(due, timer);
     }
 }
 
@@ -114,22 +126,17 @@ impl Drop for Queue {
     /// A call may hold the last handle of a further queue, but not of this one:
     /// then it would not be dropped.
     fn drop(&mut self) {
-        for entry in std::mem::take(&mut self.heap.get_mut().entries) {
-            entry.timer.dispose();
-        }
+        while self.cancel_any() {}
     }
 }
 
 /// One call, in one allocation with its closure.
 pub(super) struct Timer<F: ?Sized = dyn Call> {
-    /// Its place in the heap, or what became of it.
-    place: Cell<u32>,
+    /// Its place in the wheel, or what became of it.
+    pub(super) place: Cell<Place>,
     due: Cell<u64>,
     call: F,
 }
-
-const CALLED: u32 = u32::MAX - 1;
-const CANCELLED: u32 = u32::MAX;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Status {
@@ -141,7 +148,7 @@ pub(super) enum Status {
 impl Timer {
     pub(super) fn cancelled() -> Rc<Self> {
         Rc::new(Timer {
-            place: Cell::new(CANCELLED),
+            place: Cell::new(Place::CANCELLED),
             due: Cell::new(0),
             call: Cell::new(None::<fn()>),
         })
@@ -149,8 +156,8 @@ impl Timer {
 
     pub(super) fn status(&self) -> Status {
         match self.place.get() {
-            CALLED => Status::Called,
-            CANCELLED => Status::Cancelled,
+            Place::CALLED => Status::Called,
+            Place::CANCELLED => Status::Cancelled,
             _ => Status::Active,
         }
     }
@@ -166,7 +173,7 @@ impl Timer {
 
     /// Marks it as cancelled and drops its closure.
     fn dispose(&self) {
-        self.place.set(CANCELLED);
+        self.place.set(Place::CANCELLED);
         self.call.discard();
     }
 }
@@ -186,91 +193,6 @@ impl<F: FnOnce()> Call for Cell<Option<F>> {
 
     fn discard(&self) {
         drop_contained(self.take());
-    }
-}
-
-#[derive(Default)]
-struct Heap {
-    entries: Vec<Entry>,
-    next_sequence: u64,
-}
-
-struct Entry {
-    due: u64,
-    sequence: u64,
-    timer: Rc<Timer>,
-}
-
-impl Entry {
-    fn key(&self) -> (u64, u64) {
-        (self.due, self.sequence)
-    }
-}
-
-/// The children of the entry at `i` are at `CHILDREN * i + 1` and after.
-const CHILDREN: usize = 4;
-
-impl Heap {
-    fn first(&self) -> Option<(u64, u64)> {
-        self.entries.first().map(Entry::key)
-    }
-
-    fn insert(&mut self, due: u64, timer: Rc<Timer>) {
-        let sequence = self.next_sequence;
-        self.next_sequence += 1;
-        self.entries.push(Entry {
-            due,
-            sequence,
-            timer,
-        });
-        self.sift_up(self.entries.len() - 1);
-    }
-
-    fn remove(&mut self, at: usize) -> Rc<Timer> {
-        let removed = self.entries.swap_remove(at);
-        if at < self.entries.len() {
-            // The one that took its place came from the end: it may belong
-            // further down, or, from another branch, further up.
-            if self.sift_up(at) == at {
-                self.sift_down(at);
-            }
-        }
-        removed.timer
-    }
-
-    fn sift_up(&mut self, mut at: usize) -> usize {
-        while at > 0 {
-            let parent = (at - 1) / CHILDREN;
-            if self.entries[parent].key() <= self.entries[at].key() {
-                break;
-            }
-            self.entries.swap(parent, at);
-            self.note_place(at);
-            at = parent;
-        }
-        self.note_place(at);
-        at
-    }
-
-    fn sift_down(&mut self, mut at: usize) {
-        loop {
-            let first = CHILDREN * at + 1;
-            let children = first..self.entries.len().min(first + CHILDREN);
-            let Some(least) = children.min_by_key(|&child| self.entries[child].key()) else {
-                break;
-            };
-            if self.entries[at].key() <= self.entries[least].key() {
-                break;
-            }
-            self.entries.swap(at, least);
-            self.note_place(at);
-            at = least;
-        }
-        self.note_place(at);
-    }
-
-    fn note_place(&self, at: usize) {
-        self.entries[at].timer.place.set(at as u32);
     }
 }
 

@@ -123,7 +123,7 @@ impl Core {
         if is_busy {
             return Some(Duration::ZERO);
         }
-        let due = self.timers.next_due();
+        let due = self.timers.next_look();
         let until_due = due.map(|due| due.saturating_sub(self.turn_now()));
         match (until_due, timeout) {
             (Some(until_due), Some(timeout)) => Some(until_due.min(timeout)),
@@ -173,7 +173,7 @@ impl Core {
     /// Makes the delayed calls that are due; says whether there were any.
     #[inline]
     fn run_timers(&self) -> bool {
-        let now = match self.timers.next_due() {
+        let now = match self.timers.next_look() {
             Some(due) => {
                 self.turn_now.set(None);
                 let now = self.turn_now();

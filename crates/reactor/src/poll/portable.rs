@@ -28,13 +28,23 @@ impl Events {
 
 fn ready(event: &Event) -> (Key, Ready) {
     // An event with neither tells of a hang-up on some systems.
-    let hung_up = event.is_err().unwrap_or(false) || !(event.readable || event.writable);
+    let is_neither = !(event.readable || event.writable);
+    let hung_up = event.is_err().unwrap_or(false) || event.is_interrupt() || is_neither;
     let ready = Ready {
         readable: event.readable || hung_up,
         writable: event.writable || hung_up,
         hung_up,
     };
     (event.key, ready)
+}
+
+/// A signal has interrupted the wait; or it is woken at this very moment by a thread that
+/// has said so and not done so yet, for which the poller looks in vain.
+fn is_harmless(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
+    )
 }
 
 /// Waits until something is ready, the loop is woken, or `timeout` is over.
@@ -51,7 +61,7 @@ pub(super) fn wait(
             events.ready.extend(room.iter().map(|event| ready(&event)));
             Ok(())
         }
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+        Err(error) if is_harmless(&error) => Ok(()),
         Err(error) => Err(error),
     }
 }

@@ -246,13 +246,11 @@ impl Command {
         let mut mappings = Vec::new();
         for (number, wanted) in self.descriptors {
             let theirs = match wanted {
+                _ if number < 0 => return Err(invalid("no descriptor has a negative number")),
                 ChildFd::Inherit if is_standard(number) => Stdio::inherit().into(),
                 ChildFd::Null if is_standard(number) => Stdio::null().into(),
                 ChildFd::Inherit | ChildFd::Null => {
-                    return Err(io::Error::new(
-                        io::ErrorKind::InvalidInput,
-                        "only 0, 1 and 2 can be inherited or null",
-                    ));
+                    return Err(invalid("only 0, 1 and 2 can be inherited or null"));
                 }
                 ChildFd::Read => {
                     let (reader, writer) = io::pipe()?;
@@ -273,14 +271,33 @@ impl Command {
                 _ => mappings.extend(theirs.mapping(number)),
             }
         }
+        let kept_free = keep_free(&mappings)?;
         if !mappings.is_empty() {
             self.inner
                 .fd_mappings(mappings)
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         }
+        let child = self.inner.spawn()?;
+        drop(kept_free);
         // The child's ends go with the command.
-        Ok((self.inner.spawn()?, ours))
+        Ok((child, ours))
     }
+}
+
+/// Uses the numbers that descriptors are to have in the child, if they are free here, until
+/// it is run. Else the pipe by which the child says that the program cannot be run might
+/// get one of them, and the child would not be heard. (It still might if another thread
+/// closes one of these numbers just then.)
+fn keep_free(mappings: &[FdMapping]) -> io::Result<Vec<OwnedFd>> {
+    let used = mappings.iter().map(|mapping| {
+        let number = mapping.child_fd;
+        Ok(rustix::io::fcntl_dupfd_cloexec(&mapping.parent_fd, number)?)
+    });
+    used.collect()
+}
+
+fn invalid(message: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
 fn is_standard(number: i32) -> bool {

@@ -14,6 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::{Rc, Weak};
 
 use deferred::{Deferred, DelayedCall, Failure, Trigger, succeed};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use socket2::SockRef;
 
@@ -180,7 +181,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
 
     /// Gives the protocol what has come, and sees to it that a socket which only gives
     /// errors, or says that it has hung up, does not keep the loop from ever sleeping.
-    fn read(&self, has_hung_up: bool) {
+    fn read(&self) {
         let mut buffer = self.core.buffers.take_read();
         let room = buffer.len().min(self.max_packet_size + 1);
         let mut left = BYTES_PER_TURN;
@@ -221,9 +222,21 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         let is_futile = match last_error {
             _ if has_received => false,
             Some(_) => !is_drained,
-            None => has_hung_up,
+            None => self.has_hung_up(),
         };
         self.count_futile(is_futile, last_error);
+    }
+
+    /// Whether the system would tell of the socket again and again, though it gives nothing.
+    fn has_hung_up(&self) -> bool {
+        let told = self.with_socket(|socket| {
+            let mut told = [PollFd::new(&socket, PollFlags::IN)];
+            let now = Timespec::default();
+            rustix::event::poll(&mut told, Some(&now)).map(|_| told[0].revents())
+        });
+        told.is_some_and(|told| {
+            told.is_ok_and(|told| told.intersects(PollFlags::HUP | PollFlags::ERR))
+        })
     }
 
     /// This wake-up has brought something, or nothing that another one would not bring.
@@ -380,7 +393,7 @@ impl<P: DatagramProtocol> Source for DatagramSource<P> {
             self.flush();
         }
         if ready.readable {
-            self.read(ready.hung_up);
+            self.read();
         }
         self.settle_now();
     }
