@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use crate::pages::{quoted, root};
+use crate::pages::{files, quoted, root};
 
 /// What the page says of a crate.
 struct Order {
@@ -43,18 +43,6 @@ fn order_of(name: &str) -> Order {
         }
     }
     order
-}
-
-/// The files below `folder`, as paths from there.
-fn files(folder: &Path, below: &Path, found: &mut Vec<String>) {
-    for entry in fs::read_dir(folder.join(below)).expect("it is there") {
-        let path = below.join(entry.expect("one").file_name());
-        if folder.join(&path).is_dir() {
-            files(folder, &path, found);
-        } else {
-            found.push(path.to_str().expect("its name is text").to_owned());
-        }
-    }
 }
 
 /// The first word of `text`, if it is the name of a module.

@@ -5,5 +5,6 @@
 mod imports;
 mod links;
 mod named;
+mod names;
 mod pages;
 mod quotes;

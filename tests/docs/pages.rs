@@ -35,3 +35,15 @@ pub(crate) fn pages() -> Vec<Page> {
 pub(crate) fn quoted(line: &str) -> impl Iterator<Item = &str> {
     line.split('`').skip(1).step_by(2)
 }
+
+/// The files below `folder`, as paths from there.
+pub(crate) fn files(folder: &Path, below: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(folder.join(below)).expect("it is there") {
+        let path = below.join(entry.expect("one").file_name());
+        if folder.join(&path).is_dir() {
+            files(folder, &path, found);
+        } else {
+            found.push(path.to_str().expect("its name is text").to_owned());
+        }
+    }
+}

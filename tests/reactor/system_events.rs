@@ -133,6 +133,31 @@ fn an_event_of_ones_own_is_fired_by_name() {
     let fired = reactor.fire_system_event(reload);
     assert!(fired.into_result().is_ok());
     assert_eq!(log.events(), ["reloaded"]);
+    let by_hand = deferred::testing::failure_of(reactor.fire_system_event(SHUTDOWN));
+    assert!(by_hand.message().contains("not by hand"), "{by_hand}");
+}
+
+#[test]
+fn a_crash_while_the_shutdown_waits_leaves_connections_alone() {
+    let (reactor, log) = (reactor(), Log::default());
+    let recorder = RawRecorder::new(&log);
+    let port = reactor
+        .listen_tcp("127.0.0.1:0", move || recorder.clone())
+        .expect("a free port");
+    let _peer = Peer::connect(port.address());
+    turn_until(&reactor, || log.has("made"));
+    let (trigger, deferred) = Deferred::pair();
+    reactor.add_system_event_trigger(Phase::Before, SHUTDOWN, move || deferred);
+    reactor.stop().expect("it runs");
+    assert_eq!(
+        reactor.turn(Some(Duration::ZERO)).expect("a turn"),
+        Turn::Done
+    );
+    reactor.crash();
+    trigger.callback(()).expect("it is the first");
+    assert!(!reactor.is_running());
+    assert!(port.is_listening());
+    assert!(!log.is_lost());
 }
 
 #[test]

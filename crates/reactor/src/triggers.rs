@@ -1,5 +1,8 @@
 //! What a handle does with system events: adding triggers, removing them, firing.
 
+use std::error::Error;
+use std::fmt;
+
 use deferred::{Deferred, Outcome, maybe_deferred};
 
 use crate::core::call;
@@ -87,8 +90,12 @@ impl ReactorHandle {
     /// Calls the triggers of `event`, in the three phases. The Deferred fires when
     /// all of them were called.
     ///
-    /// It is for events of your own: that of another name has no triggers, and is
-    /// over at once. To start and stop a reactor, run and [`stop`](Self::stop) it.
+    /// It is for events of your own. One without triggers is over at once.
+    ///
+    /// # Errors
+    ///
+    /// `Startup` and `Shutdown` are not fired like that, but by running and
+    /// [stopping](Self::stop) the reactor; or it is gone.
     ///
     /// # Examples
     ///
@@ -102,9 +109,26 @@ impl ReactorHandle {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn fire_system_event(&self, event: SystemEvent) -> Deferred<()> {
-        match self.core() {
-            Ok(core) => core.fire_system_event(event),
-            Err(gone) => deferred::fail(gone),
+        match (event, self.core()) {
+            (SystemEvent::Custom(_), Ok(core)) => core.fire_system_event(event),
+            (_, Ok(_)) => deferred::fail(NotCustom(event)),
+            (_, Err(gone)) => deferred::fail(gone),
         }
     }
 }
+
+/// Only events of one's own are fired by hand.
+#[derive(Clone, Copy, Debug)]
+struct NotCustom(SystemEvent);
+
+impl fmt::Display for NotCustom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let event = self.0;
+        write!(
+            f,
+            "{event:?} is fired by running and stopping the reactor, not by hand"
+        )
+    }
+}
+
+impl Error for NotCustom {}

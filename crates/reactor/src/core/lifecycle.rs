@@ -128,6 +128,10 @@ impl Core {
 
     fn finish_system_event(&self, event: SystemEvent) {
         if event == SystemEvent::Shutdown {
+            if self.state.get() != State::ShuttingDown {
+                // It has crashed while that was waited for.
+                return;
+            }
             self.disconnect_all();
         }
         for phase in [Phase::During, Phase::After] {
