@@ -4,7 +4,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use deferred::Failure;
-use reactor::{Connection, ConnectionClosed, Context, Decoded, Framing, Protocol};
+use reactor::{
+    Connection, ConnectionClosed, Context, Decoded, Framing, LineTooLong, Lines, Protocol, testing,
+};
 
 use crate::support::{LineRecorder, Log, Peer, reactor, serve, turn_until};
 
@@ -178,4 +180,32 @@ fn a_framing_that_makes_no_progress_ends_its_connection() {
     turn_until(&reactor, || log.is_lost());
     assert_eq!(log.len(), 1);
     assert!(log.events()[0].contains("framing"), "{:?}", log.events());
+}
+
+/// Says why it hangs up.
+struct Terse;
+
+impl Protocol for Terse {
+    type Framing = Lines;
+
+    fn framing(&self) -> Lines {
+        Lines::with_max_length(5)
+    }
+
+    fn framing_failed(&mut self, cx: &mut Context<'_, Self>, failure: &Failure) {
+        assert!(failure.is::<LineTooLong>());
+        cx.send_line("keep it short");
+    }
+}
+
+#[test]
+fn a_protocol_may_say_what_was_wrong_with_a_frame() {
+    testing::run(|reactor| {
+        let (connection, peer) = reactor.connect_to_peer(Terse);
+        peer.send("short\r\n");
+        assert_eq!(peer.received(), b"");
+        peer.send("far too long\r\n");
+        assert_eq!(peer.received(), b"keep it short\r\n");
+        assert!(peer.is_closed() && connection.is_gone());
+    });
 }

@@ -83,6 +83,29 @@ pub trait Protocol: Sized + 'static {
         Ok(())
     }
 
+    /// What came in is no frame: a line that is too long, for one. The connection is
+    /// closed for that; what is written here is still sent. (Twisted:
+    /// `lineLengthExceeded`.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use deferred::Failure;
+    /// # use reactor::{Context, LineTooLong, Lines, Protocol};
+    /// # struct Server;
+    /// # impl Protocol for Server {
+    /// #     type Framing = Lines;
+    /// fn framing_failed(&mut self, cx: &mut Context<'_, Self>, failure: &Failure) {
+    ///     if failure.is::<LineTooLong>() {
+    ///         cx.send_line("500 keep it short");
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    fn framing_failed(&mut self, cx: &mut Context<'_, Self>, failure: &Failure) {
+        let _ = (cx, failure);
+    }
+
     /// The peer has finished sending; it may still be reading. Unless this is
     /// overridden, the connection is closed, after what was written is sent: a
     /// [`PullProducer`](crate::PullProducer) may finish, a

@@ -114,14 +114,18 @@ impl<P: Protocol> Stream<P> {
                 return input.len();
             }
             let mut progress = 0;
-            self.handle(|cx| match framing.decode(rest)? {
-                Decoded::Incomplete => Ok(()),
-                Decoded::Frame { frame, consumed } => {
+            self.handle(|cx| match framing.decode(rest) {
+                Ok(Decoded::Incomplete) => Ok(()),
+                Ok(Decoded::Frame { frame, consumed }) => {
                     if consumed == 0 || consumed > rest.len() {
                         return Err(Failure::new(BadFraming));
                     }
                     progress = consumed;
                     protocol.received(cx, frame)
+                }
+                Err(failure) => {
+                    protocol.framing_failed(cx, &failure);
+                    Err(failure)
                 }
             });
             if progress == 0 {
