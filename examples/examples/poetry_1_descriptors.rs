@@ -14,32 +14,27 @@ mod poems;
 #[path = "poetry/server.rs"]
 mod server;
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::io::{ErrorKind, Read};
 use std::net::TcpStream;
-use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 
 use deferred::Result;
-use reactor::{Descriptor, Reactor};
-use rustix::io::Errno;
+use reactor::Reactor;
 
 use crate::server::recite_all;
 
-/// The poems that are still coming in, by title.
-type Incoming = Rc<RefCell<BTreeMap<&'static str, Descriptor>>>;
-
 /// Reads what is there into `poem`; says whether there may be more.
-fn read(title: &str, poem: &mut Vec<u8>, socket: BorrowedFd<'_>) -> bool {
+fn read(title: &str, poem: &mut Vec<u8>, mut socket: impl Read) -> bool {
     let mut piece = [0; 1024];
-    match rustix::io::read(socket, &mut piece) {
+    match socket.read(&mut piece) {
         Ok(0) => println!("{title}: complete, {} bytes", poem.len()),
         Ok(length) => {
             println!("{title}: {length} bytes");
             poem.extend(&piece[..length]);
             return true;
         }
-        Err(Errno::AGAIN | Errno::INTR) => return true,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
         Err(error) => println!("{title}: broken off after {} bytes: {error}", poem.len()),
     }
     false
@@ -47,7 +42,7 @@ fn read(title: &str, poem: &mut Vec<u8>, socket: BorrowedFd<'_>) -> bool {
 
 fn main() -> Result<()> {
     let reactor = Reactor::new()?;
-    let incoming = Incoming::default();
+    let incoming = Rc::new(Cell::new(0));
     for (poem, server) in recite_all(&reactor)? {
         let socket = TcpStream::connect(server)?;
         socket.set_nonblocking(true)?;
@@ -55,18 +50,17 @@ fn main() -> Result<()> {
         let title = poem.title;
         let mut text = Vec::new();
         let (others, handle) = (Rc::clone(&incoming), reactor.handle());
-        let reader = reactor.add_reader(socket, move |socket| {
-            if read(title, &mut text, socket) {
+        reactor.add_reader(socket, move |mut socket| {
+            if read(title, &mut text, &mut socket) {
                 return;
             }
-            if let Some(reader) = others.borrow_mut().remove(title) {
-                reader.remove();
-            }
-            if others.borrow().is_empty() {
+            socket.remove();
+            others.set(others.get() - 1);
+            if others.get() == 0 {
                 let _ = handle.stop();
             }
         })?;
-        incoming.borrow_mut().insert(title, reader);
+        incoming.set(incoming.get() + 1);
     }
     reactor.run()?;
     println!("that was all");

@@ -206,7 +206,7 @@ pub use self::datagram::{
     DatagramAddress, DatagramContext, DatagramError, DatagramPort, DatagramProtocol,
     MulticastInterface, PortClosed, UdpOptions, UnixDatagramOptions,
 };
-pub use self::descriptor::Descriptor;
+pub use self::descriptor::{Descriptor, DescriptorRef};
 pub use self::error::{
     BlockingCallError, ConnectError, ConnectErrorKind, ConnectionClosed, DescriptorError, Gone,
     ListenError, NotRunning, ReactorGone, ResolveError, RunError,

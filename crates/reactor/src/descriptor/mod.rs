@@ -1,18 +1,17 @@
 //! `add_reader` and `add_writer`: any descriptor can be watched.
 
-use std::cell::{Cell, RefCell};
+mod reference;
+mod watched;
+
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
 
-use socket2::SockRef;
-
-use crate::core::{Core, call};
-use crate::error::ReactorGone;
+pub use self::reference::DescriptorRef;
+use self::watched::Watched;
 use crate::handle::ReactorHandle;
-use crate::poll::{Interest, Key, Ready, Registration};
-use crate::registry::Source;
+use crate::poll::{Interest, Registration};
 
 impl ReactorHandle {
     /// Calls `on_readable` whenever there is something to read from `descriptor`,
@@ -31,15 +30,17 @@ impl ReactorHandle {
     ///
     /// ```
     /// use reactor::Reactor;
-    /// use std::io::Write;
+    /// use std::io::{Read, Write};
     /// use std::os::unix::net::UnixStream;
     ///
     /// let reactor = Reactor::new()?;
     /// let (mut near, far) = UnixStream::pair()?;
     /// near.write_all(b"hello")?;
     /// let handle = reactor.handle();
-    /// let reader = reactor.add_reader(far, move |_descriptor| {
-    ///     println!("there is something to read");
+    /// let reader = reactor.add_reader(far, move |mut far| {
+    ///     let mut text = [0; 100];
+    ///     let length = far.read(&mut text).unwrap();
+    ///     assert_eq!(&text[..length], b"hello");
     ///     handle.crash();
     /// })?;
     /// reactor.run()?;
@@ -53,7 +54,7 @@ impl ReactorHandle {
         on_readable: F,
     ) -> io::Result<Descriptor>
     where
-        F: FnMut(BorrowedFd<'_>) + 'static,
+        F: FnMut(DescriptorRef<'_>) + 'static,
     {
         let descriptor = self.watch(descriptor.into(), Interest::READABLE)?;
         descriptor.add_reader(on_readable)?;
@@ -89,7 +90,7 @@ impl ReactorHandle {
         on_writable: F,
     ) -> io::Result<Descriptor>
     where
-        F: FnMut(BorrowedFd<'_>) + 'static,
+        F: FnMut(DescriptorRef<'_>) + 'static,
     {
         let descriptor = self.watch(descriptor.into(), Interest::WRITABLE)?;
         descriptor.add_writer(on_writable)?;
@@ -99,18 +100,8 @@ impl ReactorHandle {
     fn watch(&self, descriptor: OwnedFd, interest: Interest) -> io::Result<Descriptor> {
         let core = self.core().map_err(io::Error::other)?;
         let registration = core.register(descriptor, interest)?;
-        let watched = Rc::new(Watched {
-            core: Rc::downgrade(&core),
-            key: registration.key(),
-            registration: RefCell::new(Some(registration)),
-            reader: Callback::default(),
-            writer: Callback::default(),
-            on_lost: Cell::new(None),
-            is_removed: Cell::new(false),
-        });
-        let handle = Descriptor {
-            watched: Rc::downgrade(&watched),
-        };
+        let watched = Rc::new(Watched::new(&core, registration));
+        let handle = Descriptor::new(&watched);
         core.insert(watched);
         Ok(handle)
     }
@@ -147,6 +138,12 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
+    fn new(watched: &Rc<Watched>) -> Self {
+        Self {
+            watched: Rc::downgrade(watched),
+        }
+    }
+
     fn watched(&self) -> io::Result<Rc<Watched>> {
         let gone = || io::Error::new(io::ErrorKind::NotFound, "the descriptor is watched no more");
         self.watched
@@ -163,7 +160,7 @@ impl Descriptor {
     /// It was removed or lost.
     pub fn add_reader<F>(&self, on_readable: F) -> io::Result<()>
     where
-        F: FnMut(BorrowedFd<'_>) + 'static,
+        F: FnMut(DescriptorRef<'_>) + 'static,
     {
         let watched = self.watched()?;
         watched.reader.set(Box::new(on_readable));
@@ -178,7 +175,7 @@ impl Descriptor {
     /// It was removed or lost.
     pub fn add_writer<F>(&self, on_writable: F) -> io::Result<()>
     where
-        F: FnMut(BorrowedFd<'_>) + 'static,
+        F: FnMut(DescriptorRef<'_>) + 'static,
     {
         let watched = self.watched()?;
         watched.writer.set(Box::new(on_writable));
@@ -207,8 +204,7 @@ impl Descriptor {
     /// closed after. Without this, that is logged.
     pub fn on_lost(&self, on_lost: impl FnOnce(io::Error) + 'static) {
         if let Ok(watched) = self.watched() {
-            let replaced = watched.on_lost.replace(Some(Box::new(on_lost)));
-            drop(replaced);
+            watched.set_on_lost(Box::new(on_lost));
         }
     }
 
@@ -241,153 +237,5 @@ impl fmt::Debug for Descriptor {
                 &watched.as_ref().is_some_and(|w| w.writer.is_set()),
             )
             .finish_non_exhaustive()
-    }
-}
-
-type OnReady = Box<dyn FnMut(BorrowedFd<'_>)>;
-type OnLost = Box<dyn FnOnce(io::Error)>;
-
-struct Watched {
-    core: Weak<Core>,
-    key: Key,
-    /// Borrowed during a call. `None` once it was removed.
-    registration: RefCell<Option<Registration>>,
-    reader: Callback,
-    writer: Callback,
-    on_lost: Cell<Option<OnLost>>,
-    /// It was removed during a call, and goes when that returns.
-    is_removed: Cell<bool>,
-}
-
-/// Who is called for one direction. While it is called, it is not here, and may be
-/// replaced or removed.
-#[derive(Default)]
-struct Callback {
-    f: Cell<Option<OnReady>>,
-    is_set: Cell<bool>,
-}
-
-impl Callback {
-    fn is_set(&self) -> bool {
-        self.is_set.get()
-    }
-
-    fn set(&self, f: OnReady) {
-        self.is_set.set(true);
-        let replaced = self.f.replace(Some(f));
-        call("a callback's drop", || drop(replaced));
-    }
-
-    fn clear(&self) {
-        self.is_set.set(false);
-        let removed = self.f.take();
-        call("a callback's drop", || drop(removed));
-    }
-
-    /// Calls it; says whether it returned in order.
-    fn call(&self, descriptor: BorrowedFd<'_>) -> bool {
-        let Some(mut f) = self.f.take() else {
-            return true;
-        };
-        let mut has_returned = false;
-        call("a callback of a descriptor", || {
-            f(descriptor);
-            has_returned = true;
-        });
-        match self.f.take() {
-            None if self.is_set.get() => self.f.set(Some(f)),
-            replacement => {
-                self.f.set(replacement);
-                call("a callback's drop", || drop(f));
-            }
-        }
-        has_returned
-    }
-}
-
-impl Watched {
-    fn is_watched(&self) -> bool {
-        !self.is_removed.get() && self.registration.borrow().is_some()
-    }
-
-    fn update_interest(&self) -> io::Result<()> {
-        let interest = Interest {
-            readable: self.reader.is_set(),
-            writable: self.writer.is_set(),
-        };
-        match &*self.registration.borrow() {
-            // A hang-up would be told again and again, to nobody.
-            Some(registration) if interest == Interest::NONE => registration.mask(),
-            Some(registration) => registration.set_interest(interest),
-            None => Err(io::Error::other(ReactorGone)),
-        }
-    }
-
-    fn remove(&self) -> Option<Registration> {
-        if let Some(core) = self.core.upgrade() {
-            drop(core.registry.remove(self.key));
-        }
-        let Ok(mut registration) = self.registration.try_borrow_mut() else {
-            self.is_removed.set(true);
-            return None;
-        };
-        let registration = registration.take();
-        self.reader.clear();
-        self.writer.clear();
-        let on_lost = self.on_lost.take();
-        call("a callback's drop", || drop(on_lost));
-        registration
-    }
-
-    fn lose(&self, error: io::Error) {
-        let on_lost = self.on_lost.take();
-        drop(self.remove());
-        match on_lost {
-            Some(on_lost) => call("who is told of the loss of a descriptor", || on_lost(error)),
-            None => tracing::debug!(target: "reactor", %error, "a watched descriptor is lost"),
-        }
-    }
-
-    /// What has gone wrong with a descriptor that was hung up, if nothing is left to
-    /// be read from it.
-    fn look_into_hang_up(&self) -> Option<io::Error> {
-        let registration = self.registration.borrow();
-        let registration = registration.as_ref()?;
-        if rustix::io::ioctl_fionread(registration).is_ok_and(|left| left > 0) {
-            return None;
-        }
-        let error = SockRef::from(registration).take_error().ok().flatten();
-        Some(error.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into()))
-    }
-}
-
-impl Source for Watched {
-    fn ready(self: Rc<Self>, ready: Ready) {
-        let mut has_returned = true;
-        if let Some(registration) = &*self.registration.borrow() {
-            if ready.readable {
-                has_returned &= self.reader.call(registration.as_fd());
-            }
-            if ready.writable && !self.is_removed.get() {
-                has_returned &= self.writer.call(registration.as_fd());
-            }
-        }
-        if self.is_removed.get() {
-            drop(self.remove());
-        } else if !has_returned {
-            self.lose(io::Error::other("its callback panicked"));
-        } else if ready.hung_up
-            && let Some(error) = self.look_into_hang_up()
-        {
-            self.lose(error);
-        }
-    }
-
-    fn shut_down(self: Rc<Self>) {
-        self.lose(io::Error::other("the reactor was stopped"));
-    }
-
-    fn give_back(&self) -> Option<OwnedFd> {
-        self.remove().map(Registration::into_descriptor)
     }
 }

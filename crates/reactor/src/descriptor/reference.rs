@@ -1,0 +1,87 @@
+//! `DescriptorRef`: a descriptor in the hands of who is called for it.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
+
+use super::Descriptor;
+use super::watched::Watched;
+
+/// A descriptor that is ready, in the hands of its reader or writer: to be read from, to
+/// be written to, or not to be watched any more.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::Reactor;
+/// use std::io::Read;
+/// # use std::io::Write;
+///
+/// let reactor = Reactor::new()?;
+/// let (pipe, writer) = std::io::pipe()?;
+/// # let mut writer = writer;
+/// # writer.write_all(b"a message")?;
+/// # drop(writer);
+/// let mut text = Vec::new();
+/// let handle = reactor.handle();
+/// reactor.add_reader(pipe, move |mut pipe| {
+///     let mut piece = [0; 1024];
+///     match pipe.read(&mut piece) {
+///         Ok(0) | Err(_) => {
+///             println!("all {} bytes have come", text.len());
+///             pipe.remove();
+///             handle.stop().unwrap();
+///         }
+///         Ok(length) => text.extend(&piece[..length]),
+///     }
+/// })?;
+/// reactor.run()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct DescriptorRef<'a> {
+    pub(super) descriptor: BorrowedFd<'a>,
+    pub(super) watched: &'a Rc<Watched>,
+}
+
+impl DescriptorRef<'_> {
+    /// Watches it no longer: it is closed when its reader or writer returns.
+    pub fn remove(&self) {
+        drop(self.watched.remove());
+    }
+
+    /// A handle on it, to be kept.
+    pub fn descriptor(&self) -> Descriptor {
+        Descriptor::new(self.watched)
+    }
+}
+
+impl AsFd for DescriptorRef<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor
+    }
+}
+
+impl Read for DescriptorRef<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::io::read(self.descriptor, buffer)?)
+    }
+}
+
+impl Write for DescriptorRef<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::io::write(self.descriptor, bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for DescriptorRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("DescriptorRef")
+            .field(&self.descriptor)
+            .finish()
+    }
+}

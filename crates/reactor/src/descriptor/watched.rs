@@ -1,0 +1,183 @@
+//! A descriptor that the loop watches, and who is called for it.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::{Rc, Weak};
+
+use socket2::SockRef;
+
+use super::reference::DescriptorRef;
+use crate::core::{Core, call};
+use crate::error::ReactorGone;
+use crate::poll::{Interest, Key, Ready, Registration};
+use crate::registry::Source;
+
+type OnReady = Box<dyn FnMut(DescriptorRef<'_>)>;
+type OnLost = Box<dyn FnOnce(io::Error)>;
+
+pub(super) struct Watched {
+    core: Weak<Core>,
+    key: Key,
+    /// Borrowed during a call. `None` once it was removed.
+    registration: RefCell<Option<Registration>>,
+    pub(super) reader: Callback,
+    pub(super) writer: Callback,
+    on_lost: Cell<Option<OnLost>>,
+    /// It was removed during a call, and goes when that returns.
+    is_removed: Cell<bool>,
+}
+
+/// Who is called for one direction. While it is called, it is not here, and may be
+/// replaced or removed.
+#[derive(Default)]
+pub(super) struct Callback {
+    f: Cell<Option<OnReady>>,
+    is_set: Cell<bool>,
+}
+
+impl Callback {
+    pub(super) fn is_set(&self) -> bool {
+        self.is_set.get()
+    }
+
+    pub(super) fn set(&self, f: OnReady) {
+        self.is_set.set(true);
+        let replaced = self.f.replace(Some(f));
+        call("a callback's drop", || drop(replaced));
+    }
+
+    pub(super) fn clear(&self) {
+        self.is_set.set(false);
+        let removed = self.f.take();
+        call("a callback's drop", || drop(removed));
+    }
+
+    /// Calls it; says whether it returned in order.
+    fn call(&self, descriptor: DescriptorRef<'_>) -> bool {
+        let Some(mut f) = self.f.take() else {
+            return true;
+        };
+        let mut has_returned = false;
+        call("a callback of a descriptor", || {
+            f(descriptor);
+            has_returned = true;
+        });
+        match self.f.take() {
+            None if self.is_set.get() => self.f.set(Some(f)),
+            replacement => {
+                self.f.set(replacement);
+                call("a callback's drop", || drop(f));
+            }
+        }
+        has_returned
+    }
+}
+
+impl Watched {
+    pub(super) fn new(core: &Rc<Core>, registration: Registration) -> Self {
+        Self {
+            core: Rc::downgrade(core),
+            key: registration.key(),
+            registration: RefCell::new(Some(registration)),
+            reader: Callback::default(),
+            writer: Callback::default(),
+            on_lost: Cell::new(None),
+            is_removed: Cell::new(false),
+        }
+    }
+
+    pub(super) fn set_on_lost(&self, on_lost: OnLost) {
+        let replaced = self.on_lost.replace(Some(on_lost));
+        call("a callback's drop", || drop(replaced));
+    }
+
+    pub(super) fn is_watched(&self) -> bool {
+        !self.is_removed.get() && self.registration.borrow().is_some()
+    }
+
+    pub(super) fn update_interest(&self) -> io::Result<()> {
+        let interest = Interest {
+            readable: self.reader.is_set(),
+            writable: self.writer.is_set(),
+        };
+        match &*self.registration.borrow() {
+            // A hang-up would be told again and again, to nobody.
+            Some(registration) if interest == Interest::NONE => registration.mask(),
+            Some(registration) => registration.set_interest(interest),
+            None => Err(io::Error::other(ReactorGone)),
+        }
+    }
+
+    pub(super) fn remove(&self) -> Option<Registration> {
+        if let Some(core) = self.core.upgrade() {
+            drop(core.registry.remove(self.key));
+        }
+        let Ok(mut registration) = self.registration.try_borrow_mut() else {
+            self.is_removed.set(true);
+            return None;
+        };
+        let registration = registration.take();
+        self.reader.clear();
+        self.writer.clear();
+        let on_lost = self.on_lost.take();
+        call("a callback's drop", || drop(on_lost));
+        registration
+    }
+
+    fn lose(&self, error: io::Error) {
+        let on_lost = self.on_lost.take();
+        drop(self.remove());
+        match on_lost {
+            Some(on_lost) => call("who is told of the loss of a descriptor", || on_lost(error)),
+            None => tracing::debug!(target: "reactor", %error, "a watched descriptor is lost"),
+        }
+    }
+
+    /// What has gone wrong with a descriptor that was hung up, if nothing is left to
+    /// be read from it.
+    fn look_into_hang_up(&self) -> Option<io::Error> {
+        let registration = self.registration.borrow();
+        let registration = registration.as_ref()?;
+        if rustix::io::ioctl_fionread(registration).is_ok_and(|left| left > 0) {
+            return None;
+        }
+        let error = SockRef::from(registration).take_error().ok().flatten();
+        Some(error.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into()))
+    }
+}
+
+impl Source for Watched {
+    fn ready(self: Rc<Self>, ready: Ready) {
+        let mut has_returned = true;
+        if let Some(registration) = &*self.registration.borrow() {
+            let it = || DescriptorRef {
+                descriptor: registration.as_fd(),
+                watched: &self,
+            };
+            if ready.readable {
+                has_returned &= self.reader.call(it());
+            }
+            if ready.writable && !self.is_removed.get() {
+                has_returned &= self.writer.call(it());
+            }
+        }
+        if self.is_removed.get() {
+            drop(self.remove());
+        } else if !has_returned {
+            self.lose(io::Error::other("its callback panicked"));
+        } else if ready.hung_up
+            && let Some(error) = self.look_into_hang_up()
+        {
+            self.lose(error);
+        }
+    }
+
+    fn shut_down(self: Rc<Self>) {
+        self.lose(io::Error::other("the reactor was stopped"));
+    }
+
+    fn give_back(&self) -> Option<OwnedFd> {
+        self.remove().map(Registration::into_descriptor)
+    }
+}
