@@ -23,7 +23,7 @@ use super::watched::Watched;
 /// # let mut writer = writer;
 /// # writer.write_all(b"a message")?;
 /// # drop(writer);
-/// let mut text = Vec::new();
+/// let mut text = Vec::<u8>::new();
 /// let handle = reactor.handle();
 /// reactor.add_reader(pipe, move |mut pipe| {
 ///     let mut piece = [0; 1024];
