@@ -1,75 +1,93 @@
-//! A group that everybody hears who has joined it: two members on this host, which hear
-//! each other and themselves.
+//! One question that several hear: two listeners on one port, in one group.
 //!
-//! Twisted's counterpart: `MulticastPingPong` of "UDP Networking".
+//! The group is joined and sent to through the loopback interface, so that nothing leaves
+//! this host.
+//!
+//! Twisted's counterpart: `MulticastServer.py` and `MulticastClient.py`.
 //!
 //! ```text
 //! cargo run --example multicast
 //! ```
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
-use reactor::{
-    DatagramContext, DatagramPort, DatagramProtocol, MulticastInterface, Reactor, ReactorHandle,
-    UdpOptions,
-};
+use deferred::{Deferred, Result, Trigger};
+use reactor::{DatagramContext, DatagramProtocol, MulticastInterface, Reactor, UdpOptions};
 
-const GROUP: Ipv4Addr = Ipv4Addr::new(228, 0, 0, 5);
+const GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(239, 255, 42, 98));
+const ANYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+const LOOPBACK: MulticastInterface = MulticastInterface::Address(Ipv4Addr::LOCALHOST);
 
-/// Members on other hosts would use the interface that leads there.
-const INTERFACE: MulticastInterface = MulticastInterface::Address(Ipv4Addr::LOCALHOST);
-
-struct Member {
+struct Listener {
     name: &'static str,
-    heard: usize,
 }
 
-impl DatagramProtocol for Member {
+impl DatagramProtocol for Listener {
     type Address = SocketAddr;
 
-    fn start_protocol(&mut self, cx: &mut DatagramContext<'_, Self>) -> deferred::Result<()> {
-        cx.port().join_group(GROUP.into(), INTERFACE)?;
-        cx.port().set_multicast_interface(INTERFACE)?;
-        println!("{} has joined", self.name);
-        Ok(())
+    fn start_protocol(&mut self, cx: &mut DatagramContext<'_, Self>) -> Result<()> {
+        Ok(cx.port().join_group(GROUP, LOOPBACK)?)
     }
 
     fn datagram_received(
         &mut self,
         cx: &mut DatagramContext<'_, Self>,
         data: &[u8],
-        _: SocketAddr,
-    ) -> deferred::Result<()> {
-        println!("{} hears: {}", self.name, String::from_utf8_lossy(data));
-        self.heard += 1;
-        if self.heard == 2 {
-            cx.port().leave_group(GROUP.into(), INTERFACE)?;
+        from: SocketAddr,
+    ) -> Result<()> {
+        println!("{} heard: {}", self.name, String::from_utf8_lossy(data));
+        // To the one who asked, not to the group.
+        Ok(cx.send_to(format!("{} is here", self.name), from)?)
+    }
+}
+
+struct Speaker {
+    group: SocketAddr,
+    /// How many answers are still to come.
+    awaited: usize,
+    over: Trigger<()>,
+}
+
+impl DatagramProtocol for Speaker {
+    type Address = SocketAddr;
+
+    fn start_protocol(&mut self, cx: &mut DatagramContext<'_, Self>) -> Result<()> {
+        cx.port().set_multicast_interface(LOOPBACK)?;
+        Ok(cx.send_to("who is there?", self.group)?)
+    }
+
+    fn datagram_received(
+        &mut self,
+        cx: &mut DatagramContext<'_, Self>,
+        data: &[u8],
+        _from: SocketAddr,
+    ) -> Result<()> {
+        println!("answer: {}", String::from_utf8_lossy(data));
+        self.awaited -= 1;
+        if self.awaited == 0 {
             cx.stop_listening();
+            self.over.callback(())?;
         }
         Ok(())
     }
 }
 
-/// Several may listen on the port: it is where the group is heard.
-fn join(
-    reactor: &ReactorHandle,
-    port: u16,
-    name: &'static str,
-) -> Result<DatagramPort<Member>, Box<dyn std::error::Error>> {
-    let options = UdpOptions::new(("0.0.0.0", port)).listen_multiple(true);
-    Ok(reactor.listen_udp(options, Member { name, heard: 0 })?)
-}
-
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<()> {
     let reactor = Reactor::new()?;
-    let ann = join(&reactor, 0, "ann")?;
-    let group = SocketAddr::from((GROUP, ann.address().port()));
-    let bob = join(&reactor, group.port(), "bob")?;
+    let shared = |port| UdpOptions::new((ANYWHERE, port)).listen_multiple(true);
+    let first = reactor.listen_udp(shared(0), Listener { name: "ann" })?;
+    let port = first.address().port();
+    reactor.listen_udp(shared(port), Listener { name: "bob" })?;
 
-    ann.send_to("hello, all", group)?;
-    bob.send_to("hello, ann", group)?;
-    while !(ann.is_gone() && bob.is_gone()) {
-        reactor.turn(None)?;
-    }
+    let (over, is_over) = Deferred::pair();
+    let speaker = Speaker {
+        group: SocketAddr::new(GROUP, port),
+        awaited: 2,
+        over,
+    };
+    reactor.listen_udp((ANYWHERE, 0), speaker)?;
+    // Datagrams may be lost.
+    reactor.block_on(is_over.add_timeout(Duration::from_secs(10), &reactor))?;
     Ok(())
 }

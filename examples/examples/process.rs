@@ -8,11 +8,12 @@
 //! cargo run --example process
 //! ```
 
+use std::process::ExitCode;
 use std::time::Duration;
 
-use deferred::{Deferred, Trigger, inline_callbacks};
+use deferred::{Deferred, Result, Trigger};
 use reactor::{
-    Command, ProcessContext, ProcessEnded, ProcessProtocol, Reactor, ReactorHandle, SpawnError,
+    Command, ProcessContext, ProcessEnded, ProcessProtocol, ReactorHandle, SpawnError, react,
 };
 
 /// Has a desk calculator add numbers, one after the other.
@@ -22,16 +23,12 @@ struct Adding {
 }
 
 impl ProcessProtocol for Adding {
-    fn connection_made(&mut self, cx: &mut ProcessContext<'_, Self>) -> deferred::Result<()> {
+    fn connection_made(&mut self, cx: &mut ProcessContext<'_, Self>) -> Result<()> {
         cx.write("total=0\n")?;
         self.next(cx)
     }
 
-    fn out_received(
-        &mut self,
-        cx: &mut ProcessContext<'_, Self>,
-        data: &[u8],
-    ) -> deferred::Result<()> {
+    fn out_received(&mut self, cx: &mut ProcessContext<'_, Self>, data: &[u8]) -> Result<()> {
         print!("so far: {}", String::from_utf8_lossy(data));
         self.next(cx)
     }
@@ -43,7 +40,7 @@ impl ProcessProtocol for Adding {
 }
 
 impl Adding {
-    fn next(&mut self, cx: &mut ProcessContext<'_, Self>) -> deferred::Result<()> {
+    fn next(&mut self, cx: &mut ProcessContext<'_, Self>) -> Result<()> {
         match self.numbers.pop() {
             Some(number) => cx.write(format!("echo $((total += {number}))\n"))?,
             None => cx.close_stdin(),
@@ -52,21 +49,21 @@ impl Adding {
     }
 }
 
-async fn programs(reactor: &ReactorHandle) -> deferred::Result<()> {
+async fn programs(reactor: ReactorHandle) -> Result<()> {
     let text = "The quick brown fox\njumps over the lazy dog\n";
-    let counted = Command::new("wc").arg("-w").input(text).output(reactor);
+    let counted = Command::new("wc").arg("-w").input(text).output(&reactor);
     println!("{} words", String::from_utf8(counted.await?.stdout)?.trim());
 
     let failing = Command::new("sh").args(["-c", "echo oh no >&2; exit 3"]);
-    let output = failing.output(reactor).await?;
+    let output = failing.output(&reactor).await?;
     let errors = String::from_utf8(output.stderr)?;
     println!("{}: {}", output.status, errors.trim());
 
-    let slow = Command::new("sleep").arg("3600").output(reactor);
-    let killed = slow.add_timeout(Duration::from_millis(50), reactor).await;
+    let slow = Command::new("sleep").arg("3600").output(&reactor);
+    let killed = slow.add_timeout(Duration::from_millis(50), &reactor).await;
     println!("too slow: {}", killed.unwrap_err());
 
-    let unknown = Command::new("no-such-program").output(reactor).await;
+    let unknown = Command::new("no-such-program").output(&reactor).await;
     let failure = unknown.unwrap_err();
     println!("{:?}", failure.trap::<SpawnError>()?.kind());
 
@@ -76,9 +73,6 @@ async fn programs(reactor: &ReactorHandle) -> deferred::Result<()> {
     is_done.await
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let reactor = Reactor::new()?;
-    let handle = reactor.handle();
-    reactor.block_on(inline_callbacks(async move { programs(&handle).await }))?;
-    Ok(())
+fn main() -> ExitCode {
+    react(|reactor| reactor.spawn(programs(reactor.clone())))
 }

@@ -1,66 +1,96 @@
-//! Work that takes long, in threads, while the loop goes on: results, a failure, a job that
-//! is cancelled before it begins, and one that asks the loop something.
+//! Work that takes long, in other threads, while the loop goes on: for the processor, and
+//! for calls that block.
 //!
-//! Twisted's counterpart: `deferToThread` and `blockingCallFromThread`.
+//! A job has nothing of the loop but a `Remote`, through which it tells how far it is.
+//! What it returns fires a Deferred, in the loop.
+//!
+//! Twisted's counterpart: the programs of "Using Threads in Twisted".
 //!
 //! ```text
 //! cargo run --example threads
+//! cargo run --example threads -- Cargo.lock
 //! ```
 
-use std::cell::Cell;
-use std::rc::Rc;
-use std::time::Duration;
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
-use deferred::{LoopingCall, defer_later, gather_results, inline_callbacks};
-use reactor::{Reactor, ReactorHandle};
+use clap::Parser;
+use deferred::{Cancelled, Result, gather_results, settled};
+use reactor::{Reactor, Remote};
 
-/// What a thread is for: nothing else runs where it is computed.
-fn primes_below(limit: u32) -> usize {
-    let is_prime = |n: &u32| {
-        (2..*n)
-            .take_while(|d| d * d <= *n)
-            .all(|d| !n.is_multiple_of(d))
+/// Counts primes and hashes a file, in threads.
+#[derive(Parser)]
+struct Args {
+    /// The file to hash; without it, the source of this program.
+    #[arg(default_value = file!())]
+    file: PathBuf,
+}
+
+const STEP: u32 = 50_000;
+
+/// Counts the primes in `range`, which takes the processor a while.
+fn count_primes(range: Range<u32>, remote: &Remote) -> Result<usize> {
+    let has_divisor = |n: u32| {
+        let mut up_to_its_root = (2..).take_while(|d| d * d <= n);
+        up_to_its_root.any(|d| n.is_multiple_of(d))
     };
-    (2..limit).filter(is_prime).count()
+    let mut count = 0;
+    for start in range.step_by(STEP as usize) {
+        let end = start + STEP;
+        count += (start..end).filter(|n| *n > 1 && !has_divisor(*n)).count();
+        // Fails if the loop is gone: then nobody waits for the rest.
+        remote.call_from_thread(move |_reactor| println!("counted from {start} to {end}"))?;
+    }
+    Ok(count)
 }
 
-async fn work(reactor: &ReactorHandle) -> deferred::Result<()> {
-    let counts = [10_000, 20_000, 40_000]
-        .map(|limit| reactor.defer_to_thread(move || Ok(primes_below(limit))));
-
-    // Both threads are busy, so this one waits; and is dropped.
-    let never = reactor.defer_to_thread(|| println!("never printed"));
-    never.cancel();
-    println!("cancelled: {}", never.await.unwrap_err());
-
-    println!("primes: {:?}", gather_results(counts).await?);
-
-    let failing = reactor.defer_to_thread(|| Ok("forty-two".parse::<u32>()?));
-    println!("failed: {}", failing.await.unwrap_err());
-
-    // The other way round: the thread waits for what the loop does.
-    let remote = reactor.remote();
-    let asking = reactor.defer_to_thread(move || {
-        let answer = remote.blocking_call_from_thread(|reactor| {
-            defer_later(reactor, Duration::from_millis(5), || Ok("in a moment"))
-        })?;
-        Ok(format!("the loop said: {answer}"))
-    });
-    println!("{}", asking.await?);
-    Ok(())
+/// A hash of what is in a file (FNV-1a), which may have to be waited for.
+fn hash(path: &Path) -> io::Result<u64> {
+    let (mut file, mut piece) = (File::open(path)?, [0; 64 * 1024]);
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    loop {
+        let length = file.read(&mut piece)?;
+        if length == 0 {
+            return Ok(hash);
+        }
+        for byte in &piece[..length] {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+        }
+    }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<()> {
+    let Args { file } = Args::parse();
     let reactor = Reactor::new()?;
     reactor.suggest_thread_pool_size(2);
 
-    let count = Rc::new(Cell::new(0_u32));
-    let counted = Rc::clone(&count);
-    let ticks = LoopingCall::new(move || counted.set(counted.get() + 1));
-    ticks.start(&*reactor, Duration::from_millis(1))?.ignore();
+    // Both threads are busy with these ...
+    let halves = [0..4 * STEP, 4 * STEP..8 * STEP].map(|half| {
+        let remote = reactor.remote();
+        reactor.defer_to_thread(move || count_primes(half, &remote))
+    });
+    let counting = gather_results(halves)
+        .add_callback(|counts| println!("{} primes", counts.iter().sum::<usize>()));
 
-    let handle = reactor.handle();
-    reactor.block_on(inline_callbacks(async move { work(&handle).await }))?;
-    println!("the loop went on: {}", count.get() > 1);
+    // ... so this one waits until one of them is free ...
+    let name = file.display().to_string();
+    let hashing = reactor
+        .defer_to_thread(move || Ok(hash(&file)?))
+        .add_callback(move |hash| println!("{name} has the hash {hash:016x}"));
+
+    // ... and this one never gets its turn.
+    let queued = reactor.defer_to_thread(|| println!("never printed"));
+    queued.cancel();
+    let queued = queued.add_errback(|failure| {
+        failure.trap::<Cancelled>()?;
+        println!("one was cancelled while it waited");
+        Ok(())
+    });
+
+    for outcome in reactor.block_on(settled([counting, hashing, queued]))? {
+        outcome?;
+    }
     Ok(())
 }

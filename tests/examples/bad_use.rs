@@ -6,7 +6,14 @@ use socket2::{Domain, Socket, Type};
 
 use crate::program::Program;
 
-const SERVERS: [&str; 2] = ["echo_server", "line_chat"];
+const SERVERS: [&str; 6] = [
+    "all_cores",
+    "command_server",
+    "echo_server",
+    "graceful_shutdown",
+    "line_chat",
+    "port_forwarder",
+];
 
 #[test]
 fn an_address_in_use_is_named() {

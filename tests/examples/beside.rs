@@ -1,19 +1,6 @@
-//! `threads` and `process`: what runs beside the loop.
+//! `process`: what runs beside the loop.
 
 use crate::program::Program;
-
-#[test]
-fn threads_work_while_the_loop_goes_on() {
-    let ended = Program::run("threads", &[]).succeeded();
-    let expected = [
-        "cancelled: the deferred was cancelled",
-        "primes: [1229, 2262, 4203]",
-        "failed: invalid digit found in string",
-        "the loop said: in a moment",
-        "the loop went on: true",
-    ];
-    assert_eq!(ended.lines, expected);
-}
 
 #[test]
 fn other_programs_are_run_and_talked_to() {

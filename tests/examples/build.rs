@@ -18,6 +18,11 @@ pub(crate) fn binary(name: &str) -> &'static Path {
     found.unwrap_or_else(|| panic!("there is no example {name:?}"))
 }
 
+/// The names of all examples, in order.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    BINARIES.keys().map(String::as_str)
+}
+
 /// How this test was built, as its own path tells:
 /// `<target dir>/[<triple>/]<profile>/deps/<test>`.
 struct Layout {

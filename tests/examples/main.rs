@@ -2,12 +2,21 @@
 
 mod bad_use;
 mod beside;
+mod both_ways;
 mod build;
+mod commands;
+mod cores;
 mod datagrams;
 mod deferreds;
 mod echo;
+mod forwarding;
 mod line_chat;
 mod poetry;
 mod program;
+mod shutdown;
+mod table;
+mod talk;
 mod timers;
 mod tour;
+mod unix_chat;
+mod worker_threads;

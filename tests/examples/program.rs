@@ -1,10 +1,11 @@
 //! An example that runs: its lines as they come, its end, and no traces of it.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -17,6 +18,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Program {
     name: String,
     child: Child,
+    /// What is typed, if anything is.
+    input: Option<ChildStdin>,
     lines: Receiver<String>,
     errors: Option<JoinHandle<String>>,
 }
@@ -34,12 +37,21 @@ pub(crate) struct Ended {
 
 impl Program {
     pub(crate) fn start(name: &str, args: &[&str]) -> Self {
+        Self::start_with(name, args, Stdio::null())
+    }
+
+    /// Starts an example that reads what is [typed](Self::types).
+    pub(crate) fn start_to_type(name: &str, args: &[&str]) -> Self {
+        Self::start_with(name, args, Stdio::piped())
+    }
+
+    fn start_with(name: &str, args: &[&str], input: Stdio) -> Self {
         let mut child = Command::new(binary(name))
             .args(args)
             // The stories of failures would have backtraces in them.
             .env_remove("RUST_BACKTRACE")
             .env_remove("RUST_LIB_BACKTRACE")
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -60,6 +72,7 @@ impl Program {
         });
         Self {
             name: name.to_owned(),
+            input: child.stdin.take(),
             child,
             lines,
             errors: Some(errors),
@@ -68,7 +81,13 @@ impl Program {
 
     /// Starts a server on a free port; gives its address, too.
     pub(crate) fn serve(name: &str) -> (Self, String) {
-        let mut server = Self::start(name, &["--listen", "127.0.0.1:0"]);
+        Self::serve_with(name, &[])
+    }
+
+    /// The same, with more arguments.
+    pub(crate) fn serve_with(name: &str, args: &[&str]) -> (Self, String) {
+        let args = [&["--listen", "127.0.0.1:0"], args].concat();
+        let mut server = Self::start(name, &args);
         let first = server.line();
         let address = first.strip_prefix("listening on ");
         let address = address.unwrap_or_else(|| panic!("{name} said {first:?}"));
@@ -80,6 +99,16 @@ impl Program {
     /// Runs an example to its end.
     pub(crate) fn run(name: &str, args: &[&str]) -> Ended {
         Self::start(name, args).end()
+    }
+
+    pub(crate) fn types(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("it reads");
+        writeln!(input, "{line}").expect("it fits");
+    }
+
+    /// Types nothing more.
+    pub(crate) fn finishes(&mut self) {
+        drop(self.input.take());
     }
 
     /// The next line it prints.
@@ -98,8 +127,31 @@ impl Program {
         }
     }
 
+    /// The next line it prints is `expected`.
+    #[track_caller]
+    pub(crate) fn prints(&mut self, expected: &str) {
+        assert_eq!(self.line(), expected);
+    }
+
     pub(crate) fn send(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("it is there");
+    }
+
+    /// Waits until it catches `signal`, which would end it before that.
+    pub(crate) fn wait_until_it_catches(&self, signal: Signal) {
+        let status = format!("/proc/{}/status", self.child.id());
+        let start = Instant::now();
+        let catches = || {
+            let status = fs::read_to_string(&status).expect("it runs");
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            let caught = caught.expect("what every process has").trim();
+            let caught = u64::from_str_radix(caught, 16).expect("a mask");
+            caught & (1 << (signal.as_raw() - 1)) != 0
+        };
+        while !catches() {
+            assert!(start.elapsed() < PATIENCE, "{} never does", self.name);
+            thread::yield_now();
+        }
     }
 
     /// Waits for its end.

@@ -9,6 +9,7 @@
 //! ```
 
 mod client;
+mod modern;
 mod poems;
 mod server;
 mod view;
@@ -20,9 +21,10 @@ use std::time::{Duration, Instant};
 use deferred::Result;
 use reactor::{Reactor, ReactorHandle};
 
-use crate::client::{BrokenOff, Modern, NothingOld, fetch, modernize};
+use crate::client::{BrokenOff, fetch};
+use crate::modern::{Modern, NothingOld, modernize};
 use crate::poems::{POEMS, Poem};
-use crate::server::Reciter;
+use crate::server::recite_all;
 use crate::view::View;
 
 /// What became of a poem.
@@ -38,13 +40,12 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let recitals = Rc::new(RefCell::new(Vec::new()));
 
     let start = Instant::now();
-    for poem in POEMS {
-        let port = reactor.listen_tcp("127.0.0.1:0", move || Reciter::new(poem))?;
+    for (poem, server) in recite_all(&reactor)? {
         let track = view.track(poem);
         let heard = track.clone();
         let (recitals, handle) = (Rc::clone(&recitals), reactor.handle());
 
-        fetch(&reactor, port.address(), move |bytes| heard.heard(bytes))
+        fetch(&reactor, server, move |bytes| heard.heard(bytes))
             .add_callback(modernize)
             .add_errback(|failure| {
                 // A poem without old words is fine as it is. Any other failure

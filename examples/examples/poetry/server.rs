@@ -1,20 +1,31 @@
 //! A slow poetry server: a piece, a pause, a piece, a pause.
 
-use reactor::{Context, Protocol, Raw};
+use std::net::SocketAddr;
 
-use crate::poems::Poem;
+use reactor::{Context, ListenError, Protocol, Raw, ReactorHandle};
+
+use crate::poems::{POEMS, Poem};
 
 /// How much is sent at a time, in bytes.
 const PIECE: usize = 60;
 
+/// Starts a server for each of the [`POEMS`], on a port that the system chooses.
+pub(crate) fn recite_all(reactor: &ReactorHandle) -> Result<Vec<(Poem, SocketAddr)>, ListenError> {
+    let recite = |poem| {
+        let port = reactor.listen_tcp("127.0.0.1:0", move || Reciter::new(poem))?;
+        Ok((poem, port.address()))
+    };
+    POEMS.into_iter().map(recite).collect()
+}
+
 /// Recites its poem to whoever connects.
-pub(crate) struct Reciter {
+struct Reciter {
     poem: Poem,
     left: &'static [u8],
 }
 
 impl Reciter {
-    pub(crate) fn new(poem: Poem) -> Self {
+    fn new(poem: Poem) -> Self {
         let left = poem.text.as_bytes();
         Self { poem, left }
     }

@@ -75,8 +75,7 @@ impl Core {
             // Guarded as a whole: sources contain what their users do, so a panic is
             // rare, and costs the others nothing but this.
             call("what an event called", || {
-                while next.get() < count {
-                    let (key, ready) = events.get(next.replace(next.get() + 1));
+                while let Some((key, ready)) = events.take_next(&next) {
                     // It may have gone since the event was given.
                     let Some(source) = self.registry.get(key) else {
                         if key == WAKER_KEY {

@@ -33,11 +33,11 @@ impl Events {
     }
 
     #[inline]
-    pub(super) fn get(&self, at: usize) -> (Key, Ready) {
-        let event = &self.events[at];
+    pub(super) fn get(&self, at: usize) -> Option<(Key, Ready)> {
+        let event = self.events.get(at)?;
         // Copied out, as the structure is packed.
         let flags = event.flags;
-        (event.data.u64() as Key, ready(flags))
+        Some((event.data.u64() as Key, ready(flags)))
     }
 }
 

@@ -18,7 +18,7 @@ mod portable;
 mod registration;
 mod waker;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -103,18 +103,22 @@ impl Events {
         self.portable.len()
     }
 
-    /// What became ready, at a place below their number.
+    /// What became ready, from `next` on, which is moved behind it.
     #[inline]
-    pub(crate) fn get(&self, at: usize) -> (Key, Ready) {
-        // There are those of one kind, then the others.
+    pub(crate) fn take_next(&self, next: &Cell<usize>) -> Option<(Key, Ready)> {
+        let at = next.get();
+        next.set(at + 1);
         #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
-        if at < self.epoll.len() {
-            return self.epoll.get(at);
+        if let Some(told) = self.epoll.get(at) {
+            return Some(told);
         }
-        if at < self.portable.len() {
-            return self.portable.get(at);
-        }
-        self.other[at - self.told_by_system()]
+        self.get_other(at)
+    }
+
+    /// There are those of epoll, or those of polling; then the others.
+    fn get_other(&self, at: usize) -> Option<(Key, Ready)> {
+        let told = self.portable.get(at);
+        told.or_else(|| self.other.get(at - self.told_by_system()).copied())
     }
 }
 

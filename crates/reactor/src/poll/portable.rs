@@ -21,8 +21,8 @@ impl Events {
         self.ready.len()
     }
 
-    pub(super) fn get(&self, at: usize) -> (Key, Ready) {
-        self.ready[at]
+    pub(super) fn get(&self, at: usize) -> Option<(Key, Ready)> {
+        self.ready.get(at).copied()
     }
 }
 

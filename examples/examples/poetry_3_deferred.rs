@@ -1,0 +1,85 @@
+//! Poetry, third rung: a Deferred for each poem.
+//!
+//! What it gains over a bare protocol: `fetch` is a function that gives a poem, or says
+//! why there is none. Its protocol knows nothing of other poems, of what is done with
+//! this one, or of when to stop. Whether connecting or reciting failed, it is told in one
+//! place.
+//!
+//! Twisted's counterpart: `twisted-client-4` of the introduction by Dave Peticolas.
+//!
+//! ```text
+//! cargo run --example poetry_3_deferred
+//! ```
+
+#[path = "poetry/poems.rs"]
+mod poems;
+#[path = "poetry/server.rs"]
+mod server;
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use deferred::{Deferred, Result, Trigger};
+use reactor::{ConnectionClosed, Context, Protocol, Raw, Reactor, ReactorHandle};
+
+use crate::poems::POEMS;
+use crate::server::recite_all;
+
+/// Listens to one poem, and fires a Deferred with it.
+struct Listener {
+    poem: Vec<u8>,
+    done: Trigger<String>,
+}
+
+impl Protocol for Listener {
+    type Framing = Raw;
+
+    fn received(&mut self, _cx: &mut Context<'_, Self>, piece: &[u8]) -> Result<()> {
+        self.poem.extend(piece);
+        Ok(())
+    }
+
+    fn connection_lost(&mut self, _cx: &mut Context<'_, Self>, reason: ConnectionClosed) {
+        let outcome = match reason {
+            ConnectionClosed::Done => Ok(String::from_utf8_lossy(&self.poem).into_owned()),
+            reason => Err(reason.into()),
+        };
+        // Nobody else fires it.
+        let _ = self.done.fire(outcome);
+    }
+}
+
+/// The poem that is recited at `server`.
+fn fetch(reactor: &ReactorHandle, server: SocketAddr) -> Deferred<String> {
+    let (done, poem) = Deferred::pair();
+    let listener = Listener {
+        poem: Vec::new(),
+        done,
+    };
+    reactor
+        .connect_tcp(server, listener)
+        .add_callback(|_connection| poem)
+}
+
+fn main() -> Result<()> {
+    let reactor = Reactor::new()?;
+    let left = Rc::new(Cell::new(POEMS.len()));
+    for (poem, server) in recite_all(&reactor)? {
+        let title = poem.title;
+        let (left, handle) = (Rc::clone(&left), reactor.handle());
+        fetch(&reactor, server)
+            .add_callback(move |text| println!("{title}: complete, {} bytes", text.len()))
+            .add_errback(move |failure| println!("{title}: {failure}"))
+            .add_callback(move |()| {
+                left.set(left.get() - 1);
+                if left.get() == 0 {
+                    let _ = handle.stop();
+                }
+            })
+            .detach();
+    }
+    reactor.run()?;
+    println!("that was all");
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! Poetry, fourth rung: one Deferred for all poems.
+//!
+//! What it gains over a Deferred for each: nobody counts, and nobody stops the loop. The
+//! results come together, in the order in which the poems were asked for, and the program
+//! is over when they are there. `fetch` is that of the third rung, with an error of its
+//! own, in `poetry/client.rs`.
+//!
+//! Twisted's counterpart: the end of `twisted-client-8` of the introduction by Dave
+//! Peticolas.
+//!
+//! ```text
+//! cargo run --example poetry_4_list
+//! ```
+
+#[path = "poetry/client.rs"]
+mod client;
+#[path = "poetry/poems.rs"]
+mod poems;
+#[path = "poetry/server.rs"]
+mod server;
+
+use deferred::{DeferredList, Result};
+use reactor::Reactor;
+
+use crate::client::fetch;
+use crate::poems::POEMS;
+use crate::server::recite_all;
+
+fn main() -> Result<()> {
+    let reactor = Reactor::new()?;
+    let servers = recite_all(&reactor)?;
+    let poems = servers.into_iter().map(|(poem, server)| {
+        let heard = move |length| println!("{}: {length} bytes", poem.title);
+        fetch(&reactor, server, heard)
+    });
+    let all = DeferredList::new(poems).into_deferred();
+
+    for (poem, outcome) in POEMS.iter().zip(reactor.block_on(all)?) {
+        match outcome {
+            Ok(text) => println!("{}: complete, {} bytes", poem.title, text.len()),
+            Err(failure) => println!("{}: {failure}", poem.title),
+        }
+    }
+    println!("that was all");
+    Ok(())
+}
