@@ -1,8 +1,8 @@
 //! Other programs, run beside the loop: what one prints, what another exits with, one that
 //! takes too long, and a conversation with one.
 //!
-//! Twisted's counterpart: `getProcessOutputAndValue`, and `ProcessProtocol` with
-//! `spawnProcess`.
+//! Twisted's counterpart: `process.py` of "Using Processes", and
+//! `getProcessOutputAndValue`.
 //!
 //! ```text
 //! cargo run --example process

@@ -2,7 +2,6 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::thread;
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
@@ -80,22 +79,22 @@ const MUCH: usize = 256 * 1024 * 1024;
 fn who_is_slow_is_waited_for_and_gets_everything() {
     let (listener, target) = target();
     let (_forwarder, address) = Program::serve_with("port_forwarder", &["--target", &target]);
-    let mut client = TcpStream::connect(address).expect("somebody listens");
-    let mut server = accept(&listener);
-
-    let sent = fill(&mut client);
-    assert!(
-        sent < MUCH,
-        "{sent} bytes were taken, and nobody has read any"
-    );
-
-    drop(client);
-    let reading = thread::spawn(move || {
+    for client_is_slow in [false, true] {
+        let client = TcpStream::connect(&address).expect("somebody listens");
+        client.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        let server = accept(&listener);
+        let (mut fast, mut slow) = if client_is_slow {
+            (server, client)
+        } else {
+            (client, server)
+        };
+        let sent = fill(&mut fast);
+        assert!(sent < MUCH, "{sent} bytes were taken, and none was read");
+        drop(fast);
         let mut received = Vec::new();
-        server.read_to_end(&mut received).map(|_| received.len())
-    });
-    let received = reading.join().expect("no panic").expect("an end");
-    assert_eq!(received, sent);
+        slow.read_to_end(&mut received).expect("an end");
+        assert_eq!(received.len(), sent, "client_is_slow: {client_is_slow}");
+    }
 }
 
 /// Writes until nothing is taken for a while; gives how much was.

@@ -9,7 +9,7 @@ use deferred::Failure;
 use reactor::testing;
 use reactor::{
     Address, ClientFactory, ConnectError, ConnectErrorKind, ConnectOptions, ConnectionClosed,
-    Connector, ConnectorState, Factory, ListenOptions, ListeningPort,
+    Connector, ConnectorState, Context, Factory, KeepAlive, ListenOptions, ListeningPort,
 };
 
 use crate::support::{Log, Peer, RawRecorder, reactor, turn_until};
@@ -205,6 +205,39 @@ fn a_client_connects_from_where_it_is_told_to() {
         .ignore();
     assert_eq!(failed.len(), 0, "it comes from the loop");
     turn_until(&reactor, || failed.len() == 1);
+}
+
+#[test]
+fn the_options_of_a_connection_can_be_read_and_set_on_both_sides() {
+    let (reactor, log) = (reactor(), Log::default());
+    let set = |cx: &mut Context<'_, RawRecorder>| -> deferred::Result<()> {
+        assert!(!cx.nodelay() && !cx.keepalive());
+        cx.set_nodelay(true)?;
+        let patient = KeepAlive::after(Duration::from_secs(60))
+            .interval(Duration::from_secs(10))
+            .retries(3);
+        cx.set_keepalive(patient)?;
+        assert!(cx.nodelay() && cx.keepalive());
+        cx.set_keepalive(None)?;
+        assert!(!cx.keepalive());
+        cx.set_nodelay(false)?;
+        Ok(())
+    };
+    let recorder = RawRecorder::new(&log).on_made(set);
+    let port = reactor
+        .listen_tcp("127.0.0.1:0", move || recorder.clone())
+        .expect("a free port");
+    let client = RawRecorder::new(&log).on_made(set);
+    let connecting = reactor.connect_tcp(port.address(), client);
+    let connection = reactor.block_on(connecting).expect("it sets them");
+    assert!(!connection.nodelay().expect("it is there"));
+    connection.set_nodelay(true).expect("it is there");
+    assert!(connection.nodelay().expect("it is there"));
+    connection
+        .set_keepalive(KeepAlive::after(Duration::from_secs(60)))
+        .expect("it is there");
+    assert!(connection.keepalive().expect("it is there"));
+    turn_until(&reactor, || log.len() == 2);
 }
 
 #[test]

@@ -29,6 +29,28 @@ fn a_body_wakes_by_deferreds_and_by_other_threads() {
 }
 
 #[test]
+fn a_task_of_tokio_is_awaited_in_the_loop() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    let tokio = runtime.handle().clone();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let other = thread::spawn(move || runtime.block_on(stopped));
+    let reactor = reactor();
+    let body = reactor.spawn(async move {
+        let task = tokio.spawn(async {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            "from Tokio"
+        });
+        Ok(task.await?)
+    });
+    assert_eq!(reactor.block_on(body).expect("it ends"), "from Tokio");
+    stop.send(()).expect("it waits");
+    other.join().expect("it ends").expect("it was told to");
+}
+
+#[test]
 fn cancelling_a_body_cancels_what_it_waits_for() {
     let reactor = reactor();
     let handle = reactor.handle();

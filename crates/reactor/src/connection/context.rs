@@ -323,6 +323,13 @@ impl<'a, P: Protocol> Context<'a, P> {
         self.stream.transport().with_socket(set)
     }
 
+    /// Whether the system asks, on a connection on which nothing happens, if the peer is
+    /// still there.
+    pub fn keepalive(&self) -> bool {
+        let socket = |socket: SockRef<'_>| socket.keepalive();
+        self.stream.transport().with_socket(socket).unwrap_or(false)
+    }
+
     /// Has the system ask, on a connection on which nothing happens, whether the
     /// peer is still there; `None` stops that.
     ///

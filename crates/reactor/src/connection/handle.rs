@@ -339,6 +339,17 @@ impl<P: Protocol> Connection<P> {
             .with_socket(|socket| socket.set_tcp_nodelay(nodelay))
     }
 
+    /// Whether the system asks if the peer is still there: see [`Context::keepalive`].
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`] if the connection is over.
+    pub fn keepalive(&self) -> Result<bool, Gone> {
+        let stream = self.stream()?;
+        let keepalive = stream.transport().with_socket(|socket| socket.keepalive());
+        Ok(keepalive.unwrap_or(false))
+    }
+
     /// Has the system ask whether the peer is still there: see
     /// [`Context::set_keepalive`].
     ///
