@@ -1,13 +1,15 @@
 //! Work for a protocol from elsewhere: when it runs, and when no more.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Duration;
 
-use deferred::{Deferred, Failure, succeed, with_unhandled_hook};
-use reactor::Connection;
+use deferred::testing::{failure_of, success_result_of};
+use deferred::{Deferred, Failure, sleep, succeed, with_unhandled_hook};
+use reactor::{Connection, Gone, Protocol, Raw, testing};
 
-use crate::support::{Count, LineRecorder, Log, Peer, never, serve, turn_until};
+use crate::support::{Count, LineRecorder, Log, Peer, RawRecorder, never, serve, turn_until};
 
 #[test]
 fn a_job_never_runs_inside_a_handler() {
@@ -246,4 +248,58 @@ fn a_thousand_calls_that_were_cancelled_leave_nothing_behind() {
         peer.send("again\n");
         assert_eq!(peer.receive_some(&reactor, 3), b"ok\n");
     }
+}
+
+#[test]
+fn a_call_gives_what_the_protocol_answers() {
+    testing::run(|reactor| {
+        let log = Log::default();
+        let (connection, peer) = reactor.connect_to_peer(RawRecorder::new(&log));
+        let value = connection.call(|this, _| Ok(this.log.len()));
+        let failure = connection.call(|_, _| Err::<(), _>(Failure::msg("not this time")));
+        let panic = connection.call(|_, _| -> deferred::Result<()> { panic!("what it may do") });
+        let later = connection.call(|_, cx| sleep(cx.reactor(), Duration::from_secs(1)));
+        reactor.settle();
+        assert_eq!(success_result_of(value), 1);
+        assert_eq!(failure_of(failure).message(), "not this time");
+        assert!(failure_of(panic).message().contains("what it may do"));
+        assert!(!connection.is_gone());
+        reactor.advance(Duration::from_secs(1));
+        success_result_of(later);
+        peer.close();
+        assert!(failure_of(connection.call(|_, _| Ok(()))).is::<Gone>());
+    });
+}
+
+#[test]
+fn handles_on_one_connection_are_equal() {
+    testing::run(|reactor| {
+        let recorder = RawRecorder::new(&Log::default());
+        let (one, other) = reactor.connect_pair(recorder.clone(), recorder);
+        assert_eq!(one, one.clone());
+        assert_ne!(one, other);
+        let all = HashSet::from([one.clone(), other, one.clone()]);
+        assert_eq!(all.len(), 2);
+        one.abort().expect("it is there");
+        reactor.settle();
+        assert!(all.contains(&one), "it stays what it was");
+    });
+}
+
+/// Says what it is made for, and nothing of what comes in.
+struct Deaf;
+
+impl Protocol for Deaf {
+    type Framing = Raw;
+}
+
+#[test]
+fn a_protocol_that_says_nothing_of_input_ignores_it() {
+    testing::run(|reactor| {
+        let (connection, peer) = reactor.connect_to_peer(Deaf);
+        peer.send("anybody there?");
+        assert!(!connection.is_gone());
+        peer.close();
+        assert!(connection.is_gone());
+    });
 }

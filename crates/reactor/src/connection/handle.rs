@@ -1,12 +1,13 @@
 //! `Connection`: a connection from anywhere in its thread.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use deferred::Deferred;
+use deferred::{Deferred, Outcome, maybe_deferred};
 
 use super::context::Context;
 use super::extras::Until;
@@ -296,6 +297,50 @@ impl<P: Protocol> Connection<P> {
             .map_err(|_job| Gone)
     }
 
+    /// Calls `f` with the protocol, as [`post`](Self::post) does, and gives what it
+    /// returns: a value, a failure, or what a Deferred comes to. A failure or a panic is
+    /// the caller's, and does not close the connection.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`] if the connection is over, or ends before `f` was called.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use deferred::Deferred;
+    /// # use reactor::{Connection, Context, Lines, Protocol};
+    /// struct Player {
+    ///     score: u32,
+    /// }
+    /// # impl Protocol for Player {
+    /// #     type Framing = Lines;
+    /// # }
+    ///
+    /// fn score_of(player: &Connection<Player>) -> Deferred<u32> {
+    ///     player.call(|this, _cx| Ok(this.score))
+    /// }
+    /// ```
+    pub fn call<F, O>(&self, f: F) -> Deferred<O::Value>
+    where
+        F: FnOnce(&mut P, &mut Context<'_, P>) -> O + 'static,
+        O: Outcome,
+    {
+        let (trigger, answer) = Deferred::pair();
+        let posted = self.post(move |this, cx| {
+            maybe_deferred(|| f(this, cx))
+                .chain_deferred(trigger)
+                .ignore();
+        });
+        match posted {
+            Ok(()) => answer,
+            Err(gone) => {
+                answer.ignore();
+                deferred::fail(gone)
+            }
+        }
+    }
+
     /// The address of the other side.
     ///
     /// # Errors
@@ -398,6 +443,21 @@ impl<P: Protocol> Clone for Connection<P> {
         Self {
             stream: Weak::clone(&self.stream),
         }
+    }
+}
+
+/// Whether they are handles on the same connection.
+impl<P: Protocol> PartialEq for Connection<P> {
+    fn eq(&self, other: &Self) -> bool {
+        self.stream.ptr_eq(&other.stream)
+    }
+}
+
+impl<P: Protocol> Eq for Connection<P> {}
+
+impl<P: Protocol> Hash for Connection<P> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.stream.as_ptr().hash(state);
     }
 }
 

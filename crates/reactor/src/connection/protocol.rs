@@ -73,10 +73,15 @@ pub trait Protocol: Sized + 'static {
     /// A frame came in. What the handler asks for takes effect when it returns,
     /// before the next frame: after `lose_connection` there is no further one.
     ///
+    /// Unless this is overridden, what comes in is ignored.
+    ///
     /// # Errors
     ///
     /// Any failure closes the connection.
-    fn received(&mut self, cx: &mut Context<'_, Self>, frame: Frame<'_, Self>) -> Result<()>;
+    fn received(&mut self, cx: &mut Context<'_, Self>, frame: Frame<'_, Self>) -> Result<()> {
+        let _ = (cx, frame);
+        Ok(())
+    }
 
     /// The peer has finished sending; it may still be reading. Unless this is
     /// overridden, the connection is closed, after what was written is sent: a

@@ -166,7 +166,7 @@ impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
             sink.transport.lose();
             sink.touch();
         }
-        let _ = self.trigger.errback(reason.duplicate());
+        let _ = self.trigger.errback(reason.clone());
     }
 }
 

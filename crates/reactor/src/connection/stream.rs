@@ -337,7 +337,7 @@ impl<P: Protocol> Stream<P> {
         let told = extras
             .as_ref()
             .is_some_and(|extras| extras.needs_reason())
-            .then(|| reason.duplicate());
+            .then(|| reason.clone());
         let mut live: RefMut<'_, Option<Live<P>>> = self.live.borrow_mut();
         if let Some(live) = &mut *live {
             self.run_jobs(&mut live.protocol);

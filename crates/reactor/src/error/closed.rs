@@ -49,9 +49,11 @@ impl ConnectionClosed {
     pub fn is_clean(&self) -> bool {
         matches!(self, Self::Done)
     }
+}
 
-    /// The same for somebody else who is told.
-    pub(crate) fn duplicate(&self) -> Self {
+/// An error of the system's is made anew, of the same kind.
+impl Clone for ConnectionClosed {
+    fn clone(&self) -> Self {
         match self {
             Self::Done => Self::Done,
             Self::Aborted => Self::Aborted,
