@@ -83,6 +83,7 @@ impl TimerQueue {
 
     /// When to look again, for a loop that is to wait meanwhile: no later than the next
     /// call is due. It may be earlier if that is far away, and it costs nothing to find.
+    #[inline]
     pub fn next_look(&self) -> Option<Duration> {
         self.queue.next_look()
     }

@@ -59,6 +59,7 @@ impl Queue {
     }
 
     /// A time at which to look again: no later than the next call is due.
+    #[inline]
     pub(super) fn next_look(&self) -> Option<Duration> {
         self.wheel.borrow().next_look().map(from_nanos)
     }

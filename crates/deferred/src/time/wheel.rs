@@ -168,7 +168,11 @@ impl Wheel {
     }
 
     /// No later than the first one is due.
+    #[inline]
     pub(super) fn next_look(&self) -> Option<u64> {
+        if self.len == 0 {
+            return None;
+        }
         match self.near.first() {
             Some((due, _)) => Some(due),
             None => self.next_tick().map(start_of),

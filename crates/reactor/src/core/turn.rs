@@ -41,13 +41,18 @@ impl Core {
 
     fn turn(self: &Rc<Self>, timeout: Option<Duration>) -> Result<(), RunError> {
         self.counters.turn();
-        let has_called = self.run_jobs() | self.run_bodies() | self.run_timers() | self.settle();
+        let mut look = self.timers.next_look();
+        let has_called =
+            self.run_jobs() | self.run_bodies() | self.run_timers(look) | self.settle();
         if has_called {
             self.turn_now.set(None);
+            look = self.timers.next_look();
         }
 
         let mut events = self.events.take().unwrap_or_default();
-        let waited = self.poll.wait(&mut events, self.time_to_wait(timeout));
+        let waited = self
+            .poll
+            .wait(&mut events, self.time_to_wait(look, timeout));
         self.turn_now.set(None);
         let mut count = 0;
         if waited.is_ok() {
@@ -115,19 +120,20 @@ impl Core {
         now
     }
 
-    fn time_to_wait(&self, timeout: Option<Duration>) -> Option<Duration> {
+    /// Until it is time to `look` again, or `timeout` is over.
+    #[inline]
+    fn time_to_wait(&self, look: Option<Duration>, timeout: Option<Duration>) -> Option<Duration> {
         let is_busy = self.does_not_wait.take()
             || !self.unsettled.borrow().is_empty()
             || matches!(self.state.get(), State::Idle | State::Stopping);
         if is_busy {
             return Some(Duration::ZERO);
         }
-        let due = self.timers.next_look();
-        let until_due = due.map(|due| due.saturating_sub(self.turn_now()));
-        match (until_due, timeout) {
-            (Some(until_due), Some(timeout)) => Some(until_due.min(timeout)),
-            (until_due, timeout) => until_due.or(timeout),
-        }
+        let Some(look) = look else {
+            return timeout;
+        };
+        let until_then = look.saturating_sub(self.turn_now());
+        Some(timeout.map_or(until_then, |timeout| timeout.min(until_then)))
     }
 
     /// Makes the calls from other threads; says whether there were any.
@@ -169,26 +175,24 @@ impl Core {
         bodies::listen(self.id(), || self.poll.waker());
     }
 
-    /// Makes the delayed calls that are due; says whether there were any.
+    /// Makes the delayed calls that are due, if it is time to `look`; says whether it was.
     #[inline]
-    fn run_timers(&self) -> bool {
-        let now = match self.timers.next_look() {
-            Some(due) => {
-                self.turn_now.set(None);
-                let now = self.turn_now();
-                if due > now {
-                    return false;
-                }
-                now
-            }
-            None => return false,
-        };
+    fn run_timers(&self, look: Option<Duration>) -> bool {
+        look.is_some_and(|look| self.run_timers_at(look))
+    }
+
+    fn run_timers_at(&self, look: Duration) -> bool {
+        self.turn_now.set(None);
+        let now = self.turn_now();
+        if look > now {
+            return false;
+        }
         let mut made = 0;
         self.timed("the delayed calls that were due", || {
             made = self.timers.run_due(now);
         });
         self.counters.delayed_calls(made);
-        made > 0
+        true
     }
 
     /// Lets connections do what they have put off. What they give one another
