@@ -26,6 +26,7 @@ use reactor::{ConnectionClosed, Context, Protocol, Raw, Reactor, ReactorHandle};
 use crate::poems::POEMS;
 use crate::server::recite_all;
 
+// ANCHOR: listener
 /// Listens to one poem, and fires a Deferred with it.
 struct Listener {
     poem: Vec<u8>,
@@ -49,7 +50,9 @@ impl Protocol for Listener {
         let _ = self.done.fire(outcome);
     }
 }
+// ANCHOR_END: listener
 
+// ANCHOR: fetch
 /// The poem that is recited at `server`.
 fn fetch(reactor: &ReactorHandle, server: SocketAddr) -> Deferred<String> {
     let (done, poem) = Deferred::pair();
@@ -61,6 +64,7 @@ fn fetch(reactor: &ReactorHandle, server: SocketAddr) -> Deferred<String> {
         .connect_tcp(server, listener)
         .add_callback(|_connection| poem)
 }
+// ANCHOR_END: fetch
 
 fn main() -> Result<()> {
     let reactor = Reactor::new()?;

@@ -26,6 +26,7 @@ use crate::client::fetch;
 use crate::poems::POEMS;
 use crate::server::recite_all;
 
+// ANCHOR: main
 fn main() -> Result<()> {
     let reactor = Reactor::new()?;
     let servers = recite_all(&reactor)?;
@@ -44,3 +45,4 @@ fn main() -> Result<()> {
     println!("that was all");
     Ok(())
 }
+// ANCHOR_END: main

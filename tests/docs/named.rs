@@ -1,6 +1,6 @@
-//! `docs/coming-from-twisted.md` names tests, and they exist.
+//! The pages for those who come from elsewhere name tests, and they exist.
 //!
-//! Its programs are doc tests; names in its text would rot unnoticed.
+//! Their programs are doc tests; names in their text would rot unnoticed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,16 +16,11 @@ fn path_of(file: &str) -> PathBuf {
     }
 }
 
-#[test]
-fn each_test_that_is_named_exists() {
-    let page = fs::read_to_string(root().join("docs/coming-from-twisted.md")).expect("the page");
-    let (_, decisions) = page
-        .split_once("\n- **The end of a chain")
-        .expect("its first decision");
-
+/// Asserts that the tests which `text` names exist; gives how many there are.
+fn tests_named_in(text: &str) -> usize {
     let mut file = None;
     let mut found = 0;
-    for line in decisions.lines() {
+    for line in text.lines() {
         if line.starts_with(['-', '|', '#']) {
             // Names stand behind their file, in the same item.
             file = None;
@@ -45,7 +40,20 @@ fn each_test_that_is_named_exists() {
             }
         }
     }
+    found
+}
+
+#[test]
+fn each_test_that_is_named_exists() {
+    let page = fs::read_to_string(root().join("docs/coming-from-twisted.md")).expect("the page");
+    let (_, decisions) = page
+        .split_once("\n- **The end of a chain")
+        .expect("its first decision");
+    let found = tests_named_in(decisions);
     assert!(found > 40, "only {found} names were understood");
+
+    let page = fs::read_to_string(root().join("docs/coming-from-tokio.md")).expect("the page");
+    assert!(tests_named_in(&page) > 0, "no name was understood");
 }
 
 #[test]

@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use deferred::{Deferred, Trigger};
 use reactor::{ConnectionClosed, Context, Protocol, Raw, ReactorHandle};
 
-// ANCHOR: fetch
 /// Fetches the poem that is recited at `server`. `heard` is called with the size
 /// of each piece.
 pub(crate) fn fetch(
@@ -25,9 +24,7 @@ pub(crate) fn fetch(
         .connect_tcp(server, listener)
         .add_callback(|_connection| poem)
 }
-// ANCHOR_END: fetch
 
-// ANCHOR: listener
 struct Listener {
     poem: Vec<u8>,
     heard: Box<dyn FnMut(usize)>,
@@ -53,7 +50,6 @@ impl Protocol for Listener {
         let _ = self.done.fire(outcome);
     }
 }
-// ANCHOR_END: listener
 
 /// The server stopped reciting before the end.
 #[derive(Debug)]
