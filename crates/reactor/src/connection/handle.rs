@@ -309,7 +309,7 @@ impl<P: Protocol> Connection<P> {
     ///
     /// ```
     /// # use deferred::Deferred;
-    /// # use reactor::{Connection, Context, Lines, Protocol};
+    /// # use reactor::{Connection, Lines, Protocol};
     /// struct Player {
     ///     score: u32,
     /// }

@@ -150,6 +150,8 @@ impl Watched {
 impl Source for Watched {
     fn ready(self: Rc<Self>, ready: Ready) {
         let mut has_returned = true;
+        // Whoever is called still sees the end, or the error.
+        let gone_bad = ready.hung_up.then(|| self.look_into_hang_up()).flatten();
         if let Some(registration) = &*self.registration.borrow() {
             let it = || DescriptorRef {
                 descriptor: registration.as_fd(),
@@ -166,10 +168,11 @@ impl Source for Watched {
             drop(self.remove());
         } else if !has_returned {
             self.lose(io::Error::other("its callback panicked"));
-        } else if ready.hung_up
-            && let Some(error) = self.look_into_hang_up()
-        {
-            self.lose(error);
+        } else if let Some(error) = gone_bad {
+            // It may have been removed meanwhile.
+            if self.is_watched() {
+                self.lose(error);
+            }
         }
     }
 
