@@ -3,12 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 
 use reactor::Descriptor;
+use socket2::SockRef;
 
 use crate::support::{Count, Log, assert_sleeps, reactor, turn_until};
 
@@ -127,6 +129,31 @@ fn a_descriptor_that_goes_bad_is_told_of_once_and_let_go_of() {
     );
     assert_eq!(log.events(), ["read 1", "read 0", "lost: BrokenPipe"]);
     assert_sleeps(&reactor);
+}
+
+#[test]
+fn a_reader_sees_that_the_peer_broke_off() {
+    let reactor = reactor();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let near = TcpStream::connect(listener.local_addr().expect("it is bound"));
+    let (far, _) = listener.accept().expect("it was connected");
+    let near = near.expect("it listens");
+    near.set_nonblocking(true).expect("a socket");
+    let log = Log::default();
+    let noting = log.clone();
+    reactor
+        .add_reader(near, move |mut near| {
+            let read = near.read(&mut [0; 10]).map_err(|error| error.kind());
+            noting.note(format!("{read:?}"));
+            near.remove();
+        })
+        .expect("it can be watched");
+    SockRef::from(&far)
+        .set_linger(Some(Duration::ZERO))
+        .expect("a socket");
+    drop(far);
+    turn_until(&reactor, || log.len() == 1);
+    assert_eq!(log.events(), ["Err(ConnectionReset)"]);
 }
 
 #[test]

@@ -134,16 +134,21 @@ impl Watched {
         }
     }
 
-    /// What has gone wrong with a descriptor that was hung up, if nothing is left to
-    /// be read from it.
-    fn look_into_hang_up(&self) -> Option<io::Error> {
+    /// Whether nothing is left to be read.
+    fn is_drained(&self) -> bool {
         let registration = self.registration.borrow();
-        let registration = registration.as_ref()?;
-        if rustix::io::ioctl_fionread(registration).is_ok_and(|left| left > 0) {
-            return None;
-        }
-        let error = SockRef::from(registration).take_error().ok().flatten();
-        Some(error.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into()))
+        let left = registration.as_ref().map(rustix::io::ioctl_fionread);
+        !matches!(left, Some(Ok(1..)))
+    }
+
+    /// What has gone wrong with a descriptor that was hung up, unless whoever was called
+    /// for it has heard of that.
+    fn take_error(&self) -> io::Error {
+        let registration = self.registration.borrow();
+        let error = registration
+            .as_ref()
+            .and_then(|registration| SockRef::from(registration).take_error().ok().flatten());
+        error.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
 }
 
@@ -151,7 +156,7 @@ impl Source for Watched {
     fn ready(self: Rc<Self>, ready: Ready) {
         let mut has_returned = true;
         // Whoever is called still sees the end, or the error.
-        let gone_bad = ready.hung_up.then(|| self.look_into_hang_up()).flatten();
+        let has_gone_bad = ready.hung_up && self.is_drained();
         if let Some(registration) = &*self.registration.borrow() {
             let it = || DescriptorRef {
                 descriptor: registration.as_fd(),
@@ -168,11 +173,8 @@ impl Source for Watched {
             drop(self.remove());
         } else if !has_returned {
             self.lose(io::Error::other("its callback panicked"));
-        } else if let Some(error) = gone_bad {
-            // It may have been removed meanwhile.
-            if self.is_watched() {
-                self.lose(error);
-            }
+        } else if has_gone_bad && self.is_watched() {
+            self.lose(self.take_error());
         }
     }
 
