@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::io;
-use std::path::Path;
 
 use socket2::{Domain, Socket, Type};
 
@@ -13,7 +12,7 @@ use super::udp::MAX_PACKET_SIZE;
 use crate::address::UnixAddress;
 use crate::error::ListenError;
 use crate::handle::ReactorHandle;
-use crate::unix::{Lock, SocketFile};
+use crate::unix::SocketFile;
 
 /// Where and how to listen, for
 /// [`listen_unix_datagram`](ReactorHandle::listen_unix_datagram). Whatever can be a
@@ -181,11 +180,12 @@ impl ReactorHandle {
         let core = self.core().map_err(io::Error::other)?;
         let socket = Socket::new(Domain::UNIX, Type::DGRAM, None)?;
         socket.set_nonblocking(true)?;
+        let bind = || socket.bind(&options.address.to_system()?);
         let file = match options.address.as_path() {
-            Some(path) => Some(bind_file(&socket, path, options)?),
+            Some(path) => Some(SocketFile::bind(path, options.locks, options.mode, bind)?.1),
             None if options.address == UnixAddress::Unnamed => None,
             None => {
-                socket.bind(&options.address.to_system()?)?;
+                bind()?;
                 None
             }
         };
@@ -200,24 +200,4 @@ impl ReactorHandle {
         let source = DatagramSource::start(&core, socket.into(), &limits, cleanup, protocol)?;
         Ok(DatagramPort::new(&source))
     }
-}
-
-fn bind_file(
-    socket: &Socket,
-    path: &Path,
-    options: &UnixDatagramOptions,
-) -> io::Result<SocketFile> {
-    let lock = if options.locks {
-        let lock = Lock::take(path)?;
-        lock.remove_stale(path)?;
-        Some(lock)
-    } else {
-        None
-    };
-    socket.bind(&options.address.to_system()?)?;
-    let file = SocketFile::new(path, lock);
-    if let Some(mode) = options.mode {
-        file.set_mode(mode)?;
-    }
-    Ok(file)
 }

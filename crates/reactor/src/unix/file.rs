@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// A lock on the name of a socket: who has it may remove what a process that
 /// crashed has left. It goes with this.
-pub(crate) struct Lock {
+struct Lock {
     path: PathBuf,
     _file: File,
 }
@@ -18,7 +18,7 @@ impl Lock {
     /// # Errors
     ///
     /// `AddrInUse`, if somebody has it.
-    pub(crate) fn take(socket: &Path) -> io::Result<Self> {
+    fn take(socket: &Path) -> io::Result<Self> {
         let mut path = socket.as_os_str().to_owned();
         path.push(".lock");
         let path = PathBuf::from(path);
@@ -41,7 +41,7 @@ impl Lock {
     }
 
     /// Removes what another process has left at `socket`, if it is a socket.
-    pub(crate) fn remove_stale(&self, socket: &Path) -> io::Result<()> {
+    fn remove_stale(&self, socket: &Path) -> io::Result<()> {
         use std::os::unix::fs::FileTypeExt;
 
         match fs::symlink_metadata(socket) {
@@ -73,17 +73,28 @@ pub(crate) struct SocketFile {
 }
 
 impl SocketFile {
-    /// `path` was just bound.
-    pub(crate) fn new(path: &Path, lock: Option<Lock>) -> Self {
-        Self {
+    /// Has `bind` make the file at `path`: under a lock, if it `locks`, and with the
+    /// permissions `mode`, if they are said.
+    pub(crate) fn bind<S>(
+        path: &Path,
+        locks: bool,
+        mode: Option<u32>,
+        bind: impl FnOnce() -> io::Result<S>,
+    ) -> io::Result<(S, Self)> {
+        let lock = locks.then(|| Lock::take(path)).transpose()?;
+        if let Some(lock) = &lock {
+            lock.remove_stale(path)?;
+        }
+        let bound = bind()?;
+        let file = Self {
             path: path.to_owned(),
             made: fs::symlink_metadata(path),
             _lock: lock,
+        };
+        if let Some(mode) = mode {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
         }
-    }
-
-    pub(crate) fn set_mode(&self, mode: u32) -> io::Result<()> {
-        fs::set_permissions(&self.path, fs::Permissions::from_mode(mode))
+        Ok((bound, file))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::io;
 
-use super::file::{Lock, SocketFile};
+use super::file::SocketFile;
 use crate::address::{Address, UnixAddress};
 use crate::connection::Factory;
 use crate::core::Core;
@@ -129,19 +129,14 @@ fn open(core: &Core, options: &UnixListenOptions) -> io::Result<Opened<UnixAddre
             cleanup: None,
         });
     }
-    let lock = match address.as_path() {
-        Some(path) if options.locks => {
-            let lock = Lock::take(path)?;
-            lock.remove_stale(path)?;
-            Some(lock)
+    let bind = || socket::listening_unix(&address, options.backlog);
+    let (socket, file) = match address.as_path() {
+        Some(path) => {
+            let (socket, file) = SocketFile::bind(path, options.locks, options.mode, bind)?;
+            (socket, Some(file))
         }
-        _ => None,
+        None => (bind()?, None),
     };
-    let socket = socket::listening_unix(&address, options.backlog)?;
-    let file = address.as_path().map(|path| SocketFile::new(path, lock));
-    if let (Some(mode), Some(file)) = (options.mode, &file) {
-        file.set_mode(mode)?;
-    }
     Ok(Opened {
         acceptor: Acceptor::Unix(core.register(socket.into(), Interest::READABLE)?),
         address,

@@ -4,5 +4,5 @@ mod connect;
 mod file;
 mod listen;
 
-pub(crate) use self::file::{Lock, SocketFile};
+pub(crate) use self::file::SocketFile;
 pub use self::listen::UnixListenOptions;
