@@ -27,6 +27,14 @@ pub(crate) trait Source {
     }
 }
 
+/// Keeps the place of a source until that is there.
+pub(crate) struct NotYet;
+
+impl Source for NotYet {
+    fn ready(self: Rc<Self>, _ready: Ready) {}
+    fn shut_down(self: Rc<Self>) {}
+}
+
 /// The sources, by key.
 ///
 /// A key is a slot and the generation of its use, so that an event which was

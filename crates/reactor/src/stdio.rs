@@ -128,15 +128,8 @@ impl ReactorHandle {
 /// Registers a descriptor, with a source that is to be replaced.
 fn register(core: &Core, descriptor: OwnedFd, interest: Interest) -> io::Result<Registration> {
     let registration = core.register(descriptor, interest)?;
-    core.insert(Rc::new(Placeholder));
+    core.insert_later();
     Ok(registration)
-}
-
-struct Placeholder;
-
-impl Source for Placeholder {
-    fn ready(self: Rc<Self>, _ready: Ready) {}
-    fn shut_down(self: Rc<Self>) {}
 }
 
 /// Whether a descriptor blocks is a matter of what it is open on, which others may

@@ -44,7 +44,7 @@ use crate::inbox::{Inbox, Job};
 use crate::memory::Network;
 use crate::parts::Parts;
 use crate::poll::{Events, Interest, Key, Poll, PollerKind, Registration};
-use crate::registry::{Registry, Source};
+use crate::registry::{NotYet, Registry, Source};
 use crate::reserve::Reserve;
 use crate::system_event::SystemEvents;
 
@@ -173,6 +173,11 @@ impl Core {
     /// Adds the source that a descriptor was just registered for.
     pub(crate) fn insert(&self, source: Rc<dyn Source>) {
         self.registry.insert(source);
+    }
+
+    /// The same, for one that is [put there](Registry::replace) when it is made.
+    pub(crate) fn insert_later(&self) -> Key {
+        self.registry.insert(Rc::new(NotYet))
     }
 
     /// Has `unsettled` settled before the loop waits.

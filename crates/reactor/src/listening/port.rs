@@ -54,7 +54,7 @@ where
     core.reserve.fill();
     let opened = {
         let key = opened.acceptor.key();
-        let place = core.registry.insert(Rc::new(NotYet));
+        let place = core.insert_later();
         debug_assert_eq!(key, place);
         opened
     };
@@ -402,7 +402,7 @@ impl<A: Clone + 'static, F: Factory> Control<A> for Port<A, F> {
         let core = core.ok_or_else(|| io::Error::other(ReactorGone))?;
         let opened = (self.reopen)(&core)?;
         let address = opened.address.clone();
-        core.insert(Rc::new(NotYet));
+        core.insert_later();
         if let Ok(mut factory) = self.factory.try_borrow_mut() {
             call("a factory", || factory.start_factory());
         }
@@ -422,12 +422,4 @@ impl<A: Clone + 'static, F: Factory> Control<A> for Port<A, F> {
             Interest::READABLE
         });
     }
-}
-
-/// Keeps the place of a port in the registry until that is there.
-struct NotYet;
-
-impl Source for NotYet {
-    fn ready(self: Rc<Self>, _ready: Ready) {}
-    fn shut_down(self: Rc<Self>) {}
 }
