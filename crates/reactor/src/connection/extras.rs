@@ -84,6 +84,11 @@ pub(super) fn open_span<P>(number: u64, peer: &Address) -> Option<Span> {
     (!span.is_disabled()).then_some(span)
 }
 
+pub(super) fn end_producer(mut producer: Producer) {
+    call("a producer", || producer.stop());
+    call("a producer's drop", || drop(producer));
+}
+
 impl Extra {
     pub(super) fn needs_reason(&self) -> bool {
         self.on_lost.is_some() || self.pump.is_some() || self.pumped_from.is_some()
@@ -97,9 +102,8 @@ impl Extra {
             // It may be what ended it.
             let _ = closing.cancel();
         }
-        if let Some(mut producer) = extra.producer {
-            call("a producer", || producer.stop());
-            call("a producer's drop", || drop(producer));
+        if let Some(producer) = extra.producer {
+            end_producer(producer);
         }
         for waiter in extra.waiters {
             // It was not cancelled, or nobody would hear of it.

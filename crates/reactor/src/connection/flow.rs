@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use deferred::{Deferred, Failure, fail, succeed};
 
-use super::extras::{Until, Waiter};
+use super::extras::{Until, Waiter, end_producer};
 use super::protocol::Protocol;
 use super::stream::Stream;
 use super::transport::Transport;
@@ -69,9 +69,8 @@ impl<P: Protocol> Stream<P> {
     fn stop_producer(&self) {
         let producer = self.extras.look(|extra| extra.producer.take());
         self.transport.set_has_producer(false);
-        if let Some(mut producer) = producer {
-            call("a producer", || producer.stop());
-            call("a producer's drop", || drop(producer));
+        if let Some(producer) = producer {
+            end_producer(producer);
         }
     }
 
