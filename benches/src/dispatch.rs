@@ -16,7 +16,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::stats::{median, quantile, ratios};
+use crate::stats::{median, middle_half, ratios};
 use crate::table::Table;
 
 /// How to measure turns.
@@ -108,12 +108,7 @@ pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {
                 ready.to_string(),
                 format!("{turn:.0}"),
                 format!("{:.1}", turn / ready as f64),
-                format!(
-                    "{:.2} ({:.2}..{:.2})",
-                    median(&mut ratios),
-                    quantile(&mut ratios, 0.25),
-                    quantile(&mut ratios, 0.75)
-                ),
+                middle_half(&mut ratios),
             ]);
         }
     }

@@ -9,7 +9,7 @@ use reactor::Reactor;
 use tokio::runtime;
 use tokio::sync::mpsc;
 
-use crate::stats::{median, quantile, ratios};
+use crate::stats::{median, middle_half, ratios};
 use crate::table::Table;
 
 /// How to measure posts.
@@ -69,12 +69,7 @@ pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {
         table.row([
             (*name).into(),
             format!("{:.0}", median(&mut times[index].clone())),
-            format!(
-                "{:.2} ({:.2}..{:.2})",
-                median(&mut ratios),
-                quantile(&mut ratios, 0.25),
-                quantile(&mut ratios, 0.75)
-            ),
+            middle_half(&mut ratios),
         ]);
     }
     table.print();

@@ -55,6 +55,17 @@ pub(crate) fn quantile(samples: &mut [f64], part: f64) -> f64 {
     below + (above - below) * position.fract()
 }
 
+/// The median of `samples`, which it sorts, and what half of them lie between:
+/// `1.02 (0.97..1.08)`.
+pub(crate) fn middle_half(samples: &mut [f64]) -> String {
+    format!(
+        "{:.2} ({:.2}..{:.2})",
+        median(samples),
+        quantile(samples, 0.25),
+        quantile(samples, 0.75)
+    )
+}
+
 /// Quotients of two series, element by element.
 pub(crate) fn ratios(numerators: &[f64], denominators: &[f64]) -> Vec<f64> {
     numerators

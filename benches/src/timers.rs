@@ -12,7 +12,7 @@ use futures::FutureExt;
 use tokio::runtime;
 use tokio_util::time::{DelayQueue, delay_queue};
 
-use crate::stats::{median, quantile, ratios};
+use crate::stats::{median, middle_half, ratios};
 use crate::table::Table;
 
 /// How to measure timers.
@@ -86,12 +86,7 @@ pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {
             name.into(),
             format!("{:.0}", median(&mut ours)),
             format!("{:.0}", median(&mut theirs)),
-            format!(
-                "{:.2} ({:.2}..{:.2})",
-                median(&mut ratios),
-                quantile(&mut ratios, 0.25),
-                quantile(&mut ratios, 0.75)
-            ),
+            middle_half(&mut ratios),
         ]);
     }
     table.print();
