@@ -19,7 +19,10 @@ pub(crate) struct Control<M: Mode> {
 impl<M: Mode> Control<M> {
     pub(crate) fn new(core: Option<&CoreRef<M>>) -> Self {
         Self {
-            core: core.map(CoreRef::downgrade),
+            core: core.map(|core| {
+                core.with(|state| state.hand_out());
+                CoreRef::downgrade(core)
+            }),
         }
     }
 

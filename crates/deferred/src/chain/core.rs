@@ -25,6 +25,7 @@ use super::raw::{Core, CoreRef, CoreWeak, Guarded, Rare, Slot, Stages};
 use crate::contain::drop_contained;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Phase {
     /// No result yet.
     Unfired,
@@ -130,7 +131,7 @@ impl<M: Mode> Guarded<'_, M> {
 
     /// Counts a pause more.
     pub(super) fn pause(&mut self) {
-        self.change_pauses(1);
+        self.count_pause();
         if self.phase() == Phase::Settled {
             self.set_phase(Phase::Held);
         }
@@ -138,7 +139,7 @@ impl<M: Mode> Guarded<'_, M> {
 
     /// Counts a pause less; `Ok` if the chain was held up, and can go on.
     pub(super) fn unpause(&mut self) -> Result<(), ()> {
-        self.change_pauses(-1);
+        self.count_unpause();
         let may_go_on = self.phase() == Phase::Held && !self.is_paused();
         may_go_on.then_some(()).ok_or(())
     }

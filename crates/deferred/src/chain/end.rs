@@ -8,7 +8,7 @@ use super::backlog;
 use super::control::{Paused, look};
 use super::core::{EndState, Listener, Phase};
 use super::mode::{Fits, Mode};
-use super::raw::{Claim, CoreRef, CoreWeak, Guarded};
+use super::raw::{Claim, CoreRef, CoreWeak, EndRef, Slot};
 use super::run::{self, Stage, Step};
 use super::wait::{self, Waited};
 use crate::contain::drop_contained;
@@ -33,12 +33,12 @@ pub(crate) enum End<M: Mode, T> {
 /// INVARIANT: it is the only one for its core, and `T` is what the last of the
 /// core's stages gives.
 pub(crate) struct Link<M: Mode, T> {
-    core: CoreRef<M>,
+    core: EndRef<M>,
     result: PhantomData<T>,
 }
 
 impl<M: Mode, T: Fits<M>> Link<M, T> {
-    pub(super) fn new(core: CoreRef<M>) -> Self {
+    pub(super) fn new(core: EndRef<M>) -> Self {
         Self {
             core,
             result: PhantomData,
@@ -46,7 +46,7 @@ impl<M: Mode, T: Fits<M>> Link<M, T> {
     }
 
     pub(super) fn into_core(self) -> CoreRef<M> {
-        self.core
+        self.core.into_core()
     }
 
     pub(crate) fn core(&self) -> &CoreRef<M> {
@@ -55,22 +55,13 @@ impl<M: Mode, T: Fits<M>> Link<M, T> {
 
     /// Takes the result out if all stages have run.
     #[inline(always)]
-    fn take(&self) -> Option<Result<T>> {
-        self.core.with(Self::take_from)
-    }
-
-    #[inline(always)]
-    fn take_from(state: &mut Guarded<'_, M>) -> Option<Result<T>> {
-        if !state.is_at_end() {
-            return None;
-        }
-        state.set_phase(Phase::Spent);
-        state.slot().take::<T>()
+    fn take(&mut self) -> Option<Result<T>> {
+        self.core.take_settled(Slot::take::<T>)?
     }
 
     /// The same, when what was abandoned under a panic may be due first.
     #[cold]
-    fn take_late(&self) -> Option<Result<T>> {
+    fn take_late(&mut self) -> Option<Result<T>> {
         backlog::drain::<M>();
         self.take()
     }
@@ -141,7 +132,7 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
             Self::Ready(input) => return Self::add_now(input, stage, added_at),
             Self::Taken => return Self::add_now(taken_before(), stage, added_at),
         };
-        let core = link.into_core();
+        let core = link.core;
         let claimed = Claim::<M>::take(&core, |state| {
             state.push::<T, S>(stage, added_at);
             state.is_at_end().then_some(()).ok_or(())
@@ -163,7 +154,7 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
 
     /// An end that gets the result of `inner`.
     fn waiting_for(inner: Link<M, T>, made_at: Place) -> Self {
-        let outer = CoreRef::new(0, made_at);
+        let outer = EndRef::new(made_at);
         let Ok((claim, ())) = Claim::<M>::take(&outer, |_state| Ok::<_, ()>(())) else {
             unreachable!("nobody else has it");
         };
@@ -179,7 +170,7 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
             let Self::Ready(result) = self.take() else {
                 unreachable!("it was just seen to be ready");
             };
-            let core = CoreRef::new(0, made_at);
+            let core = EndRef::new(made_at);
             core.with(|state| {
                 state.slot().put(result);
                 state.set_phase(Phase::Settled);
@@ -223,7 +214,7 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
     pub(crate) fn into_result(self) -> Result<Result<T>, Self> {
         match self {
             Self::Ready(result) => Ok(result),
-            Self::Linked(link) => match link.take().or_else(|| link.take_late()) {
+            Self::Linked(mut link) => match link.take().or_else(|| link.take_late()) {
                 Some(result) => Ok(result),
                 None => Err(Self::Linked(link)),
             },
@@ -272,7 +263,12 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
             Self::Ready(ready) => drop_contained(ready),
             Self::Linked(link) => {
                 let (result, made_at, listener) = link.core.with(|state| {
-                    let result = Link::<M, T>::take_from(state);
+                    let result = if state.is_at_end() {
+                        state.set_phase(Phase::Spent);
+                        state.slot().take::<T>()
+                    } else {
+                        None
+                    };
                     state.end = end;
                     (result, state.made_at, state.rare.take_listener())
                 });

@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::panic::Location;
 
 use super::backlog::Backlog;
-use super::core::Group;
+use super::core::{Group, Phase};
 use super::raw::{CoreRef, CoreWeak, Counts, Locked, OwnedClaim, Spares};
 use crate::trail::Place;
 
@@ -18,9 +18,13 @@ pub(crate) trait Mode: Sized + 'static {
 
     /// Counts the references to a core.
     type Counts: Counts;
-    /// Lets one at a time at what is in it.
+    /// Keeps the phase of a core.
+    type PhaseCell: PhaseCell;
+    /// Lets one at a time at what is in a core.
+    type CoreLock;
+    /// The same, for what several handles share.
     type Lock<X>;
-    /// What several handles share, behind such a lock.
+    /// One of several handles to what is behind such a lock.
     type Handle<X: 'static>: Clone + Deref<Target = Self::Lock<X>> + 'static;
     /// What a chain that is cancelled before it was fired calls, with its core.
     type Canceller;
@@ -32,11 +36,13 @@ pub(crate) trait Mode: Sized + 'static {
     type WeakBody: Clone + 'static;
 
     /// Makes the lock of a new core, and what is behind it, in its place.
-    fn init_locked(
-        place: &mut MaybeUninit<Self::Lock<Locked<Self>>>,
-        triggers: u32,
-        made_at: Place,
-    ) -> &mut Self::Lock<Locked<Self>>;
+    fn init_locked(place: &mut MaybeUninit<Self::CoreLock>, triggers: u32, made_at: Place);
+    /// Calls `f` with what is in the lock of a core; see [`with`](Self::with).
+    fn with_locked<R>(lock: &Self::CoreLock, f: impl FnOnce(&mut Locked<Self>) -> R) -> R;
+    /// Where what is in the lock of a core is.
+    fn locked_ptr(lock: &Self::CoreLock) -> *mut Locked<Self>;
+    /// What is in the lock of a core that nobody else has.
+    fn locked_mut(lock: &mut Self::CoreLock) -> &mut Locked<Self>;
     fn call_canceller(canceller: Self::Canceller, core: CoreRef<Self>);
     fn upgrade_body(weak: &Self::WeakBody) -> Option<Self::Body>;
     /// Goes on with a body; what comes of it may be a chain to be run.
@@ -56,13 +62,18 @@ pub(crate) trait Mode: Sized + 'static {
     /// no waker. That is what lets callbacks do anything to any chain. Nor does
     /// it reach for another lock.
     fn with<X, R>(lock: &Self::Lock<X>, f: impl FnOnce(&mut X) -> R) -> R;
-    /// What is in a lock that nobody else has.
-    fn get_mut<X>(lock: &mut Self::Lock<X>) -> &mut X;
     /// Calls `f` with the memory that this thread keeps; `None` if the thread is at its
     /// end.
     fn spares<R>(f: impl FnOnce(&Spares<Self>) -> R) -> Option<R>;
     /// Calls `f` with this thread's backlog; `None` if the thread is at its end.
     fn backlog<R>(f: impl FnOnce(&Backlog<Self>) -> R) -> Option<R>;
+}
+
+/// Keeps a phase. One who reads it sees what was done before it was set.
+pub(crate) trait PhaseCell {
+    fn new(phase: Phase) -> Self;
+    fn get(&self) -> Phase;
+    fn set(&self, phase: Phase);
 }
 
 /// What may go into a chain of flavour `M`: what the threads that may reach it

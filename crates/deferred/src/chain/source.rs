@@ -7,7 +7,7 @@ use super::backlog;
 use super::core::{Canceller, Cancelling, Phase};
 use super::end::{End, Link};
 use super::mode::{Fits, Mode};
-use super::raw::{Claim, CoreRef, CoreWeak, OwnedClaim};
+use super::raw::{Claim, CoreRef, CoreWeak, EndRef, OwnedClaim};
 use super::run;
 use crate::contain::drop_contained;
 use crate::failure::Result;
@@ -32,8 +32,8 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
     /// A new chain: its two ends.
     #[inline(always)]
     pub(crate) fn pair(made_at: &'static Location<'static>) -> (Self, End<M, T>) {
-        let (core, other) = CoreRef::new_pair(1, made_at);
-        let link = Link::new(other);
+        let (core, end) = EndRef::new_pair(made_at);
+        let link = Link::new(end);
         let source = Self {
             core,
             input: PhantomData,
@@ -150,7 +150,7 @@ impl<M: Mode, T> Clone for Source<M, T> {
 impl<M: Mode, T> Drop for Source<M, T> {
     #[inline]
     fn drop(&mut self) {
-        let is_abandoned = self.core.with(|state| {
+        let is_abandoned = self.core.with_last(|state| {
             state.triggers -= 1;
             state.triggers == 0
                 && state.phase() == Phase::Unfired

@@ -94,8 +94,7 @@ impl<'a, M: Mode> Claim<'a, M> {
     ) -> Result<(Self, X), Y> {
         let prepared = core.with(|state| {
             let prepared = f(state)?;
-            state.assert_unclaimed();
-            state.locked.phase = Phase::Running;
+            state.claim();
             Ok(prepared)
         })?;
         Ok((Self { core }, prepared))
@@ -118,11 +117,7 @@ impl<'a, M: Mode> Claim<'a, M> {
             }
             let has_stages = !stages.is_empty();
             let (phase, left) = f(state, has_stages)?;
-            assert!(
-                phase != Phase::Running,
-                "a claim is not given back for that"
-            );
-            state.locked.phase = phase;
+            state.leave(phase);
             Some((phase, left))
         });
         match left {

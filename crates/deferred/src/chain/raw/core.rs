@@ -8,12 +8,12 @@
 
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::atomic::{AtomicU32, Ordering};
 use super::stages::Room;
 use super::{Queued, Rare, Slot, Stages};
 use crate::chain::core::{Cancelling, EndState, Head, Phase};
-use crate::chain::mode::Mode;
+use crate::chain::mode::{Mode, PhaseCell};
 use crate::trail::Place;
 
 /// What the handles of one chain share.
@@ -24,8 +24,14 @@ pub(crate) struct Core<M: Mode> {
     pub(super) stages: UnsafeCell<Stages<M>>,
     /// Explicit pauses; waiting is a phase of its own and not counted here. It is
     /// changed under the lock only.
+    ///
+    /// [`HANDED_OUT`], once somebody else may pause the chain, and [`PAUSE`] for each.
     pauses: AtomicU32,
-    pub(super) locked: M::Lock<Locked<M>>,
+    /// INVARIANT: becomes `Running` only with a claim being made, and something
+    /// else only with that claim being given back. It is changed under the lock only,
+    /// but for what [`EndRef`](super::EndRef) does.
+    phase: M::PhaseCell,
+    pub(super) locked: M::CoreLock,
     /// INVARIANT: holds a result in `Running` (between two stages), `Settled` and
     /// `Held`, and is empty in the other phases.
     pub(super) slot: UnsafeCell<Slot<M>>,
@@ -33,12 +39,12 @@ pub(crate) struct Core<M: Mode> {
     room: UnsafeCell<Room>,
 }
 
+const HANDED_OUT: u32 = 1;
+const PAUSE: u32 = 2;
+
 /// What is behind the lock.
 #[repr(C)] // as above
 pub(crate) struct Locked<M: Mode> {
-    /// INVARIANT: becomes `Running` only with a claim being made, and something
-    /// else only with that claim being given back.
-    pub(super) phase: Phase,
     head: Head<M>,
     pub(super) incoming: Option<Box<Stages<M>>>,
 }
@@ -49,7 +55,7 @@ pub(crate) struct Locked<M: Mode> {
 // the lock.
 unsafe impl<M: Mode> Sync for Core<M>
 where
-    M::Lock<Locked<M>>: Sync,
+    M::CoreLock: Sync,
     Stages<M>: Send,
     Slot<M>: Send,
 {
@@ -72,6 +78,7 @@ impl<M: Mode> Core<M> {
             let stages = Stages::with_room(room);
             UnsafeCell::raw_get(&raw const (*place).stages).write(stages);
             (&raw mut (*place).pauses).write(AtomicU32::new(0));
+            (&raw mut (*place).phase).write(PhaseCell::new(Phase::Unfired));
             let locked = &raw mut (*place).locked;
             M::init_locked(&mut *locked.cast(), triggers, made_at);
             Slot::write_empty(UnsafeCell::raw_get(&raw const (*place).slot));
@@ -81,14 +88,48 @@ impl<M: Mode> Core<M> {
     /// Takes the lock for `f`, which runs nothing of a user's: see [`Mode::with`].
     #[inline(always)]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Guarded<'_, M>) -> R) -> R {
-        M::with(&self.locked, |locked| {
+        M::with_locked(&self.locked, |locked| {
             f(&mut Guarded { locked, core: self })
         })
     }
 
+    /// The same without the lock.
+    ///
+    /// # Safety
+    /// Nobody else reaches the core meanwhile.
+    #[inline(always)]
+    pub(super) unsafe fn with_unlocked<R>(&self, f: impl FnOnce(&mut Guarded<'_, M>) -> R) -> R {
+        // SAFETY: by contract, this is the only reference to what is in the lock.
+        let locked = unsafe { &mut *M::locked_ptr(&self.locked) };
+        f(&mut Guarded { locked, core: self })
+    }
+
     #[inline(always)]
     pub(crate) fn is_paused(&self) -> bool {
-        self.pauses.load(Ordering::Relaxed) > 0
+        self.pauses.load(Ordering::Relaxed) >= PAUSE
+    }
+
+    /// What the phase was a moment ago.
+    #[inline(always)]
+    pub(super) fn last_phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// Whether others than the end may pause the chain, or could once.
+    #[inline(always)]
+    pub(super) fn is_handed_out(&self) -> bool {
+        self.pauses.load(Ordering::Relaxed) != 0
+    }
+
+    /// Goes from `Settled` to `Spent` without the lock, and calls `f` with the slot.
+    ///
+    /// # Safety
+    /// Nobody else reaches the slot, or changes the phase, meanwhile.
+    #[inline(always)]
+    pub(super) unsafe fn spend<R>(&self, f: impl FnOnce(&mut Slot<M>) -> R) -> R {
+        self.phase.set(Phase::Spent);
+        // SAFETY: by contract.
+        f(unsafe { &mut *self.slot.get() })
     }
 
     /// Takes out what is in a core that nobody else has.
@@ -102,7 +143,7 @@ impl<M: Mode> Core<M> {
     #[inline(always)]
     pub(super) fn is_bare(&mut self) -> bool {
         let is_empty = self.slot.get_mut().is_empty() && self.stages.get_mut().is_empty();
-        let locked = M::get_mut(&mut self.locked);
+        let locked = M::locked_mut(&mut self.locked);
         is_empty && locked.head.rare.is_none() && locked.incoming.is_none()
     }
 
@@ -114,23 +155,11 @@ impl<M: Mode> Core<M> {
 
     /// What is behind the lock of a core that nobody else has.
     pub(crate) fn head_mut(&mut self) -> &mut Head<M> {
-        &mut M::get_mut(&mut self.locked).head
+        &mut M::locked_mut(&mut self.locked).head
     }
 }
 
 impl<M: Mode> Locked<M> {
-    /// As [`write_new`](Self::write_new).
-    #[cfg(feature = "sync")]
-    #[inline(always)]
-    pub(super) fn new(triggers: u32, made_at: Place) -> Self {
-        let mut locked = std::mem::MaybeUninit::uninit();
-        // SAFETY: it is valid for writes, and initialised by that.
-        unsafe {
-            Self::write_new(locked.as_mut_ptr(), triggers, made_at);
-            locked.assume_init()
-        }
-    }
-
     /// Makes one at `place`, for a chain that was not fired.
     ///
     /// Field by field, since a whole one would be put together elsewhere first.
@@ -141,7 +170,6 @@ impl<M: Mode> Locked<M> {
     pub(super) unsafe fn write_new(place: *mut Self, triggers: u32, made_at: Place) {
         // SAFETY: by contract, and these are all the fields.
         unsafe {
-            (&raw mut (*place).phase).write(Phase::Unfired);
             let head = &raw mut (*place).head;
             (&raw mut (*head).cancelling).write(Cancelling::No);
             (&raw mut (*head).end).write(EndState::Held);
@@ -178,7 +206,24 @@ impl<M: Mode> DerefMut for Guarded<'_, M> {
 impl<M: Mode> Guarded<'_, M> {
     #[inline(always)]
     pub(crate) fn phase(&self) -> Phase {
-        self.locked.phase
+        self.core.phase.get()
+    }
+
+    /// Moves a chain that nobody runs to `Running`: the claim is the caller's.
+    #[inline(always)]
+    pub(super) fn claim(&mut self) {
+        self.assert_unclaimed();
+        self.core.phase.set(Phase::Running);
+    }
+
+    /// Gives the claim back, which is the caller's.
+    #[inline(always)]
+    pub(super) fn leave(&mut self, phase: Phase) {
+        assert!(
+            phase != Phase::Running,
+            "a claim is not given back for that"
+        );
+        self.core.phase.set(phase);
     }
 
     /// Moves a chain that nobody runs to another phase in which nobody does.
@@ -186,7 +231,7 @@ impl<M: Mode> Guarded<'_, M> {
     pub(crate) fn set_phase(&mut self, phase: Phase) {
         self.assert_unclaimed();
         assert!(phase != Phase::Running, "it takes a claim to run a chain");
-        self.locked.phase = phase;
+        self.core.phase.set(phase);
     }
 
     #[inline(always)]
@@ -194,11 +239,22 @@ impl<M: Mode> Guarded<'_, M> {
         self.core.is_paused()
     }
 
-    /// Counts a pause more, or one less.
-    pub(crate) fn change_pauses(&mut self, by: i32) {
+    /// Notes that others than the end may pause the chain from now on.
+    pub(crate) fn hand_out(&mut self) {
+        self.change_pauses(|pauses| pauses | HANDED_OUT);
+    }
+
+    pub(crate) fn count_pause(&mut self) {
+        self.change_pauses(|pauses| pauses.saturating_add(PAUSE) | HANDED_OUT);
+    }
+
+    pub(crate) fn count_unpause(&mut self) {
+        self.change_pauses(|pauses| pauses.saturating_sub(PAUSE) | HANDED_OUT);
+    }
+
+    fn change_pauses(&mut self, change: impl FnOnce(u32) -> u32) {
         let pauses = self.core.pauses.load(Ordering::Relaxed);
-        let changed = pauses.saturating_add_signed(by);
-        self.core.pauses.store(changed, Ordering::Relaxed);
+        self.core.pauses.store(change(pauses), Ordering::Relaxed);
     }
 
     /// The slot of a chain that nobody runs.
@@ -220,7 +276,7 @@ impl<M: Mode> Guarded<'_, M> {
     /// Adds a stage at the end.
     #[inline(always)]
     pub(crate) fn push<T: 'static, S: Queued<M, T>>(&mut self, stage: S, added_at: Place) {
-        if M::IS_SHARED && self.locked.phase == Phase::Running {
+        if M::IS_SHARED && self.phase() == Phase::Running {
             let incoming = self
                 .locked
                 .incoming
@@ -235,7 +291,7 @@ impl<M: Mode> Guarded<'_, M> {
 
     /// Where the stages that wait were added, if that can be told now.
     pub(crate) fn places(&mut self) -> Option<Vec<Place>> {
-        if M::IS_SHARED && self.locked.phase == Phase::Running {
+        if M::IS_SHARED && self.phase() == Phase::Running {
             return None;
         }
         // SAFETY: as in `push`.
@@ -245,7 +301,7 @@ impl<M: Mode> Guarded<'_, M> {
     #[inline(always)]
     pub(super) fn assert_unclaimed(&self) {
         assert!(
-            self.locked.phase != Phase::Running,
+            self.phase() != Phase::Running,
             "whoever runs a chain has its parts"
         );
     }

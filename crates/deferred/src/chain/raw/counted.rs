@@ -10,7 +10,7 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-use super::core::Core;
+use super::core::{Core, Guarded};
 use super::spares;
 use crate::chain::mode::Mode;
 use crate::trail::Place;
@@ -28,6 +28,8 @@ pub(crate) unsafe trait Counts {
     fn drop_strong(&self) -> Left;
     /// Adds a strong reference, if there is one; says whether.
     fn upgrade(&self) -> bool;
+    /// Whether the strong reference that asks is known to be the only one of all.
+    fn is_sole(&self) -> bool;
     fn add_weak(&self);
     /// Whether it was the last one.
     fn drop_weak(&self) -> bool;
@@ -134,6 +136,17 @@ impl<M: Mode> CoreRef<M> {
     #[inline(always)]
     pub(crate) fn is_same(a: &Self, b: &Self) -> bool {
         a.block == b.block
+    }
+
+    /// As [`Core::with`]; takes no lock if nobody else can reach the core.
+    #[inline(always)]
+    pub(crate) fn with_last<R>(&self, f: impl FnOnce(&mut Guarded<'_, M>) -> R) -> R {
+        if self.block().counts.is_sole() {
+            // SAFETY: nobody else has the core, nor can get at it but by this
+            // reference, which does nothing else meanwhile.
+            return unsafe { self.with_unlocked(f) };
+        }
+        self.with(f)
     }
 
     #[inline(never)]

@@ -12,9 +12,9 @@ use super::counted::{CoreRef, CoreWeak, Counts, Left, too_many};
 use super::spares::Spares;
 use crate::chain::backlog::Backlog;
 use crate::chain::body::{self, SharedBody, WeakBody};
-use crate::chain::core::Group;
+use crate::chain::core::{Group, Phase};
 use crate::chain::lineage;
-use crate::chain::mode::{Fits, Mode};
+use crate::chain::mode::{Fits, Mode, PhaseCell};
 use crate::trail::Place;
 
 /// One thread, no locks.
@@ -88,6 +88,12 @@ unsafe impl Counts for LocalCounts {
         is_there
     }
 
+    /// Not asked for: there is no lock that it would save.
+    #[inline(always)]
+    fn is_sole(&self) -> bool {
+        false
+    }
+
     #[inline(always)]
     fn add_weak(&self) {
         count_one_more(&self.weak);
@@ -106,10 +112,29 @@ fn count_one_more(count: &Cell<u32>) {
     count.set(count.get().checked_add(1).unwrap_or_else(|| too_many()));
 }
 
+impl PhaseCell for Cell<Phase> {
+    #[inline(always)]
+    fn new(phase: Phase) -> Self {
+        Self::new(phase)
+    }
+
+    #[inline(always)]
+    fn get(&self) -> Phase {
+        self.get()
+    }
+
+    #[inline(always)]
+    fn set(&self, phase: Phase) {
+        self.set(phase);
+    }
+}
+
 impl Mode for Local {
     const IS_SHARED: bool = false;
 
     type Counts = LocalCounts;
+    type PhaseCell = Cell<Phase>;
+    type CoreLock = LocalCell<Locked<Self>>;
     type Lock<X> = LocalCell<X>;
     type Handle<X: 'static> = Rc<LocalCell<X>>;
     type Canceller = Box<dyn FnOnce(CoreRef<Self>)>;
@@ -138,11 +163,7 @@ impl Mode for Local {
     }
 
     #[inline(always)]
-    fn init_locked(
-        lock: &mut MaybeUninit<LocalCell<Locked<Self>>>,
-        triggers: u32,
-        made_at: Place,
-    ) -> &mut LocalCell<Locked<Self>> {
+    fn init_locked(lock: &mut MaybeUninit<LocalCell<Locked<Self>>>, triggers: u32, made_at: Place) {
         let place = lock.as_mut_ptr();
         // SAFETY: these are all the fields.
         unsafe {
@@ -150,8 +171,22 @@ impl Mode for Local {
             (&raw mut (*place).is_borrowed).write(Cell::new(false));
             let locked = UnsafeCell::raw_get(&raw const (*place).value);
             Locked::write_new(locked, triggers, made_at);
-            lock.assume_init_mut()
         }
+    }
+
+    #[inline(always)]
+    fn with_locked<R>(lock: &LocalCell<Locked<Self>>, f: impl FnOnce(&mut Locked<Self>) -> R) -> R {
+        lock.with(f)
+    }
+
+    #[inline(always)]
+    fn locked_ptr(lock: &LocalCell<Locked<Self>>) -> *mut Locked<Self> {
+        lock.value.get()
+    }
+
+    #[inline(always)]
+    fn locked_mut(lock: &mut LocalCell<Locked<Self>>) -> &mut Locked<Self> {
+        lock.value.get_mut()
     }
 
     fn call_canceller(canceller: Self::Canceller, core: CoreRef<Self>) {
@@ -176,11 +211,6 @@ impl Mode for Local {
     #[inline(always)]
     fn with<X, R>(lock: &LocalCell<X>, f: impl FnOnce(&mut X) -> R) -> R {
         lock.with(f)
-    }
-
-    #[inline(always)]
-    fn get_mut<X>(lock: &mut LocalCell<X>) -> &mut X {
-        lock.value.get_mut()
     }
 
     fn backlog<R>(f: impl FnOnce(&Backlog<Self>) -> R) -> Option<R> {

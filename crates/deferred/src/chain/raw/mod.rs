@@ -16,9 +16,13 @@
     reason = "inline storage of erased values; a box for each costs twice as much as the chain"
 )]
 
+mod atomic;
+#[cfg(feature = "sync")]
+mod brief;
 mod claim;
 mod core;
 mod counted;
+mod end_ref;
 mod local;
 mod rare;
 #[cfg(feature = "sync")]
@@ -32,6 +36,7 @@ use std::mem::MaybeUninit;
 pub(crate) use self::claim::{Claim, Leave, OwnedClaim};
 pub(crate) use self::core::{Core, Guarded, Locked};
 pub(crate) use self::counted::{CoreRef, CoreWeak, Counts};
+pub(crate) use self::end_ref::EndRef;
 pub(crate) use self::local::{Local, LocalCell};
 pub(crate) use self::rare::Rare;
 #[cfg(feature = "sync")]

@@ -4,17 +4,18 @@ use std::convert::Infallible;
 use std::mem::MaybeUninit;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use super::atomic::{AtomicU8, AtomicU64, Ordering};
+use super::brief::Brief;
 use super::claim::OwnedClaim;
 use super::core::Locked;
 use super::counted::{CoreRef, CoreWeak, Counts, Left, too_many};
 use super::spares::Spares;
 use crate::chain::backlog::Backlog;
-use crate::chain::core::Group;
-use crate::chain::mode::{Fits, Mode};
+use crate::chain::core::{Group, Phase};
+use crate::chain::mode::{Fits, Mode, PhaseCell};
 use crate::trail::Place;
 
 /// Any number of threads.
@@ -58,7 +59,7 @@ unsafe impl Counts for SharedCounts {
 
     #[inline(always)]
     fn drop_strong(&self) -> Left {
-        if self.both.load(Ordering::Acquire) == STRONG + WEAK {
+        if self.is_sole() {
             return Left::None;
         }
         match self.both.fetch_sub(STRONG, Ordering::AcqRel) / STRONG {
@@ -84,6 +85,11 @@ unsafe impl Counts for SharedCounts {
     }
 
     #[inline(always)]
+    fn is_sole(&self) -> bool {
+        self.both.load(Ordering::Acquire) == STRONG + WEAK
+    }
+
+    #[inline(always)]
     fn add_weak(&self) {
         if self.both.fetch_add(WEAK, Ordering::Relaxed) % STRONG >= TOO_MANY {
             too_many();
@@ -99,10 +105,40 @@ unsafe impl Counts for SharedCounts {
     }
 }
 
+/// A phase that one thread sets while others look.
+pub(crate) struct SharedPhase(AtomicU8);
+
+impl PhaseCell for SharedPhase {
+    #[inline(always)]
+    fn new(phase: Phase) -> Self {
+        Self(AtomicU8::new(phase as u8))
+    }
+
+    #[inline(always)]
+    fn get(&self) -> Phase {
+        const PHASES: [Phase; 6] = [
+            Phase::Unfired,
+            Phase::Running,
+            Phase::Waiting,
+            Phase::Settled,
+            Phase::Held,
+            Phase::Spent,
+        ];
+        PHASES[usize::from(self.0.load(Ordering::Acquire))]
+    }
+
+    #[inline(always)]
+    fn set(&self, phase: Phase) {
+        self.0.store(phase as u8, Ordering::Release);
+    }
+}
+
 impl Mode for Shared {
     const IS_SHARED: bool = true;
 
     type Counts = SharedCounts;
+    type PhaseCell = SharedPhase;
+    type CoreLock = Brief<Locked<Self>>;
     type Lock<X> = Mutex<X>;
     type Handle<X: 'static> = Arc<Mutex<X>>;
     type Canceller = Box<dyn FnOnce(CoreRef<Self>) + Send>;
@@ -111,12 +147,26 @@ impl Mode for Shared {
     type WeakBody = Infallible;
 
     #[inline(always)]
-    fn init_locked(
-        lock: &mut MaybeUninit<Mutex<Locked<Self>>>,
-        triggers: u32,
-        made_at: Place,
-    ) -> &mut Mutex<Locked<Self>> {
-        lock.write(Mutex::new(Locked::new(triggers, made_at)))
+    fn init_locked(lock: &mut MaybeUninit<Brief<Locked<Self>>>, triggers: u32, made_at: Place) {
+        // SAFETY: what `init` gives is valid for writes, and is written.
+        unsafe {
+            Brief::init(lock, |place| Locked::write_new(place, triggers, made_at));
+        }
+    }
+
+    #[inline(always)]
+    fn with_locked<R>(lock: &Brief<Locked<Self>>, f: impl FnOnce(&mut Locked<Self>) -> R) -> R {
+        lock.with(f)
+    }
+
+    #[inline(always)]
+    fn locked_ptr(lock: &Brief<Locked<Self>>) -> *mut Locked<Self> {
+        lock.as_ptr()
+    }
+
+    #[inline(always)]
+    fn locked_mut(lock: &mut Brief<Locked<Self>>) -> &mut Locked<Self> {
+        lock.get_mut()
     }
 
     fn call_canceller(canceller: Self::Canceller, core: CoreRef<Self>) {
@@ -152,11 +202,6 @@ impl Mode for Shared {
     #[inline(always)]
     fn with<X, R>(lock: &Mutex<X>, f: impl FnOnce(&mut X) -> R) -> R {
         f(&mut lock.lock())
-    }
-
-    #[inline(always)]
-    fn get_mut<X>(lock: &mut Mutex<X>) -> &mut X {
-        lock.get_mut()
     }
 
     fn backlog<R>(f: impl FnOnce(&Backlog<Self>) -> R) -> Option<R> {
