@@ -9,24 +9,25 @@
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
-use std::thread;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::atomic::{AtomicBool, Ordering};
+use super::atomic::{AtomicBool, Ordering, Witness};
 
 /// How often who waits lets others run before he sleeps in between.
+#[cfg(not(deferred_loom))]
 const YIELDS: u32 = 64;
 
 /// How long he sleeps: whoever has the lock was stopped in the middle of its dozen
 /// instructions, perhaps by him.
-const SLEEP: Duration = Duration::from_micros(50);
+#[cfg(not(deferred_loom))]
+const SLEEP: std::time::Duration = std::time::Duration::from_micros(50);
 
 pub(crate) struct Brief<X> {
     is_taken: AtomicBool,
     /// Those who wait: the one who has it looks when the lock is free.
     queue: Mutex<()>,
+    witness: Witness,
     content: UnsafeCell<X>,
 }
 
@@ -55,18 +56,28 @@ impl<X> Brief<X> {
         unsafe {
             (&raw mut (*place).is_taken).write(AtomicBool::new(false));
             (&raw mut (*place).queue).write(Mutex::new(()));
+            (&raw mut (*place).witness).write(Witness::new());
             write(UnsafeCell::raw_get(&raw const (*place).content));
         }
     }
 
     #[inline(always)]
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut X) -> R) -> R {
-        if self.is_taken.swap(true, Ordering::Acquire) {
+        if !self.take() {
             self.wait();
         }
         let _taken = Taken(&self.is_taken);
+        self.witness.reached();
         // SAFETY: the lock is ours, and `f` gets no further with the reference.
         f(unsafe { &mut *self.content.get() })
+    }
+
+    /// Takes the lock, if it is free.
+    #[inline(always)]
+    fn take(&self) -> bool {
+        self.is_taken
+            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
     }
 
     /// Where the content is.
@@ -81,18 +92,27 @@ impl<X> Brief<X> {
     }
 
     /// Takes the lock once it is free.
+    #[cfg(not(deferred_loom))]
     #[cold]
     #[inline(never)]
     fn wait(&self) {
         let _first = self.queue.lock();
         let mut looks = 0_u32;
-        while self.is_taken.load(Ordering::Relaxed) || self.is_taken.swap(true, Ordering::Acquire) {
+        while self.is_taken.load(Ordering::Relaxed) || !self.take() {
             match looks {
                 0..6 => (0..1 << looks).for_each(|_| std::hint::spin_loop()),
-                6..YIELDS => thread::yield_now(),
-                _ => thread::sleep(SLEEP),
+                6..YIELDS => std::thread::yield_now(),
+                _ => std::thread::sleep(SLEEP),
             }
             looks = looks.saturating_add(1);
+        }
+    }
+
+    /// The same, where threads take turns.
+    #[cfg(deferred_loom)]
+    fn wait(&self) {
+        while !self.take() {
+            loom::thread::yield_now();
         }
     }
 }

@@ -108,6 +108,7 @@ impl<'a, M: Mode> Claim<'a, M> {
         f: impl FnOnce(&mut Guarded<'_, M>, bool) -> Option<(Phase, R)>,
     ) -> Leave<'a, M, R> {
         let left = self.core.with(|state| {
+            self.core.witness.reached();
             // SAFETY: the claim is ours.
             let stages = unsafe { &mut *self.core.stages.get() };
             if M::IS_SHARED
@@ -140,6 +141,7 @@ impl<'a, M: Mode> Claim<'a, M> {
 
     #[inline(always)]
     pub(crate) fn slot(&mut self) -> &mut Slot<M> {
+        self.core.witness.reached();
         // SAFETY: the claim is ours, and borrowed for as long as the slot.
         unsafe { &mut *self.core.slot.get() }
     }
@@ -148,6 +150,7 @@ impl<'a, M: Mode> Claim<'a, M> {
     /// there is no stage.
     #[inline(always)]
     pub(crate) fn run_first(&mut self, running: &mut Option<Place>) -> Option<Flow<M>> {
+        self.core.witness.reached();
         // SAFETY: the claim is ours. The reference is gone when the stage runs.
         let first = unsafe { &*self.core.stages.get() }.first()?;
         *running = Some(first.added_at);

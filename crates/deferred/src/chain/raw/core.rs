@@ -9,7 +9,7 @@
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 
-use super::atomic::{AtomicU32, Ordering};
+use super::atomic::{AtomicU32, Ordering, Witness};
 use super::stages::Room;
 use super::{Queued, Rare, Slot, Stages};
 use crate::chain::core::{Cancelling, EndState, Head, Phase};
@@ -32,6 +32,8 @@ pub(crate) struct Core<M: Mode> {
     /// but for what [`EndRef`](super::EndRef) does.
     phase: M::PhaseCell,
     pub(super) locked: M::CoreLock,
+    /// Of `stages` and `slot`.
+    pub(super) witness: Witness,
     /// INVARIANT: holds a result in `Running` (between two stages), `Settled` and
     /// `Held`, and is empty in the other phases.
     pub(super) slot: UnsafeCell<Slot<M>>,
@@ -79,6 +81,7 @@ impl<M: Mode> Core<M> {
             UnsafeCell::raw_get(&raw const (*place).stages).write(stages);
             (&raw mut (*place).pauses).write(AtomicU32::new(0));
             (&raw mut (*place).phase).write(PhaseCell::new(Phase::Unfired));
+            (&raw mut (*place).witness).write(Witness::new());
             let locked = &raw mut (*place).locked;
             M::init_locked(&mut *locked.cast(), triggers, made_at);
             Slot::write_empty(UnsafeCell::raw_get(&raw const (*place).slot));
@@ -128,12 +131,14 @@ impl<M: Mode> Core<M> {
     #[inline(always)]
     pub(super) unsafe fn spend<R>(&self, f: impl FnOnce(&mut Slot<M>) -> R) -> R {
         self.phase.set(Phase::Spent);
+        self.witness.reached();
         // SAFETY: by contract.
         f(unsafe { &mut *self.slot.get() })
     }
 
     /// Takes out what is in a core that nobody else has.
     pub(crate) fn take_parts(&mut self) -> (Slot<M>, Stages<M>) {
+        self.witness.reached();
         let stages = self.stages.get_mut().take_all(self.room.get_mut());
         (self.slot.get_mut().take_all(), stages)
     }
@@ -142,6 +147,7 @@ impl<M: Mode> Core<M> {
     /// for stages.
     #[inline(always)]
     pub(super) fn is_bare(&mut self) -> bool {
+        self.witness.reached();
         let is_empty = self.slot.get_mut().is_empty() && self.stages.get_mut().is_empty();
         let locked = M::locked_mut(&mut self.locked);
         is_empty && locked.head.rare.is_none() && locked.incoming.is_none()
@@ -261,6 +267,7 @@ impl<M: Mode> Guarded<'_, M> {
     #[inline(always)]
     pub(crate) fn slot(&mut self) -> &mut Slot<M> {
         self.assert_unclaimed();
+        self.core.witness.reached();
         // SAFETY: the lock is held, and there is no claim.
         unsafe { &mut *self.core.slot.get() }
     }
@@ -269,6 +276,7 @@ impl<M: Mode> Guarded<'_, M> {
     #[inline(always)]
     pub(crate) fn has_stages(&self) -> bool {
         self.assert_unclaimed();
+        self.core.witness.reached();
         // SAFETY: the lock is held, and there is no claim.
         !unsafe { &*self.core.stages.get() }.is_empty()
     }
@@ -283,6 +291,7 @@ impl<M: Mode> Guarded<'_, M> {
                 .get_or_insert_with(|| Box::new(Stages::new()));
             return incoming.push::<T, S>(stage, added_at);
         }
+        self.core.witness.reached();
         // SAFETY: the lock is held, and there is no claim; or the chain is of one
         // thread, and whoever has the claim holds no reference to the stages while
         // others get to run (see `Claim::run_first`).
@@ -294,6 +303,7 @@ impl<M: Mode> Guarded<'_, M> {
         if M::IS_SHARED && self.phase() == Phase::Running {
             return None;
         }
+        self.core.witness.reached();
         // SAFETY: as in `push`.
         Some(unsafe { &*self.core.stages.get() }.places().collect())
     }

@@ -205,8 +205,13 @@ impl Mode for Shared {
     }
 
     fn backlog<R>(f: impl FnOnce(&Backlog<Self>) -> R) -> Option<R> {
+        #[cfg(not(deferred_loom))]
         thread_local! {
             static BACKLOG: Backlog<Shared> = const { Backlog::new() };
+        }
+        #[cfg(deferred_loom)]
+        loom::thread_local! {
+            static BACKLOG: Backlog<Shared> = Backlog::new();
         }
         BACKLOG.try_with(f).ok()
     }
