@@ -1,5 +1,8 @@
 //! Values and closures of all sizes and alignments through a chain.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use deferred::{Deferred, fail, succeed};
 
 use crate::support::{Coded, Count, OnDrop, code, failure, value};
@@ -312,4 +315,84 @@ fn failures_pass_values_of_any_size_on_their_way() {
         .add_callback(|array| Ok(array[0]))
         .add_callback(|n| Ok([n; 9]));
     assert_eq!(code(&failure(deferred)), 1);
+}
+
+/// A chain of so many stages that its memory comes in several pieces.
+const MANY: usize = 5000;
+
+/// Adds a callback that captures something, of one of several sizes, and expects `number`.
+fn expecting(deferred: Deferred<usize>, number: usize, drops: &Count) -> Deferred<usize> {
+    fn add<const WORDS: usize>(
+        deferred: Deferred<usize>,
+        number: usize,
+        drops: &Count,
+    ) -> Deferred<usize> {
+        let (captured, held) = ([number; WORDS], drops.on_drop());
+        deferred.add_callback(move |seen: usize| {
+            let _held = held;
+            assert!(captured.iter().all(|word| *word == seen));
+            Ok(seen + 1)
+        })
+    }
+    match number % 4 {
+        0 => add::<1>(deferred, number, drops),
+        1 => add::<3>(deferred, number, drops),
+        2 => add::<15>(deferred, number, drops),
+        _ => add::<40>(deferred, number, drops),
+    }
+}
+
+#[test]
+fn thousands_of_stages_run_in_order() {
+    let drops = Count::new();
+    let (trigger, mut deferred) = Deferred::pair();
+    for number in 0..MANY {
+        deferred = expecting(deferred, number, &drops);
+    }
+    trigger.callback(0).unwrap();
+    assert_eq!(value(deferred), MANY);
+    assert_eq!(drops.get(), MANY);
+}
+
+#[test]
+fn thousands_of_stages_are_added_to_again_and_again() {
+    let drops = Count::new();
+    let (trigger, mut deferred) = Deferred::<usize>::pair();
+    let handle = deferred.handle();
+    let (held, to_hold) = (Rc::new(Cell::new(None)), 4);
+    for number in 0..MANY {
+        deferred = expecting(deferred, number, &drops);
+        if number % (MANY / to_hold) == 0 {
+            let (handle, held) = (handle.clone(), Rc::clone(&held));
+            deferred = deferred.add_callback(move |seen: usize| {
+                held.set(handle.pause());
+                Ok(seen)
+            });
+        }
+    }
+    trigger.callback(0).unwrap();
+    for round in 1..=to_hold {
+        for more in 0..100 {
+            deferred = expecting(deferred, MANY + (round - 1) * 100 + more, &drops);
+        }
+        assert!(format!("{deferred:?}").contains("more"), "some wait");
+        drop(held.take());
+    }
+    assert_eq!(value(deferred), MANY + to_hold * 100);
+    assert_eq!(drops.get(), MANY + to_hold * 100);
+}
+
+#[test]
+fn debug_counts_thousands_of_stages() {
+    let drops = Count::new();
+    let (_trigger, mut deferred) = Deferred::<usize>::pair();
+    for number in 0..MANY {
+        deferred = expecting(deferred, number, &drops);
+    }
+    let shown = format!("{deferred:?}");
+    assert!(
+        shown.contains(&format!("and {} more", MANY - 16)),
+        "{shown}"
+    );
+    deferred.ignore();
 }

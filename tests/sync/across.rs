@@ -46,6 +46,30 @@ fn what_is_added_while_another_thread_runs_the_chain_runs_there() {
 }
 
 #[test]
+fn thousands_that_are_added_while_another_thread_runs_the_chain_run_in_order() {
+    let (entered, has_entered) = mpsc::channel();
+    let (leave, may_leave) = mpsc::channel::<()>();
+    let (trigger, deferred) = Deferred::pair();
+    let mut deferred = deferred.add_callback(move |seen: usize| {
+        entered.send(()).unwrap();
+        let _ = may_leave.recv();
+        Ok(seen)
+    });
+    let firing = thread::spawn(move || trigger.callback(0).is_ok());
+    has_entered.recv().unwrap();
+    for number in 0..3000 {
+        let captured = [number; 5];
+        deferred = deferred.add_callback(move |seen| {
+            assert_eq!(captured, [seen; 5]);
+            Ok(seen + 1)
+        });
+    }
+    leave.send(()).unwrap();
+    assert!(firing.join().unwrap());
+    assert_eq!(value(deferred), 3000);
+}
+
+#[test]
 fn one_of_many_fires_wins() {
     for _ in 0..200 {
         let wins = Count::new();

@@ -152,7 +152,7 @@ impl<'a, M: Mode> Claim<'a, M> {
     pub(crate) fn run_first(&mut self, running: &mut Option<Place>) -> Option<Flow<M>> {
         self.core.witness.reached();
         // SAFETY: the claim is ours. The reference is gone when the stage runs.
-        let first = unsafe { &*self.core.stages.get() }.first()?;
+        let first = unsafe { &mut *self.core.stages.get() }.first()?;
         *running = Some(first.added_at);
         // SAFETY: it is the first, and the claim is ours.
         Some(unsafe { first.run(&self.core) })

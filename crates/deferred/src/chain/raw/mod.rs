@@ -19,6 +19,7 @@
 mod atomic;
 #[cfg(feature = "sync")]
 mod brief;
+mod buffer;
 mod claim;
 mod core;
 mod counted;

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use std::ptr;
 
+use super::buffer::Buffer;
 use super::core::Core;
 use super::slot::Slot;
 use super::{Word, read, word_aligned, words_of, write};
@@ -21,8 +22,8 @@ pub(super) type Room = [Word; ROOM_WORDS];
 /// A header: two references.
 const HEADER_WORDS: usize = 2 * words_of::<&()>();
 
-/// The first heap buffer of a chain that outgrew its own.
-const FIRST_SPILL_WORDS: usize = 128;
+/// What stands at the end of a buffer that another one follows: a header, and that one.
+const LINK_WORDS: usize = HEADER_WORDS + words_of::<Buffer>();
 
 /// A closure that is larger than this goes into a box, so that one of a
 /// megabyte is not copied when the buffer grows.
@@ -38,19 +39,21 @@ pub(crate) trait Queued<M: Mode, T>: Fits<M> {
 ///
 /// Dropping it drops the stages in order, containing panics.
 ///
-/// It is ends of a buffer that lies elsewhere: so a chain needs no more than two of
-/// them to add a stage, or to run one.
+/// It is ends of buffers that lie elsewhere: so a chain needs no more than two of
+/// them to add a stage, or to run one. The first buffer is the room of the core; a stage
+/// that has no place there moves all of them to one on the heap. If that is full another
+/// follows, to which a link leads: a record like that of a stage, which goes on there.
 pub(crate) struct Stages<M: Mode> {
-    /// INVARIANT: `head <= tail <= limit` are places in the buffer in use, and the
-    /// words between the first two are whole records: a `Header`, then its stage.
-    /// The buffer is of nobody else's.
+    /// INVARIANT: from `head` on there are whole records: a `Header`, then its stage; up
+    /// to `tail` in the last buffer, and to a link in each before. No other record is a
+    /// link, and one is followed by another record. The buffers are of nobody else's.
     head: *mut Word,
     tail: *mut Word,
-    /// The end of the buffer.
+    /// Where the last buffer has place up to; on the heap, a link has place behind it.
     limit: *mut Word,
-    /// INVARIANT: the start of the buffer in use, if it came from a `Box<[Word]>`;
-    /// else null, and the buffer is the room of the queue, or none.
-    spill: *mut Word,
+    /// INVARIANT: the buffer in which `head` is; none if that is the room of the queue,
+    /// or nowhere. Those before are gone.
+    first: Buffer,
     /// What is in it is `Send` if `M` is.
     flavour: PhantomData<M>,
 }
@@ -71,8 +74,11 @@ struct StageType<M: Mode> {
     /// Drops the stage of the record at the place, which is not used again.
     drop: unsafe fn(*mut Word),
     /// Takes the record at the place, the first of its queue, off that, and runs it.
-    run: unsafe fn(*mut Word, &Core<M>) -> Flow<M>,
+    /// `None` for a link, which is told from stages by that.
+    run: Option<RunAt<M>>,
 }
+
+type RunAt<M> = unsafe fn(*mut Word, &Core<M>) -> Flow<M>;
 
 /// What is known of an `S` in the queue.
 struct StageOf<S>(S);
@@ -105,7 +111,7 @@ impl<M: Mode, T: 'static, S: Queued<M, T>> QueuedAs<M, T, S> {
     const TYPE: &'static StageType<M> = &StageType {
         words: StageOf::<S>::WORDS,
         drop: StageOf::<S>::drop_at,
-        run: Self::run_at,
+        run: Some(Self::run_at),
     };
 
     /// # Safety
@@ -122,10 +128,21 @@ impl<M: Mode, T: 'static, S: Queued<M, T>> QueuedAs<M, T, S> {
     }
 }
 
+/// A link's.
+struct LinkOf<M>(PhantomData<M>);
+
+impl<M: Mode> LinkOf<M> {
+    const TYPE: &'static StageType<M> = &StageType {
+        words: LINK_WORDS,
+        drop: |_record| {},
+        run: None,
+    };
+}
+
 /// The first stage of a queue.
 pub(super) struct First<M: Mode> {
     record: *mut Word,
-    run: unsafe fn(*mut Word, &Core<M>) -> Flow<M>,
+    run: RunAt<M>,
     pub(super) added_at: &'static Location<'static>,
 }
 
@@ -149,7 +166,7 @@ impl<M: Mode> Stages<M> {
             head: ptr::dangling_mut(),
             tail: ptr::dangling_mut(),
             limit: ptr::dangling_mut(),
-            spill: ptr::null_mut(),
+            first: Buffer::NONE,
             flavour: PhantomData,
         }
     }
@@ -168,7 +185,7 @@ impl<M: Mode> Stages<M> {
             tail: start,
             // SAFETY: the end of the room.
             limit: unsafe { start.add(ROOM_WORDS) },
-            spill: ptr::null_mut(),
+            first: Buffer::NONE,
             flavour: PhantomData,
         }
     }
@@ -176,11 +193,11 @@ impl<M: Mode> Stages<M> {
     /// Takes the stages out, leaving none; `room` is the queue's.
     pub(super) fn take_all(&mut self, room: &Room) -> Self {
         let mut taken = std::mem::replace(self, Self::new());
-        if taken.spill.is_null() && !taken.is_empty() {
+        if taken.first.is_none() && !taken.is_empty() {
             let start = room.as_ptr().addr();
             let waiting = (taken.head.addr() - start) / size_of::<Word>();
-            let waiting = &room[waiting..][..taken.len()];
-            taken.move_to_heap(waiting, waiting.len());
+            let waiting = &room[waiting..][..words_between(taken.head, taken.tail)];
+            taken.move_to_heap(waiting, 0);
         }
         taken
     }
@@ -190,16 +207,16 @@ impl<M: Mode> Stages<M> {
         self.head == self.tail
     }
 
-    /// What is in it, in words.
-    fn len(&self) -> usize {
-        words_between(self.head, self.tail)
-    }
-
     /// Where the stages that wait were added.
     pub(crate) fn places(&self) -> impl Iterator<Item = &'static Location<'static>> {
         let mut at = self.head;
         std::iter::from_fn(move || {
-            let header = self.header_at(at)?;
+            let mut header = self.header_at(at)?;
+            if header.of.run.is_none() {
+                // SAFETY: it is a link.
+                at = unsafe { next_buffer(at).start() };
+                header = self.header_at(at)?;
+            }
             at = at.wrapping_add(header.of.words);
             Some(header.added_at)
         })
@@ -207,15 +224,21 @@ impl<M: Mode> Stages<M> {
 
     /// Adds all the stages of another queue at the end.
     pub(crate) fn append(&mut self, mut other: Self) {
-        let moved = other.len();
-        self.reserve(moved);
-        // SAFETY: there is room for so many words, and the buffers are two.
-        unsafe {
-            ptr::copy_nonoverlapping(other.head, self.tail, moved);
-            self.tail = self.tail.add(moved);
+        while let Some(&Header { of, .. }) = other.header_at(other.head) {
+            if of.run.is_none() {
+                // SAFETY: it is a link.
+                unsafe { other.cross() };
+                continue;
+            }
+            self.reserve(of.words);
+            // SAFETY: there is place for it, and the buffers are two. It is here then,
+            // and there no longer.
+            unsafe {
+                ptr::copy_nonoverlapping(other.head, self.tail, of.words);
+                self.tail = self.tail.add(of.words);
+            }
+            other.head = other.head.wrapping_add(of.words);
         }
-        // They are here now.
-        other.head = other.tail;
     }
 
     /// Adds a stage at the end.
@@ -239,13 +262,19 @@ impl<M: Mode> Stages<M> {
 
     /// The first stage.
     #[inline(always)]
-    pub(super) fn first(&self) -> Option<First<M>> {
-        let Header { of, added_at } = *self.header_at(self.head)?;
-        Some(First {
-            record: self.head,
-            run: of.run,
-            added_at,
-        })
+    pub(super) fn first(&mut self) -> Option<First<M>> {
+        loop {
+            let Header { of, added_at } = *self.header_at(self.head)?;
+            if let Some(run) = of.run {
+                return Some(First {
+                    record: self.head,
+                    run,
+                    added_at,
+                });
+            }
+            // SAFETY: it is a link.
+            unsafe { self.cross() };
+        }
     }
 
     #[inline(always)]
@@ -266,79 +295,94 @@ impl<M: Mode> Stages<M> {
         }
     }
 
-    /// Makes room for `needed` more words: moves the records to the front if that
-    /// leaves half of the buffer, else into a larger one.
+    /// Makes room for `needed` more words: moves the records to the front of their buffer
+    /// if that leaves half of it, else goes on in another one.
     #[cold]
     #[inline(never)]
     fn make_room(&mut self, needed: usize) {
-        let used = self.len();
-        let capacity = words_between(self.spill, self.limit);
-        if self.spill.is_null() {
+        let is_on_heap = !self.first.is_none();
+        if is_on_heap && self.first != self.last() {
+            return self.link(needed);
+        }
+        let used = words_between(self.head, self.tail);
+        if !is_on_heap {
             // SAFETY: these are its records.
             let waiting = unsafe { std::slice::from_raw_parts(self.head, used) };
-            self.move_to_heap(waiting, used + needed);
-        } else if used + needed <= capacity / 2 {
-            // SAFETY: as many words fit there as in their place behind it.
-            unsafe {
-                ptr::copy(self.head, self.spill, used);
-                self.head = self.spill;
-                self.tail = self.spill.add(used);
-            }
-        } else {
-            self.grow(used, needed);
+            return self.move_to_heap(waiting, needed);
         }
+        // SAFETY: it is there.
+        let (start, words) = unsafe { (self.first.start(), self.first.words()) };
+        if used + needed > words / 2 {
+            return self.link(needed);
+        }
+        // SAFETY: as many words fit there as in their place behind it.
+        unsafe { ptr::copy(self.head, start, used) };
+        self.head = start;
+        self.tail = start.wrapping_add(used);
+    }
+
+    /// The last buffer, which is on the heap.
+    fn last(&self) -> Buffer {
+        Buffer::ending_at(self.limit.wrapping_add(LINK_WORDS))
+    }
+
+    /// Goes on in another buffer.
+    fn go_on_in(&mut self, buffer: Buffer) -> *mut Word {
+        self.limit = buffer.end().wrapping_sub(LINK_WORDS);
+        // SAFETY: it is there.
+        self.tail = unsafe { buffer.start() };
+        self.tail
     }
 
     /// Moves `waiting`, which are its records, into a first buffer of the heap with
-    /// room for so many words at least.
-    fn move_to_heap(&mut self, waiting: &[Word], words: usize) {
-        let capacity = (2 * words).next_power_of_two().max(FIRST_SPILL_WORDS);
-        let mut buffer = Vec::with_capacity(capacity);
-        buffer.extend_from_slice(waiting);
-        self.adopt(buffer);
+    /// place for so many more words at least.
+    fn move_to_heap(&mut self, waiting: &[Word], more: usize) {
+        self.first = Buffer::new(waiting.len() + more + LINK_WORDS, 0);
+        self.head = self.go_on_in(self.first);
+        // SAFETY: there is place for them, and the buffers are two.
+        unsafe { ptr::copy_nonoverlapping(waiting.as_ptr(), self.head, waiting.len()) };
+        self.tail = self.head.wrapping_add(waiting.len());
     }
 
-    /// Goes on in a buffer of the heap that is twice as large or more.
-    ///
-    /// The allocator is asked to let it grow: it may have to copy what is there, but
-    /// a large one gets more memory at its end.
-    fn grow(&mut self, used: usize, needed: usize) {
-        let mut buffer = self.leave_heap();
-        // SAFETY: the capacity is at least what is in use, the words need not hold
-        // anything, and the records are in front.
+    /// Goes on in another buffer, with place for so many words at least.
+    fn link(&mut self, needed: usize) {
+        // SAFETY: it is there.
+        let before = unsafe { self.last().words() };
+        let next = Buffer::new(needed + LINK_WORDS, before);
+        let header = Header {
+            of: LinkOf::<M>::TYPE,
+            added_at: Location::caller(), // nobody looks
+        };
+        // SAFETY: the last buffer is one of the heap, which has place for a link behind
+        // its limit.
         unsafe {
-            let start = buffer.as_mut_ptr();
-            ptr::copy(self.head, start, used);
-            buffer.set_len(used);
+            self.tail.cast::<Header<M>>().write(header);
+            self.tail.add(HEADER_WORDS).cast::<Buffer>().write(next);
         }
-        let capacity = (2 * (used + needed)).next_power_of_two();
-        buffer.reserve_exact(capacity - used);
-        self.adopt(buffer);
+        self.go_on_in(next);
     }
 
-    /// Takes a buffer of the heap into use, in which the records are.
-    fn adopt(&mut self, buffer: Vec<Word>) {
-        let mut buffer = std::mem::ManuallyDrop::new(buffer);
-        let start = buffer.as_mut_ptr();
-        self.head = start;
-        self.tail = start.wrapping_add(buffer.len());
-        self.limit = start.wrapping_add(buffer.capacity());
-        self.spill = start;
-    }
-
-    /// The buffer of the heap, empty: the queue has none any more.
-    fn leave_heap(&mut self) -> Vec<Word> {
-        let capacity = words_between(self.spill, self.limit);
-        let start = std::mem::replace(&mut self.spill, ptr::null_mut());
-        // SAFETY: it came from a `Vec` of this capacity, in `adopt`.
-        unsafe { Vec::from_raw_parts(start, 0, capacity) }
+    /// Follows the link at the head.
+    ///
+    /// # Safety
+    /// There is one.
+    #[cold]
+    #[inline(never)]
+    unsafe fn cross(&mut self) {
+        // SAFETY: by contract.
+        let next = unsafe { next_buffer(self.head) };
+        let left = std::mem::replace(&mut self.first, next);
+        // SAFETY: it is there.
+        self.head = unsafe { next.start() };
+        // SAFETY: it was the one with the head in it, and nothing in it is left.
+        unsafe { left.free() };
     }
 
     /// Lets go of the buffer on the heap, if there is one. There are no records.
     #[inline(always)]
     pub(super) fn free(&mut self) {
         debug_assert!(self.is_empty());
-        if !self.spill.is_null() {
+        if !self.first.is_none() {
             self.free_heap();
         }
     }
@@ -346,9 +390,21 @@ impl<M: Mode> Stages<M> {
     #[cold]
     #[inline(never)]
     fn free_heap(&mut self) {
-        drop(self.leave_heap());
-        *self = Self::new();
+        let left = self.first;
+        // Not dropped: that would come back here.
+        std::mem::forget(std::mem::replace(self, Self::new()));
+        // SAFETY: it was there, and without records there is no other one.
+        unsafe { left.free() };
     }
+}
+
+/// Where a link leads.
+///
+/// # Safety
+/// There is one at `record`.
+unsafe fn next_buffer(record: *mut Word) -> Buffer {
+    // SAFETY: by contract.
+    unsafe { record.add(HEADER_WORDS).cast::<Buffer>().read() }
 }
 
 #[inline(always)]
@@ -361,6 +417,11 @@ impl<M: Mode> Drop for Stages<M> {
     fn drop(&mut self) {
         while let Some(header) = self.header_at(self.head) {
             let of = header.of;
+            if of.run.is_none() {
+                // SAFETY: it is a link.
+                unsafe { self.cross() };
+                continue;
+            }
             let record = self.head;
             self.head = record.wrapping_add(of.words);
             // SAFETY: such a stage is in it, and the queue has let go of it.
