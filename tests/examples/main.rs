@@ -1,5 +1,6 @@
 //! The examples, run as programs: what they print, and how they end.
 
+mod activation;
 mod bad_use;
 mod beside;
 mod both_ways;

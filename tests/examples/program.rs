@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
@@ -45,9 +46,24 @@ impl Program {
         Self::start_with(name, args, Stdio::piped())
     }
 
+    /// Starts an example as systemd would, with a socket that listens as descriptor 3.
+    pub(crate) fn start_with_socket(name: &str, socket: OwnedFd) -> Self {
+        let mut shell = Command::new("sh");
+        shell
+            .arg("-c")
+            .arg("LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" 3<&0 0</dev/null")
+            .arg(binary(name));
+        Self::spawn(name, shell, socket.into())
+    }
+
     fn start_with(name: &str, args: &[&str], input: Stdio) -> Self {
-        let mut child = Command::new(binary(name))
-            .args(args)
+        let mut command = Command::new(binary(name));
+        command.args(args);
+        Self::spawn(name, command, input)
+    }
+
+    fn spawn(name: &str, mut command: Command, input: Stdio) -> Self {
+        let mut child = command
             // The stories of failures would have backtraces in them.
             .env_remove("RUST_BACKTRACE")
             .env_remove("RUST_LIB_BACKTRACE")

@@ -1,7 +1,10 @@
 //! What becomes of ports and of clients: again and again.
 
 use std::cell::RefCell;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -172,8 +175,51 @@ fn sockets_that_somebody_else_has_made_are_taken_over() {
     );
     drop(far);
     turn_until(&reactor, || client.is_lost());
+}
+
+#[test]
+fn only_sockets_that_fit_are_taken_over() {
+    let (reactor, log) = (reactor(), Log::default());
+    let refused = |socket: OwnedFd| {
+        let refused = reactor.adopt_listener(socket, recorder(&log));
+        refused.unwrap_err().to_string()
+    };
     let no_socket = std::fs::File::open("/dev/null").expect("it is there");
-    assert!(reactor.adopt_listener(no_socket, recorder(&log)).is_err());
+    refused(no_socket.into());
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let connected = TcpStream::connect(address).expect("it listens");
+    assert!(refused(connected.into()).contains("that listens"));
+    let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    udp.connect(address).expect("it is free to say so");
+    let no_stream = udp.try_clone().expect("a descriptor");
+    assert!(refused(no_stream.into()).contains("stream"));
+    let (unix, _) = UnixStream::pair().expect("two descriptors");
+    assert!(refused(unix.into()).contains("that listens"));
+    let refused = reactor.adopt_stream(udp, RawRecorder::new(&log));
+    assert!(refused.unwrap_err().to_string().contains("stream"));
+    let refused = reactor.adopt_stream(listener, RawRecorder::new(&log));
+    assert!(refused.is_err(), "it is not connected");
+}
+
+#[test]
+fn a_unix_socket_that_somebody_else_has_made_is_served_and_left_there() {
+    let (reactor, log) = (reactor(), Log::default());
+    let path = std::env::temp_dir().join(format!("adopted-{}", std::process::id()));
+    let listener = UnixListener::bind(&path).expect("a free name");
+    let refused = listener.try_clone().expect("a descriptor");
+    let refused = reactor.adopt_listener(refused, recorder(&log));
+    assert!(refused.unwrap_err().to_string().contains("family"));
+    let port = reactor
+        .adopt_unix_listener(listener, recorder(&log))
+        .expect("it listens");
+    assert_eq!(port.address().as_path(), Some(path.as_path()));
+    let mut peer = UnixStream::connect(&path).expect("it listens");
+    peer.write_all(b"hello").expect("there is room");
+    turn_until(&reactor, || log.has("received hello"));
+    port.stop_listening().ignore();
+    assert!(path.exists());
+    std::fs::remove_file(&path).expect("it is ours");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -223,6 +223,32 @@ fn descriptors_come_before_the_bytes_they_were_sent_with() {
         file.read_to_string(&mut content).expect("a file");
         assert_eq!(content, "passed on");
     }
+}
+
+#[test]
+fn descriptors_that_nobody_reads_are_not_piled_up() {
+    let (directory, reactor) = (Directory::new(), reactor());
+    let (log, path) = (Log::default(), directory.socket());
+    let noting = log.clone();
+    let recorder = RawRecorder::new(&Log::default()).on_made(move |cx| {
+        let refused = loop {
+            match cx.send_descriptor(File::open("/dev/null")?, [7; 4096]) {
+                Ok(()) => {}
+                Err(refused) => break refused,
+            }
+        };
+        noting.note(refused.to_string());
+        Ok(())
+    });
+    let _port = reactor
+        .listen_unix(&path, move || recorder.clone())
+        .expect("it is free");
+    let _peer = UnixStream::connect(&path).expect("it listens");
+    turn_until(&reactor, || log.len() == 1);
+    assert_eq!(
+        log.events(),
+        ["the peer does not read: 64 descriptors wait already"]
+    );
 }
 
 #[test]

@@ -95,6 +95,43 @@ fn connect(socket: Socket, address: &SockAddr) -> io::Result<Socket> {
     }
 }
 
+/// A socket that somebody else has made, for a connection or for accepting some.
+pub(crate) fn adopted_stream(descriptor: OwnedFd) -> io::Result<Socket> {
+    let socket = Socket::from(descriptor);
+    let found = socket.r#type()?;
+    if found != Type::STREAM {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("expected a stream socket, got one of {found:?}"),
+        ));
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// The same, for one that listens.
+pub(crate) fn adopted_listener(descriptor: OwnedFd) -> io::Result<Socket> {
+    let socket = adopted_stream(descriptor)?;
+    if !listens(&socket)? {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "expected a socket that listens, got one that does not",
+        ));
+    }
+    Ok(socket)
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn listens(socket: &Socket) -> io::Result<bool> {
+    Ok(rustix::net::sockopt::socket_acceptconn(socket)?)
+}
+
+/// The system does not tell; but one that is connected does not listen.
+#[cfg(target_vendor = "apple")]
+fn listens(socket: &Socket) -> io::Result<bool> {
+    Ok(socket.peer_addr().is_err())
+}
+
 /// The next connection that waits; `None` if there is none.
 #[cfg(not(target_vendor = "apple"))]
 pub(crate) fn accept(listener: impl AsFd) -> io::Result<Option<(OwnedFd, Address)>> {

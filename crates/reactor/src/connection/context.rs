@@ -148,7 +148,8 @@ impl<'a, P: Protocol> Context<'a, P> {
     ///
     /// # Errors
     ///
-    /// This is no UNIX socket, or there are no bytes.
+    /// This is no UNIX socket, or there are no bytes; or 64 descriptors wait already. The
+    /// descriptor is closed then.
     ///
     /// # Examples
     ///

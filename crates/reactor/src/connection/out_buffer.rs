@@ -13,6 +13,9 @@ use crate::wire::Wire;
 /// the buffer: so that each byte is moved once at the most.
 const COMPACT_AT: usize = 64 * 1024;
 
+/// So many descriptors may wait: each of them is one that this process has open.
+pub(super) const MAX_DESCRIPTORS: usize = 64;
+
 #[derive(Default)]
 #[expect(
     clippy::box_collection,
@@ -47,6 +50,11 @@ impl OutBuffer {
         self.buffer
             .get_or_insert_with(|| core.buffers.take_spare())
             .extend_from_slice(bytes);
+    }
+
+    /// How many descriptors wait.
+    pub(super) fn waiting_descriptors(&self) -> usize {
+        self.descriptors.as_ref().map_or(0, |waiting| waiting.len())
     }
 
     /// `descriptor` goes with the byte that is added next.

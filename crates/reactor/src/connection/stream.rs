@@ -20,6 +20,7 @@ use deferred::{Failure, Result};
 use super::context::Context;
 use super::extras::{Extra, Extras, open_span};
 use super::flags::Flags;
+use super::out_buffer::MAX_DESCRIPTORS;
 use super::protocol::Protocol;
 use super::transport::{Close, Keys, Transport};
 use crate::address::Address;
@@ -204,6 +205,11 @@ impl<P: Protocol> Stream<P> {
         }
         if !self.transport.carries_descriptors() {
             return Err(DescriptorError::NotUnix);
+        }
+        if self.transport.waiting_descriptors() >= MAX_DESCRIPTORS {
+            return Err(DescriptorError::TooMany {
+                limit: MAX_DESCRIPTORS,
+            });
         }
         self.transport.write_with(descriptor, bytes);
         Ok(())

@@ -186,6 +186,11 @@ impl Transport {
         self.flags.has_any(Flags::GETS_DESCRIPTORS)
     }
 
+    /// How many descriptors wait to be sent.
+    pub(super) fn waiting_descriptors(&self) -> usize {
+        self.out.borrow().waiting_descriptors()
+    }
+
     /// Writes `bytes`; `descriptor` goes with the first of them.
     pub(super) fn write_with(&self, descriptor: OwnedFd, bytes: &[u8]) {
         self.out.borrow_mut().push_descriptor(descriptor);

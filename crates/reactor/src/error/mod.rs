@@ -59,17 +59,29 @@ pub enum DescriptorError {
     NotUnix,
     /// It has to go with at least one byte.
     NoBytes,
+    /// So many wait already, since the peer does not read. When the connection has
+    /// [drained](crate::Connection::drained), there is room again.
+    TooMany {
+        /// How many may wait.
+        limit: usize,
+    },
     /// The connection is over, or on its way out.
     Gone,
 }
 
 impl fmt::Display for DescriptorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotUnix => "only a UNIX socket can send a descriptor",
-            Self::NoBytes => "a descriptor has to be sent with at least one byte",
-            Self::Gone => "the connection is gone",
-        })
+        match self {
+            Self::NotUnix => f.write_str("only a UNIX socket can send a descriptor"),
+            Self::NoBytes => f.write_str("a descriptor has to be sent with at least one byte"),
+            Self::TooMany { limit } => {
+                write!(
+                    f,
+                    "the peer does not read: {limit} descriptors wait already"
+                )
+            }
+            Self::Gone => f.write_str("the connection is gone"),
+        }
     }
 }
 

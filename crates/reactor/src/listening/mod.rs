@@ -1,8 +1,10 @@
 //! Ports: what listens, and makes a connection of everybody who comes.
 
 mod acceptor;
+mod adopt;
 mod port;
 
 pub(crate) use self::acceptor::Acceptor;
+pub(crate) use self::adopt::adopt;
 pub use self::port::ListeningPort;
 pub(crate) use self::port::{Opened, open};

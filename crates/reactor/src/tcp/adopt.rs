@@ -1,20 +1,16 @@
 //! Sockets that somebody else has made: a supervisor, another library, a test.
 
-use std::cell::Cell;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use socket2::Socket;
-
 use crate::address::Address;
 use crate::connection::{Beginning, Connection, Factory, Protocol, Stream};
-use crate::core::Core;
 use crate::error::ListenError;
 use crate::handle::ReactorHandle;
-use crate::listening::{self, Acceptor, ListeningPort, Opened};
+use crate::listening::{self, Acceptor, ListeningPort};
 use crate::poll::Interest;
+use crate::socket;
 use crate::wire::Wire;
 
 impl ReactorHandle {
@@ -27,7 +23,8 @@ impl ReactorHandle {
     ///
     /// # Errors
     ///
-    /// It is no socket that listens at an internet address.
+    /// It is no TCP socket that listens, or the reactor is gone. For a UNIX socket, see
+    /// [`adopt_unix_listener`](Self::adopt_unix_listener).
     ///
     /// # Examples
     ///
@@ -55,17 +52,8 @@ impl ReactorHandle {
     ) -> Result<ListeningPort, ListenError> {
         let adopt = || {
             let core = self.core().map_err(io::Error::other)?;
-            let socket = Socket::from(listener.into());
-            socket.set_nonblocking(true)?;
-            let Some(address) = socket.local_addr()?.as_socket() else {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidInput,
-                    "expected a socket with an internet address",
-                ));
-            };
-            let socket = Cell::new(Some(socket));
-            let reopen = move |core: &Core| open(core, socket.take(), address);
-            listening::open(&core, factory, Box::new(reopen))
+            let read = socket2::SockAddr::as_socket;
+            listening::adopt(&core, listener.into(), factory, read, Acceptor::Tcp)
         };
         adopt().map_err(|error| ListenError::new("an adopted socket", error))
     }
@@ -77,7 +65,7 @@ impl ReactorHandle {
     ///
     /// # Errors
     ///
-    /// It cannot be watched, or the reactor is gone; or the failure of
+    /// It is no stream that is connected, or the reactor is gone; or the failure of
     /// `connection_made`, which closes it.
     ///
     /// # Examples
@@ -105,8 +93,7 @@ impl ReactorHandle {
         protocol: P,
     ) -> deferred::Result<Connection<P>> {
         let core = self.core()?;
-        let socket = Socket::from(stream.into());
-        socket.set_nonblocking(true)?;
+        let socket = socket::adopted_stream(stream.into())?;
         let peer = socket.peer_addr()?;
         let registration = core.register(socket.into(), Interest::READABLE)?;
         let key = registration.key();
@@ -122,22 +109,4 @@ impl ReactorHandle {
         begun?;
         Ok(Connection::new(Rc::downgrade(&stream)))
     }
-}
-
-fn open(
-    core: &Core,
-    socket: Option<Socket>,
-    address: SocketAddr,
-) -> io::Result<Opened<SocketAddr>> {
-    let socket = socket.ok_or_else(|| {
-        io::Error::new(
-            io::ErrorKind::Unsupported,
-            "a socket that was adopted is closed, and cannot be opened again",
-        )
-    })?;
-    Ok(Opened {
-        acceptor: Acceptor::Tcp(core.register(socket.into(), Interest::READABLE)?),
-        address,
-        cleanup: None,
-    })
 }

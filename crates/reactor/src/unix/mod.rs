@@ -1,5 +1,6 @@
 //! UNIX sockets: `listen_unix` and `connect_unix`.
 
+mod adopt;
 mod connect;
 mod file;
 mod listen;
