@@ -112,7 +112,7 @@ impl Error for BlockingCallError {
 }
 
 macro_rules! plain_error {
-    ($(#[$doc:meta])* $name:ident, $message:literal) => {
+    ($(#[$doc:meta])* pub struct $name:ident, $message:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[non_exhaustive]
@@ -130,15 +130,15 @@ macro_rules! plain_error {
 
 plain_error! {
     /// A reactor that does not run cannot be stopped.
-    NotRunning, "the reactor is not running"
+    pub struct NotRunning, "the reactor is not running"
 }
 
 plain_error! {
     /// The reactor was dropped; its handles have nothing to act on.
-    ReactorGone, "the reactor is gone"
+    pub struct ReactorGone, "the reactor is gone"
 }
 
 plain_error! {
     /// The connection has ended; its handles have nothing to act on.
-    Gone, "the connection is gone"
+    pub struct Gone, "the connection is gone"
 }
