@@ -2,24 +2,17 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
-use std::time::Duration;
 
 use deferred::{Deferred, Outcome, maybe_deferred};
 
 use super::context::Context;
-use super::extras::Until;
-use super::keepalive::KeepAlive;
-use super::limits::WriteLimits;
 use super::protocol::{Handled, Protocol};
 use super::stream::Stream;
 use crate::address::Address;
-use crate::core::call;
 use crate::error::{ConnectionClosed, DescriptorError, Gone};
 use crate::framing::Lines;
-use crate::producer::{Producer, ProducerError, PushProducer};
 
 /// A handle on a connection, for whoever is not its protocol: other protocols,
 /// callbacks, timers.
@@ -158,122 +151,7 @@ impl<P: Protocol> Connection<P> {
         self.act(|stream| stream.transport().abort(ConnectionClosed::Aborted))
     }
 
-    /// Takes in nothing more: see [`Context::pause_reading`].
-    ///
-    /// # Errors
-    ///
-    /// [`Gone`] if it is over.
-    pub fn pause_reading(&self) -> Result<(), Gone> {
-        self.act(|stream| stream.transport().set_paused(true))
-    }
-
-    /// Undoes [`pause_reading`](Self::pause_reading).
-    ///
-    /// # Errors
-    ///
-    /// [`Gone`] if it is over.
-    pub fn resume_reading(&self) -> Result<(), Gone> {
-        self.act(|stream| stream.transport().set_paused(false))
-    }
-
-    /// How much may wait to be sent.
-    ///
-    /// # Errors
-    ///
-    /// [`Gone`] if it is over.
-    pub fn set_write_limits(&self, limits: WriteLimits) -> Result<(), Gone> {
-        self.act(|stream| stream.transport().set_limits(limits))
-    }
-
-    /// Bounds how long the end may take: see [`Context::set_close_timeout`].
-    ///
-    /// # Errors
-    ///
-    /// [`Gone`] if the connection is over.
-    pub fn set_close_timeout(&self, timeout: impl Into<Option<Duration>>) -> Result<(), Gone> {
-        self.act(|stream| stream.set_close_timeout(timeout.into()))
-    }
-
-    /// How many bytes wait to be sent.
-    ///
-    /// # Errors
-    ///
-    /// [`Gone`] if the connection is over.
-    pub fn buffered(&self) -> Result<usize, Gone> {
-        Ok(self.stream()?.transport().waiting())
-    }
-
-    /// Fires when nothing waits to be sent: at once, if that is so now. It fails
-    /// with [`Gone`] if the connection is over before.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use deferred::Deferred;
-    /// # use reactor::{Connection, Protocol};
-    /// fn say_goodbye<P: Protocol>(connection: &Connection<P>) -> Deferred<()> {
-    ///     let _ = connection.write("goodbye\n");
-    ///     connection.drained()
-    /// }
-    /// ```
-    pub fn drained(&self) -> Deferred<()> {
-        self.wait_until(Until::Drained)
-    }
-
-    /// Fires when there is room for more: at once, unless more waits to be sent than
-    /// the high-water mark of [`WriteLimits`] allows, else when half of that was
-    /// sent. It fails with [`Gone`] if the connection is over before.
-    ///
-    /// # Examples
-    ///
-    /// A body that sends as fast as the other side takes it:
-    ///
-    /// ```
-    /// # use deferred::Result;
-    /// # use reactor::{Connection, Protocol};
-    /// async fn send_all<P: Protocol>(connection: Connection<P>, lines: Vec<String>) -> Result<()> {
-    ///     for line in lines {
-    ///         connection.ready().await?;
-    ///         connection.write(line)?;
-    ///     }
-    ///     connection.drained().await
-    /// }
-    /// ```
-    pub fn ready(&self) -> Deferred<()> {
-        self.wait_until(Until::Ready)
-    }
-
-    fn wait_until(&self, until: Until) -> Deferred<()> {
-        match self.stream() {
-            Ok(stream) => stream.wait_until(until),
-            Err(gone) => deferred::fail(gone),
-        }
-    }
-
-    /// Has `producer` write to this connection: see [`Context::register_producer`].
-    ///
-    /// # Errors
-    ///
-    /// There is one already, which stays, or the connection is over. The producer is
-    /// told to stop.
-    pub fn register_producer(&self, mut producer: Producer) -> Result<(), ProducerError> {
-        match self.stream() {
-            Ok(stream) => stream.register_producer(producer),
-            Err(Gone) => {
-                call("a producer", || producer.stop());
-                Err(ProducerError::Gone)
-            }
-        }
-    }
-
-    /// Forgets the producer, if there is one.
-    pub fn unregister_producer(&self) {
-        if let Ok(stream) = self.stream() {
-            stream.unregister_producer();
-        }
-    }
-
-    fn act(&self, f: impl FnOnce(&Stream<P>)) -> Result<(), Gone> {
+    pub(super) fn act(&self, f: impl FnOnce(&Stream<P>)) -> Result<(), Gone> {
         let stream = self.stream()?;
         f(&stream);
         stream.touch();
@@ -358,57 +236,6 @@ impl<P: Protocol> Connection<P> {
     pub fn host(&self) -> Result<Address, Gone> {
         Ok(self.stream()?.transport().host())
     }
-
-    /// Whether small writes are sent at once: see [`Context::nodelay`].
-    ///
-    /// # Errors
-    ///
-    /// [`Gone`] if the connection is over.
-    pub fn nodelay(&self) -> Result<bool, Gone> {
-        let stream = self.stream()?;
-        let nodelay = stream
-            .transport()
-            .with_socket(|socket| socket.tcp_nodelay());
-        Ok(nodelay.unwrap_or(false))
-    }
-
-    /// Sets what [`nodelay`](Self::nodelay) tells.
-    ///
-    /// # Errors
-    ///
-    /// The connection is over, or the system refuses.
-    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        let stream = self.stream().map_err(io::Error::other)?;
-        stream
-            .transport()
-            .with_socket(|socket| socket.set_tcp_nodelay(nodelay))
-    }
-
-    /// Whether the system asks if the peer is still there: see [`Context::keepalive`].
-    ///
-    /// # Errors
-    ///
-    /// [`Gone`] if the connection is over.
-    pub fn keepalive(&self) -> Result<bool, Gone> {
-        let stream = self.stream()?;
-        let keepalive = stream.transport().with_socket(|socket| socket.keepalive());
-        Ok(keepalive.unwrap_or(false))
-    }
-
-    /// Has the system ask whether the peer is still there: see
-    /// [`Context::set_keepalive`].
-    ///
-    /// # Errors
-    ///
-    /// The connection is over, or the system refuses.
-    pub fn set_keepalive(&self, keepalive: impl Into<Option<KeepAlive>>) -> io::Result<()> {
-        let stream = self.stream().map_err(io::Error::other)?;
-        let keepalive = keepalive.into();
-        stream.transport().with_socket(|socket| match keepalive {
-            Some(keepalive) => keepalive.set(&socket),
-            None => socket.set_keepalive(false),
-        })
-    }
 }
 
 impl<P: Protocol<Framing = Lines>> Connection<P> {
@@ -419,22 +246,6 @@ impl<P: Protocol<Framing = Lines>> Connection<P> {
     /// As for [`write`](Self::write).
     pub fn send_line(&self, line: impl AsRef<[u8]>) -> Result<(), Gone> {
         self.write_sequence([line.as_ref(), b"\r\n"])
-    }
-}
-
-/// The other side of the connection is the producer: it is paused by not reading
-/// from it, and stopped with `lose_connection`.
-impl<P: Protocol> PushProducer for Connection<P> {
-    fn pause_producing(&mut self) {
-        let _ = self.pause_reading();
-    }
-
-    fn resume_producing(&mut self) {
-        let _ = self.resume_reading();
-    }
-
-    fn stop_producing(&mut self) {
-        let _ = self.lose_connection();
     }
 }
 

@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use deferred::{Deferred, Failure, Result, Trigger, fail};
 
-use super::command::{ChildFd, Command};
+use super::child_fd::ChildFd;
+use super::command::Command;
 use super::context::ProcessContext;
 use super::error::{OutputTooLong, ProcessEnded};
 use super::handle::Process;

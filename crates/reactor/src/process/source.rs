@@ -15,7 +15,8 @@ use std::rc::{Rc, Weak};
 
 use deferred::{Deferred, Failure, Trigger, fail};
 
-use super::command::{Command, OurEnd};
+use super::child_fd::OurEnd;
+use super::command::Command;
 use super::context::ProcessContext;
 use super::error::{ProcessEnded, ProcessError, SpawnError};
 use super::exit::{self, Exit, Waited};
