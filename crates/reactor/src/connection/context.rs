@@ -14,6 +14,33 @@ use crate::handle::ReactorHandle;
 /// What a handler of a [`Protocol`] is given: its connection, and the reactor.
 ///
 /// What is asked for here takes effect when the handler returns.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{Context, Lines, Protocol, testing};
+///
+/// struct Door;
+///
+/// impl Protocol for Door {
+///     type Framing = Lines;
+///
+///     fn received(&mut self, cx: &mut Context<'_, Self>, word: &[u8]) -> deferred::Result<()> {
+///         if word != b"sesame" {
+///             cx.send_line("go away");
+///             cx.lose_connection();
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// testing::run(|reactor| {
+///     let (_door, peer) = reactor.connect_to_peer(Door);
+///     peer.send("please\r\nsesame\r\n");
+///     assert_eq!(peer.received(), b"go away\r\n");
+///     assert!(peer.is_closed());
+/// });
+/// ```
 pub struct Context<'a, P: Protocol> {
     pub(super) stream: &'a Stream<P>,
 }
@@ -209,16 +236,95 @@ impl<'a, P: Protocol> Context<'a, P> {
     }
 
     /// The address of this side.
+    ///
+    /// # Examples
+    ///
+    /// A server with two addresses, which greets with the one that was used:
+    ///
+    /// ```
+    /// # use reactor::{Context, Lines, Protocol, testing::TestReactor};
+    /// # struct Greeter;
+    /// # impl Protocol for Greeter {
+    /// #     type Framing = Lines;
+    /// fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+    ///     cx.send_line(format!("this is {}", cx.host()));
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # struct Client;
+    /// # impl Protocol for Client {
+    /// #     type Framing = Lines;
+    /// #     fn received(&mut self, _: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
+    /// #         assert_eq!(line, b"this is 192.0.2.1:25");
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// # let reactor = TestReactor::new();
+    /// # reactor.listen_tcp("192.0.2.1:25", || Greeter)?;
+    /// # let client = reactor.connect_tcp("192.0.2.1:25", Client);
+    /// # reactor.settle();
+    /// # assert!(!client.into_result().unwrap()?.is_gone());
+    /// # assert!(reactor.counters().bytes_received > 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn host(&self) -> Address {
         self.stream.transport().host()
     }
 
     /// A handle on this connection, to be kept elsewhere.
+    ///
+    /// # Examples
+    ///
+    /// Guests whom others can write to:
+    ///
+    /// ```
+    /// # use reactor::{Connection, Context, Protocol, Raw, testing};
+    /// # use std::{cell::RefCell, rc::Rc};
+    /// struct Guest {
+    ///     all: Rc<RefCell<Vec<Connection<Guest>>>>,
+    /// }
+    ///
+    /// impl Protocol for Guest {
+    ///     type Framing = Raw;
+    ///
+    ///     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+    ///         self.all.borrow_mut().push(cx.connection());
+    ///         Ok(())
+    ///     }
+    /// }
+    /// # testing::run(|reactor| {
+    /// #     let all = Rc::new(RefCell::new(Vec::new()));
+    /// #     let (guest, _peer) = reactor.connect_to_peer(Guest { all: Rc::clone(&all) });
+    /// #     assert_eq!(*all.borrow(), [guest]);
+    /// # });
+    /// ```
     pub fn connection(&self) -> Connection<P> {
         Connection::new(self.stream.weak())
     }
 
     /// The reactor.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Context, Lines, Protocol, testing};
+    /// # use std::time::Duration;
+    /// # struct Clock;
+    /// # impl Protocol for Clock {
+    /// #     type Framing = Lines;
+    /// fn received(&mut self, cx: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> {
+    ///     let seconds = cx.reactor().now().as_secs();
+    ///     cx.send_line(format!("up for {seconds} s"));
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # testing::run(|reactor| {
+    /// #     let (_clock, peer) = reactor.connect_to_peer(Clock);
+    /// #     reactor.advance(Duration::from_secs(90));
+    /// #     peer.send("?\r\n");
+    /// #     assert_eq!(peer.received(), b"up for 90 s\r\n");
+    /// # });
+    /// ```
     pub fn reactor(&self) -> &'a ReactorHandle {
         self.stream.reactor()
     }

@@ -69,6 +69,19 @@ impl<P: Protocol> Connection<P> {
     }
 
     /// Whether the connection is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     assert!(!connection.is_gone());
+    ///     peer.close();
+    ///     assert!(connection.is_gone());
+    /// });
+    /// ```
     pub fn is_gone(&self) -> bool {
         self.stream().is_err()
     }
@@ -79,6 +92,20 @@ impl<P: Protocol> Connection<P> {
     ///
     /// [`Gone`] if the connection is over or on its way out; the bytes are not
     /// taken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     connection.write("news").unwrap();
+    ///     assert_eq!(peer.received(), b"news");
+    ///     peer.close();
+    ///     assert!(connection.write("more news").is_err());
+    /// });
+    /// ```
     pub fn write(&self, bytes: impl AsRef<[u8]>) -> Result<(), Gone> {
         self.write_sequence([bytes])
     }
@@ -88,6 +115,20 @@ impl<P: Protocol> Connection<P> {
     /// # Errors
     ///
     /// As for [`write`](Self::write).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     let body = "<p>hello";
+    ///     let head = format!("length: {}\n\n", body.len());
+    ///     connection.write_sequence([head.as_str(), body]).unwrap();
+    ///     assert_eq!(peer.received(), b"length: 8\n\n<p>hello");
+    /// });
+    /// ```
     pub fn write_sequence<I>(&self, pieces: I) -> Result<(), Gone>
     where
         I: IntoIterator,
@@ -110,6 +151,21 @@ impl<P: Protocol> Connection<P> {
     /// # Errors
     ///
     /// [`Gone`] if it is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     connection.write("goodbye").unwrap();
+    ///     connection.lose_connection().unwrap();
+    ///     assert!(connection.write("and another thing").is_err());
+    ///     assert_eq!(peer.received(), b"goodbye");
+    ///     assert!(peer.is_closed());
+    /// });
+    /// ```
     pub fn lose_connection(&self) -> Result<(), Gone> {
         self.act(|stream| stream.transport().lose())
     }
@@ -120,6 +176,21 @@ impl<P: Protocol> Connection<P> {
     /// # Errors
     ///
     /// [`Gone`] if the connection is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     connection.write("that was my question").unwrap();
+    ///     connection.lose_write_connection().unwrap();
+    ///     assert!(peer.is_closed());
+    ///     peer.send("and here is the answer");
+    ///     assert!(!connection.is_gone());
+    /// });
+    /// ```
     pub fn lose_write_connection(&self) -> Result<(), Gone> {
         self.act(|stream| stream.transport().lose_write())
     }
@@ -130,6 +201,24 @@ impl<P: Protocol> Connection<P> {
     /// # Errors
     ///
     /// This is no UNIX socket, there are no bytes, or the connection is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, Reactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// use std::fs::File;
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// # let reactor = Reactor::new()?;
+    /// let (near, far) = UnixStream::pair()?;
+    /// let connection = reactor.adopt_stream(near, Quiet)?;
+    /// connection.send_descriptor(File::open("/dev/null")?, "here it is")?;
+    /// // It has to go with at least one byte.
+    /// assert!(connection.send_descriptor(File::open("/dev/null")?, "").is_err());
+    /// # drop(far);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_descriptor(
         &self,
         descriptor: impl Into<OwnedFd>,
@@ -147,6 +236,18 @@ impl<P: Protocol> Connection<P> {
     /// # Errors
     ///
     /// [`Gone`] if it is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     connection.abort().unwrap();
+    ///     assert!(peer.was_reset());
+    /// });
+    /// ```
     pub fn abort(&self) -> Result<(), Gone> {
         self.act(|stream| stream.transport().abort(ConnectionClosed::Aborted))
     }
@@ -165,6 +266,26 @@ impl<P: Protocol> Connection<P> {
     ///
     /// [`Gone`] if the connection is over; `f` is dropped. If it ends before `f`
     /// was called, `f` is still called, before `connection_lost`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing};
+    /// struct Player {
+    ///     score: u32,
+    /// }
+    /// # impl Protocol for Player { type Framing = Raw; }
+    ///
+    /// testing::run(|reactor| {
+    ///     let (player, peer) = reactor.connect_to_peer(Player { score: 0 });
+    ///     let award = |this: &mut Player, cx: &mut reactor::Context<'_, Player>| {
+    ///         this.score += 10;
+    ///         cx.write(format!("you have {}", this.score));
+    ///     };
+    ///     player.post(award).unwrap();
+    ///     assert_eq!(peer.received(), b"you have 10");
+    /// });
+    /// ```
     pub fn post<F, H>(&self, f: F) -> Result<(), Gone>
     where
         F: FnOnce(&mut P, &mut Context<'_, P>) -> H + 'static,
@@ -224,6 +345,20 @@ impl<P: Protocol> Connection<P> {
     /// # Errors
     ///
     /// [`Gone`] if the connection is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing::TestReactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// # let reactor = TestReactor::new();
+    /// reactor.listen_tcp("192.0.2.1:80", || Quiet)?;
+    /// let connecting = reactor.connect_tcp("192.0.2.1:80", Quiet);
+    /// reactor.settle();
+    /// let connection = connecting.into_result().unwrap()?;
+    /// assert_eq!(connection.peer()?.to_string(), "192.0.2.1:80");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn peer(&self) -> Result<Address, Gone> {
         Ok(self.stream()?.transport().peer().clone())
     }
@@ -233,6 +368,21 @@ impl<P: Protocol> Connection<P> {
     /// # Errors
     ///
     /// [`Gone`] if the connection is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing::TestReactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// # let reactor = TestReactor::new();
+    /// reactor.listen_tcp("192.0.2.1:80", || Quiet)?;
+    /// let connecting = reactor.connect_tcp("192.0.2.1:80", Quiet);
+    /// reactor.settle();
+    /// let connection = connecting.into_result().unwrap()?;
+    /// println!("from {} to {}", connection.host()?, connection.peer()?);
+    /// assert_ne!(connection.host()?, connection.peer()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn host(&self) -> Result<Address, Gone> {
         Ok(self.stream()?.transport().host())
     }
@@ -244,6 +394,18 @@ impl<P: Protocol<Framing = Lines>> Connection<P> {
     /// # Errors
     ///
     /// As for [`write`](Self::write).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Lines, Protocol, testing};
+    /// # struct Chat; impl Protocol for Chat { type Framing = Lines; }
+    /// testing::run(|reactor| {
+    ///     let (guest, peer) = reactor.connect_to_peer(Chat);
+    ///     guest.send_line("dinner is served").unwrap();
+    ///     assert_eq!(peer.received(), b"dinner is served\r\n");
+    /// });
+    /// ```
     pub fn send_line(&self, line: impl AsRef<[u8]>) -> Result<(), Gone> {
         self.write_sequence([line.as_ref(), b"\r\n"])
     }
