@@ -73,6 +73,23 @@ enum For {
 }
 
 /// The protocol of a [`ByteStream`]: from [`ByteStreamProtocol::pair`].
+///
+/// # Examples
+///
+/// A stream in a test, which is its other side:
+///
+/// ```
+/// use futures::AsyncWriteExt;
+/// use reactor::{ByteStreamProtocol, testing};
+///
+/// testing::run(|reactor| {
+///     let (protocol, stream) = ByteStreamProtocol::pair();
+///     let (_connection, peer) = reactor.connect_to_peer(protocol);
+///     let body = async { Ok(stream.await?.write_all(b"hello").await?) };
+///     reactor.spawn(body).detach();
+///     assert_eq!(peer.received(), b"hello");
+/// });
+/// ```
 pub struct ByteStreamProtocol {
     inbound: Rc<RefCell<Inbound>>,
     opened: Option<Trigger<ByteStream>>,
@@ -172,11 +189,39 @@ impl ByteStream {
     /// # Errors
     ///
     /// [`Gone`] if the connection is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let port = reactor.listen_tcp_streams("127.0.0.1:0", |stream| async move {
+    ///     println!("{} has come", stream.peer()?);
+    ///     Ok(())
+    /// })?;
+    /// let stream = reactor.block_on(reactor.connect_tcp_stream(port.address()))?;
+    /// assert_eq!(stream.peer()?.as_inet(), Some(port.address()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn peer(&self) -> std::result::Result<Address, Gone> {
         self.connection.peer()
     }
 
     /// The connection, for what is not reading or writing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let port = reactor.listen_tcp_streams("127.0.0.1:0", |_stream| async { Ok(()) })?;
+    /// let stream = reactor.block_on(reactor.connect_tcp_stream(port.address()))?;
+    /// stream.connection().set_nodelay(true)?;
+    /// assert!(stream.connection().nodelay()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connection(&self) -> &Connection<ByteStreamProtocol> {
         &self.connection
     }
