@@ -9,6 +9,25 @@ use command_fds::{CommandFdExt, FdMapping};
 use super::command::Command;
 
 /// What a descriptor of a child is to be.
+///
+/// # Examples
+///
+/// A child that reads from a file, and whose complaints nobody reads:
+///
+/// ```
+/// use reactor::{ChildFd, Command, Reactor};
+/// use std::fs::File;
+///
+/// let reactor = Reactor::new()?;
+/// let counting = Command::new("wc")
+///     .arg("-c")
+///     .fd(0, File::open("/dev/null")?)
+///     .fd(1, ChildFd::Read)
+///     .fd(2, ChildFd::Null)
+///     .output(&reactor);
+/// assert_eq!(reactor.block_on(counting)?.stdout.trim_ascii(), b"0");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ChildFd {
