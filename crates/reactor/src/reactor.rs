@@ -111,7 +111,7 @@ impl Reactor {
     /// use std::time::Duration;
     ///
     /// let reactor = Reactor::with_poller(PollerKind::Portable)?;
-    /// reactor.block_on(sleep(&*reactor, Duration::from_millis(1)))?;
+    /// reactor.block_on(sleep(&reactor, Duration::from_millis(1)))?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn with_poller(kind: PollerKind) -> io::Result<Self> {

@@ -241,8 +241,8 @@ impl ReactorHandle {
     /// # Errors
     ///
     /// The name is in use, or there is a file of that name that nobody listens on any
-    /// more (see [`UnixDatagramOptions::lock`]); the directory is not there, or not to be written to; or what
-    /// `start_protocol` fails with.
+    /// more (see [`UnixDatagramOptions::lock`]); the directory is not there, or not to be
+    /// written to; or what `start_protocol` fails with.
     ///
     /// # Examples
     ///

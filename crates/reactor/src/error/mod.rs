@@ -208,7 +208,8 @@ plain_error! {
 }
 
 plain_error! {
-    /// The connection has ended; its handles have nothing to act on.
+    /// The connection has ended, or the port for datagrams, or the child; its handles have
+    /// nothing to act on.
     ///
     /// # Examples
     ///

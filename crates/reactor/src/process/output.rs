@@ -38,7 +38,7 @@ impl Command {
     /// Command::new("sleep")
     ///     .arg("3600")
     ///     .output(&reactor)
-    ///     .add_timeout(Duration::from_millis(5), &*reactor)
+    ///     .add_timeout(Duration::from_millis(5), &reactor)
     ///     .add_both(move |output| {
     ///         assert!(output.unwrap_err().is::<deferred::TimedOut>());
     ///         handle.stop().unwrap();

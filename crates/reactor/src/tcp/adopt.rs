@@ -27,7 +27,8 @@ impl ReactorHandle {
     ///
     /// # Errors
     ///
-    /// It is no socket that listens at an internet address.
+    /// It is no socket, or has no internet address. Whether it listens is not looked at:
+    /// nobody is ever accepted from one that does not.
     ///
     /// # Examples
     ///
@@ -77,8 +78,8 @@ impl ReactorHandle {
     ///
     /// # Errors
     ///
-    /// It cannot be watched, or the reactor is gone; or the failure of
-    /// `connection_made`, which closes it.
+    /// It is no socket, or not connected; it cannot be watched, or the reactor is gone; or
+    /// the failure of `connection_made`, which closes it.
     ///
     /// # Examples
     ///
