@@ -4,7 +4,7 @@
 //! Twisted's counterpart: `adoptStreamPort`, and the endpoint `systemd:domain=INET:index=0`.
 //!
 //! ```text
-//! cargo build --example socket_activation
+//! cargo run --example socket_activation
 //! systemd-socket-activate --listen 127.0.0.1:8010 target/debug/examples/socket_activation
 //! ```
 

@@ -64,6 +64,20 @@ impl Cores {
     ///
     /// The first failure of `set_up`, or of making a thread or a reactor; those that
     /// had been started are stopped.
+    ///
+    /// # Examples
+    ///
+    /// A failure of one keeps all of them from starting:
+    ///
+    /// ```
+    /// use reactor::Cores;
+    ///
+    /// let started = Cores::start(2, |_reactor, number| match number {
+    ///     0 => Ok(()),
+    ///     _ => Err(deferred::Failure::msg("not me")),
+    /// });
+    /// assert_eq!(started.unwrap_err().to_string(), "not me");
+    /// ```
     pub fn start<F>(count: usize, set_up: F) -> Result<Self>
     where
         F: Fn(&ReactorHandle, usize) -> Result<()> + Send + Sync + 'static,
@@ -101,6 +115,19 @@ impl Cores {
     /// # Errors
     ///
     /// As for [`start`](Self::start).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Cores;
+    ///
+    /// let cores = Cores::start_on_all(|_reactor, number| {
+    ///     println!("core {number} is up");
+    ///     Ok(())
+    /// })
+    /// .unwrap();
+    /// assert!(!cores.remotes().is_empty());
+    /// ```
     pub fn start_on_all<F>(set_up: F) -> Result<Self>
     where
         F: Fn(&ReactorHandle, usize) -> Result<()> + Send + Sync + 'static,
@@ -110,11 +137,38 @@ impl Cores {
     }
 
     /// Handles on the reactors, in no particular order.
+    ///
+    /// # Examples
+    ///
+    /// A job for each of them:
+    ///
+    /// ```
+    /// use reactor::Cores;
+    ///
+    /// let cores = Cores::start(3, |_reactor, _number| Ok(())).unwrap();
+    /// for remote in cores.remotes() {
+    ///     let turns = remote.blocking_call_from_thread(|reactor| Ok(reactor.counters().turns))?;
+    ///     println!("{turns} turns so far");
+    /// }
+    /// assert_eq!(cores.remotes().len(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn remotes(&self) -> Vec<Remote> {
         self.remotes.lock().clone()
     }
 
     /// Stops all of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Cores;
+    ///
+    /// let cores = Cores::start(2, |_reactor, _number| Ok(())).unwrap();
+    /// cores.stop();
+    /// // This would wait for ever if they went on.
+    /// cores.join().unwrap();
+    /// ```
     pub fn stop(&self) {
         stop_all(&self.remotes.lock());
     }
@@ -124,6 +178,19 @@ impl Cores {
     /// # Errors
     ///
     /// The first of them that could not go on.
+    ///
+    /// # Examples
+    ///
+    /// When one of them is stopped, all are:
+    ///
+    /// ```
+    /// use reactor::Cores;
+    ///
+    /// let cores = Cores::start(2, |_reactor, _number| Ok(())).unwrap();
+    /// let one = cores.remotes().remove(0);
+    /// one.call_from_thread(|reactor| reactor.stop().unwrap()).unwrap();
+    /// cores.join().unwrap();
+    /// ```
     pub fn join(mut self) -> Result<()> {
         self.wait()
     }
@@ -134,6 +201,21 @@ impl Cores {
     /// # Errors
     ///
     /// The signal handlers could not be installed, or as for [`join`](Self::join).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use reactor::Cores;
+    ///
+    /// let cores = Cores::start_on_all(|_reactor, _number| {
+    ///     // … listen …
+    ///     Ok(())
+    /// })
+    /// .unwrap();
+    /// if let Some(signal) = cores.run_until_signal().unwrap() {
+    ///     println!("ended by {signal}");
+    /// }
+    /// ```
     pub fn run_until_signal(mut self) -> Result<Option<Signal>> {
         let waiting = Reactor::new()?;
         let remote = waiting.remote();

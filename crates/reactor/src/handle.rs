@@ -14,6 +14,27 @@ use crate::error::{NotRunning, ReactorGone};
 /// Cheap to clone, and weak: it does not keep the reactor alive. Once the reactor
 /// is dropped, what it does fails with [`ReactorGone`], and a delayed call is
 /// inactive from the start.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{Reactor, ReactorHandle};
+/// use std::time::Duration;
+///
+/// fn count_down(reactor: ReactorHandle, from: u32) {
+///     println!("{from}");
+///     let handle = reactor.clone();
+///     reactor.call_later(Duration::from_millis(1), move || match from {
+///         0 => handle.stop().unwrap(),
+///         _ => count_down(handle, from - 1),
+///     });
+/// }
+///
+/// let reactor = Reactor::new()?;
+/// count_down(reactor.handle(), 3);
+/// reactor.run()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct ReactorHandle {
     core: Weak<Core>,
@@ -91,11 +112,41 @@ impl ReactorHandle {
     /// Whether the reactor runs: from the beginning of its startup to the end of
     /// its shutdown. One that is [turned](crate::Reactor::turn) by hand runs
     /// between its turns, too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// assert!(!reactor.is_running());
+    /// let handle = reactor.handle();
+    /// reactor.call_when_running(move || {
+    ///     assert!(handle.is_running());
+    ///     handle.stop().unwrap();
+    /// });
+    /// reactor.run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_running(&self) -> bool {
         self.core().is_ok_and(|core| core.is_running())
     }
 
     /// What the reactor has done so far. Of one that is gone, nothing is known.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::testing;
+    /// use std::time::Duration;
+    ///
+    /// testing::run(|reactor| {
+    ///     reactor.call_later(Duration::from_secs(1), || ());
+    ///     assert_eq!(reactor.counters().waiting_calls, 1);
+    ///     reactor.advance(Duration::from_secs(1));
+    ///     assert_eq!(reactor.counters().delayed_calls, 1);
+    /// });
+    /// ```
     pub fn counters(&self) -> Counters {
         let Ok(core) = self.core() else {
             return Counters::default();
@@ -130,6 +181,19 @@ impl ReactorHandle {
 
     /// When the delayed calls that wait are due, the next one first.
     /// (Twisted: `getDelayedCalls`.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::testing::TestReactor;
+    /// use std::time::Duration;
+    ///
+    /// let reactor = TestReactor::new();
+    /// let seconds = Duration::from_secs;
+    /// reactor.call_later(seconds(20), || ());
+    /// reactor.call_later(seconds(10), || ());
+    /// assert_eq!(reactor.delayed_calls(), [seconds(10), seconds(20)]);
+    /// ```
     pub fn delayed_calls(&self) -> Vec<Duration> {
         self.core()
             .map_or_else(|_| Vec::new(), |core| core.timers.due_times())
@@ -188,11 +252,36 @@ impl ReactorHandle {
     }
 
     /// The time since the reactor was made: what delayed calls go by.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::testing::TestReactor;
+    /// use std::time::Duration;
+    ///
+    /// let reactor = TestReactor::new();
+    /// let began = reactor.now();
+    /// reactor.advance(Duration::from_secs(90));
+    /// assert_eq!(reactor.now() - began, Duration::from_secs(90));
+    /// ```
     pub fn now(&self) -> Duration {
         self.known.time.now()
     }
 
     /// Another handle on the same reactor.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let handle = reactor.handle();
+    /// drop(reactor);
+    /// // It does not keep the reactor.
+    /// assert!(handle.thread_pool().is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn handle(&self) -> Self {
         self.clone()
     }

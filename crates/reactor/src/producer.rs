@@ -12,15 +12,126 @@ use deferred::Result;
 /// alternate strictly, beginning with a pause.
 ///
 /// [`Connection`](crate::Connection) is one: it is paused by not reading from it.
+///
+/// # Examples
+///
+/// A clock that leaves ticks out while there is no room for them:
+///
+/// ```
+/// use reactor::{Producer, Protocol, PushProducer, Raw};
+/// use std::{cell::Cell, rc::Rc};
+/// # use reactor::testing;
+///
+/// struct Clock;
+/// # impl Protocol for Clock { type Framing = Raw; }
+///
+/// struct Ticks {
+///     is_paused: Rc<Cell<bool>>,
+/// }
+///
+/// impl PushProducer for Ticks {
+///     fn pause_producing(&mut self) {
+///         self.is_paused.set(true);
+///     }
+///     fn resume_producing(&mut self) {
+///         self.is_paused.set(false);
+///     }
+///     fn stop_producing(&mut self) {
+///         self.is_paused.set(true);
+///     }
+/// }
+///
+/// # testing::run(|reactor| {
+/// # let (connection, peer) = reactor.connect_to_peer(Clock);
+/// let is_paused = Rc::new(Cell::new(false));
+/// let ticks = Ticks { is_paused: Rc::clone(&is_paused) };
+/// connection.register_producer(Producer::push(ticks)).unwrap();
+/// // … and now and then:
+/// if !is_paused.get() {
+///     connection.write("tick").unwrap();
+/// }
+/// # assert_eq!(peer.received(), b"tick");
+/// # peer.set_reading(false);
+/// # connection.write(vec![0; 1_000_000]).unwrap();
+/// # reactor.settle();
+/// # assert!(is_paused.get());
+/// # });
+/// ```
 pub trait PushProducer: 'static {
     /// Enough waits to be sent: write nothing more until
     /// [`resume_producing`](Self::resume_producing).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use deferred::DelayedCall;
+    /// # use reactor::PushProducer;
+    /// struct Ticks {
+    ///     next: DelayedCall,
+    /// }
+    ///
+    /// impl PushProducer for Ticks {
+    ///     fn pause_producing(&mut self) {
+    ///         let _ = self.next.cancel();
+    ///     }
+    /// #   fn resume_producing(&mut self) {}
+    /// #   fn stop_producing(&mut self) {}
+    /// }
+    /// # let mut ticks = Ticks { next: DelayedCall::inactive() };
+    /// # ticks.pause_producing();
+    /// # assert!(!ticks.next.is_active());
+    /// ```
     fn pause_producing(&mut self);
 
     /// There is room again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::PushProducer;
+    /// # use std::{cell::Cell, rc::Rc};
+    /// # struct Download { wants_more: Rc<Cell<bool>> }
+    /// # impl PushProducer for Download {
+    /// #     fn pause_producing(&mut self) { self.wants_more.set(false) }
+    /// fn resume_producing(&mut self) {
+    ///     self.wants_more.set(true);
+    /// }
+    /// #     fn stop_producing(&mut self) {}
+    /// # }
+    /// # let mut download = Download { wants_more: Rc::default() };
+    /// # download.resume_producing();
+    /// # assert!(download.wants_more.get());
+    /// ```
     fn resume_producing(&mut self);
 
     /// The connection is over: nothing will be sent any more.
+    ///
+    /// # Examples
+    ///
+    /// Nobody wants the rest of a download:
+    ///
+    /// ```
+    /// # use reactor::{Producer, Protocol, PushProducer, Raw, testing};
+    /// # use std::{cell::Cell, rc::Rc};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// # struct Download { is_over: Rc<Cell<bool>> }
+    /// # impl PushProducer for Download {
+    /// #     fn pause_producing(&mut self) {}
+    /// #     fn resume_producing(&mut self) {}
+    /// fn stop_producing(&mut self) {
+    ///     self.is_over.set(true);
+    /// }
+    /// # }
+    ///
+    /// # testing::run(|reactor| {
+    /// #     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    /// #     let is_over = Rc::new(Cell::new(false));
+    /// #     let download = Download { is_over: Rc::clone(&is_over) };
+    /// connection.register_producer(Producer::push(download)).unwrap();
+    /// peer.reset();
+    /// assert!(is_over.get());
+    /// # });
+    /// ```
     fn stop_producing(&mut self);
 }
 
@@ -67,9 +178,55 @@ pub trait PullProducer: 'static {
     /// # Errors
     ///
     /// Any failure closes the connection.
+    ///
+    /// # Examples
+    ///
+    /// Sends a file in pieces, of which one at a time is in memory:
+    ///
+    /// ```
+    /// # use reactor::{Consumer, Producer, Production, Protocol, PullProducer, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// use std::io::Read;
+    ///
+    /// struct Sending<R>(R);
+    ///
+    /// impl<R: Read + 'static> PullProducer for Sending<R> {
+    ///     fn resume_producing(&mut self, consumer: &mut Consumer<'_>) -> deferred::Result<Production> {
+    ///         let mut piece = [0; 4096];
+    ///         let length = self.0.read(&mut piece)?;
+    ///         consumer.write(&piece[..length]);
+    ///         Ok(if length > 0 { Production::More } else { Production::Done })
+    ///     }
+    /// }
+    ///
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     let file = std::io::repeat(b'x').take(10_000);
+    ///     connection.register_producer(Producer::pull(Sending(file))).unwrap();
+    ///     assert_eq!(peer.received().len(), 10_000);
+    /// });
+    /// ```
     fn resume_producing(&mut self, consumer: &mut Consumer<'_>) -> Result<Production>;
 
     /// The connection is over: nothing will be sent any more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Consumer, Production, PullProducer};
+    /// # struct Copies { left: u32, wasted: u32 }
+    /// # impl PullProducer for Copies {
+    /// #     fn resume_producing(&mut self, _: &mut Consumer<'_>) -> deferred::Result<Production> {
+    /// #         Ok(Production::Done)
+    /// #     }
+    /// fn stop_producing(&mut self) {
+    ///     self.wasted += self.left;
+    /// }
+    /// # }
+    /// # let mut copies = Copies { left: 3, wasted: 0 };
+    /// # copies.stop_producing();
+    /// # assert_eq!(copies.wasted, 3);
+    /// ```
     fn stop_producing(&mut self) {}
 }
 
@@ -83,6 +240,18 @@ where
 }
 
 /// What a [`PullProducer`] says when it has written.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::Production;
+///
+/// fn after(number: u32, last: u32) -> Production {
+///     if number < last { Production::More } else { Production::Done }
+/// }
+/// assert_eq!(after(1, 2), Production::More);
+/// assert_eq!(after(2, 2), Production::Done);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Production {
     /// It is to be asked again. If it wrote nothing, that is when something else
@@ -93,6 +262,27 @@ pub enum Production {
 }
 
 /// What a [`PullProducer`] writes to.
+///
+/// # Examples
+///
+/// ```
+/// # use reactor::{Consumer, Producer, Production, Protocol, Raw, testing};
+/// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+/// // It is lent to the closure, for one piece each time.
+/// let mut lines = vec!["two\n", "one\n"];
+/// let producer = Producer::pull(move |consumer: &mut Consumer<'_>| {
+///     match lines.pop() {
+///         Some(line) => consumer.write(line),
+///         None => return Ok(Production::Done),
+///     }
+///     Ok(Production::More)
+/// });
+/// testing::run(|reactor| {
+///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+///     connection.register_producer(producer).unwrap();
+///     assert_eq!(peer.received(), b"one\ntwo\n");
+/// });
+/// ```
 pub struct Consumer<'a> {
     write: &'a mut dyn FnMut(&[u8]),
 }
@@ -103,6 +293,24 @@ impl<'a> Consumer<'a> {
     }
 
     /// Sends `bytes`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Consumer, Producer, Production, Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// let once = Producer::pull(|consumer: &mut Consumer<'_>| {
+    ///     // As often as it likes.
+    ///     consumer.write("all ");
+    ///     consumer.write(b"at once");
+    ///     Ok(Production::Done)
+    /// });
+    /// # testing::run(|reactor| {
+    /// #     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    /// #     connection.register_producer(once).unwrap();
+    /// #     assert_eq!(peer.received(), b"all at once");
+    /// # });
+    /// ```
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) {
         (self.write)(bytes.as_ref());
     }
@@ -115,6 +323,15 @@ impl fmt::Debug for Consumer<'_> {
 }
 
 /// A producer of either kind.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{Consumer, Producer, Production};
+///
+/// let nothing = Producer::pull(|_: &mut Consumer<'_>| Ok(Production::Done));
+/// assert!(matches!(nothing, Producer::Pull(_)));
+/// ```
 pub enum Producer {
     /// It writes by itself, until it is told to wait.
     Push(Box<dyn PushProducer>),
@@ -124,11 +341,62 @@ pub enum Producer {
 
 impl Producer {
     /// One that writes by itself.
+    ///
+    /// # Examples
+    ///
+    /// What comes in on one connection goes out on another:
+    ///
+    /// ```
+    /// # use reactor::{Context, Protocol, Raw, testing};
+    /// use reactor::{Connection, Producer};
+    ///
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// struct Source {
+    ///     to: Connection<Quiet>,
+    /// }
+    ///
+    /// impl Protocol for Source {
+    ///     type Framing = Raw;
+    ///
+    ///     fn received(&mut self, _: &mut Context<'_, Self>, data: &[u8]) -> deferred::Result<()> {
+    ///         Ok(self.to.write(data)?)
+    ///     }
+    /// }
+    ///
+    /// testing::run(|reactor| {
+    ///     let (to, reader) = reactor.connect_to_peer(Quiet);
+    ///     let (source, writer) = reactor.connect_to_peer(Source { to: to.clone() });
+    ///     // While `to` has no room, `source` is not read from.
+    ///     to.register_producer(Producer::push(source)).unwrap();
+    ///     writer.send("news");
+    ///     assert_eq!(reader.received(), b"news");
+    /// });
+    /// ```
     pub fn push(producer: impl PushProducer) -> Self {
         Self::Push(Box::new(producer))
     }
 
     /// One that writes when it is asked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Consumer, Producer, Production, Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     let mut numbers = 1..=1000;
+    ///     let counting = Producer::pull(move |consumer: &mut Consumer<'_>| match numbers.next() {
+    ///         Some(number) => {
+    ///             consumer.write(format!("{number}\n"));
+    ///             Ok(Production::More)
+    ///         }
+    ///         None => Ok(Production::Done),
+    ///     });
+    ///     connection.register_producer(counting).unwrap();
+    ///     assert!(peer.received().ends_with(b"999\n1000\n"));
+    /// });
+    /// ```
     pub fn pull(producer: impl PullProducer) -> Self {
         Self::Pull(Box::new(producer))
     }
@@ -151,6 +419,27 @@ impl fmt::Debug for Producer {
 }
 
 /// Why a producer was not registered. It was told to stop.
+///
+/// # Examples
+///
+/// ```
+/// # use reactor::{Consumer, Production, Protocol, Raw, testing};
+/// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+/// use reactor::{Producer, ProducerError};
+///
+/// let endless = || Producer::pull(|consumer: &mut Consumer<'_>| {
+///     consumer.write("more");
+///     Ok(Production::More)
+/// });
+/// testing::run(|reactor| {
+///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+///     peer.set_reading(false);
+///     connection.register_producer(endless()).unwrap();
+///     let second = connection.register_producer(endless());
+///     assert_eq!(second, Err(ProducerError::AlreadyRegistered));
+///     connection.abort().unwrap();
+/// });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProducerError {

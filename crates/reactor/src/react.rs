@@ -32,7 +32,7 @@ impl Reactor {
     /// use std::time::Duration;
     ///
     /// let reactor = Reactor::new()?;
-    /// let answer = defer_later(&*reactor, Duration::from_millis(5), || Ok(42));
+    /// let answer = defer_later(&reactor, Duration::from_millis(5), || Ok(42));
     /// assert_eq!(reactor.block_on(answer).unwrap(), 42);
     /// # Ok::<(), std::io::Error>(())
     /// ```

@@ -44,6 +44,23 @@ pub struct Reactor {
 }
 
 /// What one [`turn`](Reactor::turn) of the loop came to.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{Reactor, Turn};
+/// use std::time::Duration;
+///
+/// let reactor = Reactor::new()?;
+/// let handle = reactor.handle();
+/// reactor.call_when_running(move || handle.stop().unwrap());
+/// let mut turns = 0;
+/// while reactor.turn(Some(Duration::ZERO))? == Turn::Done {
+///     turns += 1;
+/// }
+/// println!("stopped after {turns} more turns");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
     /// There may be more turns.
@@ -60,6 +77,22 @@ impl Reactor {
     ///
     /// The system refuses what it takes to wait for events: mostly because the
     /// process has too many descriptors open.
+    ///
+    /// # Examples
+    ///
+    /// Each is a value of its own:
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    ///
+    /// let (one, other) = (Reactor::new()?, Reactor::new()?);
+    /// let handle = one.handle();
+    /// one.call_when_running(move || handle.stop().unwrap());
+    /// one.run()?;
+    /// other.call_when_running(|| panic!("it does not run"));
+    /// assert!(!other.is_running());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new() -> io::Result<Self> {
         Self::with_poller(PollerKind::Native)
     }
@@ -69,6 +102,18 @@ impl Reactor {
     /// # Errors
     ///
     /// As for [`new`](Self::new).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sleep;
+    /// use reactor::{PollerKind, Reactor};
+    /// use std::time::Duration;
+    ///
+    /// let reactor = Reactor::with_poller(PollerKind::Portable)?;
+    /// reactor.block_on(sleep(&reactor, Duration::from_millis(1)))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn with_poller(kind: PollerKind) -> io::Result<Self> {
         Ok(Self::from_core(Core::new(kind)?))
     }

@@ -7,6 +7,25 @@ use std::fmt;
 use deferred::Deferred;
 
 /// Something that happens to a reactor as a whole.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{Phase, SystemEvent, testing::TestReactor};
+/// use std::{cell::Cell, rc::Rc};
+///
+/// let reactor = TestReactor::new();
+/// let saved = Rc::new(Cell::new(0));
+/// for event in [SystemEvent::Shutdown, SystemEvent::Custom("save")] {
+///     let saved = Rc::clone(&saved);
+///     reactor.add_system_event_trigger(Phase::During, event, move || saved.set(saved.get() + 1));
+/// }
+/// reactor.fire_system_event(SystemEvent::Custom("save")).into_result().unwrap()?;
+/// assert_eq!(saved.get(), 1);
+/// reactor.shut_down();
+/// assert_eq!(saved.get(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SystemEvent {
@@ -19,6 +38,24 @@ pub enum SystemEvent {
 }
 
 /// When in an event a trigger is called.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{Phase, SystemEvent, testing::TestReactor};
+/// use std::{cell::RefCell, rc::Rc};
+///
+/// let reactor = TestReactor::new();
+/// let order = Rc::new(RefCell::new(Vec::new()));
+/// for phase in [Phase::After, Phase::Before, Phase::During] {
+///     let order = Rc::clone(&order);
+///     reactor.add_system_event_trigger(phase, SystemEvent::Shutdown, move || {
+///         order.borrow_mut().push(phase);
+///     });
+/// }
+/// reactor.shut_down();
+/// assert_eq!(*order.borrow(), [Phase::Before, Phase::During, Phase::After]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// First. The event goes on when the Deferreds of these triggers have fired.
@@ -32,6 +69,21 @@ pub enum Phase {
 
 /// A trigger that was added, to [remove](crate::ReactorHandle::remove_system_event_trigger)
 /// it.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{Phase, SystemEvent, SystemEventTrigger, testing::TestReactor};
+///
+/// let reactor = TestReactor::new();
+/// let save = || println!("saving");
+/// let trigger: SystemEventTrigger =
+///     reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, save);
+/// // Somebody has saved it by hand.
+/// reactor.remove_system_event_trigger(trigger)?;
+/// reactor.shut_down();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SystemEventTrigger(u64);
 
@@ -41,6 +93,19 @@ impl SystemEventTrigger {
 }
 
 /// There is no such trigger: it was called, or removed before.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{Phase, SystemEvent, testing::TestReactor};
+///
+/// let reactor = TestReactor::new();
+/// let trigger = reactor.add_system_event_trigger(Phase::After, SystemEvent::Shutdown, || ());
+/// reactor.shut_down();
+/// // It was called meanwhile.
+/// let error = reactor.remove_system_event_trigger(trigger).unwrap_err();
+/// assert_eq!(error.to_string(), "the system event trigger was called or removed before");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnknownTrigger;

@@ -9,67 +9,34 @@ use std::time::Duration;
 use deferred::{Cancelled, Deferred, DeferredHandle, Failure};
 
 use super::attempt::Connected;
+use super::factory::ClientFactory;
 use crate::address::Address;
 use crate::connection::{Connection, Protocol};
 use crate::core::call;
 use crate::error::ConnectionClosed;
 use crate::handle::ReactorHandle;
 
-/// Makes the protocols of a [`Connector`], and hears how it fares.
+/// What a [`Connector`] is at.
 ///
 /// # Examples
 ///
-/// A client that comes back whenever it is cut off:
-///
 /// ```
-/// use reactor::{Address, ClientFactory, ConnectionClosed, Connector};
-/// # use reactor::{Context, Protocol, Raw};
-/// # #[derive(Clone)] struct Client;
-/// # impl Protocol for Client {
-/// #     type Framing = Raw;
-/// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
-/// # }
+/// # use reactor::{Address, ClientFactory, Protocol, Raw, testing::TestReactor};
+/// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+/// # struct Client; impl ClientFactory for Client {
+/// # type Protocol = Quiet; fn build_protocol(&mut self, _: &Address) -> Option<Quiet> { Some(Quiet) } }
+/// use reactor::ConnectorState;
 ///
-/// struct Persistent;
-///
-/// impl ClientFactory for Persistent {
-///     type Protocol = Client;
-///
-///     fn build_protocol(&mut self, _peer: &Address) -> Option<Client> {
-///         Some(Client)
-///     }
-///
-///     fn connection_lost(&mut self, connector: &Connector<Client>, reason: ConnectionClosed) {
-///         println!("{reason}; connecting again");
-///         connector.connect().unwrap();
-///     }
-/// }
+/// # let reactor = TestReactor::new();
+/// # reactor.listen_tcp("192.0.2.1:80", || Quiet)?;
+/// let connector = reactor.connector_tcp("192.0.2.1:80", Client);
+/// assert_eq!(connector.state(), ConnectorState::Disconnected);
+/// connector.connect()?;
+/// assert_eq!(connector.state(), ConnectorState::Connecting);
+/// reactor.settle();
+/// assert_eq!(connector.state(), ConnectorState::Connected);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub trait ClientFactory: 'static {
-    /// What it makes.
-    type Protocol: Protocol;
-
-    /// The protocol for a connection to `peer`; `None` refuses it.
-    fn build_protocol(&mut self, peer: &Address) -> Option<Self::Protocol>;
-
-    /// An attempt begins. It can be stopped from here.
-    fn started_connecting(&mut self, connector: &Connector<Self::Protocol>) {
-        let _ = connector;
-    }
-
-    /// The attempt has failed. Another one may be begun from here.
-    fn connection_failed(&mut self, connector: &Connector<Self::Protocol>, failure: Failure) {
-        let _ = (connector, failure);
-    }
-
-    /// The connection is over; its protocol was told before. Another attempt may be
-    /// begun from here.
-    fn connection_lost(&mut self, connector: &Connector<Self::Protocol>, reason: ConnectionClosed) {
-        let _ = (connector, reason);
-    }
-}
-
-/// What a [`Connector`] is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectorState {
     /// Neither of the others.
@@ -81,6 +48,21 @@ pub enum ConnectorState {
 }
 
 /// A [`Connector`] is not in the state for what was asked of it.
+///
+/// # Examples
+///
+/// ```
+/// # use reactor::{Address, ClientFactory, Protocol, Raw, testing::TestReactor};
+/// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+/// # struct Client; impl ClientFactory for Client {
+/// # type Protocol = Quiet; fn build_protocol(&mut self, _: &Address) -> Option<Quiet> { Some(Quiet) } }
+/// # let reactor = TestReactor::new();
+/// let connector = reactor.connector_tcp("192.0.2.1:80", Client);
+/// connector.connect()?;
+/// let error = connector.connect().unwrap_err();
+/// assert_eq!(error.to_string(), "the connector is connecting, not disconnected");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectorError {
     /// The state it is in.
@@ -110,6 +92,39 @@ pub(crate) type Dial = Box<dyn Fn() -> Deferred<Connected>>;
 ///
 /// Clones stand for the same client. Dropping them ends nothing. For a single
 /// connection, [`connect_tcp`](crate::ReactorHandle::connect_tcp) is simpler.
+///
+/// # Examples
+///
+/// ```
+/// # use reactor::testing::TestReactor;
+/// use reactor::{Address, ClientFactory, Protocol, Raw};
+///
+/// struct Client;
+/// # impl Protocol for Client { type Framing = Raw; }
+///
+/// struct Clients;
+///
+/// impl ClientFactory for Clients {
+///     type Protocol = Client;
+///
+///     fn build_protocol(&mut self, _peer: &Address) -> Option<Client> {
+///         Some(Client)
+///     }
+/// }
+///
+/// # let reactor = TestReactor::new();
+/// # reactor.listen_tcp("192.0.2.1:80", || Client)?;
+/// let connector = reactor.connector_tcp("192.0.2.1:80", Clients);
+/// for _ in 0..2 {
+///     connector.connect()?;
+///     reactor.settle();
+///     assert!(connector.connection().is_some());
+///     connector.disconnect();
+///     reactor.settle();
+///     assert!(connector.connection().is_none());
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Connector<P: Protocol> {
     client: Rc<dyn Client<P>>,
 }
@@ -210,6 +225,23 @@ impl<P: Protocol> Connector<P> {
     /// # Errors
     ///
     /// There is an attempt or a connection already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Address, ClientFactory, Protocol, Raw, testing::TestReactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// # struct Client; impl ClientFactory for Client {
+    /// # type Protocol = Quiet; fn build_protocol(&mut self, _: &Address) -> Option<Quiet> { Some(Quiet) } }
+    /// # let reactor = TestReactor::new();
+    /// # reactor.listen_tcp("192.0.2.1:80", || Quiet)?;
+    /// let connector = reactor.connector_tcp("192.0.2.1:80", Client);
+    /// assert_eq!(reactor.counters().connections, 0);
+    /// connector.connect()?;
+    /// reactor.settle();
+    /// assert!(reactor.counters().connections > 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connect(&self) -> Result<(), ConnectorError> {
         self.expect(ConnectorState::Disconnected)?;
         self.set(Phase::Connecting(None));
@@ -261,6 +293,30 @@ impl<P: Protocol> Connector<P> {
     /// # Errors
     ///
     /// There is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use deferred::{Cancelled, Failure};
+    /// # use reactor::{Address, ClientFactory, Connector, ConnectorState, Protocol, Raw, testing::TestReactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// # struct Client;
+    /// # impl ClientFactory for Client {
+    /// #     type Protocol = Quiet;
+    /// #     fn build_protocol(&mut self, _: &Address) -> Option<Quiet> { Some(Quiet) }
+    /// #     fn connection_failed(&mut self, _: &Connector<Quiet>, failure: Failure) {
+    /// #         assert!(failure.is::<Cancelled>());
+    /// #     }
+    /// # }
+    /// # let reactor = TestReactor::new();
+    /// # reactor.do_not_answer("192.0.2.1:80".parse()?);
+    /// let connector = reactor.connector_tcp("192.0.2.1:80", Client);
+    /// connector.connect()?;
+    /// connector.stop_connecting()?;
+    /// reactor.settle();
+    /// assert_eq!(connector.state(), ConnectorState::Disconnected);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stop_connecting(&self) -> Result<(), ConnectorError> {
         self.expect(ConnectorState::Connecting)?;
         let handle = match &*self.client.phase().borrow() {
@@ -278,6 +334,24 @@ impl<P: Protocol> Connector<P> {
     }
 
     /// Stops an attempt, or loses the connection, whichever there is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Address, ClientFactory, ConnectorState, Protocol, Raw, testing::TestReactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// # struct Client; impl ClientFactory for Client {
+    /// # type Protocol = Quiet; fn build_protocol(&mut self, _: &Address) -> Option<Quiet> { Some(Quiet) } }
+    /// # let reactor = TestReactor::new();
+    /// # reactor.listen_tcp("192.0.2.1:80", || Quiet)?;
+    /// let connector = reactor.connector_tcp("192.0.2.1:80", Client);
+    /// connector.connect()?;
+    /// // However far it has come:
+    /// connector.disconnect();
+    /// reactor.settle();
+    /// assert_eq!(connector.state(), ConnectorState::Disconnected);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn disconnect(&self) {
         if let Some(connection) = self.connection() {
             let _ = connection.lose_connection();
@@ -288,6 +362,22 @@ impl<P: Protocol> Connector<P> {
     }
 
     /// What it is at.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Address, ClientFactory, ConnectorState, Protocol, Raw, testing::TestReactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// # struct Client; impl ClientFactory for Client {
+    /// # type Protocol = Quiet; fn build_protocol(&mut self, _: &Address) -> Option<Quiet> { Some(Quiet) } }
+    /// # let reactor = TestReactor::new();
+    /// let connector = reactor.connector_tcp("192.0.2.1:80", Client);
+    /// if connector.state() == ConnectorState::Disconnected {
+    ///     connector.connect()?;
+    /// }
+    /// assert_eq!(connector.state(), ConnectorState::Connecting);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn state(&self) -> ConnectorState {
         match &*self.client.phase().borrow() {
             Phase::Disconnected => ConnectorState::Disconnected,
@@ -297,6 +387,23 @@ impl<P: Protocol> Connector<P> {
     }
 
     /// The connection, while there is one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Address, ClientFactory, Protocol, Raw, testing::TestReactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// # struct Client; impl ClientFactory for Client {
+    /// # type Protocol = Quiet; fn build_protocol(&mut self, _: &Address) -> Option<Quiet> { Some(Quiet) } }
+    /// # let reactor = TestReactor::new();
+    /// # reactor.listen_tcp("192.0.2.1:80", || Quiet)?;
+    /// let connector = reactor.connector_tcp("192.0.2.1:80", Client);
+    /// assert!(connector.connection().is_none());
+    /// connector.connect()?;
+    /// reactor.settle();
+    /// connector.connection().unwrap().write("hello")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connection(&self) -> Option<Connection<P>> {
         match &*self.client.phase().borrow() {
             Phase::Connected(connection) => Some(connection.clone()),
@@ -305,6 +412,18 @@ impl<P: Protocol> Connector<P> {
     }
 
     /// Where it connects to, as it was given.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Address, ClientFactory, Protocol, Raw, testing::TestReactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// # struct Client; impl ClientFactory for Client {
+    /// # type Protocol = Quiet; fn build_protocol(&mut self, _: &Address) -> Option<Quiet> { Some(Quiet) } }
+    /// # let reactor = TestReactor::new();
+    /// let connector = reactor.connector_tcp("example.org:80", Client);
+    /// assert_eq!(connector.destination(), "example.org:80");
+    /// ```
     pub fn destination(&self) -> &str {
         self.client.destination()
     }

@@ -2,6 +2,8 @@
 
 mod attempt;
 mod connector;
+mod factory;
 
 pub(crate) use self::attempt::{Connected, Target, attempt, from_the_loop};
-pub use self::connector::{ClientFactory, Connector, ConnectorError, ConnectorState};
+pub use self::connector::{Connector, ConnectorError, ConnectorState};
+pub use self::factory::ClientFactory;

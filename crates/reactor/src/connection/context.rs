@@ -1,26 +1,46 @@
 //! `Context`: what a handler can do.
 
 use std::fmt;
-use std::io;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
-
-use socket2::SockRef;
 
 use super::handle::Connection;
-use super::keepalive::KeepAlive;
-use super::limits::WriteLimits;
 use super::protocol::Protocol;
 use super::stream::Stream;
 use crate::address::Address;
 use crate::error::{ConnectionClosed, DescriptorError};
 use crate::framing::Lines;
 use crate::handle::ReactorHandle;
-use crate::producer::{Producer, ProducerError};
 
 /// What a handler of a [`Protocol`] is given: its connection, and the reactor.
 ///
 /// What is asked for here takes effect when the handler returns.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{Context, Lines, Protocol, testing};
+///
+/// struct Door;
+///
+/// impl Protocol for Door {
+///     type Framing = Lines;
+///
+///     fn received(&mut self, cx: &mut Context<'_, Self>, word: &[u8]) -> deferred::Result<()> {
+///         if word != b"sesame" {
+///             cx.send_line("go away");
+///             cx.lose_connection();
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// testing::run(|reactor| {
+///     let (_door, peer) = reactor.connect_to_peer(Door);
+///     peer.send("please\r\nsesame\r\n");
+///     assert_eq!(peer.received(), b"go away\r\n");
+///     assert!(peer.is_closed());
+/// });
+/// ```
 pub struct Context<'a, P: Protocol> {
     pub(super) stream: &'a Stream<P>,
 }
@@ -34,7 +54,7 @@ impl<'a, P: Protocol> Context<'a, P> {
     /// returns; what the system does not take at once waits, and is sent as it
     /// takes it.
     ///
-    /// What waits is bounded, see [`WriteLimits`]. After
+    /// What waits is bounded, see [`WriteLimits`](crate::WriteLimits). After
     /// [`lose_connection`](Self::lose_connection) nothing more is taken.
     ///
     /// # Examples
@@ -196,92 +216,6 @@ impl<'a, P: Protocol> Context<'a, P> {
         self.stream.transport().abort(ConnectionClosed::Aborted);
     }
 
-    /// Takes in nothing more until [`resume_reading`](Self::resume_reading); what
-    /// was read already waits. (Twisted: `pauseProducing`.)
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Context, Lines, Protocol};
-    /// # struct Server;
-    /// # impl Protocol for Server {
-    /// #     type Framing = Lines;
-    /// fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
-    ///     // One line a second, however fast they come.
-    ///     cx.pause_reading();
-    ///     let second = std::time::Duration::from_secs(1);
-    ///     cx.call_later(second, |_this, cx| cx.resume_reading());
-    ///     println!("{}", String::from_utf8_lossy(line));
-    ///     Ok(())
-    /// }
-    /// # }
-    /// ```
-    pub fn pause_reading(&mut self) {
-        self.stream.transport().set_paused(true);
-    }
-
-    /// Undoes [`pause_reading`](Self::pause_reading): what waited is delivered in
-    /// this turn, without new input.
-    pub fn resume_reading(&mut self) {
-        self.stream.transport().set_paused(false);
-        self.stream.touch();
-    }
-
-    /// Sets how much may wait to be sent.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Context, Lines, Protocol, WriteLimits};
-    /// # struct Server;
-    /// # impl Protocol for Server {
-    /// #     type Framing = Lines;
-    /// fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
-    ///     cx.set_write_limits(WriteLimits {
-    ///         max_buffered: 1024 * 1024,
-    ///         ..WriteLimits::default()
-    ///     });
-    ///     Ok(())
-    /// }
-    /// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
-    /// # }
-    /// ```
-    pub fn set_write_limits(&mut self, limits: WriteLimits) {
-        self.stream.transport().set_limits(limits);
-    }
-
-    /// After [`lose_connection`](Self::lose_connection), lets what is left to be sent
-    /// take so long at the most; then the connection is aborted. `None`, which is
-    /// how it begins, lets it take as long as it does.
-    pub fn set_close_timeout(&mut self, timeout: impl Into<Option<Duration>>) {
-        self.stream.set_close_timeout(timeout.into());
-    }
-
-    /// How many bytes wait to be sent.
-    pub fn buffered(&self) -> usize {
-        self.stream.transport().waiting()
-    }
-
-    /// Has `producer` write to this connection, as fast as it can send.
-    ///
-    /// It is told to wait while more waits to be sent than the high-water mark of
-    /// [`WriteLimits`] allows; instead, the connection is read from meanwhile.
-    /// [`lose_connection`](Self::lose_connection) lets it finish: the connection
-    /// ends when it is unregistered and everything is sent.
-    ///
-    /// # Errors
-    ///
-    /// There is one already, which stays, or the connection is on its way out. The
-    /// producer is told to stop.
-    pub fn register_producer(&mut self, producer: Producer) -> Result<(), ProducerError> {
-        self.stream.register_producer(producer)
-    }
-
-    /// Forgets the producer, if there is one. It has written all that it will.
-    pub fn unregister_producer(&mut self) {
-        self.stream.unregister_producer();
-    }
-
     /// The address of the other side.
     ///
     /// # Examples
@@ -303,72 +237,95 @@ impl<'a, P: Protocol> Context<'a, P> {
     }
 
     /// The address of this side.
+    ///
+    /// # Examples
+    ///
+    /// A server with two addresses, which greets with the one that was used:
+    ///
+    /// ```
+    /// # use reactor::{Context, Lines, Protocol, testing::TestReactor};
+    /// # struct Greeter;
+    /// # impl Protocol for Greeter {
+    /// #     type Framing = Lines;
+    /// fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+    ///     cx.send_line(format!("this is {}", cx.host()));
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # struct Client;
+    /// # impl Protocol for Client {
+    /// #     type Framing = Lines;
+    /// #     fn received(&mut self, _: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
+    /// #         assert_eq!(line, b"this is 192.0.2.1:25");
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// # let reactor = TestReactor::new();
+    /// # reactor.listen_tcp("192.0.2.1:25", || Greeter)?;
+    /// # let client = reactor.connect_tcp("192.0.2.1:25", Client);
+    /// # reactor.settle();
+    /// # assert!(!client.into_result().unwrap()?.is_gone());
+    /// # assert!(reactor.counters().bytes_received > 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn host(&self) -> Address {
         self.stream.transport().host()
     }
 
-    /// Whether small writes are sent at once, rather than held back by the system
-    /// until earlier ones are acknowledged (`TCP_NODELAY`).
-    pub fn nodelay(&self) -> bool {
-        let socket = |socket: SockRef<'_>| socket.tcp_nodelay();
-        self.stream.transport().with_socket(socket).unwrap_or(false)
-    }
-
-    /// Sets what [`nodelay`](Self::nodelay) tells.
-    ///
-    /// # Errors
-    ///
-    /// The system refuses, or the connection is over.
-    pub fn set_nodelay(&mut self, nodelay: bool) -> io::Result<()> {
-        let set = |socket: SockRef<'_>| socket.set_tcp_nodelay(nodelay);
-        self.stream.transport().with_socket(set)
-    }
-
-    /// Whether the system asks, on a connection on which nothing happens, if the peer is
-    /// still there.
-    pub fn keepalive(&self) -> bool {
-        let socket = |socket: SockRef<'_>| socket.keepalive();
-        self.stream.transport().with_socket(socket).unwrap_or(false)
-    }
-
-    /// Has the system ask, on a connection on which nothing happens, whether the
-    /// peer is still there; `None` stops that.
-    ///
-    /// # Errors
-    ///
-    /// The system refuses, or the connection is over.
+    /// A handle on this connection, to be kept elsewhere.
     ///
     /// # Examples
     ///
+    /// Guests whom others can write to:
+    ///
     /// ```
-    /// # use reactor::{Context, KeepAlive, Lines, Protocol};
-    /// # use std::time::Duration;
-    /// # struct Server;
-    /// # impl Protocol for Server {
-    /// #     type Framing = Lines;
-    /// fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
-    ///     cx.set_keepalive(KeepAlive::after(Duration::from_secs(60)))?;
-    ///     Ok(())
+    /// # use reactor::{Connection, Context, Protocol, Raw, testing};
+    /// # use std::{cell::RefCell, rc::Rc};
+    /// struct Guest {
+    ///     all: Rc<RefCell<Vec<Connection<Guest>>>>,
     /// }
-    /// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
-    /// # }
+    ///
+    /// impl Protocol for Guest {
+    ///     type Framing = Raw;
+    ///
+    ///     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+    ///         self.all.borrow_mut().push(cx.connection());
+    ///         Ok(())
+    ///     }
+    /// }
+    /// # testing::run(|reactor| {
+    /// #     let all = Rc::new(RefCell::new(Vec::new()));
+    /// #     let (guest, _peer) = reactor.connect_to_peer(Guest { all: Rc::clone(&all) });
+    /// #     assert_eq!(*all.borrow(), [guest]);
+    /// # });
     /// ```
-    pub fn set_keepalive(&mut self, keepalive: impl Into<Option<KeepAlive>>) -> io::Result<()> {
-        let keepalive = keepalive.into();
-        self.stream
-            .transport()
-            .with_socket(|socket| match keepalive {
-                Some(keepalive) => keepalive.set(&socket),
-                None => socket.set_keepalive(false),
-            })
-    }
-
-    /// A handle on this connection, to be kept elsewhere.
     pub fn connection(&self) -> Connection<P> {
         Connection::new(self.stream.weak())
     }
 
     /// The reactor.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Context, Lines, Protocol, testing};
+    /// # use std::time::Duration;
+    /// # struct Clock;
+    /// # impl Protocol for Clock {
+    /// #     type Framing = Lines;
+    /// fn received(&mut self, cx: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> {
+    ///     let seconds = cx.reactor().now().as_secs();
+    ///     cx.send_line(format!("up for {seconds} s"));
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # testing::run(|reactor| {
+    /// #     let (_clock, peer) = reactor.connect_to_peer(Clock);
+    /// #     reactor.advance(Duration::from_secs(90));
+    /// #     peer.send("?\r\n");
+    /// #     assert_eq!(peer.received(), b"up for 90 s\r\n");
+    /// # });
+    /// ```
     pub fn reactor(&self) -> &'a ReactorHandle {
         self.stream.reactor()
     }

@@ -2,24 +2,17 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
-use std::time::Duration;
 
 use deferred::{Deferred, Outcome, maybe_deferred};
 
 use super::context::Context;
-use super::extras::Until;
-use super::keepalive::KeepAlive;
-use super::limits::WriteLimits;
 use super::protocol::{Handled, Protocol};
 use super::stream::Stream;
 use crate::address::Address;
-use crate::core::call;
 use crate::error::{ConnectionClosed, DescriptorError, Gone};
 use crate::framing::Lines;
-use crate::producer::{Producer, ProducerError, PushProducer};
 
 /// A handle on a connection, for whoever is not its protocol: other protocols,
 /// callbacks, timers.
@@ -76,6 +69,19 @@ impl<P: Protocol> Connection<P> {
     }
 
     /// Whether the connection is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     assert!(!connection.is_gone());
+    ///     peer.close();
+    ///     assert!(connection.is_gone());
+    /// });
+    /// ```
     pub fn is_gone(&self) -> bool {
         self.stream().is_err()
     }
@@ -86,6 +92,20 @@ impl<P: Protocol> Connection<P> {
     ///
     /// [`Gone`] if the connection is over or on its way out; the bytes are not
     /// taken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     connection.write("news").unwrap();
+    ///     assert_eq!(peer.received(), b"news");
+    ///     peer.close();
+    ///     assert!(connection.write("more news").is_err());
+    /// });
+    /// ```
     pub fn write(&self, bytes: impl AsRef<[u8]>) -> Result<(), Gone> {
         self.write_sequence([bytes])
     }
@@ -95,6 +115,20 @@ impl<P: Protocol> Connection<P> {
     /// # Errors
     ///
     /// As for [`write`](Self::write).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     let body = "<p>hello";
+    ///     let head = format!("length: {}\n\n", body.len());
+    ///     connection.write_sequence([head.as_str(), body]).unwrap();
+    ///     assert_eq!(peer.received(), b"length: 8\n\n<p>hello");
+    /// });
+    /// ```
     pub fn write_sequence<I>(&self, pieces: I) -> Result<(), Gone>
     where
         I: IntoIterator,
@@ -117,6 +151,21 @@ impl<P: Protocol> Connection<P> {
     /// # Errors
     ///
     /// [`Gone`] if it is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     connection.write("goodbye").unwrap();
+    ///     connection.lose_connection().unwrap();
+    ///     assert!(connection.write("and another thing").is_err());
+    ///     assert_eq!(peer.received(), b"goodbye");
+    ///     assert!(peer.is_closed());
+    /// });
+    /// ```
     pub fn lose_connection(&self) -> Result<(), Gone> {
         self.act(|stream| stream.transport().lose())
     }
@@ -127,6 +176,21 @@ impl<P: Protocol> Connection<P> {
     /// # Errors
     ///
     /// [`Gone`] if the connection is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     connection.write("that was my question").unwrap();
+    ///     connection.lose_write_connection().unwrap();
+    ///     assert!(peer.is_closed());
+    ///     peer.send("and here is the answer");
+    ///     assert!(!connection.is_gone());
+    /// });
+    /// ```
     pub fn lose_write_connection(&self) -> Result<(), Gone> {
         self.act(|stream| stream.transport().lose_write())
     }
@@ -137,6 +201,24 @@ impl<P: Protocol> Connection<P> {
     /// # Errors
     ///
     /// This is no UNIX socket, there are no bytes, or the connection is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, Reactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// use std::fs::File;
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// # let reactor = Reactor::new()?;
+    /// let (near, far) = UnixStream::pair()?;
+    /// let connection = reactor.adopt_stream(near, Quiet)?;
+    /// connection.send_descriptor(File::open("/dev/null")?, "here it is")?;
+    /// // It has to go with at least one byte.
+    /// assert!(connection.send_descriptor(File::open("/dev/null")?, "").is_err());
+    /// # drop(far);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_descriptor(
         &self,
         descriptor: impl Into<OwnedFd>,
@@ -154,126 +236,23 @@ impl<P: Protocol> Connection<P> {
     /// # Errors
     ///
     /// [`Gone`] if it is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     connection.abort().unwrap();
+    ///     assert!(peer.was_reset());
+    /// });
+    /// ```
     pub fn abort(&self) -> Result<(), Gone> {
         self.act(|stream| stream.transport().abort(ConnectionClosed::Aborted))
     }
 
-    /// Takes in nothing more: see [`Context::pause_reading`].
-    ///
-    /// # Errors
-    ///
-    /// [`Gone`] if it is over.
-    pub fn pause_reading(&self) -> Result<(), Gone> {
-        self.act(|stream| stream.transport().set_paused(true))
-    }
-
-    /// Undoes [`pause_reading`](Self::pause_reading).
-    ///
-    /// # Errors
-    ///
-    /// [`Gone`] if it is over.
-    pub fn resume_reading(&self) -> Result<(), Gone> {
-        self.act(|stream| stream.transport().set_paused(false))
-    }
-
-    /// How much may wait to be sent.
-    ///
-    /// # Errors
-    ///
-    /// [`Gone`] if it is over.
-    pub fn set_write_limits(&self, limits: WriteLimits) -> Result<(), Gone> {
-        self.act(|stream| stream.transport().set_limits(limits))
-    }
-
-    /// Bounds how long the end may take: see [`Context::set_close_timeout`].
-    ///
-    /// # Errors
-    ///
-    /// [`Gone`] if the connection is over.
-    pub fn set_close_timeout(&self, timeout: impl Into<Option<Duration>>) -> Result<(), Gone> {
-        self.act(|stream| stream.set_close_timeout(timeout.into()))
-    }
-
-    /// How many bytes wait to be sent.
-    ///
-    /// # Errors
-    ///
-    /// [`Gone`] if the connection is over.
-    pub fn buffered(&self) -> Result<usize, Gone> {
-        Ok(self.stream()?.transport().waiting())
-    }
-
-    /// Fires when nothing waits to be sent: at once, if that is so now. It fails
-    /// with [`Gone`] if the connection is over before.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use deferred::Deferred;
-    /// # use reactor::{Connection, Protocol};
-    /// fn say_goodbye<P: Protocol>(connection: &Connection<P>) -> Deferred<()> {
-    ///     let _ = connection.write("goodbye\n");
-    ///     connection.drained()
-    /// }
-    /// ```
-    pub fn drained(&self) -> Deferred<()> {
-        self.wait_until(Until::Drained)
-    }
-
-    /// Fires when there is room for more: at once, unless more waits to be sent than
-    /// the high-water mark of [`WriteLimits`] allows, else when half of that was
-    /// sent. It fails with [`Gone`] if the connection is over before.
-    ///
-    /// # Examples
-    ///
-    /// A body that sends as fast as the other side takes it:
-    ///
-    /// ```
-    /// # use deferred::Result;
-    /// # use reactor::{Connection, Protocol};
-    /// async fn send_all<P: Protocol>(connection: Connection<P>, lines: Vec<String>) -> Result<()> {
-    ///     for line in lines {
-    ///         connection.ready().await?;
-    ///         connection.write(line)?;
-    ///     }
-    ///     connection.drained().await
-    /// }
-    /// ```
-    pub fn ready(&self) -> Deferred<()> {
-        self.wait_until(Until::Ready)
-    }
-
-    fn wait_until(&self, until: Until) -> Deferred<()> {
-        match self.stream() {
-            Ok(stream) => stream.wait_until(until),
-            Err(gone) => deferred::fail(gone),
-        }
-    }
-
-    /// Has `producer` write to this connection: see [`Context::register_producer`].
-    ///
-    /// # Errors
-    ///
-    /// There is one already, which stays, or the connection is over. The producer is
-    /// told to stop.
-    pub fn register_producer(&self, mut producer: Producer) -> Result<(), ProducerError> {
-        match self.stream() {
-            Ok(stream) => stream.register_producer(producer),
-            Err(Gone) => {
-                call("a producer", || producer.stop());
-                Err(ProducerError::Gone)
-            }
-        }
-    }
-
-    /// Forgets the producer, if there is one.
-    pub fn unregister_producer(&self) {
-        if let Ok(stream) = self.stream() {
-            stream.unregister_producer();
-        }
-    }
-
-    fn act(&self, f: impl FnOnce(&Stream<P>)) -> Result<(), Gone> {
+    pub(super) fn act(&self, f: impl FnOnce(&Stream<P>)) -> Result<(), Gone> {
         let stream = self.stream()?;
         f(&stream);
         stream.touch();
@@ -287,6 +266,26 @@ impl<P: Protocol> Connection<P> {
     ///
     /// [`Gone`] if the connection is over; `f` is dropped. If it ends before `f`
     /// was called, `f` is still called, before `connection_lost`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing};
+    /// struct Player {
+    ///     score: u32,
+    /// }
+    /// # impl Protocol for Player { type Framing = Raw; }
+    ///
+    /// testing::run(|reactor| {
+    ///     let (player, peer) = reactor.connect_to_peer(Player { score: 0 });
+    ///     let award = |this: &mut Player, cx: &mut reactor::Context<'_, Player>| {
+    ///         this.score += 10;
+    ///         cx.write(format!("you have {}", this.score));
+    ///     };
+    ///     player.post(award).unwrap();
+    ///     assert_eq!(peer.received(), b"you have 10");
+    /// });
+    /// ```
     pub fn post<F, H>(&self, f: F) -> Result<(), Gone>
     where
         F: FnOnce(&mut P, &mut Context<'_, P>) -> H + 'static,
@@ -346,6 +345,20 @@ impl<P: Protocol> Connection<P> {
     /// # Errors
     ///
     /// [`Gone`] if the connection is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing::TestReactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// # let reactor = TestReactor::new();
+    /// reactor.listen_tcp("192.0.2.1:80", || Quiet)?;
+    /// let connecting = reactor.connect_tcp("192.0.2.1:80", Quiet);
+    /// reactor.settle();
+    /// let connection = connecting.into_result().unwrap()?;
+    /// assert_eq!(connection.peer()?.to_string(), "192.0.2.1:80");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn peer(&self) -> Result<Address, Gone> {
         Ok(self.stream()?.transport().peer().clone())
     }
@@ -355,59 +368,23 @@ impl<P: Protocol> Connection<P> {
     /// # Errors
     ///
     /// [`Gone`] if the connection is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing::TestReactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// # let reactor = TestReactor::new();
+    /// reactor.listen_tcp("192.0.2.1:80", || Quiet)?;
+    /// let connecting = reactor.connect_tcp("192.0.2.1:80", Quiet);
+    /// reactor.settle();
+    /// let connection = connecting.into_result().unwrap()?;
+    /// println!("from {} to {}", connection.host()?, connection.peer()?);
+    /// assert_ne!(connection.host()?, connection.peer()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn host(&self) -> Result<Address, Gone> {
         Ok(self.stream()?.transport().host())
-    }
-
-    /// Whether small writes are sent at once: see [`Context::nodelay`].
-    ///
-    /// # Errors
-    ///
-    /// [`Gone`] if the connection is over.
-    pub fn nodelay(&self) -> Result<bool, Gone> {
-        let stream = self.stream()?;
-        let nodelay = stream
-            .transport()
-            .with_socket(|socket| socket.tcp_nodelay());
-        Ok(nodelay.unwrap_or(false))
-    }
-
-    /// Sets what [`nodelay`](Self::nodelay) tells.
-    ///
-    /// # Errors
-    ///
-    /// The connection is over, or the system refuses.
-    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        let stream = self.stream().map_err(io::Error::other)?;
-        stream
-            .transport()
-            .with_socket(|socket| socket.set_tcp_nodelay(nodelay))
-    }
-
-    /// Whether the system asks if the peer is still there: see [`Context::keepalive`].
-    ///
-    /// # Errors
-    ///
-    /// [`Gone`] if the connection is over.
-    pub fn keepalive(&self) -> Result<bool, Gone> {
-        let stream = self.stream()?;
-        let keepalive = stream.transport().with_socket(|socket| socket.keepalive());
-        Ok(keepalive.unwrap_or(false))
-    }
-
-    /// Has the system ask whether the peer is still there: see
-    /// [`Context::set_keepalive`].
-    ///
-    /// # Errors
-    ///
-    /// The connection is over, or the system refuses.
-    pub fn set_keepalive(&self, keepalive: impl Into<Option<KeepAlive>>) -> io::Result<()> {
-        let stream = self.stream().map_err(io::Error::other)?;
-        let keepalive = keepalive.into();
-        stream.transport().with_socket(|socket| match keepalive {
-            Some(keepalive) => keepalive.set(&socket),
-            None => socket.set_keepalive(false),
-        })
     }
 }
 
@@ -417,24 +394,20 @@ impl<P: Protocol<Framing = Lines>> Connection<P> {
     /// # Errors
     ///
     /// As for [`write`](Self::write).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Lines, Protocol, testing};
+    /// # struct Chat; impl Protocol for Chat { type Framing = Lines; }
+    /// testing::run(|reactor| {
+    ///     let (guest, peer) = reactor.connect_to_peer(Chat);
+    ///     guest.send_line("dinner is served").unwrap();
+    ///     assert_eq!(peer.received(), b"dinner is served\r\n");
+    /// });
+    /// ```
     pub fn send_line(&self, line: impl AsRef<[u8]>) -> Result<(), Gone> {
         self.write_sequence([line.as_ref(), b"\r\n"])
-    }
-}
-
-/// The other side of the connection is the producer: it is paused by not reading
-/// from it, and stopped with `lose_connection`.
-impl<P: Protocol> PushProducer for Connection<P> {
-    fn pause_producing(&mut self) {
-        let _ = self.pause_reading();
-    }
-
-    fn resume_producing(&mut self) {
-        let _ = self.resume_reading();
-    }
-
-    fn stop_producing(&mut self) {
-        let _ = self.lose_connection();
     }
 }
 

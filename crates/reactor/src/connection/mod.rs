@@ -13,9 +13,13 @@
 //! never one handler inside another; `reading` is what happens to bytes that come in,
 //! `flow` sees to it that there are not too many. What comes from elsewhere (`when`,
 //! delayed calls, `post`) is a job in its queue.
+//!
+//! What can be asked of a connection is in `context` for its protocol and in `handle` for
+//! others; `pace`, `settings` and `waiting` are more of both.
 
 mod context;
 mod extras;
+mod factory;
 mod flags;
 mod flow;
 mod handle;
@@ -23,17 +27,20 @@ mod keepalive;
 mod limits;
 mod linger;
 mod out_buffer;
+mod pace;
 mod protocol;
 mod pump;
 mod reading;
+mod settings;
 mod stream;
 mod transport;
 mod waiting;
 
 pub use self::context::Context;
+pub use self::factory::Factory;
 pub use self::handle::Connection;
 pub use self::keepalive::KeepAlive;
 pub use self::limits::WriteLimits;
-pub use self::protocol::{Factory, Frame, Handled, Protocol};
+pub use self::protocol::{Frame, Handled, Protocol};
 pub use self::pump::pump;
 pub(crate) use self::stream::{Beginning, Duplex, OnLost, Stream};

@@ -1,17 +1,59 @@
-//! What a user writes: protocols, and factories that make them.
+//! `Protocol`: what a user writes.
 
-use std::io;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
 
 use deferred::{Failure, Result};
 
 use super::context::Context;
-use crate::address::Address;
 use crate::error::ConnectionClosed;
 use crate::framing::Framing;
 
 /// What the protocol `P` gets in [`Protocol::received`].
+///
+/// # Examples
+///
+/// A handler for frames that are numbers:
+///
+/// ```
+/// use reactor::{Context, Decoded, Frame, Framing, Protocol, testing};
+///
+/// #[derive(Default)]
+/// struct Bytes;
+///
+/// impl Framing for Bytes {
+///     type Frame<'a> = u8;
+///
+///     fn decode<'a>(&mut self, input: &'a [u8]) -> deferred::Result<Decoded<u8>> {
+///         Ok(match input.first() {
+///             Some(&frame) => Decoded::Frame { frame, consumed: 1 },
+///             None => Decoded::Incomplete,
+///         })
+///     }
+/// }
+///
+/// struct Sum(u32);
+///
+/// impl Protocol for Sum {
+///     type Framing = Bytes;
+///
+///     // The same as `number: u8`.
+///     fn received(
+///         &mut self,
+///         cx: &mut Context<'_, Self>,
+///         number: Frame<'_, Self>,
+///     ) -> deferred::Result<()> {
+///         self.0 += u32::from(number);
+///         cx.write(format!("{} ", self.0));
+///         Ok(())
+///     }
+/// }
+///
+/// testing::run(|reactor| {
+///     let (_sum, peer) = reactor.connect_to_peer(Sum(0));
+///     peer.send([1, 2, 3]);
+///     assert_eq!(peer.received(), b"1 3 6 ");
+/// });
+/// ```
 pub type Frame<'a, P> = <<P as Protocol>::Framing as Framing>::Frame<'a>;
 
 /// One side of one connection: what is to happen when something comes in.
@@ -56,6 +98,31 @@ pub trait Protocol: Sized + 'static {
     ///
     /// Called before everything else. If it panics, there is no connection, and
     /// no other method is called.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Lines, Protocol, testing};
+    /// struct Strict {
+    ///     longest_line: usize,
+    /// }
+    ///
+    /// impl Protocol for Strict {
+    ///     type Framing = Lines;
+    ///
+    ///     fn framing(&self) -> Lines {
+    ///         Lines::with_max_length(self.longest_line)
+    ///     }
+    /// }
+    ///
+    /// testing::run(|reactor| {
+    ///     let (_strict, peer) = reactor.connect_to_peer(Strict { longest_line: 10 });
+    ///     peer.send("0123456789\r\n");
+    ///     assert!(!peer.is_closed());
+    ///     peer.send("0123456789a\r\n");
+    ///     assert!(peer.is_closed());
+    /// });
+    /// ```
     fn framing(&self) -> Self::Framing {
         Self::Framing::default()
     }
@@ -65,6 +132,24 @@ pub trait Protocol: Sized + 'static {
     /// # Errors
     ///
     /// Any failure closes the connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Context, Lines, Protocol, testing};
+    /// # struct Mail;
+    /// # impl Protocol for Mail {
+    /// #     type Framing = Lines;
+    /// fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+    ///     cx.send_line("220 ready");
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # testing::run(|reactor| {
+    /// #     let (_mail, peer) = reactor.connect_to_peer(Mail);
+    /// #     assert_eq!(peer.received(), b"220 ready\r\n");
+    /// # });
+    /// ```
     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
         let _ = cx;
         Ok(())
@@ -78,6 +163,28 @@ pub trait Protocol: Sized + 'static {
     /// # Errors
     ///
     /// Any failure closes the connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Context, Lines, Protocol, testing};
+    /// # struct Adder;
+    /// # impl Protocol for Adder {
+    /// #     type Framing = Lines;
+    /// fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
+    ///     // What is no number ends the connection.
+    ///     let number: u64 = std::str::from_utf8(line)?.parse()?;
+    ///     cx.send_line((number + 1).to_string());
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # testing::run(|reactor| {
+    /// #     let (_adder, peer) = reactor.connect_to_peer(Adder);
+    /// peer.send("41\r\nfish\r\n41\r\n");
+    /// assert_eq!(peer.received(), b"42\r\n");
+    /// assert!(peer.is_closed());
+    /// # });
+    /// ```
     fn received(&mut self, cx: &mut Context<'_, Self>, frame: Frame<'_, Self>) -> Result<()> {
         let _ = (cx, frame);
         Ok(())
@@ -117,6 +224,33 @@ pub trait Protocol: Sized + 'static {
     /// # Errors
     ///
     /// Any failure closes the connection.
+    ///
+    /// # Examples
+    ///
+    /// Answers when the peer has said everything, rather than hanging up:
+    ///
+    /// ```
+    /// # use reactor::{Context, Protocol, Raw, testing};
+    /// # struct Count(usize);
+    /// # impl Protocol for Count {
+    /// #     type Framing = Raw;
+    /// #     fn received(&mut self, _: &mut Context<'_, Self>, data: &[u8]) -> deferred::Result<()> {
+    /// #         self.0 += data.len();
+    /// #         Ok(())
+    /// #     }
+    /// fn read_closed(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+    ///     cx.write(format!("{} bytes", self.0));
+    ///     cx.lose_connection();
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # testing::run(|reactor| {
+    /// #     let (_count, peer) = reactor.connect_to_peer(Count(0));
+    /// peer.send("hello");
+    /// peer.finish();
+    /// assert_eq!(peer.received(), b"5 bytes");
+    /// # });
+    /// ```
     fn read_closed(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
         cx.close_after_peer();
         Ok(())
@@ -129,6 +263,35 @@ pub trait Protocol: Sized + 'static {
     /// # Errors
     ///
     /// Any failure closes the connection.
+    ///
+    /// # Examples
+    ///
+    /// Gives the peer ten seconds for its answer, once the whole question has gone:
+    ///
+    /// ```
+    /// # use reactor::{Context, Protocol, Raw, testing};
+    /// # use std::time::Duration;
+    /// # struct Question;
+    /// # impl Protocol for Question {
+    /// #     type Framing = Raw;
+    /// fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+    ///     cx.write("how are you?");
+    ///     cx.lose_write_connection();
+    ///     Ok(())
+    /// }
+    /// fn write_closed(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+    ///     cx.call_later(Duration::from_secs(10), |_this, cx| cx.abort());
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # testing::run(|reactor| {
+    /// #     let (question, _peer) = reactor.connect_to_peer(Question);
+    /// #     reactor.advance(Duration::from_secs(9));
+    /// #     assert!(!question.is_gone());
+    /// #     reactor.advance(Duration::from_secs(1));
+    /// #     assert!(question.is_gone());
+    /// # });
+    /// ```
     fn write_closed(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
         let _ = cx;
         Ok(())
@@ -141,6 +304,37 @@ pub trait Protocol: Sized + 'static {
     /// # Errors
     ///
     /// Any failure closes the connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Context, Protocol, Raw, Reactor};
+    /// # use std::{io::Read, os::fd::OwnedFd, os::unix::net::UnixStream};
+    /// # struct Reader;
+    /// # impl Protocol for Reader {
+    /// #     type Framing = Raw;
+    /// fn descriptor_received(
+    ///     &mut self,
+    ///     cx: &mut Context<'_, Self>,
+    ///     descriptor: OwnedFd,
+    /// ) -> deferred::Result<()> {
+    ///     let mut file = std::fs::File::from(descriptor);
+    ///     let mut text = String::new();
+    ///     file.read_to_string(&mut text)?;
+    ///     println!("it says {text}");
+    /// #   assert!(text.is_empty());
+    ///     Ok(cx.reactor().stop()?)
+    /// }
+    /// # }
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// # let reactor = Reactor::new()?;
+    /// # let (near, far) = UnixStream::pair()?;
+    /// # reactor.adopt_stream(far, Reader)?;
+    /// # let near = reactor.adopt_stream(near, Quiet)?;
+    /// # near.send_descriptor(std::fs::File::open("/dev/null")?, "x")?;
+    /// # reactor.run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn descriptor_received(
         &mut self,
         cx: &mut Context<'_, Self>,
@@ -153,73 +347,35 @@ pub trait Protocol: Sized + 'static {
 
     /// The connection is over. Called once, last, whatever happened, also after
     /// a panic. What is written here is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{ConnectionClosed, Context, Protocol, Raw, testing};
+    /// # use std::{cell::Cell, rc::Rc};
+    /// struct Guest {
+    ///     guests: Rc<Cell<u32>>,
+    /// }
+    ///
+    /// impl Protocol for Guest {
+    ///     type Framing = Raw;
+    ///
+    ///     fn connection_lost(&mut self, _: &mut Context<'_, Self>, reason: ConnectionClosed) {
+    ///         self.guests.set(self.guests.get() - 1);
+    ///         assert!(!reason.is_clean());
+    ///         println!("{reason}");
+    ///     }
+    /// }
+    ///
+    /// testing::run(|reactor| {
+    ///     let guests = Rc::new(Cell::new(1));
+    ///     let (_, peer) = reactor.connect_to_peer(Guest { guests: Rc::clone(&guests) });
+    ///     peer.reset();
+    ///     assert_eq!(guests.get(), 0);
+    /// });
+    /// ```
     fn connection_lost(&mut self, cx: &mut Context<'_, Self>, reason: ConnectionClosed) {
         let _ = (cx, reason);
-    }
-}
-
-/// Makes a protocol for each connection that comes in.
-///
-/// Any closure without arguments that gives a protocol is one: `|| Echo`,
-/// `Echo::default`. What the protocols share is captured by it, often as an
-/// `Rc<RefCell<..>>`.
-///
-/// # Examples
-///
-/// Implement it to see the peer first, or to refuse it:
-///
-/// ```
-/// use reactor::{Address, Factory};
-/// # use reactor::{Context, Protocol, Raw};
-/// # struct Admin;
-/// # impl Protocol for Admin {
-/// #     type Framing = Raw;
-/// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
-/// # }
-///
-/// struct LocalOnly;
-///
-/// impl Factory for LocalOnly {
-///     type Protocol = Admin;
-///
-///     fn build_protocol(&mut self, peer: &Address) -> Option<Admin> {
-///         peer.as_inet()?.ip().is_loopback().then_some(Admin)
-///     }
-/// }
-/// # let peer = Address::from(std::net::SocketAddr::from(([127, 0, 0, 1], 9)));
-/// # assert!(LocalOnly.build_protocol(&peer).is_some());
-/// ```
-pub trait Factory: 'static {
-    /// What it makes.
-    type Protocol: Protocol;
-
-    /// The protocol for the connection from `peer`; `None` refuses it, which
-    /// closes it at once.
-    fn build_protocol(&mut self, peer: &Address) -> Option<Self::Protocol>;
-
-    /// A port begins to listen for it.
-    fn start_factory(&mut self) {}
-
-    /// Its port is closed.
-    fn stop_factory(&mut self) {}
-
-    /// Nobody can be accepted for a while: mostly because the process has too many
-    /// descriptors open. Those who wait are turned away, and the port tries again
-    /// after `pause`.
-    fn accept_failed(&mut self, error: &io::Error, pause: Duration) {
-        let _ = (error, pause);
-    }
-}
-
-impl<F, P> Factory for F
-where
-    F: FnMut() -> P + 'static,
-    P: Protocol,
-{
-    type Protocol = P;
-
-    fn build_protocol(&mut self, _peer: &Address) -> Option<P> {
-        Some(self())
     }
 }
 
@@ -227,6 +383,20 @@ where
 /// `Result`, whose `Err` closes the connection.
 ///
 /// The trait is sealed.
+///
+/// # Examples
+///
+/// ```
+/// # use reactor::{Protocol, Raw, testing};
+/// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+/// testing::run(|reactor| {
+///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+///     connection.post(|_this, cx| cx.write("x")).unwrap();
+///     connection.post(|_this, _cx| Err(deferred::Failure::msg("no more"))).unwrap();
+///     assert_eq!(peer.received(), b"x");
+///     assert!(peer.is_closed());
+/// });
+/// ```
 pub trait Handled: sealed::Sealed {
     #[doc(hidden)]
     fn into_result(self) -> Result<()>;

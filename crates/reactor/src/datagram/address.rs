@@ -17,6 +17,35 @@ use crate::address::{Address, UnixAddress};
 /// [`UnixAddress`] for UNIX sockets.
 ///
 /// The trait is sealed.
+///
+/// # Examples
+///
+/// A protocol for either kind of address:
+///
+/// ```
+/// use reactor::{DatagramAddress, DatagramContext, DatagramProtocol, Reactor};
+/// use std::marker::PhantomData;
+/// # use std::net::SocketAddr;
+///
+/// struct Echo<A>(PhantomData<A>);
+///
+/// impl<A: DatagramAddress> DatagramProtocol for Echo<A> {
+///     type Address = A;
+///
+///     fn datagram_received(
+///         &mut self,
+///         cx: &mut DatagramContext<'_, Self>,
+///         data: &[u8],
+///         from: A,
+///     ) -> deferred::Result<()> {
+///         println!("{from} has said something");
+///         Ok(cx.send_to(data, from)?)
+///     }
+/// }
+/// # let reactor = Reactor::new()?;
+/// # reactor.listen_udp("127.0.0.1:0", Echo::<SocketAddr>(PhantomData))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait DatagramAddress: Clone + fmt::Debug + fmt::Display + sealed::Family {}
 
 impl DatagramAddress for SocketAddr {}

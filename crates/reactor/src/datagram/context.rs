@@ -14,6 +14,42 @@ use crate::handle::ReactorHandle;
 use crate::host::Host;
 
 /// What a handler of a [`DatagramProtocol`] is given: its port, and the reactor.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{DatagramContext, DatagramProtocol, Reactor};
+/// use std::net::SocketAddr;
+/// # use std::net::UdpSocket;
+///
+/// /// Answers once.
+/// struct Once;
+///
+/// impl DatagramProtocol for Once {
+///     type Address = SocketAddr;
+///
+///     fn datagram_received(
+///         &mut self,
+///         cx: &mut DatagramContext<'_, Self>,
+///         data: &[u8],
+///         from: SocketAddr,
+///     ) -> deferred::Result<()> {
+///         cx.send_to([b"not again: ", data].concat(), from)?;
+///         cx.stop_listening();
+///         Ok(cx.reactor().stop()?)
+///     }
+/// }
+///
+/// let reactor = Reactor::new()?;
+/// let port = reactor.listen_udp("127.0.0.1:0", Once)?;
+/// # let client = UdpSocket::bind("127.0.0.1:0")?;
+/// # client.send_to(b"hello", port.address())?;
+/// reactor.run()?;
+/// # let mut answer = [0; 100];
+/// # let length = client.recv(&mut answer)?;
+/// # assert_eq!(&answer[..length], b"not again: hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct DatagramContext<'a, P: DatagramProtocol> {
     source: &'a DatagramSource<P>,
 }
@@ -70,6 +106,29 @@ impl<'a, P: DatagramProtocol> DatagramContext<'a, P> {
     /// # Errors
     ///
     /// As there; or the port is not connected.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::{SocketAddr, UdpSocket};
+    /// # struct Client;
+    /// # impl DatagramProtocol for Client {
+    /// #     type Address = SocketAddr;
+    /// fn start_protocol(&mut self, cx: &mut DatagramContext<'_, Self>) -> deferred::Result<()> {
+    ///     Ok(cx.send("hello")?)
+    /// }
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    ///
+    /// # let reactor = Reactor::new()?;
+    /// # let server = UdpSocket::bind("127.0.0.1:0")?;
+    /// reactor.connect_udp(server.local_addr()?, Client)?;
+    /// # let mut greeting = [0; 5];
+    /// # server.recv(&mut greeting)?;
+    /// # assert_eq!(&greeting, b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> Result<(), DatagramError> {
         self.source.send(bytes.as_ref(), None)
     }
@@ -112,22 +171,121 @@ impl<'a, P: DatagramProtocol> DatagramContext<'a, P> {
     }
 
     /// Closes the port, when the handler returns.
+    ///
+    /// # Examples
+    ///
+    /// Closes the port when somebody says so:
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, PortClosed, Reactor};
+    /// # use std::net::{SocketAddr, UdpSocket};
+    /// # struct Server;
+    /// # impl DatagramProtocol for Server {
+    /// #     type Address = SocketAddr;
+    /// fn datagram_received(
+    ///     &mut self,
+    ///     cx: &mut DatagramContext<'_, Self>,
+    ///     data: &[u8],
+    ///     _: SocketAddr,
+    /// ) -> deferred::Result<()> {
+    ///     if data == b"quit" {
+    ///         cx.stop_listening();
+    ///     }
+    ///     Ok(())
+    /// }
+    /// #     fn stop_protocol(&mut self, cx: &mut DatagramContext<'_, Self>, reason: PortClosed) {
+    /// #         assert!(matches!(reason, PortClosed::Stopped));
+    /// #         cx.reactor().stop().unwrap();
+    /// #     }
+    /// # }
+    /// # let reactor = Reactor::new()?;
+    /// # let port = reactor.listen_udp("127.0.0.1:0", Server)?;
+    /// # UdpSocket::bind("127.0.0.1:0")?.send_to(b"quit", port.address())?;
+    /// # reactor.run()?;
+    /// # assert!(port.is_gone());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stop_listening(&mut self) {
         self.port().stop_listening().ignore();
     }
 
     /// A handle on the port, to be kept elsewhere. It also has what is seldom asked
     /// for: broadcast, multicast, the counts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::SocketAddr;
+    /// # struct Beacon;
+    /// # impl DatagramProtocol for Beacon {
+    /// #     type Address = SocketAddr;
+    /// fn start_protocol(&mut self, cx: &mut DatagramContext<'_, Self>) -> deferred::Result<()> {
+    ///     cx.port().set_broadcast(true)?;
+    ///     Ok(())
+    /// }
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// # let reactor = Reactor::new()?;
+    /// # assert!(reactor.listen_udp("127.0.0.1:0", Beacon)?.broadcast()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn port(&self) -> DatagramPort<P> {
         DatagramPort::new(self.source)
     }
 
     /// The address that the port listens on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::SocketAddr;
+    /// # struct Server;
+    /// # impl DatagramProtocol for Server {
+    /// #     type Address = SocketAddr;
+    /// fn start_protocol(&mut self, cx: &mut DatagramContext<'_, Self>) -> deferred::Result<()> {
+    ///     println!("listening on {}", cx.address());
+    ///     assert_ne!(cx.address().port(), 0);
+    ///     Ok(())
+    /// }
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// # let reactor = Reactor::new()?;
+    /// # reactor.listen_udp("127.0.0.1:0", Server)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn address(&self) -> P::Address {
         self.source.address()
     }
 
     /// The reactor.
+    ///
+    /// # Examples
+    ///
+    /// Ends the program when it hears from anybody:
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::{SocketAddr, UdpSocket};
+    /// # struct Waiting;
+    /// # impl DatagramProtocol for Waiting {
+    /// #     type Address = SocketAddr;
+    /// fn datagram_received(
+    ///     &mut self,
+    ///     cx: &mut DatagramContext<'_, Self>,
+    ///     _: &[u8],
+    ///     _: SocketAddr,
+    /// ) -> deferred::Result<()> {
+    ///     Ok(cx.reactor().stop()?)
+    /// }
+    /// # }
+    /// # let reactor = Reactor::new()?;
+    /// # let port = reactor.listen_udp("127.0.0.1:0", Waiting)?;
+    /// # UdpSocket::bind("127.0.0.1:0")?.send_to(b"", port.address())?;
+    /// # reactor.run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reactor(&self) -> &'a ReactorHandle {
         self.source.reactor()
     }
@@ -173,6 +331,42 @@ impl<'a, P: DatagramProtocol> DatagramContext<'a, P> {
     }
 
     /// As [`when`](Self::when), and cancels `deferred` if the port is closed first.
+    ///
+    /// # Examples
+    ///
+    /// A name is no longer looked up when the port is closed:
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::{SocketAddr, UdpSocket};
+    /// # struct Names;
+    /// # impl DatagramProtocol for Names {
+    /// #     type Address = SocketAddr;
+    /// fn datagram_received(
+    ///     &mut self,
+    ///     cx: &mut DatagramContext<'_, Self>,
+    ///     name: &[u8],
+    ///     from: SocketAddr,
+    /// ) -> deferred::Result<()> {
+    ///     let looking = cx.reactor().resolve(std::str::from_utf8(name)?, 0);
+    ///     cx.when_or_cancel(looking, move |_this, cx, found| {
+    ///         cx.send_to(found?[0].ip().to_string(), from)
+    ///             .map_err(deferred::Failure::from)
+    ///     });
+    /// #   cx.call_later(std::time::Duration::ZERO, |_, cx| cx.reactor().stop().unwrap());
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # let reactor = Reactor::new()?;
+    /// # let port = reactor.listen_udp("127.0.0.1:0", Names)?;
+    /// # let client = UdpSocket::bind("127.0.0.1:0")?;
+    /// # client.send_to(b"192.0.2.1", port.address())?;
+    /// # reactor.run()?;
+    /// # let mut answer = [0; 100];
+    /// # let length = client.recv(&mut answer)?;
+    /// # assert_eq!(&answer[..length], b"192.0.2.1");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn when_or_cancel<T, F, H>(&mut self, deferred: Deferred<T>, f: F)
     where
         T: 'static,

@@ -7,6 +7,27 @@ use std::io;
 use rustix::io::Errno;
 
 /// What went wrong with one datagram. The port lives on.
+///
+/// # Examples
+///
+/// ```
+/// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+/// # use std::net::SocketAddr;
+/// # struct Quiet; impl DatagramProtocol for Quiet {
+/// #     type Address = SocketAddr;
+/// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+/// # }
+/// use reactor::DatagramError;
+///
+/// # let reactor = Reactor::new()?;
+/// let port = reactor.listen_udp("127.0.0.1:0", Quiet)?;
+/// let here = port.address();
+/// let sent = port.send_to(vec![0; 100_000], here);
+/// assert!(matches!(sent, Err(DatagramError::TooLong { length: 100_000 })));
+/// let sent = port.send("to nobody in particular");
+/// assert!(matches!(sent, Err(DatagramError::NotConnected)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DatagramError {
@@ -71,6 +92,30 @@ impl Error for DatagramError {
 }
 
 /// Why a port for datagrams is closed; `DatagramProtocol::stop_protocol` gets it.
+///
+/// # Examples
+///
+/// Says so if it was not on purpose:
+///
+/// ```
+/// # use reactor::{DatagramContext, DatagramProtocol, PortClosed, Reactor};
+/// # use std::net::SocketAddr;
+/// # struct Server;
+/// # impl DatagramProtocol for Server {
+/// #     type Address = SocketAddr;
+/// fn stop_protocol(&mut self, _: &mut DatagramContext<'_, Self>, reason: PortClosed) {
+///     if let PortClosed::Lost(error) = reason {
+///         eprintln!("nobody can be heard any more: {error}");
+///     }
+/// }
+/// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+/// # }
+/// # let reactor = Reactor::new()?;
+/// # let port = reactor.listen_udp("127.0.0.1:0", Server)?;
+/// # reactor.block_on(port.stop_listening())?;
+/// # assert_eq!(PortClosed::Stopped.to_string(), "the port was closed");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PortClosed {

@@ -9,6 +9,27 @@ use super::port::DatagramPort;
 use super::protocol::DatagramProtocol;
 
 /// An interface of this host, through which a group is joined or sent to.
+///
+/// # Examples
+///
+/// ```
+/// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+/// # use std::net::SocketAddr;
+/// # struct Quiet; impl DatagramProtocol for Quiet {
+/// #     type Address = SocketAddr;
+/// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+/// # }
+/// use reactor::MulticastInterface;
+/// use std::net::Ipv4Addr;
+///
+/// # let reactor = Reactor::new()?;
+/// let port = reactor.listen_udp("0.0.0.0:0", Quiet)?;
+/// // In version 4, an interface goes by its address; this one is for tests.
+/// let loopback = MulticastInterface::Address(Ipv4Addr::LOCALHOST);
+/// port.set_multicast_interface(loopback)?;
+/// assert!(port.set_multicast_interface(MulticastInterface::Index(1)).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum MulticastInterface {
     /// The one that the system chooses.
@@ -90,6 +111,27 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     ///
     /// `InvalidInput` if `group` is no group, or not of the port's version; or what the
     /// system says: it was joined, or there is no such interface.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::SocketAddr;
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = SocketAddr;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// use reactor::MulticastInterface;
+    /// use std::net::{IpAddr, Ipv4Addr};
+    ///
+    /// # let reactor = Reactor::new()?;
+    /// let port = reactor.listen_udp("0.0.0.0:0", Quiet)?;
+    /// let group = IpAddr::from([239, 255, 42, 98]);
+    /// port.join_group(group, MulticastInterface::Address(Ipv4Addr::LOCALHOST))?;
+    /// // This is an address of one host.
+    /// assert!(port.join_group([192, 0, 2, 1].into(), MulticastInterface::Any).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn join_group(&self, group: IpAddr, interface: MulticastInterface) -> io::Result<()> {
         self.with_group(group, |socket, group| match group {
             IpAddr::V4(group) => socket.join_multicast_v4_n(&group, &interface.v4()),
@@ -102,6 +144,28 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     /// # Errors
     ///
     /// As there; or it was not joined.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::SocketAddr;
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = SocketAddr;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// use reactor::MulticastInterface;
+    /// use std::net::{IpAddr, Ipv4Addr};
+    ///
+    /// # let reactor = Reactor::new()?;
+    /// let port = reactor.listen_udp("0.0.0.0:0", Quiet)?;
+    /// let group = IpAddr::from([239, 255, 42, 98]);
+    /// let loopback = MulticastInterface::Address(Ipv4Addr::LOCALHOST);
+    /// port.join_group(group, loopback)?;
+    /// port.leave_group(group, loopback)?;
+    /// assert!(port.leave_group(group, loopback).is_err(), "it was left already");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn leave_group(&self, group: IpAddr, interface: MulticastInterface) -> io::Result<()> {
         self.with_group(group, |socket, group| match group {
             IpAddr::V4(group) => socket.leave_multicast_v4_n(&group, &interface.v4()),
@@ -135,6 +199,26 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     ///
     /// There is no such interface; a port of version 4 wants its address, and one of
     /// version 6 its number; or the port is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::SocketAddr;
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = SocketAddr;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// use reactor::MulticastInterface;
+    ///
+    /// # let reactor = Reactor::new()?;
+    /// let port = reactor.listen_udp("0.0.0.0:0", Quiet)?;
+    /// port.set_multicast_interface(MulticastInterface::Address([127, 0, 0, 1].into()))?;
+    /// // No interface of this host has this one.
+    /// let elsewhere = MulticastInterface::Address([192, 0, 2, 1].into());
+    /// assert!(port.set_multicast_interface(elsewhere).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_multicast_interface(&self, interface: MulticastInterface) -> io::Result<()> {
         self.with_option(|socket, is_v4| {
             if !is_v4 {
@@ -155,6 +239,21 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     /// # Errors
     ///
     /// The port is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::SocketAddr;
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = SocketAddr;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// # let reactor = Reactor::new()?;
+    /// let port = reactor.listen_udp("0.0.0.0:0", Quiet)?;
+    /// assert!(port.multicast_loopback()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn multicast_loopback(&self) -> io::Result<bool> {
         self.with_option(|socket, is_v4| {
             if is_v4 {
@@ -170,6 +269,24 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     /// # Errors
     ///
     /// The port is closed.
+    ///
+    /// # Examples
+    ///
+    /// A member that does not want to hear itself:
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::SocketAddr;
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = SocketAddr;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// # let reactor = Reactor::new()?;
+    /// let port = reactor.listen_udp("0.0.0.0:0", Quiet)?;
+    /// port.set_multicast_loopback(false)?;
+    /// assert!(!port.multicast_loopback()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_multicast_loopback(&self, loopback: bool) -> io::Result<()> {
         self.with_option(|socket, is_v4| {
             if is_v4 {
@@ -186,6 +303,21 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     /// # Errors
     ///
     /// The port is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::SocketAddr;
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = SocketAddr;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// # let reactor = Reactor::new()?;
+    /// let port = reactor.listen_udp("0.0.0.0:0", Quiet)?;
+    /// assert_eq!(port.multicast_ttl()?, 1, "it stays in the local network");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn multicast_ttl(&self) -> io::Result<u32> {
         self.with_option(|socket, is_v4| {
             if is_v4 {
@@ -201,6 +333,23 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     /// # Errors
     ///
     /// It is too large, or the port is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::SocketAddr;
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = SocketAddr;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// # let reactor = Reactor::new()?;
+    /// let port = reactor.listen_udp("0.0.0.0:0", Quiet)?;
+    /// port.set_multicast_ttl(16)?;
+    /// assert_eq!(port.multicast_ttl()?, 16);
+    /// assert!(port.set_multicast_ttl(256).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_multicast_ttl(&self, ttl: u32) -> io::Result<()> {
         self.with_option(|socket, is_v4| {
             if is_v4 {
@@ -216,6 +365,21 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     /// # Errors
     ///
     /// The port is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::SocketAddr;
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = SocketAddr;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// # let reactor = Reactor::new()?;
+    /// let port = reactor.listen_udp("127.0.0.1:0", Quiet)?;
+    /// assert!(!port.broadcast()?, "unless somebody asks for it");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn broadcast(&self) -> io::Result<bool> {
         self.with_option(|socket, _is_v4| socket.broadcast())
     }
@@ -225,6 +389,22 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     /// # Errors
     ///
     /// The port is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::SocketAddr;
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = SocketAddr;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// # let reactor = Reactor::new()?;
+    /// let port = reactor.listen_udp("127.0.0.1:0", Quiet)?;
+    /// port.set_broadcast(true)?;
+    /// assert!(port.broadcast()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_broadcast(&self, broadcast: bool) -> io::Result<()> {
         self.with_option(|socket, _is_v4| socket.set_broadcast(broadcast))
     }

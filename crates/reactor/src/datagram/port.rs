@@ -85,11 +85,44 @@ impl<P: DatagramProtocol> DatagramPort<P> {
     }
 
     /// Whether the port is closed, or on its way there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::SocketAddr;
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = SocketAddr;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// # let reactor = Reactor::new()?;
+    /// let port = reactor.listen_udp("127.0.0.1:0", Quiet)?;
+    /// assert!(!port.is_gone());
+    /// port.stop_listening().ignore();
+    /// assert!(port.is_gone());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_gone(&self) -> bool {
         self.source().is_err()
     }
 
     /// The address that the port listens on, with what the system has chosen.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::SocketAddr;
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = SocketAddr;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// # let reactor = Reactor::new()?;
+    /// let port = reactor.listen_udp("127.0.0.1:0", Quiet)?;
+    /// println!("listening on {}", port.address());
+    /// assert_ne!(port.address().port(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn address(&self) -> P::Address {
         match self.source() {
             Ok(source) => source.address(),
@@ -102,6 +135,26 @@ impl<P: DatagramProtocol> DatagramPort<P> {
     /// # Errors
     ///
     /// As there; or the port is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::SocketAddr;
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = SocketAddr;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// use std::net::UdpSocket;
+    ///
+    /// # let reactor = Reactor::new()?;
+    /// let port = reactor.listen_udp("127.0.0.1:0", Quiet)?;
+    /// let other = UdpSocket::bind("127.0.0.1:0")?;
+    /// port.send_to("hello", other.local_addr()?)?;
+    /// let mut text = [0; 5];
+    /// assert_eq!(other.recv_from(&mut text)?, (5, port.address()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_to(&self, bytes: impl AsRef<[u8]>, to: P::Address) -> Result<(), DatagramError> {
         self.send_datagram(bytes.as_ref(), Some(to))
     }
@@ -111,6 +164,26 @@ impl<P: DatagramProtocol> DatagramPort<P> {
     /// # Errors
     ///
     /// As for [`send_to`](Self::send_to); or the port is not connected.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::SocketAddr;
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = SocketAddr;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// use std::net::UdpSocket;
+    ///
+    /// # let reactor = Reactor::new()?;
+    /// let other = UdpSocket::bind("127.0.0.1:0")?;
+    /// let port = reactor.connect_udp(other.local_addr()?, Quiet)?;
+    /// port.send("hello")?;
+    /// let mut text = [0; 5];
+    /// assert_eq!(other.recv(&mut text)?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send(&self, bytes: impl AsRef<[u8]>) -> Result<(), DatagramError> {
         self.send_datagram(bytes.as_ref(), None)
     }
@@ -127,6 +200,28 @@ impl<P: DatagramProtocol> DatagramPort<P> {
     /// # Errors
     ///
     /// As there; or the port is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::SocketAddr;
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = SocketAddr;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// use reactor::DatagramError;
+    /// use std::net::UdpSocket;
+    ///
+    /// # let reactor = Reactor::new()?;
+    /// let other = UdpSocket::bind("127.0.0.1:0")?;
+    /// let port = reactor.listen_udp("127.0.0.1:0", Quiet)?;
+    /// port.connect(other.local_addr()?)?;
+    /// port.send("hello")?;
+    /// let again = port.connect(other.local_addr()?);
+    /// assert!(matches!(again, Err(DatagramError::AlreadyConnected)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connect(&self, peer: P::Address) -> Result<(), DatagramError> {
         match self.source() {
             Ok(source) => source.connect(peer),
@@ -141,6 +236,28 @@ impl<P: DatagramProtocol> DatagramPort<P> {
     ///
     /// [`Gone`] if the port is closed; `f` is dropped. If it is closed before `f` was
     /// called, `f` is still called, before `stop_protocol`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::SocketAddr;
+    /// struct Count(u64);
+    /// # impl DatagramProtocol for Count {
+    /// #     type Address = SocketAddr;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    ///
+    /// # let reactor = Reactor::new()?;
+    /// let port = reactor.listen_udp("127.0.0.1:0", Count(41))?;
+    /// port.post(|this, cx| {
+    ///     this.0 += 1;
+    ///     println!("{} counted", this.0);
+    ///     cx.reactor().stop().unwrap();
+    /// })?;
+    /// reactor.run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn post<F, H>(&self, f: F) -> Result<(), Gone>
     where
         F: FnOnce(&mut P, &mut DatagramContext<'_, P>) -> H + 'static,
@@ -155,6 +272,24 @@ impl<P: DatagramProtocol> DatagramPort<P> {
     ///
     /// The Deferred fires from the loop, after `stop_protocol`: its callback may use the
     /// address again. If the port is closed already, it has fired.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::SocketAddr;
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = SocketAddr;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// # let reactor = Reactor::new()?;
+    /// let port = reactor.listen_udp("127.0.0.1:0", Quiet)?;
+    /// let address = port.address();
+    /// reactor.block_on(port.stop_listening())?;
+    /// // The address is free again.
+    /// reactor.listen_udp(address, Quiet)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stop_listening(&self) -> Deferred<()> {
         match self.source.upgrade() {
             Some(source) => source.stop(),
@@ -163,12 +298,56 @@ impl<P: DatagramProtocol> DatagramPort<P> {
     }
 
     /// How many datagrams wait to be sent; none if the port is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::SocketAddr;
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = SocketAddr;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// # let reactor = Reactor::new()?;
+    /// let port = reactor.listen_udp("127.0.0.1:0", Quiet)?;
+    /// port.send_to("hello", port.address())?;
+    /// assert_eq!(port.queued(), 0, "the system has taken it");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn queued(&self) -> usize {
         self.source.upgrade().map_or(0, |source| source.queued())
     }
 
     /// How many datagrams were dropped, so far, since too many waited, or since they
     /// could not be sent after they had waited; none if the port is gone.
+    ///
+    /// # Examples
+    ///
+    /// A receiver that does not read: some datagrams wait for it, the others are dropped:
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor, UnixAddress};
+    /// # use std::os::unix::net::UnixDatagram;
+    /// # use std::os::linux::net::SocketAddrExt;
+    /// # use std::os::unix::net::SocketAddr;
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = UnixAddress;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: UnixAddress) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// # let reactor = Reactor::new()?;
+    /// # let name = format!("dropped-{}", std::process::id());
+    /// # let receiver = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name)?)?;
+    /// let port = reactor.connect_unix_datagram(format!("@{name}"), Quiet)?;
+    /// for _ in 0..2000 {
+    ///     let _ = port.send("news");
+    /// }
+    /// assert_eq!(port.queued(), 128);
+    /// assert!(port.dropped() > 0);
+    /// # drop(receiver);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn dropped(&self) -> u64 {
         self.source.upgrade().map_or(0, |source| source.dropped())
     }

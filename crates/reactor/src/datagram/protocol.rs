@@ -51,6 +51,29 @@ pub trait DatagramProtocol: Sized + 'static {
     /// # Errors
     ///
     /// Any failure closes the port, and is what listening fails with.
+    ///
+    /// # Examples
+    ///
+    /// Says hello to begin with:
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::{SocketAddr, UdpSocket};
+    /// # struct Client { server: SocketAddr }
+    /// # impl DatagramProtocol for Client {
+    /// #     type Address = SocketAddr;
+    /// fn start_protocol(&mut self, cx: &mut DatagramContext<'_, Self>) -> deferred::Result<()> {
+    ///     Ok(cx.send_to("hello", self.server)?)
+    /// }
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// # let reactor = Reactor::new()?;
+    /// # let server = UdpSocket::bind("127.0.0.1:0")?;
+    /// # reactor.listen_udp("127.0.0.1:0", Client { server: server.local_addr()? })?;
+    /// # let mut text = [0; 5];
+    /// # assert_eq!(server.recv(&mut text)?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn start_protocol(&mut self, cx: &mut DatagramContext<'_, Self>) -> Result<()> {
         let _ = cx;
         Ok(())
@@ -61,6 +84,38 @@ pub trait DatagramProtocol: Sized + 'static {
     /// # Errors
     ///
     /// Any failure is logged.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::{SocketAddr, UdpSocket};
+    /// # struct Adder;
+    /// # impl DatagramProtocol for Adder {
+    /// #     type Address = SocketAddr;
+    /// fn datagram_received(
+    ///     &mut self,
+    ///     cx: &mut DatagramContext<'_, Self>,
+    ///     data: &[u8],
+    ///     from: SocketAddr,
+    /// ) -> deferred::Result<()> {
+    ///     // What is no number is logged, and gets no answer.
+    ///     let number: u64 = std::str::from_utf8(data)?.parse()?;
+    ///     cx.send_to((number + 1).to_string(), from)?;
+    /// #   cx.reactor().stop()?;
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # let reactor = Reactor::new()?;
+    /// # let port = reactor.listen_udp("127.0.0.1:0", Adder)?;
+    /// # let client = UdpSocket::bind("127.0.0.1:0")?;
+    /// # for question in ["fish", "41"] { client.send_to(question.as_bytes(), port.address())?; }
+    /// # reactor.run()?;
+    /// # let mut answer = [0; 2];
+    /// # client.recv(&mut answer)?;
+    /// # assert_eq!(&answer, b"42");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn datagram_received(
         &mut self,
         cx: &mut DatagramContext<'_, Self>,
@@ -76,6 +131,30 @@ pub trait DatagramProtocol: Sized + 'static {
     /// # Errors
     ///
     /// Any failure is logged.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::{SocketAddr, UdpSocket};
+    /// # struct Client;
+    /// # impl DatagramProtocol for Client {
+    /// #     type Address = SocketAddr;
+    /// fn start_protocol(&mut self, cx: &mut DatagramContext<'_, Self>) -> deferred::Result<()> {
+    ///     Ok(cx.send("is anybody there?")?)
+    /// }
+    /// fn connection_refused(&mut self, cx: &mut DatagramContext<'_, Self>) -> deferred::Result<()> {
+    ///     println!("nobody is there");
+    ///     Ok(cx.reactor().stop()?)
+    /// }
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// # let reactor = Reactor::new()?;
+    /// # let free = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
+    /// reactor.connect_udp(free, Client)?;
+    /// reactor.run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn connection_refused(&mut self, cx: &mut DatagramContext<'_, Self>) -> Result<()> {
         let _ = cx;
         Ok(())
@@ -88,6 +167,35 @@ pub trait DatagramProtocol: Sized + 'static {
     /// # Errors
     ///
     /// Any failure is logged.
+    ///
+    /// # Examples
+    ///
+    /// Hears of what is too long for this:
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramError, DatagramProtocol, Reactor, UdpOptions};
+    /// # use std::net::{SocketAddr, UdpSocket};
+    /// # struct Server;
+    /// # impl DatagramProtocol for Server {
+    /// #     type Address = SocketAddr;
+    /// fn datagram_failed(
+    ///     &mut self,
+    ///     cx: &mut DatagramContext<'_, Self>,
+    ///     error: DatagramError,
+    /// ) -> deferred::Result<()> {
+    ///     if let DatagramError::TooLong { length } = error {
+    ///         println!("somebody has sent {length} bytes");
+    ///     }
+    ///     Ok(cx.reactor().stop()?)
+    /// }
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// # let reactor = Reactor::new()?;
+    /// let port = reactor.listen_udp(UdpOptions::new("127.0.0.1:0").max_packet_size(4), Server)?;
+    /// UdpSocket::bind("127.0.0.1:0")?.send_to(b"hello", port.address())?;
+    /// reactor.run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn datagram_failed(
         &mut self,
         cx: &mut DatagramContext<'_, Self>,
@@ -99,6 +207,29 @@ pub trait DatagramProtocol: Sized + 'static {
 
     /// The port is closed. Called once, last, from the loop, if `start_protocol`
     /// has succeeded. Nothing can be sent any more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, PortClosed, Reactor};
+    /// # use std::{cell::Cell, net::SocketAddr, rc::Rc};
+    /// # struct Server { is_open: Rc<Cell<bool>> }
+    /// # impl DatagramProtocol for Server {
+    /// #     type Address = SocketAddr;
+    /// fn stop_protocol(&mut self, _: &mut DatagramContext<'_, Self>, reason: PortClosed) {
+    ///     println!("{reason}");
+    ///     self.is_open.set(false);
+    /// }
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// # let reactor = Reactor::new()?;
+    /// # let is_open = Rc::new(Cell::new(true));
+    /// # let server = Server { is_open: Rc::clone(&is_open) };
+    /// let port = reactor.listen_udp("127.0.0.1:0", server)?;
+    /// reactor.block_on(port.stop_listening())?;
+    /// assert!(!is_open.get());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn stop_protocol(&mut self, cx: &mut DatagramContext<'_, Self>, reason: PortClosed) {
         let _ = (cx, reason);
     }

@@ -41,6 +41,25 @@ pub struct UdpOptions {
 
 impl UdpOptions {
     /// Listens on `address` as usual. Port 0 lets the system choose one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::SocketAddr;
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = SocketAddr;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// use reactor::UdpOptions;
+    ///
+    /// # let reactor = Reactor::new()?;
+    /// let port = reactor.listen_udp(UdpOptions::new("127.0.0.1:0"), Quiet)?;
+    /// // A mere address means the same.
+    /// let other = reactor.listen_udp("127.0.0.1:0", Quiet)?;
+    /// assert_ne!(port.address(), other.address());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(address: impl Into<HostPort>) -> Self {
         let limits = Limits::default();
         Self {
@@ -55,6 +74,26 @@ impl UdpOptions {
 
     /// Connects the port before the protocol starts: see
     /// [`DatagramContext::connect`](crate::DatagramContext::connect).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::SocketAddr;
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = SocketAddr;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// use reactor::UdpOptions;
+    /// use std::net::UdpSocket;
+    ///
+    /// # let reactor = Reactor::new()?;
+    /// let server = UdpSocket::bind("127.0.0.1:0")?;
+    /// let options = UdpOptions::new("127.0.0.1:0").connect(server.local_addr()?);
+    /// let port = reactor.listen_udp(options, Quiet)?;
+    /// port.send("no address is needed")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connect(mut self, peer: SocketAddr) -> Self {
         self.peer = Some(peer);
         self
@@ -63,6 +102,32 @@ impl UdpOptions {
     /// How long a datagram may be that comes in, in bytes: 8192 unless said otherwise,
     /// 65,535 at the most. A longer one is dropped, and the protocol told
     /// ([`DatagramError::TooLong`](crate::DatagramError::TooLong)).
+    ///
+    /// # Examples
+    ///
+    /// A name server that takes 512 bytes at the most:
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramError, DatagramProtocol, Reactor, UdpOptions};
+    /// # use std::net::{SocketAddr, UdpSocket};
+    /// # struct Names;
+    /// # impl DatagramProtocol for Names {
+    /// #     type Address = SocketAddr;
+    /// #     fn datagram_received(&mut self, cx: &mut DatagramContext<'_, Self>, data: &[u8], _: SocketAddr) -> deferred::Result<()> {
+    /// #         assert_eq!(data.len(), 512);
+    /// #         Ok(cx.reactor().stop()?)
+    /// #     }
+    /// # }
+    /// # let reactor = Reactor::new()?;
+    /// let options = UdpOptions::new("127.0.0.1:0").max_packet_size(512);
+    /// let port = reactor.listen_udp(options, Names)?;
+    /// # let client = UdpSocket::bind("127.0.0.1:0")?;
+    /// # client.send_to(&[0; 513], port.address())?;
+    /// # client.send_to(&[0; 512], port.address())?;
+    /// # reactor.run()?;
+    /// # assert!(matches!(port.send("x"), Err(DatagramError::PortClosed)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn max_packet_size(mut self, bytes: usize) -> Self {
         self.max_packet_size = bytes.min(MAX_PACKET_SIZE);
         self
@@ -72,12 +137,49 @@ impl UdpOptions {
     /// said otherwise. What is too much is refused
     /// ([`DatagramError::QueueFull`](crate::DatagramError::QueueFull)); with 0, nothing
     /// waits.
+    ///
+    /// # Examples
+    ///
+    /// News that is better dropped than late:
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::SocketAddr;
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = SocketAddr;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// use reactor::UdpOptions;
+    ///
+    /// # let reactor = Reactor::new()?;
+    /// let port = reactor.listen_udp(UdpOptions::new("127.0.0.1:0").max_queued(0), Quiet)?;
+    /// let _ = port.send_to("news", port.address());
+    /// assert_eq!(port.queued(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn max_queued(mut self, datagrams: usize) -> Self {
         self.max_queued = datagrams;
         self
     }
 
     /// Lets datagrams be sent to all hosts of a network.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::SocketAddr;
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = SocketAddr;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// use reactor::UdpOptions;
+    ///
+    /// # let reactor = Reactor::new()?;
+    /// let port = reactor.listen_udp(UdpOptions::new("127.0.0.1:0").broadcast(true), Quiet)?;
+    /// assert!(port.broadcast()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn broadcast(mut self, broadcast: bool) -> Self {
         self.broadcast = broadcast;
         self
@@ -85,6 +187,25 @@ impl UdpOptions {
 
     /// Lets others listen on the same address, if they ask for it, too: with multicast,
     /// all of them hear everything. (Twisted: `listenMultiple`.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::SocketAddr;
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = SocketAddr;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// use reactor::UdpOptions;
+    ///
+    /// # let reactor = Reactor::new()?;
+    /// let shared = |port| UdpOptions::new(("0.0.0.0", port)).listen_multiple(true);
+    /// let one = reactor.listen_udp(shared(0), Quiet)?;
+    /// let other = reactor.listen_udp(shared(one.address().port()), Quiet)?;
+    /// assert_eq!(one.address(), other.address());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn listen_multiple(mut self, listen_multiple: bool) -> Self {
         self.listen_multiple = listen_multiple;
         self
@@ -138,7 +259,31 @@ impl ReactorHandle {
     ///
     /// # Examples
     ///
-    /// See [`DatagramProtocol`].
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
+    /// # use std::net::{SocketAddr, UdpSocket};
+    /// struct Printer;
+    ///
+    /// impl DatagramProtocol for Printer {
+    ///     type Address = SocketAddr;
+    ///
+    ///     fn datagram_received(
+    ///         &mut self,
+    ///         cx: &mut DatagramContext<'_, Self>,
+    ///         data: &[u8],
+    ///         from: SocketAddr,
+    ///     ) -> deferred::Result<()> {
+    ///         println!("{from}: {}", String::from_utf8_lossy(data));
+    ///         Ok(cx.reactor().stop()?)
+    ///     }
+    /// }
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let port = reactor.listen_udp("127.0.0.1:0", Printer)?;
+    /// # UdpSocket::bind("127.0.0.1:0")?.send_to(b"hello", port.address())?;
+    /// reactor.run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn listen_udp<P>(
         &self,
         address: impl Into<UdpOptions>,

@@ -39,6 +39,25 @@ pub struct UnixDatagramOptions {
 
 impl UnixDatagramOptions {
     /// Listens on `address` as usual.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor, UnixAddress};
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = UnixAddress;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: UnixAddress) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// use reactor::UnixDatagramOptions;
+    ///
+    /// # let reactor = Reactor::new()?;
+    /// # let name = format!("@unix-datagram-new-{}", std::process::id());
+    /// let port = reactor.listen_unix_datagram(UnixDatagramOptions::new(name.as_str()), Quiet)?;
+    /// assert_eq!(port.address(), UnixAddress::from(name.as_str()));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(address: impl Into<UnixAddress>) -> Self {
         let limits = Limits::default();
         Self {
@@ -53,6 +72,30 @@ impl UnixDatagramOptions {
 
     /// Connects the port before the protocol starts: see
     /// [`DatagramContext::connect`](crate::DatagramContext::connect).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor, UnixAddress};
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = UnixAddress;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: UnixAddress) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// use reactor::UnixDatagramOptions;
+    ///
+    /// # let reactor = Reactor::new()?;
+    /// # let server = format!("@unix-datagram-server-{}", std::process::id());
+    /// # let client = format!("@unix-datagram-client-{}", std::process::id());
+    /// # let there = reactor.listen_unix_datagram(server.as_str(), Quiet)?;
+    /// // With a name of its own, it can be answered.
+    /// let options = UnixDatagramOptions::new(client).connect(server);
+    /// let port = reactor.listen_unix_datagram(options, Quiet)?;
+    /// port.send("hello")?;
+    /// # drop(there);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connect(mut self, peer: impl Into<UnixAddress>) -> Self {
         self.peer = Some(peer.into());
         self
@@ -60,12 +103,54 @@ impl UnixDatagramOptions {
 
     /// The permissions of the file: who may write to it may send. Unless this is said, it
     /// is what the process's umask leaves of all of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor, UnixAddress};
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = UnixAddress;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: UnixAddress) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// use reactor::UnixDatagramOptions;
+    /// use std::os::unix::fs::PermissionsExt;
+    ///
+    /// # let reactor = Reactor::new()?;
+    /// # let path = std::env::temp_dir().join(format!("unix-datagram-mode-{}", std::process::id()));
+    /// let port = reactor.listen_unix_datagram(UnixDatagramOptions::new(&path).mode(0o600), Quiet)?;
+    /// assert_eq!(std::fs::metadata(&path)?.permissions().mode() & 0o777, 0o600);
+    /// # drop((reactor, port));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = Some(mode);
         self
     }
 
     /// Locks the name: see [`UnixListenOptions::lock`](crate::UnixListenOptions::lock).
+    ///
+    /// # Examples
+    ///
+    /// The file that a killed process has left behind is replaced:
+    ///
+    /// ```
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor, UnixAddress};
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = UnixAddress;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: UnixAddress) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// use reactor::UnixDatagramOptions;
+    /// use std::os::unix::net::UnixDatagram;
+    ///
+    /// # let reactor = Reactor::new()?;
+    /// # let path = std::env::temp_dir().join(format!("unix-datagram-lock-{}", std::process::id()));
+    /// drop(UnixDatagram::bind(&path)?);
+    /// let port = reactor.listen_unix_datagram(UnixDatagramOptions::new(&path).lock(true), Quiet)?;
+    /// assert!(!port.is_gone());
+    /// # drop((reactor, port));
+    /// # let _ = std::fs::remove_file(format!("{}.lock", path.display()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn lock(mut self, lock: bool) -> Self {
         self.locks = lock;
         self
@@ -73,6 +158,35 @@ impl UnixDatagramOptions {
 
     /// How long a datagram may be that comes in: see
     /// [`UdpOptions::max_packet_size`](crate::UdpOptions::max_packet_size).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// # use reactor::{DatagramContext, DatagramError, DatagramProtocol, Reactor, UnixAddress, UnixDatagramOptions};
+    /// # struct Server;
+    /// # impl DatagramProtocol for Server {
+    /// #     type Address = UnixAddress;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: UnixAddress) -> deferred::Result<()> { Ok(()) }
+    /// fn datagram_failed(
+    ///     &mut self,
+    ///     cx: &mut DatagramContext<'_, Self>,
+    ///     error: DatagramError,
+    /// ) -> deferred::Result<()> {
+    ///     println!("{error}");
+    ///     Ok(cx.reactor().stop()?)
+    /// }
+    /// # }
+    ///
+    /// # let reactor = Reactor::new()?;
+    /// # let name = format!("@unix-datagram-size-{}", std::process::id());
+    /// let short = UnixDatagramOptions::new(name).max_packet_size(4);
+    /// let port = reactor.listen_unix_datagram(short, Server)?;
+    /// port.send_to("hello", port.address())?;
+    /// reactor.run()?;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn max_packet_size(mut self, bytes: usize) -> Self {
         self.max_packet_size = bytes.min(MAX_PACKET_SIZE);
         self
@@ -80,6 +194,29 @@ impl UnixDatagramOptions {
 
     /// How many datagrams may wait to be sent while a receiver is full: see
     /// [`UdpOptions::max_queued`](crate::UdpOptions::max_queued).
+    ///
+    /// # Examples
+    ///
+    /// A log that would rather lose lines than let them wait:
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor, UnixAddress};
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = UnixAddress;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: UnixAddress) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// use reactor::UnixDatagramOptions;
+    ///
+    /// # let reactor = Reactor::new()?;
+    /// # let name = format!("@unix-datagram-queued-{}", std::process::id());
+    /// let port = reactor.listen_unix_datagram(UnixDatagramOptions::new(name).max_queued(0), Quiet)?;
+    /// // Nobody reads while this goes on.
+    /// while port.send_to("a line", port.address()).is_ok() {}
+    /// assert_eq!((port.queued(), port.dropped()), (0, 1));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn max_queued(mut self, datagrams: usize) -> Self {
         self.max_queued = datagrams;
         self
@@ -104,8 +241,8 @@ impl ReactorHandle {
     /// # Errors
     ///
     /// The name is in use, or there is a file of that name that nobody listens on any
-    /// more (see [`UnixDatagramOptions::lock`]); the directory is not there, or not to be written to; or what
-    /// `start_protocol` fails with.
+    /// more (see [`UnixDatagramOptions::lock`]); the directory is not there, or not to be
+    /// written to; or what `start_protocol` fails with.
     ///
     /// # Examples
     ///
@@ -155,6 +292,26 @@ impl ReactorHandle {
     /// # Errors
     ///
     /// Nobody listens there; or what `start_protocol` fails with.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor, UnixAddress};
+    /// # struct Quiet; impl DatagramProtocol for Quiet {
+    /// #     type Address = UnixAddress;
+    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: UnixAddress) -> deferred::Result<()> { Ok(()) }
+    /// # }
+    /// # let reactor = Reactor::new()?;
+    /// # let log = format!("@unix-datagram-connect-{}", std::process::id());
+    /// # let there = reactor.listen_unix_datagram(log.as_str(), Quiet)?;
+    /// let port = reactor.connect_unix_datagram(log, Quiet)?;
+    /// port.send("the program has started")?;
+    /// assert!(reactor.connect_unix_datagram("/nowhere/to/be/found", Quiet).is_err());
+    /// # drop(there);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connect_unix_datagram<P>(
         &self,
         peer: impl Into<UnixAddress>,

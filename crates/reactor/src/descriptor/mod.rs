@@ -132,6 +132,24 @@ impl ReactorHandle {
 
 /// A descriptor that is watched. Clones stand for the same one; dropping them
 /// changes nothing.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::Reactor;
+/// use std::io::Write;
+///
+/// let reactor = Reactor::new()?;
+/// let (pipe, mut writer) = std::io::pipe()?;
+/// let handle = reactor.handle();
+/// let watched = reactor.add_reader(pipe, move |_pipe| handle.crash())?;
+/// writer.write_all(b"x")?;
+/// reactor.run()?;
+/// assert!(watched.is_watched());
+/// let pipe = watched.remove().unwrap();
+/// # drop(pipe);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Descriptor {
     watched: Weak<Watched>,
@@ -158,6 +176,28 @@ impl Descriptor {
     /// # Errors
     ///
     /// It was removed or lost.
+    ///
+    /// # Examples
+    ///
+    /// Something else is to be done with what comes next:
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    /// use std::io::{Read, Write};
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let (pipe, mut writer) = std::io::pipe()?;
+    /// let handle = reactor.handle();
+    /// let watched = reactor.add_reader(pipe, |_pipe| panic!("it has been replaced"))?;
+    /// watched.add_reader(move |mut pipe| {
+    ///     let mut text = [0; 10];
+    ///     assert_eq!(pipe.read(&mut text).unwrap(), 5);
+    ///     handle.crash();
+    /// })?;
+    /// writer.write_all(b"hello")?;
+    /// reactor.run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn add_reader<F>(&self, on_readable: F) -> io::Result<()>
     where
         F: FnMut(DescriptorRef<'_>) + 'static,
@@ -173,6 +213,30 @@ impl Descriptor {
     /// # Errors
     ///
     /// It was removed or lost.
+    ///
+    /// # Examples
+    ///
+    /// A socket that is read from, and written to as soon as there is room:
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    /// use std::io::{Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let (near, mut far) = UnixStream::pair()?;
+    /// let handle = reactor.handle();
+    /// let watched = reactor.add_reader(near, |_near| ())?;
+    /// watched.add_writer(move |mut near| {
+    ///     near.write_all(b"hello").unwrap();
+    ///     handle.crash();
+    /// })?;
+    /// reactor.run()?;
+    /// let mut text = [0; 5];
+    /// far.read_exact(&mut text)?;
+    /// assert_eq!(&text, b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn add_writer<F>(&self, on_writable: F) -> io::Result<()>
     where
         F: FnMut(DescriptorRef<'_>) + 'static,
@@ -184,6 +248,23 @@ impl Descriptor {
 
     /// Calls nobody when there is something to read. The descriptor stays, and may
     /// get another reader.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    /// # use reactor::Turn;
+    /// use std::io::Write;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let (pipe, mut writer) = std::io::pipe()?;
+    /// let watched = reactor.add_reader(pipe, |_pipe| panic!("nobody reads"))?;
+    /// watched.remove_reader();
+    /// writer.write_all(b"hello")?;
+    /// # assert_eq!(reactor.turn(Some(std::time::Duration::ZERO))?, Turn::Done);
+    /// assert!(watched.is_watched(), "it waits for another reader");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn remove_reader(&self) {
         if let Ok(watched) = self.watched() {
             watched.reader.clear();
@@ -192,6 +273,30 @@ impl Descriptor {
     }
 
     /// Calls nobody when it takes something to write. The descriptor stays.
+    ///
+    /// # Examples
+    ///
+    /// A writer that has nothing left to write would be called in each turn:
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    /// use std::io::Write;
+    /// # use std::time::Duration;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let (_reader, pipe) = std::io::pipe()?;
+    /// let mut left = vec!["two", "one"];
+    /// let watched = reactor.add_writer(pipe, move |mut pipe| match left.pop() {
+    ///     Some(word) => pipe.write_all(word.as_bytes()).unwrap(),
+    ///     None => pipe.descriptor().remove_writer(),
+    /// })?;
+    /// # for _ in 0..4 {
+    /// #     reactor.turn(Some(Duration::ZERO))?;
+    /// # }
+    /// # assert!(watched.is_watched());
+    /// # assert!(format!("{watched:?}").contains("has_writer: false"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn remove_writer(&self) {
         if let Ok(watched) = self.watched() {
             watched.writer.clear();
@@ -202,6 +307,25 @@ impl Descriptor {
     /// Calls `on_lost` if the descriptor goes bad: nothing more can be read from or
     /// written to it. The reader or the writer is told before; the descriptor is
     /// closed after. Without this, that is logged.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let (reader, pipe) = std::io::pipe()?;
+    /// let watched = reactor.add_writer(pipe, |_pipe| ())?;
+    /// let handle = reactor.handle();
+    /// watched.on_lost(move |error| {
+    ///     println!("nobody reads from the pipe any more: {error}");
+    ///     handle.stop().unwrap();
+    /// });
+    /// drop(reader);
+    /// reactor.run()?;
+    /// assert!(!watched.is_watched());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn on_lost(&self, on_lost: impl FnOnce(io::Error) + 'static) {
         if let Ok(watched) = self.watched() {
             watched.set_on_lost(Box::new(on_lost));
@@ -209,6 +333,20 @@ impl Descriptor {
     }
 
     /// Whether it is still watched.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let (pipe, _writer) = std::io::pipe()?;
+    /// let watched = reactor.add_reader(pipe, |_pipe| ())?;
+    /// assert!(watched.is_watched());
+    /// watched.remove();
+    /// assert!(!watched.is_watched());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_watched(&self) -> bool {
         self.watched().is_ok()
     }
@@ -216,6 +354,24 @@ impl Descriptor {
     /// Stops watching, and gives the descriptor back; `None` if that has happened
     /// already, or if this is called by its own reader or writer: then it is closed
     /// when that returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    /// use std::io::{PipeReader, Read, Write};
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let (pipe, mut writer) = std::io::pipe()?;
+    /// let watched = reactor.add_reader(pipe, |_pipe| ())?;
+    /// let mut pipe = PipeReader::from(watched.remove().unwrap());
+    /// // From here on, it is read from in the usual way.
+    /// writer.write_all(b"hello")?;
+    /// let mut text = [0; 5];
+    /// pipe.read_exact(&mut text)?;
+    /// assert!(watched.remove().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn remove(&self) -> Option<OwnedFd> {
         self.watched
             .upgrade()?

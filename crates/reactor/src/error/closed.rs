@@ -11,6 +11,27 @@ use deferred::Failure;
 /// It is an [`Error`], so it becomes a [`Failure`] with `?` or `into()`.
 ///
 /// [`Protocol::connection_lost`]: crate::Protocol::connection_lost
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{ConnectionClosed, Context, Protocol, Raw};
+///
+/// struct Client;
+///
+/// impl Protocol for Client {
+///     type Framing = Raw;
+///
+///     fn connection_lost(&mut self, _: &mut Context<'_, Self>, reason: ConnectionClosed) {
+///         match reason {
+///             ConnectionClosed::Done => println!("that was all"),
+///             ConnectionClosed::Lost(error) => println!("the network: {error}"),
+///             reason => println!("it ended otherwise: {reason}"),
+///         }
+///     }
+/// }
+/// # reactor::testing::run(|reactor| drop(reactor.connect_to_peer(Client)));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectionClosed {

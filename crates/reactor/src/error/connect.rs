@@ -45,6 +45,21 @@ pub struct ConnectError {
 
 /// The kinds of [`ConnectError`]; that of the last address tried, if there were
 /// several.
+///
+/// # Examples
+///
+/// Whether it is any use to try again:
+///
+/// ```
+/// use reactor::ConnectErrorKind;
+///
+/// fn may_get_better(kind: ConnectErrorKind) -> bool {
+///     !matches!(kind, ConnectErrorKind::BadAddress | ConnectErrorKind::ReactorGone)
+/// }
+///
+/// assert!(may_get_better(ConnectErrorKind::Refused));
+/// assert!(!may_get_better(ConnectErrorKind::BadAddress));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectErrorKind {
@@ -109,16 +124,68 @@ impl ConnectError {
     }
 
     /// What kind of error it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{ConnectError, ConnectErrorKind, Protocol, Raw, testing::TestReactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// let reactor = TestReactor::new();
+    /// let connecting = reactor.connect_tcp("192.0.2.1:80", Quiet);
+    /// reactor.settle();
+    /// let failure = connecting.into_result().unwrap().unwrap_err();
+    /// let error = failure.trap::<ConnectError>()?;
+    /// assert_eq!(error.kind(), ConnectErrorKind::Refused);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn kind(&self) -> ConnectErrorKind {
         self.kind
     }
 
     /// What was to be connected to, as it was given.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{ConnectError, Protocol, Raw, testing::TestReactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// let reactor = TestReactor::new();
+    /// let connecting = reactor.connect_tcp("192.0.2.1:80", Quiet);
+    /// reactor.settle();
+    /// let failure = connecting.into_result().unwrap().unwrap_err();
+    /// assert_eq!(failure.trap::<ConnectError>()?.target(), "192.0.2.1:80");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn target(&self) -> &str {
         &self.target
     }
 
     /// The addresses that were tried, in order, and what each came to.
+    ///
+    /// # Examples
+    ///
+    /// A name with two addresses, at which nobody listens:
+    ///
+    /// ```
+    /// # use reactor::{ConnectError, Protocol, Raw, ReactorHandle, testing::TestReactor};
+    /// # use std::net::SocketAddr;
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// let reactor = TestReactor::new();
+    /// reactor.set_resolver(|_: &ReactorHandle, _: &str, port: u16| {
+    ///     deferred::succeed(vec![
+    ///         SocketAddr::from(([192, 0, 2, 1], port)),
+    ///         SocketAddr::from(([192, 0, 2, 2], port)),
+    ///     ])
+    /// });
+    /// let connecting = reactor.connect_tcp("example.org:80", Quiet);
+    /// reactor.settle();
+    /// let failure = connecting.into_result().unwrap().unwrap_err();
+    /// for (address, error) in failure.trap::<ConnectError>()?.attempts() {
+    ///     println!("{address}: {error}");
+    /// }
+    /// # assert_eq!(failure.trap::<ConnectError>()?.attempts().count(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn attempts(&self) -> impl Iterator<Item = (SocketAddr, &io::Error)> {
         self.attempts
             .iter()
@@ -221,6 +288,19 @@ impl ResolveError {
     }
 
     /// The name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{ReactorHandle, ResolveError, testing::TestReactor};
+    ///
+    /// let reactor = TestReactor::new();
+    /// // It knows no name at all.
+    /// reactor.set_resolver(|_: &ReactorHandle, _: &str, _: u16| deferred::succeed(vec![]));
+    /// let failure = reactor.resolve("example.org", 80).into_result().unwrap().unwrap_err();
+    /// assert_eq!(failure.trap::<ResolveError>()?.host(), "example.org");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn host(&self) -> &str {
         &self.host
     }

@@ -15,6 +15,21 @@ pub use self::connect::{ConnectError, ConnectErrorKind, ResolveError};
 pub use self::listen::ListenError;
 
 /// Why the reactor does not run.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{Reactor, RunError};
+///
+/// let reactor = Reactor::new()?;
+/// let handle = reactor.handle();
+/// reactor.call_when_running(move || handle.stop().unwrap());
+/// // The reactor is stopped before the Deferred fires.
+/// let (_trigger, never) = deferred::Deferred::<()>::pair();
+/// let failure = reactor.block_on(never).unwrap_err();
+/// assert!(matches!(failure.trap()?, RunError::Stopped));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RunError {
@@ -52,6 +67,22 @@ impl From<io::Error> for RunError {
 }
 
 /// Why a descriptor cannot be sent; it is closed.
+///
+/// # Examples
+///
+/// ```
+/// # use reactor::{Protocol, Raw, testing};
+/// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+/// use reactor::DescriptorError;
+/// use std::fs::File;
+///
+/// testing::run(|reactor| {
+///     let (connection, _peer) = reactor.connect_to_peer(Quiet);
+///     let file = File::open("/dev/null").unwrap();
+///     let refused = connection.send_descriptor(file, "here it is");
+///     assert_eq!(refused, Err(DescriptorError::NotUnix));
+/// });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DescriptorError {
@@ -90,6 +121,20 @@ impl Error for DescriptorError {}
 /// Why [`Remote::blocking_call_from_thread`] has no value to give.
 ///
 /// [`Remote::blocking_call_from_thread`]: crate::Remote::blocking_call_from_thread
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{BlockingCallError, Reactor};
+/// use std::thread;
+///
+/// let reactor = Reactor::new()?;
+/// let remote = reactor.remote();
+/// drop(reactor);
+/// let called = thread::spawn(move || remote.blocking_call_from_thread(|_| Ok(42))).join().unwrap();
+/// assert!(matches!(called, Err(BlockingCallError::ReactorGone)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BlockingCallError {
@@ -124,7 +169,7 @@ impl Error for BlockingCallError {
 }
 
 macro_rules! plain_error {
-    ($(#[$doc:meta])* $name:ident, $message:literal) => {
+    ($(#[$doc:meta])* pub struct $name:ident, $message:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[non_exhaustive]
@@ -142,15 +187,55 @@ macro_rules! plain_error {
 
 plain_error! {
     /// A reactor that does not run cannot be stopped.
-    NotRunning, "the reactor is not running"
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let error = reactor.stop().unwrap_err();
+    /// assert_eq!(error.to_string(), "the reactor is not running");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub struct NotRunning, "the reactor is not running"
 }
 
 plain_error! {
     /// The reactor was dropped; its handles have nothing to act on.
-    ReactorGone, "the reactor is gone"
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Reactor, ReactorGone};
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let remote = reactor.remote();
+    /// drop(reactor);
+    /// let error: ReactorGone = remote.call_from_thread(|_| ()).unwrap_err();
+    /// assert_eq!(error.to_string(), "the reactor is gone");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub struct ReactorGone, "the reactor is gone"
 }
 
 plain_error! {
-    /// The connection has ended; its handles have nothing to act on.
-    Gone, "the connection is gone"
+    /// The connection has ended, or the port for datagrams, or the child; its handles have
+    /// nothing to act on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// use reactor::Gone;
+    ///
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     peer.close();
+    ///     let error: Gone = connection.write("hello?").unwrap_err();
+    ///     assert_eq!(error.to_string(), "the connection is gone");
+    /// });
+    /// ```
+    pub struct Gone, "the connection is gone"
 }

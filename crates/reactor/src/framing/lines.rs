@@ -32,9 +32,29 @@ pub struct Lines {
 
 impl Lines {
     /// The longest line allowed by default, in bytes, without its end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Framing, Lines};
+    ///
+    /// let mut lines = Lines::default();
+    /// assert!(lines.decode(&[b'x'; Lines::DEFAULT_MAX_LENGTH]).is_ok());
+    /// assert!(lines.decode(&[b'x'; Lines::DEFAULT_MAX_LENGTH + 1]).is_err());
+    /// ```
     pub const DEFAULT_MAX_LENGTH: usize = 16 * 1024;
 
     /// Lines of at most `max_length` bytes, without their ends.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Framing, Lines};
+    ///
+    /// let mut lines = Lines::with_max_length(3);
+    /// assert!(lines.decode(b"abc\n").is_ok());
+    /// assert!(lines.decode(b"abcd\n").is_err());
+    /// ```
     pub fn with_max_length(max_length: usize) -> Self {
         Self {
             max_length,
@@ -79,6 +99,16 @@ impl Framing for Lines {
 }
 
 /// A line is longer than [`Lines`] allows.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{Framing, LineTooLong, Lines};
+///
+/// let failure = Lines::with_max_length(3).decode(b"abcd").unwrap_err();
+/// assert!(failure.is::<LineTooLong>());
+/// assert_eq!(failure.to_string(), "a line is longer than 3 bytes");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LineTooLong {
     max_length: usize,
@@ -86,6 +116,16 @@ pub struct LineTooLong {
 
 impl LineTooLong {
     /// The longest line allowed, in bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Framing, LineTooLong, Lines};
+    ///
+    /// let failure = Lines::with_max_length(3).decode(b"abcd").unwrap_err();
+    /// assert_eq!(failure.trap::<LineTooLong>()?.max_length(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn max_length(&self) -> usize {
         self.max_length
     }

@@ -56,10 +56,53 @@ pub trait Framing: 'static {
     ///
     /// What came is no frame and cannot become one. The connection is closed,
     /// with the failure as the reason.
+    ///
+    /// # Examples
+    ///
+    /// Frames of four bytes, which must not begin with a zero:
+    ///
+    /// ```
+    /// use reactor::{Decoded, Framing};
+    ///
+    /// struct Fours;
+    ///
+    /// impl Framing for Fours {
+    ///     type Frame<'a> = &'a [u8; 4];
+    ///
+    ///     fn decode<'a>(&mut self, input: &'a [u8]) -> deferred::Result<Decoded<&'a [u8; 4]>> {
+    ///         match input.first_chunk() {
+    ///             Some(frame) if frame[0] == 0 => Err(deferred::Failure::msg("it begins with a zero")),
+    ///             Some(frame) => Ok(Decoded::Frame { frame, consumed: 4 }),
+    ///             None => Ok(Decoded::Incomplete),
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// assert_eq!(Fours.decode(b"abc").unwrap(), Decoded::Incomplete);
+    /// assert_eq!(Fours.decode(b"abcde").unwrap(), Decoded::Frame { frame: b"abcd", consumed: 4 });
+    /// assert!(Fours.decode(&[0; 4]).is_err());
+    /// ```
     fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Decoded<Self::Frame<'a>>>;
 }
 
 /// What [`Framing::decode`] found.
+///
+/// # Examples
+///
+/// How a test of a framing, without a connection, takes frames out of its input:
+///
+/// ```
+/// use reactor::{Decoded, Framing, Lines};
+///
+/// let mut input = &b"one\ntwo\nthr"[..];
+/// let (mut lines, mut found) = (Lines::default(), Vec::new());
+/// while let Decoded::Frame { frame, consumed } = lines.decode(input).unwrap() {
+///     found.push(frame);
+///     input = &input[consumed..];
+/// }
+/// assert_eq!(found, [b"one", b"two"]);
+/// assert_eq!(input, b"thr");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decoded<F> {
     /// A frame.

@@ -5,6 +5,29 @@ use deferred::Result;
 use super::{Decoded, Framing};
 
 /// Bytes as they come, in pieces of whatever size.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{Context, Protocol, Raw, testing};
+///
+/// struct Shout;
+///
+/// impl Protocol for Shout {
+///     type Framing = Raw;
+///
+///     fn received(&mut self, cx: &mut Context<'_, Self>, data: &[u8]) -> deferred::Result<()> {
+///         cx.write(data.to_ascii_uppercase());
+///         Ok(())
+///     }
+/// }
+///
+/// testing::run(|reactor| {
+///     let (_shout, peer) = reactor.connect_to_peer(Shout);
+///     peer.send("any bytes");
+///     assert_eq!(peer.received(), b"ANY BYTES");
+/// });
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Raw;
 

@@ -84,6 +84,19 @@ where
 ///
 /// Dropping this does not close it; [`stop_listening`](Self::stop_listening)
 /// does, and stopping or dropping the reactor.
+///
+/// # Examples
+///
+/// ```
+/// # use reactor::{Protocol, Raw, Reactor};
+/// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+/// let reactor = Reactor::new()?;
+/// let port = reactor.listen_tcp("127.0.0.1:0", || Quiet)?;
+/// // The system has chosen a number.
+/// assert_ne!(port.address().port(), 0);
+/// assert!(port.is_listening());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct ListeningPort<A = SocketAddr> {
     address: RefCell<A>,
     port: Weak<dyn Control<A>>,
@@ -94,6 +107,18 @@ pub struct ListeningPort<A = SocketAddr> {
 impl<A: Clone> ListeningPort<A> {
     /// The address that is listened on, with the port the system chose if it was
     /// asked to.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, Reactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// let reactor = Reactor::new()?;
+    /// let port = reactor.listen_tcp("127.0.0.1:0", || Quiet)?;
+    /// println!("listening on {}", port.address());
+    /// assert!(port.address().ip().is_loopback());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn address(&self) -> A {
         self.address.borrow().clone()
     }
@@ -188,12 +213,40 @@ impl<A: Clone> ListeningPort<A> {
     }
 
     /// Whether it listens.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing::TestReactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// # let reactor = TestReactor::new();
+    /// let port = reactor.listen_tcp("127.0.0.1:80", || Quiet)?;
+    /// assert!(port.is_listening());
+    /// port.stop_listening().ignore();
+    /// assert!(!port.is_listening());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_listening(&self) -> bool {
         self.port().is_some_and(|port| port.is_open())
     }
 
     /// Accepts nobody until [`resume_accepting`](Self::resume_accepting): those who
     /// connect wait, as many as the backlog allows.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing::TestReactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// # let reactor = TestReactor::new();
+    /// let port = reactor.listen_tcp("127.0.0.1:80", || Quiet)?;
+    /// port.pause_accepting();
+    /// let client = reactor.connect_tcp("127.0.0.1:80", Quiet);
+    /// reactor.settle();
+    /// assert_eq!(reactor.counters().connections, 1, "the client's only: it has to wait");
+    /// # client.ignore();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pause_accepting(&self) {
         if let Some(port) = self.port() {
             port.set_paused(true);
@@ -201,6 +254,22 @@ impl<A: Clone> ListeningPort<A> {
     }
 
     /// Undoes [`pause_accepting`](Self::pause_accepting).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing::TestReactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// # let reactor = TestReactor::new();
+    /// let port = reactor.listen_tcp("127.0.0.1:80", || Quiet)?;
+    /// port.pause_accepting();
+    /// let client = reactor.connect_tcp("127.0.0.1:80", Quiet);
+    /// port.resume_accepting();
+    /// reactor.settle();
+    /// assert_eq!(reactor.counters().connections, 2, "that of the client, and that of the server");
+    /// # client.ignore();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn resume_accepting(&self) {
         if let Some(port) = self.port() {
             port.set_paused(false);

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{self, Stdio};
+use std::process;
 use std::time::Duration;
 
-use command_fds::{CommandFdExt, FdMapping};
+use super::child_fd::ChildFd;
 
 /// How much may wait to be written to a child, unless somebody sets it.
 const MAX_BUFFERED: usize = 16 * 1024 * 1024;
@@ -53,44 +51,28 @@ const MAX_OUTPUT: usize = 16 * 1024 * 1024;
 #[derive(Debug)]
 #[must_use = "it runs nothing by itself"]
 pub struct Command {
-    inner: process::Command,
-    descriptors: BTreeMap<i32, ChildFd>,
+    pub(super) inner: process::Command,
+    pub(super) descriptors: BTreeMap<i32, ChildFd>,
     pub(super) input: Option<Vec<u8>>,
     pub(super) timeout: Option<Duration>,
     pub(super) max_buffered: usize,
     pub(super) max_output: usize,
 }
 
-/// What a descriptor of a child is to be.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ChildFd {
-    /// A pipe that this side reads from. (Twisted: `"r"`.)
-    Read,
-    /// A pipe that this side writes to. (Twisted: `"w"`.)
-    Write,
-    /// That of this process, of the same number; only 0, 1 and 2 can be inherited.
-    Inherit,
-    /// `/dev/null`. Only for 0, 1 and 2.
-    Null,
-    /// This one: a file, a socket. It is closed here.
-    Descriptor(OwnedFd),
-}
-
-impl From<OwnedFd> for ChildFd {
-    fn from(descriptor: OwnedFd) -> Self {
-        Self::Descriptor(descriptor)
-    }
-}
-
-impl From<std::fs::File> for ChildFd {
-    fn from(file: std::fs::File) -> Self {
-        Self::Descriptor(file.into())
-    }
-}
-
 impl Command {
     /// Runs `program`, which is looked for in `PATH` if it is a mere name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Command, Reactor, SpawnError};
+    ///
+    /// let reactor = Reactor::new()?;
+    /// assert!(reactor.block_on(Command::new("true").status(&reactor))?.success());
+    /// let failure = reactor.block_on(Command::new("no such program").status(&reactor)).unwrap_err();
+    /// assert!(failure.is::<SpawnError>());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         Self {
             inner: process::Command::new(program),
@@ -107,12 +89,38 @@ impl Command {
     }
 
     /// Adds an argument. No shell looks at it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Command, Reactor};
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let echo = Command::new("echo").arg("a *").arg("$HOME").output(&reactor);
+    /// assert_eq!(reactor.block_on(echo)?.stdout, b"a * $HOME\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.inner.arg(arg);
         self
     }
 
     /// Adds several arguments.
+    ///
+    /// # Examples
+    ///
+    /// A script for a shell:
+    ///
+    /// ```
+    /// use reactor::{Command, Reactor};
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let script = "echo one; echo two >&2; exit 3";
+    /// let output = reactor.block_on(Command::new("sh").args(["-c", script]).output(&reactor))?;
+    /// assert_eq!((&*output.stdout, &*output.stderr), (&b"one\n"[..], &b"two\n"[..]));
+    /// assert_eq!(output.status.code(), Some(3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn args<I>(mut self, args: I) -> Self
     where
         I: IntoIterator,
@@ -123,12 +131,36 @@ impl Command {
     }
 
     /// Sets a variable of its environment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Command, Reactor};
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let shell = Command::new("sh").args(["-c", "echo $GREETING"]);
+    /// let output = reactor.block_on(shell.env("GREETING", "hello").output(&reactor))?;
+    /// assert_eq!(output.stdout, b"hello\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.inner.env(key, value);
         self
     }
 
     /// Sets several variables of its environment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Command, Reactor};
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let settings = [("HOST", "example.org"), ("PORT", "80")];
+    /// let shell = Command::new("sh").args(["-c", "echo $HOST:$PORT"]).envs(settings);
+    /// assert_eq!(reactor.block_on(shell.output(&reactor))?.stdout, b"example.org:80\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn envs<I, K, V>(mut self, vars: I) -> Self
     where
         I: IntoIterator<Item = (K, V)>,
@@ -140,12 +172,34 @@ impl Command {
     }
 
     /// Does not let it inherit a variable.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Command, Reactor};
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let shell = Command::new("sh").args(["-c", "echo ${HOME-nowhere}"]).env_remove("HOME");
+    /// assert_eq!(reactor.block_on(shell.output(&reactor))?.stdout, b"nowhere\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
         self.inner.env_remove(key);
         self
     }
 
     /// Lets it inherit no variable at all.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Command, Reactor};
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let env = Command::new("/usr/bin/env").env_clear().env("ONLY", "this");
+    /// assert_eq!(reactor.block_on(env.output(&reactor))?.stdout, b"ONLY=this\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn env_clear(mut self) -> Self {
         self.inner.env_clear();
         self
@@ -153,18 +207,54 @@ impl Command {
 
     /// Sets its working directory. A `program` that is a relative path may be looked for
     /// from there or from here: give an absolute one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Command, Reactor};
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let output = reactor.block_on(Command::new("pwd").current_dir("/").output(&reactor))?;
+    /// assert_eq!(output.stdout, b"/\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn current_dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.inner.current_dir(dir);
         self
     }
 
     /// Runs it as another user, which takes privileges.
+    ///
+    /// # Examples
+    ///
+    /// A server that was started by root lets somebody else read a file:
+    ///
+    /// ```no_run
+    /// use reactor::{Command, Reactor};
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let nobody = 65534;
+    /// let reading = Command::new("cat").arg("/etc/hostname").uid(nobody).gid(nobody);
+    /// println!("{:?}", reactor.block_on(reading.output(&reactor))?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn uid(mut self, uid: u32) -> Self {
         self.inner.uid(uid);
         self
     }
 
     /// Runs it in another group, which takes privileges.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use reactor::{Command, Reactor};
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let output = reactor.block_on(Command::new("id").arg("-g").gid(100).output(&reactor))?;
+    /// assert_eq!(output.stdout, b"100\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn gid(mut self, gid: u32) -> Self {
         self.inner.gid(gid);
         self
@@ -172,6 +262,21 @@ impl Command {
 
     /// Puts it into a process group: 0 makes one of its own, so that a Ctrl-C in the
     /// terminal is not for it.
+    ///
+    /// # Examples
+    ///
+    /// Makes the child the first of a group, which can be signalled together:
+    ///
+    /// ```
+    /// use reactor::{Command, Reactor};
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let script = "test $(ps -o pgid= -p $$) = $$";
+    /// # let script = if std::path::Path::new("/proc/self/stat").exists() { "read -r _ _ _ _ group _ < /proc/$$/stat; test $group = $$" } else { script };
+    /// let shell = Command::new("sh").args(["-c", script]).process_group(0);
+    /// assert!(reactor.block_on(shell.status(&reactor))?.success());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn process_group(mut self, group: i32) -> Self {
         self.inner.process_group(group);
         self
@@ -200,12 +305,36 @@ impl Command {
     }
 
     /// What it is to read from its standard input, which is closed after that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Command, Reactor};
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let sort = Command::new("sort").input("pear\napple\n");
+    /// assert_eq!(reactor.block_on(sort.output(&reactor))?.stdout, b"apple\npear\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
         self.input = Some(input.into());
         self
     }
 
     /// Kills it, and closes its pipes, if it is not over so long after it was started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Command, Reactor};
+    /// use std::time::Duration;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let sleep = Command::new("sleep").arg("3600").timeout(Duration::from_millis(10));
+    /// let status = reactor.block_on(sleep.status(&reactor))?;
+    /// assert_eq!(status.code(), None, "a signal has ended it");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -214,6 +343,26 @@ impl Command {
     /// How many bytes may wait to be written to each of its pipes: 16 MiB unless said
     /// otherwise. More are refused
     /// ([`ProcessError::Overflow`](crate::ProcessError::Overflow)).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use deferred::{Deferred, Trigger};
+    /// # use reactor::{Command, ProcessContext, ProcessEnded, ProcessProtocol, Reactor};
+    /// # struct Worker(Trigger<ProcessEnded>); impl ProcessProtocol for Worker {
+    /// # fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) { self.0.callback(ended).unwrap(); }
+    /// # }
+    /// # let reactor = Reactor::new()?; let (trigger, ended) = Deferred::pair();
+    /// use reactor::ProcessError;
+    ///
+    /// let careful = Command::new("cat").max_buffered(10);
+    /// let process = reactor.spawn_process(careful, Worker(trigger))?;
+    /// let refused = process.write("eleven bytes");
+    /// assert!(matches!(refused, Err(ProcessError::Overflow { limit: 10, .. })));
+    /// process.close_stdin();
+    /// # assert!(reactor.block_on(ended)?.status().unwrap().success());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn max_buffered(mut self, bytes: usize) -> Self {
         self.max_buffered = bytes;
         self
@@ -222,6 +371,18 @@ impl Command {
     /// How many bytes of its output, and of its errors, are collected by
     /// [`output`](Self::output): 16 MiB unless said otherwise. If it writes more, it is
     /// killed, and the Deferred fails with [`OutputTooLong`](crate::OutputTooLong).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Command, OutputTooLong, Reactor};
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let endless = Command::new("yes").max_output(1000).output(&reactor);
+    /// let failure = reactor.block_on(endless).unwrap_err();
+    /// assert_eq!(failure.trap::<OutputTooLong>()?.limit, 1000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn max_output(mut self, bytes: usize) -> Self {
         self.max_output = bytes;
         self
@@ -238,126 +399,5 @@ impl Command {
         if matches!(there, Some(ChildFd::Read | ChildFd::Write)) {
             self.descriptors.insert(number, descriptor);
         }
-    }
-
-    /// Runs it; gives this side's ends of the pipes, too.
-    pub(super) fn spawn(mut self) -> io::Result<(process::Child, Vec<OurEnd>)> {
-        let mut ours = Vec::new();
-        let mut mappings = Vec::new();
-        for (number, wanted) in self.descriptors {
-            let theirs = match wanted {
-                _ if number < 0 => return Err(invalid("no descriptor has a negative number")),
-                ChildFd::Inherit if is_standard(number) => Stdio::inherit().into(),
-                ChildFd::Null if is_standard(number) => Stdio::null().into(),
-                ChildFd::Inherit | ChildFd::Null => {
-                    return Err(invalid("only 0, 1 and 2 can be inherited or null"));
-                }
-                ChildFd::Read => {
-                    let (reader, writer) = io::pipe()?;
-                    ours.push(OurEnd::new(number, Direction::Read, reader.into())?);
-                    Theirs::Descriptor(writer.into())
-                }
-                ChildFd::Write => {
-                    let (reader, writer) = io::pipe()?;
-                    ours.push(OurEnd::new(number, Direction::Write, writer.into())?);
-                    Theirs::Descriptor(reader.into())
-                }
-                ChildFd::Descriptor(descriptor) => Theirs::Descriptor(descriptor),
-            };
-            match number {
-                0 => drop(self.inner.stdin(Stdio::from(theirs))),
-                1 => drop(self.inner.stdout(Stdio::from(theirs))),
-                2 => drop(self.inner.stderr(Stdio::from(theirs))),
-                _ => mappings.extend(theirs.mapping(number)),
-            }
-        }
-        let kept_free = keep_free(&mappings)?;
-        if !mappings.is_empty() {
-            self.inner
-                .fd_mappings(mappings)
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        }
-        let child = self.inner.spawn()?;
-        drop(kept_free);
-        // The child's ends go with the command.
-        Ok((child, ours))
-    }
-}
-
-/// Uses the numbers that descriptors are to have in the child, if they are free here, until
-/// it is run. Else the pipe by which the child says that the program cannot be run might
-/// get one of them, and the child would not be heard. (It still might if another thread
-/// closes one of these numbers just then.)
-fn keep_free(mappings: &[FdMapping]) -> io::Result<Vec<OwnedFd>> {
-    let used = mappings.iter().map(|mapping| {
-        let number = mapping.child_fd;
-        Ok(rustix::io::fcntl_dupfd_cloexec(&mapping.parent_fd, number)?)
-    });
-    used.collect()
-}
-
-fn invalid(message: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, message)
-}
-
-fn is_standard(number: i32) -> bool {
-    (0..=2).contains(&number)
-}
-
-/// What the child gets.
-enum Theirs {
-    Standard(Stdio),
-    Descriptor(OwnedFd),
-}
-
-impl From<Stdio> for Theirs {
-    fn from(stdio: Stdio) -> Self {
-        Self::Standard(stdio)
-    }
-}
-
-impl From<Theirs> for Stdio {
-    fn from(theirs: Theirs) -> Self {
-        match theirs {
-            Theirs::Standard(stdio) => stdio,
-            Theirs::Descriptor(descriptor) => Self::from(descriptor),
-        }
-    }
-}
-
-impl Theirs {
-    fn mapping(self, child_fd: i32) -> Option<FdMapping> {
-        match self {
-            Self::Standard(_) => None,
-            Self::Descriptor(parent_fd) => Some(FdMapping {
-                parent_fd,
-                child_fd,
-            }),
-        }
-    }
-}
-
-/// This side's end of a pipe.
-pub(super) struct OurEnd {
-    /// The number of the other end, in the child.
-    pub(super) number: i32,
-    pub(super) direction: Direction,
-    pub(super) descriptor: OwnedFd,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Direction {
-    Read,
-    Write,
-}
-
-impl OurEnd {
-    fn new(number: i32, direction: Direction, descriptor: OwnedFd) -> io::Result<Self> {
-        rustix::io::ioctl_fionbio(&descriptor, true)?;
-        Ok(Self {
-            number,
-            direction,
-            descriptor,
-        })
     }
 }

@@ -7,6 +7,18 @@ use std::io;
 use std::process::ExitStatus;
 
 /// Why a program could not be run.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{Command, Reactor};
+///
+/// let reactor = Reactor::new()?;
+/// let running = Command::new("no such program").status(&reactor);
+/// let failure = reactor.block_on(running).unwrap_err();
+/// assert!(failure.to_string().starts_with("cannot run \"no such program\": "));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct SpawnError {
     program: String,
     source: io::Error,
@@ -21,12 +33,37 @@ impl SpawnError {
     }
 
     /// The program, as it was given.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Command, Reactor, SpawnError};
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let running = Command::new("no such program").status(&reactor);
+    /// let failure = reactor.block_on(running).unwrap_err();
+    /// assert_eq!(failure.trap::<SpawnError>()?.program(), "no such program");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn program(&self) -> &str {
         &self.program
     }
 
     /// What kind of error the system gave: `NotFound`, `PermissionDenied`, …;
     /// `InvalidInput` for a map of descriptors that makes no sense.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Command, Reactor, SpawnError};
+    /// use std::io::ErrorKind;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let running = Command::new("no such program").status(&reactor);
+    /// let failure = reactor.block_on(running).unwrap_err();
+    /// assert_eq!(failure.trap::<SpawnError>()?.kind(), ErrorKind::NotFound);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn kind(&self) -> io::ErrorKind {
         self.source.kind()
     }
@@ -52,6 +89,25 @@ impl Error for SpawnError {
 }
 
 /// Why something cannot be asked of a child.
+///
+/// # Examples
+///
+/// ```
+/// # use deferred::{Deferred, Trigger};
+/// # use reactor::{Command, ProcessContext, ProcessEnded, ProcessProtocol, Reactor};
+/// # struct Worker(Trigger<ProcessEnded>); impl ProcessProtocol for Worker {
+/// # fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) { self.0.callback(ended).unwrap(); }
+/// # }
+/// # let reactor = Reactor::new()?; let (trigger, ended) = Deferred::pair();
+/// use reactor::ProcessError;
+///
+/// let process = reactor.spawn_process(Command::new("true"), Worker(trigger))?;
+/// let refused = process.write_to_child(7, "it has no such descriptor");
+/// assert!(matches!(refused, Err(ProcessError::NoPipe { number: 7 })));
+/// reactor.block_on(ended)?;
+/// assert!(matches!(process.write("hello?"), Err(ProcessError::Exited)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ProcessError {
@@ -99,6 +155,29 @@ impl Error for ProcessError {
 }
 
 /// How a child is over; `ProcessProtocol::process_ended` gets it.
+///
+/// # Examples
+///
+/// ```
+/// # use reactor::{Command, ProcessContext, ProcessProtocol, Reactor};
+/// use reactor::ProcessEnded;
+///
+/// struct Worker;
+///
+/// impl ProcessProtocol for Worker {
+///     fn process_ended(&mut self, cx: &mut ProcessContext<'_, Self>, ended: ProcessEnded) {
+///         match ended {
+///             ProcessEnded::Exited(status) => println!("it has done its work: {status}"),
+///             other => println!("it goes on without us: {other}"),
+///         }
+///         let _ = cx.reactor().stop();
+///     }
+/// }
+/// # let reactor = Reactor::new()?;
+/// # reactor.spawn_process(Command::new("true"), Worker)?;
+/// # reactor.run()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProcessEnded {
@@ -110,6 +189,17 @@ pub enum ProcessEnded {
 
 impl ProcessEnded {
     /// The status, if it has exited.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::ProcessEnded;
+    /// use std::process::ExitStatus;
+    ///
+    /// let ended = ProcessEnded::Exited(ExitStatus::default());
+    /// assert!(ended.status().is_some_and(|status| status.success()));
+    /// assert!(ProcessEnded::ReactorGone.status().is_none());
+    /// ```
     pub fn status(self) -> Option<ExitStatus> {
         match self {
             Self::Exited(status) => Some(status),
@@ -131,6 +221,19 @@ impl Error for ProcessEnded {}
 
 /// A child has written more than [`Command::max_output`](crate::Command::max_output)
 /// allows; it was killed.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{Command, OutputTooLong, Reactor};
+///
+/// let reactor = Reactor::new()?;
+/// let running = Command::new("echo").arg("too much").max_output(3).output(&reactor);
+/// let failure = reactor.block_on(running).unwrap_err();
+/// assert!(failure.is::<OutputTooLong>());
+/// assert_eq!(failure.to_string(), "the process has written more than 3 bytes");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutputTooLong {

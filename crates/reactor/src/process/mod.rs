@@ -11,6 +11,7 @@
 //! own, and so is what tells that it has exited. It is over when it has exited and all
 //! pipes are closed.
 
+mod child_fd;
 mod command;
 mod context;
 mod error;
@@ -21,7 +22,8 @@ mod pipe;
 mod protocol;
 mod source;
 
-pub use self::command::{ChildFd, Command};
+pub use self::child_fd::ChildFd;
+pub use self::command::Command;
 pub use self::context::ProcessContext;
 pub use self::error::{OutputTooLong, ProcessEnded, ProcessError, SpawnError};
 pub use self::handle::Process;

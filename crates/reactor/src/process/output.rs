@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use deferred::{Deferred, Failure, Result, Trigger, fail};
 
-use super::command::{ChildFd, Command};
+use super::child_fd::ChildFd;
+use super::command::Command;
 use super::context::ProcessContext;
 use super::error::{OutputTooLong, ProcessEnded};
 use super::handle::Process;
@@ -37,7 +38,7 @@ impl Command {
     /// Command::new("sleep")
     ///     .arg("3600")
     ///     .output(&reactor)
-    ///     .add_timeout(Duration::from_millis(5), &*reactor)
+    ///     .add_timeout(Duration::from_millis(5), &reactor)
     ///     .add_both(move |output| {
     ///         assert!(output.unwrap_err().is::<deferred::TimedOut>());
     ///         handle.stop().unwrap();

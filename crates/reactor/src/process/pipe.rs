@@ -7,7 +7,7 @@ use std::rc::Rc;
 use deferred::{Deferred, Trigger, fail, succeed};
 use rustix::io::Errno;
 
-use super::command::{Direction, OurEnd};
+use super::child_fd::{Direction, OurEnd};
 use super::error::ProcessError;
 use super::protocol::ProcessProtocol;
 use super::source::ProcessSource;

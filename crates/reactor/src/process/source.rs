@@ -15,7 +15,8 @@ use std::rc::{Rc, Weak};
 
 use deferred::{Deferred, Failure, Trigger, fail};
 
-use super::command::{Command, OurEnd};
+use super::child_fd::OurEnd;
+use super::command::Command;
 use super::context::ProcessContext;
 use super::error::{ProcessEnded, ProcessError, SpawnError};
 use super::exit::{self, Exit, Waited};
@@ -43,7 +44,33 @@ impl ReactorHandle {
     ///
     /// # Examples
     ///
-    /// See [`ProcessProtocol`].
+    /// ```
+    /// use reactor::{Command, ProcessContext, ProcessEnded, ProcessProtocol, Reactor};
+    ///
+    /// struct Date;
+    ///
+    /// impl ProcessProtocol for Date {
+    ///     fn out_received(
+    ///         &mut self,
+    ///         _: &mut ProcessContext<'_, Self>,
+    ///         data: &[u8],
+    ///     ) -> deferred::Result<()> {
+    ///         print!("it is {}", String::from_utf8_lossy(data));
+    ///         Ok(())
+    ///     }
+    ///     fn process_ended(&mut self, cx: &mut ProcessContext<'_, Self>, ended: ProcessEnded) {
+    ///         println!("{ended}");
+    ///         cx.reactor().stop().unwrap();
+    ///     }
+    /// }
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let process = reactor.spawn_process(Command::new("date"), Date)?;
+    /// assert!(!process.is_gone());
+    /// reactor.run()?;
+    /// assert!(process.is_gone());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn spawn_process<P: ProcessProtocol>(
         &self,
         command: Command,

@@ -64,6 +64,18 @@ impl Peer {
     ///
     /// If the other side does not take them all: it has stopped reading, or the
     /// connection is over. See [`try_send`](Self::try_send).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// testing::run(|reactor| {
+    ///     let (_connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     peer.send("hello");
+    ///     assert_eq!(reactor.counters().bytes_received, 5);
+    /// });
+    /// ```
     #[track_caller]
     pub fn send(&self, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref();
@@ -73,6 +85,28 @@ impl Peer {
     }
 
     /// Sends as much of `bytes` as the other side reads; gives how much.
+    ///
+    /// # Examples
+    ///
+    /// A protocol that takes no more than it can deal with:
+    ///
+    /// ```
+    /// # use reactor::{Context, Protocol, Raw, testing};
+    /// # struct Careful;
+    /// # impl Protocol for Careful {
+    /// #     type Framing = Raw;
+    /// fn received(&mut self, cx: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> {
+    ///     cx.pause_reading();
+    ///     Ok(())
+    /// }
+    /// # }
+    ///
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Careful);
+    ///     assert!(peer.try_send(&vec![0; 1_000_000]) < 1_000_000);
+    ///     connection.abort().unwrap();
+    /// });
+    /// ```
     pub fn try_send(&self, bytes: &[u8]) -> usize {
         let mut sent = 0;
         while sent < bytes.len() {
@@ -90,6 +124,20 @@ impl Peer {
     }
 
     /// What the other side has sent since this was asked for the last time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     connection.write("one").unwrap();
+    ///     assert_eq!(peer.received(), b"one");
+    ///     connection.write("two").unwrap();
+    ///     assert_eq!(peer.received(), b"two");
+    /// });
+    /// ```
     pub fn received(&self) -> Vec<u8> {
         self.settle();
         self.received.take()
@@ -97,12 +145,50 @@ impl Peer {
 
     /// Reads nothing from now on, so that the other side finds no room for what it
     /// sends; or everything again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     peer.set_reading(false);
+    ///     connection.write(vec![0; 1_000_000]).unwrap();
+    ///     let drained = connection.drained();
+    ///     reactor.settle();
+    ///     deferred::testing::assert_no_result(&drained);
+    ///     peer.set_reading(true);
+    ///     drained.into_result().unwrap().unwrap();
+    /// });
+    /// ```
     pub fn set_reading(&self, is_reading: bool) {
         self.is_reading.set(is_reading);
         self.settle();
     }
 
     /// Finishes sending; the other side may go on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Context, Protocol, Raw, testing};
+    /// # struct Polite;
+    /// # impl Protocol for Polite {
+    /// #     type Framing = Raw;
+    /// fn read_closed(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+    ///     cx.write("goodbye");
+    ///     cx.lose_connection();
+    ///     Ok(())
+    /// }
+    /// # }
+    ///
+    /// testing::run(|reactor| {
+    ///     let (_polite, peer) = reactor.connect_to_peer(Polite);
+    ///     peer.finish();
+    ///     assert_eq!(peer.received(), b"goodbye");
+    /// });
+    /// ```
     pub fn finish(&self) {
         if let Some(socket) = &*self.socket.borrow() {
             socket.finish_writing();
@@ -111,12 +197,46 @@ impl Peer {
     }
 
     /// Closes the connection in order.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     peer.close();
+    ///     assert!(connection.is_gone());
+    /// });
+    /// ```
     pub fn close(&self) {
         drop(self.socket.take());
         self.settle();
     }
 
     /// Breaks the connection off: the other side gets an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{ConnectionClosed, Context, Protocol, Raw, testing};
+    /// # use std::{cell::Cell, rc::Rc};
+    /// # struct Client { was_lost: Rc<Cell<bool>> }
+    /// # impl Protocol for Client {
+    /// #     type Framing = Raw;
+    /// fn connection_lost(&mut self, _: &mut Context<'_, Self>, reason: ConnectionClosed) {
+    ///     self.was_lost.set(matches!(reason, ConnectionClosed::Lost(_)));
+    /// }
+    /// # }
+    ///
+    /// testing::run(|reactor| {
+    ///     let was_lost = Rc::new(Cell::new(false));
+    ///     let client = Client { was_lost: Rc::clone(&was_lost) };
+    ///     let (_connection, peer) = reactor.connect_to_peer(client);
+    ///     peer.reset();
+    ///     assert!(was_lost.get());
+    /// });
+    /// ```
     pub fn reset(&self) {
         if let Some(socket) = self.socket.take() {
             socket.reset();
@@ -125,12 +245,40 @@ impl Peer {
     }
 
     /// Whether the other side has finished sending, or the connection is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     assert!(!peer.is_closed());
+    ///     connection.lose_connection().unwrap();
+    ///     assert!(peer.is_closed());
+    /// });
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.settle();
         self.is_closed.get() || self.socket.borrow().is_none()
     }
 
     /// Whether the other side has broken the connection off.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     connection.abort().unwrap();
+    ///     assert!(peer.was_reset());
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     connection.lose_connection().unwrap();
+    ///     assert!(peer.is_closed() && !peer.was_reset());
+    /// });
+    /// ```
     pub fn was_reset(&self) -> bool {
         self.settle();
         self.was_reset.get()

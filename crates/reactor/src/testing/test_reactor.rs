@@ -55,6 +55,20 @@ pub struct TestReactor {
 }
 
 /// What a test has left behind: from [`TestReactor::leftovers`].
+///
+/// # Examples
+///
+/// ```
+/// use reactor::testing::{Leftovers, TestReactor};
+/// use std::time::Duration;
+///
+/// let reactor = TestReactor::new();
+/// assert_eq!(reactor.leftovers(), Leftovers::default());
+/// reactor.call_later(Duration::from_secs(10), || ());
+/// let leftovers = reactor.leftovers();
+/// assert_eq!(leftovers.delayed_calls, [Duration::from_secs(10)]);
+/// assert_eq!(leftovers.to_string(), "0 connections and ports, 1 delayed calls, due at [10s]");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Leftovers {
@@ -66,6 +80,20 @@ pub struct Leftovers {
 
 impl Leftovers {
     /// Whether there is nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::testing::TestReactor;
+    /// use std::time::Duration;
+    ///
+    /// let reactor = TestReactor::new();
+    /// let call = reactor.call_later(Duration::from_secs(10), || ());
+    /// assert!(!reactor.leftovers().is_empty());
+    /// call.cancel()?;
+    /// assert!(reactor.leftovers().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.sources == 0 && self.delayed_calls.is_empty()
     }
@@ -85,6 +113,17 @@ impl fmt::Display for Leftovers {
 
 impl TestReactor {
     /// A reactor with nothing in it, at the time 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::testing::TestReactor;
+    /// use std::time::Duration;
+    ///
+    /// let reactor = TestReactor::new();
+    /// assert_eq!(reactor.now(), Duration::ZERO);
+    /// assert!(reactor.leftovers().is_empty());
+    /// ```
     pub fn new() -> Self {
         let network = Network::new();
         let core = Core::in_memory(Rc::clone(&network));
@@ -103,6 +142,21 @@ impl TestReactor {
     /// # Panics
     ///
     /// If that never ends.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::testing::TestReactor;
+    /// use std::{cell::Cell, rc::Rc, time::Duration};
+    ///
+    /// let reactor = TestReactor::new();
+    /// let was_called = Rc::new(Cell::new(false));
+    /// let flag = Rc::clone(&was_called);
+    /// reactor.call_later(Duration::ZERO, move || flag.set(true));
+    /// assert!(!was_called.get());
+    /// reactor.settle();
+    /// assert!(was_called.get());
+    /// ```
     #[track_caller]
     pub fn settle(&self) {
         settle(&self.reactor);
@@ -115,6 +169,27 @@ impl TestReactor {
     /// # Panics
     ///
     /// As for [`settle`](Self::settle).
+    ///
+    /// # Examples
+    ///
+    /// A call that calls itself again is called each time:
+    ///
+    /// ```
+    /// use reactor::{ReactorHandle, testing::TestReactor};
+    /// use std::{cell::Cell, rc::Rc, time::Duration};
+    ///
+    /// fn tick(reactor: ReactorHandle, ticks: Rc<Cell<u32>>) {
+    ///     ticks.set(ticks.get() + 1);
+    ///     let again = reactor.clone();
+    ///     reactor.call_later(Duration::from_secs(1), move || tick(again, ticks));
+    /// }
+    ///
+    /// let reactor = TestReactor::new();
+    /// let ticks = Rc::new(Cell::new(0));
+    /// tick(reactor.handle(), Rc::clone(&ticks));
+    /// reactor.advance(Duration::from_secs(60));
+    /// assert_eq!(ticks.get(), 61);
+    /// ```
     #[track_caller]
     pub fn advance(&self, by: Duration) {
         let end = self.now().saturating_add(by);
@@ -128,17 +203,78 @@ impl TestReactor {
 
     /// From now on, each read gives so many bytes at the most: 1 shows whether a
     /// protocol minds how its input is cut up.
+    ///
+    /// # Examples
+    ///
+    /// A protocol that believes that what is sent together comes together:
+    ///
+    /// ```
+    /// # use reactor::{Context, Protocol, Raw, testing};
+    /// # struct Naive;
+    /// # impl Protocol for Naive {
+    /// #     type Framing = Raw;
+    /// fn received(&mut self, cx: &mut Context<'_, Self>, data: &[u8]) -> deferred::Result<()> {
+    ///     cx.write(if data == b"ping" { "pong" } else { "?" });
+    ///     Ok(())
+    /// }
+    /// # }
+    ///
+    /// testing::run(|reactor| {
+    ///     let (_naive, peer) = reactor.connect_to_peer(Naive);
+    ///     peer.send("ping");
+    ///     assert_eq!(peer.received(), b"pong");
+    ///     reactor.set_largest_read(1);
+    ///     peer.send("ping");
+    ///     assert_eq!(peer.received(), b"????");
+    /// });
+    /// ```
     pub fn set_largest_read(&self, bytes: usize) {
         self.network.set_largest_read(bytes);
     }
 
     /// Nobody answers at `address`, not even to refuse: connecting there takes until
     /// it times out.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{ConnectError, ConnectErrorKind, Protocol, Raw, testing::TestReactor};
+    /// # use std::time::Duration;
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// let reactor = TestReactor::new();
+    /// reactor.do_not_answer("192.0.2.1:80".parse()?);
+    /// let connecting = reactor.connect_tcp("192.0.2.1:80", Quiet);
+    /// reactor.advance(Duration::from_secs(30));
+    /// let failure = connecting.into_result().unwrap().unwrap_err();
+    /// assert_eq!(failure.trap::<ConnectError>()?.kind(), ConnectErrorKind::TimedOut);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn do_not_answer(&self, address: SocketAddr) {
         self.network.set_silent(address);
     }
 
     /// A connection between `protocol` and the test itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Context, Lines, Protocol, testing};
+    /// struct Greeter;
+    ///
+    /// impl Protocol for Greeter {
+    ///     type Framing = Lines;
+    ///
+    ///     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+    ///         cx.send_line("welcome");
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// testing::run(|reactor| {
+    ///     let (_greeter, peer) = reactor.connect_to_peer(Greeter);
+    ///     assert_eq!(peer.received(), b"welcome\r\n");
+    /// });
+    /// ```
     pub fn connect_to_peer<P: Protocol>(&self, protocol: P) -> (Connection<P>, Peer) {
         let (near, far) = self.network.pair();
         let connection = self.begin(near, protocol);
@@ -194,6 +330,19 @@ impl TestReactor {
     }
 
     /// What there is that a test should not leave behind.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing::TestReactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// let reactor = TestReactor::new();
+    /// let port = reactor.listen_tcp("127.0.0.1:80", || Quiet)?;
+    /// assert_eq!(reactor.leftovers().sources, 1);
+    /// port.stop_listening().ignore();
+    /// assert!(reactor.leftovers().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn leftovers(&self) -> Leftovers {
         Leftovers {
             sources: self.core().registry.len(),
@@ -206,6 +355,19 @@ impl TestReactor {
     /// # Panics
     ///
     /// If there are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing::TestReactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// let reactor = TestReactor::new();
+    /// let (connection, _peer) = reactor.connect_to_peer(Quiet);
+    /// connection.lose_connection()?;
+    /// reactor.settle();
+    /// reactor.assert_clean();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn assert_clean(&self) {
         let leftovers = self.leftovers();
@@ -220,6 +382,26 @@ impl TestReactor {
     /// # Panics
     ///
     /// As for [`settle`](Self::settle).
+    ///
+    /// # Examples
+    ///
+    /// What happens to a connection when its program is stopped:
+    ///
+    /// ```
+    /// # use reactor::{ConnectionClosed, Context, Protocol, Raw, testing::TestReactor};
+    /// # struct Server;
+    /// # impl Protocol for Server {
+    /// #     type Framing = Raw;
+    /// fn connection_lost(&mut self, _: &mut Context<'_, Self>, reason: ConnectionClosed) {
+    ///     assert!(matches!(reason, ConnectionClosed::ReactorStopped));
+    /// }
+    /// # }
+    ///
+    /// let reactor = TestReactor::new();
+    /// let (server, _peer) = reactor.connect_to_peer(Server);
+    /// reactor.shut_down();
+    /// assert!(server.is_gone());
+    /// ```
     #[track_caller]
     pub fn shut_down(&self) {
         self.settle();

@@ -147,6 +147,19 @@ impl ReactorHandle {
     /// # Errors
     ///
     /// The reactor is gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let pool = reactor.thread_pool()?;
+    /// assert_eq!(pool.threads(), 0);
+    /// reactor.block_on(reactor.defer_to_thread(|| Ok(6 * 7)))?;
+    /// assert_eq!(pool.threads(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn thread_pool(&self) -> std::result::Result<ThreadPool, ReactorGone> {
         Ok(self.core()?.parts.get::<Threads>().pool.clone())
     }

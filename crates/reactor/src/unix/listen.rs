@@ -35,6 +35,21 @@ pub struct UnixListenOptions {
 
 impl UnixListenOptions {
     /// Listens on `address` as usual.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing::TestReactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// use reactor::UnixListenOptions;
+    ///
+    /// # let reactor = TestReactor::new();
+    /// let port = reactor.listen_unix(UnixListenOptions::new("/run/echo"), || Quiet)?;
+    /// // A mere name means the same.
+    /// port.stop_listening().ignore();
+    /// reactor.listen_unix("/run/echo", || Quiet)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(address: impl Into<UnixAddress>) -> Self {
         Self {
             address: address.into(),
@@ -46,6 +61,24 @@ impl UnixListenOptions {
 
     /// The permissions of the file: who may write to it may connect. Unless this is
     /// said, it is what the process's umask leaves of all of them.
+    ///
+    /// # Examples
+    ///
+    /// Only for this user:
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, Reactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// use reactor::UnixListenOptions;
+    /// use std::os::unix::fs::PermissionsExt;
+    ///
+    /// # let reactor = Reactor::new()?;
+    /// # let path = std::env::temp_dir().join(format!("unix-listen-mode-{}", std::process::id()));
+    /// let port = reactor.listen_unix(UnixListenOptions::new(&path).mode(0o600), || Quiet)?;
+    /// assert_eq!(std::fs::metadata(&path)?.permissions().mode() & 0o777, 0o600);
+    /// # drop((reactor, port));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = Some(mode);
         self
@@ -54,12 +87,50 @@ impl UnixListenOptions {
     /// Locks the name, with a file that is named the same with `.lock` behind it:
     /// what a process that has crashed left there is replaced, and nobody else who
     /// asks for the lock gets the name. (Twisted: `wantPID`.)
+    ///
+    /// # Examples
+    ///
+    /// The file that a killed process has left behind is replaced:
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, Reactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// use reactor::UnixListenOptions;
+    /// use std::os::unix::net::UnixListener;
+    ///
+    /// # let reactor = Reactor::new()?;
+    /// # let path = std::env::temp_dir().join(format!("unix-listen-lock-{}", std::process::id()));
+    /// drop(UnixListener::bind(&path)?);
+    /// assert!(path.exists());
+    /// let port = reactor.listen_unix(UnixListenOptions::new(&path).lock(true), || Quiet)?;
+    /// assert!(port.is_listening());
+    /// # drop((reactor, port));
+    /// # let _ = std::fs::remove_file(path.with_extension("lock"));
+    /// # let _ = std::fs::remove_file(format!("{}.lock", path.display()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn lock(mut self, lock: bool) -> Self {
         self.locks = lock;
         self
     }
 
     /// How many connections may wait to be accepted: 1024, unless said otherwise.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// # use reactor::{Protocol, Raw, Reactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// use reactor::UnixListenOptions;
+    ///
+    /// # let reactor = Reactor::new()?;
+    /// # let name = format!("@unix-listen-backlog-{}", std::process::id());
+    /// let options = UnixListenOptions::new(name).backlog(16);
+    /// assert!(reactor.listen_unix(options, || Quiet)?.is_listening());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn backlog(mut self, backlog: u16) -> Self {
         self.backlog = backlog.into();
         self

@@ -1,5 +1,7 @@
 //! `ByteStream`: a connection for `async` code, as the `futures` traits have it.
 
+mod open;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,14 +14,10 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use deferred::{Deferred, Result, Trigger};
 use futures_io::{AsyncRead, AsyncWrite};
 
-use crate::address::{Address, UnixAddress};
+use crate::address::Address;
 use crate::connection::{Connection, Context, Protocol};
-use crate::error::{ConnectionClosed, Gone, ListenError};
+use crate::error::{ConnectionClosed, Gone};
 use crate::framing::Raw;
-use crate::handle::ReactorHandle;
-use crate::listening::ListeningPort;
-use crate::tcp::{ConnectOptions, ListenOptions};
-use crate::unix::UnixListenOptions;
 
 /// So many bytes that were not read yet may wait; then the connection is not read
 /// from until half of them are.
@@ -75,6 +73,23 @@ enum For {
 }
 
 /// The protocol of a [`ByteStream`]: from [`ByteStreamProtocol::pair`].
+///
+/// # Examples
+///
+/// A stream in a test, which is its other side:
+///
+/// ```
+/// use futures::AsyncWriteExt;
+/// use reactor::{ByteStreamProtocol, testing};
+///
+/// testing::run(|reactor| {
+///     let (protocol, stream) = ByteStreamProtocol::pair();
+///     let (_connection, peer) = reactor.connect_to_peer(protocol);
+///     let body = async { Ok(stream.await?.write_all(b"hello").await?) };
+///     reactor.spawn(body).detach();
+///     assert_eq!(peer.received(), b"hello");
+/// });
+/// ```
 pub struct ByteStreamProtocol {
     inbound: Rc<RefCell<Inbound>>,
     opened: Option<Trigger<ByteStream>>,
@@ -174,11 +189,39 @@ impl ByteStream {
     /// # Errors
     ///
     /// [`Gone`] if the connection is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let port = reactor.listen_tcp_streams("127.0.0.1:0", |stream| async move {
+    ///     println!("{} has come", stream.peer()?);
+    ///     Ok(())
+    /// })?;
+    /// let stream = reactor.block_on(reactor.connect_tcp_stream(port.address()))?;
+    /// assert_eq!(stream.peer()?.as_inet(), Some(port.address()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn peer(&self) -> std::result::Result<Address, Gone> {
         self.connection.peer()
     }
 
     /// The connection, for what is not reading or writing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let port = reactor.listen_tcp_streams("127.0.0.1:0", |_stream| async { Ok(()) })?;
+    /// let stream = reactor.block_on(reactor.connect_tcp_stream(port.address()))?;
+    /// stream.connection().set_nodelay(true)?;
+    /// assert!(stream.connection().nodelay()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn connection(&self) -> &Connection<ByteStreamProtocol> {
         &self.connection
     }
@@ -297,83 +340,5 @@ impl fmt::Debug for ByteStream {
 impl fmt::Debug for ByteStreamProtocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ByteStreamProtocol").finish_non_exhaustive()
-    }
-}
-
-impl ReactorHandle {
-    /// Connects to `target`, and gives the connection as a [`ByteStream`].
-    ///
-    /// # Errors
-    ///
-    /// As for [`connect_tcp`](Self::connect_tcp).
-    pub fn connect_tcp_stream(&self, target: impl Into<ConnectOptions>) -> Deferred<ByteStream> {
-        let (protocol, stream) = ByteStreamProtocol::pair();
-        self.connect_tcp(target, protocol).add_callback(|_| stream)
-    }
-
-    /// Connects to a UNIX socket, and gives the connection as a [`ByteStream`].
-    ///
-    /// # Errors
-    ///
-    /// As for [`connect_unix`](Self::connect_unix).
-    pub fn connect_unix_stream(&self, target: impl Into<UnixAddress>) -> Deferred<ByteStream> {
-        let (protocol, stream) = ByteStreamProtocol::pair();
-        self.connect_unix(target, protocol).add_callback(|_| stream)
-    }
-
-    /// Listens on `address`, and runs an async body of `serve` for everybody who
-    /// comes. A failure of a body is logged.
-    ///
-    /// # Errors
-    ///
-    /// As for [`listen_tcp`](Self::listen_tcp).
-    pub fn listen_tcp_streams<F, B>(
-        &self,
-        address: impl Into<ListenOptions>,
-        serve: F,
-    ) -> std::result::Result<ListeningPort, ListenError>
-    where
-        F: FnMut(ByteStream) -> B + 'static,
-        B: Future<Output = Result<()>> + 'static,
-    {
-        self.listen_tcp(address, streams(self.clone(), serve))
-    }
-
-    /// The same on a UNIX socket.
-    ///
-    /// # Errors
-    ///
-    /// As for [`listen_unix`](Self::listen_unix).
-    pub fn listen_unix_streams<F, B>(
-        &self,
-        address: impl Into<UnixListenOptions>,
-        serve: F,
-    ) -> std::result::Result<ListeningPort<UnixAddress>, ListenError>
-    where
-        F: FnMut(ByteStream) -> B + 'static,
-        B: Future<Output = Result<()>> + 'static,
-    {
-        self.listen_unix(address, streams(self.clone(), serve))
-    }
-}
-
-/// A factory that runs a body of `serve` for each connection.
-fn streams<F, B>(reactor: ReactorHandle, serve: F) -> impl FnMut() -> ByteStreamProtocol
-where
-    F: FnMut(ByteStream) -> B + 'static,
-    B: Future<Output = Result<()>> + 'static,
-{
-    let serve = Rc::new(RefCell::new(serve));
-    move || {
-        let (protocol, stream) = ByteStreamProtocol::pair();
-        let (reactor, serve) = (reactor.clone(), Rc::clone(&serve));
-        stream
-            .add_callback(move |stream| {
-                let body = serve.borrow_mut()(stream);
-                reactor.spawn(body)
-            })
-            .log_error()
-            .ignore();
-        protocol
     }
 }

@@ -1,0 +1,161 @@
+//! `ClientFactory`: what makes the protocols of a connector.
+
+use deferred::Failure;
+
+use super::connector::Connector;
+use crate::address::Address;
+use crate::connection::Protocol;
+use crate::error::ConnectionClosed;
+
+/// Makes the protocols of a [`Connector`], and hears how it fares.
+///
+/// # Examples
+///
+/// A client that comes back whenever it is cut off:
+///
+/// ```
+/// use reactor::{Address, ClientFactory, ConnectionClosed, Connector};
+/// # use reactor::{Context, Protocol, Raw};
+/// # #[derive(Clone)] struct Client;
+/// # impl Protocol for Client {
+/// #     type Framing = Raw;
+/// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
+/// # }
+///
+/// struct Persistent;
+///
+/// impl ClientFactory for Persistent {
+///     type Protocol = Client;
+///
+///     fn build_protocol(&mut self, _peer: &Address) -> Option<Client> {
+///         Some(Client)
+///     }
+///
+///     fn connection_lost(&mut self, connector: &Connector<Client>, reason: ConnectionClosed) {
+///         println!("{reason}; connecting again");
+///         connector.connect().unwrap();
+///     }
+/// }
+/// ```
+pub trait ClientFactory: 'static {
+    /// What it makes.
+    type Protocol: Protocol;
+
+    /// The protocol for a connection to `peer`; `None` refuses it.
+    ///
+    /// # Examples
+    ///
+    /// Talks to nobody but this host:
+    ///
+    /// ```
+    /// # use reactor::{Address, ClientFactory, Protocol, Raw};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// # struct Client;
+    /// # impl ClientFactory for Client {
+    /// #     type Protocol = Quiet;
+    /// fn build_protocol(&mut self, peer: &Address) -> Option<Quiet> {
+    ///     peer.as_inet()?.ip().is_loopback().then_some(Quiet)
+    /// }
+    /// # }
+    /// # assert!(Client.build_protocol(&Address::Unknown).is_none());
+    /// ```
+    fn build_protocol(&mut self, peer: &Address) -> Option<Self::Protocol>;
+
+    /// An attempt begins. It can be stopped from here.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Address, ClientFactory, Connector, Protocol, Raw, testing::TestReactor};
+    /// # use std::{cell::Cell, rc::Rc};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// # struct Client { attempts: Rc<Cell<u32>> }
+    /// # impl ClientFactory for Client {
+    /// #     type Protocol = Quiet;
+    /// #     fn build_protocol(&mut self, _: &Address) -> Option<Quiet> { Some(Quiet) }
+    /// fn started_connecting(&mut self, connector: &Connector<Quiet>) {
+    ///     self.attempts.set(self.attempts.get() + 1);
+    ///     println!("connecting to {}", connector.destination());
+    /// }
+    /// # }
+    /// # let (reactor, attempts) = (TestReactor::new(), Rc::new(Cell::new(0)));
+    /// # let client = Client { attempts: Rc::clone(&attempts) };
+    /// # reactor.connector_tcp("192.0.2.1:80", client).connect()?;
+    /// # assert_eq!(attempts.get(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    fn started_connecting(&mut self, connector: &Connector<Self::Protocol>) {
+        let _ = connector;
+    }
+
+    /// The attempt has failed. Another one may be begun from here.
+    ///
+    /// # Examples
+    ///
+    /// Waits before it tries again:
+    ///
+    /// ```
+    /// # use deferred::Failure;
+    /// # use reactor::{Address, ClientFactory, Connector, Protocol, Raw, ReactorHandle, testing::TestReactor};
+    /// # use std::time::Duration;
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// # struct Client { reactor: ReactorHandle }
+    /// # impl ClientFactory for Client {
+    /// #     type Protocol = Quiet;
+    /// #     fn build_protocol(&mut self, _: &Address) -> Option<Quiet> { Some(Quiet) }
+    /// fn connection_failed(&mut self, connector: &Connector<Quiet>, failure: Failure) {
+    ///     println!("{failure}; trying again in a minute");
+    ///     let connector = connector.clone();
+    ///     self.reactor.call_later(Duration::from_secs(60), move || {
+    ///         let _ = connector.connect();
+    ///     });
+    /// }
+    /// # }
+    /// # let reactor = TestReactor::new();
+    /// # let connector = reactor.connector_tcp("192.0.2.1:80", Client { reactor: reactor.handle() });
+    /// # connector.connect()?;
+    /// # reactor.settle();
+    /// # reactor.listen_tcp("192.0.2.1:80", || Quiet)?;
+    /// # reactor.advance(Duration::from_secs(60));
+    /// # assert!(connector.connection().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    fn connection_failed(&mut self, connector: &Connector<Self::Protocol>, failure: Failure) {
+        let _ = (connector, failure);
+    }
+
+    /// The connection is over; its protocol was told before. Another attempt may be
+    /// begun from here.
+    ///
+    /// # Examples
+    ///
+    /// Comes back unless the connection has ended in order:
+    ///
+    /// ```
+    /// # use reactor::{Address, ClientFactory, ConnectionClosed, Connector, Protocol, Raw, testing::TestReactor};
+    /// # #[derive(Clone)] struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// # struct Client;
+    /// # impl ClientFactory for Client {
+    /// #     type Protocol = Quiet;
+    /// #     fn build_protocol(&mut self, _: &Address) -> Option<Quiet> { Some(Quiet) }
+    /// fn connection_lost(&mut self, connector: &Connector<Quiet>, reason: ConnectionClosed) {
+    ///     if !reason.is_clean() {
+    ///         connector.connect().unwrap();
+    ///     }
+    /// }
+    /// # }
+    /// # let reactor = TestReactor::new();
+    /// # reactor.listen_tcp("192.0.2.1:80", || Quiet)?;
+    /// # let connector = reactor.connector_tcp("192.0.2.1:80", Client);
+    /// # connector.connect()?;
+    /// # reactor.settle();
+    /// # let first = connector.connection().unwrap();
+    /// # first.abort()?;
+    /// # reactor.settle();
+    /// # assert!(connector.connection().is_some_and(|second| second != first));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    fn connection_lost(&mut self, connector: &Connector<Self::Protocol>, reason: ConnectionClosed) {
+        let _ = (connector, reason);
+    }
+}

@@ -1,0 +1,179 @@
+//! `ChildFd`: what the descriptors of a child are, and running it with them.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::{self, Stdio};
+
+use command_fds::{CommandFdExt, FdMapping};
+
+use super::command::Command;
+
+/// What a descriptor of a child is to be.
+///
+/// # Examples
+///
+/// A child that reads from a file, and whose complaints nobody reads:
+///
+/// ```
+/// use reactor::{ChildFd, Command, Reactor};
+/// use std::fs::File;
+///
+/// let reactor = Reactor::new()?;
+/// let counting = Command::new("wc")
+///     .arg("-c")
+///     .fd(0, File::open("/dev/null")?)
+///     .fd(1, ChildFd::Read)
+///     .fd(2, ChildFd::Null)
+///     .output(&reactor);
+/// assert_eq!(reactor.block_on(counting)?.stdout.trim_ascii(), b"0");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ChildFd {
+    /// A pipe that this side reads from. (Twisted: `"r"`.)
+    Read,
+    /// A pipe that this side writes to. (Twisted: `"w"`.)
+    Write,
+    /// That of this process, of the same number; only 0, 1 and 2 can be inherited.
+    Inherit,
+    /// `/dev/null`. Only for 0, 1 and 2.
+    Null,
+    /// This one: a file, a socket. It is closed here.
+    Descriptor(OwnedFd),
+}
+
+impl From<OwnedFd> for ChildFd {
+    fn from(descriptor: OwnedFd) -> Self {
+        Self::Descriptor(descriptor)
+    }
+}
+
+impl From<std::fs::File> for ChildFd {
+    fn from(file: std::fs::File) -> Self {
+        Self::Descriptor(file.into())
+    }
+}
+
+impl Command {
+    /// Runs it; gives this side's ends of the pipes, too.
+    pub(super) fn spawn(mut self) -> io::Result<(process::Child, Vec<OurEnd>)> {
+        let mut ours = Vec::new();
+        let mut mappings = Vec::new();
+        for (number, wanted) in self.descriptors {
+            let theirs = match wanted {
+                _ if number < 0 => return Err(invalid("no descriptor has a negative number")),
+                ChildFd::Inherit if is_standard(number) => Stdio::inherit().into(),
+                ChildFd::Null if is_standard(number) => Stdio::null().into(),
+                ChildFd::Inherit | ChildFd::Null => {
+                    return Err(invalid("only 0, 1 and 2 can be inherited or null"));
+                }
+                ChildFd::Read => {
+                    let (reader, writer) = io::pipe()?;
+                    ours.push(OurEnd::new(number, Direction::Read, reader.into())?);
+                    Theirs::Descriptor(writer.into())
+                }
+                ChildFd::Write => {
+                    let (reader, writer) = io::pipe()?;
+                    ours.push(OurEnd::new(number, Direction::Write, writer.into())?);
+                    Theirs::Descriptor(reader.into())
+                }
+                ChildFd::Descriptor(descriptor) => Theirs::Descriptor(descriptor),
+            };
+            match number {
+                0 => drop(self.inner.stdin(Stdio::from(theirs))),
+                1 => drop(self.inner.stdout(Stdio::from(theirs))),
+                2 => drop(self.inner.stderr(Stdio::from(theirs))),
+                _ => mappings.extend(theirs.mapping(number)),
+            }
+        }
+        let kept_free = keep_free(&mappings)?;
+        if !mappings.is_empty() {
+            self.inner
+                .fd_mappings(mappings)
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        }
+        let child = self.inner.spawn()?;
+        drop(kept_free);
+        // The child's ends go with the command.
+        Ok((child, ours))
+    }
+}
+
+/// Uses the numbers that descriptors are to have in the child, if they are free here, until
+/// it is run. Else the pipe by which the child says that the program cannot be run might
+/// get one of them, and the child would not be heard. (It still might if another thread
+/// closes one of these numbers just then.)
+fn keep_free(mappings: &[FdMapping]) -> io::Result<Vec<OwnedFd>> {
+    let used = mappings.iter().map(|mapping| {
+        let number = mapping.child_fd;
+        Ok(rustix::io::fcntl_dupfd_cloexec(&mapping.parent_fd, number)?)
+    });
+    used.collect()
+}
+
+fn invalid(message: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+fn is_standard(number: i32) -> bool {
+    (0..=2).contains(&number)
+}
+
+/// What the child gets.
+enum Theirs {
+    Standard(Stdio),
+    Descriptor(OwnedFd),
+}
+
+impl From<Stdio> for Theirs {
+    fn from(stdio: Stdio) -> Self {
+        Self::Standard(stdio)
+    }
+}
+
+impl From<Theirs> for Stdio {
+    fn from(theirs: Theirs) -> Self {
+        match theirs {
+            Theirs::Standard(stdio) => stdio,
+            Theirs::Descriptor(descriptor) => Self::from(descriptor),
+        }
+    }
+}
+
+impl Theirs {
+    fn mapping(self, child_fd: i32) -> Option<FdMapping> {
+        match self {
+            Self::Standard(_) => None,
+            Self::Descriptor(parent_fd) => Some(FdMapping {
+                parent_fd,
+                child_fd,
+            }),
+        }
+    }
+}
+
+/// This side's end of a pipe.
+pub(super) struct OurEnd {
+    /// The number of the other end, in the child.
+    pub(super) number: i32,
+    pub(super) direction: Direction,
+    pub(super) descriptor: OwnedFd,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    Read,
+    Write,
+}
+
+impl OurEnd {
+    fn new(number: i32, direction: Direction, descriptor: OwnedFd) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&descriptor, true)?;
+        Ok(Self {
+            number,
+            direction,
+            descriptor,
+        })
+    }
+}
