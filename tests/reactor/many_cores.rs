@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use deferred::Failure;
-use reactor::{Cores, ListenOptions};
+use reactor::{Cores, ListenOptions, ReactorHandle};
 
 use crate::support::{Log, RawRecorder};
 
@@ -57,6 +57,32 @@ fn one_that_stops_stops_all() {
     });
     let signal = cores.expect("they start").run_until_signal();
     assert!(signal.expect("they end in order").is_none());
+}
+
+#[test]
+fn one_that_stops_before_the_others_are_up_stops_those_too() {
+    for _ in 0..300 {
+        let cores = Cores::start(2, |reactor, number| {
+            if number == 1 {
+                let handle = reactor.clone();
+                reactor.call_when_running(move || handle.stop().expect("it runs"));
+            }
+            Ok(())
+        });
+        cores.expect("they start").join().expect("they end");
+    }
+}
+
+#[test]
+fn waiting_for_a_signal_ends_when_all_have_ended_already() {
+    for _ in 0..100 {
+        let cores = Cores::start(2, |_, _| Ok(())).expect("they start");
+        let one = cores.remotes().remove(0);
+        let stop = |reactor: &ReactorHandle| reactor.stop().expect("it runs");
+        one.call_from_thread(stop).expect("it is there");
+        let signal = cores.run_until_signal().expect("they end");
+        assert!(signal.is_none());
+    }
 }
 
 #[test]

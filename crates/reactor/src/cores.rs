@@ -50,8 +50,30 @@ use crate::system_event::{Phase, SystemEvent};
 /// cores.join().unwrap();
 /// ```
 pub struct Cores {
-    remotes: Arc<Mutex<Vec<Remote>>>,
+    all: Arc<Mutex<All>>,
     threads: Vec<JoinHandle<Result<()>>>,
+}
+
+/// What they know of one another.
+#[derive(Default)]
+struct All {
+    remotes: Vec<Remote>,
+    /// Whoever comes later is to stop, too.
+    is_stopped: bool,
+}
+
+impl All {
+    fn add(&mut self, remote: Remote) {
+        if self.is_stopped {
+            stop(&remote);
+        }
+        self.remotes.push(remote);
+    }
+
+    fn stop(&mut self) {
+        self.is_stopped = true;
+        self.remotes.iter().for_each(stop);
+    }
 }
 
 impl Cores {
@@ -84,13 +106,13 @@ impl Cores {
     {
         let set_up = Arc::new(set_up);
         let mut cores = Self {
-            remotes: Arc::default(),
+            all: Arc::default(),
             threads: Vec::with_capacity(count),
         };
         let (told, is_up) = mpsc::channel();
         for number in 0..count {
             let (set_up, told) = (Arc::clone(&set_up), told.clone());
-            let all = Arc::clone(&cores.remotes);
+            let all = Arc::clone(&cores.all);
             let thread = thread::Builder::new()
                 .name(format!("reactor {number}"))
                 .spawn(move || run(number, &*set_up, &all, told))?;
@@ -154,7 +176,7 @@ impl Cores {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn remotes(&self) -> Vec<Remote> {
-        self.remotes.lock().clone()
+        self.all.lock().remotes.clone()
     }
 
     /// Stops all of them.
@@ -170,7 +192,7 @@ impl Cores {
     /// cores.join().unwrap();
     /// ```
     pub fn stop(&self) {
-        stop_all(&self.remotes.lock());
+        self.all.lock().stop();
     }
 
     /// Waits until all of them have stopped.
@@ -218,17 +240,15 @@ impl Cores {
     /// ```
     pub fn run_until_signal(mut self) -> Result<Option<Signal>> {
         let waiting = Reactor::new()?;
-        let remote = waiting.remote();
-        let all_run = self.remotes().iter().all(|other| {
-            let waiting = remote.clone();
-            let tell = move |reactor: &ReactorHandle| tell_when_stopped(reactor, waiting);
-            other.call_from_thread(tell).is_ok()
-        });
-        let signal = if all_run {
-            waiting.run_until_signal()?
-        } else {
-            None
-        };
+        for remote in self.remotes() {
+            let told = StopOnDrop(waiting.remote());
+            // If that one is gone, this has told already.
+            let _ = remote.call_from_thread(|reactor| {
+                let tell = move || drop(told);
+                reactor.add_system_event_trigger(Phase::After, SystemEvent::Shutdown, tell);
+            });
+        }
+        let signal = waiting.run_until_signal()?;
         self.stop();
         self.wait()?;
         Ok(signal)
@@ -263,12 +283,19 @@ impl fmt::Debug for Cores {
     }
 }
 
-fn tell_when_stopped(reactor: &ReactorHandle, waiting: Remote) {
-    reactor.add_system_event_trigger(Phase::After, SystemEvent::Shutdown, move || {
-        // It may have ended before.
-        let _ = waiting.call_from_thread(|waiting| {
-            let _ = waiting.stop();
-        });
+/// Stops a reactor when something is over, however it ends.
+struct StopOnDrop(Remote);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        stop(&self.0);
+    }
+}
+
+fn stop(remote: &Remote) {
+    // It may be gone, or stopping already.
+    let _ = remote.call_from_thread(|reactor| {
+        let _ = reactor.stop();
     });
 }
 
@@ -276,7 +303,7 @@ fn tell_when_stopped(reactor: &ReactorHandle, waiting: Remote) {
 fn run(
     number: usize,
     set_up: &impl Fn(&ReactorHandle, usize) -> Result<()>,
-    all: &Arc<Mutex<Vec<Remote>>>,
+    all: &Mutex<All>,
     told: mpsc::Sender<Result<()>>,
 ) -> Result<()> {
     let reactor = match made(number, set_up) {
@@ -286,12 +313,12 @@ fn run(
             return Err(failure);
         }
     };
-    all.lock().push(reactor.remote());
+    all.lock().add(reactor.remote());
     let _ = told.send(Ok(()));
     // Who starts them waits until nobody has anything to tell.
     drop(told);
     let ended = reactor.run();
-    stop_all(&all.lock());
+    all.lock().stop();
     Ok(ended?)
 }
 
@@ -299,13 +326,4 @@ fn made(number: usize, set_up: &impl Fn(&ReactorHandle, usize) -> Result<()>) ->
     let reactor = Reactor::new()?;
     Failure::catch(|| set_up(&reactor, number))??;
     Ok(reactor)
-}
-
-fn stop_all(remotes: &[Remote]) {
-    for remote in remotes {
-        // It may be gone, or stopping already.
-        let _ = remote.call_from_thread(|reactor| {
-            let _ = reactor.stop();
-        });
-    }
 }

@@ -1,8 +1,10 @@
 //! What threads meet at: the atomics of `std`; or those of `loom`, which tries all orders
 //! of what threads do, if built with `--cfg deferred_loom`.
 
+#[cfg(all(feature = "sync", not(deferred_loom)))]
+pub(super) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
 #[cfg(not(deferred_loom))]
-pub(super) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+pub(super) use std::sync::atomic::{AtomicU32, Ordering};
 
 #[cfg(deferred_loom)]
 pub(super) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
