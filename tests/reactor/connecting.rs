@@ -1,6 +1,8 @@
 //! From an address to a connection, or to the right error.
 
-use std::net::TcpListener;
+use std::cell::RefCell;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::time::Duration;
 
 use deferred::{Cancelled, Failure, Result};
@@ -21,7 +23,7 @@ fn connect(
 }
 
 /// A port that nobody listens on.
-fn closed_port() -> std::net::SocketAddr {
+fn closed_port() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .expect("a free port")
@@ -63,6 +65,34 @@ fn names_are_looked_up_and_their_addresses_tried_in_turn() {
     let target = ("localhost", address.port());
     connect(&reactor, target, &Log::default()).expect("it connects");
     turn_until(&reactor, || log.has("made"));
+}
+
+#[test]
+fn both_sides_know_their_addresses_in_version_6() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        return; // this machine has none
+    }
+    let (reactor, log) = (reactor(), Log::default());
+    let seen = Rc::<RefCell<Vec<Option<SocketAddr>>>>::default();
+    let noting = Rc::clone(&seen);
+    let recorder = RawRecorder::new(&log).on_made(move |cx| {
+        noting.borrow_mut().push(cx.peer().as_inet());
+        Ok(())
+    });
+    let port = reactor
+        .listen_tcp("[::1]:0", move || recorder.clone())
+        .expect("a free port");
+    assert!(port.address().is_ipv6());
+    for target in [
+        port.address().to_string(),
+        format!("[::1]:{}", port.address().port()),
+    ] {
+        let client = connect(&reactor, target, &Log::default()).expect("it connects");
+        let (host, peer) = (client.host(), client.peer().expect("it is there"));
+        turn_until(&reactor, || seen.borrow().len() == 1);
+        assert_eq!(peer.as_inet(), Some(port.address()));
+        assert_eq!(seen.take(), [host.expect("it is there").as_inet()]);
+    }
 }
 
 #[track_caller]

@@ -245,12 +245,16 @@ fn a_client_connects_from_where_it_is_told_to() {
             RawRecorder::new(&log),
         )
         .add_errback(move |failure| {
-            noting.note(failure.message());
+            let error = failure.trap::<ConnectError>()?;
+            noting.note(format!("{:?}: {error}", error.kind()));
             Err(failure)
         })
         .ignore();
     assert_eq!(failed.len(), 0, "it comes from the loop");
     turn_until(&reactor, || failed.len() == 1);
+    let told = failed.events().concat();
+    assert!(told.starts_with("CannotBind"), "{told}");
+    assert!(told.contains("from 192.0.2.1:0"), "{told}");
 }
 
 #[test]

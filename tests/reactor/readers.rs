@@ -97,6 +97,46 @@ fn a_reader_removed_by_another_in_the_same_turn_is_not_called() {
 }
 
 #[test]
+fn what_takes_the_place_of_a_removed_reader_does_not_hear_what_was_for_that() {
+    let reactor = reactor();
+    let log = Log::default();
+    let readers = Rc::new(RefCell::new(Vec::<Descriptor>::new()));
+    let quiet = pair();
+    let mut near_ends = Vec::new();
+    for name in ["first", "second"] {
+        let (mut near, far) = pair();
+        near.write_all(b"x").expect("it fits");
+        near_ends.push(near);
+        let (handle, noting) = (reactor.handle(), log.clone());
+        let (all, kept) = (Rc::clone(&readers), quiet.0.try_clone());
+        let kept = kept.expect("a descriptor");
+        let reader = reactor
+            .add_reader(far, move |_| {
+                noting.note(name);
+                // Both go, and the event of the other one is still to come when
+                // somebody else has its place.
+                for reader in all.take() {
+                    drop(reader.remove());
+                }
+                for _ in 0..2 {
+                    let quiet = kept.try_clone().expect("a descriptor");
+                    let noting = noting.clone();
+                    let newcomer = handle.add_reader(quiet, move |_| noting.note("newcomer"));
+                    all.borrow_mut().push(newcomer.expect("it can be watched"));
+                }
+            })
+            .expect("it can be watched");
+        readers.borrow_mut().push(reader);
+    }
+    for _ in 0..3 {
+        reactor
+            .turn(Some(Duration::from_millis(1)))
+            .expect("it turns");
+    }
+    assert_eq!(log.len(), 1, "{:?}", log.events());
+}
+
+#[test]
 fn a_panic_removes_and_closes_it() {
     let (reactor, (mut near, far)) = (reactor(), pair());
     let reader = reactor

@@ -10,13 +10,20 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use deferred::{Deferred, Result};
-use reactor::{ConnectionClosed, Context, Framing, Lines, Protocol, Raw, Reactor};
+use reactor::{ConnectionClosed, Context, Framing, Lines, PollerKind, Protocol, Raw, Reactor};
 
 /// Long enough for whatever is waited for on the slowest machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A reactor; one that waits as it does on systems without epoll, if
+/// `REACTOR_TEST_POLLER=portable` asks for that.
 pub(crate) fn reactor() -> Reactor {
-    Reactor::new().expect("a reactor")
+    let kind = match std::env::var("REACTOR_TEST_POLLER") {
+        Ok(kind) if kind == "portable" => PollerKind::Portable,
+        Ok(kind) => panic!("no such poller: {kind}"),
+        Err(_) => PollerKind::Native,
+    };
+    Reactor::with_poller(kind).expect("a reactor")
 }
 
 /// Turns the loop until `condition` holds.

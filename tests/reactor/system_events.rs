@@ -47,6 +47,42 @@ fn the_phases_come_in_order() {
 }
 
 #[test]
+fn the_phases_of_the_startup_come_in_order_and_wait() {
+    let (reactor, log) = (reactor(), Log::default());
+    note(&reactor, &log, Phase::After, SystemEvent::Startup, "after");
+    note(
+        &reactor,
+        &log,
+        Phase::During,
+        SystemEvent::Startup,
+        "during",
+    );
+    let (trigger, opened) = Deferred::<()>::pair();
+    let noting = log.clone();
+    reactor.add_system_event_trigger(Phase::Before, SystemEvent::Startup, move || {
+        noting.note("before");
+        opened
+    });
+    let (handle, noting) = (reactor.handle(), log.clone());
+    reactor.call_later(Duration::from_millis(1), move || {
+        noting.note("opened");
+        trigger.callback(()).expect("nobody else fires it");
+        handle.call_when_running(move || noting.note("running"));
+    });
+    let (handle, noted) = (reactor.handle(), log.clone());
+    reactor.call_when_running(move || {
+        noted.note("all is up");
+        handle.stop().expect("it runs");
+    });
+    reactor.run().expect("it runs");
+    let events = log.events();
+    assert_eq!(events[..2], ["before", "opened"], "{events:?}");
+    let place = |what| events.iter().position(|event| event == what);
+    assert!(place("during") < place("after"), "{events:?}");
+    assert!(place("after").is_some(), "{events:?}");
+}
+
+#[test]
 fn the_deferred_of_a_before_trigger_is_waited_for_while_the_loop_goes_on() {
     let (reactor, log) = (reactor(), Log::default());
     let slot: Rc<RefCell<Option<Trigger<()>>>> = Rc::default();

@@ -209,7 +209,7 @@ pub use self::datagram::{
 pub use self::descriptor::{Descriptor, DescriptorRef};
 pub use self::error::{
     BlockingCallError, ConnectError, ConnectErrorKind, ConnectionClosed, DescriptorError, Gone,
-    ListenError, NotRunning, ReactorGone, ResolveError, RunError,
+    ListenError, NoProtocol, NotRunning, ReactorGone, ResolveError, RunError,
 };
 pub use self::framing::{Decoded, Framing, LineTooLong, Lines, Raw};
 pub use self::handle::ReactorHandle;

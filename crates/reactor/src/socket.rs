@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::address::{Address, UnixAddress};
+use crate::error::CannotBind;
 
 /// How a socket is to listen.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +77,9 @@ pub(crate) fn connecting(address: SocketAddr, host: Option<SocketAddr>) -> io::R
     let socket = stream(Domain::for_address(address))?;
     if let Some(host) = host {
         socket.set_reuse_address(true)?;
-        socket.bind(&host.into())?;
+        socket
+            .bind(&host.into())
+            .map_err(|source| io::Error::new(source.kind(), CannotBind { host, source }))?;
     }
     connect(socket, &address.into())
 }

@@ -13,7 +13,7 @@ use super::factory::ClientFactory;
 use crate::address::Address;
 use crate::connection::{Connection, Protocol};
 use crate::core::call;
-use crate::error::ConnectionClosed;
+use crate::error::{ConnectionClosed, NoProtocol};
 use crate::handle::ReactorHandle;
 
 /// What a [`Connector`] is at.
@@ -472,15 +472,3 @@ impl<P: Protocol> fmt::Debug for Connector<P> {
             .finish_non_exhaustive()
     }
 }
-
-/// The factory refused the connection.
-#[derive(Clone, Copy, Debug)]
-struct NoProtocol;
-
-impl fmt::Display for NoProtocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the factory made no protocol for the connection")
-    }
-}
-
-impl Error for NoProtocol {}

@@ -75,6 +75,9 @@ pub enum ConnectErrorKind {
     NoRoute,
     /// There is no UNIX socket of that name.
     NotFound,
+    /// The address that it was to connect from cannot be had; see
+    /// [`ConnectOptions::bind_address`](crate::ConnectOptions::bind_address).
+    CannotBind,
     /// The reactor was dropped.
     ReactorGone,
     /// Something else: see the source.
@@ -201,6 +204,12 @@ impl ConnectErrorKind {
         {
             return Self::ReactorGone;
         }
+        if error
+            .get_ref()
+            .is_some_and(|inner| inner.is::<CannotBind>())
+        {
+            return Self::CannotBind;
+        }
         match error.kind() {
             io::ErrorKind::ConnectionRefused => Self::Refused,
             io::ErrorKind::TimedOut => Self::TimedOut,
@@ -210,6 +219,21 @@ impl ConnectErrorKind {
         }
     }
 }
+
+/// A socket could not be bound to the address that it was to connect from.
+#[derive(Debug)]
+pub(crate) struct CannotBind {
+    pub(crate) host: SocketAddr,
+    pub(crate) source: io::Error,
+}
+
+impl fmt::Display for CannotBind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot connect from {}: {}", self.host, self.source)
+    }
+}
+
+impl Error for CannotBind {}
 
 /// The same as `Display`, as it is what a `main` that returns the error prints.
 impl fmt::Debug for ConnectError {

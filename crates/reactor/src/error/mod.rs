@@ -11,6 +11,7 @@ use std::io;
 use deferred::Failure;
 
 pub use self::closed::ConnectionClosed;
+pub(crate) use self::connect::CannotBind;
 pub use self::connect::{ConnectError, ConnectErrorKind, ResolveError};
 pub use self::listen::ListenError;
 
@@ -199,6 +200,46 @@ plain_error! {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub struct NotRunning, "the reactor is not running"
+}
+
+plain_error! {
+    /// A [`ClientFactory`](crate::ClientFactory) refused the connection that was made for it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Address, ClientFactory, NoProtocol, testing};
+    /// # use reactor::{Connector, Protocol, Raw};
+    /// # use deferred::Failure;
+    /// # use std::{cell::Cell, rc::Rc};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// struct Choosy {
+    ///     refused: Rc<Cell<bool>>,
+    /// }
+    ///
+    /// impl ClientFactory for Choosy {
+    ///     type Protocol = Quiet;
+    ///
+    ///     fn build_protocol(&mut self, _peer: &Address) -> Option<Quiet> {
+    ///         None
+    ///     }
+    ///
+    ///     fn connection_failed(&mut self, _: &Connector<Quiet>, failure: Failure) {
+    ///         self.refused.set(failure.is::<NoProtocol>());
+    ///     }
+    /// }
+    ///
+    /// testing::run(|reactor| {
+    ///     let refused = Rc::new(Cell::new(false));
+    ///     let choosy = Choosy { refused: Rc::clone(&refused) };
+    ///     let _port = reactor.listen_tcp("192.0.2.1:80", || Quiet).unwrap();
+    ///     let connector = reactor.connector_tcp("192.0.2.1:80", choosy);
+    ///     connector.connect().unwrap();
+    ///     reactor.settle();
+    ///     assert!(refused.get());
+    /// });
+    /// ```
+    pub struct NoProtocol, "the factory made no protocol for the connection"
 }
 
 plain_error! {
