@@ -1,5 +1,6 @@
 //! `Failure::catch`: for loops that call other people's code.
 
+use std::any::Any;
 use std::panic::Location;
 
 use crate::contain::catch;
@@ -34,9 +35,14 @@ impl Failure {
     /// assert!(result.unwrap_err().is::<Abandoned>());
     /// ```
     #[track_caller]
+    #[inline]
     pub fn catch<R>(f: impl FnOnce() -> R) -> Result<R> {
         let called_at = Location::caller();
-        catch(f)
-            .map_err(|payload| Self::raised_at_place(Panicked::from_payload(payload), called_at))
+        catch(f).map_err(|payload| Self::of_panic(payload, called_at))
+    }
+
+    #[cold]
+    fn of_panic(payload: Box<dyn Any + Send>, called_at: &'static Location<'static>) -> Self {
+        Self::raised_at_place(Panicked::from_payload(payload), called_at)
     }
 }

@@ -209,6 +209,11 @@ impl Core {
 #[inline]
 pub(crate) fn call(what: &'static str, f: impl FnOnce()) {
     if let Err(panicked) = Failure::catch(f) {
-        tracing::error!(target: "reactor", "{what} {panicked}");
+        log_panic(what, &panicked);
     }
+}
+
+#[cold]
+fn log_panic(what: &str, panicked: &Failure) {
+    tracing::error!(target: "reactor", "{what} {panicked}");
 }
