@@ -32,12 +32,43 @@ impl Interest {
     };
 }
 
-/// What a source hears.
+/// What a source hears: in one byte, which is passed on in a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ready {
-    pub(crate) readable: bool,
-    pub(crate) writable: bool,
+pub(crate) struct Ready(u8);
+
+impl Ready {
+    const TO_READ: u8 = 1;
+    const TO_WRITE: u8 = 1 << 1;
+    const HUNG_UP: u8 = 1 << 2;
+
+    /// There is something to read, and nothing else.
+    pub(crate) const READABLE: Self = Self(Self::TO_READ);
+
+    /// One that is hung up is readable and writable, too: both show the error.
+    #[inline]
+    pub(crate) fn new(readable: bool, writable: bool, hung_up: bool) -> Self {
+        let bit = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
+        Self(
+            bit(readable || hung_up, Self::TO_READ)
+                | bit(writable || hung_up, Self::TO_WRITE)
+                | bit(hung_up, Self::HUNG_UP),
+        )
+    }
+
+    #[inline]
+    pub(crate) fn is_readable(self) -> bool {
+        self.0 & Self::TO_READ != 0
+    }
+
+    #[inline]
+    pub(crate) fn is_writable(self) -> bool {
+        self.0 & Self::TO_WRITE != 0
+    }
+
     /// An error, or both directions at their end. It is told whatever the
     /// interest, again and again for as long as the descriptor is registered.
-    pub(crate) hung_up: bool,
+    #[inline]
+    pub(crate) fn is_hung_up(self) -> bool {
+        self.0 & Self::HUNG_UP != 0
+    }
 }

@@ -183,7 +183,7 @@ impl Source for Output {
         let Some(stream) = self.0.upgrade() else {
             return;
         };
-        if ready.hung_up {
+        if ready.is_hung_up() {
             stream.output_broken();
         } else {
             stream.output_ready();

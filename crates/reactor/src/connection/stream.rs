@@ -375,20 +375,22 @@ impl<P: Protocol> Source for Stream<P> {
     fn ready(self: Rc<Self>, ready: Ready) {
         let flags = self.transport.flags.get();
         // Mostly there is something to read, and nothing else.
-        if ready.readable && !ready.hung_up && !flags.has_any(Flags::NOT_READING.and(Flags::STUCK))
+        if ready.is_readable()
+            && !ready.is_hung_up()
+            && !flags.has_any(Flags::NOT_READING.and(Flags::STUCK))
         {
             self.read();
             return self.settle_now();
         }
         let is_stuck = self.transport.is_stuck();
         let is_reading = self.transport.is_reading();
-        if ready.writable && is_stuck {
+        if ready.is_writable() && is_stuck {
             self.transport.flush();
         }
-        if ready.readable && is_reading && self.transport.is_reading() {
+        if ready.is_readable() && is_reading && self.transport.is_reading() {
             self.read();
         }
-        if ready.hung_up && !is_stuck && !is_reading {
+        if ready.is_hung_up() && !is_stuck && !is_reading {
             self.transport.look_into_hang_up();
         }
         self.settle_now();

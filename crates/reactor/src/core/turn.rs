@@ -1,6 +1,5 @@
 //! One turn of the loop, and running it until it ends.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -74,13 +73,13 @@ impl Core {
 
     /// Tells the sources of what is ready, one after the other.
     fn dispatch(&self, events: &Events, count: usize) {
-        let next = Cell::new(0);
+        let mut numbers = 0..count;
         let is_timed = self.slow_callback.get().is_some();
-        while next.get() < count {
+        while !numbers.is_empty() {
             // Guarded as a whole: sources contain what their users do, so a panic is
             // rare, and costs the others nothing but this.
             call("what an event called", || {
-                while let Some((key, ready)) = events.take_next(&next) {
+                while let Some((key, ready)) = numbers.next().and_then(|at| events.get(at)) {
                     // It may have gone since the event was given.
                     let Some(source) = self.registry.get(key) else {
                         if key == WAKER_KEY {

@@ -156,16 +156,16 @@ impl Source for Watched {
     fn ready(self: Rc<Self>, ready: Ready) {
         let mut has_returned = true;
         // Whoever is called still sees the end, or the error.
-        let has_gone_bad = ready.hung_up && self.is_drained();
+        let has_gone_bad = ready.is_hung_up() && self.is_drained();
         if let Some(registration) = &*self.registration.borrow() {
             let it = || DescriptorRef {
                 descriptor: registration.as_fd(),
                 watched: &self,
             };
-            if ready.readable {
+            if ready.is_readable() {
                 has_returned &= self.reader.call(it());
             }
-            if ready.writable && !self.is_removed.get() {
+            if ready.is_writable() && !self.is_removed.get() {
                 has_returned &= self.writer.call(it());
             }
         }

@@ -74,10 +74,6 @@ impl Member for Queue {
     }
 
     fn state(&self) -> Ready {
-        Ready {
-            readable: !self.sockets.borrow().is_empty(),
-            writable: false,
-            hung_up: false,
-        }
+        Ready::new(!self.sockets.borrow().is_empty(), false, false)
     }
 }

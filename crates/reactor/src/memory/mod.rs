@@ -81,12 +81,12 @@ impl Network {
             };
             if let Some(interest) = member.interest() {
                 let state = member.state();
-                let told = Ready {
-                    readable: state.readable && interest.readable || state.hung_up,
-                    writable: state.writable && interest.writable || state.hung_up,
-                    hung_up: state.hung_up,
-                };
-                if told.readable || told.writable {
+                let told = Ready::new(
+                    state.is_readable() && interest.readable,
+                    state.is_writable() && interest.writable,
+                    state.is_hung_up(),
+                );
+                if told.is_readable() || told.is_writable() {
                     ready.push((member.key(), told));
                 }
             }

@@ -157,17 +157,14 @@ impl Member for End {
 
     fn state(&self) -> Ready {
         if self.is_connecting {
-            return Ready {
-                readable: false,
-                writable: false,
-                hung_up: false,
-            };
+            return Ready::new(false, false, false);
         }
         let is_broken = self.error.get().is_some() || self.incoming.is_reset();
-        Ready {
-            readable: self.incoming.is_readable(),
-            writable: self.outgoing.is_writable(),
-            hung_up: is_broken || self.incoming.is_finished() && self.outgoing.is_finished(),
-        }
+        let is_over = self.incoming.is_finished() && self.outgoing.is_finished();
+        Ready::new(
+            self.incoming.is_readable(),
+            self.outgoing.is_writable(),
+            is_broken || is_over,
+        )
     }
 }

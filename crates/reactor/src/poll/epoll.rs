@@ -43,13 +43,15 @@ impl Events {
 
 #[inline]
 fn ready(flags: EventFlags) -> Ready {
-    let hung_up = flags.intersects(EventFlags::HUP | EventFlags::ERR);
-    let readable = EventFlags::IN | EventFlags::RDHUP | EventFlags::PRI;
-    Ready {
-        readable: hung_up || flags.intersects(readable),
-        writable: hung_up || flags.contains(EventFlags::OUT),
-        hung_up,
+    // Mostly.
+    if flags == EventFlags::IN {
+        return Ready::READABLE;
     }
+    Ready::new(
+        flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::PRI),
+        flags.contains(EventFlags::OUT),
+        flags.intersects(EventFlags::HUP | EventFlags::ERR),
+    )
 }
 
 /// Waits until something is ready, the loop is woken, or `timeout` is over.

@@ -18,7 +18,7 @@ mod portable;
 mod registration;
 mod waker;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -103,11 +103,9 @@ impl Events {
         self.portable.len()
     }
 
-    /// What became ready, from `next` on, which is moved behind it.
+    /// What became ready, by its number.
     #[inline]
-    pub(crate) fn take_next(&self, next: &Cell<usize>) -> Option<(Key, Ready)> {
-        let at = next.get();
-        next.set(at + 1);
+    pub(crate) fn get(&self, at: usize) -> Option<(Key, Ready)> {
         #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
         if let Some(told) = self.epoll.get(at) {
             return Some(told);
@@ -116,6 +114,10 @@ impl Events {
     }
 
     /// There are those of epoll, or those of polling; then the others.
+    #[cfg_attr(
+        all(target_os = "linux", not(polling_test_poll_backend)),
+        cold // Mostly there are those of epoll only.
+    )]
     fn get_other(&self, at: usize) -> Option<(Key, Ready)> {
         let told = self.portable.get(at);
         told.or_else(|| self.other.get(at - self.told_by_system()).copied())
@@ -224,14 +226,8 @@ impl System {
         let always_ready = self.always_ready.borrow();
         for &(key, interest) in always_ready.iter() {
             let Interest { readable, writable } = interest;
-            let hung_up = false;
             if readable || writable {
-                let it = Ready {
-                    readable,
-                    writable,
-                    hung_up,
-                };
-                ready.push((key, it));
+                ready.push((key, Ready::new(readable, writable, false)));
             }
         }
         if ready.is_empty() {

@@ -30,11 +30,7 @@ fn ready(event: &Event) -> (Key, Ready) {
     // An event with neither tells of a hang-up on some systems.
     let is_neither = !(event.readable || event.writable);
     let hung_up = event.is_err().unwrap_or(false) || event.is_interrupt() || is_neither;
-    let ready = Ready {
-        readable: event.readable || hung_up,
-        writable: event.writable || hung_up,
-        hung_up,
-    };
+    let ready = Ready::new(event.readable, event.writable, hung_up);
     (event.key, ready)
 }
 

@@ -241,7 +241,7 @@ impl<P: ProcessProtocol> Source for Pipe<P> {
         match self.direction {
             Direction::Read => self.read(),
             // Nobody reads it any more.
-            Direction::Write if ready.hung_up => self.close(),
+            Direction::Write if ready.is_hung_up() => self.close(),
             Direction::Write => self.out.borrow_mut().is_stuck = false,
         }
         self.process.settle_now();

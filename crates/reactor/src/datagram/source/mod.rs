@@ -389,10 +389,10 @@ impl<P: DatagramProtocol> Host for DatagramSource<P> {
 
 impl<P: DatagramProtocol> Source for DatagramSource<P> {
     fn ready(self: Rc<Self>, ready: Ready) {
-        if ready.writable && self.queue.borrow().waits_for == WaitsFor::Room {
+        if ready.is_writable() && self.queue.borrow().waits_for == WaitsFor::Room {
             self.flush();
         }
-        if ready.readable {
+        if ready.is_readable() {
             self.read();
         }
         self.settle_now();
