@@ -44,9 +44,16 @@ impl Flags {
     pub(super) const HAS_REST: Self = Self(1 << 15);
     /// The poller waits for something else than what comes in.
     pub(super) const OTHER_INTEREST: Self = Self(1 << 16);
+    /// Something waits to be sent.
+    pub(super) const HAS_OUTPUT: Self = Self(1 << 17);
 
     /// On its way out.
     pub(super) const CLOSING: Self = Self(Self::LOSING.0 | Self::ENDING.0 | Self::OVER.0);
+    /// What is written is not sent, unless there is a producer.
+    pub(super) const NOT_WRITING: Self =
+        Self(Self::CLOSING.0 | Self::FINISHING.0 | Self::FINISHED.0);
+    /// What was read is not delivered.
+    pub(super) const NO_FRAMES: Self = Self(Self::CLOSING.0 | Self::PAUSED.0 | Self::HELD_BACK.0);
     /// Not to be read from.
     pub(super) const NOT_READING: Self =
         Self(Self::CLOSING.0 | Self::PAUSED.0 | Self::HELD_BACK.0 | Self::AT_END.0);
@@ -62,6 +69,11 @@ impl Flags {
     #[inline(always)]
     pub(super) const fn has_any(self, of: Self) -> bool {
         self.0 & of.0 != 0
+    }
+
+    #[inline(always)]
+    pub(super) const fn only(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     #[inline(always)]

@@ -43,9 +43,6 @@ impl OutBuffer {
     /// Adds `bytes` at the end.
     #[inline]
     pub(super) fn push(&mut self, bytes: &[u8], core: &Core) {
-        if bytes.is_empty() {
-            return;
-        }
         self.waiting += bytes.len();
         self.buffer
             .get_or_insert_with(|| core.buffers.take_spare())

@@ -16,28 +16,34 @@ impl<P: Protocol> Stream<P> {
     pub(super) fn read(&self) {
         let mut buffer = self.transport.core().buffers.take_read();
         for _ in 0..READS_PER_TURN {
-            match self.transport.receive(&mut buffer) {
-                Ok(None) => break,
-                Ok(Some(0)) => {
-                    self.end_of_reading();
-                    break;
-                }
-                Ok(Some(received)) => {
-                    if self.transport.carries_descriptors() {
-                        self.deliver_descriptors();
-                    }
-                    self.take_in(&buffer[..received]);
-                    if received < buffer.len() || !self.transport.is_reading() {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    self.transport.abort(ConnectionClosed::Lost(error));
-                    break;
-                }
+            if !self.read_once(&mut buffer) {
+                break;
             }
         }
         self.transport.core().buffers.return_read(buffer);
+    }
+
+    /// Reads once, and delivers that; says whether more may be there, and is wanted.
+    #[inline(always)]
+    fn read_once(&self, buffer: &mut [u8]) -> bool {
+        match self.transport.receive(buffer) {
+            Ok(None) => false,
+            Ok(Some(0)) => {
+                self.end_of_reading();
+                false
+            }
+            Ok(Some(received)) => {
+                if self.transport.carries_descriptors() {
+                    self.deliver_descriptors();
+                }
+                self.take_in(&buffer[..received]);
+                received == buffer.len() && self.transport.is_reading()
+            }
+            Err(error) => {
+                self.transport.abort(ConnectionClosed::Lost(error));
+                false
+            }
+        }
     }
 
     /// Delivers the descriptors that came with what was just read.

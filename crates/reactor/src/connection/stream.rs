@@ -277,23 +277,40 @@ impl<P: Protocol> Stream<P> {
         self.transport.flags.put(Flags::HAS_JOBS, has_jobs);
     }
 
+    #[inline(never)]
+    fn ready_otherwise(&self, ready: Ready) {
+        let is_stuck = self.transport.is_stuck();
+        let is_reading = self.transport.is_reading();
+        if ready.is_writable() && is_stuck {
+            self.transport.flush();
+        }
+        if ready.is_readable() && is_reading && self.transport.is_reading() {
+            self.read();
+        }
+        if ready.is_hung_up() && !is_stuck && !is_reading {
+            self.transport.look_into_hang_up();
+        }
+        self.settle_now();
+    }
+
     // --- settling ---
 
     /// Does what is left to do: jobs, frames that had to wait, sending, ending.
     #[inline]
     pub(super) fn settle_now(&self) {
         // Mostly there is something to send, and nothing else.
-        if self.is_ordinary() && self.transport.can_flush() {
+        if self.left_to_do() == Flags::HAS_OUTPUT {
             self.transport.flush();
         }
-        if !self.is_ordinary() {
+        if self.left_to_do() != Flags::NONE {
             self.settle_all();
         }
     }
 
+    /// What is out of the ordinary, or to be done.
     #[inline]
-    fn is_ordinary(&self) -> bool {
-        self.transport.flags.get().without(Flags::OF_NO_CONCERN) == Flags::NONE
+    fn left_to_do(&self) -> Flags {
+        self.transport.flags.get().without(Flags::OF_NO_CONCERN)
     }
 
     #[inline(never)]
@@ -373,27 +390,14 @@ impl<P: Protocol> Stream<P> {
 impl<P: Protocol> Source for Stream<P> {
     #[inline]
     fn ready(self: Rc<Self>, ready: Ready) {
-        let flags = self.transport.flags.get();
         // Mostly there is something to read, and nothing else.
-        if ready.is_readable()
-            && !ready.is_hung_up()
-            && !flags.has_any(Flags::NOT_READING.and(Flags::STUCK))
-        {
+        let stands_against = Flags::NOT_READING.and(Flags::STUCK);
+        if ready == Ready::READABLE && !self.transport.flags.has_any(stands_against) {
             self.read();
-            return self.settle_now();
+            self.settle_now();
+        } else {
+            self.ready_otherwise(ready);
         }
-        let is_stuck = self.transport.is_stuck();
-        let is_reading = self.transport.is_reading();
-        if ready.is_writable() && is_stuck {
-            self.transport.flush();
-        }
-        if ready.is_readable() && is_reading && self.transport.is_reading() {
-            self.read();
-        }
-        if ready.is_hung_up() && !is_stuck && !is_reading {
-            self.transport.look_into_hang_up();
-        }
-        self.settle_now();
     }
 
     fn shut_down(self: Rc<Self>) {

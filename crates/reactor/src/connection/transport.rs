@@ -32,9 +32,7 @@ const SEND_AT_ONCE: usize = 32 * 1024;
 pub(crate) struct Transport {
     pub(super) flags: FlagCell,
     core: Rc<Core>,
-    /// `None` once the connection is over.
-    wire: RefCell<Option<Wire>>,
-    out: RefCell<OutBuffer>,
+    io: RefCell<Io>,
     limits: Cell<WriteLimits>,
     /// Why it ends, once it is on its way out.
     reason: RefCell<Option<ConnectionClosed>>,
@@ -43,6 +41,14 @@ pub(crate) struct Transport {
     /// Those that events come under: two if there is a descriptor for each direction.
     keys: Keys,
     peer: Address,
+}
+
+/// What is sent and received with.
+#[derive(Default)]
+struct Io {
+    /// `None` once the connection is over.
+    wire: Option<Wire>,
+    out: OutBuffer,
 }
 
 pub(crate) type Keys = SmallVec<[Key; 1]>;
@@ -55,8 +61,10 @@ impl Transport {
         Self {
             flags,
             core,
-            wire: RefCell::new(Some(wire)),
-            out: RefCell::default(),
+            io: RefCell::new(Io {
+                wire: Some(wire),
+                out: OutBuffer::default(),
+            }),
             limits: Cell::default(),
             reason: RefCell::default(),
             received_descriptors: RefCell::default(),
@@ -75,10 +83,8 @@ impl Transport {
     }
 
     pub(super) fn host(&self) -> Address {
-        self.wire
-            .borrow()
-            .as_ref()
-            .map_or(Address::Unknown, Wire::host)
+        let io = self.io.borrow();
+        io.wire.as_ref().map_or(Address::Unknown, Wire::host)
     }
 
     /// Calls `f` with the socket, to ask for or to set one of its options.
@@ -90,7 +96,7 @@ impl Transport {
         &self,
         f: impl FnOnce(SockRef<'_>) -> io::Result<R>,
     ) -> io::Result<R> {
-        match &*self.wire.borrow() {
+        match &self.io.borrow().wire {
             Some(wire) => f(wire.socket().ok_or(io::ErrorKind::Unsupported)?),
             None => Err(io::ErrorKind::NotConnected.into()),
         }
@@ -116,7 +122,7 @@ impl Transport {
     #[inline]
     pub(super) fn takes_writes(&self) -> bool {
         let flags = self.flags.get();
-        !flags.has_any(Flags::CLOSING.and(Flags::FINISHING).and(Flags::FINISHED))
+        !flags.has_any(Flags::NOT_WRITING)
             // The producer is let finish.
             || flags.has_any(Flags::HAS_PRODUCER)
                 && !flags.has_any(Flags::ENDING.and(Flags::OVER).and(Flags::FINISHED))
@@ -144,21 +150,41 @@ impl Transport {
         self.flags.has_any(Flags::OVER)
     }
 
+    #[inline]
     pub(super) fn write(&self, bytes: &[u8]) {
+        let mut io = self.io.borrow_mut();
+        let buffered = io.out.waiting() + bytes.len();
+        // Mostly it is little.
+        let is_little = buffered < SEND_AT_ONCE.min(self.limits.get().max_buffered);
+        if !is_little || self.flags.has_any(Flags::NOT_WRITING) {
+            drop(io);
+            return self.write_much(bytes);
+        }
+        if !bytes.is_empty() {
+            io.out.push(bytes, &self.core);
+            self.flags.set(Flags::HAS_OUTPUT);
+        }
+    }
+
+    /// Writes what may be much, or may not be written.
+    #[inline(never)]
+    fn write_much(&self, bytes: &[u8]) {
         if !self.takes_writes() {
             tracing::debug!(target: "reactor", peer = %self.peer, "a write after the close is dropped");
             return;
         }
-        let mut out = self.out.borrow_mut();
-        let buffered = out.waiting() + bytes.len();
-        // Mostly it is little.
-        if buffered < SEND_AT_ONCE.min(self.limits.get().max_buffered) {
-            return out.push(bytes, &self.core);
-        }
+        let Io { wire, out } = &mut *self.io.borrow_mut();
         let mut rest = bytes;
         if bytes.len() >= SEND_AT_ONCE && out.waiting() == 0 && !self.is_stuck() {
-            match self.send(bytes) {
-                Ok(sent) => rest = &bytes[sent..],
+            let sent = match wire {
+                Some(wire) => wire.send(bytes),
+                None => Err(io::ErrorKind::NotConnected.into()),
+            };
+            match sent {
+                Ok(sent) => {
+                    self.core.counters.sent(sent);
+                    rest = &bytes[sent..];
+                }
                 Err(error) => return self.abort(ConnectionClosed::Lost(error)),
             }
             self.flags.put(Flags::STUCK, !rest.is_empty());
@@ -168,18 +194,13 @@ impl Transport {
         if buffered > limit {
             return self.abort(ConnectionClosed::Overflow { buffered, limit });
         }
-        out.push(rest, &self.core);
-        if self.is_stuck() {
-            self.hold_back(out.waiting());
+        if !rest.is_empty() {
+            out.push(rest, &self.core);
+            self.flags.set(Flags::HAS_OUTPUT);
         }
-    }
-
-    fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        let wire = self.wire.borrow();
-        let wire = wire.as_ref().ok_or(io::ErrorKind::NotConnected)?;
-        let sent = wire.send(bytes)?;
-        self.core.counters.sent(sent);
-        Ok(sent)
+        if self.is_stuck() {
+            self.hold_back(buffered);
+        }
     }
 
     pub(super) fn carries_descriptors(&self) -> bool {
@@ -188,12 +209,12 @@ impl Transport {
 
     /// How many descriptors wait to be sent.
     pub(super) fn waiting_descriptors(&self) -> usize {
-        self.out.borrow().waiting_descriptors()
+        self.io.borrow().out.waiting_descriptors()
     }
 
     /// Writes `bytes`; `descriptor` goes with the first of them.
     pub(super) fn write_with(&self, descriptor: OwnedFd, bytes: &[u8]) {
-        self.out.borrow_mut().push_descriptor(descriptor);
+        self.io.borrow_mut().out.push_descriptor(descriptor);
         // In pieces that are not sent past what waits.
         for piece in bytes.chunks(SEND_AT_ONCE - 1) {
             self.write(piece);
@@ -203,14 +224,15 @@ impl Transport {
     /// How many bytes wait to be sent.
     #[inline]
     pub(super) fn waiting(&self) -> usize {
-        self.out.borrow().waiting()
+        self.io.borrow().out.waiting()
     }
 
     /// Whether there is something to send, and the system might take it.
     #[inline]
     pub(super) fn can_flush(&self) -> bool {
         let stopped = Flags::STUCK.and(Flags::ENDING).and(Flags::OVER);
-        !self.flags.has_any(stopped) && self.waiting() > 0
+        let flags = self.flags.get();
+        flags.only(stopped.and(Flags::HAS_OUTPUT)) == Flags::HAS_OUTPUT
     }
 
     /// Whether the system is to say when it takes more.
@@ -222,8 +244,8 @@ impl Transport {
     /// Sends what waits, as far as the system takes it.
     #[inline]
     pub(super) fn flush(&self) {
-        let mut out = self.out.borrow_mut();
-        if let Some(wire) = &*self.wire.borrow() {
+        let Io { wire, out } = &mut *self.io.borrow_mut();
+        if let Some(wire) = wire {
             match out.send(wire) {
                 Ok(sent) => self.core.counters.sent(sent),
                 Err(error) => return self.abort(ConnectionClosed::Lost(error)),
@@ -231,6 +253,7 @@ impl Transport {
         }
         let waiting = out.tidy(&self.core);
         let is_stuck = waiting > 0;
+        self.flags.put(Flags::HAS_OUTPUT, is_stuck);
         if is_stuck || self.flags.has_any(Flags::STUCK.and(Flags::HELD_BACK)) {
             self.flags.put(Flags::STUCK, is_stuck);
             self.hold_back(waiting);
@@ -264,8 +287,8 @@ impl Transport {
     /// Reads once; `None` if there is nothing now.
     #[inline]
     pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        let wire = self.wire.borrow();
-        let Some(wire) = &*wire else {
+        let io = self.io.borrow_mut();
+        let Some(wire) = &io.wire else {
             return Ok(None);
         };
         let received = if self.flags.has_any(Flags::GETS_DESCRIPTORS) {
@@ -286,6 +309,11 @@ impl Transport {
     /// Whether a frame may be delivered.
     #[inline]
     pub(super) fn takes_frames(&self) -> bool {
+        // Mostly nothing stands against it, and nothing waits to be sent.
+        !self.flags.has_any(Flags::NO_FRAMES.and(Flags::HAS_OUTPUT)) || self.takes_more_frames()
+    }
+
+    fn takes_more_frames(&self) -> bool {
         if self.waiting() > self.limits.get().high_water {
             // That may mean to find out that it is over.
             if self.can_flush() {
@@ -294,8 +322,7 @@ impl Transport {
                 self.hold_back(self.waiting());
             }
         }
-        let stops = Flags::CLOSING.and(Flags::PAUSED).and(Flags::HELD_BACK);
-        !self.flags.has_any(stops)
+        !self.flags.has_any(Flags::NO_FRAMES)
     }
 
     /// Whether the socket is to be read.
@@ -319,7 +346,7 @@ impl Transport {
     /// The system tells of a hang-up that neither reading nor writing would
     /// show: it is looked into here, since it would be told again and again.
     pub(super) fn look_into_hang_up(&self) {
-        let looked = match &*self.wire.borrow() {
+        let looked = match &self.io.borrow().wire {
             Some(wire) => match wire.take_error() {
                 Ok(None) => wire.mask(),
                 Ok(Some(error)) | Err(error) => Err(error),
@@ -339,7 +366,7 @@ impl Transport {
             readable: self.is_reading(),
             writable: self.is_stuck(),
         };
-        let set = match &*self.wire.borrow() {
+        let set = match &self.io.borrow().wire {
             Some(wire) => wire.set_interest(interest),
             None => Ok(()),
         };
@@ -371,7 +398,7 @@ impl Transport {
         }
         self.flags.clear(Flags::FINISHING);
         self.flags.set(Flags::FINISHED);
-        let finished = match &*self.wire.borrow() {
+        let finished = match &self.io.borrow().wire {
             Some(wire) => wire.finish_writing(),
             None => Ok(()),
         };
@@ -434,9 +461,10 @@ impl Transport {
     /// Closes the socket: in order, when the peer has finished sending too, or with
     /// a reset.
     pub(super) fn close(&self, how: Close) {
-        self.out.take().discard(&self.core);
+        let Io { wire, out } = self.io.take();
+        out.discard(&self.core);
         drop(self.received_descriptors.take());
-        let Some(wire) = self.wire.take() else {
+        let Some(wire) = wire else {
             return;
         };
         let lingers = how == Close::InOrder && !self.is_at_end() && !self.core.is_gone();
