@@ -166,7 +166,8 @@ struct Input(Rc<dyn Both>);
 
 impl Source for Input {
     fn ready(self: Rc<Self>, _ready: Ready) {
-        self.0.input_ready();
+        let stream: Rc<dyn Source> = Rc::<dyn Both>::clone(&self.0);
+        stream.ready(Ready::READABLE);
     }
 
     fn shut_down(self: Rc<Self>) {

@@ -277,20 +277,19 @@ impl<P: Protocol> Stream<P> {
         self.transport.flags.put(Flags::HAS_JOBS, has_jobs);
     }
 
-    #[inline(never)]
-    fn ready_otherwise(&self, ready: Ready) {
+    /// Deals with all that is ready but what there is to read; says whether to read that.
+    #[cold]
+    fn is_to_be_read(&self, ready: Ready) -> bool {
         let is_stuck = self.transport.is_stuck();
         let is_reading = self.transport.is_reading();
         if ready.is_writable() && is_stuck {
             self.transport.flush();
         }
-        if ready.is_readable() && is_reading && self.transport.is_reading() {
-            self.read();
-        }
         if ready.is_hung_up() && !is_stuck && !is_reading {
             self.transport.look_into_hang_up();
         }
-        self.settle_now();
+        // Sending may have found out that it is over.
+        ready.is_readable() && is_reading && self.transport.is_reading()
     }
 
     // --- settling ---
@@ -392,12 +391,11 @@ impl<P: Protocol> Source for Stream<P> {
     fn ready(self: Rc<Self>, ready: Ready) {
         // Mostly there is something to read, and nothing else.
         let stands_against = Flags::NOT_READING.and(Flags::STUCK);
-        if ready == Ready::READABLE && !self.transport.flags.has_any(stands_against) {
+        let is_ordinary = ready == Ready::READABLE && !self.transport.flags.has_any(stands_against);
+        if is_ordinary || self.is_to_be_read(ready) {
             self.read();
-            self.settle_now();
-        } else {
-            self.ready_otherwise(ready);
         }
+        self.settle_now();
     }
 
     fn shut_down(self: Rc<Self>) {
@@ -415,20 +413,12 @@ impl<P: Protocol> Unsettled for Stream<P> {
 
 /// A connection whose directions are told of apart.
 pub(crate) trait Duplex {
-    fn input_ready(&self);
     fn output_ready(&self);
     /// Nobody reads what is written.
     fn output_broken(&self);
 }
 
 impl<P: Protocol> Duplex for Stream<P> {
-    fn input_ready(&self) {
-        if self.transport.is_reading() {
-            self.read();
-        }
-        self.settle_now();
-    }
-
     fn output_ready(&self) {
         if self.transport.is_stuck() {
             self.transport.flush();
