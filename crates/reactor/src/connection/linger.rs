@@ -90,7 +90,7 @@ impl Linger {
 impl Source for Linger {
     fn ready(self: Rc<Self>, _ready: Ready) {
         let mut buffer = self.core.buffers.take_read();
-        let more_may_come = self.discard(&mut buffer);
+        let more_may_come = self.discard(&mut *buffer);
         self.core.buffers.return_read(buffer);
         if !more_may_come {
             self.close();

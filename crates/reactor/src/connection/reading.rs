@@ -16,7 +16,7 @@ impl<P: Protocol> Stream<P> {
     pub(super) fn read(&self) {
         let mut buffer = self.transport.core().buffers.take_read();
         for _ in 0..READS_PER_TURN {
-            if !self.read_once(&mut buffer) {
+            if !self.read_once(&mut *buffer) {
                 break;
             }
         }
@@ -119,25 +119,29 @@ impl<P: Protocol> Stream<P> {
             if self.has_extras() && self.pump(rest) {
                 return input.len();
             }
-            let mut progress = 0;
-            self.handle(|cx| match framing.decode(rest) {
-                Ok(Decoded::Incomplete) => Ok(()),
+            let taken = self.guard(|cx| match framing.decode(rest) {
+                Ok(Decoded::Incomplete) => Ok(0),
                 Ok(Decoded::Frame { frame, consumed }) => {
                     if consumed == 0 || consumed > rest.len() {
                         return Err(Failure::new(BadFraming));
                     }
-                    progress = consumed;
-                    protocol.received(cx, frame)
+                    protocol.received(cx, frame)?;
+                    Ok(consumed)
                 }
                 Err(failure) => {
                     protocol.framing_failed(cx, &failure);
                     Err(failure)
                 }
             });
-            if progress == 0 {
-                return consumed;
+            match taken {
+                Ok(0) => return consumed,
+                Ok(taken) => consumed += taken,
+                // That ends the connection: nobody asks for the rest.
+                Err(failure) => {
+                    self.handler_failed(failure);
+                    return consumed;
+                }
             }
-            consumed += progress;
             self.run_jobs(protocol);
             if consumed == input.len() {
                 // A frame takes at least one byte, so there is none left.

@@ -219,7 +219,10 @@ impl<P: Protocol> Stream<P> {
 
     /// Calls a handler with a context; a panic becomes a failure.
     #[inline(always)]
-    fn guard(&self, handler: impl FnOnce(&mut Context<'_, P>) -> Result<()>) -> Result<()> {
+    pub(super) fn guard<R>(
+        &self,
+        handler: impl FnOnce(&mut Context<'_, P>) -> Result<R>,
+    ) -> Result<R> {
         if self.has_extras() {
             return self.guard_in_span(handler);
         }
@@ -227,7 +230,10 @@ impl<P: Protocol> Stream<P> {
     }
 
     #[cold]
-    fn guard_in_span(&self, handler: impl FnOnce(&mut Context<'_, P>) -> Result<()>) -> Result<()> {
+    fn guard_in_span<R>(
+        &self,
+        handler: impl FnOnce(&mut Context<'_, P>) -> Result<R>,
+    ) -> Result<R> {
         let _span = self.extras.span().map(tracing::Span::entered);
         Failure::catch(|| handler(&mut Context::new(self))).and_then(|result| result)
     }
@@ -241,7 +247,7 @@ impl<P: Protocol> Stream<P> {
     }
 
     #[cold]
-    fn handler_failed(&self, failure: Failure) {
+    pub(super) fn handler_failed(&self, failure: Failure) {
         self.transport.fail(failure.clone());
         let _span = self.extras.span().map(tracing::Span::entered);
         // What it says is other people's code.

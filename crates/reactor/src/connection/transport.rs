@@ -248,16 +248,26 @@ impl Transport {
         if let Some(wire) = wire {
             match out.send(wire) {
                 Ok(sent) => self.core.counters.sent(sent),
-                Err(error) => return self.abort(ConnectionClosed::Lost(error)),
+                Err(error) => return self.lost(error),
             }
         }
         let waiting = out.tidy(&self.core);
         let is_stuck = waiting > 0;
         self.flags.put(Flags::HAS_OUTPUT, is_stuck);
         if is_stuck || self.flags.has_any(Flags::STUCK.and(Flags::HELD_BACK)) {
-            self.flags.put(Flags::STUCK, is_stuck);
-            self.hold_back(waiting);
+            self.wait_for_room(waiting);
         }
+    }
+
+    #[cold]
+    fn wait_for_room(&self, waiting: usize) {
+        self.flags.put(Flags::STUCK, waiting > 0);
+        self.hold_back(waiting);
+    }
+
+    #[cold]
+    fn lost(&self, error: io::Error) {
+        self.abort(ConnectionClosed::Lost(error));
     }
 
     /// Stops reading above the high-water mark, and resumes below half of it.

@@ -9,31 +9,43 @@ const READ_BUFFER: usize = 64 * 1024;
 const SPARE_CAPACITY: usize = 64 * 1024;
 const SPARE_BUFFERS: usize = 16;
 
+/// One word is moved to and fro, and the length is known.
+pub(crate) type ReadBuffer = Box<[u8; READ_BUFFER]>;
+
 /// One word is moved to and fro, not three.
 type Spare = Box<Vec<u8>>;
 
 #[derive(Default)]
 pub(crate) struct Buffers {
     /// Made when somebody reads for the first time.
-    read: Cell<Option<Box<[u8]>>>,
+    read: Cell<Option<ReadBuffer>>,
     /// The one that was given back last. Mostly it is taken next.
     spare: Cell<Option<Spare>>,
     spares: RefCell<Vec<Spare>>,
+}
+
+/// Not by way of the stack, for which it would be large.
+#[cold]
+fn new_read_buffer() -> ReadBuffer {
+    let buffer = vec![0; READ_BUFFER].into_boxed_slice();
+    buffer
+        .try_into()
+        .unwrap_or_else(|_| unreachable!("it has that length"))
 }
 
 impl Buffers {
     /// The buffer to read into. Whoever takes it gives it back; a second taker
     /// gets a new one.
     #[inline]
-    pub(crate) fn take_read(&self) -> Box<[u8]> {
+    pub(crate) fn take_read(&self) -> ReadBuffer {
         match self.read.take() {
             Some(buffer) => buffer,
-            None => vec![0; READ_BUFFER].into(),
+            None => new_read_buffer(),
         }
     }
 
     #[inline]
-    pub(crate) fn return_read(&self, buffer: Box<[u8]>) {
+    pub(crate) fn return_read(&self, buffer: ReadBuffer) {
         self.read.set(Some(buffer));
     }
 
