@@ -76,6 +76,7 @@ impl Inbox {
         (mem::take(&mut mail.woken), mem::take(&mut mail.released))
     }
 
+    #[inline]
     fn has_mail(&self) -> bool {
         self.has_mail.load(Ordering::Acquire)
     }
@@ -224,8 +225,19 @@ pub(super) fn keep_asleep(waker: &BodyWaker, task: Rc<Task>) {
 /// assert_eq!(run_woken(), 1);
 /// assert_eq!(done.into_result().unwrap().unwrap(), "done");
 /// ```
+#[inline]
 pub fn run_woken() -> usize {
-    let Some((woken, released)) = take_mail() else {
+    if has_mail() { run_mail() } else { 0 }
+}
+
+#[inline]
+fn has_mail() -> bool {
+    HOME.try_with(|home| home.inbox.has_mail()) == Ok(true)
+}
+
+#[cold]
+fn run_mail() -> usize {
+    let Ok((woken, released)) = HOME.try_with(|home| home.inbox.take()) else {
         return 0;
     };
     let count = woken.len();
@@ -250,11 +262,6 @@ pub fn run_woken() -> usize {
         drop_contained(task);
     }
     count
-}
-
-fn take_mail() -> Option<(Vec<Arc<BodyWaker>>, Vec<u64>)> {
-    let take = |home: &Home| home.inbox.has_mail().then(|| home.inbox.take());
-    HOME.try_with(take).ok().flatten()
 }
 
 /// Calls `hook` when a body of this thread was woken and [`run_woken`] has something to
@@ -326,7 +333,7 @@ pub(super) fn poll_end<T: 'static>(
         }
     });
     // Woken while nobody knew whom to tell, or by the bodies that were just run.
-    if polled.is_pending() && HOME.try_with(|home| home.inbox.has_mail()) == Ok(true) {
+    if polled.is_pending() && has_mail() {
         waker.wake_by_ref();
     }
     polled
