@@ -13,6 +13,7 @@ use crate::contain::drop_contained;
 /// What the handles of a queue share.
 pub(super) struct Queue {
     wheel: RefCell<Wheel>,
+    len: Cell<usize>,
     next_sequence: Cell<u64>,
     /// While calls are made: the time up to which they are. What is added
     /// meanwhile is not due before that, so that it stands behind those that wait.
@@ -24,6 +25,7 @@ impl Queue {
     pub(super) fn new(now: impl Fn() -> Duration + 'static) -> Self {
         Self {
             wheel: RefCell::default(),
+            len: Cell::new(0),
             next_sequence: Cell::new(0),
             made_until: Cell::new(0),
             now: Box::new(now),
@@ -45,6 +47,7 @@ impl Queue {
     fn add(&self, due: u64, timer: Rc<Timer>) {
         let sequence = self.next_sequence();
         self.next_sequence.set(sequence + 1);
+        self.len.set(self.len.get() + 1);
         self.wheel.borrow_mut().insert(Entry {
             due,
             sequence,
@@ -61,6 +64,10 @@ impl Queue {
     /// A time at which to look again: no later than the next call is due.
     #[inline]
     pub(super) fn next_look(&self) -> Option<Duration> {
+        // A loop asks once a turn.
+        if self.len.get() == 0 {
+            return None;
+        }
         self.wheel.borrow().next_look().map(from_nanos)
     }
 
@@ -71,7 +78,7 @@ impl Queue {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.wheel.borrow().len()
+        self.len.get()
     }
 
     /// Says up to which time calls are made; gives what was said before.
@@ -93,6 +100,7 @@ impl Queue {
             return None;
         }
         let timer = wheel.take_first()?;
+        self.len.set(self.len.get() - 1);
         timer.place.set(Place::CALLED);
         Some(timer)
     }
@@ -102,6 +110,7 @@ impl Queue {
         let Some(timer) = self.wheel.borrow_mut().take_any() else {
             return false;
         };
+        self.len.set(self.len.get() - 1);
         timer.dispose();
         true
     }
@@ -111,13 +120,18 @@ impl Queue {
     }
 
     pub(super) fn cancel(&self, timer: &Timer) {
-        let timer = self.wheel.borrow_mut().remove(timer.place.get());
+        let timer = self.remove(timer);
         timer.dispose();
+    }
+
+    fn remove(&self, timer: &Timer) -> Rc<Timer> {
+        self.len.set(self.len.get() - 1);
+        self.wheel.borrow_mut().remove(timer.place.get())
     }
 
     pub(super) fn reschedule(&self, timer: &Timer, due: u64) {
         let due = due.max(self.made_until.get());
-        let timer = self.wheel.borrow_mut().remove(timer.place.get());
+        let timer = self.remove(timer);
         timer.due.set(due);
         self.add(due, timer);
     }

@@ -64,7 +64,6 @@ pub(super) struct Wheel {
     far: Vec<Entry>,
     /// What is due in this tick, or before, is near.
     tick: u64,
-    len: usize,
 }
 
 impl Default for Wheel {
@@ -75,7 +74,6 @@ impl Default for Wheel {
             occupied: [0; LEVELS],
             far: Vec::new(),
             tick: 0,
-            len: 0,
         }
     }
 }
@@ -86,16 +84,7 @@ fn start_of(tick: u64) -> u64 {
 }
 
 impl Wheel {
-    pub(super) fn len(&self) -> usize {
-        self.len
-    }
-
     pub(super) fn insert(&mut self, entry: Entry) {
-        self.len += 1;
-        self.place(entry);
-    }
-
-    fn place(&mut self, entry: Entry) {
         let due = entry.due >> TICK_BITS;
         if due <= self.tick {
             return self.near.insert(entry);
@@ -116,7 +105,6 @@ impl Wheel {
 
     /// Takes out the timer at `place`.
     pub(super) fn remove(&mut self, place: Place) -> Rc<Timer> {
-        self.len -= 1;
         if place.list == NEAR {
             return self.near.remove(place.index as usize);
         }
@@ -163,16 +151,12 @@ impl Wheel {
         if self.near.is_empty() {
             return None;
         }
-        self.len -= 1;
         Some(self.near.remove(0))
     }
 
     /// No later than the first one is due.
     #[inline]
     pub(super) fn next_look(&self) -> Option<u64> {
-        if self.len == 0 {
-            return None;
-        }
         match self.near.first() {
             Some((due, _)) => Some(due),
             None => self.next_tick().map(start_of),
@@ -207,7 +191,7 @@ impl Wheel {
             let list = level * BUCKETS + bucket;
             let mut entries = std::mem::take(&mut self.buckets[list]);
             for entry in entries.drain(..) {
-                self.place(entry);
+                self.insert(entry);
             }
             // The room is kept.
             self.buckets[list] = entries;
@@ -222,7 +206,7 @@ impl Wheel {
         if is_in_another {
             // What was too far away may not be any more.
             for entry in std::mem::take(&mut self.far) {
-                self.place(entry);
+                self.insert(entry);
             }
         }
     }
