@@ -18,11 +18,11 @@
 mod buffers;
 mod counters;
 mod lifecycle;
+mod put_off;
 mod time;
 mod turn;
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::cell::Cell;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -35,6 +35,8 @@ use self::buffers::Buffers;
 pub use self::counters::Counters;
 use self::counters::Counting;
 use self::lifecycle::State;
+use self::put_off::PutOff;
+pub(crate) use self::put_off::Unsettled;
 pub(crate) use self::time::Time;
 use crate::awaited::Awaited;
 use crate::blocked::Blocked;
@@ -47,11 +49,6 @@ use crate::poll::{Events, Interest, Key, Poll, PollerKind, Registration};
 use crate::registry::{NotYet, Registry, Source};
 use crate::reserve::Reserve;
 use crate::system_event::SystemEvents;
-
-/// Something with work that is to be done before the loop waits.
-pub(crate) trait Unsettled {
-    fn settle(self: Rc<Self>);
-}
 
 /// What a handle knows even when the loop is gone.
 pub(crate) struct Known {
@@ -82,7 +79,7 @@ pub(crate) struct Core {
     /// The last turn found something to do.
     was_busy: Cell<bool>,
     is_gone: Cell<bool>,
-    unsettled: RefCell<VecDeque<Rc<dyn Unsettled>>>,
+    put_off: PutOff,
     events: Cell<Option<Box<Events>>>,
     jobs: Cell<Vec<Job<Rc<Self>>>>,
 }
@@ -123,7 +120,7 @@ impl Core {
             does_not_wait: Cell::new(false),
             was_busy: Cell::new(false),
             is_gone: Cell::new(false),
-            unsettled: RefCell::default(),
+            put_off: PutOff::default(),
             events: Cell::default(),
             jobs: Cell::default(),
         })
@@ -145,7 +142,7 @@ impl Core {
 
     /// Whether the last turn found nothing to do, and left nothing.
     pub(crate) fn is_at_rest(&self) -> bool {
-        !self.was_busy.get() && self.unsettled.borrow().is_empty()
+        !self.was_busy.get() && self.put_off.is_empty()
     }
 
     /// The network of a test, which stands for that of the system.
@@ -180,11 +177,6 @@ impl Core {
         self.registry.insert(Rc::new(NotYet))
     }
 
-    /// Has `unsettled` settled before the loop waits.
-    pub(crate) fn settle_soon(&self, unsettled: Rc<dyn Unsettled>) {
-        self.unsettled.borrow_mut().push_back(unsettled);
-    }
-
     /// Ends the loop: drops calls that wait and shuts down what is registered.
     pub(crate) fn end(&self) {
         self.is_gone.set(true);
@@ -201,7 +193,7 @@ impl Core {
         }
         self.awaited.give_up();
         self.timers.clear();
-        self.unsettled.take();
+        self.put_off.clear();
     }
 }
 

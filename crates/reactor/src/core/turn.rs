@@ -7,38 +7,40 @@ use super::lifecycle::State;
 use super::{Core, call};
 use crate::bodies;
 use crate::error::RunError;
-use crate::poll::{Events, WAKER_KEY};
-
-/// How often connections that keep each other busy may go round in one turn.
-const SETTLE_ROUNDS: usize = 16;
+use crate::poll::{Events, Key, Ready, WAKER_KEY};
+use crate::registry::Source;
 
 impl Core {
     /// Runs until it is stopped, or crashes.
     pub(crate) fn run(self: &Rc<Self>) -> Result<(), RunError> {
-        let _turning = self.begin()?;
-        while self.is_running() {
-            self.turn(None)?;
-        }
-        Ok(())
+        self.run_until(|| false)
     }
 
     /// Runs until `is_done`, or until it is stopped.
     pub(crate) fn run_until(self: &Rc<Self>, is_done: impl Fn() -> bool) -> Result<(), RunError> {
         let _turning = self.begin()?;
+        let mut events = self.events.take().unwrap_or_default();
         while self.is_running() && !is_done() {
-            self.turn(None)?;
+            self.turn(&mut events, None)?;
         }
+        self.events.set(Some(events));
         Ok(())
     }
 
     /// One turn; says whether the loop has ended in it.
     pub(crate) fn run_once(self: &Rc<Self>, timeout: Option<Duration>) -> Result<bool, RunError> {
         let _turning = self.begin()?;
-        self.turn(timeout)?;
+        let mut events = self.events.take().unwrap_or_default();
+        self.turn(&mut events, timeout)?;
+        self.events.set(Some(events));
         Ok(!self.is_running())
     }
 
-    fn turn(self: &Rc<Self>, timeout: Option<Duration>) -> Result<(), RunError> {
+    fn turn(
+        self: &Rc<Self>,
+        events: &mut Events,
+        timeout: Option<Duration>,
+    ) -> Result<(), RunError> {
         self.counters.turn();
         let mut look = self.timers.next_look();
         let has_called =
@@ -48,48 +50,46 @@ impl Core {
             look = self.timers.next_look();
         }
 
-        let mut events = self.events.take().unwrap_or_default();
-        let waited = self
-            .poll
-            .wait(&mut events, self.time_to_wait(look, timeout));
+        let waited = self.poll.wait(events, self.time_to_wait(look, timeout));
         self.turn_now.set(None);
-        let mut count = 0;
-        if waited.is_ok() {
-            count = events.len();
-            self.dispatch(&events, count);
-            self.counters.events(count);
-        }
-        self.was_busy.set(has_called || count > 0);
-        self.events.set(Some(events));
         if let Err(error) = waited {
+            self.was_busy.set(has_called);
             self.state.set(State::Idle);
             return Err(error.into());
         }
+        let count = self.tell(events);
+        self.counters.events(count);
+        self.was_busy.set(has_called || count > 0);
 
         self.settle();
         self.shut_down_if_stopped();
         Ok(())
     }
 
-    /// Tells the sources of what is ready, one after the other.
-    fn dispatch(&self, events: &Events, count: usize) {
-        let mut numbers = 0..count;
-        let is_timed = self.slow_callback.get().is_some();
-        while !numbers.is_empty() {
+    /// Tells the sources of what is ready, one after the other; says how many there were.
+    #[inline]
+    fn tell(&self, events: &Events) -> usize {
+        let (of_epoll, of_others) = (events.of_epoll(), events.of_others());
+        let count = of_epoll.len() + of_others.len();
+        if self.slow_callback.get().is_some() {
+            self.tell_timed(of_epoll.chain(of_others));
+        } else {
+            self.tell_all(of_epoll);
+            if of_others.len() > 0 {
+                self.tell_others(of_others);
+            }
+        }
+        count
+    }
+
+    #[inline(always)]
+    fn tell_all(&self, mut events: impl ExactSizeIterator<Item = (Key, Ready)>) {
+        while events.len() > 0 {
             // Guarded as a whole: sources contain what their users do, so a panic is
             // rare, and costs the others nothing but this.
             call("what an event called", || {
-                while let Some((key, ready)) = numbers.next().and_then(|at| events.get(at)) {
-                    // It may have gone since the event was given.
-                    let Some(source) = self.registry.get(key) else {
-                        if key == WAKER_KEY {
-                            self.poll.clear_waker();
-                        }
-                        continue;
-                    };
-                    if is_timed {
-                        self.timed("what an event called", || source.ready(ready));
-                    } else {
+                for (key, ready) in events.by_ref() {
+                    if let Some(source) = self.source(key) {
                         source.ready(ready);
                     }
                 }
@@ -97,9 +97,33 @@ impl Core {
         }
     }
 
+    #[cold]
+    fn tell_others(&self, events: impl ExactSizeIterator<Item = (Key, Ready)>) {
+        self.tell_all(events);
+    }
+
+    #[cold]
+    fn tell_timed(&self, events: impl Iterator<Item = (Key, Ready)>) {
+        for (key, ready) in events {
+            if let Some(source) = self.source(key) {
+                self.timed("what an event called", || source.ready(ready));
+            }
+        }
+    }
+
+    /// Whom an event is for: it may have gone since that was given.
+    #[inline]
+    fn source(&self, key: Key) -> Option<Rc<dyn Source>> {
+        let source = self.registry.get(key);
+        if source.is_none() && key == WAKER_KEY {
+            self.poll.clear_waker();
+        }
+        source
+    }
+
     /// Calls `f`, which is a user's, and warns if it was slow.
     #[inline]
-    fn timed(&self, what: &'static str, f: impl FnOnce()) {
+    pub(super) fn timed(&self, what: &'static str, f: impl FnOnce()) {
         let Some(threshold) = self.slow_callback.get() else {
             return call(what, f);
         };
@@ -123,7 +147,7 @@ impl Core {
     #[inline]
     fn time_to_wait(&self, look: Option<Duration>, timeout: Option<Duration>) -> Option<Duration> {
         let is_busy = self.does_not_wait.take()
-            || !self.unsettled.borrow().is_empty()
+            || !self.put_off.is_empty()
             || matches!(self.state.get(), State::Idle | State::Stopping);
         if is_busy {
             return Some(Duration::ZERO);
@@ -170,6 +194,7 @@ impl Core {
     }
 
     /// Sees to it that the loop is woken for async bodies.
+    #[inline]
     pub(crate) fn listen_for_bodies(&self) {
         bodies::listen(self.id(), || self.poll.waker());
     }
@@ -191,31 +216,6 @@ impl Core {
             made = self.timers.run_due(now);
         });
         self.counters.delayed_calls(made);
-        true
-    }
-
-    /// Lets connections do what they have put off. What they give one another
-    /// to do is done too, up to a limit: the rest is for the next turn. Says
-    /// whether there was anything.
-    #[inline(always)]
-    fn settle(&self) -> bool {
-        !self.unsettled.borrow().is_empty() && self.settle_all()
-    }
-
-    #[inline(never)]
-    fn settle_all(&self) -> bool {
-        for round in 0..SETTLE_ROUNDS {
-            let count = self.unsettled.borrow().len();
-            if count == 0 {
-                return round > 0;
-            }
-            for _ in 0..count {
-                let first = self.unsettled.borrow_mut().pop_front();
-                if let Some(first) = first {
-                    self.timed("what a connection called", || first.settle());
-                }
-            }
-        }
         true
     }
 }

@@ -28,16 +28,12 @@ pub(super) struct Events {
 
 impl Events {
     #[inline]
-    pub(super) fn len(&self) -> usize {
-        self.events.len()
-    }
-
-    #[inline]
-    pub(super) fn get(&self, at: usize) -> Option<(Key, Ready)> {
-        let event = self.events.get(at)?;
-        // Copied out, as the structure is packed.
-        let flags = event.flags;
-        Some((event.data.u64() as Key, ready(flags)))
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (Key, Ready)> {
+        self.events.iter().map(|event| {
+            // Copied out, as the structure is packed.
+            let (data, flags) = (event.data, event.flags);
+            (data.u64() as Key, ready(flags))
+        })
     }
 }
 

@@ -81,46 +81,28 @@ pub(crate) struct Events {
     #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
     epoll: epoll::Events,
     portable: portable::Events,
-    /// Those that the system knows nothing of.
-    other: Vec<(Key, Ready)>,
+    /// What anybody but epoll has told.
+    others: Vec<(Key, Ready)>,
 }
 
 impl Events {
-    /// How many became ready.
-    #[inline]
-    pub(crate) fn len(&self) -> usize {
-        self.told_by_system() + self.other.len()
-    }
-
+    /// What epoll has told.
     #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
     #[inline]
-    fn told_by_system(&self) -> usize {
-        self.epoll.len() + self.portable.len()
+    pub(crate) fn of_epoll(&self) -> impl ExactSizeIterator<Item = (Key, Ready)> {
+        self.epoll.iter()
     }
 
+    /// There is none.
     #[cfg(not(all(target_os = "linux", not(polling_test_poll_backend))))]
-    fn told_by_system(&self) -> usize {
-        self.portable.len()
+    pub(crate) fn of_epoll(&self) -> impl ExactSizeIterator<Item = (Key, Ready)> {
+        std::iter::empty()
     }
 
-    /// What became ready, by its number.
+    /// What anybody else has.
     #[inline]
-    pub(crate) fn get(&self, at: usize) -> Option<(Key, Ready)> {
-        #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
-        if let Some(told) = self.epoll.get(at) {
-            return Some(told);
-        }
-        self.get_other(at)
-    }
-
-    /// There are those of epoll, or those of polling; then the others.
-    #[cfg_attr(
-        all(target_os = "linux", not(polling_test_poll_backend)),
-        cold // Mostly there are those of epoll only.
-    )]
-    fn get_other(&self, at: usize) -> Option<(Key, Ready)> {
-        let told = self.portable.get(at);
-        told.or_else(|| self.other.get(at - self.told_by_system()).copied())
+    pub(crate) fn of_others(&self) -> impl ExactSizeIterator<Item = (Key, Ready)> {
+        self.others.iter().copied()
     }
 }
 
@@ -165,8 +147,8 @@ impl Poll {
         match self {
             Self::System(system) => system.wait(events, timeout),
             Self::Memory(network) => {
-                events.other.clear();
-                network.collect_ready(&mut events.other);
+                events.others.clear();
+                network.collect_ready(&mut events.others);
                 Ok(())
             }
         }
@@ -204,16 +186,21 @@ impl Poll {
 impl System {
     #[inline]
     fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
-        events.other.clear();
+        events.others.clear();
         let mut timeout = timeout;
         if !self.always_ready.borrow().is_empty() {
-            timeout = self.add_always_ready(&mut events.other, timeout);
+            timeout = self.add_always_ready(&mut events.others, timeout);
         }
         #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
         if self.kind == PollerKind::Native {
             return epoll::wait(&self.poller, &mut events.epoll, timeout);
         }
-        portable::wait(&self.poller, &mut events.portable, timeout)
+        portable::wait(
+            &self.poller,
+            &mut events.portable,
+            &mut events.others,
+            timeout,
+        )
     }
 
     /// Adds those that need not be waited for; gives how long to wait then.

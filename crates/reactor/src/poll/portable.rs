@@ -7,24 +7,8 @@ use polling::{Event, Poller};
 
 use super::{Key, Ready};
 
-/// Room for the events of one wait.
-#[derive(Default)]
-pub(super) struct Events {
-    room: Option<polling::Events>,
-    /// What became ready, as we tell it.
-    ready: Vec<(Key, Ready)>,
-}
-
-impl Events {
-    #[inline]
-    pub(super) fn len(&self) -> usize {
-        self.ready.len()
-    }
-
-    pub(super) fn get(&self, at: usize) -> Option<(Key, Ready)> {
-        self.ready.get(at).copied()
-    }
-}
+/// Room for the events of one wait, made when it is needed.
+pub(super) type Events = Option<polling::Events>;
 
 fn ready(event: &Event) -> (Key, Ready) {
     // An event with neither tells of a hang-up on some systems.
@@ -43,18 +27,19 @@ fn is_harmless(error: &io::Error) -> bool {
     )
 }
 
-/// Waits until something is ready, the loop is woken, or `timeout` is over.
+/// Waits until something is ready, the loop is woken, or `timeout` is over; adds what
+/// became ready to `told`.
 pub(super) fn wait(
     poller: &Poller,
     events: &mut Events,
+    told: &mut Vec<(Key, Ready)>,
     timeout: Option<Duration>,
 ) -> io::Result<()> {
-    events.ready.clear();
-    let room = events.room.get_or_insert_with(polling::Events::new);
-    room.clear();
-    match poller.wait(room, timeout) {
+    let events = events.get_or_insert_with(polling::Events::new);
+    events.clear();
+    match poller.wait(events, timeout) {
         Ok(_) => {
-            events.ready.extend(room.iter().map(|event| ready(&event)));
+            told.extend(events.iter().map(|event| ready(&event)));
             Ok(())
         }
         Err(error) if is_harmless(&error) => Ok(()),
