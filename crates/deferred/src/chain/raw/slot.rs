@@ -13,19 +13,20 @@ use crate::contain::drop_contained;
 use crate::failure::{Failure, Result};
 use crate::trail::Place;
 
-/// The largest value that is kept in the slot itself.
+/// The largest value that is kept in the slot of a chain itself.
 const SLOT_WORDS: usize = 8;
 
 /// One result of any type: nothing, a value, or a failure.
 ///
-/// Dropping it drops what is in it, containing a panic.
+/// A value of up to `WORDS` is kept in place, a larger one in a box. Dropping it drops
+/// what is in it, containing a panic.
 #[repr(C)] // what is always used before what is not
-pub(crate) struct Slot<M> {
+pub(crate) struct Slot<M, const WORDS: usize = SLOT_WORDS> {
     /// What is in it: nothing, a value of that type, or, if it is [`FAILURE`], a
     /// failure.
     content: Option<&'static ValueType>,
     /// INVARIANT: holds what `content` says; for a value, by the layout of its type.
-    words: [Word; SLOT_WORDS],
+    words: [Word; WORDS],
     /// What is in it is `Send` if `M` is.
     flavour: PhantomData<M>,
 }
@@ -43,16 +44,16 @@ struct ValueType {
 static FAILURE: ValueType = ValueType {
     id: TypeId::of::<IsFailure>(),
     words: words_of::<Failure>(),
-    drop: Some(ValueOf::<Failure>::drop_at),
+    drop: Some(ValueOf::<Failure, SLOT_WORDS>::drop_at),
 };
 
 enum IsFailure {}
 
 /// What is known of a `T` in a slot.
-struct ValueOf<T>(T);
+struct ValueOf<T, const WORDS: usize>(T);
 
-impl<T: 'static> ValueOf<T> {
-    const BOXED: bool = words_of::<T>() > SLOT_WORDS || !word_aligned::<T>();
+impl<T: 'static, const WORDS: usize> ValueOf<T, WORDS> {
+    const BOXED: bool = words_of::<T>() > WORDS || !word_aligned::<T>();
     const TYPE: &'static ValueType = &ValueType {
         id: TypeId::of::<T>(),
         words: if Self::BOXED { 1 } else { words_of::<T>() },
@@ -71,11 +72,11 @@ impl<T: 'static> ValueOf<T> {
     }
 }
 
-impl<M: Mode> Slot<M> {
+impl<M: Mode, const WORDS: usize> Slot<M, WORDS> {
     pub(crate) const fn empty() -> Self {
         Self {
             content: None,
-            words: [const { MaybeUninit::uninit() }; SLOT_WORDS],
+            words: [const { MaybeUninit::uninit() }; WORDS],
             flavour: PhantomData,
         }
     }
@@ -114,14 +115,14 @@ impl<M: Mode> Slot<M> {
     pub(crate) fn put_value<T: Fits<M>>(&mut self, value: T) {
         debug_assert!(self.is_empty());
         // SAFETY: `words` is aligned and, unless boxed, large enough.
-        unsafe { write(self.words.as_mut_ptr(), value, ValueOf::<T>::BOXED) };
-        self.content = Some(ValueOf::<T>::TYPE);
+        unsafe { write(self.words.as_mut_ptr(), value, ValueOf::<T, WORDS>::BOXED) };
+        self.content = Some(ValueOf::<T, WORDS>::TYPE);
     }
 
     #[inline]
     pub(crate) fn put_failure(&mut self, failure: Failure) {
         debug_assert!(self.is_empty());
-        const { assert!(words_of::<Failure>() == 1 && word_aligned::<Failure>()) };
+        const { assert!(WORDS >= 1 && words_of::<Failure>() == 1 && word_aligned::<Failure>()) };
         // SAFETY: a failure is one word.
         unsafe { write(self.words.as_mut_ptr(), failure, false) };
         self.content = Some(&FAILURE);
@@ -141,12 +142,12 @@ impl<M: Mode> Slot<M> {
     pub(crate) fn take_value<T: Fits<M>>(&mut self) -> Option<T> {
         let of = self.content?;
         // The place tells mostly, the identity always.
-        if !ptr::eq(of, ValueOf::<T>::TYPE) && !is_a(of, TypeId::of::<T>()) {
+        if !ptr::eq(of, ValueOf::<T, WORDS>::TYPE) && !is_a(of, TypeId::of::<T>()) {
             return None;
         }
         self.content = None;
         // SAFETY: a `T` was put here, and `content` no longer says so.
-        Some(unsafe { read(self.words.as_ptr(), ValueOf::<T>::BOXED) })
+        Some(unsafe { read(self.words.as_ptr(), ValueOf::<T, WORDS>::BOXED) })
     }
 
     /// Takes the failure out, if it is one.
@@ -214,7 +215,7 @@ fn is_a(of: &ValueType, id: TypeId) -> bool {
     of.id == id
 }
 
-impl<M> Slot<M> {
+impl<M, const WORDS: usize> Slot<M, WORDS> {
     #[cold]
     fn drop_content(&mut self) {
         if let Some(of) = self.content.take()
@@ -227,7 +228,7 @@ impl<M> Slot<M> {
     }
 }
 
-impl<M> Drop for Slot<M> {
+impl<M, const WORDS: usize> Drop for Slot<M, WORDS> {
     #[inline]
     fn drop(&mut self) {
         if self.content.is_some() {
