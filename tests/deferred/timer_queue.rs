@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use deferred::{DelayedCall, TimerQueue};
+use deferred::{DelayedCall, DelayedCallError, TimerQueue};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -144,6 +144,10 @@ fn a_look_is_never_too_late_and_leads_to_the_call() {
         let is_made = Rc::new(Cell::new(false));
         let noting = Rc::clone(&is_made);
         queue.call_at(due, move || noting.set(true));
+        // An earlier one, which is cancelled, may cost some more.
+        let earlier = queue.call_at(due - due / 10, || unreachable!("it is cancelled"));
+        assert!(queue.next_look() <= Some(earlier.time()));
+        earlier.cancel().expect("it waits");
         let mut looks = 0;
         while !is_made.get() {
             let look = queue.next_look().expect("it waits");
@@ -154,5 +158,114 @@ fn a_look_is_never_too_late_and_leads_to_the_call() {
         }
         assert_eq!(time.get(), due);
         assert!(looks <= 8, "{looks} looks for {due:?}");
+    }
+}
+
+#[test]
+fn one_that_waits_alone_takes_one_look() {
+    let queue = TimerQueue::new(|| Duration::ZERO);
+    for due in [1, 999, 70_000, 5_000_000, 300_000_000, 86_400_000_000_u64] {
+        let due = Duration::from_micros(due);
+        queue.call_at(due, || ());
+        assert_eq!(queue.next_look(), Some(due));
+        assert_eq!(queue.run_due(due), 1);
+    }
+}
+
+#[test]
+fn a_handle_stands_for_its_own_call_however_many_come_after() {
+    let queue = TimerQueue::new(|| Duration::ZERO);
+    let (early, late) = (Duration::from_secs(1), Duration::from_secs(100));
+    let made = queue.call_at(early, || ());
+    let cancelled = queue.call_at(late, || ());
+    let clone = cancelled.clone();
+    cancelled.cancel().expect("it waits");
+    drop(cancelled);
+    assert_eq!(queue.run_due(early), 1);
+
+    let calls = Rc::new(Cell::new(0));
+    for _ in 0..1000 {
+        let calls = Rc::clone(&calls);
+        queue.call_at(late, move || calls.set(calls.get() + 1));
+    }
+    assert_eq!(made.cancel(), Err(DelayedCallError::AlreadyCalled));
+    assert_eq!(made.time(), early);
+    assert_eq!(clone.cancel(), Err(DelayedCallError::AlreadyCancelled));
+    assert_eq!(clone.reset(early), Err(DelayedCallError::AlreadyCancelled));
+    assert_eq!(clone.time(), late);
+    assert_eq!(queue.run_due(late), 1000);
+    assert_eq!(calls.get(), 1000);
+}
+
+/// Calls, cancels and forgets a closure of so many words.
+fn with_words<const WORDS: usize>() {
+    let queue = TimerQueue::new(|| Duration::ZERO);
+    let (sum, content) = (Rc::new(Cell::new(0)), [7_usize; WORDS]);
+    let add = || {
+        let sum = Rc::clone(&sum);
+        move || sum.set(sum.get() + content.iter().sum::<usize>())
+    };
+    let cancelled = queue.call_at(Duration::ZERO, add());
+    queue.call_at(Duration::ZERO, add());
+    queue.call_at(Duration::from_secs(1), add());
+    assert_eq!(Rc::strong_count(&sum), 4);
+    cancelled.cancel().expect("it waits");
+    assert_eq!(Rc::strong_count(&sum), 3);
+    queue.run_due(Duration::ZERO);
+    assert_eq!(sum.get(), 7 * WORDS);
+    assert_eq!(Rc::strong_count(&sum), 2);
+    drop(queue);
+    assert_eq!(Rc::strong_count(&sum), 1);
+}
+
+#[test]
+fn closures_of_any_size_are_called_once_or_dropped() {
+    with_words::<0>();
+    with_words::<1>();
+    with_words::<2>();
+    with_words::<3>();
+    with_words::<100>();
+    let queue = TimerQueue::new(|| Duration::ZERO);
+    let called = Rc::new(Cell::new(false));
+    #[repr(align(64))]
+    struct Aligned(Rc<Cell<bool>>);
+    let aligned = Aligned(Rc::clone(&called));
+    queue.call_at(Duration::ZERO, move || {
+        assert_eq!((&raw const aligned).addr() % 64, 0);
+        aligned.0.set(true);
+    });
+    assert_eq!(queue.run_due(Duration::ZERO), 1);
+    assert!(called.get());
+}
+
+/// Cancels another call when it is dropped.
+struct CancelsWhenDropped(DelayedCall, Rc<Cell<Option<Result<(), DelayedCallError>>>>);
+
+impl Drop for CancelsWhenDropped {
+    fn drop(&mut self) {
+        self.1.set(Some(self.0.cancel()));
+    }
+}
+
+#[test]
+fn a_queue_that_ends_cancels_all_at_once() {
+    let answer = Rc::new(Cell::new(None));
+    let queue = TimerQueue::new(|| Duration::ZERO);
+    let other_handle = queue.clone();
+    let first = queue.call_at(Duration::from_secs(1), || ());
+    let when_dropped = CancelsWhenDropped(first.clone(), Rc::clone(&answer));
+    let last = queue.call_at(Duration::from_secs(1), move || drop(when_dropped));
+    drop(queue);
+    assert!(first.is_active() && last.is_active());
+    drop(other_handle);
+    // Whichever was dropped first.
+    assert_eq!(answer.get(), Some(Err(DelayedCallError::AlreadyCancelled)));
+    for call in [first, last] {
+        assert!(!call.is_active());
+        assert_eq!(
+            call.delay(Duration::ZERO),
+            Err(DelayedCallError::AlreadyCancelled)
+        );
+        assert_eq!(call.time(), Duration::from_secs(1));
     }
 }

@@ -37,7 +37,7 @@ pub(crate) use self::lineage::{closes_a_cycle, for_each_body, wake_above};
 pub(crate) use self::mode::{Fits, Mode};
 #[cfg(feature = "sync")]
 pub(crate) use self::raw::Shared;
-pub(crate) use self::raw::{CoreRef, CoreWeak, Local, LocalCell, OwnedClaim};
+pub(crate) use self::raw::{CoreRef, CoreWeak, Local, LocalCell, OwnedClaim, Slot};
 pub(crate) use self::run::{Skips, Stage, Step};
 pub(crate) use self::source::Source;
 

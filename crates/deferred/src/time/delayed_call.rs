@@ -2,10 +2,11 @@
 
 use std::error::Error;
 use std::fmt;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::time::Duration;
 
-use super::timers::{Queue, Status, Timer, from_nanos, to_nanos};
+use super::records::{Number, Status};
+use super::timers::{Queue, from_nanos, to_nanos};
 
 /// A call that was scheduled with [`Clock::call_later`](crate::Clock::call_later).
 ///
@@ -25,20 +26,28 @@ use super::timers::{Queue, Status, Timer, from_nanos, to_nanos};
 /// assert!(!call.is_active());
 /// assert_eq!(call.cancel(), Err(DelayedCallError::AlreadyCancelled));
 /// ```
-#[derive(Clone)]
 pub struct DelayedCall {
-    timer: Rc<Timer>,
-    queue: Weak<Queue>,
+    /// The queue that knows it. `None` if the clock had ended before.
+    queue: Option<Rc<Queue>>,
+    number: Number,
 }
 
 impl DelayedCall {
-    pub(super) fn new(timer: Rc<Timer>, queue: Weak<Queue>) -> Self {
-        Self { timer, queue }
+    /// A handle that was counted when the call was added.
+    #[inline]
+    pub(super) fn new(queue: Rc<Queue>, number: Number) -> Self {
+        Self {
+            queue: Some(queue),
+            number,
+        }
     }
 
     /// A call that will never be made, for a clock that has ended.
     pub fn inactive() -> Self {
-        Self::new(Timer::cancelled(), Weak::new())
+        Self {
+            queue: None,
+            number: 0,
+        }
     }
 
     /// Sees to it that the call is not made. Its closure is dropped.
@@ -61,7 +70,7 @@ impl DelayedCall {
     /// # Ok::<(), DelayedCallError>(())
     /// ```
     pub fn cancel(&self) -> Result<(), DelayedCallError> {
-        self.active_queue()?.cancel(&self.timer);
+        self.active_queue()?.cancel(self.number);
         Ok(())
     }
 
@@ -88,7 +97,7 @@ impl DelayedCall {
     pub fn reset(&self, delay: Duration) -> Result<(), DelayedCallError> {
         let queue = self.active_queue()?;
         let due = queue.now().saturating_add(delay);
-        queue.reschedule(&self.timer, to_nanos(due));
+        queue.reschedule(self.number, to_nanos(due));
         Ok(())
     }
 
@@ -113,7 +122,7 @@ impl DelayedCall {
     /// ```
     pub fn delay(&self, delay: Duration) -> Result<(), DelayedCallError> {
         let queue = self.active_queue()?;
-        queue.reschedule(&self.timer, to_nanos(self.time().saturating_add(delay)));
+        queue.reschedule(self.number, to_nanos(self.time().saturating_add(delay)));
         Ok(())
     }
 
@@ -124,17 +133,41 @@ impl DelayedCall {
 
     /// When the call is due, or was: the time since the clock's start.
     pub fn time(&self) -> Duration {
-        from_nanos(self.timer.due())
+        let due = self.queue.as_ref().map(|queue| queue.due(self.number));
+        from_nanos(due.unwrap_or_default())
     }
 
-    fn active_queue(&self) -> Result<Rc<Queue>, DelayedCallError> {
-        match self.timer.status() {
-            Status::Active => self
-                .queue
-                .upgrade()
-                .ok_or(DelayedCallError::AlreadyCancelled),
-            Status::Called => Err(DelayedCallError::AlreadyCalled),
-            Status::Cancelled => Err(DelayedCallError::AlreadyCancelled),
+    fn status(&self) -> Status {
+        let status = self.queue.as_ref().map(|queue| queue.status(self.number));
+        status.unwrap_or(Status::Cancelled)
+    }
+
+    fn active_queue(&self) -> Result<&Queue, DelayedCallError> {
+        match (&self.queue, self.status()) {
+            (Some(queue), Status::Active) => Ok(queue),
+            (_, Status::Called) => Err(DelayedCallError::AlreadyCalled),
+            _ => Err(DelayedCallError::AlreadyCancelled),
+        }
+    }
+}
+
+impl Clone for DelayedCall {
+    fn clone(&self) -> Self {
+        if let Some(queue) = &self.queue {
+            queue.add_handle_of(self.number);
+        }
+        Self {
+            queue: self.queue.clone(),
+            number: self.number,
+        }
+    }
+}
+
+impl Drop for DelayedCall {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(queue) = &self.queue {
+            queue.drop_handle_of(self.number);
         }
     }
 }
@@ -143,7 +176,7 @@ impl fmt::Debug for DelayedCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DelayedCall")
             .field("time", &self.time())
-            .field("status", &self.timer.status())
+            .field("status", &self.status())
             .finish()
     }
 }

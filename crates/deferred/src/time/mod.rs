@@ -1,12 +1,14 @@
 //! Time without a loop: the [`Clock`] trait, calls that are due later, and a
 //! clock that a test turns by hand; on them, timeouts, loops, and work in slices.
 
+mod call;
 mod clock;
 mod cooperator;
 mod delayed_call;
 mod later;
 mod looping;
 mod near;
+mod records;
 mod timeout;
 mod timer_queue;
 mod timers;

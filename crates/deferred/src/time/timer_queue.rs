@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::delayed_call::DelayedCall;
-use super::timers::Queue;
+use super::timers::{Queue, to_nanos};
 use crate::contain::run_contained;
 use crate::failure::Failure;
 
@@ -52,7 +52,6 @@ use crate::failure::Failure;
 /// }
 /// assert_eq!(hits.get(), 1);
 /// ```
-#[derive(Clone)]
 pub struct TimerQueue {
     queue: Rc<Queue>,
 }
@@ -72,8 +71,8 @@ impl TimerQueue {
 
     /// Has `call` made at `due`, the time since the clock's start.
     pub fn call_at<F: FnOnce() + 'static>(&self, due: Duration, call: F) -> DelayedCall {
-        let timer = self.queue.insert(due, call);
-        DelayedCall::new(timer, Rc::downgrade(&self.queue))
+        let number = self.queue.insert(due, call);
+        DelayedCall::new(Rc::clone(&self.queue), number)
     }
 
     /// When the next call is due: the time since the clock's start.
@@ -82,7 +81,8 @@ impl TimerQueue {
     }
 
     /// When to look again, for a loop that is to wait meanwhile: no later than the next
-    /// call is due. It may be earlier if that is far away, and it costs nothing to find.
+    /// call is due. It may be earlier if another one was cancelled or put off, and it
+    /// costs nothing to find.
     #[inline]
     pub fn next_look(&self) -> Option<Duration> {
         self.queue.next_look()
@@ -109,11 +109,12 @@ impl TimerQueue {
     /// they are due: a call that schedules itself again starves nobody. A panic
     /// in a call is contained.
     pub fn run_due(&self, now: Duration) -> usize {
+        let now = to_nanos(now);
         let scheduled_before = self.queue.next_sequence();
         let outer = self.queue.set_made_until(now);
         let mut calls = 0;
-        while let Some(timer) = self.queue.take_due(now, scheduled_before) {
-            if let Err(panicked) = Failure::catch(|| timer.call()) {
+        while let Some(call) = self.queue.take_due(now, scheduled_before) {
+            if let Err(panicked) = Failure::catch(|| call.make()) {
                 run_contained("the log", || {
                     tracing::error!(target: "deferred", "a delayed call {panicked}");
                 });
@@ -130,6 +131,23 @@ impl TimerQueue {
         for _ in 0..self.len() {
             self.queue.cancel_any();
         }
+    }
+}
+
+impl Clone for TimerQueue {
+    fn clone(&self) -> Self {
+        self.queue.add_handle();
+        Self {
+            queue: Rc::clone(&self.queue),
+        }
+    }
+}
+
+impl Drop for TimerQueue {
+    /// A call may hold the last handle of a further queue, but not of this one: then
+    /// that would not be the last.
+    fn drop(&mut self) {
+        self.queue.drop_handle();
     }
 }
 

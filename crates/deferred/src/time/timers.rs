@@ -1,19 +1,22 @@
-//! Calls in the order in which they are due: the queue, and the calls in it.
+//! Calls in the order in which they are due: what the handles of a queue share.
 //!
 //! Each timer knows its place, so that cancelling takes it out at once: nothing is
 //! left behind, however often a timeout is set and cancelled.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 use std::time::Duration;
 
-use super::wheel::{Entry, Place, Wheel};
-use crate::contain::drop_contained;
+use super::call::Call;
+use super::records::{Number, Status};
+use super::wheel::Wheel;
 
 /// What the handles of a queue share.
 pub(super) struct Queue {
     wheel: RefCell<Wheel>,
+    /// How many wait.
     len: Cell<usize>,
+    /// How many handles there are, those of single calls not counted.
+    handles: Cell<usize>,
     next_sequence: Cell<u64>,
     /// While calls are made: the time up to which they are. What is added
     /// meanwhile is not due before that, so that it stands behind those that wait.
@@ -22,37 +25,44 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    /// One with a handle.
     pub(super) fn new(now: impl Fn() -> Duration + 'static) -> Self {
         Self {
             wheel: RefCell::default(),
             len: Cell::new(0),
+            handles: Cell::new(1),
             next_sequence: Cell::new(0),
             made_until: Cell::new(0),
             now: Box::new(now),
         }
     }
 
-    /// Adds a call that is due at `due`.
-    pub(super) fn insert<F: FnOnce() + 'static>(&self, due: Duration, call: F) -> Rc<Timer> {
-        let due = to_nanos(due).max(self.made_until.get());
-        let timer: Rc<Timer> = Rc::new(Timer {
-            place: Cell::new(Place::CANCELLED),
-            due: Cell::new(due),
-            call: Cell::new(Some(call)),
-        });
-        self.add(due, Rc::clone(&timer));
-        timer
+    pub(super) fn add_handle(&self) {
+        self.handles.set(self.handles.get() + 1);
     }
 
-    fn add(&self, due: u64, timer: Rc<Timer>) {
-        let sequence = self.next_sequence();
-        self.next_sequence.set(sequence + 1);
+    /// Without handles, no call is made any more: all are cancelled.
+    pub(super) fn drop_handle(&self) {
+        self.handles.set(self.handles.get() - 1);
+        if self.has_ended() {
+            while self.cancel_any() {}
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.handles.get() == 0
+    }
+
+    /// Adds a call that is due at `due`, and has one handle.
+    #[inline]
+    pub(super) fn insert<F: FnOnce() + 'static>(&self, due: Duration, call: F) -> Number {
+        let due = to_nanos(due).max(self.made_until.get());
         self.len.set(self.len.get() + 1);
-        self.wheel.borrow_mut().insert(Entry {
-            due,
-            sequence,
-            timer,
-        });
+        let sequence = self.take_sequence();
+        let mut wheel = self.wheel.borrow_mut();
+        let number = wheel.insert(due, sequence);
+        wheel.records.get_mut(number).call.put(call);
+        number
     }
 
     /// When the next call is due.
@@ -81,9 +91,14 @@ impl Queue {
         self.len.get()
     }
 
+    fn one_less(&self) {
+        self.len.set(self.len.get() - 1);
+    }
+
     /// Says up to which time calls are made; gives what was said before.
-    pub(super) fn set_made_until(&self, time: Duration) -> Duration {
-        from_nanos(self.made_until.replace(to_nanos(time)))
+    #[inline]
+    pub(super) fn set_made_until(&self, time: u64) -> u64 {
+        self.made_until.replace(time)
     }
 
     /// The sequence number that the next call to be added will have.
@@ -91,27 +106,32 @@ impl Queue {
         self.next_sequence.get()
     }
 
+    fn take_sequence(&self) -> u64 {
+        let sequence = self.next_sequence.get();
+        self.next_sequence.set(sequence + 1);
+        sequence
+    }
+
     /// Takes out the first call if it is due at `now` and was added before
     /// `sequence`; it counts as made.
-    pub(super) fn take_due(&self, now: Duration, sequence: u64) -> Option<Rc<Timer>> {
+    #[inline]
+    pub(super) fn take_due(&self, now: u64, sequence: u64) -> Option<Call> {
         let mut wheel = self.wheel.borrow_mut();
-        let (due, added) = wheel.first_until(to_nanos(now))?;
-        if due > to_nanos(now) || added >= sequence {
+        let (due, added) = wheel.first_until(now)?;
+        if due > now || added >= sequence {
             return None;
         }
-        let timer = wheel.take_first()?;
-        self.len.set(self.len.get() - 1);
-        timer.place.set(Place::CALLED);
-        Some(timer)
+        let number = wheel.take_first()?;
+        self.one_less();
+        Some(wheel.records.take_called(number))
     }
 
     /// Cancels a call, the one that costs least; says whether there was one.
     pub(super) fn cancel_any(&self) -> bool {
-        let Some(timer) = self.wheel.borrow_mut().take_any() else {
+        let Some(number) = self.wheel.borrow().any() else {
             return false;
         };
-        self.len.set(self.len.get() - 1);
-        timer.dispose();
+        self.cancel(number);
         true
     }
 
@@ -119,103 +139,62 @@ impl Queue {
         (self.now)()
     }
 
-    pub(super) fn cancel(&self, timer: &Timer) {
-        let timer = self.remove(timer);
-        timer.dispose();
+    /// Cancels a call that is active.
+    pub(super) fn cancel(&self, number: Number) {
+        let mut wheel = self.wheel.borrow_mut();
+        wheel.remove(number);
+        self.one_less();
+        let call = wheel.records.take_cancelled(number);
+        // What the closure has is a user's.
+        drop(wheel);
+        drop(call);
     }
 
-    fn remove(&self, timer: &Timer) -> Rc<Timer> {
-        self.len.set(self.len.get() - 1);
-        self.wheel.borrow_mut().remove(timer.place.get())
+    /// Makes a call that is active due at `due`.
+    pub(super) fn reschedule(&self, number: Number, due: u64) {
+        let mut wheel = self.wheel.borrow_mut();
+        wheel.remove(number);
+        let record = wheel.records.get_mut(number);
+        record.due = due.max(self.made_until.get());
+        record.sequence = self.take_sequence();
+        wheel.place(number);
     }
 
-    pub(super) fn reschedule(&self, timer: &Timer, due: u64) {
-        let due = due.max(self.made_until.get());
-        let timer = self.remove(timer);
-        timer.due.set(due);
-        self.add(due, timer);
-    }
-}
+    // --- a single call ---
 
-impl Drop for Queue {
-    /// A call may hold the last handle of a further queue, but not of this one:
-    /// then it would not be dropped.
-    fn drop(&mut self) {
-        while self.cancel_any() {}
-    }
-}
-
-/// One call, in one allocation with its closure.
-pub(super) struct Timer<F: ?Sized = dyn Call> {
-    /// Its place in the wheel, or what became of it.
-    pub(super) place: Cell<Place>,
-    due: Cell<u64>,
-    call: F,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Status {
-    Active,
-    Called,
-    Cancelled,
-}
-
-impl Timer {
-    pub(super) fn cancelled() -> Rc<Self> {
-        Rc::new(Timer {
-            place: Cell::new(Place::CANCELLED),
-            due: Cell::new(0),
-            call: Cell::new(None::<fn()>),
-        })
-    }
-
-    pub(super) fn status(&self) -> Status {
-        match self.place.get() {
-            Place::CALLED => Status::Called,
-            Place::CANCELLED => Status::Cancelled,
-            _ => Status::Active,
+    pub(super) fn status(&self, number: Number) -> Status {
+        match self.wheel.borrow().records.get(number).status() {
+            Status::Active if self.has_ended() => Status::Cancelled,
+            status => status,
         }
     }
 
-    /// Makes the call.
-    pub(super) fn call(&self) {
-        self.call.call();
+    /// When it is due, or was.
+    pub(super) fn due(&self, number: Number) -> u64 {
+        self.wheel.borrow().records.get(number).due
     }
 
-    pub(super) fn due(&self) -> u64 {
-        self.due.get()
+    pub(super) fn add_handle_of(&self, number: Number) {
+        self.wheel.borrow_mut().records.add_handle(number);
     }
 
-    /// Marks it as cancelled and drops its closure.
-    fn dispose(&self) {
-        self.place.set(Place::CANCELLED);
-        self.call.discard();
-    }
-}
-
-/// A closure that is called once, or never.
-pub(super) trait Call {
-    fn call(&self);
-    fn discard(&self);
-}
-
-impl<F: FnOnce()> Call for Cell<Option<F>> {
-    fn call(&self) {
-        if let Some(call) = self.take() {
-            call();
-        }
-    }
-
-    fn discard(&self) {
-        drop_contained(self.take());
+    #[inline]
+    pub(super) fn drop_handle_of(&self, number: Number) {
+        self.wheel.borrow_mut().records.drop_handle(number);
     }
 }
 
 /// Nanoseconds since the clock's start; some 584 years at the most.
+#[inline]
 pub(super) fn to_nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+    const PER_SECOND: u64 = 1_000_000_000;
+    let nanos = time.as_secs().checked_mul(PER_SECOND);
+    nanos
+        .and_then(|nanos| nanos.checked_add(u64::from(time.subsec_nanos())))
+        .unwrap_or(u64::MAX)
 }
 
+#[inline]
 pub(super) fn from_nanos(nanos: u64) -> Duration {
     Duration::from_nanos(nanos)
 }

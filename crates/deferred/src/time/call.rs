@@ -1,0 +1,59 @@
+//! A closure that is called once, or never, without its type.
+
+use crate::chain::{Local, Slot};
+
+/// The largest closure that is kept in place.
+const WORDS: usize = 3;
+
+type Kept = Slot<Local, WORDS>;
+
+/// A closure that is called once, or never.
+///
+/// A small one is kept in place, as many are made and few are large. Dropping it drops
+/// the closure, containing a panic.
+pub(super) struct Call {
+    /// Empty when the closure is taken.
+    closure: Kept,
+    /// Calls what is in there.
+    make: fn(Kept),
+}
+
+impl Call {
+    /// None: making it does nothing.
+    #[inline]
+    pub(super) const fn none() -> Self {
+        Self {
+            closure: Kept::empty(),
+            make: |_| {},
+        }
+    }
+
+    /// Puts one where there is none. In its place, since it is written by words, and
+    /// moved by more at once, which would have to wait for them.
+    #[inline]
+    pub(super) fn put<F: FnOnce() + 'static>(&mut self, f: F) {
+        self.closure.put_value(f);
+        self.make = make::<F>;
+    }
+
+    /// Takes the closure out.
+    #[inline]
+    pub(super) fn take(&mut self) -> Self {
+        Self {
+            closure: self.closure.take_all(),
+            make: self.make,
+        }
+    }
+
+    /// Makes the call.
+    #[inline]
+    pub(super) fn make(self) {
+        (self.make)(self.closure);
+    }
+}
+
+fn make<F: FnOnce() + 'static>(mut closure: Kept) {
+    if let Some(f) = closure.take_value::<F>() {
+        f();
+    }
+}
