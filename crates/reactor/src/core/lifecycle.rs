@@ -51,17 +51,23 @@ impl Core {
     }
 
     /// Begins to turn, and to run if it was idle.
+    #[inline]
     pub(super) fn begin(self: &Rc<Self>) -> Result<Turning<'_>, RunError> {
         if self.is_turning.replace(true) {
             return Err(RunError::AlreadyRunning);
         }
         let turning = Turning(self);
         if !self.is_running() {
-            self.state.set(State::Running);
-            self.known.blocked.resume();
-            self.fire_system_event(SystemEvent::Startup).detach();
+            self.start_up();
         }
         Ok(turning)
+    }
+
+    #[cold]
+    fn start_up(self: &Rc<Self>) {
+        self.state.set(State::Running);
+        self.known.blocked.resume();
+        self.fire_system_event(SystemEvent::Startup).detach();
     }
 
     pub(crate) fn stop(&self) -> Result<(), NotRunning> {
