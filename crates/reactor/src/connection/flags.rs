@@ -46,6 +46,8 @@ impl Flags {
     pub(super) const OTHER_INTEREST: Self = Self(1 << 16);
     /// Something waits to be sent.
     pub(super) const HAS_OUTPUT: Self = Self(1 << 17);
+    /// Not even little may wait: see [`WriteLimits`](super::limits::WriteLimits).
+    pub(super) const LOW_LIMIT: Self = Self(1 << 18);
 
     /// On its way out.
     pub(super) const CLOSING: Self = Self(Self::LOSING.0 | Self::ENDING.0 | Self::OVER.0);
@@ -59,7 +61,7 @@ impl Flags {
         Self(Self::CLOSING.0 | Self::PAUSED.0 | Self::HELD_BACK.0 | Self::AT_END.0);
     /// Of no concern for what is done when a handler has returned.
     pub(super) const OF_NO_CONCERN: Self =
-        Self(Self::UNSETTLED.0 | Self::GETS_DESCRIPTORS.0 | Self::HAS_REST.0);
+        Self(Self::UNSETTLED.0 | Self::GETS_DESCRIPTORS.0 | Self::HAS_REST.0 | Self::LOW_LIMIT.0);
 
     #[inline(always)]
     pub(super) const fn and(self, other: Self) -> Self {

@@ -107,6 +107,8 @@ impl Transport {
     }
 
     pub(super) fn set_limits(&self, limits: WriteLimits) {
+        let is_low = limits.max_buffered < SEND_AT_ONCE;
+        self.flags.put(Flags::LOW_LIMIT, is_low);
         self.limits.set(limits);
     }
 
@@ -155,8 +157,8 @@ impl Transport {
         let mut io = self.io.borrow_mut();
         let buffered = io.out.waiting() + bytes.len();
         // Mostly it is little.
-        let is_little = buffered < SEND_AT_ONCE.min(self.limits.get().max_buffered);
-        if !is_little || self.flags.has_any(Flags::NOT_WRITING) {
+        let is_little = buffered < SEND_AT_ONCE;
+        if !is_little || self.flags.has_any(Flags::NOT_WRITING.and(Flags::LOW_LIMIT)) {
             drop(io);
             return self.write_much(bytes);
         }
