@@ -232,11 +232,12 @@ plain_error! {
     /// testing::run(|reactor| {
     ///     let refused = Rc::new(Cell::new(false));
     ///     let choosy = Choosy { refused: Rc::clone(&refused) };
-    ///     let _port = reactor.listen_tcp("192.0.2.1:80", || Quiet).unwrap();
+    ///     let port = reactor.listen_tcp("192.0.2.1:80", || Quiet).unwrap();
     ///     let connector = reactor.connector_tcp("192.0.2.1:80", choosy);
     ///     connector.connect().unwrap();
     ///     reactor.settle();
     ///     assert!(refused.get());
+    ///     port.stop_listening().ignore();
     /// });
     /// ```
     pub struct NoProtocol, "the factory made no protocol for the connection"
