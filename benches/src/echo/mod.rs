@@ -67,7 +67,15 @@ pub(crate) fn scaling(options: Options) -> Result<(), Box<dyn Error>> {
         ("ours", server::OURS, server::OUR_CORES),
         ("Tokio", server::TOKIO, server::TOKIO_THREADS),
     ];
-    let mut table = Table::new(["servers", "scenario", "one", "two", "two to one"]);
+    let mut table = Table::new([
+        "servers",
+        "scenario",
+        "one",
+        "two",
+        "two to one",
+        "CPU a request, two to one",
+        "with two, to Tokio's",
+    ]);
     for scenario in Scenario::named(&["pp50".into(), "pipe16".into()]) {
         let mut pairs = pairs
             .iter()
@@ -83,14 +91,22 @@ pub(crate) fn scaling(options: Options) -> Result<(), Box<dyn Error>> {
                 two.take_turn(&scenario, Duration::from_millis(options.time))?;
             }
         }
+        let tokio: Vec<f64> = pairs
+            .last()
+            .map(|(_, _, two)| two.requests_per_second.clone())
+            .unwrap_or_default();
         for (name, one, two) in &mut pairs {
-            let ratios = ratios(&two.requests_per_second, &one.requests_per_second);
+            let requests = ratios(&two.requests_per_second, &one.requests_per_second);
+            let time = ratios(&two.microseconds_per_request, &one.microseconds_per_request);
+            let to_tokio = ratios(&two.requests_per_second, &tokio);
             table.row([
                 (*name).into(),
                 scenario.name.into(),
                 format!("{:.0}", median(&mut one.requests_per_second)),
                 format!("{:.0}", median(&mut two.requests_per_second)),
-                Estimate::of(&ratios).text(),
+                Estimate::of(&requests).text(),
+                Estimate::of(&time).text(),
+                Estimate::of(&to_tokio).text(),
             ]);
         }
     }
