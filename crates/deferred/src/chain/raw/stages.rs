@@ -20,7 +20,7 @@ const ROOM_WORDS: usize = 24;
 pub(super) type Room = [Word; ROOM_WORDS];
 
 /// A header: two references.
-const HEADER_WORDS: usize = 2 * words_of::<&()>();
+const HEADER_WORDS: usize = words_of::<[&(); 2]>();
 
 /// What stands at the end of a buffer that another one follows: a header, and that one.
 const LINK_WORDS: usize = HEADER_WORDS + words_of::<Buffer>();
