@@ -1,6 +1,7 @@
 //! `Cooperator`: long work in small steps, a slice of time for all of it.
 
 mod error;
+mod handle;
 mod task;
 mod turns;
 
@@ -9,11 +10,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 pub use self::error::{CooperatorStopped, NotPaused, TaskFinished, TaskStopped};
+pub use self::handle::CooperativeTask;
 use self::task::{Steps, Task};
 use self::turns::Turns;
 use crate::deferred::Deferred;
 use crate::error::Cancelled;
-use crate::failure::{Failure, Result};
+use crate::failure::Failure;
 use crate::outcome::Outcome;
 use crate::time::clock::Clock;
 
@@ -145,7 +147,7 @@ impl Cooperator {
     {
         let task = self.task(work);
         task.join();
-        CooperativeTask { task }
+        CooperativeTask::new(task)
     }
 
     /// Adds a task, and gives a Deferred that fires when it is over: with `()`,
@@ -225,105 +227,6 @@ impl fmt::Debug for Cooperator {
         f.debug_struct("Cooperator")
             .field("is_running", &self.is_running())
             .field("ready", &self.turns.len())
-            .finish_non_exhaustive()
-    }
-}
-
-/// A task of a [`Cooperator`], from [`Cooperator::cooperate`].
-///
-/// A clone is another handle on the same task.
-///
-/// # Examples
-///
-/// ```
-/// use deferred::{Cooperator, TaskFinished, VirtualClock};
-/// use std::time::Duration;
-///
-/// let clock = VirtualClock::new();
-/// let task = Cooperator::new(&clock).cooperate((0..3).map(|n| println!("{n}")));
-///
-/// task.pause()?;
-/// clock.advance(Duration::from_secs(1)); // prints nothing
-/// task.resume().unwrap();
-/// clock.advance(Duration::from_secs(1)); // prints 0, 1 and 2
-/// assert!(task.when_done().into_result().unwrap().is_ok());
-/// assert_eq!(task.stop(), Err(TaskFinished::Done));
-/// # Ok::<(), TaskFinished>(())
-/// ```
-#[derive(Clone)]
-pub struct CooperativeTask {
-    task: Rc<Task>,
-}
-
-impl CooperativeTask {
-    /// Has the task make no step until it is [resumed](Self::resume), as often as
-    /// it was paused. A step that is being made is finished.
-    ///
-    /// # Errors
-    ///
-    /// It is over.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Cooperator, VirtualClock};
-    ///
-    /// let clock = VirtualClock::new();
-    /// let task = Cooperator::new(&clock).cooperate([(); 3]);
-    /// task.pause()?;
-    /// clock.advance(Cooperator::DEFAULT_SLICE);
-    /// assert!(task.when_done().into_result().is_err(), "it makes no step");
-    /// task.resume().expect("it is paused");
-    /// clock.advance(Cooperator::DEFAULT_SLICE);
-    /// assert!(task.when_done().into_result().is_ok());
-    /// # Ok::<(), deferred::TaskFinished>(())
-    /// ```
-    pub fn pause(&self) -> Result<(), TaskFinished> {
-        self.task.pause()
-    }
-
-    /// Takes one pause back. After the last one the task goes on, behind those
-    /// that are ready already.
-    ///
-    /// Waiting for a Deferred is not a pause, and cannot be ended by this.
-    ///
-    /// # Errors
-    ///
-    /// It is not paused.
-    pub fn resume(&self) -> Result<(), NotPaused> {
-        self.task.resume()
-    }
-
-    /// Stops the task: drops its iterator, cancels the Deferred it waits for, and
-    /// has [`when_done`](Self::when_done) fail with [`TaskStopped`], all before
-    /// this returns. An iterator that stops its own task is dropped after its step.
-    ///
-    /// # Errors
-    ///
-    /// It is over.
-    pub fn stop(&self) -> Result<(), TaskFinished> {
-        self.task.stop()
-    }
-
-    /// A Deferred that fires when the task is over; at once, if it is. There may
-    /// be any number of them.
-    ///
-    /// It fails with the failure of the item, or the panic, that has ended the
-    /// task, with [`TaskStopped`], with [`CooperatorStopped`], or with
-    /// [`Abandoned`](crate::Abandoned) if the clock has ended, or the task is paused and
-    /// nobody is left to resume it.
-    ///
-    /// Cancelling it does not stop the task.
-    #[track_caller]
-    pub fn when_done(&self) -> Deferred<()> {
-        self.task.when_done()
-    }
-}
-
-impl fmt::Debug for CooperativeTask {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CooperativeTask")
-            .field("finished", &self.task.finished())
             .finish_non_exhaustive()
     }
 }

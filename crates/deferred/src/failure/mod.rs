@@ -1,11 +1,13 @@
 //! `Failure`: an error on its way through a chain, and its story so far.
 
+mod text;
+
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::error::Error;
-use std::fmt::{self, Write};
 use std::panic::Location;
 use std::sync::Arc;
 
+use self::text::{Message, Shared, text_of};
 use crate::trail::Trail;
 
 /// A result that may have failed, with [`Failure`] as the error unless said otherwise.
@@ -88,7 +90,7 @@ impl Failure {
     /// ```
     #[track_caller]
     pub fn msg(message: impl Into<String>) -> Self {
-        Self::from_box(Box::new(Message(message.into())))
+        Self::from_box(Box::new(Message::new(message.into())))
     }
 
     /// Wraps an error that is boxed already.
@@ -285,21 +287,8 @@ impl Failure {
     pub fn into_error(self) -> Box<dyn Error + Send + Sync> {
         match Arc::try_unwrap(self.inner) {
             Ok(inner) => inner.error,
-            Err(inner) => Box::new(Shared(Self { inner })),
+            Err(inner) => Box::new(Shared::new(Self { inner })),
         }
-    }
-
-    /// What the error and its sources say. Many errors repeat what their source
-    /// says at the end of their own text; then the source is left out.
-    fn texts(&self) -> Vec<String> {
-        let mut texts: Vec<String> = Vec::new();
-        for error in self.chain() {
-            let text = text_of(error);
-            if !texts.last().is_some_and(|last| last.ends_with(&text)) {
-                texts.push(text);
-            }
-        }
-        texts
     }
 
     /// Notes that the failure leaves the stage that was added at `place`.
@@ -350,71 +339,5 @@ impl From<Failure> for Box<dyn Error + Send + Sync> {
 impl From<Failure> for Box<dyn Error> {
     fn from(failure: Failure) -> Self {
         failure.into_error()
-    }
-}
-
-/// The error and what caused it, on one line.
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.texts().join(": "))
-    }
-}
-
-/// The full story: the error, its causes, where it was raised, what it passed.
-impl fmt::Debug for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.texts().join("\n  caused by: "))?;
-        write!(f, "\n  raised at {}", self.inner.raised_at)?;
-        write!(f, "{}", self.inner.trail)?;
-        if let Some(backtrace) = self.backtrace() {
-            write!(f, "\n  backtrace:\n{backtrace}")?;
-        }
-        Ok(())
-    }
-}
-
-/// What `error` says, as far as it can say it.
-fn text_of(error: &dyn Error) -> String {
-    let mut text = String::new();
-    // `to_string` would panic if its `Display` fails.
-    let _ = write!(text, "{error}");
-    text
-}
-
-/// The error of [`Failure::msg`].
-struct Message(String);
-
-impl fmt::Display for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
-
-impl Error for Message {}
-
-/// A failure with several owners, seen as an error.
-struct Shared(Failure);
-
-impl fmt::Display for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0.inner.error, f)
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
-
-impl Error for Shared {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.inner.error.source()
     }
 }
