@@ -158,6 +158,17 @@ impl Failure {
     }
 
     /// Whether [`check`](Self::check) finds an `E`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::Failure;
+    /// use std::num::ParseIntError;
+    ///
+    /// let failure = Failure::new("x".parse::<u8>().unwrap_err());
+    /// assert!(failure.is::<ParseIntError>());
+    /// assert!(!failure.is::<std::io::Error>());
+    /// ```
     pub fn is<E: Error + 'static>(&self) -> bool {
         self.check::<E>().is_some()
     }
@@ -205,11 +216,36 @@ impl Failure {
     }
 
     /// What the error says, without what caused it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Failure, fail, gather_results};
+    ///
+    /// let gathered = gather_results([fail::<()>(Failure::msg("no route"))]);
+    /// let failure = gathered.into_result().unwrap().unwrap_err();
+    /// assert_eq!(failure.message(), "the deferred at index 0 failed");
+    /// assert_eq!(failure.to_string(), "the deferred at index 0 failed: no route");
+    /// ```
     pub fn message(&self) -> String {
         text_of(&*self.inner.error)
     }
 
     /// The error that was raised.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::error::Error;
+    /// use std::num::ParseIntError;
+    ///
+    /// fn exit_code(error: &(dyn Error + 'static)) -> u8 {
+    ///     if error.is::<ParseIntError>() { 2 } else { 1 }
+    /// }
+    ///
+    /// let failure = deferred::Failure::new("x".parse::<u8>().unwrap_err());
+    /// assert_eq!(exit_code(failure.as_error()), 2);
+    /// ```
     pub fn as_error(&self) -> &(dyn Error + Send + Sync + 'static) {
         &*self.inner.error
     }
@@ -237,6 +273,18 @@ impl Failure {
 
     /// Where the error became a failure: the place of the `?`, of the `fail`,
     /// or of whatever made it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// fn port(text: &str) -> deferred::Result<u16> {
+    ///     Ok(text.parse()?)
+    /// }
+    ///
+    /// let failure = port("http").unwrap_err();
+    /// let place = failure.raised_at();
+    /// assert_eq!(place.line(), line!() - 5, "the line with the `?`");
+    /// ```
     pub fn raised_at(&self) -> &'static Location<'static> {
         self.inner.raised_at
     }
@@ -265,6 +313,16 @@ impl Failure {
 
     /// The backtrace of the place the error was raised at, if the environment
     /// asked for backtraces.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::backtrace::{Backtrace, BacktraceStatus};
+    ///
+    /// let failure = deferred::Failure::msg("no");
+    /// let is_asked_for = Backtrace::capture().status() == BacktraceStatus::Captured;
+    /// assert_eq!(failure.backtrace().is_some(), is_asked_for);
+    /// ```
     pub fn backtrace(&self) -> Option<&Backtrace> {
         (self.inner.backtrace.status() == BacktraceStatus::Captured)
             .then_some(&self.inner.backtrace)
