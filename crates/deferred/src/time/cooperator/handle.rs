@@ -74,6 +74,24 @@ impl CooperativeTask {
     /// # Errors
     ///
     /// It is not paused.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Cooperator, VirtualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = VirtualClock::new();
+    /// let task = Cooperator::new(&clock).cooperate([()]);
+    /// task.pause().and_then(|()| task.pause())?;
+    /// task.resume().unwrap();
+    /// clock.advance(Duration::ZERO);
+    /// assert!(task.when_done().into_result().is_err(), "it was paused twice");
+    /// task.resume().unwrap();
+    /// clock.advance(Duration::ZERO);
+    /// assert!(task.when_done().into_result().is_ok());
+    /// # Ok::<(), deferred::TaskFinished>(())
+    /// ```
     pub fn resume(&self) -> Result<(), NotPaused> {
         self.task.resume()
     }
@@ -86,6 +104,21 @@ impl CooperativeTask {
     /// # Errors
     ///
     /// It is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Cooperator, VirtualClock};
+    /// use std::rc::Rc;
+    ///
+    /// let book = Rc::new("It was a dark and stormy night");
+    /// let copy = Rc::clone(&book);
+    /// let words = (0..).map(move |n| println!("{:?}", copy.split(' ').nth(n)));
+    /// let task = Cooperator::new(&VirtualClock::new()).cooperate(words);
+    /// task.stop()?;
+    /// assert_eq!(Rc::strong_count(&book), 1, "the iterator is gone");
+    /// # Ok::<(), deferred::TaskFinished>(())
+    /// ```
     pub fn stop(&self) -> Result<(), TaskFinished> {
         self.task.stop()
     }
@@ -100,6 +133,21 @@ impl CooperativeTask {
     /// nobody is left to resume it.
     ///
     /// Cancelling it does not stop the task.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Cooperator, Failure, VirtualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = VirtualClock::new();
+    /// let steps = [Ok(()), Err(Failure::msg("the disk is full")), Ok(())];
+    /// let task = Cooperator::new(&clock).cooperate(steps);
+    /// let copied = task.when_done();
+    /// clock.advance(Duration::ZERO);
+    /// let failure = copied.into_result().unwrap().unwrap_err();
+    /// assert_eq!(failure.message(), "the disk is full");
+    /// ```
     #[track_caller]
     pub fn when_done(&self) -> Deferred<()> {
         self.task.when_done()
