@@ -1,17 +1,13 @@
 //! `Deferred`: the end of a chain that several threads may reach.
 
 use std::fmt;
-use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::panic::Location;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use super::handle::{DeferredHandle, Pause};
 use super::outcome::{Outcome, Stepped};
 use super::trigger::Trigger;
 use crate::chain::{Canceller, Control, End, EndState, Mode, Shared, Source, Stage, cancel_core};
-use crate::error::ResultTaken;
 use crate::failure::{Failure, Result};
 use crate::log_error::LogError;
 use crate::pair::{Forward, OnBoth, OnEither, OnFailure, OnValue};
@@ -387,6 +383,10 @@ impl<T: Send + 'static> Deferred<T> {
         // Not dropped: what is left behind has nothing in it.
         ManuallyDrop::new(self).end.take()
     }
+
+    pub(super) fn end_mut(&mut self) -> &mut End<Shared, T> {
+        &mut self.end
+    }
 }
 
 impl<T: Send + 'static> Drop for Deferred<T> {
@@ -417,21 +417,6 @@ impl<T: Send + 'static> From<Result<T>> for Deferred<T> {
         }
     }
 }
-
-/// Awaiting takes the result: a failure that comes out counts as handled.
-///
-/// Polled again after it was ready, it gives a [`ResultTaken`] failure.
-impl<T: Send + 'static> Future for Deferred<T> {
-    type Output = Result<T>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let polled = self.get_mut().end.poll(|link| link.set_waker(cx.waker()));
-        polled.map(|result| result.unwrap_or_else(|| Err(Failure::new(ResultTaken::new()))))
-    }
-}
-
-/// The value is moved about, never pinned.
-impl<T: Send + 'static> Unpin for Deferred<T> {}
 
 impl<T: Send + 'static> fmt::Debug for Deferred<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -38,6 +38,7 @@
 //!   [`WaitCycle`](crate::WaitCycle).
 
 mod deferred;
+mod future;
 mod handle;
 mod in_span;
 mod list;
