@@ -7,6 +7,7 @@ mod chained;
 mod clocks;
 mod combinators;
 mod cooperator;
+mod debug;
 mod deep;
 mod deep_lists;
 mod drops;

@@ -19,7 +19,7 @@ use std::path::Path;
 use crate::pages::{files, root};
 
 /// Whose items are looked at.
-const CRATES: [&str; 1] = ["reactor"];
+const CRATES: [&str; 2] = ["deferred", "reactor"];
 
 /// What an item can be, behind `pub`.
 const KINDS: [&str; 8] = [

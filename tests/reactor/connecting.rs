@@ -136,6 +136,8 @@ fn an_address_that_makes_no_sense_is_an_error_that_says_what_is_expected() {
         "",
         "nowhere",
         "host:port",
+        "localhost:http",
+        "[fe80::1%eth0]:80",
         "a b:1",
         "[::1]",
         "1.2.3.4:70000",

@@ -5,9 +5,10 @@ use std::pin::Pin;
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
+use std::time::Duration;
 
 use deferred::sync::{Deferred, Trigger};
-use deferred::{Cancelled, WaitCycle};
+use deferred::{Cancelled, VirtualClock, WaitCycle, inline_callbacks, run_woken};
 
 use crate::support::{Count, failure, together, value};
 
@@ -141,6 +142,63 @@ fn a_waker_is_called_from_the_thread_that_fires() {
         assert_eq!(result.unwrap(), 7);
         assert!(firing.join().unwrap());
     }
+}
+
+#[test]
+fn debug_says_that_another_thread_runs_it() {
+    let (entered, has_entered) = mpsc::channel();
+    let (leave, may_leave) = mpsc::channel::<()>();
+    let (trigger, deferred) = Deferred::pair();
+    let deferred = deferred.add_callback(move |()| {
+        entered.send(()).unwrap();
+        let _ = may_leave.recv();
+    });
+    let firing = thread::spawn(move || trigger.callback(()).is_ok());
+    has_entered.recv().unwrap();
+    let text = format!("{deferred:?}");
+    leave.send(()).unwrap();
+    assert!(firing.join().unwrap());
+    assert!(text.starts_with("Deferred { state: Running, "), "{text}");
+    assert!(text.ends_with("stages: (being run) }"), "{text}");
+    value(deferred);
+}
+
+#[test]
+fn a_body_of_one_thread_takes_it_over() {
+    let (trigger, shared) = Deferred::pair();
+    let local = inline_callbacks(shared).add_callback(|n: i32| Ok((n, thread::current().id())));
+    thread::spawn(move || trigger.callback(7))
+        .join()
+        .unwrap()
+        .unwrap();
+    let local = local.into_result().expect_err("nobody has run the body");
+    run_woken();
+    let result = local.into_result().expect("it was woken");
+    assert_eq!(result.unwrap(), (7, thread::current().id()));
+}
+
+#[test]
+fn a_body_that_is_cancelled_lets_go_of_it_and_does_not_cancel_it() {
+    let (trigger, shared) = Deferred::<i32>::pair();
+    let local = inline_callbacks(shared);
+    local.cancel();
+    assert!(!trigger.is_fired());
+    let result = local.into_result().expect("at once");
+    assert!(result.unwrap_err().is::<Cancelled>());
+}
+
+#[test]
+fn a_timeout_cancels_it_by_its_handle() {
+    let clock = VirtualClock::new();
+    let (trigger, mut shared) = Deferred::<i32>::pair();
+    let handle = shared.handle();
+    clock.call_later(Duration::from_secs(1), move || handle.cancel());
+    let local = inline_callbacks(shared);
+    clock.advance(Duration::from_secs(1));
+    assert!(trigger.is_fired());
+    run_woken();
+    let result = local.into_result().expect("it was woken");
+    assert!(result.unwrap_err().is::<Cancelled>());
 }
 
 /// Two chains that each wait for the other, closed by two threads at once.

@@ -33,6 +33,16 @@ impl<T> AlreadyCalled<T> {
     }
 
     /// The value that was not delivered.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (trigger, deferred) = deferred::Deferred::pair();
+    /// trigger.callback("first".to_owned()).unwrap();
+    /// let refused = trigger.callback("second".to_owned()).unwrap_err();
+    /// assert_eq!(refused.into_inner(), "second", "it can go elsewhere");
+    /// # deferred.ignore();
+    /// ```
     pub fn into_inner(self) -> T {
         self.undelivered
     }
@@ -72,7 +82,7 @@ impl<T> Error for AlreadyCalled<T> {}
 
 /// An error that is nothing but its message.
 macro_rules! plain_error {
-    ($(#[$doc:meta])* $name:ident, $message:literal) => {
+    ($(#[$doc:meta])* pub struct $name:ident, $message:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
@@ -80,6 +90,15 @@ macro_rules! plain_error {
 
         impl $name {
             /// The error, as a value.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("use deferred::{Failure, ", stringify!($name), "};")]
+            ///
+            #[doc = concat!("let failure = Failure::new(", stringify!($name), "::new());")]
+            #[doc = concat!("assert!(failure.is::<", stringify!($name), ">());")]
+            /// ```
             pub const fn new() -> Self {
                 Self
             }
@@ -110,7 +129,7 @@ plain_error! {
     /// let failure = deferred.into_result().unwrap().unwrap_err();
     /// assert!(failure.is::<Cancelled>());
     /// ```
-    Cancelled, "the deferred was cancelled"
+    pub struct Cancelled, "the deferred was cancelled"
 }
 
 plain_error! {
@@ -126,7 +145,7 @@ plain_error! {
     /// let failure = deferred.into_result().unwrap().unwrap_err();
     /// assert!(failure.is::<Abandoned>());
     /// ```
-    Abandoned, "the deferred was abandoned: its last trigger was dropped without firing it"
+    pub struct Abandoned, "the deferred was abandoned: its last trigger was dropped without firing it"
 }
 
 plain_error! {
@@ -134,7 +153,26 @@ plain_error! {
     ///
     /// The one that closed the circle fails with this, so that none of them
     /// hangs.
-    WaitCycle, "the deferred would wait for itself"
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Deferred, WaitCycle};
+    /// use std::cell::RefCell;
+    /// use std::rc::Rc;
+    ///
+    /// let end = Rc::new(RefCell::new(None));
+    /// let itself = Rc::clone(&end);
+    /// let (trigger, deferred) = Deferred::<()>::pair();
+    /// let (tell, told) = Deferred::<()>::pair();
+    /// let deferred = deferred
+    ///     .add_callback(move |()| itself.take().expect("it is put there before the fire"))
+    ///     .chain_deferred(tell);
+    /// end.replace(Some(deferred));
+    /// trigger.callback(()).unwrap();
+    /// assert!(told.into_result().unwrap().unwrap_err().is::<WaitCycle>());
+    /// ```
+    pub struct WaitCycle, "the deferred would wait for itself"
 }
 
 plain_error! {
@@ -157,7 +195,7 @@ plain_error! {
     /// };
     /// assert!(failure.is::<ResultTaken>());
     /// ```
-    ResultTaken, "the deferred's result was already taken"
+    pub struct ResultTaken, "the deferred's result was already taken"
 }
 
 /// A callback panicked; this is what the next errback gets.
@@ -183,6 +221,17 @@ pub struct Panicked {
 impl Panicked {
     /// Keeps the message of a caught panic and disposes of its payload, whose
     /// own drop may panic again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::Panicked;
+    /// use std::panic::catch_unwind;
+    ///
+    /// # std::panic::set_hook(Box::new(|_| {}));
+    /// let payload = catch_unwind(|| panic!("out of paper")).unwrap_err();
+    /// assert_eq!(Panicked::from_payload(payload).message(), "out of paper");
+    /// ```
     pub fn from_payload(payload: Box<dyn Any + Send>) -> Self {
         let message = match payload.downcast_ref::<&'static str>() {
             Some(text) => (*text).to_owned(),
@@ -196,6 +245,17 @@ impl Panicked {
     }
 
     /// What the panic said.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Panicked, maybe_deferred};
+    ///
+    /// # std::panic::set_hook(Box::new(|_| {}));
+    /// let printed = maybe_deferred(|| -> deferred::Result<()> { panic!("page {} is blank", 7) });
+    /// let failure = printed.into_result().unwrap().unwrap_err();
+    /// assert_eq!(failure.check::<Panicked>().unwrap().message(), "page 7 is blank");
+    /// ```
     pub fn message(&self) -> &str {
         &self.message
     }

@@ -36,6 +36,23 @@ impl DeferredHandle {
 
     /// Cancels the Deferred, as [`Deferred::cancel`](crate::Deferred::cancel)
     /// does; if it is gone, nothing happens.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Cancelled, Deferred};
+    ///
+    /// let (trigger, mut search) = Deferred::pair();
+    /// let stop_button = search.handle();
+    /// let found = search.add_errback(|failure| {
+    ///     failure.trap::<Cancelled>()?;
+    ///     Ok("nothing yet")
+    /// });
+    /// stop_button.cancel();
+    /// assert!(trigger.is_fired(), "whoever searches can see it");
+    /// assert_eq!(found.into_result().unwrap().unwrap(), "nothing yet");
+    /// stop_button.cancel(); // it is over: nothing happens
+    /// ```
     #[track_caller]
     pub fn cancel(&self) {
         self.control.cancel(Location::caller());
@@ -63,6 +80,20 @@ impl DeferredHandle {
     }
 
     /// What the Deferred is doing; `None` if it is gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Deferred, State};
+    ///
+    /// let (trigger, mut page) = Deferred::pair();
+    /// let handle = page.handle();
+    /// let length = page.add_callback(|text: &str| Ok(text.len()));
+    /// trigger.callback("a page").unwrap();
+    /// assert_eq!(handle.state(), Some(State::Done));
+    /// drop((trigger, length));
+    /// assert_eq!(handle.state(), None);
+    /// ```
     pub fn state(&self) -> Option<State> {
         self.control.look()
     }
@@ -80,6 +111,20 @@ impl fmt::Debug for DeferredHandle {
 /// though it may be fired. Dropping it (or [`Pause::unpause`]) lets it go on.
 ///
 /// Each pause stands for itself, so nobody can release another's.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{Deferred, State};
+///
+/// let (trigger, mut printed) = Deferred::pair();
+/// let (no_paper, no_ink) = (printed.pause(), printed.pause());
+/// trigger.callback("a page").unwrap();
+/// drop(no_paper);
+/// assert_eq!(printed.state(), State::Paused, "the other one holds it up");
+/// drop(no_ink);
+/// assert_eq!(printed.into_result().unwrap().unwrap(), "a page");
+/// ```
 #[must_use = "the pause ends as soon as this is dropped"]
 pub struct Pause {
     paused: Paused<Local>,
@@ -92,6 +137,19 @@ impl Pause {
 
     /// Ends the pause: if it was the last one and the Deferred has its result,
     /// the callbacks run before this returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{State, succeed};
+    ///
+    /// let mut line = succeed("held up");
+    /// let pause = line.pause();
+    /// let length = line.add_callback(|line| Ok(line.len()));
+    /// assert_eq!(length.state(), State::Paused);
+    /// pause.unpause(); // calls the callback
+    /// assert_eq!(length.into_result().unwrap().unwrap(), 7);
+    /// ```
     pub fn unpause(self) {
         drop(self.paused);
     }

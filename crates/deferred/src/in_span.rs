@@ -42,11 +42,41 @@ impl<T: 'static> Deferred<T> {
     ///
     /// An `async` body takes its span along with `tracing`'s own
     /// `Instrument::in_current_span`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let _subscriber = tracing::subscriber::set_default(tracing_subscriber::registry());
+    /// use deferred::Deferred;
+    /// use tracing::{Span, info_span};
+    ///
+    /// let (trigger, row) = Deferred::pair();
+    /// let name = info_span!("request").in_scope(|| {
+    ///     row.in_current_span()
+    ///         .add_callback(|()| Ok(Span::current().metadata().map(|span| span.name())))
+    ///         .into_deferred()
+    /// });
+    /// trigger.callback(()).unwrap(); // outside of the span
+    /// assert_eq!(name.into_result().unwrap().unwrap(), Some("request"));
+    /// ```
     pub fn in_current_span(self) -> InSpan<T> {
         self.in_span(Span::current())
     }
 
     /// The same, for any span.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let _subscriber = tracing::subscriber::set_default(tracing_subscriber::registry());
+    /// use deferred::succeed;
+    /// use tracing::{Span, info_span};
+    ///
+    /// let name = succeed(())
+    ///     .in_span(info_span!("request"))
+    ///     .add_callback(|()| Ok(Span::current().metadata().map(|span| span.name())));
+    /// assert_eq!(name.into_deferred().into_result().unwrap().unwrap(), Some("request"));
+    /// ```
     pub fn in_span(self, span: Span) -> InSpan<T> {
         InSpan {
             deferred: self,
@@ -57,6 +87,20 @@ impl<T: 'static> Deferred<T> {
 
 impl<T: 'static> InSpan<T> {
     /// As [`Deferred::add_callback`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let _subscriber = tracing::subscriber::set_default(tracing_subscriber::registry());
+    /// use deferred::succeed;
+    /// use tracing::{Span, info_span};
+    ///
+    /// let page = succeed(7).in_span(info_span!("request")).add_callback(|id| {
+    ///     let span = Span::current().metadata().expect("it runs in one");
+    ///     Ok(format!("{} {id}", span.name()))
+    /// });
+    /// assert_eq!(page.into_deferred().into_result().unwrap().unwrap(), "request 7");
+    /// ```
     #[track_caller]
     pub fn add_callback<F, O>(self, callback: F) -> InSpan<O::Value>
     where
@@ -71,6 +115,22 @@ impl<T: 'static> InSpan<T> {
     }
 
     /// As [`Deferred::add_errback`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let _subscriber = tracing::subscriber::set_default(tracing_subscriber::registry());
+    /// use deferred::{Failure, fail};
+    /// use tracing::{Span, info_span};
+    ///
+    /// let row = fail(Failure::msg("no such row")).in_span(info_span!("request"));
+    /// let told = row.add_errback(|failure| {
+    ///     let span = Span::current().metadata().expect("it runs in one");
+    ///     Ok(format!("{}: {failure}", span.name()))
+    /// });
+    /// let told = told.into_deferred().into_result().unwrap().unwrap();
+    /// assert_eq!(told, "request: no such row");
+    /// ```
     #[track_caller]
     pub fn add_errback<F, O>(self, errback: F) -> Self
     where
@@ -85,6 +145,21 @@ impl<T: 'static> InSpan<T> {
     }
 
     /// As [`Deferred::add_both`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let _subscriber = tracing::subscriber::set_default(tracing_subscriber::registry());
+    /// use deferred::succeed;
+    /// use tracing::{Span, info_span};
+    ///
+    /// let told = succeed(7).in_span(info_span!("request")).add_both(|result| {
+    ///     let span = Span::current().metadata().expect("it runs in one");
+    ///     Ok(format!("{} succeeded: {}", span.name(), result.is_ok()))
+    /// });
+    /// let told = told.into_deferred().into_result().unwrap().unwrap();
+    /// assert_eq!(told, "request succeeded: true");
+    /// ```
     #[track_caller]
     pub fn add_both<F, O>(self, both: F) -> InSpan<O::Value>
     where
@@ -99,6 +174,20 @@ impl<T: 'static> InSpan<T> {
     }
 
     /// As [`Deferred::add_callbacks`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let _subscriber = tracing::subscriber::set_default(tracing_subscriber::registry());
+    /// use deferred::succeed;
+    /// use tracing::{Span, info_span};
+    ///
+    /// let name = || Span::current().metadata().map(|span| span.name());
+    /// let ran_in = succeed(7)
+    ///     .in_span(info_span!("request"))
+    ///     .add_callbacks(move |_row| Ok(name()), move |_failure| Ok(name()));
+    /// assert_eq!(ran_in.into_deferred().into_result().unwrap().unwrap(), Some("request"));
+    /// ```
     #[track_caller]
     pub fn add_callbacks<F, G, O, P>(self, callback: F, errback: G) -> InSpan<O::Value>
     where
@@ -118,6 +207,18 @@ impl<T: 'static> InSpan<T> {
     }
 
     /// The Deferred, to whose callbacks nothing is done from here on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let _subscriber = tracing::subscriber::set_default(tracing_subscriber::registry());
+    /// use deferred::succeed;
+    /// use tracing::{Span, info_span};
+    ///
+    /// let page = succeed("a row").in_span(info_span!("request")).into_deferred();
+    /// let is_outside = page.add_callback(|_row| Ok(Span::current().is_none()));
+    /// assert!(is_outside.into_result().unwrap().unwrap());
+    /// ```
     pub fn into_deferred(self) -> Deferred<T> {
         self.deferred
     }

@@ -2,7 +2,7 @@
 //! fail on what was left unhandled.
 //!
 //! These functions panic, with what they saw: they are assertions. Those that take a
-//! Deferred take one of [either flavour](AnyDeferred).
+//! Deferred take one of this thread, or one that [any thread](AnyDeferred) may fire.
 //!
 //! # Examples
 //!
@@ -36,13 +36,29 @@ use crate::unhandled::{Unhandled, with_unhandled_hook};
 
 /// A Deferred that can be asserted about: one of this thread, or, with the feature
 /// `sync`, one of any. There are no others.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::testing::{AnyDeferred, success_result_of};
+///
+/// /// An assertion of your own.
+/// fn assert_even(deferred: impl AnyDeferred<Value = i32>) {
+///     assert_eq!(success_result_of(deferred) % 2, 0);
+/// }
+///
+/// assert_even(deferred::succeed(2));
+/// # #[cfg(feature = "sync")]
+/// assert_even(deferred::sync::succeed(4));
+/// ```
 pub trait AnyDeferred: Sealed {}
 
 mod sealed {
     use super::{Result, State, fmt};
 
-    /// What is asked of a Deferred here; `Value` is the type of its value. Nobody outside can name it, so nobody outside
-    /// can implement [`AnyDeferred`](super::AnyDeferred).
+    /// What is asked of a Deferred here; `Value` is the type of its value. Nobody
+    /// outside can name it, so nobody outside can implement
+    /// [`AnyDeferred`](super::AnyDeferred).
     #[expect(unnameable_types, reason = "it seals the trait")]
     pub trait Sealed: fmt::Debug + Sized {
         type Value;

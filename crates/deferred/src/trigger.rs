@@ -170,6 +170,25 @@ impl<T: 'static> fmt::Debug for Trigger<T> {
 }
 
 /// A [`Trigger`] that does not count, from [`Trigger::downgrade`].
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{Abandoned, Deferred, VirtualClock};
+/// use std::time::Duration;
+///
+/// let clock = VirtualClock::new();
+/// let (trigger, answer) = Deferred::pair();
+/// let weak = trigger.downgrade();
+/// clock.call_later(Duration::from_secs(60), move || {
+///     if let Some(trigger) = weak.upgrade() {
+///         let _ = trigger.callback("nobody knows");
+///     }
+/// });
+/// drop(trigger); // by the one who was to answer
+/// let failure = answer.into_result().expect("told at once").unwrap_err();
+/// assert!(failure.is::<Abandoned>());
+/// ```
 pub struct WeakTrigger<T: 'static> {
     core: CoreWeak<Local>,
     input: PhantomData<fn(T)>,

@@ -16,6 +16,17 @@ use crate::error::Abandoned;
 use crate::failure::Failure;
 
 /// A failure that reached the end of a chain which nobody holds any more.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::testing::capture_unhandled;
+/// use deferred::{Failure, fail};
+///
+/// let ((), unhandled) = capture_unhandled(|| drop(fail::<()>(Failure::msg("lost"))));
+/// let told = unhandled[0].to_string();
+/// assert!(told.starts_with("unhandled failure in a deferred: lost\n"));
+/// ```
 #[derive(Clone)]
 pub struct Unhandled {
     failure: Failure,
@@ -38,11 +49,36 @@ impl Unhandled {
     }
 
     /// The failure.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::testing::capture_unhandled;
+    /// use deferred::{Failure, fail};
+    ///
+    /// let ((), unhandled) = capture_unhandled(|| drop(fail::<()>(Failure::msg("lost"))));
+    /// assert_eq!(unhandled[0].failure().message(), "lost");
+    /// ```
     pub fn failure(&self) -> &Failure {
         &self.failure
     }
 
     /// Where the chain was made, if it ever had to wait for its result.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::testing::capture_unhandled;
+    /// use deferred::{Deferred, Failure};
+    ///
+    /// let ((), unhandled) = capture_unhandled(|| {
+    ///     let (trigger, deferred) = Deferred::<()>::pair();
+    ///     trigger.errback(Failure::msg("lost")).unwrap();
+    ///     drop(deferred);
+    /// });
+    /// let place = unhandled[0].made_at().expect("it had to be fired");
+    /// assert_eq!(place.line(), line!() - 5, "that of the `pair`");
+    /// ```
     pub fn made_at(&self) -> Option<&'static Location<'static>> {
         self.made_at
     }
@@ -53,6 +89,24 @@ impl Unhandled {
     /// failure that is told in its own right.
     ///
     /// Such a one is logged at DEBUG level, the others at ERROR.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::testing::capture_unhandled;
+    /// use deferred::{Deferred, Failure};
+    ///
+    /// let ((), unhandled) = capture_unhandled(|| {
+    ///     let (trigger, deferred) = Deferred::<()>::pair();
+    ///     deferred.detach();
+    ///     drop(trigger); // nobody fires it, but nobody waits for it, either
+    ///     let (trigger, deferred) = Deferred::<()>::pair();
+    ///     deferred.detach();
+    ///     trigger.errback(Failure::msg("lost")).unwrap();
+    /// });
+    /// assert!(unhandled[0].is_minor());
+    /// assert!(!unhandled[1].is_minor());
+    /// ```
     pub fn is_minor(&self) -> bool {
         self.is_moot && self.failure.downcast_ref::<Abandoned>().is_some()
     }
@@ -137,6 +191,23 @@ pub fn set_unhandled_hook(hook: impl Fn(&Unhandled) + Send + Sync + 'static) {
 
 /// Goes back to the default: one `tracing` event per unhandled failure, and a
 /// line on standard error if the process has no `tracing` subscriber.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{Failure, fail, reset_unhandled_hook, set_unhandled_hook};
+/// use std::sync::{Arc, Mutex};
+///
+/// let seen = Arc::new(Mutex::new(Vec::new()));
+/// let sink = Arc::clone(&seen);
+/// set_unhandled_hook(move |unhandled| {
+///     sink.lock().unwrap().push(unhandled.failure().message());
+/// });
+/// drop(fail::<()>(Failure::msg("for the hook")));
+/// reset_unhandled_hook();
+/// drop(fail::<()>(Failure::msg("for the log")));
+/// assert_eq!(*seen.lock().unwrap(), ["for the hook"]);
+/// ```
 pub fn reset_unhandled_hook() {
     replace_global(None);
 }

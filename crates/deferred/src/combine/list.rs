@@ -53,6 +53,15 @@ pub struct DeferredList<T: 'static> {
 
 impl<T: 'static> DeferredList<T> {
     /// Takes the Deferreds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{DeferredList, succeed};
+    ///
+    /// let words = DeferredList::new(["one", "two"].map(succeed)).into_values();
+    /// assert_eq!(words.into_result().unwrap().unwrap(), ["one", "two"]);
+    /// ```
     pub fn new(deferreds: impl IntoIterator<Item = Deferred<T>>) -> Self {
         Self {
             deferreds: deferreds.into_iter().collect(),
@@ -81,6 +90,20 @@ impl<T: 'static> DeferredList<T> {
 
     /// Says that nobody wants to hear of failures that the combined result does
     /// not show.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::testing::capture_unhandled;
+    /// use deferred::{DeferredList, Failure, fail};
+    ///
+    /// let both = || DeferredList::new(["no disk", "no light"].map(|text| fail::<()>(Failure::msg(text))));
+    /// let ((), unhandled) = capture_unhandled(|| both().into_values().ignore());
+    /// assert_eq!(unhandled[0].failure().message(), "no light", "it came second");
+    ///
+    /// let ((), unhandled) = capture_unhandled(|| both().consume_errors().into_values().ignore());
+    /// assert!(unhandled.is_empty());
+    /// ```
     pub fn consume_errors(mut self) -> Self {
         self.consumes_errors = true;
         self
@@ -110,6 +133,19 @@ impl<T: 'static> DeferredList<T> {
     /// All results, in the order of the input, when the last one is there.
     ///
     /// Of nothing, it is an empty list at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Deferred, DeferredList, Failure, succeed};
+    ///
+    /// let (trigger, slow) = Deferred::pair();
+    /// let all = DeferredList::new([succeed(1), slow]).into_deferred();
+    /// let all = all.into_result().expect_err("one is missing");
+    /// trigger.errback(Failure::msg("no")).unwrap();
+    /// let results = all.into_result().unwrap().unwrap();
+    /// assert!(results[0].is_ok() && results[1].is_err());
+    /// ```
     #[track_caller]
     pub fn into_deferred(self) -> Deferred<Vec<Result<T>>> {
         let rule = Settled::new(self.fires_on_one_errback);
@@ -118,6 +154,18 @@ impl<T: 'static> DeferredList<T> {
 
     /// All values, in the order of the input; at the first failure, it fails with
     /// [`FirstError`](crate::FirstError). See [`gather_results`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{DeferredList, Failure, FirstError, fail, succeed};
+    ///
+    /// let parts = DeferredList::new([succeed(1), succeed(2)]).into_values();
+    /// assert_eq!(parts.into_result().unwrap().unwrap(), [1, 2]);
+    ///
+    /// let parts = DeferredList::new([succeed(1), fail(Failure::msg("lost"))]).into_values();
+    /// assert!(parts.into_result().unwrap().unwrap_err().is::<FirstError>());
+    /// ```
     #[track_caller]
     pub fn into_values(self) -> Deferred<Vec<T>> {
         self.combine(Values::new(), OnCancel::AsTheyDo, Location::caller())

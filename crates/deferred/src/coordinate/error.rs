@@ -7,7 +7,17 @@ use crate::error::plain_error;
 
 plain_error! {
     /// A semaphore was to be made that nobody could ever acquire.
-    ZeroTokens, "a semaphore needs at least one token"
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{DeferredSemaphore, ZeroTokens};
+    ///
+    /// let limit = "0".parse()?; // from a configuration, say
+    /// assert_eq!(DeferredSemaphore::new(limit).unwrap_err(), ZeroTokens::new());
+    /// # Ok::<(), std::num::ParseIntError>(())
+    /// ```
+    pub struct ZeroTokens, "a semaphore needs at least one token"
 }
 
 /// The queue keeps as many items as it may; the one that was refused comes back.
@@ -32,6 +42,15 @@ impl<T> QueueOverflow<T> {
     }
 
     /// The item that was refused.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let jobs = deferred::DeferredQueue::with_limits(Some(0), None);
+    /// let refused = jobs.put("print".to_owned()).unwrap_err();
+    /// let job = refused.into_inner();
+    /// assert_eq!(job, "print", "it can be put again later");
+    /// ```
     pub fn into_inner(self) -> T {
         self.item
     }
@@ -53,5 +72,16 @@ impl<T> Error for QueueOverflow<T> {}
 
 plain_error! {
     /// As many wait for an item of the queue as may.
-    QueueUnderflow, "too many wait for an item of the queue"
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{DeferredQueue, QueueUnderflow};
+    ///
+    /// let jobs = DeferredQueue::<&str>::with_limits(None, Some(1));
+    /// let _first = jobs.get()?;
+    /// assert_eq!(jobs.get().unwrap_err(), QueueUnderflow::new());
+    /// # Ok::<(), QueueUnderflow>(())
+    /// ```
+    pub struct QueueUnderflow, "too many wait for an item of the queue"
 }

@@ -55,6 +55,13 @@ pub struct DeferredLock {
 
 impl DeferredLock {
     /// A lock that is free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = deferred::DeferredLock::new();
+    /// assert!(lock.acquire().into_result().is_ok(), "at once: it is free");
+    /// ```
     pub fn new() -> Self {
         Self {
             tokens: Tokens::new(1),
@@ -114,6 +121,16 @@ impl DeferredLock {
     }
 
     /// Whether somebody holds it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = deferred::DeferredLock::new();
+    /// let guard = lock.acquire().into_result().unwrap().unwrap();
+    /// assert!(lock.is_locked());
+    /// drop(guard);
+    /// assert!(!lock.is_locked());
+    /// ```
     pub fn is_locked(&self) -> bool {
         self.tokens.free() == 0
     }
@@ -143,6 +160,21 @@ impl fmt::Debug for DeferredLock {
 
 /// The right to what a [`DeferredLock`] is about. Dropping it gives the lock to the
 /// next, or back.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{Deferred, DeferredLock};
+///
+/// let file = DeferredLock::new();
+/// let (write, written) = Deferred::pair();
+/// // It goes along with the work, and is given back at its end.
+/// let first = file.acquire().add_callback(|guard| written.add_both(move |_result| drop(guard)));
+/// let second = file.acquire().into_result().expect_err("the first one writes");
+/// write.callback("a line").unwrap();
+/// assert!(second.into_result().is_ok());
+/// # first.ignore();
+/// ```
 #[must_use = "the lock is given back as soon as this is dropped"]
 #[derive(Debug)]
 pub struct LockGuard {
@@ -152,6 +184,18 @@ pub struct LockGuard {
 impl LockGuard {
     /// Gives the lock back; the callbacks of the one who gets it run before this
     /// returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::DeferredLock;
+    ///
+    /// let lock = DeferredLock::new();
+    /// let guard = lock.acquire().into_result().unwrap().unwrap();
+    /// let next = lock.run(|| Ok("my turn"));
+    /// guard.release(); // calls it
+    /// assert_eq!(next.into_result().unwrap().unwrap(), "my turn");
+    /// ```
     pub fn release(self) {
         drop(self);
     }

@@ -40,6 +40,16 @@ pub struct DeferredQueue<T: 'static> {
 
 impl<T: 'static> DeferredQueue<T> {
     /// A queue without limits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let queue = deferred::DeferredQueue::new();
+    /// for n in 0..1000 {
+    ///     queue.put(n).expect("there is no limit");
+    /// }
+    /// assert_eq!(queue.len(), 1000);
+    /// ```
     pub fn new() -> Self {
         Self::with_limits(None, None)
     }
@@ -121,16 +131,46 @@ impl<T: 'static> DeferredQueue<T> {
     }
 
     /// How many items are stored.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let queue = deferred::DeferredQueue::new();
+    /// queue.put("a job").unwrap();
+    /// assert_eq!(queue.len(), 1);
+    /// assert!(queue.get().is_ok());
+    /// assert_eq!(queue.len(), 0);
+    /// ```
     pub fn len(&self) -> usize {
         self.items.stored()
     }
 
     /// Whether no item is stored.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let queue = deferred::DeferredQueue::new();
+    /// let _job = queue.get().unwrap();
+    /// queue.put("a job").unwrap();
+    /// assert!(queue.is_empty(), "somebody waited for it");
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// How many wait for an item.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let queue = deferred::DeferredQueue::<&str>::new();
+    /// let workers = [queue.get().unwrap(), queue.get().unwrap()];
+    /// assert_eq!(queue.waiting(), 2);
+    /// workers[0].cancel(); // it goes home
+    /// assert_eq!(queue.waiting(), 1);
+    /// # for worker in workers { worker.ignore(); }
+    /// ```
     pub fn waiting(&self) -> usize {
         self.items.waiting()
     }

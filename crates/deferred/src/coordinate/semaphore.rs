@@ -111,11 +111,27 @@ impl DeferredSemaphore {
     }
 
     /// How many tokens are free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = deferred::DeferredSemaphore::new(3).unwrap();
+    /// let _permit = semaphore.acquire().into_result().unwrap().unwrap();
+    /// assert_eq!(semaphore.tokens(), 2);
+    /// ```
     pub fn tokens(&self) -> usize {
         self.tokens.free()
     }
 
     /// How many tokens there are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = deferred::DeferredSemaphore::new(3).unwrap();
+    /// let _permit = semaphore.acquire().into_result().unwrap().unwrap();
+    /// assert_eq!(semaphore.limit() - semaphore.tokens(), 1, "so many are at work");
+    /// ```
     pub fn limit(&self) -> usize {
         self.tokens.limit()
     }
@@ -139,6 +155,20 @@ impl fmt::Debug for DeferredSemaphore {
 }
 
 /// A token of a [`DeferredSemaphore`]. Dropping it gives it to the next, or back.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::DeferredSemaphore;
+///
+/// let seats = DeferredSemaphore::new(2)?;
+/// let guests = [seats.acquire(), seats.acquire()].map(|seat| seat.into_result().unwrap());
+/// let third = seats.acquire().into_result().expect_err("no seat is free");
+/// drop(guests);
+/// assert!(third.into_result().is_ok());
+/// assert_eq!(seats.tokens(), 2);
+/// # Ok::<(), deferred::ZeroTokens>(())
+/// ```
 #[must_use = "the token is given back as soon as this is dropped"]
 #[derive(Debug)]
 pub struct Permit {
@@ -148,6 +178,18 @@ pub struct Permit {
 impl Permit {
     /// Gives the token back; the callbacks of the one who gets it run before this
     /// returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::DeferredSemaphore;
+    ///
+    /// let semaphore = DeferredSemaphore::new(1).unwrap();
+    /// let permit = semaphore.acquire().into_result().unwrap().unwrap();
+    /// let next = semaphore.run(|| Ok("my turn"));
+    /// permit.release(); // calls it
+    /// assert_eq!(next.into_result().unwrap().unwrap(), "my turn");
+    /// ```
     pub fn release(self) {
         drop(self);
     }

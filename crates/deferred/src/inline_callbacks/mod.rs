@@ -33,7 +33,8 @@ use crate::failure::{Failure, Result};
 /// [`cancel`](Deferred::cancel) of the Deferred that is given back cancels what the
 /// body awaits; the body gets what comes of that, and decides what to make of it. It
 /// may be cancelled again. If it awaits no Deferred, but some other future, it is
-/// dropped where it stands and the result is [`Cancelled`](crate::Cancelled).
+/// dropped where it stands and the result is [`Cancelled`](crate::Cancelled). (A
+/// `deferred::sync::Deferred` is some other future, too.)
 ///
 /// Dropping the Deferred that is given back does not stop the body.
 ///

@@ -305,6 +305,21 @@ pub fn set_wake_hook(hook: impl Fn() + Send + Sync + 'static) {
 }
 
 /// Removes the hook of this thread.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{reset_wake_hook, set_wake_hook};
+/// use std::sync::mpsc;
+///
+/// let (wake, woken) = mpsc::channel::<()>();
+/// set_wake_hook(move || {
+///     let _ = wake.send(());
+/// });
+/// // ... a loop that calls `run_woken` when it is woken, and ends ...
+/// reset_wake_hook();
+/// assert!(woken.recv().is_err(), "the hook is gone, and its sender with it");
+/// ```
 pub fn reset_wake_hook() {
     replace_hook(None);
 }

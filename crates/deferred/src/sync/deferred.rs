@@ -1,17 +1,13 @@
 //! `Deferred`: the end of a chain that several threads may reach.
 
 use std::fmt;
-use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::panic::Location;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use super::handle::{DeferredHandle, Pause};
 use super::outcome::{Outcome, Stepped};
 use super::trigger::Trigger;
 use crate::chain::{Canceller, Control, End, EndState, Mode, Shared, Source, Stage, cancel_core};
-use crate::error::ResultTaken;
 use crate::failure::{Failure, Result};
 use crate::log_error::LogError;
 use crate::pair::{Forward, OnBoth, OnEither, OnFailure, OnValue};
@@ -44,6 +40,14 @@ pub struct Deferred<T: Send + 'static> {
 
 impl<T: Send + 'static> Deferred<T> {
     /// A Deferred and what fires it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (trigger, deferred) = deferred::sync::Deferred::pair();
+    /// std::thread::spawn(move || trigger.callback("from afar")).join().unwrap().unwrap();
+    /// assert_eq!(deferred.into_result().unwrap().unwrap(), "from afar");
+    /// ```
     #[track_caller]
     #[inline]
     pub fn pair() -> (Trigger<T>, Self) {
@@ -54,6 +58,22 @@ impl<T: Send + 'static> Deferred<T> {
     /// As [`pair`](Self::pair), with what [`cancel`](Self::cancel) is to call to
     /// stop the work, on the thread that cancels; see
     /// [`crate::Deferred::with_canceller`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::Deferred;
+    /// use std::{sync::mpsc, thread};
+    ///
+    /// let (stop, stopped) = mpsc::channel();
+    /// let (_trigger, download) = Deferred::<Vec<u8>>::with_canceller(move |_trigger| {
+    ///     let _ = stop.send(());
+    /// });
+    /// let worker = thread::spawn(move || stopped.recv().is_ok());
+    /// download.cancel();
+    /// assert!(worker.join().unwrap(), "it was told");
+    /// # download.ignore();
+    /// ```
     #[track_caller]
     pub fn with_canceller(
         canceller: impl FnOnce(Trigger<T>) + Send + 'static,
@@ -67,6 +87,20 @@ impl<T: Send + 'static> Deferred<T> {
 
     /// Adds a callback: it gets the value, and what it returns is passed on. A
     /// failure passes by it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::Deferred;
+    /// use std::thread;
+    ///
+    /// let (trigger, page) = Deferred::pair();
+    /// let read = page.add_callback(|text: &str| Ok((text.len(), thread::current().id())));
+    /// let reader = thread::spawn(move || trigger.callback("a page"));
+    /// let reader_id = reader.thread().id();
+    /// reader.join().unwrap().unwrap();
+    /// assert_eq!(read.into_result().unwrap().unwrap(), (6, reader_id));
+    /// ```
     #[track_caller]
     #[inline]
     pub fn add_callback<F, O>(self, callback: F) -> Deferred<O::Value>
@@ -80,6 +114,20 @@ impl<T: Send + 'static> Deferred<T> {
 
     /// Adds an errback: it gets the failure, and what it returns is passed on. A
     /// value passes by it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Abandoned, sync::Deferred};
+    ///
+    /// let (trigger, page) = Deferred::pair();
+    /// let page = page.add_errback(|failure| {
+    ///     failure.trap::<Abandoned>()?;
+    ///     Ok("the reader has broken down")
+    /// });
+    /// std::thread::spawn(move || drop(trigger)).join().unwrap();
+    /// assert_eq!(page.into_result().unwrap().unwrap(), "the reader has broken down");
+    /// ```
     #[track_caller]
     #[inline]
     pub fn add_errback<F, O>(self, errback: F) -> Self
@@ -92,6 +140,19 @@ impl<T: Send + 'static> Deferred<T> {
     }
 
     /// Adds one function for both sides: it gets the result, whichever it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::Deferred;
+    /// use std::{sync::mpsc, thread};
+    ///
+    /// let (done, results) = mpsc::channel();
+    /// let (trigger, deferred) = Deferred::pair();
+    /// deferred.add_both(move |result| drop(done.send(result))).detach();
+    /// thread::spawn(move || trigger.callback(42)).join().unwrap().unwrap();
+    /// assert_eq!(results.recv().unwrap().unwrap(), 42);
+    /// ```
     #[track_caller]
     #[inline]
     pub fn add_both<F, O>(self, both: F) -> Deferred<O::Value>
@@ -105,6 +166,18 @@ impl<T: Send + 'static> Deferred<T> {
 
     /// Adds a pair: a callback for a value and an errback for a failure. Exactly
     /// one of them is called.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::Deferred;
+    /// use std::thread;
+    ///
+    /// let (trigger, port) = Deferred::<u16>::pair();
+    /// let port = port.add_callbacks(|port| Ok(Some(port)), |_failure| Ok(None));
+    /// thread::spawn(move || trigger.fire("http".parse().map_err(Into::into))).join().unwrap().unwrap();
+    /// assert_eq!(port.into_result().unwrap().unwrap(), None);
+    /// ```
     #[track_caller]
     #[inline]
     pub fn add_callbacks<F, G, O, P>(self, callback: F, errback: G) -> Deferred<O::Value>
@@ -121,6 +194,16 @@ impl<T: Send + 'static> Deferred<T> {
 
     /// Lets the result fire another Deferred, and goes on with `()`; see
     /// [`crate::Deferred::chain_deferred`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::{Deferred, succeed};
+    ///
+    /// let (trigger, other) = Deferred::pair();
+    /// succeed(7).chain_deferred(trigger);
+    /// assert_eq!(other.into_result().unwrap().unwrap(), 7);
+    /// ```
     #[track_caller]
     pub fn chain_deferred(self, other: Trigger<T>) -> Deferred<()> {
         self.add(Forward(other.into_source()), Location::caller())
@@ -128,6 +211,15 @@ impl<T: Send + 'static> Deferred<T> {
 
     /// Logs a failure that comes by and passes it on; see
     /// [`crate::Deferred::log_error`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Failure, sync::fail};
+    ///
+    /// let count = fail(Failure::msg("no")).log_error().add_errback(|_told| Ok(0));
+    /// assert_eq!(count.into_result().unwrap().unwrap(), 0);
+    /// ```
     #[track_caller]
     pub fn log_error(self) -> Self {
         self.add(LogError(Location::caller()), Location::caller())
@@ -161,6 +253,18 @@ impl<T: Send + 'static> Deferred<T> {
     ///
     /// The canceller, or the callbacks that this sets going, run on this thread
     /// before it returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Cancelled, sync::Deferred};
+    ///
+    /// let (trigger, answer) = Deferred::pair();
+    /// answer.cancel();
+    /// let late = std::thread::spawn(move || trigger.callback(42)).join().unwrap();
+    /// assert!(late.is_ok(), "swallowed");
+    /// assert!(answer.into_result().unwrap().unwrap_err().is::<Cancelled>());
+    /// ```
     #[track_caller]
     pub fn cancel(&self) {
         if let End::Linked(link) = &self.end {
@@ -170,18 +274,53 @@ impl<T: Send + 'static> Deferred<T> {
 
     /// Holds the Deferred up until the token is dropped; see
     /// [`crate::Deferred::pause`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{State, sync::Deferred};
+    ///
+    /// let (trigger, mut line) = Deferred::pair();
+    /// let pause = line.pause();
+    /// std::thread::spawn(move || trigger.callback("held up")).join().unwrap().unwrap();
+    /// assert_eq!(line.state(), State::Paused);
+    /// drop(pause);
+    /// assert_eq!(line.into_result().unwrap().unwrap(), "held up");
+    /// ```
     #[track_caller]
     pub fn pause(&mut self) -> Pause {
         Pause::new(self.end.pause(Location::caller()))
     }
 
     /// A handle to cancel, pause or look at the Deferred when it has moved on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (trigger, mut answer) = deferred::sync::Deferred::<i32>::pair();
+    /// let handle = answer.handle();
+    /// let doubled = answer.add_callback(|n| Ok(2 * n));
+    /// std::thread::spawn(move || handle.cancel()).join().unwrap();
+    /// assert!(trigger.is_fired() && doubled.into_result().unwrap().is_err());
+    /// ```
     #[track_caller]
     pub fn handle(&mut self) -> DeferredHandle {
         DeferredHandle::new(Control::new(self.end.core(Location::caller())))
     }
 
     /// What the Deferred was doing a moment ago.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{State, sync::Deferred};
+    ///
+    /// let (trigger, deferred) = Deferred::pair();
+    /// assert_eq!(deferred.state(), State::Unfired);
+    /// std::thread::spawn(move || trigger.callback(1)).join().unwrap().unwrap();
+    /// assert_eq!(deferred.state(), State::Done);
+    /// # deferred.ignore();
+    /// ```
     pub fn state(&self) -> State {
         self.end.look().unwrap_or(State::Done)
     }
@@ -191,6 +330,15 @@ impl<T: Send + 'static> Deferred<T> {
     /// # Errors
     ///
     /// The Deferred itself, if its result is not there yet.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (trigger, deferred) = deferred::sync::Deferred::pair();
+    /// let deferred = deferred.into_result().expect_err("it was not fired");
+    /// std::thread::spawn(move || trigger.callback(1)).join().unwrap().unwrap();
+    /// assert_eq!(deferred.into_result().unwrap().unwrap(), 1);
+    /// ```
     #[inline]
     pub fn into_result(self) -> Result<Result<T>, Self> {
         self.into_end().into_result().map_err(|end| Self { end })
@@ -198,12 +346,34 @@ impl<T: Send + 'static> Deferred<T> {
 
     /// Lets go of the Deferred: what was added still runs, and an unhandled failure
     /// is reported. It is what dropping does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::Deferred;
+    /// use std::{sync::mpsc, thread};
+    ///
+    /// let (print, printer) = mpsc::channel();
+    /// let (trigger, page) = Deferred::pair();
+    /// page.add_callback(move |text: &str| Ok(print.send(text)?)).detach();
+    /// thread::spawn(move || trigger.callback("a page")).join().unwrap().unwrap();
+    /// assert_eq!(printer.recv(), Ok("a page"));
+    /// ```
     pub fn detach(self) {
         drop(self);
     }
 
     /// Lets go of the Deferred and of whatever comes of it: what was added still
     /// runs, a failure at the end is not reported.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Failure, sync::fail, testing::capture_unhandled};
+    ///
+    /// let ((), unhandled) = capture_unhandled(|| fail::<()>(Failure::msg("no")).ignore());
+    /// assert!(unhandled.is_empty());
+    /// ```
     pub fn ignore(self) {
         self.into_end().let_go(EndState::Ignored);
     }
@@ -212,6 +382,10 @@ impl<T: Send + 'static> Deferred<T> {
     pub(super) fn into_end(self) -> End<Shared, T> {
         // Not dropped: what is left behind has nothing in it.
         ManuallyDrop::new(self).end.take()
+    }
+
+    pub(super) fn end_mut(&mut self) -> &mut End<Shared, T> {
+        &mut self.end
     }
 }
 
@@ -243,21 +417,6 @@ impl<T: Send + 'static> From<Result<T>> for Deferred<T> {
         }
     }
 }
-
-/// Awaiting takes the result: a failure that comes out counts as handled.
-///
-/// Polled again after it was ready, it gives a [`ResultTaken`] failure.
-impl<T: Send + 'static> Future for Deferred<T> {
-    type Output = Result<T>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let polled = self.get_mut().end.poll(|link| link.set_waker(cx.waker()));
-        polled.map(|result| result.unwrap_or_else(|| Err(Failure::new(ResultTaken::new()))))
-    }
-}
-
-/// The value is moved about, never pinned.
-impl<T: Send + 'static> Unpin for Deferred<T> {}
 
 impl<T: Send + 'static> fmt::Debug for Deferred<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

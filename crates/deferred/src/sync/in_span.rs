@@ -38,11 +38,42 @@ pub struct InSpan<T: Send + 'static> {
 impl<T: Send + 'static> Deferred<T> {
     /// Has the callbacks that are added to what is given back run inside of the
     /// `tracing` span that is current now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap();
+    /// use deferred::sync::Deferred;
+    /// use std::thread;
+    /// use tracing::{Span, info_span};
+    ///
+    /// let (trigger, row) = Deferred::pair();
+    /// let name = info_span!("request").in_scope(|| {
+    ///     row.in_current_span()
+    ///         .add_callback(|()| Ok(Span::current().metadata().map(|span| span.name())))
+    ///         .into_deferred()
+    /// });
+    /// thread::spawn(move || trigger.callback(())).join().unwrap().unwrap();
+    /// assert_eq!(name.into_result().unwrap().unwrap(), Some("request"));
+    /// ```
     pub fn in_current_span(self) -> InSpan<T> {
         self.in_span(Span::current())
     }
 
     /// The same, for any span.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap();
+    /// use deferred::sync::succeed;
+    /// use tracing::{Span, info_span};
+    ///
+    /// let name = succeed(())
+    ///     .in_span(info_span!("request"))
+    ///     .add_callback(|()| Ok(Span::current().metadata().map(|span| span.name())));
+    /// assert_eq!(name.into_deferred().into_result().unwrap().unwrap(), Some("request"));
+    /// ```
     pub fn in_span(self, span: Span) -> InSpan<T> {
         InSpan {
             deferred: self,
@@ -53,6 +84,20 @@ impl<T: Send + 'static> Deferred<T> {
 
 impl<T: Send + 'static> InSpan<T> {
     /// As [`Deferred::add_callback`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap();
+    /// use deferred::sync::succeed;
+    /// use tracing::{Span, info_span};
+    ///
+    /// let page = succeed(7).in_span(info_span!("request")).add_callback(|id| {
+    ///     let span = Span::current().metadata().expect("it runs in one");
+    ///     Ok(format!("{} {id}", span.name()))
+    /// });
+    /// assert_eq!(page.into_deferred().into_result().unwrap().unwrap(), "request 7");
+    /// ```
     #[track_caller]
     pub fn add_callback<F, O>(self, callback: F) -> InSpan<O::Value>
     where
@@ -67,6 +112,22 @@ impl<T: Send + 'static> InSpan<T> {
     }
 
     /// As [`Deferred::add_errback`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap();
+    /// use deferred::{Failure, sync::fail};
+    /// use tracing::{Span, info_span};
+    ///
+    /// let row = fail(Failure::msg("no such row")).in_span(info_span!("request"));
+    /// let told = row.add_errback(|failure| {
+    ///     let span = Span::current().metadata().expect("it runs in one");
+    ///     Ok(format!("{}: {failure}", span.name()))
+    /// });
+    /// let told = told.into_deferred().into_result().unwrap().unwrap();
+    /// assert_eq!(told, "request: no such row");
+    /// ```
     #[track_caller]
     pub fn add_errback<F, O>(self, errback: F) -> Self
     where
@@ -81,6 +142,21 @@ impl<T: Send + 'static> InSpan<T> {
     }
 
     /// As [`Deferred::add_both`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap();
+    /// use deferred::sync::succeed;
+    /// use tracing::{Span, info_span};
+    ///
+    /// let told = succeed(7).in_span(info_span!("request")).add_both(|result| {
+    ///     let span = Span::current().metadata().expect("it runs in one");
+    ///     Ok(format!("{} succeeded: {}", span.name(), result.is_ok()))
+    /// });
+    /// let told = told.into_deferred().into_result().unwrap().unwrap();
+    /// assert_eq!(told, "request succeeded: true");
+    /// ```
     #[track_caller]
     pub fn add_both<F, O>(self, both: F) -> InSpan<O::Value>
     where
@@ -95,6 +171,20 @@ impl<T: Send + 'static> InSpan<T> {
     }
 
     /// As [`Deferred::add_callbacks`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap();
+    /// use deferred::sync::succeed;
+    /// use tracing::{Span, info_span};
+    ///
+    /// let name = || Span::current().metadata().map(|span| span.name());
+    /// let ran_in = succeed(7)
+    ///     .in_span(info_span!("request"))
+    ///     .add_callbacks(move |_row| Ok(name()), move |_failure| Ok(name()));
+    /// assert_eq!(ran_in.into_deferred().into_result().unwrap().unwrap(), Some("request"));
+    /// ```
     #[track_caller]
     pub fn add_callbacks<F, G, O, P>(self, callback: F, errback: G) -> InSpan<O::Value>
     where
@@ -114,6 +204,18 @@ impl<T: Send + 'static> InSpan<T> {
     }
 
     /// The Deferred, to whose callbacks nothing is done from here on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap();
+    /// use deferred::sync::succeed;
+    /// use tracing::{Span, info_span};
+    ///
+    /// let page = succeed("a row").in_span(info_span!("request")).into_deferred();
+    /// let is_outside = page.add_callback(|_row| Ok(Span::current().is_none()));
+    /// assert!(is_outside.into_result().unwrap().unwrap());
+    /// ```
     pub fn into_deferred(self) -> Deferred<T> {
         self.deferred
     }

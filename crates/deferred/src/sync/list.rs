@@ -38,6 +38,15 @@ pub struct DeferredList<T: Send + 'static> {
 
 impl<T: Send + 'static> DeferredList<T> {
     /// Takes the Deferreds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::{DeferredList, succeed};
+    ///
+    /// let words = DeferredList::new(["one", "two"].map(succeed)).into_values();
+    /// assert_eq!(words.into_result().unwrap().unwrap(), ["one", "two"]);
+    /// ```
     pub fn new(deferreds: impl IntoIterator<Item = Deferred<T>>) -> Self {
         Self {
             deferreds: deferreds.into_iter().collect(),
@@ -49,6 +58,20 @@ impl<T: Send + 'static> DeferredList<T> {
 
     /// Lets the combined Deferred fail at the first failure, with
     /// [`FirstError`](crate::FirstError).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::{Deferred, DeferredList};
+    /// use deferred::{Failure, FirstError};
+    /// use std::thread;
+    ///
+    /// let (trigger, broken) = Deferred::<i32>::pair();
+    /// let (_trigger, slow) = Deferred::pair();
+    /// let list = DeferredList::new([slow, broken]).fire_on_one_errback().into_deferred();
+    /// thread::spawn(move || trigger.errback(Failure::msg("no"))).join().unwrap().unwrap();
+    /// assert!(list.into_result().unwrap().unwrap_err().is::<FirstError>());
+    /// ```
     pub fn fire_on_one_errback(mut self) -> Self {
         self.fires_on_one_errback = true;
         self
@@ -56,6 +79,20 @@ impl<T: Send + 'static> DeferredList<T> {
 
     /// Says that nobody wants to hear of failures that the combined result does
     /// not show.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::{DeferredList, fail};
+    /// use deferred::{Failure, testing::capture_unhandled};
+    ///
+    /// let both = || DeferredList::new(["no disk", "no light"].map(|text| fail::<()>(Failure::msg(text))));
+    /// let ((), unhandled) = capture_unhandled(|| both().into_values().ignore());
+    /// assert_eq!(unhandled[0].failure().message(), "no light", "it came second");
+    ///
+    /// let ((), unhandled) = capture_unhandled(|| both().consume_errors().into_values().ignore());
+    /// assert!(unhandled.is_empty());
+    /// ```
     pub fn consume_errors(mut self) -> Self {
         self.consumes_errors = true;
         self
@@ -63,12 +100,40 @@ impl<T: Send + 'static> DeferredList<T> {
 
     /// Has those without a result cancelled when the combined result is decided;
     /// see [`crate::DeferredList::cancel_rest`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Failure, sync::{Deferred, DeferredList}};
+    /// use std::thread;
+    ///
+    /// let (broken, first) = Deferred::<i32>::pair();
+    /// let (slow, second) = Deferred::pair();
+    /// let both = DeferredList::new([first, second]).cancel_rest().into_values();
+    /// thread::spawn(move || broken.errback(Failure::msg("no"))).join().unwrap().unwrap();
+    /// assert!(slow.is_fired(), "cancelled, by that thread");
+    /// assert!(both.into_result().unwrap().is_err());
+    /// ```
     pub fn cancel_rest(mut self) -> Self {
         self.cancels_rest = true;
         self
     }
 
     /// All results, in the order of the input, when the last one is there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::{Deferred, DeferredList, succeed};
+    /// use std::thread;
+    ///
+    /// let (trigger, slow) = Deferred::pair();
+    /// let all = DeferredList::new([succeed(1), slow]).into_deferred();
+    /// let all = all.into_result().expect_err("one is missing");
+    /// thread::spawn(move || drop(trigger)).join().unwrap(); // it has broken down
+    /// let results = all.into_result().unwrap().unwrap();
+    /// assert!(results[0].is_ok() && results[1].is_err());
+    /// ```
     #[track_caller]
     pub fn into_deferred(self) -> Deferred<Vec<Result<T>>> {
         let rule = Settled::new(self.fires_on_one_errback);
@@ -77,6 +142,18 @@ impl<T: Send + 'static> DeferredList<T> {
 
     /// All values, in the order of the input; at the first failure, it fails with
     /// [`FirstError`](crate::FirstError).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::{Deferred, DeferredList, succeed};
+    /// use std::thread;
+    ///
+    /// let (trigger, slow) = Deferred::pair();
+    /// let parts = DeferredList::new([succeed(1), slow]).into_values();
+    /// thread::spawn(move || trigger.callback(2)).join().unwrap().unwrap();
+    /// assert_eq!(parts.into_result().unwrap().unwrap(), [1, 2]);
+    /// ```
     #[track_caller]
     pub fn into_values(self) -> Deferred<Vec<T>> {
         self.combine(Values::new(), OnCancel::AsTheyDo, Location::caller())
@@ -84,6 +161,19 @@ impl<T: Send + 'static> DeferredList<T> {
 
     /// The first value, and the index of the one it came from; see
     /// [`crate::DeferredList::fire_on_one_callback`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::{Deferred, DeferredList};
+    /// use std::thread;
+    ///
+    /// let (_trigger, slow) = Deferred::pair();
+    /// let (trigger, fast) = Deferred::pair();
+    /// let first = DeferredList::new([slow, fast]).fire_on_one_callback();
+    /// thread::spawn(move || trigger.callback("here")).join().unwrap().unwrap();
+    /// assert_eq!(first.into_result().unwrap().unwrap(), (1, "here"));
+    /// ```
     #[track_caller]
     pub fn fire_on_one_callback(self) -> Deferred<(usize, T)> {
         let rule = FirstValue::new(self.fires_on_one_errback);

@@ -2,8 +2,8 @@
 //!
 //! The names are those of the crate root, and so are the rules; what is different
 //! is that everything is `Send`, and so must be what is put in: values, callbacks,
-//! cancellers. The two flavours run on the same algorithm, and cannot be mixed in
-//! one chain: that would not compile.
+//! cancellers. Both kinds run on the same algorithm, but cannot be mixed in one
+//! chain: that would not compile.
 //!
 //! It needs the cargo feature `sync`.
 //!
@@ -31,13 +31,61 @@
 //!   locked at once.
 //! - A pause from another thread takes effect when the callback that is running has
 //!   returned; one more may have begun before it is seen.
-//! - Clocks and what needs one, and [`inline_callbacks`](crate::inline_callbacks), are of
-//!   one thread. Here a Deferred is awaited under any executor that you have.
 //! - Several threads that at the same moment make Deferreds wait for one another in
 //!   a circle all hear of it: each of those that closed it may fail with
 //!   [`WaitCycle`](crate::WaitCycle).
+//!
+//! # Time, and `async` bodies
+//!
+//! There are no timeouts here, no clocks and loops, and no
+//! [`inline_callbacks`](crate::inline_callbacks). A clock belongs to the one thread whose
+//! loop turns it, and an `async` body to the thread it began on, while a callback here
+//! runs on whichever thread fires. So a Deferred is handed over to a thread that has
+//! these things: a body awaits it there, and what comes of the body is a Deferred of that
+//! thread.
+//!
+//! ```
+//! use deferred::{inline_callbacks, run_woken, sync};
+//! use std::thread;
+//!
+//! let (trigger, shared) = sync::Deferred::pair();
+//! let answer: deferred::Deferred<&str> = inline_callbacks(shared);
+//! thread::spawn(move || trigger.callback("from afar")).join().unwrap().unwrap();
+//! run_woken(); // a reactor does this itself
+//! assert_eq!(answer.into_result().unwrap().unwrap(), "from afar");
+//! ```
+//!
+//! A time limit is a delayed call that cancels the Deferred through its handle: then the
+//! thread that works on the result is told, too.
+//!
+//! ```
+//! use deferred::{Cancelled, VirtualClock, inline_callbacks, run_woken, sync};
+//! use std::time::Duration;
+//!
+//! let clock = VirtualClock::new();
+//! let (trigger, mut shared) = sync::Deferred::<String>::pair();
+//! let handle = shared.handle();
+//! let limit = clock.call_later(Duration::from_secs(30), move || handle.cancel());
+//! let answer = inline_callbacks(async move {
+//!     let answer = shared.await;
+//!     let _ = limit.cancel(); // it is over, if the answer comes too late
+//!     answer
+//! });
+//!
+//! clock.advance(Duration::from_secs(30));
+//! run_woken();
+//! assert!(trigger.is_fired(), "so the work can be given up");
+//! assert!(answer.into_result().unwrap().unwrap_err().is::<Cancelled>());
+//! ```
+//!
+//! [`add_timeout`](crate::Deferred::add_timeout) of what `inline_callbacks` gives would
+//! only stop waiting: a body that is cancelled while it awaits something else than a
+//! Deferred of its own thread is dropped, and that cancels nothing. Under an executor of
+//! several threads, a Deferred is awaited as any other future, with the timeouts that
+//! come with the executor.
 
 mod deferred;
+mod future;
 mod handle;
 mod in_span;
 mod list;

@@ -4,8 +4,9 @@ pub(crate) use self::sealed::Stepped;
 use crate::chain::Step;
 use crate::failure::{Failure, Result};
 
-/// What a callback may return: `Result<U, Failure>`, another `Deferred<U>` of this
-/// flavour, or `()`, which counts as `Ok(())`; see [`crate::Outcome`].
+/// What a callback may return: `Result<U, Failure>`, another
+/// [`Deferred<U>`](super::Deferred) of this module, or `()`, which counts as `Ok(())`;
+/// see [`crate::Outcome`].
 ///
 /// # Examples
 ///

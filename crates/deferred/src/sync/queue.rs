@@ -30,12 +30,33 @@ pub struct DeferredQueue<T: Send + 'static> {
 
 impl<T: Send + 'static> DeferredQueue<T> {
     /// A queue without limits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let queue = deferred::sync::DeferredQueue::new();
+    /// for n in 0..1000 {
+    ///     queue.put(n).expect("there is no limit");
+    /// }
+    /// assert_eq!(queue.len(), 1000);
+    /// ```
     pub fn new() -> Self {
         Self::with_limits(None, None)
     }
 
     /// A queue that stores at most `size` items, and lets at most `backlog` wait for
     /// one; see [`crate::DeferredQueue::with_limits`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::DeferredQueue;
+    ///
+    /// let queue = DeferredQueue::with_limits(Some(1), Some(0));
+    /// assert!(queue.get().is_err(), "nobody may wait");
+    /// assert!(queue.put("first").is_ok());
+    /// assert!(queue.put("second").is_err(), "one is stored already");
+    /// ```
     pub fn with_limits(size: Option<usize>, backlog: Option<usize>) -> Self {
         Self {
             items: Items::new(size, backlog),
@@ -48,6 +69,20 @@ impl<T: Send + 'static> DeferredQueue<T> {
     ///
     /// [`QueueOverflow`], with the item in it, if nobody waits and as many are
     /// stored as may be.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::DeferredQueue;
+    /// use std::thread;
+    ///
+    /// let jobs = DeferredQueue::new();
+    /// let worker = jobs.get().unwrap().add_callback(|_job: &str| Ok(thread::current().id()));
+    /// let boss = thread::spawn(move || jobs.put("print").is_ok());
+    /// let boss_id = boss.thread().id();
+    /// assert!(boss.join().unwrap());
+    /// assert_eq!(worker.into_result().unwrap().unwrap(), boss_id, "callbacks run where it is put");
+    /// ```
     pub fn put(&self, item: T) -> Result<(), QueueOverflow<T>> {
         self.items.put(item)
     }
@@ -57,6 +92,19 @@ impl<T: Send + 'static> DeferredQueue<T> {
     /// # Errors
     ///
     /// [`QueueUnderflow`], if nothing is stored and as many wait as may.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::DeferredQueue;
+    /// use std::thread;
+    ///
+    /// let jobs = DeferredQueue::new();
+    /// jobs.put("print").unwrap();
+    /// let worker = jobs.clone();
+    /// let job = thread::spawn(move || worker.get().unwrap().into_result()).join().unwrap();
+    /// assert_eq!(job.unwrap().unwrap(), "print");
+    /// ```
     #[track_caller]
     pub fn get(&self) -> Result<Deferred<T>, QueueUnderflow> {
         let end = self.items.get(Location::caller())?;
@@ -64,16 +112,46 @@ impl<T: Send + 'static> DeferredQueue<T> {
     }
 
     /// How many items were stored a moment ago.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let queue = deferred::sync::DeferredQueue::new();
+    /// queue.put("a job").unwrap();
+    /// assert_eq!(queue.len(), 1);
+    /// assert!(queue.get().is_ok());
+    /// assert_eq!(queue.len(), 0);
+    /// ```
     pub fn len(&self) -> usize {
         self.items.stored()
     }
 
     /// Whether no item was stored a moment ago.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let queue = deferred::sync::DeferredQueue::new();
+    /// let _job = queue.get().unwrap();
+    /// queue.put("a job").unwrap();
+    /// assert!(queue.is_empty(), "somebody waited for it");
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// How many waited for an item a moment ago.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let queue = deferred::sync::DeferredQueue::<&str>::new();
+    /// let worker = queue.get().unwrap();
+    /// assert_eq!(queue.waiting(), 1);
+    /// worker.cancel(); // it goes home
+    /// assert_eq!(queue.waiting(), 0);
+    /// # worker.ignore();
+    /// ```
     pub fn waiting(&self) -> usize {
         self.items.waiting()
     }

@@ -33,6 +33,15 @@ impl DeferredSemaphore {
     /// # Errors
     ///
     /// [`ZeroTokens`], if nobody could ever acquire it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::DeferredSemaphore;
+    ///
+    /// assert!(DeferredSemaphore::new(0).is_err(), "nobody could ever go on");
+    /// assert_eq!(DeferredSemaphore::new(3).unwrap().tokens(), 3);
+    /// ```
     pub fn new(tokens: usize) -> Result<Self, ZeroTokens> {
         if tokens == 0 {
             return Err(ZeroTokens);
@@ -44,6 +53,19 @@ impl DeferredSemaphore {
 
     /// A token, when it is this one's turn; see
     /// [`crate::DeferredSemaphore::acquire`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::DeferredSemaphore;
+    /// use std::thread;
+    ///
+    /// let semaphore = DeferredSemaphore::new(2).unwrap();
+    /// let held = [semaphore.acquire(), semaphore.acquire()].map(|held| held.into_result().unwrap());
+    /// let third = semaphore.acquire().into_result().expect_err("there are two");
+    /// thread::spawn(move || drop(held)).join().unwrap();
+    /// assert!(third.into_result().is_ok());
+    /// ```
     #[track_caller]
     pub fn acquire(&self) -> Deferred<Permit> {
         Deferred::from_end(self.tokens.acquire(Location::caller()))
@@ -51,6 +73,21 @@ impl DeferredSemaphore {
 
     /// Calls `f` when it is this one's turn, and holds a token until its outcome is
     /// known; see [`crate::DeferredLock::run`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::{Deferred, DeferredSemaphore};
+    /// use std::thread;
+    ///
+    /// let one = DeferredSemaphore::new(1).unwrap();
+    /// let (read, page) = Deferred::pair();
+    /// let first = one.run(move || page);
+    /// let second = one.run(|| Ok("second")).into_result().expect_err("one at a time");
+    /// thread::spawn(move || read.callback("first")).join().unwrap().unwrap();
+    /// assert_eq!(first.into_result().unwrap().unwrap(), "first");
+    /// assert_eq!(second.into_result().unwrap().unwrap(), "second");
+    /// ```
     #[track_caller]
     pub fn run<F, O>(&self, f: F) -> Deferred<O::Value>
     where
@@ -62,11 +99,27 @@ impl DeferredSemaphore {
     }
 
     /// How many tokens were free a moment ago.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = deferred::sync::DeferredSemaphore::new(3).unwrap();
+    /// let _permit = semaphore.acquire().into_result().unwrap().unwrap();
+    /// assert_eq!(semaphore.tokens(), 2);
+    /// ```
     pub fn tokens(&self) -> usize {
         self.tokens.free()
     }
 
     /// How many tokens there are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = deferred::sync::DeferredSemaphore::new(3).unwrap();
+    /// let _permit = semaphore.acquire().into_result().unwrap().unwrap();
+    /// assert_eq!(semaphore.limit() - semaphore.tokens(), 1, "so many are at work");
+    /// ```
     pub fn limit(&self) -> usize {
         self.tokens.limit()
     }
@@ -91,6 +144,23 @@ impl fmt::Debug for DeferredSemaphore {
 
 /// A token of a [`DeferredSemaphore`]. Dropping it, on any thread, gives it to the
 /// next, or back.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::sync::DeferredSemaphore;
+/// use std::thread;
+///
+/// let semaphore = DeferredSemaphore::new(2).unwrap();
+/// let permit = semaphore.acquire().into_result().unwrap().unwrap();
+/// thread::spawn(move || {
+///     let _permit = permit; // as long as this thread works
+///     println!("working");
+/// })
+/// .join()
+/// .unwrap();
+/// assert_eq!(semaphore.tokens(), 2);
+/// ```
 #[must_use = "the token is given back as soon as this is dropped"]
 #[derive(Debug)]
 pub struct Permit {
@@ -100,6 +170,19 @@ pub struct Permit {
 impl Permit {
     /// Gives the token back; the callbacks of the one who gets it run on this thread
     /// before this returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::DeferredSemaphore;
+    /// use std::thread;
+    ///
+    /// let semaphore = DeferredSemaphore::new(1).unwrap();
+    /// let permit = semaphore.acquire().into_result().unwrap().unwrap();
+    /// let next = semaphore.run(|| Ok("my turn"));
+    /// thread::spawn(move || permit.release()).join().unwrap(); // calls it
+    /// assert_eq!(next.into_result().unwrap().unwrap(), "my turn");
+    /// ```
     pub fn release(self) {
         drop(self);
     }

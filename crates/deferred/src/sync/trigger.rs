@@ -49,6 +49,19 @@ impl<T: Send + 'static> Trigger<T> {
     /// # Errors
     ///
     /// [`AlreadyCalled`], with the value in it, if the Deferred was fired before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::Deferred;
+    /// use std::thread;
+    ///
+    /// let (trigger, answer) = Deferred::pair();
+    /// let other = trigger.clone();
+    /// thread::spawn(move || other.callback("first")).join().unwrap().unwrap();
+    /// assert_eq!(trigger.callback("second").unwrap_err().into_inner(), "second");
+    /// assert_eq!(answer.into_result().unwrap().unwrap(), "first");
+    /// ```
     #[inline]
     pub fn callback(&self, value: T) -> Result<(), AlreadyCalled<T>> {
         self.fire(Ok(value)).map_err(AlreadyCalled::into_value)
@@ -59,6 +72,19 @@ impl<T: Send + 'static> Trigger<T> {
     /// # Errors
     ///
     /// [`AlreadyCalled`], with the failure in it, if the Deferred was fired before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::Deferred;
+    /// use std::{io, thread};
+    ///
+    /// let (trigger, page) = Deferred::<String>::pair();
+    /// let page = page.add_errback(|failure| Ok(format!("sorry: {failure}")));
+    /// let reader = thread::spawn(move || trigger.errback(io::Error::other("no route")));
+    /// reader.join().unwrap().unwrap();
+    /// assert_eq!(page.into_result().unwrap().unwrap(), "sorry: no route");
+    /// ```
     #[track_caller]
     pub fn errback(&self, failure: impl Into<Failure>) -> Result<(), AlreadyCalled<Failure>> {
         self.fire(Err(failure.into()))
@@ -70,17 +96,59 @@ impl<T: Send + 'static> Trigger<T> {
     /// # Errors
     ///
     /// [`AlreadyCalled`], with the result in it, if the Deferred was fired before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::Deferred;
+    /// use std::thread;
+    ///
+    /// let (trigger, port) = Deferred::<u16>::pair();
+    /// let reader = thread::spawn(move || trigger.fire("80".parse().map_err(Into::into)));
+    /// reader.join().unwrap().unwrap();
+    /// assert_eq!(port.into_result().unwrap().unwrap(), 80);
+    /// ```
     #[inline]
     pub fn fire(&self, result: Result<T>) -> Result<(), AlreadyCalled<Result<T>>> {
         self.source.fire(result).map_err(AlreadyCalled::new)
     }
 
     /// Whether the Deferred was fired, by whichever trigger, or cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::Deferred;
+    /// use std::thread;
+    ///
+    /// let (trigger, search) = Deferred::<u32>::pair();
+    /// let worker = thread::spawn(move || {
+    ///     while !trigger.is_fired() {
+    ///         thread::yield_now(); // a piece of the work
+    ///     }
+    ///     "given up"
+    /// });
+    /// search.cancel();
+    /// assert_eq!(worker.join().unwrap(), "given up");
+    /// # search.ignore();
+    /// ```
     pub fn is_fired(&self) -> bool {
         self.source.is_fired()
     }
 
     /// A handle that does not count; see [`crate::Trigger::downgrade`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Abandoned, sync::Deferred};
+    ///
+    /// let (trigger, answer) = Deferred::<u32>::pair();
+    /// let weak = trigger.downgrade();
+    /// std::thread::spawn(move || drop(trigger)).join().unwrap();
+    /// assert!(answer.into_result().unwrap().unwrap_err().is::<Abandoned>());
+    /// # assert!(weak.upgrade().is_none());
+    /// ```
     pub fn downgrade(&self) -> WeakTrigger<T> {
         WeakTrigger {
             core: self.source.downgrade(),
@@ -104,6 +172,21 @@ impl<T: Send + 'static> fmt::Debug for Trigger<T> {
 }
 
 /// A [`Trigger`] that does not count, from [`Trigger::downgrade`].
+///
+/// # Examples
+///
+/// ```
+/// use deferred::sync::{Deferred, WeakTrigger};
+/// use std::thread;
+///
+/// let (job, done) = Deferred::<u32>::pair();
+/// let jobs: Vec<WeakTrigger<u32>> = vec![job.downgrade()];
+/// let running = || jobs.iter().filter(|job| job.upgrade().is_some()).count();
+/// assert_eq!(running(), 1);
+/// thread::spawn(move || drop(job)).join().unwrap(); // it has broken down
+/// assert_eq!(running(), 0);
+/// # done.ignore();
+/// ```
 pub struct WeakTrigger<T: Send + 'static> {
     core: CoreWeak<Shared>,
     input: PhantomData<fn(T)>,
@@ -111,6 +194,20 @@ pub struct WeakTrigger<T: Send + 'static> {
 
 impl<T: Send + 'static> WeakTrigger<T> {
     /// A trigger, unless all triggers are gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::Deferred;
+    /// use std::thread;
+    ///
+    /// let (trigger, answer) = Deferred::pair();
+    /// let weak = trigger.downgrade();
+    /// let timer = thread::spawn(move || weak.upgrade().is_some_and(|it| it.callback(0).is_ok()));
+    /// assert!(timer.join().unwrap(), "the trigger is still there");
+    /// assert_eq!(answer.into_result().unwrap().unwrap(), 0);
+    /// # drop(trigger);
+    /// ```
     pub fn upgrade(&self) -> Option<Trigger<T>> {
         Source::upgrade(&self.core).map(Trigger::new)
     }

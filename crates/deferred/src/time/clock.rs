@@ -29,6 +29,22 @@ use super::delayed_call::DelayedCall;
 /// ```
 pub trait Clock {
     /// The time since the clock's start.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Clock, VirtualClock};
+    /// use std::time::Duration;
+    ///
+    /// fn age(clock: &dyn Clock, born: Duration) -> Duration {
+    ///     clock.now() - born
+    /// }
+    ///
+    /// let clock = VirtualClock::new();
+    /// let born = clock.now();
+    /// clock.advance(Duration::from_secs(7));
+    /// assert_eq!(age(&clock, born), Duration::from_secs(7));
+    /// ```
     fn now(&self) -> Duration;
 
     /// Calls `call` once, `delay` from now: not before, and not from inside this
@@ -37,9 +53,46 @@ pub trait Clock {
     ///
     /// A clock that has ended drops `call` and gives a [`DelayedCall`] that is
     /// not active.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Clock, DelayedCall, Deferred, VirtualClock};
+    /// use std::time::Duration;
+    ///
+    /// /// For a clock of whatever type; a generic function would use `call_later`.
+    /// fn in_a_minute(clock: &dyn Clock, call: Box<dyn FnOnce()>) -> DelayedCall {
+    ///     clock.schedule(Duration::from_secs(60), call)
+    /// }
+    ///
+    /// let clock = VirtualClock::new();
+    /// let (ring, rung) = Deferred::pair();
+    /// in_a_minute(&clock, Box::new(move || ring.callback("it is time").unwrap()));
+    /// clock.advance(Duration::from_secs(60));
+    /// assert_eq!(rung.into_result().unwrap().unwrap(), "it is time");
+    /// ```
     fn schedule(&self, delay: Duration, call: Box<dyn FnOnce()>) -> DelayedCall;
 
     /// As [`schedule`](Self::schedule), for any closure.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Clock, Deferred, Trigger, VirtualClock};
+    /// use std::time::Duration;
+    ///
+    /// fn set_alarm<C: Clock>(clock: &C, alarm: Trigger<&'static str>) {
+    ///     clock.call_later(Duration::from_secs(180), move || {
+    ///         let _ = alarm.callback("tea is ready");
+    ///     });
+    /// }
+    ///
+    /// let clock = VirtualClock::new();
+    /// let (alarm, tea) = Deferred::pair();
+    /// set_alarm(&clock, alarm);
+    /// clock.advance(Duration::from_secs(180));
+    /// assert_eq!(tea.into_result().unwrap().unwrap(), "tea is ready");
+    /// ```
     fn call_later<F: FnOnce() + 'static>(&self, delay: Duration, call: F) -> DelayedCall
     where
         Self: Sized,

@@ -43,6 +43,27 @@ impl DelayedCall {
     }
 
     /// A call that will never be made, for a clock that has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Abandoned, Clock, DelayedCall, sleep};
+    /// use std::time::Duration;
+    ///
+    /// struct Ended;
+    ///
+    /// impl Clock for Ended {
+    ///     fn now(&self) -> Duration {
+    ///         Duration::ZERO
+    ///     }
+    ///     fn schedule(&self, _delay: Duration, _call: Box<dyn FnOnce()>) -> DelayedCall {
+    ///         DelayedCall::inactive()
+    ///     }
+    /// }
+    ///
+    /// let failure = sleep(&Ended, Duration::from_secs(1)).into_result().unwrap().unwrap_err();
+    /// assert!(failure.is::<Abandoned>(), "nobody waits for ever");
+    /// ```
     pub fn inactive() -> Self {
         Self {
             queue: None,
@@ -127,11 +148,32 @@ impl DelayedCall {
     }
 
     /// Whether the call is still to be made.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let clock = deferred::VirtualClock::new();
+    /// let call = clock.call_later(Duration::from_secs(1), || println!("tick"));
+    /// assert!(call.is_active());
+    /// clock.advance(Duration::from_secs(1));
+    /// assert!(!call.is_active());
+    /// ```
     pub fn is_active(&self) -> bool {
         self.active_queue().is_ok()
     }
 
     /// When the call is due, or was: the time since the clock's start.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let clock = deferred::VirtualClock::new();
+    /// clock.advance(Duration::from_secs(60));
+    /// let call = clock.call_later(Duration::from_secs(1), || println!("tick"));
+    /// assert_eq!(call.time(), Duration::from_secs(61));
+    /// ```
     pub fn time(&self) -> Duration {
         let due = self.queue.as_ref().map(|queue| queue.due(self.number));
         from_nanos(due.unwrap_or_default())
@@ -182,6 +224,18 @@ impl fmt::Debug for DelayedCall {
 }
 
 /// Why nothing can be done about a [`DelayedCall`] any more.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{DelayedCallError, VirtualClock};
+/// use std::time::Duration;
+///
+/// let clock = VirtualClock::new();
+/// let letter = clock.call_later(Duration::from_secs(10), || println!("it is sent"));
+/// clock.advance(Duration::from_secs(10));
+/// assert_eq!(letter.cancel(), Err(DelayedCallError::AlreadyCalled), "too late");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DelayedCallError {
     /// It was made, or is being made.

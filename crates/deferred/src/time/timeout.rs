@@ -142,6 +142,22 @@ impl Drop for Deadline {
 /// The Deferred had no result in time: [`Deferred::add_timeout`] has cancelled it.
 ///
 /// It is Twisted's `TimeoutError`.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{Deferred, TimedOut, VirtualClock};
+/// use std::time::Duration;
+///
+/// let clock = VirtualClock::new();
+/// let (_trigger, answer) = Deferred::pair();
+/// let answer = answer.add_timeout(Duration::from_secs(5), &clock).add_errback(|failure| {
+///     failure.trap::<TimedOut>()?;
+///     Ok("nobody is there")
+/// });
+/// clock.advance(Duration::from_secs(5));
+/// assert_eq!(answer.into_result().unwrap().unwrap(), "nobody is there");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimedOut {
     after: Duration,
@@ -149,6 +165,22 @@ pub struct TimedOut {
 
 impl TimedOut {
     /// How long it was given.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Deferred, TimedOut, VirtualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = VirtualClock::new();
+    /// let (_trigger, answer) = Deferred::<()>::pair();
+    /// let answer = answer
+    ///     .add_timeout(Duration::from_secs(5), &clock) // for the answer
+    ///     .add_timeout(Duration::from_secs(60), &clock); // for all of it
+    /// clock.advance(Duration::from_secs(60));
+    /// let failure = answer.into_result().unwrap().unwrap_err();
+    /// assert_eq!(failure.check::<TimedOut>().unwrap().after(), Duration::from_secs(5));
+    /// ```
     pub fn after(&self) -> Duration {
         self.after
     }

@@ -58,6 +58,18 @@ pub struct TimerQueue {
 
 impl TimerQueue {
     /// An empty queue; `now` tells the time since the clock's start.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::TimerQueue;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let start = Instant::now();
+    /// let timers = TimerQueue::new(move || start.elapsed());
+    /// timers.call_later(Duration::ZERO, || println!("now"));
+    /// assert_eq!(timers.run_due(start.elapsed()), 1);
+    /// ```
     pub fn new(now: impl Fn() -> Duration + 'static) -> Self {
         Self {
             queue: Rc::new(Queue::new(now)),
@@ -65,17 +77,50 @@ impl TimerQueue {
     }
 
     /// Has `call` made `delay` from now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use deferred::TimerQueue;
+    /// let timers = TimerQueue::new(|| Duration::from_secs(10)); // since its start
+    /// let call = timers.call_later(Duration::from_secs(5), || println!("tick"));
+    /// assert_eq!(call.time(), Duration::from_secs(15));
+    /// ```
     pub fn call_later<F: FnOnce() + 'static>(&self, delay: Duration, call: F) -> DelayedCall {
         self.call_at(self.queue.now().saturating_add(delay), call)
     }
 
     /// Has `call` made at `due`, the time since the clock's start.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use deferred::TimerQueue;
+    /// let timers = TimerQueue::new(|| Duration::from_secs(10)); // since its start
+    /// let call = timers.call_at(Duration::from_secs(12), || println!("tick"));
+    /// assert_eq!(call.time(), Duration::from_secs(12));
+    /// ```
     pub fn call_at<F: FnOnce() + 'static>(&self, due: Duration, call: F) -> DelayedCall {
         let number = self.queue.insert(due, call);
         DelayedCall::new(Rc::clone(&self.queue), number)
     }
 
     /// When the next call is due: the time since the clock's start.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use deferred::TimerQueue;
+    /// let timers = TimerQueue::new(|| Duration::ZERO);
+    /// timers.call_later(Duration::from_secs(2), || println!("two"));
+    /// let first = timers.call_later(Duration::from_secs(1), || println!("one"));
+    /// assert_eq!(timers.next_due(), Some(Duration::from_secs(1)));
+    /// first.cancel().unwrap();
+    /// assert_eq!(timers.next_due(), Some(Duration::from_secs(2)));
+    /// ```
     pub fn next_due(&self) -> Option<Duration> {
         self.queue.next_due()
     }
@@ -83,22 +128,77 @@ impl TimerQueue {
     /// When to look again, for a loop that is to wait meanwhile: no later than the next
     /// call is due. It may be earlier if another one was cancelled or put off, and it
     /// costs nothing to find.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::TimerQueue;
+    /// use std::cell::Cell;
+    /// use std::rc::Rc;
+    /// use std::time::Duration;
+    ///
+    /// let time = Rc::new(Cell::new(Duration::ZERO));
+    /// let now = Rc::clone(&time);
+    /// let timers = TimerQueue::new(move || now.get());
+    /// timers.call_later(Duration::from_secs(3600), || println!("an hour is over"));
+    /// while let Some(look) = timers.next_look() {
+    ///     time.set(look); // where a loop would wait
+    ///     timers.run_due(look);
+    /// }
+    /// assert_eq!(time.get(), Duration::from_secs(3600));
+    /// ```
     #[inline]
     pub fn next_look(&self) -> Option<Duration> {
         self.queue.next_look()
     }
 
     /// When the calls that wait are due, the next one first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use deferred::TimerQueue;
+    /// let timers = TimerQueue::new(|| Duration::ZERO);
+    /// let due = [1, 2].map(Duration::from_secs);
+    /// timers.call_at(due[1], || println!("two"));
+    /// timers.call_at(due[0], || println!("one"));
+    /// assert_eq!(timers.due_times(), due);
+    /// ```
     pub fn due_times(&self) -> Vec<Duration> {
         self.queue.due_times()
     }
 
     /// How many calls wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use deferred::TimerQueue;
+    /// let timers = TimerQueue::new(|| Duration::ZERO);
+    /// let call = timers.call_later(Duration::from_secs(1), || println!("tick"));
+    /// assert_eq!(timers.len(), 1);
+    /// call.cancel().unwrap();
+    /// assert_eq!(timers.len(), 0);
+    /// ```
     pub fn len(&self) -> usize {
         self.queue.len()
     }
 
     /// Whether no call waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use deferred::TimerQueue;
+    /// let timers = TimerQueue::new(|| Duration::ZERO);
+    /// timers.call_later(Duration::from_secs(1), || println!("tick"));
+    /// assert!(!timers.is_empty());
+    /// timers.run_due(Duration::from_secs(1));
+    /// assert!(timers.is_empty(), "a loop has nothing to wait for");
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -108,6 +208,19 @@ impl TimerQueue {
     /// Those that are scheduled meanwhile are left for the next time, even if
     /// they are due: a call that schedules itself again starves nobody. A panic
     /// in a call is contained.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use deferred::TimerQueue;
+    /// let timers = TimerQueue::new(|| Duration::ZERO);
+    /// for second in 1..=3 {
+    ///     timers.call_at(Duration::from_secs(second), move || println!("{second}"));
+    /// }
+    /// assert_eq!(timers.run_due(Duration::from_secs(2)), 2);
+    /// assert_eq!(timers.len(), 1, "the third is not due yet");
+    /// ```
     pub fn run_due(&self, now: Duration) -> usize {
         let now = to_nanos(now);
         let scheduled_before = self.queue.next_sequence();
@@ -126,6 +239,21 @@ impl TimerQueue {
     }
 
     /// Cancels all calls, dropping their closures.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use std::rc::Rc;
+    /// # use deferred::TimerQueue;
+    /// let timers = TimerQueue::new(|| Duration::ZERO);
+    /// let sounds = Rc::new("ding");
+    /// let sound = Rc::clone(&sounds);
+    /// timers.call_later(Duration::from_secs(1), move || println!("{sound}"));
+    /// timers.clear(); // at the end of a level, say
+    /// assert!(timers.is_empty());
+    /// assert_eq!(Rc::strong_count(&sounds), 1, "what the call held is let go of");
+    /// ```
     pub fn clear(&self) {
         // Not those that their drops schedule.
         for _ in 0..self.len() {

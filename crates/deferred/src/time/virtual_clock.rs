@@ -33,6 +33,13 @@ pub struct VirtualClock {
 
 impl VirtualClock {
     /// A clock that stands at zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let clock = deferred::VirtualClock::new();
+    /// assert_eq!(clock.now(), std::time::Duration::ZERO);
+    /// ```
     pub fn new() -> Self {
         let now = Rc::new(Cell::new(Duration::ZERO));
         let clock = Rc::clone(&now);
@@ -43,11 +50,33 @@ impl VirtualClock {
     }
 
     /// The time since the clock's start.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let clock = deferred::VirtualClock::new();
+    /// clock.advance(Duration::from_secs(7));
+    /// assert_eq!(clock.now(), Duration::from_secs(7));
+    /// ```
     pub fn now(&self) -> Duration {
         self.now.get()
     }
 
     /// As [`Clock::call_later`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Deferred, VirtualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = VirtualClock::new();
+    /// let (ring, rung) = Deferred::pair();
+    /// clock.call_later(Duration::from_secs(60), move || ring.callback("it is time").unwrap());
+    /// clock.advance(Duration::from_secs(60));
+    /// assert_eq!(rung.into_result().unwrap().unwrap(), "it is time");
+    /// ```
     pub fn call_later<F: FnOnce() + 'static>(&self, delay: Duration, call: F) -> DelayedCall {
         self.timers.call_later(delay, call)
     }
@@ -110,6 +139,21 @@ impl VirtualClock {
     }
 
     /// How many calls wait: a test may want to end with none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Deferred, VirtualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = VirtualClock::new();
+    /// let (trigger, answer) = Deferred::pair();
+    /// let answer = answer.add_timeout(Duration::from_secs(30), &clock);
+    /// assert_eq!(clock.pending_calls(), 1);
+    /// trigger.callback("here").unwrap();
+    /// assert_eq!(clock.pending_calls(), 0, "the timeout has gone, too");
+    /// # answer.ignore();
+    /// ```
     pub fn pending_calls(&self) -> usize {
         self.timers.len()
     }

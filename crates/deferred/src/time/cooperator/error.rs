@@ -7,6 +7,22 @@ use std::fmt;
 /// more: it is over. This says in which way.
 ///
 /// It is Twisted's `TaskFinished`, with its subclasses as variants.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{Cooperator, TaskFinished, VirtualClock};
+/// use std::time::Duration;
+///
+/// let clock = VirtualClock::new();
+/// let cooperator = Cooperator::new(&clock);
+/// let (short, long) = (cooperator.cooperate([()]), cooperator.cooperate([(); 1000]));
+/// long.stop()?;
+/// clock.advance(Duration::ZERO);
+/// assert_eq!(short.pause(), Err(TaskFinished::Done));
+/// assert_eq!(long.pause(), Err(TaskFinished::Stopped));
+/// # Ok::<(), TaskFinished>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskFinished {
     /// Its iterator came to its end (`TaskDone`).
@@ -33,6 +49,16 @@ impl fmt::Display for TaskFinished {
 impl Error for TaskFinished {}
 
 /// A task was to be resumed that is not paused.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{Cooperator, NotPaused, VirtualClock};
+///
+/// let task = Cooperator::new(&VirtualClock::new()).cooperate([()]);
+/// let error: NotPaused = task.resume().unwrap_err();
+/// assert_eq!(error.to_string(), "the task is not paused");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NotPaused;
@@ -47,6 +73,21 @@ impl Error for NotPaused {}
 
 /// What [`when_done`](crate::CooperativeTask::when_done) fails with if the task
 /// was stopped.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{Cooperator, TaskStopped, VirtualClock};
+///
+/// let task = Cooperator::new(&VirtualClock::new()).cooperate([()]);
+/// let searched = task.when_done().add_errback(|failure| {
+///     failure.trap::<TaskStopped>()?; // we have done that ourselves
+///     Ok(())
+/// });
+/// task.stop()?;
+/// assert!(searched.into_result().unwrap().is_ok());
+/// # Ok::<(), deferred::TaskFinished>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TaskStopped;
@@ -63,6 +104,17 @@ impl Error for TaskStopped {}
 /// task's cooperator was stopped.
 ///
 /// It is Twisted's `SchedulerStopped`.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{Cooperator, CooperatorStopped, VirtualClock};
+///
+/// let cooperator = Cooperator::new(&VirtualClock::new());
+/// let searched = cooperator.coiterate([()]);
+/// cooperator.stop();
+/// assert!(searched.into_result().unwrap().unwrap_err().is::<CooperatorStopped>());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CooperatorStopped;

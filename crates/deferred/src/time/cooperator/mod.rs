@@ -1,6 +1,7 @@
 //! `Cooperator`: long work in small steps, a slice of time for all of it.
 
 mod error;
+mod handle;
 mod task;
 mod turns;
 
@@ -9,11 +10,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 pub use self::error::{CooperatorStopped, NotPaused, TaskFinished, TaskStopped};
+pub use self::handle::CooperativeTask;
 use self::task::{Steps, Task};
 use self::turns::Turns;
 use crate::deferred::Deferred;
 use crate::error::Cancelled;
-use crate::failure::{Failure, Result};
+use crate::failure::Failure;
 use crate::outcome::Outcome;
 use crate::time::clock::Clock;
 
@@ -64,12 +66,56 @@ pub struct Cooperator {
 
 impl Cooperator {
     /// How long a turn may take, unless said otherwise: 10 ms.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Cooperator, VirtualClock};
+    ///
+    /// let cooperator = Cooperator::new(&VirtualClock::new());
+    /// // A game that draws a picture every 16 ms has less time for it.
+    /// cooperator.set_slice(Cooperator::DEFAULT_SLICE / 5);
+    /// assert_eq!(Cooperator::DEFAULT_SLICE.as_millis(), 10);
+    /// ```
     pub const DEFAULT_SLICE: Duration = Duration::from_millis(10);
 
     /// How many steps are made in a turn, unless said otherwise: 1000.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::cell::Cell;
+    /// # use std::rc::Rc;
+    /// use deferred::{Cooperator, VirtualClock};
+    /// use std::time::Duration;
+    ///
+    /// # let clock = VirtualClock::new();
+    /// # let cooperator = Cooperator::new(&clock);
+    /// # let steps = Rc::new(Cell::new(0));
+    /// # let count = Rc::clone(&steps);
+    /// # let work = std::iter::repeat_with(move || count.set(count.get() + 1));
+    /// cooperator.set_delay(Duration::from_secs(1));
+    /// cooperator.cooperate(work); // it counts its steps
+    /// clock.advance(Duration::from_secs(2)); // two turns, on a clock that stands still in each
+    /// assert_eq!(steps.get(), 2 * Cooperator::DEFAULT_MAX_STEPS);
+    /// # cooperator.stop();
+    /// ```
     pub const DEFAULT_MAX_STEPS: usize = 1000;
 
     /// A cooperator without tasks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Cooperator, VirtualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = VirtualClock::new();
+    /// let cooperator = Cooperator::new(&clock);
+    /// let counted = cooperator.coiterate((1..=3).map(|n| println!("{n}")));
+    /// clock.advance(Duration::ZERO); // has the steps made
+    /// assert!(counted.into_result().unwrap().is_ok());
+    /// ```
     pub fn new<C: Clock + Clone + 'static>(clock: &C) -> Self {
         Self {
             turns: Turns::new(Rc::new(clock.clone())),
@@ -78,6 +124,30 @@ impl Cooperator {
 
     /// Sets for how long tasks make steps in a turn, by the clock. There is one
     /// step at least, and a step is never interrupted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::cell::Cell;
+    /// # use std::rc::Rc;
+    /// use deferred::{Cooperator, VirtualClock};
+    /// use std::time::Duration;
+    ///
+    /// # let clock = VirtualClock::new();
+    /// # let cooperator = Cooperator::new(&clock);
+    /// # let steps = Rc::new(Cell::new(0));
+    /// # let (count, busy) = (Rc::clone(&steps), clock.clone());
+    /// # let work = std::iter::repeat_with(move || {
+    /// #     count.set(count.get() + 1);
+    /// #     busy.jump(Duration::from_millis(4));
+    /// # });
+    /// cooperator.set_slice(Duration::from_millis(12));
+    /// cooperator.set_delay(Duration::from_secs(1));
+    /// cooperator.cooperate(work); // each step takes 4 ms
+    /// clock.advance(Duration::from_secs(1));
+    /// assert_eq!(steps.get(), 3);
+    /// # cooperator.stop();
+    /// ```
     pub fn set_slice(&self, slice: Duration) {
         self.turns.slice.set(slice);
     }
@@ -85,6 +155,27 @@ impl Cooperator {
     /// Sets how many steps are made in a turn at the most; 0 counts as 1. It ends
     /// the turn on a clock that stands still meanwhile, as a
     /// [`VirtualClock`](crate::VirtualClock) does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::cell::Cell;
+    /// # use std::rc::Rc;
+    /// use deferred::{Cooperator, VirtualClock};
+    /// use std::time::Duration;
+    ///
+    /// # let clock = VirtualClock::new();
+    /// # let cooperator = Cooperator::new(&clock);
+    /// # let steps = Rc::new(Cell::new(0));
+    /// # let count = Rc::clone(&steps);
+    /// # let work = std::iter::repeat_with(move || count.set(count.get() + 1));
+    /// cooperator.set_max_steps(10);
+    /// cooperator.set_delay(Duration::from_secs(1));
+    /// cooperator.cooperate(work); // it counts its steps
+    /// clock.advance(Duration::from_secs(1));
+    /// assert_eq!(steps.get(), 10);
+    /// # cooperator.stop();
+    /// ```
     pub fn set_max_steps(&self, steps: usize) {
         self.turns.max_steps.set(steps);
     }
@@ -145,7 +236,7 @@ impl Cooperator {
     {
         let task = self.task(work);
         task.join();
-        CooperativeTask { task }
+        CooperativeTask::new(task)
     }
 
     /// Adds a task, and gives a Deferred that fires when it is over: with `()`,
@@ -205,16 +296,56 @@ impl Cooperator {
 
     /// Stops: ends all tasks with [`CooperatorStopped`], those that are paused or
     /// wait when they would go on, and those that are added from now on at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Cooperator, CooperatorStopped, VirtualClock};
+    ///
+    /// let cooperator = Cooperator::new(&VirtualClock::new());
+    /// let before = cooperator.coiterate([()]);
+    /// cooperator.stop();
+    /// let after = cooperator.coiterate([()]);
+    /// for work in [before, after] {
+    ///     assert!(work.into_result().unwrap().unwrap_err().is::<CooperatorStopped>());
+    /// }
+    /// ```
     pub fn stop(&self) {
         self.turns.stop();
     }
 
     /// Takes tasks again after a [`stop`](Self::stop). Those that have ended stay so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Cooperator, VirtualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = VirtualClock::new();
+    /// let cooperator = Cooperator::new(&clock);
+    /// cooperator.stop();
+    /// cooperator.start();
+    /// let work = cooperator.coiterate([()]);
+    /// clock.advance(Duration::ZERO);
+    /// assert!(work.into_result().unwrap().is_ok());
+    /// ```
     pub fn start(&self) {
         self.turns.start();
     }
 
     /// Whether it takes tasks: from the beginning, and until it is stopped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Cooperator, VirtualClock};
+    ///
+    /// let cooperator = Cooperator::new(&VirtualClock::new());
+    /// assert!(cooperator.is_running());
+    /// cooperator.stop();
+    /// assert!(!cooperator.is_running());
+    /// ```
     pub fn is_running(&self) -> bool {
         self.turns.is_running()
     }
@@ -225,105 +356,6 @@ impl fmt::Debug for Cooperator {
         f.debug_struct("Cooperator")
             .field("is_running", &self.is_running())
             .field("ready", &self.turns.len())
-            .finish_non_exhaustive()
-    }
-}
-
-/// A task of a [`Cooperator`], from [`Cooperator::cooperate`].
-///
-/// A clone is another handle on the same task.
-///
-/// # Examples
-///
-/// ```
-/// use deferred::{Cooperator, TaskFinished, VirtualClock};
-/// use std::time::Duration;
-///
-/// let clock = VirtualClock::new();
-/// let task = Cooperator::new(&clock).cooperate((0..3).map(|n| println!("{n}")));
-///
-/// task.pause()?;
-/// clock.advance(Duration::from_secs(1)); // prints nothing
-/// task.resume().unwrap();
-/// clock.advance(Duration::from_secs(1)); // prints 0, 1 and 2
-/// assert!(task.when_done().into_result().unwrap().is_ok());
-/// assert_eq!(task.stop(), Err(TaskFinished::Done));
-/// # Ok::<(), TaskFinished>(())
-/// ```
-#[derive(Clone)]
-pub struct CooperativeTask {
-    task: Rc<Task>,
-}
-
-impl CooperativeTask {
-    /// Has the task make no step until it is [resumed](Self::resume), as often as
-    /// it was paused. A step that is being made is finished.
-    ///
-    /// # Errors
-    ///
-    /// It is over.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Cooperator, VirtualClock};
-    ///
-    /// let clock = VirtualClock::new();
-    /// let task = Cooperator::new(&clock).cooperate([(); 3]);
-    /// task.pause()?;
-    /// clock.advance(Cooperator::DEFAULT_SLICE);
-    /// assert!(task.when_done().into_result().is_err(), "it makes no step");
-    /// task.resume().expect("it is paused");
-    /// clock.advance(Cooperator::DEFAULT_SLICE);
-    /// assert!(task.when_done().into_result().is_ok());
-    /// # Ok::<(), deferred::TaskFinished>(())
-    /// ```
-    pub fn pause(&self) -> Result<(), TaskFinished> {
-        self.task.pause()
-    }
-
-    /// Takes one pause back. After the last one the task goes on, behind those
-    /// that are ready already.
-    ///
-    /// Waiting for a Deferred is not a pause, and cannot be ended by this.
-    ///
-    /// # Errors
-    ///
-    /// It is not paused.
-    pub fn resume(&self) -> Result<(), NotPaused> {
-        self.task.resume()
-    }
-
-    /// Stops the task: drops its iterator, cancels the Deferred it waits for, and
-    /// has [`when_done`](Self::when_done) fail with [`TaskStopped`], all before
-    /// this returns. An iterator that stops its own task is dropped after its step.
-    ///
-    /// # Errors
-    ///
-    /// It is over.
-    pub fn stop(&self) -> Result<(), TaskFinished> {
-        self.task.stop()
-    }
-
-    /// A Deferred that fires when the task is over; at once, if it is. There may
-    /// be any number of them.
-    ///
-    /// It fails with the failure of the item, or the panic, that has ended the
-    /// task, with [`TaskStopped`], with [`CooperatorStopped`], or with
-    /// [`Abandoned`](crate::Abandoned) if the clock has ended, or the task is paused and
-    /// nobody is left to resume it.
-    ///
-    /// Cancelling it does not stop the task.
-    #[track_caller]
-    pub fn when_done(&self) -> Deferred<()> {
-        self.task.when_done()
-    }
-}
-
-impl fmt::Debug for CooperativeTask {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CooperativeTask")
-            .field("finished", &self.task.finished())
             .finish_non_exhaustive()
     }
 }

@@ -70,6 +70,28 @@ impl LoopingCall {
     ///
     /// `f` is called again only when what it returned has its result. A value is
     /// dropped, a failure ends the loop.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{LoopingCall, VirtualClock, sleep};
+    /// use std::cell::Cell;
+    /// use std::rc::Rc;
+    /// use std::time::Duration;
+    ///
+    /// let clock = VirtualClock::new();
+    /// let calls = Rc::new(Cell::new(0));
+    /// let (count, slow) = (Rc::clone(&calls), clock.clone());
+    /// let backup = LoopingCall::new(move || {
+    ///     count.set(count.get() + 1);
+    ///     sleep(&slow, Duration::from_millis(2500))
+    /// });
+    /// backup.start(&clock, Duration::from_secs(1))?.detach();
+    /// clock.advance(Duration::from_secs(5));
+    /// assert_eq!(calls.get(), 2, "at 0 and at 3 seconds: never two at a time");
+    /// # backup.stop()?;
+    /// # Ok::<(), deferred::LoopingCallError>(())
+    /// ```
     pub fn new<F, O>(mut f: F) -> Self
     where
         F: FnMut() -> O + 'static,
@@ -127,6 +149,24 @@ impl LoopingCall {
     ///
     /// It [runs](LoopingCallError::AlreadyRunning) already, or was stopped and the
     /// last call has [not ended](LoopingCallError::StillCalling).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Failure, LoopingCall, VirtualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = VirtualClock::new();
+    /// let mut seconds = 3;
+    /// let countdown = LoopingCall::new(move || {
+    ///     seconds -= 1;
+    ///     if seconds > 0 { Ok(()) } else { Err(Failure::msg("lift-off")) }
+    /// });
+    /// let over = countdown.start(&clock, Duration::from_secs(1))?;
+    /// clock.advance(Duration::from_secs(2));
+    /// assert_eq!(over.into_result().unwrap().unwrap_err().message(), "lift-off");
+    /// # Ok::<(), deferred::LoopingCallError>(())
+    /// ```
     #[track_caller]
     pub fn start<C>(&self, clock: &C, interval: Duration) -> Result<Deferred<()>, LoopingCallError>
     where
@@ -228,6 +268,19 @@ impl LoopingCall {
     }
 
     /// Whether there will be a further call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let clock = deferred::VirtualClock::new();
+    /// let ticks = deferred::LoopingCall::new(|| println!("tick"));
+    /// assert!(!ticks.is_running());
+    /// ticks.start(&clock, Duration::from_secs(1))?.detach();
+    /// assert!(ticks.is_running());
+    /// # ticks.stop()?;
+    /// # Ok::<(), deferred::LoopingCallError>(())
+    /// ```
     pub fn is_running(&self) -> bool {
         self.machine.is_running()
     }
@@ -247,6 +300,22 @@ impl fmt::Debug for LoopingCall {
 }
 
 /// Why a [`LoopingCall`] does not do what it was asked for.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{LoopingCall, LoopingCallError, VirtualClock};
+/// use std::time::Duration;
+///
+/// let clock = VirtualClock::new();
+/// let second = Duration::from_secs(1);
+/// let ticks = LoopingCall::new(|| println!("tick"));
+/// assert_eq!(ticks.stop(), Err(LoopingCallError::NotRunning));
+/// ticks.start(&clock, second)?.detach();
+/// assert_eq!(ticks.start(&clock, second).unwrap_err(), LoopingCallError::AlreadyRunning);
+/// # ticks.stop()?;
+/// # Ok::<(), LoopingCallError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoopingCallError {
     /// It was started before, and runs.

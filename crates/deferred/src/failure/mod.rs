@@ -1,11 +1,13 @@
 //! `Failure`: an error on its way through a chain, and its story so far.
 
+mod text;
+
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::error::Error;
-use std::fmt::{self, Write};
 use std::panic::Location;
 use std::sync::Arc;
 
+use self::text::{Message, Shared, text_of};
 use crate::trail::Trail;
 
 /// A result that may have failed, with [`Failure`] as the error unless said otherwise.
@@ -88,7 +90,7 @@ impl Failure {
     /// ```
     #[track_caller]
     pub fn msg(message: impl Into<String>) -> Self {
-        Self::from_box(Box::new(Message(message.into())))
+        Self::from_box(Box::new(Message::new(message.into())))
     }
 
     /// Wraps an error that is boxed already.
@@ -156,6 +158,17 @@ impl Failure {
     }
 
     /// Whether [`check`](Self::check) finds an `E`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::Failure;
+    /// use std::num::ParseIntError;
+    ///
+    /// let failure = Failure::new("x".parse::<u8>().unwrap_err());
+    /// assert!(failure.is::<ParseIntError>());
+    /// assert!(!failure.is::<std::io::Error>());
+    /// ```
     pub fn is<E: Error + 'static>(&self) -> bool {
         self.check::<E>().is_some()
     }
@@ -203,11 +216,36 @@ impl Failure {
     }
 
     /// What the error says, without what caused it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Failure, fail, gather_results};
+    ///
+    /// let gathered = gather_results([fail::<()>(Failure::msg("no route"))]);
+    /// let failure = gathered.into_result().unwrap().unwrap_err();
+    /// assert_eq!(failure.message(), "the deferred at index 0 failed");
+    /// assert_eq!(failure.to_string(), "the deferred at index 0 failed: no route");
+    /// ```
     pub fn message(&self) -> String {
         text_of(&*self.inner.error)
     }
 
     /// The error that was raised.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::error::Error;
+    /// use std::num::ParseIntError;
+    ///
+    /// fn exit_code(error: &(dyn Error + 'static)) -> u8 {
+    ///     if error.is::<ParseIntError>() { 2 } else { 1 }
+    /// }
+    ///
+    /// let failure = deferred::Failure::new("x".parse::<u8>().unwrap_err());
+    /// assert_eq!(exit_code(failure.as_error()), 2);
+    /// ```
     pub fn as_error(&self) -> &(dyn Error + Send + Sync + 'static) {
         &*self.inner.error
     }
@@ -235,6 +273,18 @@ impl Failure {
 
     /// Where the error became a failure: the place of the `?`, of the `fail`,
     /// or of whatever made it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// fn port(text: &str) -> deferred::Result<u16> {
+    ///     Ok(text.parse()?)
+    /// }
+    ///
+    /// let failure = port("http").unwrap_err();
+    /// let place = failure.raised_at();
+    /// assert_eq!(place.line(), line!() - 5, "the line with the `?`");
+    /// ```
     pub fn raised_at(&self) -> &'static Location<'static> {
         self.inner.raised_at
     }
@@ -263,6 +313,16 @@ impl Failure {
 
     /// The backtrace of the place the error was raised at, if the environment
     /// asked for backtraces.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::backtrace::{Backtrace, BacktraceStatus};
+    ///
+    /// let failure = deferred::Failure::msg("no");
+    /// let is_asked_for = Backtrace::capture().status() == BacktraceStatus::Captured;
+    /// assert_eq!(failure.backtrace().is_some(), is_asked_for);
+    /// ```
     pub fn backtrace(&self) -> Option<&Backtrace> {
         (self.inner.backtrace.status() == BacktraceStatus::Captured)
             .then_some(&self.inner.backtrace)
@@ -285,21 +345,8 @@ impl Failure {
     pub fn into_error(self) -> Box<dyn Error + Send + Sync> {
         match Arc::try_unwrap(self.inner) {
             Ok(inner) => inner.error,
-            Err(inner) => Box::new(Shared(Self { inner })),
+            Err(inner) => Box::new(Shared::new(Self { inner })),
         }
-    }
-
-    /// What the error and its sources say. Many errors repeat what their source
-    /// says at the end of their own text; then the source is left out.
-    fn texts(&self) -> Vec<String> {
-        let mut texts: Vec<String> = Vec::new();
-        for error in self.chain() {
-            let text = text_of(error);
-            if !texts.last().is_some_and(|last| last.ends_with(&text)) {
-                texts.push(text);
-            }
-        }
-        texts
     }
 
     /// Notes that the failure leaves the stage that was added at `place`.
@@ -350,71 +397,5 @@ impl From<Failure> for Box<dyn Error + Send + Sync> {
 impl From<Failure> for Box<dyn Error> {
     fn from(failure: Failure) -> Self {
         failure.into_error()
-    }
-}
-
-/// The error and what caused it, on one line.
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.texts().join(": "))
-    }
-}
-
-/// The full story: the error, its causes, where it was raised, what it passed.
-impl fmt::Debug for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.texts().join("\n  caused by: "))?;
-        write!(f, "\n  raised at {}", self.inner.raised_at)?;
-        write!(f, "{}", self.inner.trail)?;
-        if let Some(backtrace) = self.backtrace() {
-            write!(f, "\n  backtrace:\n{backtrace}")?;
-        }
-        Ok(())
-    }
-}
-
-/// What `error` says, as far as it can say it.
-fn text_of(error: &dyn Error) -> String {
-    let mut text = String::new();
-    // `to_string` would panic if its `Display` fails.
-    let _ = write!(text, "{error}");
-    text
-}
-
-/// The error of [`Failure::msg`].
-struct Message(String);
-
-impl fmt::Display for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
-
-impl Error for Message {}
-
-/// A failure with several owners, seen as an error.
-struct Shared(Failure);
-
-impl fmt::Display for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0.inner.error, f)
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
-
-impl Error for Shared {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.inner.error.source()
     }
 }
