@@ -8,7 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use deferred::sync::{Deferred, Trigger};
-use deferred::{Cancelled, VirtualClock, WaitCycle, inline_callbacks, run_woken};
+use deferred::{
+    Cancelled, Failure, TimedOut, VirtualClock, WaitCycle, inline_callbacks, run_woken,
+};
 
 use crate::support::{Count, failure, together, value};
 
@@ -188,17 +190,49 @@ fn a_body_that_is_cancelled_lets_go_of_it_and_does_not_cancel_it() {
 }
 
 #[test]
-fn a_timeout_cancels_it_by_its_handle() {
+fn one_of_this_thread_gets_its_result_and_passes_a_cancel_on() {
+    let (trigger, shared) = Deferred::pair();
+    let local = shared.into_local();
+    thread::spawn(move || trigger.callback(7))
+        .join()
+        .unwrap()
+        .unwrap();
+    run_woken();
+    assert_eq!(local.into_result().expect("it was woken").unwrap(), 7);
+
+    let (trigger, shared) = Deferred::<i32>::with_canceller(|trigger: Trigger<i32>| {
+        let _ = trigger.errback(Failure::msg("given up"));
+    });
+    let local = shared.into_local();
+    local.cancel();
+    assert!(trigger.is_fired());
+    assert!(
+        local
+            .into_result()
+            .expect("at once")
+            .unwrap_err()
+            .is::<Cancelled>()
+    );
+
+    let there = deferred::sync::succeed(3).into_local();
+    assert_eq!(there.into_result().expect("at once").unwrap(), 3);
+}
+
+#[test]
+fn a_timeout_of_this_thread_cancels_it() {
     let clock = VirtualClock::new();
-    let (trigger, mut shared) = Deferred::<i32>::pair();
-    let handle = shared.handle();
-    clock.call_later(Duration::from_secs(1), move || handle.cancel());
-    let local = inline_callbacks(shared);
+    let (trigger, shared) = Deferred::<i32>::pair();
+    let local = shared
+        .into_local()
+        .add_timeout(Duration::from_secs(1), &clock);
     clock.advance(Duration::from_secs(1));
     assert!(trigger.is_fired());
-    run_woken();
-    let result = local.into_result().expect("it was woken");
-    assert!(result.unwrap_err().is::<Cancelled>());
+    assert!(
+        trigger.callback(1).is_ok(),
+        "one that comes too late is swallowed"
+    );
+    let result = local.into_result().expect("in time");
+    assert!(result.unwrap_err().is::<TimedOut>());
 }
 
 /// Two chains that each wait for the other, closed by two threads at once.

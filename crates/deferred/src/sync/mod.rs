@@ -41,54 +41,30 @@
 //! [`inline_callbacks`](crate::inline_callbacks). A clock belongs to the one thread whose
 //! loop turns it, and an `async` body to the thread it began on, while a callback here
 //! runs on whichever thread fires. So a Deferred is handed over to a thread that has
-//! these things: a body awaits it there, and what comes of the body is a Deferred of that
-//! thread.
+//! these things: [`into_local`](Deferred::into_local) gives one of that thread, with
+//! timeouts and all, and a body there awaits either.
 //!
 //! ```
 //! use deferred::{inline_callbacks, run_woken, sync};
 //! use std::thread;
 //!
 //! let (trigger, shared) = sync::Deferred::pair();
-//! let answer: deferred::Deferred<&str> = inline_callbacks(shared);
+//! let answer = inline_callbacks(async move { Ok(format!("{}, at last", shared.await?)) });
 //! thread::spawn(move || trigger.callback("from afar")).join().unwrap().unwrap();
 //! run_woken(); // a reactor does this itself
-//! assert_eq!(answer.into_result().unwrap().unwrap(), "from afar");
+//! assert_eq!(answer.into_result().unwrap().unwrap(), "from afar, at last");
 //! ```
 //!
-//! A time limit is a delayed call that cancels the Deferred through its handle: then the
-//! thread that works on the result is told, too.
-//!
-//! ```
-//! use deferred::{Cancelled, VirtualClock, inline_callbacks, run_woken, sync};
-//! use std::time::Duration;
-//!
-//! let clock = VirtualClock::new();
-//! let (trigger, mut shared) = sync::Deferred::<String>::pair();
-//! let handle = shared.handle();
-//! let limit = clock.call_later(Duration::from_secs(30), move || handle.cancel());
-//! let answer = inline_callbacks(async move {
-//!     let answer = shared.await;
-//!     let _ = limit.cancel(); // it is over, if the answer comes too late
-//!     answer
-//! });
-//!
-//! clock.advance(Duration::from_secs(30));
-//! run_woken();
-//! assert!(trigger.is_fired(), "so the work can be given up");
-//! assert!(answer.into_result().unwrap().unwrap_err().is::<Cancelled>());
-//! ```
-//!
-//! [`add_timeout`](crate::Deferred::add_timeout) of what `inline_callbacks` gives would
-//! only stop waiting: a body that is cancelled while it awaits something else than a
-//! Deferred of its own thread is dropped, and that cancels nothing. Under an executor of
-//! several threads, a Deferred is awaited as any other future, with the timeouts that
-//! come with the executor.
+//! A body that is cancelled while it awaits a shared Deferred lets go of it; while it
+//! awaits what `into_local` gave, it cancels it. Under an executor of several threads, a
+//! Deferred is awaited as any other future, with the timeouts that come with the executor.
 
 mod deferred;
 mod future;
 mod handle;
 mod in_span;
 mod list;
+mod local;
 mod lock;
 mod outcome;
 mod queue;
