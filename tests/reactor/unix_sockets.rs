@@ -2,8 +2,9 @@
 
 use std::cell::RefCell;
 use std::fs::{self, File};
-use std::io::{Read, Seek, Write};
-use std::os::fd::OwnedFd;
+use std::io::{IoSlice, Read, Seek, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use reactor::{
     ConnectError, ConnectErrorKind, Context, DescriptorError, Protocol, Raw, UnixAddress,
     UnixListenOptions,
 };
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 use crate::support::{Log, RawRecorder, reactor, turn_until};
 
@@ -222,6 +224,76 @@ fn descriptors_come_before_the_bytes_they_were_sent_with() {
         file.rewind().expect("a file");
         file.read_to_string(&mut content).expect("a file");
         assert_eq!(content, "passed on");
+    }
+}
+
+/// Sends some descriptors with one byte.
+pub(crate) fn send_descriptors(socket: &UnixStream, descriptors: &[impl AsFd]) {
+    let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    assert!(control.push(SendAncillaryMessage::ScmRights(&descriptors)));
+    let bytes = [IoSlice::new(b"x")];
+    let sent = sendmsg(socket, &bytes, &mut control, SendFlags::empty());
+    assert_eq!(sent.expect("it fits"), 1);
+}
+
+/// Does one thing at the first descriptor.
+struct Choosy {
+    log: Log,
+    at_first: fn(&mut Context<'_, Self>) -> Result<()>,
+}
+
+impl Protocol for Choosy {
+    type Framing = Raw;
+
+    fn descriptor_received(&mut self, cx: &mut Context<'_, Self>, _: OwnedFd) -> Result<()> {
+        self.log.note("a descriptor");
+        (self.at_first)(cx)
+    }
+
+    fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> Result<()> {
+        self.log.note("bytes");
+        Ok(())
+    }
+}
+
+#[test]
+fn after_a_close_or_a_failure_there_is_no_further_descriptor() {
+    let ways: [fn(&mut Context<'_, Choosy>) -> Result<()>; 3] = [
+        |cx| {
+            cx.lose_connection();
+            Ok(())
+        },
+        |cx| {
+            cx.abort();
+            Ok(())
+        },
+        |_| Err(deferred::Failure::msg("one is too many")),
+    ];
+    for at_first in ways {
+        let (reactor, log) = (reactor(), Log::default());
+        let (near, far) = UnixStream::pair().expect("a pair");
+        let protocol = Choosy {
+            log: log.clone(),
+            at_first,
+        };
+        let connection = reactor
+            .adopt_stream(far, protocol)
+            .expect("it can be watched");
+        let (outputs, inputs): (Vec<_>, Vec<_>) = [0; 3]
+            .map(|_| std::io::pipe().expect("a pipe"))
+            .into_iter()
+            .unzip();
+        send_descriptors(&near, &outputs);
+        drop(outputs);
+        // In order, it waits for the peer to finish, too.
+        drop(near);
+        turn_until(&reactor, || connection.is_gone());
+        assert_eq!(log.events(), ["a descriptor"]);
+        for mut input in inputs {
+            assert!(input.write(b"x").is_err(), "all of them are closed");
+        }
     }
 }
 

@@ -46,7 +46,8 @@ impl<P: Protocol> Stream<P> {
         }
     }
 
-    /// Delivers the descriptors that came with what was just read.
+    /// Delivers the descriptors that came with what was just read, as long as they are
+    /// wanted; the others are closed.
     fn deliver_descriptors(&self) {
         let descriptors = self.transport.take_descriptors();
         if descriptors.is_empty() {
@@ -54,6 +55,9 @@ impl<P: Protocol> Stream<P> {
         }
         if let Some(live) = &mut *self.live.borrow_mut() {
             for descriptor in descriptors {
+                if !self.transport.is_open() {
+                    return;
+                }
                 self.handle(|cx| live.protocol.descriptor_received(cx, descriptor));
             }
         }
