@@ -15,6 +15,7 @@ mod lifecycle;
 mod listening;
 mod many_cores;
 mod multicast;
+mod panics;
 mod ports;
 mod process_output;
 mod processes;

@@ -14,14 +14,14 @@ use crate::support::{Log, RawRecorder, reactor};
 
 /// What was logged.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Lines {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().expect("nobody panics")).into_owned()
     }
 
-    fn capture(&self, f: impl FnOnce()) {
+    pub(crate) fn capture(&self, f: impl FnOnce()) {
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(Level::DEBUG)
             .with_ansi(false)

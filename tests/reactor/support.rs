@@ -105,6 +105,10 @@ impl Log {
         self.0.borrow().len()
     }
 
+    pub(crate) fn clear(&self) {
+        self.0.borrow_mut().clear();
+    }
+
     pub(crate) fn has(&self, event: &str) -> bool {
         self.0.borrow().iter().any(|noted| noted == event)
     }
