@@ -1,7 +1,7 @@
 //! A reactor that serves in its own thread, and what it uses.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use deferred::Result;
 use parking_lot::{Mutex, MutexGuard};
 use reactor::{Context, Factory, Protocol, Raw, Reactor, Remote};
 use rustix::time::{ClockId, clock_gettime};
+use socket2::SockRef;
 
 /// Long enough for whatever is waited for on the slowest machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -119,6 +120,22 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
 /// How many descriptors this process has open.
 pub(crate) fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+}
+
+/// How much memory this process is resident with, in bytes.
+pub(crate) fn resident() -> u64 {
+    let status = fs::read_to_string("/proc/self/statm").expect("it is there");
+    let pages = status.split_whitespace().nth(1).map(str::parse::<u64>);
+    let pages = pages.expect("it has several").expect("a number");
+    pages * rustix::param::page_size() as u64
+}
+
+/// Connects, so that closing leaves nothing that keeps a port from being used again.
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("somebody listens");
+    let linger = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+    linger.expect("a socket");
+    stream
 }
 
 /// Runs the test `name` of this program again, in a process of its own, and gives
