@@ -7,7 +7,7 @@ use std::time::Duration;
 use deferred::{Deferred, Trigger};
 use reactor::{Phase, Reactor, SystemEvent, Turn, UnknownTrigger};
 
-use crate::support::{Count, Log, Peer, RawRecorder, reactor, turn_until};
+use crate::support::{Log, Peer, RawRecorder, reactor, turn_until};
 
 const SHUTDOWN: SystemEvent = SystemEvent::Shutdown;
 
@@ -262,29 +262,4 @@ fn what_is_to_be_called_when_running_is_called_in_order_and_at_once_later() {
     });
     reactor.run().expect("it runs");
     assert_eq!(log.events(), ["first", "second", "at once", "third"]);
-}
-
-#[test]
-fn ten_thousand_reactors_leave_nothing_behind() {
-    let descriptors = || std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
-    let token = Rc::new(());
-    drop(reactor());
-    let before = descriptors();
-    for _ in 0..10_000 {
-        let (reactor, count) = (reactor(), Count::default());
-        let (token, counting) = (Rc::clone(&token), count.clone());
-        reactor.call_later(Duration::ZERO, move || {
-            let _token = token;
-            counting.add();
-        });
-        reactor.turn(Some(Duration::ZERO)).expect("a turn");
-        reactor.call_later(Duration::from_secs(3600), {
-            let handle = reactor.handle();
-            move || drop(handle)
-        });
-        assert_eq!(count.get(), 1);
-    }
-    assert_eq!(Rc::strong_count(&token), 1);
-    // Other tests of this process come and go.
-    assert!(descriptors() < before + 1_000);
 }
