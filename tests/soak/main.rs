@@ -7,6 +7,7 @@
 mod beside;
 mod crowd;
 mod exhaustion;
+mod idle;
 mod killed;
 mod many;
 mod panics;
