@@ -212,10 +212,14 @@ const SLACK: usize = 64;
 fn come_and_go() {
     let descriptors = || std::fs::read_dir("/proc/self/fd").expect("proc").count();
     let tasks = || std::fs::read_dir("/proc/self/task").expect("proc").count();
+    // But for what is of its file.
     let resident = || {
-        let status = std::fs::read_to_string("/proc/self/statm").expect("proc");
-        let pages = status.split_whitespace().nth(1).expect("it has several");
-        pages.parse::<usize>().expect("a number") * rustix::param::page_size()
+        let sizes = std::fs::read_to_string("/proc/self/statm").expect("proc");
+        let pages = |place| {
+            let pages = sizes.split_whitespace().nth(place).map(str::parse::<usize>);
+            pages.expect("it has several").expect("a number")
+        };
+        (pages(1) - pages(2)) * rustix::param::page_size()
     };
     let before = (descriptors(), tasks());
     let many = |count: usize| {

@@ -9,7 +9,15 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::{Echo, PATIENCE, Server, alone, in_a_process, role, wait_for};
+use crate::support::{
+    Echo, PATIENCE, Server, alone, descriptors, in_a_process, resident, role, wait_for,
+};
+
+/// What all that came may leave in memory, in bytes: for each, less than what a connection
+/// needs.
+const SLACK: u64 = 32 * 1024;
+
+const CONNECTIONS: usize = 100;
 
 const NAME: &str = "exhaustion::it_turns_away_recovers_and_does_not_spin";
 
@@ -23,7 +31,9 @@ impl Factory for Counting {
     }
 
     fn accept_failed(&mut self, _error: &std::io::Error, _pause: Duration) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        let times = self.0.fetch_add(1, Ordering::Relaxed);
+        // The pause comes to its end all the same.
+        assert!(times.is_multiple_of(2), "what a factory may do");
     }
 }
 
@@ -46,8 +56,32 @@ fn it_turns_away_recovers_and_does_not_spin() {
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
         stream
     };
-    // More than it has descriptors for: some are served, the others closed.
-    let mut all: Vec<_> = (0..100).map(|_| connect()).collect();
+    let mut ask = |what: &str, prefix: &str| {
+        writeln!(input, "{what}").expect("it listens");
+        read_line_with(&mut output, prefix)
+    };
+    let left = ["once", "and again"].map(|_| {
+        let served = flood(connect);
+        let used: f64 = ask("measure", "used ms ").parse().expect("a number");
+        assert!(used < 100.0, "it used {used} ms of a second");
+        recover(served, connect);
+        let left = ask("empty", "it has ");
+        let (descriptors, bytes) = left.split_once(' ').expect("two numbers");
+        let number = |text: &str| text.parse::<u64>().expect("a number");
+        (number(descriptors), number(bytes))
+    });
+    // The second time it has what it had after the first.
+    assert_eq!(left[0].0, left[1].0);
+    let grown = left[1].1.saturating_sub(left[0].1);
+    assert!(grown <= SLACK, "it has grown by {grown} bytes");
+    drop(input);
+    assert!(server.wait().expect("it ends").success());
+}
+
+/// Connects more often than it has descriptors for: some are served, which are given, and the
+/// others closed.
+fn flood(connect: impl Fn() -> TcpStream) -> Vec<TcpStream> {
+    let mut all: Vec<_> = (0..CONNECTIONS).map(|_| connect()).collect();
     let mut served = Vec::new();
     let mut turned_away = 0;
     for mut stream in all.drain(..) {
@@ -61,11 +95,11 @@ fn it_turns_away_recovers_and_does_not_spin() {
     }
     assert!(served.len() > 10, "{} were served", served.len());
     assert!(turned_away > 10, "{turned_away} were turned away");
-    input.write_all(b"measure\n").expect("it listens");
-    let used = read_line_with(&mut output, "used ms ");
-    let used: f64 = used.parse().expect("a number");
-    assert!(used < 100.0, "it used {used} ms of a second");
-    // Those that were served still are, and others find room again.
+    served
+}
+
+/// Those that were served still are, and when they go, others find room again.
+fn recover(mut served: Vec<TcpStream>, connect: impl Fn() -> TcpStream) {
     let mut back = [0; 4];
     served[0].write_all(b"pong").expect("it is connected");
     served[0].read_exact(&mut back).expect("it is echoed");
@@ -75,8 +109,6 @@ fn it_turns_away_recovers_and_does_not_spin() {
         let mut back = [0; 4];
         stream.write_all(b"ping").is_ok() && stream.read_exact(&mut back).is_ok()
     });
-    drop(input);
-    assert!(server.wait().expect("it ends").success());
 }
 
 fn read_line_with(output: &mut impl std::io::BufRead, prefix: &str) -> String {
@@ -100,9 +132,13 @@ fn serve() {
     setrlimit(Resource::Nofile, limit).expect("it may be lowered");
     println!("listening on {}", server.address);
     for line in std::io::stdin().lines() {
-        assert_eq!(line.expect("a line"), "measure");
-        let used = server.cpu_time_in(Duration::from_secs(1));
-        println!("used ms {}", used.as_secs_f64() * 1000.0);
+        if line.expect("a line") == "measure" {
+            let used = server.cpu_time_in(Duration::from_secs(1));
+            println!("used ms {}", used.as_secs_f64() * 1000.0);
+        } else {
+            server.wait_until_empty();
+            println!("it has {} {}", descriptors(), resident());
+        }
     }
     assert!(failures.load(Ordering::Relaxed) > 0, "the factory was told");
     server.wait_until_empty();

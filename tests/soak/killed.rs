@@ -4,9 +4,12 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::Stdio;
 
-use crate::support::{Echo, Server, alone, descriptors, in_a_process, role};
+use crate::support::{Echo, Server, alone, descriptors, in_a_process, leaves_no_memory, role};
 
 const NAME: &str = "killed::a_client_that_is_killed_leaves_nothing";
+
+/// How many are killed before one looks what is left.
+const TOGETHER: usize = 5;
 
 #[test]
 fn a_client_that_is_killed_leaves_nothing() {
@@ -16,26 +19,34 @@ fn a_client_that_is_killed_leaves_nothing() {
     let _alone = alone();
     let before = descriptors();
     let server = Server::start(|| || Echo);
-    for _ in 0..5 {
-        let mut client = in_a_process(NAME, &server.address.to_string())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let output = BufReader::new(client.stdout.take().expect("a pipe"));
-        let is_transferring = output
-            .lines()
-            .any(|line| line.expect("a pipe").contains("transferring"));
-        assert!(is_transferring);
-        client.kill().expect("it runs");
-        client.wait().expect("it is ours");
-    }
-    server.wait_until_empty();
-    assert_eq!(
-        server.look(|reactor| reactor.counters().connections_made),
-        5
-    );
+    let with_server = descriptors();
+    let mut killed = 0;
+    leaves_no_memory(|| {
+        for _ in 0..TOGETHER {
+            kill_in_a_transfer(&server);
+            killed += 1;
+        }
+        server.wait_until_empty();
+        assert_eq!(descriptors(), with_server);
+    });
+    let made = server.look(|reactor| reactor.counters().connections_made);
+    assert_eq!(made, killed);
     server.stop();
     assert_eq!(descriptors(), before);
+}
+
+fn kill_in_a_transfer(server: &Server) {
+    let mut client = in_a_process(NAME, &server.address.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let output = BufReader::new(client.stdout.take().expect("a pipe"));
+    let is_transferring = output
+        .lines()
+        .any(|line| line.expect("a pipe").contains("transferring"));
+    assert!(is_transferring);
+    client.kill().expect("it runs");
+    client.wait().expect("it is ours");
 }
 
 /// Sends and receives until it is killed.

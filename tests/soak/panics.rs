@@ -11,7 +11,7 @@ use reactor::{
 };
 use std::sync::Arc;
 
-use crate::support::{PATIENCE, Server, alone, descriptors};
+use crate::support::{PATIENCE, Server, alone, descriptors, leaves_no_memory};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Where {
@@ -42,6 +42,9 @@ const ALL: [Where; 11] = [
     Where::Producer,
     Where::Drop,
 ];
+
+/// How often each of them panics before one looks what is left.
+const ROUNDS: usize = 40;
 
 struct Panicking {
     at: Where,
@@ -139,27 +142,37 @@ fn a_panic_in_a_handler_ends_its_own_connection_and_no_other() {
         turn: 0,
         ends: counting,
     });
-    const ROUNDS: usize = 20;
-    for _ in 0..ROUNDS * ALL.len() {
-        let mut pair = [0, 1].map(|_| {
-            let stream = TcpStream::connect(server.address).expect("somebody listens");
-            stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
-            stream
-        });
-        for stream in &mut pair {
-            let _ = stream.write_all(b"ping");
+    let with_server = descriptors();
+    let mut rounds = 0;
+    leaves_no_memory(|| {
+        for _ in 0..ROUNDS * ALL.len() {
+            meet(&server);
         }
-        let [mut good, mut bad] = pair;
-        let mut back = [0; 4];
-        good.read_exact(&mut back).expect("this one behaves");
-        let _ = bad.shutdown(std::net::Shutdown::Write);
-        // It comes to an end, whatever happened.
-        let _ = bad.read_to_end(&mut Vec::new());
-    }
-    server.wait_until_empty();
+        server.wait_until_empty();
+        assert_eq!(descriptors(), with_server);
+        rounds += ROUNDS;
+    });
     // Those whose factory or framing panicked have never begun.
-    let begun = ROUNDS * (2 * ALL.len() - 2);
+    let begun = rounds * (2 * ALL.len() - 2);
     assert_eq!(ends.load(Ordering::Relaxed), begun);
     server.stop();
     assert_eq!(descriptors(), before);
+}
+
+/// Two connect, the second of which is served by one that panics somewhere.
+fn meet(server: &Server) {
+    let mut pair = [0, 1].map(|_| {
+        let stream = TcpStream::connect(server.address).expect("somebody listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        stream
+    });
+    for stream in &mut pair {
+        let _ = stream.write_all(b"ping");
+    }
+    let [mut good, mut bad] = pair;
+    let mut back = [0; 4];
+    good.read_exact(&mut back).expect("this one behaves");
+    let _ = bad.shutdown(std::net::Shutdown::Write);
+    // It comes to an end, whatever happened.
+    let _ = bad.read_to_end(&mut Vec::new());
 }

@@ -122,12 +122,35 @@ pub(crate) fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
 }
 
-/// How much memory this process is resident with, in bytes.
+/// How much memory this process is resident with, in bytes, but for what is of its file.
 pub(crate) fn resident() -> u64 {
-    let status = fs::read_to_string("/proc/self/statm").expect("it is there");
-    let pages = status.split_whitespace().nth(1).map(str::parse::<u64>);
-    let pages = pages.expect("it has several").expect("a number");
-    pages * rustix::param::page_size() as u64
+    let sizes = fs::read_to_string("/proc/self/statm").expect("it is there");
+    let pages = |place| {
+        let pages = sizes.split_whitespace().nth(place).map(str::parse::<u64>);
+        pages.expect("it has several").expect("a number")
+    };
+    (pages(1) - pages(2)) * rustix::param::page_size() as u64
+}
+
+/// What may seem to be left, in bytes: threads that use the allocator get more at a time.
+const NOISE: u64 = 32 * 1024;
+
+/// Does `what` again and again, and sees to it that nothing of it is left in memory.
+///
+/// Where several threads use the allocator, it takes much more now and then, but not each
+/// time; what is left behind is left each time.
+#[track_caller]
+pub(crate) fn leaves_no_memory(mut what: impl FnMut()) {
+    what();
+    let mut before = resident();
+    let grown: Vec<_> = (0..4)
+        .map(|_| {
+            what();
+            let after = resident();
+            after.saturating_sub(std::mem::replace(&mut before, after))
+        })
+        .collect();
+    assert!(grown.iter().any(|grown| *grown <= NOISE), "{grown:?}");
 }
 
 /// Connects, so that closing leaves nothing that keeps a port from being used again.
