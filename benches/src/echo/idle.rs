@@ -1,13 +1,14 @@
-//! `idle`: what connections cost on which nothing happens.
+//! `idle`: what connections cost on which nothing happens, and timers that are not due.
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
-use super::server::{Server, built};
+use super::server::{EPOLL, Server, built};
 use crate::table::Table;
 
 /// How to measure idle connections.
@@ -45,27 +46,39 @@ pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {
         "processor time in a second, ms",
     ]);
     for (name, path) in built() {
-        let server = Server::start(&[path.into()])?;
-        // What the first one costs, it costs once.
-        let first = connect(&server)?;
-        let before = resident(&server)?;
-        let others = (0..count)
-            .map(|_| connect(&server))
-            .collect::<Result<Vec<_>, _>>()?;
-        let bytes = (resident(&server)? - before) / count as f64;
-        let used = server.cpu_time()?;
-        thread::sleep(Duration::from_secs(1));
-        let idle = server.cpu_time()? - used;
-        table.row([
-            name.into(),
-            format!("{bytes:.0}"),
-            format!("{:.2}", idle.as_secs_f64() * 1000.0),
-        ]);
-        drop((first, others));
-        server.stop()?;
+        let command = vec![OsString::from(path)];
+        table.row(measure(name, &command, count)?);
+        // That one has none.
+        if name != EPOLL {
+            let with_timers = format!("{name}, a timer each");
+            let command = [command, vec!["timers".into()]].concat();
+            table.row(measure(&with_timers, &command, count)?);
+        }
     }
     table.print();
     Ok(())
+}
+
+/// What the server that `command` starts uses for `count` connections.
+fn measure(name: &str, command: &[OsString], count: usize) -> Result<[String; 3], Box<dyn Error>> {
+    let server = Server::start(command)?;
+    // What the first one costs, it costs once.
+    let first = connect(&server)?;
+    let before = resident(&server)?;
+    let others = (0..count)
+        .map(|_| connect(&server))
+        .collect::<Result<Vec<_>, _>>()?;
+    let bytes = (resident(&server)? - before) / count as f64;
+    let used = server.cpu_time()?;
+    thread::sleep(Duration::from_secs(1));
+    let idle = server.cpu_time()? - used;
+    drop((first, others));
+    server.stop()?;
+    Ok([
+        name.into(),
+        format!("{bytes:.0}"),
+        format!("{:.2}", idle.as_secs_f64() * 1000.0),
+    ])
 }
 
 /// A connection that was used.
