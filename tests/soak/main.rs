@@ -11,4 +11,5 @@ mod idle;
 mod killed;
 mod many;
 mod panics;
+mod relay;
 mod support;
