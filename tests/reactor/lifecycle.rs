@@ -238,7 +238,12 @@ fn come_and_go() {
     let after_some = resident();
     many(9_000);
     let grown = resident().saturating_sub(after_some);
-    assert!(grown <= 9_000 * SLACK, "it has grown by {grown} bytes");
+    // The address sanitizer keeps what is freed, and looks for leaks itself.
+    let memory_tells = std::env::var_os("MEMORY_IS_KEPT").is_none();
+    assert!(
+        grown <= 9_000 * SLACK || !memory_tells,
+        "it has grown by {grown} bytes"
+    );
 
     let reactor = Reactor::new().expect("a reactor");
     let kept = (reactor.handle(), reactor.remote());

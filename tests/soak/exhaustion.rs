@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::{
-    Echo, PATIENCE, Server, alone, descriptors, in_a_process, resident, role, wait_for,
+    Echo, PATIENCE, Server, alone, descriptors, in_a_process, memory_tells, resident, role,
+    wait_for,
 };
 
 /// What all that came may leave in memory, in bytes: for each, less than what a connection
@@ -73,7 +74,10 @@ fn it_turns_away_recovers_and_does_not_spin() {
     // The second time it has what it had after the first.
     assert_eq!(left[0].0, left[1].0);
     let grown = left[1].1.saturating_sub(left[0].1);
-    assert!(grown <= SLACK, "it has grown by {grown} bytes");
+    assert!(
+        grown <= SLACK || !memory_tells(),
+        "it has grown by {grown} bytes"
+    );
     drop(input);
     assert!(server.wait().expect("it ends").success());
 }

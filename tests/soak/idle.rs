@@ -9,7 +9,9 @@ use deferred::Result;
 use reactor::{ConnectionClosed, Context, Protocol, Raw};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::support::{Server, alone, connect, descriptors, in_a_process, resident, role, wait_for};
+use crate::support::{
+    Server, alone, connect, descriptors, in_a_process, memory_tells, resident, role, wait_for,
+};
 
 const NAME: &str = "idle::many_connections_and_timers_use_no_processor_time";
 
@@ -86,7 +88,7 @@ fn many_connections_and_timers_use_no_processor_time() {
     server.wait_until_empty();
     let grown = resident().saturating_sub(after_first);
     assert!(
-        grown <= SLACK * count as u64,
+        grown <= SLACK * count as u64 || !memory_tells(),
         "it has grown by {grown} bytes"
     );
     assert_eq!(ends.load(Ordering::Relaxed), 2 * count);

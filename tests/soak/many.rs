@@ -1,6 +1,8 @@
 //! A hundred thousand connections in a row.
 
-use crate::support::{Echo, Server, alone, connect, descriptors, in_a_process, resident, role};
+use crate::support::{
+    Echo, Server, alone, connect, descriptors, in_a_process, memory_tells, resident, role,
+};
 
 const NAME: &str = "many::a_hundred_thousand_connections_in_a_row_leave_nothing";
 
@@ -28,7 +30,10 @@ fn a_hundred_thousand_connections_in_a_row_leave_nothing() {
     in_a_row(&server, CONNECTIONS - first);
     let grown = resident().saturating_sub(after_some);
     let allowed = SLACK * (CONNECTIONS - first);
-    assert!(grown <= allowed, "it has grown by {grown} bytes");
+    assert!(
+        grown <= allowed || !memory_tells(),
+        "it has grown by {grown} bytes"
+    );
     server.stop();
     assert_eq!(descriptors(), before);
 }
