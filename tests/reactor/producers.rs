@@ -134,6 +134,96 @@ fn closing_waits_for_a_producer_of_either_kind() {
     });
 }
 
+#[test]
+fn closing_waits_for_a_producer_that_is_paused_and_has_it_resumed() {
+    testing::run(|reactor| {
+        let (lost, log) = (Log::default(), Log::default());
+        let (connection, peer) = connect(reactor, &lost);
+        peer.set_reading(false);
+        let producer = Producer::push(Noting(log.clone()));
+        connection
+            .register_producer(producer)
+            .expect("it is the first");
+        connection.write(vec![0; MUCH]).expect("it is there");
+        reactor.settle();
+        connection.lose_connection().expect("it is there");
+        reactor.settle();
+        assert_eq!(log.events(), ["pause"]);
+        peer.set_reading(true);
+        assert_eq!(log.events(), ["pause", "resume"]);
+        assert!(!lost.is_lost());
+        connection.write("the rest").expect("it may finish");
+        connection.unregister_producer();
+        let received = peer.received();
+        assert_eq!(received.len(), MUCH + 8);
+        assert!(received.ends_with(b"the rest"));
+        assert_eq!(lost.events(), ["made", "lost: done"]);
+        // Nobody had to stop it.
+        assert_eq!(log.events(), ["pause", "resume"]);
+    });
+}
+
+#[test]
+fn a_producer_that_gives_up_while_it_is_paused_holds_up_no_close() {
+    testing::run(|reactor| {
+        let (lost, log) = (Log::default(), Log::default());
+        let (connection, peer) = connect(reactor, &lost);
+        peer.set_reading(false);
+        let producer = Producer::push(Noting(log.clone()));
+        connection
+            .register_producer(producer)
+            .expect("it is the first");
+        connection.write(vec![0; MUCH]).expect("it is there");
+        reactor.settle();
+        connection.unregister_producer();
+        connection.lose_connection().expect("it is there");
+        peer.set_reading(true);
+        assert_eq!(peer.received().len(), MUCH);
+        assert_eq!(lost.events(), ["made", "lost: done"]);
+        assert_eq!(log.events(), ["pause"]);
+    });
+}
+
+#[test]
+fn unregistering_does_nothing_when_the_connection_is_gone() {
+    testing::run(|reactor| {
+        let log = Log::default();
+        let (connection, peer) = connect(reactor, &Log::default());
+        let producer = Producer::push(Noting(log.clone()));
+        connection
+            .register_producer(producer)
+            .expect("it is the first");
+        peer.reset();
+        assert!(connection.is_gone());
+        connection.unregister_producer();
+        reactor.settle();
+        assert_eq!(log.events(), ["stop"]);
+    });
+}
+
+#[test]
+fn a_producer_that_comes_after_the_close_is_stopped_even_if_something_is_still_sent() {
+    testing::run(|reactor| {
+        let (lost, log) = (Log::default(), Log::default());
+        let (connection, peer) = connect(reactor, &lost);
+        peer.set_reading(false);
+        connection.write(vec![0; MUCH]).expect("it is there");
+        connection.lose_connection().expect("it is there");
+        for producer in [
+            Producer::push(Noting(log.clone())),
+            Producer::pull(|_: &mut Consumer<'_>| unreachable!("it is not asked")),
+        ] {
+            let refused = connection.register_producer(producer);
+            assert_eq!(refused, Err(ProducerError::Gone));
+        }
+        assert_eq!(log.events(), ["stop"]);
+        peer.set_reading(true);
+        assert_eq!(peer.received().len(), MUCH);
+        assert_eq!(lost.events(), ["made", "lost: done"]);
+        assert_eq!(log.events(), ["stop"]);
+    });
+}
+
 /// Does what a protocol does that says nothing of its peer's end.
 struct Plain;
 
