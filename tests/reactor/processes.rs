@@ -12,9 +12,11 @@ use deferred::testing::{assert_no_result, failure_of, with_no_unhandled};
 use deferred::{Deferred, Failure, Result};
 use reactor::{
     ChildFd, Command, Process, ProcessContext, ProcessEnded, ProcessError, ProcessProtocol,
-    Reactor, Signal,
+    Reactor, Signal, SpawnError,
 };
-use rustix::process::{Pid, test_kill_process};
+use rustix::process::{
+    Pid, getgid, getpgid, getpgrp, getuid, kill_process_group, test_kill_process,
+};
 
 use crate::support::{
     Log, assert_sleeps, never, reactor, result_of, turn_a_few_times, turn_until, wait_until,
@@ -459,7 +461,7 @@ fn what_cannot_be_run_says_why() {
             .is_err()
     );
     let failure = failure_of(Command::new("true").output(&handle));
-    assert!(failure.is::<reactor::SpawnError>());
+    assert!(failure.is::<SpawnError>());
     assert_eq!(log.len(), 0);
 }
 
@@ -667,4 +669,60 @@ fn many_children_at_once_all_come_back() {
     let codes: Vec<_> = all.iter().map(|output| output.status.code()).collect();
     assert!(codes.into_iter().eq((0..40).map(Some)));
     assert_sleeps(&reactor);
+}
+
+#[test]
+fn children_are_in_the_group_that_they_are_put_into() {
+    let (reactor, log) = (reactor(), Log::default());
+    let cat = || Command::new("cat");
+    let pid = |process: &Process<Recorder>| Pid::from_raw(process.pid().cast_signed());
+    let group = |process: &Process<Recorder>| getpgid(pid(process)).ok();
+    let usual = spawn(&reactor, cat(), Recorder::new(&Log::default()));
+    assert_eq!(group(&usual), Some(getpgrp()), "that of this process");
+
+    let first = spawn(&reactor, cat().process_group(0), Recorder::new(&log));
+    assert_eq!(group(&first), pid(&first), "one of its own");
+    let second = Log::default();
+    let joining = cat().process_group(first.pid().cast_signed());
+    let joined = spawn(&reactor, joining, Recorder::new(&second));
+    assert_eq!(group(&joined), pid(&first));
+
+    let all = pid(&first).expect("a number");
+    kill_process_group(all, rustix::process::Signal::KILL).expect("they are ours");
+    turn_until(&reactor, || has_ended(&log) && has_ended(&second));
+    for log in [log, second] {
+        assert!(log.has("ended: signal Some(9)"), "{:?}", log.events());
+    }
+    assert!(!usual.is_gone());
+    usual.close_stdin();
+    turn_until(&reactor, || usual.is_gone());
+}
+
+#[test]
+fn a_child_runs_as_whom_it_is_told_to_if_that_is_allowed() {
+    let reactor = reactor();
+    let (user, group) = (getuid(), getgid());
+    let id = |what: &str, uid: u32, gid: u32| {
+        let command = Command::new("id").arg(what).uid(uid).gid(gid);
+        let output = result_of(&reactor, command.output(&reactor));
+        output.map(|output| {
+            String::from_utf8_lossy(&output.stdout)
+                .trim_end()
+                .to_owned()
+        })
+    };
+    let told = |id: u32| id.to_string();
+    let (uid, gid) = (user.as_raw(), group.as_raw());
+    assert_eq!(id("-u", uid, gid).expect("it is itself"), told(uid));
+    assert_eq!(id("-g", uid, gid).expect("it is itself"), told(gid));
+
+    let (uid, gid) = (uid + 1, gid + 1);
+    if user.is_root() {
+        assert_eq!(id("-u", uid, gid).expect("root may"), told(uid));
+        assert_eq!(id("-g", uid, gid).expect("root may"), told(gid));
+    } else {
+        let failure = id("-u", uid, gid).expect_err("nobody else may");
+        let error = failure.check::<SpawnError>().expect("it says so");
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    }
 }
