@@ -24,6 +24,7 @@ mod readers;
 mod resolving;
 mod seeing_inside;
 mod signals;
+mod stdio;
 mod streams;
 mod support;
 mod system_events;
