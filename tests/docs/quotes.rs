@@ -74,3 +74,19 @@ fn each_quote_is_what_the_example_says() {
     }
     assert!(quotes > 2, "only {quotes} quotes were understood");
 }
+
+#[test]
+fn a_program_that_is_no_test_of_its_page_is_a_quote() {
+    for page in pages() {
+        let mut before = "";
+        for (number, line) in (1..).zip(page.text.lines()) {
+            let is_ignored = line.trim().starts_with("```rust") && line.contains("ignore");
+            assert!(
+                !is_ignored || before.trim().starts_with("<!-- from "),
+                "{}:{number} is compiled by nothing",
+                page.path.display()
+            );
+            before = line;
+        }
+    }
+}
