@@ -9,6 +9,7 @@ mod crowd;
 mod exhaustion;
 mod idle;
 mod killed;
+mod link;
 mod many;
 mod panics;
 mod relay;

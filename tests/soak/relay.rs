@@ -26,11 +26,11 @@ fn byte(place: usize) -> u8 {
 
 /// What a side knows, also when it is over.
 #[derive(Default)]
-struct Known {
+pub(crate) struct Known {
     /// The server: how much came, all of it in order. The client: how much it was told has
     /// come.
-    bytes: Cell<usize>,
-    ended: RefCell<Option<ConnectionClosed>>,
+    pub(crate) bytes: Cell<usize>,
+    pub(crate) ended: RefCell<Option<ConnectionClosed>>,
 }
 
 impl Known {
@@ -39,7 +39,7 @@ impl Known {
     }
 
     /// How it ended, in a word.
-    fn how(&self) -> &'static str {
+    pub(crate) fn how(&self) -> &'static str {
         match &*self.ended.borrow() {
             None => "not at all",
             Some(ConnectionClosed::Done) => "done",
@@ -50,7 +50,7 @@ impl Known {
 }
 
 /// Takes all, and says each time how much that is.
-struct Sink(Rc<Known>);
+pub(crate) struct Sink(pub(crate) Rc<Known>);
 
 impl Protocol for Sink {
     type Framing = Raw;
@@ -71,14 +71,14 @@ impl Protocol for Sink {
 }
 
 /// Sends as much as it is to, and closes when all of that is acknowledged.
-struct Source {
-    known: Rc<Known>,
-    length: usize,
+pub(crate) struct Source {
+    pub(crate) known: Rc<Known>,
+    pub(crate) length: usize,
 }
 
 /// Frames of eight bytes, which are a number.
 #[derive(Default)]
-struct Numbers;
+pub(crate) struct Numbers;
 
 impl Framing for Numbers {
     type Frame<'a> = u64;
