@@ -18,7 +18,7 @@ impl Scenario {
     pub(crate) const ALL: [Self; 6] = [
         Self::ping_pong("pp1", 1),
         Self::ping_pong("pp50", 50),
-        Self::ping_pong("pp500", 500),
+        Self::ping_pong("pp1000", 1000),
         Self {
             name: "pipe16",
             connections: 50,
