@@ -1,7 +1,6 @@
 //! What the echo servers share: how each is started, and how it ends.
 //!
-//! A server is started as `NAME PORT`; some can be started as `NAME timers PORT`, and then
-//! give up a connection on which nothing happens for an [`AGE`]. When it accepts connections it prints one
+//! A server is started as `NAME PORT`. When it accepts connections it prints one
 //! line: `ready` if it was given a port, `ready NUMBER` if that was 0 and the
 //! system chose. It ends when it is told to by SIGTERM, and when whoever started it
 //! ends. It has one thread, unless its name says otherwise: in a program with more of
@@ -16,22 +15,18 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 /// What a server reads into at once.
 pub const BUFFER_SIZE: usize = 64 * 1024;
 
-/// What nobody who measures waits for.
+/// When a server with timers gives up a connection on which nothing happens: what nobody
+/// who measures waits for.
 pub const AGE: Duration = Duration::from_secs(3600);
-
-/// Whether each connection is to have a timer.
-pub fn has_timers() -> bool {
-    std::env::args().any(|argument| argument == "timers")
-}
 
 /// The address to listen at, from the command line.
 ///
 /// # Errors
 ///
-/// If the last argument is not a port.
+/// If the first argument is not a port.
 pub fn address() -> io::Result<SocketAddr> {
     let port = std::env::args()
-        .next_back()
+        .nth(1)
         .and_then(|argument| argument.parse().ok())
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "usage: NAME PORT"))?;
     Ok((Ipv4Addr::LOCALHOST, port).into())

@@ -1,14 +1,14 @@
 //! `idle`: what connections cost on which nothing happens, and timers that are not due.
 
 use std::error::Error;
-use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use super::server::{EPOLL, Server, built};
+use super::server::{self, Server};
 use crate::table::Table;
 
 /// How to measure idle connections.
@@ -45,23 +45,23 @@ pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {
         "resident bytes a connection",
         "processor time in a second, ms",
     ]);
-    for (name, path) in built() {
-        let command = vec![OsString::from(path)];
-        table.row(measure(name, &command, count)?);
-        // That one has none.
-        if name != EPOLL {
-            let with_timers = format!("{name}, a timer each");
-            let command = [command, vec!["timers".into()]].concat();
-            table.row(measure(&with_timers, &command, count)?);
-        }
+    let servers = [
+        server::TOKIO,
+        server::TOKIO_TIMERS,
+        server::EPOLL,
+        server::OURS,
+        server::OUR_TIMERS,
+    ];
+    for (name, path) in server::built_of(&servers) {
+        table.row(measure(name, &path, count)?);
     }
     table.print();
     Ok(())
 }
 
-/// What the server that `command` starts uses for `count` connections.
-fn measure(name: &str, command: &[OsString], count: usize) -> Result<[String; 3], Box<dyn Error>> {
-    let server = Server::start(command)?;
+/// What the server at `path` uses for `count` connections.
+fn measure(name: &str, path: &Path, count: usize) -> Result<[String; 3], Box<dyn Error>> {
+    let server = Server::start(&[path.into()])?;
     // What the first one costs, it costs once.
     let first = connect(&server)?;
     let before = resident(&server)?;

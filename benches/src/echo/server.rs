@@ -14,6 +14,10 @@ pub(crate) const TOKIO: &str = "echo_tokio";
 pub(crate) const EPOLL: &str = "echo_epoll";
 pub(crate) const OURS: &str = "echo_reactor";
 
+/// Those with a timer for each connection.
+pub(crate) const TOKIO_TIMERS: &str = "echo_tokio_timers";
+pub(crate) const OUR_TIMERS: &str = "echo_reactor_timers";
+
 /// Those with two threads.
 pub(crate) const TOKIO_THREADS: &str = "echo_tokio_threads";
 pub(crate) const OUR_CORES: &str = "echo_cores";
@@ -28,8 +32,13 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
 
 /// The servers that are built; says of the others that they are not.
 pub(crate) fn built() -> Vec<(&'static str, PathBuf)> {
+    built_of(&[TOKIO, EPOLL, OURS])
+}
+
+/// The same of `names`.
+pub(crate) fn built_of(names: &[&'static str]) -> Vec<(&'static str, PathBuf)> {
     let mut found = Vec::new();
-    for name in [TOKIO, EPOLL, OURS] {
+    for &name in names {
         match find(name) {
             Some(path) => found.push((name, path)),
             None => println!("{name} is not built (cargo build --release -p benches): left out"),
