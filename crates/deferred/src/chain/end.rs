@@ -263,12 +263,7 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
             Self::Ready(ready) => drop_contained(ready),
             Self::Linked(link) => {
                 let (result, made_at, listener) = link.core.with(|state| {
-                    let result = if state.is_at_end() {
-                        state.set_phase(Phase::Spent);
-                        state.slot().take::<T>()
-                    } else {
-                        None
-                    };
+                    let result = state.take_settled(Slot::take::<T>).flatten();
                     state.end = end;
                     (result, state.made_at, state.rare.take_listener())
                 });

@@ -74,12 +74,9 @@ pub(super) fn wait_for<'a, M: Mode>(mut claim: Claim<'a, M>, inner: CoreRef<M>) 
 /// Takes over the result of `inner`, if that is at its end.
 #[inline(always)]
 fn takes_result<M: Mode>(claim: &mut Claim<'_, M>, inner: &mut Guarded<'_, M>) -> bool {
-    let is_at_end = inner.is_at_end();
-    if is_at_end {
-        inner.slot().move_to(claim.slot());
-        inner.set_phase(Phase::Spent);
-    }
-    is_at_end
+    inner
+        .take_settled(|result| result.move_to(claim.slot()))
+        .is_some()
 }
 
 /// Drops what was to be told of the result of `inner`, whose end is here now.

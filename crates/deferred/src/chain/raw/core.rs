@@ -272,6 +272,17 @@ impl<M: Mode> Guarded<'_, M> {
         unsafe { &mut *self.core.slot.get() }
     }
 
+    /// Calls `f` with the slot if the result rests there and nothing holds it up, and goes
+    /// on to `Spent`.
+    #[inline(always)]
+    pub(crate) fn take_settled<R>(&mut self, f: impl FnOnce(&mut Slot<M>) -> R) -> Option<R> {
+        if self.phase() != Phase::Settled {
+            return None;
+        }
+        self.set_phase(Phase::Spent);
+        Some(f(self.slot()))
+    }
+
     /// Whether stages wait in a chain that nobody runs.
     #[inline(always)]
     pub(crate) fn has_stages(&self) -> bool {

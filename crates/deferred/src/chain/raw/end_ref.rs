@@ -48,12 +48,7 @@ impl<M: Mode> EndRef<M> {
             return None;
         }
         if self.core.is_handed_out() {
-            return self.core.with(|state| {
-                (state.phase() == Phase::Settled).then(|| {
-                    state.set_phase(Phase::Spent);
-                    f(state.slot())
-                })
-            });
+            return self.core.with(|state| state.take_settled(f));
         }
         // SAFETY: nobody has a claim in `Settled`, and the slot is the end's, which is
         // borrowed mutably. Only the end hands out what can pause the chain, so if

@@ -390,9 +390,8 @@ impl<M: Mode> Stages<M> {
     #[cold]
     #[inline(never)]
     fn free_heap(&mut self) {
-        let left = self.first;
-        // Not dropped: that would come back here.
-        std::mem::forget(std::mem::replace(self, Self::new()));
+        let left = std::mem::replace(&mut self.first, Buffer::NONE);
+        *self = Self::new();
         // SAFETY: it was there, and without records there is no other one.
         unsafe { left.free() };
     }
