@@ -98,23 +98,27 @@ fn connect(socket: Socket, address: &SockAddr) -> io::Result<Socket> {
     }
 }
 
-/// A socket that somebody else has made, for a connection or for accepting some.
-pub(crate) fn adopted_stream(descriptor: OwnedFd) -> io::Result<Socket> {
+/// A socket that somebody else has made, which is to be one for streams or for datagrams.
+pub(crate) fn adopted(descriptor: OwnedFd, expected: Type) -> io::Result<Socket> {
     let socket = Socket::from(descriptor);
     let found = socket.r#type()?;
-    if found != Type::STREAM {
+    if found != expected {
+        let kind = match expected {
+            Type::DGRAM => "datagram",
+            _ => "stream",
+        };
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            format!("expected a stream socket, got one of {found:?}"),
+            format!("expected a {kind} socket, got one of {found:?}"),
         ));
     }
     socket.set_nonblocking(true)?;
     Ok(socket)
 }
 
-/// The same, for one that listens.
+/// A stream socket that somebody else has made listen.
 pub(crate) fn adopted_listener(descriptor: OwnedFd) -> io::Result<Socket> {
-    let socket = adopted_stream(descriptor)?;
+    let socket = adopted(descriptor, Type::STREAM)?;
     if !listens(&socket)? {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,

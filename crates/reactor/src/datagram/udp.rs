@@ -11,6 +11,7 @@ use super::protocol::DatagramProtocol;
 use super::source::{DatagramSource, Limits};
 use crate::error::ListenError;
 use crate::handle::ReactorHandle;
+use crate::socket;
 use crate::tcp::HostPort;
 
 /// A datagram may be so long at the most: a read of the loop's buffer must tell a longer
@@ -400,11 +401,7 @@ impl ReactorHandle {
         protocol: P,
     ) -> io::Result<DatagramPort<P>> {
         let core = self.core().map_err(io::Error::other)?;
-        let socket = Socket::from(socket.into());
-        socket.set_nonblocking(true)?;
-        if socket.r#type()? != Type::DGRAM {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
+        let socket = socket::adopted(socket.into(), Type::DGRAM)?;
         let limits = Limits::default();
         let source = DatagramSource::start(&core, socket.into(), &limits, None, protocol)?;
         Ok(DatagramPort::new(&source))

@@ -4,6 +4,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use socket2::Type;
+
 use crate::address::Address;
 use crate::connection::{Beginning, Connection, Factory, Protocol, Stream};
 use crate::error::ListenError;
@@ -93,7 +95,7 @@ impl ReactorHandle {
         protocol: P,
     ) -> deferred::Result<Connection<P>> {
         let core = self.core()?;
-        let socket = socket::adopted_stream(stream.into())?;
+        let socket = socket::adopted(stream.into(), Type::STREAM)?;
         let peer = socket.peer_addr()?;
         let registration = core.register(socket.into(), Interest::READABLE)?;
         let key = registration.key();
