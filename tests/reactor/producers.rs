@@ -36,16 +36,31 @@ fn connect(reactor: &TestReactor, log: &Log) -> (Connection<RawRecorder>, Peer) 
 }
 
 /// A connection whose peer does not read.
-fn stuck(reactor: &TestReactor) -> (Connection<RawRecorder>, Peer) {
-    let (connection, peer) = connect(reactor, &Log::default());
+fn stuck(reactor: &TestReactor, log: &Log) -> (Connection<RawRecorder>, Peer) {
+    let (connection, peer) = connect(reactor, log);
     peer.set_reading(false);
+    (connection, peer)
+}
+
+/// One whose producer has been told to wait; it notes what it is told in `told`.
+fn with_a_paused_producer(
+    reactor: &TestReactor,
+    log: &Log,
+    told: &Log,
+) -> (Connection<RawRecorder>, Peer) {
+    let (connection, peer) = stuck(reactor, log);
+    connection
+        .register_producer(Producer::push(Noting(told.clone())))
+        .expect("it is the first");
+    connection.write(vec![0; MUCH]).expect("it is there");
+    reactor.settle();
     (connection, peer)
 }
 
 #[test]
 fn a_push_producer_is_paused_and_resumed_in_turns() {
     testing::run(|reactor| {
-        let (log, (connection, peer)) = (Log::default(), stuck(reactor));
+        let (log, (connection, peer)) = (Log::default(), stuck(reactor, &Log::default()));
         let producer = Producer::push(Noting(log.clone()));
         connection
             .register_producer(producer)
@@ -69,7 +84,7 @@ fn a_push_producer_is_paused_and_resumed_in_turns() {
 #[test]
 fn a_pull_producer_is_asked_when_there_is_room() {
     testing::run(|reactor| {
-        let (connection, peer) = stuck(reactor);
+        let (connection, peer) = stuck(reactor, &Log::default());
         let asked = Count::default();
         let counting = asked.clone();
         let producer = Producer::pull(move |consumer: &mut Consumer<'_>| {
@@ -138,14 +153,7 @@ fn closing_waits_for_a_producer_of_either_kind() {
 fn closing_waits_for_a_producer_that_is_paused_and_has_it_resumed() {
     testing::run(|reactor| {
         let (lost, log) = (Log::default(), Log::default());
-        let (connection, peer) = connect(reactor, &lost);
-        peer.set_reading(false);
-        let producer = Producer::push(Noting(log.clone()));
-        connection
-            .register_producer(producer)
-            .expect("it is the first");
-        connection.write(vec![0; MUCH]).expect("it is there");
-        reactor.settle();
+        let (connection, peer) = with_a_paused_producer(reactor, &lost, &log);
         connection.lose_connection().expect("it is there");
         reactor.settle();
         assert_eq!(log.events(), ["pause"]);
@@ -167,14 +175,7 @@ fn closing_waits_for_a_producer_that_is_paused_and_has_it_resumed() {
 fn a_producer_that_gives_up_while_it_is_paused_holds_up_no_close() {
     testing::run(|reactor| {
         let (lost, log) = (Log::default(), Log::default());
-        let (connection, peer) = connect(reactor, &lost);
-        peer.set_reading(false);
-        let producer = Producer::push(Noting(log.clone()));
-        connection
-            .register_producer(producer)
-            .expect("it is the first");
-        connection.write(vec![0; MUCH]).expect("it is there");
-        reactor.settle();
+        let (connection, peer) = with_a_paused_producer(reactor, &lost, &log);
         connection.unregister_producer();
         connection.lose_connection().expect("it is there");
         peer.set_reading(true);
@@ -205,8 +206,7 @@ fn unregistering_does_nothing_when_the_connection_is_gone() {
 fn a_producer_that_comes_after_the_close_is_stopped_even_if_something_is_still_sent() {
     testing::run(|reactor| {
         let (lost, log) = (Log::default(), Log::default());
-        let (connection, peer) = connect(reactor, &lost);
-        peer.set_reading(false);
+        let (connection, peer) = stuck(reactor, &lost);
         connection.write(vec![0; MUCH]).expect("it is there");
         connection.lose_connection().expect("it is there");
         for producer in [
@@ -292,7 +292,7 @@ fn a_second_producer_is_refused_and_the_first_one_stays() {
 #[test]
 fn a_deferred_tells_when_there_is_room() {
     testing::run(|reactor| {
-        let (log, (connection, peer)) = (Log::default(), stuck(reactor));
+        let (log, (connection, peer)) = (Log::default(), stuck(reactor, &Log::default()));
         assert!(connection.ready().into_result().is_ok(), "at once");
         connection.write(vec![0; MUCH]).expect("it is there");
         reactor.settle();

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use deferred::{Deferred, Trigger};
-use reactor::{Phase, Reactor, SystemEvent, Turn, UnknownTrigger};
+use reactor::{ListeningPort, Phase, Reactor, SystemEvent, Turn, UnknownTrigger};
 
 use crate::support::{Log, Peer, RawRecorder, reactor, turn_until};
 
@@ -20,6 +20,17 @@ fn note(reactor: &Reactor, log: &Log, phase: Phase, event: SystemEvent, name: &'
 fn stop_soon(reactor: &Reactor) {
     let handle = reactor.handle();
     reactor.call_later(Duration::ZERO, move || handle.stop().expect("it runs"));
+}
+
+/// A port, and a peer that has come through it.
+fn with_a_guest(reactor: &Reactor, log: &Log) -> (ListeningPort, Peer) {
+    let recorder = RawRecorder::new(log);
+    let port = reactor
+        .listen_tcp("127.0.0.1:0", move || recorder.clone())
+        .expect("a free port");
+    let peer = Peer::connect(port.address());
+    turn_until(reactor, || log.has("made"));
+    (port, peer)
 }
 
 #[test]
@@ -176,12 +187,7 @@ fn an_event_of_ones_own_is_fired_by_name() {
 #[test]
 fn a_crash_while_the_shutdown_waits_leaves_connections_alone() {
     let (reactor, log) = (reactor(), Log::default());
-    let recorder = RawRecorder::new(&log);
-    let port = reactor
-        .listen_tcp("127.0.0.1:0", move || recorder.clone())
-        .expect("a free port");
-    let _peer = Peer::connect(port.address());
-    turn_until(&reactor, || log.has("made"));
+    let (port, _peer) = with_a_guest(&reactor, &log);
     let (trigger, deferred) = Deferred::pair();
     reactor.add_system_event_trigger(Phase::Before, SHUTDOWN, move || deferred);
     reactor.stop().expect("it runs");
@@ -199,12 +205,7 @@ fn a_crash_while_the_shutdown_waits_leaves_connections_alone() {
 #[test]
 fn at_shutdown_connections_are_told_and_ports_closed() {
     let (reactor, log) = (reactor(), Log::default());
-    let recorder = RawRecorder::new(&log);
-    let port = reactor
-        .listen_tcp("127.0.0.1:0", move || recorder.clone())
-        .expect("a free port");
-    let _peer = Peer::connect(port.address());
-    turn_until(&reactor, || log.has("made"));
+    let (port, _peer) = with_a_guest(&reactor, &log);
     note(&reactor, &log, Phase::During, SHUTDOWN, "during");
     reactor.stop().expect("it runs, in turns");
     reactor.run().expect("it ends");

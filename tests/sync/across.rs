@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use deferred::sync::{Deferred, Trigger};
@@ -28,21 +28,42 @@ fn callbacks_run_on_the_thread_that_fires() {
     assert_eq!(value(ran_on), (firing, here));
 }
 
-#[test]
-fn what_is_added_while_another_thread_runs_the_chain_runs_there() {
+/// A chain that another thread is running: it is in the first callback, and goes on to
+/// call `then` when it is let go.
+fn being_run<T: Send + 'static>(
+    then: impl FnOnce() -> T + Send + 'static,
+) -> (Deferred<T>, Running) {
     let (entered, has_entered) = mpsc::channel();
     let (leave, may_leave) = mpsc::channel::<()>();
     let (trigger, deferred) = Deferred::pair();
     let deferred = deferred.add_callback(move |()| {
         entered.send(()).unwrap();
         let _ = may_leave.recv();
-        Ok(thread::current().id())
+        Ok(then())
     });
     let firing = thread::spawn(move || trigger.callback(()).is_ok());
     has_entered.recv().unwrap();
+    (deferred, Running { leave, firing })
+}
+
+struct Running {
+    leave: mpsc::Sender<()>,
+    firing: JoinHandle<bool>,
+}
+
+impl Running {
+    /// Lets it go on, to its end.
+    fn go_on(self) {
+        self.leave.send(()).unwrap();
+        assert!(self.firing.join().unwrap());
+    }
+}
+
+#[test]
+fn what_is_added_while_another_thread_runs_the_chain_runs_there() {
+    let (deferred, running) = being_run(|| thread::current().id());
     let deferred = deferred.add_callback(|first| Ok((first, thread::current().id())));
-    leave.send(()).unwrap();
-    assert!(firing.join().unwrap());
+    running.go_on();
     let (first, second) = value(deferred);
     assert_eq!(first, second);
     assert_ne!(second, thread::current().id());
@@ -50,16 +71,7 @@ fn what_is_added_while_another_thread_runs_the_chain_runs_there() {
 
 #[test]
 fn thousands_that_are_added_while_another_thread_runs_the_chain_run_in_order() {
-    let (entered, has_entered) = mpsc::channel();
-    let (leave, may_leave) = mpsc::channel::<()>();
-    let (trigger, deferred) = Deferred::pair();
-    let mut deferred = deferred.add_callback(move |seen: usize| {
-        entered.send(()).unwrap();
-        let _ = may_leave.recv();
-        Ok(seen)
-    });
-    let firing = thread::spawn(move || trigger.callback(0).is_ok());
-    has_entered.recv().unwrap();
+    let (mut deferred, running) = being_run(|| 0);
     for number in 0..3000 {
         let captured = [number; 5];
         deferred = deferred.add_callback(move |seen| {
@@ -67,8 +79,7 @@ fn thousands_that_are_added_while_another_thread_runs_the_chain_run_in_order() {
             Ok(seen + 1)
         });
     }
-    leave.send(()).unwrap();
-    assert!(firing.join().unwrap());
+    running.go_on();
     assert_eq!(value(deferred), 3000);
 }
 
@@ -148,18 +159,9 @@ fn a_waker_is_called_from_the_thread_that_fires() {
 
 #[test]
 fn debug_says_that_another_thread_runs_it() {
-    let (entered, has_entered) = mpsc::channel();
-    let (leave, may_leave) = mpsc::channel::<()>();
-    let (trigger, deferred) = Deferred::pair();
-    let deferred = deferred.add_callback(move |()| {
-        entered.send(()).unwrap();
-        let _ = may_leave.recv();
-    });
-    let firing = thread::spawn(move || trigger.callback(()).is_ok());
-    has_entered.recv().unwrap();
+    let (deferred, running) = being_run(|| ());
     let text = format!("{deferred:?}");
-    leave.send(()).unwrap();
-    assert!(firing.join().unwrap());
+    running.go_on();
     assert!(text.starts_with("Deferred { state: Running, "), "{text}");
     assert!(text.ends_with("stages: (being run) }"), "{text}");
     value(deferred);
