@@ -16,6 +16,7 @@
 mod address;
 mod context;
 mod error;
+mod interface;
 mod multicast;
 mod port;
 mod protocol;
@@ -27,7 +28,7 @@ mod unix;
 pub use self::address::DatagramAddress;
 pub use self::context::DatagramContext;
 pub use self::error::{DatagramError, PortClosed};
-pub use self::multicast::MulticastInterface;
+pub use self::interface::MulticastInterface;
 pub use self::port::DatagramPort;
 pub use self::protocol::DatagramProtocol;
 pub use self::udp::UdpOptions;

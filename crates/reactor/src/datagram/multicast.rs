@@ -3,61 +3,11 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use socket2::{InterfaceIndexOrAddress, SockRef};
+use socket2::SockRef;
 
+use super::interface::{self, MulticastInterface};
 use super::port::DatagramPort;
 use super::protocol::DatagramProtocol;
-
-/// An interface of this host, through which a group is joined or sent to.
-///
-/// # Examples
-///
-/// ```
-/// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
-/// # use std::net::SocketAddr;
-/// # struct Quiet; impl DatagramProtocol for Quiet {
-/// #     type Address = SocketAddr;
-/// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
-/// # }
-/// use reactor::MulticastInterface;
-/// use std::net::Ipv4Addr;
-///
-/// # let reactor = Reactor::new()?;
-/// let port = reactor.listen_udp("0.0.0.0:0", Quiet)?;
-/// // In version 4, an interface goes by its address; this one is for tests.
-/// let loopback = MulticastInterface::Address(Ipv4Addr::LOCALHOST);
-/// port.set_multicast_interface(loopback)?;
-/// assert!(port.set_multicast_interface(MulticastInterface::Index(1)).is_err());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum MulticastInterface {
-    /// The one that the system chooses.
-    #[default]
-    Any,
-    /// The one that has this address. Only for version 4.
-    Address(Ipv4Addr),
-    /// The one that has this number.
-    Index(u32),
-}
-
-impl MulticastInterface {
-    fn v4(self) -> InterfaceIndexOrAddress {
-        match self {
-            Self::Any => InterfaceIndexOrAddress::Address(Ipv4Addr::UNSPECIFIED),
-            Self::Address(address) => InterfaceIndexOrAddress::Address(address),
-            Self::Index(index) => InterfaceIndexOrAddress::Index(index),
-        }
-    }
-
-    fn v6(self) -> io::Result<u32> {
-        match self {
-            Self::Any => Ok(0),
-            Self::Index(index) => Ok(index),
-            Self::Address(_) => Err(invalid("an interface has a number in version 6")),
-        }
-    }
-}
 
 fn invalid(message: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, message)
@@ -134,8 +84,8 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     /// ```
     pub fn join_group(&self, group: IpAddr, interface: MulticastInterface) -> io::Result<()> {
         self.with_group(group, |socket, group| match group {
-            IpAddr::V4(group) => socket.join_multicast_v4_n(&group, &interface.v4()),
-            IpAddr::V6(group) => socket.join_multicast_v6(&group, interface.v6()?),
+            IpAddr::V4(group) => interface::join_v4(socket, group, interface),
+            IpAddr::V6(group) => socket.join_multicast_v6(&group, interface::index_v6(interface)?),
         })
     }
 
@@ -168,8 +118,8 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     /// ```
     pub fn leave_group(&self, group: IpAddr, interface: MulticastInterface) -> io::Result<()> {
         self.with_group(group, |socket, group| match group {
-            IpAddr::V4(group) => socket.leave_multicast_v4_n(&group, &interface.v4()),
-            IpAddr::V6(group) => socket.leave_multicast_v6(&group, interface.v6()?),
+            IpAddr::V4(group) => interface::leave_v4(socket, group, interface),
+            IpAddr::V6(group) => socket.leave_multicast_v6(&group, interface::index_v6(interface)?),
         })
     }
 
@@ -222,11 +172,12 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     pub fn set_multicast_interface(&self, interface: MulticastInterface) -> io::Result<()> {
         self.with_option(|socket, is_v4| {
             if !is_v4 {
-                return socket.set_multicast_if_v6(interface.v6()?);
+                return socket.set_multicast_if_v6(interface::index_v6(interface)?);
             }
-            match interface.v4() {
-                InterfaceIndexOrAddress::Address(address) => socket.set_multicast_if_v4(&address),
-                InterfaceIndexOrAddress::Index(_) => {
+            match interface {
+                MulticastInterface::Any => socket.set_multicast_if_v4(&Ipv4Addr::UNSPECIFIED),
+                MulticastInterface::Address(address) => socket.set_multicast_if_v4(&address),
+                MulticastInterface::Index(_) => {
                     Err(invalid("an interface has an address in version 4"))
                 }
             }

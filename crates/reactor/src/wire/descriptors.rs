@@ -17,9 +17,10 @@ use crate::poll::Registration;
 /// How many the system lets go with one message.
 pub(super) const MOST: usize = 253;
 
-#[cfg(not(target_vendor = "apple"))]
+/// Received descriptors are closed on exec from the start, where the system can do that.
+#[cfg(not(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris")))]
 const RECV_FLAGS: RecvFlags = RecvFlags::CMSG_CLOEXEC;
-#[cfg(target_vendor = "apple")]
+#[cfg(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris"))]
 const RECV_FLAGS: RecvFlags = RecvFlags::empty();
 
 /// Reads once: `None` if there is nothing now, 0 at the end.
@@ -53,7 +54,12 @@ fn receive_once(
     )?;
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(rights) = message {
-            descriptors.extend(rights);
+            for descriptor in rights {
+                if RECV_FLAGS.is_empty() {
+                    rustix::io::fcntl_setfd(&descriptor, rustix::io::FdFlags::CLOEXEC)?;
+                }
+                descriptors.push(descriptor);
+            }
         }
     }
     if message.flags.contains(ReturnFlags::CTRUNC) {
