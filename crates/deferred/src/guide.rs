@@ -33,3 +33,9 @@ struct ComingFromTwisted;
 
 #[doc = include_str!("../../../docs/coming-from-async-await.md")]
 struct ComingFromAsyncAwait;
+
+#[doc = include_str!("../../../docs/coming-from-javascript.md")]
+struct ComingFromJavaScript;
+
+#[doc = include_str!("../../../docs/borrows.md")]
+struct Borrows;
