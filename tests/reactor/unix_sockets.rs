@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs::{self, File};
-use std::io::{IoSlice, Read, Seek, Write};
+use std::io::{ErrorKind, IoSlice, Read, Seek, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
@@ -21,10 +21,10 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 use crate::support::{Log, RawRecorder, reactor, turn_until};
 
 /// A directory that goes with the test.
-struct Directory(PathBuf);
+pub(crate) struct Directory(pub(crate) PathBuf);
 
 impl Directory {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("unix-{}-{number}", std::process::id()));
@@ -32,7 +32,7 @@ impl Directory {
         Self(path)
     }
 
-    fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.0.join("socket")
     }
 }
@@ -96,6 +96,59 @@ fn the_file_has_the_mode_and_goes_with_the_reactor() {
 }
 
 #[test]
+fn the_credentials_of_a_peer_are_told() {
+    let (directory, reactor, log) = (Directory::new(), reactor(), Log::default());
+    let own = (
+        Some(std::process::id()),
+        rustix::process::geteuid().as_raw(),
+        rustix::process::getegid().as_raw(),
+    );
+    let noting = RawRecorder::new(&log).on_made(move |cx| {
+        if cfg!(target_os = "linux") {
+            let peer = cx.peer_credentials()?;
+            assert_eq!((peer.pid(), peer.uid(), peer.gid()), own);
+        } else {
+            let error = cx.peer_credentials().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+        }
+        Ok(())
+    });
+    let server = noting.clone();
+    let path = directory.socket();
+    let _port = reactor
+        .listen_unix(&path, move || server.clone())
+        .expect("it is free");
+    let connecting = reactor.connect_unix(&path, noting);
+    let connection = reactor.block_on(connecting).expect("it listens");
+    turn_until(&reactor, || log.len() == 2);
+    drop(reactor);
+    let error = connection.peer_credentials().unwrap_err();
+    assert!(error.to_string().contains("gone"), "{error}");
+}
+
+#[test]
+fn the_peer_of_another_socket_has_no_credentials() {
+    let (reactor, log) = (reactor(), Log::default());
+    let recorder = RawRecorder::new(&log).on_made(|cx| {
+        let error = cx.peer_credentials().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        Ok(())
+    });
+    let server = recorder.clone();
+    let port = reactor
+        .listen_tcp("127.0.0.1:0", move || server.clone())
+        .expect("a free port");
+    let connecting = reactor.connect_tcp(port.address(), recorder.clone());
+    reactor.block_on(connecting).expect("it listens");
+    let (input, _there) = std::io::pipe().expect("a pipe");
+    let (_here, output) = std::io::pipe().expect("a pipe");
+    reactor
+        .adopt_pipes(input, output, recorder)
+        .expect("it has no credentials");
+    turn_until(&reactor, || log.len() == 3);
+}
+
+#[test]
 fn an_abstract_name_needs_no_file() {
     if !cfg!(target_os = "linux") {
         return;
@@ -107,7 +160,7 @@ fn an_abstract_name_needs_no_file() {
         .listen_unix(name.as_str(), move || recorder.clone())
         .expect("it is free");
     let again = reactor.listen_unix(name.as_str(), || RawRecorder::new(&Log::default()));
-    assert_eq!(again.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+    assert_eq!(again.unwrap_err().kind(), ErrorKind::AddrInUse);
     reactor.connect_unix(name, RawRecorder::new(&log)).ignore();
     turn_until(&reactor, || log.len() >= 2);
 }
@@ -120,13 +173,13 @@ fn what_a_crashed_process_has_left_is_replaced_under_a_lock() {
     drop(UnixListener::bind(&path).expect("it is free"));
     let factory = || RawRecorder::new(&Log::default());
     let refused = reactor.listen_unix(&path, factory).unwrap_err();
-    assert_eq!(refused.kind(), std::io::ErrorKind::AddrInUse);
+    assert_eq!(refused.kind(), ErrorKind::AddrInUse);
     let locking = UnixListenOptions::new(&path).lock(true);
     let port = reactor
         .listen_unix(locking.clone(), factory)
         .expect("it is stale");
     let other = reactor.listen_unix(locking.clone(), factory).unwrap_err();
-    assert_eq!(other.kind(), std::io::ErrorKind::AddrInUse);
+    assert_eq!(other.kind(), ErrorKind::AddrInUse);
     port.stop_listening().ignore();
     let left: Vec<_> = fs::read_dir(&directory.0).expect("it is there").collect();
     assert!(left.is_empty(), "{left:?}");

@@ -158,6 +158,7 @@ mod connecting;
 mod connection;
 mod core;
 mod cores;
+mod credentials;
 mod datagram;
 mod descriptor;
 mod error;
@@ -202,6 +203,7 @@ pub use self::connection::{
 };
 pub use self::core::Counters;
 pub use self::cores::Cores;
+pub use self::credentials::PeerCredentials;
 pub use self::datagram::{
     DatagramAddress, DatagramContext, DatagramError, DatagramPort, DatagramProtocol,
     MulticastInterface, PortClosed, UdpOptions, UnixDatagramOptions,

@@ -15,9 +15,10 @@
 //! delayed calls, `post`) is a job in its queue.
 //!
 //! What can be asked of a connection is in `context` for its protocol and in `handle` for
-//! others; `pace`, `settings` and `waiting` are more of both.
+//! others; `pace`, `settings`, `credentials` and `waiting` are more of both.
 
 mod context;
+mod credentials;
 mod extras;
 mod factory;
 mod flags;

@@ -5,7 +5,7 @@ mod pipes;
 
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -14,6 +14,7 @@ use socket2::SockRef;
 
 pub(crate) use self::pipes::Pipes;
 use crate::address::Address;
+use crate::credentials::PeerCredentials;
 use crate::memory;
 use crate::poll::{Interest, Registration};
 
@@ -197,6 +198,17 @@ impl Wire {
                 .map_or(Address::Unknown, |address| Address::from_system(&address)),
             Self::Pipes(_) => Address::Unknown,
             Self::Memory(socket) => socket.host().clone(),
+        }
+    }
+
+    /// The credentials of the peer of a UNIX socket.
+    pub(crate) fn peer_credentials(&self) -> io::Result<PeerCredentials> {
+        match self {
+            Self::Unix(registration) => PeerCredentials::of(registration.as_fd()),
+            Self::Memory(socket) if socket.peer().as_unix().is_some() => Ok(PeerCredentials::own()),
+            Self::Socket(_) | Self::Pipes(_) | Self::Memory(_) => {
+                Err(io::ErrorKind::Unsupported.into())
+            }
         }
     }
 

@@ -22,6 +22,7 @@ use super::limits::WriteLimits;
 use super::out_buffer::OutBuffer;
 use crate::address::Address;
 use crate::core::Core;
+use crate::credentials::PeerCredentials;
 use crate::error::ConnectionClosed;
 use crate::poll::{Interest, Key};
 use crate::wire::Wire;
@@ -99,6 +100,14 @@ impl Transport {
     ) -> io::Result<R> {
         match &self.io.borrow().wire {
             Some(wire) => f(wire.socket().ok_or(io::ErrorKind::Unsupported)?),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// The credentials of the peer of a UNIX socket.
+    pub(super) fn peer_credentials(&self) -> io::Result<PeerCredentials> {
+        match &self.io.borrow().wire {
+            Some(wire) => wire.peer_credentials(),
             None => Err(io::ErrorKind::NotConnected.into()),
         }
     }

@@ -1,0 +1,73 @@
+//! `getsockopt(SO_PEERCRED)` on Linux.
+//!
+//! It is called here because the process number that `rustix` gives cannot be 0, which is
+//! what the system gives for a peer of another process namespace.
+
+#![expect(unsafe_code, reason = "getsockopt is a function of C")]
+
+use std::ffi::{c_int, c_uint, c_void};
+use std::io;
+use std::mem::size_of;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// The level and the name of the option, which differ from one architecture to another.
+const OPTION: Option<(c_int, c_int)> = if cfg!(any(
+    target_arch = "x86_64",
+    target_arch = "x86",
+    target_arch = "aarch64",
+    target_arch = "arm",
+    target_arch = "riscv64",
+    target_arch = "riscv32",
+    target_arch = "s390x",
+    target_arch = "loongarch64",
+)) {
+    Some((1, 17))
+} else if cfg!(any(target_arch = "powerpc", target_arch = "powerpc64")) {
+    Some((1, 21))
+} else {
+    None
+};
+
+/// The system's `struct ucred`.
+#[derive(Default)]
+#[repr(C)]
+pub(super) struct UCred {
+    pub(super) pid: c_int,
+    pub(super) uid: c_uint,
+    pub(super) gid: c_uint,
+}
+
+unsafe extern "C" {
+    fn getsockopt(
+        socket: c_int,
+        level: c_int,
+        name: c_int,
+        value: *mut c_void,
+        length: *mut c_uint,
+    ) -> c_int;
+}
+
+/// The credentials of the peer of `socket`.
+pub(super) fn credentials(socket: BorrowedFd<'_>) -> io::Result<UCred> {
+    let (level, name) = OPTION.ok_or(io::ErrorKind::Unsupported)?;
+    let mut found = UCred::default();
+    let mut length = size_of::<UCred>() as c_uint;
+    // SAFETY: the descriptor is open while it is borrowed; `found` has room for `length`
+    // bytes, is valid whatever these are, and lives, as `length` does, until the call returns.
+    let result = unsafe {
+        getsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            (&raw mut found).cast(),
+            &raw mut length,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if length as usize != size_of::<UCred>() {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    Ok(found)
+}

@@ -1,0 +1,119 @@
+//! Peer credentials: the user, group and process at the other end of a UNIX socket.
+
+#[cfg(target_os = "linux")]
+mod linux;
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+/// Who is at the other end of a UNIX socket, as the system knows it: the process that
+/// connected, listened, or made the pair, at that time.
+///
+/// # Examples
+///
+/// Serves nobody but the user that it runs as:
+///
+/// ```
+/// # use reactor::{Context, Lines, Protocol};
+/// # use deferred::Failure;
+/// struct Admin {
+///     own_uid: u32,
+/// }
+///
+/// impl Protocol for Admin {
+///     type Framing = Lines;
+///
+///     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+///         let peer = cx.peer_credentials()?;
+///         if peer.uid() != self.own_uid {
+///             return Err(Failure::msg(format!("user {} may not come in", peer.uid())));
+///         }
+///         Ok(())
+///     }
+/// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(alias = "UCred")]
+#[doc(alias = "SO_PEERCRED")]
+pub struct PeerCredentials {
+    pid: Option<u32>,
+    uid: u32,
+    gid: u32,
+}
+
+impl PeerCredentials {
+    /// Those of this process, which is its own peer in a test's network.
+    pub(crate) fn own() -> Self {
+        Self {
+            pid: Some(std::process::id()),
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+        }
+    }
+
+    /// The number of the process; `None` if it is in another process namespace. The process
+    /// may have ended, and another one have its number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing::TestReactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// let reactor = TestReactor::new();
+    /// reactor.listen_unix("/run/echo", || Quiet)?;
+    /// let connecting = reactor.connect_unix("/run/echo", Quiet);
+    /// reactor.settle();
+    /// let connection = connecting.into_result().unwrap().unwrap();
+    /// assert_eq!(connection.peer_credentials()?.pid(), Some(std::process::id()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pid(&self) -> Option<u32> {
+        self.pid
+    }
+
+    /// The number of the user: the effective one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::PeerCredentials;
+    /// fn is_root(peer: &PeerCredentials) -> bool {
+    ///     peer.uid() == 0
+    /// }
+    /// ```
+    pub fn uid(&self) -> u32 {
+        self.uid
+    }
+
+    /// The number of the group: the effective one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::PeerCredentials;
+    /// fn may_write(peer: &PeerCredentials, group: u32) -> bool {
+    ///     peer.gid() == group
+    /// }
+    /// ```
+    pub fn gid(&self) -> u32 {
+        self.gid
+    }
+
+    /// Those of the peer of `socket`.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn of(socket: BorrowedFd<'_>) -> io::Result<Self> {
+        let found = linux::credentials(socket)?;
+        Ok(Self {
+            // 0 stands for a process of another namespace.
+            pid: u32::try_from(found.pid).ok().filter(|pid| *pid != 0),
+            uid: found.uid,
+            gid: found.gid,
+        })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn of(_socket: BorrowedFd<'_>) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
