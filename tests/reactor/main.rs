@@ -30,6 +30,7 @@ mod support;
 mod system_events;
 mod threads;
 mod timers;
+mod unix_names;
 mod unix_sockets;
 mod without_sockets;
 mod worker_threads;

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -125,6 +126,8 @@ impl fmt::Display for Address {
 ///
 /// It is made from a path. A text that begins with `@`, or with a zero byte, is an
 /// abstract name, which Linux knows: it needs no file, and goes with its socket.
+/// An empty path, or one that contains a zero byte, can neither be listened on nor connected
+/// to: that is an error of the kind `InvalidInput`.
 ///
 /// # Examples
 ///
@@ -164,22 +167,37 @@ impl UnixAddress {
     }
 
     /// As the system takes it.
-    pub(crate) fn to_system(&self) -> std::io::Result<SockAddr> {
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for an address that a socket can neither listen on nor connect to: an
+    /// unnamed one, an empty path, or a path that is too long or contains a zero byte, where
+    /// the system would cut it.
+    pub(crate) fn to_system(&self) -> io::Result<SockAddr> {
         match self {
+            Self::Path(path) if path.as_os_str().is_empty() => {
+                Err(invalid("the path of a UNIX socket is empty"))
+            }
+            Self::Path(path) if path.as_os_str().as_bytes().contains(&0) => {
+                Err(invalid("the path of a UNIX socket contains a zero byte"))
+            }
             Self::Path(path) => SockAddr::unix(path),
             Self::Abstract(name) => {
                 let name = [b"\0", name.as_slice()].concat();
                 SockAddr::unix(OsStr::from_bytes(&name))
             }
-            Self::Unnamed => SockAddr::unix(""),
+            Self::Unnamed => Err(invalid("an unnamed UNIX socket has no address")),
         }
     }
+}
+
+fn invalid(message: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
 impl From<&OsStr> for UnixAddress {
     fn from(name: &OsStr) -> Self {
         match name.as_bytes() {
-            [] => Self::Unnamed,
             [b'@' | 0, name @ ..] => Self::Abstract(name.to_vec()),
             _ => Self::Path(name.into()),
         }

@@ -43,6 +43,9 @@ impl Target {
             return Err(io::Error::other(ReactorGone));
         }
         if let Some(network) = core.network() {
+            if let Self::Unix(address) = self {
+                address.to_system()?;
+            }
             let key = core.next_key();
             let socket = network.connect(&self.address(), key);
             socket.set_interest(Interest::WRITABLE);

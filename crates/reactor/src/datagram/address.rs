@@ -194,6 +194,8 @@ fn from_rustix(address: &SocketAddrUnix) -> UnixAddress {
 
 fn to_rustix(address: &UnixAddress) -> Result<SocketAddrUnix, Errno> {
     match address {
+        // A path with a zero byte is refused by `new`.
+        UnixAddress::Path(path) if path.as_os_str().is_empty() => Err(Errno::INVAL),
         UnixAddress::Path(path) => SocketAddrUnix::new(path.as_os_str()),
         #[cfg(any(target_os = "linux", target_os = "android"))]
         UnixAddress::Abstract(name) => SocketAddrUnix::new_abstract_name(name),

@@ -242,7 +242,8 @@ impl ReactorHandle {
     ///
     /// The name is in use, or there is a file of that name that nobody listens on any
     /// more (see [`UnixDatagramOptions::lock`]); the directory is not there, or not to be
-    /// written to; or what `start_protocol` fails with.
+    /// written to; the path is empty or contains a zero byte (`InvalidInput`); or what
+    /// `start_protocol` fails with.
     ///
     /// # Examples
     ///
@@ -335,12 +336,19 @@ impl ReactorHandle {
         P: DatagramProtocol<Address = UnixAddress>,
     {
         let core = self.core().map_err(io::Error::other)?;
+        // What cannot be listened on is refused before a file is made.
+        let address = match &options.address {
+            UnixAddress::Unnamed => None,
+            named => Some(named.to_system()?),
+        };
         let socket = Socket::new(Domain::UNIX, Type::DGRAM, None)?;
         socket.set_nonblocking(true)?;
-        let bind = || socket.bind(&options.address.to_system()?);
+        let bind = || match &address {
+            Some(address) => socket.bind(address),
+            None => Ok(()),
+        };
         let file = match options.address.as_path() {
             Some(path) => Some(SocketFile::bind(path, options.locks, options.mode, bind)?.1),
-            None if options.address == UnixAddress::Unnamed => None,
             None => {
                 bind()?;
                 None

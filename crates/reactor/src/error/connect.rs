@@ -215,6 +215,8 @@ impl ConnectErrorKind {
             io::ErrorKind::TimedOut => Self::TimedOut,
             io::ErrorKind::NotFound => Self::NotFound,
             io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Self::NoRoute,
+            // Refused before the system was asked.
+            io::ErrorKind::InvalidInput if error.raw_os_error().is_none() => Self::BadAddress,
             _ => Self::Other,
         }
     }
@@ -246,7 +248,7 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot connect to {:?}: ", self.target)?;
         match (self.kind, &self.source) {
-            (ConnectErrorKind::BadAddress, _) => f.write_str(
+            (ConnectErrorKind::BadAddress, None) => f.write_str(
                 "expected an address and a port, such as 127.0.0.1:80 or example.org:80",
             ),
             (ConnectErrorKind::UnknownHost, _) => f.write_str("the name has no address"),

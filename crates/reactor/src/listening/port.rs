@@ -29,10 +29,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What was opened to listen, registered for the source that is inserted next.
 pub(crate) struct Opened<A> {
+    /// Dropped when the port is closed, before its socket is.
+    pub(crate) cleanup: Option<Box<dyn Any>>,
     pub(crate) acceptor: Acceptor,
     pub(crate) address: A,
-    /// Is dropped when the port is closed.
-    pub(crate) cleanup: Option<Box<dyn Any>>,
 }
 
 /// Opens the same again.
@@ -312,8 +312,9 @@ struct Port<A, F: Factory> {
 }
 
 struct Open {
-    acceptor: Acceptor,
+    // Goes first: see `SocketFile`.
     _cleanup: Option<Box<dyn Any>>,
+    acceptor: Acceptor,
 }
 
 impl<A: Clone + 'static, F: Factory> Port<A, F> {
@@ -321,8 +322,8 @@ impl<A: Clone + 'static, F: Factory> Port<A, F> {
     fn begin(self: &Rc<Self>, core: &Core, opened: Opened<A>) {
         let key = opened.acceptor.key();
         self.open.replace(Some(Open {
-            acceptor: opened.acceptor,
             _cleanup: opened.cleanup,
+            acceptor: opened.acceptor,
         }));
         core.registry.replace(key, Rc::<Self>::clone(self));
     }

@@ -3,7 +3,10 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
 
 /// A lock on the name of a socket: who has it may remove what a process that
 /// crashed has left. It goes with this.
@@ -40,16 +43,45 @@ impl Lock {
         }
     }
 
-    /// Removes what another process has left at `socket`, if it is a socket.
+    /// Removes the file that another process has left at `socket`.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyExists` if the file is no socket; `AddrInUse` if a process has that socket
+    /// open, which need not have asked for the lock.
     fn remove_stale(&self, socket: &Path) -> io::Result<()> {
         use std::os::unix::fs::FileTypeExt;
 
         match fs::symlink_metadata(socket) {
-            Ok(found) if found.file_type().is_socket() => fs::remove_file(socket),
-            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
+            Ok(found) if !found.file_type().is_socket() => {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
         }
+        if is_stale(socket)? {
+            fs::remove_file(socket)
+        } else {
+            Err(io::ErrorKind::AddrInUse.into())
+        }
+    }
+}
+
+/// Whether no process has the socket open whose file is at `path`.
+///
+/// A datagram socket asks: it connects to another one without the other side noticing, and
+/// the system refuses a socket of another type by `EPROTOTYPE`, even before that listens. If
+/// the file belongs to no open socket, the system says `ECONNREFUSED`.
+fn is_stale(path: &Path) -> io::Result<bool> {
+    match UnixDatagram::unbound()?.connect(path) {
+        Ok(()) => Ok(false),
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(Errno::CONNREFUSED) => Ok(true),
+            // `EPERM`: a datagram socket that is connected to another one.
+            Some(Errno::PROTOTYPE | Errno::PERM) => Ok(false),
+            _ => Err(error),
+        },
     }
 }
 
@@ -64,7 +96,11 @@ fn is_same(found: &fs::Metadata, ours: &io::Result<fs::Metadata>) -> bool {
         .is_ok_and(|ours| (found.dev(), found.ino()) == (ours.dev(), ours.ino()))
 }
 
-/// The file of a socket of ours, which is removed when this goes.
+/// The file of a socket of ours, which is removed when this is dropped.
+///
+/// It must be dropped before the socket is closed. An inode is free once its file is removed
+/// and its socket closed: a successor that finds the socket closed may replace the file by one
+/// with the same inode number, which this would take for its own.
 pub(crate) struct SocketFile {
     path: PathBuf,
     made: io::Result<fs::Metadata>,

@@ -85,8 +85,12 @@ impl UnixListenOptions {
     }
 
     /// Locks the name, with a file that is named the same with `.lock` behind it:
-    /// what a process that has crashed left there is replaced, and nobody else who
-    /// asks for the lock gets the name. (Twisted: `wantPID`.)
+    /// the file that a crashed process has left there is replaced, and no other
+    /// process that asks for the lock gets the name. (Twisted: `wantPID`.)
+    ///
+    /// A socket that a process has open keeps its name, whether or not that process
+    /// has asked for the lock: then listening fails with `AddrInUse`. Only a file that
+    /// belongs to no open socket (the system refuses to connect, `ECONNREFUSED`) is replaced.
     ///
     /// # Examples
     ///
@@ -153,8 +157,9 @@ impl ReactorHandle {
     /// # Errors
     ///
     /// The name is in use, or there is a file of that name that nobody listens on
-    /// any more (see [`UnixListenOptions::lock`]); or the directory is not there, or
-    /// not to be written to.
+    /// any more (see [`UnixListenOptions::lock`]); the directory is not there, or
+    /// not to be written to; or the name is one that nobody could connect to: an empty
+    /// path, or one with a zero byte in it (`InvalidInput`).
     ///
     /// # Examples
     ///
@@ -192,6 +197,8 @@ impl ReactorHandle {
 
 fn open(core: &Core, options: &UnixListenOptions) -> io::Result<Opened<UnixAddress>> {
     let address = options.address.clone();
+    // What cannot be listened on is refused before a file is made, and by a test's network, too.
+    address.to_system()?;
     if let Some(network) = core.network() {
         let listener = network.listen(&Address::Unix(address.clone()), core.next_key())?;
         return Ok(Opened {

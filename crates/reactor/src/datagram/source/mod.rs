@@ -60,6 +60,8 @@ pub(crate) struct DatagramSource<P: DatagramProtocol> {
     reactor: ReactorHandle,
     key: Key,
     desk: Desk<Self>,
+    /// Dropped when it is closed, before the socket is.
+    cleanup: Cell<Option<Box<dyn Any>>>,
     /// `None` once it is closed.
     registration: RefCell<Option<Registration>>,
     local: RefCell<P::Address>,
@@ -74,8 +76,6 @@ pub(crate) struct DatagramSource<P: DatagramProtocol> {
     ending: RefCell<Option<PortClosed>>,
     /// Who waits for it to be closed.
     stopping: RefCell<Vec<Trigger<()>>>,
-    /// Dropped when it is closed.
-    cleanup: Cell<Option<Box<dyn Any>>>,
 }
 
 impl<P: DatagramProtocol> DatagramSource<P> {
@@ -336,8 +336,9 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         // This is kept from being dropped until the end of it.
         let me = self.desk.weak().upgrade();
         drop(self.core.registry.remove(self.key));
-        drop(self.registration.take());
+        // The file of a UNIX socket goes before the socket.
         drop(self.cleanup.take());
+        drop(self.registration.take());
         let left = self.queue.borrow_mut().clear();
         self.count_dropped(left.len());
         if let Some(retry) = self.retry.take() {
