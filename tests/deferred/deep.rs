@@ -3,6 +3,7 @@
 //! What is made a million deep here must neither run nor be dropped recursively.
 
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
 use deferred::{
@@ -366,6 +367,36 @@ fn fired_and_paused_and_captured_in_the_next_ones_stage() {
     });
 }
 
+/// Drops `held` while the thread panics, without a word of it.
+fn drop_by_panic<T>(held: T) {
+    let body = move || {
+        let _held = held;
+        resume_unwind(Box::new(()));
+    };
+    catch_unwind(AssertUnwindSafe(body)).unwrap_err();
+}
+
+#[test]
+fn captured_in_the_next_ones_stage_and_dropped_by_a_panic() {
+    on_a_small_stack(|| {
+        let number = million_failures();
+        let drops = Count::new();
+        let (mut trigger, mut deferred) = Deferred::<usize>::pair();
+        for _ in 1..number {
+            let captured = (trigger, deferred, drops.on_drop());
+            let (next_trigger, next) = Deferred::pair();
+            trigger = next_trigger;
+            deferred = next.add_callback(move |n| {
+                let _captured = &captured;
+                Ok(n)
+            });
+        }
+        deferred.ignore();
+        count_reports(|_counts| drop_by_panic(trigger));
+        assert_eq!(drops.get(), number - 1);
+    });
+}
+
 #[test]
 fn a_million_abandoned_one_by_the_other() {
     on_a_small_stack(|| {
@@ -386,6 +417,30 @@ fn a_million_abandoned_one_by_the_other() {
             trigger = next;
         }
         drop(trigger);
+        assert_eq!(runs.get(), number - 1);
+    });
+}
+
+#[test]
+fn a_million_abandoned_by_panics_one_by_the_other() {
+    on_a_small_stack(|| {
+        let number = million_failures() / 10;
+        let runs = Count::new();
+        let (mut trigger, deferred) = Deferred::<usize>::pair();
+        deferred.ignore();
+        for _ in 1..number {
+            let (held, counter) = (trigger, runs.clone());
+            let (next, deferred) = Deferred::<usize>::pair();
+            deferred
+                .add_errback(move |failure| {
+                    counter.add();
+                    drop_by_panic(held);
+                    Err::<usize, _>(failure)
+                })
+                .ignore();
+            trigger = next;
+        }
+        drop_by_panic(trigger);
         assert_eq!(runs.get(), number - 1);
     });
 }

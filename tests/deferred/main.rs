@@ -1,6 +1,8 @@
 //! What a user of the `deferred` crate could see, by situation.
 
 mod abandoned;
+mod abandoned_while_draining;
+mod abandoned_while_panicking;
 mod awaiting;
 mod cancel;
 mod chained;

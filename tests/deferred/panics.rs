@@ -287,13 +287,12 @@ fn a_waker_whose_drop_panics_is_contained() {
 }
 
 #[test]
-fn a_pause_that_ends_by_a_panic_runs_the_chain_afterwards() {
+fn a_pause_that_ends_by_a_panic_runs_the_chain_at_once() {
     let log = Log::new();
     let (trigger, mut deferred) = Deferred::pair();
     let pause = deferred.pause();
     let sink = log.clone();
     let deferred = deferred.add_callback(move |n: i32| {
-        assert!(!std::thread::panicking());
         sink.add(n);
         Ok(n)
     });
@@ -304,8 +303,8 @@ fn a_pause_that_ends_by_a_panic_runs_the_chain_afterwards() {
     };
     let payload: Box<dyn Any + Send> = catch_unwind(AssertUnwindSafe(body)).unwrap_err();
     assert_eq!(payload.downcast_ref::<&str>(), Some(&"with the pause"));
+    assert_eq!(log.take(), ["1"], "before anybody looks");
     assert_eq!(value(deferred), 1);
-    assert_eq!(log.take(), ["1"]);
 }
 
 #[test]

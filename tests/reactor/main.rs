@@ -1,5 +1,6 @@
 //! What a user of `reactor` could see: the loop, timers, threads, sockets.
 
+mod abandoned;
 mod between_frames;
 mod blocking_calls;
 mod bodies;

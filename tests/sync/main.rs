@@ -1,5 +1,6 @@
 //! What a user of `deferred::sync` could see, from one thread and from several.
 
+mod abandoned;
 mod across;
 mod combining;
 mod coordinating;

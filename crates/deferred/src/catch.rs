@@ -10,9 +10,8 @@ use crate::failure::{Failure, Result};
 impl Failure {
     /// Calls `f`; if it panics, the panic becomes a failure ([`Panicked`]).
     ///
-    /// Use it, not `std::panic::catch_unwind`, in a loop that calls code which
-    /// works with Deferreds: it also fires those that were abandoned while the
-    /// panic unwound, which could not be done at the time.
+    /// For a loop that calls other people's code. Deferreds whose triggers the panic
+    /// drops are abandoned at once, while it unwinds, whoever catches it.
     ///
     /// # Errors
     ///

@@ -4,7 +4,6 @@
 //! panics has nobody to tell, so it is logged and the chain goes on.
 
 use std::any::Any;
-use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs `f`; a panic comes back as its payload.
@@ -12,35 +11,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// Unwind safety is asserted: nothing of ours is borrowed while user code runs,
 /// and what the user's closure captured is gone once it has panicked.
 ///
-/// What was [put off](until_caught) while the panic unwound is done first.
+/// It may be called while the thread is panicking: what a user has to run in a drop, a
+/// panic inside of it included, does not get in the way of the panic that unwinds.
 #[inline]
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> {
-    let caught = catch_unwind(AssertUnwindSafe(f));
-    if caught.is_err() {
-        do_what_was_put_off();
-    }
-    caught
-}
-
-thread_local! {
-    static PUT_OFF: RefCell<Vec<fn()>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Has `f` called when the panic that unwinds now has been caught.
-pub(crate) fn until_caught(f: fn()) {
-    // At the end of the thread, nobody waits for it.
-    let _ = PUT_OFF.try_with(|put_off| put_off.borrow_mut().push(f));
-}
-
-/// Does what was put off, if the thread no longer panics.
-#[cold]
-fn do_what_was_put_off() {
-    if std::thread::panicking() {
-        return;
-    }
-    for f in PUT_OFF.try_with(RefCell::take).unwrap_or_default() {
-        f();
-    }
+    catch_unwind(AssertUnwindSafe(f))
 }
 
 /// Drops `value`, containing a panic.

@@ -420,6 +420,10 @@ impl<T: 'static> Deferred<T> {
         ManuallyDrop::new(self).end.take()
     }
 
+    pub(crate) fn end(&self) -> &End<Local, T> {
+        &self.end
+    }
+
     pub(crate) fn end_mut(&mut self) -> &mut End<Local, T> {
         &mut self.end
     }

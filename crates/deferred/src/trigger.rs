@@ -13,6 +13,23 @@ use crate::failure::{Failure, Result};
 /// dropped and none has fired, the Deferred fails with
 /// [`Abandoned`](crate::Abandoned), so that nobody waits for ever.
 ///
+/// # Panics that drop it
+///
+/// It makes no difference if the last trigger goes because its thread panics, and who
+/// catches that panic: the errbacks run inside the drop, while the panic unwinds, and
+/// [`std::thread::panicking`] is true in them. A panic of theirs is contained, as any
+/// other. The same holds for what a guard or a [`Pause`](crate::Pause) lets go on.
+///
+/// # Abandonments inside of one another
+///
+/// If an errback that runs because a trigger was dropped drops a further trigger itself,
+/// that abandonment runs when the errback has returned: so a million of them, each
+/// dropped by the one before, take no more stack than one. Whatever looks at a Deferred
+/// meanwhile (`into_result`, `state`, `Debug`, a poll by an executor) or runs a loop
+/// ([`run_woken`](crate::run_woken), [`VirtualClock::advance`](crate::VirtualClock::advance),
+/// a reactor) runs it first. Only an errback that blocks its thread by other means, to
+/// wait for what that abandonment would do, has to call `run_woken` before.
+///
 /// # Re-entrancy
 ///
 /// Firing runs the callbacks added so far, before it returns. They may do

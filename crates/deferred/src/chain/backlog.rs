@@ -1,9 +1,18 @@
-//! What cannot be done at once without using stack without bound, or at all
-//! while the thread is panicking.
+//! Trampoline for drops: a queue per thread, so that drops inside of one another take
+//! constant stack.
 //!
-//! Dropping a chain may drop another one, which one of its stages has captured,
-//! and so on. The outermost drop works through this queue; those inside it only
-//! add to it.
+//! Dropping a chain may drop another chain that one of its stages has captured, and so
+//! on. The outermost drop works through the queue; the drops inside it only add to it.
+//!
+//! Whether the thread is panicking makes no difference: all code of users that this runs
+//! is contained, so it may run while a panic unwinds. Nothing is left for later, because
+//! nothing of this crate may come by later: the panic may be caught by `std::thread`, by
+//! an executor, or by a `catch_unwind` of the user's.
+//!
+//! An errback that the queue runs may look at a chain whose abandonment is still in the
+//! queue, or run a loop that waits for it. So everything that looks at a chain calls
+//! [`run_pending`] first. From then on, until that errback returns, abandonments run at
+//! once again: it may be a loop that asked.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -12,20 +21,21 @@ use super::core::Remains;
 use super::mode::Mode;
 use super::raw::{CoreRef, OwnedClaim};
 use super::run;
-use crate::contain::{drop_contained, until_caught};
+use crate::contain::drop_contained;
 use crate::error::Abandoned;
 use crate::failure::Failure;
 
 enum Task<M: Mode> {
     /// The last trigger is gone and has not fired.
     Abandon(CoreRef<M>),
-    Run(OwnedClaim<M>),
     Discard(Box<Remains<M>>),
 }
 
 /// One per thread.
 pub(crate) struct Backlog<M: Mode> {
     tasks: RefCell<VecDeque<Task<M>>>,
+    /// A drain is on the stack that runs what is added. INVARIANT: if not, `tasks` is
+    /// empty.
     is_draining: Cell<bool>,
     /// How many callbacks are being dropped because a failure passes by them.
     passed_by: Cell<usize>,
@@ -77,12 +87,6 @@ pub(super) fn abandon<M: Mode>(core: CoreRef<M>) {
     add(Task::<M>::Abandon(core));
 }
 
-/// Runs a chain now, or when the thread no longer panics.
-#[cold]
-pub(super) fn run_later<M: Mode>(claim: OwnedClaim<M>) {
-    add(Task::<M>::Run(claim));
-}
-
 #[cold]
 pub(super) fn discard<M: Mode>(remains: Remains<M>) {
     add(Task::<M>::Discard(Box::new(remains)));
@@ -96,29 +100,76 @@ fn add<M: Mode>(task: Task<M>) {
     match task {
         // The thread is at its end and has no backlog any more.
         Some(task) => perform(task),
-        None => drain::<M>(),
+        None => {
+            M::backlog(|backlog| {
+                if !backlog.is_draining.get() {
+                    drain(backlog);
+                }
+            });
+        }
     }
 }
 
-/// Works through the backlog, unless somebody further out does, or the thread
-/// is panicking: then it is done when the panic has been caught.
-pub(super) fn drain<M: Mode>() {
-    if std::thread::panicking() {
-        return until_caught(drain::<M>);
-    }
-    M::backlog(|backlog| {
-        if backlog.is_draining.replace(true) {
-            return;
+/// Works through the queue; says how many tasks there were.
+fn drain<M: Mode>(backlog: &Backlog<M>) -> usize {
+    let _draining = Draining(&backlog.is_draining);
+    let mut count = 0;
+    loop {
+        // Each time: a drain inside the last task has ended this state.
+        backlog.is_draining.set(true);
+        let task = backlog.tasks.borrow_mut().pop_front();
+        match task {
+            Some(task) => perform(task),
+            None => return count,
         }
-        let _draining = Draining(&backlog.is_draining);
-        loop {
-            let task = backlog.tasks.borrow_mut().pop_front();
-            match task {
-                Some(task) => perform(task),
-                None => break,
-            }
+        count += 1;
+    }
+}
+
+/// Runs what drops have put into the queue, also inside of a task of that; says how many
+/// tasks there were. For whatever looks at a chain, or waits for one.
+///
+/// Afterwards, abandonments run at once, until the task on the stack is over.
+#[inline]
+pub(crate) fn run_pending<M: Mode>() -> usize {
+    let ran = M::backlog(|backlog| {
+        if backlog.is_draining.get() {
+            drain(backlog)
+        } else {
+            0
         }
     });
+    // Without a queue, nothing is put off: the thread is at its end.
+    ran.unwrap_or(0)
+}
+
+/// As [`run_pending`], for a loop, which is also to get the hand-overs that would nest
+/// too deep: it may wait for one of them.
+#[inline]
+pub(super) fn run_pending_in_loop<M: Mode>() -> usize {
+    let ran = M::backlog(|backlog| {
+        if backlog.is_draining.get() || backlog.handing_over.get() > 0 {
+            run_all(backlog)
+        } else {
+            0
+        }
+    });
+    ran.unwrap_or(0)
+}
+
+#[cold]
+fn run_all<M: Mode>(backlog: &Backlog<M>) -> usize {
+    let mut count = run_pending::<M>();
+    // Those that come further in begin to count anew, and so run at once.
+    backlog.handing_over.set(0);
+    loop {
+        let claim = backlog.handed_over.borrow_mut().pop_front();
+        match claim {
+            Some(claim) => run::run_owned(claim),
+            None => return count,
+        }
+        count += 1;
+    }
 }
 
 /// How many hand-overs may nest.
@@ -128,9 +179,6 @@ const NESTED_HAND_OVERS: usize = 8;
 /// runs; or, if that happened in a hand-over in a hand-over and so on, when the
 /// outermost one is over.
 pub(crate) fn hand_over<M: Mode>(claim: OwnedClaim<M>) {
-    if std::thread::panicking() {
-        return run_later(claim);
-    }
     let mut claim = Some(claim);
     M::backlog(|backlog| {
         let depth = backlog.handing_over.get();
@@ -153,22 +201,26 @@ pub(crate) fn hand_over<M: Mode>(claim: OwnedClaim<M>) {
 }
 
 /// A hand-over is on the stack, for as long as this lives.
-struct Nested<'a>(&'a Cell<usize>);
+struct Nested<'a> {
+    depth: &'a Cell<usize>,
+    outer: usize,
+}
 
 impl<'a> Nested<'a> {
     fn enter(depth: &'a Cell<usize>) -> Self {
-        depth.set(depth.get() + 1);
-        Self(depth)
+        let outer = depth.get();
+        depth.set(outer + 1);
+        Self { depth, outer }
     }
 }
 
 impl Drop for Nested<'_> {
     fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
+        self.depth.set(self.outer);
     }
 }
 
-/// Somebody drains, for as long as this lives.
+/// A drain is on the stack, for as long as this lives.
 struct Draining<'a>(&'a Cell<bool>);
 
 impl Drop for Draining<'_> {
@@ -183,7 +235,6 @@ fn perform<M: Mode>(task: Task<M>) {
             let make = |made_at| Failure::raised_at_place(Abandoned::new(), made_at);
             run::fail::<M>(&core, make, || {});
         }
-        Task::Run(claim) => run::run_owned(claim),
         Task::Discard(remains) => drop_contained(remains),
     }
 }

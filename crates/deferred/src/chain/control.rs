@@ -53,8 +53,13 @@ impl<M: Mode> Clone for Control<M> {
     }
 }
 
+/// What a chain is doing, when the abandonments in the queue have run.
 pub(crate) fn look<M: Mode>(core: &CoreRef<M>) -> State {
-    core.with(|state| state.seen())
+    let seen = core.with(|state| state.seen());
+    if seen != State::Done && backlog::run_pending::<M>() > 0 {
+        return core.with(|state| state.seen());
+    }
+    seen
 }
 
 pub(crate) fn cancel_core<M: Mode>(core: &CoreRef<M>, cancelled_at: &'static Location<'static>) {
@@ -86,12 +91,8 @@ impl<M: Mode> Paused<M> {
 impl<M: Mode> Drop for Paused<M> {
     fn drop(&mut self) {
         let claimed = Claim::<M>::take(&self.core, |state| state.unpause());
-        match claimed {
-            Ok((claim, ())) if std::thread::panicking() => {
-                backlog::run_later(claim.into_owned());
-            }
-            Ok((claim, ())) => run::run(claim),
-            Err(()) => {}
+        if let Ok((claim, ())) = claimed {
+            run::run(claim);
         }
     }
 }

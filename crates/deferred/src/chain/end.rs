@@ -59,10 +59,10 @@ impl<M: Mode, T: Fits<M>> Link<M, T> {
         self.core.take_settled(Slot::take::<T>)?
     }
 
-    /// The same, when what was abandoned under a panic may be due first.
+    /// The same, when an abandonment that is still in the queue may bring the result.
     #[cold]
     fn take_late(&mut self) -> Option<Result<T>> {
-        backlog::drain::<M>();
+        backlog::run_pending::<M>();
         self.take()
     }
 
@@ -209,6 +209,14 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
         }
     }
 
+    /// Whether the result is there, as far as can be told without running anything.
+    pub(crate) fn is_done(&self) -> bool {
+        match self {
+            Self::Linked(link) => link.core.with(|state| state.seen()) == State::Done,
+            Self::Ready(_) | Self::Taken => true,
+        }
+    }
+
     /// The result, if it is there; else the end itself.
     #[inline(always)]
     pub(crate) fn into_result(self) -> Result<Result<T>, Self> {
@@ -237,9 +245,12 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
 
     /// The result, or `listen` is called to say who is told when it is there;
     /// `Ready(None)` if it was taken before.
+    ///
+    /// It does not run what is pending: that is for executors, which may go to sleep. A
+    /// body returns, and its chain goes on when the queue does.
     pub(crate) fn poll(&mut self, listen: impl FnOnce(&Link<M, T>)) -> Poll<Option<Result<T>>> {
         if let Self::Linked(link) = self {
-            let result = link.take().or_else(|| link.take_late()).or_else(|| {
+            let result = link.take().or_else(|| {
                 listen(link);
                 link.take()
             });

@@ -27,7 +27,7 @@ mod run;
 mod source;
 mod wait;
 
-pub(crate) use self::backlog::hand_over;
+pub(crate) use self::backlog::{hand_over, run_pending};
 pub(crate) use self::body::{Body, SharedBody, WeakBody, count_asleep, is_any_asleep};
 pub(crate) use self::cancel::delegate;
 pub(crate) use self::control::{Control, Paused, cancel_core, fail_core};
@@ -40,6 +40,16 @@ pub(crate) use self::raw::Shared;
 pub(crate) use self::raw::{CoreRef, CoreWeak, Local, LocalCell, OwnedClaim, Slot};
 pub(crate) use self::run::{Skips, Stage, Step};
 pub(crate) use self::source::Source;
+
+/// Runs what this thread's queues hold, whichever the flavour, for a loop of its own; says
+/// how many tasks there were.
+#[inline]
+pub(crate) fn run_all_pending() -> usize {
+    let count = backlog::run_pending_in_loop::<Local>();
+    #[cfg(feature = "sync")]
+    let count = count + backlog::run_pending_in_loop::<Shared>();
+    count
+}
 
 /// Runs a chain that somebody has claimed.
 pub(crate) fn run_claim(claim: OwnedClaim<Local>) {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::backlog::run_pending;
 use super::end::End;
 use super::lineage::waits_for;
 use super::mode::{Fits, Mode};
@@ -72,6 +73,7 @@ impl fmt::Debug for Places<'_> {
 impl<M: Mode, T: Fits<M>> End<M, T> {
     /// The `Debug` of a Deferred.
     pub(crate) fn debug(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        run_pending::<M>();
         let mut out = f.debug_struct("Deferred");
         let link = match self {
             Self::Linked(link) => link,

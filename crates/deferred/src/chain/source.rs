@@ -114,7 +114,8 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
     }
 
     pub(crate) fn is_fired(&self) -> bool {
-        self.core.with(|state| state.phase() != Phase::Unfired)
+        let look = || self.core.with(|state| state.phase() != Phase::Unfired);
+        look() || (backlog::run_pending::<M>() > 0 && look())
     }
 
     pub(crate) fn downgrade(&self) -> CoreWeak<M> {

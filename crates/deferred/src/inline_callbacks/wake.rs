@@ -199,6 +199,11 @@ pub(super) fn keep_asleep(waker: &BodyWaker, task: Rc<Task>) {
 /// Goes on with the bodies of this thread that were woken, by something that is no
 /// Deferred, since the last time; says how many.
 ///
+/// If it is called inside of an errback that runs because a
+/// [`Trigger`](crate::Trigger) was dropped, it first runs the abandonments that are
+/// queued behind that errback, and counts them too: so a loop that runs inside of a
+/// callback misses none.
+///
 /// A loop calls it once a turn, and is told by [`set_wake_hook`] when there is
 /// something to do. A body that is woken again meanwhile is left for the next time.
 /// See [`inline_callbacks`](crate::inline_callbacks).
@@ -227,7 +232,12 @@ pub(super) fn keep_asleep(waker: &BodyWaker, task: Rc<Task>) {
 /// ```
 #[inline]
 pub fn run_woken() -> usize {
-    if has_mail() { run_mail() } else { 0 }
+    let abandonments = chain::run_all_pending();
+    if has_mail() {
+        abandonments + run_mail()
+    } else {
+        abandonments
+    }
 }
 
 #[inline]

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::deferred::Deferred;
+use crate::chain::{Shared, run_pending};
 use crate::error::ResultTaken;
 use crate::failure::{Failure, Result};
 
@@ -15,10 +16,10 @@ impl<T: Send + 'static> Future for Deferred<T> {
     type Output = Result<T>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let polled = self
-            .get_mut()
-            .end_mut()
-            .poll(|link| link.set_waker(cx.waker()));
+        let polled = self.get_mut().end_mut().poll(|link| {
+            run_pending::<Shared>();
+            link.set_waker(cx.waker());
+        });
         polled.map(|result| result.unwrap_or_else(|| Err(Failure::new(ResultTaken::new()))))
     }
 }

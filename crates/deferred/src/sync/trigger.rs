@@ -15,6 +15,25 @@ use crate::failure::{Failure, Result};
 ///
 /// # Examples
 ///
+/// A thread that panics abandons what it was to fire, at once, whoever catches the panic:
+///
+/// ```
+/// use deferred::sync::Deferred;
+/// use deferred::Abandoned;
+/// use std::thread;
+///
+/// # std::panic::set_hook(Box::new(|_| {}));
+/// let (trigger, answer) = Deferred::<u32>::pair();
+/// let worker = thread::spawn(move || {
+///     let _trigger = trigger;
+///     panic!("what a thread may do")
+/// });
+/// worker.join().unwrap_err();
+/// assert!(answer.into_result().unwrap().unwrap_err().is::<Abandoned>());
+/// ```
+///
+/// Several threads race:
+///
 /// ```
 /// use deferred::sync::Deferred;
 /// use std::thread;

@@ -11,7 +11,6 @@ use crate::deferred::Deferred;
 use crate::error::Cancelled;
 use crate::failure::{Failure, Result};
 use crate::outcome::Outcome;
-use crate::state::State;
 
 impl<T: 'static> Deferred<T> {
     /// Cancels the Deferred if it has no result `delay` from now on `clock`; it
@@ -102,7 +101,7 @@ impl<T: 'static> Deferred<T> {
         clock: &C,
         add: impl FnOnce(Self, Deadline) -> Self,
     ) -> Self {
-        if self.state() == State::Done {
+        if self.end().is_done() {
             // There is nothing that could be late.
             return self;
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::delayed_call::DelayedCall;
 use super::timers::{Queue, to_nanos};
+use crate::chain::run_all_pending;
 use crate::contain::run_contained;
 use crate::failure::Failure;
 
@@ -222,6 +223,8 @@ impl TimerQueue {
     /// assert_eq!(timers.len(), 1, "the third is not due yet");
     /// ```
     pub fn run_due(&self, now: Duration) -> usize {
+        // An abandonment may schedule a call, or cancel one.
+        run_all_pending();
         let now = to_nanos(now);
         let scheduled_before = self.queue.next_sequence();
         let outer = self.queue.set_made_until(now);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::clock::Clock;
 use super::delayed_call::DelayedCall;
 use super::timer_queue::TimerQueue;
+use crate::chain::run_all_pending;
 
 /// A [`Clock`] for tests: time passes only when told to, and at no cost.
 ///
@@ -102,6 +103,8 @@ impl VirtualClock {
     /// assert_eq!(slept.into_result().unwrap().unwrap(), "two seconds");
     /// ```
     pub fn advance(&self, by: Duration) {
+        // An abandonment may schedule a call.
+        run_all_pending();
         let end = self.now().saturating_add(by);
         while let Some(due) = self.timers.next_due().filter(|due| *due <= end) {
             // A call may have advanced the clock itself.
@@ -132,6 +135,7 @@ impl VirtualClock {
     /// clock.jump(Duration::from_secs(5));
     /// ```
     pub fn jump(&self, by: Duration) {
+        run_all_pending();
         self.now.set(self.now().saturating_add(by));
         while self.timers.next_due().is_some_and(|due| due <= self.now()) {
             self.timers.run_due(self.now());
