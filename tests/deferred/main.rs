@@ -28,6 +28,8 @@ mod queue;
 mod race;
 mod reentrancy;
 mod semaphore;
+mod share;
+mod short_forms;
 mod sizes;
 mod storage;
 mod support;

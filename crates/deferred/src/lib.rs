@@ -282,6 +282,7 @@
 //!
 #![doc(test(attr(deny(warnings), allow(dead_code))))]
 
+mod cancel_on_drop;
 mod catch;
 mod chain;
 mod combine;
@@ -300,6 +301,9 @@ mod log_error;
 mod outcome;
 mod pair;
 mod ready;
+mod share;
+mod short_forms;
+mod start;
 mod state;
 #[cfg(feature = "sync")]
 pub mod sync;
@@ -309,7 +313,10 @@ mod trail;
 mod trigger;
 mod unhandled;
 
-pub use self::combine::{DeferredList, FailureGroup, FirstError, gather_results, race, settled};
+pub use self::cancel_on_drop::CancelOnDrop;
+pub use self::combine::{
+    DeferredList, DeferredTuple, FailureGroup, FirstError, gather, gather_results, race, settled,
+};
 pub use self::coordinate::{
     DeferredLock, DeferredQueue, DeferredSemaphore, LockGuard, Permit, QueueOverflow,
     QueueUnderflow, ZeroTokens,
@@ -322,6 +329,7 @@ pub use self::in_span::InSpan;
 pub use self::inline_callbacks::{inline_callbacks, reset_wake_hook, run_woken, set_wake_hook};
 pub use self::outcome::Outcome;
 pub use self::ready::{fail, maybe_deferred, succeed};
+pub use self::share::SharedDeferred;
 pub use self::state::State;
 pub use self::time::{
     Clock, CooperativeTask, Cooperator, CooperatorStopped, DelayedCall, DelayedCallError,

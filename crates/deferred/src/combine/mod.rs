@@ -11,6 +11,7 @@ mod inside;
 mod joint;
 mod list;
 mod rule;
+mod tuple;
 
 pub use self::error::{FailureGroup, FirstError};
 #[cfg(feature = "sync")]
@@ -18,3 +19,4 @@ pub(crate) use self::joint::{OnCancel, Options, combine};
 pub use self::list::{DeferredList, gather_results, race, settled};
 #[cfg(feature = "sync")]
 pub(crate) use self::rule::{FirstValue, Rule, Settled, Values};
+pub use self::tuple::{DeferredTuple, gather};

@@ -1,0 +1,109 @@
+//! `gather`: a tuple of Deferreds as one Deferred of a tuple.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::list::gather_results;
+use crate::deferred::Deferred;
+
+/// All values of Deferreds of different types, as a tuple.
+///
+/// It is [`gather_results`] for a tuple of two to eight Deferreds: the first failure fails
+/// it with a [`FirstError`](crate::FirstError), which has the number of its Deferred, and
+/// leaves the others alone; a cancel goes to all of them.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{Deferred, gather, succeed};
+///
+/// let (trigger, age) = Deferred::pair();
+/// let greeting = gather((succeed("Ada"), age))
+///     .add_callback(|(name, age)| Ok(format!("{name} is {age}")));
+/// trigger.callback(36).unwrap();
+/// assert_eq!(greeting.into_result().unwrap().unwrap(), "Ada is 36");
+/// ```
+#[track_caller]
+#[doc(alias = "join")]
+pub fn gather<D: DeferredTuple>(deferreds: D) -> Deferred<D::Values> {
+    deferreds.gather()
+}
+
+/// A tuple of two to eight Deferreds, for [`gather`].
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{DeferredTuple, gather, succeed};
+///
+/// fn count<D: DeferredTuple>(deferreds: D) -> deferred::Deferred<D::Values> {
+///     gather(deferreds)
+/// }
+/// let (one, two) = count((succeed(1), succeed("two"))).into_result().unwrap().unwrap();
+/// assert_eq!((one, two), (1, "two"));
+/// ```
+pub trait DeferredTuple: sealed::Sealed {
+    /// The values, each in the place of its Deferred.
+    type Values: 'static;
+
+    #[doc(hidden)]
+    #[track_caller]
+    fn gather(self) -> Deferred<Self::Values>;
+}
+
+mod sealed {
+    #[expect(
+        unnameable_types,
+        reason = "so that no other type is a tuple of Deferreds"
+    )]
+    pub trait Sealed {}
+}
+
+macro_rules! tuples {
+    ($(($($value:ident $T:ident),+))+) => {$(
+        impl<$($T: 'static),+> sealed::Sealed for ($(Deferred<$T>,)+) {}
+
+        impl<$($T: 'static),+> DeferredTuple for ($(Deferred<$T>,)+) {
+            type Values = ($($T,)+);
+
+            #[track_caller]
+            fn gather(self) -> Deferred<Self::Values> {
+                // Each puts its value into its place; the combination has only to tell
+                // when all of them have.
+                let places = Rc::new(RefCell::new(($(None::<$T>,)+)));
+                let ($($value,)+) = self;
+                tuples!(@parts places [] $($value)+);
+                let parts = vec![$($value),+];
+                gather_results(parts).map_ok(move |_| {
+                    let ($($value,)+) = places.take();
+                    match ($($value,)+) {
+                        ($(Some($value),)+) => ($($value,)+),
+                        _ => unreachable!("all of them have succeeded"),
+                    }
+                })
+            }
+        }
+    )+};
+    // The place of a value is behind as many `_` as there are values before it.
+    (@parts $places:ident [$($before:ident)*] $value:ident $($after:ident)*) => {
+        let place = Rc::clone(&$places);
+        let $value = $value.map_ok(move |value| {
+            let mut places = place.borrow_mut();
+            let ($(tuples!(@skip $before),)* place, $(tuples!(@skip $after),)*) = &mut *places;
+            *place = Some(value);
+        });
+        tuples!(@parts $places [$($before)* $value] $($after)*);
+    };
+    (@parts $places:ident [$($before:ident)*]) => {};
+    (@skip $value:ident) => { _ };
+}
+
+tuples! {
+    (a A, b B)
+    (a A, b B, c C)
+    (a A, b B, c C, d D)
+    (a A, b B, c C, d D, e E)
+    (a A, b B, c C, d D, e E, f F)
+    (a A, b B, c C, d D, e E, f F, g G)
+    (a A, b B, c C, d D, e E, f F, g G, h H)
+}

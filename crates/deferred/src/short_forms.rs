@@ -1,0 +1,80 @@
+//! Short forms of callbacks: `map_ok`, `map_err`, `flatten`.
+
+use std::panic::Location;
+
+use crate::deferred::Deferred;
+use crate::failure::{Failure, Result};
+use crate::pair::{OnFailure, OnValue};
+
+impl<T: 'static> Deferred<T> {
+    /// Adds a callback that cannot fail: what it gives is the next value.
+    /// Short for `add_callback(|value| Ok(f(value)))`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let doubled = deferred::succeed(21).map_ok(|n| 2 * n);
+    /// assert_eq!(doubled.into_result().unwrap().unwrap(), 42);
+    /// ```
+    #[track_caller]
+    #[inline]
+    #[doc(alias = "map")]
+    pub fn map_ok<U: 'static>(self, f: impl FnOnce(T) -> U + 'static) -> Deferred<U> {
+        let callback = move |value| Deferred::from(Ok(f(value))).into_end().into_step();
+        Deferred::from_end(self.into_end().add(OnValue(callback), Location::caller()))
+    }
+
+    /// Adds an errback that gives another failure, of any error.
+    /// Short for `add_errback(|failure| Err(f(failure).into()))`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Failure, fail};
+    /// use std::io;
+    ///
+    /// let opened = fail::<()>(Failure::msg("no such page")).map_err(io::Error::other);
+    /// assert!(opened.into_result().unwrap().unwrap_err().is::<io::Error>());
+    /// ```
+    #[track_caller]
+    #[inline]
+    pub fn map_err<E: Into<Failure>>(self, f: impl FnOnce(Failure) -> E + 'static) -> Self {
+        let errback = move |failure| {
+            let failed: Result<T> = Err(f(failure).into());
+            Self::from(failed).into_end().into_step()
+        };
+        Self::from_end(self.into_end().add(OnFailure(errback), Location::caller()))
+    }
+}
+
+impl<T: 'static> Deferred<Deferred<T>> {
+    /// Waits for the Deferred that is the value, and goes on with its result.
+    ///
+    /// With it, a callback can use `?` *and* give another Deferred: it gives that in
+    /// `Ok(..)`, and `flatten` waits for it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Deferred, succeed};
+    ///
+    /// fn item(number: u32) -> Deferred<String> {
+    ///     succeed(format!("item {number}"))
+    /// }
+    ///
+    /// let show = |line: &'static str| {
+    ///     succeed(line)
+    ///         .add_callback(|line| {
+    ///             let number = line.trim().parse()?;
+    ///             Ok(item(number))
+    ///         })
+    ///         .flatten()
+    /// };
+    /// assert_eq!(show(" 7 ").into_result().unwrap().unwrap(), "item 7");
+    /// assert!(show("seven").into_result().unwrap().is_err());
+    /// ```
+    #[track_caller]
+    pub fn flatten(self) -> Deferred<T> {
+        self.add_callback(|inner| inner)
+    }
+}
