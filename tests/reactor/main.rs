@@ -1,6 +1,7 @@
 //! What a user of `reactor` could see: the loop, timers, threads, sockets.
 
 mod abandoned;
+mod accepting;
 mod between_frames;
 mod blocking_calls;
 mod bodies;

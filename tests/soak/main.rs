@@ -4,6 +4,7 @@
 //! After each, nothing must be left: no connection, no timer, no descriptor; and the
 //! loop must sleep.
 
+mod accepting;
 mod beside;
 mod crowd;
 mod exhaustion;

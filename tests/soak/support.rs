@@ -111,6 +111,18 @@ pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Turns the loop until `condition` holds.
+#[track_caller]
+pub(crate) fn turn_until(reactor: &Reactor, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "it never came");
+        reactor
+            .turn(Some(Duration::from_millis(1)))
+            .expect("the loop turns");
+    }
+}
+
 /// Keeps the other tests of this program out: descriptors and memory are counted.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());

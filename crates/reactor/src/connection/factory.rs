@@ -128,7 +128,7 @@ pub trait Factory: 'static {
 
     /// Nobody can be accepted for a while: mostly because the process has too many
     /// descriptors open. Those who wait are turned away, and the port tries again
-    /// after `pause`.
+    /// after `pause`, or as soon as the reactor closes a descriptor.
     ///
     /// # Examples
     ///

@@ -25,7 +25,7 @@ mod turn;
 use std::cell::Cell;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -165,6 +165,16 @@ impl Core {
             return Err(io::Error::other(ReactorGone));
         }
         self.poll.register(descriptor, self.next_key(), interest)
+    }
+
+    /// Has `unsettled` settled once the next descriptor of this loop has been closed.
+    pub(crate) fn settle_after_close(self: &Rc<Self>, unsettled: Weak<dyn Unsettled>) {
+        let core = Rc::downgrade(self);
+        self.poll.after_close(move || {
+            if let (Some(core), Some(unsettled)) = (core.upgrade(), unsettled.upgrade()) {
+                core.settle_soon(unsettled);
+            }
+        });
     }
 
     /// Adds the source that a descriptor was just registered for.

@@ -8,13 +8,13 @@ use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use deferred::{Deferred, Failure, succeed};
+use deferred::{Deferred, DelayedCall, Failure, succeed};
 use rustix::io::Errno;
 
 use super::acceptor::{Accepted, Acceptor};
 use crate::address::Address;
 use crate::connection::{Beginning, Factory, Stream};
-use crate::core::{Core, call};
+use crate::core::{Core, Unsettled, call};
 use crate::error::{ListenError, ReactorGone};
 use crate::poll::{Interest, Ready};
 use crate::registry::Source;
@@ -65,6 +65,8 @@ where
         factory: RefCell::new(factory),
         reopen,
         next_pause: Cell::new(FIRST_PAUSE),
+        back_off: RefCell::default(),
+        waits_for_close: Cell::new(false),
         is_paused: Cell::new(false),
         failed_to_stop: RefCell::default(),
     });
@@ -74,6 +76,7 @@ where
         weak
     };
     Ok(ListeningPort {
+        core: Rc::downgrade(core),
         address: RefCell::new(address),
         port: weak,
         stopped: RefCell::default(),
@@ -98,6 +101,7 @@ where
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ListeningPort<A = SocketAddr> {
+    core: Weak<Core>,
     address: RefCell<A>,
     port: Weak<dyn Control<A>>,
     /// Closed, to be opened again.
@@ -161,12 +165,13 @@ impl<A: Clone> ListeningPort<A> {
     }
 
     /// Listens again, at the same address and with the same factory, after
-    /// [`stop_listening`](Self::stop_listening). If it does listen, nothing happens.
+    /// [`stop_listening`](Self::stop_listening). If it does listen, nothing happens. A port
+    /// that was [paused](Self::pause_accepting) stays so.
     ///
     /// # Errors
     ///
-    /// The address is in use by now, the port was closed by the reactor when that
-    /// was stopped, or the reactor is gone.
+    /// The address is in use by now: then it may be tried again. Or the port was closed by the
+    /// reactor when that was stopped, or the reactor is gone.
     ///
     /// # Examples
     ///
@@ -194,21 +199,28 @@ impl<A: Clone> ListeningPort<A> {
         if self.is_listening() {
             return Ok(());
         }
-        let start = || {
-            let gone = || io::Error::other(ReactorGone);
-            let port = self
-                .stopped
-                .take()
-                .or_else(|| self.port())
-                .ok_or_else(gone)?;
-            port.start()
+        let start = || match self.port() {
+            Some(port) => port.start(),
+            None => Err(self.why_closed()),
         };
         match start() {
             Ok(address) => {
+                // The loop keeps it from now on.
+                self.stopped.take();
                 self.address.replace(address);
                 Ok(())
             }
             Err(error) => Err(ListenError::new(self.address(), error)),
+        }
+    }
+
+    /// Why there is no port any more that could be opened again.
+    fn why_closed(&self) -> io::Error {
+        match self.core.upgrade() {
+            Some(core) if !core.is_gone() => {
+                io::Error::other("the port was closed when the reactor was stopped")
+            }
+            _ => io::Error::other(ReactorGone),
         }
     }
 
@@ -231,7 +243,8 @@ impl<A: Clone> ListeningPort<A> {
     }
 
     /// Accepts nobody until [`resume_accepting`](Self::resume_accepting): those who
-    /// connect wait, as many as the backlog allows.
+    /// connect wait, as many as the backlog allows. A port that is closed and opened again
+    /// meanwhile is still paused.
     ///
     /// # Examples
     ///
@@ -253,7 +266,8 @@ impl<A: Clone> ListeningPort<A> {
         }
     }
 
-    /// Undoes [`pause_accepting`](Self::pause_accepting).
+    /// Undoes [`pause_accepting`](Self::pause_accepting), and ends a pause that the system's
+    /// lack of descriptors has caused.
     ///
     /// # Examples
     ///
@@ -305,7 +319,11 @@ struct Port<A, F: Factory> {
     reopen: Reopen<A>,
     /// How long the next pause is, when nobody can be accepted.
     next_pause: Cell<Duration>,
-    /// Somebody has asked for a pause.
+    /// The end of the pause, while it lasts.
+    back_off: RefCell<Option<DelayedCall>>,
+    /// The port is settled when the loop closes a descriptor.
+    waits_for_close: Cell<bool>,
+    /// `pause_accepting` was called.
     is_paused: Cell<bool>,
     /// It was closed by its own factory, which could not be told then.
     failed_to_stop: RefCell<Option<Failure>>,
@@ -326,6 +344,9 @@ impl<A: Clone + 'static, F: Factory> Port<A, F> {
             acceptor: opened.acceptor,
         }));
         core.registry.replace(key, Rc::<Self>::clone(self));
+        self.next_pause.set(FIRST_PAUSE);
+        self.end_back_off();
+        self.update_interest();
     }
 
     fn accept(&self) -> io::Result<Option<(Accepted, Address)>> {
@@ -369,8 +390,9 @@ impl<A: Clone + 'static, F: Factory> Port<A, F> {
         }
     }
 
-    /// Accepts nobody for a while: mostly there is no descriptor for it, and the
-    /// system would say again and again that somebody waits.
+    /// Accepts nobody until a descriptor of this loop is closed, or the pause is over: mostly
+    /// there is no descriptor left, and the system would report the waiting clients again and
+    /// again.
     #[cold]
     fn back_off(self: &Rc<Self>, core: &Rc<Core>, error: &io::Error) {
         let turned_away = match &*self.open.borrow() {
@@ -382,21 +404,44 @@ impl<A: Clone + 'static, F: Factory> Port<A, F> {
         let pause = self.next_pause.get();
         self.next_pause.set((pause * 2).min(LONGEST_PAUSE));
         tracing::warn!(target: "reactor", %error, ?pause, turned_away, "accepting pauses");
-        self.set_interest(Interest::NONE);
+        let port = Rc::downgrade(self);
+        let end = core.timers.call_later(pause, move || {
+            if let Some(port) = port.upgrade() {
+                port.resume();
+            }
+        });
+        self.back_off.replace(Some(end));
+        self.update_interest();
+        if !self.waits_for_close.replace(true) {
+            let port: Rc<dyn Unsettled> = Rc::<Self>::clone(self);
+            core.settle_after_close(Rc::downgrade(&port));
+        }
         call("a factory", || {
             self.factory.borrow_mut().accept_failed(error, pause);
         });
-        let port = Rc::downgrade(self);
-        core.timers.call_later(pause, move || {
-            if let Some(port) = port.upgrade()
-                && !port.is_paused.get()
-            {
-                port.set_interest(Interest::READABLE);
-            }
-        });
     }
 
-    fn set_interest(&self, interest: Interest) {
+    fn end_back_off(&self) {
+        if let Some(end) = self.back_off.take() {
+            // Errs if this runs from that very timer; harmless.
+            let _ = end.cancel();
+        }
+    }
+
+    /// Accepts again, unless it is paused on purpose.
+    fn resume(&self) {
+        self.end_back_off();
+        self.update_interest();
+    }
+
+    /// Tells the poller whether to report clients that wait.
+    fn update_interest(&self) {
+        let accepts = !self.is_paused.get() && self.back_off.borrow().is_none();
+        let interest = if accepts {
+            Interest::READABLE
+        } else {
+            Interest::NONE
+        };
         if let Some(open) = &*self.open.borrow()
             && let Err(error) = open.acceptor.set_interest(interest)
         {
@@ -411,6 +456,7 @@ impl<A: Clone + 'static, F: Factory> Port<A, F> {
         if let Some(core) = self.core.upgrade() {
             drop(core.registry.remove(open.acceptor.key()));
         }
+        self.end_back_off();
         drop(open);
         true
     }
@@ -486,10 +532,18 @@ impl<A: Clone + 'static, F: Factory> Control<A> for Port<A, F> {
 
     fn set_paused(&self, is_paused: bool) {
         self.is_paused.set(is_paused);
-        self.set_interest(if is_paused {
-            Interest::NONE
+        if is_paused {
+            self.update_interest();
         } else {
-            Interest::READABLE
-        });
+            self.resume();
+        }
+    }
+}
+
+/// A descriptor of the loop's was closed.
+impl<A: Clone + 'static, F: Factory> Unsettled for Port<A, F> {
+    fn settle(self: Rc<Self>) {
+        self.waits_for_close.set(false);
+        self.resume();
     }
 }

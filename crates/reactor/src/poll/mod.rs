@@ -61,19 +61,49 @@ pub(crate) enum Poll {
 
 /// The descriptors of the system.
 pub(crate) struct System {
-    poller: Arc<polling::Poller>,
+    shared: Rc<Shared>,
     waker: Waker,
     #[cfg_attr(
         not(all(target_os = "linux", not(polling_test_poll_backend))),
         expect(dead_code, reason = "there is one way only")
     )]
     kind: PollerKind,
-    always_ready: AlwaysReady,
 }
 
-/// Those that the system does not wait for, since they never have to wait: regular
-/// files. By key, with what they want to hear of.
-type AlwaysReady = Rc<RefCell<Vec<(Key, Interest)>>>;
+/// What a poller and its registrations share.
+struct Shared {
+    poller: Arc<polling::Poller>,
+    /// Descriptors that the system does not wait for, since they are always ready: regular
+    /// files. By key, with their interest.
+    always_ready: RefCell<Vec<(Key, Interest)>>,
+    /// Called once a registered descriptor has been closed.
+    after_close: RefCell<Vec<Box<dyn FnOnce()>>>,
+}
+
+impl Shared {
+    fn new(poller: Arc<polling::Poller>) -> Rc<Self> {
+        Rc::new(Self {
+            poller,
+            always_ready: RefCell::default(),
+            after_close: RefCell::default(),
+        })
+    }
+
+    /// A registered descriptor was closed.
+    #[inline]
+    fn closed(&self) {
+        if !self.after_close.borrow().is_empty() {
+            self.run_after_close();
+        }
+    }
+
+    #[cold]
+    fn run_after_close(&self) {
+        for waiting in self.after_close.take() {
+            waiting();
+        }
+    }
+}
 
 /// Room for the events of one wait.
 #[derive(Default)]
@@ -118,10 +148,9 @@ impl Poll {
         }
         let waker = Waker::new(&poller, kind)?;
         Ok(Self::System(System {
-            poller,
+            shared: Shared::new(poller),
             waker,
             kind,
-            always_ready: AlwaysReady::default(),
         }))
     }
 
@@ -164,13 +193,21 @@ impl Poll {
         debug_assert!(key <= MAX_KEY);
         match self {
             Self::System(system) => {
-                let poller = Arc::clone(&system.poller);
-                Registration::new(poller, &system.always_ready, descriptor, key, interest)
+                Registration::new(Rc::clone(&system.shared), descriptor, key, interest)
             }
             Self::Memory(_) => Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 "a test reactor has its network in memory, and watches no descriptors",
             )),
+        }
+    }
+
+    /// Has `f`, which must only queue work, called once the next registered descriptor has been
+    /// closed.
+    pub(crate) fn after_close(&self, f: impl FnOnce() + 'static) {
+        // A test's network never runs out of descriptors, so nothing waits for one there.
+        if let Self::System(system) = self {
+            system.shared.after_close.borrow_mut().push(Box::new(f));
         }
     }
 
@@ -188,15 +225,15 @@ impl System {
     fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.others.clear();
         let mut timeout = timeout;
-        if !self.always_ready.borrow().is_empty() {
+        if !self.shared.always_ready.borrow().is_empty() {
             timeout = self.add_always_ready(&mut events.others, timeout);
         }
         #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
         if self.kind == PollerKind::Native {
-            return epoll::wait(&self.poller, &mut events.epoll, timeout);
+            return epoll::wait(&self.shared.poller, &mut events.epoll, timeout);
         }
         portable::wait(
-            &self.poller,
+            &self.shared.poller,
             &mut events.portable,
             &mut events.others,
             timeout,
@@ -210,7 +247,7 @@ impl System {
         ready: &mut Vec<(Key, Ready)>,
         timeout: Option<Duration>,
     ) -> Option<Duration> {
-        let always_ready = self.always_ready.borrow();
+        let always_ready = self.shared.always_ready.borrow();
         for &(key, interest) in always_ready.iter() {
             let Interest { readable, writable } = interest;
             if readable || writable {

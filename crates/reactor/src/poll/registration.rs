@@ -4,46 +4,44 @@ use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
-use std::sync::Arc;
 
 use polling::{Event, PollMode};
 use rustix::io::Errno;
 
-use super::{AlwaysReady, Interest, Key};
+use super::{Interest, Key, Shared};
 
 /// A registered descriptor, owned: it is deleted from the poller, then closed,
 /// when this is dropped.
 pub(crate) struct Registration {
-    poller: Arc<polling::Poller>,
+    shared: Rc<Shared>,
     key: Key,
     /// `None` while the poller does not know the descriptor.
     interest: Cell<Option<Interest>>,
-    /// For a descriptor that the poller refuses, since it is always ready.
-    always_ready: Option<AlwaysReady>,
+    /// The poller refuses the descriptor, since it is always ready.
+    is_always_ready: bool,
     /// `None` only while it is being given back.
     descriptor: Option<OwnedFd>,
 }
 
 impl Registration {
     pub(super) fn new(
-        poller: Arc<polling::Poller>,
-        always_ready: &AlwaysReady,
+        shared: Rc<Shared>,
         descriptor: OwnedFd,
         key: Key,
         interest: Interest,
     ) -> io::Result<Self> {
         let mut registration = Self {
-            poller,
+            shared,
             key,
             interest: Cell::new(None),
-            always_ready: None,
+            is_always_ready: false,
             descriptor: Some(descriptor),
         };
         match registration.set_interest(interest) {
             Ok(()) => Ok(registration),
             // What `epoll` says of regular files.
             Err(error) if Errno::from_io_error(&error) == Some(Errno::PERM) => {
-                registration.always_ready = Some(Rc::clone(always_ready));
+                registration.is_always_ready = true;
                 registration.set_interest(interest)?;
                 Ok(registration)
             }
@@ -87,8 +85,8 @@ impl Registration {
     }
 
     fn change_interest(&self, interest: Interest) -> io::Result<()> {
-        if let Some(always_ready) = &self.always_ready {
-            let mut always_ready = always_ready.borrow_mut();
+        if self.is_always_ready {
+            let mut always_ready = self.shared.always_ready.borrow_mut();
             always_ready.retain(|&(key, _)| key != self.key);
             always_ready.push((self.key, interest));
         } else {
@@ -100,11 +98,13 @@ impl Registration {
                 // SAFETY: this owns the descriptor, and deletes it from the poller
                 // before it is closed or given away.
                 unsafe {
-                    self.poller
+                    self.shared
+                        .poller
                         .add_with_mode(descriptor, event, PollMode::Level)?;
                 }
             } else {
-                self.poller
+                self.shared
+                    .poller
                     .modify_with_mode(descriptor, event, PollMode::Level)?;
             }
         }
@@ -122,14 +122,12 @@ impl Registration {
         if self.interest.take().is_none() {
             return Ok(());
         }
-        match &self.always_ready {
-            Some(always_ready) => {
-                always_ready
-                    .borrow_mut()
-                    .retain(|&(key, _)| key != self.key);
-                Ok(())
-            }
-            None => self.poller.delete(self.descriptor()),
+        if self.is_always_ready {
+            let mut always_ready = self.shared.always_ready.borrow_mut();
+            always_ready.retain(|&(key, _)| key != self.key);
+            Ok(())
+        } else {
+            self.shared.poller.delete(self.descriptor())
         }
     }
 }
@@ -145,6 +143,8 @@ impl Drop for Registration {
     fn drop(&mut self) {
         if self.descriptor.is_some() {
             self.leave();
+            drop(self.descriptor.take());
+            self.shared.closed();
         }
     }
 }
