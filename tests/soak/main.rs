@@ -13,5 +13,6 @@ mod killed;
 mod link;
 mod many;
 mod panics;
+mod passing;
 mod relay;
 mod support;

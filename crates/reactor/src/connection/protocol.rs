@@ -301,6 +301,9 @@ pub trait Protocol: Sized + 'static {
     /// with, or even before some that were sent before them. Unless this is
     /// overridden, it is closed.
     ///
+    /// If the process has too many descriptors open to receive one, the connection ends
+    /// ([`ConnectionClosed::Lost`], which says so): a later one might be taken for it.
+    ///
     /// # Errors
     ///
     /// Any failure closes the connection.

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::cmsg_space;
-use rustix::io::{Errno, Result};
+use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, recvmsg, sendmsg,
@@ -32,9 +32,9 @@ pub(super) fn receive(
     loop {
         match receive_once(socket, buffer, descriptors) {
             Ok(received) => return Ok(Some(received)),
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => return Ok(None),
-            Err(error) => return Err(error.into()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) => return Err(error),
         }
     }
 }
@@ -43,8 +43,9 @@ fn receive_once(
     socket: &Registration,
     buffer: &mut [u8],
     descriptors: &mut Vec<OwnedFd>,
-) -> Result<usize> {
-    let mut room = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MOST))];
+) -> io::Result<usize> {
+    // Credentials come along if somebody has asked for them before the socket was adopted.
+    let mut room = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MOST), ScmCredentials(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut room);
     let message = recvmsg(
         socket,
@@ -63,7 +64,11 @@ fn receive_once(
         }
     }
     if message.flags.contains(ReturnFlags::CTRUNC) {
-        tracing::error!(target: "reactor", "descriptors that came with a message are lost");
+        // Which of them, the system does not say: those that have come might be taken for others.
+        descriptors.clear();
+        return Err(io::Error::other(
+            "descriptors that the peer has sent are lost: this process has too many open",
+        ));
     }
     Ok(message.bytes)
 }
