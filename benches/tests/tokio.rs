@@ -236,3 +236,54 @@ mod answer {
         assert_eq!(answer(asked).await, "the server has gone");
     }
 }
+
+mod timers {
+    // ANCHOR: timers
+    use deferred::TimerQueue;
+    use tokio::task::spawn_local;
+    use tokio::time::{Instant, sleep};
+
+    /// A clock whose calls a `LocalSet` of Tokio's makes.
+    fn clock() -> TimerQueue {
+        let start = Instant::now();
+        let timers = TimerQueue::new(move || start.elapsed());
+        timers.on_wakeup(|wakeup| {
+            spawn_local(async move {
+                sleep(wakeup.delay()).await;
+                wakeup.run();
+            });
+        });
+        timers
+    }
+    // ANCHOR_END: timers
+
+    use std::time::Duration;
+
+    use deferred::{Deferred, TimedOut};
+
+    #[test]
+    fn its_calls_are_made_in_time() {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_time().start_paused(true).build();
+        tokio::task::LocalSet::new().block_on(&runtime.expect("a runtime"), async {
+            let (clock, seconds) = (clock(), Duration::from_secs);
+            deferred::sleep(&clock, seconds(60))
+                .await
+                .expect("it is over");
+            assert_eq!(clock.now(), seconds(60));
+
+            // Reset to before the others: the runtime hears of it.
+            let (ring, rung) = Deferred::pair();
+            let alarm = clock.call_later(seconds(60), move || ring.callback(()).expect("once"));
+            tokio::task::yield_now().await;
+            alarm.reset(seconds(5)).expect("it waits");
+            rung.await.expect("it rang");
+            assert_eq!(clock.now(), seconds(65));
+
+            let (_trigger, late) = Deferred::<()>::pair();
+            let late = late.add_timeout(seconds(3), &clock).await;
+            assert!(late.is_err_and(|failure| failure.is::<TimedOut>()));
+            assert_eq!(clock.now(), seconds(68));
+        });
+    }
+}

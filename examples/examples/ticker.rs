@@ -39,7 +39,7 @@ fn main() -> Result<()> {
 
     // The first call is made here.
     ticker
-        .start(&reactor.handle(), INTERVAL)?
+        .start(&reactor, INTERVAL)?
         .add_callback(|()| println!("stopped"))
         .detach();
     reactor.run()?;

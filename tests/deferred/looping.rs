@@ -542,3 +542,163 @@ fn an_interval_without_end() {
     assert_eq!(log.take(), ["1"]);
     looping.stop().unwrap();
 }
+
+#[test]
+fn a_function_that_is_given_its_loop_stops_it_and_is_freed() {
+    let (clock, log) = (VirtualClock::new(), Log::new());
+    let captured = Rc::new(());
+    let (held, noting) = (Rc::clone(&captured), log.clone());
+    let mut left = 3;
+    let looping = LoopingCall::with_loop(move |looping| {
+        let _held = &held;
+        noting.add("called");
+        left -= 1;
+        if left == 0 {
+            looping.stop().unwrap();
+        }
+    });
+    let ended = looping.start(&clock, SECOND).unwrap();
+    drop(looping);
+    clock.advance(10 * SECOND);
+    value(ended);
+    assert_eq!(log.take(), ["called"; 3]);
+    assert_eq!(Rc::strong_count(&captured), 1, "there is no circle");
+    assert_eq!(clock.pending_calls(), 0);
+}
+
+#[test]
+fn a_function_that_is_given_its_loop_may_fail_panic_wait_and_change_it() {
+    let (clock, log) = (VirtualClock::new(), Log::new());
+    let looping = LoopingCall::with_loop(|_| Err::<(), _>(Failure::new(Coded(1))));
+    let failed = failure(looping.start(&clock, SECOND).unwrap());
+    assert_eq!(code(&failed), 1);
+    let looping = LoopingCall::with_loop(|_| -> () { panic!("no") });
+    assert!(failure(looping.start(&clock, SECOND).unwrap()).is::<Panicked>());
+
+    let (slow, noting) = (clock.clone(), log.clone());
+    let looping = LoopingCall::with_loop(move |looping| {
+        noting.add(slow.now().as_secs());
+        looping.set_interval(4 * SECOND).unwrap();
+        deferred::sleep(&slow, SECOND)
+    });
+    let ended = looping.start(&clock, SECOND).unwrap();
+    clock.advance(9 * SECOND);
+    looping.stop().unwrap();
+    clock.advance(SECOND);
+    value(ended);
+    assert_eq!(log.take(), ["0", "4", "8"]);
+}
+
+#[test]
+fn another_interval_counts_from_the_last_call() {
+    let (clock, log) = (VirtualClock::new(), Log::new());
+    let looping = logging(&clock, &log);
+    assert_eq!(
+        looping.set_interval(SECOND),
+        Err(LoopingCallError::NotRunning)
+    );
+    looping.start(&clock, 10 * SECOND).unwrap().detach();
+    clock.advance(13 * SECOND);
+    // Longer: 60 after the call at 10.
+    looping.set_interval(60 * SECOND).unwrap();
+    clock.advance(57 * SECOND);
+    assert_eq!(log.take(), ["0", "10000", "70000"]);
+    // Shorter: 5 after the call at 70.
+    clock.advance(2 * SECOND);
+    looping.set_interval(5 * SECOND).unwrap();
+    clock.advance(8 * SECOND);
+    assert_eq!(log.take(), ["75000", "80000"]);
+    // Shorter than what has passed since 80: at the next multiple.
+    looping.set_interval(100 * SECOND).unwrap();
+    clock.advance(31 * SECOND);
+    looping.set_interval(10 * SECOND).unwrap();
+    assert!(log.take().is_empty(), "never from inside");
+    clock.advance(9 * SECOND);
+    assert_eq!(log.take(), ["120000"]);
+    looping.stop().unwrap();
+    assert_eq!(clock.pending_calls(), 0);
+    assert_eq!(
+        looping.set_interval(SECOND),
+        Err(LoopingCallError::NotRunning)
+    );
+}
+
+#[test]
+fn another_interval_counts_from_the_start_or_the_reset_if_there_was_no_call() {
+    let (clock, log) = (VirtualClock::new(), Log::new());
+    let looping = logging(&clock, &log);
+    looping.start_later(&clock, 10 * SECOND).unwrap().detach();
+    clock.advance(SECOND);
+    looping.set_interval(4 * SECOND).unwrap();
+    clock.advance(3 * SECOND);
+    assert_eq!(log.take(), ["4000"]);
+    clock.advance(SECOND);
+    looping.reset().unwrap();
+    looping.set_interval(2 * SECOND).unwrap();
+    clock.advance(2 * SECOND);
+    assert_eq!(log.take(), ["7000"]);
+    looping.stop().unwrap();
+}
+
+#[test]
+fn another_interval_during_a_call_that_waits_counts_from_its_beginning() {
+    let (clock, log) = (VirtualClock::new(), Log::new());
+    let (slow, noting) = (clock.clone(), log.clone());
+    let looping = LoopingCall::new(move || {
+        noting.add(slow.now().as_secs());
+        deferred::sleep(&slow, 3 * SECOND)
+    });
+    let ended = looping.start(&clock, 60 * SECOND).unwrap();
+    clock.advance(2 * SECOND);
+    looping.set_interval(5 * SECOND).unwrap();
+    // Not during the call, however short it is.
+    clock.advance(3 * SECOND);
+    assert_eq!(log.take(), ["0", "5"]);
+    looping.set_interval(2 * SECOND).unwrap();
+    clock.advance(3 * SECOND);
+    assert!(log.take().is_empty());
+    clock.advance(SECOND);
+    assert_eq!(log.take(), ["9"], "the call ended at 8, and 7 was missed");
+    looping.stop().unwrap();
+    assert_eq!(
+        looping.set_interval(SECOND),
+        Err(LoopingCallError::NotRunning)
+    );
+    ended.cancel();
+    assert!(failure(ended).is::<Cancelled>());
+}
+
+#[test]
+fn another_interval_changes_the_counts() {
+    let (clock, log) = (VirtualClock::new(), Log::new());
+    let looping = counting(&log);
+    looping.start(&clock, 10 * SECOND).unwrap().detach();
+    clock.jump(20 * SECOND);
+    assert_eq!(log.take(), ["1", "2"]);
+    looping.set_interval(2 * SECOND).unwrap();
+    clock.jump(7 * SECOND);
+    assert_eq!(log.take(), ["3"], "three times two seconds since the last");
+    looping.set_interval(Duration::ZERO).unwrap();
+    looping.stop().unwrap();
+}
+
+#[test]
+fn no_call_is_made_beyond_the_end_of_time() {
+    for interval in [Duration::ZERO, SECOND, Duration::MAX] {
+        let (clock, calls) = (VirtualClock::new(), Count::new());
+        let count = calls.clone();
+        let looping = LoopingCall::new(move || {
+            count.add();
+            assert!(count.get() < 1000, "time has ended");
+        });
+        looping.start_later(&clock, interval).unwrap().detach();
+        clock.jump(Duration::MAX);
+        let made = calls.get();
+        assert!(made <= 1, "{made} calls with {interval:?}");
+        assert!(looping.is_running(), "it waits for ever");
+        clock.jump(SECOND);
+        assert_eq!(calls.get(), made);
+        looping.stop().unwrap();
+        assert_eq!(clock.pending_calls(), 0);
+    }
+}

@@ -39,3 +39,4 @@ mod timeout;
 mod timer_queue;
 mod unhandled;
 mod waiting;
+mod wakeups;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use deferred::DelayedCallError;
+use deferred::{Abandoned, Cooperator, DelayedCallError, LoopingCall};
+use reactor::testing;
 
 use crate::support::{Count, Log, Peer, RawRecorder, never, reactor, serve, turn_until};
 
@@ -157,4 +158,45 @@ fn enormous_delays_are_just_never_due() {
     let handle = reactor.handle();
     reactor.call_later(millis(1), move || handle.stop().expect("it runs"));
     reactor.run().expect("it runs");
+}
+
+#[test]
+fn loops_and_cooperators_take_a_reactor_as_timeouts_do() {
+    let reactor = reactor();
+    let mut left = 3;
+    let looping = LoopingCall::with_loop(move |looping| {
+        left -= 1;
+        if left == 0 {
+            looping.stop()?;
+        }
+        Ok(())
+    });
+    let looped = looping.start(&reactor, Duration::from_millis(1)).unwrap();
+    reactor.block_on(looped).unwrap();
+    let summed = Cooperator::new(&reactor).coiterate((0..10).map(|_| ()));
+    reactor.block_on(summed).unwrap();
+    reactor
+        .block_on(deferred::sleep(&reactor, Duration::from_millis(1)))
+        .unwrap();
+
+    testing::run(|reactor| {
+        let later = looping
+            .start_later(reactor, Duration::from_secs(1))
+            .unwrap();
+        reactor.advance(Duration::from_secs(10));
+        looping.stop().unwrap();
+        drop(later);
+    });
+}
+
+/// A loop that is on when its reactor goes fails; it does not keep the reactor.
+#[test]
+fn a_loop_started_with_a_reactor_does_not_keep_it() {
+    let reactor = reactor();
+    let looping = LoopingCall::new(|| ());
+    let ended = looping.start(&reactor, Duration::from_secs(1)).unwrap();
+    drop(reactor);
+    let failure = ended.into_result().unwrap().unwrap_err();
+    assert!(failure.is::<Abandoned>());
+    assert!(!looping.is_running());
 }

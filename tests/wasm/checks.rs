@@ -1,10 +1,12 @@
-//! What `run.mjs` calls, in a module of WebAssembly that imports nothing: each check gives
-//! what its Deferreds came to, as a number.
+//! What `run.mjs` calls, in a module of WebAssembly that imports nothing but the time: each
+//! check gives what its Deferreds came to, as a number.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use deferred::{
-    Deferred, Failure, TimedOut, VirtualClock, gather_results, inline_callbacks, sleep, sync,
+    Deferred, Failure, TimedOut, TimerQueue, VirtualClock, gather_results, inline_callbacks, sleep,
+    sync,
 };
 
 fn value<T>(deferred: Deferred<T>) -> Option<T> {
@@ -67,4 +69,98 @@ pub extern "C" fn shared() -> u32 {
         Ok(Ok(n)) => n,
         _ => 0,
     }
+}
+
+/// What a binding to JavaScript gives, such as `web-sys`: the two functions that a clock
+/// needs.
+mod js {
+    use std::cell::RefCell;
+    use std::time::Duration;
+
+    type Call = Box<dyn FnOnce()>;
+
+    thread_local! {
+        static CALLS: RefCell<Vec<Option<Call>>> = const { RefCell::new(Vec::new()) };
+    }
+
+    #[link(wasm_import_module = "js")]
+    unsafe extern "C" {
+        #[link_name = "now"]
+        safe fn performance_now() -> f64;
+        #[link_name = "set_timeout"]
+        safe fn set_timeout_of(call: usize, milliseconds: f64);
+    }
+
+    pub fn now() -> Duration {
+        Duration::from_secs_f64(performance_now() / 1000.0)
+    }
+
+    pub fn set_timeout(call: impl FnOnce() + 'static, milliseconds: f64) {
+        let number = CALLS.with_borrow_mut(|calls| {
+            calls.push(Some(Box::new(call)));
+            calls.len() - 1
+        });
+        set_timeout_of(number, milliseconds);
+    }
+
+    #[unsafe(no_mangle)]
+    pub extern "C" fn timed_out(call: usize) {
+        let call = CALLS.with_borrow_mut(|calls| calls[call].take());
+        if let Some(call) = call {
+            call();
+        }
+    }
+}
+
+// ANCHOR: timers
+/// A clock whose calls `setTimeout` makes.
+fn clock() -> TimerQueue {
+    let timers = TimerQueue::new(js::now);
+    timers.on_wakeup(|wakeup| {
+        let milliseconds = (wakeup.delay().as_secs_f64() * 1000.0).ceil();
+        js::set_timeout(
+            move || {
+                wakeup.run();
+            },
+            milliseconds,
+        );
+    });
+    timers
+}
+// ANCHOR_END: timers
+
+thread_local! {
+    static DONE: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Starts three waits in the loop of JavaScript; one of them is for a minute, but reset to
+/// less.
+#[unsafe(no_mangle)]
+pub extern "C" fn start_waiting() {
+    let clock = clock();
+    let done = || DONE.set(DONE.get() + 1);
+    let alarm = clock.call_later(Duration::from_secs(60), done);
+    let _ = alarm.reset(Duration::from_millis(5));
+    let (unfired, late) = Deferred::<()>::pair();
+    late.add_timeout(Duration::from_millis(10), &clock)
+        .add_errback(|failure| {
+            failure.trap::<TimedOut>()?;
+            Ok(())
+        })
+        .add_callback(move |()| done())
+        .detach();
+    // The body holds the clock, and what is not fired, until it is over.
+    inline_callbacks(async move {
+        sleep(&clock, Duration::from_millis(15)).await?;
+        sleep(&clock, Duration::from_millis(15)).await?;
+        drop(unfired);
+        Ok(done())
+    })
+    .detach();
+}
+
+/// How many of them are over.
+#[unsafe(no_mangle)]
+pub extern "C" fn done() -> u32 {
+    DONE.get()
 }

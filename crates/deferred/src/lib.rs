@@ -334,7 +334,7 @@ pub use self::state::State;
 pub use self::time::{
     Clock, CooperativeTask, Cooperator, CooperatorStopped, DelayedCall, DelayedCallError,
     LoopingCall, LoopingCallError, NotPaused, TaskFinished, TaskStopped, TimedOut, TimerQueue,
-    VirtualClock, defer_later, sleep,
+    ToClock, VirtualClock, Wakeup, defer_later, sleep,
 };
 pub use self::trail::Trail;
 pub use self::trigger::{Trigger, WeakTrigger};

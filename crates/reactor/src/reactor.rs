@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::time::Duration;
 
-use deferred::{Clock, DelayedCall};
+use deferred::{Clock, DelayedCall, ToClock};
 
 use crate::core::Core;
 use crate::error::RunError;
@@ -204,6 +204,13 @@ impl Clock for Reactor {
 
     fn schedule(&self, delay: Duration, call: Box<dyn FnOnce()>) -> DelayedCall {
         self.handle.call_later(delay, call)
+    }
+}
+
+/// Its handle.
+impl ToClock for Reactor {
+    fn to_clock(&self) -> Rc<dyn Clock> {
+        Rc::new(self.handle())
     }
 }
 

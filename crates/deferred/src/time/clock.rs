@@ -120,3 +120,61 @@ impl<C: Clock + ?Sized> Clock for Rc<C> {
         (**self).schedule(delay, call)
     }
 }
+
+/// What gives a handle on a clock to keep, for those that go on by themselves, such as a
+/// [`LoopingCall`](crate::LoopingCall).
+///
+/// It is any clock that can be cloned. The owner of a clock, which cannot be cloned, may
+/// implement this to be given itself: a reactor does.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{Clock, LoopingCall, ToClock, VirtualClock};
+/// use std::rc::Rc;
+/// use std::time::Duration;
+///
+/// /// Has the one clock of the program.
+/// struct Simulation {
+///     clock: VirtualClock,
+/// }
+///
+/// impl ToClock for Simulation {
+///     fn to_clock(&self) -> Rc<dyn Clock> {
+///         Rc::new(self.clock.clone())
+///     }
+/// }
+///
+/// let simulation = Simulation { clock: VirtualClock::new() };
+/// let step = LoopingCall::new(|| println!("step"));
+/// step.start(&simulation, Duration::from_millis(16))?.detach();
+/// # step.stop()?;
+/// # Ok::<(), deferred::LoopingCallError>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "no handle on `{Self}` can be kept",
+    label = "neither a clock that is `Clone` and `'static`, nor the owner of one",
+    note = "give a clock that can be cloned, such as a handle of a reactor"
+)]
+pub trait ToClock {
+    /// A handle on the clock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Clock, ToClock, VirtualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = VirtualClock::new();
+    /// let handle = clock.to_clock();
+    /// clock.advance(Duration::from_secs(1));
+    /// assert_eq!(handle.now(), Duration::from_secs(1));
+    /// ```
+    fn to_clock(&self) -> Rc<dyn Clock>;
+}
+
+impl<C: Clock + Clone + 'static> ToClock for C {
+    fn to_clock(&self) -> Rc<dyn Clock> {
+        Rc::new(self.clone())
+    }
+}

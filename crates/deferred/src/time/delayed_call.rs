@@ -184,7 +184,7 @@ impl DelayedCall {
         status.unwrap_or(Status::Cancelled)
     }
 
-    fn active_queue(&self) -> Result<&Queue, DelayedCallError> {
+    fn active_queue(&self) -> Result<&Rc<Queue>, DelayedCallError> {
         match (&self.queue, self.status()) {
             (Some(queue), Status::Active) => Ok(queue),
             (_, Status::Called) => Err(DelayedCallError::AlreadyCalled),

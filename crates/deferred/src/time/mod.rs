@@ -13,9 +13,10 @@ mod timeout;
 mod timer_queue;
 mod timers;
 mod virtual_clock;
+mod wakeup;
 mod wheel;
 
-pub use self::clock::Clock;
+pub use self::clock::{Clock, ToClock};
 pub use self::cooperator::{
     CooperativeTask, Cooperator, CooperatorStopped, NotPaused, TaskFinished, TaskStopped,
 };
@@ -25,3 +26,4 @@ pub use self::looping::{LoopingCall, LoopingCallError};
 pub use self::timeout::TimedOut;
 pub use self::timer_queue::TimerQueue;
 pub use self::virtual_clock::VirtualClock;
+pub use self::wakeup::Wakeup;

@@ -4,52 +4,42 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::clock::Clock;
 use super::delayed_call::DelayedCall;
 use super::timers::{Queue, to_nanos};
+use super::wakeup::Wakeup;
 use crate::chain::run_all_pending;
-use crate::contain::run_contained;
-use crate::failure::Failure;
 
-/// The timers of a clock: what a loop of your own needs to be a
-/// [`Clock`](crate::Clock).
+/// The timers of a clock, for a loop of your own or of another library's: sorted by time,
+/// and made by the loop.
 ///
-/// It is asked when the next call is [due](Self::next_due), and told to make the
-/// calls that are. A clone is another handle on the same queue.
+/// It is a [`Clock`], so everything that needs time can be given one. The loop either asks
+/// when the next call is [due](Self::next_due), waits until then, and makes the calls
+/// [that are](Self::run_due); or it has timers itself, and is told when to do so: see
+/// [`on_wakeup`](Self::on_wakeup). A clone is another handle on the same queue.
 ///
 /// # Examples
 ///
 /// A game loop that offers timers to its scripts:
 ///
 /// ```
-/// use deferred::{Clock, DelayedCall, TimerQueue};
+/// use deferred::{TimerQueue, sleep};
 /// use std::cell::Cell;
 /// use std::rc::Rc;
 /// use std::time::Duration;
 ///
-/// struct Game {
-///     time: Rc<Cell<Duration>>,
-///     timers: TimerQueue,
-/// }
-///
-/// impl Clock for Game {
-///     fn now(&self) -> Duration {
-///         self.time.get()
-///     }
-///     fn schedule(&self, delay: Duration, call: Box<dyn FnOnce()>) -> DelayedCall {
-///         self.timers.call_later(delay, call)
-///     }
-/// }
-///
 /// let time = Rc::new(Cell::new(Duration::ZERO));
 /// let clock = Rc::clone(&time);
-/// let game = Game { time, timers: TimerQueue::new(move || clock.get()) };
+/// let timers = TimerQueue::new(move || clock.get());
 ///
 /// let hits = Rc::new(Cell::new(0));
 /// let counter = Rc::clone(&hits);
-/// game.call_later(Duration::from_millis(40), move || counter.set(1));
+/// sleep(&timers, Duration::from_millis(40))
+///     .add_callback(move |()| counter.set(1))
+///     .detach();
 /// for _frame in 0..3 {
-///     game.time.set(game.now() + Duration::from_millis(16));
-///     game.timers.run_due(game.now());
+///     time.set(time.get() + Duration::from_millis(16));
+///     timers.run_due(time.get());
 /// }
 /// assert_eq!(hits.get(), 1);
 /// ```
@@ -75,6 +65,35 @@ impl TimerQueue {
         Self {
             queue: Rc::new(Queue::new(now)),
         }
+    }
+
+    /// Another handle on `queue`, unless that has ended.
+    pub(super) fn of_queue(queue: &Rc<Queue>) -> Option<Self> {
+        if queue.has_ended() {
+            return None;
+        }
+        queue.add_handle();
+        Some(Self {
+            queue: Rc::clone(queue),
+        })
+    }
+
+    pub(super) fn queue(&self) -> &Rc<Queue> {
+        &self.queue
+    }
+
+    /// The time since the clock's start.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use deferred::TimerQueue;
+    /// let timers = TimerQueue::new(|| Duration::from_secs(10));
+    /// assert_eq!(timers.now(), Duration::from_secs(10));
+    /// ```
+    pub fn now(&self) -> Duration {
+        self.queue.now()
     }
 
     /// Has `call` made `delay` from now.
@@ -225,20 +244,53 @@ impl TimerQueue {
     pub fn run_due(&self, now: Duration) -> usize {
         // An abandonment may schedule a call, or cancel one.
         run_all_pending();
-        let now = to_nanos(now);
-        let scheduled_before = self.queue.next_sequence();
-        let outer = self.queue.set_made_until(now);
-        let mut calls = 0;
-        while let Some(call) = self.queue.take_due(now, scheduled_before) {
-            if let Err(panicked) = Failure::catch(|| call.make()) {
-                run_contained("the log", || {
-                    tracing::error!(target: "deferred", "a delayed call {panicked}");
-                });
-            }
-            calls += 1;
-        }
-        self.queue.set_made_until(outer);
-        calls
+        self.queue.run_due(to_nanos(now))
+    }
+
+    /// Has `hook` called whenever the loop has to make calls earlier than it knows: when a
+    /// call is scheduled, [reset](DelayedCall::reset) or delayed to before all others, and
+    /// after each run, for the next ones. If calls wait already, it is called at once.
+    ///
+    /// This is all that a loop with timers of its own needs. The hook sets one for the
+    /// time that the [`Wakeup`] says, and that timer [runs](Wakeup::run) it; how many
+    /// timers are set, or fire in vain, does not matter. A loop that computes how long it
+    /// may wait only has to be woken from there; it asks [`next_due`](Self::next_due) and
+    /// calls [`run_due`](Self::run_due).
+    ///
+    /// The hook replaces the one before. It must not make calls itself: a call is never
+    /// made from inside `call_later`.
+    ///
+    /// # Examples
+    ///
+    /// In a loop whose timers are closures, as `setTimeout` has them:
+    ///
+    /// ```
+    /// use deferred::{TimerQueue, VirtualClock, sleep};
+    /// use std::time::Duration;
+    ///
+    /// // The other library.
+    /// let foreign = VirtualClock::new();
+    /// let (now, timeouts) = (foreign.clone(), foreign.clone());
+    ///
+    /// let timers = TimerQueue::new(move || now.now());
+    /// timers.on_wakeup(move |wakeup| {
+    ///     timeouts.call_later(wakeup.delay(), move || {
+    ///         wakeup.run();
+    ///     });
+    /// });
+    ///
+    /// let call = timers.call_later(Duration::from_secs(60), || println!("in time"));
+    /// call.reset(Duration::from_secs(5)).unwrap();
+    /// let slept = sleep(&timers, Duration::from_secs(10));
+    /// foreign.advance(Duration::from_secs(5)); // prints it
+    /// assert!(!call.is_active());
+    /// foreign.advance(Duration::from_secs(5));
+    /// assert!(slept.into_result().is_ok());
+    /// ```
+    #[doc(alias = "waker")]
+    #[doc(alias = "setTimeout")]
+    pub fn on_wakeup(&self, hook: impl Fn(Wakeup) + 'static) {
+        self.queue.set_hook(Rc::new(hook));
     }
 
     /// Cancels all calls, dropping their closures.
@@ -262,6 +314,16 @@ impl TimerQueue {
         for _ in 0..self.len() {
             self.queue.cancel_any();
         }
+    }
+}
+
+impl Clock for TimerQueue {
+    fn now(&self) -> Duration {
+        self.now()
+    }
+
+    fn schedule(&self, delay: Duration, call: Box<dyn FnOnce()>) -> DelayedCall {
+        self.call_later(delay, call)
     }
 }
 

@@ -4,11 +4,18 @@
 //! left behind, however often a timeout is set and cancelled.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::call::Call;
 use super::records::{Number, Status};
+use super::wakeup::Wakeup;
 use super::wheel::Wheel;
+use crate::contain::{drop_contained, run_contained};
+use crate::failure::Failure;
+
+/// The end of time, 584 years after the start: a call that is due then is never made.
+const NEVER: u64 = u64::MAX;
 
 /// What the handles of a queue share.
 pub(super) struct Queue {
@@ -21,8 +28,18 @@ pub(super) struct Queue {
     /// While calls are made: the time up to which they are. What is added
     /// meanwhile is not due before that, so that it stands behind those that wait.
     made_until: Cell<u64>,
+    /// Whether calls are being made. The hook is not called before the end of that.
+    is_making: Cell<bool>,
     now: Box<dyn Fn() -> Duration>,
+    /// When the pending wakeup is due: [`NEVER`] if none is pending, 0 without a hook. So
+    /// an insertion has to compare with this, and no more.
+    wakeup_due: Cell<u64>,
+    /// The number of the latest wakeup.
+    wakeup_number: Cell<u64>,
+    hook: RefCell<Option<Hook>>,
 }
+
+type Hook = Rc<dyn Fn(Wakeup)>;
 
 impl Queue {
     /// One with a handle.
@@ -33,7 +50,11 @@ impl Queue {
             handles: Cell::new(1),
             next_sequence: Cell::new(0),
             made_until: Cell::new(0),
+            is_making: Cell::new(false),
             now: Box::new(now),
+            wakeup_due: Cell::new(0),
+            wakeup_number: Cell::new(0),
+            hook: RefCell::default(),
         }
     }
 
@@ -49,26 +70,33 @@ impl Queue {
         }
     }
 
-    fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         self.handles.get() == 0
     }
 
     /// Adds a call that is due at `due`, and has one handle.
     #[inline]
-    pub(super) fn insert<F: FnOnce() + 'static>(&self, due: Duration, call: F) -> Number {
+    pub(super) fn insert<F: FnOnce() + 'static>(self: &Rc<Self>, due: Duration, call: F) -> Number {
         let due = to_nanos(due).max(self.made_until.get());
         self.len.set(self.len.get() + 1);
         let sequence = self.take_sequence();
         let mut wheel = self.wheel.borrow_mut();
         let number = wheel.insert(due, sequence);
         wheel.records.get_mut(number).call.put(call);
+        drop(wheel);
+        self.request_if_earlier(due);
         number
     }
 
-    /// When the next call is due.
-    pub(super) fn next_due(&self) -> Option<Duration> {
+    /// When the next call is due, of those that will be made.
+    fn first_due(&self) -> Option<u64> {
         let (due, _) = self.wheel.borrow_mut().first()?;
-        Some(from_nanos(due))
+        (due != NEVER).then_some(due)
+    }
+
+    /// The same, as a time since the clock's start.
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        self.first_due().map(from_nanos)
     }
 
     /// A time at which to look again: no later than the next call is due.
@@ -78,7 +106,8 @@ impl Queue {
         if self.len.get() == 0 {
             return None;
         }
-        self.wheel.borrow().next_look().map(from_nanos)
+        let look = self.wheel.borrow().next_look()?;
+        (look != NEVER).then(|| from_nanos(look))
     }
 
     pub(super) fn due_times(&self) -> Vec<Duration> {
@@ -95,17 +124,6 @@ impl Queue {
         self.len.set(self.len.get() - 1);
     }
 
-    /// Says up to which time calls are made; gives what was said before.
-    #[inline]
-    pub(super) fn set_made_until(&self, time: u64) -> u64 {
-        self.made_until.replace(time)
-    }
-
-    /// The sequence number that the next call to be added will have.
-    pub(super) fn next_sequence(&self) -> u64 {
-        self.next_sequence.get()
-    }
-
     fn take_sequence(&self) -> u64 {
         let sequence = self.next_sequence.get();
         self.next_sequence.set(sequence + 1);
@@ -115,7 +133,7 @@ impl Queue {
     /// Takes out the first call if it is due at `now` and was added before
     /// `sequence`; it counts as made.
     #[inline]
-    pub(super) fn take_due(&self, now: u64, sequence: u64) -> Option<Call> {
+    fn take_due(&self, now: u64, sequence: u64) -> Option<Call> {
         let mut wheel = self.wheel.borrow_mut();
         let (due, added) = wheel.first_until(now)?;
         if due > now || added >= sequence {
@@ -151,13 +169,101 @@ impl Queue {
     }
 
     /// Makes a call that is active due at `due`.
-    pub(super) fn reschedule(&self, number: Number, due: u64) {
+    pub(super) fn reschedule(self: &Rc<Self>, number: Number, due: u64) {
+        let due = due.max(self.made_until.get());
         let mut wheel = self.wheel.borrow_mut();
         wheel.remove(number);
         let record = wheel.records.get_mut(number);
-        record.due = due.max(self.made_until.get());
+        record.due = due;
         record.sequence = self.take_sequence();
         wheel.place(number);
+        drop(wheel);
+        self.request_if_earlier(due);
+    }
+
+    // --- wakeups ---
+
+    /// Has `hook` called with each wakeup, and with one for the calls that wait already.
+    pub(super) fn set_hook(self: &Rc<Self>, hook: Hook) {
+        let replaced = self.hook.replace(Some(hook));
+        drop_contained(replaced);
+        self.wakeup_due.set(NEVER);
+        if !self.is_making.get() {
+            self.request_next();
+        }
+    }
+
+    #[inline]
+    fn request_if_earlier(self: &Rc<Self>, due: u64) {
+        if due < self.wakeup_due.get() {
+            self.request_wakeup(due);
+        }
+    }
+
+    #[cold]
+    fn request_wakeup(self: &Rc<Self>, due: u64) {
+        if self.is_making.get() {
+            return;
+        }
+        let Some(hook) = self.hook.borrow().clone() else {
+            return;
+        };
+        let number = self.wakeup_number.get() + 1;
+        self.wakeup_number.set(number);
+        // 0 would stand for no hook.
+        self.wakeup_due.set(due.max(1));
+        let wakeup = Wakeup::new(self, from_nanos(due), number);
+        if let Err(panicked) = Failure::catch(|| hook(wakeup)) {
+            log_panic("the hook of a timer queue", &panicked);
+            // The loop may not know: the next insertion tells it again.
+            self.take_wakeup(number);
+        }
+    }
+
+    fn request_next(self: &Rc<Self>) {
+        if let Some(due) = self.first_due() {
+            self.request_if_earlier(due);
+        }
+    }
+
+    /// The wakeup of this number is run; says whether it was the pending one.
+    pub(super) fn take_wakeup(&self, number: u64) -> bool {
+        let is_pending = self.wakeup_number.get() == number && self.wakeup_due.get() != NEVER;
+        if is_pending {
+            self.wakeup_due.set(NEVER);
+        }
+        is_pending
+    }
+
+    // --- making calls ---
+
+    /// Makes the calls that are due at `now` and were scheduled before this; says how many.
+    pub(super) fn run_due(self: &Rc<Self>, now: u64) -> usize {
+        let now = now.min(NEVER - 1);
+        let scheduled_before = self.next_sequence.get();
+        let outer = self.made_until.replace(now);
+        let is_nested = self.is_making.replace(true);
+        let mut calls = 0;
+        while let Some(call) = self.take_due(now, scheduled_before) {
+            if let Err(panicked) = Failure::catch(|| call.make()) {
+                log_panic("a delayed call", &panicked);
+            }
+            calls += 1;
+        }
+        self.made_until.set(outer);
+        self.is_making.set(is_nested);
+        if !is_nested && self.wakeup_due.get() != 0 {
+            self.request_after_run(now);
+        }
+        calls
+    }
+
+    #[cold]
+    fn request_after_run(self: &Rc<Self>, now: u64) {
+        if self.wakeup_due.get() <= now {
+            self.wakeup_due.set(NEVER);
+        }
+        self.request_next();
     }
 
     // --- a single call ---
@@ -197,4 +303,11 @@ pub(super) fn to_nanos(time: Duration) -> u64 {
 #[inline]
 pub(super) fn from_nanos(nanos: u64) -> Duration {
     Duration::from_nanos(nanos)
+}
+
+#[cold]
+fn log_panic(what: &str, panicked: &Failure) {
+    run_contained("the log", || {
+        tracing::error!(target: "deferred", "{what} {panicked}");
+    });
 }

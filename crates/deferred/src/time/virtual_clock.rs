@@ -119,7 +119,9 @@ impl VirtualClock {
     ///
     /// It is what Twisted's `Clock.advance` does. Calls that are scheduled
     /// meanwhile and are due are made too, so one that schedules itself again
-    /// with no delay keeps this from ever returning.
+    /// with no delay keeps this from ever returning. Time ends 584 years after the
+    /// clock's start: a call that would be due then or later is never made, so a jump by
+    /// [`Duration::MAX`] makes each call that waits, and none of those that follow.
     ///
     /// # Examples
     ///

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::time::Duration;
 
-use deferred::{Clock, DelayedCall};
+use deferred::{Clock, DelayedCall, ToClock};
 
 use super::peer::Peer;
 use crate::connection::{Beginning, Connection, Protocol, Stream};
@@ -448,6 +448,13 @@ impl Clock for TestReactor {
 
     fn schedule(&self, delay: Duration, call: Box<dyn FnOnce()>) -> DelayedCall {
         self.reactor.call_later(delay, call)
+    }
+}
+
+/// Its handle.
+impl ToClock for TestReactor {
+    fn to_clock(&self) -> Rc<dyn Clock> {
+        Rc::new(self.handle())
     }
 }
 

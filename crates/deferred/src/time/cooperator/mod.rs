@@ -17,7 +17,7 @@ use crate::deferred::Deferred;
 use crate::error::Cancelled;
 use crate::failure::Failure;
 use crate::outcome::Outcome;
-use crate::time::clock::Clock;
+use crate::time::clock::ToClock;
 
 /// Runs many iterators a little at a time, so that long work does not hold up
 /// the loop.
@@ -116,9 +116,9 @@ impl Cooperator {
     /// clock.advance(Duration::ZERO); // has the steps made
     /// assert!(counted.into_result().unwrap().is_ok());
     /// ```
-    pub fn new<C: Clock + Clone + 'static>(clock: &C) -> Self {
+    pub fn new<C: ToClock + ?Sized>(clock: &C) -> Self {
         Self {
-            turns: Turns::new(Rc::new(clock.clone())),
+            turns: Turns::new(clock.to_clock()),
         }
     }
 

@@ -7,8 +7,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use super::LoopingCallError;
 use super::timetable::Timetable;
+use super::{LoopingCall, LoopingCallError};
 use crate::deferred::Deferred;
 use crate::failure::Result;
 use crate::handle::DeferredHandle;
@@ -19,7 +19,7 @@ use crate::time::timeout::is_cancelled;
 use crate::trigger::Trigger;
 
 /// What is called: it gets the count, and gives what it came to.
-pub(super) type Function = Box<dyn FnMut(u64) -> Deferred<()>>;
+pub(super) type Function = Box<dyn FnMut(&LoopingCall, u64) -> Deferred<()>>;
 
 pub(super) struct Machine {
     /// Out while it is being called.
@@ -136,22 +136,43 @@ impl Machine {
     }
 
     pub(super) fn reset(&self) -> Result<(), LoopingCallError> {
+        self.reschedule(|timetable, is_calling, now| {
+            // The next call is scheduled when this one has ended.
+            if !is_calling {
+                timetable.restart(now);
+            }
+        })
+    }
+
+    pub(super) fn set_interval(&self, interval: Duration) -> Result<(), LoopingCallError> {
+        self.reschedule(|timetable, _is_calling, _now| timetable.set_interval(interval))
+    }
+
+    /// Changes the timetable of a loop that runs, and the time of a call that is scheduled.
+    fn reschedule(
+        &self,
+        change: impl FnOnce(&mut Timetable, bool, Duration),
+    ) -> Result<(), LoopingCallError> {
         let clock = match &*self.state.borrow() {
-            State::Scheduled { run, .. } => Rc::clone(&run.clock),
-            State::Calling { .. } => return Ok(()),
+            State::Scheduled { run, .. } | State::Calling { run, .. } => Rc::clone(&run.clock),
             State::Idle | State::Stopping { .. } => return Err(LoopingCallError::NotRunning),
         };
         let now = clock.now();
-        let (call, interval) = match &mut *self.state.borrow_mut() {
+        let scheduled = match &mut *self.state.borrow_mut() {
             State::Scheduled { run, call, .. } => {
-                run.timetable.restart(now);
-                (call.clone(), run.timetable.interval())
+                change(&mut run.timetable, false, now);
+                call.clone()
+                    .map(|call| (call, run.timetable.until_next(now)))
             }
-            _ => return Ok(()),
+            State::Calling { run, .. } => {
+                change(&mut run.timetable, true, now);
+                None
+            }
+            State::Idle | State::Stopping { .. } => None,
         };
-        if let Some(call) = call {
+        if let Some((call, delay)) = scheduled {
             // It is active, or the state would be another.
-            let _ = call.reset(interval);
+            let _ = call.reset(delay);
         }
         Ok(())
     }
@@ -174,6 +195,7 @@ impl Machine {
         if count == 0 && self.is_counting {
             return self.schedule(run, now);
         }
+        run.timetable.called(now);
         self.state.replace(State::Calling {
             run,
             waits_for: None,
@@ -181,7 +203,10 @@ impl Machine {
         let Some(mut function) = self.function.take() else {
             unreachable!("a second call is refused while one is made");
         };
-        let mut came_to = function(count);
+        let looping = LoopingCall {
+            machine: Rc::clone(self),
+        };
+        let mut came_to = function(&looping, count);
         self.function.set(Some(function));
 
         let is_pending = came_to.state() != DeferredState::Done;

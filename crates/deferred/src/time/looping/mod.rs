@@ -13,7 +13,7 @@ use crate::deferred::Deferred;
 use crate::failure::Result;
 use crate::outcome::Outcome;
 use crate::ready::maybe_deferred;
-use crate::time::clock::Clock;
+use crate::time::clock::ToClock;
 
 /// Calls a function at fixed intervals, until it is stopped or the function fails.
 ///
@@ -97,7 +97,7 @@ impl LoopingCall {
         F: FnMut() -> O + 'static,
         O: Outcome,
     {
-        let function = move |_count| outcome(&mut f);
+        let function = move |_: &Self, _count| outcome(&mut f);
         Self {
             machine: Machine::new(Box::new(function), false),
         }
@@ -133,9 +133,44 @@ impl LoopingCall {
         F: FnMut(u64) -> O + 'static,
         O: Outcome,
     {
-        let function = move |count| outcome(|| f(count));
+        let function = move |_: &Self, count| outcome(|| f(count));
         Self {
             machine: Machine::new(Box::new(function), true),
+        }
+    }
+
+    /// As [`new`](Self::new), and `f` is given the loop, to stop it or to change its
+    /// interval.
+    ///
+    /// A closure that captured the loop would keep itself, and never be freed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{LoopingCall, VirtualClock};
+    /// use std::time::Duration;
+    ///
+    /// let clock = VirtualClock::new();
+    /// let mut seconds = 3;
+    /// let countdown = LoopingCall::with_loop(move |countdown| {
+    ///     println!("{seconds}");
+    ///     seconds -= 1;
+    ///     if seconds == 0 { countdown.stop()? }
+    ///     Ok(())
+    /// });
+    /// let over = countdown.start(&clock, Duration::from_secs(1))?;
+    /// clock.advance(Duration::from_secs(2));
+    /// assert!(over.into_result().is_ok());
+    /// # Ok::<(), deferred::LoopingCallError>(())
+    /// ```
+    pub fn with_loop<F, O>(mut f: F) -> Self
+    where
+        F: FnMut(&Self) -> O + 'static,
+        O: Outcome,
+    {
+        let function = move |looping: &Self, _count| outcome(|| f(looping));
+        Self {
+            machine: Machine::new(Box::new(function), false),
         }
     }
 
@@ -170,9 +205,9 @@ impl LoopingCall {
     #[track_caller]
     pub fn start<C>(&self, clock: &C, interval: Duration) -> Result<Deferred<()>, LoopingCallError>
     where
-        C: Clock + Clone + 'static,
+        C: ToClock + ?Sized,
     {
-        self.machine.start(Rc::new(clock.clone()), interval, true)
+        self.machine.start(clock.to_clock(), interval, true)
     }
 
     /// As [`start`](Self::start), but the first call is made after one interval.
@@ -202,9 +237,9 @@ impl LoopingCall {
         interval: Duration,
     ) -> Result<Deferred<()>, LoopingCallError>
     where
-        C: Clock + Clone + 'static,
+        C: ToClock + ?Sized,
     {
-        self.machine.start(Rc::new(clock.clone()), interval, false)
+        self.machine.start(clock.to_clock(), interval, false)
     }
 
     /// Stops: there is no further call. The Deferred of the loop fires now, or, if
@@ -265,6 +300,38 @@ impl LoopingCall {
     /// ```
     pub fn reset(&self) -> Result<(), LoopingCallError> {
         self.machine.reset()
+    }
+
+    /// Changes the interval of a loop that runs. The next call is made one interval after
+    /// the last one, or after the start if there was none; if that time has passed, at
+    /// the next multiple.
+    ///
+    /// # Errors
+    ///
+    /// It does [not run](LoopingCallError::NotRunning).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{LoopingCall, VirtualClock};
+    /// use std::cell::Cell;
+    /// use std::rc::Rc;
+    /// use std::time::Duration;
+    ///
+    /// let clock = VirtualClock::new();
+    /// let polls = Rc::new(Cell::new(0));
+    /// let count = Rc::clone(&polls);
+    /// let poll = LoopingCall::new(move || count.set(count.get() + 1));
+    /// poll.start(&clock, Duration::from_secs(60))?.detach();
+    /// clock.advance(Duration::from_secs(5));
+    /// poll.set_interval(Duration::from_secs(10))?; // something is going on
+    /// clock.advance(Duration::from_secs(5));
+    /// assert_eq!(polls.get(), 2, "at the start, and 10 seconds after it");
+    /// # poll.stop()?;
+    /// # Ok::<(), deferred::LoopingCallError>(())
+    /// ```
+    pub fn set_interval(&self, interval: Duration) -> Result<(), LoopingCallError> {
+        self.machine.set_interval(interval)
     }
 
     /// Whether there will be a further call.

@@ -14,6 +14,8 @@ pub(super) struct Timetable {
     is_due_at_start: bool,
     /// How many of the times were counted so far.
     counted: u128,
+    /// When the last call was made; before the first one, the start.
+    last_call: Duration,
 }
 
 impl Timetable {
@@ -23,6 +25,7 @@ impl Timetable {
             interval,
             is_due_at_start,
             counted: 0,
+            last_call: start,
         }
     }
 
@@ -31,8 +34,14 @@ impl Timetable {
         *self = Self::new(now, self.interval, false);
     }
 
-    pub(super) fn interval(&self) -> Duration {
-        self.interval
+    /// Another interval, from the last call on.
+    pub(super) fn set_interval(&mut self, interval: Duration) {
+        *self = Self::new(self.last_call, interval, false);
+    }
+
+    /// A call is made `now`.
+    pub(super) fn called(&mut self, now: Duration) {
+        self.last_call = now;
     }
 
     /// How long it is from `now` to the next time: never zero, unless the interval

@@ -1,0 +1,140 @@
+//! `Wakeup`: a time at which another loop has to make the calls of a `TimerQueue`.
+//!
+//! At most one wakeup is pending, the latest. One is requested when the earliest due time
+//! becomes earlier, and at the end of a run. A wakeup that was replaced does nothing when
+//! its foreign timer fires, so a loop whose timers cannot be cancelled needs no
+//! bookkeeping.
+
+use std::fmt;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use super::timer_queue::TimerQueue;
+use super::timers::Queue;
+
+/// A time at which a loop has to [`run`](Self::run) this: from
+/// [`TimerQueue::on_wakeup`].
+///
+/// It holds the queue weakly. Once the queue has ended, or has requested another wakeup,
+/// `run` does nothing.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{TimerQueue, Wakeup};
+/// use std::cell::RefCell;
+/// use std::rc::Rc;
+/// use std::time::Duration;
+///
+/// let timers = TimerQueue::new(|| Duration::from_secs(100));
+/// let wakeups: Rc<RefCell<Vec<Wakeup>>> = Rc::default();
+/// let requested = Rc::clone(&wakeups);
+/// timers.on_wakeup(move |wakeup| requested.borrow_mut().push(wakeup));
+///
+/// timers.call_later(Duration::from_secs(20), || ());
+/// timers.call_later(Duration::from_secs(30), || ()); // later: no wakeup
+/// timers.call_later(Duration::from_secs(10), || ());
+/// let dues: Vec<_> = wakeups.borrow().iter().map(|wakeup| wakeup.due().as_secs()).collect();
+/// assert_eq!(dues, [120, 110]);
+/// ```
+#[must_use = "the loop has to run it when it is due"]
+pub struct Wakeup {
+    queue: Weak<Queue>,
+    due: Duration,
+    /// Which wakeup of its queue.
+    number: u64,
+}
+
+impl Wakeup {
+    pub(super) fn new(queue: &Rc<Queue>, due: Duration, number: u64) -> Self {
+        Self {
+            queue: Rc::downgrade(queue),
+            due,
+            number,
+        }
+    }
+
+    fn timers(&self) -> Option<TimerQueue> {
+        TimerQueue::of_queue(&self.queue.upgrade()?)
+    }
+
+    /// When to run it: the time since the clock's start.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use deferred::TimerQueue;
+    /// let timers = TimerQueue::new(|| Duration::from_secs(10)); // since its start
+    /// timers.on_wakeup(|wakeup| assert_eq!(wakeup.due(), Duration::from_secs(15)));
+    /// timers.call_later(Duration::from_secs(5), || println!("tick"));
+    /// ```
+    pub fn due(&self) -> Duration {
+        self.due
+    }
+
+    /// How long it is from now until then. If the foreign timer counts in whole
+    /// milliseconds, round up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use deferred::TimerQueue;
+    /// let timers = TimerQueue::new(|| Duration::from_secs(10)); // since its start
+    /// timers.on_wakeup(|wakeup| assert_eq!(wakeup.delay(), Duration::from_secs(5)));
+    /// timers.call_later(Duration::from_secs(5), || println!("tick"));
+    /// ```
+    pub fn delay(&self) -> Duration {
+        let now = self.timers().map_or(self.due, |timers| timers.now());
+        self.due.saturating_sub(now)
+    }
+
+    /// Makes the calls that are due, and has the hook called for the next ones; gives the
+    /// number of calls made. That is 0 if this was run before, if another wakeup has
+    /// replaced it, or if the queue has ended.
+    ///
+    /// If it is too early, no call is made, and the hook gets another wakeup for the rest
+    /// of the time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{TimerQueue, Wakeup};
+    /// use std::cell::Cell;
+    /// use std::rc::Rc;
+    /// use std::time::Duration;
+    ///
+    /// let time = Rc::new(Cell::new(Duration::ZERO));
+    /// let wakeup: Rc<Cell<Option<Wakeup>>> = Rc::default();
+    /// let (now, requested) = (Rc::clone(&time), Rc::clone(&wakeup));
+    /// let timers = TimerQueue::new(move || now.get());
+    /// timers.on_wakeup(move |wakeup| requested.set(Some(wakeup)));
+    ///
+    /// timers.call_later(Duration::from_secs(1), || println!("tick"));
+    /// let late = wakeup.take().unwrap();
+    /// timers.call_later(Duration::from_millis(500), || println!("tock"));
+    /// let early = wakeup.take().unwrap();
+    ///
+    /// time.set(Duration::from_secs(1));
+    /// assert_eq!(early.run(), 2);
+    /// assert_eq!(late.run(), 0, "it was replaced");
+    /// ```
+    pub fn run(&self) -> usize {
+        let Some(timers) = self.timers() else {
+            return 0;
+        };
+        if !timers.queue().take_wakeup(self.number) {
+            return 0;
+        }
+        timers.run_due(timers.now())
+    }
+}
+
+impl fmt::Debug for Wakeup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wakeup")
+            .field("due", &self.due)
+            .finish_non_exhaustive()
+    }
+}
