@@ -298,6 +298,7 @@ mod handle;
 mod in_span;
 mod inline_callbacks;
 mod log_error;
+mod never;
 mod outcome;
 mod pair;
 mod ready;

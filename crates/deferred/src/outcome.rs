@@ -3,11 +3,13 @@
 pub(crate) use self::sealed::Stepped;
 use crate::chain::Step;
 use crate::failure::{Failure, Result};
+use crate::never::Never;
 
 /// What a callback may return: `Result<U, Failure>`, another `Deferred<U>`, or
-/// `()`, which counts as `Ok(())`.
+/// `()`, which counts as `Ok(())`. A closure that never returns (`|_| todo!()`) is taken
+/// for one that returns `()`.
 ///
-/// The trait is sealed: these three are all there are, which is what lets the
+/// The trait is sealed: these are all there are, which is what lets the
 /// compiler infer the type of `|n| Ok(n + 1)`. A body whose branches differ can
 /// return a [`Deferred`](crate::Deferred) from each, with `Deferred::from` for a
 /// `Result`.
@@ -27,6 +29,13 @@ use crate::failure::{Failure, Result};
 ///     succeed(12)
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "a callback cannot return `{Self}`",
+    label = "returns `{Self}`",
+    note = "to go on with a value, return `Ok(value)`",
+    note = "for a `Result` with another error, return `Ok(expression?)`: `?` makes a `Failure` of any error",
+    note = "to wait for another Deferred, return it; after a `?`, return `Ok(deferred)` and add `.flatten()`"
+)]
 pub trait Outcome {
     /// The type of the value that the next callback gets.
     type Value: 'static;
@@ -51,6 +60,15 @@ impl<U: 'static> Outcome for Result<U, Failure> {
     #[inline]
     fn into_step(self) -> Stepped<U> {
         Stepped(Step::Done(self))
+    }
+}
+
+/// `|_| todo!()`, `|_| panic!(..)`.
+impl Outcome for Never {
+    type Value = ();
+
+    fn into_step(self) -> Stepped<()> {
+        self
     }
 }
 

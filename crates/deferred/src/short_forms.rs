@@ -1,10 +1,7 @@
 //! Short forms of callbacks: `map_ok`, `map_err`, `flatten`.
 
-use std::panic::Location;
-
 use crate::deferred::Deferred;
 use crate::failure::{Failure, Result};
-use crate::pair::{OnFailure, OnValue};
 
 impl<T: 'static> Deferred<T> {
     /// Adds a callback that cannot fail: what it gives is the next value.
@@ -20,8 +17,7 @@ impl<T: 'static> Deferred<T> {
     #[inline]
     #[doc(alias = "map")]
     pub fn map_ok<U: 'static>(self, f: impl FnOnce(T) -> U + 'static) -> Deferred<U> {
-        let callback = move |value| Deferred::from(Ok(f(value))).into_end().into_step();
-        Deferred::from_end(self.into_end().add(OnValue(callback), Location::caller()))
+        self.add_callback(move |value| Result::<U>::Ok(f(value)))
     }
 
     /// Adds an errback that gives another failure, of any error.
@@ -39,11 +35,7 @@ impl<T: 'static> Deferred<T> {
     #[track_caller]
     #[inline]
     pub fn map_err<E: Into<Failure>>(self, f: impl FnOnce(Failure) -> E + 'static) -> Self {
-        let errback = move |failure| {
-            let failed: Result<T> = Err(f(failure).into());
-            Self::from(failed).into_end().into_step()
-        };
-        Self::from_end(self.into_end().add(OnFailure(errback), Location::caller()))
+        self.add_errback(move |failure| Result::<T>::Err(f(failure).into()))
     }
 }
 

@@ -70,6 +70,7 @@ mod outcome;
 mod queue;
 mod ready;
 mod semaphore;
+mod short_forms;
 mod trigger;
 
 pub use self::deferred::Deferred;

@@ -3,6 +3,7 @@
 pub(crate) use self::sealed::Stepped;
 use crate::chain::Step;
 use crate::failure::{Failure, Result};
+use crate::never::Never;
 
 /// What a callback may return: `Result<U, Failure>`, another
 /// [`Deferred<U>`](super::Deferred) of this module, or `()`, which counts as `Ok(())`;
@@ -19,6 +20,13 @@ use crate::failure::{Failure, Result};
 /// });
 /// assert_eq!(page.into_result().unwrap().unwrap(), "from memory");
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "a callback cannot return `{Self}`",
+    label = "returns `{Self}`",
+    note = "to go on with a value, return `Ok(value)`",
+    note = "for a `Result` with another error, return `Ok(expression?)`: `?` makes a `Failure` of any error",
+    note = "to wait for another `deferred::sync::Deferred`, return it; after a `?`, return `Ok(deferred)` and add `.flatten()`"
+)]
 pub trait Outcome {
     /// The type of the value that the next callback gets.
     type Value: Send + 'static;
@@ -41,6 +49,15 @@ impl<U: Send + 'static> Outcome for Result<U, Failure> {
     #[inline]
     fn into_step(self) -> Stepped<U> {
         Stepped(Step::Done(self))
+    }
+}
+
+/// `|_| todo!()`, `|_| panic!(..)`.
+impl Outcome for Never {
+    type Value = ();
+
+    fn into_step(self) -> Stepped<()> {
+        self
     }
 }
 
