@@ -21,6 +21,7 @@ mod panics;
 mod ports;
 mod process_output;
 mod processes;
+mod processes_unwaited;
 mod producers;
 mod readers;
 mod resolving;

@@ -678,7 +678,11 @@ impl ProcessProtocol for Parent {
         Ok(())
     }
 
-    fn process_exited(&mut self, _: &mut ProcessContext<'_, Self>, _: ExitStatus) -> Result<()> {
+    fn process_exited(
+        &mut self,
+        _: &mut ProcessContext<'_, Self>,
+        _: Option<ExitStatus>,
+    ) -> Result<()> {
         self.is_told("exited");
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use deferred::testing::{failure_of, failure_result_of};
 use deferred::{Cancelled, TimedOut, VirtualClock};
-use reactor::{ChildFd, Command, OutputTooLong, ReactorGone, SpawnError};
+use reactor::{ChildFd, Command, OutputTooLong, ProcessEnded, SpawnError};
 use rustix::process::{Pid, test_kill_process};
 
 use crate::support::{reactor, result_of, turn_a_few_times, turn_until, wait_until};
@@ -137,7 +137,9 @@ fn dropping_the_reactor_fails_the_deferred() {
     let output = command.output(&reactor);
     let pid = pid_from(reader);
     drop(reactor);
-    assert!(failure_of(output).is::<ReactorGone>());
+    let failure = failure_of(output);
+    let ended = failure.check::<ProcessEnded>().expect("it says why");
+    assert_eq!(*ended, ProcessEnded::ReactorStopped);
     // It is left to itself.
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is there");
     wait_until(|| test_kill_process(pid).is_err());

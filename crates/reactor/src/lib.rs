@@ -219,7 +219,7 @@ pub use self::listening::ListeningPort;
 pub use self::poll::PollerKind;
 pub use self::process::{
     ChildFd, Command, OutputTooLong, Process, ProcessContext, ProcessEnded, ProcessError,
-    ProcessProtocol, SpawnError,
+    ProcessProtocol, SpawnError, StatusUnknown,
 };
 pub use self::producer::{
     Consumer, Producer, ProducerError, Production, PullProducer, PushProducer,

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::process::{self, Stdio};
 
 use command_fds::{CommandFdExt, FdMapping};
+use deferred::Failure;
 
 use super::command::Command;
 
@@ -93,11 +94,21 @@ impl Command {
                 .fd_mappings(mappings)
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         }
-        let child = self.inner.spawn()?;
+        let child = contained(|| self.inner.spawn())?;
         drop(kept_free);
         // The child's ends go with the command.
         Ok((child, ours))
     }
+}
+
+/// Calls `spawn`, which panics if the program cannot be run and the status of the child that
+/// has said so is lost: where `SIGCHLD` is ignored.
+fn contained(spawn: impl FnOnce() -> io::Result<process::Child>) -> io::Result<process::Child> {
+    Failure::catch(spawn).unwrap_or_else(|_panic| {
+        Err(io::Error::other(
+            "the program could not be run; why is lost, as SIGCHLD is ignored",
+        ))
+    })
 }
 
 /// Uses the numbers that descriptors are to have in the child, if they are free here, until

@@ -303,7 +303,7 @@ impl<'a, P: ProcessProtocol> ProcessContext<'a, P> {
     /// fn process_exited(
     ///     &mut self,
     ///     cx: &mut ProcessContext<'_, Self>,
-    ///     _: std::process::ExitStatus,
+    ///     _: Option<std::process::ExitStatus>,
     /// ) -> deferred::Result<()> {
     ///     cx.lose_connection();
     ///     Ok(())

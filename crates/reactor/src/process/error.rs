@@ -183,12 +183,16 @@ impl Error for ProcessError {
 pub enum ProcessEnded {
     /// It has exited, with this status, and all its pipes are closed.
     Exited(ExitStatus),
+    /// It has exited, and all its pipes are closed; with which status, only the system knows.
+    /// That happens where `SIGCHLD` is ignored, which a process inherits from the one that has
+    /// started it, or where another part of the program waits for all children.
+    StatusUnknown,
     /// The reactor was stopped or dropped. The child is left to itself.
-    ReactorGone,
+    ReactorStopped,
 }
 
 impl ProcessEnded {
-    /// The status, if it has exited.
+    /// The status, if it has exited, and the status is known.
     ///
     /// # Examples
     ///
@@ -198,12 +202,12 @@ impl ProcessEnded {
     ///
     /// let ended = ProcessEnded::Exited(ExitStatus::default());
     /// assert!(ended.status().is_some_and(|status| status.success()));
-    /// assert!(ProcessEnded::ReactorGone.status().is_none());
+    /// assert!(ProcessEnded::ReactorStopped.status().is_none());
     /// ```
     pub fn status(self) -> Option<ExitStatus> {
         match self {
             Self::Exited(status) => Some(status),
-            Self::ReactorGone => None,
+            Self::StatusUnknown | Self::ReactorStopped => None,
         }
     }
 }
@@ -212,12 +216,48 @@ impl fmt::Display for ProcessEnded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exited(status) => write!(f, "the process has ended: {status}"),
-            Self::ReactorGone => f.write_str("the reactor is gone"),
+            Self::StatusUnknown => f.write_str("the process has ended; its status is unknown"),
+            Self::ReactorStopped => f.write_str("the reactor was stopped"),
         }
     }
 }
 
 impl Error for ProcessEnded {}
+
+/// A child has exited, and its status is unknown; see [`ProcessEnded::StatusUnknown`]. Its output
+/// is complete.
+///
+/// # Examples
+///
+/// Makes do with the output:
+///
+/// ```
+/// use reactor::{Command, Reactor, StatusUnknown};
+///
+/// let reactor = Reactor::new()?;
+/// let date = Command::new("date")
+///     .output(&reactor)
+///     .add_callback(|output| Ok(output.stdout))
+///     .add_errback(|failure| Ok(failure.trap::<StatusUnknown>()?.stdout.clone()));
+/// assert!(!reactor.block_on(date)?.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StatusUnknown {
+    /// What it has written to its standard output, if that was collected.
+    pub stdout: Vec<u8>,
+    /// What it has written to its standard error, if that was collected.
+    pub stderr: Vec<u8>,
+}
+
+impl fmt::Display for StatusUnknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        ProcessEnded::StatusUnknown.fmt(f)
+    }
+}
+
+impl Error for StatusUnknown {}
 
 /// A child has written more than [`Command::max_output`](crate::Command::max_output)
 /// allows; it was killed.

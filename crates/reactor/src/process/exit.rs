@@ -3,17 +3,21 @@
 //! On Linux, a descriptor of the child becomes readable then. Elsewhere, and where the
 //! system does not know such descriptors, a thread waits for each child, and leaves it to
 //! the loop to take its status: so its number stays its own until then.
+//!
+//! Where `SIGCHLD` is ignored, which a process inherits, the system takes the status itself:
+//! the number of a child that has exited is free at once, and may be another process's. So a
+//! child that cannot be found has exited, with a status that nobody knows, and a signal goes
+//! through the descriptor, or not without asking whether the number is still the child's.
 
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::process::ExitStatusExt;
 use std::process::{self, ExitStatus};
 use std::rc::Rc;
 use std::thread;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitId, WaitIdOptions};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use super::protocol::ProcessProtocol;
 use super::source::ProcessSource;
@@ -22,8 +26,14 @@ use crate::poll::{Interest, Key, Ready, Registration};
 use crate::registry::Source;
 use crate::reply::Reply;
 
-/// What a child is said to have exited with if somebody else has waited for it.
-const UNKNOWN_STATUS: i32 = 255 << 8;
+/// The status of a child that has exited: `None` if it is unknown, since the system, or another
+/// part of this program, has taken it.
+pub(super) type Status = Option<ExitStatus>;
+
+/// Whether a child has exited, without taking its status.
+const LOOK: WaitIdOptions = WaitIdOptions::EXITED
+    .union(WaitIdOptions::NOWAIT)
+    .union(WaitIdOptions::NOHANG);
 
 /// A child that is waited for. If this is dropped before it has exited, it is let go.
 pub(super) struct Waited {
@@ -43,28 +53,44 @@ impl Waited {
         self.pid
     }
 
-    /// That of the system, as long as nobody else has it.
+    /// Its number in the system's form, until it is known to have exited.
     pub(super) fn system_pid(&self) -> Option<Pid> {
         self.child.as_ref()?;
         Pid::from_raw(self.pid.cast_signed())
     }
 
     /// Its status, once, if it has exited.
-    pub(super) fn try_wait(&mut self) -> Option<ExitStatus> {
-        let status = match self.child.as_mut()?.try_wait() {
-            Ok(status) => status?,
+    pub(super) fn try_wait(&mut self) -> Option<Status> {
+        match self.child.as_mut()?.try_wait() {
+            Ok(status) => {
+                let status = status?;
+                self.child = None;
+                Some(Some(status))
+            }
             Err(error) => {
                 tracing::warn!(
                     target: "reactor",
                     pid = self.pid,
                     %error,
-                    "somebody else has waited for a child"
+                    "the status of a child is unknown: SIGCHLD is ignored, or it was waited for elsewhere"
                 );
-                ExitStatus::from_raw(UNKNOWN_STATUS)
+                self.child = None;
+                Some(None)
             }
+        }
+    }
+
+    /// Sends a signal by number, which may only be the child's as long as it was not waited
+    /// for; says whether it was sent.
+    pub(super) fn signal(&self, signal: Signal) -> Result<bool, Errno> {
+        let Some(pid) = self.system_pid() else {
+            return Ok(false);
         };
-        self.child = None;
-        Some(status)
+        if let Err(Errno::CHILD) = waitid(WaitId::Pid(pid), LOOK) {
+            // It is neither running nor a zombie: it has exited, and its number is free.
+            return Ok(false);
+        }
+        kill_process(pid, signal).map(|()| true)
     }
 
     /// Leaves the child to itself: if it has not exited, a thread waits for it.
@@ -95,15 +121,38 @@ pub(super) struct Exit<P: ProcessProtocol> {
     registration: RefCell<Option<Registration>>,
 }
 
+/// How a process hears that its child has exited.
+pub(super) enum Watched<P: ProcessProtocol> {
+    /// By a descriptor.
+    Descriptor(Rc<Exit<P>>),
+    /// By a thread, which calls `check_exit`.
+    Thread,
+    /// It has exited, and its number is free.
+    Exited,
+}
+
+/// What the system says when it is asked for a descriptor of a child.
+enum PidFd {
+    Open(OwnedFd),
+    /// There is no child of that number: it has exited.
+    Exited,
+    /// The system knows no such descriptors.
+    Unsupported,
+}
+
 /// Sees to it that `process` is told.
 pub(super) fn watch<P: ProcessProtocol>(
     process: &Rc<ProcessSource<P>>,
     core: &Rc<Core>,
     pid: Pid,
-) -> io::Result<Option<Rc<Exit<P>>>> {
-    let Some(descriptor) = descriptor_of(pid)? else {
-        watch_in_thread(process, core, pid)?;
-        return Ok(None);
+) -> io::Result<Watched<P>> {
+    let descriptor = match descriptor_of(pid)? {
+        PidFd::Open(descriptor) => descriptor,
+        PidFd::Exited => return Ok(Watched::Exited),
+        PidFd::Unsupported => {
+            watch_in_thread(process, core, pid)?;
+            return Ok(Watched::Thread);
+        }
     };
     let registration = core.register(descriptor, Interest::READABLE)?;
     let exit = Rc::new(Exit {
@@ -113,19 +162,25 @@ pub(super) fn watch<P: ProcessProtocol>(
         registration: RefCell::new(Some(registration)),
     });
     core.insert(Rc::<Exit<P>>::clone(&exit));
-    Ok(Some(exit))
+    Ok(Watched::Descriptor(exit))
 }
 
-/// A descriptor that becomes readable when the child exits; `None` if the system knows
-/// none.
+/// A descriptor that becomes readable when the child exits.
 #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
-fn descriptor_of(pid: Pid) -> io::Result<Option<OwnedFd>> {
+fn descriptor_of(pid: Pid) -> io::Result<PidFd> {
+    use std::os::fd::AsFd;
+
     use rustix::process::{PidfdFlags, pidfd_open};
 
     match pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(descriptor) => Ok(Some(descriptor)),
+        // The number may have gone to another process before it was opened.
+        Ok(descriptor) => Ok(match waitid(WaitId::PidFd(descriptor.as_fd()), LOOK) {
+            Err(Errno::CHILD) => PidFd::Exited,
+            Ok(_) | Err(_) => PidFd::Open(descriptor),
+        }),
+        Err(Errno::SRCH) => Ok(PidFd::Exited),
         // An old system, or one that is told to pretend so.
-        Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => Ok(None),
+        Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => Ok(PidFd::Unsupported),
         Err(error) => Err(error.into()),
     }
 }
@@ -135,8 +190,11 @@ fn descriptor_of(pid: Pid) -> io::Result<Option<OwnedFd>> {
     clippy::unnecessary_wraps,
     reason = "the other way of hearing of it can fail here"
 )]
-fn descriptor_of(_pid: Pid) -> io::Result<Option<OwnedFd>> {
-    Ok(None)
+fn descriptor_of(pid: Pid) -> io::Result<PidFd> {
+    Ok(match waitid(WaitId::Pid(pid), LOOK) {
+        Err(Errno::CHILD) => PidFd::Exited,
+        Ok(_) | Err(_) => PidFd::Unsupported,
+    })
 }
 
 fn watch_in_thread<P: ProcessProtocol>(
@@ -156,13 +214,31 @@ fn watch_in_thread<P: ProcessProtocol>(
         .name("process-waiter".to_owned())
         .spawn(move || {
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-            while let Err(Errno::INTR) = rustix::process::waitid(WaitId::Pid(pid), options) {}
+            while let Err(Errno::INTR) = waitid(WaitId::Pid(pid), options) {}
             reply.send(());
         })?;
     Ok(())
 }
 
 impl<P: ProcessProtocol> Exit<P> {
+    /// Sends a signal to the child, whoever has its number; says whether it was sent. `None`
+    /// once the descriptor is closed.
+    #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
+    pub(super) fn signal(&self, signal: Signal) -> Option<Result<bool, Errno>> {
+        let registration = self.registration.borrow();
+        let sent = rustix::process::pidfd_send_signal(registration.as_ref()?, signal);
+        Some(match sent {
+            Ok(()) => Ok(true),
+            Err(Errno::SRCH) => Ok(false),
+            Err(error) => Err(error),
+        })
+    }
+
+    #[cfg(not(all(target_os = "linux", not(polling_test_poll_backend))))]
+    pub(super) fn signal(&self, _signal: Signal) -> Option<Result<bool, Errno>> {
+        None
+    }
+
     pub(super) fn close(&self) {
         drop(self.core.registry.remove(self.key));
         drop(self.registration.take());

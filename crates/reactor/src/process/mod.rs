@@ -25,6 +25,6 @@ mod source;
 pub use self::child_fd::ChildFd;
 pub use self::command::Command;
 pub use self::context::ProcessContext;
-pub use self::error::{OutputTooLong, ProcessEnded, ProcessError, SpawnError};
+pub use self::error::{OutputTooLong, ProcessEnded, ProcessError, SpawnError, StatusUnknown};
 pub use self::handle::Process;
 pub use self::protocol::ProcessProtocol;

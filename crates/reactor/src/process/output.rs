@@ -9,10 +9,9 @@ use deferred::{Deferred, Failure, Result, Trigger, fail};
 use super::child_fd::ChildFd;
 use super::command::Command;
 use super::context::ProcessContext;
-use super::error::{OutputTooLong, ProcessEnded};
+use super::error::{OutputTooLong, ProcessEnded, StatusUnknown};
 use super::handle::Process;
 use super::protocol::ProcessProtocol;
-use crate::error::ReactorGone;
 use crate::handle::ReactorHandle;
 
 impl Command {
@@ -25,7 +24,8 @@ impl Command {
     /// # Errors
     ///
     /// Through the Deferred: a [`SpawnError`](crate::SpawnError); an
-    /// [`OutputTooLong`](crate::OutputTooLong); or [`ReactorGone`].
+    /// [`OutputTooLong`](crate::OutputTooLong); [`StatusUnknown`], with the output; or
+    /// [`ProcessEnded::ReactorStopped`].
     ///
     /// # Examples
     ///
@@ -60,7 +60,8 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// Through the Deferred: a [`SpawnError`](crate::SpawnError), or [`ReactorGone`].
+    /// Through the Deferred: a [`SpawnError`](crate::SpawnError), a [`StatusUnknown`], or
+    /// [`ProcessEnded::ReactorStopped`].
     ///
     /// # Examples
     ///
@@ -154,7 +155,11 @@ impl ProcessProtocol for Collecting {
                 stdout: std::mem::take(&mut self.stdout),
                 stderr: std::mem::take(&mut self.stderr),
             }),
-            ProcessEnded::ReactorGone => Err(Failure::new(ReactorGone)),
+            ProcessEnded::StatusUnknown => Err(Failure::new(StatusUnknown {
+                stdout: std::mem::take(&mut self.stdout),
+                stderr: std::mem::take(&mut self.stderr),
+            })),
+            ProcessEnded::ReactorStopped => Err(Failure::new(ended)),
         };
         // Cancelled meanwhile, at the worst.
         let _ = self.trigger.fire(result);

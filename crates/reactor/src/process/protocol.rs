@@ -360,7 +360,8 @@ pub trait ProcessProtocol: Sized + 'static {
     }
 
     /// The child has exited. What it has written before may still come, and what it has
-    /// left running may go on to write.
+    /// left running may go on to write. The status is `None` if it is unknown; see
+    /// [`ProcessEnded::StatusUnknown`].
     ///
     /// Who does not want to wait for that closes the pipes here
     /// ([`lose_connection`](ProcessContext::lose_connection)).
@@ -381,10 +382,10 @@ pub trait ProcessProtocol: Sized + 'static {
     /// fn process_exited(
     ///     &mut self,
     ///     _: &mut ProcessContext<'_, Self>,
-    ///     status: std::process::ExitStatus,
+    ///     status: Option<std::process::ExitStatus>,
     /// ) -> deferred::Result<()> {
-    ///     println!("{status}");
-    ///     assert_eq!(status.code(), Some(0));
+    ///     println!("{status:?}");
+    ///     assert!(status.is_some_and(|status| status.success()));
     ///     Ok(())
     /// }
     /// # }
@@ -396,7 +397,7 @@ pub trait ProcessProtocol: Sized + 'static {
     fn process_exited(
         &mut self,
         cx: &mut ProcessContext<'_, Self>,
-        status: ExitStatus,
+        status: Option<ExitStatus>,
     ) -> Result<()> {
         let _ = (cx, status);
         Ok(())

@@ -10,7 +10,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::process::ExitStatus;
 use std::rc::{Rc, Weak};
 
 use deferred::{Deferred, Failure, Trigger, fail};
@@ -19,7 +18,7 @@ use super::child_fd::OurEnd;
 use super::command::Command;
 use super::context::ProcessContext;
 use super::error::{ProcessEnded, ProcessError, SpawnError};
-use super::exit::{self, Exit, Waited};
+use super::exit::{self, Exit, Status, Waited, Watched};
 use super::handle::Process;
 use super::pipe::Pipe;
 use super::protocol::ProcessProtocol;
@@ -32,7 +31,9 @@ impl ReactorHandle {
     /// Runs a program beside this one, and gives `protocol` what it writes and what
     /// becomes of it.
     ///
-    /// It is reaped when it exits, without being asked for. If the reactor is stopped or
+    /// It is reaped when it exits, without being asked for. Where `SIGCHLD` is ignored, the system
+    /// does that, and the status is unknown
+    /// ([`ProcessEnded::StatusUnknown`](crate::ProcessEnded::StatusUnknown)). If the reactor is stopped or
     /// dropped first, its pipes are closed and it is left to itself: a program that reads
     /// or writes them ends then, mostly; another one runs on, and a thread waits for it.
     ///
@@ -110,8 +111,8 @@ pub(crate) struct ProcessSource<P: ProcessProtocol> {
 enum Exited {
     No,
     /// The protocol does not know.
-    Untold(ExitStatus),
-    Told(ExitStatus),
+    Untold(Status),
+    Told(Status),
 }
 
 impl<P: ProcessProtocol> ProcessSource<P> {
@@ -172,8 +173,12 @@ impl<P: ProcessProtocol> ProcessSource<P> {
             self.pipes.borrow_mut().insert(number, pipe);
         }
         let pid = self.child.borrow().system_pid();
-        if let Some(pid) = pid {
-            self.exit.replace(exit::watch(self, core, pid)?);
+        let watched = pid.map(|pid| exit::watch(self, core, pid)).transpose()?;
+        match watched {
+            Some(Watched::Descriptor(exit)) => drop(self.exit.replace(Some(exit))),
+            // It is told when it has begun.
+            Some(Watched::Exited) => self.take_status(),
+            Some(Watched::Thread) | None => {}
         }
         Ok(())
     }
@@ -230,12 +235,17 @@ impl<P: ProcessProtocol> ProcessSource<P> {
     }
 
     pub(super) fn signal(&self, signal: Signal) -> Result<(), ProcessError> {
-        let pid = self.child.borrow().system_pid();
-        let pid = pid.ok_or(ProcessError::Exited)?;
         let signal = rustix::process::Signal::from_named_raw(signal.number())
             .ok_or_else(|| ProcessError::Io(io::ErrorKind::InvalidInput.into()))?;
-        // Until it is waited for, its number is its own.
-        rustix::process::kill_process(pid, signal).map_err(|error| ProcessError::Io(error.into()))
+        let exit = self.exit.borrow().clone();
+        let sent = exit
+            .and_then(|exit| exit.signal(signal))
+            .unwrap_or_else(|| self.child.borrow().signal(signal));
+        match sent {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(ProcessError::Exited),
+            Err(error) => Err(ProcessError::Io(error.into())),
+        }
     }
 
     pub(super) fn kill(&self) {
@@ -260,6 +270,12 @@ impl<P: ProcessProtocol> ProcessSource<P> {
 
     /// Looks whether the child has exited.
     pub(super) fn check_exit(&self) {
+        self.take_status();
+        self.settle_now();
+    }
+
+    /// Takes the status of the child, if it has exited.
+    fn take_status(&self) {
         let status = self.child.borrow_mut().try_wait();
         if let Some(status) = status {
             self.exited.set(Exited::Untold(status));
@@ -267,7 +283,6 @@ impl<P: ProcessProtocol> ProcessSource<P> {
                 exit.close();
             }
         }
-        self.settle_now();
     }
 
     /// The reactor stops, or goes.
@@ -305,9 +320,9 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         });
         match self.exited.get() {
             Exited::Told(status) if self.pipes.borrow().is_empty() => {
-                self.finish(ProcessEnded::Exited(status));
+                self.finish(status.map_or(ProcessEnded::StatusUnknown, ProcessEnded::Exited));
             }
-            _ if self.is_abandoned.get() => self.finish(ProcessEnded::ReactorGone),
+            _ if self.is_abandoned.get() => self.finish(ProcessEnded::ReactorStopped),
             _ => {
                 for pipe in self.all_pipes() {
                     pipe.update_interest();
@@ -351,7 +366,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
     }
 
     fn finish(&self, ended: ProcessEnded) {
-        if ended == ProcessEnded::ReactorGone {
+        if ended == ProcessEnded::ReactorStopped {
             self.child.borrow_mut().let_go();
         }
         self.retire(|protocol, cx| {
