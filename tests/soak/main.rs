@@ -16,3 +16,5 @@ mod panics;
 mod passing;
 mod relay;
 mod support;
+#[cfg(not(polling_test_poll_backend))]
+mod without_timerfd;

@@ -1,14 +1,17 @@
 //! What sources want to hear of, and what they hear.
 
-/// What a source is registered under. The poller keeps the highest for itself,
-/// the next one is ours.
+/// What a source is registered under. The poller keeps the highest for itself; the next
+/// two are the loop's own.
 pub(crate) type Key = usize;
 
 /// The key of the loop's own waker.
 pub(crate) const WAKER_KEY: Key = Key::MAX - 1;
 
+/// The key of the loop's own timer descriptor.
+pub(crate) const TIMER_KEY: Key = WAKER_KEY - 1;
+
 /// The highest key a source may have.
-pub(crate) const MAX_KEY: Key = WAKER_KEY - 1;
+pub(crate) const MAX_KEY: Key = TIMER_KEY - 1;
 
 /// What a source wants to hear of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,7 +24,8 @@ use std::cell::Cell;
 pub struct Counters {
     /// Turns of the loop.
     pub turns: u64,
-    /// Descriptors that were ready, each time.
+    /// Descriptors that were ready, each time; among them those of the loop itself, by which
+    /// other threads wake it and delayed calls do.
     pub events: u64,
     /// Delayed calls that were made.
     pub delayed_calls: u64,

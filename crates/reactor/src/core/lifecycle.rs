@@ -16,6 +16,7 @@ use deferred::{Deferred, DeferredList, succeed};
 
 use super::{Core, call};
 use crate::error::{NotRunning, RunError};
+use crate::poll::Entered;
 use crate::system_event::{Phase, SystemEvent};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,14 +29,17 @@ pub(crate) enum State {
 }
 
 /// The loop is turning for as long as this lives.
-pub(super) struct Turning<'a>(&'a Core);
+pub(super) struct Turning<'a> {
+    core: &'a Core,
+    _entered: Entered,
+}
 
 impl Drop for Turning<'_> {
     fn drop(&mut self) {
-        self.0.is_turning.set(false);
-        if !self.0.is_running() {
+        self.core.is_turning.set(false);
+        if !self.core.is_running() {
             // Stopped or crashed: nobody is going to turn it.
-            self.0.known.blocked.stop();
+            self.core.known.blocked.stop();
         }
     }
 }
@@ -56,7 +60,10 @@ impl Core {
         if self.is_turning.replace(true) {
             return Err(RunError::AlreadyRunning);
         }
-        let turning = Turning(self);
+        let turning = Turning {
+            core: self,
+            _entered: Entered::new(),
+        };
         if !self.is_running() {
             self.start_up();
         }

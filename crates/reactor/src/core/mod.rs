@@ -2,12 +2,13 @@
 //!
 //! A turn, in order:
 //!
-//! 1. the calls from other threads that are there,
+//! 1. the calls from other threads that are there, and async bodies that were woken,
 //! 2. the delayed calls that are due,
 //! 3. what those left to be done on connections,
 //! 4. waiting for a descriptor: until the next delayed call at the latest, and
 //!    not at all if something is left to do,
-//! 5. the descriptors that are ready, one after the other,
+//! 5. the descriptors that are ready, one after the other, and async bodies that these
+//!    have woken,
 //! 6. what those left to be done on connections,
 //! 7. shutting down, if somebody has stopped it.
 //!

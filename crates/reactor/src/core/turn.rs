@@ -7,7 +7,7 @@ use super::lifecycle::State;
 use super::{Core, call};
 use crate::bodies;
 use crate::error::RunError;
-use crate::poll::{Events, Key, Ready, WAKER_KEY};
+use crate::poll::{Events, Key, Ready, is_woken, take_woken};
 use crate::registry::Source;
 
 impl Core {
@@ -30,6 +30,10 @@ impl Core {
     /// One turn; says whether the loop has ended in it.
     pub(crate) fn run_once(self: &Rc<Self>, timeout: Option<Duration>) -> Result<bool, RunError> {
         let _turning = self.begin()?;
+        if is_woken() || self.known.inbox.has_jobs() {
+            // A wake between turns is an event of this one.
+            self.does_not_wait.set(true);
+        }
         let mut events = self.events.take().unwrap_or_default();
         self.turn(&mut events, timeout)?;
         self.events.set(Some(events));
@@ -42,9 +46,13 @@ impl Core {
         timeout: Option<Duration>,
     ) -> Result<(), RunError> {
         self.counters.turn();
+        // Whatever it was set for is looked for now.
+        take_woken();
         let mut look = self.timers.next_look();
-        let has_called =
-            self.run_jobs() | self.run_bodies() | self.run_timers(look) | self.settle();
+        let has_called = self.run_jobs()
+            | self.run_bodies()
+            | self.run_timers(look, timeout.is_some())
+            | self.settle();
         if has_called {
             self.turn_now.set(None);
             look = self.timers.next_look();
@@ -61,6 +69,10 @@ impl Core {
         self.counters.events(count);
         self.was_busy.set(has_called || count > 0);
 
+        if is_woken() {
+            // By what was told: what they write is sent in this turn.
+            self.run_bodies();
+        }
         self.settle();
         self.shut_down_if_stopped();
         Ok(())
@@ -115,8 +127,8 @@ impl Core {
     #[inline]
     fn source(&self, key: Key) -> Option<Rc<dyn Source>> {
         let source = self.registry.get(key);
-        if source.is_none() && key == WAKER_KEY {
-            self.poll.clear_waker();
+        if source.is_none() {
+            self.poll.own_event(key);
         }
         source
     }
@@ -147,16 +159,30 @@ impl Core {
     #[inline]
     fn time_to_wait(&self, look: Option<Duration>, timeout: Option<Duration>) -> Option<Duration> {
         let is_busy = self.does_not_wait.take()
+            || is_woken()
             || !self.put_off.is_empty()
+            || self.known.inbox.has_jobs()
             || matches!(self.state.get(), State::Idle | State::Stopping);
         if is_busy {
             return Some(Duration::ZERO);
         }
-        let Some(look) = look else {
-            return timeout;
-        };
+        match look {
+            Some(look) if !self.poll.ends_by(look) => self.time_until(look, timeout),
+            _ => timeout,
+        }
+    }
+
+    /// The same, where the wait does not yet end by itself when it is time to `look`.
+    #[inline(never)]
+    fn time_until(&self, look: Duration, timeout: Option<Duration>) -> Option<Duration> {
         let until_then = look.saturating_sub(self.turn_now());
-        Some(timeout.map_or(until_then, |timeout| timeout.min(until_then)))
+        if timeout.is_some_and(|timeout| timeout <= until_then) {
+            return timeout;
+        }
+        if !until_then.is_zero() && self.poll.end_at(look, until_then) {
+            return timeout;
+        }
+        Some(until_then)
     }
 
     /// Makes the calls from other threads; says whether there were any.
@@ -181,28 +207,33 @@ impl Core {
     /// Goes on with async bodies; says whether there were any.
     #[inline]
     fn run_bodies(&self) -> bool {
+        bodies::listen(self.id(), || self.poll.waker());
         if self.slow_callback.get().is_some() {
             let mut has_called = false;
-            self.timed("an async body", || {
-                has_called = bodies::run(self.id(), || self.poll.waker());
-            });
+            self.timed("an async body", || has_called = bodies::run(take_woken));
             has_called
         } else {
             // They contain their panics.
-            bodies::run(self.id(), || self.poll.waker())
+            bodies::run(take_woken)
         }
     }
 
     /// Sees to it that the loop is woken for async bodies.
     #[inline]
     pub(crate) fn listen_for_bodies(&self) {
-        bodies::listen(self.id(), || self.poll.waker());
+        bodies::listen_between_turns(self.id(), || self.poll.waker());
     }
 
     /// Makes the delayed calls that are due, if it is time to `look`; says whether it was.
+    ///
+    /// If the wait of this turn ends by itself when it is time, that is soon enough, and
+    /// the clock need not be read; unless the caller of `turn` does not let it wait.
     #[inline]
-    fn run_timers(&self, look: Option<Duration>) -> bool {
-        look.is_some_and(|look| self.run_timers_at(look))
+    fn run_timers(&self, look: Option<Duration>, has_timeout: bool) -> bool {
+        match look {
+            Some(look) if has_timeout || !self.poll.ends_by(look) => self.run_timers_at(look),
+            _ => false,
+        }
     }
 
     fn run_timers_at(&self, look: Duration) -> bool {

@@ -1,8 +1,9 @@
 //! Waiting on Linux: one `epoll_wait` a turn.
 //!
 //! `Poller::wait` makes four further system calls each time, for its timer and
-//! its notifier. Neither is needed here: the timeout goes into the wait, and the
-//! loop is woken by an event descriptor that is registered like any source.
+//! its notifier. Neither is needed here: an event descriptor that is registered like any
+//! source wakes the loop, and a timer descriptor ends the wait for delayed calls. A timeout
+//! goes into the wait only where the caller of `turn` gives one, or there is no such timer.
 
 use std::io;
 use std::os::fd::AsFd;

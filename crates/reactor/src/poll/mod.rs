@@ -14,8 +14,12 @@
 
 #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
 mod epoll;
+#[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
+mod own;
 mod portable;
 mod registration;
+#[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
+mod timer;
 mod waker;
 
 use std::cell::RefCell;
@@ -26,9 +30,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use self::registration::Registration;
-pub(crate) use self::waker::Waker;
+pub(crate) use self::waker::{Entered, Waker, is_any_turning, is_woken, take_woken};
 use crate::memory::Network;
-pub(crate) use crate::readiness::{Interest, Key, MAX_KEY, Ready, WAKER_KEY};
+pub(crate) use crate::readiness::{Interest, Key, MAX_KEY, Ready, TIMER_KEY, WAKER_KEY};
 
 /// How a reactor waits for its descriptors. (Twisted: the choice of a reactor.)
 ///
@@ -44,8 +48,8 @@ pub(crate) use crate::readiness::{Interest, Key, MAX_KEY, Ready, WAKER_KEY};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PollerKind {
-    /// The fastest there is on this system: on Linux one `epoll_wait` a turn,
-    /// elsewhere the same as `Portable`.
+    /// The fastest there is on this system: on Linux one `epoll_wait` a turn, and a
+    /// `timerfd` for delayed calls; elsewhere the same as `Portable`.
     #[default]
     Native,
     /// The `polling` crate's own wait, which every system has.
@@ -68,6 +72,10 @@ pub(crate) struct System {
         expect(dead_code, reason = "there is one way only")
     )]
     kind: PollerKind,
+    /// `None` if this way of waiting has no use for one, or the system has none to give:
+    /// then a wait has a timeout.
+    #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
+    timer: Option<timer::Timer>,
 }
 
 /// What a poller and its registrations share.
@@ -148,6 +156,10 @@ impl Poll {
         }
         let waker = Waker::new(&poller, kind)?;
         Ok(Self::System(System {
+            #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
+            timer: (kind == PollerKind::Native)
+                .then(|| timer::Timer::new(&poller).ok())
+                .flatten(),
             shared: Shared::new(poller),
             waker,
             kind,
@@ -163,10 +175,51 @@ impl Poll {
         }
     }
 
-    /// The event of [`WAKER_KEY`] was seen.
-    pub(crate) fn clear_waker(&self) {
-        if let Self::System(system) = self {
-            system.waker.clear();
+    /// The event of one of the loop's own keys was seen.
+    #[cold]
+    pub(crate) fn own_event(&self, key: Key) {
+        match (self, key) {
+            (Self::System(system), WAKER_KEY) => system.waker.clear(),
+            #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
+            (Self::System(system), TIMER_KEY) => {
+                if let Some(timer) = &system.timer {
+                    timer.has_fired();
+                }
+            }
+            // A source that has gone since its event was given.
+            _ => {}
+        }
+    }
+
+    /// Whether a wait ends at `time` of the loop, or before, without being given a timeout.
+    #[inline]
+    pub(crate) fn ends_by(&self, time: Duration) -> bool {
+        match self {
+            #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
+            Self::System(system) => match &system.timer {
+                Some(timer) => timer.fires_by(time),
+                None => false,
+            },
+            _ => {
+                let _ = time;
+                false
+            }
+        }
+    }
+
+    /// Has a wait end at `time` of the loop, which is `delay` from now; says whether it
+    /// will: else it has to be given a timeout.
+    pub(crate) fn end_at(&self, time: Duration, delay: Duration) -> bool {
+        match self {
+            #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
+            Self::System(system) => match &system.timer {
+                Some(timer) => timer.set(time, delay).is_ok(),
+                None => false,
+            },
+            _ => {
+                let _ = (time, delay);
+                false
+            }
         }
     }
 

@@ -1,15 +1,19 @@
 //! Waking a loop that waits, from any thread.
+//!
+//! Another thread writes to an event descriptor of the loop. The loop's own thread need not:
+//! it does not wait while it runs anything else. It sets a flag, at which the loop looks
+//! before it waits; and a turn begins with looking for work of every kind.
 
+use std::cell::Cell;
 use std::io;
-#[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use polling::Poller;
 #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
 use {
     super::WAKER_KEY,
-    polling::{Event, PollMode},
+    super::own::OwnDescriptor,
+    polling::PollMode,
     rustix::event::{EventfdFlags, eventfd},
 };
 
@@ -19,46 +23,102 @@ use super::PollerKind;
 #[derive(Clone)]
 pub(crate) struct Waker {
     how: How,
+    /// The [thread](thread_id) of the loop, which made this.
+    home: Option<usize>,
 }
 
 #[derive(Clone)]
 enum How {
-    /// Nobody sleeps.
+    /// The loop never waits.
     Not,
     /// An event descriptor of our own: a source like any other.
     #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
-    Event(Arc<Registered>),
+    Event(Arc<OwnDescriptor>),
     /// The poller's own notifier, which only its own wait clears.
     Notify(Arc<Poller>),
 }
 
-/// An event descriptor in a poller; it leaves that before it is closed.
-#[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
-struct Registered {
-    poller: Arc<Poller>,
-    descriptor: OwnedFd,
+/// What the loops of a thread know of one another.
+struct Loops {
+    /// How many have a turn, each in a callback of the one before.
+    turning: Cell<usize>,
+    /// The thread has woken one of its loops since one of them [looked](take_woken).
+    is_woken: Cell<bool>,
+}
+
+thread_local! {
+    static LOOPS: Loops = const {
+        Loops {
+            turning: Cell::new(0),
+            is_woken: Cell::new(false),
+        }
+    };
+}
+
+/// Tells the thread from the others that are alive. A thread that is ending has none.
+fn thread_id() -> Option<usize> {
+    LOOPS
+        .try_with(|loops| std::ptr::from_ref(loops).addr())
+        .ok()
+}
+
+/// A loop has its turns on this thread, for as long as this lives.
+pub(crate) struct Entered(());
+
+impl Entered {
+    pub(crate) fn new() -> Self {
+        let _ = LOOPS.try_with(|loops| loops.turning.set(loops.turning.get() + 1));
+        Self(())
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        // A thread that is ending has no loop that waits.
+        let _ = LOOPS.try_with(|loops| {
+            let around = loops.turning.get() - 1;
+            loops.turning.set(around);
+            if around > 0 {
+                // What this loop has taken may have been meant for one around it.
+                loops.is_woken.set(true);
+            }
+        });
+    }
+}
+
+/// Whether this thread has woken one of its loops since one of them [looked](take_woken).
+#[inline]
+pub(crate) fn is_woken() -> bool {
+    LOOPS.try_with(|loops| loops.is_woken.get()) == Ok(true)
+}
+
+/// The same; from now on, it has not.
+#[inline]
+pub(crate) fn take_woken() -> bool {
+    LOOPS.try_with(|loops| loops.is_woken.replace(false)) == Ok(true)
+}
+
+/// Whether a loop has a turn on this thread.
+pub(crate) fn is_any_turning() -> bool {
+    LOOPS.try_with(|loops| loops.turning.get() > 0) == Ok(true)
 }
 
 impl Waker {
-    pub(super) const NONE: Self = Self { how: How::Not };
+    /// Of a loop that never waits.
+    pub(super) const NONE: Self = Self {
+        how: How::Not,
+        home: None,
+    };
 
     #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
     pub(super) fn new(poller: &Arc<Poller>, kind: PollerKind) -> io::Result<Self> {
-        let poller = Arc::clone(poller);
         if kind == PollerKind::Portable {
-            let how = How::Notify(poller);
-            return Ok(Self { how });
+            return Ok(Self::here(How::Notify(Arc::clone(poller))));
         }
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         let descriptor = eventfd(0, flags)?;
-        // SAFETY: `Registered` owns the descriptor and deletes it before it
-        // closes it.
-        unsafe {
-            let event = Event::readable(WAKER_KEY);
-            poller.add_with_mode(&descriptor, event, PollMode::Level)?;
-        }
-        let how = How::Event(Arc::new(Registered { poller, descriptor }));
-        Ok(Self { how })
+        let own = OwnDescriptor::new(poller, descriptor, WAKER_KEY, PollMode::Level)?;
+        Ok(Self::here(How::Event(Arc::new(own))))
     }
 
     #[cfg(not(all(target_os = "linux", not(polling_test_poll_backend))))]
@@ -67,17 +127,31 @@ impl Waker {
         reason = "the other way of waiting can fail here"
     )]
     pub(super) fn new(poller: &Arc<Poller>, _kind: PollerKind) -> io::Result<Self> {
-        let how = How::Notify(Arc::clone(poller));
-        Ok(Self { how })
+        Ok(Self::here(How::Notify(Arc::clone(poller))))
     }
 
+    /// Of a loop of this thread.
+    fn here(how: How) -> Self {
+        let home = thread_id();
+        Self { how, home }
+    }
+
+    /// Has the loop look for work before it waits, or ends its wait.
     pub(crate) fn wake(&self) {
+        if self.home.is_some() && self.home == thread_id() {
+            let _ = LOOPS.try_with(|loops| loops.is_woken.set(true));
+        } else {
+            self.end_wait();
+        }
+    }
+
+    fn end_wait(&self) {
         match &self.how {
             How::Not => {}
-            // It can only fail if the counter is full: then the loop is awake.
+            // Errs only if the counter is full: then the loop is awake.
             #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
-            How::Event(registered) => {
-                let _ = rustix::io::write(&registered.descriptor, &1_u64.to_ne_bytes());
+            How::Event(own) => {
+                let _ = rustix::io::write(&own.descriptor, &1_u64.to_ne_bytes());
             }
             How::Notify(poller) => {
                 let _ = poller.notify();
@@ -86,17 +160,12 @@ impl Waker {
     }
 
     /// Its event was seen.
+    ///
+    /// Reading it errs only if it was read already.
     pub(super) fn clear(&self) {
         #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
-        if let How::Event(registered) = &self.how {
-            let _ = rustix::io::read(&registered.descriptor, &mut [0_u8; 8]);
+        if let How::Event(own) = &self.how {
+            let _ = rustix::io::read(&own.descriptor, &mut [0_u8; 8]);
         }
-    }
-}
-
-#[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
-impl Drop for Registered {
-    fn drop(&mut self) {
-        let _ = self.poller.delete(&self.descriptor);
     }
 }
