@@ -11,6 +11,7 @@ mod connecting;
 mod datagrams;
 mod datagrams_full;
 mod datagrams_unix;
+mod failed_handlers;
 mod half_close;
 mod jobs;
 mod lifecycle;

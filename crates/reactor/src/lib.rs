@@ -181,6 +181,7 @@ mod readiness;
 mod registry;
 mod remote;
 mod reply;
+mod report;
 mod reserve;
 mod resolver;
 mod signals;

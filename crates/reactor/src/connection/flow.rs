@@ -129,7 +129,7 @@ impl<P: Protocol> Stream<P> {
                 Ok(Production::Done) => self.transport.set_has_producer(false),
                 Err(failure) => {
                     self.transport.set_has_producer(false);
-                    self.transport.fail(failure);
+                    self.handler_failed(failure);
                 }
             }
             if self.transport.can_flush() {

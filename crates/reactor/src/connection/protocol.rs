@@ -64,7 +64,8 @@ pub type Frame<'a, P> = <<P as Protocol>::Framing as Framing>::Frame<'a>;
 ///
 /// A handler that returns an `Err` or panics closes its connection (what was
 /// written before is still sent) and no other. The failure is the reason that
-/// [`connection_lost`](Self::connection_lost) gets.
+/// [`connection_lost`](Self::connection_lost) gets, and is logged at ERROR level; if the
+/// process has no `tracing` subscriber, it is written to standard error.
 ///
 /// # Examples
 ///
@@ -191,8 +192,8 @@ pub trait Protocol: Sized + 'static {
     }
 
     /// What came in is no frame: a line that is too long, for one. The connection is
-    /// closed for that; what is written here is still sent. (Twisted:
-    /// `lineLengthExceeded`.)
+    /// closed for that; what is written here is still sent. It is logged at WARN level,
+    /// since it is the peer's doing. (Twisted: `lineLengthExceeded`.)
     ///
     /// # Examples
     ///

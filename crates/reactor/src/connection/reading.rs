@@ -123,6 +123,7 @@ impl<P: Protocol> Stream<P> {
             if self.has_extras() && self.pump(rest) {
                 return input.len();
             }
+            let mut is_bad_input = false;
             let taken = self.guard(|cx| match framing.decode(rest) {
                 Ok(Decoded::Incomplete) => Ok(0),
                 Ok(Decoded::Frame { frame, consumed }) => {
@@ -134,6 +135,7 @@ impl<P: Protocol> Stream<P> {
                 }
                 Err(failure) => {
                     protocol.framing_failed(cx, &failure);
+                    is_bad_input = true;
                     Err(failure)
                 }
             });
@@ -142,7 +144,11 @@ impl<P: Protocol> Stream<P> {
                 Ok(taken) => consumed += taken,
                 // That ends the connection: nobody asks for the rest.
                 Err(failure) => {
-                    self.handler_failed(failure);
+                    if is_bad_input {
+                        self.input_failed(failure);
+                    } else {
+                        self.handler_failed(failure);
+                    }
                     return consumed;
                 }
             }

@@ -30,6 +30,7 @@ use crate::handle::ReactorHandle;
 use crate::obligations::Obligation;
 use crate::poll::Ready;
 use crate::registry::Source;
+use crate::report::{Of, report};
 use crate::wire::Wire;
 
 /// Work for a protocol from elsewhere.
@@ -249,16 +250,31 @@ impl<P: Protocol> Stream<P> {
     #[cold]
     pub(super) fn handler_failed(&self, failure: Failure) {
         self.transport.fail(failure.clone());
+        self.report(failure);
+    }
+
+    /// What the peer has sent is not what the framing reads: the connection ends, but it is
+    /// no error of this program.
+    #[cold]
+    pub(super) fn input_failed(&self, failure: Failure) {
+        self.transport.fail(failure.clone());
         let _span = self.extras.span().map(tracing::Span::entered);
-        // What it says is other people's code.
+        // The failure is of a user's framing: formatting it may panic.
         call("the log of a failure", || {
             tracing::warn!(
                 target: "reactor",
                 peer = %self.transport.peer(),
-                "a protocol failed; its connection is closed: {failure:?}"
+                "input is no frame; its connection is closed: {failure}"
             );
             drop(failure);
         });
+    }
+
+    /// Logs a failure of the protocol that nobody else hears of.
+    #[cold]
+    pub(crate) fn report(&self, failure: Failure) {
+        let _span = self.extras.span().map(tracing::Span::entered);
+        report(&Of::Connection(self.transport.peer()), failure);
     }
 
     /// Gives the protocol the jobs that wait now; those that they post wait for

@@ -18,6 +18,7 @@ use crate::core::{Core, Unsettled, call};
 use crate::error::{ListenError, ReactorGone};
 use crate::poll::{Interest, Ready};
 use crate::registry::Source;
+use crate::report::{Of, report};
 
 /// How many connections are accepted before others have their turn.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -371,9 +372,12 @@ impl<A: Clone + 'static, F: Factory> Port<A, F> {
         match accepted.register(core) {
             Ok((wire, key)) => {
                 let beginning = Beginning::new(wire, key, peer);
-                drop(Stream::start(core, beginning, protocol, |stream| {
+                let (stream, begun) = Stream::start(core, beginning, protocol, |stream| {
                     core.insert(stream);
-                }));
+                });
+                if let Err(failure) = begun {
+                    stream.report(failure);
+                }
             }
             Err(error) => {
                 tracing::warn!(target: "reactor", %peer, %error, "a connection cannot be watched");
@@ -500,7 +504,7 @@ impl<A: Clone + 'static, F: Factory> Source for Port<A, F> {
 
     fn shut_down(self: Rc<Self>) {
         if let Err(failure) = self.stop() {
-            tracing::error!(target: "reactor", "a factory failed when its port was closed: {failure:?}");
+            report(&Of::Factory, failure);
         }
     }
 }

@@ -22,9 +22,10 @@ use super::exit::{self, Exit, Status, Waited, Watched};
 use super::handle::Process;
 use super::pipe::Pipe;
 use super::protocol::ProcessProtocol;
-use crate::core::{Core, Unsettled, call};
+use crate::core::{Core, Unsettled};
 use crate::handle::ReactorHandle;
 use crate::host::{Desk, Host};
+use crate::report::{Of, report};
 use crate::signals::Signal;
 
 impl ReactorHandle {
@@ -394,15 +395,7 @@ impl<P: ProcessProtocol> Host for ProcessSource<P> {
 
     fn failed(&self, failure: Failure) {
         self.close_all();
-        // What it says is other people's code.
-        call("the log of a failure", || {
-            tracing::error!(
-                target: "reactor",
-                pid = self.pid,
-                "a protocol failed; the pipes of its process are closed: {failure:?}"
-            );
-            drop(failure);
-        });
+        report(&Of::Process(self.pid), failure);
     }
 }
 

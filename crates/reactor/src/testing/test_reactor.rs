@@ -324,8 +324,9 @@ impl TestReactor {
         let (stream, begun) = Stream::start(self.core(), beginning, protocol, |stream| {
             self.core().insert(stream);
         });
-        // It is what the protocol is told, and logged.
-        drop(begun);
+        if let Err(failure) = begun {
+            stream.report(failure);
+        }
         Connection::new(Rc::downgrade(&stream))
     }
 

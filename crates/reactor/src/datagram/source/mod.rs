@@ -23,11 +23,12 @@ use super::context::DatagramContext;
 use super::error::{DatagramError, PortClosed};
 use super::protocol::DatagramProtocol;
 use super::queue::{Queue, WaitsFor};
-use crate::core::{Core, Unsettled, call};
+use crate::core::{Core, Unsettled};
 use crate::handle::ReactorHandle;
 use crate::host::{Desk, Host};
 use crate::poll::{Interest, Key, Ready, Registration};
 use crate::registry::Source;
+use crate::report::{Of, report};
 
 /// How many bytes are received before others have their turn.
 const BYTES_PER_TURN: usize = 256 * 1024;
@@ -376,15 +377,7 @@ impl<P: DatagramProtocol> Host for DatagramSource<P> {
     }
 
     fn failed(&self, failure: Failure) {
-        // What it says is other people's code.
-        call("the log of a failure", || {
-            tracing::error!(
-                target: "reactor",
-                port = %self.address(),
-                "a protocol failed; its port lives on: {failure:?}"
-            );
-            drop(failure);
-        });
+        report(&Of::DatagramPort(&self.address()), failure);
     }
 }
 

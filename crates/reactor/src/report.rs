@@ -1,0 +1,75 @@
+//! Log record of a failure that nobody but the log hears of: an `Err` or a panic of a
+//! protocol's handler, or of a factory.
+//!
+//! It is one `tracing` event at ERROR level, whatever the kind of protocol. If the process
+//! has no subscriber, and never had, it goes to standard error, as an unhandled failure of
+//! a Deferred does.
+
+use std::fmt;
+use std::io::Write;
+
+use deferred::Failure;
+
+use crate::core::call;
+
+/// Whose failure it is.
+pub(crate) enum Of<'a> {
+    /// The protocol of the connection to this peer.
+    Connection(&'a dyn fmt::Display),
+    /// The protocol of the datagram port at this address.
+    DatagramPort(&'a dyn fmt::Display),
+    /// The protocol of the child with this number.
+    Process(u32),
+    /// A factory, told that its port is closed.
+    Factory,
+}
+
+impl Of<'_> {
+    /// What failed, and what comes of it.
+    fn message(&self) -> &'static str {
+        match self {
+            Self::Connection(_) => "a protocol failed; its connection is closed",
+            Self::DatagramPort(_) => "a protocol failed; its port lives on",
+            Self::Process(_) => "a protocol failed; the pipes of its process are closed",
+            Self::Factory => "a factory failed when its port was closed",
+        }
+    }
+}
+
+/// Logs `failure`.
+#[cold]
+pub(crate) fn report(of: &Of<'_>, failure: Failure) {
+    // The failure is a user's: formatting it, and dropping it, may panic.
+    call("the log of a failure", || {
+        let message = of.message();
+        match of {
+            Of::Connection(peer) => {
+                tracing::error!(target: "reactor", %peer, "{message}: {failure:?}");
+            }
+            Of::DatagramPort(port) => {
+                tracing::error!(target: "reactor", %port, "{message}: {failure:?}");
+            }
+            Of::Process(pid) => {
+                tracing::error!(target: "reactor", pid, "{message}: {failure:?}");
+            }
+            Of::Factory => tracing::error!(target: "reactor", "{message}: {failure:?}"),
+        }
+        if !tracing::dispatcher::has_been_set() {
+            // If even that cannot be written, there is nowhere left to say so.
+            let _ = writeln!(std::io::stderr(), "{of}: {failure:?}");
+        }
+        drop(failure);
+    });
+}
+
+impl fmt::Display for Of<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message())?;
+        match self {
+            Self::Connection(peer) => write!(f, " (peer {peer})"),
+            Self::DatagramPort(port) => write!(f, " (port {port})"),
+            Self::Process(pid) => write!(f, " (pid {pid})"),
+            Self::Factory => Ok(()),
+        }
+    }
+}
