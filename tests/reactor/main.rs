@@ -25,6 +25,7 @@ mod processes;
 mod processes_unwaited;
 mod producers;
 mod readers;
+mod reconnecting;
 mod resolving;
 mod seeing_inside;
 mod signals;

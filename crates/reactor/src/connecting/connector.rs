@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::time::Duration;
 
 use deferred::{Cancelled, Deferred, DeferredHandle, Failure};
@@ -90,8 +90,9 @@ pub(crate) type Dial = Box<dyn Fn() -> Deferred<Connected>>;
 /// A client whose connection can be made again: it knows where to, and has a
 /// [`ClientFactory`] that makes a protocol each time. (Twisted: `IConnector`.)
 ///
-/// Clones stand for the same client. Dropping them ends nothing. For a single
-/// connection, [`connect_tcp`](crate::ReactorHandle::connect_tcp) is simpler.
+/// Clones stand for the same client. Dropping them ends nothing: an attempt and a
+/// connection keep the client, so the factory is told how they end, and may connect again.
+/// For a single connection, [`connect_tcp`](crate::ReactorHandle::connect_tcp) is simpler.
 ///
 /// # Examples
 ///
@@ -267,8 +268,10 @@ impl<P: Protocol> Connector<P> {
             let Some(protocol) = self.client.build_protocol(connected.peer()) else {
                 return Err(Failure::new(NoProtocol));
             };
-            let weak = Rc::downgrade(&self.client);
-            let on_lost = Box::new(move |reason| lost(&weak, reason));
+            // The connection keeps the client, so that a dropped connector is told of the
+            // loss, too. The client refers to the connection weakly.
+            let connector = self.clone();
+            let on_lost = Box::new(move |reason| connector.lost(reason));
             // For those who ask for it from `connection_made`.
             self.set(Phase::Connecting(None));
             connected.into_connection(protocol, Some(on_lost))
@@ -428,6 +431,12 @@ impl<P: Protocol> Connector<P> {
         self.client.destination()
     }
 
+    /// The connection is over.
+    fn lost(&self, reason: ConnectionClosed) {
+        self.set(Phase::Disconnected);
+        self.client().lost(reason);
+    }
+
     fn client(&self) -> Rc<dyn Client<P>> {
         Rc::clone(&self.client)
     }
@@ -444,15 +453,6 @@ impl<P: Protocol> Connector<P> {
     fn set(&self, phase: Phase<P>) {
         let replaced = self.client.phase().replace(phase);
         drop(replaced);
-    }
-}
-
-/// The connection of a client is over.
-fn lost<P: Protocol>(client: &Weak<dyn Client<P>>, reason: ConnectionClosed) {
-    if let Some(client) = client.upgrade() {
-        let connector = Connector { client };
-        connector.set(Phase::Disconnected);
-        connector.client.lost(reason);
     }
 }
 

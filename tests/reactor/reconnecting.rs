@@ -1,0 +1,199 @@
+//! A client that comes back, whoever holds its connector.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use deferred::{Failure, Result};
+use reactor::testing::TestReactor;
+use reactor::{
+    Address, ClientFactory, ConnectionClosed, Connector, ConnectorState, Context, ListenError,
+    Protocol, Raw, ReactorHandle, UnixAddress,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A server that hangs up at once.
+struct Rude;
+
+impl Protocol for Rude {
+    type Framing = Raw;
+
+    fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
+        cx.lose_connection();
+        Ok(())
+    }
+}
+
+struct Client;
+
+impl Protocol for Client {
+    type Framing = Raw;
+}
+
+/// What a factory was told.
+#[derive(Default)]
+struct Told {
+    started: Cell<usize>,
+    failed: Cell<usize>,
+    lost: RefCell<Vec<ConnectionClosed>>,
+}
+
+fn one_more(count: &Cell<usize>) {
+    count.set(count.get() + 1);
+}
+
+/// Connects again a second later, if it is told to.
+struct Faithful {
+    reactor: ReactorHandle,
+    told: Rc<Told>,
+    comes_back: bool,
+}
+
+impl Faithful {
+    fn new(reactor: &TestReactor, comes_back: bool) -> (Self, Rc<Told>) {
+        let told = Rc::<Told>::default();
+        let factory = Self {
+            reactor: reactor.handle(),
+            told: Rc::clone(&told),
+            comes_back,
+        };
+        (factory, told)
+    }
+
+    fn again(&self, connector: &Connector<Client>) {
+        if self.comes_back {
+            let again = connector.clone();
+            self.reactor.call_later(SECOND, move || {
+                again.connect().expect("it is disconnected");
+            });
+        }
+    }
+}
+
+impl ClientFactory for Faithful {
+    type Protocol = Client;
+
+    fn build_protocol(&mut self, _peer: &Address) -> Option<Client> {
+        Some(Client)
+    }
+
+    fn started_connecting(&mut self, _connector: &Connector<Client>) {
+        one_more(&self.told.started);
+    }
+
+    fn connection_failed(&mut self, connector: &Connector<Client>, _failure: Failure) {
+        one_more(&self.told.failed);
+        self.again(connector);
+    }
+
+    fn connection_lost(&mut self, connector: &Connector<Client>, reason: ConnectionClosed) {
+        self.told.lost.borrow_mut().push(reason);
+        self.again(connector);
+    }
+}
+
+type Listen = fn(&TestReactor) -> std::result::Result<(), ListenError>;
+
+fn listen_tcp(reactor: &TestReactor) -> std::result::Result<(), ListenError> {
+    reactor.listen_tcp("192.0.2.1:80", || Rude).map(drop)
+}
+
+fn listen_unix(reactor: &TestReactor) -> std::result::Result<(), ListenError> {
+    reactor.listen_unix("/tmp/rude", || Rude).map(drop)
+}
+
+/// Has a client of each family connect, with its server there or not; nothing is kept but
+/// what it is told.
+fn with_each_family(
+    comes_back: bool,
+    is_served: bool,
+    check: impl Fn(&TestReactor, &Rc<Told>, Listen),
+) {
+    for (is_tcp, listen) in [(true, listen_tcp as Listen), (false, listen_unix)] {
+        let reactor = TestReactor::new();
+        if is_served {
+            listen(&reactor).expect("the address is free");
+        }
+        let (factory, told) = Faithful::new(&reactor, comes_back);
+        let connector = if is_tcp {
+            reactor.connector_tcp("192.0.2.1:80", factory)
+        } else {
+            reactor.connector_unix(UnixAddress::from("/tmp/rude"), factory)
+        };
+        connector.connect().expect("it is disconnected");
+        drop(connector);
+        check(&reactor, &told, listen);
+    }
+}
+
+#[test]
+fn a_dropped_connector_hears_of_each_loss_and_comes_back() {
+    with_each_family(true, true, |reactor, told, _listen| {
+        reactor.settle();
+        for losses in 1..=10 {
+            assert_eq!(told.lost.borrow().len(), losses);
+            assert_eq!(told.started.get(), losses);
+            reactor.advance(SECOND);
+        }
+        assert_eq!(told.failed.get(), 0);
+    });
+}
+
+#[test]
+fn a_dropped_connector_comes_back_after_attempts_that_failed() {
+    with_each_family(true, false, |reactor, told, listen| {
+        reactor.advance(2 * SECOND + SECOND / 2);
+        assert_eq!((told.failed.get(), told.started.get()), (3, 3));
+        listen(reactor).expect("the address is free");
+        reactor.advance(2 * SECOND);
+        assert_eq!((told.failed.get(), told.lost.borrow().len()), (3, 2));
+    });
+}
+
+#[test]
+fn a_connector_that_does_not_come_back_is_freed_with_its_connection() {
+    with_each_family(false, true, |reactor, told, _listen| {
+        reactor.settle();
+        assert_eq!(told.lost.borrow().len(), 1);
+        assert_eq!(Rc::strong_count(told), 1, "the factory has gone");
+    });
+}
+
+#[test]
+fn a_connector_that_is_kept_hears_of_each_loss_once() {
+    let reactor = TestReactor::new();
+    let (factory, told) = Faithful::new(&reactor, true);
+    reactor
+        .listen_tcp("192.0.2.1:80", || Rude)
+        .expect("it is free");
+    let connector = reactor.connector_tcp("192.0.2.1:80", factory);
+    connector.connect().expect("it is disconnected");
+    reactor.advance(9 * SECOND + SECOND / 2);
+    assert_eq!(told.lost.borrow().len(), 10);
+    drop(reactor);
+    assert_eq!(connector.state(), ConnectorState::Disconnected);
+}
+
+/// Neither keeps the other after that: the factory is told of the end of the loop, tries
+/// again in vain, and goes.
+#[test]
+fn a_reactor_that_goes_takes_its_dropped_connectors_along() {
+    for comes_back in [false, true] {
+        let reactor = TestReactor::new();
+        let (factory, told) = Faithful::new(&reactor, comes_back);
+        let port = reactor.listen_tcp("192.0.2.1:80", || Client);
+        let connector = reactor.connector_tcp("192.0.2.1:80", factory);
+        connector.connect().expect("it is disconnected");
+        drop(connector);
+        reactor.settle();
+        assert!(told.lost.borrow().is_empty());
+        drop((port, reactor));
+        let lost = told.lost.take();
+        assert!(
+            matches!(*lost, [ConnectionClosed::ReactorStopped]),
+            "{lost:?}"
+        );
+        assert_eq!(Rc::strong_count(&told), 1, "the factory has gone");
+    }
+}
