@@ -29,6 +29,14 @@ pub(crate) enum What {
 }
 
 impl OnPrimitive {
+    /// The function that is called with it.
+    pub(crate) fn spec(&self) -> Option<&Spec> {
+        match &self.what {
+            What::Run(_, spec) => Some(spec),
+            _ => None,
+        }
+    }
+
     /// Reads it, if it is one.
     pub(crate) fn parse(json: &Value) -> Parsed<Option<Self>> {
         let d = || int(json, "d");

@@ -148,9 +148,25 @@ impl Program {
             trace,
         })
     }
+
+    pub(crate) fn uses_clock(&self) -> bool {
+        self.ops.iter().any(Op::uses_clock)
+    }
 }
 
 impl Op {
+    fn uses_clock(&self) -> bool {
+        match self {
+            Self::Clock(_) => true,
+            Self::Group(ops) => ops.iter().any(Self::uses_clock),
+            Self::MaybeDeferred(_, spec) => spec.uses_clock(),
+            Self::Add(_, Pair::Callback(f) | Pair::Errback(f) | Pair::Both(f)) => f.uses_clock(),
+            Self::Add(_, Pair::Either(f, g)) => f.uses_clock() || g.uses_clock(),
+            Self::OnPrimitive(op) => op.spec().is_some_and(Spec::uses_clock),
+            _ => false,
+        }
+    }
+
     pub(crate) fn parse(json: &Value) -> Parsed<Self> {
         if let Some(combination) = Combination::parse(json)? {
             return Ok(Self::Combine(combination));
@@ -193,6 +209,10 @@ impl Op {
 }
 
 impl Spec {
+    fn uses_clock(&self) -> bool {
+        self.acts.iter().any(Op::uses_clock)
+    }
+
     pub(crate) fn parse(json: &Value) -> Parsed<Self> {
         let outcome = match text(json, "do")? {
             "pass" => Outcome::Pass,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::program::{Event, Program};
 use crate::trace::{Normalization, Trace};
@@ -94,12 +94,13 @@ pub(crate) fn print_mismatch(
 }
 
 fn end_of(ours: &Trace) -> Vec<Event> {
-    let unhandled = Value::from(vec![
-        "unhandled".into(),
-        Value::from(ours.unhandled.clone()),
-    ]);
-    let finals = ours.finals.iter().cloned();
-    finals.chain([unhandled]).collect()
+    let list = |name: &str, codes: &[Value]| json!([name, codes]);
+    let mut end = ours.finals.clone();
+    end.push(list("unhandled", &ours.unhandled));
+    if ours.paused_at_end {
+        end.push(list("released", &ours.released));
+    }
+    end
 }
 
 fn joined(events: &[Event]) -> String {

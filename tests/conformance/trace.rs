@@ -5,22 +5,37 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::program::{Event, Program};
+use crate::released::{explain_released, gone_into};
 
 /// What happened when a program ran.
 pub(crate) struct Trace {
     /// One for each operation.
     pub(crate) groups: Vec<Vec<Event>>,
     pub(crate) finals: Vec<Event>,
-    /// The codes of all failures reported when everything was let go, sorted.
+    /// The codes of the failures reported when the Deferreds were let go, sorted.
     pub(crate) unhandled: Vec<Value>,
+    /// The codes of the failures reported when the pauses ended after that, sorted.
+    pub(crate) released: Vec<Value>,
     /// How many Deferreds were dropped while the program held a pause of theirs.
     pub(crate) dropped_paused: usize,
     /// The codes of failures that a combined result holds.
     pub(crate) moved: Vec<Value>,
-    /// Whether a pause was left at the end, and a combination was made.
-    pub(crate) may_release_into_result: bool,
+    /// Whether a combination had no result at the end: it may hold further failures.
+    pub(crate) has_unfinished: bool,
+    /// Whether the program held a pause at its end.
+    pub(crate) paused_at_end: bool,
+    /// Which stages of the library a pause may hold up.
+    pub(crate) stages: Stages,
     /// What the machine has made up for while the program ran.
     pub(crate) normalized: BTreeSet<Normalization>,
+}
+
+/// The stages that were added by the library, as opposed to those of the program.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stages {
+    pub(crate) chain: bool,
+    pub(crate) combination: bool,
+    pub(crate) timeout: bool,
 }
 
 /// A difference from Twisted that was decided on.
@@ -28,22 +43,24 @@ pub(crate) struct Trace {
 pub(crate) enum Normalization {
     SilentPaused,
     ReleasedIntoChain,
+    ReleasedIntoResult,
+    ReleasedIntoTimeout,
     DroppedPaused,
     UnhandledMoved,
     MovedIntoResult,
-    ReleasedIntoResult,
     NoFirstValue,
     FirstOfNothing,
 }
 
 impl Normalization {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::SilentPaused,
         Self::ReleasedIntoChain,
+        Self::ReleasedIntoResult,
+        Self::ReleasedIntoTimeout,
         Self::DroppedPaused,
         Self::UnhandledMoved,
         Self::MovedIntoResult,
-        Self::ReleasedIntoResult,
         Self::NoFirstValue,
         Self::FirstOfNothing,
     ];
@@ -52,10 +69,11 @@ impl Normalization {
         match self {
             Self::SilentPaused => "silent_paused",
             Self::ReleasedIntoChain => "released_into_chain",
+            Self::ReleasedIntoResult => "released_into_result",
+            Self::ReleasedIntoTimeout => "released_into_timeout",
             Self::DroppedPaused => "dropped_paused",
             Self::UnhandledMoved => "unhandled_moved",
             Self::MovedIntoResult => "moved_into_result",
-            Self::ReleasedIntoResult => "released_into_result",
             Self::NoFirstValue => "no_first_value",
             Self::FirstOfNothing => "first_of_nothing",
         }
@@ -64,27 +82,35 @@ impl Normalization {
     pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::SilentPaused => {
-                "a failure held by a paused Deferred is reported; Twisted loses it"
+                "a failure held by a paused Deferred is reported when the pause ends; Twisted \
+                 loses it"
             }
             Self::ReleasedIntoChain => {
-                "as silent_paused, but the failure goes on into a chain_deferred when the pause \
-                 ends, whose target was fired before: what is reported is AlreadyCalled"
+                "a result that a pause held up goes on when the pause ends, and into a \
+                 chain_deferred whose target was fired before, which makes it AlreadyCalled, or \
+                 cancelled before, which swallows it"
+            }
+            Self::ReleasedIntoResult => {
+                "a part that a pause held up goes on when the pause ends, and its failure into the \
+                 combination, which shows or consumes it; in Twisted the part reports it, or \
+                 nobody does"
+            }
+            Self::ReleasedIntoTimeout => {
+                "a Deferred whose time ran out while a pause held it up goes on when the pause \
+                 ends, and Cancelled becomes TimedOut; in Twisted it is lost before"
             }
             Self::DroppedPaused => {
-                "a Deferred that is dropped while somebody holds a pause lives on in it, and \
-                 reports when the pause ends; Twisted reports what its last run left at once"
+                "a Deferred that is dropped while a pause is held lives on in that pause, and \
+                 reports when it ends; Twisted reports at once what its last run left, and \
+                 nothing else"
             }
             Self::UnhandledMoved => {
                 "a Deferred that was moved has one owner, which reports its failure when it lets \
                  go; in Twisted the program's own reference keeps it until the end"
             }
             Self::MovedIntoResult => {
-                "a failure that is in a combined result was handled; in Twisted the part keeps it, \
-                 too, and reports it"
-            }
-            Self::ReleasedIntoResult => {
-                "a part that a pause held up goes on when the pause ends, and its failure into the \
-                 combination, which shows or consumes it; in Twisted the part reports it"
+                "a failure that is in a combined result, or in what is to be one, was handled; in \
+                 Twisted the part keeps it, too, and reports it"
             }
             Self::NoFirstValue => {
                 "fire_on_one_callback without a success fails with FailureGroup; Twisted's has \
@@ -163,85 +189,85 @@ pub(crate) fn compare(program: &Program, ours: &Trace) -> Comparison {
 /// Reports that came during an operation in one of the traces only.
 #[derive(Default)]
 struct Reports {
-    /// In ours.
+    /// In ours, and not in Twisted's until now.
     early: Vec<Value>,
-    /// In Twisted's.
+    /// In Twisted's, and not in ours before.
     late: Vec<Value>,
+    used: BTreeSet<Normalization>,
 }
 
 impl Reports {
-    /// Both groups without the reports at their ends, if only one of them has some.
+    /// Both groups without the reports at their ends.
     fn set_aside<'a>(
         &mut self,
         theirs: &'a [Event],
         mine: &'a [Event],
     ) -> (&'a [Event], &'a [Event]) {
-        match (split_report(theirs), split_report(mine)) {
-            (None, Some((rest, codes))) => {
-                self.early.extend_from_slice(codes);
-                (theirs, rest)
-            }
-            (Some((rest, codes)), None) => {
-                self.late.extend_from_slice(codes);
-                (rest, mine)
-            }
-            _ => (theirs, mine),
+        let (theirs, their_codes) = split_report(theirs);
+        let (mine, my_codes) = split_report(mine);
+        let (late, early) = difference(their_codes, my_codes);
+        let (late, still_early) = difference(&late, &self.early);
+        if still_early.len() < self.early.len() {
+            self.used.insert(Normalization::UnhandledMoved);
         }
+        self.early = [still_early, early].concat();
+        self.late.extend(late);
+        (theirs, mine)
     }
 
     /// Compares what was reported at the end, and these.
-    fn compare(self, end: &RecordedEnd<'_>, ours: &Trace) -> Result<Vec<Normalization>, String> {
-        let mut used = Vec::new();
+    fn compare(
+        mut self,
+        end: &RecordedEnd<'_>,
+        ours: &Trace,
+    ) -> Result<Vec<Normalization>, String> {
         let mut use_if = |is_used, normalization| {
             if is_used {
-                used.push(normalization);
+                self.used.insert(normalization);
             }
         };
-        if !self.late.is_empty() && ours.dropped_paused == 0 {
-            return Err(format!("{} not reported in time", Value::from(self.late)));
-        }
         let (too_early, moved) = difference(&self.early, &end.moved);
         if !too_early.is_empty() {
             return Err(format!("{} reported too early", Value::from(too_early)));
         }
-        use_if(!self.late.is_empty(), Normalization::DroppedPaused);
         use_if(!end.moved.is_empty(), Normalization::UnhandledMoved);
         use_if(!end.silent.is_empty(), Normalization::SilentPaused);
 
-        let held = [&end.silent[..], &moved, &self.late].concat();
-        let expected = [&end.unhandled[..], &held].concat();
+        let (late, shown) = difference(&self.late, &ours.moved);
+        use_if(late.len() < self.late.len(), Normalization::MovedIntoResult);
+        if !late.is_empty() && ours.dropped_paused == 0 {
+            return Err(format!("{} not reported in time", Value::from(late)));
+        }
+        use_if(!late.is_empty(), Normalization::DroppedPaused);
+
+        // Before any pause ends, what Twisted reports is reported, and nothing else.
+        let expected = [&end.unhandled[..], &moved].concat();
         let (missing, extra) = difference(&expected, &ours.unhandled);
-        let (missing, in_results) = without_moved(missing, &moved, &ours.moved);
-        if in_results {
-            used.push(Normalization::MovedIntoResult);
+        if !extra.is_empty() {
+            return Err(format!("{} too much", Value::from(extra)));
         }
-        used.extend(&ours.normalized);
-        if missing.is_empty() && extra.is_empty() {
-            return Ok(used);
+        let held = [missing, end.silent.clone(), late].concat();
+        let (held, released) = difference(&held, &ours.released);
+        let released = explain_released(held, released, ours)
+            .map_err(|codes| format!("{} too much when pauses end", Value::from(codes)))?;
+        let shown = if ours.has_unfinished { &moved } else { &shown };
+        let (missing, in_results) = without_moved(released.unreported, &moved, shown);
+        use_if(in_results, Normalization::MovedIntoResult);
+        self.used.extend(released.used);
+        if !missing.is_empty() {
+            let gone_into = gone_into(ours);
+            self.used.extend(gone_into);
+            if gone_into.is_none() {
+                return Err(format!("{} not reported at the end", Value::from(missing)));
+            }
         }
-        let (not_held, _) = difference(&missing, &held);
-        if not_held.is_empty() && extra.is_empty() && ours.may_release_into_result {
-            used.push(Normalization::ReleasedIntoResult);
-            return Ok(used);
-        }
-        let are_refused = extra.iter().all(|code| *code == ALREADY_CALLED);
-        if not_held.is_empty() && are_refused && missing.len() == extra.len() {
-            used.push(Normalization::ReleasedIntoChain);
-            return Ok(used);
-        }
-        Err(format!(
-            "unhandled at the end: {} missing, {} too much",
-            Value::from(missing),
-            Value::from(extra)
-        ))
+        self.used.extend(&ours.normalized);
+        Ok(self.used.into_iter().collect())
     }
 }
 
-/// The code of the failure that a refused `chain_deferred` gives.
-const ALREADY_CALLED: i64 = -3;
-
 /// What is only in `a`, and what is only in `b`; each code as often as it is.
-fn difference(a: &[Value], b: &[Value]) -> (Vec<Value>, Vec<Value>) {
+pub(crate) fn difference(a: &[Value], b: &[Value]) -> (Vec<Value>, Vec<Value>) {
     let mut only_in_b = b.to_vec();
     let mut only_in_a = Vec::new();
     for code in a {
@@ -263,13 +289,15 @@ fn without_moved(missing: Vec<Value>, moved: &[Value], shown: &[Value]) -> (Vec<
     (still_missing, has_some)
 }
 
-/// A group as its other events and the codes reported at its end, if any were.
-fn split_report(group: &[Event]) -> Option<(&[Event], &[Value])> {
-    let (last, rest) = group.split_last()?;
-    if last[0] != "unhandled" {
-        return None;
+/// A group as its other events and the codes reported at its end.
+fn split_report(group: &[Event]) -> (&[Event], &[Value]) {
+    match group.split_last() {
+        Some((last, rest)) if last[0] == "unhandled" => {
+            let codes = last[1].as_array();
+            (rest, codes.map_or(&[], Vec::as_slice))
+        }
+        _ => (group, &[]),
     }
-    Some((rest, last[1].as_array()?))
 }
 
 fn first_difference(theirs: &[Event], mine: &[Event]) -> Option<String> {

@@ -239,6 +239,28 @@ fn a_list_can_be_cancelled_again_when_parts_have_survived() {
     assert!(value(list)[0].as_ref().unwrap_err().is::<Cancelled>());
 }
 
+/// As in Twisted, whose `DeferredList` has a `cancel` of its own.
+#[test]
+fn a_cancel_of_a_fired_list_does_not_reach_what_a_callback_returned() {
+    for count in [0, 1, 2] {
+        let lists = [
+            settled((0..count).map(succeed)).add_callback(|_results| Ok(())),
+            gather_results((0..count).map(succeed)).add_callback(|_values| Ok(())),
+            DeferredList::new((0..count).map(succeed))
+                .fire_on_one_callback()
+                .add_both(|_first| Ok(())),
+        ];
+        for list in lists {
+            let (trigger, inner) = Deferred::<i32>::pair();
+            let waiting = list.add_callback(move |()| inner);
+            waiting.cancel();
+            assert_eq!(waiting.state(), State::Waiting, "of {count}");
+            trigger.callback(1).unwrap();
+            assert_eq!(value(waiting), 1);
+        }
+    }
+}
+
 #[test]
 fn a_cancel_from_a_parts_canceller_does_nothing_more() {
     let handle = std::rc::Rc::new(std::cell::RefCell::new(None::<deferred::DeferredHandle>));

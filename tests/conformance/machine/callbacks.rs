@@ -12,9 +12,6 @@ use crate::program::{Outcome, Spec};
 impl Machine {
     /// What `run` calls.
     pub(crate) fn call_without_input(&self, spec: &Arc<Spec>) -> Deferred {
-        if self.is_over() {
-            return flavour::succeed(0);
-        }
         self.maybe_deferred(spec)
     }
 
@@ -25,14 +22,20 @@ impl Machine {
         flavour::maybe_deferred(|| self.call_bare(spec))
     }
 
-    /// Calls one that gets no input.
+    /// Calls one that gets no input; if the program is over, it does nothing.
     pub(crate) fn call_bare(&self, spec: &Spec) -> flavour::Result {
+        if self.is_over() {
+            return Ok(0);
+        }
         self.record_labelled("run", spec, None);
         self.run_acts(spec);
         result_of(spec, Ok(0))
     }
 
     pub(crate) fn call_bare_for_deferred(&self, spec: &Spec) -> Deferred {
+        if self.is_over() {
+            return flavour::succeed(0);
+        }
         self.record_labelled("run", spec, None);
         self.run_acts(spec);
         self.deferred_of(spec, Ok(0))

@@ -129,6 +129,7 @@ impl Machine {
         ticks: u64,
         function: &Option<Arc<Spec>>,
     ) -> Deferred {
+        self.note_stages(|stages| stages.timeout = true);
         let (clock, delay) = (self.clock(), flavour::ticks(ticks));
         let Some(spec) = function.clone() else {
             return deferred.add_timeout(delay, &clock);

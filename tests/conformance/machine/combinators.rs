@@ -52,7 +52,7 @@ impl Machine {
             }
             Kind::Race => self.reduce_race(flavour::race(parts), label),
         };
-        self.note_combined();
+        self.note_stages(|stages| stages.combination = true);
         self.enter(d, combined);
     }
 
@@ -116,7 +116,7 @@ impl Machine {
 
     fn reduce_race(&self, race: Pending<(usize, i64)>, label: i64) -> Deferred {
         let machine = self.clone();
-        race.add_callback(move |(index, value)| {
+        self.note_end_of(race).add_callback(move |(index, value)| {
             machine.record_unless_over(json!(["race", label, index, value]));
             Ok(value)
         })
@@ -137,9 +137,18 @@ impl Machine {
         }
     }
 
+    fn note_end_of<T: Send + 'static>(&self, combined: Pending<T>) -> Pending<T> {
+        self.change_unfinished(1);
+        let machine = self.clone();
+        combined.add_both(move |result| {
+            machine.change_unfinished(-1);
+            result
+        })
+    }
+
     fn note_failures_within<T: Send + 'static>(&self, combined: Pending<T>) -> Pending<T> {
         let machine = self.clone();
-        combined.add_errback(move |failure| {
+        self.note_end_of(combined).add_errback(move |failure| {
             machine.note_moved(codes_within(&failure));
             Err(failure)
         })

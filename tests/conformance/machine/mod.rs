@@ -19,7 +19,7 @@ use crate::trace::Trace;
 ///
 /// # Errors
 ///
-/// What was said, if something panicked that no Deferred has contained.
+/// The message of a panic that no Deferred has contained.
 pub(crate) fn run(program: &Program) -> Result<Trace, String> {
     catch_unwind(AssertUnwindSafe(|| run_unguarded(program))).map_err(|payload| {
         let text = payload.downcast_ref::<String>().cloned();
@@ -43,15 +43,21 @@ fn run_unguarded(program: &Program) -> Trace {
             let finals = machine.take_events();
             machine.let_go();
             let unhandled = machine.take_unhandled();
+            let paused_at_end = machine.end_pauses();
+            let released = machine.take_unhandled();
+            let has_unfinished = machine.has_unfinished();
             machine.forget_triggers();
             let stop_loops = machine.stop_clock();
             let trace = Trace {
                 groups,
                 finals,
                 unhandled,
+                released,
                 dropped_paused: machine.dropped_paused(),
                 moved: machine.take_moved(),
-                may_release_into_result: machine.may_release_into_result(),
+                has_unfinished,
+                paused_at_end,
+                stages: machine.stages(),
                 normalized: machine.take_normalizations(),
             };
             stop_loops();
@@ -150,10 +156,13 @@ impl Machine {
     }
 
     fn unpause(&self, d: Id) {
+        if self.handle(d).is_none() {
+            // The pauses of one that was dropped are kept to the end.
+            return self.record_gone(d);
+        }
         match self.take_pause(d) {
             Some(pause) => drop(pause),
-            None if self.handle(d).is_some() => self.record(json!(["not_paused", d])),
-            None => self.record_gone(d),
+            None => self.record(json!(["not_paused", d])),
         }
     }
 
@@ -164,6 +173,7 @@ impl Machine {
         let Some(trigger) = self.trigger(to) else {
             return self.record(json!(["no_trigger", to]));
         };
+        self.note_stages(|stages| stages.chain = true);
         self.change(from, |deferred| {
             deferred.chain_deferred(trigger).add_callback(|()| Ok(0))
         });

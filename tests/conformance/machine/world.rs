@@ -8,7 +8,7 @@ use super::super::clock::Timed;
 use super::flavour::{Deferred, Handle, Pause, PendingTrigger, Shared, Trigger};
 use super::primitives::{Guard, Primitive};
 use crate::program::{Event, Id};
-use crate::trace::Normalization;
+use crate::trace::{Normalization, Stages};
 
 /// A running program. Clones are the same one, for its callbacks.
 #[derive(Clone)]
@@ -24,7 +24,7 @@ struct World {
     triggers: HashMap<Id, Trigger>,
     handles: HashMap<Id, Handle>,
     /// Explicit pauses; `None` for one of a Deferred that was gone already.
-    pauses: HashMap<Id, Vec<Option<Pause>>>,
+    pauses: BTreeMap<Id, Vec<Option<Pause>>>,
     /// Set aside by `drop`: a Deferred whose last trigger goes would fail with
     /// `Abandoned`, of which Twisted knows nothing.
     dropped_triggers: Vec<Trigger>,
@@ -39,8 +39,9 @@ struct World {
     /// Codes of failures that a combined result holds.
     moved: Vec<Value>,
     normalizations: BTreeSet<Normalization>,
-    has_combined: bool,
-    has_paused_at_end: bool,
+    stages: Stages,
+    /// How many combinations have no result yet.
+    unfinished: isize,
     /// Of Deferreds that the machine has made to be never fired.
     kept: Vec<PendingTrigger<(usize, i64)>>,
     kept_paused: Vec<Pause>,
@@ -93,13 +94,20 @@ impl Machine {
             .with(|world| std::mem::take(&mut world.normalizations))
     }
 
-    pub(crate) fn note_combined(&self) {
-        self.world.with(|world| world.has_combined = true);
+    pub(crate) fn note_stages(&self, note: impl FnOnce(&mut Stages)) {
+        self.world.with(|world| note(&mut world.stages));
     }
 
-    pub(crate) fn may_release_into_result(&self) -> bool {
-        self.world
-            .with(|world| world.has_combined && world.has_paused_at_end)
+    pub(crate) fn stages(&self) -> Stages {
+        self.world.with(|world| world.stages)
+    }
+
+    pub(crate) fn change_unfinished(&self, by: isize) {
+        self.world.with(|world| world.unfinished += by);
+    }
+
+    pub(crate) fn has_unfinished(&self) -> bool {
+        self.world.with(|world| world.unfinished > 0)
     }
 
     pub(crate) fn keep(&self, trigger: PendingTrigger<(usize, i64)>) {
@@ -235,19 +243,22 @@ impl Machine {
         self.world.with(|world| world.is_over)
     }
 
-    /// Ends the program: lets go of its Deferreds, then of its pauses. From now
-    /// on, callbacks that a pause held up only pass on what they get.
+    /// Ends the program: lets go of its Deferreds. From now on, callbacks that a pause
+    /// held up only pass on what they get.
     pub(crate) fn let_go(&self) {
-        let (table, pauses) = self.world.with(|world| {
+        let table = self.world.with(|world| {
             world.is_over = true;
-            world.has_paused_at_end = world.pauses.values().any(|pauses| !pauses.is_empty());
-            (
-                std::mem::take(&mut world.table),
-                std::mem::take(&mut world.pauses),
-            )
+            std::mem::take(&mut world.table)
         });
         drop(table);
+    }
+
+    /// Ends the pauses that are left; says whether there were any.
+    pub(crate) fn end_pauses(&self) -> bool {
+        let pauses = self.world.with(|world| std::mem::take(&mut world.pauses));
+        let had_some = pauses.values().any(|pauses| !pauses.is_empty());
         drop(pauses);
+        had_some
     }
 
     /// Lets go of what could fire a Deferred, once nothing is recorded any more.

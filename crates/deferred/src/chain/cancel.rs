@@ -162,3 +162,9 @@ pub(crate) fn delegate<M: Mode>(core: &CoreRef<M>, parts: M::Group) {
     });
     drop_contained(unused);
 }
+
+/// Has a cancel of `core`, which was fired, do nothing, as [`delegate`] does: it does not
+/// reach a chain that this one may wait for later.
+pub(crate) fn keep_from_waited<M: Mode>(core: &CoreRef<M>) {
+    core.with(|state| state.cancelling = Cancelling::Delegated);
+}

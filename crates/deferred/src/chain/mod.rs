@@ -29,7 +29,7 @@ mod wait;
 
 pub(crate) use self::backlog::{hand_over, run_pending};
 pub(crate) use self::body::{Body, SharedBody, WeakBody, count_asleep, is_any_asleep};
-pub(crate) use self::cancel::delegate;
+pub(crate) use self::cancel::{delegate, keep_from_waited};
 pub(crate) use self::control::{Control, Paused, cancel_core, fail_core};
 pub(crate) use self::core::{Canceller, EndState, Group};
 pub(crate) use self::end::End;

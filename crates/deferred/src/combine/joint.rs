@@ -7,7 +7,7 @@ use super::rule::{Rule, Verdict};
 use crate::chain::Shared;
 use crate::chain::{
     CoreWeak, End, EndState, Fits, Group, Local, LocalCell, Mode, Skips, Source, Stage, Step,
-    cancel_core, delegate,
+    cancel_core, delegate, keep_from_waited,
 };
 use crate::contain::{drop_contained, run_contained};
 use crate::error::Cancelled;
@@ -143,7 +143,13 @@ where
     (): Fits<M>,
 {
     if ends.is_empty() {
-        return End::Ready(R::complete(std::iter::empty(), options.made_at));
+        let mut combined = End::Ready(R::complete(std::iter::empty(), options.made_at));
+        if options.on_cancel == OnCancel::AsTheyDo
+            && let Some(core) = combined.core(options.made_at)
+        {
+            keep_from_waited::<M>(core);
+        }
+        return combined;
     }
     let (source, combined) = Source::pair(options.made_at);
     let joint = M::handle(Joint {

@@ -31,7 +31,8 @@ use crate::failure::Result;
 /// results succeeds with [`Cancelled`](crate::Cancelled) failures in it. Those that
 /// are held up by a pause leave it waiting. Once it was fired, a cancel does nothing,
 /// not even when it waits for a Deferred that one of its callbacks returned; that
-/// one can be cancelled by a handle of its own. ([`race`] has no such exception.)
+/// one can be cancelled by a handle of its own. A list of nothing has fired from the
+/// start. ([`race`] has no such exception.)
 ///
 /// # Examples
 ///
