@@ -69,6 +69,16 @@ pub(crate) trait Mode: Sized + 'static {
     fn backlog<R>(f: impl FnOnce(&Backlog<Self>) -> R) -> Option<R>;
 }
 
+/// A flavour whose chains may be reached from several threads.
+#[diagnostic::on_unimplemented(
+    message = "a `Deferred` of one thread, or what fires or controls it, is used in another thread",
+    label = "goes to another thread",
+    note = "`deferred::sync` has the same types for several threads (feature `sync`): \
+            `deferred::sync::Deferred::pair()` gives a trigger that any thread may fire",
+    note = "`into_local()` makes a Deferred of this thread from one of `deferred::sync`"
+)]
+pub(crate) trait CrossesThreads: Mode {}
+
 /// Keeps a phase. One who reads it sees what was done before it was set.
 pub(crate) trait PhaseCell {
     fn new(phase: Phase) -> Self;

@@ -27,6 +27,11 @@ use super::delayed_call::DelayedCall;
 /// clock.advance(Duration::from_secs(200));
 /// assert_eq!(clock.now(), Duration::from_secs(200));
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a clock",
+    label = "not a clock",
+    note = "pass a reference to what has the time: the reactor or its handle, a `VirtualClock` in a test, a `TimerQueue` of a loop of your own"
+)]
 pub trait Clock {
     /// The time since the clock's start.
     ///

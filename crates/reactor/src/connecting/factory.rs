@@ -37,6 +37,11 @@ use crate::error::ConnectionClosed;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not make protocols for a client",
+    label = "not a client factory",
+    note = "implement `ClientFactory` for it, or connect once, with a protocol: `connect_tcp(address, protocol)`"
+)]
 pub trait ClientFactory: 'static {
     /// What it makes.
     type Protocol: Protocol;

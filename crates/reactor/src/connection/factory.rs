@@ -37,6 +37,11 @@ use crate::address::Address;
 /// # let peer = Address::from(std::net::SocketAddr::from(([127, 0, 0, 1], 9)));
 /// # assert!(LocalOnly.build_protocol(&peer).is_some());
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not make protocols",
+    label = "not a factory",
+    note = "pass a closure that makes the protocol of each connection, `|| {Self} ..`, or a type that implements `Factory`"
+)]
 pub trait Factory: 'static {
     /// What it makes.
     type Protocol: Protocol;

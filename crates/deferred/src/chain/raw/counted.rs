@@ -12,7 +12,7 @@ use std::ptr::NonNull;
 
 use super::core::{Core, Guarded};
 use super::spares;
-use crate::chain::mode::Mode;
+use crate::chain::mode::{CrossesThreads, Mode};
 use crate::trail::Place;
 
 /// Counts the references to a core: strong ones, and weak ones, of which all the strong
@@ -75,15 +75,17 @@ pub(crate) struct CoreWeak<M: Mode> {
     block: NonNull<Block<M>>,
 }
 
-// SAFETY: as of an `Arc`: whoever has a reference can reach the core, and may be the one
-// to drop it. (That of a core of one thread is neither.)
-unsafe impl<M: Mode> Send for CoreRef<M> where Core<M>: Send + Sync {}
+// SAFETY: as of an `Arc`: any holder of a reference can reach the core and may be the one
+// to drop it, so the core must be `Send` and `Sync`; for the flavours that cross threads,
+// that is checked below. The bound is on the flavour, so that the compiler names one
+// missing trait, with what to do, and not every field of a core.
+unsafe impl<M: CrossesThreads> Send for CoreRef<M> {}
 // SAFETY: as above.
-unsafe impl<M: Mode> Sync for CoreRef<M> where Core<M>: Send + Sync {}
+unsafe impl<M: CrossesThreads> Sync for CoreRef<M> {}
 // SAFETY: as above.
-unsafe impl<M: Mode> Send for CoreWeak<M> where Core<M>: Send + Sync {}
+unsafe impl<M: CrossesThreads> Send for CoreWeak<M> {}
 // SAFETY: as above.
-unsafe impl<M: Mode> Sync for CoreWeak<M> where Core<M>: Send + Sync {}
+unsafe impl<M: CrossesThreads> Sync for CoreWeak<M> {}
 
 impl<M: Mode> CoreRef<M> {
     /// A new core of a chain that was not fired, with so many triggers and no stages.

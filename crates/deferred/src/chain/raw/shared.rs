@@ -10,12 +10,12 @@ use parking_lot::Mutex;
 use super::atomic::{AtomicU8, AtomicU64, Ordering};
 use super::brief::Brief;
 use super::claim::OwnedClaim;
-use super::core::Locked;
+use super::core::{Core, Locked};
 use super::counted::{CoreRef, CoreWeak, Counts, Left, too_many};
 use super::spares::Spares;
 use crate::chain::backlog::Backlog;
 use crate::chain::core::{Group, Phase};
-use crate::chain::mode::{Fits, Mode, PhaseCell};
+use crate::chain::mode::{CrossesThreads, Fits, Mode, PhaseCell};
 use crate::trail::Place;
 
 /// Any number of threads.
@@ -23,6 +23,14 @@ use crate::trail::Place;
 pub(crate) enum Shared {}
 
 impl<X: Send + 'static> Fits<Shared> for X {}
+
+/// References to a core are `Send` and `Sync` by this, so a core has to be both.
+impl CrossesThreads for Shared {}
+
+const _: () = {
+    const fn is_send_and_sync<T: Send + Sync>() {}
+    is_send_and_sync::<Core<Shared>>();
+};
 
 /// Counts that are one number, so that it can be seen at once whether a reference is
 /// the only one of all.
