@@ -27,6 +27,7 @@ mod pause;
 mod queue;
 mod race;
 mod reentrancy;
+mod reports;
 mod semaphore;
 mod share;
 mod short_forms;

@@ -26,8 +26,6 @@ pub(crate) fn run(ops: &[Op]) -> Trace {
         model.perform(&Op::LookHandle(place));
     }
     while model.sweep() {}
-    model.drain();
-    while model.sweep() {}
     let leaked = model.nodes.iter().map(Node::tokens).sum();
     Trace {
         events: model.events,
@@ -47,11 +45,9 @@ struct Model {
     chained: Vec<Id>,
     events: Vec<Event>,
     labels: u32,
-    /// What has to wait until the panic is caught, or the outermost drop has come
-    /// back.
-    later: VecDeque<Later>,
+    /// What is to be abandoned when the outermost drop has come back, or somebody looks.
+    later: VecDeque<Id>,
     is_draining: bool,
-    is_panicking: bool,
 }
 
 #[derive(Default)]
@@ -120,11 +116,6 @@ enum Held {
     Pause(Id),
 }
 
-enum Later {
-    Abandon(Id),
-    Run(Id),
-}
-
 /// What a stage comes to.
 enum Came {
     Result(Res),
@@ -173,10 +164,7 @@ impl Model {
                 let node = match self.call(body, None, Ok(0)) {
                     Came::Wait(node) => node,
                     Came::Result(result) => self.make(Phase::Settled, Some(result)),
-                    Came::Panicked => {
-                        self.drain();
-                        self.make(Phase::Settled, Some(Err(Error::Panicked)))
-                    }
+                    Came::Panicked => self.make(Phase::Settled, Some(Err(Error::Panicked))),
                     Came::Fired(_) => unreachable!("only a chained one fires"),
                 };
                 self.put(place, node);
@@ -255,8 +243,7 @@ impl Model {
                     return;
                 };
                 if !self.nodes[node].is_at_end() {
-                    // One that asks does what a caught panic has left to do.
-                    self.drain();
+                    self.drain_to_look();
                 }
                 if self.nodes[node].is_at_end() {
                     let result = self.spend(node);
@@ -267,10 +254,12 @@ impl Model {
                 }
             }
             Op::Look(place) => {
-                if let Some(node) = self.places[place].deferred {
-                    let looks = self.looks(node);
-                    self.events.push(Event::Looks(place, looks));
-                }
+                // It is taken out, since a look may run something.
+                self.change(place, |model, node| {
+                    let looks = model.looks_now(node);
+                    model.events.push(Event::Looks(place, looks));
+                    node
+                });
             }
             Op::Handle(place) => {
                 if let Some(node) = self.places[place].deferred {
@@ -291,7 +280,7 @@ impl Model {
             }
             Op::LookHandle(place) => {
                 if let Some(node) = self.places[place].handle {
-                    let looks = match self.looks(node) {
+                    let looks = match self.looks_now(node) {
                         Looks::Paused | Looks::Done => Looks::Resting,
                         looks => looks,
                     };
@@ -397,6 +386,13 @@ impl Model {
         }
     }
 
+    fn looks_now(&mut self, node: Id) -> Looks {
+        if self.looks(node) != Looks::Done {
+            self.drain_to_look();
+        }
+        self.looks(node)
+    }
+
     fn looks(&self, node: Id) -> Looks {
         match self.nodes[node].phase {
             Phase::Unfired => Looks::Unfired,
@@ -449,27 +445,32 @@ impl Model {
         state.triggers -= 1;
         // Whoever asks the canceller sees to it that there is a result.
         if state.triggers == 0 && state.phase == Phase::Unfired && state.cancel == Cancel::No {
-            self.later.push_back(Later::Abandon(node));
-            self.drain();
+            self.later.push_back(node);
+            if !self.is_draining {
+                self.drain();
+            }
         }
     }
 
     fn drain(&mut self) {
-        if self.is_panicking || self.is_draining {
-            return;
-        }
         self.is_draining = true;
-        while let Some(later) = self.later.pop_front() {
-            match later {
-                Later::Abandon(node) if self.nodes[node].phase == Phase::Unfired => {
-                    self.claim(node, Err(Error::Abandoned));
-                    self.run(node);
-                }
-                Later::Abandon(_) => {}
-                Later::Run(node) => self.run(node),
+        while let Some(node) = self.later.pop_front() {
+            if self.nodes[node].phase == Phase::Unfired {
+                self.claim(node, Err(Error::Abandoned));
+                self.run(node);
+                // Somebody may have looked meanwhile.
+                self.is_draining = true;
             }
         }
         self.is_draining = false;
+    }
+
+    /// Whoever looks sees what was abandoned before; from then on, what is abandoned runs at
+    /// once, until the one that looks is done.
+    fn drain_to_look(&mut self) {
+        if self.is_draining {
+            self.drain();
+        }
     }
 
     /// Runs at once what has nothing to wait for.
@@ -488,11 +489,7 @@ impl Model {
     fn go_on(&mut self, node: Id) {
         if self.nodes[node].phase == Phase::Settled && self.nodes[node].pauses == 0 {
             self.nodes[node].phase = Phase::Running;
-            if self.is_panicking {
-                self.later.push_back(Later::Run(node));
-            } else {
-                self.run(node);
-            }
+            self.run(node);
         }
     }
 
@@ -508,10 +505,7 @@ impl Model {
             };
             match self.run_stage(stage, input) {
                 Came::Result(result) => self.nodes[node].result = Some(result),
-                Came::Panicked => {
-                    self.nodes[node].result = Some(Err(Error::Panicked));
-                    self.drain();
-                }
+                Came::Panicked => self.nodes[node].result = Some(Err(Error::Panicked)),
                 Came::Fired(target) => {
                     self.nodes[node].result = Some(Ok(0));
                     self.run(target);
@@ -558,10 +552,8 @@ impl Model {
                 None => Came::Result(Ok(0)),
             },
         };
-        self.is_panicking = matches!(came, Came::Panicked);
         self.empty_bag(f.bag);
         self.empty_bag(other.and_then(|other| other.bag));
-        self.is_panicking = false;
         came
     }
 
@@ -681,15 +673,11 @@ impl Model {
                 is_kept = true;
                 self.places[place].triggers.push(node);
             }
-            Cancelling::Panic => self.is_panicking = true,
+            Cancelling::Panic => {}
         }
         self.empty_bag(canceller.bag);
         if !is_kept {
             self.drop_trigger(node);
-        }
-        if self.is_panicking {
-            self.is_panicking = false;
-            self.drain();
         }
     }
 }

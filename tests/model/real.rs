@@ -376,10 +376,11 @@ impl Machine {
                 }
             }
             Op::Look(place) => {
-                let state = self.at(place, |at| Some(at.deferred.as_ref()?.state()));
-                if let Some(state) = state {
-                    self.note(Event::Looks(place, looks_of(state)));
-                }
+                // Taken out, since a look may run something.
+                self.change(place, |deferred| {
+                    self.note(Event::Looks(place, looks_of(deferred.state())));
+                    deferred
+                });
             }
             Op::Handle(place) => self.at(place, |at| {
                 if let Some(deferred) = &mut at.deferred {

@@ -42,6 +42,11 @@ use crate::trigger::Trigger;
 ///
 /// A Deferred is a [`Future`] of its `Result`, under any executor of one thread.
 ///
+/// # Variance
+///
+/// It is invariant in `T`, as all ends of chains are: a `Deferred<for<'a> fn(&'a str)>` is
+/// no `Deferred<fn(&'static str)>`. Convert the value in a callback.
+///
 /// # Examples
 ///
 /// ```
@@ -230,7 +235,12 @@ impl<T: 'static> Deferred<T> {
     }
 
     /// Logs a failure that comes by, at ERROR level, and passes it on: Twisted's
-    /// `logError`. The failure stays as unhandled as it was.
+    /// `logError`.
+    ///
+    /// A failure that was logged counts as seen to: if it comes to the end of a chain
+    /// unhandled, it is not reported a second time. What a later callback makes of it, a new
+    /// failure, is. Without a `tracing` subscriber it goes to standard error, as the
+    /// [report](crate::reset_unhandled_hook) of an unhandled one does.
     ///
     /// # Examples
     ///
@@ -239,6 +249,9 @@ impl<T: 'static> Deferred<T> {
     ///
     /// let deferred = fail::<i32>(Failure::msg("no")).log_error().add_errback(|_told| Ok(0));
     /// assert_eq!(deferred.into_result().unwrap().unwrap(), 0);
+    ///
+    /// // At the end of a chain that nobody waits for.
+    /// fail::<i32>(Failure::msg("no")).log_error().detach();
     /// ```
     #[track_caller]
     pub fn log_error(self) -> Self {

@@ -46,7 +46,7 @@
 //! - `deferred::sync`, behind the feature `sync`, has Deferreds that may be fired
 //!   from any thread.
 //! - A failure that nobody handles is reported when it is let go of: see
-//!   [`set_unhandled_hook`].
+//!   [`set_unhandled_hook`], which WebAssembly in a browser needs for that.
 //!
 //! # Recipes
 //!
@@ -290,6 +290,7 @@ mod contain;
 mod coordinate;
 mod deferred;
 mod error;
+mod event;
 mod failure;
 mod future;
 #[cfg(doctest)]

@@ -4,9 +4,10 @@ use std::panic::Location;
 
 use crate::chain::{Fits, Mode, Skips, Stage, Step};
 use crate::contain::run_contained;
+use crate::event::FailureEvent;
 use crate::failure::Result;
 
-/// Logs a failure and passes it on; it was added at this place.
+/// Logs a failure and passes it on, as one that was seen to; it was added at this place.
 pub(crate) struct LogError(pub(crate) &'static Location<'static>);
 
 impl<M, T> Stage<M, T> for LogError
@@ -20,13 +21,15 @@ where
 
     fn run(self, input: Result<T>) -> Step<M, T> {
         if let Err(failure) = &input {
-            run_contained("the log of a failure", || {
-                tracing::error!(
-                    target: "deferred",
-                    "failure in a deferred: {failure:?}\n  logged by the stage added at {}",
-                    self.0
-                );
-            });
+            failure.note_logged();
+            let event = FailureEvent {
+                what: "failure in a deferred",
+                failure,
+                made_at: None,
+                logged_by: Some(self.0),
+                is_minor: false,
+            };
+            run_contained("the log of a failure", || event.log());
         }
         Step::Done(input)
     }

@@ -27,12 +27,13 @@ use std::cell::RefCell;
 use std::error::Error;
 use std::fmt::{self, Write};
 use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::sealed::Sealed;
 use crate::deferred::Deferred;
 use crate::failure::{Failure, Result};
 use crate::state::State;
-use crate::unhandled::{Unhandled, with_unhandled_hook};
+use crate::unhandled::{Unhandled, capture_everywhere, with_unhandled_hook};
 
 /// A Deferred that can be asserted about: one of this thread, or, with the feature
 /// `sync`, one of any. There are no others.
@@ -210,11 +211,12 @@ pub fn assert_no_result<D: AnyDeferred>(deferred: &D) {
     );
 }
 
-/// Runs `body`, and panics after it if there were failures that nobody handled: so a
-/// test fails on any that is left over.
+/// Runs `body`, and panics after it if there were failures on this thread that nobody
+/// handled: so a test fails on any that is left over.
 ///
 /// Those that are [minor](Unhandled::is_minor) do not count. A Deferred that outlives
-/// `body` reports later, to whoever listens then.
+/// `body` reports later, to whoever listens then. What other threads report, as they do for
+/// Deferreds of `deferred::sync`, is not seen: see [`with_no_unhandled_anywhere`].
 ///
 /// # Panics
 ///
@@ -233,16 +235,53 @@ pub fn assert_no_result<D: AnyDeferred>(deferred: &D) {
 #[track_caller]
 pub fn with_no_unhandled<R>(body: impl FnOnce() -> R) -> R {
     let (result, unhandled) = capture_unhandled(body);
+    assert_none(&unhandled);
+    result
+}
+
+/// As [`with_no_unhandled`], for the failures of all threads.
+///
+/// Failures are counted that are reported while `body` runs: by this thread, and by every
+/// other thread that has no hook of its own ([`with_unhandled_hook`]). So `body` should
+/// wait for the threads that it starts. Tests that run at the same time in the same process
+/// are other threads, too: put such a test into a process of its own, or give the others
+/// [`with_no_unhandled`] or [`capture_unhandled`], which keep theirs to themselves.
+///
+/// # Panics
+///
+/// As [`with_no_unhandled`].
+///
+/// # Examples
+///
+/// ```should_panic
+/// use deferred::testing::with_no_unhandled_anywhere;
+/// use std::thread;
+///
+/// with_no_unhandled_anywhere(|| {
+///     let worker = thread::spawn(|| {
+///         deferred::fail::<()>(deferred::Failure::msg("nobody looks"));
+///     });
+///     worker.join().unwrap();
+/// });
+/// ```
+#[track_caller]
+pub fn with_no_unhandled_anywhere<R>(body: impl FnOnce() -> R) -> R {
+    let (result, unhandled) = capture_unhandled_anywhere(body);
+    assert_none(&unhandled);
+    result
+}
+
+#[track_caller]
+fn assert_none(unhandled: &[Unhandled]) {
     let mut stories = String::new();
     let counted = unhandled.iter().filter(|unhandled| !unhandled.is_minor());
     for (index, unhandled) in counted.enumerate() {
         let _ = write!(stories, "\n{}. {unhandled}", index + 1);
     }
     assert!(stories.is_empty(), "failures were left unhandled:{stories}");
-    result
 }
 
-/// Runs `body`, and gives what it was with the failures that nobody handled
+/// Runs `body`, and gives what it was with the failures of this thread that nobody handled
 /// meanwhile, for a test that expects some: Twisted's `flushLoggedErrors`.
 ///
 /// # Examples
@@ -261,6 +300,34 @@ pub fn capture_unhandled<R>(body: impl FnOnce() -> R) -> (R, Vec<Unhandled>) {
     let hook = move |unhandled: &Unhandled| sink.borrow_mut().push(unhandled.clone());
     let result = with_unhandled_hook(hook, body);
     (result, captured.take())
+}
+
+/// As [`capture_unhandled`], for the failures of all threads that have no hook of their
+/// own; see [`with_no_unhandled_anywhere`].
+///
+/// # Examples
+///
+/// ```
+/// use deferred::testing::capture_unhandled_anywhere;
+/// use std::thread;
+///
+/// let ((), unhandled) = capture_unhandled_anywhere(|| {
+///     let worker = thread::spawn(|| drop(deferred::fail::<()>(deferred::Failure::msg("lost"))));
+///     worker.join().unwrap();
+/// });
+/// assert_eq!(unhandled[0].failure().message(), "lost");
+/// ```
+pub fn capture_unhandled_anywhere<R>(body: impl FnOnce() -> R) -> (R, Vec<Unhandled>) {
+    let captured = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&captured);
+    let hook = move |unhandled: &Unhandled| lock(&sink).push(unhandled.clone());
+    let result = capture_everywhere(hook, body);
+    let captured = std::mem::take(&mut *lock(&captured));
+    (result, captured)
+}
+
+fn lock<X>(mutex: &Mutex<X>) -> MutexGuard<'_, X> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[track_caller]

@@ -81,6 +81,13 @@ impl Trail {
         let last = (0..KEPT).map(move |i| self.last[(oldest_of_last + i) % KEPT]);
         self.first.into_iter().chain(last).flatten()
     }
+
+    /// How many stages are missing before that of this index among [`places`](Self::places),
+    /// if some are.
+    pub(crate) fn forgotten_before(&self, index: usize) -> Option<u64> {
+        let forgotten = self.count.saturating_sub(2 * KEPT as u64);
+        (index == KEPT && forgotten > 0).then_some(forgotten)
+    }
 }
 
 impl fmt::Debug for Trail {
@@ -94,9 +101,8 @@ impl fmt::Debug for Trail {
 impl fmt::Display for Trail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, place) in self.places().enumerate() {
-            let kept = 2 * KEPT as u64;
-            if index == KEPT && self.count > kept {
-                write!(f, "\n  … {} more stages", self.count - kept)?;
+            if let Some(forgotten) = self.forgotten_before(index) {
+                write!(f, "\n  … {forgotten} more stages")?;
             }
             write!(f, "\n  left the stage added at {place}")?;
         }

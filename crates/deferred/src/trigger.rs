@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::chain::{CoreWeak, Local, Source};
+use crate::chain::{CoreWeak, Invariant, Local, Source};
 use crate::error::AlreadyCalled;
 use crate::failure::{Failure, Result};
 
@@ -208,7 +208,7 @@ impl<T: 'static> fmt::Debug for Trigger<T> {
 /// ```
 pub struct WeakTrigger<T: 'static> {
     core: CoreWeak<Local>,
-    input: PhantomData<fn(T)>,
+    input: Invariant<T>,
 }
 
 impl<T: 'static> WeakTrigger<T> {

@@ -1,18 +1,22 @@
 //! What happens to a failure that nobody handled.
 //!
-//! It is told at once, when the end of the chain is let go of; there is no
-//! collector to wait for. Who hears of it: the innermost hook of this thread,
-//! else the hook of the process, else the log.
+//! It is reported at once, when the end of the chain is let go of; there is no garbage
+//! collector to wait for. The report goes to the innermost hook of this thread, else to
+//! the captures of the process, else to the hook of the process, else to the log.
+//!
+//! Hooks and subscribers are code of users, which may leave failures unhandled itself. A
+//! report from inside of a hook goes to the log, and one from inside of the log to
+//! standard error, so that no report calls itself.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::io::Write;
 use std::panic::Location;
 use std::rc::Rc;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::contain::run_contained;
+use crate::contain::{drop_contained, run_contained};
 use crate::error::Abandoned;
+use crate::event::FailureEvent;
 use crate::failure::Failure;
 
 /// A failure that reached the end of a chain which nobody holds any more.
@@ -111,41 +115,99 @@ impl Unhandled {
         self.is_moot && self.failure.downcast_ref::<Abandoned>().is_some()
     }
 
-    /// Tells whoever listens.
+    /// Reports it, unless it was logged on purpose before.
     pub(crate) fn report(self) {
-        let local = LOCAL.try_with(|hooks| hooks.borrow().last().cloned());
-        if let Ok(Some(hook)) = local {
-            return run_contained("the hook for unhandled failures", || hook(&self));
+        if self.failure.is_logged() {
+            return;
         }
-        let global = GLOBAL.read().map(|hook| hook.clone());
-        match global {
-            Ok(Some(hook)) => run_contained("the hook for unhandled failures", || hook(&self)),
-            _ => run_contained("the report of an unhandled failure", || self.log()),
+        let outer = Reporting::current();
+        if outer < Reporting::InHook && self.call_hook() {
+            return;
         }
+        let level = if outer < Reporting::InLog {
+            Reporting::InLog
+        } else {
+            Reporting::InPrint
+        };
+        let _entered = Reporting::enter(level);
+        run_contained("the report of an unhandled failure", || match outer {
+            Reporting::Not | Reporting::InHook => self.event().log(),
+            Reporting::InLog => self.event().print(),
+            // What is being printed leaves failures unhandled: it cannot be asked again.
+            Reporting::InPrint => {}
+        });
     }
 
-    /// The default hook: one `tracing` event, and a word on standard error if
-    /// no subscriber could have seen it.
-    fn log(&self) {
-        if self.is_minor() {
-            tracing::debug!(target: "deferred", "{self}");
-        } else {
-            tracing::error!(target: "deferred", "{self}");
-            if !tracing::dispatcher::has_been_set() {
-                // If even that cannot be written, there is nobody to tell.
-                let _ = writeln!(std::io::stderr(), "{self}");
-            }
+    /// Calls the hook that is in charge; says whether there is one.
+    fn call_hook(&self) -> bool {
+        let _entered = Reporting::enter(Reporting::InHook);
+        let call = |hook: &dyn Fn(&Self)| {
+            run_contained("the hook for unhandled failures", || hook(self));
+        };
+        let local = LOCAL.try_with(|hooks| hooks.borrow().last().cloned());
+        if let Ok(Some(hook)) = local {
+            call(&*hook);
+            return true;
         }
+        let hooks = read_global(|global| match &*global.captures {
+            [] => global.hook.iter().cloned().collect(),
+            captures => captures.to_vec(),
+        });
+        for hook in &hooks {
+            call(&**hook);
+        }
+        !hooks.is_empty()
+    }
+
+    fn event(&self) -> FailureEvent<'_> {
+        FailureEvent {
+            what: "unhandled failure in a deferred",
+            failure: &self.failure,
+            made_at: self.made_at,
+            logged_by: None,
+            is_minor: self.is_minor(),
+        }
+    }
+}
+
+/// What this thread is in the middle of reporting, from the outside to the inside.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Reporting {
+    Not,
+    InHook,
+    InLog,
+    InPrint,
+}
+
+thread_local! {
+    static REPORTING: Cell<Reporting> = const { Cell::new(Reporting::Not) };
+}
+
+impl Reporting {
+    fn current() -> Self {
+        REPORTING.get()
+    }
+
+    /// From now on until the guard is dropped.
+    fn enter(level: Self) -> Entered {
+        let outer = REPORTING.replace(level);
+        Entered { outer }
+    }
+}
+
+struct Entered {
+    outer: Reporting,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        REPORTING.set(self.outer);
     }
 }
 
 impl fmt::Display for Unhandled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unhandled failure in a deferred: {:?}", self.failure)?;
-        if let Some(place) = self.made_at {
-            write!(f, "\n  the deferred was made at {place}")?;
-        }
-        Ok(())
+        fmt::Display::fmt(&self.event(), f)
     }
 }
 
@@ -158,7 +220,18 @@ impl fmt::Debug for Unhandled {
 type Hook = Arc<dyn Fn(&Unhandled) + Send + Sync>;
 type LocalHook = Rc<dyn Fn(&Unhandled)>;
 
-static GLOBAL: RwLock<Option<Hook>> = RwLock::new(None);
+/// What is in charge in all threads.
+struct Global {
+    hook: Option<Hook>,
+    /// Of tests that want to see what any thread reports; see
+    /// [`capture_everywhere`].
+    captures: Vec<Hook>,
+}
+
+static GLOBAL: RwLock<Global> = RwLock::new(Global {
+    hook: None,
+    captures: Vec::new(),
+});
 
 thread_local! {
     static LOCAL: RefCell<Vec<LocalHook>> = const { RefCell::new(Vec::new()) };
@@ -167,7 +240,25 @@ thread_local! {
 /// Calls `hook` for every unhandled failure of the process, in place of the log.
 ///
 /// The hook runs on the thread that let go of the failure, inside the drop; a
-/// panic in it is contained. [`reset_unhandled_hook`] undoes it.
+/// panic in it is contained. What it leaves unhandled itself goes to the log.
+/// [`reset_unhandled_hook`] undoes it.
+///
+/// # WebAssembly
+///
+/// On `wasm32-unknown-unknown` there is no standard error: without a hook, and without a
+/// `tracing` subscriber, an unhandled failure goes **nowhere**. This line, at the start of
+/// the program, sends it to the console of the browser or of Node.js (with the crate
+/// `web-sys` and its feature `console`):
+///
+/// ```
+/// # mod web_sys {
+/// #     pub mod console { pub fn error_1(_: &super::JsValue) {} }
+/// #     pub struct JsValue;
+/// #     impl From<String> for JsValue { fn from(_: String) -> Self { Self } }
+/// # }
+/// deferred::set_unhandled_hook(|unhandled| web_sys::console::error_1(&unhandled.to_string().into()));
+/// # deferred::reset_unhandled_hook();
+/// ```
 ///
 /// # Examples
 ///
@@ -189,8 +280,15 @@ pub fn set_unhandled_hook(hook: impl Fn(&Unhandled) + Send + Sync + 'static) {
     replace_global(Some(Arc::new(hook)));
 }
 
-/// Goes back to the default: one `tracing` event per unhandled failure, and a
-/// line on standard error if the process has no `tracing` subscriber.
+/// Goes back to the default: one `tracing` event per unhandled failure; or, if the process
+/// has no `tracing` subscriber, the full story on standard error. (On
+/// `wasm32-unknown-unknown` there is none: see [`set_unhandled_hook`].)
+///
+/// The event is at ERROR level, or at DEBUG level if the failure is
+/// [minor](Unhandled::is_minor). It has the target `deferred`, and these fields, each on one
+/// line, as far as they are known: `error` (the error and what caused it), `raised_at`,
+/// `made_at` (where the Deferred was made), `trail` (the stages that the failure has left).
+/// If the environment asks for backtraces, `backtrace` is there, too.
 ///
 /// # Examples
 ///
@@ -213,15 +311,43 @@ pub fn reset_unhandled_hook() {
 }
 
 fn replace_global(hook: Option<Hook>) {
-    let old = match GLOBAL.write() {
-        Ok(mut global) => std::mem::replace(&mut *global, hook),
-        Err(_) => unreachable!("nothing of a user's runs under this lock"),
-    };
-    drop(old);
+    let replaced = change_global(|global| std::mem::replace(&mut global.hook, hook));
+    drop_contained(replaced);
+}
+
+/// Nothing of a user's runs under this lock, so it is never poisoned.
+fn read_global<R>(f: impl FnOnce(&Global) -> R) -> R {
+    f(&GLOBAL.read().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn change_global<R>(f: impl FnOnce(&mut Global) -> R) -> R {
+    f(&mut GLOBAL.write().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Runs `body` with `hook` called for every unhandled failure of this thread, and of all
+/// threads that have no hook of their own.
+pub(crate) fn capture_everywhere<R>(
+    hook: impl Fn(&Unhandled) + Send + Sync + 'static,
+    body: impl FnOnce() -> R,
+) -> R {
+    struct Captured(Hook);
+    impl Drop for Captured {
+        fn drop(&mut self) {
+            change_global(|global| {
+                global.captures.retain(|hook| !Arc::ptr_eq(hook, &self.0));
+            });
+        }
+    }
+    let hook: Hook = Arc::new(hook);
+    change_global(|global| global.captures.push(Arc::clone(&hook)));
+    let captured = Captured(hook);
+    let of_this_thread = Arc::clone(&captured.0);
+    with_unhandled_hook(move |unhandled| of_this_thread(unhandled), body)
 }
 
 /// Runs `body` with `hook` called for every unhandled failure of this thread,
-/// in place of any other hook and of the log.
+/// in place of any other hook and of the log. What `hook` leaves unhandled itself goes to
+/// the log.
 ///
 /// # Examples
 ///
@@ -243,10 +369,12 @@ pub fn with_unhandled_hook<R>(hook: impl Fn(&Unhandled) + 'static, body: impl Fn
     impl Drop for Popped {
         fn drop(&mut self) {
             let hook = LOCAL.with(|hooks| hooks.borrow_mut().pop());
-            drop(hook);
+            drop_contained(hook);
         }
     }
     LOCAL.with(|hooks| hooks.borrow_mut().push(Rc::new(hook)));
     let _popped = Popped;
+    // It may be a hook that calls this: the new one is not inside of itself.
+    let _entered = Reporting::enter(Reporting::Not);
     body()
 }

@@ -10,6 +10,7 @@ use super::core::{EndState, Listener, Phase};
 use super::mode::{Fits, Mode};
 use super::raw::{Claim, CoreRef, CoreWeak, EndRef, Slot};
 use super::run::{self, Stage, Step};
+use super::variance::Invariant;
 use super::wait::{self, Waited};
 use crate::contain::drop_contained;
 use crate::error::ResultTaken;
@@ -34,7 +35,7 @@ pub(crate) enum End<M: Mode, T> {
 /// core's stages gives.
 pub(crate) struct Link<M: Mode, T> {
     core: EndRef<M>,
-    result: PhantomData<T>,
+    result: Invariant<T>,
 }
 
 impl<M: Mode, T: Fits<M>> Link<M, T> {

@@ -25,6 +25,7 @@ mod picture;
 mod raw;
 mod run;
 mod source;
+mod variance;
 mod wait;
 
 pub(crate) use self::backlog::{hand_over, run_pending};
@@ -40,6 +41,7 @@ pub(crate) use self::raw::Shared;
 pub(crate) use self::raw::{CoreRef, CoreWeak, Local, LocalCell, OwnedClaim, Slot};
 pub(crate) use self::run::{Skips, Stage, Step};
 pub(crate) use self::source::Source;
+pub(crate) use self::variance::Invariant;
 
 /// Runs what this thread's queues hold, whichever the flavour, for a loop of its own; says
 /// how many tasks there were.

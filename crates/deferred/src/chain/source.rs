@@ -9,6 +9,7 @@ use super::end::{End, Link};
 use super::mode::{Fits, Mode};
 use super::raw::{Claim, CoreRef, CoreWeak, EndRef, OwnedClaim};
 use super::run;
+use super::variance::Invariant;
 use crate::contain::drop_contained;
 use crate::failure::Result;
 
@@ -17,7 +18,7 @@ use crate::failure::Result;
 /// When the last one goes and the chain is unfired, it is abandoned.
 pub(crate) struct Source<M: Mode, T> {
     core: CoreRef<M>,
-    input: PhantomData<fn(T)>,
+    input: Invariant<T>,
 }
 
 /// Why a fire has not claimed the chain.

@@ -197,10 +197,14 @@ where
                 fire(&source, Ok(output))
             }
             Arrived::Failed(decided, failure) => {
-                let raised_at = failure.raised_at();
+                let (raised_at, is_logged) = (failure.raised_at(), failure.is_logged());
                 let first = FirstError::new(self.index, failure);
+                let first = Failure::raised_at_place(first, raised_at);
+                if is_logged {
+                    first.note_logged();
+                }
                 let source = decided.let_go_of_rest(self.index);
-                fire(&source, Err(Failure::raised_at_place(first, raised_at)))
+                fire(&source, Err(first))
             }
             Arrived::Late(Err(failure), options) if !options.is_silent(&failure) => {
                 Step::Done(Err(failure))

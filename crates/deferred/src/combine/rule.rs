@@ -148,7 +148,12 @@ impl<T: 'static> Rule for FirstValue<T> {
         kept: impl Iterator<Item = Failure>,
         made_at: &'static Location<'static>,
     ) -> Result<(usize, T)> {
-        let group = FailureGroup::new(kept.collect());
-        Err(Failure::raised_at_place(group, made_at))
+        let failures: Vec<_> = kept.collect();
+        let are_logged = !failures.is_empty() && failures.iter().all(Failure::is_logged);
+        let failure = Failure::raised_at_place(FailureGroup::new(failures), made_at);
+        if are_logged {
+            failure.note_logged();
+        }
+        Err(failure)
     }
 }

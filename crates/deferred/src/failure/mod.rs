@@ -6,6 +6,7 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::error::Error;
 use std::panic::Location;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::text::{Message, Shared, text_of};
 use crate::trail::Trail;
@@ -58,6 +59,8 @@ pub(crate) struct Inner {
     error: Box<dyn Error + Send + Sync>,
     raised_at: &'static Location<'static>,
     trail: Trail,
+    /// It was logged on purpose.
+    is_logged: AtomicBool,
     backtrace: Backtrace,
 }
 
@@ -121,6 +124,7 @@ impl Failure {
                 error,
                 raised_at,
                 trail: Trail::new(),
+                is_logged: AtomicBool::new(false),
                 backtrace: Backtrace::capture(),
             }),
         }
@@ -347,6 +351,15 @@ impl Failure {
             Ok(inner) => inner.error,
             Err(inner) => Box::new(Shared::new(Self { inner })),
         }
+    }
+
+    /// Notes that it was logged on purpose: nobody is to be told of it again.
+    pub(crate) fn note_logged(&self) {
+        self.inner.is_logged.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_logged(&self) -> bool {
+        self.inner.is_logged.load(Ordering::Relaxed)
     }
 
     /// Notes that the failure leaves the stage that was added at `place`.

@@ -209,7 +209,7 @@ impl<T: Send + 'static> Deferred<T> {
         self.add(Forward(other.into_source()), Location::caller())
     }
 
-    /// Logs a failure that comes by and passes it on; see
+    /// Logs a failure that comes by and passes it on, as one that was seen to; see
     /// [`crate::Deferred::log_error`].
     ///
     /// # Examples

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::chain::{CoreWeak, Shared, Source};
+use crate::chain::{CoreWeak, Invariant, Shared, Source};
 use crate::error::AlreadyCalled;
 use crate::failure::{Failure, Result};
 
@@ -208,7 +208,7 @@ impl<T: Send + 'static> fmt::Debug for Trigger<T> {
 /// ```
 pub struct WeakTrigger<T: Send + 'static> {
     core: CoreWeak<Shared>,
-    input: PhantomData<fn(T)>,
+    input: Invariant<T>,
 }
 
 impl<T: Send + 'static> WeakTrigger<T> {

@@ -1,0 +1,100 @@
+//! Variance: both ends of a chain are invariant in the type of their value.
+//!
+//! A chain checks the type of a result by its [`TypeId`](std::any::TypeId). Types that
+//! are subtypes of one another, such as `for<'a> fn(&'a str)` and `fn(&'static str)`, have
+//! two of them. So an end must not turn into one of another type, as a covariant one
+//! would without a word: it would not find its result.
+//!
+//! Each of these lines, which differ from one that compiles in one type, must not compile.
+//!
+//! ```
+//! type General = for<'a> fn(&'a str);
+//! type Special = fn(&'static str);
+//! let (trigger, deferred) = deferred::Deferred::<General>::pair();
+//! let _: deferred::WeakTrigger<General> = trigger.downgrade();
+//! let _: deferred::Deferred<General> = deferred;
+//! let _: deferred::Trigger<General> = trigger;
+//! let (trigger, deferred) = deferred::sync::Deferred::<General>::pair();
+//! let _: deferred::sync::WeakTrigger<General> = trigger.downgrade();
+//! let _: deferred::sync::Deferred<General> = deferred;
+//! let _: deferred::sync::Trigger<General> = trigger;
+//! let general: General = |_text| {};
+//! let _: Special = general; // itself it is
+//! ```
+//!
+//! ```compile_fail,E0308
+//! let (_, end) = deferred::Deferred::<for<'a> fn(&'a str)>::pair();
+//! let _: deferred::Deferred<fn(&'static str)> = end;
+//! ```
+//!
+//! ```compile_fail,E0308
+//! let (end, _) = deferred::Deferred::<fn(&'static str)>::pair();
+//! let _: deferred::Trigger<for<'a> fn(&'a str)> = end;
+//! ```
+//!
+//! ```compile_fail,E0308
+//! let (end, _) = deferred::Deferred::<for<'a> fn(&'a str)>::pair();
+//! let _: deferred::Trigger<fn(&'static str)> = end;
+//! ```
+//!
+//! ```compile_fail,E0308
+//! let (end, _) = deferred::Deferred::<fn(&'static str)>::pair();
+//! let _: deferred::WeakTrigger<for<'a> fn(&'a str)> = end.downgrade();
+//! ```
+//!
+//! ```compile_fail,E0308
+//! let (end, _) = deferred::Deferred::<for<'a> fn(&'a str)>::pair();
+//! let _: deferred::WeakTrigger<fn(&'static str)> = end.downgrade();
+//! ```
+//!
+//! ```compile_fail,E0308
+//! let (_, end) = deferred::Deferred::<for<'a> fn(&'a str)>::pair();
+//! let list = deferred::DeferredList::new([end]);
+//! let _: deferred::DeferredList<fn(&'static str)> = list;
+//! ```
+//!
+//! ```compile_fail,E0308
+//! let queue = deferred::DeferredQueue::<for<'a> fn(&'a str)>::new();
+//! let _: deferred::DeferredQueue<fn(&'static str)> = queue;
+//! ```
+//!
+//! ```compile_fail,E0308
+//! let (_, end) = deferred::sync::Deferred::<for<'a> fn(&'a str)>::pair();
+//! let _: deferred::sync::Deferred<fn(&'static str)> = end;
+//! ```
+//!
+//! ```compile_fail,E0308
+//! let (end, _) = deferred::sync::Deferred::<fn(&'static str)>::pair();
+//! let _: deferred::sync::Trigger<for<'a> fn(&'a str)> = end;
+//! ```
+//!
+//! ```compile_fail,E0308
+//! let (end, _) = deferred::sync::Deferred::<for<'a> fn(&'a str)>::pair();
+//! let _: deferred::sync::Trigger<fn(&'static str)> = end;
+//! ```
+//!
+//! ```compile_fail,E0308
+//! let (end, _) = deferred::sync::Deferred::<fn(&'static str)>::pair();
+//! let _: deferred::sync::WeakTrigger<for<'a> fn(&'a str)> = end.downgrade();
+//! ```
+//!
+//! ```compile_fail,E0308
+//! let (end, _) = deferred::sync::Deferred::<for<'a> fn(&'a str)>::pair();
+//! let _: deferred::sync::WeakTrigger<fn(&'static str)> = end.downgrade();
+//! ```
+//!
+//! ```compile_fail,E0308
+//! let (_, end) = deferred::sync::Deferred::<for<'a> fn(&'a str)>::pair();
+//! let list = deferred::sync::DeferredList::new([end]);
+//! let _: deferred::sync::DeferredList<fn(&'static str)> = list;
+//! ```
+//!
+//! ```compile_fail,E0308
+//! let queue = deferred::sync::DeferredQueue::<for<'a> fn(&'a str)>::new();
+//! let _: deferred::sync::DeferredQueue<fn(&'static str)> = queue;
+//! ```
+
+use std::marker::PhantomData;
+
+/// Makes what has it invariant in `T`.
+pub(crate) type Invariant<T> = PhantomData<fn(T) -> T>;
