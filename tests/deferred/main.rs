@@ -4,6 +4,7 @@ mod abandoned;
 mod abandoned_while_draining;
 mod abandoned_while_panicking;
 mod awaiting;
+mod bodies;
 mod cancel;
 mod chained;
 mod clocks;

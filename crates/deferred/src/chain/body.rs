@@ -2,50 +2,102 @@
 
 use std::cell::Cell;
 use std::panic::Location;
-use std::rc::{Rc, Weak};
-use std::task::Waker;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
 
-use super::raw::{CoreRef, CoreWeak, Local, OwnedClaim};
+use smallvec::SmallVec;
 
-/// A body that awaits Deferreds, one after the other, and fires one in the end.
+use super::poller::Poller;
+use super::raw::{CoreRef, CoreWeak, Local, OwnedClaim, PinWeak};
+
+/// Chains that a body awaits; mostly one.
+pub(crate) type Awaited<M> = SmallVec<[CoreWeak<M>; 1]>;
+
+/// A body that awaits Deferreds, and fires one in the end.
 ///
 /// Only chains of one thread know of bodies: by a shared chain it is woken like any
 /// other future.
 pub(crate) trait Body {
     /// Goes on, since something it awaits has come; gives the chain of its result if
     /// that is to be run now.
-    fn resume(self: Rc<Self>) -> Option<OwnedClaim<Local>>;
+    fn resume(self: Pin<Rc<Self>>) -> Option<OwnedClaim<Local>>;
 
     /// The chain that gets its result, while there is one.
     fn result(&self) -> Option<CoreRef<Local>>;
 
-    /// Cancels what it awaits.
-    fn cancel(self: Rc<Self>, cancelled_at: &'static Location<'static>);
+    /// Cancels it: gives what it awaits, for the caller to cancel. If it awaits nothing,
+    /// it is dropped, and its result is `Cancelled`.
+    fn cancel(self: Pin<Rc<Self>>, cancelled_at: &'static Location<'static>) -> Awaited<Local>;
 
-    /// The chains it awaits, and whether it waits to be woken by something else.
-    fn awaited(&self) -> (Vec<CoreWeak<Local>>, bool);
+    /// Drops it; its result is `Cancelled`.
+    fn give_up(self: Pin<Rc<Self>>, cancelled_at: &'static Location<'static>);
 
-    /// Hears who is to be woken when it is, being the one who polls for what comes of
-    /// it.
-    fn polled_by(&self, waker: &Waker);
+    /// A number that changes whenever it goes on.
+    fn progress(&self) -> u32;
+
+    /// The chains it awaits.
+    fn awaited(&self) -> Awaited<Local>;
+
+    /// Whether it waits to be woken by something else, too.
+    fn is_asleep(&self) -> bool;
+
+    /// What wakes the executor that polls for it, if it is or was asleep, or a body is
+    /// or was that it waits for.
+    fn poller(&self) -> Option<Arc<Poller>>;
+
+    fn set_poller(&self, poller: &Arc<Poller>);
 }
 
-pub(crate) type SharedBody = Rc<dyn Body>;
-pub(crate) type WeakBody = Weak<dyn Body>;
+pub(crate) type SharedBody = Pin<Rc<dyn Body>>;
+pub(crate) type WeakBody = PinWeak<dyn Body>;
+
+/// Where a body is, by which it is told from others.
+pub(crate) fn address<B: Body + ?Sized>(body: &B) -> *const () {
+    std::ptr::from_ref(body).cast()
+}
+
+pub(super) fn is_same_body(a: &SharedBody, b: &SharedBody) -> bool {
+    address(&**a) == address(&**b)
+}
+
+/// How a body awaits a chain.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Awaits {
+    Not,
+    /// It is resumed.
+    Directly,
+    /// A future that it polls is woken.
+    Inside,
+}
+
+impl Awaits {
+    /// How the body at `address` awaits `core`.
+    pub(crate) fn of(core: &CoreRef<Local>, address: *const ()) -> Self {
+        core.with(|state| {
+            let body = state.rare.body().map(|body| self::address(&**body));
+            let inside = state.rare.inside().map(|inside| inside.body.address());
+            match (body, inside) {
+                (Some(body), _) if body == address => Self::Directly,
+                (_, Some(body)) if body == address => Self::Inside,
+                _ => Self::Not,
+            }
+        })
+    }
+}
 
 thread_local! {
-    static ASLEEP: Cell<usize> = const { Cell::new(0) };
+    static WITH_POLLER: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Whether some body of this thread waits to be woken by something that is no
-/// Deferred.
+/// Whether some body of this thread has a poller.
 #[inline]
-pub(crate) fn is_any_asleep() -> bool {
-    ASLEEP.try_with(Cell::get).is_ok_and(|count| count > 0)
+pub(crate) fn has_any_poller() -> bool {
+    WITH_POLLER.try_with(Cell::get).is_ok_and(|count| count > 0)
 }
 
-/// Counts one more body that sleeps, or one less.
-pub(crate) fn count_asleep(by: isize) {
+/// Counts one more body with a poller, or one less.
+pub(crate) fn count_pollers(by: isize) {
     // At the end of the thread, nobody asks any more.
-    let _ = ASLEEP.try_with(|count| count.set(count.get().saturating_add_signed(by)));
+    let _ = WITH_POLLER.try_with(|count| count.set(count.get().saturating_add_signed(by)));
 }

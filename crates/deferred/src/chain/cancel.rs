@@ -1,5 +1,8 @@
 //! Cancelling a chain, wherever it is.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use super::core::{Canceller, Cancelling, Group, Phase};
 use super::mode::Mode;
 use super::raw::{Claim, CoreRef, CoreWeak, Guarded};
@@ -12,6 +15,8 @@ use crate::trail::Place;
 /// What a chain that is cancelled asks for, when it does not fail at once.
 enum Cancel<M: Mode> {
     Nothing,
+    /// It is being asked already.
+    Again,
     Ask(M::Canceller),
     AskParts(M::Group),
     Forward(CoreWeak<M>),
@@ -22,7 +27,18 @@ enum Cancel<M: Mode> {
 enum Task<M: Mode> {
     Cancel(CoreWeak<M>, Place),
     /// The parts of a chain were asked.
-    Asked(CoreRef<M>, M::Group, Place),
+    PartsAsked(CoreRef<M>, M::Group, Place),
+    /// What a body awaits was asked, when its progress was this.
+    BodyAsked(M::Body, u32, Place),
+}
+
+/// Those that a chain turns to when it is cancelled, which are to be asked.
+enum Asked<M: Mode> {
+    Nobody,
+    Parts(CoreRef<M>, M::Group),
+    Body(M::Body),
+    /// Those of this chain are being asked already.
+    Again(CoreRef<M>),
 }
 
 impl<M: Mode> Guarded<'_, M> {
@@ -44,7 +60,7 @@ impl<M: Mode> Guarded<'_, M> {
                     self.rare.replace_canceller(Canceller::Body(body.clone()));
                     Err(Cancel::Body(body))
                 }
-                None if self.cancelling != Cancelling::No => Err(Cancel::Nothing),
+                None if self.cancelling != Cancelling::No => Err(Cancel::Again),
                 None => {
                     self.cancelling = Cancelling::SwallowOne;
                     self.slot().put_failure(cancelled(cancelled_at));
@@ -63,51 +79,115 @@ fn cancelled(at: Place) -> Failure {
     Failure::raised_at_place(Cancelled::new(), at)
 }
 
-/// Cancels `core`: if it was not fired, asks its canceller or its parts, or fails it; if
-/// it waits for another chain, cancels that one; else does nothing.
+/// Cancels `core`: if it was not fired, asks its canceller, its parts or its body, or fails
+/// it; if it waits for another chain, cancels that one; else does nothing.
 ///
-/// Parts may be made of parts, and so on: the stack does not grow with that.
+/// Parts may be made of parts, and bodies await what bodies fire: the stack does not grow
+/// with that.
 pub(super) fn cancel<M: Mode>(core: CoreRef<M>, cancelled_at: Place) {
     let mut tasks = Vec::new();
+    let mut bodies = Bodies::default();
     let mut next = Some((core, cancelled_at));
     loop {
-        if let Some((core, at)) = next.take()
-            && let Some((core, parts)) = cancel_one::<M>(core, at)
-        {
-            let (due, made_at) = (parts.due(), parts.made_at());
-            tasks.push(Task::Asked(core, parts, at));
-            // The first is done first.
-            let due = due.into_iter().rev();
-            tasks.extend(due.map(|part| Task::Cancel(part, made_at)));
+        if let Some((core, at)) = next.take() {
+            match cancel_one::<M>(core, at) {
+                Asked::Nobody => {}
+                Asked::Parts(core, parts) => {
+                    let (due, made_at) = (parts.due(), parts.made_at());
+                    tasks.push(Task::PartsAsked(core, parts, at));
+                    // The first is done first.
+                    let due = due.into_iter().rev();
+                    tasks.extend(due.map(|part| Task::Cancel(part, made_at)));
+                }
+                Asked::Body(body) => bodies.ask(body, at, &mut tasks),
+                Asked::Again(core) => bodies.close_ring(&core, &tasks),
+            }
         }
         match tasks.pop() {
             Some(Task::Cancel(part, at)) => next = part.upgrade().map(|part| (part, at)),
-            Some(Task::Asked(core, parts, at)) => end_parts(&core, parts, at),
+            Some(Task::PartsAsked(core, parts, at)) => end_parts(&core, parts, at),
+            Some(Task::BodyAsked(body, progress, at)) => bodies.end::<M>(body, progress, at),
             None => return,
         }
     }
 }
 
-/// Cancels `core`, or the one it waits for; gives that one and its parts, if those are
-/// to be asked.
-fn cancel_one<M: Mode>(core: CoreRef<M>, cancelled_at: Place) -> Option<(CoreRef<M>, M::Group)> {
+/// The bodies for which a cancel is at what they await, by their addresses: with each,
+/// whether it was reached again from there.
+#[derive(Default)]
+struct Bodies {
+    reached_again: HashMap<*const (), bool>,
+}
+
+impl Bodies {
+    /// Cancels a body: adds what it awaits to `tasks`.
+    fn ask<M: Mode>(&mut self, body: M::Body, at: Place, tasks: &mut Vec<Task<M>>) {
+        match self.reached_again.entry(M::address_of(&body)) {
+            Entry::Occupied(mut reached_again) => *reached_again.get_mut() = true,
+            Entry::Vacant(entry) => {
+                let progress = M::progress_of(&body);
+                let awaited = M::cancel_body(body.clone(), at);
+                if !awaited.is_empty() {
+                    entry.insert(false);
+                    tasks.push(Task::BodyAsked(body, progress, at));
+                    let awaited = awaited.into_iter().rev();
+                    tasks.extend(awaited.map(|core| Task::Cancel(core, at)));
+                }
+            }
+        }
+    }
+
+    /// The parts of `core` wait for it. If a body is between them, it waits for itself.
+    #[cold]
+    fn close_ring<M: Mode>(&mut self, core: &CoreRef<M>, tasks: &[Task<M>]) {
+        let mut last_body = None;
+        for task in tasks.iter().rev() {
+            match task {
+                Task::PartsAsked(asked, ..) if CoreRef::is_same(asked, core) => {
+                    self.reached_again
+                        .extend(last_body.map(|body| (body, true)));
+                    return;
+                }
+                Task::BodyAsked(body, ..) => {
+                    last_body.get_or_insert_with(|| M::address_of(body));
+                }
+                Task::PartsAsked(..) | Task::Cancel(..) => {}
+            }
+        }
+    }
+
+    /// All that a body awaits was cancelled. If it waits for itself, through lists, and
+    /// that has changed nothing, then nothing ever will: it is dropped.
+    fn end<M: Mode>(&mut self, body: M::Body, progress: u32, at: Place) {
+        let waits_for_itself = self.reached_again.remove(&M::address_of(&body)) == Some(true);
+        if waits_for_itself && M::progress_of(&body) == progress {
+            M::give_up_body(body, at);
+        }
+    }
+}
+
+/// Cancels `core`, or the one it waits for; gives who is to be asked for that one.
+fn cancel_one<M: Mode>(core: CoreRef<M>, cancelled_at: Place) -> Asked<M> {
     let mut current = core;
     loop {
         match Claim::<M>::take(&current, |state| state.cancel(cancelled_at)) {
             Ok((claim, ())) => {
                 run::run(claim);
-                return None;
+                return Asked::Nobody;
             }
-            Err(Cancel::Nothing) => return None,
-            Err(Cancel::Forward(inner)) => current = inner.upgrade()?,
+            Err(Cancel::Nothing) => return Asked::Nobody,
+            Err(Cancel::Again) => return Asked::Again(current),
+            Err(Cancel::Forward(inner)) => match inner.upgrade() {
+                Some(inner) => current = inner,
+                None => return Asked::Nobody,
+            },
             Err(Cancel::Body(body)) => {
-                M::cancel_body(M::upgrade_body(&body)?, cancelled_at);
-                return None;
+                return M::upgrade_body(&body).map_or(Asked::Nobody, Asked::Body);
             }
-            Err(Cancel::AskParts(parts)) => return Some((current, parts)),
+            Err(Cancel::AskParts(parts)) => return Asked::Parts(current, parts),
             Err(Cancel::Ask(canceller)) => {
                 ask::<M>(&current, canceller, cancelled_at);
-                return None;
+                return Asked::Nobody;
             }
         }
     }

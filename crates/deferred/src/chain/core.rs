@@ -56,6 +56,27 @@ pub(crate) enum Listener<M: Mode> {
     Waker(Waker),
     /// Is resumed from the run.
     Body(M::Body),
+    /// Is woken: a body has polled it inside of another future, with the waker of that.
+    Inside(Box<Inside<M>>),
+}
+
+impl<M: Mode> Listener<M> {
+    /// Where the body is that listens, if it is one.
+    pub(super) fn body(&self) -> Option<*const ()> {
+        match self {
+            Self::Waker(_) => None,
+            Self::Body(body) => Some(M::address_of(body)),
+            Self::Inside(inside) => Some(M::address_of_weak(&inside.body)),
+        }
+    }
+}
+
+/// What a body awaits inside of a future that has wakers of its own, as a set of futures
+/// has.
+pub(crate) struct Inside<M: Mode> {
+    pub(crate) waker: Waker,
+    /// The waker leads to it in the end, which keeps it alive.
+    pub(crate) body: M::WeakBody,
 }
 
 /// What a chain that is cancelled before it was fired turns to.
@@ -167,7 +188,7 @@ impl<M: Mode> Drop for Core<M> {
         let canceller = rare.take_canceller();
         let holds_more = !is_empty || waiter.is_some() || canceller.is_some();
         match listener {
-            None | Some(Listener::Waker(_)) if !holds_more => {
+            None | Some(Listener::Waker(_) | Listener::Inside(_)) if !holds_more => {
                 drop_contained(listener);
             }
             listener => super::backlog::discard::<M>(Remains {

@@ -5,10 +5,11 @@ use std::marker::PhantomData;
 use std::task::{Poll, Waker};
 
 use super::backlog;
+use super::body::{SharedBody, WeakBody, address, is_same_body};
 use super::control::{Paused, look};
-use super::core::{EndState, Listener, Phase};
+use super::core::{EndState, Inside, Listener, Phase};
 use super::mode::{Fits, Mode};
-use super::raw::{Claim, CoreRef, CoreWeak, EndRef, Slot};
+use super::raw::{Claim, CoreRef, CoreWeak, EndRef, Local, Slot};
 use super::run::{self, Stage, Step};
 use super::variance::Invariant;
 use super::wait::{self, Waited};
@@ -79,17 +80,46 @@ impl<M: Mode, T: Fits<M>> Link<M, T> {
         }
     }
 
-    /// Has `body` resumed when all stages have run.
-    pub(crate) fn set_body(&self, body: M::Body) {
-        self.set_listener(Listener::Body(body));
-    }
-
     fn set_listener(&self, listener: Listener<M>) {
+        let body = listener.body();
         let replaced = self
             .core
             .with(|state| state.rare.replace_listener(listener));
-        if replaced.is_some() {
+        if let Some(replaced) = replaced {
+            if replaced.body().is_some_and(|old| Some(old) != body) {
+                M::unlinked(&self.core);
+            }
             drop_contained(replaced);
+        }
+    }
+}
+
+impl<T: 'static> Link<Local, T> {
+    /// Has `body` resumed when all stages have run.
+    pub(crate) fn set_body(&self, body: &SharedBody) {
+        let is_set = self.core.with(|state| {
+            let old = state.rare.body();
+            old.is_some_and(|old| is_same_body(old, body))
+        });
+        if !is_set {
+            self.set_listener(Listener::Body(body.clone()));
+        }
+    }
+
+    /// Has `waker` woken when all stages have run, by which a future that `body` is polling
+    /// is to go on.
+    pub(crate) fn set_inside(&self, waker: &Waker, body: &SharedBody) {
+        let is_set = self.core.with(|state| {
+            let old = state.rare.inside();
+            old.is_some_and(|old| {
+                old.waker.will_wake(waker) && old.body.address() == address(&**body)
+            })
+        });
+        if !is_set {
+            self.set_listener(Listener::Inside(Box::new(Inside {
+                waker: waker.clone(),
+                body: WeakBody::new(body),
+            })));
         }
     }
 }

@@ -19,29 +19,38 @@ mod cancel;
 mod control;
 mod core;
 mod end;
-mod lineage;
 mod mode;
 mod picture;
+mod poller;
 mod raw;
 mod run;
 mod source;
 mod variance;
 mod wait;
+mod wait_graph;
+
+use crate::trail::Place;
 
 pub(crate) use self::backlog::{hand_over, run_pending};
-pub(crate) use self::body::{Body, SharedBody, WeakBody, count_asleep, is_any_asleep};
+pub(crate) use self::body::{Awaited, Awaits, Body, SharedBody, WeakBody, address, count_pollers};
 pub(crate) use self::cancel::{delegate, keep_from_waited};
 pub(crate) use self::control::{Control, Paused, cancel_core, fail_core};
 pub(crate) use self::core::{Canceller, EndState, Group};
 pub(crate) use self::end::End;
-pub(crate) use self::lineage::{closes_a_cycle, for_each_body, wake_above};
 pub(crate) use self::mode::{Fits, Mode};
+pub(crate) use self::poller::Poller;
 #[cfg(feature = "sync")]
 pub(crate) use self::raw::Shared;
-pub(crate) use self::raw::{CoreRef, CoreWeak, Local, LocalCell, OwnedClaim, Slot};
+pub(crate) use self::raw::{CoreRef, CoreWeak, Local, LocalCell, OwnedClaim, Pinned, Slot};
 pub(crate) use self::run::{Skips, Stage, Step};
 pub(crate) use self::source::Source;
 pub(crate) use self::variance::Invariant;
+pub(crate) use self::wait_graph::{body_sleeps, body_waits, closes_a_cycle, set_poller};
+
+/// Where a chain was made.
+pub(crate) fn made_at<M: Mode>(core: &CoreRef<M>) -> Place {
+    core.with(|state| state.made_at)
+}
 
 /// Runs what this thread's queues hold, whichever the flavour, for a loop of its own; says
 /// how many tasks there were.

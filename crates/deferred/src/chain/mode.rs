@@ -7,8 +7,9 @@ use std::ops::Deref;
 use std::panic::Location;
 
 use super::backlog::Backlog;
+use super::body::Awaited;
 use super::core::{Group, Phase};
-use super::raw::{CoreRef, CoreWeak, Counts, Locked, OwnedClaim, Spares};
+use super::raw::{CoreRef, Counts, Locked, OwnedClaim, Spares};
 use crate::trail::Place;
 
 /// How the parts of a chain hold on to its core.
@@ -29,7 +30,7 @@ pub(crate) trait Mode: Sized + 'static {
     /// What a chain that is cancelled before it was fired calls, with its core.
     type Canceller;
     /// What a chain that is made of others knows of them.
-    type Group: Deref<Target: Group<Self>> + 'static;
+    type Group: Clone + Deref<Target: Group<Self>> + 'static;
     /// A body of [`inline_callbacks`](crate::inline_callbacks) that waits for a
     /// chain.
     type Body: Clone + 'static;
@@ -49,12 +50,23 @@ pub(crate) trait Mode: Sized + 'static {
     fn resume(body: Self::Body) -> Option<OwnedClaim<Self>>;
     /// The chain that gets the body's result, while there is one.
     fn result_of(body: &Self::Body) -> Option<CoreRef<Self>>;
-    /// Cancels what the body awaits.
-    fn cancel_body(body: Self::Body, cancelled_at: &'static Location<'static>);
-    /// What the body awaits, and whether it waits for more than Deferreds.
-    fn awaited_by(body: &Self::Body) -> (Vec<CoreWeak<Self>>, bool);
-    /// Hears that a chain waits for another one from now on.
-    fn linked(outer: &CoreRef<Self>);
+    /// Cancels a body: gives what it awaits, for the caller to cancel.
+    fn cancel_body(body: Self::Body, cancelled_at: &'static Location<'static>) -> Awaited<Self>;
+    /// Drops a body; its result is `Cancelled`.
+    fn give_up_body(body: Self::Body, cancelled_at: &'static Location<'static>);
+    /// A number that changes whenever the body goes on.
+    fn progress_of(body: &Self::Body) -> u32;
+    /// Where the body is, by which it is told from others.
+    fn address_of(body: &Self::Body) -> *const ();
+    fn address_of_weak(body: &Self::WeakBody) -> *const ();
+    /// The chains that the body awaits.
+    fn awaited_by(body: &Self::Body) -> Awaited<Self>;
+    /// Whether the body waits for more than Deferreds.
+    fn is_body_asleep(body: &Self::Body) -> bool;
+    /// Hears that `outer` waits for `inner` from now on.
+    fn linked(outer: &CoreRef<Self>, inner: &CoreRef<Self>);
+    /// Hears that the body which has awaited `core` does so no more.
+    fn unlinked(core: &CoreRef<Self>);
     fn handle<X: 'static>(content: X) -> Self::Handle<X>;
     /// Calls `f` with what is in `lock`.
     ///

@@ -4,9 +4,9 @@ use std::fmt;
 
 use super::backlog::run_pending;
 use super::end::End;
-use super::lineage::waits_for;
 use super::mode::{Fits, Mode};
 use super::raw::CoreRef;
+use super::wait_graph::waits_for;
 use crate::failure::Failure;
 use crate::state::State;
 use crate::trail::Place;
@@ -89,12 +89,18 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
         };
         Picture::of::<M>(link.core()).show(&mut out);
         let (mut next, is_asleep) = waits_for::<M>(link.core());
+        // It may wait for itself, through a list.
+        let mut seen = vec![link.core().clone()];
         let mut line = Vec::new();
         while line.len() < SHOWN
             && let Some(core) = next.pop()
         {
+            if seen.iter().any(|seen| CoreRef::is_same(seen, &core)) {
+                continue;
+            }
             line.push(Picture::of::<M>(&core));
             next.extend(waits_for::<M>(&core).0);
+            seen.push(core);
         }
         if !line.is_empty() {
             out.field("waits_for", &line);

@@ -326,7 +326,7 @@ fn finish<M: Mode>(claim: Claim<'_, M>) -> Result<Option<OwnedClaim<M>>, Claim<'
         if let Some(waiter) = state.rare.take_waiter() {
             return Some((Phase::Spent, (Some(waiter), None)));
         }
-        if state.end != EndState::Held || state.rare.waker().is_some() {
+        if state.end != EndState::Held || state.rare.has_waker() {
             return None;
         }
         Some((Phase::Settled, (None, state.rare.take_body())))

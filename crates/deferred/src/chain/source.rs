@@ -119,6 +119,10 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
         look() || (backlog::run_pending::<M>() > 0 && look())
     }
 
+    pub(crate) fn core(&self) -> &CoreRef<M> {
+        &self.core
+    }
+
     pub(crate) fn downgrade(&self) -> CoreWeak<M> {
         CoreRef::downgrade(&self.core)
     }

@@ -1,9 +1,9 @@
 //! One chain waiting for the result of another.
 
 use super::core::{EndState, Phase};
-use super::lineage::closes_a_cycle;
 use super::mode::Mode;
 use super::raw::{Claim, CoreRef, Guarded, Leave, OwnedClaim, Slot};
+use super::wait_graph::closes_a_cycle;
 use crate::contain::drop_contained;
 use crate::error::WaitCycle;
 use crate::failure::Failure;
@@ -53,7 +53,7 @@ pub(super) fn wait_for<'a, M: Mode>(mut claim: Claim<'a, M>, inner: CoreRef<M>) 
     });
     let closes = || may_close && closes_a_cycle::<M>(|| Some((*outer).clone()), &inner);
     if listens && !(closes() && stops_listening::<M>(&outer, &inner)) {
-        M::linked(&outer);
+        M::linked(&outer, &inner);
         return Waited::Waits;
     }
     // Nobody else is to give it a result any more.
@@ -82,7 +82,11 @@ fn takes_result<M: Mode>(claim: &mut Claim<'_, M>, inner: &mut Guarded<'_, M>) -
 /// Drops what was to be told of the result of `inner`, whose end is here now.
 #[cold]
 fn forget_listener<M: Mode>(inner: &CoreRef<M>) {
-    drop_contained(inner.with(|state| state.rare.take_listener()));
+    let listener = inner.with(|state| state.rare.take_listener());
+    if listener.as_ref().is_some_and(|old| old.body().is_some()) {
+        M::unlinked(inner);
+    }
+    drop_contained(listener);
 }
 
 /// Fails the chain of `claim`, which would wait for itself by `inner`.

@@ -9,16 +9,14 @@
 mod task;
 mod wake;
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::panic::Location;
-use std::pin::pin;
 use std::task::{Context, Poll};
 
-use self::task::Task;
 pub use self::wake::{reset_wake_hook, run_woken, set_wake_hook};
-use crate::chain::{self, End, Local, OwnedClaim, Source};
+use crate::chain::{self, End, Local, Source};
 use crate::deferred::Deferred;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 
 /// Runs an `async` body, and gives a Deferred of what it comes to.
 ///
@@ -72,29 +70,10 @@ where
     T: 'static,
 {
     let (source, end) = Source::pair(Location::caller());
-    let task = Task::of(&source);
-    if let Some(claim) = task.start(drive(body, source)) {
+    if let Some(claim) = task::start(body, source) {
         chain::run_claim(claim);
     }
     Deferred::from_end(end)
-}
-
-/// The body, and at its end the fire; gives the chain that is to be run for it.
-async fn drive<F, T>(body: F, source: Source<Local, T>) -> Option<OwnedClaim<Local>>
-where
-    F: Future<Output = Result<T>> + 'static,
-    T: 'static,
-{
-    let result = {
-        let mut body = pin!(body);
-        poll_fn(|cx| match Failure::catch(|| body.as_mut().poll(cx)) {
-            Ok(polled) => polled,
-            Err(panicked) => Poll::Ready(Err(panicked)),
-        })
-        .await
-    };
-    // Refused if it was cancelled in the middle.
-    source.fire_unrun(result).ok().flatten()
 }
 
 /// Polls the end of a Deferred for `cx`, which is that of a body or of an executor.
@@ -106,7 +85,7 @@ pub(crate) fn poll_end<T: 'static>(
         return Poll::Ready(Some(result));
     }
     match task::current(cx.waker()) {
-        Some((body, is_direct)) => body.poll_end(end, cx.waker(), is_direct),
+        Some((body, is_direct)) => task::poll_end(body, end, cx.waker(), is_direct),
         None => wake::poll_end(end, cx.waker()),
     }
 }

@@ -1,6 +1,7 @@
 //! One body: being polled, resumed, cancelled.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::ptr;
@@ -8,260 +9,437 @@ use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
-use smallvec::SmallVec;
-
-use super::wake::{self, BodyWaker};
+use super::wake::{self, BodyWaker, OwnWaker};
 use crate::chain::{
-    self, Body, Canceller, CoreRef, CoreWeak, End, EndState, Local, OwnedClaim, SharedBody, Source,
-    WeakBody, closes_a_cycle,
+    self, Awaited, Awaits, Body, Canceller, CoreRef, CoreWeak, End, EndState, Local, OwnedClaim,
+    Pinned, Poller, SharedBody, Source, WeakBody, closes_a_cycle, count_pollers,
 };
 use crate::contain::{catch, drop_contained};
-use crate::error::WaitCycle;
+use crate::error::{Panicked, WaitCycle};
 use crate::failure::{Failure, Result};
 use crate::trail::Place;
 
-/// What is polled: the body and the fire at its end.
-type Driven = Pin<Box<dyn Future<Output = Option<OwnedClaim<Local>>>>>;
+/// A body of which nothing is known but that it is one.
+pub(super) type SharedTask = Pin<Rc<dyn Task>>;
 
-/// A body, kept alive by what may resume it: the Deferreds it awaits, and, while it is
+/// What the code here needs of a body, whatever its type.
+pub(super) trait Task: Body {
+    fn state(&self) -> &State;
+    /// Whether it is there, and not being polled.
+    fn is_idle(&self) -> bool;
+    /// Whether it is over.
+    fn is_gone(&self) -> bool;
+    /// Polls it. At its end it is dropped, and its chain fired: that one is given, if it is
+    /// to be run.
+    fn poll_body(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Option<OwnedClaim<Local>>>;
+    /// Drops it; its chain is left as it is.
+    fn drop_body(&self);
+}
+
+/// What is in the allocation of a body, beside the body.
+///
+/// It is kept alive by what may resume it: the Deferreds it awaits, and, while it is
 /// asleep, its thread.
-pub(super) struct Task {
-    phase: Cell<Phase>,
-    /// There in `Idle`.
-    driven: Cell<Option<Driven>>,
-    /// The chain that it fires in the end.
-    result: CoreWeak<Local>,
-    /// What it polled in the last poll, and found pending.
-    awaited: RefCell<SmallVec<[CoreWeak<Local>; 1]>>,
+pub(super) struct Head<T: 'static> {
+    state: State,
+    /// What it fires in the end.
+    source: Cell<Option<Source<Local, T>>>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    /// What it polled first in the last poll, by its own waker, and found pending.
+    awaited: Cell<Option<CoreWeak<Local>>>,
+    cold: Cell<Option<Box<Cold>>>,
+}
+
+/// What few bodies need: those that await several at once, or other futures, or that were
+/// cancelled or resumed while they were polled.
+#[derive(Default)]
+struct Cold {
+    /// What else it polled in the last poll, by its own waker.
+    more: Chains,
+    /// What other futures have polled, with wakers of theirs, in any poll so far.
+    inside: Chains,
     /// A cancel that came while it was being polled.
-    cancelled_at: Cell<Option<Place>>,
-    /// What it is polled with, until somebody else keeps a clone of that.
-    waker: Cell<Option<OwnWaker>>,
-    /// The one that somebody else keeps.
-    given_away: RefCell<Weak<BodyWaker>>,
+    cancelled_at: Option<Place>,
+    /// It is to be polled once more.
+    is_polled_again: bool,
+    /// The waker that somebody else keeps a clone of.
+    given_away: Weak<BodyWaker>,
+    poller: Option<Arc<Poller>>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Idle,
-    /// It is being polled.
-    Polled,
-    /// And is to be polled once more.
-    PolledAgain,
-    Over,
-}
+impl State {
+    fn with_cold<R>(&self, f: impl FnOnce(&mut Cold) -> R) -> R {
+        let mut cold = self.cold.take().unwrap_or_default();
+        let result = f(&mut cold);
+        self.cold.set(Some(cold));
+        result
+    }
 
-struct OwnWaker {
-    shared: Arc<BodyWaker>,
-    waker: Waker,
-}
+    /// The same, but nothing if there is none.
+    fn with_some_cold<R>(&self, f: impl FnOnce(&mut Cold) -> R) -> Option<R> {
+        let mut cold = self.cold.take()?;
+        let result = f(&mut cold);
+        self.cold.set(Some(cold));
+        Some(result)
+    }
 
-impl Task {
-    /// A task that fires the chain of `source`, and is what cancels that.
-    pub(super) fn of<T: 'static>(source: &Source<Local, T>) -> Rc<Self> {
-        let task = Rc::new(Self {
-            phase: Cell::new(Phase::Idle),
-            driven: Cell::new(None),
-            result: source.downgrade(),
-            awaited: RefCell::default(),
-            cancelled_at: Cell::new(None),
-            waker: Cell::new(None),
-            given_away: RefCell::default(),
+    /// A poll begins: what is awaited by the body's own waker is polled again in it, or is
+    /// awaited no more.
+    fn begin_poll(&self) {
+        self.awaited.take();
+        self.with_some_cold(|cold| {
+            cold.more.all.clear();
+            cold.is_polled_again = false;
         });
-        let shared: SharedBody = task.clone();
-        let weak: WeakBody = Rc::downgrade(&shared);
-        source.set_canceller(Canceller::Body(weak));
-        task
     }
 
-    /// Polls it for the first time.
-    pub(super) fn start(
-        self: Rc<Self>,
-        driven: impl Future<Output = Option<OwnedClaim<Local>>> + 'static,
-    ) -> Option<OwnedClaim<Local>> {
-        self.driven.set(Some(Box::pin(driven)));
-        self.run()
+    fn is_polled_again(&self) -> bool {
+        self.with_some_cold(|cold| cold.is_polled_again) == Some(true)
     }
 
-    /// Polls it until it waits.
-    pub(super) fn run(self: Rc<Self>) -> Option<OwnedClaim<Local>> {
-        match self.phase.get() {
-            Phase::Idle => {}
-            Phase::Polled | Phase::PolledAgain => {
-                self.phase.set(Phase::PolledAgain);
-                return None;
+    /// Its waker is nobody else's any more.
+    pub(super) fn forget_waker(&self) {
+        self.with_some_cold(|cold| cold.given_away = Weak::new());
+    }
+
+    /// It awaits `core`, by its own waker.
+    fn awaits(&self, core: &CoreRef<Local>, body: *const ()) {
+        let core = CoreRef::downgrade(core);
+        match self.awaited.take() {
+            None => self.awaited.set(Some(core)),
+            first => {
+                self.awaited.set(first);
+                self.with_cold(|cold| cold.more.push(core, body, Awaits::Directly));
             }
-            Phase::Over => return None,
         }
-        let mut driven = self.driven.take()?;
-        let polled = loop {
-            self.phase.set(Phase::Polled);
-            self.awaited.borrow_mut().clear();
-            let polled = self.poll_once(&mut driven);
-            if polled.is_ready() || self.phase.get() != Phase::PolledAgain {
-                break polled;
-            }
-        };
-        match polled {
-            Poll::Ready(claim) => {
-                self.phase.set(Phase::Over);
-                drop_contained(driven);
-                claim
-            }
-            Poll::Pending => {
-                self.driven.set(Some(driven));
-                self.phase.set(Phase::Idle);
-                if let Some(cancelled_at) = self.cancelled_at.take() {
-                    self.cancel(cancelled_at);
+    }
+
+    /// It awaits `core` inside of another future.
+    fn awaits_inside(&self, core: &CoreRef<Local>, body: *const ()) {
+        let core = CoreRef::downgrade(core);
+        self.with_cold(|cold| cold.inside.push(core, body, Awaits::Inside));
+    }
+
+    /// What it awaits: what it has polled, is pending, and not polled by anybody else
+    /// since.
+    fn awaited(&self, body: *const ()) -> Awaited<Local> {
+        let first = self.awaited.take();
+        let mut awaited: Awaited<Local> = first.iter().cloned().collect();
+        self.awaited.set(first);
+        awaited.retain(|core| is_awaited(core, body, Awaits::Directly));
+        self.with_some_cold(|cold| {
+            cold.more.tidy(body, Awaits::Directly);
+            cold.inside.tidy(body, Awaits::Inside);
+            for core in cold.more.all.iter().chain(&cold.inside.all) {
+                // The first one may have been polled more than once.
+                if awaited
+                    .first()
+                    .is_none_or(|first| !CoreWeak::is_same(first, core))
+                {
+                    awaited.push(core.clone());
                 }
-                None
-            }
-        }
-    }
-
-    fn poll_once(self: &Rc<Self>, driven: &mut Driven) -> Poll<Option<OwnedClaim<Local>>> {
-        let own = self.waker.take().unwrap_or_else(|| {
-            let shared = wake::new_waker();
-            let waker = Waker::from(Arc::clone(&shared));
-            OwnWaker { shared, waker }
-        });
-        let polled = {
-            let _entered = Entered::new(Rc::clone(self), &own.waker);
-            catch(|| driven.as_mut().poll(&mut Context::from_waker(&own.waker)))
-        };
-        let polled = match polled {
-            Ok(polled) => polled,
-            // A panic of the body itself was caught: this is what dropping it said.
-            Err(payload) => {
-                drop_contained(payload);
-                Poll::Ready(None)
-            }
-        };
-        if polled.is_pending() {
-            self.keep_waker(own);
-        }
-        polled
-    }
-
-    /// Keeps the waker for the next poll; but if somebody else has a clone of it, it is
-    /// left to him, and the thread keeps the task for as long as he does.
-    fn keep_waker(self: &Rc<Self>, own: OwnWaker) {
-        // One is in the waker itself.
-        let is_ours = Arc::strong_count(&own.shared) == 2;
-        if is_ours {
-            self.waker.set(Some(own));
-            return;
-        }
-        *self.given_away.borrow_mut() = Arc::downgrade(&own.shared);
-        wake::keep_asleep(&own.shared, Rc::clone(self));
-        drop(own);
-        if let Some(result) = self.result() {
-            chain::wake_above(&result);
-        }
-    }
-
-    /// Polls the end of a Deferred from inside of the body.
-    /// `is_direct` says that it is polled with the body's own waker.
-    pub(super) fn poll_end<T: 'static>(
-        self: &Rc<Self>,
-        end: &mut End<Local, T>,
-        waker: &Waker,
-        is_direct: bool,
-    ) -> Poll<Option<Result<T>>> {
-        let mut is_cycle = false;
-        let polled = end.poll(|link| {
-            if closes_a_cycle::<Local>(|| self.result(), link.core()) {
-                is_cycle = true;
-                return;
-            }
-            self.awaited
-                .borrow_mut()
-                .push(CoreRef::downgrade(link.core()));
-            if is_direct {
-                link.set_body(self.clone());
-                self.tell_of_sleepers(link.core());
-            } else {
-                // It is polled by something inside of the body that wakes by its own
-                // means.
-                link.set_waker(waker);
             }
         });
-        if is_cycle {
-            end.take().let_go(EndState::Detached);
-            return Poll::Ready(Some(Err(Failure::new(WaitCycle::new()))));
+        awaited
+    }
+}
+
+fn is_awaited(core: &CoreWeak<Local>, body: *const (), how: Awaits) -> bool {
+    let core = core.upgrade();
+    core.is_some_and(|core| Awaits::of(&core, body) == how)
+}
+
+/// Chains that a body awaits, and some that it does no more.
+#[derive(Default)]
+struct Chains {
+    all: Vec<CoreWeak<Local>>,
+    /// When they are as many as this, they are tidied up.
+    most: usize,
+}
+
+impl Chains {
+    fn push(&mut self, core: CoreWeak<Local>, body: *const (), how: Awaits) {
+        if self.all.len() >= self.most {
+            self.tidy(body, how);
+            self.most = 2 * self.all.len() + 4;
         }
-        polled
+        self.all.push(core);
     }
 
-    /// If bodies that sleep are below `core`, whoever polls for this one is to hear of
-    /// them.
-    fn tell_of_sleepers(&self, core: &CoreRef<Local>) {
-        if !chain::is_any_asleep() {
-            return;
-        }
-        let mut has_bodies = false;
-        chain::for_each_body::<Local>(core, |_| has_bodies = true);
-        if let Some(result) = self.result().filter(|_| has_bodies) {
-            chain::wake_above(&result);
-        }
+    /// Takes out those that `body` does not await like that, and those that are there
+    /// twice.
+    fn tidy(&mut self, body: *const (), how: Awaits) {
+        let mut seen = HashSet::new();
+        self.all
+            .retain(|core| is_awaited(core, body, how) && seen.insert(core.address()));
     }
+}
 
-    /// Drops the body; its result is `Cancelled`.
-    fn give_up(&self, cancelled_at: Place) {
-        self.phase.set(Phase::Over);
-        let driven = self.driven.take();
-        match self.result() {
-            Some(result) => {
-                chain::fail_core::<Local>(&result, cancelled_at, || drop_contained(driven));
-            }
-            None => drop_contained(driven),
+impl Drop for Cold {
+    fn drop(&mut self) {
+        if self.poller.is_some() {
+            count_pollers(-1);
         }
     }
 }
 
-impl Body for Task {
-    fn resume(self: Rc<Self>) -> Option<OwnedClaim<Local>> {
-        self.run()
+/// Makes a body that fires the chain of `source`, and is what cancels that; polls it
+/// for the first time, and gives the chain that is to be run.
+pub(super) fn start<F, T>(future: F, source: Source<Local, T>) -> Option<OwnedClaim<Local>>
+where
+    F: Future<Output = Result<T>> + 'static,
+    T: 'static,
+{
+    let head = Head {
+        state: State::default(),
+        source: Cell::new(None),
+    };
+    let task = Rc::pin(Pinned::new(head, future));
+    let body: SharedBody = task.clone();
+    source.set_canceller(Canceller::Body(WeakBody::new(&body)));
+    drop(body);
+    task.source.set(Some(source));
+    run(task)
+}
+
+impl<F, T> Task for Pinned<Head<T>, F>
+where
+    F: Future<Output = Result<T>> + 'static,
+    T: 'static,
+{
+    fn state(&self) -> &State {
+        &self.state
+    }
+
+    fn is_idle(&self) -> bool {
+        Pinned::is_idle(self)
+    }
+
+    fn is_gone(&self) -> bool {
+        Pinned::is_gone(self)
+    }
+
+    fn poll_body(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Option<OwnedClaim<Local>>> {
+        let result = match catch(|| self.poll(cx)) {
+            Ok(Some(Poll::Ready(result))) => result,
+            Ok(Some(Poll::Pending) | None) => return Poll::Pending,
+            Err(payload) => {
+                let made_at = self.result().map(|core| chain::made_at(&core));
+                Err(panicked(payload, made_at))
+            }
+        };
+        self.clear();
+        // Refused if it was cancelled in the middle.
+        let source = self.source.take();
+        drop_contained(self.state.cold.take());
+        Poll::Ready(source.and_then(|source| source.fire_unrun(result).ok().flatten()))
+    }
+
+    fn drop_body(&self) {
+        self.clear();
+        drop_contained(self.state.cold.take());
+        drop(self.source.take());
+    }
+}
+
+#[cold]
+fn panicked(payload: Box<dyn std::any::Any + Send>, made_at: Option<Place>) -> Failure {
+    let panicked = Panicked::from_payload(payload);
+    match made_at {
+        Some(made_at) => Failure::raised_at_place(panicked, made_at),
+        None => Failure::new(panicked),
+    }
+}
+
+impl<F, T> Body for Pinned<Head<T>, F>
+where
+    F: Future<Output = Result<T>> + 'static,
+    T: 'static,
+{
+    fn resume(self: Pin<Rc<Self>>) -> Option<OwnedClaim<Local>> {
+        run(self)
     }
 
     fn result(&self) -> Option<CoreRef<Local>> {
-        self.result.upgrade()
+        let source = self.source.take();
+        let core = source.as_ref().map(|source| source.core().clone());
+        self.source.set(source);
+        core
     }
 
-    fn cancel(self: Rc<Self>, cancelled_at: Place) {
-        match self.phase.get() {
-            Phase::Over => {}
-            Phase::Polled | Phase::PolledAgain => self.cancelled_at.set(Some(cancelled_at)),
-            Phase::Idle => {
-                let (awaited, _) = self.awaited();
-                if awaited.is_empty() {
-                    return self.give_up(cancelled_at);
-                }
-                for core in awaited.iter().filter_map(CoreWeak::upgrade) {
-                    chain::cancel_core::<Local>(&core, cancelled_at);
-                }
+    fn cancel(self: Pin<Rc<Self>>, cancelled_at: Place) -> Awaited<Local> {
+        cancel(self, cancelled_at)
+    }
+
+    fn give_up(self: Pin<Rc<Self>>, cancelled_at: Place) {
+        give_up(&*self, cancelled_at);
+    }
+
+    fn progress(&self) -> u32 {
+        self.polls()
+    }
+
+    fn awaited(&self) -> Awaited<Local> {
+        self.state.awaited(chain::address(self))
+    }
+
+    fn is_asleep(&self) -> bool {
+        let strong = |cold: &mut Cold| cold.given_away.strong_count();
+        self.state.with_some_cold(strong).unwrap_or(0) > 0
+    }
+
+    fn poller(&self) -> Option<Arc<Poller>> {
+        self.state.with_some_cold(|cold| cold.poller.clone())?
+    }
+
+    fn set_poller(&self, poller: &Arc<Poller>) {
+        let (old, given_away) = self.state.with_cold(|cold| {
+            let old = cold.poller.replace(Arc::clone(poller));
+            (old, cold.given_away.upgrade())
+        });
+        if old.is_none() {
+            count_pollers(1);
+        }
+        if let Some(given_away) = given_away {
+            given_away.set_poller(poller);
+        }
+    }
+}
+
+/// Polls a body until it waits.
+pub(super) fn run(task: SharedTask) -> Option<OwnedClaim<Local>> {
+    let state = task.state();
+    if !task.is_idle() {
+        if !task.is_gone() {
+            state.with_cold(|cold| cold.is_polled_again = true);
+        }
+        return None;
+    }
+    loop {
+        state.begin_poll();
+        if let Poll::Ready(claim) = poll_once(&task) {
+            return claim;
+        }
+        if !state.is_polled_again() {
+            break;
+        }
+    }
+    let cancelled_at = state.with_some_cold(|cold| cold.cancelled_at.take());
+    if let Some(cancelled_at) = cancelled_at.flatten()
+        && let Some(result) = task.result()
+    {
+        chain::cancel_core::<Local>(&result, cancelled_at);
+    }
+    None
+}
+
+fn poll_once(task: &SharedTask) -> Poll<Option<OwnedClaim<Local>>> {
+    let given_away = |cold: &mut Cold| cold.given_away.upgrade();
+    let given_away = task.state().with_some_cold(given_away).flatten();
+    let own = wake::take_waker(given_away);
+    let polled = {
+        let _entered = Entered::new(Pin::clone(task), own.waker());
+        task.as_ref()
+            .poll_body(&mut Context::from_waker(own.waker()))
+    };
+    if own.is_ours() {
+        task.state().forget_waker();
+        wake::give_back(own);
+    } else if polled.is_pending() {
+        sleep(task, own);
+    }
+    polled
+}
+
+/// Somebody else has a clone of the waker: it is left to him, and the thread keeps the
+/// task for as long as he has it.
+fn sleep(task: &SharedTask, own: OwnWaker) {
+    let shared = own.into_shared();
+    task.state()
+        .with_cold(|cold| cold.given_away = Arc::downgrade(&shared));
+    wake::keep_asleep(&shared, Pin::clone(task));
+    match task.poller() {
+        Some(poller) => shared.set_poller(&poller),
+        None => {
+            let body: SharedBody = task.clone();
+            chain::body_sleeps(&body, &Poller::new());
+        }
+    }
+}
+
+/// Polls the end of a Deferred from inside of a body.
+/// `is_direct` says that it is polled with the body's own waker.
+pub(super) fn poll_end<T: 'static>(
+    task: SharedTask,
+    end: &mut End<Local, T>,
+    waker: &Waker,
+    is_direct: bool,
+) -> Poll<Option<Result<T>>> {
+    let mut is_cycle = false;
+    let polled = end.poll(|link| {
+        let body: SharedBody = task.clone();
+        let (core, address) = (link.core(), chain::address(&*body));
+        let was = Awaits::of(core, address);
+        if was == Awaits::Not && closes_a_cycle::<Local>(|| body.result(), core) {
+            is_cycle = true;
+            return;
+        }
+        if is_direct {
+            link.set_body(&body);
+            task.state().awaits(core, address);
+        } else {
+            link.set_inside(waker, &body);
+            if was != Awaits::Inside {
+                task.state().awaits_inside(core, address);
             }
         }
-    }
-
-    fn awaited(&self) -> (Vec<CoreWeak<Local>>, bool) {
-        let awaited = self.awaited.borrow().to_vec();
-        let is_asleep = self.given_away.borrow().strong_count() > 0;
-        (awaited, is_asleep)
-    }
-
-    fn polled_by(&self, waker: &Waker) {
-        let given_away = self.given_away.borrow().upgrade();
-        if let Some(given_away) = given_away {
-            given_away.set_poller(waker.clone());
+        if was == Awaits::Not {
+            chain::body_waits(&body, core);
         }
+    });
+    if is_cycle {
+        end.take().let_go(EndState::Detached);
+        return Poll::Ready(Some(Err(Failure::new(WaitCycle::new()))));
+    }
+    polled
+}
+
+fn cancel(task: SharedTask, cancelled_at: Place) -> Awaited<Local> {
+    if task.is_gone() {
+        return Awaited::new();
+    }
+    if !task.is_idle() {
+        let state = task.state();
+        state.with_cold(|cold| cold.cancelled_at = Some(cancelled_at));
+        return Awaited::new();
+    }
+    let awaited = task.awaited();
+    if awaited.is_empty() {
+        give_up(&*task, cancelled_at);
+    }
+    awaited
+}
+
+/// Drops a body; its result is `Cancelled`.
+fn give_up(task: &dyn Task, cancelled_at: Place) {
+    if !task.is_idle() {
+        return;
+    }
+    match task.result() {
+        Some(result) => {
+            chain::fail_core::<Local>(&result, cancelled_at, || task.drop_body());
+        }
+        None => task.drop_body(),
     }
 }
 
 /// What is being polled on this thread.
 struct Current {
     /// The innermost body.
-    task: Cell<Option<Rc<Task>>>,
+    task: Cell<Option<SharedTask>>,
     /// Where its waker points to, which tells it from those of others.
     waker: Cell<*const ()>,
 }
@@ -277,12 +455,12 @@ thread_local! {
 
 /// A body is being polled, for as long as this lives.
 struct Entered {
-    outer: Option<Rc<Task>>,
+    outer: Option<SharedTask>,
     outer_waker: *const (),
 }
 
 impl Entered {
-    fn new(task: Rc<Task>, waker: &Waker) -> Self {
+    fn new(task: SharedTask, waker: &Waker) -> Self {
         let (outer, outer_waker) = replace_current(Some(task), waker.data());
         Self { outer, outer_waker }
     }
@@ -294,17 +472,17 @@ impl Drop for Entered {
     }
 }
 
-fn replace_current(task: Option<Rc<Task>>, waker: *const ()) -> (Option<Rc<Task>>, *const ()) {
+fn replace_current(task: Option<SharedTask>, waker: *const ()) -> (Option<SharedTask>, *const ()) {
     let replace = |current: &Current| (current.task.replace(task), current.waker.replace(waker));
     // At the end of the thread there is none: bodies are polled as by an executor.
     CURRENT.try_with(replace).unwrap_or((None, ptr::null()))
 }
 
 /// The body that is being polled, if one is, and whether `waker` is its own.
-pub(super) fn current(waker: &Waker) -> Option<(Rc<Task>, bool)> {
+pub(super) fn current(waker: &Waker) -> Option<(SharedTask, bool)> {
     let look = |current: &Current| {
         let task = current.task.take()?;
-        let found = Rc::clone(&task);
+        let found = Pin::clone(&task);
         current.task.set(Some(task));
         Some((found, current.waker.get() == waker.data()))
     };

@@ -1,20 +1,22 @@
 //! Being woken by something that is no Deferred, from any thread.
 //!
 //! A waker knows the inbox of the thread its body lives on, puts itself into it, and
-//! tells whoever can see to it that the thread empties it: the one who polls for what
-//! comes of the body, and the hook. The thread keeps the bodies that are asleep, so
-//! that a waker elsewhere never holds, and never drops, a body.
+//! wakes those that can see to it that the thread empties it: the executor that polls for
+//! what comes of the body (see `Poller`), and the hook. The thread keeps the bodies that
+//! are asleep, so that a waker elsewhere never holds, and never drops, a body.
+//!
+//! A body that awaits nothing but Deferreds needs no waker of its own: it is polled with
+//! one that the thread keeps for the next.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::mem;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Wake, Waker};
 
-use super::task::Task;
-use crate::chain::{self, End, Local};
+use super::task::{self, SharedTask};
+use crate::chain::{self, End, Local, Poller};
 use crate::contain::{drop_contained, run_contained};
 use crate::failure::Result;
 
@@ -31,8 +33,8 @@ pub(super) struct BodyWaker {
     is_woken: AtomicBool,
     /// The thread has let go of the body already.
     is_released: AtomicBool,
-    /// Who polls for what comes of the body.
-    poller: Mutex<Option<Waker>>,
+    /// Of the body, once that sleeps.
+    poller: Mutex<Option<Arc<Poller>>>,
 }
 
 /// The inbox of one thread.
@@ -83,9 +85,13 @@ impl Inbox {
 }
 
 impl BodyWaker {
-    pub(super) fn set_poller(&self, poller: Waker) {
-        let replaced = lock(&self.poller).replace(poller);
+    pub(super) fn set_poller(&self, poller: &Arc<Poller>) {
+        let replaced = lock(&self.poller).replace(Arc::clone(poller));
         drop_contained(replaced);
+        // Perhaps before there was a poller to tell.
+        if self.is_woken.load(Ordering::Acquire) {
+            poller.wake();
+        }
     }
 }
 
@@ -99,10 +105,10 @@ impl Wake for BodyWaker {
             return;
         }
         let hook = self.inbox.put(|mail| mail.woken.push(Arc::clone(self)));
-        let poller = lock(&self.poller).take();
+        let poller = lock(&self.poller).clone();
         tell(hook);
         if let Some(poller) = poller {
-            run_contained("a waker", || poller.wake());
+            poller.wake();
         }
     }
 }
@@ -117,6 +123,33 @@ impl Drop for BodyWaker {
     }
 }
 
+/// What a body is polled with.
+pub(super) struct OwnWaker {
+    shared: Arc<BodyWaker>,
+    waker: Waker,
+}
+
+impl OwnWaker {
+    fn new(shared: Arc<BodyWaker>) -> Self {
+        let waker = Waker::from(Arc::clone(&shared));
+        Self { shared, waker }
+    }
+
+    pub(super) fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// Whether nobody else has a clone.
+    pub(super) fn is_ours(&self) -> bool {
+        // One is in the waker itself.
+        Arc::strong_count(&self.shared) == 2
+    }
+
+    pub(super) fn into_shared(self) -> Arc<BodyWaker> {
+        self.shared
+    }
+}
+
 fn tell(hook: Option<Hook>) {
     if let Some(hook) = hook {
         run_contained("the wake hook", || hook());
@@ -127,7 +160,9 @@ fn tell(hook: Option<Hook>) {
 struct Home {
     inbox: Arc<Inbox>,
     next_id: Cell<u64>,
-    asleep: RefCell<HashMap<u64, Rc<Task>>>,
+    asleep: RefCell<HashMap<u64, SharedTask>>,
+    /// Those that nobody else has, to poll bodies with.
+    free_wakers: RefCell<Vec<OwnWaker>>,
 }
 
 thread_local! {
@@ -135,6 +170,7 @@ thread_local! {
         inbox: Arc::default(),
         next_id: Cell::new(0),
         asleep: RefCell::default(),
+        free_wakers: RefCell::default(),
     };
 }
 
@@ -151,49 +187,75 @@ impl Drop for Home {
 }
 
 impl Home {
-    fn let_sleep(&self, waker: &BodyWaker, task: Rc<Task>) {
-        let old = self.asleep.borrow_mut().insert(waker.id, task);
-        match old {
-            None => chain::count_asleep(1),
-            Some(old) => drop(old),
-        }
-    }
-
     /// Lets go of a body, which may then be dropped: by the caller, with nothing
     /// borrowed.
-    fn release(&self, id: u64) -> Option<Rc<Task>> {
-        let task = self.asleep.borrow_mut().remove(&id);
-        if task.is_some() {
-            chain::count_asleep(-1);
-        }
-        task
+    fn release(&self, id: u64) -> Option<SharedTask> {
+        self.asleep.borrow_mut().remove(&id)
+    }
+
+    fn new_waker(&self) -> OwnWaker {
+        let id = self.next_id.get();
+        self.next_id.set(id + 1);
+        OwnWaker::new(BodyWaker::new(id, Arc::clone(&self.inbox)))
     }
 }
 
-/// A waker of a body of this thread.
-pub(super) fn new_waker() -> Arc<BodyWaker> {
-    let (id, inbox) = HOME
-        .try_with(|home| {
-            let id = home.next_id.get();
-            home.next_id.set(id + 1);
-            (id, Arc::clone(&home.inbox))
+impl BodyWaker {
+    fn new(id: u64, inbox: Arc<Inbox>) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            inbox,
+            is_woken: AtomicBool::new(false),
+            // Not before the thread has the body.
+            is_released: AtomicBool::new(true),
+            poller: Mutex::new(None),
         })
-        // The thread is at its end: nobody will look into the inbox.
-        .unwrap_or_default();
-    Arc::new(BodyWaker {
-        id,
-        inbox,
-        is_woken: AtomicBool::new(false),
-        // Not before the thread has the body.
-        is_released: AtomicBool::new(true),
-        poller: Mutex::new(None),
-    })
+    }
+}
+
+/// How many wakers a thread keeps: as many bodies may be polled inside of one another
+/// without making one.
+const FREE_WAKERS: usize = 16;
+
+/// A waker to poll a body of this thread with: the one that was given away, if it was.
+pub(super) fn take_waker(given_away: Option<Arc<BodyWaker>>) -> OwnWaker {
+    if let Some(given_away) = given_away {
+        return OwnWaker::new(given_away);
+    }
+    let take = |home: &Home| {
+        let free = home.free_wakers.borrow_mut().pop();
+        free.unwrap_or_else(|| home.new_waker())
+    };
+    // At the end of the thread nobody will look into the inbox.
+    HOME.try_with(take)
+        .unwrap_or_else(|_| OwnWaker::new(BodyWaker::new(0, Arc::default())))
+}
+
+/// Takes a waker back that nobody else has.
+pub(super) fn give_back(own: OwnWaker) {
+    let poller = lock(&own.shared.poller).take();
+    drop_contained(poller);
+    let was_kept = !own.shared.is_released.swap(true, Ordering::Relaxed);
+    let mut own = Some(own);
+    let released = HOME.try_with(|home| {
+        let released = own
+            .as_ref()
+            .filter(|_| was_kept)
+            .and_then(|own| home.release(own.shared.id));
+        let mut free = home.free_wakers.borrow_mut();
+        if free.len() < FREE_WAKERS {
+            free.extend(own.take());
+        }
+        released
+    });
+    drop_contained((own, released));
 }
 
 /// Keeps a body for as long as somebody may wake it.
-pub(super) fn keep_asleep(waker: &BodyWaker, task: Rc<Task>) {
-    waker.is_released.store(false, Ordering::Relaxed);
-    let _ = HOME.try_with(|home| home.let_sleep(waker, task));
+pub(super) fn keep_asleep(waker: &BodyWaker, task: SharedTask) {
+    if waker.is_released.swap(false, Ordering::Relaxed) {
+        let _ = HOME.try_with(|home| home.asleep.borrow_mut().insert(waker.id, task));
+    }
 }
 
 /// Goes on with the bodies of this thread that were woken, by something that is no
@@ -253,17 +315,17 @@ fn run_mail() -> usize {
     let count = woken.len();
     for waker in woken {
         waker.is_woken.store(false, Ordering::Release);
-        let task = HOME.try_with(|home| {
-            let is_last = Arc::strong_count(&waker) == 1;
-            if is_last {
-                waker.is_released.store(true, Ordering::Relaxed);
-                return home.release(waker.id);
-            }
-            home.asleep.borrow().get(&waker.id).cloned()
-        });
-        if let Ok(Some(task)) = task
-            && let Some(claim) = task.run()
-        {
+        let find = |home: &Home| home.asleep.borrow().get(&waker.id).cloned();
+        let Ok(Some(task)) = HOME.try_with(find) else {
+            continue;
+        };
+        if Arc::strong_count(&waker) == 1 {
+            task.state().forget_waker();
+            give_back(OwnWaker::new(waker));
+        } else {
+            drop(waker);
+        }
+        if let Some(claim) = task::run(task) {
             chain::run_claim(claim);
         }
     }
@@ -353,9 +415,7 @@ pub(super) fn poll_end<T: 'static>(
     run_woken();
     let polled = end.poll(|link| {
         link.set_waker(waker);
-        if chain::is_any_asleep() {
-            chain::for_each_body::<Local>(link.core(), |body| body.polled_by(waker));
-        }
+        chain::set_poller(link.core(), waker);
     });
     // Woken while nobody knew whom to tell, or by the bodies that were just run.
     if polled.is_pending() && has_mail() {

@@ -217,6 +217,15 @@ impl<M: Mode> CoreWeak<M> {
         })
     }
 
+    /// Where the block is, by which chains are told from one another.
+    pub(crate) fn address(&self) -> *const () {
+        self.block.as_ptr().cast()
+    }
+
+    pub(crate) fn is_same(a: &Self, b: &Self) -> bool {
+        a.block == b.block
+    }
+
     /// Gives the memory back, when there is no reference left.
     #[inline(always)]
     fn free(&self) {

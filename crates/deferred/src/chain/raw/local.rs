@@ -8,13 +8,13 @@ use std::rc::Rc;
 
 use super::claim::OwnedClaim;
 use super::core::Locked;
-use super::counted::{CoreRef, CoreWeak, Counts, Left, too_many};
+use super::counted::{CoreRef, Counts, Left, too_many};
 use super::spares::Spares;
 use crate::chain::backlog::Backlog;
-use crate::chain::body::{self, SharedBody, WeakBody};
+use crate::chain::body::{self, Awaited, SharedBody, WeakBody};
 use crate::chain::core::{Group, Phase};
-use crate::chain::lineage;
 use crate::chain::mode::{Fits, Mode, PhaseCell};
+use crate::chain::wait_graph;
 use crate::trail::Place;
 
 /// One thread, no locks.
@@ -154,12 +154,32 @@ impl Mode for Local {
         body.result()
     }
 
-    fn cancel_body(body: SharedBody, cancelled_at: &'static Location<'static>) {
-        body.cancel(cancelled_at);
+    fn cancel_body(body: SharedBody, cancelled_at: &'static Location<'static>) -> Awaited<Self> {
+        body.cancel(cancelled_at)
     }
 
-    fn awaited_by(body: &SharedBody) -> (Vec<CoreWeak<Self>>, bool) {
+    fn give_up_body(body: SharedBody, cancelled_at: &'static Location<'static>) {
+        body.give_up(cancelled_at);
+    }
+
+    fn progress_of(body: &SharedBody) -> u32 {
+        body.progress()
+    }
+
+    fn address_of(body: &SharedBody) -> *const () {
+        body::address(&**body)
+    }
+
+    fn address_of_weak(body: &WeakBody) -> *const () {
+        body.address()
+    }
+
+    fn awaited_by(body: &SharedBody) -> Awaited<Self> {
         body.awaited()
+    }
+
+    fn is_body_asleep(body: &SharedBody) -> bool {
+        body.is_asleep()
     }
 
     #[inline(always)]
@@ -194,10 +214,14 @@ impl Mode for Local {
     }
 
     #[inline(always)]
-    fn linked(outer: &CoreRef<Self>) {
-        if body::is_any_asleep() {
-            lineage::wake_above(outer);
+    fn linked(outer: &CoreRef<Self>, inner: &CoreRef<Self>) {
+        if body::has_any_poller() {
+            wait_graph::chain_waits(outer, inner);
         }
+    }
+
+    fn unlinked(core: &CoreRef<Self>) {
+        wait_graph::part_pollers(core);
     }
 
     fn handle<X: 'static>(content: X) -> Rc<LocalCell<X>> {

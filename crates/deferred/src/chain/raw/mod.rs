@@ -1,7 +1,8 @@
 //! What forgets a type: [`Slot`] for one result, [`Stages`] for the queue of
 //! stages, [`Rare`] for what few chains have. [`Core`] says who may touch them, a
 //! [`Claim`] is the right to do so, and [`Local`] and [`Shared`] share a core between
-//! the handles of one thread or of many.
+//! the handles of one thread or of many. [`Pinned`] is a body of `inline_callbacks` in
+//! the allocation that its references share.
 //!
 //! This is the one module of the crate with unsafe code. It exists because a box
 //! per stage is what a chain would otherwise cost: kept here, a closure or a
@@ -25,6 +26,7 @@ mod core;
 mod counted;
 mod end_ref;
 mod local;
+mod pinned;
 mod rare;
 #[cfg(feature = "sync")]
 mod shared;
@@ -39,6 +41,7 @@ pub(crate) use self::core::{Core, Guarded, Locked};
 pub(crate) use self::counted::{CoreRef, CoreWeak, Counts};
 pub(crate) use self::end_ref::EndRef;
 pub(crate) use self::local::{Local, LocalCell};
+pub(crate) use self::pinned::{PinWeak, Pinned};
 pub(crate) use self::rare::Rare;
 #[cfg(feature = "sync")]
 pub(crate) use self::shared::Shared;

@@ -4,7 +4,7 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::task::Waker;
 
 use super::{CoreRef, CoreWeak};
-use crate::chain::core::{Canceller, Listener};
+use crate::chain::core::{Canceller, Inside, Listener};
 use crate::chain::mode::Mode;
 
 /// Who gets the result of the chain, who is told when it is at its end, for whom it
@@ -27,6 +27,7 @@ union Told<M: Mode> {
     waiter: ManuallyDrop<MaybeUninit<CoreRef<M>>>,
     waker: ManuallyDrop<MaybeUninit<Waker>>,
     body: ManuallyDrop<MaybeUninit<M::Body>>,
+    inside: ManuallyDrop<MaybeUninit<Box<Inside<M>>>>,
 }
 
 /// What is cancelled. INVARIANT: one of them at the most.
@@ -43,6 +44,7 @@ const WAITING_ON: u8 = 8;
 const CANCELLER: u8 = 16;
 const PARTS: u8 = 32;
 const FIRED_BY: u8 = 64;
+const INSIDE: u8 = 128;
 
 /// One of them.
 struct Place<'a, X> {
@@ -102,7 +104,7 @@ impl<M: Mode> Rare<M> {
     /// Whether somebody gets the result, or is told.
     #[inline(always)]
     pub(crate) fn is_listened_to(&self) -> bool {
-        self.there & (WAITER | WAKER | BODY) != 0
+        self.there & (WAITER | WAKER | BODY | INSIDE) != 0
     }
 
     pub(crate) fn waiter(&self) -> Option<&CoreRef<M>> {
@@ -119,7 +121,7 @@ impl<M: Mode> Rare<M> {
     #[inline(always)]
     pub(crate) fn replace_waiter(&mut self, waiter: CoreRef<M>) -> Option<CoreRef<M>> {
         assert!(
-            self.there & (WAKER | BODY) == 0,
+            self.there & (WAKER | BODY | INSIDE) == 0,
             "who waits has the end, and those who were told before are gone"
         );
         self.waiter_place().replace(waiter)
@@ -147,8 +149,24 @@ impl<M: Mode> Rare<M> {
         is_there.then(|| unsafe { self.told.body.assume_init_ref() })
     }
 
+    pub(crate) fn inside(&self) -> Option<&Inside<M>> {
+        let is_there = self.there & INSIDE != 0;
+        // SAFETY: it is there.
+        is_there.then(|| &**unsafe { self.told.inside.assume_init_ref() })
+    }
+
+    /// Whether somebody is to be woken, be it inside of a body.
+    #[inline(always)]
+    pub(crate) fn has_waker(&self) -> bool {
+        self.there & (WAKER | INSIDE) != 0
+    }
+
+    /// The one who is to be woken, be it inside of a body.
     pub(crate) fn take_waker(&mut self) -> Option<Waker> {
-        self.waker_place().take()
+        if let Some(waker) = self.waker_place().take() {
+            return Some(waker);
+        }
+        self.inside_place().take().map(|inside| inside.waker)
     }
 
     #[inline(always)]
@@ -161,7 +179,10 @@ impl<M: Mode> Rare<M> {
         if let Some(body) = self.take_body() {
             return Some(Listener::Body(body));
         }
-        self.take_waker().map(Listener::Waker)
+        if let Some(inside) = self.inside_place().take() {
+            return Some(Listener::Inside(inside));
+        }
+        self.waker_place().take().map(Listener::Waker)
     }
 
     /// Gives the one that was there.
@@ -172,6 +193,7 @@ impl<M: Mode> Rare<M> {
         match listener {
             Listener::Waker(waker) => drop(self.waker_place().replace(waker)),
             Listener::Body(body) => drop(self.body_place().replace(body)),
+            Listener::Inside(inside) => drop(self.inside_place().replace(inside)),
         }
         old
     }
@@ -193,6 +215,16 @@ impl<M: Mode> Rare<M> {
             bit: BODY,
             // SAFETY: whatever is there, it is room for one.
             content: unsafe { &mut self.told.body },
+        }
+    }
+
+    #[inline(always)]
+    fn inside_place(&mut self) -> Place<'_, Box<Inside<M>>> {
+        Place {
+            there: &mut self.there,
+            bit: INSIDE,
+            // SAFETY: whatever is there, it is room for one.
+            content: unsafe { &mut self.told.inside },
         }
     }
 
@@ -232,6 +264,13 @@ impl<M: Mode> Rare<M> {
         let is_there = self.there & FIRED_BY != 0;
         // SAFETY: it is there.
         is_there.then(|| unsafe { self.cancelled.fired_by.assume_init_ref() })
+    }
+
+    /// What knows the parts of the chain, if it is made of some.
+    pub(crate) fn parts(&self) -> Option<&M::Group> {
+        let is_there = self.there & PARTS != 0;
+        // SAFETY: it is there.
+        is_there.then(|| unsafe { self.cancelled.parts.assume_init_ref() })
     }
 
     #[inline(always)]

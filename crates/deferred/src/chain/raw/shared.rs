@@ -11,9 +11,10 @@ use super::atomic::{AtomicU8, AtomicU64, Ordering};
 use super::brief::Brief;
 use super::claim::OwnedClaim;
 use super::core::{Core, Locked};
-use super::counted::{CoreRef, CoreWeak, Counts, Left, too_many};
+use super::counted::{CoreRef, Counts, Left, too_many};
 use super::spares::Spares;
 use crate::chain::backlog::Backlog;
+use crate::chain::body::Awaited;
 use crate::chain::core::{Group, Phase};
 use crate::chain::mode::{CrossesThreads, Fits, Mode, PhaseCell};
 use crate::trail::Place;
@@ -193,15 +194,37 @@ impl Mode for Shared {
         match *body {}
     }
 
-    fn cancel_body(body: Infallible, _cancelled_at: &'static Location<'static>) {
+    fn cancel_body(body: Infallible, _at: &'static Location<'static>) -> Awaited<Self> {
         match body {}
     }
 
-    fn awaited_by(body: &Infallible) -> (Vec<CoreWeak<Self>>, bool) {
+    fn give_up_body(body: Infallible, _at: &'static Location<'static>) {
+        match body {}
+    }
+
+    fn progress_of(body: &Infallible) -> u32 {
         match *body {}
     }
 
-    fn linked(_outer: &CoreRef<Self>) {}
+    fn address_of(body: &Infallible) -> *const () {
+        match *body {}
+    }
+
+    fn address_of_weak(body: &Infallible) -> *const () {
+        match *body {}
+    }
+
+    fn awaited_by(body: &Infallible) -> Awaited<Self> {
+        match *body {}
+    }
+
+    fn is_body_asleep(body: &Infallible) -> bool {
+        match *body {}
+    }
+
+    fn linked(_outer: &CoreRef<Self>, _inner: &CoreRef<Self>) {}
+
+    fn unlinked(_core: &CoreRef<Self>) {}
 
     fn handle<X: 'static>(content: X) -> Arc<Mutex<X>> {
         Arc::new(Mutex::new(content))

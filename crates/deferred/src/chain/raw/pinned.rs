@@ -1,0 +1,155 @@
+//! A future that is polled in place, inside of a counted allocation.
+//!
+//! A body of `inline_callbacks` takes one allocation with it, and not a second one for
+//! a boxed future. Several references share it, so nobody has it mutably: that it is
+//! polled or dropped by one at a time is checked when that begins.
+
+use std::cell::{Cell, UnsafeCell};
+use std::future::Future;
+use std::marker::PhantomPinned;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll};
+
+use crate::contain::run_contained;
+
+/// A future, and what belongs to it.
+pub(crate) struct Pinned<H, F> {
+    head: H,
+    phase: Cell<Phase>,
+    /// How often it was polled, modulo 2^32.
+    polls: Cell<u32>,
+    /// INVARIANT: holds a future unless `phase` is `Gone`. Referred to only by the one who
+    /// has moved `phase` to `Polled`, or to `Gone`, and by `drop`.
+    future: UnsafeCell<ManuallyDrop<F>>,
+    /// Once it is behind a `Pin`, it is not moved.
+    _pinned: PhantomPinned,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Idle,
+    Polled,
+    Gone,
+}
+
+impl<H, F> Pinned<H, F> {
+    pub(crate) fn new(head: H, future: F) -> Self {
+        Self {
+            head,
+            phase: Cell::new(Phase::Idle),
+            polls: Cell::new(0),
+            future: UnsafeCell::new(ManuallyDrop::new(future)),
+            _pinned: PhantomPinned,
+        }
+    }
+
+    /// Whether it is there, and not being polled.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.phase.get() == Phase::Idle
+    }
+
+    #[inline]
+    pub(crate) fn is_gone(&self) -> bool {
+        self.phase.get() == Phase::Gone
+    }
+
+    /// How often it was polled, modulo 2^32.
+    pub(crate) fn polls(&self) -> u32 {
+        self.polls.get()
+    }
+
+    /// Polls it; `None` if it is being polled, or gone.
+    #[inline]
+    pub(crate) fn poll(self: Pin<&Self>, cx: &mut Context<'_>) -> Option<Poll<F::Output>>
+    where
+        F: Future,
+    {
+        if !self.is_idle() {
+            return None;
+        }
+        self.phase.set(Phase::Polled);
+        self.polls.set(self.polls.get().wrapping_add(1));
+        let _polled = Polled(&self.phase);
+        // SAFETY: it is there, and nobody else refers to it, since the phase was `Idle`
+        // and stays `Polled` until this returns. It is not moved: neither here, nor by
+        // others, for `self` is pinned and not `Unpin`.
+        let future = unsafe { Pin::new_unchecked(&mut **self.future.get()) };
+        Some(future.poll(cx))
+    }
+
+    /// Drops the future where it is, containing a panic, unless it is being polled.
+    pub(crate) fn clear(&self) {
+        if !self.is_idle() {
+            return;
+        }
+        self.phase.set(Phase::Gone);
+        run_contained("a drop", || {
+            // SAFETY: it was there, and nobody refers to it; the phase says that it is
+            // gone. It is dropped where it was pinned.
+            unsafe { ManuallyDrop::drop(&mut *self.future.get()) };
+        });
+    }
+}
+
+impl<H, F> Deref for Pinned<H, F> {
+    type Target = H;
+
+    #[inline]
+    fn deref(&self) -> &H {
+        &self.head
+    }
+}
+
+impl<H, F> Drop for Pinned<H, F> {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// A future is being polled, for as long as this lives.
+struct Polled<'a>(&'a Cell<Phase>);
+
+impl Drop for Polled<'_> {
+    fn drop(&mut self) {
+        self.0.set(Phase::Idle);
+    }
+}
+
+/// A weak reference to what is pinned.
+pub(crate) struct PinWeak<X: ?Sized> {
+    weak: Weak<X>,
+}
+
+impl<X: ?Sized> PinWeak<X> {
+    pub(crate) fn new(this: &Pin<Rc<X>>) -> Self {
+        // SAFETY: the reference is only counted. One that comes of the weak one is pinned
+        // again before anybody gets it, so what it refers to is never moved.
+        let counted = unsafe { Pin::into_inner_unchecked(Pin::clone(this)) };
+        Self {
+            weak: Rc::downgrade(&counted),
+        }
+    }
+
+    pub(crate) fn upgrade(&self) -> Option<Pin<Rc<X>>> {
+        let counted = self.weak.upgrade()?;
+        // SAFETY: it was pinned when the weak reference was made.
+        Some(unsafe { Pin::new_unchecked(counted) })
+    }
+
+    /// Where what it refers to is, or was.
+    pub(crate) fn address(&self) -> *const () {
+        self.weak.as_ptr().cast()
+    }
+}
+
+impl<X: ?Sized> Clone for PinWeak<X> {
+    fn clone(&self) -> Self {
+        Self {
+            weak: Weak::clone(&self.weak),
+        }
+    }
+}
