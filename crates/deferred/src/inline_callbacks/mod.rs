@@ -28,11 +28,20 @@ use crate::failure::Result;
 ///
 /// # Cancelling
 ///
-/// [`cancel`](Deferred::cancel) of the Deferred that is given back cancels what the
-/// body awaits; the body gets what comes of that, and decides what to make of it. It
-/// may be cancelled again. If it awaits no Deferred, but some other future, it is
-/// dropped where it stands and the result is [`Cancelled`](crate::Cancelled). (A
-/// `deferred::sync::Deferred` is some other future, too.)
+/// [`cancel`](Deferred::cancel) of the Deferred that is given back cancels every Deferred
+/// that the body waits for; the body gets what comes of that, and decides what to make of
+/// it. It may be cancelled again. What it waits for is what its last poll awaited, and all
+/// that a combinator such as `FuturesUnordered` or `join_all` has polled in any poll, is
+/// pending, and was not dropped. Bodies may be nested 100,000 deep: a cancel takes no more
+/// stack for that.
+///
+/// If the body awaits no Deferred, but some other future, it is dropped where it stands and
+/// the result is [`Cancelled`](crate::Cancelled). (A `deferred::sync::Deferred` is some
+/// other future, too.)
+///
+/// Two bodies that would wait for each other fail with [`WaitCycle`](crate::WaitCycle),
+/// whatever futures are between them. A body that waits for itself through a
+/// [`DeferredList`](crate::DeferredList) waits, which its `Debug` shows; a cancel drops it.
 ///
 /// Dropping the Deferred that is given back does not stop the body.
 ///
