@@ -215,11 +215,11 @@ where
     }
 
     fn is_idle(&self) -> bool {
-        Pinned::is_idle(self)
+        Self::is_idle(self)
     }
 
     fn is_gone(&self) -> bool {
-        Pinned::is_gone(self)
+        Self::is_gone(self)
     }
 
     fn poll_body(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Option<OwnedClaim<Local>>> {
