@@ -32,7 +32,10 @@ fn several(number: usize, cancelled: &Count) -> (Vec<Trigger<()>>, Vec<Deferred<
 fn nested(mut body: Deferred<()>) -> Deferred<()> {
     for _ in 0..DEEP {
         let inner = body;
-        body = inline_callbacks(async move { inner.await });
+        body = inline_callbacks(async move {
+            inner.await?;
+            Ok(())
+        });
     }
     body
 }
@@ -74,7 +77,7 @@ fn a_cancel_goes_down_bodies_mixed_with_lists_and_chains_on_a_small_stack() {
         for n in 0..DEEP {
             let inner = body;
             body = match n % 4 {
-                0 => inline_callbacks(async move { inner.await }),
+                0 => inline_callbacks(inner),
                 1 => gather_results(vec![inner]).add_callback(|_| ()),
                 2 => succeed(()).add_callback(move |()| inner),
                 _ => {
