@@ -3,7 +3,7 @@
 //! Those that are common have their tests beside what they belong to; here are the others.
 
 use std::cell::Cell;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -185,6 +185,51 @@ fn a_handler_that_panics_ends_its_own_connection_and_no_other() {
     }
 }
 
+/// Has no framing.
+struct Unframed {
+    log: Log,
+    _held: Rc<()>,
+}
+
+impl Protocol for Unframed {
+    type Framing = Bytewise;
+
+    fn framing(&self) -> Bytewise {
+        panic!("{WHY}");
+    }
+
+    fn connection_made(&mut self, _: &mut Context<'_, Self>) -> Result<()> {
+        unreachable!("it has no framing");
+    }
+
+    fn connection_lost(&mut self, cx: &mut Context<'_, Self>, reason: ConnectionClosed) {
+        cx.write("dropped");
+        self.log.note(reason.to_string());
+        assert!(self.log.len() == 1, "it is told once");
+    }
+}
+
+#[test]
+fn one_whose_framing_panics_is_told_of_the_loss_once() {
+    let (reactor, log, held) = (reactor(), Log::default(), Rc::new(()));
+    let (near, far) = UnixStream::pair().expect("a pair");
+    let unframed = Unframed {
+        log: log.clone(),
+        _held: Rc::clone(&held),
+    };
+    let failure = reactor.adopt_stream(near, unframed).expect_err("it panics");
+    assert!(failure.is::<Panicked>());
+    assert_eq!(
+        log.events(),
+        [format!("the protocol failed: panicked: {WHY}")]
+    );
+    turn_until(&reactor, || Rc::strong_count(&held) == 1);
+    let mut text = String::new();
+    (&far).read_to_string(&mut text).expect("an end");
+    assert_eq!(text, "");
+    assert_eq!(reactor.counters().connections, 0);
+}
+
 #[test]
 fn one_that_panics_at_a_descriptor_gets_no_other_and_all_are_closed() {
     told_of(1, || {
@@ -238,15 +283,15 @@ impl Pushing {
 }
 
 impl PushProducer for Pushing {
-    fn pause_producing(&mut self) {
+    fn pause_producing(&self) {
         self.is_told("pause");
     }
 
-    fn resume_producing(&mut self) {
+    fn resume_producing(&self) {
         self.is_told("resume");
     }
 
-    fn stop_producing(&mut self) {
+    fn stop_producing(&self) {
         self.is_told("stop");
     }
 }

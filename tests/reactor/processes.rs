@@ -473,15 +473,17 @@ fn what_waits_to_be_written_is_bounded() {
     let command = Command::new("cat").max_buffered(limit);
     let process = spawn(&reactor, command, Recorder::new(&log));
     process.pause_reading();
-    process.write(vec![b'x'; limit]).expect("it is allowed");
+    process
+        .write(vec![b'x'; 3 * limit])
+        .expect("a single write may be of any size");
+    // What waits is offered to the child first, which takes no more than the pipes hold.
     let too_much = process.write("x");
     assert!(
-        matches!(too_much, Err(ProcessError::Overflow { buffered, limit: l }) if buffered == limit + 1 && l == limit),
+        matches!(too_much, Err(ProcessError::Overflow { buffered, limit: l }) if buffered > limit && l == limit),
         "{too_much:?}"
     );
     turn_a_few_times(&reactor);
-    // Some has gone into the pipes, so there is room; the rest waits, and nobody spins.
-    process.write("x").expect("there is room");
+    // The rest waits, and nothing spins.
     let drained = process.drained(0);
     assert_sleeps(&reactor);
     assert_no_result(&drained);
@@ -490,10 +492,27 @@ fn what_waits_to_be_written_is_bounded() {
     result_of(&reactor, process.drained(0)).expect("it is drained");
     process.close_stdin();
     turn_until(&reactor, || has_ended(&log));
-    let all = format!("1 lost after {} bytes", limit + 1);
+    let all = format!("1 lost after {} bytes", 3 * limit);
     assert!(log.has(&all), "{:?}", log.events());
     let failure = failure_of(process.drained(0));
     assert!(failure.is::<ProcessError>());
+}
+
+#[test]
+fn what_waits_is_offered_to_the_child_before_more_is_refused() {
+    let (reactor, log) = (reactor(), Log::default());
+    // It takes everything, and has nothing to say.
+    let process = spawn(
+        &reactor,
+        Command::new("cat").fd(1, ChildFd::Null).max_buffered(1000),
+        Recorder::new(&log),
+    );
+    // The pipe has room for it, but the loop does not turn meanwhile.
+    for _ in 0..10 {
+        process.write([b'x'; 1000]).expect("there is room");
+    }
+    process.close_stdin();
+    turn_until(&reactor, || has_ended(&log));
 }
 
 #[test]

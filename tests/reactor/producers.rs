@@ -1,6 +1,6 @@
 //! Not too much at once.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,15 +18,15 @@ const MUCH: usize = 300_000;
 struct Noting(Log);
 
 impl PushProducer for Noting {
-    fn pause_producing(&mut self) {
+    fn pause_producing(&self) {
         self.0.note("pause");
     }
 
-    fn resume_producing(&mut self) {
+    fn resume_producing(&self) {
         self.0.note("resume");
     }
 
-    fn stop_producing(&mut self) {
+    fn stop_producing(&self) {
         self.0.note("stop");
     }
 }
@@ -78,6 +78,127 @@ fn a_push_producer_is_paused_and_resumed_in_turns() {
         assert_eq!(log.events(), ["pause", "resume", "pause"]);
         peer.reset();
         assert_eq!(log.events(), ["pause", "resume", "pause", "stop"]);
+    });
+}
+
+/// Twisted's usual push producer: it writes until it is told to wait.
+#[derive(Default)]
+struct Eager {
+    to: RefCell<Option<Connection<RawRecorder>>>,
+    is_paused: Cell<bool>,
+    pauses: Cell<usize>,
+    left: Cell<usize>,
+    most_waiting: Cell<usize>,
+}
+
+impl Eager {
+    const PIECE: usize = 8192;
+
+    fn write_until_paused(&self) {
+        let to = self.to.borrow();
+        let to = to.as_ref().expect("it is there");
+        while !self.is_paused.get() && self.left.get() > 0 {
+            self.left.set(self.left.get() - Self::PIECE);
+            to.write([7; Self::PIECE]).expect("it is there");
+            let waiting = to.buffered().expect("it is there");
+            self.most_waiting.set(self.most_waiting.get().max(waiting));
+        }
+        if self.left.get() == 0 {
+            to.unregister_producer();
+            to.lose_connection().expect("it is there");
+        }
+    }
+}
+
+struct Shared(Rc<Eager>);
+
+impl PushProducer for Shared {
+    fn pause_producing(&self) {
+        self.0.is_paused.set(true);
+        self.0.pauses.set(self.0.pauses.get() + 1);
+    }
+
+    fn resume_producing(&self) {
+        self.0.is_paused.set(false);
+        self.0.write_until_paused();
+    }
+
+    fn stop_producing(&self) {
+        unreachable!("it finishes");
+    }
+}
+
+/// All of it is to arrive, in pieces between which it was told to wait.
+const EAGER: usize = 81_920_000;
+
+fn eager(connection: &Connection<RawRecorder>) -> Rc<Eager> {
+    let eager = Rc::new(Eager::default());
+    eager.to.replace(Some(connection.clone()));
+    eager.left.set(EAGER);
+    connection
+        .register_producer(Producer::push(Shared(Rc::clone(&eager))))
+        .expect("it is the first");
+    eager
+}
+
+fn assert_was_paused_in_time(eager: &Eager) {
+    let high_water = WriteLimits::default().high_water;
+    assert!(eager.pauses.get() > 1000, "{} pauses", eager.pauses.get());
+    assert!(eager.most_waiting.get() <= high_water + Eager::PIECE);
+}
+
+#[test]
+fn a_push_producer_that_writes_until_it_is_paused_is_paused_in_time() {
+    testing::run(|reactor| {
+        let log = Log::default();
+        let (connection, peer) = connect(reactor, &log);
+        let eager = eager(&connection);
+        // From outside of all handlers, and then from where it is told to go on.
+        eager.write_until_paused();
+        assert!(eager.is_paused.get());
+        assert_eq!(peer.received().len(), EAGER);
+        assert_was_paused_in_time(&eager);
+        assert_eq!(log.events(), ["made", "lost: done"]);
+    });
+}
+
+#[test]
+fn a_push_producer_is_paused_in_time_over_tcp_and_in_a_handler() {
+    let (reactor, log) = (crate::support::reactor(), Log::default());
+    let kept = Rc::new(RefCell::new(None));
+    let keep = Rc::clone(&kept);
+    let recorder = RawRecorder::new(&log).on_made(move |cx| {
+        let eager = eager(&cx.connection());
+        eager.write_until_paused();
+        assert!(eager.is_paused.get());
+        keep.replace(Some(eager));
+        Ok(())
+    });
+    let port = reactor
+        .listen_tcp("127.0.0.1:0", move || recorder.clone())
+        .expect("a port");
+    let mut peer = crate::support::Peer::connect(port.address());
+    assert_eq!(peer.receive_all(&reactor).len(), EAGER);
+    assert_was_paused_in_time(kept.borrow().as_ref().expect("it was kept"));
+}
+
+#[test]
+fn a_mark_below_what_is_sent_at_once_holds_for_a_producer_too() {
+    testing::run(|reactor| {
+        let (log, (connection, _peer)) = (Log::default(), stuck(reactor, &Log::default()));
+        let limits = WriteLimits {
+            high_water: 1000,
+            ..WriteLimits::default()
+        };
+        connection.set_write_limits(limits).expect("it is there");
+        connection
+            .register_producer(Producer::push(Noting(log.clone())))
+            .expect("it is the first");
+        connection.write([0; 1000]).expect("it is there");
+        assert_eq!(log.len(), 0);
+        connection.write("x").expect("it is there");
+        assert_eq!(log.events(), ["pause"]);
+        connection.abort().expect("it is there");
     });
 }
 

@@ -117,7 +117,7 @@
 //!   elsewhere (`when`, `call_later`, [`Connection::post`]) is queued on the
 //!   connection and run in the same turn, after the handler that is running.
 //! - What a handler asks for applies when it returns, before the next frame.
-//! - All that it writes goes out together when it returns.
+//! - What it writes goes out together when it returns; a write of 32 KiB or more at once.
 //! - An `Err` or a panic closes its own connection, with that as the reason.
 //! - `connection_lost` is called once, last, whatever happened.
 //! - What a peer sends, or does not take, is bounded: see [`WriteLimits`] and

@@ -2,14 +2,18 @@
 
 use std::error::Error;
 use std::fmt;
+use std::rc::Rc;
 
 use deferred::Result;
 
 /// What writes by itself, and can be told to wait: another connection that is
 /// read from, a download, a timer. (Twisted: `IPushProducer`.)
 ///
-/// It is called from the loop, never from inside a write. Pauses and resumptions
-/// alternate strictly, beginning with a pause.
+/// The write that makes too much wait calls [`pause_producing`](Self::pause_producing)
+/// before it returns, so that a producer may write until it is paused, also in
+/// [`resume_producing`](Self::resume_producing). That is why the methods take `&self`: they
+/// keep what changes in a `Cell`. Pauses and resumptions alternate strictly, beginning with
+/// a pause.
 ///
 /// [`Connection`](crate::Connection) is one: it is paused by not reading from it.
 ///
@@ -30,13 +34,13 @@ use deferred::Result;
 /// }
 ///
 /// impl PushProducer for Ticks {
-///     fn pause_producing(&mut self) {
+///     fn pause_producing(&self) {
 ///         self.is_paused.set(true);
 ///     }
-///     fn resume_producing(&mut self) {
+///     fn resume_producing(&self) {
 ///         self.is_paused.set(false);
 ///     }
-///     fn stop_producing(&mut self) {
+///     fn stop_producing(&self) {
 ///         self.is_paused.set(true);
 ///     }
 /// }
@@ -71,17 +75,17 @@ pub trait PushProducer: 'static {
     /// }
     ///
     /// impl PushProducer for Ticks {
-    ///     fn pause_producing(&mut self) {
+    ///     fn pause_producing(&self) {
     ///         let _ = self.next.cancel();
     ///     }
-    /// #   fn resume_producing(&mut self) {}
-    /// #   fn stop_producing(&mut self) {}
+    /// #   fn resume_producing(&self) {}
+    /// #   fn stop_producing(&self) {}
     /// }
-    /// # let mut ticks = Ticks { next: DelayedCall::inactive() };
+    /// # let ticks = Ticks { next: DelayedCall::inactive() };
     /// # ticks.pause_producing();
     /// # assert!(!ticks.next.is_active());
     /// ```
-    fn pause_producing(&mut self);
+    fn pause_producing(&self);
 
     /// There is room again.
     ///
@@ -92,17 +96,17 @@ pub trait PushProducer: 'static {
     /// # use std::{cell::Cell, rc::Rc};
     /// # struct Download { wants_more: Rc<Cell<bool>> }
     /// # impl PushProducer for Download {
-    /// #     fn pause_producing(&mut self) { self.wants_more.set(false) }
-    /// fn resume_producing(&mut self) {
+    /// #     fn pause_producing(&self) { self.wants_more.set(false) }
+    /// fn resume_producing(&self) {
     ///     self.wants_more.set(true);
     /// }
-    /// #     fn stop_producing(&mut self) {}
+    /// #     fn stop_producing(&self) {}
     /// # }
-    /// # let mut download = Download { wants_more: Rc::default() };
+    /// # let download = Download { wants_more: Rc::default() };
     /// # download.resume_producing();
     /// # assert!(download.wants_more.get());
     /// ```
-    fn resume_producing(&mut self);
+    fn resume_producing(&self);
 
     /// The connection is over: nothing will be sent any more.
     ///
@@ -116,9 +120,9 @@ pub trait PushProducer: 'static {
     /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
     /// # struct Download { is_over: Rc<Cell<bool>> }
     /// # impl PushProducer for Download {
-    /// #     fn pause_producing(&mut self) {}
-    /// #     fn resume_producing(&mut self) {}
-    /// fn stop_producing(&mut self) {
+    /// #     fn pause_producing(&self) {}
+    /// #     fn resume_producing(&self) {}
+    /// fn stop_producing(&self) {
     ///     self.is_over.set(true);
     /// }
     /// # }
@@ -132,7 +136,7 @@ pub trait PushProducer: 'static {
     /// assert!(is_over.get());
     /// # });
     /// ```
-    fn stop_producing(&mut self);
+    fn stop_producing(&self);
 }
 
 /// What writes a piece each time it is asked for one: a file, a table.
@@ -334,7 +338,7 @@ impl fmt::Debug for Consumer<'_> {
 /// ```
 pub enum Producer {
     /// It writes by itself, until it is told to wait.
-    Push(Box<dyn PushProducer>),
+    Push(Rc<dyn PushProducer>),
     /// It writes when it is asked.
     Pull(Box<dyn PullProducer>),
 }
@@ -373,7 +377,7 @@ impl Producer {
     /// });
     /// ```
     pub fn push(producer: impl PushProducer) -> Self {
-        Self::Push(Box::new(producer))
+        Self::Push(Rc::new(producer))
     }
 
     /// One that writes when it is asked.

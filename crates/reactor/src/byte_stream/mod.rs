@@ -167,8 +167,12 @@ impl Protocol for ByteStreamProtocol {
         Ok(())
     }
 
-    fn connection_lost(&mut self, _cx: &mut Context<'_, Self>, reason: ConnectionClosed) {
+    fn connection_lost(&mut self, cx: &mut Context<'_, Self>, reason: ConnectionClosed) {
         let mut inbound = self.inbound.borrow_mut();
+        if matches!(reason, ConnectionClosed::Lost(_)) {
+            // What has arrived, and had to wait for somebody to read it.
+            cx.take_unread(|bytes| inbound.bytes.extend(bytes));
+        }
         inbound.over = Some(reason);
         wake(inbound);
     }

@@ -50,9 +50,10 @@ impl<'a, P: Protocol> Context<'a, P> {
         Self { stream }
     }
 
-    /// Sends `bytes`. All that a handler writes goes out together when it
-    /// returns; what the system does not take at once waits, and is sent as it
-    /// takes it.
+    /// Sends `bytes`. What a handler writes is gathered, and goes out together when it
+    /// returns. A write of 32 KiB or more, before which nothing waits, goes out at once:
+    /// to copy it would cost more than a system call. What the system does not take waits,
+    /// and is sent as it takes it.
     ///
     /// What waits is bounded, see [`WriteLimits`](crate::WriteLimits). After
     /// [`lose_connection`](Self::lose_connection) nothing more is taken.
@@ -73,7 +74,7 @@ impl<'a, P: Protocol> Context<'a, P> {
     /// # }
     /// ```
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.transport().write(bytes.as_ref());
+        self.stream.write(bytes.as_ref());
     }
 
     /// Sends several pieces, one after the other.
@@ -102,7 +103,11 @@ impl<'a, P: Protocol> Context<'a, P> {
     }
 
     /// Ends the connection as soon as everything written so far is sent. No
-    /// further frame is delivered.
+    /// further frame is delivered: what still comes in is read and discarded, so that two
+    /// sides which both close with much unsent do not wait for each other.
+    ///
+    /// If the peer takes nothing for 30 seconds, the connection is aborted: see
+    /// [`set_close_timeout`](Self::set_close_timeout).
     ///
     /// # Examples
     ///
@@ -122,6 +127,11 @@ impl<'a, P: Protocol> Context<'a, P> {
     /// ```
     pub fn lose_connection(&mut self) {
         self.stream.transport().lose();
+    }
+
+    /// Calls `f` with what has arrived and was not delivered: only when the connection is lost.
+    pub(crate) fn take_unread(&mut self, f: impl FnMut(&[u8])) {
+        self.stream.take_unread(f);
     }
 
     /// What is done when the peer has finished, unless the protocol says otherwise.

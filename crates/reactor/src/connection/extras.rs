@@ -2,18 +2,18 @@
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
-use std::time::Duration;
 
-use deferred::{DelayedCall, Trigger};
+use deferred::Trigger;
 use tracing::Span;
 
+use super::progress::{CloseTimeout, Watch};
 use super::pump::Pump;
 use super::stream::OnLost;
 use crate::address::Address;
 use crate::core::call;
 use crate::error::{ConnectionClosed, Gone};
 use crate::obligations::Obligations;
-use crate::producer::Producer;
+use crate::producer::{Producer, PushProducer};
 
 #[derive(Default)]
 pub(super) struct Extras {
@@ -46,8 +46,8 @@ pub(super) struct Extra {
     /// What is to be sent comes from there.
     pub(super) pumped_from: Option<Weak<dyn Pump>>,
     pub(super) on_lost: Option<OnLost>,
-    pub(super) close_timeout: Option<Duration>,
-    pub(super) closing: Option<DelayedCall>,
+    pub(super) close_timeout: CloseTimeout,
+    pub(super) watch: Option<Watch>,
     pub(super) obligations: Obligations,
 }
 
@@ -90,6 +90,14 @@ pub(super) fn end_producer(mut producer: Producer) {
 }
 
 impl Extra {
+    /// The producer, if it is one that writes by itself.
+    pub(super) fn push_producer(&self) -> Option<Rc<dyn PushProducer>> {
+        match &self.producer {
+            Some(Producer::Push(push)) => Some(Rc::clone(push)),
+            _ => None,
+        }
+    }
+
     pub(super) fn needs_reason(&self) -> bool {
         self.on_lost.is_some() || self.pump.is_some() || self.pumped_from.is_some()
     }
@@ -98,9 +106,8 @@ impl Extra {
     pub(super) fn finish(self: Box<Self>, reason: Option<ConnectionClosed>) {
         let extra = *self;
         extra.obligations.cancel();
-        if let Some(closing) = extra.closing {
-            // It may be what ended it.
-            let _ = closing.cancel();
+        if let Some(watch) = extra.watch {
+            watch.cancel();
         }
         if let Some(producer) = extra.producer {
             end_producer(producer);

@@ -48,20 +48,41 @@ impl Flags {
     pub(super) const HAS_OUTPUT: Self = Self(1 << 17);
     /// Not even little may wait: see [`WriteLimits`](super::limits::WriteLimits).
     pub(super) const LOW_LIMIT: Self = Self(1 << 18);
+    /// What is written now is not written in answer to input.
+    pub(super) const UNPROMPTED: Self = Self(1 << 19);
+    /// The peer has taken something of what waited, since this was last cleared.
+    pub(super) const PROGRESS: Self = Self(1 << 20);
+    /// It was counted which bytes that wait are answers to input.
+    pub(super) const COUNTED: Self = Self(1 << 22);
+    /// Sending has failed: what has arrived is read, then the connection ends.
+    pub(super) const BROKEN: Self = Self(1 << 21);
 
     /// On its way out.
     pub(super) const CLOSING: Self = Self(Self::LOSING.0 | Self::ENDING.0 | Self::OVER.0);
     /// What is written is not sent, unless there is a producer.
     pub(super) const NOT_WRITING: Self =
-        Self(Self::CLOSING.0 | Self::FINISHING.0 | Self::FINISHED.0);
+        Self(Self::CLOSING.0 | Self::FINISHING.0 | Self::FINISHED.0 | Self::BROKEN.0);
+    /// What is written is not sent, whoever writes it.
+    pub(super) const NEVER_WRITING: Self =
+        Self(Self::ENDING.0 | Self::OVER.0 | Self::FINISHED.0 | Self::BROKEN.0);
+    /// A write takes more than adding it to what waits.
+    pub(super) const WRITES_WITH_CARE: Self =
+        Self(Self::NOT_WRITING.0 | Self::LOW_LIMIT.0 | Self::UNPROMPTED.0);
     /// What was read is not delivered.
     pub(super) const NO_FRAMES: Self = Self(Self::CLOSING.0 | Self::PAUSED.0 | Self::HELD_BACK.0);
     /// Not to be read from.
     pub(super) const NOT_READING: Self =
         Self(Self::CLOSING.0 | Self::PAUSED.0 | Self::HELD_BACK.0 | Self::AT_END.0);
     /// Of no concern for what is done when a handler has returned.
-    pub(super) const OF_NO_CONCERN: Self =
-        Self(Self::UNSETTLED.0 | Self::GETS_DESCRIPTORS.0 | Self::HAS_REST.0 | Self::LOW_LIMIT.0);
+    pub(super) const OF_NO_CONCERN: Self = Self(
+        Self::UNSETTLED.0
+            | Self::GETS_DESCRIPTORS.0
+            | Self::HAS_REST.0
+            | Self::LOW_LIMIT.0
+            | Self::UNPROMPTED.0
+            | Self::PROGRESS.0
+            | Self::COUNTED.0,
+    );
 
     #[inline(always)]
     pub(super) const fn and(self, other: Self) -> Self {

@@ -1,15 +1,12 @@
 //! Not too much at once: producers, and waiting for room.
 
-use std::time::Duration;
-
 use deferred::{Deferred, Failure, fail, succeed};
 
 use super::extras::{Until, Waiter, end_producer};
 use super::protocol::Protocol;
 use super::stream::Stream;
-use super::transport::Transport;
 use crate::core::call;
-use crate::error::{ConnectionClosed, Gone};
+use crate::error::Gone;
 use crate::producer::{Consumer, Producer, ProducerError, Production};
 
 /// How often a producer that is always faster than needed is asked before others
@@ -21,7 +18,7 @@ impl<P: Protocol> Stream<P> {
     pub(super) fn settle_flow(&self) {
         self.settle_producer();
         self.wake_waiters();
-        self.watch_closing();
+        self.watch_progress();
     }
 
     // --- producers ---
@@ -81,32 +78,54 @@ impl<P: Protocol> Stream<P> {
         if self.transport.has_failed() {
             return self.stop_producer();
         }
-        // While it is called, it may be unregistered.
-        let Some(mut producer) = self.extras.look(|extra| extra.producer.take()) else {
-            return;
-        };
-        match &mut producer {
-            Producer::Pull(pull) => self.pull(&mut **pull),
-            Producer::Push(push) => {
-                let high_water = self.transport.limits().high_water;
-                let waiting = self.transport.waiting();
-                let is_paused = self.with_extras(|extra| extra.producer_is_paused);
-                let pauses = !is_paused && waiting > high_water;
-                let resumes = is_paused && waiting <= high_water / 2;
-                if pauses || resumes {
-                    self.with_extras(|extra| extra.producer_is_paused = pauses);
-                }
-                if pauses {
-                    call("a producer", || push.pause_producing());
-                } else if resumes {
-                    call("a producer", || push.resume_producing());
-                }
+        // While one is called, it may be unregistered.
+        let pull = self.extras.look(|extra| match extra.producer.take()? {
+            Producer::Pull(pull) => Some(pull),
+            push => {
+                extra.producer = Some(push);
+                None
             }
-        }
+        });
+        let Some(mut pull) = pull else {
+            return self.settle_push_producer();
+        };
+        self.transport.unprompted(|| self.pull(&mut *pull));
         if self.transport.has_producer() {
-            self.with_extras(|extra| extra.producer = Some(producer));
+            self.with_extras(|extra| extra.producer = Some(Producer::Pull(pull)));
         } else {
-            call("a producer's drop", || drop(producer));
+            call("a producer's drop", || drop(pull));
+        }
+    }
+
+    /// Has a push producer go on when there is room again, or wait when there is none.
+    fn settle_push_producer(&self) {
+        self.pause_producer();
+        let low_water = self.transport.limits().high_water / 2;
+        if self.transport.waiting() > low_water {
+            return;
+        }
+        let resumed = self.extras.look(|extra| {
+            let push = extra.push_producer()?;
+            std::mem::take(&mut extra.producer_is_paused).then_some(push)
+        });
+        if let Some(push) = resumed {
+            call("a producer", || push.resume_producing());
+        }
+    }
+
+    /// Tells a push producer to wait if enough waits to be sent, in the middle of the write that
+    /// is too much: it may write for as long as it is not told.
+    pub(super) fn pause_producer(&self) {
+        if self.transport.waiting() <= self.transport.limits().high_water {
+            return;
+        }
+        let paused = self.extras.look(|extra| {
+            let push = extra.push_producer()?;
+            let was_paused = std::mem::replace(&mut extra.producer_is_paused, true);
+            (!was_paused).then_some(push)
+        });
+        if let Some(push) = paused {
+            call("a producer", || push.pause_producing());
         }
     }
 
@@ -146,7 +165,7 @@ impl<P: Protocol> Stream<P> {
 
     /// Fires when so little waits to be sent.
     pub(super) fn wait_until(&self, until: Until) -> Deferred<()> {
-        if self.transport.is_over() {
+        if self.transport.is_cut_off() {
             return fail(Gone);
         }
         let is_so = match until {
@@ -162,6 +181,10 @@ impl<P: Protocol> Stream<P> {
     }
 
     fn wake_waiters(&self) {
+        if self.transport.is_cut_off() {
+            // They are told with the end of the connection.
+            return;
+        }
         let waiting = self.transport.waiting();
         let half = self.transport.limits().high_water / 2;
         let woken = self.extras.look(|extra| {
@@ -180,36 +203,4 @@ impl<P: Protocol> Stream<P> {
             let _ = waiter.trigger.callback(());
         }
     }
-
-    // --- a bound for closing ---
-
-    pub(super) fn set_close_timeout(&self, timeout: Option<Duration>) {
-        self.with_extras(|extra| extra.close_timeout = timeout);
-        self.touch();
-    }
-
-    /// Begins to count when the connection is on its way out.
-    fn watch_closing(&self) {
-        if self.transport.is_open() || !self.transport.is_alive() {
-            return;
-        }
-        let timeout = self
-            .extras
-            .look(|extra| extra.close_timeout.filter(|_| extra.closing.is_none()));
-        let Some(timeout) = timeout else {
-            return;
-        };
-        let stream = self.weak();
-        let closing = self.transport.core().timers.call_later(timeout, move || {
-            if let Some(stream) = stream.upgrade() {
-                end_now(stream.transport());
-                stream.touch();
-            }
-        });
-        self.with_extras(|extra| extra.closing = Some(closing));
-    }
-}
-
-fn end_now(transport: &Transport) {
-    transport.abort(ConnectionClosed::Aborted);
 }

@@ -139,7 +139,7 @@ impl<P: Protocol> Connection<P> {
             return Err(Gone);
         }
         for piece in pieces {
-            stream.transport().write(piece.as_ref());
+            stream.write_from_elsewhere(piece.as_ref());
         }
         stream.touch();
         Ok(())
@@ -291,8 +291,10 @@ impl<P: Protocol> Connection<P> {
         F: FnOnce(&mut P, &mut Context<'_, P>) -> H + 'static,
         H: Handled,
     {
-        self.stream()?
-            .post(Box::new(move |protocol, cx| f(protocol, cx).into_result()))
+        let stream = self.stream()?;
+        let cause = stream.cause();
+        stream
+            .post(Box::new(move |this, cx| f(this, cx).into_result()), cause)
             .map_err(|_job| Gone)
     }
 

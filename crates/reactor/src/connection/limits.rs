@@ -1,26 +1,58 @@
 //! `WriteLimits`: how much may wait to be sent.
 
-/// How much may wait to be sent on one connection.
+use std::time::Duration;
+
+/// So many times `max_buffered` may wait, however much the peer takes meanwhile.
+const MOST_TIMES: usize = 8;
+
+/// How much may wait to be sent on one connection, and for how long.
+///
+/// The limits are about a peer that does not take what is sent, not about how a handler
+/// writes: a single write of any size is taken while no more than `max_buffered` waits.
 ///
 /// # Examples
 ///
 /// ```
 /// use reactor::WriteLimits;
+/// use std::time::Duration;
 ///
 /// let limits = WriteLimits::default();
 /// assert_eq!(limits.high_water, 64 * 1024);
 /// assert_eq!(limits.max_buffered, 16 * 1024 * 1024);
+/// assert_eq!(limits.stall_timeout, Duration::from_secs(5));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WriteLimits {
-    /// While more bytes than this wait, the connection is not read from, until
-    /// half of it is sent: who does not take answers is not asked for more. If
-    /// there is a [producer](crate::Context::register_producer), that is paused
-    /// instead.
+    /// While more bytes than this wait that were written **in answer to input**, the
+    /// connection is not read from, until half of it is sent: a peer that does not read
+    /// its answers is not asked for more questions.
+    ///
+    /// What a connection writes of its own accord does not count: in `connection_made`, in
+    /// jobs and delayed calls that no input has led to, through a
+    /// [`Connection`](crate::Connection). So a client that uploads 64 MB is read from
+    /// meanwhile, also if everything comes back to it. Of what a single handler writes, no more
+    /// than `high_water` counts.
+    ///
+    /// If there is a [producer](crate::Context::register_producer), it is paused instead,
+    /// whatever was written.
     pub high_water: usize,
-    /// If more bytes than this would wait, the connection is aborted with
+    /// If more bytes than this wait and the peer takes none of them for
+    /// [`stall_timeout`](Self::stall_timeout), or if eight times as many wait, the
+    /// connection is aborted with
     /// [`ConnectionClosed::Overflow`](crate::ConnectionClosed::Overflow).
+    ///
+    /// A single write that is larger than this does not count for the eight times.
     pub max_buffered: usize,
+    /// How long the peer may take nothing while more than
+    /// [`max_buffered`](Self::max_buffered) waits.
+    pub stall_timeout: Duration,
+}
+
+impl WriteLimits {
+    /// So much may wait at the very most, but for a single large write.
+    pub(super) fn most(&self) -> usize {
+        self.max_buffered.saturating_mul(MOST_TIMES)
+    }
 }
 
 impl Default for WriteLimits {
@@ -28,6 +60,7 @@ impl Default for WriteLimits {
         Self {
             high_water: 64 * 1024,
             max_buffered: 16 * 1024 * 1024,
+            stall_timeout: Duration::from_secs(5),
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::registry::Source;
 const TIME: Duration = Duration::from_secs(2);
 
 /// How much it may send meanwhile.
-const BYTES: usize = 4 * 1024 * 1024;
+pub(super) const BYTES: usize = 4 * 1024 * 1024;
 
 pub(super) struct Linger {
     core: Rc<Core>,

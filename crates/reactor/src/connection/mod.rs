@@ -29,6 +29,7 @@ mod limits;
 mod linger;
 mod out_buffer;
 mod pace;
+mod progress;
 mod protocol;
 mod pump;
 mod reading;

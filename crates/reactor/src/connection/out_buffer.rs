@@ -28,6 +28,12 @@ pub(super) struct OutBuffer {
     sent: usize,
     /// So many wait behind them.
     waiting: usize,
+    /// So many of those that wait were not written in answer to input.
+    unprompted: usize,
+    /// So many answers waited when they were last counted.
+    counted_answers: usize,
+    /// By so much a single write was larger than the limit.
+    allowance: usize,
     /// Each goes with the byte at this place.
     descriptors: Option<Box<Descriptors>>,
 }
@@ -47,6 +53,44 @@ impl OutBuffer {
         self.buffer
             .get_or_insert_with(|| core.buffers.take_spare())
             .extend_from_slice(bytes);
+    }
+
+    /// Counts so many of the bytes that were just added as not written in answer to input.
+    pub(super) fn add_unprompted(&mut self, written: usize) {
+        self.unprompted += written;
+    }
+
+    /// How many bytes wait that were written in answer to input. Called between handlers: of
+    /// what the last one has written, no more than `most` counts.
+    ///
+    /// An upload that is begun by the peer's greeting is one long answer. If it counted as
+    /// such, a peer that sends everything back could not be read from, and both sides
+    /// would wait for each other.
+    pub(super) fn answers(&mut self, most: usize) -> usize {
+        let answers = self.waiting - self.unprompted;
+        let by_handler = answers.saturating_sub(self.counted_answers);
+        let excess = by_handler.saturating_sub(most);
+        self.unprompted += excess;
+        self.counted_answers = answers - excess;
+        self.counted_answers
+    }
+
+    /// Counts no longer those that were `sent`: answers and others in proportion, since which
+    /// byte was written why is not kept.
+    pub(super) fn forget_sent(&mut self, sent: usize) {
+        let (waiting, before) = (self.waiting as u128, (self.waiting + sent) as u128);
+        let left_of = |count: usize| (count as u128 * waiting / before.max(1)) as usize;
+        self.unprompted = left_of(self.unprompted);
+        self.counted_answers = left_of(self.counted_answers);
+    }
+
+    /// How much more than usual may wait, after a single write that was larger than the limit.
+    pub(super) fn allowance(&self) -> usize {
+        self.allowance
+    }
+
+    pub(super) fn set_allowance(&mut self, allowance: usize) {
+        self.allowance = allowance;
     }
 
     /// How many descriptors wait.

@@ -145,9 +145,9 @@ impl<P: Protocol> Context<'_, P> {
     /// # use reactor::{Context, Lines, Producer, Protocol, PushProducer, testing};
     /// # struct Feed;
     /// # impl PushProducer for Feed {
-    /// #     fn pause_producing(&mut self) {}
-    /// #     fn resume_producing(&mut self) {}
-    /// #     fn stop_producing(&mut self) {}
+    /// #     fn pause_producing(&self) {}
+    /// #     fn resume_producing(&self) {}
+    /// #     fn stop_producing(&self) {}
     /// # }
     /// # struct Subscriber;
     /// # impl Protocol for Subscriber {
@@ -342,9 +342,9 @@ impl<P: Protocol> Connection<P> {
     /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
     /// # struct Timer;
     /// # impl reactor::PushProducer for Timer {
-    /// #     fn pause_producing(&mut self) {}
-    /// #     fn resume_producing(&mut self) {}
-    /// #     fn stop_producing(&mut self) {}
+    /// #     fn pause_producing(&self) {}
+    /// #     fn resume_producing(&self) {}
+    /// #     fn stop_producing(&self) {}
     /// # }
     /// testing::run(|reactor| {
     ///     let (connection, _peer) = reactor.connect_to_peer(Quiet);
@@ -367,15 +367,15 @@ impl<P: Protocol> Connection<P> {
 /// The other side of the connection is the producer: it is paused by not reading
 /// from it, and stopped with `lose_connection`.
 impl<P: Protocol> PushProducer for Connection<P> {
-    fn pause_producing(&mut self) {
+    fn pause_producing(&self) {
         let _ = self.pause_reading();
     }
 
-    fn resume_producing(&mut self) {
+    fn resume_producing(&self) {
         let _ = self.resume_reading();
     }
 
-    fn stop_producing(&mut self) {
+    fn stop_producing(&self) {
         let _ = self.lose_connection();
     }
 }

@@ -97,8 +97,8 @@ pub trait Protocol: Sized + 'static {
 
     /// The framing of this connection, if it is to be other than the default.
     ///
-    /// Called before everything else. If it panics, there is no connection, and
-    /// no other method is called.
+    /// Called before everything else. If it panics, the connection is closed, and
+    /// [`connection_lost`](Self::connection_lost) is all that is called after it.
     ///
     /// # Examples
     ///
@@ -350,7 +350,10 @@ pub trait Protocol: Sized + 'static {
     }
 
     /// The connection is over. Called once, last, whatever happened, also after
-    /// a panic. What is written here is dropped.
+    /// a panic, of [`framing`](Self::framing) too. What is written here is dropped.
+    ///
+    /// What had arrived was delivered before, also if the connection broke while something
+    /// was sent; unless reading was [paused](Context::pause_reading).
     ///
     /// # Examples
     ///

@@ -116,7 +116,8 @@ impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
         let Some(sink) = self.sink.upgrade() else {
             return;
         };
-        sink.transport.write(bytes);
+        // It is no answer to what comes from the sink, which may be the answer to it.
+        sink.transport.unprompted(|| sink.write(bytes));
         self.pumped.set(self.pumped.get() + bytes.len() as u64);
         if sink.transport.can_flush() {
             sink.transport.flush();

@@ -160,7 +160,60 @@ impl<P: Protocol> Stream<P> {
         }
     }
 
+    /// Delivers what has arrived before sending has failed, as far as it is wanted; then the
+    /// connection ends.
+    #[cold]
+    pub(super) fn read_arrived(&self) {
+        let forwards = self.extras.look(|extra| extra.pump.as_ref().map(drop));
+        let resume = || {
+            // A pump that waits for room passes on the last of it all the same.
+            if forwards.is_some() {
+                self.transport.set_paused(false);
+            }
+        };
+        resume();
+        if self.transport.flags.has_any(Flags::HAS_UNDELIVERED) && self.transport.takes_frames() {
+            self.deliver_rest();
+        }
+        let mut left = self.transport.arrived();
+        let mut buffer = self.transport.core().buffers.take_read();
+        while left > 0 {
+            resume();
+            if !self.transport.is_reading() {
+                break;
+            }
+            let Ok(Some(received @ 1..)) = self.transport.receive_last(&mut *buffer) else {
+                break;
+            };
+            if self.transport.carries_descriptors() {
+                self.deliver_descriptors();
+            }
+            self.take_in(&buffer[..received]);
+            left = left.saturating_sub(received);
+        }
+        self.transport.core().buffers.return_read(buffer);
+        self.transport.end_broken();
+    }
+
+    /// Takes what has arrived and was not delivered, when the connection is lost.
+    pub(super) fn take_unread(&self, mut f: impl FnMut(&[u8])) {
+        f(&self.rest.take());
+        let mut left = self.transport.arrived();
+        let mut buffer = self.transport.core().buffers.take_read();
+        while left > 0
+            && let Ok(Some(received @ 1..)) = self.transport.receive_last(&mut *buffer)
+        {
+            f(&buffer[..received]);
+            left = left.saturating_sub(received);
+        }
+        self.transport.core().buffers.return_read(buffer);
+    }
+
     fn end_of_reading(&self) {
+        if self.transport.is_broken() {
+            // The system tells of a reset once: after that, it looks like an end.
+            return;
+        }
         self.transport.set_at_end();
         if self.has_extras() && self.end_pump() {
             return;

@@ -36,9 +36,10 @@ impl<P: Protocol> Context<'_, P> {
         self.stream.transport().set_limits(limits);
     }
 
-    /// After [`lose_connection`](Self::lose_connection), lets what is left to be sent
-    /// take so long at the most; then the connection is aborted. `None`, which is
-    /// how it begins, lets it take as long as it does.
+    /// After [`lose_connection`](Self::lose_connection), aborts the connection if the peer
+    /// takes nothing of what is left to be sent for so long: 30 seconds unless this is
+    /// called. A peer that takes something now and then may take as long as it does, and
+    /// so may a producer that has nothing to write at the moment. `None` waits for ever.
     ///
     /// # Examples
     ///
@@ -212,8 +213,10 @@ impl<P: Protocol> Connection<P> {
     ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
     ///     let limits = WriteLimits { max_buffered: 1000, ..WriteLimits::default() };
     ///     connection.set_write_limits(limits).unwrap();
-    ///     connection.write([0; 1001]).unwrap();
-    ///     assert!(peer.was_reset(), "so much may not wait");
+    ///     peer.set_reading(false);
+    ///     connection.write(vec![0; 1_000_000]).unwrap();
+    ///     reactor.advance(limits.stall_timeout);
+    ///     assert!(connection.is_gone(), "it has taken nothing for so long");
     /// });
     /// ```
     pub fn set_write_limits(&self, limits: WriteLimits) -> Result<(), Gone> {

@@ -36,6 +36,16 @@ use crate::wire::Wire;
 /// Work for a protocol from elsewhere.
 pub(super) type Job<P> = Box<dyn FnOnce(&mut P, &mut Context<'_, P>) -> Result<()>>;
 
+/// Whether what a job writes counts as an answer to input: see
+/// [`WriteLimits::high_water`](super::limits::WriteLimits::high_water).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// A handler that something has come in for has asked for it, or a job of its.
+    Input,
+    /// Anything else.
+    Other,
+}
+
 pub(crate) struct Stream<P: Protocol> {
     pub(super) transport: Transport,
     reactor: ReactorHandle,
@@ -44,7 +54,7 @@ pub(crate) struct Stream<P: Protocol> {
     pub(super) live: RefCell<Option<Live<P>>>,
     /// What was read and is no whole frame yet, or must wait.
     pub(super) rest: RefCell<Vec<u8>>,
-    pub(super) jobs: RefCell<VecDeque<Job<P>>>,
+    pub(super) jobs: RefCell<VecDeque<(Job<P>, Cause)>>,
     /// What most connections have none of.
     pub(super) extras: Extras,
 }
@@ -122,9 +132,17 @@ impl<P: Protocol> Stream<P> {
             Ok(framing) => {
                 let mut live = self.live.borrow_mut();
                 let live = live.insert(Live { protocol, framing });
-                self.guard(|cx| live.protocol.connection_made(cx))
+                let made = || self.guard(|cx| live.protocol.connection_made(cx));
+                self.transport.unprompted(made)
             }
             Err(failure) => {
+                let reason = ConnectionClosed::Failed(failure.clone());
+                self.transport.fail(failure.clone());
+                let mut protocol = protocol;
+                self.handle(|cx| {
+                    protocol.connection_lost(cx, reason);
+                    Ok(())
+                });
                 call("a protocol's drop", || drop(protocol));
                 Err(failure)
             }
@@ -161,12 +179,48 @@ impl<P: Protocol> Stream<P> {
         }
     }
 
+    /// Whether input is the cause of what happens now: a handler for it is running.
+    pub(super) fn cause(&self) -> Cause {
+        let is_in_handler = self.live.try_borrow_mut().is_err();
+        if is_in_handler && !self.transport.flags.has_any(Flags::UNPROMPTED) {
+            Cause::Input
+        } else {
+            Cause::Other
+        }
+    }
+
+    /// Writes from wherever it is.
+    pub(super) fn write_from_elsewhere(&self, bytes: &[u8]) {
+        if self.live.try_borrow_mut().is_err() {
+            // As the handler that is running does.
+            self.write(bytes);
+        } else {
+            self.transport.unprompted(|| self.write(bytes));
+        }
+    }
+
+    /// Writes; tells a push producer in time that enough waits.
+    #[inline]
+    pub(super) fn write(&self, bytes: &[u8]) {
+        if !self.transport.write_little(bytes) {
+            self.write_much(bytes);
+        }
+    }
+
+    #[inline(never)]
+    fn write_much(&self, bytes: &[u8]) {
+        self.transport.write_much(bytes);
+        if self.transport.has_producer() {
+            self.pause_producer();
+        }
+    }
+
     /// Queues a job for the protocol; hands it back if the connection is over.
-    pub(super) fn post(&self, job: Job<P>) -> std::result::Result<(), Job<P>> {
+    pub(super) fn post(&self, job: Job<P>, cause: Cause) -> std::result::Result<(), Job<P>> {
         if self.transport.is_over() {
             return Err(job);
         }
-        self.jobs.borrow_mut().push_back(job);
+        self.jobs.borrow_mut().push_back((job, cause));
         self.transport.flags.set(Flags::HAS_JOBS);
         self.touch();
         Ok(())
@@ -291,8 +345,12 @@ impl<P: Protocol> Stream<P> {
         let count = self.jobs.borrow().len();
         for _ in 0..count {
             let job = self.jobs.borrow_mut().pop_front();
-            if let Some(job) = job {
-                self.handle(|cx| job(protocol, cx));
+            match job {
+                Some((job, Cause::Input)) => self.handle(|cx| job(protocol, cx)),
+                Some((job, Cause::Other)) => self
+                    .transport
+                    .unprompted(|| self.handle(|cx| job(protocol, cx))),
+                None => break,
             }
         }
         let has_jobs = !self.jobs.borrow().is_empty();
@@ -306,6 +364,9 @@ impl<P: Protocol> Stream<P> {
         let is_reading = self.transport.is_reading();
         if ready.is_writable() && is_stuck {
             self.transport.flush();
+        }
+        if ready.is_readable() && self.transport.is_discarding() {
+            self.transport.discard_input();
         }
         if ready.is_hung_up() && !is_stuck && !is_reading {
             self.transport.look_into_hang_up();
@@ -346,6 +407,8 @@ impl<P: Protocol> Stream<P> {
         drop(live);
         if self.transport.can_flush() {
             self.transport.flush();
+        } else {
+            self.transport.throttle_if_stuck();
         }
         if self.transport.flags.has_any(Flags::HAS_UNDELIVERED) && self.transport.takes_frames() {
             self.deliver_rest();
@@ -353,13 +416,16 @@ impl<P: Protocol> Stream<P> {
                 self.transport.flush();
             }
         }
-        if self.has_extras() {
+        if self.has_extras() || self.transport.is_to_be_watched() {
             self.settle_flow();
         }
         if self.transport.finish_writing()
             && let Some(live) = &mut *self.live.borrow_mut()
         {
             self.handle(|cx| live.protocol.write_closed(cx));
+        }
+        if self.transport.is_broken() {
+            self.read_arrived();
         }
         if self.transport.is_alive() {
             self.transport.update_interest();
@@ -372,7 +438,9 @@ impl<P: Protocol> Stream<P> {
     /// The end: nothing that comes from the connection is heard after this.
     #[inline(never)]
     fn finish(&self, reason: ConnectionClosed) {
+        let is_cut_short = self.transport.flags.has_any(Flags::ENDING);
         let close = match reason {
+            ConnectionClosed::Failed(_) if is_cut_short => Close::Reset,
             ConnectionClosed::Done | ConnectionClosed::Failed(_) => Close::InOrder,
             ConnectionClosed::Aborted | ConnectionClosed::Overflow { .. } => Close::Reset,
             ConnectionClosed::Lost(_) | ConnectionClosed::ReactorStopped => Close::AtOnce,
@@ -450,7 +518,7 @@ impl<P: Protocol> Duplex for Stream<P> {
 
     fn output_broken(&self) {
         let broken = std::io::ErrorKind::BrokenPipe.into();
-        self.transport.abort(ConnectionClosed::Lost(broken));
+        self.transport.lose_to(broken);
         self.settle_now();
     }
 }

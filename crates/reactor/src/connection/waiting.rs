@@ -7,6 +7,7 @@ use deferred::{Cancelled, Deferred, DelayedCall, Failure, Result};
 
 use super::context::Context;
 use super::protocol::{Handled, Protocol};
+use super::stream::Job;
 use crate::obligations::Obligation;
 
 impl<P: Protocol> Context<'_, P> {
@@ -58,7 +59,7 @@ impl<P: Protocol> Context<'_, P> {
         F: FnOnce(&mut P, &mut Context<'_, P>, Result<T>) -> H + 'static,
         H: Handled,
     {
-        let stream = self.stream.weak();
+        let (stream, cause) = (self.stream.weak(), self.stream.cause());
         deferred
             .add_both(move |outcome| {
                 let stream = stream.upgrade();
@@ -73,12 +74,13 @@ impl<P: Protocol> Context<'_, P> {
                 let Some(stream) = stream else {
                     return outcome.add_callback(drop);
                 };
-                let posted = stream.post(Box::new(move |protocol, cx| {
+                let job: Job<P> = Box::new(move |protocol, cx| {
                     let Ok(outcome) = outcome.into_result() else {
                         unreachable!("it was made with its result");
                     };
                     f(protocol, cx, outcome).into_result()
-                }));
+                });
+                let posted = stream.post(job, cause);
                 // If the connection is over, dropping the job reports it.
                 drop(posted);
                 deferred::succeed(())
@@ -142,10 +144,13 @@ impl<P: Protocol> Context<'_, P> {
         F: FnOnce(&mut P, &mut Context<'_, P>) -> H + 'static,
         H: Handled,
     {
-        let connection = self.connection();
+        let (stream, cause) = (self.stream.weak(), self.stream.cause());
         let call = self.stream.reactor().call_later(delay, move || {
-            // Over meanwhile: then it would have been cancelled.
-            let _ = connection.post(f);
+            if let Some(stream) = stream.upgrade() {
+                let job: Job<P> = Box::new(move |this, cx| f(this, cx).into_result());
+                // `Err` hands the job back if the connection is over: it is dropped.
+                drop(stream.post(job, cause));
+            }
         });
         self.stream.oblige(Obligation::Call(call.clone()));
         call

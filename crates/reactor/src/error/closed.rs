@@ -42,10 +42,12 @@ pub enum ConnectionClosed {
     Aborted,
     /// The network or the peer broke it.
     Lost(io::Error),
-    /// The peer reads too slowly, or not at all: more waited to be sent than the
-    /// hard limit allows.
+    /// The peer does not take what is sent: more waited than
+    /// [`WriteLimits::max_buffered`](crate::WriteLimits::max_buffered) allows, and it took
+    /// nothing for [`WriteLimits::stall_timeout`](crate::WriteLimits::stall_timeout), or eight
+    /// times as much waited.
     Overflow {
-        /// How many bytes would have waited.
+        /// How many bytes waited, or would have.
         buffered: usize,
         /// How many are allowed.
         limit: usize,

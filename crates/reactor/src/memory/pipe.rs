@@ -15,8 +15,10 @@ pub(super) struct Pipe {
     is_finished: Cell<bool>,
     /// Nobody will read.
     is_unread: Cell<bool>,
-    /// What is in it was thrown away.
+    /// It ends with an error.
     is_reset: Cell<bool>,
+    /// Nobody reads it, and so many more bytes are taken all the same.
+    discards: Cell<usize>,
 }
 
 impl Pipe {
@@ -25,7 +27,12 @@ impl Pipe {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         if self.is_unread.get() {
-            return Err(io::ErrorKind::ConnectionReset.into());
+            let taken = bytes.len().min(self.discards.get());
+            self.discards.set(self.discards.get() - taken);
+            return match taken {
+                0 => Err(io::ErrorKind::ConnectionReset.into()),
+                taken => Ok(taken),
+            };
         }
         let mut buffered = self.bytes.borrow_mut();
         let taken = bytes.len().min(CAPACITY - buffered.len());
@@ -42,18 +49,21 @@ impl Pipe {
         buffer: &mut [u8],
         descriptors: &mut Vec<OwnedFd>,
     ) -> io::Result<Option<usize>> {
-        if self.is_reset.get() {
-            return Err(io::ErrorKind::ConnectionReset.into());
-        }
         let mut bytes = self.bytes.borrow_mut();
         if bytes.is_empty() {
+            // What has arrived comes before that.
+            if self.is_reset.get() {
+                return Err(io::ErrorKind::ConnectionReset.into());
+            }
             return Ok(self.is_finished.get().then_some(0));
         }
         descriptors.extend(self.descriptors.borrow_mut().drain(..));
         let read = buffer.len().min(bytes.len());
-        for (to, from) in buffer.iter_mut().zip(bytes.drain(..read)) {
-            *to = from;
-        }
+        let (first, second) = bytes.as_slices();
+        let from_first = read.min(first.len());
+        buffer[..from_first].copy_from_slice(&first[..from_first]);
+        buffer[from_first..read].copy_from_slice(&second[..read - from_first]);
+        bytes.drain(..read);
         Ok(Some(read))
     }
 
@@ -68,6 +78,16 @@ impl Pipe {
 
     pub(super) fn stop_reading(&self) {
         self.is_unread.set(true);
+    }
+
+    /// Throws away what is in it, and takes so many bytes more.
+    pub(super) fn discard(&self, bytes: usize) {
+        self.discards.set(bytes);
+        self.bytes.borrow_mut().clear();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes.borrow().len()
     }
 
     pub(super) fn is_readable(&self) -> bool {

@@ -124,6 +124,17 @@ impl Socket {
         self.end.incoming.read(&mut buffer[..length], descriptors)
     }
 
+    /// How many bytes have arrived and were not read.
+    pub(crate) fn arrived(&self) -> usize {
+        self.end.incoming.len()
+    }
+
+    /// The other end may send for a while, and nobody reads it: as a socket of the system's is
+    /// read to its end when the connection is closed in order.
+    pub(crate) fn linger(&self, bytes: usize) {
+        self.end.incoming.discard(bytes);
+    }
+
     /// Sends what there is room for.
     pub(crate) fn send(&self, bytes: &[u8], descriptors: Vec<OwnedFd>) -> io::Result<usize> {
         self.end.outgoing.write(bytes, descriptors)

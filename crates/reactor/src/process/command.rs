@@ -341,8 +341,9 @@ impl Command {
     }
 
     /// How many bytes may wait to be written to each of its pipes: 16 MiB unless said
-    /// otherwise. More are refused
-    /// ([`ProcessError::Overflow`](crate::ProcessError::Overflow)).
+    /// otherwise. While more wait that the child does not take, further ones are refused
+    /// ([`ProcessError::Overflow`](crate::ProcessError::Overflow)). A single write may be of any
+    /// size.
     ///
     /// # Examples
     ///
@@ -355,12 +356,14 @@ impl Command {
     /// # let reactor = Reactor::new()?; let (trigger, ended) = Deferred::pair();
     /// use reactor::ProcessError;
     ///
-    /// let careful = Command::new("cat").max_buffered(10);
+    /// // It reads nothing.
+    /// let careful = Command::new("sleep").arg("1000").max_buffered(10);
     /// let process = reactor.spawn_process(careful, Worker(trigger))?;
-    /// let refused = process.write("eleven bytes");
+    /// process.write(vec![0; 1_000_000])?;
+    /// let refused = process.write("more");
     /// assert!(matches!(refused, Err(ProcessError::Overflow { limit: 10, .. })));
-    /// process.close_stdin();
-    /// # assert!(reactor.block_on(ended)?.status().unwrap().success());
+    /// # process.kill();
+    /// # reactor.block_on(ended)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn max_buffered(mut self, bytes: usize) -> Self {

@@ -66,7 +66,7 @@ impl<'a, P: ProcessProtocol> ProcessContext<'a, P> {
     ///
     /// # Errors
     ///
-    /// That pipe is closed, or was never there; or too much waits: see
+    /// That pipe is closed, or was never there; or too much waits already: see
     /// [`Command::max_buffered`](crate::Command::max_buffered). Nothing is taken then.
     ///
     /// # Examples

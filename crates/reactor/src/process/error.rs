@@ -118,9 +118,10 @@ pub enum ProcessError {
         /// The number that the descriptor has in the child.
         number: i32,
     },
-    /// More bytes would wait to be written than are allowed. None was taken.
+    /// More bytes wait to be written than are allowed, and the child takes none now. None of
+    /// the further ones was taken.
     Overflow {
-        /// How many bytes would have waited.
+        /// How many bytes would wait with them.
         buffered: usize,
         /// How many are allowed.
         limit: usize,

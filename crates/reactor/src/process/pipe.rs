@@ -87,14 +87,23 @@ impl<P: ProcessProtocol> Pipe<P> {
         self.direction == Direction::Write && !self.out.borrow().is_closing
     }
 
-    /// Has `bytes` written when the process is settled.
+    /// Has `bytes` written when the process is settled: however many they are, if no more
+    /// than `limit` waits before them.
     pub(super) fn push(&self, bytes: &[u8], limit: usize) -> Result<(), ProcessError> {
         if !self.takes_bytes() {
             return Err(self.no_pipe());
         }
+        if self.out.borrow().waiting() > limit {
+            // The child may have made room since the pipe was full.
+            self.out.borrow_mut().is_stuck = false;
+            self.flush();
+            if !self.takes_bytes() || self.registration.borrow().is_none() {
+                return Err(self.no_pipe());
+            }
+        }
         let mut out = self.out.borrow_mut();
-        let buffered = out.waiting() + bytes.len();
-        if buffered > limit {
+        if out.waiting() > limit {
+            let buffered = out.waiting() + bytes.len();
             return Err(ProcessError::Overflow { buffered, limit });
         }
         out.bytes.extend_from_slice(bytes);

@@ -24,6 +24,8 @@ const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL;
 const SEND_FLAGS: SendFlags = SendFlags::empty(); // the runtime ignores SIGPIPE
 
 /// What bytes come from and go to. Dropping it closes it.
+// With a tag of its own, the ordinary case is told by one comparison.
+#[repr(u8)]
 pub(crate) enum Wire {
     Socket(Registration),
     /// A UNIX socket: descriptors can go with the bytes.
@@ -120,6 +122,19 @@ impl Wire {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// How many bytes have arrived and were not read.
+    pub(crate) fn arrived(&self) -> usize {
+        let arrived = match self {
+            Self::Socket(registration) | Self::Unix(registration) => {
+                rustix::io::ioctl_fionread(registration)
+            }
+            Self::Pipes(pipes) => pipes.arrived(),
+            Self::Memory(socket) => return socket.arrived(),
+        };
+        // What cannot be counted cannot be read.
+        arrived.map_or(0, |arrived| usize::try_from(arrived).unwrap_or(usize::MAX))
     }
 
     /// Whether descriptors can go with the bytes.

@@ -7,6 +7,9 @@ use rustix::io::{Errno, Result};
 
 use crate::poll::{Interest, Registration};
 
+/// What a pipe may be made to hold by a process without privileges (`pipe-max-size`).
+const LARGEST_PIPE: u64 = 1024 * 1024;
+
 pub(crate) struct Pipes {
     input: Registration,
     /// `None` once nothing more will be written.
@@ -45,6 +48,12 @@ impl Pipes {
 
     pub(super) fn read(&self, buffer: &mut [u8]) -> Result<usize> {
         rustix::io::read(&self.input, buffer)
+    }
+
+    /// How many bytes have arrived and were not read: in a file, that are all that are left,
+    /// of which no more is promised than of a pipe.
+    pub(super) fn arrived(&self) -> Result<u64> {
+        Ok(rustix::io::ioctl_fionread(&self.input)?.min(LARGEST_PIPE))
     }
 
     pub(super) fn write(&self, bytes: &[u8]) -> Result<usize> {

@@ -1,10 +1,12 @@
 //! How a connection ends: in one direction, when all is sent, or at once.
 
+use std::io;
+
 use deferred::Failure;
 
 use super::{Io, Transport};
 use crate::connection::flags::Flags;
-use crate::connection::linger::Linger;
+use crate::connection::linger::{self, Linger};
 use crate::core::call;
 use crate::error::ConnectionClosed;
 use crate::wire::Wire;
@@ -45,7 +47,7 @@ impl Transport {
             None => Ok(()),
         };
         if let Err(error) = finished {
-            self.abort(ConnectionClosed::Lost(error));
+            self.lose_to(error);
         }
         true
     }
@@ -53,7 +55,10 @@ impl Transport {
     /// Ends the connection when everything is sent.
     pub(in crate::connection) fn lose(&self) {
         if self.is_open() {
-            self.reason.replace(Some(ConnectionClosed::Done));
+            // A broken one has its reason already.
+            self.reason
+                .borrow_mut()
+                .get_or_insert(ConnectionClosed::Done);
             self.flags.set(Flags::LOSING);
         }
     }
@@ -63,15 +68,15 @@ impl Transport {
         let is_in_order = matches!(*self.reason.borrow(), None | Some(ConnectionClosed::Done));
         if is_in_order && !self.flags.has_any(Flags::ENDING.and(Flags::OVER)) {
             self.reason.replace(Some(ConnectionClosed::Failed(failure)));
-            self.flags.set(Flags::LOSING);
         } else {
             call("the drop of a failure", || drop(failure));
         }
+        self.flags.set(Flags::LOSING);
     }
 
     /// Whether it ends without waiting for anybody.
     pub(in crate::connection) fn has_failed(&self) -> bool {
-        self.flags.has_any(Flags::ENDING)
+        self.flags.has_any(Flags::ENDING.and(Flags::BROKEN))
             || matches!(*self.reason.borrow(), Some(ConnectionClosed::Failed(_)))
     }
 
@@ -85,6 +90,46 @@ impl Transport {
         if !matches!(*first, Some(ConnectionClosed::Failed(_))) {
             *first = Some(reason);
         }
+        self.flags.set(Flags::ENDING);
+    }
+
+    /// Sending has failed with `error`: forgets what waits. What has arrived is still
+    /// delivered, unless the connection is closing anyway; then it is lost.
+    #[cold]
+    pub(super) fn break_off(&self, io: &mut Io, error: io::Error) {
+        let flags = self.flags.get();
+        if flags.has_any(Flags::ENDING.and(Flags::OVER).and(Flags::BROKEN)) {
+            return;
+        }
+        std::mem::take(&mut io.out).discard(&self.core);
+        let was_writing = Flags::HAS_OUTPUT.and(Flags::STUCK).and(Flags::HELD_BACK);
+        self.flags.clear(was_writing.and(Flags::FINISHING));
+        self.flags.set(Flags::BROKEN);
+        let mut reason = self.reason.borrow_mut();
+        if !matches!(*reason, Some(ConnectionClosed::Failed(_))) {
+            *reason = Some(ConnectionClosed::Lost(error));
+        }
+    }
+
+    /// The same, for what was found out otherwise than by sending.
+    pub(in crate::connection) fn lose_to(&self, error: io::Error) {
+        self.break_off(&mut self.io.borrow_mut(), error);
+    }
+
+    /// Whether nothing will be sent any more, although there may be something to send.
+    pub(in crate::connection) fn is_cut_off(&self) -> bool {
+        let flags = self.flags.get();
+        flags.has_any(Flags::BROKEN.and(Flags::ENDING).and(Flags::OVER))
+    }
+
+    /// Whether sending has failed, and what has arrived is to be looked at before the end.
+    pub(in crate::connection) fn is_broken(&self) -> bool {
+        let flags = self.flags.get();
+        flags.has_any(Flags::BROKEN) && !flags.has_any(Flags::ENDING.and(Flags::OVER))
+    }
+
+    /// Ends a broken connection at the next opportunity, with the reason that it has.
+    pub(in crate::connection) fn end_broken(&self) {
         self.flags.set(Flags::ENDING);
     }
 
@@ -116,6 +161,11 @@ impl Transport {
             }
             wire => wire,
         };
+        if let Wire::Memory(socket) = &wire
+            && lingers
+        {
+            socket.linger(linger::BYTES);
+        }
         if how == Close::Reset {
             wire.reset();
         }

@@ -31,6 +31,9 @@ use crate::wire::Wire;
 /// it: copying it would cost more than gathering it with others saves.
 const SEND_AT_ONCE: usize = 32 * 1024;
 
+/// How often a connection that is closing is read in a turn, to discard what comes.
+const DISCARDS_PER_TURN: usize = 4;
+
 pub(crate) struct Transport {
     pub(super) flags: FlagCell,
     core: Rc<Core>,
@@ -51,6 +54,16 @@ struct Io {
     /// `None` once the connection is over.
     wire: Option<Wire>,
     out: OutBuffer,
+}
+
+impl Io {
+    /// Sends `bytes`, before which nothing waits.
+    fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        match &self.wire {
+            Some(wire) => wire.send(bytes),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
 }
 
 pub(crate) type Keys = SmallVec<[Key; 1]>;
@@ -117,7 +130,7 @@ impl Transport {
     }
 
     pub(super) fn set_limits(&self, limits: WriteLimits) {
-        let is_low = limits.max_buffered < SEND_AT_ONCE;
+        let is_low = limits.max_buffered.min(limits.high_water) < SEND_AT_ONCE;
         self.flags.put(Flags::LOW_LIMIT, is_low);
         self.limits.set(limits);
     }
@@ -135,9 +148,8 @@ impl Transport {
     pub(super) fn takes_writes(&self) -> bool {
         let flags = self.flags.get();
         !flags.has_any(Flags::NOT_WRITING)
-            // The producer is let finish.
-            || flags.has_any(Flags::HAS_PRODUCER)
-                && !flags.has_any(Flags::ENDING.and(Flags::OVER).and(Flags::FINISHED))
+            // A registered producer may write until it unregisters.
+            || flags.has_any(Flags::HAS_PRODUCER) && !flags.has_any(Flags::NEVER_WRITING)
     }
 
     /// Whether it does not end now: it is open, or has something left to send.
@@ -164,55 +176,83 @@ impl Transport {
 
     #[inline]
     pub(super) fn write(&self, bytes: &[u8]) {
+        if !self.write_little(bytes) {
+            self.write_much(bytes);
+        }
+    }
+
+    /// Writes, if that is only to add a few bytes to what waits; says whether it was.
+    #[inline]
+    pub(super) fn write_little(&self, bytes: &[u8]) -> bool {
         let mut io = self.io.borrow_mut();
         let buffered = io.out.waiting() + bytes.len();
-        // Mostly it is little.
-        let is_little = buffered < SEND_AT_ONCE;
-        if !is_little || self.flags.has_any(Flags::NOT_WRITING.and(Flags::LOW_LIMIT)) {
-            drop(io);
-            return self.write_much(bytes);
+        if buffered >= SEND_AT_ONCE || self.flags.has_any(Flags::WRITES_WITH_CARE) {
+            return false;
         }
         if !bytes.is_empty() {
             io.out.push(bytes, &self.core);
             self.flags.set(Flags::HAS_OUTPUT);
         }
+        true
     }
 
     /// Writes what may be much, or may not be written.
     #[inline(never)]
-    fn write_much(&self, bytes: &[u8]) {
+    pub(super) fn write_much(&self, bytes: &[u8]) {
         if !self.takes_writes() {
             tracing::debug!(target: "reactor", peer = %self.peer, "a write after the close is dropped");
             return;
         }
-        let Io { wire, out } = &mut *self.io.borrow_mut();
+        let io = &mut *self.io.borrow_mut();
+        let limits = self.limits.get();
+        let before = io.out.waiting();
+        let most = limits.most().saturating_add(io.out.allowance());
+        let crosses = |limit: usize| before <= limit && before + bytes.len() > limit;
+        if before > 0 && (crosses(limits.max_buffered) || before + bytes.len() > most) {
+            // The peer may have made room since the handler began.
+            if let Err(error) = self.send_waiting(io) {
+                return self.break_off(io, error);
+            }
+        }
         let mut rest = bytes;
-        if bytes.len() >= SEND_AT_ONCE && out.waiting() == 0 && !self.is_stuck() {
-            let sent = match wire {
-                Some(wire) => wire.send(bytes),
-                None => Err(io::ErrorKind::NotConnected.into()),
-            };
-            match sent {
+        if bytes.len() >= SEND_AT_ONCE && io.out.waiting() == 0 && !self.is_stuck() {
+            match io.send(bytes) {
                 Ok(sent) => {
                     self.core.counters.sent(sent);
                     rest = &bytes[sent..];
                 }
-                Err(error) => return self.abort(ConnectionClosed::Lost(error)),
+                Err(error) => return self.break_off(io, error),
             }
             self.flags.put(Flags::STUCK, !rest.is_empty());
         }
-        let buffered = out.waiting() + rest.len();
-        let limit = self.limits.get().max_buffered;
-        if buffered > limit {
+        if rest.is_empty() {
+            return;
+        }
+        let before = io.out.waiting();
+        let buffered = before + rest.len();
+        if before <= limits.max_buffered {
+            // One write of any size.
+            io.out
+                .set_allowance(rest.len().saturating_sub(limits.max_buffered));
+        } else if buffered > limits.most().saturating_add(io.out.allowance()) {
+            let limit = limits.max_buffered;
             return self.abort(ConnectionClosed::Overflow { buffered, limit });
         }
-        if !rest.is_empty() {
-            out.push(rest, &self.core);
-            self.flags.set(Flags::HAS_OUTPUT);
+        io.out.push(rest, &self.core);
+        if self.flags.has_any(Flags::UNPROMPTED) {
+            io.out.add_unprompted(rest.len());
+            self.flags.set(Flags::COUNTED);
         }
-        if self.is_stuck() {
-            self.hold_back(buffered);
-        }
+        self.flags.set(Flags::HAS_OUTPUT);
+    }
+
+    /// Has what is written while `f` runs not count as answers to input.
+    pub(super) fn unprompted<R>(&self, f: impl FnOnce() -> R) -> R {
+        let was_set = self.flags.has_any(Flags::UNPROMPTED);
+        self.flags.set(Flags::UNPROMPTED);
+        let result = f();
+        self.flags.put(Flags::UNPROMPTED, was_set);
+        result
     }
 
     pub(super) fn carries_descriptors(&self) -> bool {
@@ -253,37 +293,57 @@ impl Transport {
         self.flags.has_any(Flags::STUCK)
     }
 
-    /// Sends what waits, as far as the system takes it.
+    /// Sends what waits, as far as the system takes it. Not to be called while a handler runs,
+    /// since it counts what the last one has written.
     #[inline]
     pub(super) fn flush(&self) {
-        let Io { wire, out } = &mut *self.io.borrow_mut();
-        if let Some(wire) = wire {
-            match out.send(wire) {
-                Ok(sent) => self.core.counters.sent(sent),
-                Err(error) => return self.lost(error),
-            }
-        }
-        let waiting = out.tidy(&self.core);
-        let is_stuck = waiting > 0;
+        let io = &mut *self.io.borrow_mut();
+        let Some(wire) = &io.wire else {
+            return;
+        };
+        let sent = match io.out.send(wire) {
+            Ok(sent) => sent,
+            Err(error) => return self.break_off(io, error),
+        };
+        self.core.counters.sent(sent);
+        let is_stuck = io.out.tidy(&self.core) > 0;
         self.flags.put(Flags::HAS_OUTPUT, is_stuck);
-        if is_stuck || self.flags.has_any(Flags::STUCK.and(Flags::HELD_BACK)) {
-            self.wait_for_room(waiting);
+        if is_stuck || self.flags.has_any(Flags::STUCK.and(Flags::COUNTED)) {
+            self.wait_for_room(io, sent);
         }
     }
 
     #[cold]
-    fn wait_for_room(&self, waiting: usize) {
-        self.flags.put(Flags::STUCK, waiting > 0);
-        self.hold_back(waiting);
+    fn wait_for_room(&self, io: &mut Io, sent: usize) {
+        self.has_sent(io, sent);
+        self.throttle(io);
     }
 
-    #[cold]
-    fn lost(&self, error: io::Error) {
-        self.abort(ConnectionClosed::Lost(error));
+    /// Notes that the system has taken so much of what waited, and whether something is left.
+    fn has_sent(&self, io: &mut Io, sent: usize) {
+        io.out.forget_sent(sent);
+        if sent > 0 {
+            self.flags.set(Flags::PROGRESS);
+        }
+        let is_stuck = io.out.waiting() > 0;
+        self.flags.put(Flags::STUCK, is_stuck);
+        self.flags.put(Flags::HAS_OUTPUT, is_stuck);
     }
 
-    /// Stops reading above the high-water mark, and resumes below half of it.
-    fn hold_back(&self, waiting: usize) {
+    /// The same in the middle of a handler, also if the system has said that it takes nothing.
+    fn send_waiting(&self, io: &mut Io) -> io::Result<()> {
+        if let Some(wire) = &io.wire {
+            let sent = io.out.send(wire)?;
+            self.core.counters.sent(sent);
+            io.out.tidy(&self.core);
+            self.has_sent(io, sent);
+        }
+        Ok(())
+    }
+
+    /// Stops reading while more answers wait than the high-water mark allows, and resumes below
+    /// half of it.
+    fn throttle(&self, io: &mut Io) {
         let flags = self.flags.get();
         let high_water = self.limits.get().high_water;
         let limit = if flags.has_any(Flags::HELD_BACK) {
@@ -291,8 +351,17 @@ impl Transport {
         } else {
             high_water
         };
-        let is_held_back = waiting > limit && !flags.has_any(Flags::HAS_PRODUCER);
+        let is_held_back =
+            io.out.answers(high_water) > limit && !flags.has_any(Flags::HAS_PRODUCER);
         self.flags.put(Flags::HELD_BACK, is_held_back);
+        self.flags.put(Flags::COUNTED, io.out.waiting() > 0);
+    }
+
+    /// The same, between two handlers, for what the system takes no more of.
+    pub(super) fn throttle_if_stuck(&self) {
+        if self.is_stuck() {
+            self.throttle(&mut self.io.borrow_mut());
+        }
     }
 
     pub(super) fn has_producer(&self) -> bool {
@@ -301,13 +370,33 @@ impl Transport {
 
     pub(super) fn set_has_producer(&self, has_producer: bool) {
         self.flags.put(Flags::HAS_PRODUCER, has_producer);
-        self.hold_back(self.waiting());
+        self.throttle(&mut self.io.borrow_mut());
+    }
+
+    /// Whether the peer is to take something now and then: the connection is closing, or more
+    /// waits than is allowed.
+    pub(super) fn is_to_be_watched(&self) -> bool {
+        let flags = self.flags.get();
+        flags.has_any(Flags::STUCK) && (flags.has_any(Flags::CLOSING) || self.overfull().is_some())
+    }
+
+    /// How much waits and is more than is allowed.
+    pub(super) fn overfull(&self) -> Option<usize> {
+        let waiting = self.waiting();
+        (waiting > self.limits.get().max_buffered).then_some(waiting)
+    }
+
+    /// Whether the peer has taken something since this was asked last.
+    pub(super) fn take_progress(&self) -> bool {
+        let has_progressed = self.flags.has_any(Flags::PROGRESS);
+        self.flags.clear(Flags::PROGRESS);
+        has_progressed
     }
 
     // --- reading ---
 
     /// Reads once; `None` if there is nothing now.
-    #[inline]
+    #[inline(always)]
     pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let io = self.io.borrow_mut();
         let Some(wire) = &io.wire else {
@@ -322,6 +411,12 @@ impl Transport {
             self.core.counters.received(received);
         }
         Ok(received)
+    }
+
+    /// The same, where it is not to be part of the caller: at the end of a connection.
+    #[cold]
+    pub(super) fn receive_last(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        self.receive(buffer)
     }
 
     pub(super) fn take_descriptors(&self) -> Vec<OwnedFd> {
@@ -341,7 +436,7 @@ impl Transport {
             if self.can_flush() {
                 self.flush();
             } else {
-                self.hold_back(self.waiting());
+                self.throttle(&mut self.io.borrow_mut());
             }
         }
         !self.flags.has_any(Flags::NO_FRAMES)
@@ -365,6 +460,42 @@ impl Transport {
         self.flags.set(Flags::AT_END);
     }
 
+    /// Whether what comes in is discarded: the connection is closing, and something is still to
+    /// be sent. A peer that closes, too, may take nothing before its own output is taken.
+    pub(super) fn is_discarding(&self) -> bool {
+        self.flags.has_any(Flags::LOSING) && !self.flags.has_any(Flags::AT_END) && self.is_alive()
+    }
+
+    /// Reads, and discards what comes.
+    #[cold]
+    pub(super) fn discard_input(&self) {
+        let mut buffer = self.core.buffers.take_read();
+        for _ in 0..DISCARDS_PER_TURN {
+            let received = self.receive_last(&mut *buffer);
+            drop(self.received_descriptors.take());
+            match received {
+                Ok(None) => break,
+                Ok(Some(0)) => {
+                    self.set_at_end();
+                    break;
+                }
+                Ok(Some(received)) if received < buffer.len() => break,
+                Ok(Some(_)) => {}
+                Err(error) => {
+                    self.abort(ConnectionClosed::Lost(error));
+                    break;
+                }
+            }
+        }
+        self.core.buffers.return_read(buffer);
+    }
+
+    /// How many bytes have arrived that were not read.
+    pub(super) fn arrived(&self) -> usize {
+        let io = self.io.borrow();
+        io.wire.as_ref().map_or(0, Wire::arrived)
+    }
+
     /// The system tells of a hang-up that neither reading nor writing would
     /// show: it is looked into here, since it would be told again and again.
     pub(super) fn look_into_hang_up(&self) {
@@ -377,7 +508,7 @@ impl Transport {
         };
         self.flags.set(Flags::OTHER_INTEREST);
         if let Err(error) = looked {
-            self.abort(ConnectionClosed::Lost(error));
+            self.lose_to(error);
         }
     }
 
@@ -385,7 +516,7 @@ impl Transport {
     #[inline]
     pub(super) fn update_interest(&self) {
         let interest = Interest {
-            readable: self.is_reading(),
+            readable: self.is_reading() || self.is_discarding(),
             writable: self.is_stuck(),
         };
         let set = match &self.io.borrow().wire {

@@ -1,0 +1,129 @@
+//! A peer that takes nothing of what waits for it: how long that may go on.
+//!
+//! Two things are bounded by it. A connection that is closing is aborted when the peer has
+//! taken nothing for the close timeout; one on which more waits than
+//! [`WriteLimits`](super::limits::WriteLimits) allows, when it has taken nothing for the stall
+//! timeout. One that takes something now and then may take as long as it likes.
+
+use std::time::Duration;
+
+use deferred::DelayedCall;
+
+use super::protocol::Protocol;
+use super::stream::Stream;
+use crate::error::ConnectionClosed;
+
+/// How long a closing connection waits for a peer that takes nothing, unless somebody sets it.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// `None` lets it wait for ever.
+pub(super) struct CloseTimeout(Option<Duration>);
+
+impl Default for CloseTimeout {
+    fn default() -> Self {
+        Self(Some(CLOSE_TIMEOUT))
+    }
+}
+
+/// Kept while something waits that is to be taken in time.
+pub(super) struct Watch {
+    /// When the peer has last taken something, or the watch began.
+    since: Duration,
+    /// When to look again.
+    look_at: Duration,
+    look: DelayedCall,
+}
+
+impl Watch {
+    pub(super) fn cancel(self) {
+        // `cancel` errs if this runs from that very timer; harmless.
+        let _ = self.look.cancel();
+    }
+}
+
+impl<P: Protocol> Stream<P> {
+    pub(super) fn set_close_timeout(&self, timeout: Option<Duration>) {
+        self.with_extras(|extra| extra.close_timeout = CloseTimeout(timeout));
+        self.touch();
+    }
+
+    /// How long the peer may take nothing, as things are.
+    fn patience(&self) -> Option<Duration> {
+        let transport = &self.transport;
+        if !transport.is_to_be_watched() || !transport.is_alive() {
+            return None;
+        }
+        let of_closing = (!transport.is_open())
+            .then(|| self.with_extras(|extra| extra.close_timeout.0))
+            .flatten();
+        let of_overfull = transport
+            .overfull()
+            .map(|_| transport.limits().stall_timeout);
+        of_closing.into_iter().chain(of_overfull).min()
+    }
+
+    /// Begins to watch what the peer takes, goes on, or stops.
+    pub(super) fn watch_progress(&self) {
+        let has_progressed = self.transport.take_progress();
+        let Some(patience) = self.patience() else {
+            let watch = self.extras.look(|extra| extra.watch.take());
+            return watch.map_or((), Watch::cancel);
+        };
+        let now = self.transport.core().now();
+        self.with_extras(|extra| match &mut extra.watch {
+            Some(watch) => {
+                if has_progressed {
+                    watch.since = now;
+                }
+                let due = watch.since.saturating_add(patience);
+                // What is due later is found out when the timer fires.
+                if due < watch.look_at {
+                    watch.look_at = due;
+                    // `reset` errs if it fires at this moment; then it looks anyway.
+                    let _ = watch.look.reset(due.saturating_sub(now));
+                }
+            }
+            none => *none = Some(self.watch(now, now.saturating_add(patience))),
+        });
+    }
+
+    fn watch(&self, since: Duration, look_at: Duration) -> Watch {
+        let (core, stream) = (self.transport.core(), self.weak());
+        let delay = look_at.saturating_sub(core.now());
+        let look = core.timers.call_later(delay, move || {
+            if let Some(stream) = stream.upgrade() {
+                stream.end_if_stalled();
+            }
+        });
+        Watch {
+            since,
+            look_at,
+            look,
+        }
+    }
+
+    /// Ends the connection if the peer has taken nothing for too long.
+    fn end_if_stalled(&self) {
+        let watch = self.extras.look(|extra| extra.watch.take());
+        let (Some(watch), Some(patience)) = (watch, self.patience()) else {
+            return;
+        };
+        let due = watch.since.saturating_add(patience);
+        let now = self.transport.core().now();
+        if now < due {
+            let next = self.watch(watch.since, due);
+            self.with_extras(|extra| extra.watch = Some(next));
+            return;
+        }
+        let limits = self.transport.limits();
+        let reason = match self.transport.overfull() {
+            Some(buffered) if now >= watch.since.saturating_add(limits.stall_timeout) => {
+                let limit = limits.max_buffered;
+                ConnectionClosed::Overflow { buffered, limit }
+            }
+            _ => ConnectionClosed::Aborted,
+        };
+        self.transport.abort(reason);
+        self.touch();
+    }
+}

@@ -1,0 +1,208 @@
+//! Output that the peer does not take: how much may wait, and for how long.
+
+use std::cell::Cell;
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::time::Duration;
+
+use reactor::testing;
+use reactor::{Connection, WriteLimits};
+
+use crate::support::{Log, Peer, RawRecorder, reactor, serve, turn_until};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MIB: usize = 1024 * 1024;
+
+fn limits(max_buffered: usize) -> WriteLimits {
+    WriteLimits {
+        max_buffered,
+        ..WriteLimits::default()
+    }
+}
+
+#[test]
+fn a_handler_may_write_in_small_pieces_what_it_may_write_at_once() {
+    const PIECES: usize = 1000;
+    const PIECE: usize = 20_000;
+    let log = Log::default();
+    let recorder = RawRecorder::new(&log).on_made(|cx| {
+        for _ in 0..PIECES {
+            cx.write([0; PIECE]);
+        }
+        cx.lose_connection();
+        Ok(())
+    });
+    let (reactor, address) = serve(recorder.clone());
+    let mut peer = Peer::connect(address);
+    assert_eq!(peer.receive_all(&reactor).len(), PIECES * PIECE);
+    turn_until(&reactor, || log.is_lost());
+    assert_eq!(log.events(), ["made", "lost: done"]);
+
+    log.clear();
+    testing::run(|reactor| {
+        let (_connection, peer) = reactor.connect_to_peer(recorder.clone());
+        assert_eq!(peer.received().len(), PIECES * PIECE);
+    });
+    assert_eq!(log.events(), ["made", "lost: done"]);
+}
+
+#[test]
+fn a_single_write_may_be_of_any_size_and_have_others_beside_it() {
+    testing::run(|reactor| {
+        let (connection, peer) = reactor.connect_to_peer(RawRecorder::new(&Log::default()));
+        connection
+            .set_write_limits(limits(MIB))
+            .expect("it is there");
+        peer.set_reading(false);
+        connection.write("head").expect("it is there");
+        connection.write(vec![0; 40 * MIB]).expect("it is there");
+        connection.write("tail").expect("it is there");
+        reactor.settle();
+        peer.set_reading(true);
+        let received = peer.received();
+        assert_eq!(received.len(), 40 * MIB + 8);
+        assert!(received.starts_with(b"head") && received.ends_with(b"tail"));
+        connection.abort().expect("it is there");
+    });
+}
+
+#[test]
+fn more_than_eight_times_the_limit_is_too_much_at_once() {
+    testing::run(|reactor| {
+        let log = Log::default();
+        let (connection, peer) = reactor.connect_to_peer(RawRecorder::new(&log));
+        connection
+            .set_write_limits(limits(100_000))
+            .expect("it is there");
+        peer.set_reading(false);
+        // What the network holds does not wait.
+        connection.write([0; 64 * 1024]).expect("it is there");
+        reactor.settle();
+        for _ in 0..80 {
+            connection.write([0; 10_000]).expect("it is there");
+        }
+        reactor.settle();
+        assert_eq!(connection.buffered(), Ok(800_000));
+        connection.write("x").expect("it is there");
+        reactor.settle();
+        assert_eq!(log.events(), ["made", "lost: overflow"]);
+        peer.set_reading(true);
+        assert!(peer.was_reset());
+    });
+}
+
+#[test]
+fn what_waits_is_offered_before_the_limit_strikes() {
+    let (reactor, log) = (reactor(), Log::default());
+    let (near, far) = UnixStream::pair().expect("two sockets");
+    far.set_nonblocking(true).expect("a socket");
+    let far = Rc::new(far);
+    let received = Rc::new(Cell::new(0));
+    let taken = Rc::clone(&received);
+    let take = move || {
+        let mut buffer = vec![0; MIB];
+        while let Ok(more @ 1..) = (&*far).read(&mut buffer) {
+            taken.set(taken.get() + more);
+        }
+    };
+    let during = take.clone();
+    let recorder = RawRecorder::new(&log).on_made(move |cx| {
+        cx.set_write_limits(limits(100_000));
+        // Far more than may wait, but the peer takes all the time.
+        for _ in 0..1000 {
+            cx.write([0; 30_000]);
+            during();
+        }
+        Ok(())
+    });
+    reactor.adopt_stream(near, recorder).expect("it is made");
+    turn_until(&reactor, || {
+        take();
+        received.get() == 30_000_000
+    });
+    assert_eq!(log.events(), ["made"]);
+}
+
+/// A connection on which too much waits, and the other one, which takes so much when it is
+/// told to.
+fn overfull(
+    reactor: &testing::TestReactor,
+    log: &Log,
+    limits: WriteLimits,
+) -> (Connection<RawRecorder>, Connection<RawRecorder>) {
+    let slow = RawRecorder::new(&Log::default()).on_received(|cx, _| {
+        cx.pause_reading();
+        Ok(())
+    });
+    let (near, far) = reactor.connect_pair(RawRecorder::new(log), slow);
+    far.pause_reading().expect("it is there");
+    near.set_write_limits(limits).expect("it is there");
+    near.write(vec![0; 2 * MIB]).expect("it is there");
+    reactor.settle();
+    (near, far)
+}
+
+#[test]
+fn a_peer_that_takes_nothing_for_a_while_is_given_up() {
+    testing::run(|reactor| {
+        let log = Log::default();
+        let (near, _far) = overfull(reactor, &log, limits(MIB));
+        reactor.advance(4 * SECOND);
+        assert!(!near.is_gone());
+        reactor.advance(SECOND);
+        assert_eq!(log.events(), ["made", "lost: overflow"]);
+    });
+}
+
+#[test]
+fn how_long_that_is_can_be_set() {
+    testing::run(|reactor| {
+        let log = Log::default();
+        let limits = WriteLimits {
+            stall_timeout: 60 * SECOND,
+            ..limits(MIB)
+        };
+        let (near, _far) = overfull(reactor, &log, limits);
+        reactor.advance(59 * SECOND);
+        assert!(!near.is_gone());
+        reactor.advance(SECOND);
+        assert_eq!(log.events(), ["made", "lost: overflow"]);
+    });
+}
+
+#[test]
+fn a_slow_peer_that_takes_something_now_and_then_loses_nothing() {
+    testing::run(|reactor| {
+        let log = Log::default();
+        let (near, far) = overfull(reactor, &log, limits(MIB));
+        for _ in 0..10 {
+            reactor.advance(4 * SECOND);
+            far.resume_reading().expect("it is there");
+            reactor.settle();
+        }
+        assert!(near.buffered().expect("it is there") > MIB);
+        assert!(!near.is_gone());
+        // It counts from the last time.
+        reactor.advance(4 * SECOND);
+        assert!(!near.is_gone());
+        reactor.advance(SECOND);
+        assert_eq!(log.events(), ["made", "lost: overflow"]);
+    });
+}
+
+#[test]
+fn when_less_waits_than_the_limit_nothing_is_given_up() {
+    testing::run(|reactor| {
+        let log = Log::default();
+        let (near, far) = overfull(reactor, &log, limits(MIB));
+        reactor.advance(4 * SECOND);
+        while near.buffered().expect("it is there") > MIB {
+            far.resume_reading().expect("it is there");
+            reactor.settle();
+        }
+        reactor.advance(1000 * SECOND);
+        assert!(!near.is_gone());
+        near.abort().expect("it is there");
+    });
+}
