@@ -40,7 +40,7 @@ use crate::address::Address;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not make protocols",
     label = "not a factory",
-    note = "pass a closure that makes the protocol of each connection, `|| {Self} ..`, or a type that implements `Factory`"
+    note = "pass a closure that makes one for each connection, as `|| {Self}`, or a type that implements `Factory`"
 )]
 pub trait Factory: 'static {
     /// What it makes.
