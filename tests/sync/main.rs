@@ -8,3 +8,4 @@ mod rules;
 mod stress;
 mod support;
 mod testing;
+mod wait;

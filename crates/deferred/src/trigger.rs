@@ -146,6 +146,22 @@ impl<T: 'static> Trigger<T> {
         self.source.is_fired()
     }
 
+    /// Whether both fire the same Deferred.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (trigger, deferred) = deferred::Deferred::<()>::pair();
+    /// let (other, _) = deferred::Deferred::pair();
+    /// assert!(trigger.same_as(&trigger.clone()));
+    /// assert!(!trigger.same_as(&other));
+    /// # deferred.ignore();
+    /// ```
+    #[doc(alias = "ptr_eq")]
+    pub fn same_as(&self, other: &Self) -> bool {
+        self.source.is_same(&other.source)
+    }
+
     /// A handle that does not count: it neither keeps the Deferred alive nor
     /// keeps it from being abandoned.
     ///

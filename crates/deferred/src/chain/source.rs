@@ -123,6 +123,11 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
         &self.core
     }
 
+    /// Whether both fire the same chain.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        CoreRef::is_same(&self.core, &other.core)
+    }
+
     pub(crate) fn downgrade(&self) -> CoreWeak<M> {
         CoreRef::downgrade(&self.core)
     }

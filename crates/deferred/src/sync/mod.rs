@@ -35,6 +35,11 @@
 //!   a circle all hear of it: each of those that closed it may fail with
 //!   [`WaitCycle`](crate::WaitCycle).
 //!
+//! # Plain threads
+//!
+//! A thread that has nothing else to do blocks until the result is there:
+//! [`wait`](Deferred::wait), or [`wait_timeout`](Deferred::wait_timeout) with a limit.
+//!
 //! # Time, and `async` bodies
 //!
 //! There are no timeouts here, no clocks and loops, and no
@@ -72,6 +77,7 @@ mod ready;
 mod semaphore;
 mod short_forms;
 mod trigger;
+mod wait;
 
 pub use self::deferred::Deferred;
 pub use self::handle::{DeferredHandle, Pause};

@@ -155,6 +155,22 @@ impl<T: Send + 'static> Trigger<T> {
         self.source.is_fired()
     }
 
+    /// Whether both fire the same Deferred.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (trigger, deferred) = deferred::sync::Deferred::<()>::pair();
+    /// let (other, _) = deferred::sync::Deferred::pair();
+    /// assert!(trigger.same_as(&trigger.clone()));
+    /// assert!(!trigger.same_as(&other));
+    /// # deferred.ignore();
+    /// ```
+    #[doc(alias = "ptr_eq")]
+    pub fn same_as(&self, other: &Self) -> bool {
+        self.source.is_same(&other.source)
+    }
+
     /// A handle that does not count; see [`crate::Trigger::downgrade`].
     ///
     /// # Examples

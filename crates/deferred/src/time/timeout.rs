@@ -163,6 +163,21 @@ pub struct TimedOut {
 }
 
 impl TimedOut {
+    /// The error of a limit that is measured elsewhere: by a protocol's own timer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Failure, TimedOut};
+    /// use std::time::Duration;
+    ///
+    /// let failure = Failure::new(TimedOut::new(Duration::from_secs(5)));
+    /// assert!(failure.is::<TimedOut>());
+    /// ```
+    pub const fn new(after: Duration) -> Self {
+        Self { after }
+    }
+
     /// How long it was given.
     ///
     /// # Examples
