@@ -11,7 +11,7 @@
 
 use std::cmp::Ordering;
 
-use deferred::{Deferred, Result, Trigger, fail, succeed};
+use deferred::{Deferred, Result, Trigger, succeed};
 use reactor::{Connection, Context, Lines, Protocol, Reactor};
 
 /// Thinks of a number, and says of every guess where it is.
@@ -50,15 +50,12 @@ impl Protocol for Guesser {
 }
 
 fn ask(riddle: &Connection<Guesser>, guess: u32) -> Deferred<String> {
-    let (answered, answer) = Deferred::pair();
-    let asked = riddle.post(move |this, cx| {
+    riddle.call(move |this, cx| {
         cx.send_line(guess.to_string());
+        let (answered, answer) = Deferred::pair();
         this.answered = Some(answered);
-    });
-    match asked {
-        Ok(()) => answer,
-        Err(gone) => fail(gone),
-    }
+        answer
+    })
 }
 
 fn with_callbacks(riddle: Connection<Guesser>, low: u32, high: u32) -> Deferred<u32> {

@@ -10,8 +10,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use deferred::{Deferred, Trigger};
-use reactor::{ConnectionClosed, Context, Lines, Protocol, Reactor};
+use deferred::Trigger;
+use reactor::{ConnectionClosed, Context, Lines, Protocol, Reactor, ask};
 
 /// Sends lines to an echo server and prints what comes back.
 #[derive(Parser)]
@@ -73,18 +73,10 @@ impl Protocol for EchoClient {
 fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let args = Args::parse();
     let reactor = Reactor::new()?;
-    let (done, finished) = Deferred::pair();
-    let client = EchoClient::new(args.lines, done);
-    let handle = reactor.handle();
-    let outcome = reactor
-        .connect_tcp(&args.server, client)
-        .add_callback(|_connection| finished)
-        .add_both(move |outcome| {
-            handle.stop()?;
-            outcome
-        });
-    reactor.run()?;
-    match outcome.into_result().expect("it stopped the reactor") {
+    let talk = ask(&reactor, &args.server, |done| {
+        EchoClient::new(args.lines, done)
+    });
+    match reactor.block_on(talk) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(failure) => {
             eprintln!("{failure}");

@@ -3,7 +3,7 @@
 //! What it gains over a bare protocol: `fetch` is a function that gives a poem, or says
 //! why there is none. Its protocol knows nothing of other poems, of what is done with
 //! this one, or of when to stop. Whether connecting or reciting failed, it is told in one
-//! place.
+//! place. And whoever no longer wants the poem cancels it, which ends the connection.
 //!
 //! Twisted's counterpart: `twisted-client-4` of the introduction by Dave Peticolas.
 //!
@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use deferred::{Deferred, Result, Trigger};
-use reactor::{ConnectionClosed, Context, Protocol, Raw, Reactor, ReactorHandle};
+use reactor::{ConnectionClosed, Context, Protocol, Raw, Reactor, ReactorHandle, ask};
 
 use crate::poems::POEMS;
 use crate::server::recite_all;
@@ -55,14 +55,10 @@ impl Protocol for Listener {
 // ANCHOR: fetch
 /// The poem that is recited at `server`.
 fn fetch(reactor: &ReactorHandle, server: SocketAddr) -> Deferred<String> {
-    let (done, poem) = Deferred::pair();
-    let listener = Listener {
+    ask(reactor, server, |done| Listener {
         poem: Vec::new(),
         done,
-    };
-    reactor
-        .connect_tcp(server, listener)
-        .add_callback(|_connection| poem)
+    })
 }
 // ANCHOR_END: fetch
 

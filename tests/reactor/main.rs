@@ -2,6 +2,7 @@
 
 mod abandoned;
 mod accepting;
+mod asking;
 mod between_frames;
 mod blocking_calls;
 mod bodies;

@@ -53,7 +53,8 @@
 //!   Deferreds ([`Context::when`]) and schedule ([`Context::call_later`]), with
 //!   closures that get `&mut self` back.
 //! - A [`Producer`] writes no faster than a connection can send; [`pump`] joins two.
-//! - A [`Connector`] connects again and again.
+//! - [`ask`] is a question to a server as a function: its timeout ends the connection.
+//!   A [`Connector`] connects again and again.
 //! - [`ByteStream`] is a connection for `async` code, [`ReactorHandle::spawn`] runs that.
 //!
 //! *Other things to wait for*
@@ -150,10 +151,12 @@
 compile_error!("the reactor knows no Windows yet; the `deferred` crate works everywhere");
 
 mod address;
+mod ask;
 mod awaited;
 mod blocked;
 mod bodies;
 mod byte_stream;
+mod connect;
 mod connecting;
 mod connection;
 mod core;
@@ -197,7 +200,9 @@ mod unix;
 mod wire;
 
 pub use self::address::{Address, UnixAddress};
+pub use self::ask::ask;
 pub use self::byte_stream::{ByteStream, ByteStreamProtocol};
+pub use self::connect::Connect;
 pub use self::connecting::{ClientFactory, Connector, ConnectorError, ConnectorState};
 pub use self::connection::{
     Connection, Context, Factory, Frame, Handled, KeepAlive, Protocol, WriteLimits, pump,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use deferred::{Deferred, Trigger};
-use reactor::{ConnectionClosed, Context, Protocol, Raw, ReactorHandle};
+use reactor::{ConnectionClosed, Context, Protocol, Raw, ReactorHandle, ask};
 
 /// Fetches the poem that is recited at `server`. `heard` is called with the size
 /// of each piece.
@@ -14,15 +14,11 @@ pub(crate) fn fetch(
     server: SocketAddr,
     heard: impl FnMut(usize) + 'static,
 ) -> Deferred<String> {
-    let (done, poem) = Deferred::pair();
-    let listener = Listener {
+    ask(reactor, server, |done| Listener {
         poem: Vec::new(),
         heard: Box::new(heard),
         done,
-    };
-    reactor
-        .connect_tcp(server, listener)
-        .add_callback(|_connection| poem)
+    })
 }
 
 struct Listener {
