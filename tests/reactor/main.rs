@@ -32,6 +32,7 @@ mod readers;
 mod reconnecting;
 mod resolving;
 mod seeing_inside;
+mod shared_descriptors;
 mod signals;
 mod stdio;
 mod streams;

@@ -99,6 +99,9 @@ fn connect(socket: Socket, address: &SockAddr) -> io::Result<Socket> {
 }
 
 /// A socket that somebody else has made, which is to be one for streams or for datagrams.
+///
+/// It may be shared, and stays as it came, blocking or not: each call says that it must not
+/// wait.
 pub(crate) fn adopted(descriptor: OwnedFd, expected: Type) -> io::Result<Socket> {
     let socket = Socket::from(descriptor);
     let found = socket.r#type()?;
@@ -112,11 +115,12 @@ pub(crate) fn adopted(descriptor: OwnedFd, expected: Type) -> io::Result<Socket>
             format!("expected a {kind} socket, got one of {found:?}"),
         ));
     }
-    socket.set_nonblocking(true)?;
     Ok(socket)
 }
 
-/// A stream socket that somebody else has made listen.
+/// A stream socket that somebody else has made listen. It is made non-blocking, for whoever
+/// shares it, too: the system knows no other way not to wait for a connection that another
+/// process accepts first.
 pub(crate) fn adopted_listener(descriptor: OwnedFd) -> io::Result<Socket> {
     let socket = adopted(descriptor, Type::STREAM)?;
     if !listens(&socket)? {
@@ -125,6 +129,7 @@ pub(crate) fn adopted_listener(descriptor: OwnedFd) -> io::Result<Socket> {
             "expected a socket that listens, got one that does not",
         ));
     }
+    socket.set_nonblocking(true)?;
     Ok(socket)
 }
 

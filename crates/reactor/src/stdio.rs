@@ -4,24 +4,24 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::{Rc, Weak};
 
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-
 use crate::address::Address;
 use crate::connection::{Beginning, Connection, Duplex, Protocol, Stream};
 use crate::core::Core;
 use crate::handle::ReactorHandle;
-use crate::poll::{Interest, Ready, Registration};
+use crate::poll::{Interest, Ready};
 use crate::registry::Source;
-use crate::wire::{Pipes, Wire};
+use crate::wire::{Direction, Pipes, RegisteredFd, SharedFd, Wire};
 
 impl ReactorHandle {
     /// Makes a connection of standard input and output: what is typed comes in, what
     /// is written is printed. (Twisted: `StandardIO`.)
     ///
-    /// Both may be terminals, pipes, sockets or files. They are made non-blocking,
-    /// which others who have them, too, will notice; that is undone when the
-    /// connection is over. `println!` still works, but what it prints is not kept in
-    /// order with what this writes.
+    /// Both may be terminals, pipes, sockets or files. They stay as they are for all
+    /// others who have them: `println!` works, as do children that inherit them, but what
+    /// these print is not kept in order with what this writes. (Nothing that is shared is
+    /// made non-blocking: a pipe or a terminal is opened again, where the system allows
+    /// that; else, as with another user's terminal, it is read only when it is ready, and
+    /// written in small pieces.)
     ///
     /// # Errors
     ///
@@ -92,26 +92,22 @@ impl ReactorHandle {
         protocol: P,
     ) -> deferred::Result<Connection<P>> {
         let core = self.core()?;
-        let blocking = [
-            Blocking::undo(input.into())?,
-            Blocking::undo(output.into())?,
-        ];
-        let [(input, input_mode), (output, output_mode)] = blocking;
+        let input = SharedFd::new(input.into(), Direction::Read)?;
+        let output = SharedFd::new(output.into(), Direction::Write)?;
         let input = register(&core, input, Interest::READABLE)?;
         let output = match register(&core, output, Interest::NONE) {
             Ok(output) => output,
             Err(error) => {
-                drop(core.registry.remove(input.key()));
+                drop(core.registry.remove(input.registration().key()));
                 return Err(error.into());
             }
         };
-        let keys = [input.key(), output.key()];
-        let modes = [input_mode, output_mode];
+        let keys = [&input, &output].map(|end| end.registration().key());
         let beginning = Beginning {
             wire: Wire::Pipes(Pipes::new(input, output)),
             keys: keys.into_iter().collect(),
             peer: Address::Unknown,
-            on_lost: Some(Box::new(move |_| drop(modes))),
+            on_lost: None,
         };
         let (stream, begun) = Stream::start(&core, beginning, protocol, |stream| {
             let stream: Rc<dyn Both> = stream;
@@ -126,36 +122,10 @@ impl ReactorHandle {
 }
 
 /// Registers a descriptor, with a source that is to be replaced.
-fn register(core: &Core, descriptor: OwnedFd, interest: Interest) -> io::Result<Registration> {
-    let registration = core.register(descriptor, interest)?;
+fn register(core: &Core, shared: SharedFd, interest: Interest) -> io::Result<RegisteredFd> {
+    let registered = shared.register(|descriptor| core.register(descriptor, interest))?;
     core.insert_later();
-    Ok(registration)
-}
-
-/// Whether a descriptor blocks is a matter of what it is open on, which others may
-/// have, too: what it was is restored when this goes.
-struct Blocking(Option<OwnedFd>);
-
-impl Blocking {
-    fn undo(descriptor: OwnedFd) -> io::Result<(OwnedFd, Self)> {
-        let flags = fcntl_getfl(&descriptor)?;
-        if flags.contains(OFlags::NONBLOCK) {
-            return Ok((descriptor, Self(None)));
-        }
-        fcntl_setfl(&descriptor, flags | OFlags::NONBLOCK)?;
-        let kept = descriptor.try_clone()?;
-        Ok((descriptor, Self(Some(kept))))
-    }
-}
-
-impl Drop for Blocking {
-    fn drop(&mut self) {
-        if let Some(descriptor) = &self.0
-            && let Ok(flags) = fcntl_getfl(descriptor)
-        {
-            let _ = fcntl_setfl(descriptor, flags - OFlags::NONBLOCK);
-        }
-    }
+    Ok(registered)
 }
 
 trait Both: Duplex + Source {}

@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use deferred::DelayedCall;
 use rustix::io::Errno;
-use rustix::net::RecvFlags;
 use socket2::SockRef;
 
 use crate::core::Core;
 use crate::poll::{Interest, Key, Ready, Registration};
 use crate::registry::Source;
+use crate::wire::RECV_FLAGS;
 
 /// How long the peer may take to finish.
 const TIME: Duration = Duration::from_secs(2);
@@ -76,7 +76,7 @@ impl Linger {
         let Some(registration) = &*registration else {
             return false;
         };
-        match rustix::net::recv(registration, buffer, RecvFlags::empty()) {
+        match rustix::net::recv(registration, buffer, RECV_FLAGS) {
             Ok((received, _)) => {
                 let left = self.left.get().saturating_sub(received);
                 self.left.set(left);

@@ -97,15 +97,16 @@ pub(crate) mod sealed {
 
     /// On Linux, the length that a datagram had is told even if it did not fit.
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    const RECEIVE_FLAGS: RecvFlags = RecvFlags::TRUNC;
+    const RECEIVE_FLAGS: RecvFlags = RecvFlags::TRUNC.union(RecvFlags::DONTWAIT);
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    const RECEIVE_FLAGS: RecvFlags = RecvFlags::empty();
+    const RECEIVE_FLAGS: RecvFlags = RecvFlags::DONTWAIT;
 }
 
+// No call waits: one that was adopted need not be non-blocking.
 #[cfg(not(target_vendor = "apple"))]
-pub(super) const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL;
+pub(super) const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
 #[cfg(target_vendor = "apple")]
-pub(super) const SEND_FLAGS: SendFlags = SendFlags::empty();
+pub(super) const SEND_FLAGS: SendFlags = SendFlags::DONTWAIT;
 
 impl sealed::Family for SocketAddr {
     const IS_REFUSED_LATE: bool = true;

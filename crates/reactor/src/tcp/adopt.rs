@@ -21,7 +21,8 @@ impl ReactorHandle {
     ///
     /// The reactor owns it from now on, and closes it when the port is closed; it is
     /// not shut down, as it may be shared with other processes. It is made
-    /// non-blocking. Once closed, it cannot be opened again.
+    /// non-blocking, for these, too: otherwise the loop would wait for a connection
+    /// that another of them accepts first. Once closed, it cannot be opened again.
     ///
     /// # Errors
     ///
@@ -62,8 +63,8 @@ impl ReactorHandle {
 
     /// Makes a connection of a socket that is connected already: TCP, or UNIX.
     ///
-    /// The reactor owns it from now on. It is made non-blocking. The protocol has
-    /// its `connection_made` called before this returns.
+    /// The reactor owns it from now on. Others may share it, as it stays blocking if
+    /// it was. The protocol has its `connection_made` called before this returns.
     ///
     /// # Errors
     ///

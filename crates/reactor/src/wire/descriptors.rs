@@ -17,11 +17,15 @@ use crate::poll::Registration;
 /// How many the system lets go with one message.
 pub(super) const MOST: usize = 253;
 
+/// Room for what else comes with a message if it was asked for before the socket was adopted:
+/// credentials, a time.
+const OTHERS: usize = 128;
+
 /// Received descriptors are closed on exec from the start, where the system can do that.
 #[cfg(not(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris")))]
-const RECV_FLAGS: RecvFlags = RecvFlags::CMSG_CLOEXEC;
+const RECV_FLAGS: RecvFlags = super::RECV_FLAGS.union(RecvFlags::CMSG_CLOEXEC);
 #[cfg(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris"))]
-const RECV_FLAGS: RecvFlags = RecvFlags::empty();
+const RECV_FLAGS: RecvFlags = super::RECV_FLAGS;
 
 /// Reads once: `None` if there is nothing now, 0 at the end.
 pub(super) fn receive(
@@ -44,8 +48,7 @@ fn receive_once(
     buffer: &mut [u8],
     descriptors: &mut Vec<OwnedFd>,
 ) -> io::Result<usize> {
-    // Credentials come along if somebody has asked for them before the socket was adopted.
-    let mut room = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MOST), ScmCredentials(1))];
+    let mut room = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MOST)) + OTHERS];
     let mut ancillary = RecvAncillaryBuffer::new(&mut room);
     let message = recvmsg(
         socket,

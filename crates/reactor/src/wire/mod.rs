@@ -2,6 +2,7 @@
 
 mod descriptors;
 mod pipes;
+mod shared;
 
 use std::io;
 use std::net::Shutdown;
@@ -13,15 +14,19 @@ use rustix::net::{RecvFlags, SendFlags};
 use socket2::SockRef;
 
 pub(crate) use self::pipes::Pipes;
+pub(crate) use self::shared::{Direction, RegisteredFd, SharedFd};
 use crate::address::Address;
 use crate::credentials::PeerCredentials;
 use crate::memory;
 use crate::poll::{Interest, Registration};
 
+// No call waits, whether or not the socket is non-blocking: one that was adopted may be
+// shared with others, for whom it is to stay as it was.
+pub(crate) const RECV_FLAGS: RecvFlags = RecvFlags::DONTWAIT;
 #[cfg(not(target_vendor = "apple"))]
-const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL;
+pub(crate) const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
 #[cfg(target_vendor = "apple")]
-const SEND_FLAGS: SendFlags = SendFlags::empty(); // the runtime ignores SIGPIPE
+pub(crate) const SEND_FLAGS: SendFlags = SendFlags::DONTWAIT; // the runtime ignores SIGPIPE
 
 /// What bytes come from and go to. Dropping it closes it.
 // With a tag of its own, the ordinary case is told by one comparison.
@@ -76,7 +81,7 @@ impl Wire {
         loop {
             let received = match self {
                 Self::Socket(registration) | Self::Unix(registration) => {
-                    rustix::net::recv(registration, &mut *buffer, RecvFlags::empty())
+                    rustix::net::recv(registration, &mut *buffer, RECV_FLAGS)
                         .map(|(received, _)| received)
                 }
                 Self::Pipes(pipes) => pipes.read(buffer),
