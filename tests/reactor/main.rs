@@ -34,6 +34,7 @@ mod resolving;
 mod seeing_inside;
 mod shared_descriptors;
 mod signals;
+mod socket_options;
 mod stdio;
 mod streams;
 mod support;

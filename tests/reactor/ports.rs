@@ -261,8 +261,7 @@ fn a_client_connects_from_where_it_is_told_to() {
 fn the_options_of_a_connection_can_be_read_and_set_on_both_sides() {
     let (reactor, log) = (reactor(), Log::default());
     let set = |cx: &mut Context<'_, RawRecorder>| -> deferred::Result<()> {
-        assert!(!cx.nodelay() && !cx.keepalive());
-        cx.set_nodelay(true)?;
+        assert!(cx.nodelay() && !cx.keepalive());
         let patient = KeepAlive::after(Duration::from_secs(60))
             .interval(Duration::from_secs(10))
             .retries(3);

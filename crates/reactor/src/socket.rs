@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use crate::address::{Address, UnixAddress};
 use crate::error::CannotBind;
@@ -36,9 +36,20 @@ fn stream(domain: Domain) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// Whether a connection that is accepted has the `TCP_NODELAY` of the socket that listens, so
+/// that it need not be set on each.
+pub(crate) const ACCEPTED_INHERIT_NODELAY: bool = cfg!(any(
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "linux"
+));
+
 /// A socket that listens on `address`.
 pub(crate) fn listening(address: SocketAddr, how: &Listening) -> io::Result<Socket> {
     let socket = stream(Domain::for_address(address))?;
+    if ACCEPTED_INHERIT_NODELAY {
+        socket.set_tcp_nodelay(true)?;
+    }
     // Or a port could not be used again for minutes after it was closed.
     socket.set_reuse_address(true)?;
     if how.reuses_port {
@@ -75,6 +86,7 @@ pub(crate) fn listening_unix(address: &UnixAddress, backlog: i32) -> io::Result<
 /// to be so.
 pub(crate) fn connecting(address: SocketAddr, host: Option<SocketAddr>) -> io::Result<Socket> {
     let socket = stream(Domain::for_address(address))?;
+    socket.set_tcp_nodelay(true)?;
     if let Some(host) = host {
         socket.set_reuse_address(true)?;
         socket
@@ -96,6 +108,15 @@ fn connect(socket: Socket, address: &SockAddr) -> io::Result<Socket> {
         Err(error) if Errno::from_io_error(&error) == Some(Errno::INPROGRESS) => Ok(socket),
         Err(error) => Err(error),
     }
+}
+
+/// Whether a socket that was connected to `port` is connected to itself. That happens where
+/// a port of this host is tried again and again that nobody listens on, and the system gives
+/// out, as the local port, that very one.
+pub(crate) fn is_connected_to_itself(socket: SockRef<'_>, port: u16) -> io::Result<bool> {
+    let host = socket.local_addr()?;
+    let may_be = host.as_socket().is_some_and(|host| host.port() == port);
+    Ok(may_be && host == socket.peer_addr()?)
 }
 
 /// A socket that somebody else has made, which is to be one for streams or for datagrams.

@@ -150,10 +150,26 @@ impl Attempt {
         }
     }
 
+    /// Whether it was connected to itself.
+    fn leads_back(&self, wire: &Wire) -> io::Result<bool> {
+        match &self.address {
+            Address::Inet(target) => wire.is_connected_to_itself(target.port()),
+            _ => Ok(false),
+        }
+    }
+
     /// Whether the socket is connected, now that the system says it is ready.
     fn check(&self) -> io::Result<()> {
         match &*self.wire.borrow() {
-            Some(wire) => wire.take_error()?.map_or(Ok(()), Err),
+            Some(wire) => match wire.take_error()? {
+                Some(error) => Err(error),
+                None if self.leads_back(wire)? => {
+                    // The port is to be free at once for whoever wants to listen there.
+                    wire.reset();
+                    Err(io::ErrorKind::ConnectionRefused.into())
+                }
+                None => Ok(()),
+            },
             None => Err(io::ErrorKind::NotConnected.into()),
         }
     }

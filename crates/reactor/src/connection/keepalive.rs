@@ -1,12 +1,21 @@
 //! `KeepAlive`: asking whether the peer of a silent connection is still there.
 
+use std::fmt;
 use std::io;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 
+/// What systems allow: of seconds, and of questions.
+const SECONDS: RangeInclusive<u64> = 1..=32_767;
+const RETRIES: RangeInclusive<u32> = 1..=127;
+
 /// When the system asks the peer of a connection on which nothing happens whether
 /// it is still there. If it does not answer, the connection is lost.
+///
+/// Systems count whole seconds, from 1 to 32,767: times are rounded up to them. A value that
+/// is out of range is refused when the options are set, and then nothing is changed.
 ///
 /// # Examples
 ///
@@ -21,7 +30,9 @@ use socket2::{SockRef, TcpKeepalive};
 /// ```
 #[derive(Clone, Debug)]
 pub struct KeepAlive {
-    options: TcpKeepalive,
+    idle: Duration,
+    interval: Option<Duration>,
+    retries: Option<u32>,
 }
 
 impl KeepAlive {
@@ -45,7 +56,9 @@ impl KeepAlive {
     /// ```
     pub fn after(idle: Duration) -> Self {
         Self {
-            options: TcpKeepalive::new().with_time(idle),
+            idle,
+            interval: None,
+            retries: None,
         }
     }
 
@@ -70,13 +83,12 @@ impl KeepAlive {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use = "it gives the changed settings back"]
-    pub fn interval(self, interval: Duration) -> Self {
-        Self {
-            options: self.options.with_interval(interval),
-        }
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.interval = Some(interval);
+        self
     }
 
-    /// How often it asks before it gives the connection up.
+    /// How often it asks before it gives the connection up: 1 to 127 times.
     ///
     /// # Examples
     ///
@@ -97,13 +109,62 @@ impl KeepAlive {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use = "it gives the changed settings back"]
-    pub fn retries(self, retries: u32) -> Self {
-        Self {
-            options: self.options.with_retries(retries),
-        }
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.retries = Some(retries);
+        self
     }
 
-    pub(super) fn set(&self, socket: &SockRef<'_>) -> io::Result<()> {
-        socket.set_tcp_keepalive(&self.options)
+    /// The options as the system takes them.
+    fn checked(&self) -> io::Result<TcpKeepalive> {
+        let mut options =
+            TcpKeepalive::new().with_time(seconds("idle time in seconds", self.idle)?);
+        if let Some(interval) = self.interval {
+            options = options.with_interval(seconds("interval in seconds", interval)?);
+        }
+        if let Some(retries) = self.retries {
+            if !RETRIES.contains(&retries) {
+                return Err(out_of_range("number of retries", retries, RETRIES));
+            }
+            options = options.with_retries(retries);
+        }
+        Ok(options)
     }
+
+    /// Sets all of it, or nothing.
+    pub(super) fn set(&self, socket: &SockRef<'_>) -> io::Result<()> {
+        let options = self.checked()?;
+        let was_on = socket.keepalive()?;
+        let before = TcpKeepalive::new()
+            .with_time(socket.tcp_keepalive_time()?)
+            .with_interval(socket.tcp_keepalive_interval()?)
+            .with_retries(socket.tcp_keepalive_retries()?);
+        let set = socket.set_tcp_keepalive(&options);
+        if set.is_err() {
+            // The first error is told; what was set before can be set again.
+            let _ = socket.set_tcp_keepalive(&before);
+            let _ = socket.set_keepalive(was_on);
+        }
+        set
+    }
+}
+
+/// In whole seconds, rounded up.
+fn seconds(what: &str, time: Duration) -> io::Result<Duration> {
+    let seconds = time
+        .as_secs()
+        .saturating_add(u64::from(time.subsec_nanos() > 0));
+    if !SECONDS.contains(&seconds) {
+        return Err(out_of_range(what, format_args!("{time:?}"), SECONDS));
+    }
+    Ok(Duration::from_secs(seconds))
+}
+
+fn out_of_range<T: fmt::Display>(
+    what: &str,
+    found: impl fmt::Display,
+    allowed: RangeInclusive<T>,
+) -> io::Error {
+    let (least, most) = allowed.into_inner();
+    let message = format!("the keep-alive's {what} is to be {least} to {most}, not {found}");
+    io::Error::new(io::ErrorKind::InvalidInput, message)
 }

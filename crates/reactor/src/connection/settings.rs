@@ -79,6 +79,10 @@ impl<P: Protocol> Context<'_, P> {
     /// Whether small writes are sent at once, rather than held back by the system
     /// until earlier ones are acknowledged (`TCP_NODELAY`).
     ///
+    /// They are, on TCP connections that were accepted or that this side has made: what a
+    /// handler writes goes out in one piece anyway, and holding it back costs time. An
+    /// [adopted](crate::ReactorHandle::adopt_stream) socket stays as it came.
+    ///
     /// # Examples
     ///
     /// ```
@@ -87,15 +91,14 @@ impl<P: Protocol> Context<'_, P> {
     /// # impl Protocol for Server {
     /// #     type Framing = Raw;
     /// fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
-    ///     cx.set_nodelay(true)?;
     ///     assert!(cx.nodelay());
     ///     Ok(())
     /// }
     /// # }
     /// # let reactor = Reactor::new()?;
-    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-    /// # let stream = std::net::TcpStream::connect(listener.local_addr()?)?;
-    /// # reactor.adopt_stream(stream, Server)?;
+    /// let port = reactor.listen_tcp("127.0.0.1:0", || Server)?;
+    /// let client = reactor.block_on(reactor.connect_tcp(port.address(), Server))?;
+    /// assert!(client.nodelay()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn nodelay(&self) -> bool {
@@ -111,24 +114,22 @@ impl<P: Protocol> Context<'_, P> {
     ///
     /// # Examples
     ///
-    /// A shell, whose single characters are not to wait for one another:
+    /// One that writes a little in each of many turns, and would rather have fewer packets:
     ///
     /// ```
     /// # use reactor::{Context, Protocol, Raw, Reactor};
-    /// # struct Shell;
-    /// # impl Protocol for Shell {
+    /// # struct Feed;
+    /// # impl Protocol for Feed {
     /// #     type Framing = Raw;
     /// fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
-    ///     cx.set_nodelay(true)?;
-    ///     cx.write("$ ");
+    ///     cx.set_nodelay(false)?;
     ///     Ok(())
     /// }
     /// # }
     /// # let reactor = Reactor::new()?;
-    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-    /// # let stream = std::net::TcpStream::connect(listener.local_addr()?)?;
-    /// # let shell = reactor.adopt_stream(stream, Shell)?;
-    /// # assert!(shell.nodelay()?);
+    /// let port = reactor.listen_tcp("127.0.0.1:0", || Feed)?;
+    /// let client = reactor.block_on(reactor.connect_tcp(port.address(), Feed))?;
+    /// assert!(!client.nodelay()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set_nodelay(&mut self, nodelay: bool) -> io::Result<()> {
@@ -167,7 +168,8 @@ impl<P: Protocol> Context<'_, P> {
     ///
     /// # Errors
     ///
-    /// The system refuses, or the connection is over.
+    /// A value is out of the range that systems allow (the message names it), the socket is
+    /// not one of TCP, or the connection is over. Nothing is changed then.
     ///
     /// # Examples
     ///
@@ -332,7 +334,8 @@ impl<P: Protocol> Connection<P> {
     ///
     /// # Errors
     ///
-    /// The connection is over, or the system refuses.
+    /// The connection is over, a value is out of range, or the system refuses. Nothing is
+    /// changed then.
     ///
     /// # Examples
     ///

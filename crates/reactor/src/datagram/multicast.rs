@@ -9,6 +9,9 @@ use super::interface::{self, MulticastInterface};
 use super::port::DatagramPort;
 use super::protocol::DatagramProtocol;
 
+/// The largest TTL: it is one byte of a packet.
+const MOST_HOPS: u32 = 255;
+
 fn invalid(message: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, message)
 }
@@ -302,6 +305,11 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set_multicast_ttl(&self, ttl: u32) -> io::Result<()> {
+        if ttl > MOST_HOPS {
+            // The system takes the largest number of all for "the default".
+            let message = format!("a multicast TTL is 0 to {MOST_HOPS}, not {ttl}");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
         self.with_option(|socket, is_v4| {
             if is_v4 {
                 socket.set_multicast_ttl_v4(ttl)

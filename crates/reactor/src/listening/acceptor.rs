@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
+use socket2::SockRef;
+
 use crate::address::Address;
 use crate::core::Core;
 use crate::memory;
@@ -11,7 +13,11 @@ use crate::socket;
 use crate::wire::Wire;
 
 pub(crate) enum Acceptor {
-    Tcp(Registration),
+    Tcp {
+        listener: Registration,
+        /// Its connections do not have `TCP_NODELAY` by themselves.
+        sets_nodelay: bool,
+    },
     Unix(Registration),
     /// What a test has instead.
     Memory(memory::Listener),
@@ -25,18 +31,31 @@ pub(super) enum Accepted {
 }
 
 impl Acceptor {
+    pub(crate) fn tcp(listener: Registration) -> Self {
+        Self::Tcp {
+            listener,
+            sets_nodelay: !socket::ACCEPTED_INHERIT_NODELAY,
+        }
+    }
+
+    /// One that somebody else has made, and may share: it stays as it is.
+    pub(crate) fn adopted_tcp(listener: Registration) -> Self {
+        Self::Tcp {
+            listener,
+            sets_nodelay: true,
+        }
+    }
+
     pub(super) fn key(&self) -> Key {
         match self {
-            Self::Tcp(registration) | Self::Unix(registration) => registration.key(),
+            Self::Tcp { listener, .. } | Self::Unix(listener) => listener.key(),
             Self::Memory(listener) => listener.key(),
         }
     }
 
     pub(super) fn set_interest(&self, interest: Interest) -> io::Result<()> {
         match self {
-            Self::Tcp(registration) | Self::Unix(registration) => {
-                registration.set_interest(interest)
-            }
+            Self::Tcp { listener, .. } | Self::Unix(listener) => listener.set_interest(interest),
             Self::Memory(listener) => {
                 listener.set_interest(interest);
                 Ok(())
@@ -47,9 +66,16 @@ impl Acceptor {
     /// The next one who waits; `None` if there is nobody.
     pub(super) fn accept(&self) -> io::Result<Option<(Accepted, Address)>> {
         Ok(match self {
-            Self::Tcp(listener) => {
-                socket::accept(listener)?.map(|(socket, peer)| (Accepted::Tcp(socket), peer))
-            }
+            Self::Tcp {
+                listener,
+                sets_nodelay,
+            } => socket::accept(listener)?.map(|(socket, peer)| {
+                if *sets_nodelay {
+                    // It errs if the peer is gone already, which the loop hears of next.
+                    let _ = SockRef::from(&socket).set_tcp_nodelay(true);
+                }
+                (Accepted::Tcp(socket), peer)
+            }),
             Self::Unix(listener) => {
                 socket::accept(listener)?.map(|(socket, peer)| (Accepted::Unix(socket), peer))
             }

@@ -131,7 +131,12 @@ impl Network {
                     IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
                     ip => ip,
                 };
-                Address::Inet(SocketAddr::new(ip, self.free_port()))
+                let mut port = self.free_port();
+                if port == peer.port() {
+                    // Or it would look as if it were connected to itself.
+                    port = self.free_port();
+                }
+                Address::Inet(SocketAddr::new(ip, port))
             }
             _ => Address::unnamed(),
         };

@@ -22,7 +22,8 @@ impl ReactorHandle {
     /// The reactor owns it from now on, and closes it when the port is closed; it is
     /// not shut down, as it may be shared with other processes. It is made
     /// non-blocking, for these, too: otherwise the loop would wait for a connection
-    /// that another of them accepts first. Once closed, it cannot be opened again.
+    /// that another of them accepts first. No other option is changed; the connections
+    /// that it accepts have `TCP_NODELAY` as usual. Once closed, it cannot be opened again.
     ///
     /// # Errors
     ///
@@ -56,15 +57,18 @@ impl ReactorHandle {
         let adopt = || {
             let core = self.core().map_err(io::Error::other)?;
             let read = socket2::SockAddr::as_socket;
-            listening::adopt(&core, listener.into(), factory, read, Acceptor::Tcp)
+            listening::adopt(&core, listener.into(), factory, read, Acceptor::adopted_tcp)
         };
         adopt().map_err(|error| ListenError::new("an adopted socket", error))
     }
 
     /// Makes a connection of a socket that is connected already: TCP, or UNIX.
     ///
-    /// The reactor owns it from now on. Others may share it, as it stays blocking if
-    /// it was. The protocol has its `connection_made` called before this returns.
+    /// The reactor owns it from now on. Others may share it: it stays blocking if it was, and
+    /// all other options stay as they are, `TCP_NODELAY` too (see [`Context::set_nodelay`]).
+    /// The protocol has its `connection_made` called before this returns.
+    ///
+    /// [`Context::set_nodelay`]: crate::Context::set_nodelay
     ///
     /// # Errors
     ///

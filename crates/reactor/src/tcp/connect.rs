@@ -19,7 +19,9 @@ impl ReactorHandle {
     ///
     /// A name is looked up without holding up the loop; its addresses are tried
     /// in order, each for 30 seconds at the most (see [`ConnectOptions`]). The Deferred fires after
-    /// `connection_made`. Cancelling it stops the attempt.
+    /// `connection_made`. Cancelling it stops the attempt. A connection has `TCP_NODELAY` set:
+    /// see [`Connection::nodelay`]. One that leads back to itself, which happens where a port
+    /// of this host is tried again and again that nobody listens on, counts as refused.
     ///
     /// # Errors
     ///

@@ -83,7 +83,7 @@ fn open(core: &Core, address: SocketAddr, how: &Listening) -> io::Result<Opened<
     let socket = socket::listening(address, how)?;
     let address = socket.local_addr()?.as_socket().unwrap_or(address);
     Ok(Opened {
-        acceptor: Acceptor::Tcp(core.register(socket.into(), Interest::READABLE)?),
+        acceptor: Acceptor::tcp(core.register(socket.into(), Interest::READABLE)?),
         address,
         cleanup: None,
     })

@@ -19,6 +19,7 @@ use crate::address::Address;
 use crate::credentials::PeerCredentials;
 use crate::memory;
 use crate::poll::{Interest, Registration};
+use crate::socket;
 
 // No call waits, whether or not the socket is non-blocking: one that was adopted may be
 // shared with others, for whom it is to stay as it was.
@@ -207,6 +208,14 @@ impl Wire {
             }
             Self::Pipes(_) => Ok(None),
             Self::Memory(socket) => Ok(socket.take_error()),
+        }
+    }
+
+    /// Whether the other side of what was connected to `port` is this side.
+    pub(crate) fn is_connected_to_itself(&self, port: u16) -> io::Result<bool> {
+        match self {
+            Self::Socket(registration) => socket::is_connected_to_itself(registration.into(), port),
+            Self::Unix(_) | Self::Pipes(_) | Self::Memory(_) => Ok(false),
         }
     }
 
