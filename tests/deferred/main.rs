@@ -17,6 +17,7 @@ mod drops;
 mod executors;
 mod failure;
 mod fire;
+mod handed_down;
 mod in_span;
 mod inline_callbacks;
 mod lock;

@@ -4,6 +4,7 @@ mod abandoned;
 mod across;
 mod combining;
 mod coordinating;
+mod handed_down;
 mod rules;
 mod stress;
 mod support;

@@ -8,6 +8,7 @@ use super::core::Phase;
 use super::mode::Mode;
 use super::raw::{Claim, CoreRef, CoreWeak, Guarded};
 use super::run;
+use super::wait;
 use crate::failure::Failure;
 use crate::state::State;
 
@@ -42,6 +43,19 @@ impl<M: Mode> Control<M> {
 
     pub(crate) fn look(&self) -> Option<State> {
         Some(look::<M>(&self.core()?))
+    }
+}
+
+impl<M: Mode> Drop for Control<M> {
+    /// Perhaps it was the last handle that has kept the chain between two others.
+    fn drop(&mut self) {
+        let core = self.core();
+        self.core = None;
+        if let Some(core) = core
+            && let Some(claim) = wait::hand_down::<M>(&core)
+        {
+            run::run_owned(claim);
+        }
     }
 }
 
@@ -91,8 +105,14 @@ impl<M: Mode> Paused<M> {
 impl<M: Mode> Drop for Paused<M> {
     fn drop(&mut self) {
         let claimed = Claim::<M>::take(&self.core, |state| state.unpause());
-        if let Ok((claim, ())) = claimed {
-            run::run(claim);
+        match claimed {
+            Ok((claim, ())) => run::run(claim),
+            // Perhaps the pause has kept the chain between two others.
+            Err(()) => {
+                if let Some(claim) = wait::hand_down::<M>(&self.core) {
+                    run::run_owned(claim);
+                }
+            }
         }
     }
 }

@@ -124,6 +124,9 @@ pub(crate) enum Cancelling {
     /// Others are asked, each time: the chain ends by what they do, and not by being
     /// cancelled. See [`delegate`](super::cancel::delegate).
     Delegated,
+    /// The chain that waited for this one waits for another one instead: this one is
+    /// kept by nobody, or but for a moment. See [`hand_down`](super::wait::hand_down).
+    HandedDown,
 }
 
 /// Whether somebody holds the typed end of the chain.

@@ -270,6 +270,12 @@ fn advance<M: Mode>(mut claim: Claim<'_, M>) -> Rest<M> {
             Flow::Wait(inner) => match wait::wait_for(claim, inner) {
                 Waited::HasResult(kept) => claim = kept,
                 Waited::Waits => return Rest::NOTHING,
+                Waited::Resumes(next) => {
+                    return Rest {
+                        next: Some(next),
+                        caller: None,
+                    };
+                }
             },
             Flow::Call(target) => {
                 return Rest {

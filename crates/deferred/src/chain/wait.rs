@@ -1,8 +1,8 @@
 //! One chain waiting for the result of another.
 
-use super::core::{EndState, Phase};
+use super::core::{Cancelling, EndState, Phase};
 use super::mode::Mode;
-use super::raw::{Claim, CoreRef, Guarded, Leave, OwnedClaim, Slot};
+use super::raw::{Claim, CoreRef, CoreWeak, Guarded, Leave, OwnedClaim, Slot};
 use super::wait_graph::closes_a_cycle;
 use crate::contain::drop_contained;
 use crate::error::WaitCycle;
@@ -14,6 +14,8 @@ pub(super) enum Waited<'a, M: Mode> {
     HasResult(Claim<'a, M>),
     /// Whoever gives it the result runs it.
     Waits,
+    /// The result has come for the chain that waits for the outer one: see [`hand_down`].
+    Resumes(OwnedClaim<M>),
 }
 
 /// Makes the chain of `claim` take over the result of `inner`: at once if it is
@@ -35,11 +37,12 @@ pub(super) fn wait_for<'a, M: Mode>(mut claim: Claim<'a, M>, inner: CoreRef<M>) 
     }
     // Each says whom it waits for before it looks for a cycle: of several threads
     // that close one together, the last to say so sees it.
-    let waits = claim.leave(|state, _has_stages| {
+    let waits = claim.leave(|state, has_stages| {
         state.rare.replace_waiting_on(CoreRef::downgrade(&inner));
-        Some((Phase::Waiting, ()))
+        let may_be_link = !has_stages && state.rare.waiter().is_some();
+        Some((Phase::Waiting, may_be_link))
     });
-    let Leave::Rests(()) = waits else {
+    let Leave::Rests(may_be_link) = waits else {
         unreachable!("it went to `Waiting`");
     };
     let (listens, may_close) = inner.with(|state| {
@@ -54,6 +57,9 @@ pub(super) fn wait_for<'a, M: Mode>(mut claim: Claim<'a, M>, inner: CoreRef<M>) 
     let closes = || may_close && closes_a_cycle::<M>(|| Some((*outer).clone()), &inner);
     if listens && !(closes() && stops_listening::<M>(&outer, &inner)) {
         M::linked(&outer, &inner);
+        if may_be_link && let Some(claim) = hand_down::<M>(&outer) {
+            return Waited::Resumes(claim);
+        }
         return Waited::Waits;
     }
     // Nobody else is to give it a result any more.
@@ -121,4 +127,81 @@ fn stops_listening<M: Mode>(outer: &CoreRef<M>, inner: &CoreRef<M>) -> bool {
         _ => None,
     });
     waiter.is_some()
+}
+
+/// Takes `link` out from between the chain that waits for it and the one that it waits
+/// for, if it does nothing there but to pass the result on, and nobody has a handle to it.
+/// So an endless loop by returned Deferreds needs no more memory with each round. Gives the
+/// chain that waited, if the result has come meanwhile.
+pub(super) fn hand_down<M: Mode>(link: &CoreRef<M>) -> Option<OwnedClaim<M>> {
+    let (waiter, inner) = link.with(|state| {
+        if !is_mere_link(link, state) {
+            return None;
+        }
+        let inner = state.rare.waiting_on()?.upgrade()?;
+        state.cancelling = Cancelling::HandedDown;
+        // Whoever has it is to give it a result.
+        Some((state.rare.take_waiter()?, inner))
+    })?;
+    let waited_on = waits_on::<M>(&waiter, &inner);
+    drop(waited_on);
+    let replaced = inner.with(|state| match state.rare.waiter() {
+        Some(of_inner) if CoreRef::is_same(of_inner, link) => {
+            state.rare.replace_waiter(waiter.clone())
+        }
+        _ => None,
+    });
+    if replaced.is_some() {
+        return None;
+    }
+    // The result was on its way to the link already.
+    link.with(|state| state.cancelling = Cancelling::No);
+    drop(waits_on::<M>(&waiter, link));
+    listen::<M>(waiter, link)
+}
+
+/// Whether nothing of `link` would be missed: it waits, is waited for, and has nothing
+/// to do afterwards; nobody can pause it, cancel it, or look at it, but through that which
+/// waits for it; and no late fire is to be swallowed.
+fn is_mere_link<M: Mode>(link: &CoreRef<M>, state: &mut Guarded<'_, M>) -> bool {
+    state.phase() == Phase::Waiting
+        && state.rare.waiter().is_some()
+        && match state.cancelling {
+            Cancelling::No => true,
+            Cancelling::SwallowOne => state.triggers == 0,
+            _ => false,
+        }
+        && !state.is_paused()
+        && !state.has_stages()
+        // The weak reference that is known is that of the waiter.
+        && (!link.is_handed_out() || link.has_no_weak_but(1))
+}
+
+/// Notes in `waiter`, which waits for what comes by the caller, for whom.
+fn waits_on<M: Mode>(waiter: &CoreRef<M>, inner: &CoreRef<M>) -> Option<CoreWeak<M>> {
+    let inner = CoreRef::downgrade(inner);
+    waiter.with(|state| state.rare.replace_waiting_on(inner))
+}
+
+/// Has `inner` give its result to `waiter`; gives that one if the result is there.
+#[cold]
+fn listen<M: Mode>(waiter: CoreRef<M>, inner: &CoreRef<M>) -> Option<OwnedClaim<M>> {
+    let is_there = inner.with(|state| {
+        let is_there = state.is_at_end();
+        if !is_there {
+            let none = state.rare.replace_waiter(waiter.clone());
+            debug_assert!(none.is_none(), "its waiter was taken off");
+        }
+        is_there
+    });
+    if !is_there {
+        return None;
+    }
+    let claimed = Claim::<M>::take(&waiter, |state| Ok::<_, ()>(state.rare.take_waiting_on()));
+    let Ok((mut claim, waited_on)) = claimed else {
+        unreachable!("nothing else ends its waiting");
+    };
+    drop(waited_on);
+    inner.with(|state| takes_result(&mut claim, state));
+    Some(claim.into_owned())
 }

@@ -10,7 +10,7 @@ use std::task::Waker;
 use smallvec::SmallVec;
 
 use super::body::{Awaited, SharedBody, has_any_poller};
-use super::core::{Group, Phase};
+use super::core::{Cancelling, Group, Phase};
 use super::mode::Mode;
 use super::poller::Poller;
 use super::raw::{CoreRef, CoreWeak, Local};
@@ -46,12 +46,20 @@ enum Above<M: Mode> {
     Nothing,
     Chain(CoreRef<M>),
     Body(M::Body),
+    /// Another thread takes the chain out of the path at this moment.
+    Unknown,
 }
 
 fn above<M: Mode>(core: &CoreRef<M>) -> Above<M> {
-    let waiter = core.with(|state| state.rare.waiter().cloned());
+    let (waiter, is_handed_down) = core.with(|state| {
+        let is_handed_down = state.cancelling == Cancelling::HandedDown;
+        (state.rare.waiter().cloned(), is_handed_down)
+    });
     if let Some(waiter) = waiter {
         return Above::Chain(waiter);
+    }
+    if is_handed_down {
+        return Above::Unknown;
     }
     listening_body::<M>(core).map_or(Above::Nothing, Above::Body)
 }
@@ -69,15 +77,6 @@ pub(super) fn listening_body<M: Mode>(core: &CoreRef<M>) -> Option<M::Body> {
     match seen? {
         Seen::Body(body) => Some(body),
         Seen::Inside(weak) => M::upgrade_body(&weak),
-    }
-}
-
-/// The chain that gets the result of `core`, or whose body does.
-fn chain_above<M: Mode>(core: &CoreRef<M>) -> Option<CoreRef<M>> {
-    match above::<M>(core) {
-        Above::Nothing => None,
-        Above::Chain(chain) => Some(chain),
-        Above::Body(body) => M::result_of(&body),
     }
 }
 
@@ -105,17 +104,28 @@ pub(crate) fn closes_a_cycle<M: Mode>(
     }
     let mut down = Descent::<M>::default();
     down.enter(first);
-    let mut top = outer.clone();
+    let mut top = Some(outer.clone());
     loop {
         match down.next() {
             None => return false,
             Some(core) if CoreRef::is_same(&core, &outer) => return true,
             Some(core) => down.enter(below::<M>(&core)),
         }
-        match chain_above::<M>(&top) {
-            None => return false,
-            Some(core) if CoreRef::is_same(&core, inner) => return true,
-            Some(core) => top = core,
+        let Some(core) = &top else {
+            continue;
+        };
+        top = match above::<M>(core) {
+            Above::Nothing => return false,
+            Above::Chain(core) => Some(core),
+            Above::Body(body) => match M::result_of(&body) {
+                None => return false,
+                core => core,
+            },
+            // The way down is enough.
+            Above::Unknown => None,
+        };
+        if top.as_ref().is_some_and(|top| CoreRef::is_same(top, inner)) {
+            return true;
         }
     }
 }
@@ -231,7 +241,7 @@ fn share_poller(from: Above<Local>, poller: &Arc<Poller>) {
     let mut top = None;
     loop {
         let core = match at {
-            Above::Nothing => break,
+            Above::Nothing | Above::Unknown => break,
             Above::Chain(core) => core,
             Above::Body(body) => {
                 if let Some(known) = body.poller() {

@@ -120,7 +120,7 @@ impl<M: Mode> Core<M> {
 
     /// Whether others than the end may pause the chain, or could once.
     #[inline(always)]
-    pub(super) fn is_handed_out(&self) -> bool {
+    pub(crate) fn is_handed_out(&self) -> bool {
         self.pauses.load(Ordering::Relaxed) != 0
     }
 

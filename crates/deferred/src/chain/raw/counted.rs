@@ -31,6 +31,8 @@ pub(crate) unsafe trait Counts {
     /// Whether the strong reference that asks is known to be the only one of all.
     fn is_sole(&self) -> bool;
     fn add_weak(&self);
+    /// How many weak ones there are, that of all the strong ones not counted.
+    fn weak(&self) -> u32;
     /// Whether it was the last one.
     fn drop_weak(&self) -> bool;
 }
@@ -138,6 +140,11 @@ impl<M: Mode> CoreRef<M> {
     #[inline(always)]
     pub(crate) fn is_same(a: &Self, b: &Self) -> bool {
         a.block == b.block
+    }
+
+    /// Whether there are no more weak references than so many, which the caller knows of.
+    pub(crate) fn has_no_weak_but(&self, known: u32) -> bool {
+        self.block().counts.weak() <= known
     }
 
     /// As [`Core::with`]; takes no lock if nobody else can reach the core.

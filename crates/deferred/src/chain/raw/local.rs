@@ -99,6 +99,10 @@ unsafe impl Counts for LocalCounts {
         count_one_more(&self.weak);
     }
 
+    fn weak(&self) -> u32 {
+        self.weak.get() - 1
+    }
+
     #[inline(always)]
     fn drop_weak(&self) -> bool {
         let left = self.weak.get() - 1;

@@ -105,6 +105,11 @@ unsafe impl Counts for SharedCounts {
         }
     }
 
+    fn weak(&self) -> u32 {
+        let weak = self.both.load(Ordering::Acquire) % STRONG - WEAK;
+        u32::try_from(weak).unwrap_or(u32::MAX)
+    }
+
     #[inline(always)]
     fn drop_weak(&self) -> bool {
         if self.both.load(Ordering::Acquire) == WEAK {
