@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
+use rustix::net::sockopt;
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 /// What a server reads into at once.
@@ -32,7 +33,8 @@ pub fn address() -> io::Result<SocketAddr> {
     Ok((Ipv4Addr::LOCALHOST, port).into())
 }
 
-/// Listens at [`address`], without blocking, and says that it does.
+/// Listens at [`address`], without blocking, and says that it does. What is accepted has
+/// `TCP_NODELAY`, as with the reactor: on Linux, connections have that of the listener.
 ///
 /// # Errors
 ///
@@ -41,6 +43,7 @@ pub fn listen() -> io::Result<TcpListener> {
     let wanted = address()?;
     let listener = TcpListener::bind(wanted)?;
     listener.set_nonblocking(true)?;
+    sockopt::set_tcp_nodelay(&listener, true)?;
     ready(wanted, listener.local_addr()?)?;
     Ok(listener)
 }

@@ -50,8 +50,9 @@ pub(crate) struct Load {
 
 struct Connection {
     stream: TcpStream,
+    /// Of one batch, or of several.
     unsent: usize,
-    /// What of the current batch has not come back; none if it is idle.
+    /// What has not come back; none if it is idle.
     unechoed: usize,
 }
 
@@ -75,6 +76,7 @@ impl Load {
             stream.set_read_timeout(Some(Duration::from_secs(PATIENCE.tv_sec as u64)))?;
             load.check(&mut stream)?;
             stream.set_nonblocking(true)?;
+            stream.set_nodelay(true)?;
             let data = EventData::new_u64(index as u64);
             epoll::add(&load.epoll, &stream, data, EventFlags::IN)?;
             load.connections.push(Connection {
@@ -108,11 +110,13 @@ impl Load {
         let mut done = 0;
         let mut busy = 0;
         let start = Instant::now();
-        for index in 0..self.connections.len() {
-            if to_start > 0 {
-                to_start -= 1;
-                busy += 1;
-                self.begin(index)?;
+        for _ in 0..self.scenario.in_flight {
+            for index in 0..self.connections.len() {
+                if to_start > 0 {
+                    to_start -= 1;
+                    busy += 1;
+                    self.begin(index)?;
+                }
             }
         }
         while busy > 0 {
@@ -123,15 +127,14 @@ impl Load {
             let mut events = std::mem::take(&mut self.events);
             for event in events.drain(..) {
                 let index = event.data.u64() as usize;
-                if !self.go_on(index)? {
-                    continue;
-                }
-                done += batch;
-                if to_start > 0 {
-                    to_start -= 1;
-                    self.begin(index)?;
-                } else {
-                    busy -= 1;
+                for _ in 0..self.go_on(index)? {
+                    done += batch;
+                    if to_start > 0 {
+                        to_start -= 1;
+                        self.begin(index)?;
+                    } else {
+                        busy -= 1;
+                    }
                 }
             }
             self.events = events;
@@ -158,19 +161,25 @@ impl Load {
         if self.scenario.reconnects {
             let stream = TcpStream::connect(self.address)?;
             stream.set_nonblocking(true)?;
+            stream.set_nodelay(true)?;
             let data = EventData::new_u64(index as u64);
             epoll::add(&self.epoll, &stream, data, EventFlags::IN)?;
             // The one before is closed, and so leaves the poller.
             self.connections[index].stream = stream;
         }
         let connection = &mut self.connections[index];
-        connection.unsent = self.batch.len();
-        connection.unechoed = self.batch.len();
+        let was_stuck = connection.unsent > 0;
+        connection.unsent += self.batch.len();
+        connection.unechoed += self.batch.len();
+        if was_stuck {
+            // It is sent behind what waits.
+            return Ok(());
+        }
         self.send(index, false)
     }
 
-    /// Does what can be done on a ready connection; whether its batch is back.
-    fn go_on(&mut self, index: usize) -> io::Result<bool> {
+    /// Does what can be done on a ready connection; gives how many batches are back by that.
+    fn go_on(&mut self, index: usize) -> io::Result<usize> {
         if self.connections[index].unsent > 0 {
             self.send(index, true)?;
         }
@@ -179,21 +188,33 @@ impl Load {
             Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
             Ok(n) if n > connection.unechoed => Err(io::Error::other("more came than was sent")),
             Ok(n) => {
+                let before = connection.unechoed.div_ceil(self.batch.len());
                 connection.unechoed -= n;
-                Ok(connection.unechoed == 0)
+                Ok(before - connection.unechoed.div_ceil(self.batch.len()))
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
             Err(error) => Err(error),
         }
     }
 
     fn send(&mut self, index: usize, was_stuck: bool) -> io::Result<()> {
         let connection = &mut self.connections[index];
-        let from = self.batch.len() - connection.unsent;
-        match connection.stream.write(&self.batch[from..]) {
-            Ok(sent) => connection.unsent -= sent,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
+        while connection.unsent > 0 {
+            // All that is left of a batch that was begun, or the next one.
+            let left = (connection.unsent - 1) % self.batch.len() + 1;
+            match connection
+                .stream
+                .write(&self.batch[self.batch.len() - left..])
+            {
+                Ok(sent) => {
+                    connection.unsent -= sent;
+                    if sent < left {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
         }
         let is_stuck = connection.unsent > 0;
         if is_stuck != was_stuck {

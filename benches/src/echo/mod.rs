@@ -33,7 +33,7 @@ pub(crate) struct Options {
     /// Milliseconds that a server runs in each round
     #[arg(long, default_value_t = 250)]
     time: u64,
-    /// Only these, separated by commas: pp1, pp50, pp1000, pipe16, bulk
+    /// Only these, separated by commas: pp1, pp50, pp1000, pipe16, bulk, bulk2, churn
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 }

@@ -24,7 +24,7 @@ pub(crate) struct Options {
     /// Requests in the shorter of two runs; the longer has three times as many
     #[arg(long, default_value_t = 5000)]
     requests: u64,
-    /// Only these, separated by commas: pp1, pp50, pp1000, pipe16, bulk
+    /// Only these, separated by commas: pp1, pp50, pp1000, pipe16, bulk, bulk2, churn
     #[arg(long, value_delimiter = ',', default_value = "pp1,pp50")]
     only: Vec<String>,
 }

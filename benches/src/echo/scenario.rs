@@ -1,7 +1,7 @@
 //! The loads that an echo server is put under.
 
-/// Connections that each send a batch of messages, wait until all of it has come
-/// back, and begin again.
+/// Connections that each send a batch of messages, or a few, and another one when all of one
+/// has come back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
@@ -10,12 +10,14 @@ pub(crate) struct Scenario {
     pub(crate) message: usize,
     /// Messages that are sent at once.
     pub(crate) batch: usize,
+    /// Batches that are on their way at a time: when one is back, the next is sent.
+    pub(crate) in_flight: usize,
     /// Each batch is sent on a connection of its own.
     pub(crate) reconnects: bool,
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::ping_pong("pp1", 1),
         Self::ping_pong("pp50", 50),
         Self::ping_pong("pp1000", 1000),
@@ -24,6 +26,7 @@ impl Scenario {
             connections: 50,
             message: 64,
             batch: 16,
+            in_flight: 1,
             reconnects: false,
         },
         Self {
@@ -31,6 +34,15 @@ impl Scenario {
             connections: 8,
             message: 64 * 1024,
             batch: 1,
+            in_flight: 1,
+            reconnects: false,
+        },
+        Self {
+            name: "bulk2",
+            connections: 8,
+            message: 64 * 1024,
+            batch: 1,
+            in_flight: 2,
             reconnects: false,
         },
         Self {
@@ -45,6 +57,7 @@ impl Scenario {
             connections,
             message: 64,
             batch: 1,
+            in_flight: 1,
             reconnects: false,
         }
     }
@@ -63,6 +76,7 @@ impl Scenario {
             connections,
             message,
             batch,
+            in_flight,
             reconnects,
         } = self;
         let each = if *reconnects {
@@ -70,8 +84,13 @@ impl Scenario {
         } else {
             ""
         };
+        let times = match in_flight {
+            1 => String::new(),
+            times => format!(", {times} times in flight"),
+        };
         format!(
-            "{name}: {connections} connections, {batch} messages of {message} bytes at once{each}"
+            "{name}: {connections} connections, {batch} messages of {message} bytes at \
+             once{times}{each}"
         )
     }
 
