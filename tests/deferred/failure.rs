@@ -2,8 +2,14 @@
 
 use std::error::Error;
 use std::fmt;
+use std::process::Command;
+use std::time::Duration;
 
-use deferred::{Deferred, Failure, fail, succeed};
+use deferred::testing::capture_unhandled;
+use deferred::{
+    Cancelled, Cooperator, Deferred, Failure, FailureError, FailureGroup, FirstError, LoopingCall,
+    Panicked, VirtualClock, fail, gather_results, inline_callbacks, race, sleep, succeed,
+};
 
 use crate::support::{Coded, code, failure, value};
 
@@ -204,4 +210,259 @@ fn a_failure_may_go_to_another_thread() {
     let kept = failure.clone();
     let told = std::thread::spawn(move || format!("{failure:?}")).join();
     assert_eq!(told.unwrap(), format!("{kept:?}"));
+}
+
+#[test]
+fn into_error_gives_the_same_answer_whoever_else_has_it() {
+    let failure = Failure::new(Outer(Coded(6)));
+    let sole = Failure::new(Outer(Coded(6))).into_error();
+    let shared = failure.clone().into_error();
+    for error in [&sole, &shared] {
+        assert!(error.is::<Outer>() && !error.is::<Coded>());
+        assert!(error.downcast_ref::<Outer>().is_some());
+        assert_eq!(error.to_string(), "outer");
+        let source = error.source().expect("it has one");
+        assert_eq!(source.downcast_ref::<Coded>(), Some(&Coded(6)));
+        assert_eq!(format!("{error:?}"), format!("{:?}", error.failure()));
+    }
+    let boxes: [Box<dyn Error + Send + Sync>; 2] = [sole.into(), shared.into()];
+    for error in boxes {
+        let failed = error.downcast_ref::<FailureError>().expect("as documented");
+        assert!(failed.is::<Outer>());
+        // And back.
+        let again = Failure::from_box(error);
+        assert!(again.downcast_ref::<Outer>().is_some());
+        assert_eq!(again.check::<Coded>(), Some(&Coded(6)));
+        assert!(again.is::<Outer>());
+    }
+    // As the source of another error.
+    let wrapped = Failure::new(Wrapping(failure.into_error()));
+    assert!(wrapped.is::<Wrapping>() && wrapped.is::<Outer>() && wrapped.is::<Coded>());
+    assert!(wrapped.is::<FailureError>());
+}
+
+#[derive(Debug)]
+struct Wrapping(FailureError);
+
+impl fmt::Display for Wrapping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("wrapping")
+    }
+}
+
+impl Error for Wrapping {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// A failure that has left as many stages, and the lines they were added at.
+fn travelled(code: i32) -> (Failure, u32) {
+    let line = line!() + 1;
+    let failed = fail::<()>(Coded(code)).add_callback(|()| Ok(()));
+    (failure(failed), line)
+}
+
+#[test]
+fn what_has_failures_in_it_is_searched() {
+    let first = failure(gather_results([succeed(()), fail(Outer(Coded(1)))]));
+    for found in [
+        first.is::<FirstError>(),
+        first.is::<Outer>(),
+        first.is::<Coded>(),
+        first.trap::<Coded>().is_ok(),
+        !first.is::<Cancelled>(),
+    ] {
+        assert!(found);
+    }
+
+    let all = failure(race([
+        fail::<()>(Coded(2)),
+        fail(Outer(Coded(3))),
+        fail(Cancelled::new()),
+    ]));
+    assert_eq!(all.check::<Coded>(), Some(&Coded(2)), "the first");
+    assert!(all.is::<FailureGroup>() && all.is::<Outer>() && all.is::<Cancelled>());
+    assert!(all.trap::<Cancelled>().is_ok());
+    assert!(all.trap::<Panicked>().is_err());
+
+    // One inside of another, and inside of other errors.
+    let nested = failure(gather_results([race([
+        fail::<()>(Coded(4)),
+        fail(Wrapping(all.into_error())),
+    ])]));
+    assert!(nested.is::<FirstError>() && nested.is::<Wrapping>() && nested.is::<Cancelled>());
+    assert_eq!(nested.check::<Coded>(), Some(&Coded(4)));
+    assert!(!nested.is::<Panicked>());
+}
+
+#[test]
+fn debug_tells_the_story_of_each_member() {
+    let ((one, line), (two, _)) = (travelled(1), travelled(2));
+    let left = format!("left the stage added at {}:{line}:", file!());
+    let raised = format!("raised at {}:{line}:", file!());
+
+    let first = failure(gather_results([fail::<()>(one.clone())]));
+    let all = failure(race([fail::<()>(one), fail(two)]));
+    let of = |failure: &Failure| {
+        let first = failure
+            .check::<FirstError>()
+            .map(|error| format!("{error:?}"));
+        let group = failure
+            .check::<FailureGroup>()
+            .map(|error| format!("{error:?}"));
+        (format!("{failure:?}"), first.or(group).expect("it is one"))
+    };
+    for (failure, members) in [(&first, &["error 1"][..]), (&all, &["error 1", "error 2"])] {
+        let (of_failure, of_error) = of(failure);
+        for text in [of_failure, of_error] {
+            assert_eq!(text.matches(&left).count(), members.len(), "{text}");
+            for (index, member) in members.iter().enumerate() {
+                let told = format!("\n  the failure at index {index}: {member}\n    {raised}");
+                assert!(text.contains(&told), "{told} is not in {text}");
+            }
+        }
+    }
+
+    // However deep, it ends.
+    let mut deep = fail::<Vec<()>>(Coded(3));
+    for _ in 0..100 {
+        deep = gather_results([deep]).add_callback(|_| Ok(vec![]));
+    }
+    let text = format!("{:?}", failure(deep));
+    assert!(
+        text.contains('…') && text.len() < 1_000_000,
+        "{}",
+        text.len()
+    );
+}
+
+#[test]
+fn a_panic_names_the_place_where_the_user_gave_the_code() {
+    let line = line!() + 1;
+    let body: Deferred<()> = inline_callbacks(async { panic!("in a body") });
+    let failed = failure(body);
+    assert_eq!(
+        (failed.raised_at().file(), failed.raised_at().line()),
+        (file!(), line)
+    );
+
+    let clock = VirtualClock::new();
+    let line = line!() + 1;
+    let later = inline_callbacks(in_a_second(clock.clone()));
+    clock.advance(Duration::from_secs(1));
+    let failed = failure(later);
+    assert!(failed.is::<Panicked>());
+    assert_eq!(failed.raised_at().line(), line);
+
+    let line = line!() + 1;
+    let looping = LoopingCall::new(|| panic!("in a loop"));
+    let looped = looping.start(&clock, Duration::from_secs(1)).unwrap();
+    assert_eq!(failure(looped).raised_at().line(), line);
+
+    let cooperator = Cooperator::new(&clock);
+    let steps = std::iter::from_fn(|| -> Option<()> { panic!("in a step") });
+    let line = line!() + 1;
+    let done = cooperator.coiterate(steps);
+    let steps = std::iter::from_fn(|| -> Option<()> { panic!("in a step") });
+    let task = cooperator.cooperate(steps).when_done();
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(failure(done).raised_at().line(), line);
+    assert_eq!(failure(task).raised_at().line(), line + 2);
+}
+
+async fn in_a_second(clock: VirtualClock) -> deferred::Result<()> {
+    sleep(&clock, Duration::from_secs(1)).await?;
+    panic!("later")
+}
+
+/// Tells the child process that it is one.
+const IS_CHILD: &str = "DEFERRED_TEST_BACKTRACES";
+
+#[test]
+fn what_was_asked_for_has_no_backtrace() {
+    if std::env::var_os(IS_CHILD).is_some() {
+        let (_trigger, cancelled) = Deferred::<()>::pair();
+        cancelled.cancel();
+        assert!(failure(cancelled).backtrace().is_none(), "Cancelled");
+        let (_trigger, asked) = Deferred::<()>::with_canceller(|_trigger| {});
+        asked.cancel();
+        assert!(failure(asked).backtrace().is_none(), "Cancelled, asked");
+        let (trigger, abandoned) = Deferred::<()>::pair();
+        drop(trigger);
+        assert!(failure(abandoned).backtrace().is_none(), "Abandoned");
+        let clock = VirtualClock::new();
+        let (_trigger, late) = Deferred::<()>::pair();
+        let late = late.add_timeout(Duration::from_secs(1), &clock);
+        let worked = Cooperator::new(&clock).coiterate(std::iter::repeat_with(|| ()));
+        worked.cancel();
+        clock.advance(Duration::from_secs(1));
+        assert!(failure(late).backtrace().is_none(), "TimedOut");
+        assert!(failure(worked).backtrace().is_none(), "Cancelled, a task");
+        assert!(Failure::new(Coded(1)).backtrace().is_some(), "all others");
+        return;
+    }
+    // The environment is read once by a process.
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "failure::what_was_asked_for_has_no_backtrace"])
+        .env(IS_CHILD, "1")
+        .env("RUST_BACKTRACE", "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success(), "{said}");
+    assert!(said.contains("1 passed"), "{said}");
+}
+
+#[test]
+fn what_the_cancel_of_the_whole_caused_is_minor() {
+    let minor = |body: &dyn Fn() -> Deferred<()>| {
+        let ((), unhandled) = capture_unhandled(|| {
+            let whole = body();
+            whole.cancel();
+            drop(failure(whole));
+        });
+        let minor = unhandled.iter().filter(|unhandled| unhandled.is_minor());
+        (minor.count(), unhandled.len())
+    };
+    let pending = || {
+        let (trigger, deferred) = Deferred::<()>::pair();
+        std::mem::forget(trigger);
+        deferred
+    };
+    let drop_all = |_: Vec<()>| ();
+    let gathered = || gather_results([pending(), pending(), pending()]).add_callback(drop_all);
+    assert_eq!(minor(&gathered), (2, 2));
+    let with_canceller = || {
+        let (trigger, deferred) = Deferred::<()>::with_canceller(|_trigger| {});
+        std::mem::forget(trigger);
+        gather_results([pending(), deferred]).add_callback(drop_all)
+    };
+    assert_eq!(minor(&with_canceller), (1, 1));
+    let nested = || gather_results([gathered(), gathered()]).add_callback(drop_all);
+    assert_eq!(minor(&nested), (5, 5));
+    let waiting = || gather_results([pending(), succeed(()).add_callback(move |()| pending())]);
+    assert_eq!(minor(&|| waiting().add_callback(drop_all)), (1, 1));
+
+    // What fails for another reason is not, nor one that was cancelled by itself.
+    let fails = || {
+        let (trigger, deferred) = Deferred::<()>::with_canceller(|trigger| {
+            trigger.errback(Coded(1)).unwrap();
+        });
+        std::mem::forget(trigger);
+        gather_results([pending(), deferred]).add_callback(drop_all)
+    };
+    assert_eq!(minor(&fails), (0, 1));
+    let ((), unhandled) = capture_unhandled(|| {
+        let (_trigger, mut part) = Deferred::<()>::pair();
+        let handle = part.handle();
+        let whole = gather_results([fail(Coded(1)), part]);
+        handle.cancel();
+        assert_eq!(
+            code(failure(whole).check::<FirstError>().unwrap().failure()),
+            1
+        );
+    });
+    assert_eq!(unhandled.len(), 1);
+    assert!(!unhandled[0].is_minor());
 }

@@ -798,3 +798,24 @@ fn cores_of_which_one_panics_when_it_is_set_up_do_not_start() {
     assert_eq!(Arc::strong_count(&held), 1);
     assert_eq!(*up.lock(), 3);
 }
+
+#[test]
+fn a_panic_names_the_place_where_the_code_was_handed_over() {
+    let reactor = reactor();
+    let line = line!() + 1;
+    let body = reactor.spawn(async { panic!("in a body") });
+    let failed = result_of::<()>(&reactor, body).unwrap_err();
+    assert_eq!(
+        (failed.raised_at().file(), failed.raised_at().line()),
+        (file!(), line)
+    );
+
+    let line = line!() + 1;
+    let job = reactor.defer_to_thread(|| -> Result<()> { panic!("in a job") });
+    let failed = result_of(&reactor, job).unwrap_err();
+    assert!(failed.is::<Panicked>());
+    assert_eq!(
+        (failed.raised_at().file(), failed.raised_at().line()),
+        (file!(), line)
+    );
+}

@@ -37,7 +37,36 @@ impl Failure {
     #[inline]
     pub fn catch<R>(f: impl FnOnce() -> R) -> Result<R> {
         let called_at = Location::caller();
-        catch(f).map_err(|payload| Self::of_panic(payload, called_at))
+        Self::catch_at(called_at, f)
+    }
+
+    /// As [`catch`](Self::catch), where the failure is to name another place than this: that
+    /// of the call with which the user has handed `f` over.
+    ///
+    /// # Errors
+    ///
+    /// The panic.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Failure, Result};
+    /// use std::panic::Location;
+    ///
+    /// /// What a library may do with a job.
+    /// #[track_caller]
+    /// fn job(f: impl FnOnce()) -> impl FnOnce() -> Result<()> {
+    ///     let given_at = Location::caller();
+    ///     move || Failure::catch_at(given_at, f)
+    /// }
+    ///
+    /// # std::panic::set_hook(Box::new(|_| {}));
+    /// let job = job(|| panic!("what it may do"));
+    /// assert_eq!(job().unwrap_err().raised_at().line(), line!() - 1);
+    /// ```
+    #[inline]
+    pub fn catch_at<R>(place: &'static Location<'static>, f: impl FnOnce() -> R) -> Result<R> {
+        catch(f).map_err(|payload| Self::of_panic(payload, place))
     }
 
     #[cold]

@@ -316,16 +316,14 @@ mod trigger;
 mod unhandled;
 
 pub use self::cancel_on_drop::CancelOnDrop;
-pub use self::combine::{
-    DeferredList, DeferredTuple, FailureGroup, FirstError, gather, gather_results, race, settled,
-};
+pub use self::combine::{DeferredList, DeferredTuple, gather, gather_results, race, settled};
 pub use self::coordinate::{
     DeferredLock, DeferredQueue, DeferredSemaphore, LockGuard, Permit, QueueOverflow,
     QueueUnderflow, ZeroTokens,
 };
 pub use self::deferred::Deferred;
 pub use self::error::{Abandoned, AlreadyCalled, Cancelled, Panicked, ResultTaken, WaitCycle};
-pub use self::failure::{Failure, Result};
+pub use self::failure::{Failure, FailureError, FailureGroup, FirstError, Result};
 pub use self::handle::{DeferredHandle, Pause};
 pub use self::in_span::InSpan;
 pub use self::inline_callbacks::{inline_callbacks, reset_wake_hook, run_woken, set_wake_hook};

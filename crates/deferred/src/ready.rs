@@ -1,8 +1,11 @@
 //! Deferreds that have their result already: `succeed`, `fail`, `maybe_deferred`.
 
+use std::panic::Location;
+
 use crate::deferred::Deferred;
 use crate::failure::Failure;
 use crate::outcome::Outcome;
+use crate::trail::Place;
 
 /// A Deferred that has the value already.
 ///
@@ -48,7 +51,16 @@ where
     F: FnOnce() -> O,
     O: Outcome,
 {
-    match Failure::catch(f) {
+    maybe_deferred_at(Location::caller(), f)
+}
+
+/// The same; a panic names this place.
+pub(crate) fn maybe_deferred_at<F, O>(place: Place, f: F) -> Deferred<O::Value>
+where
+    F: FnOnce() -> O,
+    O: Outcome,
+{
+    match Failure::catch_at(place, f) {
         Ok(outcome) => Deferred::from_step(outcome.into_step()),
         Err(panicked) => Deferred::from(Err(panicked)),
     }

@@ -87,10 +87,14 @@ impl Unhandled {
         self.made_at
     }
 
-    /// Whether it is of little interest: the last trigger was dropped unfired,
-    /// and nobody could have waited for it. Either nobody held the end of the
-    /// chain any more, or a callback that was to wait for it was passed by, by a
-    /// failure that is told in its own right.
+    /// Whether it is of little interest:
+    ///
+    /// - The last trigger was dropped unfired, and nobody could have waited for it. Either
+    ///   nobody held the end of the chain any more, or a callback that was to wait for it
+    ///   was passed by, by a failure that is reported in its own right.
+    /// - The Deferred was a part of another one, such as that of
+    ///   [`gather_results`](crate::gather_results), and that was cancelled: the one that
+    ///   cancelled it gets to know by the result of the whole.
     ///
     /// Such a one is logged at DEBUG level, the others at ERROR.
     ///
@@ -112,7 +116,8 @@ impl Unhandled {
     /// assert!(!unhandled[1].is_minor());
     /// ```
     pub fn is_minor(&self) -> bool {
-        self.is_moot && self.failure.downcast_ref::<Abandoned>().is_some()
+        (self.is_moot && self.failure.downcast_ref::<Abandoned>().is_some())
+            || self.failure.is_from_enclosing_cancel()
     }
 
     /// Reports it, unless it was logged on purpose before.

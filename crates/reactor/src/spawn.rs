@@ -4,6 +4,7 @@ use std::future::Future;
 
 use deferred::{Deferred, Failure, Result, fail, inline_callbacks};
 
+use crate::core::call;
 use crate::handle::ReactorHandle;
 
 impl ReactorHandle {
@@ -35,6 +36,7 @@ impl ReactorHandle {
     /// assert_eq!(reactor.block_on(counting).unwrap(), "done");
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[track_caller]
     pub fn spawn<T, F>(&self, body: F) -> Deferred<T>
     where
         T: 'static,
@@ -46,7 +48,7 @@ impl ReactorHandle {
                 inline_callbacks(body)
             }
             Err(gone) => {
-                drop(body);
+                call("a body that cannot be run", || drop(body));
                 fail(Failure::new(gone))
             }
         }

@@ -232,7 +232,7 @@ impl Drop for Draining<'_> {
 fn perform<M: Mode>(task: Task<M>) {
     match task {
         Task::Abandon(core) => {
-            let make = |made_at| Failure::raised_at_place(Abandoned::new(), made_at);
+            let make = |made_at| Failure::without_backtrace(Abandoned::new(), made_at);
             run::fail::<M>(&core, make, || {});
         }
         Task::Discard(remains) => drop_contained(remains),

@@ -42,8 +42,8 @@ enum Asked<M: Mode> {
 }
 
 impl<M: Mode> Guarded<'_, M> {
-    /// `Ok` if it has failed and is to be run.
-    fn cancel(&mut self, cancelled_at: Place) -> Result<(), Cancel<M>> {
+    /// `Ok` if it is to be claimed, given its failure and run.
+    fn cancel(&mut self) -> Result<(), Cancel<M>> {
         match (self.phase(), self.rare.waiting_on()) {
             (Phase::Unfired, _) => match self.rare.take_canceller() {
                 Some(Canceller::Call(canceller)) => {
@@ -63,7 +63,6 @@ impl<M: Mode> Guarded<'_, M> {
                 None if self.cancelling != Cancelling::No => Err(Cancel::Again),
                 None => {
                     self.cancelling = Cancelling::SwallowOne;
-                    self.slot().put_failure(cancelled(cancelled_at));
                     Ok(())
                 }
             },
@@ -76,7 +75,7 @@ impl<M: Mode> Guarded<'_, M> {
 }
 
 fn cancelled(at: Place) -> Failure {
-    Failure::raised_at_place(Cancelled::new(), at)
+    Failure::without_backtrace(Cancelled::new(), at)
 }
 
 /// Cancels `core`: if it was not fired, asks its canceller, its parts or its body, or fails
@@ -170,8 +169,9 @@ impl Bodies {
 fn cancel_one<M: Mode>(core: CoreRef<M>, cancelled_at: Place) -> Asked<M> {
     let mut current = core;
     loop {
-        match Claim::<M>::take(&current, |state| state.cancel(cancelled_at)) {
-            Ok((claim, ())) => {
+        match Claim::<M>::take(&current, |state| state.cancel()) {
+            Ok((mut claim, ())) => {
+                claim.slot().put_failure(cancelled(cancelled_at));
                 run::run(claim);
                 return Asked::Nobody;
             }

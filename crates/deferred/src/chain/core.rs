@@ -104,7 +104,7 @@ impl<M: Mode> Canceller<M> {
 
 /// What knows those that a chain is made of, which it asks to stop when it is cancelled.
 pub(crate) trait Group<M: Mode> {
-    /// Those that have no result yet, in order.
+    /// Those that have no result yet, in order; called when they are to be cancelled.
     fn due(&self) -> Vec<CoreWeak<M>>;
 
     /// Where it is said that they were cancelled.

@@ -233,9 +233,12 @@ pub(super) fn fail<M: Mode>(
         if state.phase() != Phase::Unfired {
             return Err(());
         }
-        let failure = make(state.made_at);
-        state.slot().put_failure(failure);
-        Ok(state.rare.take_canceller())
+        Ok((state.rare.take_canceller(), state.made_at))
+    });
+    let claimed = claimed.map(|(mut claim, (canceller, made_at))| {
+        // Made without the lock.
+        claim.slot().put_failure(make(made_at));
+        (claim, canceller)
     });
     before();
     if let Ok((claim, canceller)) = claimed {

@@ -1,7 +1,6 @@
 //! What the parts of a combination share, and what happens when one of them has
 //! its result.
 
-use super::error::FirstError;
 use super::rule::{Rule, Verdict};
 #[cfg(feature = "sync")]
 use crate::chain::Shared;
@@ -11,7 +10,7 @@ use crate::chain::{
 };
 use crate::contain::{drop_contained, run_contained};
 use crate::error::Cancelled;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, FirstError, Result};
 use crate::trail::Place;
 
 /// What was asked for, beside the rule.
@@ -44,6 +43,8 @@ pub(crate) struct Joint<M: Mode, R: Rule> {
     source: Option<Source<M, R::Output>>,
     rule: R,
     options: Options,
+    /// The combined Deferred was cancelled, and with it its parts.
+    is_cancelled: bool,
 }
 
 enum Part<M: Mode, R: Rule> {
@@ -66,8 +67,8 @@ enum Arrived<M: Mode, R: Rule> {
     Complete(Decided<M, R>),
     Succeeded(Decided<M, R>, R::Output),
     Failed(Decided<M, R>, Failure),
-    /// The result was decided before.
-    Late(Result<R::Part>, Options),
+    /// The result was decided before; and whether a cancel of the whole was asked for.
+    Late(Result<R::Part>, Options, bool),
 }
 
 /// What is taken out when the result is decided.
@@ -91,7 +92,7 @@ impl<R: Rule> Combines<R> for Local {
 
 impl<R: Rule> Group<Local> for LocalCell<Joint<Local, R>> {
     fn due(&self) -> Vec<CoreWeak<Local>> {
-        Local::with(self, |joint| joint.due())
+        Local::with(self, |joint| joint.cancel())
     }
 
     fn made_at(&self) -> Place {
@@ -116,7 +117,7 @@ where
 #[cfg(feature = "sync")]
 impl<R: Rule> Group<Shared> for parking_lot::Mutex<Joint<Shared, R>> {
     fn due(&self) -> Vec<CoreWeak<Shared>> {
-        Shared::with(self, |joint| joint.due())
+        Shared::with(self, |joint| joint.cancel())
     }
 
     fn made_at(&self) -> Place {
@@ -158,6 +159,7 @@ where
         source: Some(source),
         rule,
         options,
+        is_cancelled: false,
     });
     if let End::Linked(link) = &combined {
         delegate::<M>(link.core(), M::group(joint.clone()));
@@ -206,10 +208,13 @@ where
                 let source = decided.let_go_of_rest(self.index);
                 fire(&source, Err(first))
             }
-            Arrived::Late(Err(failure), options) if !options.is_silent(&failure) => {
+            Arrived::Late(Err(failure), options, is_cancelled) if !options.is_silent(&failure) => {
+                if is_cancelled && failure.is::<Cancelled>() {
+                    failure.note_enclosing_cancel();
+                }
                 Step::Done(Err(failure))
             }
-            Arrived::Late(result, _) => {
+            Arrived::Late(result, ..) => {
                 drop_contained(result);
                 Step::Done(Ok(()))
             }
@@ -220,7 +225,7 @@ where
 impl<M: Mode, R: Rule> Joint<M, R> {
     fn take_in(&mut self, index: usize, result: Result<R::Part>) -> Arrived<M, R> {
         let Some(source) = self.source.take() else {
-            return Arrived::Late(result, self.options);
+            return Arrived::Late(result, self.options, self.is_cancelled);
         };
         match self.rule.sort(index, result) {
             Verdict::Keep(kept) => {
@@ -239,8 +244,9 @@ impl<M: Mode, R: Rule> Joint<M, R> {
         }
     }
 
-    /// The parts that have no result yet, in order.
-    fn due(&self) -> Vec<CoreWeak<M>> {
+    /// The parts that have no result yet, in order, which are to be cancelled.
+    fn cancel(&mut self) -> Vec<CoreWeak<M>> {
+        self.is_cancelled = true;
         let due = self.parts.iter().filter_map(|part| match part {
             Part::Due(part) => part.clone(),
             Part::Kept(_) => None,

@@ -6,14 +6,11 @@
 //! [`Rule`](rule::Rule). The public types of each flavour are thin wrappers: `list`
 //! here, and `sync::list`.
 
-mod error;
-mod inside;
 mod joint;
 mod list;
 mod rule;
 mod tuple;
 
-pub use self::error::{FailureGroup, FirstError};
 #[cfg(feature = "sync")]
 pub(crate) use self::joint::{OnCancel, Options, combine};
 pub use self::list::{DeferredList, gather_results, race, settled};

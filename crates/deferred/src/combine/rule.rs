@@ -3,8 +3,7 @@
 use std::marker::PhantomData;
 use std::panic::Location;
 
-use super::error::FailureGroup;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, FailureGroup, Result};
 
 /// How the results of the parts become one.
 ///

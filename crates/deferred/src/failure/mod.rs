@@ -1,15 +1,20 @@
 //! `Failure`: an error on its way through a chain, and its story so far.
 
+mod as_error;
+mod inside;
+mod members;
 mod text;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::error::Error;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
-use self::text::{Message, Shared, text_of};
-use crate::trail::Trail;
+pub use self::as_error::FailureError;
+pub use self::members::{FailureGroup, FirstError};
+use self::text::{Message, text_of};
+use crate::trail::{Place, Trail};
 
 /// A result that may have failed, with [`Failure`] as the error unless said otherwise.
 ///
@@ -59,16 +64,23 @@ pub(crate) struct Inner {
     error: Box<dyn Error + Send + Sync>,
     raised_at: &'static Location<'static>,
     trail: Trail,
-    /// It was logged on purpose.
-    is_logged: AtomicBool,
+    /// What was noted of it.
+    notes: AtomicU8,
     backtrace: Backtrace,
 }
+
+/// It was logged on purpose.
+const LOGGED: u8 = 1;
+/// It came of the cancel of what its Deferred was a part of.
+const FROM_ENCLOSING_CANCEL: u8 = 2;
 
 impl Failure {
     /// Wraps `error`, noting the caller's place as the one it was raised at.
     ///
     /// A backtrace is taken only if the environment asks for one, as the
-    /// standard library does (`RUST_BACKTRACE`, `RUST_LIB_BACKTRACE`).
+    /// standard library does (`RUST_BACKTRACE`, `RUST_LIB_BACKTRACE`). The crate's own
+    /// [`Cancelled`](crate::Cancelled), [`Abandoned`](crate::Abandoned) and
+    /// [`TimedOut`](crate::TimedOut) have none.
     ///
     /// # Examples
     ///
@@ -96,7 +108,8 @@ impl Failure {
         Self::from_box(Box::new(Message::new(message.into())))
     }
 
-    /// Wraps an error that is boxed already.
+    /// Wraps an error that is boxed already. A [`FailureError`] becomes the failure that it
+    /// was.
     ///
     /// # Examples
     ///
@@ -108,29 +121,42 @@ impl Failure {
     /// ```
     #[track_caller]
     pub fn from_box(error: Box<dyn Error + Send + Sync>) -> Self {
-        Self::raised(error, Location::caller())
+        match error.downcast::<FailureError>() {
+            Ok(failed) => failed.into_failure(),
+            Err(error) => Self::raised(error, Location::caller(), Backtrace::capture()),
+        }
     }
 
     pub(crate) fn raised_at_place<E: Error + Send + Sync + 'static>(
         error: E,
-        raised_at: &'static Location<'static>,
+        raised_at: Place,
     ) -> Self {
-        Self::raised(Box::new(error), raised_at)
+        Self::raised(Box::new(error), raised_at, Backtrace::capture())
     }
 
-    fn raised(error: Box<dyn Error + Send + Sync>, raised_at: &'static Location<'static>) -> Self {
+    /// For an error that shows no mistake of the code on the stack, but what somebody asked
+    /// for: a backtrace costs forty times as much as a cancel.
+    pub(crate) fn without_backtrace<E: Error + Send + Sync + 'static>(
+        error: E,
+        raised_at: Place,
+    ) -> Self {
+        Self::raised(Box::new(error), raised_at, Backtrace::disabled())
+    }
+
+    fn raised(error: Box<dyn Error + Send + Sync>, raised_at: Place, backtrace: Backtrace) -> Self {
         Self {
             inner: Arc::new(Inner {
                 error,
                 raised_at,
                 trail: Trail::new(),
-                is_logged: AtomicBool::new(false),
-                backtrace: Backtrace::capture(),
+                notes: AtomicU8::new(0),
+                backtrace,
             }),
         }
     }
 
-    /// The first error of type `E` among the error and its sources.
+    /// The first error of type `E` among the error and its sources. Those of a
+    /// [`FirstError`] and of a [`FailureGroup`] are the failures in it, with their sources.
     ///
     /// # Examples
     ///
@@ -158,7 +184,23 @@ impl Failure {
     /// assert!(failure.check::<std::io::Error>().is_none());
     /// ```
     pub fn check<E: Error + 'static>(&self) -> Option<&E> {
-        self.chain().find_map(|error| error.downcast_ref())
+        // By a list, and not by calls: groups may be made of groups, as deep as lists are.
+        let mut to_search: Vec<&(dyn Error + 'static)> = Vec::new();
+        let mut next: Option<&(dyn Error + 'static)> = Some(self.as_error());
+        loop {
+            let error = next.or_else(|| to_search.pop())?;
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
+            }
+            next = error.source();
+            if let Some(group) = error.downcast_ref::<FailureGroup>() {
+                let members = group.iter().rev();
+                to_search.extend(members.map(|member| member.as_error() as &dyn Error));
+            } else if let Some(failed) = error.downcast_ref::<FailureError>() {
+                // It has the sources of this one.
+                next = Some(failed.failure().as_error());
+            }
+        }
     }
 
     /// Whether [`check`](Self::check) finds an `E`.
@@ -332,7 +374,8 @@ impl Failure {
             .then_some(&self.inner.backtrace)
     }
 
-    /// The error, for an interface that wants a `std::error::Error`.
+    /// The failure as an error, for an interface that wants a `std::error::Error`: a
+    /// [`FailureError`], which becomes a `Box<dyn Error>` by `?` or `into`.
     ///
     /// # Examples
     ///
@@ -346,20 +389,35 @@ impl Failure {
     /// let error = deferred::Failure::msg("no").into_error();
     /// assert_eq!(error.to_string(), "no");
     /// ```
-    pub fn into_error(self) -> Box<dyn Error + Send + Sync> {
-        match Arc::try_unwrap(self.inner) {
-            Ok(inner) => inner.error,
-            Err(inner) => Box::new(Shared::new(Self { inner })),
-        }
+    pub fn into_error(self) -> FailureError {
+        FailureError::new(self)
     }
 
     /// Notes that it was logged on purpose: nobody is to be told of it again.
     pub(crate) fn note_logged(&self) {
-        self.inner.is_logged.store(true, Ordering::Relaxed);
+        self.note(LOGGED);
     }
 
     pub(crate) fn is_logged(&self) -> bool {
-        self.inner.is_logged.load(Ordering::Relaxed)
+        self.has_note(LOGGED)
+    }
+
+    /// Notes that it came of the cancel of what its Deferred was a part of: whoever did that
+    /// asked for it.
+    pub(crate) fn note_enclosing_cancel(&self) {
+        self.note(FROM_ENCLOSING_CANCEL);
+    }
+
+    pub(crate) fn is_from_enclosing_cancel(&self) -> bool {
+        self.has_note(FROM_ENCLOSING_CANCEL)
+    }
+
+    fn note(&self, note: u8) {
+        self.inner.notes.fetch_or(note, Ordering::Relaxed);
+    }
+
+    fn has_note(&self, note: u8) -> bool {
+        self.inner.notes.load(Ordering::Relaxed) & note != 0
     }
 
     /// Notes that the failure leaves the stage that was added at `place`.
@@ -403,12 +461,12 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
 
 impl From<Failure> for Box<dyn Error + Send + Sync> {
     fn from(failure: Failure) -> Self {
-        failure.into_error()
+        Box::new(failure.into_error())
     }
 }
 
 impl From<Failure> for Box<dyn Error> {
     fn from(failure: Failure) -> Self {
-        failure.into_error()
+        Box::new(failure.into_error())
     }
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt::{self, Write};
 
 use super::Failure;
+use super::members::members_of;
 
 impl Failure {
     /// What the error and its sources say. Many errors repeat what their source
@@ -33,6 +34,10 @@ impl fmt::Debug for Failure {
         f.write_str(&self.texts().join("\n  caused by: "))?;
         write!(f, "\n  raised at {}", self.inner.raised_at)?;
         write!(f, "{}", self.inner.trail)?;
+        // Those inside of it tell of those inside of them.
+        self.chain()
+            .find_map(members_of)
+            .map_or(Ok(()), |members| members.tell(f))?;
         if let Some(backtrace) = self.backtrace() {
             write!(f, "\n  backtrace:\n{backtrace}")?;
         }
@@ -70,30 +75,3 @@ impl fmt::Debug for Message {
 }
 
 impl Error for Message {}
-
-/// A failure with several owners, seen as an error.
-pub(super) struct Shared(Failure);
-
-impl Shared {
-    pub(super) fn new(failure: Failure) -> Self {
-        Self(failure)
-    }
-}
-
-impl fmt::Display for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0.inner.error, f)
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
-
-impl Error for Shared {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.inner.error.source()
-    }
-}

@@ -48,7 +48,7 @@ impl<T: 'static> Deferred<T> {
                 let is_over = deadline.is_over();
                 match result {
                     Err(failure) if is_over && is_cancelled(&failure) => Err(
-                        Failure::raised_at_place(TimedOut { after: delay }, added_at),
+                        Failure::without_backtrace(TimedOut { after: delay }, added_at),
                     ),
                     result => result,
                 }

@@ -10,9 +10,10 @@
 mod pool;
 
 use std::io;
+use std::panic::Location;
 use std::rc::Rc;
 
-use deferred::{Deferred, Outcome, Result, fail, maybe_deferred};
+use deferred::{Deferred, Failure, Outcome, Result, fail, maybe_deferred};
 
 use self::pool::MAX_THREADS;
 pub use self::pool::ThreadPool;
@@ -50,12 +51,18 @@ impl ThreadPool {
         O: Outcome + Send,
         O::Value: Send,
     {
+        let called_at = Location::caller();
         let ticket = self.ticket();
         let queue = self.clone();
         let (reply, result) = Reply::pair(core, move || queue.remove(ticket));
         let run = Box::new(move || {
+            // A panic names the place of the call, not this one.
+            let came_to = match Failure::catch_at(called_at, job) {
+                Ok(outcome) => maybe_deferred(|| outcome),
+                Err(panicked) => fail(panicked),
+            };
             // What can be sent to a thread is no Deferred, so it has its result.
-            if let Ok(result) = maybe_deferred(job).into_result() {
+            if let Ok(result) = came_to.into_result() {
                 reply.send(result);
             }
         });

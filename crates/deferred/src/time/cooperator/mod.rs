@@ -6,6 +6,7 @@ mod task;
 mod turns;
 
 use std::fmt;
+use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::error::Cancelled;
 use crate::failure::Failure;
 use crate::outcome::Outcome;
 use crate::time::clock::ToClock;
+use crate::trail::Place;
 
 /// Runs many iterators a little at a time, so that long work does not hold up
 /// the loop.
@@ -228,13 +230,14 @@ impl Cooperator {
     /// assert!(searched.into_result().unwrap().unwrap_err().is::<TaskStopped>());
     /// # Ok::<(), deferred::TaskFinished>(())
     /// ```
+    #[track_caller]
     pub fn cooperate<I>(&self, work: I) -> CooperativeTask
     where
         I: IntoIterator,
         I::IntoIter: 'static,
         I::Item: Outcome,
     {
-        let task = self.task(work);
+        let task = self.task(work, Location::caller());
         task.join();
         CooperativeTask::new(task)
     }
@@ -267,12 +270,13 @@ impl Cooperator {
         I::IntoIter: 'static,
         I::Item: Outcome,
     {
-        let task = self.task(work);
+        let called_at = Location::caller();
+        let task = self.task(work, called_at);
         // Weak: the task has the trigger, which has the canceller.
         let weak = Rc::downgrade(&task);
         let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
             if let Some(task) = weak.upgrade() {
-                task.stop_with(Failure::new(Cancelled::new()));
+                task.stop_with(Failure::without_backtrace(Cancelled::new(), called_at));
             }
         });
         task.add_observer(trigger);
@@ -280,7 +284,7 @@ impl Cooperator {
         deferred
     }
 
-    fn task<I>(&self, work: I) -> Rc<Task>
+    fn task<I>(&self, work: I, made_at: Place) -> Rc<Task>
     where
         I: IntoIterator,
         I::IntoIter: 'static,
@@ -291,7 +295,7 @@ impl Cooperator {
             let item = Deferred::from_step(items.next()?.into_step());
             Some(item.add_callback(|_value| Ok(())))
         });
-        Task::new(Rc::clone(&self.turns), steps)
+        Task::new(Rc::clone(&self.turns), steps, made_at)
     }
 
     /// Stops: ends all tasks with [`CooperatorStopped`], those that are paused or

@@ -14,6 +14,7 @@ use crate::error::Abandoned;
 use crate::failure::{Failure, Result};
 use crate::handle::DeferredHandle;
 use crate::time::timeout::is_cancelled;
+use crate::trail::Place;
 use crate::trigger::Trigger;
 
 /// The iterator: each call is a step, `None` the end.
@@ -21,6 +22,8 @@ pub(super) type Steps = Box<dyn FnMut() -> Option<Deferred<()>>>;
 
 pub(super) struct Task {
     turns: Rc<Turns>,
+    /// Where it was given to the cooperator.
+    made_at: Place,
     state: RefCell<State>,
     /// Pauses that were asked for; to wait is none of them.
     pauses: Cell<usize>,
@@ -48,9 +51,10 @@ enum State {
 }
 
 impl Task {
-    pub(super) fn new(turns: Rc<Turns>, steps: Steps) -> Rc<Self> {
+    pub(super) fn new(turns: Rc<Turns>, steps: Steps, made_at: Place) -> Rc<Self> {
         Rc::new(Self {
             turns,
+            made_at,
             state: RefCell::new(State::Ready(steps)),
             pauses: Cell::new(0),
             observers: RefCell::default(),
@@ -153,7 +157,7 @@ impl Task {
         let State::Ready(mut steps) = self.state.replace(State::Stepping) else {
             unreachable!("only those in the queue make a step, and they are ready")
         };
-        match Failure::catch(&mut steps) {
+        match Failure::catch_at(self.made_at, &mut steps) {
             Ok(Some(item)) => match item.into_result() {
                 Ok(Ok(())) => self.go_on(steps),
                 Ok(Err(failure)) => self.end(steps, TaskFinished::Failed, Err(failure)),

@@ -5,6 +5,7 @@ mod timetable;
 
 use std::error::Error;
 use std::fmt;
+use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,8 +13,9 @@ use self::machine::Machine;
 use crate::deferred::Deferred;
 use crate::failure::Result;
 use crate::outcome::Outcome;
-use crate::ready::maybe_deferred;
+use crate::ready::maybe_deferred_at;
 use crate::time::clock::ToClock;
+use crate::trail::Place;
 
 /// Calls a function at fixed intervals, until it is stopped or the function fails.
 ///
@@ -92,12 +94,14 @@ impl LoopingCall {
     /// # backup.stop()?;
     /// # Ok::<(), deferred::LoopingCallError>(())
     /// ```
+    #[track_caller]
     pub fn new<F, O>(mut f: F) -> Self
     where
         F: FnMut() -> O + 'static,
         O: Outcome,
     {
-        let function = move |_: &Self, _count| outcome(&mut f);
+        let made_at = Location::caller();
+        let function = move |_: &Self, _count| outcome(made_at, &mut f);
         Self {
             machine: Machine::new(Box::new(function), false),
         }
@@ -128,12 +132,14 @@ impl LoopingCall {
     /// # video.stop()?;
     /// # Ok::<(), deferred::LoopingCallError>(())
     /// ```
+    #[track_caller]
     pub fn with_count<F, O>(mut f: F) -> Self
     where
         F: FnMut(u64) -> O + 'static,
         O: Outcome,
     {
-        let function = move |_: &Self, count| outcome(|| f(count));
+        let made_at = Location::caller();
+        let function = move |_: &Self, count| outcome(made_at, || f(count));
         Self {
             machine: Machine::new(Box::new(function), true),
         }
@@ -163,12 +169,14 @@ impl LoopingCall {
     /// assert!(over.into_result().is_ok());
     /// # Ok::<(), deferred::LoopingCallError>(())
     /// ```
+    #[track_caller]
     pub fn with_loop<F, O>(mut f: F) -> Self
     where
         F: FnMut(&Self) -> O + 'static,
         O: Outcome,
     {
-        let function = move |looping: &Self, _count| outcome(|| f(looping));
+        let made_at = Location::caller();
+        let function = move |looping: &Self, _count| outcome(made_at, || f(looping));
         Self {
             machine: Machine::new(Box::new(function), false),
         }
@@ -354,8 +362,8 @@ impl LoopingCall {
 }
 
 /// What a call comes to, without its value.
-fn outcome<O: Outcome>(f: impl FnOnce() -> O) -> Deferred<()> {
-    maybe_deferred(f).add_callback(|_value| Ok(()))
+fn outcome<O: Outcome>(made_at: Place, f: impl FnOnce() -> O) -> Deferred<()> {
+    maybe_deferred_at(made_at, f).add_callback(|_value| Ok(()))
 }
 
 impl fmt::Debug for LoopingCall {

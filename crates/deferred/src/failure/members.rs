@@ -1,10 +1,10 @@
-//! What a combination fails with.
+//! What a combination fails with: errors that have failures in them.
 
 use std::error::Error;
-use std::fmt;
+use std::fmt::{self, Write};
 
+use super::Failure;
 use super::inside::{Inside, tell_inside};
-use crate::failure::Failure;
 
 /// One of several Deferreds failed, and with it what was made of them.
 ///
@@ -25,7 +25,7 @@ use crate::failure::Failure;
 /// assert!(failure.is::<ParseIntError>());
 /// assert_eq!(failure.check::<FirstError>().unwrap().index(), 1);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FirstError {
     index: usize,
     /// There.
@@ -83,6 +83,14 @@ impl fmt::Display for FirstError {
     }
 }
 
+/// What `Display` says, and the full story of the failure.
+impl fmt::Debug for FirstError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        Members::First(self).tell(f)
+    }
+}
+
 impl Error for FirstError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(self.failure().as_error())
@@ -104,7 +112,7 @@ impl Error for FirstError {
 /// let messages: Vec<_> = group.iter().map(|failure| failure.message()).collect();
 /// assert_eq!(messages, ["the deferred was cancelled", "no route"]);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FailureGroup {
     failures: Inside<Vec<Failure>>,
 }
@@ -174,4 +182,58 @@ impl fmt::Display for FailureGroup {
     }
 }
 
+/// What `Display` says, and the full story of each failure.
+impl fmt::Debug for FailureGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        Members::Group(self).tell(f)
+    }
+}
+
 impl Error for FailureGroup {}
+
+/// The failures in an error.
+pub(super) enum Members<'a> {
+    First(&'a FirstError),
+    Group(&'a FailureGroup),
+}
+
+/// The failures that are in `error` itself, if it is of a type that has some.
+pub(super) fn members_of<'a>(error: &'a (dyn Error + 'static)) -> Option<Members<'a>> {
+    let first = error.downcast_ref().map(Members::First);
+    first.or_else(|| error.downcast_ref().map(Members::Group))
+}
+
+impl Members<'_> {
+    /// Tells the full story of each, indented, each line beginning with a line break.
+    pub(super) fn tell(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        tell_inside(f, |f| match self {
+            Self::First(first) => tell_member(f, first.index, first.failure()),
+            Self::Group(group) => {
+                let mut members = group.iter().enumerate();
+                members.try_for_each(|(index, member)| tell_member(f, index, member))
+            }
+        })
+    }
+}
+
+fn tell_member(f: &mut fmt::Formatter<'_>, index: usize, member: &Failure) -> fmt::Result {
+    write!(f, "\n  the failure at index {index}: ")?;
+    let mut indented = Indented(f);
+    write!(indented, "{member:?}")
+}
+
+/// Writes two spaces more at the begin of each further line.
+struct Indented<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl Write for Indented<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for (index, line) in text.split('\n').enumerate() {
+            if index > 0 {
+                self.0.write_str("\n  ")?;
+            }
+            self.0.write_str(line)?;
+        }
+        Ok(())
+    }
+}

@@ -5,8 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::Deref;
 
+use super::Failure;
 use crate::contain::drop_contained;
-use crate::failure::Failure;
 
 /// What an error holds of failures. However deep they are nested, dropping it takes a
 /// bounded stack: the outermost drop works through a queue, those inside it only add to
@@ -27,12 +27,6 @@ impl<T: Default + IntoIterator<Item = Failure>> Deref for Inside<T> {
 
     fn deref(&self) -> &T {
         &self.failures
-    }
-}
-
-impl<T: Default + IntoIterator<Item = Failure> + fmt::Debug> fmt::Debug for Inside<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.failures.fmt(f)
     }
 }
 

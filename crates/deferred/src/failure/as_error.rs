@@ -1,0 +1,116 @@
+//! `FailureError`: a failure as something that is a `std::error::Error`.
+
+use std::error::Error;
+use std::fmt;
+
+use super::Failure;
+
+/// A [`Failure`] for interfaces that want a [`std::error::Error`], from
+/// [`Failure::into_error`].
+///
+/// It says what the failure's error says, and has the same source; `Debug` tells the full
+/// story. The type of the error is asked for here ([`is`](Self::is),
+/// [`downcast_ref`](Self::downcast_ref)), with the same answer whether or not there are
+/// other clones of the failure. A `Box<dyn Error>` made of it is downcast to a
+/// `FailureError` first. [`Failure::from_box`] gives the failure back, with its story.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::FailureError;
+/// use std::error::Error;
+/// use std::num::ParseIntError;
+///
+/// fn port(text: &str) -> Result<u16, Box<dyn Error>> {
+///     let parse = || -> deferred::Result<u16> { Ok(text.parse()?) };
+///     Ok(parse()?)
+/// }
+///
+/// let error = port("http").unwrap_err();
+/// let failed = error.downcast_ref::<FailureError>().unwrap();
+/// assert!(failed.is::<ParseIntError>());
+/// assert!(failed.failure().raised_at().file().ends_with(".rs"));
+/// ```
+pub struct FailureError {
+    failure: Failure,
+}
+
+impl FailureError {
+    pub(super) fn new(failure: Failure) -> Self {
+        Self { failure }
+    }
+
+    /// The failure.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let error = deferred::Failure::msg("no").into_error();
+    /// assert_eq!(error.failure().message(), "no");
+    /// ```
+    pub fn failure(&self) -> &Failure {
+        &self.failure
+    }
+
+    /// The failure, by value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let error = deferred::Failure::msg("no").into_error();
+    /// let again: deferred::Deferred<()> = deferred::fail(error.into_failure());
+    /// # again.ignore();
+    /// ```
+    pub fn into_failure(self) -> Failure {
+        self.failure
+    }
+
+    /// Whether the error itself is an `E`; its sources are not searched, as by
+    /// [`Failure::is`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Cancelled, Failure};
+    ///
+    /// let failure = Failure::new(Cancelled::new());
+    /// let clone = failure.clone();
+    /// assert!(failure.into_error().is::<Cancelled>());
+    /// assert!(clone.into_error().is::<Cancelled>(), "whoever else has it");
+    /// ```
+    pub fn is<E: Error + 'static>(&self) -> bool {
+        self.downcast_ref::<E>().is_some()
+    }
+
+    /// The error itself, if it is an `E`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Cancelled, Failure};
+    ///
+    /// let error = Failure::new(Cancelled::new()).into_error();
+    /// assert_eq!(error.downcast_ref(), Some(&Cancelled::new()));
+    /// ```
+    pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
+        self.failure.downcast_ref()
+    }
+}
+
+impl fmt::Display for FailureError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.failure.as_error(), f)
+    }
+}
+
+impl fmt::Debug for FailureError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.failure, f)
+    }
+}
+
+impl Error for FailureError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.failure.as_error().source()
+    }
+}
