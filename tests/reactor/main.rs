@@ -14,6 +14,7 @@ mod connecting;
 mod datagrams;
 mod datagrams_full;
 mod datagrams_unix;
+mod draining;
 mod failed_handlers;
 mod half_close;
 mod jobs;

@@ -65,6 +65,10 @@ impl ReactorHandle {
     /// ports closed, the other triggers called, and [`run`](crate::Reactor::run)
     /// returns. Delayed calls stay, and the reactor may be run again.
     ///
+    /// Connections that are closing, and have something left to send, may do so first: for 10
+    /// seconds altogether, unless [`set_shutdown_timeout`](Self::set_shutdown_timeout) says
+    /// otherwise.
+    ///
     /// # Errors
     ///
     /// The reactor does not run, is stopping already, or is gone.
@@ -82,6 +86,39 @@ impl ReactorHandle {
     /// ```
     pub fn stop(&self) -> Result<(), NotRunning> {
         self.core().map_err(|_| NotRunning)?.stop()
+    }
+
+    /// How long a [`stop`](Self::stop) waits for connections that are closing to send what is
+    /// left: 10 seconds, unless this is called. After that, they end with
+    /// [`ConnectionClosed::ReactorStopped`](crate::ConnectionClosed::ReactorStopped), too.
+    ///
+    /// The time is that of all of them together; what the triggers of the shutdown wait for
+    /// comes on top.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// use std::time::Duration;
+    ///
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     peer.set_reading(false);
+    ///     connection.write(vec![0; 1_000_000]).unwrap();
+    ///     connection.lose_connection().unwrap();
+    ///     reactor.set_shutdown_timeout(Duration::from_secs(3));
+    ///     reactor.stop().unwrap();
+    ///     reactor.advance(Duration::from_secs(2));
+    ///     assert!(reactor.is_running(), "it may still be taken");
+    ///     reactor.advance(Duration::from_secs(1));
+    ///     assert!(!reactor.is_running() && connection.is_gone());
+    /// });
+    /// ```
+    pub fn set_shutdown_timeout(&self, timeout: Duration) {
+        if let Ok(core) = self.core() {
+            core.shutdown_timeout.set(timeout);
+        }
     }
 
     /// Leaves the loop at the end of the current turn, telling nobody: no trigger

@@ -21,6 +21,12 @@ pub(crate) trait Source {
         None
     }
 
+    /// Whether it is a connection that is closing, and something is still to be sent: when the
+    /// reactor stops, that is waited for.
+    fn is_closing(&self) -> bool {
+        false
+    }
+
     /// Whether it is the loop's own, and stays when that stops.
     fn is_internal(&self) -> bool {
         false
@@ -112,6 +118,17 @@ impl Registry {
             .slab
             .iter()
             .map(|(_, slot)| Rc::clone(&slot.source))
+            .collect()
+    }
+
+    /// The same, with their keys.
+    pub(crate) fn all_with_keys(&self) -> Vec<(Key, Rc<dyn Source>)> {
+        let slots = self.slots.borrow();
+        let key_of = |index: usize, slot: &Slot| slot.generation << SLOT_BITS | index;
+        slots
+            .slab
+            .iter()
+            .map(|(index, slot)| (key_of(index, slot), Rc::clone(&slot.source)))
             .collect()
     }
 

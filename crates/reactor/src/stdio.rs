@@ -140,6 +140,10 @@ impl Source for Input {
         stream.ready(Ready::READABLE);
     }
 
+    fn is_closing(&self) -> bool {
+        self.0.is_closing()
+    }
+
     fn shut_down(self: Rc<Self>) {
         let stream: Rc<dyn Source> = Rc::<dyn Both>::clone(&self.0);
         stream.shut_down();

@@ -466,6 +466,7 @@ impl<P: Protocol> Stream<P> {
         let me = self.me.upgrade();
         self.transport.close(close);
         self.transport.core().counters.connection_lost();
+        self.transport.core().is_over(self.transport.key());
         drop(self.rest.take());
         call("a job of a closed connection", || drop(self.jobs.take()));
         call("a protocol's drop", || drop(dead));
@@ -486,6 +487,10 @@ impl<P: Protocol> Source for Stream<P> {
             self.read();
         }
         self.settle_now();
+    }
+
+    fn is_closing(&self) -> bool {
+        self.transport.flags.has_any(Flags::LOSING) && self.transport.is_alive()
     }
 
     fn shut_down(self: Rc<Self>) {

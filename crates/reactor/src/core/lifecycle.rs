@@ -8,7 +8,9 @@
 //! ```
 //!
 //! The loop turns in every state but `Idle`. While `ShuttingDown`, it turns for as
-//! long as a trigger's Deferred is waited for.
+//! long as a trigger's Deferred is waited for. Between the first triggers and the others,
+//! it is `Draining` as long as connections that are closing have something to send, then
+//! `Drained` to the end of the turn, and `ShuttingDown` again (`draining`).
 
 use std::rc::Rc;
 
@@ -24,8 +26,18 @@ pub(crate) enum State {
     #[default]
     Idle,
     Running,
-    Stopping,
     ShuttingDown,
+    Draining,
+    // Something is to be done at the end of the turn in these.
+    Stopping,
+    Drained,
+}
+
+impl State {
+    #[inline(always)]
+    fn ends_with_the_turn(self) -> bool {
+        self as u8 >= Self::Stopping as u8
+    }
 }
 
 /// The loop is turning for as long as this lives.
@@ -87,13 +99,22 @@ impl Core {
 
     pub(crate) fn crash(&self) {
         self.state.set(State::Idle);
+        self.forget_draining();
     }
 
-    /// Begins to shut down, if somebody stopped the loop.
+    /// Begins to shut down if the loop was stopped; goes on with it if that is due.
     #[inline(always)]
     pub(super) fn shut_down_if_stopped(self: &Rc<Self>) {
-        if self.state.get() == State::Stopping {
-            self.shut_down();
+        if self.state.get().ends_with_the_turn() {
+            self.end_turn();
+        }
+    }
+
+    #[cold]
+    fn end_turn(self: &Rc<Self>) {
+        match self.state.get() {
+            State::Drained => self.end_draining(),
+            _ => self.shut_down(),
         }
     }
 
@@ -123,15 +144,13 @@ impl Core {
             });
         }
         let core = Rc::downgrade(self);
-        let go_on = move || {
-            // If the reactor is gone, so are the triggers.
-            if let Some(core) = core.upgrade() {
-                core.finish_system_event(event);
-            }
+        // If the reactor is gone, so are the triggers.
+        let go_on = move || match core.upgrade() {
+            Some(core) => core.finish_system_event(event),
+            None => succeed(()),
         };
         if waited_for.is_empty() {
-            go_on();
-            return succeed(());
+            return go_on();
         }
         DeferredList::new(waited_for)
             .consume_errors()
@@ -139,28 +158,29 @@ impl Core {
             .add_both(move |_| go_on())
     }
 
-    fn finish_system_event(&self, event: SystemEvent) {
-        if event == SystemEvent::Shutdown {
-            if self.state.get() != State::ShuttingDown {
-                // It has crashed while that was waited for.
-                return;
-            }
-            self.disconnect_all();
+    fn finish_system_event(self: &Rc<Self>, event: SystemEvent) -> Deferred<()> {
+        if event != SystemEvent::Shutdown {
+            self.run_last_phases(event);
+            return succeed(());
         }
+        if self.state.get() != State::ShuttingDown {
+            // It has crashed while that was waited for.
+            return succeed(());
+        }
+        let core = Rc::downgrade(self);
+        self.disconnect_all().add_callback(move |()| {
+            if let Some(core) = core.upgrade() {
+                core.run_last_phases(event);
+            }
+        })
+    }
+
+    fn run_last_phases(&self, event: SystemEvent) {
         for phase in [Phase::During, Phase::After] {
             while let Some(trigger) = self.system_events.take_next(phase, event) {
                 call("a system event trigger", || {
                     trigger().log_error().ignore();
                 });
-            }
-        }
-    }
-
-    /// Tells all that is registered, but for what is the loop's own.
-    fn disconnect_all(&self) {
-        for source in self.registry.all() {
-            if !source.is_internal() {
-                call("what was shut down", || source.shut_down());
             }
         }
     }

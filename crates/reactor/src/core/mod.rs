@@ -18,12 +18,13 @@
 
 mod buffers;
 mod counters;
+mod draining;
 mod lifecycle;
 mod put_off;
 mod time;
 mod turn;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
@@ -35,6 +36,7 @@ use deferred::{Failure, TimerQueue};
 use self::buffers::Buffers;
 pub use self::counters::Counters;
 use self::counters::Counting;
+use self::draining::Draining;
 use self::lifecycle::State;
 use self::put_off::PutOff;
 pub(crate) use self::put_off::Unsettled;
@@ -50,6 +52,9 @@ use crate::poll::{Events, Interest, Key, Poll, PollerKind, Registration};
 use crate::registry::{NotYet, Registry, Source};
 use crate::reserve::Reserve;
 use crate::system_event::SystemEvents;
+
+/// How long a stop waits for connections that are closing, unless somebody sets it.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a handle knows even when the loop is gone.
 pub(crate) struct Known {
@@ -74,6 +79,10 @@ pub(crate) struct Core {
     /// When this turn began, unless somebody was called since.
     turn_now: Cell<Option<Duration>>,
     state: Cell<State>,
+    /// While the shutdown waits for connections that are closing.
+    draining: RefCell<Option<Draining>>,
+    /// How long it waits.
+    pub(crate) shutdown_timeout: Cell<Duration>,
     is_turning: Cell<bool>,
     /// This turn is not to wait.
     pub(crate) does_not_wait: Cell<bool>,
@@ -117,6 +126,8 @@ impl Core {
             poll,
             turn_now: Cell::new(None),
             state: Cell::default(),
+            draining: RefCell::default(),
+            shutdown_timeout: Cell::new(SHUTDOWN_TIMEOUT),
             is_turning: Cell::new(false),
             does_not_wait: Cell::new(false),
             was_busy: Cell::new(false),
@@ -191,6 +202,7 @@ impl Core {
     /// Ends the loop: drops calls that wait and shuts down what is registered.
     pub(crate) fn end(&self) {
         self.is_gone.set(true);
+        self.forget_draining();
         bodies::forget(self.id());
         self.known.inbox.close();
         self.known.blocked.close();

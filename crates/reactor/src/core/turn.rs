@@ -162,7 +162,10 @@ impl Core {
             || is_woken()
             || !self.put_off.is_empty()
             || self.known.inbox.has_jobs()
-            || matches!(self.state.get(), State::Idle | State::Stopping);
+            || matches!(
+                self.state.get(),
+                State::Idle | State::Stopping | State::Drained
+            );
         if is_busy {
             return Some(Duration::ZERO);
         }

@@ -93,6 +93,11 @@ impl Transport {
         &self.core
     }
 
+    /// The key that the connection itself is registered under.
+    pub(super) fn key(&self) -> Key {
+        self.keys[0]
+    }
+
     pub(super) fn peer(&self) -> &Address {
         &self.peer
     }

@@ -1,0 +1,110 @@
+//! Draining: at a stop, connections that are closing may send what is left, for a limited
+//! time.
+//!
+//! A connection that is closing has been promised that what was written before is sent, and
+//! its peer may be slow. So it is not told of the stop with the others: the shutdown waits
+//! until all of these are over, or the timeout is.
+
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use deferred::{Deferred, DelayedCall, Trigger, succeed};
+
+use super::lifecycle::State;
+use super::{Core, call};
+use crate::poll::Key;
+
+pub(super) struct Draining {
+    /// Those that are not over.
+    left: HashSet<Key>,
+    done: Trigger<()>,
+    timeout: DelayedCall,
+}
+
+impl Core {
+    /// Tells all that is registered, but for what is the loop's own. The Deferred fires when
+    /// those that are closing are over, too.
+    pub(super) fn disconnect_all(self: &Rc<Self>) -> Deferred<()> {
+        let sources = self.registry.all_with_keys();
+        let may_wait = !self.shutdown_timeout.get().is_zero();
+        let closing = sources
+            .iter()
+            .filter(|(_, source)| may_wait && source.is_closing());
+        let left: HashSet<Key> = closing.map(|(key, _)| *key).collect();
+        let drained = self.drain(&left);
+        for (key, source) in sources {
+            if !source.is_internal() && !left.contains(&key) {
+                call("what was shut down", || source.shut_down());
+            }
+        }
+        drained
+    }
+
+    fn drain(self: &Rc<Self>, left: &HashSet<Key>) -> Deferred<()> {
+        let timeout = self.shutdown_timeout.get();
+        if left.is_empty() {
+            return succeed(());
+        }
+        let core = Rc::downgrade(self);
+        let timeout = self.timers.call_later(timeout, move || {
+            if let Some(core) = core.upgrade() {
+                core.give_up_draining();
+            }
+        });
+        let (done, drained) = Deferred::pair();
+        self.state.set(State::Draining);
+        self.draining.replace(Some(Draining {
+            left: left.clone(),
+            done,
+            timeout,
+        }));
+        drained
+    }
+
+    /// A connection is over: it may be one that the shutdown waits for.
+    pub(crate) fn is_over(&self, key: Key) {
+        if let Some(draining) = &mut *self.draining.borrow_mut()
+            && draining.left.remove(&key)
+            && draining.left.is_empty()
+            && self.state.get() == State::Draining
+        {
+            self.state.set(State::Drained);
+        }
+    }
+
+    /// Tells those that are left.
+    fn give_up_draining(&self) {
+        let left = match &*self.draining.borrow() {
+            Some(draining) => draining.left.clone(),
+            None => return,
+        };
+        for key in left {
+            if let Some(source) = self.registry.get(key) {
+                call("what was shut down", || source.shut_down());
+            }
+        }
+        if self.state.get() == State::Draining {
+            self.state.set(State::Drained);
+        }
+    }
+
+    /// Goes on with the shutdown, now that nothing is left.
+    #[cold]
+    pub(super) fn end_draining(&self) {
+        self.state.set(State::ShuttingDown);
+        if let Some(draining) = self.draining.take() {
+            // `cancel` errs if the timer has fired; harmless.
+            let _ = draining.timeout.cancel();
+            // `callback` errs if the wait was cancelled; then nothing waits.
+            let _ = draining.done.callback(());
+        }
+    }
+
+    /// The shutdown that waits is not to go on: the loop has crashed, or goes.
+    pub(super) fn forget_draining(&self) {
+        if let Some(draining) = self.draining.take() {
+            // `cancel` errs if this runs from that very timer; harmless.
+            let _ = draining.timeout.cancel();
+        }
+    }
+}
