@@ -436,3 +436,21 @@ fn many_tasks_and_many_items_do_not_grow_the_stack() {
     assert_eq!(count.get(), 100_000);
     done.into_iter().for_each(value);
 }
+
+#[test]
+fn a_wait_for_the_end_of_a_task_leaves_it_when_it_is_cancelled() {
+    let clock = VirtualClock::new();
+    let cooperator = Cooperator::new(&clock);
+    let task = cooperator.cooperate(iter::repeat_with(|| ()));
+    let stays = task.when_done();
+    for _ in 0..100 {
+        let mut wait = task.when_done();
+        let handle = wait.handle();
+        wait.cancel();
+        assert!(failure(wait).is::<Cancelled>());
+        assert_eq!(handle.state(), None, "the task keeps nothing of it");
+    }
+    assert_eq!(stays.state(), State::Unfired, "the others still wait");
+    task.stop().unwrap();
+    assert!(failure(stays).is::<TaskStopped>());
+}

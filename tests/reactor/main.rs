@@ -18,6 +18,7 @@ mod draining;
 mod failed_handlers;
 mod half_close;
 mod jobs;
+mod leaving;
 mod lifecycle;
 mod listening;
 mod many_cores;

@@ -197,6 +197,7 @@ pub mod testing;
 mod threads;
 mod triggers;
 mod unix;
+mod wait_list;
 mod wire;
 
 pub use self::address::{Address, UnixAddress};

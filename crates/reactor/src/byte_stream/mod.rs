@@ -247,7 +247,10 @@ impl ByteStream {
     ) -> Poll<io::Result<()>> {
         let mut deferred = match self.waiting.take() {
             Some((waited_for, deferred)) if waited_for == what => deferred,
-            _ => wait(&self.connection),
+            replaced => {
+                give_up(replaced);
+                wait(&self.connection)
+            }
         };
         match Pin::new(&mut deferred).poll(cx) {
             Poll::Pending => {
@@ -257,6 +260,14 @@ impl ByteStream {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
             Poll::Ready(Err(_)) => Poll::Ready(Err(self.error())),
         }
+    }
+}
+
+/// Has what is no longer waited for leave the list of its connection.
+fn give_up(waiting: Option<(For, Deferred<()>)>) {
+    if let Some((_, deferred)) = waiting {
+        deferred.cancel();
+        deferred.ignore();
     }
 }
 
@@ -328,6 +339,7 @@ impl AsyncWrite for ByteStream {
 
 impl Drop for ByteStream {
     fn drop(&mut self) {
+        give_up(self.waiting.take());
         let _ = self.connection.lose_connection();
     }
 }

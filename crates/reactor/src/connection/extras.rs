@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
-use deferred::Trigger;
 use tracing::Span;
 
 use super::progress::{CloseTimeout, Watch};
@@ -14,16 +13,11 @@ use crate::core::call;
 use crate::error::{ConnectionClosed, Gone};
 use crate::obligations::Obligations;
 use crate::producer::{Producer, PushProducer};
+use crate::wait_list::WaitList;
 
 #[derive(Default)]
 pub(super) struct Extras {
     extra: RefCell<Option<Box<Extra>>>,
-}
-
-/// Who waits for what there is to be sent to become less.
-pub(super) struct Waiter {
-    pub(super) until: Until,
-    pub(super) trigger: Trigger<()>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +34,7 @@ pub(super) struct Extra {
     pub(super) producer: Option<Producer>,
     /// It has been told to wait.
     pub(super) producer_is_paused: bool,
-    pub(super) waiters: Vec<Waiter>,
+    pub(super) waiters: WaitList<Until>,
     /// What comes in goes there.
     pub(super) pump: Option<Rc<dyn Pump>>,
     /// What is to be sent comes from there.
@@ -112,9 +106,9 @@ impl Extra {
         if let Some(producer) = extra.producer {
             end_producer(producer);
         }
-        for waiter in extra.waiters {
-            // It was not cancelled, or nobody would hear of it.
-            let _ = waiter.trigger.errback(Gone);
+        for trigger in extra.waiters.take_all() {
+            // Errs only if another of these has just cancelled it.
+            let _ = trigger.errback(Gone);
         }
         if let Some(reason) = reason {
             let from = extra.pumped_from.and_then(|pump| pump.upgrade());

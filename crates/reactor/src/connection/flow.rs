@@ -2,7 +2,7 @@
 
 use deferred::{Deferred, Failure, fail, succeed};
 
-use super::extras::{Until, Waiter, end_producer};
+use super::extras::{Until, end_producer};
 use super::protocol::Protocol;
 use super::stream::Stream;
 use crate::core::call;
@@ -175,9 +175,7 @@ impl<P: Protocol> Stream<P> {
         if is_so {
             return succeed(());
         }
-        let (trigger, deferred) = Deferred::pair();
-        self.with_extras(|extra| extra.waiters.push(Waiter { until, trigger }));
-        deferred
+        self.with_extras(|extra| extra.waiters.add(until, || ()))
     }
 
     fn wake_waiters(&self) {
@@ -191,16 +189,14 @@ impl<P: Protocol> Stream<P> {
             if extra.waiters.is_empty() {
                 return None;
             }
-            let is_due = |waiter: &mut Waiter| match waiter.until {
+            Some(extra.waiters.take_due(|until| match until {
                 Until::Drained => waiting == 0,
                 Until::Ready => waiting <= half,
-            };
-            let due: Vec<_> = extra.waiters.extract_if(.., is_due).collect();
-            Some(due)
+            }))
         });
-        for waiter in woken.into_iter().flatten() {
-            // It was not cancelled, or nobody would hear of it.
-            let _ = waiter.trigger.callback(());
+        for trigger in woken.into_iter().flatten() {
+            // Errs only if another of these has just cancelled it.
+            let _ = trigger.callback(());
         }
     }
 }

@@ -302,6 +302,9 @@ impl<P: Protocol> Connection<P> {
     /// returns: a value, a failure, or what a Deferred comes to. A failure or a panic is
     /// the caller's, and does not close the connection.
     ///
+    /// Cancelling goes to the Deferred that `f` returned. Cancelled before it was called, `f`
+    /// is not called.
+    ///
     /// # Errors
     ///
     /// [`Gone`] if the connection is over, or ends before `f` was called.
@@ -327,14 +330,22 @@ impl<P: Protocol> Connection<P> {
         F: FnOnce(&mut P, &mut Context<'_, P>) -> O + 'static,
         O: Outcome,
     {
-        let (trigger, answer) = Deferred::pair();
+        let (trigger, answer) = Deferred::<Deferred<O::Value>>::pair();
         let posted = self.post(move |this, cx| {
-            maybe_deferred(|| f(this, cx))
-                .chain_deferred(trigger)
-                .ignore();
+            if trigger.is_fired() {
+                return;
+            }
+            let came_to = maybe_deferred(|| f(this, cx));
+            if trigger.is_fired() {
+                // `f` has cancelled its own call.
+                came_to.cancel();
+                return came_to.ignore();
+            }
+            // It was not fired, and nothing else has the trigger.
+            let _ = trigger.callback(came_to);
         });
         match posted {
-            Ok(()) => answer,
+            Ok(()) => answer.add_callback(|came_to| came_to),
             Err(gone) => {
                 answer.ignore();
                 deferred::fail(gone)

@@ -249,7 +249,8 @@ impl<P: Protocol> Connection<P> {
     }
 
     /// Fires when nothing waits to be sent: at once, if that is so now. It fails
-    /// with [`Gone`] if the connection is over before.
+    /// with [`Gone`] if the connection is over before. One that is cancelled, as by a
+    /// timeout, leaves nothing behind.
     ///
     /// # Examples
     ///

@@ -21,7 +21,8 @@ use crate::error::{ConnectionClosed, Gone};
 /// ended in both directions.
 ///
 /// The Deferred fires with the number of bytes, when all of them were sent. It fails
-/// if one of the two is over before, and then ends the other one, too.
+/// if one of the two is over before, and then ends the other one, too. Cancelling it, as a
+/// timeout does, aborts both.
 ///
 /// # Examples
 ///
@@ -45,7 +46,11 @@ pub fn pump<A: Protocol, B: Protocol>(
     let (Ok(source), Ok(sink)) = (reader.stream(), writer.stream()) else {
         return fail(Gone);
     };
-    let (trigger, deferred) = Deferred::pair();
+    let ends = (reader.clone(), writer.clone());
+    let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
+        // `Gone` if one is over: then there is nothing to end.
+        let _ = (ends.0.abort(), ends.1.abort());
+    });
     let pumping = Rc::new(Pumping {
         source: Rc::downgrade(&source),
         sink: Rc::downgrade(&sink),

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 
-use deferred::{Deferred, Trigger, fail, succeed};
+use deferred::{Deferred, fail, succeed};
 use rustix::io::Errno;
 
 use super::child_fd::{Direction, OurEnd};
@@ -15,6 +15,7 @@ use crate::core::Core;
 use crate::host::Host;
 use crate::poll::{Interest, Key, Ready, Registration};
 use crate::registry::Source;
+use crate::wait_list::WaitList;
 
 /// How often a pipe that always has more is read before others have their turn.
 const READS_PER_TURN: usize = 4;
@@ -44,7 +45,7 @@ struct Out {
     /// It is to be closed when all is written.
     is_closing: bool,
     /// Who waits for all to be written.
-    waiters: Vec<Trigger<()>>,
+    waiters: WaitList<()>,
 }
 
 impl Out {
@@ -114,13 +115,11 @@ impl<P: ProcessProtocol> Pipe<P> {
         if self.direction == Direction::Read {
             return fail(self.no_pipe());
         }
-        let mut out = self.out.borrow_mut();
+        let out = self.out.borrow();
         if out.waiting() == 0 {
             return succeed(());
         }
-        let (trigger, deferred) = Deferred::pair();
-        out.waiters.push(trigger);
-        deferred
+        out.waiters.add((), || ())
     }
 
     /// Closes it: at once if it is read from, else when all is written.
@@ -158,8 +157,12 @@ impl<P: ProcessProtocol> Pipe<P> {
         }
         out.bytes = Vec::new();
         out.written = 0;
-        self.process
-            .fire_soon(out.waiters.drain(..).map(|trigger| (trigger, None)));
+        self.process.fire_soon(
+            out.waiters
+                .take_all()
+                .into_iter()
+                .map(|trigger| (trigger, None)),
+        );
         let is_closing = out.is_closing;
         drop(out);
         if is_closing {
@@ -214,7 +217,7 @@ impl<P: ProcessProtocol> Pipe<P> {
         };
         drop(self.core.registry.remove(self.key));
         drop(registration);
-        let waiters = std::mem::take(&mut self.out.borrow_mut().waiters);
+        let waiters = self.out.borrow().waiters.take_all();
         self.process.fire_soon(
             waiters
                 .into_iter()

@@ -1,11 +1,11 @@
 //! `Names`: those that are being looked up, and who waits for them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 
-use deferred::{Deferred, DeferredHandle, Failure, Result, Trigger, fail};
+use deferred::{Deferred, DeferredHandle, Failure, Result, fail};
 
 use super::Resolver;
 use super::system::SystemResolver;
@@ -13,6 +13,7 @@ use crate::core::call;
 use crate::error::{ReactorGone, ResolveError};
 use crate::handle::ReactorHandle;
 use crate::parts::Part;
+use crate::wait_list::WaitList;
 
 type Addresses = Vec<SocketAddr>;
 type Name = (String, u16);
@@ -35,8 +36,7 @@ impl Default for Names {
 struct LookUp {
     name: Name,
     answer: DeferredHandle,
-    next_waiter: Cell<u64>,
-    waiters: RefCell<Vec<(u64, Trigger<Addresses>)>>,
+    waiters: WaitList<(), Addresses>,
 }
 
 impl Names {
@@ -74,8 +74,7 @@ impl Names {
         let look_up = Rc::new(LookUp {
             name,
             answer: answer.handle(),
-            next_waiter: Cell::default(),
-            waiters: RefCell::default(),
+            waiters: WaitList::default(),
         });
         self.in_flight
             .borrow_mut()
@@ -90,26 +89,17 @@ impl Names {
 
     #[track_caller]
     fn wait(self: &Rc<Self>, look_up: &Rc<LookUp>) -> Deferred<Addresses> {
-        let number = look_up.next_waiter.replace(look_up.next_waiter.get() + 1);
         let (names, left) = (Rc::downgrade(self), Rc::downgrade(look_up));
-        let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
+        look_up.waiters.add((), move || {
             if let (Some(names), Some(look_up)) = (names.upgrade(), left.upgrade()) {
-                names.leave(&look_up, number);
+                names.one_left(&look_up);
             }
-        });
-        look_up.waiters.borrow_mut().push((number, trigger));
-        deferred
+        })
     }
 
-    /// One waits no more. If it was the last, nobody has to look.
-    fn leave(&self, look_up: &Rc<LookUp>, number: u64) {
-        let mut waiters = look_up.waiters.borrow_mut();
-        let place = waiters.iter().position(|(waiter, _)| *waiter == number);
-        let left = place.map(|place| waiters.remove(place));
-        let is_wanted = !waiters.is_empty();
-        drop(waiters);
-        drop(left);
-        if !is_wanted {
+    /// A Deferred was cancelled. If it was the last, the look-up is, too.
+    fn one_left(&self, look_up: &Rc<LookUp>) {
+        if look_up.waiters.is_empty() {
             self.forget(look_up);
             look_up.answer.cancel();
         }
@@ -127,9 +117,8 @@ impl Names {
 
 impl LookUp {
     fn tell(&self, answer: Result<Addresses>) {
-        let waiters = self.waiters.take();
-        for (_, trigger) in waiters {
-            // It is not cancelled, or it would have left.
+        for trigger in self.waiters.take_all() {
+            // Errs only if another of these has just cancelled it.
             let _ = trigger.fire(answer.clone());
         }
     }

@@ -272,14 +272,9 @@ impl Cooperator {
     {
         let called_at = Location::caller();
         let task = self.task(work, called_at);
-        // Weak: the task has the trigger, which has the canceller.
-        let weak = Rc::downgrade(&task);
-        let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
-            if let Some(task) = weak.upgrade() {
-                task.stop_with(Failure::without_backtrace(Cancelled::new(), called_at));
-            }
+        let deferred = task.observe(move |task| {
+            task.stop_with(Failure::without_backtrace(Cancelled::new(), called_at));
         });
-        task.add_observer(trigger);
         task.join();
         deferred
     }

@@ -4,6 +4,7 @@
 //! each may stop the task, or any other.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::error::{CooperatorStopped, NotPaused, TaskFinished, TaskStopped};
@@ -27,8 +28,10 @@ pub(super) struct Task {
     state: RefCell<State>,
     /// Pauses that were asked for; to wait is none of them.
     pauses: Cell<usize>,
-    /// To be fired at the end.
-    observers: RefCell<Vec<Trigger<()>>>,
+    /// To be fired at the end, in the order in which they came. One that is cancelled
+    /// leaves.
+    observers: RefCell<BTreeMap<u64, Trigger<()>>>,
+    next_observer: Cell<u64>,
 }
 
 enum State {
@@ -58,6 +61,7 @@ impl Task {
             state: RefCell::new(State::Ready(steps)),
             pauses: Cell::new(0),
             observers: RefCell::default(),
+            next_observer: Cell::new(0),
         })
     }
 
@@ -68,12 +72,29 @@ impl Task {
         }
     }
 
-    pub(super) fn add_observer(&self, trigger: Trigger<()>) {
-        self.observers.borrow_mut().push(trigger);
+    /// A Deferred for the end. Cancelling it calls `on_cancel`, when it has left.
+    #[track_caller]
+    pub(super) fn observe(
+        self: &Rc<Self>,
+        on_cancel: impl FnOnce(&Rc<Self>) + 'static,
+    ) -> Deferred<()> {
+        let number = self.next_observer.get();
+        self.next_observer.set(number + 1);
+        // Weak: the task has the trigger, which has the canceller.
+        let weak = Rc::downgrade(self);
+        let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
+            if let Some(task) = weak.upgrade() {
+                let left = task.observers.borrow_mut().remove(&number);
+                drop(left);
+                on_cancel(&task);
+            }
+        });
+        self.observers.borrow_mut().insert(number, trigger);
+        deferred
     }
 
     #[track_caller]
-    pub(super) fn when_done(&self) -> Deferred<()> {
+    pub(super) fn when_done(self: &Rc<Self>) -> Deferred<()> {
         let finished = match &mut *self.state.borrow_mut() {
             State::Finished { result, unseen, .. } => Some((result.clone(), unseen.take())),
             _ => None,
@@ -84,9 +105,7 @@ impl Task {
             }
             return Deferred::from(result);
         }
-        let (trigger, deferred) = Deferred::pair();
-        self.add_observer(trigger);
-        deferred
+        self.observe(|_task| ())
     }
 
     pub(super) fn finished(&self) -> Option<TaskFinished> {
@@ -224,7 +243,7 @@ impl Task {
             return;
         }
         let observers = self.observers.take();
-        let is_seen = observers.iter().any(|observer| !observer.is_fired());
+        let is_seen = observers.values().any(|observer| !observer.is_fired());
         let is_news = how == TaskFinished::Failed && !is_seen;
         let unseen = is_news.then(|| Deferred::from(result.clone()));
         let before = self.state.replace(State::Finished {
@@ -243,7 +262,7 @@ impl Task {
             }
             State::Stepping | State::Finished { .. } => {}
         }
-        for observer in observers {
+        for observer in observers.into_values() {
             // Cancelled meanwhile, at the worst.
             let _ = observer.fire(result.clone());
         }

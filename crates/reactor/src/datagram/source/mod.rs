@@ -13,7 +13,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::{Rc, Weak};
 
-use deferred::{Deferred, DelayedCall, Failure, Trigger, succeed};
+use deferred::{Deferred, DelayedCall, Failure, succeed};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use socket2::SockRef;
@@ -29,6 +29,7 @@ use crate::host::{Desk, Host};
 use crate::poll::{Interest, Key, Ready, Registration};
 use crate::registry::Source;
 use crate::report::{Of, report};
+use crate::wait_list::WaitList;
 
 /// How many bytes are received before others have their turn.
 const BYTES_PER_TURN: usize = 256 * 1024;
@@ -76,7 +77,7 @@ pub(crate) struct DatagramSource<P: DatagramProtocol> {
     /// It is to be closed, for this reason.
     ending: RefCell<Option<PortClosed>>,
     /// Who waits for it to be closed.
-    stopping: RefCell<Vec<Trigger<()>>>,
+    stopping: WaitList<()>,
 }
 
 impl<P: DatagramProtocol> DatagramSource<P> {
@@ -106,7 +107,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
             retry: RefCell::default(),
             futile: Cell::new(0),
             ending: RefCell::default(),
-            stopping: RefCell::default(),
+            stopping: WaitList::default(),
             cleanup: Cell::new(cleanup),
         });
         core.insert(Rc::<Self>::clone(&source));
@@ -326,10 +327,9 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         if self.desk.is_over() {
             return succeed(());
         }
-        let (trigger, deferred) = Deferred::pair();
-        self.stopping.borrow_mut().push(trigger);
+        let stopped = self.stopping.add((), || ());
         self.end(PortClosed::Stopped);
-        deferred
+        stopped
     }
 
     /// Closes the port, then tells the protocol, if it has started, and those who wait.
@@ -352,7 +352,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
             }
             Ok(())
         });
-        for trigger in self.stopping.take() {
+        for trigger in self.stopping.take_all() {
             // Cancelled meanwhile, at the worst.
             let _ = trigger.callback(());
         }
