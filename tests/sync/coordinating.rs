@@ -196,3 +196,31 @@ fn what_comes_while_somebody_begins_to_wait_is_not_missed() {
         assert_eq!((queue.len(), queue.waiting()), (0, 0));
     }
 }
+
+#[test]
+fn producers_that_wait_for_room_lose_nothing_and_closing_ends_the_consumers() {
+    let queue = DeferredQueue::with_limits(Some(4), None);
+    let (producing, sum) = (queue.clone(), Arc::new(AtomicUsize::new(0)));
+    let consuming = queue.clone();
+    let total = Arc::clone(&sum);
+    let consumers: Vec<_> = (0..2)
+        .map(|_| {
+            let (queue, total) = (consuming.clone(), Arc::clone(&total));
+            thread::spawn(move || {
+                while let Ok(item) = queue.get().expect("there is no limit").wait() {
+                    total.fetch_add(item, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    together(4, move |_| {
+        for item in 1..=EACH {
+            producing.put_when_room(item).wait().expect("it is open");
+        }
+    });
+    queue.close();
+    for consumer in consumers {
+        consumer.join().unwrap();
+    }
+    assert_eq!(sum.load(Ordering::Relaxed), 4 * EACH * (EACH + 1) / 2);
+}

@@ -318,7 +318,7 @@ mod unhandled;
 pub use self::cancel_on_drop::CancelOnDrop;
 pub use self::combine::{DeferredList, DeferredTuple, gather, gather_results, race, settled};
 pub use self::coordinate::{
-    DeferredLock, DeferredQueue, DeferredSemaphore, LockGuard, Permit, QueueOverflow,
+    DeferredLock, DeferredQueue, DeferredSemaphore, LockGuard, Permit, QueueClosed, QueueOverflow,
     QueueUnderflow, ZeroTokens,
 };
 pub use self::deferred::Deferred;

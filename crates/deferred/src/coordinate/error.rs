@@ -20,7 +20,7 @@ plain_error! {
     pub struct ZeroTokens, "a semaphore needs at least one token"
 }
 
-/// The queue keeps as many items as it may; the one that was refused comes back.
+/// The queue is full, or closed; the item that was refused comes back.
 ///
 /// # Examples
 ///
@@ -34,11 +34,35 @@ plain_error! {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct QueueOverflow<T> {
     item: T,
+    is_closed: bool,
 }
 
 impl<T> QueueOverflow<T> {
-    pub(crate) fn new(item: T) -> Self {
-        Self { item }
+    pub(crate) fn full(item: T) -> Self {
+        Self {
+            item,
+            is_closed: false,
+        }
+    }
+
+    pub(crate) fn closed(item: T) -> Self {
+        Self {
+            item,
+            is_closed: true,
+        }
+    }
+
+    /// Whether the queue is closed, and so will never take the item.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let jobs = deferred::DeferredQueue::new();
+    /// jobs.close();
+    /// assert!(jobs.put("print").unwrap_err().is_closed());
+    /// ```
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
     }
 
     /// The item that was refused.
@@ -64,7 +88,11 @@ impl<T> fmt::Debug for QueueOverflow<T> {
 
 impl<T> fmt::Display for QueueOverflow<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the queue is full")
+        f.write_str(if self.is_closed {
+            "the queue is closed"
+        } else {
+            "the queue is full"
+        })
     }
 }
 
@@ -84,4 +112,20 @@ plain_error! {
     /// # Ok::<(), QueueUnderflow>(())
     /// ```
     pub struct QueueUnderflow, "too many wait for an item of the queue"
+}
+
+plain_error! {
+    /// The queue is closed: nothing is put any more, and no item is left to be got.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{DeferredQueue, QueueClosed};
+    ///
+    /// let jobs = DeferredQueue::<&str>::new();
+    /// let waiting = jobs.get().unwrap();
+    /// jobs.close();
+    /// assert!(waiting.into_result().unwrap().unwrap_err().is::<QueueClosed>());
+    /// ```
+    pub struct QueueClosed, "the queue is closed, and empty"
 }

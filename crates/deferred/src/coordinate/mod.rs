@@ -13,7 +13,7 @@ mod semaphore;
 mod tokens;
 mod waiters;
 
-pub use self::error::{QueueOverflow, QueueUnderflow, ZeroTokens};
+pub use self::error::{QueueClosed, QueueOverflow, QueueUnderflow, ZeroTokens};
 #[cfg(feature = "sync")]
 pub(crate) use self::items::Items;
 pub use self::lock::{DeferredLock, LockGuard};

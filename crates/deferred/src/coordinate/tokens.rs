@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use super::waiters::{HasWaiters, Waiters, WaitsIn, wait_in_line};
-use crate::chain::{End, Fits, Mode, Skips, Stage, Step, hand_over};
+use super::waiters::{HasWaiters, Tickets, Waiters, WaitsIn, wait_in_line};
+use crate::chain::{End, Fits, Mode, Skips, Source, Stage, Step, hand_over};
 use crate::failure::Result;
 use crate::trail::Place;
 
@@ -18,6 +18,7 @@ pub(crate) struct TokenState<M: Mode, G> {
     free: usize,
     limit: usize,
     waiters: Waiters<M, G>,
+    tickets: Tickets,
 }
 
 /// One of the tokens. It goes to the next in the line, or back, when it is dropped.
@@ -29,10 +30,14 @@ where
 }
 
 impl<M: Mode, G: Fits<M>> HasWaiters<M> for TokenState<M, G> {
-    type Granted = G;
+    type Left = Option<(Source<M, G>, ())>;
 
-    fn waiters(&mut self) -> &mut Waiters<M, G> {
-        &mut self.waiters
+    fn tickets(&mut self) -> &mut Tickets {
+        &mut self.tickets
+    }
+
+    fn leave(&mut self, ticket: u64) -> Self::Left {
+        self.waiters.remove(ticket)
     }
 }
 
@@ -43,6 +48,7 @@ impl<M: Mode, G: Fits<M> + From<Token<M, G>>> Tokens<M, G> {
                 free: limit,
                 limit,
                 waiters: Waiters::new(),
+                tickets: Tickets::default(),
             }),
         }
     }
@@ -60,10 +66,15 @@ impl<M: Mode, G: Fits<M> + From<Token<M, G>>> Tokens<M, G> {
     where
         M: WaitsIn<TokenState<M, G>>,
     {
-        let taken = wait_in_line::<M, _, _>(&self.state, made_at, |state| {
-            state.free = state.free.checked_sub(1)?;
-            Some(())
-        });
+        let taken = wait_in_line::<M, _, _, _>(
+            &self.state,
+            made_at,
+            |state| {
+                state.free = state.free.checked_sub(1)?;
+                Some(())
+            },
+            |state, ticket, source| state.waiters.insert(ticket, source, ()),
+        );
         match taken {
             Ok(()) => {
                 let state = self.state.clone();
@@ -102,7 +113,7 @@ impl<M: Mode, G: Fits<M> + From<Self>> Drop for Token<M, G> {
             state.free += usize::from(next.is_none());
             next
         });
-        let Some(next) = next else { return };
+        let Some((next, ())) = next else { return };
         let state = self.state.clone();
         match next.fire_unrun(Ok(G::from(Self { state }))) {
             Ok(Some(waiter)) => hand_over(waiter),

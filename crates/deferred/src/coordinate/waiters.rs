@@ -10,20 +10,31 @@ use std::panic::Location;
 
 use crate::chain::{Canceller, End, EndState, Fits, Local, Mode, Source};
 
-/// A line of `T`s to be fired.
-pub(crate) struct Waiters<M: Mode, T> {
+/// A line of `T`s to be fired, each with what it brought.
+pub(crate) struct Waiters<M: Mode, T, X = ()> {
     /// Sorted by ticket. INVARIANT: neither the first nor the last place is empty.
-    line: VecDeque<(u64, Option<Source<M, T>>)>,
+    line: VecDeque<(u64, Option<(Source<M, T>, X)>)>,
     empty: usize,
-    next_ticket: u64,
 }
 
-impl<M: Mode, T: Fits<M>> Waiters<M, T> {
+/// Gives the places in the lines of one state their numbers.
+#[derive(Default)]
+pub(crate) struct Tickets {
+    last: u64,
+}
+
+impl Tickets {
+    fn draw(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+}
+
+impl<M: Mode, T: Fits<M>, X> Waiters<M, T, X> {
     pub(crate) fn new() -> Self {
         Self {
             line: VecDeque::new(),
             empty: 0,
-            next_ticket: 0,
         }
     }
 
@@ -32,26 +43,21 @@ impl<M: Mode, T: Fits<M>> Waiters<M, T> {
     }
 
     /// Takes out the first.
-    pub(crate) fn pop(&mut self) -> Option<Source<M, T>> {
+    pub(crate) fn pop(&mut self) -> Option<(Source<M, T>, X)> {
         let (_, first) = self.line.pop_front()?;
         self.trim();
         first
     }
 
-    fn ticket(&mut self) -> u64 {
-        self.next_ticket += 1;
-        self.next_ticket
-    }
-
     /// Puts `source` into the line. Another thread may have drawn a later ticket,
     /// and be there already.
-    fn insert(&mut self, ticket: u64, source: Source<M, T>) {
+    pub(crate) fn insert(&mut self, ticket: u64, source: Source<M, T>, brought: X) {
         let at = self.line.partition_point(|(other, _)| *other < ticket);
-        self.line.insert(at, (ticket, Some(source)));
+        self.line.insert(at, (ticket, Some((source, brought))));
     }
 
     /// Takes out the one with `ticket`, if it still waits.
-    fn remove(&mut self, ticket: u64) -> Option<Source<M, T>> {
+    pub(crate) fn remove(&mut self, ticket: u64) -> Option<(Source<M, T>, X)> {
         let at = self.line.binary_search_by_key(&ticket, |(other, _)| *other);
         let removed = self.line[at.ok()?].1.take();
         self.empty += usize::from(removed.is_some());
@@ -75,14 +81,17 @@ impl<M: Mode, T: Fits<M>> Waiters<M, T> {
     }
 }
 
-/// What has a line.
+/// What has a line, or several.
 pub(crate) trait HasWaiters<M: Mode>: 'static {
-    type Granted: Fits<M>;
+    /// What a waiter that leaves had; it is dropped without a lock.
+    type Left;
 
-    fn waiters(&mut self) -> &mut Waiters<M, Self::Granted>;
+    fn tickets(&mut self) -> &mut Tickets;
+    /// Takes the waiter with `ticket` out of its line.
+    fn leave(&mut self, ticket: u64) -> Self::Left;
 }
 
-/// A flavour in which somebody who waits in an `S` can be cancelled.
+/// A flavour in which a waiter in a line of an `S` can be cancelled.
 pub(crate) trait WaitsIn<S: HasWaiters<Self>>: Mode {
     /// What takes the one with `ticket` out of the line. It keeps nothing alive.
     fn leave_line(state: &Self::Handle<S>, ticket: u64) -> Self::Canceller;
@@ -112,23 +121,25 @@ impl<S: HasWaiters<Self> + Send> WaitsIn<S> for crate::chain::Shared {
 }
 
 fn leave<M: Mode, S: HasWaiters<M>>(state: &M::Handle<S>, ticket: u64) {
-    let removed = M::with(state, |state| state.waiters().remove(ticket));
-    drop(removed);
+    let left = M::with(state, |state| state.leave(ticket));
+    crate::contain::drop_contained(left);
 }
 
-/// Gives what there is, as `look` says, or a place in the line.
-pub(crate) fn wait_in_line<M, S, X>(
+/// What `look` finds, or a place in a line: `join` puts the source there, under its ticket.
+pub(crate) fn wait_in_line<M, S, G, X>(
     state: &M::Handle<S>,
     made_at: &'static Location<'static>,
-    look: impl Fn(&mut S) -> Option<X>,
-) -> Result<X, End<M, S::Granted>>
+    mut look: impl FnMut(&mut S) -> Option<X>,
+    join: impl FnOnce(&mut S, u64, Source<M, G>),
+) -> Result<X, End<M, G>>
 where
     M: WaitsIn<S>,
     S: HasWaiters<M>,
+    G: Fits<M>,
 {
     let ticket = M::with(state, |state| match look(state) {
         Some(found) => Ok(found),
-        None => Err(state.waiters().ticket()),
+        None => Err(state.tickets().draw()),
     });
     let ticket = match ticket {
         Ok(found) => return Ok(found),
@@ -136,14 +147,14 @@ where
     };
     let (source, end) = Source::pair(made_at);
     source.set_canceller(Canceller::Call(M::leave_line(state, ticket)));
-    let mut source = Some(source);
-    // Another thread may have brought something meanwhile.
+    let mut joining = Some((source, join));
+    // Another thread may have brought something since the first look.
     let found = M::with(state, |state| {
         let found = look(state);
         if found.is_none()
-            && let Some(source) = source.take()
+            && let Some((source, join)) = joining.take()
         {
-            state.waiters().insert(ticket, source);
+            join(state, ticket, source);
         }
         found
     });

@@ -111,6 +111,79 @@ impl<T: Send + 'static> DeferredQueue<T> {
         Ok(Deferred::from_end(end))
     }
 
+    /// Puts an item when there is room for it: the Deferred fires when the item is stored,
+    /// or given to one that waits for it. The items of several that wait for room are put
+    /// in the order of asking.
+    ///
+    /// A cancel while it waits takes the item out of the line and drops it; the Deferred
+    /// fails with [`Cancelled`](crate::Cancelled). If the queue is closed, it fails with
+    /// [`QueueClosed`](crate::QueueClosed), and the item is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sync::DeferredQueue;
+    ///
+    /// let queue = DeferredQueue::with_limits(Some(1), None);
+    /// assert!(queue.put_when_room("first").into_result().is_ok(), "there is room");
+    /// let second = queue.put_when_room("second").into_result().unwrap_err();
+    /// assert_eq!(queue.get()?.into_result().unwrap().unwrap(), "first");
+    /// assert!(second.into_result().is_ok(), "it has taken the room");
+    /// # Ok::<(), deferred::QueueUnderflow>(())
+    /// ```
+    #[track_caller]
+    #[doc(alias = "send")]
+    pub fn put_when_room(&self, item: T) -> Deferred<()> {
+        Deferred::from_end(self.items.put_when_room(item, Location::caller()))
+    }
+
+    /// Closes the queue: nothing can be put any more. What is stored, and what waits for
+    /// room, can still be got; whatever asks for more, or waits for an item already, fails
+    /// with [`QueueClosed`](crate::QueueClosed).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{QueueClosed, sync::DeferredQueue};
+    ///
+    /// let queue = DeferredQueue::new();
+    /// queue.put("last").unwrap();
+    /// queue.close();
+    /// assert_eq!(queue.get()?.into_result().unwrap().unwrap(), "last");
+    /// assert!(queue.get()?.into_result().unwrap().unwrap_err().is::<QueueClosed>());
+    /// # Ok::<(), deferred::QueueUnderflow>(())
+    /// ```
+    #[track_caller]
+    pub fn close(&self) {
+        self.items.close(Location::caller());
+    }
+
+    /// Whether the queue was closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let queue = deferred::sync::DeferredQueue::<u8>::new();
+    /// queue.close();
+    /// assert!(queue.is_closed());
+    /// ```
+    pub fn is_closed(&self) -> bool {
+        self.items.is_closed()
+    }
+
+    /// How many items wait for room.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let queue = deferred::sync::DeferredQueue::with_limits(Some(0), None);
+    /// queue.put_when_room("a job").detach();
+    /// assert_eq!((queue.len(), queue.waiting_for_room()), (0, 1));
+    /// ```
+    pub fn waiting_for_room(&self) -> usize {
+        self.items.waiting_for_room()
+    }
+
     /// How many items were stored a moment ago.
     ///
     /// # Examples
