@@ -100,8 +100,13 @@ impl State {
         self.with_some_cold(|cold| cold.is_polled_again) == Some(true)
     }
 
+    /// The waker that somebody else has a clone of.
+    fn given_away(&self) -> Option<Arc<BodyWaker>> {
+        self.with_some_cold(|cold| cold.given_away.upgrade())?
+    }
+
     /// Its waker is nobody else's any more.
-    pub(super) fn forget_waker(&self) {
+    fn forget_waker(&self) {
         self.with_some_cold(|cold| cold.given_away = Weak::new());
     }
 
@@ -311,6 +316,17 @@ where
 
 /// Polls a body until it waits.
 pub(super) fn run(task: SharedTask) -> Option<OwnedClaim<Local>> {
+    let given_away = task.state().given_away();
+    run_woken(task, given_away)
+}
+
+/// The same of one that was woken by `waker`, with which it is polled; if that is the last
+/// clone, it goes when the body does not give away another one.
+pub(super) fn run_woken(
+    task: SharedTask,
+    waker: impl Into<Option<Arc<BodyWaker>>>,
+) -> Option<OwnedClaim<Local>> {
+    let mut waker = waker.into();
     let state = task.state();
     if !task.is_idle() {
         if !task.is_gone() {
@@ -320,12 +336,13 @@ pub(super) fn run(task: SharedTask) -> Option<OwnedClaim<Local>> {
     }
     loop {
         state.begin_poll();
-        if let Poll::Ready(claim) = poll_once(&task) {
+        if let Poll::Ready(claim) = poll_once(&task, waker.take()) {
             return claim;
         }
         if !state.is_polled_again() {
             break;
         }
+        waker = state.given_away();
     }
     let cancelled_at = state.with_some_cold(|cold| cold.cancelled_at.take());
     if let Some(cancelled_at) = cancelled_at.flatten()
@@ -336,9 +353,10 @@ pub(super) fn run(task: SharedTask) -> Option<OwnedClaim<Local>> {
     None
 }
 
-fn poll_once(task: &SharedTask) -> Poll<Option<OwnedClaim<Local>>> {
-    let given_away = |cold: &mut Cold| cold.given_away.upgrade();
-    let given_away = task.state().with_some_cold(given_away).flatten();
+fn poll_once(
+    task: &SharedTask,
+    given_away: Option<Arc<BodyWaker>>,
+) -> Poll<Option<OwnedClaim<Local>>> {
     let own = wake::take_waker(given_away);
     let polled = {
         let _entered = Entered::new(Pin::clone(task), own.waker());
@@ -358,9 +376,12 @@ fn poll_once(task: &SharedTask) -> Poll<Option<OwnedClaim<Local>>> {
 /// task for as long as he has it.
 fn sleep(task: &SharedTask, own: OwnWaker) {
     let shared = own.into_shared();
+    if !wake::keep_asleep(&shared, task) {
+        // It has slept before, and all is as it was.
+        return;
+    }
     task.state()
         .with_cold(|cold| cold.given_away = Arc::downgrade(&shared));
-    wake::keep_asleep(&shared, Pin::clone(task));
     match task.poller() {
         Some(poller) => shared.set_poller(&poller),
         None => {

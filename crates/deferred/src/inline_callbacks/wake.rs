@@ -10,7 +10,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::mem;
+use std::pin::Pin;
+use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Wake, Waker};
@@ -43,6 +46,8 @@ struct Inbox {
     mail: Mutex<Mail>,
     /// To ask without the lock.
     has_mail: AtomicBool,
+    /// An executor has polled a Deferred on the thread: there may be one to wake.
+    has_executor: AtomicBool,
 }
 
 #[derive(Default)]
@@ -68,7 +73,7 @@ impl Inbox {
             return None;
         }
         put(&mut mail);
-        let had_mail = self.has_mail.swap(true, Ordering::Release);
+        let had_mail = self.has_mail.swap(true, Ordering::SeqCst);
         mail.hook.clone().filter(|_| !had_mail)
     }
 
@@ -78,9 +83,16 @@ impl Inbox {
         (mem::take(&mut mail.woken), mem::take(&mut mail.released))
     }
 
+    fn note_executor(&self) {
+        // Only this thread does so.
+        if !self.has_executor.load(Ordering::Relaxed) {
+            self.has_executor.store(true, Ordering::SeqCst);
+        }
+    }
+
     #[inline]
     fn has_mail(&self) -> bool {
-        self.has_mail.load(Ordering::Acquire)
+        self.has_mail.load(Ordering::SeqCst)
     }
 }
 
@@ -104,11 +116,20 @@ impl Wake for BodyWaker {
         if self.is_woken.swap(true, Ordering::AcqRel) {
             return;
         }
-        let hook = self.inbox.put(|mail| mail.woken.push(Arc::clone(self)));
-        let poller = lock(&self.poller).clone();
+        // The thread of the body needs no lock, which would cost more than all the rest.
+        let is_home = INBOX.get() == Arc::as_ptr(&self.inbox);
+        let hook = match is_home.then(|| HOME.try_with(|home| home.put(Arc::clone(self)))) {
+            Some(Ok(hook)) => hook,
+            _ => self.inbox.put(|mail| mail.woken.push(Arc::clone(self))),
+        };
         tell(hook);
-        if let Some(poller) = poller {
-            poller.wake();
+        // An executor that polls for the first time says so before it looks whether there
+        // is mail: so one of the two sees what the other has done.
+        if self.inbox.has_executor.load(Ordering::SeqCst) {
+            let poller = lock(&self.poller).clone();
+            if let Some(poller) = poller {
+                poller.wake();
+            }
         }
     }
 }
@@ -156,18 +177,60 @@ fn tell(hook: Option<Hook>) {
     }
 }
 
+type ById = BuildHasherDefault<IdHasher>;
+
+/// Hash of a number that is given out in order, and to nobody who could choose it.
+#[derive(Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(self.0 << 8 | u64::from(byte));
+        }
+    }
+
+    /// The map takes the lowest bits for the place, and the highest as a tag.
+    fn write_u64(&mut self, id: u64) {
+        self.0 = id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
 /// What a thread knows of its bodies.
 struct Home {
     inbox: Arc<Inbox>,
+    /// The bodies that the thread itself has woken.
+    woken: RefCell<Vec<Arc<BodyWaker>>>,
+    /// Whether there are any.
+    has_woken: Cell<bool>,
+    /// An empty list, whose room is for the next ones that are woken.
+    room: Cell<Vec<Arc<BodyWaker>>>,
+    /// The same as that of the inbox.
+    hook: RefCell<Option<Hook>>,
     next_id: Cell<u64>,
-    asleep: RefCell<HashMap<u64, SharedTask>>,
+    asleep: RefCell<HashMap<u64, SharedTask, ById>>,
     /// Those that nobody else has, to poll bodies with.
     free_wakers: RefCell<Vec<OwnWaker>>,
 }
 
 thread_local! {
+    /// The inbox of this thread, if it has one: a thread that only wakes others has none.
+    static INBOX: Cell<*const Inbox> = const { Cell::new(ptr::null()) };
+
     static HOME: Home = Home {
-        inbox: Arc::default(),
+        inbox: {
+            let inbox = Arc::default();
+            INBOX.set(Arc::as_ptr(&inbox));
+            inbox
+        },
+        woken: RefCell::default(),
+        has_woken: Cell::new(false),
+        room: Cell::default(),
+        hook: RefCell::default(),
         next_id: Cell::new(0),
         asleep: RefCell::default(),
         free_wakers: RefCell::default(),
@@ -182,11 +245,39 @@ impl Drop for Home {
         };
         let mail = mem::replace(&mut *lock(&self.inbox.mail), closed);
         drop_contained(mail);
+        drop_contained(mem::take(self.woken.get_mut()));
         drop_contained(mem::take(self.asleep.get_mut()));
     }
 }
 
 impl Home {
+    /// Adds one that the thread has woken; gives the hook if that is to be told.
+    fn put(&self, woken: Arc<BodyWaker>) -> Option<Hook> {
+        self.woken.borrow_mut().push(woken);
+        if self.has_woken.replace(true) {
+            None
+        } else {
+            self.hook.borrow().clone()
+        }
+    }
+
+    #[inline]
+    fn has_mail(&self) -> bool {
+        self.has_woken.get() || self.inbox.has_mail()
+    }
+
+    /// Takes all that were woken, and the numbers of those that nobody can wake any more.
+    fn take(&self) -> (Vec<Arc<BodyWaker>>, Vec<u64>) {
+        self.has_woken.set(false);
+        let mut woken = mem::replace(&mut *self.woken.borrow_mut(), self.room.take());
+        if !self.inbox.has_mail() {
+            return (woken, Vec::new());
+        }
+        let (mut by_others, released) = self.inbox.take();
+        woken.append(&mut by_others);
+        (woken, released)
+    }
+
     /// Lets go of a body, which may then be dropped: by the caller, with nothing
     /// borrowed.
     fn release(&self, id: u64) -> Option<SharedTask> {
@@ -212,6 +303,9 @@ impl BodyWaker {
         })
     }
 }
+
+/// The room that a thread keeps for bodies that it wakes itself, in bodies.
+const MOST_ROOM: usize = 1024;
 
 /// How many wakers a thread keeps: as many bodies may be polled inside of one another
 /// without making one.
@@ -251,11 +345,16 @@ pub(super) fn give_back(own: OwnWaker) {
     drop_contained((own, released));
 }
 
-/// Keeps a body for as long as somebody may wake it.
-pub(super) fn keep_asleep(waker: &BodyWaker, task: SharedTask) {
-    if waker.is_released.swap(false, Ordering::Relaxed) {
-        let _ = HOME.try_with(|home| home.asleep.borrow_mut().insert(waker.id, task));
+/// Keeps a body for as long as somebody may wake it; says whether it was not kept yet.
+pub(super) fn keep_asleep(waker: &BodyWaker, task: &SharedTask) -> bool {
+    // Only the thread of the body changes it before the last clone goes.
+    let is_new = waker.is_released.load(Ordering::Relaxed);
+    if is_new {
+        waker.is_released.store(false, Ordering::Relaxed);
+        let keep = |home: &Home| home.asleep.borrow_mut().insert(waker.id, Pin::clone(task));
+        let _ = HOME.try_with(keep);
     }
+    is_new
 }
 
 /// Goes on with the bodies of this thread that were woken, by something that is no
@@ -304,34 +403,31 @@ pub fn run_woken() -> usize {
 
 #[inline]
 fn has_mail() -> bool {
-    HOME.try_with(|home| home.inbox.has_mail()) == Ok(true)
+    HOME.try_with(Home::has_mail) == Ok(true)
 }
 
 #[cold]
 fn run_mail() -> usize {
-    let Ok((woken, released)) = HOME.try_with(|home| home.inbox.take()) else {
+    let Ok((mut woken, released)) = HOME.try_with(Home::take) else {
         return 0;
     };
     let count = woken.len();
-    for waker in woken {
+    for waker in woken.drain(..) {
         waker.is_woken.store(false, Ordering::Release);
         let find = |home: &Home| home.asleep.borrow().get(&waker.id).cloned();
         let Ok(Some(task)) = HOME.try_with(find) else {
             continue;
         };
-        if Arc::strong_count(&waker) == 1 {
-            task.state().forget_waker();
-            give_back(OwnWaker::new(waker));
-        } else {
-            drop(waker);
-        }
-        if let Some(claim) = task::run(task) {
+        if let Some(claim) = task::run_woken(task, waker) {
             chain::run_claim(claim);
         }
     }
     for id in released {
         let task = HOME.try_with(|home| home.release(id));
         drop_contained(task);
+    }
+    if woken.capacity() <= MOST_ROOM {
+        let _ = HOME.try_with(|home| home.room.set(woken));
     }
     count
 }
@@ -397,12 +493,14 @@ pub fn reset_wake_hook() {
 }
 
 fn replace_hook(hook: Option<Hook>) {
-    let Ok(inbox) = HOME.try_with(|home| Arc::clone(&home.inbox)) else {
+    let replace = |home: &Home| {
+        let in_inbox = mem::replace(&mut lock(&home.inbox.mail).hook, hook.clone());
+        (in_inbox, home.hook.replace(hook.clone()), home.has_mail())
+    };
+    let Ok((in_inbox, own, is_due)) = HOME.try_with(replace) else {
         return;
     };
-    let is_due = inbox.has_mail();
-    let replaced = mem::replace(&mut lock(&inbox.mail).hook, hook.clone());
-    drop_contained(replaced);
+    drop_contained((in_inbox, own));
     tell(hook.filter(|_| is_due));
 }
 
@@ -413,6 +511,7 @@ pub(super) fn poll_end<T: 'static>(
     waker: &Waker,
 ) -> Poll<Option<Result<T>>> {
     run_woken();
+    let _ = HOME.try_with(|home| home.inbox.note_executor());
     let polled = end.poll(|link| {
         link.set_waker(waker);
         chain::set_poller(link.core(), waker);
