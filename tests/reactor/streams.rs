@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use deferred::{Cancelled, sleep};
 use futures::channel::oneshot;
-use futures::{AsyncReadExt, AsyncWriteExt};
+use futures::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use reactor::testing;
 use reactor::{ByteStreamProtocol, ReactorGone, RunError};
 
@@ -171,6 +171,67 @@ fn who_does_not_read_is_not_sent_more() {
         assert!(deferred::testing::success_result_of(body));
         assert!(peer.is_closed(), "the stream went with its body");
         peer.close();
+    });
+}
+
+#[test]
+fn lines_are_read_out_of_what_the_stream_keeps() {
+    testing::run(|reactor| {
+        let (protocol, stream) = ByteStreamProtocol::pair();
+        let (_, peer) = reactor.connect_to_peer(protocol);
+        let mut stream = deferred::testing::success_result_of(stream);
+        let body = reactor.spawn(async move {
+            let (mut first, mut second) = (String::new(), Vec::new());
+            stream.read_line(&mut first).await?;
+            // The two ways of reading go on where the other one has stopped.
+            let mut three = [0; 3];
+            stream.read_exact(&mut three).await?;
+            stream.read_until(b'.', &mut second).await?;
+            assert!(stream.fill_buf().await?.is_empty(), "it is at its end");
+            Ok((first, three, second))
+        });
+        reactor.settle();
+        for piece in ["on", "e\ntw", "o and th", "ree."] {
+            peer.send(piece);
+        }
+        peer.finish();
+        let (first, three, second) = deferred::testing::success_result_of(body);
+        assert_eq!((first.as_str(), &three), ("one\n", b"two"));
+        assert_eq!(second, b" and three.");
+    });
+}
+
+/// What the reader has been shown and has not consumed waits, too.
+#[test]
+fn who_looks_and_does_not_read_is_not_sent_more() {
+    testing::run(|reactor| {
+        let (protocol, stream) = ByteStreamProtocol::pair();
+        let (_, peer) = reactor.connect_to_peer(protocol);
+        let mut stream = deferred::testing::success_result_of(stream);
+        let mut sent = 0;
+        for _ in 0..20 {
+            sent += peer.try_send(&vec![1; 1024 * 1024]);
+            let looked = reactor.spawn(async move {
+                let length = stream.fill_buf().await?.len();
+                Ok((stream, length))
+            });
+            reactor.settle();
+            let (back, length) = deferred::testing::success_result_of(looked);
+            assert!(length > 0);
+            stream = back;
+        }
+        assert!(sent < 512 * 1024, "{sent}");
+        let read = reactor.spawn(async move {
+            let mut all = vec![0; sent];
+            stream.read_exact(&mut all).await?;
+            Ok(stream)
+        });
+        reactor.settle();
+        let stream = deferred::testing::success_result_of(read);
+        // Read, it takes more.
+        assert!(peer.try_send(&[1; 1000]) == 1000);
+        drop(stream);
+        reactor.settle();
     });
 }
 

@@ -3,7 +3,6 @@
 mod open;
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -12,7 +11,7 @@ use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use deferred::{Deferred, Result, Trigger};
-use futures_io::{AsyncRead, AsyncWrite};
+use futures_io::{AsyncBufRead, AsyncRead, AsyncWrite};
 
 use crate::address::Address;
 use crate::connection::{Connection, Context, Protocol};
@@ -24,9 +23,10 @@ use crate::framing::Raw;
 const CAPACITY: usize = 64 * 1024;
 
 /// A connection that is read from and written to by `async` code, with the traits of
-/// `futures`: [`AsyncRead`] and [`AsyncWrite`].
+/// `futures`: [`AsyncRead`], [`AsyncBufRead`] and [`AsyncWrite`].
 ///
-/// - What comes in waits here, up to 64 KiB; then the peer has to wait.
+/// - What comes in waits here, up to 64 KiB; then the peer has to wait. As it is kept here,
+///   lines can be read with no further buffer around it.
 /// - Writing is pending while more waits to be sent than the high-water mark of
 ///   [`WriteLimits`](crate::WriteLimits) allows; flushing, while anything does.
 /// - Closing finishes sending, when everything is sent; reading goes on. The peer's
@@ -62,6 +62,9 @@ const CAPACITY: usize = 64 * 1024;
 pub struct ByteStream {
     connection: Connection<ByteStreamProtocol>,
     inbound: Rc<RefCell<Inbound>>,
+    /// Taken out of `inbound`, all at once; the first `read` bytes were read.
+    buffer: Vec<u8>,
+    read: usize,
     /// What writing, flushing or closing waits for.
     waiting: Option<(For, Deferred<()>)>,
 }
@@ -97,12 +100,20 @@ pub struct ByteStreamProtocol {
 
 #[derive(Default)]
 struct Inbound {
-    bytes: VecDeque<u8>,
+    bytes: Vec<u8>,
+    /// Number of bytes that the stream has taken, and nobody has read.
+    taken: usize,
     is_held_back: bool,
     is_at_end: bool,
     /// Why the connection is over.
     over: Option<ConnectionClosed>,
     reader: Option<Waker>,
+}
+
+impl Inbound {
+    fn unread(&self) -> usize {
+        self.taken + self.bytes.len()
+    }
 }
 
 impl ByteStreamProtocol {
@@ -141,6 +152,8 @@ impl Protocol for ByteStreamProtocol {
             let stream = ByteStream {
                 connection: cx.connection(),
                 inbound: Rc::clone(&self.inbound),
+                buffer: Vec::new(),
+                read: 0,
                 waiting: None,
             };
             // If it was cancelled, dropping the stream ends the connection.
@@ -151,8 +164,8 @@ impl Protocol for ByteStreamProtocol {
 
     fn received(&mut self, cx: &mut Context<'_, Self>, data: &[u8]) -> Result<()> {
         let mut inbound = self.inbound.borrow_mut();
-        inbound.bytes.extend(data);
-        if inbound.bytes.len() >= CAPACITY {
+        inbound.bytes.extend_from_slice(data);
+        if inbound.unread() >= CAPACITY {
             inbound.is_held_back = true;
             cx.pause_reading();
         }
@@ -238,6 +251,48 @@ impl ByteStream {
         }
     }
 
+    /// Polls for bytes that were not read yet; there are none at the end of the input.
+    fn poll_unread(&mut self, cx: &TaskContext<'_>) -> Poll<io::Result<&[u8]>> {
+        if self.read == self.buffer.len() {
+            let mut inbound = self.inbound.borrow_mut();
+            if inbound.bytes.is_empty() {
+                return match &inbound.over {
+                    _ if inbound.is_at_end => Poll::Ready(Ok(&[])),
+                    Some(ConnectionClosed::Done) => Poll::Ready(Ok(&[])),
+                    Some(_) => {
+                        drop(inbound);
+                        Poll::Ready(Err(self.error()))
+                    }
+                    None => {
+                        let replaced = inbound.reader.replace(cx.waker().clone());
+                        drop(inbound);
+                        drop(replaced);
+                        Poll::Pending
+                    }
+                };
+            }
+            self.buffer.clear();
+            self.read = 0;
+            std::mem::swap(&mut self.buffer, &mut inbound.bytes);
+            inbound.taken = self.buffer.len();
+        }
+        Poll::Ready(Ok(&self.buffer[self.read..]))
+    }
+
+    /// So many of those were read.
+    fn was_read(&mut self, count: usize) {
+        let count = count.min(self.buffer.len() - self.read);
+        self.read += count;
+        let mut inbound = self.inbound.borrow_mut();
+        inbound.taken -= count;
+        if inbound.is_held_back && inbound.unread() <= CAPACITY / 2 {
+            inbound.is_held_back = false;
+            drop(inbound);
+            // Errs only if the connection is over: then there is nothing to resume.
+            let _ = self.connection.resume_reading();
+        }
+    }
+
     /// Polls for what is waited for; it begins to wait with `wait`.
     fn poll_waiting(
         &mut self,
@@ -277,35 +332,25 @@ impl AsyncRead for ByteStream {
         cx: &mut TaskContext<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let mut inbound = self.inbound.borrow_mut();
-        if inbound.bytes.is_empty() && !buffer.is_empty() {
-            return match &inbound.over {
-                _ if inbound.is_at_end => Poll::Ready(Ok(0)),
-                Some(ConnectionClosed::Done) => Poll::Ready(Ok(0)),
-                Some(_) => {
-                    drop(inbound);
-                    Poll::Ready(Err(self.error()))
-                }
-                None => {
-                    let replaced = inbound.reader.replace(cx.waker().clone());
-                    drop(inbound);
-                    drop(replaced);
-                    Poll::Pending
-                }
-            };
+        if buffer.is_empty() {
+            return Poll::Ready(Ok(0));
         }
-        let (front, _) = inbound.bytes.as_slices();
-        let read = front.len().min(buffer.len());
-        buffer[..read].copy_from_slice(&front[..read]);
-        inbound.bytes.drain(..read);
-        let resumes = inbound.is_held_back && inbound.bytes.len() <= CAPACITY / 2;
-        if resumes {
-            inbound.is_held_back = false;
-            drop(inbound);
-            // If it is over, there is nothing to resume.
-            let _ = self.connection.resume_reading();
-        }
-        Poll::Ready(Ok(read))
+        let stream = self.get_mut();
+        let unread = std::task::ready!(stream.poll_unread(cx))?;
+        let count = unread.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&unread[..count]);
+        stream.was_read(count);
+        Poll::Ready(Ok(count))
+    }
+}
+
+impl AsyncBufRead for ByteStream {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<&[u8]>> {
+        self.get_mut().poll_unread(cx)
+    }
+
+    fn consume(self: Pin<&mut Self>, count: usize) {
+        self.get_mut().was_read(count);
     }
 }
 
@@ -348,7 +393,7 @@ impl fmt::Debug for ByteStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ByteStream")
             .field("peer", &self.peer().ok())
-            .field("unread", &self.inbound.borrow().bytes.len())
+            .field("unread", &self.inbound.borrow().unread())
             .finish_non_exhaustive()
     }
 }
