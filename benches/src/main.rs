@@ -9,6 +9,7 @@ mod echo;
 mod on_tokio;
 mod peers;
 mod posts;
+mod requests;
 mod shared;
 mod stats;
 mod table;
@@ -58,6 +59,8 @@ enum Bench {
     Timers(timers::Options),
     /// Calls from another thread
     Posts(posts::Options),
+    /// Requests of `async` clients, one after the other and several in flight (redis-server)
+    Requests(requests::Options),
     /// All of these, for a few seconds each: that they work, no more
     Short,
 }
@@ -77,6 +80,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Bench::Dispatch(options) => dispatch::run(options),
         Bench::Timers(options) => timers::run(options),
         Bench::Posts(options) => posts::run(options),
+        Bench::Requests(options) => requests::run(options),
         Bench::Short => {
             chains::run(contest::Options::short())?;
             peers::run(contest::Options::short())?;
@@ -90,7 +94,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             idle::run(idle::Options::short())?;
             dispatch::run(dispatch::Options::short())?;
             timers::run(timers::Options::short())?;
-            posts::run(posts::Options::short())
+            posts::run(posts::Options::short())?;
+            requests::run(requests::Options::short())
         }
     }
 }
