@@ -49,4 +49,5 @@ mod unix_sockets;
 mod uploads;
 mod waking;
 mod without_sockets;
+mod without_system;
 mod worker_threads;

@@ -92,6 +92,7 @@ impl ReactorHandle {
         protocol: P,
     ) -> deferred::Result<Connection<P>> {
         let core = self.core()?;
+        core.require_system("a test reactor has no pipes of the system")?;
         let input = SharedFd::new(input.into(), Direction::Read)?;
         let output = SharedFd::new(output.into(), Direction::Write)?;
         let input = register(&core, input, Interest::READABLE)?;

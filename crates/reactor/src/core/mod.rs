@@ -163,6 +163,15 @@ impl Core {
     }
 
     /// The key that the source has which is inserted next.
+    /// Fails in a test reactor, which does `not`: before anything is asked of the system that
+    /// cannot be undone.
+    pub(crate) fn require_system(&self, not: &'static str) -> io::Result<()> {
+        match self.network() {
+            None => Ok(()),
+            Some(_) => Err(io::Error::new(io::ErrorKind::Unsupported, not)),
+        }
+    }
+
     pub(crate) fn next_key(&self) -> Key {
         self.registry.next_key()
     }

@@ -300,6 +300,7 @@ impl ReactorHandle {
         };
         let listen = || {
             let core = self.core().map_err(io::Error::other)?;
+            core.require_system("a test reactor has no datagram ports")?;
             let source = DatagramSource::start(&core, options.open()?, &limits, None, protocol)?;
             Ok(DatagramPort::new(&source))
         };

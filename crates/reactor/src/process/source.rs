@@ -42,7 +42,8 @@ impl ReactorHandle {
     ///
     /// The program cannot be run: it is not there, or not to be executed; the working
     /// directory is not there; the map of descriptors makes no sense; there are no
-    /// descriptors or processes left; or the reactor is gone.
+    /// descriptors or processes left; or the reactor is gone. A
+    /// [test reactor](crate::testing) runs no programs, and refuses each.
     ///
     /// # Examples
     ///
@@ -125,6 +126,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
     ) -> io::Result<Rc<Self>> {
         let (input, timeout) = (command.input.take(), command.timeout);
         let max_buffered = command.max_buffered;
+        core.require_system("a test reactor runs no programs")?;
         let (child, ends) = command.spawn()?;
         let child = Waited::new(child);
         let source = Rc::new_cyclic(|me: &Weak<Self>| Self {

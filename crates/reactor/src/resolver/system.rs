@@ -13,12 +13,18 @@ use crate::threads::ThreadPool;
 /// How many names are asked for at the same time.
 const MAX_THREADS: usize = 4;
 
+/// What it says in a test reactor, where answers of the system would come or not.
+const NO_NAMES: &str = "a test reactor does not ask the system for names: give it a resolver \
+                        with `set_resolver`";
+
 /// Asks the system (`getaddrinfo`): its hosts file, its name servers.
 ///
 /// The system blocks while it looks, so it is asked in threads: four at the most. They
 /// are not those of [`defer_to_thread`](ReactorHandle::defer_to_thread), so that no other
 /// work keeps a name from being found. Further names wait. A name that is cancelled
 /// while it waits is not asked for.
+///
+/// In a [test reactor](crate::testing) it fails with an error that says so.
 ///
 /// When this is dropped, with its reactor, nobody waits for the system: a thread that
 /// asks it ends when it has its answer.
@@ -93,6 +99,9 @@ impl Resolver for SystemResolver {
             Ok(core) => core,
             Err(gone) => return fail(gone),
         };
+        if let Err(error) = core.require_system(NO_NAMES) {
+            return fail(ResolveError::new(host, Some(error)));
+        }
         let host = host.to_owned();
         self.pool.defer(&core, move || {
             let found: io::Result<_> = (host.as_str(), port).to_socket_addrs();

@@ -25,8 +25,15 @@ const MOST_TURNS: usize = 1_000_000;
 /// [module](super).
 ///
 /// It derefs to a [`ReactorHandle`], so everything can be done with it that can be done
-/// with any other, but for watching descriptors of the system. Addresses mean nothing:
-/// `127.0.0.1:80` is free in each of them.
+/// with any other, but for what needs the system. Addresses mean nothing: `127.0.0.1:80` is
+/// free in each of them.
+///
+/// What the system would do is refused before anything is done, with an error that says so:
+/// programs ([`spawn_process`](ReactorHandle::spawn_process)), watched descriptors,
+/// datagrams, and names of a [`SystemResolver`](crate::SystemResolver);
+/// [`set_resolver`](ReactorHandle::set_resolver) gives it names. Jobs for threads
+/// ([`defer_to_thread`](ReactorHandle::defer_to_thread)) are run by the loop itself, one
+/// after the other in its next turn, so that their results come in the same order each time.
 ///
 /// Nothing happens between the calls of the test. [`settle`](Self::settle) lets
 /// happen what is due now, [`advance`](Self::advance) also moves the time; the

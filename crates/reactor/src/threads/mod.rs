@@ -66,7 +66,7 @@ impl ThreadPool {
                 reply.send(result);
             }
         });
-        match self.add(ticket, run) {
+        match self.add(core, ticket, run) {
             Ok(()) => result.add_callback(|result: Result<O::Value>| result),
             Err(error) => {
                 result.ignore();
@@ -86,6 +86,8 @@ impl ReactorHandle {
     ///
     /// Cancelling it while the job waits for a thread drops the job. One that runs
     /// cannot be stopped; what comes of it is dropped.
+    ///
+    /// In a [test reactor](crate::testing), the loop itself runs it, in its next turn.
     ///
     /// The job may use a [`Remote`](crate::Remote). Jobs wait for one another if there
     /// are more than threads: see [`ThreadPool`].
@@ -145,8 +147,9 @@ impl ReactorHandle {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn call_in_thread(&self, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let pool = self.thread_pool().map_err(io::Error::other)?;
-        pool.add(pool.ticket(), Box::new(job))
+        let core = self.core().map_err(io::Error::other)?;
+        let pool = core.parts.get::<Threads>().pool.clone();
+        pool.add(&core, pool.ticket(), Box::new(job))
     }
 
     /// The threads that jobs are run in: how many there are, and may be.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::core::call;
+use crate::core::{Core, call};
 
 /// How many threads there are at the most, unless somebody sets it.
 pub(super) const MAX_THREADS: usize = 10;
@@ -108,7 +108,10 @@ impl ThreadPool {
 
     /// Puts a job into its place. Without any thread to run it, and no way to start
     /// one, the job is dropped.
-    pub(crate) fn add(&self, ticket: Ticket, job: Job) -> io::Result<()> {
+    ///
+    /// In a test reactor, the loop itself runs it, in its next turn: a result of a thread
+    /// would be there, or not.
+    pub(crate) fn add(&self, core: &Core, ticket: Ticket, job: Job) -> io::Result<()> {
         let mut state = self.shared.state.lock();
         if state.is_closed {
             drop(state);
@@ -116,6 +119,13 @@ impl ThreadPool {
             return Ok(());
         }
         state.jobs.insert(ticket, job);
+        if core.network().is_some() {
+            drop(state);
+            let pool = self.clone();
+            // It errs if the reactor is gone, and then the job goes with the pool.
+            let _ = core.known.inbox.post(move |_core| pool.run_next());
+            return Ok(());
+        }
         self.shared.has_news.notify_one();
         drop(state);
         match self.grow() {
@@ -124,6 +134,14 @@ impl ThreadPool {
                 self.remove(ticket);
                 Err(error)
             }
+        }
+    }
+
+    /// Runs the first job, if it was not cancelled, in the calling thread.
+    fn run_next(&self) {
+        let job = self.shared.state.lock().jobs.pop_first();
+        if let Some((_ticket, job)) = job {
+            call("a job in a thread", job);
         }
     }
 
