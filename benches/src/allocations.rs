@@ -18,6 +18,7 @@ thread_local! {
     // Without a destructor or an initialiser, so that an allocator may use them.
     static IS_COUNTING: Cell<bool> = const { Cell::new(false) };
     static COUNT: Cell<u64> = const { Cell::new(0) };
+    static BYTES: Cell<i64> = const { Cell::new(0) };
 }
 
 /// How many times `work` gets memory from the allocator, on this thread; growing a
@@ -30,13 +31,22 @@ pub(crate) fn count(work: impl FnOnce()) -> u64 {
     COUNT.get() - before
 }
 
+/// How many bytes `work` gets from the allocator and does not give back, on this thread, in
+/// how many steps.
+pub(crate) fn held(work: impl FnOnce()) -> (i64, u64) {
+    let before = BYTES.get();
+    let steps = count(work);
+    (BYTES.get() - before, steps)
+}
+
 struct Counting;
 
 impl Counting {
     #[inline(always)]
-    fn note(&self) {
+    fn note(&self, more: usize, fewer: usize) {
         if IS_COUNTING.get() {
-            COUNT.set(COUNT.get() + 1);
+            COUNT.set(COUNT.get() + u64::from(more > 0));
+            BYTES.set(BYTES.get() + more as i64 - fewer as i64);
         }
     }
 }
@@ -45,27 +55,28 @@ impl Counting {
 unsafe impl GlobalAlloc for Counting {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        self.note();
+        self.note(layout.size(), 0);
         // SAFETY: by contract of this method.
         unsafe { System.alloc(layout) }
     }
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        self.note();
+        self.note(layout.size(), 0);
         // SAFETY: by contract of this method.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        self.note();
+        self.note(new_size, layout.size());
         // SAFETY: by contract of this method.
         unsafe { System.realloc(block, layout, new_size) }
     }
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        self.note(0, layout.size());
         // SAFETY: by contract of this method.
         unsafe { System.dealloc(block, layout) }
     }

@@ -2,6 +2,7 @@
 //! is in the package's README.
 
 mod allocations;
+mod bodies;
 mod chains;
 mod contest;
 mod dispatch;
@@ -39,6 +40,8 @@ enum Bench {
     Peers(contest::Options),
     /// Several Deferreds at once: gathered, taking turns, awaited
     Together(contest::Options),
+    /// Bodies of `inline_callbacks`: what a pending one takes, many alive, and many nested
+    Bodies(bodies::Options),
     /// The flavour for several threads
     Shared(contest::Options),
     /// User-space instructions of a chain (valgrind)
@@ -70,6 +73,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Bench::Chains(options) => chains::run(options),
         Bench::Peers(options) => peers::run(options),
         Bench::Together(options) => together::run(options),
+        Bench::Bodies(options) => bodies::run(options),
         Bench::Shared(options) => shared::run(options),
         Bench::Profile(options) => profile::run(options),
         Bench::Echo(options) => echo::run(options),
@@ -85,6 +89,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             chains::run(contest::Options::short())?;
             peers::run(contest::Options::short())?;
             together::run(contest::Options::short())?;
+            bodies::run(bodies::Options::short())?;
             shared::run(contest::Options::short())?;
             profile::run(profile::Options::short())?;
             echo::run(echo::Options::short())?;
