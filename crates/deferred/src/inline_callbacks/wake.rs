@@ -327,22 +327,27 @@ pub(super) fn take_waker(given_away: Option<Arc<BodyWaker>>) -> OwnWaker {
 
 /// Takes a waker back that nobody else has.
 pub(super) fn give_back(own: OwnWaker) {
-    let poller = lock(&own.shared.poller).take();
-    drop_contained(poller);
-    let was_kept = !own.shared.is_released.swap(true, Ordering::Relaxed);
+    if !own.shared.is_released.load(Ordering::Relaxed) {
+        release(&own.shared);
+    }
     let mut own = Some(own);
-    let released = HOME.try_with(|home| {
-        let released = own
-            .as_ref()
-            .filter(|_| was_kept)
-            .and_then(|own| home.release(own.shared.id));
+    let _ = HOME.try_with(|home| {
         let mut free = home.free_wakers.borrow_mut();
         if free.len() < FREE_WAKERS {
             free.extend(own.take());
         }
-        released
     });
-    drop_contained((own, released));
+    // A thread that is at its end, or has enough of them.
+    drop_contained(own);
+}
+
+/// Lets go of the body that a waker was given away for.
+#[cold]
+fn release(waker: &BodyWaker) {
+    waker.is_released.store(true, Ordering::Relaxed);
+    let poller = lock(&waker.poller).take();
+    let task = HOME.try_with(|home| home.release(waker.id));
+    drop_contained((poller, task));
 }
 
 /// Keeps a body for as long as somebody may wake it; says whether it was not kept yet.
