@@ -16,6 +16,7 @@ mod datagrams_full;
 mod datagrams_unix;
 mod draining;
 mod failed_handlers;
+mod forked;
 mod half_close;
 mod jobs;
 mod leaving;

@@ -165,6 +165,7 @@ mod credentials;
 mod datagram;
 mod descriptor;
 mod error;
+mod fork;
 mod framing;
 #[cfg(doctest)]
 mod guide;

@@ -23,6 +23,25 @@ use crate::poll::PollerKind;
 /// ([`ConnectionClosed::ReactorStopped`](crate::ConnectionClosed::ReactorStopped)),
 /// ports closed, delayed calls dropped.
 ///
+/// # After `fork`
+///
+/// A reactor belongs to the process that made it. A child of `fork` shares its sockets with the
+/// parent, and the set of descriptors that the system watches: to deregister one there would
+/// make the parent deaf. So in the child
+///
+/// - dropping the reactor, or closing a port, closes the child's copies of the descriptors, and
+///   that is all: nothing is deregistered, sent or shut down, no socket file is removed, and no
+///   handler is called (the few descriptors that the reactor waits with stay open until the
+///   child ends or runs a program);
+/// - [`run`](Self::run) and [`turn`](Self::turn) fail with [`RunError::OtherProcess`], as does
+///   the loop at the end of the turn in which a handler has called `fork`;
+/// - nothing can be registered: to listen or connect fails;
+/// - a reactor of its own is made as ever. Nothing else of the parent's reactor is to be used.
+///
+/// As everywhere, the child of a process with several threads may only run another program or
+/// `_exit`, since locks may be held for ever. [`spawn_process`](ReactorHandle::spawn_process)
+/// does all that is needed.
+///
 /// # Examples
 ///
 /// ```

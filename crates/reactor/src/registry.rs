@@ -16,6 +16,9 @@ pub(crate) trait Source {
     /// The reactor stops, or goes: let go of everything, telling those who wait.
     fn shut_down(self: Rc<Self>);
 
+    /// Close descriptors, without telling anybody: this process was forked from the loop's.
+    fn let_go(self: Rc<Self>) {}
+
     /// If it is a descriptor that somebody else wants back: that.
     fn give_back(&self) -> Option<OwnedFd> {
         None

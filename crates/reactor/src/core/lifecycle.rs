@@ -72,6 +72,10 @@ impl Core {
         if self.is_turning.replace(true) {
             return Err(RunError::AlreadyRunning);
         }
+        if self.poll.is_of_other_process() {
+            self.is_turning.set(false);
+            return Err(RunError::OtherProcess);
+        }
         let turning = Turning {
             core: self,
             _entered: Entered::new(),

@@ -213,6 +213,9 @@ impl Core {
         self.is_gone.set(true);
         self.forget_draining();
         bodies::forget(self.id());
+        if self.poll.is_of_other_process() {
+            return self.let_go();
+        }
         self.known.inbox.close();
         self.known.blocked.close();
         drop(self.jobs.take());
@@ -224,6 +227,22 @@ impl Core {
             call("the end of a part", || part.end());
         }
         self.awaited.give_up();
+        self.timers.clear();
+        self.put_off.clear();
+    }
+
+    /// Closes descriptors and drops the rest, in a process that was forked from the loop's: no
+    /// handler is called, and nothing sent, shut down or removed, since the parent has it all,
+    /// too. No lock is taken that another thread may have had.
+    fn let_go(&self) {
+        drop(self.jobs.take());
+        drop(self.system_events.take_all());
+        for source in self.registry.take_all() {
+            call("the drop of a source", || source.let_go());
+        }
+        for part in self.parts.take_all() {
+            call("the drop of a part", || drop(part));
+        }
         self.timers.clear();
         self.put_off.clear();
     }

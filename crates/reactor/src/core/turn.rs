@@ -45,6 +45,10 @@ impl Core {
         events: &mut Events,
         timeout: Option<Duration>,
     ) -> Result<(), RunError> {
+        if self.poll.is_of_other_process() {
+            self.state.set(State::Idle);
+            return Err(RunError::OtherProcess);
+        }
         self.counters.turn();
         // Whatever it was set for is looked for now.
         take_woken();

@@ -38,6 +38,8 @@ pub enum RunError {
     AlreadyRunning,
     /// It was stopped before what was waited for had come.
     Stopped,
+    /// This process was forked from the one that made it; see [`Reactor`](crate::Reactor).
+    OtherProcess,
     /// The system would not let it wait for events, or for signals.
     Io(io::Error),
 }
@@ -47,6 +49,9 @@ impl fmt::Display for RunError {
         match self {
             Self::AlreadyRunning => f.write_str("the reactor is running already"),
             Self::Stopped => f.write_str("the reactor was stopped before there was a result"),
+            Self::OtherProcess => {
+                f.write_str("the reactor belongs to the process that this one was forked from")
+            }
             Self::Io(error) => write!(f, "the reactor cannot wait for events: {error}"),
         }
     }
@@ -55,7 +60,7 @@ impl fmt::Display for RunError {
 impl Error for RunError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::AlreadyRunning | Self::Stopped => None,
+            Self::AlreadyRunning | Self::Stopped | Self::OtherProcess => None,
             Self::Io(error) => Some(error),
         }
     }

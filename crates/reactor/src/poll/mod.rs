@@ -31,6 +31,7 @@ use std::time::Duration;
 
 pub(crate) use self::registration::Registration;
 pub(crate) use self::waker::{Entered, Waker, is_any_turning, is_woken, take_woken};
+use crate::fork::HomeProcess;
 use crate::memory::Network;
 pub(crate) use crate::readiness::{Interest, Key, MAX_KEY, Ready, TIMER_KEY, WAKER_KEY};
 
@@ -80,6 +81,9 @@ pub(crate) struct System {
 
 /// What a poller and its registrations share.
 struct Shared {
+    /// In a process that was forked from this one, the poller is left as it is: its
+    /// descriptors are shared with the parent, whose events it gives.
+    home: HomeProcess,
     poller: Arc<polling::Poller>,
     /// Descriptors that the system does not wait for, since they are always ready: regular
     /// files. By key, with their interest.
@@ -91,6 +95,7 @@ struct Shared {
 impl Shared {
     fn new(poller: Arc<polling::Poller>) -> Rc<Self> {
         Rc::new(Self {
+            home: HomeProcess::current(),
             poller,
             always_ready: RefCell::default(),
             after_close: RefCell::default(),
@@ -109,6 +114,16 @@ impl Shared {
     fn run_after_close(&self) {
         for waiting in self.after_close.take() {
             waiting();
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if !self.home.is_current() {
+            // Dropping it would deregister what the parent's wait needs: its descriptors stay
+            // open here instead.
+            std::mem::forget(Arc::clone(&self.poller));
         }
     }
 }
@@ -244,6 +259,11 @@ impl Poll {
         interest: Interest,
     ) -> io::Result<Registration> {
         debug_assert!(key <= MAX_KEY);
+        if self.is_of_other_process() {
+            return Err(io::Error::other(
+                "the reactor belongs to the process that this one was forked from",
+            ));
+        }
         match self {
             Self::System(system) => {
                 Registration::new(Rc::clone(&system.shared), descriptor, key, interest)
@@ -252,6 +272,15 @@ impl Poll {
                 io::ErrorKind::Unsupported,
                 "a test reactor has its network in memory, and watches no descriptors",
             )),
+        }
+    }
+
+    /// Whether this process was forked from the one that made this.
+    #[inline]
+    pub(crate) fn is_of_other_process(&self) -> bool {
+        match self {
+            Self::System(system) => !system.shared.home.is_current(),
+            Self::Memory(_) => false,
         }
     }
 

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use polling::{Event, PollMode, Poller};
 
 use super::Key;
+use crate::fork::HomeProcess;
 
 /// A descriptor that the loop made for itself, watched for reading; it leaves the poller
 /// before it is closed.
 pub(super) struct OwnDescriptor {
     poller: Arc<Poller>,
+    home: HomeProcess,
     pub(super) descriptor: OwnedFd,
 }
 
@@ -29,6 +31,7 @@ impl OwnDescriptor {
         }
         Ok(Self {
             poller: Arc::clone(poller),
+            home: HomeProcess::current(),
             descriptor,
         })
     }
@@ -36,6 +39,9 @@ impl OwnDescriptor {
 
 impl Drop for OwnDescriptor {
     fn drop(&mut self) {
+        if !self.home.is_current() {
+            return;
+        }
         // Errs only if the poller no longer knows the descriptor, which is what is wanted.
         let _ = self.poller.delete(&self.descriptor);
     }

@@ -85,6 +85,10 @@ impl Registration {
     }
 
     fn change_interest(&self, interest: Interest) -> io::Result<()> {
+        if !self.shared.home.is_current() {
+            // It would change what the parent waits for.
+            return Ok(());
+        }
         if self.is_always_ready {
             let mut always_ready = self.shared.always_ready.borrow_mut();
             always_ready.retain(|&(key, _)| key != self.key);
@@ -119,7 +123,7 @@ impl Registration {
     /// Takes the descriptor out of the poller until an interest is set again:
     /// the one way not to hear of a hang-up.
     pub(crate) fn mask(&self) -> io::Result<()> {
-        if self.interest.take().is_none() {
+        if self.interest.take().is_none() || !self.shared.home.is_current() {
             return Ok(());
         }
         if self.is_always_ready {

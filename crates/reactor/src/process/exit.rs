@@ -22,6 +22,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use super::protocol::ProcessProtocol;
 use super::source::ProcessSource;
 use crate::core::Core;
+use crate::fork::HomeProcess;
 use crate::poll::{Interest, Key, Ready, Registration};
 use crate::registry::Source;
 use crate::reply::Reply;
@@ -39,12 +40,15 @@ const LOOK: WaitIdOptions = WaitIdOptions::EXITED
 pub(super) struct Waited {
     child: Option<process::Child>,
     pid: u32,
+    /// The parent of the child: no other process can wait for it.
+    parent: HomeProcess,
 }
 
 impl Waited {
     pub(super) fn new(child: process::Child) -> Self {
         Self {
             pid: child.id(),
+            parent: HomeProcess::current(),
             child: Some(child),
         }
     }
@@ -95,6 +99,10 @@ impl Waited {
 
     /// Leaves the child to itself: if it has not exited, a thread waits for it.
     pub(super) fn let_go(&mut self) {
+        if !self.parent.is_current() {
+            self.child = None;
+            return;
+        }
         if self.try_wait().is_some() {
             return;
         }
@@ -252,5 +260,9 @@ impl<P: ProcessProtocol> Source for Exit<P> {
 
     fn shut_down(self: Rc<Self>) {
         self.process.abandon();
+    }
+
+    fn let_go(self: Rc<Self>) {
+        self.process.close_silently();
     }
 }

@@ -262,4 +262,8 @@ impl<P: ProcessProtocol> Source for Pipe<P> {
     fn shut_down(self: Rc<Self>) {
         self.process.abandon();
     }
+
+    fn let_go(self: Rc<Self>) {
+        self.process.close_silently();
+    }
 }

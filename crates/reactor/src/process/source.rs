@@ -296,7 +296,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         }
     }
 
-    fn close_silently(&self) {
+    pub(super) fn close_silently(&self) {
         for pipe in self.all_pipes() {
             pipe.close();
         }

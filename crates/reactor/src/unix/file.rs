@@ -8,9 +8,12 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
+use crate::fork::HomeProcess;
+
 /// A lock on the name of a socket: who has it may remove what a process that
 /// crashed has left. It goes with this.
 struct Lock {
+    home: HomeProcess,
     path: PathBuf,
     _file: File,
 }
@@ -38,7 +41,11 @@ impl Lock {
             }
             // Whoever had it before may have removed it meanwhile.
             if fs::metadata(&path).is_ok_and(|found| is_same(&found, &file.metadata())) {
-                return Ok(Self { path, _file: file });
+                return Ok(Self {
+                    home: HomeProcess::current(),
+                    path,
+                    _file: file,
+                });
             }
         }
     }
@@ -87,6 +94,10 @@ fn is_stale(path: &Path) -> io::Result<bool> {
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        if !self.home.is_current() {
+            return;
+        }
+        // Errs if somebody has removed it already; harmless.
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -102,6 +113,8 @@ fn is_same(found: &fs::Metadata, ours: &io::Result<fs::Metadata>) -> bool {
 /// and its socket closed: a successor that finds the socket closed may replace the file by one
 /// with the same inode number, which this would take for its own.
 pub(crate) struct SocketFile {
+    /// A process that was forked from this one leaves the file alone.
+    home: HomeProcess,
     path: PathBuf,
     made: io::Result<fs::Metadata>,
     // Goes last.
@@ -123,6 +136,7 @@ impl SocketFile {
         }
         let bound = bind()?;
         let file = Self {
+            home: HomeProcess::current(),
             path: path.to_owned(),
             made: fs::symlink_metadata(path),
             _lock: lock,
@@ -136,6 +150,9 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
+        if !self.home.is_current() {
+            return;
+        }
         // Not that of somebody else who has taken its place.
         if fs::symlink_metadata(&self.path).is_ok_and(|found| is_same(&found, &self.made)) {
             let _ = fs::remove_file(&self.path);
