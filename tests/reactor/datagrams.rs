@@ -101,7 +101,7 @@ impl<A: DatagramAddress> DatagramProtocol for Recorder<A> {
         ));
         let reason = match reason {
             PortClosed::Stopped => "stopped".to_owned(),
-            PortClosed::ReactorGone => "reactor gone".to_owned(),
+            PortClosed::ReactorStopped => "reactor stopped".to_owned(),
             other => other.to_string(),
         };
         self.log.note(format!("stop: {reason}"));
@@ -433,7 +433,7 @@ fn dropping_the_reactor_stops_the_protocol() {
     let port = listen(&reactor, Udp::new(&log));
     let handle = reactor.handle();
     drop(reactor);
-    assert_eq!(log.events(), ["start", "stop: reactor gone"]);
+    assert_eq!(log.events(), ["start", "stop: reactor stopped"]);
     assert!(port.is_gone());
     success_result_of(port.stop_listening());
     assert!(handle.listen_udp("127.0.0.1:0", Udp::new(&log)).is_err());
@@ -447,7 +447,7 @@ fn stopping_the_reactor_stops_the_protocol() {
     let handle = reactor.handle();
     reactor.call_when_running(move || handle.stop().expect("it runs"));
     reactor.run().expect("it runs");
-    assert_eq!(log.events(), ["start", "stop: reactor gone"]);
+    assert_eq!(log.events(), ["start", "stop: reactor stopped"]);
     // It may be run again, and the address used.
     let again = Log::default();
     reactor

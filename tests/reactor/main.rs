@@ -51,4 +51,5 @@ mod uploads;
 mod waking;
 mod without_sockets;
 mod without_system;
+mod wording;
 mod worker_threads;

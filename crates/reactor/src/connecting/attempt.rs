@@ -11,7 +11,7 @@ use deferred::{Deferred, DelayedCall, Failure, Result, Trigger, defer_later, fai
 use crate::address::{Address, UnixAddress};
 use crate::connection::{Beginning, Connection, OnLost, Protocol, Stream};
 use crate::core::Core;
-use crate::error::ReactorGone;
+use crate::error::{ReactorGone, ReactorStopped};
 use crate::handle::ReactorHandle;
 use crate::poll::{Interest, Key, Ready};
 use crate::registry::Source;
@@ -195,7 +195,7 @@ impl Source for Attempt {
     }
 
     fn shut_down(self: Rc<Self>) {
-        self.fail(io::Error::other(ReactorGone));
+        self.fail(io::Error::other(ReactorStopped));
     }
 }
 

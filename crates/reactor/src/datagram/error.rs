@@ -124,7 +124,7 @@ pub enum PortClosed {
     /// The system gives nothing but errors.
     Lost(io::Error),
     /// The reactor was stopped or dropped.
-    ReactorGone,
+    ReactorStopped,
 }
 
 impl fmt::Display for PortClosed {
@@ -132,7 +132,7 @@ impl fmt::Display for PortClosed {
         match self {
             Self::Stopped => f.write_str("the port was closed"),
             Self::Lost(error) => write!(f, "the port was lost: {error}"),
-            Self::ReactorGone => f.write_str("the reactor is gone"),
+            Self::ReactorStopped => f.write_str("the reactor was stopped"),
         }
     }
 }
@@ -141,7 +141,7 @@ impl Error for PortClosed {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Lost(error) => Some(error),
-            Self::Stopped | Self::ReactorGone => None,
+            Self::Stopped | Self::ReactorStopped => None,
         }
     }
 }

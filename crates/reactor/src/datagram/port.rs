@@ -78,10 +78,9 @@ impl<P: DatagramProtocol> DatagramPort<P> {
         &self,
         f: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>,
     ) -> io::Result<R> {
-        let source = self.source().map_err(io::Error::other)?;
-        source
-            .with_socket(f)
-            .unwrap_or_else(|| Err(io::Error::other(Gone)))
+        let closed = || io::Error::other(DatagramError::PortClosed);
+        let source = self.source().map_err(|Gone| closed())?;
+        source.with_socket(f).unwrap_or_else(|| Err(closed()))
     }
 
     /// Whether the port is closed, or on its way there.
@@ -234,8 +233,8 @@ impl<P: DatagramProtocol> DatagramPort<P> {
     ///
     /// # Errors
     ///
-    /// [`Gone`] if the port is closed; `f` is dropped. If it is closed before `f` was
-    /// called, `f` is still called, before `stop_protocol`.
+    /// [`DatagramError::PortClosed`] if the port is closed; `f` is dropped. If it is closed
+    /// before `f` was called, `f` is still called, before `stop_protocol`.
     ///
     /// # Examples
     ///
@@ -258,14 +257,15 @@ impl<P: DatagramProtocol> DatagramPort<P> {
     /// reactor.run()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn post<F, H>(&self, f: F) -> Result<(), Gone>
+    pub fn post<F, H>(&self, f: F) -> Result<(), DatagramError>
     where
         F: FnOnce(&mut P, &mut DatagramContext<'_, P>) -> H + 'static,
         H: Handled,
     {
-        self.source()?
+        let source = self.source().map_err(|Gone| DatagramError::PortClosed)?;
+        source
             .post(Box::new(move |protocol, cx| f(protocol, cx).into_result()))
-            .map_err(|_job| Gone)
+            .map_err(|_job| DatagramError::PortClosed)
     }
 
     /// Closes the port. Datagrams that wait to be sent are dropped, and counted.

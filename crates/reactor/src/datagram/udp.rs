@@ -250,7 +250,8 @@ impl ReactorHandle {
     /// Listens on `address`, and gives `protocol` the datagrams that come in. Port 0 lets
     /// the system choose one.
     ///
-    /// A name is looked up on the spot, which may take a while; its first address is
+    /// A name is looked up on the spot, which may take a while and holds up a loop that runs
+    /// (give it an address that [`resolve`](Self::resolve) has found); its first address is
     /// used. An address of version 6 takes no datagrams of version 4.
     ///
     /// # Errors
@@ -294,17 +295,22 @@ impl ReactorHandle {
         P: DatagramProtocol<Address = SocketAddr>,
     {
         let options = address.into();
+        self.open_udp(&options, protocol)
+            .map_err(|error| ListenError::new(options.address, error))
+    }
+
+    fn open_udp<P>(&self, options: &UdpOptions, protocol: P) -> io::Result<DatagramPort<P>>
+    where
+        P: DatagramProtocol<Address = SocketAddr>,
+    {
         let limits = Limits {
             max_packet_size: options.max_packet_size,
             max_queued: options.max_queued,
         };
-        let listen = || {
-            let core = self.core().map_err(io::Error::other)?;
-            core.require_system("a test reactor has no datagram ports")?;
-            let source = DatagramSource::start(&core, options.open()?, &limits, None, protocol)?;
-            Ok(DatagramPort::new(&source))
-        };
-        listen().map_err(|error| ListenError::new(options.address, error))
+        let core = self.core().map_err(io::Error::other)?;
+        core.require_system("a test reactor has no datagram ports")?;
+        let source = DatagramSource::start(&core, options.open()?, &limits, None, protocol)?;
+        Ok(DatagramPort::new(&source))
     }
 
     /// Opens a port that only hears from `peer`, and sends to it without an address: see
@@ -362,7 +368,8 @@ impl ReactorHandle {
             SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
         };
-        self.listen_udp(UdpOptions::new(from).connect(peer), protocol)
+        self.open_udp(&UdpOptions::new(from).connect(peer), protocol)
+            .map_err(|error| ListenError::connecting(peer, error))
     }
 
     /// Goes on with a socket for datagrams that was made elsewhere: by a parent process,

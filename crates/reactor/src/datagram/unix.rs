@@ -324,7 +324,7 @@ impl ReactorHandle {
         let peer = peer.into();
         let options = UnixDatagramOptions::new(UnixAddress::Unnamed).connect(peer.clone());
         self.open_unix_datagram(&options, protocol)
-            .map_err(|error| ListenError::new(peer, error))
+            .map_err(|error| ListenError::connecting(peer, error))
     }
 
     fn open_unix_datagram<P>(

@@ -78,8 +78,10 @@ pub enum ConnectErrorKind {
     /// The address that it was to connect from cannot be had; see
     /// [`ConnectOptions::bind_address`](crate::ConnectOptions::bind_address).
     CannotBind,
-    /// The reactor was dropped.
+    /// The reactor was dropped before it was asked, or while a name was looked up.
     ReactorGone,
+    /// The reactor was stopped or dropped while it connected.
+    ReactorStopped,
     /// Something else: see the source.
     Other,
 }
@@ -206,6 +208,12 @@ impl ConnectErrorKind {
         }
         if error
             .get_ref()
+            .is_some_and(|inner| inner.is::<ReactorStopped>())
+        {
+            return Self::ReactorStopped;
+        }
+        if error
+            .get_ref()
             .is_some_and(|inner| inner.is::<CannotBind>())
         {
             return Self::CannotBind;
@@ -221,6 +229,18 @@ impl ConnectErrorKind {
         }
     }
 }
+
+/// The reactor was stopped or dropped during an attempt.
+#[derive(Debug)]
+pub(crate) struct ReactorStopped;
+
+impl fmt::Display for ReactorStopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the reactor was stopped")
+    }
+}
+
+impl Error for ReactorStopped {}
 
 /// A socket could not be bound to the address that it was to connect from.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
-//! Why a port cannot be listened on.
+//! Why a port cannot be opened.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// Why a port cannot be listened on.
+/// Why a port cannot be opened: to listen on an address, or to send datagrams to a peer.
 ///
 /// # Examples
 ///
@@ -19,6 +19,8 @@ use std::io;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ListenError {
+    /// What was to be done at the address.
+    verb: &'static str,
     address: String,
     source: io::Error,
 }
@@ -26,7 +28,17 @@ pub struct ListenError {
 impl ListenError {
     pub(crate) fn new(address: impl fmt::Display, source: io::Error) -> Self {
         Self {
+            verb: "listen on",
             address: address.to_string(),
+            source,
+        }
+    }
+
+    /// A port could not be connected to `peer`.
+    pub(crate) fn connecting(peer: impl fmt::Display, source: io::Error) -> Self {
+        Self {
+            verb: "connect a port to",
+            address: peer.to_string(),
             source,
         }
     }
@@ -82,7 +94,12 @@ impl fmt::Debug for ListenError {
 
 impl fmt::Display for ListenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot listen on {:?}: {}", self.address, self.source)
+        let Self {
+            verb,
+            address,
+            source,
+        } = self;
+        write!(f, "cannot {verb} {address:?}: {source}")
     }
 }
 

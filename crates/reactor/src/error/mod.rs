@@ -11,7 +11,7 @@ use std::io;
 use deferred::Failure;
 
 pub use self::closed::ConnectionClosed;
-pub(crate) use self::connect::CannotBind;
+pub(crate) use self::connect::{CannotBind, ReactorStopped};
 pub use self::connect::{ConnectError, ConnectErrorKind, ResolveError};
 pub use self::listen::ListenError;
 
@@ -267,8 +267,7 @@ plain_error! {
 }
 
 plain_error! {
-    /// The connection has ended, or the port for datagrams, or the child; its handles have
-    /// nothing to act on.
+    /// The connection has ended; its handles have nothing to act on.
     ///
     /// # Examples
     ///

@@ -1,5 +1,4 @@
-//! Waiting for descriptors to be ready: the one place that names `polling`, and
-//! the one module of the crate with unsafe code.
+//! Waiting for descriptors to be ready: the one place that names `polling`.
 //!
 //! Descriptors are registered with a `polling::Poller`, once, level-triggered.
 //! How they are waited for is a choice: on Linux by a wait of our own on the

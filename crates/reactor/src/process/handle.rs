@@ -371,7 +371,7 @@ impl<P: ProcessProtocol> Process<P> {
     ///
     /// # Errors
     ///
-    /// [`Gone`] if the child is over; `f` is dropped.
+    /// [`ProcessError::Exited`] if the child is over; `f` is dropped.
     ///
     /// # Examples
     ///
@@ -394,14 +394,15 @@ impl<P: ProcessProtocol> Process<P> {
     /// reactor.run()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn post<F, H>(&self, f: F) -> Result<(), Gone>
+    pub fn post<F, H>(&self, f: F) -> Result<(), ProcessError>
     where
         F: FnOnce(&mut P, &mut ProcessContext<'_, P>) -> H + 'static,
         H: Handled,
     {
-        self.source()?
+        let source = self.source().map_err(|Gone| ProcessError::Exited)?;
+        source
             .post(Box::new(move |protocol, cx| f(protocol, cx).into_result()))
-            .map_err(|_job| Gone)
+            .map_err(|_job| ProcessError::Exited)
     }
 }
 

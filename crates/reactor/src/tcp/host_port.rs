@@ -37,7 +37,7 @@ impl HostPort {
         &self.given
     }
 
-    /// The address to listen on. A name is looked up on the spot.
+    /// The address to listen on. A name is looked up on the spot, which may block.
     pub(crate) fn address(&self) -> io::Result<SocketAddr> {
         match &self.parsed {
             Parsed::Address(address) => Ok(*address),

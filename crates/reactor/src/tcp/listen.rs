@@ -18,7 +18,9 @@ impl ReactorHandle {
     /// for everybody who comes. Port 0 lets the system choose one.
     ///
     /// A name is looked up on the spot, which may take a while; its first
-    /// address is used. An address of version 6 does not take connections of
+    /// address is used. That is meant for the start of a program: a loop that runs
+    /// already is held up by it, and had better be given an address, which
+    /// [`resolve`](Self::resolve) finds without waiting. An address of version 6 does not take connections of
     /// version 4, unless [`ListenOptions`] say so.
     ///
     /// # Errors

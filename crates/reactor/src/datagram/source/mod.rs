@@ -393,7 +393,7 @@ impl<P: DatagramProtocol> Source for DatagramSource<P> {
     }
 
     fn shut_down(self: Rc<Self>) {
-        self.end(PortClosed::ReactorGone);
+        self.end(PortClosed::ReactorStopped);
         self.settle_now();
     }
 }
