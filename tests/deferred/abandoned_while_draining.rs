@@ -1,18 +1,19 @@
 //! Looks and loops inside of an errback that runs because a trigger was dropped: what is
 //! dropped in there is queued, and whatever looks sees what came of it.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use deferred::{
-    Abandoned, Deferred, DeferredLock, Failure, State, TimerQueue, Trigger, VirtualClock,
-    inline_callbacks, run_woken,
+    Abandoned, Deferred, DeferredHandle, DeferredLock, Failure, State, TimerQueue, Trigger,
+    VirtualClock, inline_callbacks, run_woken, sync,
 };
 use futures::executor::LocalPool;
 use futures::task::LocalSpawnExt;
 
+use crate::deep::on_a_small_stack;
 use crate::support::{Count, Log, failure, value};
 
 /// Calls `f` in an errback that an abandonment runs, and gives what that comes to.
@@ -31,10 +32,15 @@ fn in_an_abandonment<T: 'static>(f: impl FnOnce() -> T + 'static) -> T {
 
 /// One that fires another when it is abandoned.
 fn firing(log: &Log) -> (Trigger<()>, Deferred<()>) {
+    firing_as(log, "errback")
+}
+
+/// The same, which tells of itself as `name`.
+fn firing_as(log: &Log, name: &'static str) -> (Trigger<()>, Deferred<()>) {
     let (trigger, deferred) = Deferred::<()>::pair();
     let sink = log.clone();
     let deferred = deferred.add_errback(move |_abandoned| {
-        sink.add("errback");
+        sink.add(name);
         Ok(())
     });
     (trigger, deferred)
@@ -264,4 +270,195 @@ fn looks_that_nest() {
     let log = Log::new();
     down(4, log.clone());
     assert_eq!(log.take(), ["1", "2", "3", "4"]);
+}
+
+/// Something that looks at a Deferred when it is dropped.
+struct Looks(DeferredHandle);
+
+impl Drop for Looks {
+    fn drop(&mut self) {
+        self.0.state();
+    }
+}
+
+const MANY: usize = 100_000;
+
+#[test]
+fn errbacks_that_look_and_then_drop_the_next_trigger() {
+    on_a_small_stack(|| {
+        let (_trigger, mut other) = Deferred::<()>::pair();
+        let count = Count::new();
+        let mut next = None;
+        for _ in 0..MANY {
+            let (trigger, deferred) = Deferred::<()>::pair();
+            let (handle, dropped, count) = (other.handle(), next.take(), count.clone());
+            deferred
+                .add_errback(move |_abandoned| {
+                    handle.state();
+                    drop(dropped);
+                    count.add();
+                    Ok(())
+                })
+                .ignore();
+            next = Some(trigger);
+        }
+        drop(next);
+        assert_eq!(count.get(), MANY);
+    });
+}
+
+#[test]
+fn errbacks_that_look_of_triggers_that_go_together() {
+    on_a_small_stack(|| {
+        let (_trigger, mut other) = Deferred::<()>::pair();
+        let count = Count::new();
+        let triggers: Vec<_> = (0..MANY)
+            .map(|_| {
+                let (trigger, deferred) = Deferred::<()>::pair();
+                let (handle, count) = (other.handle(), count.clone());
+                deferred
+                    .add_errback(move |_abandoned| {
+                        handle.state();
+                        count.add();
+                        Ok(())
+                    })
+                    .ignore();
+                trigger
+            })
+            .collect();
+        in_an_abandonment(|| drop(triggers));
+        assert_eq!(count.get(), MANY);
+    });
+}
+
+#[test]
+fn bodies_that_look_and_poll_on_when_their_triggers_go_together() {
+    on_a_small_stack(|| {
+        let (_trigger, mut other) = Deferred::<()>::pair();
+        let count = Count::new();
+        let triggers: Vec<_> = (0..MANY)
+            .map(|_| {
+                let (trigger, deferred) = Deferred::<()>::pair();
+                let (handle, count) = (other.handle(), count.clone());
+                let body = inline_callbacks(async move {
+                    let _abandoned = deferred.await;
+                    handle.state();
+                    let (_trigger, shared) = sync::Deferred::<()>::pair();
+                    let mut shared = pin!(shared);
+                    poll_fn(|cx| Poll::Ready(shared.as_mut().poll(cx).is_pending())).await;
+                    count.add();
+                    Ok(())
+                });
+                body.ignore();
+                trigger
+            })
+            .collect();
+        in_an_abandonment(|| drop(triggers));
+        assert_eq!(count.get(), MANY);
+    });
+}
+
+#[test]
+fn drops_that_look() {
+    on_a_small_stack(|| {
+        let (_trigger, mut other) = Deferred::<()>::pair();
+        let mut passed_by = None;
+        let mut unfired = None;
+        for _ in 0..MANY {
+            let (trigger, deferred) = Deferred::<()>::pair();
+            let captured = (Looks(other.handle()), passed_by.take());
+            deferred
+                .add_callback(move |()| {
+                    drop(captured);
+                    Ok(())
+                })
+                .ignore();
+            passed_by = Some(trigger);
+
+            let captured = (Looks(other.handle()), unfired.take());
+            let (trigger, deferred) = Deferred::<()>::with_canceller(move |_| drop(captured));
+            deferred.add_callback(|()| Ok(())).ignore();
+            unfired = Some(trigger);
+        }
+        drop(passed_by);
+        drop(unfired);
+    });
+}
+
+#[test]
+fn a_look_sees_what_its_own_task_has_dropped_first_and_in_order() {
+    let log = Log::new();
+    let sink = log;
+    in_an_abandonment(move || {
+        let (first, a) = firing_as(&sink, "first");
+        let (second, b) = firing_as(&sink, "second");
+        drop(first);
+        drop(second);
+        assert_eq!(a.state(), State::Done);
+        assert_eq!(sink.take(), ["first", "second"]);
+        a.ignore();
+        b.ignore();
+    });
+}
+
+#[test]
+fn a_loop_sees_all_that_is_queued() {
+    let (first, a) = Deferred::<()>::pair();
+    let (second, b) = Deferred::<()>::pair();
+    let count = Count::new();
+    let counter = count.clone();
+    a.add_errback(move |_abandoned| {
+        // Its trigger is dropped already, behind that of this one.
+        LocalPool::new().run_until(b).unwrap_err();
+        counter.add();
+        Ok(())
+    })
+    .ignore();
+    in_an_abandonment(move || drop((first, second)));
+    assert_eq!(count.get(), 1);
+}
+
+/// A trigger of this thread and one of several, and what the second gives: dropping the
+/// first fires it.
+fn across() -> (Trigger<()>, sync::Deferred<i32>) {
+    let (fires, shared) = sync::Deferred::pair();
+    let (trigger, deferred) = Deferred::<()>::pair();
+    deferred
+        .add_errback(move |_abandoned| {
+            fires.callback(4).unwrap();
+            Ok(())
+        })
+        .ignore();
+    (trigger, shared)
+}
+
+#[test]
+fn a_look_at_the_other_flavour() {
+    in_an_abandonment(|| {
+        let (trigger, shared) = across();
+        drop(trigger);
+        assert_eq!(value(shared), 4);
+
+        let (trigger, shared) = across();
+        drop(trigger);
+        assert_eq!(shared.state(), State::Done);
+        value(shared);
+    });
+}
+
+#[test]
+fn waiting_for_the_other_flavour() {
+    in_an_abandonment(|| {
+        let (trigger, shared) = across();
+        drop(trigger);
+        assert_eq!(LocalPool::new().run_until(shared).unwrap(), 4);
+
+        let (trigger, shared) = across();
+        let mut pool = LocalPool::new();
+        // It is polled after the other, and then nobody polls any more.
+        pool.spawner()
+            .spawn_local(async move { drop(trigger) })
+            .unwrap();
+        assert_eq!(pool.run_until(shared).unwrap(), 4);
+    });
 }

@@ -10,9 +10,13 @@
 //! an executor, or by a `catch_unwind` of the user's.
 //!
 //! An errback that the queue runs may look at a chain whose abandonment is still in the
-//! queue, or run a loop that waits for it. So everything that looks at a chain calls
-//! [`run_pending`] first. From then on, until that errback returns, abandonments run at
-//! once again: it may be a loop that asked.
+//! queue. So everything that looks at a chain runs first what has been added since the task
+//! on the stack began: as if the drops of that task had run it at once. What was in the
+//! queue before stays there: so tasks that look take no more stack, however many there are.
+//!
+//! An errback may also run a loop, which waits for any of them, and may go to sleep without
+//! asking again. So a loop runs the whole queue, and from then on, until that errback
+//! returns, abandonments run at once.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -33,9 +37,12 @@ enum Task<M: Mode> {
 
 /// One per thread.
 pub(crate) struct Backlog<M: Mode> {
+    /// Added before the task on the stack began.
     tasks: RefCell<VecDeque<Task<M>>>,
-    /// A drain is on the stack that runs what is added. INVARIANT: if not, `tasks` is
-    /// empty.
+    /// Added since then.
+    added: RefCell<Vec<Task<M>>>,
+    /// A drain is on the stack that runs what is added. INVARIANT: if not, there is
+    /// nothing.
     is_draining: Cell<bool>,
     /// How many callbacks are being dropped because a failure passes by them.
     passed_by: Cell<usize>,
@@ -49,6 +56,7 @@ impl<M: Mode> Backlog<M> {
     pub(super) const fn new() -> Self {
         Self {
             tasks: RefCell::new(VecDeque::new()),
+            added: RefCell::new(Vec::new()),
             is_draining: Cell::new(false),
             passed_by: Cell::new(0),
             handing_over: Cell::new(0),
@@ -95,7 +103,7 @@ pub(super) fn discard<M: Mode>(remains: Remains<M>) {
 fn add<M: Mode>(task: Task<M>) {
     let mut task = Some(task);
     M::backlog(|backlog| {
-        backlog.tasks.borrow_mut().extend(task.take());
+        backlog.added.borrow_mut().extend(task.take());
     });
     match task {
         // The thread is at its end and has no backlog any more.
@@ -115,9 +123,13 @@ fn drain<M: Mode>(backlog: &Backlog<M>) -> usize {
     let _draining = Draining(&backlog.is_draining);
     let mut count = 0;
     loop {
-        // Each time: a drain inside the last task has ended this state.
+        // Each time: a loop inside the last task has ended this state.
         backlog.is_draining.set(true);
-        let task = backlog.tasks.borrow_mut().pop_front();
+        let task = {
+            let mut tasks = backlog.tasks.borrow_mut();
+            tasks.extend(backlog.added.borrow_mut().drain(..));
+            tasks.pop_front()
+        };
         match task {
             Some(task) => perform(task),
             None => return count,
@@ -126,25 +138,51 @@ fn drain<M: Mode>(backlog: &Backlog<M>) -> usize {
     }
 }
 
-/// Runs what drops have put into the queue, also inside of a task of that; says how many
-/// tasks there were. For whatever looks at a chain, or waits for one.
-///
-/// Afterwards, abandonments run at once, until the task on the stack is over.
+/// Works through what the task on the stack has added, and what that adds; says how many
+/// tasks there were.
+#[cold]
+fn drain_added<M: Mode>(backlog: &Backlog<M>) -> usize {
+    let before = backlog.tasks.borrow().len();
+    let mut count = 0;
+    loop {
+        let task = {
+            let mut tasks = backlog.tasks.borrow_mut();
+            // Taken from the back: the first of them is to be the last.
+            tasks.extend(backlog.added.borrow_mut().drain(..).rev());
+            if tasks.len() > before {
+                tasks.pop_back()
+            } else {
+                None
+            }
+        };
+        let Some(task) = task else {
+            return count;
+        };
+        perform(task);
+        // Again: a loop inside the last task has ended this state.
+        backlog.is_draining.set(true);
+        count += 1;
+    }
+}
+
+/// Runs what drops inside the task on the stack have put into the queue; says how many
+/// tasks there were. For whatever looks at a chain.
 #[inline]
-pub(crate) fn run_pending<M: Mode>() -> usize {
+pub(super) fn run_pending<M: Mode>() -> usize {
     let ran = M::backlog(|backlog| {
-        if backlog.is_draining.get() {
-            drain(backlog)
-        } else {
+        if backlog.added.borrow().is_empty() {
             0
+        } else {
+            drain_added(backlog)
         }
     });
     // Without a queue, nothing is put off: the thread is at its end.
     ran.unwrap_or(0)
 }
 
-/// As [`run_pending`], for a loop, which is also to get the hand-overs that would nest
-/// too deep: it may wait for one of them.
+/// Runs all that is in the queue, for a loop, which may go to sleep without asking again:
+/// afterwards, abandonments run at once, until the task on the stack is over. It also gets
+/// the hand-overs that would nest too deep, since it may wait for one of them.
 #[inline]
 pub(super) fn run_pending_in_loop<M: Mode>() -> usize {
     let ran = M::backlog(|backlog| {
@@ -159,7 +197,7 @@ pub(super) fn run_pending_in_loop<M: Mode>() -> usize {
 
 #[cold]
 fn run_all<M: Mode>(backlog: &Backlog<M>) -> usize {
-    let mut count = run_pending::<M>();
+    let mut count = drain(backlog);
     // Those that come further in begin to count anew, and so run at once.
     backlog.handing_over.set(0);
     loop {

@@ -2,12 +2,12 @@
 
 use std::panic::Location;
 
-use super::backlog;
 use super::cancel;
 use super::core::Phase;
 use super::mode::Mode;
 use super::raw::{Claim, CoreRef, CoreWeak, Guarded};
 use super::run;
+use super::run_pending;
 use super::wait;
 use crate::failure::Failure;
 use crate::state::State;
@@ -70,7 +70,7 @@ impl<M: Mode> Clone for Control<M> {
 /// What a chain is doing, when the abandonments in the queue have run.
 pub(crate) fn look<M: Mode>(core: &CoreRef<M>) -> State {
     let seen = core.with(|state| state.seen());
-    if seen != State::Done && backlog::run_pending::<M>() > 0 {
+    if seen != State::Done && run_pending() > 0 {
         return core.with(|state| state.seen());
     }
     seen

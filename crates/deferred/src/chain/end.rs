@@ -11,6 +11,7 @@ use super::core::{EndState, Inside, Listener, Phase};
 use super::mode::{Fits, Mode};
 use super::raw::{Claim, CoreRef, CoreWeak, EndRef, Local, Slot};
 use super::run::{self, Stage, Step};
+use super::run_pending;
 use super::variance::Invariant;
 use super::wait::{self, Waited};
 use crate::contain::drop_contained;
@@ -64,7 +65,7 @@ impl<M: Mode, T: Fits<M>> Link<M, T> {
     /// The same, when an abandonment that is still in the queue may bring the result.
     #[cold]
     fn take_late(&mut self) -> Option<Result<T>> {
-        backlog::run_pending::<M>();
+        run_pending();
         self.take()
     }
 

@@ -31,7 +31,7 @@ mod wait_graph;
 
 use crate::trail::Place;
 
-pub(crate) use self::backlog::{hand_over, run_pending};
+pub(crate) use self::backlog::hand_over;
 pub(crate) use self::body::{Awaited, Awaits, Body, SharedBody, WeakBody, address, count_pollers};
 pub(crate) use self::cancel::{delegate, keep_from_waited};
 pub(crate) use self::control::{Control, Paused, cancel_core, fail_core};
@@ -50,6 +50,30 @@ pub(crate) use self::wait_graph::{body_sleeps, body_waits, closes_a_cycle, set_p
 /// Where a chain was made.
 pub(crate) fn made_at<M: Mode>(core: &CoreRef<M>) -> Place {
     core.with(|state| state.made_at)
+}
+
+/// Runs what drops inside the task on the stack have put into this thread's queues,
+/// whichever the flavour, before somebody looks at a chain; says how many tasks there were.
+#[inline]
+pub(crate) fn run_pending() -> usize {
+    let local = backlog::run_pending::<Local>();
+    #[cfg(feature = "sync")]
+    let local = run_pending_of_both(local);
+    local
+}
+
+/// Tasks of one flavour may add some of the other.
+#[cfg(feature = "sync")]
+#[inline]
+fn run_pending_of_both(local: usize) -> usize {
+    let mut count = local;
+    loop {
+        let shared = backlog::run_pending::<Shared>();
+        if shared == 0 {
+            return count;
+        }
+        count += shared + backlog::run_pending::<Local>();
+    }
 }
 
 /// Runs what this thread's queues hold, whichever the flavour, for a loop of its own; says

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use super::backlog::run_pending;
 use super::end::End;
 use super::mode::{Fits, Mode};
 use super::raw::CoreRef;
+use super::run_pending;
 use super::wait_graph::waits_for;
 use crate::failure::Failure;
 use crate::state::State;
@@ -73,7 +73,7 @@ impl fmt::Debug for Places<'_> {
 impl<M: Mode, T: Fits<M>> End<M, T> {
     /// The `Debug` of a Deferred.
     pub(crate) fn debug(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        run_pending::<M>();
+        run_pending();
         let mut out = f.debug_struct("Deferred");
         let link = match self {
             Self::Linked(link) => link,

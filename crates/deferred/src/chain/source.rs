@@ -9,6 +9,7 @@ use super::end::{End, Link};
 use super::mode::{Fits, Mode};
 use super::raw::{Claim, CoreRef, CoreWeak, EndRef, OwnedClaim};
 use super::run;
+use super::run_pending;
 use super::variance::Invariant;
 use crate::contain::drop_contained;
 use crate::failure::Result;
@@ -116,7 +117,7 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
 
     pub(crate) fn is_fired(&self) -> bool {
         let look = || self.core.with(|state| state.phase() != Phase::Unfired);
-        look() || (backlog::run_pending::<M>() > 0 && look())
+        look() || (run_pending() > 0 && look())
     }
 
     pub(crate) fn core(&self) -> &CoreRef<M> {

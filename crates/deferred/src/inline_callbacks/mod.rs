@@ -98,3 +98,14 @@ pub(crate) fn poll_end<T: 'static>(
         None => wake::poll_end(end, cx.waker()),
     }
 }
+
+/// Runs what is to be run before a shared Deferred is polled with `waker`, by which it may
+/// get its result. A body does not go to sleep by itself: it looks.
+#[cfg(feature = "sync")]
+pub(crate) fn before_polling(waker: &std::task::Waker) {
+    if task::current(waker).is_some() {
+        chain::run_pending();
+    } else {
+        chain::run_all_pending();
+    }
+}

@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::deferred::Deferred;
-use crate::chain::{Shared, run_pending};
 use crate::error::ResultTaken;
 use crate::failure::{Failure, Result};
+use crate::inline_callbacks::before_polling;
 
 /// Awaiting takes the result: a failure that comes out counts as handled.
 ///
@@ -17,7 +17,7 @@ impl<T: Send + 'static> Future for Deferred<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let polled = self.get_mut().end_mut().poll(|link| {
-            run_pending::<Shared>();
+            before_polling(cx.waker());
             link.set_waker(cx.waker());
         });
         polled.map(|result| result.unwrap_or_else(|| Err(Failure::new(ResultTaken::new()))))
