@@ -466,3 +466,37 @@ fn what_the_cancel_of_the_whole_caused_is_minor() {
     assert_eq!(unhandled.len(), 1);
     assert!(!unhandled[0].is_minor());
 }
+
+#[test]
+fn context_goes_before_the_error_and_keeps_its_story() {
+    let line = line!() + 1;
+    let failure = fail::<()>(Coded(4)).add_callback(|()| Ok(()));
+    let failure = failure.context("reading").context("starting");
+    let failure = failure.into_result().unwrap().unwrap_err();
+    assert_eq!(failure.to_string(), "starting: reading: error 4");
+    assert_eq!(failure.message(), "starting");
+    assert_eq!(failure.check::<Coded>(), Some(&Coded(4)));
+    assert!(
+        failure.downcast_ref::<Coded>().is_none(),
+        "it is not the outermost"
+    );
+    assert_eq!(failure.raised_at().line(), line);
+    assert_eq!(failure.trail().count(), 3);
+    let story = format!("{failure:?}");
+    assert!(
+        story.starts_with("starting\n  caused by: reading\n  caused by: error 4\n"),
+        "{story}"
+    );
+}
+
+#[test]
+fn context_of_a_shared_failure_leaves_the_other_as_it_is() {
+    let failure = Failure::new(Coded(5));
+    let with_text = failure.clone().context("once more");
+    assert_eq!(failure.to_string(), "error 5");
+    assert_eq!(with_text.to_string(), "once more: error 5");
+    assert!(with_text.is::<Coded>());
+    assert_eq!(with_text.raised_at(), failure.raised_at());
+    drop(failure);
+    assert!(with_text.context("again").is::<Coded>());
+}

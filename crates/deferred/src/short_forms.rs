@@ -37,6 +37,24 @@ impl<T: 'static> Deferred<T> {
     pub fn map_err<E: Into<Failure>>(self, f: impl FnOnce(Failure) -> E + 'static) -> Self {
         self.add_errback(move |failure| Result::<T>::Err(f(failure).into()))
     }
+
+    /// Puts a text before a failure that comes by, saying what was being done:
+    /// [`Failure::context`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Failure, fail};
+    ///
+    /// let page = fail::<()>(Failure::msg("no route")).context("fetching the page");
+    /// let failure = page.into_result().unwrap().unwrap_err();
+    /// assert_eq!(failure.to_string(), "fetching the page: no route");
+    /// ```
+    #[track_caller]
+    pub fn context(self, text: impl Into<String>) -> Self {
+        let text = text.into();
+        self.map_err(|failure| failure.context(text))
+    }
 }
 
 impl<T: 'static> Deferred<Deferred<T>> {

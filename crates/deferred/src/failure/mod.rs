@@ -1,6 +1,7 @@
 //! `Failure`: an error on its way through a chain, and its story so far.
 
 mod as_error;
+mod context;
 mod inside;
 mod members;
 mod text;

@@ -1,0 +1,93 @@
+//! A failure with a text of what was being done when it came.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Failure, Inner};
+
+/// The error of a [`Failure::context`]: the text, with the error as its source.
+struct Context {
+    text: String,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+impl Failure {
+    /// Puts a text before the error, saying what was being done when it came.
+    ///
+    /// The error becomes the source of the new one: [`check`](Self::check),
+    /// [`is`](Self::is) and [`trap`](Self::trap) find it still. The place it was raised at,
+    /// the stages it passed and the backtrace are kept. (A clone of the failure that is
+    /// alive keeps the backtrace for itself.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::num::ParseIntError;
+    ///
+    /// fn port(text: &str) -> deferred::Result<u16> {
+    ///     text.parse::<u16>().map_err(|error| deferred::Failure::new(error).context("reading the port"))
+    /// }
+    ///
+    /// let failure = port("http").unwrap_err();
+    /// assert_eq!(failure.to_string(), "reading the port: invalid digit found in string");
+    /// assert!(failure.is::<ParseIntError>());
+    /// ```
+    #[must_use = "it gives the failure with the text"]
+    pub fn context(self, text: impl Into<String>) -> Self {
+        let text = text.into();
+        let inner = match Arc::try_unwrap(self.inner) {
+            Ok(inner) => Inner {
+                error: Box::new(Context {
+                    text,
+                    source: inner.error,
+                }),
+                ..inner
+            },
+            Err(shared) => {
+                let shared = Self { inner: shared };
+                let (raised_at, trail) = (shared.raised_at(), shared.inner.trail.clone());
+                let notes = shared
+                    .inner
+                    .notes
+                    .load(std::sync::atomic::Ordering::Relaxed);
+                let source = shared.into_error();
+                let error = Context {
+                    text,
+                    source: Box::new(source),
+                };
+                Inner {
+                    error: Box::new(error),
+                    raised_at,
+                    trail,
+                    notes: notes.into(),
+                    backtrace: std::backtrace::Backtrace::disabled(),
+                }
+            }
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+}
+
+impl fmt::Display for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("text", &self.text)
+            .field("source", &self.source)
+            .finish()
+    }
+}
+
+impl Error for Context {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.source)
+    }
+}
