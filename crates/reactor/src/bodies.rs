@@ -24,7 +24,7 @@ thread_local! {
 
 /// Goes on with the bodies that were woken, and with those that they wake meanwhile, up to
 /// a limit; `is_woken` takes the mark that is set for these. Says whether there were any.
-#[inline]
+#[inline(always)]
 pub(crate) fn run(is_woken: impl Fn() -> bool) -> bool {
     let has_called = run_woken() > 0;
     if has_called {
@@ -44,13 +44,17 @@ fn run_further(is_woken: impl Fn() -> bool) {
 
 /// Has the loop with this `waker` woken when a body is, in the place of other loops of
 /// this thread.
-#[inline]
+#[inline(always)]
 pub(crate) fn listen(reactor: usize, waker: impl FnOnce() -> Waker) {
     if TOLD.get() != reactor {
-        TOLD.set(reactor);
-        let waker = waker();
-        set_wake_hook(move || waker.wake());
+        listen_anew(reactor, waker());
     }
+}
+
+#[cold]
+fn listen_anew(reactor: usize, waker: Waker) {
+    TOLD.set(reactor);
+    set_wake_hook(move || waker.wake());
 }
 
 /// The same, unless a loop has a turn on this thread: that one goes on with the bodies.

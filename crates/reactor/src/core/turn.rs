@@ -75,7 +75,7 @@ impl Core {
 
         if is_woken() {
             // By what was told: what they write is sent in this turn.
-            self.run_bodies();
+            self.run_bodies_again();
         }
         self.settle();
         self.shut_down_if_stopped();
@@ -212,17 +212,28 @@ impl Core {
     }
 
     /// Goes on with async bodies; says whether there were any.
-    #[inline]
+    #[inline(always)]
     fn run_bodies(&self) -> bool {
         bodies::listen(self.id(), || self.poll.waker());
         if self.slow_callback.get().is_some() {
-            let mut has_called = false;
-            self.timed("an async body", || has_called = bodies::run(take_woken));
-            has_called
+            self.run_bodies_timed()
         } else {
             // They contain their panics.
             bodies::run(take_woken)
         }
+    }
+
+    #[cold]
+    fn run_bodies_timed(&self) -> bool {
+        let mut has_called = false;
+        self.timed("an async body", || has_called = bodies::run(take_woken));
+        has_called
+    }
+
+    /// Goes on with those that descriptors have woken.
+    #[inline(never)]
+    fn run_bodies_again(&self) {
+        self.run_bodies();
     }
 
     /// Sees to it that the loop is woken for async bodies.
