@@ -184,13 +184,11 @@ fn take_over(path: &Path, is_over: &AtomicBool) -> (Option<UnixListener>, bool) 
             continue;
         };
         let outlived = match Errno::from_io_error(&error) {
-            Some(Errno::CONNREFUSED) => true,
+            // The system may have found the file just before that was removed.
+            Some(Errno::CONNREFUSED) => fs::remove_file(path).is_ok(),
             Some(Errno::NOENT) => false,
             _ => continue,
         };
-        if outlived {
-            let _ = fs::remove_file(path);
-        }
         return (UnixListener::bind(path).ok(), outlived);
     }
     (None, false)
