@@ -17,11 +17,12 @@
 //! does until it has left that phase. So runs of one chain never nest, while runs of
 //! different chains do.
 
+use std::ops::{Deref, DerefMut};
 use std::panic::Location;
 use std::task::Waker;
 
 use super::mode::Mode;
-use super::raw::{Core, CoreRef, CoreWeak, Guarded, Rare, Slot, Stages};
+use super::raw::{Beside, Core, CoreRef, CoreWeak, Guarded, Rare, Slot, Stages};
 use crate::contain::drop_contained;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,11 +45,24 @@ pub(crate) enum Phase {
 /// What is known of a chain beside its phase, its stages and its result.
 #[repr(C)] // what is mostly looked at first
 pub(crate) struct Head<M: Mode> {
-    pub(super) cancelling: Cancelling,
-    pub(super) end: EndState,
-    pub(super) triggers: u32,
-    pub(super) made_at: &'static Location<'static>,
     pub(super) rare: Rare<M>,
+    pub(super) made_at: &'static Location<'static>,
+}
+
+impl<M: Mode> Deref for Head<M> {
+    type Target = Beside;
+
+    #[inline(always)]
+    fn deref(&self) -> &Beside {
+        &self.rare
+    }
+}
+
+impl<M: Mode> DerefMut for Head<M> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Beside {
+        &mut self.rare
+    }
 }
 
 /// Who holds the end of a chain, and is told when it is at its end. The result stays.

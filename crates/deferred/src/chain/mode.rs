@@ -9,7 +9,7 @@ use std::panic::Location;
 use super::backlog::Backlog;
 use super::body::Awaited;
 use super::core::{Group, Phase};
-use super::raw::{CoreRef, Counts, Locked, OwnedClaim, Spares};
+use super::raw::{CoreRef, Counts, Incoming, Locked, OwnedClaim, Spares};
 use crate::trail::Place;
 
 /// How the parts of a chain hold on to its core.
@@ -23,6 +23,8 @@ pub(crate) trait Mode: Sized + 'static {
     type PhaseCell: PhaseCell;
     /// Lets one at a time at what is in a core.
     type CoreLock;
+    /// Keeps stages that are added while another thread has the claim.
+    type Incoming: Incoming<Self>;
     /// The same, for what several handles share.
     type Lock<X>;
     /// One of several handles to what is behind such a lock.

@@ -7,42 +7,47 @@ use std::mem::MaybeUninit;
 
 use super::Word;
 
-/// The first one of a queue.
-const FIRST_WORDS: usize = 128;
+/// The first one of a queue: six stages that capture three words each.
+const FIRST_WORDS: usize = 36;
 
-/// How much larger each is than the one before.
-const GROWTH: usize = 4;
+/// The largest one that stays with the memory of a chain that is gone, for the stages of
+/// the next one: 1.5 KiB. The second of a queue is as large.
+const KEPT_WORDS: usize = 192;
+
+/// What stands at the end of one: the first of its queue, and how large it is.
+const END_WORDS: usize = 2;
+
+/// How much larger each is than the one before, but for the second.
+const GROWTH: usize = 5;
 
 /// None is larger, unless one stage needs it: 32 MiB, less what an allocator adds. glibc's
 /// keeps what is freed in pieces below that, instead of giving it back to the system only
 /// to have new pages made for the next chain.
 const MOST_WORDS: usize = (32 << 20) / size_of::<Word>() - 1024;
 
-/// A buffer on the heap: place for stages, and at its end how large it is.
+/// A buffer on the heap: place for stages, and two words behind it.
 ///
-/// INVARIANT: `end` is the last word of what came from a `Box<[Word]>` of as many words
-/// as it says. Who has a copy of it does not use it after [`free`](Self::free).
+/// INVARIANT: `end` is the last but one word of what came from a `Box<[Word]>` of as many
+/// words as the last one says. A copy is not used after [`free`](Self::free).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Buffer {
     end: *mut Word,
 }
 
 impl Buffer {
-    /// None.
-    pub(super) const NONE: Self = Self {
-        end: std::ptr::null_mut(),
-    };
-
     /// One with place for so many words at least, to follow one of `before` words.
     pub(super) fn new(needed: usize, before: usize) -> Self {
-        let words = (GROWTH * before)
-            .clamp(FIRST_WORDS, MOST_WORDS)
-            .max(needed + 1);
+        let usual = match before {
+            0 => FIRST_WORDS,
+            1..KEPT_WORDS => KEPT_WORDS,
+            _ => (GROWTH * before).min(MOST_WORDS),
+        };
+        let words = usual.max(needed + END_WORDS);
         let mut memory = Box::<[Word]>::new_uninit_slice(words);
         memory[words - 1].write(MaybeUninit::new(words as u64));
         let start = Box::into_raw(memory).cast::<Word>();
         Self {
-            end: start.wrapping_add(words - 1),
+            end: start.wrapping_add(words - END_WORDS),
         }
     }
 
@@ -51,9 +56,22 @@ impl Buffer {
         Self { end }
     }
 
-    #[inline(always)]
-    pub(super) fn is_none(self) -> bool {
-        self.end.is_null()
+    /// The first buffer of the queue of which this is the last.
+    ///
+    /// # Safety
+    /// It is there, and [`set_first`](Self::set_first) was called.
+    pub(super) unsafe fn first(self) -> Self {
+        // SAFETY: by contract.
+        unsafe { self.end.cast::<Self>().read() }
+    }
+
+    /// Notes the first buffer of the queue of which this is the last.
+    ///
+    /// # Safety
+    /// It is there.
+    pub(super) unsafe fn set_first(self, first: Self) {
+        // SAFETY: by the invariant, the word is part of it.
+        unsafe { self.end.cast::<Self>().write(first) }
     }
 
     /// How many words it has in all.
@@ -62,7 +80,16 @@ impl Buffer {
     /// It is there.
     pub(super) unsafe fn words(self) -> usize {
         // SAFETY: by contract and the invariant.
-        (unsafe { (*self.end).assume_init() }) as usize
+        (unsafe { (*self.end.add(1)).assume_init() }) as usize
+    }
+
+    /// Whether it is small enough to stay with the memory of a chain that is gone.
+    ///
+    /// # Safety
+    /// It is there.
+    pub(super) unsafe fn may_be_kept(self) -> bool {
+        // SAFETY: by contract.
+        unsafe { self.words() <= KEPT_WORDS }
     }
 
     /// Where its place begins.
@@ -71,7 +98,7 @@ impl Buffer {
     /// It is there.
     pub(super) unsafe fn start(self) -> *mut Word {
         // SAFETY: by contract.
-        self.end.wrapping_sub(unsafe { self.words() } - 1)
+        self.end.wrapping_sub(unsafe { self.words() } - END_WORDS)
     }
 
     /// Where its place ends.

@@ -5,7 +5,7 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr;
 
-use super::core::Guarded;
+use super::core::{Guarded, Incoming};
 use super::{CoreRef, Slot};
 use crate::chain::core::Phase;
 use crate::chain::mode::Mode;
@@ -114,7 +114,7 @@ impl<'a, M: Mode> Claim<'a, M> {
             if M::IS_SHARED
                 && let Some(incoming) = state.locked.incoming.take()
             {
-                stages.append(*incoming);
+                stages.append(incoming);
             }
             let has_stages = !stages.is_empty();
             let (phase, left) = f(state, has_stages)?;

@@ -10,9 +10,10 @@ use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 
 use super::atomic::{AtomicU32, Ordering, Witness};
+use super::rare::Beside;
 use super::stages::Room;
 use super::{Queued, Rare, Slot, Stages};
-use crate::chain::core::{Cancelling, EndState, Head, Phase};
+use crate::chain::core::{Head, Phase};
 use crate::chain::mode::{Mode, PhaseCell};
 use crate::trail::Place;
 
@@ -41,6 +42,9 @@ pub(crate) struct Core<M: Mode> {
     room: UnsafeCell<Room>,
 }
 
+/// A chain that waits takes this with up to three small stages, and no more.
+const _: () = assert!(cfg!(debug_assertions) || size_of::<Core<super::Local>>() <= 248);
+
 const HANDED_OUT: u32 = 1;
 const PAUSE: u32 = 2;
 
@@ -48,7 +52,59 @@ const PAUSE: u32 = 2;
 #[repr(C)] // as above
 pub(crate) struct Locked<M: Mode> {
     head: Head<M>,
-    pub(super) incoming: Option<Box<Stages<M>>>,
+    pub(super) incoming: M::Incoming,
+}
+
+/// Stages that were added while another thread has the claim. A chain of one thread has
+/// none: they go to the others.
+pub(crate) trait Incoming<M: Mode>: Sized {
+    const NONE: Self;
+
+    fn is_none(&self) -> bool;
+    fn take(&mut self) -> Option<Stages<M>>;
+    fn push<T: 'static, S: Queued<M, T>>(&mut self, stage: S, added_at: Place);
+}
+
+/// Of a chain of one thread.
+pub(crate) struct NoIncoming;
+
+impl<M: Mode> Incoming<M> for NoIncoming {
+    const NONE: Self = Self;
+
+    #[inline(always)]
+    fn is_none(&self) -> bool {
+        true
+    }
+
+    #[inline(always)]
+    fn take(&mut self) -> Option<Stages<M>> {
+        None
+    }
+
+    fn push<T: 'static, S: Queued<M, T>>(&mut self, _stage: S, _added_at: Place) {
+        unreachable!("one thread has the claim, or nobody")
+    }
+}
+
+#[cfg(feature = "sync")]
+impl<M: Mode> Incoming<M> for Option<Box<Stages<M>>> {
+    const NONE: Self = None;
+
+    #[inline(always)]
+    fn is_none(&self) -> bool {
+        self.is_none()
+    }
+
+    #[inline(always)]
+    fn take(&mut self) -> Option<Stages<M>> {
+        self.take().map(|stages| *stages)
+    }
+
+    #[inline(always)]
+    fn push<T: 'static, S: Queued<M, T>>(&mut self, stage: S, added_at: Place) {
+        let stages = self.get_or_insert_with(|| Box::new(Stages::new()));
+        stages.push::<T, S>(stage, added_at);
+    }
 }
 
 // SAFETY: see the rules above. Two threads never reach the same stages or slot at
@@ -64,21 +120,60 @@ where
 }
 
 impl<M: Mode> Core<M> {
+    /// Makes ready memory for a core at `place`: it has a queue of stages, and nothing
+    /// else yet.
+    ///
+    /// # Safety
+    /// `place` is aligned and valid for writes, and the core stays there.
+    pub(super) unsafe fn write_stages(place: *mut Self) {
+        // SAFETY: by contract.
+        unsafe {
+            let room = UnsafeCell::raw_get(&raw const (*place).room);
+            let stages = Stages::with_room(room);
+            UnsafeCell::raw_get(&raw const (*place).stages).write(stages);
+        }
+    }
+
+    /// Makes the queue of stages ready for the next core at this place. What else was in
+    /// the core may be gone already.
+    ///
+    /// # Safety
+    /// The queue of `place` is there, without stages, and nobody else reaches it.
+    #[inline(always)]
+    pub(super) unsafe fn reset_stages(place: *mut Self) {
+        // SAFETY: by contract.
+        unsafe {
+            let room = UnsafeCell::raw_get(&raw const (*place).room);
+            (*UnsafeCell::raw_get(&raw const (*place).stages)).reset(room);
+        }
+    }
+
+    /// Lets go of the buffer for stages on the heap, if there is one. The queue is as new.
+    ///
+    /// # Safety
+    /// As of [`reset_stages`](Self::reset_stages).
+    pub(super) unsafe fn free_stages(place: *mut Self) {
+        // SAFETY: by contract. What is written over has nothing left to drop.
+        unsafe {
+            (*UnsafeCell::raw_get(&raw const (*place).stages)).free();
+            Self::write_stages(place);
+        }
+    }
+
     /// Makes a core at `place`, of a chain that was not fired and has no stages.
     ///
     /// In place: a core is mostly room for what is to come, and to put one together
     /// elsewhere and move it copies that.
     ///
     /// # Safety
-    /// `place` is aligned and valid for writes, and the core stays there.
+    /// `place` is aligned and valid for writes, the core stays there, and
+    /// [`write_stages`](Self::write_stages) has made it ready, or
+    /// [`reset_stages`](Self::reset_stages) again.
     #[inline(always)]
     pub(super) unsafe fn write_new(place: *mut Self, triggers: u32, made_at: Place) {
         // SAFETY: by contract. Nothing is read before it is written, these are all
-        // the fields, and the room may be left uninitialised.
+        // the fields but the queue, and the room may be left uninitialised.
         unsafe {
-            let room = UnsafeCell::raw_get(&raw const (*place).room);
-            let stages = Stages::with_room(room);
-            UnsafeCell::raw_get(&raw const (*place).stages).write(stages);
             (&raw mut (*place).pauses).write(AtomicU32::new(0));
             (&raw mut (*place).phase).write(PhaseCell::new(Phase::Unfired));
             (&raw mut (*place).witness).write(Witness::new());
@@ -153,12 +248,6 @@ impl<M: Mode> Core<M> {
         is_empty && locked.head.rare.is_none() && locked.incoming.is_none()
     }
 
-    /// Lets go of the buffer for stages on the heap, if there is one; there are none.
-    #[inline(always)]
-    pub(super) fn free_spill(&mut self) {
-        self.stages.get_mut().free();
-    }
-
     /// What is behind the lock of a core that nobody else has.
     pub(crate) fn head_mut(&mut self) -> &mut Head<M> {
         &mut M::locked_mut(&mut self.locked).head
@@ -177,12 +266,9 @@ impl<M: Mode> Locked<M> {
         // SAFETY: by contract, and these are all the fields.
         unsafe {
             let head = &raw mut (*place).head;
-            (&raw mut (*head).cancelling).write(Cancelling::No);
-            (&raw mut (*head).end).write(EndState::Held);
-            (&raw mut (*head).triggers).write(triggers);
             (&raw mut (*head).made_at).write(made_at);
-            Rare::write_none(&raw mut (*head).rare);
-            (&raw mut (*place).incoming).write(None);
+            Rare::write_none(&raw mut (*head).rare, Beside::new(triggers));
+            (&raw mut (*place).incoming).write(M::Incoming::NONE);
         }
     }
 }
@@ -296,11 +382,7 @@ impl<M: Mode> Guarded<'_, M> {
     #[inline(always)]
     pub(crate) fn push<T: 'static, S: Queued<M, T>>(&mut self, stage: S, added_at: Place) {
         if M::IS_SHARED && self.phase() == Phase::Running {
-            let incoming = self
-                .locked
-                .incoming
-                .get_or_insert_with(|| Box::new(Stages::new()));
-            return incoming.push::<T, S>(stage, added_at);
+            return self.locked.incoming.push::<T, S>(stage, added_at);
         }
         self.core.witness.reached();
         // SAFETY: the lock is held, and there is no claim; or the chain is of one

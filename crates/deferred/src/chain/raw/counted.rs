@@ -33,6 +33,8 @@ pub(crate) unsafe trait Counts {
     fn add_weak(&self);
     /// How many weak ones there are, that of all the strong ones not counted.
     fn weak(&self) -> u32;
+    /// Whether the weak reference that asks is known to be the only one of all.
+    fn is_last_weak(&self) -> bool;
     /// Whether it was the last one.
     fn drop_weak(&self) -> bool;
 }
@@ -59,6 +61,51 @@ pub(super) fn too_many() -> ! {
 pub(crate) struct Block<M: Mode> {
     counts: M::Counts,
     core: Core<M>,
+}
+
+/// Memory of a block, ready for a core.
+///
+/// INVARIANT: `block` came from a `Box`, nobody else has it, and nothing of it is there but
+/// the queue of stages, which is empty, and as [`Core::reset_stages`] leaves it.
+pub(super) struct Memory<M: Mode> {
+    block: NonNull<Block<M>>,
+}
+
+impl<M: Mode> Memory<M> {
+    #[cold]
+    #[inline(never)]
+    pub(super) fn new() -> Self {
+        let memory = Box::leak(Box::<Block<M>>::new_uninit());
+        let block = NonNull::from(memory).cast::<Block<M>>();
+        // SAFETY: it is valid for writes, and stays where it is.
+        unsafe { Core::write_stages(&raw mut (*block.as_ptr()).core) };
+        Self { block }
+    }
+
+    /// # Safety
+    /// As the invariant has it.
+    #[inline(always)]
+    unsafe fn from_block(block: NonNull<Block<M>>) -> Self {
+        Self { block }
+    }
+
+    #[inline(always)]
+    fn into_block(self) -> NonNull<Block<M>> {
+        ManuallyDrop::new(self).block
+    }
+}
+
+impl<M: Mode> Drop for Memory<M> {
+    #[cold]
+    fn drop(&mut self) {
+        // SAFETY: by the invariant.
+        unsafe {
+            Core::free_stages(&raw mut (*self.block.as_ptr()).core);
+            drop(Box::from_raw(
+                self.block.as_ptr().cast::<MaybeUninit<Block<M>>>(),
+            ));
+        }
+    }
 }
 
 /// A strong reference.
@@ -111,10 +158,10 @@ impl<M: Mode> CoreRef<M> {
     /// One of `strong` references to a new core.
     #[inline(always)]
     fn with_references(strong: u32, triggers: u32, made_at: Place) -> Self {
-        let block = NonNull::from(Box::leak(spares::take::<M>())).cast::<Block<M>>();
+        let block = spares::take::<M>().into_block();
         let place = block.as_ptr();
-        // SAFETY: `block` is valid for writes, nothing in it is read before it is
-        // written, and these are all its fields.
+        // SAFETY: `block` is valid for writes, it is ready for a core, nothing else in it
+        // is read before it is written, and these are all its fields.
         unsafe {
             (&raw mut (*place).counts).write(M::Counts::new(strong));
             Core::write_new(&raw mut (*place).core, triggers, made_at);
@@ -162,17 +209,26 @@ impl<M: Mode> CoreRef<M> {
     fn drop_last(&mut self, left: Left) {
         // SAFETY: this was the last strong reference, so nobody else reaches the
         // core; the block stays while a weak reference is counted.
-        let core = unsafe { &mut (*self.block.as_ptr()).core };
+        let place = unsafe { &raw mut (*self.block.as_ptr()).core };
         // Mostly there is nothing left to drop, and to see that is cheaper than to
         // go through the fields.
-        if core.is_bare() {
-            core.free_spill();
-        } else {
-            // SAFETY: as above.
-            unsafe { (&raw mut (*self.block.as_ptr()).core).drop_in_place() };
+        // SAFETY: as above.
+        if !unsafe { &mut *place }.is_bare() {
+            // SAFETY: as above. The queue of stages goes with the rest, and another one
+            // takes its place.
+            unsafe {
+                place.drop_in_place();
+                Core::write_stages(place);
+            }
         }
         let weak = ManuallyDrop::new(CoreWeak { block: self.block });
-        if left == Left::None || weak.counts().drop_weak() {
+        if left == Left::None || weak.counts().is_last_weak() {
+            return weak.free();
+        }
+        // It would stay for as long as they do.
+        // SAFETY: as above; there are no stages.
+        unsafe { Core::free_stages(place) };
+        if weak.counts().drop_weak() {
             weak.free();
         }
     }
@@ -233,13 +289,16 @@ impl<M: Mode> CoreWeak<M> {
         a.block == b.block
     }
 
-    /// Gives the memory back, when there is no reference left.
+    /// Gives the memory back, when there is no other reference left.
     #[inline(always)]
     fn free(&self) {
-        let block = self.block.as_ptr().cast::<MaybeUninit<Block<M>>>();
-        // SAFETY: it came from a box, there is no reference left, and the core is
-        // gone with the last strong one.
-        spares::give_back(unsafe { Box::from_raw(block) });
+        // SAFETY: nobody else has the block, and the core is gone with the last strong
+        // reference, but for its queue of stages, which is empty.
+        let memory = unsafe {
+            Core::reset_stages(&raw mut (*self.block.as_ptr()).core);
+            Memory::from_block(self.block)
+        };
+        spares::give_back(memory);
     }
 
     #[cold]

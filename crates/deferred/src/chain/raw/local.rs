@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use super::claim::OwnedClaim;
-use super::core::Locked;
+use super::core::{Locked, NoIncoming};
 use super::counted::{CoreRef, Counts, Left, too_many};
 use super::spares::Spares;
 use crate::chain::backlog::Backlog;
@@ -104,6 +104,11 @@ unsafe impl Counts for LocalCounts {
     }
 
     #[inline(always)]
+    fn is_last_weak(&self) -> bool {
+        self.weak.get() == 1
+    }
+
+    #[inline(always)]
     fn drop_weak(&self) -> bool {
         let left = self.weak.get() - 1;
         self.weak.set(left);
@@ -139,6 +144,7 @@ impl Mode for Local {
     type Counts = LocalCounts;
     type PhaseCell = Cell<Phase>;
     type CoreLock = LocalCell<Locked<Self>>;
+    type Incoming = NoIncoming;
     type Lock<X> = LocalCell<X>;
     type Handle<X: 'static> = Rc<LocalCell<X>>;
     type Canceller = Box<dyn FnOnce(CoreRef<Self>)>;

@@ -37,12 +37,12 @@ mod stages;
 use std::mem::MaybeUninit;
 
 pub(crate) use self::claim::{Claim, Leave, OwnedClaim};
-pub(crate) use self::core::{Core, Guarded, Locked};
+pub(crate) use self::core::{Core, Guarded, Incoming, Locked};
 pub(crate) use self::counted::{CoreRef, CoreWeak, Counts};
 pub(crate) use self::end_ref::EndRef;
 pub(crate) use self::local::{Local, LocalCell};
 pub(crate) use self::pinned::{PinWeak, Pinned};
-pub(crate) use self::rare::Rare;
+pub(crate) use self::rare::{Beside, Rare};
 #[cfg(feature = "sync")]
 pub(crate) use self::shared::Shared;
 pub(crate) use self::slot::Slot;

@@ -1,10 +1,11 @@
 //! What few chains have.
 
 use std::mem::{ManuallyDrop, MaybeUninit};
+use std::ops::{Deref, DerefMut};
 use std::task::Waker;
 
 use super::{CoreRef, CoreWeak};
-use crate::chain::core::{Canceller, Inside, Listener};
+use crate::chain::core::{Canceller, Cancelling, EndState, Inside, Listener};
 use crate::chain::mode::Mode;
 
 /// Who gets the result of the chain, who is told when it is at its end, for whom it
@@ -14,12 +15,50 @@ use crate::chain::mode::Mode;
 /// takes one write to make and one look to see that there is nothing to be dropped.
 /// There is no enum in it, since that would be read as a whole, and whoever reads at
 /// once what was just written piece by piece has to wait for it.
+#[repr(C)] // what is mostly looked at first
 pub(crate) struct Rare<M: Mode> {
+    beside: Beside,
+    told: Told<M>,
+    cancelled: Cancelled<M>,
+}
+
+/// What every chain has, and fits beside the byte that says what else is there.
+#[repr(C)]
+pub(crate) struct Beside {
     /// INVARIANT: those whose bits are set, and no others, hold something.
     there: u8,
-    told: Told<M>,
-    waiting_on: MaybeUninit<CoreWeak<M>>,
-    cancelled: Cancelled<M>,
+    pub(in crate::chain) cancelling: Cancelling,
+    pub(in crate::chain) end: EndState,
+    pub(in crate::chain) triggers: u32,
+}
+
+impl Beside {
+    /// Of a new chain, which nobody has cancelled.
+    #[inline(always)]
+    pub(super) fn new(triggers: u32) -> Self {
+        Self {
+            there: 0,
+            cancelling: Cancelling::No,
+            end: EndState::Held,
+            triggers,
+        }
+    }
+}
+
+impl<M: Mode> Deref for Rare<M> {
+    type Target = Beside;
+
+    #[inline(always)]
+    fn deref(&self) -> &Beside {
+        &self.beside
+    }
+}
+
+impl<M: Mode> DerefMut for Rare<M> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Beside {
+        &mut self.beside
+    }
 }
 
 /// Who is told. INVARIANT: one of them at the most.
@@ -30,8 +69,10 @@ union Told<M: Mode> {
     inside: ManuallyDrop<MaybeUninit<Box<Inside<M>>>>,
 }
 
-/// What is cancelled. INVARIANT: one of them at the most.
+/// What is cancelled: something else while the chain is unfired, and the one that it waits
+/// for while it waits. INVARIANT: one of them at the most.
 union Cancelled<M: Mode> {
+    waiting_on: ManuallyDrop<MaybeUninit<CoreWeak<M>>>,
     canceller: ManuallyDrop<MaybeUninit<M::Canceller>>,
     parts: ManuallyDrop<MaybeUninit<M::Group>>,
     fired_by: ManuallyDrop<MaybeUninit<M::WeakBody>>,
@@ -90,25 +131,25 @@ impl<M: Mode> Rare<M> {
     /// # Safety
     /// `place` is aligned and valid for writes.
     #[inline(always)]
-    pub(super) unsafe fn write_none(place: *mut Self) {
+    pub(super) unsafe fn write_none(place: *mut Self, beside: Beside) {
         // SAFETY: by contract; the others may be left uninitialised.
-        unsafe { (&raw mut (*place).there).write(0) }
+        unsafe { (&raw mut (*place).beside).write(beside) }
     }
 
     /// Whether there is nothing.
     #[inline(always)]
     pub(crate) fn is_none(&self) -> bool {
-        self.there == 0
+        self.beside.there == 0
     }
 
     /// Whether somebody gets the result, or is told.
     #[inline(always)]
     pub(crate) fn is_listened_to(&self) -> bool {
-        self.there & (WAITER | WAKER | BODY | INSIDE) != 0
+        self.beside.there & (WAITER | WAKER | BODY | INSIDE) != 0
     }
 
     pub(crate) fn waiter(&self) -> Option<&CoreRef<M>> {
-        let is_there = self.there & WAITER != 0;
+        let is_there = self.beside.there & WAITER != 0;
         // SAFETY: it is there.
         is_there.then(|| unsafe { self.told.waiter.assume_init_ref() })
     }
@@ -121,7 +162,7 @@ impl<M: Mode> Rare<M> {
     #[inline(always)]
     pub(crate) fn replace_waiter(&mut self, waiter: CoreRef<M>) -> Option<CoreRef<M>> {
         assert!(
-            self.there & (WAKER | BODY | INSIDE) == 0,
+            self.beside.there & (WAKER | BODY | INSIDE) == 0,
             "who waits has the end, and those who were told before are gone"
         );
         self.waiter_place().replace(waiter)
@@ -130,7 +171,7 @@ impl<M: Mode> Rare<M> {
     #[inline(always)]
     fn waiter_place(&mut self) -> Place<'_, CoreRef<M>> {
         Place {
-            there: &mut self.there,
+            there: &mut self.beside.there,
             bit: WAITER,
             // SAFETY: whatever is there, it is room for one.
             content: unsafe { &mut self.told.waiter },
@@ -138,19 +179,19 @@ impl<M: Mode> Rare<M> {
     }
 
     pub(crate) fn waker(&self) -> Option<&Waker> {
-        let is_there = self.there & WAKER != 0;
+        let is_there = self.beside.there & WAKER != 0;
         // SAFETY: it is there.
         is_there.then(|| unsafe { self.told.waker.assume_init_ref() })
     }
 
     pub(crate) fn body(&self) -> Option<&M::Body> {
-        let is_there = self.there & BODY != 0;
+        let is_there = self.beside.there & BODY != 0;
         // SAFETY: it is there.
         is_there.then(|| unsafe { self.told.body.assume_init_ref() })
     }
 
     pub(crate) fn inside(&self) -> Option<&Inside<M>> {
-        let is_there = self.there & INSIDE != 0;
+        let is_there = self.beside.there & INSIDE != 0;
         // SAFETY: it is there.
         is_there.then(|| &**unsafe { self.told.inside.assume_init_ref() })
     }
@@ -158,7 +199,7 @@ impl<M: Mode> Rare<M> {
     /// Whether somebody is to be woken, be it inside of a body.
     #[inline(always)]
     pub(crate) fn has_waker(&self) -> bool {
-        self.there & (WAKER | INSIDE) != 0
+        self.beside.there & (WAKER | INSIDE) != 0
     }
 
     /// The one who is to be woken, be it inside of a body.
@@ -188,7 +229,7 @@ impl<M: Mode> Rare<M> {
     /// Gives the one that was there.
     #[inline(always)]
     pub(crate) fn replace_listener(&mut self, listener: Listener<M>) -> Option<Listener<M>> {
-        assert!(self.there & WAITER == 0, "the end is the waiter's");
+        assert!(self.beside.there & WAITER == 0, "the end is the waiter's");
         let old = self.take_listener();
         match listener {
             Listener::Waker(waker) => drop(self.waker_place().replace(waker)),
@@ -201,7 +242,7 @@ impl<M: Mode> Rare<M> {
     #[inline(always)]
     fn waker_place(&mut self) -> Place<'_, Waker> {
         Place {
-            there: &mut self.there,
+            there: &mut self.beside.there,
             bit: WAKER,
             // SAFETY: whatever is there, it is room for one.
             content: unsafe { &mut self.told.waker },
@@ -211,7 +252,7 @@ impl<M: Mode> Rare<M> {
     #[inline(always)]
     fn body_place(&mut self) -> Place<'_, M::Body> {
         Place {
-            there: &mut self.there,
+            there: &mut self.beside.there,
             bit: BODY,
             // SAFETY: whatever is there, it is room for one.
             content: unsafe { &mut self.told.body },
@@ -221,7 +262,7 @@ impl<M: Mode> Rare<M> {
     #[inline(always)]
     fn inside_place(&mut self) -> Place<'_, Box<Inside<M>>> {
         Place {
-            there: &mut self.there,
+            there: &mut self.beside.there,
             bit: INSIDE,
             // SAFETY: whatever is there, it is room for one.
             content: unsafe { &mut self.told.inside },
@@ -229,9 +270,9 @@ impl<M: Mode> Rare<M> {
     }
 
     pub(crate) fn waiting_on(&self) -> Option<&CoreWeak<M>> {
-        let is_there = self.there & WAITING_ON != 0;
+        let is_there = self.beside.there & WAITING_ON != 0;
         // SAFETY: it is there.
-        is_there.then(|| unsafe { self.waiting_on.assume_init_ref() })
+        is_there.then(|| unsafe { self.cancelled.waiting_on.assume_init_ref() })
     }
 
     #[inline(always)]
@@ -241,34 +282,39 @@ impl<M: Mode> Rare<M> {
 
     #[inline(always)]
     pub(crate) fn replace_waiting_on(&mut self, inner: CoreWeak<M>) -> Option<CoreWeak<M>> {
+        assert!(
+            !self.has_canceller(),
+            "what is cancelled of an unfired chain goes when it is fired"
+        );
         self.waiting_on_place().replace(inner)
     }
 
     #[inline(always)]
     fn waiting_on_place(&mut self) -> Place<'_, CoreWeak<M>> {
         Place {
-            there: &mut self.there,
+            there: &mut self.beside.there,
             bit: WAITING_ON,
-            content: &mut self.waiting_on,
+            // SAFETY: whatever is there, it is room for one.
+            content: unsafe { &mut self.cancelled.waiting_on },
         }
     }
 
     /// Whether there is a canceller of any kind.
     #[inline(always)]
     pub(crate) fn has_canceller(&self) -> bool {
-        self.there & (CANCELLER | PARTS | FIRED_BY) != 0
+        self.beside.there & (CANCELLER | PARTS | FIRED_BY) != 0
     }
 
     /// The body that fires the chain in the end, if that is what is cancelled.
     pub(crate) fn fired_by(&self) -> Option<&M::WeakBody> {
-        let is_there = self.there & FIRED_BY != 0;
+        let is_there = self.beside.there & FIRED_BY != 0;
         // SAFETY: it is there.
         is_there.then(|| unsafe { self.cancelled.fired_by.assume_init_ref() })
     }
 
     /// What knows the parts of the chain, if it is made of some.
     pub(crate) fn parts(&self) -> Option<&M::Group> {
-        let is_there = self.there & PARTS != 0;
+        let is_there = self.beside.there & PARTS != 0;
         // SAFETY: it is there.
         is_there.then(|| unsafe { self.cancelled.parts.assume_init_ref() })
     }
@@ -290,6 +336,10 @@ impl<M: Mode> Rare<M> {
     /// Gives the one that was there.
     #[inline(always)]
     pub(crate) fn replace_canceller(&mut self, canceller: Canceller<M>) -> Option<Canceller<M>> {
+        assert!(
+            self.beside.there & WAITING_ON == 0,
+            "a chain that waits was fired, and has no canceller"
+        );
         let old = self.take_canceller();
         match canceller {
             Canceller::Call(canceller) => drop(self.canceller_place().replace(canceller)),
@@ -302,7 +352,7 @@ impl<M: Mode> Rare<M> {
     #[inline(always)]
     fn canceller_place(&mut self) -> Place<'_, M::Canceller> {
         Place {
-            there: &mut self.there,
+            there: &mut self.beside.there,
             bit: CANCELLER,
             // SAFETY: whatever is there, it is room for one.
             content: unsafe { &mut self.cancelled.canceller },
@@ -312,7 +362,7 @@ impl<M: Mode> Rare<M> {
     #[inline(always)]
     fn parts_place(&mut self) -> Place<'_, M::Group> {
         Place {
-            there: &mut self.there,
+            there: &mut self.beside.there,
             bit: PARTS,
             // SAFETY: whatever is there, it is room for one.
             content: unsafe { &mut self.cancelled.parts },
@@ -322,7 +372,7 @@ impl<M: Mode> Rare<M> {
     #[inline(always)]
     fn fired_by_place(&mut self) -> Place<'_, M::WeakBody> {
         Place {
-            there: &mut self.there,
+            there: &mut self.beside.there,
             bit: FIRED_BY,
             // SAFETY: whatever is there, it is room for one.
             content: unsafe { &mut self.cancelled.fired_by },

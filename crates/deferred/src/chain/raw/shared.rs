@@ -13,6 +13,7 @@ use super::claim::OwnedClaim;
 use super::core::{Core, Locked};
 use super::counted::{CoreRef, Counts, Left, too_many};
 use super::spares::Spares;
+use super::stages::Stages;
 use crate::chain::backlog::Backlog;
 use crate::chain::body::Awaited;
 use crate::chain::core::{Group, Phase};
@@ -111,8 +112,13 @@ unsafe impl Counts for SharedCounts {
     }
 
     #[inline(always)]
+    fn is_last_weak(&self) -> bool {
+        self.both.load(Ordering::Acquire) == WEAK
+    }
+
+    #[inline(always)]
     fn drop_weak(&self) -> bool {
-        if self.both.load(Ordering::Acquire) == WEAK {
+        if self.is_last_weak() {
             return true;
         }
         self.both.fetch_sub(WEAK, Ordering::AcqRel) == WEAK
@@ -153,6 +159,7 @@ impl Mode for Shared {
     type Counts = SharedCounts;
     type PhaseCell = SharedPhase;
     type CoreLock = Brief<Locked<Self>>;
+    type Incoming = Option<Box<Stages<Self>>>;
     type Lock<X> = Mutex<X>;
     type Handle<X: 'static> = Arc<Mutex<X>>;
     type Canceller = Box<dyn FnOnce(CoreRef<Self>) + Send>;

@@ -12,9 +12,9 @@ use crate::chain::mode::{Fits, Mode};
 use crate::chain::run::Flow;
 use crate::contain::drop_contained;
 
-/// What a core has room for: four stages whose closures capture three words each, and
-/// one more that captures little, such as an errback or what a combinator adds.
-const ROOM_WORDS: usize = 24;
+/// What a core has room for: three stages whose closures capture two words each, or four
+/// that capture one.
+const ROOM_WORDS: usize = 12;
 
 /// The first buffer of a queue, in the core it belongs to.
 pub(super) type Room = [Word; ROOM_WORDS];
@@ -43,6 +43,8 @@ pub(crate) trait Queued<M: Mode, T>: Fits<M> {
 /// them to add a stage, or to run one. The first buffer is the room of the core; a stage
 /// that has no place there moves all of them to one on the heap. If that is full another
 /// follows, to which a link leads: a record like that of a stage, which goes on there.
+///
+/// A buffer on the heap stays when the queue is empty, and is used again.
 pub(crate) struct Stages<M: Mode> {
     /// INVARIANT: from `head` on there are whole records: a `Header`, then its stage; up
     /// to `tail` in the last buffer, and to a link in each before. No other record is a
@@ -50,13 +52,16 @@ pub(crate) struct Stages<M: Mode> {
     head: *mut Word,
     tail: *mut Word,
     /// Where the last buffer has place up to; on the heap, a link has place behind it.
+    ///
+    /// INVARIANT: it has the tag [`ON_HEAP`] if the last buffer is on the heap; then that
+    /// says which is the first, in which `head` is. Those before that are gone.
     limit: *mut Word,
-    /// INVARIANT: the buffer in which `head` is; none if that is the room of the queue,
-    /// or nowhere. Those before are gone.
-    first: Buffer,
     /// What is in it is `Send` if `M` is.
     flavour: PhantomData<M>,
 }
+
+/// The tag of a limit on the heap. It does not count in [`words_between`].
+const ON_HEAP: usize = 1;
 
 // SAFETY: what is queued fits the flavour (see `Stages::push`), and the buffer is
 // nobody else's.
@@ -166,7 +171,6 @@ impl<M: Mode> Stages<M> {
             head: ptr::dangling_mut(),
             tail: ptr::dangling_mut(),
             limit: ptr::dangling_mut(),
-            first: Buffer::NONE,
             flavour: PhantomData,
         }
     }
@@ -185,15 +189,47 @@ impl<M: Mode> Stages<M> {
             tail: start,
             // SAFETY: the end of the room.
             limit: unsafe { start.add(ROOM_WORDS) },
-            first: Buffer::NONE,
             flavour: PhantomData,
         }
+    }
+
+    /// Makes an empty queue ready for the next chain, for which `room` is: with the buffer
+    /// on the heap that it has, if that is not too large, else with the room.
+    ///
+    /// # Safety
+    /// As of [`with_room`](Self::with_room).
+    #[inline(always)]
+    pub(super) unsafe fn reset(&mut self, room: *mut Room) {
+        debug_assert!(self.is_empty());
+        self.head = room.cast::<Word>();
+        if self.is_on_heap() {
+            // Without records, the first buffer is the last.
+            let buffer = self.last();
+            // SAFETY: it is there.
+            if !unsafe { buffer.may_be_kept() } {
+                // SAFETY: by contract.
+                return unsafe { self.reset_large(room) };
+            }
+            // SAFETY: it is there.
+            self.head = unsafe { buffer.start() };
+        }
+        self.tail = self.head;
+    }
+
+    /// # Safety
+    /// As of [`reset`](Self::reset); it is on the heap.
+    #[cold]
+    #[inline(never)]
+    unsafe fn reset_large(&mut self, room: *mut Room) {
+        self.free_heap();
+        // SAFETY: by contract.
+        *self = unsafe { Self::with_room(room) };
     }
 
     /// Takes the stages out, leaving none; `room` is the queue's.
     pub(super) fn take_all(&mut self, room: &Room) -> Self {
         let mut taken = std::mem::replace(self, Self::new());
-        if taken.first.is_none() && !taken.is_empty() {
+        if !taken.is_on_heap() && !taken.is_empty() {
             let start = room.as_ptr().addr();
             let waiting = (taken.head.addr() - start) / size_of::<Word>();
             let waiting = &room[waiting..][..words_between(taken.head, taken.tail)];
@@ -205,6 +241,11 @@ impl<M: Mode> Stages<M> {
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
         self.head == self.tail
+    }
+
+    #[inline(always)]
+    fn is_on_heap(&self) -> bool {
+        self.limit.addr() & ON_HEAP != 0
     }
 
     /// Where the stages that wait were added.
@@ -300,18 +341,19 @@ impl<M: Mode> Stages<M> {
     #[cold]
     #[inline(never)]
     fn make_room(&mut self, needed: usize) {
-        let is_on_heap = !self.first.is_none();
-        if is_on_heap && self.first != self.last() {
-            return self.link(needed);
-        }
-        let used = words_between(self.head, self.tail);
-        if !is_on_heap {
+        if !self.is_on_heap() {
+            let used = words_between(self.head, self.tail);
             // SAFETY: these are its records.
             let waiting = unsafe { std::slice::from_raw_parts(self.head, used) };
             return self.move_to_heap(waiting, needed);
         }
+        let last = self.last();
+        if self.first_buffer() != last {
+            return self.link(needed);
+        }
+        let used = words_between(self.head, self.tail);
         // SAFETY: it is there.
-        let (start, words) = unsafe { (self.first.start(), self.first.words()) };
+        let (start, words) = unsafe { (last.start(), last.words()) };
         if used + needed > words / 2 {
             return self.link(needed);
         }
@@ -321,24 +363,36 @@ impl<M: Mode> Stages<M> {
         self.tail = start.wrapping_add(used);
     }
 
-    /// The last buffer, which is on the heap.
+    /// The last buffer, if it is on the heap.
     fn last(&self) -> Buffer {
-        Buffer::ending_at(self.limit.wrapping_add(LINK_WORDS))
+        debug_assert!(self.is_on_heap());
+        let limit = self.limit.wrapping_byte_sub(ON_HEAP);
+        Buffer::ending_at(limit.wrapping_add(LINK_WORDS))
     }
 
-    /// Goes on in another buffer.
-    fn go_on_in(&mut self, buffer: Buffer) -> *mut Word {
-        self.limit = buffer.end().wrapping_sub(LINK_WORDS);
+    /// The first buffer, if the last one is on the heap.
+    fn first_buffer(&self) -> Buffer {
+        // SAFETY: it is there, and `go_on_in` has noted it.
+        unsafe { self.last().first() }
+    }
+
+    /// Goes on in another buffer on the heap; `first` is that of the queue.
+    fn go_on_in(&mut self, buffer: Buffer, first: Buffer) {
+        let limit = buffer.end().wrapping_sub(LINK_WORDS);
+        self.limit = limit.wrapping_byte_add(ON_HEAP);
         // SAFETY: it is there.
-        self.tail = unsafe { buffer.start() };
-        self.tail
+        self.tail = unsafe {
+            buffer.set_first(first);
+            buffer.start()
+        };
     }
 
     /// Moves `waiting`, which are its records, into a first buffer of the heap with
     /// place for so many more words at least.
     fn move_to_heap(&mut self, waiting: &[Word], more: usize) {
-        self.first = Buffer::new(waiting.len() + more + LINK_WORDS, 0);
-        self.head = self.go_on_in(self.first);
+        let buffer = Buffer::new(waiting.len() + more + LINK_WORDS, 0);
+        self.go_on_in(buffer, buffer);
+        self.head = self.tail;
         // SAFETY: there is place for them, and the buffers are two.
         unsafe { ptr::copy_nonoverlapping(waiting.as_ptr(), self.head, waiting.len()) };
         self.tail = self.head.wrapping_add(waiting.len());
@@ -346,6 +400,7 @@ impl<M: Mode> Stages<M> {
 
     /// Goes on in another buffer, with place for so many words at least.
     fn link(&mut self, needed: usize) {
+        let first = self.first_buffer();
         // SAFETY: it is there.
         let before = unsafe { self.last().words() };
         let next = Buffer::new(needed + LINK_WORDS, before);
@@ -359,7 +414,7 @@ impl<M: Mode> Stages<M> {
             self.tail.cast::<Header<M>>().write(header);
             self.tail.add(HEADER_WORDS).cast::<Buffer>().write(next);
         }
-        self.go_on_in(next);
+        self.go_on_in(next, first);
     }
 
     /// Follows the link at the head.
@@ -371,9 +426,12 @@ impl<M: Mode> Stages<M> {
     unsafe fn cross(&mut self) {
         // SAFETY: by contract.
         let next = unsafe { next_buffer(self.head) };
-        let left = std::mem::replace(&mut self.first, next);
-        // SAFETY: it is there.
-        self.head = unsafe { next.start() };
+        let left = self.first_buffer();
+        // SAFETY: both are there.
+        self.head = unsafe {
+            self.last().set_first(next);
+            next.start()
+        };
         // SAFETY: it was the one with the head in it, and nothing in it is left.
         unsafe { left.free() };
     }
@@ -382,7 +440,7 @@ impl<M: Mode> Stages<M> {
     #[inline(always)]
     pub(super) fn free(&mut self) {
         debug_assert!(self.is_empty());
-        if !self.first.is_none() {
+        if self.is_on_heap() {
             self.free_heap();
         }
     }
@@ -390,9 +448,11 @@ impl<M: Mode> Stages<M> {
     #[cold]
     #[inline(never)]
     fn free_heap(&mut self) {
-        let left = std::mem::replace(&mut self.first, Buffer::NONE);
-        *self = Self::new();
-        // SAFETY: it was there, and without records there is no other one.
+        let left = self.last();
+        let nowhere = ptr::dangling_mut();
+        (self.head, self.tail, self.limit) = (nowhere, nowhere, nowhere);
+        // SAFETY: it was there, and without records there is no other one. The queue has
+        // let go of it: its limit has no tag.
         unsafe { left.free() };
     }
 }
@@ -408,6 +468,7 @@ unsafe fn next_buffer(record: *mut Word) -> Buffer {
 
 #[inline(always)]
 fn words_between(start: *mut Word, end: *mut Word) -> usize {
+    debug_assert!(start.addr() <= end.addr());
     (end.addr() - start.addr()) / size_of::<Word>()
 }
 
