@@ -49,9 +49,14 @@ use crate::failure::Result;
 ///
 /// The body may await any future. Being woken by one only marks the body: it goes on
 /// in the next [`run_woken`] of its thread. That is called for you when the Deferred
-/// that is given back, or one that waits for it, is awaited under an executor, and by
-/// a loop such as that of the `reactor` crate. With neither, call it yourself, or the
-/// body waits for ever; [`set_wake_hook`] says when.
+/// that is given back, or a chain or a body that waits for it, is awaited under an
+/// executor, and by a loop such as that of the `reactor` crate. With neither, call it
+/// yourself, or the body waits for ever; [`set_wake_hook`] says when.
+///
+/// An executor that awaits a list of such Deferreds, or one that the body fires by a
+/// [`Trigger`](crate::Trigger), does not know of the body: await the list in an
+/// `async` block of the executor's, by `futures::future::join_all`, or have one of its
+/// tasks call [`run_woken`] whenever the hook says so.
 ///
 /// The body never leaves its thread, nor is it dropped on another one.
 ///
