@@ -38,7 +38,8 @@ pub(crate) struct Transport {
     pub(super) flags: FlagCell,
     core: Rc<Core>,
     io: RefCell<Io>,
-    limits: Cell<WriteLimits>,
+    /// `None` while they are the usual ones, so that an idle connection stays small.
+    limits: Cell<Option<Box<WriteLimits>>>,
     /// Why it ends, once it is on its way out.
     reason: RefCell<Option<ConnectionClosed>>,
     /// Came with bytes that are to be delivered after them.
@@ -131,13 +132,16 @@ impl Transport {
     }
 
     pub(super) fn limits(&self) -> WriteLimits {
-        self.limits.get()
+        let limits = self.limits.take();
+        let found = limits.as_deref().copied().unwrap_or_default();
+        self.limits.set(limits);
+        found
     }
 
     pub(super) fn set_limits(&self, limits: WriteLimits) {
         let is_low = limits.max_buffered.min(limits.high_water) < SEND_AT_ONCE;
         self.flags.put(Flags::LOW_LIMIT, is_low);
-        self.limits.set(limits);
+        self.limits.set(Some(Box::new(limits)));
     }
 
     // --- writing ---
@@ -209,7 +213,7 @@ impl Transport {
             return;
         }
         let io = &mut *self.io.borrow_mut();
-        let limits = self.limits.get();
+        let limits = self.limits();
         let before = io.out.waiting();
         let most = limits.most().saturating_add(io.out.allowance());
         let crosses = |limit: usize| before <= limit && before + bytes.len() > limit;
@@ -350,7 +354,7 @@ impl Transport {
     /// half of it.
     fn throttle(&self, io: &mut Io) {
         let flags = self.flags.get();
-        let high_water = self.limits.get().high_water;
+        let high_water = self.limits().high_water;
         let limit = if flags.has_any(Flags::HELD_BACK) {
             high_water / 2
         } else {
@@ -388,7 +392,7 @@ impl Transport {
     /// How much waits and is more than is allowed.
     pub(super) fn overfull(&self) -> Option<usize> {
         let waiting = self.waiting();
-        (waiting > self.limits.get().max_buffered).then_some(waiting)
+        (waiting > self.limits().max_buffered).then_some(waiting)
     }
 
     /// Whether the peer has taken something since this was asked last.
@@ -436,7 +440,7 @@ impl Transport {
     }
 
     fn takes_more_frames(&self) -> bool {
-        if self.waiting() > self.limits.get().high_water {
+        if self.waiting() > self.limits().high_water {
             // That may mean to find out that it is over.
             if self.can_flush() {
                 self.flush();
