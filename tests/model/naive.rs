@@ -45,8 +45,10 @@ struct Model {
     chained: Vec<Id>,
     events: Vec<Event>,
     labels: u32,
-    /// What is to be abandoned when the outermost drop has come back, or somebody looks.
+    /// What is to be abandoned when the outermost drop has come back: what was added before
+    /// the one that runs began, and what was added since, which a look runs.
     later: VecDeque<Id>,
+    added: Vec<Id>,
     is_draining: bool,
 }
 
@@ -243,7 +245,11 @@ impl Model {
                     return;
                 };
                 if !self.nodes[node].is_at_end() {
-                    self.drain_to_look();
+                    if matches!(op, Op::Await(_)) {
+                        self.drain_to_wait();
+                    } else {
+                        self.drain_to_look();
+                    }
                 }
                 if self.nodes[node].is_at_end() {
                     let result = self.spend(node);
@@ -445,7 +451,7 @@ impl Model {
         state.triggers -= 1;
         // Whoever asks the canceller sees to it that there is a result.
         if state.triggers == 0 && state.phase == Phase::Unfired && state.cancel == Cancel::No {
-            self.later.push_back(node);
+            self.added.push(node);
             if !self.is_draining {
                 self.drain();
             }
@@ -454,20 +460,42 @@ impl Model {
 
     fn drain(&mut self) {
         self.is_draining = true;
-        while let Some(node) = self.later.pop_front() {
-            if self.nodes[node].phase == Phase::Unfired {
-                self.claim(node, Err(Error::Abandoned));
-                self.run(node);
-                // Somebody may have looked meanwhile.
-                self.is_draining = true;
-            }
+        loop {
+            self.later.extend(self.added.drain(..));
+            let Some(node) = self.later.pop_front() else {
+                break;
+            };
+            self.abandon(node);
         }
         self.is_draining = false;
     }
 
-    /// Whoever looks sees what was abandoned before; from then on, what is abandoned runs at
-    /// once, until the one that looks is done.
+    fn abandon(&mut self, node: Id) {
+        if self.nodes[node].phase == Phase::Unfired {
+            self.claim(node, Err(Error::Abandoned));
+            self.run(node);
+            // Somebody may have waited meanwhile.
+            self.is_draining = true;
+        }
+    }
+
+    /// Whoever looks sees what was abandoned since the one that runs began.
     fn drain_to_look(&mut self) {
+        let before = self.later.len();
+        loop {
+            self.later.extend(self.added.drain(..).rev());
+            if self.later.len() <= before {
+                return;
+            }
+            if let Some(node) = self.later.pop_back() {
+                self.abandon(node);
+            }
+        }
+    }
+
+    /// Whoever waits sees all that was abandoned; from then on, what is abandoned runs at
+    /// once, until the one that waits is done.
+    fn drain_to_wait(&mut self) {
         if self.is_draining {
             self.drain();
         }
