@@ -25,6 +25,7 @@ mod lock;
 mod log_error;
 mod looping;
 mod pairs;
+mod panicking_drops;
 mod panics;
 mod pause;
 mod pollers;

@@ -25,6 +25,7 @@ mod listening;
 mod many_cores;
 mod multicast;
 mod overflow;
+mod panicking_drops;
 mod panics;
 mod ports;
 mod process_output;

@@ -25,6 +25,14 @@ pub(crate) fn drop_contained<T>(value: T) {
     }
 }
 
+/// Drops values one by one, containing each panic: a second one in the drop of a whole
+/// collection would end the process.
+pub(crate) fn drop_each_contained<T>(values: impl IntoIterator<Item = T>) {
+    if std::mem::needs_drop::<T>() {
+        values.into_iter().for_each(drop_contained);
+    }
+}
+
 /// Runs `f`; a panic is logged as coming from `what`.
 pub(crate) fn run_contained(what: &'static str, f: impl FnOnce()) {
     let mut caught = catch(f).err();

@@ -1,6 +1,7 @@
 //! The pairs: what a stage does on its two sides.
 
 use crate::chain::{Fits, Mode, Skips, Source, Stage, Step};
+use crate::contain::drop_contained;
 use crate::error::AlreadyCalled;
 use crate::failure::{Failure, Result};
 
@@ -107,7 +108,10 @@ where
         match self.0.fire_unrun(input) {
             Ok(Some(target)) => Step::Run(target, ()),
             Ok(None) => Step::Done(Ok(())),
-            Err(_undelivered) => Step::Done(Err(Failure::new(AlreadyCalled::new(())))),
+            Err(undelivered) => {
+                drop_contained(undelivered);
+                Step::Done(Err(Failure::new(AlreadyCalled::new(()))))
+            }
         }
     }
 }

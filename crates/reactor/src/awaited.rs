@@ -34,10 +34,8 @@ impl Awaited {
         self.deliveries.borrow_mut().remove(&number)
     }
 
-    /// Tells all that wait, in the order in which they began to.
-    pub(crate) fn give_up(&self) {
-        for delivery in self.deliveries.take().into_values() {
-            delivery(Err(ReactorGone));
-        }
+    /// Takes out all of them, in the order in which they began to wait.
+    pub(crate) fn take_all(&self) -> impl Iterator<Item = Delivery> {
+        self.deliveries.take().into_values()
     }
 }

@@ -9,6 +9,7 @@ use std::thread::{self, ThreadId};
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::contain::drop_contained;
 use crate::error::BlockingCallError;
 
 /// The threads that wait for one loop.
@@ -56,11 +57,20 @@ impl Blocked {
         &self,
         ask: impl FnOnce(Answer<T>),
     ) -> Result<T, BlockingCallError> {
-        if thread::current().id() == self.loop_thread {
-            return Err(BlockingCallError::LoopThread);
-        }
         let slot = Arc::new(Slot::default());
-        let number = self.begin(Arc::<Slot<T>>::clone(&slot))?;
+        let begun = if thread::current().id() == self.loop_thread {
+            Err(BlockingCallError::LoopThread)
+        } else {
+            self.begin(Arc::<Slot<T>>::clone(&slot))
+        };
+        let number = match begun {
+            Ok(number) => number,
+            Err(refused) => {
+                // It has the call, which is a user's.
+                drop_contained("the drop of a call from a thread", ask);
+                return Err(refused);
+            }
+        };
         ask(Answer {
             slot: Arc::clone(&slot),
         });

@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use deferred::{Failure, Result};
 use parking_lot::Mutex;
 
+use crate::error::BlockingCallError;
 use crate::handle::ReactorHandle;
 use crate::reactor::Reactor;
 use crate::remote::Remote;
@@ -21,7 +22,8 @@ use crate::system_event::{Phase, SystemEvent};
 /// [`reuse_port`](crate::ListenOptions::reuse_port), and the system shares the
 /// connections out between them. (Twisted: a process for each core.)
 ///
-/// Dropping this stops them, and waits for them.
+/// Dropping this stops them, and waits for them; in the thread of one of them, which cannot
+/// wait for itself, it only stops them.
 ///
 /// # Examples
 ///
@@ -199,7 +201,9 @@ impl Cores {
     ///
     /// # Errors
     ///
-    /// The first of them that could not go on.
+    /// The first of them that could not go on. In the thread of one of them it is
+    /// [`BlockingCallError::LoopThread`](crate::BlockingCallError::LoopThread) at once: that
+    /// one would wait for itself.
     ///
     /// # Examples
     ///
@@ -239,6 +243,9 @@ impl Cores {
     /// }
     /// ```
     pub fn run_until_signal(mut self) -> Result<Option<Signal>> {
+        if self.is_in_one_of_them() {
+            return Err(Failure::new(BlockingCallError::LoopThread));
+        }
         let waiting = Reactor::new()?;
         for remote in self.remotes() {
             let told = StopOnDrop(waiting.remote());
@@ -254,7 +261,18 @@ impl Cores {
         Ok(signal)
     }
 
+    /// Whether this is the thread of one of them.
+    fn is_in_one_of_them(&self) -> bool {
+        let here = thread::current().id();
+        self.threads
+            .iter()
+            .any(|thread| thread.thread().id() == here)
+    }
+
     fn wait(&mut self) -> Result<()> {
+        if self.is_in_one_of_them() {
+            return Err(Failure::new(BlockingCallError::LoopThread));
+        }
         let mut outcome = Ok(());
         for thread in self.threads.drain(..) {
             let ended = match thread.join() {
@@ -270,7 +288,9 @@ impl Cores {
 impl Drop for Cores {
     fn drop(&mut self) {
         self.stop();
-        // Nobody is left to be told.
+        // The failures of the loops: whoever wants them calls `join`. Or this is the thread
+        // of one of them, which cannot wait for itself; the others may wait for it, so they
+        // are not waited for either, and end by themselves.
         let _ = self.wait();
     }
 }

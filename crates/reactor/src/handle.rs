@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use deferred::{Clock, DelayedCall};
 
+use crate::contain::drop_contained;
 use crate::core::{Core, Counters, Known};
 use crate::error::{NotRunning, ReactorGone};
 
@@ -54,6 +55,18 @@ impl ReactorHandle {
             .upgrade()
             .filter(|core| !core.is_gone())
             .ok_or(ReactorGone)
+    }
+
+    /// The core, and `value`, which is a user's: if the core is gone, that is dropped, and a
+    /// panic of its drop contained.
+    pub(crate) fn core_for<X>(&self, value: X) -> Result<(Rc<Core>, X), ReactorGone> {
+        match self.core() {
+            Ok(core) => Ok((core, value)),
+            Err(gone) => {
+                drop_contained("the drop of what came too late", value);
+                Err(gone)
+            }
+        }
     }
 
     /// Stops the reactor: at the end of the current turn, it begins to shut down.
@@ -255,7 +268,7 @@ impl ReactorHandle {
     /// reactor.run().unwrap();
     /// ```
     pub fn call_when_running(&self, f: impl FnOnce() + 'static) {
-        if let Ok(core) = self.core() {
+        if let Ok((core, f)) = self.core_for(f) {
             core.call_when_running(f);
         }
     }
@@ -282,8 +295,8 @@ impl ReactorHandle {
     /// assert!(!call.is_active());
     /// ```
     pub fn call_later<F: FnOnce() + 'static>(&self, delay: Duration, f: F) -> DelayedCall {
-        match self.core() {
-            Ok(core) => core.timers.call_later(delay, f),
+        match self.core_for(f) {
+            Ok((core, f)) => core.timers.call_later(delay, f),
             Err(ReactorGone) => DelayedCall::inactive(),
         }
     }

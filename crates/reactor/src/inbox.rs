@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use smallbox::space::S4;
 use smallbox::{SmallBox, smallbox};
 
+use crate::contain::drop_contained;
 use crate::error::ReactorGone;
 use crate::poll::Waker;
 
@@ -13,10 +14,16 @@ use crate::poll::Waker;
 ///
 /// A small one is kept in place: a box would be made in one thread and freed in
 /// another, which costs more than all the rest.
-pub(crate) struct Job<A: 'static>(SmallBox<dyn Call<A>, S4>);
+pub(crate) struct Job<A: 'static> {
+    f: SmallBox<dyn Call<A>, S4>,
+    /// It was not called.
+    is_due: bool,
+}
 
 trait Call<A>: Send {
     fn call(&mut self, argument: &A);
+    /// Drops what is to be called, if it is still there, containing a panic.
+    fn let_go(&mut self);
 }
 
 impl<A, F: FnOnce(&A) + Send> Call<A> for Option<F> {
@@ -25,15 +32,32 @@ impl<A, F: FnOnce(&A) + Send> Call<A> for Option<F> {
             f(argument);
         }
     }
+
+    fn let_go(&mut self) {
+        drop_contained("the drop of a job", self.take());
+    }
 }
 
 impl<A> Job<A> {
     pub(crate) fn new(f: impl FnOnce(&A) + Send + 'static) -> Self {
-        Self(smallbox!(Some(f)))
+        Self {
+            f: smallbox!(Some(f)),
+            is_due: true,
+        }
     }
 
     pub(crate) fn call(mut self, argument: &A) {
-        self.0.call(argument);
+        self.is_due = false;
+        self.f.call(argument);
+    }
+}
+
+impl<A> Drop for Job<A> {
+    /// Contains a panic: a job may be dropped among others, or by the thread that posts it.
+    fn drop(&mut self) {
+        if self.is_due {
+            self.f.let_go();
+        }
     }
 }
 

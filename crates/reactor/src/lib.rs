@@ -159,6 +159,7 @@ mod byte_stream;
 mod connect;
 mod connecting;
 mod connection;
+mod contain;
 mod core;
 mod cores;
 mod credentials;

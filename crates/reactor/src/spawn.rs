@@ -4,7 +4,6 @@ use std::future::Future;
 
 use deferred::{Deferred, Failure, Result, fail, inline_callbacks};
 
-use crate::core::call;
 use crate::handle::ReactorHandle;
 
 impl ReactorHandle {
@@ -42,15 +41,12 @@ impl ReactorHandle {
         T: 'static,
         F: Future<Output = Result<T>> + 'static,
     {
-        match self.core() {
-            Ok(core) => {
+        match self.core_for(body) {
+            Ok((core, body)) => {
                 core.listen_for_bodies();
                 inline_callbacks(body)
             }
-            Err(gone) => {
-                call("a body that cannot be run", || drop(body));
-                fail(Failure::new(gone))
-            }
+            Err(gone) => fail(Failure::new(gone)),
         }
     }
 }

@@ -162,7 +162,7 @@ impl SystemEvents {
         Some(triggers.remove(at).call)
     }
 
-    pub(crate) fn take_all(&self) -> impl Sized {
+    pub(crate) fn take_all(&self) -> impl IntoIterator {
         self.triggers.take()
     }
 }

@@ -49,8 +49,8 @@ impl ReactorHandle {
         F: FnOnce() -> O + 'static,
         O: Outcome<Value = ()>,
     {
-        match self.core() {
-            Ok(core) => core
+        match self.core_for(f) {
+            Ok((core, f)) => core
                 .system_events
                 .add(phase, event, Box::new(|| maybe_deferred(f))),
             Err(_) => SystemEventTrigger::NONE,

@@ -8,7 +8,7 @@ use crate::chain::{
     CoreWeak, End, EndState, Fits, Group, Local, LocalCell, Mode, Skips, Source, Stage, Step,
     cancel_core, delegate, keep_from_waited,
 };
-use crate::contain::{drop_contained, run_contained};
+use crate::contain::{drop_contained, drop_each_contained, run_contained};
 use crate::error::Cancelled;
 use crate::failure::{Failure, FirstError, Result};
 use crate::trail::Place;
@@ -260,6 +260,13 @@ impl<M: Mode, R: Rule> Joint<M, R> {
             parts: std::mem::take(&mut self.parts),
             options: self.options,
         }
+    }
+}
+
+/// What was kept is dropped one by one, if the result is never decided.
+impl<M: Mode, R: Rule> Drop for Joint<M, R> {
+    fn drop(&mut self) {
+        drop_each_contained(std::mem::take(&mut self.parts));
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::error::{QueueClosed, QueueOverflow, QueueUnderflow};
 use super::waiters::{HasWaiters, Tickets, Waiters, WaitsIn, wait_in_line};
 use crate::chain::{End, Fits, Mode, Source, hand_over};
-use crate::contain::drop_contained;
+use crate::contain::{drop_contained, drop_each_contained};
 use crate::failure::Failure;
 use crate::trail::Place;
 
@@ -25,6 +25,12 @@ pub(crate) struct ItemState<M: Mode, T> {
     backlog: Option<usize>,
     /// Nothing may be put any more. What was put, or waits for room, can still be got.
     is_closed: bool,
+}
+
+impl<M: Mode, T> Drop for ItemState<M, T> {
+    fn drop(&mut self) {
+        drop_each_contained(std::mem::take(&mut self.stored));
+    }
 }
 
 impl<M: Mode, T: Fits<M>> HasWaiters<M> for ItemState<M, T>

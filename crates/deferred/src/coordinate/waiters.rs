@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::panic::Location;
 
 use crate::chain::{Canceller, End, EndState, Fits, Local, Mode, Source};
+use crate::contain::drop_each_contained;
 
 /// A line of `T`s to be fired, each with what it brought.
 pub(crate) struct Waiters<M: Mode, T, X = ()> {
@@ -27,6 +28,12 @@ impl Tickets {
     fn draw(&mut self) -> u64 {
         self.last += 1;
         self.last
+    }
+}
+
+impl<M: Mode, T, X> Drop for Waiters<M, T, X> {
+    fn drop(&mut self) {
+        drop_each_contained(std::mem::take(&mut self.line));
     }
 }
 

@@ -60,6 +60,15 @@ struct Mail {
     is_closed: bool,
 }
 
+impl Mail {
+    fn closed() -> Self {
+        Self {
+            is_closed: true,
+            ..Self::default()
+        }
+    }
+}
+
 /// Nothing of a user's runs under these locks.
 fn lock<X>(mutex: &Mutex<X>) -> MutexGuard<'_, X> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -75,6 +84,14 @@ impl Inbox {
         put(&mut mail);
         let had_mail = self.has_mail.swap(true, Ordering::SeqCst);
         mail.hook.clone().filter(|_| !had_mail)
+    }
+
+    /// One that takes nothing.
+    fn closed() -> Self {
+        Self {
+            mail: Mutex::new(Mail::closed()),
+            ..Self::default()
+        }
     }
 
     fn take(&self) -> (Vec<Arc<BodyWaker>>, Vec<u64>) {
@@ -239,11 +256,7 @@ thread_local! {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        let closed = Mail {
-            is_closed: true,
-            ..Mail::default()
-        };
-        let mail = mem::replace(&mut *lock(&self.inbox.mail), closed);
+        let mail = mem::replace(&mut *lock(&self.inbox.mail), Mail::closed());
         drop_contained(mail);
         drop_contained(mem::take(self.woken.get_mut()));
         drop_contained(mem::take(self.asleep.get_mut()));
@@ -320,9 +333,10 @@ pub(super) fn take_waker(given_away: Option<Arc<BodyWaker>>) -> OwnWaker {
         let free = home.free_wakers.borrow_mut().pop();
         free.unwrap_or_else(|| home.new_waker())
     };
-    // At the end of the thread nobody will look into the inbox.
+    // At the end of the thread nobody looks into an inbox: a waker in an open one, which it
+    // keeps itself, would never be freed.
     HOME.try_with(take)
-        .unwrap_or_else(|_| OwnWaker::new(BodyWaker::new(0, Arc::default())))
+        .unwrap_or_else(|_| OwnWaker::new(BodyWaker::new(0, Arc::new(Inbox::closed()))))
 }
 
 /// Takes a waker back that nobody else has.

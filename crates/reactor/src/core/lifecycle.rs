@@ -197,6 +197,10 @@ impl Core {
             let f = Box::new(move || deferred::maybe_deferred(f));
             self.system_events
                 .add(Phase::After, SystemEvent::Startup, f);
+        } else {
+            call("the drop of a function to be called when running", || {
+                drop(f);
+            });
         }
     }
 }

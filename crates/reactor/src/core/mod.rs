@@ -44,6 +44,7 @@ pub(crate) use self::time::Time;
 use crate::awaited::Awaited;
 use crate::blocked::Blocked;
 use crate::bodies;
+use crate::contain::{drop_contained, drop_each};
 use crate::error::ReactorGone;
 use crate::inbox::{Inbox, Job};
 use crate::memory::Network;
@@ -218,17 +219,23 @@ impl Core {
         }
         self.known.inbox.close();
         self.known.blocked.close();
+        // Jobs contain the panics of their drops.
         drop(self.jobs.take());
-        drop(self.system_events.take_all());
+        drop_each("the drop of a trigger", self.system_events.take_all());
         for source in self.registry.take_all() {
-            call("what was shut down", || source.shut_down());
+            // With a reference of its own: the last one must not go while a panic unwinds.
+            call("what was shut down", || Rc::clone(&source).shut_down());
+            drop_contained("the drop of what was shut down", source);
         }
         for part in self.parts.take_all() {
             call("the end of a part", || part.end());
+            drop_contained("the drop of a part", part);
         }
-        self.awaited.give_up();
+        for delivery in self.awaited.take_all() {
+            call("what waits for a thread", || delivery(Err(ReactorGone)));
+        }
         self.timers.clear();
-        self.put_off.clear();
+        drop_each("the drop of a connection", self.put_off.take_all());
     }
 
     /// Closes descriptors and drops the rest, in a process that was forked from the loop's: no
@@ -241,10 +248,10 @@ impl Core {
             call("the drop of a source", || source.let_go());
         }
         for part in self.parts.take_all() {
-            call("the drop of a part", || drop(part));
+            drop_contained("the drop of a part", part);
         }
         self.timers.clear();
-        self.put_off.clear();
+        drop_each("the drop of a connection", self.put_off.take_all());
     }
 }
 

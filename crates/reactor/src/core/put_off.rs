@@ -39,10 +39,10 @@ impl PutOff {
         Some(first)
     }
 
-    /// Forgets all of them.
-    pub(super) fn clear(&self) {
+    /// Takes out all of them.
+    pub(super) fn take_all(&self) -> VecDeque<Rc<dyn Unsettled>> {
         self.count.set(0);
-        drop(self.list.take());
+        self.list.take()
     }
 }
 

@@ -56,6 +56,7 @@ impl ReactorHandle {
     where
         F: FnMut(DescriptorRef<'_>) + 'static,
     {
+        let (_core, on_readable) = self.core_for(on_readable).map_err(io::Error::other)?;
         let descriptor = self.watch(descriptor.into(), Interest::READABLE)?;
         descriptor.add_reader(on_readable)?;
         Ok(descriptor)
@@ -92,6 +93,7 @@ impl ReactorHandle {
     where
         F: FnMut(DescriptorRef<'_>) + 'static,
     {
+        let (_core, on_writable) = self.core_for(on_writable).map_err(io::Error::other)?;
         let descriptor = self.watch(descriptor.into(), Interest::WRITABLE)?;
         descriptor.add_writer(on_writable)?;
         Ok(descriptor)

@@ -165,7 +165,7 @@ impl ReactorHandle {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set_resolver(&self, resolver: impl Resolver) {
-        if let Ok(core) = self.core() {
+        if let Ok((core, resolver)) = self.core_for(resolver) {
             core.parts.get::<Names>().set_resolver(resolver);
         }
     }

@@ -119,8 +119,8 @@ impl ReactorHandle {
         O: Outcome + Send,
         O::Value: Send,
     {
-        let core = match self.core() {
-            Ok(core) => core,
+        let (core, job) = match self.core_for(job) {
+            Ok(there) => there,
             Err(gone) => return fail(gone),
         };
         core.parts.get::<Threads>().pool.defer(&core, job)
@@ -147,7 +147,7 @@ impl ReactorHandle {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn call_in_thread(&self, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let core = self.core().map_err(io::Error::other)?;
+        let (core, job) = self.core_for(job).map_err(io::Error::other)?;
         let pool = core.parts.get::<Threads>().pool.clone();
         pool.add(&core, pool.ticket(), Box::new(job))
     }
