@@ -33,7 +33,8 @@ fn alone() -> MutexGuard<'static, ()> {
 struct Logged(Arc<Mutex<Vec<u8>>>);
 
 impl Logged {
-    /// What is logged on this thread while `body` runs, by lines.
+    /// What is logged on this thread while `body` runs, by lines; without the backtraces
+    /// that `RUST_BACKTRACE` adds.
     fn during(body: impl FnOnce()) -> Vec<String> {
         let logged = Self::default();
         let subscriber = tracing_subscriber::fmt()
@@ -45,7 +46,19 @@ impl Logged {
         with_default(subscriber, body);
         let bytes = logged.0.lock().unwrap().clone();
         let text = String::from_utf8(bytes).unwrap();
-        text.lines().map(str::to_owned).collect()
+        let mut is_backtrace = false;
+        let lines = text.lines().filter_map(|line| {
+            is_backtrace &= !["ERROR", " WARN", " INFO", "DEBUG"]
+                .iter()
+                .any(|level| line.starts_with(level));
+            if is_backtrace {
+                return None;
+            }
+            let before = line.split_once(" backtrace=").map(|(before, _)| before);
+            is_backtrace = before.is_some();
+            Some(before.unwrap_or(line).to_owned())
+        });
+        lines.collect()
     }
 }
 
