@@ -120,7 +120,7 @@ fn add<M: Mode>(task: Task<M>) {
 
 /// Works through the queue; says how many tasks there were.
 fn drain<M: Mode>(backlog: &Backlog<M>) -> usize {
-    let _draining = Draining(&backlog.is_draining);
+    let _draining = Draining::enter(&backlog.is_draining);
     let mut count = 0;
     loop {
         // Each time: a loop inside the last task has ended this state.
@@ -248,6 +248,7 @@ impl<'a> Nested<'a> {
     fn enter(depth: &'a Cell<usize>) -> Self {
         let outer = depth.get();
         depth.set(outer + 1);
+        count_on_stack(1);
         Self { depth, outer }
     }
 }
@@ -255,16 +256,42 @@ impl<'a> Nested<'a> {
 impl Drop for Nested<'_> {
     fn drop(&mut self) {
         self.depth.set(self.outer);
+        count_on_stack(-1);
     }
 }
 
 /// A drain is on the stack, for as long as this lives.
 struct Draining<'a>(&'a Cell<bool>);
 
+impl<'a> Draining<'a> {
+    fn enter(is_draining: &'a Cell<bool>) -> Self {
+        count_on_stack(1);
+        Self(is_draining)
+    }
+}
+
 impl Drop for Draining<'_> {
     fn drop(&mut self) {
         self.0.set(false);
+        count_on_stack(-1);
     }
+}
+
+thread_local! {
+    /// Number of drains and hand-overs on the stack, of both flavours. Unlike the queues, it
+    /// has no destructor, so a loop that asks each turn pays for one load.
+    static ON_STACK: Cell<usize> = const { Cell::new(0) };
+}
+
+fn count_on_stack(by: isize) {
+    ON_STACK.set(ON_STACK.get().wrapping_add_signed(by));
+}
+
+/// Whether the queues of this thread may hold anything: without a drain or a hand-over on
+/// the stack, they are empty.
+#[inline]
+pub(super) fn is_any_on_stack() -> bool {
+    ON_STACK.get() > 0
 }
 
 fn perform<M: Mode>(task: Task<M>) {

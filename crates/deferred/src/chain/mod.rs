@@ -80,6 +80,15 @@ fn run_pending_of_both(local: usize) -> usize {
 /// how many tasks there were.
 #[inline]
 pub(crate) fn run_all_pending() -> usize {
+    if backlog::is_any_on_stack() {
+        run_all_of_both()
+    } else {
+        0
+    }
+}
+
+#[cold]
+fn run_all_of_both() -> usize {
     let count = backlog::run_pending_in_loop::<Local>();
     #[cfg(feature = "sync")]
     let count = count + backlog::run_pending_in_loop::<Shared>();
