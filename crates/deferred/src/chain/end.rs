@@ -266,7 +266,10 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
     #[inline]
     pub(crate) fn take_ready(&mut self) -> Option<Result<T>> {
         let Self::Linked(link) = self else {
-            return None;
+            return match self.take() {
+                Self::Ready(result) => Some(result),
+                Self::Linked(_) | Self::Taken => None,
+            };
         };
         let result = link.take();
         if result.is_some() {
