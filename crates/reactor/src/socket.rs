@@ -202,7 +202,7 @@ fn from_rustix(peer: &rustix::net::SocketAddrAny) -> Address {
 /// The next connection that waits; `None` if there is none.
 #[cfg(target_vendor = "apple")]
 pub(crate) fn accept(listener: impl AsFd) -> io::Result<Option<(OwnedFd, Address)>> {
-    match socket2::SockRef::from(&listener).accept() {
+    match SockRef::from(&listener).accept() {
         Ok((socket, peer)) => {
             socket.set_nonblocking(true)?;
             Ok(Some((socket.into(), Address::from_system(&peer))))

@@ -32,7 +32,9 @@ pub(crate) use self::registration::Registration;
 pub(crate) use self::waker::{Entered, Waker, is_any_turning, is_woken, take_woken};
 use crate::fork::HomeProcess;
 use crate::memory::Network;
-pub(crate) use crate::readiness::{Interest, Key, MAX_KEY, Ready, TIMER_KEY, WAKER_KEY};
+#[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
+pub(crate) use crate::readiness::TIMER_KEY;
+pub(crate) use crate::readiness::{Interest, Key, MAX_KEY, Ready, WAKER_KEY};
 
 /// How a reactor waits for its descriptors. (Twisted: the choice of a reactor.)
 ///

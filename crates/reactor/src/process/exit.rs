@@ -141,6 +141,10 @@ pub(super) enum Watched<P: ProcessProtocol> {
 
 /// What the system says when it is asked for a descriptor of a child.
 enum PidFd {
+    #[cfg_attr(
+        not(all(target_os = "linux", not(polling_test_poll_backend))),
+        expect(dead_code, reason = "only Linux has descriptors of children")
+    )]
     Open(OwnedFd),
     /// There is no child of that number: it has exited.
     Exited,

@@ -16,8 +16,11 @@ use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{FileType, Mode, OFlags, Stat, fcntl_getfl, fstat, major, open};
+use rustix::fs::{FileType, Stat, fstat};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use rustix::fs::{Mode, OFlags, fcntl_getfl, major, open};
 use rustix::io::{Errno, Result};
+#[cfg(not(any(target_os = "illumos", target_os = "solaris")))]
 use rustix::pipe::PIPE_BUF;
 
 use super::{RECV_FLAGS, SEND_FLAGS};
@@ -41,6 +44,10 @@ enum Access {
     /// many bytes are written.
     AskFirst { piece: usize },
 }
+
+/// The least that POSIX lets it be, where `rustix` does not name it.
+#[cfg(any(target_os = "illumos", target_os = "solaris"))]
+const PIPE_BUF: usize = 512;
 
 /// As much as a terminal takes that is ready. Linux keeps what was written to one in blocks of
 /// 256 bytes and reports it as ready when there is room for a block; a line feed may become two.
