@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
@@ -236,6 +236,10 @@ const SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
 /// effect is emulated while no loop runs until a signal.
 static IS_DEFAULT: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
+/// The signal that came last, recorded before anything else is done about it: so one that
+/// comes while a loop installs its handlers is not lost.
+static ARRIVED: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
+
 /// How many loops of the process run until a signal.
 static WATCHES: Mutex<Watches> = Mutex::new(Watches {
     count: 0,
@@ -256,6 +260,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn start(reactor: &ReactorHandle) -> Result<Self, RunError> {
+        ARRIVED.store(0, Ordering::SeqCst);
         enter()?;
         // From here on, dropping it undoes what was done.
         let mut watch = Self {
@@ -291,6 +296,13 @@ impl Watch {
             self.ids
                 .push(low_level::pipe::register(signal, writer.try_clone()?)?);
         }
+        // A signal that came after the handler was there, and before all of this was.
+        let early = ARRIVED.load(Ordering::SeqCst);
+        if early != 0 && self.signal().is_none() {
+            self.received.store(early, Ordering::SeqCst);
+            got_one.store(true, Ordering::SeqCst);
+            (&mut &*writer).write_all(&[0])?;
+        }
         Ok(())
     }
 
@@ -316,14 +328,17 @@ impl Drop for Watch {
 
 fn enter() -> io::Result<()> {
     let mut watches = WATCHES.lock();
+    // First: from the first registration on, a signal is either recorded or has its default
+    // action, and never lost.
+    IS_DEFAULT.store(false, Ordering::SeqCst);
     if !watches.is_default_registered {
         for signal in SIGNALS {
+            flag::register_usize(signal, Arc::clone(&ARRIVED), signal as usize)?;
             flag::register_conditional_default(signal, Arc::clone(&IS_DEFAULT))?;
         }
         watches.is_default_registered = true;
     }
     watches.count += 1;
-    IS_DEFAULT.store(false, Ordering::SeqCst);
     Ok(())
 }
 
