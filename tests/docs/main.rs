@@ -1,5 +1,5 @@
 //! The pages of the repository: what they say of files, tests and modules is so. And the
-//! documentation of the crates: each public item has an example.
+//! documentation of the crates: each public type and free function has an example.
 //!
 //! The programs in them are doc tests of the crates. What is here looks after the rest.
 
