@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use deferred::{Clock, DelayedCall};
 
-use crate::contain::drop_contained;
-use crate::core::{Core, Counters, Known};
+use crate::core::{Core, Counters, Shared};
 use crate::error::{NotRunning, ReactorGone};
+use crate::panics::drop_contained;
 
 /// A handle on a [`Reactor`](crate::Reactor), for callbacks and protocols.
 ///
@@ -39,14 +39,14 @@ use crate::error::{NotRunning, ReactorGone};
 #[derive(Clone)]
 pub struct ReactorHandle {
     core: Weak<Core>,
-    pub(crate) known: Rc<Known>,
+    pub(crate) shared: Rc<Shared>,
 }
 
 impl ReactorHandle {
     pub(crate) fn new(core: &Rc<Core>) -> Self {
         Self {
             core: Rc::downgrade(core),
-            known: Rc::clone(&core.known),
+            shared: Rc::clone(&core.shared),
         }
     }
 
@@ -315,7 +315,7 @@ impl ReactorHandle {
     /// assert_eq!(reactor.now() - began, Duration::from_secs(90));
     /// ```
     pub fn now(&self) -> Duration {
-        self.known.time.now()
+        self.shared.time.now()
     }
 
     /// Another handle on the same reactor.

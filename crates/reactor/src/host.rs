@@ -12,9 +12,10 @@ use std::time::Duration;
 use deferred::{Cancelled, Deferred, DelayedCall, Failure, Result};
 
 use crate::connection::Handled;
-use crate::core::{Unsettled, call};
+use crate::core::Runnable;
 use crate::handle::ReactorHandle;
 use crate::obligations::{Obligation, Obligations};
+use crate::panics::contain;
 
 /// Work for a protocol from elsewhere.
 pub(crate) type Job<H> = Box<
@@ -25,7 +26,7 @@ pub(crate) type Job<H> = Box<
 >;
 
 /// Whose protocol it is: a datagram port, a process.
-pub(crate) trait Host: Unsettled + Sized + 'static {
+pub(crate) trait Host: Runnable + Sized + 'static {
     type Protocol: 'static;
 
     /// What its handlers act through.
@@ -46,7 +47,7 @@ pub(crate) trait Host: Unsettled + Sized + 'static {
         if !desk.is_unsettled.replace(true)
             && let (Some(me), Ok(core)) = (desk.me.upgrade(), self.reactor().core())
         {
-            core.settle_soon(me);
+            core.run_soon(me);
         }
     }
 
@@ -176,11 +177,11 @@ pub(crate) trait Host: Unsettled + Sized + 'static {
         desk.is_over.set(true);
         self.with_protocol(|protocol| self.guard(|cx| last(protocol, cx)));
         desk.obligations.take().cancel();
-        call("a job of a protocol that is over", || {
+        contain("a job of a protocol that is over", || {
             drop(desk.jobs.take());
         });
         let protocol = desk.protocol.take();
-        call("a protocol's drop", || drop(protocol));
+        contain("a protocol's drop", || drop(protocol));
     }
 }
 

@@ -6,8 +6,8 @@ use parking_lot::Mutex;
 use smallbox::space::S4;
 use smallbox::{SmallBox, smallbox};
 
-use crate::contain::drop_contained;
 use crate::error::ReactorGone;
+use crate::panics::drop_contained;
 use crate::poll::Waker;
 
 /// Something to be done, once, with an `A`.
@@ -23,7 +23,7 @@ pub(crate) struct Job<A: 'static> {
 trait Call<A>: Send {
     fn call(&mut self, argument: &A);
     /// Drops what is to be called, if it is still there, containing a panic.
-    fn let_go(&mut self);
+    fn drop_contained(&mut self);
 }
 
 impl<A, F: FnOnce(&A) + Send> Call<A> for Option<F> {
@@ -33,7 +33,7 @@ impl<A, F: FnOnce(&A) + Send> Call<A> for Option<F> {
         }
     }
 
-    fn let_go(&mut self) {
+    fn drop_contained(&mut self) {
         drop_contained("the drop of a job", self.take());
     }
 }
@@ -56,7 +56,7 @@ impl<A> Drop for Job<A> {
     /// Contains a panic: a job may be dropped among others, or by the thread that posts it.
     fn drop(&mut self) {
         if self.is_due {
-            self.f.let_go();
+            self.f.drop_contained();
         }
     }
 }

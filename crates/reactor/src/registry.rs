@@ -9,7 +9,7 @@ use slab::Slab;
 use crate::poll::{Key, MAX_KEY, Ready};
 
 /// Something the loop watches a descriptor for.
-pub(crate) trait Source {
+pub(crate) trait EventSource {
     /// The descriptor is ready. Nothing of the reactor's is borrowed.
     fn ready(self: Rc<Self>, ready: Ready);
 
@@ -17,10 +17,10 @@ pub(crate) trait Source {
     fn shut_down(self: Rc<Self>);
 
     /// Close descriptors, without telling anybody: this process was forked from the loop's.
-    fn let_go(self: Rc<Self>) {}
+    fn close_in_child(self: Rc<Self>) {}
 
     /// If it is a descriptor that somebody else wants back: that.
-    fn give_back(&self) -> Option<OwnedFd> {
+    fn take_descriptor(&self) -> Option<OwnedFd> {
         None
     }
 
@@ -37,31 +37,31 @@ pub(crate) trait Source {
 }
 
 /// Keeps the place of a source until that is there.
-pub(crate) struct NotYet;
+pub(crate) struct Placeholder;
 
-impl Source for NotYet {
+impl EventSource for Placeholder {
     fn ready(self: Rc<Self>, _ready: Ready) {}
     fn shut_down(self: Rc<Self>) {}
 }
 
 /// The sources, by key.
 ///
-/// A key is a slot and the generation of its use, so that an event which was
-/// still on its way when a source went never reaches the next one in its slot.
+/// A key is a entry and the generation of its use, so that an event which was
+/// still on its way when a source went never reaches the next one in its entry.
 #[derive(Default)]
 pub(crate) struct Registry {
-    slots: RefCell<Slots>,
+    entries: RefCell<Entries>,
 }
 
 #[derive(Default)]
-struct Slots {
-    slab: Slab<Slot>,
+struct Entries {
+    slab: Slab<Entry>,
     next_generation: usize,
 }
 
-struct Slot {
+struct Entry {
     generation: usize,
-    source: Rc<dyn Source>,
+    source: Rc<dyn EventSource>,
 }
 
 const SLOT_BITS: u32 = Key::BITS / 2;
@@ -72,25 +72,25 @@ const GENERATIONS: usize = MAX_KEY >> SLOT_BITS;
 impl Registry {
     /// The key that the next source to be inserted will have.
     pub(crate) fn next_key(&self) -> Key {
-        let slots = self.slots.borrow();
-        slots.next_generation << SLOT_BITS | slots.slab.vacant_key()
+        let entries = self.entries.borrow();
+        entries.next_generation << SLOT_BITS | entries.slab.vacant_key()
     }
 
     /// Adds a source under [`next_key`](Self::next_key).
-    pub(crate) fn insert(&self, source: Rc<dyn Source>) -> Key {
+    pub(crate) fn insert(&self, source: Rc<dyn EventSource>) -> Key {
         let key = self.next_key();
-        let mut slots = self.slots.borrow_mut();
-        let generation = slots.next_generation;
-        slots.next_generation = (generation + 1) % GENERATIONS;
-        slots.slab.insert(Slot { generation, source });
+        let mut entries = self.entries.borrow_mut();
+        let generation = entries.next_generation;
+        entries.next_generation = (generation + 1) % GENERATIONS;
+        entries.slab.insert(Entry { generation, source });
         key
     }
 
     /// Puts `source` in the place of the one under `key`.
-    pub(crate) fn replace(&self, key: Key, source: Rc<dyn Source>) {
-        let replaced = match self.slots.borrow_mut().slab.get_mut(key & SLOT_MASK) {
-            Some(slot) if slot.generation == key >> SLOT_BITS => {
-                Some(std::mem::replace(&mut slot.source, source))
+    pub(crate) fn replace(&self, key: Key, source: Rc<dyn EventSource>) {
+        let replaced = match self.entries.borrow_mut().slab.get_mut(key & SLOT_MASK) {
+            Some(entry) if entry.generation == key >> SLOT_BITS => {
+                Some(std::mem::replace(&mut entry.source, source))
             }
             _ => None,
         };
@@ -98,51 +98,51 @@ impl Registry {
     }
 
     #[inline]
-    pub(crate) fn get(&self, key: Key) -> Option<Rc<dyn Source>> {
+    pub(crate) fn get(&self, key: Key) -> Option<Rc<dyn EventSource>> {
         // That takes fewer steps than counting one more reader.
-        let slots = self.slots.borrow_mut();
-        let slot = slots.slab.get(key & SLOT_MASK)?;
-        (slot.generation == key >> SLOT_BITS).then(|| Rc::clone(&slot.source))
+        let entries = self.entries.borrow_mut();
+        let entry = entries.slab.get(key & SLOT_MASK)?;
+        (entry.generation == key >> SLOT_BITS).then(|| Rc::clone(&entry.source))
     }
 
-    pub(crate) fn remove(&self, key: Key) -> Option<Rc<dyn Source>> {
-        let mut slots = self.slots.borrow_mut();
-        let slot = slots.slab.get(key & SLOT_MASK)?;
-        if slot.generation != key >> SLOT_BITS {
+    pub(crate) fn remove(&self, key: Key) -> Option<Rc<dyn EventSource>> {
+        let mut entries = self.entries.borrow_mut();
+        let entry = entries.slab.get(key & SLOT_MASK)?;
+        if entry.generation != key >> SLOT_BITS {
             return None;
         }
-        Some(slots.slab.remove(key & SLOT_MASK).source)
+        Some(entries.slab.remove(key & SLOT_MASK).source)
     }
 
     /// All of them.
-    pub(crate) fn all(&self) -> Vec<Rc<dyn Source>> {
-        let slots = self.slots.borrow();
-        slots
+    pub(crate) fn all(&self) -> Vec<Rc<dyn EventSource>> {
+        let entries = self.entries.borrow();
+        entries
             .slab
             .iter()
-            .map(|(_, slot)| Rc::clone(&slot.source))
+            .map(|(_, entry)| Rc::clone(&entry.source))
             .collect()
     }
 
     /// The same, with their keys.
-    pub(crate) fn all_with_keys(&self) -> Vec<(Key, Rc<dyn Source>)> {
-        let slots = self.slots.borrow();
-        let key_of = |index: usize, slot: &Slot| slot.generation << SLOT_BITS | index;
-        slots
+    pub(crate) fn all_with_keys(&self) -> Vec<(Key, Rc<dyn EventSource>)> {
+        let entries = self.entries.borrow();
+        let key_of = |index: usize, entry: &Entry| entry.generation << SLOT_BITS | index;
+        entries
             .slab
             .iter()
-            .map(|(index, slot)| (key_of(index, slot), Rc::clone(&slot.source)))
+            .map(|(index, entry)| (key_of(index, entry), Rc::clone(&entry.source)))
             .collect()
     }
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.slots.borrow().slab.len()
+        self.entries.borrow().slab.len()
     }
 
     /// Takes out all of them.
-    pub(crate) fn take_all(&self) -> Vec<Rc<dyn Source>> {
-        let mut slots = self.slots.borrow_mut();
-        slots.slab.drain().map(|slot| slot.source).collect()
+    pub(crate) fn take_all(&self) -> Vec<Rc<dyn EventSource>> {
+        let mut entries = self.entries.borrow_mut();
+        entries.slab.drain().map(|entry| entry.source).collect()
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use deferred::{Outcome, fail, maybe_deferred, succeed};
 
-use crate::blocked::Blocked;
+use crate::blocking_calls::BlockingCalls;
 use crate::core::Core;
 use crate::error::{BlockingCallError, ReactorGone};
 use crate::handle::ReactorHandle;
@@ -38,7 +38,7 @@ use crate::inbox::Inbox;
 #[derive(Clone)]
 pub struct Remote {
     inbox: Arc<Inbox<Rc<Core>>>,
-    blocked: Arc<Blocked>,
+    blocking_calls: Arc<BlockingCalls>,
 }
 
 impl ReactorHandle {
@@ -59,8 +59,8 @@ impl ReactorHandle {
     /// ```
     pub fn remote(&self) -> Remote {
         Remote {
-            inbox: Arc::clone(&self.known.inbox),
-            blocked: Arc::clone(&self.known.blocked),
+            inbox: Arc::clone(&self.shared.inbox),
+            blocking_calls: Arc::clone(&self.shared.blocking_calls),
         }
     }
 }
@@ -150,7 +150,7 @@ impl Remote {
         O: Outcome,
         O::Value: Send,
     {
-        self.blocked.wait(|answer| {
+        self.blocking_calls.wait(|answer| {
             // A job that is not taken is dropped, and its answer says so.
             let _ = self.call_from_thread(move |reactor| {
                 if !answer.is_awaited() {

@@ -10,7 +10,7 @@ use std::io::Write;
 
 use deferred::Failure;
 
-use crate::core::call;
+use crate::panics::contain;
 
 /// Whose failure it is.
 pub(crate) enum Of<'a> {
@@ -40,7 +40,7 @@ impl Of<'_> {
 #[cold]
 pub(crate) fn report(of: &Of<'_>, failure: Failure) {
     // The failure is a user's: formatting it, and dropping it, may panic.
-    call("the log of a failure", || {
+    contain("the log of a failure", || {
         let message = of.message();
         match of {
             Of::Connection(peer) => {

@@ -21,7 +21,7 @@ use crate::error::RunError;
 use crate::handle::ReactorHandle;
 use crate::poll::{Interest, Ready, Registration};
 use crate::reactor::Reactor;
-use crate::registry::Source;
+use crate::registry::EventSource;
 
 /// A signal: one that ended [`Reactor::run_until_signal`], or one that is sent to a
 /// child, with [`Process::signal`](crate::Process::signal).
@@ -356,7 +356,7 @@ struct SignalSource {
     reactor: ReactorHandle,
 }
 
-impl Source for SignalSource {
+impl EventSource for SignalSource {
     fn ready(self: Rc<Self>, _ready: Ready) {
         if let Some(registration) = &*self.registration.borrow() {
             let _ = rustix::io::read(registration, &mut [0_u8; 64]);

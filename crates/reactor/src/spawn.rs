@@ -43,7 +43,7 @@ impl ReactorHandle {
     {
         match self.core_for(body) {
             Ok((core, body)) => {
-                core.listen_for_bodies();
+                core.listen_for_tasks();
                 inline_callbacks(body)
             }
             Err(gone) => fail(Failure::new(gone)),

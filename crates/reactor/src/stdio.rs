@@ -9,14 +9,14 @@ use crate::connection::{Beginning, Connection, Duplex, Protocol, Stream};
 use crate::core::Core;
 use crate::handle::ReactorHandle;
 use crate::poll::{Interest, Ready};
-use crate::registry::Source;
+use crate::registry::EventSource;
 use crate::wire::{Direction, Pipes, RegisteredFd, SharedFd, Wire};
 
 impl ReactorHandle {
     /// Makes a connection of standard input and output: what is typed comes in, what
     /// is written is printed. (Twisted: `StandardIO`.)
     ///
-    /// Both may be terminals, pipes, sockets or files. They stay as they are for all
+    /// DuplexSource may be terminals, pipes, sockets or files. They stay as they are for all
     /// others who have them: `println!` works, as do children that inherit them, but what
     /// these print is not kept in order with what this writes. (Nothing that is shared is
     /// made non-blocking: a pipe or a terminal is opened again, where the system allows
@@ -111,7 +111,7 @@ impl ReactorHandle {
             on_lost: None,
         };
         let (stream, begun) = Stream::start(&core, beginning, protocol, |stream| {
-            let stream: Rc<dyn Both> = stream;
+            let stream: Rc<dyn DuplexSource> = stream;
             let input = Input(Rc::clone(&stream));
             core.registry.replace(keys[0], Rc::new(input));
             core.registry
@@ -125,19 +125,19 @@ impl ReactorHandle {
 /// Registers a descriptor, with a source that is to be replaced.
 fn register(core: &Core, shared: SharedFd, interest: Interest) -> io::Result<RegisteredFd> {
     let registered = shared.register(|descriptor| core.register(descriptor, interest))?;
-    core.insert_later();
+    core.reserve_key();
     Ok(registered)
 }
 
-trait Both: Duplex + Source {}
-impl<P: Protocol> Both for Stream<P> {}
+trait DuplexSource: Duplex + EventSource {}
+impl<P: Protocol> DuplexSource for Stream<P> {}
 
 /// One descriptor of the two: it keeps the connection.
-struct Input(Rc<dyn Both>);
+struct Input(Rc<dyn DuplexSource>);
 
-impl Source for Input {
+impl EventSource for Input {
     fn ready(self: Rc<Self>, _ready: Ready) {
-        let stream: Rc<dyn Source> = Rc::<dyn Both>::clone(&self.0);
+        let stream: Rc<dyn EventSource> = Rc::<dyn DuplexSource>::clone(&self.0);
         stream.ready(Ready::READABLE);
     }
 
@@ -146,15 +146,15 @@ impl Source for Input {
     }
 
     fn shut_down(self: Rc<Self>) {
-        let stream: Rc<dyn Source> = Rc::<dyn Both>::clone(&self.0);
+        let stream: Rc<dyn EventSource> = Rc::<dyn DuplexSource>::clone(&self.0);
         stream.shut_down();
     }
 }
 
 /// The other one.
-struct Output(Weak<dyn Both>);
+struct Output(Weak<dyn DuplexSource>);
 
-impl Source for Output {
+impl EventSource for Output {
     fn ready(self: Rc<Self>, ready: Ready) {
         let Some(stream) = self.0.upgrade() else {
             return;

@@ -14,8 +14,8 @@ use crate::core::Core;
 use crate::error::{ReactorGone, ReactorStopped};
 use crate::handle::ReactorHandle;
 use crate::poll::{Interest, Key, Ready};
-use crate::registry::Source;
-use crate::socket;
+use crate::registry::EventSource;
+use crate::sys::socket;
 use crate::wire::Wire;
 
 /// How long to wait before trying again where too many wait already.
@@ -175,7 +175,7 @@ impl Attempt {
     }
 }
 
-impl Source for Attempt {
+impl EventSource for Attempt {
     fn ready(self: Rc<Self>, _ready: Ready) {
         if self.outcome.borrow().is_none() {
             // Connected, and whoever is to make the protocol is paused.

@@ -12,9 +12,9 @@ use super::attempt::Connected;
 use super::factory::ClientFactory;
 use crate::address::Address;
 use crate::connection::{Connection, Protocol};
-use crate::core::call;
 use crate::error::{ConnectionClosed, NoProtocol};
 use crate::handle::ReactorHandle;
+use crate::panics::contain;
 
 /// What a [`Connector`] is at.
 ///
@@ -162,7 +162,7 @@ impl<F: ClientFactory> Dialled<F> {
             client: Rc::<Self>::clone(&self),
         };
         if let Ok(mut factory) = self.factory.try_borrow_mut() {
-            return call("a client's factory", || f(&mut factory, &connector));
+            return contain("a client's factory", || f(&mut factory, &connector));
         }
         let me = Rc::clone(&self);
         self.reactor.call_later(Duration::ZERO, move || me.tell(f));
@@ -185,7 +185,7 @@ impl<F: ClientFactory> Client<F::Protocol> for Dialled<F> {
     fn build_protocol(&self, peer: &Address) -> Option<F::Protocol> {
         let mut built = None;
         if let Ok(mut factory) = self.factory.try_borrow_mut() {
-            call("a client's factory", || {
+            contain("a client's factory", || {
                 built = factory.build_protocol(peer);
             });
         }

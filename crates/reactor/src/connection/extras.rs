@@ -9,9 +9,9 @@ use super::progress::{CloseTimeout, Watch};
 use super::pump::Pump;
 use super::stream::OnLost;
 use crate::address::Address;
-use crate::core::call;
 use crate::error::{ConnectionClosed, Gone};
 use crate::obligations::Obligations;
+use crate::panics::contain;
 use crate::producer::{Producer, PushProducer};
 use crate::wait_list::WaitList;
 
@@ -79,8 +79,8 @@ pub(super) fn open_span<P>(number: u64, peer: &Address) -> Option<Span> {
 }
 
 pub(super) fn end_producer(mut producer: Producer) {
-    call("a producer", || producer.stop());
-    call("a producer's drop", || drop(producer));
+    contain("a producer", || producer.stop());
+    contain("a producer's drop", || drop(producer));
 }
 
 impl Extra {
@@ -116,7 +116,7 @@ impl Extra {
                 pump.broken(&reason);
             }
             if let Some(on_lost) = extra.on_lost {
-                call("who is told of the end of a connection", || on_lost(reason));
+                contain("who is told of the end of a connection", || on_lost(reason));
             }
         }
     }

@@ -5,8 +5,8 @@ use deferred::{Deferred, Failure, fail, succeed};
 use super::extras::{Until, end_producer};
 use super::protocol::Protocol;
 use super::stream::Stream;
-use crate::core::call;
 use crate::error::Gone;
+use crate::panics::contain;
 use crate::producer::{Consumer, Producer, ProducerError, Production};
 
 /// How often a producer that is always faster than needed is asked before others
@@ -32,7 +32,7 @@ impl<P: Protocol> Stream<P> {
             None
         };
         if let Some(why) = refused {
-            call("a producer", || producer.stop());
+            contain("a producer", || producer.stop());
             return Err(why);
         }
         self.transport.set_has_producer(true);
@@ -50,7 +50,7 @@ impl<P: Protocol> Stream<P> {
         }
         self.transport.set_has_producer(false);
         let producer = self.extras.look(|extra| extra.producer.take());
-        call("a producer's drop", || drop(producer));
+        contain("a producer's drop", || drop(producer));
         self.touch();
     }
 
@@ -93,7 +93,7 @@ impl<P: Protocol> Stream<P> {
         if self.transport.has_producer() {
             self.with_extras(|extra| extra.producer = Some(Producer::Pull(pull)));
         } else {
-            call("a producer's drop", || drop(pull));
+            contain("a producer's drop", || drop(pull));
         }
     }
 
@@ -109,7 +109,7 @@ impl<P: Protocol> Stream<P> {
             std::mem::take(&mut extra.producer_is_paused).then_some(push)
         });
         if let Some(push) = resumed {
-            call("a producer", || push.resume_producing());
+            contain("a producer", || push.resume_producing());
         }
     }
 
@@ -125,7 +125,7 @@ impl<P: Protocol> Stream<P> {
             (!was_paused).then_some(push)
         });
         if let Some(push) = paused {
-            call("a producer", || push.pause_producing());
+            contain("a producer", || push.pause_producing());
         }
     }
 

@@ -16,7 +16,7 @@ use socket2::SockRef;
 
 use crate::core::Core;
 use crate::poll::{Interest, Key, Ready, Registration};
-use crate::registry::Source;
+use crate::registry::EventSource;
 use crate::wire::RECV_FLAGS;
 
 /// How long the peer may take to finish.
@@ -87,7 +87,7 @@ impl Linger {
     }
 }
 
-impl Source for Linger {
+impl EventSource for Linger {
     fn ready(self: Rc<Self>, _ready: Ready) {
         let mut buffer = self.core.buffers.take_read();
         let more_may_come = self.discard(&mut *buffer);

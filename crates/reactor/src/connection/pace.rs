@@ -6,8 +6,8 @@ use super::context::Context;
 use super::extras::Until;
 use super::handle::Connection;
 use super::protocol::Protocol;
-use crate::core::call;
 use crate::error::Gone;
+use crate::panics::contain;
 use crate::producer::{Producer, ProducerError, PushProducer};
 
 impl<P: Protocol> Context<'_, P> {
@@ -326,7 +326,7 @@ impl<P: Protocol> Connection<P> {
         match self.stream() {
             Ok(stream) => stream.register_producer(producer),
             Err(Gone) => {
-                call("a producer", || producer.stop());
+                contain("a producer", || producer.stop());
                 Err(ProducerError::Gone)
             }
         }

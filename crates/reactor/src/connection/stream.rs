@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Handlers are called from the loop only: when the socket is ready, or in
-//! [`Unsettled::settle`] when something else gave the connection work. So a
+//! [`Runnable::run_pending`] when something else gave the connection work. So a
 //! handler never meets another handler's borrow, and the stack does not grow with
 //! the number of connections that talk to one another.
 
@@ -24,12 +24,13 @@ use super::out_buffer::MAX_DESCRIPTORS;
 use super::protocol::Protocol;
 use super::transport::{Close, Keys, Transport};
 use crate::address::Address;
-use crate::core::{Core, Unsettled, call};
+use crate::core::{Core, Runnable};
 use crate::error::{ConnectionClosed, DescriptorError};
 use crate::handle::ReactorHandle;
 use crate::obligations::Obligation;
+use crate::panics::contain;
 use crate::poll::Ready;
-use crate::registry::Source;
+use crate::registry::EventSource;
 use crate::report::{Of, report};
 use crate::wire::Wire;
 
@@ -143,7 +144,7 @@ impl<P: Protocol> Stream<P> {
                     protocol.connection_lost(cx, reason);
                     Ok(())
                 });
-                call("a protocol's drop", || drop(protocol));
+                contain("a protocol's drop", || drop(protocol));
                 Err(failure)
             }
         };
@@ -175,7 +176,7 @@ impl<P: Protocol> Stream<P> {
             && let Some(me) = self.me.upgrade()
         {
             flags.set(Flags::UNSETTLED);
-            self.transport.core().settle_soon(me);
+            self.transport.core().run_soon(me);
         }
     }
 
@@ -314,7 +315,7 @@ impl<P: Protocol> Stream<P> {
         self.transport.fail(failure.clone());
         let _span = self.extras.span().map(tracing::Span::entered);
         // The failure is of a user's framing: formatting it may panic.
-        call("the log of a failure", || {
+        contain("the log of a failure", || {
             tracing::warn!(
                 target: "reactor",
                 peer = %self.transport.peer(),
@@ -468,8 +469,8 @@ impl<P: Protocol> Stream<P> {
         self.transport.core().counters.connection_lost();
         self.transport.core().is_over(self.transport.key());
         drop(self.rest.take());
-        call("a job of a closed connection", || drop(self.jobs.take()));
-        call("a protocol's drop", || drop(dead));
+        contain("a job of a closed connection", || drop(self.jobs.take()));
+        contain("a protocol's drop", || drop(dead));
         if let Some(extras) = extras {
             extras.finish(told);
         }
@@ -477,7 +478,7 @@ impl<P: Protocol> Stream<P> {
     }
 }
 
-impl<P: Protocol> Source for Stream<P> {
+impl<P: Protocol> EventSource for Stream<P> {
     #[inline]
     fn ready(self: Rc<Self>, ready: Ready) {
         // Mostly there is something to read, and nothing else.
@@ -499,8 +500,8 @@ impl<P: Protocol> Source for Stream<P> {
     }
 }
 
-impl<P: Protocol> Unsettled for Stream<P> {
-    fn settle(self: Rc<Self>) {
+impl<P: Protocol> Runnable for Stream<P> {
+    fn run_pending(self: Rc<Self>) {
         self.transport.flags.clear(Flags::UNSETTLED);
         self.settle_now();
     }

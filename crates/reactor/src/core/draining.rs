@@ -10,8 +10,9 @@ use std::rc::Rc;
 
 use deferred::{Deferred, DelayedCall, Trigger, succeed};
 
-use super::lifecycle::State;
-use super::{Core, call};
+use super::Core;
+use super::lifecycle::Lifecycle;
+use crate::panics::contain;
 use crate::poll::Key;
 
 pub(super) struct Draining {
@@ -34,7 +35,7 @@ impl Core {
         let drained = self.drain(&left);
         for (key, source) in sources {
             if !source.is_internal() && !left.contains(&key) {
-                call("what was shut down", || source.shut_down());
+                contain("what was shut down", || source.shut_down());
             }
         }
         drained
@@ -52,7 +53,7 @@ impl Core {
             }
         });
         let (done, drained) = Deferred::pair();
-        self.state.set(State::Draining);
+        self.state.set(Lifecycle::Draining);
         self.draining.replace(Some(Draining {
             left: left.clone(),
             done,
@@ -66,9 +67,9 @@ impl Core {
         if let Some(draining) = &mut *self.draining.borrow_mut()
             && draining.left.remove(&key)
             && draining.left.is_empty()
-            && self.state.get() == State::Draining
+            && self.state.get() == Lifecycle::Draining
         {
-            self.state.set(State::Drained);
+            self.state.set(Lifecycle::Drained);
         }
     }
 
@@ -80,18 +81,18 @@ impl Core {
         };
         for key in left {
             if let Some(source) = self.registry.get(key) {
-                call("what was shut down", || source.shut_down());
+                contain("what was shut down", || source.shut_down());
             }
         }
-        if self.state.get() == State::Draining {
-            self.state.set(State::Drained);
+        if self.state.get() == Lifecycle::Draining {
+            self.state.set(Lifecycle::Drained);
         }
     }
 
     /// Goes on with the shutdown, now that nothing is left.
     #[cold]
     pub(super) fn end_draining(&self) {
-        self.state.set(State::ShuttingDown);
+        self.state.set(Lifecycle::ShuttingDown);
         if let Some(draining) = self.draining.take() {
             // `cancel` errs if the timer has fired; harmless.
             let _ = draining.timeout.cancel();

@@ -16,13 +16,14 @@ use std::rc::Rc;
 
 use deferred::{Deferred, DeferredList, succeed};
 
-use super::{Core, call};
+use super::Core;
 use crate::error::{NotRunning, RunError};
+use crate::panics::contain;
 use crate::poll::Entered;
 use crate::system_event::{Phase, SystemEvent};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum Lifecycle {
     #[default]
     Idle,
     Running,
@@ -33,7 +34,7 @@ pub(crate) enum State {
     Drained,
 }
 
-impl State {
+impl Lifecycle {
     #[inline(always)]
     fn ends_with_the_turn(self) -> bool {
         self as u8 >= Self::Stopping as u8
@@ -51,14 +52,14 @@ impl Drop for Turning<'_> {
         self.core.is_turning.set(false);
         if !self.core.is_running() {
             // Stopped or crashed: nobody is going to turn it.
-            self.core.known.blocked.stop();
+            self.core.shared.blocking_calls.stop();
         }
     }
 }
 
 impl Core {
     pub(crate) fn is_running(&self) -> bool {
-        self.state.get() != State::Idle
+        self.state.get() != Lifecycle::Idle
     }
 
     /// Whether the loop is in a turn: it cannot have another one inside that.
@@ -88,21 +89,21 @@ impl Core {
 
     #[cold]
     fn start_up(self: &Rc<Self>) {
-        self.state.set(State::Running);
-        self.known.blocked.resume();
+        self.state.set(Lifecycle::Running);
+        self.shared.blocking_calls.resume();
         self.fire_system_event(SystemEvent::Startup).detach();
     }
 
     pub(crate) fn stop(&self) -> Result<(), NotRunning> {
-        if self.state.get() != State::Running {
+        if self.state.get() != Lifecycle::Running {
             return Err(NotRunning);
         }
-        self.state.set(State::Stopping);
+        self.state.set(Lifecycle::Stopping);
         Ok(())
     }
 
     pub(crate) fn crash(&self) {
-        self.state.set(State::Idle);
+        self.state.set(Lifecycle::Idle);
         self.forget_draining();
     }
 
@@ -117,23 +118,23 @@ impl Core {
     #[cold]
     fn end_turn(self: &Rc<Self>) {
         match self.state.get() {
-            State::Drained => self.end_draining(),
+            Lifecycle::Drained => self.end_draining(),
             _ => self.shut_down(),
         }
     }
 
     #[cold]
     fn shut_down(self: &Rc<Self>) {
-        self.state.set(State::ShuttingDown);
+        self.state.set(Lifecycle::ShuttingDown);
         let core = Rc::downgrade(self);
         self.fire_system_event(SystemEvent::Shutdown)
             .add_both(move |_| {
                 // It may have crashed meanwhile, and be running again.
                 if let Some(core) = core.upgrade()
-                    && core.state.get() == State::ShuttingDown
+                    && core.state.get() == Lifecycle::ShuttingDown
                 {
-                    core.state.set(State::Idle);
-                    core.known.blocked.stop();
+                    core.state.set(Lifecycle::Idle);
+                    core.shared.blocking_calls.stop();
                 }
             })
             .detach();
@@ -143,7 +144,7 @@ impl Core {
     pub(crate) fn fire_system_event(self: &Rc<Self>, event: SystemEvent) -> Deferred<()> {
         let mut waited_for = Vec::new();
         while let Some(trigger) = self.system_events.take_next(Phase::Before, event) {
-            call("a system event trigger", || {
+            contain("a system event trigger", || {
                 waited_for.push(trigger().log_error());
             });
         }
@@ -167,7 +168,7 @@ impl Core {
             self.run_last_phases(event);
             return succeed(());
         }
-        if self.state.get() != State::ShuttingDown {
+        if self.state.get() != Lifecycle::ShuttingDown {
             // It has crashed while that was waited for.
             return succeed(());
         }
@@ -182,7 +183,7 @@ impl Core {
     fn run_last_phases(&self, event: SystemEvent) {
         for phase in [Phase::During, Phase::After] {
             while let Some(trigger) = self.system_events.take_next(phase, event) {
-                call("a system event trigger", || {
+                contain("a system event trigger", || {
                     trigger().log_error().ignore();
                 });
             }
@@ -192,13 +193,13 @@ impl Core {
     /// Calls `f` when the loop has started, or now if it has.
     pub(crate) fn call_when_running(&self, f: impl FnOnce() + 'static) {
         if self.is_running() {
-            call("a function to be called when running", f);
+            contain("a function to be called when running", f);
         } else if !self.is_gone() {
             let f = Box::new(move || deferred::maybe_deferred(f));
             self.system_events
                 .add(Phase::After, SystemEvent::Startup, f);
         } else {
-            call("the drop of a function to be called when running", || {
+            contain("the drop of a function to be called when running", || {
                 drop(f);
             });
         }

@@ -20,7 +20,7 @@ mod buffers;
 mod counters;
 mod draining;
 mod lifecycle;
-mod put_off;
+mod run_queue;
 mod time;
 mod turn;
 
@@ -31,55 +31,55 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use deferred::{Failure, TimerQueue};
+use deferred::TimerQueue;
 
 use self::buffers::Buffers;
 pub use self::counters::Counters;
 use self::counters::Counting;
 use self::draining::Draining;
-use self::lifecycle::State;
-use self::put_off::PutOff;
-pub(crate) use self::put_off::Unsettled;
+use self::lifecycle::Lifecycle;
+use self::run_queue::RunQueue;
+pub(crate) use self::run_queue::Runnable;
 pub(crate) use self::time::Time;
-use crate::awaited::Awaited;
-use crate::blocked::Blocked;
-use crate::bodies;
-use crate::contain::{drop_contained, drop_each};
+use crate::blocking_calls::BlockingCalls;
+use crate::emfile::ReservedFd;
 use crate::error::ReactorGone;
+use crate::extensions::Extensions;
 use crate::inbox::{Inbox, Job};
 use crate::memory::Network;
-use crate::parts::Parts;
+use crate::panics::{contain, drop_contained, drop_each};
+use crate::pending_replies::PendingReplies;
 use crate::poll::{Events, Interest, Key, Poll, PollerKind, Registration};
-use crate::registry::{NotYet, Registry, Source};
-use crate::reserve::Reserve;
+use crate::registry::{EventSource, Placeholder, Registry};
 use crate::system_event::SystemEvents;
+use crate::tasks;
 
 /// How long a stop waits for connections that are closing, unless somebody sets it.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a handle knows even when the loop is gone.
-pub(crate) struct Known {
+pub(crate) struct Shared {
     pub(crate) time: Time,
     pub(crate) inbox: Arc<Inbox<Rc<Core>>>,
-    pub(crate) blocked: Arc<Blocked>,
+    pub(crate) blocking_calls: Arc<BlockingCalls>,
 }
 
 pub(crate) struct Core {
     pub(crate) registry: Registry,
     pub(crate) timers: TimerQueue,
-    pub(crate) known: Rc<Known>,
-    pub(crate) awaited: Awaited,
-    pub(crate) parts: Parts,
+    pub(crate) shared: Rc<Shared>,
+    pub(crate) pending_replies: PendingReplies,
+    pub(crate) extensions: Extensions,
     pub(crate) buffers: Buffers,
     pub(crate) counters: Counting,
     pub(crate) system_events: SystemEvents,
-    pub(crate) reserve: Reserve,
+    pub(crate) reserved_fd: ReservedFd,
     /// A callback that takes longer is warned of.
     pub(crate) slow_callback: Cell<Option<Duration>>,
     poll: Poll,
     /// When this turn began, unless somebody was called since.
     turn_now: Cell<Option<Duration>>,
-    state: Cell<State>,
+    state: Cell<Lifecycle>,
     /// While the shutdown waits for connections that are closing.
     draining: RefCell<Option<Draining>>,
     /// How long it waits.
@@ -90,7 +90,7 @@ pub(crate) struct Core {
     /// The last turn found something to do.
     was_busy: Cell<bool>,
     is_gone: Cell<bool>,
-    put_off: PutOff,
+    run_queue: RunQueue,
     events: Cell<Option<Box<Events>>>,
     jobs: Cell<Vec<Job<Rc<Self>>>>,
 }
@@ -107,22 +107,22 @@ impl Core {
     }
 
     fn with(poll: Poll, time: Time) -> Rc<Self> {
-        let known = Rc::new(Known {
+        let shared = Rc::new(Shared {
             time,
             inbox: Arc::new(Inbox::new(poll.waker())),
-            blocked: Arc::new(Blocked::new()),
+            blocking_calls: Arc::new(BlockingCalls::new()),
         });
-        let clock = Rc::clone(&known);
+        let clock = Rc::clone(&shared);
         Rc::new(Self {
             registry: Registry::default(),
             timers: TimerQueue::new(move || clock.time.now()),
-            known,
-            awaited: Awaited::default(),
-            parts: Parts::default(),
+            shared,
+            pending_replies: PendingReplies::default(),
+            extensions: Extensions::default(),
             buffers: Buffers::default(),
             counters: Counting::default(),
             system_events: SystemEvents::default(),
-            reserve: Reserve::default(),
+            reserved_fd: ReservedFd::default(),
             slow_callback: Cell::new(None),
             poll,
             turn_now: Cell::new(None),
@@ -133,7 +133,7 @@ impl Core {
             does_not_wait: Cell::new(false),
             was_busy: Cell::new(false),
             is_gone: Cell::new(false),
-            put_off: PutOff::default(),
+            run_queue: RunQueue::default(),
             events: Cell::default(),
             jobs: Cell::default(),
         })
@@ -141,7 +141,7 @@ impl Core {
 
     #[inline]
     pub(crate) fn now(&self) -> Duration {
-        self.known.time.now()
+        self.shared.time.now()
     }
 
     pub(crate) fn is_gone(&self) -> bool {
@@ -155,7 +155,7 @@ impl Core {
 
     /// Whether the last turn found nothing to do, and left nothing.
     pub(crate) fn is_at_rest(&self) -> bool {
-        !self.was_busy.get() && self.put_off.is_empty()
+        !self.was_busy.get() && self.run_queue.is_empty()
     }
 
     /// The network of a test, which stands for that of the system.
@@ -189,81 +189,68 @@ impl Core {
         self.poll.register(descriptor, self.next_key(), interest)
     }
 
-    /// Has `unsettled` settled once the next descriptor of this loop has been closed.
-    pub(crate) fn settle_after_close(self: &Rc<Self>, unsettled: Weak<dyn Unsettled>) {
+    /// Has `runnable` settled once the next descriptor of this loop has been closed.
+    pub(crate) fn run_after_close(self: &Rc<Self>, runnable: Weak<dyn Runnable>) {
         let core = Rc::downgrade(self);
         self.poll.after_close(move || {
-            if let (Some(core), Some(unsettled)) = (core.upgrade(), unsettled.upgrade()) {
-                core.settle_soon(unsettled);
+            if let (Some(core), Some(runnable)) = (core.upgrade(), runnable.upgrade()) {
+                core.run_soon(runnable);
             }
         });
     }
 
     /// Adds the source that a descriptor was just registered for.
-    pub(crate) fn insert(&self, source: Rc<dyn Source>) {
+    pub(crate) fn insert(&self, source: Rc<dyn EventSource>) {
         self.registry.insert(source);
     }
 
     /// The same, for one that is [put there](Registry::replace) when it is made.
-    pub(crate) fn insert_later(&self) -> Key {
-        self.registry.insert(Rc::new(NotYet))
+    pub(crate) fn reserve_key(&self) -> Key {
+        self.registry.insert(Rc::new(Placeholder))
     }
 
     /// Ends the loop: drops calls that wait and shuts down what is registered.
     pub(crate) fn end(&self) {
         self.is_gone.set(true);
         self.forget_draining();
-        bodies::forget(self.id());
+        tasks::forget(self.id());
         if self.poll.is_of_other_process() {
-            return self.let_go();
+            return self.end_in_child();
         }
-        self.known.inbox.close();
-        self.known.blocked.close();
+        self.shared.inbox.close();
+        self.shared.blocking_calls.close();
         // Jobs contain the panics of their drops.
         drop(self.jobs.take());
         drop_each("the drop of a trigger", self.system_events.take_all());
         for source in self.registry.take_all() {
             // With a reference of its own: the last one must not go while a panic unwinds.
-            call("what was shut down", || Rc::clone(&source).shut_down());
+            contain("what was shut down", || Rc::clone(&source).shut_down());
             drop_contained("the drop of what was shut down", source);
         }
-        for part in self.parts.take_all() {
-            call("the end of a part", || part.end());
-            drop_contained("the drop of a part", part);
+        for extension in self.extensions.take_all() {
+            contain("the end of an extension", || extension.on_drop());
+            drop_contained("the drop of an extension", extension);
         }
-        for delivery in self.awaited.take_all() {
-            call("what waits for a thread", || delivery(Err(ReactorGone)));
+        for delivery in self.pending_replies.take_all() {
+            contain("what waits for a thread", || delivery(Err(ReactorGone)));
         }
         self.timers.clear();
-        drop_each("the drop of a connection", self.put_off.take_all());
+        drop_each("the drop of a connection", self.run_queue.take_all());
     }
 
     /// Closes descriptors and drops the rest, in a process that was forked from the loop's: no
     /// handler is called, and nothing sent, shut down or removed, since the parent has it all,
     /// too. No lock is taken that another thread may have had.
-    fn let_go(&self) {
+    fn end_in_child(&self) {
         drop(self.jobs.take());
         drop(self.system_events.take_all());
         for source in self.registry.take_all() {
-            call("the drop of a source", || source.let_go());
+            contain("the drop of a source", || source.close_in_child());
         }
-        for part in self.parts.take_all() {
-            drop_contained("the drop of a part", part);
+        for extension in self.extensions.take_all() {
+            drop_contained("the drop of an extension", extension);
         }
         self.timers.clear();
-        drop_each("the drop of a connection", self.put_off.take_all());
+        drop_each("the drop of a connection", self.run_queue.take_all());
     }
-}
-
-/// Calls `f`, which is a user's; a panic in it ends nothing but itself.
-#[inline]
-pub(crate) fn call(what: &'static str, f: impl FnOnce()) {
-    if let Err(panicked) = Failure::catch(f) {
-        log_panic(what, &panicked);
-    }
-}
-
-#[cold]
-fn log_panic(what: &str, panicked: &Failure) {
-    tracing::error!(target: "reactor", "{what} {panicked}");
 }

@@ -3,12 +3,13 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::lifecycle::State;
-use super::{Core, call};
-use crate::bodies;
+use super::Core;
+use super::lifecycle::Lifecycle;
 use crate::error::RunError;
+use crate::panics::contain;
 use crate::poll::{Events, Key, Ready, is_woken, take_woken};
-use crate::registry::Source;
+use crate::registry::EventSource;
+use crate::tasks;
 
 impl Core {
     /// Runs until it is stopped, or crashes.
@@ -30,7 +31,7 @@ impl Core {
     /// One turn; says whether the loop has ended in it.
     pub(crate) fn run_once(self: &Rc<Self>, timeout: Option<Duration>) -> Result<bool, RunError> {
         let _turning = self.begin()?;
-        if is_woken() || self.known.inbox.has_jobs() {
+        if is_woken() || self.shared.inbox.has_jobs() {
             // A wake between turns is an event of this one.
             self.does_not_wait.set(true);
         }
@@ -46,7 +47,7 @@ impl Core {
         timeout: Option<Duration>,
     ) -> Result<(), RunError> {
         if self.poll.is_of_other_process() {
-            self.state.set(State::Idle);
+            self.state.set(Lifecycle::Idle);
             return Err(RunError::OtherProcess);
         }
         self.counters.turn();
@@ -54,9 +55,9 @@ impl Core {
         take_woken();
         let mut look = self.timers.next_look();
         let has_called = self.run_jobs()
-            | self.run_bodies()
+            | self.run_tasks()
             | self.run_timers(look, timeout.is_some())
-            | self.settle();
+            | self.run_queued();
         if has_called {
             self.turn_now.set(None);
             look = self.timers.next_look();
@@ -66,44 +67,44 @@ impl Core {
         self.turn_now.set(None);
         if let Err(error) = waited {
             self.was_busy.set(has_called);
-            self.state.set(State::Idle);
+            self.state.set(Lifecycle::Idle);
             return Err(error.into());
         }
-        let count = self.tell(events);
+        let count = self.dispatch(events);
         self.counters.events(count);
         self.was_busy.set(has_called || count > 0);
 
         if is_woken() {
             // By what was told: what they write is sent in this turn.
-            self.run_bodies_again();
+            self.run_tasks_again();
         }
-        self.settle();
+        self.run_queued();
         self.shut_down_if_stopped();
         Ok(())
     }
 
     /// Tells the sources of what is ready, one after the other; says how many there were.
     #[inline]
-    fn tell(&self, events: &Events) -> usize {
+    fn dispatch(&self, events: &Events) -> usize {
         let (of_epoll, of_others) = (events.of_epoll(), events.of_others());
         let count = of_epoll.len() + of_others.len();
         if self.slow_callback.get().is_some() {
-            self.tell_timed(of_epoll.chain(of_others));
+            self.dispatch_timed(of_epoll.chain(of_others));
         } else {
-            self.tell_all(of_epoll);
+            self.dispatch_all(of_epoll);
             if of_others.len() > 0 {
-                self.tell_others(of_others);
+                self.dispatch_others(of_others);
             }
         }
         count
     }
 
     #[inline(always)]
-    fn tell_all(&self, mut events: impl ExactSizeIterator<Item = (Key, Ready)>) {
+    fn dispatch_all(&self, mut events: impl ExactSizeIterator<Item = (Key, Ready)>) {
         while events.len() > 0 {
             // Guarded as a whole: sources contain what their users do, so a panic is
             // rare, and costs the others nothing but this.
-            call("what an event called", || {
+            contain("what an event called", || {
                 for (key, ready) in events.by_ref() {
                     if let Some(source) = self.source(key) {
                         source.ready(ready);
@@ -114,12 +115,12 @@ impl Core {
     }
 
     #[cold]
-    fn tell_others(&self, events: impl ExactSizeIterator<Item = (Key, Ready)>) {
-        self.tell_all(events);
+    fn dispatch_others(&self, events: impl ExactSizeIterator<Item = (Key, Ready)>) {
+        self.dispatch_all(events);
     }
 
     #[cold]
-    fn tell_timed(&self, events: impl Iterator<Item = (Key, Ready)>) {
+    fn dispatch_timed(&self, events: impl Iterator<Item = (Key, Ready)>) {
         for (key, ready) in events {
             if let Some(source) = self.source(key) {
                 self.timed("what an event called", || source.ready(ready));
@@ -129,7 +130,7 @@ impl Core {
 
     /// Whom an event is for: it may have gone since that was given.
     #[inline]
-    fn source(&self, key: Key) -> Option<Rc<dyn Source>> {
+    fn source(&self, key: Key) -> Option<Rc<dyn EventSource>> {
         let source = self.registry.get(key);
         if source.is_none() {
             self.poll.own_event(key);
@@ -141,10 +142,10 @@ impl Core {
     #[inline]
     pub(super) fn timed(&self, what: &'static str, f: impl FnOnce()) {
         let Some(threshold) = self.slow_callback.get() else {
-            return call(what, f);
+            return contain(what, f);
         };
         let start = self.now();
-        call(what, f);
+        contain(what, f);
         let took = self.now().saturating_sub(start);
         if took > threshold {
             self.counters.slow_callback();
@@ -164,11 +165,11 @@ impl Core {
     fn time_to_wait(&self, look: Option<Duration>, timeout: Option<Duration>) -> Option<Duration> {
         let is_busy = self.does_not_wait.take()
             || is_woken()
-            || !self.put_off.is_empty()
-            || self.known.inbox.has_jobs()
+            || !self.run_queue.is_empty()
+            || self.shared.inbox.has_jobs()
             || matches!(
                 self.state.get(),
-                State::Idle | State::Stopping | State::Drained
+                Lifecycle::Idle | Lifecycle::Stopping | Lifecycle::Drained
             );
         if is_busy {
             return Some(Duration::ZERO);
@@ -195,13 +196,13 @@ impl Core {
     /// Makes the calls from other threads; says whether there were any.
     #[inline]
     fn run_jobs(self: &Rc<Self>) -> bool {
-        self.known.inbox.has_jobs() && self.run_waiting_jobs()
+        self.shared.inbox.has_jobs() && self.run_waiting_jobs()
     }
 
     #[cold]
     fn run_waiting_jobs(self: &Rc<Self>) -> bool {
         let mut jobs = self.jobs.take();
-        self.known.inbox.take(&mut jobs);
+        self.shared.inbox.take(&mut jobs);
         let has_called = !jobs.is_empty();
         self.counters.jobs(jobs.len());
         for job in jobs.drain(..) {
@@ -213,33 +214,33 @@ impl Core {
 
     /// Goes on with async bodies; says whether there were any.
     #[inline(always)]
-    fn run_bodies(&self) -> bool {
-        bodies::listen(self.id(), || self.poll.waker());
+    fn run_tasks(&self) -> bool {
+        tasks::listen(self.id(), || self.poll.waker());
         if self.slow_callback.get().is_some() {
-            self.run_bodies_timed()
+            self.run_tasks_timed()
         } else {
             // They contain their panics.
-            bodies::run(take_woken)
+            tasks::run(take_woken)
         }
     }
 
     #[cold]
-    fn run_bodies_timed(&self) -> bool {
+    fn run_tasks_timed(&self) -> bool {
         let mut has_called = false;
-        self.timed("an async body", || has_called = bodies::run(take_woken));
+        self.timed("an async body", || has_called = tasks::run(take_woken));
         has_called
     }
 
     /// Goes on with those that descriptors have woken.
     #[inline(never)]
-    fn run_bodies_again(&self) {
-        self.run_bodies();
+    fn run_tasks_again(&self) {
+        self.run_tasks();
     }
 
     /// Sees to it that the loop is woken for async bodies.
     #[inline]
-    pub(crate) fn listen_for_bodies(&self) {
-        bodies::listen_between_turns(self.id(), || self.poll.waker());
+    pub(crate) fn listen_for_tasks(&self) {
+        tasks::listen_between_turns(self.id(), || self.poll.waker());
     }
 
     /// Makes the delayed calls that are due, if it is time to `look`; says whether it was.

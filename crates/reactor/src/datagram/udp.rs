@@ -11,7 +11,7 @@ use super::protocol::DatagramProtocol;
 use super::source::{DatagramSource, Limits};
 use crate::error::ListenError;
 use crate::handle::ReactorHandle;
-use crate::socket;
+use crate::sys::socket;
 use crate::tcp::HostPort;
 
 /// A datagram may be so long at the most: a read of the loop's buffer must tell a longer

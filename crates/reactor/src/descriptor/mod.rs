@@ -127,7 +127,9 @@ impl ReactorHandle {
         let sources = self
             .core()
             .map_or_else(|_| Vec::new(), |core| core.registry.all());
-        let watched = sources.into_iter().filter_map(|source| source.give_back());
+        let watched = sources
+            .into_iter()
+            .filter_map(|source| source.take_descriptor());
         watched.collect()
     }
 }

@@ -8,10 +8,11 @@ use std::rc::{Rc, Weak};
 use socket2::SockRef;
 
 use super::reference::DescriptorRef;
-use crate::core::{Core, call};
+use crate::core::Core;
 use crate::error::ReactorGone;
+use crate::panics::contain;
 use crate::poll::{Interest, Key, Ready, Registration};
-use crate::registry::Source;
+use crate::registry::EventSource;
 
 type OnReady = Box<dyn FnMut(DescriptorRef<'_>)>;
 type OnLost = Box<dyn FnOnce(io::Error)>;
@@ -44,13 +45,13 @@ impl Callback {
     pub(super) fn set(&self, f: OnReady) {
         self.is_set.set(true);
         let replaced = self.f.replace(Some(f));
-        call("a callback's drop", || drop(replaced));
+        contain("a callback's drop", || drop(replaced));
     }
 
     pub(super) fn clear(&self) {
         self.is_set.set(false);
         let removed = self.f.take();
-        call("a callback's drop", || drop(removed));
+        contain("a callback's drop", || drop(removed));
     }
 
     /// Calls it; says whether it returned in order.
@@ -59,7 +60,7 @@ impl Callback {
             return true;
         };
         let mut has_returned = false;
-        call("a callback of a descriptor", || {
+        contain("a callback of a descriptor", || {
             f(descriptor);
             has_returned = true;
         });
@@ -67,7 +68,7 @@ impl Callback {
             None if self.is_set.get() => self.f.set(Some(f)),
             replacement => {
                 self.f.set(replacement);
-                call("a callback's drop", || drop(f));
+                contain("a callback's drop", || drop(f));
             }
         }
         has_returned
@@ -89,7 +90,7 @@ impl Watched {
 
     pub(super) fn set_on_lost(&self, on_lost: OnLost) {
         let replaced = self.on_lost.replace(Some(on_lost));
-        call("a callback's drop", || drop(replaced));
+        contain("a callback's drop", || drop(replaced));
     }
 
     pub(super) fn is_watched(&self) -> bool {
@@ -121,7 +122,7 @@ impl Watched {
         self.reader.clear();
         self.writer.clear();
         let on_lost = self.on_lost.take();
-        call("a callback's drop", || drop(on_lost));
+        contain("a callback's drop", || drop(on_lost));
         registration
     }
 
@@ -129,7 +130,7 @@ impl Watched {
         let on_lost = self.on_lost.take();
         drop(self.remove());
         match on_lost {
-            Some(on_lost) => call("who is told of the loss of a descriptor", || on_lost(error)),
+            Some(on_lost) => contain("who is told of the loss of a descriptor", || on_lost(error)),
             None => tracing::debug!(target: "reactor", %error, "a watched descriptor is lost"),
         }
     }
@@ -152,7 +153,7 @@ impl Watched {
     }
 }
 
-impl Source for Watched {
+impl EventSource for Watched {
     fn ready(self: Rc<Self>, ready: Ready) {
         let mut has_returned = true;
         // Whoever is called still sees the end, or the error.
@@ -182,7 +183,7 @@ impl Source for Watched {
         self.lose(io::Error::other("the reactor was stopped"));
     }
 
-    fn give_back(&self) -> Option<OwnedFd> {
+    fn take_descriptor(&self) -> Option<OwnedFd> {
         self.remove().map(Registration::into_descriptor)
     }
 }

@@ -9,7 +9,7 @@ use crate::address::Address;
 use crate::core::Core;
 use crate::memory;
 use crate::poll::{Interest, Key, Registration};
-use crate::socket;
+use crate::sys::socket;
 use crate::wire::Wire;
 
 pub(crate) enum Acceptor {

@@ -12,7 +12,7 @@ use super::port::{ListeningPort, Opened, open};
 use crate::connection::Factory;
 use crate::core::Core;
 use crate::poll::{Interest, Registration};
-use crate::socket;
+use crate::sys::socket;
 
 /// Accepts from `listener`, whose address must be one that `read` reads.
 pub(crate) fn adopt<A, F>(

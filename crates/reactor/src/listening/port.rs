@@ -14,10 +14,11 @@ use rustix::io::Errno;
 use super::acceptor::{Accepted, Acceptor};
 use crate::address::Address;
 use crate::connection::{Beginning, Factory, Stream};
-use crate::core::{Core, Unsettled, call};
+use crate::core::{Core, Runnable};
 use crate::error::{ListenError, ReactorGone};
+use crate::panics::contain;
 use crate::poll::{Interest, Ready};
-use crate::registry::Source;
+use crate::registry::EventSource;
 use crate::report::{Of, report};
 
 /// How many connections are accepted before others have their turn.
@@ -52,14 +53,14 @@ where
     let opened = reopen(core)?;
     let address = opened.address.clone();
     // It may listen or connect itself, and so use the key that comes next.
-    core.reserve.fill();
+    core.reserved_fd.fill();
     let opened = {
         let key = opened.acceptor.key();
-        let place = core.insert_later();
+        let place = core.reserve_key();
         debug_assert_eq!(key, place);
         opened
     };
-    call("a factory", || factory.start_factory());
+    contain("a factory", || factory.start_factory());
     let port = Rc::new(Port {
         core: Rc::downgrade(core),
         open: RefCell::default(),
@@ -359,7 +360,7 @@ impl<A: Clone + 'static, F: Factory> Port<A, F> {
 
     fn connected(&self, core: &Rc<Core>, accepted: Accepted, peer: Address) {
         let mut protocol = None;
-        call("a factory", || {
+        contain("a factory", || {
             protocol = self.factory.borrow_mut().build_protocol(&peer);
         });
         if !self.is_open() {
@@ -401,7 +402,7 @@ impl<A: Clone + 'static, F: Factory> Port<A, F> {
     fn back_off(self: &Rc<Self>, core: &Rc<Core>, error: &io::Error) {
         let turned_away = match &*self.open.borrow() {
             Some(open) if is_exhaustion(error) => core
-                .reserve
+                .reserved_fd
                 .turn_away(|| matches!(open.acceptor.accept(), Ok(Some(_)))),
             _ => 0,
         };
@@ -417,10 +418,10 @@ impl<A: Clone + 'static, F: Factory> Port<A, F> {
         self.back_off.replace(Some(end));
         self.update_interest();
         if !self.waits_for_close.replace(true) {
-            let port: Rc<dyn Unsettled> = Rc::<Self>::clone(self);
-            core.settle_after_close(Rc::downgrade(&port));
+            let port: Rc<dyn Runnable> = Rc::<Self>::clone(self);
+            core.run_after_close(Rc::downgrade(&port));
         }
-        call("a factory", || {
+        contain("a factory", || {
             self.factory.borrow_mut().accept_failed(error, pause);
         });
     }
@@ -478,7 +479,7 @@ fn is_exhaustion(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|errno| errors.contains(&errno))
 }
 
-impl<A: Clone + 'static, F: Factory> Source for Port<A, F> {
+impl<A: Clone + 'static, F: Factory> EventSource for Port<A, F> {
     fn ready(self: Rc<Self>, _ready: Ready) {
         let Some(core) = self.core.upgrade() else {
             return;
@@ -522,9 +523,9 @@ impl<A: Clone + 'static, F: Factory> Control<A> for Port<A, F> {
         let core = core.ok_or_else(|| io::Error::other(ReactorGone))?;
         let opened = (self.reopen)(&core)?;
         let address = opened.address.clone();
-        core.insert_later();
+        core.reserve_key();
         if let Ok(mut factory) = self.factory.try_borrow_mut() {
-            call("a factory", || factory.start_factory());
+            contain("a factory", || factory.start_factory());
         }
         self.begin(&core, opened);
         Ok(address)
@@ -545,8 +546,8 @@ impl<A: Clone + 'static, F: Factory> Control<A> for Port<A, F> {
 }
 
 /// A descriptor of the loop's was closed.
-impl<A: Clone + 'static, F: Factory> Unsettled for Port<A, F> {
-    fn settle(self: Rc<Self>) {
+impl<A: Clone + 'static, F: Factory> Runnable for Port<A, F> {
+    fn run_pending(self: Rc<Self>) {
         self.waits_for_close.set(false);
         self.resume();
     }

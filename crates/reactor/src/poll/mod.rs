@@ -30,11 +30,11 @@ use std::time::Duration;
 
 pub(crate) use self::registration::Registration;
 pub(crate) use self::waker::{Entered, Waker, is_any_turning, is_woken, take_woken};
-use crate::fork::HomeProcess;
 use crate::memory::Network;
 #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
 pub(crate) use crate::readiness::TIMER_KEY;
 pub(crate) use crate::readiness::{Interest, Key, MAX_KEY, Ready, WAKER_KEY};
+use crate::sys::HomeProcess;
 
 /// How a reactor waits for its descriptors. (Twisted: the choice of a reactor.)
 ///
@@ -67,7 +67,7 @@ pub(crate) enum Poll {
 
 /// The descriptors of the system.
 pub(crate) struct System {
-    shared: Rc<Shared>,
+    shared: Rc<Registrations>,
     waker: Waker,
     #[cfg_attr(
         not(all(target_os = "linux", not(polling_test_poll_backend))),
@@ -81,7 +81,7 @@ pub(crate) struct System {
 }
 
 /// What a poller and its registrations share.
-struct Shared {
+struct Registrations {
     /// In a process that was forked from this one, the poller is left as it is: its
     /// descriptors are shared with the parent, whose events it gives.
     home: HomeProcess,
@@ -93,7 +93,7 @@ struct Shared {
     after_close: RefCell<Vec<Box<dyn FnOnce()>>>,
 }
 
-impl Shared {
+impl Registrations {
     fn new(poller: Arc<polling::Poller>) -> Rc<Self> {
         Rc::new(Self {
             home: HomeProcess::current(),
@@ -119,7 +119,7 @@ impl Shared {
     }
 }
 
-impl Drop for Shared {
+impl Drop for Registrations {
     fn drop(&mut self) {
         if !self.home.is_current() {
             // Dropping it would deregister what the parent's wait needs: its descriptors stay
@@ -176,7 +176,7 @@ impl Poll {
             timer: (kind == PollerKind::Native)
                 .then(|| timer::Timer::new(&poller).ok())
                 .flatten(),
-            shared: Shared::new(poller),
+            shared: Registrations::new(poller),
             waker,
             kind,
         }))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use polling::{Event, PollMode, Poller};
 
 use super::Key;
-use crate::fork::HomeProcess;
+use crate::sys::HomeProcess;
 
 /// A descriptor that the loop made for itself, watched for reading; it leaves the poller
 /// before it is closed.

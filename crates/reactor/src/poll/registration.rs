@@ -8,12 +8,12 @@ use std::rc::Rc;
 use polling::{Event, PollMode};
 use rustix::io::Errno;
 
-use super::{Interest, Key, Shared};
+use super::{Interest, Key, Registrations};
 
 /// A registered descriptor, owned: it is deleted from the poller, then closed,
 /// when this is dropped.
 pub(crate) struct Registration {
-    shared: Rc<Shared>,
+    shared: Rc<Registrations>,
     key: Key,
     /// `None` while the poller does not know the descriptor.
     interest: Cell<Option<Interest>>,
@@ -25,7 +25,7 @@ pub(crate) struct Registration {
 
 impl Registration {
     pub(super) fn new(
-        shared: Rc<Shared>,
+        shared: Rc<Registrations>,
         descriptor: OwnedFd,
         key: Key,
         interest: Interest,

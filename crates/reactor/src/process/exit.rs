@@ -22,10 +22,10 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use super::protocol::ProcessProtocol;
 use super::source::ProcessSource;
 use crate::core::Core;
-use crate::fork::HomeProcess;
 use crate::poll::{Interest, Key, Ready, Registration};
-use crate::registry::Source;
-use crate::reply::Reply;
+use crate::registry::EventSource;
+use crate::reply_channel::ReplySender;
+use crate::sys::HomeProcess;
 
 /// The status of a child that has exited: `None` if it is unknown, since the system, or another
 /// part of this program, has taken it.
@@ -214,7 +214,7 @@ fn watch_in_thread<P: ProcessProtocol>(
     core: &Rc<Core>,
     pid: Pid,
 ) -> io::Result<()> {
-    let (reply, exited) = Reply::pair(core, || ());
+    let (reply, exited) = ReplySender::pair(core, || ());
     let process = Rc::clone(process);
     exited
         .add_both(move |exited| match exited {
@@ -257,7 +257,7 @@ impl<P: ProcessProtocol> Exit<P> {
     }
 }
 
-impl<P: ProcessProtocol> Source for Exit<P> {
+impl<P: ProcessProtocol> EventSource for Exit<P> {
     fn ready(self: Rc<Self>, _ready: Ready) {
         self.process.check_exit();
     }
@@ -266,7 +266,7 @@ impl<P: ProcessProtocol> Source for Exit<P> {
         self.process.abandon();
     }
 
-    fn let_go(self: Rc<Self>) {
+    fn close_in_child(self: Rc<Self>) {
         self.process.close_silently();
     }
 }

@@ -14,7 +14,7 @@ use super::source::ProcessSource;
 use crate::core::Core;
 use crate::host::Host;
 use crate::poll::{Interest, Key, Ready, Registration};
-use crate::registry::Source;
+use crate::registry::EventSource;
 use crate::wait_list::WaitList;
 
 /// How often a pipe that always has more is read before others have their turn.
@@ -248,7 +248,7 @@ impl<P: ProcessProtocol> Pipe<P> {
     }
 }
 
-impl<P: ProcessProtocol> Source for Pipe<P> {
+impl<P: ProcessProtocol> EventSource for Pipe<P> {
     fn ready(self: Rc<Self>, ready: Ready) {
         match self.direction {
             Direction::Read => self.read(),
@@ -263,7 +263,7 @@ impl<P: ProcessProtocol> Source for Pipe<P> {
         self.process.abandon();
     }
 
-    fn let_go(self: Rc<Self>) {
+    fn close_in_child(self: Rc<Self>) {
         self.process.close_silently();
     }
 }

@@ -22,7 +22,7 @@ use super::exit::{self, Exit, Status, Waited, Watched};
 use super::handle::Process;
 use super::pipe::Pipe;
 use super::protocol::ProcessProtocol;
-use crate::core::{Core, Unsettled};
+use crate::core::{Core, Runnable};
 use crate::handle::ReactorHandle;
 use crate::host::{Desk, Host};
 use crate::report::{Of, report};
@@ -401,8 +401,8 @@ impl<P: ProcessProtocol> Host for ProcessSource<P> {
     }
 }
 
-impl<P: ProcessProtocol> Unsettled for ProcessSource<P> {
-    fn settle(self: Rc<Self>) {
+impl<P: ProcessProtocol> Runnable for ProcessSource<P> {
+    fn run_pending(self: Rc<Self>) {
         self.desk.settle();
         self.settle_now();
     }

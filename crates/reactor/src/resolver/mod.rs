@@ -139,7 +139,7 @@ impl ReactorHandle {
             return succeed(vec![address]);
         }
         match self.core() {
-            Ok(core) => core.parts.get::<Names>().resolve(self, host, port),
+            Ok(core) => core.extensions.get::<Names>().resolve(self, host, port),
             Err(gone) => fail(gone),
         }
     }
@@ -166,7 +166,7 @@ impl ReactorHandle {
     /// ```
     pub fn set_resolver(&self, resolver: impl Resolver) {
         if let Ok((core, resolver)) = self.core_for(resolver) {
-            core.parts.get::<Names>().set_resolver(resolver);
+            core.extensions.get::<Names>().set_resolver(resolver);
         }
     }
 }

@@ -9,10 +9,10 @@ use deferred::{Deferred, DeferredHandle, Failure, Result, fail};
 
 use super::Resolver;
 use super::system::SystemResolver;
-use crate::core::call;
 use crate::error::{ReactorGone, ResolveError};
+use crate::extensions::Extension;
 use crate::handle::ReactorHandle;
-use crate::parts::Part;
+use crate::panics::contain;
 use crate::wait_list::WaitList;
 
 type Addresses = Vec<SocketAddr>;
@@ -42,7 +42,7 @@ struct LookUp {
 impl Names {
     pub(super) fn set_resolver(&self, resolver: impl Resolver) {
         let replaced = self.resolver.replace(Rc::new(resolver));
-        call("a resolver's drop", || drop(replaced));
+        contain("a resolver's drop", || drop(replaced));
     }
 
     #[track_caller]
@@ -139,8 +139,8 @@ fn not_empty(host: &str, answer: Result<Addresses>) -> Result<Addresses> {
     Ok(answer)
 }
 
-impl Part for Names {
-    fn end(&self) {
+impl Extension for Names {
+    fn on_drop(&self) {
         for look_up in self.in_flight.take().into_values() {
             look_up.tell(Err(Failure::new(ReactorGone)));
             look_up.answer.cancel();

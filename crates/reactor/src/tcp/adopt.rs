@@ -12,7 +12,7 @@ use crate::error::ListenError;
 use crate::handle::ReactorHandle;
 use crate::listening::{self, Acceptor, ListeningPort};
 use crate::poll::Interest;
-use crate::socket;
+use crate::sys::socket;
 use crate::wire::Wire;
 
 impl ReactorHandle {

@@ -11,7 +11,7 @@ use crate::error::ListenError;
 use crate::handle::ReactorHandle;
 use crate::listening::{self, Acceptor, ListeningPort, Opened};
 use crate::poll::Interest;
-use crate::socket::{self, Listening};
+use crate::sys::socket::{self, Listening};
 
 impl ReactorHandle {
     /// Listens on `address`, and makes a connection with a protocol of `factory`

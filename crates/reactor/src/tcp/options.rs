@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::host_port::HostPort;
-use crate::socket::Listening;
+use crate::sys::socket::Listening;
 
 /// How long one address is tried, unless said otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);

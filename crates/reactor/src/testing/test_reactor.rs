@@ -202,10 +202,10 @@ impl TestReactor {
         let end = self.now().saturating_add(by);
         self.settle();
         while let Some(due) = self.core().timers.next_due().filter(|due| *due <= end) {
-            self.core().known.time.move_to(due.max(self.now()));
+            self.core().shared.time.move_to(due.max(self.now()));
             self.settle();
         }
-        self.core().known.time.move_to(end);
+        self.core().shared.time.move_to(end);
     }
 
     /// From now on, each read gives so many bytes at the most: 1 shows whether a

@@ -19,9 +19,9 @@ use self::pool::MAX_THREADS;
 pub use self::pool::ThreadPool;
 use crate::core::Core;
 use crate::error::ReactorGone;
+use crate::extensions::Extension;
 use crate::handle::ReactorHandle;
-use crate::parts::Part;
-use crate::reply::Reply;
+use crate::reply_channel::ReplySender;
 
 /// The loop's own pool.
 struct Threads {
@@ -36,8 +36,8 @@ impl Default for Threads {
     }
 }
 
-impl Part for Threads {
-    fn end(&self) {
+impl Extension for Threads {
+    fn on_drop(&self) {
         self.pool.close();
     }
 }
@@ -54,7 +54,7 @@ impl ThreadPool {
         let called_at = Location::caller();
         let ticket = self.ticket();
         let queue = self.clone();
-        let (reply, result) = Reply::pair(core, move || queue.remove(ticket));
+        let (reply, result) = ReplySender::pair(core, move || queue.remove(ticket));
         let run = Box::new(move || {
             // A panic names the place of the call, not this one.
             let came_to = match Failure::catch_at(called_at, job) {
@@ -123,7 +123,7 @@ impl ReactorHandle {
             Ok(there) => there,
             Err(gone) => return fail(gone),
         };
-        core.parts.get::<Threads>().pool.defer(&core, job)
+        core.extensions.get::<Threads>().pool.defer(&core, job)
     }
 
     /// Calls `job` in a thread, for what it does. A panic in it is contained.
@@ -148,7 +148,7 @@ impl ReactorHandle {
     /// ```
     pub fn call_in_thread(&self, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let (core, job) = self.core_for(job).map_err(io::Error::other)?;
-        let pool = core.parts.get::<Threads>().pool.clone();
+        let pool = core.extensions.get::<Threads>().pool.clone();
         pool.add(&core, pool.ticket(), Box::new(job))
     }
 
@@ -171,7 +171,7 @@ impl ReactorHandle {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn thread_pool(&self) -> std::result::Result<ThreadPool, ReactorGone> {
-        Ok(self.core()?.parts.get::<Threads>().pool.clone())
+        Ok(self.core()?.extensions.get::<Threads>().pool.clone())
     }
 
     /// Sets how many threads there may be to run jobs in: 10 unless this is called. See

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::core::{Core, call};
+use crate::core::Core;
+use crate::panics::contain;
 
 /// How many threads there are at the most, unless somebody sets it.
 pub(super) const MAX_THREADS: usize = 10;
@@ -55,12 +56,12 @@ pub struct ThreadPool {
 
 struct Shared {
     name: &'static str,
-    state: Mutex<State>,
+    state: Mutex<Queue>,
     /// A job came, or the limits were changed, or it was closed.
     has_news: Condvar,
 }
 
-struct State {
+struct Queue {
     jobs: BTreeMap<Ticket, Job>,
     next_ticket: Ticket,
     max_threads: usize,
@@ -72,7 +73,7 @@ struct State {
     is_closed: bool,
 }
 
-impl State {
+impl Queue {
     fn wants_thread(&self) -> bool {
         self.jobs.len() > self.idle && self.threads < self.max_threads
     }
@@ -81,7 +82,7 @@ impl State {
 impl ThreadPool {
     /// A pool of threads of this name.
     pub(crate) fn new(name: &'static str, max_threads: usize) -> Self {
-        let state = State {
+        let state = Queue {
             jobs: BTreeMap::new(),
             next_ticket: 0,
             max_threads,
@@ -115,7 +116,7 @@ impl ThreadPool {
         let mut state = self.shared.state.lock();
         if state.is_closed {
             drop(state);
-            call("the drop of a job", || drop(job));
+            contain("the drop of a job", || drop(job));
             return Ok(());
         }
         state.jobs.insert(ticket, job);
@@ -123,7 +124,7 @@ impl ThreadPool {
             drop(state);
             let pool = self.clone();
             // It errs if the reactor is gone, and then the job goes with the pool.
-            let _ = core.known.inbox.post(move |_core| pool.run_next());
+            let _ = core.shared.inbox.post(move |_core| pool.run_next());
             return Ok(());
         }
         self.shared.has_news.notify_one();
@@ -141,7 +142,7 @@ impl ThreadPool {
     fn run_next(&self) {
         let job = self.shared.state.lock().jobs.pop_first();
         if let Some((_ticket, job)) = job {
-            call("a job in a thread", job);
+            contain("a job in a thread", job);
         }
     }
 
@@ -176,7 +177,7 @@ impl ThreadPool {
     /// Drops a job that waits. One that runs goes on.
     pub(crate) fn remove(&self, ticket: Ticket) {
         let job = self.shared.state.lock().jobs.remove(&ticket);
-        call("the drop of a job", || drop(job));
+        contain("the drop of a job", || drop(job));
     }
 
     /// Drops the jobs that wait, and takes no more. Does not wait for any thread.
@@ -187,7 +188,7 @@ impl ThreadPool {
         self.shared.has_news.notify_all();
         drop(state);
         for job in jobs.into_values() {
-            call("the drop of a job", || drop(job));
+            contain("the drop of a job", || drop(job));
         }
     }
 
@@ -322,7 +323,7 @@ impl Shared {
     fn work(&self) {
         self.state.lock().idle -= 1;
         while let Some(job) = self.next_job() {
-            call("a job in a thread", job);
+            contain("a job in a thread", job);
         }
     }
 

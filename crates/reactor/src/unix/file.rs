@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-use crate::fork::HomeProcess;
+use crate::sys::HomeProcess;
 
 /// A lock on the name of a socket: who has it may remove what a process that
 /// crashed has left. It goes with this.

@@ -11,7 +11,7 @@ use crate::error::ListenError;
 use crate::handle::ReactorHandle;
 use crate::listening::{self, Acceptor, ListeningPort, Opened};
 use crate::poll::Interest;
-use crate::socket::{self, Listening};
+use crate::sys::socket::{self, Listening};
 
 /// Where and how to listen, for [`listen_unix`](ReactorHandle::listen_unix).
 /// Whatever can be a [`UnixAddress`] is one.

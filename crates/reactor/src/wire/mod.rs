@@ -19,7 +19,7 @@ use crate::address::Address;
 use crate::credentials::PeerCredentials;
 use crate::memory;
 use crate::poll::{Interest, Registration};
-use crate::socket;
+use crate::sys::socket;
 
 // No call waits, whether or not the socket is non-blocking: one that was adopted may be
 // shared with others, for whom it is to stay as it was.

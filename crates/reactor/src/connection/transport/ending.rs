@@ -7,8 +7,8 @@ use deferred::Failure;
 use super::{Io, Transport};
 use crate::connection::flags::Flags;
 use crate::connection::linger::{self, Linger};
-use crate::core::call;
 use crate::error::ConnectionClosed;
+use crate::panics::contain;
 use crate::wire::Wire;
 
 /// How a socket is closed.
@@ -69,7 +69,7 @@ impl Transport {
         if is_in_order && !self.flags.has_any(Flags::ENDING.and(Flags::OVER)) {
             self.reason.replace(Some(ConnectionClosed::Failed(failure)));
         } else {
-            call("the drop of a failure", || drop(failure));
+            contain("the drop of a failure", || drop(failure));
         }
         self.flags.set(Flags::LOSING);
     }

@@ -23,11 +23,11 @@ use super::context::DatagramContext;
 use super::error::{DatagramError, PortClosed};
 use super::protocol::DatagramProtocol;
 use super::queue::{Queue, WaitsFor};
-use crate::core::{Core, Unsettled};
+use crate::core::{Core, Runnable};
 use crate::handle::ReactorHandle;
 use crate::host::{Desk, Host};
 use crate::poll::{Interest, Key, Ready, Registration};
-use crate::registry::Source;
+use crate::registry::EventSource;
 use crate::report::{Of, report};
 use crate::wait_list::WaitList;
 
@@ -381,7 +381,7 @@ impl<P: DatagramProtocol> Host for DatagramSource<P> {
     }
 }
 
-impl<P: DatagramProtocol> Source for DatagramSource<P> {
+impl<P: DatagramProtocol> EventSource for DatagramSource<P> {
     fn ready(self: Rc<Self>, ready: Ready) {
         if ready.is_writable() && self.queue.borrow().waits_for == WaitsFor::Room {
             self.flush();
@@ -398,8 +398,8 @@ impl<P: DatagramProtocol> Source for DatagramSource<P> {
     }
 }
 
-impl<P: DatagramProtocol> Unsettled for DatagramSource<P> {
-    fn settle(self: Rc<Self>) {
+impl<P: DatagramProtocol> Runnable for DatagramSource<P> {
+    fn run_pending(self: Rc<Self>) {
         self.desk.settle();
         self.settle_now();
     }

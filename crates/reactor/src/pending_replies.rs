@@ -13,12 +13,12 @@ pub(crate) type Delivery = Box<dyn FnOnce(Result<Box<dyn Any + Send>, ReactorGon
 
 /// The deliveries that have not come.
 #[derive(Default)]
-pub(crate) struct Awaited {
+pub(crate) struct PendingReplies {
     next: Cell<u64>,
     deliveries: RefCell<BTreeMap<u64, Delivery>>,
 }
 
-impl Awaited {
+impl PendingReplies {
     /// The number that the next delivery will have.
     pub(crate) fn next(&self) -> u64 {
         self.next.get()

@@ -5,8 +5,8 @@ use std::fmt;
 
 use deferred::{Deferred, Outcome, maybe_deferred};
 
-use crate::core::call;
 use crate::handle::ReactorHandle;
+use crate::panics::contain;
 use crate::system_event::{Phase, SystemEvent, SystemEventTrigger, UnknownTrigger};
 
 impl ReactorHandle {
@@ -83,7 +83,7 @@ impl ReactorHandle {
     ) -> Result<(), UnknownTrigger> {
         let core = self.core().map_err(|_| UnknownTrigger)?;
         let removed = core.system_events.remove(trigger)?;
-        call("the drop of a trigger", || drop(removed));
+        contain("the drop of a trigger", || drop(removed));
         Ok(())
     }
 

@@ -7,69 +7,69 @@ use std::rc::Rc;
 use super::Core;
 
 /// How often connections that keep each other busy may go round in one turn.
-const SETTLE_ROUNDS: usize = 16;
+const ROUNDS: usize = 16;
 
 /// Something with work that is to be done before the loop waits.
-pub(crate) trait Unsettled {
-    fn settle(self: Rc<Self>);
+pub(crate) trait Runnable {
+    fn run_pending(self: Rc<Self>);
 }
 
 /// Those that have some, in order.
 #[derive(Default)]
-pub(super) struct PutOff {
-    list: RefCell<VecDeque<Rc<dyn Unsettled>>>,
+pub(super) struct RunQueue {
+    list: RefCell<VecDeque<Rc<dyn Runnable>>>,
     /// How many there are: each turn asks several times whether there is one.
     count: Cell<usize>,
 }
 
-impl PutOff {
+impl RunQueue {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.count.get() == 0
     }
 
-    pub(super) fn add(&self, unsettled: Rc<dyn Unsettled>) {
+    pub(super) fn add(&self, runnable: Rc<dyn Runnable>) {
         self.count.set(self.count.get() + 1);
-        self.list.borrow_mut().push_back(unsettled);
+        self.list.borrow_mut().push_back(runnable);
     }
 
-    fn take_first(&self) -> Option<Rc<dyn Unsettled>> {
+    fn take_first(&self) -> Option<Rc<dyn Runnable>> {
         let first = self.list.borrow_mut().pop_front()?;
         self.count.set(self.count.get() - 1);
         Some(first)
     }
 
     /// Takes out all of them.
-    pub(super) fn take_all(&self) -> VecDeque<Rc<dyn Unsettled>> {
+    pub(super) fn take_all(&self) -> VecDeque<Rc<dyn Runnable>> {
         self.count.set(0);
         self.list.take()
     }
 }
 
 impl Core {
-    /// Has `unsettled` settled before the loop waits.
-    pub(crate) fn settle_soon(&self, unsettled: Rc<dyn Unsettled>) {
-        self.put_off.add(unsettled);
+    /// Has `runnable` settled before the loop waits.
+    pub(crate) fn run_soon(&self, runnable: Rc<dyn Runnable>) {
+        self.run_queue.add(runnable);
     }
 
     /// Lets connections do what they have put off. What they give one another
     /// to do is done too, up to a limit: the rest is for the next turn. Says
     /// whether there was anything.
     #[inline(always)]
-    pub(super) fn settle(&self) -> bool {
-        !self.put_off.is_empty() && self.settle_all()
+    pub(super) fn run_queued(&self) -> bool {
+        !self.run_queue.is_empty() && self.run_all_queued()
     }
 
     #[inline(never)]
-    fn settle_all(&self) -> bool {
-        for round in 0..SETTLE_ROUNDS {
-            let count = self.put_off.count.get();
+    fn run_all_queued(&self) -> bool {
+        for round in 0..ROUNDS {
+            let count = self.run_queue.count.get();
             if count == 0 {
                 return round > 0;
             }
             for _ in 0..count {
-                if let Some(first) = self.put_off.take_first() {
-                    self.timed("what a connection called", || first.settle());
+                if let Some(first) = self.run_queue.take_first() {
+                    self.timed("what a connection called", || first.run_pending());
                 }
             }
         }

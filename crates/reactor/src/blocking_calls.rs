@@ -1,6 +1,6 @@
 //! Threads that wait for what a loop gives them.
 //!
-//! Each waits at a slot, which is filled once: by the loop, or because the loop was
+//! Each waits at a one_shot, which is filled once: by the loop, or because the loop was
 //! stopped or is gone. So nobody waits for ever.
 
 use std::collections::BTreeMap;
@@ -9,25 +9,25 @@ use std::thread::{self, ThreadId};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::contain::drop_contained;
 use crate::error::BlockingCallError;
+use crate::panics::drop_contained;
 
 /// The threads that wait for one loop.
-pub(crate) struct Blocked {
+pub(crate) struct BlockingCalls {
     /// Where the loop runs: it would wait for itself there.
     loop_thread: ThreadId,
     state: Mutex<State>,
 }
 
 struct State {
-    loop_is: LoopIs,
+    loop_state: LoopState,
     next_number: u64,
     waiting: BTreeMap<u64, Arc<dyn GiveUp>>,
 }
 
 /// What those who begin to wait can expect of the loop.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum LoopIs {
+enum LoopState {
     /// It runs, or is going to.
     There,
     /// It was stopped, and has not run since.
@@ -39,13 +39,13 @@ trait GiveUp: Send + Sync {
     fn give_up(&self, why: BlockingCallError);
 }
 
-impl Blocked {
+impl BlockingCalls {
     /// For a loop of this thread.
     pub(crate) fn new() -> Self {
         Self {
             loop_thread: thread::current().id(),
             state: Mutex::new(State {
-                loop_is: LoopIs::There,
+                loop_state: LoopState::There,
                 next_number: 0,
                 waiting: BTreeMap::new(),
             }),
@@ -55,13 +55,13 @@ impl Blocked {
     /// Waits for what `ask` sees to that the answer is given.
     pub(crate) fn wait<T: Send + 'static>(
         &self,
-        ask: impl FnOnce(Answer<T>),
+        ask: impl FnOnce(ReplySender<T>),
     ) -> Result<T, BlockingCallError> {
-        let slot = Arc::new(Slot::default());
+        let one_shot = Arc::new(OneShot::default());
         let begun = if thread::current().id() == self.loop_thread {
             Err(BlockingCallError::LoopThread)
         } else {
-            self.begin(Arc::<Slot<T>>::clone(&slot))
+            self.begin(Arc::<OneShot<T>>::clone(&one_shot))
         };
         let number = match begun {
             Ok(number) => number,
@@ -71,72 +71,72 @@ impl Blocked {
                 return Err(refused);
             }
         };
-        ask(Answer {
-            slot: Arc::clone(&slot),
+        ask(ReplySender {
+            one_shot: Arc::clone(&one_shot),
         });
-        let result = slot.wait();
+        let result = one_shot.wait();
         self.state.lock().waiting.remove(&number);
         result
     }
 
-    fn begin(&self, slot: Arc<dyn GiveUp>) -> Result<u64, BlockingCallError> {
+    fn begin(&self, one_shot: Arc<dyn GiveUp>) -> Result<u64, BlockingCallError> {
         let mut state = self.state.lock();
-        match state.loop_is {
-            LoopIs::There => {}
-            LoopIs::Stopped => return Err(BlockingCallError::Stopped),
-            LoopIs::Gone => return Err(BlockingCallError::ReactorGone),
+        match state.loop_state {
+            LoopState::There => {}
+            LoopState::Stopped => return Err(BlockingCallError::Stopped),
+            LoopState::Gone => return Err(BlockingCallError::ReactorGone),
         }
         let number = state.next_number;
         state.next_number += 1;
-        state.waiting.insert(number, slot);
+        state.waiting.insert(number, one_shot);
         Ok(number)
     }
 
     /// The loop begins to run.
     pub(crate) fn resume(&self) {
         let mut state = self.state.lock();
-        if state.loop_is == LoopIs::Stopped {
-            state.loop_is = LoopIs::There;
+        if state.loop_state == LoopState::Stopped {
+            state.loop_state = LoopState::There;
         }
     }
 
     /// The loop was stopped.
     pub(crate) fn stop(&self) {
-        self.turn_away(LoopIs::Stopped, || BlockingCallError::Stopped);
+        self.turn_away(LoopState::Stopped, || BlockingCallError::Stopped);
     }
 
     /// The loop is gone.
     pub(crate) fn close(&self) {
-        self.turn_away(LoopIs::Gone, || BlockingCallError::ReactorGone);
+        self.turn_away(LoopState::Gone, || BlockingCallError::ReactorGone);
     }
 
-    fn turn_away(&self, loop_is: LoopIs, why: impl Fn() -> BlockingCallError) {
+    fn turn_away(&self, loop_state: LoopState, why: impl Fn() -> BlockingCallError) {
         let mut state = self.state.lock();
-        state.loop_is = loop_is;
+        state.loop_state = loop_state;
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
-        for slot in waiting.into_values() {
-            slot.give_up(why());
+        for one_shot in waiting.into_values() {
+            one_shot.give_up(why());
         }
     }
 }
 
 /// What the loop answers with. Dropped without an answer, it says that the loop is gone:
 /// nothing else drops what was posted to it.
-pub(crate) struct Answer<T: Send + 'static> {
-    slot: Arc<Slot<T>>,
+pub(crate) struct ReplySender<T: Send + 'static> {
+    one_shot: Arc<OneShot<T>>,
 }
 
-impl<T: Send + 'static> Answer<T> {
+impl<T: Send + 'static> ReplySender<T> {
     /// Whether somebody waits for it.
     pub(crate) fn is_awaited(&self) -> bool {
-        matches!(*self.slot.progress.lock(), Progress::Waiting)
+        matches!(*self.one_shot.progress.lock(), Progress::Waiting)
     }
 
     /// Gives the result back if nobody waits for it.
     pub(crate) fn give(self, result: deferred::Result<T>) -> Result<(), deferred::Result<T>> {
         let result = result.map_err(BlockingCallError::Failed);
-        match self.slot.fill(result) {
+        match self.one_shot.fill(result) {
             Ok(()) => Ok(()),
             Err(Err(BlockingCallError::Failed(failure))) => Err(Err(failure)),
             Err(Ok(value)) => Err(Ok(value)),
@@ -145,13 +145,13 @@ impl<T: Send + 'static> Answer<T> {
     }
 }
 
-impl<T: Send + 'static> Drop for Answer<T> {
+impl<T: Send + 'static> Drop for ReplySender<T> {
     fn drop(&mut self) {
-        self.slot.give_up(BlockingCallError::ReactorGone);
+        self.one_shot.give_up(BlockingCallError::ReactorGone);
     }
 }
 
-struct Slot<T> {
+struct OneShot<T> {
     progress: Mutex<Progress<T>>,
     is_filled: Condvar,
 }
@@ -163,7 +163,7 @@ enum Progress<T> {
     Taken,
 }
 
-impl<T> Default for Slot<T> {
+impl<T> Default for OneShot<T> {
     fn default() -> Self {
         Self {
             progress: Mutex::new(Progress::Waiting),
@@ -172,7 +172,7 @@ impl<T> Default for Slot<T> {
     }
 }
 
-impl<T> Slot<T> {
+impl<T> OneShot<T> {
     /// Gives the result back if there is one already.
     fn fill(
         &self,
@@ -201,7 +201,7 @@ impl<T> Slot<T> {
     }
 }
 
-impl<T: Send> GiveUp for Slot<T> {
+impl<T: Send> GiveUp for OneShot<T> {
     fn give_up(&self, why: BlockingCallError) {
         // It has its result, or it is given up.
         let _ = self.fill(Err(why));

@@ -1,10 +1,10 @@
 //! Peer credentials: the user, group and process at the other end of a UNIX socket.
 
-#[cfg(target_os = "linux")]
-mod linux;
-
 use std::io;
 use std::os::fd::BorrowedFd;
+
+#[cfg(target_os = "linux")]
+use crate::sys::peer_credentials;
 
 /// Who is at the other end of a UNIX socket, as the system knows it: the process that
 /// connected, listened, or made the pair, at that time.
@@ -103,7 +103,7 @@ impl PeerCredentials {
     /// Those of the peer of `socket`.
     #[cfg(target_os = "linux")]
     pub(crate) fn of(socket: BorrowedFd<'_>) -> io::Result<Self> {
-        let found = linux::credentials(socket)?;
+        let found = peer_credentials::of(socket)?;
         Ok(Self {
             // 0 stands for a process of another namespace.
             pid: u32::try_from(found.pid).ok().filter(|pid| *pid != 0),

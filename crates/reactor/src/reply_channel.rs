@@ -12,26 +12,26 @@ use crate::inbox::Inbox;
 ///
 /// Dropped without, the Deferred is abandoned. It fails with `ReactorGone` if the
 /// reactor goes first.
-pub(crate) struct Reply<T: Send + 'static> {
+pub(crate) struct ReplySender<T: Send + 'static> {
     inbox: Arc<Inbox<Rc<Core>>>,
     number: u64,
     result: Option<T>,
 }
 
-impl<T: Send + 'static> Reply<T> {
+impl<T: Send + 'static> ReplySender<T> {
     /// A Deferred and what another thread fires it with. If it is cancelled, a result
     /// that comes is dropped, and `on_cancel` can stop the work for it.
     #[track_caller]
     pub(crate) fn pair(core: &Rc<Core>, on_cancel: impl FnOnce() + 'static) -> (Self, Deferred<T>) {
-        let number = core.awaited.next();
+        let number = core.pending_replies.next();
         let weak = Rc::downgrade(core);
         let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
             if let Some(core) = weak.upgrade() {
-                drop(core.awaited.remove(number));
+                drop(core.pending_replies.remove(number));
             }
             on_cancel();
         });
-        core.awaited.insert(Box::new(move |result| {
+        core.pending_replies.insert(Box::new(move |result| {
             // It is not cancelled, or it would have been removed.
             let _ = match result {
                 Ok(result) => {
@@ -44,7 +44,7 @@ impl<T: Send + 'static> Reply<T> {
             };
         }));
         let reply = Self {
-            inbox: Arc::clone(&core.known.inbox),
+            inbox: Arc::clone(&core.shared.inbox),
             number,
             result: None,
         };
@@ -57,13 +57,13 @@ impl<T: Send + 'static> Reply<T> {
     }
 }
 
-impl<T: Send + 'static> Drop for Reply<T> {
+impl<T: Send + 'static> Drop for ReplySender<T> {
     fn drop(&mut self) {
         let number = self.number;
         let result = self.result.take();
         // If the reactor is gone, nobody waits.
         let _ = self.inbox.post(move |core| {
-            let delivery = core.awaited.remove(number);
+            let delivery = core.pending_replies.remove(number);
             if let (Some(deliver), Some(result)) = (delivery, result) {
                 deliver(Ok(Box::new(result)));
             }

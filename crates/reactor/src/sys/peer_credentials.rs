@@ -31,10 +31,10 @@ const OPTION: Option<(c_int, c_int)> = if cfg!(any(
 /// The system's `struct ucred`.
 #[derive(Default)]
 #[repr(C)]
-pub(super) struct UCred {
-    pub(super) pid: c_int,
-    pub(super) uid: c_uint,
-    pub(super) gid: c_uint,
+pub(crate) struct UCred {
+    pub(crate) pid: c_int,
+    pub(crate) uid: c_uint,
+    pub(crate) gid: c_uint,
 }
 
 unsafe extern "C" {
@@ -48,7 +48,7 @@ unsafe extern "C" {
 }
 
 /// The credentials of the peer of `socket`.
-pub(super) fn credentials(socket: BorrowedFd<'_>) -> io::Result<UCred> {
+pub(crate) fn of(socket: BorrowedFd<'_>) -> io::Result<UCred> {
     let (level, name) = OPTION.ok_or(io::ErrorKind::Unsupported)?;
     let mut found = UCred::default();
     let mut length = size_of::<UCred>() as c_uint;

@@ -1,6 +1,20 @@
-//! Drops of values that are users', with their panics contained.
+//! Panics: calls of user code, and drops of user values, whose panics are logged and go no
+//! further.
 
 use deferred::Failure;
+
+/// Calls `f`, which is a user's; a panic in it ends nothing but itself.
+#[inline]
+pub(crate) fn contain(what: &'static str, f: impl FnOnce()) {
+    if let Err(panicked) = Failure::catch(f) {
+        log_panic(what, &panicked);
+    }
+}
+
+#[cold]
+fn log_panic(what: &str, panicked: &Failure) {
+    tracing::error!(target: "reactor", "{what} {panicked}");
+}
 
 /// Drops `value`; a panic of that is logged as one of `what`.
 pub(crate) fn drop_contained<X>(what: &'static str, value: X) {

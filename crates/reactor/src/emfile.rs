@@ -12,11 +12,11 @@ use std::os::fd::OwnedFd;
 const AT_A_TIME: usize = 64;
 
 #[derive(Default)]
-pub(crate) struct Reserve {
+pub(crate) struct ReservedFd {
     descriptor: Cell<Option<OwnedFd>>,
 }
 
-impl Reserve {
+impl ReservedFd {
     /// Sees to it that there is one.
     pub(crate) fn fill(&self) {
         let descriptor = self.descriptor.take();

@@ -19,7 +19,7 @@ const ROUNDS: usize = 4;
 
 thread_local! {
     /// Which reactor is told; none is 0.
-    static TOLD: Cell<usize> = const { Cell::new(0) };
+    static ACTIVE_REACTOR: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Goes on with the bodies that were woken, and with those that they wake meanwhile, up to
@@ -46,14 +46,14 @@ fn run_further(is_woken: impl Fn() -> bool) {
 /// this thread.
 #[inline(always)]
 pub(crate) fn listen(reactor: usize, waker: impl FnOnce() -> Waker) {
-    if TOLD.get() != reactor {
+    if ACTIVE_REACTOR.get() != reactor {
         listen_anew(reactor, waker());
     }
 }
 
 #[cold]
 fn listen_anew(reactor: usize, waker: Waker) {
-    TOLD.set(reactor);
+    ACTIVE_REACTOR.set(reactor);
     set_wake_hook(move || waker.wake());
 }
 
@@ -67,8 +67,8 @@ pub(crate) fn listen_between_turns(reactor: usize, waker: impl FnOnce() -> Waker
 /// The reactor is gone.
 pub(crate) fn forget(reactor: usize) {
     // At the end of the thread, the hook goes with it.
-    if TOLD.try_with(Cell::get) == Ok(reactor) {
-        let _ = TOLD.try_with(|told| told.set(0));
+    if ACTIVE_REACTOR.try_with(Cell::get) == Ok(reactor) {
+        let _ = ACTIVE_REACTOR.try_with(|active| active.set(0));
         reset_wake_hook();
     }
 }
