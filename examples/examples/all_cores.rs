@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use clap::Parser;
 use deferred::Result;
-use reactor::{Context, Cores, HostPort, Lines, ListenOptions, Protocol, ReactorHandle};
+use reactor::{Context, Cores, HostPort, Lines, Protocol, ReactorHandle, TcpListenOptions};
 
 /// Sends lines back, with the number of the reactor that does so.
 #[derive(Parser)]
@@ -48,7 +48,7 @@ fn main() -> Result<()> {
     let shared = Arc::clone(&address);
     let listen = move |reactor: &ReactorHandle, number| {
         let mut address = shared.lock().expect("nobody panics meanwhile");
-        let options = ListenOptions::new(address.clone()).reuse_port(true);
+        let options = TcpListenOptions::new(address.clone()).reuse_port(true);
         let port = reactor.listen_tcp(options, move || Echo { reactor: number })?;
         // If the system chose the port for the first one, that is the one for all.
         *address = port.address().into();

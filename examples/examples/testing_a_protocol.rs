@@ -21,8 +21,8 @@ use deferred::testing::{assert_no_result, failure_of, success_result_of};
 use deferred::{Deferred, Failure, Result, TimedOut, Trigger, fail};
 use reactor::testing::{self, TestReactor};
 use reactor::{
-    ConnectError, ConnectErrorKind, ConnectOptions, Connection, ConnectionClosed, Context, Lines,
-    Protocol, ReactorHandle,
+    ConnectError, ConnectErrorKind, Connection, ConnectionClosed, Context, Lines, Protocol,
+    ReactorHandle, TcpConnectOptions,
 };
 
 /// How long an answer may take.
@@ -114,7 +114,7 @@ fn whoever_waits_hears_of_the_end(reactor: &TestReactor) {
 fn a_server_that_does_not_answer_is_given_up(reactor: &TestReactor) {
     let server = SocketAddr::from(([192, 0, 2, 1], 80));
     reactor.do_not_answer(server);
-    let options = ConnectOptions::new(server).timeout(Duration::from_secs(5));
+    let options = TcpConnectOptions::new(server).timeout(Duration::from_secs(5));
     let connecting = reactor.connect_tcp(options, Calculator::default());
     reactor.advance(Duration::from_secs(5));
     let failure = failure_of(connecting);

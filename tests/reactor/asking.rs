@@ -8,8 +8,8 @@ use deferred::testing::with_no_unhandled;
 use deferred::{Abandoned, Cancelled, Deferred, Failure, Result, TimedOut, Trigger, succeed};
 use reactor::testing::{self, TestReactor};
 use reactor::{
-    Connect, ConnectError, ConnectErrorKind, ConnectOptions, Context, HostPort, Lines, Protocol,
-    ReactorHandle, UnixAddress, ask,
+    Connect, ConnectError, ConnectErrorKind, Context, HostPort, Lines, Protocol, ReactorHandle,
+    TcpConnectOptions, UnixAddress, ask,
 };
 
 use crate::support::{Log, RawRecorder, reactor, result_of, turn_until};
@@ -246,7 +246,7 @@ fn a_question_goes_wherever_a_connection_can() {
         question(reactor_ref, owned),
         question(reactor_ref, (host, 80)),
         question(reactor_ref, HostPort::from(TCP)),
-        question(reactor_ref, ConnectOptions::new(TCP).timeout(SECOND)),
+        question(reactor_ref, TcpConnectOptions::new(TCP).timeout(SECOND)),
         question(
             reactor_ref,
             TCP.parse::<std::net::SocketAddr>().expect("one"),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use deferred::Failure;
-use reactor::{Cores, ListenOptions, ReactorHandle};
+use reactor::{Cores, ReactorHandle, TcpListenOptions};
 
 use crate::support::{Log, RawRecorder};
 
@@ -22,7 +22,7 @@ fn they_share_a_port_and_each_gets_some() {
     let counting = Arc::clone(&counts);
     let cores = Cores::start(2, move |reactor, number| {
         let counting = Arc::clone(&counting);
-        reactor.listen_tcp(ListenOptions::new(address).reuse_port(true), move || {
+        reactor.listen_tcp(TcpListenOptions::new(address).reuse_port(true), move || {
             counting[number].fetch_add(1, Ordering::Relaxed);
             RawRecorder::new(&Log::default())
         })?;

@@ -11,8 +11,9 @@ use std::time::Duration;
 use deferred::Failure;
 use reactor::testing;
 use reactor::{
-    Address, ClientFactory, ConnectError, ConnectErrorKind, ConnectOptions, ConnectionClosed,
-    Connector, ConnectorState, Context, Factory, KeepAlive, ListenOptions, ListeningPort,
+    Address, ClientFactory, ConnectError, ConnectErrorKind, ConnectionClosed, Connector,
+    ConnectorState, Context, Factory, KeepAlive, ListeningPort, TcpConnectOptions,
+    TcpListenOptions,
 };
 
 use crate::support::{Log, Peer, RawRecorder, reactor, turn_until};
@@ -115,7 +116,7 @@ fn a_factory_may_pause_its_own_port() {
 #[test]
 fn several_may_share_a_port() {
     let (reactor, log) = (reactor(), Log::default());
-    let shared = |address| ListenOptions::new(address).reuse_port(true);
+    let shared = |address| TcpListenOptions::new(address).reuse_port(true);
     let first = reactor
         .listen_tcp(
             shared(SocketAddr::from(([127, 0, 0, 1], 0))),
@@ -132,7 +133,7 @@ fn several_may_share_a_port() {
 #[test]
 fn dual_stack_takes_both_versions() {
     let (reactor, log) = (reactor(), Log::default());
-    let both = ListenOptions::new("[::]:0").dual_stack(true);
+    let both = TcpListenOptions::new("[::]:0").dual_stack(true);
     let Ok(port) = reactor.listen_tcp(both, recorder(&log)) else {
         return; // a system without version 6
     };
@@ -228,7 +229,7 @@ fn a_client_connects_from_where_it_is_told_to() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("it is bound");
     let from = SocketAddr::from(([127, 0, 0, 2], 0));
-    let options = ConnectOptions::new(address).bind_address(from);
+    let options = TcpConnectOptions::new(address).bind_address(from);
     reactor
         .connect_tcp(options, RawRecorder::new(&log))
         .ignore();
@@ -241,7 +242,7 @@ fn a_client_connects_from_where_it_is_told_to() {
     let elsewhere = SocketAddr::from(([192, 0, 2, 1], 0));
     reactor
         .connect_tcp(
-            ConnectOptions::new(address).bind_address(elsewhere),
+            TcpConnectOptions::new(address).bind_address(elsewhere),
             RawRecorder::new(&log),
         )
         .add_errback(move |failure| {
@@ -295,7 +296,7 @@ fn an_attempt_times_out_and_leaves_nothing() {
         let address = SocketAddr::from(([192, 0, 2, 1], 80));
         reactor.do_not_answer(address);
         let log = Log::default();
-        let options = ConnectOptions::new(address).timeout(Duration::from_secs(5));
+        let options = TcpConnectOptions::new(address).timeout(Duration::from_secs(5));
         let noting = log.clone();
         reactor
             .connect_tcp(options, RawRecorder::new(&Log::default()))

@@ -6,8 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use reactor::{
-    ConnectError, ConnectErrorKind, ConnectOptions, Connection, DatagramContext, DatagramProtocol,
-    KeepAlive, Protocol, Raw, Reactor, testing,
+    ConnectError, ConnectErrorKind, Connection, DatagramContext, DatagramProtocol, KeepAlive,
+    Protocol, Raw, Reactor, TcpConnectOptions, testing,
 };
 use rustix::net::sockopt;
 
@@ -246,18 +246,18 @@ fn assert_refused<T: 'static>(reactor: &Reactor, connecting: deferred::Deferred<
 fn one_that_is_connected_to_itself_is_refused() {
     let reactor = reactor();
     let address = free_port();
-    let to_itself = || ConnectOptions::new(address).bind_address(address);
+    let to_itself = || TcpConnectOptions::new(address).bind_address(address);
     assert_refused(&reactor, reactor.connect_tcp(to_itself(), Quiet));
     // Nothing is left of it: the port can be listened on, without being asked to be reused.
     assert_refused(&reactor, reactor.connect_tcp_stream(to_itself()));
     let any = SocketAddr::from(([0, 0, 0, 0], address.port()));
-    let by_any_name = ConnectOptions::new(any).bind_address(address);
+    let by_any_name = TcpConnectOptions::new(any).bind_address(address);
     assert_refused(&reactor, reactor.connect_tcp(by_any_name, Quiet));
     assert_eq!(reactor.counters().connections, 0);
     let port = reactor.listen_tcp(address, || Quiet).expect("it is free");
     // From another address of this host, to the same port.
     let other = SocketAddr::from(([127, 0, 0, 2], address.port()));
-    let from_other = ConnectOptions::new(address).bind_address(other);
+    let from_other = TcpConnectOptions::new(address).bind_address(other);
     let connection = result_of(&reactor, reactor.connect_tcp(from_other, Quiet));
     assert!(!connection.expect("it listens").is_gone());
     drop(port);
@@ -283,7 +283,7 @@ fn a_connector_that_is_connected_to_itself_is_refused() {
     let address = free_port();
     let (trigger, failed) = deferred::Deferred::pair();
     let connector = reactor.connector_tcp(
-        ConnectOptions::new(address).bind_address(address),
+        TcpConnectOptions::new(address).bind_address(address),
         Factory(trigger),
     );
     connector.connect().expect("it is not connected");

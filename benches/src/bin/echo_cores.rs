@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use reactor::{Context, Cores, ListenOptions, Protocol, Raw};
+use reactor::{Context, Cores, Protocol, Raw, TcpListenOptions};
 
 struct Echo;
 
@@ -20,7 +20,7 @@ fn main() -> deferred::Result<()> {
     let wanted = benches::address()?;
     let address = free(wanted)?;
     let cores = Cores::start(2, move |reactor, _number| {
-        reactor.listen_tcp(ListenOptions::new(address).reuse_port(true), || Echo)?;
+        reactor.listen_tcp(TcpListenOptions::new(address).reuse_port(true), || Echo)?;
         Ok(())
     })?;
     benches::ready(wanted, address)?;

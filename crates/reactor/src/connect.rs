@@ -8,7 +8,7 @@ use deferred::Deferred;
 use crate::address::UnixAddress;
 use crate::connection::{Connection, Protocol};
 use crate::handle::ReactorHandle;
-use crate::tcp::{ConnectOptions, HostPort};
+use crate::tcp::{HostPort, TcpConnectOptions};
 
 /// What a connection can be made to: whatever
 /// [`connect_tcp`](ReactorHandle::connect_tcp) and
@@ -90,6 +90,6 @@ macro_rules! connect_with {
     )*};
 }
 
-connect_with!(connect_tcp: ConnectOptions, HostPort, &str, String, &String, SocketAddr,
+connect_with!(connect_tcp: TcpConnectOptions, HostPort, &str, String, &String, SocketAddr,
     (IpAddr, u16), (&str, u16));
 connect_with!(connect_unix: UnixAddress, PathBuf, &PathBuf, &Path);

@@ -19,7 +19,7 @@ use crate::system_event::{Phase, SystemEvent};
 ///
 /// They share nothing but what you give them: each has its own protocols, factories and
 /// Deferreds. To listen on one port together, each listens with
-/// [`reuse_port`](crate::ListenOptions::reuse_port), and the system shares the
+/// [`reuse_port`](crate::TcpListenOptions::reuse_port), and the system shares the
 /// connections out between them. (Twisted: a process for each core.)
 ///
 /// Dropping this stops them, and waits for them; in the thread of one of them, which cannot
@@ -28,7 +28,7 @@ use crate::system_event::{Phase, SystemEvent};
 /// # Examples
 ///
 /// ```
-/// use reactor::{Cores, ListenOptions};
+/// use reactor::{Cores, TcpListenOptions};
 /// # use reactor::{Context, Protocol, Raw};
 /// # struct Echo;
 /// # impl Protocol for Echo {
@@ -42,7 +42,7 @@ use crate::system_event::{Phase, SystemEvent};
 /// # let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
 /// # let address = free;
 /// let cores = Cores::start(2, move |reactor, number| {
-///     reactor.listen_tcp(ListenOptions::new(address).reuse_port(true), || Echo)?;
+///     reactor.listen_tcp(TcpListenOptions::new(address).reuse_port(true), || Echo)?;
 ///     println!("reactor {number} is listening");
 ///     Ok(())
 /// })

@@ -238,7 +238,7 @@ pub use self::remote::Remote;
 pub use self::resolver::{Resolver, SystemResolver};
 pub use self::signals::Signal;
 pub use self::system_event::{Phase, SystemEvent, SystemEventTrigger, UnknownTrigger};
-pub use self::tcp::{ConnectOptions, HostPort, ListenOptions};
+pub use self::tcp::{HostPort, TcpConnectOptions, TcpListenOptions};
 pub use self::threads::ThreadPool;
 pub use self::unix::UnixListenOptions;
 pub use deferred;

@@ -11,7 +11,7 @@ use crate::address::UnixAddress;
 use crate::error::ListenError;
 use crate::handle::ReactorHandle;
 use crate::listening::ListeningPort;
-use crate::tcp::{ConnectOptions, ListenOptions};
+use crate::tcp::{TcpConnectOptions, TcpListenOptions};
 use crate::unix::UnixListenOptions;
 
 impl ReactorHandle {
@@ -42,7 +42,7 @@ impl ReactorHandle {
     /// assert_eq!(reactor.block_on(reading)?, "hello");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn connect_tcp_stream(&self, target: impl Into<ConnectOptions>) -> Deferred<ByteStream> {
+    pub fn connect_tcp_stream(&self, target: impl Into<TcpConnectOptions>) -> Deferred<ByteStream> {
         let (protocol, stream) = ByteStreamProtocol::pair();
         self.connect_tcp(target, protocol).add_callback(|_| stream)
     }
@@ -102,7 +102,7 @@ impl ReactorHandle {
     /// ```
     pub fn listen_tcp_streams<F, B>(
         &self,
-        address: impl Into<ListenOptions>,
+        address: impl Into<TcpListenOptions>,
         serve: F,
     ) -> std::result::Result<ListeningPort, ListenError>
     where

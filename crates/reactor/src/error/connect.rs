@@ -76,7 +76,7 @@ pub enum ConnectErrorKind {
     /// There is no UNIX socket of that name.
     NotFound,
     /// The address that it was to connect from cannot be had; see
-    /// [`ConnectOptions::bind_address`](crate::ConnectOptions::bind_address).
+    /// [`TcpConnectOptions::bind_address`](crate::TcpConnectOptions::bind_address).
     CannotBind,
     /// The reactor was dropped before it was asked, or while a name was looked up.
     ReactorGone,

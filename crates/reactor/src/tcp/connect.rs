@@ -8,7 +8,7 @@ use std::time::Duration;
 use deferred::{Cancelled, Deferred, fail, succeed};
 
 use super::host_port::{HostPort, Parsed};
-use super::options::ConnectOptions;
+use super::options::TcpConnectOptions;
 use crate::connecting::{ClientFactory, Connected, Connector, Target, attempt, from_the_loop};
 use crate::connection::{Connection, Protocol};
 use crate::error::{ConnectError, ConnectErrorKind, ReactorGone};
@@ -18,7 +18,7 @@ impl ReactorHandle {
     /// Connects to `target` and gives the connection to `protocol`.
     ///
     /// A name is looked up without holding up the loop; its addresses are tried
-    /// in order, each for 30 seconds at the most (see [`ConnectOptions`]). The Deferred fires after
+    /// in order, each for 30 seconds at the most (see [`TcpConnectOptions`]). The Deferred fires after
     /// `connection_made`. Cancelling it stops the attempt. A connection has `TCP_NODELAY` set:
     /// see [`Connection::nodelay`]. One that leads back to itself, which happens where a port
     /// of this host is tried again and again that nobody listens on, counts as refused.
@@ -69,7 +69,7 @@ impl ReactorHandle {
     #[track_caller]
     pub fn connect_tcp<P: Protocol>(
         &self,
-        target: impl Into<ConnectOptions>,
+        target: impl Into<TcpConnectOptions>,
         protocol: P,
     ) -> Deferred<Connection<P>> {
         let dialling = Dialling::new(self, target.into());
@@ -128,7 +128,7 @@ impl ReactorHandle {
     /// ```
     pub fn connector_tcp<F: ClientFactory>(
         &self,
-        target: impl Into<ConnectOptions>,
+        target: impl Into<TcpConnectOptions>,
         factory: F,
     ) -> Connector<F::Protocol> {
         let options = target.into();
@@ -151,7 +151,7 @@ struct Dialling {
 }
 
 impl Dialling {
-    fn new(reactor: &ReactorHandle, options: ConnectOptions) -> Self {
+    fn new(reactor: &ReactorHandle, options: TcpConnectOptions) -> Self {
         Self {
             reactor: reactor.clone(),
             target: options.target,

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use super::options::ListenOptions;
+use super::options::TcpListenOptions;
 use crate::address::Address;
 use crate::connection::Factory;
 use crate::core::Core;
@@ -21,7 +21,7 @@ impl ReactorHandle {
     /// address is used. That is meant for the start of a program: a loop that runs
     /// already is held up by it, and had better be given an address, which
     /// [`resolve`](Self::resolve) finds without waiting. An address of version 6 does not take connections of
-    /// version 4, unless [`ListenOptions`] say so.
+    /// version 4, unless [`TcpListenOptions`] say so.
     ///
     /// # Errors
     ///
@@ -51,10 +51,10 @@ impl ReactorHandle {
     /// ```
     pub fn listen_tcp<F: Factory>(
         &self,
-        address: impl Into<ListenOptions>,
+        address: impl Into<TcpListenOptions>,
         factory: F,
     ) -> Result<ListeningPort, ListenError> {
-        let ListenOptions { address, how } = address.into();
+        let TcpListenOptions { address, how } = address.into();
         let listen = || {
             let core = self.core().map_err(io::Error::other)?;
             let mut wanted = address.address()?;

@@ -7,4 +7,4 @@ mod listen;
 mod options;
 
 pub use self::host_port::HostPort;
-pub use self::options::{ConnectOptions, ListenOptions};
+pub use self::options::{TcpConnectOptions, TcpListenOptions};

@@ -15,7 +15,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// # Examples
 ///
 /// ```
-/// use reactor::{ListenOptions, Reactor};
+/// use reactor::{TcpListenOptions, Reactor};
 /// # use reactor::{Context, Protocol, Raw};
 /// # struct Echo;
 /// # impl Protocol for Echo {
@@ -24,19 +24,19 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// # }
 ///
 /// let reactor = Reactor::new()?;
-/// let everywhere = ListenOptions::new("[::]:0").dual_stack(true).backlog(50);
+/// let everywhere = TcpListenOptions::new("[::]:0").dual_stack(true).backlog(50);
 /// let port = reactor.listen_tcp(everywhere, || Echo)?;
 /// # drop(port);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "it listens nowhere by itself"]
-pub struct ListenOptions {
+pub struct TcpListenOptions {
     pub(super) address: HostPort,
     pub(super) how: Listening,
 }
 
-impl ListenOptions {
+impl TcpListenOptions {
     /// Listens on `address` as usual.
     ///
     /// # Examples
@@ -44,10 +44,10 @@ impl ListenOptions {
     /// ```
     /// # use reactor::{Protocol, Raw, testing::TestReactor};
     /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// use reactor::ListenOptions;
+    /// use reactor::TcpListenOptions;
     ///
     /// # let reactor = TestReactor::new();
-    /// let port = reactor.listen_tcp(ListenOptions::new("127.0.0.1:80"), || Quiet)?;
+    /// let port = reactor.listen_tcp(TcpListenOptions::new("127.0.0.1:80"), || Quiet)?;
     /// // A mere address means the same.
     /// port.stop_listening().ignore();
     /// reactor.listen_tcp("127.0.0.1:80", || Quiet)?;
@@ -68,11 +68,11 @@ impl ListenOptions {
     /// ```
     /// # use reactor::{Protocol, Raw, Reactor};
     /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// use reactor::ListenOptions;
+    /// use reactor::TcpListenOptions;
     ///
     /// # let reactor = Reactor::new()?;
     /// // Many come at the same time.
-    /// let options = ListenOptions::new("127.0.0.1:0").backlog(4096);
+    /// let options = TcpListenOptions::new("127.0.0.1:0").backlog(4096);
     /// assert!(reactor.listen_tcp(options, || Quiet)?.is_listening());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -89,10 +89,10 @@ impl ListenOptions {
     /// ```
     /// # use reactor::{Protocol, Raw, Reactor};
     /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// use reactor::ListenOptions;
+    /// use reactor::TcpListenOptions;
     ///
     /// # let (one, other) = (Reactor::new()?, Reactor::new()?);
-    /// let shared = |address| ListenOptions::new(address).reuse_port(true);
+    /// let shared = |address| TcpListenOptions::new(address).reuse_port(true);
     /// let port = one.listen_tcp(shared("127.0.0.1:0".parse()?), || Quiet)?;
     /// let same: std::net::SocketAddr = port.address();
     /// assert_eq!(other.listen_tcp(shared(same), || Quiet)?.address(), same);
@@ -112,11 +112,11 @@ impl ListenOptions {
     /// ```
     /// # use reactor::{Protocol, Raw, Reactor};
     /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// use reactor::ListenOptions;
+    /// use reactor::TcpListenOptions;
     ///
     /// # let reactor = Reactor::new()?;
     /// # if std::net::TcpListener::bind("[::]:0").is_err() { return Ok(()); }
-    /// let port = reactor.listen_tcp(ListenOptions::new("[::]:0").dual_stack(true), || Quiet)?;
+    /// let port = reactor.listen_tcp(TcpListenOptions::new("[::]:0").dual_stack(true), || Quiet)?;
     /// let connecting = reactor.connect_tcp(("127.0.0.1", port.address().port()), Quiet);
     /// assert!(!reactor.block_on(connecting)?.is_gone());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -127,7 +127,7 @@ impl ListenOptions {
     }
 }
 
-impl<A: Into<HostPort>> From<A> for ListenOptions {
+impl<A: Into<HostPort>> From<A> for TcpListenOptions {
     fn from(address: A) -> Self {
         Self::new(address)
     }
@@ -139,10 +139,10 @@ impl<A: Into<HostPort>> From<A> for ListenOptions {
 /// # Examples
 ///
 /// ```
-/// use reactor::ConnectOptions;
+/// use reactor::TcpConnectOptions;
 /// use std::time::Duration;
 ///
-/// let options = ConnectOptions::new("example.org:80")
+/// let options = TcpConnectOptions::new("example.org:80")
 ///     .timeout(Duration::from_secs(5))
 ///     .bind_address("192.0.2.1:0".parse()?);
 /// # drop(options);
@@ -150,13 +150,13 @@ impl<A: Into<HostPort>> From<A> for ListenOptions {
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "it connects to nothing by itself"]
-pub struct ConnectOptions {
+pub struct TcpConnectOptions {
     pub(super) target: HostPort,
     pub(super) timeout: Duration,
     pub(super) bind_address: Option<SocketAddr>,
 }
 
-impl ConnectOptions {
+impl TcpConnectOptions {
     /// Connects to `target` as usual.
     ///
     /// # Examples
@@ -164,11 +164,11 @@ impl ConnectOptions {
     /// ```
     /// # use reactor::{Protocol, Raw, testing::TestReactor};
     /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// use reactor::ConnectOptions;
+    /// use reactor::TcpConnectOptions;
     ///
     /// # let reactor = TestReactor::new();
     /// # reactor.listen_tcp("127.0.0.1:80", || Quiet)?;
-    /// let connecting = reactor.connect_tcp(ConnectOptions::new("127.0.0.1:80"), Quiet);
+    /// let connecting = reactor.connect_tcp(TcpConnectOptions::new("127.0.0.1:80"), Quiet);
     /// // A mere address means the same.
     /// let same = reactor.connect_tcp("127.0.0.1:80", Quiet);
     /// # reactor.settle();
@@ -191,12 +191,12 @@ impl ConnectOptions {
     /// ```
     /// # use reactor::{ConnectError, ConnectErrorKind, Protocol, Raw, testing::TestReactor};
     /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// use reactor::ConnectOptions;
+    /// use reactor::TcpConnectOptions;
     /// use std::time::Duration;
     ///
     /// # let reactor = TestReactor::new();
     /// # reactor.do_not_answer("192.0.2.1:80".parse()?);
-    /// let impatient = ConnectOptions::new("192.0.2.1:80").timeout(Duration::from_secs(2));
+    /// let impatient = TcpConnectOptions::new("192.0.2.1:80").timeout(Duration::from_secs(2));
     /// let connecting = reactor.connect_tcp(impatient, Quiet);
     /// reactor.advance(Duration::from_secs(2));
     /// let failure = connecting.into_result().unwrap().unwrap_err();
@@ -215,11 +215,11 @@ impl ConnectOptions {
     /// ```
     /// # use reactor::{Protocol, Raw, Reactor};
     /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// use reactor::ConnectOptions;
+    /// use reactor::TcpConnectOptions;
     ///
     /// # let reactor = Reactor::new()?;
     /// let port = reactor.listen_tcp("127.0.0.1:0", || Quiet)?;
-    /// let options = ConnectOptions::new(port.address()).bind_address("127.0.0.1:0".parse()?);
+    /// let options = TcpConnectOptions::new(port.address()).bind_address("127.0.0.1:0".parse()?);
     /// let connection = reactor.block_on(reactor.connect_tcp(options, Quiet))?;
     /// assert!(connection.host()?.as_inet().is_some_and(|from| from.ip().is_loopback()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -230,7 +230,7 @@ impl ConnectOptions {
     }
 }
 
-impl<T: Into<HostPort>> From<T> for ConnectOptions {
+impl<T: Into<HostPort>> From<T> for TcpConnectOptions {
     fn from(target: T) -> Self {
         Self::new(target)
     }
