@@ -13,7 +13,7 @@ use deferred::{
 use futures::executor::LocalPool;
 use futures::task::LocalSpawnExt;
 
-use crate::deep::on_a_small_stack;
+use crate::deep_chains::on_a_small_stack;
 use crate::support::{Count, Log, failure, value};
 
 /// Calls `f` in an errback that an abandonment runs, and gives what that comes to.

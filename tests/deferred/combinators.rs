@@ -5,7 +5,7 @@ use deferred::{
     Trigger, fail, gather_results, settled, succeed,
 };
 
-use crate::deep::on_a_small_stack;
+use crate::deep_chains::on_a_small_stack;
 use crate::support::{Coded, Count, Log, PanicOnDrop, Reports, code, failure, value};
 
 fn pairs<T: 'static>(count: usize) -> (Vec<Trigger<T>>, Vec<Deferred<T>>) {

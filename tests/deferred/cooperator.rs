@@ -10,7 +10,7 @@ use deferred::{
     Panicked, State, TaskFinished, TaskStopped, VirtualClock, succeed,
 };
 
-use crate::clocks::{TurnClock, WeakClock};
+use crate::custom_clocks::{TurnClock, WeakClock};
 use crate::support::{Coded, Count, Log, Reports, code, failure, result, value};
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -4,7 +4,7 @@ use deferred::{
     Abandoned, Cancelled, Deferred, FirstError, Trigger, gather_results, race, settled,
 };
 
-use crate::deep::on_a_small_stack;
+use crate::deep_chains::on_a_small_stack;
 use crate::support::{Coded, failure, value};
 
 const DEPTH: usize = 30_000;

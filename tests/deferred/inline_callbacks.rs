@@ -16,7 +16,7 @@ use futures::FutureExt;
 use futures::future::{join_all, select};
 use futures::stream::{FuturesUnordered, StreamExt};
 
-use crate::deep::on_a_small_stack;
+use crate::deep_chains::on_a_small_stack;
 use crate::support::{Coded, Count, Log, Reports, code, failure, value};
 
 #[test]

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use deferred::{Cancelled, Deferred, DeferredLock, LockGuard, Panicked, State, fail};
 
-use crate::deep::{million_failures, on_a_small_stack};
+use crate::deep_chains::{million_failures, on_a_small_stack};
 use crate::support::{Coded, Count, Log, code, failure, value};
 
 /// Acquires, logs, and gives back at once.

@@ -2,7 +2,7 @@
 
 use deferred::{Abandoned, Cancelled, DeferredQueue, QueueClosed, QueueUnderflow};
 
-use crate::deep::on_a_small_stack;
+use crate::deep_chains::on_a_small_stack;
 use crate::support::{Count, Log, failure, value};
 
 #[test]

@@ -2,8 +2,9 @@
 //! it there.
 
 use std::fs;
+use std::path::Path;
 
-use crate::pages::{pages, quoted, root};
+use crate::pages::{files, pages, quoted, root};
 
 /// What the headings of a page are linked to by.
 fn anchors(text: &str) -> Vec<String> {
@@ -91,4 +92,26 @@ fn each_source_that_the_architecture_names_exists() {
         }
     }
     assert!(found > 4, "only {found} sources were understood");
+}
+
+#[test]
+fn each_test_file_is_in_the_map_of_the_tests() {
+    let tests = root().join("tests");
+    let map = fs::read_to_string(tests.join("README.md")).expect("the map");
+    for folder in ["deferred", "sync", "reactor", "soak"] {
+        let here = format!("file in `{folder}/`");
+        let (_, section) = map.split_once(&here).expect("a table for the folder");
+        let section = section.split("\n## ").next().expect("there is a first");
+        let mut listed: Vec<_> = section.lines().flat_map(quoted).collect();
+        listed.retain(|word| word.ends_with(".rs"));
+        listed.sort_unstable();
+
+        let mut found = Vec::new();
+        files(&tests.join(folder), Path::new(""), &mut found);
+        found.retain(|path| {
+            path.ends_with(".rs") && !["main.rs", "support.rs"].contains(&path.as_str())
+        });
+        found.sort_unstable();
+        assert_eq!(listed, found, "listed in tests/README.md, and in {folder}/");
+    }
 }

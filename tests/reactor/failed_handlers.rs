@@ -12,7 +12,7 @@ use reactor::{
     testing,
 };
 
-use crate::seeing_inside;
+use crate::counters_and_tracing;
 use crate::support::{Count, Log, Peer, RawRecorder, reactor, serve, turn_until};
 
 /// Fails in each handler, with its own message.
@@ -151,7 +151,7 @@ fn fail_elsewhere(reactor: &Reactor) {
 
 #[test]
 fn failures_of_handlers_are_logged_as_errors_whatever_the_kind_of_protocol() {
-    let lines = seeing_inside::Lines::default();
+    let lines = counters_and_tracing::Lines::default();
     lines.capture(fail_in_all_ways);
     let text = lines.text();
     for message in MESSAGES {
@@ -222,7 +222,7 @@ fn input_that_is_no_frame_is_a_warning_and_no_error_of_the_program() {
     if std::env::var_os(NO_SUBSCRIBER).is_some() {
         return send_too_much();
     }
-    let lines = seeing_inside::Lines::default();
+    let lines = counters_and_tracing::Lines::default();
     lines.capture(send_too_much);
     let text = lines.text();
     assert!(
@@ -251,7 +251,7 @@ fn a_framing_that_panics_is_an_error_of_the_program() {
     impl Protocol for Talk {
         type Framing = Broken;
     }
-    let lines = seeing_inside::Lines::default();
+    let lines = counters_and_tracing::Lines::default();
     lines.capture(|| {
         testing::run(|reactor| {
             let (_connection, peer) = reactor.connect_to_peer(Talk);

@@ -21,7 +21,7 @@ use reactor::{
     ProcessContext, ProcessEnded, ProcessProtocol, Producer, Protocol, PushProducer,
 };
 
-use crate::seeing_inside::Lines;
+use crate::counters_and_tracing::Lines;
 use crate::support::{
     Log, RawRecorder, assert_sleeps, never, reactor, result_of, turn_until, wait_until,
 };

@@ -4,16 +4,16 @@
 //! After each, nothing must be left: no connection, no timer, no descriptor; and the
 //! loop must sleep.
 
-mod accepting;
-mod beside;
-mod crowd;
-mod exhaustion;
-mod idle;
-mod killed;
-mod link;
-mod many;
-mod panics;
-mod passing;
+mod accept_after_exhaustion;
+mod descriptor_exhaustion;
+mod descriptor_passing;
+mod idle_connections;
+mod killed_client;
+mod link_down;
+mod many_connections;
+mod misbehaving_peers;
+mod panicking_handlers;
+mod processes_threads_datagrams;
 mod relay;
 mod support;
 #[cfg(not(polling_test_poll_backend))]

@@ -1,11 +1,11 @@
 //! What a user of `deferred::sync` could see, from one thread and from several.
 
 mod abandoned;
-mod across;
-mod combining;
-mod coordinating;
-mod handed_down;
-mod rules;
+mod combinators;
+mod constant_memory_loops;
+mod cross_thread;
+mod lock_semaphore_queue;
+mod same_rules_as_local;
 mod stress;
 mod support;
 mod testing;

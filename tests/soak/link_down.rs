@@ -13,7 +13,7 @@ use reactor::Reactor;
 use crate::relay::{Known, Sink, Source};
 use crate::support::{PATIENCE, alone, in_a_process, role};
 
-const NAME: &str = "link::a_transfer_goes_on_when_its_link_was_down";
+const NAME: &str = "link_down::a_transfer_goes_on_when_its_link_was_down";
 
 /// More than what is on its way at one time.
 const LENGTH: usize = 32 * 1024 * 1024;

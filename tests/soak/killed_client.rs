@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use crate::support::{Echo, Server, alone, descriptors, in_a_process, leaves_no_memory, role};
 
-const NAME: &str = "killed::a_client_that_is_killed_leaves_nothing";
+const NAME: &str = "killed_client::a_client_that_is_killed_leaves_nothing";
 
 /// How many are killed before one looks what is left.
 const TOGETHER: usize = 5;

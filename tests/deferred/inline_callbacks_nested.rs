@@ -13,7 +13,7 @@ use futures::future::{Either, join_all, select};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 
-use crate::deep::on_a_small_stack;
+use crate::deep_chains::on_a_small_stack;
 use crate::support::{Count, failure, value};
 
 const DEEP: usize = 100_000;

@@ -20,7 +20,7 @@ const SLACK: u64 = 32 * 1024;
 
 const CONNECTIONS: usize = 100;
 
-const NAME: &str = "exhaustion::it_turns_away_recovers_and_does_not_spin";
+const NAME: &str = "descriptor_exhaustion::it_turns_away_recovers_and_does_not_spin";
 
 struct Counting(Arc<AtomicUsize>);
 

@@ -15,7 +15,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::support::{alone, in_a_process, role, turn_until};
 
-const NAME: &str = "accepting::descriptors_that_are_closed_are_used_at_once";
+const NAME: &str = "accept_after_exhaustion::descriptors_that_are_closed_are_used_at_once";
 
 /// What the factory and the protocols have seen.
 #[derive(Default)]

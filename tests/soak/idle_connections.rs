@@ -13,7 +13,7 @@ use crate::support::{
     Server, alone, connect, descriptors, in_a_process, memory_tells, resident, role, wait_for,
 };
 
-const NAME: &str = "idle::many_connections_and_timers_use_no_processor_time";
+const NAME: &str = "idle_connections::many_connections_and_timers_use_no_processor_time";
 
 /// How many there are at the most: as many as there may be descriptors.
 const MOST: u64 = 10_000;

@@ -4,7 +4,7 @@ use crate::support::{
     Echo, Server, alone, connect, descriptors, in_a_process, memory_tells, resident, role,
 };
 
-const NAME: &str = "many::a_hundred_thousand_connections_in_a_row_leave_nothing";
+const NAME: &str = "many_connections::a_hundred_thousand_connections_in_a_row_leave_nothing";
 
 const CONNECTIONS: u64 = 100_000;
 

@@ -15,7 +15,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::support::{alone, in_a_process, role, turn_until};
 
-const NAME: &str = "passing::a_descriptor_that_cannot_be_received_ends_its_connection";
+const NAME: &str = "descriptor_passing::a_descriptor_that_cannot_be_received_ends_its_connection";
 
 #[derive(Default)]
 struct Noting(Rc<RefCell<Vec<String>>>);

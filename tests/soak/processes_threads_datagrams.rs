@@ -56,7 +56,7 @@ fn a_thousand_children_leave_nothing() {
     assert_eq!(counters.waiting_calls, 0);
 }
 
-const NAME: &str = "beside::children_that_cannot_be_run_leave_nothing";
+const NAME: &str = "processes_threads_datagrams::children_that_cannot_be_run_leave_nothing";
 
 #[test]
 fn children_that_cannot_be_run_leave_nothing() {

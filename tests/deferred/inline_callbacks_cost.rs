@@ -11,7 +11,7 @@ use futures::channel::oneshot;
 use futures::executor::block_on;
 use futures::future::{Either, select};
 
-use crate::deep::on_a_small_stack;
+use crate::deep_chains::on_a_small_stack;
 use crate::support::value;
 
 const FEW: usize = 2_000;

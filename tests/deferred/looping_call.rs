@@ -9,7 +9,7 @@ use deferred::{
     VirtualClock,
 };
 
-use crate::clocks::{TurnClock, WeakClock};
+use crate::custom_clocks::{TurnClock, WeakClock};
 use crate::support::{Coded, Count, Log, Reports, code, failure, value};
 
 const SECOND: Duration = Duration::from_secs(1);
