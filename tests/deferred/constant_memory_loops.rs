@@ -234,7 +234,7 @@ fn the_trail_of_a_failure_has_only_stages_that_it_passed() {
         let failure = failure(looping);
         assert_eq!(code(&failure), 5);
         // The stage that returned it, and the one behind the loop.
-        assert_eq!(failure.trail().count(), 2, "{failure:?}");
+        assert_eq!(failure.stage_trace().count(), 2, "{failure:?}");
     }
 }
 

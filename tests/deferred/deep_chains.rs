@@ -95,7 +95,7 @@ fn callbacks_on_one_chain_passed_by_a_failure_and_dropped_unrun() {
         trigger.errback(Coded(1)).unwrap();
         let failure = failure(deferred);
         assert_eq!(
-            (code(&failure), failure.trail().count()),
+            (code(&failure), failure.stage_trace().count()),
             (1, MILLION as u64)
         );
 

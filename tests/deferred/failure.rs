@@ -152,7 +152,7 @@ fn the_trail_keeps_the_first_four_and_the_last_four() {
         }
         trigger.errback(Coded(1)).unwrap();
         let failure = failure(deferred);
-        let trail = failure.trail();
+        let trail = failure.stage_trace();
         assert_eq!(trail.count(), u64::from(stages));
         let kept: Vec<_> = trail.places().map(|place| place.line()).collect();
         let expected: Vec<_> = if lines.len() <= 8 {
@@ -173,7 +173,7 @@ fn a_shared_failure_notes_no_stages_but_goes_on() {
     let kept = failure_at_first.clone();
     let deferred = fail::<i32>(failure_at_first).add_callback(Ok);
     assert_eq!(code(&failure(deferred)), 1);
-    assert_eq!(kept.trail().count(), 0);
+    assert_eq!(kept.stage_trace().count(), 0);
 }
 
 #[test]
@@ -481,7 +481,7 @@ fn context_goes_before_the_error_and_keeps_its_story() {
         "it is not the outermost"
     );
     assert_eq!(failure.raised_at().line(), line);
-    assert_eq!(failure.trail().count(), 3);
+    assert_eq!(failure.stage_trace().count(), 3);
     let story = format!("{failure:?}");
     assert!(
         story.starts_with("starting\n  caused by: reading\n  caused by: error 4\n"),

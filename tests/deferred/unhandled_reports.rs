@@ -171,7 +171,7 @@ fn the_log_has_fields_and_one_record() {
         "error=error 7",
         &format!("raised_at={file}:{raised}:"),
         &format!("made_at={file}:{made}:"),
-        &format!("trail={file}:{}:", raised - 1),
+        &format!("stage_trace={file}:{}:", raised - 1),
     ] {
         assert!(line.contains(part), "{part} is missing in {line}");
     }

@@ -4,7 +4,9 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::panic::Location;
 
-use crate::chain::{Canceller, Control, End, EndState, Local, Mode, Source, Stage, cancel_core};
+use crate::chain::{
+    Canceller, Control, Flavour, Local, Receiver, ReceiverState, Sender, Stage, cancel_core,
+};
 use crate::failure::{Failure, Result};
 use crate::handle::{DeferredHandle, Pause};
 use crate::log_error::LogError;
@@ -63,7 +65,7 @@ use crate::trigger::Trigger;
 /// assert_eq!(page, "<p>invalid digit found in string</p>");
 /// ```
 pub struct Deferred<T: 'static> {
-    end: End<Local, T>,
+    receiver: Receiver<Local, T>,
 }
 
 impl<T: 'static> Deferred<T> {
@@ -79,8 +81,8 @@ impl<T: 'static> Deferred<T> {
     #[track_caller]
     #[inline(always)]
     pub fn pair() -> (Trigger<T>, Self) {
-        let (source, end) = Source::pair(Location::caller());
-        (Trigger::new(source), Self { end })
+        let (sender, receiver) = Sender::pair(Location::caller());
+        (Trigger::new(sender), Self { receiver })
     }
 
     /// As [`pair`](Self::pair), with what [`cancel`](Self::cancel) is to call to
@@ -105,11 +107,11 @@ impl<T: 'static> Deferred<T> {
     /// ```
     #[track_caller]
     pub fn with_canceller(canceller: impl FnOnce(Trigger<T>) + 'static) -> (Trigger<T>, Self) {
-        let (source, end) = Source::pair(Location::caller());
-        let canceller: <Local as Mode>::Canceller =
-            Box::new(|core| canceller(Trigger::new(Source::attach(core))));
-        source.set_canceller(Canceller::Call(canceller));
-        (Trigger::new(source), Self { end })
+        let (sender, receiver) = Sender::pair(Location::caller());
+        let canceller: <Local as Flavour>::Canceller =
+            Box::new(|core| canceller(Trigger::new(Sender::attach(core))));
+        sender.set_canceller(Canceller::Call(canceller));
+        (Trigger::new(sender), Self { receiver })
     }
 
     /// Adds a callback: it gets the value, and what it [returns](Outcome) is passed
@@ -231,7 +233,7 @@ impl<T: 'static> Deferred<T> {
     /// ```
     #[track_caller]
     pub fn chain_deferred(self, other: Trigger<T>) -> Deferred<()> {
-        self.add(Forward(other.into_source()), Location::caller())
+        self.add(Forward(other.into_sender()), Location::caller())
     }
 
     /// Logs a failure that comes by, at ERROR level, and passes it on: Twisted's
@@ -258,14 +260,14 @@ impl<T: 'static> Deferred<T> {
         self.add(LogError(Location::caller()), Location::caller())
     }
 
-    pub(crate) fn from_end(end: End<Local, T>) -> Self {
-        Self { end }
+    pub(crate) fn from_receiver(receiver: Receiver<Local, T>) -> Self {
+        Self { receiver }
     }
 
     /// What `step` comes to, outside of any chain.
     pub(crate) fn from_step(step: Stepped<T>) -> Self {
         Self {
-            end: End::from_step(step.0),
+            receiver: Receiver::from_step(step.0),
         }
     }
 
@@ -276,7 +278,7 @@ impl<T: 'static> Deferred<T> {
         added_at: &'static Location<'static>,
     ) -> Deferred<S::Out> {
         Deferred {
-            end: self.into_end().add(stage, added_at),
+            receiver: self.into_receiver().add(stage, added_at),
         }
     }
 
@@ -305,7 +307,7 @@ impl<T: 'static> Deferred<T> {
     /// ```
     #[track_caller]
     pub fn cancel(&self) {
-        if let End::Linked(link) = &self.end {
+        if let Receiver::Linked(link) = &self.receiver {
             cancel_core::<Local>(link.core(), Location::caller());
         }
     }
@@ -330,7 +332,7 @@ impl<T: 'static> Deferred<T> {
     /// ```
     #[track_caller]
     pub fn pause(&mut self) -> Pause {
-        Pause::new(self.end.pause(Location::caller()))
+        Pause::new(self.receiver.pause(Location::caller()))
     }
 
     /// A handle to cancel, pause or look at the Deferred when it has moved on.
@@ -353,7 +355,7 @@ impl<T: 'static> Deferred<T> {
     /// ([`succeed`](crate::succeed), [`fail`](crate::fail)) has nothing yet that a handle could refer to.
     #[track_caller]
     pub fn handle(&mut self) -> DeferredHandle {
-        DeferredHandle::new(Control::new(self.end.core(Location::caller())))
+        DeferredHandle::new(Control::new(self.receiver.core(Location::caller())))
     }
 
     /// What the Deferred is doing.
@@ -368,7 +370,7 @@ impl<T: 'static> Deferred<T> {
     /// assert_eq!(succeed(1).state(), State::Done);
     /// ```
     pub fn state(&self) -> State {
-        self.end.look().unwrap_or(State::Done)
+        self.receiver.look().unwrap_or(State::Done)
     }
 
     /// The result, if it is there and every callback was called.
@@ -394,7 +396,9 @@ impl<T: 'static> Deferred<T> {
     /// ```
     #[inline(always)]
     pub fn into_result(self) -> Result<Result<T>, Self> {
-        self.into_end().into_result().map_err(|end| Self { end })
+        self.into_receiver()
+            .into_result()
+            .map_err(|receiver| Self { receiver })
     }
 
     /// Lets go of the Deferred, saying so: what was added still runs, and an
@@ -424,29 +428,29 @@ impl<T: 'static> Deferred<T> {
     /// fail::<()>(Failure::msg("nobody is to hear of it")).ignore();
     /// ```
     pub fn ignore(self) {
-        self.into_end().let_go(EndState::Ignored);
+        self.into_receiver().let_go(ReceiverState::Ignored);
     }
 
     #[inline(always)]
-    pub(crate) fn into_end(self) -> End<Local, T> {
+    pub(crate) fn into_receiver(self) -> Receiver<Local, T> {
         // Not dropped: what is left behind has nothing in it.
-        ManuallyDrop::new(self).end.take()
+        ManuallyDrop::new(self).receiver.take()
     }
 
-    pub(crate) fn end(&self) -> &End<Local, T> {
-        &self.end
+    pub(crate) fn receiver(&self) -> &Receiver<Local, T> {
+        &self.receiver
     }
 
-    pub(crate) fn end_mut(&mut self) -> &mut End<Local, T> {
-        &mut self.end
+    pub(crate) fn receiver_mut(&mut self) -> &mut Receiver<Local, T> {
+        &mut self.receiver
     }
 }
 
 impl<T: 'static> Drop for Deferred<T> {
     #[inline]
     fn drop(&mut self) {
-        if !matches!(self.end, End::Taken) {
-            self.end.take().let_go(EndState::Detached);
+        if !matches!(self.receiver, Receiver::Taken) {
+            self.receiver.take().let_go(ReceiverState::Detached);
         }
     }
 }
@@ -457,7 +461,7 @@ impl<U: 'static> Outcome for Deferred<U> {
 
     #[inline]
     fn into_step(self) -> Stepped<U> {
-        Stepped(self.into_end().into_step())
+        Stepped(self.into_receiver().into_step())
     }
 }
 
@@ -466,13 +470,13 @@ impl<T: 'static> From<Result<T>> for Deferred<T> {
     #[inline]
     fn from(result: Result<T>) -> Self {
         Self {
-            end: End::Ready(result),
+            receiver: Receiver::Ready(result),
         }
     }
 }
 
 impl<T: 'static> fmt::Debug for Deferred<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.end.debug(f)
+        self.receiver.debug(f)
     }
 }

@@ -4,16 +4,16 @@ use std::fmt;
 use std::io::Write;
 
 use crate::failure::Failure;
-use crate::trail::{Place, Trail};
+use crate::stage_trace::{CallSite, StageTrace};
 
 /// What is known of a failure that is to be logged.
 pub(crate) struct FailureEvent<'a> {
     pub(crate) what: &'static str,
     pub(crate) failure: &'a Failure,
     /// Where the Deferred was made that it came out of.
-    pub(crate) made_at: Option<Place>,
+    pub(crate) made_at: Option<CallSite>,
     /// Where the stage was added that logs it.
-    pub(crate) logged_by: Option<Place>,
+    pub(crate) logged_by: Option<CallSite>,
     pub(crate) is_minor: bool,
 }
 
@@ -27,17 +27,18 @@ impl FailureEvent<'_> {
         let raised_at = tracing::field::display(self.failure.raised_at());
         let made_at = self.made_at.map(tracing::field::display);
         let logged_by = self.logged_by.map(tracing::field::display);
-        let trail = self.failure.trail();
-        let trail = (trail.count() > 0).then(|| tracing::field::display(OneLine(trail)));
+        let stage_trace = self.failure.stage_trace();
+        let stage_trace =
+            (stage_trace.count() > 0).then(|| tracing::field::display(OneLine(stage_trace)));
         let backtrace = self.failure.backtrace().map(tracing::field::display);
         let what = self.what;
         if self.is_minor {
             tracing::debug!(
-                target: "deferred", error, raised_at, made_at, logged_by, trail, backtrace, "{what}"
+                target: "deferred", error, raised_at, made_at, logged_by, stage_trace, backtrace, "{what}"
             );
         } else {
             tracing::error!(
-                target: "deferred", error, raised_at, made_at, logged_by, trail, backtrace, "{what}"
+                target: "deferred", error, raised_at, made_at, logged_by, stage_trace, backtrace, "{what}"
             );
             if !tracing::dispatcher::has_been_set() {
                 self.print();
@@ -66,7 +67,7 @@ impl fmt::Display for FailureEvent<'_> {
 }
 
 /// The places of a trail, on one line.
-struct OneLine<'a>(&'a Trail);
+struct OneLine<'a>(&'a StageTrace);
 
 impl fmt::Display for OneLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

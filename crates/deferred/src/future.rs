@@ -37,7 +37,7 @@ impl<T: 'static> Future for Deferred<T> {
     type Output = Result<T>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let polled = poll_end(self.get_mut().end_mut(), cx);
+        let polled = poll_end(self.get_mut().receiver_mut(), cx);
         polled.map(|result| result.unwrap_or_else(|| Err(Failure::new(ResultTaken::new()))))
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::Location;
 
-use crate::chain::{Control, Local, Paused};
+use crate::chain::{Control, Local, PauseToken};
 use crate::state::State;
 
 /// A handle on a Deferred that can be kept when the Deferred itself has moved:
@@ -127,11 +127,11 @@ impl fmt::Debug for DeferredHandle {
 /// ```
 #[must_use = "the pause ends as soon as this is dropped"]
 pub struct Pause {
-    paused: Paused<Local>,
+    paused: PauseToken<Local>,
 }
 
 impl Pause {
-    pub(crate) fn new(paused: Paused<Local>) -> Self {
+    pub(crate) fn new(paused: PauseToken<Local>) -> Self {
         Self { paused }
     }
 

@@ -283,10 +283,8 @@
 #![doc(test(attr(deny(warnings), allow(dead_code))))]
 
 mod cancel_on_drop;
-mod catch;
 mod chain;
 mod combine;
-mod contain;
 mod coordinate;
 mod deferred;
 mod error;
@@ -302,16 +300,17 @@ mod log_error;
 mod never;
 mod outcome;
 mod pair;
+mod panics;
 mod ready;
 mod share;
 mod short_forms;
+mod stage_trace;
 mod start;
 mod state;
 #[cfg(feature = "sync")]
 pub mod sync;
 pub mod testing;
 mod time;
-mod trail;
 mod trigger;
 mod unhandled;
 
@@ -330,13 +329,13 @@ pub use self::inline_callbacks::{inline_callbacks, reset_wake_hook, run_woken, s
 pub use self::outcome::Outcome;
 pub use self::ready::{fail, maybe_deferred, succeed};
 pub use self::share::SharedDeferred;
+pub use self::stage_trace::StageTrace;
 pub use self::state::State;
 pub use self::time::{
     Clock, CooperativeTask, Cooperator, CooperatorStopped, DelayedCall, DelayedCallError,
     LoopingCall, LoopingCallError, NotPaused, TaskFinished, TaskStopped, TimedOut, TimerQueue,
     ToClock, VirtualClock, Wakeup, defer_later, sleep,
 };
-pub use self::trail::Trail;
 pub use self::trigger::{Trigger, WeakTrigger};
 pub use self::unhandled::{
     Unhandled, reset_unhandled_hook, set_unhandled_hook, with_unhandled_hook,

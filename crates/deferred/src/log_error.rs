@@ -2,10 +2,10 @@
 
 use std::panic::Location;
 
-use crate::chain::{Fits, Mode, Skips, Stage, Step};
-use crate::contain::run_contained;
+use crate::chain::{Fits, Flavour, Skips, Stage, Step};
 use crate::event::FailureEvent;
 use crate::failure::Result;
+use crate::panics::run_contained;
 
 /// Logs a failure and passes it on, as one that was seen to; it was added at this place.
 pub(crate) struct LogError(pub(crate) &'static Location<'static>);
@@ -13,7 +13,7 @@ pub(crate) struct LogError(pub(crate) &'static Location<'static>);
 impl<M, T> Stage<M, T> for LogError
 where
     Self: Fits<M>,
-    M: Mode,
+    M: Flavour,
     T: Fits<M>,
 {
     type Out = T;

@@ -1,14 +1,14 @@
 //! The pairs: what a stage does on its two sides.
 
-use crate::chain::{Fits, Mode, Skips, Source, Stage, Step};
-use crate::contain::drop_contained;
+use crate::chain::{Fits, Flavour, Sender, Skips, Stage, Step};
 use crate::error::AlreadyCalled;
 use crate::failure::{Failure, Result};
+use crate::panics::drop_contained;
 
 /// `add_callback`: a value goes to `F`, a failure passes.
 pub(crate) struct OnValue<F>(pub(crate) F);
 
-impl<M: Mode, T, U, F> Stage<M, T> for OnValue<F>
+impl<M: Flavour, T, U, F> Stage<M, T> for OnValue<F>
 where
     Self: Fits<M>,
     U: Fits<M>,
@@ -29,7 +29,7 @@ where
 /// `add_errback`: a failure goes to `F`, a value passes.
 pub(crate) struct OnFailure<F>(pub(crate) F);
 
-impl<M: Mode, T, F> Stage<M, T> for OnFailure<F>
+impl<M: Flavour, T, F> Stage<M, T> for OnFailure<F>
 where
     Self: Fits<M>,
     T: Fits<M>,
@@ -55,7 +55,7 @@ where
 /// `add_both`: whatever comes goes to `F`.
 pub(crate) struct OnBoth<F>(pub(crate) F);
 
-impl<M: Mode, T, U, F> Stage<M, T> for OnBoth<F>
+impl<M: Flavour, T, U, F> Stage<M, T> for OnBoth<F>
 where
     Self: Fits<M>,
     U: Fits<M>,
@@ -73,7 +73,7 @@ where
 /// `add_callbacks`: a value goes to `F`, a failure to `G`.
 pub(crate) struct OnEither<F, G>(pub(crate) F, pub(crate) G);
 
-impl<M: Mode, T, U, F, G> Stage<M, T> for OnEither<F, G>
+impl<M: Flavour, T, U, F, G> Stage<M, T> for OnEither<F, G>
 where
     Self: Fits<M>,
     U: Fits<M>,
@@ -93,9 +93,9 @@ where
 }
 
 /// `chain_deferred`: whatever comes fires another chain.
-pub(crate) struct Forward<M: Mode, T>(pub(crate) Source<M, T>);
+pub(crate) struct Forward<M: Flavour, T>(pub(crate) Sender<M, T>);
 
-impl<M: Mode, T> Stage<M, T> for Forward<M, T>
+impl<M: Flavour, T> Stage<M, T> for Forward<M, T>
 where
     Self: Fits<M>,
     T: Fits<M>,

@@ -5,7 +5,7 @@ use std::panic::Location;
 use crate::deferred::Deferred;
 use crate::failure::Failure;
 use crate::outcome::Outcome;
-use crate::trail::Place;
+use crate::stage_trace::CallSite;
 
 /// A Deferred that has the value already.
 ///
@@ -55,7 +55,7 @@ where
 }
 
 /// The same; a panic names this place.
-pub(crate) fn maybe_deferred_at<F, O>(place: Place, f: F) -> Deferred<O::Value>
+pub(crate) fn maybe_deferred_at<F, O>(place: CallSite, f: F) -> Deferred<O::Value>
 where
     F: FnOnce() -> O,
     O: Outcome,

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::{Rc, Weak};
 
-use crate::contain::drop_contained;
 use crate::deferred::Deferred;
 use crate::failure::{Failure, Result};
 use crate::handle::DeferredHandle;
+use crate::panics::drop_contained;
 use crate::ready::fail;
 use crate::trigger::Trigger;
 

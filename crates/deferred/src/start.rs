@@ -2,10 +2,10 @@
 
 use std::panic::Location;
 
-use crate::chain::{Canceller, Local, Mode, Source};
-use crate::contain::drop_contained;
+use crate::chain::{Canceller, Flavour, Local, Sender};
 use crate::deferred::Deferred;
 use crate::failure::Failure;
+use crate::panics::drop_contained;
 use crate::trigger::Trigger;
 
 impl<T: 'static> Deferred<T> {
@@ -42,18 +42,18 @@ impl<T: 'static> Deferred<T> {
         F: FnOnce(Trigger<T>) -> C,
         C: FnOnce() + 'static,
     {
-        let (source, end) = Source::pair(Location::caller());
-        let trigger = Trigger::new(source.clone());
+        let (sender, receiver) = Sender::pair(Location::caller());
+        let trigger = Trigger::new(sender.clone());
         match Failure::catch(|| begin(trigger)) {
             // It can never be needed; a chain keeps its canceller until it is fired.
-            Ok(stop) if source.is_fired() => drop_contained(stop),
+            Ok(stop) if sender.is_fired() => drop_contained(stop),
             Ok(stop) => {
-                let canceller: <Local as Mode>::Canceller = Box::new(|_core| stop());
-                source.set_canceller(Canceller::Call(canceller));
+                let canceller: <Local as Flavour>::Canceller = Box::new(|_core| stop());
+                sender.set_canceller(Canceller::Call(canceller));
             }
             // Errs if it was fired before the panic: then that is the result.
-            Err(panicked) => drop(source.fire(Err(panicked))),
+            Err(panicked) => drop(sender.fire(Err(panicked))),
         }
-        Self::from_end(end)
+        Self::from_receiver(receiver)
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::chain::{CoreWeak, Invariant, Local, Source};
+use crate::chain::{CoreWeak, Invariant, Local, Sender};
 use crate::error::AlreadyCalled;
 use crate::failure::{Failure, Result};
 
@@ -51,16 +51,16 @@ use crate::failure::{Failure, Result};
 /// assert_eq!(doubled.into_result().unwrap().unwrap(), 42);
 /// ```
 pub struct Trigger<T: 'static> {
-    source: Source<Local, T>,
+    sender: Sender<Local, T>,
 }
 
 impl<T: 'static> Trigger<T> {
-    pub(crate) fn new(source: Source<Local, T>) -> Self {
-        Self { source }
+    pub(crate) fn new(sender: Sender<Local, T>) -> Self {
+        Self { sender }
     }
 
-    pub(crate) fn into_source(self) -> Source<Local, T> {
-        self.source
+    pub(crate) fn into_sender(self) -> Sender<Local, T> {
+        self.sender
     }
 
     /// Fires the Deferred with a value.
@@ -127,7 +127,7 @@ impl<T: 'static> Trigger<T> {
     /// ```
     #[inline]
     pub fn fire(&self, result: Result<T>) -> Result<(), AlreadyCalled<Result<T>>> {
-        self.source.fire(result).map_err(AlreadyCalled::new)
+        self.sender.fire(result).map_err(AlreadyCalled::new)
     }
 
     /// Whether the Deferred was fired, by whichever trigger, or cancelled.
@@ -143,7 +143,7 @@ impl<T: 'static> Trigger<T> {
     /// # deferred.ignore();
     /// ```
     pub fn is_fired(&self) -> bool {
-        self.source.is_fired()
+        self.sender.is_fired()
     }
 
     /// Whether both fire the same Deferred.
@@ -159,7 +159,7 @@ impl<T: 'static> Trigger<T> {
     /// ```
     #[doc(alias = "ptr_eq")]
     pub fn same_as(&self, other: &Self) -> bool {
-        self.source.is_same(&other.source)
+        self.sender.is_same(&other.sender)
     }
 
     /// A handle that does not count: it neither keeps the Deferred alive nor
@@ -182,7 +182,7 @@ impl<T: 'static> Trigger<T> {
     /// ```
     pub fn downgrade(&self) -> WeakTrigger<T> {
         WeakTrigger {
-            core: self.source.downgrade(),
+            core: self.sender.downgrade(),
             input: PhantomData,
         }
     }
@@ -190,7 +190,7 @@ impl<T: 'static> Trigger<T> {
 
 impl<T: 'static> Clone for Trigger<T> {
     fn clone(&self) -> Self {
-        Self::new(self.source.clone())
+        Self::new(self.sender.clone())
     }
 }
 
@@ -241,7 +241,7 @@ impl<T: 'static> WeakTrigger<T> {
     /// # deferred.ignore();
     /// ```
     pub fn upgrade(&self) -> Option<Trigger<T>> {
-        Source::upgrade(&self.core).map(Trigger::new)
+        Sender::upgrade(&self.core).map(Trigger::new)
     }
 }
 

@@ -14,10 +14,10 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::contain::{drop_contained, run_contained};
 use crate::error::Abandoned;
 use crate::event::FailureEvent;
 use crate::failure::Failure;
+use crate::panics::{drop_contained, run_contained};
 
 /// A failure that reached the end of a chain which nobody holds any more.
 ///
@@ -292,7 +292,7 @@ pub fn set_unhandled_hook(hook: impl Fn(&Unhandled) + Send + Sync + 'static) {
 /// The event is at ERROR level, or at DEBUG level if the failure is
 /// [minor](Unhandled::is_minor). It has the target `deferred`, and these fields, each on one
 /// line, as far as they are known: `error` (the error and what caused it), `raised_at`,
-/// `made_at` (where the Deferred was made), `trail` (the stages that the failure has left).
+/// `made_at` (where the Deferred was made), `stage_trace` (the stages that the failure has left).
 /// If the environment asks for backtraces, `backtrace` is there, too.
 ///
 /// # Examples

@@ -4,8 +4,8 @@ use std::panic::Location;
 
 use super::cancel;
 use super::core::Phase;
-use super::mode::Mode;
-use super::raw::{Claim, CoreRef, CoreWeak, Guarded};
+use super::flavour::Flavour;
+use super::raw::{CoreRef, CoreWeak, RunGuard, StateGuard};
 use super::run;
 use super::run_pending;
 use super::wait;
@@ -13,11 +13,11 @@ use crate::failure::Failure;
 use crate::state::State;
 
 /// Does not keep the chain alive.
-pub(crate) struct Control<M: Mode> {
+pub(crate) struct Control<M: Flavour> {
     core: Option<CoreWeak<M>>,
 }
 
-impl<M: Mode> Control<M> {
+impl<M: Flavour> Control<M> {
     pub(crate) fn new(core: Option<&CoreRef<M>>) -> Self {
         Self {
             core: core.map(|core| {
@@ -37,8 +37,8 @@ impl<M: Mode> Control<M> {
         }
     }
 
-    pub(crate) fn pause(&self) -> Option<Paused<M>> {
-        Some(Paused::new(self.core()?))
+    pub(crate) fn pause(&self) -> Option<PauseToken<M>> {
+        Some(PauseToken::new(self.core()?))
     }
 
     pub(crate) fn look(&self) -> Option<State> {
@@ -46,20 +46,20 @@ impl<M: Mode> Control<M> {
     }
 }
 
-impl<M: Mode> Drop for Control<M> {
+impl<M: Flavour> Drop for Control<M> {
     /// Perhaps it was the last handle that has kept the chain between two others.
     fn drop(&mut self) {
         let core = self.core();
         self.core = None;
         if let Some(core) = core
-            && let Some(claim) = wait::hand_down::<M>(&core)
+            && let Some(guard) = wait::hand_down::<M>(&core)
         {
-            run::run_owned(claim);
+            run::run_owned(guard);
         }
     }
 }
 
-impl<M: Mode> Clone for Control<M> {
+impl<M: Flavour> Clone for Control<M> {
     fn clone(&self) -> Self {
         Self {
             core: self.core.clone(),
@@ -68,7 +68,7 @@ impl<M: Mode> Clone for Control<M> {
 }
 
 /// What a chain is doing, when the abandonments in the queue have run.
-pub(crate) fn look<M: Mode>(core: &CoreRef<M>) -> State {
+pub(crate) fn look<M: Flavour>(core: &CoreRef<M>) -> State {
     let seen = core.with(|state| state.seen());
     if seen != State::Done && run_pending() > 0 {
         return core.with(|state| state.seen());
@@ -76,13 +76,13 @@ pub(crate) fn look<M: Mode>(core: &CoreRef<M>) -> State {
     seen
 }
 
-pub(crate) fn cancel_core<M: Mode>(core: &CoreRef<M>, cancelled_at: &'static Location<'static>) {
+pub(crate) fn cancel_core<M: Flavour>(core: &CoreRef<M>, cancelled_at: &'static Location<'static>) {
     cancel::cancel::<M>(core.clone(), cancelled_at);
 }
 
 /// Fails a chain that was not fired with `Cancelled`; `before` is called before
 /// anything runs.
-pub(crate) fn fail_core<M: Mode>(
+pub(crate) fn fail_core<M: Flavour>(
     core: &CoreRef<M>,
     cancelled_at: &'static Location<'static>,
     before: impl FnOnce(),
@@ -91,48 +91,48 @@ pub(crate) fn fail_core<M: Mode>(
 }
 
 /// Holds a chain up for as long as it lives.
-pub(crate) struct Paused<M: Mode> {
+pub(crate) struct PauseToken<M: Flavour> {
     core: CoreRef<M>,
 }
 
-impl<M: Mode> Paused<M> {
+impl<M: Flavour> PauseToken<M> {
     pub(crate) fn new(core: CoreRef<M>) -> Self {
         core.with(|state| state.pause());
         Self { core }
     }
 }
 
-impl<M: Mode> Drop for Paused<M> {
+impl<M: Flavour> Drop for PauseToken<M> {
     fn drop(&mut self) {
-        let claimed = Claim::<M>::take(&self.core, |state| state.unpause());
+        let claimed = RunGuard::<M>::acquire(&self.core, |state| state.unpause());
         match claimed {
-            Ok((claim, ())) => run::run(claim),
+            Ok((guard, ())) => run::run(guard),
             // Perhaps the pause has kept the chain between two others.
             Err(()) => {
-                if let Some(claim) = wait::hand_down::<M>(&self.core) {
-                    run::run_owned(claim);
+                if let Some(guard) = wait::hand_down::<M>(&self.core) {
+                    run::run_owned(guard);
                 }
             }
         }
     }
 }
 
-impl<M: Mode> Guarded<'_, M> {
+impl<M: Flavour> StateGuard<'_, M> {
     /// What the chain is doing, as one may be told.
     pub(super) fn seen(&self) -> State {
         match self.phase() {
             Phase::Unfired => State::Unfired,
             Phase::Running => State::Running,
             Phase::Waiting => State::Waiting,
-            Phase::Held => State::Paused,
-            Phase::Spent if self.is_paused() => State::Paused,
-            Phase::Settled | Phase::Spent => State::Done,
+            Phase::Paused => State::Paused,
+            Phase::Taken if self.is_paused() => State::Paused,
+            Phase::Settled | Phase::Taken => State::Done,
         }
     }
 
     /// The failure that rests in the slot, if it is one.
     pub(super) fn failure(&mut self) -> Option<Failure> {
-        if matches!(self.phase(), Phase::Settled | Phase::Held) {
+        if matches!(self.phase(), Phase::Settled | Phase::Paused) {
             self.slot().failure().cloned()
         } else {
             None

@@ -1,54 +1,54 @@
 //! The chain under every Deferred: typed at its two ends, erased between them.
 //!
 //! ```text
-//!   Source<T> ──fire──▶ Core: slot ◀──▶ stages ──▶ End<U>
+//!   Sender<T> ──fire──▶ Core: slot ◀──▶ stages ──▶ Receiver<U>
 //!                         ▲    │ waiter
 //!             Control ────┘    ▼
 //!                             the Core of a chain that waits for this one
 //! ```
 //!
 //! Read in this order: `core` (the phases), `run` (the loop), `wait` and
-//! `cancel` (how chains act on one another), `end`, `source` and `control` (what
+//! `cancel` (how chains act on one another), `receiver`, `sender` and `control` (what
 //! the public types are made of). `raw` is how a stage or a value is kept
-//! without its type, `backlog` what has to wait for its turn, `mode` what would
+//! without its type, `trampoline` what has to wait for its turn, `flavour` what would
 //! be different in a chain shared between threads.
 
-mod backlog;
-mod body;
 mod cancel;
 mod control;
 mod core;
-mod end;
-mod mode;
-mod picture;
+mod debug;
+mod flavour;
 mod poller;
 mod raw;
+mod receiver;
 mod run;
-mod source;
+mod sender;
+mod task;
+mod trampoline;
 mod variance;
 mod wait;
 mod wait_graph;
 
-use crate::trail::Place;
+use crate::stage_trace::CallSite;
 
-pub(crate) use self::backlog::hand_over;
-pub(crate) use self::body::{Awaited, Awaits, Body, SharedBody, WeakBody, address, count_pollers};
 pub(crate) use self::cancel::{delegate, keep_from_waited};
-pub(crate) use self::control::{Control, Paused, cancel_core, fail_core};
-pub(crate) use self::core::{Canceller, EndState, Group};
-pub(crate) use self::end::End;
-pub(crate) use self::mode::{Fits, Mode};
+pub(crate) use self::control::{Control, PauseToken, cancel_core, fail_core};
+pub(crate) use self::core::{Canceller, Group, ReceiverState};
+pub(crate) use self::flavour::{Fits, Flavour};
 pub(crate) use self::poller::Poller;
 #[cfg(feature = "sync")]
 pub(crate) use self::raw::Shared;
-pub(crate) use self::raw::{CoreRef, CoreWeak, Local, LocalCell, OwnedClaim, Pinned, Slot};
+pub(crate) use self::raw::{CoreRef, CoreWeak, Local, LocalCell, OwnedRunGuard, Pinned, Slot};
+pub(crate) use self::receiver::Receiver;
 pub(crate) use self::run::{Skips, Stage, Step};
-pub(crate) use self::source::Source;
+pub(crate) use self::sender::Sender;
+pub(crate) use self::task::{Awaited, Awaits, SharedTask, Task, WeakTask, address, count_pollers};
+pub(crate) use self::trampoline::hand_over;
 pub(crate) use self::variance::Invariant;
-pub(crate) use self::wait_graph::{body_sleeps, body_waits, closes_a_cycle, set_poller};
+pub(crate) use self::wait_graph::{closes_a_cycle, set_poller, task_sleeps, task_waits};
 
 /// Where a chain was made.
-pub(crate) fn made_at<M: Mode>(core: &CoreRef<M>) -> Place {
+pub(crate) fn made_at<M: Flavour>(core: &CoreRef<M>) -> CallSite {
     core.with(|state| state.made_at)
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn made_at<M: Mode>(core: &CoreRef<M>) -> Place {
 /// whichever the flavour, before somebody looks at a chain; says how many tasks there were.
 #[inline]
 pub(crate) fn run_pending() -> usize {
-    let local = backlog::run_pending::<Local>();
+    let local = trampoline::run_pending::<Local>();
     #[cfg(feature = "sync")]
     let local = run_pending_of_both(local);
     local
@@ -68,11 +68,11 @@ pub(crate) fn run_pending() -> usize {
 fn run_pending_of_both(local: usize) -> usize {
     let mut count = local;
     loop {
-        let shared = backlog::run_pending::<Shared>();
+        let shared = trampoline::run_pending::<Shared>();
         if shared == 0 {
             return count;
         }
-        count += shared + backlog::run_pending::<Local>();
+        count += shared + trampoline::run_pending::<Local>();
     }
 }
 
@@ -80,7 +80,7 @@ fn run_pending_of_both(local: usize) -> usize {
 /// how many tasks there were.
 #[inline]
 pub(crate) fn run_all_pending() -> usize {
-    if backlog::is_any_on_stack() {
+    if trampoline::is_any_on_stack() {
         run_all_of_both()
     } else {
         0
@@ -89,13 +89,13 @@ pub(crate) fn run_all_pending() -> usize {
 
 #[cold]
 fn run_all_of_both() -> usize {
-    let count = backlog::run_pending_in_loop::<Local>();
+    let count = trampoline::run_pending_in_loop::<Local>();
     #[cfg(feature = "sync")]
-    let count = count + backlog::run_pending_in_loop::<Shared>();
+    let count = count + trampoline::run_pending_in_loop::<Shared>();
     count
 }
 
 /// Runs a chain that somebody has claimed.
-pub(crate) fn run_claim(claim: OwnedClaim<Local>) {
-    run::run_owned(claim);
+pub(crate) fn run_chain(guard: OwnedRunGuard<Local>) {
+    run::run_owned(guard);
 }

@@ -10,7 +10,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use crate::contain::{drop_contained, run_contained};
+use crate::panics::{drop_contained, run_contained};
 
 /// One of the pollers of a tree, all of which lead to the same root.
 pub(crate) struct Poller {
@@ -111,8 +111,8 @@ impl Poller {
     /// Joins two trees: what is polled for is above, so the waker is that of `above`.
     ///
     /// Only the thread of the bodies does so; no other takes two locks.
-    pub(crate) fn join(above: &Arc<Self>, below: &Arc<Self>) {
-        let (upper, lower) = (above.root(), below.root());
+    pub(crate) fn join(above: &Arc<Self>, waits_on: &Arc<Self>) {
+        let (upper, lower) = (above.root(), waits_on.root());
         if Arc::ptr_eq(&upper, &lower) {
             return;
         }

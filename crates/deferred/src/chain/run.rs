@@ -10,20 +10,20 @@ use std::task::Waker;
 
 use smallvec::SmallVec;
 
-use super::backlog;
-use super::core::{EndState, Phase};
-use super::end::Link;
-use super::mode::{Fits, Mode};
-use super::raw::{Claim, CoreRef, Leave, OwnedClaim, Queued, Slot};
+use super::core::{Phase, ReceiverState};
+use super::flavour::{Fits, Flavour};
+use super::raw::{CoreRef, OwnedRunGuard, Queued, Release, RunGuard, Slot};
+use super::receiver::LinkedReceiver;
+use super::trampoline;
 use super::wait::{self, Waited};
-use crate::contain::{catch, drop_contained, run_contained};
 use crate::error::Panicked;
 use crate::failure::{Failure, Result};
-use crate::trail::Place;
+use crate::panics::{catch, drop_contained, run_contained};
+use crate::stage_trace::CallSite;
 use crate::unhandled::Unhandled;
 
 /// One pair of a chain, taking a `T` or a failure.
-pub(crate) trait Stage<M: Mode, T>: Fits<M> {
+pub(crate) trait Stage<M: Flavour, T>: Fits<M> {
     type Out: Fits<M>;
     /// What it passes on untouched.
     const SKIPS: Skips;
@@ -49,24 +49,24 @@ pub(crate) enum Skips {
 }
 
 /// What a stage came to.
-pub(crate) enum Step<M: Mode, U> {
+pub(crate) enum Step<M: Flavour, U> {
     Done(Result<U>),
     /// The result of another chain is to be this one's.
-    Wait(Link<M, U>),
+    Wait(LinkedReceiver<M, U>),
     /// The result is this value, once that chain has been run.
-    Run(OwnedClaim<M>, U),
+    Run(OwnedRunGuard<M>, U),
 }
 
 /// The same as [`Step`], with the result in the slot.
-pub(crate) enum Flow<M: Mode> {
+pub(crate) enum Flow<M: Flavour> {
     Next,
     /// A failure has left the stage, be it its own or one that passed.
     Failed,
     Wait(CoreRef<M>),
-    Call(OwnedClaim<M>),
+    Call(OwnedRunGuard<M>),
 }
 
-impl<M: Mode, T: Fits<M>, S: Stage<M, T>> Queued<M, T> for S {
+impl<M: Flavour, T: Fits<M>, S: Stage<M, T>> Queued<M, T> for S {
     /// It may panic; see [`advance`].
     #[inline(always)]
     fn run_queued(self, slot: &mut Slot<M>) -> Flow<M> {
@@ -101,20 +101,20 @@ impl<M: Mode, T: Fits<M>, S: Stage<M, T>> Queued<M, T> for S {
 }
 
 #[inline(always)]
-fn skip_value<M: Mode, S>(stage: S) -> Flow<M> {
+fn skip_value<M: Flavour, S>(stage: S) -> Flow<M> {
     drop_contained(stage);
     Flow::Next
 }
 
 #[inline(always)]
-fn skip_failure<M: Mode, S>(stage: S, slot: &Slot<M>) -> Flow<M> {
+fn skip_failure<M: Flavour, S>(stage: S, slot: &Slot<M>) -> Flow<M> {
     assert!(slot.is_failure(), "{TYPES_FIT}");
-    backlog::drop_passed_by::<M, S>(stage);
+    trampoline::drop_passed_by::<M, S>(stage);
     Flow::Failed
 }
 
 #[inline(always)]
-fn take_failure<M: Mode>(slot: &mut Slot<M>) -> Failure {
+fn take_failure<M: Flavour>(slot: &mut Slot<M>) -> Failure {
     match slot.take_failure() {
         Some(failure) => failure,
         None => unreachable!("{TYPES_FIT}"),
@@ -125,10 +125,10 @@ const TYPES_FIT: &str = "the types of the stages were checked when they were add
 
 /// Runs a stage on a result that is there already, outside of any chain.
 #[inline]
-pub(super) fn run_now<M: Mode, T: 'static, S: Stage<M, T>>(
+pub(super) fn run_now<M: Flavour, T: 'static, S: Stage<M, T>>(
     stage: S,
     input: Result<T>,
-    added_at: Place,
+    added_at: CallSite,
 ) -> Step<M, S::Out> {
     let input = match input {
         Err(failure) if S::SKIPS == Skips::Failures => {
@@ -156,21 +156,21 @@ pub(super) fn run_now<M: Mode, T: 'static, S: Stage<M, T>>(
 /// A failure passes by a stage, outside of any chain. Out of the way of values.
 #[cold]
 #[inline(never)]
-fn pass_by<M: Mode, S>(stage: S, mut failure: Failure, added_at: Place) -> Failure {
-    backlog::drop_passed_by::<M, S>(stage);
+fn pass_by<M: Flavour, S>(stage: S, mut failure: Failure, added_at: CallSite) -> Failure {
+    trampoline::drop_passed_by::<M, S>(stage);
     failure.passed(added_at);
     failure
 }
 
 /// What is left to do when a chain does not go on by itself.
-struct Rest<M: Mode> {
+struct Rest<M: Flavour> {
     /// This one is to be run,
-    next: Option<OwnedClaim<M>>,
+    next: Option<OwnedRunGuard<M>>,
     /// and this one afterwards, which has called it.
-    caller: Option<OwnedClaim<M>>,
+    caller: Option<OwnedRunGuard<M>>,
 }
 
-impl<M: Mode> Rest<M> {
+impl<M: Flavour> Rest<M> {
     const NOTHING: Self = Self {
         next: None,
         caller: None,
@@ -178,8 +178,8 @@ impl<M: Mode> Rest<M> {
 }
 
 /// Runs a chain, and whatever that sets going.
-pub(super) fn run<M: Mode>(claim: Claim<'_, M>) {
-    let rest = advance(claim);
+pub(super) fn run<M: Flavour>(guard: RunGuard<'_, M>) {
+    let rest = advance(guard);
     if let Some(next) = rest.next {
         go_on(next, rest.caller);
     }
@@ -189,13 +189,13 @@ pub(super) fn run<M: Mode>(claim: Claim<'_, M>) {
 ///
 /// Apart from [`run`], so that one chain by itself pays nothing for it.
 #[inline(never)]
-fn go_on<M: Mode>(mut next: OwnedClaim<M>, mut caller: Option<OwnedClaim<M>>) {
+fn go_on<M: Flavour>(mut next: OwnedRunGuard<M>, mut caller: Option<OwnedRunGuard<M>>) {
     let mut core = None;
     loop {
         if let Some(caller) = caller {
             return call(next, caller);
         }
-        let rest = advance(next.into_claim(&mut core));
+        let rest = advance(next.borrow_in(&mut core));
         let Some(following) = rest.next else {
             return;
         };
@@ -205,73 +205,73 @@ fn go_on<M: Mode>(mut next: OwnedClaim<M>, mut caller: Option<OwnedClaim<M>>) {
 
 /// The same, where chains call others and have to go on afterwards.
 #[inline(never)]
-fn call<M: Mode>(next: OwnedClaim<M>, caller: OwnedClaim<M>) {
+fn call<M: Flavour>(next: OwnedRunGuard<M>, caller: OwnedRunGuard<M>) {
     // The innermost last.
-    let mut callers = SmallVec::<[OwnedClaim<M>; 4]>::new();
+    let mut callers = SmallVec::<[OwnedRunGuard<M>; 4]>::new();
     callers.push(caller);
     let mut next = Some(next);
-    while let Some(claim) = next.or_else(|| callers.pop()) {
-        let rest = advance_owned(claim);
+    while let Some(guard) = next.or_else(|| callers.pop()) {
+        let rest = advance_owned(guard);
         callers.extend(rest.caller);
         next = rest.next;
     }
 }
 
 /// The same, for one that holds on to its core by itself.
-pub(super) fn run_owned<M: Mode>(claim: OwnedClaim<M>) {
-    run(claim.into_claim(&mut None));
+pub(super) fn run_owned<M: Flavour>(guard: OwnedRunGuard<M>) {
+    run(guard.borrow_in(&mut None));
 }
 
 /// Fires a chain that was not fired yet with the failure that `make` gives for the
 /// place it was made at; `before` is called before anything runs.
-pub(super) fn fail<M: Mode>(
+pub(super) fn fail<M: Flavour>(
     core: &CoreRef<M>,
-    make: impl FnOnce(Place) -> Failure,
+    make: impl FnOnce(CallSite) -> Failure,
     before: impl FnOnce(),
 ) {
-    let claimed = Claim::<M>::take(core, |state| {
+    let claimed = RunGuard::<M>::acquire(core, |state| {
         if state.phase() != Phase::Unfired {
             return Err(());
         }
-        Ok((state.rare.take_canceller(), state.made_at))
+        Ok((state.cold.take_canceller(), state.made_at))
     });
-    let claimed = claimed.map(|(mut claim, (canceller, made_at))| {
+    let claimed = claimed.map(|(mut guard, (canceller, made_at))| {
         // Made without the lock.
-        claim.slot().put_failure(make(made_at));
-        (claim, canceller)
+        guard.slot().put_failure(make(made_at));
+        (guard, canceller)
     });
     before();
-    if let Ok((claim, canceller)) = claimed {
+    if let Ok((guard, canceller)) = claimed {
         drop_contained(canceller);
-        run(claim);
+        run(guard);
     }
 }
 
 #[inline(never)]
-fn advance_owned<M: Mode>(claim: OwnedClaim<M>) -> Rest<M> {
-    advance(claim.into_claim(&mut None))
+fn advance_owned<M: Flavour>(guard: OwnedRunGuard<M>) -> Rest<M> {
+    advance(guard.borrow_in(&mut None))
 }
 
 /// Runs the stages until none can go on.
 #[inline(always)]
-fn advance<M: Mode>(mut claim: Claim<'_, M>) -> Rest<M> {
+fn advance<M: Flavour>(mut guard: RunGuard<'_, M>) -> Rest<M> {
     // Guarded as a whole: that is dearer than a stage, and panics are rare.
     let mut running = None;
     loop {
-        let flow = match catch(|| run_stages(&mut claim, &mut running)) {
+        let flow = match catch(|| run_stages(&mut guard, &mut running)) {
             Ok(flow) => flow,
             Err(payload) => {
-                put_panic(&mut claim, running, payload);
+                put_panic(&mut guard, running, payload);
                 continue;
             }
         };
         match flow {
-            Flow::Next | Flow::Failed => match finish(claim) {
+            Flow::Next | Flow::Failed => match finish(guard) {
                 Ok(next) => return Rest { next, caller: None },
-                Err(kept) => claim = kept,
+                Err(kept) => guard = kept,
             },
-            Flow::Wait(inner) => match wait::wait_for(claim, inner) {
-                Waited::HasResult(kept) => claim = kept,
+            Flow::Wait(inner) => match wait::wait_for(guard, inner) {
+                Waited::HasResult(kept) => guard = kept,
                 Waited::Waits => return Rest::NOTHING,
                 Waited::Resumes(next) => {
                     return Rest {
@@ -283,7 +283,7 @@ fn advance<M: Mode>(mut claim: Claim<'_, M>) -> Rest<M> {
             Flow::Call(target) => {
                 return Rest {
                     next: Some(target),
-                    caller: Some(claim.into_owned()),
+                    caller: Some(guard.into_owned()),
                 };
             }
         }
@@ -294,16 +294,16 @@ fn advance<M: Mode>(mut claim: Claim<'_, M>) -> Rest<M> {
 /// if none is left, or a pause holds them up. Notes in `running` where the stage was
 /// added that it runs; if that panics, the slot is empty.
 #[inline(always)]
-fn run_stages<M: Mode>(claim: &mut Claim<'_, M>, running: &mut Option<Place>) -> Flow<M> {
-    while !claim.core().is_paused()
-        && let Some(flow) = claim.run_first(running)
+fn run_stages<M: Flavour>(guard: &mut RunGuard<'_, M>, running: &mut Option<CallSite>) -> Flow<M> {
+    while !guard.core().is_paused()
+        && let Some(flow) = guard.run_first(running)
     {
         // First, and by itself: it is what the next stage waits for.
         if matches!(flow, Flow::Next) {
             continue;
         }
         match (flow, *running) {
-            (Flow::Failed, Some(place)) => claim.slot().note_passed(place),
+            (Flow::Failed, Some(place)) => guard.slot().note_passed(place),
             (flow, _) => return flow,
         }
     }
@@ -311,82 +311,84 @@ fn run_stages<M: Mode>(claim: &mut Claim<'_, M>, running: &mut Option<Place>) ->
 }
 
 #[cold]
-fn put_panic<M: Mode>(
-    claim: &mut Claim<'_, M>,
-    running: Option<Place>,
+fn put_panic<M: Flavour>(
+    guard: &mut RunGuard<'_, M>,
+    running: Option<CallSite>,
     payload: Box<dyn Any + Send>,
 ) {
-    let place = running.unwrap_or_else(|| claim.core().with(|state| state.made_at));
+    let place = running.unwrap_or_else(|| guard.core().with(|state| state.made_at));
     let failure = Failure::raised_at_place(Panicked::from_payload(payload), place);
-    claim.slot().put_failure(failure);
+    guard.slot().put_failure(failure);
 }
 
 /// What a running chain does when its stages have run, or are held up; the claim
 /// comes back if there are new ones. Gives the chain that is to be run next.
 #[inline(always)]
-fn finish<M: Mode>(claim: Claim<'_, M>) -> Result<Option<OwnedClaim<M>>, Claim<'_, M>> {
+fn finish<M: Flavour>(guard: RunGuard<'_, M>) -> Result<Option<OwnedRunGuard<M>>, RunGuard<'_, M>> {
     // Mostly somebody holds the end and will ask for the result, or another chain
     // gets it, or a body that awaits it goes on. (Each by itself, and not in an enum:
     // that would be put together in memory.)
-    let left = claim.leave(|state, has_stages| {
+    let left = guard.release(|state, has_stages| {
         if has_stages || state.is_paused() {
             return None;
         }
-        if let Some(waiter) = state.rare.take_waiter() {
-            return Some((Phase::Spent, (Some(waiter), None)));
+        if let Some(waiter) = state.cold.take_waiter() {
+            return Some((Phase::Taken, (Some(waiter), None)));
         }
-        if state.end != EndState::Held || state.rare.has_waker() {
+        if state.receiver != ReceiverState::Held || state.cold.has_waker() {
             return None;
         }
-        Some((Phase::Settled, (None, state.rare.take_body())))
+        Some((Phase::Settled, (None, state.cold.take_task())))
     });
     match left {
-        Leave::NotYet(claim) => finish_for_others(claim),
-        Leave::Spent(mut claim, (Some(waiter), _)) => {
-            Ok(Some(wait::resume::<M>(waiter, claim.slot())))
+        Release::Kept(guard) => finish_for_others(guard),
+        Release::Taken(mut guard, (Some(waiter), _)) => {
+            Ok(Some(wait::resume::<M>(waiter, guard.slot())))
         }
-        Leave::Rests((_, Some(body))) => Ok(M::resume(body)),
-        Leave::Rests((_, None)) | Leave::Spent(..) => Ok(None),
+        Release::Released((_, Some(task))) => Ok(M::resume(task)),
+        Release::Released((_, None)) | Release::Taken(..) => Ok(None),
     }
 }
 
 #[inline(never)]
-fn finish_for_others<M: Mode>(claim: Claim<'_, M>) -> Result<Option<OwnedClaim<M>>, Claim<'_, M>> {
+fn finish_for_others<M: Flavour>(
+    guard: RunGuard<'_, M>,
+) -> Result<Option<OwnedRunGuard<M>>, RunGuard<'_, M>> {
     enum Left {
         Nothing,
         LetGo,
         Told(Waker),
     }
-    let left = claim.leave(|state, has_stages| {
+    let left = guard.release(|state, has_stages| {
         if state.is_paused() {
-            return Some((Phase::Held, Left::Nothing));
+            return Some((Phase::Paused, Left::Nothing));
         }
         // Others have the chain meanwhile: perhaps there is one that waits now.
-        if has_stages || state.rare.waiter().is_some() || state.rare.body().is_some() {
+        if has_stages || state.cold.waiter().is_some() || state.cold.task().is_some() {
             return None;
         }
-        let waker = state.rare.take_waker();
-        if state.end != EndState::Held {
-            return Some((Phase::Spent, Left::LetGo));
+        let waker = state.cold.take_waker();
+        if state.receiver != ReceiverState::Held {
+            return Some((Phase::Taken, Left::LetGo));
         }
         Some((Phase::Settled, waker.map_or(Left::Nothing, Left::Told)))
     });
     match left {
-        Leave::NotYet(claim) => return Err(claim),
-        Leave::Spent(claim, _) => let_go(claim),
-        Leave::Rests(Left::Told(waker)) => run_contained("a waker", || waker.wake()),
-        Leave::Rests(_) => {}
+        Release::Kept(guard) => return Err(guard),
+        Release::Taken(guard, _) => let_go(guard),
+        Release::Released(Left::Told(waker)) => run_contained("a waker", || waker.wake()),
+        Release::Released(_) => {}
     }
     Ok(None)
 }
 
 /// Disposes of a result that came after the end of its chain was let go.
 #[inline(never)]
-fn let_go<M: Mode>(mut claim: Claim<'_, M>) {
-    let (end, made_at) = claim.core().with(|state| (state.end, state.made_at));
-    let mut slot = claim.slot().take_all();
+fn let_go<M: Flavour>(mut guard: RunGuard<'_, M>) {
+    let (receiver, made_at) = guard.core().with(|state| (state.receiver, state.made_at));
+    let mut slot = guard.slot().take_all();
     match slot.take_failure() {
-        Some(failure) if end == EndState::Detached => {
+        Some(failure) if receiver == ReceiverState::Detached => {
             Unhandled::new(failure, Some(made_at), true).report();
         }
         Some(failure) => drop_contained(failure),

@@ -1,95 +1,98 @@
 //! One chain waiting for the result of another.
 
-use super::core::{Cancelling, EndState, Phase};
-use super::mode::Mode;
-use super::raw::{Claim, CoreRef, CoreWeak, Guarded, Leave, OwnedClaim, Slot};
+use super::core::{Cancelling, Phase, ReceiverState};
+use super::flavour::Flavour;
+use super::raw::{CoreRef, CoreWeak, OwnedRunGuard, Release, RunGuard, Slot, StateGuard};
 use super::wait_graph::closes_a_cycle;
-use crate::contain::drop_contained;
 use crate::error::WaitCycle;
 use crate::failure::Failure;
+use crate::panics::drop_contained;
 
 /// How an attempt to wait came out.
-pub(super) enum Waited<'a, M: Mode> {
+pub(super) enum Waited<'a, M: Flavour> {
     /// There is nothing to wait for: the outer chain has its result.
-    HasResult(Claim<'a, M>),
+    HasResult(RunGuard<'a, M>),
     /// Whoever gives it the result runs it.
     Waits,
     /// The result has come for the chain that waits for the outer one: see [`hand_down`].
-    Resumes(OwnedClaim<M>),
+    Resumes(OwnedRunGuard<M>),
 }
 
 /// Makes the chain of `claim` take over the result of `inner`: at once if it is
 /// there, else when it comes.
-pub(super) fn wait_for<'a, M: Mode>(mut claim: Claim<'a, M>, inner: CoreRef<M>) -> Waited<'a, M> {
-    let outer = claim.borrowed();
+pub(super) fn wait_for<'a, M: Flavour>(
+    mut guard: RunGuard<'a, M>,
+    inner: CoreRef<M>,
+) -> Waited<'a, M> {
+    let outer = guard.borrowed();
     if CoreRef::is_same(&outer, &inner) {
-        return Waited::HasResult(refuse::<M>(claim, &inner));
+        return Waited::HasResult(refuse::<M>(guard, &inner));
     }
     let (is_there, is_listened_to) = inner.with(|state| {
-        let is_listened_to = state.rare.is_listened_to();
-        (takes_result(&mut claim, state), is_listened_to)
+        let is_listened_to = state.cold.is_listened_to();
+        (takes_result(&mut guard, state), is_listened_to)
     });
     if is_listened_to {
         forget_listener::<M>(&inner);
     }
     if is_there {
-        return Waited::HasResult(claim);
+        return Waited::HasResult(guard);
     }
     // Each says whom it waits for before it looks for a cycle: of several threads
     // that close one together, the last to say so sees it.
-    let waits = claim.leave(|state, has_stages| {
-        state.rare.replace_waiting_on(CoreRef::downgrade(&inner));
-        let may_be_link = !has_stages && state.rare.waiter().is_some();
+    let waits = guard.release(|state, has_stages| {
+        state.cold.replace_waiting_on(CoreRef::downgrade(&inner));
+        let may_be_link = !has_stages && state.cold.waiter().is_some();
         Some((Phase::Waiting, may_be_link))
     });
-    let Leave::Rests(may_be_link) = waits else {
+    let Release::Released(may_be_link) = waits else {
         unreachable!("it went to `Waiting`");
     };
     let (listens, may_close) = inner.with(|state| {
         let listens = !state.is_at_end();
         if listens {
-            let none = state.rare.replace_waiter((*outer).clone());
-            debug_assert!(none.is_none(), "its end is here");
+            let none = state.cold.replace_waiter((*outer).clone());
+            debug_assert!(none.is_none(), "its receiver is here");
         }
-        let may_close = state.phase() == Phase::Waiting || state.rare.has_canceller();
+        let may_close = state.phase() == Phase::Waiting || state.cold.has_canceller();
         (listens, may_close)
     });
     let closes = || may_close && closes_a_cycle::<M>(|| Some((*outer).clone()), &inner);
     if listens && !(closes() && stops_listening::<M>(&outer, &inner)) {
         M::linked(&outer, &inner);
-        if may_be_link && let Some(claim) = hand_down::<M>(&outer) {
-            return Waited::Resumes(claim);
+        if may_be_link && let Some(guard) = hand_down::<M>(&outer) {
+            return Waited::Resumes(guard);
         }
         return Waited::Waits;
     }
     // Nobody else is to give it a result any more.
     let claimed =
-        Claim::<M>::take_borrowed(outer, |state| Ok::<_, ()>(state.rare.take_waiting_on()));
-    let Ok((mut claim, waited_on)) = claimed else {
+        RunGuard::<M>::acquire_borrowed(outer, |state| Ok::<_, ()>(state.cold.take_waiting_on()));
+    let Ok((mut guard, waited_on)) = claimed else {
         unreachable!("nothing else ends its waiting");
     };
     drop(waited_on);
     if listens {
-        return Waited::HasResult(refuse::<M>(claim, &inner));
+        return Waited::HasResult(refuse::<M>(guard, &inner));
     }
     // It came between the two looks at it; nobody else takes it.
-    inner.with(|state| takes_result(&mut claim, state));
-    Waited::HasResult(claim)
+    inner.with(|state| takes_result(&mut guard, state));
+    Waited::HasResult(guard)
 }
 
 /// Takes over the result of `inner`, if that is at its end.
 #[inline(always)]
-fn takes_result<M: Mode>(claim: &mut Claim<'_, M>, inner: &mut Guarded<'_, M>) -> bool {
+fn takes_result<M: Flavour>(guard: &mut RunGuard<'_, M>, inner: &mut StateGuard<'_, M>) -> bool {
     inner
-        .take_settled(|result| result.move_to(claim.slot()))
+        .take_settled(|result| result.move_to(guard.slot()))
         .is_some()
 }
 
 /// Drops what was to be told of the result of `inner`, whose end is here now.
 #[cold]
-fn forget_listener<M: Mode>(inner: &CoreRef<M>) {
-    let listener = inner.with(|state| state.rare.take_listener());
-    if listener.as_ref().is_some_and(|old| old.body().is_some()) {
+fn forget_listener<M: Flavour>(inner: &CoreRef<M>) {
+    let listener = inner.with(|state| state.cold.take_listener());
+    if listener.as_ref().is_some_and(|old| old.task().is_some()) {
         M::unlinked(inner);
     }
     drop_contained(listener);
@@ -97,33 +100,33 @@ fn forget_listener<M: Mode>(inner: &CoreRef<M>) {
 
 /// Fails the chain of `claim`, which would wait for itself by `inner`.
 #[cold]
-fn refuse<'a, M: Mode>(mut claim: Claim<'a, M>, inner: &CoreRef<M>) -> Claim<'a, M> {
+fn refuse<'a, M: Flavour>(mut guard: RunGuard<'a, M>, inner: &CoreRef<M>) -> RunGuard<'a, M> {
     // Its end went with the attempt.
-    inner.with(|state| state.end = EndState::Detached);
-    let made_at = claim.core().with(|state| state.made_at);
+    inner.with(|state| state.receiver = ReceiverState::Detached);
+    let made_at = guard.core().with(|state| state.made_at);
     let failure = Failure::raised_at_place(WaitCycle::new(), made_at);
-    claim.slot().put_failure(failure);
-    claim
+    guard.slot().put_failure(failure);
+    guard
 }
 
 /// Gives `waiter` the result it waited for.
-pub(super) fn resume<M: Mode>(waiter: CoreRef<M>, result: &mut Slot<M>) -> OwnedClaim<M> {
-    let claimed = OwnedClaim::<M>::take(waiter, |state| {
+pub(super) fn resume<M: Flavour>(waiter: CoreRef<M>, result: &mut Slot<M>) -> OwnedRunGuard<M> {
+    let claimed = OwnedRunGuard::<M>::acquire(waiter, |state| {
         debug_assert_eq!(state.phase(), Phase::Waiting);
         result.move_to(state.slot());
-        Ok::<_, ()>(state.rare.take_waiting_on())
+        Ok::<_, ()>(state.cold.take_waiting_on())
     });
-    let Ok((claim, waited_on)) = claimed else {
-        unreachable!("whoever was to resume it claims it");
+    let Ok((guard, waited_on)) = claimed else {
+        unreachable!("whoever was to resume it guards it");
     };
     drop(waited_on);
-    claim
+    guard
 }
 
 /// Takes `outer` off `inner`, if it is still there: then nobody gives it a result.
-fn stops_listening<M: Mode>(outer: &CoreRef<M>, inner: &CoreRef<M>) -> bool {
-    let waiter = inner.with(|state| match state.rare.waiter() {
-        Some(waiter) if CoreRef::is_same(waiter, outer) => state.rare.take_waiter(),
+fn stops_listening<M: Flavour>(outer: &CoreRef<M>, inner: &CoreRef<M>) -> bool {
+    let waiter = inner.with(|state| match state.cold.waiter() {
+        Some(waiter) if CoreRef::is_same(waiter, outer) => state.cold.take_waiter(),
         _ => None,
     });
     waiter.is_some()
@@ -133,21 +136,21 @@ fn stops_listening<M: Mode>(outer: &CoreRef<M>, inner: &CoreRef<M>) -> bool {
 /// for, if it does nothing there but to pass the result on, and nobody has a handle to it.
 /// So an endless loop by returned Deferreds needs no more memory with each round. Gives the
 /// chain that waited, if the result has come meanwhile.
-pub(super) fn hand_down<M: Mode>(link: &CoreRef<M>) -> Option<OwnedClaim<M>> {
+pub(super) fn hand_down<M: Flavour>(link: &CoreRef<M>) -> Option<OwnedRunGuard<M>> {
     let (waiter, inner) = link.with(|state| {
         if !is_mere_link(link, state) {
             return None;
         }
-        let inner = state.rare.waiting_on()?.upgrade()?;
+        let inner = state.cold.waiting_on()?.upgrade()?;
         state.cancelling = Cancelling::HandedDown;
         // Whoever has it is to give it a result.
-        Some((state.rare.take_waiter()?, inner))
+        Some((state.cold.take_waiter()?, inner))
     })?;
     let waited_on = waits_on::<M>(&waiter, &inner);
     drop(waited_on);
-    let replaced = inner.with(|state| match state.rare.waiter() {
+    let replaced = inner.with(|state| match state.cold.waiter() {
         Some(of_inner) if CoreRef::is_same(of_inner, link) => {
-            state.rare.replace_waiter(waiter.clone())
+            state.cold.replace_waiter(waiter.clone())
         }
         _ => None,
     });
@@ -163,9 +166,9 @@ pub(super) fn hand_down<M: Mode>(link: &CoreRef<M>) -> Option<OwnedClaim<M>> {
 /// Whether nothing of `link` would be missed: it waits, is waited for, and has nothing
 /// to do afterwards; nobody can pause it, cancel it, or look at it, but through that which
 /// waits for it; and no late fire is to be swallowed.
-fn is_mere_link<M: Mode>(link: &CoreRef<M>, state: &mut Guarded<'_, M>) -> bool {
+fn is_mere_link<M: Flavour>(link: &CoreRef<M>, state: &mut StateGuard<'_, M>) -> bool {
     state.phase() == Phase::Waiting
-        && state.rare.waiter().is_some()
+        && state.cold.waiter().is_some()
         && match state.cancelling {
             Cancelling::No => true,
             Cancelling::SwallowOne => state.triggers == 0,
@@ -178,18 +181,18 @@ fn is_mere_link<M: Mode>(link: &CoreRef<M>, state: &mut Guarded<'_, M>) -> bool 
 }
 
 /// Notes in `waiter`, which waits for what comes by the caller, for whom.
-fn waits_on<M: Mode>(waiter: &CoreRef<M>, inner: &CoreRef<M>) -> Option<CoreWeak<M>> {
+fn waits_on<M: Flavour>(waiter: &CoreRef<M>, inner: &CoreRef<M>) -> Option<CoreWeak<M>> {
     let inner = CoreRef::downgrade(inner);
-    waiter.with(|state| state.rare.replace_waiting_on(inner))
+    waiter.with(|state| state.cold.replace_waiting_on(inner))
 }
 
 /// Has `inner` give its result to `waiter`; gives that one if the result is there.
 #[cold]
-fn listen<M: Mode>(waiter: CoreRef<M>, inner: &CoreRef<M>) -> Option<OwnedClaim<M>> {
+fn listen<M: Flavour>(waiter: CoreRef<M>, inner: &CoreRef<M>) -> Option<OwnedRunGuard<M>> {
     let is_there = inner.with(|state| {
         let is_there = state.is_at_end();
         if !is_there {
-            let none = state.rare.replace_waiter(waiter.clone());
+            let none = state.cold.replace_waiter(waiter.clone());
             debug_assert!(none.is_none(), "its waiter was taken off");
         }
         is_there
@@ -197,11 +200,12 @@ fn listen<M: Mode>(waiter: CoreRef<M>, inner: &CoreRef<M>) -> Option<OwnedClaim<
     if !is_there {
         return None;
     }
-    let claimed = Claim::<M>::take(&waiter, |state| Ok::<_, ()>(state.rare.take_waiting_on()));
-    let Ok((mut claim, waited_on)) = claimed else {
+    let claimed =
+        RunGuard::<M>::acquire(&waiter, |state| Ok::<_, ()>(state.cold.take_waiting_on()));
+    let Ok((mut guard, waited_on)) = claimed else {
         unreachable!("nothing else ends its waiting");
     };
     drop(waited_on);
-    inner.with(|state| takes_result(&mut claim, state));
-    Some(claim.into_owned())
+    inner.with(|state| takes_result(&mut guard, state));
+    Some(guard.into_owned())
 }

@@ -9,74 +9,74 @@ use std::task::Waker;
 
 use smallvec::SmallVec;
 
-use super::body::{Awaited, SharedBody, has_any_poller};
 use super::core::{Cancelling, Group, Phase};
-use super::mode::Mode;
+use super::flavour::Flavour;
 use super::poller::Poller;
 use super::raw::{CoreRef, CoreWeak, Local};
-use crate::contain::run_contained;
+use super::task::{Awaited, SharedTask, has_any_poller};
+use crate::panics::run_contained;
 
 /// What one chain waits for.
-enum Below<M: Mode> {
+enum WaitsOn<M: Flavour> {
     Nothing,
     Chain(CoreRef<M>),
-    Body(M::Body),
+    Task(M::Task),
 }
 
-fn below<M: Mode>(core: &CoreRef<M>) -> Below<M> {
-    enum Seen<M: Mode> {
+fn waits_on<M: Flavour>(core: &CoreRef<M>) -> WaitsOn<M> {
+    enum Seen<M: Flavour> {
         Chain(CoreWeak<M>),
-        Body(M::WeakBody),
+        Task(M::WeakTask),
     }
     let seen = core.with(|state| match state.phase() {
-        Phase::Waiting => state.rare.waiting_on().cloned().map(Seen::<M>::Chain),
-        Phase::Unfired => state.rare.fired_by().cloned().map(Seen::Body),
+        Phase::Waiting => state.cold.waiting_on().cloned().map(Seen::<M>::Chain),
+        Phase::Unfired => state.cold.fired_by().cloned().map(Seen::Task),
         _ => None,
     });
-    let below = match seen {
+    let waits_on = match seen {
         None => None,
-        Some(Seen::Chain(weak)) => weak.upgrade().map(Below::Chain),
-        Some(Seen::Body(weak)) => M::upgrade_body(&weak).map(Below::Body),
+        Some(Seen::Chain(weak)) => weak.upgrade().map(WaitsOn::Chain),
+        Some(Seen::Task(weak)) => M::upgrade_task(&weak).map(WaitsOn::Task),
     };
-    below.unwrap_or(Below::Nothing)
+    waits_on.unwrap_or(WaitsOn::Nothing)
 }
 
 /// What waits for one chain.
-enum Above<M: Mode> {
+enum Waiter<M: Flavour> {
     Nothing,
     Chain(CoreRef<M>),
-    Body(M::Body),
+    Task(M::Task),
     /// Another thread takes the chain out of the path at this moment.
     Unknown,
 }
 
-fn above<M: Mode>(core: &CoreRef<M>) -> Above<M> {
+fn waiter_of<M: Flavour>(core: &CoreRef<M>) -> Waiter<M> {
     let (waiter, is_handed_down) = core.with(|state| {
         let is_handed_down = state.cancelling == Cancelling::HandedDown;
-        (state.rare.waiter().cloned(), is_handed_down)
+        (state.cold.waiter().cloned(), is_handed_down)
     });
     if let Some(waiter) = waiter {
-        return Above::Chain(waiter);
+        return Waiter::Chain(waiter);
     }
     if is_handed_down {
-        return Above::Unknown;
+        return Waiter::Unknown;
     }
-    listening_body::<M>(core).map_or(Above::Nothing, Above::Body)
+    listening_task::<M>(core).map_or(Waiter::Nothing, Waiter::Task)
 }
 
 /// The body that awaits `core`, by itself or inside of another future.
-pub(super) fn listening_body<M: Mode>(core: &CoreRef<M>) -> Option<M::Body> {
-    enum Seen<M: Mode> {
-        Body(M::Body),
-        Inside(M::WeakBody),
+pub(super) fn listening_task<M: Flavour>(core: &CoreRef<M>) -> Option<M::Task> {
+    enum Seen<M: Flavour> {
+        Task(M::Task),
+        Nested(M::WeakTask),
     }
-    let seen = core.with(|state| match state.rare.inside() {
-        Some(inside) => Some(Seen::<M>::Inside(inside.body.clone())),
-        None => state.rare.body().cloned().map(Seen::Body),
+    let seen = core.with(|state| match state.cold.nested() {
+        Some(nested) => Some(Seen::<M>::Nested(nested.task.clone())),
+        None => state.cold.task().cloned().map(Seen::Task),
     });
     match seen? {
-        Seen::Body(body) => Some(body),
-        Seen::Inside(weak) => M::upgrade_body(&weak),
+        Seen::Task(task) => Some(task),
+        Seen::Nested(weak) => M::upgrade_task(&weak),
     }
 }
 
@@ -88,12 +88,12 @@ pub(super) fn listening_body<M: Mode>(core: &CoreRef<M>) -> Option<M::Body> {
 /// from `inner`, until one of the two ends: so the smaller part decides what it costs, and
 /// chains and bodies that are joined one by one, in whatever order, cost no more than
 /// `n log n` together. `outer` is asked for only if `inner` waits; mostly it does not.
-pub(crate) fn closes_a_cycle<M: Mode>(
+pub(crate) fn closes_a_cycle<M: Flavour>(
     outer: impl FnOnce() -> Option<CoreRef<M>>,
     inner: &CoreRef<M>,
 ) -> bool {
-    let first = below::<M>(inner);
-    if matches!(first, Below::Nothing) {
+    let first = waits_on::<M>(inner);
+    if matches!(first, WaitsOn::Nothing) {
         return false;
     }
     let Some(outer) = outer() else {
@@ -109,20 +109,20 @@ pub(crate) fn closes_a_cycle<M: Mode>(
         match down.next() {
             None => return false,
             Some(core) if CoreRef::is_same(&core, &outer) => return true,
-            Some(core) => down.enter(below::<M>(&core)),
+            Some(core) => down.enter(waits_on::<M>(&core)),
         }
         let Some(core) = &top else {
             continue;
         };
-        top = match above::<M>(core) {
-            Above::Nothing => return false,
-            Above::Chain(core) => Some(core),
-            Above::Body(body) => match M::result_of(&body) {
+        top = match waiter_of::<M>(core) {
+            Waiter::Nothing => return false,
+            Waiter::Chain(core) => Some(core),
+            Waiter::Task(task) => match M::result_of(&task) {
                 None => return false,
                 core => core,
             },
             // The way down is enough.
-            Above::Unknown => None,
+            Waiter::Unknown => None,
         };
         if top.as_ref().is_some_and(|top| CoreRef::is_same(top, inner)) {
             return true;
@@ -131,13 +131,13 @@ pub(crate) fn closes_a_cycle<M: Mode>(
 }
 
 /// The chains that are still to be seen of those that are waited for.
-struct Descent<M: Mode> {
+struct Descent<M: Flavour> {
     chains: SmallVec<[CoreRef<M>; 4]>,
     /// Of bodies that await several, the rest.
     awaited: Vec<Awaited<M>>,
 }
 
-impl<M: Mode> Default for Descent<M> {
+impl<M: Flavour> Default for Descent<M> {
     fn default() -> Self {
         Self {
             chains: SmallVec::new(),
@@ -146,12 +146,12 @@ impl<M: Mode> Default for Descent<M> {
     }
 }
 
-impl<M: Mode> Descent<M> {
-    fn enter(&mut self, below: Below<M>) {
-        match below {
-            Below::Nothing => {}
-            Below::Chain(chain) => self.chains.push(chain),
-            Below::Body(body) => self.awaited.push(M::awaited_by(&body)),
+impl<M: Flavour> Descent<M> {
+    fn enter(&mut self, waits_on: WaitsOn<M>) {
+        match waits_on {
+            WaitsOn::Nothing => {}
+            WaitsOn::Chain(chain) => self.chains.push(chain),
+            WaitsOn::Task(task) => self.awaited.push(M::awaited_by(&task)),
         }
     }
 
@@ -172,16 +172,16 @@ impl<M: Mode> Descent<M> {
 
 /// What one chain waits for, one step down, the parts of a list included; and whether a
 /// body waits for more than chains.
-pub(crate) fn waits_for<M: Mode>(core: &CoreRef<M>) -> (Vec<CoreRef<M>>, bool) {
+pub(crate) fn waits_for<M: Flavour>(core: &CoreRef<M>) -> (Vec<CoreRef<M>>, bool) {
     let upgrade = |awaited: &[CoreWeak<M>]| awaited.iter().filter_map(CoreWeak::upgrade).collect();
-    match below::<M>(core) {
-        Below::Chain(next) => (vec![next], false),
-        Below::Body(body) => {
-            let awaited = M::awaited_by(&body);
-            (upgrade(&awaited), M::is_body_asleep(&body))
+    match waits_on::<M>(core) {
+        WaitsOn::Chain(next) => (vec![next], false),
+        WaitsOn::Task(task) => {
+            let awaited = M::awaited_by(&task);
+            (upgrade(&awaited), M::is_task_asleep(&task))
         }
-        Below::Nothing => {
-            let parts = core.with(|state| state.rare.parts().cloned());
+        WaitsOn::Nothing => {
+            let parts = core.with(|state| state.cold.parts().cloned());
             let due = parts.map(|parts| parts.due()).unwrap_or_default();
             (upgrade(&due), false)
         }
@@ -192,10 +192,10 @@ pub(crate) fn waits_for<M: Mode>(core: &CoreRef<M>) -> (Vec<CoreRef<M>>, bool) {
 fn poller_of(core: &CoreRef<Local>) -> Option<Arc<Poller>> {
     let mut core = core.clone();
     loop {
-        match below::<Local>(&core) {
-            Below::Nothing => return None,
-            Below::Chain(next) => core = next,
-            Below::Body(body) => return body.poller(),
+        match waits_on::<Local>(&core) {
+            WaitsOn::Nothing => return None,
+            WaitsOn::Chain(next) => core = next,
+            WaitsOn::Task(task) => return task.poller(),
         }
     }
 }
@@ -214,50 +214,50 @@ pub(super) fn chain_waits(outer: &CoreRef<Local>, inner: &CoreRef<Local>) {
     if has_any_poller()
         && let Some(poller) = poller_of(inner)
     {
-        share_poller(Above::Chain(outer.clone()), &poller);
+        share_poller(Waiter::Chain(outer.clone()), &poller);
     }
 }
 
 /// Notes that `body` waits for `inner` from now on.
-pub(crate) fn body_waits(body: &SharedBody, inner: &CoreRef<Local>) {
+pub(crate) fn task_waits(task: &SharedTask, inner: &CoreRef<Local>) {
     if has_any_poller()
         && let Some(poller) = poller_of(inner)
     {
-        share_poller(Above::Body(body.clone()), &poller);
+        share_poller(Waiter::Task(task.clone()), &poller);
     }
 }
 
 /// Notes that `body`, which had no poller, has `poller` from now on.
-pub(crate) fn body_sleeps(body: &SharedBody, poller: &Arc<Poller>) {
-    share_poller(Above::Body(body.clone()), poller);
+pub(crate) fn task_sleeps(task: &SharedTask, poller: &Arc<Poller>) {
+    share_poller(Waiter::Task(task.clone()), poller);
 }
 
 /// Gives `poller` to all that is at `from` and above. What has one has given it to all
 /// above it already, so each body is passed once, and never again.
 ///
 /// An executor that polls at the top is woken, to poll anew and so to set its waker.
-fn share_poller(from: Above<Local>, poller: &Arc<Poller>) {
+fn share_poller(from: Waiter<Local>, poller: &Arc<Poller>) {
     let mut at = from;
     let mut top = None;
     loop {
         let core = match at {
-            Above::Nothing | Above::Unknown => break,
-            Above::Chain(core) => core,
-            Above::Body(body) => {
-                if let Some(known) = body.poller() {
+            Waiter::Nothing | Waiter::Unknown => break,
+            Waiter::Chain(core) => core,
+            Waiter::Task(task) => {
+                if let Some(known) = task.poller() {
                     return Poller::join(&known, poller);
                 }
-                body.set_poller(poller);
-                match body.result() {
+                task.set_poller(poller);
+                match task.result() {
                     Some(core) => core,
                     None => return,
                 }
             }
         };
-        at = above::<Local>(&core);
+        at = waiter_of::<Local>(&core);
         top = Some(core);
     }
-    let waker = top.and_then(|top| top.with(|state| state.rare.take_waker()));
+    let waker = top.and_then(|top| top.with(|state| state.cold.take_waker()));
     if let Some(waker) = waker {
         run_contained("a waker", || waker.wake());
     }
@@ -266,7 +266,7 @@ fn share_poller(from: Above<Local>, poller: &Arc<Poller>) {
 /// Gives the bodies that `core` waits for a poller of their own: another body has awaited
 /// it so far, and will not any more.
 #[cold]
-pub(crate) fn part_pollers(core: &CoreRef<Local>) {
+pub(crate) fn separate_pollers(core: &CoreRef<Local>) {
     if !has_any_poller() {
         return;
     }
@@ -274,13 +274,13 @@ pub(crate) fn part_pollers(core: &CoreRef<Local>) {
     let mut descent = Descent::<Local>::default();
     let mut next = Some(core.clone());
     while let Some(core) = next {
-        let below = below::<Local>(&core);
-        if let Below::Body(body) = &below
-            && body.poller().is_some()
+        let waits_on = waits_on::<Local>(&core);
+        if let WaitsOn::Task(task) = &waits_on
+            && task.poller().is_some()
         {
-            body.set_poller(&poller);
+            task.set_poller(&poller);
         }
-        descent.enter(below);
+        descent.enter(waits_on);
         next = descent.next();
     }
 }

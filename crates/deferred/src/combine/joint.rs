@@ -5,13 +5,13 @@ use super::rule::{Rule, Verdict};
 #[cfg(feature = "sync")]
 use crate::chain::Shared;
 use crate::chain::{
-    CoreWeak, End, EndState, Fits, Group, Local, LocalCell, Mode, Skips, Source, Stage, Step,
-    cancel_core, delegate, keep_from_waited,
+    CoreWeak, Fits, Flavour, Group, Local, LocalCell, Receiver, ReceiverState, Sender, Skips,
+    Stage, Step, cancel_core, delegate, keep_from_waited,
 };
-use crate::contain::{drop_contained, drop_each_contained, run_contained};
 use crate::error::Cancelled;
 use crate::failure::{Failure, FirstError, Result};
-use crate::trail::Place;
+use crate::panics::{drop_contained, drop_each_contained, run_contained};
+use crate::stage_trace::CallSite;
 
 /// What was asked for, beside the rule.
 #[derive(Clone, Copy)]
@@ -21,7 +21,7 @@ pub(crate) struct Options {
     /// When the result is decided, the parts that have none are cancelled.
     pub(crate) cancels_rest: bool,
     pub(crate) on_cancel: OnCancel,
-    pub(crate) made_at: Place,
+    pub(crate) made_at: CallSite,
 }
 
 /// How a combination ends whose parts were all cancelled.
@@ -34,33 +34,33 @@ pub(crate) enum OnCancel {
 }
 
 /// What the parts share.
-pub(crate) struct Joint<M: Mode, R: Rule> {
+pub(crate) struct Joint<M: Flavour, R: Rule> {
     /// By number; empty once the result is decided.
     parts: Vec<Part<M, R>>,
     /// How many parts have no result yet.
     missing: usize,
     /// Fires the combined Deferred; `None` once the result is decided.
-    source: Option<Source<M, R::Output>>,
+    sender: Option<Sender<M, R::Output>>,
     rule: R,
     options: Options,
     /// The combined Deferred was cancelled, and with it its parts.
     is_cancelled: bool,
 }
 
-enum Part<M: Mode, R: Rule> {
+enum Part<M: Flavour, R: Rule> {
     /// Has no result yet; `None` if there is nothing to be cancelled.
     Due(Option<CoreWeak<M>>),
     Kept(R::Kept),
 }
 
 /// The stage of one part.
-pub(crate) struct Arrival<M: Mode, R: Rule> {
+pub(crate) struct Arrival<M: Flavour, R: Rule> {
     joint: M::Handle<Joint<M, R>>,
     index: usize,
 }
 
 /// What the result of one part came to.
-enum Arrived<M: Mode, R: Rule> {
+enum Arrived<M: Flavour, R: Rule> {
     /// It is kept, in the place of this.
     Kept(Part<M, R>),
     /// It was the last one.
@@ -72,14 +72,14 @@ enum Arrived<M: Mode, R: Rule> {
 }
 
 /// What is taken out when the result is decided.
-struct Decided<M: Mode, R: Rule> {
-    source: Source<M, R::Output>,
+struct Decided<M: Flavour, R: Rule> {
+    sender: Sender<M, R::Output>,
     parts: Vec<Part<M, R>>,
     options: Options,
 }
 
 /// A flavour that can cancel the parts of such a combination.
-pub(crate) trait Combines<R: Rule>: Mode {
+pub(crate) trait Combines<R: Rule>: Flavour {
     /// What knows the parts.
     fn group(joint: Self::Handle<Joint<Self, R>>) -> Self::Group;
 }
@@ -95,7 +95,7 @@ impl<R: Rule> Group<Local> for LocalCell<Joint<Local, R>> {
         Local::with(self, |joint| joint.cancel())
     }
 
-    fn made_at(&self) -> Place {
+    fn made_at(&self) -> CallSite {
         Local::with(self, |joint| joint.options.made_at)
     }
 
@@ -120,7 +120,7 @@ impl<R: Rule> Group<Shared> for parking_lot::Mutex<Joint<Shared, R>> {
         Shared::with(self, |joint| joint.cancel())
     }
 
-    fn made_at(&self) -> Place {
+    fn made_at(&self) -> CallSite {
         Shared::with(self, |joint| joint.options.made_at)
     }
 
@@ -131,10 +131,10 @@ impl<R: Rule> Group<Shared> for parking_lot::Mutex<Joint<Shared, R>> {
 
 /// Combines `ends` by `rule`.
 pub(crate) fn combine<M, R>(
-    ends: Vec<End<M, R::Part>>,
+    receivers: Vec<Receiver<M, R::Part>>,
     rule: R,
     options: Options,
-) -> End<M, R::Output>
+) -> Receiver<M, R::Output>
 where
     M: Combines<R>,
     R: Rule,
@@ -143,8 +143,8 @@ where
     Arrival<M, R>: Fits<M>,
     (): Fits<M>,
 {
-    if ends.is_empty() {
-        let mut combined = End::Ready(R::complete(std::iter::empty(), options.made_at));
+    if receivers.is_empty() {
+        let mut combined = Receiver::Ready(R::complete(std::iter::empty(), options.made_at));
         if options.on_cancel == OnCancel::AsTheyDo
             && let Some(core) = combined.core(options.made_at)
         {
@@ -152,22 +152,25 @@ where
         }
         return combined;
     }
-    let (source, combined) = Source::pair(options.made_at);
+    let (sender, combined) = Sender::pair(options.made_at);
     let joint = M::handle(Joint {
-        parts: ends.iter().map(|end| Part::Due(end.downgrade())).collect(),
-        missing: ends.len(),
-        source: Some(source),
+        parts: receivers
+            .iter()
+            .map(|receiver| Part::Due(receiver.downgrade()))
+            .collect(),
+        missing: receivers.len(),
+        sender: Some(sender),
         rule,
         options,
         is_cancelled: false,
     });
-    if let End::Linked(link) = &combined {
+    if let Receiver::Linked(link) = &combined {
         delegate::<M>(link.core(), M::group(joint.clone()));
     }
-    for (index, end) in ends.into_iter().enumerate() {
+    for (index, receiver) in receivers.into_iter().enumerate() {
         let joint = joint.clone();
-        let end = end.add(Arrival::<M, R> { joint, index }, options.made_at);
-        end.let_go(EndState::Detached);
+        let receiver = receiver.add(Arrival::<M, R> { joint, index }, options.made_at);
+        receiver.let_go(ReceiverState::Detached);
     }
     combined
 }
@@ -175,7 +178,7 @@ where
 impl<M, R> Stage<M, R::Part> for Arrival<M, R>
 where
     Self: Fits<M>,
-    M: Mode,
+    M: Flavour,
     R: Rule,
     R::Part: Fits<M>,
     R::Output: Fits<M>,
@@ -192,11 +195,11 @@ where
             }
             Arrived::Complete(decided) => {
                 let kept = decided.parts.into_iter().filter_map(Part::into_kept);
-                fire(&decided.source, R::complete(kept, decided.options.made_at))
+                fire(&decided.sender, R::complete(kept, decided.options.made_at))
             }
             Arrived::Succeeded(decided, output) => {
-                let source = decided.let_go_of_rest(self.index);
-                fire(&source, Ok(output))
+                let sender = decided.let_go_of_rest(self.index);
+                fire(&sender, Ok(output))
             }
             Arrived::Failed(decided, failure) => {
                 let (raised_at, is_logged) = (failure.raised_at(), failure.is_logged());
@@ -205,8 +208,8 @@ where
                 if is_logged {
                     first.note_logged();
                 }
-                let source = decided.let_go_of_rest(self.index);
-                fire(&source, Err(first))
+                let sender = decided.let_go_of_rest(self.index);
+                fire(&sender, Err(first))
             }
             Arrived::Late(Err(failure), options, is_cancelled) if !options.is_silent(&failure) => {
                 if is_cancelled && failure.is::<Cancelled>() {
@@ -222,9 +225,9 @@ where
     }
 }
 
-impl<M: Mode, R: Rule> Joint<M, R> {
+impl<M: Flavour, R: Rule> Joint<M, R> {
     fn take_in(&mut self, index: usize, result: Result<R::Part>) -> Arrived<M, R> {
-        let Some(source) = self.source.take() else {
+        let Some(sender) = self.sender.take() else {
             return Arrived::Late(result, self.options, self.is_cancelled);
         };
         match self.rule.sort(index, result) {
@@ -234,13 +237,13 @@ impl<M: Mode, R: Rule> Joint<M, R> {
                 if self.missing == 0 {
                     // It held nothing but a weak reference.
                     drop(replaced);
-                    return Arrived::Complete(self.decide(source));
+                    return Arrived::Complete(self.decide(sender));
                 }
-                self.source = Some(source);
+                self.sender = Some(sender);
                 Arrived::Kept(replaced)
             }
-            Verdict::Succeed(output) => Arrived::Succeeded(self.decide(source), output),
-            Verdict::Fail(failure) => Arrived::Failed(self.decide(source), failure),
+            Verdict::Succeed(output) => Arrived::Succeeded(self.decide(sender), output),
+            Verdict::Fail(failure) => Arrived::Failed(self.decide(sender), failure),
         }
     }
 
@@ -254,9 +257,9 @@ impl<M: Mode, R: Rule> Joint<M, R> {
         due.collect()
     }
 
-    fn decide(&mut self, source: Source<M, R::Output>) -> Decided<M, R> {
+    fn decide(&mut self, sender: Sender<M, R::Output>) -> Decided<M, R> {
         Decided {
-            source,
+            sender,
             parts: std::mem::take(&mut self.parts),
             options: self.options,
         }
@@ -264,15 +267,15 @@ impl<M: Mode, R: Rule> Joint<M, R> {
 }
 
 /// What was kept is dropped one by one, if the result is never decided.
-impl<M: Mode, R: Rule> Drop for Joint<M, R> {
+impl<M: Flavour, R: Rule> Drop for Joint<M, R> {
     fn drop(&mut self) {
         drop_each_contained(std::mem::take(&mut self.parts));
     }
 }
 
-impl<M: Mode, R: Rule> Decided<M, R> {
+impl<M: Flavour, R: Rule> Decided<M, R> {
     /// Deals with the parts that the result does not show, all but `index`.
-    fn let_go_of_rest(self, index: usize) -> Source<M, R::Output>
+    fn let_go_of_rest(self, index: usize) -> Sender<M, R::Output>
     where
         (): Fits<M>,
     {
@@ -291,15 +294,15 @@ impl<M: Mode, R: Rule> Decided<M, R> {
                 if let Some(failure) = R::into_failure(kept)
                     && !options.is_silent(&failure)
                 {
-                    End::<M, ()>::Ready(Err(failure)).let_go(EndState::Detached);
+                    Receiver::<M, ()>::Ready(Err(failure)).let_go(ReceiverState::Detached);
                 }
             });
         }
-        self.source
+        self.sender
     }
 }
 
-impl<M: Mode, R: Rule> Part<M, R> {
+impl<M: Flavour, R: Rule> Part<M, R> {
     fn into_kept(self) -> Option<R::Kept> {
         match self {
             Self::Due(_) => None,
@@ -316,12 +319,12 @@ impl Options {
 }
 
 /// Fires the combined Deferred, which goes on when the part's stage has returned.
-fn fire<M, U>(source: &Source<M, U>, result: Result<U>) -> Step<M, ()>
+fn fire<M, U>(sender: &Sender<M, U>, result: Result<U>) -> Step<M, ()>
 where
-    M: Mode,
+    M: Flavour,
     U: Fits<M>,
 {
-    match source.fire_unrun(result) {
+    match sender.fire_unrun(result) {
         Ok(Some(combined)) => Step::Run(combined, ()),
         Ok(None) => Step::Done(Ok(())),
         Err(late) => {
@@ -332,7 +335,7 @@ where
     }
 }
 
-fn cancel_part<M: Mode>(part: &CoreWeak<M>, cancelled_at: Place) {
+fn cancel_part<M: Flavour>(part: &CoreWeak<M>, cancelled_at: CallSite) {
     if let Some(core) = part.upgrade() {
         cancel_core::<M>(&core, cancelled_at);
     }

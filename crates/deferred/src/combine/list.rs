@@ -210,8 +210,12 @@ impl<T: 'static> DeferredList<T> {
             on_cancel,
             made_at,
         };
-        let ends = self.deferreds.into_iter().map(Deferred::into_end).collect();
-        Deferred::from_end(combine(ends, rule, options))
+        let ends = self
+            .deferreds
+            .into_iter()
+            .map(Deferred::into_receiver)
+            .collect();
+        Deferred::from_receiver(combine(ends, rule, options))
     }
 }
 

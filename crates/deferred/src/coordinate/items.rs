@@ -5,16 +5,16 @@ use std::collections::VecDeque;
 
 use super::error::{QueueClosed, QueueOverflow, QueueUnderflow};
 use super::waiters::{HasWaiters, Tickets, Waiters, WaitsIn, wait_in_line};
-use crate::chain::{End, Fits, Mode, Source, hand_over};
-use crate::contain::{drop_contained, drop_each_contained};
+use crate::chain::{Fits, Flavour, Receiver, Sender, hand_over};
 use crate::failure::Failure;
-use crate::trail::Place;
+use crate::panics::{drop_contained, drop_each_contained};
+use crate::stage_trace::CallSite;
 
-pub(crate) struct Items<M: Mode, T: 'static> {
+pub(crate) struct Items<M: Flavour, T: 'static> {
     state: M::Handle<ItemState<M, T>>,
 }
 
-pub(crate) struct ItemState<M: Mode, T> {
+pub(crate) struct ItemState<M: Flavour, T> {
     stored: VecDeque<T>,
     /// Wait for an item. INVARIANT: none while an item is stored, or waits for room.
     getters: Waiters<M, T>,
@@ -27,17 +27,17 @@ pub(crate) struct ItemState<M: Mode, T> {
     is_closed: bool,
 }
 
-impl<M: Mode, T> Drop for ItemState<M, T> {
+impl<M: Flavour, T> Drop for ItemState<M, T> {
     fn drop(&mut self) {
         drop_each_contained(std::mem::take(&mut self.stored));
     }
 }
 
-impl<M: Mode, T: Fits<M>> HasWaiters<M> for ItemState<M, T>
+impl<M: Flavour, T: Fits<M>> HasWaiters<M> for ItemState<M, T>
 where
     (): Fits<M>,
 {
-    type Left = (Option<(Source<M, T>, ())>, Option<(Source<M, ()>, T)>);
+    type Left = (Option<(Sender<M, T>, ())>, Option<(Sender<M, ()>, T)>);
 
     fn tickets(&mut self) -> &mut Tickets {
         &mut self.tickets
@@ -49,22 +49,22 @@ where
 }
 
 /// What became of an item.
-enum Put<M: Mode, T> {
-    To(Source<M, T>, T),
+enum Put<M: Flavour, T> {
+    To(Sender<M, T>, T),
     Stored,
     Full(T),
     Closed(T),
 }
 
 /// What a getter finds.
-enum Found<M: Mode, T> {
+enum Found<M: Flavour, T> {
     /// An item; and who has got room by that.
-    Item(T, Option<Source<M, ()>>),
+    Item(T, Option<Sender<M, ()>>),
     Refused(QueueUnderflow),
     Closed,
 }
 
-impl<M: Mode, T: Fits<M>> Items<M, T>
+impl<M: Flavour, T: Fits<M>> Items<M, T>
 where
     (): Fits<M>,
 {
@@ -113,7 +113,7 @@ where
     }
 
     /// Puts an item when there is room for it.
-    pub(crate) fn put_when_room(&self, item: T, made_at: Place) -> End<M, ()>
+    pub(crate) fn put_when_room(&self, item: T, made_at: CallSite) -> Receiver<M, ()>
     where
         M: WaitsIn<ItemState<M, T>>,
     {
@@ -130,29 +130,29 @@ where
                     }
                     put => Some(put),
                 },
-                |state, ticket, source| {
+                |state, ticket, sender| {
                     if let Some(item) = item.take() {
-                        state.putters.insert(ticket, source, item);
+                        state.putters.insert(ticket, sender, item);
                     }
                 },
             );
             match found {
-                Err(end) => return end,
-                Ok(Put::Stored) => return End::Ready(Ok(())),
+                Err(receiver) => return receiver,
+                Ok(Put::Stored) => return Receiver::Ready(Ok(())),
                 Ok(Put::To(getter, given)) => match give(&getter, given) {
-                    Ok(()) => return End::Ready(Ok(())),
+                    Ok(()) => return Receiver::Ready(Ok(())),
                     Err(refused) => item.set(Some(refused)),
                 },
                 Ok(Put::Closed(refused) | Put::Full(refused)) => {
                     drop_contained(refused);
                     let closed = Failure::raised_at_place(QueueClosed::new(), made_at);
-                    return End::Ready(Err(closed));
+                    return Receiver::Ready(Err(closed));
                 }
             }
         }
     }
 
-    pub(crate) fn get(&self, made_at: Place) -> Result<End<M, T>, QueueUnderflow>
+    pub(crate) fn get(&self, made_at: CallSite) -> Result<Receiver<M, T>, QueueUnderflow>
     where
         M: WaitsIn<ItemState<M, T>>,
     {
@@ -160,14 +160,14 @@ where
             &self.state,
             made_at,
             ItemState::look,
-            |state, ticket, source| state.getters.insert(ticket, source, ()),
+            |state, ticket, sender| state.getters.insert(ticket, sender, ()),
         );
         match found {
-            Err(end) => Ok(end),
+            Err(receiver) => Ok(receiver),
             Ok(Found::Refused(underflow)) => Err(underflow),
             Ok(Found::Closed) => {
                 let closed = Failure::raised_at_place(QueueClosed::new(), made_at);
-                Ok(End::Ready(Err(closed)))
+                Ok(Receiver::Ready(Err(closed)))
             }
             Ok(Found::Item(item, putter)) => {
                 if let Some(putter) = putter {
@@ -175,12 +175,12 @@ where
                     // the same.
                     let _ = give(&putter, ());
                 }
-                Ok(End::Ready(Ok(item)))
+                Ok(Receiver::Ready(Ok(item)))
             }
         }
     }
 
-    pub(crate) fn close(&self, closed_at: Place) {
+    pub(crate) fn close(&self, closed_at: CallSite) {
         let mut next = M::with(&self.state, |state| {
             state.is_closed = true;
             state.getters.pop()
@@ -197,7 +197,7 @@ where
 }
 
 /// Fires a waiter; the item comes back if another thread has just cancelled it.
-fn give<M: Mode, T: Fits<M>>(waiter: &Source<M, T>, item: T) -> Result<(), T> {
+fn give<M: Flavour, T: Fits<M>>(waiter: &Sender<M, T>, item: T) -> Result<(), T> {
     match waiter.fire_unrun(Ok(item)) {
         Ok(Some(waiter)) => {
             hand_over(waiter);
@@ -209,7 +209,7 @@ fn give<M: Mode, T: Fits<M>>(waiter: &Source<M, T>, item: T) -> Result<(), T> {
     }
 }
 
-impl<M: Mode, T: Fits<M>> ItemState<M, T>
+impl<M: Flavour, T: Fits<M>> ItemState<M, T>
 where
     (): Fits<M>,
 {
@@ -247,7 +247,7 @@ where
     }
 
     /// Stores the item of the first that waits for room, if there is room.
-    fn admit(&mut self) -> Option<Source<M, ()>> {
+    fn admit(&mut self) -> Option<Sender<M, ()>> {
         if !self.has_room() {
             return None;
         }
@@ -257,7 +257,7 @@ where
     }
 }
 
-impl<M: Mode, T> Clone for Items<M, T> {
+impl<M: Flavour, T> Clone for Items<M, T> {
     fn clone(&self) -> Self {
         Self {
             state: self.state.clone(),

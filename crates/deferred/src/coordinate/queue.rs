@@ -126,8 +126,8 @@ impl<T: 'static> DeferredQueue<T> {
     /// ```
     #[track_caller]
     pub fn get(&self) -> Result<Deferred<T>, QueueUnderflow> {
-        let end = self.items.get(Location::caller())?;
-        Ok(Deferred::from_end(end))
+        let receiver = self.items.get(Location::caller())?;
+        Ok(Deferred::from_receiver(receiver))
     }
 
     /// Puts an item when there is room for it: the Deferred fires when the item is stored,
@@ -153,7 +153,7 @@ impl<T: 'static> DeferredQueue<T> {
     #[track_caller]
     #[doc(alias = "send")]
     pub fn put_when_room(&self, item: T) -> Deferred<()> {
-        Deferred::from_end(self.items.put_when_room(item, Location::caller()))
+        Deferred::from_receiver(self.items.put_when_room(item, Location::caller()))
     }
 
     /// Closes the queue: nothing can be put any more. What is stored, and what waits for

@@ -85,7 +85,7 @@ impl DeferredSemaphore {
     /// ```
     #[track_caller]
     pub fn acquire(&self) -> Deferred<Permit> {
-        Deferred::from_end(self.tokens.acquire(Location::caller()))
+        Deferred::from_receiver(self.tokens.acquire(Location::caller()))
     }
 
     /// Calls `f` when it is this one's turn, and holds a token until its outcome is
@@ -107,7 +107,7 @@ impl DeferredSemaphore {
         O: Outcome,
     {
         let f = move || f().into_step().0;
-        Deferred::from_end(self.tokens.run(f, Location::caller()))
+        Deferred::from_receiver(self.tokens.run(f, Location::caller()))
     }
 
     /// How many tokens are free.

@@ -4,16 +4,16 @@
 use std::fmt;
 
 use super::waiters::{HasWaiters, Tickets, Waiters, WaitsIn, wait_in_line};
-use crate::chain::{End, Fits, Mode, Skips, Source, Stage, Step, hand_over};
+use crate::chain::{Fits, Flavour, Receiver, Sender, Skips, Stage, Step, hand_over};
 use crate::failure::Result;
-use crate::trail::Place;
+use crate::stage_trace::CallSite;
 
 /// The tokens of one lock or semaphore; `G` is what its users hold of it.
-pub(crate) struct Tokens<M: Mode, G: 'static> {
+pub(crate) struct Tokens<M: Flavour, G: 'static> {
     state: M::Handle<TokenState<M, G>>,
 }
 
-pub(crate) struct TokenState<M: Mode, G> {
+pub(crate) struct TokenState<M: Flavour, G> {
     /// INVARIANT: zero while somebody waits.
     free: usize,
     limit: usize,
@@ -22,15 +22,15 @@ pub(crate) struct TokenState<M: Mode, G> {
 }
 
 /// One of the tokens. It goes to the next in the line, or back, when it is dropped.
-pub(crate) struct Token<M: Mode, G>
+pub(crate) struct Token<M: Flavour, G>
 where
     G: Fits<M> + From<Self>,
 {
     state: M::Handle<TokenState<M, G>>,
 }
 
-impl<M: Mode, G: Fits<M>> HasWaiters<M> for TokenState<M, G> {
-    type Left = Option<(Source<M, G>, ())>;
+impl<M: Flavour, G: Fits<M>> HasWaiters<M> for TokenState<M, G> {
+    type Left = Option<(Sender<M, G>, ())>;
 
     fn tickets(&mut self) -> &mut Tickets {
         &mut self.tickets
@@ -41,7 +41,7 @@ impl<M: Mode, G: Fits<M>> HasWaiters<M> for TokenState<M, G> {
     }
 }
 
-impl<M: Mode, G: Fits<M> + From<Token<M, G>>> Tokens<M, G> {
+impl<M: Flavour, G: Fits<M> + From<Token<M, G>>> Tokens<M, G> {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             state: M::handle(TokenState {
@@ -62,7 +62,7 @@ impl<M: Mode, G: Fits<M> + From<Token<M, G>>> Tokens<M, G> {
     }
 
     /// A token, or a place in the line for one.
-    pub(crate) fn acquire(&self, made_at: Place) -> End<M, G>
+    pub(crate) fn acquire(&self, made_at: CallSite) -> Receiver<M, G>
     where
         M: WaitsIn<TokenState<M, G>>,
     {
@@ -73,19 +73,19 @@ impl<M: Mode, G: Fits<M> + From<Token<M, G>>> Tokens<M, G> {
                 state.free = state.free.checked_sub(1)?;
                 Some(())
             },
-            |state, ticket, source| state.waiters.insert(ticket, source, ()),
+            |state, ticket, sender| state.waiters.insert(ticket, sender, ()),
         );
         match taken {
             Ok(()) => {
                 let state = self.state.clone();
-                End::Ready(Ok(G::from(Token { state })))
+                Receiver::Ready(Ok(G::from(Token { state })))
             }
-            Err(end) => end,
+            Err(receiver) => receiver,
         }
     }
 
     /// Calls `f` with a token in hand, and holds that until its outcome is known.
-    pub(crate) fn run<U, F>(&self, f: F, called_at: Place) -> End<M, U>
+    pub(crate) fn run<U, F>(&self, f: F, called_at: CallSite) -> Receiver<M, U>
     where
         M: WaitsIn<TokenState<M, G>>,
         U: Fits<M>,
@@ -98,7 +98,7 @@ impl<M: Mode, G: Fits<M> + From<Token<M, G>>> Tokens<M, G> {
     }
 }
 
-impl<M: Mode, G> Clone for Tokens<M, G> {
+impl<M: Flavour, G> Clone for Tokens<M, G> {
     fn clone(&self) -> Self {
         Self {
             state: self.state.clone(),
@@ -106,7 +106,7 @@ impl<M: Mode, G> Clone for Tokens<M, G> {
     }
 }
 
-impl<M: Mode, G: Fits<M> + From<Self>> Drop for Token<M, G> {
+impl<M: Flavour, G: Fits<M> + From<Self>> Drop for Token<M, G> {
     fn drop(&mut self) {
         let next = M::with(&self.state, |state| {
             let next = state.waiters.pop();
@@ -125,7 +125,7 @@ impl<M: Mode, G: Fits<M> + From<Self>> Drop for Token<M, G> {
     }
 }
 
-impl<M: Mode, G: Fits<M> + From<Self>> fmt::Debug for Token<M, G> {
+impl<M: Flavour, G: Fits<M> + From<Self>> fmt::Debug for Token<M, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token")
     }
@@ -134,14 +134,14 @@ impl<M: Mode, G: Fits<M> + From<Self>> fmt::Debug for Token<M, G> {
 /// Calls `F` with a token in hand, and holds that until the outcome is known.
 pub(crate) struct Holding<F> {
     f: F,
-    called_at: Place,
+    called_at: CallSite,
 }
 
 impl<M, G, U, F> Stage<M, G> for Holding<F>
 where
     Self: Fits<M>,
     Release<G>: Fits<M>,
-    M: Mode,
+    M: Flavour,
     U: Fits<M>,
     F: FnOnce() -> Step<M, U>,
 {
@@ -154,7 +154,7 @@ where
             Err(failure) => return Step::Done(Err(failure)),
         };
         match (self.f)() {
-            Step::Wait(link) => End::Linked(link)
+            Step::Wait(link) => Receiver::Linked(link)
                 .add(Release(token), self.called_at)
                 .into_step(),
             step => {
@@ -171,7 +171,7 @@ pub(crate) struct Release<G>(G);
 impl<M, T, G> Stage<M, T> for Release<G>
 where
     Self: Fits<M>,
-    M: Mode,
+    M: Flavour,
     T: Fits<M>,
 {
     type Out = T;

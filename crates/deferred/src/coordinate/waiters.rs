@@ -8,13 +8,13 @@
 use std::collections::VecDeque;
 use std::panic::Location;
 
-use crate::chain::{Canceller, End, EndState, Fits, Local, Mode, Source};
-use crate::contain::drop_each_contained;
+use crate::chain::{Canceller, Fits, Flavour, Local, Receiver, ReceiverState, Sender};
+use crate::panics::drop_each_contained;
 
 /// A line of `T`s to be fired, each with what it brought.
-pub(crate) struct Waiters<M: Mode, T, X = ()> {
+pub(crate) struct Waiters<M: Flavour, T, X = ()> {
     /// Sorted by ticket. INVARIANT: neither the first nor the last place is empty.
-    line: VecDeque<(u64, Option<(Source<M, T>, X)>)>,
+    line: VecDeque<(u64, Option<(Sender<M, T>, X)>)>,
     empty: usize,
 }
 
@@ -31,13 +31,13 @@ impl Tickets {
     }
 }
 
-impl<M: Mode, T, X> Drop for Waiters<M, T, X> {
+impl<M: Flavour, T, X> Drop for Waiters<M, T, X> {
     fn drop(&mut self) {
         drop_each_contained(std::mem::take(&mut self.line));
     }
 }
 
-impl<M: Mode, T: Fits<M>, X> Waiters<M, T, X> {
+impl<M: Flavour, T: Fits<M>, X> Waiters<M, T, X> {
     pub(crate) fn new() -> Self {
         Self {
             line: VecDeque::new(),
@@ -50,7 +50,7 @@ impl<M: Mode, T: Fits<M>, X> Waiters<M, T, X> {
     }
 
     /// Takes out the first.
-    pub(crate) fn pop(&mut self) -> Option<(Source<M, T>, X)> {
+    pub(crate) fn pop(&mut self) -> Option<(Sender<M, T>, X)> {
         let (_, first) = self.line.pop_front()?;
         self.trim();
         first
@@ -58,19 +58,19 @@ impl<M: Mode, T: Fits<M>, X> Waiters<M, T, X> {
 
     /// Puts `source` into the line. Another thread may have drawn a later ticket,
     /// and be there already.
-    pub(crate) fn insert(&mut self, ticket: u64, source: Source<M, T>, brought: X) {
+    pub(crate) fn insert(&mut self, ticket: u64, sender: Sender<M, T>, brought: X) {
         let at = self.line.partition_point(|(other, _)| *other < ticket);
-        self.line.insert(at, (ticket, Some((source, brought))));
+        self.line.insert(at, (ticket, Some((sender, brought))));
     }
 
     /// Takes out the one with `ticket`, if it still waits.
-    pub(crate) fn remove(&mut self, ticket: u64) -> Option<(Source<M, T>, X)> {
+    pub(crate) fn remove(&mut self, ticket: u64) -> Option<(Sender<M, T>, X)> {
         let at = self.line.binary_search_by_key(&ticket, |(other, _)| *other);
         let removed = self.line[at.ok()?].1.take();
         self.empty += usize::from(removed.is_some());
         self.trim();
         if self.empty > self.line.len() / 2 {
-            self.line.retain(|(_, source)| source.is_some());
+            self.line.retain(|(_, sender)| sender.is_some());
             self.empty = 0;
         }
         removed
@@ -89,7 +89,7 @@ impl<M: Mode, T: Fits<M>, X> Waiters<M, T, X> {
 }
 
 /// What has a line, or several.
-pub(crate) trait HasWaiters<M: Mode>: 'static {
+pub(crate) trait HasWaiters<M: Flavour>: 'static {
     /// What a waiter that leaves had; it is dropped without a lock.
     type Left;
 
@@ -99,7 +99,7 @@ pub(crate) trait HasWaiters<M: Mode>: 'static {
 }
 
 /// A flavour in which a waiter in a line of an `S` can be cancelled.
-pub(crate) trait WaitsIn<S: HasWaiters<Self>>: Mode {
+pub(crate) trait WaitsIn<S: HasWaiters<Self>>: Flavour {
     /// What takes the one with `ticket` out of the line. It keeps nothing alive.
     fn leave_line(state: &Self::Handle<S>, ticket: u64) -> Self::Canceller;
 }
@@ -127,9 +127,9 @@ impl<S: HasWaiters<Self> + Send> WaitsIn<S> for crate::chain::Shared {
     }
 }
 
-fn leave<M: Mode, S: HasWaiters<M>>(state: &M::Handle<S>, ticket: u64) {
+fn leave<M: Flavour, S: HasWaiters<M>>(state: &M::Handle<S>, ticket: u64) {
     let left = M::with(state, |state| state.leave(ticket));
-    crate::contain::drop_contained(left);
+    crate::panics::drop_contained(left);
 }
 
 /// What `look` finds, or a place in a line: `join` puts the source there, under its ticket.
@@ -137,8 +137,8 @@ pub(crate) fn wait_in_line<M, S, G, X>(
     state: &M::Handle<S>,
     made_at: &'static Location<'static>,
     mut look: impl FnMut(&mut S) -> Option<X>,
-    join: impl FnOnce(&mut S, u64, Source<M, G>),
-) -> Result<X, End<M, G>>
+    join: impl FnOnce(&mut S, u64, Sender<M, G>),
+) -> Result<X, Receiver<M, G>>
 where
     M: WaitsIn<S>,
     S: HasWaiters<M>,
@@ -152,23 +152,23 @@ where
         Ok(found) => return Ok(found),
         Err(ticket) => ticket,
     };
-    let (source, end) = Source::pair(made_at);
-    source.set_canceller(Canceller::Call(M::leave_line(state, ticket)));
-    let mut joining = Some((source, join));
+    let (sender, receiver) = Sender::pair(made_at);
+    sender.set_canceller(Canceller::Call(M::leave_line(state, ticket)));
+    let mut joining = Some((sender, join));
     // Another thread may have brought something since the first look.
     let found = M::with(state, |state| {
         let found = look(state);
         if found.is_none()
-            && let Some((source, join)) = joining.take()
+            && let Some((sender, join)) = joining.take()
         {
-            join(state, ticket, source);
+            join(state, ticket, sender);
         }
         found
     });
     match found {
-        None => Err(end),
+        None => Err(receiver),
         Some(found) => {
-            end.let_go(EndState::Ignored);
+            receiver.let_go(ReceiverState::Ignored);
             Ok(found)
         }
     }

@@ -46,7 +46,8 @@ impl Failure {
             },
             Err(shared) => {
                 let shared = Self { inner: shared };
-                let (raised_at, trail) = (shared.raised_at(), shared.inner.trail.clone());
+                let (raised_at, stage_trace) =
+                    (shared.raised_at(), shared.inner.stage_trace.clone());
                 let notes = shared
                     .inner
                     .notes
@@ -59,7 +60,7 @@ impl Failure {
                 Inner {
                     error: Box::new(error),
                     raised_at,
-                    trail,
+                    stage_trace,
                     notes: notes.into(),
                     backtrace: std::backtrace::Backtrace::disabled(),
                 }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use super::Failure;
-use crate::contain::drop_contained;
+use crate::panics::drop_contained;
 
 /// What an error holds of failures. However deep they are nested, dropping it takes a
 /// bounded stack: the outermost drop works through a queue, those inside it only add to

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 pub use self::as_error::FailureError;
 pub use self::members::{FailureGroup, FirstError};
 use self::text::{Message, text_of};
-use crate::trail::{Place, Trail};
+use crate::stage_trace::{CallSite, StageTrace};
 
 /// A result that may have failed, with [`Failure`] as the error unless said otherwise.
 ///
@@ -64,7 +64,7 @@ pub struct Failure {
 pub(crate) struct Inner {
     error: Box<dyn Error + Send + Sync>,
     raised_at: &'static Location<'static>,
-    trail: Trail,
+    stage_trace: StageTrace,
     /// What was noted of it.
     notes: AtomicU8,
     backtrace: Backtrace,
@@ -130,7 +130,7 @@ impl Failure {
 
     pub(crate) fn raised_at_place<E: Error + Send + Sync + 'static>(
         error: E,
-        raised_at: Place,
+        raised_at: CallSite,
     ) -> Self {
         Self::raised(Box::new(error), raised_at, Backtrace::capture())
     }
@@ -139,17 +139,21 @@ impl Failure {
     /// for: a backtrace costs forty times as much as a cancel.
     pub(crate) fn without_backtrace<E: Error + Send + Sync + 'static>(
         error: E,
-        raised_at: Place,
+        raised_at: CallSite,
     ) -> Self {
         Self::raised(Box::new(error), raised_at, Backtrace::disabled())
     }
 
-    fn raised(error: Box<dyn Error + Send + Sync>, raised_at: Place, backtrace: Backtrace) -> Self {
+    fn raised(
+        error: Box<dyn Error + Send + Sync>,
+        raised_at: CallSite,
+        backtrace: Backtrace,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 error,
                 raised_at,
-                trail: Trail::new(),
+                stage_trace: StageTrace::new(),
                 notes: AtomicU8::new(0),
                 backtrace,
             }),
@@ -352,10 +356,10 @@ impl Failure {
     ///     .into_result()
     ///     .unwrap()
     ///     .unwrap_err();
-    /// assert_eq!(failure.trail().count(), 2);
+    /// assert_eq!(failure.stage_trace().count(), 2);
     /// ```
-    pub fn trail(&self) -> &Trail {
-        &self.inner.trail
+    pub fn stage_trace(&self) -> &StageTrace {
+        &self.inner.stage_trace
     }
 
     /// The backtrace of the place the error was raised at, if the environment
@@ -441,7 +445,7 @@ impl Failure {
 impl Inner {
     #[inline]
     pub(crate) fn note_passed(&mut self, place: &'static Location<'static>) {
-        self.trail.note(place);
+        self.stage_trace.note(place);
     }
 }
 

@@ -33,7 +33,7 @@ impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.texts().join("\n  caused by: "))?;
         write!(f, "\n  raised at {}", self.inner.raised_at)?;
-        write!(f, "{}", self.inner.trail)?;
+        write!(f, "{}", self.inner.stage_trace)?;
         // Those inside of it tell of those inside of them.
         self.chain()
             .find_map(members_of)

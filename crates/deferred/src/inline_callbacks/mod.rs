@@ -14,7 +14,7 @@ use std::panic::Location;
 use std::task::{Context, Poll};
 
 pub use self::wake::{reset_wake_hook, run_woken, set_wake_hook};
-use crate::chain::{self, End, Local, Source};
+use crate::chain::{self, Local, Receiver, Sender};
 use crate::deferred::Deferred;
 use crate::failure::Result;
 
@@ -83,24 +83,24 @@ where
     F: Future<Output = Result<T>> + 'static,
     T: 'static,
 {
-    let (source, end) = Source::pair(Location::caller());
-    if let Some(claim) = task::start(body, source) {
-        chain::run_claim(claim);
+    let (sender, receiver) = Sender::pair(Location::caller());
+    if let Some(guard) = task::start(body, sender) {
+        chain::run_chain(guard);
     }
-    Deferred::from_end(end)
+    Deferred::from_receiver(receiver)
 }
 
 /// Polls the end of a Deferred for `cx`, which is that of a body or of an executor.
 pub(crate) fn poll_end<T: 'static>(
-    end: &mut End<Local, T>,
+    receiver: &mut Receiver<Local, T>,
     cx: &Context<'_>,
 ) -> Poll<Option<Result<T>>> {
-    if let Some(result) = end.take_ready() {
+    if let Some(result) = receiver.take_ready() {
         return Poll::Ready(Some(result));
     }
     match task::current(cx.waker()) {
-        Some((body, is_direct)) => task::poll_end(body, end, cx.waker(), is_direct),
-        None => wake::poll_end(end, cx.waker()),
+        Some((body, is_direct)) => task::poll_end(body, receiver, cx.waker(), is_direct),
+        None => wake::poll_end(receiver, cx.waker()),
     }
 }
 

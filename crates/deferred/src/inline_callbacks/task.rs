@@ -9,21 +9,21 @@ use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
-use super::wake::{self, BodyWaker, OwnWaker};
+use super::wake::{self, OwnWaker, TaskWaker};
 use crate::chain::{
-    self, Awaited, Awaits, Body, Canceller, CoreRef, CoreWeak, End, EndState, Local, OwnedClaim,
-    Pinned, Poller, SharedBody, Source, WeakBody, closes_a_cycle, count_pollers,
+    self, Awaited, Awaits, Canceller, CoreRef, CoreWeak, Local, OwnedRunGuard, Pinned, Poller,
+    Receiver, ReceiverState, Sender, SharedTask, Task, WeakTask, closes_a_cycle, count_pollers,
 };
-use crate::contain::{catch, drop_contained};
 use crate::error::{Panicked, WaitCycle};
 use crate::failure::{Failure, Result};
-use crate::trail::Place;
+use crate::panics::{catch, drop_contained};
+use crate::stage_trace::CallSite;
 
 /// A body of which nothing is known but that it is one.
-pub(super) type SharedTask = Pin<Rc<dyn Task>>;
+pub(super) type SharedPolledTask = Pin<Rc<dyn PolledTask>>;
 
 /// What the code here needs of a body, whatever its type.
-pub(super) trait Task: Body {
+pub(super) trait PolledTask: Task {
     fn state(&self) -> &State;
     /// Whether it is there, and not being polled.
     fn is_idle(&self) -> bool;
@@ -31,9 +31,9 @@ pub(super) trait Task: Body {
     fn is_gone(&self) -> bool;
     /// Polls it. At its end it is dropped, and its chain fired: that one is given, if it is
     /// to be run.
-    fn poll_body(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Option<OwnedClaim<Local>>>;
+    fn poll_future(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Option<OwnedRunGuard<Local>>>;
     /// Drops it; its chain is left as it is.
-    fn drop_body(&self);
+    fn drop_future(&self);
 }
 
 /// What is in the allocation of a body, beside the body.
@@ -43,7 +43,7 @@ pub(super) trait Task: Body {
 pub(super) struct Head<T: 'static> {
     state: State,
     /// What it fires in the end.
-    source: Cell<Option<Source<Local, T>>>,
+    sender: Cell<Option<Sender<Local, T>>>,
 }
 
 #[derive(Default)]
@@ -60,13 +60,13 @@ struct Cold {
     /// What else it polled in the last poll, by its own waker.
     more: Chains,
     /// What other futures have polled, with wakers of theirs, in any poll so far.
-    inside: Chains,
+    nested: Chains,
     /// A cancel that came while it was being polled.
-    cancelled_at: Option<Place>,
+    cancelled_at: Option<CallSite>,
     /// It is to be polled once more.
     is_polled_again: bool,
     /// The waker that somebody else keeps a clone of.
-    given_away: Weak<BodyWaker>,
+    given_away: Weak<TaskWaker>,
     poller: Option<Arc<Poller>>,
 }
 
@@ -101,7 +101,7 @@ impl State {
     }
 
     /// The waker that somebody else has a clone of.
-    fn given_away(&self) -> Option<Arc<BodyWaker>> {
+    fn given_away(&self) -> Option<Arc<TaskWaker>> {
         self.with_some_cold(|cold| cold.given_away.upgrade())?
     }
 
@@ -123,9 +123,9 @@ impl State {
     }
 
     /// It awaits `core` inside of another future.
-    fn awaits_inside(&self, core: &CoreRef<Local>, body: *const ()) {
+    fn awaits_nested(&self, core: &CoreRef<Local>, body: *const ()) {
         let core = CoreRef::downgrade(core);
-        self.with_cold(|cold| cold.inside.push(core, body, Awaits::Inside));
+        self.with_cold(|cold| cold.nested.push(core, body, Awaits::Nested));
     }
 
     /// What it awaits: what it has polled, is pending, and not polled by anybody else
@@ -137,8 +137,8 @@ impl State {
         awaited.retain(|core| is_awaited(core, body, Awaits::Directly));
         self.with_some_cold(|cold| {
             cold.more.tidy(body, Awaits::Directly);
-            cold.inside.tidy(body, Awaits::Inside);
-            for core in cold.more.all.iter().chain(&cold.inside.all) {
+            cold.nested.tidy(body, Awaits::Nested);
+            for core in cold.more.all.iter().chain(&cold.nested.all) {
                 // The first one may have been polled more than once.
                 if awaited
                     .first()
@@ -193,24 +193,24 @@ impl Drop for Cold {
 
 /// Makes a body that fires the chain of `source`, and is what cancels that; polls it
 /// for the first time, and gives the chain that is to be run.
-pub(super) fn start<F, T>(future: F, source: Source<Local, T>) -> Option<OwnedClaim<Local>>
+pub(super) fn start<F, T>(future: F, sender: Sender<Local, T>) -> Option<OwnedRunGuard<Local>>
 where
     F: Future<Output = Result<T>> + 'static,
     T: 'static,
 {
     let head = Head {
         state: State::default(),
-        source: Cell::new(None),
+        sender: Cell::new(None),
     };
     let task = Rc::pin(Pinned::new(head, future));
-    let body: SharedBody = task.clone();
-    source.set_canceller(Canceller::Body(WeakBody::new(&body)));
+    let body: SharedTask = task.clone();
+    sender.set_canceller(Canceller::Task(WeakTask::new(&body)));
     drop(body);
-    task.source.set(Some(source));
+    task.sender.set(Some(sender));
     run(task)
 }
 
-impl<F, T> Task for Pinned<Head<T>, F>
+impl<F, T> PolledTask for Pinned<Head<T>, F>
 where
     F: Future<Output = Result<T>> + 'static,
     T: 'static,
@@ -227,7 +227,7 @@ where
         Self::is_gone(self)
     }
 
-    fn poll_body(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Option<OwnedClaim<Local>>> {
+    fn poll_future(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Option<OwnedRunGuard<Local>>> {
         let result = match catch(|| self.poll(cx)) {
             Ok(Some(Poll::Ready(result))) => result,
             Ok(Some(Poll::Pending) | None) => return Poll::Pending,
@@ -238,20 +238,20 @@ where
         };
         self.clear();
         // Refused if it was cancelled in the middle.
-        let source = self.source.take();
+        let sender = self.sender.take();
         drop_contained(self.state.cold.take());
-        Poll::Ready(source.and_then(|source| source.fire_unrun(result).ok().flatten()))
+        Poll::Ready(sender.and_then(|sender| sender.fire_unrun(result).ok().flatten()))
     }
 
-    fn drop_body(&self) {
+    fn drop_future(&self) {
         self.clear();
         drop_contained(self.state.cold.take());
-        drop(self.source.take());
+        drop(self.sender.take());
     }
 }
 
 #[cold]
-fn panicked(payload: Box<dyn std::any::Any + Send>, made_at: Option<Place>) -> Failure {
+fn panicked(payload: Box<dyn std::any::Any + Send>, made_at: Option<CallSite>) -> Failure {
     let panicked = Panicked::from_payload(payload);
     match made_at {
         Some(made_at) => Failure::raised_at_place(panicked, made_at),
@@ -259,27 +259,27 @@ fn panicked(payload: Box<dyn std::any::Any + Send>, made_at: Option<Place>) -> F
     }
 }
 
-impl<F, T> Body for Pinned<Head<T>, F>
+impl<F, T> Task for Pinned<Head<T>, F>
 where
     F: Future<Output = Result<T>> + 'static,
     T: 'static,
 {
-    fn resume(self: Pin<Rc<Self>>) -> Option<OwnedClaim<Local>> {
+    fn resume(self: Pin<Rc<Self>>) -> Option<OwnedRunGuard<Local>> {
         run(self)
     }
 
     fn result(&self) -> Option<CoreRef<Local>> {
-        let source = self.source.take();
-        let core = source.as_ref().map(|source| source.core().clone());
-        self.source.set(source);
+        let sender = self.sender.take();
+        let core = sender.as_ref().map(|sender| sender.core().clone());
+        self.sender.set(sender);
         core
     }
 
-    fn cancel(self: Pin<Rc<Self>>, cancelled_at: Place) -> Awaited<Local> {
+    fn cancel(self: Pin<Rc<Self>>, cancelled_at: CallSite) -> Awaited<Local> {
         cancel(self, cancelled_at)
     }
 
-    fn give_up(self: Pin<Rc<Self>>, cancelled_at: Place) {
+    fn give_up(self: Pin<Rc<Self>>, cancelled_at: CallSite) {
         give_up(&*self, cancelled_at);
     }
 
@@ -315,7 +315,7 @@ where
 }
 
 /// Polls a body until it waits.
-pub(super) fn run(task: SharedTask) -> Option<OwnedClaim<Local>> {
+pub(super) fn run(task: SharedPolledTask) -> Option<OwnedRunGuard<Local>> {
     let given_away = task.state().given_away();
     run_woken(task, given_away)
 }
@@ -323,9 +323,9 @@ pub(super) fn run(task: SharedTask) -> Option<OwnedClaim<Local>> {
 /// The same of one that was woken by `waker`, with which it is polled; if that is the last
 /// clone, it goes when the body does not give away another one.
 pub(super) fn run_woken(
-    task: SharedTask,
-    waker: impl Into<Option<Arc<BodyWaker>>>,
-) -> Option<OwnedClaim<Local>> {
+    task: SharedPolledTask,
+    waker: impl Into<Option<Arc<TaskWaker>>>,
+) -> Option<OwnedRunGuard<Local>> {
     let mut waker = waker.into();
     let state = task.state();
     if !task.is_idle() {
@@ -336,8 +336,8 @@ pub(super) fn run_woken(
     }
     loop {
         state.begin_poll();
-        if let Poll::Ready(claim) = poll_once(&task, waker.take()) {
-            return claim;
+        if let Poll::Ready(guard) = poll_once(&task, waker.take()) {
+            return guard;
         }
         if !state.is_polled_again() {
             break;
@@ -354,14 +354,14 @@ pub(super) fn run_woken(
 }
 
 fn poll_once(
-    task: &SharedTask,
-    given_away: Option<Arc<BodyWaker>>,
-) -> Poll<Option<OwnedClaim<Local>>> {
+    task: &SharedPolledTask,
+    given_away: Option<Arc<TaskWaker>>,
+) -> Poll<Option<OwnedRunGuard<Local>>> {
     let own = wake::take_waker(given_away);
     let polled = {
         let _entered = Entered::new(Pin::clone(task), own.waker());
         task.as_ref()
-            .poll_body(&mut Context::from_waker(own.waker()))
+            .poll_future(&mut Context::from_waker(own.waker()))
     };
     if own.is_ours() {
         task.state().forget_waker();
@@ -374,7 +374,7 @@ fn poll_once(
 
 /// Somebody else has a clone of the waker: it is left to him, and the thread keeps the
 /// task for as long as he has it.
-fn sleep(task: &SharedTask, own: OwnWaker) {
+fn sleep(task: &SharedPolledTask, own: OwnWaker) {
     let shared = own.into_shared();
     if !wake::keep_asleep(&shared, task) {
         // It has slept before, and all is as it was.
@@ -385,8 +385,8 @@ fn sleep(task: &SharedTask, own: OwnWaker) {
     match task.poller() {
         Some(poller) => shared.set_poller(&poller),
         None => {
-            let body: SharedBody = task.clone();
-            chain::body_sleeps(&body, &Poller::new());
+            let body: SharedTask = task.clone();
+            chain::task_sleeps(&body, &Poller::new());
         }
     }
 }
@@ -394,41 +394,41 @@ fn sleep(task: &SharedTask, own: OwnWaker) {
 /// Polls the end of a Deferred from inside of a body.
 /// `is_direct` says that it is polled with the body's own waker.
 pub(super) fn poll_end<T: 'static>(
-    task: SharedTask,
-    end: &mut End<Local, T>,
+    task: SharedPolledTask,
+    receiver: &mut Receiver<Local, T>,
     waker: &Waker,
     is_direct: bool,
 ) -> Poll<Option<Result<T>>> {
     let mut is_cycle = false;
-    let polled = end.poll(|link| {
-        let body: SharedBody = task.clone();
+    let polled = receiver.poll(|link| {
+        let body: SharedTask = task.clone();
         let (core, address) = (link.core(), chain::address(&*body));
         let was = Awaits::of(core, address);
-        if was == Awaits::Not && closes_a_cycle::<Local>(|| body.result(), core) {
+        if was == Awaits::No && closes_a_cycle::<Local>(|| body.result(), core) {
             is_cycle = true;
             return;
         }
         if is_direct {
-            link.set_body(&body);
+            link.set_task(&body);
             task.state().awaits(core, address);
         } else {
-            link.set_inside(waker, &body);
-            if was != Awaits::Inside {
-                task.state().awaits_inside(core, address);
+            link.set_nested(waker, &body);
+            if was != Awaits::Nested {
+                task.state().awaits_nested(core, address);
             }
         }
-        if was == Awaits::Not {
-            chain::body_waits(&body, core);
+        if was == Awaits::No {
+            chain::task_waits(&body, core);
         }
     });
     if is_cycle {
-        end.take().let_go(EndState::Detached);
+        receiver.take().let_go(ReceiverState::Detached);
         return Poll::Ready(Some(Err(Failure::new(WaitCycle::new()))));
     }
     polled
 }
 
-fn cancel(task: SharedTask, cancelled_at: Place) -> Awaited<Local> {
+fn cancel(task: SharedPolledTask, cancelled_at: CallSite) -> Awaited<Local> {
     if task.is_gone() {
         return Awaited::new();
     }
@@ -445,22 +445,22 @@ fn cancel(task: SharedTask, cancelled_at: Place) -> Awaited<Local> {
 }
 
 /// Drops a body; its result is `Cancelled`.
-fn give_up(task: &dyn Task, cancelled_at: Place) {
+fn give_up(task: &dyn PolledTask, cancelled_at: CallSite) {
     if !task.is_idle() {
         return;
     }
     match task.result() {
         Some(result) => {
-            chain::fail_core::<Local>(&result, cancelled_at, || task.drop_body());
+            chain::fail_core::<Local>(&result, cancelled_at, || task.drop_future());
         }
-        None => task.drop_body(),
+        None => task.drop_future(),
     }
 }
 
 /// What is being polled on this thread.
 struct Current {
     /// The innermost body.
-    task: Cell<Option<SharedTask>>,
+    task: Cell<Option<SharedPolledTask>>,
     /// Where its waker points to, which tells it from those of others.
     waker: Cell<*const ()>,
 }
@@ -476,12 +476,12 @@ thread_local! {
 
 /// A body is being polled, for as long as this lives.
 struct Entered {
-    outer: Option<SharedTask>,
+    outer: Option<SharedPolledTask>,
     outer_waker: *const (),
 }
 
 impl Entered {
-    fn new(task: SharedTask, waker: &Waker) -> Self {
+    fn new(task: SharedPolledTask, waker: &Waker) -> Self {
         let (outer, outer_waker) = replace_current(Some(task), waker.data());
         Self { outer, outer_waker }
     }
@@ -493,14 +493,17 @@ impl Drop for Entered {
     }
 }
 
-fn replace_current(task: Option<SharedTask>, waker: *const ()) -> (Option<SharedTask>, *const ()) {
+fn replace_current(
+    task: Option<SharedPolledTask>,
+    waker: *const (),
+) -> (Option<SharedPolledTask>, *const ()) {
     let replace = |current: &Current| (current.task.replace(task), current.waker.replace(waker));
     // At the end of the thread there is none: bodies are polled as by an executor.
     CURRENT.try_with(replace).unwrap_or((None, ptr::null()))
 }
 
 /// The body that is being polled, if one is, and whether `waker` is its own.
-pub(super) fn current(waker: &Waker) -> Option<(SharedTask, bool)> {
+pub(super) fn current(waker: &Waker) -> Option<(SharedPolledTask, bool)> {
     let look = |current: &Current| {
         let task = current.task.take()?;
         let found = Pin::clone(&task);

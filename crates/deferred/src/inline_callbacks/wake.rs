@@ -18,10 +18,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Wake, Waker};
 
-use super::task::{self, SharedTask};
-use crate::chain::{self, End, Local, Poller};
-use crate::contain::{drop_contained, run_contained};
+use super::task::{self, SharedPolledTask};
+use crate::chain::{self, Local, Poller, Receiver};
 use crate::failure::Result;
+use crate::panics::{drop_contained, run_contained};
 
 type Hook = Arc<dyn Fn() + Send + Sync>;
 
@@ -29,7 +29,7 @@ type Hook = Arc<dyn Fn() + Send + Sync>;
 ///
 /// When the last clone is gone, so is the last chance of being woken by it, and the
 /// thread lets go of the body.
-pub(super) struct BodyWaker {
+pub(super) struct TaskWaker {
     id: u64,
     inbox: Arc<Inbox>,
     /// It is in the inbox.
@@ -52,7 +52,7 @@ struct Inbox {
 
 #[derive(Default)]
 struct Mail {
-    woken: Vec<Arc<BodyWaker>>,
+    woken: Vec<Arc<TaskWaker>>,
     /// Whose last waker is gone.
     released: Vec<u64>,
     hook: Option<Hook>,
@@ -94,7 +94,7 @@ impl Inbox {
         }
     }
 
-    fn take(&self) -> (Vec<Arc<BodyWaker>>, Vec<u64>) {
+    fn take(&self) -> (Vec<Arc<TaskWaker>>, Vec<u64>) {
         let mut mail = lock(&self.mail);
         self.has_mail.store(false, Ordering::Relaxed);
         (mem::take(&mut mail.woken), mem::take(&mut mail.released))
@@ -113,7 +113,7 @@ impl Inbox {
     }
 }
 
-impl BodyWaker {
+impl TaskWaker {
     pub(super) fn set_poller(&self, poller: &Arc<Poller>) {
         let replaced = lock(&self.poller).replace(Arc::clone(poller));
         drop_contained(replaced);
@@ -124,7 +124,7 @@ impl BodyWaker {
     }
 }
 
-impl Wake for BodyWaker {
+impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -151,7 +151,7 @@ impl Wake for BodyWaker {
     }
 }
 
-impl Drop for BodyWaker {
+impl Drop for TaskWaker {
     fn drop(&mut self) {
         if !*self.is_released.get_mut() {
             tell(self.inbox.put(|mail| mail.released.push(self.id)));
@@ -163,12 +163,12 @@ impl Drop for BodyWaker {
 
 /// What a body is polled with.
 pub(super) struct OwnWaker {
-    shared: Arc<BodyWaker>,
+    shared: Arc<TaskWaker>,
     waker: Waker,
 }
 
 impl OwnWaker {
-    fn new(shared: Arc<BodyWaker>) -> Self {
+    fn new(shared: Arc<TaskWaker>) -> Self {
         let waker = Waker::from(Arc::clone(&shared));
         Self { shared, waker }
     }
@@ -183,7 +183,7 @@ impl OwnWaker {
         Arc::strong_count(&self.shared) == 2
     }
 
-    pub(super) fn into_shared(self) -> Arc<BodyWaker> {
+    pub(super) fn into_shared(self) -> Arc<TaskWaker> {
         self.shared
     }
 }
@@ -221,15 +221,15 @@ impl Hasher for IdHasher {
 struct Home {
     inbox: Arc<Inbox>,
     /// The bodies that the thread itself has woken.
-    woken: RefCell<Vec<Arc<BodyWaker>>>,
+    woken: RefCell<Vec<Arc<TaskWaker>>>,
     /// Whether there are any.
     has_woken: Cell<bool>,
     /// An empty list, whose room is for the next ones that are woken.
-    room: Cell<Vec<Arc<BodyWaker>>>,
+    room: Cell<Vec<Arc<TaskWaker>>>,
     /// The same as that of the inbox.
     hook: RefCell<Option<Hook>>,
     next_id: Cell<u64>,
-    asleep: RefCell<HashMap<u64, SharedTask, ById>>,
+    asleep: RefCell<HashMap<u64, SharedPolledTask, ById>>,
     /// Those that nobody else has, to poll bodies with.
     free_wakers: RefCell<Vec<OwnWaker>>,
 }
@@ -265,7 +265,7 @@ impl Drop for Home {
 
 impl Home {
     /// Adds one that the thread has woken; gives the hook if that is to be told.
-    fn put(&self, woken: Arc<BodyWaker>) -> Option<Hook> {
+    fn put(&self, woken: Arc<TaskWaker>) -> Option<Hook> {
         self.woken.borrow_mut().push(woken);
         if self.has_woken.replace(true) {
             None
@@ -280,7 +280,7 @@ impl Home {
     }
 
     /// Takes all that were woken, and the numbers of those that nobody can wake any more.
-    fn take(&self) -> (Vec<Arc<BodyWaker>>, Vec<u64>) {
+    fn take(&self) -> (Vec<Arc<TaskWaker>>, Vec<u64>) {
         self.has_woken.set(false);
         let mut woken = mem::replace(&mut *self.woken.borrow_mut(), self.room.take());
         if !self.inbox.has_mail() {
@@ -293,18 +293,18 @@ impl Home {
 
     /// Lets go of a body, which may then be dropped: by the caller, with nothing
     /// borrowed.
-    fn release(&self, id: u64) -> Option<SharedTask> {
+    fn release(&self, id: u64) -> Option<SharedPolledTask> {
         self.asleep.borrow_mut().remove(&id)
     }
 
     fn new_waker(&self) -> OwnWaker {
         let id = self.next_id.get();
         self.next_id.set(id + 1);
-        OwnWaker::new(BodyWaker::new(id, Arc::clone(&self.inbox)))
+        OwnWaker::new(TaskWaker::new(id, Arc::clone(&self.inbox)))
     }
 }
 
-impl BodyWaker {
+impl TaskWaker {
     fn new(id: u64, inbox: Arc<Inbox>) -> Arc<Self> {
         Arc::new(Self {
             id,
@@ -325,7 +325,7 @@ const MOST_ROOM: usize = 1024;
 const FREE_WAKERS: usize = 16;
 
 /// A waker to poll a body of this thread with: the one that was given away, if it was.
-pub(super) fn take_waker(given_away: Option<Arc<BodyWaker>>) -> OwnWaker {
+pub(super) fn take_waker(given_away: Option<Arc<TaskWaker>>) -> OwnWaker {
     if let Some(given_away) = given_away {
         return OwnWaker::new(given_away);
     }
@@ -336,7 +336,7 @@ pub(super) fn take_waker(given_away: Option<Arc<BodyWaker>>) -> OwnWaker {
     // At the end of the thread nobody looks into an inbox: a waker in an open one, which it
     // keeps itself, would never be freed.
     HOME.try_with(take)
-        .unwrap_or_else(|_| OwnWaker::new(BodyWaker::new(0, Arc::new(Inbox::closed()))))
+        .unwrap_or_else(|_| OwnWaker::new(TaskWaker::new(0, Arc::new(Inbox::closed()))))
 }
 
 /// Takes a waker back that nobody else has.
@@ -357,7 +357,7 @@ pub(super) fn give_back(own: OwnWaker) {
 
 /// Lets go of the body that a waker was given away for.
 #[cold]
-fn release(waker: &BodyWaker) {
+fn release(waker: &TaskWaker) {
     waker.is_released.store(true, Ordering::Relaxed);
     let poller = lock(&waker.poller).take();
     let task = HOME.try_with(|home| home.release(waker.id));
@@ -365,7 +365,7 @@ fn release(waker: &BodyWaker) {
 }
 
 /// Keeps a body for as long as somebody may wake it; says whether it was not kept yet.
-pub(super) fn keep_asleep(waker: &BodyWaker, task: &SharedTask) -> bool {
+pub(super) fn keep_asleep(waker: &TaskWaker, task: &SharedPolledTask) -> bool {
     // Only the thread of the body changes it before the last clone goes.
     let is_new = waker.is_released.load(Ordering::Relaxed);
     if is_new {
@@ -437,8 +437,8 @@ fn run_mail() -> usize {
         let Ok(Some(task)) = HOME.try_with(find) else {
             continue;
         };
-        if let Some(claim) = task::run_woken(task, waker) {
-            chain::run_claim(claim);
+        if let Some(guard) = task::run_woken(task, waker) {
+            chain::run_chain(guard);
         }
     }
     for id in released {
@@ -526,7 +526,7 @@ fn replace_hook(hook: Option<Hook>) {
 /// Polls the end of a Deferred for an executor, which has to come back for the bodies
 /// that it waits for.
 pub(super) fn poll_end<T: 'static>(
-    end: &mut End<Local, T>,
+    end: &mut Receiver<Local, T>,
     waker: &Waker,
 ) -> Poll<Option<Result<T>>> {
     run_woken();

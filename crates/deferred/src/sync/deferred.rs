@@ -7,7 +7,9 @@ use std::panic::Location;
 use super::handle::{DeferredHandle, Pause};
 use super::outcome::{Outcome, Stepped};
 use super::trigger::Trigger;
-use crate::chain::{Canceller, Control, End, EndState, Mode, Shared, Source, Stage, cancel_core};
+use crate::chain::{
+    Canceller, Control, Flavour, Receiver, ReceiverState, Sender, Shared, Stage, cancel_core,
+};
 use crate::failure::{Failure, Result};
 use crate::log_error::LogError;
 use crate::pair::{Forward, OnBoth, OnEither, OnFailure, OnValue};
@@ -35,7 +37,7 @@ use crate::state::State;
 /// assert_eq!(received.recv().unwrap().unwrap(), 42);
 /// ```
 pub struct Deferred<T: Send + 'static> {
-    end: End<Shared, T>,
+    receiver: Receiver<Shared, T>,
 }
 
 impl<T: Send + 'static> Deferred<T> {
@@ -51,8 +53,8 @@ impl<T: Send + 'static> Deferred<T> {
     #[track_caller]
     #[inline]
     pub fn pair() -> (Trigger<T>, Self) {
-        let (source, end) = Source::pair(Location::caller());
-        (Trigger::new(source), Self { end })
+        let (sender, receiver) = Sender::pair(Location::caller());
+        (Trigger::new(sender), Self { receiver })
     }
 
     /// As [`pair`](Self::pair), with what [`cancel`](Self::cancel) is to call to
@@ -78,11 +80,11 @@ impl<T: Send + 'static> Deferred<T> {
     pub fn with_canceller(
         canceller: impl FnOnce(Trigger<T>) + Send + 'static,
     ) -> (Trigger<T>, Self) {
-        let (source, end) = Source::pair(Location::caller());
-        let canceller: <Shared as Mode>::Canceller =
-            Box::new(|core| canceller(Trigger::new(Source::attach(core))));
-        source.set_canceller(Canceller::Call(canceller));
-        (Trigger::new(source), Self { end })
+        let (sender, receiver) = Sender::pair(Location::caller());
+        let canceller: <Shared as Flavour>::Canceller =
+            Box::new(|core| canceller(Trigger::new(Sender::attach(core))));
+        sender.set_canceller(Canceller::Call(canceller));
+        (Trigger::new(sender), Self { receiver })
     }
 
     /// Adds a callback: it gets the value, and what it returns is passed on. A
@@ -206,7 +208,7 @@ impl<T: Send + 'static> Deferred<T> {
     /// ```
     #[track_caller]
     pub fn chain_deferred(self, other: Trigger<T>) -> Deferred<()> {
-        self.add(Forward(other.into_source()), Location::caller())
+        self.add(Forward(other.into_sender()), Location::caller())
     }
 
     /// Logs a failure that comes by and passes it on, as one that was seen to; see
@@ -225,13 +227,13 @@ impl<T: Send + 'static> Deferred<T> {
         self.add(LogError(Location::caller()), Location::caller())
     }
 
-    pub(super) fn from_end(end: End<Shared, T>) -> Self {
-        Self { end }
+    pub(super) fn from_receiver(receiver: Receiver<Shared, T>) -> Self {
+        Self { receiver }
     }
 
     pub(super) fn from_step(step: Stepped<T>) -> Self {
         Self {
-            end: End::from_step(step.0),
+            receiver: Receiver::from_step(step.0),
         }
     }
 
@@ -245,7 +247,7 @@ impl<T: Send + 'static> Deferred<T> {
         S::Out: Send,
     {
         Deferred {
-            end: self.into_end().add(stage, added_at),
+            receiver: self.into_receiver().add(stage, added_at),
         }
     }
 
@@ -267,7 +269,7 @@ impl<T: Send + 'static> Deferred<T> {
     /// ```
     #[track_caller]
     pub fn cancel(&self) {
-        if let End::Linked(link) = &self.end {
+        if let Receiver::Linked(link) = &self.receiver {
             cancel_core::<Shared>(link.core(), Location::caller());
         }
     }
@@ -289,7 +291,7 @@ impl<T: Send + 'static> Deferred<T> {
     /// ```
     #[track_caller]
     pub fn pause(&mut self) -> Pause {
-        Pause::new(self.end.pause(Location::caller()))
+        Pause::new(self.receiver.pause(Location::caller()))
     }
 
     /// A handle to cancel, pause or look at the Deferred when it has moved on.
@@ -305,7 +307,7 @@ impl<T: Send + 'static> Deferred<T> {
     /// ```
     #[track_caller]
     pub fn handle(&mut self) -> DeferredHandle {
-        DeferredHandle::new(Control::new(self.end.core(Location::caller())))
+        DeferredHandle::new(Control::new(self.receiver.core(Location::caller())))
     }
 
     /// What the Deferred was doing a moment ago.
@@ -322,7 +324,7 @@ impl<T: Send + 'static> Deferred<T> {
     /// # deferred.ignore();
     /// ```
     pub fn state(&self) -> State {
-        self.end.look().unwrap_or(State::Done)
+        self.receiver.look().unwrap_or(State::Done)
     }
 
     /// The result, if it is there and every callback was called.
@@ -341,7 +343,9 @@ impl<T: Send + 'static> Deferred<T> {
     /// ```
     #[inline]
     pub fn into_result(self) -> Result<Result<T>, Self> {
-        self.into_end().into_result().map_err(|end| Self { end })
+        self.into_receiver()
+            .into_result()
+            .map_err(|receiver| Self { receiver })
     }
 
     /// Lets go of the Deferred: what was added still runs, and an unhandled failure
@@ -375,25 +379,25 @@ impl<T: Send + 'static> Deferred<T> {
     /// assert!(unhandled.is_empty());
     /// ```
     pub fn ignore(self) {
-        self.into_end().let_go(EndState::Ignored);
+        self.into_receiver().let_go(ReceiverState::Ignored);
     }
 
     #[inline(always)]
-    pub(super) fn into_end(self) -> End<Shared, T> {
+    pub(super) fn into_receiver(self) -> Receiver<Shared, T> {
         // Not dropped: what is left behind has nothing in it.
-        ManuallyDrop::new(self).end.take()
+        ManuallyDrop::new(self).receiver.take()
     }
 
-    pub(super) fn end_mut(&mut self) -> &mut End<Shared, T> {
-        &mut self.end
+    pub(super) fn receiver_mut(&mut self) -> &mut Receiver<Shared, T> {
+        &mut self.receiver
     }
 }
 
 impl<T: Send + 'static> Drop for Deferred<T> {
     #[inline]
     fn drop(&mut self) {
-        if !matches!(self.end, End::Taken) {
-            self.end.take().let_go(EndState::Detached);
+        if !matches!(self.receiver, Receiver::Taken) {
+            self.receiver.take().let_go(ReceiverState::Detached);
         }
     }
 }
@@ -404,7 +408,7 @@ impl<U: Send + 'static> Outcome for Deferred<U> {
 
     #[inline]
     fn into_step(self) -> Stepped<U> {
-        Stepped(self.into_end().into_step())
+        Stepped(self.into_receiver().into_step())
     }
 }
 
@@ -413,13 +417,13 @@ impl<T: Send + 'static> From<Result<T>> for Deferred<T> {
     #[inline]
     fn from(result: Result<T>) -> Self {
         Self {
-            end: End::Ready(result),
+            receiver: Receiver::Ready(result),
         }
     }
 }
 
 impl<T: Send + 'static> fmt::Debug for Deferred<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.end.debug(f)
+        self.receiver.debug(f)
     }
 }

@@ -16,7 +16,7 @@ impl<T: Send + 'static> Future for Deferred<T> {
     type Output = Result<T>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let polled = self.get_mut().end_mut().poll(|link| {
+        let polled = self.get_mut().receiver_mut().poll(|link| {
             before_polling(cx.waker());
             link.set_waker(cx.waker());
         });

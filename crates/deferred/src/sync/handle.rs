@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::Location;
 
-use crate::chain::{Control, Paused, Shared};
+use crate::chain::{Control, PauseToken, Shared};
 use crate::state::State;
 
 /// A handle on a Deferred that has moved, to another thread perhaps; see
@@ -121,11 +121,11 @@ impl fmt::Debug for DeferredHandle {
 /// ```
 #[must_use = "the pause ends as soon as this is dropped"]
 pub struct Pause {
-    paused: Paused<Shared>,
+    paused: PauseToken<Shared>,
 }
 
 impl Pause {
-    pub(super) fn new(paused: Paused<Shared>) -> Self {
+    pub(super) fn new(paused: PauseToken<Shared>) -> Self {
         Self { paused }
     }
 

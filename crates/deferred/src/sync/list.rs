@@ -197,8 +197,12 @@ impl<T: Send + 'static> DeferredList<T> {
             on_cancel,
             made_at,
         };
-        let ends = self.deferreds.into_iter().map(Deferred::into_end).collect();
-        Deferred::from_end(combine::<Shared, R>(ends, rule, options))
+        let ends = self
+            .deferreds
+            .into_iter()
+            .map(Deferred::into_receiver)
+            .collect();
+        Deferred::from_receiver(combine::<Shared, R>(ends, rule, options))
     }
 }
 

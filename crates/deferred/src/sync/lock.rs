@@ -65,7 +65,7 @@ impl DeferredLock {
     /// ```
     #[track_caller]
     pub fn acquire(&self) -> Deferred<LockGuard> {
-        Deferred::from_end(self.tokens.acquire(Location::caller()))
+        Deferred::from_receiver(self.tokens.acquire(Location::caller()))
     }
 
     /// Calls `f` when it is this one's turn, and holds the lock until its outcome
@@ -92,7 +92,7 @@ impl DeferredLock {
         O: Outcome,
     {
         let f = move || f().into_step().0;
-        Deferred::from_end(self.tokens.run(f, Location::caller()))
+        Deferred::from_receiver(self.tokens.run(f, Location::caller()))
     }
 
     /// Whether somebody held it a moment ago.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::chain::{CoreWeak, Invariant, Shared, Source};
+use crate::chain::{CoreWeak, Invariant, Sender, Shared};
 use crate::error::AlreadyCalled;
 use crate::failure::{Failure, Result};
 
@@ -50,16 +50,16 @@ use crate::failure::{Failure, Result};
 /// assert!(first.into_result().unwrap().is_ok());
 /// ```
 pub struct Trigger<T: Send + 'static> {
-    source: Source<Shared, T>,
+    sender: Sender<Shared, T>,
 }
 
 impl<T: Send + 'static> Trigger<T> {
-    pub(super) fn new(source: Source<Shared, T>) -> Self {
-        Self { source }
+    pub(super) fn new(sender: Sender<Shared, T>) -> Self {
+        Self { sender }
     }
 
-    pub(super) fn into_source(self) -> Source<Shared, T> {
-        self.source
+    pub(super) fn into_sender(self) -> Sender<Shared, T> {
+        self.sender
     }
 
     /// Fires the Deferred with a value; its callbacks run on this thread, before
@@ -129,7 +129,7 @@ impl<T: Send + 'static> Trigger<T> {
     /// ```
     #[inline]
     pub fn fire(&self, result: Result<T>) -> Result<(), AlreadyCalled<Result<T>>> {
-        self.source.fire(result).map_err(AlreadyCalled::new)
+        self.sender.fire(result).map_err(AlreadyCalled::new)
     }
 
     /// Whether the Deferred was fired, by whichever trigger, or cancelled.
@@ -152,7 +152,7 @@ impl<T: Send + 'static> Trigger<T> {
     /// # search.ignore();
     /// ```
     pub fn is_fired(&self) -> bool {
-        self.source.is_fired()
+        self.sender.is_fired()
     }
 
     /// Whether both fire the same Deferred.
@@ -168,7 +168,7 @@ impl<T: Send + 'static> Trigger<T> {
     /// ```
     #[doc(alias = "ptr_eq")]
     pub fn same_as(&self, other: &Self) -> bool {
-        self.source.is_same(&other.source)
+        self.sender.is_same(&other.sender)
     }
 
     /// A handle that does not count; see [`crate::Trigger::downgrade`].
@@ -186,7 +186,7 @@ impl<T: Send + 'static> Trigger<T> {
     /// ```
     pub fn downgrade(&self) -> WeakTrigger<T> {
         WeakTrigger {
-            core: self.source.downgrade(),
+            core: self.sender.downgrade(),
             input: PhantomData,
         }
     }
@@ -194,7 +194,7 @@ impl<T: Send + 'static> Trigger<T> {
 
 impl<T: Send + 'static> Clone for Trigger<T> {
     fn clone(&self) -> Self {
-        Self::new(self.source.clone())
+        Self::new(self.sender.clone())
     }
 }
 
@@ -244,7 +244,7 @@ impl<T: Send + 'static> WeakTrigger<T> {
     /// # drop(trigger);
     /// ```
     pub fn upgrade(&self) -> Option<Trigger<T>> {
-        Source::upgrade(&self.core).map(Trigger::new)
+        Sender::upgrade(&self.core).map(Trigger::new)
     }
 }
 

@@ -101,7 +101,7 @@ impl<T: 'static> Deferred<T> {
         clock: &C,
         add: impl FnOnce(Self, Deadline) -> Self,
     ) -> Self {
-        if self.end().is_done() {
+        if self.receiver().is_done() {
             // There is nothing that could be late.
             return self;
         }

@@ -11,8 +11,8 @@ use super::call::Call;
 use super::records::{Number, Status};
 use super::wakeup::Wakeup;
 use super::wheel::Wheel;
-use crate::contain::{drop_contained, run_contained};
 use crate::failure::Failure;
+use crate::panics::{drop_contained, run_contained};
 
 /// The end of time, 584 years after the start: a call that is due then is never made.
 const NEVER: u64 = u64::MAX;

@@ -10,18 +10,18 @@ use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 
 use super::atomic::{AtomicU32, Ordering, Witness};
-use super::rare::Beside;
+use super::cold::CommonState;
 use super::stages::Room;
-use super::{Queued, Rare, Slot, Stages};
+use super::{ColdState, Queued, Slot, Stages};
 use crate::chain::core::{Head, Phase};
-use crate::chain::mode::{Mode, PhaseCell};
-use crate::trail::Place;
+use crate::chain::flavour::{Flavour, PhaseCell};
+use crate::stage_trace::CallSite;
 
 /// What the handles of one chain share.
 ///
 /// INVARIANT: it is not moved, since `stages` points to `room`.
 #[repr(C)] // what is always used first, the large rooms last
-pub(crate) struct Core<M: Mode> {
+pub(crate) struct Core<M: Flavour> {
     pub(super) stages: UnsafeCell<Stages<M>>,
     /// Explicit pauses; waiting is a phase of its own and not counted here. It is
     /// changed under the lock only.
@@ -30,7 +30,7 @@ pub(crate) struct Core<M: Mode> {
     pauses: AtomicU32,
     /// INVARIANT: becomes `Running` only with a claim being made, and something
     /// else only with that claim being given back. It is changed under the lock only,
-    /// but for what [`EndRef`](super::EndRef) does.
+    /// but for what [`ReceiverRef`](super::ReceiverRef) does.
     phase: M::PhaseCell,
     pub(super) locked: M::CoreLock,
     /// Of `stages` and `slot`.
@@ -50,25 +50,25 @@ const PAUSE: u32 = 2;
 
 /// What is behind the lock.
 #[repr(C)] // as above
-pub(crate) struct Locked<M: Mode> {
+pub(crate) struct LockedState<M: Flavour> {
     head: Head<M>,
     pub(super) incoming: M::Incoming,
 }
 
 /// Stages that were added while another thread has the claim. A chain of one thread has
 /// none: they go to the others.
-pub(crate) trait Incoming<M: Mode>: Sized {
+pub(crate) trait Incoming<M: Flavour>: Sized {
     const NONE: Self;
 
     fn is_none(&self) -> bool;
     fn take(&mut self) -> Option<Stages<M>>;
-    fn push<T: 'static, S: Queued<M, T>>(&mut self, stage: S, added_at: Place);
+    fn push<T: 'static, S: Queued<M, T>>(&mut self, stage: S, added_at: CallSite);
 }
 
 /// Of a chain of one thread.
 pub(crate) struct NoIncoming;
 
-impl<M: Mode> Incoming<M> for NoIncoming {
+impl<M: Flavour> Incoming<M> for NoIncoming {
     const NONE: Self = Self;
 
     #[inline(always)]
@@ -81,13 +81,13 @@ impl<M: Mode> Incoming<M> for NoIncoming {
         None
     }
 
-    fn push<T: 'static, S: Queued<M, T>>(&mut self, _stage: S, _added_at: Place) {
-        unreachable!("one thread has the claim, or nobody")
+    fn push<T: 'static, S: Queued<M, T>>(&mut self, _stage: S, _added_at: CallSite) {
+        unreachable!("one thread has the guard, or nobody")
     }
 }
 
 #[cfg(feature = "sync")]
-impl<M: Mode> Incoming<M> for Option<Box<Stages<M>>> {
+impl<M: Flavour> Incoming<M> for Option<Box<Stages<M>>> {
     const NONE: Self = None;
 
     #[inline(always)]
@@ -101,7 +101,7 @@ impl<M: Mode> Incoming<M> for Option<Box<Stages<M>>> {
     }
 
     #[inline(always)]
-    fn push<T: 'static, S: Queued<M, T>>(&mut self, stage: S, added_at: Place) {
+    fn push<T: 'static, S: Queued<M, T>>(&mut self, stage: S, added_at: CallSite) {
         let stages = self.get_or_insert_with(|| Box::new(Stages::new()));
         stages.push::<T, S>(stage, added_at);
     }
@@ -111,7 +111,7 @@ impl<M: Mode> Incoming<M> for Option<Box<Stages<M>>> {
 // the same time, and what is in them fits the flavour (`Stages::push` and
 // `Slot::put_value` ask for it), so it may move between the threads that may have
 // the lock.
-unsafe impl<M: Mode> Sync for Core<M>
+unsafe impl<M: Flavour> Sync for Core<M>
 where
     M::CoreLock: Sync,
     Stages<M>: Send,
@@ -119,7 +119,7 @@ where
 {
 }
 
-impl<M: Mode> Core<M> {
+impl<M: Flavour> Core<M> {
     /// Makes ready memory for a core at `place`: it has a queue of stages, and nothing
     /// else yet.
     ///
@@ -170,7 +170,7 @@ impl<M: Mode> Core<M> {
     /// [`write_stages`](Self::write_stages) has made it ready, or
     /// [`reset_stages`](Self::reset_stages) again.
     #[inline(always)]
-    pub(super) unsafe fn write_new(place: *mut Self, triggers: u32, made_at: Place) {
+    pub(super) unsafe fn write_new(place: *mut Self, triggers: u32, made_at: CallSite) {
         // SAFETY: by contract. Nothing is read before it is written, these are all
         // the fields but the queue, and the room may be left uninitialised.
         unsafe {
@@ -185,9 +185,9 @@ impl<M: Mode> Core<M> {
 
     /// Takes the lock for `f`, which runs nothing of a user's: see [`Mode::with`].
     #[inline(always)]
-    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Guarded<'_, M>) -> R) -> R {
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut StateGuard<'_, M>) -> R) -> R {
         M::with_locked(&self.locked, |locked| {
-            f(&mut Guarded { locked, core: self })
+            f(&mut StateGuard { locked, core: self })
         })
     }
 
@@ -196,10 +196,10 @@ impl<M: Mode> Core<M> {
     /// # Safety
     /// Nobody else reaches the core meanwhile.
     #[inline(always)]
-    pub(super) unsafe fn with_unlocked<R>(&self, f: impl FnOnce(&mut Guarded<'_, M>) -> R) -> R {
+    pub(super) unsafe fn with_unlocked<R>(&self, f: impl FnOnce(&mut StateGuard<'_, M>) -> R) -> R {
         // SAFETY: by contract, this is the only reference to what is in the lock.
         let locked = unsafe { &mut *M::locked_ptr(&self.locked) };
-        f(&mut Guarded { locked, core: self })
+        f(&mut StateGuard { locked, core: self })
     }
 
     #[inline(always)]
@@ -224,8 +224,8 @@ impl<M: Mode> Core<M> {
     /// # Safety
     /// Nobody else reaches the slot, or changes the phase, meanwhile.
     #[inline(always)]
-    pub(super) unsafe fn spend<R>(&self, f: impl FnOnce(&mut Slot<M>) -> R) -> R {
-        self.phase.set(Phase::Spent);
+    pub(super) unsafe fn take_unlocked<R>(&self, f: impl FnOnce(&mut Slot<M>) -> R) -> R {
+        self.phase.set(Phase::Taken);
         self.witness.reached();
         // SAFETY: by contract.
         f(unsafe { &mut *self.slot.get() })
@@ -245,7 +245,7 @@ impl<M: Mode> Core<M> {
         self.witness.reached();
         let is_empty = self.slot.get_mut().is_empty() && self.stages.get_mut().is_empty();
         let locked = M::locked_mut(&mut self.locked);
-        is_empty && locked.head.rare.is_none() && locked.incoming.is_none()
+        is_empty && locked.head.cold.is_none() && locked.incoming.is_none()
     }
 
     /// What is behind the lock of a core that nobody else has.
@@ -254,7 +254,7 @@ impl<M: Mode> Core<M> {
     }
 }
 
-impl<M: Mode> Locked<M> {
+impl<M: Flavour> LockedState<M> {
     /// Makes one at `place`, for a chain that was not fired.
     ///
     /// Field by field, since a whole one would be put together elsewhere first.
@@ -262,24 +262,24 @@ impl<M: Mode> Locked<M> {
     /// # Safety
     /// `place` is aligned and valid for writes.
     #[inline(always)]
-    pub(super) unsafe fn write_new(place: *mut Self, triggers: u32, made_at: Place) {
+    pub(super) unsafe fn write_new(place: *mut Self, triggers: u32, made_at: CallSite) {
         // SAFETY: by contract, and these are all the fields.
         unsafe {
             let head = &raw mut (*place).head;
             (&raw mut (*head).made_at).write(made_at);
-            Rare::write_none(&raw mut (*head).rare, Beside::new(triggers));
+            ColdState::write_none(&raw mut (*head).cold, CommonState::new(triggers));
             (&raw mut (*place).incoming).write(M::Incoming::NONE);
         }
     }
 }
 
 /// The core, while the lock is held.
-pub(crate) struct Guarded<'a, M: Mode> {
-    pub(super) locked: &'a mut Locked<M>,
+pub(crate) struct StateGuard<'a, M: Flavour> {
+    pub(super) locked: &'a mut LockedState<M>,
     pub(super) core: &'a Core<M>,
 }
 
-impl<M: Mode> Deref for Guarded<'_, M> {
+impl<M: Flavour> Deref for StateGuard<'_, M> {
     type Target = Head<M>;
 
     #[inline(always)]
@@ -288,14 +288,14 @@ impl<M: Mode> Deref for Guarded<'_, M> {
     }
 }
 
-impl<M: Mode> DerefMut for Guarded<'_, M> {
+impl<M: Flavour> DerefMut for StateGuard<'_, M> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut Head<M> {
         &mut self.locked.head
     }
 }
 
-impl<M: Mode> Guarded<'_, M> {
+impl<M: Flavour> StateGuard<'_, M> {
     #[inline(always)]
     pub(crate) fn phase(&self) -> Phase {
         self.core.phase.get()
@@ -303,17 +303,17 @@ impl<M: Mode> Guarded<'_, M> {
 
     /// Moves a chain that nobody runs to `Running`: the claim is the caller's.
     #[inline(always)]
-    pub(super) fn claim(&mut self) {
-        self.assert_unclaimed();
+    pub(super) fn acquire(&mut self) {
+        self.assert_not_running();
         self.core.phase.set(Phase::Running);
     }
 
     /// Gives the claim back, which is the caller's.
     #[inline(always)]
-    pub(super) fn leave(&mut self, phase: Phase) {
+    pub(super) fn release(&mut self, phase: Phase) {
         assert!(
             phase != Phase::Running,
-            "a claim is not given back for that"
+            "a guard is not given back for that"
         );
         self.core.phase.set(phase);
     }
@@ -321,8 +321,8 @@ impl<M: Mode> Guarded<'_, M> {
     /// Moves a chain that nobody runs to another phase in which nobody does.
     #[inline(always)]
     pub(crate) fn set_phase(&mut self, phase: Phase) {
-        self.assert_unclaimed();
-        assert!(phase != Phase::Running, "it takes a claim to run a chain");
+        self.assert_not_running();
+        assert!(phase != Phase::Running, "it takes a guard to run a chain");
         self.core.phase.set(phase);
     }
 
@@ -352,7 +352,7 @@ impl<M: Mode> Guarded<'_, M> {
     /// The slot of a chain that nobody runs.
     #[inline(always)]
     pub(crate) fn slot(&mut self) -> &mut Slot<M> {
-        self.assert_unclaimed();
+        self.assert_not_running();
         self.core.witness.reached();
         // SAFETY: the lock is held, and there is no claim.
         unsafe { &mut *self.core.slot.get() }
@@ -365,14 +365,14 @@ impl<M: Mode> Guarded<'_, M> {
         if self.phase() != Phase::Settled {
             return None;
         }
-        self.set_phase(Phase::Spent);
+        self.set_phase(Phase::Taken);
         Some(f(self.slot()))
     }
 
     /// Whether stages wait in a chain that nobody runs.
     #[inline(always)]
     pub(crate) fn has_stages(&self) -> bool {
-        self.assert_unclaimed();
+        self.assert_not_running();
         self.core.witness.reached();
         // SAFETY: the lock is held, and there is no claim.
         !unsafe { &*self.core.stages.get() }.is_empty()
@@ -380,19 +380,19 @@ impl<M: Mode> Guarded<'_, M> {
 
     /// Adds a stage at the end.
     #[inline(always)]
-    pub(crate) fn push<T: 'static, S: Queued<M, T>>(&mut self, stage: S, added_at: Place) {
+    pub(crate) fn push<T: 'static, S: Queued<M, T>>(&mut self, stage: S, added_at: CallSite) {
         if M::IS_SHARED && self.phase() == Phase::Running {
             return self.locked.incoming.push::<T, S>(stage, added_at);
         }
         self.core.witness.reached();
         // SAFETY: the lock is held, and there is no claim; or the chain is of one
         // thread, and whoever has the claim holds no reference to the stages while
-        // others get to run (see `Claim::run_first`).
+        // others get to run (see `RunGuard::run_first`).
         unsafe { &mut *self.core.stages.get() }.push::<T, S>(stage, added_at);
     }
 
     /// Where the stages that wait were added, if that can be told now.
-    pub(crate) fn places(&mut self) -> Option<Vec<Place>> {
+    pub(crate) fn places(&mut self) -> Option<Vec<CallSite>> {
         if M::IS_SHARED && self.phase() == Phase::Running {
             return None;
         }
@@ -402,7 +402,7 @@ impl<M: Mode> Guarded<'_, M> {
     }
 
     #[inline(always)]
-    pub(super) fn assert_unclaimed(&self) {
+    pub(super) fn assert_not_running(&self) {
         assert!(
             self.phase() != Phase::Running,
             "whoever runs a chain has its parts"

@@ -10,10 +10,10 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-use super::core::{Core, Guarded};
-use super::spares;
-use crate::chain::mode::{CrossesThreads, Mode};
-use crate::trail::Place;
+use super::core::{Core, StateGuard};
+use super::free_list;
+use crate::chain::flavour::{CrossesThreads, Flavour};
+use crate::stage_trace::CallSite;
 
 /// Counts the references to a core: strong ones, and weak ones, of which all the strong
 /// ones have one together.
@@ -57,8 +57,8 @@ pub(super) fn too_many() -> ! {
 }
 
 /// A core and its counts.
-#[repr(C)] // the counts beside what is used most
-pub(crate) struct Block<M: Mode> {
+#[repr(C)] // the counts common what is used most
+pub(crate) struct Block<M: Flavour> {
     counts: M::Counts,
     core: Core<M>,
 }
@@ -67,11 +67,11 @@ pub(crate) struct Block<M: Mode> {
 ///
 /// INVARIANT: `block` came from a `Box`, nobody else has it, and nothing of it is there but
 /// the queue of stages, which is empty, and as [`Core::reset_stages`] leaves it.
-pub(super) struct Memory<M: Mode> {
+pub(super) struct Memory<M: Flavour> {
     block: NonNull<Block<M>>,
 }
 
-impl<M: Mode> Memory<M> {
+impl<M: Flavour> Memory<M> {
     #[cold]
     #[inline(never)]
     pub(super) fn new() -> Self {
@@ -95,7 +95,7 @@ impl<M: Mode> Memory<M> {
     }
 }
 
-impl<M: Mode> Drop for Memory<M> {
+impl<M: Flavour> Drop for Memory<M> {
     #[cold]
     fn drop(&mut self) {
         // SAFETY: by the invariant.
@@ -111,7 +111,7 @@ impl<M: Mode> Drop for Memory<M> {
 /// A strong reference.
 ///
 /// INVARIANT: `block` came from a `Box`, this is counted, and the core is there.
-pub(crate) struct CoreRef<M: Mode> {
+pub(crate) struct CoreRef<M: Flavour> {
     block: NonNull<Block<M>>,
     owned: PhantomData<Block<M>>,
 }
@@ -120,7 +120,7 @@ pub(crate) struct CoreRef<M: Mode> {
 ///
 /// INVARIANT: `block` came from a `Box` and this is counted. The core is there while
 /// there is a strong reference.
-pub(crate) struct CoreWeak<M: Mode> {
+pub(crate) struct CoreWeak<M: Flavour> {
     block: NonNull<Block<M>>,
 }
 
@@ -136,16 +136,16 @@ unsafe impl<M: CrossesThreads> Send for CoreWeak<M> {}
 // SAFETY: as above.
 unsafe impl<M: CrossesThreads> Sync for CoreWeak<M> {}
 
-impl<M: Mode> CoreRef<M> {
+impl<M: Flavour> CoreRef<M> {
     /// A new core of a chain that was not fired, with so many triggers and no stages.
     #[inline(always)]
-    pub(crate) fn new(triggers: u32, made_at: Place) -> Self {
+    pub(crate) fn new(triggers: u32, made_at: CallSite) -> Self {
         Self::with_references(1, triggers, made_at)
     }
 
     /// The same, with two references.
     #[inline(always)]
-    pub(crate) fn new_pair(triggers: u32, made_at: Place) -> (Self, Self) {
+    pub(crate) fn new_pair(triggers: u32, made_at: CallSite) -> (Self, Self) {
         let first = Self::with_references(2, triggers, made_at);
         // This is the second.
         let second = Self {
@@ -157,8 +157,8 @@ impl<M: Mode> CoreRef<M> {
 
     /// One of `strong` references to a new core.
     #[inline(always)]
-    fn with_references(strong: u32, triggers: u32, made_at: Place) -> Self {
-        let block = spares::take::<M>().into_block();
+    fn with_references(strong: u32, triggers: u32, made_at: CallSite) -> Self {
+        let block = free_list::take::<M>().into_block();
         let place = block.as_ptr();
         // SAFETY: `block` is valid for writes, it is ready for a core, nothing else in it
         // is read before it is written, and these are all its fields.
@@ -196,7 +196,7 @@ impl<M: Mode> CoreRef<M> {
 
     /// As [`Core::with`]; takes no lock if nobody else can reach the core.
     #[inline(always)]
-    pub(crate) fn with_last<R>(&self, f: impl FnOnce(&mut Guarded<'_, M>) -> R) -> R {
+    pub(crate) fn with_last<R>(&self, f: impl FnOnce(&mut StateGuard<'_, M>) -> R) -> R {
         if self.block().counts.is_sole() {
             // SAFETY: nobody else has the core, nor can get at it but by this
             // reference, which does nothing else meanwhile.
@@ -234,7 +234,7 @@ impl<M: Mode> CoreRef<M> {
     }
 }
 
-impl<M: Mode> Clone for CoreRef<M> {
+impl<M: Flavour> Clone for CoreRef<M> {
     #[inline(always)]
     fn clone(&self) -> Self {
         self.block().counts.add_strong();
@@ -245,7 +245,7 @@ impl<M: Mode> Clone for CoreRef<M> {
     }
 }
 
-impl<M: Mode> Deref for CoreRef<M> {
+impl<M: Flavour> Deref for CoreRef<M> {
     type Target = Core<M>;
 
     #[inline(always)]
@@ -254,7 +254,7 @@ impl<M: Mode> Deref for CoreRef<M> {
     }
 }
 
-impl<M: Mode> Drop for CoreRef<M> {
+impl<M: Flavour> Drop for CoreRef<M> {
     #[inline(always)]
     fn drop(&mut self) {
         let left = self.block().counts.drop_strong();
@@ -264,7 +264,7 @@ impl<M: Mode> Drop for CoreRef<M> {
     }
 }
 
-impl<M: Mode> CoreWeak<M> {
+impl<M: Flavour> CoreWeak<M> {
     /// The counts, which are there whether or not the core is.
     #[inline(always)]
     fn counts(&self) -> &M::Counts {
@@ -298,7 +298,7 @@ impl<M: Mode> CoreWeak<M> {
             Core::reset_stages(&raw mut (*self.block.as_ptr()).core);
             Memory::from_block(self.block)
         };
-        spares::give_back(memory);
+        free_list::give_back(memory);
     }
 
     #[cold]
@@ -308,14 +308,14 @@ impl<M: Mode> CoreWeak<M> {
     }
 }
 
-impl<M: Mode> Clone for CoreWeak<M> {
+impl<M: Flavour> Clone for CoreWeak<M> {
     fn clone(&self) -> Self {
         self.counts().add_weak();
         Self { block: self.block }
     }
 }
 
-impl<M: Mode> Drop for CoreWeak<M> {
+impl<M: Flavour> Drop for CoreWeak<M> {
     #[inline(always)]
     fn drop(&mut self) {
         if self.counts().drop_weak() {

@@ -6,16 +6,16 @@ use std::mem::MaybeUninit;
 use std::panic::Location;
 use std::rc::Rc;
 
-use super::claim::OwnedClaim;
-use super::core::{Locked, NoIncoming};
+use super::core::{LockedState, NoIncoming};
 use super::counted::{CoreRef, Counts, Left, too_many};
-use super::spares::Spares;
-use crate::chain::backlog::Backlog;
-use crate::chain::body::{self, Awaited, SharedBody, WeakBody};
+use super::free_list::FreeList;
+use super::run_guard::OwnedRunGuard;
 use crate::chain::core::{Group, Phase};
-use crate::chain::mode::{Fits, Mode, PhaseCell};
+use crate::chain::flavour::{Fits, Flavour, PhaseCell};
+use crate::chain::task::{self, Awaited, SharedTask, WeakTask};
+use crate::chain::trampoline::Trampoline;
 use crate::chain::wait_graph;
-use crate::trail::Place;
+use crate::stage_trace::CallSite;
 
 /// One thread, no locks.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl<T> LocalCell<T> {
         #[cfg(debug_assertions)]
         assert!(
             !self.is_borrowed.replace(true),
-            "a step of a chain ran inside another"
+            "a step of a chain ran nested another"
         );
         // SAFETY: the cell is not `Sync`, and `f`, which runs nothing of a
         // user's and calls no `with` of the same cell, is the only one that has
@@ -138,84 +138,91 @@ impl PhaseCell for Cell<Phase> {
     }
 }
 
-impl Mode for Local {
+impl Flavour for Local {
     const IS_SHARED: bool = false;
 
     type Counts = LocalCounts;
     type PhaseCell = Cell<Phase>;
-    type CoreLock = LocalCell<Locked<Self>>;
+    type CoreLock = LocalCell<LockedState<Self>>;
     type Incoming = NoIncoming;
     type Lock<X> = LocalCell<X>;
     type Handle<X: 'static> = Rc<LocalCell<X>>;
     type Canceller = Box<dyn FnOnce(CoreRef<Self>)>;
     type Group = Rc<dyn Group<Self>>;
-    type Body = SharedBody;
-    type WeakBody = WeakBody;
+    type Task = SharedTask;
+    type WeakTask = WeakTask;
 
-    fn upgrade_body(weak: &WeakBody) -> Option<SharedBody> {
+    fn upgrade_task(weak: &WeakTask) -> Option<SharedTask> {
         weak.upgrade()
     }
 
-    fn resume(body: SharedBody) -> Option<OwnedClaim<Self>> {
-        body.resume()
+    fn resume(task: SharedTask) -> Option<OwnedRunGuard<Self>> {
+        task.resume()
     }
 
-    fn result_of(body: &SharedBody) -> Option<CoreRef<Self>> {
-        body.result()
+    fn result_of(task: &SharedTask) -> Option<CoreRef<Self>> {
+        task.result()
     }
 
-    fn cancel_body(body: SharedBody, cancelled_at: &'static Location<'static>) -> Awaited<Self> {
-        body.cancel(cancelled_at)
+    fn cancel_task(task: SharedTask, cancelled_at: &'static Location<'static>) -> Awaited<Self> {
+        task.cancel(cancelled_at)
     }
 
-    fn give_up_body(body: SharedBody, cancelled_at: &'static Location<'static>) {
-        body.give_up(cancelled_at);
+    fn give_up_task(task: SharedTask, cancelled_at: &'static Location<'static>) {
+        task.give_up(cancelled_at);
     }
 
-    fn progress_of(body: &SharedBody) -> u32 {
-        body.progress()
+    fn progress_of(task: &SharedTask) -> u32 {
+        task.progress()
     }
 
-    fn address_of(body: &SharedBody) -> *const () {
-        body::address(&**body)
+    fn address_of(task: &SharedTask) -> *const () {
+        task::address(&**task)
     }
 
-    fn address_of_weak(body: &WeakBody) -> *const () {
-        body.address()
+    fn address_of_weak(task: &WeakTask) -> *const () {
+        task.address()
     }
 
-    fn awaited_by(body: &SharedBody) -> Awaited<Self> {
-        body.awaited()
+    fn awaited_by(task: &SharedTask) -> Awaited<Self> {
+        task.awaited()
     }
 
-    fn is_body_asleep(body: &SharedBody) -> bool {
-        body.is_asleep()
+    fn is_task_asleep(task: &SharedTask) -> bool {
+        task.is_asleep()
     }
 
     #[inline(always)]
-    fn init_locked(lock: &mut MaybeUninit<LocalCell<Locked<Self>>>, triggers: u32, made_at: Place) {
+    fn init_locked(
+        lock: &mut MaybeUninit<LocalCell<LockedState<Self>>>,
+        triggers: u32,
+        made_at: CallSite,
+    ) {
         let place = lock.as_mut_ptr();
         // SAFETY: these are all the fields.
         unsafe {
             #[cfg(debug_assertions)]
             (&raw mut (*place).is_borrowed).write(Cell::new(false));
             let locked = UnsafeCell::raw_get(&raw const (*place).value);
-            Locked::write_new(locked, triggers, made_at);
+            LockedState::write_new(locked, triggers, made_at);
         }
     }
 
     #[inline(always)]
-    fn with_locked<R>(lock: &LocalCell<Locked<Self>>, f: impl FnOnce(&mut Locked<Self>) -> R) -> R {
+    fn with_locked<R>(
+        lock: &LocalCell<LockedState<Self>>,
+        f: impl FnOnce(&mut LockedState<Self>) -> R,
+    ) -> R {
         lock.with(f)
     }
 
     #[inline(always)]
-    fn locked_ptr(lock: &LocalCell<Locked<Self>>) -> *mut Locked<Self> {
+    fn locked_ptr(lock: &LocalCell<LockedState<Self>>) -> *mut LockedState<Self> {
         lock.value.get()
     }
 
     #[inline(always)]
-    fn locked_mut(lock: &mut LocalCell<Locked<Self>>) -> &mut Locked<Self> {
+    fn locked_mut(lock: &mut LocalCell<LockedState<Self>>) -> &mut LockedState<Self> {
         lock.value.get_mut()
     }
 
@@ -225,13 +232,13 @@ impl Mode for Local {
 
     #[inline(always)]
     fn linked(outer: &CoreRef<Self>, inner: &CoreRef<Self>) {
-        if body::has_any_poller() {
+        if task::has_any_poller() {
             wait_graph::chain_waits(outer, inner);
         }
     }
 
     fn unlinked(core: &CoreRef<Self>) {
-        wait_graph::part_pollers(core);
+        wait_graph::separate_pollers(core);
     }
 
     fn handle<X: 'static>(content: X) -> Rc<LocalCell<X>> {
@@ -247,18 +254,18 @@ impl Mode for Local {
         lock.with(f)
     }
 
-    fn backlog<R>(f: impl FnOnce(&Backlog<Self>) -> R) -> Option<R> {
+    fn trampoline<R>(f: impl FnOnce(&Trampoline<Self>) -> R) -> Option<R> {
         thread_local! {
-            static BACKLOG: Backlog<Local> = const { Backlog::new() };
+            static TRAMPOLINE: Trampoline<Local> = const { Trampoline::new() };
         }
-        BACKLOG.try_with(f).ok()
+        TRAMPOLINE.try_with(f).ok()
     }
 
     #[inline(always)]
-    fn spares<R>(f: impl FnOnce(&Spares<Self>) -> R) -> Option<R> {
+    fn free_list<R>(f: impl FnOnce(&FreeList<Self>) -> R) -> Option<R> {
         thread_local! {
-            static SPARES: Spares<Local> = const { Spares::new() };
+            static FREE_LIST: FreeList<Local> = const { FreeList::new() };
         }
-        SPARES.try_with(f).ok()
+        FREE_LIST.try_with(f).ok()
     }
 }

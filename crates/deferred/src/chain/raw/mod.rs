@@ -1,6 +1,6 @@
 //! What forgets a type: [`Slot`] for one result, [`Stages`] for the queue of
-//! stages, [`Rare`] for what few chains have. [`Core`] says who may touch them, a
-//! [`Claim`] is the right to do so, and [`Local`] and [`Shared`] share a core between
+//! stages, [`ColdState`] for what few chains have. [`Core`] says who may touch them, a
+//! [`RunGuard`] is the right to do so, and [`Local`] and [`Shared`] share a core between
 //! the handles of one thread or of many. [`Pinned`] is a body of `inline_callbacks` in
 //! the allocation that its references share.
 //!
@@ -18,35 +18,35 @@
 )]
 
 mod atomic;
-#[cfg(feature = "sync")]
-mod brief;
 mod buffer;
-mod claim;
+mod cold;
 mod core;
 mod counted;
-mod end_ref;
+mod free_list;
 mod local;
 mod pinned;
-mod rare;
+mod receiver_ref;
+mod run_guard;
 #[cfg(feature = "sync")]
 mod shared;
 mod slot;
-mod spares;
+#[cfg(feature = "sync")]
+mod spin_lock;
 mod stages;
 
 use std::mem::MaybeUninit;
 
-pub(crate) use self::claim::{Claim, Leave, OwnedClaim};
-pub(crate) use self::core::{Core, Guarded, Incoming, Locked};
+pub(crate) use self::cold::{ColdState, CommonState};
+pub(crate) use self::core::{Core, Incoming, LockedState, StateGuard};
 pub(crate) use self::counted::{CoreRef, CoreWeak, Counts};
-pub(crate) use self::end_ref::EndRef;
+pub(crate) use self::free_list::FreeList;
 pub(crate) use self::local::{Local, LocalCell};
 pub(crate) use self::pinned::{PinWeak, Pinned};
-pub(crate) use self::rare::{Beside, Rare};
+pub(crate) use self::receiver_ref::ReceiverRef;
+pub(crate) use self::run_guard::{OwnedRunGuard, Release, RunGuard};
 #[cfg(feature = "sync")]
 pub(crate) use self::shared::Shared;
 pub(crate) use self::slot::Slot;
-pub(crate) use self::spares::Spares;
 pub(crate) use self::stages::{Queued, Stages};
 
 type Word = MaybeUninit<u64>;

@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 
-use crate::contain::run_contained;
+use crate::panics::run_contained;
 
 /// A future, and what belongs to it.
 pub(crate) struct Pinned<H, F> {

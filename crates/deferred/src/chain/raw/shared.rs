@@ -8,17 +8,17 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::atomic::{AtomicU8, AtomicU64, Ordering};
-use super::brief::Brief;
-use super::claim::OwnedClaim;
-use super::core::{Core, Locked};
+use super::core::{Core, LockedState};
 use super::counted::{CoreRef, Counts, Left, too_many};
-use super::spares::Spares;
+use super::free_list::FreeList;
+use super::run_guard::OwnedRunGuard;
+use super::spin_lock::SpinLock;
 use super::stages::Stages;
-use crate::chain::backlog::Backlog;
-use crate::chain::body::Awaited;
 use crate::chain::core::{Group, Phase};
-use crate::chain::mode::{CrossesThreads, Fits, Mode, PhaseCell};
-use crate::trail::Place;
+use crate::chain::flavour::{CrossesThreads, Fits, Flavour, PhaseCell};
+use crate::chain::task::Awaited;
+use crate::chain::trampoline::Trampoline;
+use crate::stage_trace::CallSite;
 
 /// Any number of threads.
 #[derive(Debug)]
@@ -141,8 +141,8 @@ impl PhaseCell for SharedPhase {
             Phase::Running,
             Phase::Waiting,
             Phase::Settled,
-            Phase::Held,
-            Phase::Spent,
+            Phase::Paused,
+            Phase::Taken,
         ];
         PHASES[usize::from(self.0.load(Ordering::Acquire))]
     }
@@ -153,40 +153,49 @@ impl PhaseCell for SharedPhase {
     }
 }
 
-impl Mode for Shared {
+impl Flavour for Shared {
     const IS_SHARED: bool = true;
 
     type Counts = SharedCounts;
     type PhaseCell = SharedPhase;
-    type CoreLock = Brief<Locked<Self>>;
+    type CoreLock = SpinLock<LockedState<Self>>;
     type Incoming = Option<Box<Stages<Self>>>;
     type Lock<X> = Mutex<X>;
     type Handle<X: 'static> = Arc<Mutex<X>>;
     type Canceller = Box<dyn FnOnce(CoreRef<Self>) + Send>;
     type Group = Arc<dyn Group<Self> + Send + Sync>;
-    type Body = Infallible;
-    type WeakBody = Infallible;
+    type Task = Infallible;
+    type WeakTask = Infallible;
 
     #[inline(always)]
-    fn init_locked(lock: &mut MaybeUninit<Brief<Locked<Self>>>, triggers: u32, made_at: Place) {
+    fn init_locked(
+        lock: &mut MaybeUninit<SpinLock<LockedState<Self>>>,
+        triggers: u32,
+        made_at: CallSite,
+    ) {
         // SAFETY: what `init` gives is valid for writes, and is written.
         unsafe {
-            Brief::init(lock, |place| Locked::write_new(place, triggers, made_at));
+            SpinLock::init(lock, |place| {
+                LockedState::write_new(place, triggers, made_at);
+            });
         }
     }
 
     #[inline(always)]
-    fn with_locked<R>(lock: &Brief<Locked<Self>>, f: impl FnOnce(&mut Locked<Self>) -> R) -> R {
+    fn with_locked<R>(
+        lock: &SpinLock<LockedState<Self>>,
+        f: impl FnOnce(&mut LockedState<Self>) -> R,
+    ) -> R {
         lock.with(f)
     }
 
     #[inline(always)]
-    fn locked_ptr(lock: &Brief<Locked<Self>>) -> *mut Locked<Self> {
+    fn locked_ptr(lock: &SpinLock<LockedState<Self>>) -> *mut LockedState<Self> {
         lock.as_ptr()
     }
 
     #[inline(always)]
-    fn locked_mut(lock: &mut Brief<Locked<Self>>) -> &mut Locked<Self> {
+    fn locked_mut(lock: &mut SpinLock<LockedState<Self>>) -> &mut LockedState<Self> {
         lock.get_mut()
     }
 
@@ -194,44 +203,44 @@ impl Mode for Shared {
         canceller(core);
     }
 
-    fn upgrade_body(weak: &Infallible) -> Option<Infallible> {
+    fn upgrade_task(weak: &Infallible) -> Option<Infallible> {
         match *weak {}
     }
 
-    fn resume(body: Infallible) -> Option<OwnedClaim<Self>> {
-        match body {}
+    fn resume(task: Infallible) -> Option<OwnedRunGuard<Self>> {
+        match task {}
     }
 
-    fn result_of(body: &Infallible) -> Option<CoreRef<Self>> {
-        match *body {}
+    fn result_of(task: &Infallible) -> Option<CoreRef<Self>> {
+        match *task {}
     }
 
-    fn cancel_body(body: Infallible, _at: &'static Location<'static>) -> Awaited<Self> {
-        match body {}
+    fn cancel_task(task: Infallible, _at: &'static Location<'static>) -> Awaited<Self> {
+        match task {}
     }
 
-    fn give_up_body(body: Infallible, _at: &'static Location<'static>) {
-        match body {}
+    fn give_up_task(task: Infallible, _at: &'static Location<'static>) {
+        match task {}
     }
 
-    fn progress_of(body: &Infallible) -> u32 {
-        match *body {}
+    fn progress_of(task: &Infallible) -> u32 {
+        match *task {}
     }
 
-    fn address_of(body: &Infallible) -> *const () {
-        match *body {}
+    fn address_of(task: &Infallible) -> *const () {
+        match *task {}
     }
 
-    fn address_of_weak(body: &Infallible) -> *const () {
-        match *body {}
+    fn address_of_weak(task: &Infallible) -> *const () {
+        match *task {}
     }
 
-    fn awaited_by(body: &Infallible) -> Awaited<Self> {
-        match *body {}
+    fn awaited_by(task: &Infallible) -> Awaited<Self> {
+        match *task {}
     }
 
-    fn is_body_asleep(body: &Infallible) -> bool {
-        match *body {}
+    fn is_task_asleep(task: &Infallible) -> bool {
+        match *task {}
     }
 
     fn linked(_outer: &CoreRef<Self>, _inner: &CoreRef<Self>) {}
@@ -247,23 +256,23 @@ impl Mode for Shared {
         f(&mut lock.lock())
     }
 
-    fn backlog<R>(f: impl FnOnce(&Backlog<Self>) -> R) -> Option<R> {
+    fn trampoline<R>(f: impl FnOnce(&Trampoline<Self>) -> R) -> Option<R> {
         #[cfg(not(deferred_loom))]
         thread_local! {
-            static BACKLOG: Backlog<Shared> = const { Backlog::new() };
+            static TRAMPOLINE: Trampoline<Shared> = const { Trampoline::new() };
         }
         #[cfg(deferred_loom)]
         loom::thread_local! {
-            static BACKLOG: Backlog<Shared> = Backlog::new();
+            static TRAMPOLINE: Trampoline<Shared> = Trampoline::new();
         }
-        BACKLOG.try_with(f).ok()
+        TRAMPOLINE.try_with(f).ok()
     }
 
     #[inline(always)]
-    fn spares<R>(f: impl FnOnce(&Spares<Self>) -> R) -> Option<R> {
+    fn free_list<R>(f: impl FnOnce(&FreeList<Self>) -> R) -> Option<R> {
         thread_local! {
-            static SPARES: Spares<Shared> = const { Spares::new() };
+            static FREE_LIST: FreeList<Shared> = const { FreeList::new() };
         }
-        SPARES.try_with(f).ok()
+        FREE_LIST.try_with(f).ok()
     }
 }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
 use super::{Word, read, word_aligned, words_of, write};
-use crate::chain::mode::{Fits, Mode};
-use crate::contain::drop_contained;
+use crate::chain::flavour::{Fits, Flavour};
 use crate::failure::{Failure, Result};
-use crate::trail::Place;
+use crate::panics::drop_contained;
+use crate::stage_trace::CallSite;
 
 /// The largest value that is kept in the slot of a chain itself.
 const SLOT_WORDS: usize = 8;
@@ -72,7 +72,7 @@ impl<T: 'static, const WORDS: usize> ValueOf<T, WORDS> {
     }
 }
 
-impl<M: Mode, const WORDS: usize> Slot<M, WORDS> {
+impl<M: Flavour, const WORDS: usize> Slot<M, WORDS> {
     pub(crate) const fn empty() -> Self {
         Self {
             content: None,
@@ -174,7 +174,7 @@ impl<M: Mode, const WORDS: usize> Slot<M, WORDS> {
     /// Notes in the failure, if it is one, that it leaves the stage added at `place`:
     /// as [`Failure::passed`], without an atomic exchange for each stage.
     #[inline(never)]
-    pub(crate) fn note_passed(&mut self, place: Place) {
+    pub(crate) fn note_passed(&mut self, place: CallSite) {
         let Some(failure) = self.failure() else {
             return;
         };

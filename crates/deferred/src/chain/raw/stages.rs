@@ -8,9 +8,9 @@ use super::buffer::Buffer;
 use super::core::Core;
 use super::slot::Slot;
 use super::{Word, read, word_aligned, words_of, write};
-use crate::chain::mode::{Fits, Mode};
+use crate::chain::flavour::{Fits, Flavour};
 use crate::chain::run::Flow;
-use crate::contain::drop_contained;
+use crate::panics::drop_contained;
 
 /// What a core has room for: three stages whose closures capture two words each, or four
 /// that capture one.
@@ -30,7 +30,7 @@ const LINK_WORDS: usize = HEADER_WORDS + words_of::<Buffer>();
 const LARGEST_INLINE_BYTES: usize = 128;
 
 /// A stage that can be queued.
-pub(crate) trait Queued<M: Mode, T>: Fits<M> {
+pub(crate) trait Queued<M: Flavour, T>: Fits<M> {
     /// Runs it on the result of its chain, which is in `slot` and is to be there again.
     fn run_queued(self, slot: &mut Slot<M>) -> Flow<M>;
 }
@@ -45,7 +45,7 @@ pub(crate) trait Queued<M: Mode, T>: Fits<M> {
 /// follows, to which a link leads: a record like that of a stage, which goes on there.
 ///
 /// A buffer on the heap stays when the queue is empty, and is used again.
-pub(crate) struct Stages<M: Mode> {
+pub(crate) struct Stages<M: Flavour> {
     /// INVARIANT: from `head` on there are whole records: a `Header`, then its stage; up
     /// to `tail` in the last buffer, and to a link in each before. No other record is a
     /// link, and one is followed by another record. The buffers are of nobody else's.
@@ -65,15 +65,15 @@ const ON_HEAP: usize = 1;
 
 // SAFETY: what is queued fits the flavour (see `Stages::push`), and the buffer is
 // nobody else's.
-unsafe impl<M: Mode + Send> Send for Stages<M> {}
+unsafe impl<M: Flavour + Send> Send for Stages<M> {}
 
 /// Stands before each stage.
-struct Header<M: Mode> {
+struct Header<M: Flavour> {
     of: &'static StageType<M>,
     added_at: &'static Location<'static>,
 }
 
-struct StageType<M: Mode> {
+struct StageType<M: Flavour> {
     /// What the record takes in the buffer.
     words: usize,
     /// Drops the stage of the record at the place, which is not used again.
@@ -112,7 +112,7 @@ impl<S: 'static> StageOf<S> {
 /// The same, with how it is run.
 struct QueuedAs<M, T, S>(PhantomData<(M, T, S)>);
 
-impl<M: Mode, T: 'static, S: Queued<M, T>> QueuedAs<M, T, S> {
+impl<M: Flavour, T: 'static, S: Queued<M, T>> QueuedAs<M, T, S> {
     const TYPE: &'static StageType<M> = &StageType {
         words: StageOf::<S>::WORDS,
         drop: StageOf::<S>::drop_at,
@@ -136,7 +136,7 @@ impl<M: Mode, T: 'static, S: Queued<M, T>> QueuedAs<M, T, S> {
 /// A link's.
 struct LinkOf<M>(PhantomData<M>);
 
-impl<M: Mode> LinkOf<M> {
+impl<M: Flavour> LinkOf<M> {
     const TYPE: &'static StageType<M> = &StageType {
         words: LINK_WORDS,
         drop: |_record| {},
@@ -145,13 +145,13 @@ impl<M: Mode> LinkOf<M> {
 }
 
 /// The first stage of a queue.
-pub(super) struct First<M: Mode> {
+pub(super) struct First<M: Flavour> {
     record: *mut Word,
     run: RunAt<M>,
     pub(super) added_at: &'static Location<'static>,
 }
 
-impl<M: Mode> First<M> {
+impl<M: Flavour> First<M> {
     /// Takes it off the queue and runs it.
     ///
     /// # Safety
@@ -164,7 +164,7 @@ impl<M: Mode> First<M> {
     }
 }
 
-impl<M: Mode> Stages<M> {
+impl<M: Flavour> Stages<M> {
     /// An empty queue without a room.
     pub(crate) const fn new() -> Self {
         Self {
@@ -472,7 +472,7 @@ fn words_between(start: *mut Word, end: *mut Word) -> usize {
     (end.addr() - start.addr()) / size_of::<Word>()
 }
 
-impl<M: Mode> Drop for Stages<M> {
+impl<M: Flavour> Drop for Stages<M> {
     #[inline]
     fn drop(&mut self) {
         while let Some(header) = self.header_at(self.head) {

@@ -18,8 +18,8 @@ use crate::deferred::Deferred;
 use crate::error::Cancelled;
 use crate::failure::Failure;
 use crate::outcome::Outcome;
+use crate::stage_trace::CallSite;
 use crate::time::clock::ToClock;
-use crate::trail::Place;
 
 /// Runs many iterators a little at a time, so that long work does not hold up
 /// the loop.
@@ -279,7 +279,7 @@ impl Cooperator {
         deferred
     }
 
-    fn task<I>(&self, work: I, made_at: Place) -> Rc<Task>
+    fn task<I>(&self, work: I, made_at: CallSite) -> Rc<Task>
     where
         I: IntoIterator,
         I::IntoIter: 'static,

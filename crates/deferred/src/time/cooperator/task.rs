@@ -9,13 +9,13 @@ use std::rc::Rc;
 
 use super::error::{CooperatorStopped, NotPaused, TaskFinished, TaskStopped};
 use super::turns::Turns;
-use crate::contain::drop_contained;
 use crate::deferred::Deferred;
 use crate::error::Abandoned;
 use crate::failure::{Failure, Result};
 use crate::handle::DeferredHandle;
+use crate::panics::drop_contained;
+use crate::stage_trace::CallSite;
 use crate::time::timeout::is_cancelled;
-use crate::trail::Place;
 use crate::trigger::Trigger;
 
 /// The iterator: each call is a step, `None` the end.
@@ -24,7 +24,7 @@ pub(super) type Steps = Box<dyn FnMut() -> Option<Deferred<()>>>;
 pub(super) struct Task {
     turns: Rc<Turns>,
     /// Where it was given to the cooperator.
-    made_at: Place,
+    made_at: CallSite,
     state: RefCell<State>,
     /// Pauses that were asked for; to wait is none of them.
     pauses: Cell<usize>,
@@ -54,7 +54,7 @@ enum State {
 }
 
 impl Task {
-    pub(super) fn new(turns: Rc<Turns>, steps: Steps, made_at: Place) -> Rc<Self> {
+    pub(super) fn new(turns: Rc<Turns>, steps: Steps, made_at: CallSite) -> Rc<Self> {
         Rc::new(Self {
             turns,
             made_at,

@@ -14,8 +14,8 @@ use crate::deferred::Deferred;
 use crate::failure::Result;
 use crate::outcome::Outcome;
 use crate::ready::maybe_deferred_at;
+use crate::stage_trace::CallSite;
 use crate::time::clock::ToClock;
-use crate::trail::Place;
 
 /// Calls a function at fixed intervals, until it is stopped or the function fails.
 ///
@@ -362,7 +362,7 @@ impl LoopingCall {
 }
 
 /// What a call comes to, without its value.
-fn outcome<O: Outcome>(made_at: Place, f: impl FnOnce() -> O) -> Deferred<()> {
+fn outcome<O: Outcome>(made_at: CallSite, f: impl FnOnce() -> O) -> Deferred<()> {
     maybe_deferred_at(made_at, f).add_callback(|_value| Ok(()))
 }
 

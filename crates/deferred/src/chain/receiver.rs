@@ -4,29 +4,29 @@
 use std::marker::PhantomData;
 use std::task::{Poll, Waker};
 
-use super::backlog;
-use super::body::{SharedBody, WeakBody, address, is_same_body};
-use super::control::{Paused, look};
-use super::core::{EndState, Inside, Listener, Phase};
-use super::mode::{Fits, Mode};
-use super::raw::{Claim, CoreRef, CoreWeak, EndRef, Local, Slot};
+use super::control::{PauseToken, look};
+use super::core::{Listener, NestedWaker, Phase, ReceiverState};
+use super::flavour::{Fits, Flavour};
+use super::raw::{CoreRef, CoreWeak, Local, ReceiverRef, RunGuard, Slot};
 use super::run::{self, Stage, Step};
 use super::run_pending;
+use super::task::{SharedTask, WeakTask, address, is_same_task};
+use super::trampoline;
 use super::variance::Invariant;
 use super::wait::{self, Waited};
-use crate::contain::drop_contained;
 use crate::error::ResultTaken;
 use crate::failure::{Failure, Result};
+use crate::panics::drop_contained;
+use crate::stage_trace::CallSite;
 use crate::state::State;
-use crate::trail::Place;
 use crate::unhandled::Unhandled;
 
 /// Where a result of type `T` is or will be. It is consumed, or let go of with
-/// [`End::let_go`]; merely dropping it leaves the chain believing it held.
-pub(crate) enum End<M: Mode, T> {
+/// [`Receiver::let_go`]; merely dropping it leaves the chain believing it held.
+pub(crate) enum Receiver<M: Flavour, T> {
     /// It is there and needs no core: nobody else has a handle to it.
     Ready(Result<T>),
-    Linked(Link<M, T>),
+    Linked(LinkedReceiver<M, T>),
     /// It was taken out.
     Taken,
 }
@@ -35,13 +35,13 @@ pub(crate) enum End<M: Mode, T> {
 ///
 /// INVARIANT: it is the only one for its core, and `T` is what the last of the
 /// core's stages gives.
-pub(crate) struct Link<M: Mode, T> {
-    core: EndRef<M>,
+pub(crate) struct LinkedReceiver<M: Flavour, T> {
+    core: ReceiverRef<M>,
     result: Invariant<T>,
 }
 
-impl<M: Mode, T: Fits<M>> Link<M, T> {
-    pub(super) fn new(core: EndRef<M>) -> Self {
+impl<M: Flavour, T: Fits<M>> LinkedReceiver<M, T> {
+    pub(super) fn new(core: ReceiverRef<M>) -> Self {
         Self {
             core,
             result: PhantomData,
@@ -73,7 +73,7 @@ impl<M: Mode, T: Fits<M>> Link<M, T> {
     /// waker's clone and drop are other people's code.
     pub(crate) fn set_waker(&self, waker: &Waker) {
         let is_set = self.core.with(|state| {
-            let old = state.rare.waker();
+            let old = state.cold.waker();
             old.is_some_and(|old| old.will_wake(waker))
         });
         if !is_set {
@@ -82,12 +82,12 @@ impl<M: Mode, T: Fits<M>> Link<M, T> {
     }
 
     fn set_listener(&self, listener: Listener<M>) {
-        let body = listener.body();
+        let task = listener.task();
         let replaced = self
             .core
-            .with(|state| state.rare.replace_listener(listener));
+            .with(|state| state.cold.replace_listener(listener));
         if let Some(replaced) = replaced {
-            if replaced.body().is_some_and(|old| Some(old) != body) {
+            if replaced.task().is_some_and(|old| Some(old) != task) {
                 M::unlinked(&self.core);
             }
             drop_contained(replaced);
@@ -95,38 +95,38 @@ impl<M: Mode, T: Fits<M>> Link<M, T> {
     }
 }
 
-impl<T: 'static> Link<Local, T> {
+impl<T: 'static> LinkedReceiver<Local, T> {
     /// Has `body` resumed when all stages have run.
-    pub(crate) fn set_body(&self, body: &SharedBody) {
+    pub(crate) fn set_task(&self, task: &SharedTask) {
         let is_set = self.core.with(|state| {
-            let old = state.rare.body();
-            old.is_some_and(|old| is_same_body(old, body))
+            let old = state.cold.task();
+            old.is_some_and(|old| is_same_task(old, task))
         });
         if !is_set {
-            self.set_listener(Listener::Body(body.clone()));
+            self.set_listener(Listener::Task(task.clone()));
         }
     }
 
     /// Has `waker` woken when all stages have run, by which a future that `body` is polling
     /// is to go on.
-    pub(crate) fn set_inside(&self, waker: &Waker, body: &SharedBody) {
+    pub(crate) fn set_nested(&self, waker: &Waker, task: &SharedTask) {
         let is_set = self.core.with(|state| {
-            let old = state.rare.inside();
+            let old = state.cold.nested();
             old.is_some_and(|old| {
-                old.waker.will_wake(waker) && old.body.address() == address(&**body)
+                old.waker.will_wake(waker) && old.task.address() == address(&**task)
             })
         });
         if !is_set {
-            self.set_listener(Listener::Inside(Box::new(Inside {
+            self.set_listener(Listener::Nested(Box::new(NestedWaker {
                 waker: waker.clone(),
-                body: WeakBody::new(body),
+                task: WeakTask::new(task),
             })));
         }
     }
 }
 
-impl<M: Mode, T: Fits<M>> End<M, T> {
-    /// Takes the content, leaving [`End::Taken`].
+impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
+    /// Takes the content, leaving [`Receiver::Taken`].
     #[inline(always)]
     pub(crate) fn take(&mut self) -> Self {
         std::mem::replace(self, Self::Taken)
@@ -156,7 +156,7 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
 
     /// Adds a stage; runs it, before returning, if the result is there.
     #[inline(always)]
-    pub(crate) fn add<S: Stage<M, T>>(self, stage: S, added_at: Place) -> End<M, S::Out> {
+    pub(crate) fn add<S: Stage<M, T>>(self, stage: S, added_at: CallSite) -> Receiver<M, S::Out> {
         // Taken apart at once: where a whole end is passed on, it has to be in memory,
         // and is moved about there.
         let link = match self {
@@ -165,49 +165,53 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
             Self::Taken => return Self::add_now(taken_before(), stage, added_at),
         };
         let core = link.core;
-        let claimed = Claim::<M>::take(&core, |state| {
+        let claimed = RunGuard::<M>::acquire(&core, |state| {
             state.push::<T, S>(stage, added_at);
             state.is_at_end().then_some(()).ok_or(())
         });
-        if let Ok((claim, ())) = claimed {
-            run::run(claim);
+        if let Ok((guard, ())) = claimed {
+            run::run(guard);
         }
-        End::Linked(Link::new(core))
+        Receiver::Linked(LinkedReceiver::new(core))
     }
 
     /// Runs a stage that nobody has to wait for.
     #[inline]
-    fn add_now<S: Stage<M, T>>(input: Result<T>, stage: S, added_at: Place) -> End<M, S::Out> {
+    fn add_now<S: Stage<M, T>>(
+        input: Result<T>,
+        stage: S,
+        added_at: CallSite,
+    ) -> Receiver<M, S::Out> {
         match run::run_now::<M, T, S>(stage, input, added_at) {
-            Step::Wait(link) => End::waiting_for(link, added_at),
-            step => End::from_step(step),
+            Step::Wait(link) => Receiver::waiting_for(link, added_at),
+            step => Receiver::from_step(step),
         }
     }
 
     /// An end that gets the result of `inner`.
-    fn waiting_for(inner: Link<M, T>, made_at: Place) -> Self {
-        let outer = EndRef::new(made_at);
-        let Ok((claim, ())) = Claim::<M>::take(&outer, |_state| Ok::<_, ()>(())) else {
+    fn waiting_for(inner: LinkedReceiver<M, T>, made_at: CallSite) -> Self {
+        let outer = ReceiverRef::new(made_at);
+        let Ok((guard, ())) = RunGuard::<M>::acquire(&outer, |_state| Ok::<_, ()>(())) else {
             unreachable!("nobody else has it");
         };
-        if let Waited::HasResult(claim) = wait::wait_for(claim, inner.into_core()) {
-            run::run(claim);
+        if let Waited::HasResult(guard) = wait::wait_for(guard, inner.into_core()) {
+            run::run(guard);
         }
-        Self::Linked(Link::new(outer))
+        Self::Linked(LinkedReceiver::new(outer))
     }
 
     /// The core; one is made if there is none yet.
-    pub(crate) fn core(&mut self, made_at: Place) -> Option<&CoreRef<M>> {
+    pub(crate) fn core(&mut self, made_at: CallSite) -> Option<&CoreRef<M>> {
         if matches!(self, Self::Ready(_)) {
             let Self::Ready(result) = self.take() else {
                 unreachable!("it was just seen to be ready");
             };
-            let core = EndRef::new(made_at);
+            let core = ReceiverRef::new(made_at);
             core.with(|state| {
                 state.slot().put(result);
                 state.set_phase(Phase::Settled);
             });
-            *self = Self::Linked(Link::new(core));
+            *self = Self::Linked(LinkedReceiver::new(core));
         }
         match self {
             Self::Linked(link) => Some(&link.core),
@@ -216,13 +220,13 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
     }
 
     /// Holds the chain up for as long as the token lives.
-    pub(crate) fn pause(&mut self, made_at: Place) -> Paused<M> {
+    pub(crate) fn pause(&mut self, made_at: CallSite) -> PauseToken<M> {
         let core = match self.core(made_at) {
             Some(core) => core.clone(),
             // The result is gone: what is paused is nobody's.
             None => CoreRef::new(0, made_at),
         };
-        Paused::new(core)
+        PauseToken::new(core)
     }
 
     /// A weak reference to the core, if there is one.
@@ -283,7 +287,10 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
     ///
     /// It does not run what is pending: that is for executors, which may go to sleep. A
     /// body returns, and its chain goes on when the queue does.
-    pub(crate) fn poll(&mut self, listen: impl FnOnce(&Link<M, T>)) -> Poll<Option<Result<T>>> {
+    pub(crate) fn poll(
+        &mut self,
+        listen: impl FnOnce(&LinkedReceiver<M, T>),
+    ) -> Poll<Option<Result<T>>> {
         if let Self::Linked(link) = self {
             let result = link.take().or_else(|| {
                 listen(link);
@@ -303,19 +310,19 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
 
     /// Gives the end up. The stages still run; a failure that nobody handles is
     /// reported, unless `end` says to ignore it.
-    pub(crate) fn let_go(self, end: EndState) {
+    pub(crate) fn let_go(self, receiver: ReceiverState) {
         match self {
-            Self::Ready(Err(failure)) => dispose::<M, T>(Err(failure), end, None),
+            Self::Ready(Err(failure)) => dispose::<M, T>(Err(failure), receiver, None),
             Self::Ready(ready) => drop_contained(ready),
             Self::Linked(link) => {
                 let (result, made_at, listener) = link.core.with(|state| {
                     let result = state.take_settled(Slot::take::<T>).flatten();
-                    state.end = end;
-                    (result, state.made_at, state.rare.take_listener())
+                    state.receiver = receiver;
+                    (result, state.made_at, state.cold.take_listener())
                 });
                 drop_contained(listener);
                 if let Some(result) = result {
-                    dispose::<M, T>(result, end, Some(made_at));
+                    dispose::<M, T>(result, receiver, Some(made_at));
                 }
             }
             Self::Taken => {}
@@ -328,10 +335,10 @@ fn taken_before<T>() -> Result<T> {
     Err(Failure::new(ResultTaken::new()))
 }
 
-fn dispose<M: Mode, T>(result: Result<T>, end: EndState, made_at: Option<Place>) {
+fn dispose<M: Flavour, T>(result: Result<T>, receiver: ReceiverState, made_at: Option<CallSite>) {
     match result {
-        Err(failure) if end == EndState::Detached => {
-            let is_moot = backlog::is_passing_by::<M>();
+        Err(failure) if receiver == ReceiverState::Detached => {
+            let is_moot = trampoline::is_passing_by::<M>();
             Unhandled::new(failure, made_at, is_moot).report();
         }
         result => drop_contained(result),

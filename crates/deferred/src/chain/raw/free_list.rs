@@ -7,7 +7,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
 
 use super::counted::Memory;
-use crate::chain::mode::Mode;
+use crate::chain::flavour::Flavour;
 
 /// How many are kept at most, by each thread and for each flavour: 32 KiB. A chain whose
 /// stages had no place in its core leaves a buffer with its memory, of 1.5 KiB at the most.
@@ -17,13 +17,13 @@ use crate::chain::mode::Mode;
 const KEPT: usize = if cfg!(debug_assertions) { 0 } else { 128 };
 
 /// What one thread keeps.
-pub(crate) struct Spares<M: Mode> {
+pub(crate) struct FreeList<M: Flavour> {
     /// INVARIANT: so many of the places hold something, from the first on.
     count: Cell<usize>,
     places: UnsafeCell<[MaybeUninit<Memory<M>>; KEPT]>,
 }
 
-impl<M: Mode> Spares<M> {
+impl<M: Flavour> FreeList<M> {
     pub(super) const fn new() -> Self {
         Self {
             count: Cell::new(0),
@@ -54,7 +54,7 @@ impl<M: Mode> Spares<M> {
     }
 }
 
-impl<M: Mode> Drop for Spares<M> {
+impl<M: Flavour> Drop for FreeList<M> {
     fn drop(&mut self) {
         while let Some(memory) = self.pop() {
             drop(memory);
@@ -64,19 +64,19 @@ impl<M: Mode> Drop for Spares<M> {
 
 /// Memory for a block.
 #[inline(always)]
-pub(super) fn take<M: Mode>() -> Memory<M> {
-    let spare = M::spares(Spares::pop).flatten();
+pub(super) fn take<M: Flavour>() -> Memory<M> {
+    let spare = M::free_list(FreeList::pop).flatten();
     spare.unwrap_or_else(Memory::new)
 }
 
 /// Takes memory back.
 #[inline(always)]
-pub(super) fn give_back<M: Mode>(memory: Memory<M>) {
+pub(super) fn give_back<M: Flavour>(memory: Memory<M>) {
     let mut memory = Some(memory);
     // At the end of the thread it is just dropped.
-    let _ = M::spares(|spares| {
+    let _ = M::free_list(|free_list| {
         if let Some(memory) = memory.take() {
-            spares.push(memory);
+            free_list.push(memory);
         }
     });
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::Location;
 
 /// A place in somebody's source.
-pub(crate) type Place = &'static Location<'static>;
+pub(crate) type CallSite = &'static Location<'static>;
 
 const KEPT: usize = 4;
 
@@ -21,22 +21,22 @@ const KEPT: usize = 4;
 ///     deferred = deferred.add_callback(|n| Ok(n + 1));
 /// }
 /// let failure = deferred.into_result().unwrap().unwrap_err();
-/// assert_eq!(failure.trail().count(), 100);
-/// assert_eq!(failure.trail().places().count(), 8);
+/// assert_eq!(failure.stage_trace().count(), 100);
+/// assert_eq!(failure.stage_trace().places().count(), 8);
 /// ```
 #[derive(Clone, Default)]
-pub struct Trail {
-    first: [Option<Place>; KEPT],
-    last: [Option<Place>; KEPT],
+pub struct StageTrace {
+    first: [Option<CallSite>; KEPT],
+    last: [Option<CallSite>; KEPT],
     count: u64,
 }
 
-impl Trail {
+impl StageTrace {
     pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    pub(crate) fn note(&mut self, place: Place) {
+    pub(crate) fn note(&mut self, place: CallSite) {
         let index = self.count as usize;
         if index < KEPT {
             self.first[index] = Some(place);
@@ -57,7 +57,7 @@ impl Trail {
     ///     .add_callback(|n: i32| Ok(n + 1))
     ///     .add_errback(|failure| Err::<i32, _>(failure));
     /// let failure = deferred.into_result().unwrap().unwrap_err();
-    /// assert_eq!(failure.trail().count(), 2);
+    /// assert_eq!(failure.stage_trace().count(), 2);
     /// ```
     pub fn count(&self) -> u64 {
         self.count
@@ -73,7 +73,7 @@ impl Trail {
     /// let deferred = fail(Failure::msg("no"));
     /// let deferred = deferred.add_callback(|n: i32| Ok(n + 1));
     /// let failure = deferred.into_result().unwrap().unwrap_err();
-    /// let lines: Vec<_> = failure.trail().places().map(|place| place.line()).collect();
+    /// let lines: Vec<_> = failure.stage_trace().places().map(|place| place.line()).collect();
     /// assert_eq!(lines, [line!() - 3], "that of the `add_callback`");
     /// ```
     pub fn places(&self) -> impl Iterator<Item = &'static Location<'static>> {
@@ -90,7 +90,7 @@ impl Trail {
     }
 }
 
-impl fmt::Debug for Trail {
+impl fmt::Debug for StageTrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.places()).finish()
     }
@@ -98,7 +98,7 @@ impl fmt::Debug for Trail {
 
 /// One indented line per stage, each beginning with a line break, and one for
 /// those that were forgotten.
-impl fmt::Display for Trail {
+impl fmt::Display for StageTrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, place) in self.places().enumerate() {
             if let Some(forgotten) = self.forgotten_before(index) {

@@ -2,29 +2,29 @@
 
 use std::fmt;
 
-use super::end::End;
-use super::mode::{Fits, Mode};
+use super::flavour::{Fits, Flavour};
 use super::raw::CoreRef;
+use super::receiver::Receiver;
 use super::run_pending;
 use super::wait_graph::waits_for;
 use crate::failure::Failure;
+use crate::stage_trace::CallSite;
 use crate::state::State;
-use crate::trail::Place;
 
 /// Of a long line of chains that wait for one another, so many are shown.
 const SHOWN: usize = 16;
 
 /// One chain, as it was a moment ago.
-struct Picture {
+struct Snapshot {
     state: State,
-    made_at: Place,
+    made_at: CallSite,
     /// Where its stages were added; `None` while another thread runs them.
-    stages: Option<Vec<Place>>,
+    stages: Option<Vec<CallSite>>,
     failure: Option<Failure>,
 }
 
-impl Picture {
-    fn of<M: Mode>(core: &CoreRef<M>) -> Self {
+impl Snapshot {
+    fn of<M: Flavour>(core: &CoreRef<M>) -> Self {
         core.with(|state| Self {
             state: state.seen(),
             made_at: state.made_at,
@@ -34,7 +34,7 @@ impl Picture {
     }
 }
 
-impl fmt::Debug for Picture {
+impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Deferred");
         self.show(&mut out);
@@ -42,7 +42,7 @@ impl fmt::Debug for Picture {
     }
 }
 
-impl Picture {
+impl Snapshot {
     fn show(&self, out: &mut fmt::DebugStruct<'_, '_>) {
         out.field("state", &self.state);
         if let Some(failure) = &self.failure {
@@ -56,7 +56,7 @@ impl Picture {
     }
 }
 
-struct Places<'a>(&'a [Place]);
+struct Places<'a>(&'a [CallSite]);
 
 impl fmt::Debug for Places<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -70,7 +70,7 @@ impl fmt::Debug for Places<'_> {
     }
 }
 
-impl<M: Mode, T: Fits<M>> End<M, T> {
+impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
     /// The `Debug` of a Deferred.
     pub(crate) fn debug(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         run_pending();
@@ -87,7 +87,7 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
             }
             Self::Taken => return out.field("state", &format_args!("Taken")).finish(),
         };
-        Picture::of::<M>(link.core()).show(&mut out);
+        Snapshot::of::<M>(link.core()).show(&mut out);
         let (mut next, is_asleep) = waits_for::<M>(link.core());
         // It may wait for itself, through a list.
         let mut seen = vec![link.core().clone()];
@@ -98,7 +98,7 @@ impl<M: Mode, T: Fits<M>> End<M, T> {
             if seen.iter().any(|seen| CoreRef::is_same(seen, &core)) {
                 continue;
             }
-            line.push(Picture::of::<M>(&core));
+            line.push(Snapshot::of::<M>(&core));
             next.extend(waits_for::<M>(&core).0);
             seen.push(core);
         }

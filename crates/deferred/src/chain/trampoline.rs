@@ -22,25 +22,25 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 use super::core::Remains;
-use super::mode::Mode;
-use super::raw::{CoreRef, OwnedClaim};
+use super::flavour::Flavour;
+use super::raw::{CoreRef, OwnedRunGuard};
 use super::run;
-use crate::contain::drop_contained;
 use crate::error::Abandoned;
 use crate::failure::Failure;
+use crate::panics::drop_contained;
 
-enum Task<M: Mode> {
+enum Job<M: Flavour> {
     /// The last trigger is gone and has not fired.
     Abandon(CoreRef<M>),
     Discard(Box<Remains<M>>),
 }
 
 /// One per thread.
-pub(crate) struct Backlog<M: Mode> {
+pub(crate) struct Trampoline<M: Flavour> {
     /// Added before the task on the stack began.
-    tasks: RefCell<VecDeque<Task<M>>>,
+    tasks: RefCell<VecDeque<Job<M>>>,
     /// Added since then.
-    added: RefCell<Vec<Task<M>>>,
+    added: RefCell<Vec<Job<M>>>,
     /// A drain is on the stack that runs what is added. INVARIANT: if not, there is
     /// nothing.
     is_draining: Cell<bool>,
@@ -49,10 +49,10 @@ pub(crate) struct Backlog<M: Mode> {
     /// How many hand-overs are on the stack.
     handing_over: Cell<usize>,
     /// Those that would have nested too deep.
-    handed_over: RefCell<VecDeque<OwnedClaim<M>>>,
+    handed_over: RefCell<VecDeque<OwnedRunGuard<M>>>,
 }
 
-impl<M: Mode> Backlog<M> {
+impl<M: Flavour> Trampoline<M> {
     pub(super) const fn new() -> Self {
         Self {
             tasks: RefCell::new(VecDeque::new()),
@@ -69,14 +69,14 @@ impl<M: Mode> Backlog<M> {
 ///
 /// A Deferred that it has captured, and that fails because its trigger was lost to
 /// the same failure, is no news: see [`is_passing_by`].
-pub(super) fn drop_passed_by<M: Mode, S>(callback: S) {
+pub(super) fn drop_passed_by<M: Flavour, S>(callback: S) {
     if !std::mem::needs_drop::<S>() {
         return;
     }
     let change = |by: isize| {
-        M::backlog(|backlog| {
-            let count = backlog.passed_by.get();
-            backlog.passed_by.set(count.saturating_add_signed(by));
+        M::trampoline(|trampoline| {
+            let count = trampoline.passed_by.get();
+            trampoline.passed_by.set(count.saturating_add_signed(by));
         });
     };
     change(1);
@@ -85,33 +85,33 @@ pub(super) fn drop_passed_by<M: Mode, S>(callback: S) {
 }
 
 /// Whether what is dropped now goes because a failure passes by its owner.
-pub(super) fn is_passing_by<M: Mode>() -> bool {
-    M::backlog(|backlog| backlog.passed_by.get() > 0).unwrap_or(false)
+pub(super) fn is_passing_by<M: Flavour>() -> bool {
+    M::trampoline(|trampoline| trampoline.passed_by.get() > 0).unwrap_or(false)
 }
 
 /// Fires `core`, whose last trigger is gone, with [`Abandoned`].
 #[cold]
-pub(super) fn abandon<M: Mode>(core: CoreRef<M>) {
-    add(Task::<M>::Abandon(core));
+pub(super) fn abandon<M: Flavour>(core: CoreRef<M>) {
+    add(Job::<M>::Abandon(core));
 }
 
 #[cold]
-pub(super) fn discard<M: Mode>(remains: Remains<M>) {
-    add(Task::<M>::Discard(Box::new(remains)));
+pub(super) fn discard<M: Flavour>(remains: Remains<M>) {
+    add(Job::<M>::Discard(Box::new(remains)));
 }
 
-fn add<M: Mode>(task: Task<M>) {
+fn add<M: Flavour>(task: Job<M>) {
     let mut task = Some(task);
-    M::backlog(|backlog| {
-        backlog.added.borrow_mut().extend(task.take());
+    M::trampoline(|trampoline| {
+        trampoline.added.borrow_mut().extend(task.take());
     });
     match task {
-        // The thread is at its end and has no backlog any more.
+        // The thread is at its end and has no queue any more.
         Some(task) => perform(task),
         None => {
-            M::backlog(|backlog| {
-                if !backlog.is_draining.get() {
-                    drain(backlog);
+            M::trampoline(|trampoline| {
+                if !trampoline.is_draining.get() {
+                    drain(trampoline);
                 }
             });
         }
@@ -119,15 +119,15 @@ fn add<M: Mode>(task: Task<M>) {
 }
 
 /// Works through the queue; says how many tasks there were.
-fn drain<M: Mode>(backlog: &Backlog<M>) -> usize {
-    let _draining = Draining::enter(&backlog.is_draining);
+fn drain<M: Flavour>(trampoline: &Trampoline<M>) -> usize {
+    let _draining = Draining::enter(&trampoline.is_draining);
     let mut count = 0;
     loop {
         // Each time: a loop inside the last task has ended this state.
-        backlog.is_draining.set(true);
+        trampoline.is_draining.set(true);
         let task = {
-            let mut tasks = backlog.tasks.borrow_mut();
-            tasks.extend(backlog.added.borrow_mut().drain(..));
+            let mut tasks = trampoline.tasks.borrow_mut();
+            tasks.extend(trampoline.added.borrow_mut().drain(..));
             tasks.pop_front()
         };
         match task {
@@ -141,14 +141,14 @@ fn drain<M: Mode>(backlog: &Backlog<M>) -> usize {
 /// Works through what the task on the stack has added, and what that adds; says how many
 /// tasks there were.
 #[cold]
-fn drain_added<M: Mode>(backlog: &Backlog<M>) -> usize {
-    let before = backlog.tasks.borrow().len();
+fn drain_added<M: Flavour>(trampoline: &Trampoline<M>) -> usize {
+    let before = trampoline.tasks.borrow().len();
     let mut count = 0;
     loop {
         let task = {
-            let mut tasks = backlog.tasks.borrow_mut();
+            let mut tasks = trampoline.tasks.borrow_mut();
             // Taken from the back: the first of them is to be the last.
-            tasks.extend(backlog.added.borrow_mut().drain(..).rev());
+            tasks.extend(trampoline.added.borrow_mut().drain(..).rev());
             if tasks.len() > before {
                 tasks.pop_back()
             } else {
@@ -160,7 +160,7 @@ fn drain_added<M: Mode>(backlog: &Backlog<M>) -> usize {
         };
         perform(task);
         // Again: a loop inside the last task has ended this state.
-        backlog.is_draining.set(true);
+        trampoline.is_draining.set(true);
         count += 1;
     }
 }
@@ -168,12 +168,12 @@ fn drain_added<M: Mode>(backlog: &Backlog<M>) -> usize {
 /// Runs what drops inside the task on the stack have put into the queue; says how many
 /// tasks there were. For whatever looks at a chain.
 #[inline]
-pub(super) fn run_pending<M: Mode>() -> usize {
-    let ran = M::backlog(|backlog| {
-        if backlog.added.borrow().is_empty() {
+pub(super) fn run_pending<M: Flavour>() -> usize {
+    let ran = M::trampoline(|trampoline| {
+        if trampoline.added.borrow().is_empty() {
             0
         } else {
-            drain_added(backlog)
+            drain_added(trampoline)
         }
     });
     // Without a queue, nothing is put off: the thread is at its end.
@@ -184,10 +184,10 @@ pub(super) fn run_pending<M: Mode>() -> usize {
 /// afterwards, abandonments run at once, until the task on the stack is over. It also gets
 /// the hand-overs that would nest too deep, since it may wait for one of them.
 #[inline]
-pub(super) fn run_pending_in_loop<M: Mode>() -> usize {
-    let ran = M::backlog(|backlog| {
-        if backlog.is_draining.get() || backlog.handing_over.get() > 0 {
-            run_all(backlog)
+pub(super) fn run_pending_in_loop<M: Flavour>() -> usize {
+    let ran = M::trampoline(|trampoline| {
+        if trampoline.is_draining.get() || trampoline.handing_over.get() > 0 {
+            run_all(trampoline)
         } else {
             0
         }
@@ -196,14 +196,14 @@ pub(super) fn run_pending_in_loop<M: Mode>() -> usize {
 }
 
 #[cold]
-fn run_all<M: Mode>(backlog: &Backlog<M>) -> usize {
-    let mut count = drain(backlog);
+fn run_all<M: Flavour>(trampoline: &Trampoline<M>) -> usize {
+    let mut count = drain(trampoline);
     // Those that come further in begin to count anew, and so run at once.
-    backlog.handing_over.set(0);
+    trampoline.handing_over.set(0);
     loop {
-        let claim = backlog.handed_over.borrow_mut().pop_front();
-        match claim {
-            Some(claim) => run::run_owned(claim),
+        let guard = trampoline.handed_over.borrow_mut().pop_front();
+        match guard {
+            Some(guard) => run::run_owned(guard),
             None => return count,
         }
         count += 1;
@@ -216,35 +216,35 @@ const NESTED_HAND_OVERS: usize = 8;
 /// Runs a chain that was given what somebody else gave back: now, inside whatever
 /// runs; or, if that happened in a hand-over in a hand-over and so on, when the
 /// outermost one is over.
-pub(crate) fn hand_over<M: Mode>(claim: OwnedClaim<M>) {
-    let mut claim = Some(claim);
-    M::backlog(|backlog| {
-        let depth = backlog.handing_over.get();
+pub(crate) fn hand_over<M: Flavour>(guard: OwnedRunGuard<M>) {
+    let mut guard = Some(guard);
+    M::trampoline(|trampoline| {
+        let depth = trampoline.handing_over.get();
         if depth == NESTED_HAND_OVERS {
-            backlog.handed_over.borrow_mut().extend(claim.take());
+            trampoline.handed_over.borrow_mut().extend(guard.take());
             return;
         }
-        let _nested = Nested::enter(&backlog.handing_over);
-        while let Some(next) = claim.take() {
+        let _nested = NestedHandOver::enter(&trampoline.handing_over);
+        while let Some(next) = guard.take() {
             run::run_owned(next);
             if depth == 0 {
-                claim = backlog.handed_over.borrow_mut().pop_front();
+                guard = trampoline.handed_over.borrow_mut().pop_front();
             }
         }
     });
     // The thread is at its end.
-    if let Some(claim) = claim {
-        run::run_owned(claim);
+    if let Some(guard) = guard {
+        run::run_owned(guard);
     }
 }
 
 /// A hand-over is on the stack, for as long as this lives.
-struct Nested<'a> {
+struct NestedHandOver<'a> {
     depth: &'a Cell<usize>,
     outer: usize,
 }
 
-impl<'a> Nested<'a> {
+impl<'a> NestedHandOver<'a> {
     fn enter(depth: &'a Cell<usize>) -> Self {
         let outer = depth.get();
         depth.set(outer + 1);
@@ -253,7 +253,7 @@ impl<'a> Nested<'a> {
     }
 }
 
-impl Drop for Nested<'_> {
+impl Drop for NestedHandOver<'_> {
     fn drop(&mut self) {
         self.depth.set(self.outer);
         count_on_stack(-1);
@@ -294,12 +294,12 @@ pub(super) fn is_any_on_stack() -> bool {
     ON_STACK.get() > 0
 }
 
-fn perform<M: Mode>(task: Task<M>) {
+fn perform<M: Flavour>(task: Job<M>) {
     match task {
-        Task::Abandon(core) => {
+        Job::Abandon(core) => {
             let make = |made_at| Failure::without_backtrace(Abandoned::new(), made_at);
             run::fail::<M>(&core, make, || {});
         }
-        Task::Discard(remains) => drop_contained(remains),
+        Job::Discard(remains) => drop_contained(remains),
     }
 }

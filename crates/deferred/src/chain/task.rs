@@ -9,7 +9,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::poller::Poller;
-use super::raw::{CoreRef, CoreWeak, Local, OwnedClaim, PinWeak};
+use super::raw::{CoreRef, CoreWeak, Local, OwnedRunGuard, PinWeak};
 
 /// Chains that a body awaits; mostly one.
 pub(crate) type Awaited<M> = SmallVec<[CoreWeak<M>; 1]>;
@@ -18,10 +18,10 @@ pub(crate) type Awaited<M> = SmallVec<[CoreWeak<M>; 1]>;
 ///
 /// Only chains of one thread know of bodies: by a shared chain it is woken like any
 /// other future.
-pub(crate) trait Body {
+pub(crate) trait Task {
     /// Goes on, since something it awaits has come; gives the chain of its result if
     /// that is to be run now.
-    fn resume(self: Pin<Rc<Self>>) -> Option<OwnedClaim<Local>>;
+    fn resume(self: Pin<Rc<Self>>) -> Option<OwnedRunGuard<Local>>;
 
     /// The chain that gets its result, while there is one.
     fn result(&self) -> Option<CoreRef<Local>>;
@@ -49,38 +49,38 @@ pub(crate) trait Body {
     fn set_poller(&self, poller: &Arc<Poller>);
 }
 
-pub(crate) type SharedBody = Pin<Rc<dyn Body>>;
-pub(crate) type WeakBody = PinWeak<dyn Body>;
+pub(crate) type SharedTask = Pin<Rc<dyn Task>>;
+pub(crate) type WeakTask = PinWeak<dyn Task>;
 
 /// Where a body is, by which it is told from others.
-pub(crate) fn address<B: Body + ?Sized>(body: &B) -> *const () {
-    std::ptr::from_ref(body).cast()
+pub(crate) fn address<B: Task + ?Sized>(task: &B) -> *const () {
+    std::ptr::from_ref(task).cast()
 }
 
-pub(super) fn is_same_body(a: &SharedBody, b: &SharedBody) -> bool {
+pub(super) fn is_same_task(a: &SharedTask, b: &SharedTask) -> bool {
     address(&**a) == address(&**b)
 }
 
 /// How a body awaits a chain.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Awaits {
-    Not,
+    No,
     /// It is resumed.
     Directly,
     /// A future that it polls is woken.
-    Inside,
+    Nested,
 }
 
 impl Awaits {
     /// How the body at `address` awaits `core`.
     pub(crate) fn of(core: &CoreRef<Local>, address: *const ()) -> Self {
         core.with(|state| {
-            let body = state.rare.body().map(|body| self::address(&**body));
-            let inside = state.rare.inside().map(|inside| inside.body.address());
-            match (body, inside) {
-                (Some(body), _) if body == address => Self::Directly,
-                (_, Some(body)) if body == address => Self::Inside,
-                _ => Self::Not,
+            let task = state.cold.task().map(|task| self::address(&**task));
+            let nested = state.cold.nested().map(|nested| nested.task.address());
+            match (task, nested) {
+                (Some(task), _) if task == address => Self::Directly,
+                (_, Some(task)) if task == address => Self::Nested,
+                _ => Self::No,
             }
         })
     }

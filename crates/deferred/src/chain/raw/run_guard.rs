@@ -5,24 +5,24 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr;
 
-use super::core::{Guarded, Incoming};
+use super::core::{Incoming, StateGuard};
 use super::{CoreRef, Slot};
 use crate::chain::core::Phase;
-use crate::chain::mode::Mode;
+use crate::chain::flavour::Flavour;
 use crate::chain::run::Flow;
-use crate::trail::Place;
+use crate::stage_trace::CallSite;
 
 /// A reference to a core that is not counted: one that is lives as long as this.
 ///
 /// It is what `&CoreRef<M>` would be, but it is the reference, and not the place of one:
 /// so whoever has lent it need not keep it in memory.
-pub(crate) struct Borrowed<'a, M: Mode> {
+pub(crate) struct BorrowedCore<'a, M: Flavour> {
     /// INVARIANT: a copy of one that lives for `'a`; never dropped.
     core: ManuallyDrop<CoreRef<M>>,
     lent: PhantomData<&'a CoreRef<M>>,
 }
 
-impl<'a, M: Mode> Borrowed<'a, M> {
+impl<'a, M: Flavour> BorrowedCore<'a, M> {
     #[inline(always)]
     pub(crate) fn new(core: &'a CoreRef<M>) -> Self {
         Self {
@@ -44,7 +44,7 @@ impl<'a, M: Mode> Borrowed<'a, M> {
     }
 }
 
-impl<M: Mode> Deref for Borrowed<'_, M> {
+impl<M: Flavour> Deref for BorrowedCore<'_, M> {
     type Target = CoreRef<M>;
 
     #[inline(always)]
@@ -57,44 +57,44 @@ impl<M: Mode> Deref for Borrowed<'_, M> {
 ///
 /// INVARIANT: there is one for each core in `Running`, and none for one in another
 /// phase, but for `Spent`, in which the one who has spent it may still have it.
-#[must_use = "a chain whose claim is lost is stuck"]
-pub(crate) struct Claim<'a, M: Mode> {
-    core: Borrowed<'a, M>,
+#[must_use = "a chain whose guard is lost is stuck"]
+pub(crate) struct RunGuard<'a, M: Flavour> {
+    core: BorrowedCore<'a, M>,
 }
 
 /// The same, with its own reference to the core.
-#[must_use = "a chain whose claim is lost is stuck"]
-pub(crate) struct OwnedClaim<M: Mode> {
+#[must_use = "a chain whose guard is lost is stuck"]
+pub(crate) struct OwnedRunGuard<M: Flavour> {
     core: CoreRef<M>,
 }
 
 /// How it came out when a claim was to be given back.
-pub(crate) enum Leave<'a, M: Mode, R> {
-    NotYet(Claim<'a, M>),
-    Rests(R),
+pub(crate) enum Release<'a, M: Flavour, R> {
+    Kept(RunGuard<'a, M>),
+    Released(R),
     /// The result may be taken from the slot.
-    Spent(Claim<'a, M>, R),
+    Taken(RunGuard<'a, M>, R),
 }
 
-impl<'a, M: Mode> Claim<'a, M> {
+impl<'a, M: Flavour> RunGuard<'a, M> {
     /// Claims `core`, if `f` says so; it may prepare the slot.
     #[inline(always)]
-    pub(crate) fn take<X, Y>(
+    pub(crate) fn acquire<X, Y>(
         core: &'a CoreRef<M>,
-        f: impl FnOnce(&mut Guarded<'_, M>) -> Result<X, Y>,
+        f: impl FnOnce(&mut StateGuard<'_, M>) -> Result<X, Y>,
     ) -> Result<(Self, X), Y> {
-        Self::take_borrowed(Borrowed::new(core), f)
+        Self::acquire_borrowed(BorrowedCore::new(core), f)
     }
 
     /// The same.
     #[inline(always)]
-    pub(crate) fn take_borrowed<X, Y>(
-        core: Borrowed<'a, M>,
-        f: impl FnOnce(&mut Guarded<'_, M>) -> Result<X, Y>,
+    pub(crate) fn acquire_borrowed<X, Y>(
+        core: BorrowedCore<'a, M>,
+        f: impl FnOnce(&mut StateGuard<'_, M>) -> Result<X, Y>,
     ) -> Result<(Self, X), Y> {
         let prepared = core.with(|state| {
             let prepared = f(state)?;
-            state.claim();
+            state.acquire();
             Ok(prepared)
         })?;
         Ok((Self { core }, prepared))
@@ -103,10 +103,10 @@ impl<'a, M: Mode> Claim<'a, M> {
     /// Gives the claim back, for the phase that `f` says; if it says `None`, or
     /// stages have come meanwhile, it is kept. `f` is told whether stages wait.
     #[inline(always)]
-    pub(crate) fn leave<R>(
+    pub(crate) fn release<R>(
         self,
-        f: impl FnOnce(&mut Guarded<'_, M>, bool) -> Option<(Phase, R)>,
-    ) -> Leave<'a, M, R> {
+        f: impl FnOnce(&mut StateGuard<'_, M>, bool) -> Option<(Phase, R)>,
+    ) -> Release<'a, M, R> {
         let left = self.core.with(|state| {
             self.core.witness.reached();
             // SAFETY: the claim is ours.
@@ -118,13 +118,13 @@ impl<'a, M: Mode> Claim<'a, M> {
             }
             let has_stages = !stages.is_empty();
             let (phase, left) = f(state, has_stages)?;
-            state.leave(phase);
+            state.release(phase);
             Some((phase, left))
         });
         match left {
-            None => Leave::NotYet(self),
-            Some((Phase::Spent, left)) => Leave::Spent(self, left),
-            Some((_, left)) => Leave::Rests(left),
+            None => Release::Kept(self),
+            Some((Phase::Taken, left)) => Release::Taken(self, left),
+            Some((_, left)) => Release::Released(left),
         }
     }
 
@@ -135,7 +135,7 @@ impl<'a, M: Mode> Claim<'a, M> {
 
     /// The core, for as long as the claim may be there.
     #[inline(always)]
-    pub(crate) fn borrowed(&self) -> Borrowed<'a, M> {
+    pub(crate) fn borrowed(&self) -> BorrowedCore<'a, M> {
         self.core.copy()
     }
 
@@ -149,7 +149,7 @@ impl<'a, M: Mode> Claim<'a, M> {
     /// Runs the first stage; `running` is set to where it was added. `None` if
     /// there is no stage.
     #[inline(always)]
-    pub(crate) fn run_first(&mut self, running: &mut Option<Place>) -> Option<Flow<M>> {
+    pub(crate) fn run_first(&mut self, running: &mut Option<CallSite>) -> Option<Flow<M>> {
         self.core.witness.reached();
         // SAFETY: the claim is ours. The reference is gone when the stage runs.
         let first = unsafe { &mut *self.core.stages.get() }.first()?;
@@ -158,27 +158,27 @@ impl<'a, M: Mode> Claim<'a, M> {
         Some(unsafe { first.run(&self.core) })
     }
 
-    pub(crate) fn into_owned(self) -> OwnedClaim<M> {
-        OwnedClaim {
+    pub(crate) fn into_owned(self) -> OwnedRunGuard<M> {
+        OwnedRunGuard {
             core: (*self.core).clone(),
         }
     }
 }
 
-impl<M: Mode> OwnedClaim<M> {
-    /// As [`Claim::take`].
-    pub(crate) fn take<X, Y>(
+impl<M: Flavour> OwnedRunGuard<M> {
+    /// As [`RunGuard::acquire`].
+    pub(crate) fn acquire<X, Y>(
         core: CoreRef<M>,
-        f: impl FnOnce(&mut Guarded<'_, M>) -> Result<X, Y>,
+        f: impl FnOnce(&mut StateGuard<'_, M>) -> Result<X, Y>,
     ) -> Result<(Self, X), Y> {
-        let (_claim, prepared) = Claim::<M>::take(&core, f)?;
+        let (_claim, prepared) = RunGuard::<M>::acquire(&core, f)?;
         Ok((Self { core }, prepared))
     }
 
     /// The claim, for as long as the core is borrowed to it in `core`.
-    pub(crate) fn into_claim(self, core: &mut Option<CoreRef<M>>) -> Claim<'_, M> {
-        Claim {
-            core: Borrowed::new(core.insert(self.core)),
+    pub(crate) fn borrow_in(self, core: &mut Option<CoreRef<M>>) -> RunGuard<'_, M> {
+        RunGuard {
+            core: BorrowedCore::new(core.insert(self.core)),
         }
     }
 }

@@ -4,22 +4,22 @@ use std::ops::Deref;
 
 use super::{CoreRef, Slot};
 use crate::chain::core::Phase;
-use crate::chain::mode::Mode;
-use crate::trail::Place;
+use crate::chain::flavour::Flavour;
+use crate::stage_trace::CallSite;
 
 /// A reference to a core that there is one of at most.
 ///
 /// INVARIANT: it was made with the core. While it is there, the slot of a chain in
 /// `Settled` belongs to whoever can reach this mutably, and to those who only look at
 /// it under the lock.
-pub(crate) struct EndRef<M: Mode> {
+pub(crate) struct ReceiverRef<M: Flavour> {
     core: CoreRef<M>,
 }
 
-impl<M: Mode> EndRef<M> {
+impl<M: Flavour> ReceiverRef<M> {
     /// The end of a new chain that was not fired and has no triggers.
     #[inline(always)]
-    pub(crate) fn new(made_at: Place) -> Self {
+    pub(crate) fn new(made_at: CallSite) -> Self {
         Self {
             core: CoreRef::new(0, made_at),
         }
@@ -27,7 +27,7 @@ impl<M: Mode> EndRef<M> {
 
     /// The end of a new chain, and a reference for its trigger.
     #[inline(always)]
-    pub(crate) fn new_pair(made_at: Place) -> (CoreRef<M>, Self) {
+    pub(crate) fn new_pair(made_at: CallSite) -> (CoreRef<M>, Self) {
         let (first, core) = CoreRef::new_pair(1, made_at);
         (first, Self { core })
     }
@@ -53,11 +53,11 @@ impl<M: Mode> EndRef<M> {
         // SAFETY: nobody has a claim in `Settled`, and the slot is the end's, which is
         // borrowed mutably. Only the end hands out what can pause the chain, so if
         // nothing was handed out that is so until this is over.
-        Some(unsafe { self.core.spend(f) })
+        Some(unsafe { self.core.take_unlocked(f) })
     }
 }
 
-impl<M: Mode> Deref for EndRef<M> {
+impl<M: Flavour> Deref for ReceiverRef<M> {
     type Target = CoreRef<M>;
 
     #[inline(always)]

@@ -23,7 +23,7 @@ const YIELDS: u32 = 64;
 #[cfg(not(deferred_loom))]
 const SLEEP: std::time::Duration = std::time::Duration::from_micros(50);
 
-pub(crate) struct Brief<X> {
+pub(crate) struct SpinLock<X> {
     is_taken: AtomicBool,
     /// Those who wait: the one who has it looks when the lock is free.
     queue: Mutex<()>,
@@ -32,7 +32,7 @@ pub(crate) struct Brief<X> {
 }
 
 // SAFETY: one thread at a time reaches the content.
-unsafe impl<X: Send> Sync for Brief<X> {}
+unsafe impl<X: Send> Sync for SpinLock<X> {}
 
 /// Gives the lock back, also under a panic.
 struct Taken<'a>(&'a AtomicBool);
@@ -44,7 +44,7 @@ impl Drop for Taken<'_> {
     }
 }
 
-impl<X> Brief<X> {
+impl<X> SpinLock<X> {
     /// Makes one at `place`, whose content is still to be written by `write`.
     ///
     /// # Safety

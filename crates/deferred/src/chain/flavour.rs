@@ -6,14 +6,14 @@ use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::panic::Location;
 
-use super::backlog::Backlog;
-use super::body::Awaited;
 use super::core::{Group, Phase};
-use super::raw::{CoreRef, Counts, Incoming, Locked, OwnedClaim, Spares};
-use crate::trail::Place;
+use super::raw::{CoreRef, Counts, FreeList, Incoming, LockedState, OwnedRunGuard};
+use super::task::Awaited;
+use super::trampoline::Trampoline;
+use crate::stage_trace::CallSite;
 
 /// How the parts of a chain hold on to its core.
-pub(crate) trait Mode: Sized + 'static {
+pub(crate) trait Flavour: Sized + 'static {
     /// Whether several threads may reach a core at the same time.
     const IS_SHARED: bool;
 
@@ -35,36 +35,36 @@ pub(crate) trait Mode: Sized + 'static {
     type Group: Clone + Deref<Target: Group<Self>> + 'static;
     /// A body of [`inline_callbacks`](crate::inline_callbacks) that waits for a
     /// chain.
-    type Body: Clone + 'static;
-    type WeakBody: Clone + 'static;
+    type Task: Clone + 'static;
+    type WeakTask: Clone + 'static;
 
     /// Makes the lock of a new core, and what is behind it, in its place.
-    fn init_locked(place: &mut MaybeUninit<Self::CoreLock>, triggers: u32, made_at: Place);
+    fn init_locked(place: &mut MaybeUninit<Self::CoreLock>, triggers: u32, made_at: CallSite);
     /// Calls `f` with what is in the lock of a core; see [`with`](Self::with).
-    fn with_locked<R>(lock: &Self::CoreLock, f: impl FnOnce(&mut Locked<Self>) -> R) -> R;
+    fn with_locked<R>(lock: &Self::CoreLock, f: impl FnOnce(&mut LockedState<Self>) -> R) -> R;
     /// Where what is in the lock of a core is.
-    fn locked_ptr(lock: &Self::CoreLock) -> *mut Locked<Self>;
+    fn locked_ptr(lock: &Self::CoreLock) -> *mut LockedState<Self>;
     /// What is in the lock of a core that nobody else has.
-    fn locked_mut(lock: &mut Self::CoreLock) -> &mut Locked<Self>;
+    fn locked_mut(lock: &mut Self::CoreLock) -> &mut LockedState<Self>;
     fn call_canceller(canceller: Self::Canceller, core: CoreRef<Self>);
-    fn upgrade_body(weak: &Self::WeakBody) -> Option<Self::Body>;
+    fn upgrade_task(weak: &Self::WeakTask) -> Option<Self::Task>;
     /// Goes on with a body; what comes of it may be a chain to be run.
-    fn resume(body: Self::Body) -> Option<OwnedClaim<Self>>;
+    fn resume(task: Self::Task) -> Option<OwnedRunGuard<Self>>;
     /// The chain that gets the body's result, while there is one.
-    fn result_of(body: &Self::Body) -> Option<CoreRef<Self>>;
+    fn result_of(task: &Self::Task) -> Option<CoreRef<Self>>;
     /// Cancels a body: gives what it awaits, for the caller to cancel.
-    fn cancel_body(body: Self::Body, cancelled_at: &'static Location<'static>) -> Awaited<Self>;
+    fn cancel_task(task: Self::Task, cancelled_at: &'static Location<'static>) -> Awaited<Self>;
     /// Drops a body; its result is `Cancelled`.
-    fn give_up_body(body: Self::Body, cancelled_at: &'static Location<'static>);
+    fn give_up_task(task: Self::Task, cancelled_at: &'static Location<'static>);
     /// A number that changes whenever the body goes on.
-    fn progress_of(body: &Self::Body) -> u32;
+    fn progress_of(task: &Self::Task) -> u32;
     /// Where the body is, by which it is told from others.
-    fn address_of(body: &Self::Body) -> *const ();
-    fn address_of_weak(body: &Self::WeakBody) -> *const ();
+    fn address_of(task: &Self::Task) -> *const ();
+    fn address_of_weak(task: &Self::WeakTask) -> *const ();
     /// The chains that the body awaits.
-    fn awaited_by(body: &Self::Body) -> Awaited<Self>;
+    fn awaited_by(task: &Self::Task) -> Awaited<Self>;
     /// Whether the body waits for more than Deferreds.
-    fn is_body_asleep(body: &Self::Body) -> bool;
+    fn is_task_asleep(task: &Self::Task) -> bool;
     /// Hears that `outer` waits for `inner` from now on.
     fn linked(outer: &CoreRef<Self>, inner: &CoreRef<Self>);
     /// Hears that the body which has awaited `core` does so no more.
@@ -78,9 +78,9 @@ pub(crate) trait Mode: Sized + 'static {
     fn with<X, R>(lock: &Self::Lock<X>, f: impl FnOnce(&mut X) -> R) -> R;
     /// Calls `f` with the memory that this thread keeps; `None` if the thread is at its
     /// end.
-    fn spares<R>(f: impl FnOnce(&Spares<Self>) -> R) -> Option<R>;
-    /// Calls `f` with this thread's backlog; `None` if the thread is at its end.
-    fn backlog<R>(f: impl FnOnce(&Backlog<Self>) -> R) -> Option<R>;
+    fn free_list<R>(f: impl FnOnce(&FreeList<Self>) -> R) -> Option<R>;
+    /// Calls `f` with this thread's trampoline; `None` if the thread is at its end.
+    fn trampoline<R>(f: impl FnOnce(&Trampoline<Self>) -> R) -> Option<R>;
 }
 
 /// A flavour whose chains may be reached from several threads.
@@ -91,7 +91,7 @@ pub(crate) trait Mode: Sized + 'static {
             `deferred::sync::Deferred::pair()` gives a trigger that any thread may fire",
     note = "`into_local()` makes a Deferred of this thread from one of `deferred::sync`"
 )]
-pub(crate) trait CrossesThreads: Mode {}
+pub(crate) trait CrossesThreads: Flavour {}
 
 /// Keeps a phase. One who reads it sees what was done before it was set.
 pub(crate) trait PhaseCell {
@@ -102,4 +102,4 @@ pub(crate) trait PhaseCell {
 
 /// What may go into a chain of flavour `M`: what the threads that may reach it
 /// can pass to one another.
-pub(crate) trait Fits<M: Mode>: 'static {}
+pub(crate) trait Fits<M: Flavour>: 'static {}

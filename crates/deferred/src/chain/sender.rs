@@ -3,21 +3,21 @@
 use std::marker::PhantomData;
 use std::panic::Location;
 
-use super::backlog;
 use super::core::{Canceller, Cancelling, Phase};
-use super::end::{End, Link};
-use super::mode::{Fits, Mode};
-use super::raw::{Claim, CoreRef, CoreWeak, EndRef, OwnedClaim};
+use super::flavour::{Fits, Flavour};
+use super::raw::{CoreRef, CoreWeak, OwnedRunGuard, ReceiverRef, RunGuard};
+use super::receiver::{LinkedReceiver, Receiver};
 use super::run;
 use super::run_pending;
+use super::trampoline;
 use super::variance::Invariant;
-use crate::contain::drop_contained;
 use crate::failure::Result;
+use crate::panics::drop_contained;
 
 /// One of the counted handles that may fire a chain whose input is a `T`.
 ///
 /// When the last one goes and the chain is unfired, it is abandoned.
-pub(crate) struct Source<M: Mode, T> {
+pub(crate) struct Sender<M: Flavour, T> {
     core: CoreRef<M>,
     input: Invariant<T>,
 }
@@ -30,17 +30,17 @@ enum Unclaimed<T> {
     Refused(Result<T>),
 }
 
-impl<M: Mode, T: Fits<M>> Source<M, T> {
+impl<M: Flavour, T: Fits<M>> Sender<M, T> {
     /// A new chain: its two ends.
     #[inline(always)]
-    pub(crate) fn pair(made_at: &'static Location<'static>) -> (Self, End<M, T>) {
-        let (core, end) = EndRef::new_pair(made_at);
-        let link = Link::new(end);
-        let source = Self {
+    pub(crate) fn pair(made_at: &'static Location<'static>) -> (Self, Receiver<M, T>) {
+        let (core, receiver) = ReceiverRef::new_pair(made_at);
+        let link = LinkedReceiver::new(receiver);
+        let sender = Self {
             core,
             input: PhantomData,
         };
-        (source, End::Linked(link))
+        (sender, Receiver::Linked(link))
     }
 
     /// Another handle on the chain of `core`, whose input is a `T`.
@@ -56,7 +56,7 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
     pub(crate) fn set_canceller(&self, canceller: Canceller<M>) {
         let replaced = self
             .core
-            .with(|state| state.rare.replace_canceller(canceller));
+            .with(|state| state.cold.replace_canceller(canceller));
         if let Some(replaced) = replaced {
             replaced.drop_contained();
         }
@@ -69,29 +69,32 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
     /// The result, if the chain was fired before.
     #[inline]
     pub(crate) fn fire(&self, result: Result<T>) -> Result<(), Result<T>> {
-        if let Some(claim) = self.claim(result)? {
-            run::run(claim);
+        if let Some(guard) = self.acquire(result)? {
+            run::run(guard);
         }
         Ok(())
     }
 
     /// Fires the chain, leaving it to the caller to run it.
     #[inline(always)]
-    pub(crate) fn fire_unrun(&self, result: Result<T>) -> Result<Option<OwnedClaim<M>>, Result<T>> {
-        Ok(self.claim(result)?.map(Claim::into_owned))
+    pub(crate) fn fire_unrun(
+        &self,
+        result: Result<T>,
+    ) -> Result<Option<OwnedRunGuard<M>>, Result<T>> {
+        Ok(self.acquire(result)?.map(RunGuard::into_owned))
     }
 
     /// Fires the chain; `None` if there is nothing to run.
     #[inline(always)]
-    fn claim(&self, result: Result<T>) -> Result<Option<Claim<'_, M>>, Result<T>> {
-        let fired = Claim::take(&self.core, |state| {
+    fn acquire(&self, result: Result<T>) -> Result<Option<RunGuard<'_, M>>, Result<T>> {
+        let fired = RunGuard::acquire(&self.core, |state| {
             if state.phase() == Phase::Unfired {
                 state.slot().put(result);
                 if state.is_idle() {
                     state.set_phase(Phase::Settled);
                     return Err(Unclaimed::Settled);
                 }
-                Ok(state.rare.take_canceller())
+                Ok(state.cold.take_canceller())
             } else if state.cancelling == Cancelling::SwallowOne {
                 state.cancelling = Cancelling::No;
                 Err(Unclaimed::Swallowed(result))
@@ -100,11 +103,11 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
             }
         });
         match fired {
-            Ok((claim, canceller)) => {
+            Ok((guard, canceller)) => {
                 if let Some(canceller) = canceller {
                     canceller.drop_contained();
                 }
-                Ok(Some(claim))
+                Ok(Some(guard))
             }
             Err(Unclaimed::Settled) => Ok(None),
             Err(Unclaimed::Swallowed(result)) => {
@@ -149,7 +152,7 @@ impl<M: Mode, T: Fits<M>> Source<M, T> {
     }
 }
 
-impl<M: Mode, T> Clone for Source<M, T> {
+impl<M: Flavour, T> Clone for Sender<M, T> {
     fn clone(&self) -> Self {
         self.core.with(|state| state.triggers += 1);
         Self {
@@ -159,7 +162,7 @@ impl<M: Mode, T> Clone for Source<M, T> {
     }
 }
 
-impl<M: Mode, T> Drop for Source<M, T> {
+impl<M: Flavour, T> Drop for Sender<M, T> {
     #[inline]
     fn drop(&mut self) {
         let is_abandoned = self.core.with_last(|state| {
@@ -169,7 +172,7 @@ impl<M: Mode, T> Drop for Source<M, T> {
                 && matches!(state.cancelling, Cancelling::No | Cancelling::Delegated)
         });
         if is_abandoned {
-            backlog::abandon::<M>(self.core.clone());
+            trampoline::abandon::<M>(self.core.clone());
         }
     }
 }
