@@ -11,8 +11,8 @@ use deferred::testing::{
 };
 use deferred::{Cancelled, Deferred, Failure, Result};
 use reactor::{
-    DatagramAddress, DatagramContext, DatagramError, DatagramPort, DatagramProtocol, PortClosed,
-    Reactor, UdpOptions,
+    DatagramAddress, DatagramContext, DatagramError, DatagramPort, DatagramPortClosed,
+    DatagramProtocol, Reactor, UdpOptions,
 };
 
 use crate::support::{
@@ -94,14 +94,14 @@ impl<A: DatagramAddress> DatagramProtocol for Recorder<A> {
         Ok(())
     }
 
-    fn stop_protocol(&mut self, cx: &mut DatagramContext<'_, Self>, reason: PortClosed) {
+    fn stop_protocol(&mut self, cx: &mut DatagramContext<'_, Self>, reason: DatagramPortClosed) {
         assert!(matches!(
             cx.send("too late"),
             Err(DatagramError::PortClosed)
         ));
         let reason = match reason {
-            PortClosed::Stopped => "stopped".to_owned(),
-            PortClosed::ReactorStopped => "reactor stopped".to_owned(),
+            DatagramPortClosed::Stopped => "stopped".to_owned(),
+            DatagramPortClosed::ReactorStopped => "reactor stopped".to_owned(),
             other => other.to_string(),
         };
         self.log.note(format!("stop: {reason}"));

@@ -17,8 +17,8 @@ use deferred::{Failure, Panicked, Result};
 use reactor::testing::{self, Peer, TestReactor};
 use reactor::{
     Address, ClientFactory, Command, ConnectionClosed, Connector, ConnectorState, Context, Cores,
-    DatagramContext, DatagramError, DatagramProtocol, Decoded, Factory, Framing, Gone, PortClosed,
-    ProcessContext, ProcessEnded, ProcessProtocol, Producer, Protocol, PushProducer,
+    DatagramContext, DatagramError, DatagramPortClosed, DatagramProtocol, Decoded, Factory,
+    Framing, Gone, ProcessContext, ProcessEnded, ProcessProtocol, Producer, Protocol, PushProducer,
 };
 
 use crate::counters_and_tracing::Lines;
@@ -586,7 +586,7 @@ impl DatagramProtocol for Datagrams {
         Ok(())
     }
 
-    fn stop_protocol(&mut self, _: &mut DatagramContext<'_, Self>, _: PortClosed) {
+    fn stop_protocol(&mut self, _: &mut DatagramContext<'_, Self>, _: DatagramPortClosed) {
         self.is_told("stop");
     }
 }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use deferred::Result;
 use reactor::{
-    ConnectError, ConnectErrorKind, Context, DescriptorError, Protocol, Raw, UnixAddress,
+    ConnectError, ConnectErrorKind, Context, Protocol, Raw, SendDescriptorError, UnixAddress,
     UnixListenOptions,
 };
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
@@ -249,7 +249,7 @@ fn descriptors_come_before_the_bytes_they_were_sent_with() {
         cx.write("after");
         assert_eq!(
             cx.send_descriptor(opened(), ""),
-            Err(DescriptorError::NoBytes)
+            Err(SendDescriptorError::NoBytes)
         );
         Ok(())
     });

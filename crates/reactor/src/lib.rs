@@ -154,6 +154,7 @@ mod address;
 mod ask;
 mod blocking_calls;
 mod byte_stream;
+mod cancel_on_close;
 mod connect;
 mod connecting;
 mod connection;
@@ -169,11 +170,11 @@ mod framing;
 #[cfg(doctest)]
 mod guide;
 mod handle;
-mod host;
 mod inbox;
+mod io;
 mod listening;
+mod mailbox;
 mod memory;
-mod obligations;
 mod panics;
 mod pending_replies;
 mod poll;
@@ -199,7 +200,6 @@ pub mod testing;
 mod threads;
 mod unix;
 mod wait_list;
-mod wire;
 
 pub use self::address::{Address, UnixAddress};
 pub use self::ask::ask;
@@ -213,13 +213,13 @@ pub use self::core::Counters;
 pub use self::cores::Cores;
 pub use self::credentials::PeerCredentials;
 pub use self::datagram::{
-    DatagramAddress, DatagramContext, DatagramError, DatagramPort, DatagramProtocol,
-    MulticastInterface, PortClosed, UdpOptions, UnixDatagramOptions,
+    DatagramAddress, DatagramContext, DatagramError, DatagramPort, DatagramPortClosed,
+    DatagramProtocol, MulticastInterface, UdpOptions, UnixDatagramOptions,
 };
 pub use self::descriptor::{Descriptor, DescriptorRef};
 pub use self::error::{
-    BlockingCallError, ConnectError, ConnectErrorKind, ConnectionClosed, DescriptorError, Gone,
-    ListenError, NoProtocol, NotRunning, ReactorGone, ResolveError, RunError,
+    BlockingCallError, ConnectError, ConnectErrorKind, ConnectionClosed, Gone, ListenError,
+    NoProtocol, NotRunning, ReactorGone, ResolveError, RunError, SendDescriptorError,
 };
 pub use self::framing::{Decoded, Framing, LineTooLong, Lines, Raw};
 pub use self::handle::ReactorHandle;

@@ -5,12 +5,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::{Rc, Weak};
 
 use crate::address::Address;
-use crate::connection::{Beginning, Connection, Duplex, Protocol, Stream};
+use crate::connection::{Connection, ConnectionSource, Duplex, NewConnection, Protocol};
 use crate::core::Core;
 use crate::handle::ReactorHandle;
+use crate::io::{Direction, Pipes, RawStream, RegisteredFd, SharedFd};
 use crate::poll::{Interest, Ready};
 use crate::registry::EventSource;
-use crate::wire::{Direction, Pipes, RegisteredFd, SharedFd, Wire};
 
 impl ReactorHandle {
     /// Makes a connection of standard input and output: what is typed comes in, what
@@ -104,21 +104,21 @@ impl ReactorHandle {
             }
         };
         let keys = [&input, &output].map(|end| end.registration().key());
-        let beginning = Beginning {
-            wire: Wire::Pipes(Pipes::new(input, output)),
+        let connection = NewConnection {
+            stream: RawStream::Pipes(Pipes::new(input, output)),
             keys: keys.into_iter().collect(),
             peer: Address::Unknown,
-            on_lost: None,
+            on_close: None,
         };
-        let (stream, begun) = Stream::start(&core, beginning, protocol, |stream| {
-            let stream: Rc<dyn DuplexSource> = stream;
-            let input = Input(Rc::clone(&stream));
+        let (source, begun) = ConnectionSource::start(&core, connection, protocol, |source| {
+            let source: Rc<dyn DuplexSource> = source;
+            let input = Input(Rc::clone(&source));
             core.registry.replace(keys[0], Rc::new(input));
             core.registry
-                .replace(keys[1], Rc::new(Output(Rc::downgrade(&stream))));
+                .replace(keys[1], Rc::new(Output(Rc::downgrade(&source))));
         });
         begun?;
-        Ok(Connection::new(Rc::downgrade(&stream)))
+        Ok(Connection::new(Rc::downgrade(&source)))
     }
 }
 
@@ -130,15 +130,15 @@ fn register(core: &Core, shared: SharedFd, interest: Interest) -> io::Result<Reg
 }
 
 trait DuplexSource: Duplex + EventSource {}
-impl<P: Protocol> DuplexSource for Stream<P> {}
+impl<P: Protocol> DuplexSource for ConnectionSource<P> {}
 
 /// One descriptor of the two: it keeps the connection.
 struct Input(Rc<dyn DuplexSource>);
 
 impl EventSource for Input {
     fn ready(self: Rc<Self>, _ready: Ready) {
-        let stream: Rc<dyn EventSource> = Rc::<dyn DuplexSource>::clone(&self.0);
-        stream.ready(Ready::READABLE);
+        let source: Rc<dyn EventSource> = Rc::<dyn DuplexSource>::clone(&self.0);
+        source.ready(Ready::READABLE);
     }
 
     fn is_closing(&self) -> bool {
@@ -146,8 +146,8 @@ impl EventSource for Input {
     }
 
     fn shut_down(self: Rc<Self>) {
-        let stream: Rc<dyn EventSource> = Rc::<dyn DuplexSource>::clone(&self.0);
-        stream.shut_down();
+        let source: Rc<dyn EventSource> = Rc::<dyn DuplexSource>::clone(&self.0);
+        source.shut_down();
     }
 }
 
@@ -156,13 +156,13 @@ struct Output(Weak<dyn DuplexSource>);
 
 impl EventSource for Output {
     fn ready(self: Rc<Self>, ready: Ready) {
-        let Some(stream) = self.0.upgrade() else {
+        let Some(source) = self.0.upgrade() else {
             return;
         };
         if ready.is_hung_up() {
-            stream.output_broken();
+            source.output_broken();
         } else {
-            stream.output_ready();
+            source.output_ready();
         }
     }
 

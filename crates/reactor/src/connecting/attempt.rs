@@ -9,14 +9,14 @@ use std::time::Duration;
 use deferred::{Deferred, DelayedCall, Failure, Result, Trigger, defer_later, fail, succeed};
 
 use crate::address::{Address, UnixAddress};
-use crate::connection::{Beginning, Connection, OnLost, Protocol, Stream};
+use crate::connection::{Connection, ConnectionSource, NewConnection, OnClose, Protocol};
 use crate::core::Core;
 use crate::error::{ReactorGone, ReactorStopped};
 use crate::handle::ReactorHandle;
+use crate::io::RawStream;
 use crate::poll::{Interest, Key, Ready};
 use crate::registry::EventSource;
 use crate::sys::socket;
-use crate::wire::Wire;
 
 /// How long to wait before trying again where too many wait already.
 const CROWDED: Duration = Duration::from_millis(10);
@@ -38,7 +38,7 @@ impl Target {
     }
 
     /// Begins to connect, registered for the source that is inserted next.
-    fn begin(&self, core: &Core) -> io::Result<(Wire, Key)> {
+    fn begin(&self, core: &Core) -> io::Result<(RawStream, Key)> {
         if core.is_gone() {
             return Err(io::Error::other(ReactorGone));
         }
@@ -49,20 +49,20 @@ impl Target {
             let key = core.next_key();
             let socket = network.connect(&self.address(), key);
             socket.set_interest(Interest::WRITABLE);
-            return Ok((Wire::Memory(socket), key));
+            return Ok((RawStream::Memory(socket), key));
         }
         Ok(match self {
             Self::Inet(address, host) => {
                 let socket = socket::connecting(*address, *host)?;
                 let registration = core.register(socket.into(), Interest::WRITABLE)?;
                 let key = registration.key();
-                (Wire::Socket(registration), key)
+                (RawStream::Socket(registration), key)
             }
             Self::Unix(address) => {
                 let socket = socket::connecting_unix(address)?;
                 let registration = core.register(socket.into(), Interest::WRITABLE)?;
                 let key = registration.key();
-                (Wire::Unix(registration), key)
+                (RawStream::Unix(registration), key)
             }
         })
     }
@@ -75,7 +75,7 @@ pub(crate) fn attempt(
     target: &Target,
     timeout: Duration,
 ) -> Deferred<io::Result<Connected>> {
-    let (wire, key) = match target.begin(core) {
+    let (stream, key) = match target.begin(core) {
         Ok(begun) => begun,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock && timeout > CROWDED => {
             let (target, weak) = (target.clone(), Rc::downgrade(core));
@@ -92,7 +92,7 @@ pub(crate) fn attempt(
         core: Rc::clone(core),
         key,
         address: target.address(),
-        wire: RefCell::new(Some(wire)),
+        stream: RefCell::new(Some(stream)),
         outcome: RefCell::new(None),
     });
     let to_cancel = Rc::downgrade(&attempt);
@@ -118,7 +118,7 @@ struct Attempt {
     key: Key,
     address: Address,
     /// `None` once it was given up or has a protocol.
-    wire: RefCell<Option<Wire>>,
+    stream: RefCell<Option<RawStream>>,
     /// `None` once it was told.
     outcome: RefCell<Option<Outcome>>,
 }
@@ -139,7 +139,7 @@ impl Attempt {
 
     fn give_up(&self) -> Option<Trigger<io::Result<Connected>>> {
         drop(self.core.registry.remove(self.key));
-        drop(self.wire.take());
+        drop(self.stream.take());
         self.take_trigger()
     }
 
@@ -151,21 +151,21 @@ impl Attempt {
     }
 
     /// Whether it was connected to itself.
-    fn leads_back(&self, wire: &Wire) -> io::Result<bool> {
+    fn leads_back(&self, stream: &RawStream) -> io::Result<bool> {
         match &self.address {
-            Address::Inet(target) => wire.is_connected_to_itself(target.port()),
+            Address::Inet(target) => stream.is_connected_to_itself(target.port()),
             _ => Ok(false),
         }
     }
 
     /// Whether the socket is connected, now that the system says it is ready.
     fn check(&self) -> io::Result<()> {
-        match &*self.wire.borrow() {
-            Some(wire) => match wire.take_error()? {
+        match &*self.stream.borrow() {
+            Some(stream) => match stream.take_error()? {
                 Some(error) => Err(error),
-                None if self.leads_back(wire)? => {
+                None if self.leads_back(stream)? => {
                     // The port is to be free at once for whoever wants to listen there.
-                    wire.reset();
+                    stream.reset();
                     Err(io::ErrorKind::ConnectionRefused.into())
                 }
                 None => Ok(()),
@@ -179,8 +179,8 @@ impl EventSource for Attempt {
     fn ready(self: Rc<Self>, _ready: Ready) {
         if self.outcome.borrow().is_none() {
             // Connected, and whoever is to make the protocol is paused.
-            if let Some(wire) = &*self.wire.borrow() {
-                let _ = wire.mask();
+            if let Some(stream) = &*self.stream.borrow() {
+                let _ = stream.mask();
             }
             return;
         }
@@ -204,7 +204,7 @@ pub(crate) struct Connected(Rc<Attempt>);
 
 impl Drop for Connected {
     fn drop(&mut self) {
-        if self.0.wire.borrow().is_some() {
+        if self.0.stream.borrow().is_some() {
             drop(self.0.give_up());
         }
     }
@@ -219,21 +219,22 @@ impl Connected {
     pub(crate) fn into_connection<P: Protocol>(
         self,
         protocol: P,
-        on_lost: Option<OnLost>,
+        on_close: Option<OnClose>,
     ) -> Result<Connection<P>> {
         let attempt = &self.0;
-        let Some(wire) = attempt.wire.take() else {
+        let Some(stream) = attempt.stream.take() else {
             return Err(Failure::new(ReactorGone));
         };
-        let beginning = Beginning {
-            on_lost,
-            ..Beginning::new(wire, attempt.key, attempt.address.clone())
+        let connection = NewConnection {
+            on_close,
+            ..NewConnection::new(stream, attempt.key, attempt.address.clone())
         };
-        let (stream, begun) = Stream::start(&attempt.core, beginning, protocol, |stream| {
-            attempt.core.registry.replace(attempt.key, stream);
-        });
+        let (source, begun) =
+            ConnectionSource::start(&attempt.core, connection, protocol, |source| {
+                attempt.core.registry.replace(attempt.key, source);
+            });
         begun?;
-        Ok(Connection::new(Rc::downgrade(&stream)))
+        Ok(Connection::new(Rc::downgrade(&source)))
     }
 }
 

@@ -147,7 +147,7 @@ enum Phase<P: Protocol> {
     Connected(Connection<P>),
 }
 
-struct Dialled<F: ClientFactory> {
+struct Dialer<F: ClientFactory> {
     reactor: ReactorHandle,
     destination: String,
     dial: Dial,
@@ -155,7 +155,7 @@ struct Dialled<F: ClientFactory> {
     phase: RefCell<Phase<F::Protocol>>,
 }
 
-impl<F: ClientFactory> Dialled<F> {
+impl<F: ClientFactory> Dialer<F> {
     /// Tells the factory: later, if it is what called this.
     fn tell(self: Rc<Self>, f: impl FnOnce(&mut F, &Connector<F::Protocol>) + 'static) {
         let connector = Connector {
@@ -169,7 +169,7 @@ impl<F: ClientFactory> Dialled<F> {
     }
 }
 
-impl<F: ClientFactory> Client<F::Protocol> for Dialled<F> {
+impl<F: ClientFactory> Client<F::Protocol> for Dialer<F> {
     fn dial(&self) -> Deferred<Connected> {
         (self.dial)()
     }
@@ -211,7 +211,7 @@ impl<P: Protocol> Connector<P> {
         F: ClientFactory<Protocol = P>,
     {
         Self {
-            client: Rc::new(Dialled {
+            client: Rc::new(Dialer {
                 reactor: reactor.clone(),
                 destination: to,
                 dial,
@@ -271,10 +271,10 @@ impl<P: Protocol> Connector<P> {
             // The connection keeps the client, so that a dropped connector is told of the
             // loss, too. The client refers to the connection weakly.
             let connector = self.clone();
-            let on_lost = Box::new(move |reason| connector.lost(reason));
+            let on_close = Box::new(move |reason| connector.lost(reason));
             // For those who ask for it from `connection_made`.
             self.set(Phase::Connecting(None));
-            connected.into_connection(protocol, Some(on_lost))
+            connected.into_connection(protocol, Some(on_close))
         });
         match connection {
             Ok(connection) if !connection.is_gone() => self.set(Phase::Connected(connection)),

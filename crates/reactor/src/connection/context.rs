@@ -5,9 +5,9 @@ use std::os::fd::OwnedFd;
 
 use super::handle::Connection;
 use super::protocol::Protocol;
-use super::stream::Stream;
+use super::source::ConnectionSource;
 use crate::address::Address;
-use crate::error::{ConnectionClosed, DescriptorError};
+use crate::error::{ConnectionClosed, SendDescriptorError};
 use crate::framing::Lines;
 use crate::handle::ReactorHandle;
 
@@ -42,12 +42,12 @@ use crate::handle::ReactorHandle;
 /// });
 /// ```
 pub struct Context<'a, P: Protocol> {
-    pub(super) stream: &'a Stream<P>,
+    pub(super) source: &'a ConnectionSource<P>,
 }
 
 impl<'a, P: Protocol> Context<'a, P> {
-    pub(super) fn new(stream: &'a Stream<P>) -> Self {
-        Self { stream }
+    pub(super) fn new(source: &'a ConnectionSource<P>) -> Self {
+        Self { source }
     }
 
     /// Sends `bytes`. What a handler writes is gathered, and goes out together when it
@@ -74,7 +74,7 @@ impl<'a, P: Protocol> Context<'a, P> {
     /// # }
     /// ```
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.write(bytes.as_ref());
+        self.source.write(bytes.as_ref());
     }
 
     /// Sends several pieces, one after the other.
@@ -126,18 +126,18 @@ impl<'a, P: Protocol> Context<'a, P> {
     /// # }
     /// ```
     pub fn lose_connection(&mut self) {
-        self.stream.transport().lose();
+        self.source.transport().lose();
     }
 
     /// Calls `f` with what has arrived and was not delivered: only when the connection is lost.
     pub(crate) fn take_unread(&mut self, f: impl FnMut(&[u8])) {
-        self.stream.take_unread(f);
+        self.source.take_unread(f);
     }
 
     /// What is done when the peer has finished, unless the protocol says otherwise.
     pub(super) fn close_after_peer(&mut self) {
-        self.stream.stop_push_producer();
-        self.stream.transport().lose();
+        self.source.stop_push_producer();
+        self.source.transport().lose();
     }
 
     /// Finishes sending as soon as everything written so far is sent: the peer sees
@@ -169,7 +169,7 @@ impl<'a, P: Protocol> Context<'a, P> {
     /// }
     /// ```
     pub fn lose_write_connection(&mut self) {
-        self.stream.transport().lose_write();
+        self.source.transport().lose_write();
     }
 
     /// Sends `bytes`, and `descriptor` with the first of them: only UNIX sockets
@@ -199,8 +199,8 @@ impl<'a, P: Protocol> Context<'a, P> {
         &mut self,
         descriptor: impl Into<OwnedFd>,
         bytes: impl AsRef<[u8]>,
-    ) -> Result<(), DescriptorError> {
-        self.stream
+    ) -> Result<(), SendDescriptorError> {
+        self.source
             .send_descriptor(descriptor.into(), bytes.as_ref())
     }
 
@@ -223,7 +223,7 @@ impl<'a, P: Protocol> Context<'a, P> {
     /// # }
     /// ```
     pub fn abort(&mut self) {
-        self.stream.transport().abort(ConnectionClosed::Aborted);
+        self.source.transport().abort(ConnectionClosed::Aborted);
     }
 
     /// The address of the other side.
@@ -243,7 +243,7 @@ impl<'a, P: Protocol> Context<'a, P> {
     /// # }
     /// ```
     pub fn peer(&self) -> &'a Address {
-        self.stream.transport().peer()
+        self.source.transport().peer()
     }
 
     /// The address of this side.
@@ -279,7 +279,7 @@ impl<'a, P: Protocol> Context<'a, P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn host(&self) -> Address {
-        self.stream.transport().host()
+        self.source.transport().host()
     }
 
     /// A handle on this connection, to be kept elsewhere.
@@ -310,7 +310,7 @@ impl<'a, P: Protocol> Context<'a, P> {
     /// # });
     /// ```
     pub fn connection(&self) -> Connection<P> {
-        Connection::new(self.stream.weak())
+        Connection::new(self.source.weak())
     }
 
     /// The reactor.
@@ -337,7 +337,7 @@ impl<'a, P: Protocol> Context<'a, P> {
     /// # });
     /// ```
     pub fn reactor(&self) -> &'a ReactorHandle {
-        self.stream.reactor()
+        self.source.reactor()
     }
 }
 

@@ -35,7 +35,7 @@ impl<P: Protocol> Context<'_, P> {
     #[doc(alias = "SO_PEERCRED")]
     #[doc(alias = "peer_cred")]
     pub fn peer_credentials(&self) -> io::Result<PeerCredentials> {
-        self.stream.transport().peer_credentials()
+        self.source.transport().peer_credentials()
     }
 }
 
@@ -65,7 +65,7 @@ impl<P: Protocol> Connection<P> {
     #[doc(alias = "SO_PEERCRED")]
     #[doc(alias = "peer_cred")]
     pub fn peer_credentials(&self) -> io::Result<PeerCredentials> {
-        let stream = self.stream().map_err(io::Error::other)?;
-        stream.transport().peer_credentials()
+        let source = self.source().map_err(io::Error::other)?;
+        source.transport().peer_credentials()
     }
 }

@@ -12,38 +12,38 @@ impl Flags {
     /// Somebody has asked not to read.
     pub(super) const PAUSED: Self = Self(1);
     /// Above the high-water mark: it is not read from.
-    pub(super) const HELD_BACK: Self = Self(1 << 1);
+    pub(super) const READ_THROTTLED: Self = Self(1 << 1);
     /// The peer has finished sending.
-    pub(super) const AT_END: Self = Self(1 << 2);
+    pub(super) const READ_EOF: Self = Self(1 << 2);
     /// Somebody sees to it that not too much is written.
     pub(super) const HAS_PRODUCER: Self = Self(1 << 3);
     /// The system took less than there was: it will say when it takes more.
-    pub(super) const STUCK: Self = Self(1 << 4);
+    pub(super) const WRITE_BLOCKED: Self = Self(1 << 4);
     /// Writing ends when everything is sent.
-    pub(super) const FINISHING: Self = Self(1 << 5);
+    pub(super) const SHUT_WRITE_AFTER_FLUSH: Self = Self(1 << 5);
     /// Writing has ended.
-    pub(super) const FINISHED: Self = Self(1 << 6);
+    pub(super) const WRITE_CLOSED: Self = Self(1 << 6);
     /// The connection ends when everything is sent.
-    pub(super) const LOSING: Self = Self(1 << 7);
+    pub(super) const CLOSE_AFTER_FLUSH: Self = Self(1 << 7);
     /// The connection ends at the next opportunity.
-    pub(super) const ENDING: Self = Self(1 << 8);
+    pub(super) const ABORTING: Self = Self(1 << 8);
     /// It is over: nothing that is asked for has an effect.
-    pub(super) const OVER: Self = Self(1 << 9);
+    pub(super) const CLOSED: Self = Self(1 << 9);
     /// Jobs wait for the protocol.
     pub(super) const HAS_JOBS: Self = Self(1 << 10);
-    /// There are extras: see [`Extras`](super::extras::Extras).
-    pub(super) const HAS_EXTRAS: Self = Self(1 << 11);
+    /// There is a `ColdState`.
+    pub(super) const HAS_COLD_STATE: Self = Self(1 << 11);
     /// The rest was not looked through: there may be a frame in it.
-    pub(super) const HAS_UNDELIVERED: Self = Self(1 << 12);
+    pub(super) const HAS_UNDECODED: Self = Self(1 << 12);
     /// It is in the loop's list of what is to be settled.
-    pub(super) const UNSETTLED: Self = Self(1 << 13);
+    pub(super) const IN_RUN_QUEUE: Self = Self(1 << 13);
     /// Descriptors may come with the bytes.
-    pub(super) const GETS_DESCRIPTORS: Self = Self(1 << 14);
+    pub(super) const CARRIES_DESCRIPTORS: Self = Self(1 << 14);
 
-    /// Something was read and not delivered: see `Stream::rest`.
+    /// Something was read and not delivered: see `ConnectionSource::rest`.
     pub(super) const HAS_REST: Self = Self(1 << 15);
     /// The poller waits for something else than what comes in.
-    pub(super) const OTHER_INTEREST: Self = Self(1 << 16);
+    pub(super) const INTEREST_CHANGED: Self = Self(1 << 16);
     /// Something waits to be sent.
     pub(super) const HAS_OUTPUT: Self = Self(1 << 17);
     /// Not even little may wait: see [`WriteLimits`](super::limits::WriteLimits).
@@ -55,28 +55,34 @@ impl Flags {
     /// It was counted which bytes that wait are answers to input.
     pub(super) const COUNTED: Self = Self(1 << 22);
     /// Sending has failed: what has arrived is read, then the connection ends.
-    pub(super) const BROKEN: Self = Self(1 << 21);
+    pub(super) const WRITE_FAILED: Self = Self(1 << 21);
 
     /// On its way out.
-    pub(super) const CLOSING: Self = Self(Self::LOSING.0 | Self::ENDING.0 | Self::OVER.0);
+    pub(super) const CLOSING: Self =
+        Self(Self::CLOSE_AFTER_FLUSH.0 | Self::ABORTING.0 | Self::CLOSED.0);
     /// What is written is not sent, unless there is a producer.
-    pub(super) const NOT_WRITING: Self =
-        Self(Self::CLOSING.0 | Self::FINISHING.0 | Self::FINISHED.0 | Self::BROKEN.0);
+    pub(super) const NOT_WRITING: Self = Self(
+        Self::CLOSING.0
+            | Self::SHUT_WRITE_AFTER_FLUSH.0
+            | Self::WRITE_CLOSED.0
+            | Self::WRITE_FAILED.0,
+    );
     /// What is written is not sent, whoever writes it.
     pub(super) const NEVER_WRITING: Self =
-        Self(Self::ENDING.0 | Self::OVER.0 | Self::FINISHED.0 | Self::BROKEN.0);
+        Self(Self::ABORTING.0 | Self::CLOSED.0 | Self::WRITE_CLOSED.0 | Self::WRITE_FAILED.0);
     /// A write takes more than adding it to what waits.
-    pub(super) const WRITES_WITH_CARE: Self =
+    pub(super) const WRITES_CHECKED: Self =
         Self(Self::NOT_WRITING.0 | Self::LOW_LIMIT.0 | Self::UNPROMPTED.0);
     /// What was read is not delivered.
-    pub(super) const NO_FRAMES: Self = Self(Self::CLOSING.0 | Self::PAUSED.0 | Self::HELD_BACK.0);
+    pub(super) const NO_FRAMES: Self =
+        Self(Self::CLOSING.0 | Self::PAUSED.0 | Self::READ_THROTTLED.0);
     /// Not to be read from.
     pub(super) const NOT_READING: Self =
-        Self(Self::CLOSING.0 | Self::PAUSED.0 | Self::HELD_BACK.0 | Self::AT_END.0);
+        Self(Self::CLOSING.0 | Self::PAUSED.0 | Self::READ_THROTTLED.0 | Self::READ_EOF.0);
     /// Of no concern for what is done when a handler has returned.
-    pub(super) const OF_NO_CONCERN: Self = Self(
-        Self::UNSETTLED.0
-            | Self::GETS_DESCRIPTORS.0
+    pub(super) const IGNORED_BY_SETTLE: Self = Self(
+        Self::IN_RUN_QUEUE.0
+            | Self::CARRIES_DESCRIPTORS.0
             | Self::HAS_REST.0
             | Self::LOW_LIMIT.0
             | Self::UNPROMPTED.0
@@ -85,7 +91,7 @@ impl Flags {
     );
 
     #[inline(always)]
-    pub(super) const fn and(self, other: Self) -> Self {
+    pub(super) const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
@@ -95,12 +101,12 @@ impl Flags {
     }
 
     #[inline(always)]
-    pub(super) const fn only(self, other: Self) -> Self {
+    pub(super) const fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
     #[inline(always)]
-    pub(super) const fn without(self, other: Self) -> Self {
+    pub(super) const fn difference(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 }
@@ -122,16 +128,16 @@ impl FlagCell {
 
     #[inline(always)]
     pub(super) fn set(&self, flag: Flags) {
-        self.0.set(self.0.get().and(flag));
+        self.0.set(self.0.get().union(flag));
     }
 
     #[inline(always)]
     pub(super) fn clear(&self, flag: Flags) {
-        self.0.set(self.0.get().without(flag));
+        self.0.set(self.0.get().difference(flag));
     }
 
     #[inline(always)]
-    pub(super) fn put(&self, flag: Flags, is_set: bool) {
+    pub(super) fn set_to(&self, flag: Flags, is_set: bool) {
         if is_set {
             self.set(flag);
         } else {

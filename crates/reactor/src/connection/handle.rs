@@ -9,9 +9,9 @@ use deferred::{Deferred, Outcome, maybe_deferred};
 
 use super::context::Context;
 use super::protocol::{Handled, Protocol};
-use super::stream::Stream;
+use super::source::ConnectionSource;
 use crate::address::Address;
-use crate::error::{ConnectionClosed, DescriptorError, Gone};
+use crate::error::{ConnectionClosed, Gone, SendDescriptorError};
 use crate::framing::Lines;
 
 /// A handle on a connection, for whoever is not its protocol: other protocols,
@@ -53,18 +53,18 @@ use crate::framing::Lines;
 /// }
 /// ```
 pub struct Connection<P: Protocol> {
-    stream: Weak<Stream<P>>,
+    source: Weak<ConnectionSource<P>>,
 }
 
 impl<P: Protocol> Connection<P> {
-    pub(crate) fn new(stream: Weak<Stream<P>>) -> Self {
-        Self { stream }
+    pub(crate) fn new(source: Weak<ConnectionSource<P>>) -> Self {
+        Self { source }
     }
 
-    pub(super) fn stream(&self) -> Result<Rc<Stream<P>>, Gone> {
-        self.stream
+    pub(super) fn source(&self) -> Result<Rc<ConnectionSource<P>>, Gone> {
+        self.source
             .upgrade()
-            .filter(|stream| !stream.transport().is_over())
+            .filter(|source| !source.transport().is_closed())
             .ok_or(Gone)
     }
 
@@ -83,7 +83,7 @@ impl<P: Protocol> Connection<P> {
     /// });
     /// ```
     pub fn is_gone(&self) -> bool {
-        self.stream().is_err()
+        self.source().is_err()
     }
 
     /// Sends `bytes`, in this turn of the loop: see [`Context::write`].
@@ -134,14 +134,14 @@ impl<P: Protocol> Connection<P> {
         I: IntoIterator,
         I::Item: AsRef<[u8]>,
     {
-        let stream = self.stream()?;
-        if !stream.transport().takes_writes() {
+        let source = self.source()?;
+        if !source.transport().takes_writes() {
             return Err(Gone);
         }
         for piece in pieces {
-            stream.write_from_elsewhere(piece.as_ref());
+            source.write_from_elsewhere(piece.as_ref());
         }
-        stream.touch();
+        source.touch();
         Ok(())
     }
 
@@ -167,7 +167,7 @@ impl<P: Protocol> Connection<P> {
     /// });
     /// ```
     pub fn lose_connection(&self) -> Result<(), Gone> {
-        self.act(|stream| stream.transport().lose())
+        self.act(|source| source.transport().lose())
     }
 
     /// Finishes sending as soon as everything written so far is sent: see
@@ -192,7 +192,7 @@ impl<P: Protocol> Connection<P> {
     /// });
     /// ```
     pub fn lose_write_connection(&self) -> Result<(), Gone> {
-        self.act(|stream| stream.transport().lose_write())
+        self.act(|source| source.transport().lose_write())
     }
 
     /// Sends `bytes`, and `descriptor` with the first of them: see
@@ -223,10 +223,10 @@ impl<P: Protocol> Connection<P> {
         &self,
         descriptor: impl Into<OwnedFd>,
         bytes: impl AsRef<[u8]>,
-    ) -> Result<(), DescriptorError> {
-        let stream = self.stream().map_err(|_| DescriptorError::Gone)?;
-        stream.send_descriptor(descriptor.into(), bytes.as_ref())?;
-        stream.touch();
+    ) -> Result<(), SendDescriptorError> {
+        let source = self.source().map_err(|_| SendDescriptorError::Gone)?;
+        source.send_descriptor(descriptor.into(), bytes.as_ref())?;
+        source.touch();
         Ok(())
     }
 
@@ -249,13 +249,13 @@ impl<P: Protocol> Connection<P> {
     /// });
     /// ```
     pub fn abort(&self) -> Result<(), Gone> {
-        self.act(|stream| stream.transport().abort(ConnectionClosed::Aborted))
+        self.act(|source| source.transport().abort(ConnectionClosed::Aborted))
     }
 
-    pub(super) fn act(&self, f: impl FnOnce(&Stream<P>)) -> Result<(), Gone> {
-        let stream = self.stream()?;
-        f(&stream);
-        stream.touch();
+    pub(super) fn act(&self, f: impl FnOnce(&ConnectionSource<P>)) -> Result<(), Gone> {
+        let source = self.source()?;
+        f(&source);
+        source.touch();
         Ok(())
     }
 
@@ -291,9 +291,9 @@ impl<P: Protocol> Connection<P> {
         F: FnOnce(&mut P, &mut Context<'_, P>) -> H + 'static,
         H: Handled,
     {
-        let stream = self.stream()?;
-        let cause = stream.cause();
-        stream
+        let source = self.source()?;
+        let cause = source.cause();
+        source
             .post(Box::new(move |this, cx| f(this, cx).into_result()), cause)
             .map_err(|_job| Gone)
     }
@@ -373,7 +373,7 @@ impl<P: Protocol> Connection<P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn peer(&self) -> Result<Address, Gone> {
-        Ok(self.stream()?.transport().peer().clone())
+        Ok(self.source()?.transport().peer().clone())
     }
 
     /// The address of this side.
@@ -397,7 +397,7 @@ impl<P: Protocol> Connection<P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn host(&self) -> Result<Address, Gone> {
-        Ok(self.stream()?.transport().host())
+        Ok(self.source()?.transport().host())
     }
 }
 
@@ -427,7 +427,7 @@ impl<P: Protocol<Framing = Lines>> Connection<P> {
 impl<P: Protocol> Clone for Connection<P> {
     fn clone(&self) -> Self {
         Self {
-            stream: Weak::clone(&self.stream),
+            source: Weak::clone(&self.source),
         }
     }
 }
@@ -435,7 +435,7 @@ impl<P: Protocol> Clone for Connection<P> {
 /// Whether they are handles on the same connection.
 impl<P: Protocol> PartialEq for Connection<P> {
     fn eq(&self, other: &Self) -> bool {
-        self.stream.ptr_eq(&other.stream)
+        self.source.ptr_eq(&other.source)
     }
 }
 
@@ -443,7 +443,7 @@ impl<P: Protocol> Eq for Connection<P> {}
 
 impl<P: Protocol> Hash for Connection<P> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.stream.as_ptr().hash(state);
+        self.source.as_ptr().hash(state);
     }
 }
 

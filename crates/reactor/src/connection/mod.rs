@@ -17,12 +17,13 @@
 //! What can be asked of a connection is in `context` for its protocol and in `handle` for
 //! others; `pace`, `settings`, `credentials` and `waiting` are more of both.
 
+mod backpressure;
+mod cold;
 mod context;
 mod credentials;
-mod extras;
 mod factory;
 mod flags;
-mod flow;
+
 mod handle;
 mod keepalive;
 mod limits;
@@ -33,10 +34,10 @@ mod progress;
 mod protocol;
 mod pump;
 mod reading;
-mod settings;
-mod stream;
+mod socket_options;
+mod source;
 mod transport;
-mod waiting;
+mod when;
 
 pub use self::context::Context;
 pub use self::factory::Factory;
@@ -45,4 +46,4 @@ pub use self::keepalive::KeepAlive;
 pub use self::limits::WriteLimits;
 pub use self::protocol::{Frame, Handled, Protocol};
 pub use self::pump::pump;
-pub(crate) use self::stream::{Beginning, Duplex, OnLost, Stream};
+pub(crate) use self::source::{ConnectionSource, Duplex, NewConnection, OnClose};

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use smallvec::SmallVec;
 
 use crate::core::Core;
-use crate::wire::Wire;
+use crate::io::RawStream;
 
 /// What was sent is cut off the front of the buffer when it is so much, and half of
 /// the buffer: so that each byte is moved once at the most.
@@ -105,16 +105,16 @@ impl OutBuffer {
         descriptors.push_back((place, descriptor));
     }
 
-    /// Sends what `wire` takes; gives how much that was.
+    /// Sends what `stream` takes; gives how much that was.
     #[inline]
-    pub(super) fn send(&mut self, wire: &Wire) -> io::Result<usize> {
+    pub(super) fn send(&mut self, stream: &RawStream) -> io::Result<usize> {
         if self.descriptors.is_some() {
-            return self.send_with_descriptors(wire);
+            return self.send_with_descriptors(stream);
         }
         let Some(buffer) = &self.buffer else {
             return Ok(0);
         };
-        let sent = wire.send(&buffer[self.sent..])?;
+        let sent = stream.send(&buffer[self.sent..])?;
         self.sent += sent;
         self.waiting -= sent;
         Ok(sent)
@@ -123,7 +123,7 @@ impl OutBuffer {
     /// As above. What goes in one call begins with those descriptors that go with
     /// the first byte, and ends before the next one that has some.
     #[cold]
-    fn send_with_descriptors(&mut self, wire: &Wire) -> io::Result<usize> {
+    fn send_with_descriptors(&mut self, stream: &RawStream) -> io::Result<usize> {
         let mut all_sent = 0;
         while self.waiting() > 0 {
             let (Some(descriptors), Some(buffer)) = (&mut self.descriptors, &self.buffer) else {
@@ -139,9 +139,9 @@ impl OutBuffer {
             let until = next.map_or(buffer.len(), |(place, _)| *place);
             let part = &buffer[self.sent..until];
             let sent = if with_first.is_empty() {
-                wire.send(part)?
+                stream.send(part)?
             } else {
-                wire.send_with(part, &with_first)?
+                stream.send_with(part, &with_first)?
             };
             if sent == 0 {
                 return Ok(all_sent);
@@ -157,7 +157,7 @@ impl OutBuffer {
             all_sent += sent;
         }
         if self.waiting() > 0 {
-            all_sent += self.send(wire)?;
+            all_sent += self.send(stream)?;
         }
         Ok(all_sent)
     }

@@ -2,8 +2,8 @@
 
 use deferred::Deferred;
 
+use super::cold::Until;
 use super::context::Context;
-use super::extras::Until;
 use super::handle::Connection;
 use super::protocol::Protocol;
 use crate::error::Gone;
@@ -32,7 +32,7 @@ impl<P: Protocol> Context<'_, P> {
     /// # }
     /// ```
     pub fn pause_reading(&mut self) {
-        self.stream.transport().set_paused(true);
+        self.source.transport().set_paused(true);
     }
 
     /// Undoes [`pause_reading`](Self::pause_reading): what waited is delivered in
@@ -64,8 +64,8 @@ impl<P: Protocol> Context<'_, P> {
     /// # });
     /// ```
     pub fn resume_reading(&mut self) {
-        self.stream.transport().set_paused(false);
-        self.stream.touch();
+        self.source.transport().set_paused(false);
+        self.source.touch();
     }
 
     /// How many bytes wait to be sent.
@@ -91,7 +91,7 @@ impl<P: Protocol> Context<'_, P> {
     /// # });
     /// ```
     pub fn buffered(&self) -> usize {
-        self.stream.transport().waiting()
+        self.source.transport().waiting()
     }
 
     /// Has `producer` write to this connection, as fast as it can send.
@@ -132,7 +132,7 @@ impl<P: Protocol> Context<'_, P> {
     /// # });
     /// ```
     pub fn register_producer(&mut self, producer: Producer) -> Result<(), ProducerError> {
-        self.stream.register_producer(producer)
+        self.source.register_producer(producer)
     }
 
     /// Forgets the producer, if there is one. It has written all that it will.
@@ -170,7 +170,7 @@ impl<P: Protocol> Context<'_, P> {
     /// # });
     /// ```
     pub fn unregister_producer(&mut self) {
-        self.stream.unregister_producer();
+        self.source.unregister_producer();
     }
 }
 
@@ -195,7 +195,7 @@ impl<P: Protocol> Connection<P> {
     /// });
     /// ```
     pub fn pause_reading(&self) -> Result<(), Gone> {
-        self.act(|stream| stream.transport().set_paused(true))
+        self.act(|source| source.transport().set_paused(true))
     }
 
     /// Undoes [`pause_reading`](Self::pause_reading).
@@ -220,7 +220,7 @@ impl<P: Protocol> Connection<P> {
     /// });
     /// ```
     pub fn resume_reading(&self) -> Result<(), Gone> {
-        self.act(|stream| stream.transport().set_paused(false))
+        self.act(|source| source.transport().set_paused(false))
     }
 
     /// How many bytes wait to be sent.
@@ -245,7 +245,7 @@ impl<P: Protocol> Connection<P> {
     /// });
     /// ```
     pub fn buffered(&self) -> Result<usize, Gone> {
-        Ok(self.stream()?.transport().waiting())
+        Ok(self.source()?.transport().waiting())
     }
 
     /// Fires when nothing waits to be sent: at once, if that is so now. It fails
@@ -290,8 +290,8 @@ impl<P: Protocol> Connection<P> {
     }
 
     fn wait_until(&self, until: Until) -> Deferred<()> {
-        match self.stream() {
-            Ok(stream) => stream.wait_until(until),
+        match self.source() {
+            Ok(source) => source.wait_until(until),
             Err(gone) => deferred::fail(gone),
         }
     }
@@ -323,8 +323,8 @@ impl<P: Protocol> Connection<P> {
     /// });
     /// ```
     pub fn register_producer(&self, mut producer: Producer) -> Result<(), ProducerError> {
-        match self.stream() {
-            Ok(stream) => stream.register_producer(producer),
+        match self.source() {
+            Ok(source) => source.register_producer(producer),
             Err(Gone) => {
                 contain("a producer", || producer.stop());
                 Err(ProducerError::Gone)
@@ -359,8 +359,8 @@ impl<P: Protocol> Connection<P> {
     /// });
     /// ```
     pub fn unregister_producer(&self) {
-        if let Ok(stream) = self.stream() {
-            stream.unregister_producer();
+        if let Ok(source) = self.source() {
+            source.unregister_producer();
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use deferred::DelayedCall;
 
 use super::protocol::Protocol;
-use super::stream::Stream;
+use super::source::ConnectionSource;
 use crate::error::ConnectionClosed;
 
 /// How long a closing connection waits for a peer that takes nothing, unless somebody sets it.
@@ -41,9 +41,9 @@ impl Watch {
     }
 }
 
-impl<P: Protocol> Stream<P> {
+impl<P: Protocol> ConnectionSource<P> {
     pub(super) fn set_close_timeout(&self, timeout: Option<Duration>) {
-        self.with_extras(|extra| extra.close_timeout = CloseTimeout(timeout));
+        self.with_cold(|cold| cold.close_timeout = CloseTimeout(timeout));
         self.touch();
     }
 
@@ -54,7 +54,7 @@ impl<P: Protocol> Stream<P> {
             return None;
         }
         let of_closing = (!transport.is_open())
-            .then(|| self.with_extras(|extra| extra.close_timeout.0))
+            .then(|| self.with_cold(|cold| cold.close_timeout.0))
             .flatten();
         let of_overfull = transport
             .overfull()
@@ -66,11 +66,11 @@ impl<P: Protocol> Stream<P> {
     pub(super) fn watch_progress(&self) {
         let has_progressed = self.transport.take_progress();
         let Some(patience) = self.patience() else {
-            let watch = self.extras.look(|extra| extra.watch.take());
+            let watch = self.cold.look(|cold| cold.watch.take());
             return watch.map_or((), Watch::cancel);
         };
         let now = self.transport.core().now();
-        self.with_extras(|extra| match &mut extra.watch {
+        self.with_cold(|cold| match &mut cold.watch {
             Some(watch) => {
                 if has_progressed {
                     watch.since = now;
@@ -88,11 +88,11 @@ impl<P: Protocol> Stream<P> {
     }
 
     fn watch(&self, since: Duration, look_at: Duration) -> Watch {
-        let (core, stream) = (self.transport.core(), self.weak());
+        let (core, source) = (self.transport.core(), self.weak());
         let delay = look_at.saturating_sub(core.now());
         let look = core.timers.call_later(delay, move || {
-            if let Some(stream) = stream.upgrade() {
-                stream.end_if_stalled();
+            if let Some(source) = source.upgrade() {
+                source.end_if_stalled();
             }
         });
         Watch {
@@ -104,7 +104,7 @@ impl<P: Protocol> Stream<P> {
 
     /// Ends the connection if the peer has taken nothing for too long.
     fn end_if_stalled(&self) {
-        let watch = self.extras.look(|extra| extra.watch.take());
+        let watch = self.cold.look(|cold| cold.watch.take());
         let (Some(watch), Some(patience)) = (watch, self.patience()) else {
             return;
         };
@@ -112,7 +112,7 @@ impl<P: Protocol> Stream<P> {
         let now = self.transport.core().now();
         if now < due {
             let next = self.watch(watch.since, due);
-            self.with_extras(|extra| extra.watch = Some(next));
+            self.with_cold(|cold| cold.watch = Some(next));
             return;
         }
         let limits = self.transport.limits();

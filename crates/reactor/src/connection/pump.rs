@@ -5,11 +5,11 @@ use std::rc::{Rc, Weak};
 
 use deferred::{Deferred, Trigger, fail};
 
-use super::extras::Until;
+use super::cold::Until;
 use super::flags::Flags;
 use super::handle::Connection;
 use super::protocol::Protocol;
-use super::stream::Stream;
+use super::source::ConnectionSource;
 use crate::error::{ConnectionClosed, Gone};
 
 /// Sends what comes from `reader` to `writer`, as it comes.
@@ -43,7 +43,7 @@ pub fn pump<A: Protocol, B: Protocol>(
     reader: &Connection<A>,
     writer: &Connection<B>,
 ) -> Deferred<u64> {
-    let (Ok(source), Ok(sink)) = (reader.stream(), writer.stream()) else {
+    let (Ok(source), Ok(sink)) = (reader.source(), writer.source()) else {
         return fail(Gone);
     };
     let ends = (reader.clone(), writer.clone());
@@ -57,19 +57,19 @@ pub fn pump<A: Protocol, B: Protocol>(
         trigger,
         pumped: Cell::new(0),
         is_waiting: Cell::new(false),
-        is_over: Cell::new(false),
+        is_closed: Cell::new(false),
     });
     let told: Weak<dyn Pump> = {
         let weak: Weak<Pumping<A, B>> = Rc::downgrade(&pumping);
         weak
     };
-    sink.with_extras(|extra| extra.pumped_from = Some(told));
+    sink.with_cold(|cold| cold.pumped_from = Some(told));
     let pump: Rc<dyn Pump> = pumping;
-    source.with_extras(|extra| extra.pump = Some(Rc::clone(&pump)));
-    if source.transport.is_at_end() {
+    source.with_cold(|cold| cold.pump = Some(Rc::clone(&pump)));
+    if source.transport.has_read_eof() {
         pump.finish();
     } else if !source.rest.borrow().is_empty() {
-        source.transport.flags.set(Flags::HAS_UNDELIVERED);
+        source.transport.flags.set(Flags::HAS_UNDECODED);
     }
     source.touch();
     deferred
@@ -87,26 +87,26 @@ pub(super) trait Pump {
 }
 
 struct Pumping<A: Protocol, B: Protocol> {
-    source: Weak<Stream<A>>,
-    sink: Weak<Stream<B>>,
+    source: Weak<ConnectionSource<A>>,
+    sink: Weak<ConnectionSource<B>>,
     trigger: Trigger<u64>,
     pumped: Cell<u64>,
     /// The source is not read from.
     is_waiting: Cell<bool>,
-    is_over: Cell<bool>,
+    is_closed: Cell<bool>,
 }
 
 impl<A: Protocol, B: Protocol> Pumping<A, B> {
     /// Does not read from the source until the sink has room.
-    fn wait(&self, sink: &Stream<B>) {
+    fn wait(&self, sink: &ConnectionSource<B>) {
         let Some(source) = self.source.upgrade() else {
             return;
         };
         self.is_waiting.set(true);
         source.transport.set_paused(true);
         let me = source
-            .extras
-            .look(|extra| extra.pump.as_ref().map(Rc::downgrade));
+            .cold
+            .look(|cold| cold.pump.as_ref().map(Rc::downgrade));
         let go_on = move |_| {
             if let Some(pumping) = me.and_then(|me| me.upgrade()) {
                 pumping.go_on();
@@ -143,7 +143,7 @@ impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
     }
 
     fn finish(&self) {
-        if self.is_over.replace(true) {
+        if self.is_closed.replace(true) {
             return;
         }
         let Some(sink) = self.sink.upgrade() else {
@@ -161,7 +161,7 @@ impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
     }
 
     fn broken(&self, reason: &ConnectionClosed) {
-        if self.is_over.replace(true) {
+        if self.is_closed.replace(true) {
             return;
         }
         if let Some(source) = self.source.upgrade() {
@@ -176,10 +176,10 @@ impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
     }
 }
 
-impl<P: Protocol> Stream<P> {
+impl<P: Protocol> ConnectionSource<P> {
     /// Gives `bytes` to whoever gets them instead of the protocol, if somebody does.
     pub(super) fn pump(&self, bytes: &[u8]) -> bool {
-        let Some(pump) = self.extras.look(|extra| extra.pump.clone()) else {
+        let Some(pump) = self.cold.look(|cold| cold.pump.clone()) else {
             return false;
         };
         if !bytes.is_empty() {
@@ -190,7 +190,7 @@ impl<P: Protocol> Stream<P> {
 
     /// The same for the end of what comes in.
     pub(super) fn end_pump(&self) -> bool {
-        let Some(pump) = self.extras.look(|extra| extra.pump.clone()) else {
+        let Some(pump) = self.cold.look(|cold| cold.pump.clone()) else {
             return false;
         };
         pump.finish();

@@ -2,7 +2,7 @@
 
 use super::flags::Flags;
 use super::protocol::Protocol;
-use super::stream::{Live, Stream};
+use super::source::{ConnectionSource, Open};
 use crate::error::ConnectionClosed;
 use crate::framing::{Decoded, Framing};
 
@@ -11,7 +11,7 @@ use deferred::Failure;
 /// How often a socket that always has more is read before others have their turn.
 const READS_PER_TURN: usize = 4;
 
-impl<P: Protocol> Stream<P> {
+impl<P: Protocol> ConnectionSource<P> {
     #[inline]
     pub(super) fn read(&self) {
         let mut buffer = self.transport.core().buffers.take_read();
@@ -53,12 +53,12 @@ impl<P: Protocol> Stream<P> {
         if descriptors.is_empty() {
             return;
         }
-        if let Some(live) = &mut *self.live.borrow_mut() {
+        if let Some(open) = &mut *self.open.borrow_mut() {
             for descriptor in descriptors {
                 if !self.transport.is_open() {
                     return;
                 }
-                self.handle(|cx| live.protocol.descriptor_received(cx, descriptor));
+                self.handle(|cx| open.protocol.descriptor_received(cx, descriptor));
             }
         }
     }
@@ -66,35 +66,35 @@ impl<P: Protocol> Stream<P> {
     /// Delivers what `bytes` and the rest before them hold; keeps what is left.
     #[inline(always)]
     fn take_in(&self, bytes: &[u8]) {
-        let mut live = self.live.borrow_mut();
-        let Some(live) = &mut *live else {
+        let mut open = self.open.borrow_mut();
+        let Some(open) = &mut *open else {
             return;
         };
         if !self.transport.flags.has_any(Flags::HAS_REST) {
-            let consumed = self.deliver(live, bytes);
+            let consumed = self.deliver(open, bytes);
             if consumed < bytes.len() {
                 self.keep(bytes[consumed..].to_vec());
             }
         } else {
-            self.take_in_behind_rest(live, bytes);
+            self.take_in_behind_rest(open, bytes);
         }
     }
 
     /// Looks through what was kept, once more.
     pub(super) fn deliver_rest(&self) {
-        if let Some(live) = &mut *self.live.borrow_mut() {
-            self.take_in_behind_rest(live, &[]);
+        if let Some(open) = &mut *self.open.borrow_mut() {
+            self.take_in_behind_rest(open, &[]);
         }
     }
 
     #[inline(never)]
-    fn take_in_behind_rest(&self, live: &mut Live<P>, bytes: &[u8]) {
+    fn take_in_behind_rest(&self, open: &mut Open<P>, bytes: &[u8]) {
         self.transport
             .flags
-            .clear(Flags::HAS_REST.and(Flags::HAS_UNDELIVERED));
+            .clear(Flags::HAS_REST.union(Flags::HAS_UNDECODED));
         let mut rest = self.rest.take();
         rest.extend_from_slice(bytes);
-        let consumed = self.deliver(live, &rest);
+        let consumed = self.deliver(open, &rest);
         rest.drain(..consumed);
         self.keep(rest);
     }
@@ -111,16 +111,16 @@ impl<P: Protocol> Stream<P> {
     /// Delivers the frames in `input`, as long as they are wanted; gives how many
     /// bytes they took.
     #[inline(always)]
-    fn deliver(&self, live: &mut Live<P>, input: &[u8]) -> usize {
+    fn deliver(&self, open: &mut Open<P>, input: &[u8]) -> usize {
         let mut consumed = 0;
         loop {
             if !self.transport.takes_frames() {
-                self.transport.flags.set(Flags::HAS_UNDELIVERED);
+                self.transport.flags.set(Flags::HAS_UNDECODED);
                 return consumed;
             }
-            let Live { protocol, framing } = live;
+            let Open { protocol, framing } = open;
             let rest = &input[consumed..];
-            if self.has_extras() && self.pump(rest) {
+            if self.has_cold() && self.pump(rest) {
                 return input.len();
             }
             let mut is_bad_input = false;
@@ -164,7 +164,7 @@ impl<P: Protocol> Stream<P> {
     /// connection ends.
     #[cold]
     pub(super) fn read_arrived(&self) {
-        let forwards = self.extras.look(|extra| extra.pump.as_ref().map(drop));
+        let forwards = self.cold.look(|cold| cold.pump.as_ref().map(drop));
         let resume = || {
             // A pump that waits for room passes on the last of it all the same.
             if forwards.is_some() {
@@ -172,7 +172,7 @@ impl<P: Protocol> Stream<P> {
             }
         };
         resume();
-        if self.transport.flags.has_any(Flags::HAS_UNDELIVERED) && self.transport.takes_frames() {
+        if self.transport.flags.has_any(Flags::HAS_UNDECODED) && self.transport.takes_frames() {
             self.deliver_rest();
         }
         let mut left = self.transport.arrived();
@@ -192,7 +192,7 @@ impl<P: Protocol> Stream<P> {
             left = left.saturating_sub(received);
         }
         self.transport.core().buffers.return_read(buffer);
-        self.transport.end_broken();
+        self.transport.end_after_failed_write();
     }
 
     /// Takes what has arrived and was not delivered, when the connection is lost.
@@ -210,16 +210,16 @@ impl<P: Protocol> Stream<P> {
     }
 
     fn end_of_reading(&self) {
-        if self.transport.is_broken() {
+        if self.transport.has_write_failed() {
             // The system tells of a reset once: after that, it looks like an end.
             return;
         }
-        self.transport.set_at_end();
-        if self.has_extras() && self.end_pump() {
+        self.transport.set_read_eof();
+        if self.has_cold() && self.end_pump() {
             return;
         }
-        if let Some(live) = &mut *self.live.borrow_mut() {
-            self.handle(|cx| live.protocol.read_closed(cx));
+        if let Some(open) = &mut *self.open.borrow_mut() {
+            self.handle(|cx| open.protocol.read_closed(cx));
         }
     }
 }

@@ -11,7 +11,7 @@ use super::protocol::DatagramProtocol;
 use super::source::DatagramSource;
 use crate::connection::Handled;
 use crate::handle::ReactorHandle;
-use crate::host::Host;
+use crate::mailbox::MailboxOwner;
 
 /// What a handler of a [`DatagramProtocol`] is given: its port, and the reactor.
 ///
@@ -177,7 +177,7 @@ impl<'a, P: DatagramProtocol> DatagramContext<'a, P> {
     /// Closes the port when somebody says so:
     ///
     /// ```
-    /// # use reactor::{DatagramContext, DatagramProtocol, PortClosed, Reactor};
+    /// # use reactor::{DatagramContext, DatagramProtocol, DatagramPortClosed, Reactor};
     /// # use std::net::{SocketAddr, UdpSocket};
     /// # struct Server;
     /// # impl DatagramProtocol for Server {
@@ -193,8 +193,8 @@ impl<'a, P: DatagramProtocol> DatagramContext<'a, P> {
     ///     }
     ///     Ok(())
     /// }
-    /// #     fn stop_protocol(&mut self, cx: &mut DatagramContext<'_, Self>, reason: PortClosed) {
-    /// #         assert!(matches!(reason, PortClosed::Stopped));
+    /// #     fn stop_protocol(&mut self, cx: &mut DatagramContext<'_, Self>, reason: DatagramPortClosed) {
+    /// #         assert!(matches!(reason, DatagramPortClosed::Stopped));
     /// #         cx.reactor().stop().unwrap();
     /// #     }
     /// # }

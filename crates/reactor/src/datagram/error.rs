@@ -98,13 +98,13 @@ impl Error for DatagramError {
 /// Says so if it was not on purpose:
 ///
 /// ```
-/// # use reactor::{DatagramContext, DatagramProtocol, PortClosed, Reactor};
+/// # use reactor::{DatagramContext, DatagramProtocol, DatagramPortClosed, Reactor};
 /// # use std::net::SocketAddr;
 /// # struct Server;
 /// # impl DatagramProtocol for Server {
 /// #     type Address = SocketAddr;
-/// fn stop_protocol(&mut self, _: &mut DatagramContext<'_, Self>, reason: PortClosed) {
-///     if let PortClosed::Lost(error) = reason {
+/// fn stop_protocol(&mut self, _: &mut DatagramContext<'_, Self>, reason: DatagramPortClosed) {
+///     if let DatagramPortClosed::Lost(error) = reason {
 ///         eprintln!("nobody can be heard any more: {error}");
 ///     }
 /// }
@@ -113,12 +113,12 @@ impl Error for DatagramError {
 /// # let reactor = Reactor::new()?;
 /// # let port = reactor.listen_udp("127.0.0.1:0", Server)?;
 /// # reactor.block_on(port.stop_listening())?;
-/// # assert_eq!(PortClosed::Stopped.to_string(), "the port was closed");
+/// # assert_eq!(DatagramPortClosed::Stopped.to_string(), "the port was closed");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum PortClosed {
+pub enum DatagramPortClosed {
     /// Somebody asked for it with `stop_listening`.
     Stopped,
     /// The system gives nothing but errors.
@@ -127,7 +127,7 @@ pub enum PortClosed {
     ReactorStopped,
 }
 
-impl fmt::Display for PortClosed {
+impl fmt::Display for DatagramPortClosed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stopped => f.write_str("the port was closed"),
@@ -137,7 +137,7 @@ impl fmt::Display for PortClosed {
     }
 }
 
-impl Error for PortClosed {
+impl Error for DatagramPortClosed {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Lost(error) => Some(error),

@@ -27,7 +27,7 @@ mod unix;
 
 pub use self::address::DatagramAddress;
 pub use self::context::DatagramContext;
-pub use self::error::{DatagramError, PortClosed};
+pub use self::error::{DatagramError, DatagramPortClosed};
 pub use self::interface::MulticastInterface;
 pub use self::port::DatagramPort;
 pub use self::protocol::DatagramProtocol;

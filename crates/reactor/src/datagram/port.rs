@@ -13,7 +13,7 @@ use super::protocol::DatagramProtocol;
 use super::source::DatagramSource;
 use crate::connection::Handled;
 use crate::error::Gone;
-use crate::host::Host;
+use crate::mailbox::MailboxOwner;
 
 /// A port for datagrams, for whoever is not its protocol.
 ///
@@ -61,7 +61,7 @@ pub struct DatagramPort<P: DatagramProtocol> {
 impl<P: DatagramProtocol> DatagramPort<P> {
     pub(super) fn new(source: &DatagramSource<P>) -> Self {
         Self {
-            source: source.desk().weak(),
+            source: source.mailbox().weak(),
             address: source.address(),
         }
     }

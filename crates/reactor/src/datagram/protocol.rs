@@ -4,7 +4,7 @@ use deferred::Result;
 
 use super::address::DatagramAddress;
 use super::context::DatagramContext;
-use super::error::{DatagramError, PortClosed};
+use super::error::{DatagramError, DatagramPortClosed};
 
 /// What is to happen when a datagram comes in.
 ///
@@ -211,12 +211,12 @@ pub trait DatagramProtocol: Sized + 'static {
     /// # Examples
     ///
     /// ```
-    /// # use reactor::{DatagramContext, DatagramProtocol, PortClosed, Reactor};
+    /// # use reactor::{DatagramContext, DatagramProtocol, DatagramPortClosed, Reactor};
     /// # use std::{cell::Cell, net::SocketAddr, rc::Rc};
     /// # struct Server { is_open: Rc<Cell<bool>> }
     /// # impl DatagramProtocol for Server {
     /// #     type Address = SocketAddr;
-    /// fn stop_protocol(&mut self, _: &mut DatagramContext<'_, Self>, reason: PortClosed) {
+    /// fn stop_protocol(&mut self, _: &mut DatagramContext<'_, Self>, reason: DatagramPortClosed) {
     ///     println!("{reason}");
     ///     self.is_open.set(false);
     /// }
@@ -230,7 +230,7 @@ pub trait DatagramProtocol: Sized + 'static {
     /// assert!(!is_open.get());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    fn stop_protocol(&mut self, cx: &mut DatagramContext<'_, Self>, reason: PortClosed) {
+    fn stop_protocol(&mut self, cx: &mut DatagramContext<'_, Self>, reason: DatagramPortClosed) {
         let _ = (cx, reason);
     }
 }

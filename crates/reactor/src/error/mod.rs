@@ -79,19 +79,19 @@ impl From<io::Error> for RunError {
 /// ```
 /// # use reactor::{Protocol, Raw, testing};
 /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-/// use reactor::DescriptorError;
+/// use reactor::SendDescriptorError;
 /// use std::fs::File;
 ///
 /// testing::run(|reactor| {
 ///     let (connection, _peer) = reactor.connect_to_peer(Quiet);
 ///     let file = File::open("/dev/null").unwrap();
 ///     let refused = connection.send_descriptor(file, "here it is");
-///     assert_eq!(refused, Err(DescriptorError::NotUnix));
+///     assert_eq!(refused, Err(SendDescriptorError::NotUnix));
 /// });
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum DescriptorError {
+pub enum SendDescriptorError {
     /// Only a UNIX socket can send one.
     NotUnix,
     /// It has to go with at least one byte.
@@ -106,7 +106,7 @@ pub enum DescriptorError {
     Gone,
 }
 
-impl fmt::Display for DescriptorError {
+impl fmt::Display for SendDescriptorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotUnix => f.write_str("only a UNIX socket can send a descriptor"),
@@ -122,7 +122,7 @@ impl fmt::Display for DescriptorError {
     }
 }
 
-impl Error for DescriptorError {}
+impl Error for SendDescriptorError {}
 
 /// Why [`Remote::blocking_call_from_thread`] has no value to give.
 ///

@@ -7,10 +7,10 @@ use socket2::SockRef;
 
 use crate::address::Address;
 use crate::core::Core;
+use crate::io::RawStream;
 use crate::memory;
 use crate::poll::{Interest, Key, Registration};
 use crate::sys::socket;
-use crate::wire::Wire;
 
 pub(crate) enum Acceptor {
     Tcp {
@@ -89,23 +89,23 @@ impl Acceptor {
 
 impl Accepted {
     /// Registers it for the source that is inserted next.
-    pub(super) fn register(self, core: &Core) -> io::Result<(Wire, Key)> {
+    pub(super) fn register(self, core: &Core) -> io::Result<(RawStream, Key)> {
         Ok(match self {
             Self::Tcp(socket) => {
                 let registration = core.register(socket, Interest::READABLE)?;
                 let key = registration.key();
-                (Wire::Socket(registration), key)
+                (RawStream::Socket(registration), key)
             }
             Self::Unix(socket) => {
                 let registration = core.register(socket, Interest::READABLE)?;
                 let key = registration.key();
-                (Wire::Unix(registration), key)
+                (RawStream::Unix(registration), key)
             }
             Self::Memory(socket) => {
                 let key = core.next_key();
                 socket.set_key(key);
                 socket.set_interest(Interest::READABLE);
-                (Wire::Memory(socket), key)
+                (RawStream::Memory(socket), key)
             }
         })
     }

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use super::acceptor::{Accepted, Acceptor};
 use crate::address::Address;
-use crate::connection::{Beginning, Factory, Stream};
+use crate::connection::{ConnectionSource, Factory, NewConnection};
 use crate::core::{Core, Runnable};
 use crate::error::{ListenError, ReactorGone};
 use crate::panics::contain;
@@ -371,13 +371,14 @@ impl<A: Clone + 'static, F: Factory> Port<A, F> {
             return;
         };
         match accepted.register(core) {
-            Ok((wire, key)) => {
-                let beginning = Beginning::new(wire, key, peer);
-                let (stream, begun) = Stream::start(core, beginning, protocol, |stream| {
-                    core.insert(stream);
-                });
+            Ok((stream, key)) => {
+                let connection = NewConnection::new(stream, key, peer);
+                let (source, begun) =
+                    ConnectionSource::start(core, connection, protocol, |source| {
+                        core.insert(source);
+                    });
                 if let Err(failure) = begun {
-                    stream.report(failure);
+                    source.report(failure);
                 }
             }
             Err(error) => {

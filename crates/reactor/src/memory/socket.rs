@@ -140,7 +140,7 @@ impl Socket {
         self.end.outgoing.write(bytes, descriptors)
     }
 
-    pub(crate) fn finish_writing(&self) {
+    pub(crate) fn shut_write(&self) {
         self.end.outgoing.finish();
     }
 

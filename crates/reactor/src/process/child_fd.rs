@@ -58,7 +58,7 @@ impl From<std::fs::File> for ChildFd {
 
 impl Command {
     /// Runs it; gives this side's ends of the pipes, too.
-    pub(super) fn spawn(mut self) -> io::Result<(process::Child, Vec<OurEnd>)> {
+    pub(super) fn spawn(mut self) -> io::Result<(process::Child, Vec<ParentEnd>)> {
         let mut ours = Vec::new();
         let mut mappings = Vec::new();
         for (number, wanted) in self.descriptors {
@@ -71,15 +71,15 @@ impl Command {
                 }
                 ChildFd::Read => {
                     let (reader, writer) = io::pipe()?;
-                    ours.push(OurEnd::new(number, Direction::Read, reader.into())?);
-                    Theirs::Descriptor(writer.into())
+                    ours.push(ParentEnd::new(number, Direction::Read, reader.into())?);
+                    ChildEnd::Descriptor(writer.into())
                 }
                 ChildFd::Write => {
                     let (reader, writer) = io::pipe()?;
-                    ours.push(OurEnd::new(number, Direction::Write, writer.into())?);
-                    Theirs::Descriptor(reader.into())
+                    ours.push(ParentEnd::new(number, Direction::Write, writer.into())?);
+                    ChildEnd::Descriptor(reader.into())
                 }
-                ChildFd::Descriptor(descriptor) => Theirs::Descriptor(descriptor),
+                ChildFd::Descriptor(descriptor) => ChildEnd::Descriptor(descriptor),
             };
             match number {
                 0 => drop(self.inner.stdin(Stdio::from(theirs))),
@@ -132,27 +132,27 @@ fn is_standard(number: i32) -> bool {
 }
 
 /// What the child gets.
-enum Theirs {
+enum ChildEnd {
     Standard(Stdio),
     Descriptor(OwnedFd),
 }
 
-impl From<Stdio> for Theirs {
+impl From<Stdio> for ChildEnd {
     fn from(stdio: Stdio) -> Self {
         Self::Standard(stdio)
     }
 }
 
-impl From<Theirs> for Stdio {
-    fn from(theirs: Theirs) -> Self {
+impl From<ChildEnd> for Stdio {
+    fn from(theirs: ChildEnd) -> Self {
         match theirs {
-            Theirs::Standard(stdio) => stdio,
-            Theirs::Descriptor(descriptor) => Self::from(descriptor),
+            ChildEnd::Standard(stdio) => stdio,
+            ChildEnd::Descriptor(descriptor) => Self::from(descriptor),
         }
     }
 }
 
-impl Theirs {
+impl ChildEnd {
     fn mapping(self, child_fd: i32) -> Option<FdMapping> {
         match self {
             Self::Standard(_) => None,
@@ -165,7 +165,7 @@ impl Theirs {
 }
 
 /// This side's end of a pipe.
-pub(super) struct OurEnd {
+pub(super) struct ParentEnd {
     /// The number of the other end, in the child.
     pub(super) number: i32,
     pub(super) direction: Direction,
@@ -178,7 +178,7 @@ pub(super) enum Direction {
     Write,
 }
 
-impl OurEnd {
+impl ParentEnd {
     fn new(number: i32, direction: Direction, descriptor: OwnedFd) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&descriptor, true)?;
         Ok(Self {

@@ -11,7 +11,7 @@ use super::protocol::ProcessProtocol;
 use super::source::ProcessSource;
 use crate::connection::Handled;
 use crate::handle::ReactorHandle;
-use crate::host::Host;
+use crate::mailbox::MailboxOwner;
 use crate::signals::Signal;
 
 /// The number of the standard input.

@@ -37,14 +37,14 @@ const LOOK: WaitIdOptions = WaitIdOptions::EXITED
     .union(WaitIdOptions::NOHANG);
 
 /// A child that is waited for. If this is dropped before it has exited, it is let go.
-pub(super) struct Waited {
+pub(super) struct ChildHandle {
     child: Option<process::Child>,
     pid: u32,
     /// The parent of the child: no other process can wait for it.
     parent: HomeProcess,
 }
 
-impl Waited {
+impl ChildHandle {
     pub(super) fn new(child: process::Child) -> Self {
         Self {
             pid: child.id(),
@@ -114,7 +114,7 @@ impl Waited {
     }
 }
 
-impl Drop for Waited {
+impl Drop for ChildHandle {
     fn drop(&mut self) {
         self.let_go();
     }

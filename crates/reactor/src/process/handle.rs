@@ -11,7 +11,7 @@ use super::protocol::ProcessProtocol;
 use super::source::ProcessSource;
 use crate::connection::Handled;
 use crate::error::Gone;
-use crate::host::Host;
+use crate::mailbox::MailboxOwner;
 use crate::signals::Signal;
 
 /// A handle on a child, for whoever is not its protocol.
@@ -56,7 +56,7 @@ pub struct Process<P: ProcessProtocol> {
 impl<P: ProcessProtocol> Process<P> {
     pub(super) fn new(source: &ProcessSource<P>) -> Self {
         Self {
-            source: source.desk().weak(),
+            source: source.mailbox().weak(),
             pid: source.pid(),
         }
     }
@@ -64,7 +64,7 @@ impl<P: ProcessProtocol> Process<P> {
     fn source(&self) -> Result<Rc<ProcessSource<P>>, Gone> {
         self.source
             .upgrade()
-            .filter(|source| !source.desk().is_over())
+            .filter(|source| !source.mailbox().is_over())
             .ok_or(Gone)
     }
 

@@ -7,12 +7,12 @@ use std::rc::Rc;
 use deferred::{Deferred, fail, succeed};
 use rustix::io::Errno;
 
-use super::child_fd::{Direction, OurEnd};
+use super::child_fd::{Direction, ParentEnd};
 use super::error::ProcessError;
 use super::protocol::ProcessProtocol;
 use super::source::ProcessSource;
 use crate::core::Core;
-use crate::host::Host;
+use crate::mailbox::MailboxOwner;
 use crate::poll::{Interest, Key, Ready, Registration};
 use crate::registry::EventSource;
 use crate::wait_list::WaitList;
@@ -58,7 +58,7 @@ impl<P: ProcessProtocol> Pipe<P> {
     pub(super) fn open(
         process: &Rc<ProcessSource<P>>,
         core: &Rc<Core>,
-        end: OurEnd,
+        end: ParentEnd,
     ) -> io::Result<Rc<Self>> {
         let interest = match end.direction {
             Direction::Read => Interest::READABLE,
@@ -179,7 +179,7 @@ impl<P: ProcessProtocol> Pipe<P> {
 
     fn read(&self) {
         let mut buffer = self.core.buffers.take_read();
-        self.process.with_protocol(|protocol| {
+        self.process.try_with_protocol(|protocol| {
             for _ in 0..READS_PER_TURN {
                 if self.process.is_paused() {
                     break;

@@ -14,17 +14,17 @@ use std::rc::{Rc, Weak};
 
 use deferred::{Deferred, Failure, Trigger, fail};
 
-use super::child_fd::OurEnd;
+use super::child_fd::ParentEnd;
 use super::command::Command;
 use super::context::ProcessContext;
 use super::error::{ProcessEnded, ProcessError, SpawnError};
-use super::exit::{self, Exit, Status, Waited, Watched};
+use super::exit::{self, ChildHandle, Exit, Status, Watched};
 use super::handle::Process;
 use super::pipe::Pipe;
 use super::protocol::ProcessProtocol;
 use crate::core::{Core, Runnable};
 use crate::handle::ReactorHandle;
-use crate::host::{Desk, Host};
+use crate::mailbox::{Mailbox, MailboxOwner};
 use crate::report::{Of, report};
 use crate::signals::Signal;
 
@@ -93,8 +93,8 @@ impl ReactorHandle {
 
 pub(crate) struct ProcessSource<P: ProcessProtocol> {
     reactor: ReactorHandle,
-    desk: Desk<Self>,
-    child: RefCell<Waited>,
+    mailbox: Mailbox<Self>,
+    child: RefCell<ChildHandle>,
     pid: u32,
     /// Those that are open, by the numbers they have in the child.
     pipes: RefCell<BTreeMap<i32, Rc<Pipe<P>>>>,
@@ -128,10 +128,10 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         let max_buffered = command.max_buffered;
         core.require_system("a test reactor runs no programs")?;
         let (child, ends) = command.spawn()?;
-        let child = Waited::new(child);
+        let child = ChildHandle::new(child);
         let source = Rc::new_cyclic(|me: &Weak<Self>| Self {
             reactor: reactor.clone(),
-            desk: Desk::new(me, protocol),
+            mailbox: Mailbox::new(me, protocol),
             pid: child.pid(),
             child: RefCell::new(child),
             pipes: RefCell::default(),
@@ -164,12 +164,12 @@ impl<P: ProcessProtocol> ProcessSource<P> {
                 pipe.close_in_order();
             }
         }
-        source.with_protocol(|protocol| source.guard(|cx| protocol.connection_made(cx)));
+        source.try_with_protocol(|protocol| source.guard(|cx| protocol.connection_made(cx)));
         source.settle_now();
         Ok(source)
     }
 
-    fn watch(self: &Rc<Self>, core: &Rc<Core>, ends: Vec<OurEnd>) -> io::Result<()> {
+    fn watch(self: &Rc<Self>, core: &Rc<Core>, ends: Vec<ParentEnd>) -> io::Result<()> {
         for end in ends {
             let number = end.number;
             let pipe = Pipe::open(self, core, end)?;
@@ -311,12 +311,12 @@ impl<P: ProcessProtocol> ProcessSource<P> {
     /// Does what is left to do: jobs, writing, telling, ending.
     pub(super) fn settle_now(&self) {
         // Somebody further up the stack has the protocol, and will do it.
-        if self.desk.is_busy() {
+        if self.mailbox.is_busy() {
             return;
         }
         // This is kept from being dropped until the end of it.
-        let me = self.desk.weak().upgrade();
-        self.with_protocol(|protocol| {
+        let me = self.mailbox.weak().upgrade();
+        self.try_with_protocol(|protocol| {
             self.run_jobs(protocol);
             self.flush();
             self.tell(protocol);
@@ -372,19 +372,19 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         if ended == ProcessEnded::ReactorStopped {
             self.child.borrow_mut().let_go();
         }
-        self.retire(|protocol, cx| {
+        self.close_mailbox(|protocol, cx| {
             protocol.process_ended(cx, ended);
             Ok(())
         });
     }
 }
 
-impl<P: ProcessProtocol> Host for ProcessSource<P> {
+impl<P: ProcessProtocol> MailboxOwner for ProcessSource<P> {
     type Protocol = P;
     type Context<'a> = ProcessContext<'a, P>;
 
-    fn desk(&self) -> &Desk<Self> {
-        &self.desk
+    fn mailbox(&self) -> &Mailbox<Self> {
+        &self.mailbox
     }
 
     fn reactor(&self) -> &ReactorHandle {
@@ -403,7 +403,7 @@ impl<P: ProcessProtocol> Host for ProcessSource<P> {
 
 impl<P: ProcessProtocol> Runnable for ProcessSource<P> {
     fn run_pending(self: Rc<Self>) {
-        self.desk.settle();
+        self.mailbox.settle();
         self.settle_now();
     }
 }

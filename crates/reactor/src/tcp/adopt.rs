@@ -7,13 +7,13 @@ use std::rc::Rc;
 use socket2::Type;
 
 use crate::address::Address;
-use crate::connection::{Beginning, Connection, Factory, Protocol, Stream};
+use crate::connection::{Connection, ConnectionSource, Factory, NewConnection, Protocol};
 use crate::error::ListenError;
 use crate::handle::ReactorHandle;
+use crate::io::RawStream;
 use crate::listening::{self, Acceptor, ListeningPort};
 use crate::poll::Interest;
 use crate::sys::socket;
-use crate::wire::Wire;
 
 impl ReactorHandle {
     /// Accepts from a TCP socket that listens already: one of the standard
@@ -104,16 +104,16 @@ impl ReactorHandle {
         let peer = socket.peer_addr()?;
         let registration = core.register(socket.into(), Interest::READABLE)?;
         let key = registration.key();
-        let wire = if peer.is_unix() {
-            Wire::Unix(registration)
+        let stream = if peer.is_unix() {
+            RawStream::Unix(registration)
         } else {
-            Wire::Socket(registration)
+            RawStream::Socket(registration)
         };
-        let beginning = Beginning::new(wire, key, Address::from_system(&peer));
-        let (stream, begun) = Stream::start(&core, beginning, protocol, |stream| {
-            core.insert(stream);
+        let connection = NewConnection::new(stream, key, Address::from_system(&peer));
+        let (source, begun) = ConnectionSource::start(&core, connection, protocol, |source| {
+            core.insert(source);
         });
         begun?;
-        Ok(Connection::new(Rc::downgrade(&stream)))
+        Ok(Connection::new(Rc::downgrade(&source)))
     }
 }

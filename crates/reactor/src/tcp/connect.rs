@@ -72,9 +72,9 @@ impl ReactorHandle {
         target: impl Into<TcpConnectOptions>,
         protocol: P,
     ) -> Deferred<Connection<P>> {
-        let dialling = Dialling::new(self, target.into());
+        let attempts = Attempts::new(self, target.into());
         from_the_loop(self, || {
-            dialling
+            attempts
                 .dial()
                 .add_callback(move |connected| connected.into_connection(protocol, None))
         })
@@ -135,22 +135,22 @@ impl ReactorHandle {
         let destination = options.target.given().to_owned();
         let reactor = self.clone();
         let dial = Box::new(move || {
-            let dialling = Dialling::new(&reactor, options.clone());
-            from_the_loop(&reactor, || dialling.dial())
+            let attempts = Attempts::new(&reactor, options.clone());
+            from_the_loop(&reactor, || attempts.dial())
         });
         Connector::new(self, destination, dial, factory)
     }
 }
 
 /// One way from a target to a socket.
-struct Dialling {
+struct Attempts {
     reactor: ReactorHandle,
     target: HostPort,
     timeout: Duration,
     bind_address: Option<SocketAddr>,
 }
 
-impl Dialling {
+impl Attempts {
     fn new(reactor: &ReactorHandle, options: TcpConnectOptions) -> Self {
         Self {
             reactor: reactor.clone(),
@@ -171,7 +171,7 @@ impl Dialling {
         let addresses = match &self.target.parsed {
             Parsed::Address(address) => succeed(VecDeque::from([*address])),
             Parsed::Name(host, port) => self.look_up(host, *port),
-            Parsed::Nonsense => return fail(self.error(ConnectErrorKind::BadAddress)),
+            Parsed::Invalid => return fail(self.error(ConnectErrorKind::BadAddress)),
         };
         addresses.add_callback(move |addresses| self.try_each(addresses, Vec::new()))
     }

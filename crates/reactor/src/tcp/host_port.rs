@@ -29,7 +29,7 @@ pub struct HostPort {
 pub(super) enum Parsed {
     Address(SocketAddr),
     Name(String, u16),
-    Nonsense,
+    Invalid,
 }
 
 impl HostPort {
@@ -45,7 +45,7 @@ impl HostPort {
                 .to_socket_addrs()?
                 .next()
                 .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")),
-            Parsed::Nonsense => Err(io::Error::new(
+            Parsed::Invalid => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "expected an address and a port, such as 127.0.0.1:80 or localhost:80",
             )),
@@ -69,9 +69,9 @@ fn parse(given: &str) -> Parsed {
     match given.rsplit_once(':') {
         Some((host, port)) if is_name(host) => match port.parse() {
             Ok(port) => Parsed::Name(host.to_owned(), port),
-            Err(_) => Parsed::Nonsense,
+            Err(_) => Parsed::Invalid,
         },
-        _ => Parsed::Nonsense,
+        _ => Parsed::Invalid,
     }
 }
 
@@ -117,7 +117,7 @@ impl From<(&str, u16)> for HostPort {
                 parsed: if is_name(host) {
                     Parsed::Name(host.to_owned(), port)
                 } else {
-                    Parsed::Nonsense
+                    Parsed::Invalid
                 },
             },
         }

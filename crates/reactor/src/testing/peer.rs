@@ -191,7 +191,7 @@ impl Peer {
     /// ```
     pub fn finish(&self) {
         if let Some(socket) = &*self.socket.borrow() {
-            socket.finish_writing();
+            socket.shut_write();
         }
         self.settle();
     }

@@ -9,13 +9,13 @@ use std::time::Duration;
 use deferred::{Clock, DelayedCall, ToClock};
 
 use super::peer::Peer;
-use crate::connection::{Beginning, Connection, Protocol, Stream};
+use crate::connection::{Connection, ConnectionSource, NewConnection, Protocol};
 use crate::core::Core;
 use crate::handle::ReactorHandle;
+use crate::io::RawStream;
 use crate::memory::{Network, Socket};
 use crate::poll::Interest;
 use crate::reactor::Reactor;
-use crate::wire::Wire;
 
 /// A test in which the loop goes on for longer than this is one whose callbacks
 /// keep one another busy for ever.
@@ -327,14 +327,15 @@ impl TestReactor {
         socket.set_key(key);
         socket.set_interest(Interest::READABLE);
         let peer = socket.peer().clone();
-        let beginning = Beginning::new(Wire::Memory(socket), key, peer);
-        let (stream, begun) = Stream::start(self.core(), beginning, protocol, |stream| {
-            self.core().insert(stream);
-        });
+        let connection = NewConnection::new(RawStream::Memory(socket), key, peer);
+        let (source, begun) =
+            ConnectionSource::start(self.core(), connection, protocol, |source| {
+                self.core().insert(source);
+            });
         if let Err(failure) = begun {
-            stream.report(failure);
+            source.report(failure);
         }
-        Connection::new(Rc::downgrade(&stream))
+        Connection::new(Rc::downgrade(&source))
     }
 
     /// What there is that a test should not leave behind.

@@ -8,8 +8,8 @@ use super::{Io, Transport};
 use crate::connection::flags::Flags;
 use crate::connection::linger::{self, Linger};
 use crate::error::ConnectionClosed;
+use crate::io::RawStream;
 use crate::panics::contain;
-use crate::wire::Wire;
 
 /// How a socket is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,29 +25,29 @@ pub(in crate::connection) enum Close {
 impl Transport {
     /// Ends writing when everything is sent; reading goes on.
     pub(in crate::connection) fn lose_write(&self) {
-        if !self.flags.has_any(Flags::FINISHED) {
-            self.flags.set(Flags::FINISHING);
+        if !self.flags.has_any(Flags::WRITE_CLOSED) {
+            self.flags.set(Flags::SHUT_WRITE_AFTER_FLUSH);
         }
     }
 
     /// Ends writing, if the time has come for it; says whether it has.
     #[inline]
-    pub(in crate::connection) fn finish_writing(&self) -> bool {
+    pub(in crate::connection) fn shut_write(&self) -> bool {
         let flags = self.flags.get();
-        if !flags.has_any(Flags::FINISHING)
-            || flags.has_any(Flags::CLOSING.and(Flags::HAS_PRODUCER))
+        if !flags.has_any(Flags::SHUT_WRITE_AFTER_FLUSH)
+            || flags.has_any(Flags::CLOSING.union(Flags::HAS_PRODUCER))
             || self.waiting() > 0
         {
             return false;
         }
-        self.flags.clear(Flags::FINISHING);
-        self.flags.set(Flags::FINISHED);
-        let finished = match &self.io.borrow().wire {
-            Some(wire) => wire.finish_writing(),
+        self.flags.clear(Flags::SHUT_WRITE_AFTER_FLUSH);
+        self.flags.set(Flags::WRITE_CLOSED);
+        let finished = match &self.io.borrow().stream {
+            Some(stream) => stream.shut_write(),
             None => Ok(()),
         };
         if let Err(error) = finished {
-            self.lose_to(error);
+            self.fail_with(error);
         }
         true
     }
@@ -59,30 +59,31 @@ impl Transport {
             self.reason
                 .borrow_mut()
                 .get_or_insert(ConnectionClosed::Done);
-            self.flags.set(Flags::LOSING);
+            self.flags.set(Flags::CLOSE_AFTER_FLUSH);
         }
     }
 
     /// The same, because of `failure`.
     pub(in crate::connection) fn fail(&self, failure: Failure) {
         let is_in_order = matches!(*self.reason.borrow(), None | Some(ConnectionClosed::Done));
-        if is_in_order && !self.flags.has_any(Flags::ENDING.and(Flags::OVER)) {
+        if is_in_order && !self.flags.has_any(Flags::ABORTING.union(Flags::CLOSED)) {
             self.reason.replace(Some(ConnectionClosed::Failed(failure)));
         } else {
             contain("the drop of a failure", || drop(failure));
         }
-        self.flags.set(Flags::LOSING);
+        self.flags.set(Flags::CLOSE_AFTER_FLUSH);
     }
 
     /// Whether it ends without waiting for anybody.
     pub(in crate::connection) fn has_failed(&self) -> bool {
-        self.flags.has_any(Flags::ENDING.and(Flags::BROKEN))
+        self.flags
+            .has_any(Flags::ABORTING.union(Flags::WRITE_FAILED))
             || matches!(*self.reason.borrow(), Some(ConnectionClosed::Failed(_)))
     }
 
     /// Ends the connection at the next opportunity; what waits is not sent.
     pub(in crate::connection) fn abort(&self, reason: ConnectionClosed) {
-        if self.flags.has_any(Flags::ENDING.and(Flags::OVER)) {
+        if self.flags.has_any(Flags::ABORTING.union(Flags::CLOSED)) {
             return;
         }
         let mut first = self.reason.borrow_mut();
@@ -90,21 +91,28 @@ impl Transport {
         if !matches!(*first, Some(ConnectionClosed::Failed(_))) {
             *first = Some(reason);
         }
-        self.flags.set(Flags::ENDING);
+        self.flags.set(Flags::ABORTING);
     }
 
     /// Sending has failed with `error`: forgets what waits. What has arrived is still
     /// delivered, unless the connection is closing anyway; then it is lost.
     #[cold]
-    pub(super) fn break_off(&self, io: &mut Io, error: io::Error) {
+    pub(super) fn fail_writing(&self, io: &mut Io, error: io::Error) {
         let flags = self.flags.get();
-        if flags.has_any(Flags::ENDING.and(Flags::OVER).and(Flags::BROKEN)) {
+        if flags.has_any(
+            Flags::ABORTING
+                .union(Flags::CLOSED)
+                .union(Flags::WRITE_FAILED),
+        ) {
             return;
         }
         std::mem::take(&mut io.out).discard(&self.core);
-        let was_writing = Flags::HAS_OUTPUT.and(Flags::STUCK).and(Flags::HELD_BACK);
-        self.flags.clear(was_writing.and(Flags::FINISHING));
-        self.flags.set(Flags::BROKEN);
+        let was_writing = Flags::HAS_OUTPUT
+            .union(Flags::WRITE_BLOCKED)
+            .union(Flags::READ_THROTTLED);
+        self.flags
+            .clear(was_writing.union(Flags::SHUT_WRITE_AFTER_FLUSH));
+        self.flags.set(Flags::WRITE_FAILED);
         let mut reason = self.reason.borrow_mut();
         if !matches!(*reason, Some(ConnectionClosed::Failed(_))) {
             *reason = Some(ConnectionClosed::Lost(error));
@@ -112,34 +120,38 @@ impl Transport {
     }
 
     /// The same, for what was found out otherwise than by sending.
-    pub(in crate::connection) fn lose_to(&self, error: io::Error) {
-        self.break_off(&mut self.io.borrow_mut(), error);
+    pub(in crate::connection) fn fail_with(&self, error: io::Error) {
+        self.fail_writing(&mut self.io.borrow_mut(), error);
     }
 
     /// Whether nothing will be sent any more, although there may be something to send.
     pub(in crate::connection) fn is_cut_off(&self) -> bool {
         let flags = self.flags.get();
-        flags.has_any(Flags::BROKEN.and(Flags::ENDING).and(Flags::OVER))
+        flags.has_any(
+            Flags::WRITE_FAILED
+                .union(Flags::ABORTING)
+                .union(Flags::CLOSED),
+        )
     }
 
     /// Whether sending has failed, and what has arrived is to be looked at before the end.
-    pub(in crate::connection) fn is_broken(&self) -> bool {
+    pub(in crate::connection) fn has_write_failed(&self) -> bool {
         let flags = self.flags.get();
-        flags.has_any(Flags::BROKEN) && !flags.has_any(Flags::ENDING.and(Flags::OVER))
+        flags.has_any(Flags::WRITE_FAILED) && !flags.has_any(Flags::ABORTING.union(Flags::CLOSED))
     }
 
     /// Ends a broken connection at the next opportunity, with the reason that it has.
-    pub(in crate::connection) fn end_broken(&self) {
-        self.flags.set(Flags::ENDING);
+    pub(in crate::connection) fn end_after_failed_write(&self) {
+        self.flags.set(Flags::ABORTING);
     }
 
     /// If the time has come to end: the reason, once.
     #[inline]
     pub(in crate::connection) fn end(&self) -> Option<ConnectionClosed> {
-        if self.is_alive() || self.is_over() {
+        if self.is_alive() || self.is_closed() {
             return None;
         }
-        self.flags.set(Flags::OVER);
+        self.flags.set(Flags::CLOSED);
         let reason = self.reason.take();
         // Otherwise both sides have finished.
         Some(reason.unwrap_or(ConnectionClosed::Done))
@@ -148,26 +160,26 @@ impl Transport {
     /// Closes the socket: in order, when the peer has finished sending too, or with
     /// a reset.
     pub(in crate::connection) fn close(&self, how: Close) {
-        let Io { wire, out } = self.io.take();
+        let Io { stream, out } = self.io.take();
         out.discard(&self.core);
         drop(self.received_descriptors.take());
-        let Some(wire) = wire else {
+        let Some(stream) = stream else {
             return;
         };
-        let lingers = how == Close::InOrder && !self.is_at_end() && !self.core.is_gone();
-        let wire = match wire {
-            Wire::Socket(registration) | Wire::Unix(registration) if lingers => {
+        let lingers = how == Close::InOrder && !self.has_read_eof() && !self.core.is_gone();
+        let stream = match stream {
+            RawStream::Socket(registration) | RawStream::Unix(registration) if lingers => {
                 return Linger::start(&self.core, registration);
             }
-            wire => wire,
+            stream => stream,
         };
-        if let Wire::Memory(socket) = &wire
+        if let RawStream::Memory(socket) = &stream
             && lingers
         {
             socket.linger(linger::BYTES);
         }
         if how == Close::Reset {
-            wire.reset();
+            stream.reset();
         }
         for &key in &self.keys {
             drop(self.core.registry.remove(key));

@@ -2,9 +2,9 @@
 //! how it ends.
 //!
 //! The two directions end by themselves: reading when the peer has finished
-//! (`AT_END`), writing when this side has (`FINISHING`, then `FINISHED`). When both
-//! have ended, or somebody asks for it (`LOSING`: when everything is sent; `ENDING`:
-//! at the next opportunity), the connection is `OVER`.
+//! (`READ_EOF`), writing when this side has (`SHUT_WRITE_AFTER_FLUSH`, then `WRITE_CLOSED`). When both
+//! have ended, or somebody asks for it (`CLOSE_AFTER_FLUSH`: when everything is sent; `ABORTING`:
+//! at the next opportunity), the connection is `CLOSED`.
 
 mod ending;
 
@@ -24,8 +24,8 @@ use crate::address::Address;
 use crate::core::Core;
 use crate::credentials::PeerCredentials;
 use crate::error::ConnectionClosed;
+use crate::io::RawStream;
 use crate::poll::{Interest, Key};
-use crate::wire::Wire;
 
 /// A write of this size is handed to the system at once, if nothing waits before
 /// it: copying it would cost more than gathering it with others saves.
@@ -53,15 +53,15 @@ pub(crate) struct Transport {
 #[derive(Default)]
 struct Io {
     /// `None` once the connection is over.
-    wire: Option<Wire>,
+    stream: Option<RawStream>,
     out: OutBuffer,
 }
 
 impl Io {
     /// Sends `bytes`, before which nothing waits.
     fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        match &self.wire {
-            Some(wire) => wire.send(bytes),
+        match &self.stream {
+            Some(stream) => stream.send(bytes),
             None => Err(io::ErrorKind::NotConnected.into()),
         }
     }
@@ -70,15 +70,15 @@ impl Io {
 pub(crate) type Keys = SmallVec<[Key; 1]>;
 
 impl Transport {
-    pub(super) fn new(core: Rc<Core>, wire: Wire, keys: Keys, peer: Address) -> Self {
+    pub(super) fn new(core: Rc<Core>, stream: RawStream, keys: Keys, peer: Address) -> Self {
         let flags = FlagCell::default();
-        flags.put(Flags::GETS_DESCRIPTORS, wire.carries_descriptors());
-        flags.set(Flags::OTHER_INTEREST);
+        flags.set_to(Flags::CARRIES_DESCRIPTORS, stream.carries_descriptors());
+        flags.set(Flags::INTEREST_CHANGED);
         Self {
             flags,
             core,
             io: RefCell::new(Io {
-                wire: Some(wire),
+                stream: Some(stream),
                 out: OutBuffer::default(),
             }),
             limits: Cell::default(),
@@ -105,7 +105,7 @@ impl Transport {
 
     pub(super) fn host(&self) -> Address {
         let io = self.io.borrow();
-        io.wire.as_ref().map_or(Address::Unknown, Wire::host)
+        io.stream.as_ref().map_or(Address::Unknown, RawStream::host)
     }
 
     /// Calls `f` with the socket, to ask for or to set one of its options.
@@ -117,16 +117,16 @@ impl Transport {
         &self,
         f: impl FnOnce(SockRef<'_>) -> io::Result<R>,
     ) -> io::Result<R> {
-        match &self.io.borrow().wire {
-            Some(wire) => f(wire.socket().ok_or(io::ErrorKind::Unsupported)?),
+        match &self.io.borrow().stream {
+            Some(stream) => f(stream.socket().ok_or(io::ErrorKind::Unsupported)?),
             None => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
     /// The credentials of the peer of a UNIX socket.
     pub(super) fn peer_credentials(&self) -> io::Result<PeerCredentials> {
-        match &self.io.borrow().wire {
-            Some(wire) => wire.peer_credentials(),
+        match &self.io.borrow().stream {
+            Some(stream) => stream.peer_credentials(),
             None => Err(io::ErrorKind::NotConnected.into()),
         }
     }
@@ -140,7 +140,7 @@ impl Transport {
 
     pub(super) fn set_limits(&self, limits: WriteLimits) {
         let is_low = limits.max_buffered.min(limits.high_water) < SEND_AT_ONCE;
-        self.flags.put(Flags::LOW_LIMIT, is_low);
+        self.flags.set_to(Flags::LOW_LIMIT, is_low);
         self.limits.set(Some(Box::new(limits)));
     }
 
@@ -165,22 +165,22 @@ impl Transport {
     #[inline]
     pub(super) fn is_alive(&self) -> bool {
         let flags = self.flags.get();
-        if !flags.has_any(Flags::CLOSING.and(Flags::AT_END)) {
+        if !flags.has_any(Flags::CLOSING.union(Flags::READ_EOF)) {
             return true;
         }
-        if flags.has_any(Flags::ENDING.and(Flags::OVER)) {
+        if flags.has_any(Flags::ABORTING.union(Flags::CLOSED)) {
             return false;
         }
-        if flags.has_any(Flags::LOSING) {
+        if flags.has_any(Flags::CLOSE_AFTER_FLUSH) {
             return self.waiting() > 0 || flags.has_any(Flags::HAS_PRODUCER);
         }
-        !flags.has_any(Flags::FINISHED)
+        !flags.has_any(Flags::WRITE_CLOSED)
     }
 
     /// Whether it is over: nothing that is asked for has an effect.
     #[inline]
-    pub(super) fn is_over(&self) -> bool {
-        self.flags.has_any(Flags::OVER)
+    pub(super) fn is_closed(&self) -> bool {
+        self.flags.has_any(Flags::CLOSED)
     }
 
     #[inline]
@@ -195,7 +195,7 @@ impl Transport {
     pub(super) fn write_little(&self, bytes: &[u8]) -> bool {
         let mut io = self.io.borrow_mut();
         let buffered = io.out.waiting() + bytes.len();
-        if buffered >= SEND_AT_ONCE || self.flags.has_any(Flags::WRITES_WITH_CARE) {
+        if buffered >= SEND_AT_ONCE || self.flags.has_any(Flags::WRITES_CHECKED) {
             return false;
         }
         if !bytes.is_empty() {
@@ -220,19 +220,19 @@ impl Transport {
         if before > 0 && (crosses(limits.max_buffered) || before + bytes.len() > most) {
             // The peer may have made room since the handler began.
             if let Err(error) = self.send_waiting(io) {
-                return self.break_off(io, error);
+                return self.fail_writing(io, error);
             }
         }
         let mut rest = bytes;
-        if bytes.len() >= SEND_AT_ONCE && io.out.waiting() == 0 && !self.is_stuck() {
+        if bytes.len() >= SEND_AT_ONCE && io.out.waiting() == 0 && !self.is_write_blocked() {
             match io.send(bytes) {
                 Ok(sent) => {
                     self.core.counters.sent(sent);
                     rest = &bytes[sent..];
                 }
-                Err(error) => return self.break_off(io, error),
+                Err(error) => return self.fail_writing(io, error),
             }
-            self.flags.put(Flags::STUCK, !rest.is_empty());
+            self.flags.set_to(Flags::WRITE_BLOCKED, !rest.is_empty());
         }
         if rest.is_empty() {
             return;
@@ -260,12 +260,12 @@ impl Transport {
         let was_set = self.flags.has_any(Flags::UNPROMPTED);
         self.flags.set(Flags::UNPROMPTED);
         let result = f();
-        self.flags.put(Flags::UNPROMPTED, was_set);
+        self.flags.set_to(Flags::UNPROMPTED, was_set);
         result
     }
 
     pub(super) fn carries_descriptors(&self) -> bool {
-        self.flags.has_any(Flags::GETS_DESCRIPTORS)
+        self.flags.has_any(Flags::CARRIES_DESCRIPTORS)
     }
 
     /// How many descriptors wait to be sent.
@@ -291,15 +291,17 @@ impl Transport {
     /// Whether there is something to send, and the system might take it.
     #[inline]
     pub(super) fn can_flush(&self) -> bool {
-        let stopped = Flags::STUCK.and(Flags::ENDING).and(Flags::OVER);
+        let stopped = Flags::WRITE_BLOCKED
+            .union(Flags::ABORTING)
+            .union(Flags::CLOSED);
         let flags = self.flags.get();
-        flags.only(stopped.and(Flags::HAS_OUTPUT)) == Flags::HAS_OUTPUT
+        flags.intersection(stopped.union(Flags::HAS_OUTPUT)) == Flags::HAS_OUTPUT
     }
 
     /// Whether the system is to say when it takes more.
     #[inline]
-    pub(super) fn is_stuck(&self) -> bool {
-        self.flags.has_any(Flags::STUCK)
+    pub(super) fn is_write_blocked(&self) -> bool {
+        self.flags.has_any(Flags::WRITE_BLOCKED)
     }
 
     /// Sends what waits, as far as the system takes it. Not to be called while a handler runs,
@@ -307,17 +309,21 @@ impl Transport {
     #[inline]
     pub(super) fn flush(&self) {
         let io = &mut *self.io.borrow_mut();
-        let Some(wire) = &io.wire else {
+        let Some(stream) = &io.stream else {
             return;
         };
-        let sent = match io.out.send(wire) {
+        let sent = match io.out.send(stream) {
             Ok(sent) => sent,
-            Err(error) => return self.break_off(io, error),
+            Err(error) => return self.fail_writing(io, error),
         };
         self.core.counters.sent(sent);
-        let is_stuck = io.out.tidy(&self.core) > 0;
-        self.flags.put(Flags::HAS_OUTPUT, is_stuck);
-        if is_stuck || self.flags.has_any(Flags::STUCK.and(Flags::COUNTED)) {
+        let is_write_blocked = io.out.tidy(&self.core) > 0;
+        self.flags.set_to(Flags::HAS_OUTPUT, is_write_blocked);
+        if is_write_blocked
+            || self
+                .flags
+                .has_any(Flags::WRITE_BLOCKED.union(Flags::COUNTED))
+        {
             self.wait_for_room(io, sent);
         }
     }
@@ -334,15 +340,15 @@ impl Transport {
         if sent > 0 {
             self.flags.set(Flags::PROGRESS);
         }
-        let is_stuck = io.out.waiting() > 0;
-        self.flags.put(Flags::STUCK, is_stuck);
-        self.flags.put(Flags::HAS_OUTPUT, is_stuck);
+        let is_write_blocked = io.out.waiting() > 0;
+        self.flags.set_to(Flags::WRITE_BLOCKED, is_write_blocked);
+        self.flags.set_to(Flags::HAS_OUTPUT, is_write_blocked);
     }
 
     /// The same in the middle of a handler, also if the system has said that it takes nothing.
     fn send_waiting(&self, io: &mut Io) -> io::Result<()> {
-        if let Some(wire) = &io.wire {
-            let sent = io.out.send(wire)?;
+        if let Some(stream) = &io.stream {
+            let sent = io.out.send(stream)?;
             self.core.counters.sent(sent);
             io.out.tidy(&self.core);
             self.has_sent(io, sent);
@@ -355,20 +361,20 @@ impl Transport {
     fn throttle(&self, io: &mut Io) {
         let flags = self.flags.get();
         let high_water = self.limits().high_water;
-        let limit = if flags.has_any(Flags::HELD_BACK) {
+        let limit = if flags.has_any(Flags::READ_THROTTLED) {
             high_water / 2
         } else {
             high_water
         };
-        let is_held_back =
+        let is_throttled =
             io.out.answers(high_water) > limit && !flags.has_any(Flags::HAS_PRODUCER);
-        self.flags.put(Flags::HELD_BACK, is_held_back);
-        self.flags.put(Flags::COUNTED, io.out.waiting() > 0);
+        self.flags.set_to(Flags::READ_THROTTLED, is_throttled);
+        self.flags.set_to(Flags::COUNTED, io.out.waiting() > 0);
     }
 
     /// The same, between two handlers, for what the system takes no more of.
-    pub(super) fn throttle_if_stuck(&self) {
-        if self.is_stuck() {
+    pub(super) fn throttle_if_blocked(&self) {
+        if self.is_write_blocked() {
             self.throttle(&mut self.io.borrow_mut());
         }
     }
@@ -378,7 +384,7 @@ impl Transport {
     }
 
     pub(super) fn set_has_producer(&self, has_producer: bool) {
-        self.flags.put(Flags::HAS_PRODUCER, has_producer);
+        self.flags.set_to(Flags::HAS_PRODUCER, has_producer);
         self.throttle(&mut self.io.borrow_mut());
     }
 
@@ -386,7 +392,8 @@ impl Transport {
     /// waits than is allowed.
     pub(super) fn is_to_be_watched(&self) -> bool {
         let flags = self.flags.get();
-        flags.has_any(Flags::STUCK) && (flags.has_any(Flags::CLOSING) || self.overfull().is_some())
+        flags.has_any(Flags::WRITE_BLOCKED)
+            && (flags.has_any(Flags::CLOSING) || self.overfull().is_some())
     }
 
     /// How much waits and is more than is allowed.
@@ -408,13 +415,13 @@ impl Transport {
     #[inline(always)]
     pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let io = self.io.borrow_mut();
-        let Some(wire) = &io.wire else {
+        let Some(stream) = &io.stream else {
             return Ok(None);
         };
-        let received = if self.flags.has_any(Flags::GETS_DESCRIPTORS) {
-            wire.receive_with(buffer, &mut self.received_descriptors.borrow_mut())?
+        let received = if self.flags.has_any(Flags::CARRIES_DESCRIPTORS) {
+            stream.receive_with(buffer, &mut self.received_descriptors.borrow_mut())?
         } else {
-            wire.receive(buffer)?
+            stream.receive(buffer)?
         };
         if let Some(received) = received {
             self.core.counters.received(received);
@@ -436,7 +443,10 @@ impl Transport {
     #[inline]
     pub(super) fn takes_frames(&self) -> bool {
         // Mostly nothing stands against it, and nothing waits to be sent.
-        !self.flags.has_any(Flags::NO_FRAMES.and(Flags::HAS_OUTPUT)) || self.takes_more_frames()
+        !self
+            .flags
+            .has_any(Flags::NO_FRAMES.union(Flags::HAS_OUTPUT))
+            || self.takes_more_frames()
     }
 
     fn takes_more_frames(&self) -> bool {
@@ -458,21 +468,23 @@ impl Transport {
     }
 
     pub(super) fn set_paused(&self, is_paused: bool) {
-        self.flags.put(Flags::PAUSED, is_paused);
+        self.flags.set_to(Flags::PAUSED, is_paused);
     }
 
-    pub(super) fn is_at_end(&self) -> bool {
-        self.flags.has_any(Flags::AT_END)
+    pub(super) fn has_read_eof(&self) -> bool {
+        self.flags.has_any(Flags::READ_EOF)
     }
 
-    pub(super) fn set_at_end(&self) {
-        self.flags.set(Flags::AT_END);
+    pub(super) fn set_read_eof(&self) {
+        self.flags.set(Flags::READ_EOF);
     }
 
     /// Whether what comes in is discarded: the connection is closing, and something is still to
     /// be sent. A peer that closes, too, may take nothing before its own output is taken.
     pub(super) fn is_discarding(&self) -> bool {
-        self.flags.has_any(Flags::LOSING) && !self.flags.has_any(Flags::AT_END) && self.is_alive()
+        self.flags.has_any(Flags::CLOSE_AFTER_FLUSH)
+            && !self.flags.has_any(Flags::READ_EOF)
+            && self.is_alive()
     }
 
     /// Reads, and discards what comes.
@@ -485,7 +497,7 @@ impl Transport {
             match received {
                 Ok(None) => break,
                 Ok(Some(0)) => {
-                    self.set_at_end();
+                    self.set_read_eof();
                     break;
                 }
                 Ok(Some(received)) if received < buffer.len() => break,
@@ -502,22 +514,22 @@ impl Transport {
     /// How many bytes have arrived that were not read.
     pub(super) fn arrived(&self) -> usize {
         let io = self.io.borrow();
-        io.wire.as_ref().map_or(0, Wire::arrived)
+        io.stream.as_ref().map_or(0, RawStream::arrived)
     }
 
     /// The system tells of a hang-up that neither reading nor writing would
     /// show: it is looked into here, since it would be told again and again.
     pub(super) fn look_into_hang_up(&self) {
-        let looked = match &self.io.borrow().wire {
-            Some(wire) => match wire.take_error() {
-                Ok(None) => wire.mask(),
+        let looked = match &self.io.borrow().stream {
+            Some(stream) => match stream.take_error() {
+                Ok(None) => stream.mask(),
                 Ok(Some(error)) | Err(error) => Err(error),
             },
             None => Ok(()),
         };
-        self.flags.set(Flags::OTHER_INTEREST);
+        self.flags.set(Flags::INTEREST_CHANGED);
         if let Err(error) = looked {
-            self.lose_to(error);
+            self.fail_with(error);
         }
     }
 
@@ -526,14 +538,14 @@ impl Transport {
     pub(super) fn update_interest(&self) {
         let interest = Interest {
             readable: self.is_reading() || self.is_discarding(),
-            writable: self.is_stuck(),
+            writable: self.is_write_blocked(),
         };
-        let set = match &self.io.borrow().wire {
-            Some(wire) => wire.set_interest(interest),
+        let set = match &self.io.borrow().stream {
+            Some(stream) => stream.set_interest(interest),
             None => Ok(()),
         };
         self.flags
-            .put(Flags::OTHER_INTEREST, interest != Interest::READABLE);
+            .set_to(Flags::INTEREST_CHANGED, interest != Interest::READABLE);
         if let Err(error) = set {
             self.abort(ConnectionClosed::Lost(error));
         }

@@ -20,12 +20,12 @@ use socket2::SockRef;
 
 use super::address::sealed::Family;
 use super::context::DatagramContext;
-use super::error::{DatagramError, PortClosed};
+use super::error::{DatagramError, DatagramPortClosed};
 use super::protocol::DatagramProtocol;
 use super::queue::{Queue, WaitsFor};
 use crate::core::{Core, Runnable};
 use crate::handle::ReactorHandle;
-use crate::host::{Desk, Host};
+use crate::mailbox::{Mailbox, MailboxOwner};
 use crate::poll::{Interest, Key, Ready, Registration};
 use crate::registry::EventSource;
 use crate::report::{Of, report};
@@ -61,7 +61,7 @@ pub(crate) struct DatagramSource<P: DatagramProtocol> {
     core: Rc<Core>,
     reactor: ReactorHandle,
     key: Key,
-    desk: Desk<Self>,
+    mailbox: Mailbox<Self>,
     /// Dropped when it is closed, before the socket is.
     cleanup: Cell<Option<Box<dyn Any>>>,
     /// `None` once it is closed.
@@ -75,7 +75,7 @@ pub(crate) struct DatagramSource<P: DatagramProtocol> {
     retry: RefCell<Option<DelayedCall>>,
     futile: Cell<u32>,
     /// It is to be closed, for this reason.
-    ending: RefCell<Option<PortClosed>>,
+    ending: RefCell<Option<DatagramPortClosed>>,
     /// Who waits for it to be closed.
     stopping: WaitList<()>,
 }
@@ -97,7 +97,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
             core: Rc::clone(core),
             reactor: ReactorHandle::new(core),
             key: registration.key(),
-            desk: Desk::new(me, protocol),
+            mailbox: Mailbox::new(me, protocol),
             registration: RefCell::new(Some(registration)),
             local: RefCell::new(local),
             peer: RefCell::new(peer),
@@ -112,7 +112,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         });
         core.insert(Rc::<Self>::clone(&source));
         let mut started = Ok(());
-        source.with_protocol(|protocol| {
+        source.try_with_protocol(|protocol| {
             started = Failure::catch(|| protocol.start_protocol(&mut source.context()))
                 .and_then(|started| started);
         });
@@ -190,7 +190,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         let mut has_received = false;
         let mut last_error = None;
         let mut is_drained = false;
-        self.with_protocol(|protocol| {
+        self.try_with_protocol(|protocol| {
             while left > 0 && self.is_open() {
                 let received =
                     self.with_socket(|socket| P::Address::receive(socket, &mut buffer[..room]));
@@ -246,7 +246,9 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         self.futile
             .set(if is_futile { self.futile.get() + 1 } else { 0 });
         if self.futile.get() >= MAX_FUTILE {
-            self.end(PortClosed::Lost(error.unwrap_or(Errno::PIPE).into()));
+            self.end(DatagramPortClosed::Lost(
+                error.unwrap_or(Errno::PIPE).into(),
+            ));
         }
     }
 
@@ -283,10 +285,10 @@ impl<P: DatagramProtocol> DatagramSource<P> {
 
     fn settle_now(&self) {
         // Somebody further up the stack has the protocol, and will do it.
-        if self.desk.is_busy() {
+        if self.mailbox.is_busy() {
             return;
         }
-        self.with_protocol(|protocol| self.run_jobs(protocol));
+        self.try_with_protocol(|protocol| self.run_jobs(protocol));
         let ending = self.ending.take();
         if ending.is_some() {
             self.finish(ending);
@@ -307,7 +309,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
             None => Ok(()),
         };
         if let Err(error) = set {
-            self.end(PortClosed::Lost(error));
+            self.end(DatagramPortClosed::Lost(error));
         }
         if waits_for == WaitsFor::Time {
             self.retry_later();
@@ -315,8 +317,8 @@ impl<P: DatagramProtocol> DatagramSource<P> {
     }
 
     /// Has the port closed, from the loop. The first reason counts.
-    fn end(&self, reason: PortClosed) {
-        if self.desk.is_over() {
+    fn end(&self, reason: DatagramPortClosed) {
+        if self.mailbox.is_over() {
             return;
         }
         self.ending.borrow_mut().get_or_insert(reason);
@@ -324,18 +326,18 @@ impl<P: DatagramProtocol> DatagramSource<P> {
     }
 
     pub(in crate::datagram) fn stop(&self) -> Deferred<()> {
-        if self.desk.is_over() {
+        if self.mailbox.is_over() {
             return succeed(());
         }
         let stopped = self.stopping.add((), || ());
-        self.end(PortClosed::Stopped);
+        self.end(DatagramPortClosed::Stopped);
         stopped
     }
 
     /// Closes the port, then tells the protocol, if it has started, and those who wait.
-    fn finish(&self, reason: Option<PortClosed>) {
+    fn finish(&self, reason: Option<DatagramPortClosed>) {
         // This is kept from being dropped until the end of it.
-        let me = self.desk.weak().upgrade();
+        let me = self.mailbox.weak().upgrade();
         drop(self.core.registry.remove(self.key));
         // The file of a UNIX socket goes before the socket.
         drop(self.cleanup.take());
@@ -346,7 +348,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
             // It may be what called this.
             let _ = retry.cancel();
         }
-        self.retire(|protocol, cx| {
+        self.close_mailbox(|protocol, cx| {
             if let Some(reason) = reason {
                 protocol.stop_protocol(cx, reason);
             }
@@ -360,12 +362,12 @@ impl<P: DatagramProtocol> DatagramSource<P> {
     }
 }
 
-impl<P: DatagramProtocol> Host for DatagramSource<P> {
+impl<P: DatagramProtocol> MailboxOwner for DatagramSource<P> {
     type Protocol = P;
     type Context<'a> = DatagramContext<'a, P>;
 
-    fn desk(&self) -> &Desk<Self> {
-        &self.desk
+    fn mailbox(&self) -> &Mailbox<Self> {
+        &self.mailbox
     }
 
     fn reactor(&self) -> &ReactorHandle {
@@ -393,14 +395,14 @@ impl<P: DatagramProtocol> EventSource for DatagramSource<P> {
     }
 
     fn shut_down(self: Rc<Self>) {
-        self.end(PortClosed::ReactorStopped);
+        self.end(DatagramPortClosed::ReactorStopped);
         self.settle_now();
     }
 }
 
 impl<P: DatagramProtocol> Runnable for DatagramSource<P> {
     fn run_pending(self: Rc<Self>) {
-        self.desk.settle();
+        self.mailbox.settle();
         self.settle_now();
     }
 }

@@ -9,7 +9,7 @@ use crate::datagram::address::sealed::Family;
 use crate::datagram::error::DatagramError;
 use crate::datagram::protocol::DatagramProtocol;
 use crate::datagram::queue::{Datagram, WaitsFor};
-use crate::host::Host;
+use crate::mailbox::MailboxOwner;
 
 impl<P: DatagramProtocol> DatagramSource<P> {
     pub(in crate::datagram) fn send(
@@ -113,7 +113,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         if retry.as_ref().is_some_and(DelayedCall::is_active) {
             return;
         }
-        let me = self.desk.weak();
+        let me = self.mailbox.weak();
         let wait = self.queue.borrow_mut().wait();
         *retry = Some(self.reactor.call_later(wait, move || {
             if let Some(me) = me.upgrade() {

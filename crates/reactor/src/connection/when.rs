@@ -7,8 +7,8 @@ use deferred::{Cancelled, Deferred, DelayedCall, Failure, Result};
 
 use super::context::Context;
 use super::protocol::{Handled, Protocol};
-use super::stream::Job;
-use crate::obligations::Obligation;
+use super::source::Job;
+use crate::cancel_on_close::Cancellable;
 
 impl<P: Protocol> Context<'_, P> {
     /// Calls `f` with the protocol when `deferred` has its result.
@@ -59,19 +59,19 @@ impl<P: Protocol> Context<'_, P> {
         F: FnOnce(&mut P, &mut Context<'_, P>, Result<T>) -> H + 'static,
         H: Handled,
     {
-        let (stream, cause) = (self.stream.weak(), self.stream.cause());
+        let (source, cause) = (self.source.weak(), self.source.cause());
         deferred
             .add_both(move |outcome| {
-                let stream = stream.upgrade();
-                let is_over = stream.as_ref().is_none_or(|s| s.transport().is_over());
+                let source = source.upgrade();
+                let is_closed = source.as_ref().is_none_or(|s| s.transport().is_closed());
                 let is_expected = outcome.as_ref().err().is_some_and(is_expected);
                 // As a Deferred, it is reported if the job is dropped.
                 let outcome = Deferred::from(outcome);
-                if is_over && is_expected {
+                if is_closed && is_expected {
                     outcome.ignore();
                     return deferred::succeed(());
                 }
-                let Some(stream) = stream else {
+                let Some(source) = source else {
                     return outcome.add_callback(drop);
                 };
                 let job: Job<P> = Box::new(move |protocol, cx| {
@@ -80,7 +80,7 @@ impl<P: Protocol> Context<'_, P> {
                     };
                     f(protocol, cx, outcome).into_result()
                 });
-                let posted = stream.post(job, cause);
+                let posted = source.post(job, cause);
                 // If the connection is over, dropping the job reports it.
                 drop(posted);
                 deferred::succeed(())
@@ -118,7 +118,7 @@ impl<P: Protocol> Context<'_, P> {
     {
         let handle = deferred.handle();
         self.wait_for(deferred, f, |failure| failure.is::<Cancelled>());
-        self.stream.oblige(Obligation::Wait(handle));
+        self.source.cancel_on_close(Cancellable::Wait(handle));
     }
 
     /// Calls `f` with the protocol, `delay` from now. It is cancelled if the
@@ -144,15 +144,15 @@ impl<P: Protocol> Context<'_, P> {
         F: FnOnce(&mut P, &mut Context<'_, P>) -> H + 'static,
         H: Handled,
     {
-        let (stream, cause) = (self.stream.weak(), self.stream.cause());
-        let call = self.stream.reactor().call_later(delay, move || {
-            if let Some(stream) = stream.upgrade() {
+        let (source, cause) = (self.source.weak(), self.source.cause());
+        let call = self.source.reactor().call_later(delay, move || {
+            if let Some(source) = source.upgrade() {
                 let job: Job<P> = Box::new(move |this, cx| f(this, cx).into_result());
                 // `Err` hands the job back if the connection is over: it is dropped.
-                drop(stream.post(job, cause));
+                drop(source.post(job, cause));
             }
         });
-        self.stream.oblige(Obligation::Call(call.clone()));
+        self.source.cancel_on_close(Cancellable::Call(call.clone()));
         call
     }
 }

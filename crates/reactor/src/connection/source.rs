@@ -17,22 +17,22 @@ use std::rc::{Rc, Weak};
 
 use deferred::{Failure, Result};
 
+use super::cold::{ColdCell, ColdState, open_span};
 use super::context::Context;
-use super::extras::{Extra, Extras, open_span};
 use super::flags::Flags;
 use super::out_buffer::MAX_DESCRIPTORS;
 use super::protocol::Protocol;
 use super::transport::{Close, Keys, Transport};
 use crate::address::Address;
+use crate::cancel_on_close::Cancellable;
 use crate::core::{Core, Runnable};
-use crate::error::{ConnectionClosed, DescriptorError};
+use crate::error::{ConnectionClosed, SendDescriptorError};
 use crate::handle::ReactorHandle;
-use crate::obligations::Obligation;
+use crate::io::RawStream;
 use crate::panics::contain;
 use crate::poll::Ready;
 use crate::registry::EventSource;
 use crate::report::{Of, report};
-use crate::wire::Wire;
 
 /// Work for a protocol from elsewhere.
 pub(super) type Job<P> = Box<dyn FnOnce(&mut P, &mut Context<'_, P>) -> Result<()>>;
@@ -47,93 +47,93 @@ pub(super) enum Cause {
     Other,
 }
 
-pub(crate) struct Stream<P: Protocol> {
+pub(crate) struct ConnectionSource<P: Protocol> {
     pub(super) transport: Transport,
     reactor: ReactorHandle,
     me: Weak<Self>,
     /// Borrowed while a handler runs. `None` once the connection is over.
-    pub(super) live: RefCell<Option<Live<P>>>,
+    pub(super) open: RefCell<Option<Open<P>>>,
     /// What was read and is no whole frame yet, or must wait.
     pub(super) rest: RefCell<Vec<u8>>,
     pub(super) jobs: RefCell<VecDeque<(Job<P>, Cause)>>,
     /// What most connections have none of.
-    pub(super) extras: Extras,
+    pub(super) cold: ColdCell,
 }
 
-pub(super) struct Live<P: Protocol> {
+pub(super) struct Open<P: Protocol> {
     pub(super) protocol: P,
     pub(super) framing: P::Framing,
 }
 
 /// Who is told, after the protocol, that a connection is over.
-pub(crate) type OnLost = Box<dyn FnOnce(ConnectionClosed)>;
+pub(crate) type OnClose = Box<dyn FnOnce(ConnectionClosed)>;
 
 /// What a connection begins with, beside its protocol.
-pub(crate) struct Beginning {
-    pub(crate) wire: Wire,
+pub(crate) struct NewConnection {
+    pub(crate) stream: RawStream,
     pub(crate) keys: Keys,
     pub(crate) peer: Address,
-    pub(crate) on_lost: Option<OnLost>,
+    pub(crate) on_close: Option<OnClose>,
 }
 
-impl Beginning {
+impl NewConnection {
     /// One descriptor, or what stands for it, under one key.
-    pub(crate) fn new(wire: Wire, key: crate::poll::Key, peer: Address) -> Self {
+    pub(crate) fn new(stream: RawStream, key: crate::poll::Key, peer: Address) -> Self {
         Self {
-            wire,
+            stream,
             keys: Keys::from_slice(&[key]),
             peer,
-            on_lost: None,
+            on_close: None,
         }
     }
 }
 
-impl<P: Protocol> Stream<P> {
+impl<P: Protocol> ConnectionSource<P> {
     /// Makes the connection of what was just registered, and begins it.
     ///
     /// `add` puts it where the loop finds it. Gives the failure of
     /// `connection_made` or of making the framing, if there was one.
     pub(crate) fn start(
         core: &Rc<Core>,
-        beginning: Beginning,
+        connection: NewConnection,
         protocol: P,
         add: impl FnOnce(Rc<Self>),
     ) -> (Rc<Self>, Result<()>) {
-        let Beginning {
-            wire,
+        let NewConnection {
+            stream,
             keys,
             peer,
-            on_lost,
-        } = beginning;
-        let stream = Rc::new_cyclic(|me| Self {
-            transport: Transport::new(Rc::clone(core), wire, keys, peer),
+            on_close,
+        } = connection;
+        let source = Rc::new_cyclic(|me| Self {
+            transport: Transport::new(Rc::clone(core), stream, keys, peer),
             reactor: ReactorHandle::new(core),
             me: Weak::clone(me),
-            live: RefCell::new(None),
+            open: RefCell::new(None),
             rest: RefCell::default(),
             jobs: RefCell::default(),
-            extras: Extras::default(),
+            cold: ColdCell::default(),
         });
         let number = core.counters.connection_made();
-        let span = open_span::<P>(number, stream.transport.peer());
-        if span.is_some() || on_lost.is_some() {
-            stream.with_extras(|extra| {
-                extra.span = span;
-                extra.on_lost = on_lost;
+        let span = open_span::<P>(number, source.transport.peer());
+        if span.is_some() || on_close.is_some() {
+            source.with_cold(|cold| {
+                cold.span = span;
+                cold.on_close = on_close;
             });
         }
-        add(Rc::clone(&stream));
-        let begun = stream.begin(protocol);
-        (stream, begun)
+        add(Rc::clone(&source));
+        let begun = source.begin(protocol);
+        (source, begun)
     }
 
     fn begin(&self, protocol: P) -> Result<()> {
         let framing = Failure::catch(|| protocol.framing());
         let begun = match framing {
             Ok(framing) => {
-                let mut live = self.live.borrow_mut();
-                let live = live.insert(Live { protocol, framing });
-                let made = || self.guard(|cx| live.protocol.connection_made(cx));
+                let mut open = self.open.borrow_mut();
+                let open = open.insert(Open { protocol, framing });
+                let made = || self.guard(|cx| open.protocol.connection_made(cx));
                 self.transport.unprompted(made)
             }
             Err(failure) => {
@@ -172,17 +172,17 @@ impl<P: Protocol> Stream<P> {
     /// this turn.
     pub(super) fn touch(&self) {
         let flags = &self.transport.flags;
-        if !flags.has_any(Flags::UNSETTLED)
+        if !flags.has_any(Flags::IN_RUN_QUEUE)
             && let Some(me) = self.me.upgrade()
         {
-            flags.set(Flags::UNSETTLED);
+            flags.set(Flags::IN_RUN_QUEUE);
             self.transport.core().run_soon(me);
         }
     }
 
     /// Whether input is the cause of what happens now: a handler for it is running.
     pub(super) fn cause(&self) -> Cause {
-        let is_in_handler = self.live.try_borrow_mut().is_err();
+        let is_in_handler = self.open.try_borrow_mut().is_err();
         if is_in_handler && !self.transport.flags.has_any(Flags::UNPROMPTED) {
             Cause::Input
         } else {
@@ -192,7 +192,7 @@ impl<P: Protocol> Stream<P> {
 
     /// Writes from wherever it is.
     pub(super) fn write_from_elsewhere(&self, bytes: &[u8]) {
-        if self.live.try_borrow_mut().is_err() {
+        if self.open.try_borrow_mut().is_err() {
             // As the handler that is running does.
             self.write(bytes);
         } else {
@@ -218,7 +218,7 @@ impl<P: Protocol> Stream<P> {
 
     /// Queues a job for the protocol; hands it back if the connection is over.
     pub(super) fn post(&self, job: Job<P>, cause: Cause) -> std::result::Result<(), Job<P>> {
-        if self.transport.is_over() {
+        if self.transport.is_closed() {
             return Err(job);
         }
         self.jobs.borrow_mut().push_back((job, cause));
@@ -227,43 +227,43 @@ impl<P: Protocol> Stream<P> {
         Ok(())
     }
 
-    /// Has `obligation` cancelled when the connection is over, if it is open
+    /// Has `cancellable` cancelled when the connection is over, if it is open
     /// then.
-    pub(super) fn oblige(&self, obligation: Obligation) {
-        if self.transport.is_over() {
-            return obligation.cancel();
+    pub(super) fn cancel_on_close(&self, cancellable: Cancellable) {
+        if self.transport.is_closed() {
+            return cancellable.cancel();
         }
-        self.with_extras(|extra| extra.obligations.add(obligation));
+        self.with_cold(|cold| cold.cancel_on_close.add(cancellable));
     }
 
     /// Calls `f`, which runs nothing of a user's, with what most connections have
     /// none of.
-    pub(super) fn with_extras<R>(&self, f: impl FnOnce(&mut Extra) -> R) -> R {
-        self.transport.flags.set(Flags::HAS_EXTRAS);
-        self.extras.with(f)
+    pub(super) fn with_cold<R>(&self, f: impl FnOnce(&mut ColdState) -> R) -> R {
+        self.transport.flags.set(Flags::HAS_COLD_STATE);
+        self.cold.with(f)
     }
 
     #[inline]
-    pub(super) fn has_extras(&self) -> bool {
-        self.transport.flags.has_any(Flags::HAS_EXTRAS)
+    pub(super) fn has_cold(&self) -> bool {
+        self.transport.flags.has_any(Flags::HAS_COLD_STATE)
     }
 
     pub(super) fn send_descriptor(
         &self,
         descriptor: OwnedFd,
         bytes: &[u8],
-    ) -> std::result::Result<(), DescriptorError> {
+    ) -> std::result::Result<(), SendDescriptorError> {
         if bytes.is_empty() {
-            return Err(DescriptorError::NoBytes);
+            return Err(SendDescriptorError::NoBytes);
         }
         if !self.transport.takes_writes() {
-            return Err(DescriptorError::Gone);
+            return Err(SendDescriptorError::Gone);
         }
         if !self.transport.carries_descriptors() {
-            return Err(DescriptorError::NotUnix);
+            return Err(SendDescriptorError::NotUnix);
         }
         if self.transport.waiting_descriptors() >= MAX_DESCRIPTORS {
-            return Err(DescriptorError::TooMany {
+            return Err(SendDescriptorError::TooMany {
                 limit: MAX_DESCRIPTORS,
             });
         }
@@ -279,7 +279,7 @@ impl<P: Protocol> Stream<P> {
         &self,
         handler: impl FnOnce(&mut Context<'_, P>) -> Result<R>,
     ) -> Result<R> {
-        if self.has_extras() {
+        if self.has_cold() {
             return self.guard_in_span(handler);
         }
         Failure::catch(|| handler(&mut Context::new(self))).and_then(|result| result)
@@ -290,7 +290,7 @@ impl<P: Protocol> Stream<P> {
         &self,
         handler: impl FnOnce(&mut Context<'_, P>) -> Result<R>,
     ) -> Result<R> {
-        let _span = self.extras.span().map(tracing::Span::entered);
+        let _span = self.cold.span().map(tracing::Span::entered);
         Failure::catch(|| handler(&mut Context::new(self))).and_then(|result| result)
     }
 
@@ -313,7 +313,7 @@ impl<P: Protocol> Stream<P> {
     #[cold]
     pub(super) fn input_failed(&self, failure: Failure) {
         self.transport.fail(failure.clone());
-        let _span = self.extras.span().map(tracing::Span::entered);
+        let _span = self.cold.span().map(tracing::Span::entered);
         // The failure is of a user's framing: formatting it may panic.
         contain("the log of a failure", || {
             tracing::warn!(
@@ -328,7 +328,7 @@ impl<P: Protocol> Stream<P> {
     /// Logs a failure of the protocol that nobody else hears of.
     #[cold]
     pub(crate) fn report(&self, failure: Failure) {
-        let _span = self.extras.span().map(tracing::Span::entered);
+        let _span = self.cold.span().map(tracing::Span::entered);
         report(&Of::Connection(self.transport.peer()), failure);
     }
 
@@ -355,21 +355,21 @@ impl<P: Protocol> Stream<P> {
             }
         }
         let has_jobs = !self.jobs.borrow().is_empty();
-        self.transport.flags.put(Flags::HAS_JOBS, has_jobs);
+        self.transport.flags.set_to(Flags::HAS_JOBS, has_jobs);
     }
 
     /// Deals with all that is ready but what there is to read; says whether to read that.
     #[cold]
     fn is_to_be_read(&self, ready: Ready) -> bool {
-        let is_stuck = self.transport.is_stuck();
+        let is_write_blocked = self.transport.is_write_blocked();
         let is_reading = self.transport.is_reading();
-        if ready.is_writable() && is_stuck {
+        if ready.is_writable() && is_write_blocked {
             self.transport.flush();
         }
         if ready.is_readable() && self.transport.is_discarding() {
             self.transport.discard_input();
         }
-        if ready.is_hung_up() && !is_stuck && !is_reading {
+        if ready.is_hung_up() && !is_write_blocked && !is_reading {
             self.transport.look_into_hang_up();
         }
         // Sending may have found out that it is over.
@@ -393,39 +393,42 @@ impl<P: Protocol> Stream<P> {
     /// What is out of the ordinary, or to be done.
     #[inline]
     fn left_to_do(&self) -> Flags {
-        self.transport.flags.get().without(Flags::OF_NO_CONCERN)
+        self.transport
+            .flags
+            .get()
+            .difference(Flags::IGNORED_BY_SETTLE)
     }
 
     #[inline(never)]
     fn settle_all(&self) {
         // Somebody further up the stack has the protocol, and will do it.
-        let Ok(mut live) = self.live.try_borrow_mut() else {
+        let Ok(mut open) = self.open.try_borrow_mut() else {
             return;
         };
-        if let Some(live) = &mut *live {
-            self.run_jobs(&mut live.protocol);
+        if let Some(open) = &mut *open {
+            self.run_jobs(&mut open.protocol);
         }
-        drop(live);
+        drop(open);
         if self.transport.can_flush() {
             self.transport.flush();
         } else {
-            self.transport.throttle_if_stuck();
+            self.transport.throttle_if_blocked();
         }
-        if self.transport.flags.has_any(Flags::HAS_UNDELIVERED) && self.transport.takes_frames() {
+        if self.transport.flags.has_any(Flags::HAS_UNDECODED) && self.transport.takes_frames() {
             self.deliver_rest();
             if self.transport.can_flush() {
                 self.transport.flush();
             }
         }
-        if self.has_extras() || self.transport.is_to_be_watched() {
+        if self.has_cold() || self.transport.is_to_be_watched() {
             self.settle_flow();
         }
-        if self.transport.finish_writing()
-            && let Some(live) = &mut *self.live.borrow_mut()
+        if self.transport.shut_write()
+            && let Some(open) = &mut *self.open.borrow_mut()
         {
-            self.handle(|cx| live.protocol.write_closed(cx));
+            self.handle(|cx| open.protocol.write_closed(cx));
         }
-        if self.transport.is_broken() {
+        if self.transport.has_write_failed() {
             self.read_arrived();
         }
         if self.transport.is_alive() {
@@ -439,30 +442,30 @@ impl<P: Protocol> Stream<P> {
     /// The end: nothing that comes from the connection is heard after this.
     #[inline(never)]
     fn finish(&self, reason: ConnectionClosed) {
-        let is_cut_short = self.transport.flags.has_any(Flags::ENDING);
+        let is_cut_short = self.transport.flags.has_any(Flags::ABORTING);
         let close = match reason {
             ConnectionClosed::Failed(_) if is_cut_short => Close::Reset,
             ConnectionClosed::Done | ConnectionClosed::Failed(_) => Close::InOrder,
             ConnectionClosed::Aborted | ConnectionClosed::Overflow { .. } => Close::Reset,
             ConnectionClosed::Lost(_) | ConnectionClosed::ReactorStopped => Close::AtOnce,
         };
-        let extras = self.extras.take();
-        let told = extras
+        let cold = self.cold.take();
+        let told = cold
             .as_ref()
-            .is_some_and(|extras| extras.needs_reason())
+            .is_some_and(|cold| cold.needs_reason())
             .then(|| reason.clone());
-        let mut live: RefMut<'_, Option<Live<P>>> = self.live.borrow_mut();
-        if let Some(live) = &mut *live {
-            self.run_jobs(&mut live.protocol);
-            let _span = extras.as_ref().and_then(|extras| extras.span.clone());
+        let mut open: RefMut<'_, Option<Open<P>>> = self.open.borrow_mut();
+        if let Some(open) = &mut *open {
+            self.run_jobs(&mut open.protocol);
+            let _span = cold.as_ref().and_then(|cold| cold.span.clone());
             let _span = _span.map(tracing::Span::entered);
             self.handle(|cx| {
-                live.protocol.connection_lost(cx, reason);
+                open.protocol.connection_lost(cx, reason);
                 Ok(())
             });
         }
-        let dead = live.take();
-        drop(live);
+        let dead = open.take();
+        drop(open);
         // This is kept from being dropped until the end of it.
         let me = self.me.upgrade();
         self.transport.close(close);
@@ -471,18 +474,18 @@ impl<P: Protocol> Stream<P> {
         drop(self.rest.take());
         contain("a job of a closed connection", || drop(self.jobs.take()));
         contain("a protocol's drop", || drop(dead));
-        if let Some(extras) = extras {
-            extras.finish(told);
+        if let Some(cold) = cold {
+            cold.finish(told);
         }
         drop(me);
     }
 }
 
-impl<P: Protocol> EventSource for Stream<P> {
+impl<P: Protocol> EventSource for ConnectionSource<P> {
     #[inline]
     fn ready(self: Rc<Self>, ready: Ready) {
         // Mostly there is something to read, and nothing else.
-        let stands_against = Flags::NOT_READING.and(Flags::STUCK);
+        let stands_against = Flags::NOT_READING.union(Flags::WRITE_BLOCKED);
         let is_ordinary = ready == Ready::READABLE && !self.transport.flags.has_any(stands_against);
         if is_ordinary || self.is_to_be_read(ready) {
             self.read();
@@ -491,7 +494,7 @@ impl<P: Protocol> EventSource for Stream<P> {
     }
 
     fn is_closing(&self) -> bool {
-        self.transport.flags.has_any(Flags::LOSING) && self.transport.is_alive()
+        self.transport.flags.has_any(Flags::CLOSE_AFTER_FLUSH) && self.transport.is_alive()
     }
 
     fn shut_down(self: Rc<Self>) {
@@ -500,9 +503,9 @@ impl<P: Protocol> EventSource for Stream<P> {
     }
 }
 
-impl<P: Protocol> Runnable for Stream<P> {
+impl<P: Protocol> Runnable for ConnectionSource<P> {
     fn run_pending(self: Rc<Self>) {
-        self.transport.flags.clear(Flags::UNSETTLED);
+        self.transport.flags.clear(Flags::IN_RUN_QUEUE);
         self.settle_now();
     }
 }
@@ -514,9 +517,9 @@ pub(crate) trait Duplex {
     fn output_broken(&self);
 }
 
-impl<P: Protocol> Duplex for Stream<P> {
+impl<P: Protocol> Duplex for ConnectionSource<P> {
     fn output_ready(&self) {
-        if self.transport.is_stuck() {
+        if self.transport.is_write_blocked() {
             self.transport.flush();
         }
         self.settle_now();
@@ -524,7 +527,7 @@ impl<P: Protocol> Duplex for Stream<P> {
 
     fn output_broken(&self) {
         let broken = std::io::ErrorKind::BrokenPipe.into();
-        self.transport.lose_to(broken);
+        self.transport.fail_with(broken);
         self.settle_now();
     }
 }

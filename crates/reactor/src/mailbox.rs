@@ -11,28 +11,28 @@ use std::time::Duration;
 
 use deferred::{Cancelled, Deferred, DelayedCall, Failure, Result};
 
+use crate::cancel_on_close::{CancelSet, Cancellable};
 use crate::connection::Handled;
 use crate::core::Runnable;
 use crate::handle::ReactorHandle;
-use crate::obligations::{Obligation, Obligations};
 use crate::panics::contain;
 
 /// Work for a protocol from elsewhere.
 pub(crate) type Job<H> = Box<
     dyn for<'a, 'b> FnOnce(
-        &'a mut <H as Host>::Protocol,
-        &'a mut <H as Host>::Context<'b>,
+        &'a mut <H as MailboxOwner>::Protocol,
+        &'a mut <H as MailboxOwner>::Context<'b>,
     ) -> Result<()>,
 >;
 
 /// Whose protocol it is: a datagram port, a process.
-pub(crate) trait Host: Runnable + Sized + 'static {
+pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
     type Protocol: 'static;
 
     /// What its handlers act through.
     type Context<'a>;
 
-    fn desk(&self) -> &Desk<Self>;
+    fn mailbox(&self) -> &Mailbox<Self>;
 
     fn reactor(&self) -> &ReactorHandle;
 
@@ -43,9 +43,9 @@ pub(crate) trait Host: Runnable + Sized + 'static {
 
     /// Sees to it that this is settled in this turn.
     fn touch(&self) {
-        let desk = self.desk();
-        if !desk.is_unsettled.replace(true)
-            && let (Some(me), Ok(core)) = (desk.me.upgrade(), self.reactor().core())
+        let mailbox = self.mailbox();
+        if !mailbox.is_unsettled.replace(true)
+            && let (Some(me), Ok(core)) = (mailbox.me.upgrade(), self.reactor().core())
         {
             core.run_soon(me);
         }
@@ -53,19 +53,19 @@ pub(crate) trait Host: Runnable + Sized + 'static {
 
     /// Queues a job for the protocol; hands it back if that is over.
     fn post(&self, job: Job<Self>) -> Result<(), Job<Self>> {
-        let desk = self.desk();
-        if desk.is_over.get() {
+        let mailbox = self.mailbox();
+        if mailbox.is_over.get() {
             return Err(job);
         }
-        desk.jobs.borrow_mut().push_back(job);
+        mailbox.jobs.borrow_mut().push_back(job);
         self.touch();
         Ok(())
     }
 
     /// Lets `f` call the protocol, with [`guard`](Self::guard); unless it is being called
     /// further up the stack, or is over.
-    fn with_protocol(&self, f: impl FnOnce(&mut Self::Protocol)) {
-        if let Ok(mut protocol) = self.desk().protocol.try_borrow_mut()
+    fn try_with_protocol(&self, f: impl FnOnce(&mut Self::Protocol)) {
+        if let Ok(mut protocol) = self.mailbox().protocol.try_borrow_mut()
             && let Some(protocol) = &mut *protocol
         {
             f(protocol);
@@ -82,7 +82,7 @@ pub(crate) trait Host: Runnable + Sized + 'static {
     /// Gives the protocol the jobs that wait now; those that they post wait for the next
     /// time.
     fn run_jobs(&self, protocol: &mut Self::Protocol) {
-        let jobs = &self.desk().jobs;
+        let jobs = &self.mailbox().jobs;
         let count = jobs.borrow().len();
         for _ in 0..count {
             let job = jobs.borrow_mut().pop_front();
@@ -111,7 +111,7 @@ pub(crate) trait Host: Runnable + Sized + 'static {
     {
         let handle = deferred.handle();
         self.wait_for(deferred, f, |failure| failure.is::<Cancelled>());
-        self.desk().oblige(Obligation::Wait(handle));
+        self.mailbox().cancel_on_close(Cancellable::Wait(handle));
     }
 
     /// As `when`; a failure that comes when the protocol is over is not reported if it
@@ -126,11 +126,13 @@ pub(crate) trait Host: Runnable + Sized + 'static {
         F: FnOnce(&mut Self::Protocol, &mut Self::Context<'_>, Result<T>) -> R + 'static,
         R: Handled,
     {
-        let host = Weak::clone(&self.desk().me);
+        let owner = Weak::clone(&self.mailbox().me);
         deferred
             .add_both(move |outcome| {
-                let host = host.upgrade();
-                let is_over = host.as_ref().is_none_or(|host| host.desk().is_over.get());
+                let owner = owner.upgrade();
+                let is_over = owner
+                    .as_ref()
+                    .is_none_or(|owner| owner.mailbox().is_over.get());
                 let is_expected = outcome.as_ref().err().is_some_and(is_expected);
                 // As a Deferred, it is reported if the job is dropped.
                 let outcome = Deferred::from(outcome);
@@ -138,10 +140,10 @@ pub(crate) trait Host: Runnable + Sized + 'static {
                     outcome.ignore();
                     return;
                 }
-                let Some(host) = host else {
+                let Some(owner) = owner else {
                     return outcome.detach();
                 };
-                let posted = host.post(Box::new(move |protocol, cx| {
+                let posted = owner.post(Box::new(move |protocol, cx| {
                     let Ok(outcome) = outcome.into_result() else {
                         unreachable!("it was made with its result");
                     };
@@ -159,51 +161,55 @@ pub(crate) trait Host: Runnable + Sized + 'static {
         F: FnOnce(&mut Self::Protocol, &mut Self::Context<'_>) -> R + 'static,
         R: Handled,
     {
-        let host = Weak::clone(&self.desk().me);
+        let owner = Weak::clone(&self.mailbox().me);
         let later = self.reactor().call_later(delay, move || {
-            if let Some(host) = host.upgrade() {
+            if let Some(owner) = owner.upgrade() {
                 // Over meanwhile: then it would have been cancelled.
-                let _ = host.post(Box::new(|protocol, cx| f(protocol, cx).into_result()));
+                let _ = owner.post(Box::new(|protocol, cx| f(protocol, cx).into_result()));
             }
         });
-        self.desk().oblige(Obligation::Call(later.clone()));
+        self.mailbox()
+            .cancel_on_close(Cancellable::Call(later.clone()));
         later
     }
 
     /// The end: calls the protocol for the last time, and drops it and the jobs that wait.
     /// Nothing that is asked for from here on has an effect.
-    fn retire(&self, last: impl FnOnce(&mut Self::Protocol, &mut Self::Context<'_>) -> Result<()>) {
-        let desk = self.desk();
-        desk.is_over.set(true);
-        self.with_protocol(|protocol| self.guard(|cx| last(protocol, cx)));
-        desk.obligations.take().cancel();
+    fn close_mailbox(
+        &self,
+        last: impl FnOnce(&mut Self::Protocol, &mut Self::Context<'_>) -> Result<()>,
+    ) {
+        let mailbox = self.mailbox();
+        mailbox.is_over.set(true);
+        self.try_with_protocol(|protocol| self.guard(|cx| last(protocol, cx)));
+        mailbox.cancel_on_close.take().cancel();
         contain("a job of a protocol that is over", || {
-            drop(desk.jobs.take());
+            drop(mailbox.jobs.take());
         });
-        let protocol = desk.protocol.take();
+        let protocol = mailbox.protocol.take();
         contain("a protocol's drop", || drop(protocol));
     }
 }
 
 /// What a host keeps for its protocol.
-pub(crate) struct Desk<H: Host> {
+pub(crate) struct Mailbox<H: MailboxOwner> {
     me: Weak<H>,
     /// Borrowed while a handler runs. `None` once it is over.
     protocol: RefCell<Option<H::Protocol>>,
     jobs: RefCell<VecDeque<Job<H>>>,
-    obligations: RefCell<Obligations>,
+    cancel_on_close: RefCell<CancelSet>,
     /// It is in the loop's list of what is to be settled.
     is_unsettled: Cell<bool>,
     is_over: Cell<bool>,
 }
 
-impl<H: Host> Desk<H> {
+impl<H: MailboxOwner> Mailbox<H> {
     pub(crate) fn new(me: &Weak<H>, protocol: H::Protocol) -> Self {
         Self {
             me: Weak::clone(me),
             protocol: RefCell::new(Some(protocol)),
             jobs: RefCell::default(),
-            obligations: RefCell::default(),
+            cancel_on_close: RefCell::default(),
             is_unsettled: Cell::new(false),
             is_over: Cell::new(false),
         }
@@ -227,11 +233,11 @@ impl<H: Host> Desk<H> {
         self.is_unsettled.set(false);
     }
 
-    /// Has `obligation` cancelled when the protocol is over, if it is open then.
-    fn oblige(&self, obligation: Obligation) {
+    /// Has `cancellable` cancelled when the protocol is over, if it is open then.
+    fn cancel_on_close(&self, cancellable: Cancellable) {
         if self.is_over.get() {
-            return obligation.cancel();
+            return cancellable.cancel();
         }
-        self.obligations.borrow_mut().add(obligation);
+        self.cancel_on_close.borrow_mut().add(cancellable);
     }
 }

@@ -32,7 +32,7 @@ pub(crate) const SEND_FLAGS: SendFlags = SendFlags::DONTWAIT; // the runtime ign
 /// What bytes come from and go to. Dropping it closes it.
 // With a tag of its own, the ordinary case is told by one comparison.
 #[repr(u8)]
-pub(crate) enum Wire {
+pub(crate) enum RawStream {
     Socket(Registration),
     /// A UNIX socket: descriptors can go with the bytes.
     Unix(Registration),
@@ -42,7 +42,7 @@ pub(crate) enum Wire {
     Memory(memory::Socket),
 }
 
-impl Wire {
+impl RawStream {
     /// Says what to wait for from now on.
     #[inline]
     pub(crate) fn set_interest(&self, interest: Interest) -> io::Result<()> {
@@ -173,17 +173,17 @@ impl Wire {
     }
 
     /// Tells the other side that nothing more will come.
-    pub(crate) fn finish_writing(&self) -> io::Result<()> {
+    pub(crate) fn shut_write(&self) -> io::Result<()> {
         match self {
             Self::Socket(registration) | Self::Unix(registration) => {
                 SockRef::from(registration).shutdown(Shutdown::Write)
             }
             Self::Pipes(pipes) => {
-                pipes.finish_writing();
+                pipes.shut_write();
                 Ok(())
             }
             Self::Memory(socket) => {
-                socket.finish_writing();
+                socket.shut_write();
                 Ok(())
             }
         }

@@ -2,9 +2,9 @@
 
 use deferred::{Deferred, Failure, fail, succeed};
 
-use super::extras::{Until, end_producer};
+use super::cold::{Until, end_producer};
 use super::protocol::Protocol;
-use super::stream::Stream;
+use super::source::ConnectionSource;
 use crate::error::Gone;
 use crate::panics::contain;
 use crate::producer::{Consumer, Producer, ProducerError, Production};
@@ -13,7 +13,7 @@ use crate::producer::{Consumer, Producer, ProducerError, Production};
 /// have their turn.
 const PULLS_PER_TURN: usize = 16;
 
-impl<P: Protocol> Stream<P> {
+impl<P: Protocol> ConnectionSource<P> {
     /// Does what the state of what is to be sent asks for.
     pub(super) fn settle_flow(&self) {
         self.settle_producer();
@@ -36,9 +36,9 @@ impl<P: Protocol> Stream<P> {
             return Err(why);
         }
         self.transport.set_has_producer(true);
-        self.with_extras(|extra| {
-            extra.producer = Some(producer);
-            extra.producer_is_paused = false;
+        self.with_cold(|cold| {
+            cold.producer = Some(producer);
+            cold.producer_is_paused = false;
         });
         self.touch();
         Ok(())
@@ -49,7 +49,7 @@ impl<P: Protocol> Stream<P> {
             return;
         }
         self.transport.set_has_producer(false);
-        let producer = self.extras.look(|extra| extra.producer.take());
+        let producer = self.cold.look(|cold| cold.producer.take());
         contain("a producer's drop", || drop(producer));
         self.touch();
     }
@@ -58,13 +58,13 @@ impl<P: Protocol> Stream<P> {
     pub(super) fn stop_push_producer(&self) {
         let is_push = |producer: &Producer| matches!(producer, Producer::Push(_));
         let stops = |producer: &Option<Producer>| producer.as_ref().is_some_and(is_push);
-        if self.extras.look(|extra| Some(stops(&extra.producer))) == Some(true) {
+        if self.cold.look(|cold| Some(stops(&cold.producer))) == Some(true) {
             self.stop_producer();
         }
     }
 
     fn stop_producer(&self) {
-        let producer = self.extras.look(|extra| extra.producer.take());
+        let producer = self.cold.look(|cold| cold.producer.take());
         self.transport.set_has_producer(false);
         if let Some(producer) = producer {
             end_producer(producer);
@@ -79,10 +79,10 @@ impl<P: Protocol> Stream<P> {
             return self.stop_producer();
         }
         // While one is called, it may be unregistered.
-        let pull = self.extras.look(|extra| match extra.producer.take()? {
+        let pull = self.cold.look(|cold| match cold.producer.take()? {
             Producer::Pull(pull) => Some(pull),
             push => {
-                extra.producer = Some(push);
+                cold.producer = Some(push);
                 None
             }
         });
@@ -91,7 +91,7 @@ impl<P: Protocol> Stream<P> {
         };
         self.transport.unprompted(|| self.pull(&mut *pull));
         if self.transport.has_producer() {
-            self.with_extras(|extra| extra.producer = Some(Producer::Pull(pull)));
+            self.with_cold(|cold| cold.producer = Some(Producer::Pull(pull)));
         } else {
             contain("a producer's drop", || drop(pull));
         }
@@ -104,9 +104,9 @@ impl<P: Protocol> Stream<P> {
         if self.transport.waiting() > low_water {
             return;
         }
-        let resumed = self.extras.look(|extra| {
-            let push = extra.push_producer()?;
-            std::mem::take(&mut extra.producer_is_paused).then_some(push)
+        let resumed = self.cold.look(|cold| {
+            let push = cold.push_producer()?;
+            std::mem::take(&mut cold.producer_is_paused).then_some(push)
         });
         if let Some(push) = resumed {
             contain("a producer", || push.resume_producing());
@@ -119,9 +119,9 @@ impl<P: Protocol> Stream<P> {
         if self.transport.waiting() <= self.transport.limits().high_water {
             return;
         }
-        let paused = self.extras.look(|extra| {
-            let push = extra.push_producer()?;
-            let was_paused = std::mem::replace(&mut extra.producer_is_paused, true);
+        let paused = self.cold.look(|cold| {
+            let push = cold.push_producer()?;
+            let was_paused = std::mem::replace(&mut cold.producer_is_paused, true);
             (!was_paused).then_some(push)
         });
         if let Some(push) = paused {
@@ -175,7 +175,7 @@ impl<P: Protocol> Stream<P> {
         if is_so {
             return succeed(());
         }
-        self.with_extras(|extra| extra.waiters.add(until, || ()))
+        self.with_cold(|cold| cold.waiters.add(until, || ()))
     }
 
     fn wake_waiters(&self) {
@@ -185,11 +185,11 @@ impl<P: Protocol> Stream<P> {
         }
         let waiting = self.transport.waiting();
         let half = self.transport.limits().high_water / 2;
-        let woken = self.extras.look(|extra| {
-            if extra.waiters.is_empty() {
+        let woken = self.cold.look(|cold| {
+            if cold.waiters.is_empty() {
                 return None;
             }
-            Some(extra.waiters.take_due(|until| match until {
+            Some(cold.waiters.take_due(|until| match until {
                 Until::Drained => waiting == 0,
                 Until::Ready => waiting <= half,
             }))

@@ -7,17 +7,17 @@ use tracing::Span;
 
 use super::progress::{CloseTimeout, Watch};
 use super::pump::Pump;
-use super::stream::OnLost;
+use super::source::OnClose;
 use crate::address::Address;
+use crate::cancel_on_close::CancelSet;
 use crate::error::{ConnectionClosed, Gone};
-use crate::obligations::Obligations;
 use crate::panics::contain;
 use crate::producer::{Producer, PushProducer};
 use crate::wait_list::WaitList;
 
 #[derive(Default)]
-pub(super) struct Extras {
-    extra: RefCell<Option<Box<Extra>>>,
+pub(super) struct ColdCell {
+    cold: RefCell<Option<Box<ColdState>>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(super) enum Until {
 }
 
 #[derive(Default)]
-pub(super) struct Extra {
+pub(super) struct ColdState {
     pub(super) span: Option<Span>,
     pub(super) producer: Option<Producer>,
     /// It has been told to wait.
@@ -39,30 +39,30 @@ pub(super) struct Extra {
     pub(super) pump: Option<Rc<dyn Pump>>,
     /// What is to be sent comes from there.
     pub(super) pumped_from: Option<Weak<dyn Pump>>,
-    pub(super) on_lost: Option<OnLost>,
+    pub(super) on_close: Option<OnClose>,
     pub(super) close_timeout: CloseTimeout,
     pub(super) watch: Option<Watch>,
-    pub(super) obligations: Obligations,
+    pub(super) cancel_on_close: CancelSet,
 }
 
-impl Extras {
+impl ColdCell {
     /// Calls `f`, which runs nothing of a user's, with them.
-    pub(super) fn with<R>(&self, f: impl FnOnce(&mut Extra) -> R) -> R {
-        f(self.extra.borrow_mut().get_or_insert_default())
+    pub(super) fn with<R>(&self, f: impl FnOnce(&mut ColdState) -> R) -> R {
+        f(self.cold.borrow_mut().get_or_insert_default())
     }
 
     /// The same, if there are any.
-    pub(super) fn look<R>(&self, f: impl FnOnce(&mut Extra) -> Option<R>) -> Option<R> {
-        self.extra.borrow_mut().as_deref_mut().and_then(f)
+    pub(super) fn look<R>(&self, f: impl FnOnce(&mut ColdState) -> Option<R>) -> Option<R> {
+        self.cold.borrow_mut().as_deref_mut().and_then(f)
     }
 
-    pub(super) fn take(&self) -> Option<Box<Extra>> {
-        self.extra.take()
+    pub(super) fn take(&self) -> Option<Box<ColdState>> {
+        self.cold.take()
     }
 
     #[inline]
     pub(super) fn span(&self) -> Option<Span> {
-        self.extra.borrow().as_ref()?.span.clone()
+        self.cold.borrow().as_ref()?.span.clone()
     }
 }
 
@@ -83,7 +83,7 @@ pub(super) fn end_producer(mut producer: Producer) {
     contain("a producer's drop", || drop(producer));
 }
 
-impl Extra {
+impl ColdState {
     /// The producer, if it is one that writes by itself.
     pub(super) fn push_producer(&self) -> Option<Rc<dyn PushProducer>> {
         match &self.producer {
@@ -93,30 +93,32 @@ impl Extra {
     }
 
     pub(super) fn needs_reason(&self) -> bool {
-        self.on_lost.is_some() || self.pump.is_some() || self.pumped_from.is_some()
+        self.on_close.is_some() || self.pump.is_some() || self.pumped_from.is_some()
     }
 
     /// The connection is over: cancels, stops and tells.
     pub(super) fn finish(self: Box<Self>, reason: Option<ConnectionClosed>) {
-        let extra = *self;
-        extra.obligations.cancel();
-        if let Some(watch) = extra.watch {
+        let cold = *self;
+        cold.cancel_on_close.cancel();
+        if let Some(watch) = cold.watch {
             watch.cancel();
         }
-        if let Some(producer) = extra.producer {
+        if let Some(producer) = cold.producer {
             end_producer(producer);
         }
-        for trigger in extra.waiters.take_all() {
+        for trigger in cold.waiters.take_all() {
             // Errs only if another of these has just cancelled it.
             let _ = trigger.errback(Gone);
         }
         if let Some(reason) = reason {
-            let from = extra.pumped_from.and_then(|pump| pump.upgrade());
-            for pump in extra.pump.into_iter().chain(from) {
+            let from = cold.pumped_from.and_then(|pump| pump.upgrade());
+            for pump in cold.pump.into_iter().chain(from) {
                 pump.broken(&reason);
             }
-            if let Some(on_lost) = extra.on_lost {
-                contain("who is told of the end of a connection", || on_lost(reason));
+            if let Some(on_close) = cold.on_close {
+                contain("who is told of the end of a connection", || {
+                    on_close(reason);
+                });
             }
         }
     }

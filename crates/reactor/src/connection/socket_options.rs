@@ -33,7 +33,7 @@ impl<P: Protocol> Context<'_, P> {
     /// # }
     /// ```
     pub fn set_write_limits(&mut self, limits: WriteLimits) {
-        self.stream.transport().set_limits(limits);
+        self.source.transport().set_limits(limits);
     }
 
     /// After [`lose_connection`](Self::lose_connection), aborts the connection if the peer
@@ -73,7 +73,7 @@ impl<P: Protocol> Context<'_, P> {
     /// # }
     /// ```
     pub fn set_close_timeout(&mut self, timeout: impl Into<Option<Duration>>) {
-        self.stream.set_close_timeout(timeout.into());
+        self.source.set_close_timeout(timeout.into());
     }
 
     /// Whether small writes are sent at once, rather than held back by the system
@@ -103,7 +103,7 @@ impl<P: Protocol> Context<'_, P> {
     /// ```
     pub fn nodelay(&self) -> bool {
         let socket = |socket: SockRef<'_>| socket.tcp_nodelay();
-        self.stream.transport().with_socket(socket).unwrap_or(false)
+        self.source.transport().with_socket(socket).unwrap_or(false)
     }
 
     /// Sets what [`nodelay`](Self::nodelay) tells.
@@ -134,7 +134,7 @@ impl<P: Protocol> Context<'_, P> {
     /// ```
     pub fn set_nodelay(&mut self, nodelay: bool) -> io::Result<()> {
         let set = |socket: SockRef<'_>| socket.set_tcp_nodelay(nodelay);
-        self.stream.transport().with_socket(set)
+        self.source.transport().with_socket(set)
     }
 
     /// Whether the system asks, on a connection on which nothing happens, if the peer is
@@ -160,7 +160,7 @@ impl<P: Protocol> Context<'_, P> {
     /// ```
     pub fn keepalive(&self) -> bool {
         let socket = |socket: SockRef<'_>| socket.keepalive();
-        self.stream.transport().with_socket(socket).unwrap_or(false)
+        self.source.transport().with_socket(socket).unwrap_or(false)
     }
 
     /// Has the system ask, on a connection on which nothing happens, whether the
@@ -188,7 +188,7 @@ impl<P: Protocol> Context<'_, P> {
     /// ```
     pub fn set_keepalive(&mut self, keepalive: impl Into<Option<KeepAlive>>) -> io::Result<()> {
         let keepalive = keepalive.into();
-        self.stream
+        self.source
             .transport()
             .with_socket(|socket| match keepalive {
                 Some(keepalive) => keepalive.set(&socket),
@@ -222,7 +222,7 @@ impl<P: Protocol> Connection<P> {
     /// });
     /// ```
     pub fn set_write_limits(&self, limits: WriteLimits) -> Result<(), Gone> {
-        self.act(|stream| stream.transport().set_limits(limits))
+        self.act(|source| source.transport().set_limits(limits))
     }
 
     /// Bounds how long the end may take: see [`Context::set_close_timeout`].
@@ -249,7 +249,7 @@ impl<P: Protocol> Connection<P> {
     /// });
     /// ```
     pub fn set_close_timeout(&self, timeout: impl Into<Option<Duration>>) -> Result<(), Gone> {
-        self.act(|stream| stream.set_close_timeout(timeout.into()))
+        self.act(|source| source.set_close_timeout(timeout.into()))
     }
 
     /// Whether small writes are sent at once: see [`Context::nodelay`].
@@ -272,8 +272,8 @@ impl<P: Protocol> Connection<P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn nodelay(&self) -> Result<bool, Gone> {
-        let stream = self.stream()?;
-        let nodelay = stream
+        let source = self.source()?;
+        let nodelay = source
             .transport()
             .with_socket(|socket| socket.tcp_nodelay());
         Ok(nodelay.unwrap_or(false))
@@ -299,8 +299,8 @@ impl<P: Protocol> Connection<P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        let stream = self.stream().map_err(io::Error::other)?;
-        stream
+        let source = self.source().map_err(io::Error::other)?;
+        source
             .transport()
             .with_socket(|socket| socket.set_tcp_nodelay(nodelay))
     }
@@ -324,8 +324,8 @@ impl<P: Protocol> Connection<P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn keepalive(&self) -> Result<bool, Gone> {
-        let stream = self.stream()?;
-        let keepalive = stream.transport().with_socket(|socket| socket.keepalive());
+        let source = self.source()?;
+        let keepalive = source.transport().with_socket(|socket| socket.keepalive());
         Ok(keepalive.unwrap_or(false))
     }
 
@@ -356,9 +356,9 @@ impl<P: Protocol> Connection<P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set_keepalive(&self, keepalive: impl Into<Option<KeepAlive>>) -> io::Result<()> {
-        let stream = self.stream().map_err(io::Error::other)?;
+        let source = self.source().map_err(io::Error::other)?;
         let keepalive = keepalive.into();
-        stream.transport().with_socket(|socket| match keepalive {
+        source.transport().with_socket(|socket| match keepalive {
             Some(keepalive) => keepalive.set(&socket),
             None => socket.set_keepalive(false),
         })

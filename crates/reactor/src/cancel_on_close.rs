@@ -4,35 +4,35 @@ use deferred::{DeferredHandle, DelayedCall, State};
 
 /// The delayed calls and Deferreds that a protocol waits for.
 #[derive(Default)]
-pub(crate) struct Obligations {
-    list: Vec<Obligation>,
+pub(crate) struct CancelSet {
+    list: Vec<Cancellable>,
     /// At this length, those that are done with are sorted out.
     sort_out_at: usize,
 }
 
-pub(crate) enum Obligation {
+pub(crate) enum Cancellable {
     Call(DelayedCall),
     Wait(DeferredHandle),
 }
 
-impl Obligations {
-    pub(crate) fn add(&mut self, obligation: Obligation) {
+impl CancelSet {
+    pub(crate) fn add(&mut self, cancellable: Cancellable) {
         if self.list.len() >= self.sort_out_at.max(8) {
-            self.list.retain(Obligation::is_open);
+            self.list.retain(Cancellable::is_open);
             self.sort_out_at = 2 * self.list.len();
         }
-        self.list.push(obligation);
+        self.list.push(cancellable);
     }
 
     /// Cancels those that are open. That runs code of users.
     pub(crate) fn cancel(self) {
-        for obligation in self.list {
-            obligation.cancel();
+        for cancellable in self.list {
+            cancellable.cancel();
         }
     }
 }
 
-impl Obligation {
+impl Cancellable {
     fn is_open(&self) -> bool {
         match self {
             Self::Call(call) => call.is_active(),

@@ -66,7 +66,7 @@ impl Pipes {
         }
     }
 
-    pub(super) fn finish_writing(&self) {
+    pub(super) fn shut_write(&self) {
         self.output.take();
     }
 }
