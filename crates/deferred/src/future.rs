@@ -4,10 +4,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::deferred::Deferred;
 use crate::error::ResultTaken;
 use crate::failure::{Failure, Result};
 use crate::inline_callbacks::poll_end;
+use crate::local::Deferred;
 
 /// Awaiting takes the result: a failure that comes out counts as handled.
 ///

@@ -282,53 +282,38 @@
 //!
 #![doc(test(attr(deny(warnings), allow(dead_code))))]
 
-mod cancel_on_drop;
 mod chain;
-mod combine;
-mod coordinate;
-mod deferred;
+mod combinators;
+mod concurrency;
 mod error;
 mod event;
 mod failure;
 mod future;
 #[cfg(doctest)]
 mod guide;
-mod handle;
-mod in_span;
 mod inline_callbacks;
+mod local;
 mod log_error;
 mod never;
-mod outcome;
 mod pair;
 mod panics;
-mod ready;
-mod share;
-mod short_forms;
 mod stage_trace;
-mod start;
 mod state;
 #[cfg(feature = "sync")]
 pub mod sync;
 pub mod testing;
 mod time;
-mod trigger;
 mod unhandled;
 
-pub use self::cancel_on_drop::CancelOnDrop;
-pub use self::combine::{DeferredList, DeferredTuple, gather, gather_results, race, settled};
-pub use self::coordinate::{
-    DeferredLock, DeferredQueue, DeferredSemaphore, LockGuard, Permit, QueueClosed, QueueOverflow,
-    QueueUnderflow, ZeroTokens,
-};
-pub use self::deferred::Deferred;
+pub use self::concurrency::{QueueClosed, QueueOverflow, QueueUnderflow, ZeroTokens};
 pub use self::error::{Abandoned, AlreadyCalled, Cancelled, Panicked, ResultTaken, WaitCycle};
 pub use self::failure::{Failure, FailureError, FailureGroup, FirstError, Result};
-pub use self::handle::{DeferredHandle, Pause};
-pub use self::in_span::InSpan;
 pub use self::inline_callbacks::{inline_callbacks, reset_wake_hook, run_woken, set_wake_hook};
-pub use self::outcome::Outcome;
-pub use self::ready::{fail, maybe_deferred, succeed};
-pub use self::share::SharedDeferred;
+pub use self::local::{
+    CancelOnDrop, Deferred, DeferredHandle, DeferredList, DeferredLock, DeferredQueue,
+    DeferredSemaphore, DeferredTuple, InSpan, LockGuard, Outcome, Pause, Permit, SharedDeferred,
+    Trigger, WeakTrigger, fail, gather, gather_results, maybe_deferred, race, settled, succeed,
+};
 pub use self::stage_trace::StageTrace;
 pub use self::state::State;
 pub use self::time::{
@@ -336,7 +321,6 @@ pub use self::time::{
     LoopingCall, LoopingCallError, NotPaused, TaskFinished, TaskStopped, TimedOut, TimerQueue,
     ToClock, VirtualClock, Wakeup, defer_later, sleep,
 };
-pub use self::trigger::{Trigger, WeakTrigger};
 pub use self::unhandled::{
     Unhandled, reset_unhandled_hook, set_unhandled_hook, with_unhandled_hook,
 };

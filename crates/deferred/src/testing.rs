@@ -30,8 +30,8 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::sealed::Sealed;
-use crate::deferred::Deferred;
 use crate::failure::{Failure, Result};
+use crate::local::Deferred;
 use crate::state::State;
 use crate::unhandled::{Unhandled, capture_everywhere, with_unhandled_hook};
 

@@ -15,8 +15,8 @@ use std::task::{Context, Poll};
 
 pub use self::wake::{reset_wake_hook, run_woken, set_wake_hook};
 use crate::chain::{self, Local, Receiver, Sender};
-use crate::deferred::Deferred;
 use crate::failure::Result;
+use crate::local::Deferred;
 
 /// Runs an `async` body, and gives a Deferred of what it comes to.
 ///

@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use super::deferred::Deferred;
 use crate::chain::Shared;
-use crate::combine::{FirstValue, OnCancel, Options, Rule, Settled, Values, combine};
+use crate::combinators::{FirstValue, OnCancel, Options, Rule, Settled, Values, combine};
 use crate::failure::Result;
 
 /// Several Deferreds that are to become one; see [`crate::DeferredList`].

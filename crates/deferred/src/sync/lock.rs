@@ -6,7 +6,7 @@ use std::panic::Location;
 use super::deferred::Deferred;
 use super::outcome::Outcome;
 use crate::chain::Shared;
-use crate::coordinate::{Token, Tokens};
+use crate::concurrency::{Token, Tokens};
 
 /// Lets one at a time do something that takes more than one callback, whichever
 /// thread they are on; see [`crate::DeferredLock`].

@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use super::deferred::Deferred;
 use crate::chain::Shared;
-use crate::coordinate::{Items, QueueOverflow, QueueUnderflow};
+use crate::concurrency::{Items, QueueOverflow, QueueUnderflow};
 
 /// Hands items from those who put them to those who get them, between threads; see
 /// [`crate::DeferredQueue`].

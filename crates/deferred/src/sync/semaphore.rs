@@ -6,7 +6,7 @@ use std::panic::Location;
 use super::deferred::Deferred;
 use super::outcome::Outcome;
 use crate::chain::Shared;
-use crate::coordinate::{Token, Tokens, ZeroTokens};
+use crate::concurrency::{Token, Tokens, ZeroTokens};
 
 /// Lets a number of those who come go on at a time, whichever thread they are on;
 /// see [`crate::DeferredSemaphore`].

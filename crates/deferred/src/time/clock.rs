@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::delayed_call::DelayedCall;
+use super::timer_queue::DelayedCall;
 
 /// Something that knows the time and calls back later: a reactor, the
 /// [`VirtualClock`](crate::VirtualClock) of a test, or a loop of your own (see

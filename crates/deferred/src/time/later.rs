@@ -5,9 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::clock::Clock;
-use super::delayed_call::DelayedCall;
-use crate::deferred::Deferred;
-use crate::outcome::Outcome;
+use super::timer_queue::DelayedCall;
+use crate::local::Deferred;
+use crate::local::Outcome;
 
 /// Calls `f` after `delay` on `clock`; what it comes to is the result.
 ///

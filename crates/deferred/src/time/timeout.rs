@@ -6,11 +6,11 @@ use std::panic::Location;
 use std::time::Duration;
 
 use super::clock::Clock;
-use super::delayed_call::{DelayedCall, DelayedCallError};
-use crate::deferred::Deferred;
+use super::timer_queue::{DelayedCall, DelayedCallError};
 use crate::error::Cancelled;
 use crate::failure::{Failure, Result};
-use crate::outcome::Outcome;
+use crate::local::Deferred;
+use crate::local::Outcome;
 
 impl<T: 'static> Deferred<T> {
     /// Cancels the Deferred if it has no result `delay` from now on `clock`; it

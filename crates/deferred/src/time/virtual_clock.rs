@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::clock::Clock;
-use super::delayed_call::DelayedCall;
+use super::timer_queue::DelayedCall;
 use super::timer_queue::TimerQueue;
 use crate::chain::run_all_pending;
 

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use super::error::{NotPaused, TaskFinished};
 use super::task::Task;
-use crate::deferred::Deferred;
 use crate::failure::Result;
+use crate::local::Deferred;
 
 /// A task of a [`Cooperator`](crate::Cooperator), from
 /// [`Cooperator::cooperate`](crate::Cooperator::cooperate).

@@ -14,10 +14,10 @@ pub use self::error::{CooperatorStopped, NotPaused, TaskFinished, TaskStopped};
 pub use self::handle::CooperativeTask;
 use self::task::{Steps, Task};
 use self::turns::Turns;
-use crate::deferred::Deferred;
 use crate::error::Cancelled;
 use crate::failure::Failure;
-use crate::outcome::Outcome;
+use crate::local::Deferred;
+use crate::local::Outcome;
 use crate::stage_trace::CallSite;
 use crate::time::clock::ToClock;
 

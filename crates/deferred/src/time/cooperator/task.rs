@@ -9,14 +9,14 @@ use std::rc::Rc;
 
 use super::error::{CooperatorStopped, NotPaused, TaskFinished, TaskStopped};
 use super::turns::Turns;
-use crate::deferred::Deferred;
 use crate::error::Abandoned;
 use crate::failure::{Failure, Result};
-use crate::handle::DeferredHandle;
+use crate::local::Deferred;
+use crate::local::DeferredHandle;
+use crate::local::Trigger;
 use crate::panics::drop_contained;
 use crate::stage_trace::CallSite;
 use crate::time::timeout::is_cancelled;
-use crate::trigger::Trigger;
 
 /// The iterator: each call is a step, `None` the end.
 pub(super) type Steps = Box<dyn FnMut() -> Option<Deferred<()>>>;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::Cooperator;
 use super::task::Task;
 use crate::time::clock::Clock;
-use crate::time::delayed_call::DelayedCall;
+use crate::time::timer_queue::DelayedCall;
 
 pub(super) struct Turns {
     clock: Rc<dyn Clock>,

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use super::timetable::Timetable;
 use super::{LoopingCall, LoopingCallError};
-use crate::deferred::Deferred;
 use crate::failure::Result;
-use crate::handle::DeferredHandle;
+use crate::local::Deferred;
+use crate::local::DeferredHandle;
+use crate::local::Trigger;
 use crate::state::State as DeferredState;
 use crate::time::clock::Clock;
-use crate::time::delayed_call::DelayedCall;
 use crate::time::timeout::is_cancelled;
-use crate::trigger::Trigger;
+use crate::time::timer_queue::DelayedCall;
 
 /// What is called: it gets the count, and gives what it came to.
 pub(super) type Function = Box<dyn FnMut(&LoopingCall, u64) -> Deferred<()>>;

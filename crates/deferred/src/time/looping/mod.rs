@@ -10,10 +10,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use self::machine::Machine;
-use crate::deferred::Deferred;
 use crate::failure::Result;
-use crate::outcome::Outcome;
-use crate::ready::maybe_deferred_at;
+use crate::local::Deferred;
+use crate::local::Outcome;
+use crate::local::maybe_deferred_at;
 use crate::stage_trace::CallSite;
 use crate::time::clock::ToClock;
 

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::panic::Location;
 
-use super::tokens::{Token, Tokens};
+use super::deferred::Deferred;
+use super::outcome::Outcome;
 use crate::chain::Local;
-use crate::deferred::Deferred;
-use crate::outcome::Outcome;
+use crate::concurrency::{Token, Tokens};
 
 /// Lets one at a time do something that takes more than one callback.
 ///

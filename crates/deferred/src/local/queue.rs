@@ -3,10 +3,10 @@
 use std::fmt;
 use std::panic::Location;
 
-use super::error::{QueueOverflow, QueueUnderflow};
-use super::items::Items;
+use super::deferred::Deferred;
 use crate::chain::Local;
-use crate::deferred::Deferred;
+use crate::concurrency::Items;
+use crate::concurrency::{QueueOverflow, QueueUnderflow};
 
 /// Hands items from those who put them to those who get them, each in their order.
 ///

@@ -14,8 +14,8 @@
 //! A bucket knows the earliest time in it, so time goes from one timer to the next: where
 //! they are few, most levels are left out.
 
-use super::near::Near;
-use super::records::{Number, Records};
+use super::heap::Heap;
+use super::slab::{Key, Slab};
 
 /// A tick is so many nanoseconds, as a power of two: about a millisecond.
 const TICK_BITS: u32 = 20;
@@ -25,29 +25,29 @@ const BUCKET_BITS: u32 = 6;
 const BUCKETS: usize = 1 << BUCKET_BITS;
 const LEVELS: usize = 6;
 
-/// Of the lists, the buckets are the first; what is too far away for them is in the last.
+/// Of the buckets, the buckets are the first; what is too far away for them is in the last.
 const FAR: usize = LEVELS * BUCKETS;
 
 #[derive(Default)]
 pub(super) struct Wheel {
-    pub(super) records: Records,
-    near: Near,
+    pub(super) slab: Slab,
+    heap: Heap,
     /// Made when they are needed: few clocks have timers that are not near.
-    lists: Box<[List]>,
+    buckets: Box<[Bucket]>,
     /// Which buckets of a level have something in them.
     occupied: [u64; LEVELS],
     /// What is due in this tick, or before, is near. No bucket with timers in it has this
-    /// tick in it or lies before it: so which list a timer is in can be told at any time.
+    /// tick in it or lies before it: so which bucket a timer is in can be told at any time.
     tick: u64,
 }
 
-struct List {
-    timers: Vec<Number>,
+struct Bucket {
+    timers: Vec<Key>,
     /// No timer in it is due before. The one that was may have been cancelled.
     earliest: u64,
 }
 
-impl List {
+impl Bucket {
     const EMPTY: Self = Self {
         timers: Vec::new(),
         earliest: u64::MAX,
@@ -64,9 +64,9 @@ fn level_of(differing: u64) -> usize {
     ((63 - differing.leading_zeros()) / BUCKET_BITS) as usize
 }
 
-/// Which list one that is due then is in, in `tick`; `None` if it is near.
+/// Which bucket one that is due then is in, in `tick`; `None` if it is near.
 #[inline]
-fn list_of(due: u64, tick: u64) -> Option<usize> {
+fn bucket_index(due: u64, tick: u64) -> Option<usize> {
     let due = due >> TICK_BITS;
     if due <= tick {
         return None;
@@ -81,44 +81,44 @@ fn list_of(due: u64, tick: u64) -> Option<usize> {
 
 impl Wheel {
     /// Adds a timer, which has no call yet.
-    pub(super) fn insert(&mut self, due: u64, sequence: u64) -> Number {
-        let number = self.records.add(due, sequence);
-        self.place(number);
-        number
+    pub(super) fn insert(&mut self, due: u64, sequence: u64) -> Key {
+        let key = self.slab.add(due, sequence);
+        self.place(key);
+        key
     }
 
     /// Puts one that is nowhere where it belongs.
     #[inline]
-    pub(super) fn place(&mut self, number: Number) {
-        let record = self.records.get_mut(number);
-        let Some(at) = list_of(record.due, self.tick) else {
-            return self.near.insert(number, &mut self.records);
+    pub(super) fn place(&mut self, key: Key) {
+        let timer = self.slab.get_mut(key);
+        let Some(at) = bucket_index(timer.due, self.tick) else {
+            return self.heap.insert(key, &mut self.slab);
         };
-        if self.lists.is_empty() {
-            self.lists = (0..=FAR).map(|_| List::EMPTY).collect();
+        if self.buckets.is_empty() {
+            self.buckets = (0..=FAR).map(|_| Bucket::EMPTY).collect();
         }
-        let list = &mut self.lists[at];
-        list.earliest = list.earliest.min(record.due);
-        record.set_index(list.timers.len());
-        list.timers.push(number);
+        let bucket = &mut self.buckets[at];
+        bucket.earliest = bucket.earliest.min(timer.due);
+        timer.set_index(bucket.timers.len());
+        bucket.timers.push(key);
         if at != FAR {
             self.occupied[at / BUCKETS] |= 1 << (at % BUCKETS);
         }
     }
 
-    /// Takes a timer out of its list.
-    pub(super) fn remove(&mut self, number: Number) {
-        let record = self.records.get(number);
-        let index = record.index();
-        let Some(at) = list_of(record.due, self.tick) else {
-            return self.near.remove(index, &mut self.records);
+    /// Takes a timer out of its bucket.
+    pub(super) fn remove(&mut self, key: Key) {
+        let timer = self.slab.get(key);
+        let index = timer.index();
+        let Some(at) = bucket_index(timer.due, self.tick) else {
+            return self.heap.remove(index, &mut self.slab);
         };
-        let list = &mut self.lists[at];
-        list.timers.swap_remove(index);
-        if let Some(&moved) = list.timers.get(index) {
-            self.records.get_mut(moved).set_index(index);
-        } else if list.timers.is_empty() {
-            list.earliest = u64::MAX;
+        let bucket = &mut self.buckets[at];
+        bucket.timers.swap_remove(index);
+        if let Some(&moved) = bucket.timers.get(index) {
+            self.slab.get_mut(moved).set_index(index);
+        } else if bucket.timers.is_empty() {
+            bucket.earliest = u64::MAX;
             if at != FAR {
                 self.occupied[at / BUCKETS] &= !(1 << (at % BUCKETS));
             }
@@ -133,40 +133,40 @@ impl Wheel {
     /// The same, if it is due until `time`; else there may be none.
     #[inline]
     pub(super) fn first_until(&mut self, time: u64) -> Option<(u64, u64)> {
-        while self.near.is_empty() {
-            let earliest = self.earliest_of_lists()?;
+        while self.heap.is_empty() {
+            let earliest = self.earliest_of_buckets()?;
             self.go_to(earliest.min(time) >> TICK_BITS);
             if earliest > time {
                 return None;
             }
         }
-        self.near.first()
+        self.heap.first()
     }
 
     /// Takes out the first of those that are near.
-    pub(super) fn take_first(&mut self) -> Option<Number> {
-        self.near.take_first(&mut self.records)
+    pub(super) fn take_first(&mut self) -> Option<Key> {
+        self.heap.take_first(&mut self.slab)
     }
 
     /// No later than the first one is due.
     #[inline]
     pub(super) fn next_look(&self) -> Option<u64> {
-        match self.near.first() {
+        match self.heap.first() {
             Some((due, _)) => Some(due),
-            None => self.earliest_of_lists(),
+            None => self.earliest_of_buckets(),
         }
     }
 
     /// No later than the first one is due of those that are not near.
     #[inline]
-    fn earliest_of_lists(&self) -> Option<u64> {
-        let list = self.lists.get(self.first_list())?;
-        (!list.timers.is_empty()).then_some(list.earliest)
+    fn earliest_of_buckets(&self) -> Option<u64> {
+        let bucket = self.buckets.get(self.first_bucket())?;
+        (!bucket.timers.is_empty()).then_some(bucket.earliest)
     }
 
-    /// The list whose timers are due before those of all others.
+    /// The bucket whose timers are due before those of all others.
     #[inline]
-    fn first_list(&self) -> usize {
+    fn first_bucket(&self) -> usize {
         // All of a level are within the span of one bucket of the level above, which
         // comes before the others of that.
         let level = self.occupied.iter().position(|occupied| *occupied != 0);
@@ -188,40 +188,46 @@ impl Wheel {
             self.deal_out(FAR);
         }
         for level in (0..LEVELS.min(highest + 1)).rev() {
-            let bucket = bucket_of(tick, level);
-            if self.occupied[level] & 1 << bucket != 0 {
-                self.occupied[level] &= !(1 << bucket);
-                self.deal_out(level * BUCKETS + bucket);
+            let index = bucket_of(tick, level);
+            if self.occupied[level] & 1 << index != 0 {
+                self.occupied[level] &= !(1 << index);
+                self.deal_out(level * BUCKETS + index);
             }
         }
     }
 
-    /// Puts those of a list where they belong now.
+    /// Puts those of a bucket where they belong now.
     fn deal_out(&mut self, at: usize) {
-        let Some(list) = self.lists.get_mut(at) else {
+        let Some(bucket) = self.buckets.get_mut(at) else {
             return;
         };
-        list.earliest = u64::MAX;
-        let mut timers = std::mem::take(&mut list.timers);
-        for &number in &timers {
-            self.place(number);
+        bucket.earliest = u64::MAX;
+        let mut timers = std::mem::take(&mut bucket.timers);
+        for &key in &timers {
+            self.place(key);
         }
-        if self.lists[at].timers.is_empty() {
+        if self.buckets[at].timers.is_empty() {
             // The room is kept.
             timers.clear();
-            self.lists[at].timers = timers;
+            self.buckets[at].timers = timers;
         }
     }
 
     /// One of them, which is not far to seek.
-    pub(super) fn any(&self) -> Option<Number> {
-        let in_lists = || self.lists.get(self.first_list())?.timers.last().copied();
-        self.near.last().or_else(in_lists)
+    pub(super) fn any(&self) -> Option<Key> {
+        let in_buckets = || {
+            self.buckets
+                .get(self.first_bucket())?
+                .timers
+                .last()
+                .copied()
+        };
+        self.heap.last().or_else(in_buckets)
     }
 
     pub(super) fn due_times(&self) -> Vec<u64> {
-        let in_lists = self.lists.iter().flat_map(|list| &list.timers);
-        let in_lists = in_lists.map(|&number| self.records.get(number).due);
-        self.near.due_times().chain(in_lists).collect()
+        let in_buckets = self.buckets.iter().flat_map(|bucket| &bucket.timers);
+        let in_buckets = in_buckets.map(|&key| self.slab.get(key).due);
+        self.heap.due_times().chain(in_buckets).collect()
     }
 }

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use super::deferred::Deferred;
 use super::list::gather_results;
-use crate::deferred::Deferred;
 
 /// All values of Deferreds of different types, as a tuple.
 ///

@@ -4,16 +4,16 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::panic::Location;
 
+use super::handle::{DeferredHandle, Pause};
+use super::outcome::{Outcome, Stepped};
+use super::trigger::Trigger;
 use crate::chain::{
     Canceller, Control, Flavour, Local, Receiver, ReceiverState, Sender, Stage, cancel_core,
 };
 use crate::failure::{Failure, Result};
-use crate::handle::{DeferredHandle, Pause};
 use crate::log_error::LogError;
-use crate::outcome::{Outcome, Stepped};
 use crate::pair::{Forward, OnBoth, OnEither, OnFailure, OnValue};
 use crate::state::State;
-use crate::trigger::Trigger;
 
 /// A result that is not there yet, and what is to be done with it.
 ///

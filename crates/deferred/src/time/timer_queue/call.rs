@@ -15,7 +15,7 @@ pub(super) struct Call {
     /// Empty when the closure is taken.
     closure: Kept,
     /// Calls what is in there.
-    make: fn(Kept),
+    invoke: fn(Kept),
 }
 
 impl Call {
@@ -24,7 +24,7 @@ impl Call {
     pub(super) const fn none() -> Self {
         Self {
             closure: Kept::empty(),
-            make: |_| {},
+            invoke: |_| {},
         }
     }
 
@@ -33,7 +33,7 @@ impl Call {
     #[inline]
     pub(super) fn put<F: FnOnce() + 'static>(&mut self, f: F) {
         self.closure.put_value(f);
-        self.make = make::<F>;
+        self.invoke = invoke::<F>;
     }
 
     /// Takes the closure out.
@@ -41,18 +41,18 @@ impl Call {
     pub(super) fn take(&mut self) -> Self {
         Self {
             closure: self.closure.take_all(),
-            make: self.make,
+            invoke: self.invoke,
         }
     }
 
     /// Makes the call.
     #[inline]
-    pub(super) fn make(self) {
-        (self.make)(self.closure);
+    pub(super) fn invoke(self) {
+        (self.invoke)(self.closure);
     }
 }
 
-fn make<F: FnOnce() + 'static>(mut closure: Kept) {
+fn invoke<F: FnOnce() + 'static>(mut closure: Kept) {
     if let Some(f) = closure.take_value::<F>() {
         f();
     }

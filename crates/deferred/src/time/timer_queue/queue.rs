@@ -8,9 +8,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::call::Call;
-use super::records::{Number, Status};
+use super::slab::{Key, Status};
 use super::wakeup::Wakeup;
 use super::wheel::Wheel;
+use crate::chain::run_all_pending;
 use crate::failure::Failure;
 use crate::panics::{drop_contained, run_contained};
 
@@ -76,16 +77,16 @@ impl Queue {
 
     /// Adds a call that is due at `due`, and has one handle.
     #[inline]
-    pub(super) fn insert<F: FnOnce() + 'static>(self: &Rc<Self>, due: Duration, call: F) -> Number {
+    pub(super) fn insert<F: FnOnce() + 'static>(self: &Rc<Self>, due: Duration, call: F) -> Key {
         let due = to_nanos(due).max(self.made_until.get());
         self.len.set(self.len.get() + 1);
         let sequence = self.take_sequence();
         let mut wheel = self.wheel.borrow_mut();
-        let number = wheel.insert(due, sequence);
-        wheel.records.get_mut(number).call.put(call);
+        let key = wheel.insert(due, sequence);
+        wheel.slab.get_mut(key).call.put(call);
         drop(wheel);
         self.request_if_earlier(due);
-        number
+        key
     }
 
     /// When the next call is due, of those that will be made.
@@ -139,17 +140,17 @@ impl Queue {
         if due > now || added >= sequence {
             return None;
         }
-        let number = wheel.take_first()?;
+        let key = wheel.take_first()?;
         self.one_less();
-        Some(wheel.records.take_called(number))
+        Some(wheel.slab.take_called(key))
     }
 
     /// Cancels a call, the one that costs least; says whether there was one.
     pub(super) fn cancel_any(&self) -> bool {
-        let Some(number) = self.wheel.borrow().any() else {
+        let Some(key) = self.wheel.borrow().any() else {
             return false;
         };
-        self.cancel(number);
+        self.cancel(key);
         true
     }
 
@@ -158,25 +159,25 @@ impl Queue {
     }
 
     /// Cancels a call that is active.
-    pub(super) fn cancel(&self, number: Number) {
+    pub(super) fn cancel(&self, key: Key) {
         let mut wheel = self.wheel.borrow_mut();
-        wheel.remove(number);
+        wheel.remove(key);
         self.one_less();
-        let call = wheel.records.take_cancelled(number);
+        let call = wheel.slab.take_cancelled(key);
         // What the closure has is a user's.
         drop(wheel);
         drop(call);
     }
 
     /// Makes a call that is active due at `due`.
-    pub(super) fn reschedule(self: &Rc<Self>, number: Number, due: u64) {
+    pub(super) fn reschedule(self: &Rc<Self>, key: Key, due: u64) {
         let due = due.max(self.made_until.get());
         let mut wheel = self.wheel.borrow_mut();
-        wheel.remove(number);
-        let record = wheel.records.get_mut(number);
-        record.due = due;
-        record.sequence = self.take_sequence();
-        wheel.place(number);
+        wheel.remove(key);
+        let timer = wheel.slab.get_mut(key);
+        timer.due = due;
+        timer.sequence = self.take_sequence();
+        wheel.place(key);
         drop(wheel);
         self.request_if_earlier(due);
     }
@@ -239,13 +240,15 @@ impl Queue {
 
     /// Makes the calls that are due at `now` and were scheduled before this; says how many.
     pub(super) fn run_due(self: &Rc<Self>, now: u64) -> usize {
+        // An abandonment may schedule a call, or cancel one.
+        run_all_pending();
         let now = now.min(NEVER - 1);
         let scheduled_before = self.next_sequence.get();
         let outer = self.made_until.replace(now);
         let is_nested = self.is_making.replace(true);
         let mut calls = 0;
         while let Some(call) = self.take_due(now, scheduled_before) {
-            if let Err(panicked) = Failure::catch(|| call.make()) {
+            if let Err(panicked) = Failure::catch(|| call.invoke()) {
                 log_panic("a delayed call", &panicked);
             }
             calls += 1;
@@ -268,25 +271,25 @@ impl Queue {
 
     // --- a single call ---
 
-    pub(super) fn status(&self, number: Number) -> Status {
-        match self.wheel.borrow().records.get(number).status() {
+    pub(super) fn status(&self, key: Key) -> Status {
+        match self.wheel.borrow().slab.get(key).status() {
             Status::Active if self.has_ended() => Status::Cancelled,
             status => status,
         }
     }
 
     /// When it is due, or was.
-    pub(super) fn due(&self, number: Number) -> u64 {
-        self.wheel.borrow().records.get(number).due
+    pub(super) fn due(&self, key: Key) -> u64 {
+        self.wheel.borrow().slab.get(key).due
     }
 
-    pub(super) fn add_handle_of(&self, number: Number) {
-        self.wheel.borrow_mut().records.add_handle(number);
+    pub(super) fn add_handle_of(&self, key: Key) {
+        self.wheel.borrow_mut().slab.add_handle(key);
     }
 
     #[inline]
-    pub(super) fn drop_handle_of(&self, number: Number) {
-        self.wheel.borrow_mut().records.drop_handle(number);
+    pub(super) fn drop_handle_of(&self, key: Key) {
+        self.wheel.borrow_mut().slab.drop_handle(key);
     }
 }
 

@@ -2,9 +2,9 @@
 
 use tracing::Span;
 
-use crate::deferred::Deferred;
+use super::deferred::Deferred;
+use super::outcome::Outcome;
 use crate::failure::{Failure, Result};
-use crate::outcome::Outcome;
 
 /// A [`Deferred`] whose callbacks run inside of a `tracing` span, from
 /// [`Deferred::in_current_span`].

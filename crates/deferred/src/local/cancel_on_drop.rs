@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::deferred::Deferred;
+use super::deferred::Deferred;
 use crate::failure::Result;
 
 /// Owns a Deferred and cancels it when dropped, from [`Deferred::cancel_on_drop`].

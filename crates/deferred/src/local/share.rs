@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::{Rc, Weak};
 
-use crate::deferred::Deferred;
+use super::deferred::Deferred;
+use super::handle::DeferredHandle;
+use super::ready::fail;
+use super::trigger::Trigger;
 use crate::failure::{Failure, Result};
-use crate::handle::DeferredHandle;
 use crate::panics::drop_contained;
-use crate::ready::fail;
-use crate::trigger::Trigger;
 
 /// The result of one Deferred for any number of waiters, from [`Deferred::share`].
 ///

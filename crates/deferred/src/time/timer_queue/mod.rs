@@ -1,14 +1,25 @@
-//! `TimerQueue`: calls in the order in which they are due.
+//! Timer queue: delayed calls, sorted by the time at which they are due.
+//!
+//! `TimerQueue`, `DelayedCall` and `Wakeup` are handles on one `queue`. That keeps its timers
+//! in a `slab`, ordered by a hierarchical timing `wheel`, whose next tick is a `heap`. `call`
+//! is the closure of a timer, stored inline.
+
+mod call;
+mod delayed_call;
+mod heap;
+mod queue;
+mod slab;
+mod wakeup;
+mod wheel;
 
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
+pub use self::delayed_call::{DelayedCall, DelayedCallError};
+use self::queue::{Queue, to_nanos};
+pub use self::wakeup::Wakeup;
 use super::clock::Clock;
-use super::delayed_call::DelayedCall;
-use super::timers::{Queue, to_nanos};
-use super::wakeup::Wakeup;
-use crate::chain::run_all_pending;
 
 /// The timers of a clock, for a loop of your own or of another library's: sorted by time,
 /// and made by the loop.
@@ -65,21 +76,6 @@ impl TimerQueue {
         Self {
             queue: Rc::new(Queue::new(now)),
         }
-    }
-
-    /// Another handle on `queue`, unless that has ended.
-    pub(super) fn of_queue(queue: &Rc<Queue>) -> Option<Self> {
-        if queue.has_ended() {
-            return None;
-        }
-        queue.add_handle();
-        Some(Self {
-            queue: Rc::clone(queue),
-        })
-    }
-
-    pub(super) fn queue(&self) -> &Rc<Queue> {
-        &self.queue
     }
 
     /// The time since the clock's start.
@@ -242,8 +238,6 @@ impl TimerQueue {
     /// assert_eq!(timers.len(), 1, "the third is not due yet");
     /// ```
     pub fn run_due(&self, now: Duration) -> usize {
-        // An abandonment may schedule a call, or cancel one.
-        run_all_pending();
         self.queue.run_due(to_nanos(now))
     }
 

@@ -1,10 +1,10 @@
 //! A heap with four children a node, of entries that carry their own key.
 
-use super::records::{Number, Records};
+use super::slab::{Key, Slab};
 
 /// Those that are due soon, in order.
 #[derive(Default)]
-pub(super) struct Near {
+pub(super) struct Heap {
     entries: Vec<Entry>,
 }
 
@@ -12,7 +12,7 @@ pub(super) struct Near {
 struct Entry {
     due: u64,
     sequence: u64,
-    number: Number,
+    key: Key,
 }
 
 impl Entry {
@@ -24,14 +24,14 @@ impl Entry {
 /// The children of the entry at `i` are at `CHILDREN * i + 1` and after.
 const CHILDREN: usize = 4;
 
-impl Near {
+impl Heap {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    pub(super) fn last(&self) -> Option<Number> {
-        self.entries.last().map(|entry| entry.number)
+    pub(super) fn last(&self) -> Option<Key> {
+        self.entries.last().map(|entry| entry.key)
     }
 
     /// When they are due, in no order.
@@ -45,48 +45,48 @@ impl Near {
         self.entries.first().map(Entry::key)
     }
 
-    pub(super) fn insert(&mut self, number: Number, records: &mut Records) {
-        let record = records.get(number);
+    pub(super) fn insert(&mut self, key: Key, slab: &mut Slab) {
+        let timer = slab.get(key);
         self.entries.push(Entry {
-            due: record.due,
-            sequence: record.sequence,
-            number,
+            due: timer.due,
+            sequence: timer.sequence,
+            key,
         });
-        self.sift_up(self.entries.len() - 1, records);
+        self.sift_up(self.entries.len() - 1, slab);
     }
 
-    pub(super) fn take_first(&mut self, records: &mut Records) -> Option<Number> {
-        let first = self.entries.first()?.number;
-        self.remove(0, records);
+    pub(super) fn take_first(&mut self, slab: &mut Slab) -> Option<Key> {
+        let first = self.entries.first()?.key;
+        self.remove(0, slab);
         Some(first)
     }
 
-    pub(super) fn remove(&mut self, at: usize, records: &mut Records) {
+    pub(super) fn remove(&mut self, at: usize, slab: &mut Slab) {
         self.entries.swap_remove(at);
         if at < self.entries.len() {
             // The one that took its place came from the end: it may belong
             // further down, or, from another branch, further up.
-            if self.sift_up(at, records) == at {
-                self.sift_down(at, records);
+            if self.sift_up(at, slab) == at {
+                self.sift_down(at, slab);
             }
         }
     }
 
-    fn sift_up(&mut self, mut at: usize, records: &mut Records) -> usize {
+    fn sift_up(&mut self, mut at: usize, slab: &mut Slab) -> usize {
         while at > 0 {
             let parent = (at - 1) / CHILDREN;
             if self.entries[parent].key() <= self.entries[at].key() {
                 break;
             }
             self.entries.swap(parent, at);
-            self.note_place(at, records);
+            self.note_place(at, slab);
             at = parent;
         }
-        self.note_place(at, records);
+        self.note_place(at, slab);
         at
     }
 
-    fn sift_down(&mut self, mut at: usize, records: &mut Records) {
+    fn sift_down(&mut self, mut at: usize, slab: &mut Slab) {
         loop {
             let first = CHILDREN * at + 1;
             let children = first..self.entries.len().min(first + CHILDREN);
@@ -97,13 +97,13 @@ impl Near {
                 break;
             }
             self.entries.swap(at, least);
-            self.note_place(at, records);
+            self.note_place(at, slab);
             at = least;
         }
-        self.note_place(at, records);
+        self.note_place(at, slab);
     }
 
-    fn note_place(&self, at: usize, records: &mut Records) {
-        records.get_mut(self.entries[at].number).set_index(at);
+    fn note_place(&self, at: usize, slab: &mut Slab) {
+        slab.get_mut(self.entries[at].key).set_index(at);
     }
 }

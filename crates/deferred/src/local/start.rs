@@ -2,11 +2,11 @@
 
 use std::panic::Location;
 
+use super::deferred::Deferred;
+use super::trigger::Trigger;
 use crate::chain::{Canceller, Flavour, Local, Sender};
-use crate::deferred::Deferred;
 use crate::failure::Failure;
 use crate::panics::drop_contained;
-use crate::trigger::Trigger;
 
 impl<T: 'static> Deferred<T> {
     /// Starts work that fires the Deferred, and says how to stop it.

@@ -2,9 +2,9 @@
 
 use std::panic::Location;
 
-use crate::deferred::Deferred;
+use super::deferred::Deferred;
+use super::outcome::Outcome;
 use crate::failure::Failure;
-use crate::outcome::Outcome;
 use crate::stage_trace::CallSite;
 
 /// A Deferred that has the value already.

@@ -1,6 +1,6 @@
 //! Short forms of callbacks: `map_ok`, `map_err`, `flatten`.
 
-use crate::deferred::Deferred;
+use super::deferred::Deferred;
 use crate::failure::{Failure, Result};
 
 impl<T: 'static> Deferred<T> {

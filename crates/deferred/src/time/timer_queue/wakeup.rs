@@ -9,8 +9,7 @@ use std::fmt;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use super::timer_queue::TimerQueue;
-use super::timers::Queue;
+use super::queue::{Queue, to_nanos};
 
 /// A time at which a loop has to [`run`](Self::run) this: from
 /// [`TimerQueue::on_wakeup`].
@@ -54,8 +53,9 @@ impl Wakeup {
         }
     }
 
-    fn timers(&self) -> Option<TimerQueue> {
-        TimerQueue::of_queue(&self.queue.upgrade()?)
+    /// The queue, unless that has ended.
+    fn queue(&self) -> Option<Rc<Queue>> {
+        self.queue.upgrade().filter(|queue| !queue.has_ended())
     }
 
     /// When to run it: the time since the clock's start.
@@ -86,7 +86,7 @@ impl Wakeup {
     /// timers.call_later(Duration::from_secs(5), || println!("tick"));
     /// ```
     pub fn delay(&self) -> Duration {
-        let now = self.timers().map_or(self.due, |timers| timers.now());
+        let now = self.queue().map_or(self.due, |queue| queue.now());
         self.due.saturating_sub(now)
     }
 
@@ -121,13 +121,18 @@ impl Wakeup {
     /// assert_eq!(late.run(), 0, "it was replaced");
     /// ```
     pub fn run(&self) -> usize {
-        let Some(timers) = self.timers() else {
+        let Some(queue) = self.queue() else {
             return 0;
         };
-        if !timers.queue().take_wakeup(self.number) {
+        if !queue.take_wakeup(self.number) {
             return 0;
         }
-        timers.run_due(timers.now())
+        let now = queue.now();
+        // So that it does not end while a call drops the last `TimerQueue`.
+        queue.add_handle();
+        let calls = queue.run_due(to_nanos(now));
+        queue.drop_handle();
+        calls
     }
 }
 

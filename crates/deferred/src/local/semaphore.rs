@@ -3,11 +3,11 @@
 use std::fmt;
 use std::panic::Location;
 
-use super::error::ZeroTokens;
-use super::tokens::{Token, Tokens};
+use super::deferred::Deferred;
+use super::outcome::Outcome;
 use crate::chain::Local;
-use crate::deferred::Deferred;
-use crate::outcome::Outcome;
+use crate::concurrency::ZeroTokens;
+use crate::concurrency::{Token, Tokens};
 
 /// Lets a number of those who come go on at a time: a
 /// [`DeferredLock`](crate::DeferredLock) with several holders. What is said there of

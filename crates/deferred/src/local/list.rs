@@ -3,10 +3,10 @@
 use std::fmt;
 use std::panic::Location;
 
-use super::joint::{Combines, OnCancel, Options, combine};
-use super::rule::{FirstValue, Rule, Settled, Values};
+use super::deferred::Deferred;
 use crate::chain::Local;
-use crate::deferred::Deferred;
+use crate::combinators::{Combines, OnCancel, Options, combine};
+use crate::combinators::{FirstValue, Rule, Settled, Values};
 use crate::failure::Result;
 
 /// Several Deferreds that are to become one: says how, and then makes it.

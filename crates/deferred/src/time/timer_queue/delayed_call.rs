@@ -5,8 +5,8 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::records::{Number, Status};
-use super::timers::{Queue, from_nanos, to_nanos};
+use super::queue::{Queue, from_nanos, to_nanos};
+use super::slab::{Key, Status};
 
 /// A call that was scheduled with [`Clock::call_later`](crate::Clock::call_later).
 ///
@@ -29,16 +29,16 @@ use super::timers::{Queue, from_nanos, to_nanos};
 pub struct DelayedCall {
     /// The queue that knows it. `None` if the clock had ended before.
     queue: Option<Rc<Queue>>,
-    number: Number,
+    key: Key,
 }
 
 impl DelayedCall {
     /// A handle that was counted when the call was added.
     #[inline]
-    pub(super) fn new(queue: Rc<Queue>, number: Number) -> Self {
+    pub(super) fn new(queue: Rc<Queue>, key: Key) -> Self {
         Self {
             queue: Some(queue),
-            number,
+            key,
         }
     }
 
@@ -67,7 +67,7 @@ impl DelayedCall {
     pub fn inactive() -> Self {
         Self {
             queue: None,
-            number: 0,
+            key: 0,
         }
     }
 
@@ -91,7 +91,7 @@ impl DelayedCall {
     /// # Ok::<(), DelayedCallError>(())
     /// ```
     pub fn cancel(&self) -> Result<(), DelayedCallError> {
-        self.active_queue()?.cancel(self.number);
+        self.active_queue()?.cancel(self.key);
         Ok(())
     }
 
@@ -118,7 +118,7 @@ impl DelayedCall {
     pub fn reset(&self, delay: Duration) -> Result<(), DelayedCallError> {
         let queue = self.active_queue()?;
         let due = queue.now().saturating_add(delay);
-        queue.reschedule(self.number, to_nanos(due));
+        queue.reschedule(self.key, to_nanos(due));
         Ok(())
     }
 
@@ -143,7 +143,7 @@ impl DelayedCall {
     /// ```
     pub fn delay(&self, delay: Duration) -> Result<(), DelayedCallError> {
         let queue = self.active_queue()?;
-        queue.reschedule(self.number, to_nanos(self.time().saturating_add(delay)));
+        queue.reschedule(self.key, to_nanos(self.time().saturating_add(delay)));
         Ok(())
     }
 
@@ -175,12 +175,12 @@ impl DelayedCall {
     /// assert_eq!(call.time(), Duration::from_secs(61));
     /// ```
     pub fn time(&self) -> Duration {
-        let due = self.queue.as_ref().map(|queue| queue.due(self.number));
+        let due = self.queue.as_ref().map(|queue| queue.due(self.key));
         from_nanos(due.unwrap_or_default())
     }
 
     fn status(&self) -> Status {
-        let status = self.queue.as_ref().map(|queue| queue.status(self.number));
+        let status = self.queue.as_ref().map(|queue| queue.status(self.key));
         status.unwrap_or(Status::Cancelled)
     }
 
@@ -196,11 +196,11 @@ impl DelayedCall {
 impl Clone for DelayedCall {
     fn clone(&self) -> Self {
         if let Some(queue) = &self.queue {
-            queue.add_handle_of(self.number);
+            queue.add_handle_of(self.key);
         }
         Self {
             queue: self.queue.clone(),
-            number: self.number,
+            key: self.key,
         }
     }
 }
@@ -209,7 +209,7 @@ impl Drop for DelayedCall {
     #[inline]
     fn drop(&mut self) {
         if let Some(queue) = &self.queue {
-            queue.drop_handle_of(self.number);
+            queue.drop_handle_of(self.key);
         }
     }
 }
