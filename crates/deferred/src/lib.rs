@@ -22,7 +22,8 @@
 //! works wherever something calls back: in a GUI or game loop, in a protocol
 //! library, under any async runtime, and in the `reactor` crate beside it.
 //!
-//! The guide in `docs/` of the repository teaches the idea from zero, with pictures.
+//! The guide in `docs/` of the repository teaches the idea from zero, with pictures;
+//! `docs/words.md` lists the terms, with those of Twisted and Tokio.
 //!
 //! # The parts
 //!

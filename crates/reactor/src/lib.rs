@@ -28,6 +28,9 @@
 //! what they like. A protocol owns its state and gets `&mut self`; what several
 //! share is an `Rc<RefCell<..>>` that their factory captures.
 //!
+//! The guide in `docs/` of the repository teaches both crates from zero, with pictures;
+//! `docs/words.md` lists the terms, with those of Twisted and Tokio.
+//!
 //! # The parts
 //!
 //! *The loop*
