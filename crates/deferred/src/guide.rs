@@ -2,10 +2,10 @@
 //!
 //! They lie outside of the crate, so nothing but a test may look at them.
 
-#[doc = include_str!("../../../docs/guide/01-a-result-that-is-not-there-yet.md")]
+#[doc = include_str!("../../../docs/guide/01-deferreds.md")]
 struct ResultNotThereYet;
 
-#[doc = include_str!("../../../docs/guide/02-two-lines.md")]
+#[doc = include_str!("../../../docs/guide/02-callbacks-and-errbacks.md")]
 struct TwoLines;
 
 #[doc = include_str!("../../../docs/guide/03-waiting.md")]
@@ -17,7 +17,7 @@ struct Cancelling;
 #[doc = include_str!("../../../docs/guide/05-several-at-once.md")]
 struct SeveralAtOnce;
 
-#[doc = include_str!("../../../docs/guide/06-who-may-go-next.md")]
+#[doc = include_str!("../../../docs/guide/06-lock-semaphore-queue.md")]
 struct WhoMayGoNext;
 
 #[doc = include_str!("../../../docs/guide/07-time.md")]

@@ -17,7 +17,7 @@ struct Timers;
 #[doc = include_str!("../../../docs/guide/13-deferreds-in-protocols.md")]
 struct DeferredsInProtocols;
 
-#[doc = include_str!("../../../docs/guide/14-too-much-at-once.md")]
+#[doc = include_str!("../../../docs/guide/14-backpressure.md")]
 struct TooMuchAtOnce;
 
 #[doc = include_str!("../../../docs/guide/15-stopping.md")]
