@@ -169,6 +169,7 @@ mod descriptor;
 mod emfile;
 mod error;
 mod extensions;
+pub mod filter;
 mod framing;
 #[cfg(doctest)]
 mod guide;

@@ -42,9 +42,11 @@
 //! });
 //! ```
 
+mod filter_driver;
 mod peer;
 mod test_reactor;
 
+pub use self::filter_driver::FilterDriver;
 pub use self::peer::Peer;
 pub use self::test_reactor::{Leftovers, TestReactor};
 

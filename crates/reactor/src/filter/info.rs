@@ -1,0 +1,72 @@
+//! `InfoRequest`: asking a stack of filters for a value by its type.
+
+use std::any::Any;
+use std::fmt;
+
+/// A question for a value of some type, which [`Filter::info`](super::Filter::info) may answer.
+///
+/// Of several filters, the one next to the protocol is asked first.
+///
+/// # Examples
+///
+/// A filter that counts what has come:
+///
+/// ```
+/// use reactor::filter::{Filter, InfoRequest, Link};
+/// use reactor::testing::FilterDriver;
+///
+/// struct Count(u64);
+///
+/// #[derive(Debug, PartialEq)]
+/// struct Received(u64);
+///
+/// impl Filter for Count {
+///     fn receive(&mut self, input: &mut [u8], link: &mut Link<'_>) -> deferred::Result<usize> {
+///         self.0 += input.len() as u64;
+///         link.deliver(input);
+///         Ok(input.len())
+///     }
+///
+///     fn send(&mut self, bytes: &[u8], link: &mut Link<'_>) -> deferred::Result<usize> {
+///         link.send(bytes);
+///         Ok(bytes.len())
+///     }
+///
+///     fn info(&self, request: &mut InfoRequest<'_>) {
+///         request.provide(|| Received(self.0));
+///     }
+/// }
+///
+/// let mut driver = FilterDriver::new(Count(0))?;
+/// driver.receive(b"hello")?;
+/// assert_eq!(driver.info::<Received>(), Some(Received(5)));
+/// assert_eq!(driver.info::<String>(), None);
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+pub struct InfoRequest<'a> {
+    /// An `Option` of the type that is asked for.
+    answer: &'a mut dyn Any,
+}
+
+impl<'a> InfoRequest<'a> {
+    pub(crate) fn new<T: 'static>(answer: &'a mut Option<T>) -> Self {
+        Self { answer }
+    }
+
+    /// Answers with what `make` gives, if that is of the type that is asked for and there is
+    /// no answer yet.
+    pub fn provide<T: 'static>(&mut self, make: impl FnOnce() -> T) -> &mut Self {
+        if let Some(answer) = self.answer.downcast_mut::<Option<T>>()
+            && answer.is_none()
+        {
+            *answer = Some(make());
+        }
+        self
+    }
+}
+
+impl fmt::Debug for InfoRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InfoRequest").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,286 @@
+//! `Link`: what a filter says to the connection that calls it.
+
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::engine::Environment;
+use crate::address::Address;
+
+/// What a [`Filter`](super::Filter) gets with each call: the way for bytes to both sides, its
+/// clock, and what it may say of itself.
+///
+/// # Examples
+///
+/// A filter that gives up on a peer that says nothing for five seconds:
+///
+/// ```
+/// use reactor::filter::{Filter, Link};
+/// use reactor::testing::FilterDriver;
+/// use std::time::Duration;
+///
+/// struct Greeted;
+///
+/// impl Filter for Greeted {
+///     fn start(&mut self, link: &mut Link<'_>) -> deferred::Result<()> {
+///         link.wake_after(Duration::from_secs(5));
+///         Ok(())
+///     }
+///
+///     fn receive(&mut self, input: &mut [u8], link: &mut Link<'_>) -> deferred::Result<usize> {
+///         link.wake_after(None);
+///         link.open();
+///         link.deliver(input);
+///         Ok(input.len())
+///     }
+///
+///     fn send(&mut self, bytes: &[u8], link: &mut Link<'_>) -> deferred::Result<usize> {
+///         link.send(bytes);
+///         Ok(bytes.len())
+///     }
+///
+///     fn wake(&mut self, link: &mut Link<'_>) -> deferred::Result<()> {
+///         match link.is_open() {
+///             true => Ok(()),
+///             false => Err(deferred::Failure::msg("no greeting within five seconds")),
+///         }
+///     }
+/// }
+///
+/// let mut driver = FilterDriver::new(Greeted)?;
+/// assert!(!driver.is_open());
+/// assert!(driver.advance(Duration::from_secs(5)).is_err());
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+pub struct Link<'a> {
+    up: &'a mut Vec<u8>,
+    down: &'a mut Vec<u8>,
+    state: &'a mut LinkState,
+    environment: &'a Environment<'a>,
+}
+
+/// What a filter has said of itself so far.
+#[derive(Debug)]
+pub(crate) struct LinkState {
+    pub(super) is_open: bool,
+    pub(super) has_ended: bool,
+    /// When to wake it, by the clock of the loop.
+    pub(super) wake_at: Option<Duration>,
+    /// How much may be read at once; with 0, nothing is read.
+    pub(super) read_limit: usize,
+    /// The address that the peer has instead of its own.
+    pub(super) peer: Option<Address>,
+}
+
+impl Default for LinkState {
+    fn default() -> Self {
+        Self {
+            is_open: false,
+            has_ended: false,
+            wake_at: None,
+            read_limit: usize::MAX,
+            peer: None,
+        }
+    }
+}
+
+impl<'a> Link<'a> {
+    pub(super) fn new(
+        up: &'a mut Vec<u8>,
+        down: &'a mut Vec<u8>,
+        state: &'a mut LinkState,
+        environment: &'a Environment<'a>,
+    ) -> Self {
+        Self {
+            up,
+            down,
+            state,
+            environment,
+        }
+    }
+
+    /// Gives `bytes` to the side of the protocol.
+    pub fn deliver(&mut self, bytes: &[u8]) {
+        self.up.extend_from_slice(bytes);
+    }
+
+    /// Gives `bytes` to the side of the network.
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.down.extend_from_slice(bytes);
+    }
+
+    /// What goes to the side of the protocol after this call: bytes are added at the end.
+    pub fn up(&mut self) -> &mut Vec<u8> {
+        self.up
+    }
+
+    /// What goes to the side of the network after this call: bytes are added at the end.
+    pub fn down(&mut self) -> &mut Vec<u8> {
+        self.down
+    }
+
+    /// Both at once, for a filter that fills them together.
+    pub(super) fn both(&mut self) -> (&mut Vec<u8>, &mut Vec<u8>, &Environment<'a>) {
+        (self.up, self.down, self.environment)
+    }
+
+    pub(super) fn state(&mut self) -> &mut LinkState {
+        self.state
+    }
+
+    /// Says that the protocol may write, and that `connection_made` may be called. A filter
+    /// stays open.
+    pub fn open(&mut self) {
+        self.state.is_open = true;
+    }
+
+    /// Whether [`open`](Self::open) was called.
+    pub fn is_open(&self) -> bool {
+        self.state.is_open
+    }
+
+    /// Says that nothing more will come: the protocol's
+    /// [`read_closed`](crate::Protocol::read_closed) is called after what was
+    /// delivered. What still arrives is discarded.
+    pub fn end(&mut self) {
+        self.state.has_ended = true;
+    }
+
+    /// The time by the clock of the loop, as
+    /// [`ReactorHandle::now`](crate::ReactorHandle::now).
+    pub fn now(&self) -> Duration {
+        self.environment.now
+    }
+
+    /// Has [`Filter::wake`](super::Filter::wake) called after `delay`, instead of at the time
+    /// that was set before; `None` only forgets that.
+    pub fn wake_after(&mut self, delay: impl Into<Option<Duration>>) {
+        let now = self.environment.now;
+        self.state.wake_at = delay.into().map(|delay| now.saturating_add(delay));
+    }
+
+    /// A handle that has [`Filter::wake`](super::Filter::wake) called, for when something is
+    /// there that the filter waits for: a Deferred's result, say.
+    pub fn waker(&self) -> FilterWaker {
+        self.environment.waker.clone()
+    }
+
+    /// Reads no more than `limit` bytes at once from now on; with 0, the connection is not
+    /// read from until this is called again.
+    pub fn limit_reading(&mut self, limit: usize) {
+        self.state.read_limit = limit;
+    }
+
+    /// The address of the peer: as the system told it, or a filter below.
+    pub fn peer(&self) -> &Address {
+        self.state.peer.as_ref().unwrap_or(self.environment.peer)
+    }
+
+    /// Changes the address of the peer, as the protocol and the log see it, and filters above.
+    /// It has an effect only before `connection_made`.
+    pub fn set_peer(&mut self, peer: Address) {
+        self.state.peer = Some(peer);
+    }
+}
+
+impl fmt::Debug for Link<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("peer", self.peer())
+            .field("is_open", &self.state.is_open)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Has a filter [woken](super::Filter::wake) in this turn of the loop.
+///
+/// # Examples
+///
+/// A filter that opens when a Deferred has fired:
+///
+/// ```
+/// use deferred::Deferred;
+/// use reactor::filter::{Filter, Link};
+/// use reactor::testing::FilterDriver;
+/// use std::{cell::Cell, rc::Rc};
+///
+/// struct Allowed {
+///     question: Option<Deferred<()>>,
+///     is_allowed: Rc<Cell<bool>>,
+/// }
+///
+/// impl Filter for Allowed {
+///     fn start(&mut self, link: &mut Link<'_>) -> deferred::Result<()> {
+///         let (waker, is_allowed) = (link.waker(), Rc::clone(&self.is_allowed));
+///         let question = self.question.take().expect("it is started once");
+///         question
+///             .add_callback(move |()| {
+///                 is_allowed.set(true);
+///                 waker.wake();
+///                 Ok(())
+///             })
+///             .detach();
+///         Ok(())
+///     }
+///
+///     fn wake(&mut self, link: &mut Link<'_>) -> deferred::Result<()> {
+///         if self.is_allowed.get() {
+///             link.open();
+///         }
+///         Ok(())
+///     }
+/// #   fn receive(&mut self, input: &mut [u8], link: &mut Link<'_>) -> deferred::Result<usize> {
+/// #       link.deliver(input);
+/// #       Ok(input.len())
+/// #   }
+/// #   fn send(&mut self, bytes: &[u8], link: &mut Link<'_>) -> deferred::Result<usize> {
+/// #       link.send(bytes);
+/// #       Ok(bytes.len())
+/// #   }
+/// }
+///
+/// let (trigger, question) = Deferred::pair();
+/// let mut driver = FilterDriver::new(Allowed { question: Some(question), is_allowed: Rc::default() })?;
+/// assert!(!driver.is_open());
+/// trigger.callback(()).unwrap();
+/// driver.run_woken()?;
+/// assert!(driver.is_open());
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+#[derive(Clone)]
+pub struct FilterWaker(Rc<Wake>);
+
+struct Wake {
+    is_woken: Cell<bool>,
+    /// Has the connection look at `is_woken`.
+    notify: Box<dyn Fn()>,
+}
+
+impl FilterWaker {
+    pub(crate) fn new(notify: impl Fn() + 'static) -> Self {
+        Self(Rc::new(Wake {
+            is_woken: Cell::new(false),
+            notify: Box::new(notify),
+        }))
+    }
+
+    /// Has the filter woken; if the connection is over, nothing happens.
+    pub fn wake(&self) {
+        self.0.is_woken.set(true);
+        (self.0.notify)();
+    }
+
+    /// Whether it was used since this was asked last.
+    pub(crate) fn take(&self) -> bool {
+        self.0.is_woken.take()
+    }
+}
+
+impl fmt::Debug for FilterWaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FilterWaker")
+            .field("is_woken", &self.0.is_woken)
+            .finish_non_exhaustive()
+    }
+}

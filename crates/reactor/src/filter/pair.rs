@@ -1,0 +1,264 @@
+//! `Pair`: two filters, one on top of the other, as one filter.
+
+use std::fmt;
+
+use deferred::Result;
+
+use super::engine::Environment;
+use super::link::{Link, LinkState};
+use super::{Filter, InfoRequest};
+
+/// While so many bytes wait between the two, the next ones wait outside.
+const MAX_BETWEEN: usize = 64 * 1024;
+
+/// Two filters as one: `lower` is next to the network, `upper` next to the protocol.
+///
+/// The upper one is started when the lower one is open. Pairs nest, so any number of filters
+/// can be stacked.
+///
+/// # Examples
+///
+/// A header of the load balancer's first, then a limit of the rate:
+///
+/// ```
+/// use reactor::filter::{Pair, proxy_protocol::ProxyProtocol, throttle::Throttle};
+/// use reactor::testing::FilterDriver;
+///
+/// let header = ProxyProtocol::from_any().filter();
+/// let limit = Throttle::new().bytes_per_second(1_000_000).filter();
+/// let mut driver = FilterDriver::new(Pair::new(header, limit))?;
+/// driver.receive(b"PROXY TCP4 203.0.113.9 192.0.2.1 50000 443\r\nhello")?;
+/// assert_eq!(driver.peer().to_string(), "203.0.113.9:50000");
+/// assert_eq!(driver.delivered(), b"hello");
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+pub struct Pair<L, U> {
+    lower: Part<L>,
+    upper: Part<U>,
+    /// From the lower one, and not consumed by the upper one.
+    between_up: Vec<u8>,
+    /// From the upper one, and not taken by the lower one.
+    between_down: Vec<u8>,
+    upper_was_started: bool,
+    upper_was_told_of_end: bool,
+    upper_is_finished: bool,
+}
+
+/// What is under way where an upper filter is put.
+#[derive(Default)]
+pub(super) struct Between {
+    /// Delivered by the lower one, and not consumed.
+    pub(super) unread: Vec<u8>,
+    /// Written before there was an upper one, and not taken by the lower one.
+    pub(super) unsent: Vec<u8>,
+}
+
+/// One of the two, and what it has said of itself.
+struct Part<F> {
+    filter: F,
+    state: LinkState,
+}
+
+impl<L: Filter, U: Filter> Pair<L, U> {
+    /// Puts `upper` on top of `lower`.
+    pub fn new(lower: L, upper: U) -> Self {
+        Self::over(lower, LinkState::default(), upper, Between::default())
+    }
+
+    /// Puts `upper` on top of a `lower` that has said so much of itself.
+    pub(super) fn over(lower: L, state: LinkState, upper: U, between: Between) -> Self {
+        Self {
+            lower: Part {
+                filter: lower,
+                state,
+            },
+            upper: Part {
+                filter: upper,
+                state: LinkState::default(),
+            },
+            between_up: between.unread,
+            between_down: between.unsent,
+            upper_was_started: false,
+            upper_was_told_of_end: false,
+            upper_is_finished: false,
+        }
+    }
+
+    fn call_lower<R>(
+        &mut self,
+        link: &mut Link<'_>,
+        f: impl FnOnce(&mut L, &mut Link<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let (_, down, environment) = link.both();
+        let Part { filter, state } = &mut self.lower;
+        f(
+            filter,
+            &mut Link::new(&mut self.between_up, down, state, environment),
+        )
+    }
+
+    /// An error of the upper one's: what it has sent about it still goes out.
+    fn call_upper<R>(
+        &mut self,
+        link: &mut Link<'_>,
+        f: impl FnOnce(&mut U, &mut Link<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let (up, _, environment) = link.both();
+        let Part { filter, state } = &mut self.upper;
+        let environment = Environment {
+            peer: self.lower.state.peer.as_ref().unwrap_or(environment.peer),
+            ..*environment
+        };
+        let result = f(
+            filter,
+            &mut Link::new(up, &mut self.between_down, state, &environment),
+        );
+        if result.is_err() {
+            // The error of the upper one is the first, and is told.
+            let _ = self.send_down(link);
+        }
+        result
+    }
+
+    /// Gives the lower one what the upper one has sent; says whether it has taken some.
+    fn send_down(&mut self, link: &mut Link<'_>) -> Result<bool> {
+        if self.between_down.is_empty() || !self.lower.state.is_open {
+            return Ok(false);
+        }
+        let bytes = std::mem::take(&mut self.between_down);
+        let taken = self.call_lower(link, |lower, link| lower.send(&bytes, link))?;
+        self.between_down = bytes;
+        self.between_down
+            .drain(..taken.min(self.between_down.len()));
+        Ok(taken > 0)
+    }
+
+    /// Moves what waits between the two, until neither takes more.
+    fn run(&mut self, link: &mut Link<'_>) -> Result<()> {
+        loop {
+            let mut has_moved = self.send_down(link)?;
+            if self.lower.state.is_open && !self.upper_was_started {
+                self.upper_was_started = true;
+                self.call_upper(link, |upper, link| upper.start(link))?;
+                has_moved = true;
+            }
+            has_moved |= self.receive_between(link)?;
+            if !has_moved {
+                break;
+            }
+        }
+        if self.lower.state.has_ended
+            && self.upper_was_started
+            && !self.upper_was_told_of_end
+            && !self.upper.state.has_ended
+        {
+            self.upper_was_told_of_end = true;
+            self.call_upper(link, |upper, link| upper.receive_end(link))?;
+            self.send_down(link)?;
+        }
+        self.tell(link);
+        Ok(())
+    }
+
+    /// Gives the upper one what the lower one has delivered; says whether it has consumed some.
+    fn receive_between(&mut self, link: &mut Link<'_>) -> Result<bool> {
+        if self.between_up.is_empty() || !self.upper_was_started {
+            return Ok(false);
+        }
+        if self.upper.state.has_ended {
+            self.between_up.clear();
+            return Ok(false);
+        }
+        let mut input = std::mem::take(&mut self.between_up);
+        let consumed = self.call_upper(link, |upper, link| upper.receive(&mut input, link))?;
+        input.drain(..consumed.min(input.len()));
+        self.between_up = input;
+        Ok(consumed > 0)
+    }
+
+    /// Says to the connection what the two have said to this.
+    fn tell(&self, link: &mut Link<'_>) {
+        let (lower, upper) = (&self.lower.state, &self.upper.state);
+        let state = link.state();
+        state.is_open |= upper.is_open;
+        state.has_ended |= upper.has_ended;
+        state.wake_at = lower.wake_at.into_iter().chain(upper.wake_at).min();
+        state.read_limit = lower.read_limit.min(upper.read_limit);
+        if let Some(peer) = upper.peer.as_ref().or(lower.peer.as_ref()) {
+            state.peer = Some(peer.clone());
+        }
+    }
+}
+
+impl<L: Filter, U: Filter> Filter for Pair<L, U> {
+    fn start(&mut self, link: &mut Link<'_>) -> Result<()> {
+        if !self.lower.state.is_open {
+            self.call_lower(link, |lower, link| lower.start(link))?;
+        }
+        self.run(link)
+    }
+
+    fn receive(&mut self, input: &mut [u8], link: &mut Link<'_>) -> Result<usize> {
+        if self.between_up.len() >= MAX_BETWEEN {
+            return Ok(0);
+        }
+        let consumed = self.call_lower(link, |lower, link| lower.receive(input, link))?;
+        self.run(link)?;
+        Ok(consumed)
+    }
+
+    fn receive_end(&mut self, link: &mut Link<'_>) -> Result<()> {
+        self.call_lower(link, |lower, link| lower.receive_end(link))?;
+        self.run(link)
+    }
+
+    fn send(&mut self, bytes: &[u8], link: &mut Link<'_>) -> Result<usize> {
+        let mut taken = 0;
+        if self.between_down.len() < MAX_BETWEEN {
+            taken = self.call_upper(link, |upper, link| upper.send(bytes, link))?;
+        }
+        self.run(link)?;
+        Ok(taken)
+    }
+
+    fn finish(&mut self, link: &mut Link<'_>) -> Result<bool> {
+        if !self.upper_is_finished {
+            self.upper_is_finished = self.call_upper(link, |upper, link| upper.finish(link))?;
+        }
+        self.run(link)?;
+        if !self.upper_is_finished || !self.between_down.is_empty() {
+            return Ok(false);
+        }
+        let is_finished = self.call_lower(link, |lower, link| lower.finish(link))?;
+        self.tell(link);
+        Ok(is_finished)
+    }
+
+    fn wake(&mut self, link: &mut Link<'_>) -> Result<()> {
+        let now = link.now();
+        for state in [&mut self.lower.state, &mut self.upper.state] {
+            if state.wake_at.is_some_and(|at| at <= now) {
+                state.wake_at = None;
+            }
+        }
+        self.call_lower(link, |lower, link| lower.wake(link))?;
+        if self.upper_was_started {
+            self.call_upper(link, |upper, link| upper.wake(link))?;
+        }
+        self.run(link)
+    }
+
+    fn info(&self, request: &mut InfoRequest<'_>) {
+        self.upper.filter.info(request);
+        self.lower.filter.info(request);
+    }
+}
+
+impl<L, U> fmt::Debug for Pair<L, U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pair")
+            .field("lower", &self.lower.state)
+            .field("upper", &self.upper.state)
+            .finish_non_exhaustive()
+    }
+}

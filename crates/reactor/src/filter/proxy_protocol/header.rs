@@ -1,0 +1,204 @@
+//! PROXY headers of both versions, read from bytes.
+
+use std::ffi::OsStr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use super::text;
+use crate::address::{Address, UnixAddress};
+
+/// What a header of version 2 begins with: nothing that a server could take for a request.
+const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
+/// Signature, version and command, family and protocol, length.
+const FIXED_LENGTH: usize = 16;
+/// Of what follows these: enough for every address and all that senders add to it.
+const MAX_LENGTH: usize = 4096;
+const UNIX_PATH_LENGTH: usize = 108;
+
+/// What a PROXY header says.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::filter::proxy_protocol::{ProxyHeader, ProxyProtocol, ProxyVersion};
+/// use reactor::testing::FilterDriver;
+///
+/// let mut driver = FilterDriver::new(ProxyProtocol::from_any().filter())?;
+/// driver.receive(b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x09\xc0\x00\x02\x01\x04\xd2\x00\x50")?;
+/// let header = driver.info::<ProxyHeader>().unwrap();
+/// assert_eq!(header.version, ProxyVersion::V2);
+/// assert_eq!(header.source.unwrap().to_string(), "192.0.2.9:1234");
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProxyHeader {
+    /// Which version of the protocol it is written in.
+    pub version: ProxyVersion,
+    /// The client's address. `None` if the sender does not say: it checks whether the server
+    /// lives, or does not know. The peer is the sender itself then.
+    pub source: Option<Address>,
+    /// The address that the client has connected to.
+    pub destination: Option<Address>,
+    /// What else the sender has said: types and values, in their order. Version 2 only.
+    pub extensions: Vec<(u8, Vec<u8>)>,
+}
+
+impl ProxyHeader {
+    pub(super) fn new(version: ProxyVersion) -> Self {
+        Self {
+            version,
+            source: None,
+            destination: None,
+            extensions: Vec::new(),
+        }
+    }
+}
+
+/// The version of a PROXY header.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::filter::proxy_protocol::ProxyVersion;
+///
+/// assert!(ProxyVersion::V1 < ProxyVersion::V2);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProxyVersion {
+    /// A line of text.
+    V1,
+    /// Binary.
+    V2,
+}
+
+/// What was found at the beginning of a connection.
+#[derive(Debug)]
+pub(super) enum Parsed {
+    /// A header, and its length.
+    Header(ProxyHeader, usize),
+    /// So far, it may be one.
+    Incomplete,
+    /// None.
+    Bad(&'static str),
+}
+
+/// Looks for a header in `input`, which begins the connection.
+pub(super) fn parse(input: &[u8]) -> Parsed {
+    let common = |prefix: &[u8]| input.iter().zip(prefix).all(|(one, other)| one == other);
+    if common(&SIGNATURE) {
+        if input.len() < FIXED_LENGTH {
+            return Parsed::Incomplete;
+        }
+        return parse_binary(input);
+    }
+    if common(text::PREFIX) {
+        return text::parse(input);
+    }
+    Parsed::Bad("the connection does not begin with a PROXY header")
+}
+
+fn parse_binary(input: &[u8]) -> Parsed {
+    let length = usize::from(u16::from_be_bytes([input[14], input[15]]));
+    if length > MAX_LENGTH {
+        return Parsed::Bad("the header is longer than 4 KiB");
+    }
+    let command = match input[12] {
+        0x20 => Command::Local,
+        0x21 => Command::Proxy,
+        other if other >> 4 != 2 => return Parsed::Bad("the version is neither 1 nor 2"),
+        _ => return Parsed::Bad("the command is unknown"),
+    };
+    let Some(body) = input[FIXED_LENGTH..].get(..length) else {
+        return Parsed::Incomplete;
+    };
+    match read_body(command, input[13], body) {
+        Some(header) => Parsed::Header(header, FIXED_LENGTH + length),
+        None => Parsed::Bad("the addresses or what follows them are cut off"),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Command {
+    /// The sender's own connection.
+    Local,
+    Proxy,
+}
+
+/// `None` if it is shorter than it has to be.
+fn read_body(command: Command, family: u8, body: &[u8]) -> Option<ProxyHeader> {
+    let mut header = ProxyHeader::new(ProxyVersion::V2);
+    if command == Command::Local {
+        // Whatever it says besides is to be ignored.
+        return Some(header);
+    }
+    let mut body = body;
+    // Datagrams (2 in the lower half) that are passed on by a stream are theirs to tell of.
+    let (source, destination) = match family >> 4 {
+        1 => {
+            let [one, other] = [take::<4>(&mut body)?, take::<4>(&mut body)?];
+            let [from, to] = take_ports(&mut body)?;
+            (
+                inet(Ipv4Addr::from(one), from),
+                inet(Ipv4Addr::from(other), to),
+            )
+        }
+        2 => {
+            let [one, other] = [take::<16>(&mut body)?, take::<16>(&mut body)?];
+            let [from, to] = take_ports(&mut body)?;
+            (
+                inet(Ipv6Addr::from(one), from),
+                inet(Ipv6Addr::from(other), to),
+            )
+        }
+        3 => {
+            let one = take::<UNIX_PATH_LENGTH>(&mut body)?;
+            let other = take::<UNIX_PATH_LENGTH>(&mut body)?;
+            (unix(&one), unix(&other))
+        }
+        // Unspecified, or new: the sender's own address is all there is.
+        _ => return Some(header),
+    };
+    header.source = Some(source);
+    header.destination = Some(destination);
+    while !body.is_empty() {
+        let [kind, high, low] = take::<3>(&mut body)?;
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        let (value, rest) = body.split_at_checked(length)?;
+        header.extensions.push((kind, value.to_vec()));
+        body = rest;
+    }
+    Some(header)
+}
+
+/// Takes so many bytes off the front.
+fn take<const N: usize>(body: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, rest) = body.split_first_chunk()?;
+    *body = rest;
+    Some(*taken)
+}
+
+fn take_ports(body: &mut &[u8]) -> Option<[u16; 2]> {
+    let [a, b, c, d] = take::<4>(body)?;
+    Some([u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])])
+}
+
+pub(super) fn inet(ip: impl Into<IpAddr>, port: u16) -> Address {
+    Address::Inet(SocketAddr::new(ip.into(), port))
+}
+
+/// A path ends at the first zero; a name in the abstract namespace begins with one.
+fn unix(path: &[u8]) -> Address {
+    let until_zero = |bytes: &[u8]| {
+        let end = bytes.iter().position(|&byte| byte == 0);
+        bytes[..end.unwrap_or(bytes.len())].to_vec()
+    };
+    Address::Unix(match path.split_first() {
+        Some((0, name)) => match until_zero(name) {
+            name if name.is_empty() => UnixAddress::Unnamed,
+            name => UnixAddress::Abstract(name),
+        },
+        _ => UnixAddress::Path(PathBuf::from(OsStr::from_bytes(&until_zero(path)))),
+    })
+}

@@ -1,0 +1,235 @@
+//! Limits of the rate of bytes: of one connection, or of several together.
+//!
+//! Token bucket, kept as the time at which everything that has passed so far would have passed
+//! at the rate of the bucket. A connection that has sent or read a piece waits until that
+//! time; so connections that share a bucket take turns, piece by piece.
+//!
+//! Nothing is buffered: a connection that is too fast is not read from, and what it writes
+//! waits where everything that waits does, so that producers are paused.
+
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use deferred::Result;
+
+use super::{Filter, Link};
+
+/// A piece is what passes in 1/`PIECES_PER_SECOND` seconds, within these limits.
+const PIECES_PER_SECOND: u64 = 100;
+const SMALLEST_PIECE: u64 = 1;
+const LARGEST_PIECE: u64 = 64 * 1024;
+
+/// What was not used for so long may be made up for, so that timers that are late do not lower
+/// the rate.
+const MAX_LAG: Duration = Duration::from_millis(50);
+
+/// Makes filters that limit how many bytes pass in a second, in each direction.
+///
+/// All filters of one `Throttle` share its [shared](Self::shared_bytes_per_second) limit; the
+/// other limit is for each connection. A direction is limited by both. Clones share, too.
+///
+/// # Examples
+///
+/// Not more than 1 MB/s each, nor 10 MB/s together:
+///
+/// ```
+/// use reactor::filter::throttle::Throttle;
+/// use reactor::testing::FilterDriver;
+/// use std::time::Duration;
+///
+/// let throttle = Throttle::new()
+///     .bytes_per_second(1_000_000)
+///     .shared_bytes_per_second(10_000_000);
+///
+/// let mut driver = FilterDriver::new(throttle.filter())?;
+/// driver.send(vec![0; 5_000_000])?;
+/// for _ in 0..200 {
+///     driver.advance(Duration::from_millis(10))?;
+/// }
+/// let in_two_seconds = driver.sent().len();
+/// assert!((1_900_000..=2_100_000).contains(&in_two_seconds));
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Throttle {
+    own: Option<u64>,
+    shared: Option<Rc<Directions>>,
+}
+
+/// One bucket for each direction.
+#[derive(Debug)]
+struct Directions {
+    receiving: Bucket,
+    sending: Bucket,
+}
+
+impl Directions {
+    fn new(rate: u64) -> Self {
+        Self {
+            receiving: Bucket::new(rate),
+            sending: Bucket::new(rate),
+        }
+    }
+}
+
+impl Throttle {
+    /// Limits nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Limits each connection to so many bytes a second, at least one.
+    pub fn bytes_per_second(mut self, rate: u64) -> Self {
+        self.own = Some(rate);
+        self
+    }
+
+    /// Limits all connections together to so many bytes a second, at least one. They get equal
+    /// shares, as far as they can use them.
+    pub fn shared_bytes_per_second(mut self, rate: u64) -> Self {
+        self.shared = Some(Rc::new(Directions::new(rate)));
+        self
+    }
+
+    /// A filter for one connection.
+    pub fn filter(&self) -> ThrottleFilter {
+        let own = self.own.map(|rate| Rc::new(Directions::new(rate)));
+        let limits: Vec<_> = own.into_iter().chain(self.shared.clone()).collect();
+        let pieces = limits.iter().map(|limit| limit.sending.piece());
+        ThrottleFilter {
+            piece: pieces.min().unwrap_or(usize::MAX),
+            limits,
+            may_receive_at: None,
+            may_send_at: None,
+        }
+    }
+}
+
+/// Passes at its rate what comes in, and what goes out: see [`Throttle`].
+///
+/// # Examples
+///
+/// Reading pauses when a piece has come, until it is paid for:
+///
+/// ```
+/// use reactor::filter::throttle::Throttle;
+/// use reactor::testing::FilterDriver;
+/// use std::time::Duration;
+///
+/// let throttle = Throttle::new().bytes_per_second(100);
+/// let mut driver = FilterDriver::new(throttle.filter())?;
+/// driver.receive([0; 50])?;
+/// assert_eq!(driver.read_limit(), 0);
+/// driver.advance(Duration::from_millis(500))?;
+/// assert_ne!(driver.read_limit(), 0);
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+#[derive(Debug)]
+pub struct ThrottleFilter {
+    limits: Vec<Rc<Directions>>,
+    /// So many bytes pass at once.
+    piece: usize,
+    /// `None` if it may now.
+    may_receive_at: Option<Duration>,
+    may_send_at: Option<Duration>,
+}
+
+impl ThrottleFilter {
+    /// Forgets the times that have come, and has itself woken at the next one.
+    fn look_at_clock(&mut self, link: &mut Link<'_>) {
+        let now = link.now();
+        for time in [&mut self.may_receive_at, &mut self.may_send_at] {
+            if time.is_some_and(|at| at <= now) {
+                *time = None;
+            }
+        }
+        let next = self
+            .may_receive_at
+            .into_iter()
+            .chain(self.may_send_at)
+            .min();
+        link.wake_after(next.map(|at| at - now));
+        let is_paused = self.may_receive_at.is_some();
+        link.limit_reading(if is_paused { 0 } else { self.piece });
+    }
+
+    /// Notes that so many bytes pass now; gives when the next ones may.
+    fn pay(&self, now: Duration, bytes: usize, of: impl Fn(&Directions) -> &Bucket) -> Duration {
+        let paid = self.limits.iter().map(|limit| of(limit).pay(now, bytes));
+        paid.max().unwrap_or(now)
+    }
+}
+
+impl Filter for ThrottleFilter {
+    fn start(&mut self, link: &mut Link<'_>) -> Result<()> {
+        link.limit_reading(self.piece);
+        link.open();
+        Ok(())
+    }
+
+    fn receive(&mut self, input: &mut [u8], link: &mut Link<'_>) -> Result<usize> {
+        link.deliver(input);
+        let next = self.pay(link.now(), input.len(), |limit| &limit.receiving);
+        self.may_receive_at = Some(next);
+        self.look_at_clock(link);
+        Ok(input.len())
+    }
+
+    fn send(&mut self, bytes: &[u8], link: &mut Link<'_>) -> Result<usize> {
+        if self.may_send_at.is_some_and(|at| at > link.now()) {
+            return Ok(0);
+        }
+        let piece = &bytes[..bytes.len().min(self.piece)];
+        link.send(piece);
+        let next = self.pay(link.now(), piece.len(), |limit| &limit.sending);
+        self.may_send_at = Some(next);
+        self.look_at_clock(link);
+        Ok(piece.len())
+    }
+
+    fn wake(&mut self, link: &mut Link<'_>) -> Result<()> {
+        self.look_at_clock(link);
+        Ok(())
+    }
+}
+
+/// What passes at a rate.
+struct Bucket {
+    /// Bytes a second.
+    rate: u64,
+    /// When all that has passed would have, at that rate.
+    paid_until: Cell<Duration>,
+}
+
+impl Bucket {
+    fn new(rate: u64) -> Self {
+        Self {
+            rate: rate.max(1),
+            paid_until: Cell::new(Duration::ZERO),
+        }
+    }
+
+    fn piece(&self) -> usize {
+        let piece = (self.rate / PIECES_PER_SECOND).clamp(SMALLEST_PIECE, LARGEST_PIECE);
+        // It fits, being so small.
+        usize::try_from(piece).unwrap_or(usize::MAX)
+    }
+
+    /// Notes that so many bytes pass at `now`; gives when they are paid for.
+    fn pay(&self, now: Duration, bytes: usize) -> Duration {
+        let nanoseconds = (bytes as u128 * 1_000_000_000).div_ceil(u128::from(self.rate));
+        let cost = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
+        let from = self.paid_until.get().max(now.saturating_sub(MAX_LAG));
+        let until = from.saturating_add(cost);
+        self.paid_until.set(until);
+        until
+    }
+}
+
+impl fmt::Debug for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bucket").field("rate", &self.rate).finish()
+    }
+}
