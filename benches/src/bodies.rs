@@ -1,5 +1,5 @@
-//! `bodies`: what a pending body of `inline_callbacks` takes, what making one costs while
-//! many are alive, and what nesting them does to an await.
+//! `bodies`: what making a body of `inline_callbacks` costs while many are alive, and what
+//! nesting them does to an await. What a pending one takes is in `pending`.
 
 use std::error::Error;
 use std::future::Future;
@@ -7,12 +7,9 @@ use std::pin::Pin;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use deferred::{Deferred, Trigger, VirtualClock, inline_callbacks, sleep};
-use tokio::runtime::{self, Runtime};
-use tokio::sync::oneshot;
-use tokio::task::{JoinHandle, LocalSet};
+use deferred::{Deferred, VirtualClock, inline_callbacks, sleep};
 
-use crate::allocations;
+use crate::pending::{Alive, OurBodies, TokioTasks};
 use crate::stats::{median, middle_half, ratios};
 use crate::table::Table;
 use crate::tools;
@@ -56,7 +53,6 @@ pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {
     } else {
         options
     };
-    pending()?;
     making(&options)?;
     nesting(&options)?;
     instructions(&options)
@@ -70,93 +66,6 @@ fn check(is_right: bool) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Bodies that are pending, each on a pair of its own.
-trait Alive {
-    fn make(&mut self, number: usize);
-}
-
-#[derive(Default)]
-struct Ours {
-    pending: Vec<(Trigger<u64>, Deferred<u64>)>,
-}
-
-impl Alive for Ours {
-    fn make(&mut self, number: usize) {
-        for _ in 0..number {
-            let (trigger, deferred) = Deferred::pair();
-            let body = inline_callbacks(async move { Ok(deferred.await? + 1) });
-            self.pending.push((trigger, body));
-        }
-    }
-}
-
-impl Drop for Ours {
-    fn drop(&mut self) {
-        for (_, body) in self.pending.drain(..) {
-            body.ignore();
-        }
-    }
-}
-
-struct Tokios {
-    pending: Vec<(oneshot::Sender<u64>, JoinHandle<u64>)>,
-    local: LocalSet,
-    runtime: Runtime,
-}
-
-impl Tokios {
-    fn new(room: usize) -> Result<Self, Box<dyn Error>> {
-        Ok(Self {
-            pending: Vec::with_capacity(room),
-            local: LocalSet::new(),
-            runtime: runtime::Builder::new_current_thread().build()?,
-        })
-    }
-}
-
-impl Alive for Tokios {
-    fn make(&mut self, number: usize) {
-        for _ in 0..number {
-            let (sender, receiver) = oneshot::channel::<u64>();
-            let task = async move { receiver.await.unwrap_or(0) + 1 };
-            self.pending.push((sender, self.local.spawn_local(task)));
-        }
-        // They are polled for the first time, as ours are when they are made.
-        self.local.block_on(&self.runtime, async {
-            for _ in 0..number.div_ceil(32) {
-                tokio::task::yield_now().await;
-            }
-        });
-    }
-}
-
-fn ours(room: usize) -> Ours {
-    Ours {
-        pending: Vec::with_capacity(room),
-    }
-}
-
-fn pending() -> Result<(), Box<dyn Error>> {
-    const NUMBER: usize = 1_000;
-    println!("bodies: heap and allocations of one that is pending, with the pair it awaits");
-    println!();
-    let mut table = Table::new(["contender", "bytes", "allocations"]);
-    let (mut ours, mut tokios) = (ours(3 * NUMBER), Tokios::new(3 * NUMBER)?);
-    let contenders: [(&str, &mut dyn Alive); 2] =
-        [("ours", &mut ours), ("Tokio spawn_local", &mut tokios)];
-    for (name, alive) in contenders {
-        alive.make(NUMBER);
-        let (bytes, steps) = allocations::held(|| alive.make(NUMBER));
-        table.row([
-            name.into(),
-            format!("{:.0}", bytes as f64 / NUMBER as f64),
-            format!("{:.2}", steps as f64 / NUMBER as f64),
-        ]);
-    }
-    table.print();
-    Ok(())
-}
-
 fn making(options: &Options) -> Result<(), Box<dyn Error>> {
     let (alive, more) = (options.alive, options.alive / 10);
     println!(
@@ -167,9 +76,9 @@ fn making(options: &Options) -> Result<(), Box<dyn Error>> {
     let mut times = [Vec::new(), Vec::new(), Vec::new()];
     for _ in 0..options.rounds {
         let room = alive + more;
-        times[0].push(time_making(ours(room), alive, more));
-        times[1].push(time_making(ours(room), alive, more));
-        times[2].push(time_making(Tokios::new(room)?, alive, more));
+        times[0].push(time_making(OurBodies::new(room), alive, more));
+        times[1].push(time_making(OurBodies::new(room), alive, more));
+        times[2].push(time_making(TokioTasks::new(room)?, alive, more));
     }
     let mut table = Table::new(["contender", "ns", "ours to it (25..75 %)"]);
     for (index, name) in ["ours", "ours again", "Tokio spawn_local"]

@@ -9,6 +9,7 @@ mod dispatch;
 mod echo;
 mod on_tokio;
 mod peers;
+mod pending;
 mod posts;
 mod requests;
 mod shared;
@@ -40,7 +41,9 @@ enum Bench {
     Peers(contest::Options),
     /// Several Deferreds at once: gathered, taking turns, awaited
     Together(contest::Options),
-    /// Bodies of `inline_callbacks`: what a pending one takes, many alive, and many nested
+    /// The heap that pending Deferreds and bodies take
+    Pending,
+    /// Bodies of `inline_callbacks`: making one while many are alive, and many nested
     Bodies(bodies::Options),
     /// The flavour for several threads
     Shared(contest::Options),
@@ -73,6 +76,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Bench::Chains(options) => chains::run(options),
         Bench::Peers(options) => peers::run(options),
         Bench::Together(options) => together::run(options),
+        Bench::Pending => pending::run(),
         Bench::Bodies(options) => bodies::run(options),
         Bench::Shared(options) => shared::run(options),
         Bench::Profile(options) => profile::run(options),
@@ -89,6 +93,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             chains::run(contest::Options::short())?;
             peers::run(contest::Options::short())?;
             together::run(contest::Options::short())?;
+            pending::run()?;
             bodies::run(bodies::Options::short())?;
             shared::run(contest::Options::short())?;
             profile::run(profile::Options::short())?;
