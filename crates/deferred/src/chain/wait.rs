@@ -39,13 +39,14 @@ pub(super) fn wait_for<'a, M: Flavour>(
         return Waited::HasResult(guard);
     }
     // Each says whom it waits for before it looks for a cycle: of several threads
-    // that close one together, the last to say so sees it.
-    let waits = guard.release(|state, has_stages| {
+    // that close one together, the last to say so sees it. Its chain stays in the path as
+    // long as it looks, or the cycle would be one of the others, without an end to find.
+    let waits = guard.release(|state, _has_stages| {
         state.cold.replace_waiting_on(CoreRef::downgrade(&inner));
-        let may_be_link = !has_stages && state.cold.waiter().is_some();
-        Some((Phase::Waiting, may_be_link))
+        state.joining = state.joining.wrapping_add(1);
+        Some((Phase::Waiting, ()))
     });
-    let Release::Released(may_be_link) = waits else {
+    let Release::Released(()) = waits else {
         unreachable!("it went to `Waiting`");
     };
     let (listens, may_close) = inner.with(|state| {
@@ -58,7 +59,12 @@ pub(super) fn wait_for<'a, M: Flavour>(
         (listens, may_close)
     });
     let closes = || may_close && closes_a_cycle::<M>(|| Some((*outer).clone()), &inner);
-    if listens && !(closes() && stops_listening::<M>(&outer, &inner)) {
+    let waits = listens && !(closes() && stops_listening::<M>(&outer, &inner));
+    let may_be_link = outer.with(|state| {
+        state.joining = state.joining.wrapping_sub(1);
+        is_mere_link(&outer, state)
+    });
+    if waits {
         M::linked(&outer, &inner);
         if may_be_link && let Some(guard) = hand_down::<M>(&outer) {
             return Waited::Resumes(guard);
@@ -165,9 +171,10 @@ pub(super) fn hand_down<M: Flavour>(link: &CoreRef<M>) -> Option<OwnedRunGuard<M
 
 /// Whether nothing of `link` would be missed: it waits, is waited for, and has nothing
 /// to do afterwards; nobody can pause it, cancel it, or look at it, but through that which
-/// waits for it; and no late fire is to be swallowed.
+/// waits for it; no late fire is to be swallowed; and no thread looks for a cycle from it.
 fn is_mere_link<M: Flavour>(link: &CoreRef<M>, state: &mut StateGuard<'_, M>) -> bool {
     state.phase() == Phase::Waiting
+        && state.joining == 0
         && state.cold.waiter().is_some()
         && match state.cancelling {
             Cancelling::No => true,

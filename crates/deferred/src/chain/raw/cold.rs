@@ -29,6 +29,10 @@ pub(crate) struct CommonState {
     present: u8,
     pub(in crate::chain) cancelling: Cancelling,
     pub(in crate::chain) receiver: ReceiverState,
+    /// Threads that have this chain wait for another one and still look for a cycle: a few
+    /// instructions each, so that there are never 256. While there is one, the chain is not
+    /// taken out of the path: see [`wait_for`](crate::chain::wait::wait_for).
+    pub(in crate::chain) joining: u8,
     pub(in crate::chain) triggers: u32,
 }
 
@@ -40,6 +44,7 @@ impl CommonState {
             present: 0,
             cancelling: Cancelling::No,
             receiver: ReceiverState::Held,
+            joining: 0,
             triggers,
         }
     }
