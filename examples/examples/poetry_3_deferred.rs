@@ -46,7 +46,7 @@ impl Protocol for Listener {
             ConnectionClosed::Done => Ok(String::from_utf8_lossy(&self.poem).into_owned()),
             reason => Err(reason.into()),
         };
-        // Nobody else fires it.
+        // Errs only if it has been fired already, which nothing else does.
         let _ = self.done.fire(outcome);
     }
 }
