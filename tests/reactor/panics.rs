@@ -10,6 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitStatus;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use deferred::testing::{failure_of, with_no_unhandled};
@@ -19,6 +20,7 @@ use reactor::{
     Address, ClientFactory, Command, ConnectionClosed, Connector, ConnectorState, Context, Cores,
     DatagramContext, DatagramError, DatagramPortClosed, DatagramProtocol, Decoded, Factory,
     Framing, Gone, ProcessContext, ProcessEnded, ProcessProtocol, Producer, Protocol, PushProducer,
+    UdpOptions,
 };
 
 use crate::counters_and_tracing::Lines;
@@ -591,8 +593,8 @@ impl DatagramProtocol for Datagrams {
     }
 }
 
-/// A socket at an address that is free by now, or soon: a process that another test starts
-/// may have it for a moment.
+/// A socket at an address that was released. A child of another test holds a copy of the
+/// released one between its `fork` and its `exec`, so this tries until that is over.
 #[track_caller]
 fn bind_again(address: SocketAddr) -> UdpSocket {
     let mut bound = None;
@@ -601,6 +603,18 @@ fn bind_again(address: SocketAddr) -> UdpSocket {
         bound.is_some()
     });
     bound.expect("it was waited for")
+}
+
+/// Port 0 of a loopback address that no other test uses, so that a port of it which was
+/// released can be bound again. (Linux has all of 127.0.0.0/8; elsewhere it is the usual one.)
+fn own_loopback() -> SocketAddr {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    if cfg!(not(target_os = "linux")) {
+        return SocketAddr::from(([127, 0, 0, 1], 0));
+    }
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let own = NEXT.fetch_add(1, Ordering::Relaxed);
+    SocketAddr::from(([127, 128 | high, low, own], 0))
 }
 
 #[test]
@@ -624,10 +638,10 @@ fn a_port_whose_protocol_panics_goes_on_and_is_closed_when_asked() {
                     },
                 )
                 .expect("a free port");
-            let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+            let socket = UdpSocket::bind(own_loopback()).expect("a free port");
             let peer = socket.local_addr().expect("it is bound");
             let port = reactor
-                .connect_udp(peer, protocol)
+                .listen_udp(UdpOptions::new(own_loopback()).connect(peer), protocol)
                 .expect("it can be sent to");
 
             // One that is too long, then one that is not.
@@ -640,8 +654,12 @@ fn a_port_whose_protocol_panics_goes_on_and_is_closed_when_asked() {
 
             // Nobody is there, then somebody.
             drop(socket);
-            port.send("hello?").expect("nobody knows yet");
-            turn_until(&reactor, || log.has("refused"));
+            wait_until(|| {
+                // Until no child of another test holds a copy of the socket, which takes it.
+                port.send("hello?").expect("the error comes later");
+                reactor.turn(Some(Duration::ZERO)).expect("it turns");
+                log.has("refused")
+            });
             let socket = bind_again(peer);
             socket.send_to(b"back", port.address()).expect("it fits");
             turn_until(&reactor, || log.has("received back"));

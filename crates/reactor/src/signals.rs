@@ -260,14 +260,24 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn start(reactor: &ReactorHandle) -> Result<Self, RunError> {
+        let mut watch = Self::enter()?;
+        watch.attach(reactor)?;
+        Ok(watch)
+    }
+
+    /// From here on a signal is recorded, and dropping the value undoes what was done.
+    fn enter() -> io::Result<Self> {
         ARRIVED.store(0, Ordering::SeqCst);
         enter()?;
-        // From here on, dropping it undoes what was done.
-        let mut watch = Self {
+        Ok(Self {
             received: Arc::default(),
             ids: Vec::new(),
             source: None,
-        };
+        })
+    }
+
+    /// Has the signals stop `reactor`: those to come, and one that has come already.
+    fn attach(&mut self, reactor: &ReactorHandle) -> io::Result<()> {
         let core = reactor.core().map_err(io::Error::other)?;
         let (reader, writer) = UnixStream::pair()?;
         reader.set_nonblocking(true)?;
@@ -277,12 +287,11 @@ impl Watch {
             registration: RefCell::new(Some(registration)),
             reactor: reactor.clone(),
         }));
-        watch.source = Some((core, key));
-        watch.install(&writer)?;
-        Ok(watch)
+        self.source = Some((core, key));
+        self.install(writer)
     }
 
-    fn install(&mut self, writer: &UnixStream) -> io::Result<()> {
+    fn install(&mut self, mut writer: UnixStream) -> io::Result<()> {
         let got_one = Arc::new(AtomicBool::new(false));
         for signal in SIGNALS {
             // In this order, the first one only sets the flag.
@@ -301,7 +310,7 @@ impl Watch {
         if early != 0 && self.signal().is_none() {
             self.received.store(early, Ordering::SeqCst);
             got_one.store(true, Ordering::SeqCst);
-            (&mut &*writer).write_all(&[0])?;
+            writer.write_all(&[0])?;
         }
         Ok(())
     }
@@ -371,5 +380,31 @@ impl EventSource for SignalSource {
 
     fn is_internal(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_signal_that_comes_before_the_handlers_are_installed_stops_the_loop() {
+        let reactor = Reactor::new().expect("descriptors");
+        let mut watch = Watch::enter().expect("the signals can be recorded");
+        low_level::raise(SIGTERM).expect("a signal to this process");
+        watch
+            .attach(&reactor)
+            .expect("the handlers can be installed");
+        let handle = reactor.handle();
+        reactor.call_later(Duration::from_secs(30), move || handle.crash());
+        reactor.run().expect("it runs");
+        assert_eq!(watch.signal(), Some(Signal::TERM));
+        assert_eq!(
+            reactor.counters().delayed_calls,
+            0,
+            "it was stopped at once"
+        );
     }
 }
