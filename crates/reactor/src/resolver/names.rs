@@ -1,11 +1,11 @@
-//! `Names`: those that are being looked up, and who waits for them.
+//! `Names`: look-ups in flight, each shared by all that ask for the same name and port.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
-use deferred::{Deferred, DeferredHandle, Failure, Result, fail};
+use deferred::{Deferred, DeferredHandle, Failure, Result, SharedDeferred, Trigger, fail};
 
 use super::Resolver;
 use super::system::SystemResolver;
@@ -13,14 +13,25 @@ use crate::error::{ReactorGone, ResolveError};
 use crate::extensions::Extension;
 use crate::handle::ReactorHandle;
 use crate::panics::contain;
-use crate::wait_list::WaitList;
 
 type Addresses = Vec<SocketAddr>;
 type Name = (String, u16);
 
 pub(super) struct Names {
     resolver: RefCell<Rc<dyn Resolver>>,
-    in_flight: RefCell<HashMap<Name, Rc<LookUp>>>,
+    in_flight: RefCell<HashMap<Name, LookUp>>,
+    next_id: Cell<u64>,
+}
+
+/// One question to a resolver.
+struct LookUp {
+    /// Tells it from a later question for the same name.
+    id: u64,
+    /// What the resolver returned; cancelled when the last waiter leaves.
+    question: DeferredHandle,
+    /// Fires `answers`: with what the resolver found, or when the reactor is dropped.
+    trigger: Trigger<Addresses>,
+    answers: SharedDeferred<Addresses>,
 }
 
 impl Default for Names {
@@ -28,15 +39,9 @@ impl Default for Names {
         Self {
             resolver: RefCell::new(Rc::new(SystemResolver::new())),
             in_flight: RefCell::default(),
+            next_id: Cell::default(),
         }
     }
-}
-
-/// One question to a resolver.
-struct LookUp {
-    name: Name,
-    answer: DeferredHandle,
-    waiters: WaitList<(), Addresses>,
 }
 
 impl Names {
@@ -53,9 +58,11 @@ impl Names {
         port: u16,
     ) -> Deferred<Addresses> {
         let name = (host.to_owned(), port);
-        let in_flight = self.in_flight.borrow().get(&name).cloned();
-        if let Some(look_up) = in_flight {
-            return self.wait(&look_up);
+        let in_flight = self.in_flight.borrow();
+        let answers = in_flight.get(&name).map(|look_up| look_up.answers.clone());
+        drop(in_flight);
+        if let Some(answers) = answers {
+            return answers.get();
         }
         let resolver = Rc::clone(&self.resolver.borrow());
         let asked = Failure::catch(|| resolver.resolve(reactor, host, port));
@@ -69,66 +76,51 @@ impl Names {
     fn look_up(
         self: &Rc<Self>,
         name: Name,
-        mut answer: Deferred<Addresses>,
+        mut pending: Deferred<Addresses>,
     ) -> Deferred<Addresses> {
-        let look_up = Rc::new(LookUp {
-            name,
-            answer: answer.handle(),
-            waiters: WaitList::default(),
+        let id = self.next_id.replace(self.next_id.get() + 1);
+        let (names, question, abandoned) = (Rc::downgrade(self), pending.handle(), name.clone());
+        let (trigger, answer) = Deferred::with_canceller(move |_| {
+            // First: what asks for the name from now on asks the resolver anew.
+            if let Some(names) = names.upgrade() {
+                names.forget(&abandoned, id);
+            }
+            question.cancel();
         });
-        self.in_flight
-            .borrow_mut()
-            .insert(look_up.name.clone(), Rc::clone(&look_up));
-        let first = self.wait(&look_up);
+        let answers = answer.share();
+        let first = answers.get();
+        let look_up = LookUp {
+            id,
+            question: pending.handle(),
+            trigger: trigger.clone(),
+            answers,
+        };
+        let replaced = self.in_flight.borrow_mut().insert(name.clone(), look_up);
+        drop(replaced);
         let names = Rc::downgrade(self);
-        answer
-            .add_both(move |answer| finish(&names, &look_up, answer))
+        pending
+            .add_both(move |answer| {
+                if let Some(names) = names.upgrade() {
+                    names.forget(&name, id);
+                }
+                // `fire` errs if the waiters have left, or the reactor is gone: then the
+                // answer is of no use to anything.
+                let _ = trigger.fire(not_empty(&name.0, answer));
+            })
             .detach();
         first
     }
 
-    #[track_caller]
-    fn wait(self: &Rc<Self>, look_up: &Rc<LookUp>) -> Deferred<Addresses> {
-        let (names, left) = (Rc::downgrade(self), Rc::downgrade(look_up));
-        look_up.waiters.add((), move || {
-            if let (Some(names), Some(look_up)) = (names.upgrade(), left.upgrade()) {
-                names.one_left(&look_up);
-            }
-        })
-    }
-
-    /// A Deferred was cancelled. If it was the last, the look-up is, too.
-    fn one_left(&self, look_up: &Rc<LookUp>) {
-        if look_up.waiters.is_empty() {
-            self.forget(look_up);
-            look_up.answer.cancel();
-        }
-    }
-
-    /// Who asks from now on asks anew.
-    fn forget(&self, look_up: &Rc<LookUp>) {
+    fn forget(&self, name: &Name, id: u64) {
         let mut in_flight = self.in_flight.borrow_mut();
-        let there = in_flight.get(&look_up.name);
-        if there.is_some_and(|there| Rc::ptr_eq(there, look_up)) {
-            in_flight.remove(&look_up.name);
-        }
+        let forgotten = match in_flight.get(name) {
+            Some(look_up) if look_up.id == id => in_flight.remove(name),
+            _ => None,
+        };
+        drop(in_flight);
+        // Not while the map is borrowed: waiters are values of a user's.
+        drop(forgotten);
     }
-}
-
-impl LookUp {
-    fn tell(&self, answer: Result<Addresses>) {
-        for trigger in self.waiters.take_all() {
-            // Errs only if another of these has just cancelled it.
-            let _ = trigger.fire(answer.clone());
-        }
-    }
-}
-
-fn finish(names: &Weak<Names>, look_up: &Rc<LookUp>, answer: Result<Addresses>) {
-    if let Some(names) = names.upgrade() {
-        names.forget(look_up);
-    }
-    look_up.tell(not_empty(&look_up.name.0, answer));
 }
 
 fn not_empty(host: &str, answer: Result<Addresses>) -> Result<Addresses> {
@@ -142,8 +134,9 @@ fn not_empty(host: &str, answer: Result<Addresses>) -> Result<Addresses> {
 impl Extension for Names {
     fn on_drop(&self) {
         for look_up in self.in_flight.take().into_values() {
-            look_up.tell(Err(Failure::new(ReactorGone)));
-            look_up.answer.cancel();
+            // `fire` errs if a waiter of another name has cancelled this one; harmless.
+            let _ = look_up.trigger.fire(Err(Failure::new(ReactorGone)));
+            look_up.question.cancel();
         }
     }
 }
