@@ -49,6 +49,7 @@ mod test_reactor;
 pub use self::filter_driver::FilterDriver;
 pub use self::peer::Peer;
 pub use self::test_reactor::{Leftovers, TestReactor};
+use self::test_reactor::{Rest, try_settle};
 
 use deferred::testing::with_no_unhandled;
 
@@ -70,10 +71,16 @@ use deferred::testing::with_no_unhandled;
 /// ```
 #[track_caller]
 pub fn run(test: impl FnOnce(&TestReactor)) {
+    let reactor = TestReactor::new();
+    let mut rest = Ok(Rest::Quiet);
     with_no_unhandled(|| {
-        let reactor = TestReactor::new();
         test(&reactor);
-        reactor.settle();
-        reactor.assert_clean();
+        rest = try_settle(reactor.reactor());
     });
+    // Out here, so that the panic names the test.
+    if let Err(message) = rest {
+        panic!("{message}");
+    }
+    reactor.assert_clean();
+    with_no_unhandled(|| drop(reactor));
 }

@@ -107,6 +107,7 @@ impl Peer {
     ///     connection.abort().unwrap();
     /// });
     /// ```
+    #[track_caller]
     pub fn try_send(&self, bytes: &[u8]) -> usize {
         let mut sent = 0;
         while sent < bytes.len() {
@@ -138,6 +139,7 @@ impl Peer {
     ///     assert_eq!(peer.received(), b"two");
     /// });
     /// ```
+    #[track_caller]
     pub fn received(&self) -> Vec<u8> {
         self.settle();
         self.received.take()
@@ -162,6 +164,7 @@ impl Peer {
     ///     drained.into_result().unwrap().unwrap();
     /// });
     /// ```
+    #[track_caller]
     pub fn set_reading(&self, is_reading: bool) {
         self.is_reading.set(is_reading);
         self.settle();
@@ -189,6 +192,7 @@ impl Peer {
     ///     assert_eq!(peer.received(), b"goodbye");
     /// });
     /// ```
+    #[track_caller]
     pub fn finish(&self) {
         if let Some(socket) = &*self.socket.borrow() {
             socket.shut_write();
@@ -209,6 +213,7 @@ impl Peer {
     ///     assert!(connection.is_gone());
     /// });
     /// ```
+    #[track_caller]
     pub fn close(&self) {
         drop(self.socket.take());
         self.settle();
@@ -237,6 +242,7 @@ impl Peer {
     ///     assert!(was_lost.get());
     /// });
     /// ```
+    #[track_caller]
     pub fn reset(&self) {
         if let Some(socket) = self.socket.take() {
             socket.reset();
@@ -258,6 +264,7 @@ impl Peer {
     ///     assert!(peer.is_closed());
     /// });
     /// ```
+    #[track_caller]
     pub fn is_closed(&self) -> bool {
         self.settle();
         self.is_closed.get() || self.socket.borrow().is_none()
@@ -279,11 +286,13 @@ impl Peer {
     ///     assert!(peer.is_closed() && !peer.was_reset());
     /// });
     /// ```
+    #[track_caller]
     pub fn was_reset(&self) -> bool {
         self.settle();
         self.was_reset.get()
     }
 
+    #[track_caller]
     fn settle(&self) {
         loop {
             settle(&self.reactor);

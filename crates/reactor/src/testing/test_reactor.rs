@@ -1,25 +1,42 @@
 //! `TestReactor`: a reactor that a test turns.
 
+use std::cell::Cell;
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::time::Duration;
 
-use deferred::{Clock, DelayedCall, ToClock};
+use deferred::{Clock, Deferred, DelayedCall, Failure, Result, ToClock};
 
 use super::peer::Peer;
 use crate::connection::{Connection, ConnectionSource, NewConnection, Protocol};
 use crate::core::Core;
+use crate::error::RunError;
 use crate::handle::ReactorHandle;
 use crate::io::RawStream;
 use crate::memory::{Network, Socket};
 use crate::poll::Interest;
-use crate::reactor::Reactor;
+use crate::reactor::{Reactor, Turn};
 
 /// A test in which the loop goes on for longer than this is one whose callbacks
 /// keep one another busy for ever.
 const MOST_TURNS: usize = 1_000_000;
+
+/// After so many turns in a row that made a delayed call at the same time, the calls that
+/// are due again are left for later: a call of no delay re-arms itself.
+const MOST_TIMER_TURNS: usize = 1000;
+
+/// Why [`settle`] returned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// Nothing is left to do at this time.
+    Quiet,
+    /// The reactor was stopped.
+    Stopped,
+    /// Calls of no delay re-arm themselves, turn after turn.
+    Rearming,
+}
 
 /// A reactor whose network is in memory and whose clock stands still: see the
 /// [module](super).
@@ -140,15 +157,23 @@ impl TestReactor {
         }
     }
 
+    pub(super) fn reactor(&self) -> &Reactor {
+        &self.reactor
+    }
+
     fn core(&self) -> &Rc<Core> {
         self.reactor.owned_core()
     }
 
     /// Lets everything happen that is due at this time, and what comes of it.
     ///
+    /// A delayed call of no delay that schedules itself again is called a thousand times,
+    /// then left for the next `settle`.
+    ///
     /// # Panics
     ///
-    /// If that never ends.
+    /// If the loop has something else to do in each of a million turns, or if this is called
+    /// from inside the loop.
     ///
     /// # Examples
     ///
@@ -164,9 +189,116 @@ impl TestReactor {
     /// reactor.settle();
     /// assert!(was_called.get());
     /// ```
+    #[doc(alias = "pump")]
     #[track_caller]
     pub fn settle(&self) {
         settle(&self.reactor);
+    }
+
+    /// One turn of the loop at this time, whether or not there is anything to do.
+    ///
+    /// For tests of what happens in which turn; others [`settle`](Self::settle).
+    ///
+    /// # Panics
+    ///
+    /// If this is called from inside the loop.
+    #[doc(alias = "iterate")]
+    #[track_caller]
+    pub fn turn(&self) -> Turn {
+        match self.reactor.turn(Some(Duration::ZERO)) {
+            Ok(turn) => turn,
+            Err(error) => panic!("{}", called_by_the_loop(&error)),
+        }
+    }
+
+    /// The result that `deferred` has once everything has happened that is due at this time.
+    ///
+    /// # Errors
+    ///
+    /// What `deferred` fails with.
+    ///
+    /// # Panics
+    ///
+    /// If it has none then, or as for [`settle`](Self::settle).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::defer_later;
+    /// use reactor::testing::TestReactor;
+    /// use std::time::Duration;
+    ///
+    /// let reactor = TestReactor::new();
+    /// let answer = defer_later(&reactor, Duration::ZERO, || Ok(42));
+    /// assert_eq!(reactor.result_of(answer)?, 42);
+    /// # Ok::<(), deferred::Failure>(())
+    /// ```
+    #[doc(alias = "successResultOf")]
+    #[doc(alias = "failureResultOf")]
+    #[track_caller]
+    pub fn result_of<T: 'static>(&self, deferred: Deferred<T>) -> Result<T> {
+        self.settle();
+        match deferred.into_result() {
+            Ok(result) => result,
+            Err(pending) => panic!("there is no result at {:?}: {pending:?}", self.now()),
+        }
+    }
+
+    /// Runs the loop until `deferred` has its result, moving the time from one delayed call to
+    /// the next.
+    ///
+    /// # Errors
+    ///
+    /// What `deferred` fails with; or the reactor was stopped before that.
+    ///
+    /// # Panics
+    ///
+    /// If nothing is left to happen and there is no result, or as for
+    /// [`settle`](Self::settle).
+    ///
+    /// # Examples
+    ///
+    /// An hour of virtual time takes none:
+    ///
+    /// ```
+    /// use deferred::sleep;
+    /// use reactor::testing::TestReactor;
+    /// use std::time::Duration;
+    ///
+    /// let reactor = TestReactor::new();
+    /// reactor.block_on(sleep(&reactor, Duration::from_secs(3600)))?;
+    /// assert_eq!(reactor.now(), Duration::from_secs(3600));
+    /// # Ok::<(), deferred::Failure>(())
+    /// ```
+    #[track_caller]
+    pub fn block_on<T: 'static>(&self, deferred: Deferred<T>) -> Result<T> {
+        let result = Rc::new(Cell::new(None));
+        let slot = Rc::clone(&result);
+        deferred
+            .add_both(move |outcome| slot.set(Some(outcome)))
+            .ignore();
+        let mut turns = 0;
+        loop {
+            if let Some(result) = result.take() {
+                return result;
+            }
+            if self.turn() == Turn::Stopped {
+                return result
+                    .take()
+                    .unwrap_or_else(|| Err(Failure::new(RunError::Stopped)));
+            }
+            if let Some(result) = result.take() {
+                return result;
+            }
+            if self.core().is_at_rest() {
+                match self.core().timers.next_due() {
+                    Some(due) => self.core().shared.time.move_to(due.max(self.now())),
+                    None => panic!("nothing is left to happen, and there is no result"),
+                }
+            }
+            turns += 1;
+            assert!(turns < MOST_TURNS, "{NEVER_AT_REST}");
+        }
     }
 
     /// Moves the time forward by `by`: from one delayed call to the next, so that each
@@ -200,12 +332,24 @@ impl TestReactor {
     #[track_caller]
     pub fn advance(&self, by: Duration) {
         let end = self.now().saturating_add(by);
-        self.settle();
-        while let Some(due) = self.core().timers.next_due().filter(|due| *due <= end) {
+        let mut rest = settle(&self.reactor);
+        while let Some(due) = self.next_due(rest).filter(|due| *due <= end) {
             self.core().shared.time.move_to(due.max(self.now()));
-            self.settle();
+            rest = settle(&self.reactor);
         }
         self.core().shared.time.move_to(end);
+    }
+
+    /// When the next delayed call is due, but for those that re-arm themselves now.
+    fn next_due(&self, rest: Rest) -> Option<Duration> {
+        match rest {
+            Rest::Quiet | Rest::Stopped => self.core().timers.next_due(),
+            Rest::Rearming => {
+                let now = self.now();
+                let due_times = self.core().timers.due_times();
+                due_times.into_iter().find(|due| *due > now)
+            }
+        }
     }
 
     /// From now on, each read gives so many bytes at the most: 1 shows whether a
@@ -282,6 +426,7 @@ impl TestReactor {
     ///     assert_eq!(peer.received(), b"welcome\r\n");
     /// });
     /// ```
+    #[track_caller]
     pub fn connect_to_peer<P: Protocol>(&self, protocol: P) -> (Connection<P>, Peer) {
         let (near, far) = self.network.pair();
         let connection = self.begin(near, protocol);
@@ -311,6 +456,7 @@ impl TestReactor {
     ///     assert!(server.is_gone());
     /// });
     /// ```
+    #[track_caller]
     pub fn connect_pair<A: Protocol, B: Protocol>(
         &self,
         one: A,
@@ -420,20 +566,47 @@ impl TestReactor {
     }
 }
 
-/// Turns `reactor` until nothing is left to do at this time.
+const NEVER_AT_REST: &str = "the reactor never comes to rest";
+
+/// Turns `reactor` until nothing is left to do at this time, or only calls of no delay that
+/// re-arm themselves.
 #[track_caller]
-pub(super) fn settle(reactor: &Reactor) {
+pub(super) fn settle(reactor: &Reactor) -> Rest {
+    match try_settle(reactor) {
+        Ok(rest) => rest,
+        Err(message) => panic!("{message}"),
+    }
+}
+
+/// The same, without a panic: for closures, which cannot name their caller's caller.
+pub(super) fn try_settle(reactor: &Reactor) -> std::result::Result<Rest, String> {
     let core = reactor.owned_core();
+    let mut timer_turns = 0;
     for _ in 0..MOST_TURNS {
-        let was_stopped = match core.run_once(Some(Duration::ZERO)) {
-            Ok(has_ended) => has_ended,
-            Err(error) => panic!("the test was called by what it tests: {error}"),
-        };
-        if was_stopped || core.is_at_rest() {
-            return;
+        let calls_before = core.counters.get().delayed_calls;
+        match core.run_once(Some(Duration::ZERO)) {
+            Ok(false) => {}
+            Ok(true) => return Ok(Rest::Stopped),
+            Err(error) => return Err(called_by_the_loop(&error)),
+        }
+        if core.is_at_rest() {
+            return Ok(Rest::Quiet);
+        }
+        if core.counters.get().delayed_calls == calls_before {
+            timer_turns = 0;
+        } else {
+            timer_turns += 1;
+        }
+        let is_due_again = || core.timers.next_due().is_some_and(|due| due <= core.now());
+        if timer_turns >= MOST_TIMER_TURNS && is_due_again() {
+            return Ok(Rest::Rearming);
         }
     }
-    panic!("the reactor never comes to rest");
+    Err(NEVER_AT_REST.to_owned())
+}
+
+fn called_by_the_loop(error: &RunError) -> String {
+    format!("the test was called by what it tests: {error}")
 }
 
 impl Default for TestReactor {
