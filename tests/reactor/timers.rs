@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use deferred::{Abandoned, Cooperator, DelayedCallError, LoopingCall};
+use deferred::testing::with_no_unhandled;
+use deferred::{Abandoned, Cooperator, DelayedCallError, Failure, LoopingCall, fail, succeed};
 use reactor::testing;
 
+use crate::counters_and_tracing::Lines;
 use crate::support::{Count, Log, Peer, RawRecorder, never, reactor, serve, turn_until};
 
 const fn millis(count: u64) -> Duration {
@@ -146,6 +148,71 @@ fn a_panic_in_a_call_does_not_hold_up_the_others() {
     reactor.call_later(Duration::ZERO, move || after.note("after"));
     turn_until(&reactor, || log.len() == 2);
     assert_eq!(log.events(), ["before", "after"]);
+}
+
+/// What is called by the loop and may fail, each way of giving it to the loop.
+#[test]
+fn a_failure_of_what_the_loop_calls_is_logged_and_holds_nothing_up() {
+    let lines = Lines::default();
+    lines.capture(|| {
+        with_no_unhandled(|| {
+            let (reactor, log) = (reactor(), Log::default());
+            let later = || succeed(()).add_callback(|()| Err::<(), _>(Failure::msg("one, later")));
+            reactor.call_later(Duration::ZERO, || Err(Failure::msg("one, at once")));
+            reactor.call_later(Duration::ZERO, later);
+            reactor.call_when_running(|| Err(Failure::msg("two, at once")));
+            reactor.call_when_running(move || {
+                succeed(()).add_callback(|()| Err::<(), _>(Failure::msg("two, later")))
+            });
+            let remote = reactor.remote();
+            let thread = std::thread::spawn(move || {
+                remote.call_from_thread(|_| Err(Failure::msg("three, at once")))?;
+                remote.call_from_thread(|_| fail::<()>(Failure::msg("three, later")))
+            });
+            thread.join().expect("no panic").expect("it is there");
+            let (running, noting) = (reactor.handle(), log.clone());
+            reactor.call_later(millis(1), move || {
+                running.call_when_running(|| Err(Failure::msg("four, at once")));
+                noting.note("after");
+                Ok(())
+            });
+            turn_until(&reactor, || log.has("after"));
+        });
+    });
+    let text = lines.text();
+    for failure in [
+        "one, at once",
+        "one, later",
+        "two, at once",
+        "two, later",
+        "three, at once",
+        "three, later",
+        "four, at once",
+    ] {
+        assert_eq!(text.matches(failure).count(), 1, "{failure}: {text}");
+    }
+}
+
+#[test]
+fn what_the_loop_calls_may_return_nothing_or_never() {
+    let reactor = testing::TestReactor::new();
+    let calls = Count::default();
+    let counting = calls.clone();
+    let boxed: Box<dyn FnOnce()> = Box::new(move || {
+        counting.add();
+    });
+    reactor.call_later(Duration::ZERO, boxed);
+    let counting = calls.clone();
+    reactor.call_later(Duration::ZERO, move || {
+        if counting.add() < 10 {
+            return Ok(());
+        }
+        Err(Failure::msg("so many"))
+    });
+    reactor.call_later(Duration::ZERO, || panic!("it may"));
+    reactor.call_when_running(|| panic!("it may, too"));
+    reactor.settle();
+    assert_eq!(calls.get(), 2);
 }
 
 #[test]

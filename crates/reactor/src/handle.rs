@@ -4,11 +4,11 @@ use std::fmt;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use deferred::{Clock, DelayedCall};
+use deferred::{Clock, DelayedCall, Outcome};
 
 use crate::core::{Core, Counters, Shared};
 use crate::error::{NotRunning, ReactorGone};
-use crate::panics::drop_contained;
+use crate::panics::{drop_contained, log_failure};
 
 /// A handle on a [`Reactor`](crate::Reactor), for callbacks and protocols.
 ///
@@ -252,7 +252,9 @@ impl ReactorHandle {
     /// Calls `f` as soon as the reactor runs: at once if it does, else when it has
     /// started, in the order in which this was called.
     ///
-    /// A panic in `f` is contained. If the reactor is gone, `f` is dropped.
+    /// `f` returns what a callback returns: nothing, a `Result`, or a Deferred. Its failure is
+    /// logged, as is a panic. If the reactor was dropped, so is `f`. (Twisted:
+    /// `callWhenRunning`.)
     ///
     /// # Examples
     ///
@@ -267,7 +269,11 @@ impl ReactorHandle {
     /// });
     /// reactor.run().unwrap();
     /// ```
-    pub fn call_when_running(&self, f: impl FnOnce() + 'static) {
+    pub fn call_when_running<F, O>(&self, f: F)
+    where
+        F: FnOnce() -> O + 'static,
+        O: Outcome<Value = ()>,
+    {
         if let Ok((core, f)) = self.core_for(f) {
             core.call_when_running(f);
         }
@@ -275,9 +281,10 @@ impl ReactorHandle {
 
     /// Calls `f` once, `delay` from now: never early, and never from inside this
     /// method. Calls that are due at the same time are made in the order in which
-    /// they were scheduled.
+    /// they were scheduled. (Twisted: `callLater`.)
     ///
-    /// A panic in `f` is contained.
+    /// `f` returns what a callback returns: nothing, a `Result`, or a Deferred. Its failure is
+    /// logged, as is a panic. Nothing waits for the Deferred.
     ///
     /// # Examples
     ///
@@ -288,15 +295,20 @@ impl ReactorHandle {
     /// let reactor = Reactor::new().unwrap();
     /// let handle = reactor.handle();
     /// let call = reactor.call_later(Duration::from_millis(5), move || {
-    ///     handle.stop().unwrap();
+    ///     handle.stop()?;
+    ///     Ok(())
     /// });
     /// assert!(call.is_active());
     /// reactor.run().unwrap();
     /// assert!(!call.is_active());
     /// ```
-    pub fn call_later<F: FnOnce() + 'static>(&self, delay: Duration, f: F) -> DelayedCall {
+    pub fn call_later<F, O>(&self, delay: Duration, f: F) -> DelayedCall
+    where
+        F: FnOnce() -> O + 'static,
+        O: Outcome<Value = ()>,
+    {
         match self.core_for(f) {
-            Ok((core, f)) => core.timers.call_later(delay, f),
+            Ok((core, f)) => core.timers.call_later(delay, || log_failure(f())),
             Err(ReactorGone) => DelayedCall::inactive(),
         }
     }

@@ -1,7 +1,7 @@
 //! Panics: calls of user code, and drops of user values, whose panics are logged and go no
 //! further.
 
-use deferred::Failure;
+use deferred::{Failure, Outcome, maybe_deferred};
 
 /// Calls `f`, which is a user's; a panic in it ends nothing but itself.
 #[inline]
@@ -14,6 +14,15 @@ pub(crate) fn contain(what: &'static str, f: impl FnOnce()) {
 #[cold]
 fn log_panic(what: &str, panicked: &Failure) {
     tracing::error!(target: "reactor", "{what} {panicked}");
+}
+
+/// Logs the failure that a call returned, or that the Deferred it returned comes to.
+#[inline]
+pub(crate) fn log_failure<O: Outcome<Value = ()>>(outcome: O) {
+    // A type without data, such as `()`, holds no failure.
+    if size_of::<O>() != 0 {
+        maybe_deferred(|| outcome).log_error().ignore();
+    }
 }
 
 /// Drops `value`; a panic of that is logged as one of `what`.

@@ -11,6 +11,7 @@ use crate::core::Core;
 use crate::error::{BlockingCallError, ReactorGone};
 use crate::handle::ReactorHandle;
 use crate::inbox::Inbox;
+use crate::panics::log_failure;
 
 /// The one handle on a reactor that may go to other threads.
 ///
@@ -66,14 +67,16 @@ impl ReactorHandle {
 }
 
 impl Remote {
-    /// Has `job` called in the loop's thread, in its next turn, with the loop's
-    /// handle. Jobs from one thread are called in the order they were given in.
+    /// Has `call` called in the loop's thread, in its next turn, with the loop's
+    /// handle. Calls from one thread are made in the order they were given in. If the loop
+    /// waits, it is woken. (Twisted: `callFromThread`.)
     ///
-    /// If the loop sleeps, it is woken. A panic in the job is contained.
+    /// `call` returns what a callback returns: nothing, a `Result`, or a Deferred. Its failure
+    /// is logged, as is a panic.
     ///
     /// # Errors
     ///
-    /// [`ReactorGone`] if the reactor was dropped; the job is dropped here.
+    /// [`ReactorGone`] if the reactor was dropped; `call` is dropped then.
     ///
     /// # Examples
     ///
@@ -101,11 +104,13 @@ impl Remote {
     /// worker.join().unwrap()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn call_from_thread(
-        &self,
-        job: impl FnOnce(&ReactorHandle) + Send + 'static,
-    ) -> Result<(), ReactorGone> {
-        self.inbox.post(move |core| job(&ReactorHandle::new(core)))
+    pub fn call_from_thread<F, O>(&self, call: F) -> Result<(), ReactorGone>
+    where
+        F: FnOnce(&ReactorHandle) -> O + Send + 'static,
+        O: Outcome<Value = ()>,
+    {
+        self.inbox
+            .post(move |core| log_failure(call(&ReactorHandle::new(core))))
     }
 
     /// Has `call` called in the loop's thread, as [`call_from_thread`] does, and waits

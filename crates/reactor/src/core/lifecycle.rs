@@ -14,11 +14,11 @@
 
 use std::rc::Rc;
 
-use deferred::{Deferred, DeferredList, succeed};
+use deferred::{Deferred, DeferredList, Outcome, succeed};
 
 use super::Core;
 use crate::error::{NotRunning, RunError};
-use crate::panics::contain;
+use crate::panics::{contain, log_failure};
 use crate::poll::Entered;
 use crate::system_event::{Phase, SystemEvent};
 
@@ -191,9 +191,13 @@ impl Core {
     }
 
     /// Calls `f` when the loop has started, or now if it has.
-    pub(crate) fn call_when_running(&self, f: impl FnOnce() + 'static) {
+    pub(crate) fn call_when_running<F, O>(&self, f: F)
+    where
+        F: FnOnce() -> O + 'static,
+        O: Outcome<Value = ()>,
+    {
         if self.is_running() {
-            contain("a function to be called when running", f);
+            contain("a function to be called when running", || log_failure(f()));
         } else if !self.is_gone() {
             let f = Box::new(move || deferred::maybe_deferred(f));
             self.system_events

@@ -21,6 +21,7 @@ use crate::core::Core;
 use crate::error::ReactorGone;
 use crate::extensions::Extension;
 use crate::handle::ReactorHandle;
+use crate::panics::log_failure;
 use crate::reply_channel::ReplySender;
 
 /// The loop's own pool.
@@ -126,7 +127,8 @@ impl ReactorHandle {
         core.extensions.get::<Threads>().pool.defer(&core, job)
     }
 
-    /// Calls `job` in a thread, for what it does. A panic in it is contained.
+    /// Calls `job` in a thread of the pool, for what it does. Its failure is logged, as is a
+    /// panic. (Twisted: `callInThread`.)
     ///
     /// # Errors
     ///
@@ -146,10 +148,14 @@ impl ReactorHandle {
     /// reactor.run()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn call_in_thread(&self, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    pub fn call_in_thread<F, O>(&self, job: F) -> io::Result<()>
+    where
+        F: FnOnce() -> O + Send + 'static,
+        O: Outcome<Value = ()>,
+    {
         let (core, job) = self.core_for(job).map_err(io::Error::other)?;
         let pool = core.extensions.get::<Threads>().pool.clone();
-        pool.add(&core, pool.ticket(), Box::new(job))
+        pool.add(&core, pool.ticket(), Box::new(|| log_failure(job())))
     }
 
     /// The threads that jobs are run in: how many there are, and may be.
