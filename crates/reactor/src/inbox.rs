@@ -125,3 +125,81 @@ impl<A> Inbox<A> {
         drop(open);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+    use crate::memory::Network;
+    use crate::poll::Poll;
+
+    fn inbox() -> Inbox<Vec<u32>> {
+        Inbox::new(Poll::Memory(Network::new()).waker())
+    }
+
+    /// Counts its drop.
+    struct Counted(Arc<AtomicUsize>);
+
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn calls_are_taken_all_at_once_in_the_order_of_posting() {
+        let (inbox, order) = (inbox(), Arc::new(Mutex::new(Vec::new())));
+        assert!(!inbox.has_jobs());
+        for number in 0..3 {
+            let order = Arc::clone(&order);
+            inbox
+                .post(move |base| order.lock().push(base[0] + number))
+                .expect("it is open");
+        }
+        assert!(inbox.has_jobs());
+        let mut taken = Vec::new();
+        inbox.take(&mut taken);
+        assert!(!inbox.has_jobs());
+        for job in taken.drain(..) {
+            job.call(&vec![10]);
+        }
+        assert_eq!(*order.lock(), [10, 11, 12]);
+    }
+
+    #[test]
+    fn what_is_posted_after_the_close_is_refused_and_dropped() {
+        let (inbox, drops) = (inbox(), Arc::new(AtomicUsize::new(0)));
+        let kept = Counted(Arc::clone(&drops));
+        inbox.post(move |_| drop(kept)).expect("it is open");
+        inbox.close();
+        assert_eq!(
+            drops.load(Ordering::SeqCst),
+            1,
+            "those that wait are dropped"
+        );
+        let late = Counted(Arc::clone(&drops));
+        assert_eq!(inbox.post(move |_| drop(late)), Err(ReactorGone));
+        assert_eq!(drops.load(Ordering::SeqCst), 2);
+        let mut taken = Vec::new();
+        inbox.take(&mut taken);
+        assert!(taken.is_empty());
+    }
+
+    #[test]
+    fn a_panic_in_the_drop_of_a_call_is_contained() {
+        struct Panics;
+        impl Drop for Panics {
+            fn drop(&mut self) {
+                panic!("in a drop");
+            }
+        }
+        let inbox = inbox();
+        for _ in 0..2 {
+            let panics = Panics;
+            inbox.post(move |_| drop(panics)).expect("it is open");
+        }
+        inbox.close();
+    }
+}

@@ -46,13 +46,13 @@ impl Reactor {
             slot.set(Some(outcome));
             flag.set(true);
             if let Some(core) = weak.upgrade() {
-                core.does_not_wait.set(true);
+                core.skips_wait.set(true);
             }
         });
         waiting.ignore();
         if !has_result.get() {
             let was_running = core.is_running();
-            core.run_until(|| has_result.get())?;
+            core.run_until(Some(&has_result))?;
             if !was_running {
                 core.crash();
             }

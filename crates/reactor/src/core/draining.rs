@@ -69,11 +69,16 @@ impl Core {
             && draining.left.is_empty()
             && self.state.get() == Lifecycle::Draining
         {
-            self.state.set(Lifecycle::Drained);
+            self.set_drained();
         }
     }
 
     /// Tells those that are left.
+    fn set_drained(&self) {
+        self.state.set(Lifecycle::Drained);
+        self.skips_wait.set(true);
+    }
+
     fn give_up_draining(&self) {
         let left = match &*self.draining.borrow() {
             Some(draining) => draining.left.clone(),
@@ -85,7 +90,7 @@ impl Core {
             }
         }
         if self.state.get() == Lifecycle::Draining {
-            self.state.set(Lifecycle::Drained);
+            self.set_drained();
         }
     }
 

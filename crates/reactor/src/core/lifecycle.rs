@@ -21,6 +21,7 @@ use crate::error::{NotRunning, RunError};
 use crate::panics::{contain, log_failure};
 use crate::poll::Entered;
 use crate::system_event::{Phase, SystemEvent};
+use crate::tasks;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Lifecycle {
@@ -81,6 +82,7 @@ impl Core {
             core: self,
             _entered: Entered::new(),
         };
+        tasks::activate(self.id(), || self.poll.waker());
         if !self.is_running() {
             self.start_up();
         }
@@ -89,6 +91,7 @@ impl Core {
 
     #[cold]
     fn start_up(self: &Rc<Self>) {
+        self.skips_wait.set(false);
         self.state.set(Lifecycle::Running);
         self.shared.blocking_calls.resume();
         self.fire_system_event(SystemEvent::Startup).detach();
@@ -99,11 +102,13 @@ impl Core {
             return Err(NotRunning);
         }
         self.state.set(Lifecycle::Stopping);
+        self.skips_wait.set(true);
         Ok(())
     }
 
     pub(crate) fn crash(&self) {
         self.state.set(Lifecycle::Idle);
+        self.skips_wait.set(true);
         self.forget_draining();
     }
 
@@ -134,6 +139,7 @@ impl Core {
                     && core.state.get() == Lifecycle::ShuttingDown
                 {
                     core.state.set(Lifecycle::Idle);
+                    core.skips_wait.set(true);
                     core.shared.blocking_calls.stop();
                 }
             })

@@ -85,8 +85,9 @@ pub(crate) struct Core {
     /// How long it waits.
     pub(crate) shutdown_timeout: Cell<Duration>,
     is_turning: Cell<bool>,
-    /// This turn is not to wait.
-    pub(crate) does_not_wait: Cell<bool>,
+    /// Work is left that no descriptor tells of, or the state has changed: the next wait has
+    /// no time. Set by whatever leaves that, cleared by that wait.
+    pub(crate) skips_wait: Cell<bool>,
     /// The last turn found something to do.
     was_busy: Cell<bool>,
     is_gone: Cell<bool>,
@@ -130,7 +131,7 @@ impl Core {
             draining: RefCell::default(),
             shutdown_timeout: Cell::new(SHUTDOWN_TIMEOUT),
             is_turning: Cell::new(false),
-            does_not_wait: Cell::new(false),
+            skips_wait: Cell::new(false),
             was_busy: Cell::new(false),
             is_gone: Cell::new(false),
             run_queue: RunQueue::default(),
@@ -213,7 +214,7 @@ impl Core {
     pub(crate) fn end(&self) {
         self.is_gone.set(true);
         self.forget_draining();
-        tasks::forget(self.id());
+        tasks::deactivate(self.id());
         if self.poll.is_of_other_process() {
             return self.end_in_child();
         }

@@ -1,5 +1,6 @@
 //! One turn of the loop, and running it until it ends.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,20 +12,27 @@ use crate::poll::{Events, Key, Ready, is_woken, take_woken};
 use crate::registry::EventSource;
 use crate::tasks;
 
+/// How many turns to take.
+#[derive(Clone, Copy)]
+enum Turns<'a> {
+    /// One, which waits for at most that long.
+    One(Option<Duration>),
+    /// Until the flag is set, if there is one, or the loop ends.
+    Until(Option<&'a Cell<bool>>),
+}
+
 impl Core {
     /// Runs until it is stopped, or crashes.
     pub(crate) fn run(self: &Rc<Self>) -> Result<(), RunError> {
-        self.run_until(|| false)
+        self.run_until(None)
     }
 
-    /// Runs until `is_done`, or until it is stopped.
-    pub(crate) fn run_until(self: &Rc<Self>, is_done: impl Fn() -> bool) -> Result<(), RunError> {
+    /// Runs until `is_done` is set, or until it is stopped.
+    pub(crate) fn run_until(self: &Rc<Self>, is_done: Option<&Cell<bool>>) -> Result<(), RunError> {
         let _turning = self.begin()?;
-        let mut events = self.events.take().unwrap_or_default();
-        while self.is_running() && !is_done() {
-            self.turn(&mut events, None)?;
+        if self.is_running() && !is_done.is_some_and(Cell::get) {
+            self.take_turns(Turns::Until(is_done))?;
         }
-        self.events.set(Some(events));
         Ok(())
     }
 
@@ -33,14 +41,32 @@ impl Core {
         let _turning = self.begin()?;
         if is_woken() || self.shared.inbox.has_jobs() {
             // A wake between turns is an event of this one.
-            self.does_not_wait.set(true);
+            self.skips_wait.set(true);
         }
-        let mut events = self.events.take().unwrap_or_default();
-        self.turn(&mut events, timeout)?;
-        self.events.set(Some(events));
+        self.take_turns(Turns::One(timeout))?;
         Ok(!self.is_running())
     }
 
+    /// The one place that has the code of a turn, with all that it inlines.
+    #[inline(never)]
+    fn take_turns(self: &Rc<Self>, turns: Turns<'_>) -> Result<(), RunError> {
+        let mut events = self.events.take().unwrap_or_default();
+        let (timeout, is_done) = match turns {
+            Turns::One(timeout) => (timeout, None),
+            Turns::Until(is_done) => (None, is_done),
+        };
+        let is_one = matches!(turns, Turns::One(_));
+        loop {
+            self.turn(&mut events, timeout)?;
+            if is_one || !self.is_running() || is_done.is_some_and(Cell::get) {
+                break;
+            }
+        }
+        self.events.set(Some(events));
+        Ok(())
+    }
+
+    #[inline(always)]
     fn turn(
         self: &Rc<Self>,
         events: &mut Events,
@@ -51,11 +77,11 @@ impl Core {
             return Err(RunError::OtherProcess);
         }
         self.counters.turn();
-        // Whatever it was set for is looked for now.
-        take_woken();
+        // Taken first: a wake from here on is for the next look.
+        let is_woken_by_now = take_woken();
         let mut look = self.timers.next_look();
         let has_called = self.run_jobs()
-            | self.run_tasks()
+            | self.run_tasks(is_woken_by_now)
             | self.run_timers(look, timeout.is_some())
             | self.run_queued();
         if has_called {
@@ -74,9 +100,11 @@ impl Core {
         self.counters.events(count);
         self.was_busy.set(has_called || count > 0);
 
-        if is_woken() {
-            // By what was told: what they write is sent in this turn.
-            self.run_tasks_again();
+        if is_woken() || self.poll.hides_wakes() {
+            // By an event, or by another thread: what these bodies write is sent in this turn.
+            if self.run_woken_tasks() {
+                self.was_busy.set(true);
+            }
         }
         self.run_queued();
         self.shut_down_if_stopped();
@@ -163,15 +191,8 @@ impl Core {
     /// Until it is time to `look` again, or `timeout` is over.
     #[inline]
     fn time_to_wait(&self, look: Option<Duration>, timeout: Option<Duration>) -> Option<Duration> {
-        let is_busy = self.does_not_wait.take()
-            || is_woken()
-            || !self.run_queue.is_empty()
-            || self.shared.inbox.has_jobs()
-            || matches!(
-                self.state.get(),
-                Lifecycle::Idle | Lifecycle::Stopping | Lifecycle::Drained
-            );
-        if is_busy {
+        if self.skips_wait.get() || is_woken() || self.shared.inbox.has_jobs() {
+            self.skips_wait.set(false);
             return Some(Duration::ZERO);
         }
         match look {
@@ -212,35 +233,35 @@ impl Core {
         has_called
     }
 
-    /// Goes on with async bodies; says whether there were any.
+    /// Resumes woken async bodies; says whether there were any.
+    ///
+    /// A turn that was not marked as woken asks only whether there are any: this loop is the
+    /// active one of its thread then, and no loop inside of its turns has changed that.
     #[inline(always)]
-    fn run_tasks(&self) -> bool {
-        tasks::listen(self.id(), || self.poll.waker());
-        if self.slow_callback.get().is_some() {
-            self.run_tasks_timed()
+    fn run_tasks(&self, is_marked: bool) -> bool {
+        if is_marked {
+            self.run_woken_tasks()
         } else {
-            // They contain their panics.
+            // Bodies contain their panics.
             tasks::run(take_woken)
         }
     }
 
-    #[cold]
-    fn run_tasks_timed(&self) -> bool {
+    #[inline(never)]
+    fn run_woken_tasks(&self) -> bool {
+        tasks::activate(self.id(), || self.poll.waker());
+        if self.slow_callback.get().is_none() {
+            return tasks::run(take_woken);
+        }
         let mut has_called = false;
         self.timed("an async body", || has_called = tasks::run(take_woken));
         has_called
     }
 
-    /// Goes on with those that descriptors have woken.
-    #[inline(never)]
-    fn run_tasks_again(&self) {
-        self.run_tasks();
-    }
-
-    /// Sees to it that the loop is woken for async bodies.
+    /// Has this loop woken for async bodies, unless it is in a turn, or another one is.
     #[inline]
     pub(crate) fn listen_for_tasks(&self) {
-        tasks::listen_between_turns(self.id(), || self.poll.waker());
+        tasks::activate_between_turns(self.id(), || self.poll.waker());
     }
 
     /// Makes the delayed calls that are due, if it is time to `look`; says whether it was.

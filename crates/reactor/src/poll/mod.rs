@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use self::registration::Registration;
-pub(crate) use self::waker::{Entered, Waker, is_any_turning, is_woken, take_woken};
+pub(crate) use self::waker::{Entered, Waker, is_any_turning, is_woken, mark_woken, take_woken};
 use crate::memory::Network;
 #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
 pub(crate) use crate::readiness::TIMER_KEY;
@@ -195,7 +195,10 @@ impl Poll {
     #[cold]
     pub(crate) fn own_event(&self, key: Key) {
         match (self, key) {
-            (Self::System(system), WAKER_KEY) => system.waker.clear(),
+            (Self::System(system), WAKER_KEY) => {
+                system.waker.clear();
+                mark_woken();
+            }
             #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
             (Self::System(system), TIMER_KEY) => {
                 if let Some(timer) = &system.timer {
@@ -204,6 +207,16 @@ impl Poll {
             }
             // A source that has gone since its event was given.
             _ => {}
+        }
+    }
+
+    /// Whether a wait may end because of a waker and give no event of that.
+    #[inline]
+    pub(crate) fn hides_wakes(&self) -> bool {
+        match self {
+            #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
+            Self::System(system) => system.kind != PollerKind::Native,
+            _ => true,
         }
     }
 
@@ -341,6 +354,144 @@ impl System {
             timeout
         } else {
             Some(Duration::ZERO)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{Read, Write, pipe};
+
+    use super::*;
+
+    const KEY: Key = 7;
+    const NOW: Option<Duration> = Some(Duration::ZERO);
+
+    fn polls() -> [Poll; 2] {
+        [PollerKind::Native, PollerKind::Portable].map(|kind| Poll::new(kind).expect("descriptors"))
+    }
+
+    /// What a wait gives for the key of these tests.
+    fn ready(poll: &Poll, timeout: Option<Duration>) -> Option<Ready> {
+        let mut events = Events::default();
+        poll.wait(&mut events, timeout).expect("it waits");
+        let found = events.of_epoll().chain(events.of_others());
+        found
+            .filter(|(key, _)| *key == KEY)
+            .map(|(_, ready)| ready)
+            .next()
+    }
+
+    #[test]
+    fn a_registration_gives_events_of_its_interest_as_long_as_it_is_not_masked() {
+        for poll in polls() {
+            let (mut reader, mut writer) = pipe().expect("a pipe");
+            let copy = reader.try_clone().expect("a copy").into();
+            let registration = poll
+                .register(copy, KEY, Interest::READABLE)
+                .expect("it is new");
+            assert_eq!(ready(&poll, NOW), None);
+            writer.write_all(b"x").expect("there is room");
+            // Level-triggered: again and again.
+            assert_eq!(ready(&poll, NOW), Some(Ready::READABLE));
+            assert_eq!(ready(&poll, NOW), Some(Ready::READABLE));
+            registration.mask().expect("it is registered");
+            assert!(registration.is_masked());
+            assert_eq!(ready(&poll, NOW), None);
+            registration
+                .set_interest(Interest::READABLE)
+                .expect("it comes back");
+            assert_eq!(ready(&poll, NOW), Some(Ready::READABLE));
+            reader.read_exact(&mut [0]).expect("it was written");
+            assert_eq!(ready(&poll, NOW), None);
+        }
+    }
+
+    #[test]
+    fn a_dropped_registration_has_left_the_poller_though_its_description_lives_on() {
+        for poll in polls() {
+            let (reader, mut writer) = pipe().expect("a pipe");
+            let copy: OwnedFd = reader.try_clone().expect("a copy").into();
+            let registration = poll
+                .register(copy, KEY, Interest::READABLE)
+                .expect("it is new");
+            writer.write_all(b"x").expect("there is room");
+            drop(registration);
+            assert_eq!(ready(&poll, NOW), None);
+
+            let registration = poll.register(reader.into(), KEY, Interest::READABLE);
+            let given_back = registration.expect("it is new").into_descriptor();
+            assert_eq!(ready(&poll, NOW), None);
+            drop(given_back);
+        }
+    }
+
+    #[test]
+    fn a_regular_file_is_always_ready_for_what_is_asked() {
+        for poll in polls() {
+            let file = File::open("Cargo.toml").expect("the manifest").into();
+            let registration = poll
+                .register(file, KEY, Interest::READABLE)
+                .expect("it is new");
+            assert!(
+                ready(&poll, None).is_some_and(Ready::is_readable),
+                "it does not wait"
+            );
+            registration
+                .set_interest(Interest::WRITABLE)
+                .expect("no call to the system");
+            let now = ready(&poll, None).expect("it does not wait");
+            assert!(now.is_writable() && !now.is_readable());
+            registration.mask().expect("no call to the system");
+            assert_eq!(ready(&poll, NOW), None);
+        }
+    }
+
+    #[test]
+    fn a_close_is_told_once() {
+        let [poll, _] = polls();
+        let count = Rc::new(std::cell::Cell::new(0));
+        let counting = Rc::clone(&count);
+        poll.after_close(move || counting.set(counting.get() + 1));
+        for _ in 0..2 {
+            let (reader, _writer) = pipe().expect("a pipe");
+            drop(poll.register(reader.into(), KEY, Interest::READABLE));
+        }
+        assert_eq!(count.get(), 1);
+    }
+
+    #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
+    #[test]
+    fn the_timer_ends_a_wait_and_is_to_be_set_again() {
+        let poll = Poll::new(PollerKind::Native).expect("descriptors");
+        let (soon, late) = (Duration::from_millis(1), Duration::from_secs(3600));
+        assert!(!poll.ends_by(late), "it is not set");
+        assert!(poll.end_at(late, late) && poll.ends_by(late));
+        assert!(!poll.ends_by(soon), "it fires too late for that");
+        assert!(poll.end_at(soon, soon) && poll.ends_by(soon) && poll.ends_by(late));
+        let mut events = Events::default();
+        poll.wait(&mut events, None).expect("it waits");
+        let keys: Vec<_> = events.of_epoll().map(|(key, _)| key).collect();
+        assert_eq!(keys, [TIMER_KEY]);
+        poll.own_event(TIMER_KEY);
+        assert!(!poll.ends_by(late), "it has fired");
+    }
+
+    #[test]
+    fn a_wake_from_another_thread_ends_a_wait_and_marks_the_loop() {
+        for poll in polls() {
+            let waker = poll.waker();
+            take_woken();
+            let thread = std::thread::spawn(move || waker.wake());
+            let mut events = Events::default();
+            poll.wait(&mut events, None).expect("it waits");
+            for (key, _) in events.of_epoll().chain(events.of_others()) {
+                poll.own_event(key);
+            }
+            assert!(take_woken() || poll.hides_wakes());
+            thread.join().expect("no panic");
+            assert_eq!(ready(&poll, NOW), None);
         }
     }
 }

@@ -99,6 +99,12 @@ pub(crate) fn take_woken() -> bool {
 }
 
 /// Whether a loop has a turn on this thread.
+/// Has the loop of this thread look for work of every kind before it waits.
+pub(crate) fn mark_woken() {
+    // A thread that is ending has no loop that waits.
+    let _ = LOOPS.try_with(|loops| loops.is_woken.set(true));
+}
+
 pub(crate) fn is_any_turning() -> bool {
     LOOPS.try_with(|loops| loops.turning.get() > 0) == Ok(true)
 }
@@ -139,7 +145,7 @@ impl Waker {
     /// Has the loop look for work before it waits, or ends its wait.
     pub(crate) fn wake(&self) {
         if self.home.is_some() && self.home == thread_id() {
-            let _ = LOOPS.try_with(|loops| loops.is_woken.set(true));
+            mark_woken();
         } else {
             self.end_wait();
         }
