@@ -73,7 +73,100 @@ pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {
         ]);
     }
     table.print();
+    println!();
+    println!(
+        "replies: nanoseconds for one of {} jobs in one other thread whose results come back",
+        options.posts / 10
+    );
+    println!();
+    let mut times = vec![Vec::new(); REPLIES.len()];
+    for _ in 0..options.rounds {
+        for (times, (_, reply)) in times.iter_mut().zip(REPLIES) {
+            times.push(reply(options.posts / 10)?);
+        }
+    }
+    let mut table = Table::new(["contender", "ns a reply", "ours to it (25..75 %)"]);
+    for (index, (name, _)) in REPLIES.iter().enumerate() {
+        let mut ratios = ratios(&times[0], &times[index]);
+        table.row([
+            (*name).into(),
+            format!("{:.0}", median(&mut times[index].clone())),
+            middle_half(&mut ratios),
+        ]);
+    }
+    table.print();
     Ok(())
+}
+
+const REPLIES: [Contender; 4] = [
+    ("ours", replies),
+    ("ours again", replies),
+    ("deferred::sync, into_local", replies_by_shared_chains),
+    ("Tokio, spawn_blocking", replies_of_tokio),
+];
+
+fn one_thread() -> Result<Reactor, Box<dyn Error>> {
+    let reactor = Reactor::new()?;
+    reactor.suggest_thread_pool_size(1);
+    Ok(reactor)
+}
+
+fn sum_of(found: &[u64], replies: u64) -> Result<(), Box<dyn Error>> {
+    let expected: u64 = (0..replies).map(|number| number * 3).sum();
+    if found.iter().sum::<u64>() == expected {
+        Ok(())
+    } else {
+        Err("replies were missed".into())
+    }
+}
+
+fn replies(count: u64) -> Result<f64, Box<dyn Error>> {
+    let reactor = one_thread()?;
+    let start = Instant::now();
+    let found = (0..count).map(|number| reactor.defer_to_thread(move || Ok(number * 3)));
+    let found = reactor.block_on(deferred::gather_results(found))?;
+    let time = per(start, count);
+    sum_of(&found, count)?;
+    Ok(time)
+}
+
+/// The same by a shared chain each, which its own thread is woken for.
+fn replies_by_shared_chains(count: u64) -> Result<f64, Box<dyn Error>> {
+    let reactor = one_thread()?;
+    let start = Instant::now();
+    let mut found = Vec::new();
+    for number in 0..count {
+        let (trigger, reply) = deferred::sync::Deferred::<u64>::pair();
+        reactor.call_in_thread(move || {
+            // Errs only if it was cancelled, which nothing does.
+            let _ = trigger.callback(number * 3);
+        })?;
+        found.push(reply.into_local());
+    }
+    let found = reactor.block_on(deferred::gather_results(found))?;
+    let time = per(start, count);
+    sum_of(&found, count)?;
+    Ok(time)
+}
+
+fn replies_of_tokio(count: u64) -> Result<f64, Box<dyn Error>> {
+    let runtime = runtime::Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .build()?;
+    let start = Instant::now();
+    let found = runtime.block_on(async {
+        let jobs: Vec<_> = (0..count)
+            .map(|number| tokio::task::spawn_blocking(move || number * 3))
+            .collect();
+        let mut found = Vec::new();
+        for job in jobs {
+            found.push(job.await?);
+        }
+        Ok::<_, tokio::task::JoinError>(found)
+    })?;
+    let time = per(start, count);
+    sum_of(&found, count)?;
+    Ok(time)
 }
 
 /// What each post does: it captures three words.
