@@ -8,15 +8,15 @@ use std::time::Duration;
 
 /// Adds a number to each byte that goes out, and takes it off what comes in. Opens when the
 /// other side has said hello.
-struct Shift {
+pub(crate) struct Shift {
     by: u8,
     is_greeted: bool,
 }
 
-const HELLO: u8 = b'H';
+pub(crate) const HELLO: u8 = b'H';
 
 impl Shift {
-    fn new(by: u8) -> Self {
+    pub(crate) fn new(by: u8) -> Self {
         Self {
             by,
             is_greeted: false,

@@ -23,6 +23,7 @@ mod failed_handlers;
 mod filter_pair;
 mod filter_proxy_protocol;
 mod filter_throttle;
+mod filters;
 mod forked;
 mod frame_delivery;
 mod graceful_shutdown;

@@ -109,6 +109,8 @@ impl ReactorHandle {
             keys: keys.into_iter().collect(),
             peer: Address::Unknown,
             on_close: None,
+            filter: None,
+            on_open: None,
         };
         let (source, begun) = ConnectionSource::start(&core, connection, protocol, |source| {
             let source: Rc<dyn DuplexSource> = source;

@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
+use deferred::Failure;
+
 use tracing::Span;
 
 use super::progress::{CloseTimeout, Watch};
@@ -28,8 +30,17 @@ pub(super) enum Until {
     Ready,
 }
 
+/// What a connection keeps until the filters that it begins with are open.
+pub(super) struct Opening {
+    pub(super) number: u64,
+    pub(super) on_close: Option<OnClose>,
+}
+
 #[derive(Default)]
 pub(super) struct ColdState {
+    pub(super) opening: Option<Opening>,
+    /// Why those filters have failed.
+    pub(super) opening_failure: Option<Failure>,
     pub(super) span: Option<Span>,
     pub(super) producer: Option<Producer>,
     /// It has been told to wait.

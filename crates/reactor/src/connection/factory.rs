@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::protocol::Protocol;
 use crate::address::Address;
+use crate::filter::Filter;
 
 /// Makes a protocol for each connection that comes in.
 ///
@@ -77,6 +78,39 @@ pub trait Factory: 'static {
     /// # assert!(numbers.build_protocol(&Address::Unknown).is_none());
     /// ```
     fn build_protocol(&mut self, peer: &Address) -> Option<Self::Protocol>;
+
+    /// The filters for the connection from `peer`, between the socket and its protocol:
+    /// several make a [`Pair`](crate::filter::Pair). Without an implementation, there are none.
+    ///
+    /// The protocol's `connection_made` is called when they are open. If they fail before, no
+    /// protocol hears of the connection.
+    ///
+    /// # Examples
+    ///
+    /// Connections of 1 MB/s at the most:
+    ///
+    /// ```
+    /// # use reactor::{Address, Factory, Protocol, Raw};
+    /// use reactor::filter::{Filter, throttle::Throttle};
+    ///
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// struct Slow(Throttle);
+    ///
+    /// impl Factory for Slow {
+    ///     type Protocol = Quiet;
+    ///
+    ///     fn filter(&mut self, _peer: &Address) -> Option<Box<dyn Filter>> {
+    ///         Some(Box::new(self.0.filter()))
+    ///     }
+    /// #   fn build_protocol(&mut self, _: &Address) -> Option<Quiet> { Some(Quiet) }
+    /// }
+    /// # let throttle = Throttle::new().bytes_per_second(1_000_000);
+    /// # assert!(Slow(throttle).filter(&Address::Unknown).is_some());
+    /// ```
+    fn filter(&mut self, peer: &Address) -> Option<Box<dyn Filter>> {
+        let _ = peer;
+        None
+    }
 
     /// A port begins to listen for it.
     ///

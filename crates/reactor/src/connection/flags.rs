@@ -56,6 +56,20 @@ impl Flags {
     pub(super) const COUNTED: Self = Self(1 << 22);
     /// Sending has failed: what has arrived is read, then the connection ends.
     pub(super) const WRITE_FAILED: Self = Self(1 << 21);
+    /// A filter stands between the socket and the framing. Set when the first one is put in,
+    /// and never cleared.
+    pub(super) const FILTERED: Self = Self(1 << 23);
+    /// A filter is not open yet: set when it is put in, cleared when it opens or fails. The
+    /// protocol's wishes (pausing, closing) do not keep the socket from being read.
+    pub(super) const FILTER_OPENING: Self = Self(1 << 24);
+    /// A filter does not want the socket to be read, or has not consumed what was.
+    pub(super) const FILTER_PAUSED: Self = Self(1 << 25);
+    /// A filter was put in and is not started: set by the handler that puts it in, cleared when
+    /// that has returned. What was read and not delivered is the filter's.
+    pub(super) const FILTER_SWITCHING: Self = Self(1 << 26);
+    /// `connection_made` was not called: the filters that the connection begins with are not
+    /// open yet. Excludes all other calls of the protocol.
+    pub(super) const NOT_MADE: Self = Self(1 << 27);
 
     /// On its way out.
     pub(super) const CLOSING: Self =
@@ -72,10 +86,10 @@ impl Flags {
         Self(Self::ABORTING.0 | Self::CLOSED.0 | Self::WRITE_CLOSED.0 | Self::WRITE_FAILED.0);
     /// A write takes more than adding it to what waits.
     pub(super) const WRITES_CHECKED: Self =
-        Self(Self::NOT_WRITING.0 | Self::LOW_LIMIT.0 | Self::UNPROMPTED.0);
+        Self(Self::NOT_WRITING.0 | Self::LOW_LIMIT.0 | Self::UNPROMPTED.0 | Self::FILTERED.0);
     /// What was read is not delivered.
     pub(super) const NO_FRAMES: Self =
-        Self(Self::CLOSING.0 | Self::PAUSED.0 | Self::READ_THROTTLED.0);
+        Self(Self::CLOSING.0 | Self::PAUSED.0 | Self::READ_THROTTLED.0 | Self::FILTER_SWITCHING.0);
     /// Not to be read from.
     pub(super) const NOT_READING: Self =
         Self(Self::CLOSING.0 | Self::PAUSED.0 | Self::READ_THROTTLED.0 | Self::READ_EOF.0);

@@ -22,6 +22,7 @@ mod cold;
 mod context;
 mod credentials;
 mod factory;
+mod filtering;
 mod flags;
 
 mod handle;

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use smallvec::SmallVec;
 
-use crate::core::Core;
+use crate::core::{Core, Spare};
 use crate::io::RawStream;
 
 /// What was sent is cut off the front of the buffer when it is so much, and half of
@@ -53,6 +53,30 @@ impl OutBuffer {
         self.buffer
             .get_or_insert_with(|| core.buffers.take_spare())
             .extend_from_slice(bytes);
+    }
+
+    /// Adds what is in `bytes` at the end, and the room for it if none is in use.
+    pub(super) fn push_buffer(&mut self, bytes: Spare, core: &Core) {
+        if self.buffer.is_none() {
+            self.waiting = bytes.len();
+            self.buffer = Some(bytes);
+        } else {
+            self.push(&bytes, core);
+            core.buffers.return_spare(bytes);
+        }
+    }
+
+    /// What waits.
+    pub(super) fn unsent(&self) -> &[u8] {
+        self.buffer
+            .as_ref()
+            .map_or(&[], |buffer| &buffer[self.sent..])
+    }
+
+    /// Notes that the first `sent` bytes of what waits do so no more.
+    pub(super) fn mark_sent(&mut self, sent: usize) {
+        self.sent += sent;
+        self.waiting -= sent;
     }
 
     /// Counts so many of the bytes that were just added as not written in answer to input.

@@ -65,7 +65,7 @@ impl<P: Protocol> ConnectionSource<P> {
 
     /// Delivers what `bytes` and the rest before them hold; keeps what is left.
     #[inline(always)]
-    fn take_in(&self, bytes: &[u8]) {
+    pub(super) fn take_in(&self, bytes: &[u8]) {
         let mut open = self.open.borrow_mut();
         let Some(open) = &mut *open else {
             return;
@@ -188,7 +188,12 @@ impl<P: Protocol> ConnectionSource<P> {
             if self.transport.carries_descriptors() {
                 self.deliver_descriptors();
             }
-            self.take_in(&buffer[..received]);
+            if self.transport.flags.has_any(Flags::FILTERED) {
+                self.transport.filter_input(&mut buffer[..received]);
+                self.settle_filters();
+            } else {
+                self.take_in(&buffer[..received]);
+            }
             left = left.saturating_sub(received);
         }
         self.transport.core().buffers.return_read(buffer);
@@ -203,13 +208,18 @@ impl<P: Protocol> ConnectionSource<P> {
         while left > 0
             && let Ok(Some(received @ 1..)) = self.transport.receive_last(&mut *buffer)
         {
-            f(&buffer[..received]);
+            if self.transport.flags.has_any(Flags::FILTERED) {
+                self.transport.filter_input(&mut buffer[..received]);
+                f(&self.transport.take_delivered());
+            } else {
+                f(&buffer[..received]);
+            }
             left = left.saturating_sub(received);
         }
         self.transport.core().buffers.return_read(buffer);
     }
 
-    fn end_of_reading(&self) {
+    pub(super) fn end_of_reading(&self) {
         if self.transport.has_write_failed() {
             // The system tells of a reset once: after that, it looks like an end.
             return;

@@ -15,18 +15,20 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
 
-use deferred::{Failure, Result};
+use deferred::{Deferred, Failure, Result, fail, succeed};
 
-use super::cold::{ColdCell, ColdState, open_span};
+use super::cold::{ColdCell, ColdState, Opening, open_span};
 use super::context::Context;
 use super::flags::Flags;
+use super::handle::Connection;
 use super::out_buffer::MAX_DESCRIPTORS;
 use super::protocol::Protocol;
-use super::transport::{Close, Keys, Transport};
+use super::transport::{Close, Keys, OnOpen, Transport};
 use crate::address::Address;
 use crate::cancel_on_close::Cancellable;
 use crate::core::{Core, Runnable};
-use crate::error::{ConnectionClosed, SendDescriptorError};
+use crate::error::{ConnectionClosed, Gone, SendDescriptorError};
+use crate::filter::Filter;
 use crate::handle::ReactorHandle;
 use crate::io::RawStream;
 use crate::panics::contain;
@@ -74,6 +76,10 @@ pub(crate) struct NewConnection {
     pub(crate) keys: Keys,
     pub(crate) peer: Address,
     pub(crate) on_close: Option<OnClose>,
+    /// What it begins with, if anything: then `connection_made` waits.
+    pub(crate) filter: Option<Box<dyn Filter>>,
+    /// Called when there is a connection, if it begins with a filter.
+    pub(crate) on_open: Option<OnOpen>,
 }
 
 impl NewConnection {
@@ -84,6 +90,8 @@ impl NewConnection {
             keys: Keys::from_slice(&[key]),
             peer,
             on_close: None,
+            filter: None,
+            on_open: None,
         }
     }
 }
@@ -92,7 +100,8 @@ impl<P: Protocol> ConnectionSource<P> {
     /// Makes the connection of what was just registered, and begins it.
     ///
     /// `add` puts it where the loop finds it. Gives the failure of
-    /// `connection_made` or of making the framing, if there was one.
+    /// `connection_made` or of making the framing, if there was one; with a filter, that
+    /// is told by `on_open`.
     pub(crate) fn start(
         core: &Rc<Core>,
         connection: NewConnection,
@@ -104,9 +113,15 @@ impl<P: Protocol> ConnectionSource<P> {
             keys,
             peer,
             on_close,
+            filter,
+            on_open,
         } = connection;
+        let mut transport = Transport::new(Rc::clone(core), stream, keys, peer);
+        if filter.is_some() {
+            transport.hide_peer();
+        }
         let source = Rc::new_cyclic(|me| Self {
-            transport: Transport::new(Rc::clone(core), stream, keys, peer),
+            transport,
             reactor: ReactorHandle::new(core),
             me: Weak::clone(me),
             open: RefCell::new(None),
@@ -115,16 +130,115 @@ impl<P: Protocol> ConnectionSource<P> {
             cold: ColdCell::default(),
         });
         let number = core.counters.connection_made();
-        let span = open_span::<P>(number, source.transport.peer());
+        if let Some(filter) = filter {
+            source.begin_filtered(number, protocol, on_close, filter, on_open, add);
+            return (source, Ok(()));
+        }
+        source.open_span(number, on_close);
+        add(Rc::clone(&source));
+        let begun = source.begin(protocol);
+        (source, begun)
+    }
+
+    /// As [`start`](Self::start): the Deferred fires when the connection is made, at once if
+    /// it begins with no filter.
+    pub(crate) fn open(
+        core: &Rc<Core>,
+        mut connection: NewConnection,
+        protocol: P,
+        add: impl FnOnce(Rc<Self>),
+    ) -> Deferred<Connection<P>> {
+        if connection.filter.is_none() {
+            let (source, begun) = Self::start(core, connection, protocol, add);
+            return match begun {
+                Ok(()) => succeed(Connection::new(Rc::downgrade(&source))),
+                Err(failure) => fail(failure),
+            };
+        }
+        let made = Rc::new(RefCell::new(None::<Weak<Self>>));
+        let to_abort = Rc::clone(&made);
+        let (trigger, opening) = Deferred::with_canceller(move |_trigger| {
+            if let Some(source) = to_abort.take().and_then(|source| source.upgrade()) {
+                source.transport.abort(ConnectionClosed::Aborted);
+                source.touch();
+            }
+        });
+        let is_made = Rc::clone(&made);
+        connection.on_open = Some(Box::new(move |result| {
+            let source = is_made.take();
+            // Errs if it was cancelled: then the connection is ending.
+            let _ = match (result, source) {
+                (Ok(()), Some(source)) => trigger.callback(Connection::new(source)).map_err(drop),
+                (Ok(()), None) => trigger.errback(Gone).map_err(drop),
+                (Err(failure), _) => trigger.errback(failure).map_err(drop),
+            };
+        }));
+        let (_source, begun) = Self::start(core, connection, protocol, |source| {
+            made.replace(Some(Rc::downgrade(&source)));
+            add(source);
+        });
+        debug_assert!(begun.is_ok(), "`on_open` tells how it came out");
+        opening
+    }
+
+    fn open_span(&self, number: u64, on_close: Option<OnClose>) {
+        let span = open_span::<P>(number, self.transport.peer());
         if span.is_some() || on_close.is_some() {
-            source.with_cold(|cold| {
+            self.with_cold(|cold| {
                 cold.span = span;
                 cold.on_close = on_close;
             });
         }
-        add(Rc::clone(&source));
-        let begun = source.begin(protocol);
-        (source, begun)
+    }
+
+    /// As [`begin`](Self::begin), once `filter` is open.
+    fn begin_filtered(
+        self: &Rc<Self>,
+        number: u64,
+        protocol: P,
+        on_close: Option<OnClose>,
+        filter: Box<dyn Filter>,
+        on_open: Option<OnOpen>,
+        add: impl FnOnce(Rc<Self>),
+    ) {
+        self.with_cold(|cold| cold.opening = Some(Opening { number, on_close }));
+        self.transport.flags.set(Flags::NOT_MADE);
+        let waker = || self.filter_waker();
+        self.transport.put_filter(filter, waker, on_open, None);
+        add(Rc::clone(self));
+        match Failure::catch(|| protocol.framing()) {
+            Ok(framing) => drop(self.open.borrow_mut().insert(Open { protocol, framing })),
+            Err(failure) => {
+                self.transport.fail(failure);
+                contain("a protocol's drop", || drop(protocol));
+            }
+        }
+        self.settle_now();
+    }
+
+    /// Calls `connection_made`, now that the filters are open.
+    pub(super) fn make_connection(&self) -> Result<()> {
+        self.transport.flags.clear(Flags::NOT_MADE);
+        self.transport.show_peer();
+        if let Some(Opening { number, on_close }) = self.cold.look(|cold| cold.opening.take()) {
+            self.open_span(number, on_close);
+        }
+        let made = match &mut *self.open.borrow_mut() {
+            Some(open) => {
+                let made = || self.guard(|cx| open.protocol.connection_made(cx));
+                self.transport.unprompted(made)
+            }
+            None => Ok(()),
+        };
+        if let Err(failure) = &made {
+            self.transport.fail(failure.clone());
+        }
+        made
+    }
+
+    /// Keeps why the filters that the connection begins with have failed.
+    pub(super) fn keep_opening_failure(&self, failure: Failure) {
+        self.with_cold(|cold| cold.opening_failure = Some(failure));
     }
 
     fn begin(&self, protocol: P) -> Result<()> {
@@ -373,7 +487,12 @@ impl<P: Protocol> ConnectionSource<P> {
             self.transport.look_into_hang_up();
         }
         // Sending may have found out that it is over.
-        ready.is_readable() && is_reading && self.transport.is_reading()
+        let is_to_be_read = ready.is_readable() && is_reading && self.transport.is_reading();
+        if is_to_be_read && self.transport.flags.has_any(Flags::FILTERED) {
+            self.read_filtered();
+            return false;
+        }
+        is_to_be_read
     }
 
     // --- settling ---
@@ -409,6 +528,9 @@ impl<P: Protocol> ConnectionSource<P> {
             self.run_jobs(&mut open.protocol);
         }
         drop(open);
+        if self.transport.flags.has_any(Flags::FILTERED) {
+            self.settle_filters();
+        }
         if self.transport.can_flush() {
             self.transport.flush();
         } else {
@@ -449,13 +571,19 @@ impl<P: Protocol> ConnectionSource<P> {
             ConnectionClosed::Aborted | ConnectionClosed::Overflow { .. } => Close::Reset,
             ConnectionClosed::Lost(_) | ConnectionClosed::ReactorStopped => Close::AtOnce,
         };
+        if self.transport.flags.has_any(Flags::FILTERED) {
+            self.end_filters(&reason);
+        }
+        let is_made = !self.transport.flags.has_any(Flags::NOT_MADE);
         let cold = self.cold.take();
         let told = cold
             .as_ref()
             .is_some_and(|cold| cold.needs_reason())
             .then(|| reason.clone());
         let mut open: RefMut<'_, Option<Open<P>>> = self.open.borrow_mut();
-        if let Some(open) = &mut *open {
+        if let Some(open) = &mut *open
+            && is_made
+        {
             self.run_jobs(&mut open.protocol);
             let _span = cold.as_ref().and_then(|cold| cold.span.clone());
             let _span = _span.map(tracing::Span::entered);
@@ -485,7 +613,9 @@ impl<P: Protocol> EventSource for ConnectionSource<P> {
     #[inline]
     fn ready(self: Rc<Self>, ready: Ready) {
         // Mostly there is something to read, and nothing else.
-        let stands_against = Flags::NOT_READING.union(Flags::WRITE_BLOCKED);
+        let stands_against = Flags::NOT_READING
+            .union(Flags::WRITE_BLOCKED)
+            .union(Flags::FILTERED);
         let is_ordinary = ready == Ready::READABLE && !self.transport.flags.has_any(stands_against);
         if is_ordinary || self.is_to_be_read(ready) {
             self.read();

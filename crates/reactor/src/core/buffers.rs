@@ -13,7 +13,7 @@ const SPARE_BUFFERS: usize = 16;
 pub(crate) type ReadBuffer = Box<[u8; READ_BUFFER]>;
 
 /// One word is moved to and fro, not three.
-type Spare = Box<Vec<u8>>;
+pub(crate) type Spare = Box<Vec<u8>>;
 
 #[derive(Default)]
 pub(crate) struct Buffers {

@@ -34,6 +34,7 @@ use std::time::Duration;
 use deferred::TimerQueue;
 
 use self::buffers::Buffers;
+pub(crate) use self::buffers::Spare;
 pub use self::counters::Counters;
 use self::counters::Counting;
 use self::draining::Draining;

@@ -100,7 +100,11 @@ impl Engine {
     ) -> Result<R> {
         let Self { filter, state, .. } = self;
         let mut link = Link::new(sides.up, sides.down, state, environment);
-        Failure::catch(|| f(&mut **filter, &mut link)).and_then(|result| result)
+        let result = Failure::catch(|| f(&mut **filter, &mut link))??;
+        if state.has_ended && !state.is_open {
+            return Err(Failure::new(EndedEarly));
+        }
+        Ok(result)
     }
 
     pub(crate) fn start(
@@ -249,6 +253,18 @@ impl Filter for Nothing {
         Ok(0)
     }
 }
+
+/// Nothing more will come, and the filter is not open.
+#[derive(Clone, Copy, Debug)]
+struct EndedEarly;
+
+impl fmt::Display for EndedEarly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection ended before its filter was open")
+    }
+}
+
+impl std::error::Error for EndedEarly {}
 
 /// A filter says that it has taken more bytes than it got.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,8 @@ use std::fmt;
 
 /// A question for a value of some type, which [`Filter::info`](super::Filter::info) may answer.
 ///
-/// Of several filters, the one next to the protocol is asked first.
+/// A protocol asks with [`filter_info`](crate::Context::filter_info). Of several filters, the
+/// one next to the protocol is asked first.
 ///
 /// # Examples
 ///

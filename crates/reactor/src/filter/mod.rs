@@ -28,6 +28,8 @@ pub use self::info::InfoRequest;
 pub use self::link::{FilterWaker, Link};
 pub use self::pair::Pair;
 
+use std::fmt;
+
 use deferred::Result;
 
 /// Changes the bytes of a connection on their way in and out.
@@ -181,3 +183,39 @@ impl<F: Filter + ?Sized> Filter for Box<F> {
         (**self).info(request);
     }
 }
+
+/// A filter cannot be put in while another one is being opened: put in a [`Pair`], or wait
+/// for the first one.
+///
+/// # Examples
+///
+/// ```
+/// # use reactor::{Context, Lines, Protocol, filter::throttle::Throttle, testing};
+/// # struct Server;
+/// # impl Protocol for Server {
+/// #     type Framing = Lines;
+/// fn received(&mut self, cx: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> {
+///     let throttle = Throttle::new();
+///     let first = cx.insert_filter(throttle.filter());
+///     let second = cx.insert_filter(throttle.filter());
+///     assert!(second.into_result().unwrap().unwrap_err().is::<reactor::filter::FilterBusy>());
+///     first.detach();
+///     Ok(())
+/// }
+/// # }
+/// # testing::run(|reactor| {
+/// #     let (server, peer) = reactor.connect_to_peer(Server);
+/// #     peer.send("go\r\n");
+/// #     assert!(!server.is_gone());
+/// # });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilterBusy;
+
+impl fmt::Display for FilterBusy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("another filter is being opened on this connection")
+    }
+}
+
+impl std::error::Error for FilterBusy {}

@@ -359,9 +359,11 @@ impl<A: Clone + 'static, F: Factory> Port<A, F> {
     }
 
     fn connected(&self, core: &Rc<Core>, accepted: Accepted, peer: Address) {
-        let mut protocol = None;
+        let (mut protocol, mut filter) = (None, None);
         contain("a factory", || {
-            protocol = self.factory.borrow_mut().build_protocol(&peer);
+            let factory = &mut *self.factory.borrow_mut();
+            filter = factory.filter(&peer);
+            protocol = factory.build_protocol(&peer);
         });
         if !self.is_open() {
             // The factory closed its own port.
@@ -372,7 +374,10 @@ impl<A: Clone + 'static, F: Factory> Port<A, F> {
         };
         match accepted.register(core) {
             Ok((stream, key)) => {
-                let connection = NewConnection::new(stream, key, peer);
+                let connection = NewConnection {
+                    filter,
+                    ..NewConnection::new(stream, key, peer)
+                };
                 let (source, begun) =
                     ConnectionSource::start(core, connection, protocol, |source| {
                         core.insert(source);

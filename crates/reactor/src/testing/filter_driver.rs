@@ -104,7 +104,7 @@ impl FilterDriver {
         Ok(())
     }
 
-    /// Puts `filter` on top, as a protocol does that begins with TLS in the middle of a connection: what was
+    /// Puts `filter` on top, as [`insert_filter`](crate::Context::insert_filter) does: what was
     /// delivered and not taken goes to it, what was sent before goes past it.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use super::peer::Peer;
 use crate::connection::{Connection, ConnectionSource, NewConnection, Protocol};
 use crate::core::Core;
 use crate::error::RunError;
+use crate::filter::Filter;
 use crate::handle::ReactorHandle;
 use crate::io::RawStream;
 use crate::memory::{Network, Socket};
@@ -466,6 +467,46 @@ impl TestReactor {
         let pair = (self.begin(near, one), self.begin(far, other));
         self.settle();
         pair
+    }
+
+    /// As [`connect_to_peer`](Self::connect_to_peer), through `filter`: `connection_made` is
+    /// called when that is open, and the Deferred fires then. The peer is on the other side of
+    /// the filter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::filter::proxy_protocol::ProxyProtocol;
+    /// # use reactor::{Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    ///
+    /// testing::run(|reactor| {
+    ///     let header = ProxyProtocol::from_any().filter();
+    ///     let (connecting, peer) = reactor.connect_to_peer_through(header, Quiet);
+    ///     peer.send("PROXY TCP4 203.0.113.9 192.0.2.1 50000 443\r\n");
+    ///     let connection = connecting.into_result().unwrap().unwrap();
+    ///     assert_eq!(connection.peer().unwrap().to_string(), "203.0.113.9:50000");
+    /// });
+    /// ```
+    pub fn connect_to_peer_through<P: Protocol>(
+        &self,
+        filter: impl Filter,
+        protocol: P,
+    ) -> (Deferred<Connection<P>>, Peer) {
+        let (near, far) = self.network.pair();
+        let key = self.core().next_key();
+        near.set_key(key);
+        near.set_interest(Interest::READABLE);
+        let peer = near.peer().clone();
+        let connection = NewConnection {
+            filter: Some(Box::new(filter)),
+            ..NewConnection::new(RawStream::Memory(near), key, peer)
+        };
+        let connecting = ConnectionSource::open(self.core(), connection, protocol, |source| {
+            self.core().insert(source);
+        });
+        self.settle();
+        (connecting, Peer::new(Rc::clone(&self.reactor), far))
     }
 
     fn begin<P: Protocol>(&self, socket: Socket, protocol: P) -> Connection<P> {

@@ -37,6 +37,7 @@ impl Transport {
         if !flags.has_any(Flags::SHUT_WRITE_AFTER_FLUSH)
             || flags.has_any(Flags::CLOSING.union(Flags::HAS_PRODUCER))
             || self.waiting() > 0
+            || !self.filters_are_finished()
         {
             return false;
         }
@@ -106,7 +107,9 @@ impl Transport {
         ) {
             return;
         }
+        let is_loss = !self.both_have_finished(io.out.waiting());
         std::mem::take(&mut io.out).discard(&self.core);
+        self.discard_plain();
         let was_writing = Flags::HAS_OUTPUT
             .union(Flags::WRITE_BLOCKED)
             .union(Flags::READ_THROTTLED);
@@ -115,8 +118,31 @@ impl Transport {
         self.flags.set(Flags::WRITE_FAILED);
         let mut reason = self.reason.borrow_mut();
         if !matches!(*reason, Some(ConnectionClosed::Failed(_))) {
-            *reason = Some(ConnectionClosed::Lost(error));
+            *reason = Some(if is_loss {
+                ConnectionClosed::Lost(error)
+            } else {
+                ConnectionClosed::Done
+            });
         }
+    }
+
+    /// Ends it for `reason`, as what it is: lost at once, failed after what waits is sent.
+    pub(in crate::connection) fn end_with(&self, reason: ConnectionClosed) {
+        match reason {
+            ConnectionClosed::Failed(failure) => self.fail(failure),
+            reason => self.abort(reason),
+        }
+    }
+
+    /// Receiving has failed: the connection is lost, unless both sides have said their last.
+    #[cold]
+    pub(in crate::connection) fn receiving_failed(&self, error: io::Error) {
+        let waiting = self.io.borrow().out.waiting();
+        self.abort(if self.both_have_finished(waiting) {
+            ConnectionClosed::Done
+        } else {
+            ConnectionClosed::Lost(error)
+        });
     }
 
     /// The same, for what was found out otherwise than by sending.

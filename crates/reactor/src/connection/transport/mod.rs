@@ -7,8 +7,9 @@
 //! at the next opportunity), the connection is `CLOSED`.
 
 mod ending;
+mod filtered;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -17,6 +18,8 @@ use smallvec::SmallVec;
 use socket2::SockRef;
 
 pub(in crate::connection) use self::ending::Close;
+use self::filtered::Filtered;
+pub(crate) use self::filtered::OnOpen;
 use super::flags::{FlagCell, Flags};
 use super::limits::WriteLimits;
 use super::out_buffer::OutBuffer;
@@ -38,15 +41,26 @@ pub(crate) struct Transport {
     pub(super) flags: FlagCell,
     core: Rc<Core>,
     io: RefCell<Io>,
-    /// `None` while they are the usual ones, so that an idle connection stays small.
-    limits: Cell<Option<Box<WriteLimits>>>,
+    /// What few connections have, in a box so that the others stay small.
+    rare: Cell<Option<Box<Rare>>>,
     /// Why it ends, once it is on its way out.
     reason: RefCell<Option<ConnectionClosed>>,
     /// Came with bytes that are to be delivered after them.
     received_descriptors: RefCell<Vec<OwnedFd>>,
     /// Those that events come under: two if there is a descriptor for each direction.
     keys: Keys,
-    peer: Address,
+    /// Unset until the filters that it begins with are open.
+    peer: OnceCell<Address>,
+}
+
+/// Limits that the program has set, and filters.
+#[derive(Default)]
+struct Rare {
+    /// `None` while they are the usual ones.
+    limits: Option<WriteLimits>,
+    filtered: Option<Box<Filtered>>,
+    /// The address of the peer while [`Transport::peer`] has none.
+    raw_peer: Option<Address>,
 }
 
 /// What is sent and received with.
@@ -81,12 +95,20 @@ impl Transport {
                 stream: Some(stream),
                 out: OutBuffer::default(),
             }),
-            limits: Cell::default(),
+            rare: Cell::default(),
             reason: RefCell::default(),
             received_descriptors: RefCell::default(),
             keys,
-            peer,
+            peer: OnceCell::from(peer),
         }
+    }
+
+    /// Calls `f`, which runs nothing of a user's, with what few connections have.
+    fn rare<R>(&self, f: impl FnOnce(&mut Rare) -> R) -> R {
+        let mut rare = self.rare.take().unwrap_or_default();
+        let result = f(&mut rare);
+        self.rare.set(Some(rare));
+        result
     }
 
     #[inline]
@@ -100,7 +122,31 @@ impl Transport {
     }
 
     pub(super) fn peer(&self) -> &Address {
-        &self.peer
+        self.peer.get().unwrap_or(&Address::Unknown)
+    }
+
+    /// Has the address of the peer wait for the filters that the connection begins with.
+    pub(super) fn hide_peer(&mut self) {
+        let peer = self.peer.take();
+        self.rare(|rare| rare.raw_peer = peer);
+    }
+
+    /// Sets the address of the peer, now that the filters are open.
+    pub(super) fn show_peer(&self) {
+        let peer = self.filtered_peer_or_raw();
+        // Errs if it is set: then it stays.
+        let _ = self.peer.set(peer);
+    }
+
+    /// The address as the system tells it.
+    fn raw_peer(&self) -> Address {
+        let hidden = self.peek_rare(|rare| rare.raw_peer.clone());
+        hidden.unwrap_or_else(|| self.peer().clone())
+    }
+
+    /// The address as the filters tell it, if there are any.
+    pub(super) fn filtered_peer_or_raw(&self) -> Address {
+        self.filtered_peer().unwrap_or_else(|| self.raw_peer())
     }
 
     pub(super) fn host(&self) -> Address {
@@ -131,17 +177,22 @@ impl Transport {
         }
     }
 
+    /// As [`rare`](Self::rare), if there is something; makes no box.
+    fn peek_rare<R>(&self, f: impl FnOnce(&mut Rare) -> Option<R>) -> Option<R> {
+        let mut rare = self.rare.take()?;
+        let result = f(&mut rare);
+        self.rare.set(Some(rare));
+        result
+    }
+
     pub(super) fn limits(&self) -> WriteLimits {
-        let limits = self.limits.take();
-        let found = limits.as_deref().copied().unwrap_or_default();
-        self.limits.set(limits);
-        found
+        self.peek_rare(|rare| rare.limits).unwrap_or_default()
     }
 
     pub(super) fn set_limits(&self, limits: WriteLimits) {
         let is_low = limits.max_buffered.min(limits.high_water) < SEND_AT_ONCE;
         self.flags.set_to(Flags::LOW_LIMIT, is_low);
-        self.limits.set(Some(Box::new(limits)));
+        self.rare(|rare| rare.limits = Some(limits));
     }
 
     // --- writing ---
@@ -172,7 +223,9 @@ impl Transport {
             return false;
         }
         if flags.has_any(Flags::CLOSE_AFTER_FLUSH) {
-            return self.waiting() > 0 || flags.has_any(Flags::HAS_PRODUCER);
+            return self.waiting() > 0
+                || flags.has_any(Flags::HAS_PRODUCER)
+                || !self.filters_are_finished();
         }
         !flags.has_any(Flags::WRITE_CLOSED)
     }
@@ -209,8 +262,11 @@ impl Transport {
     #[inline(never)]
     pub(super) fn write_much(&self, bytes: &[u8]) {
         if !self.takes_writes() {
-            tracing::debug!(target: "reactor", peer = %self.peer, "a write after the close is dropped");
+            tracing::debug!(target: "reactor", peer = %self.peer(), "a write after the close is dropped");
             return;
+        }
+        if self.flags.has_any(Flags::FILTERED) {
+            return self.write_filtered(bytes);
         }
         let io = &mut *self.io.borrow_mut();
         let limits = self.limits();
@@ -285,7 +341,11 @@ impl Transport {
     /// How many bytes wait to be sent.
     #[inline]
     pub(super) fn waiting(&self) -> usize {
-        self.io.borrow().out.waiting()
+        let waiting = self.io.borrow().out.waiting();
+        if self.flags.has_any(Flags::FILTERED) {
+            return waiting + self.waiting_for_filters();
+        }
+        waiting
     }
 
     /// Whether there is something to send, and the system might take it.
@@ -366,8 +426,12 @@ impl Transport {
         } else {
             high_water
         };
-        let is_throttled =
-            io.out.answers(high_water) > limit && !flags.has_any(Flags::HAS_PRODUCER);
+        let answers = if flags.has_any(Flags::FILTERED) {
+            self.answers_for_filters(high_water)
+        } else {
+            io.out.answers(high_water)
+        };
+        let is_throttled = answers > limit && !flags.has_any(Flags::HAS_PRODUCER);
         self.flags.set_to(Flags::READ_THROTTLED, is_throttled);
         self.flags.set_to(Flags::COUNTED, io.out.waiting() > 0);
     }
@@ -392,7 +456,7 @@ impl Transport {
     /// waits than is allowed.
     pub(super) fn is_to_be_watched(&self) -> bool {
         let flags = self.flags.get();
-        flags.has_any(Flags::WRITE_BLOCKED)
+        flags.has_any(Flags::WRITE_BLOCKED.union(Flags::FILTERED))
             && (flags.has_any(Flags::CLOSING) || self.overfull().is_some())
     }
 
@@ -443,15 +507,19 @@ impl Transport {
     #[inline]
     pub(super) fn takes_frames(&self) -> bool {
         // Mostly nothing stands against it, and nothing waits to be sent.
-        !self
-            .flags
-            .has_any(Flags::NO_FRAMES.union(Flags::HAS_OUTPUT))
-            || self.takes_more_frames()
+        !self.flags.has_any(
+            Flags::NO_FRAMES
+                .union(Flags::HAS_OUTPUT)
+                .union(Flags::FILTERED),
+        ) || self.takes_more_frames()
     }
 
     fn takes_more_frames(&self) -> bool {
         if self.waiting() > self.limits().high_water {
             // That may mean to find out that it is over.
+            if self.flags.has_any(Flags::FILTERED) {
+                self.flush_filters();
+            }
             if self.can_flush() {
                 self.flush();
             } else {
@@ -464,6 +532,9 @@ impl Transport {
     /// Whether the socket is to be read.
     #[inline]
     pub(super) fn is_reading(&self) -> bool {
+        if self.flags.has_any(Flags::FILTERED) {
+            return self.is_reading_filtered();
+        }
         !self.flags.has_any(Flags::NOT_READING)
     }
 
@@ -483,7 +554,9 @@ impl Transport {
     /// be sent. A peer that closes, too, may take nothing before its own output is taken.
     pub(super) fn is_discarding(&self) -> bool {
         self.flags.has_any(Flags::CLOSE_AFTER_FLUSH)
-            && !self.flags.has_any(Flags::READ_EOF)
+            && !self
+                .flags
+                .has_any(Flags::READ_EOF.union(Flags::FILTER_OPENING))
             && self.is_alive()
     }
 

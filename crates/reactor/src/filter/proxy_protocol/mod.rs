@@ -3,7 +3,7 @@
 //!
 //! A [`ProxyProtocol`] says from which senders headers are taken, and makes the filters. With
 //! one of them, [`peer`](crate::Context::peer) and the log have the address of the client; the
-//! whole [`ProxyHeader`] is what the filter tells of itself.
+//! whole [`ProxyHeader`] is there by [`filter_info`](crate::Context::filter_info).
 
 mod header;
 mod text;

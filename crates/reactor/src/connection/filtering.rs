@@ -1,0 +1,263 @@
+//! Filters over a connection, as the protocol sees them: put in, opened, ended, failed.
+
+use deferred::{Deferred, Failure, fail};
+
+use super::context::Context;
+use super::flags::Flags;
+use super::handle::Connection;
+use super::protocol::Protocol;
+use super::source::ConnectionSource;
+use crate::error::{ConnectionClosed, Gone};
+use crate::filter::{Filter, FilterBusy, FilterWaker};
+use crate::panics::contain;
+
+/// How often a socket that always has more is read before others have their turn.
+const READS_PER_TURN: usize = 4;
+
+impl<P: Protocol> ConnectionSource<P> {
+    /// What wakes the filters of this connection.
+    pub(super) fn filter_waker(&self) -> FilterWaker {
+        let source = self.weak();
+        FilterWaker::new(move || {
+            if let Some(source) = source.upgrade() {
+                source.touch();
+            }
+        })
+    }
+
+    /// As [`Context::insert_filter`].
+    pub(super) fn insert_filter(&self, filter: Box<dyn Filter>) -> Deferred<()> {
+        let transport = self.transport();
+        if transport.is_closed() || transport.has_failed() {
+            return fail(Gone);
+        }
+        let busy = Flags::FILTER_OPENING.union(Flags::FILTER_SWITCHING);
+        if transport.flags.has_any(busy) {
+            return fail(FilterBusy);
+        }
+        let (trigger, opening) = Deferred::pair();
+        transport.put_filter(filter, || self.filter_waker(), None, Some(trigger));
+        self.touch();
+        opening
+    }
+
+    /// Reads, and gives what comes to the filters.
+    #[cold]
+    pub(super) fn read_filtered(&self) {
+        let transport = self.transport();
+        let mut buffer = transport.core().buffers.take_read();
+        for _ in 0..READS_PER_TURN {
+            let limit = transport.filter_read_limit().min(buffer.len());
+            if limit == 0 || !transport.is_reading() {
+                break;
+            }
+            match transport.receive_last(&mut buffer[..limit]) {
+                Ok(None) => break,
+                Ok(Some(0)) => {
+                    transport.filter_end_of_input();
+                    self.settle_filters();
+                    // Nothing more can be read, whatever the filters say.
+                    transport.set_read_eof();
+                    break;
+                }
+                Ok(Some(received)) => {
+                    drop(transport.take_descriptors());
+                    transport.filter_input(&mut buffer[..received]);
+                    self.settle_filters();
+                    if received < limit {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    transport.receiving_failed(error);
+                    break;
+                }
+            }
+        }
+        transport.core().buffers.return_read(buffer);
+    }
+
+    /// Does what the filters have said. Not to be called while a handler runs.
+    #[cold]
+    pub(super) fn settle_filters(&self) {
+        let transport = self.transport();
+        if transport.is_closed() {
+            return;
+        }
+        if transport.flags.has_any(Flags::FILTER_SWITCHING) {
+            self.switch_reading();
+        }
+        transport.wake_filters();
+        self.deliver_filtered();
+        transport.flush_filters();
+        // Sending may have made a filter deliver something.
+        self.deliver_filtered();
+        if let Some((failed, opening)) = transport.take_filter_failure() {
+            let (failure, reason) = failed.reason();
+            match opening {
+                Some(opening) => {
+                    transport.end_with(reason);
+                    // Errs if it was cancelled; then nobody waits for it.
+                    let _ = opening.errback(failure);
+                }
+                None => self.filters_failed(failure, reason),
+            }
+        }
+        let source = self.weak();
+        transport.set_filter_timer(|delay| {
+            transport.core().timers.call_later(delay, move || {
+                if let Some(source) = source.upgrade() {
+                    source.transport().filter_timer_fired();
+                    source.transport().wake_filters();
+                    source.settle_now();
+                }
+            })
+        });
+    }
+
+    #[cold]
+    fn filters_failed(&self, failure: Failure, reason: ConnectionClosed) {
+        let is_made = !self.transport().flags.has_any(Flags::NOT_MADE);
+        let is_failure = matches!(reason, ConnectionClosed::Failed(_));
+        self.transport().end_with(reason);
+        if is_failure && is_made {
+            let peer = self.transport().peer();
+            contain("the log of a failure", || {
+                tracing::warn!(
+                    target: "reactor",
+                    %peer,
+                    "a filter has failed; its connection is closed: {failure}"
+                );
+                drop(failure);
+            });
+        } else if !is_made {
+            self.keep_opening_failure(failure);
+        }
+    }
+
+    /// What was read goes to the filter that was put in, and the framing begins anew.
+    fn switch_reading(&self) {
+        let flags = &self.transport().flags;
+        flags.clear(Flags::HAS_REST.union(Flags::HAS_UNDECODED));
+        let unread = self.rest.take();
+        if let Some(open) = &mut *self.open.borrow_mut() {
+            match Failure::catch(|| open.protocol.framing()) {
+                Ok(framing) => open.framing = framing,
+                Err(failure) => self.handler_failed(failure),
+            }
+        }
+        self.transport().switch_reading(unread);
+    }
+
+    /// Gives the protocol what the filters have delivered, and tells it of what has happened,
+    /// in this order: that they are open, what has come, that nothing more will.
+    fn deliver_filtered(&self) {
+        let transport = self.transport();
+        if let Some((opening, on_open)) = transport.take_opened() {
+            if transport.flags.has_any(Flags::NOT_MADE) {
+                let made = self.make_connection();
+                if let Some(on_open) = on_open {
+                    contain("who waits for a connection", || on_open(made));
+                } else if let Err(failure) = made {
+                    self.report(failure);
+                }
+            }
+            if let Some(opening) = opening {
+                // Errs if it was cancelled; then nobody waits for it.
+                let _ = opening.callback(());
+            }
+        }
+        if transport.flags.has_any(Flags::NOT_MADE) {
+            return;
+        }
+        let delivered = transport.take_delivered();
+        if !delivered.is_empty() {
+            self.take_in(&delivered);
+            transport.return_delivered(delivered);
+        }
+        if transport.take_filter_end() {
+            self.end_of_reading();
+        }
+    }
+
+    /// The connection has ended: tells who waits for filters to open.
+    pub(super) fn end_filters(&self, reason: &ConnectionClosed) {
+        let Some((opening, on_open)) = self.transport().end_filters() else {
+            return;
+        };
+        if let Some(opening) = opening {
+            // Errs if it was cancelled; then nobody waits for it.
+            let _ = opening.errback(Gone);
+        }
+        let failure = match self.cold.look(|cold| cold.opening_failure.take()) {
+            Some(failure) => failure,
+            None => match reason {
+                ConnectionClosed::Failed(failure) => failure.clone(),
+                reason => Failure::new(reason.clone()),
+            },
+        };
+        if let Some(on_open) = on_open {
+            contain("who waits for a connection", || on_open(Err(failure)));
+        } else if self.transport().flags.has_any(Flags::NOT_MADE)
+            && !matches!(reason, ConnectionClosed::ReactorStopped)
+        {
+            let peer = self.transport().filtered_peer_or_raw();
+            contain("the log of a failure", || {
+                tracing::info!(
+                    target: "reactor",
+                    %peer,
+                    "a connection was refused by a filter or given up before it was open: {failure}"
+                );
+                drop(failure);
+            });
+        }
+    }
+}
+
+impl<P: Protocol> Context<'_, P> {
+    /// Puts `filter` between the connection and the protocol, on top of those that are there:
+    /// what begins TLS in the middle of a connection.
+    ///
+    /// What was written before goes out as it is; what is written from now on goes through
+    /// the filter, also in this handler. What has come in and was not delivered goes to the
+    /// filter when the handler returns, never to the framing, which begins anew. No
+    /// descriptors can be sent from now on.
+    ///
+    /// The Deferred fires when the filter is open; if it fails, the connection ends. Until then,
+    /// what is written waits, and pausing and closing do, too.
+    ///
+    /// # Errors
+    ///
+    /// The Deferred fails with [`FilterBusy`](crate::filter::FilterBusy) if another filter is
+    /// being opened, with [`Gone`](crate::Gone) if the connection is over, or with what the
+    /// filter says.
+    pub fn insert_filter(&mut self, filter: impl Filter) -> Deferred<()> {
+        self.source.insert_filter(Box::new(filter))
+    }
+
+    /// What the filters tell of the connection: [`ProxyHeader`], or what TLS has agreed on.
+    ///
+    /// [`ProxyHeader`]: crate::filter::proxy_protocol::ProxyHeader
+    pub fn filter_info<T: 'static>(&self) -> Option<T> {
+        self.source.transport().filter_info()
+    }
+}
+
+impl<P: Protocol> Connection<P> {
+    /// As [`Context::insert_filter`], from elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn insert_filter(&self, filter: impl Filter) -> Deferred<()> {
+        match self.source() {
+            Ok(source) => source.insert_filter(Box::new(filter)),
+            Err(gone) => fail(gone),
+        }
+    }
+
+    /// As [`Context::filter_info`]; nothing if the connection is over.
+    pub fn filter_info<T: 'static>(&self) -> Option<T> {
+        self.source().ok()?.transport().filter_info()
+    }
+}

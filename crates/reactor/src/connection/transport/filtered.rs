@@ -1,0 +1,625 @@
+//! The filters of a connection, between what the protocol writes and what is sent, and
+//! between what is received and the framing.
+//!
+//! ```text
+//!  write ──▶ plain ──filter──▶ out ──▶ socket      socket ──▶ filter ──▶ up ──▶ framing
+//! ```
+//!
+//! A filter is a user's code: its engine is taken out while it runs, and what it says is
+//! done afterwards. What it delivers waits in `up` for [`ConnectionSource`], which knows the
+//! protocol.
+//!
+//! [`ConnectionSource`]: crate::connection::source::ConnectionSource
+
+use std::io;
+use std::time::Duration;
+
+use deferred::{DelayedCall, Failure, Result, Trigger};
+
+use super::{SEND_AT_ONCE, Transport};
+use crate::address::Address;
+use crate::connection::flags::Flags;
+use crate::connection::out_buffer::OutBuffer;
+use crate::error::ConnectionClosed;
+use crate::filter::{Engine, Environment, Filter, FilterWaker, Sides};
+use crate::panics::contain;
+
+/// While so many bytes wait that a filter has given, it gets none of the protocol's.
+const MAX_FILTERED: usize = 64 * 1024;
+
+/// So many bytes of the protocol's a filter gets at once: with what it adds, they fit into a
+/// buffer that the loop keeps.
+const CHUNK: usize = 48 * 1024;
+
+/// Called once the filters that a connection begins with are open and `connection_made` has
+/// returned, or with why that does not happen.
+pub(crate) type OnOpen = Box<dyn FnOnce(Result<()>)>;
+
+/// The filters of one connection.
+pub(in crate::connection) struct Filtered {
+    /// `None` before the first one is started, while it runs, and once it has failed.
+    engine: Option<Box<Engine>>,
+    /// One that was put in: what is written goes to it already, what is read does not.
+    next: Option<Next>,
+    /// What was written and no filter has taken.
+    plain: OutBuffer,
+    /// What was delivered.
+    up: Vec<u8>,
+    finish: Finish,
+    /// The filters have failed, and nobody has heard of it.
+    failure: Option<Failed>,
+    has_failed: bool,
+    /// The protocol was told that nothing more comes.
+    pub(in crate::connection) end_is_told: bool,
+    /// The address of the peer, as the system tells it.
+    peer: Address,
+    waker: FilterWaker,
+    timer: Option<(Duration, DelayedCall)>,
+    /// Waits for a filter to be open that was put in.
+    opening: Option<Trigger<()>>,
+    on_open: Option<OnOpen>,
+}
+
+/// A filter that was put in by a handler that has not returned.
+struct Next {
+    filter: Box<dyn Filter>,
+    /// Written before, for the filters below.
+    unsent: Vec<u8>,
+}
+
+/// Whether the filters have sent what stands at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Finish {
+    /// Something may still be written.
+    NotYet,
+    /// So many bytes waited before the end that they have sent.
+    Done { before: usize },
+}
+
+/// What filters have failed with.
+pub(in crate::connection) enum Failed {
+    /// A truncation: the connection is lost.
+    AtEnd(Failure),
+    Otherwise(Failure),
+}
+
+impl Filtered {
+    pub(in crate::connection) fn new(peer: Address, waker: FilterWaker) -> Self {
+        Self {
+            engine: None,
+            next: None,
+            plain: OutBuffer::default(),
+            up: Vec::new(),
+            finish: Finish::NotYet,
+            failure: None,
+            has_failed: false,
+            end_is_told: false,
+            peer,
+            waker,
+            timer: None,
+            opening: None,
+            on_open: None,
+        }
+    }
+}
+
+impl Transport {
+    /// Looks at the filters, if there are any; `f` runs nothing of a user's.
+    pub(in crate::connection) fn look_at_filters<R>(
+        &self,
+        f: impl FnOnce(&mut Filtered) -> R,
+    ) -> Option<R> {
+        self.peek_rare(|rare| rare.filtered.as_deref_mut().map(f))
+    }
+
+    fn is_filtered(&self) -> bool {
+        self.flags.has_any(Flags::FILTERED)
+    }
+
+    /// Puts `filter` over the connection: on top of those that are there. What is written from
+    /// now on goes to it; what is read does when [`switch_reading`](Self::switch_reading) is
+    /// called.
+    pub(in crate::connection) fn put_filter(
+        &self,
+        filter: Box<dyn Filter>,
+        waker: impl FnOnce() -> FilterWaker,
+        on_open: Option<OnOpen>,
+        opening: Option<Trigger<()>>,
+    ) {
+        let (peer, waker) = (self.raw_peer(), waker());
+        self.rare(|rare| {
+            let filtered = rare
+                .filtered
+                .get_or_insert_with(|| Box::new(Filtered::new(peer, waker)));
+            let plain = std::mem::take(&mut filtered.plain);
+            let unsent = plain.unsent().to_vec();
+            plain.discard(&self.core);
+            filtered.next = Some(Next { filter, unsent });
+            filtered.opening = opening;
+            filtered.on_open = on_open;
+        });
+        self.flags.clear(Flags::CARRIES_DESCRIPTORS);
+        let opens = Flags::FILTERED
+            .union(Flags::FILTER_OPENING)
+            .union(Flags::FILTER_SWITCHING);
+        self.flags.set(opens);
+    }
+
+    /// Starts the filter that was put in; `unread` was read and not delivered, and goes to it.
+    pub(in crate::connection) fn switch_reading(&self, mut unread: Vec<u8>) {
+        self.flags.clear(Flags::FILTER_SWITCHING);
+        let next = self.look_at_filters(|filtered| filtered.next.take());
+        let Some(Next { filter, unsent }) = next.flatten() else {
+            return;
+        };
+        let engine = self.look_at_filters(|filtered| filtered.engine.take());
+        let rest = match engine.flatten() {
+            Some(mut engine) => {
+                engine.put_on_top(filter, std::mem::take(&mut unread), unsent);
+                self.look_at_filters(|filtered| filtered.engine = Some(engine));
+                Vec::new()
+            }
+            None => {
+                let engine = Box::new(Engine::new(filter));
+                self.look_at_filters(|filtered| filtered.engine = Some(engine));
+                unread
+            }
+        };
+        self.run_filters(|engine, environment, sides| engine.start(environment, sides));
+        if !rest.is_empty() {
+            self.filter_input(&mut { rest });
+        }
+    }
+
+    /// Calls the filters, and does what they say but for the protocol; says whether it did.
+    fn run_filters(
+        &self,
+        f: impl FnOnce(&mut Engine, &Environment<'_>, &mut Sides<'_>) -> Result<()>,
+    ) -> bool {
+        let taken = self.look_at_filters(|filtered| {
+            let engine = filtered.engine.take()?;
+            let up = std::mem::take(&mut filtered.up);
+            Some((engine, up, filtered.peer.clone(), filtered.waker.clone()))
+        });
+        // They run further up the stack, or have failed.
+        let Some((mut engine, mut up, peer, waker)) = taken.flatten() else {
+            return false;
+        };
+        let mut down = self.core.buffers.take_spare();
+        let environment = Environment {
+            now: self.core.now(),
+            peer: &peer,
+            waker: &waker,
+        };
+        let mut sides = Sides {
+            up: &mut up,
+            down: &mut down,
+        };
+        let result = f(&mut engine, &environment, &mut sides);
+        if down.is_empty() {
+            self.core.buffers.return_spare(down);
+        } else if self.is_cut_off() {
+            down.clear();
+            self.core.buffers.return_spare(down);
+        } else {
+            self.io.borrow_mut().out.push_buffer(down, &self.core);
+            self.flags.set(Flags::HAS_OUTPUT);
+        }
+        self.flags
+            .set_to(Flags::FILTER_PAUSED, engine.read_limit() == 0);
+        let mut failed = None;
+        self.look_at_filters(|filtered| {
+            filtered.up = up;
+            match result {
+                Ok(()) => filtered.engine = Some(engine),
+                Err(failure) => failed = Some((engine, failure)),
+            }
+        });
+        if let Some((engine, failure)) = failed {
+            self.filters_failed(Failed::Otherwise(failure));
+            contain("a filter's drop", || drop(engine));
+        }
+        true
+    }
+
+    /// What waits is discarded, or the close would wait for ever; what the filters have said
+    /// about it still goes out.
+    #[cold]
+    fn filters_failed(&self, failed: Failed) {
+        self.look_at_filters(|filtered| {
+            std::mem::take(&mut filtered.plain).discard(&self.core);
+            filtered.has_failed = true;
+            filtered.failure.get_or_insert(failed);
+        });
+    }
+
+    /// Gives the filters what has come.
+    pub(in crate::connection) fn filter_input(&self, input: &mut [u8]) {
+        self.run_filters(|engine, environment, sides| engine.receive(input, environment, sides));
+    }
+
+    /// Tells the filters that nothing more comes from the network.
+    pub(in crate::connection) fn filter_end_of_input(&self) {
+        let mut at_end = None;
+        self.run_filters(|engine, environment, sides| {
+            if engine.has_ended() {
+                return Ok(());
+            }
+            let result = engine.receive_end(environment, sides);
+            result.inspect_err(|failure| at_end = Some(failure.clone()))
+        });
+        if let Some(failure) = at_end {
+            self.look_at_filters(|filtered| filtered.failure = Some(Failed::AtEnd(failure)));
+        }
+    }
+
+    /// Wakes the filters, if it is time or somebody wants it.
+    pub(in crate::connection) fn wake_filters(&self) {
+        let now = self.core.now();
+        let is_due = self.look_at_filters(|filtered| {
+            let wake_at = filtered.engine.as_ref().and_then(|engine| engine.wake_at());
+            filtered.engine.is_some()
+                && (filtered.waker.take() || wake_at.is_some_and(|at| at <= now))
+        });
+        if is_due == Some(true) {
+            self.run_filters(|engine, environment, sides| engine.wake(environment, sides));
+        }
+    }
+
+    /// Writes `bytes` by way of the filters.
+    pub(super) fn write_filtered(&self, bytes: &[u8]) {
+        let limits = self.limits();
+        let mut rest = bytes;
+        let plain_waits = self.look_at_filters(|filtered| filtered.plain.waiting());
+        if bytes.len() >= SEND_AT_ONCE && plain_waits == Some(0) {
+            rest = &bytes[self.send_filtered(bytes)..];
+        }
+        if rest.is_empty() || self.is_cut_off() {
+            return;
+        }
+        let out_waits = self.io.borrow().out.waiting();
+        let is_unprompted = self.flags.has_any(Flags::UNPROMPTED);
+        let overflow = self.look_at_filters(|filtered| {
+            if filtered.has_failed {
+                return None;
+            }
+            let plain = &mut filtered.plain;
+            let before = plain.waiting() + out_waits;
+            let buffered = before + rest.len();
+            if before <= limits.max_buffered {
+                // One write of any size.
+                plain.set_allowance(rest.len().saturating_sub(limits.max_buffered));
+            } else if buffered > limits.most().saturating_add(plain.allowance()) {
+                return Some(buffered);
+            }
+            plain.push(rest, &self.core);
+            if is_unprompted {
+                plain.add_unprompted(rest.len());
+            }
+            None
+        });
+        if is_unprompted {
+            self.flags.set(Flags::COUNTED);
+        }
+        if let Some(Some(buffered)) = overflow {
+            let limit = limits.max_buffered;
+            self.abort(ConnectionClosed::Overflow { buffered, limit });
+        }
+    }
+
+    /// Gives `bytes` to the filters and sends what comes of them, as long as the system takes
+    /// it; gives how many were taken.
+    fn send_filtered(&self, bytes: &[u8]) -> usize {
+        let mut taken = 0;
+        while taken < bytes.len() && self.filters_take_more() {
+            let chunk = &bytes[taken..bytes.len().min(taken + CHUNK)];
+            let mut of_chunk = 0;
+            self.run_filters(|engine, environment, sides| {
+                of_chunk = engine.send(chunk, environment, sides)?;
+                Ok(())
+            });
+            if of_chunk == 0 {
+                break;
+            }
+            taken += of_chunk;
+            self.flags.set(Flags::PROGRESS);
+            self.send_out();
+        }
+        taken
+    }
+
+    fn filters_take_more(&self) -> bool {
+        !self.is_cut_off()
+            && self.io.borrow().out.waiting() < MAX_FILTERED
+            && self.look_at_filters(|filtered| {
+                filtered.next.is_none()
+                    && filtered.finish == Finish::NotYet
+                    && filtered
+                        .engine
+                        .as_ref()
+                        .is_some_and(|engine| engine.is_open())
+            }) == Some(true)
+    }
+
+    /// Sends what the filters have given, unless the system takes nothing.
+    fn send_out(&self) {
+        if self.is_write_blocked() || self.is_cut_off() {
+            return;
+        }
+        let io = &mut *self.io.borrow_mut();
+        if let Err(error) = self.send_waiting(io) {
+            self.fail_writing(io, error);
+        }
+    }
+
+    /// Gives the filters what waits, and the end behind it if one is asked for; sends what
+    /// comes of it.
+    pub(in crate::connection) fn flush_filters(&self) {
+        loop {
+            let mut piece = None;
+            if self.filters_take_more() {
+                // Taken out: the filter may write while it runs.
+                piece = self.look_at_filters(|filtered| {
+                    let waits = filtered.plain.waiting() > 0;
+                    waits.then(|| std::mem::take(&mut filtered.plain))
+                });
+            }
+            let Some(Some(mut plain)) = piece else {
+                break;
+            };
+            let taken = self.send_filtered(plain.unsent());
+            plain.mark_sent(taken);
+            plain.forget_sent(taken);
+            plain.tidy(&self.core);
+            let leftover = self.look_at_filters(|filtered| {
+                if filtered.has_failed {
+                    return Some(plain);
+                }
+                let meanwhile = std::mem::replace(&mut filtered.plain, plain);
+                filtered.plain.push(meanwhile.unsent(), &self.core);
+                Some(meanwhile)
+            });
+            if let Some(leftover) = leftover.flatten() {
+                leftover.discard(&self.core);
+            }
+            if taken == 0 {
+                break;
+            }
+        }
+        self.finish_filters();
+        self.send_out();
+    }
+
+    /// Has the filters send their end, if nothing will be written any more.
+    fn finish_filters(&self) {
+        let flags = self.flags.get();
+        let ends = Flags::CLOSE_AFTER_FLUSH.union(Flags::SHUT_WRITE_AFTER_FLUSH);
+        if !flags.has_any(ends) || flags.has_any(Flags::HAS_PRODUCER) || self.is_cut_off() {
+            return;
+        }
+        let is_due = self.look_at_filters(|filtered| {
+            let is_open = filtered
+                .engine
+                .as_ref()
+                .is_some_and(|engine| engine.is_open());
+            is_open
+                && filtered.next.is_none()
+                && filtered.plain.waiting() == 0
+                && filtered.finish == Finish::NotYet
+        });
+        if is_due != Some(true) {
+            return;
+        }
+        let before = self.io.borrow().out.waiting();
+        let mut is_finished = false;
+        self.run_filters(|engine, environment, sides| {
+            is_finished = engine.finish(environment, sides)?;
+            Ok(())
+        });
+        if is_finished {
+            self.look_at_filters(|filtered| filtered.finish = Finish::Done { before });
+        }
+    }
+
+    /// Whether the filters have sent all that they will.
+    pub(super) fn filters_are_finished(&self) -> bool {
+        !self.is_filtered()
+            || self.look_at_filters(|filtered| {
+                let has_begun = filtered.engine.is_some() || filtered.next.is_some();
+                filtered.has_failed || filtered.finish != Finish::NotYet || !has_begun
+            }) != Some(false)
+    }
+
+    /// Whether both sides have said that they will send nothing more: an error after that is
+    /// no loss.
+    pub(super) fn both_have_finished(&self, waiting: usize) -> bool {
+        self.is_filtered()
+            && self.look_at_filters(|filtered| {
+                let has_ended = filtered
+                    .engine
+                    .as_ref()
+                    .is_some_and(|engine| engine.has_ended());
+                // What waits is at most what the filters have sent at their end.
+                let has_finished = match filtered.finish {
+                    Finish::NotYet => false,
+                    Finish::Done { before } => before == 0 || waiting == 0,
+                };
+                has_ended && has_finished
+            }) == Some(true)
+    }
+
+    /// How many bytes wait for the filters.
+    pub(super) fn waiting_for_filters(&self) -> usize {
+        self.look_at_filters(|filtered| filtered.plain.waiting())
+            .unwrap_or(0)
+    }
+
+    /// As [`OutBuffer::answers`].
+    pub(super) fn answers_for_filters(&self, most: usize) -> usize {
+        self.look_at_filters(|filtered| filtered.plain.answers(most))
+            .unwrap_or(0)
+    }
+
+    /// Forgets what waits for the filters: nothing can be sent any more.
+    pub(super) fn discard_plain(&self) {
+        self.look_at_filters(|filtered| std::mem::take(&mut filtered.plain).discard(&self.core));
+    }
+
+    /// How much may be read at once.
+    pub(in crate::connection) fn filter_read_limit(&self) -> usize {
+        let limit = self.look_at_filters(|filtered| match &filtered.engine {
+            Some(engine) => engine.read_limit(),
+            None => 0,
+        });
+        limit.unwrap_or(0)
+    }
+
+    /// Whether the socket is to be read although the protocol may not want it: while filters
+    /// open, nothing but they decide.
+    pub(super) fn is_reading_filtered(&self) -> bool {
+        let stops = Flags::ABORTING
+            .union(Flags::CLOSED)
+            .union(Flags::READ_EOF)
+            .union(Flags::FILTER_PAUSED)
+            .union(Flags::FILTER_SWITCHING);
+        if self.flags.has_any(stops) {
+            return false;
+        }
+        self.flags.has_any(Flags::FILTER_OPENING) || !self.flags.has_any(Flags::NOT_READING)
+    }
+
+    /// What was delivered since this was asked last.
+    pub(in crate::connection) fn take_delivered(&self) -> Vec<u8> {
+        let delivered = self.look_at_filters(|filtered| std::mem::take(&mut filtered.up));
+        delivered.unwrap_or_default()
+    }
+
+    /// Gives back the buffer of what was delivered, if there is nothing new.
+    pub(in crate::connection) fn return_delivered(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        self.core.buffers.return_spare(Box::new(buffer));
+    }
+
+    /// If the filters that are opening are open now: who waits for that.
+    pub(in crate::connection) fn take_opened(
+        &self,
+    ) -> Option<(Option<Trigger<()>>, Option<OnOpen>)> {
+        let is_opening = self.flags.has_any(Flags::FILTER_OPENING);
+        if !is_opening || self.flags.has_any(Flags::FILTER_SWITCHING) {
+            return None;
+        }
+        let opened = self.look_at_filters(|filtered| {
+            let is_open = filtered.engine.as_ref()?.is_open();
+            is_open.then(|| (filtered.opening.take(), filtered.on_open.take()))
+        });
+        let opened = opened.flatten()?;
+        self.flags.clear(Flags::FILTER_OPENING);
+        Some(opened)
+    }
+
+    /// What the filters have failed with, once, and who waits for them to be open.
+    pub(in crate::connection) fn take_filter_failure(
+        &self,
+    ) -> Option<(Failed, Option<Trigger<()>>)> {
+        let failed = self.look_at_filters(|filtered| {
+            let failure = filtered.failure.take()?;
+            Some((failure, filtered.opening.take()))
+        });
+        let failed = failed.flatten()?;
+        self.flags.clear(Flags::FILTER_OPENING);
+        Some(failed)
+    }
+
+    /// Whether the filters have said that nothing more will be delivered, for the first time.
+    pub(in crate::connection) fn take_filter_end(&self) -> bool {
+        self.look_at_filters(|filtered| {
+            let has_ended = filtered
+                .engine
+                .as_ref()
+                .is_some_and(|engine| engine.has_ended());
+            has_ended && !std::mem::replace(&mut filtered.end_is_told, true)
+        }) == Some(true)
+    }
+
+    /// What the filters tell of themselves.
+    pub(in crate::connection) fn filter_info<T: 'static>(&self) -> Option<T> {
+        let engine = self.look_at_filters(|filtered| filtered.engine.take());
+        let engine = engine.flatten()?;
+        let info = engine.info();
+        self.look_at_filters(|filtered| filtered.engine = Some(engine));
+        info
+    }
+
+    /// The address of the peer, as the filters see it.
+    pub(in crate::connection) fn filtered_peer(&self) -> Option<Address> {
+        self.look_at_filters(|filtered| {
+            let changed = filtered.engine.as_ref().and_then(|engine| engine.peer());
+            changed.unwrap_or(&filtered.peer).clone()
+        })
+    }
+
+    /// Sets the timer that wakes the filters, if it is not set already; `call` makes it.
+    pub(in crate::connection) fn set_filter_timer(
+        &self,
+        call: impl FnOnce(Duration) -> DelayedCall,
+    ) {
+        let (wanted, is_set) = self
+            .look_at_filters(|filtered| {
+                let wanted = filtered.engine.as_ref().and_then(|engine| engine.wake_at());
+                let set = filtered.timer.as_ref().map(|(at, _)| *at);
+                (wanted, set == wanted)
+            })
+            .unwrap_or((None, true));
+        if is_set {
+            return;
+        }
+        let timer = wanted.map(|at| (at, call(at.saturating_sub(self.core.now()))));
+        let before = self.look_at_filters(|filtered| std::mem::replace(&mut filtered.timer, timer));
+        if let Some((_, before)) = before.flatten() {
+            // `cancel` errs if this runs from that very timer; harmless.
+            let _ = before.cancel();
+        }
+    }
+
+    /// The timer has fired.
+    pub(in crate::connection) fn filter_timer_fired(&self) {
+        self.look_at_filters(|filtered| filtered.timer = None);
+    }
+
+    /// The connection is over: takes the filters, and gives who waits for them.
+    pub(in crate::connection) fn end_filters(
+        &self,
+    ) -> Option<(Option<Trigger<()>>, Option<OnOpen>)> {
+        let filtered = self.peek_rare(|rare| rare.filtered.take())?;
+        let Filtered {
+            engine,
+            next,
+            plain,
+            timer,
+            opening,
+            on_open,
+            ..
+        } = *filtered;
+        plain.discard(&self.core);
+        if let Some((_, timer)) = timer {
+            // `cancel` errs if this runs from that very timer; harmless.
+            let _ = timer.cancel();
+        }
+        contain("a filter's drop", || drop((engine, next)));
+        Some((opening, on_open))
+    }
+}
+
+impl Failed {
+    /// The failure, and why the connection ends.
+    pub(in crate::connection) fn reason(self) -> (Failure, ConnectionClosed) {
+        match self {
+            Self::AtEnd(failure) => {
+                let error = failure.clone().into_error();
+                let lost = io::Error::new(io::ErrorKind::UnexpectedEof, error);
+                (failure, ConnectionClosed::Lost(lost))
+            }
+            Self::Otherwise(failure) => (failure.clone(), ConnectionClosed::Failed(failure)),
+        }
+    }
+}
