@@ -70,7 +70,7 @@ fn alone(name: &str, body: fn()) {
         return;
     }
     let program = std::env::current_exe().unwrap();
-    let test = format!("handed_down::{name}");
+    let test = format!("constant_memory_loops::{name}");
     let output = Command::new(program)
         .args([&test, "--exact", "--test-threads=1"])
         .env(ALONE, "1")

@@ -3,10 +3,12 @@
 //!
 //! The programs in them are doc tests of the crates. What is here looks after the rest.
 
+mod circles;
 mod examples;
 mod imports;
 mod links;
 mod named;
 mod names;
 mod pages;
+mod phases;
 mod quotes;

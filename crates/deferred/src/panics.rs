@@ -1,18 +1,18 @@
-//! Keeping other people's panics where they happened.
+//! Panics of users' code: caught, or logged and contained.
 //!
-//! A callback that panics becomes a [`Failure`](crate::Failure); a *drop* that
-//! panics has nobody to tell, so it is logged and the chain goes on.
+//! A panic of a callback becomes a [`Failure`](crate::Failure). A panic of a *drop* has no
+//! result that could carry it, so it is logged and the chain goes on.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs `f`; a panic comes back as its payload.
 ///
-/// Unwind safety is asserted: nothing of ours is borrowed while user code runs,
-/// and what the user's closure captured is gone once it has panicked.
+/// Unwind safety is asserted: the crate borrows none of its state while user code runs, and
+/// the captures of a closure that has panicked are dropped.
 ///
-/// It may be called while the thread is panicking: what a user has to run in a drop, a
-/// panic inside of it included, does not get in the way of the panic that unwinds.
+/// It may be called while the thread is panicking: a panic inside of `f` is caught before it
+/// could meet the one that unwinds.
 #[inline]
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(f))
@@ -38,7 +38,7 @@ pub(crate) fn run_contained(what: &'static str, f: impl FnOnce()) {
     let mut caught = catch(f).err();
     // A payload may panic when it is dropped, with a payload of its own.
     while let Some(payload) = caught {
-        // The log is other people's code, too.
+        // A subscriber is user code: it may panic, too.
         let logged = catch(|| tracing::error!(target: "deferred", "{what} panicked; contained"));
         caught = catch(|| drop((payload, logged))).err();
     }

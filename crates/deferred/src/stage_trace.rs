@@ -1,9 +1,9 @@
-//! The stages a failure has passed, in bounded space.
+//! Stage trace: the stages that a failure has left, in bounded space.
 
 use std::fmt;
 use std::panic::Location;
 
-/// A place in somebody's source.
+/// A place in the source of a user.
 pub(crate) type CallSite = &'static Location<'static>;
 
 const KEPT: usize = 4;

@@ -1,21 +1,21 @@
-//! Cancelling a chain, wherever it is.
+//! Cancelling a chain, whatever it waits for.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::core::{Canceller, Cancelling, Group, Phase};
 use super::flavour::Flavour;
-use super::raw::{CoreRef, CoreWeak, RunGuard, StateGuard};
+use super::phase::{Cancelling, Phase, Transition};
+use super::raw::{Canceller, CoreRef, CoreWeak, Group, RunGuard, StateGuard};
 use super::run;
 use crate::error::Cancelled;
 use crate::failure::Failure;
 use crate::panics::{drop_contained, run_contained};
 use crate::stage_trace::CallSite;
 
-/// What a chain that is cancelled asks for, when it does not fail at once.
+/// What is to be done for a cancelled chain that does not fail at once.
 enum Cancel<M: Flavour> {
     Nothing,
-    /// It is being asked already.
+    /// Its canceller or its parts are being asked already.
     Again,
     Ask(M::Canceller),
     AskParts(M::Group),
@@ -23,26 +23,26 @@ enum Cancel<M: Flavour> {
     Task(M::WeakTask),
 }
 
-/// What is still to be done of a cancel.
+/// One entry of the stack of a cancel.
 enum CancelJob<M: Flavour> {
     Cancel(CoreWeak<M>, CallSite),
-    /// The parts of a chain were asked.
+    /// The parts of a chain were cancelled.
     PartsAsked(CoreRef<M>, M::Group, CallSite),
-    /// What a body awaits was asked, when its progress was this.
+    /// The chains that a task awaits were cancelled; its progress was this before.
     TaskAsked(M::Task, u32, CallSite),
 }
 
-/// Those that a chain turns to when it is cancelled, which are to be asked.
+/// What is to be cancelled instead of a chain.
 enum Asked<M: Flavour> {
-    Nobody,
+    Nothing,
     Parts(CoreRef<M>, M::Group),
     Task(M::Task),
-    /// Those of this chain are being asked already.
+    /// The parts of this chain are being cancelled already.
     Again(CoreRef<M>),
 }
 
 impl<M: Flavour> StateGuard<'_, M> {
-    /// `Ok` if it is to be claimed, given its failure and run.
+    /// `Ok` if the chain is to be fired with `Cancelled`.
     fn cancel(&mut self) -> Result<(), Cancel<M>> {
         match (self.phase(), self.cold.waiting_on()) {
             (Phase::Unfired, _) => match self.cold.take_canceller() {
@@ -78,11 +78,12 @@ fn cancelled(at: CallSite) -> Failure {
     Failure::without_backtrace(Cancelled::new(), at)
 }
 
-/// Cancels `core`: if it was not fired, asks its canceller, its parts or its body, or fails
-/// it; if it waits for another chain, cancels that one; else does nothing.
+/// Cancels `core`: if it was not fired, calls its canceller, cancels its parts or the chains
+/// that its task awaits, or fails it; if it waits for another chain, cancels that one; else
+/// does nothing.
 ///
-/// Parts may be made of parts, and bodies await what bodies fire: the stack does not grow
-/// with that.
+/// Parts may be made of parts, and tasks await chains that tasks fire: a list of jobs keeps
+/// the stack constant.
 pub(super) fn cancel<M: Flavour>(core: CoreRef<M>, cancelled_at: CallSite) {
     let mut jobs = Vec::new();
     let mut visited = Tasks::default();
@@ -90,11 +91,11 @@ pub(super) fn cancel<M: Flavour>(core: CoreRef<M>, cancelled_at: CallSite) {
     loop {
         if let Some((core, at)) = next.take() {
             match cancel_one::<M>(core, at) {
-                Asked::Nobody => {}
+                Asked::Nothing => {}
                 Asked::Parts(core, parts) => {
                     let (due, made_at) = (parts.due(), parts.made_at());
                     jobs.push(CancelJob::PartsAsked(core, parts, at));
-                    // The first is done first.
+                    // Reversed, because jobs are taken from the back.
                     let due = due.into_iter().rev();
                     jobs.extend(due.map(|part| CancelJob::Cancel(part, made_at)));
                 }
@@ -111,15 +112,15 @@ pub(super) fn cancel<M: Flavour>(core: CoreRef<M>, cancelled_at: CallSite) {
     }
 }
 
-/// The bodies for which a cancel is at what they await, by their addresses: with each,
-/// whether it was reached again from there.
+/// The tasks whose awaited chains are being cancelled, by address; and whether the cancel has
+/// reached the task again from there.
 #[derive(Default)]
 struct Tasks {
     reached_again: HashMap<*const (), bool>,
 }
 
 impl Tasks {
-    /// Cancels a body: adds what it awaits to `tasks`.
+    /// Cancels a task: adds the chains that it awaits to `jobs`.
     fn ask<M: Flavour>(&mut self, task: M::Task, at: CallSite, jobs: &mut Vec<CancelJob<M>>) {
         match self.reached_again.entry(M::address_of(&task)) {
             Entry::Occupied(mut reached_again) => *reached_again.get_mut() = true,
@@ -136,7 +137,7 @@ impl Tasks {
         }
     }
 
-    /// The parts of `core` wait for it. If a body is between them, it waits for itself.
+    /// `core` was reached from its own parts. If a task is between, it waits for itself.
     #[cold]
     fn close_ring<M: Flavour>(&mut self, core: &CoreRef<M>, jobs: &[CancelJob<M>]) {
         let mut last_body = None;
@@ -155,8 +156,8 @@ impl Tasks {
         }
     }
 
-    /// All that a body awaits was cancelled. If it waits for itself, through lists, and
-    /// that has changed nothing, then nothing ever will: it is dropped.
+    /// All that a task awaits was cancelled. If it waits for itself, through lists, and has
+    /// not gone on, then it never will: its future is dropped.
     fn end<M: Flavour>(&mut self, task: M::Task, progress: u32, at: CallSite) {
         let waits_for_itself = self.reached_again.remove(&M::address_of(&task)) == Some(true);
         if waits_for_itself && M::progress_of(&task) == progress {
@@ -165,36 +166,37 @@ impl Tasks {
     }
 }
 
-/// Cancels `core`, or the one it waits for; gives who is to be asked for that one.
+/// Cancels `core`, or the chain at the end of those that it waits for; returns what is to be
+/// cancelled for it.
 fn cancel_one<M: Flavour>(core: CoreRef<M>, cancelled_at: CallSite) -> Asked<M> {
     let mut current = core;
     loop {
-        match RunGuard::<M>::acquire(&current, |state| state.cancel()) {
+        match RunGuard::<M>::acquire(&current, Transition::Fire, |state| state.cancel()) {
             Ok((mut guard, ())) => {
                 guard.slot().put_failure(cancelled(cancelled_at));
                 run::run(guard);
-                return Asked::Nobody;
+                return Asked::Nothing;
             }
-            Err(Cancel::Nothing) => return Asked::Nobody,
+            Err(Cancel::Nothing) => return Asked::Nothing,
             Err(Cancel::Again) => return Asked::Again(current),
             Err(Cancel::Forward(inner)) => match inner.upgrade() {
                 Some(inner) => current = inner,
-                None => return Asked::Nobody,
+                None => return Asked::Nothing,
             },
             Err(Cancel::Task(task)) => {
-                return M::upgrade_task(&task).map_or(Asked::Nobody, Asked::Task);
+                return M::upgrade_task(&task).map_or(Asked::Nothing, Asked::Task);
             }
             Err(Cancel::AskParts(parts)) => return Asked::Parts(current, parts),
             Err(Cancel::Ask(canceller)) => {
                 ask::<M>(&current, canceller, cancelled_at);
-                return Asked::Nobody;
+                return Asked::Nothing;
             }
         }
     }
 }
 
-/// Fails `core` with `Cancelled`, if it was not fired; then `before` is called
-/// before anything runs.
+/// Fails `core` with `Cancelled` if it was not fired; `before` is called before any callback
+/// runs.
 pub(super) fn fail_with_cancelled<M: Flavour>(
     core: &CoreRef<M>,
     cancelled_at: CallSite,
@@ -214,8 +216,8 @@ fn end_as_cancelled<M: Flavour>(core: &CoreRef<M>, cancelled_at: CallSite) {
     fail_with_cancelled::<M>(core, cancelled_at, || {});
 }
 
-/// The parts of `core` were asked: it ends by what they do, and they may be asked
-/// again; or as cancelled, if they have left it unfired.
+/// The parts of `core` were cancelled. Either the chain ends by their results, and they may
+/// be cancelled again; or it fails as cancelled, if they have left it unfired.
 fn end_parts<M: Flavour>(core: &CoreRef<M>, parts: M::Group, cancelled_at: CallSite) {
     if parts.ends_at_once() {
         drop(parts);
@@ -225,10 +227,10 @@ fn end_parts<M: Flavour>(core: &CoreRef<M>, parts: M::Group, cancelled_at: CallS
     }
 }
 
-/// Has a cancel of `core` ask `parts`.
+/// Makes a cancel of `core` cancel `parts`.
 ///
-/// When the chain was fired, a cancel does nothing any more: that is how Twisted's
-/// `DeferredList` has it, also for one that waits for another Deferred.
+/// Once the chain was fired, a cancel does nothing: as with Twisted's `DeferredList`, also if
+/// it waits for another Deferred then.
 pub(crate) fn delegate<M: Flavour>(core: &CoreRef<M>, parts: M::Group) {
     let ends_at_once = parts.ends_at_once();
     let unused = core.with(|state| {
@@ -243,7 +245,7 @@ pub(crate) fn delegate<M: Flavour>(core: &CoreRef<M>, parts: M::Group) {
     drop_contained(unused);
 }
 
-/// Has a cancel of `core`, which was fired, do nothing, as [`delegate`] does: it does not
+/// Makes a cancel of `core`, which was fired, do nothing, as [`delegate`] does: it does not
 /// reach a chain that this one may wait for later.
 pub(crate) fn keep_from_waited<M: Flavour>(core: &CoreRef<M>) {
     core.with(|state| state.cancelling = Cancelling::Delegated);

@@ -1,18 +1,19 @@
-//! Handles on a chain that know nothing of its types: cancel, pause, look.
+//! Handles to a chain without its types: to cancel it, pause it, or see its state.
 
 use std::panic::Location;
 
 use super::cancel;
-use super::core::Phase;
 use super::flavour::Flavour;
+use super::phase::{Phase, Transition};
 use super::raw::{CoreRef, CoreWeak, RunGuard, StateGuard};
 use super::run;
-use super::run_pending;
+use super::trampoline::run_pending;
 use super::wait;
 use crate::failure::Failure;
+use crate::stage_trace::CallSite;
 use crate::state::State;
 
-/// Does not keep the chain alive.
+/// A handle that does not keep the chain alive.
 pub(crate) struct Control<M: Flavour> {
     core: Option<CoreWeak<M>>,
 }
@@ -47,7 +48,7 @@ impl<M: Flavour> Control<M> {
 }
 
 impl<M: Flavour> Drop for Control<M> {
-    /// Perhaps it was the last handle that has kept the chain between two others.
+    /// Hands the chain down if this was the last handle to a mere link.
     fn drop(&mut self) {
         let core = self.core();
         self.core = None;
@@ -67,13 +68,18 @@ impl<M: Flavour> Clone for Control<M> {
     }
 }
 
-/// What a chain is doing, when the abandonments in the queue have run.
+/// The state of a chain, after the abandonments that are in the queue.
 pub(crate) fn look<M: Flavour>(core: &CoreRef<M>) -> State {
     let seen = core.with(|state| state.seen());
     if seen != State::Done && run_pending() > 0 {
         return core.with(|state| state.seen());
     }
     seen
+}
+
+/// Where a chain was made.
+pub(crate) fn made_at<M: Flavour>(core: &CoreRef<M>) -> CallSite {
+    core.with(|state| state.made_at)
 }
 
 pub(crate) fn cancel_core<M: Flavour>(core: &CoreRef<M>, cancelled_at: &'static Location<'static>) {
@@ -90,7 +96,7 @@ pub(crate) fn fail_core<M: Flavour>(
     cancel::fail_with_cancelled::<M>(core, cancelled_at, before);
 }
 
-/// Holds a chain up for as long as it lives.
+/// Pauses a chain for as long as it lives.
 pub(crate) struct PauseToken<M: Flavour> {
     core: CoreRef<M>,
 }
@@ -104,10 +110,11 @@ impl<M: Flavour> PauseToken<M> {
 
 impl<M: Flavour> Drop for PauseToken<M> {
     fn drop(&mut self) {
-        let claimed = RunGuard::<M>::acquire(&self.core, |state| state.unpause());
+        let claimed =
+            RunGuard::<M>::acquire(&self.core, Transition::Unpause, |state| state.unpause());
         match claimed {
             Ok((guard, ())) => run::run(guard),
-            // Perhaps the pause has kept the chain between two others.
+            // The pause may have been all that kept a mere link from being handed down.
             Err(()) => {
                 if let Some(guard) = wait::hand_down::<M>(&self.core) {
                     run::run_owned(guard);
@@ -118,7 +125,7 @@ impl<M: Flavour> Drop for PauseToken<M> {
 }
 
 impl<M: Flavour> StateGuard<'_, M> {
-    /// What the chain is doing, as one may be told.
+    /// The state that users see.
     pub(super) fn seen(&self) -> State {
         match self.phase() {
             Phase::Unfired => State::Unfired,

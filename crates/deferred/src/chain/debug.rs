@@ -1,24 +1,24 @@
-//! What `Debug` shows of a chain: its state, its stages, whom it waits for.
+//! `Debug` of a chain: its state, its stages, and the chains that it waits for.
 
 use std::fmt;
 
-use super::flavour::{Fits, Flavour};
-use super::raw::CoreRef;
+use super::flavour::Flavour;
+use super::raw::{CoreRef, Fits};
 use super::receiver::Receiver;
-use super::run_pending;
+use super::trampoline::run_pending;
 use super::wait_graph::waits_for;
 use crate::failure::Failure;
 use crate::stage_trace::CallSite;
 use crate::state::State;
 
-/// Of a long line of chains that wait for one another, so many are shown.
+/// Limit for the number of stages and of awaited chains that are shown.
 const SHOWN: usize = 16;
 
-/// One chain, as it was a moment ago.
+/// The state of one chain, copied under its lock.
 struct Snapshot {
     state: State,
     made_at: CallSite,
-    /// Where its stages were added; `None` while another thread runs them.
+    /// Where its stages were added; `None` while another thread may run them.
     stages: Option<Vec<CallSite>>,
     failure: Option<Failure>,
 }
@@ -89,7 +89,7 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
         };
         Snapshot::of::<M>(link.core()).show(&mut out);
         let (mut next, is_asleep) = waits_for::<M>(link.core());
-        // It may wait for itself, through a list.
+        // A chain may wait for itself through a list, so each is shown once.
         let mut seen = vec![link.core().clone()];
         let mut line = Vec::new();
         while line.len() < SHOWN

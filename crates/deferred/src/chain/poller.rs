@@ -1,35 +1,35 @@
-//! Pollers: the waker of the executor that polls for what bodies come to.
+//! Pollers: the waker of the executor above a tree of tasks.
 //!
-//! A body that waits for some other future is woken by a waker, from any thread, and goes
-//! on when an executor calls [`run_woken`](crate::run_woken). Which executor is to be
-//! woken is decided far above the body: it polls the Deferred that waits for the body,
-//! through any number of chains and bodies. All bodies of such a tree share one poller. It
-//! is a union-find structure: when two trees are joined, their pollers are, so that an
-//! await costs the same whatever hangs above or below.
+//! A task that waits for some other future is woken by a waker, from any thread, and goes on
+//! when an executor calls [`run_woken`](crate::run_woken). That executor polls the Deferred at
+//! the top of the tree, which waits for the task through any number of chains and tasks. All
+//! tasks of a tree share one poller. It is a union-find structure: when two trees are joined,
+//! their pollers are, so that an await costs the same whatever is above or below.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use crate::panics::{drop_contained, run_contained};
 
-/// One of the pollers of a tree, all of which lead to the same root.
+/// A node of the union-find structure; all nodes of a tree lead to one root.
 pub(crate) struct Poller {
     state: Mutex<State>,
 }
 
 enum State {
     Root(Root),
-    /// Joined with another one, which is nearer to the root.
+    /// Joined with this one, which is nearer to the root.
     Joined(Arc<Poller>),
 }
 
 #[derive(Default)]
 struct Root {
-    /// Whom to wake; taken by waking it.
+    /// That of the executor; taken when it is woken.
     waker: Option<Waker>,
-    /// A body was woken while there was no waker.
+    /// Set when a task is woken, cleared when the executor is: so a task that is woken before
+    /// there is a waker is not forgotten.
     is_due: bool,
-    /// The longest way to this root is no longer: the lower one is joined to the higher.
+    /// Bound for the length of the paths to this root: union by rank.
     rank: u8,
 }
 
@@ -45,7 +45,7 @@ impl Root {
     }
 }
 
-/// Nothing of a user's runs under this lock.
+/// Locks a node. No code of users runs under the lock.
 fn lock(poller: &Poller) -> MutexGuard<'_, State> {
     poller.state.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -63,7 +63,7 @@ impl Poller {
         })
     }
 
-    /// Calls `f` with the root that it leads to.
+    /// Calls `f` with the root of this node.
     fn with_root<R>(self: &Arc<Self>, f: impl FnOnce(&Arc<Self>, &mut Root) -> R) -> R {
         let mut at = Arc::clone(self);
         loop {
@@ -85,7 +85,7 @@ impl Poller {
         root
     }
 
-    /// Wakes the executor, whose waker is used up by that.
+    /// Wakes the executor, which takes its waker: it sets a new one when it polls.
     pub(crate) fn wake(self: &Arc<Self>) {
         wake(self.with_root(|_, root| {
             root.is_due = true;
@@ -93,7 +93,7 @@ impl Poller {
         }));
     }
 
-    /// Has `waker` woken when one of the bodies is.
+    /// Sets the waker that is woken when one of the tasks is.
     pub(crate) fn set(self: &Arc<Self>, waker: &Waker) {
         let is_set = self.with_root(|_, root| {
             let old = root.waker.as_ref();
@@ -108,9 +108,10 @@ impl Poller {
         wake(due);
     }
 
-    /// Joins two trees: what is polled for is above, so the waker is that of `above`.
+    /// Joins two trees. The executor polls at the top, so the waker is that of `above`.
     ///
-    /// Only the thread of the bodies does so; no other takes two locks.
+    /// Two nodes are locked at once here and nowhere else, and only by the thread of the
+    /// tasks: so there is no deadlock.
     pub(crate) fn join(above: &Arc<Self>, waits_on: &Arc<Self>) {
         let (upper, lower) = (above.root(), waits_on.root());
         if Arc::ptr_eq(&upper, &lower) {

@@ -1,18 +1,15 @@
-//! The consuming end of a chain, typed: where stages are added and the result
-//! comes out.
+//! Receiver: the typed consuming end of a chain, where stages are added and the result comes
+//! out.
 
-use std::marker::PhantomData;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 
 use super::control::{PauseToken, look};
-use super::core::{Listener, NestedWaker, Phase, ReceiverState};
-use super::flavour::{Fits, Flavour};
-use super::raw::{CoreRef, CoreWeak, Local, ReceiverRef, RunGuard, Slot};
+use super::flavour::Flavour;
+use super::link::LinkedReceiver;
+use super::phase::{ReceiverState, Transition};
+use super::raw::{CoreRef, CoreWeak, Fits, ReceiverRef, RunGuard, Slot};
 use super::run::{self, Stage, Step};
-use super::run_pending;
-use super::task::{SharedTask, WeakTask, address, is_same_task};
-use super::trampoline;
-use super::variance::Invariant;
+use super::trampoline::run_pending;
 use super::wait::{self, Waited};
 use crate::error::ResultTaken;
 use crate::failure::{Failure, Result};
@@ -21,118 +18,24 @@ use crate::stage_trace::CallSite;
 use crate::state::State;
 use crate::unhandled::Unhandled;
 
-/// Where a result of type `T` is or will be. It is consumed, or let go of with
-/// [`Receiver::let_go`]; merely dropping it leaves the chain believing it held.
+/// A result of type `T`, now or later. It is consumed, or given up by [`Receiver::let_go`]: to
+/// just drop it would leave the chain in [`ReceiverState::Held`].
 pub(crate) enum Receiver<M: Flavour, T> {
-    /// It is there and needs no core: nobody else has a handle to it.
+    /// The result is there, and needs no core: there is no handle to it.
     Ready(Result<T>),
     Linked(LinkedReceiver<M, T>),
-    /// It was taken out.
+    /// The result was taken out.
     Taken,
 }
 
-/// The end of a chain that has a core.
-///
-/// INVARIANT: it is the only one for its core, and `T` is what the last of the
-/// core's stages gives.
-pub(crate) struct LinkedReceiver<M: Flavour, T> {
-    core: ReceiverRef<M>,
-    result: Invariant<T>,
-}
-
-impl<M: Flavour, T: Fits<M>> LinkedReceiver<M, T> {
-    pub(super) fn new(core: ReceiverRef<M>) -> Self {
-        Self {
-            core,
-            result: PhantomData,
-        }
-    }
-
-    pub(super) fn into_core(self) -> CoreRef<M> {
-        self.core.into_core()
-    }
-
-    pub(crate) fn core(&self) -> &CoreRef<M> {
-        &self.core
-    }
-
-    /// Takes the result out if all stages have run.
-    #[inline(always)]
-    fn take(&mut self) -> Option<Result<T>> {
-        self.core.take_settled(Slot::take::<T>)?
-    }
-
-    /// The same, when an abandonment that is still in the queue may bring the result.
-    #[cold]
-    fn take_late(&mut self) -> Option<Result<T>> {
-        run_pending();
-        self.take()
-    }
-
-    /// Has `waker` woken when all stages have run. They may have run meanwhile: a
-    /// waker's clone and drop are other people's code.
-    pub(crate) fn set_waker(&self, waker: &Waker) {
-        let is_set = self.core.with(|state| {
-            let old = state.cold.waker();
-            old.is_some_and(|old| old.will_wake(waker))
-        });
-        if !is_set {
-            self.set_listener(Listener::Waker(waker.clone()));
-        }
-    }
-
-    fn set_listener(&self, listener: Listener<M>) {
-        let task = listener.task();
-        let replaced = self
-            .core
-            .with(|state| state.cold.replace_listener(listener));
-        if let Some(replaced) = replaced {
-            if replaced.task().is_some_and(|old| Some(old) != task) {
-                M::unlinked(&self.core);
-            }
-            drop_contained(replaced);
-        }
-    }
-}
-
-impl<T: 'static> LinkedReceiver<Local, T> {
-    /// Has `body` resumed when all stages have run.
-    pub(crate) fn set_task(&self, task: &SharedTask) {
-        let is_set = self.core.with(|state| {
-            let old = state.cold.task();
-            old.is_some_and(|old| is_same_task(old, task))
-        });
-        if !is_set {
-            self.set_listener(Listener::Task(task.clone()));
-        }
-    }
-
-    /// Has `waker` woken when all stages have run, by which a future that `body` is polling
-    /// is to go on.
-    pub(crate) fn set_nested(&self, waker: &Waker, task: &SharedTask) {
-        let is_set = self.core.with(|state| {
-            let old = state.cold.nested();
-            old.is_some_and(|old| {
-                old.waker.will_wake(waker) && old.task.address() == address(&**task)
-            })
-        });
-        if !is_set {
-            self.set_listener(Listener::Nested(Box::new(NestedWaker {
-                waker: waker.clone(),
-                task: WeakTask::new(task),
-            })));
-        }
-    }
-}
-
 impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
-    /// Takes the content, leaving [`Receiver::Taken`].
+    /// Moves the content out, leaving [`Receiver::Taken`].
     #[inline(always)]
     pub(crate) fn take(&mut self) -> Self {
         std::mem::replace(self, Self::Taken)
     }
 
-    /// The end of what `step` comes to, outside of any chain.
+    /// The receiver of what a stage came to that ran without a chain.
     pub(crate) fn from_step(step: Step<M, T>) -> Self {
         match step {
             Step::Done(result) => Self::Ready(result),
@@ -144,7 +47,7 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
         }
     }
 
-    /// The end as what a stage came to.
+    /// The receiver as what a stage came to.
     #[inline]
     pub(crate) fn into_step(self) -> Step<M, T> {
         match self {
@@ -154,18 +57,18 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
         }
     }
 
-    /// Adds a stage; runs it, before returning, if the result is there.
+    /// Adds a stage; if the result is there, runs it before returning.
     #[inline(always)]
     pub(crate) fn add<S: Stage<M, T>>(self, stage: S, added_at: CallSite) -> Receiver<M, S::Out> {
-        // Taken apart at once: where a whole end is passed on, it has to be in memory,
-        // and is moved about there.
+        // Taken apart at once: a whole receiver that is passed on has to be in memory, and
+        // is copied there.
         let link = match self {
             Self::Linked(link) => link,
             Self::Ready(input) => return Self::add_now(input, stage, added_at),
             Self::Taken => return Self::add_now(taken_before(), stage, added_at),
         };
         let core = link.core;
-        let claimed = RunGuard::<M>::acquire(&core, |state| {
+        let claimed = RunGuard::<M>::acquire(&core, Transition::AddStage, |state| {
             state.push::<T, S>(stage, added_at);
             state.is_at_end().then_some(()).ok_or(())
         });
@@ -175,7 +78,7 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
         Receiver::Linked(LinkedReceiver::new(core))
     }
 
-    /// Runs a stage that nobody has to wait for.
+    /// Runs a stage whose input is there.
     #[inline]
     fn add_now<S: Stage<M, T>>(
         input: Result<T>,
@@ -188,11 +91,13 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
         }
     }
 
-    /// An end that gets the result of `inner`.
+    /// The receiver of a new chain that waits for `inner`.
     fn waiting_for(inner: LinkedReceiver<M, T>, made_at: CallSite) -> Self {
         let outer = ReceiverRef::new(made_at);
-        let Ok((guard, ())) = RunGuard::<M>::acquire(&outer, |_state| Ok::<_, ()>(())) else {
-            unreachable!("nobody else has it");
+        let Ok((guard, ())) =
+            RunGuard::<M>::acquire(&outer, Transition::Fire, |_state| Ok::<_, ()>(()))
+        else {
+            unreachable!("it was not refused");
         };
         if let Waited::HasResult(guard) = wait::wait_for(guard, inner.into_core()) {
             run::run(guard);
@@ -200,7 +105,7 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
         Self::Linked(LinkedReceiver::new(outer))
     }
 
-    /// The core; one is made if there is none yet.
+    /// The core, which is made if there is none yet; `None` if the result was taken.
     pub(crate) fn core(&mut self, made_at: CallSite) -> Option<&CoreRef<M>> {
         if matches!(self, Self::Ready(_)) {
             let Self::Ready(result) = self.take() else {
@@ -209,7 +114,7 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
             let core = ReceiverRef::new(made_at);
             core.with(|state| {
                 state.slot().put(result);
-                state.set_phase(Phase::Settled);
+                state.go(Transition::FireIdle);
             });
             *self = Self::Linked(LinkedReceiver::new(core));
         }
@@ -219,11 +124,11 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
         }
     }
 
-    /// Holds the chain up for as long as the token lives.
+    /// Pauses the chain for as long as the token lives.
     pub(crate) fn pause(&mut self, made_at: CallSite) -> PauseToken<M> {
         let core = match self.core(made_at) {
             Some(core) => core.clone(),
-            // The result is gone: what is paused is nobody's.
+            // The result was taken: the token pauses a chain of its own.
             None => CoreRef::new(0, made_at),
         };
         PauseToken::new(core)
@@ -237,7 +142,7 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
         }
     }
 
-    /// What the chain is doing; `None` if it has no core.
+    /// The state of the chain; `None` if it has no core.
     pub(crate) fn look(&self) -> Option<State> {
         match self {
             Self::Linked(link) => Some(look::<M>(&link.core)),
@@ -245,7 +150,7 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
         }
     }
 
-    /// Whether the result is there, as far as can be told without running anything.
+    /// Whether the result is there. Runs no code of users.
     pub(crate) fn is_done(&self) -> bool {
         match self {
             Self::Linked(link) => link.core.with(|state| state.seen()) == State::Done,
@@ -253,12 +158,12 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
         }
     }
 
-    /// The result, if it is there; else the end itself.
+    /// The result, if it is there; else the receiver itself.
     #[inline(always)]
     pub(crate) fn into_result(self) -> Result<Result<T>, Self> {
         match self {
             Self::Ready(result) => Ok(result),
-            Self::Linked(mut link) => match link.take().or_else(|| link.take_late()) {
+            Self::Linked(mut link) => match link.take().or_else(|| take_late(&mut link)) {
                 Some(result) => Ok(result),
                 None => Err(Self::Linked(link)),
             },
@@ -282,11 +187,11 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
         result
     }
 
-    /// The result, or `listen` is called to say who is told when it is there;
-    /// `Ready(None)` if it was taken before.
+    /// Takes the result; else calls `listen` to set a listener. `Ready(None)` if the result
+    /// was taken before.
     ///
-    /// It does not run what is pending: that is for executors, which may go to sleep. A
-    /// body returns, and its chain goes on when the queue does.
+    /// It does not run pending abandonments: executors do so before, since they may go to
+    /// sleep. A task just returns, and is resumed when the queue has run.
     pub(crate) fn poll(
         &mut self,
         listen: impl FnOnce(&LinkedReceiver<M, T>),
@@ -308,8 +213,8 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
         }
     }
 
-    /// Gives the end up. The stages still run; a failure that nobody handles is
-    /// reported, unless `end` says to ignore it.
+    /// Gives the receiver up. The stages still run; an unhandled failure is reported, if
+    /// `receiver` is [`ReceiverState::Detached`].
     pub(crate) fn let_go(self, receiver: ReceiverState) {
         match self {
             Self::Ready(Err(failure)) => dispose::<M, T>(Err(failure), receiver, None),
@@ -330,6 +235,13 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
     }
 }
 
+/// Takes the result when an abandonment that is still in the queue may bring it.
+#[cold]
+fn take_late<M: Flavour, T: Fits<M>>(link: &mut LinkedReceiver<M, T>) -> Option<Result<T>> {
+    run_pending();
+    link.take()
+}
+
 #[cold]
 fn taken_before<T>() -> Result<T> {
     Err(Failure::new(ResultTaken::new()))
@@ -338,7 +250,7 @@ fn taken_before<T>() -> Result<T> {
 fn dispose<M: Flavour, T>(result: Result<T>, receiver: ReceiverState, made_at: Option<CallSite>) {
     match result {
         Err(failure) if receiver == ReceiverState::Detached => {
-            let is_moot = trampoline::is_passing_by::<M>();
+            let is_moot = run::is_passing_by::<M>();
             Unhandled::new(failure, made_at, is_moot).report();
         }
         result => drop_contained(result),

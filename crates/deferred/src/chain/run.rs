@@ -1,20 +1,18 @@
-//! The run of a chain: one loop, whatever hangs on what.
+//! Run loop: runs the stages of a chain, and of the chains that this sets going.
 //!
-//! A stage gives a result, or another chain to wait for, or another chain to
-//! fire. The loop goes to whichever chain can go on, and keeps a list of its own
-//! of those to come back to. So the depth of the stack does not depend on how
-//! many chains wait for, or fire, one another.
+//! A stage gives a result, or a chain to wait for, or a chain to run first. The loop goes on
+//! with the chain that can run, and keeps a list of those to return to. So the depth of the
+//! stack does not depend on how many chains wait for, or fire, one another.
 
 use std::any::Any;
 use std::task::Waker;
 
 use smallvec::SmallVec;
 
-use super::core::{Phase, ReceiverState};
-use super::flavour::{Fits, Flavour};
-use super::raw::{CoreRef, OwnedRunGuard, Queued, Release, RunGuard, Slot};
-use super::receiver::LinkedReceiver;
-use super::trampoline;
+use super::flavour::Flavour;
+use super::link::LinkedReceiver;
+use super::phase::{Phase, ReceiverState, Transition};
+use super::raw::{Core, CoreRef, Fits, Flow, OwnedRunGuard, Queued, Release, RunGuard, Slot};
 use super::wait::{self, Waited};
 use crate::error::Panicked;
 use crate::failure::{Failure, Result};
@@ -22,15 +20,15 @@ use crate::panics::{catch, drop_contained, run_contained};
 use crate::stage_trace::CallSite;
 use crate::unhandled::Unhandled;
 
-/// One pair of a chain, taking a `T` or a failure.
+/// A stage: one pair of callback and errback, which takes a `T` or a failure.
 pub(crate) trait Stage<M: Flavour, T>: Fits<M> {
     type Out: Fits<M>;
-    /// What it passes on untouched.
+    /// The results that it passes on without a run.
     const SKIPS: Skips;
 
     fn run(self, input: Result<T>) -> Step<M, Self::Out>;
 
-    /// What a value that is skipped becomes: itself.
+    /// Converts a skipped value, whose type is `Out` in fact.
     fn pass(value: T) -> Self::Out
     where
         Self: Sized,
@@ -48,26 +46,17 @@ pub(crate) enum Skips {
     Failures,
 }
 
-/// What a stage came to.
+/// What the run of a stage came to.
 pub(crate) enum Step<M: Flavour, U> {
     Done(Result<U>),
-    /// The result of another chain is to be this one's.
+    /// The chain is to wait for the result of this one.
     Wait(LinkedReceiver<M, U>),
-    /// The result is this value, once that chain has been run.
+    /// That chain is to be run, and then the result is this value.
     Run(OwnedRunGuard<M>, U),
 }
 
-/// The same as [`Step`], with the result in the slot.
-pub(crate) enum Flow<M: Flavour> {
-    Next,
-    /// A failure has left the stage, be it its own or one that passed.
-    Failed,
-    Wait(CoreRef<M>),
-    Call(OwnedRunGuard<M>),
-}
-
-impl<M: Flavour, T: Fits<M>, S: Stage<M, T>> Queued<M, T> for S {
-    /// It may panic; see [`advance`].
+impl<M: Flavour, T: Fits<M>, S: Stage<M, T>> Queued<Core<M>, T> for S {
+    /// May panic: [`advance`] catches that.
     #[inline(always)]
     fn run_queued(self, slot: &mut Slot<M>) -> Flow<M> {
         let input = if S::SKIPS == Skips::Values {
@@ -109,7 +98,7 @@ fn skip_value<M: Flavour, S>(stage: S) -> Flow<M> {
 #[inline(always)]
 fn skip_failure<M: Flavour, S>(stage: S, slot: &Slot<M>) -> Flow<M> {
     assert!(slot.is_failure(), "{TYPES_FIT}");
-    trampoline::drop_passed_by::<M, S>(stage);
+    drop_passed_by::<M, S>(stage);
     Flow::Failed
 }
 
@@ -123,7 +112,7 @@ fn take_failure<M: Flavour>(slot: &mut Slot<M>) -> Failure {
 
 const TYPES_FIT: &str = "the types of the stages were checked when they were added";
 
-/// Runs a stage on a result that is there already, outside of any chain.
+/// Runs a stage on a result that needs no chain.
 #[inline]
 pub(super) fn run_now<M: Flavour, T: 'static, S: Stage<M, T>>(
     stage: S,
@@ -153,20 +142,44 @@ pub(super) fn run_now<M: Flavour, T: 'static, S: Stage<M, T>>(
     }
 }
 
-/// A failure passes by a stage, outside of any chain. Out of the way of values.
+/// A failure passes a stage, without a chain. Not inlined, so that values stay fast.
 #[cold]
 #[inline(never)]
 fn pass_by<M: Flavour, S>(stage: S, mut failure: Failure, added_at: CallSite) -> Failure {
-    trampoline::drop_passed_by::<M, S>(stage);
+    drop_passed_by::<M, S>(stage);
     failure.passed(added_at);
     failure
 }
 
-/// What is left to do when a chain does not go on by itself.
+/// Drops a callback because a failure passes it.
+///
+/// If the callback has captured a Deferred, whose trigger was lost to the same failure, then
+/// the report of its `Abandoned` is minor: see [`is_passing_by`].
+fn drop_passed_by<M: Flavour, S>(callback: S) {
+    if !std::mem::needs_drop::<S>() {
+        return;
+    }
+    let change = |by: isize| {
+        M::work_queue(|queue| {
+            let count = queue.passed_by.get();
+            queue.passed_by.set(count.saturating_add_signed(by));
+        });
+    };
+    change(1);
+    drop_contained(callback);
+    change(-1);
+}
+
+/// Whether a drop that runs now is part of [`drop_passed_by`].
+pub(super) fn is_passing_by<M: Flavour>() -> bool {
+    M::work_queue(|queue| queue.passed_by.get() > 0).unwrap_or(false)
+}
+
+/// The chains to run after one has stopped.
 struct Rest<M: Flavour> {
-    /// This one is to be run,
+    /// To be run first.
     next: Option<OwnedRunGuard<M>>,
-    /// and this one afterwards, which has called it.
+    /// The chain that has stopped, if it goes on after `next`.
     caller: Option<OwnedRunGuard<M>>,
 }
 
@@ -177,7 +190,7 @@ impl<M: Flavour> Rest<M> {
     };
 }
 
-/// Runs a chain, and whatever that sets going.
+/// Runs a chain, and the chains that this sets going.
 pub(super) fn run<M: Flavour>(guard: RunGuard<'_, M>) {
     let rest = advance(guard);
     if let Some(next) = rest.next {
@@ -185,9 +198,9 @@ pub(super) fn run<M: Flavour>(guard: RunGuard<'_, M>) {
     }
 }
 
-/// Runs a chain that another one has set going, and whatever that sets going.
+/// Runs a chain that another one has set going, and the chains that this sets going.
 ///
-/// Apart from [`run`], so that one chain by itself pays nothing for it.
+/// Not inlined into [`run`], so that a chain that sets nothing going pays nothing for it.
 #[inline(never)]
 fn go_on<M: Flavour>(mut next: OwnedRunGuard<M>, mut caller: Option<OwnedRunGuard<M>>) {
     let mut core = None;
@@ -203,7 +216,7 @@ fn go_on<M: Flavour>(mut next: OwnedRunGuard<M>, mut caller: Option<OwnedRunGuar
     }
 }
 
-/// The same, where chains call others and have to go on afterwards.
+/// The same, if `caller` has to go on after `next`: a list of callers is the stack.
 #[inline(never)]
 fn call<M: Flavour>(next: OwnedRunGuard<M>, caller: OwnedRunGuard<M>) {
     // The innermost last.
@@ -217,26 +230,26 @@ fn call<M: Flavour>(next: OwnedRunGuard<M>, caller: OwnedRunGuard<M>) {
     }
 }
 
-/// The same, for one that holds on to its core by itself.
-pub(super) fn run_owned<M: Flavour>(guard: OwnedRunGuard<M>) {
+/// As [`run`], for an owned guard.
+pub(crate) fn run_owned<M: Flavour>(guard: OwnedRunGuard<M>) {
     run(guard.borrow_in(&mut None));
 }
 
-/// Fires a chain that was not fired yet with the failure that `make` gives for the
-/// place it was made at; `before` is called before anything runs.
+/// Fires an unfired chain with a failure; else does nothing. `make` gets the place where the
+/// chain was made; `before` is called before any callback runs.
 pub(super) fn fail<M: Flavour>(
     core: &CoreRef<M>,
     make: impl FnOnce(CallSite) -> Failure,
     before: impl FnOnce(),
 ) {
-    let claimed = RunGuard::<M>::acquire(core, |state| {
+    let claimed = RunGuard::<M>::acquire(core, Transition::Fire, |state| {
         if state.phase() != Phase::Unfired {
             return Err(());
         }
         Ok((state.cold.take_canceller(), state.made_at))
     });
     let claimed = claimed.map(|(mut guard, (canceller, made_at))| {
-        // Made without the lock.
+        // Not under the lock: to make a failure may allocate.
         guard.slot().put_failure(make(made_at));
         (guard, canceller)
     });
@@ -252,10 +265,10 @@ fn advance_owned<M: Flavour>(guard: OwnedRunGuard<M>) -> Rest<M> {
     advance(guard.borrow_in(&mut None))
 }
 
-/// Runs the stages until none can go on.
+/// Runs stages until the chain stops: at its end, at a pause, to wait, or to run another one.
 #[inline(always)]
 fn advance<M: Flavour>(mut guard: RunGuard<'_, M>) -> Rest<M> {
-    // Guarded as a whole: that is dearer than a stage, and panics are rare.
+    // One `catch` around all stages: it costs more than a stage, and a panic is rare.
     let mut running = None;
     loop {
         let flow = match catch(|| run_stages(&mut guard, &mut running)) {
@@ -290,15 +303,15 @@ fn advance<M: Flavour>(mut guard: RunGuard<'_, M>) -> Rest<M> {
     }
 }
 
-/// Runs stages until one does not give a result, and gives what that comes to; `Next`
-/// if none is left, or a pause holds them up. Notes in `running` where the stage was
-/// added that it runs; if that panics, the slot is empty.
+/// Runs stages until one gives no result, and returns its flow; `Next` if none is left, or
+/// there is a pause. `running` is the place of the stage that runs: if that panics, the slot
+/// is empty.
 #[inline(always)]
 fn run_stages<M: Flavour>(guard: &mut RunGuard<'_, M>, running: &mut Option<CallSite>) -> Flow<M> {
     while !guard.core().is_paused()
         && let Some(flow) = guard.run_first(running)
     {
-        // First, and by itself: it is what the next stage waits for.
+        // Tested first and alone, because it is the common case.
         if matches!(flow, Flow::Next) {
             continue;
         }
@@ -321,24 +334,23 @@ fn put_panic<M: Flavour>(
     guard.slot().put_failure(failure);
 }
 
-/// What a running chain does when its stages have run, or are held up; the claim
-/// comes back if there are new ones. Gives the chain that is to be run next.
+/// Ends the run of a chain whose stages have run, or that is paused; the guard comes back if
+/// there are new stages. Returns the chain that is to be run next.
 #[inline(always)]
 fn finish<M: Flavour>(guard: RunGuard<'_, M>) -> Result<Option<OwnedRunGuard<M>>, RunGuard<'_, M>> {
-    // Mostly somebody holds the end and will ask for the result, or another chain
-    // gets it, or a body that awaits it goes on. (Each by itself, and not in an enum:
-    // that would be put together in memory.)
+    // The common cases: the receiver is held and will take the result, or a waiter gets it,
+    // or a task is resumed. (Two options and no enum, which would be put together in memory.)
     let left = guard.release(|state, has_stages| {
         if has_stages || state.is_paused() {
             return None;
         }
         if let Some(waiter) = state.cold.take_waiter() {
-            return Some((Phase::Taken, (Some(waiter), None)));
+            return Some((Transition::PassOn, (Some(waiter), None)));
         }
         if state.receiver != ReceiverState::Held || state.cold.has_waker() {
             return None;
         }
-        Some((Phase::Settled, (None, state.cold.take_task())))
+        Some((Transition::Rest, (None, state.cold.take_task())))
     });
     match left {
         Release::Kept(guard) => finish_for_others(guard),
@@ -357,32 +369,32 @@ fn finish_for_others<M: Flavour>(
     enum Left {
         Nothing,
         LetGo,
-        Told(Waker),
+        Wakes(Waker),
     }
     let left = guard.release(|state, has_stages| {
         if state.is_paused() {
-            return Some((Phase::Paused, Left::Nothing));
+            return Some((Transition::PauseRun, Left::Nothing));
         }
-        // Others have the chain meanwhile: perhaps there is one that waits now.
+        // Between the two locks, a waiter or a task may have come.
         if has_stages || state.cold.waiter().is_some() || state.cold.task().is_some() {
             return None;
         }
         let waker = state.cold.take_waker();
         if state.receiver != ReceiverState::Held {
-            return Some((Phase::Taken, Left::LetGo));
+            return Some((Transition::PassOn, Left::LetGo));
         }
-        Some((Phase::Settled, waker.map_or(Left::Nothing, Left::Told)))
+        Some((Transition::Rest, waker.map_or(Left::Nothing, Left::Wakes)))
     });
     match left {
         Release::Kept(guard) => return Err(guard),
         Release::Taken(guard, _) => let_go(guard),
-        Release::Released(Left::Told(waker)) => run_contained("a waker", || waker.wake()),
+        Release::Released(Left::Wakes(waker)) => run_contained("a waker", || waker.wake()),
         Release::Released(_) => {}
     }
     Ok(None)
 }
 
-/// Disposes of a result that came after the end of its chain was let go.
+/// Disposes of the result of a chain whose receiver was let go.
 #[inline(never)]
 fn let_go<M: Flavour>(mut guard: RunGuard<'_, M>) {
     let (receiver, made_at) = guard.core().with(|state| (state.receiver, state.made_at));

@@ -1,32 +1,34 @@
-//! The firing end of a chain, typed.
+//! Sender: the typed firing end of a chain.
 
 use std::marker::PhantomData;
 use std::panic::Location;
 
-use super::core::{Canceller, Cancelling, Phase};
-use super::flavour::{Fits, Flavour};
-use super::raw::{CoreRef, CoreWeak, OwnedRunGuard, ReceiverRef, RunGuard};
-use super::receiver::{LinkedReceiver, Receiver};
+use super::flavour::Flavour;
+use super::link::LinkedReceiver;
+use super::phase::{Cancelling, Phase, Transition};
+use super::raw::{Canceller, CoreRef, CoreWeak, Fits, OwnedRunGuard, ReceiverRef, RunGuard};
+use super::receiver::Receiver;
 use super::run;
-use super::run_pending;
-use super::trampoline;
+use super::trampoline::{self, run_pending};
 use super::variance::Invariant;
 use crate::failure::Result;
 use crate::panics::drop_contained;
 
 /// One of the counted handles that may fire a chain whose input is a `T`.
 ///
-/// When the last one goes and the chain is unfired, it is abandoned.
+/// If the last one is dropped and the chain is unfired, the chain is abandoned.
 pub(crate) struct Sender<M: Flavour, T> {
     core: CoreRef<M>,
     input: Invariant<T>,
 }
 
-/// Why a fire has not claimed the chain.
-enum Unclaimed<T> {
-    /// There is nothing to run.
+/// Why a fire gives no chain to run.
+enum NotRun<T> {
+    /// It has no stages and no listener.
     Settled,
+    /// A cancel has failed the chain before: the result is dropped.
     Swallowed(Result<T>),
+    /// The chain was fired before.
     Refused(Result<T>),
 }
 
@@ -87,19 +89,19 @@ impl<M: Flavour, T: Fits<M>> Sender<M, T> {
     /// Fires the chain; `None` if there is nothing to run.
     #[inline(always)]
     fn acquire(&self, result: Result<T>) -> Result<Option<RunGuard<'_, M>>, Result<T>> {
-        let fired = RunGuard::acquire(&self.core, |state| {
+        let fired = RunGuard::acquire(&self.core, Transition::Fire, |state| {
             if state.phase() == Phase::Unfired {
                 state.slot().put(result);
                 if state.is_idle() {
-                    state.set_phase(Phase::Settled);
-                    return Err(Unclaimed::Settled);
+                    state.go(Transition::FireIdle);
+                    return Err(NotRun::Settled);
                 }
                 Ok(state.cold.take_canceller())
             } else if state.cancelling == Cancelling::SwallowOne {
                 state.cancelling = Cancelling::No;
-                Err(Unclaimed::Swallowed(result))
+                Err(NotRun::Swallowed(result))
             } else {
-                Err(Unclaimed::Refused(result))
+                Err(NotRun::Refused(result))
             }
         });
         match fired {
@@ -109,12 +111,12 @@ impl<M: Flavour, T: Fits<M>> Sender<M, T> {
                 }
                 Ok(Some(guard))
             }
-            Err(Unclaimed::Settled) => Ok(None),
-            Err(Unclaimed::Swallowed(result)) => {
+            Err(NotRun::Settled) => Ok(None),
+            Err(NotRun::Swallowed(result)) => {
                 drop_contained(result);
                 Ok(None)
             }
-            Err(Unclaimed::Refused(result)) => Err(result),
+            Err(NotRun::Refused(result)) => Err(result),
         }
     }
 

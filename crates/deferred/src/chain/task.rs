@@ -1,4 +1,4 @@
-//! What awaits chains from outside of any: a body of `inline_callbacks`.
+//! Tasks: what a chain knows of an async body of `inline_callbacks` that awaits it.
 
 use std::cell::Cell;
 use std::panic::Location;
@@ -11,39 +11,39 @@ use smallvec::SmallVec;
 use super::poller::Poller;
 use super::raw::{CoreRef, CoreWeak, Local, OwnedRunGuard, PinWeak};
 
-/// Chains that a body awaits; mostly one.
+/// The chains that a task awaits: inline if there is one.
 pub(crate) type Awaited<M> = SmallVec<[CoreWeak<M>; 1]>;
 
-/// A body that awaits Deferreds, and fires one in the end.
+/// A task: an async body that awaits Deferreds, and fires one in the end.
 ///
-/// Only chains of one thread know of bodies: by a shared chain it is woken like any
-/// other future.
+/// Only chains of one thread know of tasks. A chain of several threads wakes it as it wakes
+/// any other future.
 pub(crate) trait Task {
-    /// Goes on, since something it awaits has come; gives the chain of its result if
-    /// that is to be run now.
+    /// Polls the body, since something that it awaits has come; returns the chain of its
+    /// result if that is to be run now.
     fn resume(self: Pin<Rc<Self>>) -> Option<OwnedRunGuard<Local>>;
 
-    /// The chain that gets its result, while there is one.
+    /// The chain that the body fires; `None` when it has.
     fn result(&self) -> Option<CoreRef<Local>>;
 
-    /// Cancels it: gives what it awaits, for the caller to cancel. If it awaits nothing,
-    /// it is dropped, and its result is `Cancelled`.
+    /// Cancels it: returns the chains that it awaits, for the caller to cancel. If it awaits
+    /// none, the body is dropped, and its result is `Cancelled`.
     fn cancel(self: Pin<Rc<Self>>, cancelled_at: &'static Location<'static>) -> Awaited<Local>;
 
-    /// Drops it; its result is `Cancelled`.
+    /// Drops the body; its result is `Cancelled`.
     fn give_up(self: Pin<Rc<Self>>, cancelled_at: &'static Location<'static>);
 
-    /// A number that changes whenever it goes on.
+    /// A number that changes with each poll.
     fn progress(&self) -> u32;
 
     /// The chains it awaits.
     fn awaited(&self) -> Awaited<Local>;
 
-    /// Whether it waits to be woken by something else, too.
+    /// Whether something other than a Deferred has its waker.
     fn is_asleep(&self) -> bool;
 
-    /// What wakes the executor that polls for it, if it is or was asleep, or a body is
-    /// or was that it waits for.
+    /// The poller of the executor above; `None` until it, or a task that it waits for, was
+    /// asleep.
     fn poller(&self) -> Option<Arc<Poller>>;
 
     fn set_poller(&self, poller: &Arc<Poller>);
@@ -52,7 +52,7 @@ pub(crate) trait Task {
 pub(crate) type SharedTask = Pin<Rc<dyn Task>>;
 pub(crate) type WeakTask = PinWeak<dyn Task>;
 
-/// Where a body is, by which it is told from others.
+/// The address of a task, which identifies it.
 pub(crate) fn address<B: Task + ?Sized>(task: &B) -> *const () {
     std::ptr::from_ref(task).cast()
 }
@@ -61,18 +61,18 @@ pub(super) fn is_same_task(a: &SharedTask, b: &SharedTask) -> bool {
     address(&**a) == address(&**b)
 }
 
-/// How a body awaits a chain.
+/// How a task awaits a chain.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Awaits {
     No,
-    /// It is resumed.
+    /// The chain resumes it.
     Directly,
-    /// A future that it polls is woken.
+    /// The chain wakes another future inside of it.
     Nested,
 }
 
 impl Awaits {
-    /// How the body at `address` awaits `core`.
+    /// How the task at `address` awaits `core`.
     pub(crate) fn of(core: &CoreRef<Local>, address: *const ()) -> Self {
         core.with(|state| {
             let task = state.cold.task().map(|task| self::address(&**task));
@@ -90,14 +90,14 @@ thread_local! {
     static WITH_POLLER: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Whether some body of this thread has a poller.
+/// Whether a task of this thread has a poller.
 #[inline]
 pub(crate) fn has_any_poller() -> bool {
     WITH_POLLER.try_with(Cell::get).is_ok_and(|count| count > 0)
 }
 
-/// Counts one more body with a poller, or one less.
+/// Counts one more task with a poller, or one less.
 pub(crate) fn count_pollers(by: isize) {
-    // At the end of the thread, nobody asks any more.
+    // Errs at the end of the thread, when the count is not read any more.
     let _ = WITH_POLLER.try_with(|count| count.set(count.get().saturating_add_signed(by)));
 }

@@ -96,5 +96,5 @@
 
 use std::marker::PhantomData;
 
-/// Makes what has it invariant in `T`.
+/// Makes a type that has it invariant in `T`.
 pub(crate) type Invariant<T> = PhantomData<fn(T) -> T>;

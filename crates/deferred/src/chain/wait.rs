@@ -1,25 +1,26 @@
-//! One chain waiting for the result of another.
+//! Waiting: one chain takes over the result of another.
 
-use super::core::{Cancelling, Phase, ReceiverState};
 use super::flavour::Flavour;
+use super::phase::{Cancelling, Phase, ReceiverState, Transition};
 use super::raw::{CoreRef, CoreWeak, OwnedRunGuard, Release, RunGuard, Slot, StateGuard};
 use super::wait_graph::closes_a_cycle;
 use crate::error::WaitCycle;
 use crate::failure::Failure;
 use crate::panics::drop_contained;
 
-/// How an attempt to wait came out.
+/// What came of an attempt to wait.
 pub(super) enum Waited<'a, M: Flavour> {
-    /// There is nothing to wait for: the outer chain has its result.
+    /// The outer chain has its result and may run on: it was there, or waiting was refused.
     HasResult(RunGuard<'a, M>),
-    /// Whoever gives it the result runs it.
+    /// The outer chain is in `Waiting`; the inner one resumes it.
     Waits,
-    /// The result has come for the chain that waits for the outer one: see [`hand_down`].
+    /// The outer chain was taken out as a mere link, and its waiter has got the result: that
+    /// one is to be run. See [`hand_down`].
     Resumes(OwnedRunGuard<M>),
 }
 
-/// Makes the chain of `claim` take over the result of `inner`: at once if it is
-/// there, else when it comes.
+/// Makes the chain of `guard` take over the result of `inner`: at once if it is there, else
+/// when it comes.
 pub(super) fn wait_for<'a, M: Flavour>(
     mut guard: RunGuard<'a, M>,
     inner: CoreRef<M>,
@@ -38,22 +39,23 @@ pub(super) fn wait_for<'a, M: Flavour>(
     if is_there {
         return Waited::HasResult(guard);
     }
-    // Each says whom it waits for before it looks for a cycle: of several threads
-    // that close one together, the last to say so sees it. Its chain stays in the path as
-    // long as it looks, or the cycle would be one of the others, without an end to find.
+    // The edge of the wait graph is stored before the search for a cycle: if several
+    // threads close one together, the last of them to store its edge finds it. `joining` keeps
+    // this chain in its path until then: taken out, it would leave a cycle of the other
+    // chains, and a search that starts outside of a cycle finds no end in it.
     let waits = guard.release(|state, _has_stages| {
         state.cold.replace_waiting_on(CoreRef::downgrade(&inner));
         state.joining = state.joining.wrapping_add(1);
-        Some((Phase::Waiting, ()))
+        Some((Transition::Wait, ()))
     });
     let Release::Released(()) = waits else {
-        unreachable!("it went to `Waiting`");
+        unreachable!("the transition was `Wait`");
     };
     let (listens, may_close) = inner.with(|state| {
         let listens = !state.is_at_end();
         if listens {
             let none = state.cold.replace_waiter((*outer).clone());
-            debug_assert!(none.is_none(), "its receiver is here");
+            debug_assert!(none.is_none(), "its receiver is ours");
         }
         let may_close = state.phase() == Phase::Waiting || state.cold.has_canceller();
         (listens, may_close)
@@ -71,9 +73,11 @@ pub(super) fn wait_for<'a, M: Flavour>(
         }
         return Waited::Waits;
     }
-    // Nobody else is to give it a result any more.
-    let claimed =
-        RunGuard::<M>::acquire_borrowed(outer, |state| Ok::<_, ()>(state.cold.take_waiting_on()));
+    // `inner` has not got, or has lost, its reference to `outer`: so only this call can move
+    // it out of `Waiting`.
+    let claimed = RunGuard::<M>::acquire_borrowed(outer, Transition::Resume, |state| {
+        Ok::<_, ()>(state.cold.take_waiting_on())
+    });
     let Ok((mut guard, waited_on)) = claimed else {
         unreachable!("nothing else ends its waiting");
     };
@@ -81,7 +85,8 @@ pub(super) fn wait_for<'a, M: Flavour>(
     if listens {
         return Waited::HasResult(refuse::<M>(guard, &inner));
     }
-    // It came between the two looks at it; nobody else takes it.
+    // The result came after the first look at `inner`. It is still there: its receiver,
+    // which alone may take it, was consumed by this call.
     inner.with(|state| takes_result(&mut guard, state));
     Waited::HasResult(guard)
 }
@@ -94,7 +99,7 @@ fn takes_result<M: Flavour>(guard: &mut RunGuard<'_, M>, inner: &mut StateGuard<
         .is_some()
 }
 
-/// Drops what was to be told of the result of `inner`, whose end is here now.
+/// Drops the listener of `inner`, whose receiver was consumed.
 #[cold]
 fn forget_listener<M: Flavour>(inner: &CoreRef<M>) {
     let listener = inner.with(|state| state.cold.take_listener());
@@ -104,10 +109,10 @@ fn forget_listener<M: Flavour>(inner: &CoreRef<M>) {
     drop_contained(listener);
 }
 
-/// Fails the chain of `claim`, which would wait for itself by `inner`.
+/// Fails the chain of `guard`, which would wait for itself through `inner`.
 #[cold]
 fn refuse<'a, M: Flavour>(mut guard: RunGuard<'a, M>, inner: &CoreRef<M>) -> RunGuard<'a, M> {
-    // Its end went with the attempt.
+    // The attempt has consumed the receiver of `inner`.
     inner.with(|state| state.receiver = ReceiverState::Detached);
     let made_at = guard.core().with(|state| state.made_at);
     let failure = Failure::raised_at_place(WaitCycle::new(), made_at);
@@ -117,19 +122,19 @@ fn refuse<'a, M: Flavour>(mut guard: RunGuard<'a, M>, inner: &CoreRef<M>) -> Run
 
 /// Gives `waiter` the result it waited for.
 pub(super) fn resume<M: Flavour>(waiter: CoreRef<M>, result: &mut Slot<M>) -> OwnedRunGuard<M> {
-    let claimed = OwnedRunGuard::<M>::acquire(waiter, |state| {
+    let claimed = OwnedRunGuard::<M>::acquire(waiter, Transition::Resume, |state| {
         debug_assert_eq!(state.phase(), Phase::Waiting);
         result.move_to(state.slot());
         Ok::<_, ()>(state.cold.take_waiting_on())
     });
     let Ok((guard, waited_on)) = claimed else {
-        unreachable!("whoever was to resume it guards it");
+        unreachable!("only the chain that a chain waits for resumes it");
     };
     drop(waited_on);
     guard
 }
 
-/// Takes `outer` off `inner`, if it is still there: then nobody gives it a result.
+/// Removes `outer` as the waiter of `inner`, if it still is: then `inner` will not resume it.
 fn stops_listening<M: Flavour>(outer: &CoreRef<M>, inner: &CoreRef<M>) -> bool {
     let waiter = inner.with(|state| match state.cold.waiter() {
         Some(waiter) if CoreRef::is_same(waiter, outer) => state.cold.take_waiter(),
@@ -138,10 +143,9 @@ fn stops_listening<M: Flavour>(outer: &CoreRef<M>, inner: &CoreRef<M>) -> bool {
     waiter.is_some()
 }
 
-/// Takes `link` out from between the chain that waits for it and the one that it waits
-/// for, if it does nothing there but to pass the result on, and nobody has a handle to it.
-/// So an endless loop by returned Deferreds needs no more memory with each round. Gives the
-/// chain that waited, if the result has come meanwhile.
+/// Takes `link` out from between its waiter and the chain that it waits for, if all it does is
+/// to pass the result on, and there is no handle to it. So an endless loop by returned
+/// Deferreds takes constant memory. Returns the waiter if its result has come by now.
 pub(super) fn hand_down<M: Flavour>(link: &CoreRef<M>) -> Option<OwnedRunGuard<M>> {
     let (waiter, inner) = link.with(|state| {
         if !is_mere_link(link, state) {
@@ -149,10 +153,11 @@ pub(super) fn hand_down<M: Flavour>(link: &CoreRef<M>) -> Option<OwnedRunGuard<M
         }
         let inner = state.cold.waiting_on()?.upgrade()?;
         state.cancelling = Cancelling::HandedDown;
-        // Whoever has it is to give it a result.
+        // From here to the end of this function, `waiter` is referred to by this call only,
+        // which makes sure that it gets its result.
         Some((state.cold.take_waiter()?, inner))
     })?;
-    let waited_on = waits_on::<M>(&waiter, &inner);
+    let waited_on = note_waiting_on::<M>(&waiter, &inner);
     drop(waited_on);
     let replaced = inner.with(|state| match state.cold.waiter() {
         Some(of_inner) if CoreRef::is_same(of_inner, link) => {
@@ -163,15 +168,15 @@ pub(super) fn hand_down<M: Flavour>(link: &CoreRef<M>) -> Option<OwnedRunGuard<M
     if replaced.is_some() {
         return None;
     }
-    // The result was on its way to the link already.
+    // `inner` has settled and resumes the link: so the waiter waits for the link again.
     link.with(|state| state.cancelling = Cancelling::No);
-    drop(waits_on::<M>(&waiter, link));
+    drop(note_waiting_on::<M>(&waiter, link));
     listen::<M>(waiter, link)
 }
 
-/// Whether nothing of `link` would be missed: it waits, is waited for, and has nothing
-/// to do afterwards; nobody can pause it, cancel it, or look at it, but through that which
-/// waits for it; no late fire is to be swallowed; and no thread looks for a cycle from it.
+/// Whether `link` may be taken out: it waits, has a waiter and no stages; no handle or pause
+/// can reach it, except through its waiter; no late fire of it has to be swallowed; and no
+/// thread searches for a cycle from it.
 fn is_mere_link<M: Flavour>(link: &CoreRef<M>, state: &mut StateGuard<'_, M>) -> bool {
     state.phase() == Phase::Waiting
         && state.joining == 0
@@ -183,17 +188,17 @@ fn is_mere_link<M: Flavour>(link: &CoreRef<M>, state: &mut StateGuard<'_, M>) ->
         }
         && !state.is_paused()
         && !state.has_stages()
-        // The weak reference that is known is that of the waiter.
+        // The one weak reference that may be left is `waiting_on` of the waiter.
         && (!link.is_handed_out() || link.has_no_weak_but(1))
 }
 
-/// Notes in `waiter`, which waits for what comes by the caller, for whom.
-fn waits_on<M: Flavour>(waiter: &CoreRef<M>, inner: &CoreRef<M>) -> Option<CoreWeak<M>> {
+/// Stores in `waiter` that it waits for `inner`; returns the reference that it replaces.
+fn note_waiting_on<M: Flavour>(waiter: &CoreRef<M>, inner: &CoreRef<M>) -> Option<CoreWeak<M>> {
     let inner = CoreRef::downgrade(inner);
     waiter.with(|state| state.cold.replace_waiting_on(inner))
 }
 
-/// Has `inner` give its result to `waiter`; gives that one if the result is there.
+/// Makes `waiter` the waiter of `inner`; returns it if `inner` has settled.
 #[cold]
 fn listen<M: Flavour>(waiter: CoreRef<M>, inner: &CoreRef<M>) -> Option<OwnedRunGuard<M>> {
     let is_there = inner.with(|state| {
@@ -207,8 +212,9 @@ fn listen<M: Flavour>(waiter: CoreRef<M>, inner: &CoreRef<M>) -> Option<OwnedRun
     if !is_there {
         return None;
     }
-    let claimed =
-        RunGuard::<M>::acquire(&waiter, |state| Ok::<_, ()>(state.cold.take_waiting_on()));
+    let claimed = RunGuard::<M>::acquire(&waiter, Transition::Resume, |state| {
+        Ok::<_, ()>(state.cold.take_waiting_on())
+    });
     let Ok((mut guard, waited_on)) = claimed else {
         unreachable!("nothing else ends its waiting");
     };

@@ -1,22 +1,23 @@
-//! Wait graph: which chain or body waits for which, searched for cycles and for bodies
-//! that sleep.
+//! Wait graph: which chain or task waits for which, searched for cycles and for tasks that
+//! sleep.
 //!
-//! The way up is one path, since a chain has one end: it leads to the chain or body that
-//! waits for this one. The way down branches where a body awaits several chains.
+//! *Up* leads from a chain to the chain or task that waits for it: one path, since a chain has
+//! one receiver. *Down* leads to what a chain waits for, and branches where a task awaits
+//! several chains.
 
 use std::sync::Arc;
 use std::task::Waker;
 
 use smallvec::SmallVec;
 
-use super::core::{Cancelling, Group, Phase};
 use super::flavour::Flavour;
+use super::phase::{Cancelling, Phase};
 use super::poller::Poller;
-use super::raw::{CoreRef, CoreWeak, Local};
+use super::raw::{CoreRef, CoreWeak, Group, Local};
 use super::task::{Awaited, SharedTask, has_any_poller};
 use crate::panics::run_contained;
 
-/// What one chain waits for.
+/// One step down: what a chain waits for.
 enum WaitsOn<M: Flavour> {
     Nothing,
     Chain(CoreRef<M>),
@@ -41,12 +42,12 @@ fn waits_on<M: Flavour>(core: &CoreRef<M>) -> WaitsOn<M> {
     waits_on.unwrap_or(WaitsOn::Nothing)
 }
 
-/// What waits for one chain.
+/// One step up: what waits for a chain.
 enum Waiter<M: Flavour> {
     Nothing,
     Chain(CoreRef<M>),
     Task(M::Task),
-    /// Another thread takes the chain out of the path at this moment.
+    /// Another thread is handing the chain down at this moment.
     Unknown,
 }
 
@@ -64,7 +65,7 @@ fn waiter_of<M: Flavour>(core: &CoreRef<M>) -> Waiter<M> {
     listening_task::<M>(core).map_or(Waiter::Nothing, Waiter::Task)
 }
 
-/// The body that awaits `core`, by itself or inside of another future.
+/// The task that awaits `core`, directly or inside of another future.
 pub(super) fn listening_task<M: Flavour>(core: &CoreRef<M>) -> Option<M::Task> {
     enum Seen<M: Flavour> {
         Task(M::Task),
@@ -83,11 +84,10 @@ pub(super) fn listening_task<M: Flavour>(core: &CoreRef<M>) -> Option<M::Task> {
 /// Whether `outer` would wait for itself, directly or through others, if it waited
 /// for `inner`.
 ///
-/// Only an inner chain that waits can close a circle, and only for an outer one that
-/// is waited for. Both ends of the circle are searched in step, up from `outer` and down
-/// from `inner`, until one of the two ends: so the smaller part decides what it costs, and
-/// chains and bodies that are joined one by one, in whatever order, cost no more than
-/// `n log n` together. `outer` is asked for only if `inner` waits; mostly it does not.
+/// Only an inner chain that waits can close a cycle, and only for an outer one that has a
+/// waiter. Both are searched in step, up from `outer` and down from `inner`, until one search
+/// ends: so the smaller part decides the cost, and to join `n` chains and tasks, in whatever
+/// order, takes at most `n log n` steps. `outer` is called only if `inner` waits.
 pub(crate) fn closes_a_cycle<M: Flavour>(
     outer: impl FnOnce() -> Option<CoreRef<M>>,
     inner: &CoreRef<M>,
@@ -121,7 +121,7 @@ pub(crate) fn closes_a_cycle<M: Flavour>(
                 None => return false,
                 core => core,
             },
-            // The way down is enough.
+            // The search down goes on alone.
             Waiter::Unknown => None,
         };
         if top.as_ref().is_some_and(|top| CoreRef::is_same(top, inner)) {
@@ -130,10 +130,10 @@ pub(crate) fn closes_a_cycle<M: Flavour>(
     }
 }
 
-/// The chains that are still to be seen of those that are waited for.
+/// The search down: chains that are still to be visited.
 struct Descent<M: Flavour> {
     chains: SmallVec<[CoreRef<M>; 4]>,
-    /// Of bodies that await several, the rest.
+    /// Of each visited task, the awaited chains that are left.
     awaited: Vec<Awaited<M>>,
 }
 
@@ -170,8 +170,8 @@ impl<M: Flavour> Descent<M> {
     }
 }
 
-/// What one chain waits for, one step down, the parts of a list included; and whether a
-/// body waits for more than chains.
+/// One step down, for `Debug`: the chains that a chain waits for, the parts of a list
+/// included; and whether its task waits for something other than chains.
 pub(crate) fn waits_for<M: Flavour>(core: &CoreRef<M>) -> (Vec<CoreRef<M>>, bool) {
     let upgrade = |awaited: &[CoreWeak<M>]| awaited.iter().filter_map(CoreWeak::upgrade).collect();
     match waits_on::<M>(core) {
@@ -188,7 +188,7 @@ pub(crate) fn waits_for<M: Flavour>(core: &CoreRef<M>) -> (Vec<CoreRef<M>>, bool
     }
 }
 
-/// The poller of the bodies that `core` waits for, if one of them has one.
+/// The poller of the first task below `core`, if that has one.
 fn poller_of(core: &CoreRef<Local>) -> Option<Arc<Poller>> {
     let mut core = core.clone();
     loop {
@@ -200,7 +200,7 @@ fn poller_of(core: &CoreRef<Local>) -> Option<Arc<Poller>> {
     }
 }
 
-/// Has `waker` woken when a body is that `core` waits for.
+/// Makes the tasks below `core` wake `waker` when they are woken.
 pub(crate) fn set_poller(core: &CoreRef<Local>, waker: &Waker) {
     if has_any_poller()
         && let Some(poller) = poller_of(core)
@@ -209,7 +209,7 @@ pub(crate) fn set_poller(core: &CoreRef<Local>, waker: &Waker) {
     }
 }
 
-/// Notes that the chain `outer` waits for `inner` from now on.
+/// Shares the poller below, when the chain `outer` has begun to wait for `inner`.
 pub(super) fn chain_waits(outer: &CoreRef<Local>, inner: &CoreRef<Local>) {
     if has_any_poller()
         && let Some(poller) = poller_of(inner)
@@ -218,7 +218,7 @@ pub(super) fn chain_waits(outer: &CoreRef<Local>, inner: &CoreRef<Local>) {
     }
 }
 
-/// Notes that `body` waits for `inner` from now on.
+/// Shares the poller below, when `task` has begun to await `inner`.
 pub(crate) fn task_waits(task: &SharedTask, inner: &CoreRef<Local>) {
     if has_any_poller()
         && let Some(poller) = poller_of(inner)
@@ -227,15 +227,16 @@ pub(crate) fn task_waits(task: &SharedTask, inner: &CoreRef<Local>) {
     }
 }
 
-/// Notes that `body`, which had no poller, has `poller` from now on.
+/// Shares `poller`, that of `task`, which has gone to sleep for the first time.
 pub(crate) fn task_sleeps(task: &SharedTask, poller: &Arc<Poller>) {
     share_poller(Waiter::Task(task.clone()), poller);
 }
 
-/// Gives `poller` to all that is at `from` and above. What has one has given it to all
-/// above it already, so each body is passed once, and never again.
+/// Gives `poller` to all tasks from `from` upwards. A task that has one has shared it with
+/// all above it before, so each task is visited once.
 ///
-/// An executor that polls at the top is woken, to poll anew and so to set its waker.
+/// An executor that polls at the top is woken, so that it polls again and sets its waker in
+/// the poller.
 fn share_poller(from: Waiter<Local>, poller: &Arc<Poller>) {
     let mut at = from;
     let mut top = None;
@@ -263,8 +264,8 @@ fn share_poller(from: Waiter<Local>, poller: &Arc<Poller>) {
     }
 }
 
-/// Gives the bodies that `core` waits for a poller of their own: another body has awaited
-/// it so far, and will not any more.
+/// Gives the tasks below `core` a poller of their own, when the task that has awaited `core`
+/// does so no more.
 #[cold]
 pub(crate) fn separate_pollers(core: &CoreRef<Local>) {
     if !has_any_poller() {
@@ -282,5 +283,54 @@ pub(crate) fn separate_pollers(core: &CoreRef<Local>) {
         }
         descent.enter(waits_on);
         next = descent.next();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::Location;
+
+    use super::*;
+    use crate::chain::phase::Transition;
+    use crate::chain::raw::RunGuard;
+    use crate::chain::wait::wait_for;
+
+    /// A row of chains, each of which waits for the next.
+    fn row(length: usize) -> Vec<CoreRef<Local>> {
+        let chains: Vec<_> = (0..length)
+            .map(|_| CoreRef::<Local>::new(1, Location::caller()))
+            .collect();
+        // From the end, so that no chain is a mere link when it begins to wait.
+        for pair in chains.windows(2).rev() {
+            let guard = RunGuard::acquire(&pair[0], Transition::Fire, |_state| Ok::<_, ()>(()));
+            let (guard, ()) = guard.expect("it was not refused");
+            let _waits = wait_for(guard, pair[1].clone());
+        }
+        chains
+    }
+
+    fn closes(outer: &CoreRef<Local>, inner: &CoreRef<Local>) -> bool {
+        closes_a_cycle(|| Some(outer.clone()), inner)
+    }
+
+    #[test]
+    fn the_end_of_a_row_may_not_wait_for_one_before_it() {
+        let chains = row(5);
+        let last = &chains[4];
+        assert!(chains[..4].iter().all(|before| closes(last, before)));
+    }
+
+    #[test]
+    fn two_rows_may_be_joined() {
+        let (one, other) = (row(5), row(3));
+        assert!(!closes(&one[4], &other[0]));
+        assert!(!closes(&other[2], &one[0]));
+    }
+
+    #[test]
+    fn what_waits_for_nothing_closes_no_cycle() {
+        let chains = row(2);
+        let asked = closes_a_cycle::<Local>(|| unreachable!("it is not asked for"), &chains[1]);
+        assert!(!asked);
     }
 }

@@ -1,13 +1,15 @@
-//! `inline_callbacks`: an `async` body that awaits Deferreds and gives one, with no
+//! `inline_callbacks`: an `async` body that awaits Deferreds and returns one, without a
 //! runtime.
 //!
-//! A Deferred that has its result resumes the body that awaits it as it would run a
-//! stage: at once, before the fire returns. Every other wake-up may come at any time
-//! and from any thread, under whatever lock, so it never polls: it puts the body into
-//! the inbox of its thread (`wake`) and tells whoever can empty that.
+//! A Deferred that gets its result resumes the body that awaits it as it would run a callback:
+//! before the fire returns. Every other wake-up may come from any thread and under any lock,
+//! so it never polls: it puts the task into the inbox of its thread, and wakes the executor
+//! above the task and the wake hook (`waker`). `wake` runs what is in the inbox, `task` is
+//! one body.
 
 mod task;
 mod wake;
+mod waker;
 
 use std::future::Future;
 use std::panic::Location;
@@ -18,22 +20,21 @@ use crate::chain::{self, Local, Receiver, Sender};
 use crate::failure::Result;
 use crate::local::Deferred;
 
-/// Runs an `async` body, and gives a Deferred of what it comes to.
+/// Runs an `async` body, and returns a Deferred of its result.
 ///
-/// The body runs at once, until it awaits a [`Deferred`] that has no result yet. When
-/// that has one, it goes on, before the fire returns. There is no executor: with
-/// Deferreds alone, nothing has to be polled by anybody.
+/// The body runs at once, until it awaits a [`Deferred`] that has no result yet. When that
+/// Deferred is fired, the body goes on before the fire returns. A body that awaits nothing
+/// but Deferreds needs no executor.
 ///
 /// A panic in the body becomes a failure ([`Panicked`](crate::Panicked)).
 ///
 /// # Cancelling
 ///
-/// [`cancel`](Deferred::cancel) of the Deferred that is given back cancels every Deferred
-/// that the body waits for; the body gets what comes of that, and decides what to make of
-/// it. It may be cancelled again. What it waits for is what its last poll awaited, and all
-/// that a combinator such as `FuturesUnordered` or `join_all` has polled in any poll, is
-/// pending, and was not dropped. Bodies may be nested 100,000 deep: a cancel takes no more
-/// stack for that.
+/// [`cancel`](Deferred::cancel) of the returned Deferred cancels every Deferred that the body
+/// waits for; the body gets their results, and may handle them. It may be cancelled again.
+/// The body waits for the Deferreds that its last poll awaited, and for those that a
+/// combinator such as `FuturesUnordered` or `join_all` has polled in any poll, while they are
+/// pending and not dropped. Bodies may be nested 100,000 deep: a cancel takes constant stack.
 ///
 /// If the body awaits no Deferred, but some other future, it is dropped where it stands and
 /// the result is [`Cancelled`](crate::Cancelled). (A `deferred::sync::Deferred` is some
@@ -43,15 +44,15 @@ use crate::local::Deferred;
 /// whatever futures are between them. A body that waits for itself through a
 /// [`DeferredList`](crate::DeferredList) waits, which its `Debug` shows; a cancel drops it.
 ///
-/// Dropping the Deferred that is given back does not stop the body.
+/// Dropping the returned Deferred does not stop the body.
 ///
 /// # Other futures
 ///
-/// The body may await any future. Being woken by one only marks the body: it goes on
-/// in the next [`run_woken`] of its thread. That is called for you when the Deferred
-/// that is given back, or a chain or a body that waits for it, is awaited under an
-/// executor, and by a loop such as that of the `reactor` crate. With neither, call it
-/// yourself, or the body waits for ever; [`set_wake_hook`] says when.
+/// The body may await any future. A wake-up by such a future only marks the body: it goes on
+/// in the next [`run_woken`] of its thread. An executor that awaits the returned Deferred, or
+/// a chain or a body that waits for it, calls that for you; so does a loop such as that of
+/// the `reactor` crate. Without either, call it yourself, or the body waits for ever:
+/// [`set_wake_hook`] says when.
 ///
 /// An executor that awaits a list of such Deferreds, or one that the body fires by a
 /// [`Trigger`](crate::Trigger), does not know of the body: await the list in an
@@ -104,8 +105,8 @@ pub(crate) fn poll_end<T: 'static>(
     }
 }
 
-/// Runs what is to be run before a shared Deferred is polled with `waker`, by which it may
-/// get its result. A body does not go to sleep by itself: it looks.
+/// Runs pending abandonments before a shared Deferred is polled with `waker`, since they may
+/// fire it: for a task those that a look runs, for an executor, which may go to sleep, all.
 #[cfg(feature = "sync")]
 pub(crate) fn before_polling(waker: &std::task::Waker) {
     if task::current(waker).is_some() {

@@ -1,4 +1,4 @@
-//! One body: being polled, resumed, cancelled.
+//! Task: one async body, polled, resumed and cancelled.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
-use super::wake::{self, OwnWaker, TaskWaker};
+use super::waker::{self, OwnWaker, SharedSleeper, Sleeper, TaskWaker};
 use crate::chain::{
     self, Awaited, Awaits, Canceller, CoreRef, CoreWeak, Local, OwnedRunGuard, Pinned, Poller,
     Receiver, ReceiverState, Sender, SharedTask, Task, WeakTask, closes_a_cycle, count_pollers,
@@ -19,53 +19,53 @@ use crate::failure::{Failure, Result};
 use crate::panics::{catch, drop_contained};
 use crate::stage_trace::CallSite;
 
-/// A body of which nothing is known but that it is one.
+/// A task of any type.
 pub(super) type SharedPolledTask = Pin<Rc<dyn PolledTask>>;
 
-/// What the code here needs of a body, whatever its type.
-pub(super) trait PolledTask: Task {
+/// What this module needs of a task of any type.
+pub(super) trait PolledTask: Task + Sleeper {
     fn state(&self) -> &State;
-    /// Whether it is there, and not being polled.
+    /// Whether the body is there, and not being polled.
     fn is_idle(&self) -> bool;
-    /// Whether it is over.
+    /// Whether the body was dropped: at its end, or by a cancel.
     fn is_gone(&self) -> bool;
-    /// Polls it. At its end it is dropped, and its chain fired: that one is given, if it is
+    /// Polls the body. When it ends, drops it and fires its chain, which is returned if it is
     /// to be run.
     fn poll_future(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Option<OwnedRunGuard<Local>>>;
-    /// Drops it; its chain is left as it is.
+    /// Drops the body without firing its chain.
     fn drop_future(&self);
 }
 
-/// What is in the allocation of a body, beside the body.
+/// The part of a task beside its body.
 ///
-/// It is kept alive by what may resume it: the Deferreds it awaits, and, while it is
+/// A task is kept alive by what may resume it: the Deferreds that it awaits, and, while it is
 /// asleep, its thread.
 pub(super) struct Head<T: 'static> {
     state: State,
-    /// What it fires in the end.
+    /// Fired with the result of the body; taken by that, or by the drop of the body.
     sender: Cell<Option<Sender<Local, T>>>,
 }
 
 #[derive(Default)]
 pub(super) struct State {
-    /// What it polled first in the last poll, by its own waker, and found pending.
+    /// The Deferred that the last poll found pending first, polled with the task's own waker.
     awaited: Cell<Option<CoreWeak<Local>>>,
     cold: Cell<Option<Box<Cold>>>,
 }
 
-/// What few bodies need: those that await several at once, or other futures, or that were
-/// cancelled or resumed while they were polled.
+/// State that few tasks need: those that await several Deferreds at once, or other futures, or
+/// that were cancelled or resumed while they were polled.
 #[derive(Default)]
 struct Cold {
-    /// What else it polled in the last poll, by its own waker.
+    /// Further Deferreds that the last poll found pending, polled with the task's own waker.
     more: Chains,
-    /// What other futures have polled, with wakers of theirs, in any poll so far.
+    /// Deferreds that other futures have polled with wakers of their own, in any poll so far.
     nested: Chains,
-    /// A cancel that came while it was being polled.
+    /// Set by a cancel that comes while the body is polled, taken after that poll.
     cancelled_at: Option<CallSite>,
-    /// It is to be polled once more.
+    /// Set by a resume that comes while the body is polled, cleared by the next poll.
     is_polled_again: bool,
-    /// The waker that somebody else keeps a clone of.
+    /// The waker of which a clone is kept elsewhere; while it is, the task is asleep.
     given_away: Weak<TaskWaker>,
     poller: Option<Arc<Poller>>,
 }
@@ -86,8 +86,8 @@ impl State {
         Some(result)
     }
 
-    /// A poll begins: what is awaited by the body's own waker is polled again in it, or is
-    /// awaited no more.
+    /// Forgets what the last poll awaited with the task's own waker: it is polled again, or
+    /// not awaited any more.
     fn begin_poll(&self) {
         self.awaited.take();
         self.with_some_cold(|cold| {
@@ -100,17 +100,17 @@ impl State {
         self.with_some_cold(|cold| cold.is_polled_again) == Some(true)
     }
 
-    /// The waker that somebody else has a clone of.
+    /// The waker of which a clone is kept elsewhere.
     fn given_away(&self) -> Option<Arc<TaskWaker>> {
         self.with_some_cold(|cold| cold.given_away.upgrade())?
     }
 
-    /// Its waker is nobody else's any more.
+    /// Notes that no clone of its waker is left.
     fn forget_waker(&self) {
         self.with_some_cold(|cold| cold.given_away = Weak::new());
     }
 
-    /// It awaits `core`, by its own waker.
+    /// Notes that it awaits `core` with its own waker.
     fn awaits(&self, core: &CoreRef<Local>, body: *const ()) {
         let core = CoreRef::downgrade(core);
         match self.awaited.take() {
@@ -122,14 +122,14 @@ impl State {
         }
     }
 
-    /// It awaits `core` inside of another future.
+    /// Notes that it awaits `core` inside of another future.
     fn awaits_nested(&self, core: &CoreRef<Local>, body: *const ()) {
         let core = CoreRef::downgrade(core);
         self.with_cold(|cold| cold.nested.push(core, body, Awaits::Nested));
     }
 
-    /// What it awaits: what it has polled, is pending, and not polled by anybody else
-    /// since.
+    /// The chains that it awaits: polled by it, pending, and not polled by another task or
+    /// executor since.
     fn awaited(&self, body: *const ()) -> Awaited<Local> {
         let first = self.awaited.take();
         let mut awaited: Awaited<Local> = first.iter().cloned().collect();
@@ -139,7 +139,7 @@ impl State {
             cold.more.tidy(body, Awaits::Directly);
             cold.nested.tidy(body, Awaits::Nested);
             for core in cold.more.all.iter().chain(&cold.nested.all) {
-                // The first one may have been polled more than once.
+                // The first one may stand in the lists, too, if it was polled twice.
                 if awaited
                     .first()
                     .is_none_or(|first| !CoreWeak::is_same(first, core))
@@ -157,11 +157,12 @@ fn is_awaited(core: &CoreWeak<Local>, body: *const (), how: Awaits) -> bool {
     core.is_some_and(|core| Awaits::of(&core, body) == how)
 }
 
-/// Chains that a body awaits, and some that it does no more.
+/// Chains that a task awaits, and some that it does not await any more.
 #[derive(Default)]
 struct Chains {
     all: Vec<CoreWeak<Local>>,
-    /// When they are as many as this, they are tidied up.
+    /// Number of entries at which the list is tidied: twice what the last time has left, so
+    /// that a push costs constant time.
     most: usize,
 }
 
@@ -174,8 +175,7 @@ impl Chains {
         self.all.push(core);
     }
 
-    /// Takes out those that `body` does not await like that, and those that are there
-    /// twice.
+    /// Removes chains that `body` does not await in this way, and duplicates.
     fn tidy(&mut self, body: *const (), how: Awaits) {
         let mut seen = HashSet::new();
         self.all
@@ -191,8 +191,8 @@ impl Drop for Cold {
     }
 }
 
-/// Makes a body that fires the chain of `source`, and is what cancels that; polls it
-/// for the first time, and gives the chain that is to be run.
+/// Makes a task that fires the chain of `sender` and is the target of its cancel; polls it for
+/// the first time, and returns the chain that is to be run.
 pub(super) fn start<F, T>(future: F, sender: Sender<Local, T>) -> Option<OwnedRunGuard<Local>>
 where
     F: Future<Output = Result<T>> + 'static,
@@ -237,7 +237,7 @@ where
             }
         };
         self.clear();
-        // Refused if it was cancelled in the middle.
+        // The fire is refused if the task was cancelled during the poll.
         let sender = self.sender.take();
         drop_contained(self.state.cold.take());
         Poll::Ready(sender.and_then(|sender| sender.fire_unrun(result).ok().flatten()))
@@ -256,6 +256,16 @@ fn panicked(payload: Box<dyn std::any::Any + Send>, made_at: Option<CallSite>) -
     match made_at {
         Some(made_at) => Failure::raised_at_place(panicked, made_at),
         None => Failure::new(panicked),
+    }
+}
+
+impl<F, T> Sleeper for Pinned<Head<T>, F>
+where
+    F: Future<Output = Result<T>> + 'static,
+    T: 'static,
+{
+    fn wake_up(self: Pin<Rc<Self>>, waker: Arc<TaskWaker>) -> Option<OwnedRunGuard<Local>> {
+        run_woken(self, waker)
     }
 }
 
@@ -314,14 +324,14 @@ where
     }
 }
 
-/// Polls a body until it waits.
+/// Polls a task until it waits.
 pub(super) fn run(task: SharedPolledTask) -> Option<OwnedRunGuard<Local>> {
     let given_away = task.state().given_away();
     run_woken(task, given_away)
 }
 
-/// The same of one that was woken by `waker`, with which it is polled; if that is the last
-/// clone, it goes when the body does not give away another one.
+/// The same, with the waker that has woken the task. If that is the last clone, it is taken
+/// back when the body clones it no more.
 pub(super) fn run_woken(
     task: SharedPolledTask,
     waker: impl Into<Option<Arc<TaskWaker>>>,
@@ -357,7 +367,7 @@ fn poll_once(
     task: &SharedPolledTask,
     given_away: Option<Arc<TaskWaker>>,
 ) -> Poll<Option<OwnedRunGuard<Local>>> {
-    let own = wake::take_waker(given_away);
+    let own = waker::take_waker(given_away);
     let polled = {
         let _entered = Entered::new(Pin::clone(task), own.waker());
         task.as_ref()
@@ -365,19 +375,19 @@ fn poll_once(
     };
     if own.is_ours() {
         task.state().forget_waker();
-        wake::give_back(own);
+        waker::give_back(own);
     } else if polled.is_pending() {
         sleep(task, own);
     }
     polled
 }
 
-/// Somebody else has a clone of the waker: it is left to him, and the thread keeps the
-/// task for as long as he has it.
+/// Puts a task to sleep, a clone of whose waker is kept elsewhere: the thread keeps the task
+/// until the last clone is dropped.
 fn sleep(task: &SharedPolledTask, own: OwnWaker) {
     let shared = own.into_shared();
-    if !wake::keep_asleep(&shared, task) {
-        // It has slept before, and all is as it was.
+    if !waker::keep_asleep(&shared, || -> SharedSleeper { task.clone() }) {
+        // It has slept before with this waker.
         return;
     }
     task.state()
@@ -391,8 +401,8 @@ fn sleep(task: &SharedPolledTask, own: OwnWaker) {
     }
 }
 
-/// Polls the end of a Deferred from inside of a body.
-/// `is_direct` says that it is polled with the body's own waker.
+/// Polls a Deferred from inside of a task. `is_direct` says that it is polled with the task's
+/// own waker.
 pub(super) fn poll_end<T: 'static>(
     task: SharedPolledTask,
     receiver: &mut Receiver<Local, T>,
@@ -444,7 +454,7 @@ fn cancel(task: SharedPolledTask, cancelled_at: CallSite) -> Awaited<Local> {
     awaited
 }
 
-/// Drops a body; its result is `Cancelled`.
+/// Drops a body whose result is to be `Cancelled`.
 fn give_up(task: &dyn PolledTask, cancelled_at: CallSite) {
     if !task.is_idle() {
         return;
@@ -457,11 +467,11 @@ fn give_up(task: &dyn PolledTask, cancelled_at: CallSite) {
     }
 }
 
-/// What is being polled on this thread.
+/// The task that is being polled on this thread.
 struct Current {
-    /// The innermost body.
+    /// The innermost one.
     task: Cell<Option<SharedPolledTask>>,
-    /// Where its waker points to, which tells it from those of others.
+    /// The data pointer of its waker, which identifies that.
     waker: Cell<*const ()>,
 }
 
@@ -474,7 +484,7 @@ thread_local! {
     };
 }
 
-/// A body is being polled, for as long as this lives.
+/// Makes a task the current one, for as long as this lives.
 struct Entered {
     outer: Option<SharedPolledTask>,
     outer_waker: *const (),
@@ -498,11 +508,11 @@ fn replace_current(
     waker: *const (),
 ) -> (Option<SharedPolledTask>, *const ()) {
     let replace = |current: &Current| (current.task.replace(task), current.waker.replace(waker));
-    // At the end of the thread there is none: bodies are polled as by an executor.
+    // Errs at the end of the thread: then Deferreds are polled as by an executor.
     CURRENT.try_with(replace).unwrap_or((None, ptr::null()))
 }
 
-/// The body that is being polled, if one is, and whether `waker` is its own.
+/// The task that is being polled, if one is, and whether `waker` is its own.
 pub(super) fn current(waker: &Waker) -> Option<(SharedPolledTask, bool)> {
     let look = |current: &Current| {
         let task = current.task.take()?;

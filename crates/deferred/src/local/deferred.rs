@@ -8,7 +8,7 @@ use super::handle::{DeferredHandle, Pause};
 use super::outcome::{Outcome, Stepped};
 use super::trigger::Trigger;
 use crate::chain::{
-    Canceller, Control, Flavour, Local, Receiver, ReceiverState, Sender, Stage, cancel_core,
+    Canceller, Control, Local, Receiver, ReceiverState, Sender, Stage, Storage, cancel_core,
 };
 use crate::failure::{Failure, Result};
 use crate::log_error::LogError;
@@ -108,7 +108,7 @@ impl<T: 'static> Deferred<T> {
     #[track_caller]
     pub fn with_canceller(canceller: impl FnOnce(Trigger<T>) + 'static) -> (Trigger<T>, Self) {
         let (sender, receiver) = Sender::pair(Location::caller());
-        let canceller: <Local as Flavour>::Canceller =
+        let canceller: <Local as Storage>::Canceller =
             Box::new(|core| canceller(Trigger::new(Sender::attach(core))));
         sender.set_canceller(Canceller::Call(canceller));
         (Trigger::new(sender), Self { receiver })

@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use super::deferred::Deferred;
 use super::trigger::Trigger;
-use crate::chain::{Canceller, Flavour, Local, Sender};
+use crate::chain::{Canceller, Local, Sender, Storage};
 use crate::failure::Failure;
 use crate::panics::drop_contained;
 
@@ -48,7 +48,7 @@ impl<T: 'static> Deferred<T> {
             // It can never be needed; a chain keeps its canceller until it is fired.
             Ok(stop) if sender.is_fired() => drop_contained(stop),
             Ok(stop) => {
-                let canceller: <Local as Flavour>::Canceller = Box::new(|_core| stop());
+                let canceller: <Local as Storage>::Canceller = Box::new(|_core| stop());
                 sender.set_canceller(Canceller::Call(canceller));
             }
             // Errs if it was fired before the panic: then that is the result.

@@ -8,7 +8,7 @@ use super::handle::{DeferredHandle, Pause};
 use super::outcome::{Outcome, Stepped};
 use super::trigger::Trigger;
 use crate::chain::{
-    Canceller, Control, Flavour, Receiver, ReceiverState, Sender, Shared, Stage, cancel_core,
+    Canceller, Control, Receiver, ReceiverState, Sender, Shared, Stage, Storage, cancel_core,
 };
 use crate::failure::{Failure, Result};
 use crate::log_error::LogError;
@@ -81,7 +81,7 @@ impl<T: Send + 'static> Deferred<T> {
         canceller: impl FnOnce(Trigger<T>) + Send + 'static,
     ) -> (Trigger<T>, Self) {
         let (sender, receiver) = Sender::pair(Location::caller());
-        let canceller: <Shared as Flavour>::Canceller =
+        let canceller: <Shared as Storage>::Canceller =
             Box::new(|core| canceller(Trigger::new(Sender::attach(core))));
         sender.set_canceller(Canceller::Call(canceller));
         (Trigger::new(sender), Self { receiver })

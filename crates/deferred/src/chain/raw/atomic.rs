@@ -1,5 +1,5 @@
-//! What threads meet at: the atomics of `std`; or those of `loom`, which tries all orders
-//! of what threads do, if built with `--cfg deferred_loom`.
+//! Atomics: those of `std`; or those of `loom`, which tries all interleavings of threads, if
+//! built with `--cfg deferred_loom`.
 
 #[cfg(all(feature = "sync", not(deferred_loom)))]
 pub(super) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
@@ -9,8 +9,8 @@ pub(super) use std::sync::atomic::{AtomicU32, Ordering};
 #[cfg(deferred_loom)]
 pub(super) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-/// Stands beside what one thread at a time may reach, by whatever rule, and is told when
-/// one does. `loom` fails if another one might at the same time; else it does nothing.
+/// Marks accesses to fields that one thread at a time may reach. Under `loom`, a test fails
+/// if two threads could do so at the same time; otherwise it does nothing.
 pub(super) struct Witness(#[cfg(deferred_loom)] loom::cell::UnsafeCell<()>);
 
 #[cfg(not(deferred_loom))]

@@ -1,31 +1,31 @@
-//! Memory for more stages than a core has room for.
+//! Buffers on the heap, for stages that do not fit into the core.
 //!
-//! A queue that grows does so by one buffer after another: what is in one is not moved
-//! when the next begins, and its memory is given back as soon as its stages have run.
+//! A queue grows by one buffer after another: records are not moved when the next buffer
+//! begins, and a buffer is freed as soon as its stages have run.
 
 use std::mem::MaybeUninit;
 
-use super::Word;
+use super::word::Word;
 
-/// The first one of a queue: six stages that capture three words each.
+/// Size of the first buffer of a queue: for six stages that capture three words each.
 const FIRST_WORDS: usize = 36;
 
-/// The largest one that stays with the memory of a chain that is gone, for the stages of
-/// the next one: 1.5 KiB. The second of a queue is as large.
+/// Size of the largest buffer that the free list keeps with the memory of a dropped chain:
+/// 1.5 KiB. The second buffer of a queue is as large.
 const KEPT_WORDS: usize = 192;
 
-/// What stands at the end of one: the first of its queue, and how large it is.
+/// Words at the end of a buffer: the first buffer of its queue, and its size.
 const END_WORDS: usize = 2;
 
-/// How much larger each is than the one before, but for the second.
+/// Ratio of the sizes of a buffer and the one before it, from the third on.
 const GROWTH: usize = 5;
 
-/// None is larger, unless one stage needs it: 32 MiB, less what an allocator adds. glibc's
-/// keeps what is freed in pieces below that, instead of giving it back to the system only
-/// to have new pages made for the next chain.
+/// Size limit, unless one stage needs more: 32 MiB, less the allocator's header. glibc keeps
+/// freed blocks up to that size for reuse. Larger ones it returns to the system at once, and
+/// the next chain would pay for new pages.
 const MOST_WORDS: usize = (32 << 20) / size_of::<Word>() - 1024;
 
-/// A buffer on the heap: place for stages, and two words behind it.
+/// A buffer on the heap: room for stages, and two words behind it.
 ///
 /// INVARIANT: `end` is the last but one word of what came from a `Box<[Word]>` of as many
 /// words as the last one says. A copy is not used after [`free`](Self::free).
@@ -35,7 +35,7 @@ pub(super) struct Buffer {
 }
 
 impl Buffer {
-    /// One with place for so many words at least, to follow one of `before` words.
+    /// One with room for at least `needed` words, to follow one of `before` words.
     pub(super) fn new(needed: usize, before: usize) -> Self {
         let usual = match before {
             0 => FIRST_WORDS,
@@ -51,7 +51,7 @@ impl Buffer {
         }
     }
 
-    /// The one whose place ends there.
+    /// The buffer whose room ends at `end`.
     pub(super) fn ending_at(end: *mut Word) -> Self {
         Self { end }
     }
@@ -59,7 +59,7 @@ impl Buffer {
     /// The first buffer of the queue of which this is the last.
     ///
     /// # Safety
-    /// It is there, and [`set_first`](Self::set_first) was called.
+    /// It is not freed, and [`set_first`](Self::set_first) was called.
     pub(super) unsafe fn first(self) -> Self {
         // SAFETY: by contract.
         unsafe { self.end.cast::<Self>().read() }
@@ -68,48 +68,48 @@ impl Buffer {
     /// Notes the first buffer of the queue of which this is the last.
     ///
     /// # Safety
-    /// It is there.
+    /// It is not freed.
     pub(super) unsafe fn set_first(self, first: Self) {
         // SAFETY: by the invariant, the word is part of it.
         unsafe { self.end.cast::<Self>().write(first) }
     }
 
-    /// How many words it has in all.
+    /// Its size in words.
     ///
     /// # Safety
-    /// It is there.
+    /// It is not freed.
     pub(super) unsafe fn words(self) -> usize {
         // SAFETY: by contract and the invariant.
         (unsafe { (*self.end.add(1)).assume_init() }) as usize
     }
 
-    /// Whether it is small enough to stay with the memory of a chain that is gone.
+    /// Whether it is small enough to stay with the memory of a dropped chain.
     ///
     /// # Safety
-    /// It is there.
+    /// It is not freed.
     pub(super) unsafe fn may_be_kept(self) -> bool {
         // SAFETY: by contract.
         unsafe { self.words() <= KEPT_WORDS }
     }
 
-    /// Where its place begins.
+    /// The start of its room.
     ///
     /// # Safety
-    /// It is there.
+    /// It is not freed.
     pub(super) unsafe fn start(self) -> *mut Word {
         // SAFETY: by contract.
         self.end.wrapping_sub(unsafe { self.words() } - END_WORDS)
     }
 
-    /// Where its place ends.
+    /// The end of its room.
     pub(super) fn end(self) -> *mut Word {
         self.end
     }
 
-    /// Gives the memory back.
+    /// Frees the memory.
     ///
     /// # Safety
-    /// It is there, and nothing in it is used any more.
+    /// It is not freed yet, and nothing in it is used any more.
     pub(super) unsafe fn free(self) {
         // SAFETY: by contract and the invariant.
         unsafe {

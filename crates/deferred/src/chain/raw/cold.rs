@@ -1,43 +1,44 @@
-//! What few chains have.
+//! Cold state: the fields of a chain that few chains use.
 
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ops::{Deref, DerefMut};
 use std::task::Waker;
 
-use super::{CoreRef, CoreWeak};
-use crate::chain::core::{Canceller, Cancelling, Listener, NestedWaker, ReceiverState};
-use crate::chain::flavour::Flavour;
+use super::core_ref::{CoreRef, CoreWeak};
+use super::head::{Canceller, Listener, NestedWaker};
+use super::storage::Storage;
+use crate::chain::phase::{Cancelling, ReceiverState};
 
-/// Who gets the result of the chain, who is told when it is at its end, for whom it
-/// waits, and what is to be done when it is cancelled.
+/// The consumer of the result (a waiter, waker or task) and the target of a cancel (the
+/// awaited chain, canceller, parts or task).
 ///
-/// One byte says which of them are there. So a chain with none of them, as most are,
-/// takes one write to make and one look to see that there is nothing to be dropped.
-/// There is no enum in it, since that would be read as a whole, and whoever reads at
-/// once what was just written piece by piece has to wait for it.
-#[repr(C)] // what is mostly looked at first
-pub(crate) struct ColdState<M: Flavour> {
+/// One byte of flags says which are initialised. So a chain with none of them takes one
+/// store to make, and one load to see that nothing is to be dropped. It has no enums: an
+/// enum is read as a whole, and a load of a whole that was just stored in pieces stalls the
+/// processor until the stores have left its buffer.
+#[repr(C)] // the flags first: often the only part that is read
+pub(crate) struct ColdState<M: Storage> {
     common: CommonState,
     consumer: Consumer<M>,
     cancel_target: CancelTarget<M>,
 }
 
-/// What every chain has, and fits beside the byte that says what else is there.
+/// The state that every chain has; it shares a word with the flags.
 #[repr(C)]
 pub(crate) struct CommonState {
-    /// INVARIANT: those whose bits are set, and no others, hold something.
+    /// INVARIANT: exactly the fields whose bits are set are initialised.
     present: u8,
     pub(in crate::chain) cancelling: Cancelling,
     pub(in crate::chain) receiver: ReceiverState,
-    /// Threads that have this chain wait for another one and still look for a cycle: a few
-    /// instructions each, so that there are never 256. While there is one, the chain is not
-    /// taken out of the path: see [`wait_for`](crate::chain::wait::wait_for).
+    /// Number of threads that have made this chain wait and still search for a cycle from it.
+    /// Each takes a few instructions for that, so there are never 256. While there is one,
+    /// the chain is not handed down: see [`wait_for`](crate::chain::wait::wait_for).
     pub(in crate::chain) joining: u8,
     pub(in crate::chain) triggers: u32,
 }
 
 impl CommonState {
-    /// Of a new chain, which nobody has cancelled.
+    /// That of a new chain.
     #[inline(always)]
     pub(super) fn new(triggers: u32) -> Self {
         Self {
@@ -50,7 +51,7 @@ impl CommonState {
     }
 }
 
-impl<M: Flavour> Deref for ColdState<M> {
+impl<M: Storage> Deref for ColdState<M> {
     type Target = CommonState;
 
     #[inline(always)]
@@ -59,24 +60,24 @@ impl<M: Flavour> Deref for ColdState<M> {
     }
 }
 
-impl<M: Flavour> DerefMut for ColdState<M> {
+impl<M: Storage> DerefMut for ColdState<M> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut CommonState {
         &mut self.common
     }
 }
 
-/// Who is told. INVARIANT: one of them at the most.
-union Consumer<M: Flavour> {
+/// What gets the result, or is woken by it. INVARIANT: at most one is initialised.
+union Consumer<M: Storage> {
     waiter: ManuallyDrop<MaybeUninit<CoreRef<M>>>,
     waker: ManuallyDrop<MaybeUninit<Waker>>,
     task: ManuallyDrop<MaybeUninit<M::Task>>,
     nested: ManuallyDrop<MaybeUninit<Box<NestedWaker<M>>>>,
 }
 
-/// What is cancelled: something else while the chain is unfired, and the one that it waits
-/// for while it waits. INVARIANT: one of them at the most.
-union CancelTarget<M: Flavour> {
+/// The target of a cancel: the last three while the chain is unfired, `waiting_on` while it
+/// waits. INVARIANT: at most one is initialised.
+union CancelTarget<M: Storage> {
     waiting_on: ManuallyDrop<MaybeUninit<CoreWeak<M>>>,
     canceller: ManuallyDrop<MaybeUninit<M::Canceller>>,
     parts: ManuallyDrop<MaybeUninit<M::Group>>,
@@ -92,11 +93,11 @@ const PARTS: u8 = 32;
 const FIRED_BY: u8 = 64;
 const NESTED: u8 = 128;
 
-/// One of them.
+/// One of the fields, with its flag.
 struct Entry<'a, X> {
     present: &'a mut u8,
     bit: u8,
-    /// INVARIANT: the one with this bit.
+    /// INVARIANT: the field that `bit` stands for.
     content: &'a mut MaybeUninit<X>,
 }
 
@@ -107,7 +108,7 @@ impl<X> Entry<'_, X> {
             return None;
         }
         *self.present &= !self.bit;
-        // SAFETY: it was there, and is no longer said to be.
+        // SAFETY: the flag was set, so it is initialised; now the flag is cleared.
         Some(unsafe { self.content.assume_init_read() })
     }
 
@@ -130,24 +131,24 @@ impl<X> Entry<'_, X> {
     }
 }
 
-impl<M: Flavour> ColdState<M> {
-    /// Makes one at `place` that holds nothing.
+impl<M: Storage> ColdState<M> {
+    /// Writes one to `place` without any of the fields.
     ///
     /// # Safety
     /// `place` is aligned and valid for writes.
     #[inline(always)]
     pub(super) unsafe fn write_none(place: *mut Self, common: CommonState) {
-        // SAFETY: by contract; the others may be left uninitialised.
+        // SAFETY: by contract; without flags, the unions may stay uninitialised.
         unsafe { (&raw mut (*place).common).write(common) }
     }
 
-    /// Whether there is nothing.
+    /// Whether no field is initialised.
     #[inline(always)]
     pub(crate) fn is_none(&self) -> bool {
         self.common.present == 0
     }
 
-    /// Whether somebody gets the result, or is told.
+    /// Whether there is a waiter, a waker or a task.
     #[inline(always)]
     pub(crate) fn is_listened_to(&self) -> bool {
         self.common.present & (WAITER | WAKER | TASK | NESTED) != 0
@@ -155,7 +156,7 @@ impl<M: Flavour> ColdState<M> {
 
     pub(crate) fn waiter(&self) -> Option<&CoreRef<M>> {
         let is_there = self.common.present & WAITER != 0;
-        // SAFETY: it is there.
+        // SAFETY: its flag is set.
         is_there.then(|| unsafe { self.consumer.waiter.assume_init_ref() })
     }
 
@@ -168,7 +169,7 @@ impl<M: Flavour> ColdState<M> {
     pub(crate) fn replace_waiter(&mut self, waiter: CoreRef<M>) -> Option<CoreRef<M>> {
         assert!(
             self.common.present & (WAKER | TASK | NESTED) == 0,
-            "who waits has the receiver, and those who were told before are gone"
+            "a waiter owns the receiver, so no waker or task is left"
         );
         self.waiter_entry().replace(waiter)
     }
@@ -178,36 +179,36 @@ impl<M: Flavour> ColdState<M> {
         Entry {
             present: &mut self.common.present,
             bit: WAITER,
-            // SAFETY: whatever is there, it is room for one.
+            // SAFETY: all fields are `MaybeUninit`, so any bytes are valid.
             content: unsafe { &mut self.consumer.waiter },
         }
     }
 
     pub(crate) fn waker(&self) -> Option<&Waker> {
         let is_there = self.common.present & WAKER != 0;
-        // SAFETY: it is there.
+        // SAFETY: its flag is set.
         is_there.then(|| unsafe { self.consumer.waker.assume_init_ref() })
     }
 
     pub(crate) fn task(&self) -> Option<&M::Task> {
         let is_there = self.common.present & TASK != 0;
-        // SAFETY: it is there.
+        // SAFETY: its flag is set.
         is_there.then(|| unsafe { self.consumer.task.assume_init_ref() })
     }
 
     pub(crate) fn nested(&self) -> Option<&NestedWaker<M>> {
         let is_there = self.common.present & NESTED != 0;
-        // SAFETY: it is there.
+        // SAFETY: its flag is set.
         is_there.then(|| &**unsafe { self.consumer.nested.assume_init_ref() })
     }
 
-    /// Whether somebody is to be woken, be it inside of a body.
+    /// Whether there is a waker, alone or with a task.
     #[inline(always)]
     pub(crate) fn has_waker(&self) -> bool {
         self.common.present & (WAKER | NESTED) != 0
     }
 
-    /// The one who is to be woken, be it inside of a body.
+    /// Takes the waker, alone or with a task.
     pub(crate) fn take_waker(&mut self) -> Option<Waker> {
         if let Some(waker) = self.waker_entry().take() {
             return Some(waker);
@@ -231,7 +232,7 @@ impl<M: Flavour> ColdState<M> {
         self.waker_entry().take().map(Listener::Waker)
     }
 
-    /// Gives the one that was there.
+    /// Returns the one that it replaces.
     #[inline(always)]
     pub(crate) fn replace_listener(&mut self, listener: Listener<M>) -> Option<Listener<M>> {
         assert!(
@@ -252,7 +253,7 @@ impl<M: Flavour> ColdState<M> {
         Entry {
             present: &mut self.common.present,
             bit: WAKER,
-            // SAFETY: whatever is there, it is room for one.
+            // SAFETY: all fields are `MaybeUninit`, so any bytes are valid.
             content: unsafe { &mut self.consumer.waker },
         }
     }
@@ -262,7 +263,7 @@ impl<M: Flavour> ColdState<M> {
         Entry {
             present: &mut self.common.present,
             bit: TASK,
-            // SAFETY: whatever is there, it is room for one.
+            // SAFETY: all fields are `MaybeUninit`, so any bytes are valid.
             content: unsafe { &mut self.consumer.task },
         }
     }
@@ -272,14 +273,14 @@ impl<M: Flavour> ColdState<M> {
         Entry {
             present: &mut self.common.present,
             bit: NESTED,
-            // SAFETY: whatever is there, it is room for one.
+            // SAFETY: all fields are `MaybeUninit`, so any bytes are valid.
             content: unsafe { &mut self.consumer.nested },
         }
     }
 
     pub(crate) fn waiting_on(&self) -> Option<&CoreWeak<M>> {
         let is_there = self.common.present & WAITING_ON != 0;
-        // SAFETY: it is there.
+        // SAFETY: its flag is set.
         is_there.then(|| unsafe { self.cancel_target.waiting_on.assume_init_ref() })
     }
 
@@ -292,7 +293,7 @@ impl<M: Flavour> ColdState<M> {
     pub(crate) fn replace_waiting_on(&mut self, inner: CoreWeak<M>) -> Option<CoreWeak<M>> {
         assert!(
             !self.has_canceller(),
-            "what is cancelled of an unfired chain goes when it is fired"
+            "a canceller is taken when the chain is fired"
         );
         self.waiting_on_entry().replace(inner)
     }
@@ -302,7 +303,7 @@ impl<M: Flavour> ColdState<M> {
         Entry {
             present: &mut self.common.present,
             bit: WAITING_ON,
-            // SAFETY: whatever is there, it is room for one.
+            // SAFETY: all fields are `MaybeUninit`, so any bytes are valid.
             content: unsafe { &mut self.cancel_target.waiting_on },
         }
     }
@@ -313,17 +314,17 @@ impl<M: Flavour> ColdState<M> {
         self.common.present & (CANCELLER | PARTS | FIRED_BY) != 0
     }
 
-    /// The body that fires the chain in the end, if that is what is cancelled.
+    /// The task that fires the chain in the end, if there is one.
     pub(crate) fn fired_by(&self) -> Option<&M::WeakTask> {
         let is_there = self.common.present & FIRED_BY != 0;
-        // SAFETY: it is there.
+        // SAFETY: its flag is set.
         is_there.then(|| unsafe { self.cancel_target.fired_by.assume_init_ref() })
     }
 
-    /// What knows the parts of the chain, if it is made of some.
+    /// The group of the parts that the chain is made of, if there is one.
     pub(crate) fn parts(&self) -> Option<&M::Group> {
         let is_there = self.common.present & PARTS != 0;
-        // SAFETY: it is there.
+        // SAFETY: its flag is set.
         is_there.then(|| unsafe { self.cancel_target.parts.assume_init_ref() })
     }
 
@@ -341,7 +342,7 @@ impl<M: Flavour> ColdState<M> {
         self.fired_by_entry().take().map(Canceller::Task)
     }
 
-    /// Gives the one that was there.
+    /// Returns the one that it replaces.
     #[inline(always)]
     pub(crate) fn replace_canceller(&mut self, canceller: Canceller<M>) -> Option<Canceller<M>> {
         assert!(
@@ -362,7 +363,7 @@ impl<M: Flavour> ColdState<M> {
         Entry {
             present: &mut self.common.present,
             bit: CANCELLER,
-            // SAFETY: whatever is there, it is room for one.
+            // SAFETY: all fields are `MaybeUninit`, so any bytes are valid.
             content: unsafe { &mut self.cancel_target.canceller },
         }
     }
@@ -372,7 +373,7 @@ impl<M: Flavour> ColdState<M> {
         Entry {
             present: &mut self.common.present,
             bit: PARTS,
-            // SAFETY: whatever is there, it is room for one.
+            // SAFETY: all fields are `MaybeUninit`, so any bytes are valid.
             content: unsafe { &mut self.cancel_target.parts },
         }
     }
@@ -382,13 +383,13 @@ impl<M: Flavour> ColdState<M> {
         Entry {
             present: &mut self.common.present,
             bit: FIRED_BY,
-            // SAFETY: whatever is there, it is room for one.
+            // SAFETY: all fields are `MaybeUninit`, so any bytes are valid.
             content: unsafe { &mut self.cancel_target.fired_by },
         }
     }
 }
 
-impl<M: Flavour> Drop for ColdState<M> {
+impl<M: Storage> Drop for ColdState<M> {
     #[inline]
     fn drop(&mut self) {
         if !self.is_none() {

@@ -1,23 +1,14 @@
-//! Chains of one thread: reference counts without atomics, no locks.
+//! Counts and cells of chains of one thread: no atomics, no locks.
 
 use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
-use std::panic::Location;
-use std::rc::Rc;
 
-use super::core::{LockedState, NoIncoming};
-use super::counted::{CoreRef, Counts, Left, too_many};
-use super::free_list::FreeList;
-use super::run_guard::OwnedRunGuard;
-use crate::chain::core::{Group, Phase};
-use crate::chain::flavour::{Fits, Flavour, PhaseCell};
-use crate::chain::task::{self, Awaited, SharedTask, WeakTask};
-use crate::chain::trampoline::Trampoline;
-use crate::chain::wait_graph;
-use crate::stage_trace::CallSite;
+use super::counts::{Counts, Left, too_many};
+use super::lock::CoreLock;
+use super::slot::Fits;
 
-/// One thread, no locks.
+/// The flavour of one thread.
 #[derive(Debug)]
 pub(crate) struct Local {
     /// Neither `Send` nor `Sync`.
@@ -26,8 +17,8 @@ pub(crate) struct Local {
 
 impl<X: 'static> Fits<Local> for X {}
 
-/// A `RefCell` that checks its borrows only in debug builds: there is one borrow
-/// per step of a chain, and by [`Mode::with`]'s rule they never overlap.
+/// A `RefCell` that checks its borrows only in debug builds: there is one borrow per step of
+/// a chain, and by the rule of [`CoreLock::with`] they never overlap.
 pub(crate) struct LocalCell<T> {
     #[cfg(debug_assertions)]
     is_borrowed: Cell<bool>,
@@ -35,20 +26,52 @@ pub(crate) struct LocalCell<T> {
 }
 
 impl<T> LocalCell<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self {
+            #[cfg(debug_assertions)]
+            is_borrowed: Cell::new(false),
+            value: UnsafeCell::new(value),
+        }
+    }
+}
+
+// SAFETY: the cell is not `Sync`, and the callers of `with` keep to its rule, so that one
+// borrow of the content exists at a time.
+unsafe impl<T> CoreLock<T> for LocalCell<T> {
+    #[inline(always)]
+    unsafe fn init(place: &mut MaybeUninit<Self>, write: impl FnOnce(*mut T)) {
+        let place = place.as_mut_ptr();
+        // SAFETY: the place is valid for writes, and these are all the fields.
+        unsafe {
+            #[cfg(debug_assertions)]
+            (&raw mut (*place).is_borrowed).write(Cell::new(false));
+            write(UnsafeCell::raw_get(&raw const (*place).value));
+        }
+    }
+
     #[inline(always)]
     fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         #[cfg(debug_assertions)]
         assert!(
             !self.is_borrowed.replace(true),
-            "a step of a chain ran nested another"
+            "a step of a chain ran inside another"
         );
-        // SAFETY: the cell is not `Sync`, and `f`, which runs nothing of a
-        // user's and calls no `with` of the same cell, is the only one that has
-        // a reference.
+        // SAFETY: the cell is not `Sync`, and by the rule `f` runs no code of users and no
+        // `with` of the same cell: so this is the only reference. Debug builds check it.
         let result = f(unsafe { &mut *self.value.get() });
         #[cfg(debug_assertions)]
         self.is_borrowed.set(false);
         result
+    }
+
+    #[inline(always)]
+    fn as_ptr(&self) -> *mut T {
+        self.value.get()
+    }
+
+    #[inline(always)]
+    fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
     }
 }
 
@@ -58,7 +81,7 @@ pub(crate) struct LocalCounts {
     weak: Cell<u32>,
 }
 
-// SAFETY: one thread counts, and nothing else.
+// SAFETY: the cells are not `Sync`, so one thread counts, and each change is exact.
 unsafe impl Counts for LocalCounts {
     #[inline(always)]
     fn new(strong: u32) -> Self {
@@ -88,7 +111,7 @@ unsafe impl Counts for LocalCounts {
         is_there
     }
 
-    /// Not asked for: there is no lock that it would save.
+    /// Always false: there is no lock that a sole reference could do without.
     #[inline(always)]
     fn is_sole(&self) -> bool {
         false
@@ -119,153 +142,4 @@ unsafe impl Counts for LocalCounts {
 #[inline(always)]
 fn count_one_more(count: &Cell<u32>) {
     count.set(count.get().checked_add(1).unwrap_or_else(|| too_many()));
-}
-
-impl PhaseCell for Cell<Phase> {
-    #[inline(always)]
-    fn new(phase: Phase) -> Self {
-        Self::new(phase)
-    }
-
-    #[inline(always)]
-    fn get(&self) -> Phase {
-        self.get()
-    }
-
-    #[inline(always)]
-    fn set(&self, phase: Phase) {
-        self.set(phase);
-    }
-}
-
-impl Flavour for Local {
-    const IS_SHARED: bool = false;
-
-    type Counts = LocalCounts;
-    type PhaseCell = Cell<Phase>;
-    type CoreLock = LocalCell<LockedState<Self>>;
-    type Incoming = NoIncoming;
-    type Lock<X> = LocalCell<X>;
-    type Handle<X: 'static> = Rc<LocalCell<X>>;
-    type Canceller = Box<dyn FnOnce(CoreRef<Self>)>;
-    type Group = Rc<dyn Group<Self>>;
-    type Task = SharedTask;
-    type WeakTask = WeakTask;
-
-    fn upgrade_task(weak: &WeakTask) -> Option<SharedTask> {
-        weak.upgrade()
-    }
-
-    fn resume(task: SharedTask) -> Option<OwnedRunGuard<Self>> {
-        task.resume()
-    }
-
-    fn result_of(task: &SharedTask) -> Option<CoreRef<Self>> {
-        task.result()
-    }
-
-    fn cancel_task(task: SharedTask, cancelled_at: &'static Location<'static>) -> Awaited<Self> {
-        task.cancel(cancelled_at)
-    }
-
-    fn give_up_task(task: SharedTask, cancelled_at: &'static Location<'static>) {
-        task.give_up(cancelled_at);
-    }
-
-    fn progress_of(task: &SharedTask) -> u32 {
-        task.progress()
-    }
-
-    fn address_of(task: &SharedTask) -> *const () {
-        task::address(&**task)
-    }
-
-    fn address_of_weak(task: &WeakTask) -> *const () {
-        task.address()
-    }
-
-    fn awaited_by(task: &SharedTask) -> Awaited<Self> {
-        task.awaited()
-    }
-
-    fn is_task_asleep(task: &SharedTask) -> bool {
-        task.is_asleep()
-    }
-
-    #[inline(always)]
-    fn init_locked(
-        lock: &mut MaybeUninit<LocalCell<LockedState<Self>>>,
-        triggers: u32,
-        made_at: CallSite,
-    ) {
-        let place = lock.as_mut_ptr();
-        // SAFETY: these are all the fields.
-        unsafe {
-            #[cfg(debug_assertions)]
-            (&raw mut (*place).is_borrowed).write(Cell::new(false));
-            let locked = UnsafeCell::raw_get(&raw const (*place).value);
-            LockedState::write_new(locked, triggers, made_at);
-        }
-    }
-
-    #[inline(always)]
-    fn with_locked<R>(
-        lock: &LocalCell<LockedState<Self>>,
-        f: impl FnOnce(&mut LockedState<Self>) -> R,
-    ) -> R {
-        lock.with(f)
-    }
-
-    #[inline(always)]
-    fn locked_ptr(lock: &LocalCell<LockedState<Self>>) -> *mut LockedState<Self> {
-        lock.value.get()
-    }
-
-    #[inline(always)]
-    fn locked_mut(lock: &mut LocalCell<LockedState<Self>>) -> &mut LockedState<Self> {
-        lock.value.get_mut()
-    }
-
-    fn call_canceller(canceller: Self::Canceller, core: CoreRef<Self>) {
-        canceller(core);
-    }
-
-    #[inline(always)]
-    fn linked(outer: &CoreRef<Self>, inner: &CoreRef<Self>) {
-        if task::has_any_poller() {
-            wait_graph::chain_waits(outer, inner);
-        }
-    }
-
-    fn unlinked(core: &CoreRef<Self>) {
-        wait_graph::separate_pollers(core);
-    }
-
-    fn handle<X: 'static>(content: X) -> Rc<LocalCell<X>> {
-        Rc::new(LocalCell {
-            #[cfg(debug_assertions)]
-            is_borrowed: Cell::new(false),
-            value: UnsafeCell::new(content),
-        })
-    }
-
-    #[inline(always)]
-    fn with<X, R>(lock: &LocalCell<X>, f: impl FnOnce(&mut X) -> R) -> R {
-        lock.with(f)
-    }
-
-    fn trampoline<R>(f: impl FnOnce(&Trampoline<Self>) -> R) -> Option<R> {
-        thread_local! {
-            static TRAMPOLINE: Trampoline<Local> = const { Trampoline::new() };
-        }
-        TRAMPOLINE.try_with(f).ok()
-    }
-
-    #[inline(always)]
-    fn free_list<R>(f: impl FnOnce(&FreeList<Self>) -> R) -> Option<R> {
-        thread_local! {
-            static FREE_LIST: FreeList<Local> = const { FreeList::new() };
-        }
-        FREE_LIST.try_with(f).ok()
-    }
 }

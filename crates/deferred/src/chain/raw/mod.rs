@@ -1,16 +1,18 @@
-//! What forgets a type: [`Slot`] for one result, [`Stages`] for the queue of
-//! stages, [`ColdState`] for what few chains have. [`Core`] says who may touch them, a
-//! [`RunGuard`] is the right to do so, and [`Local`] and [`Shared`] share a core between
-//! the handles of one thread or of many. [`Pinned`] is a body of `inline_callbacks` in
-//! the allocation that its references share.
+//! Storage of values and closures without their types.
 //!
-//! This is the one module of the crate with unsafe code. It exists because a box
-//! per stage is what a chain would otherwise cost: kept here, a closure or a
-//! value of ordinary size lives inside the chain's own allocation.
+//! [`Slot`] keeps one result, `Stages` the queue of callbacks, `ColdState` the fields that few
+//! chains use. [`Core`] has all of them: a [`RunGuard`] is the right to run its stages, a
+//! [`StateGuard`] the right to its other fields. [`CoreRef`] counts the references to a core,
+//! [`Local`] and `Shared` say how. [`Pinned`] is the future of an async task, in the
+//! allocation that its references share.
 //!
-//! The rest of the crate cannot misuse it. A value that is taken out is checked
-//! against the type that was put in, so a mistake gives `None` and not a wrong
-//! value; a stage is queued together with what runs it.
+//! This is the one module of the crate with unsafe code. It exists because a box for each
+//! callback costs more than all the rest of a chain: here a closure or a value of up to
+//! 128 or 64 bytes lives in the allocation of its chain.
+//!
+//! No safe call from outside can break its invariants. A value that is taken out of a slot is
+//! compared with the type that was put in, so a mistake gives `None` and not a wrong value;
+//! a stage is queued together with the function that runs it.
 
 #![expect(
     unsafe_code,
@@ -18,14 +20,19 @@
 )]
 
 mod atomic;
+mod block;
 mod buffer;
 mod cold;
 mod core;
-mod counted;
+mod core_ref;
+mod counts;
 mod free_list;
+mod head;
 mod local;
+mod lock;
 mod pinned;
 mod receiver_ref;
+mod remains;
 mod run_guard;
 #[cfg(feature = "sync")]
 mod shared;
@@ -33,61 +40,25 @@ mod slot;
 #[cfg(feature = "sync")]
 mod spin_lock;
 mod stages;
+mod state_guard;
+mod storage;
+mod word;
 
-use std::mem::MaybeUninit;
-
-pub(crate) use self::cold::{ColdState, CommonState};
-pub(crate) use self::core::{Core, Incoming, LockedState, StateGuard};
-pub(crate) use self::counted::{CoreRef, CoreWeak, Counts};
+pub(crate) use self::core::Core;
+pub(crate) use self::core_ref::{CoreRef, CoreWeak};
 pub(crate) use self::free_list::FreeList;
-pub(crate) use self::local::{Local, LocalCell};
+pub(crate) use self::head::{Canceller, Group, Listener, NestedWaker};
+pub(crate) use self::local::{Local, LocalCell, LocalCounts};
+pub(crate) use self::lock::{CoreLock, NoIncoming};
 pub(crate) use self::pinned::{PinWeak, Pinned};
 pub(crate) use self::receiver_ref::ReceiverRef;
-pub(crate) use self::run_guard::{OwnedRunGuard, Release, RunGuard};
+pub(crate) use self::remains::Remains;
+pub(crate) use self::run_guard::{Flow, OwnedRunGuard, Release, RunGuard};
 #[cfg(feature = "sync")]
-pub(crate) use self::shared::Shared;
-pub(crate) use self::slot::Slot;
-pub(crate) use self::stages::{Queued, Stages};
-
-type Word = MaybeUninit<u64>;
-
-const fn words_of<T>() -> usize {
-    size_of::<T>().div_ceil(size_of::<Word>())
-}
-
-/// Whether a `T` can be put at any place that is aligned to a word.
-const fn word_aligned<T>() -> bool {
-    align_of::<T>() <= align_of::<Word>()
-}
-
-/// Moves `value` to `place`, boxed if `BOXED`.
-///
-/// # Safety
-/// `place` is aligned to a word and valid for writes of `words_of` of a `T`, or
-/// of one word if `BOXED`; if not `BOXED`, a word's alignment is enough for `T`.
-#[inline(always)]
-unsafe fn write<T>(place: *mut Word, value: T, boxed: bool) {
-    if boxed {
-        // SAFETY: by contract.
-        unsafe { place.cast::<Box<T>>().write(Box::new(value)) }
-    } else {
-        // SAFETY: by contract.
-        unsafe { place.cast::<T>().write(value) }
-    }
-}
-
-/// Moves out what [`write`] put at `place`.
-///
-/// # Safety
-/// `place` holds a `T` written by [`write`] with the same `boxed`, which is not
-/// used again afterwards.
-#[inline(always)]
-unsafe fn read<T>(place: *const Word, boxed: bool) -> T {
-    if boxed {
-        // SAFETY: by contract.
-        *unsafe { place.cast::<Box<T>>().read() }
-    } else {
-        // SAFETY: by contract.
-        unsafe { place.cast::<T>().read() }
-    }
-}
+pub(crate) use self::shared::{Shared, SharedCounts, SharedPhase};
+pub(crate) use self::slot::{Fits, Slot};
+#[cfg(feature = "sync")]
+pub(crate) use self::spin_lock::SpinLock;
+pub(crate) use self::stages::Queued;
+pub(crate) use self::state_guard::StateGuard;
+pub(crate) use self::storage::Storage;

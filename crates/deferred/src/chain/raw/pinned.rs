@@ -1,8 +1,8 @@
-//! A future that is polled in place, inside of a counted allocation.
+//! Pinned future: one that is polled in place, inside of a reference-counted allocation.
 //!
-//! A body of `inline_callbacks` takes one allocation with it, and not a second one for
-//! a boxed future. Several references share it, so nobody has it mutably: that it is
-//! polled or dropped by one at a time is checked when that begins.
+//! So an async task is one allocation, without a second one for a boxed future. Since several
+//! references share it, none of them is mutable: a phase makes sure that the future is polled
+//! or dropped by one call at a time.
 
 use std::cell::{Cell, UnsafeCell};
 use std::future::Future;
@@ -15,14 +15,14 @@ use std::task::{Context, Poll};
 
 use crate::panics::run_contained;
 
-/// A future, and what belongs to it.
+/// A future, and the state that belongs to it.
 pub(crate) struct Pinned<H, F> {
     head: H,
     phase: Cell<Phase>,
-    /// How often it was polled, modulo 2^32.
+    /// Number of polls, modulo 2^32.
     polls: Cell<u32>,
-    /// INVARIANT: holds a future unless `phase` is `Gone`. Referred to only by the one who
-    /// has moved `phase` to `Polled`, or to `Gone`, and by `drop`.
+    /// INVARIANT: holds a future unless `phase` is `Gone`. Only the call that has moved
+    /// `phase` to `Polled` or `Gone` refers to it.
     future: UnsafeCell<ManuallyDrop<F>>,
     /// Once it is behind a `Pin`, it is not moved.
     _pinned: PhantomPinned,
@@ -30,8 +30,11 @@ pub(crate) struct Pinned<H, F> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
+    /// The future is there, and not being polled. The first phase.
     Idle,
+    /// Set by `poll`, and cleared (to `Idle`) when the poll returns or panics.
     Polled,
+    /// Set by `clear`, unless it is being polled: the future is dropped. The last phase.
     Gone,
 }
 
@@ -46,7 +49,7 @@ impl<H, F> Pinned<H, F> {
         }
     }
 
-    /// Whether it is there, and not being polled.
+    /// Whether the future is there and not being polled.
     #[inline]
     pub(crate) fn is_idle(&self) -> bool {
         self.phase.get() == Phase::Idle
@@ -57,12 +60,12 @@ impl<H, F> Pinned<H, F> {
         self.phase.get() == Phase::Gone
     }
 
-    /// How often it was polled, modulo 2^32.
+    /// Number of polls, modulo 2^32.
     pub(crate) fn polls(&self) -> u32 {
         self.polls.get()
     }
 
-    /// Polls it; `None` if it is being polled, or gone.
+    /// Polls the future; `None` if it is being polled, or gone.
     #[inline]
     pub(crate) fn poll(self: Pin<&Self>, cx: &mut Context<'_>) -> Option<Poll<F::Output>>
     where
@@ -74,9 +77,9 @@ impl<H, F> Pinned<H, F> {
         self.phase.set(Phase::Polled);
         self.polls.set(self.polls.get().wrapping_add(1));
         let _polled = Polled(&self.phase);
-        // SAFETY: it is there, and nobody else refers to it, since the phase was `Idle`
-        // and stays `Polled` until this returns. It is not moved: neither here, nor by
-        // others, for `self` is pinned and not `Unpin`.
+        // SAFETY: the phase was `Idle`, so the future is there and no other call refers to
+        // it, and stays `Polled` until this returns. It is never moved: `self` is pinned and
+        // not `Unpin`.
         let future = unsafe { Pin::new_unchecked(&mut **self.future.get()) };
         Some(future.poll(cx))
     }
@@ -88,8 +91,8 @@ impl<H, F> Pinned<H, F> {
         }
         self.phase.set(Phase::Gone);
         run_contained("a drop", || {
-            // SAFETY: it was there, and nobody refers to it; the phase says that it is
-            // gone. It is dropped where it was pinned.
+            // SAFETY: the phase was `Idle`, so the future was there and no other call refers
+            // to it; now it is `Gone`. It is dropped in place, as pinning demands.
             unsafe { ManuallyDrop::drop(&mut *self.future.get()) };
         });
     }
@@ -119,15 +122,15 @@ impl Drop for Polled<'_> {
     }
 }
 
-/// A weak reference to what is pinned.
+/// A weak reference to something pinned.
 pub(crate) struct PinWeak<X: ?Sized> {
     weak: Weak<X>,
 }
 
 impl<X: ?Sized> PinWeak<X> {
     pub(crate) fn new(this: &Pin<Rc<X>>) -> Self {
-        // SAFETY: the reference is only counted. One that comes of the weak one is pinned
-        // again before anybody gets it, so what it refers to is never moved.
+        // SAFETY: the unpinned reference is only used to make a weak one, from which
+        // `upgrade` makes pinned ones only: so the content is never moved.
         let counted = unsafe { Pin::into_inner_unchecked(Pin::clone(this)) };
         Self {
             weak: Rc::downgrade(&counted),
@@ -140,7 +143,7 @@ impl<X: ?Sized> PinWeak<X> {
         Some(unsafe { Pin::new_unchecked(counted) })
     }
 
-    /// Where what it refers to is, or was.
+    /// The address of the content, which may be dropped.
     pub(crate) fn address(&self) -> *const () {
         self.weak.as_ptr().cast()
     }

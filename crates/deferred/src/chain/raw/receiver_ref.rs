@@ -1,23 +1,23 @@
-//! The reference of the one who has the end of a chain.
+//! Receiver reference: the one reference to a core that may take its result.
 
 use std::ops::Deref;
 
-use super::{CoreRef, Slot};
-use crate::chain::core::Phase;
-use crate::chain::flavour::Flavour;
+use super::core_ref::CoreRef;
+use super::slot::Slot;
+use super::storage::Storage;
+use crate::chain::phase::Phase;
 use crate::stage_trace::CallSite;
 
-/// A reference to a core that there is one of at most.
+/// A reference to a core, of which there is at most one for each core.
 ///
-/// INVARIANT: it was made with the core. While it is there, the slot of a chain in
-/// `Settled` belongs to whoever can reach this mutably, and to those who only look at
-/// it under the lock.
-pub(crate) struct ReceiverRef<M: Flavour> {
+/// INVARIANT: it was made with the core. In `Settled`, the slot belongs to the exclusive
+/// reference to this; others only read it, under the lock.
+pub(crate) struct ReceiverRef<M: Storage> {
     core: CoreRef<M>,
 }
 
-impl<M: Flavour> ReceiverRef<M> {
-    /// The end of a new chain that was not fired and has no triggers.
+impl<M: Storage> ReceiverRef<M> {
+    /// That of a new chain that was not fired and has no triggers.
     #[inline(always)]
     pub(crate) fn new(made_at: CallSite) -> Self {
         Self {
@@ -25,23 +25,23 @@ impl<M: Flavour> ReceiverRef<M> {
         }
     }
 
-    /// The end of a new chain, and a reference for its trigger.
+    /// That of a new chain, and a reference for its trigger.
     #[inline(always)]
     pub(crate) fn new_pair(made_at: CallSite) -> (CoreRef<M>, Self) {
         let (first, core) = CoreRef::new_pair(1, made_at);
         (first, Self { core })
     }
 
-    /// Gives the end up: the reference becomes one like any other.
+    /// Makes it a reference like any other: the chain has no receiver then.
     #[inline(always)]
     pub(crate) fn into_core(self) -> CoreRef<M> {
         self.core
     }
 
-    /// Calls `f` with the slot if the result rests there, and goes on to `Spent`.
+    /// In `Settled`, calls `f` with the slot and moves on to `Taken`.
     ///
-    /// No lock is taken unless somebody else may pause the chain: of the phases, `Settled`
-    /// is one that only the end leaves, but for that.
+    /// It takes the lock only if a handle or a pause was given out: a pause is the only
+    /// other way out of `Settled` while the receiver adds no stage.
     #[inline(always)]
     pub(crate) fn take_settled<R>(&mut self, f: impl FnOnce(&mut Slot<M>) -> R) -> Option<R> {
         if self.core.last_phase() != Phase::Settled {
@@ -50,14 +50,14 @@ impl<M: Flavour> ReceiverRef<M> {
         if self.core.is_handed_out() {
             return self.core.with(|state| state.take_settled(f));
         }
-        // SAFETY: nobody has a claim in `Settled`, and the slot is the end's, which is
-        // borrowed mutably. Only the end hands out what can pause the chain, so if
-        // nothing was handed out that is so until this is over.
+        // SAFETY: in `Settled` there is no run guard, and the slot belongs to this reference,
+        // which is borrowed mutably. Only its owner can give out a handle or a pause, so
+        // none is given out before this returns.
         Some(unsafe { self.core.take_unlocked(f) })
     }
 }
 
-impl<M: Flavour> Deref for ReceiverRef<M> {
+impl<M: Storage> Deref for ReceiverRef<M> {
     type Target = CoreRef<M>;
 
     #[inline(always)]

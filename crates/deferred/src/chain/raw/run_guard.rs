@@ -1,34 +1,36 @@
-//! The right to run a chain.
+//! Run guard: the exclusive right to run a chain.
 
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr;
 
-use super::core::{Incoming, StateGuard};
-use super::{CoreRef, Slot};
-use crate::chain::core::Phase;
-use crate::chain::flavour::Flavour;
-use crate::chain::run::Flow;
+use super::core::Core;
+use super::core_ref::CoreRef;
+use super::lock::Incoming;
+use super::slot::Slot;
+use super::stages::{RunsStages, Stages};
+use super::state_guard::StateGuard;
+use super::storage::Storage;
+use crate::chain::phase::Transition;
 use crate::stage_trace::CallSite;
 
-/// A reference to a core that is not counted: one that is lives as long as this.
+/// A reference to a core that is not counted, borrowed from one that is.
 ///
-/// It is what `&CoreRef<M>` would be, but it is the reference, and not the place of one:
-/// so whoever has lent it need not keep it in memory.
-pub(crate) struct BorrowedCore<'a, M: Flavour> {
+/// Like `&CoreRef<M>`, with one indirection less: it is a copy of the pointer, so that the
+/// lender can keep its own in a register.
+pub(crate) struct BorrowedCore<'a, M: Storage> {
     /// INVARIANT: a copy of one that lives for `'a`; never dropped.
     core: ManuallyDrop<CoreRef<M>>,
     lent: PhantomData<&'a CoreRef<M>>,
 }
 
-impl<'a, M: Flavour> BorrowedCore<'a, M> {
+impl<'a, M: Storage> BorrowedCore<'a, M> {
     #[inline(always)]
     pub(crate) fn new(core: &'a CoreRef<M>) -> Self {
         Self {
-            // SAFETY: two of them are used like one, since the one who gets this
-            // one sees no more than a reference to it, for as long as the other
-            // is borrowed; and this one is not dropped.
+            // SAFETY: the copy is never dropped, only `&CoreRef` is made of it, and
+            // `lent` keeps the original borrowed for as long as it lives.
             core: unsafe { ptr::read(ptr::from_ref(core).cast::<ManuallyDrop<CoreRef<M>>>()) },
             lent: PhantomData,
         }
@@ -44,7 +46,7 @@ impl<'a, M: Flavour> BorrowedCore<'a, M> {
     }
 }
 
-impl<M: Flavour> Deref for BorrowedCore<'_, M> {
+impl<M: Storage> Deref for BorrowedCore<'_, M> {
     type Target = CoreRef<M>;
 
     #[inline(always)]
@@ -55,61 +57,94 @@ impl<M: Flavour> Deref for BorrowedCore<'_, M> {
 
 /// The right to run a chain.
 ///
-/// INVARIANT: there is one for each core in `Running`, and none for one in another
-/// phase, but for `Spent`, in which the one who has spent it may still have it.
+/// INVARIANT: a core in `Running` has exactly one, a core in another phase none; except that
+/// the guard that has moved the core to `Taken` stays until it has emptied the slot.
 #[must_use = "a chain whose guard is lost is stuck"]
-pub(crate) struct RunGuard<'a, M: Flavour> {
+pub(crate) struct RunGuard<'a, M: Storage> {
     core: BorrowedCore<'a, M>,
 }
 
 /// The same, with its own reference to the core.
 #[must_use = "a chain whose guard is lost is stuck"]
-pub(crate) struct OwnedRunGuard<M: Flavour> {
+pub(crate) struct OwnedRunGuard<M: Storage> {
     core: CoreRef<M>,
 }
 
-/// How it came out when a claim was to be given back.
-pub(crate) enum Release<'a, M: Flavour, R> {
+/// What came of an attempt to release a run guard.
+pub(crate) enum Release<'a, M: Storage, R> {
+    /// There is more to run.
     Kept(RunGuard<'a, M>),
+    /// The chain rests, waits or is paused; another thread may run it already.
     Released(R),
-    /// The result may be taken from the slot.
+    /// The chain is in `Taken`, and its result is the guard's to take from the slot.
     Taken(RunGuard<'a, M>, R),
 }
 
-impl<'a, M: Flavour> RunGuard<'a, M> {
-    /// Claims `core`, if `f` says so; it may prepare the slot.
+/// What the run of one stage came to, with the result in the slot.
+pub(crate) enum Flow<M: Storage> {
+    /// A value is in the slot, for the next stage.
+    Next,
+    /// A failure has left the stage, be it its own or one that passed.
+    Failed,
+    /// The result of that chain is to be this one's.
+    Wait(CoreRef<M>),
+    /// That chain is to be run before this one goes on.
+    Call(OwnedRunGuard<M>),
+}
+
+// SAFETY: both are fields of the core, which is never moved.
+unsafe impl<M: Storage> RunsStages for Core<M> {
+    type Flavour = M;
+    type Flow = Flow<M>;
+
+    #[inline(always)]
+    fn stages(&self) -> *mut Stages<Self> {
+        self.stages.get()
+    }
+
+    #[inline(always)]
+    fn slot(&self) -> *mut Slot<M> {
+        self.slot.get()
+    }
+}
+
+impl<'a, M: Storage> RunGuard<'a, M> {
+    /// Acquires the guard of `core` if `f` returns `Ok`; `f` may prepare the slot.
     #[inline(always)]
     pub(crate) fn acquire<X, Y>(
         core: &'a CoreRef<M>,
+        transition: Transition,
         f: impl FnOnce(&mut StateGuard<'_, M>) -> Result<X, Y>,
     ) -> Result<(Self, X), Y> {
-        Self::acquire_borrowed(BorrowedCore::new(core), f)
+        Self::acquire_borrowed(BorrowedCore::new(core), transition, f)
     }
 
-    /// The same.
+    /// The same, of a core that is borrowed already.
     #[inline(always)]
     pub(crate) fn acquire_borrowed<X, Y>(
         core: BorrowedCore<'a, M>,
+        transition: Transition,
         f: impl FnOnce(&mut StateGuard<'_, M>) -> Result<X, Y>,
     ) -> Result<(Self, X), Y> {
         let prepared = core.with(|state| {
             let prepared = f(state)?;
-            state.acquire();
+            state.acquire(transition);
             Ok(prepared)
         })?;
         Ok((Self { core }, prepared))
     }
 
-    /// Gives the claim back, for the phase that `f` says; if it says `None`, or
-    /// stages have come meanwhile, it is kept. `f` is told whether stages wait.
+    /// Releases the guard by the transition that `f` returns; keeps it if `f` returns
+    /// `None`. The argument of `f` says whether stages are queued, including those that other
+    /// threads have added since the run began.
     #[inline(always)]
     pub(crate) fn release<R>(
         self,
-        f: impl FnOnce(&mut StateGuard<'_, M>, bool) -> Option<(Phase, R)>,
+        f: impl FnOnce(&mut StateGuard<'_, M>, bool) -> Option<(Transition, R)>,
     ) -> Release<'a, M, R> {
         let left = self.core.with(|state| {
             self.core.witness.reached();
-            // SAFETY: the claim is ours.
+            // SAFETY: the stages belong to this guard.
             let stages = unsafe { &mut *self.core.stages.get() };
             if M::IS_SHARED
                 && let Some(incoming) = state.locked.incoming.take()
@@ -117,13 +152,13 @@ impl<'a, M: Flavour> RunGuard<'a, M> {
                 stages.append(incoming);
             }
             let has_stages = !stages.is_empty();
-            let (phase, left) = f(state, has_stages)?;
-            state.release(phase);
-            Some((phase, left))
+            let (transition, left) = f(state, has_stages)?;
+            state.release(transition);
+            Some((transition, left))
         });
         match left {
             None => Release::Kept(self),
-            Some((Phase::Taken, left)) => Release::Taken(self, left),
+            Some((Transition::PassOn, left)) => Release::Taken(self, left),
             Some((_, left)) => Release::Released(left),
         }
     }
@@ -133,7 +168,7 @@ impl<'a, M: Flavour> RunGuard<'a, M> {
         &self.core
     }
 
-    /// The core, for as long as the claim may be there.
+    /// The core, for as long as the guard may live.
     #[inline(always)]
     pub(crate) fn borrowed(&self) -> BorrowedCore<'a, M> {
         self.core.copy()
@@ -142,7 +177,7 @@ impl<'a, M: Flavour> RunGuard<'a, M> {
     #[inline(always)]
     pub(crate) fn slot(&mut self) -> &mut Slot<M> {
         self.core.witness.reached();
-        // SAFETY: the claim is ours, and borrowed for as long as the slot.
+        // SAFETY: the slot belongs to this guard, which is borrowed for as long.
         unsafe { &mut *self.core.slot.get() }
     }
 
@@ -151,11 +186,12 @@ impl<'a, M: Flavour> RunGuard<'a, M> {
     #[inline(always)]
     pub(crate) fn run_first(&mut self, running: &mut Option<CallSite>) -> Option<Flow<M>> {
         self.core.witness.reached();
-        // SAFETY: the claim is ours. The reference is gone when the stage runs.
+        // SAFETY: the stages belong to this guard. The reference ends here, before the
+        // stage runs, which may add further stages.
         let first = unsafe { &mut *self.core.stages.get() }.first()?;
         *running = Some(first.added_at);
-        // SAFETY: it is the first, and the claim is ours.
-        Some(unsafe { first.run(&self.core) })
+        // SAFETY: `first` is the first of this core, whose stages and slot are the guard's.
+        Some(unsafe { first.run(&**self.core) })
     }
 
     pub(crate) fn into_owned(self) -> OwnedRunGuard<M> {
@@ -165,20 +201,122 @@ impl<'a, M: Flavour> RunGuard<'a, M> {
     }
 }
 
-impl<M: Flavour> OwnedRunGuard<M> {
+impl<M: Storage> OwnedRunGuard<M> {
     /// As [`RunGuard::acquire`].
     pub(crate) fn acquire<X, Y>(
         core: CoreRef<M>,
+        transition: Transition,
         f: impl FnOnce(&mut StateGuard<'_, M>) -> Result<X, Y>,
     ) -> Result<(Self, X), Y> {
-        let (_claim, prepared) = RunGuard::<M>::acquire(&core, f)?;
+        let (_guard, prepared) = RunGuard::<M>::acquire(&core, transition, f)?;
         Ok((Self { core }, prepared))
     }
 
-    /// The claim, for as long as the core is borrowed to it in `core`.
+    /// The guard as one that borrows its core, which moves into `core`.
     pub(crate) fn borrow_in(self, core: &mut Option<CoreRef<M>>) -> RunGuard<'_, M> {
         RunGuard {
             core: BorrowedCore::new(core.insert(self.core)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+
+    use super::*;
+    use crate::chain::phase::Phase;
+    use crate::chain::raw::{Fits, Local};
+    use crate::chain::{Flavour, Skips, Stage, Step};
+
+    /// A stage that adds one.
+    struct AddOne;
+
+    impl<M: Flavour> Stage<M, u32> for AddOne
+    where
+        Self: Fits<M>,
+        u32: Fits<M>,
+    {
+        type Out = u32;
+        const SKIPS: Skips = Skips::Failures;
+
+        fn run(self, input: crate::Result<u32>) -> Step<M, u32> {
+            Step::Done(input.map(|number| number + 1))
+        }
+    }
+
+    fn core<M: Storage>() -> CoreRef<M> {
+        CoreRef::new(0, Location::caller())
+    }
+
+    fn fire<M: Storage>(core: &CoreRef<M>, number: u32) -> RunGuard<'_, M>
+    where
+        u32: Fits<M>,
+    {
+        let fired = RunGuard::acquire(core, Transition::Fire, |state| {
+            state.slot().put_value(number);
+            Ok::<_, ()>(())
+        });
+        fired.map(|(guard, ())| guard).expect("it was not refused")
+    }
+
+    #[test]
+    fn a_refusal_leaves_the_chain_where_it_is() {
+        let core = core::<Local>();
+        let refused = RunGuard::acquire(&core, Transition::Fire, |_state| Err::<(), _>("no"));
+        assert_eq!(refused.err(), Some("no"));
+        assert_eq!(core.with(|state| state.phase()), Phase::Unfired);
+    }
+
+    #[test]
+    fn there_is_one_guard_at_a_time() {
+        let core = core::<Local>();
+        let guard = fire(&core, 1);
+        let second = catch_unwind(AssertUnwindSafe(|| {
+            let _ = RunGuard::acquire(&core, Transition::AddStage, |_state| Ok::<_, ()>(()));
+        }));
+        assert!(second.is_err());
+        drop(guard);
+    }
+
+    #[test]
+    fn what_is_added_meanwhile_keeps_the_guard() {
+        fn check<M: Flavour>()
+        where
+            AddOne: Fits<M>,
+            u32: Fits<M>,
+        {
+            let core = core::<M>();
+            let guard = fire(&core, 1);
+            core.with(|state| state.push::<u32, _>(AddOne, Location::caller()));
+            let kept =
+                guard.release(|_state, has_stages| (!has_stages).then_some((Transition::Rest, ())));
+            let Release::Kept(mut guard) = kept else {
+                panic!("it has a stage to run");
+            };
+            let mut running = None;
+            assert!(matches!(guard.run_first(&mut running), Some(Flow::Next)));
+            assert!(running.is_some());
+            assert!(guard.run_first(&mut running).is_none());
+            let released = guard.release(|_state, _has_stages| Some((Transition::Rest, ())));
+            assert!(matches!(released, Release::Released(())));
+            let number = core.with(|state| state.take_settled(Slot::take_value::<u32>));
+            assert_eq!(number.flatten(), Some(2));
+            assert_eq!(core.with(|state| state.phase()), Phase::Taken);
+        }
+        check::<Local>();
+        #[cfg(all(feature = "sync", not(deferred_loom)))]
+        check::<crate::chain::raw::Shared>();
+    }
+
+    #[test]
+    fn one_that_passes_its_result_on_may_still_take_it() {
+        let core = core::<Local>();
+        let guard = fire(&core, 5);
+        let taken = guard.release(|_state, _has_stages| Some((Transition::PassOn, ())));
+        let Release::Taken(mut guard, ()) = taken else {
+            panic!("the result was not taken");
+        };
+        assert_eq!(guard.slot().take_value::<u32>(), Some(5));
     }
 }

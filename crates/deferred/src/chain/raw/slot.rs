@@ -1,4 +1,4 @@
-//! One result of any type.
+//! Slot: one result of any type.
 
 use std::any::TypeId;
 use std::marker::PhantomData;
@@ -7,40 +7,43 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-use super::{Word, read, word_aligned, words_of, write};
-use crate::chain::flavour::{Fits, Flavour};
+use super::word::{Word, read, word_aligned, words_of, write};
 use crate::failure::{Failure, Result};
 use crate::panics::drop_contained;
 use crate::stage_trace::CallSite;
 
-/// The largest value that is kept in the slot of a chain itself.
+/// The size of the largest value that the slot of a chain keeps without a box, in words.
 const SLOT_WORDS: usize = 8;
+
+/// What may go into a chain of flavour `M`: what the threads that may reach the chain can
+/// pass to one another.
+pub(crate) trait Fits<M>: 'static {}
 
 /// One result of any type: nothing, a value, or a failure.
 ///
 /// A value of up to `WORDS` is kept in place, a larger one in a box. Dropping it drops
 /// what is in it, containing a panic.
-#[repr(C)] // what is always used before what is not
+#[repr(C)] // the type before the words, of which only a few are used
 pub(crate) struct Slot<M, const WORDS: usize = SLOT_WORDS> {
-    /// What is in it: nothing, a value of that type, or, if it is [`FAILURE`], a
-    /// failure.
+    /// `None` if the slot is empty; [`FAILURE`] for a failure; else the type of the value.
     content: Option<&'static ValueType>,
-    /// INVARIANT: holds what `content` says; for a value, by the layout of its type.
+    /// INVARIANT: holds what `content` says: the value, or a box of it if it is larger.
     words: [Word; WORDS],
-    /// What is in it is `Send` if `M` is.
+    /// A value fits `M`, so the slot is `Send` if `M` is.
     flavour: PhantomData<M>,
 }
 
 struct ValueType {
     id: TypeId,
-    /// What the value takes in the slot.
+    /// Number of words that the value, or its box, takes in the slot.
     words: usize,
-    /// Drops the value at the place, which is not used again.
+    /// Drops the value at the place, which must not be used again; `None` if there is nothing
+    /// to drop.
     drop: Option<unsafe fn(*mut Word)>,
 }
 
-/// The one that stands for a failure. No other has its place: it is a static, and no
-/// value has its id.
+/// Stands for a failure. It is told from the types of values by its address: it is a static,
+/// so no constant shares it, and its id is that of no value.
 static FAILURE: ValueType = ValueType {
     id: TypeId::of::<IsFailure>(),
     words: words_of::<Failure>(),
@@ -49,7 +52,7 @@ static FAILURE: ValueType = ValueType {
 
 enum IsFailure {}
 
-/// What is known of a `T` in a slot.
+/// How a slot keeps a `T`.
 struct ValueOf<T, const WORDS: usize>(T);
 
 impl<T: 'static, const WORDS: usize> ValueOf<T, WORDS> {
@@ -72,7 +75,7 @@ impl<T: 'static, const WORDS: usize> ValueOf<T, WORDS> {
     }
 }
 
-impl<M: Flavour, const WORDS: usize> Slot<M, WORDS> {
+impl<M, const WORDS: usize> Slot<M, WORDS> {
     pub(crate) const fn empty() -> Self {
         Self {
             content: None,
@@ -114,7 +117,7 @@ impl<M: Flavour, const WORDS: usize> Slot<M, WORDS> {
     #[inline(always)]
     pub(crate) fn put_value<T: Fits<M>>(&mut self, value: T) {
         debug_assert!(self.is_empty());
-        // SAFETY: `words` is aligned and, unless boxed, large enough.
+        // SAFETY: `words` is aligned to a word, and large enough: `BOXED` says so.
         unsafe { write(self.words.as_mut_ptr(), value, ValueOf::<T, WORDS>::BOXED) };
         self.content = Some(ValueOf::<T, WORDS>::TYPE);
     }
@@ -141,12 +144,12 @@ impl<M: Flavour, const WORDS: usize> Slot<M, WORDS> {
     #[inline(always)]
     pub(crate) fn take_value<T: Fits<M>>(&mut self) -> Option<T> {
         let of = self.content?;
-        // The place tells mostly, the identity always.
+        // The addresses are equal if both are of one codegen unit; else the ids decide.
         if !ptr::eq(of, ValueOf::<T, WORDS>::TYPE) && !is_a(of, TypeId::of::<T>()) {
             return None;
         }
         self.content = None;
-        // SAFETY: a `T` was put here, and `content` no longer says so.
+        // SAFETY: a `T` was put here, and the slot now counts as empty, so it is read once.
         Some(unsafe { read(self.words.as_ptr(), ValueOf::<T, WORDS>::BOXED) })
     }
 
@@ -157,7 +160,7 @@ impl<M: Flavour, const WORDS: usize> Slot<M, WORDS> {
             return None;
         }
         self.content = None;
-        // SAFETY: a failure was put here, and `content` no longer says so.
+        // SAFETY: a failure was put here, and the slot now counts as empty.
         Some(unsafe { read(self.words.as_ptr(), false) })
     }
 
@@ -167,7 +170,7 @@ impl<M: Flavour, const WORDS: usize> Slot<M, WORDS> {
         if !self.is_failure() {
             return None;
         }
-        // SAFETY: `content` says that a failure is there.
+        // SAFETY: `content` is `FAILURE`, so the first word holds a failure.
         Some(unsafe { &mut *self.words.as_mut_ptr().cast::<Failure>() })
     }
 
@@ -181,16 +184,16 @@ impl<M: Flavour, const WORDS: usize> Slot<M, WORDS> {
         let story = failure.story();
         if Arc::strong_count(story) == 1 {
             fence(Ordering::Acquire);
-            // SAFETY: this is the only reference, as weak ones are never made of a
-            // story, and it is borrowed. What those did that are gone came before.
+            // SAFETY: this is the only reference (no weak ones are ever made of a story), and
+            // it is borrowed. The fence orders this after the drops of the others.
             unsafe { &mut *Arc::as_ptr(story).cast_mut() }.note_passed(place);
         }
     }
 
     /// Moves the content, of whatever type, into an empty slot.
     ///
-    /// No more than there is, and by words: it has just been written so, and to read
-    /// it otherwise has to wait until that is done.
+    /// It copies only the words in use, one by one: they have just been written so, and a
+    /// wider load would stall until the stores have left the processor's buffer.
     #[inline]
     pub(crate) fn move_to(&mut self, empty: &mut Self) {
         debug_assert!(empty.is_empty());
@@ -209,7 +212,7 @@ impl<M: Flavour, const WORDS: usize> Slot<M, WORDS> {
     }
 }
 
-/// Out of the way: see [`Slot::take_value`].
+/// Apart from [`Slot::take_value`], whose common path needs no call.
 #[cold]
 fn is_a(of: &ValueType, id: TypeId) -> bool {
     of.id == id
@@ -221,8 +224,7 @@ impl<M, const WORDS: usize> Slot<M, WORDS> {
         if let Some(of) = self.content.take()
             && let Some(drop) = of.drop
         {
-            // SAFETY: such a value, or a failure, is there, and `content` no longer
-            // says so.
+            // SAFETY: a value of that type was put here, and the slot now counts as empty.
             unsafe { drop(self.words.as_mut_ptr()) }
         }
     }
@@ -234,5 +236,70 @@ impl<M, const WORDS: usize> Drop for Slot<M, WORDS> {
         if self.content.is_some() {
             self.drop_content();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::chain::raw::Local;
+
+    fn slot() -> Slot<Local> {
+        Slot::empty()
+    }
+
+    #[test]
+    fn a_value_comes_out_as_what_it_was_put_in_as() {
+        let mut slot = slot();
+        slot.put_value(7_u32);
+        assert!(slot.take_value::<i32>().is_none(), "it is no `i32`");
+        assert!(slot.take_failure().is_none());
+        assert_eq!(slot.take_value::<u32>(), Some(7));
+        assert!(slot.is_empty());
+    }
+
+    #[test]
+    fn large_and_aligned_values_are_boxed_and_come_out_whole() {
+        #[derive(Debug, PartialEq)]
+        #[repr(align(64))]
+        struct Aligned(u8);
+
+        let (mut one, mut other) = (slot(), slot());
+        one.put_value([3_u64; 100]);
+        one.move_to(&mut other);
+        assert!(one.is_empty());
+        assert_eq!(other.take_value(), Some([3_u64; 100]));
+        one.put_value(Aligned(5));
+        one.move_to(&mut other);
+        assert_eq!(other.take_value(), Some(Aligned(5)));
+    }
+
+    #[test]
+    fn what_is_left_in_a_slot_is_dropped_once() {
+        let counted = Rc::new(());
+        let mut one = slot();
+        one.put_value(Rc::clone(&counted));
+        let mut other = slot();
+        one.move_to(&mut other);
+        drop(one);
+        assert_eq!(Rc::strong_count(&counted), 2);
+        drop(other.take_all());
+        assert_eq!(Rc::strong_count(&counted), 1);
+    }
+
+    #[test]
+    fn a_failure_is_no_value_of_any_type() {
+        let mut slot = slot();
+        slot.put::<u32>(Err(Failure::msg("no")));
+        assert!(slot.is_failure());
+        assert!(slot.take_value::<Failure>().is_none());
+        slot.note_passed(std::panic::Location::caller());
+        let failure = slot.take::<u32>().and_then(Result::err);
+        assert_eq!(
+            failure.map(|failure| failure.stage_trace().count()),
+            Some(1)
+        );
     }
 }

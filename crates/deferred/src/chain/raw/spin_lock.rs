@@ -1,11 +1,11 @@
-//! A lock for what takes no time.
+//! Spin lock, for critical sections of a dozen instructions.
 //!
-//! A chain takes its lock at each of its steps, for a dozen instructions that run nothing
-//! of a user's. With nobody else there, the exchanges between threads are then most of
-//! what a step costs, and a lock that can tell who sleeps needs one to be given back as
-//! well as one to be taken. This one is given back by a plain write. The price is that
-//! nobody can be woken: who finds it taken looks again until it is free. Only one does
-//! so at a time; others queue up behind him, asleep.
+//! A chain takes its lock at each of its steps, and runs no code of users under it. Without
+//! contention, the atomic exchanges are most of the cost of a step. A lock that can wake
+//! sleeping threads needs one exchange to lock and one to unlock; this one is unlocked by a
+//! plain store. The price is that it cannot wake a thread: a thread that finds it locked
+//! polls it. Only one thread polls at a time; others sleep on a mutex until that one has the
+//! lock.
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
@@ -13,28 +13,30 @@ use std::mem::MaybeUninit;
 use parking_lot::Mutex;
 
 use super::atomic::{AtomicBool, Ordering, Witness};
+use super::lock::CoreLock;
 
-/// How often who waits lets others run before he sleeps in between.
+/// Number of attempts, most of them with a `yield_now` before, until a waiting thread begins
+/// to sleep between attempts.
 #[cfg(not(deferred_loom))]
 const YIELDS: u32 = 64;
 
-/// How long he sleeps: whoever has the lock was stopped in the middle of its dozen
-/// instructions, perhaps by him.
+/// The length of such a sleep. By then the holder has been descheduled inside of its critical
+/// section, perhaps in favour of the waiting thread.
 #[cfg(not(deferred_loom))]
 const SLEEP: std::time::Duration = std::time::Duration::from_micros(50);
 
 pub(crate) struct SpinLock<X> {
     is_taken: AtomicBool,
-    /// Those who wait: the one who has it looks when the lock is free.
+    /// Held by the one waiting thread that polls `is_taken`.
     queue: Mutex<()>,
     witness: Witness,
     content: UnsafeCell<X>,
 }
 
-// SAFETY: one thread at a time reaches the content.
+// SAFETY: the content is reached by the thread that has set `is_taken`, one at a time.
 unsafe impl<X: Send> Sync for SpinLock<X> {}
 
-/// Gives the lock back, also under a panic.
+/// Unlocks when dropped, also by a panic.
 struct Taken<'a>(&'a AtomicBool);
 
 impl Drop for Taken<'_> {
@@ -44,13 +46,10 @@ impl Drop for Taken<'_> {
     }
 }
 
-impl<X> SpinLock<X> {
-    /// Makes one at `place`, whose content is still to be written by `write`.
-    ///
-    /// # Safety
-    /// `write` initialises what it is given.
+// SAFETY: the content is lent while `is_taken` is set, which one thread at a time has done.
+unsafe impl<X> CoreLock<X> for SpinLock<X> {
     #[inline(always)]
-    pub(super) unsafe fn init(place: &mut MaybeUninit<Self>, write: impl FnOnce(*mut X)) {
+    unsafe fn init(place: &mut MaybeUninit<Self>, write: impl FnOnce(*mut X)) {
         let place = place.as_mut_ptr();
         // SAFETY: the place is valid for writes, and these are all the fields.
         unsafe {
@@ -62,17 +61,29 @@ impl<X> SpinLock<X> {
     }
 
     #[inline(always)]
-    pub(super) fn with<R>(&self, f: impl FnOnce(&mut X) -> R) -> R {
+    fn with<R>(&self, f: impl FnOnce(&mut X) -> R) -> R {
         if !self.take() {
             self.wait();
         }
         let _taken = Taken(&self.is_taken);
         self.witness.reached();
-        // SAFETY: the lock is ours, and `f` gets no further with the reference.
+        // SAFETY: this thread has set `is_taken`, and the reference ends with `f`.
         f(unsafe { &mut *self.content.get() })
     }
 
-    /// Takes the lock, if it is free.
+    #[inline(always)]
+    fn as_ptr(&self) -> *mut X {
+        self.content.get()
+    }
+
+    #[inline(always)]
+    fn get_mut(&mut self) -> &mut X {
+        self.content.get_mut()
+    }
+}
+
+impl<X> SpinLock<X> {
+    /// Takes the lock if it is free.
     #[inline(always)]
     fn take(&self) -> bool {
         self.is_taken
@@ -80,18 +91,7 @@ impl<X> SpinLock<X> {
             .is_ok()
     }
 
-    /// Where the content is.
-    #[inline(always)]
-    pub(super) fn as_ptr(&self) -> *mut X {
-        self.content.get()
-    }
-
-    #[inline(always)]
-    pub(super) fn get_mut(&mut self) -> &mut X {
-        self.content.get_mut()
-    }
-
-    /// Takes the lock once it is free.
+    /// Waits until the lock is free, and takes it.
     #[cfg(not(deferred_loom))]
     #[cold]
     #[inline(never)]
@@ -108,11 +108,56 @@ impl<X> SpinLock<X> {
         }
     }
 
-    /// The same, where threads take turns.
+    /// The same under `loom`, which needs a yield at each attempt.
     #[cfg(deferred_loom)]
     fn wait(&self) {
         while !self.take() {
             loom::thread::yield_now();
         }
+    }
+}
+
+#[cfg(all(test, not(deferred_loom)))]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn lock(content: u64) -> Box<SpinLock<u64>> {
+        let mut place = Box::new_uninit();
+        // SAFETY: `init` and the closure write all of it.
+        unsafe {
+            SpinLock::init(&mut place, |at: *mut u64| at.write(content));
+            place.assume_init()
+        }
+    }
+
+    #[test]
+    fn threads_reach_the_content_one_at_a_time() {
+        let shared: Arc<SpinLock<u64>> = Arc::from(lock(0));
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let shared = Arc::clone(&shared);
+                std::thread::spawn(move || {
+                    for _ in 0..10_000 {
+                        shared.with(|count| *count += 1);
+                    }
+                })
+            })
+            .collect();
+        for thread in threads {
+            assert!(thread.join().is_ok());
+        }
+        assert_eq!(shared.with(|count| *count), 40_000);
+    }
+
+    #[test]
+    fn a_panic_inside_gives_the_lock_back() {
+        let mut lock = lock(1);
+        let panicked = catch_unwind(AssertUnwindSafe(|| lock.with(|_| panic!("inside"))));
+        assert!(panicked.is_err());
+        lock.with(|count| *count += 1);
+        assert_eq!(*lock.get_mut(), 2);
     }
 }

@@ -1,18 +1,15 @@
-//! A queue of stages of any types.
+//! Stages: the queue of a chain's callbacks, of any types.
 
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::ptr;
 
 use super::buffer::Buffer;
-use super::core::Core;
-use super::slot::Slot;
-use super::{Word, read, word_aligned, words_of, write};
-use crate::chain::flavour::{Fits, Flavour};
-use crate::chain::run::Flow;
+use super::slot::{Fits, Slot};
+use super::word::{Word, read, word_aligned, words_of, write};
 use crate::panics::drop_contained;
 
-/// What a core has room for: three stages whose closures capture two words each, or four
+/// Room in the core itself: for three stages whose closures capture two words each, or four
 /// that capture one.
 const ROOM_WORDS: usize = 12;
 
@@ -22,75 +19,92 @@ pub(super) type Room = [Word; ROOM_WORDS];
 /// A header: two references.
 const HEADER_WORDS: usize = words_of::<[&(); 2]>();
 
-/// What stands at the end of a buffer that another one follows: a header, and that one.
+/// A link, which ends a buffer that another one follows: a header, and the next buffer.
 const LINK_WORDS: usize = HEADER_WORDS + words_of::<Buffer>();
 
-/// A closure that is larger than this goes into a box, so that one of a
-/// megabyte is not copied when the buffer grows.
+/// A larger closure goes into a box, so that one of a megabyte is not copied when the queue
+/// moves to another buffer.
 const LARGEST_INLINE_BYTES: usize = 128;
 
-/// A stage that can be queued.
-pub(crate) trait Queued<M: Flavour, T>: Fits<M> {
+/// What a queue of stages is part of: a core, which has the slot that they work on.
+///
+/// # Safety
+/// Both places are in the same allocation as this, and stay where they are.
+pub(crate) unsafe trait RunsStages: Sized + 'static {
+    /// What the stages must fit.
+    type Flavour;
+    /// What a stage comes to.
+    type Flow;
+
+    fn stages(&self) -> *mut Stages<Self>;
+    fn slot(&self) -> *mut Slot<Self::Flavour>;
+}
+
+/// A stage that can be queued in a `C`.
+pub(crate) trait Queued<C: RunsStages, T>: Fits<C::Flavour> {
     /// Runs it on the result of its chain, which is in `slot` and is to be there again.
-    fn run_queued(self, slot: &mut Slot<M>) -> Flow<M>;
+    fn run_queued(self, slot: &mut Slot<C::Flavour>) -> C::Flow;
 }
 
 /// A queue of stages of any types, with the place each was added at.
 ///
 /// Dropping it drops the stages in order, containing panics.
 ///
-/// It is ends of buffers that lie elsewhere: so a chain needs no more than two of
-/// them to add a stage, or to run one. The first buffer is the room of the core; a stage
-/// that has no place there moves all of them to one on the heap. If that is full another
-/// follows, to which a link leads: a record like that of a stage, which goes on there.
+/// It is three pointers into buffers elsewhere: to add a stage reads two of them, to run one
+/// the other two. The first buffer is the room of the core. A stage that does not fit moves
+/// all records to a buffer on the heap; when that is full, another follows it, and a link (a
+/// record like that of a stage) leads there.
 ///
 /// A buffer on the heap stays when the queue is empty, and is used again.
-pub(crate) struct Stages<M: Flavour> {
-    /// INVARIANT: from `head` on there are whole records: a `Header`, then its stage; up
-    /// to `tail` in the last buffer, and to a link in each before. No other record is a
-    /// link, and one is followed by another record. The buffers are of nobody else's.
+pub(crate) struct Stages<C: RunsStages> {
+    /// INVARIANT: from `head` on there are whole records (a `Header`, then its stage): up to
+    /// `tail` in the last buffer, and up to a link in each buffer before. A link is the last
+    /// record of its buffer, and a stage follows it in the next. No other pointer leads into
+    /// the buffers.
     head: *mut Word,
     tail: *mut Word,
-    /// Where the last buffer has place up to; on the heap, a link has place behind it.
+    /// End of the room for stages in the last buffer. A buffer on the heap has
+    /// [`LINK_WORDS`] behind it.
     ///
-    /// INVARIANT: it has the tag [`ON_HEAP`] if the last buffer is on the heap; then that
-    /// says which is the first, in which `head` is. Those before that are gone.
+    /// INVARIANT: the pointer has the tag [`ON_HEAP`] if the last buffer is on the heap. Then
+    /// the end of that buffer holds the address of the first one, in which `head` is;
+    /// buffers before that one are freed.
     limit: *mut Word,
-    /// What is in it is `Send` if `M` is.
-    flavour: PhantomData<M>,
+    /// What is in it is `Send` if the flavour is.
+    queue_of: PhantomData<C>,
 }
 
-/// The tag of a limit on the heap. It does not count in [`words_between`].
+/// The tag of a limit on the heap: one bit, which [`words_between`] rounds away.
 const ON_HEAP: usize = 1;
 
-// SAFETY: what is queued fits the flavour (see `Stages::push`), and the buffer is
-// nobody else's.
-unsafe impl<M: Flavour + Send> Send for Stages<M> {}
+// SAFETY: what is queued fits the flavour (see `Stages::push`), so it is `Send` if the
+// flavour is, and the queue owns its buffers.
+unsafe impl<C: RunsStages> Send for Stages<C> where C::Flavour: Send {}
 
 /// Stands before each stage.
-struct Header<M: Flavour> {
-    of: &'static StageType<M>,
+struct Header<C: RunsStages> {
+    of: &'static StageType<C>,
     added_at: &'static Location<'static>,
 }
 
-struct StageType<M: Flavour> {
-    /// What the record takes in the buffer.
+struct StageType<C: RunsStages> {
+    /// Number of words of the record.
     words: usize,
-    /// Drops the stage of the record at the place, which is not used again.
+    /// Drops the stage of the record at the place, which must not be used again.
     drop: unsafe fn(*mut Word),
-    /// Takes the record at the place, the first of its queue, off that, and runs it.
-    /// `None` for a link, which is told from stages by that.
-    run: Option<RunAt<M>>,
+    /// Removes the record at the place, the first of its queue, and runs its stage. `None`
+    /// for a link, which differs from a stage by that.
+    run: Option<RunAt<C>>,
 }
 
-type RunAt<M> = unsafe fn(*mut Word, &Core<M>) -> Flow<M>;
+type RunAt<C> = unsafe fn(*mut Word, &C) -> <C as RunsStages>::Flow;
 
-/// What is known of an `S` in the queue.
+/// How the queue keeps an `S`.
 struct StageOf<S>(S);
 
 impl<S: 'static> StageOf<S> {
     const BOXED: bool = size_of::<S>() > LARGEST_INLINE_BYTES || !word_aligned::<S>();
-    /// What its record takes.
+    /// Number of words of its record.
     const WORDS: usize = HEADER_WORDS + if Self::BOXED { 1 } else { words_of::<S>() };
 
     /// # Safety
@@ -109,11 +123,11 @@ impl<S: 'static> StageOf<S> {
     }
 }
 
-/// The same, with how it is run.
-struct QueuedAs<M, T, S>(PhantomData<(M, T, S)>);
+/// How the queue keeps and runs an `S` that takes a `T`.
+struct QueuedAs<C, T, S>(PhantomData<(C, T, S)>);
 
-impl<M: Flavour, T: 'static, S: Queued<M, T>> QueuedAs<M, T, S> {
-    const TYPE: &'static StageType<M> = &StageType {
+impl<C: RunsStages, T: 'static, S: Queued<C, T>> QueuedAs<C, T, S> {
+    const TYPE: &'static StageType<C> = &StageType {
         words: StageOf::<S>::WORDS,
         drop: StageOf::<S>::drop_at,
         run: Some(Self::run_at),
@@ -122,22 +136,22 @@ impl<M: Flavour, T: 'static, S: Queued<M, T>> QueuedAs<M, T, S> {
     /// # Safety
     /// `record` is one of an `S`, and the first of the queue of `core`; the stages and
     /// the slot of that are the caller's.
-    unsafe fn run_at(record: *mut Word, core: &Core<M>) -> Flow<M> {
-        // SAFETY: by contract; the queue lets go of it before anything else runs.
+    unsafe fn run_at(record: *mut Word, core: &C) -> C::Flow {
+        // SAFETY: by contract; the next line removes it before any other code runs.
         let stage = unsafe { StageOf::<S>::take(record) };
-        // SAFETY: by contract, and nothing else runs now. Here and not by the caller,
-        // because here the size is a constant.
-        unsafe { (*core.stages.get()).head = record.wrapping_add(StageOf::<S>::WORDS) };
+        // SAFETY: the stages are the caller's by contract. It is done here and not by the
+        // caller, because here the size is a constant.
+        unsafe { (*core.stages()).head = record.wrapping_add(StageOf::<S>::WORDS) };
         // SAFETY: by contract.
-        stage.run_queued(unsafe { &mut *core.slot.get() })
+        stage.run_queued(unsafe { &mut *core.slot() })
     }
 }
 
-/// A link's.
-struct LinkOf<M>(PhantomData<M>);
+/// How the queue keeps a link.
+struct LinkOf<C>(PhantomData<C>);
 
-impl<M: Flavour> LinkOf<M> {
-    const TYPE: &'static StageType<M> = &StageType {
+impl<C: RunsStages> LinkOf<C> {
+    const TYPE: &'static StageType<C> = &StageType {
         words: LINK_WORDS,
         drop: |_record| {},
         run: None,
@@ -145,56 +159,56 @@ impl<M: Flavour> LinkOf<M> {
 }
 
 /// The first stage of a queue.
-pub(super) struct First<M: Flavour> {
+pub(super) struct First<C: RunsStages> {
     record: *mut Word,
-    run: RunAt<M>,
+    run: RunAt<C>,
     pub(super) added_at: &'static Location<'static>,
 }
 
-impl<M: Flavour> First<M> {
+impl<C: RunsStages> First<C> {
     /// Takes it off the queue and runs it.
     ///
     /// # Safety
     /// It is the first of the queue of `core`; the stages and the slot of that are the
     /// caller's.
     #[inline(always)]
-    pub(super) unsafe fn run(self, core: &Core<M>) -> Flow<M> {
+    pub(super) unsafe fn run(self, core: &C) -> C::Flow {
         // SAFETY: by contract.
         unsafe { (self.run)(self.record, core) }
     }
 }
 
-impl<M: Flavour> Stages<M> {
+impl<C: RunsStages> Stages<C> {
     /// An empty queue without a room.
     pub(crate) const fn new() -> Self {
         Self {
             head: ptr::dangling_mut(),
             tail: ptr::dangling_mut(),
             limit: ptr::dangling_mut(),
-            flavour: PhantomData,
+            queue_of: PhantomData,
         }
     }
 
     /// An empty queue with `room` to begin with.
     ///
     /// # Safety
-    /// `room` is valid for reads and writes, and of nobody else's, for as long as the
+    /// `room` is valid for reads and writes, and nothing else uses it, for as long as the
     /// queue has records in it.
     #[inline(always)]
     pub(super) unsafe fn with_room(room: *mut Room) -> Self {
-        const { assert!(words_of::<Header<M>>() == HEADER_WORDS && word_aligned::<Header<M>>()) };
+        const { assert!(words_of::<Header<C>>() == HEADER_WORDS && word_aligned::<Header<C>>()) };
         let start = room.cast::<Word>();
         Self {
             head: start,
             tail: start,
             // SAFETY: the end of the room.
             limit: unsafe { start.add(ROOM_WORDS) },
-            flavour: PhantomData,
+            queue_of: PhantomData,
         }
     }
 
-    /// Makes an empty queue ready for the next chain, for which `room` is: with the buffer
-    /// on the heap that it has, if that is not too large, else with the room.
+    /// Makes an empty queue ready for the next chain of its core: it keeps its buffer on the
+    /// heap, if that is small enough, and else goes back to `room`.
     ///
     /// # Safety
     /// As of [`with_room`](Self::with_room).
@@ -205,12 +219,12 @@ impl<M: Flavour> Stages<M> {
         if self.is_on_heap() {
             // Without records, the first buffer is the last.
             let buffer = self.last();
-            // SAFETY: it is there.
+            // SAFETY: the buffer is not freed.
             if !unsafe { buffer.may_be_kept() } {
                 // SAFETY: by contract.
                 return unsafe { self.reset_large(room) };
             }
-            // SAFETY: it is there.
+            // SAFETY: the buffer is not freed.
             self.head = unsafe { buffer.start() };
         }
         self.tail = self.head;
@@ -226,7 +240,7 @@ impl<M: Flavour> Stages<M> {
         *self = unsafe { Self::with_room(room) };
     }
 
-    /// Takes the stages out, leaving none; `room` is the queue's.
+    /// Takes all stages out; `room` is that of this queue.
     pub(super) fn take_all(&mut self, room: &Room) -> Self {
         let mut taken = std::mem::replace(self, Self::new());
         if !taken.is_on_heap() && !taken.is_empty() {
@@ -248,13 +262,13 @@ impl<M: Flavour> Stages<M> {
         self.limit.addr() & ON_HEAP != 0
     }
 
-    /// Where the stages that wait were added.
+    /// Where the queued stages were added.
     pub(crate) fn places(&self) -> impl Iterator<Item = &'static Location<'static>> {
         let mut at = self.head;
         std::iter::from_fn(move || {
             let mut header = self.header_at(at)?;
             if header.of.run.is_none() {
-                // SAFETY: it is a link.
+                // SAFETY: only a link has no `run`.
                 at = unsafe { next_buffer(at).start() };
                 header = self.header_at(at)?;
             }
@@ -267,13 +281,13 @@ impl<M: Flavour> Stages<M> {
     pub(crate) fn append(&mut self, mut other: Self) {
         while let Some(&Header { of, .. }) = other.header_at(other.head) {
             if of.run.is_none() {
-                // SAFETY: it is a link.
+                // SAFETY: only a link has no `run`.
                 unsafe { other.cross() };
                 continue;
             }
             self.reserve(of.words);
-            // SAFETY: there is place for it, and the buffers are two. It is here then,
-            // and there no longer.
+            // SAFETY: `reserve` has made room for the record, and the buffers are distinct.
+            // The record moves: the next line removes it from the other queue.
             unsafe {
                 ptr::copy_nonoverlapping(other.head, self.tail, of.words);
                 self.tail = self.tail.add(of.words);
@@ -284,18 +298,18 @@ impl<M: Flavour> Stages<M> {
 
     /// Adds a stage at the end.
     #[inline(always)]
-    pub(crate) fn push<T: 'static, S: Queued<M, T>>(
+    pub(crate) fn push<T: 'static, S: Queued<C, T>>(
         &mut self,
         stage: S,
         added_at: &'static Location<'static>,
     ) {
         self.reserve(StageOf::<S>::WORDS);
-        let of = QueuedAs::<M, T, S>::TYPE;
-        // SAFETY: from `tail` on there is room for the record: a header, and a stage
-        // as it is kept.
+        let of = QueuedAs::<C, T, S>::TYPE;
+        // SAFETY: `reserve` has made room for `StageOf::<S>::WORDS` words at `tail`, which
+        // are those of a header and of the stage, or its box.
         unsafe {
             let record = self.tail;
-            record.cast::<Header<M>>().write(Header { of, added_at });
+            record.cast::<Header<C>>().write(Header { of, added_at });
             write(record.add(HEADER_WORDS), stage, StageOf::<S>::BOXED);
             self.tail = record.add(StageOf::<S>::WORDS);
         }
@@ -303,7 +317,7 @@ impl<M: Flavour> Stages<M> {
 
     /// The first stage.
     #[inline(always)]
-    pub(super) fn first(&mut self) -> Option<First<M>> {
+    pub(super) fn first(&mut self) -> Option<First<C>> {
         loop {
             let Header { of, added_at } = *self.header_at(self.head)?;
             if let Some(run) = of.run {
@@ -319,16 +333,16 @@ impl<M: Flavour> Stages<M> {
     }
 
     #[inline(always)]
-    fn header_at(&self, record: *mut Word) -> Option<&Header<M>> {
+    fn header_at(&self, record: *mut Word) -> Option<&Header<C>> {
         if record == self.tail {
             return None;
         }
-        // SAFETY: between `head` and `tail` there are whole records, and this is the
-        // start of one: `head`, or what follows another.
-        Some(unsafe { &*record.cast::<Header<M>>() })
+        // SAFETY: between `head` and `tail` there are whole records, and this is the start of
+        // one: the callers pass `head`, or the end of a record.
+        Some(unsafe { &*record.cast::<Header<C>>() })
     }
 
-    /// Makes sure that so many words can follow.
+    /// Makes room for `words` more words at `tail`.
     #[inline(always)]
     fn reserve(&mut self, words: usize) {
         if words_between(self.tail, self.limit) < words {
@@ -343,7 +357,7 @@ impl<M: Flavour> Stages<M> {
     fn make_room(&mut self, needed: usize) {
         if !self.is_on_heap() {
             let used = words_between(self.head, self.tail);
-            // SAFETY: these are its records.
+            // SAFETY: from `head` to `tail` there are records, which are initialised words.
             let waiting = unsafe { std::slice::from_raw_parts(self.head, used) };
             return self.move_to_heap(waiting, needed);
         }
@@ -352,12 +366,13 @@ impl<M: Flavour> Stages<M> {
             return self.link(needed);
         }
         let used = words_between(self.head, self.tail);
-        // SAFETY: it is there.
+        // SAFETY: the buffer is not freed.
         let (start, words) = unsafe { (last.start(), last.words()) };
         if used + needed > words / 2 {
             return self.link(needed);
         }
-        // SAFETY: as many words fit there as in their place behind it.
+        // SAFETY: source and target lie in the same buffer, of which the records take less
+        // than half.
         unsafe { ptr::copy(self.head, start, used) };
         self.head = start;
         self.tail = start.wrapping_add(used);
@@ -372,7 +387,7 @@ impl<M: Flavour> Stages<M> {
 
     /// The first buffer, if the last one is on the heap.
     fn first_buffer(&self) -> Buffer {
-        // SAFETY: it is there, and `go_on_in` has noted it.
+        // SAFETY: the last buffer is not freed, and `go_on_in` has stored the first in it.
         unsafe { self.last().first() }
     }
 
@@ -380,7 +395,7 @@ impl<M: Flavour> Stages<M> {
     fn go_on_in(&mut self, buffer: Buffer, first: Buffer) {
         let limit = buffer.end().wrapping_sub(LINK_WORDS);
         self.limit = limit.wrapping_byte_add(ON_HEAP);
-        // SAFETY: it is there.
+        // SAFETY: the buffer is not freed.
         self.tail = unsafe {
             buffer.set_first(first);
             buffer.start()
@@ -388,30 +403,29 @@ impl<M: Flavour> Stages<M> {
     }
 
     /// Moves `waiting`, which are its records, into a first buffer of the heap with
-    /// place for so many more words at least.
+    /// room for at least `more` further words.
     fn move_to_heap(&mut self, waiting: &[Word], more: usize) {
         let buffer = Buffer::new(waiting.len() + more + LINK_WORDS, 0);
         self.go_on_in(buffer, buffer);
         self.head = self.tail;
-        // SAFETY: there is place for them, and the buffers are two.
+        // SAFETY: the new buffer has room for them, and the old one is another.
         unsafe { ptr::copy_nonoverlapping(waiting.as_ptr(), self.head, waiting.len()) };
         self.tail = self.head.wrapping_add(waiting.len());
     }
 
-    /// Goes on in another buffer, with place for so many words at least.
+    /// Goes on in another buffer, with room for at least `needed` words.
     fn link(&mut self, needed: usize) {
         let first = self.first_buffer();
-        // SAFETY: it is there.
+        // SAFETY: the buffer is not freed.
         let before = unsafe { self.last().words() };
         let next = Buffer::new(needed + LINK_WORDS, before);
         let header = Header {
-            of: LinkOf::<M>::TYPE,
-            added_at: Location::caller(), // nobody looks
+            of: LinkOf::<C>::TYPE,
+            added_at: Location::caller(), // never read
         };
-        // SAFETY: the last buffer is one of the heap, which has place for a link behind
-        // its limit.
+        // SAFETY: the last buffer is on the heap, so it has room for a link behind its limit.
         unsafe {
-            self.tail.cast::<Header<M>>().write(header);
+            self.tail.cast::<Header<C>>().write(header);
             self.tail.add(HEADER_WORDS).cast::<Buffer>().write(next);
         }
         self.go_on_in(next, first);
@@ -432,11 +446,11 @@ impl<M: Flavour> Stages<M> {
             self.last().set_first(next);
             next.start()
         };
-        // SAFETY: it was the one with the head in it, and nothing in it is left.
+        // SAFETY: `head` was in it and has left it, so it holds no record any more.
         unsafe { left.free() };
     }
 
-    /// Lets go of the buffer on the heap, if there is one. There are no records.
+    /// Frees the buffer on the heap, if there is one. There are no records.
     #[inline(always)]
     pub(super) fn free(&mut self) {
         debug_assert!(self.is_empty());
@@ -451,13 +465,13 @@ impl<M: Flavour> Stages<M> {
         let left = self.last();
         let nowhere = ptr::dangling_mut();
         (self.head, self.tail, self.limit) = (nowhere, nowhere, nowhere);
-        // SAFETY: it was there, and without records there is no other one. The queue has
-        // let go of it: its limit has no tag.
+        // SAFETY: it was not freed, and without records it is the only one. The queue does
+        // not use it any more: its limit has no tag.
         unsafe { left.free() };
     }
 }
 
-/// Where a link leads.
+/// The buffer that a link leads to.
 ///
 /// # Safety
 /// There is one at `record`.
@@ -472,21 +486,152 @@ fn words_between(start: *mut Word, end: *mut Word) -> usize {
     (end.addr() - start.addr()) / size_of::<Word>()
 }
 
-impl<M: Flavour> Drop for Stages<M> {
+impl<C: RunsStages> Drop for Stages<C> {
     #[inline]
     fn drop(&mut self) {
         while let Some(header) = self.header_at(self.head) {
             let of = header.of;
             if of.run.is_none() {
-                // SAFETY: it is a link.
+                // SAFETY: only a link has no `run`.
                 unsafe { self.cross() };
                 continue;
             }
             let record = self.head;
             self.head = record.wrapping_add(of.words);
-            // SAFETY: such a stage is in it, and the queue has let go of it.
+            // SAFETY: the record holds a stage of that type, and `head` is past it.
             unsafe { (of.drop)(record) }
         }
         self.free();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::UnsafeCell;
+    use std::rc::Rc;
+
+    use super::*;
+
+    /// A core in miniature: a queue, and the slot that its stages work on.
+    struct Host {
+        stages: UnsafeCell<Stages<Self>>,
+        slot: UnsafeCell<Slot<Unchecked>>,
+    }
+
+    /// A flavour that everything fits.
+    struct Unchecked;
+
+    impl<X: 'static> Fits<Unchecked> for X {}
+
+    // SAFETY: they are fields of the host, which the tests do not move.
+    unsafe impl RunsStages for Host {
+        type Flavour = Unchecked;
+        type Flow = ();
+
+        fn stages(&self) -> *mut Stages<Self> {
+            self.stages.get()
+        }
+
+        fn slot(&self) -> *mut Slot<Unchecked> {
+            self.slot.get()
+        }
+    }
+
+    /// Adds its number to a list; takes `WORDS` words.
+    struct Note<const WORDS: usize>(Rc<UnsafeCell<Vec<u64>>>, [u64; WORDS]);
+
+    impl<const WORDS: usize> Queued<Host, ()> for Note<WORDS> {
+        fn run_queued(self, _slot: &mut Slot<Unchecked>) {
+            // SAFETY: one stage runs at a time.
+            unsafe { &mut *self.0.get() }.push(self.1[0]);
+        }
+    }
+
+    fn host() -> Host {
+        Host {
+            stages: UnsafeCell::new(Stages::new()),
+            slot: UnsafeCell::new(Slot::empty()),
+        }
+    }
+
+    fn noted(notes: &Rc<UnsafeCell<Vec<u64>>>) -> Vec<u64> {
+        // SAFETY: no stage runs.
+        unsafe { &*notes.get() }.clone()
+    }
+
+    /// Queues one of three sizes, the last of which is boxed.
+    fn push(stages: &mut Stages<Host>, notes: &Rc<UnsafeCell<Vec<u64>>>, number: u64) {
+        let (notes, here) = (Rc::clone(notes), Location::caller());
+        match number % 3 {
+            0 => stages.push::<(), _>(Note(notes, [number; 1]), here),
+            1 => stages.push::<(), _>(Note(notes, [number; 7]), here),
+            _ => stages.push::<(), _>(Note(notes, [number; 40]), here),
+        }
+    }
+
+    fn run_all(host: &Host) {
+        // SAFETY: the reference is gone when the stage runs.
+        while let Some(first) = unsafe { &mut *host.stages.get() }.first() {
+            // SAFETY: it is the first of this host's.
+            unsafe { first.run(host) }
+        }
+    }
+
+    #[test]
+    fn stages_of_any_size_run_in_order_through_many_buffers() {
+        let (host, notes) = (host(), Rc::default());
+        for number in 0..5000 {
+            // SAFETY: no stage runs.
+            push(unsafe { &mut *host.stages.get() }, &notes, number);
+        }
+        run_all(&host);
+        assert_eq!(noted(&notes), (0..5000).collect::<Vec<_>>());
+        assert_eq!(Rc::strong_count(&notes), 1, "each was dropped once");
+    }
+
+    #[test]
+    fn a_queue_that_is_emptied_now_and_then_uses_its_buffer_again() {
+        let (host, notes) = (host(), Rc::default());
+        for round in 0..100 {
+            for number in 0..7 {
+                // SAFETY: no stage runs.
+                push(
+                    unsafe { &mut *host.stages.get() },
+                    &notes,
+                    7 * round + number,
+                );
+            }
+            run_all(&host);
+        }
+        assert_eq!(noted(&notes), (0..700).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn stages_that_never_run_are_dropped_once() {
+        let (mut stages, notes) = (Stages::<Host>::new(), Rc::default());
+        for number in 0..500 {
+            push(&mut stages, &notes, number);
+        }
+        assert_eq!(Rc::strong_count(&notes), 501);
+        drop(stages);
+        assert_eq!(Rc::strong_count(&notes), 1);
+        assert!(noted(&notes).is_empty());
+    }
+
+    #[test]
+    fn another_queue_is_appended_as_it_stands() {
+        let (host, notes) = (host(), Rc::default());
+        let mut more = Stages::<Host>::new();
+        for number in 0..300 {
+            // SAFETY: no stage runs.
+            push(unsafe { &mut *host.stages.get() }, &notes, number);
+            push(&mut more, &notes, 300 + number);
+        }
+        // SAFETY: as above.
+        let stages = unsafe { &mut *host.stages.get() };
+        stages.append(more);
+        assert_eq!(stages.places().count(), 600);
+        run_all(&host);
+        assert_eq!(noted(&notes), (0..600).collect::<Vec<_>>());
     }
 }

@@ -6,112 +6,21 @@
 //! be seen. All of them show in what a short chain costs.
 
 use std::marker::PhantomData;
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-use super::core::{Core, StateGuard};
+use super::block::{Block, Memory};
+use super::core::Core;
+use super::counts::{Counts, Left};
 use super::free_list;
-use crate::chain::flavour::{CrossesThreads, Flavour};
+use super::storage::{CrossesThreads, Storage};
 use crate::stage_trace::CallSite;
-
-/// Counts the references to a core: strong ones, and weak ones, of which all the strong
-/// ones have one together.
-///
-/// # Safety
-/// The methods say what is there, and what is to be done, as the references come and go;
-/// if several threads may count, what they did before is done when the last is told so.
-pub(crate) unsafe trait Counts {
-    /// So many strong references, and a weak one.
-    fn new(strong: u32) -> Self;
-    fn add_strong(&self);
-    fn drop_strong(&self) -> Left;
-    /// Adds a strong reference, if there is one; says whether.
-    fn upgrade(&self) -> bool;
-    /// Whether the strong reference that asks is known to be the only one of all.
-    fn is_sole(&self) -> bool;
-    fn add_weak(&self);
-    /// How many weak ones there are, that of all the strong ones not counted.
-    fn weak(&self) -> u32;
-    /// Whether the weak reference that asks is known to be the only one of all.
-    fn is_last_weak(&self) -> bool;
-    /// Whether it was the last one.
-    fn drop_weak(&self) -> bool;
-}
-
-/// What is left when a strong reference went.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Left {
-    Strong,
-    /// There may be weak ones, with one of which the strong ones have held the block.
-    Weak,
-    /// None at all, and that weak one need not be dropped.
-    None,
-}
-
-/// References take memory: there are never so many that a count overflows, unless they
-/// are forgotten. As for an `Rc`, there is no way to go on.
-#[cold]
-pub(super) fn too_many() -> ! {
-    std::process::abort()
-}
-
-/// A core and its counts.
-#[repr(C)] // the counts common what is used most
-pub(crate) struct Block<M: Flavour> {
-    counts: M::Counts,
-    core: Core<M>,
-}
-
-/// Memory of a block, ready for a core.
-///
-/// INVARIANT: `block` came from a `Box`, nobody else has it, and nothing of it is there but
-/// the queue of stages, which is empty, and as [`Core::reset_stages`] leaves it.
-pub(super) struct Memory<M: Flavour> {
-    block: NonNull<Block<M>>,
-}
-
-impl<M: Flavour> Memory<M> {
-    #[cold]
-    #[inline(never)]
-    pub(super) fn new() -> Self {
-        let memory = Box::leak(Box::<Block<M>>::new_uninit());
-        let block = NonNull::from(memory).cast::<Block<M>>();
-        // SAFETY: it is valid for writes, and stays where it is.
-        unsafe { Core::write_stages(&raw mut (*block.as_ptr()).core) };
-        Self { block }
-    }
-
-    /// # Safety
-    /// As the invariant has it.
-    #[inline(always)]
-    unsafe fn from_block(block: NonNull<Block<M>>) -> Self {
-        Self { block }
-    }
-
-    #[inline(always)]
-    fn into_block(self) -> NonNull<Block<M>> {
-        ManuallyDrop::new(self).block
-    }
-}
-
-impl<M: Flavour> Drop for Memory<M> {
-    #[cold]
-    fn drop(&mut self) {
-        // SAFETY: by the invariant.
-        unsafe {
-            Core::free_stages(&raw mut (*self.block.as_ptr()).core);
-            drop(Box::from_raw(
-                self.block.as_ptr().cast::<MaybeUninit<Block<M>>>(),
-            ));
-        }
-    }
-}
 
 /// A strong reference.
 ///
 /// INVARIANT: `block` came from a `Box`, this is counted, and the core is there.
-pub(crate) struct CoreRef<M: Flavour> {
+pub(crate) struct CoreRef<M: Storage> {
     block: NonNull<Block<M>>,
     owned: PhantomData<Block<M>>,
 }
@@ -120,7 +29,7 @@ pub(crate) struct CoreRef<M: Flavour> {
 ///
 /// INVARIANT: `block` came from a `Box` and this is counted. The core is there while
 /// there is a strong reference.
-pub(crate) struct CoreWeak<M: Flavour> {
+pub(crate) struct CoreWeak<M: Storage> {
     block: NonNull<Block<M>>,
 }
 
@@ -136,8 +45,8 @@ unsafe impl<M: CrossesThreads> Send for CoreWeak<M> {}
 // SAFETY: as above.
 unsafe impl<M: CrossesThreads> Sync for CoreWeak<M> {}
 
-impl<M: Flavour> CoreRef<M> {
-    /// A new core of a chain that was not fired, with so many triggers and no stages.
+impl<M: Storage> CoreRef<M> {
+    /// A new core of a chain that was not fired, with `triggers` triggers and no stages.
     #[inline(always)]
     pub(crate) fn new(triggers: u32, made_at: CallSite) -> Self {
         Self::with_references(1, triggers, made_at)
@@ -189,29 +98,24 @@ impl<M: Flavour> CoreRef<M> {
         a.block == b.block
     }
 
-    /// Whether there are no more weak references than so many, which the caller knows of.
+    /// Whether there are at most `known` weak references.
     pub(crate) fn has_no_weak_but(&self, known: u32) -> bool {
         self.block().counts.weak() <= known
     }
 
-    /// As [`Core::with`]; takes no lock if nobody else can reach the core.
+    /// Whether this is known to be the only reference of all.
     #[inline(always)]
-    pub(crate) fn with_last<R>(&self, f: impl FnOnce(&mut StateGuard<'_, M>) -> R) -> R {
-        if self.block().counts.is_sole() {
-            // SAFETY: nobody else has the core, nor can get at it but by this
-            // reference, which does nothing else meanwhile.
-            return unsafe { self.with_unlocked(f) };
-        }
-        self.with(f)
+    pub(super) fn is_sole(&self) -> bool {
+        self.block().counts.is_sole()
     }
 
     #[inline(never)]
     fn drop_last(&mut self, left: Left) {
-        // SAFETY: this was the last strong reference, so nobody else reaches the
-        // core; the block stays while a weak reference is counted.
+        // SAFETY: this was the last strong reference, so nothing else reaches the core;
+        // the block stays allocated while a weak reference is counted.
         let place = unsafe { &raw mut (*self.block.as_ptr()).core };
-        // Mostly there is nothing left to drop, and to see that is cheaper than to
-        // go through the fields.
+        // A chain whose result was taken has nothing left to drop. To test for that is
+        // cheaper than to drop each field.
         // SAFETY: as above.
         if !unsafe { &mut *place }.is_bare() {
             // SAFETY: as above. The queue of stages goes with the rest, and another one
@@ -234,7 +138,7 @@ impl<M: Flavour> CoreRef<M> {
     }
 }
 
-impl<M: Flavour> Clone for CoreRef<M> {
+impl<M: Storage> Clone for CoreRef<M> {
     #[inline(always)]
     fn clone(&self) -> Self {
         self.block().counts.add_strong();
@@ -245,7 +149,7 @@ impl<M: Flavour> Clone for CoreRef<M> {
     }
 }
 
-impl<M: Flavour> Deref for CoreRef<M> {
+impl<M: Storage> Deref for CoreRef<M> {
     type Target = Core<M>;
 
     #[inline(always)]
@@ -254,7 +158,7 @@ impl<M: Flavour> Deref for CoreRef<M> {
     }
 }
 
-impl<M: Flavour> Drop for CoreRef<M> {
+impl<M: Storage> Drop for CoreRef<M> {
     #[inline(always)]
     fn drop(&mut self) {
         let left = self.block().counts.drop_strong();
@@ -264,7 +168,7 @@ impl<M: Flavour> Drop for CoreRef<M> {
     }
 }
 
-impl<M: Flavour> CoreWeak<M> {
+impl<M: Storage> CoreWeak<M> {
     /// The counts, which are there whether or not the core is.
     #[inline(always)]
     fn counts(&self) -> &M::Counts {
@@ -280,7 +184,7 @@ impl<M: Flavour> CoreWeak<M> {
         })
     }
 
-    /// Where the block is, by which chains are told from one another.
+    /// The address of the block, which identifies the chain.
     pub(crate) fn address(&self) -> *const () {
         self.block.as_ptr().cast()
     }
@@ -292,7 +196,7 @@ impl<M: Flavour> CoreWeak<M> {
     /// Gives the memory back, when there is no other reference left.
     #[inline(always)]
     fn free(&self) {
-        // SAFETY: nobody else has the block, and the core is gone with the last strong
+        // SAFETY: no other reference is left, and the core is gone with the last strong
         // reference, but for its queue of stages, which is empty.
         let memory = unsafe {
             Core::reset_stages(&raw mut (*self.block.as_ptr()).core);
@@ -308,14 +212,14 @@ impl<M: Flavour> CoreWeak<M> {
     }
 }
 
-impl<M: Flavour> Clone for CoreWeak<M> {
+impl<M: Storage> Clone for CoreWeak<M> {
     fn clone(&self) -> Self {
         self.counts().add_weak();
         Self { block: self.block }
     }
 }
 
-impl<M: Flavour> Drop for CoreWeak<M> {
+impl<M: Storage> Drop for CoreWeak<M> {
     #[inline(always)]
     fn drop(&mut self) {
         if self.counts().drop_weak() {

@@ -1,0 +1,120 @@
+//! The flavour of one thread: nothing is locked, and async tasks may await its chains.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use super::flavour::Flavour;
+use super::phase::Phase;
+use super::raw::{
+    Core, CoreLock, CoreRef, FreeList, Group, Local, LocalCell, LocalCounts, NoIncoming,
+    OwnedRunGuard, Remains, Storage,
+};
+use super::task::{self, Awaited, SharedTask, WeakTask};
+use super::trampoline;
+use super::wait_graph;
+use super::work_queue::WorkQueue;
+use crate::stage_trace::CallSite;
+
+/// A pending chain with up to three small stages takes this and its counts: 256 bytes.
+const _: () = assert!(cfg!(debug_assertions) || size_of::<Core<Local>>() <= 248);
+
+impl Storage for Local {
+    const IS_SHARED: bool = false;
+
+    type Counts = LocalCounts;
+    type PhaseCell = Cell<Phase>;
+    type CoreLock<X> = LocalCell<X>;
+    type Incoming<X> = NoIncoming;
+    type Canceller = Box<dyn FnOnce(CoreRef<Self>)>;
+    type Group = Rc<dyn Group<Self>>;
+    type Task = SharedTask;
+    type WeakTask = WeakTask;
+
+    fn address_of(task: &SharedTask) -> *const () {
+        task::address(&**task)
+    }
+
+    fn address_of_weak(task: &WeakTask) -> *const () {
+        task.address()
+    }
+
+    #[inline(always)]
+    fn free_list<R>(f: impl FnOnce(&FreeList<Self>) -> R) -> Option<R> {
+        thread_local! {
+            static FREE_LIST: FreeList<Local> = const { FreeList::new() };
+        }
+        FREE_LIST.try_with(f).ok()
+    }
+
+    fn discard(remains: Remains<Self>) {
+        trampoline::discard(remains);
+    }
+}
+
+impl Flavour for Local {
+    type Lock<X> = LocalCell<X>;
+    type Handle<X: 'static> = Rc<LocalCell<X>>;
+
+    fn call_canceller(canceller: Self::Canceller, core: CoreRef<Self>) {
+        canceller(core);
+    }
+
+    fn upgrade_task(weak: &WeakTask) -> Option<SharedTask> {
+        weak.upgrade()
+    }
+
+    fn resume(task: SharedTask) -> Option<OwnedRunGuard<Self>> {
+        task.resume()
+    }
+
+    fn result_of(task: &SharedTask) -> Option<CoreRef<Self>> {
+        task.result()
+    }
+
+    fn cancel_task(task: SharedTask, cancelled_at: CallSite) -> Awaited<Self> {
+        task.cancel(cancelled_at)
+    }
+
+    fn give_up_task(task: SharedTask, cancelled_at: CallSite) {
+        task.give_up(cancelled_at);
+    }
+
+    fn progress_of(task: &SharedTask) -> u32 {
+        task.progress()
+    }
+
+    fn awaited_by(task: &SharedTask) -> Awaited<Self> {
+        task.awaited()
+    }
+
+    fn is_task_asleep(task: &SharedTask) -> bool {
+        task.is_asleep()
+    }
+
+    #[inline(always)]
+    fn linked(outer: &CoreRef<Self>, inner: &CoreRef<Self>) {
+        if task::has_any_poller() {
+            wait_graph::chain_waits(outer, inner);
+        }
+    }
+
+    fn unlinked(core: &CoreRef<Self>) {
+        wait_graph::separate_pollers(core);
+    }
+
+    fn handle<X: 'static>(content: X) -> Rc<LocalCell<X>> {
+        Rc::new(LocalCell::new(content))
+    }
+
+    #[inline(always)]
+    fn with<X, R>(lock: &LocalCell<X>, f: impl FnOnce(&mut X) -> R) -> R {
+        lock.with(f)
+    }
+
+    fn work_queue<R>(f: impl FnOnce(&WorkQueue<Self>) -> R) -> Option<R> {
+        thread_local! {
+            static WORK_QUEUE: WorkQueue<Local> = const { WorkQueue::new() };
+        }
+        WORK_QUEUE.try_with(f).ok()
+    }
+}

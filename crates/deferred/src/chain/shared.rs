@@ -1,0 +1,123 @@
+//! The flavour of several threads: atomic counts and a spin lock. No async task awaits its
+//! chains directly; one that does is woken, as by any other future.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::flavour::Flavour;
+use super::raw::{
+    Core, CoreRef, FreeList, Group, OwnedRunGuard, Remains, Shared, SharedCounts, SharedPhase,
+    SpinLock, Storage,
+};
+use super::task::Awaited;
+use super::trampoline;
+use super::work_queue::WorkQueue;
+use crate::stage_trace::CallSite;
+
+/// References to a core are `Send` and `Sync` because `Shared` crosses threads, so a core
+/// has to be both.
+const _: () = {
+    const fn is_send_and_sync<T: Send + Sync>() {}
+    is_send_and_sync::<Core<Shared>>();
+};
+
+impl Storage for Shared {
+    const IS_SHARED: bool = true;
+
+    type Counts = SharedCounts;
+    type PhaseCell = SharedPhase;
+    type CoreLock<X> = SpinLock<X>;
+    type Incoming<X> = Option<Box<X>>;
+    type Canceller = Box<dyn FnOnce(CoreRef<Self>) + Send>;
+    type Group = Arc<dyn Group<Self> + Send + Sync>;
+    type Task = Infallible;
+    type WeakTask = Infallible;
+
+    fn address_of(task: &Infallible) -> *const () {
+        match *task {}
+    }
+
+    fn address_of_weak(task: &Infallible) -> *const () {
+        match *task {}
+    }
+
+    #[inline(always)]
+    fn free_list<R>(f: impl FnOnce(&FreeList<Self>) -> R) -> Option<R> {
+        thread_local! {
+            static FREE_LIST: FreeList<Shared> = const { FreeList::new() };
+        }
+        FREE_LIST.try_with(f).ok()
+    }
+
+    fn discard(remains: Remains<Self>) {
+        trampoline::discard(remains);
+    }
+}
+
+impl Flavour for Shared {
+    type Lock<X> = Mutex<X>;
+    type Handle<X: 'static> = Arc<Mutex<X>>;
+
+    fn call_canceller(canceller: Self::Canceller, core: CoreRef<Self>) {
+        canceller(core);
+    }
+
+    fn upgrade_task(weak: &Infallible) -> Option<Infallible> {
+        match *weak {}
+    }
+
+    fn resume(task: Infallible) -> Option<OwnedRunGuard<Self>> {
+        match task {}
+    }
+
+    fn result_of(task: &Infallible) -> Option<CoreRef<Self>> {
+        match *task {}
+    }
+
+    fn cancel_task(task: Infallible, _at: CallSite) -> Awaited<Self> {
+        match task {}
+    }
+
+    fn give_up_task(task: Infallible, _at: CallSite) {
+        match task {}
+    }
+
+    fn progress_of(task: &Infallible) -> u32 {
+        match *task {}
+    }
+
+    fn awaited_by(task: &Infallible) -> Awaited<Self> {
+        match *task {}
+    }
+
+    fn is_task_asleep(task: &Infallible) -> bool {
+        match *task {}
+    }
+
+    fn linked(_outer: &CoreRef<Self>, _inner: &CoreRef<Self>) {}
+
+    fn unlinked(_core: &CoreRef<Self>) {}
+
+    fn handle<X: 'static>(content: X) -> Arc<Mutex<X>> {
+        Arc::new(Mutex::new(content))
+    }
+
+    #[inline(always)]
+    fn with<X, R>(lock: &Mutex<X>, f: impl FnOnce(&mut X) -> R) -> R {
+        f(&mut lock.lock())
+    }
+
+    fn work_queue<R>(f: impl FnOnce(&WorkQueue<Self>) -> R) -> Option<R> {
+        #[cfg(not(deferred_loom))]
+        thread_local! {
+            static WORK_QUEUE: WorkQueue<Shared> = const { WorkQueue::new() };
+        }
+        #[cfg(deferred_loom)]
+        loom::thread_local! {
+            static WORK_QUEUE: WorkQueue<Shared> = WorkQueue::new();
+        }
+        WORK_QUEUE.try_with(f).ok()
+    }
+}

@@ -1,0 +1,6 @@
+//! The binary without it.
+
+fn main() {
+    let name = std::env::args().next().unwrap_or_default();
+    println!("{}", name.len());
+}
