@@ -15,9 +15,9 @@ use rustix::io::Errno;
 use socket2::SockRef;
 
 use crate::core::Core;
-use crate::io::RECV_FLAGS;
 use crate::poll::{Interest, Key, Ready, Registration};
 use crate::registry::EventSource;
+use crate::sys::stream::RECV_FLAGS;
 
 /// How long the peer may take to finish.
 const TIME: Duration = Duration::from_secs(2);

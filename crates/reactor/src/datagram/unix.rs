@@ -12,7 +12,7 @@ use super::udp::MAX_PACKET_SIZE;
 use crate::address::UnixAddress;
 use crate::error::ListenError;
 use crate::handle::ReactorHandle;
-use crate::unix::SocketFile;
+use crate::sys::SocketFile;
 
 /// Where and how to listen, for
 /// [`listen_unix_datagram`](ReactorHandle::listen_unix_datagram). Whatever can be a

@@ -1,6 +1,5 @@
 //! The system's side of a connection: what bytes come from and go to.
 
-mod descriptors;
 mod pipes;
 mod shared;
 
@@ -10,7 +9,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags};
 use socket2::SockRef;
 
 pub(crate) use self::pipes::Pipes;
@@ -19,15 +17,7 @@ use crate::address::Address;
 use crate::credentials::PeerCredentials;
 use crate::memory;
 use crate::poll::{Interest, Registration};
-use crate::sys::socket;
-
-// No call waits, whether or not the socket is non-blocking: one that was adopted may be
-// shared with others, for whom it is to stay as it was.
-pub(crate) const RECV_FLAGS: RecvFlags = RecvFlags::DONTWAIT;
-#[cfg(not(target_vendor = "apple"))]
-pub(crate) const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
-#[cfg(target_vendor = "apple")]
-pub(crate) const SEND_FLAGS: SendFlags = SendFlags::DONTWAIT; // the runtime ignores SIGPIPE
+use crate::sys::{rights, socket, stream};
 
 /// What bytes come from and go to. Dropping it closes it.
 // With a tag of its own, the ordinary case is told by one comparison.
@@ -82,8 +72,7 @@ impl RawStream {
         loop {
             let received = match self {
                 Self::Socket(registration) | Self::Unix(registration) => {
-                    rustix::net::recv(registration, &mut *buffer, RECV_FLAGS)
-                        .map(|(received, _)| received)
+                    stream::receive(registration, &mut *buffer)
                 }
                 Self::Pipes(pipes) => pipes.read(buffer),
                 Self::Memory(socket) => return socket.receive(buffer, &mut Vec::new()),
@@ -104,7 +93,7 @@ impl RawStream {
         descriptors: &mut Vec<OwnedFd>,
     ) -> io::Result<Option<usize>> {
         match self {
-            Self::Unix(registration) => descriptors::receive(registration, buffer, descriptors),
+            Self::Unix(registration) => rights::receive(registration, buffer, descriptors),
             Self::Memory(socket) => socket.receive(buffer, descriptors),
             Self::Socket(_) | Self::Pipes(_) => self.receive(buffer),
         }
@@ -116,7 +105,7 @@ impl RawStream {
         loop {
             let sent = match self {
                 Self::Socket(registration) | Self::Unix(registration) => {
-                    rustix::net::send(registration, bytes, SEND_FLAGS)
+                    stream::send(registration, bytes)
                 }
                 Self::Pipes(pipes) => pipes.write(bytes),
                 Self::Memory(socket) => return socket.send(bytes, Vec::new()),
@@ -160,7 +149,7 @@ impl RawStream {
         descriptors: &[BorrowedFd<'_>],
     ) -> io::Result<usize> {
         match self {
-            Self::Unix(registration) => descriptors::send(registration, bytes, descriptors),
+            Self::Unix(registration) => rights::send(registration, bytes, descriptors),
             Self::Memory(socket) => {
                 let owned = descriptors
                     .iter()

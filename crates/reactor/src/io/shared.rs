@@ -23,8 +23,8 @@ use rustix::io::{Errno, Result};
 #[cfg(not(any(target_os = "illumos", target_os = "solaris")))]
 use rustix::pipe::PIPE_BUF;
 
-use super::{RECV_FLAGS, SEND_FLAGS};
 use crate::poll::Registration;
+use crate::sys::stream::{RECV_FLAGS, SEND_FLAGS};
 
 /// What a descriptor is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

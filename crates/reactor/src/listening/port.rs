@@ -9,7 +9,6 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use deferred::{Deferred, DelayedCall, Failure, succeed};
-use rustix::io::Errno;
 
 use super::acceptor::{Accepted, Acceptor};
 use crate::address::Address;
@@ -20,6 +19,7 @@ use crate::panics::contain;
 use crate::poll::{Interest, Ready};
 use crate::registry::EventSource;
 use crate::report::{Of, report};
+use crate::sys::socket;
 
 /// How many connections are accepted before others have their turn.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -407,7 +407,7 @@ impl<A: Clone + 'static, F: Factory> Port<A, F> {
     #[cold]
     fn back_off(self: &Rc<Self>, core: &Rc<Core>, error: &io::Error) {
         let turned_away = match &*self.open.borrow() {
-            Some(open) if is_exhaustion(error) => core
+            Some(open) if socket::is_exhaustion(error) => core
                 .reserved_fd
                 .turn_away(|| matches!(open.acceptor.accept(), Ok(Some(_)))),
             _ => 0,
@@ -473,18 +473,6 @@ impl<A: Clone + 'static, F: Factory> Port<A, F> {
     }
 }
 
-/// Whether an error of accepting concerns one connection only. Any other means that
-/// nobody can be accepted now: mostly that no descriptor is left.
-fn is_about_one(error: &io::Error) -> bool {
-    let errors = [Errno::CONNABORTED, Errno::PERM, Errno::PROTO, Errno::INTR];
-    Errno::from_io_error(error).is_some_and(|errno| errors.contains(&errno))
-}
-
-fn is_exhaustion(error: &io::Error) -> bool {
-    let errors = [Errno::MFILE, Errno::NFILE];
-    Errno::from_io_error(error).is_some_and(|errno| errors.contains(&errno))
-}
-
 impl<A: Clone + 'static, F: Factory> EventSource for Port<A, F> {
     fn ready(self: Rc<Self>, _ready: Ready) {
         let Some(core) = self.core.upgrade() else {
@@ -501,7 +489,7 @@ impl<A: Clone + 'static, F: Factory> EventSource for Port<A, F> {
                     }
                 }
                 // The one that waited has gone again: there may be others.
-                Err(error) if is_about_one(&error) => {
+                Err(error) if socket::is_about_one(&error) => {
                     tracing::debug!(target: "reactor", %error, "a connection was not accepted");
                 }
                 Err(error) => return self.back_off(&core, &error),

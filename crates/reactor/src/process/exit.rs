@@ -11,13 +11,12 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::process::{self, ExitStatus};
 use std::rc::Rc;
 use std::thread;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use rustix::process::{Pid, Signal};
 
 use super::protocol::ProcessProtocol;
 use super::source::ProcessSource;
@@ -26,15 +25,11 @@ use crate::poll::{Interest, Key, Ready, Registration};
 use crate::registry::EventSource;
 use crate::reply_channel::ReplySender;
 use crate::sys::HomeProcess;
+use crate::sys::child::{self, ChildWatch};
 
 /// The status of a child that has exited: `None` if it is unknown, since the system, or another
 /// part of this program, has taken it.
 pub(super) type Status = Option<ExitStatus>;
-
-/// Whether a child has exited, without taking its status.
-const LOOK: WaitIdOptions = WaitIdOptions::EXITED
-    .union(WaitIdOptions::NOWAIT)
-    .union(WaitIdOptions::NOHANG);
 
 /// A child that is waited for. If this is dropped before it has exited, it is let go.
 pub(super) struct ChildHandle {
@@ -90,11 +85,7 @@ impl ChildHandle {
         let Some(pid) = self.system_pid() else {
             return Ok(false);
         };
-        if let Err(Errno::CHILD) = waitid(WaitId::Pid(pid), LOOK) {
-            // It is neither running nor a zombie: it has exited, and its number is free.
-            return Ok(false);
-        }
-        kill_process(pid, signal).map(|()| true)
+        child::signal(pid, signal)
     }
 
     /// Leaves the child to itself: if it has not exited, a thread waits for it.
@@ -139,29 +130,16 @@ pub(super) enum Watched<P: ProcessProtocol> {
     Exited,
 }
 
-/// What the system says when it is asked for a descriptor of a child.
-enum PidFd {
-    #[cfg_attr(
-        not(all(target_os = "linux", not(polling_test_poll_backend))),
-        expect(dead_code, reason = "only Linux has descriptors of children")
-    )]
-    Open(OwnedFd),
-    /// There is no child of that number: it has exited.
-    Exited,
-    /// The system knows no such descriptors.
-    Unsupported,
-}
-
 /// Sees to it that `process` is told.
 pub(super) fn watch<P: ProcessProtocol>(
     process: &Rc<ProcessSource<P>>,
     core: &Rc<Core>,
     pid: Pid,
 ) -> io::Result<Watched<P>> {
-    let descriptor = match descriptor_of(pid)? {
-        PidFd::Open(descriptor) => descriptor,
-        PidFd::Exited => return Ok(Watched::Exited),
-        PidFd::Unsupported => {
+    let descriptor = match child::watch(pid)? {
+        ChildWatch::Descriptor(descriptor) => descriptor,
+        ChildWatch::Exited => return Ok(Watched::Exited),
+        ChildWatch::Unsupported => {
             watch_in_thread(process, core, pid)?;
             return Ok(Watched::Thread);
         }
@@ -175,38 +153,6 @@ pub(super) fn watch<P: ProcessProtocol>(
     });
     core.insert(Rc::<Exit<P>>::clone(&exit));
     Ok(Watched::Descriptor(exit))
-}
-
-/// A descriptor that becomes readable when the child exits.
-#[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
-fn descriptor_of(pid: Pid) -> io::Result<PidFd> {
-    use std::os::fd::AsFd;
-
-    use rustix::process::{PidfdFlags, pidfd_open};
-
-    match pidfd_open(pid, PidfdFlags::empty()) {
-        // The number may have gone to another process before it was opened.
-        Ok(descriptor) => Ok(match waitid(WaitId::PidFd(descriptor.as_fd()), LOOK) {
-            Err(Errno::CHILD) => PidFd::Exited,
-            Ok(_) | Err(_) => PidFd::Open(descriptor),
-        }),
-        Err(Errno::SRCH) => Ok(PidFd::Exited),
-        // An old system, or one that is told to pretend so.
-        Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => Ok(PidFd::Unsupported),
-        Err(error) => Err(error.into()),
-    }
-}
-
-#[cfg(not(all(target_os = "linux", not(polling_test_poll_backend))))]
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "the other way of hearing of it can fail here"
-)]
-fn descriptor_of(pid: Pid) -> io::Result<PidFd> {
-    Ok(match waitid(WaitId::Pid(pid), LOOK) {
-        Err(Errno::CHILD) => PidFd::Exited,
-        Ok(_) | Err(_) => PidFd::Unsupported,
-    })
 }
 
 fn watch_in_thread<P: ProcessProtocol>(
@@ -225,8 +171,7 @@ fn watch_in_thread<P: ProcessProtocol>(
     thread::Builder::new()
         .name("process-waiter".to_owned())
         .spawn(move || {
-            let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-            while let Err(Errno::INTR) = waitid(WaitId::Pid(pid), options) {}
+            child::wait_for_exit(pid);
             reply.send(());
         })?;
     Ok(())
@@ -235,20 +180,9 @@ fn watch_in_thread<P: ProcessProtocol>(
 impl<P: ProcessProtocol> Exit<P> {
     /// Sends a signal to the child, whoever has its number; says whether it was sent. `None`
     /// once the descriptor is closed.
-    #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
     pub(super) fn signal(&self, signal: Signal) -> Option<Result<bool, Errno>> {
         let registration = self.registration.borrow();
-        let sent = rustix::process::pidfd_send_signal(registration.as_ref()?, signal);
-        Some(match sent {
-            Ok(()) => Ok(true),
-            Err(Errno::SRCH) => Ok(false),
-            Err(error) => Err(error),
-        })
-    }
-
-    #[cfg(not(all(target_os = "linux", not(polling_test_poll_backend))))]
-    pub(super) fn signal(&self, _signal: Signal) -> Option<Result<bool, Errno>> {
-        None
+        child::signal_by_descriptor(registration.as_ref()?, signal)
     }
 
     pub(super) fn close(&self) {

@@ -111,7 +111,7 @@ fn connect(socket: Socket, address: &SockAddr) -> io::Result<Socket> {
 }
 
 /// Whether a socket that was connected to `port` is connected to itself. That happens where
-/// a port of this host is tried again and again that nobody listens on, and the system gives
+/// a port of this host is tried again and again that no socket listens on, and the system gives
 /// out, as the local port, that very one.
 pub(crate) fn is_connected_to_itself(socket: SockRef<'_>, port: u16) -> io::Result<bool> {
     let host = socket.local_addr()?;
@@ -119,7 +119,7 @@ pub(crate) fn is_connected_to_itself(socket: SockRef<'_>, port: u16) -> io::Resu
     Ok(may_be && host == socket.peer_addr()?)
 }
 
-/// A socket that somebody else has made, which is to be one for streams or for datagrams.
+/// A socket made elsewhere, which must be of type `expected`.
 ///
 /// It may be shared, and stays as it came, blocking or not: each call says that it must not
 /// wait.
@@ -139,7 +139,7 @@ pub(crate) fn adopted(descriptor: OwnedFd, expected: Type) -> io::Result<Socket>
     Ok(socket)
 }
 
-/// A stream socket that somebody else has made listen. It is made non-blocking, for whoever
+/// A stream socket that listens already, made elsewhere. It is made non-blocking, for whoever
 /// shares it, too: the system knows no other way not to wait for a connection that another
 /// process accepts first.
 pub(crate) fn adopted_listener(descriptor: OwnedFd) -> io::Result<Socket> {
@@ -216,4 +216,17 @@ fn nothing_or_error<T>(error: io::Error) -> io::Result<Option<T>> {
         io::ErrorKind::WouldBlock => Ok(None),
         _ => Err(error),
     }
+}
+
+/// Whether an error of accepting concerns one connection only. With any other, none can be
+/// accepted now, for instance since no descriptor is left.
+pub(crate) fn is_about_one(error: &io::Error) -> bool {
+    let errors = [Errno::CONNABORTED, Errno::PERM, Errno::PROTO, Errno::INTR];
+    Errno::from_io_error(error).is_some_and(|errno| errors.contains(&errno))
+}
+
+/// Whether no descriptor is left, in this process or in the system.
+pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
+    let errors = [Errno::MFILE, Errno::NFILE];
+    Errno::from_io_error(error).is_some_and(|errno| errors.contains(&errno))
 }

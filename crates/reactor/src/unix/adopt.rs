@@ -1,4 +1,4 @@
-//! A UNIX socket that somebody else has made listen.
+//! Adopted UNIX listeners.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -11,7 +11,7 @@ use crate::listening::{self, Acceptor, ListeningPort};
 
 impl ReactorHandle {
     /// Accepts from a UNIX socket that listens already; else as
-    /// [`adopt_listener`](Self::adopt_listener). Its file belongs to whoever has made it, and stays
+    /// [`adopt_listener`](Self::adopt_listener). Its file belongs to its maker, and stays
     /// when the port is closed.
     ///
     /// # Errors
@@ -40,6 +40,7 @@ impl ReactorHandle {
     /// # }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "adoptStreamPort")]
     pub fn adopt_unix_listener<F: Factory>(
         &self,
         listener: impl Into<OwnedFd>,

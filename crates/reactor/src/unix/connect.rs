@@ -62,6 +62,8 @@ impl ReactorHandle {
     /// # drop(port);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "connectUNIX")]
+    #[doc(alias = "UnixStream")]
     pub fn connect_unix<P: Protocol>(
         &self,
         target: impl Into<UnixAddress>,

@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::io;
 
-use super::file::SocketFile;
 use crate::address::{Address, UnixAddress};
 use crate::connection::Factory;
 use crate::core::Core;
@@ -11,6 +10,7 @@ use crate::error::ListenError;
 use crate::handle::ReactorHandle;
 use crate::listening::{self, Acceptor, ListeningPort, Opened};
 use crate::poll::Interest;
+use crate::sys::SocketFile;
 use crate::sys::socket::{self, Listening};
 
 /// Where and how to listen, for [`listen_unix`](ReactorHandle::listen_unix).
@@ -59,7 +59,7 @@ impl UnixListenOptions {
         }
     }
 
-    /// The permissions of the file: who may write to it may connect. Unless this is
+    /// The permissions of the file: a process that may write to it may connect. Unless this is
     /// said, it is what the process's umask leaves of all of them.
     ///
     /// # Examples
@@ -149,16 +149,16 @@ impl<A: Into<UnixAddress>> From<A> for UnixListenOptions {
 
 impl ReactorHandle {
     /// Listens on a UNIX socket, and makes a connection with a protocol of `factory`
-    /// for everybody who comes.
+    /// for each peer that connects.
     ///
     /// Its file is removed when the port is closed. An abstract name, such as
     /// `"@echo"`, has none.
     ///
     /// # Errors
     ///
-    /// The name is in use, or there is a file of that name that nobody listens on
+    /// The name is in use, or there is a file of that name on which nothing listens
     /// any more (see [`UnixListenOptions::lock`]); the directory is not there, or
-    /// not to be written to; or the name is one that nobody could connect to: an empty
+    /// not to be written to; or the name is one that cannot be connected to: an empty
     /// path, or one with a zero byte in it (`InvalidInput`).
     ///
     /// # Examples
@@ -180,6 +180,8 @@ impl ReactorHandle {
     /// # }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "listenUNIX")]
+    #[doc(alias = "UnixListener")]
     pub fn listen_unix<F: Factory>(
         &self,
         address: impl Into<UnixListenOptions>,

@@ -2,8 +2,6 @@
 
 mod adopt;
 mod connect;
-mod file;
 mod listen;
 
-pub(crate) use self::file::SocketFile;
 pub use self::listen::UnixListenOptions;

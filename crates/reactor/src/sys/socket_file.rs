@@ -1,4 +1,4 @@
-//! The file that a UNIX socket has, and the lock beside it.
+//! File of a UNIX socket, and the lock file beside it.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-use crate::sys::HomeProcess;
+use super::HomeProcess;
 
-/// A lock on the name of a socket: who has it may remove what a process that
+/// A lock on the name of a socket: its holder may remove what a process that
 /// crashed has left. It goes with this.
 struct Lock {
     home: HomeProcess,
@@ -23,7 +23,7 @@ impl Lock {
     ///
     /// # Errors
     ///
-    /// `AddrInUse`, if somebody has it.
+    /// `AddrInUse`, if another process holds it.
     fn take(socket: &Path) -> io::Result<Self> {
         let mut path = socket.as_os_str().to_owned();
         path.push(".lock");
@@ -39,7 +39,7 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::AddrInUse.into()),
                 Err(TryLockError::Error(error)) => return Err(error),
             }
-            // Whoever had it before may have removed it meanwhile.
+            // The holder before may have removed the file between the open and the lock.
             if fs::metadata(&path).is_ok_and(|found| is_same(&found, &file.metadata())) {
                 return Ok(Self {
                     home: HomeProcess::current(),
@@ -97,7 +97,7 @@ impl Drop for Lock {
         if !self.home.is_current() {
             return;
         }
-        // Errs if somebody has removed it already; harmless.
+        // Errs if the file was removed already; harmless.
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -153,7 +153,7 @@ impl Drop for SocketFile {
         if !self.home.is_current() {
             return;
         }
-        // Not that of somebody else who has taken its place.
+        // Not if another process has put a file of its own in its place.
         if fs::symlink_metadata(&self.path).is_ok_and(|found| is_same(&found, &self.made)) {
             let _ = fs::remove_file(&self.path);
         }

@@ -1,8 +1,8 @@
-//! Descriptors that go with the bytes of a UNIX socket.
+//! `SCM_RIGHTS`: descriptors that go with the bytes of a UNIX socket.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::cmsg_space;
 use rustix::io::Errno;
@@ -11,11 +11,10 @@ use rustix::net::{
     SendAncillaryMessage, recvmsg, sendmsg,
 };
 
-use super::SEND_FLAGS;
-use crate::poll::Registration;
+use super::stream;
 
 /// How many the system lets go with one message.
-pub(super) const MOST: usize = 253;
+pub(crate) const MOST: usize = 253;
 
 /// Room for what else comes with a message if it was asked for before the socket was adopted:
 /// credentials, a time.
@@ -23,18 +22,18 @@ const OTHERS: usize = 128;
 
 /// Received descriptors are closed on exec from the start, where the system can do that.
 #[cfg(not(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris")))]
-const RECV_FLAGS: RecvFlags = super::RECV_FLAGS.union(RecvFlags::CMSG_CLOEXEC);
+const RECV_FLAGS: RecvFlags = stream::RECV_FLAGS.union(RecvFlags::CMSG_CLOEXEC);
 #[cfg(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris"))]
-const RECV_FLAGS: RecvFlags = super::RECV_FLAGS;
+const RECV_FLAGS: RecvFlags = stream::RECV_FLAGS;
 
 /// Reads once: `None` if there is nothing now, 0 at the end.
-pub(super) fn receive(
-    socket: &Registration,
+pub(crate) fn receive(
+    socket: impl AsFd,
     buffer: &mut [u8],
     descriptors: &mut Vec<OwnedFd>,
 ) -> io::Result<Option<usize>> {
     loop {
-        match receive_once(socket, buffer, descriptors) {
+        match receive_once(&socket, buffer, descriptors) {
             Ok(received) => return Ok(Some(received)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
@@ -44,7 +43,7 @@ pub(super) fn receive(
 }
 
 fn receive_once(
-    socket: &Registration,
+    socket: impl AsFd,
     buffer: &mut [u8],
     descriptors: &mut Vec<OwnedFd>,
 ) -> io::Result<usize> {
@@ -77,8 +76,8 @@ fn receive_once(
 }
 
 /// Sends what the system takes; 0 if it takes nothing now.
-pub(super) fn send(
-    socket: &Registration,
+pub(crate) fn send(
+    socket: impl AsFd,
     bytes: &[u8],
     descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<usize> {
@@ -88,7 +87,12 @@ pub(super) fn send(
         return Err(io::ErrorKind::InvalidInput.into());
     }
     loop {
-        match sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SEND_FLAGS) {
+        match sendmsg(
+            &socket,
+            &[IoSlice::new(bytes)],
+            &mut ancillary,
+            stream::SEND_FLAGS,
+        ) {
             Ok(sent) => return Ok(sent),
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => return Ok(0),

@@ -1,0 +1,88 @@
+//! Exit of a child: its descriptor (`pidfd`), where the system has one, and waiting without
+//! taking its status.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::io::{Errno, Result};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+
+const LOOK: WaitIdOptions = WaitIdOptions::EXITED
+    .union(WaitIdOptions::NOWAIT)
+    .union(WaitIdOptions::NOHANG);
+
+/// What the system gives to watch a child by.
+pub(crate) enum ChildWatch {
+    /// A descriptor, readable when the child has exited.
+    #[cfg_attr(
+        not(all(target_os = "linux", not(polling_test_poll_backend))),
+        expect(dead_code, reason = "only Linux has descriptors of children")
+    )]
+    Descriptor(OwnedFd),
+    /// It has exited, and its status was taken.
+    Exited,
+    /// Nothing: a thread has to [wait](wait_for_exit).
+    Unsupported,
+}
+
+/// Opens what the child of this process with number `pid` is watched by.
+#[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
+pub(crate) fn watch(pid: Pid) -> io::Result<ChildWatch> {
+    use rustix::process::{PidfdFlags, pidfd_open};
+
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        // The number may have gone to another process before it was opened.
+        Ok(descriptor) => Ok(match waitid(WaitId::PidFd(descriptor.as_fd()), LOOK) {
+            Err(Errno::CHILD) => ChildWatch::Exited,
+            Ok(_) | Err(_) => ChildWatch::Descriptor(descriptor),
+        }),
+        Err(Errno::SRCH) => Ok(ChildWatch::Exited),
+        // `pidfd_open` is missing (old kernel) or denied by a seccomp filter.
+        Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => Ok(ChildWatch::Unsupported),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(polling_test_poll_backend))))]
+#[expect(clippy::unnecessary_wraps, reason = "opening a descriptor can fail")]
+pub(crate) fn watch(pid: Pid) -> io::Result<ChildWatch> {
+    Ok(if is_reaped(pid) {
+        ChildWatch::Exited
+    } else {
+        ChildWatch::Unsupported
+    })
+}
+
+/// Whether the child is neither running nor a zombie: it has exited, and its number is free.
+fn is_reaped(pid: Pid) -> bool {
+    matches!(waitid(WaitId::Pid(pid), LOOK), Err(Errno::CHILD))
+}
+
+/// Blocks until the child has exited, and leaves its status to be taken.
+pub(crate) fn wait_for_exit(pid: Pid) {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    while let Err(Errno::INTR) = waitid(WaitId::Pid(pid), options) {}
+}
+
+/// Signals a child by its number, unless that is free; says whether it was there.
+pub(crate) fn signal(pid: Pid, signal: Signal) -> Result<bool> {
+    if is_reaped(pid) {
+        return Ok(false);
+    }
+    kill_process(pid, signal).map(|()| true)
+}
+
+/// Signals a child by its descriptor; says whether it was there. `None` if the system cannot.
+#[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
+pub(crate) fn signal_by_descriptor(child: impl AsFd, signal: Signal) -> Option<Result<bool>> {
+    Some(match rustix::process::pidfd_send_signal(child, signal) {
+        Ok(()) => Ok(true),
+        Err(Errno::SRCH) => Ok(false),
+        Err(error) => Err(error),
+    })
+}
+
+#[cfg(not(all(target_os = "linux", not(polling_test_poll_backend))))]
+pub(crate) fn signal_by_descriptor(_child: impl AsFd, _signal: Signal) -> Option<Result<bool>> {
+    None
+}
