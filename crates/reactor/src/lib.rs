@@ -1,5 +1,18 @@
-//! An event loop that fires [`Deferred`](deferred::Deferred)s from sockets and
-//! timers: Twisted's reactor, in Rust.
+//! Network programs as protocols and [`Deferred`](deferred::Deferred)s, on one thread:
+//! Twisted's reactor, in Rust.
+//!
+//! What you get:
+//!
+//! - **An order that you can know.** Each handler runs to its end before the next one, so
+//!   nothing needs a lock, `Send` or an `Arc<Mutex<..>>`, and a protocol gets `&mut self`.
+//! - **The speed of a loop written by hand** on epoll, with fewer instructions per request than
+//!   other runtimes: `docs/performance.md` has the figures and their commands.
+//! - **Tests without sockets and without waiting**: [`testing`] has a network in memory and a
+//!   clock that the test moves.
+//! - **Bounds by default**: what a peer sends, or does not read, cannot fill the memory.
+//! - **Failures with a story**: where one was raised, and which callbacks it passed.
+//!
+//! An echo server:
 //!
 //! ```
 //! use reactor::{Context, Protocol, Raw, Reactor};
@@ -24,60 +37,31 @@
 //! # }
 //! ```
 //!
-//! One thread runs everything, so nothing needs a lock, and callbacks may borrow
-//! what they like. A protocol owns its state and gets `&mut self`; what several
-//! share is an `Rc<RefCell<..>>` that their factory captures.
+//! # Where to begin
 //!
-//! The guide in `docs/` of the repository teaches both crates from zero, with pictures;
-//! `docs/words.md` lists the terms, with those of Twisted and Tokio.
+//! | you want to | look at |
+//! |---|---|
+//! | serve | [`ReactorHandle::listen_tcp`], with a [`Factory`] of [`Protocol`]s |
+//! | connect | [`ReactorHandle::connect_tcp`]; [`ask`] for one question and its answer; [`Connector`] to connect again and again |
+//! | cut the bytes into frames | the [`Framing`] of a protocol: [`Lines`], [`Raw`], or your own |
+//! | write, close, wait for a Deferred | the [`Context`] of a handler: [`Context::when`] calls you back with `&mut self` |
+//! | reach a connection from elsewhere | its [`Connection`] handle |
+//! | do something later | [`ReactorHandle::call_later`], which returns a [`DelayedCall`](deferred::DelayedCall) |
+//! | block or compute | [`ReactorHandle::defer_to_thread`]; [`Remote`] is the way back into the loop |
+//! | write `async` code | [`ReactorHandle::spawn`], and [`ByteStream`] for a connection |
+//! | test it | [`testing::run`] |
+//! | run a program | [`Reactor::run_until_signal`] for a server, [`react`] for one result |
 //!
-//! # The parts
+//! A [`Reactor`] owns a loop, callbacks hold a [`ReactorHandle`], other threads a [`Remote`]. There
+//! may be any number of reactors in a program; [`Cores`] runs one for each core.
 //!
-//! *The loop*
+//! And further: UNIX sockets ([`ReactorHandle::listen_unix`]), datagrams
+//! ([`ReactorHandle::listen_udp`]), children ([`ReactorHandle::spawn_process`]), standard input and
+//! output ([`ReactorHandle::stdio`]), any other descriptor ([`ReactorHandle::add_reader`]), names
+//! ([`ReactorHandle::resolve`]), producers and [`pump`], shutdown in phases
+//! ([`ReactorHandle::add_system_event_trigger`]), and [`ReactorHandle::counters`].
 //!
-//! - [`Reactor`] owns a loop. [`ReactorHandle`] is what callbacks hold, [`Remote`]
-//!   what other threads do. There may be any number of reactors; [`Cores`] runs several.
-//! - [`react`] runs a program that is over when a Deferred fires,
-//!   [`Reactor::run_until_signal`] one that is over when somebody says so.
-//! - [`ReactorHandle::call_later`] schedules; the [`DelayedCall`](deferred::DelayedCall)
-//!   it gives can be cancelled, reset and delayed.
-//! - [`ReactorHandle::stop`] is an event with phases, which can wait:
-//!   [`ReactorHandle::add_system_event_trigger`].
-//!
-//! *Connections*
-//!
-//! - [`ReactorHandle::listen_tcp`] takes a [`Factory`], which makes a [`Protocol`]
-//!   for each connection; [`ReactorHandle::connect_tcp`] takes a protocol and gives
-//!   a Deferred of its [`Connection`]. [`listen_unix`](ReactorHandle::listen_unix) and
-//!   [`connect_unix`](ReactorHandle::connect_unix) do so for UNIX sockets,
-//!   [`stdio`](ReactorHandle::stdio) for standard input and output.
-//! - A protocol names its [`Framing`]: [`Raw`], [`Lines`], or one of your own.
-//! - [`Context`] is what its handlers act through: they write, close, wait for
-//!   Deferreds ([`Context::when`]) and schedule ([`Context::call_later`]), with
-//!   closures that get `&mut self` back.
-//! - A [`Producer`] writes no faster than a connection can send; [`pump`] joins two.
-//! - [`ask`] is a question to a server as a function: its timeout ends the connection.
-//!   A [`Connector`] connects again and again.
-//! - [`ByteStream`] is a connection for `async` code, [`ReactorHandle::spawn`] runs that.
-//!
-//! *Other things to wait for*
-//!
-//! - [`ReactorHandle::listen_udp`] gives a [`DatagramProtocol`] what comes in, and
-//!   [`ReactorHandle::listen_unix_datagram`] does so for UNIX sockets.
-//! - [`ReactorHandle::add_reader`] and [`add_writer`](ReactorHandle::add_writer) watch
-//!   any other [`Descriptor`].
-//! - [`ReactorHandle::spawn_process`] runs a [`Command`] beside this program, and gives a
-//!   [`ProcessProtocol`] what it writes; [`Command::output`] collects that.
-//! - [`ReactorHandle::defer_to_thread`] is for work that takes long or blocks;
-//!   [`Remote::blocking_call_from_thread`] is the way back.
-//! - [`ReactorHandle::resolve`] finds the addresses of a name, and
-//!   [`ReactorHandle::set_resolver`] says who does.
-//!
-//! *Looking at it*
-//!
-//! - [`testing`] has a reactor with a network in memory and a clock that a test turns.
-//! - [`ReactorHandle::counters`] says what it has done. What a handler logs with
-//!   `tracing` is in a span of its connection.
+//! Errors are in [`errors`], options in [`options`]; each can be named from the root, too.
 //!
 //! # A protocol that waits
 //!
@@ -86,7 +70,7 @@
 //! use reactor::{Context, Lines, Protocol, ReactorHandle};
 //! use std::time::Duration;
 //!
-//! /// Answers each line after a while; hangs up on who says nothing.
+//! /// Answers each line after a second; closes the connection at an empty one.
 //! struct Oracle;
 //!
 //! fn ponder(reactor: &ReactorHandle, question: String) -> Deferred<String> {
@@ -123,31 +107,32 @@
 //! - What a handler asks for applies when it returns, before the next frame.
 //! - What it writes goes out together when it returns; a write of 32 KiB or more at once.
 //! - An `Err` or a panic closes its own connection, with that as the reason.
-//! - `connection_lost` is called once, last, whatever happened.
-//! - What a peer sends, or does not take, is bounded: see [`WriteLimits`] and
+//! - `connection_lost` is called once, last, for every connection that was made.
+//! - What a peer sends, or does not read, is bounded: see [`WriteLimits`] and
 //!   [`Lines`].
 //!
 //! # One turn of the loop
 //!
-//! 1. The calls from other threads that are there, and the async bodies that something
-//!    has woken.
+//! 1. Calls from other threads, and async bodies that were woken.
 //! 2. The delayed calls that are due.
-//! 3. What those left to be done on connections: jobs for their protocols, sending.
-//! 4. Waiting for a descriptor: until the next delayed call at the latest.
+//! 3. Connections that these gave work: calls for their protocols, sending.
+//! 4. The wait for descriptors: until the next delayed call at the latest.
 //! 5. The descriptors that are ready, one after the other.
-//! 6. What those left to be done on connections.
-//! 7. The shutdown, if somebody has asked for it.
+//! 6. Connections that these gave work.
+//! 7. The shutdown, if [`stop`](ReactorHandle::stop) was called.
 //!
 //! Each step deals with what was there when it began, so that nothing which asks to be
-//! called again keeps the others from their turn.
+//! called again delays the other steps.
 //!
 //! # The life of one byte
 //!
-//! It comes in with a read into the loop's one buffer, goes as a slice through the
+//! A read brings it into the loop's one buffer. It goes as a slice through the
 //! [`Framing`] to [`Protocol::received`], and is copied only if its frame is not
 //! complete. On the way out it is written to the connection's buffer and sent when
-//! the handler returns; what the system does not take waits there, and the poller
-//! is asked to say when there is room.
+//! the handler returns; what the system does not take stays in the buffer, and the
+//! poller reports when there is room.
+//!
+//! `docs/words.md` lists the terms, with those of Twisted and Tokio.
 #![doc(test(attr(deny(warnings), allow(dead_code))))]
 
 #[cfg(windows)]
@@ -207,45 +192,67 @@ mod wait_list;
 
 pub use self::address::{Address, UnixAddress};
 pub use self::ask::ask;
-pub use self::byte_stream::{ByteStream, ByteStreamProtocol};
+pub use self::byte_stream::ByteStream;
 pub use self::connect::Connect;
-pub use self::connecting::{ClientFactory, Connector, ConnectorError, ConnectorState};
+pub use self::connecting::{ClientFactory, Connector, ConnectorState};
 pub use self::connection::{
-    Connection, Context, Factory, Frame, Handled, KeepAlive, Protocol, WriteLimits, pump,
+    Connection, Context, Factory, Frame, Handled, Protocol, WriteLimits, pump,
 };
 pub use self::core::Counters;
 pub use self::cores::Cores;
 pub use self::credentials::PeerCredentials;
 pub use self::datagram::{
-    DatagramAddress, DatagramContext, DatagramError, DatagramPort, DatagramPortClosed,
-    DatagramProtocol, MulticastInterface, UdpOptions, UnixDatagramOptions,
+    DatagramAddress, DatagramContext, DatagramPort, DatagramPortClosed, DatagramProtocol,
+    MulticastInterface,
 };
 pub use self::descriptor::{Descriptor, DescriptorRef};
-pub use self::error::{
-    BlockingCallError, ConnectError, ConnectErrorKind, ConnectionClosed, Gone, ListenError,
-    NoProtocol, NotRunning, ReactorGone, ResolveError, RunError, SendDescriptorError,
-};
-pub use self::framing::{Decoded, Framing, LineTooLong, Lines, Raw};
+pub use self::error::ConnectionClosed;
+pub use self::framing::{Decoded, Framing, Lines, Raw};
 pub use self::handle::ReactorHandle;
 pub use self::listening::ListeningPort;
-pub use self::poll::PollerKind;
-pub use self::process::{
-    ChildFd, Command, OutputTooLong, Process, ProcessContext, ProcessEnded, ProcessError,
-    ProcessProtocol, SpawnError, StatusUnknown,
-};
-pub use self::producer::{
-    Consumer, Producer, ProducerError, Production, PullProducer, PushProducer,
-};
+pub use self::process::{ChildFd, Command, Process, ProcessContext, ProcessEnded, ProcessProtocol};
+pub use self::producer::{Consumer, Producer, Production, PullProducer, PushProducer};
 pub use self::react::react;
 pub use self::reactor::{Reactor, Turn};
 pub use self::remote::Remote;
 pub use self::resolver::{Resolver, SystemResolver};
 pub use self::signals::Signal;
-pub use self::system_event::{Phase, SystemEvent, SystemEventTrigger, UnknownTrigger};
-pub use self::tcp::{HostPort, TcpConnectOptions, TcpListenOptions};
+pub use self::system_event::{Phase, SystemEvent, SystemEventTrigger};
 pub use self::threads::ThreadPool;
-pub use self::unix::UnixListenOptions;
 pub use deferred;
+
+#[doc(hidden)]
+pub use self::byte_stream::ByteStreamProtocol;
+#[doc(hidden)]
+pub use self::errors::*;
+#[doc(hidden)]
+pub use self::options::*;
+#[doc(hidden)]
+pub use self::poll::PollerKind;
+
+/// Errors of operations. The reasons that protocols get, such as [`ConnectionClosed`], are
+/// beside them.
+pub mod errors {
+    pub use crate::connecting::ConnectorError;
+    pub use crate::datagram::DatagramError;
+    pub use crate::error::{
+        BlockingCallError, ConnectError, ConnectErrorKind, Gone, ListenError, NoProtocol,
+        NotRunning, ReactorGone, ResolveError, RunError, SendDescriptorError,
+    };
+    pub use crate::framing::LineTooLong;
+    pub use crate::process::{OutputTooLong, ProcessError, SpawnError, StatusUnknown};
+    pub use crate::producer::ProducerError;
+    pub use crate::system_event::UnknownTrigger;
+}
+
+/// Options of what listens and connects. Each is made from an address, too, so that a plain
+/// one will do.
+pub mod options {
+    pub use crate::connection::KeepAlive;
+    pub use crate::datagram::{UdpOptions, UnixDatagramOptions};
+    pub use crate::tcp::{HostPort, TcpConnectOptions, TcpListenOptions};
+    pub use crate::unix::UnixListenOptions;
+}
 
 /// The README, whose program is a test.
 #[cfg(doctest)]

@@ -13,15 +13,15 @@ use crate::error::RunError;
 use crate::handle::ReactorHandle;
 use crate::poll::PollerKind;
 
-/// An event loop: it waits for sockets and timers and calls who is concerned.
+/// An event loop: waits for sockets and timers and runs the callbacks that are due.
 ///
 /// It is a value, not a global: make as many as you like, one or more a thread.
 /// This is its owner. Callbacks hold a [`ReactorHandle`], which a `Reactor`
 /// derefs to, other threads a [`Remote`](crate::Remote).
 ///
-/// Dropping it ends everything in it: connections are told
-/// ([`ConnectionClosed::ReactorStopped`](crate::ConnectionClosed::ReactorStopped)),
-/// ports closed, delayed calls dropped.
+/// Dropping it ends everything in it: connections are lost with
+/// [`ConnectionClosed::ReactorStopped`](crate::ConnectionClosed::ReactorStopped), ports
+/// closed, delayed calls dropped.
 ///
 /// # After `fork`
 ///
@@ -57,6 +57,8 @@ use crate::poll::PollerKind;
 /// reactor.run()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias = "Runtime")]
+#[doc(alias = "EventLoop")]
 pub struct Reactor {
     core: Rc<Core>,
     handle: ReactorHandle,
@@ -84,7 +86,7 @@ pub struct Reactor {
 pub enum Turn {
     /// There may be more turns.
     Done,
-    /// Somebody called [`stop`](ReactorHandle::stop), and the shutdown is over; or
+    /// [`stop`](ReactorHandle::stop) was called, and the shutdown is over; or
     /// [`crash`](ReactorHandle::crash). A further turn starts the reactor anew.
     Stopped,
 }
@@ -94,8 +96,8 @@ impl Reactor {
     ///
     /// # Errors
     ///
-    /// The system refuses what it takes to wait for events: mostly because the
-    /// process has too many descriptors open.
+    /// The system refuses a descriptor that the loop needs to wait, for instance because
+    /// the process has too many open.
     ///
     /// # Examples
     ///
@@ -133,6 +135,7 @@ impl Reactor {
     /// reactor.block_on(sleep(&reactor, Duration::from_millis(1)))?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(hidden)]
     pub fn with_poller(kind: PollerKind) -> io::Result<Self> {
         Ok(Self::from_core(Core::new(kind)?))
     }
@@ -146,7 +149,7 @@ impl Reactor {
         &self.core
     }
 
-    /// Runs until somebody calls [`stop`](ReactorHandle::stop) and the shutdown is
+    /// Runs until [`stop`](ReactorHandle::stop) is called and the shutdown is
     /// over, or [`crash`](ReactorHandle::crash). It may be run again after that.
     ///
     /// It installs no signal handlers; [`run_until_signal`](Self::run_until_signal)
@@ -174,6 +177,7 @@ impl Reactor {
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "run_forever")]
     pub fn run(&self) -> Result<(), RunError> {
         self.core.run()
     }
@@ -199,6 +203,8 @@ impl Reactor {
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "iterate")]
+    #[doc(alias = "doIteration")]
     pub fn turn(&self, timeout: Option<Duration>) -> Result<Turn, RunError> {
         Ok(if self.core.run_once(timeout)? {
             Turn::Stopped
