@@ -74,7 +74,7 @@ impl Address {
         Self::Unix(UnixAddress::Unnamed)
     }
 
-    /// What the system has told.
+    /// The address that the system gave.
     pub(crate) fn from_system(address: &SockAddr) -> Self {
         if let Some(inet) = address.as_socket() {
             return Self::Inet(inet);
@@ -143,7 +143,7 @@ pub enum UnixAddress {
     Path(PathBuf),
     /// A name that is no file, without the zero byte before it.
     Abstract(Vec<u8>),
-    /// A socket that was not bound: mostly a client's.
+    /// A socket that was not bound, such as a client's.
     Unnamed,
 }
 

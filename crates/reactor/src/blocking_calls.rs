@@ -1,7 +1,7 @@
-//! Threads that wait for what a loop gives them.
+//! Blocking calls: threads that wait for a result from a loop.
 //!
-//! Each waits at a one_shot, which is filled once: by the loop, or because the loop was
-//! stopped or is gone. So nobody waits for ever.
+//! Each waits at a one-shot, which is filled once: by the loop, or because the loop was
+//! stopped or dropped. So no thread waits for ever.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ struct State {
     waiting: BTreeMap<u64, Arc<dyn GiveUp>>,
 }
 
-/// What those who begin to wait can expect of the loop.
+/// Whether a thread that begins to wait will get a result.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum LoopState {
     /// It runs, or is going to.
@@ -128,12 +128,12 @@ pub(crate) struct ReplySender<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> ReplySender<T> {
-    /// Whether somebody waits for it.
+    /// Whether a thread waits for it.
     pub(crate) fn is_awaited(&self) -> bool {
         matches!(*self.one_shot.progress.lock(), Progress::Waiting)
     }
 
-    /// Gives the result back if nobody waits for it.
+    /// Returns the result if no thread waits for it.
     pub(crate) fn give(self, result: deferred::Result<T>) -> Result<(), deferred::Result<T>> {
         let result = result.map_err(BlockingCallError::Failed);
         match self.one_shot.fill(result) {
@@ -159,7 +159,7 @@ struct OneShot<T> {
 enum Progress<T> {
     Waiting,
     Filled(Result<T, BlockingCallError>),
-    /// The one who waited has it.
+    /// The thread that waited has it.
     Taken,
 }
 

@@ -47,10 +47,12 @@ use crate::system_event::{Phase, SystemEvent};
 ///     Ok(())
 /// })
 /// .unwrap();
-/// // … until somebody has had enough:
+/// // … until the program ends:
 /// cores.stop();
 /// cores.join().unwrap();
 /// ```
+#[doc(alias = "EventLoopGroup")]
+#[doc(alias = "ReactorGroup")]
 pub struct Cores {
     all: Arc<Mutex<All>>,
     threads: Vec<JoinHandle<Result<()>>>,
@@ -60,7 +62,7 @@ pub struct Cores {
 #[derive(Default)]
 struct All {
     remotes: Vec<Remote>,
-    /// Whoever comes later is to stop, too.
+    /// A loop that is added later stops at once.
     is_stopped: bool,
 }
 
@@ -249,7 +251,7 @@ impl Cores {
         let waiting = Reactor::new()?;
         for remote in self.remotes() {
             let told = StopOnDrop(waiting.remote());
-            // If that one is gone, this has told already.
+            // It errs if that reactor is gone; then dropping the call has stopped `waiting`.
             let _ = remote.call_from_thread(|reactor| {
                 let tell = move || drop(told);
                 reactor.add_system_event_trigger(Phase::After, SystemEvent::Shutdown, tell);
@@ -288,9 +290,9 @@ impl Cores {
 impl Drop for Cores {
     fn drop(&mut self) {
         self.stop();
-        // The failures of the loops: whoever wants them calls `join`. Or this is the thread
-        // of one of them, which cannot wait for itself; the others may wait for it, so they
-        // are not waited for either, and end by themselves.
+        // `join` gives the failures of the loops; here they are dropped. It also errs in the
+        // thread of one of them, which cannot wait for itself. The others may wait for that
+        // thread, so they are not waited for either, and end by themselves.
         let _ = self.wait();
     }
 }
@@ -335,7 +337,7 @@ fn run(
     };
     all.lock().add(reactor.remote());
     let _ = told.send(Ok(()));
-    // Who starts them waits until nobody has anything to tell.
+    // `start` waits until all senders are dropped.
     drop(told);
     let ended = reactor.run();
     all.lock().stop();

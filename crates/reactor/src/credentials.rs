@@ -6,12 +6,12 @@ use std::os::fd::BorrowedFd;
 #[cfg(target_os = "linux")]
 use crate::sys::peer_credentials;
 
-/// Who is at the other end of a UNIX socket, as the system knows it: the process that
+/// The process at the other end of a UNIX socket, as the system knows it: the one that
 /// connected, listened, or made the pair, at that time.
 ///
 /// # Examples
 ///
-/// Serves nobody but the user that it runs as:
+/// Serves only the user that it runs as:
 ///
 /// ```
 /// # use reactor::{Context, Lines, Protocol};

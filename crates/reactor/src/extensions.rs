@@ -1,6 +1,6 @@
-//! What modules above the loop keep in it, each under its own type.
+//! Extensions: values that modules above the loop keep in it, each under its own type.
 //!
-//! So the loop does not know them, and one that nobody uses costs nothing.
+//! The loop does not name these modules, and one that is not used costs nothing.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -12,14 +12,14 @@ pub(crate) trait Extension: Any {
     fn on_drop(&self);
 }
 
-/// One of each type at the most.
+/// At most one value of each type.
 #[derive(Default)]
 pub(crate) struct Extensions {
     values: RefCell<Vec<Rc<dyn Extension>>>,
 }
 
 impl Extensions {
-    /// The part of this type, which is made if it is not there.
+    /// The value of this type, made on first use.
     pub(crate) fn get<X: Extension + Default>(&self) -> Rc<X> {
         let there = self.values.borrow().iter().find_map(|extension| {
             let extension: Rc<dyn Any> = Rc::<dyn Extension>::clone(extension);

@@ -97,6 +97,7 @@ impl ReactorHandle {
     /// reactor.call_when_running(move || handle.stop().unwrap());
     /// reactor.run().unwrap();
     /// ```
+    #[doc(alias = "shutdown")]
     pub fn stop(&self) -> Result<(), NotRunning> {
         self.core().map_err(|_| NotRunning)?.stop()
     }
@@ -134,7 +135,7 @@ impl ReactorHandle {
         }
     }
 
-    /// Leaves the loop at the end of the current turn, telling nobody: no trigger
+    /// Leaves the loop at the end of the current turn, without a shutdown: no trigger
     /// of the shutdown is called, connections and ports stay as they are, and go
     /// on when the reactor is run again.
     ///
@@ -244,6 +245,7 @@ impl ReactorHandle {
     /// reactor.call_later(seconds(10), || ());
     /// assert_eq!(reactor.delayed_calls(), [seconds(10), seconds(20)]);
     /// ```
+    #[doc(alias = "getDelayedCalls")]
     pub fn delayed_calls(&self) -> Vec<Duration> {
         self.core()
             .map_or_else(|_| Vec::new(), |core| core.timers.due_times())
@@ -269,6 +271,7 @@ impl ReactorHandle {
     /// });
     /// reactor.run().unwrap();
     /// ```
+    #[doc(alias = "callWhenRunning")]
     pub fn call_when_running<F, O>(&self, f: F)
     where
         F: FnOnce() -> O + 'static,
@@ -302,6 +305,8 @@ impl ReactorHandle {
     /// reactor.run().unwrap();
     /// assert!(!call.is_active());
     /// ```
+    #[doc(alias = "callLater")]
+    #[doc(alias = "setTimeout")]
     pub fn call_later<F, O>(&self, delay: Duration, f: F) -> DelayedCall
     where
         F: FnOnce() -> O + 'static,
@@ -326,6 +331,7 @@ impl ReactorHandle {
     /// reactor.advance(Duration::from_secs(90));
     /// assert_eq!(reactor.now() - began, Duration::from_secs(90));
     /// ```
+    #[doc(alias = "seconds")]
     pub fn now(&self) -> Duration {
         self.shared.time.now()
     }

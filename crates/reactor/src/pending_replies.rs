@@ -1,6 +1,6 @@
-//! What other threads owe the loop, under numbers.
+//! Pending replies: Deferreds whose results come from other threads, under numbers.
 //!
-//! A trigger cannot go to another thread. So it stays here, and its number goes.
+//! A trigger cannot go to another thread. It stays here, and its number goes.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -29,7 +29,7 @@ impl PendingReplies {
         self.deliveries.borrow_mut().insert(number, delivery);
     }
 
-    /// `None` if it came, or nobody waits for it any more.
+    /// `None` if the reply came, or its Deferred was cancelled.
     pub(crate) fn remove(&self, number: u64) -> Option<Delivery> {
         self.deliveries.borrow_mut().remove(&number)
     }

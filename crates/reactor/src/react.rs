@@ -36,6 +36,7 @@ impl Reactor {
     /// assert_eq!(reactor.block_on(answer).unwrap(), 42);
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[doc(alias = "run_until_complete")]
     pub fn block_on<T: 'static>(&self, deferred: Deferred<T>) -> Result<T> {
         let result = Rc::new(Cell::new(None));
         let has_result = Rc::new(Cell::new(false));
@@ -86,6 +87,8 @@ impl Reactor {
 ///     })
 /// }
 /// ```
+#[doc(alias = "task.react")]
+#[doc(alias = "tokio::main")]
 pub fn react<F, O>(main: F) -> ExitCode
 where
     F: FnOnce(&ReactorHandle) -> O,
@@ -105,7 +108,7 @@ where
     let handle = reactor.handle();
     let mut running = maybe_deferred(|| main(&reactor)).add_both(move |outcome| {
         slot.set(Some(outcome));
-        // Somebody may have stopped it already; or it has not even begun.
+        // `stop` errs if the reactor is stopping already; and it may not even run yet.
         let stopping = handle.clone();
         handle.call_when_running(move || {
             let _ = stopping.stop();

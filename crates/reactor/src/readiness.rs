@@ -1,6 +1,6 @@
-//! What sources want to hear of, and what they hear.
+//! Interest and readiness: the events that a source waits for, and those that it gets.
 
-/// What a source is registered under. The poller keeps the highest for itself; the next
+/// Number that a source is registered under. The poller keeps the highest for itself; the next
 /// two are the loop's own.
 pub(crate) type Key = usize;
 
@@ -13,7 +13,7 @@ pub(crate) const TIMER_KEY: Key = WAKER_KEY - 1;
 /// The highest key a source may have.
 pub(crate) const MAX_KEY: Key = TIMER_KEY - 1;
 
-/// What a source wants to hear of.
+/// The events that a source waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Interest {
     pub(crate) readable: bool,
@@ -35,7 +35,7 @@ impl Interest {
     };
 }
 
-/// What a source hears: in one byte, which is passed on in a register.
+/// The events that a source gets: bits of one byte, which is passed in a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ready(u8);
 
@@ -68,7 +68,7 @@ impl Ready {
         self.0 & Self::TO_WRITE != 0
     }
 
-    /// An error, or both directions at their end. It is told whatever the
+    /// An error, or both directions at their end. It comes whatever the
     /// interest, again and again for as long as the descriptor is registered.
     #[inline]
     pub(crate) fn is_hung_up(self) -> bool {

@@ -1,4 +1,4 @@
-//! Which key stands for which source.
+//! Registry: from the key of an event to its source.
 
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;
@@ -13,13 +13,13 @@ pub(crate) trait EventSource {
     /// The descriptor is ready. Nothing of the reactor's is borrowed.
     fn ready(self: Rc<Self>, ready: Ready);
 
-    /// The reactor stops, or goes: let go of everything, telling those who wait.
+    /// The reactor stops, or is dropped: end, and fail what waits.
     fn shut_down(self: Rc<Self>);
 
-    /// Close descriptors, without telling anybody: this process was forked from the loop's.
+    /// This process was forked from the loop's: close descriptors, and call no handler.
     fn close_in_child(self: Rc<Self>) {}
 
-    /// If it is a descriptor that somebody else wants back: that.
+    /// The descriptor, if this watches one for the caller of `remove_all`.
     fn take_descriptor(&self) -> Option<OwnedFd> {
         None
     }

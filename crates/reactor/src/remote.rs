@@ -37,6 +37,7 @@ use crate::panics::log_failure;
 /// worker.join().unwrap().unwrap();
 /// ```
 #[derive(Clone)]
+#[doc(alias = "Handle")]
 pub struct Remote {
     inbox: Arc<Inbox<Rc<Core>>>,
     blocking_calls: Arc<BlockingCalls>,
@@ -58,6 +59,7 @@ impl ReactorHandle {
     /// worker.join().unwrap()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "spawn_handle")]
     pub fn remote(&self) -> Remote {
         Remote {
             inbox: Arc::clone(&self.shared.inbox),
@@ -104,6 +106,7 @@ impl Remote {
     /// worker.join().unwrap()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "callFromThread")]
     pub fn call_from_thread<F, O>(&self, call: F) -> Result<(), ReactorGone>
     where
         F: FnOnce(&ReactorHandle) -> O + Send + 'static,
@@ -117,8 +120,8 @@ impl Remote {
     /// for what it returns: a `Result`, nothing, or a Deferred, whose result it waits
     /// for.
     ///
-    /// Nobody waits for ever: when the loop is stopped, crashes or is dropped, whoever
-    /// waits is told. If the call was not made by then, it is dropped; a Deferred that it
+    /// A thread does not wait for ever: when the loop is stopped, crashes or is dropped, this
+    /// returns an error. If the call was not made by then, it is dropped; a Deferred that it
     /// returned is left alone. A loop that has not run yet is waited for; one that was
     /// stopped is not, until it runs again.
     ///
@@ -149,6 +152,7 @@ impl Remote {
     /// reactor.run().unwrap();
     /// assert_eq!(worker.join().unwrap().unwrap(), 42);
     /// ```
+    #[doc(alias = "blockingCallFromThread")]
     pub fn blocking_call_from_thread<F, O>(&self, call: F) -> Result<O::Value, BlockingCallError>
     where
         F: FnOnce(&ReactorHandle) -> O + Send + 'static,

@@ -1,4 +1,4 @@
-//! A result from another thread, as a Deferred of the loop's.
+//! Reply channel: a result from another thread, as a Deferred of the loop.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -61,7 +61,7 @@ impl<T: Send + 'static> Drop for ReplySender<T> {
     fn drop(&mut self) {
         let number = self.number;
         let result = self.result.take();
-        // If the reactor is gone, nobody waits.
+        // Errs if the reactor was dropped; its Deferreds have failed then.
         let _ = self.inbox.post(move |core| {
             let delivery = core.pending_replies.remove(number);
             if let (Some(deliver), Some(result)) = (delivery, result) {

@@ -1,4 +1,4 @@
-//! Log record of a failure that nobody but the log hears of: an `Err` or a panic of a
+//! Log record of a failure that goes only to the log: an `Err` or a panic of a
 //! protocol's handler, or of a factory.
 //!
 //! It is one `tracing` event at ERROR level, whatever the kind of protocol. If the process
@@ -20,7 +20,7 @@ pub(crate) enum Of<'a> {
     DatagramPort(&'a dyn fmt::Display),
     /// The protocol of the child with this number.
     Process(u32),
-    /// A factory, told that its port is closed.
+    /// The `stop_factory` of a factory.
     Factory,
 }
 

@@ -1,4 +1,4 @@
-//! `run_until_signal`: a loop that ends when it is told to from outside.
+//! `run_until_signal`: a loop that SIGINT or SIGTERM stops.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -47,7 +47,7 @@ impl Signal {
     /// assert_eq!(Signal::HUP.to_string(), "SIGHUP");
     /// ```
     pub const HUP: Self = Self(SIGHUP);
-    /// Somebody has pressed Ctrl-C.
+    /// Ctrl-C was pressed.
     ///
     /// # Examples
     ///
@@ -56,7 +56,7 @@ impl Signal {
     /// assert_eq!(Signal::INT.to_string(), "SIGINT");
     /// ```
     pub const INT: Self = Self(SIGINT);
-    /// Somebody has pressed Ctrl-\\.
+    /// Ctrl-\\ was pressed.
     ///
     /// # Examples
     ///
@@ -194,7 +194,7 @@ impl fmt::Debug for Signal {
 }
 
 impl Reactor {
-    /// Runs until somebody calls [`stop`](ReactorHandle::stop), or the process
+    /// Runs until [`stop`](ReactorHandle::stop) is called, or the process
     /// gets SIGINT (Ctrl-C) or SIGTERM.
     ///
     /// The first of these signals stops the loop cleanly. The second ends the
@@ -219,6 +219,8 @@ impl Reactor {
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "ctrl_c")]
+    #[doc(alias = "SIGTERM")]
     pub fn run_until_signal(&self) -> Result<Option<Signal>, RunError> {
         if self.owned_core().is_turning() {
             return Err(RunError::AlreadyRunning);
@@ -359,7 +361,7 @@ fn leave() {
     }
 }
 
-/// Hears that a signal came, and stops the loop.
+/// Event source of the pipe that the handlers write to: stops the loop.
 struct SignalSource {
     registration: RefCell<Option<Registration>>,
     reactor: ReactorHandle,
@@ -370,7 +372,7 @@ impl EventSource for SignalSource {
         if let Some(registration) = &*self.registration.borrow() {
             let _ = rustix::io::read(registration, &mut [0_u8; 64]);
         }
-        // Whoever stopped it already meant the same.
+        // Errs if the loop is stopping already.
         let _ = self.reactor.stop();
     }
 

@@ -36,6 +36,9 @@ impl ReactorHandle {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     #[track_caller]
+    #[doc(alias = "ensureDeferred")]
+    #[doc(alias = "spawn_local")]
+    #[doc(alias = "coroutine")]
     pub fn spawn<T, F>(&self, body: F) -> Deferred<T>
     where
         T: 'static,

@@ -1,4 +1,4 @@
-//! What is to be done when the reactor starts and stops.
+//! System events: triggers that run when the reactor starts or stops.
 
 use std::cell::{Cell, RefCell};
 use std::error::Error;
@@ -31,7 +31,7 @@ use deferred::Deferred;
 pub enum SystemEvent {
     /// The reactor begins to run.
     Startup,
-    /// It was told to [`stop`](crate::ReactorHandle::stop).
+    /// [`stop`](crate::ReactorHandle::stop) was called.
     Shutdown,
     /// One of your own, for [`fire_system_event`](crate::ReactorHandle::fire_system_event).
     Custom(&'static str),
@@ -61,7 +61,7 @@ pub enum Phase {
     /// First. The event goes on when the Deferreds of these triggers have fired.
     Before,
     /// When nothing is to be waited for any more. At shutdown, connections were
-    /// told and ports closed just before.
+    /// lost and ports closed just before.
     During,
     /// Last.
     After,
@@ -79,7 +79,7 @@ pub enum Phase {
 /// let save = || println!("saving");
 /// let trigger: SystemEventTrigger =
 ///     reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, save);
-/// // Somebody has saved it by hand.
+/// // The file was saved by hand.
 /// reactor.remove_system_event_trigger(trigger)?;
 /// reactor.shut_down();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -102,7 +102,7 @@ impl SystemEventTrigger {
 /// let reactor = TestReactor::new();
 /// let trigger = reactor.add_system_event_trigger(Phase::After, SystemEvent::Shutdown, || ());
 /// reactor.shut_down();
-/// // It was called meanwhile.
+/// // It has been called.
 /// let error = reactor.remove_system_event_trigger(trigger).unwrap_err();
 /// assert_eq!(error.to_string(), "the system event trigger was called or removed before");
 /// ```

@@ -1,4 +1,4 @@
-//! What a handle does with system events: adding triggers, removing them, firing.
+//! System event triggers: the methods of a handle that add, remove and fire them.
 
 use std::error::Error;
 use std::fmt;
@@ -15,7 +15,7 @@ impl ReactorHandle {
     ///
     /// `f` returns what a callback returns: `()`, a `Result`, or a Deferred. The
     /// Deferreds of the `Before` phase are waited for, while the loop goes on;
-    /// the others run on. A failure or a panic is logged and holds up nobody.
+    /// the others run on. A failure or a panic is logged, and the next trigger is called.
     ///
     /// If the reactor is gone, `f` is dropped.
     ///
@@ -39,6 +39,7 @@ impl ReactorHandle {
     /// reactor.run()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "addSystemEventTrigger")]
     pub fn add_system_event_trigger<F, O>(
         &self,
         phase: Phase,
@@ -77,6 +78,7 @@ impl ReactorHandle {
     /// assert!(reactor.remove_system_event_trigger(goodbye).is_err());
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[doc(alias = "removeSystemEventTrigger")]
     pub fn remove_system_event_trigger(
         &self,
         trigger: SystemEventTrigger,
@@ -108,6 +110,7 @@ impl ReactorHandle {
     /// reactor.fire_system_event(reload).into_result().unwrap().unwrap();
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[doc(alias = "fireSystemEvent")]
     pub fn fire_system_event(&self, event: SystemEvent) -> Deferred<()> {
         match (event, self.core()) {
             (SystemEvent::Custom(_), Ok(core)) => core.fire_system_event(event),

@@ -17,9 +17,9 @@ pub(crate) type Spare = Box<Vec<u8>>;
 
 #[derive(Default)]
 pub(crate) struct Buffers {
-    /// Made when somebody reads for the first time.
+    /// Made at the first read.
     read: Cell<Option<ReadBuffer>>,
-    /// The one that was given back last. Mostly it is taken next.
+    /// The one that was returned last, which is taken next.
     spare: Cell<Option<Spare>>,
     spares: RefCell<Vec<Spare>>,
 }
@@ -34,7 +34,7 @@ fn new_read_buffer() -> ReadBuffer {
 }
 
 impl Buffers {
-    /// The buffer to read into. Whoever takes it gives it back; a second taker
+    /// The buffer to read into. Its taker returns it; a second taker
     /// gets a new one.
     #[inline]
     pub(crate) fn take_read(&self) -> ReadBuffer {

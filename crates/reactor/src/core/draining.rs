@@ -2,7 +2,7 @@
 //! time.
 //!
 //! A connection that is closing has been promised that what was written before is sent, and
-//! its peer may be slow. So it is not told of the stop with the others: the shutdown waits
+//! its peer may be slow. So it does not end with the others: the shutdown waits
 //! until all of these are over, or the timeout is.
 
 use std::collections::HashSet;

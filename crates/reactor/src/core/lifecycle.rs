@@ -52,7 +52,7 @@ impl Drop for Turning<'_> {
     fn drop(&mut self) {
         self.core.is_turning.set(false);
         if !self.core.is_running() {
-            // Stopped or crashed: nobody is going to turn it.
+            // Stopped or crashed: no further turn answers the threads that wait.
             self.core.shared.blocking_calls.stop();
         }
     }
@@ -134,7 +134,7 @@ impl Core {
         let core = Rc::downgrade(self);
         self.fire_system_event(SystemEvent::Shutdown)
             .add_both(move |_| {
-                // It may have crashed meanwhile, and be running again.
+                // `crash` may have ended it while that was waited for, and it may run again.
                 if let Some(core) = core.upgrade()
                     && core.state.get() == Lifecycle::ShuttingDown
                 {

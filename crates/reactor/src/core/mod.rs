@@ -4,17 +4,17 @@
 //!
 //! 1. the calls from other threads that are there, and async bodies that were woken,
 //! 2. the delayed calls that are due,
-//! 3. what those left to be done on connections,
+//! 3. the run queue: connections that the first two steps gave work,
 //! 4. waiting for a descriptor: until the next delayed call at the latest, and
 //!    not at all if something is left to do,
 //! 5. the descriptors that are ready, one after the other, and async bodies that these
 //!    have woken,
-//! 6. what those left to be done on connections,
-//! 7. shutting down, if somebody has stopped it.
+//! 6. the run queue again,
+//! 7. shutting down, if `stop` was called.
 //!
 //! Each step deals with what was there when it began, so that nothing which asks
-//! to be called again can keep the others from their turn. Nothing of the loop's
-//! is borrowed while it calls somebody.
+//! to be called again can keep the others from their turn. INVARIANT: no cell of the loop is
+//! borrowed while user code runs.
 
 mod buffers;
 mod counters;
@@ -55,7 +55,7 @@ use crate::registry::{EventSource, Placeholder, Registry};
 use crate::system_event::SystemEvents;
 use crate::tasks;
 
-/// How long a stop waits for connections that are closing, unless somebody sets it.
+/// Default of `set_shutdown_timeout`: how long a stop waits for connections that are closing.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a handle knows even when the loop is gone.
@@ -78,7 +78,7 @@ pub(crate) struct Core {
     /// A callback that takes longer is warned of.
     pub(crate) slow_callback: Cell<Option<Duration>>,
     poll: Poll,
-    /// When this turn began, unless somebody was called since.
+    /// The time, read once per turn; cleared when user code has run.
     turn_now: Cell<Option<Duration>>,
     state: Cell<Lifecycle>,
     /// While the shutdown waits for connections that are closing.

@@ -1,4 +1,5 @@
-//! What connections have put off until nobody's handler runs.
+//! Run queue: connections, ports and children with work that is to be done when no handler
+//! runs, before the loop waits.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -6,7 +7,7 @@ use std::rc::Rc;
 
 use super::Core;
 
-/// How often connections that keep each other busy may go round in one turn.
+/// Rounds in one turn for connections that keep giving one another work.
 const ROUNDS: usize = 16;
 
 /// Something with work that is to be done before the loop waits.

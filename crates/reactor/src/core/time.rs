@@ -1,4 +1,4 @@
-//! What a loop goes by.
+//! Clock of a loop: monotonic, or virtual in a test.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// The time since the loop was made.
 pub(crate) enum Time {
     Real(Instant),
-    /// Of a test: it stands still until somebody moves it.
+    /// Of a test, which moves it by hand.
     Virtual(Cell<Duration>),
 }
 

@@ -111,7 +111,7 @@ impl Core {
         Ok(())
     }
 
-    /// Tells the sources of what is ready, one after the other; says how many there were.
+    /// Calls the sources that are ready, one after the other; says how many there were.
     #[inline]
     fn dispatch(&self, events: &Events) -> usize {
         let (of_epoll, of_others) = (events.of_epoll(), events.of_others());
@@ -156,7 +156,7 @@ impl Core {
         }
     }
 
-    /// Whom an event is for: it may have gone since that was given.
+    /// The source of an event, unless it has been removed since the wait gave the event.
     #[inline]
     fn source(&self, key: Key) -> Option<Rc<dyn EventSource>> {
         let source = self.registry.get(key);
@@ -181,7 +181,7 @@ impl Core {
         }
     }
 
-    /// The time, read once as long as nobody was called.
+    /// The time, read once until user code runs.
     fn turn_now(&self) -> Duration {
         let now = self.turn_now.get().unwrap_or_else(|| self.now());
         self.turn_now.set(Some(now));

@@ -48,6 +48,8 @@ impl ReactorHandle {
     /// # drop(far);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "addReader")]
+    #[doc(alias = "AsyncFd")]
     pub fn add_reader<F>(
         &self,
         descriptor: impl Into<OwnedFd>,
@@ -85,6 +87,8 @@ impl ReactorHandle {
     /// reactor.run()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "addWriter")]
+    #[doc(alias = "AsyncFd")]
     pub fn add_writer<F>(
         &self,
         descriptor: impl Into<OwnedFd>,
@@ -123,6 +127,7 @@ impl ReactorHandle {
     /// assert_eq!(reactor.remove_all().len(), 1);
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[doc(alias = "removeAll")]
     pub fn remove_all(&self) -> Vec<OwnedFd> {
         let sources = self
             .core()
@@ -250,7 +255,7 @@ impl Descriptor {
         watched.update_interest()
     }
 
-    /// Calls nobody when there is something to read. The descriptor stays, and may
+    /// Removes the reader callback. The descriptor stays registered, and may
     /// get another reader.
     ///
     /// # Examples
@@ -262,7 +267,7 @@ impl Descriptor {
     ///
     /// let reactor = Reactor::new()?;
     /// let (pipe, mut writer) = std::io::pipe()?;
-    /// let watched = reactor.add_reader(pipe, |_pipe| panic!("nobody reads"))?;
+    /// let watched = reactor.add_reader(pipe, |_pipe| panic!("it is removed"))?;
     /// watched.remove_reader();
     /// writer.write_all(b"hello")?;
     /// # assert_eq!(reactor.turn(Some(std::time::Duration::ZERO))?, Turn::Done);
@@ -276,7 +281,7 @@ impl Descriptor {
         }
     }
 
-    /// Calls nobody when it takes something to write. The descriptor stays.
+    /// Removes the writer callback. The descriptor stays registered.
     ///
     /// # Examples
     ///
@@ -309,7 +314,7 @@ impl Descriptor {
     }
 
     /// Calls `on_lost` if the descriptor goes bad: nothing more can be read from or
-    /// written to it. The reader or the writer is told before; the descriptor is
+    /// written to it. The reader or the writer is called before; the descriptor is
     /// closed after. Without this, that is logged.
     ///
     /// # Examples
@@ -322,7 +327,7 @@ impl Descriptor {
     /// let watched = reactor.add_writer(pipe, |_pipe| ())?;
     /// let handle = reactor.handle();
     /// watched.on_lost(move |error| {
-    ///     println!("nobody reads from the pipe any more: {error}");
+    ///     println!("the reader of the pipe has gone: {error}");
     ///     handle.stop().unwrap();
     /// });
     /// drop(reader);

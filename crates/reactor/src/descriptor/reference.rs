@@ -1,4 +1,4 @@
-//! `DescriptorRef`: a descriptor in the hands of who is called for it.
+//! `DescriptorRef`: the descriptor, as passed to its callback.
 
 use std::fmt;
 use std::io::{self, Read, Write};

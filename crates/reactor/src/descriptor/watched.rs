@@ -1,4 +1,4 @@
-//! A descriptor that the loop watches, and who is called for it.
+//! Event source of a watched descriptor, with its callbacks.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -29,7 +29,7 @@ pub(super) struct Watched {
     is_removed: Cell<bool>,
 }
 
-/// Who is called for one direction. While it is called, it is not here, and may be
+/// Callback of one direction. While it is called, it is not here, and may be
 /// replaced or removed.
 #[derive(Default)]
 pub(super) struct Callback {
@@ -103,7 +103,7 @@ impl Watched {
             writable: self.writer.is_set(),
         };
         match &*self.registration.borrow() {
-            // A hang-up would be told again and again, to nobody.
+            // A level-triggered hang-up would come in each turn, and nothing handles it.
             Some(registration) if interest == Interest::NONE => registration.mask(),
             Some(registration) => registration.set_interest(interest),
             None => Err(io::Error::other(ReactorGone)),
@@ -130,7 +130,7 @@ impl Watched {
         let on_lost = self.on_lost.take();
         drop(self.remove());
         match on_lost {
-            Some(on_lost) => contain("who is told of the loss of a descriptor", || on_lost(error)),
+            Some(on_lost) => contain("the callback for a lost descriptor", || on_lost(error)),
             None => tracing::debug!(target: "reactor", %error, "a watched descriptor is lost"),
         }
     }
@@ -142,7 +142,7 @@ impl Watched {
         !matches!(left, Some(Ok(1..)))
     }
 
-    /// What has gone wrong with a descriptor that was hung up, unless whoever was called
+    /// What has gone wrong with a descriptor that was hung up, unless the callback
     /// for it has heard of that.
     fn take_error(&self) -> io::Error {
         let registration = self.registration.borrow();
@@ -156,7 +156,7 @@ impl Watched {
 impl EventSource for Watched {
     fn ready(self: Rc<Self>, ready: Ready) {
         let mut has_returned = true;
-        // Whoever is called still sees the end, or the error.
+        // The callbacks run first, and see the end or the error.
         let has_gone_bad = ready.is_hung_up() && self.is_drained();
         if let Some(registration) = &*self.registration.borrow() {
             let it = || DescriptorRef {

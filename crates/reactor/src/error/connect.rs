@@ -65,9 +65,9 @@ pub struct ConnectError {
 pub enum ConnectErrorKind {
     /// The address cannot be understood.
     BadAddress,
-    /// The name has no address, or nobody could be asked.
+    /// The name has no address, or no name server could be asked.
     UnknownHost,
-    /// Nobody listens there.
+    /// No socket listens there.
     Refused,
     /// There was no answer in time.
     TimedOut,
@@ -169,7 +169,7 @@ impl ConnectError {
     ///
     /// # Examples
     ///
-    /// A name with two addresses, at which nobody listens:
+    /// A name with two addresses, both refused:
     ///
     /// ```
     /// # use reactor::{ConnectError, Protocol, Raw, ReactorHandle, testing::TestReactor};

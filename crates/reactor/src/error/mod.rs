@@ -1,4 +1,4 @@
-//! What can go wrong, and how it is told.
+//! Error types of the crate's operations.
 
 mod closed;
 mod connect;
@@ -96,7 +96,7 @@ pub enum SendDescriptorError {
     NotUnix,
     /// It has to go with at least one byte.
     NoBytes,
-    /// So many wait already, since the peer does not read. When the connection has
+    /// This many wait already, since the peer does not read. When the connection has
     /// [drained](crate::Connection::drained), there is room again.
     TooMany {
         /// How many may wait.

@@ -40,7 +40,7 @@ impl Events {
 
 #[inline]
 fn ready(flags: EventFlags) -> Ready {
-    // Mostly.
+    // The common case.
     if flags == EventFlags::IN {
         return Ready::READABLE;
     }

@@ -135,12 +135,12 @@ pub(crate) struct Events {
     #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
     epoll: epoll::Events,
     portable: portable::Events,
-    /// What anybody but epoll has told.
+    /// Events of every other origin: `polling`, files that are always ready, memory.
     others: Vec<(Key, Ready)>,
 }
 
 impl Events {
-    /// What epoll has told.
+    /// The events that `epoll_wait` gave.
     #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
     #[inline]
     pub(crate) fn of_epoll(&self) -> impl ExactSizeIterator<Item = (Key, Ready)> {
@@ -153,7 +153,7 @@ impl Events {
         std::iter::empty()
     }
 
-    /// What anybody else has.
+    /// The events of other origin.
     #[inline]
     pub(crate) fn of_others(&self) -> impl ExactSizeIterator<Item = (Key, Ready)> {
         self.others.iter().copied()

@@ -39,7 +39,7 @@ impl Registration {
         };
         match registration.set_interest(interest) {
             Ok(()) => Ok(registration),
-            // What `epoll` says of regular files.
+            // EPERM: epoll does not take regular files; they count as always ready.
             Err(error) if Errno::from_io_error(&error) == Some(Errno::PERM) => {
                 registration.is_always_ready = true;
                 registration.set_interest(interest)?;
@@ -121,7 +121,7 @@ impl Registration {
     }
 
     /// Takes the descriptor out of the poller until an interest is set again:
-    /// the one way not to hear of a hang-up.
+    /// the only way to get no event of a hang-up.
     pub(crate) fn mask(&self) -> io::Result<()> {
         if self.interest.take().is_none() || !self.shared.home.is_current() {
             return Ok(());

@@ -33,7 +33,7 @@ impl Timer {
     pub(super) fn new(poller: &Arc<Poller>) -> io::Result<Self> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let descriptor = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-        // Edge-triggered: it is told once, and need not be read.
+        // Edge-triggered: one event, and no read.
         Ok(Self {
             own: OwnDescriptor::new(poller, descriptor, TIMER_KEY, PollMode::Edge)?,
             fires_at: Cell::new(Duration::MAX),

@@ -1,9 +1,9 @@
-//! Names to addresses: who is asked, and for whom.
+//! Name resolution: a pluggable resolver, and look-ups shared by equal questions.
 //!
 //! ```text
 //!   resolve ──literal──▶ answered at once
 //!      │
-//!      └─name──▶ in flight already? ──no──▶ resolver ──▶ Deferred ──▶ all who wait for it
+//!      └─name──▶ in flight already? ──no──▶ resolver ──▶ Deferred ──▶ all that wait
 //! ```
 
 mod names;
@@ -17,7 +17,7 @@ use self::names::Names;
 pub use self::system::SystemResolver;
 use crate::handle::ReactorHandle;
 
-/// Who is asked for the addresses of a name: see [`ReactorHandle::set_resolver`].
+/// Finds the addresses of a name: see [`ReactorHandle::set_resolver`].
 ///
 /// Any closure of this shape is one. [`SystemResolver`] is what asks the system.
 ///
@@ -58,8 +58,8 @@ pub trait Resolver: 'static {
     /// Finds the addresses of `host`, each with `port`; the best first.
     ///
     /// It is called in the loop's thread, so it must not block, and never for a `host`
-    /// that is an address. A panic is a failure. Cancelling the Deferred means that
-    /// nobody waits any more.
+    /// that is an address. A panic is a failure. The Deferred is cancelled when the
+    /// last waiter has left.
     ///
     /// It is not to ask the reactor for the same name, which would ask this.
     ///
@@ -101,9 +101,9 @@ where
 impl ReactorHandle {
     /// Finds the addresses of `host`, each with `port`; never an empty list.
     ///
-    /// If `host` is an address itself, it is the answer, at once, and nobody is asked.
-    /// Who asks for the same name and port while it is being looked up waits for the
-    /// same answer. Cancelling the Deferred stops looking, if nobody else waits.
+    /// If `host` is an address itself, it is the answer, at once, and the resolver is not
+    /// asked. A question for a name and port that are being looked up shares that answer.
+    /// Cancelling the last Deferred that waits for it cancels the look-up.
     ///
     /// There is no time limit of its own: see
     /// [`add_timeout`](deferred::Deferred::add_timeout). Nothing is kept: the system
@@ -134,6 +134,8 @@ impl ReactorHandle {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
+    #[doc(alias = "getaddrinfo")]
+    #[doc(alias = "lookup_host")]
     pub fn resolve(&self, host: &str, port: u16) -> Deferred<Vec<SocketAddr>> {
         if let Some(address) = literal(host, port) {
             return succeed(vec![address]);
@@ -164,6 +166,8 @@ impl ReactorHandle {
     /// assert_eq!(failure.to_string(), "there is no example.org in a test");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "installResolver")]
+    #[doc(alias = "installNameResolver")]
     pub fn set_resolver(&self, resolver: impl Resolver) {
         if let Ok((core, resolver)) = self.core_for(resolver) {
             core.extensions.get::<Names>().set_resolver(resolver);

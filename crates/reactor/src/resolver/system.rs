@@ -26,8 +26,8 @@ const NO_NAMES: &str = "a test reactor does not ask the system for names: give i
 ///
 /// In a [test reactor](crate::testing) it fails with an error that says so.
 ///
-/// When this is dropped, with its reactor, nobody waits for the system: a thread that
-/// asks it ends when it has its answer.
+/// Dropping this, with its reactor, does not wait for the system: a thread that asks it
+/// ends when it has its answer.
 ///
 /// # Examples
 ///
@@ -45,7 +45,7 @@ pub struct SystemResolver {
 }
 
 impl SystemResolver {
-    /// With four threads at the most. None is started before somebody asks.
+    /// With four threads at the most. None is started before the first question.
     ///
     /// # Examples
     ///
@@ -65,7 +65,7 @@ impl SystemResolver {
         Self::with_max_threads(MAX_THREADS)
     }
 
-    /// With so many threads at the most; at least one.
+    /// With `max_threads` threads at the most, and one at least.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! Sockets that somebody else has made: a supervisor, another library, a test.
+//! Adopted sockets: made by a supervisor, another library or a test.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -49,6 +49,8 @@ impl ReactorHandle {
     /// assert_eq!(port.address(), address);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "adoptStreamPort")]
+    #[doc(alias = "from_std")]
     pub fn adopt_listener<F: Factory>(
         &self,
         listener: impl Into<OwnedFd>,
@@ -94,6 +96,8 @@ impl ReactorHandle {
     /// # drop(far);
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[doc(alias = "adoptStreamConnection")]
+    #[doc(alias = "from_std")]
     pub fn adopt_stream<P: Protocol>(
         &self,
         stream: impl Into<OwnedFd>,

@@ -21,13 +21,13 @@ impl ReactorHandle {
     /// in order, each for 30 seconds at the most (see [`TcpConnectOptions`]). The Deferred fires after
     /// `connection_made`. Cancelling it stops the attempt. A connection has `TCP_NODELAY` set:
     /// see [`Connection::nodelay`]. One that leads back to itself, which happens where a port
-    /// of this host is tried again and again that nobody listens on, counts as refused.
+    /// of this host is tried again and again on which nothing listens, counts as refused.
     ///
     /// # Errors
     ///
     /// Everything that goes wrong comes through the Deferred: a [`ConnectError`],
     /// or what `connection_made` failed with. It comes from the loop, never before
-    /// this returns (unless the reactor is gone), so that whoever hears of it can
+    /// this returns (unless the reactor is gone), so that an errback can
     /// stop the loop.
     ///
     /// # Examples
@@ -51,7 +51,7 @@ impl ReactorHandle {
     /// }
     ///
     /// let reactor = Reactor::new()?;
-    /// // A port that nobody listens on:
+    /// // A port on which nothing listens:
     /// let free = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     /// let handle = reactor.handle();
     /// reactor
@@ -67,6 +67,8 @@ impl ReactorHandle {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
+    #[doc(alias = "connectTCP")]
+    #[doc(alias = "TcpStream")]
     pub fn connect_tcp<P: Protocol>(
         &self,
         target: impl Into<TcpConnectOptions>,
@@ -119,13 +121,14 @@ impl ReactorHandle {
     /// }
     ///
     /// let reactor = Reactor::new()?;
-    /// // A port that nobody listens on:
+    /// // A port on which nothing listens:
     /// let free = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     /// let attempts = Attempts { left: 2, reactor: reactor.handle() };
     /// reactor.connector_tcp(free, attempts).connect()?;
     /// reactor.run()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "ReconnectingClientFactory")]
     pub fn connector_tcp<F: ClientFactory>(
         &self,
         target: impl Into<TcpConnectOptions>,

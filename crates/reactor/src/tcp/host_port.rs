@@ -1,4 +1,4 @@
-//! `HostPort`: an address as somebody gave it.
+//! `HostPort`: a host and a port, as given by the caller.
 
 use std::fmt;
 use std::io;
@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 ///
 /// It is made from a `&str` or `String` such as `"127.0.0.1:80"`, `"[::1]:80"` or
 /// `"example.org:80"`, from a [`SocketAddr`], or from a host and a port. A text
-/// that cannot be understood is kept, and told by whoever is asked to use it.
+/// that cannot be understood is kept, and is the error of the call that uses it.
 ///
 /// # Examples
 ///
@@ -75,7 +75,7 @@ fn parse(given: &str) -> Parsed {
     }
 }
 
-/// Whether it could be a name at all; who is asked for it says whether it is one.
+/// Cheap syntax check; the resolver decides whether the name exists.
 fn is_name(host: &str) -> bool {
     let is_odd = |c: char| c.is_whitespace() || c.is_control() || "[]:/@".contains(c);
     !host.is_empty() && !host.contains(is_odd)

@@ -15,9 +15,9 @@ use crate::sys::socket::{self, Listening};
 
 impl ReactorHandle {
     /// Listens on `address`, and makes a connection with a protocol of `factory`
-    /// for everybody who comes. Port 0 lets the system choose one.
+    /// for each peer that connects. Port 0 lets the system choose one.
     ///
-    /// A name is looked up on the spot, which may take a while; its first
+    /// A name is looked up on the spot, which blocks the loop; its first
     /// address is used. That is meant for the start of a program: a loop that runs
     /// already is held up by it, and had better be given an address, which
     /// [`resolve`](Self::resolve) finds without waiting. An address of version 6 does not take connections of
@@ -49,6 +49,9 @@ impl ReactorHandle {
     /// assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "listenTCP")]
+    #[doc(alias = "TcpListener")]
+    #[doc(alias = "bind")]
     pub fn listen_tcp<F: Factory>(
         &self,
         address: impl Into<TcpListenOptions>,

@@ -1,4 +1,4 @@
-//! TCP: `listen_tcp`, `connect_tcp`, and sockets that somebody else has made.
+//! TCP: `listen_tcp`, `connect_tcp`, and adopted sockets.
 
 mod adopt;
 mod connect;

@@ -98,6 +98,7 @@ impl TcpListenOptions {
     /// assert_eq!(other.listen_tcp(shared(same), || Quiet)?.address(), same);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "SO_REUSEPORT")]
     pub fn reuse_port(mut self, reuse_port: bool) -> Self {
         self.how.reuses_port = reuse_port;
         self
@@ -121,6 +122,7 @@ impl TcpListenOptions {
     /// assert!(!reactor.block_on(connecting)?.is_gone());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "IPV6_V6ONLY")]
     pub fn dual_stack(mut self, dual_stack: bool) -> Self {
         self.how.is_dual_stack = dual_stack;
         self
@@ -224,6 +226,7 @@ impl TcpConnectOptions {
     /// assert!(connection.host()?.as_inet().is_some_and(|from| from.ip().is_loopback()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "bindAddress")]
     pub fn bind_address(mut self, address: SocketAddr) -> Self {
         self.bind_address = Some(address);
         self

@@ -11,7 +11,7 @@
 //! use reactor::{Context, Lines, Protocol};
 //! use std::time::Duration;
 //!
-//! /// Answers lines; hangs up on who says nothing for a minute.
+//! /// Answers lines; closes a connection after a minute.
 //! struct Polite;
 //!
 //! impl Protocol for Polite {
@@ -54,7 +54,7 @@ use self::test_reactor::{Rest, try_settle};
 use deferred::testing::with_no_unhandled;
 
 /// Runs a test with a reactor of its own, and fails if the test leaves something
-/// behind: a connection, a port, a delayed call, or a failure that nobody handled.
+/// behind: a connection, a port, a delayed call, or an unhandled failure.
 ///
 /// # Panics
 ///
@@ -66,7 +66,7 @@ use deferred::testing::with_no_unhandled;
 /// use std::time::Duration;
 ///
 /// reactor::testing::run(|reactor| {
-///     reactor.call_later(Duration::from_secs(1), || println!("nobody waits for this"));
+///     reactor.call_later(Duration::from_secs(1), || println!("the test is over by then"));
 /// });
 /// ```
 #[track_caller]

@@ -74,6 +74,7 @@ pub(super) enum Rest {
 /// reactor.advance(Duration::from_secs(1));
 /// assert_eq!(rings.get(), 1);
 /// ```
+#[doc(alias = "MemoryReactorClock")]
 pub struct TestReactor {
     reactor: Rc<Reactor>,
     network: Rc<Network>,
@@ -353,7 +354,7 @@ impl TestReactor {
         }
     }
 
-    /// From now on, each read gives so many bytes at the most: 1 shows whether a
+    /// From now on, each read gives at most `bytes` bytes: 1 shows whether a
     /// protocol minds how its input is cut up.
     ///
     /// # Examples
@@ -384,7 +385,7 @@ impl TestReactor {
         self.network.set_largest_read(bytes);
     }
 
-    /// Nobody answers at `address`, not even to refuse: connecting there takes until
+    /// `address` does not answer, not even to refuse: connecting there takes until
     /// it times out.
     ///
     /// # Examples
@@ -428,6 +429,8 @@ impl TestReactor {
     /// });
     /// ```
     #[track_caller]
+    #[doc(alias = "StringTransport")]
+    #[doc(alias = "duplex")]
     pub fn connect_to_peer<P: Protocol>(&self, protocol: P) -> (Connection<P>, Peer) {
         let (near, far) = self.network.pair();
         let connection = self.begin(near, protocol);

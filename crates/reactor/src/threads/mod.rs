@@ -114,6 +114,8 @@ impl ReactorHandle {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
+    #[doc(alias = "deferToThread")]
+    #[doc(alias = "spawn_blocking")]
     pub fn defer_to_thread<F, O>(&self, job: F) -> Deferred<O::Value>
     where
         F: FnOnce() -> O + Send + 'static,
@@ -142,12 +144,13 @@ impl ReactorHandle {
     /// let reactor = Reactor::new()?;
     /// let remote = reactor.remote();
     /// reactor.call_in_thread(move || {
-    ///     println!("this may take a while");
+    ///     println!("this may take long");
     ///     remote.call_from_thread(|reactor| reactor.stop().unwrap()).unwrap();
     /// })?;
     /// reactor.run()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "callInThread")]
     pub fn call_in_thread<F, O>(&self, job: F) -> io::Result<()>
     where
         F: FnOnce() -> O + Send + 'static,
@@ -176,6 +179,7 @@ impl ReactorHandle {
     /// assert_eq!(pool.threads(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "getThreadPool")]
     pub fn thread_pool(&self) -> std::result::Result<ThreadPool, ReactorGone> {
         Ok(self.core()?.extensions.get::<Threads>().pool.clone())
     }
@@ -193,6 +197,7 @@ impl ReactorHandle {
     /// assert_eq!(reactor.thread_pool()?.max_threads(), 30);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "suggestThreadPoolSize")]
     pub fn suggest_thread_pool_size(&self, max_threads: usize) {
         if let Ok(pool) = self.thread_pool() {
             pool.set_max_threads(max_threads);

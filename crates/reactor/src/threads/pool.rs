@@ -12,7 +12,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::core::Core;
 use crate::panics::contain;
 
-/// How many threads there are at the most, unless somebody sets it.
+/// Default of `max_threads`.
 pub(super) const MAX_THREADS: usize = 10;
 
 /// How long a thread waits for a job before it ends.
@@ -67,7 +67,7 @@ struct Queue {
     max_threads: usize,
     idle_time: Duration,
     threads: usize,
-    /// So many of them have no job and are going to look for one: they wait for news,
+    /// Number of threads that have no job and are going to look for one: they wait for news,
     /// or are just starting.
     idle: usize,
     is_closed: bool,
