@@ -1,8 +1,8 @@
-//! A server on all cores: a reactor for each, which share a port and nothing else.
+//! A server on all cores: one reactor per core, which share only the port.
 //!
-//! The system shares the connections out between them. Each says which one it is.
+//! The system distributes the connections. Each answer has the number of its reactor.
 //!
-//! Twisted's counterpart: none; it takes a process for each core there.
+//! Twisted's counterpart: none; Twisted needs a process per core.
 //!
 //! ```text
 //! cargo run --example all_cores -- --listen 127.0.0.1:8009
@@ -50,7 +50,7 @@ fn main() -> Result<()> {
         let mut address = shared.lock().expect("nobody panics meanwhile");
         let options = TcpListenOptions::new(address.clone()).reuse_port(true);
         let port = reactor.listen_tcp(options, move || Echo { reactor: number })?;
-        // If the system chose the port for the first one, that is the one for all.
+        // If the system chose the port of the first reactor, the others use the same.
         *address = port.address().into();
         Ok(())
     };

@@ -1,7 +1,7 @@
 //! One client, written twice: with callbacks, and with async/await.
 //!
-//! It finds out a number that a server thinks of. What it waits for is the same Deferred
-//! in both; a loop in one is a function that calls itself in the other.
+//! It guesses a number of the server's. Both versions wait for the same Deferreds; a loop in
+//! the one is a recursive function in the other.
 //!
 //! Twisted's counterpart: a chain of callbacks, and `inlineCallbacks` or `async def`.
 //!
@@ -14,7 +14,7 @@ use std::cmp::Ordering;
 use deferred::{Deferred, Result, Trigger, succeed};
 use reactor::{Connection, Context, Lines, Protocol, Reactor};
 
-/// Thinks of a number, and says of every guess where it is.
+/// Knows a number, and answers each guess with "higher", "lower" or "right".
 struct Riddle(u32);
 
 impl Protocol for Riddle {

@@ -1,8 +1,8 @@
-//! A server that takes commands, one a line, and minds what clients may do to it.
+//! A line-based command server with an idle timeout, a line limit and a connection limit.
 //!
-//! Whoever says nothing for too long is hung up on, and so is whoever sends a line that
-//! is too long; whoever comes when it is full is sent away. A command that takes a while
-//! holds up the commands behind it, and no other client.
+//! An idle client is disconnected, and so is one that sends a line that is too long; a client
+//! over the connection limit is refused. A slow command delays the next commands of its
+//! client, but no other client.
 //!
 //! Twisted's counterpart: `LineReceiver` with `TimeoutMixin` and
 //! `LimitTotalConnectionsFactory`.
@@ -30,13 +30,13 @@ struct Args {
 
 #[derive(Clone, Copy, clap::Args)]
 struct Limits {
-    /// After how many seconds of silence a client is hung up on.
+    /// Idle timeout of a client, in seconds.
     #[arg(long, default_value_t = 60)]
     max_silence: u64,
-    /// How long a line may be, in bytes.
+    /// Maximum length of a line, in bytes.
     #[arg(long, default_value_t = 256)]
     max_length: usize,
-    /// How many clients there may be at a time.
+    /// Maximum number of clients at a time.
     #[arg(long, default_value_t = 100)]
     max_clients: usize,
 }
@@ -52,7 +52,7 @@ impl Session {
         Self { limits, hang_up }
     }
 
-    /// Hangs up, unless something is said soon.
+    /// Closes the connection when it fires; each line resets it.
     fn expect_a_line(&mut self, cx: &mut Context<'_, Self>) {
         let _ = self.hang_up.cancel();
         let max_silence = Duration::from_secs(self.limits.max_silence);
@@ -64,7 +64,7 @@ impl Session {
 
     fn sleep(&mut self, cx: &mut Context<'_, Self>, duration: Duration) {
         let _ = self.hang_up.cancel();
-        // So that what is said meanwhile is answered after this.
+        // Read no further command until this one is answered, so that answers stay in order.
         cx.pause_reading();
         cx.when_or_cancel(sleep(cx.reactor(), duration), |this, cx, _slept| {
             cx.send_line("good morning");

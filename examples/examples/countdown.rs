@@ -1,4 +1,4 @@
-//! Three countdowns at different speeds, one thread, no loop of one's own.
+//! Three countdowns at different speeds, in one thread.
 //!
 //! Twisted's counterpart: `countdown.py` of the introduction by Dave Peticolas.
 //!
@@ -16,7 +16,7 @@ struct Countdown {
     tick: Duration,
     left: u32,
     reactor: ReactorHandle,
-    /// Shared by the countdowns: when the last one is dropped, nobody counts.
+    /// Shared by the countdowns: its Deferred fires when the last one is dropped.
     _running: Rc<StopWhenDropped>,
 }
 

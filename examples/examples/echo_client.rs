@@ -25,7 +25,7 @@ struct Args {
 
 struct EchoClient {
     lines: Vec<String>,
-    /// How many lines are still to come back.
+    /// Number of lines that have not come back yet.
     awaited: usize,
     done: Trigger<()>,
 }
@@ -65,7 +65,7 @@ impl Protocol for EchoClient {
             0 => Ok(()),
             _ => Err(reason.into()),
         };
-        // Nobody else fires it.
+        // Errs only if it has been fired already, which nothing else does.
         let _ = self.done.fire(outcome);
     }
 }

@@ -1,4 +1,4 @@
-//! A server that sends back whatever it gets.
+//! Echo server: sends its input back.
 //!
 //! Twisted's counterpart: `echoserv.py`.
 //!
@@ -9,7 +9,7 @@
 use clap::Parser;
 use reactor::{Context, Protocol, Raw, Reactor};
 
-/// Sends back whatever it gets.
+/// Sends its input back.
 #[derive(Parser)]
 struct Args {
     /// The address and port to listen on; port 0 lets the system choose.

@@ -1,7 +1,7 @@
-//! A server that finishes what it has begun before it goes.
+//! Graceful shutdown: a server that finishes its open connections before it stops.
 //!
-//! On the first signal it takes in nobody new, and waits for those who are there: for so
-//! long, and no longer. A second signal ends it at once.
+//! At the first signal it accepts no new connections, and waits for the open ones, for a
+//! limited time. A second signal ends the process at once.
 //!
 //! Twisted's counterpart: a trigger before "shutdown" that returns a Deferred.
 //!
@@ -17,18 +17,18 @@ use clap::Parser;
 use deferred::{Deferred, Result, Trigger, sleep};
 use reactor::{Context, Lines, Phase, Protocol, Reactor, SystemEvent};
 
-/// Does a job for everybody: so many milliseconds of work.
+/// Runs a job per line: the line is its duration in milliseconds.
 #[derive(Parser)]
 struct Args {
     /// The address and port to listen on; port 0 lets the system choose.
     #[arg(long, default_value = "127.0.0.1:8008")]
     listen: String,
-    /// How many seconds those who are there may take at the end.
+    /// Seconds to wait for open connections at shutdown.
     #[arg(long, default_value_t = 10)]
     patience: u64,
 }
 
-/// Held by everybody who is there. The last one who lets go of it fires the Deferred.
+/// Owned by each open connection. Dropping the last one fires the Deferred.
 struct Presence(Trigger<()>);
 
 impl Drop for Presence {
@@ -74,7 +74,7 @@ fn main() -> Result<()> {
     reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
         port.stop_listening().ignore();
         println!("closing; {} to finish", handle.counters().connections);
-        // From here on, only those who are there hold it.
+        // From here on, only open connections own it.
         drop(presence);
         all_gone.add_timeout(patience, &handle).add_callbacks(
             |()| println!("all are done"),

@@ -1,4 +1,4 @@
-//! A headline retriever: a result that comes later, good or bad.
+//! A headline retriever: a result that comes later, a value or a failure.
 //!
 //! Twisted's counterpart: the `Getter` of its introduction to Deferreds.
 //!
@@ -31,7 +31,7 @@ impl fmt::Display for TooLong {
 
 impl Error for TooLong {}
 
-/// Pretends to ask somebody far away for a headline.
+/// Simulates a request for a headline to a remote server.
 fn retrieve(reactor: &ReactorHandle, headline: String) -> Deferred<String> {
     defer_later(reactor, Duration::ZERO, move || Ok(headline)).add_callback(to_html)
 }

@@ -1,4 +1,4 @@
-//! A chat: say a name, then everything you say goes to everybody else.
+//! Chat server: the first line is a name; each further line goes to all other clients.
 //!
 //! Twisted's counterpart: `chat.py` of "Writing Servers".
 //!
@@ -22,14 +22,14 @@ struct Args {
     listen: String,
 }
 
-/// Who is here, shared by all.
+/// The clients by name, shared by all protocols.
 #[derive(Clone, Default)]
 struct Room(Rc<RefCell<BTreeMap<String, Connection<Guest>>>>);
 
 impl Room {
     fn tell_all_but(&self, name: &str, text: &str) {
         for (_, guest) in self.0.borrow().iter().filter(|(other, _)| *other != name) {
-            // Whoever is just leaving misses it.
+            // Errs if that client has just disconnected; then it needs no line.
             let _ = guest.send_line(text);
         }
     }

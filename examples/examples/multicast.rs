@@ -1,4 +1,4 @@
-//! One question that several hear: two listeners on one port, in one group.
+//! Multicast: one question, two listeners on one port, in one group.
 //!
 //! The group is joined and sent to through the loopback interface, so that nothing leaves
 //! this host.
@@ -37,14 +37,14 @@ impl DatagramProtocol for Listener {
         from: SocketAddr,
     ) -> Result<()> {
         println!("{} heard: {}", self.name, String::from_utf8_lossy(data));
-        // To the one who asked, not to the group.
+        // To the sender, not to the group.
         Ok(cx.send_to(format!("{} is here", self.name), from)?)
     }
 }
 
 struct Speaker {
     group: SocketAddr,
-    /// How many answers are still to come.
+    /// Number of answers that have not come yet.
     awaited: usize,
     over: Trigger<()>,
 }

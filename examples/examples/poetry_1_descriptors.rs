@@ -1,7 +1,6 @@
-//! Poetry, first rung: sockets that the loop watches. Everything else is done by hand.
+//! Poetry, step 1: sockets that the loop watches. Everything else is done by hand.
 //!
-//! What it gains over sockets that block: three poems come in at once, in one thread.
-//! Whichever has something to read is read; nobody waits for anybody else.
+//! Gain over blocking sockets: one thread reads three poems at once, each as its bytes come.
 //!
 //! Twisted's counterpart: `twisted-client-1` of the introduction by Dave Peticolas.
 //!
@@ -24,7 +23,7 @@ use reactor::Reactor;
 
 use crate::server::recite_all;
 
-/// Reads what is there into `poem`; says whether there may be more.
+/// Reads the available bytes into `poem`; returns whether there may be more.
 fn read(title: &str, poem: &mut Vec<u8>, mut socket: impl Read) -> bool {
     let mut piece = [0; 1024];
     match socket.read(&mut piece) {

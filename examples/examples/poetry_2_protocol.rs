@@ -1,8 +1,8 @@
-//! Poetry, second rung: a protocol.
+//! Poetry, step 2: a protocol.
 //!
-//! What it gains over descriptors: no sockets, no reads, no errors of the system. The
-//! loop connects, reads, and says why it is over; the protocol says what that means. The
-//! same protocol would do over a UNIX socket, or in a test without any.
+//! Gain over descriptors: no sockets, no reads, no errors of the system. The loop connects,
+//! reads, and gives the reason of the close; the protocol interprets it. The same protocol
+//! works over a UNIX socket, or in a test without sockets.
 //!
 //! Twisted's counterpart: `twisted-client-2` of the introduction by Dave Peticolas.
 //!
@@ -24,11 +24,11 @@ use reactor::{ConnectionClosed, Context, Protocol, Raw, Reactor};
 use crate::poems::POEMS;
 use crate::server::recite_all;
 
-/// Listens to one poem.
+/// Receives one poem.
 struct Listener {
     title: &'static str,
     poem: Vec<u8>,
-    /// How many poems are still coming in, of all listeners.
+    /// Number of poems that are not complete yet, shared by all protocols.
     left: Rc<Cell<usize>>,
 }
 

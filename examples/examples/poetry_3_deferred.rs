@@ -1,9 +1,9 @@
-//! Poetry, third rung: a Deferred for each poem.
+//! Poetry, step 3: a Deferred for each poem.
 //!
-//! What it gains over a bare protocol: `fetch` is a function that gives a poem, or says
-//! why there is none. Its protocol knows nothing of other poems, of what is done with
-//! this one, or of when to stop. Whether connecting or reciting failed, it is told in one
-//! place. And whoever no longer wants the poem cancels it, which ends the connection.
+//! Gain over a bare protocol: `fetch` is a function that returns a Deferred of the poem. Its
+//! protocol does not depend on other poems, on the use of this one, or on when to stop. One
+//! errback handles failures of connecting and of the transfer. Cancelling the Deferred closes
+//! the connection.
 //!
 //! Twisted's counterpart: `twisted-client-4` of the introduction by Dave Peticolas.
 //!
@@ -27,7 +27,7 @@ use crate::poems::POEMS;
 use crate::server::recite_all;
 
 // ANCHOR: listener
-/// Listens to one poem, and fires a Deferred with it.
+/// Receives one poem, and fires a Deferred with it.
 struct Listener {
     poem: Vec<u8>,
     done: Trigger<String>,
@@ -53,7 +53,7 @@ impl Protocol for Listener {
 // ANCHOR_END: listener
 
 // ANCHOR: fetch
-/// The poem that is recited at `server`.
+/// The poem of `server`.
 fn fetch(reactor: &ReactorHandle, server: SocketAddr) -> Deferred<String> {
     ask(reactor, server, |done| Listener {
         poem: Vec::new(),

@@ -1,9 +1,8 @@
-//! Poetry, fourth rung: one Deferred for all poems.
+//! Poetry, step 4: one Deferred for all poems.
 //!
-//! What it gains over a Deferred for each: nobody counts, and nobody stops the loop. The
-//! results come together, in the order in which the poems were asked for, and the program
-//! is over when they are there. `fetch` is that of the third rung, with an error of its
-//! own, in `poetry/client.rs`.
+//! Gain over a Deferred for each: no counting, and no code that stops the loop. The results
+//! come together, in the order of the requests, and then the program ends. `fetch` is that of
+//! step 3, with an error type of its own, in `poetry/client.rs`.
 //!
 //! Twisted's counterpart: the end of `twisted-client-8` of the introduction by Dave
 //! Peticolas.

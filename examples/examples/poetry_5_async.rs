@@ -1,8 +1,8 @@
-//! Poetry, fifth rung: bodies that wait, which is what inline callbacks are.
+//! Poetry, step 5: async bodies.
 //!
-//! What it gains over chains: what happens one after the other is written so, with `?`,
-//! `match` and loops. A poem that breaks off is asked for once more, with a loop where a
-//! chain would need a function that calls itself. The bodies still run all at once.
+//! Gain over chains: sequential steps are written as sequential code, with `?`, `match` and
+//! loops. A poem that breaks off is fetched again, with a loop where a chain would need a
+//! recursive function. The bodies run concurrently.
 //!
 //! Twisted's counterpart: `twisted-client-8` of the introduction by Dave Peticolas.
 //!
@@ -30,10 +30,10 @@ use crate::modern::{Modern, NothingOld, modernize};
 use crate::poems::Poem;
 use crate::server::recite_all;
 
-/// How often a poem is asked for.
+/// Maximum number of attempts per poem.
 const ATTEMPTS: u32 = 2;
 
-/// Listens to one poem, and says what became of it.
+/// Receives one poem, and prints the outcome.
 async fn listen(reactor: ReactorHandle, poem: Poem, server: SocketAddr) -> Result<()> {
     let title = poem.title;
     for attempt in 1..=ATTEMPTS {

@@ -1,8 +1,8 @@
-//! A port that is another one: what comes in goes to a target, and what comes back, back.
+//! Port forwarding: a proxy between its clients and a target.
 //!
-//! `pump` does it. Who is slow is waited for, in each direction: no more is read from one
-//! side than the other takes. Each direction ends by itself, so a client may finish
-//! asking and go on listening. If the target cannot be reached, the client is closed.
+//! `pump` copies both directions with backpressure: it reads no more from one side than the
+//! other takes. It passes on half-closes, so a client may finish sending and still receive. If
+//! the target cannot be reached, the connection from the client is closed.
 //!
 //! Twisted's counterpart: `twisted.protocols.portforward`.
 //!
@@ -34,13 +34,13 @@ impl Protocol for Client {
     type Framing = Raw;
 
     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
-        // Until there is somebody to send it to.
+        // Until the target is connected.
         cx.pause_reading();
         let connecting = cx.reactor().connect_tcp(&self.target, Server);
         cx.when_or_cancel(connecting, |_this, cx, server| {
             let (client, server) = (cx.connection(), server?);
             let peer = cx.peer().clone();
-            // If one side breaks off, that is told below, when the client is lost.
+            // `connection_lost` below reports a failure of either side.
             gather_results([pump(&client, &server), pump(&server, &client)])
                 .add_callback(move |bytes| println!("{peer}: {bytes:?} bytes, there and back"))
                 .ignore();

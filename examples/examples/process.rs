@@ -1,5 +1,4 @@
-//! Other programs, run beside the loop: what one prints, what another exits with, one that
-//! takes too long, and a conversation with one.
+//! Child processes: output, exit status, a timeout, and a conversation.
 //!
 //! Twisted's counterpart: `process.py` of "Using Processes", and
 //! `getProcessOutputAndValue`.
@@ -16,7 +15,7 @@ use reactor::{
     Command, ProcessContext, ProcessEnded, ProcessProtocol, ReactorHandle, SpawnError, react,
 };
 
-/// Has a desk calculator add numbers, one after the other.
+/// Adds numbers with a shell, one after the other.
 struct Adding {
     numbers: Vec<u32>,
     done: Trigger<()>,

@@ -1,5 +1,5 @@
-//! A server that listens on the socket it was given: by systemd, or whoever starts it and
-//! keeps its port open while it is replaced.
+//! Socket activation: a server that listens on a socket from systemd or another supervisor,
+//! which keeps the port open while the server restarts.
 //!
 //! Twisted's counterpart: `adoptStreamPort`, and the endpoint `systemd:domain=INET:index=0`.
 //!
@@ -12,7 +12,7 @@ use clap::Parser;
 use listenfd::ListenFd;
 use reactor::{Context, Lines, Protocol, Reactor};
 
-/// Tells how often it was asked since it was started.
+/// Answers each line with the number of requests since the start.
 #[derive(Parser)]
 struct Args {
     /// The address and port to listen on, unless it is given a socket.

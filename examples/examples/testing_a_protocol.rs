@@ -1,8 +1,8 @@
 //! A protocol, and its tests: without sockets, and without waiting.
 //!
-//! The network is in memory, and the clock stands still until the test moves it. All else
-//! is what runs in production. So a test can do what a network does once in a while:
-//! deliver byte by byte, say nothing, break off.
+//! The network is in memory, and only the test advances the clock. All other code is that of
+//! production. So a test can simulate rare behaviour of networks: byte-by-byte delivery,
+//! silence, resets.
 //!
 //! Here `main` runs the tests. In a crate of yours, each would have its `#[test]`.
 //!
@@ -25,7 +25,7 @@ use reactor::{
     ReactorHandle, TcpConnectOptions,
 };
 
-/// How long an answer may take.
+/// The timeout of an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks a calculator: a line for each question, and a Deferred for each answer.
@@ -137,7 +137,7 @@ fn main() {
         ),
     ];
     for (name, test) in tests {
-        // Fails, too, if something is left behind: a connection, a timer, a failure.
+        // Also panics if the test leaves a connection, a timer or a failure behind.
         testing::run(test);
         println!("{name}: ok");
     }

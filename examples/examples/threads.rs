@@ -1,8 +1,7 @@
-//! Work that takes long, in other threads, while the loop goes on: for the processor, and
-//! for calls that block.
+//! Thread pool: computations and blocking calls, while the loop goes on.
 //!
-//! A job has nothing of the loop but a `Remote`, through which it tells how far it is.
-//! What it returns fires a Deferred, in the loop.
+//! A job has a `Remote` of the loop, through which it reports its progress. Its return value
+//! fires a Deferred, in the loop's thread.
 //!
 //! Twisted's counterpart: the programs of "Using Threads in Twisted".
 //!
@@ -30,7 +29,7 @@ struct Args {
 
 const STEP: u32 = 50_000;
 
-/// Counts the primes in `range`, which takes the processor a while.
+/// Counts the primes in `range`: a long computation.
 fn count_primes(range: Range<u32>, remote: &Remote) -> Result<usize> {
     let has_divisor = |n: u32| {
         let mut up_to_its_root = (2..).take_while(|d| d * d <= n);
@@ -40,13 +39,13 @@ fn count_primes(range: Range<u32>, remote: &Remote) -> Result<usize> {
     for start in range.step_by(STEP as usize) {
         let end = start + STEP;
         count += (start..end).filter(|n| *n > 1 && !has_divisor(*n)).count();
-        // Fails if the loop is gone: then nobody waits for the rest.
+        // Errs if the loop has ended; then the rest is not needed.
         remote.call_from_thread(move |_reactor| println!("counted from {start} to {end}"))?;
     }
     Ok(count)
 }
 
-/// A hash of what is in a file (FNV-1a), which may have to be waited for.
+/// The hash of a file's contents (FNV-1a): a blocking call.
 fn hash(path: &Path) -> io::Result<u64> {
     let (mut file, mut piece) = (File::open(path)?, [0; 64 * 1024]);
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
@@ -80,7 +79,7 @@ fn main() -> Result<()> {
         .defer_to_thread(move || Ok(hash(&file)?))
         .add_callback(move |hash| println!("{name} has the hash {hash:016x}"));
 
-    // ... and this one never gets its turn.
+    // ... and this one is cancelled before it starts.
     let queued = reactor.defer_to_thread(|| println!("never printed"));
     queued.cancel();
     let queued = queued.add_errback(|failure| {

@@ -1,7 +1,8 @@
-//! A function that is called every 50 milliseconds, and told how many times it missed.
+//! A function that is called every 50 milliseconds, with the number of intervals since the last
+//! call.
 //!
-//! The k-th call is due at the start plus k intervals, so that being late does not add
-//! up. Times that go by while a call is waited for are left out, and counted.
+//! The k-th call is due at the start plus k intervals, so delays do not accumulate. Times that
+//! pass while a call is pending are skipped, and counted.
 //!
 //! Twisted's counterpart: `LoopingCall.withCount`.
 //!

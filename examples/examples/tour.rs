@@ -1,6 +1,6 @@
 //! What Deferreds can do: a dozen small programs, each with a title.
 //!
-//! Twisted's counterpart: none; the guide in `docs/guide` explains what is seen here.
+//! Twisted's counterpart: none; the guide in `docs/guide` explains each program.
 //!
 //! ```text
 //! cargo run --example tour
@@ -34,7 +34,7 @@ const PROGRAMS: [(&str, Program); 12] = [
 ];
 
 fn main() -> Result<()> {
-    // Would tell of a failure that nobody handled.
+    // Fails if a program leaves an unhandled failure.
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .init();

@@ -1,5 +1,4 @@
-//! Datagrams: a server that sends each back, or a client of it that hears if nobody is
-//! there.
+//! UDP echo: a server, or a client that detects a missing server.
 //!
 //! Twisted's counterpart: `echoserv_udp.py` and `echoclient_udp.py`.
 //!
@@ -14,7 +13,7 @@ use std::time::Duration;
 use clap::Parser;
 use reactor::{DatagramContext, DatagramProtocol, Reactor};
 
-/// Sends datagrams back, or sends some and prints what comes back.
+/// Sends datagrams back, or sends some and prints the answers.
 #[derive(Parser)]
 struct Args {
     /// The address and port to listen on; port 0 lets the system choose.
@@ -23,7 +22,7 @@ struct Args {
     /// Be a client, of the server at this address.
     #[arg(long)]
     to: Option<SocketAddr>,
-    /// What the client says.
+    /// The texts that the client sends.
     #[arg(default_values = ["hello, world!", "bye-bye!"])]
     lines: Vec<String>,
 }
@@ -44,7 +43,7 @@ impl DatagramProtocol for Echo {
 }
 
 struct Client {
-    /// What it has not said, the last first.
+    /// The texts that are not sent yet, the last first.
     lines: Vec<String>,
 }
 

@@ -1,7 +1,7 @@
-//! A chat over a UNIX socket, whose guests show open files to one another.
+//! A chat over a UNIX socket, whose clients can pass open files to one another.
 //!
-//! A file that somebody shows goes through the socket, open as it is, and from here to
-//! everybody: also to those who may not open it themselves.
+//! An open file goes through the socket to the server, and from there to all clients, even to
+//! those without permission to open it.
 //!
 //! Twisted's counterpart: `sendfd.py`.
 //!
@@ -27,7 +27,7 @@ struct Args {
     listen: PathBuf,
 }
 
-/// Everybody hears everything, also who says it.
+/// The connections of all clients; each line goes to all of them, its sender included.
 type Room = Rc<RefCell<Vec<Connection<Guest>>>>;
 
 struct Guest {
@@ -59,7 +59,7 @@ impl Protocol for Guest {
             }
             Ok(())
         };
-        // Those that are gone fall out.
+        // Drops the handles of closed connections.
         self.room.borrow_mut().retain(|guest| tell(guest).is_ok());
         Ok(())
     }
@@ -69,7 +69,7 @@ fn main() -> Result<()> {
     let args = Args::parse();
     let reactor = Reactor::new()?;
     let room = Room::default();
-    // Only this user may come in, and what a crash has left is replaced.
+    // Only this user may connect, and a socket file left by a crash is replaced.
     let socket = UnixListenOptions::new(args.listen).mode(0o600).lock(true);
     let port = reactor.listen_unix(socket, move || Guest {
         room: Rc::clone(&room),

@@ -1,7 +1,8 @@
-//! A guest of `unix_chat`: what is typed is said, and `/show FILE` shows a file.
+//! A client of `unix_chat`: each line of standard input is a message, and `/show FILE` sends an
+//! open file.
 //!
-//! Standard input and output are a connection like any other. The file is opened here,
-//! and sent open; a file that others show comes in the same way.
+//! Standard input and output are a connection like any other. The client opens the file and
+//! sends the descriptor; files of other clients come in the same way.
 //!
 //! Twisted's counterpart: `stdiodemo.py` and `recvfd.py`.
 //!
@@ -20,16 +21,16 @@ use clap::Parser;
 use deferred::{Deferred, Result, Trigger};
 use reactor::{Connection, ConnectionClosed, Context, Lines, Protocol, ReactorHandle, react};
 
-/// Comes into a chat room.
+/// Joins a chat room.
 #[derive(Parser)]
 struct Args {
     /// The socket of the room.
     socket: PathBuf,
-    /// How you are called there.
+    /// Your name in the chat.
     name: String,
 }
 
-/// The room, which tells what is said.
+/// The connection to the server, which sends the lines of all clients.
 struct Room {
     file: Option<File>,
     left: Trigger<()>,
@@ -46,7 +47,7 @@ impl Protocol for Room {
     fn received(&mut self, _cx: &mut Context<'_, Self>, line: &[u8]) -> Result<()> {
         println!("{}", String::from_utf8_lossy(line));
         if let Some(file) = self.file.take() {
-            // All who got it share one position in it, which is left where it is.
+            // All receivers share one file position, so read without moving it.
             let mut beginning = [0; 60];
             let length = file.read_at(&mut beginning, 0)?;
             println!(
@@ -58,7 +59,7 @@ impl Protocol for Room {
     }
 
     fn connection_lost(&mut self, _cx: &mut Context<'_, Self>, _reason: ConnectionClosed) {
-        // Nobody else fires it.
+        // Errs only if it has been fired already, which nothing else does.
         let _ = self.left.callback(());
     }
 }

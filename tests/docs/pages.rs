@@ -18,7 +18,15 @@ pub(crate) struct Page {
 pub(crate) fn pages() -> Vec<Page> {
     let root = root();
     let mut paths = Vec::new();
-    for folder in [".", "docs", "docs/guide", "examples", "benches", "tests"] {
+    for folder in [
+        ".",
+        "docs",
+        "docs/guide",
+        "docs/zh",
+        "examples",
+        "benches",
+        "tests",
+    ] {
         let entries = fs::read_dir(root.join(folder)).expect("it is there");
         let found = entries.map(|entry| Path::new(folder).join(entry.expect("one").file_name()));
         paths.extend(found.filter(|path| path.extension().is_some_and(|end| end == "md")));

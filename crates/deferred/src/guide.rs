@@ -39,3 +39,6 @@ struct ComingFromJavaScript;
 
 #[doc = include_str!("../../../docs/borrows.md")]
 struct Borrows;
+
+#[doc = include_str!("../../../docs/zh/getting-started.md")]
+struct GettingStartedChinese;

@@ -40,3 +40,9 @@ struct Recipes;
 
 #[doc = include_str!("../../../docs/coming-from-tokio.md")]
 struct ComingFromTokio;
+
+#[doc = include_str!("../../../docs/zh/getting-started-reactor.md")]
+struct GettingStartedChinese;
+
+#[doc = include_str!("../../../README.zh.md")]
+struct ReadmeChinese;

@@ -7,8 +7,7 @@ use std::net::SocketAddr;
 use deferred::{Deferred, Trigger};
 use reactor::{ConnectionClosed, Context, Protocol, Raw, ReactorHandle, ask};
 
-/// Fetches the poem that is recited at `server`. `heard` is called with the size
-/// of each piece.
+/// Fetches the poem of `server`. `heard` is called with the size of each piece.
 pub(crate) fn fetch(
     reactor: &ReactorHandle,
     server: SocketAddr,
@@ -42,7 +41,7 @@ impl Protocol for Listener {
             ConnectionClosed::Done => Ok(String::from_utf8_lossy(&self.poem).into_owned()),
             reason => Err(BrokenOff { heard, reason }.into()),
         };
-        // Nobody else fires it.
+        // Errs only if it has been fired already, which nothing else does.
         let _ = self.done.fire(outcome);
     }
 }
@@ -50,7 +49,7 @@ impl Protocol for Listener {
 /// The server stopped reciting before the end.
 #[derive(Debug)]
 pub(crate) struct BrokenOff {
-    /// How many bytes came before that.
+    /// Number of bytes received before that.
     pub(crate) heard: usize,
     reason: ConnectionClosed,
 }

@@ -27,7 +27,7 @@ use crate::poems::{POEMS, Poem};
 use crate::server::recite_all;
 use crate::view::View;
 
-/// What became of a poem.
+/// The outcome of a poem.
 struct Recital {
     poem: Poem,
     took: Duration,
@@ -73,7 +73,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
 
 fn stop_when_complete(reactor: &ReactorHandle, recitals: &[Recital]) {
     if recitals.len() == POEMS.len() {
-        // Nobody else stops it.
+        // Errs only if the loop has been stopped already, which nothing else does.
         let _ = reactor.stop();
     }
 }

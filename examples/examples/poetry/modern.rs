@@ -17,7 +17,7 @@ const OLD_AND_NEW: [(&str, &str); 5] = [
     ("hath", "has"),
 ];
 
-/// Puts today's words for old ones.
+/// Replaces old words by today's.
 ///
 /// # Errors
 ///
@@ -37,7 +37,7 @@ pub(crate) fn modernize(poem: String) -> deferred::Result<Modern> {
     Ok(Modern { text, replaced })
 }
 
-/// Splits into words and what is between them.
+/// Splits a text into words and the text between them.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let is_letter = |c: char| c.is_alphabetic() || c == '\'';
     let mut rest = text;

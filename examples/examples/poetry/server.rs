@@ -6,7 +6,7 @@ use reactor::{Context, ListenError, Protocol, Raw, ReactorHandle};
 
 use crate::poems::{POEMS, Poem};
 
-/// How much is sent at a time, in bytes.
+/// The size of a piece, in bytes.
 const PIECE: usize = 60;
 
 /// Starts a server for each of the [`POEMS`], on a port that the system chooses.
@@ -18,7 +18,7 @@ pub(crate) fn recite_all(reactor: &ReactorHandle) -> Result<Vec<(Poem, SocketAdd
     POEMS.into_iter().map(recite).collect()
 }
 
-/// Recites its poem to whoever connects.
+/// Sends its poem to each client.
 struct Reciter {
     poem: Poem,
     left: &'static [u8],

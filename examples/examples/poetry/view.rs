@@ -1,4 +1,4 @@
-//! What one sees: progress bars in a terminal, plain lines in a pipe.
+//! Output: progress bars in a terminal, plain lines in a pipe.
 
 use std::io::IsTerminal;
 use std::time::Duration;
