@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use deferred::testing::{assert_no_result, failure_of, success_result_of};
+use deferred::assertions::{assert_no_result, failure_of, success_result_of};
 use deferred::{Deferred, Failure, Result, TimedOut, Trigger, fail};
 use reactor::testing::{self, TestReactor};
 use reactor::{

@@ -44,6 +44,6 @@ fn main() -> Result<()> {
         .add_callback(|()| println!("stopped"))
         .detach();
     reactor.run()?;
-    ticker.stop()?;
+    ticker.stop();
     Ok(())
 }

@@ -28,7 +28,7 @@ pub(crate) fn code_of(failure: &Failure) -> Value {
         json!(-1)
     } else if failure.downcast_ref::<TimedOut>().is_some() {
         json!(-2)
-    } else if failure.downcast_ref::<AlreadyCalled<()>>().is_some() {
+    } else if failure.downcast_ref::<AlreadyCalled>().is_some() {
         json!(-3)
     } else if let Some(first) = failure.downcast_ref::<FirstError>() {
         json!(["first_error", first.index(), code_of(first.failure())])

@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use deferred::{Abandoned, Deferred, Failure, State, fail, with_unhandled_hook};
+use deferred::unhandled;
+use deferred::{Abandoned, Deferred, Failure, State, fail};
 
 use crate::support::{Coded, Log, Reports, code, failure, value};
 
@@ -202,7 +203,7 @@ fn a_trigger_that_goes_with_its_thread() {
 fn one_that_a_failure_keeps_from_being_waited_for_is_minor() {
     let reports = Rc::new(RefCell::new(Vec::new()));
     let sink = Rc::clone(&reports);
-    with_unhandled_hook(
+    unhandled::with_hook(
         move |unhandled| {
             let told = (unhandled.failure().message(), unhandled.is_minor());
             sink.borrow_mut().push(told);

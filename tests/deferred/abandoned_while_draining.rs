@@ -6,9 +6,10 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use deferred::driver::run_woken;
 use deferred::{
     Abandoned, Deferred, DeferredHandle, DeferredLock, Failure, State, TimerQueue, Trigger,
-    VirtualClock, inline_callbacks, run_woken, sync,
+    VirtualClock, inline_callbacks, sync,
 };
 use futures::executor::LocalPool;
 use futures::task::LocalSpawnExt;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use deferred::{Deferred, ResultTaken, State, fail, succeed};
+use deferred::errors::ResultTaken;
+use deferred::{Deferred, State, fail, succeed};
 
 use crate::support::{Coded, Reports, code};
 

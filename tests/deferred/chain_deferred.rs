@@ -42,9 +42,9 @@ fn one_that_was_fired_refuses() {
         let (target, to) = Deferred::pair();
         target.callback(1).unwrap();
         let from = succeed(2).chain_deferred(target.clone());
-        assert!(failure(from).downcast_ref::<AlreadyCalled<()>>().is_some());
+        assert!(failure(from).downcast_ref::<AlreadyCalled>().is_some());
         let from = fail::<i32>(Coded(5)).chain_deferred(target);
-        assert!(failure(from).downcast_ref::<AlreadyCalled<()>>().is_some());
+        assert!(failure(from).downcast_ref::<AlreadyCalled>().is_some());
         assert_eq!(value(to), 1);
         assert!(reports.take().is_empty());
     });

@@ -6,9 +6,10 @@ use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
 
+use deferred::errors::WaitCycle;
 use deferred::{
-    Cancelled, Deferred, DeferredHandle, State, Trigger, VirtualClock, WaitCycle, inline_callbacks,
-    sleep, succeed,
+    Cancelled, Deferred, DeferredHandle, State, Trigger, VirtualClock, inline_callbacks, sleep,
+    succeed,
 };
 
 use crate::support::{Coded, Count, Log, code, failure, value};

@@ -6,9 +6,8 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
-use deferred::{
-    Abandoned, Cancelled, Deferred, Failure, Trigger, Unhandled, succeed, with_unhandled_hook,
-};
+use deferred::unhandled::{self, Unhandled};
+use deferred::{Abandoned, Cancelled, Deferred, Failure, Trigger, succeed};
 
 use crate::support::{Coded, Count, Reports, code, failure, value};
 
@@ -38,7 +37,7 @@ fn count_reports(body: impl FnOnce(&dyn Fn() -> (usize, usize))) {
         let count = if unhandled.is_minor() { &minor } else { &major };
         count.set(count.get() + 1);
     };
-    with_unhandled_hook(hook, || body(&|| (counts.0.get(), counts.1.get())));
+    unhandled::with_hook(hook, || body(&|| (counts.0.get(), counts.1.get())));
 }
 
 pub(crate) fn on_a_small_stack(body: impl FnOnce() + Send + 'static) {

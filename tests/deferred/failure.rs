@@ -5,10 +5,11 @@ use std::fmt;
 use std::process::Command;
 use std::time::Duration;
 
-use deferred::testing::capture_unhandled;
+use deferred::assertions::capture_unhandled;
+use deferred::errors::FailureError;
 use deferred::{
-    Cancelled, Cooperator, Deferred, Failure, FailureError, FailureGroup, FirstError, LoopingCall,
-    Panicked, VirtualClock, fail, gather_results, inline_callbacks, race, sleep, succeed,
+    Cancelled, Cooperator, Deferred, Failure, FailureGroup, FirstError, LoopingCall, Panicked,
+    VirtualClock, fail, gather_results, inline_callbacks, race, sleep, succeed,
 };
 
 use crate::support::{Coded, code, failure, value};

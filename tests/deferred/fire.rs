@@ -4,7 +4,9 @@ use std::cell::Cell;
 use std::error::Error;
 use std::rc::Rc;
 
-use deferred::{AlreadyCalled, Deferred, Failure, State, fail, maybe_deferred, succeed};
+use deferred::{
+    AlreadyCalled, Deferred, Failure, State, Trigger, Undelivered, fail, maybe_deferred, succeed,
+};
 
 use crate::support::{Coded, Log, Reports, code, failure, value};
 
@@ -74,17 +76,42 @@ fn a_refused_value_comes_back_whatever_it_is() {
 }
 
 #[test]
-fn already_called_is_an_error_for_every_value() {
-    fn is_error<E: Error>(error: &E) -> String {
-        format!("{error} / {error:?}")
+fn an_undelivered_value_of_any_type_becomes_an_error() {
+    fn fire(trigger: &Trigger<Odd>) -> deferred::Result<()> {
+        Ok(trigger.callback(Odd(Rc::default()))?)
+    }
+    fn fire_boxed(trigger: &Trigger<Odd>) -> Result<(), Box<dyn Error>> {
+        trigger.callback(Odd(Rc::default()))?;
+        Ok(())
+    }
+    fn fire_sent(trigger: &Trigger<Odd>) -> Result<(), Box<dyn Error + Send + Sync>> {
+        trigger.callback(Odd(Rc::default()))?;
+        Ok(())
     }
     let (trigger, deferred) = Deferred::pair();
+    assert!(fire(&trigger).is_ok());
+    let failure = fire(&trigger).unwrap_err();
+    assert_eq!(failure.check(), Some(&AlreadyCalled::new()));
+    assert_eq!(failure.raised_at().line(), line!() - 14, "at the `?`");
+    for error in [
+        fire_boxed(&trigger).unwrap_err(),
+        fire_sent(&trigger).unwrap_err(),
+    ] {
+        assert!(error.is::<AlreadyCalled>());
+    }
+    assert_eq!(value(deferred).0.get(), 0);
+}
+
+#[test]
+fn a_refused_value_comes_back() {
+    let (trigger, deferred) = Deferred::pair();
     trigger.callback(Odd(Rc::default())).unwrap();
-    let refused: AlreadyCalled<Odd> = trigger.callback(Odd(Rc::default())).unwrap_err();
+    let refused: Undelivered<Odd> = trigger.callback(Odd(Rc::new(Cell::new(8)))).unwrap_err();
     assert_eq!(
-        is_error(&refused),
-        "the deferred was already called: it takes one result only / AlreadyCalled { .. }"
+        format!("{refused} / {refused:?}"),
+        "the deferred was already called: it takes one result only / Undelivered { .. }"
     );
+    assert_eq!(refused.into_inner().0.get(), 8);
     drop(deferred);
 }
 

@@ -8,10 +8,9 @@ use std::sync::{Arc, mpsc};
 use std::task::{Poll, Waker};
 use std::thread;
 
-use deferred::{
-    Abandoned, Cancelled, Deferred, Panicked, State, WaitCycle, fail, inline_callbacks,
-    reset_wake_hook, run_woken, set_wake_hook, succeed,
-};
+use deferred::driver::{reset_wake_hook, run_woken, set_wake_hook};
+use deferred::errors::WaitCycle;
+use deferred::{Abandoned, Cancelled, Deferred, Panicked, State, fail, inline_callbacks, succeed};
 use futures::FutureExt;
 use futures::future::{join_all, select};
 use futures::stream::{FuturesUnordered, StreamExt};

@@ -96,7 +96,7 @@ fn bodies_around_a_body_that_sleeps_and_chains_between_them() {
                 };
             }
             sender.send(0).unwrap();
-            assert_eq!(deferred::run_woken(), 1);
+            assert_eq!(deferred::driver::run_woken(), 1);
             assert_eq!(value(body), number);
         });
     });
@@ -158,7 +158,7 @@ fn a_loop_over_one_of_many_that_are_awaited_in_a_set() {
             });
             for trigger in triggers {
                 trigger.callback(()).unwrap();
-                deferred::run_woken();
+                deferred::driver::run_woken();
             }
             assert_eq!(value(body), number);
         });

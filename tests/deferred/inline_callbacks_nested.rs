@@ -5,9 +5,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::task::Poll;
 
+use deferred::driver::run_woken;
+use deferred::errors::WaitCycle;
 use deferred::{
-    Cancelled, Deferred, DeferredHandle, Failure, State, Trigger, WaitCycle, gather_results,
-    inline_callbacks, run_woken, succeed,
+    Cancelled, Deferred, DeferredHandle, Failure, State, Trigger, gather_results, inline_callbacks,
+    succeed,
 };
 use futures::future::{Either, join_all, select};
 use futures::stream::FuturesUnordered;

@@ -3,6 +3,7 @@
 mod abandoned;
 mod abandoned_while_draining;
 mod abandoned_while_panicking;
+mod anyhow_errors;
 mod awaiting;
 mod callbacks_and_errbacks;
 mod cancel;

@@ -129,7 +129,7 @@ fn what_is_refused() {
         let (fired, deferred) = Deferred::pair();
         fired.callback(bomb()).unwrap();
         let chained = succeed(bomb()).chain_deferred(fired);
-        assert!(failure(chained).is::<deferred::AlreadyCalled<()>>());
+        assert!(failure(chained).is::<deferred::AlreadyCalled>());
         deferred.ignore();
     });
 }
@@ -166,7 +166,7 @@ fn calls_of_a_clock() {
         let clock = VirtualClock::new();
         let held = bomb();
         let call = clock.call_later(Duration::from_secs(1), move || drop(held));
-        call.cancel().unwrap();
+        assert!(call.cancel());
     });
 }
 
@@ -179,7 +179,7 @@ fn what_a_loop_or_a_task_calls() {
             let _held = &held;
         });
         let looped = looping.start(&clock, Duration::from_secs(1)).unwrap();
-        looping.stop().unwrap();
+        assert!(looping.stop());
         value(looped);
         deferred_drop(looping);
     });
@@ -203,10 +203,10 @@ fn deferred_drop<T>(value: T) {
 fn hooks_that_are_replaced() {
     all_go_off(|bomb| {
         let held = bomb();
-        let hook = move |_: &deferred::Unhandled| {
+        let hook = move |_: &deferred::unhandled::Unhandled| {
             let _held = &held;
         };
-        deferred::with_unhandled_hook(hook, || ());
+        deferred::unhandled::with_hook(hook, || ());
     });
 }
 

@@ -1,6 +1,7 @@
 //! `DeferredQueue`.
 
-use deferred::{Abandoned, Cancelled, DeferredQueue, QueueClosed, QueueUnderflow};
+use deferred::errors::{QueueClosed, QueueUnderflow};
+use deferred::{Abandoned, Cancelled, DeferredQueue};
 
 use crate::deep_chains::on_a_small_stack;
 use crate::support::{Count, Log, failure, value};

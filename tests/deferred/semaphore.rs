@@ -1,6 +1,7 @@
 //! `DeferredSemaphore`.
 
-use deferred::{Cancelled, Deferred, DeferredSemaphore, State, ZeroTokens};
+use deferred::errors::ZeroTokens;
+use deferred::{Cancelled, Deferred, DeferredSemaphore, State};
 
 use crate::support::{Count, failure, value};
 

@@ -3,9 +3,10 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use deferred::errors::WaitCycle;
 use deferred::{
-    Cancelled, Deferred, FirstError, Panicked, VirtualClock, WaitCycle, fail, gather,
-    inline_callbacks, sleep, succeed,
+    Cancelled, Deferred, FirstError, Panicked, VirtualClock, fail, gather, inline_callbacks, sleep,
+    succeed,
 };
 use std::time::Duration;
 

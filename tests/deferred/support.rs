@@ -5,8 +5,9 @@ use std::error::Error;
 use std::fmt;
 use std::rc::Rc;
 
-pub(crate) use deferred::testing::{failure_of as failure, success_result_of as value};
-use deferred::{Deferred, Failure, Unhandled, with_unhandled_hook};
+pub(crate) use deferred::assertions::{failure_of as failure, success_result_of as value};
+use deferred::unhandled::{self, Unhandled};
+use deferred::{Deferred, Failure};
 
 /// An error with a number.
 #[derive(Debug, PartialEq, Eq)]
@@ -103,7 +104,7 @@ impl Reports {
     pub(crate) fn during<R>(body: impl FnOnce(&Self) -> R) -> R {
         let reports = Self::default();
         let sink = reports.clone();
-        with_unhandled_hook(
+        unhandled::with_hook(
             move |unhandled| sink.0.borrow_mut().push(unhandled.clone()),
             || body(&reports),
         )

@@ -1,8 +1,8 @@
-//! The assertions of `deferred::testing`: each says what it saw.
+//! The assertions of `deferred::assertions`: each says what it saw.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use deferred::testing::{
+use deferred::assertions::{
     assert_no_result, capture_unhandled, failure_of, failure_result_of, success_result_of,
     with_no_unhandled,
 };

@@ -5,7 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use deferred::{Abandoned, Deferred, Failure, fail, succeed, with_unhandled_hook};
+use deferred::unhandled;
+use deferred::{Abandoned, Deferred, Failure, fail, succeed};
 
 use crate::support::{Coded, Count, Reports, code, failure};
 
@@ -189,7 +190,7 @@ fn a_hook_is_gone_after_a_panic_in_its_body() {
         let inner = Count::new();
         let counter = inner.clone();
         let body = || {
-            with_unhandled_hook(move |_| counter.add(), || panic!("in the body"));
+            unhandled::with_hook(move |_| counter.add(), || panic!("in the body"));
         };
         catch_unwind(AssertUnwindSafe(body)).unwrap_err();
         drop(fail::<()>(Coded(1)));
@@ -202,11 +203,11 @@ fn a_hook_is_gone_after_a_panic_in_its_body() {
 fn a_panic_in_a_hook_is_contained() {
     let calls = Count::new();
     let counter = calls.clone();
-    let hook = move |_: &deferred::Unhandled| {
+    let hook = move |_: &unhandled::Unhandled| {
         counter.add();
         panic!("in the hook");
     };
-    with_unhandled_hook(hook, || {
+    unhandled::with_hook(hook, || {
         drop(fail::<()>(Coded(1)));
         assert_eq!(calls.get(), 1);
         let (trigger, deferred) = Deferred::<()>::pair();
@@ -220,14 +221,14 @@ fn a_panic_in_a_hook_is_contained() {
 fn a_hook_may_use_deferreds_and_fail_itself() {
     let depth = Count::new();
     let counter = depth.clone();
-    let hook = move |unhandled: &deferred::Unhandled| {
+    let hook = move |unhandled: &unhandled::Unhandled| {
         counter.add();
         let n = code(unhandled.failure());
         if n < 5 {
             drop(fail::<()>(Coded(n + 1)));
         }
     };
-    with_unhandled_hook(hook, || drop(fail::<()>(Coded(1))));
+    unhandled::with_hook(hook, || drop(fail::<()>(Coded(1))));
     assert_eq!(depth.get(), 1, "the second goes to the log");
 }
 

@@ -10,13 +10,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use deferred::testing::{
+use deferred::assertions::{
     capture_unhandled, capture_unhandled_anywhere, with_no_unhandled, with_no_unhandled_anywhere,
 };
-use deferred::{
-    Deferred, Failure, Panicked, fail, gather_results, race, reset_unhandled_hook,
-    set_unhandled_hook, succeed, with_unhandled_hook,
-};
+use deferred::unhandled;
+use deferred::{Deferred, Failure, Panicked, fail, gather_results, race, succeed};
 use tracing::subscriber::with_default;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -85,11 +83,11 @@ fn a_hook_of_the_thread_that_leaves_a_failure_itself() {
     let calls = Rc::new(Cell::new(0));
     let counter = Rc::clone(&calls);
     let lines = Logged::during(|| {
-        let hook = move |_: &deferred::Unhandled| {
+        let hook = move |_: &unhandled::Unhandled| {
             counter.set(counter.get() + 1);
             drop(fail::<()>(Coded(2)));
         };
-        with_unhandled_hook(hook, || {
+        unhandled::with_hook(hook, || {
             drop(fail::<()>(Coded(1)));
             let (trigger, deferred) = Deferred::<()>::pair();
             deferred.detach();
@@ -107,14 +105,14 @@ fn a_hook_of_the_process_that_leaves_a_failure_itself() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&calls);
     let here = thread::current().id();
-    set_unhandled_hook(move |_| {
+    unhandled::set_hook(move |_| {
         if thread::current().id() == here {
             counter.fetch_add(1, Ordering::Relaxed);
             drop(fail::<()>(Coded(2)));
         }
     });
     let lines = Logged::during(|| drop(fail::<()>(Coded(1))));
-    reset_unhandled_hook();
+    unhandled::reset_hook();
     assert_eq!(calls.load(Ordering::Relaxed), 1);
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("error=error 2"), "{lines:?}");
@@ -124,11 +122,11 @@ fn a_hook_of_the_process_that_leaves_a_failure_itself() {
 fn a_hook_inside_of_a_hook_is_called() {
     let told = Rc::new(Cell::new(0));
     let sink = Rc::clone(&told);
-    let hook = move |_: &deferred::Unhandled| {
+    let hook = move |_: &unhandled::Unhandled| {
         let ((), captured) = capture_unhandled(|| drop(fail::<()>(Coded(2))));
         sink.set(code(captured[0].failure()));
     };
-    with_unhandled_hook(hook, || drop(fail::<()>(Coded(1))));
+    unhandled::with_hook(hook, || drop(fail::<()>(Coded(1))));
     assert_eq!(told.get(), 2);
 }
 
@@ -275,7 +273,7 @@ fn failures_of_other_threads() {
     // There are other tests at the same time.
     let (((), captured), outer) =
         capture_unhandled_anywhere(|| capture_unhandled_anywhere(from_threads));
-    let codes = |captured: &[deferred::Unhandled]| {
+    let codes = |captured: &[unhandled::Unhandled]| {
         let codes = captured.iter().filter_map(|unhandled| {
             let Coded(code) = unhandled.failure().downcast_ref()?;
             (40..50).contains(code).then_some(*code)

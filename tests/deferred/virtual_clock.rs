@@ -4,9 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use deferred::errors::DelayedCallError;
 use deferred::{
-    Abandoned, Cancelled, Clock, DelayedCall, DelayedCallError, Failure, TimerQueue, VirtualClock,
-    defer_later,
+    Abandoned, Cancelled, Clock, DelayedCall, Failure, TimerQueue, VirtualClock, defer_later,
 };
 
 use crate::support::{Log, failure, value};
@@ -82,9 +82,9 @@ fn cancelling_drops_the_closure_and_says_so_the_second_time() {
     let captured = Rc::clone(&token);
     let call = clock.call_later(seconds(1), move || drop(captured));
     assert_eq!(Rc::strong_count(&token), 2);
-    call.cancel().expect("it waits");
+    assert!(call.cancel(), "it waits");
     assert_eq!(Rc::strong_count(&token), 1);
-    assert_eq!(call.cancel(), Err(DelayedCallError::AlreadyCancelled));
+    assert!(!call.cancel());
     assert_eq!(
         call.delay(seconds(1)),
         Err(DelayedCallError::AlreadyCancelled)
@@ -98,7 +98,7 @@ fn a_handle_outlives_its_clock() {
     let call = clock.call_later(seconds(1), || ());
     drop(clock);
     assert!(!call.is_active());
-    assert_eq!(call.cancel(), Err(DelayedCallError::AlreadyCancelled));
+    assert!(!call.cancel());
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn the_queue_does_what_a_sorted_list_does() {
                     model.push((due, step, number));
                 }
                 3 if !calls.is_empty() => {
-                    assert_eq!(calls[picked].cancel().is_ok(), waits.is_some());
+                    assert_eq!(calls[picked].cancel(), waits.is_some());
                     if let Some(at) = waits {
                         model.remove(at);
                     }
@@ -241,4 +241,62 @@ fn a_call_that_is_always_late_lets_the_others_have_their_turn() {
     assert_eq!(log.take(), ["called"]);
     // The call that waits holds the queue that holds it.
     queue.clear();
+}
+
+#[test]
+fn a_call_that_fails_is_reported_as_unhandled() {
+    let clock = VirtualClock::new();
+    let timers = TimerQueue::new(|| Duration::ZERO);
+    let second = Duration::from_secs(1);
+    let ((), unhandled) = deferred::assertions::capture_unhandled(|| {
+        clock.call_later(second, || Err::<(), _>(Failure::msg("by itself")));
+        let same_clock = clock.clone();
+        clock.call_later(second, move || {
+            deferred::sleep(&same_clock, second)
+                .add_callback(|()| Err::<(), _>(Failure::msg("later")))
+        });
+        Clock::call_later(&&clock, second, || {
+            let _: u8 = "x".parse()?;
+            Ok(())
+        });
+        timers.call_at(second, || Err::<(), _>(Failure::msg("of a queue")));
+        clock.advance(second);
+        clock.advance(second);
+        timers.run_due(second);
+    });
+    let messages: Vec<_> = unhandled
+        .iter()
+        .map(|one| one.failure().message())
+        .collect();
+    assert_eq!(
+        messages,
+        [
+            "by itself",
+            "invalid digit found in string",
+            "later",
+            "of a queue"
+        ]
+    );
+}
+
+#[test]
+fn a_cancel_and_a_stop_say_whether_there_was_anything_to_end() {
+    let clock = VirtualClock::new();
+    let second = Duration::from_secs(1);
+    let call = clock.call_later(second, || ());
+    assert!(call.cancel());
+    assert!(!call.cancel(), "cancelled before");
+    let call = clock.call_later(second, || ());
+    clock.advance(second);
+    assert!(!call.cancel(), "made before");
+    assert!(!DelayedCall::inactive().cancel());
+
+    let ticks = deferred::LoopingCall::new(|| ());
+    assert!(!ticks.stop());
+    let over = ticks.start(&clock, second).unwrap();
+    assert!(ticks.stop() && !ticks.stop());
+    assert!(over.into_result().is_ok());
+
+    let task = deferred::Cooperator::new(&clock).cooperate([()]);
+    assert!(task.stop() && !task.stop());
 }

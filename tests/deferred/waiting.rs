@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use deferred::{Deferred, State, WaitCycle, fail, succeed};
+use deferred::errors::WaitCycle;
+use deferred::{Deferred, State, fail, succeed};
 
 use crate::support::{Coded, Log, Reports, code, failure, result, value};
 

@@ -5,6 +5,7 @@
 
 mod circles;
 mod examples;
+mod globs;
 mod imports;
 mod links;
 mod named;

@@ -6,14 +6,14 @@ use crate::program::Program;
 fn delayed_calls_are_made_in_order() {
     let ended = Program::run("call_later", &[]).succeeded();
     let expected = [
-        "cancelled twice: the delayed call was already cancelled",
+        "cancelled twice: false",
         "first",
         "second: due together, called in order",
         "third",
         "fourth: an hour early",
         "fifth: was due second",
         "done",
-        "called already: the delayed call was already made",
+        "still to be called: false",
     ];
     assert_eq!(ended.lines, expected);
 }

@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
 use deferred::sync::{Deferred, Trigger, fail};
-use deferred::{Cancelled, Failure, WaitCycle};
+use deferred::errors::WaitCycle;
+use deferred::{Cancelled, Failure};
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 use loom_model::{Counts, Token};

@@ -6,9 +6,7 @@
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
-pub(crate) use deferred::{
-    DeferredHandle as Handle, Pause, State, maybe_deferred, with_unhandled_hook,
-};
+pub(crate) use deferred::{DeferredHandle as Handle, Pause, State, maybe_deferred};
 
 use super::real::Value;
 

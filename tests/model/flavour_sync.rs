@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Weak};
 
+pub(crate) use deferred::State;
 pub(crate) use deferred::sync::{DeferredHandle as Handle, Pause, maybe_deferred};
-pub(crate) use deferred::{State, with_unhandled_hook};
 use parking_lot::Mutex;
 
 use super::real::Value;

@@ -10,11 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use deferred::{Abandoned, AlreadyCalled, Cancelled, Failure, Panicked, WaitCycle};
+use deferred::errors::WaitCycle;
+use deferred::{Abandoned, AlreadyCalled, Cancelled, Failure, Panicked};
+
+use deferred::unhandled::with_hook;
 
 use super::flavour::{
     Deferred, Handle, Pause, Shared, State, Trigger, WeakShared, WeakTrigger, maybe_deferred,
-    with_unhandled_hook,
 };
 use super::program::{
     Canceller, Cancelling, Capture, Error, Event, Given, Looks, Op, Outcome, PLACES, Pair, Place,
@@ -28,7 +30,7 @@ pub(crate) fn run(ops: &[Op]) -> Trace {
         world: Shared::new(World::default()),
     };
     let reporter = machine.clone();
-    with_unhandled_hook(
+    with_hook(
         move |unhandled| {
             let error = error_of(unhandled.failure());
             reporter.note(Event::Unhandled(error));
@@ -108,7 +110,7 @@ fn error_of(failure: &Failure) -> Error {
         Error::Cancelled
     } else if failure.downcast_ref::<Abandoned>().is_some() {
         Error::Abandoned
-    } else if failure.downcast_ref::<AlreadyCalled<()>>().is_some() {
+    } else if failure.downcast_ref::<AlreadyCalled>().is_some() {
         Error::AlreadyCalled
     } else if failure.downcast_ref::<WaitCycle>().is_some() {
         Error::WaitCycle

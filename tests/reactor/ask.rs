@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use deferred::testing::with_no_unhandled;
+use deferred::assertions::with_no_unhandled;
 use deferred::{Abandoned, Cancelled, Deferred, Failure, Result, TimedOut, Trigger, succeed};
 use reactor::testing::{self, TestReactor};
 use reactor::{

@@ -432,7 +432,7 @@ fn a_deferred_tells_when_there_is_room() {
         let too_late = connection.drained();
         connection.abort().expect("it is there");
         reactor.settle();
-        let failure = deferred::testing::failure_of(too_late);
+        let failure = deferred::assertions::failure_of(too_late);
         assert!(failure.is::<Gone>());
     });
 }
@@ -498,7 +498,7 @@ fn a_pump_that_breaks_says_so_and_ends_the_other_side() {
         let pumping = pump(&front, &back);
         client.send("some");
         server.reset();
-        let failure = deferred::testing::failure_of(pumping);
+        let failure = deferred::assertions::failure_of(pumping);
         assert!(failure.message().contains("lost"), "{failure}");
         assert!(client.is_closed());
         assert!(front.is_gone() && back.is_gone());

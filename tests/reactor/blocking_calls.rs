@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use deferred::testing::capture_unhandled;
+use deferred::assertions::capture_unhandled;
 use deferred::{Deferred, Trigger, defer_later};
 use reactor::{BlockingCallError, Reactor, ReactorHandle, Remote};
 

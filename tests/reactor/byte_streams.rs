@@ -76,7 +76,7 @@ fn a_body_for_a_reactor_that_is_gone_is_dropped() {
         drop(captured);
         Ok(())
     });
-    let failure = deferred::testing::failure_of(body);
+    let failure = deferred::assertions::failure_of(body);
     assert!(failure.is::<ReactorGone>());
     assert_eq!(Rc::strong_count(&token), 1);
 }
@@ -131,7 +131,7 @@ fn a_stream_echoes_and_keeps_its_directions_apart() {
             Ok(answer)
         });
         reactor.settle();
-        let answer = deferred::testing::success_result_of(body);
+        let answer = deferred::assertions::success_result_of(body);
         assert_eq!(answer, "hello and that was all");
         port.stop_listening().ignore();
     });
@@ -142,7 +142,7 @@ fn who_does_not_read_is_not_sent_more() {
     testing::run(|reactor| {
         let (protocol, stream) = ByteStreamProtocol::pair();
         let (_, peer) = reactor.connect_to_peer(protocol);
-        let mut stream = deferred::testing::success_result_of(stream);
+        let mut stream = deferred::assertions::success_result_of(stream);
         // The stream is not read: the peer has to stop.
         let sent = peer.try_send(&vec![1; 1024 * 1024]);
         assert!(sent < 512 * 1024, "{sent}");
@@ -168,7 +168,7 @@ fn who_does_not_read_is_not_sent_more() {
         assert!(body.handle().state().is_some());
         peer.set_reading(true);
         assert_eq!(peer.received().len(), 1_000_000);
-        assert!(deferred::testing::success_result_of(body));
+        assert!(deferred::assertions::success_result_of(body));
         assert!(peer.is_closed(), "the stream went with its body");
         peer.close();
     });
@@ -179,7 +179,7 @@ fn lines_are_read_out_of_what_the_stream_keeps() {
     testing::run(|reactor| {
         let (protocol, stream) = ByteStreamProtocol::pair();
         let (_, peer) = reactor.connect_to_peer(protocol);
-        let mut stream = deferred::testing::success_result_of(stream);
+        let mut stream = deferred::assertions::success_result_of(stream);
         let body = reactor.spawn(async move {
             let (mut first, mut second) = (String::new(), Vec::new());
             stream.read_line(&mut first).await?;
@@ -195,7 +195,7 @@ fn lines_are_read_out_of_what_the_stream_keeps() {
             peer.send(piece);
         }
         peer.finish();
-        let (first, three, second) = deferred::testing::success_result_of(body);
+        let (first, three, second) = deferred::assertions::success_result_of(body);
         assert_eq!((first.as_str(), &three), ("one\n", b"two"));
         assert_eq!(second, b" and three.");
     });
@@ -207,7 +207,7 @@ fn who_looks_and_does_not_read_is_not_sent_more() {
     testing::run(|reactor| {
         let (protocol, stream) = ByteStreamProtocol::pair();
         let (_, peer) = reactor.connect_to_peer(protocol);
-        let mut stream = deferred::testing::success_result_of(stream);
+        let mut stream = deferred::assertions::success_result_of(stream);
         let mut sent = 0;
         for _ in 0..20 {
             sent += peer.try_send(&vec![1; 1024 * 1024]);
@@ -216,7 +216,7 @@ fn who_looks_and_does_not_read_is_not_sent_more() {
                 Ok((stream, length))
             });
             reactor.settle();
-            let (back, length) = deferred::testing::success_result_of(looked);
+            let (back, length) = deferred::assertions::success_result_of(looked);
             assert!(length > 0);
             stream = back;
         }
@@ -227,7 +227,7 @@ fn who_looks_and_does_not_read_is_not_sent_more() {
             Ok(stream)
         });
         reactor.settle();
-        let stream = deferred::testing::success_result_of(read);
+        let stream = deferred::assertions::success_result_of(read);
         // Read, it takes more.
         assert!(peer.try_send(&[1; 1000]) == 1000);
         drop(stream);
@@ -240,7 +240,7 @@ fn a_broken_stream_gives_an_error() {
     testing::run(|reactor| {
         let (protocol, stream) = ByteStreamProtocol::pair();
         let (_, peer) = reactor.connect_to_peer(protocol);
-        let mut stream = deferred::testing::success_result_of(stream);
+        let mut stream = deferred::assertions::success_result_of(stream);
         let body = reactor.spawn(async move {
             let mut buffer = [0; 10];
             let error = stream.read(&mut buffer).await.expect_err("it breaks");
@@ -251,6 +251,6 @@ fn a_broken_stream_gives_an_error() {
         });
         reactor.settle();
         peer.reset();
-        deferred::testing::success_result_of(body);
+        deferred::assertions::success_result_of(body);
     });
 }

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::rc::Rc;
 use std::time::Duration;
 
-use deferred::testing::{
+use deferred::assertions::{
     assert_no_result, capture_unhandled, success_result_of, with_no_unhandled,
 };
 use deferred::{Cancelled, Deferred, Failure, Result};

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 
-use deferred::testing::failure_of;
+use deferred::assertions::failure_of;
 use reactor::testing::TestReactor;
 use reactor::{
     Command, ConnectError, ConnectErrorKind, Process, ProcessProtocol, UdpOptions, UnixAddress,

@@ -220,7 +220,7 @@ fn the_deferred_tells_when_it_is_open_and_why_not() {
                     .is::<FilterBusy>()
             );
             reactor.settle();
-            deferred::testing::assert_no_result(&opening);
+            deferred::assertions::assert_no_result(&opening);
             peer.send(answer);
             (opening.into_result().unwrap(), connection, peer)
         };
@@ -282,7 +282,7 @@ fn the_connection_is_made_when_the_filter_is_open() {
         });
         let (connecting, peer) = reactor.connect_to_peer_through(Shift::new(1), recorder);
         assert!(log.events().is_empty());
-        deferred::testing::assert_no_result(&connecting);
+        deferred::assertions::assert_no_result(&connecting);
         peer.send([&[GREETING][..], &shifted(b"hello")].concat());
         assert_eq!(peer.received(), [&[GREETING][..], &shifted(b"hi")].concat());
         let connection = connecting.into_result().unwrap().unwrap();
@@ -455,7 +455,7 @@ fn a_timer_of_a_filter_is_the_clock_of_the_loop() {
             .filter();
         let (connecting, peer) = reactor.connect_to_peer_through(header, RawRecorder::new(&log));
         reactor.advance(Duration::from_millis(2999));
-        deferred::testing::assert_no_result(&connecting);
+        deferred::assertions::assert_no_result(&connecting);
         reactor.advance(Duration::from_millis(1));
         let failure = connecting.into_result().unwrap().err().unwrap();
         assert!(failure.message().contains("in time"), "{failure}");

@@ -165,7 +165,7 @@ fn the_last_handlers_are_heard_but_can_send_nothing() {
     );
     assert!(log.has("lost: broken"));
     assert_eq!(*heard.borrow(), [true]);
-    assert!(deferred::testing::failure_of(drained).is::<Gone>());
+    assert!(deferred::assertions::failure_of(drained).is::<Gone>());
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use deferred::testing::{failure_of, with_no_unhandled};
+use deferred::assertions::{failure_of, with_no_unhandled};
 use deferred::{Failure, Panicked, Result};
 use reactor::testing::{self, Peer, TestReactor};
 use reactor::{

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
-use deferred::testing::{failure_of, failure_result_of};
+use deferred::assertions::{failure_of, failure_result_of};
 use deferred::{Cancelled, TimedOut, VirtualClock};
 use reactor::{ChildFd, Command, OutputTooLong, ProcessEnded, SpawnError};
 use rustix::process::{Pid, test_kill_process};

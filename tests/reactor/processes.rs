@@ -8,7 +8,7 @@ use std::process::ExitStatus;
 use std::rc::Rc;
 use std::time::Duration;
 
-use deferred::testing::{assert_no_result, failure_of, with_no_unhandled};
+use deferred::assertions::{assert_no_result, failure_of, with_no_unhandled};
 use deferred::{Deferred, Failure, Result};
 use reactor::{
     ChildFd, Command, Process, ProcessContext, ProcessEnded, ProcessError, ProcessProtocol,

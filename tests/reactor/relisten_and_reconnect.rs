@@ -62,7 +62,7 @@ fn a_factory_that_panics_when_its_port_is_closed_fails_the_deferred() {
     let port = reactor
         .listen_tcp("127.0.0.1:0", Panicking)
         .expect("a free port");
-    let failure = deferred::testing::failure_of(port.stop_listening());
+    let failure = deferred::assertions::failure_of(port.stop_listening());
     assert!(failure.message().contains("what a factory may do"));
     assert!(!port.is_listening());
     // It is closed all the same.

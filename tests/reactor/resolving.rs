@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use deferred::testing::{
+use deferred::assertions::{
     assert_no_result, failure_of, failure_result_of, success_result_of, with_no_unhandled,
 };
 use deferred::{Cancelled, Deferred, Failure, Panicked, TimedOut, Trigger, fail, succeed};

@@ -180,7 +180,7 @@ fn an_event_of_ones_own_is_fired_by_name() {
     let fired = reactor.fire_system_event(reload);
     assert!(fired.into_result().is_ok());
     assert_eq!(log.events(), ["reloaded"]);
-    let by_hand = deferred::testing::failure_of(reactor.fire_system_event(SHUTDOWN));
+    let by_hand = deferred::assertions::failure_of(reactor.fire_system_event(SHUTDOWN));
     assert!(by_hand.message().contains("not by hand"), "{by_hand}");
 }
 

@@ -27,7 +27,7 @@ fn time_goes_from_call_to_call() {
     reactor.advance(Duration::from_millis(3500));
     assert_eq!(log.events(), ["1s", "2s", "3s"]);
     assert_eq!(reactor.now(), Duration::from_millis(3500));
-    deferred::testing::success_result_of(sleeping);
+    deferred::assertions::success_result_of(sleeping);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn ports_and_clients_find_one_another_by_address() {
         );
         let connecting = reactor.connect_tcp("127.0.0.1:80", RawRecorder::new(&client));
         reactor.settle();
-        let connection = deferred::testing::success_result_of(connecting);
+        let connection = deferred::assertions::success_result_of(connecting);
         connection.write("hello").expect("it is there");
         reactor.settle();
         assert!(server.has("received hello"));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use deferred::testing::with_no_unhandled;
+use deferred::assertions::with_no_unhandled;
 use deferred::{Cancelled, Deferred, Failure, Panicked, Result};
 use reactor::testing::{self, TestReactor};
 use reactor::{

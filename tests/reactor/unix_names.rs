@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use deferred::testing::failure_of;
+use deferred::assertions::failure_of;
 use reactor::testing::TestReactor;
 use reactor::{
     ConnectError, ConnectErrorKind, DatagramError, ReactorHandle, UnixAddress, UnixDatagramOptions,

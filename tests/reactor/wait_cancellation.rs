@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Context as TaskContext, Waker};
 use std::time::Duration;
 
-use deferred::testing::with_no_unhandled;
+use deferred::assertions::with_no_unhandled;
 use deferred::{Cancelled, Deferred, Result, State, TimedOut, sleep};
 use futures::io::AsyncWrite;
 use reactor::testing::{self, TestReactor};

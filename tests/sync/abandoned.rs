@@ -4,8 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::thread;
 
+use deferred::driver::run_woken;
 use deferred::sync::{Deferred, DeferredLock, DeferredSemaphore, succeed};
-use deferred::{Abandoned, State, run_woken};
+use deferred::{Abandoned, State};
 
 use crate::support::{Count, failure, value};
 

@@ -7,10 +7,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use deferred::driver::run_woken;
+use deferred::errors::WaitCycle;
 use deferred::sync::{Deferred, Trigger};
-use deferred::{
-    Cancelled, Failure, TimedOut, VirtualClock, WaitCycle, inline_callbacks, run_woken,
-};
+use deferred::{Cancelled, Failure, TimedOut, VirtualClock, inline_callbacks};
 
 use crate::support::{Count, failure, together, value};
 

@@ -1,8 +1,9 @@
 //! The rules of the other flavour hold here, too: a few of each kind. The conformance
 //! programs have the rest.
 
+use deferred::errors::WaitCycle;
 use deferred::sync::{Deferred, DeferredHandle, Trigger, fail, maybe_deferred, succeed};
-use deferred::{Abandoned, Cancelled, Panicked, State, WaitCycle};
+use deferred::{Abandoned, Cancelled, Panicked, State};
 
 use crate::support::{Coded, Count, failure, value};
 

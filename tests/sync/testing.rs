@@ -3,10 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
-use deferred::sync::{Deferred, fail};
-use deferred::testing::{
+use deferred::assertions::{
     assert_no_result, failure_of, failure_result_of, success_result_of, with_no_unhandled,
 };
+use deferred::sync::{Deferred, fail};
 use deferred::{Cancelled, Panicked};
 use tracing::Span;
 use tracing::subscriber::with_default;

@@ -1,4 +1,4 @@
-//! The errors a Deferred itself can give.
+//! The errors of Deferreds and triggers.
 
 use std::any::Any;
 use std::error::Error;
@@ -8,79 +8,111 @@ use std::panic::Location;
 use crate::failure::{Failure, Result};
 use crate::panics::catch;
 
-/// The Deferred was fired before; the value that could not be delivered comes back.
+/// The value of a fire that was refused, because the Deferred was fired before.
 ///
-/// It is an [`Error`] for every `T`, also for one that is not `Send` or not
-/// `Debug`.
+/// [`into_inner`](Self::into_inner) gives the value back. To pass the error on, use `?`: it
+/// drops the value, which need be neither `Send` nor an error, and makes an [`AlreadyCalled`]
+/// of it, in a [`Failure`], a `Box<dyn Error>` or (with the feature `anyhow`) an
+/// `anyhow::Error`.
 ///
 /// # Examples
 ///
 /// ```
-/// use deferred::Deferred;
+/// use deferred::{AlreadyCalled, Deferred, Trigger};
+/// use std::rc::Rc;
+///
+/// fn answer(trigger: &Trigger<Rc<str>>) -> deferred::Result<()> {
+///     Ok(trigger.callback("42".into())?)
+/// }
 ///
 /// let (trigger, deferred) = Deferred::pair();
-/// trigger.callback(1).unwrap();
-/// let refused = trigger.callback(2).unwrap_err();
-/// assert_eq!(refused.into_inner(), 2);
+/// answer(&trigger)?;
+/// let refused = trigger.callback("43".into()).unwrap_err();
+/// assert_eq!(&*refused.into_inner(), "43");
+/// assert!(answer(&trigger).unwrap_err().is::<AlreadyCalled>());
 /// # deferred.ignore();
+/// # Ok::<(), deferred::Failure>(())
 /// ```
+#[doc(alias = "SendError")]
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct AlreadyCalled<T> {
-    undelivered: T,
+pub struct Undelivered<T> {
+    value: T,
 }
 
-impl<T> AlreadyCalled<T> {
-    pub(crate) fn new(undelivered: T) -> Self {
-        Self { undelivered }
+impl<T> Undelivered<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self { value }
     }
 
-    /// The value that was not delivered.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (trigger, deferred) = deferred::Deferred::pair();
-    /// trigger.callback("first".to_owned()).unwrap();
-    /// let refused = trigger.callback("second".to_owned()).unwrap_err();
-    /// assert_eq!(refused.into_inner(), "second", "it can go elsewhere");
-    /// # deferred.ignore();
-    /// ```
+    /// The value.
     pub fn into_inner(self) -> T {
-        self.undelivered
+        self.value
     }
 }
 
-impl<T> AlreadyCalled<Result<T>> {
+impl<T> Undelivered<Result<T>> {
     /// The same for a value, when that is what was to be delivered.
-    pub(crate) fn into_value(self) -> AlreadyCalled<T> {
-        match self.undelivered {
-            Ok(undelivered) => AlreadyCalled { undelivered },
+    pub(crate) fn into_value(self) -> Undelivered<T> {
+        match self.value {
+            Ok(value) => Undelivered { value },
             Err(_) => unreachable!("what was refused is what was given"),
         }
     }
 
     /// The same for a failure.
-    pub(crate) fn into_failure(self) -> AlreadyCalled<Failure> {
-        match self.undelivered {
+    pub(crate) fn into_failure(self) -> Undelivered<Failure> {
+        match self.value {
             Ok(_) => unreachable!("what was refused is what was given"),
-            Err(undelivered) => AlreadyCalled { undelivered },
+            Err(value) => Undelivered { value },
         }
     }
 }
 
-impl<T> fmt::Debug for AlreadyCalled<T> {
+impl<T> fmt::Debug for Undelivered<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AlreadyCalled").finish_non_exhaustive()
+        f.debug_struct("Undelivered").finish_non_exhaustive()
     }
 }
 
-impl<T> fmt::Display for AlreadyCalled<T> {
+impl<T> fmt::Display for Undelivered<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the deferred was already called: it takes one result only")
+        fmt::Display::fmt(&AlreadyCalled, f)
     }
 }
 
-impl<T> Error for AlreadyCalled<T> {}
+// It is no `Error` itself: then it would be a `Failure` by the conversion of every error,
+// which asks that the value is `Send`.
+impl<T> From<Undelivered<T>> for Failure {
+    #[track_caller]
+    fn from(_: Undelivered<T>) -> Self {
+        Self::new(AlreadyCalled)
+    }
+}
+
+impl<T> From<Undelivered<T>> for AlreadyCalled {
+    fn from(_: Undelivered<T>) -> Self {
+        Self
+    }
+}
+
+impl<T> From<Undelivered<T>> for Box<dyn Error> {
+    fn from(_: Undelivered<T>) -> Self {
+        Box::new(AlreadyCalled)
+    }
+}
+
+impl<T> From<Undelivered<T>> for Box<dyn Error + Send + Sync> {
+    fn from(_: Undelivered<T>) -> Self {
+        Box::new(AlreadyCalled)
+    }
+}
+
+#[cfg(feature = "anyhow")]
+impl<T> From<Undelivered<T>> for anyhow::Error {
+    fn from(_: Undelivered<T>) -> Self {
+        Self::new(AlreadyCalled)
+    }
+}
 
 /// An error that is nothing but its message.
 macro_rules! plain_error {
@@ -91,16 +123,7 @@ macro_rules! plain_error {
         pub struct $name;
 
         impl $name {
-            /// The error, as a value.
-            ///
-            /// # Examples
-            ///
-            /// ```
-            #[doc = concat!("use deferred::{Failure, ", stringify!($name), "};")]
-            ///
-            #[doc = concat!("let failure = Failure::new(", stringify!($name), "::new());")]
-            #[doc = concat!("assert!(failure.is::<", stringify!($name), ">());")]
-            /// ```
+            /// The error.
             pub const fn new() -> Self {
                 Self
             }
@@ -117,6 +140,23 @@ macro_rules! plain_error {
 }
 
 pub(crate) use plain_error;
+
+plain_error! {
+    /// The Deferred was fired before: it takes one result only.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{AlreadyCalled, Deferred, succeed};
+    ///
+    /// let (trigger, deferred) = Deferred::pair();
+    /// trigger.callback(1).unwrap();
+    /// let chained = succeed(2).chain_deferred(trigger);
+    /// assert!(chained.into_result().unwrap().unwrap_err().is::<AlreadyCalled>());
+    /// # deferred.ignore();
+    /// ```
+    pub struct AlreadyCalled, "the deferred was already called: it takes one result only"
+}
 
 plain_error! {
     /// The Deferred was cancelled before it had a result.
@@ -159,7 +199,8 @@ plain_error! {
     /// # Examples
     ///
     /// ```
-    /// use deferred::{Deferred, WaitCycle};
+    /// use deferred::errors::WaitCycle;
+    /// use deferred::Deferred;
     /// use std::cell::RefCell;
     /// use std::rc::Rc;
     ///
@@ -187,7 +228,8 @@ plain_error! {
     /// use std::future::Future;
     /// use std::pin::Pin;
     /// use std::task::{Context, Poll, Waker};
-    /// use deferred::{ResultTaken, succeed};
+    /// use deferred::errors::ResultTaken;
+    /// use deferred::succeed;
     ///
     /// let mut deferred = succeed(1);
     /// let mut cx = Context::from_waker(Waker::noop());
@@ -247,17 +289,6 @@ impl Panicked {
     }
 
     /// What the panic said.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Panicked, maybe_deferred};
-    ///
-    /// # std::panic::set_hook(Box::new(|_| {}));
-    /// let printed = maybe_deferred(|| -> deferred::Result<()> { panic!("page {} is blank", 7) });
-    /// let failure = printed.into_result().unwrap().unwrap_err();
-    /// assert_eq!(failure.check::<Panicked>().unwrap().message(), "page 7 is blank");
-    /// ```
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -275,7 +306,7 @@ impl Failure {
     /// Calls `f`; if it panics, the panic becomes a failure ([`Panicked`]).
     ///
     /// For a loop that calls other people's code. Deferreds whose triggers the panic
-    /// drops are abandoned at once, while it unwinds, whoever catches it.
+    /// drops are abandoned at once, while it unwinds.
     ///
     /// # Errors
     ///
@@ -310,24 +341,6 @@ impl Failure {
     /// # Errors
     ///
     /// The panic.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Failure, Result};
-    /// use std::panic::Location;
-    ///
-    /// /// What a library may do with a job.
-    /// #[track_caller]
-    /// fn job(f: impl FnOnce()) -> impl FnOnce() -> Result<()> {
-    ///     let given_at = Location::caller();
-    ///     move || Failure::catch_at(given_at, f)
-    /// }
-    ///
-    /// # std::panic::set_hook(Box::new(|_| {}));
-    /// let job = job(|| panic!("what it may do"));
-    /// assert_eq!(job().unwrap_err().raised_at().line(), line!() - 1);
-    /// ```
     #[inline]
     pub fn catch_at<R>(place: &'static Location<'static>, f: impl FnOnce() -> R) -> Result<R> {
         catch(f).map_err(|payload| Self::of_panic(payload, place))

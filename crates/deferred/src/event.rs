@@ -6,13 +6,13 @@ use std::io::Write;
 use crate::failure::Failure;
 use crate::stage_trace::{CallSite, StageTrace};
 
-/// What is known of a failure that is to be logged.
+/// The data of a log record.
 pub(crate) struct FailureEvent<'a> {
     pub(crate) what: &'static str,
     pub(crate) failure: &'a Failure,
-    /// Where the Deferred was made that it came out of.
+    /// The place where the Deferred of the failure was made.
     pub(crate) made_at: Option<CallSite>,
-    /// Where the stage was added that logs it.
+    /// The place where the `log_error` stage was added.
     pub(crate) logged_by: Option<CallSite>,
     pub(crate) is_minor: bool,
 }
@@ -48,7 +48,7 @@ impl FailureEvent<'_> {
 
     /// Writes the full story to standard error.
     pub(crate) fn print(&self) {
-        // If even that cannot be written, there is nowhere left to say so.
+        // Errs if standard error is closed: there is no other place to report to.
         let _ = writeln!(std::io::stderr(), "{self}");
     }
 }

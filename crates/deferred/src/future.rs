@@ -1,4 +1,4 @@
-//! A Deferred can be awaited.
+//! `Future` for Deferreds of one thread.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -42,5 +42,5 @@ impl<T: 'static> Future for Deferred<T> {
     }
 }
 
-/// The value is moved about, never pinned.
+/// The value is never pinned: it moves from callback to callback.
 impl<T: 'static> Unpin for Deferred<T> {}

@@ -1,57 +1,69 @@
-//! Results that are not there yet, with a chain of callback/errback **pairs** over
-//! each: Twisted's Deferred, in Rust.
+//! Twisted's Deferred for Rust: callbacks and errbacks over a result that is not there yet,
+//! without an executor.
+//!
+//! Use it where something *calls back*: a protocol, a GUI or game loop, a C library, a plugin.
+//! A function returns a [`Deferred`] at once; its caller adds callbacks and errbacks in
+//! **pairs**, and whatever finishes the work fires it.
 //!
 //! ```
 //! use deferred::Deferred;
 //!
 //! let (trigger, deferred) = Deferred::pair();
 //!
-//! // Say what is to be done with the result ...
+//! // The consumer adds what is to be done with the result ...
 //! let page = deferred
 //!     .add_callback(|text: String| Ok(text.trim().parse::<u32>()?))
 //!     .add_callback(|number| Ok(format!("{number} visitors")))
-//!     .add_errback(|failure| Ok(format!("nobody counted: {failure}")));
+//!     .add_errback(|failure| Ok(format!("no count: {failure}")));
 //!
-//! // ... and, whenever it comes, give it.
+//! // ... and the producer fires it.
 //! trigger.callback(" 42 \n".to_owned())?;
 //! assert_eq!(page.into_result().unwrap()?, "42 visitors");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! There is no loop in this crate, no thread, no executor and no system call. It
-//! works wherever something calls back: in a GUI or game loop, in a protocol
-//! library, under any async runtime, and in the `reactor` crate beside it.
+//! # What you get
+//!
+//! - **A known order.** Firing runs the callbacks before it returns, in the order in which
+//!   they were added. There is no executor, no thread, no `Send` bound and no system call.
+//! - **Errors with a story.** `?` makes a [`Failure`] of any error. It keeps the place where
+//!   it was raised and the stages that it passed. A failure that no errback handles is
+//!   [reported](unhandled), never lost.
+//! - **No wait for ever**, where that can be known: a dropped [`Trigger`] fails its Deferred
+//!   with [`Abandoned`], one that would wait for itself fails with
+//!   [`WaitCycle`](errors::WaitCycle).
+//! - **Cancelling and timeouts** that reach the work: [`Deferred::cancel`],
+//!   [`Deferred::start`], [`Deferred::add_timeout`].
+//! - **Tests without sleeps**: a [`VirtualClock`] and [`assertions`].
+//! - **Both ways to `async`**: a Deferred is a future, and [`inline_callbacks`] runs an
+//!   `async` body as a Deferred.
+//!
+//! It is not for you if all your code is `async` already and one executor runs it.
+//!
+//! # What you need first
+//!
+//! | for | see |
+//! |---|---|
+//! | a result and its producer | [`Deferred`], [`Trigger`], [`succeed`], [`fail`], [`maybe_deferred`] |
+//! | return values of callbacks | [`Outcome`], [`Deferred::flatten`], [`Deferred::map_ok`] |
+//! | errors | [`Failure`], [`Result`], [`errors`], [`unhandled`] |
+//! | several Deferreds | [`gather`], [`gather_results`], [`race`], [`settled`], [`DeferredList`] |
+//! | one result for many | [`Deferred::share`] |
+//! | cancelling | [`Deferred::cancel`], [`Deferred::start`], [`DeferredHandle`], [`CancelOnDrop`] |
+//! | time | [`Clock`], [`sleep`], [`Deferred::add_timeout`], [`LoopingCall`], [`Cooperator`] |
+//! | turns | [`DeferredLock`], [`DeferredSemaphore`], [`DeferredQueue`] |
+//! | `async` bodies | [`inline_callbacks`] |
+//! | several threads | `deferred::sync`, with the feature `sync` |
+//! | a loop of your own | [`TimerQueue`], [`driver`] |
+//! | tests | [`VirtualClock`], [`assertions`] |
 //!
 //! The guide in `docs/` of the repository teaches the idea from zero, with pictures;
-//! `docs/words.md` lists the terms, with those of Twisted and Tokio.
-//!
-//! # The parts
-//!
-//! - [`Deferred`] is the consuming end: callbacks are added to it. It moves through
-//!   the `add` methods, so the type of the result is checked at every stage.
-//! - [`Trigger`] is the firing end. Firing twice is an [`AlreadyCalled`] error,
-//!   which hands the value back.
-//! - [`succeed`], [`fail`] and [`maybe_deferred`] make Deferreds that have their
-//!   result.
-//! - [`Failure`] is any error on its way through a chain, with the place it was
-//!   raised at and the stages it passed. `?` makes one of every error.
-//! - [`DeferredHandle`] and [`Pause`] act on a Deferred that has moved on.
-//! - [`DeferredList`], [`gather_results`], [`race`] and [`settled`] make several
-//!   Deferreds one.
-//! - [`DeferredLock`], [`DeferredSemaphore`] and [`DeferredQueue`] say who may go
-//!   next.
-//! - [`Clock`], [`TimerQueue`] and [`VirtualClock`] are time, without saying whose;
-//!   [`defer_later`], [`sleep`], [`Deferred::add_timeout`], [`LoopingCall`] and
-//!   [`Cooperator`] make use of it.
-//! - [`inline_callbacks`] runs an `async` body, with no executor.
-//! - `deferred::sync`, behind the feature `sync`, has Deferreds that may be fired
-//!   from any thread.
-//! - A failure that nobody handles is reported when it is let go of: see
-//!   [`set_unhandled_hook`], which WebAssembly in a browser needs for that.
+//! `docs/words.md` lists the terms, with those of Twisted and Tokio. The pages "Coming from
+//! Twisted", "Coming from async/await" and "Coming from JavaScript" are beside them.
 //!
 //! # Recipes
 //!
-//! ## Recover from one kind of error, pass the others on
+//! ## Handle one kind of error
 //!
 //! ```
 //! use deferred::{Cancelled, Deferred};
@@ -59,28 +71,27 @@
 //! let (_trigger, deferred) = Deferred::<u32>::pair();
 //! deferred.cancel();
 //! let count = deferred.add_errback(|failure| {
-//!     failure.trap::<Cancelled>()?;
+//!     failure.trap::<Cancelled>()?; // the others go on
 //!     Ok(0)
 //! });
 //! assert_eq!(count.into_result().unwrap().unwrap(), 0);
 //! ```
 //!
-//! ## Wait for another Deferred in the middle of a chain
+//! ## Wait for another Deferred
 //!
-//! Return it: the chain goes on when it has its result, with that result.
+//! Return it: the chain goes on with its result. After a `?` in the same callback, return it
+//! as `Ok(deferred)` and add [`flatten`](Deferred::flatten).
 //!
 //! ```
 //! use deferred::{Deferred, succeed};
 //!
-//! let (trigger, answer) = Deferred::pair();
-//! let chain = succeed("question")
-//!     .add_callback(move |_question| answer)
-//!     .add_callback(|answer: &str| Ok(answer.len()));
-//! trigger.callback("answer").unwrap();
-//! assert_eq!(chain.into_result().unwrap().unwrap(), 6);
+//! # fn square(number: i32) -> Deferred<i32> { succeed(number * number) }
+//! let squared = succeed("12").add_callback(|text| Ok(square(text.parse()?))).flatten();
+//! let root = squared.add_callback(|number| square(number));
+//! assert_eq!(root.into_result().unwrap().unwrap(), 20736);
 //! ```
 //!
-//! ## Do something in any case, and leave the result as it is
+//! ## Clean up in any case
 //!
 //! ```
 //! use deferred::succeed;
@@ -92,20 +103,18 @@
 //! # deferred.ignore();
 //! ```
 //!
-//! ## Let the work be stopped
+//! ## Cancellable work
 //!
 //! ```
-//! use deferred::{Cancelled, Deferred};
-//! use std::cell::Cell;
-//! use std::rc::Rc;
+//! use deferred::{Cancelled, Deferred, VirtualClock};
+//! use std::time::Duration;
 //!
-//! let is_stopped = Rc::new(Cell::new(false));
-//! let stop = Rc::clone(&is_stopped);
-//! let (_trigger, download) = Deferred::<Vec<u8>>::with_canceller(move |_trigger| {
-//!     stop.set(true);
+//! let clock = VirtualClock::new();
+//! let download = Deferred::<Vec<u8>>::start(|trigger| {
+//!     let job = clock.call_later(Duration::from_secs(9), move || Ok(trigger.callback(vec![])?));
+//!     move || job.cancel()
 //! });
 //! download.cancel();
-//! assert!(is_stopped.get());
 //! assert!(download.into_result().unwrap().unwrap_err().is::<Cancelled>());
 //! ```
 //!
@@ -121,22 +130,7 @@
 //! assert_eq!(book.into_result().unwrap().unwrap(), "page one page two");
 //! ```
 //!
-//! ## Take the first that succeeds
-//!
-//! The others are cancelled.
-//!
-//! ```
-//! use deferred::{Deferred, Failure, race};
-//!
-//! let (mirrors, pages): (Vec<_>, Vec<_>) = (0..3).map(|_| Deferred::pair()).unzip();
-//! let page = race(pages);
-//! mirrors[0].errback(Failure::msg("no route")).unwrap();
-//! mirrors[2].callback("the page").unwrap();
-//! assert!(mirrors[1].is_fired(), "cancelled");
-//! assert_eq!(page.into_result().unwrap().unwrap(), (2, "the page"));
-//! ```
-//!
-//! ## Run at most so many at a time
+//! ## Limit how many run at a time
 //!
 //! ```
 //! use deferred::{DeferredSemaphore, VirtualClock, gather_results, sleep};
@@ -153,10 +147,10 @@
 //! let all = all.into_result().expect_err("two are done, two have begun");
 //! clock.advance(Duration::from_secs(1));
 //! assert!(all.into_result().unwrap().is_ok());
-//! # Ok::<(), deferred::ZeroTokens>(())
+//! # Ok::<(), deferred::errors::ZeroTokens>(())
 //! ```
 //!
-//! ## Hand work from a producer to a consumer
+//! ## Producer and consumer
 //!
 //! ```
 //! use deferred::{DeferredQueue, inline_callbacks};
@@ -178,7 +172,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! ## Give up after a while
+//! ## Timeout
 //!
 //! ```
 //! use deferred::{Deferred, TimedOut, VirtualClock};
@@ -191,7 +185,7 @@
 //! assert!(answer.into_result().unwrap().unwrap_err().is::<TimedOut>());
 //! ```
 //!
-//! ## Do it every second
+//! ## Repeat at an interval
 //!
 //! ```
 //! use deferred::{LoopingCall, VirtualClock};
@@ -201,41 +195,12 @@
 //! let ticks = LoopingCall::new(|| println!("tick"));
 //! let over = ticks.start(&clock, Duration::from_secs(1))?;
 //! clock.advance(Duration::from_secs(3)); // the fourth tick
-//! ticks.stop()?;
+//! ticks.stop();
 //! assert!(over.into_result().unwrap().is_ok());
-//! # Ok::<(), deferred::LoopingCallError>(())
+//! # Ok::<(), deferred::errors::LoopingCallError>(())
 //! ```
 //!
-//! ## Test what takes time, without taking it
-//!
-//! ```
-//! use deferred::{VirtualClock, defer_later};
-//! use std::time::Duration;
-//!
-//! let clock = VirtualClock::new();
-//! let report = defer_later(&clock, Duration::from_secs(3600), || Ok("an hour has passed"));
-//! clock.advance(Duration::from_secs(3600));
-//! assert_eq!(report.into_result().unwrap().unwrap(), "an hour has passed");
-//! ```
-//!
-//! ## Write it as async
-//!
-//! The body runs at once until it waits, and the fire that it waits for resumes it.
-//! Under an executor, a Deferred can be awaited, too.
-//!
-//! ```
-//! use deferred::{Deferred, inline_callbacks};
-//!
-//! let (trigger, answer) = Deferred::pair();
-//! let doubled = inline_callbacks(async move {
-//!     let number: i32 = answer.await?;
-//!     Ok(number * 2)
-//! });
-//! trigger.callback(21).unwrap();
-//! assert_eq!(doubled.into_result().unwrap().unwrap(), 42);
-//! ```
-//!
-//! ## Fire it from another thread
+//! ## Fire from another thread
 //!
 //! With the feature `sync`. Its callbacks run on the thread that fires.
 //!
@@ -254,35 +219,34 @@
 //!
 //! # What runs when
 //!
-//! - Firing runs the callbacks that were added so far, before it returns. Adding to
+//! - Firing runs the callbacks that were added so far, before it returns. Adding a callback to
 //!   a Deferred that has its result runs the callback before the add returns.
-//! - Runs of one Deferred never nest: what is added from inside its own callback
-//!   waits until that returns. Runs of different Deferreds do: a callback that
-//!   fires another one has that one's callbacks run inside it.
-//! - However many Deferreds wait for one another, the stack does not grow. It does
-//!   when callbacks fire further Deferreds themselves, as with any function that
-//!   calls another; locks, semaphores and queues see to that it stays bounded with
-//!   them. Values inside values are dropped as Rust drops them.
-//! - A panic in a callback becomes a [`Failure`] for the next errback
-//!   ([`Panicked`]); with `panic = "abort"` nothing can be caught.
+//! - Runs of one Deferred never nest: a callback that is added from inside a callback of the
+//!   same Deferred runs after that has returned. Runs of different Deferreds do nest: if a
+//!   callback fires another Deferred, the callbacks of that one run inside it.
+//! - However many Deferreds wait for one another, the stack does not grow. It grows when
+//!   callbacks fire further Deferreds themselves, as with any function that calls another;
+//!   locks, semaphores and queues bound that. Values inside values are dropped as Rust drops
+//!   them.
+//! - A panic in a callback becomes a [`Failure`] for the next errback ([`Panicked`]); with
+//!   `panic = "abort"` it ends the process.
 //!
 //! # Where it differs from Twisted
 //!
-//! - The end of a chain has one owner, and what was acquired is a guard.
-//! - Nothing waits for ever where that can be known: a Deferred whose triggers are all
-//!   gone fails with [`Abandoned`], one that would wait for itself with [`WaitCycle`],
-//!   and the first of nothing with [`FailureGroup`].
-//! - Pauses are tokens; waiting is not a pause. A returned Deferred that is in the
-//!   middle of its own callbacks is waited for.
-//! - Unhandled failures are reported at once, also those that a paused Deferred held;
-//!   one that moved into a combined result was handled.
+//! - The end of a chain has one owner, and an acquired lock is a guard.
+//! - Waits that cannot end fail: with [`Abandoned`], [`WaitCycle`](errors::WaitCycle), and for
+//!   the first of nothing with [`FailureGroup`].
+//! - Pauses are tokens; waiting is not a pause. A chain may wait for a Deferred that is running
+//!   its own callbacks.
+//! - Unhandled failures are reported at once, also those of a paused Deferred. A failure that
+//!   moved into a combined result counts as handled.
 //! - Cancelling the Deferred of a [`LoopingCall`] stops the loop.
 //!
-//! The page "Coming from Twisted" in `docs/` of the repository has every name and every
-//! difference, with the reason and a test. "Coming from async/await" is beside it.
+//! "Coming from Twisted" has every name and every difference, with the reason and a test.
 //!
 #![doc(test(attr(deny(warnings), allow(dead_code))))]
 
+pub mod assertions;
 mod chain;
 mod combinators;
 mod concurrency;
@@ -302,14 +266,12 @@ mod stage_trace;
 mod state;
 #[cfg(feature = "sync")]
 pub mod sync;
-pub mod testing;
 mod time;
-mod unhandled;
+pub mod unhandled;
 
-pub use self::concurrency::{QueueClosed, QueueOverflow, QueueUnderflow, ZeroTokens};
-pub use self::error::{Abandoned, AlreadyCalled, Cancelled, Panicked, ResultTaken, WaitCycle};
-pub use self::failure::{Failure, FailureError, FailureGroup, FirstError, Result};
-pub use self::inline_callbacks::{inline_callbacks, reset_wake_hook, run_woken, set_wake_hook};
+pub use self::error::{Abandoned, AlreadyCalled, Cancelled, Panicked, Undelivered};
+pub use self::failure::{Failure, FailureGroup, FirstError, Result};
+pub use self::inline_callbacks::inline_callbacks;
 pub use self::local::{
     CancelOnDrop, Deferred, DeferredHandle, DeferredList, DeferredLock, DeferredQueue,
     DeferredSemaphore, DeferredTuple, InSpan, LockGuard, Outcome, Pause, Permit, SharedDeferred,
@@ -318,10 +280,27 @@ pub use self::local::{
 pub use self::stage_trace::StageTrace;
 pub use self::state::State;
 pub use self::time::{
-    Clock, CooperativeTask, Cooperator, CooperatorStopped, DelayedCall, DelayedCallError,
-    LoopingCall, LoopingCallError, NotPaused, TaskFinished, TaskStopped, TimedOut, TimerQueue,
-    ToClock, VirtualClock, Wakeup, defer_later, sleep,
+    Clock, CooperativeTask, Cooperator, DelayedCall, LoopingCall, TimedOut, TimerQueue, ToClock,
+    VirtualClock, Wakeup, defer_later, sleep,
 };
-pub use self::unhandled::{
-    Unhandled, reset_unhandled_hook, set_unhandled_hook, with_unhandled_hook,
-};
+
+/// For a loop of your own: resume the `async` bodies of a thread when they are woken.
+///
+/// A body of [`inline_callbacks`] that awaits a foreign future, or a Deferred that another
+/// thread fires, is resumed by [`run_woken`](driver::run_woken). A reactor calls it in each
+/// turn, and a [`VirtualClock`] when it is advanced. A loop that sleeps sets a
+/// [wake hook](driver::set_wake_hook), which is called when there is something to run.
+pub mod driver {
+    pub use crate::inline_callbacks::{reset_wake_hook, run_woken, set_wake_hook};
+}
+
+/// The errors that are not at the root of the crate: refused calls, and rare ends of a
+/// Deferred.
+pub mod errors {
+    pub use crate::concurrency::{QueueClosed, QueueOverflow, QueueUnderflow, ZeroTokens};
+    pub use crate::error::{ResultTaken, WaitCycle};
+    pub use crate::failure::FailureError;
+    pub use crate::time::{
+        CooperatorStopped, DelayedCallError, LoopingCallError, NotPaused, TaskFinished, TaskStopped,
+    };
+}

@@ -1,4 +1,4 @@
-//! `log_error`: an errback that only tells.
+//! `log_error`: a stage that logs a failure and passes it on.
 
 use std::panic::Location;
 
@@ -7,7 +7,7 @@ use crate::event::FailureEvent;
 use crate::failure::Result;
 use crate::panics::run_contained;
 
-/// Logs a failure and passes it on, as one that was seen to; it was added at this place.
+/// Logs a failure, marks it as logged, and passes it on. It was added at this place.
 pub(crate) struct LogError(pub(crate) &'static Location<'static>);
 
 impl<M, T> Stage<M, T> for LogError

@@ -1,6 +1,6 @@
-//! The type `!`, so that a callback may end in a panic on each path.
+//! The never type `!`, so that `|_| todo!()` is a callback.
 
-/// Names the type that a `fn() -> !` gives: `!` itself cannot be written yet.
+/// Names the return type of a function pointer: stable Rust cannot write `!` elsewhere.
 #[doc(hidden)]
 #[expect(unnameable_types, reason = "a public impl names it")]
 pub trait Gives {
@@ -11,5 +11,5 @@ impl<R> Gives for fn() -> R {
     type Out = R;
 }
 
-/// The type of what never returns.
+/// The never type.
 pub(crate) type Never = <fn() -> ! as Gives>::Out;

@@ -1,11 +1,11 @@
-//! The pairs: what a stage does on its two sides.
+//! Stages: the callback/errback pairs of the `add` methods.
 
 use crate::chain::{Fits, Flavour, Sender, Skips, Stage, Step};
 use crate::error::AlreadyCalled;
 use crate::failure::{Failure, Result};
 use crate::panics::drop_contained;
 
-/// `add_callback`: a value goes to `F`, a failure passes.
+/// `add_callback`: calls `F` with a value, passes a failure.
 pub(crate) struct OnValue<F>(pub(crate) F);
 
 impl<M: Flavour, T, U, F> Stage<M, T> for OnValue<F>
@@ -26,7 +26,7 @@ where
     }
 }
 
-/// `add_errback`: a failure goes to `F`, a value passes.
+/// `add_errback`: calls `F` with a failure, passes a value.
 pub(crate) struct OnFailure<F>(pub(crate) F);
 
 impl<M: Flavour, T, F> Stage<M, T> for OnFailure<F>
@@ -52,7 +52,7 @@ where
     }
 }
 
-/// `add_both`: whatever comes goes to `F`.
+/// `add_both`: calls `F` with the result.
 pub(crate) struct OnBoth<F>(pub(crate) F);
 
 impl<M: Flavour, T, U, F> Stage<M, T> for OnBoth<F>
@@ -70,7 +70,7 @@ where
     }
 }
 
-/// `add_callbacks`: a value goes to `F`, a failure to `G`.
+/// `add_callbacks`: calls `F` with a value, `G` with a failure.
 pub(crate) struct OnEither<F, G>(pub(crate) F, pub(crate) G);
 
 impl<M: Flavour, T, U, F, G> Stage<M, T> for OnEither<F, G>
@@ -92,7 +92,7 @@ where
     }
 }
 
-/// `chain_deferred`: whatever comes fires another chain.
+/// `chain_deferred`: fires another chain with the result.
 pub(crate) struct Forward<M: Flavour, T>(pub(crate) Sender<M, T>);
 
 impl<M: Flavour, T> Stage<M, T> for Forward<M, T>
@@ -110,7 +110,7 @@ where
             Ok(None) => Step::Done(Ok(())),
             Err(undelivered) => {
                 drop_contained(undelivered);
-                Step::Done(Err(Failure::new(AlreadyCalled::new(()))))
+                Step::Done(Err(Failure::new(AlreadyCalled)))
             }
         }
     }

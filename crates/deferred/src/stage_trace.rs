@@ -47,35 +47,11 @@ impl StageTrace {
     }
 
     /// How many stages the failure has left.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Failure, fail};
-    ///
-    /// let deferred = fail(Failure::msg("no"))
-    ///     .add_callback(|n: i32| Ok(n + 1))
-    ///     .add_errback(|failure| Err::<i32, _>(failure));
-    /// let failure = deferred.into_result().unwrap().unwrap_err();
-    /// assert_eq!(failure.stage_trace().count(), 2);
-    /// ```
     pub fn count(&self) -> u64 {
         self.count
     }
 
     /// Where the stages that are still known were added, oldest first.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Failure, fail};
-    ///
-    /// let deferred = fail(Failure::msg("no"));
-    /// let deferred = deferred.add_callback(|n: i32| Ok(n + 1));
-    /// let failure = deferred.into_result().unwrap().unwrap_err();
-    /// let lines: Vec<_> = failure.stage_trace().places().map(|place| place.line()).collect();
-    /// assert_eq!(lines, [line!() - 3], "that of the `add_callback`");
-    /// ```
     pub fn places(&self) -> impl Iterator<Item = &'static Location<'static>> {
         let oldest_of_last = self.count as usize % KEPT;
         let last = (0..KEPT).map(move |i| self.last[(oldest_of_last + i) % KEPT]);

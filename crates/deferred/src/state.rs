@@ -1,6 +1,6 @@
-//! `State`: what a Deferred is doing.
+//! `State`: the phases of a Deferred, as users see them.
 
-/// What a Deferred is doing.
+/// The phase that a Deferred is in.
 ///
 /// # Examples
 ///
@@ -23,14 +23,14 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
-    /// It has not been fired.
+    /// It was not fired.
     Unfired,
-    /// Its callbacks are being called.
+    /// Its callbacks are running.
     Running,
-    /// A callback returned another Deferred, which it waits for.
+    /// A callback has returned another Deferred, and it waits for that one's result.
     Waiting,
-    /// It has its result, but a [`Pause`](crate::Pause) holds it up.
+    /// It has a result, but a [`Pause`](crate::Pause) holds back its callbacks.
     Paused,
-    /// It has its result, and every callback was called.
+    /// It has its result, and every callback has run.
     Done,
 }

@@ -1,12 +1,17 @@
-//! What happens to a failure that nobody handled.
+//! Unhandled failures: their reports, and hooks that receive them.
 //!
-//! It is reported at once, when the end of the chain is let go of; there is no garbage
-//! collector to wait for. The report goes to the innermost hook of this thread, else to
-//! the captures of the process, else to the hook of the process, else to the log.
+//! A failure is reported when it reaches the end of a chain whose Deferred was dropped, or when
+//! a Deferred is dropped that has failed. The report goes to one of these, the first that is
+//! there:
 //!
-//! Hooks and subscribers are code of users, which may leave failures unhandled itself. A
-//! report from inside of a hook goes to the log, and one from inside of the log to
-//! standard error, so that no report calls itself.
+//! 1. the innermost hook of this thread ([`with_hook`]);
+//! 2. [`capture_unhandled_anywhere`](crate::assertions::capture_unhandled_anywhere), in a test;
+//! 3. the hook of the process ([`set_hook`]);
+//! 4. `tracing`, as one event; without a subscriber, standard error (see [`reset_hook`]).
+//!
+//! Hooks and subscribers may leave failures unhandled themselves. A report from inside a hook
+//! goes to the log, and one from inside the log to standard error, so that no report calls
+//! itself.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -19,12 +24,12 @@ use crate::event::FailureEvent;
 use crate::failure::Failure;
 use crate::panics::{drop_contained, run_contained};
 
-/// A failure that reached the end of a chain which nobody holds any more.
+/// A failure that reached the end of a chain whose Deferred was dropped.
 ///
 /// # Examples
 ///
 /// ```
-/// use deferred::testing::capture_unhandled;
+/// use deferred::assertions::capture_unhandled;
 /// use deferred::{Failure, fail};
 ///
 /// let ((), unhandled) = capture_unhandled(|| drop(fail::<()>(Failure::msg("lost"))));
@@ -35,7 +40,7 @@ use crate::panics::{drop_contained, run_contained};
 pub struct Unhandled {
     failure: Failure,
     made_at: Option<&'static Location<'static>>,
-    /// Nobody could have waited for it.
+    /// No consumer could have waited for it.
     is_moot: bool,
 }
 
@@ -53,26 +58,16 @@ impl Unhandled {
     }
 
     /// The failure.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::testing::capture_unhandled;
-    /// use deferred::{Failure, fail};
-    ///
-    /// let ((), unhandled) = capture_unhandled(|| drop(fail::<()>(Failure::msg("lost"))));
-    /// assert_eq!(unhandled[0].failure().message(), "lost");
-    /// ```
     pub fn failure(&self) -> &Failure {
         &self.failure
     }
 
-    /// Where the chain was made, if it ever had to wait for its result.
+    /// The place where the Deferred was made, unless it was made with its result.
     ///
     /// # Examples
     ///
     /// ```
-    /// use deferred::testing::capture_unhandled;
+    /// use deferred::assertions::capture_unhandled;
     /// use deferred::{Deferred, Failure};
     ///
     /// let ((), unhandled) = capture_unhandled(|| {
@@ -87,27 +82,27 @@ impl Unhandled {
         self.made_at
     }
 
-    /// Whether it is of little interest:
+    /// Whether the failure is minor:
     ///
-    /// - The last trigger was dropped unfired, and nobody could have waited for it. Either
-    ///   nobody held the end of the chain any more, or a callback that was to wait for it
-    ///   was passed by, by a failure that is reported in its own right.
+    /// - The last trigger was dropped unfired, and no consumer could have waited for the
+    ///   Deferred: it was dropped before, or a failure, which is reported in its own right,
+    ///   skipped the callback that would have returned it.
     /// - The Deferred was a part of another one, such as that of
-    ///   [`gather_results`](crate::gather_results), and that was cancelled: the one that
-    ///   cancelled it gets to know by the result of the whole.
+    ///   [`gather_results`](crate::gather_results), which was cancelled; the result of the whole
+    ///   shows that.
     ///
-    /// Such a one is logged at DEBUG level, the others at ERROR.
+    /// Minor failures are logged at DEBUG level, the others at ERROR.
     ///
     /// # Examples
     ///
     /// ```
-    /// use deferred::testing::capture_unhandled;
+    /// use deferred::assertions::capture_unhandled;
     /// use deferred::{Deferred, Failure};
     ///
     /// let ((), unhandled) = capture_unhandled(|| {
     ///     let (trigger, deferred) = Deferred::<()>::pair();
     ///     deferred.detach();
-    ///     drop(trigger); // nobody fires it, but nobody waits for it, either
+    ///     drop(trigger); // abandoned, but no consumer is left
     ///     let (trigger, deferred) = Deferred::<()>::pair();
     ///     deferred.detach();
     ///     trigger.errback(Failure::msg("lost")).unwrap();
@@ -120,7 +115,7 @@ impl Unhandled {
             || self.failure.is_from_enclosing_cancel()
     }
 
-    /// Reports it, unless it was logged on purpose before.
+    /// Reports the failure, unless `log_error` has logged it.
     pub(crate) fn report(self) {
         if self.failure.is_logged() {
             return;
@@ -138,12 +133,13 @@ impl Unhandled {
         run_contained("the report of an unhandled failure", || match outer {
             Reporting::Not | Reporting::InHook => self.event().log(),
             Reporting::InLog => self.event().print(),
-            // What is being printed leaves failures unhandled: it cannot be asked again.
+            // The `Display` of the failure leaves another one unhandled: printing that might
+            // never end.
             Reporting::InPrint => {}
         });
     }
 
-    /// Calls the hook that is in charge; says whether there is one.
+    /// Calls the hook; tells whether there is one.
     fn call_hook(&self) -> bool {
         let _entered = Reporting::enter(Reporting::InHook);
         let call = |hook: &dyn Fn(&Self)| {
@@ -175,7 +171,7 @@ impl Unhandled {
     }
 }
 
-/// What this thread is in the middle of reporting, from the outside to the inside.
+/// The kind of report that this thread is making; an inner one compares greater.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Reporting {
     Not,
@@ -193,7 +189,7 @@ impl Reporting {
         REPORTING.get()
     }
 
-    /// From now on until the guard is dropped.
+    /// Sets the level until the guard is dropped.
     fn enter(level: Self) -> Entered {
         let outer = REPORTING.replace(level);
         Entered { outer }
@@ -225,11 +221,10 @@ impl fmt::Debug for Unhandled {
 type Hook = Arc<dyn Fn(&Unhandled) + Send + Sync>;
 type LocalHook = Rc<dyn Fn(&Unhandled)>;
 
-/// What is in charge in all threads.
+/// Hooks of the process.
 struct Global {
     hook: Option<Hook>,
-    /// Of tests that want to see what any thread reports; see
-    /// [`capture_everywhere`].
+    /// Hooks of [`capture_everywhere`]; they replace `hook` while there are any.
     captures: Vec<Hook>,
 }
 
@@ -244,9 +239,8 @@ thread_local! {
 
 /// Calls `hook` for every unhandled failure of the process, in place of the log.
 ///
-/// The hook runs on the thread that let go of the failure, inside the drop; a
-/// panic in it is contained. What it leaves unhandled itself goes to the log.
-/// [`reset_unhandled_hook`] undoes it.
+/// The hook runs on the thread that drops the failure, inside the drop. A panic in it is
+/// contained. Failures that it leaves unhandled itself go to the log.
 ///
 /// # WebAssembly
 ///
@@ -261,33 +255,36 @@ thread_local! {
 /// #     pub struct JsValue;
 /// #     impl From<String> for JsValue { fn from(_: String) -> Self { Self } }
 /// # }
-/// deferred::set_unhandled_hook(|unhandled| web_sys::console::error_1(&unhandled.to_string().into()));
-/// # deferred::reset_unhandled_hook();
+/// deferred::unhandled::set_hook(|unhandled| web_sys::console::error_1(&unhandled.to_string().into()));
+/// # deferred::unhandled::reset_hook();
 /// ```
 ///
 /// # Examples
 ///
 /// ```
-/// use deferred::{Failure, fail, set_unhandled_hook, reset_unhandled_hook};
+/// use deferred::unhandled::{reset_hook, set_hook};
+/// use deferred::{Failure, fail};
 /// use std::sync::atomic::{AtomicUsize, Ordering};
 /// use std::sync::Arc;
 ///
 /// let count = Arc::new(AtomicUsize::new(0));
 /// let counter = Arc::clone(&count);
-/// set_unhandled_hook(move |_unhandled| {
+/// set_hook(move |_unhandled| {
 ///     counter.fetch_add(1, Ordering::Relaxed);
 /// });
-/// drop(fail::<()>(Failure::msg("nobody cares")));
+/// drop(fail::<()>(Failure::msg("lost")));
 /// assert_eq!(count.load(Ordering::Relaxed), 1);
-/// reset_unhandled_hook();
+/// reset_hook();
 /// ```
-pub fn set_unhandled_hook(hook: impl Fn(&Unhandled) + Send + Sync + 'static) {
+#[doc(alias = "set_unhandled_hook")]
+#[doc(alias = "unhandledrejection")]
+pub fn set_hook(hook: impl Fn(&Unhandled) + Send + Sync + 'static) {
     replace_global(Some(Arc::new(hook)));
 }
 
-/// Goes back to the default: one `tracing` event per unhandled failure; or, if the process
-/// has no `tracing` subscriber, the full story on standard error. (On
-/// `wasm32-unknown-unknown` there is none: see [`set_unhandled_hook`].)
+/// Restores the default: one `tracing` event per unhandled failure; if the process has no
+/// `tracing` subscriber, the full story goes to standard error. (`wasm32-unknown-unknown` has
+/// no standard error: see [`set_hook`].)
 ///
 /// The event is at ERROR level, or at DEBUG level if the failure is
 /// [minor](Unhandled::is_minor). It has the target `deferred`, and these fields, each on one
@@ -298,20 +295,21 @@ pub fn set_unhandled_hook(hook: impl Fn(&Unhandled) + Send + Sync + 'static) {
 /// # Examples
 ///
 /// ```
-/// use deferred::{Failure, fail, reset_unhandled_hook, set_unhandled_hook};
+/// use deferred::unhandled::{reset_hook, set_hook};
+/// use deferred::{Failure, fail};
 /// use std::sync::{Arc, Mutex};
 ///
 /// let seen = Arc::new(Mutex::new(Vec::new()));
 /// let sink = Arc::clone(&seen);
-/// set_unhandled_hook(move |unhandled| {
+/// set_hook(move |unhandled| {
 ///     sink.lock().unwrap().push(unhandled.failure().message());
 /// });
 /// drop(fail::<()>(Failure::msg("for the hook")));
-/// reset_unhandled_hook();
+/// reset_hook();
 /// drop(fail::<()>(Failure::msg("for the log")));
 /// assert_eq!(*seen.lock().unwrap(), ["for the hook"]);
 /// ```
-pub fn reset_unhandled_hook() {
+pub fn reset_hook() {
     replace_global(None);
 }
 
@@ -320,7 +318,7 @@ fn replace_global(hook: Option<Hook>) {
     drop_contained(replaced);
 }
 
-/// Nothing of a user's runs under this lock, so it is never poisoned.
+/// No user code runs under this lock, so it is never poisoned.
 fn read_global<R>(f: impl FnOnce(&Global) -> R) -> R {
     f(&GLOBAL.read().unwrap_or_else(PoisonError::into_inner))
 }
@@ -347,29 +345,29 @@ pub(crate) fn capture_everywhere<R>(
     change_global(|global| global.captures.push(Arc::clone(&hook)));
     let captured = Captured(hook);
     let of_this_thread = Arc::clone(&captured.0);
-    with_unhandled_hook(move |unhandled| of_this_thread(unhandled), body)
+    with_hook(move |unhandled| of_this_thread(unhandled), body)
 }
 
-/// Runs `body` with `hook` called for every unhandled failure of this thread,
-/// in place of any other hook and of the log. What `hook` leaves unhandled itself goes to
-/// the log.
+/// Runs `body` with `hook` called for every unhandled failure of this thread, in place of any
+/// other hook and of the log. Failures that `hook` leaves unhandled itself go to the log.
 ///
 /// # Examples
 ///
 /// ```
-/// use deferred::{Failure, fail, with_unhandled_hook};
+/// use deferred::unhandled::with_hook;
+/// use deferred::{Failure, fail};
 /// use std::cell::RefCell;
 /// use std::rc::Rc;
 ///
 /// let seen = Rc::new(RefCell::new(Vec::new()));
 /// let sink = Rc::clone(&seen);
-/// with_unhandled_hook(
+/// with_hook(
 ///     move |unhandled| sink.borrow_mut().push(unhandled.failure().message()),
 ///     || drop(fail::<()>(Failure::msg("lost"))),
 /// );
 /// assert_eq!(*seen.borrow(), ["lost"]);
 /// ```
-pub fn with_unhandled_hook<R>(hook: impl Fn(&Unhandled) + 'static, body: impl FnOnce() -> R) -> R {
+pub fn with_hook<R>(hook: impl Fn(&Unhandled) + 'static, body: impl FnOnce() -> R) -> R {
     struct Popped;
     impl Drop for Popped {
         fn drop(&mut self) {
@@ -379,7 +377,7 @@ pub fn with_unhandled_hook<R>(hook: impl Fn(&Unhandled) + 'static, body: impl Fn
     }
     LOCAL.with(|hooks| hooks.borrow_mut().push(Rc::new(hook)));
     let _popped = Popped;
-    // It may be a hook that calls this: the new one is not inside of itself.
+    // If a hook calls this, reports of `body` still go to the new hook.
     let _entered = Reporting::enter(Reporting::Not);
     body()
 }

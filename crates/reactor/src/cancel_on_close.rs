@@ -43,7 +43,9 @@ impl Cancellable {
     pub(crate) fn cancel(self) {
         match self {
             // It may have been made meanwhile.
-            Self::Call(call) => drop(call.cancel()),
+            Self::Call(call) => {
+                call.cancel();
+            }
             Self::Wait(deferred) => deferred.cancel(),
         }
     }

@@ -9,7 +9,7 @@
 
 use std::cell::Cell;
 
-use deferred::{reset_wake_hook, run_woken, set_wake_hook};
+use deferred::driver::{reset_wake_hook, run_woken, set_wake_hook};
 
 use crate::poll::{Waker, is_any_turning, mark_woken};
 

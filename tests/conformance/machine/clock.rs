@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use deferred::errors::{DelayedCallError, LoopingCallError};
 use serde_json::json;
 
-use super::flavour::{
-    self, Clock, Deferred, DelayedCall, DelayedCallError, LoopingCall, LoopingCallError,
-};
+use super::flavour::{self, Clock, Deferred, DelayedCall, LoopingCall};
 use super::machine::Machine;
 use crate::clock_ops::{ClockOp, Script};
 use crate::program::{Id, Op, Spec};
@@ -29,7 +29,7 @@ impl Timed {
         move || {
             for looping in loops.into_values() {
                 // One that does not run cannot be stopped.
-                let _ = looping.stop();
+                looping.stop();
             }
             if waits {
                 clock.jump(flavour::ticks(1_000_000));
@@ -48,7 +48,13 @@ impl Machine {
                 }
             }
             ClockOp::CallLater(c, ticks, ref acts) => self.call_later(c, ticks, acts),
-            ClockOp::CancelCall(c) => self.change_call(c, DelayedCall::cancel),
+            ClockOp::CancelCall(c) => self.change_call(c, |call| {
+                match call.cancel() {
+                    true => Ok(()),
+                    // Tells why.
+                    false => call.reset(Duration::ZERO),
+                }
+            }),
             ClockOp::ResetCall(c, ticks) => {
                 self.change_call(c, |call| call.reset(flavour::ticks(ticks)));
             }
@@ -80,7 +86,12 @@ impl Machine {
                 interval,
                 now,
             } => self.start_loop(number, d, interval, now),
-            ClockOp::StopLoop(number) => self.change_loop(number, LoopingCall::stop),
+            ClockOp::StopLoop(number) => self.change_loop(number, |looping| {
+                let was_running = looping.stop();
+                was_running
+                    .then_some(())
+                    .ok_or(LoopingCallError::NotRunning)
+            }),
             ClockOp::ResetLoop(number) => self.change_loop(number, LoopingCall::reset),
         }
     }
@@ -120,6 +131,7 @@ impl Machine {
             Err(DelayedCallError::AlreadyCancelled) => {
                 self.record(json!(["dc_already_cancelled", c]));
             }
+            Err(error) => unreachable!("{error}"),
         }
     }
 
@@ -221,6 +233,7 @@ impl Machine {
             LoopingCallError::AlreadyRunning => "loop_running",
             LoopingCallError::StillCalling => "loop_busy",
             LoopingCallError::NotRunning => "loop_not_running",
+            error => unreachable!("{error}"),
         };
         self.record(json!([name, number]));
     }

@@ -10,9 +10,8 @@ use std::time::Duration;
 
 pub(super) use deferred::{
     DeferredHandle as Handle, DeferredList, DeferredLock, DeferredSemaphore, DelayedCall,
-    DelayedCallError, LockGuard, LoopingCall, LoopingCallError, Pause, Permit, State,
-    VirtualClock as Clock, defer_later, fail, maybe_deferred, race, sleep, succeed,
-    with_unhandled_hook,
+    LockGuard, LoopingCall, Pause, Permit, State, VirtualClock as Clock, defer_later, fail,
+    maybe_deferred, race, sleep, succeed,
 };
 
 pub(super) type Deferred = deferred::Deferred<i64>;

@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub(super) use deferred::State;
 pub(super) use deferred::sync::{
     DeferredHandle as Handle, DeferredList, DeferredLock, DeferredSemaphore, LockGuard, Pause,
     Permit, fail, maybe_deferred, race, succeed,
 };
-pub(super) use deferred::{State, with_unhandled_hook};
 
 pub(super) type Deferred = deferred::sync::Deferred<i64>;
 pub(super) type Pending<T> = deferred::sync::Deferred<T>;

@@ -7,10 +7,11 @@ pub(crate) mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use deferred::unhandled::with_hook;
 use serde_json::json;
 
 pub(crate) use self::world::Machine;
-use super::flavour::{self, Deferred, State, with_unhandled_hook};
+use super::flavour::{self, Deferred, State};
 use crate::codes::{code_of, failure_of};
 use crate::program::{Canceller, Id, Op, Pair, Program};
 use crate::trace::Trace;
@@ -31,7 +32,7 @@ pub(crate) fn run(program: &Program) -> Result<Trace, String> {
 fn run_unguarded(program: &Program) -> Trace {
     let machine = Machine::new();
     let reporter = machine.clone();
-    with_unhandled_hook(
+    with_hook(
         move |unhandled| reporter.note_unhandled(code_of(unhandled.failure())),
         || {
             let mut groups = Vec::with_capacity(program.trace.len());

@@ -1,7 +1,7 @@
 //! Pollers: the waker of the executor above a tree of tasks.
 //!
 //! A task that waits for some other future is woken by a waker, from any thread, and goes on
-//! when an executor calls [`run_woken`](crate::run_woken). That executor polls the Deferred at
+//! when an executor calls [`run_woken`](crate::driver::run_woken). That executor polls the Deferred at
 //! the top of the tree, which waits for the task through any number of chains and tasks. All
 //! tasks of a tree share one poller. It is a union-find structure: when two trees are joined,
 //! their pollers are, so that an await costs the same whatever is above or below.

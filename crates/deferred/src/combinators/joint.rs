@@ -1,5 +1,4 @@
-//! What the parts of a combination share, and what happens when one of them has
-//! its result.
+//! Shared state of a combination, and the stage that each part gets.
 
 use super::rule::{Rule, Verdict};
 #[cfg(feature = "sync")]
@@ -13,29 +12,29 @@ use crate::failure::{Failure, FirstError, Result};
 use crate::panics::{drop_contained, drop_each_contained, run_contained};
 use crate::stage_trace::CallSite;
 
-/// What was asked for, beside the rule.
+/// The options of a combination, beside its rule.
 #[derive(Clone, Copy)]
 pub(crate) struct Options {
-    /// Nobody wants to hear of a failure that the result does not show.
+    /// Failures that are not part of the result are dropped, instead of reported as unhandled.
     pub(crate) consumes_errors: bool,
-    /// When the result is decided, the parts that have none are cancelled.
+    /// When the result is decided, the parts without a result are cancelled.
     pub(crate) cancels_rest: bool,
     pub(crate) on_cancel: OnCancel,
     pub(crate) made_at: CallSite,
 }
 
-/// How a combination ends whose parts were all cancelled.
+/// How a cancelled combination gets its result.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnCancel {
-    /// By what the parts do.
+    /// From the results of its cancelled parts.
     AsTheyDo,
-    /// The same; but if that leaves it unfired, as cancelled.
+    /// From the results of its cancelled parts; if those leave it unfired, `Cancelled`.
     AtOnce,
 }
 
-/// What the parts share.
+/// State that the parts share.
 pub(crate) struct Joint<M: Flavour, R: Rule> {
-    /// By number; empty once the result is decided.
+    /// By index; empty once the result is decided.
     parts: Vec<Part<M, R>>,
     /// How many parts have no result yet.
     missing: usize,
@@ -43,44 +42,44 @@ pub(crate) struct Joint<M: Flavour, R: Rule> {
     sender: Option<Sender<M, R::Output>>,
     rule: R,
     options: Options,
-    /// The combined Deferred was cancelled, and with it its parts.
+    /// Set when the combined Deferred, and with it its parts, was cancelled; never cleared.
     is_cancelled: bool,
 }
 
 enum Part<M: Flavour, R: Rule> {
-    /// Has no result yet; `None` if there is nothing to be cancelled.
+    /// Without a result; `None` if the part cannot be cancelled.
     Due(Option<CoreWeak<M>>),
     Kept(R::Kept),
 }
 
-/// The stage of one part.
+/// The stage that is added to a part.
 pub(crate) struct Arrival<M: Flavour, R: Rule> {
     joint: M::Handle<Joint<M, R>>,
     index: usize,
 }
 
-/// What the result of one part came to.
+/// Effect of the result of one part.
 enum Arrived<M: Flavour, R: Rule> {
-    /// It is kept, in the place of this.
+    /// The result is kept, in place of this.
     Kept(Part<M, R>),
-    /// It was the last one.
+    /// The result is kept, and it was the last one missing.
     Complete(Decided<M, R>),
     Succeeded(Decided<M, R>, R::Output),
     Failed(Decided<M, R>, Failure),
-    /// The result was decided before; and whether a cancel of the whole was asked for.
+    /// The combined result was decided before; the flag is `is_cancelled`.
     Late(Result<R::Part>, Options, bool),
 }
 
-/// What is taken out when the result is decided.
+/// The shared state, taken out when the result is decided.
 struct Decided<M: Flavour, R: Rule> {
     sender: Sender<M, R::Output>,
     parts: Vec<Part<M, R>>,
     options: Options,
 }
 
-/// A flavour that can cancel the parts of such a combination.
+/// A flavour whose combinations under `R` can be cancelled.
 pub(crate) trait Combines<R: Rule>: Flavour {
-    /// What knows the parts.
+    /// The state as a group of chains, which `cancel` goes through.
     fn group(joint: Self::Handle<Joint<Self, R>>) -> Self::Group;
 }
 
@@ -235,7 +234,7 @@ impl<M: Flavour, R: Rule> Joint<M, R> {
                 let replaced = std::mem::replace(&mut self.parts[index], Part::Kept(kept));
                 self.missing -= 1;
                 if self.missing == 0 {
-                    // It held nothing but a weak reference.
+                    // Drops a weak reference only: no user code runs.
                     drop(replaced);
                     return Arrived::Complete(self.decide(sender));
                 }
@@ -247,7 +246,7 @@ impl<M: Flavour, R: Rule> Joint<M, R> {
         }
     }
 
-    /// The parts that have no result yet, in order, which are to be cancelled.
+    /// Notes the cancel; gives the parts without a result, in order.
     fn cancel(&mut self) -> Vec<CoreWeak<M>> {
         self.is_cancelled = true;
         let due = self.parts.iter().filter_map(|part| match part {
@@ -266,7 +265,7 @@ impl<M: Flavour, R: Rule> Joint<M, R> {
     }
 }
 
-/// What was kept is dropped one by one, if the result is never decided.
+/// If the result is never decided, kept results are dropped one by one, with panics contained.
 impl<M: Flavour, R: Rule> Drop for Joint<M, R> {
     fn drop(&mut self) {
         drop_each_contained(std::mem::take(&mut self.parts));
@@ -274,7 +273,7 @@ impl<M: Flavour, R: Rule> Drop for Joint<M, R> {
 }
 
 impl<M: Flavour, R: Rule> Decided<M, R> {
-    /// Deals with the parts that the result does not show, all but `index`.
+    /// Cancels the parts without a result, and reports kept failures, all but that of `index`.
     fn let_go_of_rest(self, index: usize) -> Sender<M, R::Output>
     where
         (): Fits<M>,
@@ -312,13 +311,13 @@ impl<M: Flavour, R: Rule> Part<M, R> {
 }
 
 impl Options {
-    /// Whether a failure that the result does not show is no news.
+    /// Whether a failure that is not part of the result is dropped without a report.
     fn is_silent(&self, failure: &Failure) -> bool {
         self.consumes_errors || (self.cancels_rest && failure.is::<Cancelled>())
     }
 }
 
-/// Fires the combined Deferred, which goes on when the part's stage has returned.
+/// Fires the combined Deferred; its callbacks run when the part's stage has returned.
 fn fire<M, U>(sender: &Sender<M, U>, result: Result<U>) -> Step<M, ()>
 where
     M: Flavour,
@@ -328,7 +327,7 @@ where
         Ok(Some(combined)) => Step::Run(combined, ()),
         Ok(None) => Step::Done(Ok(())),
         Err(late) => {
-            // It was cancelled while a part was held up.
+            // It was cancelled while a part was paused.
             drop_contained(late);
             Step::Done(Ok(()))
         }

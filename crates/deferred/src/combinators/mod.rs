@@ -9,5 +9,5 @@
 mod joint;
 mod rule;
 
-pub(crate) use self::joint::{Combines, OnCancel, Options, combine};
+pub(crate) use self::joint::{Arrival, Combines, OnCancel, Options, combine};
 pub(crate) use self::rule::{FirstValue, Rule, Settled, Values};

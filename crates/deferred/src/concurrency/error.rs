@@ -1,4 +1,4 @@
-//! What a semaphore and a queue refuse.
+//! The errors of semaphores and queues.
 
 use std::error::Error;
 use std::fmt;
@@ -6,12 +6,13 @@ use std::fmt;
 use crate::error::plain_error;
 
 plain_error! {
-    /// A semaphore was to be made that nobody could ever acquire.
+    /// A semaphore needs at least one permit.
     ///
     /// # Examples
     ///
     /// ```
-    /// use deferred::{DeferredSemaphore, ZeroTokens};
+    /// use deferred::errors::ZeroTokens;
+    /// use deferred::DeferredSemaphore;
     ///
     /// let limit = "0".parse()?; // from a configuration, say
     /// assert_eq!(DeferredSemaphore::new(limit).unwrap_err(), ZeroTokens::new());
@@ -20,7 +21,7 @@ plain_error! {
     pub struct ZeroTokens, "a semaphore needs at least one token"
 }
 
-/// The queue is full, or closed; the item that was refused comes back.
+/// The queue is full, or closed; the refused item comes back.
 ///
 /// # Examples
 ///
@@ -52,29 +53,12 @@ impl<T> QueueOverflow<T> {
         }
     }
 
-    /// Whether the queue is closed, and so will never take the item.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let jobs = deferred::DeferredQueue::new();
-    /// jobs.close();
-    /// assert!(jobs.put("print").unwrap_err().is_closed());
-    /// ```
+    /// Whether the queue is closed: it will never take the item.
     pub fn is_closed(&self) -> bool {
         self.is_closed
     }
 
     /// The item that was refused.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let jobs = deferred::DeferredQueue::with_limits(Some(0), None);
-    /// let refused = jobs.put("print".to_owned()).unwrap_err();
-    /// let job = refused.into_inner();
-    /// assert_eq!(job, "print", "it can be put again later");
-    /// ```
     pub fn into_inner(self) -> T {
         self.item
     }
@@ -99,12 +83,13 @@ impl<T> fmt::Display for QueueOverflow<T> {
 impl<T> Error for QueueOverflow<T> {}
 
 plain_error! {
-    /// As many wait for an item of the queue as may.
+    /// As many consumers wait for an item of the queue as its `backlog` allows.
     ///
     /// # Examples
     ///
     /// ```
-    /// use deferred::{DeferredQueue, QueueUnderflow};
+    /// use deferred::errors::QueueUnderflow;
+    /// use deferred::DeferredQueue;
     ///
     /// let jobs = DeferredQueue::<&str>::with_limits(None, Some(1));
     /// let _first = jobs.get()?;
@@ -115,12 +100,13 @@ plain_error! {
 }
 
 plain_error! {
-    /// The queue is closed: nothing is put any more, and no item is left to be got.
+    /// The queue is closed and empty.
     ///
     /// # Examples
     ///
     /// ```
-    /// use deferred::{DeferredQueue, QueueClosed};
+    /// use deferred::errors::QueueClosed;
+    /// use deferred::DeferredQueue;
     ///
     /// let jobs = DeferredQueue::<&str>::new();
     /// let waiting = jobs.get().unwrap();

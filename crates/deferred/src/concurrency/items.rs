@@ -1,5 +1,4 @@
-//! Items on their way from those who put them to those who wait for them: what a
-//! queue is made of.
+//! FIFO of a queue: stored items, waiting consumers, producers that wait for room.
 
 use std::collections::VecDeque;
 
@@ -16,14 +15,14 @@ pub(crate) struct Items<M: Flavour, T: 'static> {
 
 pub(crate) struct ItemState<M: Flavour, T> {
     stored: VecDeque<T>,
-    /// Wait for an item. INVARIANT: none while an item is stored, or waits for room.
+    /// Wait for an item. INVARIANT: empty while an item is stored, or waits for room.
     getters: Waiters<M, T>,
-    /// Wait for room, each with its item. INVARIANT: none while there is room.
+    /// Wait for room, each with its item. INVARIANT: empty while there is room.
     putters: Waiters<M, (), T>,
     tickets: Tickets,
     size: Option<usize>,
     backlog: Option<usize>,
-    /// Nothing may be put any more. What was put, or waits for room, can still be got.
+    /// Set by `close`, never cleared: no item may be put, but `get` takes the rest.
     is_closed: bool,
 }
 
@@ -48,7 +47,7 @@ where
     }
 }
 
-/// What became of an item.
+/// Effect of a `put`.
 enum Put<M: Flavour, T> {
     To(Sender<M, T>, T),
     Stored,
@@ -56,9 +55,9 @@ enum Put<M: Flavour, T> {
     Closed(T),
 }
 
-/// What a getter finds.
+/// What `get` finds.
 enum Found<M: Flavour, T> {
-    /// An item; and who has got room by that.
+    /// An item, and the producer that got room by its removal.
     Item(T, Option<Sender<M, ()>>),
     Refused(QueueUnderflow),
     Closed,
@@ -117,7 +116,7 @@ where
     where
         M: WaitsIn<ItemState<M, T>>,
     {
-        // `look` and `join` share it: one of them takes it.
+        // `look` and `join` share the item; one of them takes it.
         let item = std::cell::Cell::new(Some(item));
         loop {
             let found = wait_in_line::<M, _, _, _>(
@@ -171,7 +170,7 @@ where
             }
             Ok(Found::Item(item, putter)) => {
                 if let Some(putter) = putter {
-                    // Errs if another thread has just cancelled it: the item was put all
+                    // Errs if another thread has just cancelled the put: its item is stored all
                     // the same.
                     let _ = give(&putter, ());
                 }
@@ -187,7 +186,7 @@ where
         });
         while let Some((getter, ())) = next {
             let closed = Failure::raised_at_place(QueueClosed::new(), closed_at);
-            // Otherwise it was cancelled, or has nothing to run.
+            // Otherwise another thread has just cancelled the get, or it has no callback to run.
             if let Ok(Some(getter)) = getter.fire_unrun(Err(closed)) {
                 hand_over(getter);
             }
@@ -196,7 +195,7 @@ where
     }
 }
 
-/// Fires a waiter; the item comes back if another thread has just cancelled it.
+/// Fires a waiter; the item comes back if another thread has just cancelled the waiter.
 fn give<M: Flavour, T: Fits<M>>(waiter: &Sender<M, T>, item: T) -> Result<(), T> {
     match waiter.fire_unrun(Ok(item)) {
         Ok(Some(waiter)) => {
@@ -235,7 +234,7 @@ where
         if let Some(item) = self.stored.pop_front() {
             return Some(Found::Item(item, self.admit()));
         }
-        // With a size of 0, an item goes from hand to hand.
+        // With a size of 0, items go from producer to consumer without being stored.
         if let Some((putter, item)) = self.putters.pop() {
             return Some(Found::Item(item, Some(putter)));
         }
@@ -246,7 +245,7 @@ where
         (self.getters.len() >= backlog).then(|| Found::Refused(QueueUnderflow::new()))
     }
 
-    /// Stores the item of the first that waits for room, if there is room.
+    /// If there is room, stores the item of the first producer that waits for it.
     fn admit(&mut self) -> Option<Sender<M, ()>> {
         if !self.has_room() {
             return None;

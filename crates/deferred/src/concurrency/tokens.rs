@@ -1,5 +1,4 @@
-//! A number of tokens, of which each has one holder: what a lock and a semaphore
-//! are made of.
+//! Counted permits (tokens): the mechanism of lock and semaphore.
 
 use std::fmt;
 
@@ -8,20 +7,20 @@ use crate::chain::{Fits, Flavour, Receiver, Sender, Skips, Stage, Step, hand_ove
 use crate::failure::Result;
 use crate::stage_trace::CallSite;
 
-/// The tokens of one lock or semaphore; `G` is what its users hold of it.
+/// The tokens of one lock or semaphore; `G` is the guard that users hold.
 pub(crate) struct Tokens<M: Flavour, G: 'static> {
     state: M::Handle<TokenState<M, G>>,
 }
 
 pub(crate) struct TokenState<M: Flavour, G> {
-    /// INVARIANT: zero while somebody waits.
+    /// INVARIANT: zero while there is a waiter.
     free: usize,
     limit: usize,
     waiters: Waiters<M, G>,
     tickets: Tickets,
 }
 
-/// One of the tokens. It goes to the next in the line, or back, when it is dropped.
+/// One token. Dropping it hands it to the next waiter, or back.
 pub(crate) struct Token<M: Flavour, G>
 where
     G: Fits<M> + From<Self>,
@@ -61,7 +60,7 @@ impl<M: Flavour, G: Fits<M> + From<Token<M, G>>> Tokens<M, G> {
         M::with(&self.state, |state| state.limit)
     }
 
-    /// A token, or a place in the line for one.
+    /// Takes a token, or waits for one.
     pub(crate) fn acquire(&self, made_at: CallSite) -> Receiver<M, G>
     where
         M: WaitsIn<TokenState<M, G>>,
@@ -84,7 +83,7 @@ impl<M: Flavour, G: Fits<M> + From<Token<M, G>>> Tokens<M, G> {
         }
     }
 
-    /// Calls `f` with a token in hand, and holds that until its outcome is known.
+    /// Calls `f` with a token held until its outcome is there.
     pub(crate) fn run<U, F>(&self, f: F, called_at: CallSite) -> Receiver<M, U>
     where
         M: WaitsIn<TokenState<M, G>>,
@@ -118,8 +117,8 @@ impl<M: Flavour, G: Fits<M> + From<Self>> Drop for Token<M, G> {
         match next.fire_unrun(Ok(G::from(Self { state }))) {
             Ok(Some(waiter)) => hand_over(waiter),
             Ok(None) => {}
-            // It was cancelled a moment ago, by another thread: its token goes on
-            // to the one behind it.
+            // Another thread has just cancelled this waiter: the drop hands the token to the
+            // next one.
             Err(refused) => drop(refused),
         }
     }
@@ -131,7 +130,7 @@ impl<M: Flavour, G: Fits<M> + From<Self>> fmt::Debug for Token<M, G> {
     }
 }
 
-/// Calls `F` with a token in hand, and holds that until the outcome is known.
+/// Stage that calls `F` with a token held until its outcome is there.
 pub(crate) struct Holding<F> {
     f: F,
     called_at: CallSite,
@@ -165,7 +164,7 @@ where
     }
 }
 
-/// The last stage of what a holder waits for.
+/// Last stage of the Deferred that `F` returned: releases the token.
 pub(crate) struct Release<G>(G);
 
 impl<M, T, G> Stage<M, T> for Release<G>

@@ -1,9 +1,8 @@
-//! The line in which Deferreds wait for something, first come, first served.
+//! Wait queue: Deferreds that wait in FIFO order.
 //!
-//! One that is cancelled leaves the line. Its place is found by its ticket and
-//! emptied; empty places are removed when they are more than half of the line, or
-//! at its ends. So a cancel costs no more than a search, and the line is never
-//! more than twice as long as those who wait in it.
+//! A cancelled waiter leaves the queue. Its entry is found by its ticket (binary search) and
+//! emptied; empty entries are removed at the ends of the queue, and when they are more than
+//! half of it. So the queue is never more than twice as long as the number of waiters.
 
 use std::collections::VecDeque;
 use std::panic::Location;
@@ -11,14 +10,14 @@ use std::panic::Location;
 use crate::chain::{Canceller, Fits, Flavour, Local, Receiver, ReceiverState, Sender};
 use crate::panics::drop_each_contained;
 
-/// A line of `T`s to be fired, each with what it brought.
+/// A FIFO of senders to be fired, each with a value of its waiter.
 pub(crate) struct Waiters<M: Flavour, T, X = ()> {
-    /// Sorted by ticket. INVARIANT: neither the first nor the last place is empty.
+    /// Sorted by ticket. INVARIANT: neither the first nor the last entry is empty.
     line: VecDeque<(u64, Option<(Sender<M, T>, X)>)>,
     empty: usize,
 }
 
-/// Gives the places in the lines of one state their numbers.
+/// Numbers the waiters of one state.
 #[derive(Default)]
 pub(crate) struct Tickets {
     last: u64,
@@ -49,7 +48,7 @@ impl<M: Flavour, T: Fits<M>, X> Waiters<M, T, X> {
         self.line.len() - self.empty
     }
 
-    /// Takes out the first.
+    /// Takes the first waiter out.
     pub(crate) fn pop(&mut self) -> Option<(Sender<M, T>, X)> {
         let (_, first) = self.line.pop_front()?;
         self.trim();
@@ -63,7 +62,7 @@ impl<M: Flavour, T: Fits<M>, X> Waiters<M, T, X> {
         self.line.insert(at, (ticket, Some((sender, brought))));
     }
 
-    /// Takes out the one with `ticket`, if it still waits.
+    /// Takes the waiter with `ticket` out, if it still waits.
     pub(crate) fn remove(&mut self, ticket: u64) -> Option<(Sender<M, T>, X)> {
         let at = self.line.binary_search_by_key(&ticket, |(other, _)| *other);
         let removed = self.line[at.ok()?].1.take();
@@ -88,19 +87,19 @@ impl<M: Flavour, T: Fits<M>, X> Waiters<M, T, X> {
     }
 }
 
-/// What has a line, or several.
+/// A state with one wait queue or several.
 pub(crate) trait HasWaiters<M: Flavour>: 'static {
-    /// What a waiter that leaves had; it is dropped without a lock.
+    /// The data of a waiter that leaves; it is dropped without a lock.
     type Left;
 
     fn tickets(&mut self) -> &mut Tickets;
-    /// Takes the waiter with `ticket` out of its line.
+    /// Takes the waiter with `ticket` out of its queue.
     fn leave(&mut self, ticket: u64) -> Self::Left;
 }
 
-/// A flavour in which a waiter in a line of an `S` can be cancelled.
+/// A flavour in which waiters of an `S` can be cancelled.
 pub(crate) trait WaitsIn<S: HasWaiters<Self>>: Flavour {
-    /// What takes the one with `ticket` out of the line. It keeps nothing alive.
+    /// The canceller of the waiter with `ticket`. It refers to the state weakly.
     fn leave_line(state: &Self::Handle<S>, ticket: u64) -> Self::Canceller;
 }
 
@@ -132,7 +131,8 @@ fn leave<M: Flavour, S: HasWaiters<M>>(state: &M::Handle<S>, ticket: u64) {
     crate::panics::drop_contained(left);
 }
 
-/// What `look` finds, or a place in a line: `join` puts the source there, under its ticket.
+/// Returns what `look` finds, or else waits: `join` puts a sender into a queue, under its
+/// ticket.
 pub(crate) fn wait_in_line<M, S, G, X>(
     state: &M::Handle<S>,
     made_at: &'static Location<'static>,

@@ -1,15 +1,15 @@
-//! `FailureError`: a failure as something that is a `std::error::Error`.
+//! `FailureError`: a failure that implements `std::error::Error`.
 
 use std::error::Error;
 use std::fmt;
 
 use super::Failure;
 
-/// A [`Failure`] for interfaces that want a [`std::error::Error`], from
+/// A [`Failure`] for interfaces that take a [`std::error::Error`], from
 /// [`Failure::into_error`].
 ///
-/// It says what the failure's error says, and has the same source; `Debug` tells the full
-/// story. The type of the error is asked for here ([`is`](Self::is),
+/// Its message and its source are those of the failure's error; `Debug` prints the full
+/// story. The type of the error is queried here ([`is`](Self::is),
 /// [`downcast_ref`](Self::downcast_ref)), with the same answer whether or not there are
 /// other clones of the failure. A `Box<dyn Error>` made of it is downcast to a
 /// `FailureError` first. [`Failure::from_box`] gives the failure back, with its story.
@@ -17,7 +17,7 @@ use super::Failure;
 /// # Examples
 ///
 /// ```
-/// use deferred::FailureError;
+/// use deferred::errors::FailureError;
 /// use std::error::Error;
 /// use std::num::ParseIntError;
 ///
@@ -41,43 +41,17 @@ impl FailureError {
     }
 
     /// The failure.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let error = deferred::Failure::msg("no").into_error();
-    /// assert_eq!(error.failure().message(), "no");
-    /// ```
     pub fn failure(&self) -> &Failure {
         &self.failure
     }
 
     /// The failure, by value.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let error = deferred::Failure::msg("no").into_error();
-    /// let again: deferred::Deferred<()> = deferred::fail(error.into_failure());
-    /// # again.ignore();
-    /// ```
     pub fn into_failure(self) -> Failure {
         self.failure
     }
 
     /// Whether the error itself is an `E`; its sources are not searched, as by
     /// [`Failure::is`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Cancelled, Failure};
-    ///
-    /// let failure = Failure::new(Cancelled::new());
-    /// let clone = failure.clone();
-    /// assert!(failure.into_error().is::<Cancelled>());
-    /// assert!(clone.into_error().is::<Cancelled>(), "whoever else has it");
-    /// ```
     pub fn is<E: Error + 'static>(&self) -> bool {
         self.downcast_ref::<E>().is_some()
     }

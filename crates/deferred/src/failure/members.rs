@@ -41,34 +41,11 @@ impl FirstError {
     }
 
     /// Which of the Deferreds failed: its place in the input, from 0.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Failure, FirstError, fail, gather_results, succeed};
-    ///
-    /// let names = ["a.txt", "b.txt"];
-    /// let pages = gather_results([succeed("a page"), fail(Failure::msg("no such file"))]);
-    /// let failure = pages.into_result().unwrap().unwrap_err();
-    /// let first = failure.check::<FirstError>().unwrap();
-    /// assert_eq!(names[first.index()], "b.txt", "this is the one that is missing");
-    /// ```
     pub fn index(&self) -> usize {
         self.index
     }
 
     /// What it failed with.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Failure, FirstError, fail, gather_results};
-    ///
-    /// let pages = gather_results([fail::<()>(Failure::msg("no such file"))]);
-    /// let failure = pages.into_result().unwrap().unwrap_err();
-    /// let first = failure.check::<FirstError>().unwrap();
-    /// assert_eq!(first.failure().message(), "no such file");
-    /// ```
     pub fn failure(&self) -> &Failure {
         match &*self.failure {
             Some(failure) => failure,
@@ -141,18 +118,6 @@ impl FailureGroup {
     }
 
     /// Goes through the failures, in the order of the input.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Cancelled, Failure, FailureGroup, fail, race};
-    ///
-    /// let fastest = race([fail::<()>(Cancelled::new()), fail(Failure::msg("no route"))]);
-    /// let failure = fastest.into_result().unwrap().unwrap_err();
-    /// let group = failure.check::<FailureGroup>().unwrap();
-    /// let cancelled = group.iter().filter(|failure| failure.is::<Cancelled>());
-    /// assert_eq!(cancelled.count(), 1);
-    /// ```
     pub fn iter(&self) -> std::slice::Iter<'_, Failure> {
         self.failures.iter()
     }

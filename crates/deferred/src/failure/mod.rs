@@ -1,9 +1,12 @@
-//! `Failure`: an error on its way through a chain, and its story so far.
+//! `Failure`: an error in a chain, with the stages that it has passed.
 
 mod as_error;
 mod context;
+#[cfg(feature = "anyhow")]
+mod from_anyhow;
 mod inside;
 mod members;
+mod message;
 mod text;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -14,7 +17,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 pub use self::as_error::FailureError;
 pub use self::members::{FailureGroup, FirstError};
-use self::text::{Message, text_of};
+use self::message::{Message, text_of};
 use crate::stage_trace::{CallSite, StageTrace};
 
 /// A result that may have failed, with [`Failure`] as the error unless said otherwise.
@@ -31,15 +34,18 @@ use crate::stage_trace::{CallSite, StageTrace};
 /// ```
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
-/// Any error, with the place it was raised at and the stages it passed.
+/// Any error, with the place where it was raised and the stages that it passed.
 ///
-/// One word, cheap to clone, `Send + Sync`. `?` turns every
-/// [`std::error::Error`] into one. Like `anyhow::Error`, and for the same
-/// reason, it does not implement `Error` itself; [`Failure::into_error`] gives
-/// something that does.
+/// It is one word, cheap to clone, and `Send + Sync`. `?` makes one of every
+/// [`std::error::Error`]. Like `anyhow::Error`, and for the same reason, it does not implement
+/// `Error` itself; [`Failure::into_error`] gives a type that does.
 ///
-/// `Display` prints the error, and the errors that caused it, on one line;
-/// `Debug` tells the full story.
+/// `Display` prints the error and its sources on one line; `Debug` prints the full story.
+///
+/// # With `anyhow`
+///
+/// With the feature `anyhow`, `?` makes an `anyhow::Error` of it, and `Failure::from_anyhow` is
+/// the way back.
 ///
 /// # Examples
 ///
@@ -65,38 +71,30 @@ pub(crate) struct Inner {
     error: Box<dyn Error + Send + Sync>,
     raised_at: &'static Location<'static>,
     stage_trace: StageTrace,
-    /// What was noted of it.
+    /// Bits of [`LOGGED`] and the like.
     notes: AtomicU8,
     backtrace: Backtrace,
 }
 
-/// It was logged on purpose.
+/// Set by `log_error`: the failure is not reported as unhandled. Never cleared.
 const LOGGED: u8 = 1;
-/// It came of the cancel of what its Deferred was a part of.
+/// Set on a `Cancelled` of a part whose whole was cancelled: a report of it is minor. Never
+/// cleared.
 const FROM_ENCLOSING_CANCEL: u8 = 2;
 
 impl Failure {
-    /// Wraps `error`, noting the caller's place as the one it was raised at.
+    /// Wraps `error`, and records the caller's place as the place where it was raised.
     ///
-    /// A backtrace is taken only if the environment asks for one, as the
-    /// standard library does (`RUST_BACKTRACE`, `RUST_LIB_BACKTRACE`). The crate's own
+    /// A backtrace is captured only if `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` asks for it, as
+    /// in the standard library. The crate's own
     /// [`Cancelled`](crate::Cancelled), [`Abandoned`](crate::Abandoned) and
     /// [`TimedOut`](crate::TimedOut) have none.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::Failure;
-    ///
-    /// let failure = Failure::new(std::fmt::Error);
-    /// assert_eq!(failure.raised_at().line(), line!() - 1);
-    /// ```
     #[track_caller]
     pub fn new<E: Error + Send + Sync + 'static>(error: E) -> Self {
         Self::from_box(Box::new(error))
     }
 
-    /// A failure that is nothing but a text.
+    /// A failure that is only a text.
     ///
     /// # Examples
     ///
@@ -109,17 +107,7 @@ impl Failure {
         Self::from_box(Box::new(Message::new(message.into())))
     }
 
-    /// Wraps an error that is boxed already. A [`FailureError`] becomes the failure that it
-    /// was.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::error::Error;
-    ///
-    /// let error: Box<dyn Error + Send + Sync> = "no such page".into();
-    /// assert_eq!(deferred::Failure::from_box(error).message(), "no such page");
-    /// ```
+    /// Wraps a boxed error. A [`FailureError`] becomes the failure that it was.
     #[track_caller]
     pub fn from_box(error: Box<dyn Error + Send + Sync>) -> Self {
         match error.downcast::<FailureError>() {
@@ -135,8 +123,8 @@ impl Failure {
         Self::raised(Box::new(error), raised_at, Backtrace::capture())
     }
 
-    /// For an error that shows no mistake of the code on the stack, but what somebody asked
-    /// for: a backtrace costs forty times as much as a cancel.
+    /// For errors that the user asked for, such as a cancel: the stack shows no mistake, and a
+    /// backtrace costs forty times as much as the cancel.
     pub(crate) fn without_backtrace<E: Error + Send + Sync + 'static>(
         error: E,
         raised_at: CallSite,
@@ -209,28 +197,16 @@ impl Failure {
     }
 
     /// Whether [`check`](Self::check) finds an `E`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::Failure;
-    /// use std::num::ParseIntError;
-    ///
-    /// let failure = Failure::new("x".parse::<u8>().unwrap_err());
-    /// assert!(failure.is::<ParseIntError>());
-    /// assert!(!failure.is::<std::io::Error>());
-    /// ```
     pub fn is<E: Error + 'static>(&self) -> bool {
         self.check::<E>().is_some()
     }
 
-    /// As [`check`](Self::check), but gives the failure itself back where it is
-    /// another: with `?`, an errback deals with the errors it knows and lets the
-    /// others go on to the next errback.
+    /// As [`check`](Self::check), but errs with the failure if it finds no `E`: with `?`, an
+    /// errback handles the errors that it knows and passes the others to the next errback.
     ///
     /// # Errors
     ///
-    /// This failure (a clone of it), if there is no `E` in it.
+    /// A clone of this failure, if there is no `E` in it.
     ///
     /// # Examples
     ///
@@ -266,53 +242,17 @@ impl Failure {
         self.inner.error.downcast_ref()
     }
 
-    /// What the error says, without what caused it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Failure, fail, gather_results};
-    ///
-    /// let gathered = gather_results([fail::<()>(Failure::msg("no route"))]);
-    /// let failure = gathered.into_result().unwrap().unwrap_err();
-    /// assert_eq!(failure.message(), "the deferred at index 0 failed");
-    /// assert_eq!(failure.to_string(), "the deferred at index 0 failed: no route");
-    /// ```
+    /// The message of the error, without its sources.
     pub fn message(&self) -> String {
         text_of(&*self.inner.error)
     }
 
     /// The error that was raised.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::error::Error;
-    /// use std::num::ParseIntError;
-    ///
-    /// fn exit_code(error: &(dyn Error + 'static)) -> u8 {
-    ///     if error.is::<ParseIntError>() { 2 } else { 1 }
-    /// }
-    ///
-    /// let failure = deferred::Failure::new("x".parse::<u8>().unwrap_err());
-    /// assert_eq!(exit_code(failure.as_error()), 2);
-    /// ```
     pub fn as_error(&self) -> &(dyn Error + Send + Sync + 'static) {
         &*self.inner.error
     }
 
     /// The error and its sources, outermost first.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Failure, fail, gather_results};
-    ///
-    /// let gathered = gather_results([fail::<()>(Failure::msg("no route"))]);
-    /// let failure = gathered.into_result().unwrap().unwrap_err();
-    /// let story: Vec<_> = failure.chain().map(ToString::to_string).collect();
-    /// assert_eq!(story, ["the deferred at index 0 failed", "no route"]);
-    /// ```
     pub fn chain(&self) -> impl Iterator<Item = &(dyn Error + 'static)> {
         let mut next: Option<&(dyn Error + 'static)> = Some(&*self.inner.error);
         std::iter::from_fn(move || {
@@ -322,8 +262,8 @@ impl Failure {
         })
     }
 
-    /// Where the error became a failure: the place of the `?`, of the `fail`,
-    /// or of whatever made it.
+    /// The place where the error became a failure: that of the `?`, or of the call of `fail` or
+    /// `Failure::new`.
     ///
     /// # Examples
     ///
@@ -340,46 +280,21 @@ impl Failure {
         self.inner.raised_at
     }
 
-    /// The places at which the stages were added that the failure has left.
+    /// The places at which the stages were added that the failure has passed.
     ///
-    /// Only the first four and the last four are kept. A failure that is shared
-    /// (cloned) while it passes a stage does not note it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Failure, fail};
-    ///
-    /// let failure = fail::<()>(Failure::msg("no"))
-    ///     .add_callback(|()| Ok(1))
-    ///     .add_callback(|n| Ok(n + 1))
-    ///     .into_result()
-    ///     .unwrap()
-    ///     .unwrap_err();
-    /// assert_eq!(failure.stage_trace().count(), 2);
-    /// ```
+    /// The first four and the last four are kept. A stage is not recorded while the failure is
+    /// shared (cloned).
     pub fn stage_trace(&self) -> &StageTrace {
         &self.inner.stage_trace
     }
 
-    /// The backtrace of the place the error was raised at, if the environment
-    /// asked for backtraces.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::backtrace::{Backtrace, BacktraceStatus};
-    ///
-    /// let failure = deferred::Failure::msg("no");
-    /// let is_asked_for = Backtrace::capture().status() == BacktraceStatus::Captured;
-    /// assert_eq!(failure.backtrace().is_some(), is_asked_for);
-    /// ```
+    /// The backtrace of the place where the error was raised, if the environment asked for it.
     pub fn backtrace(&self) -> Option<&Backtrace> {
         (self.inner.backtrace.status() == BacktraceStatus::Captured)
             .then_some(&self.inner.backtrace)
     }
 
-    /// The failure as an error, for an interface that wants a `std::error::Error`: a
+    /// The failure for an interface that takes a `std::error::Error`: a
     /// [`FailureError`], which becomes a `Box<dyn Error>` by `?` or `into`.
     ///
     /// # Examples
@@ -398,7 +313,7 @@ impl Failure {
         FailureError::new(self)
     }
 
-    /// Notes that it was logged on purpose: nobody is to be told of it again.
+    /// Notes that it was logged, so that it is not reported as unhandled.
     pub(crate) fn note_logged(&self) {
         self.note(LOGGED);
     }
@@ -407,8 +322,8 @@ impl Failure {
         self.has_note(LOGGED)
     }
 
-    /// Notes that it came of the cancel of what its Deferred was a part of: whoever did that
-    /// asked for it.
+    /// Notes that the whole was cancelled of which its Deferred was a part, so that a report of
+    /// it is minor.
     pub(crate) fn note_enclosing_cancel(&self) {
         self.note(FROM_ENCLOSING_CANCEL);
     }
@@ -425,17 +340,16 @@ impl Failure {
         self.inner.notes.load(Ordering::Relaxed) & note != 0
     }
 
-    /// Notes that the failure leaves the stage that was added at `place`.
+    /// Records that the failure passes the stage that was added at `place`.
     ///
-    /// Nothing is noted while the failure is shared, so that it costs neither a
-    /// copy nor a lock.
+    /// It records nothing while the failure is shared: that would cost a copy or a lock.
     pub(crate) fn passed(&mut self, place: &'static Location<'static>) {
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
             inner.note_passed(place);
         }
     }
 
-    /// The error and its story, for who can see in a cheaper way whether the failure
+    /// The error and its story, for a caller that can see in a cheaper way whether the failure
     /// is shared.
     pub(crate) fn story(&mut self) -> &mut Arc<Inner> {
         &mut self.inner

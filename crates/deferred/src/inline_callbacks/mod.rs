@@ -40,7 +40,7 @@ use crate::local::Deferred;
 /// the result is [`Cancelled`](crate::Cancelled). (A `deferred::sync::Deferred` is some
 /// other future, too.)
 ///
-/// Two bodies that would wait for each other fail with [`WaitCycle`](crate::WaitCycle),
+/// Two bodies that would wait for each other fail with [`WaitCycle`](crate::errors::WaitCycle),
 /// whatever futures are between them. A body that waits for itself through a
 /// [`DeferredList`](crate::DeferredList) waits, which its `Debug` shows; a cancel drops it.
 ///

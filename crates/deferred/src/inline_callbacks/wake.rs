@@ -22,7 +22,8 @@ use crate::failure::Result;
 /// # Examples
 ///
 /// ```
-/// use deferred::{inline_callbacks, run_woken};
+/// use deferred::driver::run_woken;
+/// use deferred::inline_callbacks;
 /// use std::future::poll_fn;
 /// use std::task::Poll;
 ///
@@ -61,7 +62,8 @@ pub fn run_woken() -> usize {
 /// # Examples
 ///
 /// ```
-/// use deferred::{inline_callbacks, reset_wake_hook, run_woken, set_wake_hook};
+/// use deferred::driver::{reset_wake_hook, run_woken, set_wake_hook};
+/// use deferred::inline_callbacks;
 /// use std::sync::mpsc;
 /// use std::task::Poll;
 /// use std::thread;
@@ -96,7 +98,7 @@ pub fn set_wake_hook(hook: impl Fn() + Send + Sync + 'static) {
 /// # Examples
 ///
 /// ```
-/// use deferred::{reset_wake_hook, set_wake_hook};
+/// use deferred::driver::{reset_wake_hook, set_wake_hook};
 /// use std::sync::mpsc;
 ///
 /// let (wake, woken) = mpsc::channel::<()>();

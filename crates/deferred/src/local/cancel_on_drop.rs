@@ -10,15 +10,15 @@ use crate::failure::Result;
 
 /// Owns a Deferred and cancels it when dropped, from [`Deferred::cancel_on_drop`].
 ///
-/// Awaiting it awaits the Deferred. What comes of the cancel is not reported.
+/// Awaiting it awaits the Deferred. A failure after the cancel is not reported.
 ///
 /// # Examples
 ///
 /// ```
-/// use deferred::Deferred;
+/// use deferred::{CancelOnDrop, Deferred};
 ///
 /// struct Search {
-///     _running: deferred::CancelOnDrop<()>,
+///     _running: CancelOnDrop<()>,
 /// }
 ///
 /// let (trigger, found) = Deferred::pair();
@@ -27,6 +27,7 @@ use crate::failure::Result;
 /// drop(search);
 /// assert!(trigger.is_fired(), "cancelled");
 /// ```
+#[doc(alias = "AbortOnDrop")]
 #[must_use = "the Deferred is cancelled as soon as this is dropped"]
 pub struct CancelOnDrop<T: 'static> {
     /// `None` once it was taken out.
@@ -34,18 +35,7 @@ pub struct CancelOnDrop<T: 'static> {
 }
 
 impl<T: 'static> Deferred<T> {
-    /// Cancels the Deferred when what this returns is dropped before the result is there.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::Deferred;
-    ///
-    /// let (trigger, answer) = Deferred::<u32>::pair();
-    /// let answer = answer.cancel_on_drop();
-    /// drop(answer);
-    /// assert!(trigger.is_fired(), "cancelled");
-    /// ```
+    /// Cancels the Deferred when the returned guard is dropped before the result is there.
     pub fn cancel_on_drop(self) -> CancelOnDrop<T> {
         CancelOnDrop {
             deferred: Some(self),
@@ -54,16 +44,7 @@ impl<T: 'static> Deferred<T> {
 }
 
 impl<T: 'static> CancelOnDrop<T> {
-    /// Gives the Deferred back; nothing cancels it any more.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::succeed;
-    ///
-    /// let answer = succeed(42).cancel_on_drop();
-    /// assert_eq!(answer.into_inner().into_result().unwrap().unwrap(), 42);
-    /// ```
+    /// Takes the Deferred out, which is not cancelled any more.
     pub fn into_inner(mut self) -> Deferred<T> {
         match self.deferred.take() {
             Some(deferred) => deferred,

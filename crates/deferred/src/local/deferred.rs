@@ -1,4 +1,4 @@
-//! `Deferred`: the end of a chain that callbacks are added to.
+//! `Deferred`: the consuming receiver of a chain, to which callbacks are added.
 
 use std::fmt;
 use std::mem::ManuallyDrop;
@@ -7,20 +7,21 @@ use std::panic::Location;
 use super::handle::{DeferredHandle, Pause};
 use super::outcome::{Outcome, Stepped};
 use super::trigger::Trigger;
+use crate::chain::Local;
 use crate::chain::{
-    Canceller, Control, Local, Receiver, ReceiverState, Sender, Stage, Storage, cancel_core,
+    Canceller, Control, Receiver, ReceiverState, Sender, Stage, Storage, cancel_core,
 };
 use crate::failure::{Failure, Result};
 use crate::log_error::LogError;
 use crate::pair::{Forward, OnBoth, OnEither, OnFailure, OnValue};
 use crate::state::State;
 
-/// A result that is not there yet, and what is to be done with it.
+/// A result that is not there yet, with the chain of callbacks that will handle it.
 ///
-/// Work is added as **pairs**: a callback for a value, an errback for a failure.
-/// Each pair gets what the one before it gave, exactly one of its sides runs, and
-/// a side that is missing passes its input on. What a callback
-/// [returns](Outcome) decides on which side the next pair runs.
+/// Callbacks are added in **pairs**: a callback for a value, an errback for a failure. Each
+/// pair gets the result of the pair before it. Exactly one of its sides runs; a side that is
+/// missing passes its input on. What a callback [returns](Outcome) decides on which side the
+/// next pair runs.
 ///
 /// ```text
 ///              ┌ callback ┐      ┌ callback ┐      ┌ callback ┐
@@ -30,19 +31,19 @@ use crate::state::State;
 ///              └──────────┘      └──────────┘      └──────────┘
 /// ```
 ///
-/// The Deferred moves through the `add` methods, so its type is always that of
-/// the result at the end of the chain. If it has its result, what is added runs
-/// at once, before the `add` returns.
+/// The `add` methods consume the Deferred and return it with the type of the new end of the
+/// chain. If it has its result already, a callback runs before the `add` returns.
 ///
 /// # Dropping
 ///
-/// Dropping a Deferred does not cancel it: what was added still runs. A failure
-/// that reaches the end with nobody to see it is reported, see
-/// [`set_unhandled_hook`](crate::set_unhandled_hook).
+/// Dropping a Deferred does not cancel it: the callbacks that were added still run. A failure
+/// that reaches the end of a dropped chain is reported as
+/// [unhandled](crate::unhandled). To cancel on drop, use
+/// [`cancel_on_drop`](Self::cancel_on_drop).
 ///
 /// # Awaiting
 ///
-/// A Deferred is a [`Future`] of its `Result`, under any executor of one thread.
+/// A Deferred is a [`Future`] of its `Result`, for any executor.
 ///
 /// # Variance
 ///
@@ -64,46 +65,45 @@ use crate::state::State;
 /// let page = page.into_result().unwrap().unwrap();
 /// assert_eq!(page, "<p>invalid digit found in string</p>");
 /// ```
+#[doc(alias = "Promise")]
+#[doc(alias = "Future")]
+#[doc(alias = "Receiver")]
 pub struct Deferred<T: 'static> {
     receiver: Receiver<Local, T>,
 }
 
 impl<T: 'static> Deferred<T> {
-    /// A Deferred and what fires it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (trigger, deferred) = deferred::Deferred::pair();
-    /// trigger.callback("done").unwrap();
-    /// assert_eq!(deferred.into_result().unwrap().unwrap(), "done");
-    /// ```
+    /// Makes a Deferred and the [`Trigger`] that fires it.
     #[track_caller]
     #[inline(always)]
+    #[doc(alias = "oneshot")]
+    #[doc(alias = "channel")]
     pub fn pair() -> (Trigger<T>, Self) {
         let (sender, receiver) = Sender::pair(Location::caller());
         (Trigger::new(sender), Self { receiver })
     }
 
-    /// As [`pair`](Self::pair), with what [`cancel`](Self::cancel) is to call to
-    /// stop the work.
+    /// As [`pair`](Self::pair), with a canceller: the function by which
+    /// [`cancel`](Self::cancel) stops the work.
     ///
-    /// The canceller is called at most once, and only if the Deferred is not
-    /// fired. It is given a trigger, with which it may fire the Deferred itself;
-    /// if it does not, the Deferred fails with [`Cancelled`](crate::Cancelled).
-    /// It is dropped when the Deferred is fired. A panic in it is contained.
+    /// The canceller is called at most once, and only if the Deferred has not been fired. It
+    /// gets a trigger and may fire the Deferred with it. If it does not, the Deferred fails
+    /// with [`Cancelled`](crate::Cancelled). Firing the Deferred drops the canceller. A panic
+    /// in it is contained.
+    ///
+    /// A canceller that needs the object that it stops is easier to write with
+    /// [`start`](Self::start).
     ///
     /// # Examples
     ///
     /// ```
     /// use deferred::Deferred;
     ///
-    /// let (_trigger, deferred) = Deferred::with_canceller(|trigger| {
-    ///     let _ = trigger.callback("what there was so far");
+    /// let (_trigger, download) = Deferred::with_canceller(|trigger| {
+    ///     let _ = trigger.callback("the first half");
     /// });
-    /// deferred.cancel();
-    /// let text = deferred.into_result().unwrap().unwrap();
-    /// assert_eq!(text, "what there was so far");
+    /// download.cancel();
+    /// assert_eq!(download.into_result().unwrap().unwrap(), "the first half");
     /// ```
     #[track_caller]
     pub fn with_canceller(canceller: impl FnOnce(Trigger<T>) + 'static) -> (Trigger<T>, Self) {
@@ -114,21 +114,28 @@ impl<T: 'static> Deferred<T> {
         (Trigger::new(sender), Self { receiver })
     }
 
-    /// Adds a callback: it gets the value, and what it [returns](Outcome) is passed
-    /// on. A failure passes by it.
+    /// Adds a callback: it gets the value, and its [return value](Outcome) is the next result.
+    /// A failure skips it.
     ///
     /// # Examples
     ///
-    /// ```
-    /// use deferred::succeed;
+    /// A callback returns `Ok(value)`, an error by `?`, another Deferred to wait for, or `()`:
     ///
-    /// let sum = succeed("1 2 3")
-    ///     .add_callback(|text| Ok(text.split(' ').map(str::parse).collect::<Result<Vec<i32>, _>>()?))
-    ///     .add_callback(|numbers| Ok(numbers.iter().sum::<i32>()));
-    /// assert_eq!(sum.into_result().unwrap().unwrap(), 6);
+    /// ```
+    /// use deferred::{Deferred, succeed};
+    ///
+    /// # fn square(number: i32) -> Deferred<i32> { succeed(number * number) }
+    /// let done = succeed("7")
+    ///     .add_callback(|text| Ok(text.parse::<i32>()?))
+    ///     .add_callback(|number| square(number))
+    ///     .add_callback(|square| println!("{square}"));
+    /// assert!(done.into_result().unwrap().is_ok());
     /// ```
     #[track_caller]
     #[inline]
+    #[doc(alias = "addCallback")]
+    #[doc(alias = "then")]
+    #[doc(alias = "and_then")]
     pub fn add_callback<F, O>(self, callback: F) -> Deferred<O::Value>
     where
         F: FnOnce(T) -> O + 'static,
@@ -138,22 +145,28 @@ impl<T: 'static> Deferred<T> {
         self.add(OnValue(callback), Location::caller())
     }
 
-    /// Adds an errback: it gets the failure, and what it returns is passed on. A
-    /// value passes by it.
+    /// Adds an errback: it gets the failure, and its [return value](Outcome) is the next
+    /// result. A value skips it.
     ///
     /// # Examples
     ///
-    /// ```
-    /// use deferred::{Failure, fail};
+    /// [`Failure::trap`] handles errors of one type and passes the others on:
     ///
-    /// let deferred = fail::<i32>(Failure::msg("no")).add_errback(|failure| {
-    ///     println!("{failure}; taking 0");
-    ///     Ok(0)
+    /// ```
+    /// use deferred::fail;
+    /// use std::io;
+    ///
+    /// let page = fail(io::Error::other("no route")).add_errback(|failure| {
+    ///     failure.trap::<io::Error>()?;
+    ///     Ok("try again later")
     /// });
-    /// assert_eq!(deferred.into_result().unwrap().unwrap(), 0);
+    /// assert_eq!(page.into_result().unwrap().unwrap(), "try again later");
     /// ```
     #[track_caller]
     #[inline]
+    #[doc(alias = "addErrback")]
+    #[doc(alias = "catch")]
+    #[doc(alias = "or_else")]
     pub fn add_errback<F, O>(self, errback: F) -> Self
     where
         F: FnOnce(Failure) -> O + 'static,
@@ -163,21 +176,11 @@ impl<T: 'static> Deferred<T> {
         self.add(OnFailure(errback), Location::caller())
     }
 
-    /// Adds one function for both sides: it gets the result, whichever it is.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::succeed;
-    ///
-    /// let deferred = succeed(1).add_both(|result| {
-    ///     println!("finished: {result:?}");
-    ///     result
-    /// });
-    /// assert_eq!(deferred.into_result().unwrap().unwrap(), 1);
-    /// ```
+    /// Adds one function for both sides: it gets the `Result`. Return it to leave it as it is.
     #[track_caller]
     #[inline]
+    #[doc(alias = "addBoth")]
+    #[doc(alias = "finally")]
     pub fn add_both<F, O>(self, both: F) -> Deferred<O::Value>
     where
         F: FnOnce(Result<T>) -> O + 'static,
@@ -187,22 +190,28 @@ impl<T: 'static> Deferred<T> {
         self.add(OnBoth(both), Location::caller())
     }
 
-    /// Adds a pair: a callback for a value and an errback for a failure.
+    /// Adds a pair: a callback for a value and an errback for a failure, of which exactly one
+    /// runs.
     ///
-    /// Exactly one of them is called. The errback does not see what its own
-    /// callback raises; the next pair's does.
+    /// The errback does not get a failure of its own callback; that goes to the next pair.
     ///
     /// # Examples
     ///
     /// ```
-    /// use deferred::{Failure, fail};
+    /// use deferred::{Failure, succeed};
     ///
-    /// let length = fail(Failure::msg("no such page"))
-    ///     .add_callbacks(|page: String| Ok(page.len()), |_failure| Ok(0));
-    /// assert_eq!(length.into_result().unwrap().unwrap(), 0);
+    /// let told = succeed("a page")
+    ///     .add_callbacks(
+    ///         |_page| Err(Failure::msg("out of paper")),
+    ///         |_failure| Ok("not called: the callback ran"),
+    ///     )
+    ///     .add_errback(|failure| Ok(if failure.message() == "out of paper" { "refill" } else { "?" }));
+    /// assert_eq!(told.into_result().unwrap().unwrap(), "refill");
     /// ```
     #[track_caller]
     #[inline]
+    #[doc(alias = "addCallbacks")]
+    #[doc(alias = "then")]
     pub fn add_callbacks<F, G, O, P>(self, callback: F, errback: G) -> Deferred<O::Value>
     where
         F: FnOnce(T) -> O + 'static,
@@ -215,47 +224,34 @@ impl<T: 'static> Deferred<T> {
         self.add(OnEither(callback, errback), Location::caller())
     }
 
-    /// Lets the result, whichever it is, fire another Deferred, and goes on with
-    /// `()`.
+    /// Fires another Deferred with the result, value or failure, and goes on with `()`.
     ///
-    /// If the other one was fired before, this one goes on with
-    /// [`AlreadyCalled<()>`](crate::AlreadyCalled). Cancelling or pausing the
-    /// other has no effect on this one.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Deferred, succeed};
-    ///
-    /// let (trigger, other) = Deferred::pair();
-    /// succeed(7).chain_deferred(trigger);
-    /// assert_eq!(other.into_result().unwrap().unwrap(), 7);
-    /// ```
+    /// If the other Deferred was fired before, this one goes on with
+    /// [`AlreadyCalled`](crate::AlreadyCalled). Cancelling or pausing the other one has no
+    /// effect on this one.
     #[track_caller]
+    #[doc(alias = "chainDeferred")]
     pub fn chain_deferred(self, other: Trigger<T>) -> Deferred<()> {
         self.add(Forward(other.into_sender()), Location::caller())
     }
 
-    /// Logs a failure that comes by, at ERROR level, and passes it on: Twisted's
-    /// `logError`.
+    /// Logs a failure that reaches this stage, at ERROR level, and passes it on.
     ///
-    /// A failure that was logged counts as seen to: if it comes to the end of a chain
-    /// unhandled, it is not reported a second time. What a later callback makes of it, a new
-    /// failure, is. Without a `tracing` subscriber it goes to standard error, as the
-    /// [report](crate::reset_unhandled_hook) of an unhandled one does.
+    /// A failure that was logged counts as seen: if it reaches the end of the chain, it is not
+    /// reported as [unhandled](crate::unhandled) a second time. A new failure that a later
+    /// callback makes of it is. Without a `tracing` subscriber the log goes to standard error.
     ///
     /// # Examples
+    ///
+    /// At the end of a chain whose result is of no interest:
     ///
     /// ```
     /// use deferred::{Failure, fail};
     ///
-    /// let deferred = fail::<i32>(Failure::msg("no")).log_error().add_errback(|_told| Ok(0));
-    /// assert_eq!(deferred.into_result().unwrap().unwrap(), 0);
-    ///
-    /// // At the end of a chain that nobody waits for.
     /// fail::<i32>(Failure::msg("no")).log_error().detach();
     /// ```
     #[track_caller]
+    #[doc(alias = "logError")]
     pub fn log_error(self) -> Self {
         self.add(LogError(Location::caller()), Location::caller())
     }
@@ -264,7 +260,7 @@ impl<T: 'static> Deferred<T> {
         Self { receiver }
     }
 
-    /// What `step` comes to, outside of any chain.
+    /// A Deferred of a callback's outcome, outside of any chain.
     pub(crate) fn from_step(step: Stepped<T>) -> Self {
         Self {
             receiver: Receiver::from_step(step.0),
@@ -276,23 +272,25 @@ impl<T: 'static> Deferred<T> {
         self,
         stage: S,
         added_at: &'static Location<'static>,
-    ) -> Deferred<S::Out> {
+    ) -> Deferred<S::Out>
+    where
+        S::Out: 'static,
+    {
         Deferred {
             receiver: self.into_receiver().add(stage, added_at),
         }
     }
 
-    /// Cancels: asks whoever works on the result to stop.
+    /// Cancels the work: the result is not wanted any more.
     ///
-    /// - Not fired, with a canceller: it is called. Unless it fires the
-    ///   Deferred, that fails with [`Cancelled`](crate::Cancelled).
-    /// - Not fired, without one: the Deferred fails with `Cancelled`, and the one
-    ///   fire that may still come is swallowed silently.
-    /// - Waiting for another Deferred: that one is cancelled, and this one gets
-    ///   what comes of it.
+    /// - Not fired, with a canceller: the canceller is called. Unless that fires the
+    ///   Deferred, it fails with [`Cancelled`](crate::Cancelled).
+    /// - Not fired, without a canceller: it fails with `Cancelled`. One later fire is
+    ///   ignored, since the producer cannot know.
+    /// - Waiting for another Deferred: that one is cancelled, and this one gets its result.
     /// - Otherwise there is nothing to stop, and nothing happens.
     ///
-    /// The callbacks that this sets going run before it returns.
+    /// Callbacks that run because of this run before it returns.
     ///
     /// # Examples
     ///
@@ -301,22 +299,23 @@ impl<T: 'static> Deferred<T> {
     ///
     /// let (trigger, deferred) = Deferred::pair();
     /// deferred.cancel();
-    /// assert!(trigger.callback(1).is_ok(), "swallowed");
+    /// assert!(trigger.callback(1).is_ok(), "ignored");
     /// assert!(trigger.callback(2).is_err(), "once only");
     /// assert!(deferred.into_result().unwrap().unwrap_err().is::<Cancelled>());
     /// ```
     #[track_caller]
+    #[doc(alias = "abort")]
     pub fn cancel(&self) {
         if let Receiver::Linked(link) = &self.receiver {
             cancel_core::<Local>(link.core(), Location::caller());
         }
     }
 
-    /// Holds the Deferred up until the token is dropped. It may be fired
-    /// meanwhile, but no callback is called.
+    /// Holds back the callbacks until the [`Pause`] is dropped. The Deferred may be fired
+    /// before that.
     ///
-    /// From inside one of its own callbacks, through a
-    /// [`handle`](Self::handle), it takes effect when that callback returns.
+    /// From inside one of its own callbacks, through a [`handle`](Self::handle), the pause
+    /// takes effect when that callback returns.
     ///
     /// # Examples
     ///
@@ -326,7 +325,7 @@ impl<T: 'static> Deferred<T> {
     /// let mut deferred = succeed(1);
     /// let pause = deferred.pause();
     /// let deferred = deferred.add_callback(|n| Ok(n + 1));
-    /// let deferred = deferred.into_result().expect_err("held up");
+    /// let deferred = deferred.into_result().expect_err("paused");
     /// pause.unpause();
     /// assert_eq!(deferred.into_result().unwrap().unwrap(), 2);
     /// ```
@@ -335,48 +334,25 @@ impl<T: 'static> Deferred<T> {
         Pause::new(self.receiver.pause(Location::caller()))
     }
 
-    /// A handle to cancel, pause or look at the Deferred when it has moved on.
+    /// A handle by which the Deferred can be cancelled, paused or looked at after it has
+    /// moved.
     ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Deferred, State};
-    ///
-    /// let (trigger, mut deferred) = Deferred::pair();
-    /// let handle = deferred.handle();
-    /// let page = deferred.add_callback(|number: i32| Ok(number + 1));
-    /// assert_eq!(handle.state(), Some(State::Unfired));
-    /// trigger.callback(1).unwrap();
-    /// assert_eq!(handle.state(), Some(State::Done));
-    /// # page.ignore();
-    /// ```
-    ///
-    /// It takes `&mut self` because a Deferred that was made with its result
-    /// ([`succeed`](crate::succeed), [`fail`](crate::fail)) has nothing yet that a handle could refer to.
+    /// It takes `&mut self` because a Deferred that was made with its result, as
+    /// [`succeed`](super::succeed) does, first gets the memory that a handle refers to.
     #[track_caller]
+    #[doc(alias = "abort_handle")]
     pub fn handle(&mut self) -> DeferredHandle {
         DeferredHandle::new(Control::new(self.receiver.core(Location::caller())))
     }
 
-    /// What the Deferred is doing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Deferred, State, succeed};
-    ///
-    /// let (_trigger, inner) = Deferred::<()>::pair();
-    /// assert_eq!(inner.state(), State::Unfired);
-    /// assert_eq!(succeed(1).state(), State::Done);
-    /// ```
+    /// The phase that the Deferred is in.
     pub fn state(&self) -> State {
         self.receiver.look().unwrap_or(State::Done)
     }
 
-    /// The result, if it is there and every callback was called.
+    /// Takes the result, if it is there and every callback has run.
     ///
-    /// A failure that comes out here is in the caller's hands, and not reported
-    /// as unhandled.
+    /// A failure that is taken counts as handled.
     ///
     /// # Errors
     ///
@@ -385,9 +361,7 @@ impl<T: 'static> Deferred<T> {
     /// # Examples
     ///
     /// ```
-    /// use deferred::{Deferred, succeed};
-    ///
-    /// assert_eq!(succeed(1).into_result().unwrap().unwrap(), 1);
+    /// use deferred::Deferred;
     ///
     /// let (trigger, deferred) = Deferred::pair();
     /// let deferred = deferred.into_result().unwrap_err();
@@ -395,50 +369,30 @@ impl<T: 'static> Deferred<T> {
     /// assert_eq!(deferred.into_result().unwrap().unwrap(), 2);
     /// ```
     #[inline(always)]
+    #[doc(alias = "try_recv")]
+    #[doc(alias = "now_or_never")]
     pub fn into_result(self) -> Result<Result<T>, Self> {
         self.into_receiver()
             .into_result()
             .map_err(|receiver| Self { receiver })
     }
 
-    /// Lets go of the Deferred, saying so: what was added still runs, and an
-    /// unhandled failure is still reported. It is what dropping does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::Deferred;
-    ///
-    /// let (trigger, deferred) = Deferred::pair();
-    /// deferred.add_callback(|text: &str| println!("{text}")).detach();
-    /// trigger.callback("printed all the same").unwrap();
-    /// ```
+    /// Drops the Deferred, as a statement: its callbacks still run, and a failure at the end
+    /// is reported as [unhandled](crate::unhandled).
     pub fn detach(self) {
         drop(self);
     }
 
-    /// Lets go of the Deferred and of whatever comes of it: what was added still
-    /// runs, a failure at the end is not reported.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Failure, fail};
-    ///
-    /// fail::<()>(Failure::msg("nobody is to hear of it")).ignore();
-    /// ```
+    /// Drops the Deferred and its result: its callbacks still run, but a failure at the end
+    /// is not reported.
     pub fn ignore(self) {
         self.into_receiver().let_go(ReceiverState::Ignored);
     }
 
     #[inline(always)]
     pub(crate) fn into_receiver(self) -> Receiver<Local, T> {
-        // Not dropped: what is left behind has nothing in it.
+        // Not dropped: `take` leaves nothing behind that has to be dropped.
         ManuallyDrop::new(self).receiver.take()
-    }
-
-    pub(crate) fn receiver(&self) -> &Receiver<Local, T> {
-        &self.receiver
     }
 
     pub(crate) fn receiver_mut(&mut self) -> &mut Receiver<Local, T> {
@@ -455,7 +409,7 @@ impl<T: 'static> Drop for Deferred<T> {
     }
 }
 
-/// So a callback can return one.
+/// A callback that returns a Deferred makes its chain wait for it.
 impl<U: 'static> Outcome for Deferred<U> {
     type Value = U;
 

@@ -1,16 +1,17 @@
-//! Handles on a Deferred that has moved on: `DeferredHandle` and `Pause`.
+//! Handles on a Deferred that has moved: `DeferredHandle` and `Pause`.
 
 use std::fmt;
 use std::panic::Location;
 
-use crate::chain::{Control, Local, PauseToken};
+use crate::chain::Local;
+use crate::chain::{Control, PauseToken};
 use crate::state::State;
 
-/// A handle on a Deferred that can be kept when the Deferred itself has moved:
-/// into a callback, into another Deferred, to whoever adds callbacks to it.
+/// Cancels, pauses or looks at a Deferred that has moved elsewhere: into a callback, into
+/// another Deferred, to a caller.
 ///
-/// It is cheap to clone, knows nothing of the Deferred's type and does not keep
-/// it alive. From [`Deferred::handle`](crate::Deferred::handle).
+/// It is cheap to clone, has no type parameter, and does not keep the Deferred alive. It
+/// comes from [`Deferred::handle`](super::Deferred::handle).
 ///
 /// # Examples
 ///
@@ -24,6 +25,8 @@ use crate::state::State;
 /// let failure = outer.into_result().unwrap().unwrap_err();
 /// assert!(failure.is::<Cancelled>());
 /// ```
+#[doc(alias = "AbortHandle")]
+#[doc(alias = "AbortController")]
 #[derive(Clone)]
 pub struct DeferredHandle {
     control: Control<Local>,
@@ -34,66 +37,21 @@ impl DeferredHandle {
         Self { control }
     }
 
-    /// Cancels the Deferred, as [`Deferred::cancel`](crate::Deferred::cancel)
-    /// does; if it is gone, nothing happens.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Cancelled, Deferred};
-    ///
-    /// let (trigger, mut search) = Deferred::pair();
-    /// let stop_button = search.handle();
-    /// let found = search.add_errback(|failure| {
-    ///     failure.trap::<Cancelled>()?;
-    ///     Ok("nothing yet")
-    /// });
-    /// stop_button.cancel();
-    /// assert!(trigger.is_fired(), "whoever searches can see it");
-    /// assert_eq!(found.into_result().unwrap().unwrap(), "nothing yet");
-    /// stop_button.cancel(); // it is over: nothing happens
-    /// ```
+    /// Cancels the Deferred, as [`Deferred::cancel`](super::Deferred::cancel) does. Nothing
+    /// happens if the Deferred no longer exists.
     #[track_caller]
+    #[doc(alias = "abort")]
     pub fn cancel(&self) {
         self.control.cancel(Location::caller());
     }
 
-    /// Holds the Deferred up, as [`Deferred::pause`](crate::Deferred::pause)
-    /// does; `None` if it is gone.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::Deferred;
-    ///
-    /// let (trigger, mut lines) = Deferred::pair();
-    /// let handle = lines.handle();
-    /// let shown = lines.add_callback(|line: &str| Ok(line.len()));
-    /// let pause = handle.pause().expect("it is still there");
-    /// trigger.callback("held up").unwrap();
-    /// let shown = shown.into_result().expect_err("not before the pause ends");
-    /// drop(pause);
-    /// assert_eq!(shown.into_result().unwrap().unwrap(), 7);
-    /// ```
+    /// Holds back the callbacks, as [`Deferred::pause`](super::Deferred::pause) does; `None`
+    /// if the Deferred no longer exists.
     pub fn pause(&self) -> Option<Pause> {
         self.control.pause().map(Pause::new)
     }
 
-    /// What the Deferred is doing; `None` if it is gone.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Deferred, State};
-    ///
-    /// let (trigger, mut page) = Deferred::pair();
-    /// let handle = page.handle();
-    /// let length = page.add_callback(|text: &str| Ok(text.len()));
-    /// trigger.callback("a page").unwrap();
-    /// assert_eq!(handle.state(), Some(State::Done));
-    /// drop((trigger, length));
-    /// assert_eq!(handle.state(), None);
-    /// ```
+    /// The phase that the Deferred is in; `None` if it no longer exists.
     pub fn state(&self) -> Option<State> {
         self.control.look()
     }
@@ -107,10 +65,10 @@ impl fmt::Debug for DeferredHandle {
     }
 }
 
-/// Holds a Deferred up: while there is one, none of its callbacks is called,
-/// though it may be fired. Dropping it (or [`Pause::unpause`]) lets it go on.
+/// Holds back the callbacks of a Deferred until it is dropped, or
+/// [`unpause`](Self::unpause) is called. The Deferred may be fired before that.
 ///
-/// Each pause stands for itself, so nobody can release another's.
+/// A Deferred goes on when its last `Pause` ends; each ends only itself.
 ///
 /// # Examples
 ///
@@ -121,7 +79,7 @@ impl fmt::Debug for DeferredHandle {
 /// let (no_paper, no_ink) = (printed.pause(), printed.pause());
 /// trigger.callback("a page").unwrap();
 /// drop(no_paper);
-/// assert_eq!(printed.state(), State::Paused, "the other one holds it up");
+/// assert_eq!(printed.state(), State::Paused, "by the other one");
 /// drop(no_ink);
 /// assert_eq!(printed.into_result().unwrap().unwrap(), "a page");
 /// ```
@@ -135,21 +93,8 @@ impl Pause {
         Self { paused }
     }
 
-    /// Ends the pause: if it was the last one and the Deferred has its result,
-    /// the callbacks run before this returns.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{State, succeed};
-    ///
-    /// let mut line = succeed("held up");
-    /// let pause = line.pause();
-    /// let length = line.add_callback(|line| Ok(line.len()));
-    /// assert_eq!(length.state(), State::Paused);
-    /// pause.unpause(); // calls the callback
-    /// assert_eq!(length.into_result().unwrap().unwrap(), 7);
-    /// ```
+    /// Ends the pause. If it was the last one and the Deferred has its result, the callbacks
+    /// run before this returns.
     pub fn unpause(self) {
         drop(self.paused);
     }

@@ -1,4 +1,4 @@
-//! `DeferredLock`: one holder at a time.
+//! `DeferredLock`: a mutex that is acquired by waiting for a Deferred.
 
 use std::fmt;
 use std::panic::Location;
@@ -8,26 +8,23 @@ use super::outcome::Outcome;
 use crate::chain::Local;
 use crate::concurrency::{Token, Tokens};
 
-/// Lets one at a time do something that takes more than one callback.
+/// A mutual-exclusion lock for work that takes more than one callback.
 ///
-/// Who comes first is served first. Clones are handles on the same lock.
+/// Waiters are served first come, first served. Clones are handles on the same lock. Waiting
+/// for a lock whose guard the waiter itself holds never ends.
 ///
 /// # Re-entrancy
 ///
-/// Whoever gives the lock back hands it to the first who waits, whose callbacks run
-/// inside the release, before it returns. If they release it themselves, and so on,
-/// this nests up to 8 deep; the callbacks of those behind run when the outermost
-/// release is done.
-///
-/// Waiting for a lock that one holds oneself is waiting for ever.
+/// Releasing the lock hands it to the first waiter, whose callbacks run before the release
+/// returns. If they release it in turn, and so on, these calls nest up to 8 deep; the
+/// callbacks of further waiters run when the outermost release is done.
 ///
 /// # Dropping
 ///
-/// The lock is given back by dropping its [`LockGuard`], wherever that is: a
-/// Deferred that holds one nobody has seen gives it back when it is dropped. A
-/// guard keeps the lock alive, so that those who wait get it also when all other
-/// handles are gone; should the last guard be forgotten instead of dropped
-/// ([`std::mem::forget`]), they wait for ever.
+/// Dropping the [`LockGuard`] releases the lock, wherever the guard is: a Deferred that is
+/// dropped with a guard as its result releases it. A guard keeps the lock alive, so that
+/// waiters get it even if all other handles are gone. If the last guard is forgotten
+/// ([`std::mem::forget`]) instead of dropped, they wait for ever.
 ///
 /// # Examples
 ///
@@ -49,67 +46,36 @@ use crate::concurrency::{Token, Tokens};
 /// assert_eq!(*log.borrow(), ["the first is written", "the second runs"]);
 /// assert!(first.into_result().is_ok() && second.into_result().is_ok());
 /// ```
+#[doc(alias = "Mutex")]
 pub struct DeferredLock {
     tokens: Tokens<Local, LockGuard>,
 }
 
 impl DeferredLock {
     /// A lock that is free.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let lock = deferred::DeferredLock::new();
-    /// assert!(lock.acquire().into_result().is_ok(), "at once: it is free");
-    /// ```
     pub fn new() -> Self {
         Self {
             tokens: Tokens::new(1),
         }
     }
 
-    /// The lock, when it is this one's turn: at once, if it is free.
+    /// Waits for the lock. If it is free, the Deferred has its guard at once.
     ///
-    /// A cancel while it waits takes it out of the line; it fails with
+    /// A cancel while it waits removes it from the queue; it fails with
     /// [`Cancelled`](crate::Cancelled).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::DeferredLock;
-    ///
-    /// let lock = DeferredLock::new();
-    /// let guard = lock.acquire().into_result().unwrap().unwrap();
-    /// let waiting = lock.acquire();
-    /// let waiting = waiting.into_result().unwrap_err();
-    /// guard.release();
-    /// assert!(waiting.into_result().unwrap().is_ok());
-    /// assert!(!lock.is_locked());
-    /// ```
     #[track_caller]
+    #[doc(alias = "lock")]
     pub fn acquire(&self) -> Deferred<LockGuard> {
         Deferred::from_receiver(self.tokens.acquire(Location::caller()))
     }
 
-    /// Calls `f` when it is this one's turn, and holds the lock until its outcome
-    /// is known.
+    /// Calls `f` with the lock held, and releases it when the outcome of `f` is there.
     ///
-    /// The lock is given back before the callbacks of the Deferred that this returns
-    /// are called, so the next one's `f` runs before them. A panic in `f` gives it
-    /// back, too.
+    /// The lock is released before the callbacks of the returned Deferred run, so the `f` of
+    /// the next waiter runs before them. A panic in `f` releases it, too.
     ///
-    /// Cancelled while it waits, `f` is never called; cancelled while it runs, the
-    /// Deferred that `f` has returned is.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::DeferredLock;
-    ///
-    /// let lock = DeferredLock::new();
-    /// let answer = lock.run(|| Ok(42)).into_result().unwrap();
-    /// assert_eq!(answer.unwrap(), 42);
-    /// ```
+    /// A cancel while it waits drops `f` uncalled; a cancel while `f` is at work cancels the
+    /// Deferred that `f` has returned.
     #[track_caller]
     pub fn run<F, O>(&self, f: F) -> Deferred<O::Value>
     where
@@ -120,17 +86,7 @@ impl DeferredLock {
         Deferred::from_receiver(self.tokens.run(f, Location::caller()))
     }
 
-    /// Whether somebody holds it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let lock = deferred::DeferredLock::new();
-    /// let guard = lock.acquire().into_result().unwrap().unwrap();
-    /// assert!(lock.is_locked());
-    /// drop(guard);
-    /// assert!(!lock.is_locked());
-    /// ```
+    /// Whether a guard exists.
     pub fn is_locked(&self) -> bool {
         self.tokens.free() == 0
     }
@@ -158,8 +114,7 @@ impl fmt::Debug for DeferredLock {
     }
 }
 
-/// The right to what a [`DeferredLock`] is about. Dropping it gives the lock to the
-/// next, or back.
+/// Holds a [`DeferredLock`]. Dropping it hands the lock to the next waiter, or frees it.
 ///
 /// # Examples
 ///
@@ -168,34 +123,23 @@ impl fmt::Debug for DeferredLock {
 ///
 /// let file = DeferredLock::new();
 /// let (write, written) = Deferred::pair();
-/// // It goes along with the work, and is given back at its end.
+/// // The guard moves along with the work, and is dropped at its end.
 /// let first = file.acquire().add_callback(|guard| written.add_both(move |_result| drop(guard)));
-/// let second = file.acquire().into_result().expect_err("the first one writes");
+/// let second = file.acquire().into_result().expect_err("the first one is writing");
 /// write.callback("a line").unwrap();
 /// assert!(second.into_result().is_ok());
 /// # first.ignore();
 /// ```
-#[must_use = "the lock is given back as soon as this is dropped"]
+#[doc(alias = "MutexGuard")]
+#[must_use = "the lock is released as soon as this is dropped"]
 #[derive(Debug)]
 pub struct LockGuard {
     _token: Token<Local, Self>,
 }
 
 impl LockGuard {
-    /// Gives the lock back; the callbacks of the one who gets it run before this
-    /// returns.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::DeferredLock;
-    ///
-    /// let lock = DeferredLock::new();
-    /// let guard = lock.acquire().into_result().unwrap().unwrap();
-    /// let next = lock.run(|| Ok("my turn"));
-    /// guard.release(); // calls it
-    /// assert_eq!(next.into_result().unwrap().unwrap(), "my turn");
-    /// ```
+    /// Releases the lock. The callbacks of the next waiter run before this returns.
+    #[doc(alias = "unlock")]
     pub fn release(self) {
         drop(self);
     }

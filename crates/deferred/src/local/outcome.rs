@@ -1,18 +1,23 @@
-//! What a callback may return.
+//! `Outcome`: the types that a callback may return.
 
 pub(crate) use self::sealed::Stepped;
-use crate::chain::Step;
+use crate::chain::{Receiver, ReceiverState, Step};
 use crate::failure::{Failure, Result};
 use crate::never::Never;
 
-/// What a callback may return: `Result<U, Failure>`, another `Deferred<U>`, or
-/// `()`, which counts as `Ok(())`. A closure that never returns (`|_| todo!()`) is taken
-/// for one that returns `()`.
+/// A type that a callback may return: `Result<U, Failure>`, another `Deferred<U>`, or `()`,
+/// which counts as `Ok(())`. A closure that never returns (`|_| todo!()`) counts as one that
+/// returns `()`.
 ///
-/// The trait is sealed: these are all there are, which is what lets the
-/// compiler infer the type of `|n| Ok(n + 1)`. A body whose branches differ can
-/// return a [`Deferred`](crate::Deferred) from each, with `Deferred::from` for a
-/// `Result`.
+/// The trait is sealed. Because these are all its implementations, the compiler infers the
+/// type of `|n| Ok(n + 1)`.
+///
+/// # Bodies with several kinds of return
+///
+/// - Branches that differ each give a Deferred: `Deferred::from(result)` makes one of a
+///   `Result`.
+/// - A body that uses `?` and then waits for a Deferred returns it as `Ok(deferred)`, followed
+///   by [`flatten`](super::Deferred::flatten).
 ///
 /// # Examples
 ///
@@ -42,13 +47,25 @@ pub trait Outcome {
 
     #[doc(hidden)]
     fn into_step(self) -> Stepped<Self::Value>;
+
+    /// Drops the outcome of a call that no chain waits for: a failure is reported as
+    /// unhandled.
+    #[doc(hidden)]
+    #[inline]
+    fn detach(self)
+    where
+        Self: Sized,
+    {
+        Receiver::from_step(self.into_step().0).let_go(ReceiverState::Detached);
+    }
 }
 
 pub(crate) mod sealed {
-    use crate::chain::{Local, Step};
+    use crate::chain::Local;
+    use crate::chain::Step;
 
-    /// What an outcome comes to. Nobody outside can name or make one, so nobody
-    /// outside can implement the trait.
+    /// What an outcome becomes in the chain. It seals [`Outcome`](super::Outcome): no other
+    /// crate can name or make one.
     #[expect(unnameable_types, reason = "it seals the trait")]
     #[expect(missing_debug_implementations, reason = "it never leaves the crate")]
     pub struct Stepped<U>(pub(crate) Step<Local, U>);
@@ -79,4 +96,7 @@ impl Outcome for () {
     fn into_step(self) -> Stepped<()> {
         Stepped(Step::Done(Ok(())))
     }
+
+    #[inline]
+    fn detach(self) {}
 }

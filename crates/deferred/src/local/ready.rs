@@ -1,4 +1,4 @@
-//! Deferreds that have their result already: `succeed`, `fail`, `maybe_deferred`.
+//! Deferreds that are made with their result: `succeed`, `fail`, `maybe_deferred`.
 
 use std::panic::Location;
 
@@ -7,34 +7,41 @@ use super::outcome::Outcome;
 use crate::failure::Failure;
 use crate::stage_trace::CallSite;
 
-/// A Deferred that has the value already.
+/// Makes a Deferred that has its value already.
 ///
 /// # Examples
 ///
 /// ```
-/// let deferred = deferred::succeed(1).add_callback(|n| Ok(n + 1));
-/// assert_eq!(deferred.into_result().unwrap().unwrap(), 2);
+/// use deferred::succeed;
+///
+/// let next = succeed(1).add_callback(|n| Ok(n + 1));
+/// assert_eq!(next.into_result().unwrap().unwrap(), 2);
 /// ```
 #[inline]
+#[doc(alias = "resolve")]
+#[doc(alias = "ready")]
 pub fn succeed<T: 'static>(value: T) -> Deferred<T> {
     Deferred::from(Ok(value))
 }
 
-/// A Deferred that has failed already, with any error or a [`Failure`].
+/// Makes a Deferred that has failed already, with any error or a [`Failure`].
 ///
 /// # Examples
 ///
 /// ```
-/// let deferred = deferred::fail::<String>(std::fmt::Error);
-/// assert!(deferred.into_result().unwrap().unwrap_err().is::<std::fmt::Error>());
+/// use deferred::fail;
+///
+/// let page = fail::<String>(std::fmt::Error);
+/// assert!(page.into_result().unwrap().unwrap_err().is::<std::fmt::Error>());
 /// ```
 #[track_caller]
+#[doc(alias = "reject")]
 pub fn fail<T: 'static>(failure: impl Into<Failure>) -> Deferred<T> {
     Deferred::from(Err(failure.into()))
 }
 
-/// Calls `f` and makes a Deferred of whatever it comes to: its value, its
-/// failure, the Deferred it returns, or its panic.
+/// Calls `f` and makes a Deferred of its outcome: its value, its failure, the Deferred that
+/// it returns, or its panic.
 ///
 /// # Examples
 ///
@@ -46,6 +53,7 @@ pub fn fail<T: 'static>(failure: impl Into<Failure>) -> Deferred<T> {
 /// assert!(number("700").into_result().unwrap().is_err());
 /// ```
 #[track_caller]
+#[doc(alias = "maybeDeferred")]
 pub fn maybe_deferred<F, O>(f: F) -> Deferred<O::Value>
 where
     F: FnOnce() -> O,
@@ -54,7 +62,7 @@ where
     maybe_deferred_at(Location::caller(), f)
 }
 
-/// The same; a panic names this place.
+/// As [`maybe_deferred`]; a panic is recorded as raised at `place`.
 pub(crate) fn maybe_deferred_at<F, O>(place: CallSite, f: F) -> Deferred<O::Value>
 where
     F: FnOnce() -> O,

@@ -1,4 +1,4 @@
-//! `DeferredSemaphore`: a number of holders at a time.
+//! `DeferredSemaphore`: a limit on how many work at a time.
 
 use std::fmt;
 use std::panic::Location;
@@ -6,58 +6,39 @@ use std::panic::Location;
 use super::deferred::Deferred;
 use super::outcome::Outcome;
 use crate::chain::Local;
-use crate::concurrency::ZeroTokens;
-use crate::concurrency::{Token, Tokens};
+use crate::concurrency::{Token, Tokens, ZeroTokens};
 
-/// Lets a number of those who come go on at a time: a
-/// [`DeferredLock`](crate::DeferredLock) with several holders. What is said there of
-/// order, re-entrancy and dropping holds here.
+/// A counting semaphore: at most so many hold a permit at a time.
+///
+/// Waiters are served first come, first served. Clones are handles on the same semaphore. On
+/// re-entrancy and dropping, the rules are those of [`DeferredLock`](super::DeferredLock).
 ///
 /// # Examples
 ///
 /// ```
-/// use deferred::{Deferred, DeferredSemaphore, gather_results};
-/// use std::cell::Cell;
-/// use std::rc::Rc;
+/// use deferred::{Deferred, DeferredSemaphore};
 ///
-/// // Two downloads at a time.
-/// let downloads = DeferredSemaphore::new(2)?;
-/// let started = Rc::new(Cell::new(0));
-/// let (triggers, pages): (Vec<_>, Vec<_>) = (0..3).map(|_| Deferred::pair()).unzip();
-/// let all = gather_results(pages.into_iter().map(|page| {
-///     let started = Rc::clone(&started);
-///     downloads.run(move || {
-///         started.set(started.get() + 1);
-///         page
-///     })
-/// }));
-/// assert_eq!(started.get(), 2);
-/// triggers[1].callback("a page").unwrap();
-/// assert_eq!(started.get(), 3);
-/// triggers[0].callback("a page").unwrap();
-/// triggers[2].callback("a page").unwrap();
-/// assert_eq!(all.into_result().unwrap().unwrap().len(), 3);
-/// # Ok::<(), deferred::ZeroTokens>(())
+/// let semaphore = DeferredSemaphore::new(2).unwrap();
+/// let (triggers, pages): (Vec<_>, Vec<_>) = (0..3).map(|_| Deferred::<()>::pair()).unzip();
+/// let downloads: Vec<_> = pages.into_iter().map(|page| semaphore.run(move || page)).collect();
+/// assert_eq!(semaphore.tokens(), 0, "two download, one waits");
+/// for trigger in triggers {
+///     trigger.callback(()).unwrap();
+/// }
+/// assert_eq!(semaphore.tokens(), 2);
+/// assert!(downloads.into_iter().all(|download| download.into_result().is_ok()));
 /// ```
+#[doc(alias = "Semaphore")]
 pub struct DeferredSemaphore {
     tokens: Tokens<Local, Permit>,
 }
 
 impl DeferredSemaphore {
-    /// A semaphore with `tokens` free tokens.
+    /// A semaphore of so many permits.
     ///
     /// # Errors
     ///
-    /// [`ZeroTokens`], if nobody could ever acquire it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::DeferredSemaphore;
-    ///
-    /// assert!(DeferredSemaphore::new(0).is_err());
-    /// assert_eq!(DeferredSemaphore::new(3).unwrap().tokens(), 3);
-    /// ```
+    /// There is no use for a semaphore without permits.
     pub fn new(tokens: usize) -> Result<Self, ZeroTokens> {
         if tokens == 0 {
             return Err(ZeroTokens);
@@ -67,39 +48,17 @@ impl DeferredSemaphore {
         })
     }
 
-    /// A token, when it is this one's turn: at once, if one is free.
+    /// Waits for a permit. If one is free, the Deferred has it at once.
     ///
-    /// A cancel while it waits takes it out of the line; it fails with
+    /// A cancel while it waits removes it from the queue; it fails with
     /// [`Cancelled`](crate::Cancelled).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::DeferredSemaphore;
-    ///
-    /// let semaphore = DeferredSemaphore::new(2).unwrap();
-    /// let permit = semaphore.acquire().into_result().unwrap().unwrap();
-    /// assert_eq!(semaphore.tokens(), 1);
-    /// permit.release();
-    /// assert_eq!(semaphore.tokens(), 2);
-    /// ```
     #[track_caller]
     pub fn acquire(&self) -> Deferred<Permit> {
         Deferred::from_receiver(self.tokens.acquire(Location::caller()))
     }
 
-    /// Calls `f` when it is this one's turn, and holds a token until its outcome is
-    /// known, by the rules of [`DeferredLock::run`](crate::DeferredLock::run).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::DeferredSemaphore;
-    ///
-    /// let semaphore = DeferredSemaphore::new(2).unwrap();
-    /// let answer = semaphore.run(|| Ok(42)).into_result().unwrap();
-    /// assert_eq!(answer.unwrap(), 42);
-    /// ```
+    /// Calls `f` with a permit held, and releases it when the outcome of `f` is there, by the
+    /// rules of [`DeferredLock::run`](super::DeferredLock::run).
     #[track_caller]
     pub fn run<F, O>(&self, f: F) -> Deferred<O::Value>
     where
@@ -110,28 +69,13 @@ impl DeferredSemaphore {
         Deferred::from_receiver(self.tokens.run(f, Location::caller()))
     }
 
-    /// How many tokens are free.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let semaphore = deferred::DeferredSemaphore::new(3).unwrap();
-    /// let _permit = semaphore.acquire().into_result().unwrap().unwrap();
-    /// assert_eq!(semaphore.tokens(), 2);
-    /// ```
+    /// How many permits are free.
+    #[doc(alias = "available_permits")]
     pub fn tokens(&self) -> usize {
         self.tokens.free()
     }
 
-    /// How many tokens there are.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let semaphore = deferred::DeferredSemaphore::new(3).unwrap();
-    /// let _permit = semaphore.acquire().into_result().unwrap().unwrap();
-    /// assert_eq!(semaphore.limit() - semaphore.tokens(), 1, "so many are at work");
-    /// ```
+    /// How many permits there are, free or held.
     pub fn limit(&self) -> usize {
         self.tokens.limit()
     }
@@ -154,42 +98,30 @@ impl fmt::Debug for DeferredSemaphore {
     }
 }
 
-/// A token of a [`DeferredSemaphore`]. Dropping it gives it to the next, or back.
+/// A permit of a [`DeferredSemaphore`]. Dropping it hands it to the next waiter, or back.
 ///
 /// # Examples
 ///
 /// ```
 /// use deferred::DeferredSemaphore;
 ///
-/// let seats = DeferredSemaphore::new(2)?;
-/// let guests = [seats.acquire(), seats.acquire()].map(|seat| seat.into_result().unwrap());
-/// let third = seats.acquire().into_result().expect_err("no seat is free");
-/// drop(guests);
-/// assert!(third.into_result().is_ok());
-/// assert_eq!(seats.tokens(), 2);
-/// # Ok::<(), deferred::ZeroTokens>(())
+/// let seats = DeferredSemaphore::new(1)?;
+/// let guest = seats.acquire().into_result().unwrap();
+/// let next = seats.acquire().into_result().expect_err("no seat is free");
+/// drop(guest);
+/// assert!(next.into_result().is_ok());
+/// assert_eq!(seats.tokens(), 1);
+/// # Ok::<(), deferred::errors::ZeroTokens>(())
 /// ```
-#[must_use = "the token is given back as soon as this is dropped"]
+#[doc(alias = "SemaphorePermit")]
+#[must_use = "the permit is released as soon as this is dropped"]
 #[derive(Debug)]
 pub struct Permit {
     _token: Token<Local, Self>,
 }
 
 impl Permit {
-    /// Gives the token back; the callbacks of the one who gets it run before this
-    /// returns.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::DeferredSemaphore;
-    ///
-    /// let semaphore = DeferredSemaphore::new(1).unwrap();
-    /// let permit = semaphore.acquire().into_result().unwrap().unwrap();
-    /// let next = semaphore.run(|| Ok("my turn"));
-    /// permit.release(); // calls it
-    /// assert_eq!(next.into_result().unwrap().unwrap(), "my turn");
-    /// ```
+    /// Releases the permit. The callbacks of the next waiter run before this returns.
     pub fn release(self) {
         drop(self);
     }

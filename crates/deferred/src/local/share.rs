@@ -1,6 +1,5 @@
 //! `SharedDeferred`: one result for any number of waiters.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::{Rc, Weak};
@@ -9,6 +8,8 @@ use super::deferred::Deferred;
 use super::handle::DeferredHandle;
 use super::ready::fail;
 use super::trigger::Trigger;
+use crate::chain::Flavour;
+use crate::chain::Local;
 use crate::failure::{Failure, Result};
 use crate::panics::drop_contained;
 
@@ -21,8 +22,8 @@ use crate::panics::drop_contained;
 /// # Cancelling
 ///
 /// Cancelling a Deferred that `get` gave removes that waiter. If it was the last one, the
-/// shared Deferred is cancelled, since its result is of no use to anything. Dropping a
-/// waiter's Deferred does not cancel it, as with any Deferred: see
+/// shared Deferred is cancelled, since no waiter wants its result. Dropping a waiter's
+/// Deferred does not cancel it, as with any Deferred: see
 /// [`cancel_on_drop`](Deferred::cancel_on_drop).
 ///
 /// # Unhandled failures
@@ -77,72 +78,69 @@ use crate::panics::drop_contained;
 /// assert_eq!(second.into_result().unwrap()?, "welcome");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias = "Shared")]
 pub struct SharedDeferred<T: Clone + 'static> {
-    shared: Rc<Shared<T>>,
+    shared: <Local as Flavour>::Handle<ShareState<T>>,
 }
 
-struct Shared<T: Clone + 'static> {
+/// As [`SharedDeferred`], but it does not keep the result alive.
+type WeakShared<T> = Weak<<Local as Flavour>::Lock<ShareState<T>>>;
+
+struct ShareState<T: Clone + 'static> {
     /// Refers to the chain that was shared; weak.
-    source: DeferredHandle,
-    outcome: RefCell<Outcome<T>>,
+    chain: DeferredHandle,
+    outcome: Outcome<T>,
 }
 
-/// What is known of the result.
 enum Outcome<T: 'static> {
-    /// It has not come. The waiters, in the order in which they asked.
+    /// The result has not come.
     Pending {
+        /// In the order of asking.
         waiters: BTreeMap<u64, Trigger<T>>,
+        /// How many calls of `get` have an id, but have not inserted their trigger yet.
+        joining: usize,
         next_id: u64,
     },
-    /// It has come. Behind an `Rc`, so that a clone of it runs `T::clone` while nothing is
-    /// borrowed. `is_seen`: a waiter got it, or all of them had left.
+    /// The result has come.
     Settled {
+        /// Counted, so that `T::clone` runs while nothing is borrowed.
         result: Rc<Result<T>>,
+        /// A waiter got the result, or all waiters had left.
         is_seen: bool,
     },
 }
 
 impl<T: Clone + 'static> Deferred<T> {
-    /// Shares the result among any number of waiters: each
-    /// [`get`](SharedDeferred::get) is one.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::Deferred;
-    ///
-    /// let (trigger, config) = Deferred::pair();
-    /// let config = config.share();
-    /// let name = config.get().add_callback(|text: &str| Ok(text.len()));
-    /// let copy = config.get();
-    /// trigger.callback("verbose").unwrap();
-    /// assert_eq!(name.into_result().unwrap().unwrap(), 7);
-    /// assert_eq!(copy.into_result().unwrap().unwrap(), "verbose");
-    /// ```
+    /// Shares the result among any number of waiters: each [`get`](SharedDeferred::get) is
+    /// one.
     #[track_caller]
+    #[doc(alias = "shared")]
     pub fn share(mut self) -> SharedDeferred<T> {
-        let shared = Rc::new(Shared {
-            source: self.handle(),
-            outcome: RefCell::new(Outcome::Pending {
+        let shared = Local::handle(ShareState {
+            chain: self.handle(),
+            outcome: Outcome::Pending {
                 waiters: BTreeMap::new(),
+                joining: 0,
                 next_id: 0,
-            }),
+            },
         });
-        let settled = Rc::clone(&shared);
-        // Its result is `()`: there is nothing to report.
+        let settled = SharedDeferred {
+            shared: shared.clone(),
+        };
+        // The result of this chain is `()`: there is no failure to report.
         self.add_both(move |result| settled.settle(result)).ignore();
         SharedDeferred { shared }
     }
 }
 
 impl<T: Clone + 'static> SharedDeferred<T> {
-    /// A Deferred of the result: one that has it, if it has come.
+    /// A Deferred of the result. It has the result at once if that is there already.
     ///
     /// If `T::clone` panics, the Deferred fails with [`Panicked`](crate::Panicked).
     ///
     /// # Examples
     ///
-    /// The last waiter that is cancelled cancels what they waited for:
+    /// The last waiter that is cancelled cancels the shared Deferred:
     ///
     /// ```
     /// use deferred::{Cancelled, Deferred};
@@ -160,72 +158,106 @@ impl<T: Clone + 'static> SharedDeferred<T> {
     /// ```
     #[track_caller]
     pub fn get(&self) -> Deferred<T> {
-        let id = match &mut *self.shared.outcome.borrow_mut() {
-            Outcome::Pending { next_id, .. } => {
-                *next_id += 1;
-                Ok(*next_id)
-            }
-            Outcome::Settled { result, is_seen } => {
-                *is_seen = true;
-                Err(Rc::clone(result))
-            }
-        };
-        let id = match id {
+        let id = match Local::with(&self.shared, |shared| shared.outcome.draw_id()) {
             Ok(id) => id,
             Err(result) => return Deferred::from(copy(&result)),
         };
         let shared = Rc::downgrade(&self.shared);
-        let (trigger, waiter) = Deferred::with_canceller(move |_| leave(&shared, id));
-        if let Outcome::Pending { waiters, .. } = &mut *self.shared.outcome.borrow_mut() {
-            waiters.insert(id, trigger);
+        let (trigger, waiter) = Deferred::with_canceller(move |_trigger| leave(&shared, id));
+        let late = Local::with(&self.shared, |shared| shared.outcome.insert(id, trigger));
+        if let Some((trigger, result)) = late {
+            // It cannot have been fired before: only this function has the trigger.
+            let _ = trigger.fire(copy(&result));
         }
         waiter
     }
 
     /// Whether the result has come.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (trigger, deferred) = deferred::Deferred::pair();
-    /// let shared = deferred.share();
-    /// assert!(!shared.is_settled());
-    /// trigger.callback(1).unwrap();
-    /// assert!(shared.is_settled());
-    /// ```
     pub fn is_settled(&self) -> bool {
-        matches!(&*self.shared.outcome.borrow(), Outcome::Settled { .. })
+        Local::with(&self.shared, |shared| {
+            matches!(shared.outcome, Outcome::Settled { .. })
+        })
     }
-}
 
-impl<T: Clone + 'static> Shared<T> {
-    /// The result has come: fires the waiters in order. What they call may add waiters,
-    /// which get the result at once, and cancel others, which then have left.
+    /// Fires the waiters in order, with the result. Their callbacks may add waiters, which get
+    /// the result at once, and cancel others, which then have left.
     fn settle(&self, result: Result<T>) {
         let result = Rc::new(result);
-        let settled = Outcome::Settled {
-            result: Rc::clone(&result),
-            is_seen: false,
-        };
-        let Outcome::Pending { waiters, next_id } = self.outcome.replace(settled) else {
-            return; // a chain has one result
-        };
-        // All of those that asked have left: the failure is the cancel that they wanted.
-        let had_waiters = next_id > 0;
-        if let Outcome::Settled { is_seen, .. } = &mut *self.outcome.borrow_mut() {
-            *is_seen = had_waiters;
-        }
+        let kept = Rc::clone(&result);
+        let waiters = Local::with(&self.shared, |shared| shared.outcome.settle(kept));
         for trigger in waiters.into_values() {
-            // Errs if the waiter was cancelled by one before it.
+            // Errs if a callback of an earlier waiter has cancelled this one.
             let _ = trigger.fire(copy(&result));
         }
     }
 }
 
-impl<T: Clone + 'static> Drop for Shared<T> {
+impl<T: 'static> Outcome<T> {
+    /// The id of a new waiter, or the result.
+    fn draw_id(&mut self) -> std::result::Result<u64, Rc<Result<T>>> {
+        match self {
+            Self::Pending {
+                joining, next_id, ..
+            } => {
+                *joining += 1;
+                *next_id += 1;
+                Ok(*next_id)
+            }
+            Self::Settled { result, is_seen } => {
+                *is_seen = true;
+                Err(Rc::clone(result))
+            }
+        }
+    }
+
+    /// Adds the waiter that has drawn `id`; gives it back if the result has come since.
+    fn insert(&mut self, id: u64, trigger: Trigger<T>) -> Option<(Trigger<T>, Rc<Result<T>>)> {
+        match self {
+            Self::Pending {
+                waiters, joining, ..
+            } => {
+                *joining -= 1;
+                waiters.insert(id, trigger);
+                None
+            }
+            Self::Settled { result, .. } => Some((trigger, Rc::clone(result))),
+        }
+    }
+
+    /// Removes the waiter that was cancelled; tells whether it was the last one.
+    fn remove(&mut self, id: u64) -> Option<(Trigger<T>, bool)> {
+        match self {
+            Self::Pending {
+                waiters, joining, ..
+            } => {
+                let trigger = waiters.remove(&id)?;
+                Some((trigger, waiters.is_empty() && *joining == 0))
+            }
+            Self::Settled { .. } => None,
+        }
+    }
+
+    /// Notes the result; gives the waiters.
+    fn settle(&mut self, result: Rc<Result<T>>) -> BTreeMap<u64, Trigger<T>> {
+        match self {
+            Self::Pending {
+                waiters, next_id, ..
+            } => {
+                let waiters = std::mem::take(waiters);
+                // If all waiters have left, the failure is that of their own cancel.
+                let is_seen = *next_id > 0;
+                *self = Self::Settled { result, is_seen };
+                waiters
+            }
+            Self::Settled { .. } => unreachable!("a chain has one result"),
+        }
+    }
+}
+
+impl<T: Clone + 'static> Drop for ShareState<T> {
     fn drop(&mut self) {
-        if let Outcome::Settled { result, is_seen } = self.outcome.get_mut()
-            && !*is_seen
+        if let Outcome::Settled { result, is_seen } = &self.outcome
+            && !is_seen
             && let Err(failure) = &**result
         {
             // Dropping a failed Deferred reports its failure.
@@ -234,22 +266,24 @@ impl<T: Clone + 'static> Drop for Shared<T> {
     }
 }
 
-/// Removes a waiter that was cancelled; cancels the source if it was the last one.
-fn leave<T: Clone + 'static>(shared: &Weak<Shared<T>>, id: u64) {
+/// Removes the waiter that was cancelled; cancels the shared Deferred if it was the last one.
+fn leave<T: Clone + 'static>(shared: &WeakShared<T>, id: u64) {
     let Some(shared) = shared.upgrade() else {
         return;
     };
-    let (trigger, is_last) = match &mut *shared.outcome.borrow_mut() {
-        Outcome::Pending { waiters, .. } => (waiters.remove(&id), waiters.is_empty()),
-        Outcome::Settled { .. } => return,
-    };
-    drop_contained(trigger);
-    if is_last {
-        shared.source.cancel();
+    let left = Local::with(&shared, |shared| {
+        let (trigger, is_last) = shared.outcome.remove(id)?;
+        Some((trigger, is_last.then(|| shared.chain.clone())))
+    });
+    if let Some((trigger, chain)) = left {
+        drop_contained(trigger);
+        if let Some(chain) = chain {
+            chain.cancel();
+        }
     }
 }
 
-/// A clone of the result, made while nothing is borrowed.
+/// A clone of the result; a panic of `T::clone` is a failure.
 fn copy<T: Clone>(result: &Result<T>) -> Result<T> {
     match result {
         Ok(value) => Failure::catch(|| value.clone()),
@@ -260,17 +294,21 @@ fn copy<T: Clone>(result: &Result<T>) -> Result<T> {
 impl<T: Clone + 'static> Clone for SharedDeferred<T> {
     fn clone(&self) -> Self {
         Self {
-            shared: Rc::clone(&self.shared),
+            shared: self.shared.clone(),
         }
     }
 }
 
 impl<T: Clone + 'static> fmt::Debug for SharedDeferred<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = Local::with(&self.shared, |shared| match &shared.outcome {
+            Outcome::Pending { waiters, .. } => Ok(waiters.len()),
+            Outcome::Settled { result, .. } => Err(result.is_ok()),
+        });
         let mut debug = f.debug_struct("SharedDeferred");
-        match &*self.shared.outcome.borrow() {
-            Outcome::Pending { waiters, .. } => debug.field("waiters", &waiters.len()),
-            Outcome::Settled { result, .. } => debug.field("is_ok", &result.is_ok()),
+        match state {
+            Ok(waiters) => debug.field("waiters", &waiters),
+            Err(is_ok) => debug.field("is_ok", &is_ok),
         };
         debug.finish()
     }

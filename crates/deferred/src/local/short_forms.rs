@@ -1,18 +1,11 @@
-//! Short forms of callbacks: `map_ok`, `map_err`, `flatten`.
+//! Short forms of callbacks: `map_ok`, `map_err`, `context`, `flatten`.
 
 use super::deferred::Deferred;
 use crate::failure::{Failure, Result};
 
 impl<T: 'static> Deferred<T> {
-    /// Adds a callback that cannot fail: what it gives is the next value.
-    /// Short for `add_callback(|value| Ok(f(value)))`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let doubled = deferred::succeed(21).map_ok(|n| 2 * n);
-    /// assert_eq!(doubled.into_result().unwrap().unwrap(), 42);
-    /// ```
+    /// Adds a callback that cannot fail: its return value is the next value. Short for
+    /// `add_callback(|value| Ok(f(value)))`.
     #[track_caller]
     #[inline]
     #[doc(alias = "map")]
@@ -20,25 +13,15 @@ impl<T: 'static> Deferred<T> {
         self.add_callback(move |value| Result::<U>::Ok(f(value)))
     }
 
-    /// Adds an errback that gives another failure, of any error.
-    /// Short for `add_errback(|failure| Err(f(failure).into()))`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Failure, fail};
-    /// use std::io;
-    ///
-    /// let opened = fail::<()>(Failure::msg("no such page")).map_err(io::Error::other);
-    /// assert!(opened.into_result().unwrap().unwrap_err().is::<io::Error>());
-    /// ```
+    /// Adds an errback that replaces the failure by another error. Short for
+    /// `add_errback(|failure| Err(f(failure).into()))`.
     #[track_caller]
     #[inline]
     pub fn map_err<E: Into<Failure>>(self, f: impl FnOnce(Failure) -> E + 'static) -> Self {
         self.add_errback(move |failure| Result::<T>::Err(f(failure).into()))
     }
 
-    /// Puts a text before a failure that comes by, saying what was being done:
+    /// Puts a text before the message of a failure, which says what failed:
     /// [`Failure::context`].
     ///
     /// # Examples
@@ -51,6 +34,7 @@ impl<T: 'static> Deferred<T> {
     /// assert_eq!(failure.to_string(), "fetching the page: no route");
     /// ```
     #[track_caller]
+    #[doc(alias = "with_context")]
     pub fn context(self, text: impl Into<String>) -> Self {
         let text = text.into();
         self.map_err(|failure| failure.context(text))
@@ -60,7 +44,7 @@ impl<T: 'static> Deferred<T> {
 impl<T: 'static> Deferred<Deferred<T>> {
     /// Waits for the Deferred that is the value, and goes on with its result.
     ///
-    /// With it, a callback can use `?` *and* give another Deferred: it gives that in
+    /// With it, a callback can use `?` *and* wait for another Deferred: it returns that in
     /// `Ok(..)`, and `flatten` waits for it.
     ///
     /// # Examples
@@ -84,6 +68,7 @@ impl<T: 'static> Deferred<Deferred<T>> {
     /// assert!(show("seven").into_result().unwrap().is_err());
     /// ```
     #[track_caller]
+    #[doc(alias = "try_flatten")]
     pub fn flatten(self) -> Deferred<T> {
         self.add_callback(|inner| inner)
     }

@@ -1,44 +1,43 @@
-//! `Trigger`: the end of a Deferred that fires it.
+//! `Trigger`: the firing end of a chain.
 
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::chain::{CoreWeak, Invariant, Local, Sender};
-use crate::error::AlreadyCalled;
+use crate::chain::Local;
+use crate::chain::{CoreWeak, Invariant, Sender};
+use crate::error::Undelivered;
 use crate::failure::{Failure, Result};
 
-/// The firing end of a [`Deferred`](crate::Deferred): gives it its one result.
+/// The firing end of a [`Deferred`](super::Deferred): gives it its one result.
 ///
-/// Clones fire the same Deferred; the first to do so wins. When the last one is
-/// dropped and none has fired, the Deferred fails with
-/// [`Abandoned`](crate::Abandoned), so that nobody waits for ever.
-///
-/// # Panics that drop it
-///
-/// It makes no difference if the last trigger goes because its thread panics, and who
-/// catches that panic: the errbacks run inside the drop, while the panic unwinds, and
-/// [`std::thread::panicking`] is true in them. A panic of theirs is contained, as any
-/// other. The same holds for what a guard or a [`Pause`](crate::Pause) lets go on.
-///
-/// # Abandonments inside of one another
-///
-/// If an errback that runs because a trigger was dropped drops a further trigger itself,
-/// that abandonment runs when the errback has returned: so a million of them, each
-/// dropped by the one before, take no more stack than one. Whatever looks at a Deferred
-/// meanwhile (`into_result`, `state`, `Debug`, a poll by an executor) or runs a loop
-/// ([`run_woken`](crate::run_woken), [`VirtualClock::advance`](crate::VirtualClock::advance),
-/// a reactor) runs it first. Only an errback that blocks its thread by other means, to
-/// wait for what that abandonment would do, has to call `run_woken` before.
+/// Clones fire the same Deferred; the first fire wins, and each later one is refused with an
+/// [`Undelivered`] value. When the last clone is dropped unfired, the Deferred fails with
+/// [`Abandoned`](crate::Abandoned), so that its consumers do not wait for ever.
 ///
 /// # Re-entrancy
 ///
-/// Firing runs the callbacks added so far, before it returns. They may do
-/// anything, also to this Deferred: adding to it queues, firing it again is
-/// [`AlreadyCalled`]. Firing *another* Deferred runs that one's callbacks inside
-/// this one's, on the same stack.
+/// Firing runs the callbacks added so far, before it returns. They may do anything, also to
+/// this Deferred: a callback that they add to it is queued, a second fire is refused. Firing
+/// *another* Deferred runs that one's callbacks inside this one's, on the same stack.
 ///
-/// A callback that captures a trigger of its own Deferred keeps it alive for
-/// ever, if nobody fires it: capture a [`WeakTrigger`] instead.
+/// A callback that captures a trigger of its own Deferred keeps the chain alive for ever,
+/// unless the Deferred is fired: capture a [`WeakTrigger`] instead.
+///
+/// # Abandonments
+///
+/// The errbacks that an abandonment runs, run inside the drop of the last trigger. That is so
+/// also if a panic drops it: the errbacks run while the panic unwinds,
+/// [`std::thread::panicking`] is true in them, and a panic of theirs is contained. The same
+/// holds for the callbacks that the drop of a guard or of a [`Pause`](super::Pause) runs.
+///
+/// If an errback that runs because of an abandonment drops the last trigger of another
+/// Deferred, that abandonment runs when the errback has returned: a million of them, each
+/// dropped by the one before, take no more stack than one. Looking at a Deferred
+/// (`into_result`, `state`, `Debug`, a poll) and running a loop
+/// ([`run_woken`](crate::driver::run_woken),
+/// [`VirtualClock::advance`](crate::VirtualClock::advance), a reactor) run it first. Only an
+/// errback that blocks its thread by other means until that abandonment has run must call
+/// `run_woken` before it blocks.
 ///
 /// # Examples
 ///
@@ -47,9 +46,13 @@ use crate::failure::{Failure, Result};
 ///
 /// let (trigger, deferred) = Deferred::pair();
 /// let doubled = deferred.add_callback(|n: i32| Ok(2 * n));
-/// trigger.callback(21).unwrap();
-/// assert_eq!(doubled.into_result().unwrap().unwrap(), 42);
+/// trigger.callback(21)?;
+/// assert_eq!(doubled.into_result().unwrap()?, 42);
+/// # Ok::<(), deferred::Failure>(())
 /// ```
+#[doc(alias = "Sender")]
+#[doc(alias = "Resolver")]
+#[doc(alias = "Completer")]
 pub struct Trigger<T: 'static> {
     sender: Sender<Local, T>,
 }
@@ -63,13 +66,15 @@ impl<T: 'static> Trigger<T> {
         self.sender
     }
 
-    /// Fires the Deferred with a value.
+    /// Fires the Deferred with a value. Its callbacks run before this returns.
     ///
     /// # Errors
     ///
-    /// [`AlreadyCalled`], with the value in it, if the Deferred was fired before.
-    /// One fire after a [`cancel`](crate::Deferred::cancel) of a Deferred without
-    /// a canceller is not an error: the value is dropped.
+    /// [`Undelivered`], with the value, if the Deferred was fired before. `?` drops the value
+    /// and makes a failure of it ([`AlreadyCalled`](crate::AlreadyCalled)), whatever `T` is.
+    ///
+    /// One fire after a [`cancel`](super::Deferred::cancel) of a Deferred without a canceller
+    /// is no error: the value is dropped.
     ///
     /// # Examples
     ///
@@ -82,104 +87,48 @@ impl<T: 'static> Trigger<T> {
     /// assert_eq!(deferred.into_result().unwrap().unwrap(), "first");
     /// ```
     #[inline]
-    pub fn callback(&self, value: T) -> Result<(), AlreadyCalled<T>> {
-        self.fire(Ok(value)).map_err(AlreadyCalled::into_value)
+    #[doc(alias = "send")]
+    #[doc(alias = "resolve")]
+    pub fn callback(&self, value: T) -> Result<(), Undelivered<T>> {
+        self.fire(Ok(value)).map_err(Undelivered::into_value)
     }
 
-    /// Fires the Deferred with a failure: any error will do, or a [`Failure`].
+    /// Fires the Deferred with a failure, made of any error.
     ///
     /// # Errors
     ///
-    /// [`AlreadyCalled`], as for [`callback`](Self::callback), with the failure.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::Deferred;
-    /// use std::io;
-    ///
-    /// let (trigger, deferred) = Deferred::<String>::pair();
-    /// let page = deferred.add_errback(|failure| Ok(format!("sorry: {failure}")));
-    /// trigger.errback(io::Error::other("no route")).unwrap();
-    /// assert_eq!(page.into_result().unwrap().unwrap(), "sorry: no route");
-    /// ```
+    /// [`Undelivered`], with the failure, as [`callback`](Self::callback).
     #[track_caller]
-    pub fn errback(&self, failure: impl Into<Failure>) -> Result<(), AlreadyCalled<Failure>> {
+    #[doc(alias = "reject")]
+    pub fn errback(&self, failure: impl Into<Failure>) -> Result<(), Undelivered<Failure>> {
         self.fire(Err(failure.into()))
-            .map_err(AlreadyCalled::into_failure)
+            .map_err(Undelivered::into_failure)
     }
 
-    /// Fires the Deferred with a result.
+    /// Fires the Deferred with a `Result`.
     ///
     /// # Errors
     ///
-    /// [`AlreadyCalled`], as for [`callback`](Self::callback), with the result.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::Deferred;
-    ///
-    /// let (trigger, port) = Deferred::pair();
-    /// let parsed = "80".parse::<u16>().map_err(Into::into);
-    /// trigger.fire(parsed).unwrap();
-    /// assert_eq!(port.into_result().unwrap().unwrap(), 80);
-    /// ```
+    /// [`Undelivered`], with the result, as [`callback`](Self::callback).
     #[inline]
-    pub fn fire(&self, result: Result<T>) -> Result<(), AlreadyCalled<Result<T>>> {
-        self.sender.fire(result).map_err(AlreadyCalled::new)
+    pub fn fire(&self, result: Result<T>) -> Result<(), Undelivered<Result<T>>> {
+        self.sender.fire(result).map_err(Undelivered::new)
     }
 
-    /// Whether the Deferred was fired, by whichever trigger, or cancelled.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (trigger, deferred) = deferred::Deferred::pair();
-    /// assert!(!trigger.is_fired());
-    /// deferred.cancel();
-    /// assert!(trigger.is_fired());
-    /// # trigger.callback(()).unwrap();
-    /// # deferred.ignore();
-    /// ```
+    /// Whether the Deferred was fired, through any of its triggers, or cancelled.
+    #[doc(alias = "called")]
+    #[doc(alias = "is_closed")]
     pub fn is_fired(&self) -> bool {
         self.sender.is_fired()
     }
 
     /// Whether both fire the same Deferred.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (trigger, deferred) = deferred::Deferred::<()>::pair();
-    /// let (other, _) = deferred::Deferred::pair();
-    /// assert!(trigger.same_as(&trigger.clone()));
-    /// assert!(!trigger.same_as(&other));
-    /// # deferred.ignore();
-    /// ```
     #[doc(alias = "ptr_eq")]
     pub fn same_as(&self, other: &Self) -> bool {
         self.sender.is_same(&other.sender)
     }
 
-    /// A handle that does not count: it neither keeps the Deferred alive nor
-    /// keeps it from being abandoned.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::Deferred;
-    ///
-    /// let (trigger, deferred) = Deferred::pair();
-    /// let weak = trigger.downgrade();
-    /// let guarded = deferred.add_callback(move |n: i32| {
-    ///     let mine = weak.upgrade().expect("whoever fired it still has his");
-    ///     assert!(mine.callback(0).is_err());
-    ///     Ok(n)
-    /// });
-    /// trigger.callback(1).unwrap();
-    /// assert_eq!(guarded.into_result().unwrap().unwrap(), 1);
-    /// ```
+    /// A weak trigger: it neither keeps the Deferred alive nor keeps it from being abandoned.
     pub fn downgrade(&self) -> WeakTrigger<T> {
         WeakTrigger {
             core: self.sender.downgrade(),
@@ -202,9 +151,11 @@ impl<T: 'static> fmt::Debug for Trigger<T> {
     }
 }
 
-/// A [`Trigger`] that does not count, from [`Trigger::downgrade`].
+/// A [`Trigger`] that does not count as one, from [`Trigger::downgrade`].
 ///
 /// # Examples
+///
+/// A timer that answers, if there still is something to answer:
 ///
 /// ```
 /// use deferred::{Abandoned, Deferred, VirtualClock};
@@ -215,11 +166,12 @@ impl<T: 'static> fmt::Debug for Trigger<T> {
 /// let weak = trigger.downgrade();
 /// clock.call_later(Duration::from_secs(60), move || {
 ///     if let Some(trigger) = weak.upgrade() {
-///         let _ = trigger.callback("nobody knows");
+///         trigger.callback("no answer")?;
 ///     }
+///     Ok(())
 /// });
-/// drop(trigger); // by the one who was to answer
-/// let failure = answer.into_result().expect("told at once").unwrap_err();
+/// drop(trigger); // the worker gives up
+/// let failure = answer.into_result().expect("at once").unwrap_err();
 /// assert!(failure.is::<Abandoned>());
 /// ```
 pub struct WeakTrigger<T: 'static> {
@@ -228,18 +180,7 @@ pub struct WeakTrigger<T: 'static> {
 }
 
 impl<T: 'static> WeakTrigger<T> {
-    /// A trigger, unless all triggers are gone.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (trigger, deferred) = deferred::Deferred::<()>::pair();
-    /// let weak = trigger.downgrade();
-    /// assert!(weak.upgrade().is_some());
-    /// drop(trigger);
-    /// assert!(weak.upgrade().is_none());
-    /// # deferred.ignore();
-    /// ```
+    /// A trigger, unless all triggers have been dropped.
     pub fn upgrade(&self) -> Option<Trigger<T>> {
         Sender::upgrade(&self.core).map(Trigger::new)
     }

@@ -1,16 +1,15 @@
 //! `gather`: a tuple of Deferreds as one Deferred of a tuple.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use super::deferred::Deferred;
 use super::list::gather_results;
+use crate::chain::Flavour;
+use crate::chain::Local;
 
-/// All values of Deferreds of different types, as a tuple.
+/// Waits for the values of Deferreds of different types, and fires with a tuple of them.
 ///
-/// It is [`gather_results`] for a tuple of two to eight Deferreds: the first failure fails
-/// it with a [`FirstError`](crate::FirstError), which has the number of its Deferred, and
-/// leaves the others alone; a cancel goes to all of them.
+/// It is [`gather_results`] for a tuple of two to eight Deferreds: the first failure fails it
+/// with a [`FirstError`](crate::FirstError), which has the index of its Deferred, and the
+/// others go on; a cancel goes to all of them.
 ///
 /// # Examples
 ///
@@ -25,6 +24,7 @@ use super::list::gather_results;
 /// ```
 #[track_caller]
 #[doc(alias = "join")]
+#[doc(alias = "try_join")]
 pub fn gather<D: DeferredTuple>(deferreds: D) -> Deferred<D::Values> {
     deferreds.gather()
 }
@@ -34,13 +34,13 @@ pub fn gather<D: DeferredTuple>(deferreds: D) -> Deferred<D::Values> {
 /// # Examples
 ///
 /// ```
-/// use deferred::{DeferredTuple, gather, succeed};
+/// use deferred::{Deferred, DeferredTuple, gather, succeed};
 ///
-/// fn count<D: DeferredTuple>(deferreds: D) -> deferred::Deferred<D::Values> {
-///     gather(deferreds)
+/// fn both<D: DeferredTuple>(deferreds: D) -> Deferred<D::Values> {
+///     gather(deferreds).context("asking both")
 /// }
-/// let (one, two) = count((succeed(1), succeed("two"))).into_result().unwrap().unwrap();
-/// assert_eq!((one, two), (1, "two"));
+/// let values = both((succeed(1), succeed("two"))).into_result().unwrap().unwrap();
+/// assert_eq!(values, (1, "two"));
 /// ```
 pub trait DeferredTuple: sealed::Sealed {
     /// The values, each in the place of its Deferred.
@@ -52,10 +52,7 @@ pub trait DeferredTuple: sealed::Sealed {
 }
 
 mod sealed {
-    #[expect(
-        unnameable_types,
-        reason = "so that no other type is a tuple of Deferreds"
-    )]
+    #[expect(unnameable_types, reason = "it seals the trait")]
     pub trait Sealed {}
 }
 
@@ -68,14 +65,14 @@ macro_rules! tuples {
 
             #[track_caller]
             fn gather(self) -> Deferred<Self::Values> {
-                // Each puts its value into its place; the combination has only to tell
-                // when all of them have.
-                let places = Rc::new(RefCell::new(($(None::<$T>,)+)));
+                // Each Deferred puts its value into its place. The combination only waits
+                // until all of them have.
+                let places = Local::handle(($(None::<$T>,)+));
                 let ($($value,)+) = self;
                 tuples!(@parts places [] $($value)+);
                 let parts = vec![$($value),+];
                 gather_results(parts).map_ok(move |_| {
-                    let ($($value,)+) = places.take();
+                    let ($($value,)+) = Local::with(&places, std::mem::take);
                     match ($($value,)+) {
                         ($(Some($value),)+) => ($($value,)+),
                         _ => unreachable!("all of them have succeeded"),
@@ -86,11 +83,12 @@ macro_rules! tuples {
     )+};
     // The place of a value is behind as many `_` as there are values before it.
     (@parts $places:ident [$($before:ident)*] $value:ident $($after:ident)*) => {
-        let place = Rc::clone(&$places);
+        let place = $places.clone();
         let $value = $value.map_ok(move |value| {
-            let mut places = place.borrow_mut();
-            let ($(tuples!(@skip $before),)* place, $(tuples!(@skip $after),)*) = &mut *places;
-            *place = Some(value);
+            Local::with(&place, |places| {
+                let ($(tuples!(@skip $before),)* place, $(tuples!(@skip $after),)*) = places;
+                *place = Some(value);
+            });
         });
         tuples!(@parts $places [$($before)* $value] $($after)*);
     };

@@ -1,4 +1,6 @@
-//! `Deferred`: the end of a chain that several threads may reach.
+// Generated from ../local/deferred.rs by tests/flavours: change that file, not this one.
+
+//! `Deferred`: the consuming receiver of a chain, to which callbacks are added.
 
 use std::fmt;
 use std::mem::ManuallyDrop;
@@ -7,18 +9,53 @@ use std::panic::Location;
 use super::handle::{DeferredHandle, Pause};
 use super::outcome::{Outcome, Stepped};
 use super::trigger::Trigger;
+use crate::chain::Shared;
 use crate::chain::{
-    Canceller, Control, Receiver, ReceiverState, Sender, Shared, Stage, Storage, cancel_core,
+    Canceller, Control, Receiver, ReceiverState, Sender, Stage, Storage, cancel_core,
 };
 use crate::failure::{Failure, Result};
 use crate::log_error::LogError;
 use crate::pair::{Forward, OnBoth, OnEither, OnFailure, OnValue};
 use crate::state::State;
 
-/// A result that is not there yet, and what is to be done with it, on whichever
-/// thread it comes; see [`crate::Deferred`].
+/// A result that is not there yet, with the chain of callbacks that will handle it.
 ///
-/// It is a [`Future`] of its `Result`, under any executor.
+/// Callbacks are added in **pairs**: a callback for a value, an errback for a failure. Each
+/// pair gets the result of the pair before it. Exactly one of its sides runs; a side that is
+/// missing passes its input on. What a callback [returns](Outcome) decides on which side the
+/// next pair runs.
+///
+/// ```text
+///              ┌ callback ┐      ┌ callback ┐      ┌ callback ┐
+///  a value ───▶│    ok    │─────▶│  Err(..) │─╮ ╭─▶│    ok    │───▶ a value
+///              ├──────────┤      ├──────────┤ ╰─╮  ├──────────┤
+///  a failure ─▶│ errback  │─────▶│ errback  │───┴─▶│ errback  │───▶ a failure
+///              └──────────┘      └──────────┘      └──────────┘
+/// ```
+///
+/// The `add` methods consume the Deferred and return it with the type of the new end of the
+/// chain. If it has its result already, a callback runs before the `add` returns.
+///
+/// # Dropping
+///
+/// Dropping a Deferred does not cancel it: the callbacks that were added still run. A failure
+/// that reaches the end of a dropped chain is reported as
+/// [unhandled](crate::unhandled). To cancel on drop, use
+/// [`cancel_on_drop`](Self::cancel_on_drop).
+///
+/// # Awaiting
+///
+/// A Deferred is a [`Future`] of its `Result`, for any executor.
+///
+/// # Variance
+///
+/// It is invariant in `T`, as all ends of chains are: a `Deferred<for<'a> fn(&'a str)>` is
+/// no `Deferred<fn(&'static str)>`. Convert the value in a callback.
+///
+/// # Threads
+///
+/// Callbacks run on the thread that fires, or on the thread that adds them if the result is there.
+/// The canceller runs on the thread that cancels.
 ///
 /// # Examples
 ///
@@ -36,46 +73,34 @@ use crate::state::State;
 /// thread::spawn(move || trigger.callback(41)).join().unwrap().unwrap();
 /// assert_eq!(received.recv().unwrap().unwrap(), 42);
 /// ```
+#[doc(alias = "Promise")]
+#[doc(alias = "Future")]
+#[doc(alias = "Receiver")]
 pub struct Deferred<T: Send + 'static> {
     receiver: Receiver<Shared, T>,
 }
 
 impl<T: Send + 'static> Deferred<T> {
-    /// A Deferred and what fires it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (trigger, deferred) = deferred::sync::Deferred::pair();
-    /// std::thread::spawn(move || trigger.callback("from afar")).join().unwrap().unwrap();
-    /// assert_eq!(deferred.into_result().unwrap().unwrap(), "from afar");
-    /// ```
+    /// Makes a Deferred and the [`Trigger`] that fires it.
     #[track_caller]
-    #[inline]
+    #[inline(always)]
+    #[doc(alias = "oneshot")]
+    #[doc(alias = "channel")]
     pub fn pair() -> (Trigger<T>, Self) {
         let (sender, receiver) = Sender::pair(Location::caller());
         (Trigger::new(sender), Self { receiver })
     }
 
-    /// As [`pair`](Self::pair), with what [`cancel`](Self::cancel) is to call to
-    /// stop the work, on the thread that cancels; see
-    /// [`crate::Deferred::with_canceller`].
+    /// As [`pair`](Self::pair), with a canceller: the function by which
+    /// [`cancel`](Self::cancel) stops the work.
     ///
-    /// # Examples
+    /// The canceller is called at most once, and only if the Deferred has not been fired. It
+    /// gets a trigger and may fire the Deferred with it. If it does not, the Deferred fails
+    /// with [`Cancelled`](crate::Cancelled). Firing the Deferred drops the canceller. A panic
+    /// in it is contained.
     ///
-    /// ```
-    /// use deferred::sync::Deferred;
-    /// use std::{sync::mpsc, thread};
-    ///
-    /// let (stop, stopped) = mpsc::channel();
-    /// let (_trigger, download) = Deferred::<Vec<u8>>::with_canceller(move |_trigger| {
-    ///     let _ = stop.send(());
-    /// });
-    /// let worker = thread::spawn(move || stopped.recv().is_ok());
-    /// download.cancel();
-    /// assert!(worker.join().unwrap(), "it was told");
-    /// # download.ignore();
-    /// ```
+    /// A canceller that needs the object that it stops is easier to write with
+    /// [`start`](Self::start).
     #[track_caller]
     pub fn with_canceller(
         canceller: impl FnOnce(Trigger<T>) + Send + 'static,
@@ -87,24 +112,13 @@ impl<T: Send + 'static> Deferred<T> {
         (Trigger::new(sender), Self { receiver })
     }
 
-    /// Adds a callback: it gets the value, and what it returns is passed on. A
-    /// failure passes by it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::Deferred;
-    /// use std::thread;
-    ///
-    /// let (trigger, page) = Deferred::pair();
-    /// let read = page.add_callback(|text: &str| Ok((text.len(), thread::current().id())));
-    /// let reader = thread::spawn(move || trigger.callback("a page"));
-    /// let reader_id = reader.thread().id();
-    /// reader.join().unwrap().unwrap();
-    /// assert_eq!(read.into_result().unwrap().unwrap(), (6, reader_id));
-    /// ```
+    /// Adds a callback: it gets the value, and its [return value](Outcome) is the next result.
+    /// A failure skips it.
     #[track_caller]
     #[inline]
+    #[doc(alias = "addCallback")]
+    #[doc(alias = "then")]
+    #[doc(alias = "and_then")]
     pub fn add_callback<F, O>(self, callback: F) -> Deferred<O::Value>
     where
         F: FnOnce(T) -> O + Send + 'static,
@@ -114,24 +128,13 @@ impl<T: Send + 'static> Deferred<T> {
         self.add(OnValue(callback), Location::caller())
     }
 
-    /// Adds an errback: it gets the failure, and what it returns is passed on. A
-    /// value passes by it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Abandoned, sync::Deferred};
-    ///
-    /// let (trigger, page) = Deferred::pair();
-    /// let page = page.add_errback(|failure| {
-    ///     failure.trap::<Abandoned>()?;
-    ///     Ok("the reader has broken down")
-    /// });
-    /// std::thread::spawn(move || drop(trigger)).join().unwrap();
-    /// assert_eq!(page.into_result().unwrap().unwrap(), "the reader has broken down");
-    /// ```
+    /// Adds an errback: it gets the failure, and its [return value](Outcome) is the next
+    /// result. A value skips it.
     #[track_caller]
     #[inline]
+    #[doc(alias = "addErrback")]
+    #[doc(alias = "catch")]
+    #[doc(alias = "or_else")]
     pub fn add_errback<F, O>(self, errback: F) -> Self
     where
         F: FnOnce(Failure) -> O + Send + 'static,
@@ -141,22 +144,11 @@ impl<T: Send + 'static> Deferred<T> {
         self.add(OnFailure(errback), Location::caller())
     }
 
-    /// Adds one function for both sides: it gets the result, whichever it is.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::Deferred;
-    /// use std::{sync::mpsc, thread};
-    ///
-    /// let (done, results) = mpsc::channel();
-    /// let (trigger, deferred) = Deferred::pair();
-    /// deferred.add_both(move |result| drop(done.send(result))).detach();
-    /// thread::spawn(move || trigger.callback(42)).join().unwrap().unwrap();
-    /// assert_eq!(results.recv().unwrap().unwrap(), 42);
-    /// ```
+    /// Adds one function for both sides: it gets the `Result`. Return it to leave it as it is.
     #[track_caller]
     #[inline]
+    #[doc(alias = "addBoth")]
+    #[doc(alias = "finally")]
     pub fn add_both<F, O>(self, both: F) -> Deferred<O::Value>
     where
         F: FnOnce(Result<T>) -> O + Send + 'static,
@@ -166,22 +158,14 @@ impl<T: Send + 'static> Deferred<T> {
         self.add(OnBoth(both), Location::caller())
     }
 
-    /// Adds a pair: a callback for a value and an errback for a failure. Exactly
-    /// one of them is called.
+    /// Adds a pair: a callback for a value and an errback for a failure, of which exactly one
+    /// runs.
     ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::Deferred;
-    /// use std::thread;
-    ///
-    /// let (trigger, port) = Deferred::<u16>::pair();
-    /// let port = port.add_callbacks(|port| Ok(Some(port)), |_failure| Ok(None));
-    /// thread::spawn(move || trigger.fire("http".parse().map_err(Into::into))).join().unwrap().unwrap();
-    /// assert_eq!(port.into_result().unwrap().unwrap(), None);
-    /// ```
+    /// The errback does not get a failure of its own callback; that goes to the next pair.
     #[track_caller]
     #[inline]
+    #[doc(alias = "addCallbacks")]
+    #[doc(alias = "then")]
     pub fn add_callbacks<F, G, O, P>(self, callback: F, errback: G) -> Deferred<O::Value>
     where
         F: FnOnce(T) -> O + Send + 'static,
@@ -194,44 +178,34 @@ impl<T: Send + 'static> Deferred<T> {
         self.add(OnEither(callback, errback), Location::caller())
     }
 
-    /// Lets the result fire another Deferred, and goes on with `()`; see
-    /// [`crate::Deferred::chain_deferred`].
+    /// Fires another Deferred with the result, value or failure, and goes on with `()`.
     ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::{Deferred, succeed};
-    ///
-    /// let (trigger, other) = Deferred::pair();
-    /// succeed(7).chain_deferred(trigger);
-    /// assert_eq!(other.into_result().unwrap().unwrap(), 7);
-    /// ```
+    /// If the other Deferred was fired before, this one goes on with
+    /// [`AlreadyCalled`](crate::AlreadyCalled). Cancelling or pausing the other one has no
+    /// effect on this one.
     #[track_caller]
+    #[doc(alias = "chainDeferred")]
     pub fn chain_deferred(self, other: Trigger<T>) -> Deferred<()> {
         self.add(Forward(other.into_sender()), Location::caller())
     }
 
-    /// Logs a failure that comes by and passes it on, as one that was seen to; see
-    /// [`crate::Deferred::log_error`].
+    /// Logs a failure that reaches this stage, at ERROR level, and passes it on.
     ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Failure, sync::fail};
-    ///
-    /// let count = fail(Failure::msg("no")).log_error().add_errback(|_told| Ok(0));
-    /// assert_eq!(count.into_result().unwrap().unwrap(), 0);
-    /// ```
+    /// A failure that was logged counts as seen: if it reaches the end of the chain, it is not
+    /// reported as [unhandled](crate::unhandled) a second time. A new failure that a later
+    /// callback makes of it is. Without a `tracing` subscriber the log goes to standard error.
     #[track_caller]
+    #[doc(alias = "logError")]
     pub fn log_error(self) -> Self {
         self.add(LogError(Location::caller()), Location::caller())
     }
 
-    pub(super) fn from_receiver(receiver: Receiver<Shared, T>) -> Self {
+    pub(crate) fn from_receiver(receiver: Receiver<Shared, T>) -> Self {
         Self { receiver }
     }
 
-    pub(super) fn from_step(step: Stepped<T>) -> Self {
+    /// A Deferred of a callback's outcome, outside of any chain.
+    pub(crate) fn from_step(step: Stepped<T>) -> Self {
         Self {
             receiver: Receiver::from_step(step.0),
         }
@@ -244,151 +218,92 @@ impl<T: Send + 'static> Deferred<T> {
         added_at: &'static Location<'static>,
     ) -> Deferred<S::Out>
     where
-        S::Out: Send,
+        S::Out: Send + 'static,
     {
         Deferred {
             receiver: self.into_receiver().add(stage, added_at),
         }
     }
 
-    /// Cancels, by the same rules as [`crate::Deferred::cancel`].
+    /// Cancels the work: the result is not wanted any more.
     ///
-    /// The canceller, or the callbacks that this sets going, run on this thread
-    /// before it returns.
+    /// - Not fired, with a canceller: the canceller is called. Unless that fires the
+    ///   Deferred, it fails with [`Cancelled`](crate::Cancelled).
+    /// - Not fired, without a canceller: it fails with `Cancelled`. One later fire is
+    ///   ignored, since the producer cannot know.
+    /// - Waiting for another Deferred: that one is cancelled, and this one gets its result.
+    /// - Otherwise there is nothing to stop, and nothing happens.
     ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Cancelled, sync::Deferred};
-    ///
-    /// let (trigger, answer) = Deferred::pair();
-    /// answer.cancel();
-    /// let late = std::thread::spawn(move || trigger.callback(42)).join().unwrap();
-    /// assert!(late.is_ok(), "swallowed");
-    /// assert!(answer.into_result().unwrap().unwrap_err().is::<Cancelled>());
-    /// ```
+    /// Callbacks that run because of this run before it returns.
     #[track_caller]
+    #[doc(alias = "abort")]
     pub fn cancel(&self) {
         if let Receiver::Linked(link) = &self.receiver {
             cancel_core::<Shared>(link.core(), Location::caller());
         }
     }
 
-    /// Holds the Deferred up until the token is dropped; see
-    /// [`crate::Deferred::pause`].
+    /// Holds back the callbacks until the [`Pause`] is dropped. The Deferred may be fired
+    /// before that.
     ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{State, sync::Deferred};
-    ///
-    /// let (trigger, mut line) = Deferred::pair();
-    /// let pause = line.pause();
-    /// std::thread::spawn(move || trigger.callback("held up")).join().unwrap().unwrap();
-    /// assert_eq!(line.state(), State::Paused);
-    /// drop(pause);
-    /// assert_eq!(line.into_result().unwrap().unwrap(), "held up");
-    /// ```
+    /// From inside one of its own callbacks, through a [`handle`](Self::handle), the pause
+    /// takes effect when that callback returns.
     #[track_caller]
     pub fn pause(&mut self) -> Pause {
         Pause::new(self.receiver.pause(Location::caller()))
     }
 
-    /// A handle to cancel, pause or look at the Deferred when it has moved on.
+    /// A handle by which the Deferred can be cancelled, paused or looked at after it has
+    /// moved.
     ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (trigger, mut answer) = deferred::sync::Deferred::<i32>::pair();
-    /// let handle = answer.handle();
-    /// let doubled = answer.add_callback(|n| Ok(2 * n));
-    /// std::thread::spawn(move || handle.cancel()).join().unwrap();
-    /// assert!(trigger.is_fired() && doubled.into_result().unwrap().is_err());
-    /// ```
+    /// It takes `&mut self` because a Deferred that was made with its result, as
+    /// [`succeed`](super::succeed) does, first gets the memory that a handle refers to.
     #[track_caller]
+    #[doc(alias = "abort_handle")]
     pub fn handle(&mut self) -> DeferredHandle {
         DeferredHandle::new(Control::new(self.receiver.core(Location::caller())))
     }
 
-    /// What the Deferred was doing a moment ago.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{State, sync::Deferred};
-    ///
-    /// let (trigger, deferred) = Deferred::pair();
-    /// assert_eq!(deferred.state(), State::Unfired);
-    /// std::thread::spawn(move || trigger.callback(1)).join().unwrap().unwrap();
-    /// assert_eq!(deferred.state(), State::Done);
-    /// # deferred.ignore();
-    /// ```
+    /// The phase that the Deferred is in.
     pub fn state(&self) -> State {
         self.receiver.look().unwrap_or(State::Done)
     }
 
-    /// The result, if it is there and every callback was called.
+    /// Takes the result, if it is there and every callback has run.
+    ///
+    /// A failure that is taken counts as handled.
     ///
     /// # Errors
     ///
     /// The Deferred itself, if its result is not there yet.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (trigger, deferred) = deferred::sync::Deferred::pair();
-    /// let deferred = deferred.into_result().expect_err("it was not fired");
-    /// std::thread::spawn(move || trigger.callback(1)).join().unwrap().unwrap();
-    /// assert_eq!(deferred.into_result().unwrap().unwrap(), 1);
-    /// ```
-    #[inline]
+    #[inline(always)]
+    #[doc(alias = "try_recv")]
+    #[doc(alias = "now_or_never")]
     pub fn into_result(self) -> Result<Result<T>, Self> {
         self.into_receiver()
             .into_result()
             .map_err(|receiver| Self { receiver })
     }
 
-    /// Lets go of the Deferred: what was added still runs, and an unhandled failure
-    /// is reported. It is what dropping does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::Deferred;
-    /// use std::{sync::mpsc, thread};
-    ///
-    /// let (print, printer) = mpsc::channel();
-    /// let (trigger, page) = Deferred::pair();
-    /// page.add_callback(move |text: &str| Ok(print.send(text)?)).detach();
-    /// thread::spawn(move || trigger.callback("a page")).join().unwrap().unwrap();
-    /// assert_eq!(printer.recv(), Ok("a page"));
-    /// ```
+    /// Drops the Deferred, as a statement: its callbacks still run, and a failure at the end
+    /// is reported as [unhandled](crate::unhandled).
     pub fn detach(self) {
         drop(self);
     }
 
-    /// Lets go of the Deferred and of whatever comes of it: what was added still
-    /// runs, a failure at the end is not reported.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Failure, sync::fail, testing::capture_unhandled};
-    ///
-    /// let ((), unhandled) = capture_unhandled(|| fail::<()>(Failure::msg("no")).ignore());
-    /// assert!(unhandled.is_empty());
-    /// ```
+    /// Drops the Deferred and its result: its callbacks still run, but a failure at the end
+    /// is not reported.
     pub fn ignore(self) {
         self.into_receiver().let_go(ReceiverState::Ignored);
     }
 
     #[inline(always)]
-    pub(super) fn into_receiver(self) -> Receiver<Shared, T> {
-        // Not dropped: what is left behind has nothing in it.
+    pub(crate) fn into_receiver(self) -> Receiver<Shared, T> {
+        // Not dropped: `take` leaves nothing behind that has to be dropped.
         ManuallyDrop::new(self).receiver.take()
     }
 
-    pub(super) fn receiver_mut(&mut self) -> &mut Receiver<Shared, T> {
+    pub(crate) fn receiver_mut(&mut self) -> &mut Receiver<Shared, T> {
         &mut self.receiver
     }
 }
@@ -402,7 +317,7 @@ impl<T: Send + 'static> Drop for Deferred<T> {
     }
 }
 
-/// So a callback can return one.
+/// A callback that returns a Deferred makes its chain wait for it.
 impl<U: Send + 'static> Outcome for Deferred<U> {
     type Value = U;
 

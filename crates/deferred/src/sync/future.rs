@@ -1,4 +1,4 @@
-//! A Deferred can be awaited, on any thread.
+//! `Future` for Deferreds of several threads.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -24,5 +24,5 @@ impl<T: Send + 'static> Future for Deferred<T> {
     }
 }
 
-/// The value is moved about, never pinned.
+/// The value is never pinned: it moves from callback to callback.
 impl<T: Send + 'static> Unpin for Deferred<T> {}

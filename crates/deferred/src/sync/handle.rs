@@ -1,13 +1,19 @@
-//! Handles on a Deferred that has moved on, for any thread.
+// Generated from ../local/handle.rs by tests/flavours: change that file, not this one.
+
+//! Handles on a Deferred that has moved: `DeferredHandle` and `Pause`.
 
 use std::fmt;
 use std::panic::Location;
 
-use crate::chain::{Control, PauseToken, Shared};
+use crate::chain::Shared;
+use crate::chain::{Control, PauseToken};
 use crate::state::State;
 
-/// A handle on a Deferred that has moved, to another thread perhaps; see
-/// [`crate::DeferredHandle`].
+/// Cancels, pauses or looks at a Deferred that has moved elsewhere: into a callback, into
+/// another Deferred, to a caller.
+///
+/// It is cheap to clone, has no type parameter, and does not keep the Deferred alive. It
+/// comes from [`Deferred::handle`](super::Deferred::handle).
 ///
 /// # Examples
 ///
@@ -21,76 +27,33 @@ use crate::state::State;
 /// thread::spawn(move || handle.cancel()).join().unwrap();
 /// assert!(download.into_result().unwrap().unwrap_err().is::<Cancelled>());
 /// ```
+#[doc(alias = "AbortHandle")]
+#[doc(alias = "AbortController")]
 #[derive(Clone)]
 pub struct DeferredHandle {
     control: Control<Shared>,
 }
 
 impl DeferredHandle {
-    pub(super) fn new(control: Control<Shared>) -> Self {
+    pub(crate) fn new(control: Control<Shared>) -> Self {
         Self { control }
     }
 
-    /// Cancels the Deferred, as [`Deferred::cancel`](super::Deferred::cancel) does;
-    /// if it is gone, nothing happens.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::Deferred;
-    /// use std::thread;
-    ///
-    /// let (trigger, mut download) = Deferred::pair();
-    /// let stop_button = download.handle();
-    /// let page = download.add_errback(|_stopped| Ok("half a page"));
-    /// thread::spawn(move || stop_button.cancel()).join().unwrap();
-    /// assert!(trigger.is_fired(), "whoever downloads can see it");
-    /// assert_eq!(page.into_result().unwrap().unwrap(), "half a page");
-    /// ```
+    /// Cancels the Deferred, as [`Deferred::cancel`](super::Deferred::cancel) does. Nothing
+    /// happens if the Deferred no longer exists.
     #[track_caller]
+    #[doc(alias = "abort")]
     pub fn cancel(&self) {
         self.control.cancel(Location::caller());
     }
 
-    /// Holds the Deferred up, as [`Deferred::pause`](super::Deferred::pause) does;
-    /// `None` if it is gone.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{State, sync::Deferred};
-    /// use std::thread;
-    ///
-    /// let (trigger, mut line) = Deferred::pair();
-    /// let handle = line.handle();
-    /// let length = line.add_callback(|line: &str| Ok(line.len()));
-    /// let pause = thread::spawn(move || handle.pause()).join().unwrap();
-    /// trigger.callback("held up").unwrap();
-    /// assert_eq!(length.state(), State::Paused);
-    /// drop(pause);
-    /// assert_eq!(length.into_result().unwrap().unwrap(), 7);
-    /// ```
+    /// Holds back the callbacks, as [`Deferred::pause`](super::Deferred::pause) does; `None`
+    /// if the Deferred no longer exists.
     pub fn pause(&self) -> Option<Pause> {
         self.control.pause().map(Pause::new)
     }
 
-    /// What the Deferred was doing a moment ago; `None` if it is gone.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{State, sync::Deferred};
-    /// use std::thread;
-    ///
-    /// let (trigger, mut answer) = Deferred::pair();
-    /// let handle = answer.handle();
-    /// let watcher = handle.clone();
-    /// let seen = thread::spawn(move || watcher.state()).join().unwrap();
-    /// assert_eq!(seen, Some(State::Unfired));
-    /// trigger.callback(42).unwrap();
-    /// drop((trigger, answer));
-    /// assert_eq!(handle.state(), None);
-    /// ```
+    /// The phase that the Deferred is in; `None` if it no longer exists.
     pub fn state(&self) -> Option<State> {
         self.control.look()
     }
@@ -104,7 +67,15 @@ impl fmt::Debug for DeferredHandle {
     }
 }
 
-/// Holds a Deferred up until it is dropped; see [`crate::Pause`].
+/// Holds back the callbacks of a Deferred until it is dropped, or
+/// [`unpause`](Self::unpause) is called. The Deferred may be fired before that.
+///
+/// A Deferred goes on when its last `Pause` ends; each ends only itself.
+///
+/// # Threads
+///
+/// A pause from another thread takes effect when the callback that is running has returned; one
+/// more callback may begin before the running thread sees it.
 ///
 /// # Examples
 ///
@@ -125,27 +96,12 @@ pub struct Pause {
 }
 
 impl Pause {
-    pub(super) fn new(paused: PauseToken<Shared>) -> Self {
+    pub(crate) fn new(paused: PauseToken<Shared>) -> Self {
         Self { paused }
     }
 
-    /// Ends the pause: if it was the last one and the Deferred has its result, the
-    /// callbacks run on this thread before this returns.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::succeed;
-    /// use std::thread;
-    ///
-    /// let mut job = succeed("print");
-    /// let pause = job.pause();
-    /// let printed_by = job.add_callback(|_job| Ok(thread::current().id()));
-    /// let printer = thread::spawn(move || pause.unpause());
-    /// let printer_id = printer.thread().id();
-    /// printer.join().unwrap();
-    /// assert_eq!(printed_by.into_result().unwrap().unwrap(), printer_id);
-    /// ```
+    /// Ends the pause. If it was the last one and the Deferred has its result, the callbacks
+    /// run before this returns.
     pub fn unpause(self) {
         drop(self.paused);
     }

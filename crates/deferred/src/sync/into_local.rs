@@ -1,4 +1,4 @@
-//! From any thread to one: a Deferred with the time and the bodies of that thread.
+//! `into_local`: a Deferred of this thread from one of several.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,15 +10,15 @@ use crate::failure::{Failure, Result};
 use crate::inline_callbacks;
 
 impl<T: Send + 'static> Deferred<T> {
-    /// A Deferred of this thread that gets the result: at once if it is there, else when
-    /// this thread next runs what was [woken](crate::run_woken), as a reactor does in each
+    /// A Deferred of this thread that gets the result: at once if it is there, otherwise when
+    /// this thread next calls [`run_woken`](crate::driver::run_woken), as a reactor does in each
     /// turn.
     ///
-    /// Cancelling that one, as its timeout does, cancels this one.
+    /// Cancelling the local one, as its timeout does, cancels this one.
     ///
     /// # Examples
     ///
-    /// A time limit, of which the thread that does the work hears:
+    /// A timeout that also stops the working thread:
     ///
     /// ```
     /// use deferred::{TimedOut, VirtualClock, sync};
@@ -30,7 +30,7 @@ impl<T: Send + 'static> Deferred<T> {
     ///     .into_local()
     ///     .add_timeout(Duration::from_secs(30), &clock);
     /// clock.advance(Duration::from_secs(30));
-    /// assert!(trigger.is_fired(), "so the work can be given up");
+    /// assert!(trigger.is_fired(), "the worker can stop");
     /// assert!(answer.into_result().unwrap().unwrap_err().is::<TimedOut>());
     /// ```
     #[track_caller]
@@ -44,7 +44,7 @@ impl<T: Send + 'static> Deferred<T> {
     }
 }
 
-/// Awaits a shared Deferred; dropped before it is there, it cancels that.
+/// Awaits a shared Deferred, and cancels it if dropped before its result is there.
 struct HandedOver<T: Send + 'static> {
     shared: Option<Deferred<T>>,
 }
@@ -68,7 +68,7 @@ impl<T: Send + 'static> Drop for HandedOver<T> {
     fn drop(&mut self) {
         if let Some(shared) = self.shared.take() {
             shared.cancel();
-            // Whoever has cancelled it hears of that from the other one.
+            // The local Deferred reports the cancel.
             shared.ignore();
         }
     }

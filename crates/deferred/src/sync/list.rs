@@ -1,17 +1,39 @@
-//! `DeferredList`, `gather_results`, `race`, `settled`, for several threads.
+// Generated from ../local/list.rs by tests/flavours: change that file, not this one.
+
+//! Combinators: `DeferredList`, `gather_results`, `race`, `settled`.
 
 use std::fmt;
 use std::panic::Location;
 
 use super::deferred::Deferred;
+use crate::chain::Fits;
 use crate::chain::Shared;
-use crate::combinators::{FirstValue, OnCancel, Options, Rule, Settled, Values, combine};
+use crate::combinators::{Arrival, Combines, OnCancel, Options, combine};
+use crate::combinators::{FirstValue, Rule, Settled, Values};
 use crate::failure::Result;
 
-/// Several Deferreds that are to become one; see [`crate::DeferredList`].
+/// Builder that combines several Deferreds into one.
 ///
-/// The combined Deferred is fired, and the others are cancelled, on the thread that
-/// decides the result.
+/// The Deferreds are moved in, and their results move into the combined one. The method that
+/// ends the building says what it is fired with: all results
+/// ([`into_deferred`](Self::into_deferred)), all values ([`into_values`](Self::into_values))
+/// or the first value ([`fire_on_one_callback`](Self::fire_on_one_callback)).
+///
+/// # Failures
+///
+/// A failure that is part of the combined result counts as handled. One that comes after the
+/// combined result was decided is reported as [unhandled](crate::unhandled), unless
+/// [`consume_errors`](Self::consume_errors) was asked for.
+///
+/// # Cancelling
+///
+/// Cancelling the combined Deferred cancels, in order, each of the others that has no result
+/// yet. Their results decide the combined one: a list of all results succeeds, with
+/// [`Cancelled`](crate::Cancelled) failures in it. If one of them is paused, the combined
+/// Deferred waits for it. ([`race`] does not wait then.) Once the combined Deferred was fired,
+/// a cancel does nothing, not even if it waits for a Deferred that one of its callbacks
+/// returned; cancel that one by a handle of its own. A list of nothing has fired from the
+/// start.
 ///
 /// # Examples
 ///
@@ -38,15 +60,6 @@ pub struct DeferredList<T: Send + 'static> {
 
 impl<T: Send + 'static> DeferredList<T> {
     /// Takes the Deferreds.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::{DeferredList, succeed};
-    ///
-    /// let words = DeferredList::new(["one", "two"].map(succeed)).into_values();
-    /// assert_eq!(words.into_result().unwrap().unwrap(), ["one", "two"]);
-    /// ```
     pub fn new(deferreds: impl IntoIterator<Item = Deferred<T>>) -> Self {
         Self {
             deferreds: deferreds.into_iter().collect(),
@@ -56,140 +69,68 @@ impl<T: Send + 'static> DeferredList<T> {
         }
     }
 
-    /// Lets the combined Deferred fail at the first failure, with
+    /// Makes the combined Deferred fail at the first failure, with
     /// [`FirstError`](crate::FirstError).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::{Deferred, DeferredList};
-    /// use deferred::{Failure, FirstError};
-    /// use std::thread;
-    ///
-    /// let (trigger, broken) = Deferred::<i32>::pair();
-    /// let (_trigger, slow) = Deferred::pair();
-    /// let list = DeferredList::new([slow, broken]).fire_on_one_errback().into_deferred();
-    /// thread::spawn(move || trigger.errback(Failure::msg("no"))).join().unwrap().unwrap();
-    /// assert!(list.into_result().unwrap().unwrap_err().is::<FirstError>());
-    /// ```
+    #[doc(alias = "fireOnOneErrback")]
     pub fn fire_on_one_errback(mut self) -> Self {
         self.fires_on_one_errback = true;
         self
     }
 
-    /// Says that nobody wants to hear of failures that the combined result does
-    /// not show.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::{DeferredList, fail};
-    /// use deferred::{Failure, testing::capture_unhandled};
-    ///
-    /// let both = || DeferredList::new(["no disk", "no light"].map(|text| fail::<()>(Failure::msg(text))));
-    /// let ((), unhandled) = capture_unhandled(|| both().into_values().ignore());
-    /// assert_eq!(unhandled[0].failure().message(), "no light", "it came second");
-    ///
-    /// let ((), unhandled) = capture_unhandled(|| both().consume_errors().into_values().ignore());
-    /// assert!(unhandled.is_empty());
-    /// ```
+    /// Drops failures that are not part of the combined result, instead of reporting them as
+    /// [unhandled](crate::unhandled).
+    #[doc(alias = "consumeErrors")]
     pub fn consume_errors(mut self) -> Self {
         self.consumes_errors = true;
         self
     }
 
-    /// Has those without a result cancelled when the combined result is decided;
-    /// see [`crate::DeferredList::cancel_rest`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Failure, sync::{Deferred, DeferredList}};
-    /// use std::thread;
-    ///
-    /// let (broken, first) = Deferred::<i32>::pair();
-    /// let (slow, second) = Deferred::pair();
-    /// let both = DeferredList::new([first, second]).cancel_rest().into_values();
-    /// thread::spawn(move || broken.errback(Failure::msg("no"))).join().unwrap().unwrap();
-    /// assert!(slow.is_fired(), "cancelled, by that thread");
-    /// assert!(both.into_result().unwrap().is_err());
-    /// ```
+    /// Cancels the Deferreds without a result when the combined result is decided, before it
+    /// is fired. Their [`Cancelled`](crate::Cancelled) failures are not reported.
     pub fn cancel_rest(mut self) -> Self {
         self.cancels_rest = true;
         self
     }
 
-    /// All results, in the order of the input, when the last one is there.
+    /// Fires with all results, in the order of the input, when the last one is there.
     ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::{Deferred, DeferredList, succeed};
-    /// use std::thread;
-    ///
-    /// let (trigger, slow) = Deferred::pair();
-    /// let all = DeferredList::new([succeed(1), slow]).into_deferred();
-    /// let all = all.into_result().expect_err("one is missing");
-    /// thread::spawn(move || drop(trigger)).join().unwrap(); // it has broken down
-    /// let results = all.into_result().unwrap().unwrap();
-    /// assert!(results[0].is_ok() && results[1].is_err());
-    /// ```
+    /// An empty list fires at once.
     #[track_caller]
     pub fn into_deferred(self) -> Deferred<Vec<Result<T>>> {
         let rule = Settled::new(self.fires_on_one_errback);
         self.combine(rule, OnCancel::AsTheyDo, Location::caller())
     }
 
-    /// All values, in the order of the input; at the first failure, it fails with
-    /// [`FirstError`](crate::FirstError).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::{Deferred, DeferredList, succeed};
-    /// use std::thread;
-    ///
-    /// let (trigger, slow) = Deferred::pair();
-    /// let parts = DeferredList::new([succeed(1), slow]).into_values();
-    /// thread::spawn(move || trigger.callback(2)).join().unwrap().unwrap();
-    /// assert_eq!(parts.into_result().unwrap().unwrap(), [1, 2]);
-    /// ```
+    /// Fires with all values, in the order of the input; fails at the first failure, with
+    /// [`FirstError`](crate::FirstError). See [`gather_results`].
     #[track_caller]
     pub fn into_values(self) -> Deferred<Vec<T>> {
         self.combine(Values::new(), OnCancel::AsTheyDo, Location::caller())
     }
 
-    /// The first value, and the index of the one it came from; see
-    /// [`crate::DeferredList::fire_on_one_callback`].
+    /// Fires with the first value and the index of its Deferred.
     ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::{Deferred, DeferredList};
-    /// use std::thread;
-    ///
-    /// let (_trigger, slow) = Deferred::pair();
-    /// let (trigger, fast) = Deferred::pair();
-    /// let first = DeferredList::new([slow, fast]).fire_on_one_callback();
-    /// thread::spawn(move || trigger.callback("here")).join().unwrap().unwrap();
-    /// assert_eq!(first.into_result().unwrap().unwrap(), (1, "here"));
-    /// ```
+    /// If there is no value, it fails with [`FailureGroup`](crate::FailureGroup), where
+    /// Twisted's fires with a plain list; an empty list does so at once, where Twisted's never
+    /// fires. With [`fire_on_one_errback`](Self::fire_on_one_errback), the first result
+    /// decides, value or failure. The others are not cancelled, unlike by [`race`].
     #[track_caller]
+    #[doc(alias = "fireOnOneCallback")]
     pub fn fire_on_one_callback(self) -> Deferred<(usize, T)> {
         let rule = FirstValue::new(self.fires_on_one_errback);
         self.combine(rule, OnCancel::AsTheyDo, Location::caller())
     }
 
-    fn combine<R>(
+    fn combine<R: Rule<Part = T>>(
         self,
         rule: R,
         on_cancel: OnCancel,
         made_at: &'static Location<'static>,
     ) -> Deferred<R::Output>
     where
-        R: Rule<Part = T> + Send,
-        R::Kept: Send,
-        R::Output: Send,
+        Shared: Combines<R>,
+        Arrival<Shared, R>: Fits<Shared>,
+        R::Output: Send + 'static,
     {
         let options = Options {
             consumes_errors: self.consumes_errors,
@@ -217,35 +158,64 @@ impl<T: Send + 'static> fmt::Debug for DeferredList<T> {
     }
 }
 
-/// All values, in the order of the input; see [`crate::gather_results`].
+/// Waits for all values, in the order of the input.
+///
+/// It fails with [`FirstError`](crate::FirstError) at the first failure. The other Deferreds
+/// go on; [`DeferredList::cancel_rest`] cancels them. Of nothing, it fires with an empty list
+/// at once. See [`DeferredList`] on unhandled failures and cancelling, and
+/// [`gather`](super::gather) for values of different types.
 ///
 /// # Examples
 ///
 /// ```
-/// use deferred::sync::{gather_results, succeed};
+/// use deferred::sync::{Deferred, gather_results};
 ///
-/// let both = gather_results([succeed(1), succeed(2)]);
-/// assert_eq!(both.into_result().unwrap().unwrap(), [1, 2]);
+/// let (triggers, pages): (Vec<_>, Vec<_>) = (0..3).map(|_| Deferred::pair()).unzip();
+/// let sizes = gather_results(pages).add_callback(|pages: Vec<&str>| {
+///     Ok(pages.iter().map(|page| page.len()).sum::<usize>())
+/// });
+/// for trigger in triggers {
+///     trigger.callback("page").unwrap();
+/// }
+/// assert_eq!(sizes.into_result().unwrap().unwrap(), 12);
 /// ```
 #[track_caller]
+#[doc(alias = "gatherResults")]
+#[doc(alias = "join_all")]
+#[doc(alias = "try_join_all")]
+#[doc(alias = "all")]
 pub fn gather_results<T: Send + 'static>(
     deferreds: impl IntoIterator<Item = Deferred<T>>,
 ) -> Deferred<Vec<T>> {
     DeferredList::new(deferreds).into_values()
 }
 
-/// The first value, and the index of the one it came from; see [`crate::race`].
+/// Waits for the first value, and cancels the other Deferreds before it fires with that value
+/// and the index of its Deferred.
+///
+/// If all fail, it fails with [`FailureGroup`](crate::FailureGroup); of nothing, it does so at
+/// once, where Twisted's never fires. Results of the losers are dropped, and their failures
+/// not reported.
+///
+/// Cancelling it cancels all of them. Their results decide: one that has a value after all
+/// wins. If one of them is paused, it fails with [`Cancelled`](crate::Cancelled) at once, and
+/// a later value is dropped.
 ///
 /// # Examples
 ///
 /// ```
-/// use deferred::sync::{Deferred, race, succeed};
+/// use deferred::sync::{Deferred, race};
 ///
-/// let (_trigger, slow) = Deferred::pair();
-/// let fastest = race([slow, succeed("here")]);
-/// assert_eq!(fastest.into_result().unwrap().unwrap(), (1, "here"));
+/// let (near, first) = Deferred::pair();
+/// let (far, second) = Deferred::pair();
+/// let fastest = race([first, second]);
+/// far.callback("from afar").unwrap();
+/// assert!(near.is_fired(), "cancelled");
+/// assert_eq!(fastest.into_result().unwrap().unwrap(), (1, "from afar"));
 /// ```
 #[track_caller]
+#[doc(alias = "select_ok")]
+#[doc(alias = "any")]
 pub fn race<T: Send + 'static>(
     deferreds: impl IntoIterator<Item = Deferred<T>>,
 ) -> Deferred<(usize, T)> {
@@ -253,17 +223,21 @@ pub fn race<T: Send + 'static>(
     list.combine(FirstValue::new(false), OnCancel::AtOnce, Location::caller())
 }
 
-/// All results, in the order of the input; see [`crate::settled`].
+/// Waits for all results, in the order of the input, values and failures: a [`DeferredList`]
+/// without options.
 ///
 /// # Examples
 ///
 /// ```
-/// use deferred::sync::{settled, succeed};
+/// use deferred::sync::{fail, settled, succeed};
+/// use deferred::Failure;
 ///
-/// let results = settled([succeed(1), succeed(2)]).into_result().unwrap().unwrap();
-/// assert!(results.iter().all(Result::is_ok));
+/// let results = settled([succeed(1), fail(Failure::msg("no"))]);
+/// let results = results.into_result().unwrap().unwrap();
+/// assert!(results[0].is_ok() && results[1].is_err());
 /// ```
 #[track_caller]
+#[doc(alias = "allSettled")]
 pub fn settled<T: Send + 'static>(
     deferreds: impl IntoIterator<Item = Deferred<T>>,
 ) -> Deferred<Vec<Result<T>>> {

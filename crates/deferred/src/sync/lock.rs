@@ -1,4 +1,6 @@
-//! `DeferredLock`, for several threads.
+// Generated from ../local/lock.rs by tests/flavours: change that file, not this one.
+
+//! `DeferredLock`: a mutex that is acquired by waiting for a Deferred.
 
 use std::fmt;
 use std::panic::Location;
@@ -8,11 +10,23 @@ use super::outcome::Outcome;
 use crate::chain::Shared;
 use crate::concurrency::{Token, Tokens};
 
-/// Lets one at a time do something that takes more than one callback, whichever
-/// thread they are on; see [`crate::DeferredLock`].
+/// A mutual-exclusion lock for work that takes more than one callback.
 ///
-/// No thread is ever blocked by it. The callbacks of the one who gets it run on the
-/// thread that gives it back.
+/// Waiters are served first come, first served. Clones are handles on the same lock. Waiting
+/// for a lock whose guard the waiter itself holds never ends.
+///
+/// # Re-entrancy
+///
+/// Releasing the lock hands it to the first waiter, whose callbacks run before the release
+/// returns. If they release it in turn, and so on, these calls nest up to 8 deep; the
+/// callbacks of further waiters run when the outermost release is done.
+///
+/// # Dropping
+///
+/// Dropping the [`LockGuard`] releases the lock, wherever the guard is: a Deferred that is
+/// dropped with a guard as its result releases it. A guard keeps the lock alive, so that
+/// waiters get it even if all other handles are gone. If the last guard is forgotten
+/// ([`std::mem::forget`]) instead of dropped, they wait for ever.
 ///
 /// # Examples
 ///
@@ -30,61 +44,36 @@ use crate::concurrency::{Token, Tokens};
 /// let other = other.join().unwrap();
 /// assert_eq!(next.into_result().unwrap().unwrap(), other);
 /// ```
+#[doc(alias = "Mutex")]
 pub struct DeferredLock {
     tokens: Tokens<Shared, LockGuard>,
 }
 
 impl DeferredLock {
     /// A lock that is free.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let lock = deferred::sync::DeferredLock::new();
-    /// assert!(lock.acquire().into_result().is_ok(), "at once: it is free");
-    /// ```
     pub fn new() -> Self {
         Self {
             tokens: Tokens::new(1),
         }
     }
 
-    /// The lock, when it is this one's turn; see [`crate::DeferredLock::acquire`].
+    /// Waits for the lock. If it is free, the Deferred has its guard at once.
     ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::DeferredLock;
-    /// use std::thread;
-    ///
-    /// let lock = DeferredLock::new();
-    /// let guard = lock.acquire().into_result().unwrap().unwrap();
-    /// let next = lock.acquire().into_result().expect_err("it is held");
-    /// thread::spawn(move || drop(guard)).join().unwrap();
-    /// assert!(next.into_result().is_ok());
-    /// ```
+    /// A cancel while it waits removes it from the queue; it fails with
+    /// [`Cancelled`](crate::Cancelled).
     #[track_caller]
+    #[doc(alias = "lock")]
     pub fn acquire(&self) -> Deferred<LockGuard> {
         Deferred::from_receiver(self.tokens.acquire(Location::caller()))
     }
 
-    /// Calls `f` when it is this one's turn, and holds the lock until its outcome
-    /// is known; see [`crate::DeferredLock::run`].
+    /// Calls `f` with the lock held, and releases it when the outcome of `f` is there.
     ///
-    /// # Examples
+    /// The lock is released before the callbacks of the returned Deferred run, so the `f` of
+    /// the next waiter runs before them. A panic in `f` releases it, too.
     ///
-    /// ```
-    /// use deferred::sync::{Deferred, DeferredLock};
-    /// use std::thread;
-    ///
-    /// let file = DeferredLock::new();
-    /// let (write, written) = Deferred::pair();
-    /// let first = file.run(move || written);
-    /// let second = file.run(|| Ok("second")).into_result().expect_err("the first one writes");
-    /// thread::spawn(move || write.callback("first")).join().unwrap().unwrap();
-    /// assert_eq!(first.into_result().unwrap().unwrap(), "first");
-    /// assert_eq!(second.into_result().unwrap().unwrap(), "second");
-    /// ```
+    /// A cancel while it waits drops `f` uncalled; a cancel while `f` is at work cancels the
+    /// Deferred that `f` has returned.
     #[track_caller]
     pub fn run<F, O>(&self, f: F) -> Deferred<O::Value>
     where
@@ -95,17 +84,7 @@ impl DeferredLock {
         Deferred::from_receiver(self.tokens.run(f, Location::caller()))
     }
 
-    /// Whether somebody held it a moment ago.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let lock = deferred::sync::DeferredLock::new();
-    /// let guard = lock.acquire().into_result().unwrap().unwrap();
-    /// assert!(lock.is_locked());
-    /// std::thread::spawn(move || drop(guard)).join().unwrap();
-    /// assert!(!lock.is_locked());
-    /// ```
+    /// Whether a guard exists.
     pub fn is_locked(&self) -> bool {
         self.tokens.free() == 0
     }
@@ -133,8 +112,7 @@ impl fmt::Debug for DeferredLock {
     }
 }
 
-/// The right to what a [`DeferredLock`] is about. Dropping it, on any thread, gives
-/// the lock to the next, or back.
+/// Holds a [`DeferredLock`]. Dropping it hands the lock to the next waiter, or frees it.
 ///
 /// # Examples
 ///
@@ -149,30 +127,18 @@ impl fmt::Debug for DeferredLock {
 ///     panic!("out of memory");
 /// });
 /// assert!(worker.join().is_err());
-/// assert!(!lock.is_locked(), "given back all the same");
+/// assert!(!lock.is_locked(), "released all the same");
 /// ```
-#[must_use = "the lock is given back as soon as this is dropped"]
+#[doc(alias = "MutexGuard")]
+#[must_use = "the lock is released as soon as this is dropped"]
 #[derive(Debug)]
 pub struct LockGuard {
     _token: Token<Shared, Self>,
 }
 
 impl LockGuard {
-    /// Gives the lock back; the callbacks of the one who gets it run on this thread
-    /// before this returns.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::DeferredLock;
-    /// use std::thread;
-    ///
-    /// let lock = DeferredLock::new();
-    /// let guard = lock.acquire().into_result().unwrap().unwrap();
-    /// let next = lock.run(|| Ok("my turn"));
-    /// thread::spawn(move || guard.release()).join().unwrap(); // calls it
-    /// assert_eq!(next.into_result().unwrap().unwrap(), "my turn");
-    /// ```
+    /// Releases the lock. The callbacks of the next waiter run before this returns.
+    #[doc(alias = "unlock")]
     pub fn release(self) {
         drop(self);
     }

@@ -1,9 +1,8 @@
-//! The same, for several threads: Deferreds that may be fired from any of them.
+//! Deferreds that any thread may fire: the same types, with everything `Send`.
 //!
-//! The names are those of the crate root, and so are the rules; what is different
-//! is that everything is `Send`, and so must be what is put in: values, callbacks,
-//! cancellers. Both kinds run on the same algorithm, but cannot be mixed in one
-//! chain: that would not compile.
+//! The names and the rules are those of the crate root. Values, callbacks and cancellers must
+//! be `Send`. Both flavours run on the same algorithm, but a chain is of one flavour: mixing
+//! them does not compile.
 //!
 //! It needs the cargo feature `sync`.
 //!
@@ -14,43 +13,38 @@
 //! let (trigger, deferred) = Deferred::pair();
 //! let length = deferred.add_callback(|text: String| Ok(text.len()));
 //! let reader = thread::spawn(move || trigger.callback("read elsewhere".to_owned()).is_ok());
-//!
-//! // A Deferred is a future, too; here it is enough to wait for the thread.
-//! assert!(reader.join().unwrap());
-//! assert_eq!(length.into_result().unwrap().unwrap(), 14);
+//! assert_eq!(length.wait().unwrap(), 14);
+//! # assert!(reader.join().unwrap());
 //! ```
 //!
-//! # What runs where
+//! # Threads
 //!
-//! - Callbacks run on the thread that fires the Deferred; one that is added when
-//!   the result is there runs on the thread that adds it. Never two of one Deferred
-//!   at a time: one that is added while another thread runs the chain is run by that
-//!   thread.
-//! - No lock is held while a callback, a canceller, a waker or a drop runs, so they
-//!   may do anything to any Deferred, their own included. Never are two chains
-//!   locked at once.
-//! - A pause from another thread takes effect when the callback that is running has
-//!   returned; one more may have begun before it is seen.
-//! - Several threads that at the same moment make Deferreds wait for one another in
-//!   a circle all hear of it: each of those that closed it may fail with
-//!   [`WaitCycle`](crate::WaitCycle).
+//! - Callbacks run on the thread that fires the Deferred. A callback that is added to a
+//!   Deferred with a result runs on the thread that adds it. Two callbacks of one Deferred
+//!   never run at the same time: if a callback is added while another thread runs the chain,
+//!   that thread runs it.
+//! - No lock is held while a callback, a canceller, a waker or a drop runs, so they may do
+//!   anything to any Deferred, their own included. No thread ever locks two chains at once.
+//! - A pause from another thread takes effect when the callback that is running has returned;
+//!   one more callback may begin before the running thread sees it.
+//! - If several threads at the same moment make Deferreds wait for one another in a circle,
+//!   each of those that closed it may fail with [`WaitCycle`](crate::errors::WaitCycle).
 //!
-//! # Plain threads
+//! # Waiting on a plain thread
 //!
-//! A thread that has nothing else to do blocks until the result is there:
-//! [`wait`](Deferred::wait), or [`wait_timeout`](Deferred::wait_timeout) with a limit.
+//! [`wait`](Deferred::wait) blocks a thread until the result is there, and
+//! [`wait_timeout`](Deferred::wait_timeout) does so with a limit.
 //!
-//! # Time, and `async` bodies
+//! # Timeouts, clocks and `async` bodies
 //!
-//! There are no timeouts here, no clocks and loops, and no
-//! [`inline_callbacks`](crate::inline_callbacks). A clock belongs to the one thread whose
-//! loop turns it, and an `async` body to the thread it began on, while a callback here
-//! runs on whichever thread fires. So a Deferred is handed over to a thread that has
-//! these things: [`into_local`](Deferred::into_local) gives one of that thread, with
-//! timeouts and all, and a body there awaits either.
+//! Clocks, timeouts, loops and [`inline_callbacks`](crate::inline_callbacks) belong to one
+//! thread: a clock to the thread whose loop drives it, an `async` body to the thread that
+//! began it. A callback here runs on whichever thread fires. So a thread that has these things
+//! takes the Deferred over: [`into_local`](Deferred::into_local) makes one of that thread, with
+//! timeouts, and a body there awaits either kind.
 //!
 //! ```
-//! use deferred::{inline_callbacks, run_woken, sync};
+//! use deferred::{driver::run_woken, inline_callbacks, sync};
 //! use std::thread;
 //!
 //! let (trigger, shared) = sync::Deferred::pair();
@@ -60,10 +54,12 @@
 //! assert_eq!(answer.into_result().unwrap().unwrap(), "from afar, at last");
 //! ```
 //!
-//! A body that is cancelled while it awaits a shared Deferred lets go of it; while it
-//! awaits what `into_local` gave, it cancels it. Under an executor of several threads, a
-//! Deferred is awaited as any other future, with the timeouts that come with the executor.
+//! A body that is cancelled while it awaits a shared Deferred drops that Deferred; while it
+//! awaits the Deferred of `into_local`, it cancels it. Under an executor of several threads, a
+//! Deferred is awaited as any other future, with the timeouts of the executor.
 
+// All but `future`, `into_local` and `wait` is generated from `crate::local`.
+mod cancel_on_drop;
 mod deferred;
 mod future;
 mod handle;
@@ -75,10 +71,14 @@ mod outcome;
 mod queue;
 mod ready;
 mod semaphore;
+mod share;
 mod short_forms;
+mod start;
 mod trigger;
+mod tuple;
 mod wait;
 
+pub use self::cancel_on_drop::CancelOnDrop;
 pub use self::deferred::Deferred;
 pub use self::handle::{DeferredHandle, Pause};
 pub use self::in_span::InSpan;
@@ -88,4 +88,6 @@ pub use self::outcome::Outcome;
 pub use self::queue::DeferredQueue;
 pub use self::ready::{fail, maybe_deferred, succeed};
 pub use self::semaphore::{DeferredSemaphore, Permit};
+pub use self::share::SharedDeferred;
 pub use self::trigger::{Trigger, WeakTrigger};
+pub use self::tuple::{DeferredTuple, gather};

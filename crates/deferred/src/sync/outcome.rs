@@ -1,24 +1,40 @@
-//! What a callback may return.
+// Generated from ../local/outcome.rs by tests/flavours: change that file, not this one.
+
+//! `Outcome`: the types that a callback may return.
 
 pub(crate) use self::sealed::Stepped;
-use crate::chain::Step;
+use crate::chain::{Receiver, ReceiverState, Step};
 use crate::failure::{Failure, Result};
 use crate::never::Never;
 
-/// What a callback may return: `Result<U, Failure>`, another
-/// [`Deferred<U>`](super::Deferred) of this module, or `()`, which counts as `Ok(())`;
-/// see [`crate::Outcome`].
+/// A type that a callback may return: `Result<U, Failure>`, another `Deferred<U>`, or `()`,
+/// which counts as `Ok(())`. A closure that never returns (`|_| todo!()`) counts as one that
+/// returns `()`.
+///
+/// The trait is sealed. Because these are all its implementations, the compiler infers the
+/// type of `|n| Ok(n + 1)`.
+///
+/// # Bodies with several kinds of return
+///
+/// - Branches that differ each give a Deferred: `Deferred::from(result)` makes one of a
+///   `Result`.
+/// - A body that uses `?` and then waits for a Deferred returns it as `Ok(deferred)`, followed
+///   by [`flatten`](super::Deferred::flatten).
 ///
 /// # Examples
 ///
 /// ```
 /// use deferred::sync::{Deferred, succeed};
 ///
-/// let page = succeed("cached").add_callback(|name| match name {
-///     "cached" => Deferred::from(Ok("from memory")),
-///     _ => succeed("from disk"),
+/// let looked_up = succeed("twelve").add_callback(|name| match name.parse::<i32>() {
+///     Ok(number) => Deferred::from(Ok(number)),
+///     Err(_) => look_up(name),
 /// });
-/// assert_eq!(page.into_result().unwrap().unwrap(), "from memory");
+/// assert_eq!(looked_up.into_result().unwrap().unwrap(), 12);
+///
+/// fn look_up(_name: &str) -> Deferred<i32> {
+///     succeed(12)
+/// }
 /// ```
 #[diagnostic::on_unimplemented(
     message = "a callback cannot return `{Self}`",
@@ -33,11 +49,25 @@ pub trait Outcome {
 
     #[doc(hidden)]
     fn into_step(self) -> Stepped<Self::Value>;
+
+    /// Drops the outcome of a call that no chain waits for: a failure is reported as
+    /// unhandled.
+    #[doc(hidden)]
+    #[inline]
+    fn detach(self)
+    where
+        Self: Sized,
+    {
+        Receiver::from_step(self.into_step().0).let_go(ReceiverState::Detached);
+    }
 }
 
-mod sealed {
-    use crate::chain::{Shared, Step};
+pub(crate) mod sealed {
+    use crate::chain::Shared;
+    use crate::chain::Step;
 
+    /// What an outcome becomes in the chain. It seals [`Outcome`](super::Outcome): no other
+    /// crate can name or make one.
     #[expect(unnameable_types, reason = "it seals the trait")]
     #[expect(missing_debug_implementations, reason = "it never leaves the crate")]
     pub struct Stepped<U>(pub(crate) Step<Shared, U>);
@@ -68,4 +98,7 @@ impl Outcome for () {
     fn into_step(self) -> Stepped<()> {
         Stepped(Step::Done(Ok(())))
     }
+
+    #[inline]
+    fn detach(self) {}
 }

@@ -1,51 +1,76 @@
-//! Deferreds that have their result already: `succeed`, `fail`, `maybe_deferred`.
+// Generated from ../local/ready.rs by tests/flavours: change that file, not this one.
+
+//! Deferreds that are made with their result: `succeed`, `fail`, `maybe_deferred`.
+
+use std::panic::Location;
 
 use super::deferred::Deferred;
 use super::outcome::Outcome;
 use crate::failure::Failure;
+use crate::stage_trace::CallSite;
 
-/// A Deferred that has the value already; see [`crate::succeed`].
+/// Makes a Deferred that has its value already.
 ///
 /// # Examples
 ///
 /// ```
-/// let deferred = deferred::sync::succeed(1).add_callback(|n| Ok(n + 1));
-/// assert_eq!(deferred.into_result().unwrap().unwrap(), 2);
+/// use deferred::sync::succeed;
+///
+/// let next = succeed(1).add_callback(|n| Ok(n + 1));
+/// assert_eq!(next.into_result().unwrap().unwrap(), 2);
 /// ```
 #[inline]
+#[doc(alias = "resolve")]
+#[doc(alias = "ready")]
 pub fn succeed<T: Send + 'static>(value: T) -> Deferred<T> {
     Deferred::from(Ok(value))
 }
 
-/// A Deferred that has failed already; see [`crate::fail`].
+/// Makes a Deferred that has failed already, with any error or a [`Failure`].
 ///
 /// # Examples
 ///
 /// ```
-/// let deferred = deferred::sync::fail::<String>(std::fmt::Error);
-/// assert!(deferred.into_result().unwrap().is_err());
+/// use deferred::sync::fail;
+///
+/// let page = fail::<String>(std::fmt::Error);
+/// assert!(page.into_result().unwrap().unwrap_err().is::<std::fmt::Error>());
 /// ```
 #[track_caller]
+#[doc(alias = "reject")]
 pub fn fail<T: Send + 'static>(failure: impl Into<Failure>) -> Deferred<T> {
     Deferred::from(Err(failure.into()))
 }
 
-/// Calls `f` and makes a Deferred of whatever it comes to; see
-/// [`crate::maybe_deferred`].
+/// Calls `f` and makes a Deferred of its outcome: its value, its failure, the Deferred that
+/// it returns, or its panic.
 ///
 /// # Examples
 ///
 /// ```
-/// let number = deferred::sync::maybe_deferred(|| Ok("7".parse::<u8>()?));
-/// assert_eq!(number.into_result().unwrap().unwrap(), 7);
+/// use deferred::sync::maybe_deferred;
+///
+/// let number = |text: &'static str| maybe_deferred(move || Ok(text.parse::<u8>()?));
+/// assert_eq!(number("7").into_result().unwrap().unwrap(), 7);
+/// assert!(number("700").into_result().unwrap().is_err());
 /// ```
 #[track_caller]
+#[doc(alias = "maybeDeferred")]
 pub fn maybe_deferred<F, O>(f: F) -> Deferred<O::Value>
 where
     F: FnOnce() -> O,
     O: Outcome,
 {
-    match Failure::catch(f) {
+    maybe_deferred_at(Location::caller(), f)
+}
+
+/// As [`maybe_deferred`]; a panic is recorded as raised at `place`.
+pub(crate) fn maybe_deferred_at<F, O>(place: CallSite, f: F) -> Deferred<O::Value>
+where
+    F: FnOnce() -> O,
+    O: Outcome,
+{
+    match Failure::catch_at(place, f) {
         Ok(outcome) => Deferred::from_step(outcome.into_step()),
         Err(panicked) => Deferred::from(Err(panicked)),
     }

@@ -1,4 +1,6 @@
-//! `DeferredSemaphore`, for several threads.
+// Generated from ../local/semaphore.rs by tests/flavours: change that file, not this one.
+
+//! `DeferredSemaphore`: a limit on how many work at a time.
 
 use std::fmt;
 use std::panic::Location;
@@ -8,8 +10,10 @@ use super::outcome::Outcome;
 use crate::chain::Shared;
 use crate::concurrency::{Token, Tokens, ZeroTokens};
 
-/// Lets a number of those who come go on at a time, whichever thread they are on;
-/// see [`crate::DeferredSemaphore`].
+/// A counting semaphore: at most so many hold a permit at a time.
+///
+/// Waiters are served first come, first served. Clones are handles on the same semaphore. On
+/// re-entrancy and dropping, the rules are those of [`DeferredLock`](super::DeferredLock).
 ///
 /// # Examples
 ///
@@ -23,25 +27,17 @@ use crate::concurrency::{Token, Tokens, ZeroTokens};
 /// thread::spawn(move || permit.release()).join().unwrap();
 /// assert!(next.into_result().unwrap().is_ok());
 /// ```
+#[doc(alias = "Semaphore")]
 pub struct DeferredSemaphore {
     tokens: Tokens<Shared, Permit>,
 }
 
 impl DeferredSemaphore {
-    /// A semaphore with `tokens` free tokens.
+    /// A semaphore of so many permits.
     ///
     /// # Errors
     ///
-    /// [`ZeroTokens`], if nobody could ever acquire it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::DeferredSemaphore;
-    ///
-    /// assert!(DeferredSemaphore::new(0).is_err(), "nobody could ever go on");
-    /// assert_eq!(DeferredSemaphore::new(3).unwrap().tokens(), 3);
-    /// ```
+    /// There is no use for a semaphore without permits.
     pub fn new(tokens: usize) -> Result<Self, ZeroTokens> {
         if tokens == 0 {
             return Err(ZeroTokens);
@@ -51,43 +47,17 @@ impl DeferredSemaphore {
         })
     }
 
-    /// A token, when it is this one's turn; see
-    /// [`crate::DeferredSemaphore::acquire`].
+    /// Waits for a permit. If one is free, the Deferred has it at once.
     ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::DeferredSemaphore;
-    /// use std::thread;
-    ///
-    /// let semaphore = DeferredSemaphore::new(2).unwrap();
-    /// let held = [semaphore.acquire(), semaphore.acquire()].map(|held| held.into_result().unwrap());
-    /// let third = semaphore.acquire().into_result().expect_err("there are two");
-    /// thread::spawn(move || drop(held)).join().unwrap();
-    /// assert!(third.into_result().is_ok());
-    /// ```
+    /// A cancel while it waits removes it from the queue; it fails with
+    /// [`Cancelled`](crate::Cancelled).
     #[track_caller]
     pub fn acquire(&self) -> Deferred<Permit> {
         Deferred::from_receiver(self.tokens.acquire(Location::caller()))
     }
 
-    /// Calls `f` when it is this one's turn, and holds a token until its outcome is
-    /// known; see [`crate::DeferredLock::run`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::{Deferred, DeferredSemaphore};
-    /// use std::thread;
-    ///
-    /// let one = DeferredSemaphore::new(1).unwrap();
-    /// let (read, page) = Deferred::pair();
-    /// let first = one.run(move || page);
-    /// let second = one.run(|| Ok("second")).into_result().expect_err("one at a time");
-    /// thread::spawn(move || read.callback("first")).join().unwrap().unwrap();
-    /// assert_eq!(first.into_result().unwrap().unwrap(), "first");
-    /// assert_eq!(second.into_result().unwrap().unwrap(), "second");
-    /// ```
+    /// Calls `f` with a permit held, and releases it when the outcome of `f` is there, by the
+    /// rules of [`DeferredLock::run`](super::DeferredLock::run).
     #[track_caller]
     pub fn run<F, O>(&self, f: F) -> Deferred<O::Value>
     where
@@ -98,28 +68,13 @@ impl DeferredSemaphore {
         Deferred::from_receiver(self.tokens.run(f, Location::caller()))
     }
 
-    /// How many tokens were free a moment ago.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let semaphore = deferred::sync::DeferredSemaphore::new(3).unwrap();
-    /// let _permit = semaphore.acquire().into_result().unwrap().unwrap();
-    /// assert_eq!(semaphore.tokens(), 2);
-    /// ```
+    /// How many permits are free.
+    #[doc(alias = "available_permits")]
     pub fn tokens(&self) -> usize {
         self.tokens.free()
     }
 
-    /// How many tokens there are.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let semaphore = deferred::sync::DeferredSemaphore::new(3).unwrap();
-    /// let _permit = semaphore.acquire().into_result().unwrap().unwrap();
-    /// assert_eq!(semaphore.limit() - semaphore.tokens(), 1, "so many are at work");
-    /// ```
+    /// How many permits there are, free or held.
     pub fn limit(&self) -> usize {
         self.tokens.limit()
     }
@@ -142,8 +97,7 @@ impl fmt::Debug for DeferredSemaphore {
     }
 }
 
-/// A token of a [`DeferredSemaphore`]. Dropping it, on any thread, gives it to the
-/// next, or back.
+/// A permit of a [`DeferredSemaphore`]. Dropping it hands it to the next waiter, or back.
 ///
 /// # Examples
 ///
@@ -154,35 +108,22 @@ impl fmt::Debug for DeferredSemaphore {
 /// let semaphore = DeferredSemaphore::new(2).unwrap();
 /// let permit = semaphore.acquire().into_result().unwrap().unwrap();
 /// thread::spawn(move || {
-///     let _permit = permit; // as long as this thread works
+///     let _permit = permit; // held while this thread works
 ///     println!("working");
 /// })
 /// .join()
 /// .unwrap();
 /// assert_eq!(semaphore.tokens(), 2);
 /// ```
-#[must_use = "the token is given back as soon as this is dropped"]
+#[doc(alias = "SemaphorePermit")]
+#[must_use = "the permit is released as soon as this is dropped"]
 #[derive(Debug)]
 pub struct Permit {
     _token: Token<Shared, Self>,
 }
 
 impl Permit {
-    /// Gives the token back; the callbacks of the one who gets it run on this thread
-    /// before this returns.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::DeferredSemaphore;
-    /// use std::thread;
-    ///
-    /// let semaphore = DeferredSemaphore::new(1).unwrap();
-    /// let permit = semaphore.acquire().into_result().unwrap().unwrap();
-    /// let next = semaphore.run(|| Ok("my turn"));
-    /// thread::spawn(move || permit.release()).join().unwrap(); // calls it
-    /// assert_eq!(next.into_result().unwrap().unwrap(), "my turn");
-    /// ```
+    /// Releases the permit. The callbacks of the next waiter run before this returns.
     pub fn release(self) {
         drop(self);
     }

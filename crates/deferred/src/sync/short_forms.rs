@@ -1,17 +1,13 @@
-//! Short forms of callbacks: `map_ok`, `map_err`, `flatten`.
+// Generated from ../local/short_forms.rs by tests/flavours: change that file, not this one.
+
+//! Short forms of callbacks: `map_ok`, `map_err`, `context`, `flatten`.
 
 use super::deferred::Deferred;
 use crate::failure::{Failure, Result};
 
 impl<T: Send + 'static> Deferred<T> {
-    /// As [`map_ok`](crate::Deferred::map_ok) of the local flavour.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let doubled = deferred::sync::succeed(21).map_ok(|n| 2 * n);
-    /// assert_eq!(doubled.into_result().unwrap().unwrap(), 42);
-    /// ```
+    /// Adds a callback that cannot fail: its return value is the next value. Short for
+    /// `add_callback(|value| Ok(f(value)))`.
     #[track_caller]
     #[inline]
     #[doc(alias = "map")]
@@ -19,36 +15,18 @@ impl<T: Send + 'static> Deferred<T> {
         self.add_callback(move |value| Result::<U>::Ok(f(value)))
     }
 
-    /// As [`map_err`](crate::Deferred::map_err) of the local flavour.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Failure, sync::fail};
-    /// use std::io;
-    ///
-    /// let opened = fail::<()>(Failure::msg("no such page")).map_err(io::Error::other);
-    /// assert!(opened.into_result().unwrap().unwrap_err().is::<io::Error>());
-    /// ```
+    /// Adds an errback that replaces the failure by another error. Short for
+    /// `add_errback(|failure| Err(f(failure).into()))`.
     #[track_caller]
     #[inline]
     pub fn map_err<E: Into<Failure>>(self, f: impl FnOnce(Failure) -> E + Send + 'static) -> Self {
         self.add_errback(move |failure| Result::<T>::Err(f(failure).into()))
     }
 
-    /// Puts a text before a failure that comes by, saying what was being done:
+    /// Puts a text before the message of a failure, which says what failed:
     /// [`Failure::context`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Failure, sync::fail};
-    ///
-    /// let page = fail::<()>(Failure::msg("no route")).context("fetching the page");
-    /// let failure = page.into_result().unwrap().unwrap_err();
-    /// assert_eq!(failure.to_string(), "fetching the page: no route");
-    /// ```
     #[track_caller]
+    #[doc(alias = "with_context")]
     pub fn context(self, text: impl Into<String>) -> Self {
         let text = text.into();
         self.map_err(|failure| failure.context(text))
@@ -56,23 +34,12 @@ impl<T: Send + 'static> Deferred<T> {
 }
 
 impl<T: Send + 'static> Deferred<Deferred<T>> {
-    /// As [`flatten`](crate::Deferred::flatten) of the local flavour: with it, a callback
-    /// can use `?` and give another Deferred.
+    /// Waits for the Deferred that is the value, and goes on with its result.
     ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::succeed;
-    ///
-    /// let doubled = succeed("21")
-    ///     .add_callback(|text| {
-    ///         let number: i32 = text.parse()?;
-    ///         Ok(succeed(2 * number))
-    ///     })
-    ///     .flatten();
-    /// assert_eq!(doubled.into_result().unwrap().unwrap(), 42);
-    /// ```
+    /// With it, a callback can use `?` *and* wait for another Deferred: it returns that in
+    /// `Ok(..)`, and `flatten` waits for it.
     #[track_caller]
+    #[doc(alias = "try_flatten")]
     pub fn flatten(self) -> Deferred<T> {
         self.add_callback(|inner| inner)
     }

@@ -1,38 +1,52 @@
-//! `Trigger`: the end that fires, from any thread.
+// Generated from ../local/trigger.rs by tests/flavours: change that file, not this one.
+
+//! `Trigger`: the firing end of a chain.
 
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::chain::{CoreWeak, Invariant, Sender, Shared};
-use crate::error::AlreadyCalled;
+use crate::chain::Shared;
+use crate::chain::{CoreWeak, Invariant, Sender};
+use crate::error::Undelivered;
 use crate::failure::{Failure, Result};
 
-/// The firing end of a [`Deferred`](super::Deferred), for any thread; see
-/// [`crate::Trigger`].
+/// The firing end of a [`Deferred`](super::Deferred): gives it its one result.
 ///
-/// Of several threads that fire at the same time, one wins; the others get
-/// [`AlreadyCalled`], with their value in it.
+/// Clones fire the same Deferred; the first fire wins, and each later one is refused with an
+/// [`Undelivered`] value. When the last clone is dropped unfired, the Deferred fails with
+/// [`Abandoned`](crate::Abandoned), so that its consumers do not wait for ever.
+///
+/// # Re-entrancy
+///
+/// Firing runs the callbacks added so far, before it returns. They may do anything, also to
+/// this Deferred: a callback that they add to it is queued, a second fire is refused. Firing
+/// *another* Deferred runs that one's callbacks inside this one's, on the same stack.
+///
+/// A callback that captures a trigger of its own Deferred keeps the chain alive for ever,
+/// unless the Deferred is fired: capture a [`WeakTrigger`] instead.
+///
+/// # Abandonments
+///
+/// The errbacks that an abandonment runs, run inside the drop of the last trigger. That is so
+/// also if a panic drops it: the errbacks run while the panic unwinds,
+/// [`std::thread::panicking`] is true in them, and a panic of theirs is contained. The same
+/// holds for the callbacks that the drop of a guard or of a [`Pause`](super::Pause) runs.
+///
+/// If an errback that runs because of an abandonment drops the last trigger of another
+/// Deferred, that abandonment runs when the errback has returned: a million of them, each
+/// dropped by the one before, take no more stack than one. Looking at a Deferred
+/// (`into_result`, `state`, `Debug`, a poll) and running a loop
+/// ([`run_woken`](crate::driver::run_woken),
+/// [`VirtualClock::advance`](crate::VirtualClock::advance), a reactor) run it first. Only an
+/// errback that blocks its thread by other means until that abandonment has run must call
+/// `run_woken` before it blocks.
+///
+/// # Threads
+///
+/// If several threads fire at the same time, one of them wins, and the others get their
+/// [`Undelivered`] values back. A thread that panics drops its triggers, as any panic does.
 ///
 /// # Examples
-///
-/// A thread that panics abandons what it was to fire, at once, whoever catches the panic:
-///
-/// ```
-/// use deferred::sync::Deferred;
-/// use deferred::Abandoned;
-/// use std::thread;
-///
-/// # std::panic::set_hook(Box::new(|_| {}));
-/// let (trigger, answer) = Deferred::<u32>::pair();
-/// let worker = thread::spawn(move || {
-///     let _trigger = trigger;
-///     panic!("what a thread may do")
-/// });
-/// worker.join().unwrap_err();
-/// assert!(answer.into_result().unwrap().unwrap_err().is::<Abandoned>());
-/// ```
-///
-/// Several threads race:
 ///
 /// ```
 /// use deferred::sync::Deferred;
@@ -49,141 +63,74 @@ use crate::failure::{Failure, Result};
 /// assert_eq!(winners.filter(|won| *won).count(), 1);
 /// assert!(first.into_result().unwrap().is_ok());
 /// ```
+#[doc(alias = "Sender")]
+#[doc(alias = "Resolver")]
+#[doc(alias = "Completer")]
 pub struct Trigger<T: Send + 'static> {
     sender: Sender<Shared, T>,
 }
 
 impl<T: Send + 'static> Trigger<T> {
-    pub(super) fn new(sender: Sender<Shared, T>) -> Self {
+    pub(crate) fn new(sender: Sender<Shared, T>) -> Self {
         Self { sender }
     }
 
-    pub(super) fn into_sender(self) -> Sender<Shared, T> {
+    pub(crate) fn into_sender(self) -> Sender<Shared, T> {
         self.sender
     }
 
-    /// Fires the Deferred with a value; its callbacks run on this thread, before
-    /// this returns.
+    /// Fires the Deferred with a value. Its callbacks run before this returns.
     ///
     /// # Errors
     ///
-    /// [`AlreadyCalled`], with the value in it, if the Deferred was fired before.
+    /// [`Undelivered`], with the value, if the Deferred was fired before. `?` drops the value
+    /// and makes a failure of it ([`AlreadyCalled`](crate::AlreadyCalled)), whatever `T` is.
     ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::Deferred;
-    /// use std::thread;
-    ///
-    /// let (trigger, answer) = Deferred::pair();
-    /// let other = trigger.clone();
-    /// thread::spawn(move || other.callback("first")).join().unwrap().unwrap();
-    /// assert_eq!(trigger.callback("second").unwrap_err().into_inner(), "second");
-    /// assert_eq!(answer.into_result().unwrap().unwrap(), "first");
-    /// ```
+    /// One fire after a [`cancel`](super::Deferred::cancel) of a Deferred without a canceller
+    /// is no error: the value is dropped.
     #[inline]
-    pub fn callback(&self, value: T) -> Result<(), AlreadyCalled<T>> {
-        self.fire(Ok(value)).map_err(AlreadyCalled::into_value)
+    #[doc(alias = "send")]
+    #[doc(alias = "resolve")]
+    pub fn callback(&self, value: T) -> Result<(), Undelivered<T>> {
+        self.fire(Ok(value)).map_err(Undelivered::into_value)
     }
 
-    /// Fires the Deferred with a failure: any error will do, or a [`Failure`].
+    /// Fires the Deferred with a failure, made of any error.
     ///
     /// # Errors
     ///
-    /// [`AlreadyCalled`], with the failure in it, if the Deferred was fired before.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::Deferred;
-    /// use std::{io, thread};
-    ///
-    /// let (trigger, page) = Deferred::<String>::pair();
-    /// let page = page.add_errback(|failure| Ok(format!("sorry: {failure}")));
-    /// let reader = thread::spawn(move || trigger.errback(io::Error::other("no route")));
-    /// reader.join().unwrap().unwrap();
-    /// assert_eq!(page.into_result().unwrap().unwrap(), "sorry: no route");
-    /// ```
+    /// [`Undelivered`], with the failure, as [`callback`](Self::callback).
     #[track_caller]
-    pub fn errback(&self, failure: impl Into<Failure>) -> Result<(), AlreadyCalled<Failure>> {
+    #[doc(alias = "reject")]
+    pub fn errback(&self, failure: impl Into<Failure>) -> Result<(), Undelivered<Failure>> {
         self.fire(Err(failure.into()))
-            .map_err(AlreadyCalled::into_failure)
+            .map_err(Undelivered::into_failure)
     }
 
-    /// Fires the Deferred with a result.
+    /// Fires the Deferred with a `Result`.
     ///
     /// # Errors
     ///
-    /// [`AlreadyCalled`], with the result in it, if the Deferred was fired before.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::Deferred;
-    /// use std::thread;
-    ///
-    /// let (trigger, port) = Deferred::<u16>::pair();
-    /// let reader = thread::spawn(move || trigger.fire("80".parse().map_err(Into::into)));
-    /// reader.join().unwrap().unwrap();
-    /// assert_eq!(port.into_result().unwrap().unwrap(), 80);
-    /// ```
+    /// [`Undelivered`], with the result, as [`callback`](Self::callback).
     #[inline]
-    pub fn fire(&self, result: Result<T>) -> Result<(), AlreadyCalled<Result<T>>> {
-        self.sender.fire(result).map_err(AlreadyCalled::new)
+    pub fn fire(&self, result: Result<T>) -> Result<(), Undelivered<Result<T>>> {
+        self.sender.fire(result).map_err(Undelivered::new)
     }
 
-    /// Whether the Deferred was fired, by whichever trigger, or cancelled.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::Deferred;
-    /// use std::thread;
-    ///
-    /// let (trigger, search) = Deferred::<u32>::pair();
-    /// let worker = thread::spawn(move || {
-    ///     while !trigger.is_fired() {
-    ///         thread::yield_now(); // a piece of the work
-    ///     }
-    ///     "given up"
-    /// });
-    /// search.cancel();
-    /// assert_eq!(worker.join().unwrap(), "given up");
-    /// # search.ignore();
-    /// ```
+    /// Whether the Deferred was fired, through any of its triggers, or cancelled.
+    #[doc(alias = "called")]
+    #[doc(alias = "is_closed")]
     pub fn is_fired(&self) -> bool {
         self.sender.is_fired()
     }
 
     /// Whether both fire the same Deferred.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (trigger, deferred) = deferred::sync::Deferred::<()>::pair();
-    /// let (other, _) = deferred::sync::Deferred::pair();
-    /// assert!(trigger.same_as(&trigger.clone()));
-    /// assert!(!trigger.same_as(&other));
-    /// # deferred.ignore();
-    /// ```
     #[doc(alias = "ptr_eq")]
     pub fn same_as(&self, other: &Self) -> bool {
         self.sender.is_same(&other.sender)
     }
 
-    /// A handle that does not count; see [`crate::Trigger::downgrade`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Abandoned, sync::Deferred};
-    ///
-    /// let (trigger, answer) = Deferred::<u32>::pair();
-    /// let weak = trigger.downgrade();
-    /// std::thread::spawn(move || drop(trigger)).join().unwrap();
-    /// assert!(answer.into_result().unwrap().unwrap_err().is::<Abandoned>());
-    /// # assert!(weak.upgrade().is_none());
-    /// ```
+    /// A weak trigger: it neither keeps the Deferred alive nor keeps it from being abandoned.
     pub fn downgrade(&self) -> WeakTrigger<T> {
         WeakTrigger {
             core: self.sender.downgrade(),
@@ -206,7 +153,7 @@ impl<T: Send + 'static> fmt::Debug for Trigger<T> {
     }
 }
 
-/// A [`Trigger`] that does not count, from [`Trigger::downgrade`].
+/// A [`Trigger`] that does not count as one, from [`Trigger::downgrade`].
 ///
 /// # Examples
 ///
@@ -218,7 +165,7 @@ impl<T: Send + 'static> fmt::Debug for Trigger<T> {
 /// let jobs: Vec<WeakTrigger<u32>> = vec![job.downgrade()];
 /// let running = || jobs.iter().filter(|job| job.upgrade().is_some()).count();
 /// assert_eq!(running(), 1);
-/// thread::spawn(move || drop(job)).join().unwrap(); // it has broken down
+/// thread::spawn(move || drop(job)).join().unwrap(); // the worker breaks down
 /// assert_eq!(running(), 0);
 /// # done.ignore();
 /// ```
@@ -228,21 +175,7 @@ pub struct WeakTrigger<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> WeakTrigger<T> {
-    /// A trigger, unless all triggers are gone.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sync::Deferred;
-    /// use std::thread;
-    ///
-    /// let (trigger, answer) = Deferred::pair();
-    /// let weak = trigger.downgrade();
-    /// let timer = thread::spawn(move || weak.upgrade().is_some_and(|it| it.callback(0).is_ok()));
-    /// assert!(timer.join().unwrap(), "the trigger is still there");
-    /// assert_eq!(answer.into_result().unwrap().unwrap(), 0);
-    /// # drop(trigger);
-    /// ```
+    /// A trigger, unless all triggers have been dropped.
     pub fn upgrade(&self) -> Option<Trigger<T>> {
         Sender::upgrade(&self.core).map(Trigger::new)
     }

@@ -1,4 +1,4 @@
-//! Blocking a plain thread until a Deferred has its result.
+//! `wait`: blocks a plain thread until a Deferred has its result.
 
 use std::future::Future;
 use std::pin::pin;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::deferred::Deferred;
 use crate::failure::Result;
 
-/// Unparks the thread that waits.
+/// Waker that unparks the waiting thread.
 struct Unpark(Thread);
 
 impl Wake for Unpark {
@@ -20,14 +20,13 @@ impl Wake for Unpark {
 }
 
 impl<T: Send + 'static> Deferred<T> {
-    /// Blocks this thread until the result is there, and gives it.
+    /// Blocks this thread until the result is there, and returns it.
     ///
-    /// For a plain thread. In a thread that runs a loop or an executor it blocks those, and
-    /// never returns if they are what would fire the Deferred: await it there, or use
+    /// It is for plain threads. It would block a loop or an executor of this thread, and never
+    /// return if that one fires the Deferred: there, await the Deferred, or use
     /// [`into_local`](Self::into_local).
     ///
-    /// If no trigger is left, it does not block: the Deferred fails with
-    /// [`Abandoned`](crate::Abandoned).
+    /// If the last trigger is dropped, it returns an [`Abandoned`](crate::Abandoned) failure.
     ///
     /// # Errors
     ///
@@ -56,7 +55,7 @@ impl<T: Send + 'static> Deferred<T> {
     ///
     /// # Errors
     ///
-    /// The Deferred itself, if its result has not come by then. It is not cancelled.
+    /// The Deferred itself, not cancelled, if its result has not come in time.
     ///
     /// # Examples
     ///
@@ -70,7 +69,7 @@ impl<T: Send + 'static> Deferred<T> {
     /// assert_eq!(answer.wait_timeout(Duration::ZERO).unwrap().unwrap(), 42);
     /// ```
     pub fn wait_timeout(self, limit: Duration) -> Result<Result<T>, Self> {
-        // A limit beyond what the clock can tell is no limit.
+        // `None`: the limit lies beyond the range of `Instant`.
         wait_until(self, Instant::now().checked_add(limit))
     }
 }
@@ -85,7 +84,7 @@ fn wait_until<T: Send + 'static>(
         if let Poll::Ready(result) = pin!(&mut deferred).poll(&mut cx) {
             return Ok(result);
         }
-        // A thread may be unparked for other reasons: then it looks, and parks again.
+        // `park` may return for other reasons: poll again.
         match end {
             None => thread::park(),
             Some(end) => {

@@ -1,16 +1,17 @@
-//! The one thing that whatever needs time asks for.
+//! `Clock`: the trait of everything that has the time and schedules calls.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::timer_queue::DelayedCall;
+use crate::local::Outcome;
 
-/// Something that knows the time and calls back later: a reactor, the
-/// [`VirtualClock`](crate::VirtualClock) of a test, or a loop of your own (see
-/// [`TimerQueue`](crate::TimerQueue)).
+/// A source of time that schedules calls: a reactor, the
+/// [`VirtualClock`](crate::VirtualClock) of a test, or the
+/// [`TimerQueue`](crate::TimerQueue) of a loop of your own.
 ///
-/// Times are [`Duration`]s since the clock's own start, never a point on the
-/// calendar, so a clock that somebody sets has no effect on them.
+/// Times are [`Duration`]s since the clock's own start, so setting the system's clock has no
+/// effect on them.
 ///
 /// # Examples
 ///
@@ -34,30 +35,12 @@ use super::timer_queue::DelayedCall;
 )]
 pub trait Clock {
     /// The time since the clock's start.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Clock, VirtualClock};
-    /// use std::time::Duration;
-    ///
-    /// fn age(clock: &dyn Clock, born: Duration) -> Duration {
-    ///     clock.now() - born
-    /// }
-    ///
-    /// let clock = VirtualClock::new();
-    /// let born = clock.now();
-    /// clock.advance(Duration::from_secs(7));
-    /// assert_eq!(age(&clock, born), Duration::from_secs(7));
-    /// ```
     fn now(&self) -> Duration;
 
-    /// Calls `call` once, `delay` from now: not before, and not from inside this
-    /// method. Calls that are due at the same time are made in the order in which
-    /// they were scheduled.
+    /// Calls `call` once, `delay` from now: not earlier, and not from inside this method. Calls
+    /// that are due at the same time are made in the order in which they were scheduled.
     ///
-    /// A clock that has ended drops `call` and gives a [`DelayedCall`] that is
-    /// not active.
+    /// A clock that has ended drops `call` and returns a [`DelayedCall`] that is not active.
     ///
     /// # Examples
     ///
@@ -78,31 +61,30 @@ pub trait Clock {
     /// ```
     fn schedule(&self, delay: Duration, call: Box<dyn FnOnce()>) -> DelayedCall;
 
-    /// As [`schedule`](Self::schedule), for any closure.
+    /// As [`schedule`](Self::schedule), for a closure that returns `()` or any other
+    /// [`Outcome`]: a failure that it returns is reported as [unhandled](crate::unhandled).
     ///
     /// # Examples
     ///
     /// ```
-    /// use deferred::{Clock, Deferred, Trigger, VirtualClock};
+    /// use deferred::{Deferred, VirtualClock};
     /// use std::time::Duration;
     ///
-    /// fn set_alarm<C: Clock>(clock: &C, alarm: Trigger<&'static str>) {
-    ///     clock.call_later(Duration::from_secs(180), move || {
-    ///         let _ = alarm.callback("tea is ready");
-    ///     });
-    /// }
-    ///
     /// let clock = VirtualClock::new();
-    /// let (alarm, tea) = Deferred::pair();
-    /// set_alarm(&clock, alarm);
+    /// let (trigger, tea) = Deferred::pair();
+    /// clock.call_later(Duration::from_secs(180), move || Ok(trigger.callback("ready")?));
     /// clock.advance(Duration::from_secs(180));
-    /// assert_eq!(tea.into_result().unwrap().unwrap(), "tea is ready");
+    /// assert_eq!(tea.into_result().unwrap().unwrap(), "ready");
     /// ```
-    fn call_later<F: FnOnce() + 'static>(&self, delay: Duration, call: F) -> DelayedCall
+    #[doc(alias = "callLater")]
+    #[doc(alias = "setTimeout")]
+    fn call_later<F, O>(&self, delay: Duration, call: F) -> DelayedCall
     where
         Self: Sized,
+        F: FnOnce() -> O + 'static,
+        O: Outcome,
     {
-        self.schedule(delay, Box::new(call))
+        self.schedule(delay, Box::new(move || call().detach()))
     }
 }
 
@@ -126,11 +108,11 @@ impl<C: Clock + ?Sized> Clock for Rc<C> {
     }
 }
 
-/// What gives a handle on a clock to keep, for those that go on by themselves, such as a
-/// [`LoopingCall`](crate::LoopingCall).
+/// A source of handles on a clock, for objects that keep one: a
+/// [`LoopingCall`](crate::LoopingCall), a [`Cooperator`](crate::Cooperator).
 ///
-/// It is any clock that can be cloned. The owner of a clock, which cannot be cloned, may
-/// implement this to be given itself: a reactor does.
+/// Every clock that can be cloned implements it. The owner of a clock, which cannot be cloned,
+/// may implement it to be passed itself: a reactor does.
 ///
 /// # Examples
 ///
@@ -153,8 +135,8 @@ impl<C: Clock + ?Sized> Clock for Rc<C> {
 /// let simulation = Simulation { clock: VirtualClock::new() };
 /// let step = LoopingCall::new(|| println!("step"));
 /// step.start(&simulation, Duration::from_millis(16))?.detach();
-/// # step.stop()?;
-/// # Ok::<(), deferred::LoopingCallError>(())
+/// # step.stop();
+/// # Ok::<(), deferred::errors::LoopingCallError>(())
 /// ```
 #[diagnostic::on_unimplemented(
     message = "no handle on `{Self}` can be kept",

@@ -1,4 +1,4 @@
-//! Deferreds fired by a clock.
+//! `defer_later` and `sleep`: Deferreds that a clock fires.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -9,11 +9,11 @@ use super::timer_queue::DelayedCall;
 use crate::local::Deferred;
 use crate::local::Outcome;
 
-/// Calls `f` after `delay` on `clock`; what it comes to is the result.
+/// Calls `f` after `delay` on `clock`; the result is the outcome of `f`.
 ///
-/// Cancelling before that cancels the call: the Deferred fails with
-/// [`Cancelled`](crate::Cancelled), and `f` is dropped without being called. If
-/// the clock ends first, it fails with [`Abandoned`](crate::Abandoned).
+/// Cancelling it before cancels the call: `f` is dropped uncalled, and the Deferred fails with
+/// [`Cancelled`](crate::Cancelled). If the clock ends first, it fails with
+/// [`Abandoned`](crate::Abandoned).
 ///
 /// # Examples
 ///
@@ -30,6 +30,7 @@ use crate::local::Outcome;
 /// assert!(coffee.into_result().unwrap().unwrap_err().is::<Cancelled>());
 /// ```
 #[track_caller]
+#[doc(alias = "deferLater")]
 pub fn defer_later<C, F, O>(clock: &C, delay: Duration, f: F) -> Deferred<O::Value>
 where
     C: Clock + ?Sized,
@@ -40,14 +41,13 @@ where
     let to_cancel = Rc::clone(&scheduled);
     let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
         if let Some(call) = to_cancel.take() {
-            // It is active, or the Deferred would have been fired.
-            let _ = call.cancel();
+            call.cancel();
         }
     });
     let call = clock.schedule(
         delay,
         Box::new(move || {
-            // Cancelled meanwhile, at the worst.
+            // Errs if the Deferred was cancelled; harmless.
             let _ = trigger.callback(());
         }),
     );
@@ -55,10 +55,7 @@ where
     deferred.add_callback(move |()| f())
 }
 
-/// Waits for `delay` on `clock`, and does nothing else.
-///
-/// It can be cancelled as [`defer_later`] can. If the clock ends first, it fails
-/// with [`Abandoned`](crate::Abandoned).
+/// Waits for `delay` on `clock`. It is [`defer_later`] without a function.
 ///
 /// # Examples
 ///
@@ -78,6 +75,7 @@ where
 /// slept.into_result().unwrap().unwrap();
 /// ```
 #[track_caller]
+#[doc(alias = "delay")]
 pub fn sleep<C: Clock + ?Sized>(clock: &C, delay: Duration) -> Deferred<()> {
     defer_later(clock, delay, || Ok(()))
 }

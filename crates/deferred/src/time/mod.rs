@@ -1,5 +1,7 @@
-//! Time without a loop: the [`Clock`] trait, calls that are due later, and a
-//! clock that a test turns by hand; on them, timeouts, loops, and work in slices.
+//! Clocks and delayed calls; on them, timeouts, looping calls and cooperative tasks.
+//!
+//! Nothing here waits or reads the time of the system: a [`Clock`] is driven by the loop that
+//! owns it, and a [`VirtualClock`] by a test.
 
 mod clock;
 mod cooperator;

@@ -1,4 +1,4 @@
-//! Timeouts: a Deferred that is cancelled when it takes too long.
+//! Timeouts: `add_timeout` cancels a Deferred at a deadline.
 
 use std::error::Error;
 use std::fmt;
@@ -6,26 +6,24 @@ use std::panic::Location;
 use std::time::Duration;
 
 use super::clock::Clock;
-use super::timer_queue::{DelayedCall, DelayedCallError};
+use super::timer_queue::DelayedCall;
 use crate::error::Cancelled;
 use crate::failure::{Failure, Result};
 use crate::local::Deferred;
 use crate::local::Outcome;
 
 impl<T: 'static> Deferred<T> {
-    /// Cancels the Deferred if it has no result `delay` from now on `clock`; it
-    /// then fails with [`TimedOut`].
+    /// Cancels the Deferred if it has no result after `delay` on `clock`; it then fails with
+    /// [`TimedOut`].
     ///
-    /// What was added before has to be finished in time, what is added after has
-    /// not. A result that comes earlier, whichever it is, stops the timer.
+    /// The deadline is for the callbacks that were added before. A result that reaches this
+    /// stage in time, value or failure, cancels the timer.
     ///
-    /// At the deadline the Deferred is [cancelled](Self::cancel), so one that it
-    /// waits for is cancelled too. Only a [`Cancelled`] that arrives here after
-    /// that becomes `TimedOut`. What a canceller or an errback made of it
-    /// instead, value or failure, stays as it is.
+    /// At the deadline the Deferred is [cancelled](Self::cancel), and so is one that it waits
+    /// for. A [`Cancelled`] that reaches this stage after that becomes `TimedOut`. Any other
+    /// result, of a canceller or an errback, stays as it is.
     ///
-    /// With several timeouts, the one that is over first counts. If the clock
-    /// ends, there is no timeout.
+    /// Of several timeouts, the first to pass decides. If the clock ends, there is no timeout.
     ///
     /// # Examples
     ///
@@ -41,6 +39,8 @@ impl<T: 'static> Deferred<T> {
     /// assert_eq!(failure.check::<TimedOut>().unwrap().after(), Duration::from_secs(30));
     /// ```
     #[track_caller]
+    #[doc(alias = "addTimeout")]
+    #[doc(alias = "timeout")]
     pub fn add_timeout<C: Clock + ?Sized>(self, delay: Duration, clock: &C) -> Self {
         let added_at = Location::caller();
         self.timed(delay, clock, |deferred, deadline| {
@@ -56,13 +56,11 @@ impl<T: 'static> Deferred<T> {
         })
     }
 
-    /// As [`add_timeout`](Self::add_timeout), but `on_timeout` says what becomes
-    /// of the result.
+    /// As [`add_timeout`](Self::add_timeout), but `on_timeout` makes the result: Twisted's
+    /// `onTimeoutCancel`.
     ///
-    /// It is called only if the time was over, with whatever arrives then: most
-    /// often the failure [`Cancelled`], but a value, if a canceller or an errback
-    /// gave one. Without a timeout it is dropped. It is `onTimeoutCancel` in
-    /// Twisted.
+    /// It is called only if the deadline has passed, with the result that reaches this stage:
+    /// a [`Cancelled`] failure, or what a canceller or an errback has made instead.
     ///
     /// # Examples
     ///
@@ -101,8 +99,8 @@ impl<T: 'static> Deferred<T> {
         clock: &C,
         add: impl FnOnce(Self, Deadline) -> Self,
     ) -> Self {
-        if self.receiver().is_done() {
-            // There is nothing that could be late.
+        if self.receiver_mut().is_done() {
+            // It has its result: no timer is needed.
             return self;
         }
         let handle = self.handle();
@@ -111,36 +109,34 @@ impl<T: 'static> Deferred<T> {
     }
 }
 
-/// A failure that was nothing but the cancelling: one that has it as its source
-/// says more, and stays.
+/// Whether the failure is a plain `Cancelled`. One that has it as its source says more, and
+/// does not count.
 pub(super) fn is_cancelled(failure: &Failure) -> bool {
     failure.downcast_ref::<Cancelled>().is_some()
 }
 
-/// The call that cancels. It goes with the stage that holds it, also if that is
-/// dropped without being called.
+/// The call that cancels the Deferred. It is cancelled when its stage is dropped, called or
+/// not.
 struct Deadline {
     call: DelayedCall,
 }
 
 impl Deadline {
-    /// Stops the timer; says whether it was too late for that.
+    /// Cancels the timer; tells whether the deadline had passed.
     fn is_over(&self) -> bool {
-        // A clock that ended has not made the call: that is `AlreadyCancelled`.
-        self.call.cancel() == Err(DelayedCallError::AlreadyCalled)
+        // A clock that has ended has not made the call.
+        !self.call.cancel() && self.call.was_made()
     }
 }
 
 impl Drop for Deadline {
     fn drop(&mut self) {
-        // It was made or cancelled before, most often.
-        let _ = self.call.cancel();
+        self.call.cancel();
     }
 }
 
-/// The Deferred had no result in time: [`Deferred::add_timeout`] has cancelled it.
-///
-/// It is Twisted's `TimeoutError`.
+/// The Deferred had no result in time: [`Deferred::add_timeout`] has cancelled it. Twisted's
+/// `TimeoutError`.
 ///
 /// # Examples
 ///
@@ -152,49 +148,25 @@ impl Drop for Deadline {
 /// let (_trigger, answer) = Deferred::pair();
 /// let answer = answer.add_timeout(Duration::from_secs(5), &clock).add_errback(|failure| {
 ///     failure.trap::<TimedOut>()?;
-///     Ok("nobody is there")
+///     Ok("no answer")
 /// });
 /// clock.advance(Duration::from_secs(5));
-/// assert_eq!(answer.into_result().unwrap().unwrap(), "nobody is there");
+/// assert_eq!(answer.into_result().unwrap().unwrap(), "no answer");
 /// ```
+#[doc(alias = "TimeoutError")]
+#[doc(alias = "Elapsed")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimedOut {
     after: Duration,
 }
 
 impl TimedOut {
-    /// The error of a limit that is measured elsewhere: by a protocol's own timer.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Failure, TimedOut};
-    /// use std::time::Duration;
-    ///
-    /// let failure = Failure::new(TimedOut::new(Duration::from_secs(5)));
-    /// assert!(failure.is::<TimedOut>());
-    /// ```
+    /// The error, for a limit that other code measures.
     pub const fn new(after: Duration) -> Self {
         Self { after }
     }
 
-    /// How long it was given.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Deferred, TimedOut, VirtualClock};
-    /// use std::time::Duration;
-    ///
-    /// let clock = VirtualClock::new();
-    /// let (_trigger, answer) = Deferred::<()>::pair();
-    /// let answer = answer
-    ///     .add_timeout(Duration::from_secs(5), &clock) // for the answer
-    ///     .add_timeout(Duration::from_secs(60), &clock); // for all of it
-    /// clock.advance(Duration::from_secs(60));
-    /// let failure = answer.into_result().unwrap().unwrap_err();
-    /// assert_eq!(failure.check::<TimedOut>().unwrap().after(), Duration::from_secs(5));
-    /// ```
+    /// The delay of the timeout.
     pub fn after(&self) -> Duration {
         self.after
     }

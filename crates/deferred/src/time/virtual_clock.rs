@@ -1,4 +1,4 @@
-//! A clock that stands still until somebody turns it.
+//! `VirtualClock`: a clock for tests, whose time passes by calls.
 
 use std::cell::Cell;
 use std::fmt;
@@ -9,8 +9,10 @@ use super::clock::Clock;
 use super::timer_queue::DelayedCall;
 use super::timer_queue::TimerQueue;
 use crate::chain::run_all_pending;
+use crate::local::Outcome;
 
-/// A [`Clock`] for tests: time passes only when told to, and at no cost.
+/// A [`Clock`] for tests: time passes only by [`advance`](Self::advance) and
+/// [`jump`](Self::jump), without waiting.
 ///
 /// A clone is another handle on the same clock.
 ///
@@ -26,6 +28,8 @@ use crate::chain::run_all_pending;
 /// clock.advance(day);
 /// assert_eq!(tomorrow.into_result().unwrap().unwrap(), "the sun has risen");
 /// ```
+#[doc(alias = "MemoryReactorClock")]
+#[doc(alias = "task.Clock")]
 #[derive(Clone)]
 pub struct VirtualClock {
     now: Rc<Cell<Duration>>,
@@ -34,13 +38,6 @@ pub struct VirtualClock {
 
 impl VirtualClock {
     /// A clock that stands at zero.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let clock = deferred::VirtualClock::new();
-    /// assert_eq!(clock.now(), std::time::Duration::ZERO);
-    /// ```
     pub fn new() -> Self {
         let now = Rc::new(Cell::new(Duration::ZERO));
         let clock = Rc::clone(&now);
@@ -51,42 +48,23 @@ impl VirtualClock {
     }
 
     /// The time since the clock's start.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// let clock = deferred::VirtualClock::new();
-    /// clock.advance(Duration::from_secs(7));
-    /// assert_eq!(clock.now(), Duration::from_secs(7));
-    /// ```
     pub fn now(&self) -> Duration {
         self.now.get()
     }
 
     /// As [`Clock::call_later`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Deferred, VirtualClock};
-    /// use std::time::Duration;
-    ///
-    /// let clock = VirtualClock::new();
-    /// let (ring, rung) = Deferred::pair();
-    /// clock.call_later(Duration::from_secs(60), move || ring.callback("it is time").unwrap());
-    /// clock.advance(Duration::from_secs(60));
-    /// assert_eq!(rung.into_result().unwrap().unwrap(), "it is time");
-    /// ```
-    pub fn call_later<F: FnOnce() + 'static>(&self, delay: Duration, call: F) -> DelayedCall {
+    pub fn call_later<F, O>(&self, delay: Duration, call: F) -> DelayedCall
+    where
+        F: FnOnce() -> O + 'static,
+        O: Outcome,
+    {
         self.timers.call_later(delay, call)
     }
 
-    /// Lets `by` pass, stopping at each time at which a call is due: a call sees
-    /// the time it was due at, and what it schedules within `by` is called too.
+    /// Lets `by` pass, and makes each call at its due time, those that other calls schedule
+    /// within `by` included.
     ///
-    /// A call that schedules itself again with no delay keeps this from ever
-    /// returning.
+    /// If a call schedules itself again without a delay, this never returns.
     ///
     /// # Examples
     ///
@@ -103,7 +81,7 @@ impl VirtualClock {
     /// assert_eq!(slept.into_result().unwrap().unwrap(), "two seconds");
     /// ```
     pub fn advance(&self, by: Duration) {
-        // An abandonment may schedule a call.
+        // A pending abandonment may schedule a call.
         run_all_pending();
         let end = self.now().saturating_add(by);
         while let Some(due) = self.timers.next_due().filter(|due| *due <= end) {
@@ -114,14 +92,13 @@ impl VirtualClock {
         self.now.set(self.now().max(end));
     }
 
-    /// Lets `by` pass at once, then makes the calls that were due by then: each
-    /// sees the time at the end, as if the loop had been busy all the while.
+    /// Lets `by` pass at once, then makes the calls that are due: each sees the time at the
+    /// end, as after a loop was busy for `by`. Twisted's `Clock.advance` does this.
     ///
-    /// It is what Twisted's `Clock.advance` does. Calls that are scheduled
-    /// meanwhile and are due are made too, so one that schedules itself again
-    /// with no delay keeps this from ever returning. Time ends 584 years after the
-    /// clock's start: a call that would be due then or later is never made, so a jump by
-    /// [`Duration::MAX`] makes each call that waits, and none of those that follow.
+    /// Calls that these schedule are made, too, if they are due: if one schedules itself again
+    /// without a delay, this never returns. Time ends 584 years after the clock's start, and a
+    /// call that is due then or later is never made. So a jump by [`Duration::MAX`] makes each
+    /// call that waits now, and none of those that they schedule.
     ///
     /// # Examples
     ///
@@ -144,22 +121,7 @@ impl VirtualClock {
         }
     }
 
-    /// How many calls wait: a test may want to end with none.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Deferred, VirtualClock};
-    /// use std::time::Duration;
-    ///
-    /// let clock = VirtualClock::new();
-    /// let (trigger, answer) = Deferred::pair();
-    /// let answer = answer.add_timeout(Duration::from_secs(30), &clock);
-    /// assert_eq!(clock.pending_calls(), 1);
-    /// trigger.callback("here").unwrap();
-    /// assert_eq!(clock.pending_calls(), 0, "the timeout has gone, too");
-    /// # answer.ignore();
-    /// ```
+    /// How many calls wait. A test may assert that none is left.
     pub fn pending_calls(&self) -> usize {
         self.timers.len()
     }

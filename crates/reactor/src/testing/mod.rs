@@ -51,7 +51,7 @@ pub use self::peer::Peer;
 pub use self::test_reactor::{Leftovers, TestReactor};
 use self::test_reactor::{Rest, try_settle};
 
-use deferred::testing::with_no_unhandled;
+use deferred::assertions::with_no_unhandled;
 
 /// Runs a test with a reactor of its own, and fails if the test leaves something
 /// behind: a connection, a port, a delayed call, or an unhandled failure.

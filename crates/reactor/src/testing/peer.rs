@@ -159,7 +159,7 @@ impl Peer {
     ///     connection.write(vec![0; 1_000_000]).unwrap();
     ///     let drained = connection.drained();
     ///     reactor.settle();
-    ///     deferred::testing::assert_no_result(&drained);
+    ///     deferred::assertions::assert_no_result(&drained);
     ///     peer.set_reading(true);
     ///     drained.into_result().unwrap().unwrap();
     /// });

@@ -116,7 +116,7 @@ impl Leftovers {
     /// let reactor = TestReactor::new();
     /// let call = reactor.call_later(Duration::from_secs(10), || ());
     /// assert!(!reactor.leftovers().is_empty());
-    /// call.cancel()?;
+    /// call.cancel();
     /// assert!(reactor.leftovers().is_empty());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

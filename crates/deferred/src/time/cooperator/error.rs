@@ -1,29 +1,29 @@
-//! Why a task does not do what it was asked for, or ended early.
+//! The errors of cooperative tasks.
 
 use std::error::Error;
 use std::fmt;
 
-/// Nothing can be done about a [`CooperativeTask`](crate::CooperativeTask) any
-/// more: it is over. This says in which way.
+/// A [`CooperativeTask`](crate::CooperativeTask) has ended, in this way, and cannot be paused.
 ///
 /// It is Twisted's `TaskFinished`, with its subclasses as variants.
 ///
 /// # Examples
 ///
 /// ```
-/// use deferred::{Cooperator, TaskFinished, VirtualClock};
+/// use deferred::errors::TaskFinished;
+/// use deferred::{Cooperator, VirtualClock};
 /// use std::time::Duration;
 ///
 /// let clock = VirtualClock::new();
 /// let cooperator = Cooperator::new(&clock);
 /// let (short, long) = (cooperator.cooperate([()]), cooperator.cooperate([(); 1000]));
-/// long.stop()?;
+/// long.stop();
 /// clock.advance(Duration::ZERO);
 /// assert_eq!(short.pause(), Err(TaskFinished::Done));
 /// assert_eq!(long.pause(), Err(TaskFinished::Stopped));
-/// # Ok::<(), TaskFinished>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TaskFinished {
     /// Its iterator came to its end (`TaskDone`).
     Done,
@@ -48,12 +48,13 @@ impl fmt::Display for TaskFinished {
 
 impl Error for TaskFinished {}
 
-/// A task was to be resumed that is not paused.
+/// A task that is not paused cannot be resumed.
 ///
 /// # Examples
 ///
 /// ```
-/// use deferred::{Cooperator, NotPaused, VirtualClock};
+/// use deferred::errors::NotPaused;
+/// use deferred::{Cooperator, VirtualClock};
 ///
 /// let task = Cooperator::new(&VirtualClock::new()).cooperate([()]);
 /// let error: NotPaused = task.resume().unwrap_err();
@@ -71,22 +72,21 @@ impl fmt::Display for NotPaused {
 
 impl Error for NotPaused {}
 
-/// What [`when_done`](crate::CooperativeTask::when_done) fails with if the task
-/// was stopped.
+/// [`when_done`](crate::CooperativeTask::when_done) fails with this if the task was stopped.
 ///
 /// # Examples
 ///
 /// ```
-/// use deferred::{Cooperator, TaskStopped, VirtualClock};
+/// use deferred::errors::TaskStopped;
+/// use deferred::{Cooperator, VirtualClock};
 ///
 /// let task = Cooperator::new(&VirtualClock::new()).cooperate([()]);
 /// let searched = task.when_done().add_errback(|failure| {
-///     failure.trap::<TaskStopped>()?; // we have done that ourselves
+///     failure.trap::<TaskStopped>()?; // by ourselves
 ///     Ok(())
 /// });
-/// task.stop()?;
+/// task.stop();
 /// assert!(searched.into_result().unwrap().is_ok());
-/// # Ok::<(), deferred::TaskFinished>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -100,15 +100,16 @@ impl fmt::Display for TaskStopped {
 
 impl Error for TaskStopped {}
 
-/// What [`when_done`](crate::CooperativeTask::when_done) fails with if the
-/// task's cooperator was stopped.
+/// [`when_done`](crate::CooperativeTask::when_done) fails with this if the task's cooperator
+/// was stopped.
 ///
 /// It is Twisted's `SchedulerStopped`.
 ///
 /// # Examples
 ///
 /// ```
-/// use deferred::{Cooperator, CooperatorStopped, VirtualClock};
+/// use deferred::errors::CooperatorStopped;
+/// use deferred::{Cooperator, VirtualClock};
 ///
 /// let cooperator = Cooperator::new(&VirtualClock::new());
 /// let searched = cooperator.coiterate([()]);

@@ -1,4 +1,4 @@
-//! `CooperativeTask`: what can be done about one task.
+//! `CooperativeTask`: the handle on one task of a cooperator.
 
 use std::fmt;
 use std::rc::Rc;
@@ -16,7 +16,8 @@ use crate::local::Deferred;
 /// # Examples
 ///
 /// ```
-/// use deferred::{Cooperator, TaskFinished, VirtualClock};
+/// use deferred::errors::TaskFinished;
+/// use deferred::{Cooperator, VirtualClock};
 /// use std::time::Duration;
 ///
 /// let clock = VirtualClock::new();
@@ -27,7 +28,7 @@ use crate::local::Deferred;
 /// task.resume().unwrap();
 /// clock.advance(Duration::from_secs(1)); // prints 0, 1 and 2
 /// assert!(task.when_done().into_result().unwrap().is_ok());
-/// assert_eq!(task.stop(), Err(TaskFinished::Done));
+/// assert!(!task.stop(), "it has ended");
 /// # Ok::<(), TaskFinished>(())
 /// ```
 #[derive(Clone)]
@@ -40,114 +41,45 @@ impl CooperativeTask {
         Self { task }
     }
 
-    /// Has the task make no step until it is [resumed](Self::resume), as often as
-    /// it was paused. A step that is being made is finished.
+    /// Pauses the task: it makes no step until it is [resumed](Self::resume) as often as it was
+    /// paused. A step that is being made is finished.
     ///
     /// # Errors
     ///
-    /// It is over.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Cooperator, VirtualClock};
-    ///
-    /// let clock = VirtualClock::new();
-    /// let task = Cooperator::new(&clock).cooperate([(); 3]);
-    /// task.pause()?;
-    /// clock.advance(Cooperator::DEFAULT_SLICE);
-    /// assert!(task.when_done().into_result().is_err(), "it makes no step");
-    /// task.resume().expect("it is paused");
-    /// clock.advance(Cooperator::DEFAULT_SLICE);
-    /// assert!(task.when_done().into_result().is_ok());
-    /// # Ok::<(), deferred::TaskFinished>(())
-    /// ```
+    /// The task has ended.
     pub fn pause(&self) -> Result<(), TaskFinished> {
         self.task.pause()
     }
 
-    /// Takes one pause back. After the last one the task goes on, behind those
-    /// that are ready already.
-    ///
-    /// Waiting for a Deferred is not a pause, and cannot be ended by this.
+    /// Takes one pause back. After the last one, the task goes on, behind those that are ready
+    /// already. It does not end the wait for a Deferred.
     ///
     /// # Errors
     ///
-    /// It is not paused.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Cooperator, VirtualClock};
-    /// use std::time::Duration;
-    ///
-    /// let clock = VirtualClock::new();
-    /// let task = Cooperator::new(&clock).cooperate([()]);
-    /// task.pause().and_then(|()| task.pause())?;
-    /// task.resume().unwrap();
-    /// clock.advance(Duration::ZERO);
-    /// assert!(task.when_done().into_result().is_err(), "it was paused twice");
-    /// task.resume().unwrap();
-    /// clock.advance(Duration::ZERO);
-    /// assert!(task.when_done().into_result().is_ok());
-    /// # Ok::<(), deferred::TaskFinished>(())
-    /// ```
+    /// The task is not paused.
     pub fn resume(&self) -> Result<(), NotPaused> {
         self.task.resume()
     }
 
-    /// Stops the task: drops its iterator, cancels the Deferred it waits for, and
-    /// has [`when_done`](Self::when_done) fail with
-    /// [`TaskStopped`](crate::TaskStopped), all before this returns. An iterator that
-    /// stops its own task is dropped after its step.
+    /// Stops the task. Returns whether it had not ended before.
     ///
-    /// # Errors
-    ///
-    /// It is over.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Cooperator, VirtualClock};
-    /// use std::rc::Rc;
-    ///
-    /// let book = Rc::new("It was a dark and stormy night");
-    /// let copy = Rc::clone(&book);
-    /// let words = (0..).map(move |n| println!("{:?}", copy.split(' ').nth(n)));
-    /// let task = Cooperator::new(&VirtualClock::new()).cooperate(words);
-    /// task.stop()?;
-    /// assert_eq!(Rc::strong_count(&book), 1, "the iterator is gone");
-    /// # Ok::<(), deferred::TaskFinished>(())
-    /// ```
-    pub fn stop(&self) -> Result<(), TaskFinished> {
+    /// Its iterator is dropped, the Deferred that it waits for is cancelled, and
+    /// [`when_done`](Self::when_done) fails with [`TaskStopped`](crate::errors::TaskStopped),
+    /// all before this returns. An iterator that stops its own task is dropped after its step.
+    #[doc(alias = "abort")]
+    pub fn stop(&self) -> bool {
         self.task.stop()
     }
 
-    /// A Deferred that fires when the task is over; at once, if it is. There may
-    /// be any number of them.
+    /// A Deferred that fires when the task has ended. There may be any number of them.
     ///
-    /// It fails with the failure of the item, or the panic, that has ended the
-    /// task, with [`TaskStopped`](crate::TaskStopped), with
-    /// [`CooperatorStopped`](crate::CooperatorStopped), or with
-    /// [`Abandoned`](crate::Abandoned) if the clock has ended, or the task is paused and
-    /// nobody is left to resume it.
+    /// It fails with the failure of the item, or the panic, that has ended the task, with
+    /// [`TaskStopped`](crate::errors::TaskStopped), with
+    /// [`CooperatorStopped`](crate::errors::CooperatorStopped), or with
+    /// [`Abandoned`](crate::Abandoned) if the clock has ended, or if the last handle of a paused
+    /// task was dropped.
     ///
     /// Cancelling it does not stop the task.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Cooperator, Failure, VirtualClock};
-    /// use std::time::Duration;
-    ///
-    /// let clock = VirtualClock::new();
-    /// let steps = [Ok(()), Err(Failure::msg("the disk is full")), Ok(())];
-    /// let task = Cooperator::new(&clock).cooperate(steps);
-    /// let copied = task.when_done();
-    /// clock.advance(Duration::ZERO);
-    /// let failure = copied.into_result().unwrap().unwrap_err();
-    /// assert_eq!(failure.message(), "the disk is full");
-    /// ```
     #[track_caller]
     pub fn when_done(&self) -> Deferred<()> {
         self.task.when_done()

@@ -1,14 +1,14 @@
-//! One task: what it is doing, and all that can happen to it.
+//! State machine of one cooperative task.
 //!
-//! Nothing is borrowed while the iterator or a Deferred is called or dropped:
-//! each may stop the task, or any other.
+//! Nothing is borrowed while the iterator or a Deferred is called or dropped: each may stop
+//! this task, or any other.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::error::{CooperatorStopped, NotPaused, TaskFinished, TaskStopped};
-use super::turns::Turns;
+use super::turns::{Step, Turns};
 use crate::error::Abandoned;
 use crate::failure::{Failure, Result};
 use crate::local::Deferred;
@@ -18,29 +18,27 @@ use crate::panics::drop_contained;
 use crate::stage_trace::CallSite;
 use crate::time::timeout::is_cancelled;
 
-/// The iterator: each call is a step, `None` the end.
+/// The iterator: each call is a step, `None` is the end.
 pub(super) type Steps = Box<dyn FnMut() -> Option<Deferred<()>>>;
 
 pub(super) struct Task {
     turns: Rc<Turns>,
-    /// Where it was given to the cooperator.
+    /// The place where the task was added to the cooperator.
     made_at: CallSite,
     state: RefCell<State>,
-    /// Pauses that were asked for; to wait is none of them.
+    /// How many pauses have not been resumed. Waiting for a Deferred is no pause.
     pauses: Cell<usize>,
-    /// To be fired at the end, in the order in which they came. One that is cancelled
-    /// leaves.
+    /// Fired at the end, in the order of asking. A cancelled one is removed.
     observers: RefCell<BTreeMap<u64, Trigger<()>>>,
     next_observer: Cell<u64>,
 }
 
 enum State {
-    /// It can go on: in the queue, unless it is paused.
+    /// It can make a step: it is in the queue, unless it is paused.
     Ready(Steps),
-    /// Its iterator makes a step. Left when that returns, or by a stop.
+    /// Its iterator is making a step. Left when that returns, or by a stop.
     Stepping,
-    /// What the iterator gave is waited for. Left when that has its result, or by
-    /// a stop.
+    /// The Deferred of a step is pending. Left when that has fired, or by a stop.
     Waiting {
         steps: Steps,
         waits_for: DeferredHandle,
@@ -48,7 +46,7 @@ enum State {
     Finished {
         how: TaskFinished,
         result: Result<()>,
-        /// A failure that nobody has asked for yet: reported with the task.
+        /// A failure that no `when_done` has returned yet: its drop, with the task, reports it.
         unseen: Option<Deferred<()>>,
     },
 }
@@ -65,14 +63,15 @@ impl Task {
         })
     }
 
-    /// Has it take part in the turns.
+    /// Adds the task to the run queue, unless it is paused.
     pub(super) fn join(self: &Rc<Self>) {
         if self.pauses.get() == 0 {
-            self.turns.add(Rc::clone(self));
+            self.turns.add(Rc::<Self>::clone(self));
         }
     }
 
-    /// A Deferred for the end. Cancelling it calls `on_cancel`, when it has left.
+    /// A Deferred that fires at the end. Cancelling it removes its trigger, then calls
+    /// `on_cancel`.
     #[track_caller]
     pub(super) fn observe(
         self: &Rc<Self>,
@@ -80,7 +79,7 @@ impl Task {
     ) -> Deferred<()> {
         let number = self.next_observer.get();
         self.next_observer.set(number + 1);
-        // Weak: the task has the trigger, which has the canceller.
+        // Weak, to avoid a reference cycle: task, trigger, canceller.
         let weak = Rc::downgrade(self);
         let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
             if let Some(task) = weak.upgrade() {
@@ -133,34 +132,16 @@ impl Task {
         Ok(())
     }
 
-    pub(super) fn stop(self: &Rc<Self>) -> Result<(), TaskFinished> {
-        self.check_unfinished()?;
+    /// Stops the task; tells whether it had not ended before.
+    pub(super) fn stop(self: &Rc<Self>) -> bool {
+        let is_unfinished = self.finished().is_none();
         self.finish(TaskFinished::Stopped, Err(Failure::new(TaskStopped)));
-        Ok(())
+        is_unfinished
     }
 
-    /// As `stop`, with another failure; if it is over, nothing happens.
+    /// As `stop`, with another failure.
     pub(super) fn stop_with(self: &Rc<Self>, failure: Failure) {
         self.finish(TaskFinished::Stopped, Err(failure));
-    }
-
-    pub(super) fn cooperator_stopped(self: &Rc<Self>) {
-        let failure = Failure::new(CooperatorStopped);
-        self.finish(TaskFinished::CooperatorStopped, Err(failure));
-    }
-
-    /// The clock has ended. The triggers go unfired, so that it is safe also while
-    /// the thread panics.
-    pub(super) fn abandon(self: &Rc<Self>) {
-        let observers = self.observers.take();
-        let before = self.state.replace(State::Finished {
-            how: TaskFinished::Failed,
-            result: Err(Failure::new(Abandoned::new())),
-            unseen: None,
-        });
-        self.turns.remove(self);
-        drop_contained(before);
-        drop(observers);
     }
 
     fn is_ready(&self) -> bool {
@@ -169,22 +150,6 @@ impl Task {
 
     fn check_unfinished(&self) -> Result<(), TaskFinished> {
         self.finished().map_or(Ok(()), Err)
-    }
-
-    /// Asks the iterator for its next item.
-    pub(super) fn step(self: &Rc<Self>) {
-        let State::Ready(mut steps) = self.state.replace(State::Stepping) else {
-            unreachable!("only those in the queue make a step, and they are ready")
-        };
-        match Failure::catch_at(self.made_at, &mut steps) {
-            Ok(Some(item)) => match item.into_result() {
-                Ok(Ok(())) => self.go_on(steps),
-                Ok(Err(failure)) => self.end(steps, TaskFinished::Failed, Err(failure)),
-                Err(pending) => self.wait_for(steps, pending),
-            },
-            Ok(None) => self.end(steps, TaskFinished::Done, Ok(())),
-            Err(panicked) => self.end(steps, TaskFinished::Failed, Err(panicked)),
-        }
     }
 
     fn go_on(self: &Rc<Self>, steps: Steps) {
@@ -213,7 +178,7 @@ impl Task {
         }
     }
 
-    /// What was waited for has its result.
+    /// The Deferred of a step has fired.
     fn arrived(self: &Rc<Self>, result: Result<()>) {
         let is_waiting = matches!(*self.state.borrow(), State::Waiting { .. });
         if !is_waiting {
@@ -228,11 +193,11 @@ impl Task {
         }
     }
 
-    /// The iterator is at its end.
+    /// Ends the task when its iterator has ended, or a step has failed.
     fn end(self: &Rc<Self>, steps: Steps, how: TaskFinished, result: Result<()>) {
         drop_contained(steps);
         if self.finished().is_some() {
-            // Its own step has stopped it.
+            // The step itself has stopped the task.
             return report(result);
         }
         self.finish(how, result);
@@ -263,14 +228,51 @@ impl Task {
             State::Stepping | State::Finished { .. } => {}
         }
         for observer in observers.into_values() {
-            // Cancelled meanwhile, at the worst.
+            // Errs if a callback of an earlier observer has cancelled this one; harmless.
             let _ = observer.fire(result.clone());
         }
     }
 }
 
-/// Nobody waits for this any more: a failure goes to the hook, unless it is the
-/// answer to having been cancelled.
+impl Step for Task {
+    /// Makes a step: calls the iterator.
+    fn step(self: Rc<Self>) {
+        let State::Ready(mut steps) = self.state.replace(State::Stepping) else {
+            unreachable!("only those in the queue make a step, and they are ready")
+        };
+        match Failure::catch_at(self.made_at, &mut steps) {
+            Ok(Some(item)) => match item.into_result() {
+                Ok(Ok(())) => self.go_on(steps),
+                Ok(Err(failure)) => self.end(steps, TaskFinished::Failed, Err(failure)),
+                Err(pending) => self.wait_for(steps, pending),
+            },
+            Ok(None) => self.end(steps, TaskFinished::Done, Ok(())),
+            Err(panicked) => self.end(steps, TaskFinished::Failed, Err(panicked)),
+        }
+    }
+
+    fn cooperator_stopped(self: Rc<Self>) {
+        let failure = Failure::new(CooperatorStopped);
+        self.finish(TaskFinished::CooperatorStopped, Err(failure));
+    }
+
+    /// Ends the task because the clock has ended. The triggers are dropped unfired, which is
+    /// safe also while the thread panics.
+    fn abandon(self: Rc<Self>) {
+        let observers = self.observers.take();
+        let before = self.state.replace(State::Finished {
+            how: TaskFinished::Failed,
+            result: Err(Failure::new(Abandoned::new())),
+            unseen: None,
+        });
+        self.turns.remove(&self);
+        drop_contained(before);
+        drop(observers);
+    }
+}
+
+/// Reports the failure of a step whose task has ended, unless the failure is the `Cancelled`
+/// of that end.
 fn report(result: Result<()>) {
     match result {
         Err(failure) if !is_cancelled(&failure) => Deferred::<()>::from(Err(failure)).detach(),

@@ -1,42 +1,57 @@
-//! The tasks that can go on, and the turns in which they do.
+//! Run queue of a cooperator, and the turns in which its tasks make steps.
 //!
-//! A task is in the queue when it is ready and not paused; the one that makes
-//! its step is out. There is a delayed call when there is a queue and no turn.
+//! INVARIANT: a task is in the queue if and only if it is ready, not paused, and not making a
+//! step. A delayed call for the next turn exists if and only if the queue is not empty and no
+//! turn is running.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::Cooperator;
-use super::task::Task;
 use crate::time::clock::Clock;
 use crate::time::timer_queue::DelayedCall;
+
+/// Defaults of `slice` and `max_steps`.
+pub(super) const DEFAULT_SLICE: Duration = Duration::from_millis(10);
+pub(super) const DEFAULT_MAX_STEPS: usize = 1000;
+
+/// A task, as the run queue knows it.
+pub(super) trait Step {
+    /// Makes one step; after it, the task adds itself again if it is ready.
+    fn step(self: Rc<Self>);
+
+    /// Ends because the cooperator was stopped.
+    fn cooperator_stopped(self: Rc<Self>);
+
+    /// Ends because the clock has ended.
+    fn abandon(self: Rc<Self>);
+}
 
 pub(super) struct Turns {
     clock: Rc<dyn Clock>,
     pub(super) slice: Cell<Duration>,
     pub(super) max_steps: Cell<usize>,
     pub(super) delay: Cell<Duration>,
-    queue: RefCell<VecDeque<Rc<Task>>>,
+    queue: RefCell<VecDeque<Rc<dyn Step>>>,
     phase: RefCell<Phase>,
-    /// Numbers the turns, so that each delayed call knows whether it is still wanted.
+    /// Number of the latest scheduled turn. Delayed calls of earlier ones do nothing.
     scheduled: Cell<u64>,
 }
 
 enum Phase {
-    /// Nothing to do.
+    /// No task is ready. Left when one is.
     Idle,
-    /// The next turn is due. Left when it comes, when no task is left, by a stop,
-    /// or when the clock ends.
+    /// The next turn is scheduled. Left when it begins, when no task is ready any more, by a
+    /// stop, or when the clock ends.
     Scheduled {
         number: u64,
         /// `None` until the clock has given it.
         call: Option<DelayedCall>,
     },
-    /// Tasks make their steps. Left at the end of the turn, or by a stop.
+    /// A turn is running. Left at its end, or by a stop.
     Turning,
-    /// Tasks that come end at once. Left by a start.
+    /// Tasks that are added end at once. Left by a start.
     Stopped,
 }
 
@@ -44,8 +59,8 @@ impl Turns {
     pub(super) fn new(clock: Rc<dyn Clock>) -> Rc<Self> {
         Rc::new(Self {
             clock,
-            slice: Cell::new(Cooperator::DEFAULT_SLICE),
-            max_steps: Cell::new(Cooperator::DEFAULT_MAX_STEPS),
+            slice: Cell::new(DEFAULT_SLICE),
+            max_steps: Cell::new(DEFAULT_MAX_STEPS),
             delay: Cell::new(Duration::ZERO),
             queue: RefCell::default(),
             phase: RefCell::new(Phase::Idle),
@@ -53,8 +68,8 @@ impl Turns {
         })
     }
 
-    /// Puts a task that can go on behind the others.
-    pub(super) fn add(self: &Rc<Self>, task: Rc<Task>) {
+    /// Appends a task that is ready.
+    pub(super) fn add(self: &Rc<Self>, task: Rc<dyn Step>) {
         if !self.is_running() {
             return task.cooperator_stopped();
         }
@@ -62,10 +77,12 @@ impl Turns {
         self.schedule_if_idle();
     }
 
-    /// Takes a task out that cannot go on, if it is in the queue.
-    pub(super) fn remove(&self, task: &Rc<Task>) {
+    /// Removes a task, if it is in the queue.
+    pub(super) fn remove<S: Step>(&self, task: &Rc<S>) {
         let mut queue = self.queue.borrow_mut();
-        let Some(at) = queue.iter().position(|other| Rc::ptr_eq(other, task)) else {
+        let address = Rc::as_ptr(task).cast::<()>();
+        let is_it = |other: &Rc<dyn Step>| Rc::as_ptr(other).cast::<()>() == address;
+        let Some(at) = queue.iter().position(is_it) else {
             return;
         };
         let removed = queue.remove(at);
@@ -86,7 +103,7 @@ impl Turns {
 
     pub(super) fn stop(&self) {
         self.cancel_turn(Phase::Stopped);
-        // A turn ends when the step that has stopped it returns.
+        // If a step of the running turn has called this, the turn ends when the step returns.
         self.phase.replace(Phase::Stopped);
         for task in self.queue.take() {
             task.cooperator_stopped();
@@ -97,12 +114,12 @@ impl Turns {
         !matches!(*self.phase.borrow(), Phase::Stopped)
     }
 
-    /// How many tasks can go on.
+    /// How many tasks are in the queue.
     pub(super) fn len(&self) -> usize {
         self.queue.borrow().len()
     }
 
-    /// If a turn is scheduled, cancels it, and goes to `next`.
+    /// If a turn is scheduled, cancels it and enters the phase `next`.
     fn cancel_turn(&self, next: Phase) {
         let mut phase = self.phase.borrow_mut();
         let Phase::Scheduled { call, .. } = &mut *phase else {
@@ -112,8 +129,7 @@ impl Turns {
         *phase = next;
         drop(phase);
         if let Some(call) = call {
-            // It is active, or the phase would be another.
-            let _ = call.cancel();
+            call.cancel();
         }
     }
 
@@ -128,7 +144,7 @@ impl Turns {
             turns: Rc::clone(self),
             number,
         };
-        // A clock that has ended drops it right here.
+        // A clock that has ended drops `due` in this call.
         let made = self
             .clock
             .schedule(self.delay.get(), Box::new(move || due.now()));
@@ -141,7 +157,7 @@ impl Turns {
         }
     }
 
-    /// Goes from waiting for the turn of this number to `next`, if it is waited for.
+    /// Enters the phase `next` if the turn of this number is the scheduled one.
     fn leave_scheduled(&self, number: u64, next: Phase) -> bool {
         let mut phase = self.phase.borrow_mut();
         match *phase {
@@ -155,7 +171,7 @@ impl Turns {
         }
     }
 
-    /// Lets tasks make a step each, one after the other, until the slice is over.
+    /// Runs a turn: tasks make one step each, round robin, until the slice has passed.
     fn turn(self: &Rc<Self>) {
         let end = self.clock.now().saturating_add(self.slice.get());
         for _ in 0..self.max_steps.get().max(1) {
@@ -172,8 +188,8 @@ impl Turns {
         }
     }
 
-    /// The next task of this turn; none if it was stopped.
-    fn next(&self) -> Option<Rc<Task>> {
+    /// The next task of this turn; none if the turn was stopped.
+    fn next(&self) -> Option<Rc<dyn Step>> {
         if !matches!(*self.phase.borrow(), Phase::Turning) {
             return None;
         }
@@ -181,7 +197,8 @@ impl Turns {
     }
 }
 
-/// What a clock keeps. One that ends drops it, and the tasks are abandoned.
+/// The scheduled turn that the clock owns. A clock that ends drops it, and the tasks are
+/// abandoned.
 struct Due {
     turns: Rc<Turns>,
     number: u64,

@@ -1,14 +1,14 @@
-//! What a looping call is doing, and all that can happen to it.
+//! State machine of a looping call.
 //!
-//! Nothing is borrowed while the function, the clock or the Deferred of the loop
-//! is called: each may stop the loop, or start it again.
+//! Nothing is borrowed while the function, the clock or the Deferred of the loop is called:
+//! each may stop the loop, or start it again.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
+use super::error::LoopingCallError;
 use super::timetable::Timetable;
-use super::{LoopingCall, LoopingCallError};
 use crate::failure::Result;
 use crate::local::Deferred;
 use crate::local::DeferredHandle;
@@ -18,21 +18,21 @@ use crate::time::clock::Clock;
 use crate::time::timeout::is_cancelled;
 use crate::time::timer_queue::DelayedCall;
 
-/// What is called: it gets the count, and gives what it came to.
-pub(super) type Function = Box<dyn FnMut(&LoopingCall, u64) -> Deferred<()>>;
+/// The function of the loop: it gets the count, and returns a Deferred of its outcome.
+pub(super) type Function = Box<dyn FnMut(&Rc<Machine>, u64) -> Deferred<()>>;
 
 pub(super) struct Machine {
-    /// Out while it is being called.
+    /// `None` while it is being called.
     function: Cell<Option<Function>>,
-    /// Whether the function is left out when no time has come.
+    /// Whether a call whose count would be 0 is skipped.
     is_counting: bool,
     state: RefCell<State>,
-    /// Numbers what was scheduled, so that each call knows whether it is still wanted.
+    /// Number of the latest scheduled call. Earlier ones do nothing.
     scheduled: Cell<u64>,
 }
 
 enum State {
-    /// Not started, or over. Left by a start.
+    /// Not started, or ended. Left by a start.
     Idle,
     /// Between two calls. Entered from `Calling`, or by a start; left when the
     /// call is due, by a stop, or when the clock ends.
@@ -42,30 +42,30 @@ enum State {
         /// `None` until the clock has given it.
         call: Option<DelayedCall>,
     },
-    /// The function is being called, or what it returned is waited for. Left when
-    /// that has ended.
+    /// The function is being called, or the Deferred that it returned is pending. Left when
+    /// that has fired.
     Calling {
         run: Run,
         waits_for: Option<DeferredHandle>,
     },
-    /// As `Calling`, but it is the last one.
+    /// As `Calling`, after a stop: this is the last call.
     Stopping {
         run: Run,
         waits_for: Option<DeferredHandle>,
     },
 }
 
-/// From one start to the end that belongs to it.
+/// The data of a loop between a start and its end.
 struct Run {
     clock: Rc<dyn Clock>,
     timetable: Timetable,
-    /// Of the Deferred that the start has given.
+    /// Fires the Deferred that the start has returned.
     trigger: Trigger<()>,
 }
 
 impl Run {
-    /// Fires the Deferred. If it was cancelled before, a failure has nobody to go
-    /// to but the hook; that the call was cancelled along with it is no news.
+    /// Fires the Deferred. If it was cancelled before, a failure is reported as unhandled,
+    /// unless it is the `Cancelled` of the call that was cancelled along with it.
     fn end(self, result: Result<()>) {
         if let Err(refused) = self.trigger.fire(result)
             && let Err(failure) = refused.into_inner()
@@ -101,7 +101,7 @@ impl Machine {
             }
             State::Stopping { .. } => return Err(LoopingCallError::StillCalling),
         }
-        // Weak: the loop has the trigger, which has the canceller.
+        // Weak, to avoid a reference cycle: machine, trigger, canceller.
         let weak = Rc::downgrade(self);
         let (trigger, deferred) = Deferred::with_canceller(move |_trigger| cancelled(&weak));
         let run = Run {
@@ -117,20 +117,20 @@ impl Machine {
         Ok(deferred)
     }
 
-    pub(super) fn stop(&self) -> Result<(), LoopingCallError> {
+    pub(super) fn stop(&self) -> bool {
         match self.take() {
             State::Scheduled { run, call, .. } => {
                 cancel_call(call);
                 run.end(Ok(()));
-                Ok(())
+                true
             }
             State::Calling { run, waits_for } => {
                 self.state.replace(State::Stopping { run, waits_for });
-                Ok(())
+                true
             }
             other => {
                 self.state.replace(other);
-                Err(LoopingCallError::NotRunning)
+                false
             }
         }
     }
@@ -148,7 +148,7 @@ impl Machine {
         self.reschedule(|timetable, _is_calling, _now| timetable.set_interval(interval))
     }
 
-    /// Changes the timetable of a loop that runs, and the time of a call that is scheduled.
+    /// Changes the timetable of a running loop, and the due time of a scheduled call.
     fn reschedule(
         &self,
         change: impl FnOnce(&mut Timetable, bool, Duration),
@@ -171,7 +171,7 @@ impl Machine {
             State::Idle | State::Stopping { .. } => None,
         };
         if let Some((call, delay)) = scheduled {
-            // It is active, or the state would be another.
+            // Errs if the clock has ended; the drop of the call then ends the loop.
             let _ = call.reset(delay);
         }
         Ok(())
@@ -184,7 +184,7 @@ impl Machine {
         )
     }
 
-    /// The state, to be replaced: what is left behind is `Idle`.
+    /// Takes the state out, to be replaced; leaves `Idle`.
     fn take(&self) -> State {
         self.state.replace(State::Idle)
     }
@@ -203,17 +203,14 @@ impl Machine {
         let Some(mut function) = self.function.take() else {
             unreachable!("a second call is refused while one is made");
         };
-        let looping = LoopingCall {
-            machine: Rc::clone(self),
-        };
-        let mut came_to = function(&looping, count);
+        let mut outcome = function(self, count);
         self.function.set(Some(function));
 
-        let is_pending = came_to.state() != DeferredState::Done;
-        let handle = is_pending.then(|| came_to.handle());
+        let is_pending = outcome.state() != DeferredState::Done;
+        let handle = is_pending.then(|| outcome.handle());
         let was_cancelled = self.note_waits_for(handle.clone());
         let this = Rc::clone(self);
-        came_to
+        outcome
             .add_both(move |result| this.call_ended(result))
             .detach();
         if let (Some(handle), true) = (handle, was_cancelled) {
@@ -221,7 +218,7 @@ impl Machine {
         }
     }
 
-    /// Notes what the call waits for; says whether the loop was cancelled from
+    /// Notes the Deferred that the call waits for; tells whether the loop was cancelled from
     /// inside the function.
     fn note_waits_for(&self, handle: Option<DeferredHandle>) -> bool {
         match &mut *self.state.borrow_mut() {
@@ -233,7 +230,7 @@ impl Machine {
         }
     }
 
-    /// What the function came to is there.
+    /// The outcome of the function is there.
     fn call_ended(self: &Rc<Self>, result: Result<()>) {
         let clock = match &*self.state.borrow() {
             State::Calling { run, .. } | State::Stopping { run, .. } => Rc::clone(&run.clock),
@@ -247,7 +244,7 @@ impl Machine {
         }
     }
 
-    /// Has the next call made.
+    /// Schedules the next call.
     fn schedule(self: &Rc<Self>, run: Run, now: Duration) {
         let (clock, delay) = (Rc::clone(&run.clock), run.timetable.until_next(now));
         let number = self.scheduled.get() + 1;
@@ -261,7 +258,7 @@ impl Machine {
             machine: Rc::clone(self),
             number,
         };
-        // A clock that has ended drops it right here.
+        // A clock that has ended drops `due` in this call.
         let made = clock.schedule(delay, Box::new(move || due.now()));
         match &mut *self.state.borrow_mut() {
             State::Scheduled {
@@ -273,7 +270,7 @@ impl Machine {
         }
     }
 
-    /// The run that waits for the call of this number, if there is one.
+    /// Takes the run that waits for the call of this number, if there is one.
     fn take_scheduled(&self, number: u64) -> Option<Run> {
         match self.take() {
             State::Scheduled {
@@ -289,8 +286,8 @@ impl Machine {
     }
 }
 
-/// The Deferred of the loop was cancelled: the loop is over, and what its call
-/// waits for is cancelled.
+/// The Deferred of the loop was cancelled: ends the loop, and cancels the Deferred that its
+/// call waits for.
 fn cancelled(machine: &Weak<Machine>) {
     let Some(machine) = machine.upgrade() else {
         return;
@@ -310,13 +307,12 @@ fn cancelled(machine: &Weak<Machine>) {
 
 fn cancel_call(call: Option<DelayedCall>) {
     if let Some(call) = call {
-        // It is active, or the state would be another.
-        let _ = call.cancel();
+        call.cancel();
     }
 }
 
-/// What a clock keeps. One that ends drops it, and with it the run: its Deferred
-/// is abandoned.
+/// The scheduled call that the clock owns. A clock that ends drops it, and with it the run,
+/// so that the Deferred of the loop is abandoned.
 struct Due {
     machine: Rc<Machine>,
     number: u64,

@@ -1,14 +1,15 @@
-//! `LoopingCall`: a function that is called again and again.
+//! `LoopingCall`: a function that is called at an interval.
 
+mod error;
 mod machine;
 mod timetable;
 
-use std::error::Error;
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
+pub use self::error::LoopingCallError;
 use self::machine::Machine;
 use crate::failure::Result;
 use crate::local::Deferred;
@@ -17,29 +18,29 @@ use crate::local::maybe_deferred_at;
 use crate::stage_trace::CallSite;
 use crate::time::clock::ToClock;
 
-/// Calls a function at fixed intervals, until it is stopped or the function fails.
+/// Calls a function at a fixed interval, until it is stopped or the function fails.
 ///
-/// The k-th call is due at the start plus k intervals, by the clock: being late
-/// does not add up. Times that have gone by when a call ends are left out. If
-/// the function returns a Deferred, the next call waits until it has fired.
+/// The k-th call is due at the start plus k intervals, so delays do not add up. Times that
+/// have passed when a call ends are skipped. If the function returns a Deferred, the next call
+/// is made after that has fired.
 ///
-/// A clone is another handle on the same loop. Dropping them all does not stop it.
+/// A clone is another handle on the same loop. Dropping all handles does not stop it.
 ///
 /// # The Deferred of the loop
 ///
-/// [`start`](Self::start) gives a Deferred that fires when the loop is over:
+/// [`start`](Self::start) returns a Deferred that fires when the loop has ended:
 ///
-/// - with `()` after [`stop`](Self::stop), once a call that is being made has ended;
-/// - with the failure of the function, of the Deferred it returned, or of its panic;
+/// - with `()` after [`stop`](Self::stop), when the call that is being made has ended;
+/// - with the failure of the function, of the Deferred that it returned, or of its panic;
 /// - with [`Abandoned`](crate::Abandoned) if the clock ends.
 ///
-/// Cancelling it stops the loop, and cancels what a call waits for.
+/// Cancelling it stops the loop and cancels the Deferred that the function returned.
 ///
-/// # What it keeps
+/// # Memory
 ///
-/// While it runs, the loop keeps a clone of the clock, and the clock keeps the
-/// loop. So a clock that owns its calls, as a [`VirtualClock`](crate::VirtualClock)
-/// does, lives on until the loop is over.
+/// While it runs, the loop keeps a clone of the clock, and the clock keeps the loop. So a
+/// clock that owns its calls, as a [`VirtualClock`](crate::VirtualClock) does, exists until
+/// the loop has ended.
 ///
 /// # Examples
 ///
@@ -58,10 +59,12 @@ use crate::time::clock::ToClock;
 /// clock.advance(Duration::from_secs(3));
 /// assert_eq!(beats.get(), 4, "at once, and after each second");
 ///
-/// heart.stop()?;
+/// heart.stop();
 /// stopped.into_result().unwrap().unwrap();
-/// # Ok::<(), deferred::LoopingCallError>(())
+/// # Ok::<(), deferred::errors::LoopingCallError>(())
 /// ```
+#[doc(alias = "setInterval")]
+#[doc(alias = "interval")]
 #[derive(Clone)]
 pub struct LoopingCall {
     machine: Rc<Machine>,
@@ -70,30 +73,8 @@ pub struct LoopingCall {
 impl LoopingCall {
     /// A loop over `f`, not started yet.
     ///
-    /// `f` is called again only when what it returned has its result. A value is
+    /// If `f` returns a Deferred, `f` is called again only after that has fired. A value is
     /// dropped, a failure ends the loop.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{LoopingCall, VirtualClock, sleep};
-    /// use std::cell::Cell;
-    /// use std::rc::Rc;
-    /// use std::time::Duration;
-    ///
-    /// let clock = VirtualClock::new();
-    /// let calls = Rc::new(Cell::new(0));
-    /// let (count, slow) = (Rc::clone(&calls), clock.clone());
-    /// let backup = LoopingCall::new(move || {
-    ///     count.set(count.get() + 1);
-    ///     sleep(&slow, Duration::from_millis(2500))
-    /// });
-    /// backup.start(&clock, Duration::from_secs(1))?.detach();
-    /// clock.advance(Duration::from_secs(5));
-    /// assert_eq!(calls.get(), 2, "at 0 and at 3 seconds: never two at a time");
-    /// # backup.stop()?;
-    /// # Ok::<(), deferred::LoopingCallError>(())
-    /// ```
     #[track_caller]
     pub fn new<F, O>(mut f: F) -> Self
     where
@@ -101,17 +82,16 @@ impl LoopingCall {
         O: Outcome,
     {
         let made_at = Location::caller();
-        let function = move |_: &Self, _count| outcome(made_at, &mut f);
+        let function = move |_: &Rc<Machine>, _count| outcome(made_at, &mut f);
         Self {
             machine: Machine::new(Box::new(function), false),
         }
     }
 
-    /// As [`new`](Self::new), and `f` is told how many times have come since its
-    /// last call: 1, or more if times were left out. Never 0.
+    /// As [`new`](Self::new), and `f` gets the number of intervals since its last call: 1, or
+    /// more if calls were skipped; never 0.
     ///
-    /// With no interval it is always 1. A start or a [`reset`](Self::reset)
-    /// counts afresh. It is `LoopingCall.withCount` in Twisted.
+    /// Without an interval it is always 1. A start or a [`reset`](Self::reset) counts anew.
     ///
     /// # Examples
     ///
@@ -127,48 +107,28 @@ impl LoopingCall {
     /// let video = LoopingCall::with_count(move |count| frame.set(frame.get() + count));
     /// video.start(&clock, Duration::from_millis(40))?.detach();
     /// assert_eq!(frames.get(), 1);
-    /// clock.jump(Duration::from_millis(400)); // somebody else was busy
+    /// clock.jump(Duration::from_millis(400)); // a long computation
     /// assert_eq!(frames.get(), 11);
-    /// # video.stop()?;
-    /// # Ok::<(), deferred::LoopingCallError>(())
+    /// # video.stop();
+    /// # Ok::<(), deferred::errors::LoopingCallError>(())
     /// ```
     #[track_caller]
+    #[doc(alias = "withCount")]
     pub fn with_count<F, O>(mut f: F) -> Self
     where
         F: FnMut(u64) -> O + 'static,
         O: Outcome,
     {
         let made_at = Location::caller();
-        let function = move |_: &Self, count| outcome(made_at, || f(count));
+        let function = move |_: &Rc<Machine>, count| outcome(made_at, || f(count));
         Self {
             machine: Machine::new(Box::new(function), true),
         }
     }
 
-    /// As [`new`](Self::new), and `f` is given the loop, to stop it or to change its
-    /// interval.
+    /// As [`new`](Self::new), and `f` gets the loop, to stop it or to change its interval.
     ///
-    /// A closure that captured the loop would keep itself, and never be freed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{LoopingCall, VirtualClock};
-    /// use std::time::Duration;
-    ///
-    /// let clock = VirtualClock::new();
-    /// let mut seconds = 3;
-    /// let countdown = LoopingCall::with_loop(move |countdown| {
-    ///     println!("{seconds}");
-    ///     seconds -= 1;
-    ///     if seconds == 0 { countdown.stop()? }
-    ///     Ok(())
-    /// });
-    /// let over = countdown.start(&clock, Duration::from_secs(1))?;
-    /// clock.advance(Duration::from_secs(2));
-    /// assert!(over.into_result().is_ok());
-    /// # Ok::<(), deferred::LoopingCallError>(())
-    /// ```
+    /// A closure that captured the loop would own itself, and never be dropped.
     #[track_caller]
     pub fn with_loop<F, O>(mut f: F) -> Self
     where
@@ -176,40 +136,26 @@ impl LoopingCall {
         O: Outcome,
     {
         let made_at = Location::caller();
-        let function = move |looping: &Self, _count| outcome(made_at, || f(looping));
+        let function = move |machine: &Rc<Machine>, _count| {
+            let looping = Self {
+                machine: Rc::clone(machine),
+            };
+            outcome(made_at, || f(&looping))
+        };
         Self {
             machine: Machine::new(Box::new(function), false),
         }
     }
 
-    /// Starts: makes the first call now, before this returns, and the next ones
-    /// at each `interval`.
+    /// Starts the loop: makes the first call before this returns, and the next ones at each
+    /// `interval`.
     ///
-    /// An interval of zero calls as often as the clock makes calls: each time
-    /// with no delay, but never again from inside itself.
+    /// With an interval of zero, each call schedules the next one without a delay.
     ///
     /// # Errors
     ///
-    /// It [runs](LoopingCallError::AlreadyRunning) already, or was stopped and the
-    /// last call has [not ended](LoopingCallError::StillCalling).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Failure, LoopingCall, VirtualClock};
-    /// use std::time::Duration;
-    ///
-    /// let clock = VirtualClock::new();
-    /// let mut seconds = 3;
-    /// let countdown = LoopingCall::new(move || {
-    ///     seconds -= 1;
-    ///     if seconds > 0 { Ok(()) } else { Err(Failure::msg("lift-off")) }
-    /// });
-    /// let over = countdown.start(&clock, Duration::from_secs(1))?;
-    /// clock.advance(Duration::from_secs(2));
-    /// assert_eq!(over.into_result().unwrap().unwrap_err().message(), "lift-off");
-    /// # Ok::<(), deferred::LoopingCallError>(())
-    /// ```
+    /// The loop [runs already](LoopingCallError::AlreadyRunning), or was stopped while a call
+    /// [has not ended](LoopingCallError::StillCalling).
     #[track_caller]
     pub fn start<C>(&self, clock: &C, interval: Duration) -> Result<Deferred<()>, LoopingCallError>
     where
@@ -218,8 +164,8 @@ impl LoopingCall {
         self.machine.start(clock.to_clock(), interval, true)
     }
 
-    /// As [`start`](Self::start), but the first call is made after one interval.
-    /// It is `start` with `now=False` in Twisted.
+    /// As [`start`](Self::start), but the first call is made after one interval: Twisted's
+    /// `start(now=False)`.
     ///
     /// # Errors
     ///
@@ -235,8 +181,8 @@ impl LoopingCall {
     /// let reminder = LoopingCall::new(|| println!("drink something"));
     /// reminder.start_later(&clock, Duration::from_secs(3600))?.detach();
     /// clock.advance(Duration::from_secs(3600)); // prints it
-    /// # reminder.stop()?;
-    /// # Ok::<(), deferred::LoopingCallError>(())
+    /// # reminder.stop();
+    /// # Ok::<(), deferred::errors::LoopingCallError>(())
     /// ```
     #[track_caller]
     pub fn start_later<C>(
@@ -250,62 +196,21 @@ impl LoopingCall {
         self.machine.start(clock.to_clock(), interval, false)
     }
 
-    /// Stops: there is no further call. The Deferred of the loop fires now, or, if
-    /// a call is being made or waits for its Deferred, when that has ended; its
-    /// failure is then the loop's.
+    /// Stops the loop: no further call is made. Returns whether it was running.
     ///
-    /// The function may stop its own loop.
-    ///
-    /// # Errors
-    ///
-    /// It does [not run](LoopingCallError::NotRunning).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{LoopingCall, VirtualClock};
-    /// use std::time::Duration;
-    ///
-    /// let clock = VirtualClock::new();
-    /// let looping = LoopingCall::new(|| println!("still here"));
-    /// let gone = looping
-    ///     .start(&clock, Duration::from_secs(1))?
-    ///     .add_callback(|()| Ok("gone"));
-    /// looping.stop()?;
-    /// assert!(!looping.is_running());
-    /// assert_eq!(gone.into_result().unwrap().unwrap(), "gone");
-    /// # Ok::<(), deferred::LoopingCallError>(())
-    /// ```
-    pub fn stop(&self) -> Result<(), LoopingCallError> {
+    /// The Deferred of the loop fires now; or, if a call has not ended, when that ends, with
+    /// its failure if it fails. The function may stop its own loop.
+    #[doc(alias = "clearInterval")]
+    pub fn stop(&self) -> bool {
         self.machine.stop()
     }
 
-    /// Starts the interval anew: the next call is made one interval from now, and
-    /// the others at the intervals after that. While a call is being made or
-    /// waits for its Deferred, it does nothing.
+    /// Starts the interval anew: the next call is made one interval from now, and the others
+    /// at the intervals after that. While a call has not ended, it does nothing.
     ///
     /// # Errors
     ///
-    /// It does [not run](LoopingCallError::NotRunning).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{LoopingCall, LoopingCallError, VirtualClock};
-    /// use std::time::Duration;
-    ///
-    /// let clock = VirtualClock::new();
-    /// let idle = LoopingCall::new(|| Err::<(), _>(deferred::Failure::msg("nothing for a minute")));
-    /// let watched = idle.start_later(&clock, Duration::from_secs(60))?;
-    /// clock.advance(Duration::from_secs(50));
-    /// idle.reset()?; // something came
-    /// clock.advance(Duration::from_secs(50));
-    /// assert!(idle.is_running());
-    /// clock.advance(Duration::from_secs(10));
-    /// assert_eq!(idle.reset(), Err(LoopingCallError::NotRunning));
-    /// # watched.ignore();
-    /// # Ok::<(), LoopingCallError>(())
-    /// ```
+    /// The loop does [not run](LoopingCallError::NotRunning).
     pub fn reset(&self) -> Result<(), LoopingCallError> {
         self.machine.reset()
     }
@@ -316,7 +221,7 @@ impl LoopingCall {
     ///
     /// # Errors
     ///
-    /// It does [not run](LoopingCallError::NotRunning).
+    /// The loop does [not run](LoopingCallError::NotRunning).
     ///
     /// # Examples
     ///
@@ -335,33 +240,20 @@ impl LoopingCall {
     /// poll.set_interval(Duration::from_secs(10))?; // something is going on
     /// clock.advance(Duration::from_secs(5));
     /// assert_eq!(polls.get(), 2, "at the start, and 10 seconds after it");
-    /// # poll.stop()?;
-    /// # Ok::<(), deferred::LoopingCallError>(())
+    /// # poll.stop();
+    /// # Ok::<(), deferred::errors::LoopingCallError>(())
     /// ```
     pub fn set_interval(&self, interval: Duration) -> Result<(), LoopingCallError> {
         self.machine.set_interval(interval)
     }
 
-    /// Whether there will be a further call.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// let clock = deferred::VirtualClock::new();
-    /// let ticks = deferred::LoopingCall::new(|| println!("tick"));
-    /// assert!(!ticks.is_running());
-    /// ticks.start(&clock, Duration::from_secs(1))?.detach();
-    /// assert!(ticks.is_running());
-    /// # ticks.stop()?;
-    /// # Ok::<(), deferred::LoopingCallError>(())
-    /// ```
+    /// Whether a further call will be made.
     pub fn is_running(&self) -> bool {
         self.machine.is_running()
     }
 }
 
-/// What a call comes to, without its value.
+/// The outcome of a call, without its value.
 fn outcome<O: Outcome>(made_at: CallSite, f: impl FnOnce() -> O) -> Deferred<()> {
     maybe_deferred_at(made_at, f).add_callback(|_value| Ok(()))
 }
@@ -373,43 +265,3 @@ impl fmt::Debug for LoopingCall {
             .finish_non_exhaustive()
     }
 }
-
-/// Why a [`LoopingCall`] does not do what it was asked for.
-///
-/// # Examples
-///
-/// ```
-/// use deferred::{LoopingCall, LoopingCallError, VirtualClock};
-/// use std::time::Duration;
-///
-/// let clock = VirtualClock::new();
-/// let second = Duration::from_secs(1);
-/// let ticks = LoopingCall::new(|| println!("tick"));
-/// assert_eq!(ticks.stop(), Err(LoopingCallError::NotRunning));
-/// ticks.start(&clock, second)?.detach();
-/// assert_eq!(ticks.start(&clock, second).unwrap_err(), LoopingCallError::AlreadyRunning);
-/// # ticks.stop()?;
-/// # Ok::<(), LoopingCallError>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoopingCallError {
-    /// It was started before, and runs.
-    AlreadyRunning,
-    /// It was stopped, but its last call has not ended: it, or the Deferred it
-    /// returned, has to end before the loop can be started again.
-    StillCalling,
-    /// It was not started, or is over.
-    NotRunning,
-}
-
-impl fmt::Display for LoopingCallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::AlreadyRunning => "the looping call runs already",
-            Self::StillCalling => "the looping call was stopped, but its last call has not ended",
-            Self::NotRunning => "the looping call does not run",
-        })
-    }
-}
-
-impl Error for LoopingCallError {}

@@ -1,6 +1,6 @@
-//! When a looping call is due.
+//! Due times of a looping call.
 //!
-//! In whole nanoseconds since the start: the k-th time is exactly `start + k *
+//! They are whole nanoseconds since the start: the k-th time is exactly `start + k *
 //! interval`, however late the calls before it were.
 
 use std::time::Duration;
@@ -10,11 +10,11 @@ use std::time::Duration;
 pub(super) struct Timetable {
     start: Duration,
     interval: Duration,
-    /// Whether the start itself is one of the times.
+    /// Whether the start itself is a due time.
     is_due_at_start: bool,
-    /// How many of the times were counted so far.
+    /// How many due times `count` has returned so far.
     counted: u128,
-    /// When the last call was made; before the first one, the start.
+    /// The time of the last call; before the first one, the start.
     last_call: Duration,
 }
 
@@ -29,23 +29,23 @@ impl Timetable {
         }
     }
 
-    /// The same interval, from `now` on.
+    /// Restarts the timetable at `now`, with the same interval.
     pub(super) fn restart(&mut self, now: Duration) {
         *self = Self::new(now, self.interval, false);
     }
 
-    /// Another interval, from the last call on.
+    /// Sets another interval, counted from the last call.
     pub(super) fn set_interval(&mut self, interval: Duration) {
         *self = Self::new(self.last_call, interval, false);
     }
 
-    /// A call is made `now`.
+    /// Notes that a call is made `now`.
     pub(super) fn called(&mut self, now: Duration) {
         self.last_call = now;
     }
 
-    /// How long it is from `now` to the next time: never zero, unless the interval
-    /// is, so a time that was missed is not made up for.
+    /// The time from `now` to the next due time. It is zero only if the interval is, so missed
+    /// calls are skipped.
     pub(super) fn until_next(&self, now: Duration) -> Duration {
         let interval = self.interval.as_nanos();
         match self.elapsed(now).checked_rem(interval) {
@@ -54,8 +54,8 @@ impl Timetable {
         }
     }
 
-    /// How many times have come since this was last asked. With no interval at
-    /// all they cannot be counted, and it is always one.
+    /// The number of due times since the last call of this. With an interval of zero it is
+    /// always 1.
     pub(super) fn count(&mut self, now: Duration) -> u64 {
         let interval = self.interval.as_nanos();
         let Some(past) = self.elapsed(now).checked_div(interval) else {
@@ -74,9 +74,9 @@ impl Timetable {
 
 const NANOS_PER_SEC: u128 = 1_000_000_000;
 
-/// `nanos` is less than some Duration has.
+/// `nanos` must not exceed `Duration::MAX`.
 fn from_nanos(nanos: u128) -> Duration {
     let secs = u64::try_from(nanos / NANOS_PER_SEC).unwrap_or(u64::MAX);
-    // Less than a second of them fits.
+    // The remainder is less than a second, so it fits.
     Duration::new(secs, (nanos % NANOS_PER_SEC) as u32)
 }

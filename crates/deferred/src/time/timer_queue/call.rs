@@ -1,25 +1,25 @@
-//! A closure that is called once, or never, without its type.
+//! Type-erased closure of a timer, stored inline if it is small.
 
 use crate::chain::{Local, Slot};
 
-/// The largest closure that is kept in place.
+/// Closures up to this size are stored inline.
 const WORDS: usize = 3;
 
 type Kept = Slot<Local, WORDS>;
 
-/// A closure that is called once, or never.
+/// A closure that is called at most once.
 ///
-/// A small one is kept in place, as many are made and few are large. Dropping it drops
-/// the closure, containing a panic.
+/// A small one is stored inline, without an allocation. Dropping it drops the closure, with a
+/// panic contained.
 pub(super) struct Call {
-    /// Empty when the closure is taken.
+    /// Empty once the closure was taken.
     closure: Kept,
-    /// Calls what is in there.
+    /// Calls a closure of the type that is in `closure`.
     invoke: fn(Kept),
 }
 
 impl Call {
-    /// None: making it does nothing.
+    /// No closure: invoking it does nothing.
     #[inline]
     pub(super) const fn none() -> Self {
         Self {
@@ -28,8 +28,10 @@ impl Call {
         }
     }
 
-    /// Puts one where there is none. In its place, since it is written by words, and
-    /// moved by more at once, which would have to wait for them.
+    /// Stores a closure where there is none.
+    ///
+    /// It is written in place: a move of a value that was just written word by word would stall
+    /// on store forwarding.
     #[inline]
     pub(super) fn put<F: FnOnce() + 'static>(&mut self, f: F) {
         self.closure.put_value(f);
@@ -45,7 +47,7 @@ impl Call {
         }
     }
 
-    /// Makes the call.
+    /// Calls the closure.
     #[inline]
     pub(super) fn invoke(self) {
         (self.invoke)(self.closure);

@@ -1,4 +1,4 @@
-//! `DelayedCall`: what can still be done about a call that was scheduled.
+//! `DelayedCall`: the handle on a scheduled call.
 
 use std::error::Error;
 use std::fmt;
@@ -10,30 +10,31 @@ use super::slab::{Key, Status};
 
 /// A call that was scheduled with [`Clock::call_later`](crate::Clock::call_later).
 ///
-/// Clones stand for the same call. Dropping them does not cancel it.
+/// Clones refer to the same call. Dropping them does not cancel it.
 ///
 /// # Examples
 ///
 /// ```
-/// use deferred::{DelayedCallError, VirtualClock};
+/// use deferred::VirtualClock;
 /// use std::time::Duration;
 ///
 /// let clock = VirtualClock::new();
 /// let call = clock.call_later(Duration::from_secs(5), || println!("too late"));
-/// call.delay(Duration::from_secs(2)).unwrap();
+/// call.delay(Duration::from_secs(2))?;
 /// assert_eq!(call.time(), Duration::from_secs(7));
-/// call.cancel().unwrap();
-/// assert!(!call.is_active());
-/// assert_eq!(call.cancel(), Err(DelayedCallError::AlreadyCancelled));
+/// assert!(call.cancel());
+/// assert!(!call.is_active() && !call.cancel());
+/// # Ok::<(), deferred::errors::DelayedCallError>(())
 /// ```
+#[doc(alias = "IDelayedCall")]
 pub struct DelayedCall {
-    /// The queue that knows it. `None` if the clock had ended before.
+    /// `None` if the clock had ended before.
     queue: Option<Rc<Queue>>,
     key: Key,
 }
 
 impl DelayedCall {
-    /// A handle that was counted when the call was added.
+    /// A handle on a new call, whose handle count is 1.
     #[inline]
     pub(super) fn new(queue: Rc<Queue>, key: Key) -> Self {
         Self {
@@ -62,7 +63,7 @@ impl DelayedCall {
     /// }
     ///
     /// let failure = sleep(&Ended, Duration::from_secs(1)).into_result().unwrap().unwrap_err();
-    /// assert!(failure.is::<Abandoned>(), "nobody waits for ever");
+    /// assert!(failure.is::<Abandoned>(), "no wait for ever");
     /// ```
     pub fn inactive() -> Self {
         Self {
@@ -71,50 +72,30 @@ impl DelayedCall {
         }
     }
 
-    /// Sees to it that the call is not made. Its closure is dropped.
-    ///
-    /// # Errors
-    ///
-    /// The call was made (or is being made), or cancelled before.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{DelayedCallError, VirtualClock};
-    /// use std::time::Duration;
-    ///
-    /// let clock = VirtualClock::new();
-    /// let call = clock.call_later(Duration::from_secs(1), || unreachable!("it is cancelled"));
-    /// call.cancel()?;
-    /// assert_eq!(call.cancel(), Err(DelayedCallError::AlreadyCancelled));
-    /// clock.advance(Duration::from_secs(2));
-    /// # Ok::<(), DelayedCallError>(())
-    /// ```
-    pub fn cancel(&self) -> Result<(), DelayedCallError> {
-        self.active_queue()?.cancel(self.key);
-        Ok(())
+    /// Cancels the call and drops its closure. Returns whether it was still to be made: `false`
+    /// if it was made, is being made, or was cancelled before.
+    #[doc(alias = "abort")]
+    pub fn cancel(&self) -> bool {
+        match self.active_queue() {
+            Ok(queue) => {
+                queue.cancel(self.key);
+                true
+            }
+            Err(_) => false,
+        }
     }
 
-    /// Makes it due `delay` from now, whenever it was due before. Among calls
-    /// due at the same time it counts as the one scheduled last.
+    /// Whether the call was made, or is being made.
+    pub(in crate::time) fn was_made(&self) -> bool {
+        self.status() == Status::Called
+    }
+
+    /// Puts the call off until `delay` from now. Among calls that are due at the same time it
+    /// counts as the one scheduled last.
     ///
     /// # Errors
     ///
     /// The call was made, or cancelled.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::VirtualClock;
-    /// use std::time::Duration;
-    ///
-    /// let clock = VirtualClock::new();
-    /// let idle = clock.call_later(Duration::from_secs(60), || println!("nobody there"));
-    /// clock.advance(Duration::from_secs(50));
-    /// idle.reset(Duration::from_secs(60))?; // somebody said something
-    /// assert_eq!(idle.time(), Duration::from_secs(110));
-    /// # Ok::<(), deferred::DelayedCallError>(())
-    /// ```
     pub fn reset(&self, delay: Duration) -> Result<(), DelayedCallError> {
         let queue = self.active_queue()?;
         let due = queue.now().saturating_add(delay);
@@ -122,25 +103,12 @@ impl DelayedCall {
         Ok(())
     }
 
-    /// Makes it due `delay` later than it was. Among calls due at the same time
-    /// it counts as the one scheduled last.
+    /// Puts the call off by `delay`. Among calls that are due at the same time it counts as the
+    /// one scheduled last.
     ///
     /// # Errors
     ///
     /// The call was made, or cancelled.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::VirtualClock;
-    /// use std::time::Duration;
-    ///
-    /// let clock = VirtualClock::new();
-    /// let call = clock.call_later(Duration::from_secs(60), || {});
-    /// call.delay(Duration::from_secs(5))?;
-    /// assert_eq!(call.time(), Duration::from_secs(65));
-    /// # Ok::<(), deferred::DelayedCallError>(())
-    /// ```
     pub fn delay(&self, delay: Duration) -> Result<(), DelayedCallError> {
         let queue = self.active_queue()?;
         queue.reschedule(self.key, to_nanos(self.time().saturating_add(delay)));
@@ -148,32 +116,11 @@ impl DelayedCall {
     }
 
     /// Whether the call is still to be made.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// let clock = deferred::VirtualClock::new();
-    /// let call = clock.call_later(Duration::from_secs(1), || println!("tick"));
-    /// assert!(call.is_active());
-    /// clock.advance(Duration::from_secs(1));
-    /// assert!(!call.is_active());
-    /// ```
     pub fn is_active(&self) -> bool {
         self.active_queue().is_ok()
     }
 
     /// When the call is due, or was: the time since the clock's start.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// let clock = deferred::VirtualClock::new();
-    /// clock.advance(Duration::from_secs(60));
-    /// let call = clock.call_later(Duration::from_secs(1), || println!("tick"));
-    /// assert_eq!(call.time(), Duration::from_secs(61));
-    /// ```
     pub fn time(&self) -> Duration {
         let due = self.queue.as_ref().map(|queue| queue.due(self.key));
         from_nanos(due.unwrap_or_default())
@@ -223,24 +170,27 @@ impl fmt::Debug for DelayedCall {
     }
 }
 
-/// Why nothing can be done about a [`DelayedCall`] any more.
+/// A [`DelayedCall`] cannot be put off any more.
 ///
 /// # Examples
 ///
 /// ```
-/// use deferred::{DelayedCallError, VirtualClock};
+/// use deferred::errors::DelayedCallError;
+/// use deferred::VirtualClock;
 /// use std::time::Duration;
 ///
 /// let clock = VirtualClock::new();
 /// let letter = clock.call_later(Duration::from_secs(10), || println!("it is sent"));
 /// clock.advance(Duration::from_secs(10));
-/// assert_eq!(letter.cancel(), Err(DelayedCallError::AlreadyCalled), "too late");
+/// let too_late = letter.reset(Duration::from_secs(10));
+/// assert_eq!(too_late, Err(DelayedCallError::AlreadyCalled));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DelayedCallError {
-    /// It was made, or is being made.
+    /// The call was made, or is being made.
     AlreadyCalled,
-    /// It was cancelled, or its clock has ended.
+    /// The call was cancelled, or its clock has ended.
     AlreadyCancelled,
 }
 

@@ -1,8 +1,10 @@
-//! A heap with four children a node, of entries that carry their own key.
+//! Four-ary min-heap of timers, ordered by due time, then by sequence.
+//!
+//! The entries carry their order, so that sifting touches the slab only to note indices.
 
 use super::slab::{Key, Slab};
 
-/// Those that are due soon, in order.
+/// The timers of the current tick, and of those before.
 #[derive(Default)]
 pub(super) struct Heap {
     entries: Vec<Entry>,
@@ -21,7 +23,7 @@ impl Entry {
     }
 }
 
-/// The children of the entry at `i` are at `CHILDREN * i + 1` and after.
+/// The children of the entry at `i` begin at `CHILDREN * i + 1`.
 const CHILDREN: usize = 4;
 
 impl Heap {
@@ -34,12 +36,12 @@ impl Heap {
         self.entries.last().map(|entry| entry.key)
     }
 
-    /// When they are due, in no order.
+    /// The due times, unsorted.
     pub(super) fn due_times(&self) -> impl Iterator<Item = u64> {
         self.entries.iter().map(|entry| entry.due)
     }
 
-    /// When the first one is due, and its sequence number.
+    /// The due time and the sequence of the first timer.
     #[inline]
     pub(super) fn first(&self) -> Option<(u64, u64)> {
         self.entries.first().map(Entry::key)
@@ -64,8 +66,8 @@ impl Heap {
     pub(super) fn remove(&mut self, at: usize, slab: &mut Slab) {
         self.entries.swap_remove(at);
         if at < self.entries.len() {
-            // The one that took its place came from the end: it may belong
-            // further down, or, from another branch, further up.
+            // The last entry has taken the place. It may belong further down, or, if it comes
+            // from another branch, further up.
             if self.sift_up(at, slab) == at {
                 self.sift_down(at, slab);
             }

@@ -20,14 +20,20 @@ pub use self::delayed_call::{DelayedCall, DelayedCallError};
 use self::queue::{Queue, to_nanos};
 pub use self::wakeup::Wakeup;
 use super::clock::Clock;
+use crate::local::Outcome;
 
-/// The timers of a clock, for a loop of your own or of another library's: sorted by time,
-/// and made by the loop.
+/// The delayed calls of a clock, for a loop of your own or of another library.
 ///
-/// It is a [`Clock`], so everything that needs time can be given one. The loop either asks
-/// when the next call is [due](Self::next_due), waits until then, and makes the calls
-/// [that are](Self::run_due); or it has timers itself, and is told when to do so: see
-/// [`on_wakeup`](Self::on_wakeup). A clone is another handle on the same queue.
+/// It is a [`Clock`], so everything that needs time accepts one. The loop drives it in one of
+/// two ways:
+///
+/// - It asks when the [next call is due](Self::next_due), waits until then, and
+///   [runs the calls that are due](Self::run_due).
+/// - It has timers itself, and sets one for each [`Wakeup`] that the queue
+///   [requests](Self::on_wakeup).
+///
+/// A clone is another handle on the same queue. The calls are cancelled when the last handle
+/// is dropped.
 ///
 /// # Examples
 ///
@@ -59,19 +65,7 @@ pub struct TimerQueue {
 }
 
 impl TimerQueue {
-    /// An empty queue; `now` tells the time since the clock's start.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::TimerQueue;
-    /// use std::time::{Duration, Instant};
-    ///
-    /// let start = Instant::now();
-    /// let timers = TimerQueue::new(move || start.elapsed());
-    /// timers.call_later(Duration::ZERO, || println!("now"));
-    /// assert_eq!(timers.run_due(start.elapsed()), 1);
-    /// ```
+    /// An empty queue; `now` returns the time since the clock's start.
     pub fn new(now: impl Fn() -> Duration + 'static) -> Self {
         Self {
             queue: Rc::new(Queue::new(now)),
@@ -79,71 +73,38 @@ impl TimerQueue {
     }
 
     /// The time since the clock's start.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use deferred::TimerQueue;
-    /// let timers = TimerQueue::new(|| Duration::from_secs(10));
-    /// assert_eq!(timers.now(), Duration::from_secs(10));
-    /// ```
     pub fn now(&self) -> Duration {
         self.queue.now()
     }
 
-    /// Has `call` made `delay` from now.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use deferred::TimerQueue;
-    /// let timers = TimerQueue::new(|| Duration::from_secs(10)); // since its start
-    /// let call = timers.call_later(Duration::from_secs(5), || println!("tick"));
-    /// assert_eq!(call.time(), Duration::from_secs(15));
-    /// ```
-    pub fn call_later<F: FnOnce() + 'static>(&self, delay: Duration, call: F) -> DelayedCall {
+    /// Calls `call` once, `delay` from now. It returns `()` or any other [`Outcome`]; a failure
+    /// is reported as [unhandled](crate::unhandled).
+    pub fn call_later<F, O>(&self, delay: Duration, call: F) -> DelayedCall
+    where
+        F: FnOnce() -> O + 'static,
+        O: Outcome,
+    {
         self.call_at(self.queue.now().saturating_add(delay), call)
     }
 
-    /// Has `call` made at `due`, the time since the clock's start.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use deferred::TimerQueue;
-    /// let timers = TimerQueue::new(|| Duration::from_secs(10)); // since its start
-    /// let call = timers.call_at(Duration::from_secs(12), || println!("tick"));
-    /// assert_eq!(call.time(), Duration::from_secs(12));
-    /// ```
-    pub fn call_at<F: FnOnce() + 'static>(&self, due: Duration, call: F) -> DelayedCall {
-        let number = self.queue.insert(due, call);
-        DelayedCall::new(Rc::clone(&self.queue), number)
+    /// As [`call_later`](Self::call_later), at `due`, a time since the clock's start.
+    pub fn call_at<F, O>(&self, due: Duration, call: F) -> DelayedCall
+    where
+        F: FnOnce() -> O + 'static,
+        O: Outcome,
+    {
+        let key = self.queue.insert(due, move || call().detach());
+        DelayedCall::new(Rc::clone(&self.queue), key)
     }
 
-    /// When the next call is due: the time since the clock's start.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use deferred::TimerQueue;
-    /// let timers = TimerQueue::new(|| Duration::ZERO);
-    /// timers.call_later(Duration::from_secs(2), || println!("two"));
-    /// let first = timers.call_later(Duration::from_secs(1), || println!("one"));
-    /// assert_eq!(timers.next_due(), Some(Duration::from_secs(1)));
-    /// first.cancel().unwrap();
-    /// assert_eq!(timers.next_due(), Some(Duration::from_secs(2)));
-    /// ```
+    /// The time at which the next call is due, since the clock's start.
     pub fn next_due(&self) -> Option<Duration> {
         self.queue.next_due()
     }
 
-    /// When to look again, for a loop that is to wait meanwhile: no later than the next
-    /// call is due. It may be earlier if another one was cancelled or put off, and it
-    /// costs nothing to find.
+    /// A time until which a loop may wait: no later than the next call is due, but maybe
+    /// earlier if a call was cancelled or put off. It is cheaper than
+    /// [`next_due`](Self::next_due), which may have to search.
     ///
     /// # Examples
     ///
@@ -168,91 +129,42 @@ impl TimerQueue {
         self.queue.next_look()
     }
 
-    /// When the calls that wait are due, the next one first.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use deferred::TimerQueue;
-    /// let timers = TimerQueue::new(|| Duration::ZERO);
-    /// let due = [1, 2].map(Duration::from_secs);
-    /// timers.call_at(due[1], || println!("two"));
-    /// timers.call_at(due[0], || println!("one"));
-    /// assert_eq!(timers.due_times(), due);
-    /// ```
+    /// The times at which the waiting calls are due, in order.
     pub fn due_times(&self) -> Vec<Duration> {
         self.queue.due_times()
     }
 
     /// How many calls wait.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use deferred::TimerQueue;
-    /// let timers = TimerQueue::new(|| Duration::ZERO);
-    /// let call = timers.call_later(Duration::from_secs(1), || println!("tick"));
-    /// assert_eq!(timers.len(), 1);
-    /// call.cancel().unwrap();
-    /// assert_eq!(timers.len(), 0);
-    /// ```
     pub fn len(&self) -> usize {
         self.queue.len()
     }
 
     /// Whether no call waits.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use deferred::TimerQueue;
-    /// let timers = TimerQueue::new(|| Duration::ZERO);
-    /// timers.call_later(Duration::from_secs(1), || println!("tick"));
-    /// assert!(!timers.is_empty());
-    /// timers.run_due(Duration::from_secs(1));
-    /// assert!(timers.is_empty(), "a loop has nothing to wait for");
-    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Makes the calls that are due at `now`, in order, and says how many.
+    /// Makes the calls that are due at `now`, in order; returns how many.
     ///
-    /// Those that are scheduled meanwhile are left for the next time, even if
-    /// they are due: a call that schedules itself again starves nobody. A panic
-    /// in a call is contained.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use deferred::TimerQueue;
-    /// let timers = TimerQueue::new(|| Duration::ZERO);
-    /// for second in 1..=3 {
-    ///     timers.call_at(Duration::from_secs(second), move || println!("{second}"));
-    /// }
-    /// assert_eq!(timers.run_due(Duration::from_secs(2)), 2);
-    /// assert_eq!(timers.len(), 1, "the third is not due yet");
-    /// ```
+    /// Calls that these schedule are left for the next run, even if they are due, so that a
+    /// call that schedules itself again does not block the loop. A panic in a call is
+    /// contained and logged.
     pub fn run_due(&self, now: Duration) -> usize {
         self.queue.run_due(to_nanos(now))
     }
 
-    /// Has `hook` called whenever the loop has to make calls earlier than it knows: when a
-    /// call is scheduled, [reset](DelayedCall::reset) or delayed to before all others, and
-    /// after each run, for the next ones. If calls wait already, it is called at once.
+    /// Sets the hook that is called whenever the loop has to run calls earlier than it knows:
+    /// when a call is scheduled, [reset](DelayedCall::reset) or delayed to before all others,
+    /// and after each run, for the next call. If calls wait already, it is called at once.
     ///
-    /// This is all that a loop with timers of its own needs. The hook sets one for the
-    /// time that the [`Wakeup`] says, and that timer [runs](Wakeup::run) it; how many
-    /// timers are set, or fire in vain, does not matter. A loop that computes how long it
-    /// may wait only has to be woken from there; it asks [`next_due`](Self::next_due) and
-    /// calls [`run_due`](Self::run_due).
+    /// A loop with timers of its own needs nothing else: the hook sets a timer for the time of
+    /// the [`Wakeup`], and the timer [runs](Wakeup::run) it. Timers that were replaced need not
+    /// be cancelled: they do nothing. In a loop that computes how long it may wait, the hook
+    /// wakes the loop, which asks [`next_due`](Self::next_due) and calls
+    /// [`run_due`](Self::run_due).
     ///
-    /// The hook replaces the one before. It must not make calls itself: a call is never
-    /// made from inside `call_later`.
+    /// The hook replaces the one before. It must not run calls itself: a call is never made
+    /// from inside `call_later`.
     ///
     /// # Examples
     ///
@@ -288,23 +200,8 @@ impl TimerQueue {
     }
 
     /// Cancels all calls, dropping their closures.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use std::rc::Rc;
-    /// # use deferred::TimerQueue;
-    /// let timers = TimerQueue::new(|| Duration::ZERO);
-    /// let sounds = Rc::new("ding");
-    /// let sound = Rc::clone(&sounds);
-    /// timers.call_later(Duration::from_secs(1), move || println!("{sound}"));
-    /// timers.clear(); // at the end of a level, say
-    /// assert!(timers.is_empty());
-    /// assert_eq!(Rc::strong_count(&sounds), 1, "what the call held is let go of");
-    /// ```
     pub fn clear(&self) {
-        // Not those that their drops schedule.
+        // A bounded loop: drops of closures may schedule further calls.
         for _ in 0..self.len() {
             self.queue.cancel_any();
         }
@@ -331,8 +228,8 @@ impl Clone for TimerQueue {
 }
 
 impl Drop for TimerQueue {
-    /// A call may hold the last handle of a further queue, but not of this one: then
-    /// that would not be the last.
+    /// Cancels the calls with the last handle. A call cannot hold the last handle of its own
+    /// queue: the handle that is dropped here would be another one.
     fn drop(&mut self) {
         self.queue.drop_handle();
     }

@@ -1,7 +1,7 @@
-//! Calls in the order in which they are due: what the handles of a queue share.
+//! Shared state of a timer queue: its timers, its wakeups, and the run of due calls.
 //!
-//! Each timer knows its place, so that cancelling takes it out at once: nothing is
-//! left behind, however often a timeout is set and cancelled.
+//! Each timer knows its place, so that a cancel removes it at once: no garbage is left,
+//! however often a timeout is set and cancelled.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -18,22 +18,22 @@ use crate::panics::{drop_contained, run_contained};
 /// The end of time, 584 years after the start: a call that is due then is never made.
 const NEVER: u64 = u64::MAX;
 
-/// What the handles of a queue share.
+/// State that all handles of a timer queue share.
 pub(super) struct Queue {
     wheel: RefCell<Wheel>,
-    /// How many wait.
+    /// How many timers wait.
     len: Cell<usize>,
-    /// How many handles there are, those of single calls not counted.
+    /// How many `TimerQueue`s there are; `DelayedCall`s do not count.
     handles: Cell<usize>,
     next_sequence: Cell<u64>,
-    /// While calls are made: the time up to which they are. What is added
-    /// meanwhile is not due before that, so that it stands behind those that wait.
+    /// The `now` of the current run; 0 outside of a run. A timer that is added during a run is
+    /// due at this time or later, so that it is sorted behind those of the run.
     made_until: Cell<u64>,
-    /// Whether calls are being made. The hook is not called before the end of that.
+    /// Set during a run of calls, cleared at its end. While it is set, no wakeup is requested.
     is_making: Cell<bool>,
     now: Box<dyn Fn() -> Duration>,
-    /// When the pending wakeup is due: [`NEVER`] if none is pending, 0 without a hook. So
-    /// an insertion has to compare with this, and no more.
+    /// The time of the pending wakeup: [`NEVER`] if none is pending, 0 without a hook. So an
+    /// insertion needs one comparison.
     wakeup_due: Cell<u64>,
     /// The number of the latest wakeup.
     wakeup_number: Cell<u64>,
@@ -43,7 +43,7 @@ pub(super) struct Queue {
 type Hook = Rc<dyn Fn(Wakeup)>;
 
 impl Queue {
-    /// One with a handle.
+    /// A queue with one handle.
     pub(super) fn new(now: impl Fn() -> Duration + 'static) -> Self {
         Self {
             wheel: RefCell::default(),
@@ -63,7 +63,7 @@ impl Queue {
         self.handles.set(self.handles.get() + 1);
     }
 
-    /// Without handles, no call is made any more: all are cancelled.
+    /// Drops a handle. With the last one, the queue ends: all calls are cancelled.
     pub(super) fn drop_handle(&self) {
         self.handles.set(self.handles.get() - 1);
         if self.has_ended() {
@@ -75,7 +75,7 @@ impl Queue {
         self.handles.get() == 0
     }
 
-    /// Adds a call that is due at `due`, and has one handle.
+    /// Adds a call with one handle.
     #[inline]
     pub(super) fn insert<F: FnOnce() + 'static>(self: &Rc<Self>, due: Duration, call: F) -> Key {
         let due = to_nanos(due).max(self.made_until.get());
@@ -89,21 +89,21 @@ impl Queue {
         key
     }
 
-    /// When the next call is due, of those that will be made.
+    /// The time of the next call that will be made.
     fn first_due(&self) -> Option<u64> {
         let (due, _) = self.wheel.borrow_mut().first()?;
         (due != NEVER).then_some(due)
     }
 
-    /// The same, as a time since the clock's start.
+    /// As `first_due`, as a time since the clock's start.
     pub(super) fn next_due(&self) -> Option<Duration> {
         self.first_due().map(from_nanos)
     }
 
-    /// A time at which to look again: no later than the next call is due.
+    /// A time no later than the next call is due.
     #[inline]
     pub(super) fn next_look(&self) -> Option<Duration> {
-        // A loop asks once a turn.
+        // A loop asks once per turn: an empty queue must be cheap.
         if self.len.get() == 0 {
             return None;
         }
@@ -131,8 +131,8 @@ impl Queue {
         sequence
     }
 
-    /// Takes out the first call if it is due at `now` and was added before
-    /// `sequence`; it counts as made.
+    /// Takes the first call out if it is due at `now` and was added before `sequence`; it
+    /// counts as made.
     #[inline]
     fn take_due(&self, now: u64, sequence: u64) -> Option<Call> {
         let mut wheel = self.wheel.borrow_mut();
@@ -145,7 +145,7 @@ impl Queue {
         Some(wheel.slab.take_called(key))
     }
 
-    /// Cancels a call, the one that costs least; says whether there was one.
+    /// Cancels any call, the one that is cheapest to find; tells whether there was one.
     pub(super) fn cancel_any(&self) -> bool {
         let Some(key) = self.wheel.borrow().any() else {
             return false;
@@ -164,12 +164,12 @@ impl Queue {
         wheel.remove(key);
         self.one_less();
         let call = wheel.slab.take_cancelled(key);
-        // What the closure has is a user's.
+        // Dropping the closure runs user code: nothing may be borrowed.
         drop(wheel);
         drop(call);
     }
 
-    /// Makes a call that is active due at `due`.
+    /// Moves an active call to `due`.
     pub(super) fn reschedule(self: &Rc<Self>, key: Key, due: u64) {
         let due = due.max(self.made_until.get());
         let mut wheel = self.wheel.borrow_mut();
@@ -184,7 +184,7 @@ impl Queue {
 
     // --- wakeups ---
 
-    /// Has `hook` called with each wakeup, and with one for the calls that wait already.
+    /// Sets the hook; requests a wakeup if calls wait already.
     pub(super) fn set_hook(self: &Rc<Self>, hook: Hook) {
         let replaced = self.hook.replace(Some(hook));
         drop_contained(replaced);
@@ -211,12 +211,12 @@ impl Queue {
         };
         let number = self.wakeup_number.get() + 1;
         self.wakeup_number.set(number);
-        // 0 would stand for no hook.
+        // 0 means that there is no hook.
         self.wakeup_due.set(due.max(1));
         let wakeup = Wakeup::new(self, from_nanos(due), number);
         if let Err(panicked) = Failure::catch(|| hook(wakeup)) {
             log_panic("the hook of a timer queue", &panicked);
-            // The loop may not know: the next insertion tells it again.
+            // The loop may have missed it: the next insertion requests it again.
             self.take_wakeup(number);
         }
     }
@@ -227,7 +227,7 @@ impl Queue {
         }
     }
 
-    /// The wakeup of this number is run; says whether it was the pending one.
+    /// Takes the pending wakeup, if it has this number; tells whether it had.
     pub(super) fn take_wakeup(&self, number: u64) -> bool {
         let is_pending = self.wakeup_number.get() == number && self.wakeup_due.get() != NEVER;
         if is_pending {
@@ -238,9 +238,9 @@ impl Queue {
 
     // --- making calls ---
 
-    /// Makes the calls that are due at `now` and were scheduled before this; says how many.
+    /// Makes the calls that are due at `now` and were scheduled before this; returns how many.
     pub(super) fn run_due(self: &Rc<Self>, now: u64) -> usize {
-        // An abandonment may schedule a call, or cancel one.
+        // A pending abandonment may schedule a call, or cancel one.
         run_all_pending();
         let now = now.min(NEVER - 1);
         let scheduled_before = self.next_sequence.get();
@@ -278,7 +278,7 @@ impl Queue {
         }
     }
 
-    /// When it is due, or was.
+    /// The due time of a call, made or not.
     pub(super) fn due(&self, key: Key) -> u64 {
         self.wheel.borrow().slab.get(key).due
     }
@@ -293,7 +293,7 @@ impl Queue {
     }
 }
 
-/// Nanoseconds since the clock's start; some 584 years at the most.
+/// Nanoseconds since the clock's start, saturating at [`NEVER`].
 #[inline]
 pub(super) fn to_nanos(time: Duration) -> u64 {
     const PER_SECOND: u64 = 1_000_000_000;

@@ -1,33 +1,32 @@
-//! What is known of each timer, by key.
+//! Slab of the timers of a queue.
 //!
-//! All lie together, so that a timer takes no memory of its own. The key of one that is
-//! done with is used again, but not before its last handle is gone; the memory is kept for
-//! that until the queue is gone, too.
+//! Timers are stored in blocks, without an allocation for each. A key is used again when its
+//! timer is done and its last handle is dropped. The memory is freed with the queue.
 
 use super::call::Call;
 
-/// Which timer.
+/// Index of a timer in the slab.
 pub(super) type Key = u32;
 
-/// That a key stands for none.
+/// Niche value: no timer.
 const NONE: Key = Key::MAX;
 
-/// One timer: what makes it, in one line of the processor's cache.
+/// One timer: 64 bytes, one cache line.
 pub(super) struct Timer {
     pub(super) due: u64,
-    /// Of those that are due at one time, the one with the lowest is the first.
+    /// Orders timers of the same due time: the lowest is the first.
     pub(super) sequence: u64,
-    /// Its place in the list of the wheel that it is in, or what became of it. If the
-    /// key is not used: the next one of those.
+    /// The index in its bucket or in the heap; [`CALLED`] or [`CANCELLED`] if it is in none. If
+    /// the key is free: the next free key.
     index: u32,
-    /// How many [`DelayedCall`](super::DelayedCall)s stand for it.
+    /// How many [`DelayedCall`](super::DelayedCall)s refer to it.
     handles: u32,
     pub(super) call: Call,
 }
 
 const _: () = assert!(size_of::<Timer>() == 64);
 
-/// In place of an index, higher than any.
+/// Values of `Timer::index` above all indices.
 const CALLED: u32 = u32::MAX;
 const CANCELLED: u32 = u32::MAX - 1;
 
@@ -38,13 +37,13 @@ pub(super) enum Status {
     Cancelled,
 }
 
-/// So many slab lie together.
+/// Timers per block.
 const BLOCK: usize = 256;
 
 pub(super) struct Slab {
-    /// Full ones, and a last one that may not be. One block would be copied as it grows.
+    /// All but the last are full. In blocks, so that growing does not copy the timers.
     blocks: Vec<Vec<Timer>>,
-    /// How many numbers there are.
+    /// How many keys were ever used.
     len: Key,
     first_free: Key,
 }
@@ -68,7 +67,7 @@ impl Timer {
         }
     }
 
-    /// The place in the list that it is in.
+    /// The index in its bucket or in the heap.
     #[inline]
     pub(super) fn index(&self) -> usize {
         self.index as usize
@@ -76,13 +75,13 @@ impl Timer {
 
     #[inline]
     pub(super) fn set_index(&mut self, index: usize) {
-        // There are no more than there are numbers.
+        // It fits: there are fewer entries than keys.
         self.index = index as u32;
     }
 }
 
 impl Slab {
-    /// Adds one that has a handle, and neither a place nor a call yet.
+    /// Adds a timer with one handle, without an index and a call.
     #[inline]
     pub(super) fn add(&mut self, due: u64, sequence: u64) -> Key {
         let key = self.first_free;
@@ -103,7 +102,7 @@ impl Slab {
         assert!(key < CANCELLED, "there is no memory for so many timers");
         let at = key as usize / BLOCK;
         if at == self.blocks.len() {
-            // The first one grows: few clocks have many timers.
+            // The first block grows on demand: few clocks have many timers.
             let room = if at == 0 { 0 } else { BLOCK };
             self.blocks.push(Vec::with_capacity(room));
         }
@@ -128,13 +127,13 @@ impl Slab {
         &mut self.blocks[key as usize / BLOCK][key as usize % BLOCK]
     }
 
-    /// Takes the call of one that has just been taken out of the wheel, and is to be made.
+    /// Takes the call of a timer that was just removed from the wheel, to be made.
     #[inline]
     pub(super) fn take_called(&mut self, key: Key) -> Call {
         self.take(key, CALLED)
     }
 
-    /// The same of one that is cancelled.
+    /// Takes the call of a timer that was just removed from the wheel, to be dropped.
     #[inline]
     pub(super) fn take_cancelled(&mut self, key: Key) -> Call {
         self.take(key, CANCELLED)

@@ -1,4 +1,4 @@
-//! `Wakeup`: a time at which another loop has to make the calls of a `TimerQueue`.
+//! `Wakeup`: a request to a foreign loop to run a timer queue at a certain time.
 //!
 //! At most one wakeup is pending, the latest. One is requested when the earliest due time
 //! becomes earlier, and at the end of a run. A wakeup that was replaced does nothing when
@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use super::queue::{Queue, to_nanos};
 
-/// A time at which a loop has to [`run`](Self::run) this: from
-/// [`TimerQueue::on_wakeup`].
+/// A time at which a loop has to call [`run`](Self::run): from
+/// [`TimerQueue::on_wakeup`](super::TimerQueue::on_wakeup).
 ///
 /// It holds the queue weakly. Once the queue has ended, or has requested another wakeup,
 /// `run` does nothing.
@@ -58,68 +58,23 @@ impl Wakeup {
         self.queue.upgrade().filter(|queue| !queue.has_ended())
     }
 
-    /// When to run it: the time since the clock's start.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use deferred::TimerQueue;
-    /// let timers = TimerQueue::new(|| Duration::from_secs(10)); // since its start
-    /// timers.on_wakeup(|wakeup| assert_eq!(wakeup.due(), Duration::from_secs(15)));
-    /// timers.call_later(Duration::from_secs(5), || println!("tick"));
-    /// ```
+    /// The time at which to run it, since the clock's start.
     pub fn due(&self) -> Duration {
         self.due
     }
 
-    /// How long it is from now until then. If the foreign timer counts in whole
-    /// milliseconds, round up.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use deferred::TimerQueue;
-    /// let timers = TimerQueue::new(|| Duration::from_secs(10)); // since its start
-    /// timers.on_wakeup(|wakeup| assert_eq!(wakeup.delay(), Duration::from_secs(5)));
-    /// timers.call_later(Duration::from_secs(5), || println!("tick"));
-    /// ```
+    /// The time from now until then. For a timer that counts in whole milliseconds, round up.
     pub fn delay(&self) -> Duration {
         let now = self.queue().map_or(self.due, |queue| queue.now());
         self.due.saturating_sub(now)
     }
 
-    /// Makes the calls that are due, and has the hook called for the next ones; gives the
-    /// number of calls made. That is 0 if this was run before, if another wakeup has
-    /// replaced it, or if the queue has ended.
+    /// Makes the calls that are due, and requests a wakeup for the next one; returns the number
+    /// of calls made. That is 0 if this was run before, if another wakeup has replaced it, or
+    /// if the queue has ended.
     ///
-    /// If it is too early, no call is made, and the hook gets another wakeup for the rest
-    /// of the time.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{TimerQueue, Wakeup};
-    /// use std::cell::Cell;
-    /// use std::rc::Rc;
-    /// use std::time::Duration;
-    ///
-    /// let time = Rc::new(Cell::new(Duration::ZERO));
-    /// let wakeup: Rc<Cell<Option<Wakeup>>> = Rc::default();
-    /// let (now, requested) = (Rc::clone(&time), Rc::clone(&wakeup));
-    /// let timers = TimerQueue::new(move || now.get());
-    /// timers.on_wakeup(move |wakeup| requested.set(Some(wakeup)));
-    ///
-    /// timers.call_later(Duration::from_secs(1), || println!("tick"));
-    /// let late = wakeup.take().unwrap();
-    /// timers.call_later(Duration::from_millis(500), || println!("tock"));
-    /// let early = wakeup.take().unwrap();
-    ///
-    /// time.set(Duration::from_secs(1));
-    /// assert_eq!(early.run(), 2);
-    /// assert_eq!(late.run(), 0, "it was replaced");
-    /// ```
+    /// If it is too early, no call is made, and the hook gets another wakeup for the rest of
+    /// the time.
     pub fn run(&self) -> usize {
         let Some(queue) = self.queue() else {
             return 0;

@@ -1,40 +1,39 @@
-//! Timers, exactly ordered, and cheap however many there are.
+//! Hierarchical timing wheel with an exact order.
 //!
-//! Those that are far away lie in buckets, in no order: a bucket is a span of time, the
-//! longer the farther it is away. When the first timer of a bucket is next, those in it are
-//! dealt out to shorter ones, and in the end to a heap, which has the exact order: by time,
-//! then by when they were added. So adding and cancelling mostly touch one bucket, and the
-//! heap is small.
+//! Distant timers are in buckets, unsorted: a bucket is a span of time, which is longer on
+//! higher levels. When the first timer of a bucket is the next one, the timers of the bucket
+//! cascade to lower levels, and in the end to a heap, which has the exact order: by due time,
+//! then by sequence. So adding and cancelling touch one bucket, and the heap stays small.
 //!
 //! ```text
-//!   far  ─▶ level 5 ─▶ ... ─▶ level 1 ─▶ level 0 ─▶ near (heap) ─▶ called
+//!   far  ─▶ level 5 ─▶ ... ─▶ level 1 ─▶ level 0 ─▶ heap ─▶ called
 //!           2 years                67 ms     1 ms
 //! ```
 //!
-//! A bucket knows the earliest time in it, so time goes from one timer to the next: where
-//! they are few, most levels are left out.
+//! A bucket knows its earliest due time, so that time advances from one timer to the next: with
+//! few timers, most levels are skipped.
 
 use super::heap::Heap;
 use super::slab::{Key, Slab};
 
-/// A tick is so many nanoseconds, as a power of two: about a millisecond.
+/// Length of a tick: 2^20 ns, about a millisecond.
 const TICK_BITS: u32 = 20;
 
-/// Each level has so many buckets, as a power of two.
+/// Each level has 2^6 buckets.
 const BUCKET_BITS: u32 = 6;
 const BUCKETS: usize = 1 << BUCKET_BITS;
 const LEVELS: usize = 6;
 
-/// Of the buckets, the buckets are the first; what is too far away for them is in the last.
+/// Index of the last bucket, for timers beyond the highest level.
 const FAR: usize = LEVELS * BUCKETS;
 
 #[derive(Default)]
 pub(super) struct Wheel {
     pub(super) slab: Slab,
     heap: Heap,
-    /// Made when they are needed: few clocks have timers that are not near.
+    /// Allocated with the first timer that is not due in the current tick.
     buckets: Box<[Bucket]>,
-    /// Which buckets of a level have something in them.
+    /// Bit set of the occupied buckets of each level.
     occupied: [u64; LEVELS],
     /// What is due in this tick, or before, is near. No bucket with timers in it has this
     /// tick in it or lies before it: so which bucket a timer is in can be told at any time.
@@ -43,7 +42,8 @@ pub(super) struct Wheel {
 
 struct Bucket {
     timers: Vec<Key>,
-    /// No timer in it is due before. The one that was may have been cancelled.
+    /// No timer in the bucket is due before this. It is a lower bound: the timer that was due
+    /// then may have been cancelled.
     earliest: u64,
 }
 
@@ -54,7 +54,7 @@ impl Bucket {
     };
 }
 
-/// Which bucket of a level has a tick in it.
+/// The bucket of `level` that has `tick` in it.
 fn bucket_of(tick: u64, level: usize) -> usize {
     (tick >> (level as u32 * BUCKET_BITS)) as usize % BUCKETS
 }
@@ -64,7 +64,8 @@ fn level_of(differing: u64) -> usize {
     ((63 - differing.leading_zeros()) / BUCKET_BITS) as usize
 }
 
-/// Which bucket one that is due then is in, in `tick`; `None` if it is near.
+/// The bucket of a timer with this due time while `tick` is the current one; `None` for the
+/// heap.
 #[inline]
 fn bucket_index(due: u64, tick: u64) -> Option<usize> {
     let due = due >> TICK_BITS;
@@ -80,14 +81,14 @@ fn bucket_index(due: u64, tick: u64) -> Option<usize> {
 }
 
 impl Wheel {
-    /// Adds a timer, which has no call yet.
+    /// Adds a timer without a call.
     pub(super) fn insert(&mut self, due: u64, sequence: u64) -> Key {
         let key = self.slab.add(due, sequence);
         self.place(key);
         key
     }
 
-    /// Puts one that is nowhere where it belongs.
+    /// Puts a timer that is in no bucket and not in the heap where it belongs.
     #[inline]
     pub(super) fn place(&mut self, key: Key) {
         let timer = self.slab.get_mut(key);
@@ -106,7 +107,7 @@ impl Wheel {
         }
     }
 
-    /// Takes a timer out of its bucket.
+    /// Removes a timer from its bucket or from the heap.
     pub(super) fn remove(&mut self, key: Key) {
         let timer = self.slab.get(key);
         let index = timer.index();
@@ -125,12 +126,12 @@ impl Wheel {
         }
     }
 
-    /// When the first one is due, and its sequence number.
+    /// The due time and the sequence of the first timer.
     pub(super) fn first(&mut self) -> Option<(u64, u64)> {
         self.first_until(u64::MAX)
     }
 
-    /// The same, if it is due until `time`; else there may be none.
+    /// As `first`; if no timer is due until `time`, it may return `None`.
     #[inline]
     pub(super) fn first_until(&mut self, time: u64) -> Option<(u64, u64)> {
         while self.heap.is_empty() {
@@ -143,12 +144,12 @@ impl Wheel {
         self.heap.first()
     }
 
-    /// Takes out the first of those that are near.
+    /// Takes the first timer out of the heap.
     pub(super) fn take_first(&mut self) -> Option<Key> {
         self.heap.take_first(&mut self.slab)
     }
 
-    /// No later than the first one is due.
+    /// A time no later than the first timer is due.
     #[inline]
     pub(super) fn next_look(&self) -> Option<u64> {
         match self.heap.first() {
@@ -157,26 +158,26 @@ impl Wheel {
         }
     }
 
-    /// No later than the first one is due of those that are not near.
+    /// A time no later than the first timer in a bucket is due.
     #[inline]
     fn earliest_of_buckets(&self) -> Option<u64> {
         let bucket = self.buckets.get(self.first_bucket())?;
         (!bucket.timers.is_empty()).then_some(bucket.earliest)
     }
 
-    /// The bucket whose timers are due before those of all others.
+    /// The bucket whose timers are due before those of all other buckets.
     #[inline]
     fn first_bucket(&self) -> usize {
-        // All of a level are within the span of one bucket of the level above, which
-        // comes before the others of that.
+        // All buckets of a level are within the span of one bucket of the level above, which
+        // lies before the others of that.
         let level = self.occupied.iter().position(|occupied| *occupied != 0);
         level.map_or(FAR, |level| {
             level * BUCKETS + self.occupied[level].trailing_zeros() as usize
         })
     }
 
-    /// Goes on to `tick`, before which nobody is due; deals out what is in one bucket with
-    /// it.
+    /// Advances to `tick`, before which no timer is due, and cascades the buckets that have it
+    /// in them.
     fn go_to(&mut self, tick: u64) {
         if tick <= self.tick {
             return;
@@ -184,7 +185,7 @@ impl Wheel {
         let highest = level_of(tick ^ self.tick);
         self.tick = tick;
         if highest >= LEVELS {
-            // What was too far away may not be any more.
+            // Timers beyond the highest level may be within it now.
             self.deal_out(FAR);
         }
         for level in (0..LEVELS.min(highest + 1)).rev() {
@@ -196,7 +197,7 @@ impl Wheel {
         }
     }
 
-    /// Puts those of a bucket where they belong now.
+    /// Cascades the timers of a bucket to where they belong now.
     fn deal_out(&mut self, at: usize) {
         let Some(bucket) = self.buckets.get_mut(at) else {
             return;
@@ -207,13 +208,13 @@ impl Wheel {
             self.place(key);
         }
         if self.buckets[at].timers.is_empty() {
-            // The room is kept.
+            // Keeps the allocation.
             timers.clear();
             self.buckets[at].timers = timers;
         }
     }
 
-    /// One of them, which is not far to seek.
+    /// Any timer, cheap to find.
     pub(super) fn any(&self) -> Option<Key> {
         let in_buckets = || {
             self.buckets

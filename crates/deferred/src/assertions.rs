@@ -1,13 +1,12 @@
-//! For the tests of what works with Deferreds: take a result that must be there, and
-//! fail on what was left unhandled.
+//! Assertions for tests: take a result that must be there, and fail on unhandled failures.
 //!
-//! These functions panic, with what they saw: they are assertions. Those that take a
-//! Deferred take one of this thread, or one that [any thread](AnyDeferred) may fire.
+//! The functions panic with a message that shows the Deferred or the failures. They take
+//! Deferreds of [either flavour](AnyDeferred).
 //!
 //! # Examples
 //!
 //! ```
-//! use deferred::testing::{assert_no_result, failure_result_of, success_result_of, with_no_unhandled};
+//! use deferred::assertions::{assert_no_result, failure_result_of, success_result_of, with_no_unhandled};
 //! use deferred::{Cancelled, Deferred};
 //!
 //! with_no_unhandled(|| {
@@ -33,15 +32,15 @@ use self::sealed::Sealed;
 use crate::failure::{Failure, Result};
 use crate::local::Deferred;
 use crate::state::State;
-use crate::unhandled::{Unhandled, capture_everywhere, with_unhandled_hook};
+use crate::unhandled::{self, Unhandled, capture_everywhere};
 
-/// A Deferred that can be asserted about: one of this thread, or, with the feature
-/// `sync`, one of any. There are no others.
+/// A Deferred of either flavour: one of this thread, or one of `deferred::sync`. The trait is
+/// sealed.
 ///
 /// # Examples
 ///
 /// ```
-/// use deferred::testing::{AnyDeferred, success_result_of};
+/// use deferred::assertions::{AnyDeferred, success_result_of};
 ///
 /// /// An assertion of your own.
 /// fn assert_even(deferred: impl AnyDeferred<Value = i32>) {
@@ -57,9 +56,8 @@ pub trait AnyDeferred: Sealed {}
 mod sealed {
     use super::{Result, State, fmt};
 
-    /// What is asked of a Deferred here; `Value` is the type of its value. Nobody
-    /// outside can name it, so nobody outside can implement
-    /// [`AnyDeferred`](super::AnyDeferred).
+    /// The methods that the assertions need. It seals [`AnyDeferred`](super::AnyDeferred): no
+    /// other crate can name it.
     #[expect(unnameable_types, reason = "it seals the trait")]
     pub trait Sealed: fmt::Debug + Sized {
         type Value;
@@ -112,12 +110,12 @@ impl<T: Send + 'static> Sealed for crate::sync::Deferred<T> {
 ///
 /// # Panics
 ///
-/// If it has no result, or a failure; the message tells which, with its story.
+/// If it has no result, or a failure; the message shows which, with its story.
 ///
 /// # Examples
 ///
 /// ```
-/// use deferred::testing::success_result_of;
+/// use deferred::assertions::success_result_of;
 ///
 /// assert_eq!(success_result_of(deferred::succeed(1)), 1);
 /// ```
@@ -139,7 +137,7 @@ pub fn success_result_of<D: AnyDeferred>(deferred: D) -> D::Value {
 /// # Examples
 ///
 /// ```
-/// use deferred::testing::failure_of;
+/// use deferred::assertions::failure_of;
 ///
 /// let failure = failure_of(deferred::fail::<()>(deferred::Failure::msg("no")));
 /// assert_eq!(failure.message(), "no");
@@ -164,7 +162,7 @@ pub fn failure_of<D: AnyDeferred>(deferred: D) -> Failure {
 /// # Examples
 ///
 /// ```
-/// use deferred::testing::failure_result_of;
+/// use deferred::assertions::failure_result_of;
 /// use deferred::{Cancelled, Deferred};
 ///
 /// let (_trigger, deferred) = Deferred::<()>::pair();
@@ -196,7 +194,7 @@ where
 /// # Examples
 ///
 /// ```
-/// use deferred::testing::{assert_no_result, success_result_of};
+/// use deferred::assertions::{assert_no_result, success_result_of};
 ///
 /// let (trigger, deferred) = deferred::Deferred::pair();
 /// assert_no_result(&deferred);
@@ -211,25 +209,23 @@ pub fn assert_no_result<D: AnyDeferred>(deferred: &D) {
     );
 }
 
-/// Runs `body`, and panics after it if there were failures on this thread that nobody
-/// handled: so a test fails on any that is left over.
+/// Runs `body`, and panics after it if failures were reported as unhandled on this thread.
 ///
-/// Those that are [minor](Unhandled::is_minor) do not count. A Deferred that outlives
-/// `body` reports later, to whoever listens then. What other threads report, as they do for
-/// Deferreds of `deferred::sync`, is not seen: see [`with_no_unhandled_anywhere`].
+/// [Minor](Unhandled::is_minor) failures do not count. A Deferred that outlives `body` reports
+/// later, to the hook that is set then. Reports of other threads, as those of Deferreds of
+/// `deferred::sync`, are not seen: see [`with_no_unhandled_anywhere`].
 ///
 /// # Panics
 ///
-/// If there were such failures; the message tells their stories. If `body` panics, it
-/// is with that.
+/// If there were such failures; the message has their stories. A panic of `body` goes on.
 ///
 /// # Examples
 ///
 /// ```should_panic
-/// use deferred::testing::with_no_unhandled;
+/// use deferred::assertions::with_no_unhandled;
 ///
 /// with_no_unhandled(|| {
-///     deferred::fail::<()>(deferred::Failure::msg("nobody looks"));
+///     deferred::fail::<()>(deferred::Failure::msg("lost"));
 /// });
 /// ```
 #[track_caller]
@@ -242,7 +238,7 @@ pub fn with_no_unhandled<R>(body: impl FnOnce() -> R) -> R {
 /// As [`with_no_unhandled`], for the failures of all threads.
 ///
 /// Failures are counted that are reported while `body` runs: by this thread, and by every
-/// other thread that has no hook of its own ([`with_unhandled_hook`]). So `body` should
+/// other thread that has no hook of its own ([`with_hook`](unhandled::with_hook)). So `body` should
 /// wait for the threads that it starts. Tests that run at the same time in the same process
 /// are other threads, too: put such a test into a process of its own, or give the others
 /// [`with_no_unhandled`] or [`capture_unhandled`], which keep theirs to themselves.
@@ -254,12 +250,12 @@ pub fn with_no_unhandled<R>(body: impl FnOnce() -> R) -> R {
 /// # Examples
 ///
 /// ```should_panic
-/// use deferred::testing::with_no_unhandled_anywhere;
+/// use deferred::assertions::with_no_unhandled_anywhere;
 /// use std::thread;
 ///
 /// with_no_unhandled_anywhere(|| {
 ///     let worker = thread::spawn(|| {
-///         deferred::fail::<()>(deferred::Failure::msg("nobody looks"));
+///         deferred::fail::<()>(deferred::Failure::msg("lost"));
 ///     });
 ///     worker.join().unwrap();
 /// });
@@ -281,24 +277,24 @@ fn assert_none(unhandled: &[Unhandled]) {
     assert!(stories.is_empty(), "failures were left unhandled:{stories}");
 }
 
-/// Runs `body`, and gives what it was with the failures of this thread that nobody handled
-/// meanwhile, for a test that expects some: Twisted's `flushLoggedErrors`.
+/// Runs `body`; returns its result, and the failures that were reported as unhandled on this
+/// thread: Twisted's `flushLoggedErrors`.
 ///
 /// # Examples
 ///
 /// ```
-/// use deferred::testing::capture_unhandled;
+/// use deferred::assertions::capture_unhandled;
 ///
 /// let ((), unhandled) = capture_unhandled(|| {
-///     drop(deferred::fail::<()>(deferred::Failure::msg("nobody looks")));
+///     drop(deferred::fail::<()>(deferred::Failure::msg("lost")));
 /// });
-/// assert_eq!(unhandled[0].failure().message(), "nobody looks");
+/// assert_eq!(unhandled[0].failure().message(), "lost");
 /// ```
 pub fn capture_unhandled<R>(body: impl FnOnce() -> R) -> (R, Vec<Unhandled>) {
     let captured = Rc::new(RefCell::new(Vec::new()));
     let sink = Rc::clone(&captured);
     let hook = move |unhandled: &Unhandled| sink.borrow_mut().push(unhandled.clone());
-    let result = with_unhandled_hook(hook, body);
+    let result = unhandled::with_hook(hook, body);
     (result, captured.take())
 }
 
@@ -308,7 +304,7 @@ pub fn capture_unhandled<R>(body: impl FnOnce() -> R) -> (R, Vec<Unhandled>) {
 /// # Examples
 ///
 /// ```
-/// use deferred::testing::capture_unhandled_anywhere;
+/// use deferred::assertions::capture_unhandled_anywhere;
 /// use std::thread;
 ///
 /// let ((), unhandled) = capture_unhandled_anywhere(|| {

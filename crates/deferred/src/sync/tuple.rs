@@ -1,0 +1,109 @@
+// Generated from ../local/tuple.rs by tests/flavours: change that file, not this one.
+
+//! `gather`: a tuple of Deferreds as one Deferred of a tuple.
+
+use super::deferred::Deferred;
+use super::list::gather_results;
+use crate::chain::Flavour;
+use crate::chain::Shared;
+
+/// Waits for the values of Deferreds of different types, and fires with a tuple of them.
+///
+/// It is [`gather_results`] for a tuple of two to eight Deferreds: the first failure fails it
+/// with a [`FirstError`](crate::FirstError), which has the index of its Deferred, and the
+/// others go on; a cancel goes to all of them.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::sync::{Deferred, gather, succeed};
+///
+/// let (trigger, age) = Deferred::pair();
+/// let greeting = gather((succeed("Ada"), age))
+///     .add_callback(|(name, age)| Ok(format!("{name} is {age}")));
+/// trigger.callback(36).unwrap();
+/// assert_eq!(greeting.into_result().unwrap().unwrap(), "Ada is 36");
+/// ```
+#[track_caller]
+#[doc(alias = "join")]
+#[doc(alias = "try_join")]
+pub fn gather<D: DeferredTuple>(deferreds: D) -> Deferred<D::Values> {
+    deferreds.gather()
+}
+
+/// A tuple of two to eight Deferreds, for [`gather`].
+///
+/// # Examples
+///
+/// ```
+/// use deferred::sync::{Deferred, DeferredTuple, gather, succeed};
+///
+/// fn both<D: DeferredTuple>(deferreds: D) -> Deferred<D::Values> {
+///     gather(deferreds).context("asking both")
+/// }
+/// let values = both((succeed(1), succeed("two"))).into_result().unwrap().unwrap();
+/// assert_eq!(values, (1, "two"));
+/// ```
+pub trait DeferredTuple: sealed::Sealed {
+    /// The values, each in the place of its Deferred.
+    type Values: Send + 'static;
+
+    #[doc(hidden)]
+    #[track_caller]
+    fn gather(self) -> Deferred<Self::Values>;
+}
+
+mod sealed {
+    #[expect(unnameable_types, reason = "it seals the trait")]
+    pub trait Sealed {}
+}
+
+macro_rules! tuples {
+    ($(($($value:ident $T:ident),+))+) => {$(
+        impl<$($T: Send + 'static),+> sealed::Sealed for ($(Deferred<$T>,)+) {}
+
+        impl<$($T: Send + 'static),+> DeferredTuple for ($(Deferred<$T>,)+) {
+            type Values = ($($T,)+);
+
+            #[track_caller]
+            fn gather(self) -> Deferred<Self::Values> {
+                // Each Deferred puts its value into its place. The combination only waits
+                // until all of them have.
+                let places = Shared::handle(($(None::<$T>,)+));
+                let ($($value,)+) = self;
+                tuples!(@parts places [] $($value)+);
+                let parts = vec![$($value),+];
+                gather_results(parts).map_ok(move |_| {
+                    let ($($value,)+) = Shared::with(&places, std::mem::take);
+                    match ($($value,)+) {
+                        ($(Some($value),)+) => ($($value,)+),
+                        _ => unreachable!("all of them have succeeded"),
+                    }
+                })
+            }
+        }
+    )+};
+    // The place of a value is behind as many `_` as there are values before it.
+    (@parts $places:ident [$($before:ident)*] $value:ident $($after:ident)*) => {
+        let place = $places.clone();
+        let $value = $value.map_ok(move |value| {
+            Shared::with(&place, |places| {
+                let ($(tuples!(@skip $before),)* place, $(tuples!(@skip $after),)*) = places;
+                *place = Some(value);
+            });
+        });
+        tuples!(@parts $places [$($before)* $value] $($after)*);
+    };
+    (@parts $places:ident [$($before:ident)*]) => {};
+    (@skip $value:ident) => { _ };
+}
+
+tuples! {
+    (a A, b B)
+    (a A, b B, c C)
+    (a A, b B, c C, d D)
+    (a A, b B, c C, d D, e E)
+    (a A, b B, c C, d D, e E, f F)
+    (a A, b B, c C, d D, e E, f F, g G)
+    (a A, b B, c C, d D, e E, f F, g G, h H)
+}
