@@ -73,9 +73,9 @@ impl ReactorHandle {
     ///
     /// That is the event [`SystemEvent::Shutdown`](crate::SystemEvent::Shutdown).
     /// Its triggers of the first phase are called, and the loop goes on until
-    /// their Deferreds have fired. Then connections are told
-    /// ([`ConnectionClosed::ReactorStopped`](crate::ConnectionClosed::ReactorStopped)),
-    /// ports closed, the other triggers called, and [`run`](crate::Reactor::run)
+    /// their Deferreds have fired. Then connections are lost with
+    /// [`ConnectionClosed::ReactorStopped`](crate::ConnectionClosed::ReactorStopped), ports
+    /// closed, the other triggers called, and [`run`](crate::Reactor::run)
     /// returns. Delayed calls stay, and the reactor may be run again.
     ///
     /// Connections that are closing, and have something left to send, may do so first: for 10
@@ -84,7 +84,8 @@ impl ReactorHandle {
     ///
     /// # Errors
     ///
-    /// The reactor does not run, is stopping already, or is gone.
+    /// The reactor does not run: a stop before [`run`](crate::Reactor::run) would be lost. One
+    /// that is stopping already is no error, so several may ask for it.
     ///
     /// # Examples
     ///
@@ -163,41 +164,11 @@ impl ReactorHandle {
     /// Whether the reactor runs: from the beginning of its startup to the end of
     /// its shutdown. One that is [turned](crate::Reactor::turn) by hand runs
     /// between its turns, too.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// assert!(!reactor.is_running());
-    /// let handle = reactor.handle();
-    /// reactor.call_when_running(move || {
-    ///     assert!(handle.is_running());
-    ///     handle.stop().unwrap();
-    /// });
-    /// reactor.run()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn is_running(&self) -> bool {
         self.core().is_ok_and(|core| core.is_running())
     }
 
     /// What the reactor has done so far. Of one that is gone, nothing is known.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::testing;
-    /// use std::time::Duration;
-    ///
-    /// testing::run(|reactor| {
-    ///     reactor.call_later(Duration::from_secs(1), || ());
-    ///     assert_eq!(reactor.counters().waiting_calls, 1);
-    ///     reactor.advance(Duration::from_secs(1));
-    ///     assert_eq!(reactor.counters().delayed_calls, 1);
-    /// });
-    /// ```
     pub fn counters(&self) -> Counters {
         let Ok(core) = self.core() else {
             return Counters::default();
@@ -213,17 +184,6 @@ impl ReactorHandle {
     ///
     /// It costs two readings of the clock for each callback, so it is off until
     /// you ask for it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    /// use std::time::Duration;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// reactor.warn_of_slow_callbacks(Some(Duration::from_millis(50)));
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
     pub fn warn_of_slow_callbacks(&self, threshold: Option<Duration>) {
         if let Ok(core) = self.core() {
             core.slow_callback.set(threshold);
@@ -232,19 +192,6 @@ impl ReactorHandle {
 
     /// When the delayed calls that wait are due, the next one first.
     /// (Twisted: `getDelayedCalls`.)
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::testing::TestReactor;
-    /// use std::time::Duration;
-    ///
-    /// let reactor = TestReactor::new();
-    /// let seconds = Duration::from_secs;
-    /// reactor.call_later(seconds(20), || ());
-    /// reactor.call_later(seconds(10), || ());
-    /// assert_eq!(reactor.delayed_calls(), [seconds(10), seconds(20)]);
-    /// ```
     #[doc(alias = "getDelayedCalls")]
     pub fn delayed_calls(&self) -> Vec<Duration> {
         self.core()
@@ -319,37 +266,12 @@ impl ReactorHandle {
     }
 
     /// The time since the reactor was made: what delayed calls go by.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::testing::TestReactor;
-    /// use std::time::Duration;
-    ///
-    /// let reactor = TestReactor::new();
-    /// let began = reactor.now();
-    /// reactor.advance(Duration::from_secs(90));
-    /// assert_eq!(reactor.now() - began, Duration::from_secs(90));
-    /// ```
     #[doc(alias = "seconds")]
     pub fn now(&self) -> Duration {
         self.shared.time.now()
     }
 
     /// Another handle on the same reactor.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let handle = reactor.handle();
-    /// drop(reactor);
-    /// // It does not keep the reactor.
-    /// assert!(handle.thread_pool().is_err());
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
     pub fn handle(&self) -> Self {
         self.clone()
     }

@@ -98,8 +98,11 @@ impl Core {
     }
 
     pub(crate) fn stop(&self) -> Result<(), NotRunning> {
-        if self.state.get() != Lifecycle::Running {
-            return Err(NotRunning);
+        match self.state.get() {
+            Lifecycle::Idle => return Err(NotRunning),
+            Lifecycle::Running => {}
+            // It is stopping already, which is what the caller wants.
+            _ => return Ok(()),
         }
         self.state.set(Lifecycle::Stopping);
         self.skips_wait.set(true);
