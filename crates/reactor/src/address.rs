@@ -33,17 +33,6 @@ pub enum Address {
 
 impl Address {
     /// The internet address, if it is one.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::{Address, UnixAddress};
-    /// use std::net::SocketAddr;
-    ///
-    /// let peer = Address::from(SocketAddr::from(([192, 0, 2, 1], 80)));
-    /// assert!(peer.as_inet().is_some_and(|address| address.is_ipv4()));
-    /// assert!(Address::from(UnixAddress::Unnamed).as_inet().is_none());
-    /// ```
     pub fn as_inet(&self) -> Option<SocketAddr> {
         match self {
             Self::Inet(address) => Some(*address),
@@ -52,16 +41,6 @@ impl Address {
     }
 
     /// The address of a UNIX socket, if it is one.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::{Address, UnixAddress};
-    ///
-    /// let peer = Address::from(UnixAddress::Unnamed);
-    /// assert_eq!(peer.as_unix(), Some(&UnixAddress::Unnamed));
-    /// assert!(Address::Unknown.as_unix().is_none());
-    /// ```
     pub fn as_unix(&self) -> Option<&UnixAddress> {
         match self {
             Self::Unix(address) => Some(address),
@@ -149,16 +128,6 @@ pub enum UnixAddress {
 
 impl UnixAddress {
     /// The file, if it is one.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::UnixAddress;
-    /// use std::path::Path;
-    ///
-    /// assert_eq!(UnixAddress::from("/run/echo").as_path(), Some(Path::new("/run/echo")));
-    /// assert!(UnixAddress::from("@echo").as_path().is_none());
-    /// ```
     pub fn as_path(&self) -> Option<&Path> {
         match self {
             Self::Path(path) => Some(path),

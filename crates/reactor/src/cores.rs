@@ -163,38 +163,11 @@ impl Cores {
     }
 
     /// Handles on the reactors, in no particular order.
-    ///
-    /// # Examples
-    ///
-    /// A job for each of them:
-    ///
-    /// ```
-    /// use reactor::Cores;
-    ///
-    /// let cores = Cores::start(3, |_reactor, _number| Ok(())).unwrap();
-    /// for remote in cores.remotes() {
-    ///     let turns = remote.blocking_call_from_thread(|reactor| Ok(reactor.counters().turns))?;
-    ///     println!("{turns} turns so far");
-    /// }
-    /// assert_eq!(cores.remotes().len(), 3);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn remotes(&self) -> Vec<Remote> {
         self.all.lock().remotes.clone()
     }
 
     /// Stops all of them.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Cores;
-    ///
-    /// let cores = Cores::start(2, |_reactor, _number| Ok(())).unwrap();
-    /// cores.stop();
-    /// // This would wait for ever if they went on.
-    /// cores.join().unwrap();
-    /// ```
     pub fn stop(&self) {
         self.all.lock().stop();
     }
@@ -206,19 +179,6 @@ impl Cores {
     /// The first of them that could not go on. In the thread of one of them it is
     /// [`BlockingCallError::LoopThread`](crate::BlockingCallError::LoopThread) at once: that
     /// one would wait for itself.
-    ///
-    /// # Examples
-    ///
-    /// When one of them is stopped, all are:
-    ///
-    /// ```
-    /// use reactor::Cores;
-    ///
-    /// let cores = Cores::start(2, |_reactor, _number| Ok(())).unwrap();
-    /// let one = cores.remotes().remove(0);
-    /// one.call_from_thread(|reactor| reactor.stop().unwrap()).unwrap();
-    /// cores.join().unwrap();
-    /// ```
     pub fn join(mut self) -> Result<()> {
         self.wait()
     }

@@ -54,48 +54,16 @@ impl PeerCredentials {
 
     /// The number of the process; `None` if it is in another process namespace. The process
     /// may have ended, and another one have its number.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Protocol, Raw, testing::TestReactor};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// let reactor = TestReactor::new();
-    /// reactor.listen_unix("/run/echo", || Quiet)?;
-    /// let connecting = reactor.connect_unix("/run/echo", Quiet);
-    /// reactor.settle();
-    /// let connection = connecting.into_result().unwrap().unwrap();
-    /// assert_eq!(connection.peer_credentials()?.pid(), Some(std::process::id()));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn pid(&self) -> Option<u32> {
         self.pid
     }
 
     /// The number of the user: the effective one.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::PeerCredentials;
-    /// fn is_root(peer: &PeerCredentials) -> bool {
-    ///     peer.uid() == 0
-    /// }
-    /// ```
     pub fn uid(&self) -> u32 {
         self.uid
     }
 
     /// The number of the group: the effective one.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::PeerCredentials;
-    /// fn may_write(peer: &PeerCredentials, group: u32) -> bool {
-    ///     peer.gid() == group
-    /// }
-    /// ```
     pub fn gid(&self) -> u32 {
         self.gid
     }

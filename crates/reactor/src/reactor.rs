@@ -98,22 +98,6 @@ impl Reactor {
     ///
     /// The system refuses a descriptor that the loop needs to wait, for instance because
     /// the process has too many open.
-    ///
-    /// # Examples
-    ///
-    /// Each is a value of its own:
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    ///
-    /// let (one, other) = (Reactor::new()?, Reactor::new()?);
-    /// let handle = one.handle();
-    /// one.call_when_running(move || handle.stop().unwrap());
-    /// one.run()?;
-    /// other.call_when_running(|| panic!("it does not run"));
-    /// assert!(!other.is_running());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn new() -> io::Result<Self> {
         Self::with_poller(PollerKind::Native)
     }
@@ -123,18 +107,6 @@ impl Reactor {
     /// # Errors
     ///
     /// As for [`new`](Self::new).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::sleep;
-    /// use reactor::{PollerKind, Reactor};
-    /// use std::time::Duration;
-    ///
-    /// let reactor = Reactor::with_poller(PollerKind::Portable)?;
-    /// reactor.block_on(sleep(&reactor, Duration::from_millis(1)))?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[doc(hidden)]
     pub fn with_poller(kind: PollerKind) -> io::Result<Self> {
         Ok(Self::from_core(Core::new(kind)?))

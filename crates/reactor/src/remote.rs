@@ -45,20 +45,6 @@ pub struct Remote {
 
 impl ReactorHandle {
     /// A handle for other threads.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    /// use std::thread;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let remote = reactor.remote();
-    /// let worker = thread::spawn(move || remote.call_from_thread(|reactor| reactor.crash()));
-    /// reactor.run()?;
-    /// worker.join().unwrap()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[doc(alias = "spawn_handle")]
     pub fn remote(&self) -> Remote {
         Remote {
@@ -79,33 +65,6 @@ impl Remote {
     /// # Errors
     ///
     /// [`ReactorGone`] if the reactor was dropped; `call` is dropped then.
-    ///
-    /// # Examples
-    ///
-    /// Tells the loop how far a long computation is:
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    /// use std::thread;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let remote = reactor.remote();
-    /// let worker = thread::spawn(move || {
-    ///     for percent in [50, 100] {
-    ///         // … compute …
-    ///         remote.call_from_thread(move |reactor| {
-    ///             println!("{percent} %");
-    ///             if percent == 100 {
-    ///                 reactor.stop().unwrap();
-    ///             }
-    ///         })?;
-    ///     }
-    ///     Ok::<_, reactor::ReactorGone>(())
-    /// });
-    /// reactor.run()?;
-    /// worker.join().unwrap()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[doc(alias = "callFromThread")]
     pub fn call_from_thread<F, O>(&self, call: F) -> Result<(), ReactorGone>
     where

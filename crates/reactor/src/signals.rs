@@ -39,94 +39,24 @@ pub struct Signal(i32);
 
 impl Signal {
     /// The terminal is gone; for many, the request to read their settings again.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::Signal;
-    /// assert_eq!(Signal::HUP.to_string(), "SIGHUP");
-    /// ```
     pub const HUP: Self = Self(SIGHUP);
     /// Ctrl-C was pressed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::Signal;
-    /// assert_eq!(Signal::INT.to_string(), "SIGINT");
-    /// ```
     pub const INT: Self = Self(SIGINT);
     /// Ctrl-\\ was pressed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::Signal;
-    /// assert_eq!(Signal::QUIT.to_string(), "SIGQUIT");
-    /// ```
     pub const QUIT: Self = Self(SIGQUIT);
     /// Ends a process, which can do nothing about it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::Signal;
-    /// assert_eq!(Signal::KILL.to_string(), "SIGKILL");
-    /// ```
     pub const KILL: Self = Self(SIGKILL);
     /// Asks a process to end.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::Signal;
-    /// assert_eq!(Signal::TERM.to_string(), "SIGTERM");
-    /// ```
     pub const TERM: Self = Self(SIGTERM);
     /// An alarm has gone off.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::Signal;
-    /// assert_eq!(Signal::ALRM.to_string(), "SIGALRM");
-    /// ```
     pub const ALRM: Self = Self(SIGALRM);
     /// For a process to use as it likes.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::Signal;
-    /// assert_eq!(Signal::USR1.to_string(), "SIGUSR1");
-    /// ```
     pub const USR1: Self = Self(SIGUSR1);
     /// For a process to use as it likes.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::Signal;
-    /// assert_eq!(Signal::USR2.to_string(), "SIGUSR2");
-    /// ```
     pub const USR2: Self = Self(SIGUSR2);
     /// Halts a process, which can do nothing about it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::Signal;
-    /// assert_eq!(Signal::STOP.to_string(), "SIGSTOP");
-    /// ```
     pub const STOP: Self = Self(SIGSTOP);
     /// Lets a halted process go on.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::Signal;
-    /// assert_eq!(Signal::CONT.to_string(), "SIGCONT");
-    /// ```
     pub const CONT: Self = Self(SIGCONT);
 
     /// The one of this number, whether or not this system has it.
@@ -144,15 +74,6 @@ impl Signal {
     }
 
     /// Its number: 2 for SIGINT, 15 for SIGTERM.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Signal;
-    ///
-    /// assert_eq!(Signal::INT.number(), 2);
-    /// assert_eq!(Signal::TERM.number(), 15);
-    /// ```
     pub fn number(self) -> i32 {
         self.0
     }

@@ -64,20 +64,6 @@ impl ReactorHandle {
     /// # Errors
     ///
     /// It was called, or removed before, or the reactor is gone.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::{Phase, Reactor, SystemEvent};
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let goodbye = reactor.add_system_event_trigger(Phase::After, SystemEvent::Shutdown, || {
-    ///     println!("goodbye");
-    /// });
-    /// reactor.remove_system_event_trigger(goodbye).unwrap();
-    /// assert!(reactor.remove_system_event_trigger(goodbye).is_err());
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
     #[doc(alias = "removeSystemEventTrigger")]
     pub fn remove_system_event_trigger(
         &self,

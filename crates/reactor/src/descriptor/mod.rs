@@ -257,23 +257,6 @@ impl Descriptor {
 
     /// Removes the reader callback. The descriptor stays registered, and may
     /// get another reader.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    /// # use reactor::Turn;
-    /// use std::io::Write;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let (pipe, mut writer) = std::io::pipe()?;
-    /// let watched = reactor.add_reader(pipe, |_pipe| panic!("it is removed"))?;
-    /// watched.remove_reader();
-    /// writer.write_all(b"hello")?;
-    /// # assert_eq!(reactor.turn(Some(std::time::Duration::ZERO))?, Turn::Done);
-    /// assert!(watched.is_watched(), "it waits for another reader");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn remove_reader(&self) {
         if let Ok(watched) = self.watched() {
             watched.reader.clear();
@@ -282,30 +265,6 @@ impl Descriptor {
     }
 
     /// Removes the writer callback. The descriptor stays registered.
-    ///
-    /// # Examples
-    ///
-    /// A writer that has nothing left to write would be called in each turn:
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    /// use std::io::Write;
-    /// # use std::time::Duration;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let (_reader, pipe) = std::io::pipe()?;
-    /// let mut left = vec!["two", "one"];
-    /// let watched = reactor.add_writer(pipe, move |mut pipe| match left.pop() {
-    ///     Some(word) => pipe.write_all(word.as_bytes()).unwrap(),
-    ///     None => pipe.descriptor().remove_writer(),
-    /// })?;
-    /// # for _ in 0..4 {
-    /// #     reactor.turn(Some(Duration::ZERO))?;
-    /// # }
-    /// # assert!(watched.is_watched());
-    /// # assert!(format!("{watched:?}").contains("has_writer: false"));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn remove_writer(&self) {
         if let Ok(watched) = self.watched() {
             watched.writer.clear();
@@ -342,20 +301,6 @@ impl Descriptor {
     }
 
     /// Whether it is still watched.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let (pipe, _writer) = std::io::pipe()?;
-    /// let watched = reactor.add_reader(pipe, |_pipe| ())?;
-    /// assert!(watched.is_watched());
-    /// watched.remove();
-    /// assert!(!watched.is_watched());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn is_watched(&self) -> bool {
         self.watched().is_ok()
     }
@@ -363,24 +308,6 @@ impl Descriptor {
     /// Stops watching, and gives the descriptor back; `None` if that has happened
     /// already, or if this is called by its own reader or writer: then it is closed
     /// when that returns.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    /// use std::io::{PipeReader, Read, Write};
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let (pipe, mut writer) = std::io::pipe()?;
-    /// let watched = reactor.add_reader(pipe, |_pipe| ())?;
-    /// let mut pipe = PipeReader::from(watched.remove().unwrap());
-    /// // From here on, it is read from in the usual way.
-    /// writer.write_all(b"hello")?;
-    /// let mut text = [0; 5];
-    /// pipe.read_exact(&mut text)?;
-    /// assert!(watched.remove().is_none());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn remove(&self) -> Option<OwnedFd> {
         self.watched
             .upgrade()?

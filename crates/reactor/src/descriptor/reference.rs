@@ -46,64 +46,11 @@ pub struct DescriptorRef<'a> {
 
 impl DescriptorRef<'_> {
     /// Watches it no longer: it is closed when its reader or writer returns.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    /// use std::io::Write;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let (pipe, mut writer) = std::io::pipe()?;
-    /// let handle = reactor.handle();
-    /// let watched = reactor.add_reader(pipe, move |pipe| {
-    ///     pipe.remove();
-    ///     handle.stop().unwrap();
-    /// })?;
-    /// writer.write_all(b"x")?;
-    /// reactor.run()?;
-    /// assert!(!watched.is_watched());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn remove(&self) {
         drop(self.watched.remove());
     }
 
     /// A handle on it, to be kept.
-    ///
-    /// # Examples
-    ///
-    /// Reads one piece a second, however many are there:
-    ///
-    /// ```
-    /// use reactor::{DescriptorRef, Reactor, ReactorHandle};
-    /// use std::time::Duration;
-    /// # use std::io::{Read, Write};
-    ///
-    /// fn read(reactor: &ReactorHandle, mut pipe: DescriptorRef<'_>) {
-    ///     # let mut piece = [0; 10];
-    ///     # assert_eq!(pipe.read(&mut piece).unwrap(), 1);
-    ///     // … read a piece …
-    ///     let (pipe, again) = (pipe.descriptor(), reactor.clone());
-    ///     pipe.remove_reader();
-    ///     reactor.call_later(Duration::from_secs(1), move || {
-    ///         let reactor = again.clone();
-    ///         let _ = pipe.add_reader(move |pipe| read(&again, pipe));
-    ///         # drop(reactor);
-    ///     });
-    ///     # reactor.crash();
-    /// }
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let (pipe, writer) = std::io::pipe()?;
-    /// # let mut writer = writer;
-    /// # writer.write_all(b"x")?;
-    /// let handle = reactor.handle();
-    /// reactor.add_reader(pipe, move |pipe| read(&handle, pipe))?;
-    /// # reactor.run()?;
-    /// # assert_eq!(reactor.delayed_calls().len(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn descriptor(&self) -> Descriptor {
         Descriptor::new(self.watched)
     }

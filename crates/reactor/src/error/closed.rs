@@ -60,15 +60,6 @@ pub enum ConnectionClosed {
 
 impl ConnectionClosed {
     /// Whether nothing went wrong.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::ConnectionClosed;
-    ///
-    /// assert!(ConnectionClosed::Done.is_clean());
-    /// assert!(!ConnectionClosed::Aborted.is_clean());
-    /// ```
     pub fn is_clean(&self) -> bool {
         matches!(self, Self::Done)
     }

@@ -129,38 +129,11 @@ impl ConnectError {
     }
 
     /// What kind of error it is.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{ConnectError, ConnectErrorKind, Protocol, Raw, testing::TestReactor};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// let reactor = TestReactor::new();
-    /// let connecting = reactor.connect_tcp("192.0.2.1:80", Quiet);
-    /// reactor.settle();
-    /// let failure = connecting.into_result().unwrap().unwrap_err();
-    /// let error = failure.trap::<ConnectError>()?;
-    /// assert_eq!(error.kind(), ConnectErrorKind::Refused);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn kind(&self) -> ConnectErrorKind {
         self.kind
     }
 
     /// What was to be connected to, as it was given.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{ConnectError, Protocol, Raw, testing::TestReactor};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// let reactor = TestReactor::new();
-    /// let connecting = reactor.connect_tcp("192.0.2.1:80", Quiet);
-    /// reactor.settle();
-    /// let failure = connecting.into_result().unwrap().unwrap_err();
-    /// assert_eq!(failure.trap::<ConnectError>()?.target(), "192.0.2.1:80");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn target(&self) -> &str {
         &self.target
     }
@@ -334,19 +307,6 @@ impl ResolveError {
     }
 
     /// The name.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::{ReactorHandle, ResolveError, testing::TestReactor};
-    ///
-    /// let reactor = TestReactor::new();
-    /// // It knows no name at all.
-    /// reactor.set_resolver(|_: &ReactorHandle, _: &str, _: u16| deferred::succeed(vec![]));
-    /// let failure = reactor.resolve("example.org", 80).into_result().unwrap().unwrap_err();
-    /// assert_eq!(failure.trap::<ResolveError>()?.host(), "example.org");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn host(&self) -> &str {
         &self.host
     }

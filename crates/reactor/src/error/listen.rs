@@ -44,42 +44,12 @@ impl ListenError {
     }
 
     /// The address, as it was given.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Protocol, Raw, testing::TestReactor};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// let reactor = TestReactor::new();
-    /// let error = reactor.listen_tcp("port eighty", || Quiet).unwrap_err();
-    /// assert_eq!(error.address(), "port eighty");
-    /// ```
     pub fn address(&self) -> &str {
         &self.address
     }
 
     /// What kind of error the system gave: `AddrInUse`, `PermissionDenied`, …;
     /// `InvalidInput` for an address that cannot be understood.
-    ///
-    /// # Examples
-    ///
-    /// Takes another port if one is in use:
-    ///
-    /// ```
-    /// # use reactor::{ListenError, Protocol, Raw, testing::TestReactor};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// use std::io::ErrorKind;
-    ///
-    /// # let reactor = TestReactor::new();
-    /// # let listen = |address: &str| reactor.listen_tcp(address, || Quiet);
-    /// # listen("127.0.0.1:80")?;
-    /// let port = match listen("127.0.0.1:80") {
-    ///     Err(error) if error.kind() == ErrorKind::AddrInUse => listen("127.0.0.1:8080")?,
-    ///     listening => listening?,
-    /// };
-    /// assert_eq!(port.address().port(), 8080);
-    /// # Ok::<(), ListenError>(())
-    /// ```
     pub fn kind(&self) -> io::ErrorKind {
         self.source.kind()
     }

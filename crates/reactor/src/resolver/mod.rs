@@ -62,30 +62,6 @@ pub trait Resolver: 'static {
     /// last waiter has left.
     ///
     /// It is not to ask the reactor for the same name, which would ask this.
-    ///
-    /// # Examples
-    ///
-    /// Knows this host under any name:
-    ///
-    /// ```
-    /// use deferred::{Deferred, succeed};
-    /// use reactor::{Reactor, ReactorHandle, Resolver};
-    /// use std::net::{Ipv4Addr, SocketAddr};
-    ///
-    /// struct Here;
-    ///
-    /// impl Resolver for Here {
-    ///     fn resolve(&self, _: &ReactorHandle, _: &str, port: u16) -> Deferred<Vec<SocketAddr>> {
-    ///         succeed(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))])
-    ///     }
-    /// }
-    ///
-    /// let reactor = Reactor::new()?;
-    /// reactor.set_resolver(Here);
-    /// let found = reactor.resolve("example.org", 80).into_result().unwrap()?;
-    /// assert_eq!(found, ["127.0.0.1:80".parse()?]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     fn resolve(&self, reactor: &ReactorHandle, host: &str, port: u16) -> Deferred<Vec<SocketAddr>>;
 }
 

@@ -46,40 +46,11 @@ pub struct SystemResolver {
 
 impl SystemResolver {
     /// With four threads at the most. None is started before the first question.
-    ///
-    /// # Examples
-    ///
-    /// Asks the system again, after a test's own answers:
-    ///
-    /// ```
-    /// use reactor::{Reactor, ReactorHandle, SystemResolver};
-    ///
-    /// let reactor = Reactor::new()?;
-    /// reactor.set_resolver(|_: &ReactorHandle, _: &str, _: u16| deferred::succeed(vec![]));
-    /// reactor.set_resolver(SystemResolver::new());
-    /// let found = reactor.block_on(reactor.resolve("localhost", 80))?;
-    /// assert!(found.iter().all(|address| address.ip().is_loopback()));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn new() -> Self {
         Self::with_max_threads(MAX_THREADS)
     }
 
     /// With `max_threads` threads at the most, and one at least.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::gather_results;
-    /// use reactor::{Reactor, SystemResolver};
-    ///
-    /// let reactor = Reactor::new()?;
-    /// // One name after the other.
-    /// reactor.set_resolver(SystemResolver::with_max_threads(1));
-    /// let names = [80, 443].map(|port| reactor.resolve("localhost", port));
-    /// assert_eq!(reactor.block_on(gather_results(names))?.len(), 2);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn with_max_threads(max_threads: usize) -> Self {
         Self {
             pool: ThreadPool::new("resolver", max_threads.max(1)),

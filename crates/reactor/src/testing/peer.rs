@@ -64,18 +64,6 @@ impl Peer {
     ///
     /// If the other side does not take them all: it has stopped reading, or the
     /// connection is over. See [`try_send`](Self::try_send).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Protocol, Raw, testing};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// testing::run(|reactor| {
-    ///     let (_connection, peer) = reactor.connect_to_peer(Quiet);
-    ///     peer.send("hello");
-    ///     assert_eq!(reactor.counters().bytes_received, 5);
-    /// });
-    /// ```
     #[track_caller]
     pub fn send(&self, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref();
@@ -125,20 +113,6 @@ impl Peer {
     }
 
     /// What the other side has sent since this was asked for the last time.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Protocol, Raw, testing};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// testing::run(|reactor| {
-    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
-    ///     connection.write("one").unwrap();
-    ///     assert_eq!(peer.received(), b"one");
-    ///     connection.write("two").unwrap();
-    ///     assert_eq!(peer.received(), b"two");
-    /// });
-    /// ```
     #[track_caller]
     pub fn received(&self) -> Vec<u8> {
         self.settle();
@@ -171,27 +145,6 @@ impl Peer {
     }
 
     /// Finishes sending; the other side may go on.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Context, Protocol, Raw, testing};
-    /// # struct Polite;
-    /// # impl Protocol for Polite {
-    /// #     type Framing = Raw;
-    /// fn read_closed(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
-    ///     cx.write("goodbye");
-    ///     cx.lose_connection();
-    ///     Ok(())
-    /// }
-    /// # }
-    ///
-    /// testing::run(|reactor| {
-    ///     let (_polite, peer) = reactor.connect_to_peer(Polite);
-    ///     peer.finish();
-    ///     assert_eq!(peer.received(), b"goodbye");
-    /// });
-    /// ```
     #[track_caller]
     pub fn finish(&self) {
         if let Some(socket) = &*self.socket.borrow() {
@@ -201,18 +154,6 @@ impl Peer {
     }
 
     /// Closes the connection in order.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Protocol, Raw, testing};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// testing::run(|reactor| {
-    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
-    ///     peer.close();
-    ///     assert!(connection.is_gone());
-    /// });
-    /// ```
     #[track_caller]
     pub fn close(&self) {
         drop(self.socket.take());
@@ -220,28 +161,6 @@ impl Peer {
     }
 
     /// Breaks the connection off: the other side gets an error.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{ConnectionClosed, Context, Protocol, Raw, testing};
-    /// # use std::{cell::Cell, rc::Rc};
-    /// # struct Client { was_lost: Rc<Cell<bool>> }
-    /// # impl Protocol for Client {
-    /// #     type Framing = Raw;
-    /// fn connection_lost(&mut self, _: &mut Context<'_, Self>, reason: ConnectionClosed) {
-    ///     self.was_lost.set(matches!(reason, ConnectionClosed::Lost(_)));
-    /// }
-    /// # }
-    ///
-    /// testing::run(|reactor| {
-    ///     let was_lost = Rc::new(Cell::new(false));
-    ///     let client = Client { was_lost: Rc::clone(&was_lost) };
-    ///     let (_connection, peer) = reactor.connect_to_peer(client);
-    ///     peer.reset();
-    ///     assert!(was_lost.get());
-    /// });
-    /// ```
     #[track_caller]
     pub fn reset(&self) {
         if let Some(socket) = self.socket.take() {
@@ -251,19 +170,6 @@ impl Peer {
     }
 
     /// Whether the other side has finished sending, or the connection is over.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Protocol, Raw, testing};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// testing::run(|reactor| {
-    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
-    ///     assert!(!peer.is_closed());
-    ///     connection.lose_connection().unwrap();
-    ///     assert!(peer.is_closed());
-    /// });
-    /// ```
     #[track_caller]
     pub fn is_closed(&self) -> bool {
         self.settle();
@@ -271,21 +177,6 @@ impl Peer {
     }
 
     /// Whether the other side has broken the connection off.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Protocol, Raw, testing};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// testing::run(|reactor| {
-    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
-    ///     connection.abort().unwrap();
-    ///     assert!(peer.was_reset());
-    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
-    ///     connection.lose_connection().unwrap();
-    ///     assert!(peer.is_closed() && !peer.was_reset());
-    /// });
-    /// ```
     #[track_caller]
     pub fn was_reset(&self) -> bool {
         self.settle();

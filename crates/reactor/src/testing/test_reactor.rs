@@ -106,20 +106,6 @@ pub struct Leftovers {
 
 impl Leftovers {
     /// Whether there is nothing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::testing::TestReactor;
-    /// use std::time::Duration;
-    ///
-    /// let reactor = TestReactor::new();
-    /// let call = reactor.call_later(Duration::from_secs(10), || ());
-    /// assert!(!reactor.leftovers().is_empty());
-    /// call.cancel();
-    /// assert!(reactor.leftovers().is_empty());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn is_empty(&self) -> bool {
         self.sources == 0 && self.delayed_calls.is_empty()
     }
@@ -139,17 +125,6 @@ impl fmt::Display for Leftovers {
 
 impl TestReactor {
     /// A reactor with nothing in it, at the time 0.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::testing::TestReactor;
-    /// use std::time::Duration;
-    ///
-    /// let reactor = TestReactor::new();
-    /// assert_eq!(reactor.now(), Duration::ZERO);
-    /// assert!(reactor.leftovers().is_empty());
-    /// ```
     pub fn new() -> Self {
         let network = Network::new();
         let core = Core::in_memory(Rc::clone(&network));
@@ -176,21 +151,6 @@ impl TestReactor {
     ///
     /// If the loop has something else to do in each of a million turns, or if this is called
     /// from inside the loop.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::testing::TestReactor;
-    /// use std::{cell::Cell, rc::Rc, time::Duration};
-    ///
-    /// let reactor = TestReactor::new();
-    /// let was_called = Rc::new(Cell::new(false));
-    /// let flag = Rc::clone(&was_called);
-    /// reactor.call_later(Duration::ZERO, move || flag.set(true));
-    /// assert!(!was_called.get());
-    /// reactor.settle();
-    /// assert!(was_called.get());
-    /// ```
     #[doc(alias = "pump")]
     #[track_caller]
     pub fn settle(&self) {
@@ -440,26 +400,6 @@ impl TestReactor {
     }
 
     /// A connection between two protocols.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::testing;
-    /// # use reactor::{Context, Protocol, Raw};
-    /// # struct Server;
-    /// # impl Protocol for Server {
-    /// #     type Framing = Raw;
-    /// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
-    /// # }
-    /// # type Client = Server;
-    ///
-    /// testing::run(|reactor| {
-    ///     let (server, client) = reactor.connect_pair(Server, Server);
-    ///     client.lose_connection().unwrap();
-    ///     reactor.settle();
-    ///     assert!(server.is_gone());
-    /// });
-    /// ```
     #[track_caller]
     pub fn connect_pair<A: Protocol, B: Protocol>(
         &self,
@@ -529,19 +469,6 @@ impl TestReactor {
     }
 
     /// What there is that a test should not leave behind.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Protocol, Raw, testing::TestReactor};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// let reactor = TestReactor::new();
-    /// let port = reactor.listen_tcp("127.0.0.1:80", || Quiet)?;
-    /// assert_eq!(reactor.leftovers().sources, 1);
-    /// port.stop_listening().ignore();
-    /// assert!(reactor.leftovers().is_empty());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn leftovers(&self) -> Leftovers {
         Leftovers {
             sources: self.core().registry.len(),
@@ -554,19 +481,6 @@ impl TestReactor {
     /// # Panics
     ///
     /// If there are.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Protocol, Raw, testing::TestReactor};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// let reactor = TestReactor::new();
-    /// let (connection, _peer) = reactor.connect_to_peer(Quiet);
-    /// connection.lose_connection()?;
-    /// reactor.settle();
-    /// reactor.assert_clean();
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[track_caller]
     pub fn assert_clean(&self) {
         let leftovers = self.leftovers();
@@ -581,26 +495,6 @@ impl TestReactor {
     /// # Panics
     ///
     /// As for [`settle`](Self::settle).
-    ///
-    /// # Examples
-    ///
-    /// What happens to a connection when its program is stopped:
-    ///
-    /// ```
-    /// # use reactor::{ConnectionClosed, Context, Protocol, Raw, testing::TestReactor};
-    /// # struct Server;
-    /// # impl Protocol for Server {
-    /// #     type Framing = Raw;
-    /// fn connection_lost(&mut self, _: &mut Context<'_, Self>, reason: ConnectionClosed) {
-    ///     assert!(matches!(reason, ConnectionClosed::ReactorStopped));
-    /// }
-    /// # }
-    ///
-    /// let reactor = TestReactor::new();
-    /// let (server, _peer) = reactor.connect_to_peer(Server);
-    /// reactor.shut_down();
-    /// assert!(server.is_gone());
-    /// ```
     #[track_caller]
     pub fn shut_down(&self) {
         self.settle();

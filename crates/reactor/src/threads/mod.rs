@@ -135,21 +135,6 @@ impl ReactorHandle {
     /// # Errors
     ///
     /// The reactor is gone, or no thread can be started; the job is dropped.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let remote = reactor.remote();
-    /// reactor.call_in_thread(move || {
-    ///     println!("this may take long");
-    ///     remote.call_from_thread(|reactor| reactor.stop().unwrap()).unwrap();
-    /// })?;
-    /// reactor.run()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[doc(alias = "callInThread")]
     pub fn call_in_thread<F, O>(&self, job: F) -> io::Result<()>
     where
@@ -166,19 +151,6 @@ impl ReactorHandle {
     /// # Errors
     ///
     /// The reactor is gone.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let pool = reactor.thread_pool()?;
-    /// assert_eq!(pool.threads(), 0);
-    /// reactor.block_on(reactor.defer_to_thread(|| Ok(6 * 7)))?;
-    /// assert_eq!(pool.threads(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[doc(alias = "getThreadPool")]
     pub fn thread_pool(&self) -> std::result::Result<ThreadPool, ReactorGone> {
         Ok(self.core()?.extensions.get::<Threads>().pool.clone())
@@ -186,17 +158,6 @@ impl ReactorHandle {
 
     /// Sets how many threads there may be to run jobs in: 10 unless this is called. See
     /// [`ThreadPool::set_max_threads`]. If the reactor is gone, nothing happens.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// reactor.suggest_thread_pool_size(30);
-    /// assert_eq!(reactor.thread_pool()?.max_threads(), 30);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[doc(alias = "suggestThreadPoolSize")]
     pub fn suggest_thread_pool_size(&self, max_threads: usize) {
         if let Ok(pool) = self.thread_pool() {

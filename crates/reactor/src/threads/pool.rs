@@ -193,40 +193,12 @@ impl ThreadPool {
     }
 
     /// How many threads there may be.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// assert_eq!(reactor.thread_pool()?.max_threads(), 10);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn max_threads(&self) -> usize {
         self.shared.state.lock().max_threads
     }
 
     /// Sets how many threads there may be: 10 unless this is called. Zero counts as
     /// one. If there are more, they end when they have done what they are doing.
-    ///
-    /// # Examples
-    ///
-    /// Jobs that must not run at the same time:
-    ///
-    /// ```
-    /// use deferred::gather_results;
-    /// use reactor::Reactor;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let pool = reactor.thread_pool()?;
-    /// pool.set_max_threads(1);
-    /// let jobs = (0..5).map(|number| reactor.defer_to_thread(move || Ok(number * number)));
-    /// let squares = reactor.block_on(gather_results(jobs))?;
-    /// assert_eq!(squares, [0, 1, 4, 9, 16]);
-    /// assert_eq!(pool.threads(), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn set_max_threads(&self, max_threads: usize) {
         let mut state = self.shared.state.lock();
         state.max_threads = max_threads.max(1);
@@ -237,83 +209,23 @@ impl ThreadPool {
     }
 
     /// How long a thread waits for a job before it ends.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    /// use std::time::Duration;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// assert_eq!(reactor.thread_pool()?.idle_time(), Duration::from_secs(10));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn idle_time(&self) -> Duration {
         self.shared.state.lock().idle_time
     }
 
     /// Sets how long a thread waits for a job before it ends: 10 seconds unless this is
     /// called. Threads that wait already begin anew.
-    ///
-    /// # Examples
-    ///
-    /// Keeps the threads of one burst of work for the next:
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    /// use std::time::Duration;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let pool = reactor.thread_pool()?;
-    /// pool.set_idle_time(Duration::from_secs(600));
-    /// assert_eq!(pool.idle_time(), Duration::from_secs(600));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn set_idle_time(&self, idle_time: Duration) {
         self.shared.state.lock().idle_time = idle_time;
         self.shared.has_news.notify_all();
     }
 
     /// How many threads there are.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let pool = reactor.thread_pool()?;
-    /// assert_eq!(pool.threads(), 0);
-    /// reactor.block_on(reactor.defer_to_thread(|| ()))?;
-    /// assert_eq!(pool.threads(), 1, "it waits for the next job");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn threads(&self) -> usize {
         self.shared.state.lock().threads
     }
 
     /// How many jobs wait for a thread.
-    ///
-    /// # Examples
-    ///
-    /// Refuses work rather than let it pile up:
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    /// use std::sync::mpsc;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let pool = reactor.thread_pool()?;
-    /// pool.set_max_threads(1);
-    /// let (done, wait) = mpsc::channel::<()>();
-    /// reactor.call_in_thread(move || {
-    ///     let _ = wait.recv();
-    /// })?;
-    /// reactor.call_in_thread(|| println!("at last"))?;
-    /// assert!(pool.queued() >= 1);
-    /// drop(done);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn queued(&self) -> usize {
         self.shared.state.lock().jobs.len()
     }

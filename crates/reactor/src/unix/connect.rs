@@ -78,22 +78,6 @@ impl ReactorHandle {
 
     /// A client that connects to the UNIX socket `target`, and may do so again: see
     /// [`Connector`]. It does not begin by itself.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Address, ClientFactory, Protocol, Raw, testing::TestReactor};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// # struct Client; impl ClientFactory for Client {
-    /// # type Protocol = Quiet; fn build_protocol(&mut self, _: &Address) -> Option<Quiet> { Some(Quiet) } }
-    /// # let reactor = TestReactor::new();
-    /// reactor.listen_unix("/run/echo", || Quiet)?;
-    /// let connector = reactor.connector_unix("/run/echo", Client);
-    /// connector.connect()?;
-    /// reactor.settle();
-    /// assert!(connector.connection().is_some());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn connector_unix<F: ClientFactory>(
         &self,
         target: impl Into<UnixAddress>,

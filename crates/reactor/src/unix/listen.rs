@@ -35,21 +35,6 @@ pub struct UnixListenOptions {
 
 impl UnixListenOptions {
     /// Listens on `address` as usual.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Protocol, Raw, testing::TestReactor};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// use reactor::UnixListenOptions;
-    ///
-    /// # let reactor = TestReactor::new();
-    /// let port = reactor.listen_unix(UnixListenOptions::new("/run/echo"), || Quiet)?;
-    /// // A mere name means the same.
-    /// port.stop_listening().ignore();
-    /// reactor.listen_unix("/run/echo", || Quiet)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn new(address: impl Into<UnixAddress>) -> Self {
         Self {
             address: address.into(),
@@ -119,22 +104,6 @@ impl UnixListenOptions {
     }
 
     /// How many connections may wait to be accepted: 1024, unless said otherwise.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[cfg(target_os = "linux")] {
-    /// # use reactor::{Protocol, Raw, Reactor};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// use reactor::UnixListenOptions;
-    ///
-    /// # let reactor = Reactor::new()?;
-    /// # let name = format!("@unix-listen-backlog-{}", std::process::id());
-    /// let options = UnixListenOptions::new(name).backlog(16);
-    /// assert!(reactor.listen_unix(options, || Quiet)?.is_listening());
-    /// # }
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn backlog(mut self, backlog: u16) -> Self {
         self.backlog = backlog.into();
         self
