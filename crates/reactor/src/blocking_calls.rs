@@ -14,7 +14,7 @@ use crate::panics::drop_contained;
 
 /// The threads that wait for one loop.
 pub(crate) struct BlockingCalls {
-    /// Where the loop runs: it would wait for itself there.
+    /// The loop's thread, which would wait for itself.
     loop_thread: ThreadId,
     state: Mutex<State>,
 }
@@ -52,7 +52,7 @@ impl BlockingCalls {
         }
     }
 
-    /// Waits for what `ask` sees to that the answer is given.
+    /// Calls `ask` with a sender, and waits until that has sent.
     pub(crate) fn wait<T: Send + 'static>(
         &self,
         ask: impl FnOnce(ReplySender<T>),
@@ -66,7 +66,7 @@ impl BlockingCalls {
         let number = match begun {
             Ok(number) => number,
             Err(refused) => {
-                // It has the call, which is a user's.
+                // `ask` owns the call, which is user code.
                 drop_contained("the drop of a call from a thread", ask);
                 return Err(refused);
             }
@@ -105,7 +105,7 @@ impl BlockingCalls {
         self.turn_away(LoopState::Stopped, || BlockingCallError::Stopped);
     }
 
-    /// The loop is gone.
+    /// The loop was dropped.
     pub(crate) fn close(&self) {
         self.turn_away(LoopState::Gone, || BlockingCallError::ReactorGone);
     }
@@ -121,8 +121,8 @@ impl BlockingCalls {
     }
 }
 
-/// What the loop answers with. Dropped without an answer, it says that the loop is gone:
-/// nothing else drops what was posted to it.
+/// Sending end, for the loop. Dropped without an answer, it sends `ReactorGone`: only a loop
+/// that is dropped drops posted calls.
 pub(crate) struct ReplySender<T: Send + 'static> {
     one_shot: Arc<OneShot<T>>,
 }
@@ -173,7 +173,7 @@ impl<T> Default for OneShot<T> {
 }
 
 impl<T> OneShot<T> {
-    /// Gives the result back if there is one already.
+    /// Returns `result` if it was filled before.
     fn fill(
         &self,
         result: Result<T, BlockingCallError>,
@@ -203,7 +203,7 @@ impl<T> OneShot<T> {
 
 impl<T: Send> GiveUp for OneShot<T> {
     fn give_up(&self, why: BlockingCallError) {
-        // It has its result, or it is given up.
+        // `fill` errs if there is a result already, which is kept.
         let _ = self.fill(Err(why));
     }
 }

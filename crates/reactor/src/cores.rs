@@ -90,20 +90,6 @@ impl Cores {
     ///
     /// The first failure of `set_up`, or of making a thread or a reactor; those that
     /// had been started are stopped.
-    ///
-    /// # Examples
-    ///
-    /// A failure of one keeps all of them from starting:
-    ///
-    /// ```
-    /// use reactor::Cores;
-    ///
-    /// let started = Cores::start(2, |_reactor, number| match number {
-    ///     0 => Ok(()),
-    ///     _ => Err(deferred::Failure::msg("not me")),
-    /// });
-    /// assert_eq!(started.unwrap_err().to_string(), "not me");
-    /// ```
     pub fn start<F>(count: usize, set_up: F) -> Result<Self>
     where
         F: Fn(&ReactorHandle, usize) -> Result<()> + Send + Sync + 'static,
@@ -141,19 +127,6 @@ impl Cores {
     /// # Errors
     ///
     /// As for [`start`](Self::start).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Cores;
-    ///
-    /// let cores = Cores::start_on_all(|_reactor, number| {
-    ///     println!("core {number} is up");
-    ///     Ok(())
-    /// })
-    /// .unwrap();
-    /// assert!(!cores.remotes().is_empty());
-    /// ```
     pub fn start_on_all<F>(set_up: F) -> Result<Self>
     where
         F: Fn(&ReactorHandle, usize) -> Result<()> + Send + Sync + 'static,

@@ -6,7 +6,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// What one module keeps in the loop.
+/// The value that one module keeps in the loop.
 pub(crate) trait Extension: Any {
     /// The reactor is dropped.
     fn on_drop(&self);

@@ -204,20 +204,6 @@ impl ReactorHandle {
     /// `f` returns what a callback returns: nothing, a `Result`, or a Deferred. Its failure is
     /// logged, as is a panic. If the reactor was dropped, so is `f`. (Twisted:
     /// `callWhenRunning`.)
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    ///
-    /// let reactor = Reactor::new().unwrap();
-    /// let handle = reactor.handle();
-    /// reactor.call_when_running(move || {
-    ///     assert!(handle.is_running());
-    ///     handle.stop().unwrap();
-    /// });
-    /// reactor.run().unwrap();
-    /// ```
     #[doc(alias = "callWhenRunning")]
     pub fn call_when_running<F, O>(&self, f: F)
     where

@@ -1,4 +1,4 @@
-//! What other threads want done in the loop.
+//! Inbox: calls that other threads have posted to the loop.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,19 +10,19 @@ use crate::error::ReactorGone;
 use crate::panics::drop_contained;
 use crate::poll::Waker;
 
-/// Something to be done, once, with an `A`.
+/// One posted call, made once with an `A`.
 ///
 /// A small one is kept in place: a box would be made in one thread and freed in
 /// another, which costs more than all the rest.
 pub(crate) struct Job<A: 'static> {
     f: SmallBox<dyn Call<A>, S4>,
-    /// It was not called.
+    /// Whether it has not been called.
     is_due: bool,
 }
 
 trait Call<A>: Send {
     fn call(&mut self, argument: &A);
-    /// Drops what is to be called, if it is still there, containing a panic.
+    /// Drops the closure, if it was not called, and contains a panic of that.
     fn drop_contained(&mut self);
 }
 
@@ -61,12 +61,12 @@ impl<A> Drop for Job<A> {
     }
 }
 
-/// The jobs that other threads have posted.
+/// The calls that other threads have posted.
 pub(crate) struct Inbox<A: 'static> {
-    /// `None` once the reactor is gone.
+    /// `None` once the reactor was dropped.
     open: Mutex<Option<Open<A>>>,
-    /// Whether there may be jobs: so that a turn without any costs no lock.
-    /// Written under the lock.
+    /// Whether there may be calls, so that a turn without any takes no lock. Written under
+    /// the lock.
     has_jobs: AtomicBool,
 }
 
@@ -89,7 +89,7 @@ impl<A> Inbox<A> {
         let job = Job::new(f);
         let mut guard = self.open.lock();
         let Some(open) = guard.as_mut() else {
-            // The job is a user's: not to be dropped under the lock.
+            // User code: must not be dropped under the lock.
             drop(guard);
             drop(job);
             return Err(ReactorGone);

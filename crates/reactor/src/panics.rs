@@ -3,7 +3,7 @@
 
 use deferred::{Failure, Outcome, maybe_deferred};
 
-/// Calls `f`, which is a user's; a panic in it ends nothing but itself.
+/// Calls `f`, which is user code; a panic in it is logged and ends only that call.
 #[inline]
 pub(crate) fn contain(what: &'static str, f: impl FnOnce()) {
     if let Err(panicked) = Failure::catch(f) {
@@ -25,7 +25,7 @@ pub(crate) fn log_failure<O: Outcome<Value = ()>>(outcome: O) {
     }
 }
 
-/// Drops `value`; a panic of that is logged as one of `what`.
+/// Drops `value`; a panic in its drop is logged as one of `what`.
 pub(crate) fn drop_contained<X>(what: &'static str, value: X) {
     if let Err(panicked) = Failure::catch(|| drop(value)) {
         tracing::error!(target: "reactor", "{what} {panicked}");

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use crate::error::ReactorGone;
 
-/// What is done with a result when it comes, or when the reactor is gone first.
+/// Called with the result, or with `ReactorGone` if the reactor is dropped first.
 pub(crate) type Delivery = Box<dyn FnOnce(Result<Box<dyn Any + Send>, ReactorGone>)>;
 
-/// The deliveries that have not come.
+/// The deliveries that are still expected.
 #[derive(Default)]
 pub(crate) struct PendingReplies {
     next: Cell<u64>,
@@ -19,7 +19,7 @@ pub(crate) struct PendingReplies {
 }
 
 impl PendingReplies {
-    /// The number that the next delivery will have.
+    /// The number that the next `insert` will use.
     pub(crate) fn next(&self) -> u64 {
         self.next.get()
     }

@@ -23,19 +23,6 @@ impl Reactor {
     /// The failure of `deferred`. A [`RunError`], if the loop does not run: it does
     /// already, or it was stopped before there was a result. `deferred` runs on then,
     /// if the loop does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::defer_later;
-    /// use reactor::Reactor;
-    /// use std::time::Duration;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let answer = defer_later(&reactor, Duration::from_millis(5), || Ok(42));
-    /// assert_eq!(reactor.block_on(answer).unwrap(), 42);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
     #[doc(alias = "run_until_complete")]
     pub fn block_on<T: 'static>(&self, deferred: Deferred<T>) -> Result<T> {
         let result = Rc::new(Cell::new(None));

@@ -8,7 +8,7 @@ use slab::Slab;
 
 use crate::poll::{Key, MAX_KEY, Ready};
 
-/// Something the loop watches a descriptor for.
+/// Event source: what the loop calls for the events of a descriptor.
 pub(crate) trait EventSource {
     /// The descriptor is ready. Nothing of the reactor's is borrowed.
     fn ready(self: Rc<Self>, ready: Ready);
@@ -30,13 +30,13 @@ pub(crate) trait EventSource {
         false
     }
 
-    /// Whether it is the loop's own, and stays when that stops.
+    /// Whether it belongs to the loop itself, and stays when that stops.
     fn is_internal(&self) -> bool {
         false
     }
 }
 
-/// Keeps the place of a source until that is there.
+/// Keeps the key of a source until that is made.
 pub(crate) struct Placeholder;
 
 impl EventSource for Placeholder {
@@ -46,8 +46,8 @@ impl EventSource for Placeholder {
 
 /// The sources, by key.
 ///
-/// A key is a entry and the generation of its use, so that an event which was
-/// still on its way when a source went never reaches the next one in its entry.
+/// A key is an entry and the generation of its use, so that an event which
+/// was given before its source was removed never reaches the next source of the entry.
 #[derive(Default)]
 pub(crate) struct Registry {
     entries: RefCell<Entries>,
@@ -99,7 +99,7 @@ impl Registry {
 
     #[inline]
     pub(crate) fn get(&self, key: Key) -> Option<Rc<dyn EventSource>> {
-        // That takes fewer steps than counting one more reader.
+        // `borrow_mut` takes fewer instructions than counting one more reader.
         let entries = self.entries.borrow_mut();
         let entry = entries.slab.get(key & SLOT_MASK)?;
         (entry.generation == key >> SLOT_BITS).then(|| Rc::clone(&entry.source))

@@ -8,7 +8,7 @@ use deferred::Deferred;
 use crate::core::Core;
 use crate::inbox::Inbox;
 
-/// How another thread gives its result.
+/// Sending end, for another thread.
 ///
 /// Dropped without, the Deferred is abandoned. It fails with `ReactorGone` if the
 /// reactor goes first.
@@ -32,7 +32,7 @@ impl<T: Send + 'static> ReplySender<T> {
             on_cancel();
         });
         core.pending_replies.insert(Box::new(move |result| {
-            // It is not cancelled, or it would have been removed.
+            // `fire` cannot err: a cancel removes the delivery.
             let _ = match result {
                 Ok(result) => {
                     let Ok(result) = result.downcast::<T>() else {
@@ -52,7 +52,7 @@ impl<T: Send + 'static> ReplySender<T> {
     }
 
     pub(crate) fn send(mut self, result: T) {
-        // It goes where this goes.
+        // The drop posts it.
         self.result = Some(result);
     }
 }

@@ -1,18 +1,17 @@
-//! The buffers that the connections of a loop share.
+//! Buffers that the connections of a loop share: one to read into, and spare out-buffers.
 
 use std::cell::{Cell, RefCell};
 
 const READ_BUFFER: usize = 64 * 1024;
 
-/// Buffers of this capacity at the most are kept for the next connection that
-/// writes, and so many of them.
+/// Largest capacity of a spare out-buffer, and the number of spares that are kept.
 const SPARE_CAPACITY: usize = 64 * 1024;
 const SPARE_BUFFERS: usize = 16;
 
-/// One word is moved to and fro, and the length is known.
+/// Boxed, so that one word is moved; an array, so that the length is known.
 pub(crate) type ReadBuffer = Box<[u8; READ_BUFFER]>;
 
-/// One word is moved to and fro, not three.
+/// Boxed, so that one word is moved instead of three.
 pub(crate) type Spare = Box<Vec<u8>>;
 
 #[derive(Default)]
@@ -24,7 +23,7 @@ pub(crate) struct Buffers {
     spares: RefCell<Vec<Spare>>,
 }
 
-/// Not by way of the stack, for which it would be large.
+/// Allocated as a `Vec`: an array would be built on the stack first.
 #[cold]
 fn new_read_buffer() -> ReadBuffer {
     let buffer = vec![0; READ_BUFFER].into_boxed_slice();

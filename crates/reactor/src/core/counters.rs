@@ -1,4 +1,4 @@
-//! What a reactor has done.
+//! Counters of a reactor, and the cells that they are taken from.
 
 use std::cell::Cell;
 
@@ -24,8 +24,7 @@ use std::cell::Cell;
 pub struct Counters {
     /// Turns of the loop.
     pub turns: u64,
-    /// Descriptors that were ready, each time; among them those of the loop itself, by which
-    /// other threads wake it and delayed calls do.
+    /// Events of descriptors, among them those of the loop's own waker and timer.
     pub events: u64,
     /// Delayed calls that were made.
     pub delayed_calls: u64,
@@ -46,7 +45,7 @@ pub struct Counters {
     pub bytes_sent: u64,
 }
 
-/// What is counted as it happens.
+/// The cells that are counted up.
 #[derive(Default)]
 pub(crate) struct Counting {
     turns: Cell<u64>,

@@ -16,15 +16,15 @@ use crate::panics::contain;
 use crate::poll::Key;
 
 pub(super) struct Draining {
-    /// Those that are not over.
+    /// Keys of the connections that are still closing.
     left: HashSet<Key>,
     done: Trigger<()>,
     timeout: DelayedCall,
 }
 
 impl Core {
-    /// Tells all that is registered, but for what is the loop's own. The Deferred fires when
-    /// those that are closing are over, too.
+    /// Shuts down all sources but the loop's own and the connections that are closing. The
+    /// Deferred fires when these have ended, too.
     pub(super) fn disconnect_all(self: &Rc<Self>) -> Deferred<()> {
         let sources = self.registry.all_with_keys();
         let may_wait = !self.shutdown_timeout.get().is_zero();
@@ -62,7 +62,7 @@ impl Core {
         drained
     }
 
-    /// A connection is over: it may be one that the shutdown waits for.
+    /// Notes that the connection under `key` has ended, which the shutdown may wait for.
     pub(crate) fn is_over(&self, key: Key) {
         if let Some(draining) = &mut *self.draining.borrow_mut()
             && draining.left.remove(&key)
@@ -73,7 +73,7 @@ impl Core {
         }
     }
 
-    /// Tells those that are left.
+    /// Shuts down the connections that are still closing: the timeout is over.
     fn set_drained(&self) {
         self.state.set(Lifecycle::Drained);
         self.skips_wait.set(true);
@@ -94,7 +94,7 @@ impl Core {
         }
     }
 
-    /// Goes on with the shutdown, now that nothing is left.
+    /// Resumes the shutdown, since no connection is closing any more.
     #[cold]
     pub(super) fn end_draining(&self) {
         self.state.set(Lifecycle::ShuttingDown);
@@ -106,7 +106,7 @@ impl Core {
         }
     }
 
-    /// The shutdown that waits is not to go on: the loop has crashed, or goes.
+    /// Forgets a shutdown that waits: the loop has crashed, or is dropped.
     pub(super) fn forget_draining(&self) {
         if let Some(draining) = self.draining.take() {
             // `cancel` errs if this runs from that very timer; harmless.

@@ -1,4 +1,5 @@
-//! Starting and stopping: from run to run.
+//! Lifecycle of a loop: starting, stopping and running again. All transitions are here and
+//! in `draining`.
 //!
 //! ```text
 //!           startup                 stop                at the end of the turn
@@ -30,7 +31,8 @@ pub(crate) enum Lifecycle {
     Running,
     ShuttingDown,
     Draining,
-    // Something is to be done at the end of the turn in these.
+    // INVARIANT: the states from here on need work at the end of the turn, see
+    // `ends_with_the_turn`.
     Stopping,
     Drained,
 }
@@ -63,7 +65,7 @@ impl Core {
         self.state.get() != Lifecycle::Idle
     }
 
-    /// Whether the loop is in a turn: it cannot have another one inside that.
+    /// Whether the loop is in a turn. Turns do not nest.
     pub(crate) fn is_turning(&self) -> bool {
         self.is_turning.get()
     }
@@ -115,7 +117,7 @@ impl Core {
         self.forget_draining();
     }
 
-    /// Begins to shut down if the loop was stopped; goes on with it if that is due.
+    /// Begins the shutdown if the loop was stopped; resumes it if draining is over.
     #[inline(always)]
     pub(super) fn shut_down_if_stopped(self: &Rc<Self>) {
         if self.state.get().ends_with_the_turn() {
@@ -158,7 +160,7 @@ impl Core {
             });
         }
         let core = Rc::downgrade(self);
-        // If the reactor is gone, so are the triggers.
+        // A reactor that is dropped has dropped its triggers.
         let go_on = move || match core.upgrade() {
             Some(core) => core.finish_system_event(event),
             None => succeed(()),

@@ -58,7 +58,7 @@ use crate::tasks;
 /// Default of `set_shutdown_timeout`: how long a stop waits for connections that are closing.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a handle knows even when the loop is gone.
+/// What handles share with the loop, and keep when it is dropped.
 pub(crate) struct Shared {
     pub(crate) time: Time,
     pub(crate) inbox: Arc<Inbox<Rc<Core>>>,
@@ -75,21 +75,21 @@ pub(crate) struct Core {
     pub(crate) counters: Counting,
     pub(crate) system_events: SystemEvents,
     pub(crate) reserved_fd: ReservedFd,
-    /// A callback that takes longer is warned of.
+    /// Threshold of `warn_of_slow_callbacks`.
     pub(crate) slow_callback: Cell<Option<Duration>>,
     poll: Poll,
     /// The time, read once per turn; cleared when user code has run.
     turn_now: Cell<Option<Duration>>,
     state: Cell<Lifecycle>,
-    /// While the shutdown waits for connections that are closing.
+    /// Set while the shutdown waits for connections that are closing.
     draining: RefCell<Option<Draining>>,
-    /// How long it waits.
+    /// How long the shutdown waits for them.
     pub(crate) shutdown_timeout: Cell<Duration>,
     is_turning: Cell<bool>,
-    /// Work is left that no descriptor tells of, or the state has changed: the next wait has
-    /// no time. Set by whatever leaves that, cleared by that wait.
+    /// The next wait returns at once: work is left of which no descriptor gives an event, or
+    /// the lifecycle has changed. Set where that happens, cleared by that wait.
     pub(crate) skips_wait: Cell<bool>,
-    /// The last turn found something to do.
+    /// Whether the last turn ran anything; for test reactors.
     was_busy: Cell<bool>,
     is_gone: Cell<bool>,
     run_queue: RunQueue,
@@ -150,7 +150,7 @@ impl Core {
         self.is_gone.get()
     }
 
-    /// Tells it from the others of its thread.
+    /// Number of this loop among those of its thread: its address.
     fn id(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
@@ -165,9 +165,9 @@ impl Core {
         self.poll.network()
     }
 
-    /// The key that the source has which is inserted next.
-    /// Fails in a test reactor, which does `not`: before anything is asked of the system that
-    /// cannot be undone.
+    /// The key that the next `insert` will use.
+    /// Fails in a test reactor, with the text `not`; called before the system is asked for
+    /// anything that cannot be undone.
     pub(crate) fn require_system(&self, not: &'static str) -> io::Result<()> {
         match self.network() {
             None => Ok(()),
@@ -179,7 +179,7 @@ impl Core {
         self.registry.next_key()
     }
 
-    /// Registers a descriptor for the source that is inserted next.
+    /// Registers a descriptor under the key of the next `insert`.
     pub(crate) fn register(
         &self,
         descriptor: OwnedFd,
@@ -191,7 +191,7 @@ impl Core {
         self.poll.register(descriptor, self.next_key(), interest)
     }
 
-    /// Has `runnable` settled once the next descriptor of this loop has been closed.
+    /// Queues `runnable` once the next descriptor of this loop has been closed.
     pub(crate) fn run_after_close(self: &Rc<Self>, runnable: Weak<dyn Runnable>) {
         let core = Rc::downgrade(self);
         self.poll.after_close(move || {
@@ -206,7 +206,7 @@ impl Core {
         self.registry.insert(source);
     }
 
-    /// The same, for one that is [put there](Registry::replace) when it is made.
+    /// Reserves the key for a source that will [replace](Registry::replace) the placeholder.
     pub(crate) fn reserve_key(&self) -> Key {
         self.registry.insert(Rc::new(Placeholder))
     }

@@ -10,16 +10,16 @@ use super::Core;
 /// Rounds in one turn for connections that keep giving one another work.
 const ROUNDS: usize = 16;
 
-/// Something with work that is to be done before the loop waits.
+/// A source with work that is to be done before the loop waits.
 pub(crate) trait Runnable {
     fn run_pending(self: Rc<Self>);
 }
 
-/// Those that have some, in order.
+/// The runnables, in the order of queueing.
 #[derive(Default)]
 pub(super) struct RunQueue {
     list: RefCell<VecDeque<Rc<dyn Runnable>>>,
-    /// How many there are: each turn asks several times whether there is one.
+    /// Length of the list, which each turn asks for without a borrow.
     count: Cell<usize>,
 }
 
@@ -48,14 +48,13 @@ impl RunQueue {
 }
 
 impl Core {
-    /// Has `runnable` settled before the loop waits.
+    /// Queues `runnable`, to be run before the loop waits.
     pub(crate) fn run_soon(&self, runnable: Rc<dyn Runnable>) {
         self.run_queue.add(runnable);
     }
 
-    /// Lets connections do what they have put off. What they give one another
-    /// to do is done too, up to a limit: the rest is for the next turn. Says
-    /// whether there was anything.
+    /// Runs what is queued, and what that queues, up to [`ROUNDS`] rounds: the rest is for the
+    /// next turn. Says whether there was anything.
     #[inline(always)]
     pub(super) fn run_queued(&self) -> bool {
         !self.run_queue.is_empty() && self.run_all_queued()

@@ -166,7 +166,7 @@ impl Core {
         source
     }
 
-    /// Calls `f`, which is a user's, and warns if it was slow.
+    /// Calls `f`, which is user code, and warns if it was slow.
     #[inline]
     pub(super) fn timed(&self, what: &'static str, f: impl FnOnce()) {
         let Some(threshold) = self.slow_callback.get() else {
@@ -188,7 +188,7 @@ impl Core {
         now
     }
 
-    /// Until it is time to `look` again, or `timeout` is over.
+    /// The timeout of the wait: until it is time to `look` again, or `timeout` is over.
     #[inline]
     fn time_to_wait(&self, look: Option<Duration>, timeout: Option<Duration>) -> Option<Duration> {
         if self.skips_wait.get() || is_woken() || self.shared.inbox.has_jobs() {
@@ -201,7 +201,7 @@ impl Core {
         }
     }
 
-    /// The same, where the wait does not yet end by itself when it is time to `look`.
+    /// The same, if the timer descriptor is not set for `look` yet: sets it, if there is one.
     #[inline(never)]
     fn time_until(&self, look: Duration, timeout: Option<Duration>) -> Option<Duration> {
         let until_then = look.saturating_sub(self.turn_now());

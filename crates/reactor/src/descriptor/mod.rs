@@ -71,22 +71,6 @@ impl ReactorHandle {
     /// # Errors
     ///
     /// As for `add_reader`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let (_reader, writer) = std::io::pipe()?;
-    /// let handle = reactor.handle();
-    /// reactor.add_writer(writer, move |_descriptor| {
-    ///     println!("there is room in the pipe");
-    ///     handle.stop().unwrap();
-    /// })?;
-    /// reactor.run()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[doc(alias = "addWriter")]
     #[doc(alias = "AsyncFd")]
     pub fn add_writer<F>(
@@ -222,30 +206,6 @@ impl Descriptor {
     /// # Errors
     ///
     /// It was removed or lost.
-    ///
-    /// # Examples
-    ///
-    /// A socket that is read from, and written to as soon as there is room:
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    /// use std::io::{Read, Write};
-    /// use std::os::unix::net::UnixStream;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let (near, mut far) = UnixStream::pair()?;
-    /// let handle = reactor.handle();
-    /// let watched = reactor.add_reader(near, |_near| ())?;
-    /// watched.add_writer(move |mut near| {
-    ///     near.write_all(b"hello").unwrap();
-    ///     handle.crash();
-    /// })?;
-    /// reactor.run()?;
-    /// let mut text = [0; 5];
-    /// far.read_exact(&mut text)?;
-    /// assert_eq!(&text, b"hello");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn add_writer<F>(&self, on_writable: F) -> io::Result<()>
     where
         F: FnMut(DescriptorRef<'_>) + 'static,

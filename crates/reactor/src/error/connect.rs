@@ -139,31 +139,6 @@ impl ConnectError {
     }
 
     /// The addresses that were tried, in order, and what each came to.
-    ///
-    /// # Examples
-    ///
-    /// A name with two addresses, both refused:
-    ///
-    /// ```
-    /// # use reactor::{ConnectError, Protocol, Raw, ReactorHandle, testing::TestReactor};
-    /// # use std::net::SocketAddr;
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// let reactor = TestReactor::new();
-    /// reactor.set_resolver(|_: &ReactorHandle, _: &str, port: u16| {
-    ///     deferred::succeed(vec![
-    ///         SocketAddr::from(([192, 0, 2, 1], port)),
-    ///         SocketAddr::from(([192, 0, 2, 2], port)),
-    ///     ])
-    /// });
-    /// let connecting = reactor.connect_tcp("example.org:80", Quiet);
-    /// reactor.settle();
-    /// let failure = connecting.into_result().unwrap().unwrap_err();
-    /// for (address, error) in failure.trap::<ConnectError>()?.attempts() {
-    ///     println!("{address}: {error}");
-    /// }
-    /// # assert_eq!(failure.trap::<ConnectError>()?.attempts().count(), 2);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn attempts(&self) -> impl Iterator<Item = (SocketAddr, &io::Error)> {
         self.attempts
             .iter()

@@ -76,26 +76,6 @@ impl ReactorHandle {
     ///
     /// It is no stream that is connected, or the reactor is gone; or the failure of
     /// `connection_made`, which closes it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    /// use std::os::unix::net::UnixStream;
-    /// # use reactor::{Context, Protocol, Raw};
-    /// # struct Echo;
-    /// # impl Protocol for Echo {
-    /// #     type Framing = Raw;
-    /// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
-    /// # }
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let (near, far) = UnixStream::pair()?;
-    /// let connection = reactor.adopt_stream(near, Echo).unwrap();
-    /// assert!(!connection.is_gone());
-    /// # drop(far);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
     #[doc(alias = "adoptStreamConnection")]
     #[doc(alias = "from_std")]
     pub fn adopt_stream<P: Protocol>(

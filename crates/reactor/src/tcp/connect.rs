@@ -84,50 +84,6 @@ impl ReactorHandle {
 
     /// A client that connects to `target`, and may do so again: see [`Connector`].
     /// It does not begin by itself.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::{Address, ClientFactory, Connector, Reactor};
-    /// # use reactor::{Context, Protocol, Raw};
-    /// # struct Client;
-    /// # impl Protocol for Client {
-    /// #     type Framing = Raw;
-    /// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
-    /// # }
-    ///
-    /// struct Attempts {
-    ///     left: usize,
-    ///     reactor: reactor::ReactorHandle,
-    /// }
-    ///
-    /// impl ClientFactory for Attempts {
-    ///     type Protocol = Client;
-    ///
-    ///     fn build_protocol(&mut self, _peer: &Address) -> Option<Client> {
-    ///         Some(Client)
-    ///     }
-    ///
-    ///     fn connection_failed(&mut self, connector: &Connector<Client>, failure: deferred::Failure) {
-    ///         println!("{failure}");
-    ///         match self.left.checked_sub(1) {
-    ///             Some(left) => {
-    ///                 self.left = left;
-    ///                 connector.connect().unwrap();
-    ///             }
-    ///             None => self.reactor.stop().unwrap(),
-    ///         }
-    ///     }
-    /// }
-    ///
-    /// let reactor = Reactor::new()?;
-    /// // A port on which nothing listens:
-    /// let free = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    /// let attempts = Attempts { left: 2, reactor: reactor.handle() };
-    /// reactor.connector_tcp(free, attempts).connect()?;
-    /// reactor.run()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[doc(alias = "ReconnectingClientFactory")]
     pub fn connector_tcp<F: ClientFactory>(
         &self,

@@ -182,19 +182,6 @@ impl TestReactor {
     /// # Panics
     ///
     /// If it has none then, or as for [`settle`](Self::settle).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::defer_later;
-    /// use reactor::testing::TestReactor;
-    /// use std::time::Duration;
-    ///
-    /// let reactor = TestReactor::new();
-    /// let answer = defer_later(&reactor, Duration::ZERO, || Ok(42));
-    /// assert_eq!(reactor.result_of(answer)?, 42);
-    /// # Ok::<(), deferred::Failure>(())
-    /// ```
     #[doc(alias = "successResultOf")]
     #[doc(alias = "failureResultOf")]
     #[track_caller]
@@ -347,21 +334,6 @@ impl TestReactor {
 
     /// `address` does not answer, not even to refuse: connecting there takes until
     /// it times out.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{ConnectError, ConnectErrorKind, Protocol, Raw, testing::TestReactor};
-    /// # use std::time::Duration;
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// let reactor = TestReactor::new();
-    /// reactor.do_not_answer("192.0.2.1:80".parse()?);
-    /// let connecting = reactor.connect_tcp("192.0.2.1:80", Quiet);
-    /// reactor.advance(Duration::from_secs(30));
-    /// let failure = connecting.into_result().unwrap().unwrap_err();
-    /// assert_eq!(failure.trap::<ConnectError>()?.kind(), ConnectErrorKind::TimedOut);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn do_not_answer(&self, address: SocketAddr) {
         self.network.set_silent(address);
     }

@@ -32,7 +32,7 @@ pub(crate) type Ticket = u64;
 /// [`idle_time`](Self::idle_time) ends.
 ///
 /// When the reactor is dropped, jobs that wait are dropped. Those that run are not
-/// waited for: their threads end with them, and what comes of them is dropped.
+/// waited for: their threads end with them, and their results are dropped.
 ///
 /// A handle, cheap to clone, from
 /// [`ReactorHandle::thread_pool`](crate::ReactorHandle::thread_pool); it does not keep
@@ -57,7 +57,7 @@ pub struct ThreadPool {
 struct Shared {
     name: &'static str,
     state: Mutex<Queue>,
-    /// A job came, or the limits were changed, or it was closed.
+    /// Notified when a job comes, the limits change or the pool is closed.
     has_news: Condvar,
 }
 

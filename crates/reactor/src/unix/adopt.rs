@@ -17,29 +17,6 @@ impl ReactorHandle {
     /// # Errors
     ///
     /// It is no UNIX socket that listens, or the reactor is gone.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[cfg(target_os = "linux")] {
-    /// use reactor::Reactor;
-    /// use std::os::linux::net::SocketAddrExt;
-    /// use std::os::unix::net::{SocketAddr, UnixListener};
-    /// # use reactor::{Context, Protocol, Raw};
-    /// # struct Echo;
-    /// # impl Protocol for Echo {
-    /// #     type Framing = Raw;
-    /// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
-    /// # }
-    ///
-    /// let name = format!("adopted-{}", std::process::id());
-    /// let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name)?)?;
-    /// let reactor = Reactor::new()?;
-    /// let port = reactor.adopt_unix_listener(listener, || Echo)?;
-    /// assert_eq!(port.address().to_string(), format!("@{name}"));
-    /// # }
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[doc(alias = "adoptStreamPort")]
     pub fn adopt_unix_listener<F: Factory>(
         &self,

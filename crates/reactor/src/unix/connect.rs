@@ -23,45 +23,6 @@ impl ReactorHandle {
     ///
     /// As for [`connect_tcp`](Self::connect_tcp): a [`ConnectError`], or what
     /// `connection_made` failed with.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::{Context, Lines, Protocol, Reactor};
-    ///
-    /// struct Admin;
-    ///
-    /// impl Protocol for Admin {
-    ///     type Framing = Lines;
-    ///
-    ///     fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
-    ///         println!("{}", String::from_utf8_lossy(line));
-    ///         cx.reactor().stop()?;
-    ///         Ok(())
-    ///     }
-    /// }
-    ///
-    /// # struct Status;
-    /// # impl Protocol for Status {
-    /// #     type Framing = Lines;
-    /// #     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
-    /// #         cx.send_line("all is well");
-    /// #         Ok(())
-    /// #     }
-    /// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
-    /// # }
-    /// let reactor = Reactor::new()?;
-    /// # let directory = std::env::temp_dir().join(format!("connect-unix-{}", std::process::id()));
-    /// # std::fs::create_dir_all(&directory)?;
-    /// # let path = directory.join("socket");
-    /// let port = reactor.listen_unix(&path, || Status)?;
-    /// reactor.connect_unix(&path, Admin).ignore();
-    /// reactor.run()?;
-    /// # drop(reactor);
-    /// # std::fs::remove_dir_all(&directory)?;
-    /// # drop(port);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[doc(alias = "connectUNIX")]
     #[doc(alias = "UnixStream")]
     pub fn connect_unix<P: Protocol>(
