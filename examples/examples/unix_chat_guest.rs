@@ -92,7 +92,7 @@ impl Protocol for Keyboard {
     }
 
     fn connection_lost(&mut self, _cx: &mut Context<'_, Self>, _reason: ConnectionClosed) {
-        let _ = self.room.lose_connection();
+        self.room.lose_connection();
     }
 }
 
@@ -102,7 +102,7 @@ fn visit(reactor: &ReactorHandle, Args { socket, name }: Args) -> Deferred<()> {
     let handle = reactor.clone();
     reactor
         .connect_unix(socket, Room { file: None, left })
-        .add_callback(move |room| handle.stdio(Keyboard { name, room }))
+        .add_callback(move |room| Ok(handle.stdio(Keyboard { name, room })?))
         .add_callback(|_keyboard| has_left)
 }
 

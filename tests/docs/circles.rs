@@ -68,15 +68,14 @@ const RECURSIVE: &[Circle] = &[
     (
         "reactor",
         &[
-            "connection/cold.rs",
             "connection/context.rs",
             "connection/handle.rs",
             "connection/mod.rs",
-            "connection/progress.rs",
             "connection/protocol.rs",
             "connection/pump.rs",
             "connection/source.rs",
             "connection/transport/ending.rs",
+            "connection/transport/filtered.rs",
             "connection/transport/mod.rs",
         ],
         "a protocol's handlers get a context of the protocol's own type, through which they reach the connection",

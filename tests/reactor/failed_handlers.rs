@@ -114,7 +114,11 @@ fn fail_in_all_ways() {
         });
         Ok(())
     });
-    fails(|cx| Ok(cx.register_producer(Producer::pull(FailingProducer))?));
+    fails(|cx| {
+        Ok(cx
+            .connection()
+            .register_producer(Producer::pull(FailingProducer))?)
+    });
 
     fail_elsewhere(&reactor());
     testing::run(|reactor| {

@@ -68,7 +68,7 @@ fn what_is_written_after_the_call_goes_through_the_filter() {
         assert_eq!(peer.received(), [&b"before"[..], &[GREETING]].concat());
         peer.send([GREETING]);
         assert_eq!(peer.received(), shifted(b"after"));
-        connection.abort().unwrap();
+        connection.abort();
     });
 }
 
@@ -87,7 +87,7 @@ fn much_that_is_written_after_the_call_goes_through_the_filter() {
         assert_eq!(received, vec![b'x'; 300_000]);
         peer.send([GREETING]);
         assert_eq!(peer.received(), vec![b'y'; 300_000]);
-        connection.abort().unwrap();
+        connection.abort();
     });
 }
 
@@ -106,7 +106,7 @@ fn what_has_come_already_goes_to_the_filter_and_the_framing_begins_anew() {
             assert_eq!(log.events(), ["upgrade", "secret"], "cut at {cut}");
             peer.send(shifted(b"ret\r\n"));
             assert_eq!(log.events(), ["upgrade", "secret", "secret"]);
-            connection.abort().unwrap();
+            connection.abort();
         });
     }
 }
@@ -163,7 +163,7 @@ fn what_comes_while_reading_is_paused_is_delivered_later() {
         connection.resume_reading().unwrap();
         reactor.settle();
         assert_eq!(log.events(), ["upgrade", "one", "two"]);
-        connection.abort().unwrap();
+        connection.abort();
     });
 }
 
@@ -183,7 +183,7 @@ fn unanswered_output_does_not_keep_a_filter_from_opening() {
         peer.send([&[GREETING][..], &shifted(b"one\r\n")].concat());
         peer.set_reading(true);
         assert_eq!(log.events(), ["upgrade", "one"]);
-        connection.abort().unwrap();
+        connection.abort();
     });
 }
 
@@ -227,7 +227,7 @@ fn the_deferred_tells_when_it_is_open_and_why_not() {
         let (opened, connection, _peer) = open(&[GREETING]);
         opened.unwrap();
         assert_eq!(connection.filter_info::<u8>(), Some(1));
-        connection.abort().unwrap();
+        connection.abort();
         reactor.settle();
         let gone = connection
             .insert_filter(Shift::new(1))
@@ -265,7 +265,7 @@ fn a_second_one_goes_on_top_of_the_first() {
         peer.send(shifted(&[&[GREETING][..], &shifted(b"hi")].concat()));
         assert_eq!(peer.received(), shifted(&shifted(b"two")));
         assert_eq!(log.events(), ["made", "received hi"]);
-        connection.abort().unwrap();
+        connection.abort();
     });
 }
 
@@ -287,7 +287,7 @@ fn the_connection_is_made_when_the_filter_is_open() {
         assert_eq!(peer.received(), [&[GREETING][..], &shifted(b"hi")].concat());
         let connection = connecting.into_result().unwrap().unwrap();
         assert_eq!(log.events(), ["made", "received hello"]);
-        connection.lose_connection().unwrap();
+        connection.lose_connection();
         assert_eq!(peer.received(), shifted(b"."));
         assert!(peer.is_closed());
         assert_eq!(log.events(), ["made", "received hello", "lost: done"]);
@@ -365,7 +365,7 @@ fn each_side_ends_by_itself() {
             peer.received(),
             [&[GREETING][..], &shifted(b"the last word")].concat()
         );
-        connection.lose_write_connection().unwrap();
+        connection.lose_write_connection();
         assert_eq!(peer.received(), shifted(b"."));
         assert!(peer.is_closed());
         assert_eq!(log.events(), ["made", "read closed", "lost: done"]);
@@ -440,7 +440,7 @@ fn an_error_after_both_ends_is_no_loss() {
         peer.set_reading(false);
         peer.send(".");
         // Nothing but the end waits: it cannot be sent any more.
-        connection.lose_connection().unwrap();
+        connection.lose_connection();
         peer.reset();
         assert_eq!(log.events(), ["made", "read closed", "lost: done"]);
     });
@@ -539,7 +539,7 @@ fn a_panic_ends_its_connection_and_no_other() {
             reactor.settle();
             assert!(connection.is_gone(), "{name}");
             assert!(log.is_lost() && !other_log.is_lost(), "{name}");
-            other.abort().unwrap();
+            other.abort();
         });
     }
 }
@@ -574,7 +574,7 @@ fn a_filter_may_use_its_own_connection() {
         peer.send("hello");
         assert_eq!(peer.received(), b"from inside");
         own.take();
-        connection.abort().unwrap();
+        connection.abort();
     });
 }
 
@@ -729,7 +729,7 @@ fn a_rate_holds_on_a_connection() {
     );
     assert!((950_000..=1_050_000 + kept).contains(&read), "{read}");
     // It is closed when all of it has gone out, at that rate.
-    connection.lose_connection().unwrap();
+    connection.lose_connection();
     reactor.settle();
     assert!(!connection.is_gone());
     for _ in 0..1100 {

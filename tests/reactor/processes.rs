@@ -303,7 +303,7 @@ fn it_has_ended_when_all_pipes_are_closed() {
     ));
     assert_sleeps(&reactor);
     process.write("still there").expect("it is open");
-    process.close_stdin();
+    process.close_stdin().expect("it is open");
     turn_until(&reactor, || has_ended(&log));
     assert!(log.has("1 lost after still there"));
     assert_eq!(log.events().last().expect("some"), "ended: code 5");
@@ -326,8 +326,8 @@ fn who_does_not_want_to_wait_closes_the_pipes() {
 fn any_descriptor_can_be_a_pipe() {
     let (reactor, log) = (reactor(), Log::default());
     let protocol = Recorder::new(&log).on_made(|cx| {
-        cx.write_to_child(7, "order")?;
-        cx.close_child_fd(7);
+        cx.process().write_to_child(7, "order")?;
+        cx.process().close_child_fd(7)?;
         Ok(())
     });
     let command = shell("cat <&7 >&9; cat >&4")
@@ -359,7 +359,7 @@ fn a_descriptor_can_be_given() {
         .fd(9, std::os::fd::OwnedFd::from(other))
         .fd(2, File::create("/dev/null").expect("it is there"));
     let process = spawn(&reactor, command, Recorder::new(&log));
-    process.close_stdin();
+    process.close_stdin().expect("it is open");
     turn_until(&reactor, || has_ended(&log));
     let mut text = String::new();
     // It is at its end: this process has closed what the child was given.
@@ -388,7 +388,7 @@ fn nothing_else_is_inherited() {
     // Nor does one child hold the pipes of another.
     let first = spawn(&reactor, Command::new("cat"), Recorder::new(&log));
     let second = spawn(&reactor, Command::new("cat"), Recorder::new(&log));
-    first.close_stdin();
+    first.close_stdin().expect("it is open");
     turn_until(&reactor, || has_ended(&log));
     assert!(first.is_gone() && !second.is_gone());
     second.kill();
@@ -472,7 +472,7 @@ fn what_waits_to_be_written_is_bounded() {
     let limit = 1024 * 1024;
     let command = Command::new("cat").max_buffered(limit);
     let process = spawn(&reactor, command, Recorder::new(&log));
-    process.pause_reading();
+    process.pause_reading().expect("it runs");
     process
         .write(vec![b'x'; 3 * limit])
         .expect("a single write may be of any size");
@@ -487,10 +487,10 @@ fn what_waits_to_be_written_is_bounded() {
     let drained = process.drained(0);
     assert_sleeps(&reactor);
     assert_no_result(&drained);
-    process.resume_reading();
+    process.resume_reading().expect("it runs");
     result_of(&reactor, drained).expect("all goes");
     result_of(&reactor, process.drained(0)).expect("it is drained");
-    process.close_stdin();
+    process.close_stdin().expect("it is open");
     turn_until(&reactor, || has_ended(&log));
     let all = format!("1 lost after {} bytes", 3 * limit);
     assert!(log.has(&all), "{:?}", log.events());
@@ -511,7 +511,7 @@ fn what_waits_is_offered_to_the_child_before_more_is_refused() {
     for _ in 0..10 {
         process.write([b'x'; 1000]).expect("there is room");
     }
-    process.close_stdin();
+    process.close_stdin().expect("it is open");
     turn_until(&reactor, || has_ended(&log));
 }
 
@@ -535,7 +535,8 @@ fn who_waits_for_a_pipe_hears_that_it_is_closed() {
 fn a_child_may_close_its_input_and_run_on() {
     let (reactor, log) = (reactor(), Log::default());
     let protocol = Recorder::new(&log).on_lost(|cx| {
-        cx.close_child_fd(3);
+        // Errs when it is closed.
+        let _ = cx.process().close_child_fd(3);
         Ok(())
     });
     let command = shell("exec 0<&-; cat <&3").fd(3, ChildFd::Write);
@@ -551,7 +552,7 @@ fn reading_can_be_paused() {
     let counted = count.clone();
     let protocol = Recorder::new(&log).on_received(move |cx| {
         counted.add();
-        cx.pause_reading();
+        cx.process().pause_reading()?;
         Ok(())
     });
     let process = spawn(&reactor, Command::new("yes"), protocol);
@@ -559,7 +560,7 @@ fn reading_can_be_paused() {
     turn_a_few_times(&reactor);
     assert_sleeps(&reactor);
     assert_eq!(count.get(), 1);
-    process.resume_reading();
+    process.resume_reading().expect("it runs");
     turn_until(&reactor, || count.get() == 2);
     process.kill();
     // Nor does a child that has exited make it spin.
@@ -714,7 +715,7 @@ fn children_are_in_the_group_that_they_are_put_into() {
         assert!(log.has("ended: signal Some(9)"), "{:?}", log.events());
     }
     assert!(!usual.is_gone());
-    usual.close_stdin();
+    usual.close_stdin().expect("it is open");
     turn_until(&reactor, || usual.is_gone());
 }
 

@@ -156,7 +156,7 @@ fn a_child_that_has_gone_is_not_signalled() {
     in_a_process("a_child_that_has_gone_is_not_signalled", true, || {
         let (reactor, log) = (reactor(), Log::default());
         let (process, ended) = spawn(&reactor, Command::new("cat"), &log);
-        process.close_stdin();
+        process.close_stdin().expect("it is open");
         turn_until(&reactor, || log.len() == 1);
         reactor.turn(Some(Duration::ZERO)).expect("it turns");
         wait_until_gone(&process);

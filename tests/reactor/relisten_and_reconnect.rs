@@ -262,15 +262,15 @@ fn a_client_connects_from_where_it_is_told_to() {
 fn the_options_of_a_connection_can_be_read_and_set_on_both_sides() {
     let (reactor, log) = (reactor(), Log::default());
     let set = |cx: &mut Context<'_, RawRecorder>| -> deferred::Result<()> {
-        assert!(cx.nodelay() && !cx.keepalive());
+        assert!(cx.connection().nodelay()? && !cx.connection().keepalive()?);
         let patient = KeepAlive::after(Duration::from_secs(60))
             .interval(Duration::from_secs(10))
             .retries(3);
-        cx.set_keepalive(patient)?;
-        assert!(cx.nodelay() && cx.keepalive());
-        cx.set_keepalive(None)?;
-        assert!(!cx.keepalive());
-        cx.set_nodelay(false)?;
+        cx.connection().set_keepalive(patient)?;
+        assert!(cx.connection().nodelay()? && cx.connection().keepalive()?);
+        cx.connection().set_keepalive(None)?;
+        assert!(!cx.connection().keepalive()?);
+        cx.connection().set_nodelay(false)?;
         Ok(())
     };
     let recorder = RawRecorder::new(&log).on_made(set);

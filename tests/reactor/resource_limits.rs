@@ -92,10 +92,8 @@ fn a_peer_that_never_reads_is_not_read_from_either() {
 fn above_the_hard_limit_the_connection_is_aborted() {
     let log = Log::default();
     let (reactor, address) = serve(RawRecorder::new(&log).on_received(|cx, _| {
-        cx.set_write_limits(WriteLimits {
-            max_buffered: 1024 * 1024,
-            ..WriteLimits::default()
-        });
+        let limits = WriteLimits::default().with_max_buffered(1024 * 1024);
+        cx.connection().set_write_limits(limits)?;
         // More than any socket buffer takes.
         for _ in 0..100 {
             cx.write(vec![0; 1024 * 1024]);

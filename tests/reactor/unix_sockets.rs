@@ -10,11 +10,12 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use deferred::Result;
 use reactor::{
     ConnectError, ConnectErrorKind, Context, Protocol, Raw, SendDescriptorError, UnixAddress,
-    UnixListenOptions,
+    UnixConnectOptions, UnixListenOptions,
 };
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
@@ -105,10 +106,10 @@ fn the_credentials_of_a_peer_are_told() {
     );
     let noting = RawRecorder::new(&log).on_made(move |cx| {
         if cfg!(target_os = "linux") {
-            let peer = cx.peer_credentials()?;
+            let peer = cx.connection().peer_credentials()?;
             assert_eq!((peer.pid(), peer.uid(), peer.gid()), own);
         } else {
-            let error = cx.peer_credentials().unwrap_err();
+            let error = cx.connection().peer_credentials().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Unsupported);
         }
         Ok(())
@@ -130,7 +131,7 @@ fn the_credentials_of_a_peer_are_told() {
 fn the_peer_of_another_socket_has_no_credentials() {
     let (reactor, log) = (reactor(), Log::default());
     let recorder = RawRecorder::new(&log).on_made(|cx| {
-        let error = cx.peer_credentials().unwrap_err();
+        let error = cx.connection().peer_credentials().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         Ok(())
     });
@@ -244,11 +245,11 @@ fn descriptors_come_before_the_bytes_they_were_sent_with() {
     let opened = move || File::open(&file).expect("it is there");
     let recorder = RawRecorder::new(&Log::default()).on_made(move |cx| {
         cx.write("before");
-        cx.send_descriptor(opened(), "with one")?;
-        cx.send_descriptor(opened(), "with another")?;
+        cx.connection().send_descriptor(opened(), "with one")?;
+        cx.connection().send_descriptor(opened(), "with another")?;
         cx.write("after");
         assert_eq!(
-            cx.send_descriptor(opened(), ""),
+            cx.connection().send_descriptor(opened(), ""),
             Err(SendDescriptorError::NoBytes)
         );
         Ok(())
@@ -357,7 +358,10 @@ fn descriptors_that_nobody_reads_are_not_piled_up() {
     let noting = log.clone();
     let recorder = RawRecorder::new(&Log::default()).on_made(move |cx| {
         let refused = loop {
-            match cx.send_descriptor(File::open("/dev/null")?, [7; 4096]) {
+            match cx
+                .connection()
+                .send_descriptor(File::open("/dev/null")?, [7; 4096])
+            {
                 Ok(()) => {}
                 Err(refused) => break refused,
             }
@@ -381,7 +385,9 @@ fn tcp_sends_no_descriptors() {
     let (reactor, log) = (reactor(), Log::default());
     let noting = log.clone();
     let recorder = RawRecorder::new(&Log::default()).on_made(move |cx| {
-        let refused = cx.send_descriptor(File::open("/dev/null")?, "x");
+        let refused = cx
+            .connection()
+            .send_descriptor(File::open("/dev/null")?, "x");
         noting.note(refused.unwrap_err().to_string());
         Ok(())
     });
@@ -428,4 +434,40 @@ fn a_pipe_that_nobody_reads_ends_the_connection() {
     drop(from_it);
     turn_until(&reactor, || log.is_lost());
     assert_eq!(log.events(), ["made", "lost: broken"]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_attempt_at_a_full_backlog_ends_after_the_timeout_of_its_options() {
+    let (reactor, log) = (reactor(), Log::default());
+    let path = std::env::temp_dir().join(format!("full-backlog-{}", std::process::id()));
+    // It never accepts, and its backlog is full after one connection.
+    let listener = UnixListener::bind(&path).expect("a free name");
+    rustix::net::listen(&listener, 0).expect("it listens");
+    let address = rustix::net::SocketAddrUnix::new(&path).expect("a short name");
+    let waiting: Vec<_> = std::iter::repeat_with(|| {
+        let kind = rustix::net::SocketType::STREAM;
+        let socket =
+            rustix::net::socket(rustix::net::AddressFamily::UNIX, kind, None).expect("a socket");
+        rustix::io::ioctl_fionbio(&socket, true).expect("it can be asked not to wait");
+        rustix::net::connect(&socket, &address).map(|()| socket)
+    })
+    .map_while(Result::ok)
+    .take(100)
+    .collect();
+    assert!(!waiting.is_empty());
+    let started = Instant::now();
+    let options = UnixConnectOptions::new(&path).timeout(Duration::from_millis(50));
+    let connecting = reactor.connect_unix(options, RawRecorder::new(&log));
+    let failure = reactor
+        .block_on(connecting)
+        .expect_err("it is not accepted");
+    let error = failure.downcast_ref::<ConnectError>().expect("it says why");
+    assert!(
+        matches!(error.kind(), ConnectErrorKind::TimedOut),
+        "{error:?}"
+    );
+    assert!(started.elapsed() >= Duration::from_millis(40));
+    drop((listener, waiting));
+    fs::remove_file(&path).expect("it is there");
 }

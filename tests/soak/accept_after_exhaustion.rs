@@ -130,7 +130,7 @@ fn exhaust(reactor: &Reactor, seen: &Seen, address: &SockAddr, domain: Domain) {
     reactor.turn(Some(Duration::ZERO)).expect("it turns");
     assert_eq!(seen.accepted.borrow().len(), 1, "it pauses");
     let oldest = seen.accepted.borrow_mut().pop().expect("there is one");
-    oldest.abort().expect("it is there");
+    oldest.abort();
     for _ in 0..5 {
         reactor.turn(Some(Duration::ZERO)).expect("it turns");
     }

@@ -72,7 +72,8 @@ impl Protocol for Panicking {
         }
         if self.at == Where::Producer {
             let producer = |_: &mut Consumer<'_>| -> Result<Production> { panic!("a producer") };
-            cx.register_producer(Producer::pull(producer))?;
+            cx.connection()
+                .register_producer(Producer::pull(producer))?;
         }
         Ok(())
     }

@@ -109,7 +109,8 @@ impl Protocol for Source {
                 false => Production::More,
             })
         };
-        cx.register_producer(Producer::pull(producer))?;
+        cx.connection()
+            .register_producer(Producer::pull(producer))?;
         Ok(())
     }
 

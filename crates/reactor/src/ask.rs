@@ -1,4 +1,4 @@
-//! `ask`: a question to a server as a function that gives the answer.
+//! `ask`: a question to a server, as a function that gives the answer.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -14,7 +14,7 @@ use crate::handle::ReactorHandle;
 ///
 /// Cancelling the Deferred, as its timeout does, ends the connection: an attempt is
 /// stopped, and a connection [aborted](Connection::abort). An inner
-/// [`Deferred::pair`] would leave it open, waiting for an answer that nobody takes. Once
+/// [`Deferred::pair`] would leave it open, waiting for an answer that is not used. Once
 /// the answer is there, the connection is the protocol's own to end.
 ///
 /// `server` is what [`connect_tcp`](ReactorHandle::connect_tcp) or
@@ -79,7 +79,7 @@ where
     let (trigger, answer) = Deferred::with_canceller(move |_trigger| {
         if let Some(connection) = to_end.take() {
             // `Gone` if it is over: then there is nothing to end.
-            let _ = connection.abort();
+            connection.abort();
         }
     });
     server

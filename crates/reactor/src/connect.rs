@@ -1,4 +1,4 @@
-//! `Connect`: what a connection can be made to.
+//! `Connect`: targets of a connection.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use crate::address::UnixAddress;
 use crate::connection::{Connection, Protocol};
 use crate::handle::ReactorHandle;
 use crate::tcp::{HostPort, TcpConnectOptions};
+use crate::unix::UnixConnectOptions;
 
 /// What a connection can be made to: whatever
 /// [`connect_tcp`](ReactorHandle::connect_tcp) and
@@ -46,30 +47,6 @@ use crate::tcp::{HostPort, TcpConnectOptions};
 pub trait Connect {
     /// Connects, and gives the connection to `protocol`. The Deferred fires after
     /// `connection_made`; cancelling it stops the attempt.
-    ///
-    /// # Examples
-    ///
-    /// A function that does not care what it talks through:
-    ///
-    /// ```
-    /// # use reactor::testing::TestReactor;
-    /// # use reactor::{Connect, Protocol, Raw, ReactorHandle, UnixAddress};
-    /// # struct Greeter; impl Protocol for Greeter { type Framing = Raw; }
-    /// fn greet(reactor: &ReactorHandle, server: impl Connect) {
-    ///     server
-    ///         .connect(reactor, Greeter)
-    ///         .add_callback(|connection| Ok(connection.write("hello")?))
-    ///         .detach();
-    /// }
-    ///
-    /// # let reactor = TestReactor::new();
-    /// # reactor.listen_tcp("127.0.0.1:80", || Greeter)?;
-    /// # reactor.listen_unix("/run/greeter", || Greeter)?;
-    /// greet(&reactor, "127.0.0.1:80");
-    /// greet(&reactor, UnixAddress::from("/run/greeter"));
-    /// # reactor.settle();
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     fn connect<P: Protocol>(self, reactor: &ReactorHandle, protocol: P) -> Deferred<Connection<P>>;
 }
 
@@ -92,4 +69,4 @@ macro_rules! connect_with {
 
 connect_with!(connect_tcp: TcpConnectOptions, HostPort, &str, String, &String, SocketAddr,
     (IpAddr, u16), (&str, u16));
-connect_with!(connect_unix: UnixAddress, PathBuf, &PathBuf, &Path);
+connect_with!(connect_unix: UnixConnectOptions, UnixAddress, PathBuf, &PathBuf, &Path);

@@ -24,7 +24,7 @@ use crate::sys::peer_credentials;
 ///     type Framing = Lines;
 ///
 ///     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
-///         let peer = cx.peer_credentials()?;
+///         let peer = cx.connection().peer_credentials()?;
 ///         if peer.uid() != self.own_uid {
 ///             return Err(Failure::msg(format!("user {} may not come in", peer.uid())));
 ///         }

@@ -121,7 +121,7 @@ impl ReactorHandle {
     ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
     ///     peer.set_reading(false);
     ///     connection.write(vec![0; 1_000_000]).unwrap();
-    ///     connection.lose_connection().unwrap();
+    ///     connection.lose_connection();
     ///     reactor.set_shutdown_timeout(Duration::from_secs(3));
     ///     reactor.stop().unwrap();
     ///     reactor.advance(Duration::from_secs(2));

@@ -164,6 +164,7 @@ mod io;
 mod listening;
 mod mailbox;
 mod memory;
+mod out_buffer;
 mod panics;
 mod pending_replies;
 mod poll;
@@ -195,9 +196,7 @@ pub use self::ask::ask;
 pub use self::byte_stream::ByteStream;
 pub use self::connect::Connect;
 pub use self::connecting::{ClientFactory, Connector, ConnectorState};
-pub use self::connection::{
-    Connection, Context, Factory, Frame, Handled, Protocol, WriteLimits, pump,
-};
+pub use self::connection::{Connection, Context, Factory, Frame, Protocol, WriteLimits, pump};
 pub use self::core::Counters;
 pub use self::cores::Cores;
 pub use self::credentials::PeerCredentials;
@@ -206,10 +205,11 @@ pub use self::datagram::{
     MulticastInterface,
 };
 pub use self::descriptor::{Descriptor, DescriptorRef};
-pub use self::error::ConnectionClosed;
+pub use self::error::{ConnectionClosed, ConnectionClosedKind};
 pub use self::framing::{Decoded, Framing, Lines, Raw};
 pub use self::handle::ReactorHandle;
 pub use self::listening::ListeningPort;
+pub use self::mailbox::Handled;
 pub use self::process::{ChildFd, Command, Process, ProcessContext, ProcessEnded, ProcessProtocol};
 pub use self::producer::{Consumer, Producer, Production, PullProducer, PushProducer};
 pub use self::react::react;
@@ -236,8 +236,8 @@ pub mod errors {
     pub use crate::connecting::ConnectorError;
     pub use crate::datagram::DatagramError;
     pub use crate::error::{
-        BlockingCallError, ConnectError, ConnectErrorKind, Gone, ListenError, NoProtocol,
-        NotRunning, ReactorGone, ResolveError, RunError, SendDescriptorError,
+        AdoptError, BlockingCallError, ConnectError, ConnectErrorKind, Gone, ListenError,
+        NoProtocol, NotRunning, ReactorGone, ResolveError, RunError, SendDescriptorError,
     };
     pub use crate::framing::LineTooLong;
     pub use crate::process::{OutputTooLong, ProcessError, SpawnError, StatusUnknown};
@@ -251,7 +251,7 @@ pub mod options {
     pub use crate::connection::KeepAlive;
     pub use crate::datagram::{UdpOptions, UnixDatagramOptions};
     pub use crate::tcp::{HostPort, TcpConnectOptions, TcpListenOptions};
-    pub use crate::unix::UnixListenOptions;
+    pub use crate::unix::{UnixConnectOptions, UnixListenOptions};
 }
 
 /// The README, whose program is a test.

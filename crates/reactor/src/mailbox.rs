@@ -1,243 +1,657 @@
-//! A protocol in the loop: who calls it, and what it has asked to be called with.
+//! Mailbox of a protocol: the jobs that wait for it, and what connections, datagram ports
+//! and children have in common because of it.
 //!
-//! Handlers are called from the loop only. What comes from elsewhere (`when`, delayed
-//! calls, `post`) is a job, which is run in the same turn, after the handler that is
-//! running. So a handler never meets another handler's borrow.
+//! A protocol is called from the loop only, and never while one of its handlers runs. What
+//! anything else wants of it (`when`, a delayed call, `post`) is a job in its mailbox: the
+//! loop runs the job in the same turn, after the handler that is running. So a handler never
+//! meets the borrow of another handler, and the stack does not grow with the number of
+//! protocols that call one another.
+//!
+//! [`MailboxOwner`] is implemented by the event sources that own a protocol:
+//! `ConnectionSource`, `DatagramSource` and `ProcessSource`. Their contexts and handles get
+//! the common methods from [`context_methods`] and [`handle_methods`]: macros, so that each
+//! type has the methods on its own page of the documentation, with its own noun, where one
+//! generic type would add a parameter to every signature of a handler.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::rc::Weak;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use deferred::{Cancelled, Deferred, DelayedCall, Failure, Result};
+use deferred::{
+    Cancelled, Deferred, DelayedCall, Failure, LoopingCall, Outcome, Result, maybe_deferred,
+};
 
 use crate::cancel_on_close::{CancelSet, Cancellable};
-use crate::connection::Handled;
 use crate::core::Runnable;
 use crate::handle::ReactorHandle;
 use crate::panics::contain;
 
-/// Work for a protocol from elsewhere.
-pub(crate) type Job<H> = Box<
+/// Work for a protocol that does not come from its own handler.
+pub(crate) type Job<O> = Box<
     dyn for<'a, 'b> FnOnce(
-        &'a mut <H as MailboxOwner>::Protocol,
-        &'a mut <H as MailboxOwner>::Context<'b>,
+        &'a mut <O as MailboxOwner>::Protocol,
+        &'a mut <O as MailboxOwner>::Context<'b>,
     ) -> Result<()>,
 >;
 
-/// Whose protocol it is: a datagram port, a process.
+/// Whether what a job writes counts as an answer to input: see
+/// [`WriteLimits::high_water`](crate::WriteLimits::high_water).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// A handler for input, or a job of such a handler, has posted the job.
+    Input,
+    /// Anything else has posted it.
+    Other,
+}
+
+/// What a handler, or a closure that is called with a protocol, may return: nothing, or a
+/// [`Result<()>`](deferred::Result). An error counts as one of a handler: it closes a
+/// connection.
+///
+/// # Examples
+///
+/// ```
+/// # use reactor::{Protocol, Raw, testing};
+/// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+/// testing::run(|reactor| {
+///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+///     connection.post(|_this, cx| cx.write("x")).unwrap();
+///     connection.post(|_this, _cx| Err(deferred::Failure::msg("no more"))).unwrap();
+///     assert_eq!(peer.received(), b"x");
+///     assert!(peer.is_closed());
+/// });
+/// ```
+pub trait Handled: sealed::Sealed {
+    #[doc(hidden)]
+    fn into_result(self) -> Result<()>;
+}
+
+impl Handled for () {
+    fn into_result(self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Handled for Result<(), Failure> {
+    fn into_result(self) -> Self {
+        self
+    }
+}
+
+mod sealed {
+    #[expect(unnameable_types, reason = "it seals the trait")]
+    pub trait Sealed {}
+    impl Sealed for () {}
+    impl Sealed for deferred::Result<()> {}
+}
+
+/// An event source that owns a protocol: a connection, a datagram port, a child.
 pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
     type Protocol: 'static;
 
-    /// What its handlers act through.
+    /// The protocol, with what it needs as long as the owner is open.
+    type Open: 'static;
+
+    /// What handlers of the protocol act through.
     type Context<'a>;
 
+    /// The error of a handle whose owner is closed.
+    type Closed: std::error::Error + Send + Sync + 'static;
+
+    type Status: MailboxStatus;
+
     fn mailbox(&self) -> &Mailbox<Self>;
+
+    fn status(&self) -> &Self::Status;
 
     fn reactor(&self) -> &ReactorHandle;
 
     fn context(&self) -> Self::Context<'_>;
 
-    /// A handler has failed or panicked.
-    fn failed(&self, failure: Failure);
+    fn closed_error() -> Self::Closed;
 
-    /// Sees to it that this is settled in this turn.
+    /// Called when a handler has failed or panicked.
+    fn handler_failed(&self, failure: Failure);
+
+    /// Whether handles treat the owner as closed. A port is so as soon as it is to close.
+    fn is_gone(&self) -> bool {
+        self.status().is_closed()
+    }
+
+    /// The cause of what is posted now.
+    fn cause(&self) -> Cause {
+        Cause::Other
+    }
+
+    /// Runs `job` as something that has this cause.
+    fn with_cause<R>(&self, _cause: Cause, job: impl FnOnce() -> R) -> R {
+        job()
+    }
+
+    /// Has the loop run this owner in this turn.
     fn touch(&self) {
-        let mailbox = self.mailbox();
-        if !mailbox.is_unsettled.replace(true)
-            && let (Some(me), Ok(core)) = (mailbox.me.upgrade(), self.reactor().core())
+        if !self.status().is_queued()
+            && let Some(me) = self.mailbox().me.upgrade()
+            && let Ok(core) = self.reactor().core()
         {
+            self.status().set_queued(true);
             core.run_soon(me);
         }
     }
 
-    /// Queues a job for the protocol; hands it back if that is over.
-    fn post(&self, job: Job<Self>) -> Result<(), Job<Self>> {
-        let mailbox = self.mailbox();
-        if mailbox.is_over.get() {
+    /// Queues a job for the protocol; hands it back if the owner is closed.
+    fn post(&self, job: Job<Self>, cause: Cause) -> Result<(), Job<Self>> {
+        if self.status().is_closed() {
             return Err(job);
         }
-        mailbox.jobs.borrow_mut().push_back(job);
+        self.mailbox().jobs.borrow_mut().push_back((job, cause));
+        self.status().set_has_jobs(true);
         self.touch();
         Ok(())
     }
 
-    /// Lets `f` call the protocol, with [`guard`](Self::guard); unless it is being called
-    /// further up the stack, or is over.
-    fn try_with_protocol(&self, f: impl FnOnce(&mut Self::Protocol)) {
-        if let Ok(mut protocol) = self.mailbox().protocol.try_borrow_mut()
-            && let Some(protocol) = &mut *protocol
+    /// Has `cancellable` cancelled when the owner closes, unless it is over by then.
+    fn cancel_on_close(&self, cancellable: Cancellable) {
+        if self.status().is_closed() {
+            return cancellable.cancel();
+        }
+        let crowded = self.status().with_cancel_set(|set| set.add(cancellable));
+        let Some(crowded) = crowded else {
+            return;
+        };
+        // Looking at a Deferred may run code of users, so nothing is borrowed here.
+        let kept = crowded.without_done();
+        if self.status().is_closed() {
+            return kept.cancel();
+        }
+        self.status().with_cancel_set(|set| set.merge(kept));
+    }
+
+    // --- calling the protocol ---
+
+    /// Lets `f` call the protocol; unless a handler is running further up the stack, or the
+    /// owner is closed.
+    fn try_with_open(&self, f: impl FnOnce(&mut Self::Open)) {
+        if let Ok(mut open) = self.mailbox().open.try_borrow_mut()
+            && let Some(open) = &mut *open
         {
-            f(protocol);
+            f(open);
         }
     }
 
-    fn guard(&self, handler: impl FnOnce(&mut Self::Context<'_>) -> Result<()>) {
-        let handled = Failure::catch(|| handler(&mut self.context()));
-        if let Err(failure) = handled.and_then(|result| result) {
-            self.failed(failure);
+    /// Calls a handler with a context; a panic becomes a failure.
+    #[inline(always)]
+    fn guard<R>(&self, handler: impl FnOnce(&mut Self::Context<'_>) -> Result<R>) -> Result<R> {
+        Failure::catch(|| handler(&mut self.context())).and_then(|result| result)
+    }
+
+    /// As [`guard`](Self::guard), and hands a failure to
+    /// [`handler_failed`](Self::handler_failed).
+    #[inline(always)]
+    fn handle(&self, handler: impl FnOnce(&mut Self::Context<'_>) -> Result<()>) {
+        if let Err(failure) = self.guard(handler) {
+            self.handler_failed(failure);
         }
     }
 
-    /// Gives the protocol the jobs that wait now; those that they post wait for the next
-    /// time.
+    /// Runs the jobs that are in the mailbox now; jobs that they post wait for the next call.
     fn run_jobs(&self, protocol: &mut Self::Protocol) {
+        self.run_waiting_jobs(protocol);
+    }
+
+    #[inline(never)]
+    fn run_waiting_jobs(&self, protocol: &mut Self::Protocol) {
         let jobs = &self.mailbox().jobs;
         let count = jobs.borrow().len();
         for _ in 0..count {
-            let job = jobs.borrow_mut().pop_front();
-            if let Some(job) = job {
-                self.guard(|cx| job(protocol, cx));
-            }
+            let next = jobs.borrow_mut().pop_front();
+            let Some((job, cause)) = next else {
+                break;
+            };
+            self.with_cause(cause, || self.handle(|cx| job(protocol, cx)));
         }
+        let has_jobs = !jobs.borrow().is_empty();
+        self.status().set_has_jobs(has_jobs);
     }
 
+    /// Drops the jobs that wait, then the protocol. The owner is closed already, so that
+    /// nothing which those drops do can add to the mailbox.
+    fn discard(&self, open: Option<Self::Open>) {
+        contain("a job of a closed protocol", || {
+            drop(self.mailbox().jobs.take());
+        });
+        contain("a protocol's drop", || drop(open));
+    }
+
+    /// The end of an owner with a [`PlainStatus`]: calls the protocol for the last time, and
+    /// drops it and the jobs that wait.
+    fn close_with(
+        &self,
+        status: &PlainStatus,
+        last: impl FnOnce(&mut Self::Open, &mut Self::Context<'_>),
+    ) {
+        status.is_closed.set(true);
+        self.try_with_open(|open| {
+            self.handle(|cx| {
+                last(open, cx);
+                Ok(())
+            });
+        });
+        // Runs code of users, so the set is not borrowed.
+        status.cancel_on_close.take().cancel();
+        let open = self.mailbox().open.take();
+        self.discard(open);
+    }
+
+    // --- what contexts offer ---
+
     /// See `Context::when`.
-    fn when<T, F, R>(&self, deferred: Deferred<T>, f: F)
+    fn when<T, F, H>(&self, deferred: Deferred<T>, f: F)
     where
         T: 'static,
-        F: FnOnce(&mut Self::Protocol, &mut Self::Context<'_>, Result<T>) -> R + 'static,
-        R: Handled,
+        F: FnOnce(&mut Self::Protocol, &mut Self::Context<'_>, Result<T>) -> H + 'static,
+        H: Handled,
     {
         self.wait_for(deferred, f, |_failure| false);
     }
 
     /// See `Context::when_or_cancel`.
-    fn when_or_cancel<T, F, R>(&self, mut deferred: Deferred<T>, f: F)
+    fn when_or_cancel<T, F, H>(&self, mut deferred: Deferred<T>, f: F)
     where
         T: 'static,
-        F: FnOnce(&mut Self::Protocol, &mut Self::Context<'_>, Result<T>) -> R + 'static,
-        R: Handled,
+        F: FnOnce(&mut Self::Protocol, &mut Self::Context<'_>, Result<T>) -> H + 'static,
+        H: Handled,
     {
         let handle = deferred.handle();
         self.wait_for(deferred, f, |failure| failure.is::<Cancelled>());
-        self.mailbox().cancel_on_close(Cancellable::Wait(handle));
+        self.cancel_on_close(Cancellable::Wait(handle));
     }
 
-    /// As `when`; a failure that comes when the protocol is over is not reported if it
-    /// `is_expected`.
-    fn wait_for<T, F, R>(
+    /// As `when`; a failure that comes when the owner is closed is not reported if
+    /// it `is_expected`.
+    fn wait_for<T, F, H>(
         &self,
         deferred: Deferred<T>,
         f: F,
         is_expected: impl FnOnce(&Failure) -> bool + 'static,
     ) where
         T: 'static,
-        F: FnOnce(&mut Self::Protocol, &mut Self::Context<'_>, Result<T>) -> R + 'static,
-        R: Handled,
+        F: FnOnce(&mut Self::Protocol, &mut Self::Context<'_>, Result<T>) -> H + 'static,
+        H: Handled,
     {
-        let owner = Weak::clone(&self.mailbox().me);
+        let (owner, cause) = (self.mailbox().weak(), self.cause());
         deferred
             .add_both(move |outcome| {
                 let owner = owner.upgrade();
-                let is_over = owner
-                    .as_ref()
-                    .is_none_or(|owner| owner.mailbox().is_over.get());
+                let is_closed = owner.as_ref().is_none_or(|o| o.status().is_closed());
                 let is_expected = outcome.as_ref().err().is_some_and(is_expected);
-                // As a Deferred, it is reported if the job is dropped.
+                // As a Deferred, a failure is reported if the job is dropped.
                 let outcome = Deferred::from(outcome);
-                if is_over && is_expected {
+                if is_closed && is_expected {
                     outcome.ignore();
                     return;
                 }
                 let Some(owner) = owner else {
                     return outcome.detach();
                 };
-                let posted = owner.post(Box::new(move |protocol, cx| {
+                let job: Job<Self> = Box::new(move |protocol, cx| {
                     let Ok(outcome) = outcome.into_result() else {
                         unreachable!("it was made with its result");
                     };
                     f(protocol, cx, outcome).into_result()
-                }));
-                // If it is over, dropping the job reports it.
-                drop(posted);
+                });
+                // Hands the job back if the owner is closed: its drop reports a failure.
+                drop(owner.post(job, cause));
             })
             .detach();
     }
 
     /// See `Context::call_later`.
-    fn call_later<F, R>(&self, delay: Duration, f: F) -> DelayedCall
+    fn call_later<F, H>(&self, delay: Duration, f: F) -> DelayedCall
     where
-        F: FnOnce(&mut Self::Protocol, &mut Self::Context<'_>) -> R + 'static,
-        R: Handled,
+        F: FnOnce(&mut Self::Protocol, &mut Self::Context<'_>) -> H + 'static,
+        H: Handled,
     {
-        let owner = Weak::clone(&self.mailbox().me);
-        let later = self.reactor().call_later(delay, move || {
+        let (owner, cause) = (self.mailbox().weak(), self.cause());
+        let call = self.reactor().call_later(delay, move || {
             if let Some(owner) = owner.upgrade() {
-                // Over meanwhile: then it would have been cancelled.
-                let _ = owner.post(Box::new(|protocol, cx| f(protocol, cx).into_result()));
+                let job: Job<Self> = Box::new(|protocol, cx| f(protocol, cx).into_result());
+                // Hands the job back if the owner is closed; the job is dropped.
+                drop(owner.post(job, cause));
             }
         });
-        self.mailbox()
-            .cancel_on_close(Cancellable::Call(later.clone()));
-        later
+        self.cancel_on_close(Cancellable::Call(call.clone()));
+        call
     }
 
-    /// The end: calls the protocol for the last time, and drops it and the jobs that wait.
-    /// Nothing that is asked for from here on has an effect.
-    fn close_mailbox(
-        &self,
-        last: impl FnOnce(&mut Self::Protocol, &mut Self::Context<'_>) -> Result<()>,
-    ) {
-        let mailbox = self.mailbox();
-        mailbox.is_over.set(true);
-        self.try_with_protocol(|protocol| self.guard(|cx| last(protocol, cx)));
-        mailbox.cancel_on_close.take().cancel();
-        contain("a job of a protocol that is over", || {
-            drop(mailbox.jobs.take());
+    /// See `Context::call_every`.
+    #[track_caller]
+    fn call_every<F, H>(&self, interval: Duration, f: F) -> LoopingCall
+    where
+        F: FnMut(&mut Self::Protocol, &mut Self::Context<'_>) -> H + 'static,
+        H: Handled,
+    {
+        let (owner, cause) = (self.mailbox().weak(), self.cause());
+        // Empty while `f` runs, which is not borrowed then.
+        let place = Rc::new(RefCell::new(Some(f)));
+        let looping = LoopingCall::with_loop(move |looping| {
+            let (place, looping) = (Rc::clone(&place), looping.clone());
+            let Some(owner) = owner.upgrade() else {
+                return;
+            };
+            let job: Job<Self> = Box::new(move |protocol, cx| {
+                let taken = place.take();
+                let Some(mut f) = taken else {
+                    return Ok(());
+                };
+                // A job that was posted before the loop was stopped does nothing.
+                if !looping.is_running() {
+                    return Ok(());
+                }
+                let handled = f(protocol, cx).into_result();
+                place.replace(Some(f));
+                handled
+            });
+            drop(owner.post(job, cause));
         });
-        let protocol = mailbox.protocol.take();
-        contain("a protocol's drop", || drop(protocol));
+        match looping.start_later(self.reactor(), interval) {
+            // Fails only if the clock ends, which is the end of the owner, too.
+            Ok(stopped) => stopped.ignore(),
+            Err(_running) => unreachable!("the loop was just made"),
+        }
+        self.cancel_on_close(Cancellable::Loop(looping.clone()));
+        looping
     }
 }
 
-/// What a host keeps for its protocol.
-pub(crate) struct Mailbox<H: MailboxOwner> {
-    me: Weak<H>,
-    /// Borrowed while a handler runs. `None` once it is over.
-    protocol: RefCell<Option<H::Protocol>>,
-    jobs: RefCell<VecDeque<Job<H>>>,
-    cancel_on_close: RefCell<CancelSet>,
-    /// It is in the loop's list of what is to be settled.
-    is_unsettled: Cell<bool>,
-    is_over: Cell<bool>,
+/// State of a mailbox that an owner may keep where it likes: a connection keeps it in its
+/// flags, to be looked at together with the others.
+pub(crate) trait MailboxStatus {
+    /// Whether the owner is closed: nothing that is asked for has an effect.
+    fn is_closed(&self) -> bool;
+
+    /// Whether the owner is in the loop's run queue.
+    fn is_queued(&self) -> bool;
+
+    fn set_queued(&self, is_queued: bool);
+
+    /// Notes whether there are jobs in the mailbox.
+    fn set_has_jobs(&self, has_jobs: bool);
+
+    /// Calls `f`, which runs no code of users.
+    fn with_cancel_set<R>(&self, f: impl FnOnce(&mut CancelSet) -> R) -> R;
 }
 
-impl<H: MailboxOwner> Mailbox<H> {
-    pub(crate) fn new(me: &Weak<H>, protocol: H::Protocol) -> Self {
+/// [`MailboxStatus`] in cells of its own.
+#[derive(Default)]
+pub(crate) struct PlainStatus {
+    is_closed: Cell<bool>,
+    is_queued: Cell<bool>,
+    cancel_on_close: RefCell<CancelSet>,
+}
+
+impl MailboxStatus for PlainStatus {
+    fn is_closed(&self) -> bool {
+        self.is_closed.get()
+    }
+
+    fn is_queued(&self) -> bool {
+        self.is_queued.get()
+    }
+
+    fn set_queued(&self, is_queued: bool) {
+        self.is_queued.set(is_queued);
+    }
+
+    fn set_has_jobs(&self, _has_jobs: bool) {}
+
+    fn with_cancel_set<R>(&self, f: impl FnOnce(&mut CancelSet) -> R) -> R {
+        f(&mut self.cancel_on_close.borrow_mut())
+    }
+}
+
+/// What an owner keeps for its protocol.
+pub(crate) struct Mailbox<O: MailboxOwner> {
+    me: Weak<O>,
+    /// Borrowed while a handler runs. `None` before the owner is open, and once it is closed.
+    pub(crate) open: RefCell<Option<O::Open>>,
+    jobs: RefCell<VecDeque<(Job<O>, Cause)>>,
+}
+
+impl<O: MailboxOwner> Mailbox<O> {
+    pub(crate) fn new(me: &Weak<O>, open: Option<O::Open>) -> Self {
         Self {
             me: Weak::clone(me),
-            protocol: RefCell::new(Some(protocol)),
+            open: RefCell::new(open),
             jobs: RefCell::default(),
-            cancel_on_close: RefCell::default(),
-            is_unsettled: Cell::new(false),
-            is_over: Cell::new(false),
         }
     }
 
-    pub(crate) fn weak(&self) -> Weak<H> {
+    pub(crate) fn weak(&self) -> Weak<O> {
         Weak::clone(&self.me)
     }
 
-    pub(crate) fn is_over(&self) -> bool {
-        self.is_over.get()
-    }
-
-    /// Whether the protocol is being called, further up the stack.
+    /// Whether a handler is running, further up the stack.
     pub(crate) fn is_busy(&self) -> bool {
-        self.protocol.try_borrow().is_err()
-    }
-
-    /// It is being settled now.
-    pub(crate) fn settle(&self) {
-        self.is_unsettled.set(false);
-    }
-
-    /// Has `cancellable` cancelled when the protocol is over, if it is open then.
-    fn cancel_on_close(&self, cancellable: Cancellable) {
-        if self.is_over.get() {
-            return cancellable.cancel();
-        }
-        self.cancel_on_close.borrow_mut().add(cancellable);
+        self.open.try_borrow_mut().is_err()
     }
 }
+
+/// Weak reference to an owner: what `Connection`, `DatagramPort` and `Process` are made of.
+pub(crate) struct OwnerRef<O: MailboxOwner>(Weak<O>);
+
+impl<O: MailboxOwner> OwnerRef<O> {
+    pub(crate) fn new(owner: Weak<O>) -> Self {
+        Self(owner)
+    }
+
+    pub(crate) fn get(&self) -> Result<Rc<O>, O::Closed> {
+        let owner = self.0.upgrade().filter(|owner| !owner.is_gone());
+        owner.ok_or_else(O::closed_error)
+    }
+
+    /// The owner, also if it is closing or closed.
+    pub(crate) fn upgrade(&self) -> Option<Rc<O>> {
+        self.0.upgrade()
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.0.ptr_eq(&other.0)
+    }
+
+    pub(crate) fn as_ptr(&self) -> *const O {
+        self.0.as_ptr()
+    }
+
+    pub(crate) fn post<F, H>(&self, f: F) -> Result<(), O::Closed>
+    where
+        F: FnOnce(&mut O::Protocol, &mut O::Context<'_>) -> H + 'static,
+        H: Handled,
+    {
+        let owner = self.get()?;
+        let cause = owner.cause();
+        let job: Job<O> = Box::new(move |protocol, cx| f(protocol, cx).into_result());
+        owner.post(job, cause).map_err(|_job| O::closed_error())
+    }
+
+    pub(crate) fn call<F, T>(&self, f: F) -> Deferred<T::Value>
+    where
+        F: FnOnce(&mut O::Protocol, &mut O::Context<'_>) -> T + 'static,
+        T: Outcome,
+    {
+        let (trigger, answer) = Deferred::<Deferred<T::Value>>::pair();
+        let posted = self.post(move |protocol, cx| {
+            if trigger.is_fired() {
+                return;
+            }
+            let result = maybe_deferred(|| f(protocol, cx));
+            if trigger.is_fired() {
+                // `f` has cancelled its own call.
+                result.cancel();
+                return result.ignore();
+            }
+            // Cannot err: it was not fired, and nothing else has the trigger.
+            let _ = trigger.callback(result);
+        });
+        match posted {
+            Ok(()) => answer.add_callback(|result| result),
+            Err(closed) => {
+                answer.ignore();
+                deferred::fail(Failure::new(closed))
+            }
+        }
+    }
+}
+
+impl<O: MailboxOwner> Clone for OwnerRef<O> {
+    fn clone(&self) -> Self {
+        Self(Weak::clone(&self.0))
+    }
+}
+
+/// Gives a context the methods that all contexts have. `$noun` is what the protocol is for,
+/// and `$over` how that ends; the documentation of `when` and `call_every` goes on with what
+/// stands before these words.
+macro_rules! context_methods {
+    (
+        $context:ident, $protocol:ident, $noun:literal, $over:literal;
+        $(#[$when:meta])*
+        when;
+        $(#[$call_every:meta])*
+        call_every;
+    ) => {
+        impl<'a, P: $protocol> $context<'a, P> {
+            /// The reactor.
+            pub fn reactor(&self) -> &'a $crate::handle::ReactorHandle {
+                $crate::mailbox::MailboxOwner::reactor(self.source)
+            }
+
+            /// Calls `f` with the protocol when `deferred` has its result.
+            ///
+            /// The loop makes the call, after the handler that is running then. If the
+            #[doc = concat!($noun, " is ", $over, " first, `f` is not called, `deferred` goes on,")]
+            /// and a failure is reported as unhandled.
+            $(#[$when])*
+            pub fn when<T, F, H>(&mut self, deferred: ::deferred::Deferred<T>, f: F)
+            where
+                T: 'static,
+                F: FnOnce(&mut P, &mut $context<'_, P>, ::deferred::Result<T>) -> H + 'static,
+                H: $crate::mailbox::Handled,
+            {
+                $crate::mailbox::MailboxOwner::when(self.source, deferred, f);
+            }
+
+            /// As [`when`](Self::when), and cancels `deferred` if the
+            #[doc = concat!($noun, " is ", $over, " first.")]
+            pub fn when_or_cancel<T, F, H>(&mut self, deferred: ::deferred::Deferred<T>, f: F)
+            where
+                T: 'static,
+                F: FnOnce(&mut P, &mut $context<'_, P>, ::deferred::Result<T>) -> H + 'static,
+                H: $crate::mailbox::Handled,
+            {
+                $crate::mailbox::MailboxOwner::when_or_cancel(self.source, deferred, f);
+            }
+
+            /// Calls `f` with the protocol, `delay` from now, unless the
+            #[doc = concat!($noun, " is ", $over, " first.")]
+            pub fn call_later<F, H>(
+                &mut self,
+                delay: ::std::time::Duration,
+                f: F,
+            ) -> ::deferred::DelayedCall
+            where
+                F: FnOnce(&mut P, &mut $context<'_, P>) -> H + 'static,
+                H: $crate::mailbox::Handled,
+            {
+                $crate::mailbox::MailboxOwner::call_later(self.source, delay, f)
+            }
+
+            /// Calls `f` with the protocol every `interval`, first after one interval, until
+            #[doc = concat!("the loop that this gives is stopped or the ", $noun, " is ", $over, ".")]
+            ///
+            /// Being late does not add up: the k-th call is due k intervals from now, and times
+            /// that have gone by when a call ends are left out. (Twisted: `LoopingCall`.)
+            $(#[$call_every])*
+            #[doc(alias = "interval")]
+            #[doc(alias = "LoopingCall")]
+            pub fn call_every<F, H>(
+                &mut self,
+                interval: ::std::time::Duration,
+                f: F,
+            ) -> ::deferred::LoopingCall
+            where
+                F: FnMut(&mut P, &mut $context<'_, P>) -> H + 'static,
+                H: $crate::mailbox::Handled,
+            {
+                $crate::mailbox::MailboxOwner::call_every(self.source, interval, f)
+            }
+        }
+    };
+}
+
+/// Gives a handle the methods and traits that all handles have. `$error` is the type, and
+/// `$closed` the value that says that the `$noun` is gone.
+macro_rules! handle_methods {
+    ($handle:ident, $context:ident, $protocol:ident, $noun:literal, $error:ty, $closed:literal) => {
+        impl<P: $protocol> $handle<P> {
+            #[doc = concat!("Whether the ", $noun, " is gone.")]
+            #[doc(alias = "is_closed")]
+            pub fn is_gone(&self) -> bool {
+                self.source.get().is_err()
+            }
+
+            /// Calls `f` with the protocol, in this turn of the loop, after the handler that is
+            /// running.
+            ///
+            /// An error of `f` counts as one of a handler of the protocol.
+            ///
+            /// # Errors
+            ///
+            #[doc = concat!($closed, " if the ", $noun, " is gone; `f` is dropped.")]
+            pub fn post<F, H>(&self, f: F) -> ::std::result::Result<(), $error>
+            where
+                F: FnOnce(&mut P, &mut $context<'_, P>) -> H + 'static,
+                H: $crate::mailbox::Handled,
+            {
+                self.source.post(f)
+            }
+
+            /// Calls `f` as [`post`](Self::post) does, and gives what it returns: a value, a
+            /// failure, or the result of a Deferred. A failure or a panic of `f` is the
+            /// caller's, and none of the protocol.
+            ///
+            /// Cancelling the Deferred of the call withdraws `f`, if it was not called yet;
+            /// afterwards, it cancels the Deferred that `f` has returned.
+            ///
+            /// # Errors
+            ///
+            #[doc = concat!("Through the Deferred: ", $closed, " if the ", $noun, " is gone, and")]
+            /// [`Abandoned`](deferred::Abandoned) if it ends before `f` was called.
+            pub fn call<F, O>(&self, f: F) -> ::deferred::Deferred<O::Value>
+            where
+                F: FnOnce(&mut P, &mut $context<'_, P>) -> O + 'static,
+                O: ::deferred::Outcome,
+            {
+                self.source.call(f)
+            }
+        }
+
+        #[doc = concat!("Two are equal if they are handles on the same ", $noun, ".")]
+        impl<P: $protocol> PartialEq for $handle<P> {
+            fn eq(&self, other: &Self) -> bool {
+                self.source.is_same(&other.source)
+            }
+        }
+
+        impl<P: $protocol> Eq for $handle<P> {}
+
+        impl<P: $protocol> ::std::hash::Hash for $handle<P> {
+            fn hash<S: ::std::hash::Hasher>(&self, state: &mut S) {
+                self.source.as_ptr().hash(state);
+            }
+        }
+    };
+}
+
+pub(crate) use {context_methods, handle_methods};

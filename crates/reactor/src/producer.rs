@@ -1,4 +1,4 @@
-//! Producers: what writes to a connection as fast as that can send, and no faster.
+//! Producers: sources of output that is paused while the peer does not take it.
 
 use std::error::Error;
 use std::fmt;
@@ -64,78 +64,12 @@ use deferred::Result;
 pub trait PushProducer: 'static {
     /// Enough waits to be sent: write nothing more until
     /// [`resume_producing`](Self::resume_producing).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use deferred::DelayedCall;
-    /// # use reactor::PushProducer;
-    /// struct Ticks {
-    ///     next: DelayedCall,
-    /// }
-    ///
-    /// impl PushProducer for Ticks {
-    ///     fn pause_producing(&self) {
-    ///         let _ = self.next.cancel();
-    ///     }
-    /// #   fn resume_producing(&self) {}
-    /// #   fn stop_producing(&self) {}
-    /// }
-    /// # let ticks = Ticks { next: DelayedCall::inactive() };
-    /// # ticks.pause_producing();
-    /// # assert!(!ticks.next.is_active());
-    /// ```
     fn pause_producing(&self);
 
     /// There is room again.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::PushProducer;
-    /// # use std::{cell::Cell, rc::Rc};
-    /// # struct Download { wants_more: Rc<Cell<bool>> }
-    /// # impl PushProducer for Download {
-    /// #     fn pause_producing(&self) { self.wants_more.set(false) }
-    /// fn resume_producing(&self) {
-    ///     self.wants_more.set(true);
-    /// }
-    /// #     fn stop_producing(&self) {}
-    /// # }
-    /// # let download = Download { wants_more: Rc::default() };
-    /// # download.resume_producing();
-    /// # assert!(download.wants_more.get());
-    /// ```
     fn resume_producing(&self);
 
     /// The connection is over: nothing will be sent any more.
-    ///
-    /// # Examples
-    ///
-    /// Nobody wants the rest of a download:
-    ///
-    /// ```
-    /// # use reactor::{Producer, Protocol, PushProducer, Raw, testing};
-    /// # use std::{cell::Cell, rc::Rc};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// # struct Download { is_over: Rc<Cell<bool>> }
-    /// # impl PushProducer for Download {
-    /// #     fn pause_producing(&self) {}
-    /// #     fn resume_producing(&self) {}
-    /// fn stop_producing(&self) {
-    ///     self.is_over.set(true);
-    /// }
-    /// # }
-    ///
-    /// # testing::run(|reactor| {
-    /// #     let (connection, peer) = reactor.connect_to_peer(Quiet);
-    /// #     let is_over = Rc::new(Cell::new(false));
-    /// #     let download = Download { is_over: Rc::clone(&is_over) };
-    /// connection.register_producer(Producer::push(download)).unwrap();
-    /// peer.reset();
-    /// assert!(is_over.get());
-    /// # });
-    /// ```
     fn stop_producing(&self);
 }
 
@@ -150,7 +84,7 @@ pub trait PushProducer: 'static {
 /// ```
 /// use reactor::{Consumer, Context, Producer, Production, Protocol, Raw};
 ///
-/// /// Sends a thousand numbers to everybody, as fast as each can take them.
+/// /// Sends a thousand numbers to each peer, as fast as it takes them.
 /// struct Numbers;
 ///
 /// impl Protocol for Numbers {
@@ -165,7 +99,7 @@ pub trait PushProducer: 'static {
 ///             consumer.write(format!("{number}\n"));
 ///             Ok(Production::More)
 ///         });
-///         cx.register_producer(producer)?;
+///         cx.connection().register_producer(producer)?;
 ///         cx.lose_connection(); // when the producer is done
 ///         Ok(())
 ///     }
@@ -182,55 +116,9 @@ pub trait PullProducer: 'static {
     /// # Errors
     ///
     /// Any failure closes the connection.
-    ///
-    /// # Examples
-    ///
-    /// Sends a file in pieces, of which one at a time is in memory:
-    ///
-    /// ```
-    /// # use reactor::{Consumer, Producer, Production, Protocol, PullProducer, Raw, testing};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// use std::io::Read;
-    ///
-    /// struct Sending<R>(R);
-    ///
-    /// impl<R: Read + 'static> PullProducer for Sending<R> {
-    ///     fn resume_producing(&mut self, consumer: &mut Consumer<'_>) -> deferred::Result<Production> {
-    ///         let mut piece = [0; 4096];
-    ///         let length = self.0.read(&mut piece)?;
-    ///         consumer.write(&piece[..length]);
-    ///         Ok(if length > 0 { Production::More } else { Production::Done })
-    ///     }
-    /// }
-    ///
-    /// testing::run(|reactor| {
-    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
-    ///     let file = std::io::repeat(b'x').take(10_000);
-    ///     connection.register_producer(Producer::pull(Sending(file))).unwrap();
-    ///     assert_eq!(peer.received().len(), 10_000);
-    /// });
-    /// ```
     fn resume_producing(&mut self, consumer: &mut Consumer<'_>) -> Result<Production>;
 
     /// The connection is over: nothing will be sent any more.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Consumer, Production, PullProducer};
-    /// # struct Copies { left: u32, wasted: u32 }
-    /// # impl PullProducer for Copies {
-    /// #     fn resume_producing(&mut self, _: &mut Consumer<'_>) -> deferred::Result<Production> {
-    /// #         Ok(Production::Done)
-    /// #     }
-    /// fn stop_producing(&mut self) {
-    ///     self.wasted += self.left;
-    /// }
-    /// # }
-    /// # let mut copies = Copies { left: 3, wasted: 0 };
-    /// # copies.stop_producing();
-    /// # assert_eq!(copies.wasted, 3);
-    /// ```
     fn stop_producing(&mut self) {}
 }
 
@@ -257,6 +145,7 @@ where
 /// assert_eq!(after(2, 2), Production::Done);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Production {
     /// It is to be asked again. If it wrote nothing, that is when something else
     /// was written and sent.
@@ -297,24 +186,6 @@ impl<'a> Consumer<'a> {
     }
 
     /// Sends `bytes`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Consumer, Producer, Production, Protocol, Raw, testing};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// let once = Producer::pull(|consumer: &mut Consumer<'_>| {
-    ///     // As often as it likes.
-    ///     consumer.write("all ");
-    ///     consumer.write(b"at once");
-    ///     Ok(Production::Done)
-    /// });
-    /// # testing::run(|reactor| {
-    /// #     let (connection, peer) = reactor.connect_to_peer(Quiet);
-    /// #     connection.register_producer(once).unwrap();
-    /// #     assert_eq!(peer.received(), b"all at once");
-    /// # });
-    /// ```
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) {
         (self.write)(bytes.as_ref());
     }
@@ -336,8 +207,9 @@ impl fmt::Debug for Consumer<'_> {
 /// let nothing = Producer::pull(|_: &mut Consumer<'_>| Ok(Production::Done));
 /// assert!(matches!(nothing, Producer::Pull(_)));
 /// ```
+#[non_exhaustive]
 pub enum Producer {
-    /// It writes by itself, until it is told to wait.
+    /// It writes by itself, until it is paused.
     Push(Rc<dyn PushProducer>),
     /// It writes when it is asked.
     Pull(Box<dyn PullProducer>),
@@ -381,26 +253,6 @@ impl Producer {
     }
 
     /// One that writes when it is asked.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Consumer, Producer, Production, Protocol, Raw, testing};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// testing::run(|reactor| {
-    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
-    ///     let mut numbers = 1..=1000;
-    ///     let counting = Producer::pull(move |consumer: &mut Consumer<'_>| match numbers.next() {
-    ///         Some(number) => {
-    ///             consumer.write(format!("{number}\n"));
-    ///             Ok(Production::More)
-    ///         }
-    ///         None => Ok(Production::Done),
-    ///     });
-    ///     connection.register_producer(counting).unwrap();
-    ///     assert!(peer.received().ends_with(b"999\n1000\n"));
-    /// });
-    /// ```
     pub fn pull(producer: impl PullProducer) -> Self {
         Self::Pull(Box::new(producer))
     }
@@ -441,7 +293,7 @@ impl fmt::Debug for Producer {
 ///     connection.register_producer(endless()).unwrap();
 ///     let second = connection.register_producer(endless());
 ///     assert_eq!(second, Err(ProducerError::AlreadyRegistered));
-///     connection.abort().unwrap();
+///     connection.abort();
 /// });
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Standard input and output as a connection.
+//! Standard input and output, and other pairs of pipes, as a connection.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -7,6 +7,7 @@ use std::rc::{Rc, Weak};
 use crate::address::Address;
 use crate::connection::{Connection, ConnectionSource, Duplex, NewConnection, Protocol};
 use crate::core::Core;
+use crate::error::AdoptError;
 use crate::handle::ReactorHandle;
 use crate::io::{Direction, Pipes, RawStream, RegisteredFd, SharedFd};
 use crate::poll::{Interest, Ready};
@@ -17,7 +18,7 @@ impl ReactorHandle {
     /// is written is printed. (Twisted: `StandardIO`.)
     ///
     /// DuplexSource may be terminals, pipes, sockets or files. They stay as they are for all
-    /// others who have them: `println!` works, as do children that inherit them, but what
+    /// other users of the descriptors: `println!` works, as do children that inherit them, but what
     /// these print is not kept in order with what this writes. (Nothing that is shared is
     /// made non-blocking: a pipe or a terminal is opened again, where the system allows
     /// that; else, as with another user's terminal, it is read only when it is ready, and
@@ -54,7 +55,7 @@ impl ReactorHandle {
     /// reactor.run_until_signal()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn stdio<P: Protocol>(&self, protocol: P) -> deferred::Result<Connection<P>> {
+    pub fn stdio<P: Protocol>(&self, protocol: P) -> Result<Connection<P>, AdoptError> {
         let input = io::stdin().as_fd().try_clone_to_owned()?;
         let output = io::stdout().as_fd().try_clone_to_owned()?;
         self.adopt_pipes(input, output, protocol)
@@ -66,31 +67,12 @@ impl ReactorHandle {
     /// # Errors
     ///
     /// As for `stdio`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    /// # use reactor::{Context, Protocol, Raw};
-    /// # struct Echo;
-    /// # impl Protocol for Echo {
-    /// #     type Framing = Raw;
-    /// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
-    /// # }
-    ///
-    /// let (from_there, _there) = std::io::pipe()?;
-    /// let (_back, to_there) = std::io::pipe()?;
-    /// let reactor = Reactor::new()?;
-    /// let connection = reactor.adopt_pipes(from_there, to_there, Echo).unwrap();
-    /// assert!(!connection.is_gone());
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
     pub fn adopt_pipes<P: Protocol>(
         &self,
         input: impl Into<OwnedFd>,
         output: impl Into<OwnedFd>,
         protocol: P,
-    ) -> deferred::Result<Connection<P>> {
+    ) -> Result<Connection<P>, AdoptError> {
         let core = self.core()?;
         core.require_system("a test reactor has no pipes of the system")?;
         let input = SharedFd::new(input.into(), Direction::Read)?;
@@ -119,7 +101,7 @@ impl ReactorHandle {
             core.registry
                 .replace(keys[1], Rc::new(Output(Rc::downgrade(&source))));
         });
-        begun?;
+        begun.map_err(AdoptError::Protocol)?;
         Ok(Connection::new(Rc::downgrade(&source)))
     }
 }

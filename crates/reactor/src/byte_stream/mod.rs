@@ -1,4 +1,4 @@
-//! `ByteStream`: a connection for `async` code, as the `futures` traits have it.
+//! `ByteStream`: a connection for `async` code, with the traits of `futures`.
 
 mod open;
 
@@ -18,7 +18,7 @@ use crate::connection::{Connection, Context, Protocol};
 use crate::error::{ConnectionClosed, Gone};
 use crate::framing::Raw;
 
-/// So many bytes that were not read yet may wait; then the connection is not read
+/// Bound of the bytes that were not read yet: above it, the connection is not read
 /// from until half of them are.
 const CAPACITY: usize = 64 * 1024;
 
@@ -101,7 +101,7 @@ pub struct ByteStreamProtocol {
 #[derive(Default)]
 struct Inbound {
     bytes: Vec<u8>,
-    /// Number of bytes that the stream has taken, and nobody has read.
+    /// Number of bytes that the stream has taken, and its user has not read.
     taken: usize,
     is_held_back: bool,
     is_at_end: bool,
@@ -119,21 +119,6 @@ impl Inbound {
 impl ByteStreamProtocol {
     /// A protocol, and the stream that it becomes when it has its connection: for
     /// whatever takes a protocol.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::{ByteStream, ByteStreamProtocol, Reactor};
-    /// use std::os::unix::net::UnixStream;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let (near, _far) = UnixStream::pair()?;
-    /// let (protocol, stream) = ByteStreamProtocol::pair();
-    /// reactor.adopt_stream(near, protocol).unwrap();
-    /// let stream: ByteStream = stream.into_result().unwrap().unwrap();
-    /// # drop(stream);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
     pub fn pair() -> (Self, Deferred<ByteStream>) {
         let (trigger, stream) = Deferred::pair();
         let protocol = Self {
@@ -183,7 +168,7 @@ impl Protocol for ByteStreamProtocol {
     fn connection_lost(&mut self, cx: &mut Context<'_, Self>, reason: ConnectionClosed) {
         let mut inbound = self.inbound.borrow_mut();
         if matches!(reason, ConnectionClosed::Lost(_)) {
-            // What has arrived, and had to wait for somebody to read it.
+            // Bytes that have arrived, and wait to be read.
             cx.take_unread(|bytes| inbound.bytes.extend(bytes));
         }
         inbound.over = Some(reason);
@@ -206,39 +191,11 @@ impl ByteStream {
     /// # Errors
     ///
     /// [`Gone`] if the connection is over.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let port = reactor.listen_tcp_streams("127.0.0.1:0", |stream| async move {
-    ///     println!("{} has come", stream.peer()?);
-    ///     Ok(())
-    /// })?;
-    /// let stream = reactor.block_on(reactor.connect_tcp_stream(port.address()))?;
-    /// assert_eq!(stream.peer()?.as_inet(), Some(port.address()));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn peer(&self) -> std::result::Result<Address, Gone> {
         self.connection.peer()
     }
 
     /// The connection, for what is not reading or writing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let port = reactor.listen_tcp_streams("127.0.0.1:0", |_stream| async { Ok(()) })?;
-    /// let stream = reactor.block_on(reactor.connect_tcp_stream(port.address()))?;
-    /// stream.connection().set_nodelay(true)?;
-    /// assert!(stream.connection().nodelay()?);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn connection(&self) -> &Connection<ByteStreamProtocol> {
         &self.connection
     }
@@ -279,7 +236,7 @@ impl ByteStream {
         Poll::Ready(Ok(&self.buffer[self.read..]))
     }
 
-    /// So many of those were read.
+    /// How many of those were read.
     fn was_read(&mut self, count: usize) {
         let count = count.min(self.buffer.len() - self.read);
         self.read += count;
@@ -374,10 +331,11 @@ impl AsyncWrite for ByteStream {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-        if self.connection.lose_write_connection().is_err() {
+        if self.connection.is_gone() {
             // Both sides have finished.
             return Poll::Ready(Ok(()));
         }
+        self.connection.lose_write_connection();
         self.poll_waiting(cx, For::Drained, Connection::drained)
     }
 }
@@ -385,7 +343,7 @@ impl AsyncWrite for ByteStream {
 impl Drop for ByteStream {
     fn drop(&mut self) {
         give_up(self.waiting.take());
-        let _ = self.connection.lose_connection();
+        self.connection.lose_connection();
     }
 }
 

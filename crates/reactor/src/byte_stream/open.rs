@@ -1,4 +1,4 @@
-//! From an address to a stream.
+//! Byte streams by connecting and listening.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -55,7 +55,7 @@ impl ReactorHandle {
     ///
     /// # Examples
     ///
-    /// Nobody listens there:
+    /// No server listens there:
     ///
     /// ```
     /// use reactor::{ConnectError, ConnectErrorKind, Reactor};
@@ -71,7 +71,7 @@ impl ReactorHandle {
         self.connect_unix(target, protocol).add_callback(|_| stream)
     }
 
-    /// Listens on `address`, and runs an async body of `serve` for everybody who
+    /// Listens on `address`, and runs an async body of `serve` for each peer that
     /// comes. A failure of a body is logged.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! One attempt to connect to one address.
+//! Attempt to connect to one address, with a timeout.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -68,7 +68,7 @@ impl Target {
     }
 }
 
-/// Connects to `target`, for so long at the most. Only cancelling makes the
+/// Connects to `target`, within `timeout`. Only cancelling makes the
 /// Deferred itself fail.
 pub(crate) fn attempt(
     core: &Rc<Core>,
@@ -85,6 +85,10 @@ pub(crate) fn attempt(
                     None => succeed(Err(io::Error::other(ReactorGone))),
                 },
             );
+        }
+        // The backlog of a UNIX listener was full all the time.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            return succeed(Err(io::ErrorKind::TimedOut.into()));
         }
         Err(error) => return succeed(Err(error)),
     };
@@ -129,7 +133,7 @@ struct Outcome {
 }
 
 impl Attempt {
-    /// Gives the one who is to be told how it came out.
+    /// The trigger for the outcome, once.
     fn take_trigger(&self) -> Option<Trigger<io::Result<Connected>>> {
         let Outcome { trigger, timeout } = self.outcome.take()?;
         // It may be what called this.
@@ -145,7 +149,7 @@ impl Attempt {
 
     fn fail(&self, error: io::Error) {
         if let Some(trigger) = self.give_up() {
-            // It was not cancelled, or nobody would be waiting.
+            // Errs only if the attempt was cancelled; then there is nothing to fire.
             let _ = trigger.callback(Err(error));
         }
     }
@@ -164,7 +168,7 @@ impl Attempt {
             Some(stream) => match stream.take_error()? {
                 Some(error) => Err(error),
                 None if self.leads_back(stream)? => {
-                    // The port is to be free at once for whoever wants to listen there.
+                    // The port has to be free at once for a program that wants to listen.
                     stream.reset();
                     Err(io::ErrorKind::ConnectionRefused.into())
                 }
@@ -178,7 +182,7 @@ impl Attempt {
 impl EventSource for Attempt {
     fn ready(self: Rc<Self>, _ready: Ready) {
         if self.outcome.borrow().is_none() {
-            // Connected, and whoever is to make the protocol is paused.
+            // Connected, and the chain that makes the protocol is paused.
             if let Some(stream) = &*self.stream.borrow() {
                 let _ = stream.mask();
             }
@@ -239,7 +243,7 @@ impl Connected {
 }
 
 /// What `connect` gives; a failure that it has at once comes from the loop, so that
-/// whoever hears of it can stop that.
+/// a callback can stop that.
 pub(crate) fn from_the_loop<T: 'static>(
     reactor: &ReactorHandle,
     connect: impl FnOnce() -> Deferred<T>,

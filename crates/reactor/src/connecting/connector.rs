@@ -1,4 +1,4 @@
-//! `Connector`: a client that can be connected again and again.
+//! `Connector`: a client that can connect again.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -38,6 +38,7 @@ use crate::panics::contain;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ConnectorState {
     /// Neither of the others.
     Disconnected,
@@ -64,6 +65,7 @@ pub enum ConnectorState {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConnectorError {
     /// The state it is in.
     pub state: ConnectorState,
@@ -91,7 +93,7 @@ pub(crate) type Dial = Box<dyn Fn() -> Deferred<Connected>>;
 /// [`ClientFactory`] that makes a protocol each time. (Twisted: `IConnector`.)
 ///
 /// Clones stand for the same client. Dropping them ends nothing: an attempt and a
-/// connection keep the client, so the factory is told how they end, and may connect again.
+/// connection keep the client, so the factory hears how they end, and may connect again.
 /// For a single connection, [`connect_tcp`](crate::ReactorHandle::connect_tcp) is simpler.
 ///
 /// # Examples
@@ -221,28 +223,11 @@ impl<P: Protocol> Connector<P> {
         }
     }
 
-    /// Begins an attempt. How it comes out is told to the factory, from the loop.
+    /// Begins an attempt. The loop reports the outcome to the factory.
     ///
     /// # Errors
     ///
     /// There is an attempt or a connection already.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Address, ClientFactory, Protocol, Raw, testing::TestReactor};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// # struct Client; impl ClientFactory for Client {
-    /// # type Protocol = Quiet; fn build_protocol(&mut self, _: &Address) -> Option<Quiet> { Some(Quiet) } }
-    /// # let reactor = TestReactor::new();
-    /// # reactor.listen_tcp("192.0.2.1:80", || Quiet)?;
-    /// let connector = reactor.connector_tcp("192.0.2.1:80", Client);
-    /// assert_eq!(reactor.counters().connections, 0);
-    /// connector.connect()?;
-    /// reactor.settle();
-    /// assert!(reactor.counters().connections > 0);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn connect(&self) -> Result<(), ConnectorError> {
         self.expect(ConnectorState::Disconnected)?;
         self.set(Phase::Connecting(None));
@@ -272,7 +257,7 @@ impl<P: Protocol> Connector<P> {
             // loss, too. The client refers to the connection weakly.
             let connector = self.clone();
             let on_close = Box::new(move |reason| connector.lost(reason));
-            // For those who ask for it from `connection_made`.
+            // Set before `connection_made`, which may ask for it.
             self.set(Phase::Connecting(None));
             connected.into_connection(protocol, Some(on_close))
         });
@@ -337,27 +322,9 @@ impl<P: Protocol> Connector<P> {
     }
 
     /// Stops an attempt, or loses the connection, whichever there is.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Address, ClientFactory, ConnectorState, Protocol, Raw, testing::TestReactor};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// # struct Client; impl ClientFactory for Client {
-    /// # type Protocol = Quiet; fn build_protocol(&mut self, _: &Address) -> Option<Quiet> { Some(Quiet) } }
-    /// # let reactor = TestReactor::new();
-    /// # reactor.listen_tcp("192.0.2.1:80", || Quiet)?;
-    /// let connector = reactor.connector_tcp("192.0.2.1:80", Client);
-    /// connector.connect()?;
-    /// // However far it has come:
-    /// connector.disconnect();
-    /// reactor.settle();
-    /// assert_eq!(connector.state(), ConnectorState::Disconnected);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn disconnect(&self) {
         if let Some(connection) = self.connection() {
-            let _ = connection.lose_connection();
+            connection.lose_connection();
         } else {
             // There may be neither.
             let _ = self.stop_connecting();
@@ -365,22 +332,6 @@ impl<P: Protocol> Connector<P> {
     }
 
     /// What it is at.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Address, ClientFactory, ConnectorState, Protocol, Raw, testing::TestReactor};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// # struct Client; impl ClientFactory for Client {
-    /// # type Protocol = Quiet; fn build_protocol(&mut self, _: &Address) -> Option<Quiet> { Some(Quiet) } }
-    /// # let reactor = TestReactor::new();
-    /// let connector = reactor.connector_tcp("192.0.2.1:80", Client);
-    /// if connector.state() == ConnectorState::Disconnected {
-    ///     connector.connect()?;
-    /// }
-    /// assert_eq!(connector.state(), ConnectorState::Connecting);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn state(&self) -> ConnectorState {
         match &*self.client.phase().borrow() {
             Phase::Disconnected => ConnectorState::Disconnected,
@@ -390,23 +341,6 @@ impl<P: Protocol> Connector<P> {
     }
 
     /// The connection, while there is one.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Address, ClientFactory, Protocol, Raw, testing::TestReactor};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// # struct Client; impl ClientFactory for Client {
-    /// # type Protocol = Quiet; fn build_protocol(&mut self, _: &Address) -> Option<Quiet> { Some(Quiet) } }
-    /// # let reactor = TestReactor::new();
-    /// # reactor.listen_tcp("192.0.2.1:80", || Quiet)?;
-    /// let connector = reactor.connector_tcp("192.0.2.1:80", Client);
-    /// assert!(connector.connection().is_none());
-    /// connector.connect()?;
-    /// reactor.settle();
-    /// connector.connection().unwrap().write("hello")?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn connection(&self) -> Option<Connection<P>> {
         match &*self.client.phase().borrow() {
             Phase::Connected(connection) => Some(connection.clone()),
@@ -415,18 +349,6 @@ impl<P: Protocol> Connector<P> {
     }
 
     /// Where it connects to, as it was given.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Address, ClientFactory, Protocol, Raw, testing::TestReactor};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// # struct Client; impl ClientFactory for Client {
-    /// # type Protocol = Quiet; fn build_protocol(&mut self, _: &Address) -> Option<Quiet> { Some(Quiet) } }
-    /// # let reactor = TestReactor::new();
-    /// let connector = reactor.connector_tcp("example.org:80", Client);
-    /// assert_eq!(connector.destination(), "example.org:80");
-    /// ```
     pub fn destination(&self) -> &str {
         self.client.destination()
     }

@@ -1,4 +1,4 @@
-//! From an address to a connection.
+//! Connecting: from an address to a connection.
 
 mod attempt;
 mod connector;

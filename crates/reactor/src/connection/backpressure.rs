@@ -1,24 +1,183 @@
-//! Not too much at once: producers, and waiting for room.
+//! Backpressure: pauses of reading, waiting for room to write, and producers.
 
 use deferred::{Deferred, Failure, fail, succeed};
 
 use super::cold::{Until, end_producer};
+use super::handle::Connection;
 use super::protocol::Protocol;
 use super::source::ConnectionSource;
 use crate::error::Gone;
+use crate::mailbox::MailboxOwner;
 use crate::panics::contain;
-use crate::producer::{Consumer, Producer, ProducerError, Production};
+use crate::producer::{Consumer, Producer, ProducerError, Production, PushProducer};
 
 /// How often a producer that is always faster than needed is asked before others
 /// have their turn.
 const PULLS_PER_TURN: usize = 16;
 
+impl<P: Protocol> Connection<P> {
+    /// Does not read from the connection, until [`resume_reading`](Self::resume_reading): no
+    /// further frame is delivered, and the peer has to wait when the system's buffers are
+    /// full.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`] if the connection is over.
+    #[doc(alias = "pauseProducing")]
+    pub fn pause_reading(&self) -> Result<(), Gone> {
+        self.act(|source| source.transport().set_paused(true))
+    }
+
+    /// Reads from the connection again. Frames that were kept come first, in this turn.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`] if the connection is over.
+    #[doc(alias = "resumeProducing")]
+    pub fn resume_reading(&self) -> Result<(), Gone> {
+        self.act(|source| source.transport().set_paused(false))
+    }
+
+    /// How many bytes wait to be sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`] if the connection is over.
+    pub fn buffered(&self) -> Result<usize, Gone> {
+        Ok(self.source()?.transport().waiting())
+    }
+
+    /// Fires when nothing waits to be sent: at once, if that is so now. It fails with [`Gone`]
+    /// if the connection is over before. One that is cancelled, as by a timeout, leaves
+    /// nothing behind.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use deferred::{Deferred, fail};
+    /// # use reactor::{Connection, Protocol};
+    /// fn send_report<P: Protocol>(connection: &Connection<P>, report: &[u8]) -> Deferred<()> {
+    ///     match connection.write(report) {
+    ///         Ok(()) => connection.drained(),
+    ///         Err(gone) => fail(gone),
+    ///     }
+    /// }
+    /// ```
+    #[doc(alias = "flush")]
+    #[doc(alias = "flushed")]
+    pub fn drained(&self) -> Deferred<()> {
+        self.wait_until(Until::Drained)
+    }
+
+    /// Fires when there is room for more: at once, unless more waits to be sent than the
+    /// high-water mark of [`WriteLimits`](crate::WriteLimits) allows, else when half of that
+    /// was sent. It fails with [`Gone`] if the connection is over before.
+    ///
+    /// # Examples
+    ///
+    /// A body that sends as fast as the peer takes it:
+    ///
+    /// ```
+    /// # use deferred::Result;
+    /// # use reactor::{Connection, Protocol};
+    /// async fn send_all<P: Protocol>(connection: Connection<P>, lines: Vec<String>) -> Result<()> {
+    ///     for line in lines {
+    ///         connection.ready().await?;
+    ///         connection.write(line)?;
+    ///     }
+    ///     connection.drained().await
+    /// }
+    /// ```
+    #[doc(alias = "writable")]
+    pub fn ready(&self) -> Deferred<()> {
+        self.wait_until(Until::Ready)
+    }
+
+    fn wait_until(&self, until: Until) -> Deferred<()> {
+        match self.source() {
+            Ok(source) => source.wait_until(until),
+            Err(gone) => fail(gone),
+        }
+    }
+
+    /// Has `producer` write to this connection, as fast as it can send.
+    ///
+    /// The producer is paused while more waits to be sent than the high-water mark of
+    /// [`WriteLimits`](crate::WriteLimits) allows; reading goes on then.
+    /// [`lose_connection`](Self::lose_connection) lets the producer finish: the connection
+    /// ends when it is unregistered and everything is sent.
+    ///
+    /// # Errors
+    ///
+    /// There is one already, which stays, or the connection is over or closing. The producer
+    /// is stopped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// use reactor::{Consumer, Producer, Production};
+    ///
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     let mut left = 3;
+    ///     let countdown = Producer::pull(move |consumer: &mut Consumer<'_>| {
+    ///         consumer.write(format!("{left} "));
+    ///         left -= 1;
+    ///         Ok(if left > 0 { Production::More } else { Production::Done })
+    ///     });
+    ///     connection.register_producer(countdown).unwrap();
+    ///     connection.lose_connection(); // when all is sent
+    ///     assert_eq!(peer.received(), b"3 2 1 ");
+    ///     assert!(peer.is_closed());
+    /// });
+    /// ```
+    #[doc(alias = "registerProducer")]
+    pub fn register_producer(&self, mut producer: Producer) -> Result<(), ProducerError> {
+        match self.source() {
+            Ok(source) => source.register_producer(producer),
+            Err(Gone) => {
+                contain("a producer", || producer.stop());
+                Err(ProducerError::Gone)
+            }
+        }
+    }
+
+    /// Forgets the producer, if there is one: it has written all that it will.
+    #[doc(alias = "unregisterProducer")]
+    pub fn unregister_producer(&self) {
+        if let Ok(source) = self.source() {
+            source.unregister_producer();
+        }
+    }
+}
+
+/// The peer of the connection is the producer: it is paused by not reading from it, and
+/// stopped with `lose_connection`.
+impl<P: Protocol> PushProducer for Connection<P> {
+    fn pause_producing(&self) {
+        // `Gone` if the connection is over: then it produces nothing.
+        let _ = self.pause_reading();
+    }
+
+    fn resume_producing(&self) {
+        // As above.
+        let _ = self.resume_reading();
+    }
+
+    fn stop_producing(&self) {
+        self.lose_connection();
+    }
+}
+
 impl<P: Protocol> ConnectionSource<P> {
-    /// Does what the state of what is to be sent asks for.
+    /// Does what follows from how much waits to be sent, and from what the peer takes.
     pub(super) fn settle_flow(&self) {
         self.settle_producer();
         self.wake_waiters();
         self.watch_progress();
+        self.note_activity();
     }
 
     // --- producers ---
@@ -180,7 +339,7 @@ impl<P: Protocol> ConnectionSource<P> {
 
     fn wake_waiters(&self) {
         if self.transport.is_cut_off() {
-            // They are told with the end of the connection.
+            // The end of the connection fires them.
             return;
         }
         let waiting = self.transport.waiting();

@@ -1,15 +1,13 @@
-//! What most connections have none of, in one box, so that the others are small.
+//! Cold state: what few connections have, in one box that is allocated on first use, so that
+//! an idle connection stays small.
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 
-use deferred::Failure;
-
+use deferred::{DelayedCall, Failure};
 use tracing::Span;
 
-use super::progress::{CloseTimeout, Watch};
-use super::pump::Pump;
-use super::source::OnClose;
 use crate::address::Address;
 use crate::cancel_on_close::CancelSet;
 use crate::error::{ConnectionClosed, Gone};
@@ -17,17 +15,14 @@ use crate::panics::contain;
 use crate::producer::{Producer, PushProducer};
 use crate::wait_list::WaitList;
 
+/// How long a closing connection waits for a peer that takes nothing, unless that is set.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Place of a [`ColdState`]. [`Flags::HAS_COLD_STATE`](super::flags::Flags::HAS_COLD_STATE)
+/// says whether there is one.
 #[derive(Default)]
 pub(super) struct ColdCell {
     cold: RefCell<Option<Box<ColdState>>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Until {
-    /// Nothing waits to be sent.
-    Drained,
-    /// So little waits that more may be written.
-    Ready,
 }
 
 /// What a connection keeps until the filters that it begins with are open.
@@ -41,28 +36,94 @@ pub(super) struct ColdState {
     pub(super) opening: Option<Opening>,
     /// Why those filters have failed.
     pub(super) opening_failure: Option<Failure>,
+    /// The connection's span in the log, if there is a subscriber for it.
     pub(super) span: Option<Span>,
     pub(super) producer: Option<Producer>,
-    /// It has been told to wait.
+    /// The producer was paused, and not resumed since.
     pub(super) producer_is_paused: bool,
+    /// Triggers of `drained` and `ready`.
     pub(super) waiters: WaitList<Until>,
-    /// What comes in goes there.
+    /// Input goes there, and not to the protocol.
     pub(super) pump: Option<Rc<dyn Pump>>,
-    /// What is to be sent comes from there.
+    /// Output comes from there.
     pub(super) pumped_from: Option<Weak<dyn Pump>>,
     pub(super) on_close: Option<OnClose>,
     pub(super) close_timeout: CloseTimeout,
     pub(super) watch: Option<Watch>,
+    pub(super) idle: Option<Idle>,
     pub(super) cancel_on_close: CancelSet,
 }
 
+/// Gets the reason of the end of a connection, after the protocol.
+pub(crate) type OnClose = Box<dyn FnOnce(ConnectionClosed)>;
+
+/// What a waiter waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Until {
+    /// Nothing waits to be sent.
+    Drained,
+    /// At most the high-water mark waits; once more has waited, at most half of it.
+    Ready,
+}
+
+/// What the bytes of a connection go to, instead of its protocol.
+pub(super) trait Pump {
+    fn forward(&self, bytes: &[u8]);
+    /// There is room again.
+    fn go_on(&self);
+    /// The peer has finished sending.
+    fn finish(&self);
+    /// One of the two connections is over.
+    fn broken(&self, reason: &ConnectionClosed);
+}
+
+/// `None` lets a close take for ever.
+pub(super) struct CloseTimeout(pub(super) Option<Duration>);
+
+impl Default for CloseTimeout {
+    fn default() -> Self {
+        Self(Some(CLOSE_TIMEOUT))
+    }
+}
+
+/// Watch on a peer that has to take output in time: see `progress`.
+pub(super) struct Watch {
+    /// When the peer has last taken something, or the watch began.
+    pub(super) since: Duration,
+    /// When to look again.
+    pub(super) look_at: Duration,
+    pub(super) look: DelayedCall,
+}
+
+impl Watch {
+    pub(super) fn cancel(self) {
+        // `cancel` errs if this runs from that very timer; harmless.
+        let _ = self.look.cancel();
+    }
+}
+
+/// An idle timeout that is set: see `idle`.
+pub(super) struct Idle {
+    pub(super) timeout: Duration,
+    /// When something was last received or sent, or the timeout was set.
+    pub(super) since: Duration,
+    pub(super) look: DelayedCall,
+}
+
+impl Idle {
+    pub(super) fn cancel(self) {
+        // As above.
+        let _ = self.look.cancel();
+    }
+}
+
 impl ColdCell {
-    /// Calls `f`, which runs nothing of a user's, with them.
+    /// Calls `f`, which runs no code of users, with the state; makes it first if need be.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut ColdState) -> R) -> R {
         f(self.cold.borrow_mut().get_or_insert_default())
     }
 
-    /// The same, if there are any.
+    /// As [`with`](Self::with), if there is a state.
     pub(super) fn look<R>(&self, f: impl FnOnce(&mut ColdState) -> Option<R>) -> Option<R> {
         self.cold.borrow_mut().as_deref_mut().and_then(f)
     }
@@ -77,7 +138,7 @@ impl ColdCell {
     }
 }
 
-/// What tells of a connection, if anybody listens.
+/// The span of a connection in the log, if there is a subscriber for it.
 pub(super) fn open_span<P>(number: u64, peer: &Address) -> Option<Span> {
     let span = tracing::debug_span!(
         target: "reactor",
@@ -95,7 +156,7 @@ pub(super) fn end_producer(mut producer: Producer) {
 }
 
 impl ColdState {
-    /// The producer, if it is one that writes by itself.
+    /// The producer, if it is a push producer.
     pub(super) fn push_producer(&self) -> Option<Rc<dyn PushProducer>> {
         match &self.producer {
             Some(Producer::Push(push)) => Some(Rc::clone(push)),
@@ -107,12 +168,15 @@ impl ColdState {
         self.on_close.is_some() || self.pump.is_some() || self.pumped_from.is_some()
     }
 
-    /// The connection is over: cancels, stops and tells.
+    /// Cancels, stops and fires all of it, since the connection is over.
     pub(super) fn finish(self: Box<Self>, reason: Option<ConnectionClosed>) {
         let cold = *self;
         cold.cancel_on_close.cancel();
         if let Some(watch) = cold.watch {
             watch.cancel();
+        }
+        if let Some(idle) = cold.idle {
+            idle.cancel();
         }
         if let Some(producer) = cold.producer {
             end_producer(producer);
@@ -127,7 +191,7 @@ impl ColdState {
                 pump.broken(&reason);
             }
             if let Some(on_close) = cold.on_close {
-                contain("who is told of the end of a connection", || {
+                contain("a callback for the end of a connection", || {
                     on_close(reason);
                 });
             }

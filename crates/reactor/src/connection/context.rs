@@ -1,19 +1,20 @@
-//! `Context`: what a handler can do.
+//! `Context`: what a handler of a connection's protocol acts through.
 
 use std::fmt;
-use std::os::fd::OwnedFd;
 
 use super::handle::Connection;
 use super::protocol::Protocol;
 use super::source::ConnectionSource;
 use crate::address::Address;
-use crate::error::{ConnectionClosed, SendDescriptorError};
+use crate::error::ConnectionClosed;
 use crate::framing::Lines;
-use crate::handle::ReactorHandle;
+use crate::mailbox::{MailboxOwner, context_methods};
 
-/// What a handler of a [`Protocol`] is given: its connection, and the reactor.
+/// What a handler of a [`Protocol`] gets: its connection, and the reactor.
 ///
-/// What is asked for here takes effect when the handler returns.
+/// What is asked for here takes effect when the handler returns. What is needed less often
+/// (options of the socket, limits, producers, descriptors) is on the handle:
+/// `cx.connection().set_nodelay(true)?`.
 ///
 /// # Examples
 ///
@@ -50,48 +51,21 @@ impl<'a, P: Protocol> Context<'a, P> {
         Self { source }
     }
 
-    /// Sends `bytes`. What a handler writes is gathered, and goes out together when it
-    /// returns. A write of 32 KiB or more, before which nothing waits, goes out at once:
-    /// to copy it would cost more than a system call. What the system does not take waits,
-    /// and is sent as it takes it.
+    /// Sends `bytes`. What a handler writes is gathered, and goes out together when the
+    /// handler returns. A write of 32 KiB or more, before which nothing waits, goes out at
+    /// once: to copy it would cost more than a system call. What the system does not take
+    /// waits, and is sent as the system takes it.
     ///
     /// What waits is bounded, see [`WriteLimits`](crate::WriteLimits). After
     /// [`lose_connection`](Self::lose_connection) nothing more is taken.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Context, Lines, Protocol};
-    /// # struct Server;
-    /// # impl Protocol for Server {
-    /// #     type Framing = Lines;
-    /// fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
-    ///     cx.write("you said ");
-    ///     cx.write(line);
-    ///     cx.write(b"\r\n");
-    ///     Ok(())
-    /// }
-    /// # }
-    /// ```
+    #[doc(alias = "transport.write")]
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) {
         self.source.write(bytes.as_ref());
     }
 
     /// Sends several pieces, one after the other.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Context, Lines, Protocol};
-    /// # struct Shout;
-    /// # impl Protocol for Shout {
-    /// #     type Framing = Lines;
-    /// fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
-    ///     cx.write_sequence([b"you said: ", line, b"\r\n"]);
-    ///     Ok(())
-    /// }
-    /// # }
-    /// ```
+    #[doc(alias = "writeSequence")]
+    #[doc(alias = "write_vectored")]
     pub fn write_sequence<I>(&mut self, pieces: I)
     where
         I: IntoIterator,
@@ -102,47 +76,22 @@ impl<'a, P: Protocol> Context<'a, P> {
         }
     }
 
-    /// Ends the connection as soon as everything written so far is sent. No
-    /// further frame is delivered: what still comes in is read and discarded, so that two
-    /// sides which both close with much unsent do not wait for each other.
+    /// Ends the connection as soon as everything written so far is sent. No further frame is
+    /// delivered: input is read and discarded, so that two sides which both close with much
+    /// unsent output do not wait for each other.
     ///
     /// If the peer takes nothing for 30 seconds, the connection is aborted: see
-    /// [`set_close_timeout`](Self::set_close_timeout).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Context, Lines, Protocol};
-    /// # struct Server;
-    /// # impl Protocol for Server {
-    /// #     type Framing = Lines;
-    /// fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
-    ///     if line == b"QUIT" {
-    ///         cx.write("bye\r\n");
-    ///         cx.lose_connection();
-    ///     }
-    ///     Ok(())
-    /// }
-    /// # }
-    /// ```
+    /// [`Connection::set_close_timeout`].
+    #[doc(alias = "loseConnection")]
+    #[doc(alias = "close")]
+    #[doc(alias = "shutdown")]
     pub fn lose_connection(&mut self) {
         self.source.transport().lose();
     }
 
-    /// Calls `f` with what has arrived and was not delivered: only when the connection is lost.
-    pub(crate) fn take_unread(&mut self, f: impl FnMut(&[u8])) {
-        self.source.take_unread(f);
-    }
-
-    /// What is done when the peer has finished, unless the protocol says otherwise.
-    pub(super) fn close_after_peer(&mut self) {
-        self.source.stop_push_producer();
-        self.source.transport().lose();
-    }
-
-    /// Finishes sending as soon as everything written so far is sent: the peer sees
-    /// the end, and may go on sending. The connection is over when it has finished,
-    /// too, or at [`lose_connection`](Self::lose_connection).
+    /// Finishes sending as soon as everything written so far is sent: the peer sees the end,
+    /// and may go on sending. The connection is over when the peer has finished, too, or at
+    /// [`lose_connection`](Self::lose_connection).
     ///
     /// # Examples
     ///
@@ -168,116 +117,84 @@ impl<'a, P: Protocol> Context<'a, P> {
     ///     }
     /// }
     /// ```
+    #[doc(alias = "loseWriteConnection")]
+    #[doc(alias = "half_close")]
     pub fn lose_write_connection(&mut self) {
         self.source.transport().lose_write();
     }
 
-    /// Sends `bytes`, and `descriptor` with the first of them: only UNIX sockets
-    /// can do that. The peer gets it in
-    /// [`descriptor_received`](Protocol::descriptor_received).
-    ///
-    /// # Errors
-    ///
-    /// This is no UNIX socket, or there are no bytes; or 64 descriptors wait already. The
-    /// descriptor is closed then.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Context, Lines, Protocol};
-    /// # struct Librarian;
-    /// # impl Protocol for Librarian {
-    /// #     type Framing = Lines;
-    /// fn received(&mut self, cx: &mut Context<'_, Self>, name: &[u8]) -> deferred::Result<()> {
-    ///     let book = std::fs::File::open(std::str::from_utf8(name)?)?;
-    ///     cx.send_descriptor(book, "here it is\r\n")?;
-    ///     Ok(())
-    /// }
-    /// # }
-    /// ```
-    pub fn send_descriptor(
-        &mut self,
-        descriptor: impl Into<OwnedFd>,
-        bytes: impl AsRef<[u8]>,
-    ) -> Result<(), SendDescriptorError> {
-        self.source
-            .send_descriptor(descriptor.into(), bytes.as_ref())
-    }
-
-    /// Ends the connection at once; what waits to be sent is discarded, and the
-    /// peer sees a reset.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Context, Lines, Protocol};
-    /// # struct Server;
-    /// # impl Protocol for Server {
-    /// #     type Framing = Lines;
-    /// fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
-    ///     if line.contains(&0) {
-    ///         cx.abort();
-    ///     }
-    ///     Ok(())
-    /// }
-    /// # }
-    /// ```
+    /// Ends the connection at once: unsent output is discarded, and the peer sees a reset.
+    #[doc(alias = "abortConnection")]
     pub fn abort(&mut self) {
         self.source.transport().abort(ConnectionClosed::Aborted);
     }
 
-    /// The address of the other side.
+    /// Does what [`Protocol::read_closed`] does by default: closes the connection after the
+    /// peer, when everything is sent. An override calls this where it would call `super` in
+    /// another language.
     ///
     /// # Examples
     ///
     /// ```
-    /// # use reactor::{Context, Lines, Protocol};
-    /// # struct Server;
-    /// # impl Protocol for Server {
-    /// #     type Framing = Lines;
-    /// fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
-    ///     println!("{} has connected to {}", cx.peer(), cx.host());
-    ///     Ok(())
+    /// use reactor::{Context, Protocol, Raw, testing};
+    ///
+    /// struct Polite;
+    ///
+    /// impl Protocol for Polite {
+    ///     type Framing = Raw;
+    ///
+    ///     fn read_closed(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+    ///         cx.write("goodbye");
+    ///         cx.close_after_peer();
+    ///         Ok(())
+    ///     }
     /// }
-    /// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
-    /// # }
+    ///
+    /// testing::run(|reactor| {
+    ///     let (_polite, peer) = reactor.connect_to_peer(Polite);
+    ///     peer.finish();
+    ///     assert_eq!(peer.received(), b"goodbye");
+    ///     assert!(peer.is_closed());
+    /// });
     /// ```
+    #[doc(alias = "super")]
+    pub fn close_after_peer(&mut self) {
+        self.source.stop_push_producer();
+        self.source.transport().lose();
+    }
+
+    /// Does not read from the connection, until
+    /// [`resume_reading`](Self::resume_reading): no further frame is delivered, and the peer
+    /// has to wait when the system's buffers are full.
+    #[doc(alias = "pauseProducing")]
+    pub fn pause_reading(&mut self) {
+        self.source.transport().set_paused(true);
+    }
+
+    /// Reads from the connection again. Frames that were kept come first.
+    #[doc(alias = "resumeProducing")]
+    pub fn resume_reading(&mut self) {
+        self.source.transport().set_paused(false);
+        self.source.touch();
+    }
+
+    /// Calls `f` with input that has arrived and was not delivered: only when the connection
+    /// is lost.
+    pub(crate) fn take_unread(&mut self, f: impl FnMut(&[u8])) {
+        self.source.take_unread(f);
+    }
+
+    /// The address of the other side.
+    #[doc(alias = "getPeer")]
+    #[doc(alias = "peer_addr")]
     pub fn peer(&self) -> &'a Address {
         self.source.transport().peer()
     }
 
-    /// The address of this side.
-    ///
-    /// # Examples
-    ///
-    /// A server with two addresses, which greets with the one that was used:
-    ///
-    /// ```
-    /// # use reactor::{Context, Lines, Protocol, testing::TestReactor};
-    /// # struct Greeter;
-    /// # impl Protocol for Greeter {
-    /// #     type Framing = Lines;
-    /// fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
-    ///     cx.send_line(format!("this is {}", cx.host()));
-    ///     Ok(())
-    /// }
-    /// # }
-    /// # struct Client;
-    /// # impl Protocol for Client {
-    /// #     type Framing = Lines;
-    /// #     fn received(&mut self, _: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
-    /// #         assert_eq!(line, b"this is 192.0.2.1:25");
-    /// #         Ok(())
-    /// #     }
-    /// # }
-    /// # let reactor = TestReactor::new();
-    /// # reactor.listen_tcp("192.0.2.1:25", || Greeter)?;
-    /// # let client = reactor.connect_tcp("192.0.2.1:25", Client);
-    /// # reactor.settle();
-    /// # assert!(!client.into_result().unwrap()?.is_gone());
-    /// # assert!(reactor.counters().bytes_received > 0);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// The address of this side: a server that listens on several learns which one the peer
+    /// has used.
+    #[doc(alias = "getHost")]
+    #[doc(alias = "local_addr")]
     pub fn host(&self) -> Address {
         self.source.transport().host()
     }
@@ -285,8 +202,6 @@ impl<'a, P: Protocol> Context<'a, P> {
     /// A handle on this connection, to be kept elsewhere.
     ///
     /// # Examples
-    ///
-    /// Guests whom others can write to:
     ///
     /// ```
     /// # use reactor::{Connection, Context, Protocol, Raw, testing};
@@ -309,54 +224,67 @@ impl<'a, P: Protocol> Context<'a, P> {
     /// #     assert_eq!(*all.borrow(), [guest]);
     /// # });
     /// ```
+    #[doc(alias = "transport")]
     pub fn connection(&self) -> Connection<P> {
-        Connection::new(self.source.weak())
+        Connection::new(self.source.mailbox().weak())
     }
+}
 
-    /// The reactor.
+context_methods! {
+    Context, Protocol, "connection", "over";
     ///
     /// # Examples
     ///
     /// ```
-    /// # use reactor::{Context, Lines, Protocol, testing};
-    /// # use std::time::Duration;
-    /// # struct Clock;
-    /// # impl Protocol for Clock {
-    /// #     type Framing = Lines;
-    /// fn received(&mut self, cx: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> {
-    ///     let seconds = cx.reactor().now().as_secs();
-    ///     cx.send_line(format!("up for {seconds} s"));
-    ///     Ok(())
+    /// # use deferred::Deferred;
+    /// # use reactor::{Context, Lines, Protocol};
+    /// # fn look_up(_name: String) -> Deferred<String> { deferred::succeed(String::new()) }
+    /// struct Finger;
+    ///
+    /// impl Protocol for Finger {
+    ///     type Framing = Lines;
+    ///
+    ///     fn received(&mut self, cx: &mut Context<'_, Self>, name: &[u8]) -> deferred::Result<()> {
+    ///         let name = String::from_utf8(name.to_vec())?;
+    ///         cx.when(look_up(name), |_this, cx, found| {
+    ///             cx.write(found.unwrap_or_else(|failure| format!("sorry: {failure}")));
+    ///             cx.lose_connection();
+    ///         });
+    ///         Ok(())
+    ///     }
     /// }
-    /// # }
-    /// # testing::run(|reactor| {
-    /// #     let (_clock, peer) = reactor.connect_to_peer(Clock);
-    /// #     reactor.advance(Duration::from_secs(90));
-    /// #     peer.send("?\r\n");
-    /// #     assert_eq!(peer.received(), b"up for 90 s\r\n");
-    /// # });
     /// ```
-    pub fn reactor(&self) -> &'a ReactorHandle {
-        self.source.reactor()
-    }
+    when;
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Context, Protocol, Raw, testing};
+    /// use std::time::Duration;
+    ///
+    /// struct Heartbeat;
+    ///
+    /// impl Protocol for Heartbeat {
+    ///     type Framing = Raw;
+    ///
+    ///     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+    ///         cx.call_every(Duration::from_secs(20), |_this, cx| cx.write("ping\n"));
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// testing::run(|reactor| {
+    ///     let (_connection, peer) = reactor.connect_to_peer(Heartbeat);
+    ///     reactor.advance(Duration::from_secs(40));
+    ///     assert_eq!(peer.received(), b"ping\nping\n");
+    /// });
+    /// ```
+    call_every;
 }
 
 impl<P: Protocol<Framing = Lines>> Context<'_, P> {
     /// Sends a line: `line`, and `\r\n` after it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Context, Lines, Protocol};
-    /// # struct Greeter;
-    /// # impl Protocol for Greeter {
-    /// #     type Framing = Lines;
-    /// fn received(&mut self, cx: &mut Context<'_, Self>, name: &[u8]) -> deferred::Result<()> {
-    ///     cx.send_line([b"hello, ", name].concat());
-    ///     Ok(())
-    /// }
-    /// # }
-    /// ```
+    #[doc(alias = "sendLine")]
     pub fn send_line(&mut self, line: impl AsRef<[u8]>) {
         self.write_sequence([line.as_ref(), b"\r\n"]);
     }

@@ -9,6 +9,7 @@ use super::protocol::Protocol;
 use super::source::ConnectionSource;
 use crate::error::{ConnectionClosed, Gone};
 use crate::filter::{Filter, FilterBusy, FilterWaker};
+use crate::mailbox::MailboxOwner;
 use crate::panics::contain;
 
 /// How often a socket that always has more is read before others have their turn.
@@ -17,7 +18,7 @@ const READS_PER_TURN: usize = 4;
 impl<P: Protocol> ConnectionSource<P> {
     /// What wakes the filters of this connection.
     pub(super) fn filter_waker(&self) -> FilterWaker {
-        let source = self.weak();
+        let source = self.mailbox().weak();
         FilterWaker::new(move || {
             if let Some(source) = source.upgrade() {
                 source.touch();
@@ -61,6 +62,7 @@ impl<P: Protocol> ConnectionSource<P> {
                     break;
                 }
                 Ok(Some(received)) => {
+                    transport.note_activity();
                     drop(transport.take_descriptors());
                     transport.filter_input(&mut buffer[..received]);
                     self.settle_filters();
@@ -103,7 +105,7 @@ impl<P: Protocol> ConnectionSource<P> {
                 None => self.filters_failed(failure, reason),
             }
         }
-        let source = self.weak();
+        let source = self.mailbox().weak();
         transport.set_filter_timer(|delay| {
             transport.core().timers.call_later(delay, move || {
                 if let Some(source) = source.upgrade() {
@@ -140,7 +142,7 @@ impl<P: Protocol> ConnectionSource<P> {
         let flags = &self.transport().flags;
         flags.clear(Flags::HAS_REST.union(Flags::HAS_UNDECODED));
         let unread = self.rest.take();
-        if let Some(open) = &mut *self.open.borrow_mut() {
+        if let Some(open) = &mut *self.mailbox.open.borrow_mut() {
             match Failure::catch(|| open.protocol.framing()) {
                 Ok(framing) => open.framing = framing,
                 Err(failure) => self.handler_failed(failure),

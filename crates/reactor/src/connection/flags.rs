@@ -1,5 +1,17 @@
-//! What is out of the ordinary with a connection: all of it in one word, so that the
-//! ordinary case is one comparison.
+//! State of a connection as bit flags in one `u32`: the hot path tests "nothing special" with
+//! one comparison.
+//!
+//! ```text
+//!   reading   open ──READ_EOF──▶ ended       PAUSED and READ_THROTTLED come and go
+//!   writing   open ──SHUT_WRITE_AFTER_FLUSH──▶ WRITE_CLOSED
+//!                  └─WRITE_FAILED──▶ (what has arrived is delivered) ──▶ ABORTING
+//!   both      open ──CLOSE_AFTER_FLUSH──▶ (output is sent) ──▶ CLOSED
+//!                  └─ABORTING──▶ CLOSED
+//! ```
+//!
+//! `CLOSED` follows from `CLOSE_AFTER_FLUSH` when nothing waits to be sent, from `READ_EOF`
+//! together with `WRITE_CLOSED`, and from `ABORTING` whatever waits: see
+//! [`Transport::end`](super::transport::Transport::end).
 
 use std::cell::Cell;
 
@@ -9,119 +21,209 @@ pub(super) struct Flags(u32);
 impl Flags {
     pub(super) const NONE: Self = Self(0);
 
-    /// Somebody has asked not to read.
+    // --- reading ---
+
+    /// Reading is paused. Set by `pause_reading` and by a pump that waits for room, cleared by
+    /// `resume_reading` and when the pump goes on.
     pub(super) const PAUSED: Self = Self(1);
-    /// Above the high-water mark: it is not read from.
+
+    /// More answers wait to be sent than the high-water mark allows, so that the connection is
+    /// not read. Set and cleared by `Transport::throttle`; cleared below half of the mark, when
+    /// a producer is registered, and by `WRITE_FAILED`.
     pub(super) const READ_THROTTLED: Self = Self(1 << 1);
-    /// The peer has finished sending.
+
+    /// The peer has finished sending. Set once, by a read of no bytes; never cleared.
     pub(super) const READ_EOF: Self = Self(1 << 2);
-    /// Somebody sees to it that not too much is written.
-    pub(super) const HAS_PRODUCER: Self = Self(1 << 3);
-    /// The system took less than there was: it will say when it takes more.
-    pub(super) const WRITE_BLOCKED: Self = Self(1 << 4);
-    /// Writing ends when everything is sent.
-    pub(super) const SHUT_WRITE_AFTER_FLUSH: Self = Self(1 << 5);
-    /// Writing has ended.
-    pub(super) const WRITE_CLOSED: Self = Self(1 << 6);
-    /// The connection ends when everything is sent.
-    pub(super) const CLOSE_AFTER_FLUSH: Self = Self(1 << 7);
-    /// The connection ends at the next opportunity.
-    pub(super) const ABORTING: Self = Self(1 << 8);
-    /// It is over: nothing that is asked for has an effect.
-    pub(super) const CLOSED: Self = Self(1 << 9);
-    /// Jobs wait for the protocol.
-    pub(super) const HAS_JOBS: Self = Self(1 << 10);
-    /// There is a `ColdState`.
-    pub(super) const HAS_COLD_STATE: Self = Self(1 << 11);
-    /// The rest was not looked through: there may be a frame in it.
+
+    /// Input was read and is not consumed by the framing: see `ConnectionSource::rest`. Set
+    /// when input is kept, cleared when the rest is decoded again.
+    pub(super) const HAS_REST: Self = Self(1 << 15);
+
+    /// The rest may hold a whole frame, which had to wait. Set when decoding stops because
+    /// frames are not taken, cleared when it goes on.
     pub(super) const HAS_UNDECODED: Self = Self(1 << 12);
-    /// It is in the loop's list of what is to be settled.
-    pub(super) const IN_RUN_QUEUE: Self = Self(1 << 13);
-    /// Descriptors may come with the bytes.
+
+    /// Descriptors may come with the bytes. Set when the connection begins, on a UNIX socket;
+    /// never cleared.
     pub(super) const CARRIES_DESCRIPTORS: Self = Self(1 << 14);
 
-    /// Something was read and not delivered: see `ConnectionSource::rest`.
-    pub(super) const HAS_REST: Self = Self(1 << 15);
-    /// The poller waits for something else than what comes in.
-    pub(super) const INTEREST_CHANGED: Self = Self(1 << 16);
-    /// Something waits to be sent.
+    // --- writing ---
+
+    /// Output waits in the buffer. Set by a write, cleared when all was sent and by
+    /// `WRITE_FAILED`.
     pub(super) const HAS_OUTPUT: Self = Self(1 << 17);
-    /// Not even little may wait: see [`WriteLimits`](super::limits::WriteLimits).
-    pub(super) const LOW_LIMIT: Self = Self(1 << 18);
-    /// What is written now is not written in answer to input.
-    pub(super) const UNPROMPTED: Self = Self(1 << 19);
-    /// The peer has taken something of what waited, since this was last cleared.
-    pub(super) const PROGRESS: Self = Self(1 << 20);
-    /// It was counted which bytes that wait are answers to input.
-    pub(super) const COUNTED: Self = Self(1 << 22);
-    /// Sending has failed: what has arrived is read, then the connection ends.
+
+    /// The system took less than there was: the poller says when it takes more. Set by a
+    /// partial send, cleared by one that leaves nothing and by `WRITE_FAILED`.
+    pub(super) const WRITE_BLOCKED: Self = Self(1 << 4);
+
+    /// Writing ends when everything is sent. Set by `lose_write_connection`, cleared when
+    /// `WRITE_CLOSED` or `WRITE_FAILED` is set.
+    pub(super) const SHUT_WRITE_AFTER_FLUSH: Self = Self(1 << 5);
+
+    /// Writing has ended. Set once, after `SHUT_WRITE_AFTER_FLUSH`; never cleared. Excludes
+    /// `SHUT_WRITE_AFTER_FLUSH` and `HAS_OUTPUT`.
+    pub(super) const WRITE_CLOSED: Self = Self(1 << 6);
+
+    /// Sending has failed: what has arrived is read, then the connection ends. Set once, by
+    /// `Transport::fail_writing`, unless the connection is aborting or closed; never cleared.
+    /// Excludes `HAS_OUTPUT`, `WRITE_BLOCKED` and `READ_THROTTLED`.
     pub(super) const WRITE_FAILED: Self = Self(1 << 21);
+    /// A producer is registered. Set and cleared with it.
+    pub(super) const HAS_PRODUCER: Self = Self(1 << 3);
+
+    /// The write limits are so low that a small write has to be checked against them. Set and
+    /// cleared by `set_write_limits`.
+    pub(super) const LOW_LIMIT: Self = Self(1 << 18);
+
+    /// A write that is made now is no answer to input. Set and cleared by
+    /// `Transport::unprompted`, around a call.
+    pub(super) const UNPROMPTED: Self = Self(1 << 19);
+
+    /// It was counted which bytes that wait are answers to input. Set with the first count,
+    /// cleared when nothing waits.
+    pub(super) const COUNTED: Self = Self(1 << 22);
+
+    /// The peer has taken something of what waited. Set by a send, cleared by
+    /// `Transport::take_progress`.
+    pub(super) const PROGRESS: Self = Self(1 << 20);
+
+    // --- filters ---
+
     /// A filter stands between the socket and the framing. Set when the first one is put in,
     /// and never cleared.
     pub(super) const FILTERED: Self = Self(1 << 23);
+
     /// A filter is not open yet: set when it is put in, cleared when it opens or fails. The
     /// protocol's wishes (pausing, closing) do not keep the socket from being read.
     pub(super) const FILTER_OPENING: Self = Self(1 << 24);
+
     /// A filter does not want the socket to be read, or has not consumed what was.
     pub(super) const FILTER_PAUSED: Self = Self(1 << 25);
+
     /// A filter was put in and is not started: set by the handler that puts it in, cleared when
     /// that has returned. What was read and not delivered is the filter's.
     pub(super) const FILTER_SWITCHING: Self = Self(1 << 26);
+
     /// `connection_made` was not called: the filters that the connection begins with are not
     /// open yet. Excludes all other calls of the protocol.
     pub(super) const NOT_MADE: Self = Self(1 << 27);
 
-    /// On its way out.
-    pub(super) const CLOSING: Self =
-        Self(Self::CLOSE_AFTER_FLUSH.0 | Self::ABORTING.0 | Self::CLOSED.0);
-    /// What is written is not sent, unless there is a producer.
-    pub(super) const NOT_WRITING: Self = Self(
-        Self::CLOSING.0
-            | Self::SHUT_WRITE_AFTER_FLUSH.0
-            | Self::WRITE_CLOSED.0
-            | Self::WRITE_FAILED.0,
-    );
-    /// What is written is not sent, whoever writes it.
-    pub(super) const NEVER_WRITING: Self =
-        Self(Self::ABORTING.0 | Self::CLOSED.0 | Self::WRITE_CLOSED.0 | Self::WRITE_FAILED.0);
-    /// A write takes more than adding it to what waits.
-    pub(super) const WRITES_CHECKED: Self =
-        Self(Self::NOT_WRITING.0 | Self::LOW_LIMIT.0 | Self::UNPROMPTED.0 | Self::FILTERED.0);
-    /// What was read is not delivered.
-    pub(super) const NO_FRAMES: Self =
-        Self(Self::CLOSING.0 | Self::PAUSED.0 | Self::READ_THROTTLED.0 | Self::FILTER_SWITCHING.0);
-    /// Not to be read from.
-    pub(super) const NOT_READING: Self =
-        Self(Self::CLOSING.0 | Self::PAUSED.0 | Self::READ_THROTTLED.0 | Self::READ_EOF.0);
-    /// Of no concern for what is done when a handler has returned.
-    pub(super) const IGNORED_BY_SETTLE: Self = Self(
-        Self::IN_RUN_QUEUE.0
-            | Self::CARRIES_DESCRIPTORS.0
-            | Self::HAS_REST.0
-            | Self::LOW_LIMIT.0
-            | Self::UNPROMPTED.0
-            | Self::PROGRESS.0
-            | Self::COUNTED.0,
-    );
+    // --- the end ---
 
+    /// The connection ends when everything is sent. Set by `lose_connection`, an idle timeout
+    /// or a failure of the protocol; never cleared.
+    pub(super) const CLOSE_AFTER_FLUSH: Self = Self(1 << 7);
+
+    /// The connection ends when it is next run, whatever waits. Set by `abort`, a read that
+    /// fails, a limit, or the stop of the reactor; never cleared.
+    pub(super) const ABORTING: Self = Self(1 << 8);
+
+    /// The connection is over: nothing that is asked for has an effect. Set once, by
+    /// `Transport::end`, before `connection_lost` is called; never cleared.
+    pub(super) const CLOSED: Self = Self(1 << 9);
+
+    // --- work for the loop ---
+
+    /// Jobs are in the mailbox. Set by a post, cleared when the jobs were run.
+    pub(super) const HAS_JOBS: Self = Self(1 << 10);
+
+    /// The connection is in the loop's run queue. Set by `touch`, cleared when it is run.
+    pub(super) const IN_RUN_QUEUE: Self = Self(1 << 13);
+
+    /// The poller waits for something else than input alone. Set and cleared by
+    /// `Transport::update_interest`; set by a hang-up that was looked into.
+    pub(super) const INTEREST_CHANGED: Self = Self(1 << 16);
+
+    /// There is a [`ColdState`](super::cold::ColdState). Set on its first use; never cleared.
+    pub(super) const HAS_COLD_STATE: Self = Self(1 << 11);
+
+    /// An idle timeout is set. Set and cleared by `set_idle_timeout`.
+    pub(super) const HAS_IDLE_TIMEOUT: Self = Self(1 << 28);
+
+    /// Something was received or sent. Set only while there is an idle timeout, cleared when
+    /// the time was noted.
+    pub(super) const ACTIVITY: Self = Self(1 << 29);
+
+    // --- groups ---
+
+    /// The connection is over, or on its way there.
+    pub(super) const CLOSING: Self = Self::CLOSE_AFTER_FLUSH
+        .union(Self::ABORTING)
+        .union(Self::CLOSED);
+
+    /// A write of a handler is not sent; one of a producer may be.
+    pub(super) const NOT_WRITING: Self = Self::CLOSING
+        .union(Self::SHUT_WRITE_AFTER_FLUSH)
+        .union(Self::WRITE_CLOSED)
+        .union(Self::WRITE_FAILED);
+
+    /// No write is sent, not even one of a producer.
+    pub(super) const NEVER_WRITING: Self = Self::ABORTING
+        .union(Self::CLOSED)
+        .union(Self::WRITE_CLOSED)
+        .union(Self::WRITE_FAILED);
+
+    /// A write takes more than adding bytes to the buffer.
+    pub(super) const WRITES_CHECKED: Self = Self::NOT_WRITING
+        .union(Self::LOW_LIMIT)
+        .union(Self::UNPROMPTED)
+        .union(Self::FILTERED);
+
+    /// Frames are not delivered.
+    pub(super) const NO_FRAMES: Self = Self::CLOSING
+        .union(Self::PAUSED)
+        .union(Self::READ_THROTTLED)
+        .union(Self::FILTER_SWITCHING);
+
+    /// The connection is not read.
+    pub(super) const NOT_READING: Self = Self::CLOSING
+        .union(Self::PAUSED)
+        .union(Self::READ_THROTTLED)
+        .union(Self::READ_EOF);
+
+    /// A read is followed by more than decoding.
+    pub(super) const READ_IS_SPECIAL: Self =
+        Self::CARRIES_DESCRIPTORS.union(Self::HAS_IDLE_TIMEOUT);
+
+    /// A send is followed by more than tidying the buffer.
+    pub(super) const SEND_IS_SPECIAL: Self = Self::WRITE_BLOCKED
+        .union(Self::COUNTED)
+        .union(Self::HAS_IDLE_TIMEOUT);
+
+    /// Flags that ask for no work when a handler has returned.
+    pub(super) const IGNORED_BY_SETTLE: Self = Self::IN_RUN_QUEUE
+        .union(Self::CARRIES_DESCRIPTORS)
+        .union(Self::HAS_REST)
+        .union(Self::LOW_LIMIT)
+        .union(Self::UNPROMPTED)
+        .union(Self::PROGRESS)
+        .union(Self::COUNTED)
+        .union(Self::HAS_IDLE_TIMEOUT)
+        .union(Self::ACTIVITY);
+
+    /// The flags of either.
     #[inline(always)]
     pub(super) const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    #[inline(always)]
-    pub(super) const fn has_any(self, of: Self) -> bool {
-        self.0 & of.0 != 0
-    }
-
+    /// The flags of both.
     #[inline(always)]
     pub(super) const fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
+    /// The flags of this that are not flags of `other`.
     #[inline(always)]
     pub(super) const fn difference(self, other: Self) -> Self {
         Self(self.0 & !other.0)
+    }
+
+    /// Whether the two have a flag in common.
+    #[inline(always)]
+    pub(super) const fn has_any(self, of: Self) -> bool {
+        self.0 & of.0 != 0
     }
 }
 
@@ -141,21 +243,100 @@ impl FlagCell {
     }
 
     #[inline(always)]
-    pub(super) fn set(&self, flag: Flags) {
-        self.0.set(self.0.get().union(flag));
+    pub(super) fn set(&self, flags: Flags) {
+        self.0.set(self.0.get().union(flags));
     }
 
     #[inline(always)]
-    pub(super) fn clear(&self, flag: Flags) {
-        self.0.set(self.0.get().difference(flag));
+    pub(super) fn clear(&self, flags: Flags) {
+        self.0.set(self.0.get().difference(flags));
     }
 
     #[inline(always)]
-    pub(super) fn set_to(&self, flag: Flags, is_set: bool) {
-        if is_set {
-            self.set(flag);
+    pub(super) fn set_to(&self, flags: Flags, are_set: bool) {
+        if are_set {
+            self.set(flags);
         } else {
-            self.clear(flag);
+            self.clear(flags);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FlagCell, Flags};
+
+    const SINGLE: [Flags; 30] = [
+        Flags::PAUSED,
+        Flags::READ_THROTTLED,
+        Flags::READ_EOF,
+        Flags::HAS_PRODUCER,
+        Flags::WRITE_BLOCKED,
+        Flags::SHUT_WRITE_AFTER_FLUSH,
+        Flags::WRITE_CLOSED,
+        Flags::CLOSE_AFTER_FLUSH,
+        Flags::ABORTING,
+        Flags::CLOSED,
+        Flags::HAS_JOBS,
+        Flags::HAS_COLD_STATE,
+        Flags::HAS_UNDECODED,
+        Flags::IN_RUN_QUEUE,
+        Flags::CARRIES_DESCRIPTORS,
+        Flags::HAS_REST,
+        Flags::INTEREST_CHANGED,
+        Flags::HAS_OUTPUT,
+        Flags::LOW_LIMIT,
+        Flags::UNPROMPTED,
+        Flags::PROGRESS,
+        Flags::WRITE_FAILED,
+        Flags::COUNTED,
+        Flags::HAS_IDLE_TIMEOUT,
+        Flags::ACTIVITY,
+        Flags::FILTERED,
+        Flags::FILTER_OPENING,
+        Flags::FILTER_PAUSED,
+        Flags::FILTER_SWITCHING,
+        Flags::NOT_MADE,
+    ];
+
+    #[test]
+    fn each_flag_is_one_bit_of_its_own() {
+        let mut all = Flags::NONE;
+        for flag in SINGLE {
+            assert_eq!(flag.0.count_ones(), 1, "{flag:?}");
+            assert!(!all.has_any(flag), "{flag:?} is there already");
+            all = all.union(flag);
+        }
+    }
+
+    #[test]
+    fn operators_are_those_of_sets() {
+        let (a, b, c) = (Flags::PAUSED, Flags::READ_EOF, Flags::CLOSED);
+        let ab = a.union(b);
+        assert!(ab.has_any(a) && ab.has_any(b) && !ab.has_any(c));
+        assert_eq!(ab.intersection(b.union(c)), b);
+        assert_eq!(ab.intersection(c), Flags::NONE);
+        assert_eq!(ab.difference(b.union(c)), a);
+        assert!(!Flags::NONE.has_any(ab));
+    }
+
+    #[test]
+    fn a_cell_changes_only_the_flags_that_are_named() {
+        let cell = FlagCell::default();
+        cell.set(Flags::PAUSED.union(Flags::HAS_JOBS));
+        cell.set_to(Flags::READ_EOF, true);
+        cell.set_to(Flags::PAUSED, false);
+        assert_eq!(cell.get(), Flags::HAS_JOBS.union(Flags::READ_EOF));
+        cell.clear(Flags::HAS_JOBS.union(Flags::CLOSED));
+        assert_eq!(cell.get(), Flags::READ_EOF);
+        assert!(cell.has_any(Flags::NOT_READING) && !cell.has_any(Flags::NO_FRAMES));
+    }
+
+    #[test]
+    fn the_end_of_one_direction_is_not_the_end_of_the_other() {
+        assert!(!Flags::NOT_WRITING.has_any(Flags::READ_EOF));
+        assert!(!Flags::NOT_READING.has_any(Flags::WRITE_CLOSED));
+        assert!(!Flags::NEVER_WRITING.has_any(Flags::CLOSE_AFTER_FLUSH));
+        assert!(!Flags::IGNORED_BY_SETTLE.has_any(Flags::CLOSING.union(Flags::HAS_JOBS)));
     }
 }

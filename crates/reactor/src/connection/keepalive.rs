@@ -1,4 +1,4 @@
-//! `KeepAlive`: asking whether the peer of a silent connection is still there.
+//! `KeepAlive`: TCP keepalive, by which the system asks a silent peer if it is still there.
 
 use std::fmt;
 use std::io;
@@ -36,24 +36,7 @@ pub struct KeepAlive {
 }
 
 impl KeepAlive {
-    /// Asks when nothing has happened for so long.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Protocol, Raw, Reactor};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// # let reactor = Reactor::new()?;
-    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-    /// # let stream = std::net::TcpStream::connect(listener.local_addr()?)?;
-    /// # let connection = reactor.adopt_stream(stream, Quiet)?;
-    /// use reactor::KeepAlive;
-    /// use std::time::Duration;
-    ///
-    /// connection.set_keepalive(KeepAlive::after(Duration::from_secs(60)))?;
-    /// assert!(connection.keepalive()?);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// Asks when nothing has happened for `time`.
     pub fn after(idle: Duration) -> Self {
         Self {
             idle,
@@ -63,25 +46,6 @@ impl KeepAlive {
     }
 
     /// How long it waits for an answer before it asks again.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Protocol, Raw, Reactor};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// # let reactor = Reactor::new()?;
-    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-    /// # let stream = std::net::TcpStream::connect(listener.local_addr()?)?;
-    /// # let connection = reactor.adopt_stream(stream, Quiet)?;
-    /// use reactor::KeepAlive;
-    /// use std::time::Duration;
-    ///
-    /// let second = Duration::from_secs(1);
-    /// // The first question after a minute, the next ones ten seconds apart.
-    /// connection.set_keepalive(KeepAlive::after(60 * second).interval(10 * second))?;
-    /// assert!(connection.keepalive()?);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[must_use = "it gives the changed settings back"]
     pub fn interval(mut self, interval: Duration) -> Self {
         self.interval = Some(interval);
@@ -89,25 +53,6 @@ impl KeepAlive {
     }
 
     /// How often it asks before it gives the connection up: 1 to 127 times.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Protocol, Raw, Reactor};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// # let reactor = Reactor::new()?;
-    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-    /// # let stream = std::net::TcpStream::connect(listener.local_addr()?)?;
-    /// # let connection = reactor.adopt_stream(stream, Quiet)?;
-    /// use reactor::KeepAlive;
-    /// use std::time::Duration;
-    ///
-    /// let second = Duration::from_secs(1);
-    /// // A peer that has not answered after 10 + 3 * 1 seconds is lost.
-    /// connection.set_keepalive(KeepAlive::after(10 * second).interval(second).retries(3))?;
-    /// assert!(connection.keepalive()?);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     #[must_use = "it gives the changed settings back"]
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = Some(retries);
@@ -140,7 +85,7 @@ impl KeepAlive {
             .with_retries(socket.tcp_keepalive_retries()?);
         let set = socket.set_tcp_keepalive(&options);
         if set.is_err() {
-            // The first error is told; what was set before can be set again.
+            // The first error is returned; what was set before can be set again.
             let _ = socket.set_tcp_keepalive(&before);
             let _ = socket.set_keepalive(was_on);
         }

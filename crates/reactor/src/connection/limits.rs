@@ -1,8 +1,8 @@
-//! `WriteLimits`: how much may wait to be sent.
+//! `WriteLimits`: bounds of the output that waits on one connection.
 
 use std::time::Duration;
 
-/// So many times `max_buffered` may wait, however much the peer takes meanwhile.
+/// At this many times `max_buffered`, a connection is aborted however much the peer takes.
 const MOST_TIMES: usize = 8;
 
 /// How much may wait to be sent on one connection, and for how long.
@@ -22,6 +22,7 @@ const MOST_TIMES: usize = 8;
 /// assert_eq!(limits.stall_timeout, Duration::from_secs(5));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WriteLimits {
     /// While more bytes than this wait that were written **in answer to input**, the
     /// connection is not read from, until half of it is sent: a peer that does not read
@@ -29,11 +30,11 @@ pub struct WriteLimits {
     ///
     /// What a connection writes of its own accord does not count: in `connection_made`, in
     /// jobs and delayed calls that no input has led to, through a
-    /// [`Connection`](crate::Connection). So a client that uploads 64 MB is read from
-    /// meanwhile, also if everything comes back to it. Of what a single handler writes, no more
+    /// [`Connection`](crate::Connection). So a client that uploads 64 MB is still read
+    /// from, also if everything comes back to it. Of what a single handler writes, no more
     /// than `high_water` counts.
     ///
-    /// If there is a [producer](crate::Context::register_producer), it is paused instead,
+    /// If there is a [producer](crate::Connection::register_producer), it is paused instead,
     /// whatever was written.
     pub high_water: usize,
     /// If more bytes than this wait and the peer takes none of them for
@@ -49,7 +50,31 @@ pub struct WriteLimits {
 }
 
 impl WriteLimits {
-    /// So much may wait at the very most, but for a single large write.
+    /// These limits with another [`high_water`](Self::high_water).
+    #[must_use]
+    pub fn with_high_water(self, high_water: usize) -> Self {
+        Self { high_water, ..self }
+    }
+
+    /// These limits with another [`max_buffered`](Self::max_buffered).
+    #[must_use]
+    pub fn with_max_buffered(self, max_buffered: usize) -> Self {
+        Self {
+            max_buffered,
+            ..self
+        }
+    }
+
+    /// These limits with another [`stall_timeout`](Self::stall_timeout).
+    #[must_use]
+    pub fn with_stall_timeout(self, stall_timeout: Duration) -> Self {
+        Self {
+            stall_timeout,
+            ..self
+        }
+    }
+
+    /// The most that may wait, beside a single large write.
     pub(super) fn most(&self) -> usize {
         self.max_buffered.saturating_mul(MOST_TIMES)
     }

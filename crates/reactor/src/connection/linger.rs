@@ -1,4 +1,4 @@
-//! The last of a connection that this side has ended.
+//! Lingering close: the end of a connection that this side has closed first.
 //!
 //! A socket that is closed while its peer still sends is reset by the system, which
 //! throws away what was not delivered yet: the end of our own answer. So the socket
@@ -22,7 +22,7 @@ use crate::sys::stream::RECV_FLAGS;
 /// How long the peer may take to finish.
 const TIME: Duration = Duration::from_secs(2);
 
-/// How much it may send meanwhile.
+/// How many bytes the peer may send in that time.
 pub(super) const BYTES: usize = 4 * 1024 * 1024;
 
 pub(super) struct Linger {
@@ -65,7 +65,7 @@ impl Linger {
         drop(self.registration.take());
         drop(self.core.registry.remove(self.key));
         if let Some(timeout) = self.timeout.take() {
-            // It may be what called this.
+            // `cancel` errs if this runs from that very timer; harmless.
             let _ = timeout.cancel();
         }
     }

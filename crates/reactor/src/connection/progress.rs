@@ -1,45 +1,17 @@
-//! A peer that takes nothing of what waits for it: how long that may go on.
+//! Close timeout and stall timeout: the abort of a connection whose peer takes no output.
 //!
-//! Two things are bounded by it. A connection that is closing is aborted when the peer has
-//! taken nothing for the close timeout; one on which more waits than
-//! [`WriteLimits`](super::limits::WriteLimits) allows, when it has taken nothing for the stall
-//! timeout. One that takes something now and then may take as long as it likes.
+//! A connection that is closing is aborted when its peer has taken nothing for the close
+//! timeout; a connection on which more waits than
+//! [`WriteLimits`](super::limits::WriteLimits) allows, when its peer has taken nothing for the
+//! stall timeout. A peer that takes something before that may take as long as it does.
 
 use std::time::Duration;
 
-use deferred::DelayedCall;
-
+use super::cold::{CloseTimeout, Watch};
 use super::protocol::Protocol;
 use super::source::ConnectionSource;
 use crate::error::ConnectionClosed;
-
-/// How long a closing connection waits for a peer that takes nothing, unless somebody sets it.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// `None` lets it wait for ever.
-pub(super) struct CloseTimeout(Option<Duration>);
-
-impl Default for CloseTimeout {
-    fn default() -> Self {
-        Self(Some(CLOSE_TIMEOUT))
-    }
-}
-
-/// Kept while something waits that is to be taken in time.
-pub(super) struct Watch {
-    /// When the peer has last taken something, or the watch began.
-    since: Duration,
-    /// When to look again.
-    look_at: Duration,
-    look: DelayedCall,
-}
-
-impl Watch {
-    pub(super) fn cancel(self) {
-        // `cancel` errs if this runs from that very timer; harmless.
-        let _ = self.look.cancel();
-    }
-}
+use crate::mailbox::MailboxOwner;
 
 impl<P: Protocol> ConnectionSource<P> {
     pub(super) fn set_close_timeout(&self, timeout: Option<Duration>) {
@@ -88,7 +60,7 @@ impl<P: Protocol> ConnectionSource<P> {
     }
 
     fn watch(&self, since: Duration, look_at: Duration) -> Watch {
-        let (core, source) = (self.transport.core(), self.weak());
+        let (core, source) = (self.transport.core(), self.mailbox().weak());
         let delay = look_at.saturating_sub(core.now());
         let look = core.timers.call_later(delay, move || {
             if let Some(source) = source.upgrade() {

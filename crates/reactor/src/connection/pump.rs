@@ -1,16 +1,17 @@
-//! `pump`: from one connection to another.
+//! `pump`: forwards the bytes of one connection to another.
 
 use std::cell::Cell;
 use std::rc::{Rc, Weak};
 
 use deferred::{Deferred, Trigger, fail};
 
-use super::cold::Until;
+use super::cold::{Pump, Until};
 use super::flags::Flags;
 use super::handle::Connection;
 use super::protocol::Protocol;
 use super::source::ConnectionSource;
 use crate::error::{ConnectionClosed, Gone};
+use crate::mailbox::MailboxOwner;
 
 /// Sends what comes from `reader` to `writer`, as it comes.
 ///
@@ -48,8 +49,8 @@ pub fn pump<A: Protocol, B: Protocol>(
     };
     let ends = (reader.clone(), writer.clone());
     let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
-        // `Gone` if one is over: then there is nothing to end.
-        let _ = (ends.0.abort(), ends.1.abort());
+        ends.0.abort();
+        ends.1.abort();
     });
     let pumping = Rc::new(Pumping {
         source: Rc::downgrade(&source),
@@ -73,17 +74,6 @@ pub fn pump<A: Protocol, B: Protocol>(
     }
     source.touch();
     deferred
-}
-
-/// What the bytes of a connection go to, instead of its protocol.
-pub(super) trait Pump {
-    fn forward(&self, bytes: &[u8]);
-    /// There is room again.
-    fn go_on(&self);
-    /// No more will come.
-    fn finish(&self);
-    /// One of the two connections is over.
-    fn broken(&self, reason: &ConnectionClosed);
 }
 
 struct Pumping<A: Protocol, B: Protocol> {
@@ -121,7 +111,7 @@ impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
         let Some(sink) = self.sink.upgrade() else {
             return;
         };
-        // It is no answer to what comes from the sink, which may be the answer to it.
+        // Not an answer to input of the sink, which may be the answer to these bytes.
         sink.transport.unprompted(|| sink.write(bytes));
         self.pumped.set(self.pumped.get() + bytes.len() as u64);
         if sink.transport.can_flush() {
@@ -130,7 +120,7 @@ impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
         if sink.transport.waiting() > sink.transport.limits().high_water && !self.is_waiting.get() {
             self.wait(&sink);
         }
-        // It may have something to say of that.
+        // The sink's producer or waiters may have to be run.
         sink.touch();
     }
 
@@ -153,7 +143,7 @@ impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
         let (trigger, pumped) = (self.trigger.clone(), self.pumped.get());
         sink.wait_until(Until::Drained)
             .add_both(move |drained| {
-                // If it was cancelled, nobody waits.
+                // Errs if the Deferred was cancelled; then there is nothing to fire.
                 let _ = trigger.fire(drained.map(|()| pumped));
             })
             .ignore();
@@ -177,7 +167,7 @@ impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
 }
 
 impl<P: Protocol> ConnectionSource<P> {
-    /// Gives `bytes` to whoever gets them instead of the protocol, if somebody does.
+    /// Gives `bytes` to the pump of this connection, if there is one.
     pub(super) fn pump(&self, bytes: &[u8]) -> bool {
         let Some(pump) = self.cold.look(|cold| cold.pump.clone()) else {
             return false;
@@ -188,7 +178,7 @@ impl<P: Protocol> ConnectionSource<P> {
         true
     }
 
-    /// The same for the end of what comes in.
+    /// Ends the pump of this connection, since the peer has finished, if there is one.
     pub(super) fn end_pump(&self) -> bool {
         let Some(pump) = self.cold.look(|cold| cold.pump.clone()) else {
             return false;

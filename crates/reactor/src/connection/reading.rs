@@ -1,14 +1,16 @@
-//! From the bytes that come in to the frames that a protocol gets.
+//! Read path of a connection: from the bytes that come in to the frames that a protocol gets.
 
 use super::flags::Flags;
 use super::protocol::Protocol;
 use super::source::{ConnectionSource, Open};
 use crate::error::ConnectionClosed;
 use crate::framing::{Decoded, Framing};
+use crate::mailbox::MailboxOwner;
 
 use deferred::Failure;
 
-/// How often a socket that always has more is read before others have their turn.
+/// Number of reads of one connection in a turn, so that one which always has more does not
+/// keep the others waiting.
 const READS_PER_TURN: usize = 4;
 
 impl<P: Protocol> ConnectionSource<P> {
@@ -33,8 +35,8 @@ impl<P: Protocol> ConnectionSource<P> {
                 false
             }
             Ok(Some(received)) => {
-                if self.transport.carries_descriptors() {
-                    self.deliver_descriptors();
+                if self.transport.flags.has_any(Flags::READ_IS_SPECIAL) {
+                    self.read_specially();
                 }
                 self.take_in(&buffer[..received]);
                 received == buffer.len() && self.transport.is_reading()
@@ -46,6 +48,15 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
+    /// What a read is followed by on few connections.
+    #[cold]
+    fn read_specially(&self) {
+        self.transport.note_activity();
+        if self.transport.carries_descriptors() {
+            self.deliver_descriptors();
+        }
+    }
+
     /// Delivers the descriptors that came with what was just read, as long as they are
     /// wanted; the others are closed.
     fn deliver_descriptors(&self) {
@@ -53,7 +64,7 @@ impl<P: Protocol> ConnectionSource<P> {
         if descriptors.is_empty() {
             return;
         }
-        if let Some(open) = &mut *self.open.borrow_mut() {
+        if let Some(open) = &mut *self.mailbox.open.borrow_mut() {
             for descriptor in descriptors {
                 if !self.transport.is_open() {
                     return;
@@ -66,7 +77,7 @@ impl<P: Protocol> ConnectionSource<P> {
     /// Delivers what `bytes` and the rest before them hold; keeps what is left.
     #[inline(always)]
     pub(super) fn take_in(&self, bytes: &[u8]) {
-        let mut open = self.open.borrow_mut();
+        let mut open = self.mailbox.open.borrow_mut();
         let Some(open) = &mut *open else {
             return;
         };
@@ -82,7 +93,7 @@ impl<P: Protocol> ConnectionSource<P> {
 
     /// Looks through what was kept, once more.
     pub(super) fn deliver_rest(&self) {
-        if let Some(open) = &mut *self.open.borrow_mut() {
+        if let Some(open) = &mut *self.mailbox.open.borrow_mut() {
             self.take_in_behind_rest(open, &[]);
         }
     }
@@ -142,7 +153,7 @@ impl<P: Protocol> ConnectionSource<P> {
             match taken {
                 Ok(0) => return consumed,
                 Ok(taken) => consumed += taken,
-                // That ends the connection: nobody asks for the rest.
+                // A failure ends the connection, so the rest is not needed.
                 Err(failure) => {
                     if is_bad_input {
                         self.input_failed(failure);
@@ -228,7 +239,7 @@ impl<P: Protocol> ConnectionSource<P> {
         if self.has_cold() && self.end_pump() {
             return;
         }
-        if let Some(open) = &mut *self.open.borrow_mut() {
+        if let Some(open) = &mut *self.mailbox.open.borrow_mut() {
             self.handle(|cx| open.protocol.read_closed(cx));
         }
     }

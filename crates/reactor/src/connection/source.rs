@@ -1,4 +1,4 @@
-//! The life of a connection: which handler is called when.
+//! Event source of a connection: which handler of the protocol is called when.
 //!
 //! ```text
 //!  start ──▶ connection_made ──▶ received* ──▶ read_closed? ──▶ connection_lost
@@ -11,66 +11,48 @@
 //! the number of connections that talk to one another.
 
 use std::cell::{RefCell, RefMut};
-use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
 
 use deferred::{Deferred, Failure, Result, fail, succeed};
 
-use super::cold::{ColdCell, ColdState, Opening, open_span};
+use super::cold::{ColdCell, ColdState, OnClose, Opening, open_span};
 use super::context::Context;
 use super::flags::Flags;
 use super::handle::Connection;
-use super::out_buffer::MAX_DESCRIPTORS;
+use super::output::MAX_DESCRIPTORS;
 use super::protocol::Protocol;
 use super::transport::{Close, Keys, OnOpen, Transport};
 use crate::address::Address;
-use crate::cancel_on_close::Cancellable;
+use crate::cancel_on_close::CancelSet;
 use crate::core::{Core, Runnable};
 use crate::error::{ConnectionClosed, Gone, SendDescriptorError};
 use crate::filter::Filter;
 use crate::handle::ReactorHandle;
 use crate::io::RawStream;
+use crate::mailbox::{Cause, Mailbox, MailboxOwner, MailboxStatus};
 use crate::panics::contain;
-use crate::poll::Ready;
+use crate::poll::{Key, Ready};
 use crate::registry::EventSource;
 use crate::report::{Of, report};
 
-/// Work for a protocol from elsewhere.
-pub(super) type Job<P> = Box<dyn FnOnce(&mut P, &mut Context<'_, P>) -> Result<()>>;
-
-/// Whether what a job writes counts as an answer to input: see
-/// [`WriteLimits::high_water`](super::limits::WriteLimits::high_water).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
-    /// A handler that something has come in for has asked for it, or a job of its.
-    Input,
-    /// Anything else.
-    Other,
-}
-
+/// One connection in the loop.
 pub(crate) struct ConnectionSource<P: Protocol> {
     pub(super) transport: Transport,
     reactor: ReactorHandle,
-    me: Weak<Self>,
-    /// Borrowed while a handler runs. `None` once the connection is over.
-    pub(super) open: RefCell<Option<Open<P>>>,
-    /// What was read and is no whole frame yet, or must wait.
+    pub(super) mailbox: Mailbox<Self>,
+    /// Input that was read and is no whole frame yet, or has to wait.
     pub(super) rest: RefCell<Vec<u8>>,
-    pub(super) jobs: RefCell<VecDeque<(Job<P>, Cause)>>,
-    /// What most connections have none of.
     pub(super) cold: ColdCell,
 }
 
-pub(super) struct Open<P: Protocol> {
+/// What a connection has of its user's until it is over.
+pub(crate) struct Open<P: Protocol> {
     pub(super) protocol: P,
     pub(super) framing: P::Framing,
 }
 
-/// Who is told, after the protocol, that a connection is over.
-pub(crate) type OnClose = Box<dyn FnOnce(ConnectionClosed)>;
-
-/// What a connection begins with, beside its protocol.
+/// What a connection is made of, beside its protocol.
 pub(crate) struct NewConnection {
     pub(crate) stream: RawStream,
     pub(crate) keys: Keys,
@@ -84,7 +66,7 @@ pub(crate) struct NewConnection {
 
 impl NewConnection {
     /// One descriptor, or what stands for it, under one key.
-    pub(crate) fn new(stream: RawStream, key: crate::poll::Key, peer: Address) -> Self {
+    pub(crate) fn new(stream: RawStream, key: Key, peer: Address) -> Self {
         Self {
             stream,
             keys: Keys::from_slice(&[key]),
@@ -123,10 +105,8 @@ impl<P: Protocol> ConnectionSource<P> {
         let source = Rc::new_cyclic(|me| Self {
             transport,
             reactor: ReactorHandle::new(core),
-            me: Weak::clone(me),
-            open: RefCell::new(None),
+            mailbox: Mailbox::new(me, None),
             rest: RefCell::default(),
-            jobs: RefCell::default(),
             cold: ColdCell::default(),
         });
         let number = core.counters.connection_made();
@@ -207,7 +187,12 @@ impl<P: Protocol> ConnectionSource<P> {
         self.transport.put_filter(filter, waker, on_open, None);
         add(Rc::clone(self));
         match Failure::catch(|| protocol.framing()) {
-            Ok(framing) => drop(self.open.borrow_mut().insert(Open { protocol, framing })),
+            Ok(framing) => drop(
+                self.mailbox
+                    .open
+                    .borrow_mut()
+                    .insert(Open { protocol, framing }),
+            ),
             Err(failure) => {
                 self.transport.fail(failure);
                 contain("a protocol's drop", || drop(protocol));
@@ -223,7 +208,7 @@ impl<P: Protocol> ConnectionSource<P> {
         if let Some(Opening { number, on_close }) = self.cold.look(|cold| cold.opening.take()) {
             self.open_span(number, on_close);
         }
-        let made = match &mut *self.open.borrow_mut() {
+        let made = match &mut *self.mailbox.open.borrow_mut() {
             Some(open) => {
                 let made = || self.guard(|cx| open.protocol.connection_made(cx));
                 self.transport.unprompted(made)
@@ -245,7 +230,7 @@ impl<P: Protocol> ConnectionSource<P> {
         let framing = Failure::catch(|| protocol.framing());
         let begun = match framing {
             Ok(framing) => {
-                let mut open = self.open.borrow_mut();
+                let mut open = self.mailbox.open.borrow_mut();
                 let open = open.insert(Open { protocol, framing });
                 let made = || self.guard(|cx| open.protocol.connection_made(cx));
                 self.transport.unprompted(made)
@@ -274,40 +259,9 @@ impl<P: Protocol> ConnectionSource<P> {
         &self.transport
     }
 
-    pub(super) fn reactor(&self) -> &ReactorHandle {
-        &self.reactor
-    }
-
-    pub(super) fn weak(&self) -> Weak<Self> {
-        Weak::clone(&self.me)
-    }
-
-    /// Sees to it that what was changed from outside a handler has its effect in
-    /// this turn.
-    pub(super) fn touch(&self) {
-        let flags = &self.transport.flags;
-        if !flags.has_any(Flags::IN_RUN_QUEUE)
-            && let Some(me) = self.me.upgrade()
-        {
-            flags.set(Flags::IN_RUN_QUEUE);
-            self.transport.core().run_soon(me);
-        }
-    }
-
-    /// Whether input is the cause of what happens now: a handler for it is running.
-    pub(super) fn cause(&self) -> Cause {
-        let is_in_handler = self.open.try_borrow_mut().is_err();
-        if is_in_handler && !self.transport.flags.has_any(Flags::UNPROMPTED) {
-            Cause::Input
-        } else {
-            Cause::Other
-        }
-    }
-
-    /// Writes from wherever it is.
+    /// Writes through a handle: as part of the handler that is running, if one is.
     pub(super) fn write_from_elsewhere(&self, bytes: &[u8]) {
-        if self.open.try_borrow_mut().is_err() {
-            // As the handler that is running does.
+        if self.mailbox.open.try_borrow_mut().is_err() {
             self.write(bytes);
         } else {
             self.transport.unprompted(|| self.write(bytes));
@@ -330,28 +284,7 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
-    /// Queues a job for the protocol; hands it back if the connection is over.
-    pub(super) fn post(&self, job: Job<P>, cause: Cause) -> std::result::Result<(), Job<P>> {
-        if self.transport.is_closed() {
-            return Err(job);
-        }
-        self.jobs.borrow_mut().push_back((job, cause));
-        self.transport.flags.set(Flags::HAS_JOBS);
-        self.touch();
-        Ok(())
-    }
-
-    /// Has `cancellable` cancelled when the connection is over, if it is open
-    /// then.
-    pub(super) fn cancel_on_close(&self, cancellable: Cancellable) {
-        if self.transport.is_closed() {
-            return cancellable.cancel();
-        }
-        self.with_cold(|cold| cold.cancel_on_close.add(cancellable));
-    }
-
-    /// Calls `f`, which runs nothing of a user's, with what most connections have
-    /// none of.
+    /// Calls `f`, which runs no code of users, with the cold state.
     pub(super) fn with_cold<R>(&self, f: impl FnOnce(&mut ColdState) -> R) -> R {
         self.transport.flags.set(Flags::HAS_COLD_STATE);
         self.cold.with(f)
@@ -387,18 +320,6 @@ impl<P: Protocol> ConnectionSource<P> {
 
     // --- calling the protocol ---
 
-    /// Calls a handler with a context; a panic becomes a failure.
-    #[inline(always)]
-    pub(super) fn guard<R>(
-        &self,
-        handler: impl FnOnce(&mut Context<'_, P>) -> Result<R>,
-    ) -> Result<R> {
-        if self.has_cold() {
-            return self.guard_in_span(handler);
-        }
-        Failure::catch(|| handler(&mut Context::new(self))).and_then(|result| result)
-    }
-
     #[cold]
     fn guard_in_span<R>(
         &self,
@@ -406,20 +327,6 @@ impl<P: Protocol> ConnectionSource<P> {
     ) -> Result<R> {
         let _span = self.cold.span().map(tracing::Span::entered);
         Failure::catch(|| handler(&mut Context::new(self))).and_then(|result| result)
-    }
-
-    /// The same; a failure ends the connection.
-    #[inline(always)]
-    pub(super) fn handle(&self, handler: impl FnOnce(&mut Context<'_, P>) -> Result<()>) {
-        if let Err(failure) = self.guard(handler) {
-            self.handler_failed(failure);
-        }
-    }
-
-    #[cold]
-    pub(super) fn handler_failed(&self, failure: Failure) {
-        self.transport.fail(failure.clone());
-        self.report(failure);
     }
 
     /// What the peer has sent is not what the framing reads: the connection ends, but it is
@@ -439,37 +346,11 @@ impl<P: Protocol> ConnectionSource<P> {
         });
     }
 
-    /// Logs a failure of the protocol that nobody else hears of.
+    /// Logs a failure of the protocol.
     #[cold]
     pub(crate) fn report(&self, failure: Failure) {
         let _span = self.cold.span().map(tracing::Span::entered);
         report(&Of::Connection(self.transport.peer()), failure);
-    }
-
-    /// Gives the protocol the jobs that wait now; those that they post wait for
-    /// the next time.
-    #[inline]
-    pub(super) fn run_jobs(&self, protocol: &mut P) {
-        if self.transport.flags.has_any(Flags::HAS_JOBS) {
-            self.run_waiting_jobs(protocol);
-        }
-    }
-
-    #[inline(never)]
-    fn run_waiting_jobs(&self, protocol: &mut P) {
-        let count = self.jobs.borrow().len();
-        for _ in 0..count {
-            let job = self.jobs.borrow_mut().pop_front();
-            match job {
-                Some((job, Cause::Input)) => self.handle(|cx| job(protocol, cx)),
-                Some((job, Cause::Other)) => self
-                    .transport
-                    .unprompted(|| self.handle(|cx| job(protocol, cx))),
-                None => break,
-            }
-        }
-        let has_jobs = !self.jobs.borrow().is_empty();
-        self.transport.flags.set_to(Flags::HAS_JOBS, has_jobs);
     }
 
     /// Deals with all that is ready but what there is to read; says whether to read that.
@@ -500,7 +381,7 @@ impl<P: Protocol> ConnectionSource<P> {
     /// Does what is left to do: jobs, frames that had to wait, sending, ending.
     #[inline]
     pub(super) fn settle_now(&self) {
-        // Mostly there is something to send, and nothing else.
+        // The usual case: there is output, and nothing else to do.
         if self.left_to_do() == Flags::HAS_OUTPUT {
             self.transport.flush();
         }
@@ -509,7 +390,7 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
-    /// What is out of the ordinary, or to be done.
+    /// The flags that ask for work.
     #[inline]
     fn left_to_do(&self) -> Flags {
         self.transport
@@ -520,8 +401,8 @@ impl<P: Protocol> ConnectionSource<P> {
 
     #[inline(never)]
     fn settle_all(&self) {
-        // Somebody further up the stack has the protocol, and will do it.
-        let Ok(mut open) = self.open.try_borrow_mut() else {
+        // A handler further up the stack has the protocol; its caller settles.
+        let Ok(mut open) = self.mailbox.open.try_borrow_mut() else {
             return;
         };
         if let Some(open) = &mut *open {
@@ -546,7 +427,7 @@ impl<P: Protocol> ConnectionSource<P> {
             self.settle_flow();
         }
         if self.transport.shut_write()
-            && let Some(open) = &mut *self.open.borrow_mut()
+            && let Some(open) = &mut *self.mailbox.open.borrow_mut()
         {
             self.handle(|cx| open.protocol.write_closed(cx));
         }
@@ -561,13 +442,17 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
-    /// The end: nothing that comes from the connection is heard after this.
+    /// Ends the connection: calls `connection_lost`, and drops what it has.
     #[inline(never)]
     fn finish(&self, reason: ConnectionClosed) {
         let is_cut_short = self.transport.flags.has_any(Flags::ABORTING);
         let close = match reason {
-            ConnectionClosed::Failed(_) if is_cut_short => Close::Reset,
-            ConnectionClosed::Done | ConnectionClosed::Failed(_) => Close::InOrder,
+            ConnectionClosed::Failed(_) | ConnectionClosed::IdleTimeout { .. } if is_cut_short => {
+                Close::Reset
+            }
+            ConnectionClosed::Done
+            | ConnectionClosed::IdleTimeout { .. }
+            | ConnectionClosed::Failed(_) => Close::InOrder,
             ConnectionClosed::Aborted | ConnectionClosed::Overflow { .. } => Close::Reset,
             ConnectionClosed::Lost(_) | ConnectionClosed::ReactorStopped => Close::AtOnce,
         };
@@ -580,7 +465,7 @@ impl<P: Protocol> ConnectionSource<P> {
             .as_ref()
             .is_some_and(|cold| cold.needs_reason())
             .then(|| reason.clone());
-        let mut open: RefMut<'_, Option<Open<P>>> = self.open.borrow_mut();
+        let mut open: RefMut<'_, Option<Open<P>>> = self.mailbox.open.borrow_mut();
         if let Some(open) = &mut *open
             && is_made
         {
@@ -594,14 +479,13 @@ impl<P: Protocol> ConnectionSource<P> {
         }
         let dead = open.take();
         drop(open);
-        // This is kept from being dropped until the end of it.
-        let me = self.me.upgrade();
+        // Keeps `self` from being dropped before the end of this.
+        let me = self.mailbox.weak().upgrade();
         self.transport.close(close);
         self.transport.core().counters.connection_lost();
         self.transport.core().is_over(self.transport.key());
         drop(self.rest.take());
-        contain("a job of a closed connection", || drop(self.jobs.take()));
-        contain("a protocol's drop", || drop(dead));
+        self.discard(dead);
         if let Some(cold) = cold {
             cold.finish(told);
         }
@@ -609,10 +493,112 @@ impl<P: Protocol> ConnectionSource<P> {
     }
 }
 
+impl<P: Protocol> MailboxOwner for ConnectionSource<P> {
+    type Protocol = P;
+    type Open = Open<P>;
+    type Context<'a> = Context<'a, P>;
+    type Closed = Gone;
+    type Status = Self;
+
+    #[inline]
+    fn mailbox(&self) -> &Mailbox<Self> {
+        &self.mailbox
+    }
+
+    #[inline]
+    fn status(&self) -> &Self {
+        self
+    }
+
+    #[inline]
+    fn reactor(&self) -> &ReactorHandle {
+        &self.reactor
+    }
+
+    #[inline]
+    fn context(&self) -> Context<'_, P> {
+        Context::new(self)
+    }
+
+    fn closed_error() -> Gone {
+        Gone
+    }
+
+    /// `Input` while a handler for input runs, or a job that has this cause.
+    fn cause(&self) -> Cause {
+        if self.mailbox.is_busy() && !self.transport.flags.has_any(Flags::UNPROMPTED) {
+            Cause::Input
+        } else {
+            Cause::Other
+        }
+    }
+
+    fn with_cause<R>(&self, cause: Cause, job: impl FnOnce() -> R) -> R {
+        match cause {
+            Cause::Input => job(),
+            Cause::Other => self.transport.unprompted(job),
+        }
+    }
+
+    fn touch(&self) {
+        let flags = &self.transport.flags;
+        if !flags.has_any(Flags::IN_RUN_QUEUE)
+            && let Some(me) = self.mailbox.weak().upgrade()
+        {
+            flags.set(Flags::IN_RUN_QUEUE);
+            self.transport.core().run_soon(me);
+        }
+    }
+
+    #[inline(always)]
+    fn guard<R>(&self, handler: impl FnOnce(&mut Context<'_, P>) -> Result<R>) -> Result<R> {
+        if self.has_cold() {
+            return self.guard_in_span(handler);
+        }
+        Failure::catch(|| handler(&mut Context::new(self))).and_then(|result| result)
+    }
+
+    #[cold]
+    fn handler_failed(&self, failure: Failure) {
+        self.transport.fail(failure.clone());
+        self.report(failure);
+    }
+
+    #[inline]
+    fn run_jobs(&self, protocol: &mut P) {
+        if self.transport.flags.has_any(Flags::HAS_JOBS) {
+            self.run_waiting_jobs(protocol);
+        }
+    }
+}
+
+/// The status is in the flags, where the hot path looks at it together with the rest.
+impl<P: Protocol> MailboxStatus for ConnectionSource<P> {
+    fn is_closed(&self) -> bool {
+        self.transport.is_closed()
+    }
+
+    fn is_queued(&self) -> bool {
+        self.transport.flags.has_any(Flags::IN_RUN_QUEUE)
+    }
+
+    fn set_queued(&self, is_queued: bool) {
+        self.transport.flags.set_to(Flags::IN_RUN_QUEUE, is_queued);
+    }
+
+    fn set_has_jobs(&self, has_jobs: bool) {
+        self.transport.flags.set_to(Flags::HAS_JOBS, has_jobs);
+    }
+
+    fn with_cancel_set<R>(&self, f: impl FnOnce(&mut CancelSet) -> R) -> R {
+        self.with_cold(|cold| f(&mut cold.cancel_on_close))
+    }
+}
+
 impl<P: Protocol> EventSource for ConnectionSource<P> {
     #[inline]
     fn ready(self: Rc<Self>, ready: Ready) {
-        // Mostly there is something to read, and nothing else.
+        // The usual case: there is input, and nothing else to do.
         let stands_against = Flags::NOT_READING
             .union(Flags::WRITE_BLOCKED)
             .union(Flags::FILTERED);
@@ -640,10 +626,10 @@ impl<P: Protocol> Runnable for ConnectionSource<P> {
     }
 }
 
-/// A connection whose directions are told of apart.
+/// A connection that has a descriptor for each direction.
 pub(crate) trait Duplex {
     fn output_ready(&self);
-    /// Nobody reads what is written.
+    /// The output's other end was closed.
     fn output_broken(&self);
 }
 

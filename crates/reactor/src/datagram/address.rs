@@ -1,4 +1,4 @@
-//! What is different in datagrams of one family of addresses and another.
+//! Address families of datagrams: what differs between UDP and UNIX sockets.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -56,7 +56,7 @@ pub(crate) mod sealed {
 
     #[expect(unnameable_types, reason = "it seals the trait")]
     pub trait Family: Sized + 'static {
-        /// The network may tell, some time later, that nobody is there: it is not the
+        /// The network may report, some time later, that no program receives: it is not the
         /// datagram which is sent just then that is refused.
         const IS_REFUSED_LATE: bool;
 
@@ -95,7 +95,7 @@ pub(crate) mod sealed {
         }
     }
 
-    /// On Linux, the length that a datagram had is told even if it did not fit.
+    /// On Linux, the length of a datagram is given even if it did not fit.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     const RECEIVE_FLAGS: RecvFlags = RecvFlags::TRUNC.union(RecvFlags::DONTWAIT);
     #[cfg(not(any(target_os = "linux", target_os = "android")))]

@@ -1,4 +1,4 @@
-//! What can go wrong with a datagram, and how a port ends.
+//! Errors of a datagram, and the reasons of a port's end.
 
 use std::error::Error;
 use std::fmt;
@@ -24,7 +24,7 @@ use rustix::io::Errno;
 /// let here = port.address();
 /// let sent = port.send_to(vec![0; 100_000], here);
 /// assert!(matches!(sent, Err(DatagramError::TooLong { length: 100_000 })));
-/// let sent = port.send("to nobody in particular");
+/// let sent = port.send("without an address");
 /// assert!(matches!(sent, Err(DatagramError::NotConnected)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -34,13 +34,13 @@ pub enum DatagramError {
     /// It is longer than the network takes, or, if it came in, longer than the port's
     /// [`max_packet_size`](crate::UdpOptions::max_packet_size). It is dropped.
     TooLong {
-        /// How many bytes it has; where the system does not say, at least so many.
+        /// How many bytes it has; where the system does not say, a lower bound.
         length: usize,
     },
     /// As much waits to be sent as may. It is dropped, and counted by
     /// [`DatagramPort::dropped`](crate::DatagramPort::dropped).
     QueueFull,
-    /// Nobody is there.
+    /// No program receives at that address.
     Refused,
     /// The address is not of the port's family: version 4 or 6.
     WrongFamily,
@@ -72,7 +72,7 @@ impl fmt::Display for DatagramError {
         match self {
             Self::TooLong { length } => write!(f, "a datagram of {length} bytes is too long"),
             Self::QueueFull => f.write_str("too many datagrams wait to be sent"),
-            Self::Refused => f.write_str("nobody receives the datagram"),
+            Self::Refused => f.write_str("no program receives the datagram"),
             Self::WrongFamily => f.write_str("the address is not of the port's family"),
             Self::NotConnected => f.write_str("the datagram needs an address"),
             Self::AlreadyConnected => f.write_str("the port is connected already"),
@@ -105,7 +105,7 @@ impl Error for DatagramError {
 /// #     type Address = SocketAddr;
 /// fn stop_protocol(&mut self, _: &mut DatagramContext<'_, Self>, reason: DatagramPortClosed) {
 ///     if let DatagramPortClosed::Lost(error) = reason {
-///         eprintln!("nobody can be heard any more: {error}");
+///         eprintln!("the port is lost: {error}");
 ///     }
 /// }
 /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
@@ -119,7 +119,7 @@ impl Error for DatagramError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DatagramPortClosed {
-    /// Somebody asked for it with `stop_listening`.
+    /// The program asked for it with `stop_listening`.
     Stopped,
     /// The system gives nothing but errors.
     Lost(io::Error),

@@ -1,4 +1,4 @@
-//! Interfaces for multicast, and how each system selects one for an IPv4 group.
+//! Multicast interfaces, and how each system selects one for an IPv4 group.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -28,6 +28,7 @@ use socket2::SockRef;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum MulticastInterface {
     /// The one that the system chooses.
     #[default]

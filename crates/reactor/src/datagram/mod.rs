@@ -11,12 +11,13 @@
 //!
 //! Only `address` knows of one family of addresses and another. A datagram is sent when
 //! it is written: there is nothing to be gathered. What cannot be sent is never silent:
-//! it waits, or is given back as an error, or is told of.
+//! it waits, is given back as an error, or is reported to the protocol.
 
 mod address;
 mod context;
 mod error;
 mod interface;
+mod limits;
 mod multicast;
 mod port;
 mod protocol;

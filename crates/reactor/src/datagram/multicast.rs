@@ -1,4 +1,4 @@
-//! What ports of the internet have beside sending and receiving: broadcast, multicast.
+//! Broadcast and multicast, on ports of the internet.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -20,7 +20,7 @@ fn invalid(message: &'static str) -> io::Error {
 ///
 /// # Examples
 ///
-/// Everybody who has joined a group hears what is sent to it:
+/// All members of a group receive what is sent to it:
 ///
 /// ```
 /// use reactor::{DatagramContext, DatagramProtocol, MulticastInterface, Reactor, UdpOptions};
@@ -97,28 +97,6 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     /// # Errors
     ///
     /// As there; or it was not joined.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
-    /// # use std::net::SocketAddr;
-    /// # struct Quiet; impl DatagramProtocol for Quiet {
-    /// #     type Address = SocketAddr;
-    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
-    /// # }
-    /// use reactor::MulticastInterface;
-    /// use std::net::{IpAddr, Ipv4Addr};
-    ///
-    /// # let reactor = Reactor::new()?;
-    /// let port = reactor.listen_udp("0.0.0.0:0", Quiet)?;
-    /// let group = IpAddr::from([239, 255, 42, 98]);
-    /// let loopback = MulticastInterface::Address(Ipv4Addr::LOCALHOST);
-    /// port.join_group(group, loopback)?;
-    /// port.leave_group(group, loopback)?;
-    /// assert!(port.leave_group(group, loopback).is_err(), "it was left already");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn leave_group(&self, group: IpAddr, interface: MulticastInterface) -> io::Result<()> {
         self.with_group(group, |socket, group| match group {
             IpAddr::V4(group) => interface::leave_v4(socket, group, interface),
@@ -152,26 +130,6 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     ///
     /// There is no such interface; a port of version 4 wants its address, and one of
     /// version 6 its number; or the port is closed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
-    /// # use std::net::SocketAddr;
-    /// # struct Quiet; impl DatagramProtocol for Quiet {
-    /// #     type Address = SocketAddr;
-    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
-    /// # }
-    /// use reactor::MulticastInterface;
-    ///
-    /// # let reactor = Reactor::new()?;
-    /// let port = reactor.listen_udp("0.0.0.0:0", Quiet)?;
-    /// port.set_multicast_interface(MulticastInterface::Address([127, 0, 0, 1].into()))?;
-    /// // No interface of this host has this one.
-    /// let elsewhere = MulticastInterface::Address([192, 0, 2, 1].into());
-    /// assert!(port.set_multicast_interface(elsewhere).is_err());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn set_multicast_interface(&self, interface: MulticastInterface) -> io::Result<()> {
         self.with_option(|socket, is_v4| {
             if !is_v4 {
@@ -187,27 +145,12 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
         })
     }
 
-    /// Whether those on this host who have joined a group hear what this sends to it: so
+    /// Whether members of a group on this host receive what this port sends to it: so
     /// it is, unless it is set.
     ///
     /// # Errors
     ///
     /// The port is closed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
-    /// # use std::net::SocketAddr;
-    /// # struct Quiet; impl DatagramProtocol for Quiet {
-    /// #     type Address = SocketAddr;
-    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
-    /// # }
-    /// # let reactor = Reactor::new()?;
-    /// let port = reactor.listen_udp("0.0.0.0:0", Quiet)?;
-    /// assert!(port.multicast_loopback()?);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn multicast_loopback(&self) -> io::Result<bool> {
         self.with_option(|socket, is_v4| {
             if is_v4 {
@@ -223,24 +166,6 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     /// # Errors
     ///
     /// The port is closed.
-    ///
-    /// # Examples
-    ///
-    /// A member that does not want to hear itself:
-    ///
-    /// ```
-    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
-    /// # use std::net::SocketAddr;
-    /// # struct Quiet; impl DatagramProtocol for Quiet {
-    /// #     type Address = SocketAddr;
-    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
-    /// # }
-    /// # let reactor = Reactor::new()?;
-    /// let port = reactor.listen_udp("0.0.0.0:0", Quiet)?;
-    /// port.set_multicast_loopback(false)?;
-    /// assert!(!port.multicast_loopback()?);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn set_multicast_loopback(&self, loopback: bool) -> io::Result<()> {
         self.with_option(|socket, is_v4| {
             if is_v4 {
@@ -257,21 +182,6 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     /// # Errors
     ///
     /// The port is closed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
-    /// # use std::net::SocketAddr;
-    /// # struct Quiet; impl DatagramProtocol for Quiet {
-    /// #     type Address = SocketAddr;
-    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
-    /// # }
-    /// # let reactor = Reactor::new()?;
-    /// let port = reactor.listen_udp("0.0.0.0:0", Quiet)?;
-    /// assert_eq!(port.multicast_ttl()?, 1, "it stays in the local network");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn multicast_ttl(&self) -> io::Result<u32> {
         self.with_option(|socket, is_v4| {
             if is_v4 {
@@ -287,23 +197,6 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     /// # Errors
     ///
     /// It is too large, or the port is closed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
-    /// # use std::net::SocketAddr;
-    /// # struct Quiet; impl DatagramProtocol for Quiet {
-    /// #     type Address = SocketAddr;
-    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
-    /// # }
-    /// # let reactor = Reactor::new()?;
-    /// let port = reactor.listen_udp("0.0.0.0:0", Quiet)?;
-    /// port.set_multicast_ttl(16)?;
-    /// assert_eq!(port.multicast_ttl()?, 16);
-    /// assert!(port.set_multicast_ttl(256).is_err());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn set_multicast_ttl(&self, ttl: u32) -> io::Result<()> {
         if ttl > MOST_HOPS {
             // The system takes the largest number of all for "the default".
@@ -324,21 +217,6 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     /// # Errors
     ///
     /// The port is closed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
-    /// # use std::net::SocketAddr;
-    /// # struct Quiet; impl DatagramProtocol for Quiet {
-    /// #     type Address = SocketAddr;
-    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
-    /// # }
-    /// # let reactor = Reactor::new()?;
-    /// let port = reactor.listen_udp("127.0.0.1:0", Quiet)?;
-    /// assert!(!port.broadcast()?, "unless somebody asks for it");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn broadcast(&self) -> io::Result<bool> {
         self.with_option(|socket, _is_v4| socket.broadcast())
     }
@@ -348,22 +226,6 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     /// # Errors
     ///
     /// The port is closed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
-    /// # use std::net::SocketAddr;
-    /// # struct Quiet; impl DatagramProtocol for Quiet {
-    /// #     type Address = SocketAddr;
-    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
-    /// # }
-    /// # let reactor = Reactor::new()?;
-    /// let port = reactor.listen_udp("127.0.0.1:0", Quiet)?;
-    /// port.set_broadcast(true)?;
-    /// assert!(port.broadcast()?);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn set_broadcast(&self, broadcast: bool) -> io::Result<()> {
         self.with_option(|socket, _is_v4| socket.set_broadcast(broadcast))
     }

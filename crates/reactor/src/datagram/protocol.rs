@@ -1,4 +1,4 @@
-//! `DatagramProtocol`: what a user writes.
+//! `DatagramProtocol`: the handlers of a datagram port, which a user writes.
 
 use deferred::Result;
 
@@ -51,29 +51,6 @@ pub trait DatagramProtocol: Sized + 'static {
     /// # Errors
     ///
     /// Any failure closes the port, and is what listening fails with.
-    ///
-    /// # Examples
-    ///
-    /// Says hello to begin with:
-    ///
-    /// ```
-    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
-    /// # use std::net::{SocketAddr, UdpSocket};
-    /// # struct Client { server: SocketAddr }
-    /// # impl DatagramProtocol for Client {
-    /// #     type Address = SocketAddr;
-    /// fn start_protocol(&mut self, cx: &mut DatagramContext<'_, Self>) -> deferred::Result<()> {
-    ///     Ok(cx.send_to("hello", self.server)?)
-    /// }
-    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
-    /// # }
-    /// # let reactor = Reactor::new()?;
-    /// # let server = UdpSocket::bind("127.0.0.1:0")?;
-    /// # reactor.listen_udp("127.0.0.1:0", Client { server: server.local_addr()? })?;
-    /// # let mut text = [0; 5];
-    /// # assert_eq!(server.recv(&mut text)?, 5);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     fn start_protocol(&mut self, cx: &mut DatagramContext<'_, Self>) -> Result<()> {
         let _ = cx;
         Ok(())
@@ -84,38 +61,6 @@ pub trait DatagramProtocol: Sized + 'static {
     /// # Errors
     ///
     /// Any failure is logged.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
-    /// # use std::net::{SocketAddr, UdpSocket};
-    /// # struct Adder;
-    /// # impl DatagramProtocol for Adder {
-    /// #     type Address = SocketAddr;
-    /// fn datagram_received(
-    ///     &mut self,
-    ///     cx: &mut DatagramContext<'_, Self>,
-    ///     data: &[u8],
-    ///     from: SocketAddr,
-    /// ) -> deferred::Result<()> {
-    ///     // What is no number is logged, and gets no answer.
-    ///     let number: u64 = std::str::from_utf8(data)?.parse()?;
-    ///     cx.send_to((number + 1).to_string(), from)?;
-    /// #   cx.reactor().stop()?;
-    ///     Ok(())
-    /// }
-    /// # }
-    /// # let reactor = Reactor::new()?;
-    /// # let port = reactor.listen_udp("127.0.0.1:0", Adder)?;
-    /// # let client = UdpSocket::bind("127.0.0.1:0")?;
-    /// # for question in ["fish", "41"] { client.send_to(question.as_bytes(), port.address())?; }
-    /// # reactor.run()?;
-    /// # let mut answer = [0; 2];
-    /// # client.recv(&mut answer)?;
-    /// # assert_eq!(&answer, b"42");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     fn datagram_received(
         &mut self,
         cx: &mut DatagramContext<'_, Self>,
@@ -123,7 +68,7 @@ pub trait DatagramProtocol: Sized + 'static {
         from: Self::Address,
     ) -> Result<()>;
 
-    /// Nobody receives what this has sent to the address that it is connected to: the
+    /// No program receives what this port has sent to the address that it is connected to: the
     /// network has said so some time later.
     ///
     /// A port that is not connected hears nothing of the kind.
@@ -144,7 +89,7 @@ pub trait DatagramProtocol: Sized + 'static {
     ///     Ok(cx.send("is anybody there?")?)
     /// }
     /// fn connection_refused(&mut self, cx: &mut DatagramContext<'_, Self>) -> deferred::Result<()> {
-    ///     println!("nobody is there");
+    ///     println!("no server");
     ///     Ok(cx.reactor().stop()?)
     /// }
     /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
@@ -160,7 +105,7 @@ pub trait DatagramProtocol: Sized + 'static {
         Ok(())
     }
 
-    /// Something went wrong with one datagram, for which there was nobody to tell: one
+    /// Something went wrong with one datagram, when no call was there to return it: one
     /// that came in is too long, or one that had to wait could not be sent. Unless this
     /// is overridden, it is logged.
     ///
@@ -184,7 +129,7 @@ pub trait DatagramProtocol: Sized + 'static {
     ///     error: DatagramError,
     /// ) -> deferred::Result<()> {
     ///     if let DatagramError::TooLong { length } = error {
-    ///         println!("somebody has sent {length} bytes");
+    ///         println!("a datagram of {length} bytes");
     ///     }
     ///     Ok(cx.reactor().stop()?)
     /// }
@@ -207,29 +152,6 @@ pub trait DatagramProtocol: Sized + 'static {
 
     /// The port is closed. Called once, last, from the loop, if `start_protocol`
     /// has succeeded. Nothing can be sent any more.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{DatagramContext, DatagramProtocol, DatagramPortClosed, Reactor};
-    /// # use std::{cell::Cell, net::SocketAddr, rc::Rc};
-    /// # struct Server { is_open: Rc<Cell<bool>> }
-    /// # impl DatagramProtocol for Server {
-    /// #     type Address = SocketAddr;
-    /// fn stop_protocol(&mut self, _: &mut DatagramContext<'_, Self>, reason: DatagramPortClosed) {
-    ///     println!("{reason}");
-    ///     self.is_open.set(false);
-    /// }
-    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
-    /// # }
-    /// # let reactor = Reactor::new()?;
-    /// # let is_open = Rc::new(Cell::new(true));
-    /// # let server = Server { is_open: Rc::clone(&is_open) };
-    /// let port = reactor.listen_udp("127.0.0.1:0", server)?;
-    /// reactor.block_on(port.stop_listening())?;
-    /// assert!(!is_open.get());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     fn stop_protocol(&mut self, cx: &mut DatagramContext<'_, Self>, reason: DatagramPortClosed) {
         let _ = (cx, reason);
     }

@@ -1,4 +1,4 @@
-//! Datagrams that wait to be sent.
+//! Queue of datagrams that wait to be sent.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 const FIRST_WAIT: Duration = Duration::from_millis(1);
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
-/// A datagram, to an address or to whom the port is connected to.
+/// A datagram, to an address or to the one that the port is connected to.
 pub(super) struct Datagram<A> {
     pub(super) bytes: Vec<u8>,
     pub(super) to: Option<A>,
@@ -22,10 +22,10 @@ pub(super) struct Queue<A> {
     next_wait: Duration,
 }
 
-/// When the first of them is tried again.
+/// When the first datagram of the queue is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WaitsFor {
-    /// There is none that waits.
+    /// The queue is empty.
     Nothing,
     /// The system will say that there is room.
     Room,
@@ -64,7 +64,7 @@ impl<A> Queue<A> {
         self.datagrams.pop_front()
     }
 
-    /// There was no room for it after all.
+    /// Puts a datagram back for which there was no room after all.
     pub(super) fn put_back(&mut self, datagram: Datagram<A>) {
         self.datagrams.push_front(datagram);
     }
@@ -76,7 +76,7 @@ impl<A> Queue<A> {
         wait
     }
 
-    /// One was sent.
+    /// A datagram was sent: the next wait is short again.
     pub(super) fn progress(&mut self) {
         self.next_wait = FIRST_WAIT;
     }

@@ -1,4 +1,4 @@
-//! `listen_udp`: a port for datagrams of the internet.
+//! `listen_udp`: UDP ports and their options.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -6,17 +6,14 @@ use std::os::fd::OwnedFd;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::limits::{Limits, limit_methods};
 use super::port::DatagramPort;
 use super::protocol::DatagramProtocol;
-use super::source::{DatagramSource, Limits};
+use super::source::DatagramSource;
 use crate::error::ListenError;
 use crate::handle::ReactorHandle;
 use crate::sys::socket;
 use crate::tcp::HostPort;
-
-/// A datagram may be so long at the most: a read of the loop's buffer must tell a longer
-/// one from one that fits.
-pub(super) const MAX_PACKET_SIZE: usize = 65_535;
 
 /// Where and how to listen, for [`listen_udp`](ReactorHandle::listen_udp). Whatever can
 /// be a [`HostPort`] is one.
@@ -34,40 +31,20 @@ pub(super) const MAX_PACKET_SIZE: usize = 65_535;
 pub struct UdpOptions {
     address: HostPort,
     peer: Option<SocketAddr>,
-    max_packet_size: usize,
-    max_queued: usize,
+    limits: Limits,
     broadcast: bool,
     listen_multiple: bool,
 }
 
+limit_methods!(UdpOptions);
+
 impl UdpOptions {
     /// Listens on `address` as usual. Port 0 lets the system choose one.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
-    /// # use std::net::SocketAddr;
-    /// # struct Quiet; impl DatagramProtocol for Quiet {
-    /// #     type Address = SocketAddr;
-    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
-    /// # }
-    /// use reactor::UdpOptions;
-    ///
-    /// # let reactor = Reactor::new()?;
-    /// let port = reactor.listen_udp(UdpOptions::new("127.0.0.1:0"), Quiet)?;
-    /// // A mere address means the same.
-    /// let other = reactor.listen_udp("127.0.0.1:0", Quiet)?;
-    /// assert_ne!(port.address(), other.address());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn new(address: impl Into<HostPort>) -> Self {
-        let limits = Limits::default();
         Self {
             address: address.into(),
             peer: None,
-            max_packet_size: limits.max_packet_size,
-            max_queued: limits.max_queued,
+            limits: Limits::default(),
             broadcast: false,
             listen_multiple: false,
         }
@@ -75,112 +52,12 @@ impl UdpOptions {
 
     /// Connects the port before the protocol starts: see
     /// [`DatagramContext::connect`](crate::DatagramContext::connect).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
-    /// # use std::net::SocketAddr;
-    /// # struct Quiet; impl DatagramProtocol for Quiet {
-    /// #     type Address = SocketAddr;
-    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
-    /// # }
-    /// use reactor::UdpOptions;
-    /// use std::net::UdpSocket;
-    ///
-    /// # let reactor = Reactor::new()?;
-    /// let server = UdpSocket::bind("127.0.0.1:0")?;
-    /// let options = UdpOptions::new("127.0.0.1:0").connect(server.local_addr()?);
-    /// let port = reactor.listen_udp(options, Quiet)?;
-    /// port.send("no address is needed")?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn connect(mut self, peer: SocketAddr) -> Self {
         self.peer = Some(peer);
         self
     }
 
-    /// How long a datagram may be that comes in, in bytes: 8192 unless said otherwise,
-    /// 65,535 at the most. A longer one is dropped, and the protocol told
-    /// ([`DatagramError::TooLong`](crate::DatagramError::TooLong)).
-    ///
-    /// # Examples
-    ///
-    /// A name server that takes 512 bytes at the most:
-    ///
-    /// ```
-    /// # use reactor::{DatagramContext, DatagramError, DatagramProtocol, Reactor, UdpOptions};
-    /// # use std::net::{SocketAddr, UdpSocket};
-    /// # struct Names;
-    /// # impl DatagramProtocol for Names {
-    /// #     type Address = SocketAddr;
-    /// #     fn datagram_received(&mut self, cx: &mut DatagramContext<'_, Self>, data: &[u8], _: SocketAddr) -> deferred::Result<()> {
-    /// #         assert_eq!(data.len(), 512);
-    /// #         Ok(cx.reactor().stop()?)
-    /// #     }
-    /// # }
-    /// # let reactor = Reactor::new()?;
-    /// let options = UdpOptions::new("127.0.0.1:0").max_packet_size(512);
-    /// let port = reactor.listen_udp(options, Names)?;
-    /// # let client = UdpSocket::bind("127.0.0.1:0")?;
-    /// # client.send_to(&[0; 513], port.address())?;
-    /// # client.send_to(&[0; 512], port.address())?;
-    /// # reactor.run()?;
-    /// # assert!(matches!(port.send("x"), Err(DatagramError::PortClosed)));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn max_packet_size(mut self, bytes: usize) -> Self {
-        self.max_packet_size = bytes.min(MAX_PACKET_SIZE);
-        self
-    }
-
-    /// How many datagrams may wait to be sent when the system has no room: 128 unless
-    /// said otherwise. What is too much is refused
-    /// ([`DatagramError::QueueFull`](crate::DatagramError::QueueFull)); with 0, nothing
-    /// waits.
-    ///
-    /// # Examples
-    ///
-    /// News that is better dropped than late:
-    ///
-    /// ```
-    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
-    /// # use std::net::SocketAddr;
-    /// # struct Quiet; impl DatagramProtocol for Quiet {
-    /// #     type Address = SocketAddr;
-    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
-    /// # }
-    /// use reactor::UdpOptions;
-    ///
-    /// # let reactor = Reactor::new()?;
-    /// let port = reactor.listen_udp(UdpOptions::new("127.0.0.1:0").max_queued(0), Quiet)?;
-    /// let _ = port.send_to("news", port.address());
-    /// assert_eq!(port.queued(), 0);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn max_queued(mut self, datagrams: usize) -> Self {
-        self.max_queued = datagrams;
-        self
-    }
-
     /// Lets datagrams be sent to all hosts of a network.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
-    /// # use std::net::SocketAddr;
-    /// # struct Quiet; impl DatagramProtocol for Quiet {
-    /// #     type Address = SocketAddr;
-    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
-    /// # }
-    /// use reactor::UdpOptions;
-    ///
-    /// # let reactor = Reactor::new()?;
-    /// let port = reactor.listen_udp(UdpOptions::new("127.0.0.1:0").broadcast(true), Quiet)?;
-    /// assert!(port.broadcast()?);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn broadcast(mut self, broadcast: bool) -> Self {
         self.broadcast = broadcast;
         self
@@ -188,25 +65,6 @@ impl UdpOptions {
 
     /// Lets others listen on the same address, if they ask for it, too: with multicast,
     /// all of them hear everything. (Twisted: `listenMultiple`.)
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{DatagramContext, DatagramProtocol, Reactor};
-    /// # use std::net::SocketAddr;
-    /// # struct Quiet; impl DatagramProtocol for Quiet {
-    /// #     type Address = SocketAddr;
-    /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
-    /// # }
-    /// use reactor::UdpOptions;
-    ///
-    /// # let reactor = Reactor::new()?;
-    /// let shared = |port| UdpOptions::new(("0.0.0.0", port)).listen_multiple(true);
-    /// let one = reactor.listen_udp(shared(0), Quiet)?;
-    /// let other = reactor.listen_udp(shared(one.address().port()), Quiet)?;
-    /// assert_eq!(one.address(), other.address());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn listen_multiple(mut self, listen_multiple: bool) -> Self {
         self.listen_multiple = listen_multiple;
         self
@@ -303,10 +161,7 @@ impl ReactorHandle {
     where
         P: DatagramProtocol<Address = SocketAddr>,
     {
-        let limits = Limits {
-            max_packet_size: options.max_packet_size,
-            max_queued: options.max_queued,
-        };
+        let limits = options.limits;
         let core = self.core().map_err(io::Error::other)?;
         core.require_system("a test reactor has no datagram ports")?;
         let source = DatagramSource::start(&core, options.open()?, &limits, None, protocol)?;
@@ -345,7 +200,7 @@ impl ReactorHandle {
     ///         Ok(())
     ///     }
     ///     fn connection_refused(&mut self, cx: &mut DatagramContext<'_, Self>) -> deferred::Result<()> {
-    ///         println!("nobody knows");
+    ///         println!("unknown");
     ///         cx.stop_listening();
     ///         Ok(())
     ///     }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use deferred::Failure;
 
@@ -56,9 +57,65 @@ pub enum ConnectionClosed {
     Failed(Failure),
     /// The reactor was stopped, or dropped.
     ReactorStopped,
+    /// Nothing was received or sent for the time set with
+    /// [`Connection::set_idle_timeout`](crate::Connection::set_idle_timeout).
+    IdleTimeout {
+        /// The time that was set.
+        timeout: Duration,
+    },
+}
+
+/// Kind of a [`ConnectionClosed`], which can be compared.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{ConnectionClosed, ConnectionClosedKind};
+///
+/// let reason = ConnectionClosed::Done;
+/// assert_eq!(reason.kind(), ConnectionClosedKind::Done);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConnectionClosedKind {
+    /// See [`ConnectionClosed::Done`].
+    Done,
+    /// See [`ConnectionClosed::Aborted`].
+    Aborted,
+    /// See [`ConnectionClosed::Lost`].
+    Lost,
+    /// See [`ConnectionClosed::Overflow`].
+    Overflow,
+    /// See [`ConnectionClosed::Failed`].
+    Failed,
+    /// See [`ConnectionClosed::ReactorStopped`].
+    ReactorStopped,
+    /// See [`ConnectionClosed::IdleTimeout`].
+    IdleTimeout,
 }
 
 impl ConnectionClosed {
+    /// The kind, to compare with: the reason itself may hold an error, which cannot be
+    /// compared.
+    pub fn kind(&self) -> ConnectionClosedKind {
+        match self {
+            Self::Done => ConnectionClosedKind::Done,
+            Self::Aborted => ConnectionClosedKind::Aborted,
+            Self::Lost(_) => ConnectionClosedKind::Lost,
+            Self::Overflow { .. } => ConnectionClosedKind::Overflow,
+            Self::Failed(_) => ConnectionClosedKind::Failed,
+            Self::ReactorStopped => ConnectionClosedKind::ReactorStopped,
+            Self::IdleTimeout { .. } => ConnectionClosedKind::IdleTimeout,
+        }
+    }
+
+    /// Whether the connection was lost: the system has given an error, as when the peer resets
+    /// the connection or the network fails. (Twisted: `ConnectionLost`.)
+    #[doc(alias = "ConnectionLost")]
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Lost(_))
+    }
+
     /// Whether nothing went wrong.
     pub fn is_clean(&self) -> bool {
         matches!(self, Self::Done)
@@ -81,6 +138,7 @@ impl Clone for ConnectionClosed {
             },
             Self::Failed(failure) => Self::Failed(failure.clone()),
             Self::ReactorStopped => Self::ReactorStopped,
+            Self::IdleTimeout { timeout } => Self::IdleTimeout { timeout: *timeout },
         }
     }
 }
@@ -98,6 +156,10 @@ impl fmt::Display for ConnectionClosed {
             ),
             Self::Failed(failure) => write!(f, "the protocol failed: {failure}"),
             Self::ReactorStopped => f.write_str("the reactor was stopped"),
+            Self::IdleTimeout { timeout } => write!(
+                f,
+                "the connection was closed: nothing was sent or received for {timeout:?}"
+            ),
         }
     }
 }

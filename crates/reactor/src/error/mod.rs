@@ -1,5 +1,6 @@
 //! Error types of the crate's operations.
 
+mod adopt;
 mod closed;
 mod connect;
 mod listen;
@@ -10,7 +11,8 @@ use std::io;
 
 use deferred::Failure;
 
-pub use self::closed::ConnectionClosed;
+pub use self::adopt::AdoptError;
+pub use self::closed::{ConnectionClosed, ConnectionClosedKind};
 pub(crate) use self::connect::{CannotBind, ReactorStopped};
 pub use self::connect::{ConnectError, ConnectErrorKind, ResolveError};
 pub use self::listen::ListenError;

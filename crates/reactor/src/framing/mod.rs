@@ -1,4 +1,4 @@
-//! How the bytes of a connection are cut into frames.
+//! `Framing`: cuts the bytes of a connection into frames.
 
 mod lines;
 mod raw;
@@ -15,7 +15,7 @@ use deferred::Result;
 ///
 /// # Examples
 ///
-/// Frames of one byte that gives the length, and so many bytes:
+/// Frames of one byte that gives a length, and that many bytes:
 ///
 /// ```
 /// use reactor::{Decoded, Framing};
@@ -56,32 +56,6 @@ pub trait Framing: 'static {
     ///
     /// What came is no frame and cannot become one. The connection is closed,
     /// with the failure as the reason.
-    ///
-    /// # Examples
-    ///
-    /// Frames of four bytes, which must not begin with a zero:
-    ///
-    /// ```
-    /// use reactor::{Decoded, Framing};
-    ///
-    /// struct Fours;
-    ///
-    /// impl Framing for Fours {
-    ///     type Frame<'a> = &'a [u8; 4];
-    ///
-    ///     fn decode<'a>(&mut self, input: &'a [u8]) -> deferred::Result<Decoded<&'a [u8; 4]>> {
-    ///         match input.first_chunk() {
-    ///             Some(frame) if frame[0] == 0 => Err(deferred::Failure::msg("it begins with a zero")),
-    ///             Some(frame) => Ok(Decoded::Frame { frame, consumed: 4 }),
-    ///             None => Ok(Decoded::Incomplete),
-    ///         }
-    ///     }
-    /// }
-    ///
-    /// assert_eq!(Fours.decode(b"abc").unwrap(), Decoded::Incomplete);
-    /// assert_eq!(Fours.decode(b"abcde").unwrap(), Decoded::Frame { frame: b"abcd", consumed: 4 });
-    /// assert!(Fours.decode(&[0; 4]).is_err());
-    /// ```
     fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Decoded<Self::Frame<'a>>>;
 }
 
@@ -104,6 +78,7 @@ pub trait Framing: 'static {
 /// assert_eq!(input, b"thr");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Decoded<F> {
     /// A frame.
     Frame {

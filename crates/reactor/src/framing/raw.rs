@@ -1,4 +1,4 @@
-//! No framing.
+//! `Raw`: no framing.
 
 use deferred::Result;
 

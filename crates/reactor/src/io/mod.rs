@@ -1,4 +1,4 @@
-//! The system's side of a connection: what bytes come from and go to.
+//! `RawStream`: what the bytes of a connection come from and go to.
 
 mod pipes;
 mod shared;
@@ -20,7 +20,7 @@ use crate::poll::{Interest, Registration};
 use crate::sys::{rights, socket, stream};
 
 /// What bytes come from and go to. Dropping it closes it.
-// With a tag of its own, the ordinary case is told by one comparison.
+// With a tag of its own, one comparison recognizes the usual case.
 #[repr(u8)]
 pub(crate) enum RawStream {
     Socket(Registration),

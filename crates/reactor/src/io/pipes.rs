@@ -1,4 +1,4 @@
-//! Two descriptors that together are a connection, each for one direction.
+//! `Pipes`: two descriptors that together are a connection, one for each direction.
 
 use std::cell::RefCell;
 use std::io;

@@ -1,4 +1,4 @@
-//! A descriptor whose open file description others may share: standard input and output.
+//! `SharedFd`: a descriptor whose open file description may be shared, like standard output.
 //!
 //! Whether a read or a write waits is a property of the open file description, which every
 //! process has that inherited it: `O_NONBLOCK` set here would have `println!` fail, and the
@@ -8,7 +8,7 @@
 //! - A pipe or a terminal is opened again, by `/proc/self/fd`: that makes a description of our
 //!   own, of the same pipe or terminal, which may be non-blocking.
 //! - For a socket, each call says that it must not wait.
-//! - A regular file makes nobody wait, and keeps its position, which is the description's.
+//! - A regular file never blocks for long, and keeps its position, which is the description's.
 //! - Whatever cannot be opened again stays blocking: it is read only when it is ready, and
 //!   written a piece at a time that the system takes as a whole when it is ready.
 
@@ -114,7 +114,7 @@ fn open_again(given: &OwnedFd, found: &Stat, direction: Direction) -> Option<Own
     };
     let is_pipe = FileType::from_raw_mode(found.st_mode) == FileType::Fifo;
     let can_be_opened = if is_pipe {
-        // That a named pipe has lost its last writer is told to those only who had it open.
+        // A named pipe reports the loss of its last writer only to readers that had it open.
         direction == Direction::Write || !is_told(given, PollFlags::IN, PollFlags::HUP)
     } else {
         given.is_terminal() && major(found.st_rdev) != TTY_AUX

@@ -1,4 +1,4 @@
-//! What a port accepts from.
+//! `Acceptor`: the listener of a port: TCP, UNIX or memory.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -38,7 +38,7 @@ impl Acceptor {
         }
     }
 
-    /// One that somebody else has made, and may share: it stays as it is.
+    /// One that was adopted, and may be shared: its options stay as they are.
     pub(crate) fn adopted_tcp(listener: Registration) -> Self {
         Self::Tcp {
             listener,
@@ -63,7 +63,7 @@ impl Acceptor {
         }
     }
 
-    /// The next one who waits; `None` if there is nobody.
+    /// The next connection that waits; `None` if there is none.
     pub(super) fn accept(&self) -> io::Result<Option<(Accepted, Address)>> {
         Ok(match self {
             Self::Tcp {

@@ -1,4 +1,4 @@
-//! A port on a socket that somebody else has made listen.
+//! Adopted listeners: a port on a socket that listens already.
 
 use std::cell::Cell;
 use std::io;

@@ -1,4 +1,4 @@
-//! Ports: what listens, and makes a connection of everybody who comes.
+//! Listening ports: a factory, and a listener that makes a connection of each peer.
 
 mod acceptor;
 mod adopt;

@@ -1,4 +1,4 @@
-//! A port that is listened on.
+//! `ListeningPort`: a factory and a listener, which can be closed and opened again.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -113,18 +113,6 @@ pub struct ListeningPort<A = SocketAddr> {
 impl<A: Clone> ListeningPort<A> {
     /// The address that is listened on, with the port the system chose if it was
     /// asked to.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Protocol, Raw, Reactor};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// let reactor = Reactor::new()?;
-    /// let port = reactor.listen_tcp("127.0.0.1:0", || Quiet)?;
-    /// println!("listening on {}", port.address());
-    /// assert!(port.address().ip().is_loopback());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn address(&self) -> A {
         self.address.borrow().clone()
     }
@@ -135,28 +123,7 @@ impl<A: Clone> ListeningPort<A> {
 
     /// Closes the port; the connections that came through it stay. The Deferred
     /// fires when it is closed, so that its callback may use the address again. It
-    /// fails if the factory panics when it is told; the port is closed then, too.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    /// # use reactor::{Context, Protocol, Raw};
-    /// # struct Echo;
-    /// # impl Protocol for Echo {
-    /// #     type Framing = Raw;
-    /// #     fn received(&mut self, _: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> { Ok(()) }
-    /// # }
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let port = reactor.listen_tcp("127.0.0.1:0", || Echo)?;
-    /// let (handle, address) = (reactor.handle(), port.address());
-    /// port.stop_listening()
-    ///     .add_callback(move |()| Ok(handle.listen_tcp(address, || Echo)?))
-    ///     .into_result()
-    ///     .unwrap()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// fails if the factory panics then; the port is closed all the same.
     pub fn stop_listening(&self) -> Deferred<()> {
         let Some(port) = self.port() else {
             return succeed(());
@@ -227,24 +194,11 @@ impl<A: Clone> ListeningPort<A> {
     }
 
     /// Whether it listens.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Protocol, Raw, testing::TestReactor};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// # let reactor = TestReactor::new();
-    /// let port = reactor.listen_tcp("127.0.0.1:80", || Quiet)?;
-    /// assert!(port.is_listening());
-    /// port.stop_listening().ignore();
-    /// assert!(!port.is_listening());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn is_listening(&self) -> bool {
         self.port().is_some_and(|port| port.is_open())
     }
 
-    /// Accepts nobody until [`resume_accepting`](Self::resume_accepting): those who
+    /// Accepts no connection until [`resume_accepting`](Self::resume_accepting): peers that
     /// connect wait, as many as the backlog allows. A port that is closed and opened again
     /// meanwhile is still paused.
     ///
@@ -270,22 +224,6 @@ impl<A: Clone> ListeningPort<A> {
 
     /// Undoes [`pause_accepting`](Self::pause_accepting), and ends a pause that the system's
     /// lack of descriptors has caused.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use reactor::{Protocol, Raw, testing::TestReactor};
-    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-    /// # let reactor = TestReactor::new();
-    /// let port = reactor.listen_tcp("127.0.0.1:80", || Quiet)?;
-    /// port.pause_accepting();
-    /// let client = reactor.connect_tcp("127.0.0.1:80", Quiet);
-    /// port.resume_accepting();
-    /// reactor.settle();
-    /// assert_eq!(reactor.counters().connections, 2, "that of the client, and that of the server");
-    /// # client.ignore();
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn resume_accepting(&self) {
         if let Some(port) = self.port() {
             port.set_paused(false);
@@ -319,7 +257,7 @@ struct Port<A, F: Factory> {
     open: RefCell<Option<Open>>,
     factory: RefCell<F>,
     reopen: Reopen<A>,
-    /// How long the next pause is, when nobody can be accepted.
+    /// How long the next pause is, when nothing can be accepted.
     next_pause: Cell<Duration>,
     /// The end of the pause, while it lasts.
     back_off: RefCell<Option<DelayedCall>>,
@@ -401,7 +339,7 @@ impl<A: Clone + 'static, F: Factory> Port<A, F> {
         }
     }
 
-    /// Accepts nobody until a descriptor of this loop is closed, or the pause is over: mostly
+    /// Accepts nothing until a descriptor of this loop is closed, or the pause is over:
     /// there is no descriptor left, and the system would report the waiting clients again and
     /// again.
     #[cold]

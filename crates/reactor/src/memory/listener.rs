@@ -1,4 +1,4 @@
-//! A port in memory.
+//! Listener in memory.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -8,13 +8,13 @@ use super::{Member, Network, Socket};
 use crate::address::Address;
 use crate::readiness::{Interest, Key, Ready};
 
-/// Somebody who listens. Dropping it closes the port.
+/// A listener of the network in memory. Dropping it closes the port.
 pub(crate) struct Listener {
     queue: Rc<Queue>,
     address: Address,
 }
 
-/// Those who have connected and were not accepted yet.
+/// Connections that were not accepted yet.
 pub(super) struct Queue {
     key: Key,
     interest: Cell<Interest>,
@@ -52,7 +52,7 @@ impl Listener {
         self.queue.interest.set(interest);
     }
 
-    /// The next one who waits.
+    /// The next connection that waits.
     pub(crate) fn accept(&self) -> Option<Socket> {
         self.queue.sockets.borrow_mut().pop_front()
     }

@@ -1,4 +1,4 @@
-//! A network in memory: what the reactor of a test has instead of sockets.
+//! Network in memory: what the reactor of a test has instead of sockets.
 //!
 //! It gives what the system gives, as far as a connection can tell: bytes in
 //! order, in pieces of any size, a limited room for what was not read, an end of
@@ -21,7 +21,7 @@ pub(crate) use self::socket::Socket;
 use crate::address::Address;
 use crate::readiness::{Interest, Key, Ready};
 
-/// The first port that is given to those who do not mind, as systems do.
+/// The first ephemeral port.
 const FIRST_FREE_PORT: u16 = 49152;
 
 /// How many unread bytes a direction of a connection holds.
@@ -39,7 +39,7 @@ trait Member {
 pub(crate) struct Network {
     members: RefCell<Vec<Weak<dyn Member>>>,
     listeners: RefCell<HashMap<Address, Weak<Queue>>>,
-    /// Addresses at which nobody answers, not even to refuse.
+    /// Addresses that do not answer, not even to refuse.
     silent: RefCell<Vec<SocketAddr>>,
     next_port: Cell<u16>,
     /// The most that one read gives.
@@ -94,7 +94,7 @@ impl Network {
         });
     }
 
-    /// A port that nobody uses.
+    /// A port that is free.
     fn free_port(&self) -> u16 {
         let port = self.next_port.get();
         self.next_port
@@ -122,8 +122,8 @@ impl Network {
         Ok(listener)
     }
 
-    /// A socket that is connected to whoever listens on `address`, or has the
-    /// error that there is nobody.
+    /// A socket that is connected to the listener on `address`, or has the error that there is
+    /// none.
     pub(crate) fn connect(self: &Rc<Self>, address: &Address, key: Key) -> Socket {
         let host = match address {
             Address::Inet(peer) => {

@@ -1,4 +1,4 @@
-//! One direction of a connection in memory.
+//! One direction of a connection in memory, with limited room.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -13,11 +13,11 @@ pub(super) struct Pipe {
     descriptors: RefCell<VecDeque<OwnedFd>>,
     /// Nothing more will be written.
     is_finished: Cell<bool>,
-    /// Nobody will read.
+    /// The reading end is closed.
     is_unread: Cell<bool>,
     /// It ends with an error.
     is_reset: Cell<bool>,
-    /// Nobody reads it, and so many more bytes are taken all the same.
+    /// The reading end is closed, and this many more bytes are taken all the same.
     discards: Cell<usize>,
 }
 
@@ -80,7 +80,7 @@ impl Pipe {
         self.is_unread.set(true);
     }
 
-    /// Throws away what is in it, and takes so many bytes more.
+    /// Throws away what is in the pipe, and takes `bytes` more.
     pub(super) fn discard(&self, bytes: usize) {
         self.discards.set(bytes);
         self.bytes.borrow_mut().clear();

@@ -129,7 +129,7 @@ impl Socket {
         self.end.incoming.len()
     }
 
-    /// The other end may send for a while, and nobody reads it: as a socket of the system's is
+    /// The other end may go on sending, which is discarded: as a socket of the system's is
     /// read to its end when the connection is closed in order.
     pub(crate) fn linger(&self, bytes: usize) {
         self.end.incoming.discard(bytes);

@@ -1,4 +1,4 @@
-//! `ChildFd`: what the descriptors of a child are, and running it with them.
+//! `ChildFd`: the descriptors of a child, and the start of a program with them.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,7 +13,7 @@ use super::command::Command;
 ///
 /// # Examples
 ///
-/// A child that reads from a file, and whose complaints nobody reads:
+/// A child that reads from a file, and whose errors are thrown away:
 ///
 /// ```
 /// use reactor::{ChildFd, Command, Reactor};

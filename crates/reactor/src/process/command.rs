@@ -1,4 +1,4 @@
-//! `Command`: what is to be run, and how.
+//! `Command`: a program to run, its arguments, environment and descriptors.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::child_fd::ChildFd;
 
-/// How much may wait to be written to a child, unless somebody sets it.
+/// How many bytes may wait to be written to a child, unless that is set.
 const MAX_BUFFERED: usize = 16 * 1024 * 1024;
 
 /// How much a child may write to each of its descriptors if that is collected.
@@ -61,18 +61,6 @@ pub struct Command {
 
 impl Command {
     /// Runs `program`, which is looked for in `PATH` if it is a mere name.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::{Command, Reactor, SpawnError};
-    ///
-    /// let reactor = Reactor::new()?;
-    /// assert!(reactor.block_on(Command::new("true").status(&reactor))?.success());
-    /// let failure = reactor.block_on(Command::new("no such program").status(&reactor)).unwrap_err();
-    /// assert!(failure.is::<SpawnError>());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         Self {
             inner: process::Command::new(program),
@@ -89,38 +77,12 @@ impl Command {
     }
 
     /// Adds an argument. No shell looks at it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::{Command, Reactor};
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let echo = Command::new("echo").arg("a *").arg("$HOME").output(&reactor);
-    /// assert_eq!(reactor.block_on(echo)?.stdout, b"a * $HOME\n");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.inner.arg(arg);
         self
     }
 
     /// Adds several arguments.
-    ///
-    /// # Examples
-    ///
-    /// A script for a shell:
-    ///
-    /// ```
-    /// use reactor::{Command, Reactor};
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let script = "echo one; echo two >&2; exit 3";
-    /// let output = reactor.block_on(Command::new("sh").args(["-c", script]).output(&reactor))?;
-    /// assert_eq!((&*output.stdout, &*output.stderr), (&b"one\n"[..], &b"two\n"[..]));
-    /// assert_eq!(output.status.code(), Some(3));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn args<I>(mut self, args: I) -> Self
     where
         I: IntoIterator,
@@ -131,36 +93,12 @@ impl Command {
     }
 
     /// Sets a variable of its environment.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::{Command, Reactor};
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let shell = Command::new("sh").args(["-c", "echo $GREETING"]);
-    /// let output = reactor.block_on(shell.env("GREETING", "hello").output(&reactor))?;
-    /// assert_eq!(output.stdout, b"hello\n");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.inner.env(key, value);
         self
     }
 
     /// Sets several variables of its environment.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::{Command, Reactor};
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let settings = [("HOST", "example.org"), ("PORT", "80")];
-    /// let shell = Command::new("sh").args(["-c", "echo $HOST:$PORT"]).envs(settings);
-    /// assert_eq!(reactor.block_on(shell.output(&reactor))?.stdout, b"example.org:80\n");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn envs<I, K, V>(mut self, vars: I) -> Self
     where
         I: IntoIterator<Item = (K, V)>,
@@ -172,34 +110,12 @@ impl Command {
     }
 
     /// Does not let it inherit a variable.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::{Command, Reactor};
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let shell = Command::new("sh").args(["-c", "echo ${HOME-nowhere}"]).env_remove("HOME");
-    /// assert_eq!(reactor.block_on(shell.output(&reactor))?.stdout, b"nowhere\n");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
         self.inner.env_remove(key);
         self
     }
 
     /// Lets it inherit no variable at all.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::{Command, Reactor};
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let env = Command::new("/usr/bin/env").env_clear().env("ONLY", "this");
-    /// assert_eq!(reactor.block_on(env.output(&reactor))?.stdout, b"ONLY=this\n");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn env_clear(mut self) -> Self {
         self.inner.env_clear();
         self
@@ -207,54 +123,18 @@ impl Command {
 
     /// Sets its working directory. A `program` that is a relative path may be looked for
     /// from there or from here: give an absolute one.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::{Command, Reactor};
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let output = reactor.block_on(Command::new("pwd").current_dir("/").output(&reactor))?;
-    /// assert_eq!(output.stdout, b"/\n");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn current_dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.inner.current_dir(dir);
         self
     }
 
     /// Runs it as another user, which takes privileges.
-    ///
-    /// # Examples
-    ///
-    /// A server that was started by root lets somebody else read a file:
-    ///
-    /// ```no_run
-    /// use reactor::{Command, Reactor};
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let nobody = 65534;
-    /// let reading = Command::new("cat").arg("/etc/hostname").uid(nobody).gid(nobody);
-    /// println!("{:?}", reactor.block_on(reading.output(&reactor))?);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn uid(mut self, uid: u32) -> Self {
         self.inner.uid(uid);
         self
     }
 
     /// Runs it in another group, which takes privileges.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// use reactor::{Command, Reactor};
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let output = reactor.block_on(Command::new("id").arg("-g").gid(100).output(&reactor))?;
-    /// assert_eq!(output.stdout, b"100\n");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn gid(mut self, gid: u32) -> Self {
         self.inner.gid(gid);
         self
@@ -262,21 +142,6 @@ impl Command {
 
     /// Puts it into a process group: 0 makes one of its own, so that a Ctrl-C in the
     /// terminal is not for it.
-    ///
-    /// # Examples
-    ///
-    /// Makes the child the first of a group, which can be signalled together:
-    ///
-    /// ```
-    /// use reactor::{Command, Reactor};
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let script = "test $(ps -o pgid= -p $$) = $$";
-    /// # let script = if std::path::Path::new("/proc/self/stat").exists() { "read -r _ _ _ _ group _ < /proc/$$/stat; test $group = $$" } else { script };
-    /// let shell = Command::new("sh").args(["-c", script]).process_group(0);
-    /// assert!(reactor.block_on(shell.status(&reactor))?.success());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn process_group(mut self, group: i32) -> Self {
         self.inner.process_group(group);
         self
@@ -305,36 +170,12 @@ impl Command {
     }
 
     /// What it is to read from its standard input, which is closed after that.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::{Command, Reactor};
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let sort = Command::new("sort").input("pear\napple\n");
-    /// assert_eq!(reactor.block_on(sort.output(&reactor))?.stdout, b"apple\npear\n");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
         self.input = Some(input.into());
         self
     }
 
-    /// Kills it, and closes its pipes, if it is not over so long after it was started.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::{Command, Reactor};
-    /// use std::time::Duration;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let sleep = Command::new("sleep").arg("3600").timeout(Duration::from_millis(10));
-    /// let status = reactor.block_on(sleep.status(&reactor))?;
-    /// assert_eq!(status.code(), None, "a signal has ended it");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// Kills the child, and closes its pipes, if it is not over `timeout` after its start.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -344,28 +185,6 @@ impl Command {
     /// otherwise. While more wait that the child does not take, further ones are refused
     /// ([`ProcessError::Overflow`](crate::ProcessError::Overflow)). A single write may be of any
     /// size.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use deferred::{Deferred, Trigger};
-    /// # use reactor::{Command, ProcessContext, ProcessEnded, ProcessProtocol, Reactor};
-    /// # struct Worker(Trigger<ProcessEnded>); impl ProcessProtocol for Worker {
-    /// # fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) { self.0.callback(ended).unwrap(); }
-    /// # }
-    /// # let reactor = Reactor::new()?; let (trigger, ended) = Deferred::pair();
-    /// use reactor::ProcessError;
-    ///
-    /// // It reads nothing.
-    /// let careful = Command::new("sleep").arg("1000").max_buffered(10);
-    /// let process = reactor.spawn_process(careful, Worker(trigger))?;
-    /// process.write(vec![0; 1_000_000])?;
-    /// let refused = process.write("more");
-    /// assert!(matches!(refused, Err(ProcessError::Overflow { limit: 10, .. })));
-    /// # process.kill();
-    /// # reactor.block_on(ended)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn max_buffered(mut self, bytes: usize) -> Self {
         self.max_buffered = bytes;
         self
@@ -374,18 +193,6 @@ impl Command {
     /// How many bytes of its output, and of its errors, are collected by
     /// [`output`](Self::output): 16 MiB unless said otherwise. If it writes more, it is
     /// killed, and the Deferred fails with [`OutputTooLong`](crate::OutputTooLong).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::{Command, OutputTooLong, Reactor};
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let endless = Command::new("yes").max_output(1000).output(&reactor);
-    /// let failure = reactor.block_on(endless).unwrap_err();
-    /// assert_eq!(failure.trap::<OutputTooLong>()?.limit, 1000);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn max_output(mut self, bytes: usize) -> Self {
         self.max_output = bytes;
         self

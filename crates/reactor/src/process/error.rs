@@ -1,4 +1,4 @@
-//! What can go wrong with a child, and how it ends.
+//! Errors of a child, and how it ends.
 
 use std::error::Error;
 use std::ffi::OsStr;
@@ -33,37 +33,12 @@ impl SpawnError {
     }
 
     /// The program, as it was given.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::{Command, Reactor, SpawnError};
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let running = Command::new("no such program").status(&reactor);
-    /// let failure = reactor.block_on(running).unwrap_err();
-    /// assert_eq!(failure.trap::<SpawnError>()?.program(), "no such program");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn program(&self) -> &str {
         &self.program
     }
 
     /// What kind of error the system gave: `NotFound`, `PermissionDenied`, …;
     /// `InvalidInput` for a map of descriptors that makes no sense.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::{Command, Reactor, SpawnError};
-    /// use std::io::ErrorKind;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let running = Command::new("no such program").status(&reactor);
-    /// let failure = reactor.block_on(running).unwrap_err();
-    /// assert_eq!(failure.trap::<SpawnError>()?.kind(), ErrorKind::NotFound);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn kind(&self) -> io::ErrorKind {
         self.source.kind()
     }
@@ -194,17 +169,6 @@ pub enum ProcessEnded {
 
 impl ProcessEnded {
     /// The status, if it has exited, and the status is known.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::ProcessEnded;
-    /// use std::process::ExitStatus;
-    ///
-    /// let ended = ProcessEnded::Exited(ExitStatus::default());
-    /// assert!(ended.status().is_some_and(|status| status.success()));
-    /// assert!(ProcessEnded::ReactorStopped.status().is_none());
-    /// ```
     pub fn status(self) -> Option<ExitStatus> {
         match self {
             Self::Exited(status) => Some(status),

@@ -1,4 +1,4 @@
-//! When a child exits: hearing of it, and leaving no zombie.
+//! Exit of a child: how it is noticed, and how no zombie is left.
 //!
 //! On Linux, a descriptor of the child becomes readable then. Elsewhere, and where the
 //! system does not know such descriptors, a thread waits for each child, and leaves it to
@@ -6,7 +6,7 @@
 //!
 //! Where `SIGCHLD` is ignored, which a process inherits, the system takes the status itself:
 //! the number of a child that has exited is free at once, and may be another process's. So a
-//! child that cannot be found has exited, with a status that nobody knows, and a signal goes
+//! child that cannot be found has exited, with an unknown status, and a signal goes
 //! through the descriptor, or not without asking whether the number is still the child's.
 
 use std::cell::RefCell;
@@ -111,7 +111,7 @@ impl Drop for ChildHandle {
     }
 }
 
-/// What tells a process that its child has exited.
+/// Event source that becomes ready when the child exits.
 pub(super) struct Exit<P: ProcessProtocol> {
     process: Rc<ProcessSource<P>>,
     core: Rc<Core>,
@@ -120,7 +120,7 @@ pub(super) struct Exit<P: ProcessProtocol> {
     registration: RefCell<Option<Registration>>,
 }
 
-/// How a process hears that its child has exited.
+/// How the exit of a child is noticed.
 pub(super) enum Watched<P: ProcessProtocol> {
     /// By a descriptor.
     Descriptor(Rc<Exit<P>>),
@@ -130,7 +130,7 @@ pub(super) enum Watched<P: ProcessProtocol> {
     Exited,
 }
 
-/// Sees to it that `process` is told.
+/// Has `process` check for the exit of its child when there is one.
 pub(super) fn watch<P: ProcessProtocol>(
     process: &Rc<ProcessSource<P>>,
     core: &Rc<Core>,
@@ -178,7 +178,7 @@ fn watch_in_thread<P: ProcessProtocol>(
 }
 
 impl<P: ProcessProtocol> Exit<P> {
-    /// Sends a signal to the child, whoever has its number; says whether it was sent. `None`
+    /// Sends a signal to the child, not to its number; says whether it was sent. `None`
     /// once the descriptor is closed.
     pub(super) fn signal(&self, signal: Signal) -> Option<Result<bool, Errno>> {
         let registration = self.registration.borrow();

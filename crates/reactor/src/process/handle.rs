@@ -1,140 +1,86 @@
-//! `Process`: a child from anywhere in the loop's thread.
+//! `Process`: handle on a child, for everything in the loop's thread but its own handlers.
 
 use std::fmt;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
-use deferred::{Result, fail};
+use deferred::{Deferred, Result, fail};
 
 use super::context::ProcessContext;
 use super::error::ProcessError;
 use super::protocol::ProcessProtocol;
-use super::source::ProcessSource;
-use crate::connection::Handled;
-use crate::error::Gone;
-use crate::mailbox::MailboxOwner;
+use super::source::{ProcessSource, STDERR, STDIN, STDOUT};
+use crate::mailbox::{MailboxOwner, OwnerRef, handle_methods};
 use crate::signals::Signal;
 
-/// A handle on a child, for whoever is not its protocol.
+/// A handle on a child that runs: for other protocols, callbacks and timers, and for what a
+/// [`ProcessContext`] does not have.
 ///
-/// Cheap to clone, and weak. Dropping it does nothing to the child. Once that is over,
-/// what can fail here does.
-///
-/// From [`spawn_process`](crate::ReactorHandle::spawn_process), or from
-/// [`ProcessContext::process`].
+/// Cheap to clone, and weak: dropping this does not end the child. Once that is over (it has
+/// exited, and all its pipes are closed), everything here gives [`ProcessError::Exited`], or
+/// does nothing if its aim was the end. From
+/// [`spawn_process`](crate::ReactorHandle::spawn_process) or [`ProcessContext::process`].
 ///
 /// # Examples
 ///
-/// Here and below, the protocol of the child only tells when it is over:
-///
 /// ```
-/// use deferred::{Deferred, Trigger};
-/// use reactor::{Command, ProcessContext, ProcessEnded, ProcessProtocol, Reactor};
+/// # use deferred::{Deferred, Trigger};
+/// # use reactor::{ProcessContext, ProcessEnded};
+/// use reactor::{Command, ProcessProtocol, Reactor};
 ///
-/// struct Worker(Trigger<ProcessEnded>);
+/// struct Sorter(Trigger<ProcessEnded>);
 ///
-/// impl ProcessProtocol for Worker {
-///     fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) {
-///         self.0.callback(ended).unwrap();
-///     }
+/// impl ProcessProtocol for Sorter {
+/// #   fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) {
+/// #       self.0.callback(ended).unwrap();
+/// #   }
+///     // ...
 /// }
 ///
 /// let reactor = Reactor::new()?;
 /// let (trigger, ended) = Deferred::pair();
-/// let process = reactor.spawn_process(Command::new("cat"), Worker(trigger))?;
-/// // From anywhere, for as long as it is there:
-/// process.write("hello")?;
-/// process.close_stdin();
+/// let sorter = reactor.spawn_process(Command::new("sort"), Sorter(trigger))?;
+/// sorter.write("pear\napple\n")?;
+/// sorter.close_stdin()?;
 /// assert!(reactor.block_on(ended)?.status().unwrap().success());
-/// assert!(process.write("hello?").is_err());
+/// assert!(sorter.is_gone());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias = "Child")]
+#[doc(alias = "IProcessTransport")]
 pub struct Process<P: ProcessProtocol> {
-    source: Weak<ProcessSource<P>>,
+    source: OwnerRef<ProcessSource<P>>,
     pid: u32,
+}
+
+handle_methods! {
+    Process, ProcessContext, ProcessProtocol, "child", ProcessError, "[`ProcessError::Exited`]"
 }
 
 impl<P: ProcessProtocol> Process<P> {
     pub(super) fn new(source: &ProcessSource<P>) -> Self {
         Self {
-            source: source.mailbox().weak(),
+            source: OwnerRef::new(source.mailbox().weak()),
             pid: source.pid(),
         }
     }
 
-    fn source(&self) -> Result<Rc<ProcessSource<P>>, Gone> {
-        self.source
-            .upgrade()
-            .filter(|source| !source.mailbox().is_over())
-            .ok_or(Gone)
+    fn source(&self) -> Result<Rc<ProcessSource<P>>, ProcessError> {
+        self.source.get()
     }
 
-    /// Whether the child is over: it has exited, and all its pipes are closed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use deferred::{Deferred, Trigger};
-    /// # use reactor::{Command, ProcessContext, ProcessEnded, ProcessProtocol, Reactor};
-    /// # struct Worker(Trigger<ProcessEnded>); impl ProcessProtocol for Worker {
-    /// # fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) { self.0.callback(ended).unwrap(); }
-    /// # }
-    /// # let reactor = Reactor::new()?; let (trigger, ended) = Deferred::pair();
-    /// let process = reactor.spawn_process(Command::new("true"), Worker(trigger))?;
-    /// assert!(!process.is_gone());
-    /// reactor.block_on(ended)?;
-    /// # reactor.turn(Some(std::time::Duration::ZERO))?;
-    /// assert!(process.is_gone());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn is_gone(&self) -> bool {
-        self.source().is_err()
-    }
-
-    /// The child's number. When it is over, it may be another one's.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use deferred::{Deferred, Trigger};
-    /// # use reactor::{Command, ProcessContext, ProcessEnded, ProcessProtocol, Reactor};
-    /// # struct Worker(Trigger<ProcessEnded>); impl ProcessProtocol for Worker {
-    /// # fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) { self.0.callback(ended).unwrap(); }
-    /// # }
-    /// # let reactor = Reactor::new()?; let (trigger, ended) = Deferred::pair();
-    /// let process = reactor.spawn_process(Command::new("true"), Worker(trigger))?;
-    /// println!("started as number {}", process.pid());
-    /// assert!(process.pid() > 0);
-    /// # assert!(reactor.block_on(ended)?.status().unwrap().success());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// The child's number in the system. It may be another process's when this one is gone.
+    #[doc(alias = "id")]
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Writes to the child's standard input, in this turn of the loop: see
-    /// [`ProcessContext::write`].
+    /// Writes to the child's standard input: see [`ProcessContext::write`].
     ///
     /// # Errors
     ///
-    /// As there; or the child is over.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use deferred::{Deferred, Trigger};
-    /// # use reactor::{Command, ProcessContext, ProcessEnded, ProcessProtocol, Reactor};
-    /// # struct Worker(Trigger<ProcessEnded>); impl ProcessProtocol for Worker {
-    /// # fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) { self.0.callback(ended).unwrap(); }
-    /// # }
-    /// # let reactor = Reactor::new()?; let (trigger, ended) = Deferred::pair();
-    /// let script = "read line; test \"$line\" = 'hello, child'";
-    /// let process = reactor.spawn_process(Command::new("sh").args(["-c", script]), Worker(trigger))?;
-    /// process.write("hello, child\n")?;
-    /// assert!(reactor.block_on(ended)?.status().unwrap().success());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// The child or that pipe is gone, or too much waits already. Nothing is taken then.
     pub fn write(&self, bytes: impl AsRef<[u8]>) -> Result<(), ProcessError> {
-        self.write_to_child(0, bytes)
+        self.write_to_child(STDIN, bytes)
     }
 
     /// Writes to the child's descriptor of this number.
@@ -144,6 +90,8 @@ impl<P: ProcessProtocol> Process<P> {
     /// As for [`write`](Self::write).
     ///
     /// # Examples
+    ///
+    /// A child that takes its orders from descriptor 3:
     ///
     /// ```
     /// # use deferred::{Deferred, Trigger};
@@ -158,68 +106,71 @@ impl<P: ProcessProtocol> Process<P> {
     /// let command = Command::new("sh").args(["-c", script]).fd(3, ChildFd::Write);
     /// let process = reactor.spawn_process(command, Worker(trigger))?;
     /// process.write_to_child(3, "go\n")?;
-    /// assert!(reactor.block_on(ended)?.status().unwrap().success());
+    /// # assert!(reactor.block_on(ended)?.status().unwrap().success());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "writeToChild")]
     pub fn write_to_child(&self, number: i32, bytes: impl AsRef<[u8]>) -> Result<(), ProcessError> {
-        match self.source() {
-            Ok(source) => source.write(number, bytes.as_ref()),
-            Err(Gone) => Err(ProcessError::Exited),
-        }
+        self.source()?.write(number, bytes.as_ref())
     }
 
-    /// Fires when all that was written to the child's descriptor of this number has gone:
-    /// see [`ProcessContext::drained`].
+    /// Fires when everything that was written to the child's descriptor of this number has
+    /// gone: something long can be written piece by piece.
+    ///
+    /// # Errors
+    ///
+    /// Through the Deferred: the pipe is closed, or gets closed before that.
     ///
     /// # Examples
     ///
     /// ```
     /// # use deferred::{Deferred, Trigger};
-    /// # use reactor::{Command, ProcessContext, ProcessEnded, ProcessProtocol, Reactor};
+    /// # use reactor::{Command, Process, ProcessContext, ProcessEnded, ProcessProtocol, Reactor};
     /// # struct Worker(Trigger<ProcessEnded>); impl ProcessProtocol for Worker {
     /// # fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) { self.0.callback(ended).unwrap(); }
     /// # }
+    /// async fn feed(child: Process<Worker>) -> deferred::Result<()> {
+    ///     for _ in 0..3 {
+    ///         child.write(vec![b'x'; 100_000])?;
+    ///         child.drained(0).await?;
+    ///     }
+    ///     Ok(child.close_stdin()?)
+    /// }
     /// # let reactor = Reactor::new()?; let (trigger, ended) = Deferred::pair();
-    /// let process = reactor.spawn_process(Command::new("cat"), Worker(trigger))?;
-    /// process.write(vec![b'x'; 300_000])?;
-    /// // More than a pipe holds: the child has read most of it then.
-    /// reactor.block_on(process.drained(0))?;
-    /// process.close_stdin();
+    /// # let script = "test $(wc -c) = 300000";
+    /// # let child = reactor.spawn_process(Command::new("sh").args(["-c", script]), Worker(trigger))?;
+    /// # reactor.block_on(deferred::inline_callbacks(feed(child)))?;
     /// # assert!(reactor.block_on(ended)?.status().unwrap().success());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn drained(&self, number: i32) -> deferred::Deferred<()> {
+    #[doc(alias = "flush")]
+    pub fn drained(&self, number: i32) -> Deferred<()> {
         match self.source() {
             Ok(source) => source.drained(number),
-            Err(Gone) => fail(ProcessError::Exited),
+            Err(exited) => fail(exited),
         }
     }
 
     /// Closes the child's standard input as soon as everything written so far has gone.
     ///
-    /// # Examples
+    /// # Errors
     ///
-    /// Many programs end when there is nothing more to read:
-    ///
-    /// ```
-    /// # use deferred::{Deferred, Trigger};
-    /// # use reactor::{Command, ProcessContext, ProcessEnded, ProcessProtocol, Reactor};
-    /// # struct Worker(Trigger<ProcessEnded>); impl ProcessProtocol for Worker {
-    /// # fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) { self.0.callback(ended).unwrap(); }
-    /// # }
-    /// # let reactor = Reactor::new()?; let (trigger, ended) = Deferred::pair();
-    /// let process = reactor.spawn_process(Command::new("cat"), Worker(trigger))?;
-    /// process.close_stdin();
-    /// assert!(reactor.block_on(ended)?.status().unwrap().success());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn close_stdin(&self) {
-        self.close_child_fd(0);
+    /// The child is gone, or that pipe is closed.
+    #[doc(alias = "closeStdin")]
+    pub fn close_stdin(&self) -> Result<(), ProcessError> {
+        self.close_child_fd(STDIN)
     }
 
-    /// Closes the pipe of the child's descriptor of this number, if it is open.
+    /// Closes the pipe of the child's standard output: the child gets an error, or a signal,
+    /// when it next writes to it.
+    ///
+    /// # Errors
+    ///
+    /// The child is gone, or that pipe is closed.
     ///
     /// # Examples
+    ///
+    /// Ends a program that writes without end:
     ///
     /// ```
     /// # use deferred::{Deferred, Trigger};
@@ -228,21 +179,42 @@ impl<P: ProcessProtocol> Process<P> {
     /// # fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) { self.0.callback(ended).unwrap(); }
     /// # }
     /// # let reactor = Reactor::new()?; let (trigger, ended) = Deferred::pair();
-    /// let process = reactor.spawn_process(Command::new("yes"), Worker(trigger))?;
-    /// process.close_child_fd(1);
-    /// // It can write to nobody, which ends it.
+    /// let yes = reactor.spawn_process(Command::new("yes"), Worker(trigger))?;
+    /// yes.close_stdout()?;
     /// assert!(!reactor.block_on(ended)?.status().unwrap().success());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn close_child_fd(&self, number: i32) {
-        if let Ok(source) = self.source() {
-            source.close(number);
-        }
+    #[doc(alias = "closeStdout")]
+    pub fn close_stdout(&self) -> Result<(), ProcessError> {
+        self.close_child_fd(STDOUT)
     }
 
-    /// Closes all pipes: see [`ProcessContext::lose_connection`].
+    /// Closes the pipe of the child's standard error.
+    ///
+    /// # Errors
+    ///
+    /// The child is gone, or that pipe is closed.
+    #[doc(alias = "closeStderr")]
+    pub fn close_stderr(&self) -> Result<(), ProcessError> {
+        self.close_child_fd(STDERR)
+    }
+
+    /// Closes the pipe of the child's descriptor of this number: one that is written to as
+    /// soon as everything has gone.
+    ///
+    /// # Errors
+    ///
+    /// The child is gone, or has no open pipe of this number.
+    #[doc(alias = "closeChildFD")]
+    pub fn close_child_fd(&self, number: i32) -> Result<(), ProcessError> {
+        self.source()?.close(number)
+    }
+
+    /// Closes all pipes. The child is not signalled, and its exit is still waited for.
     ///
     /// # Examples
+    ///
+    /// Does not wait for the output of programs that the child has left running:
     ///
     /// ```
     /// # use deferred::{Deferred, Trigger};
@@ -251,11 +223,13 @@ impl<P: ProcessProtocol> Process<P> {
     /// # fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) { self.0.callback(ended).unwrap(); }
     /// # }
     /// # let reactor = Reactor::new()?; let (trigger, ended) = Deferred::pair();
-    /// let process = reactor.spawn_process(Command::new("cat"), Worker(trigger))?;
+    /// let script = "sleep 10 & exit 0";
+    /// let process = reactor.spawn_process(Command::new("sh").args(["-c", script]), Worker(trigger))?;
     /// process.lose_connection();
-    /// assert!(reactor.block_on(ended)?.status().unwrap().success(), "it has come to its end");
+    /// # assert!(reactor.block_on(ended)?.status().is_some());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "loseConnection")]
     pub fn lose_connection(&self) {
         if let Ok(source) = self.source() {
             source.close_all();
@@ -266,150 +240,47 @@ impl<P: ProcessProtocol> Process<P> {
     ///
     /// # Errors
     ///
-    /// It has exited, or the system refuses.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use deferred::{Deferred, Trigger};
-    /// # use reactor::{Command, ProcessContext, ProcessEnded, ProcessProtocol, Reactor};
-    /// # struct Worker(Trigger<ProcessEnded>); impl ProcessProtocol for Worker {
-    /// # fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) { self.0.callback(ended).unwrap(); }
-    /// # }
-    /// # let reactor = Reactor::new()?; let (trigger, ended) = Deferred::pair();
-    /// use reactor::Signal;
-    /// use std::os::unix::process::ExitStatusExt;
-    ///
-    /// let process = reactor.spawn_process(Command::new("sleep").arg("3600"), Worker(trigger))?;
-    /// process.signal(Signal::TERM)?;
-    /// let status = reactor.block_on(ended)?.status().unwrap();
-    /// assert_eq!(status.signal(), Some(Signal::TERM.number()));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// The child has exited, or the system refuses.
+    #[doc(alias = "signalProcess")]
     pub fn signal(&self, signal: Signal) -> Result<(), ProcessError> {
-        match self.source() {
-            Ok(source) => source.signal(signal),
-            Err(Gone) => Err(ProcessError::Exited),
-        }
+        self.source()?.signal(signal)
     }
 
     /// Kills the child, if it has not exited.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use deferred::{Deferred, Trigger};
-    /// # use reactor::{Command, ProcessContext, ProcessEnded, ProcessProtocol, Reactor};
-    /// # struct Worker(Trigger<ProcessEnded>); impl ProcessProtocol for Worker {
-    /// # fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) { self.0.callback(ended).unwrap(); }
-    /// # }
-    /// # let reactor = Reactor::new()?; let (trigger, ended) = Deferred::pair();
-    /// let process = reactor.spawn_process(Command::new("sleep").arg("3600"), Worker(trigger))?;
-    /// process.kill();
-    /// assert_eq!(reactor.block_on(ended)?.status().unwrap().code(), None, "a signal has ended it");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn kill(&self) {
         if let Ok(source) = self.source() {
             source.kill();
         }
     }
 
-    /// Reads nothing from the child: see [`ProcessContext::pause_reading`].
-    ///
-    /// # Examples
-    ///
-    /// A child that waits until there is time for what it says:
-    ///
-    /// ```
-    /// # use deferred::{Deferred, Trigger};
-    /// # use reactor::{Command, ProcessContext, ProcessEnded, ProcessProtocol, Reactor};
-    /// # struct Worker(Trigger<ProcessEnded>); impl ProcessProtocol for Worker {
-    /// # fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) { self.0.callback(ended).unwrap(); }
-    /// # }
-    /// # let reactor = Reactor::new()?; let (trigger, ended) = Deferred::pair();
-    /// let process = reactor.spawn_process(Command::new("echo").arg("hello"), Worker(trigger))?;
-    /// process.pause_reading();
-    /// let later = process.clone();
-    /// reactor.call_later(std::time::Duration::from_millis(1), move || later.resume_reading());
-    /// # assert!(reactor.block_on(ended)?.status().unwrap().success());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn pause_reading(&self) {
-        if let Ok(source) = self.source() {
-            source.set_paused(true);
-        }
-    }
-
-    /// Undoes [`pause_reading`](Self::pause_reading).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use deferred::{Deferred, Trigger};
-    /// # use reactor::{Command, ProcessContext, ProcessEnded, ProcessProtocol, Reactor};
-    /// # struct Worker(Trigger<ProcessEnded>); impl ProcessProtocol for Worker {
-    /// # fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) { self.0.callback(ended).unwrap(); }
-    /// # }
-    /// # let reactor = Reactor::new()?; let (trigger, ended) = Deferred::pair();
-    /// let process = reactor.spawn_process(Command::new("yes"), Worker(trigger))?;
-    /// process.pause_reading();
-    /// process.kill();
-    /// // What it has written before it was killed is still to come.
-    /// process.resume_reading();
-    /// assert_eq!(reactor.block_on(ended)?.status().unwrap().code(), None);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn resume_reading(&self) {
-        if let Ok(source) = self.source() {
-            source.set_paused(false);
-        }
-    }
-
-    /// Calls `f` with the protocol, from the loop, in this turn: after the handler that is
-    /// running, if there is one.
+    /// Reads nothing from the child until [`resume_reading`](Self::resume_reading): the child
+    /// has to wait when its pipes are full.
     ///
     /// # Errors
     ///
-    /// [`ProcessError::Exited`] if the child is over; `f` is dropped.
+    /// The child is gone.
+    #[doc(alias = "pauseProducing")]
+    pub fn pause_reading(&self) -> Result<(), ProcessError> {
+        self.source()?.set_paused(true);
+        Ok(())
+    }
+
+    /// Reads from the child again.
     ///
-    /// # Examples
+    /// # Errors
     ///
-    /// ```
-    /// # use reactor::{Command, ProcessContext, ProcessProtocol, Reactor};
-    /// #[derive(Default)]
-    /// struct Worker {
-    ///     jobs: Vec<String>,
-    /// }
-    ///
-    /// impl ProcessProtocol for Worker {}
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let process = reactor.spawn_process(Command::new("cat"), Worker::default())?;
-    /// process.post(|this, cx: &mut ProcessContext<'_, Worker>| {
-    ///     this.jobs.push("dishes".to_owned());
-    ///     cx.close_stdin();
-    ///     cx.reactor().stop().unwrap();
-    /// })?;
-    /// reactor.run()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn post<F, H>(&self, f: F) -> Result<(), ProcessError>
-    where
-        F: FnOnce(&mut P, &mut ProcessContext<'_, P>) -> H + 'static,
-        H: Handled,
-    {
-        let source = self.source().map_err(|Gone| ProcessError::Exited)?;
-        source
-            .post(Box::new(move |protocol, cx| f(protocol, cx).into_result()))
-            .map_err(|_job| ProcessError::Exited)
+    /// The child is gone.
+    #[doc(alias = "resumeProducing")]
+    pub fn resume_reading(&self) -> Result<(), ProcessError> {
+        self.source()?.set_paused(false);
+        Ok(())
     }
 }
 
 impl<P: ProcessProtocol> Clone for Process<P> {
     fn clone(&self) -> Self {
         Self {
-            source: Weak::clone(&self.source),
+            source: self.source.clone(),
             pid: self.pid,
         }
     }

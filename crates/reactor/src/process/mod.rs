@@ -1,4 +1,4 @@
-//! Children: programs that are run beside this one.
+//! Child processes.
 //!
 //! ```text
 //!   loop ──ready──▶ pipe ───bytes───┐

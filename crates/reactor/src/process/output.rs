@@ -1,4 +1,4 @@
-//! `Command::output` and `Command::status`: what comes of a child, as a Deferred.
+//! `Command::output` and `Command::status`: the result of a child, as a Deferred.
 
 use std::cell::RefCell;
 use std::process::{ExitStatus, Output};
@@ -62,21 +62,6 @@ impl Command {
     ///
     /// Through the Deferred: a [`SpawnError`](crate::SpawnError), a [`StatusUnknown`], or
     /// [`ProcessEnded::ReactorStopped`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::{Command, Reactor};
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let handle = reactor.handle();
-    /// Command::new("false").status(&reactor).add_callback(move |status| {
-    ///     assert_eq!(status.code(), Some(1));
-    ///     handle.stop().unwrap();
-    /// });
-    /// reactor.run()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn status(mut self, reactor: &ReactorHandle) -> Deferred<ExitStatus> {
         if self.input.is_none() {
             self.default_fd(0, ChildFd::Inherit);
@@ -161,7 +146,7 @@ impl ProcessProtocol for Collecting {
             })),
             ProcessEnded::ReactorStopped => Err(Failure::new(ended)),
         };
-        // Cancelled meanwhile, at the worst.
+        // Errs if the Deferred was cancelled; then there is nothing to fire.
         let _ = self.trigger.fire(result);
     }
 }

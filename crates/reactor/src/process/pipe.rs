@@ -1,4 +1,4 @@
-//! One pipe of a child: read from, or written to through a buffer.
+//! Pipe of a child: read from, or written to through a buffer.
 
 use std::cell::RefCell;
 use std::io;
@@ -13,15 +13,14 @@ use super::protocol::ProcessProtocol;
 use super::source::ProcessSource;
 use crate::core::Core;
 use crate::mailbox::MailboxOwner;
+use crate::out_buffer::OutBuffer;
 use crate::poll::{Interest, Key, Ready, Registration};
 use crate::registry::EventSource;
 use crate::wait_list::WaitList;
 
-/// How often a pipe that always has more is read before others have their turn.
+/// Number of reads of one pipe in a turn, so that one which always has more does not keep
+/// others waiting.
 const READS_PER_TURN: usize = 4;
-
-/// What was written is cut off the front of the buffer when it is so much.
-const COMPACT_AT: usize = 64 * 1024;
 
 pub(super) struct Pipe<P: ProcessProtocol> {
     process: Rc<ProcessSource<P>>,
@@ -31,27 +30,18 @@ pub(super) struct Pipe<P: ProcessProtocol> {
     key: Key,
     /// `None` once it is closed.
     registration: RefCell<Option<Registration>>,
-    out: RefCell<Out>,
+    out: RefCell<Output>,
 }
 
-/// What waits to be written.
+/// What is written to a pipe.
 #[derive(Default)]
-struct Out {
-    bytes: Vec<u8>,
-    /// So many of `bytes`, at the front, are written.
-    written: usize,
-    /// The system took less than there was: it will say when it takes more.
-    is_stuck: bool,
-    /// It is to be closed when all is written.
+struct Output {
+    bytes: OutBuffer,
+    /// The pipe is full: the poller says when it has room.
+    is_blocked: bool,
+    /// The pipe is closed when everything is written.
     is_closing: bool,
-    /// Who waits for all to be written.
     waiters: WaitList<()>,
-}
-
-impl Out {
-    fn waiting(&self) -> usize {
-        self.bytes.len() - self.written
-    }
 }
 
 impl<P: ProcessProtocol> Pipe<P> {
@@ -94,20 +84,20 @@ impl<P: ProcessProtocol> Pipe<P> {
         if !self.takes_bytes() {
             return Err(self.no_pipe());
         }
-        if self.out.borrow().waiting() > limit {
+        if self.out.borrow().bytes.waiting() > limit {
             // The child may have made room since the pipe was full.
-            self.out.borrow_mut().is_stuck = false;
+            self.out.borrow_mut().is_blocked = false;
             self.flush();
             if !self.takes_bytes() || self.registration.borrow().is_none() {
                 return Err(self.no_pipe());
             }
         }
         let mut out = self.out.borrow_mut();
-        if out.waiting() > limit {
-            let buffered = out.waiting() + bytes.len();
+        if out.bytes.waiting() > limit {
+            let buffered = out.bytes.waiting() + bytes.len();
             return Err(ProcessError::Overflow { buffered, limit });
         }
-        out.bytes.extend_from_slice(bytes);
+        out.bytes.push(bytes, &self.core);
         Ok(())
     }
 
@@ -116,7 +106,7 @@ impl<P: ProcessProtocol> Pipe<P> {
             return fail(self.no_pipe());
         }
         let out = self.out.borrow();
-        if out.waiting() == 0 {
+        if out.bytes.waiting() == 0 {
             return succeed(());
         }
         out.waiters.add((), || ())
@@ -136,27 +126,22 @@ impl<P: ProcessProtocol> Pipe<P> {
             return;
         }
         let mut out = self.out.borrow_mut();
-        while out.waiting() > 0 && !out.is_stuck {
-            match self.write(&out.bytes[out.written..]) {
-                Ok(written) => out.written += written,
+        while out.bytes.waiting() > 0 && !out.is_blocked {
+            match self.write(out.bytes.unwritten()) {
+                Ok(written) => out.bytes.advance(written),
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => out.is_stuck = true,
-                // Nobody reads it any more.
+                Err(Errno::AGAIN) => out.is_blocked = true,
+                // The child has closed its end.
                 Err(_) => {
                     drop(out);
                     return self.close();
                 }
             }
         }
-        if out.waiting() > 0 {
-            if out.written >= COMPACT_AT {
-                let written = std::mem::take(&mut out.written);
-                out.bytes.drain(..written);
-            }
+        out.bytes.tidy(&self.core);
+        if out.bytes.waiting() > 0 {
             return;
         }
-        out.bytes = Vec::new();
-        out.written = 0;
         self.process.fire_soon(
             out.waiters
                 .take_all()
@@ -179,7 +164,7 @@ impl<P: ProcessProtocol> Pipe<P> {
 
     fn read(&self) {
         let mut buffer = self.core.buffers.take_read();
-        self.process.try_with_protocol(|protocol| {
+        self.process.try_with_open(|protocol| {
             for _ in 0..READS_PER_TURN {
                 if self.process.is_paused() {
                     break;
@@ -198,7 +183,7 @@ impl<P: ProcessProtocol> Pipe<P> {
                     Ok(received) => {
                         let data = &buffer[..received];
                         self.process
-                            .guard(|cx| protocol.child_data_received(cx, self.number, data));
+                            .handle(|cx| protocol.child_data_received(cx, self.number, data));
                         self.process.run_jobs(protocol);
                         if received < buffer.len() {
                             break;
@@ -210,7 +195,7 @@ impl<P: ProcessProtocol> Pipe<P> {
         self.core.buffers.return_read(buffer);
     }
 
-    /// Closes it now; the protocol is told when the process is settled.
+    /// Closes the pipe now; `child_connection_lost` is called when the process is settled.
     pub(super) fn close(&self) {
         let Some(registration) = self.registration.take() else {
             return;
@@ -231,12 +216,12 @@ impl<P: ProcessProtocol> Pipe<P> {
         let set = match &*self.registration.borrow() {
             None => Ok(()),
             Some(registration) => match self.direction {
-                // It would be told of a hang-up again and again.
+                // The poller would report a hang-up again and again.
                 Direction::Read if self.process.is_paused() => registration.mask(),
                 Direction::Read => registration.set_interest(Interest::READABLE),
                 Direction::Write => registration.set_interest(Interest {
                     readable: false,
-                    writable: self.out.borrow().is_stuck,
+                    writable: self.out.borrow().is_blocked,
                 }),
             },
         };
@@ -252,9 +237,9 @@ impl<P: ProcessProtocol> EventSource for Pipe<P> {
     fn ready(self: Rc<Self>, ready: Ready) {
         match self.direction {
             Direction::Read => self.read(),
-            // Nobody reads it any more.
+            // The child has closed its end.
             Direction::Write if ready.is_hung_up() => self.close(),
-            Direction::Write => self.out.borrow_mut().is_stuck = false,
+            Direction::Write => self.out.borrow_mut().is_blocked = false,
         }
         self.process.settle_now();
     }

@@ -1,4 +1,4 @@
-//! `ProcessProtocol`: what a user writes.
+//! `ProcessProtocol`: the handlers of a child, which a user writes.
 
 use std::process::ExitStatus;
 
@@ -64,27 +64,6 @@ pub trait ProcessProtocol: Sized + 'static {
     /// # Errors
     ///
     /// Any failure closes the pipes.
-    ///
-    /// # Examples
-    ///
-    /// Tells the child what to do:
-    ///
-    /// ```
-    /// # use deferred::{Deferred, Trigger};
-    /// # use reactor::{Command, ProcessContext, ProcessEnded, ProcessProtocol, Reactor};
-    /// # struct Worker(Trigger<ProcessEnded>); impl ProcessProtocol for Worker {
-    /// # fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) { self.0.callback(ended).unwrap(); }
-    /// fn connection_made(&mut self, cx: &mut ProcessContext<'_, Self>) -> deferred::Result<()> {
-    ///     cx.write("work\n")?;
-    ///     Ok(())
-    /// }
-    /// # }
-    /// # let reactor = Reactor::new()?; let (trigger, ended) = Deferred::pair();
-    /// # let script = "read order; test $order = work";
-    /// # reactor.spawn_process(Command::new("sh").args(["-c", script]), Worker(trigger))?;
-    /// # assert!(reactor.block_on(ended)?.status().unwrap().success());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     fn connection_made(&mut self, cx: &mut ProcessContext<'_, Self>) -> Result<()> {
         let _ = cx;
         Ok(())
@@ -95,36 +74,6 @@ pub trait ProcessProtocol: Sized + 'static {
     /// # Errors
     ///
     /// Any failure closes the pipes.
-    ///
-    /// # Examples
-    ///
-    /// Waits until a server says that it is there:
-    ///
-    /// ```
-    /// # use deferred::{Deferred, Trigger};
-    /// # use reactor::{Command, ProcessContext, ProcessProtocol, Reactor};
-    /// # struct Server(Trigger<()>);
-    /// # impl ProcessProtocol for Server {
-    /// fn out_received(
-    ///     &mut self,
-    ///     _: &mut ProcessContext<'_, Self>,
-    ///     data: &[u8],
-    /// ) -> deferred::Result<()> {
-    ///     if data.starts_with(b"ready") {
-    ///         self.0.callback(())?;
-    ///     }
-    ///     Ok(())
-    /// }
-    /// # }
-    ///
-    /// # let reactor = Reactor::new()?;
-    /// let (trigger, ready) = Deferred::pair();
-    /// let server = Command::new("sh").args(["-c", "echo ready; read line"]);
-    /// let process = reactor.spawn_process(server, Server(trigger))?;
-    /// reactor.block_on(ready)?;
-    /// process.close_stdin();
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     fn out_received(&mut self, cx: &mut ProcessContext<'_, Self>, data: &[u8]) -> Result<()> {
         let _ = (cx, data);
         Ok(())
@@ -135,31 +84,6 @@ pub trait ProcessProtocol: Sized + 'static {
     /// # Errors
     ///
     /// Any failure closes the pipes.
-    ///
-    /// # Examples
-    ///
-    /// Passes complaints on, with the number of the child:
-    ///
-    /// ```
-    /// # use deferred::{Deferred, Trigger};
-    /// # use reactor::{Command, ProcessContext, ProcessEnded, ProcessProtocol, Reactor};
-    /// # struct Worker(Trigger<ProcessEnded>); impl ProcessProtocol for Worker {
-    /// # fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) { self.0.callback(ended).unwrap(); }
-    /// fn err_received(
-    ///     &mut self,
-    ///     cx: &mut ProcessContext<'_, Self>,
-    ///     data: &[u8],
-    /// ) -> deferred::Result<()> {
-    ///     eprintln!("process {}: {}", cx.pid(), String::from_utf8_lossy(data));
-    ///     Ok(())
-    /// }
-    /// # }
-    /// # let reactor = Reactor::new()?; let (trigger, ended) = Deferred::pair();
-    /// # let script = "echo so bad >&2";
-    /// # reactor.spawn_process(Command::new("sh").args(["-c", script]), Worker(trigger))?;
-    /// # assert!(reactor.block_on(ended)?.status().unwrap().success());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     fn err_received(&mut self, cx: &mut ProcessContext<'_, Self>, data: &[u8]) -> Result<()> {
         let _ = (cx, data);
         Ok(())
@@ -224,28 +148,6 @@ pub trait ProcessProtocol: Sized + 'static {
     /// # Errors
     ///
     /// Any failure closes the pipes.
-    ///
-    /// # Examples
-    ///
-    /// A child that does not want to hear any more:
-    ///
-    /// ```
-    /// # use deferred::{Deferred, Trigger};
-    /// # use reactor::{Command, ProcessContext, ProcessEnded, ProcessProtocol, Reactor};
-    /// # struct Worker(Trigger<ProcessEnded>); impl ProcessProtocol for Worker {
-    /// # fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) { self.0.callback(ended).unwrap(); }
-    /// fn in_connection_lost(&mut self, cx: &mut ProcessContext<'_, Self>) -> deferred::Result<()> {
-    ///     assert!(cx.write("one more thing").is_err());
-    ///     Ok(())
-    /// }
-    /// # }
-    /// # let reactor = Reactor::new()?; let (trigger, ended) = Deferred::pair();
-    /// # let script = "exec 0<&-";
-    /// # let process = reactor.spawn_process(Command::new("sh").args(["-c", script]), Worker(trigger))?;
-    /// # process.close_stdin();
-    /// # assert!(reactor.block_on(ended)?.status().unwrap().success());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     fn in_connection_lost(&mut self, cx: &mut ProcessContext<'_, Self>) -> Result<()> {
         let _ = cx;
         Ok(())
@@ -256,28 +158,6 @@ pub trait ProcessProtocol: Sized + 'static {
     /// # Errors
     ///
     /// Any failure closes the pipes.
-    ///
-    /// # Examples
-    ///
-    /// A child that says nothing more is done, whatever else it has in mind:
-    ///
-    /// ```
-    /// # use deferred::{Deferred, Trigger};
-    /// # use reactor::{Command, ProcessContext, ProcessEnded, ProcessProtocol, Reactor};
-    /// # struct Worker(Trigger<ProcessEnded>); impl ProcessProtocol for Worker {
-    /// # fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) { self.0.callback(ended).unwrap(); }
-    /// fn out_connection_lost(&mut self, cx: &mut ProcessContext<'_, Self>) -> deferred::Result<()> {
-    ///     cx.kill();
-    ///     Ok(())
-    /// }
-    /// # }
-    /// # let reactor = Reactor::new()?; let (trigger, ended) = Deferred::pair();
-    ///
-    /// let script = "exec >&-; exec sleep 3600";
-    /// reactor.spawn_process(Command::new("sh").args(["-c", script]), Worker(trigger))?;
-    /// assert_eq!(reactor.block_on(ended)?.status().unwrap().code(), None);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     fn out_connection_lost(&mut self, cx: &mut ProcessContext<'_, Self>) -> Result<()> {
         let _ = cx;
         Ok(())
@@ -288,24 +168,6 @@ pub trait ProcessProtocol: Sized + 'static {
     /// # Errors
     ///
     /// Any failure closes the pipes.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use deferred::{Deferred, Trigger};
-    /// # use reactor::{Command, ProcessContext, ProcessEnded, ProcessProtocol, Reactor};
-    /// # struct Worker(Trigger<ProcessEnded>); impl ProcessProtocol for Worker {
-    /// # fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) { self.0.callback(ended).unwrap(); }
-    /// fn err_connection_lost(&mut self, cx: &mut ProcessContext<'_, Self>) -> deferred::Result<()> {
-    ///     println!("process {} has no more complaints", cx.pid());
-    ///     Ok(())
-    /// }
-    /// # }
-    /// # let reactor = Reactor::new()?; let (trigger, ended) = Deferred::pair();
-    /// # reactor.spawn_process(Command::new("true"), Worker(trigger))?;
-    /// # assert!(reactor.block_on(ended)?.status().unwrap().success());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     fn err_connection_lost(&mut self, cx: &mut ProcessContext<'_, Self>) -> Result<()> {
         let _ = cx;
         Ok(())
@@ -317,35 +179,6 @@ pub trait ProcessProtocol: Sized + 'static {
     /// # Errors
     ///
     /// Any failure closes the pipes.
-    ///
-    /// # Examples
-    ///
-    /// Which descriptors a child has closed:
-    ///
-    /// ```
-    /// # use deferred::{Deferred, Trigger};
-    /// # use reactor::{Command, ProcessContext, ProcessEnded, ProcessProtocol, Reactor};
-    /// # struct Worker { closed: Vec<i32>, ended: Trigger<Vec<i32>> }
-    /// # impl ProcessProtocol for Worker {
-    /// fn child_connection_lost(
-    ///     &mut self,
-    ///     _: &mut ProcessContext<'_, Self>,
-    ///     number: i32,
-    /// ) -> deferred::Result<()> {
-    ///     self.closed.push(number);
-    ///     Ok(())
-    /// }
-    /// #     fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, _: ProcessEnded) {
-    /// #         self.closed.sort();
-    /// #         self.ended.callback(std::mem::take(&mut self.closed)).unwrap();
-    /// #     }
-    /// # }
-    /// # let reactor = Reactor::new()?;
-    /// # let (ended, closed) = Deferred::pair();
-    /// # reactor.spawn_process(Command::new("true"), Worker { closed: vec![], ended })?;
-    /// # assert_eq!(reactor.block_on(closed)?, [0, 1, 2]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     fn child_connection_lost(
         &mut self,
         cx: &mut ProcessContext<'_, Self>,
@@ -363,7 +196,7 @@ pub trait ProcessProtocol: Sized + 'static {
     /// left running may go on to write. The status is `None` if it is unknown; see
     /// [`ProcessEnded::StatusUnknown`].
     ///
-    /// Who does not want to wait for that closes the pipes here
+    /// A protocol that does not wait for that closes the pipes here
     /// ([`lose_connection`](ProcessContext::lose_connection)).
     ///
     /// # Errors
@@ -405,30 +238,6 @@ pub trait ProcessProtocol: Sized + 'static {
 
     /// The child has exited, and all its pipes are closed. Called once, last, whatever
     /// happened.
-    ///
-    /// # Examples
-    ///
-    /// Starts a child anew whenever it is over:
-    ///
-    /// ```
-    /// # use deferred::{Deferred, Trigger};
-    /// # use reactor::{Command, ProcessContext, ProcessEnded, ProcessProtocol, Reactor};
-    /// # struct Worker { restarts: u32, enough: Trigger<()> }
-    /// # impl ProcessProtocol for Worker {
-    /// fn process_ended(&mut self, cx: &mut ProcessContext<'_, Self>, ended: ProcessEnded) {
-    ///     println!("{ended}; restarting");
-    ///     let (restarts, enough) = (self.restarts + 1, self.enough.clone());
-    ///     # if restarts == 3 { return enough.callback(()).unwrap(); }
-    ///     let next = Worker { restarts, enough };
-    ///     cx.reactor().spawn_process(Command::new("true"), next).unwrap();
-    /// }
-    /// # }
-    /// # let reactor = Reactor::new()?;
-    /// # let (enough, restarted) = Deferred::pair();
-    /// # reactor.spawn_process(Command::new("true"), Worker { restarts: 0, enough })?;
-    /// # reactor.block_on(restarted)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     fn process_ended(&mut self, cx: &mut ProcessContext<'_, Self>, ended: ProcessEnded) {
         let _ = (cx, ended);
     }

@@ -1,4 +1,4 @@
-//! The life of a child: which handler is called when.
+//! Event source of a child: its pipes and its exit, and which handler is called when.
 //!
 //! ```text
 //!  start ──▶ connection_made ──▶ child_data_received* ──▶ process_ended
@@ -24,9 +24,14 @@ use super::pipe::Pipe;
 use super::protocol::ProcessProtocol;
 use crate::core::{Core, Runnable};
 use crate::handle::ReactorHandle;
-use crate::mailbox::{Mailbox, MailboxOwner};
+use crate::mailbox::{Mailbox, MailboxOwner, MailboxStatus, PlainStatus};
 use crate::report::{Of, report};
 use crate::signals::Signal;
+
+/// Numbers of the standard descriptors.
+pub(super) const STDIN: i32 = 0;
+pub(super) const STDOUT: i32 = 1;
+pub(super) const STDERR: i32 = 2;
 
 impl ReactorHandle {
     /// Runs a program beside this one, and gives `protocol` what it writes and what
@@ -94,6 +99,7 @@ impl ReactorHandle {
 pub(crate) struct ProcessSource<P: ProcessProtocol> {
     reactor: ReactorHandle,
     mailbox: Mailbox<Self>,
+    status: PlainStatus,
     child: RefCell<ChildHandle>,
     pid: u32,
     /// Those that are open, by the numbers they have in the child.
@@ -105,7 +111,7 @@ pub(crate) struct ProcessSource<P: ProcessProtocol> {
     lost: RefCell<VecDeque<i32>>,
     exited: Cell<Exited>,
     is_abandoned: Cell<bool>,
-    /// Who is to be told that a pipe is drained, or closed.
+    /// Triggers of `drained` that are due, with the number of the pipe if it was closed.
     due: RefCell<Vec<(Trigger<()>, Option<i32>)>>,
 }
 
@@ -131,7 +137,8 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         let child = ChildHandle::new(child);
         let source = Rc::new_cyclic(|me: &Weak<Self>| Self {
             reactor: reactor.clone(),
-            mailbox: Mailbox::new(me, protocol),
+            mailbox: Mailbox::new(me, Some(protocol)),
+            status: PlainStatus::default(),
             pid: child.pid(),
             child: RefCell::new(child),
             pipes: RefCell::default(),
@@ -152,19 +159,19 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         if let Some(timeout) = timeout {
             source.call_later(timeout, |_protocol, cx| {
                 cx.kill();
-                // What it has left running may hold them.
+                // Grandchildren may keep the pipes open.
                 cx.lose_connection();
             });
         }
         if let Some(input) = input {
-            // However long it is, it is there already.
+            // The input is in memory already, so no limit applies.
             let pipe = source.pipe(0);
             if let Some(pipe) = pipe {
                 let _ = pipe.push(&input, usize::MAX);
                 pipe.close_in_order();
             }
         }
-        source.try_with_protocol(|protocol| source.guard(|cx| protocol.connection_made(cx)));
+        source.try_with_open(|protocol| source.handle(|cx| protocol.connection_made(cx)));
         source.settle_now();
         Ok(source)
     }
@@ -179,7 +186,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         let watched = pid.map(|pid| exit::watch(self, core, pid)).transpose()?;
         match watched {
             Some(Watched::Descriptor(exit)) => drop(self.exit.replace(Some(exit))),
-            // It is told when it has begun.
+            // The protocol hears of it after `connection_made`.
             Some(Watched::Exited) => self.take_status(),
             Some(Watched::Thread) | None => {}
         }
@@ -214,11 +221,11 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         }
     }
 
-    pub(super) fn close(&self, number: i32) {
-        if let Some(pipe) = self.pipe(number) {
-            pipe.close_in_order();
-            self.touch();
-        }
+    pub(super) fn close(&self, number: i32) -> Result<(), ProcessError> {
+        let pipe = self.pipe(number).ok_or(ProcessError::NoPipe { number })?;
+        pipe.close_in_order();
+        self.touch();
+        Ok(())
     }
 
     pub(super) fn close_all(&self) {
@@ -310,13 +317,13 @@ impl<P: ProcessProtocol> ProcessSource<P> {
 
     /// Does what is left to do: jobs, writing, telling, ending.
     pub(super) fn settle_now(&self) {
-        // Somebody further up the stack has the protocol, and will do it.
+        // A handler further up the stack has the protocol; its caller settles.
         if self.mailbox.is_busy() {
             return;
         }
-        // This is kept from being dropped until the end of it.
+        // Keeps `self` from being dropped before the end of this.
         let me = self.mailbox.weak().upgrade();
-        self.try_with_protocol(|protocol| {
+        self.try_with_open(|protocol| {
             self.run_jobs(protocol);
             self.flush();
             self.tell(protocol);
@@ -333,7 +340,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
             }
         }
         for (trigger, lost) in self.due.take() {
-            // Cancelled meanwhile, at the worst.
+            // Errs only if another of these has just cancelled it.
             let _ = match lost {
                 None => trigger.fire(Ok(())),
                 Some(number) => trigger.fire(Err(ProcessError::NoPipe { number }.into())),
@@ -348,18 +355,18 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         }
     }
 
-    /// Tells the protocol what it does not know. That the child has exited is told after
+    /// Reports to the protocol what has happened. The exit of the child is reported after
     /// the pipes that were closed before.
     fn tell(&self, protocol: &mut P) {
         loop {
             let lost = self.lost.borrow_mut().pop_front();
             match (lost, self.exited.get()) {
                 (Some(number), _) => {
-                    self.guard(|cx| protocol.child_connection_lost(cx, number));
+                    self.handle(|cx| protocol.child_connection_lost(cx, number));
                 }
                 (None, Exited::Untold(status)) => {
                     self.exited.set(Exited::Told(status));
-                    self.guard(|cx| protocol.process_exited(cx, status));
+                    self.handle(|cx| protocol.process_exited(cx, status));
                 }
                 (None, Exited::No | Exited::Told(_)) => return,
             }
@@ -372,19 +379,25 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         if ended == ProcessEnded::ReactorStopped {
             self.child.borrow_mut().let_go();
         }
-        self.close_mailbox(|protocol, cx| {
+        self.close_with(&self.status, |protocol, cx| {
             protocol.process_ended(cx, ended);
-            Ok(())
         });
     }
 }
 
 impl<P: ProcessProtocol> MailboxOwner for ProcessSource<P> {
     type Protocol = P;
+    type Open = P;
     type Context<'a> = ProcessContext<'a, P>;
+    type Closed = ProcessError;
+    type Status = PlainStatus;
 
     fn mailbox(&self) -> &Mailbox<Self> {
         &self.mailbox
+    }
+
+    fn status(&self) -> &PlainStatus {
+        &self.status
     }
 
     fn reactor(&self) -> &ReactorHandle {
@@ -395,7 +408,11 @@ impl<P: ProcessProtocol> MailboxOwner for ProcessSource<P> {
         ProcessContext::new(self)
     }
 
-    fn failed(&self, failure: Failure) {
+    fn closed_error() -> ProcessError {
+        ProcessError::Exited
+    }
+
+    fn handler_failed(&self, failure: Failure) {
         self.close_all();
         report(&Of::Process(self.pid), failure);
     }
@@ -403,7 +420,7 @@ impl<P: ProcessProtocol> MailboxOwner for ProcessSource<P> {
 
 impl<P: ProcessProtocol> Runnable for ProcessSource<P> {
     fn run_pending(self: Rc<Self>) {
-        self.mailbox.settle();
+        self.status.set_queued(false);
         self.settle_now();
     }
 }

@@ -1,6 +1,5 @@
 //! Adopted sockets: made by a supervisor, another library or a test.
 
-use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
@@ -8,7 +7,7 @@ use socket2::Type;
 
 use crate::address::Address;
 use crate::connection::{Connection, ConnectionSource, Factory, NewConnection, Protocol};
-use crate::error::ListenError;
+use crate::error::AdoptError;
 use crate::handle::ReactorHandle;
 use crate::io::RawStream;
 use crate::listening::{self, Acceptor, ListeningPort};
@@ -55,13 +54,16 @@ impl ReactorHandle {
         &self,
         listener: impl Into<OwnedFd>,
         factory: F,
-    ) -> Result<ListeningPort, ListenError> {
-        let adopt = || {
-            let core = self.core().map_err(io::Error::other)?;
-            let read = socket2::SockAddr::as_socket;
-            listening::adopt(&core, listener.into(), factory, read, Acceptor::adopted_tcp)
-        };
-        adopt().map_err(|error| ListenError::new("an adopted socket", error))
+    ) -> Result<ListeningPort, AdoptError> {
+        let core = self.core()?;
+        let read = socket2::SockAddr::as_socket;
+        Ok(listening::adopt(
+            &core,
+            listener.into(),
+            factory,
+            read,
+            Acceptor::adopted_tcp,
+        )?)
     }
 
     /// Makes a connection of a socket that is connected already: TCP, or UNIX.
@@ -82,7 +84,7 @@ impl ReactorHandle {
         &self,
         stream: impl Into<OwnedFd>,
         protocol: P,
-    ) -> deferred::Result<Connection<P>> {
+    ) -> Result<Connection<P>, AdoptError> {
         let core = self.core()?;
         let socket = socket::adopted(stream.into(), Type::STREAM)?;
         let peer = socket.peer_addr()?;
@@ -97,7 +99,7 @@ impl ReactorHandle {
         let (source, begun) = ConnectionSource::start(&core, connection, protocol, |source| {
             core.insert(source);
         });
-        begun?;
+        begun.map_err(AdoptError::Protocol)?;
         Ok(Connection::new(Rc::downgrade(&source)))
     }
 }

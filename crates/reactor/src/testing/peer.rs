@@ -92,7 +92,7 @@ impl Peer {
     /// testing::run(|reactor| {
     ///     let (connection, peer) = reactor.connect_to_peer(Careful);
     ///     assert!(peer.try_send(&vec![0; 1_000_000]) < 1_000_000);
-    ///     connection.abort().unwrap();
+    ///     connection.abort();
     /// });
     /// ```
     #[track_caller]

@@ -1,11 +1,10 @@
 //! Adopted UNIX listeners.
 
-use std::io;
 use std::os::fd::OwnedFd;
 
 use crate::address::{Address, UnixAddress};
 use crate::connection::Factory;
-use crate::error::ListenError;
+use crate::error::AdoptError;
 use crate::handle::ReactorHandle;
 use crate::listening::{self, Acceptor, ListeningPort};
 
@@ -22,15 +21,18 @@ impl ReactorHandle {
         &self,
         listener: impl Into<OwnedFd>,
         factory: F,
-    ) -> Result<ListeningPort<UnixAddress>, ListenError> {
+    ) -> Result<ListeningPort<UnixAddress>, AdoptError> {
         let read = |address: &_| match Address::from_system(address) {
             Address::Unix(address) => Some(address),
             _ => None,
         };
-        let adopt = || {
-            let core = self.core().map_err(io::Error::other)?;
-            listening::adopt(&core, listener.into(), factory, read, Acceptor::Unix)
-        };
-        adopt().map_err(|error| ListenError::new("an adopted socket", error))
+        let core = self.core()?;
+        Ok(listening::adopt(
+            &core,
+            listener.into(),
+            factory,
+            read,
+            Acceptor::Unix,
+        )?)
     }
 }

@@ -11,8 +11,50 @@ use crate::connection::{Connection, Protocol};
 use crate::error::{ConnectError, ConnectErrorKind};
 use crate::handle::ReactorHandle;
 
-/// How long to wait where too many wait already.
+/// Longest time of an attempt, unless it is set.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where and how to connect, for [`connect_unix`](ReactorHandle::connect_unix). Whatever can be
+/// a [`UnixAddress`] is one.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::UnixConnectOptions;
+/// use std::time::Duration;
+///
+/// let options = UnixConnectOptions::new("/run/admin").timeout(Duration::from_secs(2));
+/// # drop(options);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "it connects to nothing by itself"]
+pub struct UnixConnectOptions {
+    target: UnixAddress,
+    timeout: Duration,
+}
+
+impl UnixConnectOptions {
+    /// The usual way to connect to `target`.
+    pub fn new(target: impl Into<UnixAddress>) -> Self {
+        Self {
+            target: target.into(),
+            timeout: TIMEOUT,
+        }
+    }
+
+    /// The longest time of an attempt: 30 seconds unless this is called. An attempt takes time
+    /// if the server's backlog is full.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+}
+
+impl<A: Into<UnixAddress>> From<A> for UnixConnectOptions {
+    fn from(target: A) -> Self {
+        Self::new(target)
+    }
+}
 
 impl ReactorHandle {
     /// Connects to the UNIX socket `target` and gives the connection to `protocol`.
@@ -27,12 +69,12 @@ impl ReactorHandle {
     #[doc(alias = "UnixStream")]
     pub fn connect_unix<P: Protocol>(
         &self,
-        target: impl Into<UnixAddress>,
+        target: impl Into<UnixConnectOptions>,
         protocol: P,
     ) -> Deferred<Connection<P>> {
-        let target = target.into();
+        let options = target.into();
         from_the_loop(self, || {
-            dial(self, target)
+            dial(self, options)
                 .add_callback(move |connected| connected.into_connection(protocol, None))
         })
     }
@@ -41,24 +83,25 @@ impl ReactorHandle {
     /// [`Connector`]. It does not begin by itself.
     pub fn connector_unix<F: ClientFactory>(
         &self,
-        target: impl Into<UnixAddress>,
+        target: impl Into<UnixConnectOptions>,
         factory: F,
     ) -> Connector<F::Protocol> {
-        let target = target.into();
-        let destination = target.to_string();
+        let options = target.into();
+        let destination = options.target.to_string();
         let reactor = self.clone();
-        let again = Box::new(move || from_the_loop(&reactor, || dial(&reactor, target.clone())));
+        let again = Box::new(move || from_the_loop(&reactor, || dial(&reactor, options.clone())));
         Connector::new(self, destination, again, factory)
     }
 }
 
-fn dial(reactor: &ReactorHandle, target: UnixAddress) -> Deferred<Connected> {
+fn dial(reactor: &ReactorHandle, options: UnixConnectOptions) -> Deferred<Connected> {
+    let UnixConnectOptions { target, timeout } = options;
     let given = target.to_string();
     let Ok(core) = reactor.core() else {
         let kind = ConnectErrorKind::ReactorGone;
         return fail(ConnectError::new(&given, kind));
     };
-    let connecting = attempt(&core, &Target::Unix(target), TIMEOUT);
+    let connecting = attempt(&core, &Target::Unix(target), timeout);
     connecting.add_callback(move |outcome: io::Result<Connected>| {
         outcome.map_err(|error| Failure::new(ConnectError::because(&given, error)))
     })

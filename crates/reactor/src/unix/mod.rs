@@ -4,4 +4,5 @@ mod adopt;
 mod connect;
 mod listen;
 
+pub use self::connect::UnixConnectOptions;
 pub use self::listen::UnixListenOptions;

@@ -1,4 +1,4 @@
-//! How a connection ends: in one direction, when all is sent, or at once.
+//! End of a transport: of one direction, of both when all is sent, or at once.
 
 use std::io;
 
@@ -55,16 +55,19 @@ impl Transport {
 
     /// Ends the connection when everything is sent.
     pub(in crate::connection) fn lose(&self) {
+        // After a send that has failed, there is a reason already.
+        self.lose_because(ConnectionClosed::Done);
+    }
+
+    /// As [`lose`](Self::lose), with a reason other than that it was asked for.
+    pub(in crate::connection) fn lose_because(&self, reason: ConnectionClosed) {
         if self.is_open() {
-            // A broken one has its reason already.
-            self.reason
-                .borrow_mut()
-                .get_or_insert(ConnectionClosed::Done);
+            self.reason.borrow_mut().get_or_insert(reason);
             self.flags.set(Flags::CLOSE_AFTER_FLUSH);
         }
     }
 
-    /// The same, because of `failure`.
+    /// As [`lose`](Self::lose), because of `failure`.
     pub(in crate::connection) fn fail(&self, failure: Failure) {
         let is_in_order = matches!(*self.reason.borrow(), None | Some(ConnectionClosed::Done));
         if is_in_order && !self.flags.has_any(Flags::ABORTING.union(Flags::CLOSED)) {
@@ -88,8 +91,11 @@ impl Transport {
             return;
         }
         let mut first = self.reason.borrow_mut();
-        // The first failure is the reason, whatever came of it.
-        if !matches!(*first, Some(ConnectionClosed::Failed(_))) {
+        // A failure or an idle timeout stays the reason, whatever came of it.
+        if !matches!(
+            *first,
+            Some(ConnectionClosed::Failed(_) | ConnectionClosed::IdleTimeout { .. })
+        ) {
             *first = Some(reason);
         }
         self.flags.set(Flags::ABORTING);

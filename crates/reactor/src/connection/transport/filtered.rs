@@ -19,7 +19,7 @@ use deferred::{DelayedCall, Failure, Result, Trigger};
 use super::{SEND_AT_ONCE, Transport};
 use crate::address::Address;
 use crate::connection::flags::Flags;
-use crate::connection::out_buffer::OutBuffer;
+use crate::connection::output::Output;
 use crate::error::ConnectionClosed;
 use crate::filter::{Engine, Environment, Filter, FilterWaker, Sides};
 use crate::panics::contain;
@@ -42,7 +42,7 @@ pub(in crate::connection) struct Filtered {
     /// One that was put in: what is written goes to it already, what is read does not.
     next: Option<Next>,
     /// What was written and no filter has taken.
-    plain: OutBuffer,
+    plain: Output,
     /// What was delivered.
     up: Vec<u8>,
     finish: Finish,
@@ -88,7 +88,7 @@ impl Filtered {
         Self {
             engine: None,
             next: None,
-            plain: OutBuffer::default(),
+            plain: Output::default(),
             up: Vec::new(),
             finish: Finish::NotYet,
             failure: None,
@@ -454,7 +454,7 @@ impl Transport {
             .unwrap_or(0)
     }
 
-    /// As [`OutBuffer::answers`].
+    /// As [`Output::answers`].
     pub(super) fn answers_for_filters(&self, most: usize) -> usize {
         self.look_at_filters(|filtered| filtered.plain.answers(most))
             .unwrap_or(0)

@@ -1,10 +1,5 @@
-//! A connection without its protocol: what is to be sent, whether to read, and
-//! how it ends.
-//!
-//! The two directions end by themselves: reading when the peer has finished
-//! (`READ_EOF`), writing when this side has (`SHUT_WRITE_AFTER_FLUSH`, then `WRITE_CLOSED`). When both
-//! have ended, or somebody asks for it (`CLOSE_AFTER_FLUSH`: when everything is sent; `ABORTING`:
-//! at the next opportunity), the connection is `CLOSED`.
+//! Transport of a connection: what is to be sent, whether to read, and how it ends. It knows
+//! nothing of protocols. Its state is in [`Flags`], which say how they follow one another.
 
 mod ending;
 mod filtered;
@@ -22,7 +17,7 @@ use self::filtered::Filtered;
 pub(crate) use self::filtered::OnOpen;
 use super::flags::{FlagCell, Flags};
 use super::limits::WriteLimits;
-use super::out_buffer::OutBuffer;
+use super::output::Output;
 use crate::address::Address;
 use crate::core::Core;
 use crate::credentials::PeerCredentials;
@@ -34,7 +29,7 @@ use crate::poll::{Interest, Key};
 /// it: copying it would cost more than gathering it with others saves.
 const SEND_AT_ONCE: usize = 32 * 1024;
 
-/// How often a connection that is closing is read in a turn, to discard what comes.
+/// Number of reads of a closing connection in a turn, to discard what comes.
 const DISCARDS_PER_TURN: usize = 4;
 
 pub(crate) struct Transport {
@@ -68,7 +63,7 @@ struct Rare {
 struct Io {
     /// `None` once the connection is over.
     stream: Option<RawStream>,
-    out: OutBuffer,
+    out: Output,
 }
 
 impl Io {
@@ -93,7 +88,7 @@ impl Transport {
             core,
             io: RefCell::new(Io {
                 stream: Some(stream),
-                out: OutBuffer::default(),
+                out: Output::default(),
             }),
             rare: Cell::default(),
             reason: RefCell::default(),
@@ -243,7 +238,7 @@ impl Transport {
         }
     }
 
-    /// Writes, if that is only to add a few bytes to what waits; says whether it was.
+    /// Writes, if that only adds a few bytes to the buffer; says whether it did.
     #[inline]
     pub(super) fn write_little(&self, bytes: &[u8]) -> bool {
         let mut io = self.io.borrow_mut();
@@ -258,7 +253,7 @@ impl Transport {
         true
     }
 
-    /// Writes what may be much, or may not be written.
+    /// Writes what may be large, or may not be written at all.
     #[inline(never)]
     pub(super) fn write_much(&self, bytes: &[u8]) {
         if !self.takes_writes() {
@@ -284,6 +279,9 @@ impl Transport {
             match io.send(bytes) {
                 Ok(sent) => {
                     self.core.counters.sent(sent);
+                    if sent > 0 {
+                        self.note_activity();
+                    }
                     rest = &bytes[sent..];
                 }
                 Err(error) => return self.fail_writing(io, error),
@@ -320,6 +318,13 @@ impl Transport {
         result
     }
 
+    /// Notes that something was received or sent, if that ends an idle time.
+    pub(super) fn note_activity(&self) {
+        if self.flags.has_any(Flags::HAS_IDLE_TIMEOUT) {
+            self.flags.set(Flags::ACTIVITY);
+        }
+    }
+
     pub(super) fn carries_descriptors(&self) -> bool {
         self.flags.has_any(Flags::CARRIES_DESCRIPTORS)
     }
@@ -332,7 +337,7 @@ impl Transport {
     /// Writes `bytes`; `descriptor` goes with the first of them.
     pub(super) fn write_with(&self, descriptor: OwnedFd, bytes: &[u8]) {
         self.io.borrow_mut().out.push_descriptor(descriptor);
-        // In pieces that are not sent past what waits.
+        // Below SEND_AT_ONCE, so that no piece overtakes buffered bytes.
         for piece in bytes.chunks(SEND_AT_ONCE - 1) {
             self.write(piece);
         }
@@ -379,11 +384,7 @@ impl Transport {
         self.core.counters.sent(sent);
         let is_write_blocked = io.out.tidy(&self.core) > 0;
         self.flags.set_to(Flags::HAS_OUTPUT, is_write_blocked);
-        if is_write_blocked
-            || self
-                .flags
-                .has_any(Flags::WRITE_BLOCKED.union(Flags::COUNTED))
-        {
+        if is_write_blocked || self.flags.has_any(Flags::SEND_IS_SPECIAL) {
             self.wait_for_room(io, sent);
         }
     }
@@ -394,18 +395,19 @@ impl Transport {
         self.throttle(io);
     }
 
-    /// Notes that the system has taken so much of what waited, and whether something is left.
+    /// Notes that the system has taken `sent` bytes of what waited, and whether any are left.
     fn has_sent(&self, io: &mut Io, sent: usize) {
         io.out.forget_sent(sent);
         if sent > 0 {
             self.flags.set(Flags::PROGRESS);
+            self.note_activity();
         }
         let is_write_blocked = io.out.waiting() > 0;
         self.flags.set_to(Flags::WRITE_BLOCKED, is_write_blocked);
         self.flags.set_to(Flags::HAS_OUTPUT, is_write_blocked);
     }
 
-    /// The same in the middle of a handler, also if the system has said that it takes nothing.
+    /// As [`flush`](Self::flush), in the middle of a handler, also if the system took nothing.
     fn send_waiting(&self, io: &mut Io) -> io::Result<()> {
         if let Some(stream) = &io.stream {
             let sent = io.out.send(stream)?;
@@ -436,7 +438,7 @@ impl Transport {
         self.flags.set_to(Flags::COUNTED, io.out.waiting() > 0);
     }
 
-    /// The same, between two handlers, for what the system takes no more of.
+    /// As [`throttle`](Self::throttle), between two handlers, if the system takes no more.
     pub(super) fn throttle_if_blocked(&self) {
         if self.is_write_blocked() {
             self.throttle(&mut self.io.borrow_mut());
@@ -493,7 +495,7 @@ impl Transport {
         Ok(received)
     }
 
-    /// The same, where it is not to be part of the caller: at the end of a connection.
+    /// As [`receive`](Self::receive), not inlined: at the end of a connection.
     #[cold]
     pub(super) fn receive_last(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         self.receive(buffer)
@@ -506,7 +508,7 @@ impl Transport {
     /// Whether a frame may be delivered.
     #[inline]
     pub(super) fn takes_frames(&self) -> bool {
-        // Mostly nothing stands against it, and nothing waits to be sent.
+        // The usual case: no flag forbids it, and nothing waits to be sent.
         !self.flags.has_any(
             Flags::NO_FRAMES
                 .union(Flags::HAS_OUTPUT)
@@ -516,10 +518,10 @@ impl Transport {
 
     fn takes_more_frames(&self) -> bool {
         if self.waiting() > self.limits().high_water {
-            // That may mean to find out that it is over.
             if self.flags.has_any(Flags::FILTERED) {
                 self.flush_filters();
             }
+            // The flush may find the connection lost.
             if self.can_flush() {
                 self.flush();
             } else {
@@ -590,8 +592,8 @@ impl Transport {
         io.stream.as_ref().map_or(0, RawStream::arrived)
     }
 
-    /// The system tells of a hang-up that neither reading nor writing would
-    /// show: it is looked into here, since it would be told again and again.
+    /// Looks into a hang-up that neither reading nor writing would show, and that the poller
+    /// would report again and again.
     pub(super) fn look_into_hang_up(&self) {
         let looked = match &self.io.borrow().stream {
             Some(stream) => match stream.take_error() {

@@ -1,4 +1,4 @@
-//! The life of a port for datagrams: its socket, and which handler is called when.
+//! Event source of a datagram port: its socket, and which handler is called when.
 //!
 //! ```text
 //!  start ──▶ start_protocol ──▶ datagram_received* ──▶ stop_protocol
@@ -21,11 +21,12 @@ use socket2::SockRef;
 use super::address::sealed::Family;
 use super::context::DatagramContext;
 use super::error::{DatagramError, DatagramPortClosed};
+use super::limits::Limits;
 use super::protocol::DatagramProtocol;
 use super::queue::{Queue, WaitsFor};
 use crate::core::{Core, Runnable};
 use crate::handle::ReactorHandle;
-use crate::mailbox::{Mailbox, MailboxOwner};
+use crate::mailbox::{Mailbox, MailboxOwner, MailboxStatus, PlainStatus};
 use crate::poll::{Interest, Key, Ready, Registration};
 use crate::registry::EventSource;
 use crate::report::{Of, report};
@@ -34,34 +35,20 @@ use crate::wait_list::WaitList;
 /// How many bytes are received before others have their turn.
 const BYTES_PER_TURN: usize = 256 * 1024;
 
-/// A datagram counts as so many bytes at the least, and an error as so many.
+/// A datagram counts as this many bytes at least, an error as `COST_OF_ERROR`.
 const LEAST_COST: usize = 256;
 const COST_OF_ERROR: usize = 8 * 1024;
 
-/// After so many wake-ups in a row that bring nothing but errors without an end, the port is
+/// After this many wake-ups in a row that bring nothing but errors without an end, the port is
 /// lost.
 const MAX_FUTILE: u32 = 16;
-
-/// What does not change as long as the port is open.
-pub(in crate::datagram) struct Limits {
-    pub(in crate::datagram) max_packet_size: usize,
-    pub(in crate::datagram) max_queued: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            max_packet_size: 8192,
-            max_queued: 128,
-        }
-    }
-}
 
 pub(crate) struct DatagramSource<P: DatagramProtocol> {
     core: Rc<Core>,
     reactor: ReactorHandle,
     key: Key,
     mailbox: Mailbox<Self>,
+    status: PlainStatus,
     /// Dropped when it is closed, before the socket is.
     cleanup: Cell<Option<Box<dyn Any>>>,
     /// `None` once it is closed.
@@ -76,7 +63,7 @@ pub(crate) struct DatagramSource<P: DatagramProtocol> {
     futile: Cell<u32>,
     /// It is to be closed, for this reason.
     ending: RefCell<Option<DatagramPortClosed>>,
-    /// Who waits for it to be closed.
+    /// Triggers of `stop_listening`.
     stopping: WaitList<()>,
 }
 
@@ -97,7 +84,8 @@ impl<P: DatagramProtocol> DatagramSource<P> {
             core: Rc::clone(core),
             reactor: ReactorHandle::new(core),
             key: registration.key(),
-            mailbox: Mailbox::new(me, protocol),
+            mailbox: Mailbox::new(me, Some(protocol)),
+            status: PlainStatus::default(),
             registration: RefCell::new(Some(registration)),
             local: RefCell::new(local),
             peer: RefCell::new(peer),
@@ -112,7 +100,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         });
         core.insert(Rc::<Self>::clone(&source));
         let mut started = Ok(());
-        source.try_with_protocol(|protocol| {
+        source.try_with_open(|protocol| {
             started = Failure::catch(|| protocol.start_protocol(&mut source.context()))
                 .and_then(|started| started);
         });
@@ -190,7 +178,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         let mut has_received = false;
         let mut last_error = None;
         let mut is_drained = false;
-        self.try_with_protocol(|protocol| {
+        self.try_with_open(|protocol| {
             while left > 0 && self.is_open() {
                 let received =
                     self.with_socket(|socket| P::Address::receive(socket, &mut buffer[..room]));
@@ -205,7 +193,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
                         is_drained = true;
                         break;
                     }
-                    // From nobody: somebody has shut it down.
+                    // Without a sender: the socket was shut down through another descriptor.
                     Ok((_, None)) => {
                         last_error = Some(Errno::SHUTDOWN);
                         COST_OF_ERROR
@@ -255,7 +243,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
     fn take_in(&self, protocol: &mut P, buffer: &[u8], length: usize, from: P::Address) {
         if length > self.max_packet_size {
             let error = DatagramError::TooLong { length };
-            return self.guard(|cx| protocol.datagram_failed(cx, error));
+            return self.handle(|cx| protocol.datagram_failed(cx, error));
         }
         // What came from others before it was connected.
         let is_from_peer = match &*self.peer.borrow() {
@@ -263,7 +251,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
             None => true,
         };
         if is_from_peer {
-            self.guard(|cx| protocol.datagram_received(cx, &buffer[..length], from));
+            self.handle(|cx| protocol.datagram_received(cx, &buffer[..length], from));
         }
     }
 
@@ -271,12 +259,12 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         match error {
             Errno::CONNREFUSED | Errno::CONNRESET => {
                 if self.peer.borrow().is_some() {
-                    self.guard(|cx| protocol.connection_refused(cx));
+                    self.handle(|cx| protocol.connection_refused(cx));
                 }
             }
             error => {
                 let error = DatagramError::Io(error.into());
-                self.guard(|cx| protocol.datagram_failed(cx, error));
+                self.handle(|cx| protocol.datagram_failed(cx, error));
             }
         }
     }
@@ -284,11 +272,11 @@ impl<P: DatagramProtocol> DatagramSource<P> {
     // --- settling and ending ---
 
     fn settle_now(&self) {
-        // Somebody further up the stack has the protocol, and will do it.
+        // A handler further up the stack has the protocol; its caller settles.
         if self.mailbox.is_busy() {
             return;
         }
-        self.try_with_protocol(|protocol| self.run_jobs(protocol));
+        self.try_with_open(|protocol| self.run_jobs(protocol));
         let ending = self.ending.take();
         if ending.is_some() {
             self.finish(ending);
@@ -318,7 +306,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
 
     /// Has the port closed, from the loop. The first reason counts.
     fn end(&self, reason: DatagramPortClosed) {
-        if self.mailbox.is_over() {
+        if self.status.is_closed() {
             return;
         }
         self.ending.borrow_mut().get_or_insert(reason);
@@ -326,7 +314,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
     }
 
     pub(in crate::datagram) fn stop(&self) -> Deferred<()> {
-        if self.mailbox.is_over() {
+        if self.status.is_closed() {
             return succeed(());
         }
         let stopped = self.stopping.add((), || ());
@@ -334,9 +322,9 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         stopped
     }
 
-    /// Closes the port, then tells the protocol, if it has started, and those who wait.
+    /// Closes the port, calls `stop_protocol` if the protocol has started, and fires the waiters.
     fn finish(&self, reason: Option<DatagramPortClosed>) {
-        // This is kept from being dropped until the end of it.
+        // Keeps `self` from being dropped before the end of this.
         let me = self.mailbox.weak().upgrade();
         drop(self.core.registry.remove(self.key));
         // The file of a UNIX socket goes before the socket.
@@ -345,17 +333,16 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         let left = self.queue.borrow_mut().clear();
         self.count_dropped(left.len());
         if let Some(retry) = self.retry.take() {
-            // It may be what called this.
+            // `cancel` errs if this runs from that very timer; harmless.
             let _ = retry.cancel();
         }
-        self.close_mailbox(|protocol, cx| {
+        self.close_with(&self.status, |protocol, cx| {
             if let Some(reason) = reason {
                 protocol.stop_protocol(cx, reason);
             }
-            Ok(())
         });
         for trigger in self.stopping.take_all() {
-            // Cancelled meanwhile, at the worst.
+            // Errs only if another of these has just cancelled it.
             let _ = trigger.callback(());
         }
         drop(me);
@@ -364,10 +351,17 @@ impl<P: DatagramProtocol> DatagramSource<P> {
 
 impl<P: DatagramProtocol> MailboxOwner for DatagramSource<P> {
     type Protocol = P;
+    type Open = P;
     type Context<'a> = DatagramContext<'a, P>;
+    type Closed = DatagramError;
+    type Status = PlainStatus;
 
     fn mailbox(&self) -> &Mailbox<Self> {
         &self.mailbox
+    }
+
+    fn status(&self) -> &PlainStatus {
+        &self.status
     }
 
     fn reactor(&self) -> &ReactorHandle {
@@ -378,7 +372,16 @@ impl<P: DatagramProtocol> MailboxOwner for DatagramSource<P> {
         DatagramContext::new(self)
     }
 
-    fn failed(&self, failure: Failure) {
+    fn closed_error() -> DatagramError {
+        DatagramError::PortClosed
+    }
+
+    /// A port that is to close is gone for its handles.
+    fn is_gone(&self) -> bool {
+        !self.is_open()
+    }
+
+    fn handler_failed(&self, failure: Failure) {
         report(&Of::DatagramPort(&self.address()), failure);
     }
 }
@@ -402,7 +405,7 @@ impl<P: DatagramProtocol> EventSource for DatagramSource<P> {
 
 impl<P: DatagramProtocol> Runnable for DatagramSource<P> {
     fn run_pending(self: Rc<Self>) {
-        self.mailbox.settle();
+        self.status.set_queued(false);
         self.settle_now();
     }
 }

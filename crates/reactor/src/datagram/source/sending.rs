@@ -1,4 +1,4 @@
-//! Sending: at once, or when there is room.
+//! Sending of datagrams: at once, or when the system has room.
 
 use deferred::DelayedCall;
 use rustix::io::Errno;
@@ -9,7 +9,7 @@ use crate::datagram::address::sealed::Family;
 use crate::datagram::error::DatagramError;
 use crate::datagram::protocol::DatagramProtocol;
 use crate::datagram::queue::{Datagram, WaitsFor};
-use crate::mailbox::MailboxOwner;
+use crate::mailbox::{Cause, MailboxOwner};
 
 impl<P: DatagramProtocol> DatagramSource<P> {
     pub(in crate::datagram) fn send(
@@ -60,12 +60,14 @@ impl<P: DatagramProtocol> DatagramSource<P> {
                 Ok(_) => return Ok(()),
                 Err(Errno::INTR) => {}
                 Err(Errno::CONNREFUSED) if !was_refused => {
-                    // That is what became of an earlier one.
+                    // The error is about an earlier datagram.
                     was_refused = true;
                     if self.peer.borrow().is_some() {
-                        let told =
-                            self.post(Box::new(|protocol, cx| protocol.connection_refused(cx)));
-                        drop(told);
+                        // Hands the job back if the port is closed; the job is dropped.
+                        drop(self.post(
+                            Box::new(|protocol, cx| protocol.connection_refused(cx)),
+                            Cause::Other,
+                        ));
                     }
                 }
                 Err(error) => return Err(error),
@@ -73,7 +75,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         }
     }
 
-    /// Sends what waits, as far as there is room.
+    /// Sends datagrams that wait, until the system has no room.
     pub(super) fn flush(&self) {
         let mut has_sent = false;
         loop {
@@ -100,9 +102,11 @@ impl<P: DatagramProtocol> DatagramSource<P> {
                 Err(error) => {
                     self.count_dropped(1);
                     let error = DatagramError::of(error, datagram.bytes.len());
-                    let told =
-                        self.post(Box::new(|protocol, cx| protocol.datagram_failed(cx, error)));
-                    drop(told);
+                    // Hands the job back if the port is closed; the job is dropped.
+                    drop(self.post(
+                        Box::new(|protocol, cx| protocol.datagram_failed(cx, error)),
+                        Cause::Other,
+                    ));
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! What is to be sent: bytes, and descriptors that go with some of them.
+//! Output of a connection: bytes, descriptors that go with some of them, and how many of the
+//! bytes are answers to input.
 
 use std::collections::VecDeque;
 use std::io;
@@ -8,78 +9,54 @@ use smallvec::SmallVec;
 
 use crate::core::{Core, Spare};
 use crate::io::RawStream;
+use crate::out_buffer::OutBuffer;
 
-/// What was sent is cut off the front of the buffer when it is so much, and half of
-/// the buffer: so that each byte is moved once at the most.
-const COMPACT_AT: usize = 64 * 1024;
-
-/// So many descriptors may wait: each of them is one that this process has open.
+/// At most this many descriptors wait: each of them is open in this process.
 pub(super) const MAX_DESCRIPTORS: usize = 64;
 
 #[derive(Default)]
-#[expect(
-    clippy::box_collection,
-    reason = "one word is moved to and fro, not three"
-)]
-pub(super) struct OutBuffer {
-    /// Borrowed from the loop while there is something in it.
-    buffer: Option<Box<Vec<u8>>>,
-    /// So many bytes, at the front, are sent.
-    sent: usize,
-    /// So many wait behind them.
-    waiting: usize,
-    /// So many of those that wait were not written in answer to input.
+pub(super) struct Output {
+    bytes: OutBuffer,
+    /// How many of the bytes that wait are no answers to input.
     unprompted: usize,
-    /// So many answers waited when they were last counted.
+    /// How many answers waited when they were last counted.
     counted_answers: usize,
-    /// By so much a single write was larger than the limit.
+    /// By how much a single write was larger than the limit.
     allowance: usize,
-    /// Each goes with the byte at this place.
+    /// Each with the place in the buffer of the byte that it goes with.
     descriptors: Option<Box<Descriptors>>,
 }
 
 type Descriptors = VecDeque<(usize, OwnedFd)>;
 
-impl OutBuffer {
+impl Output {
     #[inline]
     pub(super) fn waiting(&self) -> usize {
-        self.waiting
+        self.bytes.waiting()
     }
 
     /// Adds `bytes` at the end.
     #[inline]
     pub(super) fn push(&mut self, bytes: &[u8], core: &Core) {
-        self.waiting += bytes.len();
-        self.buffer
-            .get_or_insert_with(|| core.buffers.take_spare())
-            .extend_from_slice(bytes);
+        self.bytes.push(bytes, core);
     }
 
-    /// Adds what is in `bytes` at the end, and the room for it if none is in use.
+    /// Adds what is in `bytes` at the end, and takes their memory if none is in use.
     pub(super) fn push_buffer(&mut self, bytes: Spare, core: &Core) {
-        if self.buffer.is_none() {
-            self.waiting = bytes.len();
-            self.buffer = Some(bytes);
-        } else {
-            self.push(&bytes, core);
-            core.buffers.return_spare(bytes);
-        }
+        self.bytes.push_buffer(bytes, core);
     }
 
-    /// What waits.
+    /// The bytes that wait.
     pub(super) fn unsent(&self) -> &[u8] {
-        self.buffer
-            .as_ref()
-            .map_or(&[], |buffer| &buffer[self.sent..])
+        self.bytes.unwritten()
     }
 
-    /// Notes that the first `sent` bytes of what waits do so no more.
+    /// The first `sent` bytes that wait are sent.
     pub(super) fn mark_sent(&mut self, sent: usize) {
-        self.sent += sent;
-        self.waiting -= sent;
+        self.bytes.advance(sent);
     }
 
-    /// Counts so many of the bytes that were just added as not written in answer to input.
+    /// Counts `written` of the bytes that were just pushed as no answer to input.
     pub(super) fn add_unprompted(&mut self, written: usize) {
         self.unprompted += written;
     }
@@ -91,7 +68,7 @@ impl OutBuffer {
     /// such, a peer that sends everything back could not be read from, and both sides
     /// would wait for each other.
     pub(super) fn answers(&mut self, most: usize) -> usize {
-        let answers = self.waiting - self.unprompted;
+        let answers = self.waiting() - self.unprompted;
         let by_handler = answers.saturating_sub(self.counted_answers);
         let excess = by_handler.saturating_sub(most);
         self.unprompted += excess;
@@ -102,7 +79,7 @@ impl OutBuffer {
     /// Counts no longer those that were `sent`: answers and others in proportion, since which
     /// byte was written why is not kept.
     pub(super) fn forget_sent(&mut self, sent: usize) {
-        let (waiting, before) = (self.waiting as u128, (self.waiting + sent) as u128);
+        let (waiting, before) = (self.waiting() as u128, (self.waiting() + sent) as u128);
         let left_of = |count: usize| (count as u128 * waiting / before.max(1)) as usize;
         self.unprompted = left_of(self.unprompted);
         self.counted_answers = left_of(self.counted_answers);
@@ -124,7 +101,7 @@ impl OutBuffer {
 
     /// `descriptor` goes with the byte that is added next.
     pub(super) fn push_descriptor(&mut self, descriptor: OwnedFd) {
-        let place = self.sent + self.waiting;
+        let place = self.bytes.end();
         let descriptors = self.descriptors.get_or_insert_default();
         descriptors.push_back((place, descriptor));
     }
@@ -135,12 +112,11 @@ impl OutBuffer {
         if self.descriptors.is_some() {
             return self.send_with_descriptors(stream);
         }
-        let Some(buffer) = &self.buffer else {
+        if self.bytes.waiting() == 0 {
             return Ok(0);
-        };
-        let sent = stream.send(&buffer[self.sent..])?;
-        self.sent += sent;
-        self.waiting -= sent;
+        }
+        let sent = stream.send(self.bytes.unwritten())?;
+        self.bytes.advance(sent);
         Ok(sent)
     }
 
@@ -150,18 +126,19 @@ impl OutBuffer {
     fn send_with_descriptors(&mut self, stream: &RawStream) -> io::Result<usize> {
         let mut all_sent = 0;
         while self.waiting() > 0 {
-            let (Some(descriptors), Some(buffer)) = (&mut self.descriptors, &self.buffer) else {
+            let Some(descriptors) = &mut self.descriptors else {
                 break;
             };
-            let with_first = descriptors
-                .iter()
-                .take_while(|(place, _)| *place == self.sent);
+            let (start, unwritten) = (self.bytes.start(), self.bytes.unwritten());
+            let with_first = descriptors.iter().take_while(|(place, _)| *place == start);
             let with_first: SmallVec<[BorrowedFd<'_>; 4]> = with_first
                 .map(|(_, descriptor)| descriptor.as_fd())
                 .collect();
             let next = descriptors.get(with_first.len());
-            let until = next.map_or(buffer.len(), |(place, _)| *place);
-            let part = &buffer[self.sent..until];
+            let part = match next {
+                Some((place, _)) => &unwritten[..*place - start],
+                None => unwritten,
+            };
             let sent = if with_first.is_empty() {
                 stream.send(part)?
             } else {
@@ -176,8 +153,7 @@ impl OutBuffer {
             if descriptors.is_empty() {
                 self.descriptors = None;
             }
-            self.sent += sent;
-            self.waiting -= sent;
+            self.bytes.advance(sent);
             all_sent += sent;
         }
         if self.waiting() > 0 {
@@ -186,35 +162,25 @@ impl OutBuffer {
         Ok(all_sent)
     }
 
-    /// Gives back the room that is not needed any more, and how much waits.
+    /// Gives back the room that is not needed any more; gives how much waits.
     #[inline]
     pub(super) fn tidy(&mut self, core: &Core) -> usize {
-        if self.waiting == 0 {
-            self.sent = 0;
-            if let Some(buffer) = self.buffer.take() {
-                core.buffers.return_spare(buffer);
-            }
-        } else if self.sent >= COMPACT_AT && self.sent >= self.waiting {
-            self.compact();
+        let moved = self.bytes.tidy(core);
+        if moved > 0 {
+            self.move_descriptors(moved);
         }
-        self.waiting
+        self.waiting()
     }
 
     #[cold]
-    fn compact(&mut self) {
-        let sent = std::mem::take(&mut self.sent);
-        if let Some(buffer) = &mut self.buffer {
-            buffer.drain(..sent);
-        }
+    fn move_descriptors(&mut self, moved: usize) {
         for (place, _) in self.descriptors.iter_mut().flat_map(|list| list.iter_mut()) {
-            *place -= sent;
+            *place -= moved;
         }
     }
 
     /// Forgets what waits.
-    pub(super) fn discard(mut self, core: &Core) {
-        if let Some(buffer) = self.buffer.take() {
-            core.buffers.return_spare(buffer);
-        }
+    pub(super) fn discard(self, core: &Core) {
+        self.bytes.discard(core);
     }
 }
