@@ -137,3 +137,8 @@ fn imports_of_deferred_go_one_way() {
 fn imports_of_reactor_go_one_way() {
     check("reactor");
 }
+
+#[test]
+fn imports_of_reactor_tls_go_one_way() {
+    check("reactor-tls");
+}

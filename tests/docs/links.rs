@@ -98,7 +98,7 @@ fn each_source_that_the_architecture_names_exists() {
 fn each_test_file_is_in_the_map_of_the_tests() {
     let tests = root().join("tests");
     let map = fs::read_to_string(tests.join("README.md")).expect("the map");
-    for folder in ["deferred", "sync", "reactor", "soak"] {
+    for folder in ["deferred", "sync", "reactor", "tls", "soak"] {
         let here = format!("file in `{folder}/`");
         let (_, section) = map.split_once(&here).expect("a table for the folder");
         let section = section.split("\n## ").next().expect("there is a first");

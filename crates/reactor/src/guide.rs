@@ -35,6 +35,9 @@ struct DatagramsAndChildren;
 #[doc = include_str!("../../../docs/guide/19-testing-without-sockets.md")]
 struct TestingWithoutSockets;
 
+#[doc = include_str!("../../../docs/guide/20-filters.md")]
+struct Filters;
+
 #[doc = include_str!("../../../docs/recipes.md")]
 struct Recipes;
 

@@ -1,0 +1,606 @@
+//! rustls: the one file that names it. What follows when rustls changes is here.
+//!
+//! The buffered API is used: ciphertext goes in by `read_tls`, what it holds comes out by the
+//! reader, and everything that is to be sent is fetched with `write_tls`, after each step.
+
+use std::io::{BufRead, Write};
+use std::sync::{Arc, OnceLock};
+
+use reactor::filter::Link;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+pub(crate) use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
+use rustls::server::{Accepted, Acceptor, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, Connection, DigitallySignedStruct, Error,
+    HandshakeKind, InvalidMessage, PeerIncompatible, ProtocolVersion, RootCertStore, ServerConfig,
+    ServerConnection, SignatureScheme, SupportedProtocolVersion,
+};
+
+use crate::error::{TlsConfigError, TlsErrorKind};
+use crate::info::{TlsInfo, TlsVersion};
+use crate::provider::Provider;
+use crate::settings::{Common, Names};
+
+/// What rustls is configured with, for one side.
+pub(crate) type Server = Arc<ServerConfig>;
+pub(crate) type Client = Arc<ClientConfig>;
+
+// --- configuration ---
+
+fn provider(provider: Option<Provider>) -> Result<Arc<CryptoProvider>, TlsConfigError> {
+    #[cfg(feature = "ring")]
+    if matches!(provider, None | Some(Provider::Ring)) {
+        return Ok(Arc::new(rustls::crypto::ring::default_provider()));
+    }
+    #[cfg(feature = "aws-lc-rs")]
+    if matches!(provider, None | Some(Provider::AwsLcRs)) {
+        return Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    }
+    Err(TlsConfigError::NoProvider { wanted: provider })
+}
+
+fn versions(wanted: &[TlsVersion]) -> Vec<&'static SupportedProtocolVersion> {
+    let has = |version| wanted.is_empty() || wanted.contains(&version);
+    let mut versions = Vec::new();
+    if has(TlsVersion::Tls13) {
+        versions.push(&rustls::version::TLS13);
+    }
+    #[cfg(feature = "tls12")]
+    if has(TlsVersion::Tls12) {
+        versions.push(&rustls::version::TLS12);
+    }
+    versions
+}
+
+/// The roots that a certificate may come from.
+pub(crate) struct RootSet {
+    certificates: Vec<CertificateDer<'static>>,
+    revoked: Vec<CertificateRevocationListDer<'static>>,
+}
+
+impl Clone for RootSet {
+    fn clone(&self) -> Self {
+        Self {
+            certificates: self.certificates.clone(),
+            revoked: self.revoked.clone(),
+        }
+    }
+}
+
+impl RootSet {
+    pub(crate) fn from_pem(pem: &[u8]) -> Result<Self, TlsConfigError> {
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+        let certificates =
+            certificates.map_err(|error| TlsConfigError::bad_pem("root certificates", error))?;
+        if certificates.is_empty() {
+            return Err(TlsConfigError::missing(
+                "root certificates",
+                "a `CERTIFICATE`",
+            ));
+        }
+        Ok(Self {
+            certificates,
+            revoked: Vec::new(),
+        })
+    }
+
+    pub(crate) fn add_revocation_lists(&mut self, pem: &[u8]) -> Result<(), TlsConfigError> {
+        let before = self.revoked.len();
+        for list in CertificateRevocationListDer::pem_slice_iter(pem) {
+            let list = list.map_err(|error| TlsConfigError::bad_pem("revocation lists", error))?;
+            self.revoked.push(list);
+        }
+        if self.revoked.len() == before {
+            return Err(TlsConfigError::missing("revocation lists", "an `X509 CRL`"));
+        }
+        Ok(())
+    }
+
+    fn store(&self) -> Result<Arc<RootCertStore>, TlsConfigError> {
+        let mut store = RootCertStore::empty();
+        for certificate in &self.certificates {
+            let added = store.add(certificate.clone());
+            added.map_err(|error| TlsConfigError::refused("root certificates", error))?;
+        }
+        Ok(Arc::new(store))
+    }
+}
+
+/// Whether a server asks its clients for certificates.
+#[derive(Clone, Default)]
+pub(crate) enum ClientAuth {
+    #[default]
+    None,
+    Optional(RootSet),
+    Required(RootSet),
+}
+
+/// A chain of certificates, and the key of the first.
+pub(crate) struct KeyPair {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    /// For the provider that has asked first: others can use it, too.
+    certified: OnceLock<Arc<CertifiedKey>>,
+}
+
+impl KeyPair {
+    pub(crate) fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsConfigError> {
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain).collect();
+        let chain = chain.map_err(|error| TlsConfigError::bad_pem("certificate", error))?;
+        if chain.is_empty() {
+            return Err(TlsConfigError::missing("certificate", "a `CERTIFICATE`"));
+        }
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| match error {
+            rustls::pki_types::pem::Error::NoItemsFound => {
+                TlsConfigError::missing("private key", "a `PRIVATE KEY`")
+            }
+            error => TlsConfigError::bad_pem("private key", error),
+        })?;
+        let pair = Self {
+            chain,
+            key,
+            certified: OnceLock::new(),
+        };
+        // A pair that does not fit together is found out here.
+        pair.certified(&*provider(None)?)?;
+        Ok(pair)
+    }
+
+    fn certified(&self, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, TlsConfigError> {
+        if let Some(certified) = self.certified.get() {
+            return Ok(Arc::clone(certified));
+        }
+        let key = self.key.clone_key();
+        let certified = CertifiedKey::from_der(self.chain.clone(), key, provider)
+            .map_err(|error| TlsConfigError::refused("certificate and private key", error))?;
+        Ok(Arc::clone(
+            self.certified.get_or_init(|| Arc::new(certified)),
+        ))
+    }
+}
+
+/// Chooses by the name that the client asks for.
+#[derive(Debug)]
+struct ByName {
+    names: Names<Arc<CertifiedKey>>,
+}
+
+impl ResolvesServerCert for ByName {
+    fn resolve(&self, hello: rustls::server::ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.names.find(hello.server_name()).cloned()
+    }
+}
+
+/// One for all.
+#[derive(Debug)]
+struct Always(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for Always {
+    fn resolve(&self, _hello: rustls::server::ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+}
+
+/// Tickets that resume a session, whichever loop gets them; their key changes by itself.
+pub(crate) type Ticketer = Arc<dyn rustls::server::ProducesTickets>;
+
+pub(crate) fn ticketer(common: &Common) -> Result<Ticketer, TlsConfigError> {
+    let wanted = common.provider;
+    let refused = |error| TlsConfigError::refused("tickets", error);
+    #[cfg(feature = "ring")]
+    if matches!(wanted, None | Some(Provider::Ring)) {
+        return rustls::crypto::ring::Ticketer::new().map_err(refused);
+    }
+    #[cfg(feature = "aws-lc-rs")]
+    if matches!(wanted, None | Some(Provider::AwsLcRs)) {
+        return rustls::crypto::aws_lc_rs::Ticketer::new().map_err(refused);
+    }
+    Err(TlsConfigError::NoProvider { wanted })
+}
+
+pub(crate) fn server(
+    common: &Common,
+    names: &Names<Arc<KeyPair>>,
+    client_auth: &ClientAuth,
+    ticketer: Ticketer,
+) -> Result<Server, TlsConfigError> {
+    let provider = provider(common.provider)?;
+    let names = names.try_map(|pair| pair.certified(&provider))?;
+    let refused = |error| TlsConfigError::refused("versions", error);
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&versions(&common.versions))
+        .map_err(refused)?;
+    let builder = match client_auth {
+        ClientAuth::None => builder.with_no_client_auth(),
+        ClientAuth::Optional(roots) | ClientAuth::Required(roots) => {
+            let mut verifier =
+                WebPkiClientVerifier::builder_with_provider(roots.store()?, provider)
+                    .with_crls(roots.revoked.clone());
+            if matches!(client_auth, ClientAuth::Optional(_)) {
+                verifier = verifier.allow_unauthenticated();
+            }
+            let verifier = verifier
+                .build()
+                .map_err(|error| TlsConfigError::refused("roots of clients", error))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(ByName { names }));
+    config.alpn_protocols.clone_from(&common.alpn);
+    config.ticketer = ticketer;
+    // 0-RTT data can be replayed: it is not accepted.
+    config.max_early_data_size = 0;
+    if common.logs_keys {
+        config.key_log = Arc::new(rustls::KeyLogFile::new());
+    }
+    Ok(Arc::new(config))
+}
+
+/// As `config`, with a certificate that was chosen for one connection.
+fn with_identity(config: &Server, pair: &KeyPair) -> Result<Server, TlsConfigError> {
+    let certified = pair.certified(config.crypto_provider())?;
+    let mut config = ServerConfig::clone(config);
+    config.cert_resolver = Arc::new(Always(certified));
+    Ok(Arc::new(config))
+}
+
+/// How a client finds out whom it talks to.
+#[derive(Clone)]
+pub(crate) enum Verification {
+    Platform,
+    Roots(RootSet),
+    /// Not at all.
+    None,
+}
+
+pub(crate) fn client(
+    common: &Common,
+    verification: &Verification,
+    identity: Option<&KeyPair>,
+) -> Result<Client, TlsConfigError> {
+    let provider = provider(common.provider)?;
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&versions(&common.versions))
+        .map_err(|error| TlsConfigError::refused("versions", error))?;
+    let builder = match verification {
+        Verification::Platform => {
+            let verifier = platform_verifier(&provider)?;
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(verifier)
+        }
+        Verification::Roots(roots) => {
+            let verifier =
+                WebPkiServerVerifier::builder_with_provider(roots.store()?, Arc::clone(&provider))
+                    .with_crls(roots.revoked.clone())
+                    .build()
+                    .map_err(|error| TlsConfigError::refused("roots", error))?;
+            builder.with_webpki_verifier(verifier)
+        }
+        Verification::None => {
+            let verifier = Arc::new(AcceptAny(Arc::clone(&provider)));
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(verifier)
+        }
+    };
+    let mut config = match identity {
+        Some(pair) => {
+            // Found out here whether the two belong together.
+            pair.certified(&provider)?;
+            builder
+                .with_client_auth_cert(pair.chain.clone(), pair.key.clone_key())
+                .map_err(|error| TlsConfigError::refused("certificate and private key", error))?
+        }
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols.clone_from(&common.alpn);
+    config.enable_early_data = false;
+    if common.logs_keys {
+        config.key_log = Arc::new(rustls::KeyLogFile::new());
+    }
+    Ok(Arc::new(config))
+}
+
+#[cfg(feature = "platform-verifier")]
+fn platform_verifier(
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, TlsConfigError> {
+    let verifier = rustls_platform_verifier::Verifier::new(Arc::clone(provider))
+        .map_err(|error| TlsConfigError::refused("roots of the platform", error))?;
+    Ok(Arc::new(verifier))
+}
+
+#[cfg(not(feature = "platform-verifier"))]
+fn platform_verifier(
+    _provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, TlsConfigError> {
+    Err(TlsConfigError::NoPlatformRoots)
+}
+
+/// Takes any certificate for that of the server.
+#[derive(Debug)]
+struct AcceptAny(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AcceptAny {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// A name that a certificate can be for: of a host, or an address.
+pub(crate) fn server_name(name: &str) -> Option<ServerName<'static>> {
+    ServerName::try_from(name.to_owned()).ok()
+}
+
+// --- one connection ---
+
+/// What a client has said first.
+#[derive(Clone, Debug)]
+pub(crate) struct Hello {
+    pub(crate) server_name: Option<String>,
+    pub(crate) alpn: Vec<Vec<u8>>,
+}
+
+/// A server that has not heard the whole of what the client says first.
+pub(crate) struct Accepting(Acceptor);
+
+/// A server that knows what the client has said, and has not answered.
+pub(crate) struct Greeted(Accepted);
+
+/// A connection that has its configuration: in its handshake, or open.
+pub(crate) struct Session(Connection);
+
+impl Accepting {
+    pub(crate) fn new() -> Self {
+        Self(Acceptor::default())
+    }
+
+    /// Takes what has come; gives how much of it, and what the client has said, once that is
+    /// complete.
+    pub(crate) fn receive(
+        &mut self,
+        input: &[u8],
+        link: &mut Link<'_>,
+    ) -> Result<(usize, Option<Greeted>), TlsErrorKind> {
+        let mut left = input;
+        while !left.is_empty() {
+            let read = self.0.read_tls(&mut left);
+            let read = read.map_err(|error| TlsErrorKind::Other(error.to_string()))?;
+            match self.0.accept() {
+                Ok(Some(accepted)) => {
+                    return Ok((input.len() - left.len(), Some(Greeted(accepted))));
+                }
+                Ok(None) if read == 0 => break,
+                Ok(None) => {}
+                Err((error, mut alert)) => {
+                    write_all(|to| alert.write_all(to), link);
+                    return Err(kind_of(error));
+                }
+            }
+        }
+        Ok((input.len() - left.len(), None))
+    }
+}
+
+impl Greeted {
+    pub(crate) fn hello(&self) -> Hello {
+        let hello = self.0.client_hello();
+        Hello {
+            server_name: hello.server_name().map(str::to_owned),
+            alpn: hello
+                .alpn()
+                .map_or_else(Vec::new, |names| names.map(<[u8]>::to_vec).collect()),
+        }
+    }
+
+    /// Answers, with the certificate that was chosen, if one was.
+    pub(crate) fn answer(
+        self,
+        config: &Server,
+        chosen: Option<&KeyPair>,
+        link: &mut Link<'_>,
+    ) -> Result<Session, TlsErrorKind> {
+        let config = match chosen {
+            Some(pair) => with_identity(config, pair)
+                .map_err(|error| TlsErrorKind::NoIdentity(error.to_string()))?,
+            None => Arc::clone(config),
+        };
+        match self.0.into_connection(config) {
+            Ok(connection) => Ok(Session::new(Connection::Server(connection))),
+            Err((error, mut alert)) => {
+                write_all(|to| alert.write_all(to), link);
+                Err(kind_of(error))
+            }
+        }
+    }
+}
+
+/// Writing to a vector does not fail.
+fn write_all(f: impl FnOnce(&mut dyn Write) -> std::io::Result<()>, link: &mut Link<'_>) {
+    let _ = f(link.down());
+}
+
+impl Session {
+    fn new(connection: Connection) -> Self {
+        Self(connection)
+    }
+
+    pub(crate) fn client(config: &Client, name: ServerName<'static>) -> Result<Self, TlsErrorKind> {
+        let connection = ClientConnection::new(Arc::clone(config), name).map_err(kind_of)?;
+        Ok(Self::new(Connection::Client(connection)))
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        !self.0.is_handshaking()
+    }
+
+    /// Takes what has come; gives how much of it. What it holds is delivered.
+    pub(crate) fn receive(
+        &mut self,
+        input: &[u8],
+        link: &mut Link<'_>,
+    ) -> Result<usize, TlsErrorKind> {
+        let mut left = input;
+        loop {
+            let read = if left.is_empty() {
+                0
+            } else {
+                let read = self.0.read_tls(&mut left);
+                read.map_err(|error| TlsErrorKind::Other(error.to_string()))?
+            };
+            let processed = self.0.process_new_packets();
+            self.deliver(link);
+            self.flush(link);
+            if processed.map_err(kind_of)?.peer_has_closed() {
+                link.end();
+                // Nothing after it counts.
+                return Ok(input.len());
+            }
+            if left.is_empty() || read == 0 {
+                return Ok(input.len() - left.len());
+            }
+        }
+    }
+
+    fn deliver(&mut self, link: &mut Link<'_>) {
+        let mut reader = self.0.reader();
+        // It errs if there is nothing now, or nothing more: either is seen elsewhere.
+        while let Ok(chunk) = reader.fill_buf()
+            && !chunk.is_empty()
+        {
+            link.deliver(chunk);
+            let length = chunk.len();
+            reader.consume(length);
+        }
+    }
+
+    /// Fetches everything that is to be sent.
+    pub(crate) fn flush(&mut self, link: &mut Link<'_>) {
+        while self.0.wants_write() {
+            // Writing to a vector does not fail.
+            let _ = self.0.write_tls(link.down());
+        }
+    }
+
+    pub(crate) fn send(
+        &mut self,
+        bytes: &[u8],
+        link: &mut Link<'_>,
+    ) -> Result<usize, TlsErrorKind> {
+        let taken = self.0.writer().write(bytes);
+        let taken = taken.map_err(|error| TlsErrorKind::Other(error.to_string()))?;
+        self.flush(link);
+        Ok(taken)
+    }
+
+    pub(crate) fn finish(&mut self, link: &mut Link<'_>) {
+        self.0.send_close_notify();
+        self.flush(link);
+    }
+
+    /// What is known of it, once it is open.
+    pub(crate) fn info(&self) -> TlsInfo {
+        let version = match self.0.protocol_version() {
+            Some(ProtocolVersion::TLSv1_2) => TlsVersion::Tls12,
+            _ => TlsVersion::Tls13,
+        };
+        let suite = self.0.negotiated_cipher_suite();
+        let suite = suite.and_then(|suite| suite.suite().as_str());
+        let key_exchange = self.0.negotiated_key_exchange_group();
+        let key_exchange = key_exchange.and_then(|group| group.name().as_str());
+        let certificates = self.0.peer_certificates().unwrap_or_default();
+        TlsInfo {
+            version,
+            cipher_suite: suite.unwrap_or("unknown"),
+            key_exchange,
+            alpn: self.0.alpn_protocol().map(<[u8]>::to_vec),
+            server_name: match &self.0 {
+                Connection::Server(connection) => server_name_of(connection),
+                Connection::Client(_) => None,
+            },
+            peer_certificates: certificates.iter().map(|der| der.to_vec()).collect(),
+            is_resumed: self.0.handshake_kind() == Some(HandshakeKind::Resumed),
+        }
+    }
+}
+
+fn server_name_of(connection: &ServerConnection) -> Option<String> {
+    connection.server_name().map(str::to_owned)
+}
+
+/// What an error of rustls's means for a user.
+fn kind_of(error: Error) -> TlsErrorKind {
+    match &error {
+        Error::InvalidCertificate(certificate) => kind_of_certificate(certificate),
+        Error::NoCertificatesPresented => TlsErrorKind::NoCertificate,
+        Error::NoApplicationProtocol => TlsErrorKind::NoCommonProtocol,
+        Error::PeerIncompatible(PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon) => {
+            TlsErrorKind::Incompatible(error.to_string())
+        }
+        Error::PeerIncompatible(_) => TlsErrorKind::Incompatible(error.to_string()),
+        Error::AlertReceived(alert) => {
+            TlsErrorKind::Refused(alert.as_str().unwrap_or("an unknown alert").to_owned())
+        }
+        Error::InvalidMessage(
+            InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
+        ) => TlsErrorKind::NotTls,
+        _ => TlsErrorKind::Other(error.to_string()),
+    }
+}
+
+fn kind_of_certificate(error: &CertificateError) -> TlsErrorKind {
+    match error {
+        CertificateError::UnknownIssuer => TlsErrorKind::UnknownIssuer,
+        CertificateError::NotValidForName => TlsErrorKind::WrongName {
+            presented: Vec::new(),
+        },
+        CertificateError::NotValidForNameContext { presented, .. } => TlsErrorKind::WrongName {
+            presented: presented.clone(),
+        },
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            TlsErrorKind::Expired
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            TlsErrorKind::NotValidYet
+        }
+        CertificateError::Revoked => TlsErrorKind::Revoked,
+        other => TlsErrorKind::BadCertificate(other.to_string()),
+    }
+}

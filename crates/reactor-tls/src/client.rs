@@ -1,0 +1,129 @@
+//! `TlsClient`: the configuration of a client, and its filters.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::adapter::{self, Verification};
+use crate::error::TlsConfigError;
+use crate::identity::{Identity, Roots};
+use crate::settings::{Common, common_setters};
+
+/// The TLS side of a client: makes a filter for each connection.
+///
+/// Clones share their sessions: a connection to a server that was connected to before
+/// resumes its session.
+///
+/// # Examples
+///
+/// ```
+/// use reactor_tls::TlsClient;
+///
+/// // Verifies servers by the roots of the platform.
+/// let client = TlsClient::builder().build()?;
+/// let filter = client.filter("example.org")?;
+/// # drop(filter);
+/// # Ok::<(), reactor_tls::TlsConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct TlsClient {
+    config: adapter::Client,
+    timeout: Duration,
+}
+
+impl TlsClient {
+    /// Begins to configure one.
+    pub fn builder() -> TlsClientBuilder {
+        TlsClientBuilder {
+            common: Common::default(),
+            verification: Verification::Platform,
+            identity: None,
+        }
+    }
+
+    pub(crate) fn config(&self) -> &adapter::Client {
+        &self.config
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+}
+
+impl fmt::Debug for TlsClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsClient").finish_non_exhaustive()
+    }
+}
+
+/// Configures a [`TlsClient`].
+///
+/// # Examples
+///
+/// A client of a service with an issuer of its own, which wants to see a certificate:
+///
+/// ```no_run
+/// use reactor_tls::{Identity, Roots, TlsClient};
+///
+/// let client = TlsClient::builder()
+///     .roots(Roots::from_pem_file("service-ca.pem")?)
+///     .identity(Identity::from_pem_files("me.pem", "me.key")?)
+///     .alpn(["my-protocol/2"])
+///     .build()?;
+/// # Ok::<(), reactor_tls::TlsConfigError>(())
+/// ```
+pub struct TlsClientBuilder {
+    common: Common,
+    verification: Verification,
+    identity: Option<Identity>,
+}
+
+impl TlsClientBuilder {
+    common_setters!();
+
+    /// Trusts servers whose certificates come from `roots`, and no others.
+    pub fn roots(mut self, roots: Roots) -> Self {
+        self.verification = Verification::Roots(roots.set);
+        self
+    }
+
+    /// Takes **any** certificate from a server: whoever is on the way can read and change
+    /// everything. For tests on one machine only.
+    pub fn dangerously_accept_any_certificate(mut self) -> Self {
+        self.verification = Verification::None;
+        self
+    }
+
+    /// What a server gets to see that asks for a certificate.
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    ///
+    /// A certificate and its key do not fit together, or the crate was built without what is
+    /// asked for.
+    pub fn build(self) -> Result<TlsClient, TlsConfigError> {
+        if matches!(self.verification, Verification::None) {
+            tracing::warn!(
+                target: "reactor_tls",
+                "this client takes any certificate: its connections are not safe"
+            );
+        }
+        let pair = self.identity.as_ref().map(|identity| &*identity.pair);
+        Ok(TlsClient {
+            config: adapter::client(&self.common, &self.verification, pair)?,
+            timeout: self.common.timeout,
+        })
+    }
+}
+
+impl fmt::Debug for TlsClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsClientBuilder")
+            .field("common", &self.common)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,319 @@
+//! What can go wrong: with a configuration, and with a connection.
+
+use std::error::Error;
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::provider::Provider;
+
+/// A TLS connection could not be opened, or has broken.
+///
+/// Its text says what failed, with whom, and what can be done about it.
+///
+/// # Examples
+///
+/// ```
+/// use reactor_tls::{TlsError, TlsErrorKind};
+///
+/// fn is_worth_a_retry(failure: &deferred::Failure) -> bool {
+///     match failure.downcast_ref::<TlsError>() {
+///         Some(error) => matches!(error.kind(), TlsErrorKind::TimedOut | TlsErrorKind::Truncated),
+///         None => false,
+///     }
+/// }
+/// # assert!(!is_worth_a_retry(&deferred::Failure::msg("other")));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsError {
+    kind: TlsErrorKind,
+    /// Whom it is about: a server by the name that was asked for, a client by its address.
+    peer: String,
+    is_server: bool,
+}
+
+impl TlsError {
+    pub(crate) fn of_client(peer: String, kind: TlsErrorKind) -> Self {
+        Self {
+            kind,
+            peer,
+            is_server: true,
+        }
+    }
+
+    pub(crate) fn of_server(name: String, kind: TlsErrorKind) -> Self {
+        Self {
+            kind,
+            peer: name,
+            is_server: false,
+        }
+    }
+
+    /// What has failed.
+    pub fn kind(&self) -> &TlsErrorKind {
+        &self.kind
+    }
+
+    /// The other side: the name of a server, or the address of a client.
+    pub fn peer(&self) -> &str {
+        &self.peer
+    }
+}
+
+/// What has failed on a TLS connection.
+///
+/// # Examples
+///
+/// ```
+/// use reactor_tls::TlsErrorKind;
+///
+/// assert_ne!(TlsErrorKind::Expired, TlsErrorKind::UnknownIssuer);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TlsErrorKind {
+    /// The peer's certificate comes from none of the roots that are trusted.
+    UnknownIssuer,
+    /// The server's certificate is for other names.
+    WrongName {
+        /// For these.
+        presented: Vec<String>,
+    },
+    /// The peer's certificate was valid until some time ago.
+    Expired,
+    /// The peer's certificate will be valid later.
+    NotValidYet,
+    /// The peer's certificate was revoked.
+    Revoked,
+    /// Something else is wrong with the peer's certificate.
+    BadCertificate(String),
+    /// A certificate was required of the client, and it has none.
+    NoCertificate,
+    /// There is no certificate for the name that the client has asked for, or none could be
+    /// chosen.
+    NoIdentity(String),
+    /// None of the application protocols (ALPN) that the client speaks.
+    NoCommonProtocol,
+    /// No version of TLS, cipher suite or signature that both sides know.
+    Incompatible(String),
+    /// The peer has refused, with this alert.
+    Refused(String),
+    /// What the peer has sent is no TLS.
+    NotTls,
+    /// What the peer has sent is HTTP.
+    PlainHttp,
+    /// The handshake has taken too long.
+    TimedOut,
+    /// The connection has ended in the middle of the handshake.
+    Interrupted,
+    /// The connection has ended without a close_notify: something may be missing.
+    Truncated,
+    /// Something else.
+    Other(String),
+}
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let peer = &self.peer;
+        write!(f, "TLS with {peer}: ")?;
+        match &self.kind {
+            TlsErrorKind::UnknownIssuer => write!(
+                f,
+                "its certificate comes from none of the trusted roots; add its issuer with \
+                 `Roots::from_pem`, or have it send its intermediate certificates"
+            ),
+            TlsErrorKind::WrongName { presented } if presented.is_empty() => write!(
+                f,
+                "its certificate is not for {peer}; connect by a name that it is for"
+            ),
+            TlsErrorKind::WrongName { presented } => write!(
+                f,
+                "its certificate is not for {peer} but for {}; connect by one of these names",
+                presented.join(", ")
+            ),
+            TlsErrorKind::Expired => write!(
+                f,
+                "its certificate has expired; have it renewed, or set the clock of this machine"
+            ),
+            TlsErrorKind::NotValidYet => write!(
+                f,
+                "its certificate is not valid yet; set the clock of this machine"
+            ),
+            TlsErrorKind::Revoked => write!(f, "its certificate was revoked by its issuer"),
+            TlsErrorKind::BadCertificate(what) => write!(f, "its certificate is bad: {what}"),
+            TlsErrorKind::NoCertificate => write!(
+                f,
+                "it has shown no certificate, and this server requires one"
+            ),
+            TlsErrorKind::NoIdentity(what) => {
+                write!(
+                    f,
+                    "there is no certificate for what it has asked for: {what}"
+                )
+            }
+            TlsErrorKind::NoCommonProtocol => write!(
+                f,
+                "it speaks none of the application protocols (ALPN) that are offered here"
+            ),
+            TlsErrorKind::Incompatible(what) => write!(
+                f,
+                "the two sides have no version or algorithm in common: {what}"
+            ),
+            TlsErrorKind::Refused(alert) => {
+                let advice = match (alert.as_str(), self.is_server) {
+                    ("UnknownCA", true) => {
+                        "; it does not trust the issuer of this server's certificate"
+                    }
+                    ("UnknownCA", false) => {
+                        "; it does not trust the issuer of this client's certificate"
+                    }
+                    ("CertificateRequired", false) => {
+                        "; give the client a certificate with `identity`"
+                    }
+                    ("NoApplicationProtocol", false) => {
+                        "; offer one of its application protocols with `alpn`"
+                    }
+                    ("UnrecognisedName", false) => "; it has no certificate for this name",
+                    ("ProtocolVersion", _) => "; it speaks another version of TLS",
+                    ("BadCertificate" | "CertificateExpired" | "CertificateUnknown", _) => {
+                        "; it does not accept the certificate of this side"
+                    }
+                    _ => "",
+                };
+                write!(f, "it has refused: {alert}{advice}")
+            }
+            TlsErrorKind::NotTls => write!(
+                f,
+                "what it sends is no TLS; check that the port is one for TLS"
+            ),
+            TlsErrorKind::PlainHttp if self.is_server => write!(
+                f,
+                "it speaks plain HTTP to a port for TLS; use an address that begins with https"
+            ),
+            TlsErrorKind::PlainHttp => write!(
+                f,
+                "it answers in plain HTTP; use its port for TLS (443, mostly)"
+            ),
+            TlsErrorKind::TimedOut => write!(f, "the handshake was not finished in time"),
+            TlsErrorKind::Interrupted => {
+                write!(f, "the connection ended in the middle of the handshake")
+            }
+            TlsErrorKind::Truncated => write!(
+                f,
+                "the connection ended without a close_notify; what it was about to send may be \
+                 missing"
+            ),
+            TlsErrorKind::Other(what) => f.write_str(what),
+        }
+    }
+}
+
+impl Error for TlsError {}
+
+/// A configuration that TLS cannot be spoken with.
+///
+/// # Examples
+///
+/// ```
+/// use reactor_tls::{Identity, TlsConfigError};
+///
+/// let error = Identity::from_pem_files("no-such.pem", "no-such.key").unwrap_err();
+/// assert!(matches!(error, TlsConfigError::Unreadable { .. }));
+/// assert!(error.to_string().contains("no-such.pem"));
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TlsConfigError {
+    /// A file cannot be read.
+    Unreadable {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Something is there, and is not what it should be.
+    Invalid {
+        /// Of what.
+        what: &'static str,
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// Nothing was found where something should be.
+    Missing {
+        /// Of what.
+        what: &'static str,
+        /// What a PEM text should have.
+        expected: &'static str,
+    },
+    /// A server has no certificate.
+    NoCertificate,
+    /// The crate was built without the provider that is wanted, or without any.
+    NoProvider {
+        /// The one that the configuration names.
+        wanted: Option<Provider>,
+    },
+    /// The crate was built without the feature `platform-verifier`.
+    NoPlatformRoots,
+    /// What a client would connect to has no name that a certificate can be for.
+    BadName {
+        /// As it was given.
+        name: String,
+    },
+}
+
+impl TlsConfigError {
+    pub(crate) fn bad_pem(what: &'static str, error: impl Error + Send + Sync + 'static) -> Self {
+        Self::refused(what, error)
+    }
+
+    pub(crate) fn refused(what: &'static str, error: impl Error + Send + Sync + 'static) -> Self {
+        Self::Invalid {
+            what,
+            source: Box::new(error),
+        }
+    }
+
+    pub(crate) fn missing(what: &'static str, expected: &'static str) -> Self {
+        Self::Missing { what, expected }
+    }
+}
+
+impl fmt::Display for TlsConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable { path, source } => {
+                write!(f, "cannot read {}: {source}", path.display())
+            }
+            Self::Invalid { what, source } => write!(f, "bad {what}: {source}"),
+            Self::Missing { what, expected } => {
+                write!(f, "no {what}: the PEM text has no section with {expected}")
+            }
+            Self::NoCertificate => f.write_str("a TLS server needs a certificate: see `identity`"),
+            Self::NoProvider {
+                wanted: Some(wanted),
+            } => write!(
+                f,
+                "`reactor-tls` was built without its feature for {wanted:?}"
+            ),
+            Self::NoProvider { wanted: None } => f.write_str(
+                "`reactor-tls` was built without cryptography: turn on `ring` or `aws-lc-rs`",
+            ),
+            Self::NoPlatformRoots => f.write_str(
+                "`reactor-tls` was built without `platform-verifier`: turn it on, or give roots",
+            ),
+            Self::BadName { name } => write!(
+                f,
+                "{name:?} is neither a host's name nor an address that a certificate can be for"
+            ),
+        }
+    }
+}
+
+impl Error for TlsConfigError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Unreadable { source, .. } => Some(source),
+            Self::Invalid { source, .. } => Some(&**source),
+            _ => None,
+        }
+    }
+}

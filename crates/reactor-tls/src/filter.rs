@@ -1,0 +1,345 @@
+//! `TlsFilter`: one TLS connection, as a filter.
+//!
+//! ```text
+//!            ┌ Accepting ─▶ Choosing ┐
+//!  start ──▶ │ (server)              │──▶ Handshake ──▶ Open ──▶ Closed
+//!            └ (client) ─────────────┘        │
+//!            any of them ◀────────────────────┘ ──▶ Failed
+//! ```
+
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use deferred::{CancelOnDrop, Failure, Result};
+use reactor::filter::{Filter, InfoRequest, Link};
+
+use crate::adapter::{self, Accepting, Greeted, ServerName, Session};
+use crate::client::TlsClient;
+use crate::error::{TlsConfigError, TlsError, TlsErrorKind};
+use crate::identity::Identity;
+use crate::info::TlsInfo;
+use crate::server::{ClientHello, TlsServer};
+
+/// What HTTP begins with, as requests and as answers.
+const HTTP: [&[u8]; 9] = [
+    b"GET ",
+    b"HEAD ",
+    b"POST ",
+    b"PUT ",
+    b"DELETE ",
+    b"OPTIONS ",
+    b"CONNECT ",
+    b"PATCH ",
+    b"HTTP/",
+];
+
+/// So much of what came first is remembered, to say what it was.
+const FIRST: usize = 8;
+
+/// TLS on one connection: from [`TlsServer::filter`] or [`TlsClient::filter`].
+///
+/// Put it in from the start, or in the middle with [`StartTls`](crate::StartTls).
+///
+/// # Examples
+///
+/// A client's first bytes, and what it makes of an answer that is no TLS:
+///
+/// ```
+/// use reactor::testing::FilterDriver;
+/// use reactor_tls::{TlsClient, TlsError, TlsErrorKind};
+///
+/// let client = TlsClient::builder().build()?;
+/// let mut driver = FilterDriver::new(client.filter("example.org")?)?;
+/// assert_eq!(driver.sent()[0], 22, "a handshake record");
+/// let failure = driver.receive("HTTP/1.1 400 Bad Request\r\n").unwrap_err();
+/// let error = failure.downcast_ref::<TlsError>().unwrap();
+/// assert_eq!(error.kind(), &TlsErrorKind::PlainHttp);
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+pub struct TlsFilter {
+    side: Side,
+    state: State,
+    /// When the handshake has to be finished.
+    deadline: Duration,
+    /// What has come first.
+    first: Vec<u8>,
+    info: Option<TlsInfo>,
+}
+
+enum Side {
+    Server(TlsServer),
+    Client(TlsClient, ServerName<'static>),
+}
+
+enum State {
+    NotStarted,
+    Accepting(Box<Accepting>),
+    Choosing(Box<Greeted>, Choice),
+    Handshake(Session),
+    Open(Session),
+    Failed,
+}
+
+/// A certificate that somebody looks for.
+struct Choice {
+    found: Rc<RefCell<Option<Result<Identity>>>>,
+    /// Cancelled when the connection goes.
+    _search: CancelOnDrop<()>,
+}
+
+impl TlsServer {
+    /// A filter for one connection that a client has opened.
+    pub fn filter(&self) -> TlsFilter {
+        TlsFilter::new(Side::Server(self.clone()))
+    }
+}
+
+impl TlsClient {
+    /// A filter for one connection to a server that has a certificate for `name`, which is a
+    /// host's name or an IP address. The server gets to know a name, too (SNI).
+    ///
+    /// # Errors
+    ///
+    /// `name` is neither.
+    pub fn filter(&self, name: &str) -> std::result::Result<TlsFilter, TlsConfigError> {
+        let server_name = adapter::server_name(name).ok_or_else(|| TlsConfigError::BadName {
+            name: name.to_owned(),
+        })?;
+        Ok(TlsFilter::new(Side::Client(self.clone(), server_name)))
+    }
+}
+
+impl TlsFilter {
+    fn new(side: Side) -> Self {
+        Self {
+            side,
+            state: State::NotStarted,
+            deadline: Duration::ZERO,
+            first: Vec::new(),
+            info: None,
+        }
+    }
+
+    /// The failure that the connection ends with.
+    #[cold]
+    fn fail(&mut self, kind: TlsErrorKind, link: &Link<'_>) -> Failure {
+        self.state = State::Failed;
+        let kind = match kind {
+            TlsErrorKind::NotTls if self.speaks_http() => TlsErrorKind::PlainHttp,
+            kind => kind,
+        };
+        Failure::new(match &self.side {
+            Side::Server(_) => TlsError::of_client(link.peer().to_string(), kind),
+            Side::Client(_, name) => TlsError::of_server(name.to_str().into_owned(), kind),
+        })
+    }
+
+    fn speaks_http(&self) -> bool {
+        HTTP.iter().any(|start| {
+            let common = start.len().min(self.first.len());
+            common > 0 && start[..common] == self.first[..common]
+        })
+    }
+
+    /// Asks for a certificate, if the server is configured so; else answers at once.
+    fn greet(&mut self, greeted: Greeted, link: &mut Link<'_>) -> Result<()> {
+        let Side::Server(server) = &self.side else {
+            return Ok(());
+        };
+        let Some(choose) = server.choose() else {
+            return self.answer(greeted, None, link);
+        };
+        let hello = greeted.hello();
+        let search = choose(&ClientHello {
+            server_name: hello.server_name,
+            alpn: hello.alpn,
+        });
+        let found = Rc::new(RefCell::new(None));
+        let (to_tell, waker) = (Rc::clone(&found), link.waker());
+        let search = search.add_both(move |result| {
+            to_tell.replace(Some(result));
+            waker.wake();
+            Ok(())
+        });
+        self.state = State::Choosing(
+            Box::new(greeted),
+            Choice {
+                found,
+                _search: search.cancel_on_drop(),
+            },
+        );
+        self.look_at_choice(link)
+    }
+
+    /// Answers, if a certificate was found.
+    fn look_at_choice(&mut self, link: &mut Link<'_>) -> Result<()> {
+        let State::Choosing(_, choice) = &self.state else {
+            return Ok(());
+        };
+        let Some(found) = choice.found.take() else {
+            return Ok(());
+        };
+        let State::Choosing(greeted, choice) = std::mem::replace(&mut self.state, State::Failed)
+        else {
+            return Ok(());
+        };
+        drop(choice);
+        match found {
+            Ok(identity) => self.answer(*greeted, Some(identity), link),
+            Err(failure) => {
+                let Side::Server(server) = &self.side else {
+                    return Ok(());
+                };
+                if server.has_identities() {
+                    tracing::warn!(
+                        target: "reactor_tls",
+                        "choosing a certificate has failed, another one is used: {failure}"
+                    );
+                    return self.answer(*greeted, None, link);
+                }
+                Err(self.fail(TlsErrorKind::NoIdentity(failure.message()), link))
+            }
+        }
+    }
+
+    fn answer(
+        &mut self,
+        greeted: Greeted,
+        identity: Option<Identity>,
+        link: &mut Link<'_>,
+    ) -> Result<()> {
+        let Side::Server(server) = &self.side else {
+            return Ok(());
+        };
+        let pair = identity.as_ref().map(|identity| &*identity.pair);
+        match greeted.answer(&server.current(), pair, link) {
+            Ok(session) => {
+                self.state = State::Handshake(session);
+                // What has come behind the greeting.
+                self.receive_more(&[], link)?;
+                Ok(())
+            }
+            Err(kind) => Err(self.fail(kind, link)),
+        }
+    }
+
+    /// Gives `input` to the session, and sees whether it is open.
+    fn receive_more(&mut self, input: &[u8], link: &mut Link<'_>) -> Result<usize> {
+        let (State::Handshake(session) | State::Open(session)) = &mut self.state else {
+            return Ok(0);
+        };
+        let consumed = match session.receive(input, link) {
+            Ok(consumed) => consumed,
+            Err(kind) => return Err(self.fail(kind, link)),
+        };
+        if !link.is_open() && session.is_open() {
+            self.info = Some(session.info());
+            self.first = Vec::new();
+            link.wake_after(None);
+            link.open();
+            if let State::Handshake(session) = std::mem::replace(&mut self.state, State::Failed) {
+                self.state = State::Open(session);
+            }
+        }
+        Ok(consumed)
+    }
+}
+
+impl Filter for TlsFilter {
+    fn start(&mut self, link: &mut Link<'_>) -> Result<()> {
+        let timeout = match &self.side {
+            Side::Server(server) => {
+                self.state = State::Accepting(Box::new(Accepting::new()));
+                server.timeout()
+            }
+            Side::Client(client, name) => {
+                match Session::client(client.config(), name.clone()) {
+                    Ok(mut session) => {
+                        session.flush(link);
+                        self.state = State::Handshake(session);
+                    }
+                    Err(kind) => return Err(self.fail(kind, link)),
+                }
+                client.timeout()
+            }
+        };
+        self.deadline = link.now().saturating_add(timeout);
+        link.wake_after(timeout);
+        Ok(())
+    }
+
+    fn receive(&mut self, input: &mut [u8], link: &mut Link<'_>) -> Result<usize> {
+        if self.info.is_none() && self.first.len() < FIRST {
+            let wanted = (FIRST - self.first.len()).min(input.len());
+            self.first.extend_from_slice(&input[..wanted]);
+        }
+        match &mut self.state {
+            State::Accepting(accepting) => match accepting.receive(input, link) {
+                Ok((consumed, None)) => Ok(consumed),
+                Ok((consumed, Some(greeted))) => {
+                    self.greet(greeted, link)?;
+                    Ok(consumed)
+                }
+                Err(kind) => Err(self.fail(kind, link)),
+            },
+            // It comes again when there is a certificate.
+            State::Choosing(..) | State::NotStarted => Ok(0),
+            State::Handshake(_) | State::Open(_) => self.receive_more(input, link),
+            State::Failed => Ok(input.len()),
+        }
+    }
+
+    fn receive_end(&mut self, link: &mut Link<'_>) -> Result<()> {
+        let kind = match self.state {
+            State::Open(_) => TlsErrorKind::Truncated,
+            State::Failed => return Ok(()),
+            _ => TlsErrorKind::Interrupted,
+        };
+        Err(self.fail(kind, link))
+    }
+
+    fn send(&mut self, bytes: &[u8], link: &mut Link<'_>) -> Result<usize> {
+        match &mut self.state {
+            State::Open(session) => match session.send(bytes, link) {
+                Ok(taken) => Ok(taken),
+                Err(kind) => Err(self.fail(kind, link)),
+            },
+            _ => Ok(0),
+        }
+    }
+
+    fn finish(&mut self, link: &mut Link<'_>) -> Result<bool> {
+        if let State::Handshake(session) | State::Open(session) = &mut self.state {
+            session.finish(link);
+        }
+        Ok(true)
+    }
+
+    fn wake(&mut self, link: &mut Link<'_>) -> Result<()> {
+        self.look_at_choice(link)?;
+        if link.is_open() || matches!(self.state, State::Failed) {
+            return Ok(());
+        }
+        if link.now() >= self.deadline {
+            return Err(self.fail(TlsErrorKind::TimedOut, link));
+        }
+        link.wake_after(self.deadline - link.now());
+        Ok(())
+    }
+
+    fn info(&self, request: &mut InfoRequest<'_>) {
+        if let Some(info) = &self.info {
+            request.provide(|| info.clone());
+        }
+    }
+}
+
+impl fmt::Debug for TlsFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsFilter")
+            .field("info", &self.info)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,150 @@
+//! What one side shows the other (`Identity`), and whom it trusts (`Roots`).
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::adapter::{KeyPair, RootSet};
+use crate::error::TlsConfigError;
+
+/// A chain of certificates, and the private key of the first: what one side shows the other.
+///
+/// # Examples
+///
+/// ```
+/// use reactor_tls::{Identity, TlsServer};
+///
+/// fn server() -> Result<TlsServer, reactor_tls::TlsConfigError> {
+///     let identity = Identity::from_pem_files("fullchain.pem", "privkey.pem")?;
+///     TlsServer::builder().identity(identity).build()
+/// }
+/// # assert!(server().is_err());
+/// ```
+#[derive(Clone)]
+pub struct Identity {
+    pub(crate) pair: Arc<KeyPair>,
+    /// Where it was read, to be read again.
+    files: Option<Arc<(PathBuf, PathBuf)>>,
+}
+
+impl Identity {
+    /// From PEM texts: the certificate, with those between it and the root behind it, and its
+    /// key (PKCS #8, PKCS #1 or SEC 1).
+    ///
+    /// # Errors
+    ///
+    /// The texts have no such sections, or the key is not that of the certificate.
+    pub fn from_pem(
+        certificates: impl AsRef<[u8]>,
+        key: impl AsRef<[u8]>,
+    ) -> Result<Self, TlsConfigError> {
+        let pair = KeyPair::from_pem(certificates.as_ref(), key.as_ref())?;
+        Ok(Self {
+            pair: Arc::new(pair),
+            files: None,
+        })
+    }
+
+    /// As [`from_pem`](Self::from_pem), from files, which
+    /// [`TlsServer::reload`](crate::TlsServer::reload) reads again.
+    ///
+    /// # Errors
+    ///
+    /// As there, or a file cannot be read.
+    pub fn from_pem_files(
+        certificates: impl AsRef<Path>,
+        key: impl AsRef<Path>,
+    ) -> Result<Self, TlsConfigError> {
+        let files = (certificates.as_ref().to_owned(), key.as_ref().to_owned());
+        Self::read(Arc::new(files))
+    }
+
+    fn read(files: Arc<(PathBuf, PathBuf)>) -> Result<Self, TlsConfigError> {
+        let (certificates, key) = &*files;
+        let pair = KeyPair::from_pem(&read(certificates)?, &read(key)?)?;
+        Ok(Self {
+            pair: Arc::new(pair),
+            files: Some(files),
+        })
+    }
+
+    /// Reads it again, if it is from files.
+    pub(crate) fn reread(&self) -> Result<Self, TlsConfigError> {
+        match &self.files {
+            Some(files) => Self::read(Arc::clone(files)),
+            None => Ok(self.clone()),
+        }
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The key is nobody's business.
+        f.debug_struct("Identity")
+            .field("files", &self.files)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, TlsConfigError> {
+    std::fs::read(path).map_err(|source| TlsConfigError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The issuers that certificates of the other side may come from, and the certificates that
+/// they have revoked.
+///
+/// # Examples
+///
+/// ```
+/// use reactor_tls::Roots;
+///
+/// let error = Roots::from_pem("no certificate").unwrap_err();
+/// assert!(error.to_string().contains("no root certificates"));
+/// ```
+#[derive(Clone)]
+pub struct Roots {
+    pub(crate) set: RootSet,
+}
+
+impl Roots {
+    /// From a PEM text, with at least one certificate.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or a section is broken.
+    pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, TlsConfigError> {
+        Ok(Self {
+            set: RootSet::from_pem(pem.as_ref())?,
+        })
+    }
+
+    /// The same, from a file.
+    ///
+    /// # Errors
+    ///
+    /// As there, or the file cannot be read.
+    pub fn from_pem_file(path: impl AsRef<Path>) -> Result<Self, TlsConfigError> {
+        Self::from_pem(read(path.as_ref())?)
+    }
+
+    /// Also looks into these revocation lists (CRLs), a PEM text. Each certificate of a chain
+    /// has to be on a list of its issuer's then, or rather not to be: without such a list, it is
+    /// refused.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or a section is broken.
+    pub fn revocation_lists(mut self, pem: impl AsRef<[u8]>) -> Result<Self, TlsConfigError> {
+        self.set.add_revocation_lists(pem.as_ref())?;
+        Ok(self)
+    }
+}
+
+impl fmt::Debug for Roots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Roots").finish_non_exhaustive()
+    }
+}

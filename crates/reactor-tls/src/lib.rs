@@ -1,0 +1,111 @@
+//! TLS for the connections of [`reactor`]: servers and clients over
+//! [rustls](https://docs.rs/rustls), as a filter between the socket and the framing.
+//!
+//! A protocol does not change when it is spoken over TLS: it gets the same frames and writes
+//! the same bytes. Limits, backpressure, half-close and timeouts stay those of the connection.
+//!
+//! # A server
+//!
+//! [`TlsServer::factory`] has every connection of a factory begin with TLS:
+//!
+//! ```no_run
+//! use reactor::{Context, Lines, Protocol, Reactor};
+//! use reactor_tls::{Identity, TlsInfo, TlsServer};
+//!
+//! struct Greeter;
+//!
+//! impl Protocol for Greeter {
+//!     type Framing = Lines;
+//!
+//!     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+//!         // The handshake is finished.
+//!         let tls = cx.filter_info::<TlsInfo>();
+//!         cx.send_line(format!("welcome, by {:?}", tls.map(|tls| tls.version)));
+//!         Ok(())
+//!     }
+//! }
+//!
+//! let identity = Identity::from_pem_files("fullchain.pem", "privkey.pem")?;
+//! let tls = TlsServer::builder().identity(identity).build()?;
+//! let reactor = Reactor::new()?;
+//! reactor.listen_tcp("0.0.0.0:8443", tls.factory(|| Greeter))?;
+//! reactor.run()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # A client, and TLS in the middle of a connection
+//!
+//! [`StartTls::start_tls`] begins TLS on a connection that is there: at once, in
+//! `connection_made`, or after a command of the protocol's. What is written after the call is
+//! encrypted, also in the same handler; what somebody has put behind the command in
+//! the clear is never delivered.
+//!
+//! ```
+//! use reactor::{Context, Lines, Protocol};
+//! use reactor_tls::{StartTls, TlsClient};
+//!
+//! struct Client {
+//!     tls: TlsClient,
+//!     server: String,
+//! }
+//!
+//! impl Protocol for Client {
+//!     type Framing = Lines;
+//!
+//!     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+//!         cx.start_tls(self.tls.filter(&self.server)?).ignore();
+//!         cx.send_line("hello");
+//!         Ok(())
+//!     }
+//! }
+//! ```
+//!
+//! # What is safe by default
+//!
+//! - Clients verify servers: by the roots of the platform, or by [`Roots`] of their own. Not to
+//!   verify is [`dangerously_accept_any_certificate`], which logs a warning.
+//! - TLS 1.3 and 1.2, with the suites of rustls: none that is weak. No renegotiation, no
+//!   compression, no 0-RTT data.
+//! - A connection that ends without a close_notify is
+//!   [lost](reactor::ConnectionClosed::Lost), not done.
+//! - A handshake takes 10 s at the most.
+//! - Revocation is checked where [`Roots::revocation_lists`] are given. The roots of the
+//!   platform check it on macOS and Windows; OCSP is neither asked for nor stapled.
+//! - Key exchange that withstands quantum computers (X25519MLKEM768) comes with the feature
+//!   `aws-lc-rs`; `ring` has none.
+//!
+//! [`dangerously_accept_any_certificate`]: TlsClientBuilder::dangerously_accept_any_certificate
+//!
+//! # Features
+//!
+//! `ring` (default) and `aws-lc-rs` are where the cryptography comes from; with both, it is
+//! `ring` unless a configuration names the other. `platform-verifier` (default): roots of
+//! the platform. `tls12` (default): TLS 1.2 beside 1.3.
+#![doc(test(attr(deny(warnings), allow(dead_code))))]
+
+mod adapter;
+mod client;
+mod error;
+mod factory;
+mod filter;
+mod identity;
+mod info;
+mod provider;
+mod server;
+mod settings;
+mod start_tls;
+
+pub use self::client::{TlsClient, TlsClientBuilder};
+pub use self::error::{TlsConfigError, TlsError, TlsErrorKind};
+pub use self::factory::TlsFactory;
+pub use self::filter::TlsFilter;
+pub use self::identity::{Identity, Roots};
+pub use self::info::{TlsInfo, TlsVersion};
+pub use self::provider::Provider;
+pub use self::server::{ClientHello, TlsServer, TlsServerBuilder};
+pub use self::start_tls::StartTls;
+
+/// The chapter of the guide, whose programs are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/21-tls.md")]
+struct Guide;

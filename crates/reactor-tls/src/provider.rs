@@ -1,0 +1,22 @@
+//! `Provider`: where the cryptography comes from.
+
+/// Where the cryptography comes from. Each is a feature of the crate; with both, a
+/// configuration that names none uses [`Ring`](Self::Ring).
+///
+/// # Examples
+///
+/// ```
+/// use reactor_tls::{Provider, TlsClient};
+///
+/// # #[cfg(feature = "ring")]
+/// let client = TlsClient::builder().provider(Provider::Ring).build()?;
+/// # Ok::<(), reactor_tls::TlsConfigError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Provider {
+    /// `ring`: quick to build.
+    Ring,
+    /// `aws-lc-rs`: has a key exchange that withstands quantum computers (X25519MLKEM768).
+    AwsLcRs,
+}

@@ -1,0 +1,259 @@
+//! `TlsServer`: the configuration of a server, and its filters.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use deferred::Deferred;
+
+use crate::adapter::{self, ClientAuth, Ticketer};
+use crate::error::TlsConfigError;
+use crate::identity::{Identity, Roots};
+use crate::settings::{Common, Names, common_setters};
+
+/// What a client says first, for those who choose a certificate by it.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{Deferred, fail};
+/// use reactor_tls::{ClientHello, Identity};
+///
+/// fn choose(hello: &ClientHello) -> Deferred<Identity> {
+///     match hello.server_name.as_deref() {
+///         Some(name) => look_up(name),
+///         None => fail(deferred::Failure::msg("no name")),
+///     }
+/// }
+/// # fn look_up(_: &str) -> Deferred<Identity> { Deferred::pair().1 }
+/// # choose(&ClientHello::default()).ignore();
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClientHello {
+    /// The name that it asks for (SNI).
+    pub server_name: Option<String>,
+    /// The application protocols that it speaks, the one that it likes best first.
+    pub alpn: Vec<Vec<u8>>,
+}
+
+pub(crate) type Choose = dyn Fn(&ClientHello) -> Deferred<Identity> + Send + Sync;
+
+/// The TLS side of a server: makes a filter for each connection.
+///
+/// A clone is the same server; all loops of [`Cores`](reactor::Cores) can share one, so that a
+/// session which was begun on one of them is resumed on another. The keys of tickets
+/// change every six hours by themselves. 0-RTT data is never accepted.
+///
+/// # Examples
+///
+/// Two names, and a certificate for all others:
+///
+/// ```no_run
+/// use reactor_tls::{Identity, TlsServer};
+///
+/// let server = TlsServer::builder()
+///     .identity(Identity::from_pem_files("default.pem", "default.key")?)
+///     .identity_for("example.org", Identity::from_pem_files("org.pem", "org.key")?)
+///     .identity_for("*.example.org", Identity::from_pem_files("any.pem", "any.key")?)
+///     .alpn(["h2", "http/1.1"])
+///     .build()?;
+/// # Ok::<(), reactor_tls::TlsConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct TlsServer {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// Locked while it is read again.
+    identities: Mutex<Names<Identity>>,
+    client_auth: ClientAuth,
+    common: Common,
+    choose: Option<Box<Choose>>,
+    ticketer: Ticketer,
+    current: RwLock<adapter::Server>,
+}
+
+impl TlsServer {
+    /// Begins to configure one.
+    pub fn builder() -> TlsServerBuilder {
+        TlsServerBuilder::default()
+    }
+
+    /// Reads the files of all identities again, for connections that begin from now on. Those
+    /// that are there stay as they are, and sessions can still be resumed.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read, or a certificate and its key do not fit together: then
+    /// everything stays as it was.
+    pub fn reload(&self) -> Result<(), TlsConfigError> {
+        let shared = &self.shared;
+        // What a panic has left behind is whole: it is replaced in one step.
+        let mut identities = shared
+            .identities
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let read = identities.try_map(Identity::reread)?;
+        let config = shared.build(&read)?;
+        *shared
+            .current
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = config;
+        *identities = read;
+        Ok(())
+    }
+
+    pub(crate) fn current(&self) -> adapter::Server {
+        let current = self.shared.current.read();
+        Arc::clone(&current.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether there is a certificate beside those that are chosen.
+    pub(crate) fn has_identities(&self) -> bool {
+        let identities = self.shared.identities.lock();
+        !identities
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
+    }
+
+    pub(crate) fn choose(&self) -> Option<&Choose> {
+        self.shared.choose.as_deref()
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.shared.common.timeout
+    }
+}
+
+impl Shared {
+    fn build(&self, identities: &Names<Identity>) -> Result<adapter::Server, TlsConfigError> {
+        build(&self.common, identities, &self.client_auth, &self.ticketer)
+    }
+}
+
+fn build(
+    common: &Common,
+    identities: &Names<Identity>,
+    client_auth: &ClientAuth,
+    ticketer: &Ticketer,
+) -> Result<adapter::Server, TlsConfigError> {
+    let pairs =
+        identities.try_map(|identity| Ok::<_, TlsConfigError>(Arc::clone(&identity.pair)))?;
+    adapter::server(common, &pairs, client_auth, Arc::clone(ticketer))
+}
+
+impl fmt::Debug for TlsServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsServer")
+            .field("common", &self.shared.common)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Configures a [`TlsServer`].
+///
+/// # Examples
+///
+/// A server that only clients with a certificate of its own issuer may use:
+///
+/// ```no_run
+/// use reactor_tls::{Identity, Roots, TlsServer, TlsVersion};
+/// use std::time::Duration;
+///
+/// let server = TlsServer::builder()
+///     .identity(Identity::from_pem_files("server.pem", "server.key")?)
+///     .require_client_certificates(Roots::from_pem_file("clients.pem")?)
+///     .versions([TlsVersion::Tls13])
+///     .handshake_timeout(Duration::from_secs(5))
+///     .build()?;
+/// # Ok::<(), reactor_tls::TlsConfigError>(())
+/// ```
+#[derive(Default)]
+pub struct TlsServerBuilder {
+    common: Common,
+    identities: Names<Identity>,
+    client_auth: ClientAuth,
+    choose: Option<Box<Choose>>,
+}
+
+impl TlsServerBuilder {
+    common_setters!();
+
+    /// The certificate that clients get which ask for no name, or for one that there is no
+    /// other certificate for.
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.identities.set(None, identity);
+        self
+    }
+
+    /// The certificate that clients get which ask for `name`; with `*.` before it, for any name
+    /// with one label more.
+    pub fn identity_for(mut self, name: &str, identity: Identity) -> Self {
+        self.identities.set(Some(name), identity);
+        self
+    }
+
+    /// Has `choose` say which certificate a client gets, when it wants to; the handshake waits
+    /// meanwhile. If its Deferred fails, the client gets one of the others, if there are any.
+    pub fn choose_identity(
+        mut self,
+        choose: impl Fn(&ClientHello) -> Deferred<Identity> + Send + Sync + 'static,
+    ) -> Self {
+        self.choose = Some(Box::new(choose));
+        self
+    }
+
+    /// Asks clients for a certificate, which has to come from `roots`, and refuses those
+    /// without.
+    pub fn require_client_certificates(mut self, roots: Roots) -> Self {
+        self.client_auth = ClientAuth::Required(roots.set);
+        self
+    }
+
+    /// Asks clients for a certificate, which has to come from `roots`, and takes those without,
+    /// too: [`TlsInfo::peer_certificates`](crate::TlsInfo::peer_certificates) says.
+    pub fn request_client_certificates(mut self, roots: Roots) -> Self {
+        self.client_auth = ClientAuth::Optional(roots.set);
+        self
+    }
+
+    /// The server.
+    ///
+    /// # Errors
+    ///
+    /// There is no certificate, a certificate and its key do not fit together, or the crate was
+    /// built without what is asked for.
+    pub fn build(self) -> Result<TlsServer, TlsConfigError> {
+        let Self {
+            common,
+            identities,
+            client_auth,
+            choose,
+        } = self;
+        if identities.is_empty() && choose.is_none() {
+            return Err(TlsConfigError::NoCertificate);
+        }
+        let ticketer = adapter::ticketer(&common)?;
+        let current = build(&common, &identities, &client_auth, &ticketer)?;
+        Ok(TlsServer {
+            shared: Arc::new(Shared {
+                identities: Mutex::new(identities),
+                client_auth,
+                common,
+                choose,
+                ticketer,
+                current: RwLock::new(current),
+            }),
+        })
+    }
+}
+
+impl fmt::Debug for TlsServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsServerBuilder")
+            .field("common", &self.common)
+            .finish_non_exhaustive()
+    }
+}

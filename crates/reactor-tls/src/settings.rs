@@ -1,0 +1,129 @@
+//! What servers and clients are configured with alike.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::info::TlsVersion;
+use crate::provider::Provider;
+
+/// How long a handshake may take, unless the program says otherwise.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What both sides have.
+#[derive(Clone, Debug)]
+pub(crate) struct Common {
+    pub(crate) provider: Option<Provider>,
+    /// All, if it is empty.
+    pub(crate) versions: Vec<TlsVersion>,
+    pub(crate) alpn: Vec<Vec<u8>>,
+    pub(crate) timeout: Duration,
+    pub(crate) logs_keys: bool,
+}
+
+impl Default for Common {
+    fn default() -> Self {
+        Self {
+            provider: None,
+            versions: Vec::new(),
+            alpn: Vec::new(),
+            timeout: HANDSHAKE_TIMEOUT,
+            logs_keys: false,
+        }
+    }
+}
+
+/// The setters that both builders have.
+macro_rules! common_setters {
+    () => {
+        /// Takes the cryptography from `provider`.
+        pub fn provider(mut self, provider: crate::Provider) -> Self {
+            self.common.provider = Some(provider);
+            self
+        }
+
+        /// Speaks these versions only, instead of TLS 1.2 and 1.3.
+        pub fn versions(mut self, versions: impl IntoIterator<Item = crate::TlsVersion>) -> Self {
+            self.common.versions = versions.into_iter().collect();
+            self
+        }
+
+        /// The application protocols (ALPN), the one that is liked best first: `h2`,
+        /// `http/1.1`. With none, nothing is said about them.
+        pub fn alpn<N: AsRef<[u8]>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+            let names = names.into_iter();
+            self.common.alpn = names.map(|name| name.as_ref().to_vec()).collect();
+            self
+        }
+
+        /// The handshake has to be finished within `timeout`, instead of 10 s.
+        pub fn handshake_timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.common.timeout = timeout;
+            self
+        }
+
+        /// Writes the keys of all connections to the file that the environment variable
+        /// `SSLKEYLOGFILE` names, if it is set: Wireshark can read the connections with them,
+        /// as can everybody who gets the file.
+        pub fn log_keys(mut self) -> Self {
+            self.common.logs_keys = true;
+            self
+        }
+    };
+}
+pub(crate) use common_setters;
+
+/// One thing for each name of a server's, and one for all others.
+#[derive(Clone, Debug)]
+pub(crate) struct Names<T> {
+    /// In lower case; `*.` before a name stands for one label.
+    named: HashMap<String, T>,
+    other: Option<T>,
+}
+
+impl<T> Default for Names<T> {
+    fn default() -> Self {
+        Self {
+            named: HashMap::new(),
+            other: None,
+        }
+    }
+}
+
+impl<T> Names<T> {
+    pub(crate) fn set(&mut self, name: Option<&str>, value: T) {
+        match name {
+            Some(name) => drop(self.named.insert(name.to_ascii_lowercase(), value)),
+            None => self.other = Some(value),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.named.is_empty() && self.other.is_none()
+    }
+
+    /// That of the name itself, of the names that it is one of, or of all others.
+    pub(crate) fn find(&self, name: Option<&str>) -> Option<&T> {
+        let of_name = name.and_then(|name| {
+            let name = name.to_ascii_lowercase();
+            let of_wildcard = || {
+                let (_, parent) = name.split_once('.')?;
+                self.named.get(&format!("*.{parent}"))
+            };
+            self.named.get(&name).or_else(of_wildcard)
+        });
+        of_name.or(self.other.as_ref())
+    }
+
+    pub(crate) fn try_map<U, E>(
+        &self,
+        mut f: impl FnMut(&T) -> Result<U, E>,
+    ) -> Result<Names<U>, E> {
+        let named = self.named.iter();
+        Ok(Names {
+            named: named
+                .map(|(name, value)| Ok((name.clone(), f(value)?)))
+                .collect::<Result<_, E>>()?,
+            other: self.other.as_ref().map(f).transpose()?,
+        })
+    }
+}

@@ -1,0 +1,8 @@
+//! TLS from the outside: as a pure filter, on connections, and against other programs.
+
+mod certificates;
+mod connections;
+mod errors;
+mod handshakes;
+mod programs;
+mod starttls;
