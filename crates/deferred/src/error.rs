@@ -155,6 +155,7 @@ plain_error! {
     /// assert!(chained.into_result().unwrap().unwrap_err().is::<AlreadyCalled>());
     /// # deferred.ignore();
     /// ```
+    #[doc(alias = "AlreadyCalledError")]
     pub struct AlreadyCalled, "the deferred was already called: it takes one result only"
 }
 
@@ -171,6 +172,8 @@ plain_error! {
     /// let failure = deferred.into_result().unwrap().unwrap_err();
     /// assert!(failure.is::<Cancelled>());
     /// ```
+    #[doc(alias = "CancelledError")]
+    #[doc(alias = "AbortError")]
     pub struct Cancelled, "the deferred was cancelled"
 }
 
@@ -187,6 +190,7 @@ plain_error! {
     /// let failure = deferred.into_result().unwrap().unwrap_err();
     /// assert!(failure.is::<Abandoned>());
     /// ```
+    #[doc(alias = "RecvError")]
     pub struct Abandoned, "the deferred was abandoned: its last trigger was dropped without firing it"
 }
 

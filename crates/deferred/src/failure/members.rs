@@ -89,6 +89,7 @@ impl Error for FirstError {
 /// let messages: Vec<_> = group.iter().map(|failure| failure.message()).collect();
 /// assert_eq!(messages, ["the deferred was cancelled", "no route"]);
 /// ```
+#[doc(alias = "AggregateError")]
 #[derive(Clone)]
 pub struct FailureGroup {
     failures: Inside<Vec<Failure>>,

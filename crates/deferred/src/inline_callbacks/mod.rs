@@ -79,6 +79,9 @@ use crate::local::Deferred;
 /// assert_eq!(sum.into_result().unwrap().unwrap(), 101);
 /// ```
 #[track_caller]
+#[doc(alias = "inlineCallbacks")]
+#[doc(alias = "ensureDeferred")]
+#[doc(alias = "spawn_local")]
 pub fn inline_callbacks<F, T>(body: F) -> Deferred<T>
 where
     F: Future<Output = Result<T>> + 'static,
