@@ -42,21 +42,6 @@ const RECURSIVE: &[Circle] = &[
     ),
     (
         "deferred",
-        &[
-            "time/cooperator/handle.rs",
-            "time/cooperator/mod.rs",
-            "time/cooperator/task.rs",
-            "time/cooperator/turns.rs",
-        ],
-        "a cooperator has a run queue of tasks, each of which goes back into it",
-    ),
-    (
-        "deferred",
-        &["time/looping/machine.rs", "time/looping/mod.rs"],
-        "a looping call and the machine that calls it back",
-    ),
-    (
-        "deferred",
         &["time/timer_queue/queue.rs", "time/timer_queue/wakeup.rs"],
         "a queue of timers tells its wakeup, which runs the queue",
     ),
@@ -126,11 +111,6 @@ const RECURSIVE: &[Circle] = &[
             "filter/proxy_protocol/text.rs",
         ],
         "a header has two forms of text and bytes",
-    ),
-    (
-        "reactor",
-        &["io/mod.rs", "io/pipes.rs", "io/shared.rs"],
-        "pipes and sockets share one registered descriptor",
     ),
     (
         "reactor",

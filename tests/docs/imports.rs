@@ -1,8 +1,9 @@
-//! Imports go one way: as in the tables of `docs/architecture.md`, which are read here.
+//! Imports go one way: as in the tables of `docs/architecture.md`, which this test reads.
 //!
-//! A module may name those of the rows above its own, and those to its left in its own
-//! row. What is not so yet stands below the table, as `` `one` → `other` ``, and must
-//! be true, so that it is taken out when it has been put right.
+//! A module may import from the rows above its own, and from its left in its own row. An
+//! exception stands below the table, as `` `one` → `other` ``, and must exist: so it is
+//! removed from the page when it is removed from the code. `circles.rs` checks the files
+//! inside of a module.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,7 +15,7 @@ use crate::pages::{files, quoted, root};
 struct Order {
     /// The modules, from the lowest to the highest.
     places: BTreeMap<String, usize>,
-    /// Who names whom although it should not.
+    /// Imports that go up, as exceptions.
     exceptions: BTreeSet<(String, String)>,
 }
 
@@ -51,7 +52,7 @@ fn first_word(text: &str) -> &str {
     &text[..end.unwrap_or(text.len())]
 }
 
-/// Who names whom, and where.
+/// The imports between modules: importer and imported, with the first line.
 fn imports(name: &str) -> (BTreeSet<String>, BTreeMap<(String, String), String>) {
     let folder = root().join("crates").join(name).join("src");
     let mut paths = Vec::new();

@@ -22,14 +22,14 @@ fn pair() -> (Trigger<Token>, Deferred<Token>) {
     Deferred::pair()
 }
 
-/// What fires on another thread.
+/// Fires on another thread.
 fn fire_elsewhere(trigger: Trigger<Token>, counts: &Counts) -> thread::JoinHandle<bool> {
     let token = counts.token();
     thread::spawn(move || trigger.callback(token).is_ok())
 }
 
-/// Somewhere for two threads to meet without learning anything from one another: so that
-/// one of them is tried before the other, and after it.
+/// An atomic that two threads touch with relaxed ordering: `loom` then tries one of them
+/// before the other and after it, without an order between their other accesses.
 #[derive(Clone)]
 struct Meeting(loom::sync::Arc<AtomicBool>);
 

@@ -1,5 +1,5 @@
-//! What the models count. Not by atomics of `loom`: that would be more orders to try, and
-//! who looks has joined the others.
+//! Counts of what the models do. They are atomics of `std` and not of `loom`, which would have
+//! more interleavings to try: a thread that reads them has joined the others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -30,7 +30,10 @@ impl FailureEvent<'_> {
         let stage_trace = self.failure.stage_trace();
         let stage_trace =
             (stage_trace.count() > 0).then(|| tracing::field::display(OneLine(stage_trace)));
-        let backtrace = self.failure.backtrace().map(tracing::field::display);
+        // As `dyn Display`: where no backtrace is ever captured, the code that prints one is
+        // not linked.
+        let backtrace = self.failure.backtrace();
+        let backtrace = backtrace.map(|it| tracing::field::display(it as &dyn fmt::Display));
         let what = self.what;
         if self.is_minor {
             tracing::debug!(

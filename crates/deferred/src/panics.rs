@@ -21,7 +21,10 @@ pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> 
 /// Drops `value`, containing a panic.
 pub(crate) fn drop_contained<T>(value: T) {
     if std::mem::needs_drop::<T>() {
-        run_contained("a drop", || drop(value));
+        if cfg!(panic = "abort") {
+            return drop(value);
+        }
+        run_erased("a drop", &mut Dropped(Some(value)));
     }
 }
 
@@ -35,7 +38,41 @@ pub(crate) fn drop_each_contained<T>(values: impl IntoIterator<Item = T>) {
 
 /// Runs `f`; a panic is logged as coming from `what`.
 pub(crate) fn run_contained(what: &'static str, f: impl FnOnce()) {
-    let mut caught = catch(f).err();
+    if cfg!(panic = "abort") {
+        return f();
+    }
+    run_erased(what, &mut Called(Some(f)));
+}
+
+/// Something to do once, without its type. (A `dyn FnMut` would have the code of each closure
+/// compiled twice, for `FnOnce` too.)
+trait Once {
+    fn run(&mut self);
+}
+
+struct Dropped<T>(Option<T>);
+
+impl<T> Once for Dropped<T> {
+    fn run(&mut self) {
+        drop(self.0.take());
+    }
+}
+
+struct Called<F>(Option<F>);
+
+impl<F: FnOnce()> Once for Called<F> {
+    fn run(&mut self) {
+        if let Some(f) = self.0.take() {
+            f();
+        }
+    }
+}
+
+/// As [`run_contained`]: compiled once, not for each type that is dropped, because to catch
+/// and to log takes more code than a drop.
+#[inline(never)]
+fn run_erased(what: &'static str, once: &mut dyn Once) {
+    let mut caught = catch(|| once.run()).err();
     // A payload may panic when it is dropped, with a payload of its own.
     while let Some(payload) = caught {
         // A subscriber is user code: it may panic, too.

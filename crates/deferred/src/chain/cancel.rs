@@ -1,8 +1,6 @@
 //! Cancelling a chain, whatever it waits for.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-
+use super::address_map::AddressMap;
 use super::flavour::Flavour;
 use super::phase::{Cancelling, Phase, Transition};
 use super::raw::{Canceller, CoreRef, CoreWeak, Group, RunGuard, StateGuard};
@@ -116,40 +114,48 @@ pub(super) fn cancel<M: Flavour>(core: CoreRef<M>, cancelled_at: CallSite) {
 /// reached the task again from there.
 #[derive(Default)]
 struct Tasks {
-    reached_again: HashMap<*const (), bool>,
+    states: AddressMap,
 }
+
+/// What awaits the task is not being cancelled. (The task is new, or its cancel has ended.)
+const FREE: u8 = 0;
+/// The chains that the task awaits are being cancelled.
+const ASKED: u8 = 1;
+/// The same, and the cancel has reached the task again.
+const REACHED_AGAIN: u8 = 2;
 
 impl Tasks {
     /// Cancels a task: adds the chains that it awaits to `jobs`.
     fn ask<M: Flavour>(&mut self, task: M::Task, at: CallSite, jobs: &mut Vec<CancelJob<M>>) {
-        match self.reached_again.entry(M::address_of(&task)) {
-            Entry::Occupied(mut reached_again) => *reached_again.get_mut() = true,
-            Entry::Vacant(entry) => {
-                let progress = M::progress_of(&task);
-                let awaited = M::cancel_task(task.clone(), at);
-                if !awaited.is_empty() {
-                    entry.insert(false);
-                    jobs.push(CancelJob::TaskAsked(task, progress, at));
-                    let awaited = awaited.into_iter().rev();
-                    jobs.extend(awaited.map(|core| CancelJob::Cancel(core, at)));
-                }
-            }
+        let state = self.states.at(M::address_of(&task));
+        if *state != FREE {
+            *state = REACHED_AGAIN;
+            return;
+        }
+        let progress = M::progress_of(&task);
+        let awaited = M::cancel_task(task.clone(), at);
+        if !awaited.is_empty() {
+            *state = ASKED;
+            jobs.push(CancelJob::TaskAsked(task, progress, at));
+            let awaited = awaited.into_iter().rev();
+            jobs.extend(awaited.map(|core| CancelJob::Cancel(core, at)));
         }
     }
 
     /// `core` was reached from its own parts. If a task is between, it waits for itself.
     #[cold]
     fn close_ring<M: Flavour>(&mut self, core: &CoreRef<M>, jobs: &[CancelJob<M>]) {
-        let mut last_body = None;
-        for task in jobs.iter().rev() {
-            match task {
+        let mut last_task = None;
+        for job in jobs.iter().rev() {
+            match job {
                 CancelJob::PartsAsked(asked, ..) if CoreRef::is_same(asked, core) => {
-                    self.reached_again
-                        .extend(last_body.map(|task| (task, true)));
+                    if let Some(task) = last_task {
+                        *self.states.at(task) = REACHED_AGAIN;
+                    }
                     return;
                 }
                 CancelJob::TaskAsked(task, ..) => {
-                    last_body.get_or_insert_with(|| M::address_of(task));
+                    last_task.get_or_insert_with(|| M::address_of(task));
                 }
                 CancelJob::PartsAsked(..) | CancelJob::Cancel(..) => {}
             }
@@ -159,8 +165,8 @@ impl Tasks {
     /// All that a task awaits was cancelled. If it waits for itself, through lists, and has
     /// not gone on, then it never will: its future is dropped.
     fn end<M: Flavour>(&mut self, task: M::Task, progress: u32, at: CallSite) {
-        let waits_for_itself = self.reached_again.remove(&M::address_of(&task)) == Some(true);
-        if waits_for_itself && M::progress_of(&task) == progress {
+        let state = std::mem::replace(self.states.at(M::address_of(&task)), FREE);
+        if state == REACHED_AGAIN && M::progress_of(&task) == progress {
             M::give_up_task(task, at);
         }
     }

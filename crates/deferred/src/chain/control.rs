@@ -8,7 +8,6 @@ use super::phase::{Phase, Transition};
 use super::raw::{CoreRef, CoreWeak, RunGuard, StateGuard};
 use super::run;
 use super::trampoline::run_pending;
-use super::wait;
 use crate::failure::Failure;
 use crate::stage_trace::CallSite;
 use crate::state::State;
@@ -34,7 +33,7 @@ impl<M: Flavour> Control<M> {
 
     pub(crate) fn cancel(&self, cancelled_at: &'static Location<'static>) {
         if let Some(core) = self.core() {
-            cancel::cancel::<M>(core, cancelled_at);
+            M::cancel(core, cancelled_at);
         }
     }
 
@@ -53,7 +52,7 @@ impl<M: Flavour> Drop for Control<M> {
         let core = self.core();
         self.core = None;
         if let Some(core) = core
-            && let Some(guard) = wait::hand_down::<M>(&core)
+            && let Some(guard) = M::hand_down(&core)
         {
             run::run_owned(guard);
         }
@@ -83,7 +82,7 @@ pub(crate) fn made_at<M: Flavour>(core: &CoreRef<M>) -> CallSite {
 }
 
 pub(crate) fn cancel_core<M: Flavour>(core: &CoreRef<M>, cancelled_at: &'static Location<'static>) {
-    cancel::cancel::<M>(core.clone(), cancelled_at);
+    M::cancel(core.clone(), cancelled_at);
 }
 
 /// Fails a chain that was not fired with `Cancelled`; `before` is called before
@@ -110,13 +109,13 @@ impl<M: Flavour> PauseToken<M> {
 
 impl<M: Flavour> Drop for PauseToken<M> {
     fn drop(&mut self) {
-        let claimed =
+        let acquired =
             RunGuard::<M>::acquire(&self.core, Transition::Unpause, |state| state.unpause());
-        match claimed {
+        match acquired {
             Ok((guard, ())) => run::run(guard),
             // The pause may have been all that kept a mere link from being handed down.
             Err(()) => {
-                if let Some(guard) = wait::hand_down::<M>(&self.core) {
+                if let Some(guard) = M::hand_down(&self.core) {
                     run::run_owned(guard);
                 }
             }

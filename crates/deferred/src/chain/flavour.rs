@@ -4,12 +4,27 @@
 
 use std::ops::Deref;
 
-use super::raw::{CoreRef, OwnedRunGuard, Storage};
+use super::raw::{CoreRef, OwnedRunGuard, RunGuard, Storage};
 use super::task::Awaited;
 use super::work_queue::WorkQueue;
 use crate::stage_trace::CallSite;
 
+/// What came of an attempt to wait: see [`Flavour::wait_for`].
+pub(crate) enum Waited<'a, M: Storage> {
+    /// The outer chain has its result and may run on: it was there, or waiting was refused.
+    HasResult(RunGuard<'a, M>),
+    /// The outer chain is in `Waiting`; the inner one resumes it.
+    Waits,
+    /// The outer chain was taken out as a mere link, and its waiter has got the result: that
+    /// one is to be run. See [`Flavour::hand_down`].
+    Resumes(OwnedRunGuard<M>),
+}
+
 /// What differs between chains of one thread and of several, beside their storage.
+///
+/// `cancel`, `wait_for`, `hand_down` and `go_on` differ in nothing: they are generic functions
+/// above, which each flavour calls for itself. So they are compiled once, in this crate,
+/// while a generic function is compiled again by each crate that adds a callback.
 pub(crate) trait Flavour: Storage {
     /// The lock of what several handles share.
     type Lock<X>;
@@ -45,6 +60,15 @@ pub(crate) trait Flavour: Storage {
     /// INVARIANT: `f` runs nothing of a user's: no closure, no drop of a value, no waker.
     /// That is what lets callbacks do anything to any chain. Nor does it take another lock.
     fn with<X, R>(lock: &Self::Lock<X>, f: impl FnOnce(&mut X) -> R) -> R;
+
+    /// As [`cancel`](super::cancel::cancel).
+    fn cancel(core: CoreRef<Self>, cancelled_at: CallSite);
+    /// As [`wait_for`](super::wait::wait_for).
+    fn wait_for<'a>(guard: RunGuard<'a, Self>, inner: CoreRef<Self>) -> Waited<'a, Self>;
+    /// As [`hand_down`](super::wait::hand_down).
+    fn hand_down(link: &CoreRef<Self>) -> Option<OwnedRunGuard<Self>>;
+    /// As [`go_on`](super::run::go_on).
+    fn go_on(next: OwnedRunGuard<Self>, caller: Option<OwnedRunGuard<Self>>);
 
     /// Calls `f` with this thread's queue; `None` if the thread is at its end.
     fn work_queue<R>(f: impl FnOnce(&WorkQueue<Self>) -> R) -> Option<R>;

@@ -3,14 +3,17 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use super::flavour::Flavour;
+use super::cancel;
+use super::flavour::{Flavour, Waited};
 use super::phase::Phase;
 use super::raw::{
     Core, CoreLock, CoreRef, FreeList, Group, Local, LocalCell, LocalCounts, NoIncoming,
-    OwnedRunGuard, Remains, Storage,
+    OwnedRunGuard, Remains, RunGuard, Storage,
 };
+use super::run;
 use super::task::{self, Awaited, SharedTask, WeakTask};
 use super::trampoline;
+use super::wait;
 use super::wait_graph;
 use super::work_queue::WorkQueue;
 use crate::stage_trace::CallSite;
@@ -109,6 +112,26 @@ impl Flavour for Local {
     #[inline(always)]
     fn with<X, R>(lock: &LocalCell<X>, f: impl FnOnce(&mut X) -> R) -> R {
         lock.with(f)
+    }
+
+    #[inline(never)]
+    fn cancel(core: CoreRef<Self>, cancelled_at: CallSite) {
+        cancel::cancel(core, cancelled_at);
+    }
+
+    #[inline(never)]
+    fn wait_for<'a>(guard: RunGuard<'a, Self>, inner: CoreRef<Self>) -> Waited<'a, Self> {
+        wait::wait_for(guard, inner)
+    }
+
+    #[inline(never)]
+    fn hand_down(link: &CoreRef<Self>) -> Option<OwnedRunGuard<Self>> {
+        wait::hand_down(link)
+    }
+
+    #[inline(never)]
+    fn go_on(next: OwnedRunGuard<Self>, caller: Option<OwnedRunGuard<Self>>) {
+        run::go_on(next, caller);
     }
 
     fn work_queue<R>(f: impl FnOnce(&WorkQueue<Self>) -> R) -> Option<R> {

@@ -7,13 +7,14 @@
 //!                             the Core of a chain that waits for this one
 //! ```
 //!
-//! From the bottom to the top, and each imports from below only: `phase` (what a chain is
-//! doing), `raw` (how stages and values are kept without their types), `poller`, `task`
+//! From the bottom to the top, and each imports from below only: `address_map`, `phase` (what
+//! a chain is doing), `raw` (how stages and values are kept without their types), `poller`, `task`
 //! (async tasks that await chains), `work_queue`, `flavour` (one thread or several),
 //! `wait_graph` and `wait` (how chains wait for one another), `link`, `run` (the loop),
 //! `trampoline` (what waits for its turn), `cancel`, `control`, `receiver` and `sender`
 //! (what the public types are made of), `debug`, and the flavours `local` and `shared`.
 
+mod address_map;
 mod cancel;
 mod control;
 mod debug;
@@ -35,6 +36,7 @@ mod wait;
 mod wait_graph;
 mod work_queue;
 
+pub(crate) use self::address_map::AddressMap;
 pub(crate) use self::cancel::{delegate, keep_from_waited};
 pub(crate) use self::control::{Control, PauseToken, cancel_core, fail_core, made_at};
 pub(crate) use self::flavour::Flavour;

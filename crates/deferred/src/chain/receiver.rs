@@ -4,13 +4,12 @@
 use std::task::Poll;
 
 use super::control::{PauseToken, look};
-use super::flavour::Flavour;
+use super::flavour::{Flavour, Waited};
 use super::link::LinkedReceiver;
 use super::phase::{ReceiverState, Transition};
 use super::raw::{CoreRef, CoreWeak, Fits, ReceiverRef, RunGuard, Slot};
 use super::run::{self, Stage, Step};
 use super::trampoline::run_pending;
-use super::wait::{self, Waited};
 use crate::error::ResultTaken;
 use crate::failure::{Failure, Result};
 use crate::panics::drop_contained;
@@ -68,11 +67,11 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
             Self::Taken => return Self::add_now(taken_before(), stage, added_at),
         };
         let core = link.core;
-        let claimed = RunGuard::<M>::acquire(&core, Transition::AddStage, |state| {
+        let acquired = RunGuard::<M>::acquire(&core, Transition::AddStage, |state| {
             state.push::<T, S>(stage, added_at);
             state.is_at_end().then_some(()).ok_or(())
         });
-        if let Ok((guard, ())) = claimed {
+        if let Ok((guard, ())) = acquired {
             run::run(guard);
         }
         Receiver::Linked(LinkedReceiver::new(core))
@@ -99,7 +98,7 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
         else {
             unreachable!("it was not refused");
         };
-        if let Waited::HasResult(guard) = wait::wait_for(guard, inner.into_core()) {
+        if let Waited::HasResult(guard) = M::wait_for(guard, inner.into_core()) {
             run::run(guard);
         }
         Self::Linked(LinkedReceiver::new(outer))

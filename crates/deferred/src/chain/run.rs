@@ -9,11 +9,11 @@ use std::task::Waker;
 
 use smallvec::SmallVec;
 
-use super::flavour::Flavour;
+use super::flavour::{Flavour, Waited};
 use super::link::LinkedReceiver;
 use super::phase::{Phase, ReceiverState, Transition};
 use super::raw::{Core, CoreRef, Fits, Flow, OwnedRunGuard, Queued, Release, RunGuard, Slot};
-use super::wait::{self, Waited};
+use super::wait;
 use crate::error::Panicked;
 use crate::failure::{Failure, Result};
 use crate::panics::{catch, drop_contained, run_contained};
@@ -194,15 +194,14 @@ impl<M: Flavour> Rest<M> {
 pub(super) fn run<M: Flavour>(guard: RunGuard<'_, M>) {
     let rest = advance(guard);
     if let Some(next) = rest.next {
-        go_on(next, rest.caller);
+        M::go_on(next, rest.caller);
     }
 }
 
 /// Runs a chain that another one has set going, and the chains that this sets going.
 ///
 /// Not inlined into [`run`], so that a chain that sets nothing going pays nothing for it.
-#[inline(never)]
-fn go_on<M: Flavour>(mut next: OwnedRunGuard<M>, mut caller: Option<OwnedRunGuard<M>>) {
+pub(super) fn go_on<M: Flavour>(mut next: OwnedRunGuard<M>, mut caller: Option<OwnedRunGuard<M>>) {
     let mut core = None;
     loop {
         if let Some(caller) = caller {
@@ -242,19 +241,19 @@ pub(super) fn fail<M: Flavour>(
     make: impl FnOnce(CallSite) -> Failure,
     before: impl FnOnce(),
 ) {
-    let claimed = RunGuard::<M>::acquire(core, Transition::Fire, |state| {
+    let acquired = RunGuard::<M>::acquire(core, Transition::Fire, |state| {
         if state.phase() != Phase::Unfired {
             return Err(());
         }
         Ok((state.cold.take_canceller(), state.made_at))
     });
-    let claimed = claimed.map(|(mut guard, (canceller, made_at))| {
+    let acquired = acquired.map(|(mut guard, (canceller, made_at))| {
         // Not under the lock: to make a failure may allocate.
         guard.slot().put_failure(make(made_at));
         (guard, canceller)
     });
     before();
-    if let Ok((guard, canceller)) = claimed {
+    if let Ok((guard, canceller)) = acquired {
         drop_contained(canceller);
         run(guard);
     }
@@ -283,7 +282,7 @@ fn advance<M: Flavour>(mut guard: RunGuard<'_, M>) -> Rest<M> {
                 Ok(next) => return Rest { next, caller: None },
                 Err(kept) => guard = kept,
             },
-            Flow::Wait(inner) => match wait::wait_for(guard, inner) {
+            Flow::Wait(inner) => match M::wait_for(guard, inner) {
                 Waited::HasResult(kept) => guard = kept,
                 Waited::Waits => return Rest::NOTHING,
                 Waited::Resumes(next) => {

@@ -6,13 +6,16 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::flavour::Flavour;
+use super::cancel;
+use super::flavour::{Flavour, Waited};
 use super::raw::{
-    Core, CoreRef, FreeList, Group, OwnedRunGuard, Remains, Shared, SharedCounts, SharedPhase,
-    SpinLock, Storage,
+    Core, CoreRef, FreeList, Group, OwnedRunGuard, Remains, RunGuard, Shared, SharedCounts,
+    SharedPhase, SpinLock, Storage,
 };
+use super::run;
 use super::task::Awaited;
 use super::trampoline;
+use super::wait;
 use super::work_queue::WorkQueue;
 use crate::stage_trace::CallSite;
 
@@ -107,6 +110,26 @@ impl Flavour for Shared {
     #[inline(always)]
     fn with<X, R>(lock: &Mutex<X>, f: impl FnOnce(&mut X) -> R) -> R {
         f(&mut lock.lock())
+    }
+
+    #[inline(never)]
+    fn cancel(core: CoreRef<Self>, cancelled_at: CallSite) {
+        cancel::cancel(core, cancelled_at);
+    }
+
+    #[inline(never)]
+    fn wait_for<'a>(guard: RunGuard<'a, Self>, inner: CoreRef<Self>) -> Waited<'a, Self> {
+        wait::wait_for(guard, inner)
+    }
+
+    #[inline(never)]
+    fn hand_down(link: &CoreRef<Self>) -> Option<OwnedRunGuard<Self>> {
+        wait::hand_down(link)
+    }
+
+    #[inline(never)]
+    fn go_on(next: OwnedRunGuard<Self>, caller: Option<OwnedRunGuard<Self>>) {
+        run::go_on(next, caller);
     }
 
     fn work_queue<R>(f: impl FnOnce(&WorkQueue<Self>) -> R) -> Option<R> {

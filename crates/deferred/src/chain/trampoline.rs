@@ -38,14 +38,16 @@ pub(super) fn discard<M: Flavour>(remains: Remains<M>) {
     add(Job::<M>::Discard(Box::new(remains)));
 }
 
-fn add<M: Flavour>(task: Job<M>) {
-    let mut task = Some(task);
+fn add<M: Flavour>(job: Job<M>) {
+    let mut job = Some(job);
     M::work_queue(|queue| {
-        queue.added.borrow_mut().extend(task.take());
+        if let Some(job) = job.take() {
+            queue.added.borrow_mut().push(job);
+        }
     });
-    match task {
+    match job {
         // The thread is at its end: its queue was dropped.
-        Some(task) => perform(task),
+        Some(job) => perform(job),
         None => {
             M::work_queue(|queue| {
                 if !queue.is_draining.get() {
@@ -85,8 +87,11 @@ fn drain_added<M: Flavour>(queue: &WorkQueue<M>) -> usize {
     loop {
         let task = {
             let mut tasks = queue.tasks.borrow_mut();
+            let mut added = queue.added.borrow_mut();
             // Reversed, because they are taken from the back.
-            tasks.extend(queue.added.borrow_mut().drain(..).rev());
+            while let Some(job) = added.pop() {
+                tasks.push_back(job);
+            }
             if tasks.len() > before {
                 tasks.pop_back()
             } else {
@@ -158,7 +163,9 @@ pub(crate) fn hand_over<M: Flavour>(guard: OwnedRunGuard<M>) {
     M::work_queue(|queue| {
         let depth = queue.handing_over.get();
         if depth == NESTED_HAND_OVERS {
-            queue.handed_over.borrow_mut().extend(guard.take());
+            if let Some(guard) = guard.take() {
+                queue.handed_over.borrow_mut().push_back(guard);
+            }
             return;
         }
         let _nested = NestedHandOver::enter(&queue.handing_over);

@@ -1,23 +1,12 @@
 //! Waiting: one chain takes over the result of another.
 
-use super::flavour::Flavour;
+use super::flavour::{Flavour, Waited};
 use super::phase::{Cancelling, Phase, ReceiverState, Transition};
 use super::raw::{CoreRef, CoreWeak, OwnedRunGuard, Release, RunGuard, Slot, StateGuard};
 use super::wait_graph::closes_a_cycle;
 use crate::error::WaitCycle;
 use crate::failure::Failure;
 use crate::panics::drop_contained;
-
-/// What came of an attempt to wait.
-pub(super) enum Waited<'a, M: Flavour> {
-    /// The outer chain has its result and may run on: it was there, or waiting was refused.
-    HasResult(RunGuard<'a, M>),
-    /// The outer chain is in `Waiting`; the inner one resumes it.
-    Waits,
-    /// The outer chain was taken out as a mere link, and its waiter has got the result: that
-    /// one is to be run. See [`hand_down`].
-    Resumes(OwnedRunGuard<M>),
-}
 
 /// Makes the chain of `guard` take over the result of `inner`: at once if it is there, else
 /// when it comes.
@@ -68,17 +57,17 @@ pub(super) fn wait_for<'a, M: Flavour>(
     });
     if waits {
         M::linked(&outer, &inner);
-        if may_be_link && let Some(guard) = hand_down::<M>(&outer) {
+        if may_be_link && let Some(guard) = M::hand_down(&outer) {
             return Waited::Resumes(guard);
         }
         return Waited::Waits;
     }
     // `inner` has not got, or has lost, its reference to `outer`: so only this call can move
     // it out of `Waiting`.
-    let claimed = RunGuard::<M>::acquire_borrowed(outer, Transition::Resume, |state| {
+    let acquired = RunGuard::<M>::acquire_borrowed(outer, Transition::Resume, |state| {
         Ok::<_, ()>(state.cold.take_waiting_on())
     });
-    let Ok((mut guard, waited_on)) = claimed else {
+    let Ok((mut guard, waited_on)) = acquired else {
         unreachable!("nothing else ends its waiting");
     };
     drop(waited_on);
@@ -122,12 +111,12 @@ fn refuse<'a, M: Flavour>(mut guard: RunGuard<'a, M>, inner: &CoreRef<M>) -> Run
 
 /// Gives `waiter` the result it waited for.
 pub(super) fn resume<M: Flavour>(waiter: CoreRef<M>, result: &mut Slot<M>) -> OwnedRunGuard<M> {
-    let claimed = OwnedRunGuard::<M>::acquire(waiter, Transition::Resume, |state| {
+    let acquired = OwnedRunGuard::<M>::acquire(waiter, Transition::Resume, |state| {
         debug_assert_eq!(state.phase(), Phase::Waiting);
         result.move_to(state.slot());
         Ok::<_, ()>(state.cold.take_waiting_on())
     });
-    let Ok((guard, waited_on)) = claimed else {
+    let Ok((guard, waited_on)) = acquired else {
         unreachable!("only the chain that a chain waits for resumes it");
     };
     drop(waited_on);
@@ -212,10 +201,10 @@ fn listen<M: Flavour>(waiter: CoreRef<M>, inner: &CoreRef<M>) -> Option<OwnedRun
     if !is_there {
         return None;
     }
-    let claimed = RunGuard::<M>::acquire(&waiter, Transition::Resume, |state| {
+    let acquired = RunGuard::<M>::acquire(&waiter, Transition::Resume, |state| {
         Ok::<_, ()>(state.cold.take_waiting_on())
     });
-    let Ok((mut guard, waited_on)) = claimed else {
+    let Ok((mut guard, waited_on)) = acquired else {
         unreachable!("nothing else ends its waiting");
     };
     drop(waited_on);

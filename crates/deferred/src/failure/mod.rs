@@ -112,7 +112,7 @@ impl Failure {
     pub fn from_box(error: Box<dyn Error + Send + Sync>) -> Self {
         match error.downcast::<FailureError>() {
             Ok(failed) => failed.into_failure(),
-            Err(error) => Self::raised(error, Location::caller(), Backtrace::capture()),
+            Err(error) => Self::raised(error, Location::caller(), captured()),
         }
     }
 
@@ -120,7 +120,7 @@ impl Failure {
         error: E,
         raised_at: CallSite,
     ) -> Self {
-        Self::raised(Box::new(error), raised_at, Backtrace::capture())
+        Self::raised(Box::new(error), raised_at, captured())
     }
 
     /// For errors that the user asked for, such as a cancel: the stack shows no mistake, and a
@@ -289,7 +289,12 @@ impl Failure {
     }
 
     /// The backtrace of the place where the error was raised, if the environment asked for it.
+    #[inline]
     pub fn backtrace(&self) -> Option<&Backtrace> {
+        if cfg!(target_family = "wasm") {
+            // std captures none there, and the code that prints one takes 26 KB.
+            return None;
+        }
         (self.inner.backtrace.status() == BacktraceStatus::Captured)
             .then_some(&self.inner.backtrace)
     }
@@ -387,5 +392,14 @@ impl From<Failure> for Box<dyn Error + Send + Sync> {
 impl From<Failure> for Box<dyn Error> {
     fn from(failure: Failure) -> Self {
         Box::new(failure.into_error())
+    }
+}
+
+/// A backtrace, if the environment asks for one. std has none on WebAssembly.
+fn captured() -> Backtrace {
+    if cfg!(target_family = "wasm") {
+        Backtrace::disabled()
+    } else {
+        Backtrace::capture()
     }
 }

@@ -1,7 +1,6 @@
 //! Task: one async body, polled, resumed and cancelled.
 
 use std::cell::Cell;
-use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::ptr;
@@ -11,8 +10,9 @@ use std::task::{Context, Poll, Waker};
 
 use super::waker::{self, OwnWaker, SharedSleeper, Sleeper, TaskWaker};
 use crate::chain::{
-    self, Awaited, Awaits, Canceller, CoreRef, CoreWeak, Local, OwnedRunGuard, Pinned, Poller,
-    Receiver, ReceiverState, Sender, SharedTask, Task, WeakTask, closes_a_cycle, count_pollers,
+    self, AddressMap, Awaited, Awaits, Canceller, CoreRef, CoreWeak, Local, OwnedRunGuard, Pinned,
+    Poller, Receiver, ReceiverState, Sender, SharedTask, Task, WeakTask, closes_a_cycle,
+    count_pollers,
 };
 use crate::error::{Panicked, WaitCycle};
 use crate::failure::{Failure, Result};
@@ -177,9 +177,10 @@ impl Chains {
 
     /// Removes chains that `body` does not await in this way, and duplicates.
     fn tidy(&mut self, body: *const (), how: Awaits) {
-        let mut seen = HashSet::new();
-        self.all
-            .retain(|core| is_awaited(core, body, how) && seen.insert(core.address()));
+        let mut seen = AddressMap::default();
+        self.all.retain(|core| {
+            is_awaited(core, body, how) && std::mem::replace(seen.at(core.address()), 1) == 0
+        });
     }
 }
 

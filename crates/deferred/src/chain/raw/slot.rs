@@ -42,7 +42,7 @@ struct ValueType {
     drop: Option<unsafe fn(*mut Word)>,
 }
 
-/// Stands for a failure. It is told from the types of values by its address: it is a static,
+/// Stands for a failure. Its address tells it from the types of values: it is a static,
 /// so no constant shares it, and its id is that of no value.
 static FAILURE: ValueType = ValueType {
     id: TypeId::of::<IsFailure>(),
