@@ -22,7 +22,7 @@ impl Failure {
     /// # Examples
     ///
     /// ```
-    /// use deferred::{Cancelled, Failure, fail, succeed};
+    /// use deferred::{Cancelled, Failure, succeed};
     ///
     /// fn load(path: &str) -> anyhow::Result<String> {
     ///     anyhow::ensure!(!path.is_empty(), "no path");
