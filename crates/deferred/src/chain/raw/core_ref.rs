@@ -118,12 +118,8 @@ impl<M: Storage> CoreRef<M> {
         // cheaper than to drop each field.
         // SAFETY: as above.
         if !unsafe { &mut *place }.is_bare() {
-            // SAFETY: as above. The queue of stages goes with the rest, and another one
-            // takes its place.
-            unsafe {
-                place.drop_in_place();
-                Core::write_stages(place);
-            }
+            // SAFETY: as above.
+            unsafe { drop_core(place) };
         }
         let weak = ManuallyDrop::new(CoreWeak { block: self.block });
         if left == Left::None || weak.counts().is_last_weak() {
@@ -135,6 +131,22 @@ impl<M: Storage> CoreRef<M> {
         if weak.counts().drop_weak() {
             weak.free();
         }
+    }
+}
+
+/// Drops a core that holds something; an empty queue of stages takes the place of its own.
+///
+/// Not inlined, so that the drop of a bare core saves no registers for this.
+///
+/// # Safety
+/// Nothing else reaches the core, and its block stays allocated.
+#[cold]
+#[inline(never)]
+unsafe fn drop_core<M: Storage>(place: *mut Core<M>) {
+    // SAFETY: by contract.
+    unsafe {
+        place.drop_in_place();
+        Core::write_stages(place);
     }
 }
 
