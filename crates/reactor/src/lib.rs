@@ -61,7 +61,7 @@
 //! ([`ReactorHandle::resolve`]), producers and [`pump`], shutdown in phases
 //! ([`ReactorHandle::add_system_event_trigger`]), and [`ReactorHandle::counters`].
 //!
-//! Errors are in [`errors`], options in [`options`]; each can be named from the root, too.
+//! Errors are in [`error_types`], options in [`options`]; each can be named from the root, too.
 //!
 //! # A protocol that waits
 //!
@@ -224,7 +224,7 @@ pub use deferred;
 #[doc(hidden)]
 pub use self::byte_stream::ByteStreamProtocol;
 #[doc(hidden)]
-pub use self::errors::*;
+pub use self::error_types::*;
 #[doc(hidden)]
 pub use self::options::*;
 #[doc(hidden)]
@@ -232,7 +232,7 @@ pub use self::poll::PollerKind;
 
 /// Errors of operations. The reasons that protocols get, such as [`ConnectionClosed`], are
 /// beside them.
-pub mod errors {
+pub mod error_types {
     pub use crate::connecting::ConnectorError;
     pub use crate::datagram::DatagramError;
     pub use crate::error::{
