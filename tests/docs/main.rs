@@ -13,3 +13,4 @@ mod names;
 mod pages;
 mod phases;
 mod quotes;
+mod words;
