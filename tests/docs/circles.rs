@@ -47,6 +47,11 @@ const RECURSIVE: &[Circle] = &[
     ),
     (
         "reactor",
+        &["endpoint/parse/arguments.rs", "endpoint/parse/parser.rs"],
+        "the arguments of a description know the parser, for the endpoints within it",
+    ),
+    (
+        "reactor",
         &["connecting/connector.rs", "connecting/factory.rs"],
         "a factory gets the connector that asks it",
     ),

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use deferred::{Deferred, Trigger, fail};
 
-use crate::connect::Connect;
 use crate::connection::{Connection, Protocol};
+use crate::endpoint::{ClientEndpoint, Connect};
 use crate::handle::ReactorHandle;
 
 /// Connects to `server` with a protocol that is given a trigger, and gives what it fires
@@ -67,7 +67,7 @@ use crate::handle::ReactorHandle;
 #[track_caller]
 pub fn ask<T, P>(
     reactor: &ReactorHandle,
-    server: impl Connect,
+    server: impl ClientEndpoint,
     protocol: impl FnOnce(Trigger<T>) -> P,
 ) -> Deferred<T>
 where

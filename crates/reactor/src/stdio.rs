@@ -4,13 +4,16 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::{Rc, Weak};
 
+use deferred::{Deferred, fail};
+
 use crate::address::Address;
-use crate::connection::{Connection, ConnectionSource, Duplex, NewConnection, Protocol};
+use crate::connection::{Connection, ConnectionSource, Duplex, NewConnection, OnClose, Protocol};
 use crate::core::Core;
 use crate::error::AdoptError;
+use crate::filter::Filter;
 use crate::handle::ReactorHandle;
 use crate::io::{Direction, Pipes, RawStream, RegisteredFd, SharedFd};
-use crate::poll::{Interest, Ready};
+use crate::poll::{Interest, Key, Ready};
 use crate::registry::EventSource;
 
 impl ReactorHandle {
@@ -74,35 +77,74 @@ impl ReactorHandle {
         protocol: P,
     ) -> Result<Connection<P>, AdoptError> {
         let core = self.core()?;
-        core.require_system("a test reactor has no pipes of the system")?;
-        let input = SharedFd::new(input.into(), Direction::Read)?;
-        let output = SharedFd::new(output.into(), Direction::Write)?;
-        let input = register(&core, input, Interest::READABLE)?;
-        let output = match register(&core, output, Interest::NONE) {
-            Ok(output) => output,
-            Err(error) => {
-                drop(core.registry.remove(input.registration().key()));
-                return Err(error.into());
-            }
-        };
-        let keys = [&input, &output].map(|end| end.registration().key());
-        let connection = NewConnection {
-            stream: RawStream::Pipes(Pipes::new(input, output)),
-            keys: keys.into_iter().collect(),
-            peer: Address::Unknown,
-            on_close: None,
-            filter: None,
-            on_open: None,
-        };
+        let connection = of_pipes(&core, input.into(), output.into())?;
+        let keys = connection.keys.clone();
         let (source, begun) = ConnectionSource::start(&core, connection, protocol, |source| {
-            let source: Rc<dyn DuplexSource> = source;
-            let input = Input(Rc::clone(&source));
-            core.registry.replace(keys[0], Rc::new(input));
-            core.registry
-                .replace(keys[1], Rc::new(Output(Rc::downgrade(&source))));
+            add(&core, &keys, source);
         });
         begun.map_err(AdoptError::Protocol)?;
         Ok(Connection::new(Rc::downgrade(&source)))
+    }
+
+    /// As [`adopt_pipes`](Self::adopt_pipes), behind `filter`; the Deferred fires when the
+    /// connection is made.
+    pub(crate) fn open_pipes<P: Protocol>(
+        &self,
+        input: OwnedFd,
+        output: OwnedFd,
+        protocol: P,
+        on_close: Option<OnClose>,
+        filter: Option<Box<dyn Filter>>,
+    ) -> Deferred<Connection<P>> {
+        let adopt = || -> deferred::Result<_> {
+            let core = self.core()?;
+            let connection = of_pipes(&core, input, output)?;
+            Ok((core, connection))
+        };
+        match adopt() {
+            Ok((core, connection)) => {
+                let keys = connection.keys.clone();
+                let connection = NewConnection {
+                    on_close,
+                    filter,
+                    ..connection
+                };
+                ConnectionSource::open(&core, connection, protocol, |source| {
+                    add(&core, &keys, source);
+                })
+            }
+            Err(failure) => fail(failure),
+        }
+    }
+}
+
+fn of_pipes(core: &Core, input: OwnedFd, output: OwnedFd) -> io::Result<NewConnection> {
+    core.require_system("a test reactor has no pipes of the system")?;
+    let input = SharedFd::new(input, Direction::Read)?;
+    let output = SharedFd::new(output, Direction::Write)?;
+    let input = register(core, input, Interest::READABLE)?;
+    let output = match register(core, output, Interest::NONE) {
+        Ok(output) => output,
+        Err(error) => {
+            drop(core.registry.remove(input.registration().key()));
+            return Err(error);
+        }
+    };
+    let [first, second] = [&input, &output].map(|end| end.registration().key());
+    let stream = RawStream::Pipes(Pipes::new(input, output));
+    let mut connection = NewConnection::new(stream, first, Address::Unknown);
+    connection.keys.push(second);
+    Ok(connection)
+}
+
+/// The source of the input keeps the connection; that of the output refers to it.
+fn add<P: Protocol>(core: &Core, keys: &[Key], source: Rc<ConnectionSource<P>>) {
+    let source: Rc<dyn DuplexSource> = source;
+    if let [input, output] = *keys {
+        core.registry
+            .replace(input, Rc::new(Input(Rc::clone(&source))));
+        core.registry
+            .replace(output, Rc::new(Output(Rc::downgrade(&source))));
     }
 }
 

@@ -12,6 +12,7 @@ use crate::address::{Address, UnixAddress};
 use crate::connection::{Connection, ConnectionSource, NewConnection, OnClose, Protocol};
 use crate::core::Core;
 use crate::error::{ReactorGone, ReactorStopped};
+use crate::filter::Filter;
 use crate::handle::ReactorHandle;
 use crate::io::RawStream;
 use crate::poll::{Interest, Key, Ready};
@@ -239,6 +240,30 @@ impl Connected {
             });
         begun?;
         Ok(Connection::new(Rc::downgrade(&source)))
+    }
+}
+
+impl Connected {
+    /// As [`into_connection`](Self::into_connection), behind `filter`; the Deferred fires when the
+    /// connection is made.
+    pub(crate) fn open<P: Protocol>(
+        self,
+        protocol: P,
+        on_close: Option<OnClose>,
+        filter: Option<Box<dyn Filter>>,
+    ) -> Deferred<Connection<P>> {
+        let attempt = &self.0;
+        let Some(stream) = attempt.stream.take() else {
+            return fail(ReactorGone);
+        };
+        let connection = NewConnection {
+            on_close,
+            filter,
+            ..NewConnection::new(stream, attempt.key, attempt.address.clone())
+        };
+        ConnectionSource::open(&attempt.core, connection, protocol, |source| {
+            attempt.core.registry.replace(attempt.key, source);
+        })
     }
 }
 

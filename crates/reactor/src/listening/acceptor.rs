@@ -2,11 +2,15 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
+use deferred::{Deferred, Result, fail};
 use socket2::SockRef;
 
 use crate::address::Address;
+use crate::connection::{Connection, ConnectionSource, NewConnection, OnClose, Protocol};
 use crate::core::Core;
+use crate::filter::Filter;
 use crate::io::RawStream;
 use crate::memory;
 use crate::poll::{Interest, Key, Registration};
@@ -24,7 +28,7 @@ pub(crate) enum Acceptor {
 }
 
 /// A connection that was accepted, and is not registered.
-pub(super) enum Accepted {
+pub(crate) enum Accepted {
     Tcp(OwnedFd),
     Unix(OwnedFd),
     Memory(memory::Socket),
@@ -89,7 +93,7 @@ impl Acceptor {
 
 impl Accepted {
     /// Registers it for the source that is inserted next.
-    pub(super) fn register(self, core: &Core) -> io::Result<(RawStream, Key)> {
+    fn register(self, core: &Core) -> io::Result<(RawStream, Key)> {
         Ok(match self {
             Self::Tcp(socket) => {
                 let registration = core.register(socket, Interest::READABLE)?;
@@ -108,5 +112,55 @@ impl Accepted {
                 (RawStream::Memory(socket), key)
             }
         })
+    }
+
+    /// Makes a connection of it, registered and begun. Gives the failure of `connection_made`
+    /// beside it.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be watched.
+    pub(super) fn start<P: Protocol>(
+        self,
+        core: &Rc<Core>,
+        peer: Address,
+        protocol: P,
+        filter: Option<Box<dyn Filter>>,
+    ) -> io::Result<(Rc<ConnectionSource<P>>, Result<()>)> {
+        let (stream, key) = self.register(core)?;
+        let connection = NewConnection {
+            filter,
+            ..NewConnection::new(stream, key, peer)
+        };
+        Ok(ConnectionSource::start(
+            core,
+            connection,
+            protocol,
+            |source| {
+                core.insert(source);
+            },
+        ))
+    }
+
+    /// The same for a caller that takes all failures; the Deferred fires when the connection is
+    /// made.
+    pub(crate) fn open<P: Protocol>(
+        self,
+        core: &Rc<Core>,
+        peer: Address,
+        protocol: P,
+        on_close: Option<OnClose>,
+        filter: Option<Box<dyn Filter>>,
+    ) -> Deferred<Connection<P>> {
+        let (stream, key) = match self.register(core) {
+            Ok(registered) => registered,
+            Err(error) => return fail(error),
+        };
+        let connection = NewConnection {
+            on_close,
+            filter,
+            ..NewConnection::new(stream, key, peer)
+        };
+        ConnectionSource::open(core, connection, protocol, |source| core.insert(source))
     }
 }

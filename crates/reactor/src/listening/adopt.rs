@@ -9,22 +9,22 @@ use socket2::{SockAddr, Socket};
 
 use super::acceptor::Acceptor;
 use super::port::{ListeningPort, Opened, open};
-use crate::connection::Factory;
+use super::serve::Serve;
 use crate::core::Core;
 use crate::poll::{Interest, Registration};
 use crate::sys::socket;
 
 /// Accepts from `listener`, whose address must be one that `read` reads.
-pub(crate) fn adopt<A, F>(
+pub(crate) fn adopt<A, S>(
     core: &Rc<Core>,
     listener: OwnedFd,
-    factory: F,
+    factory: S,
     read: fn(&SockAddr) -> Option<A>,
     acceptor: fn(Registration) -> Acceptor,
 ) -> io::Result<ListeningPort<A>>
 where
     A: Clone + 'static,
-    F: Factory,
+    S: Serve,
 {
     let socket = socket::adopted_listener(listener)?;
     let Some(address) = read(&socket.local_addr()?) else {

@@ -3,8 +3,10 @@
 mod acceptor;
 mod adopt;
 mod port;
+mod serve;
 
-pub(crate) use self::acceptor::Acceptor;
+pub(crate) use self::acceptor::{Accepted, Acceptor};
 pub(crate) use self::adopt::adopt;
 pub use self::port::ListeningPort;
 pub(crate) use self::port::{Opened, open};
+pub(crate) use self::serve::Serve;

@@ -11,8 +11,8 @@ use std::time::Duration;
 use deferred::{Deferred, DelayedCall, Failure, succeed};
 
 use super::acceptor::{Accepted, Acceptor};
+use super::serve::Serve;
 use crate::address::Address;
-use crate::connection::{ConnectionSource, Factory, NewConnection};
 use crate::core::{Core, Runnable};
 use crate::error::{ListenError, ReactorGone};
 use crate::panics::contain;
@@ -41,14 +41,14 @@ pub(crate) struct Opened<A> {
 pub(crate) type Reopen<A> = Box<dyn Fn(&Core) -> io::Result<Opened<A>>>;
 
 /// Listens on what `reopen` opens.
-pub(crate) fn open<A, F>(
+pub(crate) fn open<A, S>(
     core: &Rc<Core>,
-    mut factory: F,
+    mut factory: S,
     reopen: Reopen<A>,
 ) -> io::Result<ListeningPort<A>>
 where
     A: Clone + 'static,
-    F: Factory,
+    S: Serve,
 {
     let opened = reopen(core)?;
     let address = opened.address.clone();
@@ -60,7 +60,7 @@ where
         debug_assert_eq!(key, place);
         opened
     };
-    contain("a factory", || factory.start_factory());
+    contain("a factory", || factory.started());
     let port = Rc::new(Port {
         core: Rc::downgrade(core),
         open: RefCell::default(),
@@ -74,7 +74,7 @@ where
     });
     port.begin(core, opened);
     let weak: Weak<dyn Control<A>> = {
-        let weak: Weak<Port<A, F>> = Rc::downgrade(&port);
+        let weak: Weak<Port<A, S>> = Rc::downgrade(&port);
         weak
     };
     Ok(ListeningPort {
@@ -251,11 +251,11 @@ trait Control<A> {
     fn set_paused(&self, is_paused: bool);
 }
 
-struct Port<A, F: Factory> {
+struct Port<A, S> {
     core: Weak<Core>,
     /// `None` while it is closed.
     open: RefCell<Option<Open>>,
-    factory: RefCell<F>,
+    factory: RefCell<S>,
     reopen: Reopen<A>,
     /// How long the next pause is, when nothing can be accepted.
     next_pause: Cell<Duration>,
@@ -275,7 +275,7 @@ struct Open {
     acceptor: Acceptor,
 }
 
-impl<A: Clone + 'static, F: Factory> Port<A, F> {
+impl<A: Clone + 'static, S: Serve> Port<A, S> {
     /// Accepts from what was opened, whose place in the registry is taken.
     fn begin(self: &Rc<Self>, core: &Core, opened: Opened<A>) {
         let key = opened.acceptor.key();
@@ -297,36 +297,16 @@ impl<A: Clone + 'static, F: Factory> Port<A, F> {
     }
 
     fn connected(&self, core: &Rc<Core>, accepted: Accepted, peer: Address) {
-        let (mut protocol, mut filter) = (None, None);
+        let mut ready = None;
         contain("a factory", || {
-            let factory = &mut *self.factory.borrow_mut();
-            filter = factory.filter(&peer);
-            protocol = factory.build_protocol(&peer);
+            ready = self.factory.borrow_mut().prepare(&peer);
         });
         if !self.is_open() {
             // The factory closed its own port.
             self.failed_to_stop.replace(self.stop_factory().err());
         }
-        let Some(protocol) = protocol else {
-            return;
-        };
-        match accepted.register(core) {
-            Ok((stream, key)) => {
-                let connection = NewConnection {
-                    filter,
-                    ..NewConnection::new(stream, key, peer)
-                };
-                let (source, begun) =
-                    ConnectionSource::start(core, connection, protocol, |source| {
-                        core.insert(source);
-                    });
-                if let Err(failure) = begun {
-                    source.report(failure);
-                }
-            }
-            Err(error) => {
-                tracing::warn!(target: "reactor", %peer, %error, "a connection cannot be watched");
-            }
+        if let Some(ready) = ready {
+            S::begin(ready, core, accepted, peer);
         }
     }
 
@@ -334,7 +314,7 @@ impl<A: Clone + 'static, F: Factory> Port<A, F> {
     /// it is told after that.
     fn stop_factory(&self) -> deferred::Result<()> {
         match self.factory.try_borrow_mut() {
-            Ok(mut factory) => Failure::catch(|| factory.stop_factory()),
+            Ok(mut factory) => Failure::catch(|| factory.stopped()),
             Err(_) => Ok(()),
         }
     }
@@ -411,7 +391,7 @@ impl<A: Clone + 'static, F: Factory> Port<A, F> {
     }
 }
 
-impl<A: Clone + 'static, F: Factory> EventSource for Port<A, F> {
+impl<A: Clone + 'static, S: Serve> EventSource for Port<A, S> {
     fn ready(self: Rc<Self>, _ready: Ready) {
         let Some(core) = self.core.upgrade() else {
             return;
@@ -442,7 +422,7 @@ impl<A: Clone + 'static, F: Factory> EventSource for Port<A, F> {
     }
 }
 
-impl<A: Clone + 'static, F: Factory> Control<A> for Port<A, F> {
+impl<A: Clone + 'static, S: Serve> Control<A> for Port<A, S> {
     fn stop(&self) -> deferred::Result<()> {
         if self.close() {
             return self.stop_factory();
@@ -457,7 +437,7 @@ impl<A: Clone + 'static, F: Factory> Control<A> for Port<A, F> {
         let address = opened.address.clone();
         core.reserve_key();
         if let Ok(mut factory) = self.factory.try_borrow_mut() {
-            contain("a factory", || factory.start_factory());
+            contain("a factory", || factory.started());
         }
         self.begin(&core, opened);
         Ok(address)
@@ -478,7 +458,7 @@ impl<A: Clone + 'static, F: Factory> Control<A> for Port<A, F> {
 }
 
 /// A descriptor of the loop's was closed.
-impl<A: Clone + 'static, F: Factory> Runnable for Port<A, F> {
+impl<A: Clone + 'static, S: Serve> Runnable for Port<A, S> {
     fn run_pending(self: Rc<Self>) {
         self.waits_for_close.set(false);
         self.resume();

@@ -10,6 +10,7 @@
 //! | `socket` | `listening`, `connecting`, `accept`, `adopted`, `is_about_one`, `is_exhaustion` ... | sockets that never wait and are never inherited |
 //! | `stream` | `receive`, `send` | one read and one write that do not wait |
 //! | `rights` | `receive`, `send`, `MOST` | descriptors beside the bytes; may fail with `Unsupported` |
+//! | `inherited` | `duplicate` | a descriptor known by its number, as a supervisor passes it |
 //! | `peer_credentials` | `of` | user, group and process of a UNIX peer; absent outside Linux |
 //! | `socket_file` | `SocketFile::bind` | the file and the lock of a UNIX socket's name |
 //! | `child` | `watch`, `wait_for_exit`, `signal`, `signal_by_descriptor` | how the exit of a child is seen |
@@ -24,6 +25,7 @@
 
 pub(crate) mod child;
 mod fork;
+mod inherited;
 #[cfg(target_os = "linux")]
 pub(crate) mod peer_credentials;
 pub(crate) mod rights;
@@ -32,4 +34,5 @@ mod socket_file;
 pub(crate) mod stream;
 
 pub(crate) use self::fork::HomeProcess;
+pub(crate) use self::inherited::duplicate;
 pub(crate) use self::socket_file::SocketFile;

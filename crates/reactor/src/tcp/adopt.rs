@@ -1,16 +1,20 @@
 //! Adopted sockets: made by a supervisor, another library or a test.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use deferred::{Deferred, fail};
 use socket2::Type;
 
 use crate::address::Address;
-use crate::connection::{Connection, ConnectionSource, Factory, NewConnection, Protocol};
+use crate::connection::{Connection, ConnectionSource, Factory, NewConnection, OnClose, Protocol};
+use crate::core::Core;
 use crate::error::AdoptError;
+use crate::filter::Filter;
 use crate::handle::ReactorHandle;
 use crate::io::RawStream;
-use crate::listening::{self, Acceptor, ListeningPort};
+use crate::listening::{self, Acceptor, ListeningPort, Serve};
 use crate::poll::Interest;
 use crate::sys::socket;
 
@@ -55,15 +59,18 @@ impl ReactorHandle {
         listener: impl Into<OwnedFd>,
         factory: F,
     ) -> Result<ListeningPort, AdoptError> {
-        let core = self.core()?;
+        self.core()?;
+        Ok(self.adopt_listener_with(listener.into(), factory)?)
+    }
+
+    pub(crate) fn adopt_listener_with<S: Serve>(
+        &self,
+        listener: OwnedFd,
+        serve: S,
+    ) -> io::Result<ListeningPort> {
+        let core = self.core().map_err(io::Error::other)?;
         let read = socket2::SockAddr::as_socket;
-        Ok(listening::adopt(
-            &core,
-            listener.into(),
-            factory,
-            read,
-            Acceptor::adopted_tcp,
-        )?)
+        listening::adopt(&core, listener, serve, read, Acceptor::adopted_tcp)
     }
 
     /// Makes a connection of a socket that is connected already: TCP, or UNIX.
@@ -86,20 +93,52 @@ impl ReactorHandle {
         protocol: P,
     ) -> Result<Connection<P>, AdoptError> {
         let core = self.core()?;
-        let socket = socket::adopted(stream.into(), Type::STREAM)?;
-        let peer = socket.peer_addr()?;
-        let registration = core.register(socket.into(), Interest::READABLE)?;
-        let key = registration.key();
-        let stream = if peer.is_unix() {
-            RawStream::Unix(registration)
-        } else {
-            RawStream::Socket(registration)
-        };
-        let connection = NewConnection::new(stream, key, Address::from_system(&peer));
+        let connection = adopted(&core, stream.into())?;
         let (source, begun) = ConnectionSource::start(&core, connection, protocol, |source| {
             core.insert(source);
         });
         begun.map_err(AdoptError::Protocol)?;
         Ok(Connection::new(Rc::downgrade(&source)))
     }
+
+    /// As [`adopt_stream`](Self::adopt_stream), behind `filter`; the Deferred fires when the
+    /// connection is made.
+    pub(crate) fn open_adopted<P: Protocol>(
+        &self,
+        stream: OwnedFd,
+        protocol: P,
+        on_close: Option<OnClose>,
+        filter: Option<Box<dyn Filter>>,
+    ) -> Deferred<Connection<P>> {
+        let adopt = || -> deferred::Result<_> {
+            let core = self.core()?;
+            let connection = adopted(&core, stream)?;
+            Ok((core, connection))
+        };
+        match adopt() {
+            Ok((core, connection)) => {
+                let connection = NewConnection {
+                    on_close,
+                    filter,
+                    ..connection
+                };
+                ConnectionSource::open(&core, connection, protocol, |source| core.insert(source))
+            }
+            Err(failure) => fail(failure),
+        }
+    }
+}
+
+fn adopted(core: &Core, stream: OwnedFd) -> io::Result<NewConnection> {
+    let socket = socket::adopted(stream, Type::STREAM)?;
+    let peer = socket.peer_addr()?;
+    let registration = core.register(socket.into(), Interest::READABLE)?;
+    let key = registration.key();
+    let stream = if peer.is_unix() {
+        RawStream::Unix(registration)
+    } else {
+        RawStream::Socket(registration)
+    };
+    let peer = Address::from_system(&peer);
+    Ok(NewConnection::new(stream, key, peer))
 }

@@ -1,24 +1,24 @@
 //! `connect_tcp`: from a host and a port to a connection.
 
-use std::collections::VecDeque;
-use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use deferred::{Cancelled, Deferred, fail, succeed};
 
 use super::host_port::{HostPort, Parsed};
 use super::options::TcpConnectOptions;
-use crate::connecting::{ClientFactory, Connected, Connector, Target, attempt, from_the_loop};
+use crate::connecting::{ClientFactory, Connected, Connector, from_the_loop};
 use crate::connection::{Connection, Protocol};
 use crate::error::{ConnectError, ConnectErrorKind, ReactorGone};
 use crate::handle::ReactorHandle;
+use crate::happy_eyeballs::race;
 
 impl ReactorHandle {
     /// Connects to `target` and gives the connection to `protocol`.
     ///
-    /// A name is looked up without holding up the loop; its addresses are tried
-    /// in order, each for 30 seconds at the most (see [`TcpConnectOptions`]). The Deferred fires after
+    /// A name is looked up without holding up the loop. Its addresses are tried as RFC 8305 says
+    /// ("happy eyeballs"): IPv6 and IPv4 in turn, the next one after 250 ms without an answer, or
+    /// at once after a refusal; the first that answers ends the others. Each is tried for 30
+    /// seconds at the most (see [`TcpConnectOptions`]). The Deferred fires after
     /// `connection_made`. Cancelling it stops the attempt. A connection has `TCP_NODELAY` set:
     /// see [`Connection::nodelay`]. One that leads back to itself, which happens where a port
     /// of this host is tried again and again on which nothing listens, counts as refused.
@@ -74,10 +74,9 @@ impl ReactorHandle {
         target: impl Into<TcpConnectOptions>,
         protocol: P,
     ) -> Deferred<Connection<P>> {
-        let attempts = Attempts::new(self, target.into());
+        let options = target.into();
         from_the_loop(self, || {
-            attempts
-                .dial()
+            dial(self, options)
                 .add_callback(move |connected| connected.into_connection(protocol, None))
         })
     }
@@ -93,83 +92,58 @@ impl ReactorHandle {
         let options = target.into();
         let destination = options.target.given().to_owned();
         let reactor = self.clone();
-        let dial = Box::new(move || {
-            let attempts = Attempts::new(&reactor, options.clone());
-            from_the_loop(&reactor, || attempts.dial())
-        });
-        Connector::new(self, destination, dial, factory)
+        let dial_again =
+            Box::new(move || from_the_loop(&reactor, || dial(&reactor, options.clone())));
+        Connector::new(self, destination, dial_again, factory)
     }
 }
 
-/// One way from a target to a socket.
-struct Attempts {
-    reactor: ReactorHandle,
-    target: HostPort,
-    timeout: Duration,
-    bind_address: Option<SocketAddr>,
-}
-
-impl Attempts {
-    fn new(reactor: &ReactorHandle, options: TcpConnectOptions) -> Self {
-        Self {
-            reactor: reactor.clone(),
-            target: options.target,
-            timeout: options.timeout,
-            bind_address: options.bind_address,
-        }
+/// Connects to the first address of the target that answers.
+pub(crate) fn dial(reactor: &ReactorHandle, options: TcpConnectOptions) -> Deferred<Connected> {
+    let TcpConnectOptions {
+        target,
+        timeout,
+        bind_address,
+        family,
+    } = options;
+    let error = |kind| ConnectError::new(target.given(), kind);
+    if reactor.core().is_err() {
+        return fail(error(ConnectErrorKind::ReactorGone));
     }
-
-    fn error(&self, kind: ConnectErrorKind) -> ConnectError {
-        ConnectError::new(self.target.given(), kind)
-    }
-
-    fn dial(self) -> Deferred<Connected> {
-        if self.reactor.core().is_err() {
-            return fail(self.error(ConnectErrorKind::ReactorGone));
-        }
-        let addresses = match &self.target.parsed {
-            Parsed::Address(address) => succeed(VecDeque::from([*address])),
-            Parsed::Name(host, port) => self.look_up(host, *port),
-            Parsed::Invalid => return fail(self.error(ConnectErrorKind::BadAddress)),
+    let addresses = match target.parsed() {
+        Parsed::Address(address) => succeed(vec![*address]),
+        Parsed::Name(host, port) => look_up(reactor, &target, host, *port),
+        Parsed::Invalid => return fail(error(ConnectErrorKind::BadAddress)),
+    };
+    let reactor = reactor.clone();
+    addresses.add_callback(move |mut addresses| {
+        addresses.retain(|address| family.has(address));
+        let Ok(core) = reactor.core() else {
+            return fail(ConnectError::new(
+                target.given(),
+                ConnectErrorKind::ReactorGone,
+            ));
         };
-        addresses.add_callback(move |addresses| self.try_each(addresses, Vec::new()))
-    }
-
-    fn look_up(&self, host: &str, port: u16) -> Deferred<VecDeque<SocketAddr>> {
-        let given = self.target.given().to_owned();
-        self.reactor.resolve(host, port).add_callbacks(
-            |addresses| Ok(addresses.into()),
-            move |failure| {
-                if failure.is::<Cancelled>() {
-                    Err(failure)
-                } else if failure.is::<ReactorGone>() {
-                    Err(ConnectError::new(&given, ConnectErrorKind::ReactorGone).into())
-                } else {
-                    Err(ConnectError::unknown_host(&given, failure).into())
-                }
-            },
-        )
-    }
-
-    /// Tries one address after the other; `failed` were tried before.
-    fn try_each(
-        self,
-        mut addresses: VecDeque<SocketAddr>,
-        mut failed: Vec<(SocketAddr, io::Error)>,
-    ) -> Deferred<Connected> {
-        let Some(address) = addresses.pop_front() else {
-            return fail(ConnectError::after(self.target.given(), failed));
-        };
-        let Ok(core) = self.reactor.core() else {
-            return fail(self.error(ConnectErrorKind::ReactorGone));
-        };
-        let target = Target::Inet(address, self.bind_address);
-        attempt(&core, &target, self.timeout).add_callback(move |outcome| match outcome {
-            Ok(connected) => succeed(connected),
-            Err(error) => {
-                failed.push((address, error));
-                self.try_each(addresses, failed)
-            }
+        race(&core, &addresses, bind_address, timeout).add_callback(move |outcome| {
+            outcome.map_err(|lost| ConnectError::after(target.given(), lost).into())
         })
-    }
+    })
+}
+
+fn look_up(
+    reactor: &ReactorHandle,
+    target: &HostPort,
+    host: &str,
+    port: u16,
+) -> Deferred<Vec<SocketAddr>> {
+    let given = target.given().to_owned();
+    reactor.resolve(host, port).add_errback(move |failure| {
+        if failure.is::<Cancelled>() {
+            Err(failure)
+        } else if failure.is::<ReactorGone>() {
+            Err(ConnectError::new(&given, ConnectErrorKind::ReactorGone).into())
+        } else {
+            Err(ConnectError::unknown_host(&given, failure).into())
+        }
+    })
 }

@@ -22,18 +22,18 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HostPort {
     given: String,
-    pub(super) parsed: Parsed,
+    parsed: Parsed,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Parsed {
+pub(crate) enum Parsed {
     Address(SocketAddr),
     Name(String, u16),
     Invalid,
 }
 
 impl HostPort {
-    pub(super) fn given(&self) -> &str {
+    pub(crate) fn given(&self) -> &str {
         &self.given
     }
 
@@ -45,11 +45,20 @@ impl HostPort {
                 .to_socket_addrs()?
                 .next()
                 .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")),
-            Parsed::Invalid => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "expected an address and a port, such as 127.0.0.1:80 or localhost:80",
-            )),
+            Parsed::Invalid => Err(Self::invalid()),
         }
+    }
+
+    pub(crate) fn parsed(&self) -> &Parsed {
+        &self.parsed
+    }
+
+    /// The error of [`Parsed::Invalid`] for a port.
+    pub(crate) fn invalid() -> io::Error {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "expected an address and a port, such as 127.0.0.1:80 or localhost:80",
+        )
     }
 }
 

@@ -1,7 +1,9 @@
 //! `listen_tcp`: a port, and the connections that come in through it.
 
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use super::options::TcpListenOptions;
 use crate::address::Address;
@@ -9,7 +11,7 @@ use crate::connection::Factory;
 use crate::core::Core;
 use crate::error::ListenError;
 use crate::handle::ReactorHandle;
-use crate::listening::{self, Acceptor, ListeningPort, Opened};
+use crate::listening::{self, Acceptor, ListeningPort, Opened, Serve};
 use crate::poll::Interest;
 use crate::sys::socket::{self, Listening};
 
@@ -57,22 +59,32 @@ impl ReactorHandle {
         address: impl Into<TcpListenOptions>,
         factory: F,
     ) -> Result<ListeningPort, ListenError> {
-        let TcpListenOptions { address, how } = address.into();
+        let options = address.into();
+        let address = options.address();
         let listen = || {
             let core = self.core().map_err(io::Error::other)?;
-            let mut wanted = address.address()?;
-            let first = open(&core, wanted, &how)?;
-            // When it is opened again, the port that the system chose is taken.
-            wanted = first.address;
-            let first = std::cell::Cell::new(Some(first));
-            let reopen = move |core: &Core| match first.take() {
-                Some(first) => Ok(first),
-                None => open(core, wanted, &how),
-            };
-            listening::open(&core, factory, Box::new(reopen))
+            listen_at(&core, address.address()?, options.how(), factory)
         };
         listen().map_err(|error| ListenError::new(address, error))
     }
+}
+
+/// Listens on one address.
+pub(crate) fn listen_at<S: Serve>(
+    core: &Rc<Core>,
+    address: SocketAddr,
+    how: &Listening,
+    serve: S,
+) -> io::Result<ListeningPort> {
+    let first = open(core, address, how)?;
+    // When it is opened again, the port that the system chose is taken.
+    let (chosen, how) = (first.address, *how);
+    let first = Cell::new(Some(first));
+    let reopen = move |core: &Core| match first.take() {
+        Some(first) => Ok(first),
+        None => open(core, chosen, &how),
+    };
+    listening::open(core, serve, Box::new(reopen))
 }
 
 fn open(core: &Core, address: SocketAddr, how: &Listening) -> io::Result<Opened<SocketAddr>> {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::family::Family;
 use super::host_port::HostPort;
 use crate::sys::socket::Listening;
 
@@ -34,6 +35,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct TcpListenOptions {
     pub(super) address: HostPort,
     pub(super) how: Listening,
+    family: Family,
 }
 
 impl TcpListenOptions {
@@ -42,6 +44,7 @@ impl TcpListenOptions {
         Self {
             address: address.into(),
             how: Listening::default(),
+            family: Family::Any,
         }
     }
 
@@ -83,6 +86,24 @@ impl TcpListenOptions {
         self.how.is_dual_stack = dual_stack;
         self
     }
+
+    /// Of the addresses of a name, only those of this family.
+    pub(crate) fn only(mut self, family: Family) -> Self {
+        self.family = family;
+        self
+    }
+
+    pub(crate) fn family(&self) -> Family {
+        self.family
+    }
+
+    pub(crate) fn address(&self) -> &HostPort {
+        &self.address
+    }
+
+    pub(crate) fn how(&self) -> &Listening {
+        &self.how
+    }
 }
 
 impl<A: Into<HostPort>> From<A> for TcpListenOptions {
@@ -112,6 +133,7 @@ pub struct TcpConnectOptions {
     pub(super) target: HostPort,
     pub(super) timeout: Duration,
     pub(super) bind_address: Option<SocketAddr>,
+    pub(super) family: Family,
 }
 
 impl TcpConnectOptions {
@@ -121,6 +143,7 @@ impl TcpConnectOptions {
             target: target.into(),
             timeout: CONNECT_TIMEOUT,
             bind_address: None,
+            family: Family::Any,
         }
     }
 
@@ -134,6 +157,12 @@ impl TcpConnectOptions {
     #[doc(alias = "bindAddress")]
     pub fn bind_address(mut self, address: SocketAddr) -> Self {
         self.bind_address = Some(address);
+        self
+    }
+
+    /// Of the addresses of a name, only those of this family.
+    pub(crate) fn only(mut self, family: Family) -> Self {
+        self.family = family;
         self
     }
 }

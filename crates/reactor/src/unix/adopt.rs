@@ -1,12 +1,13 @@
 //! Adopted UNIX listeners.
 
+use std::io;
 use std::os::fd::OwnedFd;
 
 use crate::address::{Address, UnixAddress};
 use crate::connection::Factory;
 use crate::error::AdoptError;
 use crate::handle::ReactorHandle;
-use crate::listening::{self, Acceptor, ListeningPort};
+use crate::listening::{self, Acceptor, ListeningPort, Serve};
 
 impl ReactorHandle {
     /// Accepts from a UNIX socket that listens already; else as
@@ -22,17 +23,20 @@ impl ReactorHandle {
         listener: impl Into<OwnedFd>,
         factory: F,
     ) -> Result<ListeningPort<UnixAddress>, AdoptError> {
+        self.core()?;
+        Ok(self.adopt_unix_listener_with(listener.into(), factory)?)
+    }
+
+    pub(crate) fn adopt_unix_listener_with<S: Serve>(
+        &self,
+        listener: OwnedFd,
+        serve: S,
+    ) -> io::Result<ListeningPort<UnixAddress>> {
+        let core = self.core().map_err(io::Error::other)?;
         let read = |address: &_| match Address::from_system(address) {
             Address::Unix(address) => Some(address),
             _ => None,
         };
-        let core = self.core()?;
-        Ok(listening::adopt(
-            &core,
-            listener.into(),
-            factory,
-            read,
-            Acceptor::Unix,
-        )?)
+        listening::adopt(&core, listener, serve, read, Acceptor::Unix)
     }
 }

@@ -94,7 +94,7 @@ impl ReactorHandle {
     }
 }
 
-fn dial(reactor: &ReactorHandle, options: UnixConnectOptions) -> Deferred<Connected> {
+pub(crate) fn dial(reactor: &ReactorHandle, options: UnixConnectOptions) -> Deferred<Connected> {
     let UnixConnectOptions { target, timeout } = options;
     let given = target.to_string();
     let Ok(core) = reactor.core() else {

@@ -2,13 +2,14 @@
 
 use std::any::Any;
 use std::io;
+use std::rc::Rc;
 
 use crate::address::{Address, UnixAddress};
 use crate::connection::Factory;
 use crate::core::Core;
 use crate::error::ListenError;
 use crate::handle::ReactorHandle;
-use crate::listening::{self, Acceptor, ListeningPort, Opened};
+use crate::listening::{self, Acceptor, ListeningPort, Opened, Serve};
 use crate::poll::Interest;
 use crate::sys::SocketFile;
 use crate::sys::socket::{self, Listening};
@@ -108,6 +109,10 @@ impl UnixListenOptions {
         self.backlog = backlog.into();
         self
     }
+
+    pub(crate) fn address(&self) -> &UnixAddress {
+        &self.address
+    }
 }
 
 impl<A: Into<UnixAddress>> From<A> for UnixListenOptions {
@@ -160,10 +165,18 @@ impl ReactorHandle {
         let address = options.address.clone();
         let listen = || {
             let core = self.core().map_err(io::Error::other)?;
-            listening::open(&core, factory, Box::new(move |core| open(core, &options)))
+            listen_at(&core, options, factory)
         };
         listen().map_err(|error| ListenError::new(address, error))
     }
+}
+
+pub(crate) fn listen_at<S: Serve>(
+    core: &Rc<Core>,
+    options: UnixListenOptions,
+    serve: S,
+) -> io::Result<ListeningPort<UnixAddress>> {
+    listening::open(core, serve, Box::new(move |core| open(core, &options)))
 }
 
 fn open(core: &Core, options: &UnixListenOptions) -> io::Result<Opened<UnixAddress>> {

@@ -1,0 +1,169 @@
+//! `AnyPort`: what a server endpoint has opened, whatever it is.
+
+use std::fmt;
+
+use deferred::{Deferred, gather_results};
+
+use crate::address::Address;
+use crate::error::ListenError;
+use crate::listening::ListeningPort;
+
+/// What [`Listen::listen`](super::Listen::listen) has opened: one socket, or several that share a
+/// factory, or none, as for [`Stdio`](super::Stdio).
+///
+/// Dropping this does not close it; [`stop_listening`](Self::stop_listening) does, and stopping or
+/// dropping the reactor.
+///
+/// # Examples
+///
+/// ```
+/// # use reactor::{Protocol, Raw, testing::TestReactor};
+/// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+/// use reactor::endpoint::Listen;
+///
+/// let reactor = TestReactor::new();
+/// let port = "unix:/run/service".listen(&reactor, || Quiet).into_result().unwrap()?;
+/// assert_eq!(port.address().to_string(), "/run/service");
+/// port.stop_listening().into_result().unwrap()?;
+/// assert!(!port.is_listening());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct AnyPort {
+    ports: Vec<Box<dyn Port>>,
+}
+
+/// A [`ListeningPort`] whose kind of address is forgotten.
+trait Port {
+    fn address(&self) -> Address;
+    fn stop(&self) -> Deferred<()>;
+    fn start(&self) -> Result<(), ListenError>;
+    fn is_listening(&self) -> bool;
+    fn set_paused(&self, is_paused: bool);
+}
+
+impl<A> Port for ListeningPort<A>
+where
+    A: Clone + fmt::Display + Into<Address>,
+{
+    fn address(&self) -> Address {
+        self.address().into()
+    }
+
+    fn stop(&self) -> Deferred<()> {
+        self.stop_listening()
+    }
+
+    fn start(&self) -> Result<(), ListenError> {
+        self.start_listening()
+    }
+
+    fn is_listening(&self) -> bool {
+        self.is_listening()
+    }
+
+    fn set_paused(&self, is_paused: bool) {
+        if is_paused {
+            self.pause_accepting();
+        } else {
+            self.resume_accepting();
+        }
+    }
+}
+
+impl AnyPort {
+    /// Of an endpoint that accepts one connection, which is there from the beginning.
+    pub(super) fn none() -> Self {
+        Self { ports: Vec::new() }
+    }
+
+    pub(super) fn of<A>(ports: Vec<ListeningPort<A>>) -> Self
+    where
+        A: Clone + fmt::Display + Into<Address> + 'static,
+    {
+        let boxed = |port| Box::new(port) as Box<dyn Port>;
+        Self {
+            ports: ports.into_iter().map(boxed).collect(),
+        }
+    }
+
+    /// The address that is listened on, with the port the system chose if it was asked to; the
+    /// first, if there are several. [`Address::Unknown`] if there is none.
+    #[doc(alias = "getHost", alias = "local_addr")]
+    pub fn address(&self) -> Address {
+        let first = self.ports.first();
+        first.map_or(Address::Unknown, |port| port.address())
+    }
+
+    /// All addresses that are listened on.
+    pub fn addresses(&self) -> Vec<Address> {
+        self.ports.iter().map(|port| port.address()).collect()
+    }
+
+    /// Closes all of it: as [`ListeningPort::stop_listening`].
+    #[doc(alias = "stopListening")]
+    pub fn stop_listening(&self) -> Deferred<()> {
+        match &self.ports[..] {
+            [port] => port.stop(),
+            ports => gather_results(ports.iter().map(|port| port.stop())).add_callback(|_all| ()),
+        }
+    }
+
+    /// Listens again, at the same addresses: as [`ListeningPort::start_listening`].
+    ///
+    /// # Errors
+    ///
+    /// One of the addresses cannot be had; those that were opened before it are closed again.
+    pub fn start_listening(&self) -> Result<(), ListenError> {
+        let mut opened = Vec::new();
+        for port in self.ports.iter().filter(|port| !port.is_listening()) {
+            match port.start() {
+                Ok(()) => opened.push(port),
+                Err(error) => {
+                    for port in opened {
+                        port.stop().log_error().ignore();
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all of it listens.
+    pub fn is_listening(&self) -> bool {
+        !self.ports.is_empty() && self.ports.iter().all(|port| port.is_listening())
+    }
+
+    /// Accepts no connection until [`resume_accepting`](Self::resume_accepting): as
+    /// [`ListeningPort::pause_accepting`].
+    pub fn pause_accepting(&self) {
+        for port in &self.ports {
+            port.set_paused(true);
+        }
+    }
+
+    /// Undoes [`pause_accepting`](Self::pause_accepting).
+    pub fn resume_accepting(&self) {
+        for port in &self.ports {
+            port.set_paused(false);
+        }
+    }
+}
+
+impl<A> From<ListeningPort<A>> for AnyPort
+where
+    A: Clone + fmt::Display + Into<Address> + 'static,
+{
+    fn from(port: ListeningPort<A>) -> Self {
+        Self::of(vec![port])
+    }
+}
+
+impl fmt::Debug for AnyPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnyPort")
+            .field("addresses", &self.addresses())
+            .field("is_listening", &self.is_listening())
+            .finish()
+    }
+}

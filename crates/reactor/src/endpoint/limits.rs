@@ -1,0 +1,273 @@
+//! `ConnectionLimits`: how many connections a server takes, in all and from one address.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use deferred::Deferred;
+
+use super::any_port::AnyPort;
+use super::server::{Accept, Begin, ServerEndpoint};
+use crate::address::Address;
+use crate::handle::ReactorHandle;
+use crate::panics::contain;
+
+/// How many connections may be open at a time, in all and from one IP address. A clone is the
+/// same limit, so that several servers can share one. (Twisted: `LimitTotalConnectionsFactory`,
+/// `LimitConnectionsByPeer`.)
+///
+/// A connection above a limit is closed as soon as it is accepted; no protocol hears of it.
+/// It is [counted](Self::refused) and may be [reported](Self::on_refused).
+///
+/// # Examples
+///
+/// ```
+/// # use reactor::{Protocol, Raw, testing::TestReactor};
+/// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+/// use reactor::endpoint::{ConnectionLimits, Listen};
+///
+/// let reactor = TestReactor::new();
+/// let limits = ConnectionLimits::new().total(1000).per_address(2);
+/// limits.over("127.0.0.1:80").listen(&reactor, || Quiet).detach();
+/// # for _ in 0..3 { reactor.connect_tcp("127.0.0.1:80", Quiet).detach(); }
+/// # reactor.settle();
+/// // After three clients have come from one address:
+/// assert_eq!((limits.open(), limits.refused()), (2, 1));
+/// ```
+#[derive(Clone, Default)]
+pub struct ConnectionLimits {
+    shared: Rc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// `None`: no limit.
+    total: Cell<Option<usize>>,
+    per_address: Cell<Option<usize>>,
+    open: Cell<usize>,
+    by_address: RefCell<HashMap<IpAddr, usize>>,
+    refused: Cell<u64>,
+    on_refused: RefCell<Option<Box<dyn FnMut(&TooManyConnections)>>>,
+}
+
+/// Why a connection was refused by [`ConnectionLimits`].
+///
+/// # Examples
+///
+/// ```
+/// use reactor::endpoint::TooManyConnections;
+///
+/// let refused = TooManyConnections::Total { limit: 1000 };
+/// assert_eq!(refused.to_string(), "there are 1000 connections already");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TooManyConnections {
+    /// As many as are allowed are open.
+    Total {
+        /// How many that is.
+        limit: usize,
+    },
+    /// As many as are allowed from one address are open from that one.
+    PerAddress {
+        /// The address.
+        address: IpAddr,
+        /// How many that is.
+        limit: usize,
+    },
+}
+
+impl ConnectionLimits {
+    /// No limit.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// At most `limit` connections in all.
+    #[must_use = "the limits are what this gives"]
+    pub fn total(self, limit: usize) -> Self {
+        self.shared.total.set(Some(limit));
+        self
+    }
+
+    /// At most `limit` connections from one IP address. A UNIX socket has none, so it only counts
+    /// towards the total.
+    #[must_use = "the limits are what this gives"]
+    pub fn per_address(self, limit: usize) -> Self {
+        self.shared.per_address.set(Some(limit));
+        self
+    }
+
+    /// Calls `f` with the reason for each connection that is refused.
+    #[must_use = "the limits are what this gives"]
+    pub fn on_refused(self, f: impl FnMut(&TooManyConnections) + 'static) -> Self {
+        self.shared.on_refused.replace(Some(Box::new(f)));
+        self
+    }
+
+    /// `endpoint`, with these limits for its connections.
+    pub fn over<E: ServerEndpoint>(&self, endpoint: E) -> Limited<E> {
+        Limited {
+            endpoint,
+            limits: self.clone(),
+        }
+    }
+
+    /// How many connections are open.
+    pub fn open(&self) -> usize {
+        self.shared.open.get()
+    }
+
+    /// How many connections were refused.
+    pub fn refused(&self) -> u64 {
+        self.shared.refused.get()
+    }
+
+    /// Takes a place for a connection from `peer`.
+    fn take(&self, peer: &Address) -> Result<Place, TooManyConnections> {
+        let shared = &self.shared;
+        if let Some(limit) = shared.total.get()
+            && shared.open.get() >= limit
+        {
+            return Err(TooManyConnections::Total { limit });
+        }
+        let address = peer.as_inet().map(|inet| inet.ip().to_canonical());
+        if let Some(address) = address {
+            let mut by_address = shared.by_address.borrow_mut();
+            let open = by_address.get(&address).copied().unwrap_or(0);
+            if let Some(limit) = shared.per_address.get()
+                && open >= limit
+            {
+                return Err(TooManyConnections::PerAddress { address, limit });
+            }
+            by_address.insert(address, open + 1);
+        }
+        shared.open.set(shared.open.get() + 1);
+        Ok(Place {
+            limits: self.clone(),
+            address,
+        })
+    }
+
+    #[cold]
+    fn refuse(&self, refused: &TooManyConnections) {
+        self.shared.refused.set(self.shared.refused.get() + 1);
+        tracing::debug!(target: "reactor", %refused, "a connection is refused");
+        // Not borrowed while it runs: it may drop or ask these limits.
+        let hook = self.shared.on_refused.take();
+        if let Some(mut hook) = hook {
+            contain("a hook for refused connections", || hook(refused));
+            self.shared.on_refused.borrow_mut().get_or_insert(hook);
+        }
+    }
+}
+
+impl fmt::Debug for ConnectionLimits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectionLimits")
+            .field("total", &self.shared.total.get())
+            .field("per_address", &self.shared.per_address.get())
+            .field("open", &self.open())
+            .field("refused", &self.refused())
+            .finish()
+    }
+}
+
+/// The place of one open connection, which it keeps until it is over.
+struct Place {
+    limits: ConnectionLimits,
+    address: Option<IpAddr>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let shared = &self.limits.shared;
+        shared.open.set(shared.open.get().saturating_sub(1));
+        if let Some(address) = self.address {
+            let mut by_address = shared.by_address.borrow_mut();
+            match by_address.get_mut(&address) {
+                Some(open) if *open > 1 => *open -= 1,
+                _ => drop(by_address.remove(&address)),
+            }
+        }
+    }
+}
+
+/// A server endpoint with limits: see [`ConnectionLimits::over`].
+///
+/// # Examples
+///
+/// ```
+/// # use reactor::{Protocol, Raw, testing::TestReactor};
+/// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+/// use reactor::endpoint::{ConnectionLimits, Limited, Listen};
+///
+/// let limited: Limited<&str> = ConnectionLimits::new().total(1000).over("127.0.0.1:80");
+/// # let reactor = TestReactor::new();
+/// limited.listen(&reactor, || Quiet).detach();
+/// ```
+#[derive(Clone, Debug)]
+pub struct Limited<E> {
+    endpoint: E,
+    limits: ConnectionLimits,
+}
+
+impl<E: ServerEndpoint> ServerEndpoint for Limited<E> {
+    fn listen_with(&self, reactor: &ReactorHandle, accept: Box<dyn Accept>) -> Deferred<AnyPort> {
+        let limits = self.limits.clone();
+        let accept = LimitedAccept { accept, limits };
+        self.endpoint.listen_with(reactor, Box::new(accept))
+    }
+}
+
+struct LimitedAccept {
+    accept: Box<dyn Accept>,
+    limits: ConnectionLimits,
+}
+
+impl Accept for LimitedAccept {
+    fn accept(&mut self, peer: &Address) -> Option<Begin> {
+        let place = match self.limits.take(peer) {
+            Ok(place) => place,
+            Err(refused) => {
+                self.limits.refuse(&refused);
+                return None;
+            }
+        };
+        let begin = self.accept.accept(peer)?;
+        Some(Box::new(move |mut connection| {
+            connection.keep(place);
+            begin(connection)
+        }))
+    }
+
+    fn started(&mut self) {
+        self.accept.started();
+    }
+
+    fn stopped(&mut self) {
+        self.accept.stopped();
+    }
+
+    fn accept_failed(&mut self, error: &io::Error, pause: Duration) {
+        self.accept.accept_failed(error, pause);
+    }
+}
+
+impl fmt::Display for TooManyConnections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Total { limit } => write!(f, "there are {limit} connections already"),
+            Self::PerAddress { address, limit } => {
+                write!(f, "there are {limit} connections from {address} already")
+            }
+        }
+    }
+}
+
+impl Error for TooManyConnections {}

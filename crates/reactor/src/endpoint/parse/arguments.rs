@@ -1,0 +1,188 @@
+//! `Arguments`: what stands behind the prefix of an endpoint description.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::error::{EndpointError, EndpointErrorKind};
+use super::parser::EndpointParser;
+use super::tokens::{Token, quote};
+
+type Result<T> = std::result::Result<T, EndpointError>;
+
+/// The arguments of an endpoint description, which the function given to
+/// [`EndpointParser::with_client`] or [`with_server`](EndpointParser::with_server) takes out one
+/// by one. What is left when it returns is an error.
+///
+/// An argument is found by its keyword (`port=80`), or, if it was given without one, by its
+/// position: [`take`](Self::take) looks for the keyword first, then takes the next of those
+/// that have none. [`keyword`](Self::keyword) takes no position.
+///
+/// # Examples
+///
+/// A server on one of the ports of a rack, `rack:12:backlog=5`:
+///
+/// ```
+/// use reactor::TcpListenOptions;
+/// use reactor::endpoint::EndpointParser;
+///
+/// let parser = EndpointParser::new().with_server("rack", |arguments| {
+///     let port = 9000 + arguments.port("slot")?;
+///     let backlog = arguments.number("backlog", 1..=100)?.unwrap_or(50);
+///     let options = TcpListenOptions::new(("*", port)).backlog(backlog as u16);
+///     Ok(Box::new(options))
+/// });
+/// assert!(parser.server("rack:12").is_ok());
+/// assert!(parser.server("rack:slot=12:backlog=5").is_ok());
+/// assert!(parser.server("rack:12:color=red").is_err());
+/// ```
+pub struct Arguments<'a> {
+    parser: &'a EndpointParser,
+    /// Those that are left, in the order in which they were given.
+    left: Vec<Token>,
+}
+
+impl<'a> Arguments<'a> {
+    pub(super) fn new(parser: &'a EndpointParser, tokens: Vec<Token>) -> Self {
+        Self {
+            parser,
+            left: tokens,
+        }
+    }
+
+    /// The parser at work: for an endpoint over another one, whose description is an argument
+    /// or the [`rest`](Self::rest).
+    pub fn parser(&self) -> &'a EndpointParser {
+        self.parser
+    }
+
+    /// Takes the argument `name`: by keyword, or else the next one without a keyword.
+    pub fn take(&mut self, name: &str) -> Option<String> {
+        self.keyword(name)
+            .or_else(|| self.take_where(|token| token.name.is_none()))
+    }
+
+    /// The same; without it, the description is wrong.
+    ///
+    /// # Errors
+    ///
+    /// It is not there.
+    pub fn require(&mut self, name: &str) -> Result<String> {
+        self.take(name).ok_or_else(|| {
+            EndpointError::new(EndpointErrorKind::Missing, format!("it has no {name}"))
+        })
+    }
+
+    /// Takes the argument with the keyword `name`.
+    pub fn keyword(&mut self, name: &str) -> Option<String> {
+        self.take_where(|token| token.name.as_deref() == Some(name))
+    }
+
+    /// The number that is the argument with the keyword `name`, or `None` if there is no
+    /// such argument.
+    ///
+    /// # Errors
+    ///
+    /// It is no number, or none of `range`.
+    pub fn number(&mut self, name: &str, range: RangeInclusive<u32>) -> Result<Option<u32>> {
+        self.keyword(name)
+            .map(|value| number(name, &value, range))
+            .transpose()
+    }
+
+    /// The port number that is the argument `name`, by keyword or position.
+    ///
+    /// # Errors
+    ///
+    /// It is not there, or no number that fits into 16 bits.
+    pub fn port(&mut self, name: &str) -> Result<u16> {
+        let value = self.require(name)?;
+        let number = number(name, &value, 0..=u16::MAX.into())?;
+        Ok(u16::try_from(number).unwrap_or(u16::MAX))
+    }
+
+    /// The flag that is the argument with the keyword `name`: `1`, `true` or `yes`, `0`, `false`
+    /// or `no`.
+    ///
+    /// # Errors
+    ///
+    /// It is something else.
+    pub fn flag(&mut self, name: &str) -> Result<Option<bool>> {
+        let Some(value) = self.keyword(name) else {
+            return Ok(None);
+        };
+        match value.to_ascii_lowercase().as_str() {
+            "1" | "true" | "yes" => Ok(Some(true)),
+            "0" | "false" | "no" => Ok(Some(false)),
+            _ => Err(EndpointError::bad_value(name, &value, "is neither 1 nor 0")),
+        }
+    }
+
+    /// The time that is the argument with the keyword `name`, in seconds, perhaps with a
+    /// fraction.
+    ///
+    /// # Errors
+    ///
+    /// It is no number, or negative.
+    pub fn seconds(&mut self, name: &str) -> Result<Option<Duration>> {
+        let Some(value) = self.keyword(name) else {
+            return Ok(None);
+        };
+        let seconds = value.parse().ok().map(Duration::try_from_secs_f64);
+        match seconds {
+            Some(Ok(seconds)) => Ok(Some(seconds)),
+            _ => Err(EndpointError::bad_value(
+                name,
+                &value,
+                "is not a number of seconds",
+            )),
+        }
+    }
+
+    /// Takes all that is left, as a description of its own: for an endpoint over another
+    /// one, as in `haproxy:tcp:8080`.
+    pub fn rest(&mut self) -> String {
+        let pieces = self.left.drain(..).map(|Token { name, value }| match name {
+            Some(name) => format!("{}={}", quote(&name), quote(&value)),
+            None => quote(&value),
+        });
+        pieces.collect::<Vec<_>>().join(":")
+    }
+
+    fn take_where(&mut self, is_it: impl FnMut(&Token) -> bool) -> Option<String> {
+        let at = self.left.iter().position(is_it)?;
+        Some(self.left.remove(at).value)
+    }
+
+    /// Errs if there is something left.
+    pub(super) fn finish(self) -> Result<()> {
+        let Some(token) = self.left.into_iter().next() else {
+            return Ok(());
+        };
+        let message = match token.name {
+            Some(name) => format!("the argument {name:?} is not known, or is given twice"),
+            None => format!("there is an argument too many, {:?}", token.value),
+        };
+        Err(EndpointError::new(EndpointErrorKind::Unexpected, message))
+    }
+}
+
+fn number(name: &str, value: &str, range: RangeInclusive<u32>) -> Result<u32> {
+    match value.parse() {
+        Ok(number) if range.contains(&number) => Ok(number),
+        _ => Err(EndpointError::bad_value(
+            name,
+            value,
+            format_args!("is not a number from {} to {}", range.start(), range.end()),
+        )),
+    }
+}
+
+impl fmt::Debug for Arguments<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not their values: one may be a password.
+        f.debug_struct("Arguments")
+            .field("left", &self.left.len())
+            .finish_non_exhaustive()
+    }
+}

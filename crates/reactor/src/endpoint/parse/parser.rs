@@ -1,0 +1,183 @@
+//! `EndpointParser`: the prefixes that are known, each with the function that makes an endpoint.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::rc::Rc;
+
+use super::arguments::Arguments;
+use super::error::{EndpointError, EndpointErrorKind};
+use super::tokens::tokenize;
+use crate::endpoint::client::ClientEndpoint;
+use crate::endpoint::server::ServerEndpoint;
+
+type Result<T> = std::result::Result<T, EndpointError>;
+type Make<E> = Rc<dyn Fn(&mut Arguments<'_>) -> Result<E>>;
+type Client = Box<dyn ClientEndpoint>;
+type Server = Box<dyn ServerEndpoint>;
+
+/// Makes endpoints of their descriptions, which are what a configuration file or a command line
+/// has: `tcp:8080`, `unix:/run/service.sock`. (Twisted: `clientFromString`, `serverFromString`.)
+///
+/// A description is a prefix and its arguments, separated by colons. An argument may have a
+/// keyword (`timeout=5`); without one, it is known by its position. A backslash takes the
+/// meaning from the character behind it: see [`quote`](super::quote).
+///
+/// | server | |
+/// |---|---|
+/// | `tcp:PORT[:interface=HOST][:backlog=N]` | without an interface, all addresses of this host, IPv4 and IPv6, under one port number |
+/// | `tcp4:…`, `tcp6:…` | the same, with one family only |
+/// | `unix:PATH[:mode=660][:backlog=N][:lockfile=1]` | `@name` for an abstract one; with a lock file unless `lockfile=0` |
+/// | `stdio:` | standard input and output, as one connection |
+/// | `fd:NUMBER` | an inherited socket that listens |
+/// | `systemd:[domain=INET][:index=N]` or `:name=NAME` | a socket that systemd passes |
+///
+/// | client | |
+/// |---|---|
+/// | `tcp:HOST:PORT[:timeout=30][:bindAddress=IP[:…]]` | all addresses of a name, as in RFC 8305 |
+/// | `tcp4:…`, `tcp6:…` | the same, with the addresses of one family only |
+/// | `unix:PATH[:timeout=30]` | |
+/// | `stdio:` | standard input and output |
+/// | `fd:NUMBER`, `fd:IN:OUT` | an inherited connection: one socket, or two pipes |
+///
+/// A parser is a value. Other crates add their prefixes to it (`tls:` is one), and so may you.
+/// There is no global list, so that one part of a program cannot change what another part
+/// understands.
+///
+/// # Examples
+///
+/// ```
+/// # use reactor::{Protocol, Raw, testing::TestReactor};
+/// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+/// use reactor::endpoint::{Connect, EndpointParser, Listen};
+///
+/// let parser = EndpointParser::new();
+/// let reactor = TestReactor::new();
+/// let port = parser.server("tcp:8080:interface=127.0.0.1")?.listen(&reactor, || Quiet);
+/// let connecting = parser.client("tcp:127.0.0.1:8080")?.connect(&reactor, Quiet);
+/// reactor.settle();
+/// assert!(port.into_result().unwrap()?.is_listening());
+/// assert!(connecting.into_result().unwrap().is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct EndpointParser {
+    clients: BTreeMap<String, Make<Client>>,
+    servers: BTreeMap<String, Make<Server>>,
+}
+
+impl EndpointParser {
+    /// No prefix: for a program that lets its users choose among few.
+    pub fn empty() -> Self {
+        Self {
+            clients: BTreeMap::new(),
+            servers: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a prefix for clients, or replaces it. `make` takes what it needs from the arguments;
+    /// one that is left over makes the description an error.
+    ///
+    /// # Examples
+    ///
+    /// A service that is known by a name:
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing::TestReactor};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// use reactor::endpoint::{Connect, EndpointError, EndpointParser};
+    ///
+    /// let parser = EndpointParser::new().with_client("service", |arguments| {
+    ///     let name = arguments.require("name")?;
+    ///     match name.as_str() {
+    ///         "cache" => arguments.parser().client("unix:/run/cache"),
+    ///         "web" => arguments.parser().client("tcp:192.0.2.1:80"),
+    ///         _ => Err(EndpointError::bad_value("name", &name, "is neither cache nor web")),
+    ///     }
+    /// });
+    ///
+    /// # let reactor = TestReactor::new();
+    /// # reactor.listen_unix("/run/cache", || Quiet)?;
+    /// let connecting = parser.client("service:cache")?.connect(&reactor, Quiet);
+    /// # reactor.settle();
+    /// # assert!(connecting.into_result().unwrap().is_ok());
+    /// assert!(parser.client("service:mail").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use = "the parser with the prefix is what this gives"]
+    pub fn with_client(
+        mut self,
+        prefix: impl Into<String>,
+        make: impl Fn(&mut Arguments<'_>) -> Result<Client> + 'static,
+    ) -> Self {
+        self.clients.insert(prefix.into(), Rc::new(make));
+        self
+    }
+
+    /// The same for servers.
+    #[must_use = "the parser with the prefix is what this gives"]
+    pub fn with_server(
+        mut self,
+        prefix: impl Into<String>,
+        make: impl Fn(&mut Arguments<'_>) -> Result<Server> + 'static,
+    ) -> Self {
+        self.servers.insert(prefix.into(), Rc::new(make));
+        self
+    }
+
+    /// The client that `description` describes.
+    ///
+    /// # Errors
+    ///
+    /// The prefix is unknown, or the arguments are not those that it takes.
+    #[doc(alias = "clientFromString")]
+    pub fn client(&self, description: &str) -> Result<Client> {
+        self.make(&self.clients, "client", description)
+    }
+
+    /// The server that `description` describes.
+    ///
+    /// # Errors
+    ///
+    /// The prefix is unknown, or the arguments are not those that it takes.
+    #[doc(alias = "serverFromString")]
+    pub fn server(&self, description: &str) -> Result<Server> {
+        self.make(&self.servers, "server", description)
+    }
+
+    /// Whether `description` begins with a prefix that this parser knows, of a client or a
+    /// server.
+    pub fn knows(&self, description: &str) -> bool {
+        description.split_once(':').is_some_and(|(prefix, _)| {
+            self.clients.contains_key(prefix) || self.servers.contains_key(prefix)
+        })
+    }
+
+    fn make<E>(&self, known: &BTreeMap<String, Make<E>>, side: &str, text: &str) -> Result<E> {
+        let made = || {
+            let (prefix, tokens) = tokenize(text).ok_or_else(|| {
+                let message = "it ends behind a backslash".to_owned();
+                EndpointError::new(EndpointErrorKind::BadEscape, message)
+            })?;
+            let make = known.get(&prefix).ok_or_else(|| {
+                let names: Vec<_> = known.keys().map(String::as_str).collect();
+                let names = names.join(", ");
+                let message = format!("no {side} has the prefix {prefix:?}; there are: {names}");
+                EndpointError::new(EndpointErrorKind::UnknownPrefix, message)
+            })?;
+            let mut arguments = Arguments::new(self, tokens);
+            let endpoint = make(&mut arguments)?;
+            arguments.finish()?;
+            Ok(endpoint)
+        };
+        made().map_err(|error: EndpointError| error.within(text))
+    }
+}
+
+impl fmt::Debug for EndpointParser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndpointParser")
+            .field("clients", &self.clients.keys())
+            .field("servers", &self.servers.keys())
+            .finish()
+    }
+}

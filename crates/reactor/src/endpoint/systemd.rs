@@ -1,0 +1,190 @@
+//! `SystemdSocket`: a socket that systemd has opened, and passes by its protocol for socket
+//! activation (`sd_listen_fds`).
+
+use std::env;
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+
+use deferred::{Deferred, fail};
+use socket2::{Domain, SockRef};
+
+use super::any_port::AnyPort;
+use super::descriptor::adopt;
+use super::server::{Accept, ServerEndpoint};
+use crate::error::ListenError;
+use crate::handle::ReactorHandle;
+use crate::sys;
+
+/// The number of the first descriptor (`SD_LISTEN_FDS_START`).
+const FIRST: RawFd = 3;
+
+/// A socket that listens, which systemd or another supervisor passes to the process by the
+/// variables `LISTEN_PID`, `LISTEN_FDS` and `LISTEN_FDNAMES`: by its index, or by the name that it
+/// has in the unit (`FileDescriptorName=`). (Twisted: `systemd:domain=INET:index=0`.)
+///
+/// # Examples
+///
+/// ```
+/// # use reactor::{Protocol, Raw, Reactor};
+/// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+/// use reactor::endpoint::{Listen, SystemdSocket};
+///
+/// let reactor = Reactor::new()?;
+/// let handle = reactor.handle();
+/// let listening = SystemdSocket::named("web").listen(&reactor, || Quiet);
+/// // Not started by systemd:
+/// let failed = listening.add_errback(move |failure| {
+///     println!("{failure}");
+///     handle.stop()?;
+///     Err(failure)
+/// });
+/// failed.ignore();
+/// reactor.run()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SystemdSocket {
+    which: Which,
+    family: Option<SocketFamily>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Which {
+    Index(u32),
+    Name(String),
+}
+
+/// What `domain=` of a description says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum SocketFamily {
+    Inet,
+    Inet6,
+    Unix,
+}
+
+impl SystemdSocket {
+    /// The socket number `index`, counted from 0.
+    pub fn index(index: u32) -> Self {
+        Self {
+            which: Which::Index(index),
+            family: None,
+        }
+    }
+
+    /// The socket that has this name; there must be one only.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self {
+            which: Which::Name(name.into()),
+            family: None,
+        }
+    }
+
+    /// Only if it is of this family.
+    pub(super) fn expect_family(mut self, family: SocketFamily) -> Self {
+        self.family = Some(family);
+        self
+    }
+
+    fn open(&self) -> io::Result<OwnedFd> {
+        let number = self.find(|name| env::var(name).ok(), std::process::id())?;
+        let socket = sys::duplicate(number)?;
+        let domain = SockRef::from(&socket).domain()?;
+        let is_expected = match self.family {
+            None => true,
+            Some(SocketFamily::Inet) => domain == Domain::IPV4,
+            Some(SocketFamily::Inet6) => domain == Domain::IPV6,
+            Some(SocketFamily::Unix) => domain == Domain::UNIX,
+        };
+        if is_expected {
+            Ok(socket)
+        } else {
+            Err(bad("the socket is of another domain"))
+        }
+    }
+
+    /// The number of the descriptor, by the variables of the environment of the process `pid`.
+    fn find(&self, variable: impl Fn(&str) -> Option<String>, pid: u32) -> io::Result<RawFd> {
+        let is_ours = variable("LISTEN_PID").and_then(|given| given.parse().ok()) == Some(pid);
+        let count = variable("LISTEN_FDS").and_then(|count| count.parse::<u16>().ok());
+        let count = match count {
+            Some(count) if is_ours => count,
+            _ => return Err(bad("the process was not started with sockets (LISTEN_PID)")),
+        };
+        let index = match &self.which {
+            Which::Index(index) => u16::try_from(*index)
+                .ok()
+                .filter(|index| *index < count)
+                .ok_or_else(|| bad(format!("there are only {count} (LISTEN_FDS)")))?,
+            Which::Name(name) => {
+                let names = variable("LISTEN_FDNAMES").unwrap_or_default();
+                let mut matching = (0..count)
+                    .zip(names.split(':'))
+                    .filter(|(_index, given)| given == name)
+                    .map(|(index, _given)| index);
+                match (matching.next(), matching.next()) {
+                    (Some(index), None) => index,
+                    (Some(_), Some(_)) => {
+                        return Err(bad(format!("more than one is named so ({names:?})")));
+                    }
+                    _ => return Err(bad(format!("none is named so; there are {names:?}"))),
+                }
+            }
+        };
+        Ok(FIRST + RawFd::from(index))
+    }
+
+    fn name(&self) -> String {
+        match &self.which {
+            Which::Index(index) => format!("socket {index} of systemd"),
+            Which::Name(name) => format!("socket {name} of systemd"),
+        }
+    }
+}
+
+fn bad(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, why)
+}
+
+impl ServerEndpoint for SystemdSocket {
+    fn listen_with(&self, reactor: &ReactorHandle, accept: Box<dyn Accept>) -> Deferred<AnyPort> {
+        match self.open() {
+            Ok(listener) => adopt(reactor, listener, &self.name(), accept),
+            Err(error) => fail(ListenError::new(self.name(), error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passed(name: &str) -> Option<String> {
+        let value = match name {
+            "LISTEN_PID" => "7",
+            "LISTEN_FDS" => "3",
+            "LISTEN_FDNAMES" => "web:mail:mail",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    }
+
+    #[test]
+    fn an_index_counts_from_descriptor_3() {
+        assert_eq!(SystemdSocket::index(0).find(passed, 7).unwrap(), 3);
+        assert_eq!(SystemdSocket::index(2).find(passed, 7).unwrap(), 5);
+        assert!(SystemdSocket::index(3).find(passed, 7).is_err());
+    }
+
+    #[test]
+    fn a_name_must_be_there_once() {
+        assert_eq!(SystemdSocket::named("web").find(passed, 7).unwrap(), 3);
+        assert!(SystemdSocket::named("mail").find(passed, 7).is_err());
+        assert!(SystemdSocket::named("news").find(passed, 7).is_err());
+    }
+
+    #[test]
+    fn what_is_meant_for_another_process_is_not_taken() {
+        assert!(SystemdSocket::index(0).find(passed, 8).is_err());
+        assert!(SystemdSocket::index(0).find(|_| None, 7).is_err());
+    }
+}

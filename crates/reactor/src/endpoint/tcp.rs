@@ -1,0 +1,189 @@
+//! TCP endpoints.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::rc::Rc;
+
+use deferred::{Deferred, Failure, Result, fail, succeed};
+use rustix::io::Errno;
+
+use super::any_port::AnyPort;
+use super::client::ClientEndpoint;
+use super::pending::PendingConnection;
+use super::server::{Accept, ServerEndpoint, SharedAccept};
+use crate::core::Core;
+use crate::error::{ListenError, ReactorGone};
+use crate::handle::ReactorHandle;
+use crate::listening::ListeningPort;
+use crate::tcp::{self, HostPort, Parsed, TcpConnectOptions, TcpListenOptions};
+
+/// How often a port number that the system chose for one address is tried at the others.
+const PORT_NUMBERS: usize = 16;
+
+/// The host that stands for all addresses of this computer.
+const ANY: &str = "*";
+
+impl ClientEndpoint for TcpConnectOptions {
+    fn dial(&self, reactor: &ReactorHandle) -> Deferred<PendingConnection> {
+        let handle = reactor.clone();
+        tcp::dial(reactor, self.clone())
+            .add_callback(move |connected| Ok(PendingConnection::dialled(&handle, connected)))
+    }
+}
+
+impl ServerEndpoint for TcpListenOptions {
+    fn listen_with(&self, reactor: &ReactorHandle, accept: Box<dyn Accept>) -> Deferred<AnyPort> {
+        let accept = SharedAccept::new(reactor, accept);
+        let (options, handle) = (self.clone(), reactor.clone());
+        let addresses = addresses(reactor, self);
+        addresses.add_callback(move |addresses| {
+            let given = options.address();
+            let core = handle
+                .core()
+                .map_err(|gone| ListenError::new(given, io::Error::other(gone)))?;
+            let ports = open_all(&core, &addresses, &options, &accept)
+                .map_err(|error| ListenError::new(given, error))?;
+            accept.announce();
+            Ok(AnyPort::of(ports))
+        })
+    }
+}
+
+/// The addresses to listen on, all with the port number that was given.
+fn addresses(reactor: &ReactorHandle, options: &TcpListenOptions) -> Deferred<Vec<SocketAddr>> {
+    let given = options.address().clone();
+    let refuse = move |error: io::Error| Failure::new(ListenError::new(&given, error));
+    let addresses = match options.address().parsed() {
+        Parsed::Address(address) => succeed(vec![*address]),
+        Parsed::Name(host, port) if host == ANY => {
+            let any: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+            succeed(any.map(|ip| SocketAddr::new(ip, *port)).to_vec())
+        }
+        Parsed::Name(host, port) => {
+            let refuse = refuse.clone();
+            reactor.resolve(host, *port).add_errback(move |failure| {
+                if failure.is::<ReactorGone>() {
+                    return Err(refuse(io::Error::other(ReactorGone)));
+                }
+                // Whoever cancels is told so, and not that the name is bad.
+                if failure.is::<deferred::Cancelled>() {
+                    return Err(failure);
+                }
+                Err(refuse(io::Error::new(
+                    io::ErrorKind::NotFound,
+                    failure.into_error(),
+                )))
+            })
+        }
+        Parsed::Invalid => return fail(refuse(HostPort::invalid())),
+    };
+    let family = options.family();
+    addresses.add_callback(move |addresses| {
+        let mut distinct: Vec<SocketAddr> = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            if family.has(&address) && !distinct.contains(&address) {
+                distinct.push(address);
+            }
+        }
+        if distinct.is_empty() {
+            let none = io::Error::new(
+                io::ErrorKind::AddrNotAvailable,
+                "it has no address of the family that was asked for",
+            );
+            return Err(refuse(none));
+        }
+        Ok(distinct)
+    })
+}
+
+/// Listens on all `addresses` under one port number.
+fn open_all(
+    core: &Rc<Core>,
+    addresses: &[SocketAddr],
+    options: &TcpListenOptions,
+    accept: &SharedAccept,
+) -> io::Result<Vec<ListeningPort>> {
+    let chooses = addresses.iter().all(|address| address.port() == 0);
+    let tries = if chooses { PORT_NUMBERS } else { 1 };
+    let mut last = io::ErrorKind::AddrNotAvailable.into();
+    for _ in 0..tries {
+        match open_each(core, addresses, options, accept) {
+            // The number that the system chose for the first is taken at another.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = error,
+            other => return other,
+        }
+    }
+    Err(last)
+}
+
+fn open_each(
+    core: &Rc<Core>,
+    addresses: &[SocketAddr],
+    options: &TcpListenOptions,
+    accept: &SharedAccept,
+) -> io::Result<Vec<ListeningPort>> {
+    let mut ports: Vec<ListeningPort> = Vec::with_capacity(addresses.len());
+    let mut unavailable = None;
+    for address in addresses {
+        let mut address = *address;
+        if let Some(first) = ports.first() {
+            address.set_port(first.address().port());
+        }
+        match tcp::listen_at(core, address, options.how(), accept.clone()) {
+            Ok(port) => ports.push(port),
+            Err(error) if is_without_ipv6(&address, &error) => unavailable = Some(error),
+            Err(error) => {
+                for port in ports {
+                    // `accept` was not told of them, so nothing of a user's can fail.
+                    port.stop_listening().ignore();
+                }
+                return Err(error);
+            }
+        }
+    }
+    match unavailable {
+        Some(error) if ports.is_empty() => Err(error),
+        _ => Ok(ports),
+    }
+}
+
+/// Whether this computer has IPv6 turned off.
+fn is_without_ipv6(address: &SocketAddr, error: &io::Error) -> bool {
+    address.is_ipv6()
+        && matches!(
+            Errno::from_io_error(error),
+            Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL)
+        )
+}
+
+/// The types that are a host and a port.
+macro_rules! tcp {
+    ($($kind:ty),*) => {$(
+        impl ClientEndpoint for $kind {
+            fn dial(&self, reactor: &ReactorHandle) -> Deferred<PendingConnection> {
+                TcpConnectOptions::new(self.clone()).dial(reactor)
+            }
+        }
+
+        impl ServerEndpoint for $kind {
+            fn listen_with(
+                &self,
+                reactor: &ReactorHandle,
+                accept: Box<dyn Accept>,
+            ) -> Deferred<AnyPort> {
+                TcpListenOptions::new(self.clone()).listen_with(reactor, accept)
+            }
+        }
+    )*};
+}
+
+tcp!(HostPort, SocketAddr, (IpAddr, u16), (&str, u16));
+
+/// Checks that a host which an endpoint is described with can be one.
+pub(super) fn host_port(host: &str, port: u16) -> Result<HostPort> {
+    let target = HostPort::from((host, port));
+    match target.parsed() {
+        Parsed::Invalid => Err(Failure::msg("is no address and no name")),
+        _ => Ok(target),
+    }
+}
