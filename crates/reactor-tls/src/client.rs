@@ -69,6 +69,7 @@ impl fmt::Debug for TlsClient {
 ///     .identity(Identity::from_pem_files("me.pem", "me.key")?)
 ///     .alpn(["my-protocol/2"])
 ///     .build()?;
+/// # drop(client);
 /// # Ok::<(), reactor_tls::TlsConfigError>(())
 /// ```
 pub struct TlsClientBuilder {

@@ -8,8 +8,11 @@
 /// ```
 /// use reactor_tls::{Provider, TlsClient};
 ///
+/// let builder = TlsClient::builder().provider(Provider::Ring);
 /// # #[cfg(feature = "ring")]
-/// let client = TlsClient::builder().provider(Provider::Ring).build()?;
+/// let client = builder.build()?;
+/// # #[cfg(feature = "ring")]
+/// # drop(client);
 /// # Ok::<(), reactor_tls::TlsConfigError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

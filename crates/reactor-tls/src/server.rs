@@ -58,6 +58,7 @@ pub(crate) type Choose = dyn Fn(&ClientHello) -> Deferred<Identity> + Send + Syn
 ///     .identity_for("*.example.org", Identity::from_pem_files("any.pem", "any.key")?)
 ///     .alpn(["h2", "http/1.1"])
 ///     .build()?;
+/// # drop(server);
 /// # Ok::<(), reactor_tls::TlsConfigError>(())
 /// ```
 #[derive(Clone)]
@@ -168,6 +169,7 @@ impl fmt::Debug for TlsServer {
 ///     .versions([TlsVersion::Tls13])
 ///     .handshake_timeout(Duration::from_secs(5))
 ///     .build()?;
+/// # drop(server);
 /// # Ok::<(), reactor_tls::TlsConfigError>(())
 /// ```
 #[derive(Default)]
