@@ -83,7 +83,7 @@ const ITEMS: [(&str, &str); 34] = [
 ];
 
 /// Where a replaced name is right, because it means something else there.
-const ALLOWED: [(&str, &str, &str); 6] = [
+const ALLOWED: [(&str, &str, &str); 7] = [
     (
         "Host",
         "deferred/src/chain/raw/",
@@ -99,6 +99,11 @@ const ALLOWED: [(&str, &str, &str); 6] = [
         "pace",
         "reactor/src/connection/",
         "methods that slow a connection down",
+    ),
+    (
+        "settings",
+        "reactor-tls/src/",
+        "the settings of a TLS session",
     ),
     ("settle", "", "lets a loop or its waiters come to rest"),
     ("tell", "", "a private function that reports a result"),
