@@ -1,5 +1,6 @@
 //! `Failure`: asking what it is, and the story it tells.
 
+use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
 use std::process::Command;
@@ -8,9 +9,13 @@ use std::time::Duration;
 use deferred::assertions::capture_unhandled;
 use deferred::errors::FailureError;
 use deferred::{
-    Cancelled, Cooperator, Deferred, Failure, FailureGroup, FirstError, LoopingCall, Panicked,
-    VirtualClock, fail, gather_results, inline_callbacks, race, sleep, succeed,
+    Abandoned, Cancelled, Cooperator, Deferred, Failure, FailureGroup, FirstError, LoopingCall,
+    Panicked, TimedOut, Trigger, VirtualClock, fail, gather_results, inline_callbacks, race, sleep,
+    succeed,
 };
+
+use futures::TryStreamExt;
+use futures::stream::FuturesUnordered;
 
 use crate::support::{Coded, code, failure, value};
 
@@ -400,6 +405,16 @@ fn what_was_asked_for_has_no_backtrace() {
         clock.advance(Duration::from_secs(1));
         assert!(failure(late).backtrace().is_none(), "TimedOut");
         assert!(failure(worked).backtrace().is_none(), "Cancelled, a task");
+        let own: [Failure; 4] = [
+            Failure::new(Cancelled::new()),
+            Failure::from_box(Box::new(Abandoned::new())),
+            TimedOut::new(Duration::ZERO).into(),
+            failure(fail::<()>(Cancelled::new())),
+        ];
+        assert!(
+            own.iter().all(|own| own.backtrace().is_none()),
+            "made by the caller"
+        );
         assert!(Failure::new(Coded(1)).backtrace().is_some(), "all others");
         return;
     }
@@ -415,6 +430,15 @@ fn what_was_asked_for_has_no_backtrace() {
     assert!(said.contains("1 passed"), "{said}");
 }
 
+thread_local! {
+    static TRIGGERS: RefCell<Vec<Trigger<()>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps a trigger until the test is over, so that nothing is abandoned.
+fn keep(trigger: Trigger<()>) {
+    TRIGGERS.with_borrow_mut(|triggers| triggers.push(trigger));
+}
+
 #[test]
 fn what_the_cancel_of_the_whole_caused_is_minor() {
     let minor = |body: &dyn Fn() -> Deferred<()>| {
@@ -428,7 +452,7 @@ fn what_the_cancel_of_the_whole_caused_is_minor() {
     };
     let pending = || {
         let (trigger, deferred) = Deferred::<()>::pair();
-        std::mem::forget(trigger);
+        keep(trigger);
         deferred
     };
     let drop_all = |_: Vec<()>| ();
@@ -436,7 +460,7 @@ fn what_the_cancel_of_the_whole_caused_is_minor() {
     assert_eq!(minor(&gathered), (2, 2));
     let with_canceller = || {
         let (trigger, deferred) = Deferred::<()>::with_canceller(|_trigger| {});
-        std::mem::forget(trigger);
+        keep(trigger);
         gather_results([pending(), deferred]).add_callback(drop_all)
     };
     assert_eq!(minor(&with_canceller), (1, 1));
@@ -445,12 +469,31 @@ fn what_the_cancel_of_the_whole_caused_is_minor() {
     let waiting = || gather_results([pending(), succeed(()).add_callback(move |()| pending())]);
     assert_eq!(minor(&|| waiting().add_callback(drop_all)), (1, 1));
 
+    // Deferreds that a cancelled body drops: two at once, the later one a combination, and
+    // one inside of a set of futures.
+    let joined = || {
+        let (one, two) = (pending(), gathered());
+        inline_callbacks(async move {
+            let mut both = Box::pin(async { futures::try_join!(one, two) });
+            (&mut both).await?;
+            Ok(())
+        })
+    };
+    let (minor_ones, all) = minor(&joined);
+    assert!(all > 0 && minor_ones == all, "{minor_ones} of {all}");
+    let in_a_set = || {
+        let set = FuturesUnordered::from_iter([pending(), gathered(), pending()]);
+        inline_callbacks(async move { set.try_collect::<()>().await })
+    };
+    let (minor_ones, all) = minor(&in_a_set);
+    assert!(all > 1 && minor_ones == all, "{minor_ones} of {all}");
+
     // What fails for another reason is not, nor one that was cancelled by itself.
     let fails = || {
         let (trigger, deferred) = Deferred::<()>::with_canceller(|trigger| {
             trigger.errback(Coded(1)).unwrap();
         });
-        std::mem::forget(trigger);
+        keep(trigger);
         gather_results([pending(), deferred]).add_callback(drop_all)
     };
     assert_eq!(minor(&fails), (0, 1));

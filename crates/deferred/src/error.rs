@@ -5,6 +5,8 @@ use std::error::Error;
 use std::fmt;
 use std::panic::Location;
 
+pub(crate) use crate::failure::plain_error;
+pub use crate::failure::{Abandoned, Cancelled};
 use crate::failure::{Failure, Result};
 use crate::panics::catch;
 
@@ -114,33 +116,6 @@ impl<T> From<Undelivered<T>> for anyhow::Error {
     }
 }
 
-/// An error that is nothing but its message.
-macro_rules! plain_error {
-    ($(#[$doc:meta])* pub struct $name:ident, $message:literal) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        #[non_exhaustive]
-        pub struct $name;
-
-        impl $name {
-            /// The error.
-            pub const fn new() -> Self {
-                Self
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str($message)
-            }
-        }
-
-        impl Error for $name {}
-    };
-}
-
-pub(crate) use plain_error;
-
 plain_error! {
     /// The Deferred was fired before: it takes one result only.
     ///
@@ -157,41 +132,6 @@ plain_error! {
     /// ```
     #[doc(alias = "AlreadyCalledError")]
     pub struct AlreadyCalled, "the deferred was already called: it takes one result only"
-}
-
-plain_error! {
-    /// The Deferred was cancelled before it had a result.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Cancelled, Deferred};
-    ///
-    /// let (_trigger, deferred) = Deferred::<u8>::pair();
-    /// deferred.cancel();
-    /// let failure = deferred.into_result().unwrap().unwrap_err();
-    /// assert!(failure.is::<Cancelled>());
-    /// ```
-    #[doc(alias = "CancelledError")]
-    #[doc(alias = "AbortError")]
-    pub struct Cancelled, "the deferred was cancelled"
-}
-
-plain_error! {
-    /// Every trigger of the Deferred was dropped before one of them fired it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use deferred::{Abandoned, Deferred};
-    ///
-    /// let (trigger, deferred) = Deferred::<u8>::pair();
-    /// drop(trigger);
-    /// let failure = deferred.into_result().unwrap().unwrap_err();
-    /// assert!(failure.is::<Abandoned>());
-    /// ```
-    #[doc(alias = "RecvError")]
-    pub struct Abandoned, "the deferred was abandoned: its last trigger was dropped without firing it"
 }
 
 plain_error! {

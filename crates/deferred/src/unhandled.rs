@@ -88,8 +88,9 @@ impl Unhandled {
     ///   Deferred: it was dropped before, or a failure, which is reported in its own right,
     ///   skipped the callback that would have returned it.
     /// - The Deferred was a part of another one, such as that of
-    ///   [`gather_results`](crate::gather_results), which was cancelled; the result of the whole
-    ///   shows that.
+    ///   [`gather_results`](crate::gather_results), or a body of
+    ///   [`inline_callbacks`](crate::inline_callbacks) awaited it, and the whole was cancelled;
+    ///   its result shows that.
     ///
     /// Minor failures are logged at DEBUG level, the others at ERROR.
     ///

@@ -73,7 +73,7 @@ impl<M: Flavour> StateGuard<'_, M> {
 }
 
 fn cancelled(at: CallSite) -> Failure {
-    Failure::without_backtrace(Cancelled::new(), at)
+    Failure::raised_at_place(Cancelled::new(), at)
 }
 
 /// Cancels `core`: if it was not fired, calls its canceller, cancels its parts or the chains
@@ -137,6 +137,9 @@ impl Tasks {
         if !awaited.is_empty() {
             *state = ASKED;
             jobs.push(CancelJob::TaskAsked(task, progress, at));
+            for core in awaited.iter().filter_map(CoreWeak::upgrade) {
+                core.with(|state| state.note_cancelled_with_task());
+            }
             let awaited = awaited.into_iter().rev();
             jobs.extend(awaited.map(|core| CancelJob::Cancel(core, at)));
         }

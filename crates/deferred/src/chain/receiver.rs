@@ -219,13 +219,22 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
             Self::Ready(Err(failure)) => dispose::<M, T>(Err(failure), receiver, None),
             Self::Ready(ready) => drop_contained(ready),
             Self::Linked(link) => {
-                let (result, made_at, listener) = link.core.with(|state| {
+                let (result, made_at, listener, with_task) = link.core.with(|state| {
                     let result = state.take_settled(Slot::take::<T>).flatten();
                     state.receiver = receiver;
-                    (result, state.made_at, state.cold.take_listener())
+                    let listener = state.cold.take_listener();
+                    (
+                        result,
+                        state.made_at,
+                        listener,
+                        state.is_cancelled_with_task(),
+                    )
                 });
                 drop_contained(listener);
                 if let Some(result) = result {
+                    if let (true, Err(failure)) = (with_task, &result) {
+                        failure.note_enclosing_cancel();
+                    }
                     dispose::<M, T>(result, receiver, Some(made_at));
                 }
             }

@@ -396,10 +396,19 @@ fn finish_for_others<M: Flavour>(
 /// Disposes of the result of a chain whose receiver was let go.
 #[inline(never)]
 fn let_go<M: Flavour>(mut guard: RunGuard<'_, M>) {
-    let (receiver, made_at) = guard.core().with(|state| (state.receiver, state.made_at));
+    let (receiver, made_at, with_task) = guard.core().with(|state| {
+        (
+            state.receiver,
+            state.made_at,
+            state.is_cancelled_with_task(),
+        )
+    });
     let mut slot = guard.slot().take_all();
     match slot.take_failure() {
         Some(failure) if receiver == ReceiverState::Detached => {
+            if with_task {
+                failure.note_enclosing_cancel();
+            }
             Unhandled::new(failure, Some(made_at), true).report();
         }
         Some(failure) => drop_contained(failure),

@@ -185,7 +185,7 @@ pub(crate) fn hand_over<M: Flavour>(guard: OwnedRunGuard<M>) {
 fn perform<M: Flavour>(task: Job<M>) {
     match task {
         Job::Abandon(core) => {
-            let make = |made_at| Failure::without_backtrace(Abandoned::new(), made_at);
+            let make = |made_at| Failure::raised_at_place(Abandoned::new(), made_at);
             run::fail::<M>(&core, make, || {});
         }
         Job::Discard(remains) => drop_contained(remains),

@@ -211,7 +211,7 @@ where
                 fire(&sender, Err(first))
             }
             Arrived::Late(Err(failure), options, is_cancelled) if !options.is_silent(&failure) => {
-                if is_cancelled && failure.is::<Cancelled>() {
+                if is_cancelled {
                     failure.note_enclosing_cancel();
                 }
                 Step::Done(Err(failure))

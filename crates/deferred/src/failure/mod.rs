@@ -7,6 +7,7 @@ mod from_anyhow;
 mod inside;
 mod members;
 mod message;
+mod requested;
 mod text;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -18,6 +19,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 pub use self::as_error::FailureError;
 pub use self::members::{FailureGroup, FirstError};
 use self::message::{Message, text_of};
+pub(crate) use self::requested::plain_error;
+pub use self::requested::{Abandoned, Cancelled, TimedOut};
 use crate::stage_trace::{CallSite, StageTrace};
 
 /// A result that may have failed, with [`Failure`] as the error unless said otherwise.
@@ -86,12 +89,16 @@ impl Failure {
     /// Wraps `error`, and records the caller's place as the place where it was raised.
     ///
     /// A backtrace is captured only if `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` asks for it, as
-    /// in the standard library. The crate's own
-    /// [`Cancelled`](crate::Cancelled), [`Abandoned`](crate::Abandoned) and
-    /// [`TimedOut`](crate::TimedOut) have none.
+    /// in the standard library. [`Cancelled`](crate::Cancelled),
+    /// [`Abandoned`](crate::Abandoned) and [`TimedOut`](crate::TimedOut) have none, also those
+    /// that you make.
     #[track_caller]
     pub fn new<E: Error + Send + Sync + 'static>(error: E) -> Self {
-        Self::from_box(Box::new(error))
+        let error: Box<dyn Error + Send + Sync> = Box::new(error);
+        match error.downcast::<FailureError>() {
+            Ok(failed) => failed.into_failure(),
+            Err(error) => Self::raised(error, Location::caller(), backtrace_of::<E>()),
+        }
     }
 
     /// A failure that is only a text.
@@ -104,7 +111,7 @@ impl Failure {
     /// ```
     #[track_caller]
     pub fn msg(message: impl Into<String>) -> Self {
-        Self::from_box(Box::new(Message::new(message.into())))
+        Self::raised_at_place(Message::new(message.into()), Location::caller())
     }
 
     /// Wraps a boxed error. A [`FailureError`] becomes the failure that it was.
@@ -112,7 +119,10 @@ impl Failure {
     pub fn from_box(error: Box<dyn Error + Send + Sync>) -> Self {
         match error.downcast::<FailureError>() {
             Ok(failed) => failed.into_failure(),
-            Err(error) => Self::raised(error, Location::caller(), captured()),
+            Err(error) => {
+                let backtrace = capture_unless(requested::is_requested_box(&*error));
+                Self::raised(error, Location::caller(), backtrace)
+            }
         }
     }
 
@@ -120,16 +130,7 @@ impl Failure {
         error: E,
         raised_at: CallSite,
     ) -> Self {
-        Self::raised(Box::new(error), raised_at, captured())
-    }
-
-    /// For errors that the user asked for, such as a cancel: the stack shows no mistake, and a
-    /// backtrace costs forty times as much as the cancel.
-    pub(crate) fn without_backtrace<E: Error + Send + Sync + 'static>(
-        error: E,
-        raised_at: CallSite,
-    ) -> Self {
-        Self::raised(Box::new(error), raised_at, Backtrace::disabled())
+        Self::raised(Box::new(error), raised_at, backtrace_of::<E>())
     }
 
     fn raised(
@@ -327,10 +328,12 @@ impl Failure {
         self.has_note(LOGGED)
     }
 
-    /// Notes that the whole was cancelled of which its Deferred was a part, so that a report of
-    /// it is minor.
+    /// Notes, if it came of a cancel, that the whole was cancelled of which its Deferred was a
+    /// part, or the body that awaited it, so that a report of it is minor.
     pub(crate) fn note_enclosing_cancel(&self) {
-        self.note(FROM_ENCLOSING_CANCEL);
+        if self.is::<Cancelled>() {
+            self.note(FROM_ENCLOSING_CANCEL);
+        }
     }
 
     pub(crate) fn is_from_enclosing_cancel(&self) -> bool {
@@ -358,6 +361,19 @@ impl Failure {
     /// is shared.
     pub(crate) fn story(&mut self) -> &mut Arc<Inner> {
         &mut self.inner
+    }
+}
+
+/// The backtrace of a failure that an `E` becomes.
+fn backtrace_of<E: Error + 'static>() -> Backtrace {
+    capture_unless(requested::is_requested::<E>())
+}
+
+fn capture_unless(is_requested: bool) -> Backtrace {
+    if is_requested {
+        Backtrace::disabled()
+    } else {
+        captured()
     }
 }
 

@@ -1,13 +1,12 @@
 //! Timeouts: `add_timeout` cancels a Deferred at a deadline.
 
-use std::error::Error;
-use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
 use super::clock::Clock;
 use super::timer_queue::DelayedCall;
 use crate::error::Cancelled;
+pub use crate::failure::TimedOut;
 use crate::failure::{Failure, Result};
 use crate::local::Deferred;
 use crate::local::Outcome;
@@ -47,9 +46,9 @@ impl<T: 'static> Deferred<T> {
             deferred.add_both(move |result| {
                 let is_over = deadline.is_over();
                 match result {
-                    Err(failure) if is_over && is_cancelled(&failure) => Err(
-                        Failure::without_backtrace(TimedOut { after: delay }, added_at),
-                    ),
+                    Err(failure) if is_over && is_cancelled(&failure) => {
+                        Err(Failure::raised_at_place(TimedOut::new(delay), added_at))
+                    }
                     result => result,
                 }
             })
@@ -134,48 +133,3 @@ impl Drop for Deadline {
         self.call.cancel();
     }
 }
-
-/// The Deferred had no result in time: [`Deferred::add_timeout`] has cancelled it. Twisted's
-/// `TimeoutError`.
-///
-/// # Examples
-///
-/// ```
-/// use deferred::{Deferred, TimedOut, VirtualClock};
-/// use std::time::Duration;
-///
-/// let clock = VirtualClock::new();
-/// let (_trigger, answer) = Deferred::pair();
-/// let answer = answer.add_timeout(Duration::from_secs(5), &clock).add_errback(|failure| {
-///     failure.trap::<TimedOut>()?;
-///     Ok("no answer")
-/// });
-/// clock.advance(Duration::from_secs(5));
-/// assert_eq!(answer.into_result().unwrap().unwrap(), "no answer");
-/// ```
-#[doc(alias = "TimeoutError")]
-#[doc(alias = "Elapsed")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimedOut {
-    after: Duration,
-}
-
-impl TimedOut {
-    /// The error, for a limit that other code measures.
-    pub const fn new(after: Duration) -> Self {
-        Self { after }
-    }
-
-    /// The delay of the timeout.
-    pub fn after(&self) -> Duration {
-        self.after
-    }
-}
-
-impl fmt::Display for TimedOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the deferred timed out after {:?}", self.after)
-    }
-}
-
-impl Error for TimedOut {}

@@ -24,7 +24,7 @@ use crate::stage_trace::CallSite;
 #[repr(C)] // fields of every step first, the large arrays last
 pub(crate) struct Core<M: Storage> {
     pub(super) stages: UnsafeCell<Stages<Self>>,
-    /// [`PAUSE`] times the number of pauses, plus [`HANDED_OUT`]. Changed under the lock
+    /// [`PAUSE`] times the number of pauses, plus [`HANDED_OUT`], plus [`CANCELLED_WITH_TASK`]. Changed under the lock
     /// only, read without it. To wait is no pause: it is a phase.
     pub(super) pauses: AtomicU32,
     /// INVARIANT: becomes `Running` when a run guard is acquired, and leaves `Running` when
@@ -45,8 +45,11 @@ pub(crate) struct Core<M: Storage> {
 /// Set when a handle or a pause is given out, never cleared: from then on, a thread other
 /// than the receiver's may pause the chain, so the receiver takes the result under the lock.
 pub(super) const HANDED_OUT: u32 = 1;
+/// Set when the body that awaits the chain is cancelled, never cleared: a `Cancelled` that comes
+/// of it and that nobody handles is minor.
+pub(super) const CANCELLED_WITH_TASK: u32 = 2;
 /// One pause: added with each pause, subtracted when that ends.
-pub(super) const PAUSE: u32 = 2;
+pub(super) const PAUSE: u32 = 4;
 
 /// The part of a core behind its lock.
 #[repr(C)] // as above

@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 
 use super::atomic::Ordering;
-use super::core::{Core, HANDED_OUT, LockedState, PAUSE};
+use super::core::{CANCELLED_WITH_TASK, Core, HANDED_OUT, LockedState, PAUSE};
 use super::core_ref::CoreRef;
 use super::head::Head;
 use super::lock::{CoreLock, Incoming};
@@ -105,6 +105,15 @@ impl<M: Storage> StateGuard<'_, M> {
     /// Notes that a handle was given out, which may pause the chain.
     pub(crate) fn hand_out(&mut self) {
         self.change_pauses(|pauses| pauses | HANDED_OUT);
+    }
+
+    /// Notes that the body that awaits the chain was cancelled, and the chain with it.
+    pub(crate) fn note_cancelled_with_task(&mut self) {
+        self.change_pauses(|pauses| pauses | CANCELLED_WITH_TASK);
+    }
+
+    pub(crate) fn is_cancelled_with_task(&self) -> bool {
+        self.core.pauses.load(Ordering::Relaxed) & CANCELLED_WITH_TASK != 0
     }
 
     pub(crate) fn count_pause(&mut self) {

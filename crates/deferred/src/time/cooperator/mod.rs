@@ -158,7 +158,7 @@ impl Cooperator {
         let called_at = Location::caller();
         let task = self.task(work, called_at);
         let deferred = task.observe(move |task| {
-            task.stop_with(Failure::without_backtrace(Cancelled::new(), called_at));
+            task.stop_with(Failure::raised_at_place(Cancelled::new(), called_at));
         });
         task.join();
         deferred
