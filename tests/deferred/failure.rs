@@ -445,6 +445,8 @@ fn what_the_cancel_of_the_whole_caused_is_minor() {
         let ((), unhandled) = capture_unhandled(|| {
             let whole = body();
             whole.cancel();
+            // A body that awaits a set of futures is woken by the set.
+            deferred::driver::run_woken();
             drop(failure(whole));
         });
         let minor = unhandled.iter().filter(|unhandled| unhandled.is_minor());

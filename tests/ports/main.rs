@@ -1,0 +1,224 @@
+//! Programs of Twisted's documentation, ported: that they behave as there, and how long they
+//! are next to the originals.
+
+mod chat;
+mod echo;
+mod finger;
+mod finger_proxy;
+mod portforward;
+mod quote;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use deferred::Result;
+use reactor::testing::{self, TestReactor};
+use reactor::{Connection, ConnectionClosed, Context, Protocol, Raw};
+
+use self::quote::{FortuneQuoter, StaticQuoter};
+
+/// Keeps what it receives.
+#[derive(Clone, Default)]
+struct Client {
+    heard: Rc<RefCell<Vec<u8>>>,
+    is_closed: Rc<RefCell<bool>>,
+}
+
+impl Protocol for Client {
+    type Framing = Raw;
+
+    fn received(&mut self, _cx: &mut Context<'_, Self>, data: &[u8]) -> Result<()> {
+        self.heard.borrow_mut().extend(data);
+        Ok(())
+    }
+
+    fn connection_lost(&mut self, _cx: &mut Context<'_, Self>, _reason: ConnectionClosed) {
+        self.is_closed.replace(true);
+    }
+}
+
+/// A client that has connected to `port`.
+struct Guest<'a> {
+    reactor: &'a TestReactor,
+    connection: Connection<Client>,
+    client: Client,
+}
+
+impl<'a> Guest<'a> {
+    #[track_caller]
+    fn new(reactor: &'a TestReactor, port: u16) -> Self {
+        let client = Client::default();
+        let connecting = reactor.connect_tcp(("127.0.0.1", port), client.clone());
+        let connection = reactor.block_on(connecting).expect("somebody listens");
+        reactor.settle();
+        Self {
+            reactor,
+            connection,
+            client,
+        }
+    }
+
+    /// What comes back; what has come before is part of it.
+    fn ask(&self, bytes: &str) -> String {
+        self.connection.write(bytes).expect("it is open");
+        self.heard()
+    }
+
+    fn heard(&self) -> String {
+        self.reactor.settle();
+        String::from_utf8(self.client.heard.take()).expect("text")
+    }
+
+    fn is_closed(&self) -> bool {
+        self.reactor.settle();
+        *self.client.is_closed.borrow()
+    }
+}
+
+/// With a reactor that is shut down at the end.
+#[track_caller]
+fn run(test: impl FnOnce(&TestReactor)) {
+    testing::run(|reactor| {
+        test(reactor);
+        reactor.shut_down();
+    });
+}
+
+#[test]
+fn an_echo_sends_back_what_it_gets() {
+    run(|reactor| {
+        echo::start(reactor).expect("it listens");
+        assert_eq!(Guest::new(reactor, 8000).ask("hello"), "hello");
+    });
+}
+
+#[test]
+fn guests_of_a_chat_have_names_and_hear_one_another() {
+    run(|reactor| {
+        chat::start(reactor).expect("it listens");
+        let (ann, bob) = (Guest::new(reactor, 8123), Guest::new(reactor, 8123));
+        assert_eq!(ann.heard(), "What's your name?\r\n");
+        assert_eq!(ann.ask("ann\r\n"), "Welcome, ann!\r\n");
+        assert_eq!(
+            bob.ask("ann\r\nbob\r\n"),
+            "What's your name?\r\nName taken, please choose another.\r\nWelcome, bob!\r\n"
+        );
+        assert_eq!(bob.ask("hi\r\n"), "");
+        assert_eq!(ann.heard(), "<bob> hi\r\n");
+        ann.connection.lose_connection();
+        assert_eq!(bob.ask("anybody?\r\n"), "");
+        let new = Guest::new(reactor, 8123);
+        assert_eq!(
+            new.ask("ann\r\n"),
+            "What's your name?\r\nWelcome, ann!\r\n",
+            "the name is free again"
+        );
+    });
+}
+
+#[test]
+fn a_forwarder_connects_both_ways_and_ends_with_either() {
+    run(|reactor| {
+        portforward::start(reactor).expect("it listens");
+        let refused = Guest::new(reactor, 8001);
+        assert!(refused.is_closed(), "nobody listens behind it");
+        echo::start(reactor).expect("it listens");
+        let guest = Guest::new(reactor, 8001);
+        assert_eq!(guest.ask("there and back"), "there and back");
+        guest.connection.lose_connection();
+        assert!(guest.is_closed());
+    });
+}
+
+#[test]
+fn a_finger_server_answers_one_question() {
+    run(|reactor| {
+        finger::start(reactor).expect("it listens");
+        let guest = Guest::new(reactor, 1079);
+        assert_eq!(guest.ask("moshez\r\n"), "Happy and well\r\n");
+        assert!(guest.is_closed());
+        let other = Guest::new(reactor, 1079);
+        assert_eq!(other.ask("somebody\r\n"), "No such user\r\n");
+    });
+}
+
+#[test]
+fn a_finger_proxy_asks_the_server_of_the_user() {
+    run(|reactor| {
+        finger_proxy::start(reactor).expect("it listens");
+        let early = Guest::new(reactor, 7779);
+        assert_eq!(early.ask("moshez\r\n"), "Could not connect to remote host");
+        finger::start(reactor).expect("it listens");
+        let guest = Guest::new(reactor, 7779);
+        assert_eq!(guest.ask("moshez@127.0.0.1\r\n"), "Happy and well\r\n");
+        assert!(guest.is_closed());
+    });
+}
+
+#[test]
+fn quotes_are_given_to_who_connects() {
+    run(|reactor| {
+        quote::start(reactor, StaticQuoter("An apple a day")).expect("it listens");
+        let guest = Guest::new(reactor, 8007);
+        assert_eq!(guest.heard(), "An apple a day\r\n");
+        assert!(guest.is_closed());
+    });
+    run(|reactor| {
+        let file = std::env::temp_dir().join(format!("quotes-{}", std::process::id()));
+        std::fs::write(&file, "one\n%\ntwo\n%\nthree").expect("a file");
+        let quoter = FortuneQuoter {
+            files: vec![file.to_str().expect("a name").to_owned()],
+            choose: |number| number - 1,
+        };
+        quote::start(reactor, quoter).expect("it listens");
+        assert_eq!(Guest::new(reactor, 8007).heard(), "three\r\n");
+        std::fs::remove_file(&file).expect("it is there");
+    });
+}
+
+/// `docs/core/examples/echoserv.py`
+const ECHO: usize = 12;
+/// `docs/core/howto/listings/servers/chat.py`
+const CHAT: usize = 38;
+/// `src/twisted/protocols/portforward.py`, and two lines that start it
+const PORTFORWARD: usize = 62;
+/// `docs/core/howto/tutorial/listings/finger/finger08.py`
+const FINGER: usize = 21;
+/// `docs/core/howto/tutorial/listings/finger/fingerproxy.tac`
+const FINGER_PROXY: usize = 69;
+/// `docs/core/howto/listings/TwistedQuotes/quoteproto.py` and `quoters.py`
+const QUOTE: usize = 29;
+
+/// Lines that are neither blank nor a comment.
+fn lines(program: &str) -> usize {
+    let is_code = |line: &&str| !line.is_empty() && !line.starts_with("//");
+    program.lines().map(str::trim).filter(is_code).count()
+}
+
+/// Ours and Twisted's (26.10.0), where a doc string is a comment.
+#[test]
+fn ports_are_at_most_1_6_times_as_long_as_the_originals() {
+    // `fn main` makes a reactor and runs it: two lines beside those of `start`.
+    const MAIN: usize = 2;
+    let programs = [
+        ("echo", include_str!("echo.rs"), ECHO),
+        ("chat", include_str!("chat.rs"), CHAT),
+        ("portforward", include_str!("portforward.rs"), PORTFORWARD),
+        ("finger", include_str!("finger.rs"), FINGER),
+        (
+            "finger_proxy",
+            include_str!("finger_proxy.rs"),
+            FINGER_PROXY,
+        ),
+        ("quote", include_str!("quote.rs"), QUOTE),
+    ];
+    let (mut ours, mut theirs) = (0, 0);
+    for (name, program, original) in programs {
+        let length = lines(program) + MAIN;
+        println!("{name}: {length} to {original}");
+        ours += length;
+        theirs += original;
+    }
+    println!("{ours} to {theirs}");
+    assert!(ours * 10 <= theirs * 16, "{ours} to {theirs}");
+}
