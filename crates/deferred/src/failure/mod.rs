@@ -5,6 +5,7 @@ mod context;
 #[cfg(feature = "anyhow")]
 mod from_anyhow;
 mod inside;
+pub(crate) mod lock_held;
 mod members;
 mod message;
 mod requested;
@@ -370,6 +371,7 @@ fn backtrace_of<E: Error + 'static>() -> Backtrace {
 }
 
 fn capture_unless(is_requested: bool) -> Backtrace {
+    lock_held::assert_none();
     if is_requested {
         Backtrace::disabled()
     } else {

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 
 use super::atomic::{AtomicBool, Ordering, Witness};
 use super::lock::CoreLock;
+use crate::failure::lock_held::LockHeld;
 
 /// Number of attempts, most of them with a `yield_now` before, until a waiting thread begins
 /// to sleep between attempts.
@@ -66,6 +67,7 @@ unsafe impl<X> CoreLock<X> for SpinLock<X> {
             self.wait();
         }
         let _taken = Taken(&self.is_taken);
+        let _held = LockHeld::new();
         self.witness.reached();
         // SAFETY: this thread has set `is_taken`, and the reference ends with `f`.
         f(unsafe { &mut *self.content.get() })
