@@ -37,7 +37,7 @@ use crate::report::{Of, report};
 /// ```
 /// # use reactor::{Protocol, Raw, testing::TestReactor};
 /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
-/// use deferred::{Deferred, succeed};
+/// use deferred::Deferred;
 /// use reactor::endpoint::{Accept, AnyPort, Begin, Listen, ServerEndpoint};
 /// use reactor::{Address, ReactorHandle};
 ///
