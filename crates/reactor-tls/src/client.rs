@@ -87,7 +87,7 @@ impl TlsClientBuilder {
         self
     }
 
-    /// Takes **any** certificate from a server: whoever is on the way can read and change
+    /// Takes **any** certificate from a server: any machine on the way can read and change
     /// everything. For tests on one machine only.
     pub fn dangerously_accept_any_certificate(mut self) -> Self {
         self.verification = Verification::None;

@@ -82,7 +82,7 @@ enum State {
     Failed,
 }
 
-/// A certificate that somebody looks for.
+/// A certificate that the callback of the server still looks for.
 struct Choice {
     found: Rc<RefCell<Option<Result<Identity>>>>,
     /// Cancelled when the connection goes.

@@ -79,7 +79,7 @@ impl Identity {
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The key is nobody's business.
+        // A private key never appears in output.
         f.debug_struct("Identity")
             .field("files", &self.files)
             .finish_non_exhaustive()

@@ -37,7 +37,7 @@
 //!
 //! [`StartTls::start_tls`] begins TLS on a connection that is there: at once, in
 //! `connection_made`, or after a command of the protocol's. What is written after the call is
-//! encrypted, also in the same handler; what somebody has put behind the command in
+//! encrypted, also in the same handler; text that an attacker puts behind the command in
 //! the clear is never delivered.
 //!
 //! ```

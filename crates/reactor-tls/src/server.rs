@@ -11,7 +11,7 @@ use crate::error::TlsConfigError;
 use crate::identity::{Identity, Roots};
 use crate::settings::{Common, Names, common_setters};
 
-/// What a client says first, for those who choose a certificate by it.
+/// First message of a client: what a certificate can be chosen by.
 ///
 /// # Examples
 ///
@@ -197,8 +197,8 @@ impl TlsServerBuilder {
         self
     }
 
-    /// Has `choose` say which certificate a client gets, when it wants to; the handshake waits
-    /// meanwhile. If its Deferred fails, the client gets one of the others, if there are any.
+    /// Has `choose` say which certificate a client gets; the handshake waits until its
+    /// Deferred fires. If its Deferred fails, the client gets one of the others, if there are any.
     pub fn choose_identity(
         mut self,
         choose: impl Fn(&ClientHello) -> Deferred<Identity> + Send + Sync + 'static,

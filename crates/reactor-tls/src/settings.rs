@@ -63,7 +63,7 @@ macro_rules! common_setters {
 
         /// Writes the keys of all connections to the file that the environment variable
         /// `SSLKEYLOGFILE` names, if it is set: Wireshark can read the connections with them,
-        /// as can everybody who gets the file.
+        /// as can anyone with access to the file.
         pub fn log_keys(mut self) -> Self {
             self.common.logs_keys = true;
             self

@@ -8,8 +8,8 @@ use crate::filter::TlsFilter;
 /// Begins TLS on a connection that is there.
 ///
 /// What was written before goes in the clear, what is written from now on is encrypted, also in
-/// the same handler. What has come and was not delivered is taken for TLS: what somebody has
-/// put behind the command in the clear is never delivered.
+/// the same handler. Input that has come and was not delivered is taken for TLS: text that an
+/// attacker puts behind the command in the clear is never delivered.
 ///
 /// # Examples
 ///

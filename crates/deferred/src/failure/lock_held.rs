@@ -1,6 +1,6 @@
 //! Check of debug builds: no failure is made while this thread holds the lock of a chain.
 //!
-//! A backtrace takes ten thousand instructions, and other threads spin meanwhile. (Not with
+//! A backtrace takes ten thousand instructions, and other threads spin for that long. (Not with
 //! `loom`, whose threads share one of the system.)
 
 #[cfg(all(debug_assertions, not(deferred_loom)))]

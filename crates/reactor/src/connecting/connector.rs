@@ -253,7 +253,7 @@ impl<P: Protocol> Connector<P> {
             let Some(protocol) = self.client.build_protocol(connected.peer()) else {
                 return Err(Failure::new(NoProtocol));
             };
-            // The connection keeps the client, so that a dropped connector is told of the
+            // The connection keeps the client, so that a dropped connector hears of the
             // loss, too. The client refers to the connection weakly.
             let connector = self.clone();
             let on_close = Box::new(move |reason| connector.lost(reason));

@@ -99,7 +99,7 @@ impl<P: Protocol> ConnectionSource<P> {
             match opening {
                 Some(opening) => {
                     transport.end_with(reason);
-                    // Errs if it was cancelled; then nobody waits for it.
+                    // Errs only if the wait was cancelled; then no callback is left to run.
                     let _ = opening.errback(failure);
                 }
                 None => self.filters_failed(failure, reason),
@@ -159,13 +159,13 @@ impl<P: Protocol> ConnectionSource<P> {
             if transport.flags.has_any(Flags::NOT_MADE) {
                 let made = self.make_connection();
                 if let Some(on_open) = on_open {
-                    contain("who waits for a connection", || on_open(made));
+                    contain("the callback of a new connection", || on_open(made));
                 } else if let Err(failure) = made {
                     self.report(failure);
                 }
             }
             if let Some(opening) = opening {
-                // Errs if it was cancelled; then nobody waits for it.
+                // Errs only if the wait was cancelled; then no callback is left to run.
                 let _ = opening.callback(());
             }
         }
@@ -182,13 +182,13 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
-    /// The connection has ended: tells who waits for filters to open.
+    /// The connection has ended: fails the waits for filters to open.
     pub(super) fn end_filters(&self, reason: &ConnectionClosed) {
         let Some((opening, on_open)) = self.transport().end_filters() else {
             return;
         };
         if let Some(opening) = opening {
-            // Errs if it was cancelled; then nobody waits for it.
+            // Errs only if the wait was cancelled; then no callback is left to run.
             let _ = opening.errback(Gone);
         }
         let failure = match self.cold.look(|cold| cold.opening_failure.take()) {
@@ -199,7 +199,7 @@ impl<P: Protocol> ConnectionSource<P> {
             },
         };
         if let Some(on_open) = on_open {
-            contain("who waits for a connection", || on_open(Err(failure)));
+            contain("the callback of a new connection", || on_open(Err(failure)));
         } else if self.transport().flags.has_any(Flags::NOT_MADE)
             && !matches!(reason, ConnectionClosed::ReactorStopped)
         {

@@ -83,7 +83,7 @@ impl<P: Protocol> ConnectionSource<P> {
     ///
     /// `add` puts it where the loop finds it. Gives the failure of
     /// `connection_made` or of making the framing, if there was one; with a filter, that
-    /// is told by `on_open`.
+    /// goes to `on_open`.
     pub(crate) fn start(
         core: &Rc<Core>,
         connection: NewConnection,

@@ -18,7 +18,7 @@ impl ReactorHandle {
     /// or it is at its end: once a turn, for as long as that is so.
     ///
     /// The reactor owns the descriptor until [`Descriptor::remove`] gives it back; it
-    /// should not block. A descriptor from which nothing can come any more is told of
+    /// should not block. A descriptor from which nothing can come any more is reported
     /// once, then let go of: see [`Descriptor::on_lost`]. A panic in `on_readable`
     /// does the same. A regular file is always readable.
     ///

@@ -65,7 +65,7 @@ fn addresses(reactor: &ReactorHandle, options: &TcpListenOptions) -> Deferred<Ve
                 if failure.is::<ReactorGone>() {
                     return Err(refuse(io::Error::other(ReactorGone)));
                 }
-                // Whoever cancels is told so, and not that the name is bad.
+                // A cancelled look-up fails with `Cancelled`, not with an error about the name.
                 if failure.is::<deferred::Cancelled>() {
                     return Err(failure);
                 }

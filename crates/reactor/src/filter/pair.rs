@@ -114,7 +114,7 @@ impl<L: Filter, U: Filter> Pair<L, U> {
             &mut Link::new(up, &mut self.between_down, state, &environment),
         );
         if result.is_err() {
-            // The error of the upper one is the first, and is told.
+            // The upper filter failed first: its error is reported.
             let _ = self.send_down(link);
         }
         result

@@ -200,7 +200,7 @@ impl<A: Clone> ListeningPort<A> {
 
     /// Accepts no connection until [`resume_accepting`](Self::resume_accepting): peers that
     /// connect wait, as many as the backlog allows. A port that is closed and opened again
-    /// meanwhile is still paused.
+    /// before that is still paused.
     ///
     /// # Examples
     ///
@@ -310,8 +310,8 @@ impl<A: Clone + 'static, S: Serve> Port<A, S> {
         }
     }
 
-    /// Tells the factory, unless it is building a protocol at this moment: then
-    /// it is told after that.
+    /// Calls `stopped` of the factory: at once, or after it has built the protocol that it is
+    /// building at this moment.
     fn stop_factory(&self) -> deferred::Result<()> {
         match self.factory.try_borrow_mut() {
             Ok(mut factory) => Failure::catch(|| factory.stopped()),

@@ -139,9 +139,9 @@ pub(crate) fn adopted(descriptor: OwnedFd, expected: Type) -> io::Result<Socket>
     Ok(socket)
 }
 
-/// A stream socket that listens already, made elsewhere. It is made non-blocking, for whoever
-/// shares it, too: the system knows no other way not to wait for a connection that another
-/// process accepts first.
+/// A stream socket that listens already, made elsewhere. It is made non-blocking, also for
+/// other processes that share it: the system knows no other way not to wait for a connection
+/// that another process accepts first.
 pub(crate) fn adopted_listener(descriptor: OwnedFd) -> io::Result<Socket> {
     let socket = adopted(descriptor, Type::STREAM)?;
     if !listens(&socket)? {

@@ -46,7 +46,7 @@ pub(crate) struct Core<M: Storage> {
 /// than the receiver's may pause the chain, so the receiver takes the result under the lock.
 pub(super) const HANDED_OUT: u32 = 1;
 /// Set when the body that awaits the chain is cancelled, never cleared: a `Cancelled` that comes
-/// of it and that nobody handles is minor.
+/// of it and stays unhandled is minor.
 pub(super) const CANCELLED_WITH_TASK: u32 = 2;
 /// One pause: added with each pause, subtracted when that ends.
 pub(super) const PAUSE: u32 = 4;

@@ -46,7 +46,7 @@ pub(in crate::connection) struct Filtered {
     /// What was delivered.
     up: Vec<u8>,
     finish: Finish,
-    /// The filters have failed, and nobody has heard of it.
+    /// The filters have failed, and the failure has not been reported yet.
     failure: Option<Failed>,
     has_failed: bool,
     /// The protocol was told that nothing more comes.
@@ -253,7 +253,7 @@ impl Transport {
         }
     }
 
-    /// Wakes the filters, if it is time or somebody wants it.
+    /// Wakes the filters if their time has come or a wake-up was asked for.
     pub(in crate::connection) fn wake_filters(&self) {
         let now = self.core.now();
         let is_due = self.look_at_filters(|filtered| {
@@ -375,9 +375,9 @@ impl Transport {
                 if filtered.has_failed {
                     return Some(plain);
                 }
-                let meanwhile = std::mem::replace(&mut filtered.plain, plain);
-                filtered.plain.push(meanwhile.unsent(), &self.core);
-                Some(meanwhile)
+                let added = std::mem::replace(&mut filtered.plain, plain);
+                filtered.plain.push(added.unsent(), &self.core);
+                Some(added)
             });
             if let Some(leftover) = leftover.flatten() {
                 leftover.discard(&self.core);
@@ -500,7 +500,7 @@ impl Transport {
         self.core.buffers.return_spare(Box::new(buffer));
     }
 
-    /// If the filters that are opening are open now: who waits for that.
+    /// The waits for filters to open, if the filters that were opening are open now.
     pub(in crate::connection) fn take_opened(
         &self,
     ) -> Option<(Option<Trigger<()>>, Option<OnOpen>)> {
@@ -517,7 +517,7 @@ impl Transport {
         Some(opened)
     }
 
-    /// What the filters have failed with, once, and who waits for them to be open.
+    /// The failure of the filters, once, and the waits for them to open.
     pub(in crate::connection) fn take_filter_failure(
         &self,
     ) -> Option<(Failed, Option<Trigger<()>>)> {
@@ -586,7 +586,7 @@ impl Transport {
         self.look_at_filters(|filtered| filtered.timer = None);
     }
 
-    /// The connection is over: takes the filters, and gives who waits for them.
+    /// The connection is over: takes the filters, and gives the waits for them to open.
     pub(in crate::connection) fn end_filters(
         &self,
     ) -> Option<(Option<Trigger<()>>, Option<OnOpen>)> {

@@ -26,7 +26,7 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// From whom PROXY headers are taken, and how long they may take.
 ///
-/// There is no default for the senders: whoever may send a header may claim any address.
+/// There is no default for the senders: a peer that may send a header may claim any address.
 ///
 /// # Examples
 ///
@@ -75,7 +75,7 @@ impl ProxyProtocol {
         }
     }
 
-    /// Takes headers from whoever connects: only where nobody but the load balancer can.
+    /// Takes headers from any peer: only for ports that the load balancer alone can reach.
     pub fn from_any() -> Self {
         Self::from_senders(|_| true)
     }
@@ -199,8 +199,8 @@ impl Filter for ProxyFilter {
 /// use reactor::filter::proxy_protocol::{NotAllowed, ProxyProtocol};
 /// use reactor::testing::FilterDriver;
 ///
-/// let nobody = ProxyProtocol::from_addresses([]);
-/// let refused = FilterDriver::new(nobody.filter()).unwrap_err();
+/// let none_allowed = ProxyProtocol::from_addresses([]);
+/// let refused = FilterDriver::new(none_allowed.filter()).unwrap_err();
 /// assert!(refused.is::<NotAllowed>());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -240,7 +240,7 @@ impl std::error::Error for NotAllowed {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BadProxyHeader {
-    /// Who has sent it.
+    /// The sender of the header.
     pub sender: Address,
     /// What is wrong.
     pub what: &'static str,
