@@ -129,16 +129,6 @@ const RECURSIVE: &[Circle] = &[
     ),
     (
         "reactor",
-        &["poll/mod.rs", "poll/registration.rs", "poll/waker.rs"],
-        "a registration is in the table of its poller",
-    ),
-    (
-        "reactor",
-        &["process/child_fd.rs", "process/command.rs"],
-        "a command maps descriptors, each of which is set on a command",
-    ),
-    (
-        "reactor",
         &[
             "process/context.rs",
             "process/exit.rs",
@@ -148,11 +138,6 @@ const RECURSIVE: &[Circle] = &[
             "process/source.rs",
         ],
         "a protocol's handlers get a context of the protocol's own type, through which they reach the child",
-    ),
-    (
-        "reactor",
-        &["resolver/mod.rs", "resolver/names.rs", "resolver/system.rs"],
-        "a resolver answers with names, which ask a resolver",
     ),
     (
         "reactor",

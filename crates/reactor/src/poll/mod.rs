@@ -13,50 +13,30 @@
 
 #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
 mod epoll;
+mod kind;
 #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
 mod own;
 mod portable;
 mod registration;
+mod registrations;
 #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
 mod timer;
 mod waker;
 
-use std::cell::RefCell;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::kind::PollerKind;
 pub(crate) use self::registration::Registration;
+use self::registrations::Registrations;
 pub(crate) use self::waker::{Entered, Waker, is_any_turning, is_woken, mark_woken, take_woken};
 use crate::memory::Network;
 #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
 pub(crate) use crate::readiness::TIMER_KEY;
 pub(crate) use crate::readiness::{Interest, Key, MAX_KEY, Ready, WAKER_KEY};
-use crate::sys::HomeProcess;
-
-/// How a reactor waits for its descriptors. (Twisted: the choice of a reactor.)
-///
-/// # Examples
-///
-/// ```
-/// use reactor::{PollerKind, Reactor};
-///
-/// let reactor = Reactor::with_poller(PollerKind::Portable)?;
-/// # drop(reactor);
-/// # Ok::<(), std::io::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PollerKind {
-    /// The fastest there is on this system: on Linux one `epoll_wait` a turn, and a
-    /// `timerfd` for delayed calls; elsewhere the same as `Portable`.
-    #[default]
-    Native,
-    /// The `polling` crate's own wait, which every system has.
-    Portable,
-}
 
 /// What a loop waits with.
 pub(crate) enum Poll {
@@ -78,55 +58,6 @@ pub(crate) struct System {
     /// then a wait has a timeout.
     #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
     timer: Option<timer::Timer>,
-}
-
-/// What a poller and its registrations share.
-struct Registrations {
-    /// In a process that was forked from this one, the poller is left as it is: its
-    /// descriptors are shared with the parent, whose events it gives.
-    home: HomeProcess,
-    poller: Arc<polling::Poller>,
-    /// Descriptors that the system does not wait for, since they are always ready: regular
-    /// files. By key, with their interest.
-    always_ready: RefCell<Vec<(Key, Interest)>>,
-    /// Called once a registered descriptor has been closed.
-    after_close: RefCell<Vec<Box<dyn FnOnce()>>>,
-}
-
-impl Registrations {
-    fn new(poller: Arc<polling::Poller>) -> Rc<Self> {
-        Rc::new(Self {
-            home: HomeProcess::current(),
-            poller,
-            always_ready: RefCell::default(),
-            after_close: RefCell::default(),
-        })
-    }
-
-    /// A registered descriptor was closed.
-    #[inline]
-    fn closed(&self) {
-        if !self.after_close.borrow().is_empty() {
-            self.run_after_close();
-        }
-    }
-
-    #[cold]
-    fn run_after_close(&self) {
-        for waiting in self.after_close.take() {
-            waiting();
-        }
-    }
-}
-
-impl Drop for Registrations {
-    fn drop(&mut self) {
-        if !self.home.is_current() {
-            // Dropping it would deregister what the parent's wait needs: its descriptors stay
-            // open here instead.
-            std::mem::forget(Arc::clone(&self.poller));
-        }
-    }
 }
 
 /// Room for the events of one wait.

@@ -8,7 +8,8 @@ use std::rc::Rc;
 use polling::{Event, PollMode};
 use rustix::io::Errno;
 
-use super::{Interest, Key, Registrations};
+use super::registrations::Registrations;
+use crate::readiness::{Interest, Key};
 
 /// A registered descriptor, owned: it is deleted from the poller, then closed,
 /// when this is dropped.

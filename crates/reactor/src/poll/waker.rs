@@ -17,7 +17,7 @@ use {
     rustix::event::{EventfdFlags, eventfd},
 };
 
-use super::PollerKind;
+use super::kind::PollerKind;
 
 /// Wakes a loop from any thread.
 #[derive(Clone)]

@@ -21,6 +21,7 @@ mod output;
 mod pipe;
 mod protocol;
 mod source;
+mod spawning;
 
 pub use self::child_fd::ChildFd;
 pub use self::command::Command;

@@ -7,10 +7,10 @@ use std::rc::Rc;
 use deferred::{Deferred, fail, succeed};
 use rustix::io::Errno;
 
-use super::child_fd::{Direction, ParentEnd};
 use super::error::ProcessError;
 use super::protocol::ProcessProtocol;
 use super::source::ProcessSource;
+use super::spawning::{Direction, ParentEnd};
 use crate::core::Core;
 use crate::mailbox::MailboxOwner;
 use crate::out_buffer::OutBuffer;

@@ -14,7 +14,6 @@ use std::rc::{Rc, Weak};
 
 use deferred::{Deferred, Failure, Trigger, fail};
 
-use super::child_fd::ParentEnd;
 use super::command::Command;
 use super::context::ProcessContext;
 use super::error::{ProcessEnded, ProcessError, SpawnError};
@@ -22,6 +21,7 @@ use super::exit::{self, ChildHandle, Exit, Status, Watched};
 use super::handle::Process;
 use super::pipe::Pipe;
 use super::protocol::ProcessProtocol;
+use super::spawning::ParentEnd;
 use crate::core::{Core, Runnable};
 use crate::handle::ReactorHandle;
 use crate::mailbox::{Mailbox, MailboxOwner, MailboxStatus, PlainStatus};

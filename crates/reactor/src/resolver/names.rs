@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use deferred::{Deferred, DeferredHandle, Failure, Result, SharedDeferred, Trigger, fail};
 
-use super::Resolver;
+use super::api::Resolver;
 use super::system::SystemResolver;
 use crate::error::{ReactorGone, ResolveError};
 use crate::extensions::Extension;

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 
 use deferred::{Deferred, Failure, fail};
 
-use super::Resolver;
+use super::api::Resolver;
 use crate::error::ResolveError;
 use crate::handle::ReactorHandle;
 use crate::threads::ThreadPool;
