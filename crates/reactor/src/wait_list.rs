@@ -1,6 +1,6 @@
-//! `WaitList`: triggers of Deferreds that wait for something, in the order in which they
-//! came. A Deferred that is cancelled leaves its list at once, so that a wait with a
-//! timeout, repeated, takes no memory while the event does not come.
+//! `WaitList`: FIFO list of triggers whose Deferreds wait for an event. A cancelled Deferred
+//! leaves its list at once, so that repeated waits with a timeout do not pile up in memory
+//! while the event does not come.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -8,14 +8,16 @@ use std::rc::Rc;
 
 use deferred::{Deferred, Trigger};
 
-/// The triggers of those that wait, each with a note: what it waits for, say. It takes no
-/// memory before the first one.
+/// Triggers of waiting Deferreds, each with a note, such as the event that it waits for. The
+/// list is allocated by the first `add`.
 pub(crate) struct WaitList<N: 'static, T: 'static = ()> {
     inner: OnceCell<Rc<RefCell<Inner<N, T>>>>,
 }
 
 struct Inner<N, T: 'static> {
+    /// Number of the next waiter.
     next: u64,
+    /// By number, so in the order of `add`.
     waiting: BTreeMap<u64, (N, Trigger<T>)>,
 }
 
@@ -42,7 +44,8 @@ impl<N: 'static, T: 'static> WaitList<N, T> {
         inner.is_none_or(|inner| inner.borrow().waiting.is_empty())
     }
 
-    /// Adds one to the end. `on_left` is called when it was cancelled and has left.
+    /// Adds a Deferred at the end. `on_left` is called after a cancel has taken it out of the
+    /// list.
     #[track_caller]
     pub(crate) fn add(&self, note: N, on_left: impl FnOnce() + 'static) -> Deferred<T> {
         let shared = self.inner.get_or_init(Rc::default);
@@ -53,6 +56,7 @@ impl<N: 'static, T: 'static> WaitList<N, T> {
         let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
             if let Some(list) = list.upgrade() {
                 let left = list.borrow_mut().waiting.remove(&number);
+                // No borrow is held here: dropping the note may run user code.
                 drop(left);
                 on_left();
             }
@@ -61,8 +65,8 @@ impl<N: 'static, T: 'static> WaitList<N, T> {
         deferred
     }
 
-    /// Takes out those whose note `is_due`. They are fired by the caller, when nothing is
-    /// borrowed: what they call may wait again.
+    /// Takes out the triggers whose note `is_due`. The caller fires them once it holds no borrow,
+    /// because their callbacks may add waiters.
     pub(crate) fn take_due(&self, mut is_due: impl FnMut(&N) -> bool) -> Vec<Trigger<T>> {
         let Some(inner) = self.inner.get() else {
             return Vec::new();

@@ -9,22 +9,22 @@ use super::task::Awaited;
 use super::work_queue::WorkQueue;
 use crate::stage_trace::CallSite;
 
-/// What came of an attempt to wait: see [`Flavour::wait_for`].
+/// Outcome of an attempt to wait: see [`Flavour::wait_for`].
 pub(crate) enum Waited<'a, M: Storage> {
     /// The outer chain has its result and may run on: it was there, or waiting was refused.
     HasResult(RunGuard<'a, M>),
     /// The outer chain is in `Waiting`; the inner one resumes it.
     Waits,
-    /// The outer chain was taken out as a mere link, and its waiter has got the result: that
-    /// one is to be run. See [`Flavour::hand_down`].
+    /// The outer chain only passed results on, so it was taken out, and its waiter has got the
+    /// result: the caller runs the waiter. See [`Flavour::hand_down`].
     Resumes(OwnedRunGuard<M>),
 }
 
 /// What differs between chains of one thread and of several, beside their storage.
 ///
-/// `cancel`, `wait_for`, `hand_down` and `go_on` differ in nothing: they are generic functions
-/// above, which each flavour calls for itself. So they are compiled once, in this crate,
-/// while a generic function is compiled again by each crate that adds a callback.
+/// `cancel`, `wait_for`, `hand_down` and `go_on` are the same for both flavours: each flavour
+/// calls the generic function of that name. Because a method of a concrete flavour is compiled
+/// once, in this crate, they are not compiled again by each crate that adds a callback.
 pub(crate) trait Flavour: Storage {
     /// The lock of what several handles share.
     type Lock<X>;
@@ -34,11 +34,11 @@ pub(crate) trait Flavour: Storage {
     fn call_canceller(canceller: Self::Canceller, core: CoreRef<Self>);
 
     fn upgrade_task(weak: &Self::WeakTask) -> Option<Self::Task>;
-    /// Goes on with a task; what comes of it may be a chain to be run.
+    /// Resumes a task. Returns the chain that gets its result, if the caller is to run that.
     fn resume(task: Self::Task) -> Option<OwnedRunGuard<Self>>;
     /// The chain that gets the task's result, while there is one.
     fn result_of(task: &Self::Task) -> Option<CoreRef<Self>>;
-    /// Cancels a task: gives what it awaits, for the caller to cancel.
+    /// Cancels a task: returns the chains that it awaits, for the caller to cancel.
     fn cancel_task(task: Self::Task, cancelled_at: CallSite) -> Awaited<Self>;
     /// Drops the future of a task; the result is `Cancelled`.
     fn give_up_task(task: Self::Task, cancelled_at: CallSite);
@@ -55,10 +55,10 @@ pub(crate) trait Flavour: Storage {
     fn unlinked(core: &CoreRef<Self>);
 
     fn handle<X: 'static>(content: X) -> Self::Handle<X>;
-    /// Calls `f` with what is in `lock`.
+    /// Calls `f` with the content of `lock`.
     ///
-    /// INVARIANT: `f` runs nothing of a user's: no closure, no drop of a value, no waker.
-    /// That is what lets callbacks do anything to any chain. Nor does it take another lock.
+    /// INVARIANT: `f` runs no user code (no closure, no drop of a value, no waker), so that a
+    /// callback may use any chain. Nor does `f` take another lock.
     fn with<X, R>(lock: &Self::Lock<X>, f: impl FnOnce(&mut X) -> R) -> R;
 
     /// As [`cancel`](super::cancel::cancel).

@@ -15,12 +15,15 @@ pub(crate) struct Items<M: Flavour, T: 'static> {
 
 pub(crate) struct ItemState<M: Flavour, T> {
     stored: VecDeque<T>,
-    /// Wait for an item. INVARIANT: empty while an item is stored, or waits for room.
+    /// Consumers that wait for an item. INVARIANT: empty while an item is stored, or waits for
+    /// room.
     getters: Waiters<M, T>,
-    /// Wait for room, each with its item. INVARIANT: empty while there is room.
+    /// Producers that wait for room, each with its item. INVARIANT: empty while there is room.
     putters: Waiters<M, (), T>,
     tickets: Tickets,
+    /// Maximum number of stored items; `None` for no limit.
     size: Option<usize>,
+    /// Maximum number of waiting consumers; `None` for no limit.
     backlog: Option<usize>,
     /// Set by `close`, never cleared: no item may be put, but `get` takes the rest.
     is_closed: bool,
@@ -49,6 +52,7 @@ where
 
 /// Effect of a `put`.
 enum Put<M: Flavour, T> {
+    /// The item is for this consumer; the caller fires it without the lock.
     To(Sender<M, T>, T),
     Stored,
     Full(T),
@@ -59,7 +63,9 @@ enum Put<M: Flavour, T> {
 enum Found<M: Flavour, T> {
     /// An item, and the producer that got room by its removal.
     Item(T, Option<Sender<M, ()>>),
+    /// As many consumers wait as `backlog` allows.
     Refused(QueueUnderflow),
+    /// The queue is closed and empty.
     Closed,
 }
 
@@ -111,12 +117,13 @@ where
         }
     }
 
-    /// Puts an item when there is room for it.
+    /// Puts an item, at once or when there is room for it.
     pub(crate) fn put_when_room(&self, item: T, made_at: CallSite) -> Receiver<M, ()>
     where
         M: WaitsIn<ItemState<M, T>>,
     {
-        // `look` and `join` share the item; one of them takes it.
+        // The two closures share the item: the first one gives it back if the queue is full,
+        // and the second one then waits with it.
         let item = std::cell::Cell::new(Some(item));
         loop {
             let found = wait_in_line::<M, _, _, _>(
@@ -142,6 +149,7 @@ where
                     Ok(()) => return Receiver::Ready(Ok(())),
                     Err(refused) => item.set(Some(refused)),
                 },
+                // `Full` does not come here: the first closure makes the producer wait instead.
                 Ok(Put::Closed(refused) | Put::Full(refused)) => {
                     drop_contained(refused);
                     let closed = Failure::raised_at_place(QueueClosed::new(), made_at);
@@ -170,8 +178,8 @@ where
             }
             Ok(Found::Item(item, putter)) => {
                 if let Some(putter) = putter {
-                    // Errs if another thread has just cancelled the put: its item is stored all
-                    // the same.
+                    // Errs if another thread has just cancelled the put; harmless: the queue has
+                    // taken its item already.
                     let _ = give(&putter, ());
                 }
                 Ok(Receiver::Ready(Ok(item)))
@@ -186,7 +194,8 @@ where
         });
         while let Some((getter, ())) = next {
             let closed = Failure::raised_at_place(QueueClosed::new(), closed_at);
-            // Otherwise another thread has just cancelled the get, or it has no callback to run.
+            // `Err`: another thread has just cancelled the get. `Ok(None)`: the get has no
+            // callback to run.
             if let Ok(Some(getter)) = getter.fire_unrun(Err(closed)) {
                 hand_over(getter);
             }
@@ -230,6 +239,7 @@ where
         self.size.is_none_or(|size| self.stored.len() < size)
     }
 
+    /// Effect of a `get`; `None` if the consumer has to wait.
     fn look(&mut self) -> Option<Found<M, T>> {
         if let Some(item) = self.stored.pop_front() {
             return Some(Found::Item(item, self.admit()));

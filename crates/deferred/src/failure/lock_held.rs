@@ -1,17 +1,19 @@
 //! Check of debug builds: no failure is made while this thread holds the lock of a chain.
 //!
-//! A backtrace takes ten thousand instructions, and other threads spin for that long. (Not with
-//! `loom`, whose threads share one of the system.)
+//! Making a failure may capture a backtrace, which takes ten thousand instructions, and threads
+//! that wait for the lock would spin for that long. The check is off under `loom`, which runs
+//! all its threads on one thread of the system, so that they would share the counter.
 
 #[cfg(all(debug_assertions, not(deferred_loom)))]
 use std::cell::Cell;
 
 #[cfg(all(debug_assertions, not(deferred_loom)))]
 thread_local! {
+    /// Number of locks of chains that this thread holds.
     static HELD: Cell<u32> = const { Cell::new(0) };
 }
 
-/// This thread holds the lock of a chain, for as long as this lives.
+/// Guard that counts one lock of a chain as held by this thread, until it is dropped.
 pub(crate) struct LockHeld(());
 
 impl LockHeld {
@@ -32,7 +34,7 @@ impl Drop for LockHeld {
     }
 }
 
-/// Panics in a debug build if this thread holds one.
+/// Panics in a debug build if this thread holds the lock of a chain.
 #[inline(always)]
 pub(super) fn assert_none() {
     #[cfg(all(debug_assertions, not(deferred_loom)))]

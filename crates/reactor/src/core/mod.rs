@@ -160,12 +160,11 @@ impl Core {
         !self.was_busy.get() && self.run_queue.is_empty()
     }
 
-    /// The network of a test, which stands for that of the system.
+    /// The memory network of a test reactor; `None` in a reactor with real descriptors.
     pub(crate) fn network(&self) -> Option<&Rc<Network>> {
         self.poll.network()
     }
 
-    /// The key that the next `insert` will use.
     /// Fails in a test reactor, with the text `not`; called before the system is asked for
     /// anything that cannot be undone.
     pub(crate) fn require_system(&self, not: &'static str) -> io::Result<()> {
@@ -175,6 +174,7 @@ impl Core {
         }
     }
 
+    /// The key that the next `insert` will use.
     pub(crate) fn next_key(&self) -> Key {
         self.registry.next_key()
     }
@@ -225,7 +225,7 @@ impl Core {
         drop(self.jobs.take());
         drop_each("the drop of a trigger", self.system_events.take_all());
         for source in self.registry.take_all() {
-            // With a reference of its own: the last one must not go while a panic unwinds.
+            // Calls it on a clone: the last reference must not be dropped while a panic unwinds.
             contain("what was shut down", || Rc::clone(&source).shut_down());
             drop_contained("the drop of what was shut down", source);
         }

@@ -1,5 +1,5 @@
-//! Run queue: connections, ports and children with work that is to be done when no handler
-//! runs, before the loop waits.
+//! Run queue: sources (connections, ports, children) with pending work, which the loop does
+//! between handlers, before it waits for descriptors.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -7,10 +7,10 @@ use std::rc::Rc;
 
 use super::Core;
 
-/// Rounds in one turn for connections that keep giving one another work.
+/// Maximum number of rounds in one turn: connections may queue one another without end.
 const ROUNDS: usize = 16;
 
-/// A source with work that is to be done before the loop waits.
+/// A source that may have pending work.
 pub(crate) trait Runnable {
     fn run_pending(self: Rc<Self>);
 }
@@ -40,7 +40,7 @@ impl RunQueue {
         Some(first)
     }
 
-    /// Takes out all of them.
+    /// Takes out all runnables, without running them.
     pub(super) fn take_all(&self) -> VecDeque<Rc<dyn Runnable>> {
         self.count.set(0);
         self.list.take()
@@ -53,8 +53,8 @@ impl Core {
         self.run_queue.add(runnable);
     }
 
-    /// Runs what is queued, and what that queues, up to [`ROUNDS`] rounds: the rest is for the
-    /// next turn. Says whether there was anything.
+    /// Runs the queued runnables, then those that these have queued, and so on, for at most
+    /// [`ROUNDS`] rounds; the rest stays queued for the next turn. Returns whether any ran.
     #[inline(always)]
     pub(super) fn run_queued(&self) -> bool {
         !self.run_queue.is_empty() && self.run_all_queued()
@@ -74,6 +74,7 @@ impl Core {
             }
         }
         if !self.run_queue.is_empty() {
+            // The next turn has work, so the loop does not wait before it.
             self.skips_wait.set(true);
         }
         true

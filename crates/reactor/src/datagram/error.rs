@@ -37,14 +37,14 @@ pub enum DatagramError {
         /// How many bytes it has; where the system does not say, a lower bound.
         length: usize,
     },
-    /// As much waits to be sent as may. It is dropped, and counted by
+    /// The queue of datagrams to be sent is full. The datagram is dropped, and counted by
     /// [`DatagramPort::dropped`](crate::DatagramPort::dropped).
     QueueFull,
     /// No program receives at that address.
     Refused,
     /// The address is not of the port's family: version 4 or 6.
     WrongFamily,
-    /// It needs an address, as the port is not connected.
+    /// The port is not connected, so each datagram needs an address.
     NotConnected,
     /// A port can be connected once.
     AlreadyConnected,

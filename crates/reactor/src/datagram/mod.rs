@@ -9,9 +9,9 @@
 //!                    └──── queue ◀──────┘ when there is no room
 //! ```
 //!
-//! Only `address` knows of one family of addresses and another. A datagram is sent when
-//! it is written: there is nothing to be gathered. What cannot be sent is never silent:
-//! it waits, is given back as an error, or is reported to the protocol.
+//! Only `address` depends on the address family. A datagram is sent as soon as it is written,
+//! since datagrams cannot be merged. A datagram that cannot be sent is never lost silently: it
+//! waits in the queue, or the call returns an error, or the protocol gets the error.
 
 mod address;
 mod context;

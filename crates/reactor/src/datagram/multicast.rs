@@ -16,7 +16,7 @@ fn invalid(message: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
-/// What is only there for UDP.
+/// Broadcast and multicast, which only UDP has.
 ///
 /// # Examples
 ///
@@ -57,8 +57,8 @@ fn invalid(message: &'static str) -> io::Error {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
-    /// Hears what is sent to `group`, through `interface`. A group can be joined once for
-    /// each interface.
+    /// Joins `group` on `interface`: the port receives the datagrams that are sent to it. A group
+    /// can be joined once for each interface.
     ///
     /// # Errors
     ///
@@ -145,8 +145,8 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
         })
     }
 
-    /// Whether members of a group on this host receive what this port sends to it: so
-    /// it is, unless it is set.
+    /// Whether members of a group on this host receive what this port sends to it: true by
+    /// default.
     ///
     /// # Errors
     ///
@@ -161,7 +161,7 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
         })
     }
 
-    /// Sets what [`multicast_loopback`](Self::multicast_loopback) tells.
+    /// Sets [`multicast_loopback`](Self::multicast_loopback).
     ///
     /// # Errors
     ///
@@ -176,8 +176,8 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
         })
     }
 
-    /// How many routers may pass on what this sends to a group, and one: 1, which stays
-    /// in the local network, unless it is set.
+    /// The TTL of multicast datagrams: one more than the number of routers that may forward them.
+    /// The default of 1 keeps them in the local network.
     ///
     /// # Errors
     ///
@@ -192,7 +192,7 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
         })
     }
 
-    /// Sets what [`multicast_ttl`](Self::multicast_ttl) tells: 255 at the most.
+    /// Sets [`multicast_ttl`](Self::multicast_ttl), to 255 at the most.
     ///
     /// # Errors
     ///
@@ -212,7 +212,7 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
         })
     }
 
-    /// Whether this may send to all hosts of a network.
+    /// Whether the port may send to a broadcast address, that is, to all hosts of a network.
     ///
     /// # Errors
     ///
@@ -221,7 +221,7 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
         self.with_option(|socket, _is_v4| socket.broadcast())
     }
 
-    /// Sets what [`broadcast`](Self::broadcast) tells.
+    /// Sets [`broadcast`](Self::broadcast).
     ///
     /// # Errors
     ///

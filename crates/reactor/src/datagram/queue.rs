@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How long to wait before trying again where the system does not say when there is
-/// room: first, and at the most.
+/// First and longest delay before another attempt to send, where the system does not report
+/// when there is room.
 const FIRST_WAIT: Duration = Duration::from_millis(1);
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
@@ -27,10 +27,10 @@ pub(super) struct Queue<A> {
 pub(super) enum WaitsFor {
     /// The queue is empty.
     Nothing,
-    /// The system will say that there is room.
+    /// The poller will report that the socket is writable.
     Room,
-    /// The system says that there is room, and has none for this one: it is the peer's
-    /// that is full.
+    /// The socket is writable, but the peer's receive buffer is full: only another attempt after
+    /// a delay can find out when it has room.
     Time,
 }
 
@@ -69,7 +69,7 @@ impl<A> Queue<A> {
         self.datagrams.push_front(datagram);
     }
 
-    /// How long to wait this time; the next time, longer.
+    /// Returns the delay until the next attempt, and doubles it for the attempt after that.
     pub(super) fn wait(&mut self) -> Duration {
         let wait = self.next_wait;
         self.next_wait = (2 * wait).min(LONGEST_WAIT);

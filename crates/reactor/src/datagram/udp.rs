@@ -15,8 +15,8 @@ use crate::handle::ReactorHandle;
 use crate::sys::socket;
 use crate::tcp::HostPort;
 
-/// Where and how to listen, for [`listen_udp`](ReactorHandle::listen_udp). Whatever can
-/// be a [`HostPort`] is one.
+/// Address and options of a port, for [`listen_udp`](ReactorHandle::listen_udp). A value that
+/// converts into a [`HostPort`] also converts into this, with the default options.
 ///
 /// # Examples
 ///
@@ -39,7 +39,7 @@ pub struct UdpOptions {
 limit_methods!(UdpOptions);
 
 impl UdpOptions {
-    /// Listens on `address` as usual. Port 0 lets the system choose one.
+    /// Listens on `address`, with the default options. Port 0 lets the system choose one.
     pub fn new(address: impl Into<HostPort>) -> Self {
         Self {
             address: address.into(),
@@ -57,14 +57,14 @@ impl UdpOptions {
         self
     }
 
-    /// Lets datagrams be sent to all hosts of a network.
+    /// Allows datagrams to a broadcast address, that is, to all hosts of a network.
     pub fn broadcast(mut self, broadcast: bool) -> Self {
         self.broadcast = broadcast;
         self
     }
 
-    /// Lets others listen on the same address, if they ask for it, too: with multicast,
-    /// all of them hear everything. (Twisted: `listenMultiple`.)
+    /// Lets other sockets listen on the same address, if they have this option, too. Each of
+    /// them receives every multicast datagram. (Twisted: `listenMultiple`.)
     pub fn listen_multiple(mut self, listen_multiple: bool) -> Self {
         self.listen_multiple = listen_multiple;
         self
@@ -79,7 +79,7 @@ impl UdpOptions {
         )?;
         socket.set_nonblocking(true)?;
         if address.is_ipv6() {
-            // What it means by default differs from system to system.
+            // Whether an IPv6 socket takes IPv4, too, differs from system to system by default.
             socket.set_only_v6(true)?;
         }
         if self.broadcast {
@@ -108,14 +108,13 @@ impl ReactorHandle {
     /// Listens on `address`, and gives `protocol` the datagrams that come in. Port 0 lets
     /// the system choose one.
     ///
-    /// A name is looked up on the spot, which may take a while and holds up a loop that runs
-    /// (give it an address that [`resolve`](Self::resolve) has found); its first address is
-    /// used. An address of version 6 takes no datagrams of version 4.
+    /// A host name is looked up before this returns, and its first address is used. The look-up
+    /// blocks a running loop: to avoid that, pass an address that [`resolve`](Self::resolve) has
+    /// found. A port with an IPv6 address receives no IPv4 datagrams.
     ///
     /// # Errors
     ///
-    /// The address cannot be understood or used, or is in use; or what `start_protocol`
-    /// fails with.
+    /// The address is malformed, unavailable or in use; or the failure of `start_protocol`.
     ///
     /// # Examples
     ///
@@ -168,12 +167,12 @@ impl ReactorHandle {
         Ok(DatagramPort::new(&source))
     }
 
-    /// Opens a port that only hears from `peer`, and sends to it without an address: see
+    /// Opens a port that receives from `peer` only, and sends to it without an address: see
     /// [`DatagramContext::connect`](crate::DatagramContext::connect).
     ///
     /// # Errors
     ///
-    /// There is no way to the address; or what `start_protocol` fails with.
+    /// There is no route to the address; or the failure of `start_protocol`.
     ///
     /// # Examples
     ///
@@ -227,13 +226,13 @@ impl ReactorHandle {
             .map_err(|error| ListenError::connecting(peer, error))
     }
 
-    /// Goes on with a socket for datagrams that was made elsewhere: by a parent process,
-    /// or by a program with options of its own. It is closed with the port.
+    /// Takes over a datagram socket that was made elsewhere: by a parent process, or by you, with
+    /// socket options that this crate does not have. The socket is closed with the port.
     ///
     /// # Errors
     ///
-    /// It is no socket, or its addresses are of another kind than the protocol's; or what
-    /// `start_protocol` fails with.
+    /// The descriptor is no datagram socket, or its address family is not that of the protocol;
+    /// or the failure of `start_protocol`.
     ///
     /// # Examples
     ///

@@ -14,9 +14,9 @@ use crate::error::ListenError;
 use crate::handle::ReactorHandle;
 use crate::sys::SocketFile;
 
-/// Where and how to listen, for
-/// [`listen_unix_datagram`](ReactorHandle::listen_unix_datagram). Whatever can be a
-/// [`UnixAddress`] is one.
+/// Address and options of a port, for
+/// [`listen_unix_datagram`](ReactorHandle::listen_unix_datagram). A value that converts into a
+/// [`UnixAddress`] also converts into this, with the default options.
 ///
 /// # Examples
 ///
@@ -39,7 +39,7 @@ pub struct UnixDatagramOptions {
 limit_methods!(UnixDatagramOptions);
 
 impl UnixDatagramOptions {
-    /// Listens on `address` as usual.
+    /// Listens on `address`, with the default options.
     pub fn new(address: impl Into<UnixAddress>) -> Self {
         Self {
             address: address.into(),
@@ -57,8 +57,8 @@ impl UnixDatagramOptions {
         self
     }
 
-    /// The permissions of the file: a process that may write to it may send. Unless this is said, it
-    /// is what the process's umask leaves of all of them.
+    /// The permissions of the file: a process that may write to it may send. The default is
+    /// `0o777` without the bits of the process's umask.
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = Some(mode);
         self
@@ -140,7 +140,7 @@ impl ReactorHandle {
     ///
     /// # Errors
     ///
-    /// No process listens there; or what `start_protocol` fails with.
+    /// No process listens there; or the failure of `start_protocol`.
     pub fn connect_unix_datagram<P>(
         &self,
         peer: impl Into<UnixAddress>,

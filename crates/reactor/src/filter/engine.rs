@@ -1,8 +1,8 @@
-//! One filter (or a stack of them) in operation, without a socket: what has come and was not
-//! consumed, what the filter has said of itself, and the checks of what it gives back.
+//! Engine: runs one filter (or a stack of them) without a socket. It keeps the input that was
+//! not consumed and the state that the filter has set, and checks what the filter returns.
 //!
 //! Both the connection and [`FilterDriver`](crate::testing::FilterDriver) run filters through
-//! this. The filter is a user's code, so its owner takes the engine out of any cell first.
+//! this. A filter is user code, so the owner takes the engine out of its cell before each call.
 
 use std::fmt;
 use std::mem;
@@ -15,10 +15,10 @@ use super::pair::Between;
 use super::{Filter, InfoRequest, Pair};
 use crate::address::Address;
 
-/// While a filter leaves so much of what has come, the connection is not read from.
+/// While a filter has left this many bytes of input unconsumed, the connection is not read from.
 const MAX_REST: usize = 64 * 1024;
 
-/// What a filter is called with.
+/// Values that a filter can query during a call, through its [`Link`].
 #[derive(Debug)]
 pub(crate) struct Environment<'a> {
     pub(crate) now: Duration,
@@ -26,7 +26,7 @@ pub(crate) struct Environment<'a> {
     pub(crate) waker: &'a FilterWaker,
 }
 
-/// Where the bytes go that a filter gives.
+/// Buffers for the output of a filter: `up` to the protocol, `down` to the network.
 pub(crate) struct Sides<'a> {
     pub(crate) up: &'a mut Vec<u8>,
     pub(crate) down: &'a mut Vec<u8>,
@@ -35,12 +35,12 @@ pub(crate) struct Sides<'a> {
 pub(crate) struct Engine {
     filter: Box<dyn Filter>,
     state: LinkState,
-    /// What has come and was not consumed.
+    /// Input that the filter has not consumed.
     rest: Vec<u8>,
-    /// The network has no more.
+    /// The network has ended its input.
     is_at_end: bool,
     /// [`Filter::receive_end`] was called.
-    was_told_of_end: bool,
+    has_received_end: bool,
 }
 
 impl Engine {
@@ -50,12 +50,12 @@ impl Engine {
             state: LinkState::default(),
             rest: Vec::new(),
             is_at_end: false,
-            was_told_of_end: false,
+            has_received_end: false,
         }
     }
 
-    /// Puts `filter` on top of what is here. `unread` was delivered already and goes to the new
-    /// filter instead of to the protocol; `unsent` was written before, and goes past it.
+    /// Puts `filter` on top of the present one. `unread` was delivered already, and goes to the
+    /// new filter instead of to the protocol; `unsent` was written before, and bypasses it.
     pub(crate) fn put_on_top(&mut self, filter: Box<dyn Filter>, unread: Vec<u8>, unsent: Vec<u8>) {
         let lower = mem::replace(&mut self.filter, Box::new(Nothing));
         let lower_state = mem::take(&mut self.state);
@@ -73,7 +73,7 @@ impl Engine {
         self.state.has_ended
     }
 
-    /// When it is to be woken.
+    /// The time at which [`wake`](Self::wake) is due.
     pub(crate) fn wake_at(&self) -> Option<Duration> {
         self.state.wake_at
     }
@@ -86,7 +86,7 @@ impl Engine {
         self.state.read_limit
     }
 
-    /// The address that the peer has instead of its own.
+    /// The address that the filter has set for the peer, instead of the socket's.
     pub(crate) fn peer(&self) -> Option<&Address> {
         self.state.peer.as_ref()
     }
@@ -115,7 +115,7 @@ impl Engine {
         self.call(environment, sides, |filter, link| filter.start(link))
     }
 
-    /// Gives it what has come.
+    /// Gives the filter new input.
     pub(crate) fn receive(
         &mut self,
         input: &mut [u8],
@@ -133,7 +133,8 @@ impl Engine {
         self.receive_rest(environment, sides)
     }
 
-    /// Gives it once more what it has left, and the end, if there is one.
+    /// Offers the filter once more the input that it has left, then the end of input, if that
+    /// has come.
     fn receive_rest(&mut self, environment: &Environment<'_>, sides: &mut Sides<'_>) -> Result<()> {
         let mut rest = mem::take(&mut self.rest);
         let consumed = self.offer(&mut rest, environment, sides)?;
@@ -141,14 +142,15 @@ impl Engine {
             rest.drain(..consumed);
             self.rest = rest;
         }
-        if self.is_at_end && !self.was_told_of_end && !self.state.has_ended {
-            self.was_told_of_end = true;
+        if self.is_at_end && !self.has_received_end && !self.state.has_ended {
+            self.has_received_end = true;
             return self.call(environment, sides, |filter, link| filter.receive_end(link));
         }
         Ok(())
     }
 
-    /// Offers `input` as long as it takes some of it; gives how much it has consumed.
+    /// Offers `input` until the filter consumes no more of it; returns the number of bytes
+    /// consumed.
     fn offer(
         &mut self,
         input: &mut [u8],
@@ -173,7 +175,7 @@ impl Engine {
         Ok(all)
     }
 
-    /// The network has no more.
+    /// Passes on that the network has ended its input.
     pub(crate) fn receive_end(
         &mut self,
         environment: &Environment<'_>,
@@ -183,7 +185,7 @@ impl Engine {
         self.receive_rest(environment, sides)
     }
 
-    /// Gives it `bytes` of the protocol's, as many as it takes; gives how many.
+    /// Offers the filter `bytes` that the protocol has written; returns how many it took.
     pub(crate) fn send(
         &mut self,
         bytes: &[u8],
@@ -200,7 +202,8 @@ impl Engine {
         Ok(taken)
     }
 
-    /// The protocol will write no more; says whether the filter has sent its end.
+    /// Passes on that the protocol will write no more; returns whether the filter has sent
+    /// everything that it puts at the end.
     pub(crate) fn finish(
         &mut self,
         environment: &Environment<'_>,
@@ -209,7 +212,7 @@ impl Engine {
         self.call(environment, sides, |filter, link| filter.finish(link))
     }
 
-    /// Wakes it, since its time has come or its waker was used.
+    /// Wakes the filter, because its time has come or its waker was used.
     pub(crate) fn wake(
         &mut self,
         environment: &Environment<'_>,
@@ -222,10 +225,10 @@ impl Engine {
         self.receive_rest(environment, sides)
     }
 
-    /// What it tells of itself.
+    /// Asks the filters for a value of type `T`: see [`InfoRequest`].
     pub(crate) fn info<T: 'static>(&self) -> Option<T> {
         let mut answer = None;
-        // A panic of the filter's is no answer.
+        // A panic of the filter counts as no answer, and is dropped.
         let asked = Failure::catch(|| self.filter.info(&mut InfoRequest::new(&mut answer)));
         drop(asked);
         answer
@@ -241,7 +244,7 @@ impl fmt::Debug for Engine {
     }
 }
 
-/// Stands where a filter was that is being moved.
+/// Placeholder for a filter that is being moved into a [`Pair`].
 struct Nothing;
 
 impl Filter for Nothing {
@@ -254,7 +257,7 @@ impl Filter for Nothing {
     }
 }
 
-/// Nothing more will come, and the filter is not open.
+/// The filter has ended its input before it was open.
 #[derive(Clone, Copy, Debug)]
 struct EndedEarly;
 

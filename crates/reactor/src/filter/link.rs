@@ -1,4 +1,4 @@
-//! `Link`: what a filter says to the connection that calls it.
+//! `Link`: handle by which a filter acts on the connection that calls it.
 
 use std::cell::Cell;
 use std::fmt;
@@ -60,16 +60,16 @@ pub struct Link<'a> {
     environment: &'a Environment<'a>,
 }
 
-/// What a filter has said of itself so far.
+/// State that a filter has set through its [`Link`].
 #[derive(Debug)]
 pub(crate) struct LinkState {
     pub(super) is_open: bool,
     pub(super) has_ended: bool,
-    /// When to wake it, by the clock of the loop.
+    /// The time at which the filter is to be woken, by the clock of the loop.
     pub(super) wake_at: Option<Duration>,
-    /// How much may be read at once; with 0, nothing is read.
+    /// Maximum number of bytes of one read; with 0, nothing is read.
     pub(super) read_limit: usize,
-    /// The address that the peer has instead of its own.
+    /// The address that replaces the peer's own.
     pub(super) peer: Option<Address>,
 }
 

@@ -8,17 +8,18 @@ use super::engine::Environment;
 use super::link::{Link, LinkState};
 use super::{Filter, InfoRequest};
 
-/// While so many bytes wait between the two, the next ones wait outside.
+/// From this many bytes on, a buffer between the two filters is full: `receive` or `send` then
+/// consumes nothing, and the bytes wait outside of the pair.
 const MAX_BETWEEN: usize = 64 * 1024;
 
 /// Two filters as one: `lower` is next to the network, `upper` next to the protocol.
 ///
-/// The upper one is started when the lower one is open. Pairs nest, so any number of filters
-/// can be stacked.
+/// The upper filter is started once the lower one has called [`Link::open`]. Pairs nest, so any
+/// number of filters can be stacked.
 ///
 /// # Examples
 ///
-/// A header of the load balancer's first, then a limit of the rate:
+/// The PROXY header of a load balancer is read first, then the rate is limited:
 ///
 /// ```
 /// use reactor::filter::{Pair, proxy_protocol::ProxyProtocol, throttle::Throttle};
@@ -35,25 +36,27 @@ const MAX_BETWEEN: usize = 64 * 1024;
 pub struct Pair<L, U> {
     lower: Part<L>,
     upper: Part<U>,
-    /// From the lower one, and not consumed by the upper one.
+    /// Bytes that the lower filter has delivered and the upper one has not consumed.
     between_up: Vec<u8>,
-    /// From the upper one, and not taken by the lower one.
+    /// Bytes that the upper filter has sent and the lower one has not taken.
     between_down: Vec<u8>,
     upper_was_started: bool,
-    upper_was_told_of_end: bool,
+    /// [`Filter::receive_end`] of the upper filter was called.
+    upper_has_received_end: bool,
+    /// [`Filter::finish`] of the upper filter has returned `true`.
     upper_is_finished: bool,
 }
 
-/// What is under way where an upper filter is put.
+/// Bytes under way at the place where an upper filter is put in.
 #[derive(Default)]
 pub(super) struct Between {
-    /// Delivered by the lower one, and not consumed.
+    /// Delivered by the lower filter, and not consumed by the protocol.
     pub(super) unread: Vec<u8>,
-    /// Written before there was an upper one, and not taken by the lower one.
+    /// Written before there was an upper filter, and not taken by the lower one.
     pub(super) unsent: Vec<u8>,
 }
 
-/// One of the two, and what it has said of itself.
+/// One of the two filters, with the state that it has set through its [`Link`].
 struct Part<F> {
     filter: F,
     state: LinkState,
@@ -65,7 +68,8 @@ impl<L: Filter, U: Filter> Pair<L, U> {
         Self::over(lower, LinkState::default(), upper, Between::default())
     }
 
-    /// Puts `upper` on top of a `lower` that has said so much of itself.
+    /// Puts `upper` on top of a `lower` that runs already: with its state so far, and the bytes
+    /// that are under way above it.
     pub(super) fn over(lower: L, state: LinkState, upper: U, between: Between) -> Self {
         Self {
             lower: Part {
@@ -79,7 +83,7 @@ impl<L: Filter, U: Filter> Pair<L, U> {
             between_up: between.unread,
             between_down: between.unsent,
             upper_was_started: false,
-            upper_was_told_of_end: false,
+            upper_has_received_end: false,
             upper_is_finished: false,
         }
     }
@@ -97,7 +101,8 @@ impl<L: Filter, U: Filter> Pair<L, U> {
         )
     }
 
-    /// An error of the upper one's: what it has sent about it still goes out.
+    /// Calls a method of the upper filter. If it errs, the bytes that it has sent before (an
+    /// alert that names the error, say) still go out.
     fn call_upper<R>(
         &mut self,
         link: &mut Link<'_>,
@@ -114,13 +119,15 @@ impl<L: Filter, U: Filter> Pair<L, U> {
             &mut Link::new(up, &mut self.between_down, state, &environment),
         );
         if result.is_err() {
-            // The upper filter failed first: its error is reported.
+            // An error of the lower filter is dropped: the upper one failed first, and its
+            // error is reported.
             let _ = self.send_down(link);
         }
         result
     }
 
-    /// Gives the lower one what the upper one has sent; says whether it has taken some.
+    /// Offers the lower filter the bytes that the upper one has sent; returns whether it took
+    /// any.
     fn send_down(&mut self, link: &mut Link<'_>) -> Result<bool> {
         if self.between_down.is_empty() || !self.lower.state.is_open {
             return Ok(false);
@@ -133,7 +140,8 @@ impl<L: Filter, U: Filter> Pair<L, U> {
         Ok(taken > 0)
     }
 
-    /// Moves what waits between the two, until neither takes more.
+    /// Moves the bytes between the two filters until neither takes more. Starts the upper filter
+    /// once the lower one is open, and passes on the end of input.
     fn run(&mut self, link: &mut Link<'_>) -> Result<()> {
         loop {
             let mut has_moved = self.send_down(link)?;
@@ -149,18 +157,19 @@ impl<L: Filter, U: Filter> Pair<L, U> {
         }
         if self.lower.state.has_ended
             && self.upper_was_started
-            && !self.upper_was_told_of_end
+            && !self.upper_has_received_end
             && !self.upper.state.has_ended
         {
-            self.upper_was_told_of_end = true;
+            self.upper_has_received_end = true;
             self.call_upper(link, |upper, link| upper.receive_end(link))?;
             self.send_down(link)?;
         }
-        self.tell(link);
+        self.combine_states(link);
         Ok(())
     }
 
-    /// Gives the upper one what the lower one has delivered; says whether it has consumed some.
+    /// Offers the upper filter the bytes that the lower one has delivered; returns whether it
+    /// consumed any.
     fn receive_between(&mut self, link: &mut Link<'_>) -> Result<bool> {
         if self.between_up.is_empty() || !self.upper_was_started {
             return Ok(false);
@@ -176,8 +185,8 @@ impl<L: Filter, U: Filter> Pair<L, U> {
         Ok(consumed > 0)
     }
 
-    /// Says to the connection what the two have said to this.
-    fn tell(&self, link: &mut Link<'_>) {
+    /// Sets the state of the pair from the states of its two filters.
+    fn combine_states(&self, link: &mut Link<'_>) {
         let (lower, upper) = (&self.lower.state, &self.upper.state);
         let state = link.state();
         state.is_open |= upper.is_open;
@@ -230,7 +239,7 @@ impl<L: Filter, U: Filter> Filter for Pair<L, U> {
             return Ok(false);
         }
         let is_finished = self.call_lower(link, |lower, link| lower.finish(link))?;
-        self.tell(link);
+        self.combine_states(link);
         Ok(is_finished)
     }
 

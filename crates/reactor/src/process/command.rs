@@ -9,17 +9,17 @@ use std::time::Duration;
 
 use super::child_fd::ChildFd;
 
-/// How many bytes may wait to be written to a child, unless that is set.
+/// Default of [`Command::max_buffered`].
 const MAX_BUFFERED: usize = 16 * 1024 * 1024;
 
-/// How much a child may write to each of its descriptors if that is collected.
+/// Default of [`Command::max_output`].
 const MAX_OUTPUT: usize = 16 * 1024 * 1024;
 
 /// A program to be run as a child, in the manner of [`std::process::Command`].
 ///
-/// It inherits the environment and the working directory, unless something else is
-/// said, and no descriptors but those of its map. Unless something else is said, these
-/// are three pipes: 0 can be written to, 1 and 2 are read from.
+/// By default, it inherits the environment and the working directory. It gets no descriptors
+/// but those of its map: by default three pipes, of which 0 can be written to, and 1 and 2 are
+/// read from.
 ///
 /// Run it with [`spawn_process`](crate::ReactorHandle::spawn_process), or with
 /// [`output`](Self::output) or [`status`](Self::status) for what comes of it.
@@ -76,7 +76,7 @@ impl Command {
         }
     }
 
-    /// Adds an argument. No shell looks at it.
+    /// Adds an argument, which no shell interprets.
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.inner.arg(arg);
         self
@@ -109,13 +109,13 @@ impl Command {
         self
     }
 
-    /// Does not let it inherit a variable.
+    /// Removes a variable from its environment.
     pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
         self.inner.env_remove(key);
         self
     }
 
-    /// Lets it inherit no variable at all.
+    /// Removes all inherited variables from its environment.
     pub fn env_clear(mut self) -> Self {
         self.inner.env_clear();
         self
@@ -141,13 +141,13 @@ impl Command {
     }
 
     /// Puts it into a process group: 0 makes one of its own, so that a Ctrl-C in the
-    /// terminal is not for it.
+    /// terminal sends it no signal.
     pub fn process_group(mut self, group: i32) -> Self {
         self.inner.process_group(group);
         self
     }
 
-    /// Says what its descriptor of this number is to be. (Twisted: `childFDs`.)
+    /// Sets its descriptor of this number. (Twisted: `childFDs`.)
     ///
     /// # Examples
     ///
@@ -169,13 +169,14 @@ impl Command {
         self
     }
 
-    /// What it is to read from its standard input, which is closed after that.
+    /// Writes `input` to its standard input, and then closes that.
     pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
         self.input = Some(input.into());
         self
     }
 
-    /// Kills the child, and closes its pipes, if it is not over `timeout` after its start.
+    /// Kills the child and closes its pipes, if `timeout` has passed since its start and it has
+    /// not exited, or its pipes are still open.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -203,7 +204,7 @@ impl Command {
         self.inner.get_program().to_owned()
     }
 
-    /// Makes a pipe that was not asked for explicitly something else.
+    /// Replaces descriptor `number` if it is a pipe, as it is by default.
     pub(super) fn default_fd(&mut self, number: i32, descriptor: ChildFd) {
         let there = self.descriptors.get(&number);
         if matches!(there, Some(ChildFd::Read | ChildFd::Write)) {

@@ -1,8 +1,8 @@
 //! Exit of a child: how it is noticed, and how no zombie is left.
 //!
-//! On Linux, a descriptor of the child becomes readable then. Elsewhere, and where the
-//! system does not know such descriptors, a thread waits for each child, and leaves it to
-//! the loop to take its status: so its number stays its own until then.
+//! On Linux, a pidfd becomes readable when the child exits. On other systems, and on a Linux
+//! without pidfds, a thread waits for each child. The loop, not that thread, takes the status,
+//! so that the child keeps its process ID until then.
 //!
 //! Where `SIGCHLD` is ignored, which a process inherits, the system takes the status itself:
 //! the number of a child that has exited is free at once, and may be another process's. So a
@@ -31,7 +31,7 @@ use crate::sys::child::{self, ChildWatch};
 /// part of this program, has taken it.
 pub(super) type Status = Option<ExitStatus>;
 
-/// A child that is waited for. If this is dropped before it has exited, it is let go.
+/// A child that is waited for. If this is dropped before the child has exited, the child runs on.
 pub(super) struct ChildHandle {
     child: Option<process::Child>,
     pid: u32,
@@ -116,7 +116,7 @@ pub(super) struct Exit<P: ProcessProtocol> {
     process: Rc<ProcessSource<P>>,
     core: Rc<Core>,
     key: Key,
-    /// `None` once it has told.
+    /// `None` once the exit was reported.
     registration: RefCell<Option<Registration>>,
 }
 

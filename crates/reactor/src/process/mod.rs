@@ -7,9 +7,9 @@
 //!                   pipe ◀──buffer───┘  └── jobs ◀─┘
 //! ```
 //!
-//! `source` is one child and its protocol; each of its pipes is a source of the loop's
-//! own, and so is what tells that it has exited. It is over when it has exited and all
-//! pipes are closed.
+//! `source` is one child and its protocol. Each of its pipes is an event source of its own, and
+//! so is the descriptor that becomes ready when the child exits. The child has ended when it has
+//! exited and all its pipes are closed.
 
 mod child_fd;
 mod command;

@@ -15,11 +15,11 @@ use super::protocol::ProcessProtocol;
 use crate::handle::ReactorHandle;
 
 impl Command {
-    /// Runs it, and gives what it has written and its status, when it has exited and its
-    /// pipes are closed. (Twisted: `getProcessOutputAndValue`.)
+    /// Runs the program. The Deferred gives its output and exit status, once it has exited and
+    /// its pipes are closed. (Twisted: `getProcessOutputAndValue`.)
     ///
-    /// Unless something else is said, it has nothing to read. A status that tells of a
-    /// failure is no failure of the Deferred. Cancelling kills it.
+    /// By default, its standard input is `/dev/null`. A program that exits with an error status
+    /// is not a failure of the Deferred. Cancelling the Deferred kills the program.
     ///
     /// # Errors
     ///
@@ -53,10 +53,11 @@ impl Command {
         self.collect(reactor)
     }
 
-    /// Runs it, and gives its status, when it has exited. (Twisted: `getProcessValue`.)
+    /// Runs the program. The Deferred gives its exit status, once it has exited. (Twisted:
+    /// `getProcessValue`.)
     ///
-    /// Unless something else is said, it has the standard input, output and error of this
-    /// process. Cancelling kills it.
+    /// By default, it inherits the standard input, output and error of this process. Cancelling
+    /// the Deferred kills the program.
     ///
     /// # Errors
     ///
@@ -73,6 +74,7 @@ impl Command {
             .add_callback(|output| Ok(output.status))
     }
 
+    /// Runs the program, and collects what it writes to descriptors 1 and 2 if those are pipes.
     fn collect(self, reactor: &ReactorHandle) -> Deferred<Output> {
         let process = Rc::new(RefCell::new(None::<Process<Collecting>>));
         let to_kill = Rc::clone(&process);
@@ -95,6 +97,7 @@ impl Command {
                 output
             }
             Err(error) => {
+                // Its trigger was dropped with `collecting`: the error replaces `Abandoned`.
                 output.ignore();
                 fail(error)
             }

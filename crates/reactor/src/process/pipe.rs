@@ -18,8 +18,8 @@ use crate::poll::{Interest, Key, Ready, Registration};
 use crate::registry::EventSource;
 use crate::wait_list::WaitList;
 
-/// Number of reads of one pipe in a turn, so that one which always has more does not keep
-/// others waiting.
+/// Maximum number of reads of one pipe in a turn, so that a pipe that always has more input does
+/// not starve other sources.
 const READS_PER_TURN: usize = 4;
 
 pub(super) struct Pipe<P: ProcessProtocol> {
@@ -33,7 +33,7 @@ pub(super) struct Pipe<P: ProcessProtocol> {
     out: RefCell<Output>,
 }
 
-/// What is written to a pipe.
+/// State of a pipe that is written to.
 #[derive(Default)]
 struct Output {
     bytes: OutBuffer,
@@ -211,7 +211,7 @@ impl<P: ProcessProtocol> Pipe<P> {
         self.process.has_lost(self.number);
     }
 
-    /// Tells the poller what to wait for now.
+    /// Sets the poller's interest to what the pipe waits for.
     pub(super) fn update_interest(&self) {
         let set = match &*self.registration.borrow() {
             None => Ok(()),

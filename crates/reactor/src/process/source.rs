@@ -34,14 +34,13 @@ pub(super) const STDOUT: i32 = 1;
 pub(super) const STDERR: i32 = 2;
 
 impl ReactorHandle {
-    /// Runs a program beside this one, and gives `protocol` what it writes and what
-    /// becomes of it.
+    /// Runs a program as a child process. `protocol` gets its output and its exit status.
     ///
     /// It is reaped when it exits, without being asked for. Where `SIGCHLD` is ignored, the system
     /// does that, and the status is unknown
     /// ([`ProcessEnded::StatusUnknown`](crate::ProcessEnded::StatusUnknown)). If the reactor is stopped or
-    /// dropped first, its pipes are closed and it is left to itself: a program that reads
-    /// or writes them ends then, mostly; another one runs on, and a thread waits for it.
+    /// dropped first, its pipes are closed and it is not killed. Most programs that read or write
+    /// those pipes end then; another one runs on, and a thread waits for it.
     ///
     /// # Errors
     ///
@@ -102,12 +101,12 @@ pub(crate) struct ProcessSource<P: ProcessProtocol> {
     status: PlainStatus,
     child: RefCell<ChildHandle>,
     pid: u32,
-    /// Those that are open, by the numbers they have in the child.
+    /// Pipes that are open, by the numbers of their descriptors in the child.
     pipes: RefCell<BTreeMap<i32, Rc<Pipe<P>>>>,
     exit: RefCell<Option<Rc<Exit<P>>>>,
     max_buffered: usize,
     is_paused: Cell<bool>,
-    /// Closed, and the protocol does not know.
+    /// Pipes that are closed, which was not yet reported to the protocol.
     lost: RefCell<VecDeque<i32>>,
     exited: Cell<Exited>,
     is_abandoned: Cell<bool>,
@@ -118,7 +117,7 @@ pub(crate) struct ProcessSource<P: ProcessProtocol> {
 #[derive(Clone, Copy)]
 enum Exited {
     No,
-    /// The protocol does not know.
+    /// Not yet reported to the protocol.
     Untold(Status),
     Told(Status),
 }
@@ -315,13 +314,13 @@ impl<P: ProcessProtocol> ProcessSource<P> {
 
     // --- settling ---
 
-    /// Does what is left to do: jobs, writing, telling, ending.
+    /// Does the pending work: runs jobs, writes, reports events to the protocol, ends.
     pub(super) fn settle_now(&self) {
-        // A handler further up the stack has the protocol; its caller settles.
+        // A handler of this protocol is on the stack; its caller calls this afterwards.
         if self.mailbox.is_busy() {
             return;
         }
-        // Keeps `self` from being dropped before the end of this.
+        // Keeps `self` alive to the end of this function.
         let me = self.mailbox.weak().upgrade();
         self.try_with_open(|protocol| {
             self.run_jobs(protocol);
@@ -340,7 +339,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
             }
         }
         for (trigger, lost) in self.due.take() {
-            // Errs only if another of these has just cancelled it.
+            // Errs only if a callback of another waiter has just cancelled this one; harmless.
             let _ = match lost {
                 None => trigger.fire(Ok(())),
                 Some(number) => trigger.fire(Err(ProcessError::NoPipe { number }.into())),

@@ -30,6 +30,7 @@ pub(crate) struct SpinLock<X> {
     is_taken: AtomicBool,
     /// Held by the one waiting thread that polls `is_taken`.
     queue: Mutex<()>,
+    /// Checks under `loom` that one thread at a time reaches `content`.
     witness: Witness,
     content: UnsafeCell<X>,
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  start ──▶ start_protocol ──▶ datagram_received* ──▶ stop_protocol
-//!                 after each of them: the jobs that wait for the protocol
+//!                 after each handler: the jobs that the mailbox has queued
 //! ```
 
 mod sending;
@@ -32,15 +32,16 @@ use crate::registry::EventSource;
 use crate::report::{Of, report};
 use crate::wait_list::WaitList;
 
-/// How many bytes are received before others have their turn.
+/// Number of bytes that one wake-up receives before other sources have their turn.
 const BYTES_PER_TURN: usize = 256 * 1024;
 
-/// A datagram counts as this many bytes at least, an error as `COST_OF_ERROR`.
+/// A datagram counts as this many of `BYTES_PER_TURN` at least, and an error as
+/// `COST_OF_ERROR`.
 const LEAST_COST: usize = 256;
 const COST_OF_ERROR: usize = 8 * 1024;
 
-/// After this many wake-ups in a row that bring nothing but errors without an end, the port is
-/// lost.
+/// After this many futile wake-ups in a row (see `count_futile`), the port is closed as
+/// [`Lost`](DatagramPortClosed::Lost).
 const MAX_FUTILE: u32 = 16;
 
 pub(crate) struct DatagramSource<P: DatagramProtocol> {
@@ -49,27 +50,30 @@ pub(crate) struct DatagramSource<P: DatagramProtocol> {
     key: Key,
     mailbox: Mailbox<Self>,
     status: PlainStatus,
-    /// Dropped when it is closed, before the socket is.
+    /// Dropped when the port is closed, before its socket.
     cleanup: Cell<Option<Box<dyn Any>>>,
-    /// `None` once it is closed.
+    /// `None` once the port is closed.
     registration: RefCell<Option<Registration>>,
     local: RefCell<P::Address>,
-    /// Whom it is connected to.
+    /// The peer that the port is connected to.
     peer: RefCell<Option<P::Address>>,
     max_packet_size: usize,
     queue: RefCell<Queue<P::Address>>,
+    /// Number of datagrams that were dropped instead of sent.
     dropped: Cell<u64>,
+    /// Timer of the next attempt to send, while the queue waits for time.
     retry: RefCell<Option<DelayedCall>>,
+    /// Number of futile wake-ups in a row.
     futile: Cell<u32>,
-    /// It is to be closed, for this reason.
+    /// Set while the port is to be closed, to the reason.
     ending: RefCell<Option<DatagramPortClosed>>,
     /// Triggers of `stop_listening`.
     stopping: WaitList<()>,
 }
 
 impl<P: DatagramProtocol> DatagramSource<P> {
-    /// Opens a port on `socket`; `cleanup` is dropped when it is closed. Fails with what
-    /// `start_protocol` fails with.
+    /// Opens a port on `socket`; `cleanup` is dropped when the port is closed. A failure of
+    /// `start_protocol` is returned.
     pub(in crate::datagram) fn start(
         core: &Rc<Core>,
         socket: OwnedFd,
@@ -133,7 +137,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         self.queue.borrow().len()
     }
 
-    /// Calls `f`, which runs nothing of a user's, with the socket.
+    /// Calls `f` with the socket. `f` runs no user code, because the registration is borrowed.
     pub(in crate::datagram) fn with_socket<R>(
         &self,
         f: impl FnOnce(BorrowedFd<'_>) -> R,
@@ -169,8 +173,8 @@ impl<P: DatagramProtocol> DatagramSource<P> {
 
     // --- receiving ---
 
-    /// Gives the protocol what has come, and sees to it that a socket which only gives
-    /// errors, or says that it has hung up, does not keep the loop from ever sleeping.
+    /// Gives the protocol the datagrams and errors of the socket. A socket that has only errors,
+    /// or has hung up, would wake the loop without end, so such wake-ups are counted.
     fn read(&self) {
         let mut buffer = self.core.buffers.take_read();
         let room = buffer.len().min(self.max_packet_size + 1);
@@ -217,7 +221,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         self.count_futile(is_futile, last_error);
     }
 
-    /// Whether the system would tell of the socket again and again, though it gives nothing.
+    /// Whether the poller would report the socket again and again, though a read gives nothing.
     fn has_hung_up(&self) -> bool {
         let told = self.with_socket(|socket| {
             let mut told = [PollFd::new(&socket, PollFlags::IN)];
@@ -229,7 +233,8 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         })
     }
 
-    /// This wake-up has brought something, or nothing that another one would not bring.
+    /// Counts a futile wake-up: it received no datagram, and the next one would come at once with
+    /// an error again. At `MAX_FUTILE` in a row, the port is closed.
     fn count_futile(&self, is_futile: bool, error: Option<Errno>) {
         self.futile
             .set(if is_futile { self.futile.get() + 1 } else { 0 });
@@ -245,7 +250,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
             let error = DatagramError::TooLong { length };
             return self.handle(|cx| protocol.datagram_failed(cx, error));
         }
-        // What came from others before it was connected.
+        // A datagram of another sender, from before the port was connected, is dropped.
         let is_from_peer = match &*self.peer.borrow() {
             Some(peer) => peer.is_peer(&from),
             None => true,
@@ -258,6 +263,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
     fn take_error(&self, protocol: &mut P, error: Errno) {
         match error {
             Errno::CONNREFUSED | Errno::CONNRESET => {
+                // An unconnected port cannot tell which of its peers has refused.
                 if self.peer.borrow().is_some() {
                     self.handle(|cx| protocol.connection_refused(cx));
                 }
@@ -271,8 +277,10 @@ impl<P: DatagramProtocol> DatagramSource<P> {
 
     // --- settling and ending ---
 
+    /// Runs the queued jobs. Then closes the port if that is due, else updates the events that
+    /// it waits for.
     fn settle_now(&self) {
-        // A handler further up the stack has the protocol; its caller settles.
+        // A handler of this protocol is on the stack; its caller calls this afterwards.
         if self.mailbox.is_busy() {
             return;
         }
@@ -285,7 +293,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         }
     }
 
-    /// Tells the poller, or the clock, what is waited for now.
+    /// Sets the poller's interest, or the retry timer, to what the queue waits for.
     fn update_interest(&self) {
         let waits_for = self.queue.borrow().waits_for;
         let interest = Interest {
@@ -304,7 +312,8 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         }
     }
 
-    /// Has the port closed, from the loop. The first reason counts.
+    /// Queues the closing of the port for the loop. If there are several reasons, the first one
+    /// is kept.
     fn end(&self, reason: DatagramPortClosed) {
         if self.status.is_closed() {
             return;
@@ -324,10 +333,10 @@ impl<P: DatagramProtocol> DatagramSource<P> {
 
     /// Closes the port, calls `stop_protocol` if the protocol has started, and fires the waiters.
     fn finish(&self, reason: Option<DatagramPortClosed>) {
-        // Keeps `self` from being dropped before the end of this.
+        // Keeps `self` alive to the end of this function.
         let me = self.mailbox.weak().upgrade();
         drop(self.core.registry.remove(self.key));
-        // The file of a UNIX socket goes before the socket.
+        // This removes the file of a UNIX socket, before the socket is closed.
         drop(self.cleanup.take());
         drop(self.registration.take());
         let left = self.queue.borrow_mut().clear();
@@ -342,7 +351,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
             }
         });
         for trigger in self.stopping.take_all() {
-            // Errs only if another of these has just cancelled it.
+            // Errs only if a callback of another waiter has just cancelled this one; harmless.
             let _ = trigger.callback(());
         }
         drop(me);
@@ -376,7 +385,7 @@ impl<P: DatagramProtocol> MailboxOwner for DatagramSource<P> {
         DatagramError::PortClosed
     }
 
-    /// A port that is to close is gone for its handles.
+    /// For its handles, a port is gone as soon as it is to be closed.
     fn is_gone(&self) -> bool {
         !self.is_open()
     }
