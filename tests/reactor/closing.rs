@@ -1,12 +1,14 @@
 //! How connections end: once, with the reason, and without harm to others.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::rc::Rc;
 use std::time::Duration;
 
 use deferred::Failure;
+use reactor::testing::{self, Peer as TestPeer};
+use reactor::{Connection, ConnectionClosedKind, Gone};
 use socket2::SockRef;
 
 use crate::support::{
@@ -301,4 +303,109 @@ fn what_was_written_arrives_although_the_peer_keeps_sending() {
     assert_eq!(all.len(), SIZE);
     turn_until(&reactor, || log.is_lost());
     assert!(log.has("lost: done"), "{:?}", log.events());
+}
+
+#[test]
+fn closed_gives_the_reason_after_connection_lost() {
+    let kinds: [(
+        fn(&Connection<RawRecorder>, &TestPeer),
+        ConnectionClosedKind,
+    ); 3] = [
+        (
+            |connection, _| connection.abort(),
+            ConnectionClosedKind::Aborted,
+        ),
+        (
+            |connection, _| connection.lose_connection(),
+            ConnectionClosedKind::Done,
+        ),
+        (|_, peer| peer.finish(), ConnectionClosedKind::Done),
+    ];
+    for (end, kind) in kinds {
+        testing::run(|reactor| {
+            let log = Log::default();
+            let (connection, peer) = reactor.connect_to_peer(RawRecorder::new(&log));
+            let note = log.clone();
+            let first = connection.closed().add_callback(move |reason| {
+                note.note("closed");
+                Ok(reason.kind())
+            });
+            let second = connection.closed();
+            end(&connection, &peer);
+            reactor.settle();
+            assert_eq!(log.events().last().map(String::as_str), Some("closed"));
+            assert!(log.is_lost());
+            assert_eq!(first.into_result().unwrap().unwrap(), kind);
+            assert_eq!(second.into_result().unwrap().unwrap().kind(), kind);
+        });
+    }
+}
+
+#[test]
+fn closed_fires_on_sockets_when_the_peer_or_the_reactor_ends() {
+    let log = Log::default();
+    let kinds = Rc::new(RefCell::new(Vec::new()));
+    let note = Rc::clone(&kinds);
+    let (reactor, address) = serve(RawRecorder::new(&log).on_made(move |cx| {
+        let note = Rc::clone(&note);
+        let closed = cx.connection().closed().add_callback(move |reason| {
+            note.borrow_mut().push(reason.kind());
+            Ok(())
+        });
+        closed.detach();
+        Ok(())
+    }));
+    let peer = Peer::connect(address);
+    turn_until(&reactor, || log.len() == 1);
+    drop(peer);
+    turn_until(&reactor, || kinds.borrow().len() == 1);
+    let _peer = Peer::connect(address);
+    turn_until(&reactor, || log.len() == 4);
+    let handle = reactor.handle();
+    reactor.call_later(Duration::ZERO, move || Ok(handle.stop()?));
+    reactor.run().expect("it ends");
+    assert_eq!(
+        *kinds.borrow(),
+        [
+            ConnectionClosedKind::Done,
+            ConnectionClosedKind::ReactorStopped
+        ]
+    );
+}
+
+#[test]
+fn closed_fails_once_the_connection_is_over() {
+    testing::run(|reactor| {
+        let log = Log::default();
+        let in_handler = Rc::new(Cell::new(false));
+        let note = Rc::clone(&in_handler);
+        let recorder = RawRecorder::new(&log).on_lost(move |cx| {
+            let closed = cx.connection().closed().into_result();
+            note.set(closed.is_ok_and(|closed| closed.unwrap_err().is::<Gone>()));
+        });
+        let (connection, _peer) = reactor.connect_to_peer(recorder);
+        connection.abort();
+        reactor.settle();
+        assert!(in_handler.get(), "`connection_lost` is the end");
+        let closed = connection.closed().into_result();
+        assert!(closed.unwrap().unwrap_err().is::<Gone>());
+    });
+}
+
+#[test]
+fn closed_that_is_cancelled_leaves_nothing() {
+    testing::run(|reactor| {
+        let (connection, peer) = reactor.connect_to_peer(RawRecorder::new(&Log::default()));
+        let value = Rc::new(());
+        for _ in 0..100 {
+            let kept = Rc::clone(&value);
+            let closed = connection.closed().add_both(move |_| {
+                drop(kept);
+                Ok(())
+            });
+            drop(closed.cancel_on_drop());
+        }
+        assert_eq!(Rc::strong_count(&value), 1);
+        drop(peer);
+    });
 }

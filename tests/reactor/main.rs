@@ -28,6 +28,7 @@ mod filter_throttle;
 mod filters;
 mod forked;
 mod frame_delivery;
+mod framings;
 mod graceful_shutdown;
 mod half_close;
 mod happy_eyeballs;

@@ -109,7 +109,7 @@
 //! - An `Err` or a panic closes its own connection, with that as the reason.
 //! - `connection_lost` is called once, last, for every connection that was made.
 //! - What a peer sends, or does not read, is bounded: see [`WriteLimits`] and
-//!   [`Lines`].
+//!   [`framing`].
 //!
 //! # One turn of the loop
 //!
@@ -155,7 +155,7 @@ pub mod endpoint;
 mod error;
 mod extensions;
 pub mod filter;
-mod framing;
+pub mod framing;
 #[cfg(doctest)]
 mod guide;
 mod handle;
@@ -240,7 +240,7 @@ pub mod error_types {
         AdoptError, BlockingCallError, ConnectError, ConnectErrorKind, Gone, ListenError,
         NoProtocol, NotRunning, ReactorGone, ResolveError, RunError, SendDescriptorError,
     };
-    pub use crate::framing::LineTooLong;
+    pub use crate::framing::{BadNetstring, FrameTooLong, LineTooLong};
     pub use crate::process::{OutputTooLong, ProcessError, SpawnError, StatusUnknown};
     pub use crate::producer::ProducerError;
     pub use crate::system_event::UnknownTrigger;

@@ -43,6 +43,8 @@ pub(super) struct ColdState {
     pub(super) producer_is_paused: bool,
     /// Triggers of `drained` and `ready`.
     pub(super) waiters: WaitList<Until>,
+    /// Triggers of `closed`.
+    pub(super) closed: WaitList<(), ConnectionClosed>,
     /// Input goes there, and not to the protocol.
     pub(super) pump: Option<Rc<dyn Pump>>,
     /// Output comes from there.
@@ -165,7 +167,10 @@ impl ColdState {
     }
 
     pub(super) fn needs_reason(&self) -> bool {
-        self.on_close.is_some() || self.pump.is_some() || self.pumped_from.is_some()
+        self.on_close.is_some()
+            || self.pump.is_some()
+            || self.pumped_from.is_some()
+            || !self.closed.is_empty()
     }
 
     /// Cancels, stops and fires all of it, since the connection is over.
@@ -191,9 +196,14 @@ impl ColdState {
                 pump.broken(&reason);
             }
             if let Some(on_close) = cold.on_close {
+                let reason = reason.clone();
                 contain("a callback for the end of a connection", || {
                     on_close(reason);
                 });
+            }
+            for trigger in cold.closed.take_all() {
+                // Errs only if another of these has just cancelled it.
+                let _ = trigger.callback(reason.clone());
             }
         }
     }

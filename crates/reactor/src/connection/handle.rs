@@ -4,6 +4,8 @@ use std::fmt;
 use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
 
+use deferred::{Deferred, fail};
+
 use super::context::Context;
 use super::protocol::Protocol;
 use super::source::ConnectionSource;
@@ -138,6 +140,37 @@ impl<P: Protocol> Connection<P> {
     #[doc(alias = "abortConnection")]
     pub fn abort(&self) {
         self.end(|source| source.transport().abort(ConnectionClosed::Aborted));
+    }
+
+    /// Fires when the connection is over, with the reason, right after
+    /// [`connection_lost`](Protocol::connection_lost). A Deferred that is cancelled, as by a timeout,
+    /// leaves nothing behind.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`] if the connection is over already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// use reactor::ConnectionClosedKind;
+    ///
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     let closed = connection.closed();
+    ///     peer.finish();
+    ///     let reason = closed.into_result().unwrap().unwrap();
+    ///     assert_eq!(reason.kind(), ConnectionClosedKind::Done);
+    /// });
+    /// ```
+    #[doc(alias = "notifyFinish")]
+    pub fn closed(&self) -> Deferred<ConnectionClosed> {
+        match self.source() {
+            Ok(source) => source.closed(),
+            Err(gone) => fail(gone),
+        }
     }
 
     /// Sends `bytes`, and `descriptor` with the first of them: only UNIX sockets can do that.

@@ -144,6 +144,12 @@ impl<P: Protocol> ConnectionSource<P> {
                     protocol.received(cx, frame)?;
                     Ok(consumed)
                 }
+                Ok(Decoded::Skip { consumed }) => {
+                    if consumed == 0 || consumed > rest.len() {
+                        return Err(Failure::new(BadFraming));
+                    }
+                    Ok(consumed)
+                }
                 Err(failure) => {
                     protocol.framing_failed(cx, &failure);
                     is_bad_input = true;
@@ -245,7 +251,7 @@ impl<P: Protocol> ConnectionSource<P> {
     }
 }
 
-/// A framing gave a frame of no bytes, or of more than there were.
+/// A framing gave or skipped a frame of no bytes, or of more than there were.
 #[derive(Clone, Copy, Debug)]
 struct BadFraming;
 

@@ -290,6 +290,15 @@ impl<P: Protocol> ConnectionSource<P> {
         self.cold.with(f)
     }
 
+    /// Fires when the connection is over, with the reason.
+    pub(super) fn closed(&self) -> Deferred<ConnectionClosed> {
+        if self.transport.is_closed() {
+            // The waiters were taken already: `connection_lost` is running, or has run.
+            return fail(Gone);
+        }
+        self.with_cold(|cold| cold.closed.add((), || {}))
+    }
+
     #[inline]
     pub(super) fn has_cold(&self) -> bool {
         self.transport.flags.has_any(Flags::HAS_COLD_STATE)

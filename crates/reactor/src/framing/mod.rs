@@ -1,10 +1,31 @@
-//! `Framing`: cuts the bytes of a connection into frames.
+//! Framings: decoders that cut the bytes of a connection into frames.
+//!
+//! | framing | a frame | its limit |
+//! |---|---|---|
+//! | [`Raw`] | the bytes of one read | |
+//! | [`Lines`] | ends with `\n` or `\r\n` | 16 KiB, [`LineTooLong`] |
+//! | [`Delimited`] | ends with a delimiter of one or more bytes | 16 KiB, [`FrameTooLong`] |
+//! | [`LengthPrefixed`] | follows its length as a binary number of 1, 2 or 4 bytes | 16 MiB, [`FrameTooLong`] |
+//! | [`Netstrings`] | `5:hello,` | 99,999 bytes, [`FrameTooLong`] |
+//!
+//! A protocol names its framing as [`Protocol::Framing`](crate::Protocol::Framing), and sets a
+//! limit by [`Protocol::framing`](crate::Protocol::framing). Other formats implement [`Framing`].
+//!
+//! Each framing gives the same frames however the input is split.
 
+mod delimited;
+mod length_prefixed;
 mod lines;
+mod netstrings;
 mod raw;
+mod too_long;
 
+pub use self::delimited::Delimited;
+pub use self::length_prefixed::{LengthPrefix, LengthPrefixed, U8, U16, U16Le, U32, U32Le};
 pub use self::lines::{LineTooLong, Lines};
+pub use self::netstrings::{BadNetstring, Netstrings};
 pub use self::raw::Raw;
+pub use self::too_long::FrameTooLong;
 
 use deferred::Result;
 
@@ -85,6 +106,12 @@ pub enum Decoded<F> {
         /// The frame.
         frame: F,
         /// How many bytes of the input it takes, at least one.
+        consumed: usize,
+    },
+    /// Bytes that the protocol does not get, such as padding, a comment or a heartbeat.
+    /// Decoding goes on behind them.
+    Skip {
+        /// How many bytes of the input are skipped, at least one.
         consumed: usize,
     },
     /// There is no whole frame yet.
