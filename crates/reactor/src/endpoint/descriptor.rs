@@ -88,8 +88,8 @@ pub(super) fn adopt(
 ) -> Deferred<AnyPort> {
     let accept = SharedAccept::new(reactor, accept);
     let is_unix = SockRef::from(&listener)
-        .domain()
-        .is_ok_and(|domain| domain == Domain::UNIX);
+        .local_addr()
+        .is_ok_and(|address| address.domain() == Domain::UNIX);
     let adopted = if is_unix {
         reactor
             .adopt_unix_listener_with(listener, accept.clone())

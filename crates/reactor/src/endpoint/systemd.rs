@@ -88,7 +88,7 @@ impl SystemdSocket {
     fn open(&self) -> io::Result<OwnedFd> {
         let number = self.find(|name| env::var(name).ok(), std::process::id())?;
         let socket = sys::duplicate(number)?;
-        let domain = SockRef::from(&socket).domain()?;
+        let domain = SockRef::from(&socket).local_addr()?.domain();
         let is_expected = match self.family {
             None => true,
             Some(SocketFamily::Inet) => domain == Domain::IPV4,
