@@ -432,6 +432,11 @@ impl<O: MailboxOwner> Mailbox<O> {
         Weak::clone(&self.me)
     }
 
+    /// The owner, unless that is being dropped.
+    pub(crate) fn upgrade(&self) -> Option<Rc<O>> {
+        self.me.upgrade()
+    }
+
     /// Whether a handler is running, further up the stack.
     pub(crate) fn is_busy(&self) -> bool {
         self.open.try_borrow_mut().is_err()

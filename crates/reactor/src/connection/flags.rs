@@ -131,8 +131,9 @@ impl Flags {
     /// The connection is in the loop's run queue. Set by `touch`, cleared when it is run.
     pub(super) const IN_RUN_QUEUE: Self = Self(1 << 13);
 
-    /// The poller waits for something else than input alone. Set and cleared by
-    /// `Transport::update_interest`; set by a hang-up that was looked into.
+    /// The poller waits for something else than input alone, or may do. Set when a connection
+    /// begins whose descriptor is not registered for input, and by a hang-up that was looked
+    /// into; set and cleared by `Transport::update_interest`.
     pub(super) const INTEREST_CHANGED: Self = Self(1 << 16);
 
     /// There is a [`ColdState`](super::cold::ColdState). Set on its first use; never cleared.

@@ -66,6 +66,7 @@ pub(crate) struct NewConnection {
 
 impl NewConnection {
     /// One descriptor, or what stands for it, under one key.
+    #[inline]
     pub(crate) fn new(stream: RawStream, key: Key, peer: Address) -> Self {
         Self {
             stream,
@@ -84,40 +85,45 @@ impl<P: Protocol> ConnectionSource<P> {
     /// `add` puts it where the loop finds it. Gives the failure of
     /// `connection_made` or of making the framing, if there was one; with a filter, that
     /// goes to `on_open`.
+    // Inlined: to make a connection is mostly moving its parts, which are so moved once.
+    #[inline(always)]
     pub(crate) fn start(
         core: &Rc<Core>,
         connection: NewConnection,
         protocol: P,
         add: impl FnOnce(Rc<Self>),
     ) -> (Rc<Self>, Result<()>) {
+        if connection.filter.is_some() {
+            return (
+                Self::start_filtered(core, connection, protocol, add),
+                Ok(()),
+            );
+        }
         let NewConnection {
             stream,
             keys,
             peer,
             on_close,
-            filter,
-            on_open,
+            ..
         } = connection;
-        let mut transport = Transport::new(Rc::clone(core), stream, keys, peer);
-        if filter.is_some() {
-            transport.hide_peer();
-        }
-        let source = Rc::new_cyclic(|me| Self {
-            transport,
-            reactor: ReactorHandle::new(core),
-            mailbox: Mailbox::new(me, None),
-            rest: RefCell::default(),
-            cold: ColdCell::default(),
-        });
+        let source = Self::new(core, || Transport::new(Rc::clone(core), stream, keys, peer));
         let number = core.counters.connection_made();
-        if let Some(filter) = filter {
-            source.begin_filtered(number, protocol, on_close, filter, on_open, add);
-            return (source, Ok(()));
-        }
         source.open_span(number, on_close);
         add(Rc::clone(&source));
         let begun = source.begin(protocol);
         (source, begun)
+    }
+
+    /// The transport is large: it is made in its place, not moved there.
+    #[inline(always)]
+    fn new(core: &Rc<Core>, transport: impl FnOnce() -> Transport) -> Rc<Self> {
+        Rc::new_cyclic(|me| Self {
+            transport: transport(),
+            reactor: ReactorHandle::new(core),
+            mailbox: Mailbox::new(me, None),
+            rest: RefCell::default(),
+            cold: ColdCell::default(),
+        })
     }
 
     /// As [`start`](Self::start): the Deferred fires when the connection is made, at once if
@@ -171,34 +177,50 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
-    /// As [`begin`](Self::begin), once `filter` is open.
-    fn begin_filtered(
-        self: &Rc<Self>,
-        number: u64,
+    /// As [`start`](Self::start), with a filter: the connection begins once that is open.
+    #[cold]
+    fn start_filtered(
+        core: &Rc<Core>,
+        connection: NewConnection,
         protocol: P,
-        on_close: Option<OnClose>,
-        filter: Box<dyn Filter>,
-        on_open: Option<OnOpen>,
         add: impl FnOnce(Rc<Self>),
-    ) {
-        self.with_cold(|cold| cold.opening = Some(Opening { number, on_close }));
-        self.transport.flags.set(Flags::NOT_MADE);
-        let waker = || self.filter_waker();
-        self.transport.put_filter(filter, waker, on_open, None);
-        add(Rc::clone(self));
+    ) -> Rc<Self> {
+        let NewConnection {
+            stream,
+            keys,
+            peer,
+            on_close,
+            filter,
+            on_open,
+        } = connection;
+        let source = Self::new(core, || {
+            let mut transport = Transport::new(Rc::clone(core), stream, keys, peer);
+            transport.hide_peer();
+            transport
+        });
+        let number = core.counters.connection_made();
+        source.with_cold(|cold| cold.opening = Some(Opening { number, on_close }));
+        source.transport.flags.set(Flags::NOT_MADE);
+        if let Some(filter) = filter {
+            let waker = || source.filter_waker();
+            source.transport.put_filter(filter, waker, on_open, None);
+        }
+        add(Rc::clone(&source));
         match Failure::catch(|| protocol.framing()) {
             Ok(framing) => drop(
-                self.mailbox
+                source
+                    .mailbox
                     .open
                     .borrow_mut()
                     .insert(Open { protocol, framing }),
             ),
             Err(failure) => {
-                self.transport.fail(failure);
+                source.transport.fail(failure);
                 contain("a protocol's drop", || drop(protocol));
             }
         }
-        self.settle_now();
+        source.settle_now();
+        source
     }
 
     /// Calls `connection_made`, now that the filters are open.
@@ -489,7 +511,7 @@ impl<P: Protocol> ConnectionSource<P> {
         let dead = open.take();
         drop(open);
         // Keeps `self` from being dropped before the end of this.
-        let me = self.mailbox.weak().upgrade();
+        let me = self.mailbox.upgrade();
         self.transport.close(close);
         self.transport.core().counters.connection_lost();
         self.transport.core().is_over(self.transport.key());
@@ -552,7 +574,7 @@ impl<P: Protocol> MailboxOwner for ConnectionSource<P> {
     fn touch(&self) {
         let flags = &self.transport.flags;
         if !flags.has_any(Flags::IN_RUN_QUEUE)
-            && let Some(me) = self.mailbox.weak().upgrade()
+            && let Some(me) = self.mailbox.upgrade()
         {
             flags.set(Flags::IN_RUN_QUEUE);
             self.transport.core().run_soon(me);

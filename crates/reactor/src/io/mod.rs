@@ -54,6 +54,17 @@ impl RawStream {
         }
     }
 
+    /// Whether it is surely registered for input alone, as what is accepted is.
+    #[inline]
+    pub(crate) fn is_watched_for_input(&self) -> bool {
+        match self {
+            Self::Socket(registration) | Self::Unix(registration) => {
+                registration.is_for(Interest::READABLE)
+            }
+            Self::Pipes(_) | Self::Memory(_) => false,
+        }
+    }
+
     /// Sees to it that nothing is heard until an interest is set again.
     pub(crate) fn mask(&self) -> io::Result<()> {
         match self {

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use deferred::{Deferred, Result, fail};
+use deferred::{Deferred, fail};
 use socket2::SockRef;
 
 use crate::address::Address;
@@ -93,7 +93,7 @@ impl Acceptor {
 
 impl Accepted {
     /// Registers it for the source that is inserted next.
-    fn register(self, core: &Core) -> io::Result<(RawStream, Key)> {
+    pub(super) fn register(self, core: &Core) -> io::Result<(RawStream, Key)> {
         Ok(match self {
             Self::Tcp(socket) => {
                 let registration = core.register(socket, Interest::READABLE)?;
@@ -114,36 +114,8 @@ impl Accepted {
         })
     }
 
-    /// Makes a connection of it, registered and begun. Gives the failure of `connection_made`
-    /// beside it.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be watched.
-    pub(super) fn start<P: Protocol>(
-        self,
-        core: &Rc<Core>,
-        peer: Address,
-        protocol: P,
-        filter: Option<Box<dyn Filter>>,
-    ) -> io::Result<(Rc<ConnectionSource<P>>, Result<()>)> {
-        let (stream, key) = self.register(core)?;
-        let connection = NewConnection {
-            filter,
-            ..NewConnection::new(stream, key, peer)
-        };
-        Ok(ConnectionSource::start(
-            core,
-            connection,
-            protocol,
-            |source| {
-                core.insert(source);
-            },
-        ))
-    }
-
-    /// The same for a caller that takes all failures; the Deferred fires when the connection is
-    /// made.
+    /// Makes a connection of it, registered and begun, for a caller that takes all failures;
+    /// the Deferred fires when the connection is made.
     pub(crate) fn open<P: Protocol>(
         self,
         core: &Rc<Core>,
@@ -156,11 +128,9 @@ impl Accepted {
             Ok(registered) => registered,
             Err(error) => return fail(error),
         };
-        let connection = NewConnection {
-            on_close,
-            filter,
-            ..NewConnection::new(stream, key, peer)
-        };
+        let mut connection = NewConnection::new(stream, key, peer);
+        connection.on_close = on_close;
+        connection.filter = filter;
         ConnectionSource::open(core, connection, protocol, |source| core.insert(source))
     }
 }

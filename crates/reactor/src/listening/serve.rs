@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::acceptor::Accepted;
 use crate::address::Address;
-use crate::connection::Factory;
+use crate::connection::{ConnectionSource, Factory, NewConnection};
 use crate::core::Core;
 use crate::filter::Filter;
 
@@ -50,8 +50,14 @@ impl<F: Factory> Serve for F {
 
     fn begin(ready: Self::Ready, core: &Rc<Core>, accepted: Accepted, peer: Address) {
         let (protocol, filter) = ready;
-        match accepted.start(core, peer.clone(), protocol, filter) {
-            Ok((source, begun)) => {
+        match accepted.register(core) {
+            Ok((stream, key)) => {
+                let mut connection = NewConnection::new(stream, key, peer);
+                connection.filter = filter;
+                let (source, begun) =
+                    ConnectionSource::start(core, connection, protocol, |source| {
+                        core.insert(source);
+                    });
                 if let Err(failure) = begun {
                     source.report(failure);
                 }

@@ -79,10 +79,16 @@ impl Registration {
     /// nothing.
     #[inline]
     pub(crate) fn set_interest(&self, interest: Interest) -> io::Result<()> {
-        if self.interest.get() == Some(interest) {
+        if self.is_for(interest) {
             return Ok(());
         }
         self.change_interest(interest)
+    }
+
+    /// Whether the poller waits for `interest`.
+    #[inline]
+    pub(crate) fn is_for(&self, interest: Interest) -> bool {
+        self.interest.get() == Some(interest)
     }
 
     fn change_interest(&self, interest: Interest) -> io::Result<()> {

@@ -60,6 +60,7 @@ impl Transport {
     }
 
     /// As [`lose`](Self::lose), with a reason other than that it was asked for.
+    #[inline(always)]
     pub(in crate::connection) fn lose_because(&self, reason: ConnectionClosed) {
         if self.is_open() {
             self.reason.borrow_mut().get_or_insert(reason);
@@ -192,7 +193,10 @@ impl Transport {
     /// Closes the socket: in order, when the peer has finished sending too, or with
     /// a reset.
     pub(in crate::connection) fn close(&self, how: Close) {
-        let Io { stream, out } = self.io.take();
+        let (stream, out) = {
+            let io = &mut *self.io.borrow_mut();
+            (io.stream.take(), std::mem::take(&mut io.out))
+        };
         out.discard(&self.core);
         drop(self.received_descriptors.take());
         let Some(stream) = stream else {

@@ -112,6 +112,7 @@ impl Transport {
         self.peek_rare(|rare| rare.filtered.as_deref_mut().map(f))
     }
 
+    #[inline]
     fn is_filtered(&self) -> bool {
         self.flags.has_any(Flags::FILTERED)
     }
@@ -422,12 +423,18 @@ impl Transport {
     }
 
     /// Whether the filters have sent all that they will.
+    #[inline]
     pub(super) fn filters_are_finished(&self) -> bool {
-        !self.is_filtered()
-            || self.look_at_filters(|filtered| {
-                let has_begun = filtered.engine.is_some() || filtered.next.is_some();
-                filtered.has_failed || filtered.finish != Finish::NotYet || !has_begun
-            }) != Some(false)
+        !self.is_filtered() || self.have_finished()
+    }
+
+    #[cold]
+    fn have_finished(&self) -> bool {
+        let are_at_work = self.look_at_filters(|filtered| {
+            let has_begun = filtered.engine.is_some() || filtered.next.is_some();
+            has_begun && !filtered.has_failed && filtered.finish == Finish::NotYet
+        });
+        are_at_work != Some(true)
     }
 
     /// Whether both sides have said that they will send nothing more: an error after that is

@@ -82,7 +82,7 @@ impl Transport {
     pub(super) fn new(core: Rc<Core>, stream: RawStream, keys: Keys, peer: Address) -> Self {
         let flags = FlagCell::default();
         flags.set_to(Flags::CARRIES_DESCRIPTORS, stream.carries_descriptors());
-        flags.set(Flags::INTEREST_CHANGED);
+        flags.set_to(Flags::INTEREST_CHANGED, !stream.is_watched_for_input());
         Self {
             flags,
             core,
@@ -112,6 +112,7 @@ impl Transport {
     }
 
     /// The key that the connection itself is registered under.
+    #[inline]
     pub(super) fn key(&self) -> Key {
         self.keys[0]
     }
