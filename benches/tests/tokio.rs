@@ -181,7 +181,7 @@ mod both {
     use tokio::runtime::Handle;
 
     async fn page(url: &'static str) -> String {
-        format!("what a library of Tokio's gives for {url}")
+        format!("the answer of a library that needs Tokio, for {url}")
     }
 
     fn fetch(reactor: &ReactorHandle, tokio: &Handle, url: &'static str) -> Deferred<String> {

@@ -1,9 +1,10 @@
-//! The pages of `docs/`, whose programs are tests.
+//! Doctests of the pages of `docs/`.
 //!
-//! They lie outside of the crate, so nothing but a test may look at them.
+//! The pages are not in the published package. So `lib.rs` has this module only under
+//! `cfg(doctest)`.
 
 #[doc = include_str!("../../../docs/guide/01-deferreds.md")]
-struct ResultNotThereYet;
+struct Deferreds;
 
 #[doc = include_str!("../../../docs/guide/02-callbacks-and-errbacks.md")]
 struct TwoLines;

@@ -1,6 +1,7 @@
-//! The pages of `docs/` that are about the reactor, whose programs are tests.
+//! Doctests of the pages of `docs/` about the reactor.
 //!
-//! They lie outside of the crate, so nothing but a test may look at them.
+//! The pages are not in the published package. So `lib.rs` has this module only under
+//! `cfg(doctest)`. Chapter 21 is a doctest of `reactor-tls`.
 
 #[doc = include_str!("../../../docs/guide/09-the-loop.md")]
 struct TheLoop;
@@ -18,7 +19,7 @@ struct Timers;
 struct DeferredsInProtocols;
 
 #[doc = include_str!("../../../docs/guide/14-backpressure.md")]
-struct TooMuchAtOnce;
+struct Backpressure;
 
 #[doc = include_str!("../../../docs/guide/15-stopping.md")]
 struct Stopping;

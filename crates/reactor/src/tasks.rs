@@ -1,11 +1,13 @@
-//! Async bodies: resumes those of `deferred::inline_callbacks` that were woken, in the loop
-//! of their thread.
+//! Run queue of async bodies: the loop resumes the bodies of `deferred::inline_callbacks` that
+//! were woken in its thread.
 //!
-//! A thread has one list of woken bodies, and one hook that is called when the list gets its
-//! first one. The hook wakes the *active reactor* of the thread: the loop that turns there,
-//! and between turns the one that turned last. A loop that turns inside of a turn of another
-//! becomes the active one; when its turns end, the outer one finds itself marked as woken, and
-//! becomes the active one again.
+//! `deferred` has one list of woken bodies for each thread, and calls one hook of the thread
+//! when a body enters the empty list. The hook wakes the *active reactor* of the thread: the
+//! reactor whose loop is in a turn, or between turns the reactor whose loop turned last.
+//!
+//! If a callback of one reactor runs the loop of a second one, the second one becomes active.
+//! When the turns of the second one end, or it is dropped, the outer loop is marked as woken. It
+//! then becomes active again, and resumes the bodies that were woken in between.
 
 use std::cell::Cell;
 
@@ -13,10 +15,10 @@ use deferred::driver::{reset_wake_hook, run_woken, set_wake_hook};
 
 use crate::poll::{Waker, is_any_turning, mark_woken};
 
-/// Number of times that a turn looks for bodies which other bodies have woken: enough for
-/// a request that goes from a body to the body of its connection, and its answer back.
-/// A body that always wakes itself gets no more than that before timers, other threads
-/// and descriptors have theirs.
+/// Number of times that one turn looks for woken bodies. More than one, because a body that is
+/// resumed can wake another: a request goes from a body to the body of its connection, and the
+/// answer comes back, in one turn. Limited, so that a body that always wakes itself does not
+/// keep the loop from its timers, calls from other threads, and descriptors.
 const ROUNDS: usize = 4;
 
 thread_local! {
@@ -24,15 +26,16 @@ thread_local! {
     static ACTIVE_REACTOR: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Resumes the bodies that were woken, and those that they wake, up to [`ROUNDS`];
-/// `take_woken` takes the mark that a further wake sets. Says whether there were any.
+/// Resumes the bodies that were woken, then the bodies that those have woken, at most
+/// [`ROUNDS`] times. Returns whether it has resumed any body. `take_woken` clears the mark
+/// "a body was woken" and returns whether it was set.
 #[inline(always)]
 pub(crate) fn run(take_woken: impl Fn() -> bool) -> bool {
-    let has_called = run_woken() > 0;
-    if has_called {
+    let has_resumed = run_woken() > 0;
+    if has_resumed {
         run_further(take_woken);
     }
-    has_called
+    has_resumed
 }
 
 #[cold]
@@ -44,7 +47,7 @@ fn run_further(take_woken: impl Fn() -> bool) {
     }
 }
 
-/// Makes the loop with this `waker` the active one of this thread.
+/// Makes `reactor`, which `waker` wakes, the active reactor of this thread.
 #[inline]
 pub(crate) fn activate(reactor: usize, waker: impl FnOnce() -> Waker) {
     if ACTIVE_REACTOR.get() != reactor {
@@ -58,20 +61,23 @@ fn replace_active(reactor: usize, waker: Waker) {
     set_wake_hook(move || waker.wake());
 }
 
-/// The same, unless a loop has a turn on this thread: that one resumes the bodies.
+/// Like [`activate`], but does nothing if a loop of this thread is in a turn, because that
+/// loop resumes the bodies.
 pub(crate) fn activate_between_turns(reactor: usize, waker: impl FnOnce() -> Waker) {
     if !is_any_turning() {
         activate(reactor, waker);
     }
 }
 
-/// Removes the hook of a reactor that is dropped.
+/// Removes the hook if it wakes `reactor`, which is being dropped.
 pub(crate) fn deactivate(reactor: usize) {
-    // At the end of the thread, the hook is dropped with it.
+    // `try_with` errs only while the thread ends. Then the hook is dropped with the thread, and
+    // there is nothing to remove.
     if ACTIVE_REACTOR.try_with(Cell::get) == Ok(reactor) {
         let _ = ACTIVE_REACTOR.try_with(|active| active.set(0));
         reset_wake_hook();
         if is_any_turning() {
+            // The outer loop looks for woken bodies in its next step.
             mark_woken();
         }
     }

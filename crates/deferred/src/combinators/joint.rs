@@ -12,7 +12,7 @@ use crate::failure::{Failure, FirstError, Result};
 use crate::panics::{drop_contained, drop_each_contained, run_contained};
 use crate::stage_trace::CallSite;
 
-/// The options of a combination, beside its rule.
+/// The options of a combination. What it waits for is its rule.
 #[derive(Clone, Copy)]
 pub(crate) struct Options {
     /// Failures that are not part of the result are dropped, instead of reported as unhandled.
@@ -23,20 +23,22 @@ pub(crate) struct Options {
     pub(crate) made_at: CallSite,
 }
 
-/// How a cancelled combination gets its result.
+/// What decides the result of a combination that was cancelled.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnCancel {
-    /// From the results of its cancelled parts.
-    AsTheyDo,
-    /// From the results of its cancelled parts; if those leave it unfired, `Cancelled`.
-    AtOnce,
+    /// The results of its parts, which are cancelled too. If one of them has no result yet,
+    /// because it is paused, the combination waits.
+    PartsDecide,
+    /// The same, but the combination does not wait: if the parts leave it unfired, it fails
+    /// with `Cancelled`.
+    PartsOrCancelled,
 }
 
 /// State that the parts share.
 pub(crate) struct Joint<M: Flavour, R: Rule> {
     /// By index; empty once the result is decided.
     parts: Vec<Part<M, R>>,
-    /// How many parts have no result yet.
+    /// Number of parts that have no result yet.
     missing: usize,
     /// Fires the combined Deferred; `None` once the result is decided.
     sender: Option<Sender<M, R::Output>>,
@@ -99,7 +101,9 @@ impl<R: Rule> Group<Local> for LocalCell<Joint<Local, R>> {
     }
 
     fn ends_at_once(&self) -> bool {
-        Local::with(self, |joint| joint.options.on_cancel == OnCancel::AtOnce)
+        Local::with(self, |joint| {
+            joint.options.on_cancel == OnCancel::PartsOrCancelled
+        })
     }
 }
 
@@ -124,7 +128,9 @@ impl<R: Rule> Group<Shared> for parking_lot::Mutex<Joint<Shared, R>> {
     }
 
     fn ends_at_once(&self) -> bool {
-        Shared::with(self, |joint| joint.options.on_cancel == OnCancel::AtOnce)
+        Shared::with(self, |joint| {
+            joint.options.on_cancel == OnCancel::PartsOrCancelled
+        })
     }
 }
 
@@ -144,7 +150,7 @@ where
 {
     if receivers.is_empty() {
         let mut combined = Receiver::Ready(R::complete(std::iter::empty(), options.made_at));
-        if options.on_cancel == OnCancel::AsTheyDo
+        if options.on_cancel == OnCancel::PartsDecide
             && let Some(core) = combined.core(options.made_at)
         {
             keep_from_waited::<M>(core);

@@ -12,26 +12,28 @@ use crate::failure::Result;
 
 /// Builder that combines several Deferreds into one.
 ///
-/// The Deferreds are moved in, and their results move into the combined one. The method that
-/// ends the building says what it is fired with: all results
+/// The Deferreds move into the builder, and their results move into the *combined* Deferred.
+/// The last method of the builder decides what the combined Deferred fires with: all results
 /// ([`into_deferred`](Self::into_deferred)), all values ([`into_values`](Self::into_values))
 /// or the first value ([`fire_on_one_callback`](Self::fire_on_one_callback)).
 ///
 /// # Failures
 ///
-/// A failure that is part of the combined result counts as handled. One that comes after the
-/// combined result was decided is reported as [unhandled](crate::unhandled), unless
+/// A failure that is part of the combined result counts as handled. A failure that comes after
+/// the combined result was decided is reported as [unhandled](crate::unhandled), unless
 /// [`consume_errors`](Self::consume_errors) was asked for.
 ///
 /// # Cancelling
 ///
-/// Cancelling the combined Deferred cancels, in order, each of the others that has no result
-/// yet. Their results decide the combined one: a list of all results succeeds, with
-/// [`Cancelled`](crate::Cancelled) failures in it. If one of them is paused, the combined
-/// Deferred waits for it. ([`race`] does not wait then.) Once the combined Deferred was fired,
-/// a cancel does nothing, not even if it waits for a Deferred that one of its callbacks
-/// returned; cancel that one by a handle of its own. A list of nothing has fired from the
-/// start.
+/// Cancelling the combined Deferred cancels, in order, each Deferred of the list that has no
+/// result yet. Then their results decide the combined result, as always:
+/// [`into_deferred`](Self::into_deferred) succeeds, with [`Cancelled`](crate::Cancelled)
+/// failures in its list. If one of the Deferreds is paused, the combined Deferred waits for its
+/// result (only [`race`] does not).
+///
+/// Once the combined Deferred has fired, cancelling it does nothing. If one of its callbacks has
+/// returned a Deferred, for which it waits, the cancel does not reach that Deferred: cancel it
+/// by a handle of its own. An empty list fires when it is made.
 ///
 /// # Examples
 ///
@@ -78,40 +80,41 @@ impl<T: 'static> DeferredList<T> {
         self
     }
 
-    /// Cancels the Deferreds without a result when the combined result is decided, before it
-    /// is fired. Their [`Cancelled`](crate::Cancelled) failures are not reported.
+    /// When the combined result is decided, cancels the Deferreds that have no result yet, and
+    /// only then fires the combined Deferred. Their [`Cancelled`](crate::Cancelled) failures
+    /// are not reported.
     pub fn cancel_rest(mut self) -> Self {
         self.cancels_rest = true;
         self
     }
 
-    /// Fires with all results, in the order of the input, when the last one is there.
+    /// Fires with all results, in the order of the input, when the last Deferred has a result.
     ///
     /// An empty list fires at once.
     #[track_caller]
     pub fn into_deferred(self) -> Deferred<Vec<Result<T>>> {
         let rule = Settled::new(self.fires_on_one_errback);
-        self.combine(rule, OnCancel::AsTheyDo, Location::caller())
+        self.combine(rule, OnCancel::PartsDecide, Location::caller())
     }
 
     /// Fires with all values, in the order of the input; fails at the first failure, with
     /// [`FirstError`](crate::FirstError). See [`gather_results`].
     #[track_caller]
     pub fn into_values(self) -> Deferred<Vec<T>> {
-        self.combine(Values::new(), OnCancel::AsTheyDo, Location::caller())
+        self.combine(Values::new(), OnCancel::PartsDecide, Location::caller())
     }
 
     /// Fires with the first value and the index of its Deferred.
     ///
-    /// If there is no value, it fails with [`FailureGroup`](crate::FailureGroup), where
-    /// Twisted's fires with a plain list; an empty list does so at once, where Twisted's never
+    /// If all Deferreds fail, the combined one fails with [`FailureGroup`](crate::FailureGroup);
+    /// Twisted's fires with a plain list then. An empty list fails at once; Twisted's never
     /// fires. With [`fire_on_one_errback`](Self::fire_on_one_errback), the first result
-    /// decides, value or failure. The others are not cancelled, unlike by [`race`].
+    /// decides, value or failure. Unlike [`race`], this does not cancel the other Deferreds.
     #[track_caller]
     #[doc(alias = "fireOnOneCallback")]
     pub fn fire_on_one_callback(self) -> Deferred<(usize, T)> {
         let rule = FirstValue::new(self.fires_on_one_errback);
-        self.combine(rule, OnCancel::AsTheyDo, Location::caller())
+        self.combine(rule, OnCancel::PartsDecide, Location::caller())
     }
 
     fn combine<R: Rule<Part = T>>(
@@ -131,12 +134,12 @@ impl<T: 'static> DeferredList<T> {
             on_cancel,
             made_at,
         };
-        let ends = self
+        let receivers = self
             .deferreds
             .into_iter()
             .map(Deferred::into_receiver)
             .collect();
-        Deferred::from_receiver(combine::<Local, R>(ends, rule, options))
+        Deferred::from_receiver(combine::<Local, R>(receivers, rule, options))
     }
 }
 
@@ -154,7 +157,7 @@ impl<T: 'static> fmt::Debug for DeferredList<T> {
 /// Waits for all values, in the order of the input.
 ///
 /// It fails with [`FirstError`](crate::FirstError) at the first failure. The other Deferreds
-/// go on; [`DeferredList::cancel_rest`] cancels them. Of nothing, it fires with an empty list
+/// go on; [`DeferredList::cancel_rest`] cancels them. An empty input fires with an empty list
 /// at once. See [`DeferredList`] on unhandled failures and cancelling, and
 /// [`gather`](super::gather) for values of different types.
 ///
@@ -186,13 +189,13 @@ pub fn gather_results<T: 'static>(
 /// Waits for the first value, and cancels the other Deferreds before it fires with that value
 /// and the index of its Deferred.
 ///
-/// If all fail, it fails with [`FailureGroup`](crate::FailureGroup); of nothing, it does so at
-/// once, where Twisted's never fires. Results of the losers are dropped, and their failures
-/// not reported.
+/// If all Deferreds fail, the race fails with [`FailureGroup`](crate::FailureGroup). A race of
+/// no Deferreds fails so at once; Twisted's never fires. The results of the losers are dropped,
+/// and their failures are not reported.
 ///
-/// Cancelling it cancels all of them. Their results decide: one that has a value after all
-/// wins. If one of them is paused, it fails with [`Cancelled`](crate::Cancelled) at once, and
-/// a later value is dropped.
+/// Cancelling the race cancels all its Deferreds. If one of them then has a value, this value
+/// wins. If one is paused and none has a value, the race fails with
+/// [`Cancelled`](crate::Cancelled) at once, and a later value is dropped.
 ///
 /// # Examples
 ///
@@ -211,11 +214,15 @@ pub fn gather_results<T: 'static>(
 #[doc(alias = "any")]
 pub fn race<T: 'static>(deferreds: impl IntoIterator<Item = Deferred<T>>) -> Deferred<(usize, T)> {
     let list = DeferredList::new(deferreds).consume_errors().cancel_rest();
-    list.combine(FirstValue::new(false), OnCancel::AtOnce, Location::caller())
+    list.combine(
+        FirstValue::new(false),
+        OnCancel::PartsOrCancelled,
+        Location::caller(),
+    )
 }
 
-/// Waits for all results, in the order of the input, values and failures: a [`DeferredList`]
-/// without options.
+/// Waits for the results of all Deferreds, each a value or a failure, in the order of the
+/// input. Short for [`DeferredList::into_deferred`] without options.
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! `DeferredSemaphore`: a limit on how many work at a time.
+//! `DeferredSemaphore`: limits the number of operations that run at a time.
 
 use std::fmt;
 use std::panic::Location;
@@ -8,10 +8,11 @@ use super::outcome::Outcome;
 use crate::chain::Local;
 use crate::concurrency::{Token, Tokens, ZeroTokens};
 
-/// A counting semaphore: at most so many hold a permit at a time.
+/// A counting semaphore: it has a fixed number of permits, each held by one operation at a time.
 ///
-/// Waiters are served first come, first served. Clones are handles on the same semaphore. On
-/// re-entrancy and dropping, the rules are those of [`DeferredLock`](super::DeferredLock).
+/// Waiters are served first come, first served. Clones are handles on the same semaphore. For
+/// nested releases and for dropping, the rules are those of
+/// [`DeferredLock`](super::DeferredLock).
 ///
 /// # Examples
 ///
@@ -34,11 +35,11 @@ pub struct DeferredSemaphore {
 }
 
 impl DeferredSemaphore {
-    /// A semaphore of so many permits.
+    /// A semaphore with `tokens` permits.
     ///
     /// # Errors
     ///
-    /// There is no use for a semaphore without permits.
+    /// [`ZeroTokens`] if `tokens` is 0, because each waiter would wait for ever.
     pub fn new(tokens: usize) -> Result<Self, ZeroTokens> {
         if tokens == 0 {
             return Err(ZeroTokens);
@@ -50,7 +51,7 @@ impl DeferredSemaphore {
 
     /// Waits for a permit. If one is free, the Deferred has it at once.
     ///
-    /// A cancel while it waits removes it from the queue; it fails with
+    /// Cancelling the Deferred while it waits removes it from the queue, and it fails with
     /// [`Cancelled`](crate::Cancelled).
     #[track_caller]
     pub fn acquire(&self) -> Deferred<Permit> {

@@ -7,9 +7,10 @@ use crate::chain::Local;
 
 /// Waits for the values of Deferreds of different types, and fires with a tuple of them.
 ///
-/// It is [`gather_results`] for a tuple of two to eight Deferreds: the first failure fails it
-/// with a [`FirstError`](crate::FirstError), which has the index of its Deferred, and the
-/// others go on; a cancel goes to all of them.
+/// It is [`gather_results`] for a tuple of two to eight Deferreds. At the first failure, the
+/// returned Deferred fails with a [`FirstError`](crate::FirstError), which has the index of the
+/// Deferred that failed; the other Deferreds go on. A cancel of the returned Deferred cancels
+/// each Deferred of the tuple that has no result yet.
 ///
 /// # Examples
 ///
@@ -43,7 +44,7 @@ pub fn gather<D: DeferredTuple>(deferreds: D) -> Deferred<D::Values> {
 /// assert_eq!(values, (1, "two"));
 /// ```
 pub trait DeferredTuple: sealed::Sealed {
-    /// The values, each in the place of its Deferred.
+    /// The tuple of the values, in the order of the Deferreds.
     type Values: 'static;
 
     #[doc(hidden)]
@@ -65,8 +66,9 @@ macro_rules! tuples {
 
             #[track_caller]
             fn gather(self) -> Deferred<Self::Values> {
-                // Each Deferred puts its value into its place. The combination only waits
-                // until all of them have.
+                // `gather_results` takes Deferreds of one type only. So a callback of each
+                // Deferred stores its value in `places` and returns `()`, and
+                // `gather_results` waits for all these callbacks.
                 let places = Local::handle(($(None::<$T>,)+));
                 let ($($value,)+) = self;
                 tuples!(@parts places [] $($value)+);
@@ -75,13 +77,14 @@ macro_rules! tuples {
                     let ($($value,)+) = Local::with(&places, std::mem::take);
                     match ($($value,)+) {
                         ($(Some($value),)+) => ($($value,)+),
-                        _ => unreachable!("all of them have succeeded"),
+                        _ => unreachable!("gather_results fires after all values are stored"),
                     }
                 })
             }
         }
     )+};
-    // The place of a value is behind as many `_` as there are values before it.
+    // Adds to each Deferred the callback that stores its value. The pattern of the callback
+    // binds the place of this value, and has `_` for each value before and after it.
     (@parts $places:ident [$($before:ident)*] $value:ident $($after:ident)*) => {
         let place = $places.clone();
         let $value = $value.map_ok(move |value| {

@@ -12,10 +12,10 @@ use crate::concurrency::{Token, Tokens};
 
 /// A mutual-exclusion lock for work that takes more than one callback.
 ///
-/// Waiters are served first come, first served. Clones are handles on the same lock. Waiting
-/// for a lock whose guard the waiter itself holds never ends.
+/// Waiters are served first come, first served. Clones are handles on the same lock. The lock
+/// is not recursive: if the holder of the guard acquires the lock again, it waits for ever.
 ///
-/// # Re-entrancy
+/// # Nested releases
 ///
 /// Releasing the lock hands it to the first waiter, whose callbacks run before the release
 /// returns. If they release it in turn, and so on, these calls nest up to 8 deep; the
@@ -57,9 +57,9 @@ impl DeferredLock {
         }
     }
 
-    /// Waits for the lock. If it is free, the Deferred has its guard at once.
+    /// Waits for the lock. If the lock is free, the Deferred has the guard at once.
     ///
-    /// A cancel while it waits removes it from the queue; it fails with
+    /// Cancelling the Deferred while it waits removes it from the queue, and it fails with
     /// [`Cancelled`](crate::Cancelled).
     #[track_caller]
     #[doc(alias = "lock")]
@@ -67,12 +67,13 @@ impl DeferredLock {
         Deferred::from_receiver(self.tokens.acquire(Location::caller()))
     }
 
-    /// Calls `f` with the lock held, and releases it when the outcome of `f` is there.
+    /// Calls `f` with the lock held, and releases the lock when `f` has returned a result, or
+    /// when the Deferred that `f` has returned has one.
     ///
     /// The lock is released before the callbacks of the returned Deferred run, so the `f` of
-    /// the next waiter runs before them. A panic in `f` releases it, too.
+    /// the next waiter runs before them. A panic in `f` releases the lock, too.
     ///
-    /// A cancel while it waits drops `f` uncalled; a cancel while `f` is at work cancels the
+    /// A cancel while the lock is awaited drops `f` uncalled. A cancel after that cancels the
     /// Deferred that `f` has returned.
     #[track_caller]
     pub fn run<F, O>(&self, f: F) -> Deferred<O::Value>

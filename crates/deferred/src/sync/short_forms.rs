@@ -23,8 +23,8 @@ impl<T: Send + 'static> Deferred<T> {
         self.add_errback(move |failure| Result::<T>::Err(f(failure).into()))
     }
 
-    /// Puts a text before the message of a failure, which says what failed:
-    /// [`Failure::context`].
+    /// If the chain has a failure, puts `text` before its message, to say which operation
+    /// failed. Short for an errback that calls [`Failure::context`].
     #[track_caller]
     #[doc(alias = "with_context")]
     pub fn context(self, text: impl Into<String>) -> Self {
@@ -34,10 +34,10 @@ impl<T: Send + 'static> Deferred<T> {
 }
 
 impl<T: Send + 'static> Deferred<Deferred<T>> {
-    /// Waits for the Deferred that is the value, and goes on with its result.
+    /// Waits for the Deferred that is the value, and continues with the result of that Deferred.
     ///
-    /// With it, a callback can use `?` *and* wait for another Deferred: it returns that in
-    /// `Ok(..)`, and `flatten` waits for it.
+    /// So a callback can use `?` *and* wait for another Deferred: the callback returns the
+    /// Deferred in `Ok(..)`, and `flatten` waits for it.
     #[track_caller]
     #[doc(alias = "try_flatten")]
     pub fn flatten(self) -> Deferred<T> {

@@ -12,7 +12,7 @@ use crate::filter::{Filter, FilterBusy, FilterWaker};
 use crate::mailbox::MailboxOwner;
 use crate::panics::contain;
 
-/// How often a socket that always has more is read before others have their turn.
+/// Number of reads of one socket in a row, before the loop goes on to other descriptors.
 const READS_PER_TURN: usize = 4;
 
 impl<P: Protocol> ConnectionSource<P> {
@@ -217,16 +217,17 @@ impl<P: Protocol> ConnectionSource<P> {
 }
 
 impl<P: Protocol> Context<'_, P> {
-    /// Puts `filter` between the connection and the protocol, on top of those that are there:
-    /// what begins TLS in the middle of a connection.
+    /// Puts `filter` between the connection and the protocol, nearer to the protocol than all
+    /// filters that the connection has. `STARTTLS` uses this, for example.
     ///
-    /// What was written before goes out as it is; what is written from now on goes through
-    /// the filter, also in this handler. What has come in and was not delivered goes to the
-    /// filter when the handler returns, never to the framing, which begins anew. No
-    /// descriptors can be sent from now on.
+    /// Bytes written before this call are sent unchanged. Bytes written after it go through the
+    /// filter, even in the same handler. Input that has arrived and was not delivered goes to the
+    /// filter when the handler returns; the framing never gets it, and starts with an empty
+    /// buffer. After this call, no descriptors can be sent.
     ///
-    /// The Deferred fires when the filter is open; if it fails, the connection ends. Until then,
-    /// what is written waits, and pausing and closing do, too.
+    /// The returned Deferred fires when the filter is open. If the filter fails, the connection
+    /// ends. Until the filter is open, written bytes wait, and a pause or a close takes no
+    /// effect yet.
     ///
     /// # Errors
     ///

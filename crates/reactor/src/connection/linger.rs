@@ -1,9 +1,9 @@
 //! Lingering close: the end of a connection that this side has closed first.
 //!
-//! A socket that is closed while its peer still sends is reset by the system, which
-//! throws away what was not delivered yet: the end of our own answer. So the socket
-//! only stops sending, what comes in is discarded, and it is closed when the peer
-//! has finished too, or has had enough of time or bytes.
+//! If a socket is closed while its peer still sends, the system resets the connection, and
+//! the peer can lose the last bytes of our answer. So this side first shuts down only its
+//! sending half, and discards the input. The socket is closed when the peer has closed its
+//! side too, or after [`TIME`] or [`BYTES`] of input, whichever comes first.
 
 use std::cell::{Cell, RefCell};
 use std::net::Shutdown;
@@ -19,27 +19,30 @@ use crate::poll::{Interest, Key, Ready, Registration};
 use crate::registry::EventSource;
 use crate::sys::stream::RECV_FLAGS;
 
-/// How long the peer may take to finish.
+/// Time that the peer has to close its side.
 const TIME: Duration = Duration::from_secs(2);
 
-/// How many bytes the peer may send in that time.
+/// Number of bytes that the peer may send in [`TIME`].
 pub(super) const BYTES: usize = 4 * 1024 * 1024;
 
 pub(super) struct Linger {
     core: Rc<Core>,
     key: Key,
-    /// `None` once it is closed.
+    /// The socket; `None` once it is closed.
     registration: RefCell<Option<Registration>>,
     timeout: RefCell<Option<DelayedCall>>,
+    /// Number of bytes that the peer may still send.
     left: Cell<usize>,
 }
 
 impl Linger {
-    /// Ends sending on `registration`, and closes it in good time. It takes the
-    /// place of the source under its key.
+    /// Shuts down the sending half of the socket of `registration`, and closes the socket
+    /// later. In the registry, the `Linger` replaces the connection under the same key.
     pub(super) fn start(core: &Rc<Core>, registration: Registration) {
         let key = registration.key();
         let has_ended = SockRef::from(&registration).shutdown(Shutdown::Write);
+        // If either call errs, waiting for the peer is impossible: the drop of `registration`
+        // closes the socket now.
         if has_ended.is_err() || registration.set_interest(Interest::READABLE).is_err() {
             drop(core.registry.remove(key));
             return;
@@ -51,9 +54,10 @@ impl Linger {
             timeout: RefCell::new(None),
             left: Cell::new(BYTES),
         });
-        let late = Rc::downgrade(&linger);
+        // Weak, because the linger owns its timeout.
+        let weak = Rc::downgrade(&linger);
         let timeout = core.timers.call_later(TIME, move || {
-            if let Some(linger) = late.upgrade() {
+            if let Some(linger) = weak.upgrade() {
                 linger.close();
             }
         });
@@ -70,7 +74,7 @@ impl Linger {
         }
     }
 
-    /// Discards what has come; says whether more may come.
+    /// Reads once and discards the bytes; returns whether the peer may send more.
     fn discard(&self, buffer: &mut [u8]) -> bool {
         let registration = self.registration.borrow();
         let Some(registration) = &*registration else {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::engine::Environment;
 use crate::address::Address;
 
-/// What a [`Filter`](super::Filter) gets with each call: the way for bytes to both sides, its
-/// clock, and what it may say of itself.
+/// Argument of each method of a [`Filter`](super::Filter): passes bytes on to both sides, gives
+/// the time, and tells the connection when the filter is open or at its end.
 ///
 /// # Examples
 ///
@@ -100,22 +100,22 @@ impl<'a> Link<'a> {
         }
     }
 
-    /// Gives `bytes` to the side of the protocol.
+    /// Passes `bytes` on towards the protocol.
     pub fn deliver(&mut self, bytes: &[u8]) {
         self.up.extend_from_slice(bytes);
     }
 
-    /// Gives `bytes` to the side of the network.
+    /// Passes `bytes` on towards the network.
     pub fn send(&mut self, bytes: &[u8]) {
         self.down.extend_from_slice(bytes);
     }
 
-    /// What goes to the side of the protocol after this call: bytes are added at the end.
+    /// The buffer of [`deliver`](Self::deliver), to append bytes to it without a copy.
     pub fn up(&mut self) -> &mut Vec<u8> {
         self.up
     }
 
-    /// What goes to the side of the network after this call: bytes are added at the end.
+    /// The buffer of [`send`](Self::send), to append bytes to it without a copy.
     pub fn down(&mut self) -> &mut Vec<u8> {
         self.down
     }
@@ -153,15 +153,15 @@ impl<'a> Link<'a> {
         self.environment.now
     }
 
-    /// Has [`Filter::wake`](super::Filter::wake) called after `delay`, instead of at the time
-    /// that was set before; `None` only forgets that.
+    /// Schedules a call of [`Filter::wake`](super::Filter::wake) after `delay`. It replaces the
+    /// time that was set before; `None` only removes that time.
     pub fn wake_after(&mut self, delay: impl Into<Option<Duration>>) {
         let now = self.environment.now;
         self.state.wake_at = delay.into().map(|delay| now.saturating_add(delay));
     }
 
-    /// A handle that has [`Filter::wake`](super::Filter::wake) called, for when something is
-    /// there that the filter waits for: a Deferred's result, say.
+    /// A handle that makes the connection call [`Filter::wake`](super::Filter::wake), for a
+    /// filter that waits for another event, such as the result of a Deferred.
     pub fn waker(&self) -> FilterWaker {
         self.environment.waker.clone()
     }
@@ -172,13 +172,13 @@ impl<'a> Link<'a> {
         self.state.read_limit = limit;
     }
 
-    /// The address of the peer: as the system told it, or a filter below.
+    /// The address of the peer: from the system, or from a filter nearer to the network.
     pub fn peer(&self) -> &Address {
         self.state.peer.as_ref().unwrap_or(self.environment.peer)
     }
 
-    /// Changes the address of the peer, as the protocol and the log see it, and filters above.
-    /// It has an effect only before `connection_made`.
+    /// Changes the address of the peer that the protocol, the log, and the filters nearer to the
+    /// protocol see. It has an effect only before `connection_made`.
     pub fn set_peer(&mut self, peer: Address) {
         self.state.peer = Some(peer);
     }
@@ -265,7 +265,8 @@ impl FilterWaker {
         }))
     }
 
-    /// Has the filter woken; if the connection is over, nothing happens.
+    /// Makes the connection call [`Filter::wake`](super::Filter::wake) of its filter. Does nothing
+    /// if the connection is closed.
     pub fn wake(&self) {
         self.0.is_woken.set(true);
         (self.0.notify)();

@@ -34,15 +34,16 @@ use deferred::Result;
 
 /// Changes the bytes of a connection on their way in and out.
 ///
-/// The connection calls these methods, one at a time, and does what the filter says through
-/// the [`Link`]: [`deliver`](Link::deliver) gives bytes to the side of the protocol,
-/// [`send`](Link::send) to the side of the network. Until the filter has called
-/// [`Link::open`], what the protocol writes waits, and if the filter was there from the start,
-/// [`connection_made`](crate::Protocol::connection_made) does, too.
+/// The connection calls these methods, one at a time. The filter answers through the [`Link`]:
+/// [`deliver`](Link::deliver) passes bytes on towards the protocol, [`send`](Link::send) towards
+/// the network. Until the filter has called [`Link::open`], the connection keeps the bytes that
+/// the protocol writes; and if the connection has had the filter from the start,
+/// [`connection_made`](crate::Protocol::connection_made) is called only after `open`.
 ///
-/// An error of any method, or a panic, ends the connection: what waits to be sent is
-/// discarded, what the filter has given to [`Link::send`] still goes out. If the filter
-/// was not open yet, no protocol hears of it: the error fails the Deferred of the connect.
+/// An error of any method, or a panic, ends the connection. Bytes that the filter has given to
+/// [`Link::send`] are still sent, and those that it has not yet taken are discarded. If the
+/// filter was not open yet, no handler of the protocol is called, and the Deferred of the
+/// connect fails with the error.
 ///
 /// # Examples
 ///
@@ -82,20 +83,19 @@ use deferred::Result;
 /// # Ok::<(), deferred::Failure>(())
 /// ```
 pub trait Filter: 'static {
-    /// Begins: called once, before everything else. Without an implementation, the filter is
-    /// open at once.
+    /// Called once, before all other methods. The default implementation opens the filter.
     ///
     /// # Errors
     ///
-    /// The connection is not wanted.
+    /// An error refuses the connection.
     fn start(&mut self, link: &mut Link<'_>) -> Result<()> {
         link.open();
         Ok(())
     }
 
-    /// Takes bytes from the network, never none, and gives how many of them it has
-    /// consumed. The rest comes again, with what has arrived behind it; while more than
-    /// 64 KiB of such a rest waits, the connection is not read from.
+    /// Takes at least one byte from the network, and returns the number of bytes that it has
+    /// consumed. The next call gets the rest again, with the bytes that have arrived after it.
+    /// While more than 64 KiB of such a rest waits, the connection is not read from.
     ///
     /// The bytes may be changed in place.
     ///
@@ -104,8 +104,8 @@ pub trait Filter: 'static {
     /// The input is not what this filter reads.
     fn receive(&mut self, input: &mut [u8], link: &mut Link<'_>) -> Result<usize>;
 
-    /// Hears that nothing more will come from the network. Without an implementation, it
-    /// passes that on: [`Link::end`].
+    /// Called when the network has no more bytes. The default implementation calls
+    /// [`Link::end`], which passes the end on towards the protocol.
     ///
     /// # Errors
     ///
@@ -116,39 +116,40 @@ pub trait Filter: 'static {
         Ok(())
     }
 
-    /// Takes bytes from the protocol, never none, and gives how many of them it has taken. The
-    /// rest comes again after the next [`wake`](Self::wake), or when more was received or
-    /// sent. Not called before the filter is open.
+    /// Takes at least one byte from the protocol, and returns the number of bytes that it has
+    /// taken. A later call gets the rest again: after the next [`wake`](Self::wake), or when more
+    /// was received or sent. Not called before the filter is open.
     ///
     /// # Errors
     ///
-    /// The connection cannot go on.
+    /// An error ends the connection.
     fn send(&mut self, bytes: &[u8], link: &mut Link<'_>) -> Result<usize>;
 
-    /// Hears that the protocol will send nothing more, and adds what has to stand at the end.
-    /// Gives whether that is all: if not, it is called again after the next
-    /// [`wake`](Self::wake).
+    /// Called when the protocol will send no more bytes. The filter sends its own last bytes
+    /// with [`Link::send`], and returns `true` when these are all. If it returns `false`,
+    /// `finish` is called again after the next [`wake`](Self::wake).
     ///
     /// # Errors
     ///
-    /// The connection cannot go on.
+    /// An error ends the connection.
     fn finish(&mut self, link: &mut Link<'_>) -> Result<bool> {
         let _ = link;
         Ok(true)
     }
 
-    /// Called when the time of [`Link::wake_after`] has come, or a [`FilterWaker`] was used;
-    /// now and then it is called for neither reason.
+    /// Called when the time of [`Link::wake_after`] has come, or after a
+    /// [`FilterWaker::wake`]. It may also be called for neither reason.
     ///
     /// # Errors
     ///
-    /// The connection cannot go on: for instance, the peer has taken too long.
+    /// An error ends the connection: for instance, because the peer has taken too long.
     fn wake(&mut self, link: &mut Link<'_>) -> Result<()> {
         let _ = link;
         Ok(())
     }
 
-    /// Tells what it knows of the connection, if asked for it: see [`InfoRequest`].
+    /// Answers a request for facts about the connection, such as the header that the filter has
+    /// read: see [`InfoRequest`].
     fn info(&self, request: &mut InfoRequest<'_>) {
         let _ = request;
     }

@@ -92,19 +92,19 @@ pub(crate) fn is_woken() -> bool {
     LOOPS.try_with(|loops| loops.is_woken.get()) == Ok(true)
 }
 
-/// The same; from now on, it has not.
+/// Like [`is_woken`], and clears the mark.
 #[inline]
 pub(crate) fn take_woken() -> bool {
     LOOPS.try_with(|loops| loops.is_woken.replace(false)) == Ok(true)
 }
 
-/// Whether a loop has a turn on this thread.
-/// Has the loop of this thread look for work of every kind before it waits.
+/// Makes the loop of this thread look for work of every kind before it waits.
 pub(crate) fn mark_woken() {
     // A thread that is ending has no loop that waits.
     let _ = LOOPS.try_with(|loops| loops.is_woken.set(true));
 }
 
+/// Whether a loop is in a turn on this thread.
 pub(crate) fn is_any_turning() -> bool {
     LOOPS.try_with(|loops| loops.turning.get() > 0) == Ok(true)
 }

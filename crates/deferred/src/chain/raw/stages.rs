@@ -50,10 +50,10 @@ pub(crate) trait Queued<C: RunsStages, T>: Fits<C::Flavour> {
 ///
 /// Dropping it drops the stages in order, containing panics.
 ///
-/// It is three pointers into buffers elsewhere: to add a stage reads two of them, to run one
-/// the other two. The first buffer is the room of the core. A stage that does not fit moves
-/// all records to a buffer on the heap; when that is full, another follows it, and a link (a
-/// record like that of a stage) leads there.
+/// It is three pointers into buffers: adding a stage reads `tail` and `limit`, and running one
+/// reads `head` and `tail`. The first buffer is the room of the core. A stage that does not fit
+/// moves all records to a buffer on the heap; when that is full, another follows it, and a link
+/// (a record like that of a stage) leads there.
 ///
 /// A buffer on the heap stays when the queue is empty, and is used again.
 pub(crate) struct Stages<C: RunsStages> {

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-/// Why a [`LoopingCall`](crate::LoopingCall) was not started, or not changed.
+/// Why a method of [`LoopingCall`](crate::LoopingCall) could not start it, or could not reset it.
 ///
 /// # Examples
 ///
@@ -24,12 +24,12 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LoopingCallError {
-    /// The loop runs already.
+    /// The looping call runs already.
     AlreadyRunning,
-    /// The loop was stopped, but its last call, or the Deferred that this returned, has not
-    /// ended.
+    /// The looping call was stopped, but the last call of its closure has not returned, or the
+    /// Deferred which that call returned has no result yet.
     StillCalling,
-    /// The loop was not started, or has ended.
+    /// The looping call was not started, or has ended.
     NotRunning,
 }
 
