@@ -191,7 +191,7 @@ pub(crate) type Ticketer = Arc<dyn rustls::server::ProducesTickets>;
 
 pub(crate) fn ticketer(common: &Common) -> Result<Ticketer, TlsConfigError> {
     let wanted = common.provider;
-    let refused = |error| TlsConfigError::refused("tickets", error);
+    let refused = |error: Error| TlsConfigError::refused("tickets", error);
     #[cfg(feature = "ring")]
     if matches!(wanted, None | Some(Provider::Ring)) {
         return rustls::crypto::ring::Ticketer::new().map_err(refused);
