@@ -28,7 +28,8 @@ fn write_json(name: &str) -> PathBuf {
         .status()
         .expect("cargo can be run");
     assert!(status.success(), "rustdoc failed for {name}");
-    target.join("doc").join(format!("{name}.json"))
+    let file = format!("{}.json", name.replace('-', "_"));
+    target.join("doc").join(file)
 }
 
 /// Whether this file has the version of the format that is understood here.
@@ -91,4 +92,9 @@ fn deferred_is_as_listed() {
 #[test]
 fn reactor_is_as_listed() {
     compare("reactor");
+}
+
+#[test]
+fn reactor_tls_is_as_listed() {
+    compare("reactor-tls");
 }

@@ -33,6 +33,9 @@ fn the_descriptions_of_the_table_are_understood() {
         "systemd:INET6:index=1",
         "systemd:domain=UNIX:name=web",
         "systemd:name=web",
+        "haproxy:from=192.0.2.7:tcp:80",
+        "haproxy:from=192.0.2.7,2001\\:db8\\:\\:7:unix:/run/service:mode=660",
+        "haproxy:from=any:tcp:80:interface=127.0.0.1",
     ] {
         assert_eq!(server(text), Ok(()), "{text}");
     }
@@ -58,7 +61,7 @@ fn the_descriptions_of_the_table_are_understood() {
 #[test]
 fn what_is_wrong_is_said() {
     use EndpointErrorKind::{BadEscape, BadValue, Missing, Unexpected, UnknownPrefix};
-    let there_are = "there are: fd, stdio, systemd, tcp, tcp4, tcp6, unix";
+    let there_are = "there are: fd, haproxy, stdio, systemd, tcp, tcp4, tcp6, unix";
     for (text, kind, message) in [
         (
             "tpc:80",
@@ -88,6 +91,10 @@ fn what_is_wrong_is_said() {
         ("unix:/run/x:lockfile=maybe", BadValue, "is neither 1 nor 0"),
         ("fd:-1", BadValue, "fd \"-1\""),
         ("systemd:domain=APPLETALK", BadValue, "INET6"),
+        ("haproxy:tcp:80", Missing, "who may send a PROXY header"),
+        ("haproxy:from=any", Missing, "no endpoint behind it"),
+        ("haproxy:from=example.org:tcp:80", BadValue, "addresses"),
+        ("haproxy:from=:tcp:80", BadValue, "addresses"),
         ("tcp:80\\", BadEscape, "behind a backslash"),
     ] {
         let error = server(text).expect_err(text);

@@ -1,8 +1,8 @@
 //! Endpoints, typed and by strings: connecting, listening, one over another.
 
 use std::cell::Cell;
-use std::io;
-use std::net::SocketAddr;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use deferred::{Cancelled, Deferred, Failure, Result, fail, succeed};
 use reactor::endpoint::{
     Accept, AnyPort, Begin, ClientEndpoint, Connect, ConnectionLimits, EndpointError,
     EndpointParser, InheritedFd, Listen, PendingConnection, ServerEndpoint, TooManyConnections,
+    WithFilter,
 };
 use reactor::testing::TestReactor;
 use reactor::{
@@ -450,6 +451,64 @@ impl Accept for ShiftedAccept {
 }
 
 #[test]
+fn both_sides_of_an_endpoint_with_a_filter_have_it() {
+    let reactor = TestReactor::new();
+    let shifted = |shift| WithFilter::new("tcp:80:interface=192.0.2.1", move |_| Shift::new(shift));
+    let port = settled(&reactor, shifted(1).listen(&reactor, || Lengths)).expect("free");
+    assert!(port.is_listening());
+    let client = WithFilter::new("192.0.2.1:80", |peer: &Address| {
+        assert_eq!(peer.to_string(), "192.0.2.1:80");
+        Shift::new(1)
+    });
+    let answer = settled(&reactor, question(&reactor, client)).expect("an answer");
+    assert_eq!(answer, "4");
+    // The stops of the outer one reach the inner one.
+    settled(&reactor, port.stop_listening()).expect("it stops");
+    assert!(!port.is_listening());
+}
+
+/// Writes the address of its peer.
+struct WhoAmI;
+
+impl Protocol for WhoAmI {
+    type Framing = Lines;
+
+    fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
+        cx.send_line(cx.peer().to_string());
+        cx.lose_connection();
+        Ok(())
+    }
+}
+
+#[test]
+fn a_server_behind_a_load_balancer_sees_the_clients() {
+    let reactor = reactor();
+    let ask_behind = |endpoint: &str| {
+        let port = result_of(&reactor, endpoint.listen(&reactor, || WhoAmI)).expect("free");
+        let address = port.address().as_inet().expect("it is TCP");
+        let mut socket = TcpStream::connect(address).expect("it listens");
+        socket
+            .write_all(b"PROXY TCP4 203.0.113.9 192.0.2.1 50000 443\r\n")
+            .expect("it fits");
+        let (mut answer, mut is_over) = (Vec::new(), false);
+        socket.set_nonblocking(true).expect("a socket");
+        turn_until(&reactor, || {
+            match socket.read_to_end(&mut answer) {
+                Err(error) => is_over = error.kind() != io::ErrorKind::WouldBlock,
+                Ok(_) => is_over = true,
+            }
+            is_over
+        });
+        String::from_utf8(answer).expect("it is text")
+    };
+    let from_here = ask_behind("haproxy:from=127.0.0.1:tcp:0:interface=127.0.0.1");
+    assert_eq!(from_here, "203.0.113.9:50000\r\n");
+    let from_elsewhere =
+        ask_behind("haproxy:from=192.0.2.7,2001\\:db8\\:\\:7:tcp:0:interface=127.0.0.1");
+    assert_eq!(from_elsewhere, "", "it is no sender that is allowed");
+}
+
+#[test]
 fn connections_of_endpoints_go_through_filters_of_endpoints_over_them() {
     let reactor = TestReactor::new();
     for (server, client) in [
@@ -651,7 +710,7 @@ fn ports_of_endpoints_pause_and_resume() {
     let port = result_of(&reactor, listening).expect("free");
     port.pause_accepting();
     let address = port.address().as_inet().expect("TCP");
-    let client = std::net::TcpStream::connect(address).expect("the system accepts");
+    let client = TcpStream::connect(address).expect("the system accepts");
     for _ in 0..5 {
         reactor
             .turn(Some(Duration::from_millis(1)))

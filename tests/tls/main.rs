@@ -2,6 +2,7 @@
 
 mod certificates;
 mod connections;
+mod endpoints;
 mod errors;
 mod handshakes;
 mod programs;

@@ -104,10 +104,19 @@ impl TlsClient {
     ///
     /// `name` is neither.
     pub fn filter(&self, name: &str) -> std::result::Result<TlsFilter, TlsConfigError> {
+        Ok(self.filters(name)?())
+    }
+
+    /// What makes the filters of connections to `name`.
+    pub(crate) fn filters(
+        &self,
+        name: &str,
+    ) -> std::result::Result<impl Fn() -> TlsFilter + use<>, TlsConfigError> {
         let server_name = adapter::server_name(name).ok_or_else(|| TlsConfigError::BadName {
             name: name.to_owned(),
         })?;
-        Ok(TlsFilter::new(Side::Client(self.clone(), server_name)))
+        let client = self.clone();
+        Ok(move || TlsFilter::new(Side::Client(client.clone(), server_name.clone())))
     }
 }
 

@@ -85,6 +85,7 @@
 
 mod adapter;
 mod client;
+mod endpoint;
 mod error;
 mod factory;
 mod filter;
@@ -96,6 +97,7 @@ mod settings;
 mod start_tls;
 
 pub use self::client::{TlsClient, TlsClientBuilder};
+pub use self::endpoint::WithTls;
 pub use self::error::{TlsConfigError, TlsError, TlsErrorKind};
 pub use self::factory::TlsFactory;
 pub use self::filter::TlsFilter;

@@ -5,13 +5,14 @@ use std::os::fd::RawFd;
 
 use super::client::ClientEndpoint;
 use super::descriptor::InheritedFd;
-use super::parse::{Arguments, EndpointError, EndpointParser};
+use super::parse::{Arguments, EndpointError, EndpointErrorKind, EndpointParser};
 use super::server::ServerEndpoint;
 use super::stdio::Stdio;
 use super::systemd::{SocketFamily, SystemdSocket};
 use super::tcp::host_port;
 
 use crate::address::UnixAddress;
+use crate::filter::proxy_protocol::ProxyProtocol;
 use crate::tcp::{Family, TcpConnectOptions, TcpListenOptions};
 use crate::unix::{UnixConnectOptions, UnixListenOptions};
 
@@ -53,6 +54,7 @@ fn add_to(parser: EndpointParser) -> EndpointParser {
         .with_client("fd", fd_client)
         .with_server("fd", fd_server)
         .with_server("systemd", systemd_server)
+        .with_server("haproxy", haproxy_server)
 }
 
 fn tcp_client(arguments: &mut Arguments<'_>, family: Family) -> Result<Client> {
@@ -174,4 +176,34 @@ fn systemd_server(arguments: &mut Arguments<'_>) -> Result<Server> {
         Some(family) => socket.expect_family(family),
         None => socket,
     }))
+}
+
+fn haproxy_server(arguments: &mut Arguments<'_>) -> Result<Server> {
+    // No default: a sender of a header may claim any address.
+    let Some(from) = arguments.keyword("from") else {
+        let message = "it has no from, which says who may send a PROXY header: addresses, or any";
+        return Err(EndpointError::new(
+            EndpointErrorKind::Missing,
+            message.to_owned(),
+        ));
+    };
+    let proxy = if from == "any" {
+        ProxyProtocol::from_any()
+    } else {
+        let addresses = from.split(',').map(str::parse::<IpAddr>);
+        let addresses: std::result::Result<Vec<_>, _> = addresses.collect();
+        ProxyProtocol::from_addresses(addresses.map_err(|_not_an_address| {
+            EndpointError::bad_value("from", &from, "must be addresses, between commas, or any")
+        })?)
+    };
+    let endpoint = arguments.rest();
+    if endpoint.is_empty() {
+        let message = "it has no endpoint behind it, such as tcp:8080";
+        return Err(EndpointError::new(
+            EndpointErrorKind::Missing,
+            message.to_owned(),
+        ));
+    }
+    let endpoint = arguments.parser().server(&endpoint)?;
+    Ok(Box::new(proxy.endpoint(endpoint)))
 }

@@ -43,6 +43,7 @@ mod systemd;
 mod tcp;
 mod text;
 mod unix;
+mod with_filter;
 
 pub use self::any_port::AnyPort;
 pub use self::client::{ClientEndpoint, Connect};
@@ -53,3 +54,4 @@ pub use self::pending::PendingConnection;
 pub use self::server::{Accept, Begin, Listen, ServerEndpoint};
 pub use self::stdio::Stdio;
 pub use self::systemd::SystemdSocket;
+pub use self::with_filter::WithFilter;

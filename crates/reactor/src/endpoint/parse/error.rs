@@ -57,7 +57,7 @@ pub enum EndpointErrorKind {
 }
 
 impl EndpointError {
-    pub(super) fn new(kind: EndpointErrorKind, message: String) -> Self {
+    pub(in crate::endpoint) fn new(kind: EndpointErrorKind, message: String) -> Self {
         Self {
             text: String::new(),
             kind,

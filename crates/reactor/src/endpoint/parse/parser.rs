@@ -30,6 +30,7 @@ type Server = Box<dyn ServerEndpoint>;
 /// | `stdio:` | standard input and output, as one connection |
 /// | `fd:NUMBER` | an inherited socket that listens |
 /// | `systemd:[domain=INET][:index=N]` or `:name=NAME` | a socket that systemd passes |
+/// | `haproxy:from=IP[,IP…]:ENDPOINT` | another server endpoint, whose connections begin with a PROXY header, from these senders only; `from=any` for all |
 ///
 /// | client | |
 /// |---|---|
@@ -39,7 +40,7 @@ type Server = Box<dyn ServerEndpoint>;
 /// | `stdio:` | standard input and output |
 /// | `fd:NUMBER`, `fd:IN:OUT` | an inherited connection: one socket, or two pipes |
 ///
-/// A parser is a value. Other crates add their prefixes to it (`tls:` is one), and so may you.
+/// A parser is a value. Other crates add their prefixes to it (`tls:` of `reactor-tls` is one), and so may you.
 /// There is no global list, so that one part of a program cannot change what another part
 /// understands.
 ///
