@@ -8,7 +8,7 @@ use crate::handle::ReactorHandle;
 
 /// Finds the addresses of a name: see [`ReactorHandle::set_resolver`].
 ///
-/// Any closure of this shape is one. [`SystemResolver`] is what asks the system.
+/// Any closure of this shape is one. [`SystemResolver`](crate::SystemResolver) asks the system.
 ///
 /// # Examples
 ///

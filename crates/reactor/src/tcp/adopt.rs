@@ -76,10 +76,10 @@ impl ReactorHandle {
     /// Makes a connection of a socket that is connected already: TCP, or UNIX.
     ///
     /// The reactor owns it from now on. Others may share it: it stays blocking if it was, and
-    /// all other options stay as they are, `TCP_NODELAY` too (see [`Context::set_nodelay`]).
+    /// all other options stay as they are, `TCP_NODELAY` too (see [`Connection::set_nodelay`]).
     /// The protocol has its `connection_made` called before this returns.
     ///
-    /// [`Context::set_nodelay`]: crate::Context::set_nodelay
+    /// [`Connection::set_nodelay`]: crate::Connection::set_nodelay
     ///
     /// # Errors
     ///
