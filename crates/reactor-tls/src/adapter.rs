@@ -191,16 +191,20 @@ pub(crate) type Ticketer = Arc<dyn rustls::server::ProducesTickets>;
 
 pub(crate) fn ticketer(common: &Common) -> Result<Ticketer, TlsConfigError> {
     let wanted = common.provider;
-    let refused = |error: Error| TlsConfigError::refused("tickets", error);
     #[cfg(feature = "ring")]
     if matches!(wanted, None | Some(Provider::Ring)) {
-        return rustls::crypto::ring::Ticketer::new().map_err(refused);
+        return rustls::crypto::ring::Ticketer::new().map_err(refused_tickets);
     }
     #[cfg(feature = "aws-lc-rs")]
     if matches!(wanted, None | Some(Provider::AwsLcRs)) {
-        return rustls::crypto::aws_lc_rs::Ticketer::new().map_err(refused);
+        return rustls::crypto::aws_lc_rs::Ticketer::new().map_err(refused_tickets);
     }
     Err(TlsConfigError::NoProvider { wanted })
+}
+
+#[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
+fn refused_tickets(error: Error) -> TlsConfigError {
+    TlsConfigError::refused("tickets", error)
 }
 
 pub(crate) fn server(
