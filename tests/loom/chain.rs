@@ -10,8 +10,8 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
-use deferred::sync::{Deferred, Trigger, fail};
 use deferred::errors::WaitCycle;
+use deferred::sync::{Deferred, Trigger, fail};
 use deferred::{Cancelled, Failure};
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
