@@ -9,8 +9,8 @@
 //!
 //! `transport` has what is to be sent and says when the connection is over; it knows nothing
 //! of protocols. `source` calls the protocol: only from the loop, and never one handler inside
-//! another; `reading` is the path of bytes that come in, `backpressure` pauses reading and
-//! producers. Jobs for the protocol are in its mailbox.
+//! another; `opening` begins the connection, `reading` is the path of bytes that come in,
+//! `backpressure` pauses reading and producers. Jobs for the protocol are in its mailbox.
 //!
 //! `context` is what the protocol's handlers act through, `handle` what others do;
 //! `backpressure` and `socket_options` have further methods of both.
@@ -26,6 +26,7 @@ mod idle;
 mod keepalive;
 mod limits;
 mod linger;
+mod opening;
 mod output;
 mod progress;
 mod protocol;
@@ -41,6 +42,7 @@ pub use self::factory::Factory;
 pub use self::handle::Connection;
 pub use self::keepalive::KeepAlive;
 pub use self::limits::WriteLimits;
+pub(crate) use self::opening::NewConnection;
 pub use self::protocol::{Frame, Protocol};
 pub use self::pump::pump;
-pub(crate) use self::source::{ConnectionSource, Duplex, NewConnection};
+pub(crate) use self::source::{ConnectionSource, Duplex};
