@@ -54,7 +54,7 @@ impl Session {
 
     /// Closes the connection when it fires; each line resets it.
     fn expect_a_line(&mut self, cx: &mut Context<'_, Self>) {
-        let _ = self.hang_up.cancel();
+        self.hang_up.cancel();
         let max_silence = Duration::from_secs(self.limits.max_silence);
         self.hang_up = cx.call_later(max_silence, |_this, cx| {
             cx.send_line("is anybody there? bye");
@@ -63,7 +63,7 @@ impl Session {
     }
 
     fn sleep(&mut self, cx: &mut Context<'_, Self>, duration: Duration) {
-        let _ = self.hang_up.cancel();
+        self.hang_up.cancel();
         // Read no further command until this one is answered, so that answers stay in order.
         cx.pause_reading();
         cx.when_or_cancel(sleep(cx.reactor(), duration), |this, cx, _slept| {

@@ -96,25 +96,24 @@ impl ReactorHandle {
         on_close: Option<OnClose>,
         filter: Option<Box<dyn Filter>>,
     ) -> Deferred<Connection<P>> {
-        let adopt = || -> deferred::Result<_> {
+        let open = || -> deferred::Result<_> {
             let core = self.core()?;
-            let connection = of_pipes(&core, input, output)?;
-            Ok((core, connection))
-        };
-        match adopt() {
-            Ok((core, connection)) => {
-                let keys = connection.keys.clone();
-                let connection = NewConnection {
-                    on_close,
-                    filter,
-                    ..connection
-                };
-                ConnectionSource::open(&core, connection, protocol, |source| {
+            let connection = NewConnection {
+                on_close,
+                filter,
+                ..of_pipes(&core, input, output)?
+            };
+            let keys = connection.keys.clone();
+            Ok(ConnectionSource::open(
+                &core,
+                connection,
+                protocol,
+                |source| {
                     add(&core, &keys, source);
-                })
-            }
-            Err(failure) => fail(failure),
-        }
+                },
+            ))
+        };
+        open().unwrap_or_else(fail)
     }
 }
 

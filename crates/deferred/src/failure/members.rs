@@ -64,7 +64,7 @@ impl fmt::Display for FirstError {
 impl fmt::Debug for FirstError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")?;
-        Members::First(self).tell(f)
+        Members::First(self).write_stories(f)
     }
 }
 
@@ -152,7 +152,7 @@ impl fmt::Display for FailureGroup {
 impl fmt::Debug for FailureGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")?;
-        Members::Group(self).tell(f)
+        Members::Group(self).write_stories(f)
     }
 }
 
@@ -171,8 +171,8 @@ pub(super) fn members_of<'a>(error: &'a (dyn Error + 'static)) -> Option<Members
 }
 
 impl Members<'_> {
-    /// Tells the full story of each, indented, each line beginning with a line break.
-    pub(super) fn tell(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Writes the full story of each, indented, each line beginning with a line break.
+    pub(super) fn write_stories(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         tell_inside(f, |f| match self {
             Self::First(first) => tell_member(f, first.index, first.failure()),
             Self::Group(group) => {

@@ -38,7 +38,7 @@ impl fmt::Debug for Failure {
         // Each member prints its own members.
         self.chain()
             .find_map(members_of)
-            .map_or(Ok(()), |members| members.tell(f))?;
+            .map_or(Ok(()), |members| members.write_stories(f))?;
         if let Some(backtrace) = self.backtrace() {
             write!(f, "\n  backtrace:\n{backtrace}")?;
         }

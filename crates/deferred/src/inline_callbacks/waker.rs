@@ -146,7 +146,7 @@ impl Wake for TaskWaker {
             Some(Ok(hook)) => hook,
             _ => self.inbox.put(|mail| mail.woken.push(Arc::clone(self))),
         };
-        tell(hook);
+        call_hook(hook);
         // An executor that polls for the first time sets the flag before it tests for mail,
         // and this puts mail in before it tests the flag: so one of the two sees the other.
         if self.inbox.has_executor.load(Ordering::SeqCst) {
@@ -162,7 +162,7 @@ impl Drop for TaskWaker {
     fn drop(&mut self) {
         let slot = *self.slot.get_mut();
         if slot != NOT_KEPT {
-            tell(self.inbox.put(|mail| mail.released.push(slot)));
+            call_hook(self.inbox.put(|mail| mail.released.push(slot)));
         }
         let poller = lock(&self.poller).take();
         drop_contained(poller);
@@ -196,7 +196,7 @@ impl OwnWaker {
     }
 }
 
-fn tell(hook: Option<Hook>) {
+fn call_hook(hook: Option<Hook>) {
     if let Some(hook) = hook {
         run_contained("the wake hook", || hook());
     }
@@ -432,7 +432,7 @@ pub(super) fn replace_hook(hook: Option<Hook>) {
         return;
     };
     drop_contained((in_inbox, own));
-    tell(hook.filter(|_| is_due));
+    call_hook(hook.filter(|_| is_due));
 }
 
 /// Notes that an executor polls Deferreds on this thread.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use deferred::{Deferred, DelayedCall, Failure, Result, Trigger, defer_later, fail, succeed};
+use deferred::{Deferred, DelayedCall, Result, Trigger, defer_later, fail, succeed};
 
 use crate::address::{Address, UnixAddress};
 use crate::connection::{Connection, ConnectionSource, NewConnection, OnClose, Protocol};
@@ -137,8 +137,7 @@ impl Attempt {
     /// The trigger for the outcome, once.
     fn take_trigger(&self) -> Option<Trigger<io::Result<Connected>>> {
         let Outcome { trigger, timeout } = self.outcome.take()?;
-        // It may be what called this.
-        let _ = timeout.cancel();
+        timeout.cancel();
         Some(trigger)
     }
 
@@ -226,14 +225,8 @@ impl Connected {
         protocol: P,
         on_close: Option<OnClose>,
     ) -> Result<Connection<P>> {
+        let connection = self.take_connection(on_close, None)?;
         let attempt = &self.0;
-        let Some(stream) = attempt.stream.take() else {
-            return Err(Failure::new(ReactorGone));
-        };
-        let connection = NewConnection {
-            on_close,
-            ..NewConnection::new(stream, attempt.key, attempt.address.clone())
-        };
         let (source, begun) =
             ConnectionSource::start(&attempt.core, connection, protocol, |source| {
                 attempt.core.registry.replace(attempt.key, source);
@@ -241,9 +234,7 @@ impl Connected {
         begun?;
         Ok(Connection::new(Rc::downgrade(&source)))
     }
-}
 
-impl Connected {
     /// As [`into_connection`](Self::into_connection), behind `filter`; the Deferred fires when the
     /// connection is made.
     pub(crate) fn open<P: Protocol>(
@@ -252,17 +243,28 @@ impl Connected {
         on_close: Option<OnClose>,
         filter: Option<Box<dyn Filter>>,
     ) -> Deferred<Connection<P>> {
-        let attempt = &self.0;
-        let Some(stream) = attempt.stream.take() else {
-            return fail(ReactorGone);
+        let connection = match self.take_connection(on_close, filter) {
+            Ok(connection) => connection,
+            Err(gone) => return fail(gone),
         };
-        let connection = NewConnection {
+        let attempt = &self.0;
+        ConnectionSource::open(&attempt.core, connection, protocol, |source| {
+            attempt.core.registry.replace(attempt.key, source);
+        })
+    }
+
+    /// The parts of the connection. Errs if the reactor has gone and has taken the stream.
+    fn take_connection(
+        &self,
+        on_close: Option<OnClose>,
+        filter: Option<Box<dyn Filter>>,
+    ) -> Result<NewConnection, ReactorGone> {
+        let attempt = &self.0;
+        let stream = attempt.stream.take().ok_or(ReactorGone)?;
+        Ok(NewConnection {
             on_close,
             filter,
             ..NewConnection::new(stream, attempt.key, attempt.address.clone())
-        };
-        ConnectionSource::open(&attempt.core, connection, protocol, |source| {
-            attempt.core.registry.replace(attempt.key, source);
         })
     }
 }

@@ -158,8 +158,8 @@ struct Dialer<F: ClientFactory> {
 }
 
 impl<F: ClientFactory> Dialer<F> {
-    /// Tells the factory: later, if it is what called this.
-    fn tell(self: Rc<Self>, f: impl FnOnce(&mut F, &Connector<F::Protocol>) + 'static) {
+    /// Calls the factory: from the loop, if the factory is what called this.
+    fn call_factory(self: Rc<Self>, f: impl FnOnce(&mut F, &Connector<F::Protocol>) + 'static) {
         let connector = Connector {
             client: Rc::<Self>::clone(&self),
         };
@@ -167,7 +167,8 @@ impl<F: ClientFactory> Dialer<F> {
             return contain("a client's factory", || f(&mut factory, &connector));
         }
         let me = Rc::clone(&self);
-        self.reactor.call_later(Duration::ZERO, move || me.tell(f));
+        self.reactor
+            .call_later(Duration::ZERO, move || me.call_factory(f));
     }
 }
 
@@ -195,15 +196,15 @@ impl<F: ClientFactory> Client<F::Protocol> for Dialer<F> {
     }
 
     fn started(self: Rc<Self>) {
-        self.tell(|factory, connector| factory.started_connecting(connector));
+        self.call_factory(|factory, connector| factory.started_connecting(connector));
     }
 
     fn failed(self: Rc<Self>, failure: Failure) {
-        self.tell(|factory, connector| factory.connection_failed(connector, failure));
+        self.call_factory(|factory, connector| factory.connection_failed(connector, failure));
     }
 
     fn lost(self: Rc<Self>, reason: ConnectionClosed) {
-        self.tell(|factory, connector| factory.connection_lost(connector, reason));
+        self.call_factory(|factory, connector| factory.connection_lost(connector, reason));
     }
 }
 

@@ -99,8 +99,7 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn cancel(self) {
-        // `cancel` errs if this runs from that very timer; harmless.
-        let _ = self.look.cancel();
+        self.look.cancel();
     }
 }
 
@@ -114,8 +113,7 @@ pub(super) struct Idle {
 
 impl Idle {
     pub(super) fn cancel(self) {
-        // As above.
-        let _ = self.look.cancel();
+        self.look.cancel();
     }
 }
 

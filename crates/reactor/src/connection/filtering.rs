@@ -7,13 +7,11 @@ use super::flags::Flags;
 use super::handle::Connection;
 use super::protocol::Protocol;
 use super::source::ConnectionSource;
+use crate::core::READS_PER_TURN;
 use crate::error::{ConnectionClosed, Gone};
 use crate::filter::{Filter, FilterBusy, FilterWaker};
 use crate::mailbox::MailboxOwner;
 use crate::panics::contain;
-
-/// Number of reads of one socket in a row, before the loop goes on to other descriptors.
-const READS_PER_TURN: usize = 4;
 
 impl<P: Protocol> ConnectionSource<P> {
     /// What wakes the filters of this connection.

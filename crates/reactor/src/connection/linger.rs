@@ -69,8 +69,7 @@ impl Linger {
         drop(self.registration.take());
         drop(self.core.registry.remove(self.key));
         if let Some(timeout) = self.timeout.take() {
-            // `cancel` errs if this runs from that very timer; harmless.
-            let _ = timeout.cancel();
+            timeout.cancel();
         }
     }
 

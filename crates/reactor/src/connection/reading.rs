@@ -3,15 +3,12 @@
 use super::flags::Flags;
 use super::protocol::Protocol;
 use super::source::{ConnectionSource, Open};
+use crate::core::READS_PER_TURN;
 use crate::error::ConnectionClosed;
 use crate::framing::{Decoded, Framing};
 use crate::mailbox::MailboxOwner;
 
 use deferred::Failure;
-
-/// Number of reads of one connection in a turn, so that one which always has more does not
-/// keep the others waiting.
-const READS_PER_TURN: usize = 4;
 
 impl<P: Protocol> ConnectionSource<P> {
     #[inline]

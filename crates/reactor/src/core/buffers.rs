@@ -4,6 +4,10 @@ use std::cell::{Cell, RefCell};
 
 const READ_BUFFER: usize = 64 * 1024;
 
+/// Maximum number of reads of one descriptor in a turn, so that a descriptor that always has
+/// more input does not starve the others.
+pub(crate) const READS_PER_TURN: usize = 4;
+
 /// Largest capacity of a spare out-buffer, and the number of spares that are kept.
 const SPARE_CAPACITY: usize = 64 * 1024;
 const SPARE_BUFFERS: usize = 16;

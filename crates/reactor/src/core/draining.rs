@@ -99,8 +99,7 @@ impl Core {
     pub(super) fn end_draining(&self) {
         self.state.set(Lifecycle::ShuttingDown);
         if let Some(draining) = self.draining.take() {
-            // `cancel` errs if the timer has fired; harmless.
-            let _ = draining.timeout.cancel();
+            draining.timeout.cancel();
             // `callback` errs if the wait was cancelled; then nothing waits.
             let _ = draining.done.callback(());
         }
@@ -109,8 +108,7 @@ impl Core {
     /// Forgets a shutdown that waits: the loop has crashed, or is dropped.
     pub(super) fn forget_draining(&self) {
         if let Some(draining) = self.draining.take() {
-            // `cancel` errs if this runs from that very timer; harmless.
-            let _ = draining.timeout.cancel();
+            draining.timeout.cancel();
         }
     }
 }

@@ -34,7 +34,7 @@ use std::time::Duration;
 use deferred::TimerQueue;
 
 use self::buffers::Buffers;
-pub(crate) use self::buffers::Spare;
+pub(crate) use self::buffers::{READS_PER_TURN, Spare};
 pub use self::counters::Counters;
 use self::counters::Counting;
 use self::draining::Draining;

@@ -34,8 +34,8 @@ const MAX_BETWEEN: usize = 64 * 1024;
 /// # Ok::<(), deferred::Failure>(())
 /// ```
 pub struct Pair<L, U> {
-    lower: Part<L>,
-    upper: Part<U>,
+    lower: Half<L>,
+    upper: Half<U>,
     /// Bytes that the lower filter has delivered and the upper one has not consumed.
     between_up: Vec<u8>,
     /// Bytes that the upper filter has sent and the lower one has not taken.
@@ -57,7 +57,7 @@ pub(super) struct Between {
 }
 
 /// One of the two filters, with the state that it has set through its [`Link`].
-struct Part<F> {
+struct Half<F> {
     filter: F,
     state: LinkState,
 }
@@ -72,11 +72,11 @@ impl<L: Filter, U: Filter> Pair<L, U> {
     /// that are under way above it.
     pub(super) fn over(lower: L, state: LinkState, upper: U, between: Between) -> Self {
         Self {
-            lower: Part {
+            lower: Half {
                 filter: lower,
                 state,
             },
-            upper: Part {
+            upper: Half {
                 filter: upper,
                 state: LinkState::default(),
             },
@@ -94,7 +94,7 @@ impl<L: Filter, U: Filter> Pair<L, U> {
         f: impl FnOnce(&mut L, &mut Link<'_>) -> Result<R>,
     ) -> Result<R> {
         let (_, down, environment) = link.both();
-        let Part { filter, state } = &mut self.lower;
+        let Half { filter, state } = &mut self.lower;
         f(
             filter,
             &mut Link::new(&mut self.between_up, down, state, environment),
@@ -109,7 +109,7 @@ impl<L: Filter, U: Filter> Pair<L, U> {
         f: impl FnOnce(&mut U, &mut Link<'_>) -> Result<R>,
     ) -> Result<R> {
         let (up, _, environment) = link.both();
-        let Part { filter, state } = &mut self.upper;
+        let Half { filter, state } = &mut self.upper;
         let environment = Environment {
             peer: self.lower.state.peer.as_ref().unwrap_or(environment.peer),
             ..*environment

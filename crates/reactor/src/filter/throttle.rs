@@ -80,13 +80,13 @@ impl Throttle {
         Self::default()
     }
 
-    /// Limits each connection to so many bytes a second, at least one.
+    /// Limits each connection to `rate` bytes a second, at least one.
     pub fn bytes_per_second(mut self, rate: u64) -> Self {
         self.own = Some(rate);
         self
     }
 
-    /// Limits all connections together to so many bytes a second, at least one. They get equal
+    /// Limits all connections together to `rate` bytes a second, at least one. They get equal
     /// shares, as far as they can use them.
     pub fn shared_bytes_per_second(mut self, rate: u64) -> Self {
         self.shared = Some(Rc::new(Directions::new(rate)));
@@ -129,7 +129,7 @@ impl Throttle {
 #[derive(Debug)]
 pub struct ThrottleFilter {
     limits: Vec<Rc<Directions>>,
-    /// So many bytes pass at once.
+    /// Most bytes that pass at once.
     piece: usize,
     /// `None` if it may now.
     may_receive_at: Option<Duration>,
@@ -155,7 +155,7 @@ impl ThrottleFilter {
         link.limit_reading(if is_paused { 0 } else { self.piece });
     }
 
-    /// Notes that so many bytes pass now; gives when the next ones may.
+    /// Notes that `bytes` pass at `now`; gives when the next ones may.
     fn pay(&self, now: Duration, bytes: usize, of: impl Fn(&Directions) -> &Bucket) -> Duration {
         let paid = self.limits.iter().map(|limit| of(limit).pay(now, bytes));
         paid.max().unwrap_or(now)
@@ -217,7 +217,7 @@ impl Bucket {
         usize::try_from(piece).unwrap_or(usize::MAX)
     }
 
-    /// Notes that so many bytes pass at `now`; gives when they are paid for.
+    /// Notes that `bytes` pass at `now`; gives when they are paid for.
     fn pay(&self, now: Duration, bytes: usize) -> Duration {
         let nanoseconds = (bytes as u128 * 1_000_000_000).div_ceil(u128::from(self.rate));
         let cost = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX));

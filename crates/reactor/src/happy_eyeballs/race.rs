@@ -183,8 +183,7 @@ impl Race {
 
     fn cancel_timer(&self) {
         if let Some(next) = self.next.take() {
-            // Errs if this runs from that very timer; harmless.
-            let _ = next.cancel();
+            next.cancel();
         }
     }
 }

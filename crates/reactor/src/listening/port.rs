@@ -352,8 +352,7 @@ impl<A: Clone + 'static, S: Serve> Port<A, S> {
 
     fn end_back_off(&self) {
         if let Some(end) = self.back_off.take() {
-            // Errs if this runs from that very timer; harmless.
-            let _ = end.cancel();
+            end.cancel();
         }
     }
 

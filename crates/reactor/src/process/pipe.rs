@@ -11,16 +11,12 @@ use super::error::ProcessError;
 use super::protocol::ProcessProtocol;
 use super::source::ProcessSource;
 use super::spawning::{Direction, ParentEnd};
-use crate::core::Core;
+use crate::core::{Core, READS_PER_TURN};
 use crate::mailbox::MailboxOwner;
 use crate::out_buffer::OutBuffer;
 use crate::poll::{Interest, Key, Ready, Registration};
 use crate::registry::EventSource;
 use crate::wait_list::WaitList;
-
-/// Maximum number of reads of one pipe in a turn, so that a pipe that always has more input does
-/// not starve other sources.
-const READS_PER_TURN: usize = 4;
 
 pub(super) struct Pipe<P: ProcessProtocol> {
     process: Rc<ProcessSource<P>>,

@@ -325,7 +325,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         self.try_with_open(|protocol| {
             self.run_jobs(protocol);
             self.flush();
-            self.tell(protocol);
+            self.report_events(protocol);
         });
         match self.exited.get() {
             Exited::Told(status) if self.pipes.borrow().is_empty() => {
@@ -356,7 +356,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
 
     /// Reports to the protocol what has happened. The exit of the child is reported after
     /// the pipes that were closed before.
-    fn tell(&self, protocol: &mut P) {
+    fn report_events(&self, protocol: &mut P) {
         loop {
             let lost = self.lost.borrow_mut().pop_front();
             match (lost, self.exited.get()) {

@@ -110,22 +110,23 @@ impl ReactorHandle {
         on_close: Option<OnClose>,
         filter: Option<Box<dyn Filter>>,
     ) -> Deferred<Connection<P>> {
-        let adopt = || -> deferred::Result<_> {
+        let open = || -> deferred::Result<_> {
             let core = self.core()?;
-            let connection = adopted(&core, stream)?;
-            Ok((core, connection))
+            let connection = NewConnection {
+                on_close,
+                filter,
+                ..adopted(&core, stream)?
+            };
+            Ok(ConnectionSource::open(
+                &core,
+                connection,
+                protocol,
+                |source| {
+                    core.insert(source);
+                },
+            ))
         };
-        match adopt() {
-            Ok((core, connection)) => {
-                let connection = NewConnection {
-                    on_close,
-                    filter,
-                    ..connection
-                };
-                ConnectionSource::open(&core, connection, protocol, |source| core.insert(source))
-            }
-            Err(failure) => fail(failure),
-        }
+        open().unwrap_or_else(fail)
     }
 }
 

@@ -24,8 +24,8 @@ use crate::reactor::{Reactor, Turn};
 /// keep one another busy for ever.
 const MOST_TURNS: usize = 1_000_000;
 
-/// After so many turns in a row that made a delayed call at the same time, the calls that
-/// are due again are left for later: a call of no delay re-arms itself.
+/// Number of turns in a row that make a delayed call at the same time, after which the calls
+/// that are due again are left for later: a call of no delay re-arms itself.
 const MOST_TIMER_TURNS: usize = 1000;
 
 /// Why [`settle`] returned.

@@ -2,7 +2,7 @@
 //!
 //! They are `Rc`s and `Arc`s in all but four things: a core is made in place; its memory
 //! may come from a chain that is gone; a core is made with as many references as it is
-//! to have; and to let go of the last one takes no exchange between threads, if that can
+//! to have; and dropping the last one takes no exchange between threads, if that can
 //! be seen. All of them show in what a short chain costs.
 
 use std::marker::PhantomData;

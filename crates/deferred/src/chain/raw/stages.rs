@@ -513,7 +513,7 @@ mod tests {
     use super::*;
 
     /// A core in miniature: a queue, and the slot that its stages work on.
-    struct Host {
+    struct TestCore {
         stages: UnsafeCell<Stages<Self>>,
         slot: UnsafeCell<Slot<Unchecked>>,
     }
@@ -524,7 +524,7 @@ mod tests {
     impl<X: 'static> Fits<Unchecked> for X {}
 
     // SAFETY: they are fields of the host, which the tests do not move.
-    unsafe impl RunsStages for Host {
+    unsafe impl RunsStages for TestCore {
         type Flavour = Unchecked;
         type Flow = ();
 
@@ -540,15 +540,15 @@ mod tests {
     /// Adds its number to a list; takes `WORDS` words.
     struct Note<const WORDS: usize>(Rc<UnsafeCell<Vec<u64>>>, [u64; WORDS]);
 
-    impl<const WORDS: usize> Queued<Host, ()> for Note<WORDS> {
+    impl<const WORDS: usize> Queued<TestCore, ()> for Note<WORDS> {
         fn run_queued(self, _slot: &mut Slot<Unchecked>) {
             // SAFETY: one stage runs at a time.
             unsafe { &mut *self.0.get() }.push(self.1[0]);
         }
     }
 
-    fn host() -> Host {
-        Host {
+    fn host() -> TestCore {
+        TestCore {
             stages: UnsafeCell::new(Stages::new()),
             slot: UnsafeCell::new(Slot::empty()),
         }
@@ -560,7 +560,7 @@ mod tests {
     }
 
     /// Queues one of three sizes, the last of which is boxed.
-    fn push(stages: &mut Stages<Host>, notes: &Rc<UnsafeCell<Vec<u64>>>, number: u64) {
+    fn push(stages: &mut Stages<TestCore>, notes: &Rc<UnsafeCell<Vec<u64>>>, number: u64) {
         let (notes, here) = (Rc::clone(notes), Location::caller());
         match number % 3 {
             0 => stages.push::<(), _>(Note(notes, [number; 1]), here),
@@ -569,7 +569,7 @@ mod tests {
         }
     }
 
-    fn run_all(host: &Host) {
+    fn run_all(host: &TestCore) {
         // SAFETY: the reference is gone when the stage runs.
         while let Some(first) = unsafe { &mut *host.stages.get() }.first() {
             // SAFETY: it is the first of this host's.
@@ -609,7 +609,7 @@ mod tests {
 
     #[test]
     fn stages_that_never_run_are_dropped_once() {
-        let (mut stages, notes) = (Stages::<Host>::new(), Rc::default());
+        let (mut stages, notes) = (Stages::<TestCore>::new(), Rc::default());
         for number in 0..500 {
             push(&mut stages, &notes, number);
         }
@@ -622,7 +622,7 @@ mod tests {
     #[test]
     fn another_queue_is_appended_as_it_stands() {
         let (host, notes) = (host(), Rc::default());
-        let mut more = Stages::<Host>::new();
+        let mut more = Stages::<TestCore>::new();
         for number in 0..300 {
             // SAFETY: no stage runs.
             push(unsafe { &mut *host.stages.get() }, &notes, number);

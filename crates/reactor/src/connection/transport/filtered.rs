@@ -24,10 +24,11 @@ use crate::error::ConnectionClosed;
 use crate::filter::{Engine, Environment, Filter, FilterWaker, Sides};
 use crate::panics::contain;
 
-/// While so many bytes wait that a filter has given, it gets none of the protocol's.
+/// Bytes from the filters that may wait to be sent before the filters get no more of the
+/// protocol's.
 const MAX_FILTERED: usize = 64 * 1024;
 
-/// So many bytes of the protocol's a filter gets at once: with what it adds, they fit into a
+/// Most bytes of the protocol's that a filter gets at once: with what it adds, they fit into a
 /// buffer that the loop keeps.
 const CHUNK: usize = 48 * 1024;
 
@@ -72,7 +73,7 @@ struct Next {
 enum Finish {
     /// Something may still be written.
     NotYet,
-    /// So many bytes waited before the end that they have sent.
+    /// The end was sent, behind `before` bytes that waited.
     Done { before: usize },
 }
 
@@ -101,6 +102,22 @@ impl Filtered {
             on_open: None,
         }
     }
+
+    /// Whether the filters are open and no other one is about to be put in.
+    fn is_open(&self) -> bool {
+        self.next.is_none() && self.engine.as_ref().is_some_and(|engine| engine.is_open())
+    }
+
+    /// Whether the filters have said that they will deliver nothing more.
+    fn has_ended(&self) -> bool {
+        self.engine
+            .as_ref()
+            .is_some_and(|engine| engine.has_ended())
+    }
+
+    fn wake_at(&self) -> Option<Duration> {
+        self.engine.as_ref().and_then(|engine| engine.wake_at())
+    }
 }
 
 impl Transport {
@@ -109,7 +126,7 @@ impl Transport {
         &self,
         f: impl FnOnce(&mut Filtered) -> R,
     ) -> Option<R> {
-        self.peek_rare(|rare| rare.filtered.as_deref_mut().map(f))
+        self.peek_cold(|cold| cold.filtered.as_deref_mut().map(f))
     }
 
     #[inline]
@@ -128,8 +145,8 @@ impl Transport {
         opening: Option<Trigger<()>>,
     ) {
         let (peer, waker) = (self.raw_peer(), waker());
-        self.rare(|rare| {
-            let filtered = rare
+        self.with_cold(|cold| {
+            let filtered = cold
                 .filtered
                 .get_or_insert_with(|| Box::new(Filtered::new(peer, waker)));
             let plain = std::mem::take(&mut filtered.plain);
@@ -258,9 +275,8 @@ impl Transport {
     pub(in crate::connection) fn wake_filters(&self) {
         let now = self.core.now();
         let is_due = self.look_at_filters(|filtered| {
-            let wake_at = filtered.engine.as_ref().and_then(|engine| engine.wake_at());
             filtered.engine.is_some()
-                && (filtered.waker.take() || wake_at.is_some_and(|at| at <= now))
+                && (filtered.waker.take() || filtered.wake_at().is_some_and(|at| at <= now))
         });
         if is_due == Some(true) {
             self.run_filters(|engine, environment, sides| engine.wake(environment, sides));
@@ -332,14 +348,9 @@ impl Transport {
     fn filters_take_more(&self) -> bool {
         !self.is_cut_off()
             && self.io.borrow().out.waiting() < MAX_FILTERED
-            && self.look_at_filters(|filtered| {
-                filtered.next.is_none()
-                    && filtered.finish == Finish::NotYet
-                    && filtered
-                        .engine
-                        .as_ref()
-                        .is_some_and(|engine| engine.is_open())
-            }) == Some(true)
+            && self
+                .look_at_filters(|filtered| filtered.is_open() && filtered.finish == Finish::NotYet)
+                == Some(true)
     }
 
     /// Sends what the filters have given, unless the system takes nothing.
@@ -399,14 +410,7 @@ impl Transport {
             return;
         }
         let is_due = self.look_at_filters(|filtered| {
-            let is_open = filtered
-                .engine
-                .as_ref()
-                .is_some_and(|engine| engine.is_open());
-            is_open
-                && filtered.next.is_none()
-                && filtered.plain.waiting() == 0
-                && filtered.finish == Finish::NotYet
+            filtered.is_open() && filtered.plain.waiting() == 0 && filtered.finish == Finish::NotYet
         });
         if is_due != Some(true) {
             return;
@@ -442,16 +446,12 @@ impl Transport {
     pub(super) fn both_have_finished(&self, waiting: usize) -> bool {
         self.is_filtered()
             && self.look_at_filters(|filtered| {
-                let has_ended = filtered
-                    .engine
-                    .as_ref()
-                    .is_some_and(|engine| engine.has_ended());
                 // What waits is at most what the filters have sent at their end.
                 let has_finished = match filtered.finish {
                     Finish::NotYet => false,
                     Finish::Done { before } => before == 0 || waiting == 0,
                 };
-                has_ended && has_finished
+                filtered.has_ended() && has_finished
             }) == Some(true)
     }
 
@@ -540,11 +540,7 @@ impl Transport {
     /// Whether the filters have said that nothing more will be delivered, for the first time.
     pub(in crate::connection) fn take_filter_end(&self) -> bool {
         self.look_at_filters(|filtered| {
-            let has_ended = filtered
-                .engine
-                .as_ref()
-                .is_some_and(|engine| engine.has_ended());
-            has_ended && !std::mem::replace(&mut filtered.end_is_told, true)
+            filtered.has_ended() && !std::mem::replace(&mut filtered.end_is_told, true)
         }) == Some(true)
     }
 
@@ -572,7 +568,7 @@ impl Transport {
     ) {
         let (wanted, is_set) = self
             .look_at_filters(|filtered| {
-                let wanted = filtered.engine.as_ref().and_then(|engine| engine.wake_at());
+                let wanted = filtered.wake_at();
                 let set = filtered.timer.as_ref().map(|(at, _)| *at);
                 (wanted, set == wanted)
             })
@@ -583,8 +579,7 @@ impl Transport {
         let timer = wanted.map(|at| (at, call(at.saturating_sub(self.core.now()))));
         let before = self.look_at_filters(|filtered| std::mem::replace(&mut filtered.timer, timer));
         if let Some((_, before)) = before.flatten() {
-            // `cancel` errs if this runs from that very timer; harmless.
-            let _ = before.cancel();
+            before.cancel();
         }
     }
 
@@ -597,7 +592,7 @@ impl Transport {
     pub(in crate::connection) fn end_filters(
         &self,
     ) -> Option<(Option<Trigger<()>>, Option<OnOpen>)> {
-        let filtered = self.peek_rare(|rare| rare.filtered.take())?;
+        let filtered = self.peek_cold(|cold| cold.filtered.take())?;
         let Filtered {
             engine,
             next,
@@ -609,8 +604,7 @@ impl Transport {
         } = *filtered;
         plain.discard(&self.core);
         if let Some((_, timer)) = timer {
-            // `cancel` errs if this runs from that very timer; harmless.
-            let _ = timer.cancel();
+            timer.cancel();
         }
         contain("a filter's drop", || drop((engine, next)));
         Some((opening, on_open))

@@ -37,7 +37,7 @@ pub(crate) struct Transport {
     core: Rc<Core>,
     io: RefCell<Io>,
     /// What few connections have, in a box so that the others stay small.
-    rare: Cell<Option<Box<Rare>>>,
+    cold: Cell<Option<Box<ColdTransport>>>,
     /// Why it ends, once it is on its way out.
     reason: RefCell<Option<ConnectionClosed>>,
     /// Came with bytes that are to be delivered after them.
@@ -50,7 +50,7 @@ pub(crate) struct Transport {
 
 /// Limits that the program has set, and filters.
 #[derive(Default)]
-struct Rare {
+struct ColdTransport {
     /// `None` while they are the usual ones.
     limits: Option<WriteLimits>,
     filtered: Option<Box<Filtered>>,
@@ -90,7 +90,7 @@ impl Transport {
                 stream: Some(stream),
                 out: Output::default(),
             }),
-            rare: Cell::default(),
+            cold: Cell::default(),
             reason: RefCell::default(),
             received_descriptors: RefCell::default(),
             keys,
@@ -99,10 +99,10 @@ impl Transport {
     }
 
     /// Calls `f`, which runs nothing of a user's, with what few connections have.
-    fn rare<R>(&self, f: impl FnOnce(&mut Rare) -> R) -> R {
-        let mut rare = self.rare.take().unwrap_or_default();
-        let result = f(&mut rare);
-        self.rare.set(Some(rare));
+    fn with_cold<R>(&self, f: impl FnOnce(&mut ColdTransport) -> R) -> R {
+        let mut cold = self.cold.take().unwrap_or_default();
+        let result = f(&mut cold);
+        self.cold.set(Some(cold));
         result
     }
 
@@ -124,7 +124,7 @@ impl Transport {
     /// Has the address of the peer wait for the filters that the connection begins with.
     pub(super) fn hide_peer(&mut self) {
         let peer = self.peer.take();
-        self.rare(|rare| rare.raw_peer = peer);
+        self.with_cold(|cold| cold.raw_peer = peer);
     }
 
     /// Sets the address of the peer, now that the filters are open.
@@ -136,7 +136,7 @@ impl Transport {
 
     /// The address as the system tells it.
     fn raw_peer(&self) -> Address {
-        let hidden = self.peek_rare(|rare| rare.raw_peer.clone());
+        let hidden = self.peek_cold(|cold| cold.raw_peer.clone());
         hidden.unwrap_or_else(|| self.peer().clone())
     }
 
@@ -173,22 +173,22 @@ impl Transport {
         }
     }
 
-    /// As [`rare`](Self::rare), if there is something; makes no box.
-    fn peek_rare<R>(&self, f: impl FnOnce(&mut Rare) -> Option<R>) -> Option<R> {
-        let mut rare = self.rare.take()?;
-        let result = f(&mut rare);
-        self.rare.set(Some(rare));
+    /// As [`with_cold`](Self::with_cold), if there is something; makes no box.
+    fn peek_cold<R>(&self, f: impl FnOnce(&mut ColdTransport) -> Option<R>) -> Option<R> {
+        let mut cold = self.cold.take()?;
+        let result = f(&mut cold);
+        self.cold.set(Some(cold));
         result
     }
 
     pub(super) fn limits(&self) -> WriteLimits {
-        self.peek_rare(|rare| rare.limits).unwrap_or_default()
+        self.peek_cold(|cold| cold.limits).unwrap_or_default()
     }
 
     pub(super) fn set_limits(&self, limits: WriteLimits) {
         let is_low = limits.max_buffered.min(limits.high_water) < SEND_AT_ONCE;
         self.flags.set_to(Flags::LOW_LIMIT, is_low);
-        self.rare(|rare| rare.limits = Some(limits));
+        self.with_cold(|cold| cold.limits = Some(limits));
     }
 
     // --- writing ---

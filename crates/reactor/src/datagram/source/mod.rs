@@ -342,8 +342,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         let left = self.queue.borrow_mut().clear();
         self.count_dropped(left.len());
         if let Some(retry) = self.retry.take() {
-            // `cancel` errs if this runs from that very timer; harmless.
-            let _ = retry.cancel();
+            retry.cancel();
         }
         self.close_with(&self.status, |protocol, cx| {
             if let Some(reason) = reason {

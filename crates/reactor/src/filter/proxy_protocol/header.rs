@@ -172,7 +172,7 @@ fn read_body(command: Command, family: u8, body: &[u8]) -> Option<ProxyHeader> {
     Some(header)
 }
 
-/// Takes so many bytes off the front.
+/// Takes `N` bytes off the front.
 fn take<const N: usize>(body: &mut &[u8]) -> Option<[u8; N]> {
     let (taken, rest) = body.split_first_chunk()?;
     *body = rest;
