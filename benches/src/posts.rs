@@ -57,36 +57,32 @@ pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {
         options.posts, options.rounds
     );
     println!();
-    let mut times = vec![Vec::new(); CONTENDERS.len()];
-    for _ in 0..options.rounds {
-        for (times, (_, post)) in times.iter_mut().zip(CONTENDERS) {
-            times.push(post(options.posts)?);
-        }
-    }
-    let mut table = Table::new(["contender", "ns a post", "ours to it (25..75 %)"]);
-    for (index, (name, _)) in CONTENDERS.iter().enumerate() {
-        let mut ratios = ratios(&times[0], &times[index]);
-        table.row([
-            (*name).into(),
-            format!("{:.0}", median(&mut times[index].clone())),
-            middle_half(&mut ratios),
-        ]);
-    }
-    table.print();
+    compare(&CONTENDERS, "ns a post", options.rounds, options.posts)?;
     println!();
     println!(
         "replies: nanoseconds for one of {} jobs in one other thread whose results come back",
         options.posts / 10
     );
     println!();
-    let mut times = vec![Vec::new(); REPLIES.len()];
-    for _ in 0..options.rounds {
-        for (times, (_, reply)) in times.iter_mut().zip(REPLIES) {
-            times.push(reply(options.posts / 10)?);
+    compare(&REPLIES, "ns a reply", options.rounds, options.posts / 10)
+}
+
+/// Runs the contenders in turn, `rounds` times with `count` each, and prints their medians
+/// beside those of the first.
+fn compare(
+    contenders: &[Contender],
+    unit: &str,
+    rounds: usize,
+    count: u64,
+) -> Result<(), Box<dyn Error>> {
+    let mut times = vec![Vec::new(); contenders.len()];
+    for _ in 0..rounds {
+        for (times, (_, run)) in times.iter_mut().zip(contenders) {
+            times.push(run(count)?);
         }
     }
-    let mut table = Table::new(["contender", "ns a reply", "ours to it (25..75 %)"]);
-    for (index, (name, _)) in REPLIES.iter().enumerate() {
+    let mut table = Table::new(["contender", unit, "ours to it (25..75 %)"]);
+    for (index, (name, _)) in contenders.iter().enumerate() {
         let mut ratios = ratios(&times[0], &times[index]);
         table.row([
             (*name).into(),

@@ -396,10 +396,10 @@ fn captured_in_the_next_ones_stage_and_dropped_by_a_panic() {
     });
 }
 
-#[test]
-fn a_million_abandoned_one_by_the_other() {
-    on_a_small_stack(|| {
-        let number = million_failures();
+/// Makes chains that abandon one another, `number` of them, and gives up each trigger with
+/// `give_up`: each errback has to run.
+fn abandon_one_by_the_other(number: usize, give_up: fn(Trigger<usize>)) {
+    on_a_small_stack(move || {
         let runs = Count::new();
         let (mut trigger, deferred) = Deferred::<usize>::pair();
         deferred.ignore();
@@ -409,37 +409,23 @@ fn a_million_abandoned_one_by_the_other() {
             deferred
                 .add_errback(move |failure| {
                     counter.add();
-                    drop(held);
+                    give_up(held);
                     Err::<usize, _>(failure)
                 })
                 .ignore();
             trigger = next;
         }
-        drop(trigger);
+        give_up(trigger);
         assert_eq!(runs.get(), number - 1);
     });
 }
 
 #[test]
+fn a_million_abandoned_one_by_the_other() {
+    abandon_one_by_the_other(million_failures(), drop);
+}
+
+#[test]
 fn a_million_abandoned_by_panics_one_by_the_other() {
-    on_a_small_stack(|| {
-        let number = million_failures() / 10;
-        let runs = Count::new();
-        let (mut trigger, deferred) = Deferred::<usize>::pair();
-        deferred.ignore();
-        for _ in 1..number {
-            let (held, counter) = (trigger, runs.clone());
-            let (next, deferred) = Deferred::<usize>::pair();
-            deferred
-                .add_errback(move |failure| {
-                    counter.add();
-                    drop_by_panic(held);
-                    Err::<usize, _>(failure)
-                })
-                .ignore();
-            trigger = next;
-        }
-        drop_by_panic(trigger);
-        assert_eq!(runs.get(), number - 1);
-    });
+    abandon_one_by_the_other(million_failures() / 10, drop_by_panic);
 }

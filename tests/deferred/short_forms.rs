@@ -120,7 +120,7 @@ fn start_gives_the_canceller_what_was_started() {
                 let _ = trigger.callback(());
             });
             move || {
-                let _ = call.cancel();
+                call.cancel();
             }
         }
     };

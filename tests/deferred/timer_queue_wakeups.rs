@@ -250,7 +250,8 @@ proptest! {
                     calls.push((call, made_at));
                 }
                 Operation::Cancel(which) if count > 0 => {
- let _ = calls[which % count].0.cancel(); },
+                    calls[which % count].0.cancel();
+                }
                 Operation::Reset(which, span) if count > 0 => {
                     let _ = calls[which % count].0.reset(secs(span));
                 }

@@ -83,17 +83,11 @@ const ITEMS: [(&str, &str); 34] = [
 ];
 
 /// Where a replaced name is right, because it means something else there.
-const ALLOWED: [(&str, &str, &str); 7] = [
+const ALLOWED: [(&str, &str, &str); 4] = [
     (
-        "Host",
-        "deferred/src/chain/raw/",
-        "a core that hosts stages",
-    ),
-    ("Part", "", "a part of a combination, or of a pair"),
-    (
-        "Rare",
-        "reactor/src/connection/transport/",
-        "rarely used state",
+        "Part",
+        "deferred/src/combinators/",
+        "a part of a combination",
     ),
     (
         "pace",
@@ -106,7 +100,6 @@ const ALLOWED: [(&str, &str, &str); 7] = [
         "the settings of a TLS session",
     ),
     ("settle", "", "lets a loop or its waiters come to rest"),
-    ("tell", "", "a private function that reports a result"),
 ];
 
 /// The keywords that declare a name.

@@ -5,12 +5,10 @@ use std::os::unix::net::UnixStream;
 
 use deferred::assertions::failure_of;
 use reactor::testing::TestReactor;
-use reactor::{
-    Command, ConnectError, ConnectErrorKind, Process, ProcessProtocol, UdpOptions, UnixAddress,
-};
+use reactor::{Command, ConnectError, ConnectErrorKind, Process, UdpOptions, UnixAddress};
 
 use crate::datagrams::Recorder;
-use crate::support::{Log, RawRecorder, reactor, result_of, turn_until};
+use crate::support::{Log, Quiet, RawRecorder, reactor, result_of, turn_until};
 
 #[test]
 fn a_port_for_datagrams_that_is_closed_is_no_connection() {
@@ -24,9 +22,6 @@ fn a_port_for_datagrams_that_is_closed_is_no_connection() {
     let refused = port.set_multicast_ttl(1).expect_err("it is closed");
     assert_eq!(refused.to_string(), "the port is closed");
 }
-
-struct Quiet;
-impl ProcessProtocol for Quiet {}
 
 #[test]
 fn a_child_that_has_exited_is_no_connection() {

@@ -8,15 +8,9 @@ use std::time::Duration;
 use deferred::assertions::{assert_no_result, with_no_unhandled};
 use deferred::{Cancelled, Deferred, Result, succeed};
 use reactor::testing::TestReactor;
-use reactor::{
-    ConnectError, ConnectErrorKind, Connection, Protocol, Raw, ReactorHandle, TcpConnectOptions,
-};
+use reactor::{ConnectError, ConnectErrorKind, Connection, ReactorHandle, TcpConnectOptions};
 
-struct Quiet;
-
-impl Protocol for Quiet {
-    type Framing = Raw;
-}
+use crate::support::Quiet;
 
 const V6: [&str; 2] = ["[2001:db8::1]:80", "[2001:db8::2]:80"];
 const V4: [&str; 2] = ["192.0.2.1:80", "192.0.2.2:80"];

@@ -6,18 +6,12 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use reactor::{
-    ConnectError, ConnectErrorKind, Connection, DatagramContext, DatagramProtocol, KeepAlive,
-    Protocol, Raw, Reactor, TcpConnectOptions, testing,
+    ConnectError, ConnectErrorKind, Connection, KeepAlive, Protocol, Raw, Reactor,
+    TcpConnectOptions, testing,
 };
 use rustix::net::sockopt;
 
-use crate::support::{reactor, result_of};
-
-struct Quiet;
-
-impl Protocol for Quiet {
-    type Framing = Raw;
-}
+use crate::support::{Quiet, reactor, result_of};
 
 // --- TCP_NODELAY ---
 
@@ -192,28 +186,13 @@ fn a_socket_that_knows_no_keep_alive_is_left_alone() {
 
 // --- the TTL of multicast ---
 
-struct QuietPort;
-
-impl DatagramProtocol for QuietPort {
-    type Address = SocketAddr;
-
-    fn datagram_received(
-        &mut self,
-        _: &mut DatagramContext<'_, Self>,
-        _: &[u8],
-        _: SocketAddr,
-    ) -> deferred::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn a_ttl_that_is_out_of_range_is_refused_and_the_error_names_the_range() {
     let reactor = reactor();
     let v6 = std::net::UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
     let addresses = ["127.0.0.1:0", "[::1]:0"];
     for address in &addresses[..if v6 { 2 } else { 1 }] {
-        let port = reactor.listen_udp(*address, QuietPort).expect("a port");
+        let port = reactor.listen_udp(*address, Quiet).expect("a port");
         port.set_multicast_ttl(7).expect("it is in range");
         for ttl in [256, 1 << 31, u32::MAX - 1, u32::MAX] {
             let error = port.set_multicast_ttl(ttl).expect_err("it is out of range");

@@ -10,7 +10,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use deferred::{Deferred, Result};
-use reactor::{ConnectionClosed, Context, Framing, Lines, PollerKind, Protocol, Raw, Reactor};
+use reactor::{
+    ConnectionClosed, Context, DatagramContext, DatagramProtocol, Framing, Lines, PollerKind,
+    ProcessProtocol, Protocol, Raw, Reactor,
+};
 
 /// Long enough for whatever is waited for on the slowest machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -329,4 +332,26 @@ impl Count {
 /// What must not be called.
 pub(crate) fn never() {
     unreachable!("it must not be called");
+}
+
+/// A protocol of each kind that takes what comes and does nothing.
+pub(crate) struct Quiet;
+
+impl Protocol for Quiet {
+    type Framing = Raw;
+}
+
+impl ProcessProtocol for Quiet {}
+
+impl DatagramProtocol for Quiet {
+    type Address = SocketAddr;
+
+    fn datagram_received(
+        &mut self,
+        _cx: &mut DatagramContext<'_, Self>,
+        _datagram: &[u8],
+        _from: SocketAddr,
+    ) -> Result<()> {
+        Ok(())
+    }
 }

@@ -11,30 +11,11 @@ use deferred::assertions::with_no_unhandled;
 use deferred::{Cancelled, Deferred, Failure, Panicked, Result};
 use reactor::testing::{self, TestReactor};
 use reactor::{
-    BlockingCallError, Command, ConnectError, ConnectErrorKind, DatagramContext, DatagramProtocol,
-    ProcessProtocol, Protocol, Raw, ReactorHandle, ResolveError, SystemResolver,
+    BlockingCallError, Command, ConnectError, ConnectErrorKind, ReactorHandle, ResolveError,
+    SystemResolver,
 };
 
-struct Quiet;
-
-impl ProcessProtocol for Quiet {}
-
-impl Protocol for Quiet {
-    type Framing = Raw;
-}
-
-impl DatagramProtocol for Quiet {
-    type Address = SocketAddr;
-
-    fn datagram_received(
-        &mut self,
-        _cx: &mut DatagramContext<'_, Self>,
-        _datagram: &[u8],
-        _from: SocketAddr,
-    ) -> Result<()> {
-        Ok(())
-    }
-}
+use crate::support::Quiet;
 
 /// A file that a program would make.
 fn trace() -> std::path::PathBuf {

@@ -1,7 +1,6 @@
 //! A wait that is cancelled leaves its list; a cancel goes through to what is waited for.
 
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as TaskContext, Waker};
@@ -11,33 +10,9 @@ use deferred::assertions::with_no_unhandled;
 use deferred::{Cancelled, Deferred, Result, State, TimedOut, sleep};
 use futures::io::AsyncWrite;
 use reactor::testing::{self, TestReactor};
-use reactor::{
-    Command, ConnectionClosed, DatagramContext, DatagramProtocol, Gone, ProcessProtocol, Protocol,
-    Raw, ReactorHandle, pump,
-};
+use reactor::{Command, ConnectionClosed, Gone, Protocol, Raw, ReactorHandle, pump};
 
-use crate::support::{reactor, result_of};
-
-struct Quiet;
-
-impl Protocol for Quiet {
-    type Framing = Raw;
-}
-
-impl ProcessProtocol for Quiet {}
-
-impl DatagramProtocol for Quiet {
-    type Address = SocketAddr;
-
-    fn datagram_received(
-        &mut self,
-        _cx: &mut DatagramContext<'_, Self>,
-        _datagram: &[u8],
-        _from: SocketAddr,
-    ) -> Result<()> {
-        Ok(())
-    }
-}
+use crate::support::{Quiet, reactor, result_of};
 
 /// Asserts that of a wait, once it is cancelled, nothing is left: its list would keep its
 /// trigger, and that its chain.

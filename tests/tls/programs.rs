@@ -1,13 +1,12 @@
-//! Against programs that nobody here wrote: `openssl`, `curl` and Python's `ssl`. A program
-//! that is not there is skipped, by name.
+//! Against programs of other projects: `openssl`, `curl` and Python's `ssl`. A program that is
+//! not there is skipped, by name.
 
 use std::cell::{Cell, RefCell};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::rc::Rc;
-use std::time::Duration;
 
 use deferred::Result;
 use reactor::{ConnectionClosed, Context, Lines, Protocol, Reactor};
@@ -64,7 +63,7 @@ impl Files {
 
 impl Drop for Files {
     fn drop(&mut self) {
-        // It stays if somebody has deleted it already.
+        // Errs if the folder was deleted already; harmless.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
@@ -104,6 +103,16 @@ impl Protocol for Answer {
     }
 }
 
+/// Runs `openssl s_client` against `address`, and sends a line.
+fn s_client(reactor: &Reactor, address: SocketAddr, files: &Files, arguments: &[&str]) -> Output {
+    let mut command = Command::new("openssl");
+    command
+        .args(["s_client", "-connect", &address.to_string(), "-ign_eof"])
+        .args(["-CAfile", &files.path("ca.pem")])
+        .args(arguments);
+    run(reactor, &mut command, "hello\r\n")
+}
+
 fn listen(reactor: &Reactor, server: &TlsServer) -> SocketAddr {
     let port = reactor.listen_tcp("127.0.0.1:0", server.factory(|| Answer));
     port.unwrap().address()
@@ -122,26 +131,14 @@ fn openssl_as_a_client() {
         .build()
         .unwrap();
     let address = listen(&reactor, &server);
+    let checks = [
+        ["-servername", "localhost", "-verify_hostname", "localhost"].as_slice(),
+        &["-verify_return_error", "-alpn", "echo/1"],
+    ]
+    .concat();
     let s_client = |arguments: &[&str]| {
-        let mut command = Command::new("openssl");
-        command
-            .args([
-                "s_client",
-                "-connect",
-                &address.to_string(),
-                "-servername",
-                "localhost",
-            ])
-            .args(["-CAfile", &files.path("ca.pem"), "-verify_return_error"])
-            .args([
-                "-verify_hostname",
-                "localhost",
-                "-alpn",
-                "echo/1",
-                "-ign_eof",
-            ])
-            .args(arguments);
-        let output = run(&reactor, &mut command, "hello\r\n");
+        let arguments = [&checks, arguments].concat();
+        let output = s_client(&reactor, address, &files, &arguments);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(
             output.status.success(),
@@ -179,18 +176,8 @@ fn openssl_as_a_client_with_a_certificate() {
     let address = listen(&reactor, &server);
     for version in ["-tls1_2", "-tls1_3"] {
         let s_client = |arguments: &[&str]| {
-            let mut command = Command::new("openssl");
-            command
-                .args([
-                    "s_client",
-                    "-connect",
-                    &address.to_string(),
-                    version,
-                    "-ign_eof",
-                ])
-                .args(["-CAfile", &files.path("ca.pem")])
-                .args(arguments);
-            let output = run(&reactor, &mut command, "hello\r\n");
+            let arguments = [&[version], arguments].concat();
+            let output = s_client(&reactor, address, &files, &arguments);
             String::from_utf8_lossy(&output.stdout).contains("welcome")
         };
         let (certificate, key) = (files.path("client.pem"), files.path("client.key"));
@@ -228,6 +215,43 @@ impl Protocol for Asking {
     }
 }
 
+/// `openssl s_server`, which sends each line back in reverse.
+struct ReversingServer {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl ReversingServer {
+    /// Starts it on a port of the system's choice, and waits until it listens.
+    fn start(files: &Files) -> Self {
+        let mut child = Command::new("openssl")
+            .args(["s_server", "-accept", "127.0.0.1:0", "-rev"])
+            .args(["-cert", &files.path("server.pem")])
+            .args(["-key", &files.path("server.key")])
+            .args(["-CAfile", &files.path("ca.pem")])
+            .args(["-Verify", "1", "-verify_return_error"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let accepts =
+            lines.find_map(|line| Some(line.unwrap().strip_prefix("ACCEPT ")?.to_owned()));
+        let address = accepts.expect("it says where it listens").parse().unwrap();
+        // Read to its end, so that it never waits for room in the pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address }
+    }
+}
+
+impl Drop for ReversingServer {
+    fn drop(&mut self) {
+        // Errs if it has ended already; then there is nothing to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 #[test]
 fn openssl_as_a_server() {
     if !is_there("openssl", "version") {
@@ -236,34 +260,7 @@ fn openssl_as_a_server() {
     let files = Files::new("s_server");
     let reactor = Reactor::new().unwrap();
     for version in [TlsVersion::Tls12, TlsVersion::Tls13] {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
-        let mut server = Command::new("openssl")
-            .args([
-                "s_server",
-                "-accept",
-                &address.to_string(),
-                "-rev",
-                "-quiet",
-            ])
-            .args([
-                "-cert",
-                &files.path("server.pem"),
-                "-key",
-                &files.path("server.key"),
-            ])
-            .args([
-                "-Verify",
-                "1",
-                "-CAfile",
-                &files.path("ca.pem"),
-                "-verify_return_error",
-            ])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let server = ReversingServer::start(&files);
         let client = std::fs::read(files.path("client.pem")).unwrap();
         let key = std::fs::read(files.path("client.key")).unwrap();
         let tls = TlsClient::builder()
@@ -274,19 +271,13 @@ fn openssl_as_a_server() {
             .unwrap();
         let received = Rc::new(RefCell::new(Vec::new()));
         let lost = Rc::new(Cell::new(false));
-        // It may need a moment until it listens.
-        while std::net::TcpStream::connect(address).is_err() {
-            std::thread::sleep(Duration::from_millis(20));
-        }
         let asking = Asking {
             tls,
             received: Rc::clone(&received),
             lost: Rc::clone(&lost),
         };
-        reactor.connect_tcp(address, asking).detach();
+        reactor.connect_tcp(server.address, asking).detach();
         turn_until(&reactor, || !received.borrow().is_empty());
-        server.kill().unwrap();
-        server.wait().unwrap();
         let received = String::from_utf8_lossy(&received.borrow()).into_owned();
         assert!(received.starts_with("olleh"), "{received}");
     }
