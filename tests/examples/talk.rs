@@ -1,6 +1,6 @@
 //! A plain socket that talks in lines.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use crate::program::PATIENCE;
@@ -9,7 +9,10 @@ pub(crate) struct Talk(BufReader<TcpStream>);
 
 impl Talk {
     pub(crate) fn to(address: &str) -> Self {
-        let socket = TcpStream::connect(address).expect("somebody listens");
+        Self::over(TcpStream::connect(address).expect("somebody listens"))
+    }
+
+    pub(crate) fn over(socket: TcpStream) -> Self {
         socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
         Self(BufReader::new(socket))
     }
@@ -48,6 +51,18 @@ impl Talk {
     pub(crate) fn rest(&mut self) -> String {
         let mut rest = String::new();
         self.0.read_to_string(&mut rest).expect("an orderly end");
+        rest
+    }
+
+    /// All that still comes, text or not, up to the end, whatever that is.
+    pub(crate) fn rest_of_anything(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        match self.0.read_to_end(&mut rest) {
+            Ok(_) => {}
+            // A connection that is closed before all of its input was read is reset.
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+            Err(error) => panic!("{error}"),
+        }
         rest
     }
 }

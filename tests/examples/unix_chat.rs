@@ -1,33 +1,11 @@
 //! `unix_chat` and `unix_chat_guest`: what is said, and files that are shown.
 
 use std::fs;
-use std::path::PathBuf;
 
 use rustix::process::Signal;
 
+use crate::directory::Directory;
 use crate::program::Program;
-
-/// A directory of a test's, which goes with it.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("a directory");
-        Self(path)
-    }
-
-    fn path(&self, name: &str) -> String {
-        let path = self.0.join(name);
-        path.to_str().expect("text").to_owned()
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 fn room(directory: &Directory) -> (Program, String) {
     let socket = directory.path("room");

@@ -313,5 +313,8 @@ fn reasons_are_compared_by_their_kind() {
         let aborted = reason();
         assert_eq!(aborted.kind(), ConnectionClosedKind::Aborted);
         assert!(!aborted.is_lost());
+        let failure = aborted.into_result().unwrap_err();
+        assert!(failure.is::<ConnectionClosed>());
+        assert!(ConnectionClosed::Done.into_result().is_ok());
     });
 }

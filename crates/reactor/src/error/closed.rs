@@ -120,6 +120,47 @@ impl ConnectionClosed {
     pub fn is_clean(&self) -> bool {
         matches!(self, Self::Done)
     }
+
+    /// `Ok` if nothing went wrong, else the reason as a failure: the result of a conversation
+    /// that ends with its connection.
+    ///
+    /// # Errors
+    ///
+    /// The reason is another one than [`Done`](Self::Done).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::Trigger;
+    /// use reactor::{ConnectionClosed, Context, Protocol, Raw};
+    ///
+    /// struct Download {
+    ///     done: Trigger<()>,
+    /// }
+    ///
+    /// impl Protocol for Download {
+    ///     type Framing = Raw;
+    ///
+    ///     fn connection_lost(&mut self, _: &mut Context<'_, Self>, reason: ConnectionClosed) {
+    ///         // Errs only if the trigger was fired before.
+    ///         let _ = self.done.fire(reason.into_result());
+    ///     }
+    /// }
+    /// # let (done, result) = deferred::Deferred::pair();
+    /// # reactor::testing::run(|reactor| {
+    /// #     let (_, peer) = reactor.connect_to_peer(Download { done });
+    /// #     peer.reset();
+    /// # });
+    /// # let failure = result.into_result().unwrap().unwrap_err();
+    /// # assert!(failure.downcast_ref::<ConnectionClosed>().unwrap().is_lost());
+    /// ```
+    #[track_caller]
+    pub fn into_result(self) -> deferred::Result<()> {
+        if self.is_clean() {
+            return Ok(());
+        }
+        Err(Failure::new(self))
+    }
 }
 
 /// An error of the system's is made anew, of the same kind.

@@ -1,0 +1,87 @@
+//! `proxy_protocol`, behind a header sent by hand and behind HAProxy, if it is installed.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::Signal;
+
+use crate::directory::Directory;
+use crate::program::Program;
+use crate::talk::Talk;
+
+#[test]
+fn clients_have_the_address_of_the_header() {
+    let (server, address) = Program::serve("proxy_protocol");
+    let mut balancer = Talk::to(&address);
+    balancer.says("PROXY TCP4 203.0.113.9 192.0.2.1 50000 80");
+    balancer.hears("you are 203.0.113.9:50000");
+    assert_eq!(balancer.rest(), "");
+
+    let mut without = Talk::to(&address);
+    without.says("hello");
+    assert!(without.rest_of_anything().is_empty());
+
+    server.send(Signal::TERM);
+    server.end();
+
+    let (_server, address) = Program::serve_with("proxy_protocol", &["--from", "192.0.2.7"]);
+    let mut stranger = Talk::to(&address);
+    assert!(stranger.rest_of_anything().is_empty());
+}
+
+/// HAProxy in the foreground, which passes connections on to one server. Killed when dropped.
+struct HaProxy {
+    child: Child,
+    address: String,
+}
+
+impl HaProxy {
+    /// `None` if it is not installed.
+    fn start(directory: &Directory, server: &str, options: &str) -> Option<Self> {
+        if Command::new("haproxy").arg("-v").output().is_err() {
+            println!("skipped: no haproxy");
+            return None;
+        }
+        // Given to it, so that no other program can get the port in between.
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let configuration = directory.path("haproxy.cfg");
+        let text = format!(
+            "listen example\n  mode tcp\n  bind fd@3\n  timeout connect 30s\n  \
+             timeout client 1m\n  timeout server 1m\n  server example {server} {options}\n"
+        );
+        fs::write(&configuration, text).expect("a file");
+        let child = Command::new("sh")
+            .args(["-c", "exec haproxy -db -f \"$0\" 3<&0 0</dev/null"])
+            .arg(&configuration)
+            .stdin(OwnedFd::from(listener))
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("a shell");
+        Some(Self { child, address })
+    }
+}
+
+impl Drop for HaProxy {
+    fn drop(&mut self) {
+        // Errs if it has ended already; then there is nothing to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn haproxy_in_front() {
+    let directory = Directory::new("haproxy");
+    let (_server, server) = Program::serve("proxy_protocol");
+    for options in ["send-proxy", "send-proxy-v2", "send-proxy-v2-ssl"] {
+        let Some(haproxy) = HaProxy::start(&directory, &server, options) else {
+            return;
+        };
+        let socket = TcpStream::connect(&haproxy.address).expect("it listens");
+        let own = socket.local_addr().expect("an address");
+        Talk::over(socket).hears(&format!("you are {own}"));
+    }
+}
