@@ -21,10 +21,10 @@ use rustls::{
     ServerConnection, SignatureScheme, SupportedProtocolVersion,
 };
 
+use crate::config::{Common, Names};
 use crate::error::{TlsConfigError, TlsErrorKind};
 use crate::info::{TlsInfo, TlsVersion};
 use crate::provider::Provider;
-use crate::settings::{Common, Names};
 
 /// What rustls is configured with, for one side.
 pub(crate) type Server = Arc<ServerConfig>;

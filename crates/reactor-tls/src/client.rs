@@ -4,9 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::adapter::{self, Verification};
+use crate::config::{Common, common_setters};
 use crate::error::TlsConfigError;
 use crate::identity::{Identity, Roots};
-use crate::settings::{Common, common_setters};
 
 /// The TLS side of a client: makes a filter for each connection.
 ///

@@ -85,6 +85,7 @@
 
 mod adapter;
 mod client;
+mod config;
 mod endpoint;
 mod error;
 mod factory;
@@ -93,7 +94,6 @@ mod identity;
 mod info;
 mod provider;
 mod server;
-mod settings;
 mod start_tls;
 
 pub use self::client::{TlsClient, TlsClientBuilder};

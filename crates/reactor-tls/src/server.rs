@@ -7,9 +7,9 @@ use std::time::Duration;
 use deferred::Deferred;
 
 use crate::adapter::{self, ClientAuth, Ticketer};
+use crate::config::{Common, Names, common_setters};
 use crate::error::TlsConfigError;
 use crate::identity::{Identity, Roots};
-use crate::settings::{Common, Names, common_setters};
 
 /// First message of a client: what a certificate can be chosen by.
 ///

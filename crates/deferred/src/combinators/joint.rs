@@ -37,7 +37,7 @@ pub(crate) enum OnCancel {
 /// State that the parts share.
 pub(crate) struct Joint<M: Flavour, R: Rule> {
     /// By index; empty once the result is decided.
-    parts: Vec<Part<M, R>>,
+    parts: Vec<PartState<M, R>>,
     /// Number of parts that have no result yet.
     missing: usize,
     /// Fires the combined Deferred; `None` once the result is decided.
@@ -48,7 +48,7 @@ pub(crate) struct Joint<M: Flavour, R: Rule> {
     is_cancelled: bool,
 }
 
-enum Part<M: Flavour, R: Rule> {
+enum PartState<M: Flavour, R: Rule> {
     /// Without a result; `None` if the part cannot be cancelled.
     Due(Option<CoreWeak<M>>),
     Kept(R::Kept),
@@ -63,19 +63,19 @@ pub(crate) struct Arrival<M: Flavour, R: Rule> {
 /// Effect of the result of one part.
 enum Arrived<M: Flavour, R: Rule> {
     /// The result is kept, in place of this.
-    Kept(Part<M, R>),
+    Kept(PartState<M, R>),
     /// The result is kept, and it was the last one missing.
     Complete(Decided<M, R>),
     Succeeded(Decided<M, R>, R::Output),
     Failed(Decided<M, R>, Failure),
     /// The combined result was decided before; the flag is `is_cancelled`.
-    Late(Result<R::Part>, Options, bool),
+    Late(Result<R::Value>, Options, bool),
 }
 
 /// The shared state, taken out when the result is decided.
 struct Decided<M: Flavour, R: Rule> {
     sender: Sender<M, R::Output>,
-    parts: Vec<Part<M, R>>,
+    parts: Vec<PartState<M, R>>,
     options: Options,
 }
 
@@ -136,14 +136,14 @@ impl<R: Rule> Group<Shared> for parking_lot::Mutex<Joint<Shared, R>> {
 
 /// Combines `ends` by `rule`.
 pub(crate) fn combine<M, R>(
-    receivers: Vec<Receiver<M, R::Part>>,
+    receivers: Vec<Receiver<M, R::Value>>,
     rule: R,
     options: Options,
 ) -> Receiver<M, R::Output>
 where
     M: Combines<R>,
     R: Rule,
-    R::Part: Fits<M>,
+    R::Value: Fits<M>,
     R::Output: Fits<M>,
     Arrival<M, R>: Fits<M>,
     (): Fits<M>,
@@ -161,7 +161,7 @@ where
     let joint = M::handle(Joint {
         parts: receivers
             .iter()
-            .map(|receiver| Part::Due(receiver.downgrade()))
+            .map(|receiver| PartState::Due(receiver.downgrade()))
             .collect(),
         missing: receivers.len(),
         sender: Some(sender),
@@ -180,26 +180,26 @@ where
     combined
 }
 
-impl<M, R> Stage<M, R::Part> for Arrival<M, R>
+impl<M, R> Stage<M, R::Value> for Arrival<M, R>
 where
     Self: Fits<M>,
     M: Flavour,
     R: Rule,
-    R::Part: Fits<M>,
+    R::Value: Fits<M>,
     R::Output: Fits<M>,
     (): Fits<M>,
 {
     type Out = ();
     const SKIPS: Skips = Skips::Nothing;
 
-    fn run(self, input: Result<R::Part>) -> Step<M, ()> {
+    fn run(self, input: Result<R::Value>) -> Step<M, ()> {
         match M::with(&self.joint, |joint| joint.take_in(self.index, input)) {
             Arrived::Kept(replaced) => {
                 drop(replaced);
                 Step::Done(Ok(()))
             }
             Arrived::Complete(decided) => {
-                let kept = decided.parts.into_iter().filter_map(Part::into_kept);
+                let kept = decided.parts.into_iter().filter_map(PartState::into_kept);
                 fire(&decided.sender, R::complete(kept, decided.options.made_at))
             }
             Arrived::Succeeded(decided, output) => {
@@ -231,13 +231,13 @@ where
 }
 
 impl<M: Flavour, R: Rule> Joint<M, R> {
-    fn take_in(&mut self, index: usize, result: Result<R::Part>) -> Arrived<M, R> {
+    fn take_in(&mut self, index: usize, result: Result<R::Value>) -> Arrived<M, R> {
         let Some(sender) = self.sender.take() else {
             return Arrived::Late(result, self.options, self.is_cancelled);
         };
         match self.rule.sort(index, result) {
             Verdict::Keep(kept) => {
-                let replaced = std::mem::replace(&mut self.parts[index], Part::Kept(kept));
+                let replaced = std::mem::replace(&mut self.parts[index], PartState::Kept(kept));
                 self.missing -= 1;
                 if self.missing == 0 {
                     // Drops a weak reference only: no user code runs.
@@ -256,8 +256,8 @@ impl<M: Flavour, R: Rule> Joint<M, R> {
     fn cancel(&mut self) -> Vec<CoreWeak<M>> {
         self.is_cancelled = true;
         let due = self.parts.iter().filter_map(|part| match part {
-            Part::Due(part) => part.clone(),
-            Part::Kept(_) => None,
+            PartState::Due(part) => part.clone(),
+            PartState::Kept(_) => None,
         });
         due.collect()
     }
@@ -287,14 +287,14 @@ impl<M: Flavour, R: Rule> Decided<M, R> {
         let options = self.options;
         if options.cancels_rest {
             for (at, part) in self.parts.iter().enumerate() {
-                if let Part::Due(Some(part)) = part
+                if let PartState::Due(Some(part)) = part
                     && at != index
                 {
                     cancel_part::<M>(part, options.made_at);
                 }
             }
         }
-        for kept in self.parts.into_iter().filter_map(Part::into_kept) {
+        for kept in self.parts.into_iter().filter_map(PartState::into_kept) {
             run_contained("a drop", || {
                 if let Some(failure) = R::into_failure(kept)
                     && !options.is_silent(&failure)
@@ -307,7 +307,7 @@ impl<M: Flavour, R: Rule> Decided<M, R> {
     }
 }
 
-impl<M: Flavour, R: Rule> Part<M, R> {
+impl<M: Flavour, R: Rule> PartState<M, R> {
     fn into_kept(self) -> Option<R::Kept> {
         match self {
             Self::Due(_) => None,

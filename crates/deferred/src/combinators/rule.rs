@@ -10,12 +10,12 @@ use crate::failure::{Failure, FailureGroup, Result};
 /// Its methods only move things: they may be called while a lock is held.
 pub(crate) trait Rule: 'static {
     /// The value of a part.
-    type Part: 'static;
+    type Value: 'static;
     /// What is kept of a part until all the others have their result, too.
     type Kept: 'static;
     type Output: 'static;
 
-    fn sort(&self, index: usize, result: Result<Self::Part>) -> Verdict<Self>;
+    fn sort(&self, index: usize, result: Result<Self::Value>) -> Verdict<Self>;
 
     /// What is kept, if it is a failure.
     fn into_failure(kept: Self::Kept) -> Option<Failure>;
@@ -79,7 +79,7 @@ impl<T> FirstValue<T> {
 }
 
 impl<T: 'static> Rule for Settled<T> {
-    type Part = T;
+    type Value = T;
     type Kept = Result<T>;
     type Output = Vec<Result<T>>;
 
@@ -103,7 +103,7 @@ impl<T: 'static> Rule for Settled<T> {
 }
 
 impl<T: 'static> Rule for Values<T> {
-    type Part = T;
+    type Value = T;
     type Kept = T;
     type Output = Vec<T>;
 
@@ -127,7 +127,7 @@ impl<T: 'static> Rule for Values<T> {
 }
 
 impl<T: 'static> Rule for FirstValue<T> {
-    type Part = T;
+    type Value = T;
     type Kept = Failure;
     type Output = (usize, T);
 

@@ -117,7 +117,7 @@ impl<T: 'static> DeferredList<T> {
         self.combine(rule, OnCancel::PartsDecide, Location::caller())
     }
 
-    fn combine<R: Rule<Part = T>>(
+    fn combine<R: Rule<Value = T>>(
         self,
         rule: R,
         on_cancel: OnCancel,

@@ -128,7 +128,8 @@ impl<T: Clone + 'static> Deferred<T> {
             shared: shared.clone(),
         };
         // The result of this chain is `()`: there is no failure to report.
-        self.add_both(move |result| settled.settle(result)).ignore();
+        self.add_both(move |result| settled.fire_waiters(result))
+            .ignore();
         SharedDeferred { shared }
     }
 }
@@ -181,10 +182,10 @@ impl<T: Clone + 'static> SharedDeferred<T> {
 
     /// Fires the waiters in order, with the result. Their callbacks may add waiters, which get
     /// the result at once, and cancel others, which then have left.
-    fn settle(&self, result: Result<T>) {
+    fn fire_waiters(&self, result: Result<T>) {
         let result = Rc::new(result);
         let kept = Rc::clone(&result);
-        let waiters = Local::with(&self.shared, |shared| shared.outcome.settle(kept));
+        let waiters = Local::with(&self.shared, |shared| shared.outcome.set_result(kept));
         for trigger in waiters.into_values() {
             // Errs if a callback of an earlier waiter has cancelled this one.
             let _ = trigger.fire(copy(&result));
@@ -238,7 +239,7 @@ impl<T: 'static> Outcome<T> {
     }
 
     /// Notes the result; gives the waiters.
-    fn settle(&mut self, result: Rc<Result<T>>) -> BTreeMap<u64, Trigger<T>> {
+    fn set_result(&mut self, result: Rc<Result<T>>) -> BTreeMap<u64, Trigger<T>> {
         match self {
             Self::Pending {
                 waiters, next_id, ..

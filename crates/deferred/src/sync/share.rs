@@ -102,7 +102,8 @@ impl<T: Clone + Send + Sync + 'static> Deferred<T> {
             shared: shared.clone(),
         };
         // The result of this chain is `()`: there is no failure to report.
-        self.add_both(move |result| settled.settle(result)).ignore();
+        self.add_both(move |result| settled.fire_waiters(result))
+            .ignore();
         SharedDeferred { shared }
     }
 }
@@ -136,10 +137,10 @@ impl<T: Clone + Send + Sync + 'static> SharedDeferred<T> {
 
     /// Fires the waiters in order, with the result. Their callbacks may add waiters, which get
     /// the result at once, and cancel others, which then have left.
-    fn settle(&self, result: Result<T>) {
+    fn fire_waiters(&self, result: Result<T>) {
         let result = Arc::new(result);
         let kept = Arc::clone(&result);
-        let waiters = Shared::with(&self.shared, |shared| shared.outcome.settle(kept));
+        let waiters = Shared::with(&self.shared, |shared| shared.outcome.set_result(kept));
         for trigger in waiters.into_values() {
             // Errs if a callback of an earlier waiter has cancelled this one.
             let _ = trigger.fire(copy(&result));
@@ -193,7 +194,7 @@ impl<T: Send + 'static> Outcome<T> {
     }
 
     /// Notes the result; gives the waiters.
-    fn settle(&mut self, result: Arc<Result<T>>) -> BTreeMap<u64, Trigger<T>> {
+    fn set_result(&mut self, result: Arc<Result<T>>) -> BTreeMap<u64, Trigger<T>> {
         match self {
             Self::Pending {
                 waiters, next_id, ..
