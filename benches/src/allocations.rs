@@ -1,6 +1,6 @@
 //! Counting allocations, with an allocator that does so only when asked.
 //!
-//! While nobody counts, it costs one load and one branch more than the system's
+//! While counting is off, it costs one load and one branch more than the system's
 //! own, so times can be taken in the same program.
 
 #![expect(

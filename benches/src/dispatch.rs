@@ -130,7 +130,7 @@ fn turn_for(turns: &mut dyn Turns, time: Duration) -> Result<(u64, f64), Box<dyn
     Ok((turned, start.elapsed().as_nanos() as f64 / turned as f64))
 }
 
-/// Descriptors that are readable and stay so, as long as nobody reads.
+/// Descriptors that stay readable, because they are never read.
 fn always_ready(count: usize) -> rustix::io::Result<Vec<OwnedFd>> {
     let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
     (0..count).map(|_| eventfd(1, flags)).collect()

@@ -2,7 +2,7 @@
 //!
 //! A server is started as `NAME PORT`. When it accepts connections it prints one
 //! line: `ready` if it was given a port, `ready NUMBER` if that was 0 and the
-//! system chose. It ends when it is told to by SIGTERM, and when whoever started it
+//! system chose. It ends at SIGTERM, and when the process that started it
 //! ends. It has one thread, unless its name says otherwise: in a program with more of
 //! them, the C library's system calls and its allocator are dearer.
 
@@ -16,8 +16,7 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 /// What a server reads into at once.
 pub const BUFFER_SIZE: usize = 64 * 1024;
 
-/// When a server with timers gives up a connection on which nothing happens: what nobody
-/// who measures waits for.
+/// Idle timeout of the servers with timers: longer than any measurement.
 pub const AGE: Duration = Duration::from_secs(3600);
 
 /// The address to listen at, from the command line.

@@ -215,7 +215,7 @@ fn tokio_channel(posts: u64) -> Result<f64, Box<dyn Error>> {
     let start = Instant::now();
     let thread = thread::spawn(move || {
         for number in 0..posts {
-            // Nobody closes it before all were received.
+            // Errs only if the receiver is dropped, which happens after all were received.
             let _ = sender.send(Box::new(move || work(sum, number, 3)));
         }
     });

@@ -71,8 +71,8 @@ fn local(n: usize) {
     let _ = black_box(deferred.into_result());
 }
 
-/// A thread that does what it is sent, once it is let go, until nobody sends any more.
-/// It is awake when this returns the gate.
+/// A thread that runs `work` on each value sent, once its gate opens, until all senders are
+/// dropped. It is awake when the closure returns the gate.
 fn worker<T: Send + 'static>(work: impl Fn(T) + Send + 'static) -> impl Fn(T) -> Arc<Gate> {
     let (sender, receiver) = channel::<(T, Arc<Gate>)>();
     thread::spawn(move || {

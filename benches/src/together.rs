@@ -2,7 +2,7 @@
 //! a semaphore or a queue, and awaiting one after the other.
 //!
 //! A Deferred goes on by itself when it is fired. Where others need an executor for
-//! that, they get the cheapest one that does it; where nobody has to go on, they are
+//! that, they get the cheapest one that does it; if no task has to be resumed, they are
 //! polled by hand, which is cheaper still.
 
 use std::cell::Cell;
@@ -291,16 +291,16 @@ fn turns() -> Vec<Contest> {
     ]
 }
 
-/// What is there already.
+/// Polls a future that is ready, once.
 fn by_hand<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(noop_waker_ref())) {
         Poll::Ready(output) => output,
-        Poll::Pending => unreachable!("nobody else has it"),
+        Poll::Pending => unreachable!("it is ready"),
     }
 }
 
-/// Something that is not there, then is, for a waiter on the stack that nobody wakes:
-/// it is polled again because its turn is known to have come.
+/// A hand-over to a waiter on the stack, without a waker: polled once before `hand_over`, and
+/// once after it.
 fn handed_over<F: Future>(waiter: F, hand_over: impl FnOnce()) {
     let mut waiter = pin!(waiter);
     let mut context = Context::from_waker(noop_waker_ref());

@@ -71,8 +71,8 @@ pub(crate) fn strace_counts(text: &str) -> Counts {
         .collect()
 }
 
-/// The sum that a profile ends in; where they were spent, `callgrind_annotate`
-/// tells.
+/// The total at the end of a profile; `callgrind_annotate` shows where the instructions were
+/// spent.
 pub(crate) fn callgrind_counts(text: &str) -> Counts {
     text.lines()
         .filter_map(|line| line.strip_prefix("totals: ")?.trim().parse().ok())

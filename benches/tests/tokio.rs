@@ -50,7 +50,7 @@ mod client {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         std::thread::spawn(move || {
-            let (mut socket, _) = listener.accept().expect("somebody asks");
+            let (mut socket, _) = listener.accept().expect("a client connects");
             let mut question = [0; 17];
             socket.read_exact(&mut question).expect("a line");
             assert_eq!(&question, b"what time is it?\n");
@@ -210,7 +210,7 @@ mod answer {
         match timeout(Duration::from_secs(30), asked).await {
             Ok(Ok(name)) => format!("hello, {name}"),
             Ok(Err(_gone)) => "the server has gone".to_owned(),
-            Err(_elapsed) => "nobody is there".to_owned(),
+            Err(_elapsed) => "no answer".to_owned(),
         }
     }
 

@@ -47,7 +47,7 @@ fn main() -> Result<()> {
     // Called by each, in its thread.
     let shared = Arc::clone(&address);
     let listen = move |reactor: &ReactorHandle, number| {
-        let mut address = shared.lock().expect("nobody panics meanwhile");
+        let mut address = shared.lock().expect("no panic");
         let options = TcpListenOptions::new(address.clone()).reuse_port(true);
         let port = reactor.listen_tcp(options, move || Echo { reactor: number })?;
         // If the system chose the port of the first reactor, the others use the same.
@@ -58,7 +58,7 @@ fn main() -> Result<()> {
         Some(count) => Cores::start(count, listen)?,
         None => Cores::start_on_all(listen)?,
     };
-    println!("listening on {}", address.lock().expect("nobody panicked"));
+    println!("listening on {}", address.lock().expect("no panic"));
     println!("{} reactors", cores.remotes().len());
     cores.run_until_signal()?;
     Ok(())

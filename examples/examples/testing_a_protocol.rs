@@ -39,7 +39,7 @@ impl Protocol for Calculator {
 
     fn received(&mut self, _cx: &mut Context<'_, Self>, answer: &[u8]) -> Result<()> {
         let Some(asked) = self.asked.pop_front() else {
-            return Err(Failure::msg("nobody has asked"));
+            return Err(Failure::msg("an answer without a question"));
         };
         asked.callback(str::from_utf8(answer)?.parse()?)?;
         Ok(())

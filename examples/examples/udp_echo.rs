@@ -79,7 +79,7 @@ impl DatagramProtocol for Client {
     }
 
     fn connection_refused(&mut self, cx: &mut DatagramContext<'_, Self>) -> deferred::Result<()> {
-        println!("nobody is there");
+        println!("connection refused");
         Ok(cx.reactor().stop()?)
     }
 }

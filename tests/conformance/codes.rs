@@ -54,7 +54,7 @@ pub(crate) fn codes_within(failure: &Failure) -> Vec<Value> {
     }
 }
 
-/// Whether it is the failure of a race that nobody ran in.
+/// Whether it is the failure of a race without parts.
 pub(crate) fn is_of_nothing(failure: &Failure) -> bool {
     let group = failure.downcast_ref::<FailureGroup>();
     group.is_some_and(|group| group.failures().is_empty())

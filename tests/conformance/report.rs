@@ -1,4 +1,4 @@
-//! What the run tells: mismatches as they come, tables at the end.
+//! The report of a run: mismatches as they come, tables at the end.
 
 use std::collections::BTreeMap;
 

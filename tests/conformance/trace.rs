@@ -93,7 +93,7 @@ impl Normalization {
             Self::ReleasedIntoResult => {
                 "a part that a pause held up goes on when the pause ends, and its failure into the \
                  combination, which shows or consumes it; in Twisted the part reports it, or \
-                 nobody does"
+                 it is lost"
             }
             Self::ReleasedIntoTimeout => {
                 "a Deferred whose time ran out while a pause held it up goes on when the pause \

@@ -36,7 +36,7 @@ fn firing(log: &Log) -> (Trigger<()>, Deferred<()>) {
     firing_as(log, "errback")
 }
 
-/// The same, which tells of itself as `name`.
+/// The same, logged as `name`.
 fn firing_as(log: &Log, name: &'static str) -> (Trigger<()>, Deferred<()>) {
     let (trigger, deferred) = Deferred::<()>::pair();
     let sink = log.clone();
@@ -127,7 +127,7 @@ fn waiting_for_one_that_is_abandoned_meanwhile() {
     in_an_abandonment(|| {
         let (trigger, deferred) = Deferred::<()>::pair();
         let mut pool = LocalPool::new();
-        // It is polled after the other, and then nobody polls any more.
+        // It is polled after the other task; the executor polls no more after that.
         pool.spawner()
             .spawn_local(async move { drop(trigger) })
             .unwrap();
@@ -456,7 +456,7 @@ fn waiting_for_the_other_flavour() {
 
         let (trigger, shared) = across();
         let mut pool = LocalPool::new();
-        // It is polled after the other, and then nobody polls any more.
+        // It is polled after the other task; the executor polls no more after that.
         pool.spawner()
             .spawn_local(async move { drop(trigger) })
             .unwrap();

@@ -31,7 +31,7 @@ fn an_errback_runs_while_the_panic_unwinds() {
         Ok(())
     });
     drop_by_panic(trigger);
-    assert_eq!(log.take(), ["true"], "before anybody looks");
+    assert_eq!(log.take(), ["true"], "before `value` looks");
     value(deferred);
 }
 

@@ -180,7 +180,7 @@ fn a_waker_is_let_go_with_a_deferred_that_is_dropped_unfired() {
     drop(deferred);
     trigger.callback(1).unwrap();
     drop(trigger);
-    assert_eq!(woken.times(), 0, "nobody waits any more");
+    assert_eq!(woken.times(), 0, "the waiter is dropped");
     assert_eq!(Arc::strong_count(&woken), 1);
 }
 

@@ -1,5 +1,5 @@
-//! Loops by returned Deferreds: what waits last is handed down, so that they take no more
-//! memory with each round, and nothing else tells.
+//! Loops by returned Deferreds take constant memory, because the last waiter is handed down;
+//! nothing else shows that.
 
 use std::cell::RefCell;
 use std::process::Command;

@@ -270,7 +270,7 @@ fn stopping_drops_the_iterator_and_says_so() {
     let task = cooperator.cooperate(holding(guard));
     let (done, count) = (task.when_done(), freed);
     let done = done.add_both(move |result| {
-        assert_eq!(count.get(), 1, "before anybody is told");
+        assert_eq!(count.get(), 1, "dropped before `when_done` fires");
         result
     });
     assert!(task.stop());

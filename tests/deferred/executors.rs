@@ -173,7 +173,7 @@ fn tokios_timers_and_tasks_are_awaited_in_a_body() {
             let sum = task.await? + receiver.await?;
             sending
                 .await?
-                .map_err(|_| deferred::Failure::msg("nobody received it"))?;
+                .map_err(|_| deferred::Failure::msg("the receiver is dropped"))?;
             Ok(sum)
         });
         succeed(()).add_callback(move |()| body).await

@@ -226,7 +226,7 @@ fn a_body_that_awaits_no_deferred_is_dropped_when_it_is_cancelled() {
         let _token = token;
         pending().await
     });
-    // Nobody could ever wake it.
+    // No waker of it is left, so it is dropped at once.
     assert_eq!(dropped.get(), 1);
     assert!(failure(body).is::<Abandoned>());
 
@@ -387,7 +387,7 @@ fn a_wake_from_another_thread_calls_the_hook() {
         thread::spawn(move || sender.send(5));
         Ok(receiver.await?)
     });
-    // If the other thread was faster, nobody had to be woken.
+    // If the other thread was faster, the body has ended at its first poll.
     while let Err(waiting) = body
         .into_result()
         .map(|result| assert_eq!(result.unwrap(), 5))

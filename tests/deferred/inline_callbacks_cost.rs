@@ -33,7 +33,7 @@ fn takes_the_same_for_each(case: impl Fn(usize)) {
     assert!(growth < 5.0, "{few:?} and {many:?}");
 }
 
-/// A body that waits for something else meanwhile, so that executors would have to be told.
+/// A body that sleeps on a foreign channel, so that a cancel or wake would concern executors.
 fn asleep() -> (oneshot::Sender<()>, Deferred<()>) {
     let (sender, receiver) = oneshot::channel();
     (sender, inline_callbacks(async move { Ok(receiver.await?) }))

@@ -84,7 +84,7 @@ fn what_was_woken_before_it_was_waited_for_is_heard_of() {
         let task = async move { told.set(outer.await.unwrap()) };
         pool.spawner().spawn_local(task).unwrap();
         pool.run_until_stalled();
-        // Nobody is to be told of this yet.
+        // The outer chain still waits for `trigger`, so this wakes no executor yet.
         sender.send(5).unwrap();
         trigger.callback(()).unwrap();
         pool.run_until_stalled();

@@ -1,4 +1,4 @@
-//! `log_error` tells and passes on.
+//! `log_error` logs a failure and passes it on.
 
 use deferred::{Deferred, fail, succeed};
 

@@ -415,7 +415,7 @@ fn cancelled_while_a_call_cannot_end_it_is_refused_until_that_has_ended() {
         assert_eq!(
             reports.messages(),
             ["error 8"],
-            "it has nobody else to go to"
+            "no waiter is left, so it is reported"
         );
         looping.start(&clock, SECOND).unwrap().detach();
         assert!(looping.stop());

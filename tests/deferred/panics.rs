@@ -303,7 +303,7 @@ fn a_pause_that_ends_by_a_panic_runs_the_chain_at_once() {
     };
     let payload: Box<dyn Any + Send> = catch_unwind(AssertUnwindSafe(body)).unwrap_err();
     assert_eq!(payload.downcast_ref::<&str>(), Some(&"with the pause"));
-    assert_eq!(log.take(), ["1"], "before anybody looks");
+    assert_eq!(log.take(), ["1"], "before `value` looks");
     assert_eq!(value(deferred), 1);
 }
 

@@ -14,7 +14,7 @@ fn firing_again_from_inside_is_refused() {
     let (trigger, deferred) = Deferred::pair();
     let own = trigger.downgrade();
     let deferred = deferred.add_callback(move |n: i32| {
-        let own = own.upgrade().expect("who fires it has one");
+        let own = own.upgrade().expect("`callback` holds a trigger");
         assert!(own.is_fired());
         assert_eq!(own.callback(n + 1).unwrap_err().into_inner(), n + 1);
         Ok(n)

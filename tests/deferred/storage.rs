@@ -111,7 +111,7 @@ fn through_a_chain<S: Sample>() {
     assert_eq!(value(deferred), [5; 100]);
     assert_eq!(drops.get(), 5);
 
-    // Never seen by anybody.
+    // The Deferred is dropped, so the value is never read.
     let (trigger, deferred) = Deferred::pair();
     drop(deferred);
     trigger.callback(S::make(6, &drops)).unwrap();

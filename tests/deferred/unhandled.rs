@@ -1,4 +1,4 @@
-//! Reports of failures that nobody handled.
+//! Reports of unhandled failures.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -132,7 +132,10 @@ fn abandonment_is_minor_only_if_the_end_was_gone() {
 
         let (trigger, deferred) = Deferred::<()>::pair();
         drop(trigger);
-        assert!(reports.take().is_empty(), "somebody may still look");
+        assert!(
+            reports.take().is_empty(),
+            "the Deferred may still get an errback"
+        );
         drop(deferred);
         let told = reports.take();
         assert_eq!(told.len(), 1);

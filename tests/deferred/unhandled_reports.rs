@@ -20,7 +20,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::{Coded, code};
 
-/// Of those who change, or rely on, what is in charge in the whole process.
+/// Lock of the tests that set the hook of the whole process, or rely on it.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)

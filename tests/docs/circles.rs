@@ -43,7 +43,7 @@ const RECURSIVE: &[Circle] = &[
     (
         "deferred",
         &["time/timer_queue/queue.rs", "time/timer_queue/wakeup.rs"],
-        "a queue of timers tells its wakeup, which runs the queue",
+        "a queue of timers calls its wakeup, which runs the queue",
     ),
     (
         "reactor",

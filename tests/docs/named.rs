@@ -1,4 +1,4 @@
-//! The pages for those who come from elsewhere name tests, and they exist.
+//! The coming-from pages name tests, and these exist.
 //!
 //! Their programs are doc tests; names in their text would rot unnoticed.
 

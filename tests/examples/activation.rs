@@ -10,7 +10,7 @@ use crate::program::{PATIENCE, Program};
 
 /// Says a name; gives the answer.
 fn greet(address: &str, name: &str) -> String {
-    let mut socket = TcpStream::connect(address).expect("somebody listens");
+    let mut socket = TcpStream::connect(address).expect("the server listens");
     socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
     writeln!(socket, "{name}").expect("it fits");
     let mut answer = String::new();
@@ -25,7 +25,7 @@ fn a_server_goes_on_with_the_socket_of_the_one_before() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address").to_string();
     for (guest, name) in ["ann", "bob"].into_iter().enumerate() {
-        // Between the two, whoever comes waits in the socket.
+        // Between two servers, a client waits in the backlog of the socket.
         let early = TcpStream::connect(&address).expect("the socket is open");
         let given = OwnedFd::from(listener.try_clone().expect("a descriptor"));
         let mut server = Program::start_with_socket("socket_activation", given);

@@ -45,8 +45,8 @@ fn an_address_that_the_client_cannot_understand_is_named() {
 }
 
 #[test]
-fn a_server_that_nobody_runs_is_named() {
-    // Bound, so that nobody else gets it, and not listened on.
+fn the_error_names_a_server_that_does_not_run() {
+    // Bound, so that no other program gets the port, but not listening.
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     socket.bind(&any.into()).expect("a free port");

@@ -9,7 +9,7 @@ use crate::program::{PATIENCE, Program};
 
 /// Once the server has answered, its loop runs, so signals stop it cleanly.
 fn exchange(address: &str) -> TcpStream {
-    let mut socket = TcpStream::connect(address).expect("somebody listens");
+    let mut socket = TcpStream::connect(address).expect("the server listens");
     socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
     socket.write_all(b"\x00no line\xff").expect("it fits");
     let mut echo = [0; 9];

@@ -1,4 +1,4 @@
-//! `port_forwarder`: both directions, their ends, and who is slow.
+//! `port_forwarder`: both directions, their ends, and a slow reader.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -58,7 +58,7 @@ fn each_direction_ends_by_itself() {
 
 #[test]
 fn a_target_that_refuses_closes_the_client() {
-    // Bound, so that nobody else gets it, and not listened on.
+    // Bound, so that no other program gets the port, but not listening.
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     socket.bind(&any.into()).expect("a free port");
@@ -80,7 +80,7 @@ fn who_is_slow_is_waited_for_and_gets_everything() {
     let (listener, target) = target();
     let (_forwarder, address) = Program::serve_with("port_forwarder", &["--target", &target]);
     for client_is_slow in [false, true] {
-        let client = TcpStream::connect(&address).expect("somebody listens");
+        let client = TcpStream::connect(&address).expect("the server listens");
         client.set_read_timeout(Some(PATIENCE)).expect("a socket");
         let server = accept(&listener);
         let (mut fast, mut slow) = if client_is_slow {

@@ -65,20 +65,20 @@ fn a_name_is_taken_until_its_guest_leaves() {
     bob.hears("ann has joined.");
 }
 
-/// Who has no name yet hears nothing and leaves unnoticed.
+/// A guest without a name gets no messages and leaves without an announcement.
 #[test]
 fn guests_without_a_name_are_not_in_the_room() {
     let (_server, address) = Program::serve("line_chat");
-    let mut nobody = guest(&address);
+    let mut dora = guest(&address);
     let mut ann = named(&address, "ann");
     let mut bob = named(&address, "bob");
     ann.hears("bob has joined.");
     ann.says("hello");
     bob.hears("<ann> hello");
-    nobody.says("nobody");
-    nobody.hears("Welcome, nobody!");
-    ann.hears("nobody has joined.");
-    bob.hears("nobody has joined.");
+    dora.says("dora");
+    dora.hears("Welcome, dora!");
+    ann.hears("dora has joined.");
+    bob.hears("dora has joined.");
 
     drop(guest(&address));
     bob.says("who was that?");

@@ -57,7 +57,7 @@ fn of<'a>(lines: &'a [String], title: &str) -> Vec<&'a str> {
     lines.iter().filter_map(about).collect()
 }
 
-/// Whether this is told of a piece.
+/// Whether the line reports the length of a piece.
 fn is_piece(line: &str) -> bool {
     let length = line.strip_suffix(" bytes");
     length.is_some_and(|length| length.parse::<usize>().is_ok())
@@ -80,7 +80,7 @@ fn each_rung_hears_two_poems_to_the_end() {
             ("Hope", "complete, 353 bytes"),
         ] {
             let lines = of(&ended.lines, title);
-            let (last, pieces) = lines.split_last().expect("something is told");
+            let (last, pieces) = lines.split_last().expect("a line is printed");
             assert_eq!(*last, outcome, "{rung}");
             assert_eq!(!pieces.is_empty(), tells_of_pieces, "{rung}: {ended:?}");
             assert!(
@@ -89,7 +89,7 @@ fn each_rung_hears_two_poems_to_the_end() {
             );
         }
         let broken_off = of(&ended.lines, "The Tyger");
-        let last = broken_off.last().expect("something is told");
+        let last = broken_off.last().expect("a line is printed");
         assert!(!last.starts_with("complete"), "{rung}: {last}");
         assert!(last.contains("reset by peer") || last.contains("the connection was lost"));
         let end = ended.lines.last().map(String::as_str);

@@ -78,7 +78,7 @@ impl Program {
         // Both end with the program; so neither pipe is ever full.
         thread::spawn(move || {
             let lines = output.lines().map_while(Result::ok);
-            // The test may have failed meanwhile.
+            // Errs if the test has failed and dropped the receiver; harmless.
             lines.for_each(|line| drop(sender.send(line)));
         });
         let errors = thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! `graceful_shutdown`: who is there is waited for, but not for ever.
+//! `graceful_shutdown`: the server waits for its clients, up to a limit.
 
 use std::net::TcpStream;
 

@@ -9,7 +9,7 @@ pub(crate) struct Talk(BufReader<TcpStream>);
 
 impl Talk {
     pub(crate) fn to(address: &str) -> Self {
-        Self::over(TcpStream::connect(address).expect("somebody listens"))
+        Self::over(TcpStream::connect(address).expect("the server listens"))
     }
 
     pub(crate) fn over(socket: TcpStream) -> Self {

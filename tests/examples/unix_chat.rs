@@ -46,7 +46,7 @@ fn guests_talk_and_show_files() {
     ann.types("he went");
     ann.prints("ann: he went");
 
-    // Who is there when the room closes leaves, too.
+    // A guest that is in the room when it closes ends, too.
     room.send(Signal::TERM);
     let room = room.end().succeeded();
     assert!(room.lines.is_empty(), "{room:?}");

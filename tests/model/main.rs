@@ -42,7 +42,7 @@ fn compare(run: fn(&[Op]) -> Trace) {
             None => 1000,
         },
         max_shrink_iters: 100_000,
-        // The program is told, and belongs into a test of its own.
+        // The failing program is printed, so that it can become a test of its own.
         failure_persistence: None,
         ..defaults
     };
@@ -58,7 +58,7 @@ fn compare(run: fn(&[Op]) -> Trace) {
 }
 
 /// The programs would show nothing if some things never came about in them. With
-/// `--nocapture`, it tells how often they do.
+/// `--nocapture`, it prints how often they do.
 #[test]
 fn the_programs_reach_everything() {
     let mut runner = TestRunner::deterministic();

@@ -449,7 +449,7 @@ impl Model {
     fn drop_trigger(&mut self, node: Id) {
         let state = &mut self.nodes[node];
         state.triggers -= 1;
-        // Whoever asks the canceller sees to it that there is a result.
+        // While the canceller runs, `cancel` provides the result.
         if state.triggers == 0 && state.phase == Phase::Unfired && state.cancel == Cancel::No {
             self.added.push(node);
             if !self.is_draining {
@@ -474,12 +474,13 @@ impl Model {
         if self.nodes[node].phase == Phase::Unfired {
             self.claim(node, Err(Error::Abandoned));
             self.run(node);
-            // Somebody may have waited meanwhile.
+            // `drain_to_wait` may have run inside, and cleared it.
             self.is_draining = true;
         }
     }
 
-    /// Whoever looks sees what was abandoned since the one that runs began.
+    /// A method that looks at a chain first runs the abandonments that were added since the
+    /// current task of the queue began.
     fn drain_to_look(&mut self) {
         let before = self.later.len();
         loop {
@@ -493,8 +494,8 @@ impl Model {
         }
     }
 
-    /// Whoever waits sees all that was abandoned; from then on, what is abandoned runs at
-    /// once, until the one that waits is done.
+    /// A loop that is about to wait runs all abandonments first; from then on, they run at once,
+    /// until the current task of the queue has ended.
     fn drain_to_wait(&mut self) {
         if self.is_draining {
             self.drain();
@@ -521,8 +522,8 @@ impl Model {
         }
     }
 
-    /// In the order added, until a pause, which may come from inside. What is added
-    /// meanwhile has its turn; other Deferreds run inside.
+    /// Runs the stages in the order added, until a pause, which a stage may cause. Stages
+    /// that a stage adds run, too; other Deferreds run nested.
     fn run(&mut self, node: Id) {
         while self.nodes[node].pauses == 0 {
             let Some(stage) = self.nodes[node].stages.pop_front() else {
@@ -625,7 +626,8 @@ impl Model {
         false
     }
 
-    /// The result goes to whoever waits, else stays, else is told of if it failed.
+    /// Moves the result to the waiter if there is one; else keeps it, or reports it if it is an
+    /// unhandled failure.
     fn finish(&mut self, node: Id) {
         if let Some(waiter) = self.nodes[node].waiter.take() {
             let result = self.spend(node);

@@ -546,7 +546,7 @@ impl Machine {
         if let Err(undelivered) = refused {
             let undelivered = seen(&undelivered).map_err(|error| match error {
                 Error::Coded(code) => code,
-                other => unreachable!("nobody gave {other:?}"),
+                other => unreachable!("not a value of the model: {other:?}"),
             });
             self.note(Event::Refused(place, undelivered));
         }

@@ -49,7 +49,7 @@ impl<'a> Guest<'a> {
     fn new(reactor: &'a TestReactor, port: u16) -> Self {
         let client = Client::default();
         let connecting = reactor.connect_tcp(("127.0.0.1", port), client.clone());
-        let connection = reactor.block_on(connecting).expect("somebody listens");
+        let connection = reactor.block_on(connecting).expect("the server listens");
         reactor.settle();
         Self {
             reactor,
@@ -121,7 +121,7 @@ fn a_forwarder_connects_both_ways_and_ends_with_either() {
     run(|reactor| {
         portforward::start(reactor).expect("it listens");
         let refused = Guest::new(reactor, 8001);
-        assert!(refused.is_closed(), "nobody listens behind it");
+        assert!(refused.is_closed(), "its target is a closed port");
         echo::start(reactor).expect("it listens");
         let guest = Guest::new(reactor, 8001);
         assert_eq!(guest.ask("there and back"), "there and back");
@@ -138,7 +138,7 @@ fn a_finger_server_answers_one_question() {
         assert_eq!(guest.ask("moshez\r\n"), "Happy and well\r\n");
         assert!(guest.is_closed());
         let other = Guest::new(reactor, 1079);
-        assert_eq!(other.ask("somebody\r\n"), "No such user\r\n");
+        assert_eq!(other.ask("unknown\r\n"), "No such user\r\n");
     });
 }
 

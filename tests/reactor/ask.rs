@@ -166,7 +166,9 @@ fn failures_are_told_once() {
         for (asked, kind) in each(&reactor).into_iter().zip(kinds) {
             reactor.settle();
             let failure = failure(asked);
-            let error = failure.check::<ConnectError>().expect("nobody listens");
+            let error = failure
+                .check::<ConnectError>()
+                .expect("an error of connecting");
             assert_eq!(error.kind(), kind);
         }
         let nonsense = question(&reactor, "nonsense");
@@ -273,7 +275,7 @@ fn over_real_sockets_the_server_sees_the_end_of_a_question_that_timed_out() {
     let port = reactor.listen_tcp("127.0.0.1:0", move || recorder.clone());
     let asked = question(&reactor, port.expect("a free port").address());
     let asked = asked.add_timeout(Duration::from_millis(20), &reactor);
-    let failure = result_of(&reactor, asked).expect_err("nobody answers");
+    let failure = result_of(&reactor, asked).expect_err("the server does not answer");
     assert!(failure.is::<TimedOut>());
     turn_until(&reactor, || log.is_lost());
     assert_eq!(reactor.counters().connections, 0);

@@ -42,7 +42,7 @@ fn stuck(reactor: &TestReactor, log: &Log) -> (Connection<RawRecorder>, Peer) {
     (connection, peer)
 }
 
-/// One whose producer has been told to wait; it notes what it is told in `told`.
+/// A connection with a paused producer, which notes its `pause`, `resume` and `stop` in `told`.
 fn with_a_paused_producer(
     reactor: &TestReactor,
     log: &Log,
@@ -81,7 +81,7 @@ fn a_push_producer_is_paused_and_resumed_in_turns() {
     });
 }
 
-/// Twisted's usual push producer: it writes until it is told to wait.
+/// Twisted's usual push producer: it writes until it is paused.
 #[derive(Default)]
 struct Eager {
     to: RefCell<Option<Connection<RawRecorder>>>,
@@ -128,7 +128,7 @@ impl PushProducer for Shared {
     }
 }
 
-/// All of it is to arrive, in pieces between which it was told to wait.
+/// Number of bytes that `Eager` writes; it is paused in between.
 const EAGER: usize = 81_920_000;
 
 fn eager(connection: &Connection<RawRecorder>) -> Rc<Eager> {
@@ -153,7 +153,7 @@ fn a_push_producer_that_writes_until_it_is_paused_is_paused_in_time() {
         let log = Log::default();
         let (connection, peer) = connect(reactor, &log);
         let eager = eager(&connection);
-        // From outside of all handlers, and then from where it is told to go on.
+        // First from outside of all handlers, then from `resume_producing`.
         eager.write_until_paused();
         assert!(eager.is_paused.get());
         assert_eq!(peer.received().len(), EAGER);
@@ -284,7 +284,7 @@ fn closing_waits_for_a_producer_that_is_paused_and_has_it_resumed() {
         assert_eq!(received.len(), MUCH + 8);
         assert!(received.ends_with(b"the rest"));
         assert_eq!(lost.events(), ["made", "lost: done"]);
-        // Nobody had to stop it.
+        // It unregistered itself, so `stop_producing` was not called.
         assert_eq!(log.events(), ["pause", "resume"]);
     });
 }

@@ -1,4 +1,4 @@
-//! Much in both directions: who waits for whom, and who must not.
+//! Bulk data in both directions at once: backpressure, and no deadlock.
 
 use std::cell::Cell;
 use std::os::unix::net::UnixStream;
@@ -106,7 +106,7 @@ impl Protocol for Uploader {
             data
         };
         let before = self.received.get();
-        // What it is told at the end may be an acknowledgement.
+        // Bytes beyond `size` are acknowledgements, not part of the pattern.
         let checked = data.len().min(self.size.saturating_sub(before));
         assert!(data[..checked] == *pattern(before, checked), "at {before}");
         self.received.set(before + data.len());

@@ -14,7 +14,7 @@ use crate::support::{PATIENCE, never, reactor, turn_a_few_times, turn_until};
 
 type Answer<T> = Result<T, BlockingCallError>;
 
-/// A thread that asks the loop, and tells what it was told.
+/// A thread that makes a blocking call, and sends the answer.
 struct Asking<T>(Receiver<Answer<T>>);
 
 fn ask<T: Send + 'static>(
@@ -28,14 +28,14 @@ fn ask<T: Send + 'static>(
 }
 
 impl<T> Asking<T> {
-    /// What the thread is told while nobody turns the loop.
+    /// The answer that the thread gets while the loop does not turn.
     #[track_caller]
     fn told(&self) -> Answer<T> {
         let told = self.0.recv_timeout(PATIENCE);
-        told.expect("nobody waits for ever")
+        told.expect("the call ends")
     }
 
-    /// What it is told while the loop turns.
+    /// The answer that the thread gets while the loop turns.
     #[track_caller]
     fn told_by(&self, reactor: &Reactor) -> Answer<T> {
         let mut told = None;
@@ -141,7 +141,7 @@ fn stopping_the_loop_ends_the_wait() {
     let handle = reactor.handle();
     reactor.call_when_running(move || handle.stop().expect("it runs"));
     reactor.run().expect("it runs");
-    // The reactor is there still, and nobody turns it.
+    // The reactor exists, but does not turn.
     let told = asking.told();
     assert!(matches!(told, Err(BlockingCallError::Stopped)), "{told:?}");
 
@@ -258,7 +258,7 @@ fn a_call_that_was_not_made_is_dropped_with_the_reactor() {
 }
 
 #[test]
-fn the_loops_own_thread_is_told_not_to_wait() {
+fn a_blocking_call_from_the_loops_own_thread_errs() {
     let (tell, told) = channel();
     // It would stop this thread for ever.
     thread::spawn(move || {
@@ -307,7 +307,7 @@ fn a_failure_that_nobody_waits_for_any_more_is_reported() {
     assert!(asking.told().is_err());
     let trigger = TRIGGER.take().expect("it was made");
     let error = deferred::Failure::msg("too late");
-    let ((), unhandled) = capture_unhandled(|| trigger.errback(error).expect("nobody fired it"));
+    let ((), unhandled) = capture_unhandled(|| trigger.errback(error).expect("it was not fired"));
     let told: Vec<_> = unhandled
         .iter()
         .map(|unhandled| unhandled.failure().to_string())

@@ -70,7 +70,7 @@ fn two_ends_that_close_both_finish_over_pipes() {
             .expect("a connection");
     }
     turn_until(&reactor, || logs.iter().all(Log::is_lost));
-    // Who is first closes both pipes, and nobody reads the other one's last bytes.
+    // The first to finish closes both pipes, so the last bytes of the other may stay unread.
     assert!(logs.iter().any(|log| log.has("lost: done")));
 }
 
@@ -135,7 +135,7 @@ fn one_that_closes_takes_what_comes_although_it_was_paused_or_the_peer_has_finis
 
 // --- the close timeout ---
 
-/// Takes a little when it is told to.
+/// A protocol that pauses at the start and after each piece, until the test resumes it.
 fn slow(log: &Log) -> RawRecorder {
     RawRecorder::new(log)
         .on_made(|cx| {

@@ -238,7 +238,7 @@ fn closing_a_client_whose_server_never_answers_is_orderly() {
     let mut text = String::new();
     accepted.read_to_string(&mut text).expect("an end");
     assert_eq!(text, "hello");
-    let _ = accepted.write(b"to nobody");
+    let _ = accepted.write(b"discarded");
 }
 
 /// An error that panics when it is dropped.

@@ -22,7 +22,7 @@ fn connect(
     result_of(reactor, connecting)
 }
 
-/// A port that nobody listens on.
+/// The address of a closed port.
 fn closed_port() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
@@ -61,7 +61,7 @@ fn connecting_gives_a_connection_once_the_protocol_has_it() {
 fn names_are_looked_up_and_their_addresses_tried_in_turn() {
     let log = Log::default();
     let (reactor, address) = serve(RawRecorder::new(&log));
-    // It may have an address of version 6 first, where nobody listens.
+    // The name may have an IPv6 address, too, and first; the server does not listen there.
     let target = ("localhost", address.port());
     connect(&reactor, target, &Log::default()).expect("it connects");
     turn_until(&reactor, || log.has("made"));
@@ -107,7 +107,7 @@ fn kind_of(failure: &Failure) -> ConnectErrorKind {
 fn a_closed_port_refuses() {
     let (reactor, target) = (reactor(), closed_port());
     let log = Log::default();
-    let failure = connect(&reactor, target, &log).expect_err("nobody listens");
+    let failure = connect(&reactor, target, &log).expect_err("the port is closed");
     assert_eq!(kind_of(&failure), ConnectErrorKind::Refused);
     assert!(failure.message().contains(&target.to_string()), "{failure}");
     assert!(failure.is::<std::io::Error>());
@@ -117,10 +117,10 @@ fn a_closed_port_refuses() {
 }
 
 #[test]
-fn every_address_that_was_tried_is_told() {
+fn the_error_lists_every_address_that_was_tried() {
     let (reactor, port) = (reactor(), closed_port().port());
     let failure =
-        connect(&reactor, ("localhost", port), &Log::default()).expect_err("nobody listens");
+        connect(&reactor, ("localhost", port), &Log::default()).expect_err("the port is closed");
     let error = failure.check::<ConnectError>().expect("a connect error");
     assert_eq!(error.kind(), ConnectErrorKind::Refused);
     assert_eq!(error.target(), format!("localhost:{port}"));

@@ -1,4 +1,4 @@
-//! A client that comes back, whoever holds its connector.
+//! `Connector`: a client that reconnects, even if the connector was dropped.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -31,7 +31,7 @@ impl Protocol for Client {
     type Framing = Raw;
 }
 
-/// What a factory was told.
+/// The calls that a factory got.
 #[derive(Default)]
 struct Told {
     started: Cell<usize>,
@@ -43,7 +43,7 @@ fn one_more(count: &Cell<usize>) {
     count.set(count.get() + 1);
 }
 
-/// Connects again a second later, if it is told to.
+/// A factory that connects again a second later if `comes_back`.
 struct Faithful {
     reactor: ReactorHandle,
     told: Rc<Told>,
@@ -103,8 +103,8 @@ fn listen_unix(reactor: &TestReactor) -> std::result::Result<(), ListenError> {
     reactor.listen_unix("/tmp/rude", || Rude).map(drop)
 }
 
-/// Has a client of each family connect, with its server there or not; nothing is kept but
-/// what it is told.
+/// Connects a client of each family, with a server or without one; only the log of its
+/// factory is kept.
 fn with_each_family(
     comes_back: bool,
     is_served: bool,
@@ -175,8 +175,8 @@ fn a_connector_that_is_kept_hears_of_each_loss_once() {
     assert_eq!(connector.state(), ConnectorState::Disconnected);
 }
 
-/// Neither keeps the other after that: the factory is told of the end of the loop, tries
-/// again in vain, and goes.
+/// No cycle of references is left: the factory learns of the end of the loop, fails to
+/// connect again, and is dropped.
 #[test]
 fn a_reactor_that_goes_takes_its_dropped_connectors_along() {
     for comes_back in [false, true] {

@@ -18,7 +18,7 @@ pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Lines {
     pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().expect("nobody panics")).into_owned()
+        String::from_utf8_lossy(&self.0.lock().expect("no holder panics")).into_owned()
     }
 
     pub(crate) fn capture(&self, f: impl FnOnce()) {
@@ -33,7 +33,7 @@ impl Lines {
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("nobody panics").extend(bytes);
+        self.0.lock().expect("no holder panics").extend(bytes);
         Ok(bytes.len())
     }
 

@@ -259,16 +259,16 @@ fn a_connected_port_hears_that_nobody_is_there() {
     let port = reactor
         .connect_udp(address, Udp::new(&log))
         .expect("it can be sent to");
-    port.send("hello?").expect("nobody knows yet");
+    port.send("hello?").expect("the refusal comes later");
     turn_until(&reactor, || log.has("refused"));
-    port.send("hello?").expect("nobody knows yet");
-    // What is told of the one before does not keep the next from being sent.
+    port.send("hello?").expect("the refusal comes later");
+    // The refusal of the datagram before does not keep the next one from being sent.
     port.send("hello?").expect("it is sent");
     turn_until(&reactor, || log.len() == 4);
     assert_eq!(log.events(), ["start", "refused", "refused", "refused"]);
     assert_sleeps(&reactor);
 
-    // Somebody comes.
+    // A peer binds the address.
     let socket = UdpSocket::bind(address).expect("it is free");
     socket.set_nonblocking(true).expect("a socket");
     port.send("hello!").expect("it is sent");
@@ -276,7 +276,8 @@ fn a_connected_port_hears_that_nobody_is_there() {
 
     let port = listen(&reactor, Udp::new(&log));
     drop(socket);
-    port.send_to("hello?", address).expect("nobody knows");
+    port.send_to("hello?", address)
+        .expect("the refusal comes later");
     turn_a_few_times(&reactor);
     assert_eq!(log.len(), 5, "one that is not connected hears nothing");
 }
@@ -502,7 +503,7 @@ fn what_a_closed_port_waits_for_is_cancelled() {
     });
     let ((), unhandled) = capture_unhandled(|| {
         left_alone
-            .errback(Failure::msg("nobody hears"))
+            .errback(Failure::msg("unhandled"))
             .expect("it is the first");
     });
     assert_eq!(unhandled.len(), 1);

@@ -83,7 +83,7 @@ fn what_has_to_wait_is_sent_in_order_when_there_is_room() {
     let (reactor, log) = (reactor(), Log::default());
     let (socket, address) = receiver("connected");
     let port = sender(&reactor, &log);
-    port.connect(address.clone()).expect("somebody is there");
+    port.connect(address.clone()).expect("the peer is bound");
     let taken = fill(|number| port.send(number));
     assert_eq!((port.queued(), port.dropped()), (MAX_QUEUED, 1));
     assert!(matches!(port.send("more"), Err(DatagramError::QueueFull)));
@@ -111,7 +111,7 @@ fn what_is_sent_later_does_not_overtake_what_waits() {
             .expect("it is not full");
         taken += 1;
     }
-    // There is room, and nobody has told the loop.
+    // The peer makes room; the loop has not turned, so it does not know of it.
     let mut buffer = [0; 20];
     for number in 0..2 {
         let length = socket.recv(&mut buffer).expect("it has come");

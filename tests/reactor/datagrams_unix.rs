@@ -98,7 +98,7 @@ fn what_a_process_that_crashed_has_left_is_replaced_by_who_has_the_lock() {
     };
     let in_use = std::io::ErrorKind::AddrInUse;
     assert_eq!(listen(false).expect_err("it is left").kind(), in_use);
-    let port = listen(true).expect("nobody has the lock");
+    let port = listen(true).expect("the lock is free");
     assert_eq!(listen(true).expect_err("it is locked").kind(), in_use);
     result_of(&reactor, port.stop_listening()).expect("it closes");
     assert_eq!(fs::read_dir(&folder.0).expect("a folder").count(), 0);
@@ -118,13 +118,13 @@ fn who_has_no_name_can_be_heard() {
         .expect("the name is free");
     let port = reactor
         .connect_unix_datagram(folder.path("log"), Unix::new(&client))
-        .expect("somebody listens");
+        .expect("the server listens");
     assert_eq!(port.address(), UnixAddress::Unnamed);
     port.send("a line").expect("it is connected");
     turn_until(&reactor, || log.has("received a line"));
-    let nobody = reactor.connect_unix_datagram(folder.path("nobody"), Unix::new(&client));
+    let no_peer = reactor.connect_unix_datagram(folder.path("closed"), Unix::new(&client));
     assert_eq!(
-        nobody.expect_err("nobody listens").kind(),
+        no_peer.expect_err("the socket does not exist").kind(),
         std::io::ErrorKind::NotFound
     );
 }
@@ -145,6 +145,6 @@ fn names_can_be_abstract() {
         .expect("the name is free");
     asking
         .send_to("hello", UnixAddress::from(name))
-        .expect("somebody listens");
+        .expect("the server listens");
     turn_until(&reactor, || client.has("received hello"));
 }

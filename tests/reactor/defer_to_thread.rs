@@ -15,7 +15,7 @@ use crate::support::{
     Count, PATIENCE, assert_sleeps, never, reactor, result_of, turn_until, wait_until,
 };
 
-/// Jobs that tell when they run, and run until they are told to end.
+/// Jobs that report when they begin, and run until the test lets them end.
 struct Gate {
     begun: Receiver<()>,
     begin: Sender<()>,
@@ -106,7 +106,7 @@ fn threads_are_started_as_they_are_needed_and_no_more_than_allowed() {
     gate.wait_until_one_runs();
 
     pool.set_max_threads(0);
-    assert_eq!(pool.max_threads(), 1, "or nobody would be left to work");
+    assert_eq!(pool.max_threads(), 1, "a pool keeps one thread");
     turn_until(&reactor, || pool.threads() == 1);
     let last = reactor.defer_to_thread(|| Ok(()));
     result_of(&reactor, last).expect("one is left");

@@ -42,7 +42,7 @@ fn it_is_called_while_there_is_something_to_read() {
     reactor
         .turn(Some(Duration::from_millis(2)))
         .expect("it turns");
-    assert_eq!(log.len(), 2, "nobody watches any more");
+    assert_eq!(log.len(), 2, "the descriptor is not watched any more");
     let mut byte = [0];
     far.read_exact(&mut byte).expect("it still works");
     assert_eq!(&byte, b"d");
@@ -113,8 +113,8 @@ fn what_takes_the_place_of_a_removed_reader_does_not_hear_what_was_for_that() {
         let reader = reactor
             .add_reader(far, move |_| {
                 noting.note(name);
-                // Both go, and the event of the other one is still to come when
-                // somebody else has its place.
+                // Both are removed. The event of the other one is delivered after a new
+                // source has got its place in the registry.
                 for reader in all.take() {
                     drop(reader.remove());
                 }
@@ -235,7 +235,7 @@ fn one_may_be_written_to_when_there_is_room_and_change_from_inside() {
     near.write_all(b"y").expect("it fits");
     turn_until(&reactor, || !writer.is_watched());
     assert_eq!(log.events(), ["writable", "readable"]);
-    // It is closed, with a byte that nobody has read.
+    // It is closed with an unread byte, so the peer gets a reset.
     assert!(near.read(&mut [0]).is_err());
 }
 

@@ -48,12 +48,12 @@ fn a_port_that_cannot_be_connected_says_so() {
     assert_eq!(error.address(), "255.255.255.255:9");
     let error = reactor
         .connect_unix_datagram(
-            "/nobody/is/there",
+            "/no/such/socket",
             Recorder::<UnixAddress>::new(&Log::default()),
         )
-        .expect_err("nobody is there");
+        .expect_err("the path does not exist");
     let told = error.to_string();
-    let expected = "cannot connect a port to \"/nobody/is/there\": ";
+    let expected = "cannot connect a port to \"/no/such/socket\": ";
     assert!(told.starts_with(expected), "{told}");
     // To listen is to listen.
     let options = UdpOptions::new("192.0.2.1:0");

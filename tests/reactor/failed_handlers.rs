@@ -143,7 +143,7 @@ fn fail_elsewhere(reactor: &Reactor) {
         .expect("it starts");
     turn_until(reactor, || count.get() == 2);
 
-    // Stopped with the loop: nobody asks how that went.
+    // The port is stopped with the loop, so the result of `stop_listening` is not observed.
     reactor
         .listen_tcp("127.0.0.1:0", FailingFactory)
         .expect("a port");
@@ -168,8 +168,8 @@ fn failures_of_handlers_are_logged_as_errors_whatever_the_kind_of_protocol() {
 
 const NO_SUBSCRIBER: &str = "REACTOR_TEST_NO_SUBSCRIBER";
 
-/// Runs the test `name` once more, where nobody has ever set a subscriber; gives what it
-/// prints to standard error.
+/// Runs the test `name` again, in a process in which no `tracing` subscriber was ever set;
+/// returns its standard error.
 fn without_a_subscriber(name: &str) -> String {
     let name = format!("failed_handlers::{name}");
     let alone = StdCommand::new(std::env::current_exe().expect("a path"))

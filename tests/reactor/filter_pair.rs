@@ -192,7 +192,7 @@ fn finishing_waits_for_a_slow_lower_one() {
     assert_eq!(driver.sent(), b"Hab.");
 }
 
-/// Says of its input what it is told to say.
+/// A filter whose `receive` and `send` return the given number.
 struct Answers(usize);
 
 impl Filter for Answers {

@@ -18,7 +18,7 @@ use reactor::{
 use crate::filter_pair::{HELLO, Shift};
 use crate::support::{Log, RawRecorder, reactor, turn_until};
 
-/// Speaks in lines, and puts in a filter when it is told to.
+/// A line protocol that puts in a filter at the line `upgrade`.
 struct Upgrading {
     log: Log,
     upgrade: fn(&mut Context<'_, Self>),
@@ -111,7 +111,7 @@ fn what_has_come_already_goes_to_the_filter_and_the_framing_begins_anew() {
     }
 }
 
-/// What somebody on the way has put behind the command in the clear.
+/// An attacker on the path appends lines, in plain text, to the segment of the command.
 #[test]
 fn injected_lines_are_never_seen() {
     testing::run(|reactor| {
@@ -372,7 +372,7 @@ fn each_side_ends_by_itself() {
     });
 }
 
-/// Says at the end what it is told to.
+/// A filter whose `receive_end` returns the given result.
 struct Ends(std::result::Result<(), &'static str>);
 
 impl Filter for Ends {
@@ -464,7 +464,7 @@ fn a_timer_of_a_filter_is_the_clock_of_the_loop() {
     });
 }
 
-/// Panics where it is told to.
+/// A filter that panics in the named method.
 struct Panics(&'static str);
 
 impl Panics {
@@ -670,8 +670,8 @@ fn the_peer_is_whom_the_header_names() {
     socket.read_to_string(&mut received).unwrap();
     assert_eq!(received, "203.0.113.9:50000 192.0.2.1:443");
 
-    let nobody = ProxyProtocol::from_addresses([]);
-    let refusing = move |_: &Address| -> Box<dyn Filter> { Box::new(nobody.filter()) };
+    let no_sender = ProxyProtocol::from_addresses([]);
+    let refusing = move |_: &Address| -> Box<dyn Filter> { Box::new(no_sender.filter()) };
     let port = reactor
         .listen_tcp("127.0.0.1:0", Through(refusing, || Echo))
         .unwrap();

@@ -194,7 +194,7 @@ fn a_child_that_drops_the_reactor_leaves_the_parents_alone() {
                 // The directory is the parent's, too.
                 std::mem::forget(directory);
                 assert!(port && connection.is_gone());
-                // Nobody is told.
+                // No protocol hears of a loss.
                 log.events() == ["made", "start", "start"] || !log.is_lost()
             });
             all.borrow().as_ref().expect("it is there").assert_works();

@@ -43,7 +43,7 @@ fn what_is_left_of_a_closing_connection_is_sent_before_the_loop_has_stopped() {
         note_the_end(reactor, &order);
         reactor.stop().expect("it runs");
         reactor.settle();
-        // The others are told at once.
+        // Connections that are not closing end at once.
         assert_eq!(open_log.events(), ["made", "lost: reactor stopped"]);
         assert!(!port.is_listening());
         assert!(reactor.is_running());

@@ -12,7 +12,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const MOST: Duration = Duration::from_secs(59);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Answers each line, and tells how its connection ended.
+/// Answers each line, and reports how its connection ended.
 struct Server(Trigger<ConnectionClosed>);
 
 impl Protocol for Server {

@@ -200,7 +200,7 @@ fn a_stream_is_read_to_the_last_byte_that_has_arrived() {
     let (protocol, stream) = ByteStreamProtocol::pair();
     let (_, mut far) = over_tcp(&reactor, protocol);
     let mut stream = result_of(&reactor, stream).expect("it is made");
-    // More than the stream keeps: it is not read from meanwhile.
+    // More than the stream buffers, so reading from the socket stops.
     far.write_all(&[7; SIZE]).expect("it fits");
     turn_until(&reactor, || reactor.counters().bytes_received >= 64 * 1024);
     reset(far);

@@ -185,7 +185,7 @@ fn reactors_in_several_threads_know_nothing_of_one_another() {
     }
 }
 
-/// Set in the process that counts its descriptors, where nobody else opens any.
+/// Set in the process that counts its descriptors: no other test opens any there.
 #[cfg(target_os = "linux")]
 const ALONE: &str = "REACTOR_TEST_ALONE";
 

@@ -1,4 +1,4 @@
-//! Panics of whatever the loop calls: each ends no more than it has to, and is told of.
+//! Panics in code that the loop calls: each ends only what panicked, and is reported.
 //!
 //! Those that are common have their tests beside what they belong to; here are the others.
 
@@ -207,7 +207,7 @@ impl Protocol for Unframed {
     fn connection_lost(&mut self, cx: &mut Context<'_, Self>, reason: ConnectionClosed) {
         cx.write("dropped");
         self.log.note(reason.to_string());
-        assert!(self.log.len() == 1, "it is told once");
+        assert!(self.log.len() == 1, "`connection_lost` is called once");
     }
 }
 
@@ -259,7 +259,7 @@ fn one_that_panics_at_a_descriptor_gets_no_other_and_all_are_closed() {
         let lost = format!("lost: panicked: {WHY}");
         assert_eq!(log.events(), ["DescriptorReceived", &lost]);
         for mut pipe in pipes {
-            let error = pipe.write(b"x").expect_err("nobody can read it");
+            let error = pipe.write(b"x").expect_err("the reader is closed");
             assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
         }
         assert_eq!(Rc::strong_count(&held), 1);
@@ -411,7 +411,7 @@ fn a_factory_that_panics_at_the_start_listens_all_the_same() {
                 let connecting = reactor.connect_tcp("127.0.0.1:80", RawRecorder::new(&client));
                 reactor.settle();
                 let connected = connecting.into_result().expect("it has come out");
-                let connection = connected.expect("somebody listens");
+                let connection = connected.expect("the server listens");
                 connection.abort();
                 reactor.settle();
                 assert_eq!(log.events(), ["start", "made", "lost: broken"]);
@@ -469,7 +469,7 @@ fn a_client_factory_that_panics_anywhere_can_go_on() {
         ("lost", true, &["started", "build", "lost"]),
     ];
     for (at, somebody_listens, expected) in cases {
-        // It is told each time, and lives.
+        // Each panic is reported, and the loop goes on.
         told_of(2, || {
             testing::run(|reactor| {
                 let (log, held) = (Log::default(), Rc::new(()));
@@ -537,7 +537,7 @@ fn a_writer_that_panics_is_removed_and_whoever_is_told_may_panic_too() {
         assert_eq!(Rc::strong_count(&held), 1);
         // It is closed.
         let mut near = near;
-        let error = near.write(b"x").expect_err("nobody can read it");
+        let error = near.write(b"x").expect_err("the reader is closed");
         assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
         let before = calls.get();
         turn_until(&reactor, || calls.get() > before);
@@ -654,7 +654,7 @@ fn a_port_whose_protocol_panics_goes_on_and_is_closed_when_asked() {
             socket.send_to(b"hello", port.address()).expect("it fits");
             turn_until(&reactor, || log.has("received hello"));
 
-            // Nobody is there, then somebody.
+            // The peer closes its socket; then a new one is bound to the same address.
             drop(socket);
             wait_until(|| {
                 // Until no child of another test holds a copy of the socket, which takes it.

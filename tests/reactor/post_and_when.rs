@@ -194,7 +194,7 @@ fn at_the_end_timers_are_cancelled_and_deferreds_left_alone_or_cancelled() {
             assert!(!calls.borrow()[0].is_active());
             assert!(!triggers.borrow()[0].is_fired());
             assert!(triggers.borrow()[1].is_fired(), "by being cancelled");
-            // Its failure comes when nobody is there to hear of it.
+            // Its failure comes after the connection, so it is reported as unhandled.
             let failed = triggers.borrow()[0].errback(Failure::msg("late"));
             failed.expect("it was not fired");
         },

@@ -16,7 +16,7 @@ fn shell(script: &str) -> Command {
     Command::new("sh").arg("-c").arg(script)
 }
 
-/// A child that runs until somebody ends it, and tells its number first.
+/// A child that runs until it is killed, and writes its process ID first.
 fn lasting() -> (Command, std::io::PipeReader) {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     let command = shell("echo $$ >&3; exec 3>&-; exec sleep 3600").fd(3, OwnedFd::from(writer));

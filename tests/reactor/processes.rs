@@ -507,7 +507,7 @@ fn what_waits_is_offered_to_the_child_before_more_is_refused() {
         Command::new("cat").fd(1, ChildFd::Null).max_buffered(1000),
         Recorder::new(&log),
     );
-    // The pipe has room for it, but the loop does not turn meanwhile.
+    // The pipe has room, but the loop does not turn between the writes, so they are buffered.
     for _ in 0..10 {
         process.write([b'x'; 1000]).expect("there is room");
     }
@@ -742,7 +742,7 @@ fn a_child_runs_as_whom_it_is_told_to_if_that_is_allowed() {
         assert_eq!(id("-u", uid, gid).expect("root may"), told(uid));
         assert_eq!(id("-g", uid, gid).expect("root may"), told(gid));
     } else {
-        let failure = id("-u", uid, gid).expect_err("nobody else may");
+        let failure = id("-u", uid, gid).expect_err("only root may");
         let error = failure.check::<SpawnError>().expect("it says so");
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     }

@@ -1,5 +1,5 @@
-//! Children whose status somebody else takes: the system, where `SIGCHLD` is ignored, or another
-//! part of the program. Each test runs in a process of its own.
+//! Children that are reaped elsewhere: by the system, because `SIGCHLD` is ignored, or by
+//! another part of the program. Each test runs in a process of its own.
 
 use std::io::ErrorKind;
 use std::process::ExitStatus;
@@ -115,7 +115,7 @@ fn children_whose_status_is_ignored_are_read_to_their_end() {
                             Ok(())
                         })
                 });
-                result_of(&reactor, gather_results(all)).expect("all are told as they are");
+                result_of(&reactor, gather_results(all)).expect("all statuses are known");
             }
             let failure = result_of(&reactor, Command::new("true").status(&reactor)).unwrap_err();
             assert!(failure.is::<StatusUnknown>(), "{failure}");
@@ -182,7 +182,7 @@ fn a_program_that_cannot_be_run_is_an_error_where_statuses_are_ignored() {
             let reactor = reactor();
             let missing = || Command::new("/no/such/program");
             let failure = result_of(&reactor, missing().output(&reactor)).unwrap_err();
-            let error = failure.check::<SpawnError>().expect("it is told");
+            let error = failure.check::<SpawnError>().expect("it has a result");
             assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
             // It is run in another way then.
             let missing = missing().fd(5, ChildFd::Read);

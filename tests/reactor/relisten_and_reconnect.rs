@@ -127,7 +127,7 @@ fn several_may_share_a_port() {
         .listen_tcp(shared(first.address()), recorder(&log))
         .expect("it is shared");
     let alone = reactor.listen_tcp(first.address(), recorder(&log));
-    assert!(alone.is_err(), "who does not ask for it gets none");
+    assert!(alone.is_err(), "a port without `reuse_port` cannot share");
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn dual_stack_takes_both_versions() {
     let only_six = reactor
         .listen_tcp("[::]:0", recorder(&log))
         .expect("a free port");
-    // Somebody else may have it.
+    // The IPv4 side of the port may belong to another socket: it is free.
     let four = SocketAddr::from(([0, 0, 0, 0], only_six.address().port()));
     turn_until(&reactor, || TcpListener::bind(four).is_ok());
 }

@@ -145,7 +145,7 @@ fn the_last_who_cancels_stops_the_resolver() {
         second.cancel();
         failure_result_of::<Cancelled, _>(second);
         assert_eq!(slow.log.events(), ["a 1", "cancelled"]);
-        // Who asks now asks anew.
+        // A question after the cancel starts a new look-up.
         let third = reactor.resolve("a", 1);
         assert_eq!(slow.log.events(), ["a 1", "cancelled", "a 1"]);
         slow.answer(1, &["10.0.0.1:1"]);
@@ -253,7 +253,7 @@ fn connecting_asks_the_resolver() {
     result_of(&reactor, connected).expect("it connects to the second address");
 
     let connecting = reactor.connect_tcp("other:7", RawRecorder::new(&log));
-    let failure = result_of(&reactor, connecting).expect_err("nobody answers");
+    let failure = result_of(&reactor, connecting).expect_err("the name is unknown");
     let error = failure.check::<ConnectError>().expect("its own error");
     assert_eq!(error.kind(), ConnectErrorKind::UnknownHost);
     assert!(failure.is::<ResolverIsDown>(), "it keeps its source");

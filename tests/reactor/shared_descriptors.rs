@@ -179,7 +179,7 @@ fn what_others_have_too_stays_blocking_and_does_not_hold_up_the_loop() {
     }
 }
 
-/// Writes more than fits, and turns the loop until nobody takes any of it.
+/// Writes more than fits, and turns the loop until the system takes no more.
 fn fill(reactor: &Reactor, connection: &Connection<RawRecorder>, bytes: &[u8]) {
     connection.write(bytes).expect("it is there");
     turn_a_few_times(reactor);

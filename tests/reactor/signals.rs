@@ -125,7 +125,7 @@ fn react_gives_the_exit_code_of_what_it_ran() {
     assert_eq!(code(at_once), code(ExitCode::from(7)));
     let failed = react(|_: &ReactorHandle| Err::<(), _>(Failure::msg("no")));
     assert_eq!(code(failed), code(ExitCode::FAILURE));
-    // Somebody else may have stopped it.
+    // A stop by another part of the program counts as success, too.
     let stopped = react(|reactor: &ReactorHandle| {
         let handle = reactor.clone();
         reactor.call_when_running(move || handle.stop().expect("it runs"));

@@ -24,7 +24,7 @@ fn connect(reactor: &Reactor, address: SocketAddr) -> Connection<Quiet> {
     result_of(reactor, reactor.connect_tcp(address, Quiet)).expect("it listens")
 }
 
-/// Tells whether it has the option when it is made.
+/// Reports, when it is made, whether its socket has the option.
 struct Telling(deferred::Trigger<bool>);
 
 impl Protocol for Telling {
@@ -74,7 +74,7 @@ fn what_is_adopted_stays_as_it_came_but_what_it_accepts_does_not_delay() {
     let address = listener.local_addr().expect("it listens");
     let shared = listener.try_clone().expect("a descriptor");
     let far = TcpStream::connect(address).expect("it listens");
-    let (near, _) = listener.accept().expect("somebody has come");
+    let (near, _) = listener.accept().expect("a client has connected");
     for as_it_came in [false, true] {
         near.set_nodelay(as_it_came).expect("a socket");
         let clone = near.try_clone().expect("a descriptor");
@@ -209,7 +209,7 @@ fn a_ttl_that_is_out_of_range_is_refused_and_the_error_names_the_range() {
 
 // --- connected to itself ---
 
-/// A port that nobody listens on.
+/// The address of a free port.
 fn free_port() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("it listens")
@@ -268,7 +268,7 @@ fn a_connector_that_is_connected_to_itself_is_refused() {
         Factory(trigger),
     );
     connector.connect().expect("it is not connected");
-    let failure = result_of(&reactor, failed).expect("it is told");
+    let failure = result_of(&reactor, failed).expect("it has a result");
     let error: &ConnectError = failure.check().expect("it is one of connecting");
     assert_eq!(error.kind(), ConnectErrorKind::Refused);
 }

@@ -1,5 +1,5 @@
-//! A reactor that is turned by hand, a protocol that tells what happens to it,
-//! and a peer made of a plain socket.
+//! Turning a reactor by hand, a protocol that logs its events, and a peer made of a plain
+//! socket.
 
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
@@ -65,7 +65,7 @@ pub(crate) fn result_of<T: 'static>(reactor: &Reactor, deferred: Deferred<T>) ->
     slot.take().expect("it was just seen")
 }
 
-/// Turns the loop a few times, for what is to happen, or not to, without being told.
+/// Turns the loop a few times, for effects that have no event to wait for.
 #[track_caller]
 pub(crate) fn turn_a_few_times(reactor: &Reactor) {
     for _ in 0..5 {
@@ -130,7 +130,7 @@ impl<F: for<'a> Framing<Frame<'a> = &'a [u8]> + Default> Bytes for F {}
 
 type Handler<P> = Rc<dyn Fn(&mut Context<'_, P>, &[u8]) -> Result<()>>;
 
-/// A protocol that notes what it hears, then does as it was told.
+/// A protocol that logs its events, then runs the handler that it was given.
 pub(crate) struct Recorder<F: Bytes> {
     pub(crate) log: Log,
     on_made: Handler<Self>,
@@ -250,7 +250,7 @@ pub(crate) struct Peer(pub(crate) TcpStream);
 
 impl Peer {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        let socket = TcpStream::connect(address).expect("somebody listens");
+        let socket = TcpStream::connect(address).expect("the server listens");
         socket.set_nonblocking(true).expect("a socket");
         Self(socket)
     }

@@ -1,4 +1,4 @@
-//! Starting, stopping, and who is told of it.
+//! System events: triggers before, during and after startup and shutdown, and their order.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -77,7 +77,7 @@ fn the_phases_of_the_startup_come_in_order_and_wait() {
     let (handle, noting) = (reactor.handle(), log.clone());
     reactor.call_later(Duration::from_millis(1), move || {
         noting.note("opened");
-        trigger.callback(()).expect("nobody else fires it");
+        trigger.callback(()).expect("it is fired once");
         handle.call_when_running(move || noting.note("running"));
     });
     let (handle, noted) = (reactor.handle(), log.clone());

@@ -138,8 +138,8 @@ fn what_is_left_behind_fails_the_test() {
         port.expect("it is free");
     });
     assert!(port.contains("1 connections and ports"), "{port}");
-    let failure = fails(|_| drop(deferred::fail::<()>(Failure::msg("nobody looks"))));
-    assert!(failure.contains("nobody looks"), "{failure}");
+    let failure = fails(|_| drop(deferred::fail::<()>(Failure::msg("no errback"))));
+    assert!(failure.contains("no errback"), "{failure}");
     testing::run(|reactor| {
         reactor
             .listen_tcp("127.0.0.1:80", || RawRecorder::new(&Log::default()))

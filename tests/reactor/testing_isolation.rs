@@ -185,7 +185,7 @@ fn jobs_go_with_a_test_reactor_that_goes() {
             Ok(())
         });
         drop(reactor);
-        assert!(asked.into_result().expect("it is told").is_err());
+        assert!(asked.into_result().expect("it has a result").is_err());
         assert_eq!(Arc::strong_count(&held), 1);
     });
 }

@@ -51,7 +51,7 @@ fn a_call_is_made_while_more_is_ready_than_fits_into_a_wait() {
     }
     let reactor = reactor();
     let (near, mut far) = UnixStream::pair().expect("a pair");
-    // Nobody reads, so it stays ready.
+    // The byte is never read, so the descriptor stays ready.
     far.write_all(b"!").expect("there is room");
     for _ in 0..READY {
         let near = near.try_clone().expect("a descriptor");

@@ -67,7 +67,7 @@ fn a_path_that_the_system_would_cut_is_refused_by_whatever_takes_one() {
 
         let connecting = reactor.connect_unix(&path, recorder());
         let failure = result_of(&reactor, connecting).unwrap_err();
-        let error = failure.check::<ConnectError>().expect("it is told");
+        let error = failure.check::<ConnectError>().expect("it has a result");
         assert_eq!(error.kind(), ConnectErrorKind::BadAddress, "{error}");
         assert!(error.to_string().contains("path"), "{error}");
 
@@ -91,7 +91,7 @@ fn the_network_of_a_test_refuses_the_same_paths() {
         let connecting = reactor.connect_unix(&path, recorder());
         reactor.settle();
         let failure = failure_of(connecting);
-        let error = failure.check::<ConnectError>().expect("it is told");
+        let error = failure.check::<ConnectError>().expect("it has a result");
         assert_eq!(error.kind(), ConnectErrorKind::BadAddress);
     }
 }

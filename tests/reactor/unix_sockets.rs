@@ -170,7 +170,7 @@ fn an_abstract_name_needs_no_file() {
 fn what_a_crashed_process_has_left_is_replaced_under_a_lock() {
     let (directory, reactor) = (Directory::new(), reactor());
     let path = directory.socket();
-    // A file without anybody who listens.
+    // The file of a socket that no process listens on.
     drop(UnixListener::bind(&path).expect("it is free"));
     let factory = || RawRecorder::new(&Log::default());
     let refused = reactor.listen_unix(&path, factory).unwrap_err();
@@ -184,7 +184,7 @@ fn what_a_crashed_process_has_left_is_replaced_under_a_lock() {
     port.stop_listening().ignore();
     let left: Vec<_> = fs::read_dir(&directory.0).expect("it is there").collect();
     assert!(left.is_empty(), "{left:?}");
-    // No socket: it is somebody's.
+    // A file that is no socket is not removed.
     fs::write(&path, "precious").expect("it is written");
     assert!(reactor.listen_unix(locking, factory).is_err());
     assert_eq!(fs::read(&path).expect("it is there"), b"precious");

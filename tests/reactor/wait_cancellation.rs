@@ -44,7 +44,7 @@ fn waits_for_room_leave_their_connection() {
         reactor.advance(Duration::from_secs(1));
         assert!(late.into_result().unwrap().unwrap_err().is::<TimedOut>());
         assert_eq!(handle.state(), None);
-        // Those that stay are told.
+        // The waits that were not cancelled end.
         peer.set_reading(true);
         for wait in waits {
             assert!(wait.into_result().expect("it is drained").is_ok());
@@ -76,7 +76,7 @@ fn waits_that_are_fired_may_cancel_one_another() {
         connection.abort();
         reactor.settle();
         for wait in waits {
-            let failure = wait.into_result().expect("it is told").unwrap_err();
+            let failure = wait.into_result().expect("it has a result").unwrap_err();
             assert!(failure.is::<Gone>());
         }
     });
@@ -153,12 +153,12 @@ fn a_byte_stream_waits_for_one_thing_at_a_time() {
         let flush = Pin::new(&mut stream).poll_flush(&mut cx);
         assert!(flush.is_pending());
     }
-    // Where freed memory is kept, it tells nothing.
+    // A sanitizer keeps freed memory (`MEMORY_IS_KEPT`); then the size says nothing.
     if let (Some(before), Some(after), None) =
         (before, memory(), std::env::var_os("MEMORY_IS_KEPT"))
     {
         let grown = after.saturating_sub(before);
-        // Twice that if each wait were kept; other tests take some meanwhile.
+        // Twice that if each wait were kept; other tests of the process allocate, too.
         assert!(grown < ROUNDS * 3 / 5, "{grown} KiB for {ROUNDS} rounds");
     }
 }
@@ -195,7 +195,8 @@ fn cancelling_a_call_cancels_what_it_returned() {
 fn a_call_that_is_cancelled_first_is_not_made() {
     testing::run(|reactor| {
         let (connection, peer) = reactor.connect_to_peer(Quiet);
-        let asked = connection.call(|_this, _cx| -> Result<()> { unreachable!("nobody wants it") });
+        let asked =
+            connection.call(|_this, _cx| -> Result<()> { unreachable!("it was cancelled") });
         asked.cancel();
         reactor.settle();
         let failure = asked.into_result().expect("it is over").unwrap_err();

@@ -45,7 +45,7 @@ fn counts_for_ever(count: &Count) -> Deferred<()> {
     })
 }
 
-/// An event that anybody may wait for, woken by hand.
+/// An event with one waiter, woken by hand.
 #[derive(Clone, Default)]
 struct Bell(Rc<(Cell<bool>, RefCell<Option<Waker>>)>);
 

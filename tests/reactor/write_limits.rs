@@ -121,8 +121,8 @@ fn what_waits_is_offered_before_the_limit_strikes() {
     assert_eq!(log.events(), ["made"]);
 }
 
-/// A connection on which too much waits, and the other one, which takes so much when it is
-/// told to.
+/// A connection with output above its limit, and its peer, which pauses after each piece until
+/// the test resumes it.
 fn overfull(
     reactor: &testing::TestReactor,
     log: &Log,

@@ -53,7 +53,7 @@ fn it_turns_away_recovers_and_does_not_spin() {
     let mut input = server.stdin.take().expect("a pipe");
     let address = read_line_with(&mut output, "listening on ");
     let connect = || {
-        let stream = TcpStream::connect(address.as_str()).expect("somebody listens");
+        let stream = TcpStream::connect(address.as_str()).expect("the server listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
         stream
     };

@@ -77,7 +77,7 @@ fn many_connections_and_timers_use_no_processor_time() {
     let used = server.cpu_time_in(Duration::from_secs(1));
     let turned = turns() - turns_before;
     assert!(used < Duration::from_millis(10), "it used {used:?}");
-    // Once, at the most, for each of those who have looked.
+    // At most one turn for each call of `look` above.
     assert!(turned <= 4, "it turned {turned} times");
     assert_eq!(ends.load(Ordering::Relaxed), 0);
 
@@ -114,7 +114,7 @@ fn room_for() -> u64 {
     limit.saturating_sub(OTHER_DESCRIPTORS) / 2
 }
 
-/// So many who say nothing, each with a delayed call of its protocol's.
+/// Connects `count` silent clients; the protocol of each has a delayed call.
 fn crowd(server: &Server, count: usize) -> Vec<TcpStream> {
     let crowd = (0..count).map(|_| connect(server.address)).collect();
     wait_for("all are accepted", || {

@@ -51,7 +51,7 @@ fn kill_in_a_transfer(server: &Server) {
 
 /// Sends and receives until it is killed.
 fn transfer(address: &str) {
-    let mut stream = TcpStream::connect(address).expect("somebody listens");
+    let mut stream = TcpStream::connect(address).expect("the server listens");
     let mut reading = stream.try_clone().expect("a socket");
     std::thread::spawn(move || {
         let mut buffer = vec![0; 64 * 1024];

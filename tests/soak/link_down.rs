@@ -1,7 +1,7 @@
 //! A link between two hosts that goes down in the middle of a transfer, and comes up again.
 //!
-//! The hosts are network namespaces, if this system lets whoever runs the tests have some;
-//! elsewhere, this is skipped.
+//! The hosts are network namespaces, if the user of the tests may create some;
+//! elsewhere, the test is skipped.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};

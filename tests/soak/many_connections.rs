@@ -15,7 +15,7 @@ const SLACK: u64 = 1;
 #[test]
 fn a_hundred_thousand_connections_in_a_row_leave_nothing() {
     if role().is_none() {
-        // In a process of its own, whose memory nobody else has been at.
+        // In a process of its own, so that no other test changes its memory.
         let _alone = alone();
         let run = in_a_process(NAME, "alone").status().expect("it starts");
         assert!(run.success());

@@ -13,7 +13,7 @@ use crate::support::{Echo, PATIENCE, Server, alone, descriptors, leaves_no_memor
 const ROUNDS: usize = 60;
 
 fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).expect("somebody listens");
+    let stream = TcpStream::connect(address).expect("the server listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
     stream.set_write_timeout(Some(PATIENCE)).expect("a socket");
     stream
@@ -89,7 +89,7 @@ fn the_one_that_behaves_does_not_notice() {
         assert_eq!(descriptors(), with_server);
     });
     let kept = storm(&server);
-    // Some do not read, some say nothing: nobody spins for them.
+    // Some peers do not read, some do not write: the loop does not spin for either.
     let used = server.cpu_time_in(Duration::from_secs(1));
     assert!(used < Duration::from_millis(50), "it used {used:?}");
     drop(kept);

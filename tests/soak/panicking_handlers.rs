@@ -163,7 +163,7 @@ fn a_panic_in_a_handler_ends_its_own_connection_and_no_other() {
 /// Two connect, the second of which is served by one that panics somewhere.
 fn meet(server: &Server) {
     let mut pair = [0, 1].map(|_| {
-        let stream = TcpStream::connect(server.address).expect("somebody listens");
+        let stream = TcpStream::connect(server.address).expect("the server listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
         stream
     });

@@ -111,7 +111,7 @@ fn reactors_with_busy_threads_that_come_and_go_leave_nothing() {
         for _ in 0..3 {
             let asking = reactor.remote();
             let job = move || {
-                // It is gone by then, or goes meanwhile.
+                // Errs because the reactor was dropped before the call, or during it; harmless.
                 let _ = asking.blocking_call_from_thread(|_| ());
             };
             reactor.defer_to_thread(job).ignore();

@@ -152,7 +152,7 @@ impl Way {
             }
         }
         if self.is_finished {
-            // Nobody is to hear of what still comes.
+            // The output has been shut down, so later input is discarded.
             self.kept.clear();
             return;
         }
@@ -175,7 +175,7 @@ impl Way {
     }
 }
 
-/// Who is between them.
+/// The relay between a client and the server.
 struct Relay {
     to_client: TcpStream,
     to_server: TcpStream,

@@ -81,7 +81,7 @@ impl Server {
     /// The processor time that the loop's thread uses in `time`.
     pub(crate) fn cpu_time_in(&self, time: Duration) -> Duration {
         let before = self.look(|_| thread_cpu_time());
-        thread::sleep(time); // what is measured is that nothing happens meanwhile
+        thread::sleep(time); // the one sleep: an idle loop uses no processor time while it lasts
         self.look(|_| thread_cpu_time()).saturating_sub(before)
     }
 
@@ -144,8 +144,8 @@ pub(crate) fn resident() -> u64 {
     (pages(1) - pages(2)) * rustix::param::page_size() as u64
 }
 
-/// Whether memory tells what was left behind. It does not if freed memory is kept, as the
-/// address sanitizer does; that looks for leaks itself.
+/// Whether the size of the memory shows a leak. It does not under the address sanitizer, which
+/// keeps freed memory; that finds leaks itself.
 pub(crate) fn memory_tells() -> bool {
     std::env::var_os("MEMORY_IS_KEPT").is_none()
 }
@@ -174,7 +174,7 @@ pub(crate) fn leaves_no_memory(mut what: impl FnMut()) {
 
 /// Connects, so that closing leaves nothing that keeps a port from being used again.
 pub(crate) fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).expect("somebody listens");
+    let stream = TcpStream::connect(address).expect("the server listens");
     let linger = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
     linger.expect("a socket");
     stream

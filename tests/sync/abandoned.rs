@@ -1,4 +1,4 @@
-//! Triggers, guards and pauses that go while a thread panics, whoever catches that.
+//! Triggers, guards and pauses that are dropped while a thread panics.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
@@ -14,7 +14,7 @@ use crate::support::{Count, failure, value};
 fn drop_by_panic<T: Send + 'static>(held: T) {
     let thread = thread::spawn(move || {
         let _held = held;
-        panic!("caught by nobody");
+        panic!("uncaught");
     });
     thread.join().unwrap_err();
 }
@@ -39,7 +39,7 @@ fn it_runs_on_the_thread_that_panics() {
         .ignore();
     let thread = thread::spawn(move || {
         let _trigger = trigger;
-        panic!("caught by nobody");
+        panic!("uncaught");
     });
     let id = thread.thread().id();
     assert_eq!(told.recv(), Ok((id, true)));
@@ -53,7 +53,7 @@ fn awaiting_it_ends() {
     let thread = thread::spawn(move || {
         let _trigger = trigger;
         begun.recv().unwrap();
-        panic!("caught by nobody");
+        panic!("uncaught");
     });
     let awaiting = thread::spawn(|| futures::executor::block_on(deferred));
     begin.send(()).unwrap();

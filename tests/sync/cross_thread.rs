@@ -175,7 +175,7 @@ fn a_body_of_one_thread_takes_it_over() {
         .join()
         .unwrap()
         .unwrap();
-    let local = local.into_result().expect_err("nobody has run the body");
+    let local = local.into_result().expect_err("`run_woken` was not called");
     run_woken();
     let result = local.into_result().expect("it was woken");
     assert_eq!(result.unwrap(), (7, thread::current().id()));

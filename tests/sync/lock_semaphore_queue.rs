@@ -153,7 +153,7 @@ fn the_limits_of_a_queue_hold() {
                     put.add();
                 }
             } else if let Ok(item) = queue.get() {
-                assert!(result(item).is_ok(), "nobody may wait");
+                assert!(result(item).is_ok(), "an item was there");
                 got.add();
             }
         }
@@ -173,9 +173,10 @@ fn those_who_wait_are_abandoned_by_whichever_thread_is_last() {
     }
 }
 
-/// Who finds nothing and is about to wait must not miss what comes at that moment.
+/// A `get` that finds the queue empty and begins to wait must not miss an item that is put at
+/// that moment.
 #[test]
-fn what_comes_while_somebody_begins_to_wait_is_not_missed() {
+fn an_item_put_while_a_get_begins_to_wait_is_not_missed() {
     const ROUNDS: usize = 20_000;
     let rounds: Arc<Vec<_>> = Arc::new((0..ROUNDS).map(|_| DeferredQueue::new()).collect());
     let (queues, arrived) = (Arc::clone(&rounds), AtomicUsize::new(0));

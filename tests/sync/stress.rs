@@ -16,7 +16,7 @@ type Token = OnDrop;
 
 /// One chain, and what threads do things to it with.
 struct Chain {
-    /// Whoever adds to it has it out meanwhile.
+    /// `None` while a thread has taken it out to add a callback.
     end: Mutex<Option<Deferred<Token>>>,
     handle: DeferredHandle,
     trigger: Trigger<Token>,
@@ -156,7 +156,7 @@ fn eight_threads_fire_add_cancel_and_pause() {
     }
     let chains = Arc::into_inner(chains).expect("the threads are gone");
     for chain in chains {
-        let end = chain.end.into_inner().expect("nobody adds");
+        let end = chain.end.into_inner().expect("no thread panicked");
         match end.into_result() {
             Ok(result) => drop(result),
             Err(stuck) => panic!("stuck: {stuck:?}"),

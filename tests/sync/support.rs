@@ -11,7 +11,7 @@ use deferred::Failure;
 use deferred::sync::Deferred;
 use parking_lot::{Condvar, Mutex};
 
-/// After this, whoever waits for something gives up: it will not happen.
+/// Time after which a wait for an event fails the test.
 const DEADLINE: Duration = Duration::from_secs(120);
 
 #[derive(Debug, PartialEq, Eq)]

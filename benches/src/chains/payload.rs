@@ -17,8 +17,8 @@ pub(super) trait Payload: 'static {
 }
 
 /// What is captured lies in memory that was written long ago: words that have just
-/// been written one by one, as by `black_box`, would stall whoever copies them
-/// together, and that stall is all one would measure.
+/// been written one by one, as by `black_box`, would stall the copy that reads
+/// them together, and the bench would measure only that stall.
 static NUMBERS: [[i64; 3]; 4] = [[1, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12]];
 static LENGTHS: [[usize; 3]; 4] = [[1, 16, 32], [2, 16, 64], [4, 32, 64], [8, 16, 32]];
 

@@ -106,7 +106,7 @@ fn per_request(
             let sum: f64 = differences.iter().map(|(_, count)| count).sum();
             let parts: Vec<String> = differences
                 .iter()
-                // Not the only one, which the sum tells already.
+                // A single one is not listed: the sum shows it already.
                 .filter(|(_, count)| *count >= 0.005 && differences.len() > 1)
                 .map(|(name, count)| format!("{name} {count:.2}"))
                 .collect();

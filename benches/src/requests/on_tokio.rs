@@ -70,7 +70,7 @@ async fn redis(
                         .arg("key")
                         .query_async(&mut client)
                         .await?;
-                    assert!(answer.is_none(), "nobody has set it");
+                    assert!(answer.is_none(), "the key is not set");
                 }
                 Ok::<_, redis::RedisError>(())
             })

@@ -79,7 +79,7 @@ fn redis(
                     .arg("key")
                     .query_async(&mut client)
                     .await?;
-                assert!(answer.is_none(), "nobody has set it");
+                assert!(answer.is_none(), "the key is not set");
             }
             Ok(())
         })

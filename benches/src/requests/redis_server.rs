@@ -13,8 +13,8 @@ pub(super) struct RedisServer {
 
 impl RedisServer {
     pub(super) fn start() -> io::Result<Self> {
-        // It takes no port 0: another program could take this one meanwhile, and the server
-        // would not start.
+        // redis-server takes no port 0, so a free one is looked for here. If another program
+        // takes it first, the server fails to start, and so does the bench.
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let process = Command::new("redis-server")
             .args(["--port", &address.port().to_string()])

@@ -51,7 +51,7 @@ impl Machine {
             ClockOp::CancelCall(c) => self.change_call(c, |call| {
                 match call.cancel() {
                     true => Ok(()),
-                    // Tells why.
+                    // Errs with the reason.
                     false => call.reset(Duration::ZERO),
                 }
             }),

@@ -150,7 +150,7 @@ impl Machine {
 
     fn pause(&self, d: Id) {
         match self.handle(d) {
-            // One that is gone has nobody to be held up; it counts all the same.
+            // A Deferred that is gone cannot be paused; the pause is recorded all the same.
             Some(handle) => self.enter_pause(d, handle.pause()),
             None => self.record_gone(d),
         }

@@ -146,7 +146,7 @@ impl Machine {
         self.world.with(|world| world.unhandled.push(code));
     }
 
-    /// The events of one operation; reports that came meanwhile stand last.
+    /// The events of one operation; reports of unhandled failures stand last.
     pub(crate) fn end_group(&self) -> Vec<Event> {
         let unhandled = self.take_unhandled();
         if !unhandled.is_empty() {
@@ -273,7 +273,7 @@ impl Machine {
             )
         });
         drop(firing);
-        // Those who wait for what is released enter it anew.
+        // A guard that is dropped goes to a waiter, which enters it in `held` again.
         while let Some(held) = self.take_all_held() {
             drop(held);
         }

@@ -87,7 +87,7 @@ def by_text(codes):
     return sorted(codes, key=lambda code: json.dumps(code, separators=(",", ":")))
 
 
-# Failures of Deferreds that were collected with one nobody handled.
+# Failures of Deferreds that the garbage collector freed unhandled.
 reported = []
 
 
