@@ -7,6 +7,7 @@ mod bidirectional_transfer;
 mod blocking_calls;
 mod byte_streams;
 mod call_from_thread;
+mod client_service;
 mod close_with_unsent_output;
 mod closing;
 mod connecting;

@@ -42,7 +42,7 @@
 //! | you want to | look at |
 //! |---|---|
 //! | serve | [`ReactorHandle::listen_tcp`], with a [`Factory`] of [`Protocol`]s |
-//! | connect | [`ReactorHandle::connect_tcp`]; [`ask`] for one question and its answer; [`Connector`] to connect again and again |
+//! | connect | [`ReactorHandle::connect_tcp`]; [`ask`] for one question and its answer; [`ClientService`] to stay connected |
 //! | cut the bytes into frames | the [`Framing`] of a protocol: [`Lines`], [`Raw`], or your own |
 //! | write, close, wait for a Deferred | the [`Context`] of a handler: [`Context::when`] calls you back with `&mut self` |
 //! | reach a connection from elsewhere | its [`Connection`] handle |
@@ -143,6 +143,7 @@ mod ask;
 mod blocking_calls;
 mod byte_stream;
 mod cancel_on_close;
+mod client_service;
 mod connecting;
 mod connection;
 mod core;
@@ -195,6 +196,7 @@ mod wait_list;
 pub use self::address::{Address, UnixAddress};
 pub use self::ask::ask;
 pub use self::byte_stream::ByteStream;
+pub use self::client_service::{Backoff, ClientService, ClientServiceBuilder, ClientServiceState};
 pub use self::connecting::{ClientFactory, Connector, ConnectorState};
 pub use self::connection::{Connection, Context, Factory, Frame, Protocol, WriteLimits, pump};
 pub use self::core::Counters;
@@ -234,6 +236,7 @@ pub use self::poll::PollerKind;
 /// Errors of operations. The reasons that protocols get, such as [`ConnectionClosed`], are
 /// beside them.
 pub mod error_types {
+    pub use crate::client_service::ServiceStopped;
     pub use crate::connecting::ConnectorError;
     pub use crate::datagram::DatagramError;
     pub use crate::error::{
