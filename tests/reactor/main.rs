@@ -44,6 +44,7 @@ mod panics;
 mod pause_accepting;
 mod post_and_when;
 mod process_output;
+mod process_terminals;
 mod processes;
 mod processes_unwaited;
 mod relisten_and_reconnect;

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
@@ -118,6 +119,68 @@ fn the_status_alone_can_be_asked_for() {
     let mut text = String::new();
     reader.read_to_string(&mut text).expect("it is there");
     assert_eq!(text, "given");
+}
+
+/// Whether the child's descriptor `number` is that of this process, as an exit status.
+fn is_inherited(number: i32) -> Command {
+    let ours = std::fs::metadata(format!("/proc/self/fd/{number}")).expect("it is open");
+    let ours = ours.ino();
+    shell(&format!(
+        "found=$(stat -Lc %i /proc/$$/fd/{number}); test \"$found\" = {ours}"
+    ))
+}
+
+#[test]
+fn a_descriptor_that_was_set_stays_so() {
+    let reactor = reactor();
+    for number in [0, 1, 2] {
+        let default = is_inherited(number).status(&reactor);
+        assert!(result_of(&reactor, default).expect("it runs").success());
+        for pipe in [ChildFd::Read, ChildFd::Write] {
+            let status = is_inherited(number).fd(number, pipe).status(&reactor);
+            let status = result_of(&reactor, status).expect("it runs");
+            assert_eq!(status.code(), Some(1), "descriptor {number}");
+        }
+    }
+    // With `output`, too.
+    let is_pipe = || shell("test -p /dev/stdin").fd(0, ChildFd::Write);
+    let output = result_of(&reactor, is_pipe().output(&reactor)).expect("it runs");
+    assert!(output.status.success());
+}
+
+#[test]
+fn a_pipe_that_nothing_is_written_to_ends() {
+    let reactor = reactor();
+    let command = || shell("cat; cat <&3").fd(3, ChildFd::Write);
+    let output = command().fd(0, ChildFd::Write).output(&reactor);
+    assert_eq!(result_of(&reactor, output).expect("it runs").stdout, b"");
+    let output = command().input("given").output(&reactor);
+    let output = result_of(&reactor, output).expect("it runs");
+    assert_eq!(output.stdout, b"given");
+    let status = command().fd(0, ChildFd::Write).status(&reactor);
+    assert!(result_of(&reactor, status).expect("it runs").success());
+}
+
+#[test]
+fn output_that_is_not_kept_is_not_limited() {
+    let reactor = reactor();
+    let status = Command::new("head")
+        .args(["-c", "300000", "/dev/zero"])
+        .fd(1, ChildFd::Read)
+        .max_output(10)
+        .status(&reactor);
+    assert!(result_of(&reactor, status).expect("it runs").success());
+}
+
+#[test]
+fn input_needs_a_pipe_to_write_to() {
+    let reactor = reactor();
+    for other in [ChildFd::Null, ChildFd::Inherit, ChildFd::Read] {
+        let command = Command::new("cat").fd(0, other).input("lost");
+        let failure = failure_of(command.output(&reactor));
+        let error = failure.check::<SpawnError>().expect("its own error");
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    }
 }
 
 #[test]

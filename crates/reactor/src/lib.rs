@@ -213,7 +213,9 @@ pub use self::framing::{Decoded, Framing, Lines, Raw};
 pub use self::handle::ReactorHandle;
 pub use self::listening::ListeningPort;
 pub use self::mailbox::Handled;
-pub use self::process::{ChildFd, Command, Process, ProcessContext, ProcessEnded, ProcessProtocol};
+pub use self::process::{
+    ChildFd, Command, Process, ProcessContext, ProcessEnded, ProcessProtocol, WindowSize,
+};
 pub use self::producer::{Consumer, Producer, Production, PullProducer, PushProducer};
 pub use self::react::react;
 pub use self::reactor::{Reactor, Turn};

@@ -8,6 +8,7 @@ use std::process;
 use std::time::Duration;
 
 use super::child_fd::ChildFd;
+use super::window_size::WindowSize;
 
 /// Default of [`Command::max_buffered`].
 const MAX_BUFFERED: usize = 16 * 1024 * 1024;
@@ -52,7 +53,10 @@ const MAX_OUTPUT: usize = 16 * 1024 * 1024;
 #[must_use = "it runs nothing by itself"]
 pub struct Command {
     pub(super) inner: process::Command,
+    /// Those that were set; the others get what the way of running it says.
     pub(super) descriptors: BTreeMap<i32, ChildFd>,
+    pub(super) terminal: Option<WindowSize>,
+    pub(super) process_group: Option<i32>,
     pub(super) input: Option<Vec<u8>>,
     pub(super) timeout: Option<Duration>,
     pub(super) max_buffered: usize,
@@ -64,11 +68,9 @@ impl Command {
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         Self {
             inner: process::Command::new(program),
-            descriptors: BTreeMap::from([
-                (0, ChildFd::Write),
-                (1, ChildFd::Read),
-                (2, ChildFd::Read),
-            ]),
+            descriptors: BTreeMap::new(),
+            terminal: None,
+            process_group: None,
             input: None,
             timeout: None,
             max_buffered: MAX_BUFFERED,
@@ -143,7 +145,7 @@ impl Command {
     /// Puts it into a process group: 0 makes one of its own, so that a Ctrl-C in the
     /// terminal sends it no signal.
     pub fn process_group(mut self, group: i32) -> Self {
-        self.inner.process_group(group);
+        self.process_group = Some(group);
         self
     }
 
@@ -169,7 +171,48 @@ impl Command {
         self
     }
 
-    /// Writes `input` to its standard input, and then closes that.
+    /// Gives it a terminal of its own (a *pty*), as its standard input, output and error, and as
+    /// the controlling terminal of a new session. (Twisted: `usePTY`.)
+    ///
+    /// For programs that behave differently when a person uses them: shells, editors, and those
+    /// that ask for a password. The protocol is the person: what it writes to the standard input
+    /// is typed, so that Ctrl-C (`"\x03"`) interrupts the program; what
+    /// [`out_received`](crate::ProcessProtocol::out_received) gets is on the screen: the echo of
+    /// what was typed, output and errors, each line with `\r\n` at its end. The program may
+    /// change these rules (`stty`).
+    ///
+    /// - Closing the standard input types the end-of-file character (Ctrl-D). The program can
+    ///   still be read from.
+    /// - Closing all pipes hangs up: the program gets a `SIGHUP`.
+    /// - When all programs that have the terminal have ended, or closed it, both pipes are lost.
+    /// - Only descriptor 2 may be [set](Self::fd) otherwise: errors apart from output.
+    /// - [`Process::set_window_size`](crate::Process::set_window_size) changes its size.
+    /// - The environment variable `TERM` says what kind of terminal it is; it is not set here.
+    /// - A typed line of more than 4095 bytes is cut off there (Linux), as for a person.
+    ///
+    /// There are such terminals on Linux, macOS, iOS and FreeBSD. Elsewhere, the program cannot be
+    /// run: `Unsupported`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Command, Reactor, WindowSize};
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let size = Command::new("stty").arg("size").pty(WindowSize::new(30, 100));
+    /// let output = reactor.block_on(size.output(&reactor))?;
+    /// assert_eq!(output.stdout, b"30 100\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "usePTY")]
+    #[doc(alias = "terminal")]
+    pub fn pty(mut self, size: WindowSize) -> Self {
+        self.terminal = Some(size);
+        self
+    }
+
+    /// Writes `input` to its standard input, and then closes that. It cannot be run if its
+    /// descriptor 0 was set to something else than [`ChildFd::Write`].
     pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
         self.input = Some(input.into());
         self
@@ -204,11 +247,11 @@ impl Command {
         self.inner.get_program().to_owned()
     }
 
-    /// Replaces descriptor `number` if it is a pipe, as it is by default.
+    /// Sets descriptor `number`, unless it was set, or is a terminal.
     pub(super) fn default_fd(&mut self, number: i32, descriptor: ChildFd) {
-        let there = self.descriptors.get(&number);
-        if matches!(there, Some(ChildFd::Read | ChildFd::Write)) {
-            self.descriptors.insert(number, descriptor);
+        if self.terminal.is_some() {
+            return;
         }
+        self.descriptors.entry(number).or_insert(descriptor);
     }
 }

@@ -76,6 +76,11 @@ impl<P: ProcessProtocol> ProcessContext<'_, P> {
         let _ = self.source.close(STDIN);
     }
 
+    /// Closes the pipes that are written to, as soon as all is written.
+    pub(super) fn end_input(&mut self) {
+        self.source.end_input();
+    }
+
     /// Closes all pipes. The child is not signalled, and its exit is still waited for.
     #[doc(alias = "loseConnection")]
     pub fn lose_connection(&mut self) {

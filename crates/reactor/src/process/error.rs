@@ -93,6 +93,8 @@ pub enum ProcessError {
         /// The number that the descriptor has in the child.
         number: i32,
     },
+    /// It has no terminal ([`Command::pty`](crate::Command::pty)), or that is closed.
+    NoTerminal,
     /// More bytes wait to be written than are allowed, and the child takes none now. None of
     /// the further ones was taken.
     Overflow {
@@ -112,11 +114,12 @@ impl fmt::Display for ProcessError {
             Self::NoPipe { number } => {
                 write!(f, "the process has no open pipe at descriptor {number}")
             }
+            Self::NoTerminal => f.write_str("the process has no open terminal"),
             Self::Overflow { buffered, limit } => write!(
                 f,
                 "{buffered} bytes would wait to be written to the process, {limit} are allowed"
             ),
-            Self::Io(error) => write!(f, "the process cannot be signalled: {error}"),
+            Self::Io(error) => write!(f, "the process cannot be asked for that: {error}"),
         }
     }
 }

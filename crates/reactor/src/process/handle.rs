@@ -9,6 +9,7 @@ use super::context::ProcessContext;
 use super::error::ProcessError;
 use super::protocol::ProcessProtocol;
 use super::source::{ProcessSource, STDERR, STDIN, STDOUT};
+use super::window_size::WindowSize;
 use crate::mailbox::{MailboxOwner, OwnerRef, handle_methods};
 use crate::signals::Signal;
 
@@ -251,6 +252,19 @@ impl<P: ProcessProtocol> Process<P> {
         if let Ok(source) = self.source() {
             source.kill();
         }
+    }
+
+    /// Sets the size of the child's terminal: a window was resized. The programs in its foreground
+    /// get a `SIGWINCH`.
+    ///
+    /// # Errors
+    ///
+    /// The child is gone; it has no terminal ([`Command::pty`](crate::Command::pty)), or that
+    /// is closed.
+    #[doc(alias = "setWindowSize")]
+    #[doc(alias = "TIOCSWINSZ")]
+    pub fn set_window_size(&self, size: WindowSize) -> Result<(), ProcessError> {
+        self.source()?.set_window_size(size)
     }
 
     /// Reads nothing from the child until [`resume_reading`](Self::resume_reading): the child

@@ -22,6 +22,7 @@ mod pipe;
 mod protocol;
 mod source;
 mod spawning;
+mod window_size;
 
 pub use self::child_fd::ChildFd;
 pub use self::command::Command;
@@ -29,3 +30,4 @@ pub use self::context::ProcessContext;
 pub use self::error::{OutputTooLong, ProcessEnded, ProcessError, SpawnError, StatusUnknown};
 pub use self::handle::Process;
 pub use self::protocol::ProcessProtocol;
+pub use self::window_size::WindowSize;

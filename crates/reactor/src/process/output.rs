@@ -18,7 +18,8 @@ impl Command {
     /// Runs the program. The Deferred gives its output and exit status, once it has exited and
     /// its pipes are closed. (Twisted: `getProcessOutputAndValue`.)
     ///
-    /// By default, its standard input is `/dev/null`. A program that exits with an error status
+    /// By default, its standard input is `/dev/null`. A pipe that was set to be written to ends
+    /// after the [input](Self::input), or at once. A program that exits with an error status
     /// is not a failure of the Deferred. Cancelling the Deferred kills the program.
     ///
     /// # Errors
@@ -50,14 +51,15 @@ impl Command {
         if self.input.is_none() {
             self.default_fd(0, ChildFd::Null);
         }
-        self.collect(reactor)
+        self.collect(reactor, true)
     }
 
     /// Runs the program. The Deferred gives its exit status, once it has exited. (Twisted:
     /// `getProcessValue`.)
     ///
-    /// By default, it inherits the standard input, output and error of this process. Cancelling
-    /// the Deferred kills the program.
+    /// By default, it inherits the standard input, output and error of this process. What it
+    /// writes to a pipe that was [set](Self::fd) is read and dropped, however much it is.
+    /// Cancelling the Deferred kills the program.
     ///
     /// # Errors
     ///
@@ -70,12 +72,13 @@ impl Command {
         for number in [1, 2] {
             self.default_fd(number, ChildFd::Inherit);
         }
-        self.collect(reactor)
+        self.collect(reactor, false)
             .add_callback(|output| Ok(output.status))
     }
 
-    /// Runs the program, and collects what it writes to descriptors 1 and 2 if those are pipes.
-    fn collect(self, reactor: &ReactorHandle) -> Deferred<Output> {
+    /// Runs the program, and keeps what it writes to descriptors 1 and 2 if those are pipes and
+    /// `is_kept`.
+    fn collect(self, reactor: &ReactorHandle, is_kept: bool) -> Deferred<Output> {
         let process = Rc::new(RefCell::new(None::<Process<Collecting>>));
         let to_kill = Rc::clone(&process);
         let (trigger, output) = Deferred::with_canceller(move |_trigger| {
@@ -87,6 +90,7 @@ impl Command {
         let collecting = Collecting {
             stdout: Vec::new(),
             stderr: Vec::new(),
+            is_kept,
             limit: self.max_output,
             is_too_long: false,
             trigger,
@@ -108,12 +112,19 @@ impl Command {
 struct Collecting {
     stdout: Vec<u8>,
     stderr: Vec<u8>,
+    is_kept: bool,
     limit: usize,
     is_too_long: bool,
     trigger: Trigger<Output>,
 }
 
 impl ProcessProtocol for Collecting {
+    /// Nothing but the command's input is written: a child that reads more gets its end.
+    fn connection_made(&mut self, cx: &mut ProcessContext<'_, Self>) -> Result<()> {
+        cx.end_input();
+        Ok(())
+    }
+
     fn child_data_received(
         &mut self,
         cx: &mut ProcessContext<'_, Self>,
@@ -121,8 +132,8 @@ impl ProcessProtocol for Collecting {
         data: &[u8],
     ) -> Result<()> {
         let collected = match number {
-            1 => &mut self.stdout,
-            2 => &mut self.stderr,
+            1 if self.is_kept => &mut self.stdout,
+            2 if self.is_kept => &mut self.stderr,
             _ => return Ok(()),
         };
         if collected.len() + data.len() > self.limit {

@@ -1,4 +1,5 @@
-//! Pipe of a child: read from, or written to through a buffer.
+//! Pipe of a child, or one direction of its terminal: read from, or written to through a
+//! buffer.
 
 use std::cell::RefCell;
 use std::io;
@@ -11,18 +12,21 @@ use super::error::ProcessError;
 use super::protocol::ProcessProtocol;
 use super::source::ProcessSource;
 use super::spawning::{Direction, ParentEnd};
+use super::window_size::WindowSize;
 use crate::core::{Core, READS_PER_TURN};
 use crate::mailbox::MailboxOwner;
 use crate::out_buffer::OutBuffer;
 use crate::poll::{Interest, Key, Ready, Registration};
 use crate::registry::EventSource;
+use crate::sys::pty;
 use crate::wait_list::WaitList;
 
 pub(super) struct Pipe<P: ProcessProtocol> {
     process: Rc<ProcessSource<P>>,
     core: Rc<Core>,
-    number: i32,
+    pub(super) number: i32,
     direction: Direction,
+    is_terminal: bool,
     key: Key,
     /// `None` once it is closed.
     registration: RefCell<Option<Registration>>,
@@ -37,6 +41,8 @@ struct Output {
     is_blocked: bool,
     /// The pipe is closed when everything is written.
     is_closing: bool,
+    /// The last byte was no line feed: set and cleared by each `push`.
+    is_within_line: bool,
     waiters: WaitList<()>,
 }
 
@@ -56,6 +62,7 @@ impl<P: ProcessProtocol> Pipe<P> {
             core: Rc::clone(core),
             number: end.number,
             direction: end.direction,
+            is_terminal: end.is_terminal,
             key: registration.key(),
             registration: RefCell::new(Some(registration)),
             out: RefCell::default(),
@@ -70,8 +77,12 @@ impl<P: ProcessProtocol> Pipe<P> {
         }
     }
 
+    pub(super) fn is_written_to(&self) -> bool {
+        self.direction == Direction::Write
+    }
+
     fn takes_bytes(&self) -> bool {
-        self.direction == Direction::Write && !self.out.borrow().is_closing
+        self.is_written_to() && !self.out.borrow().is_closing
     }
 
     /// Has `bytes` written when the process is settled: however many they are, if no more
@@ -94,6 +105,9 @@ impl<P: ProcessProtocol> Pipe<P> {
             return Err(ProcessError::Overflow { buffered, limit });
         }
         out.bytes.push(bytes, &self.core);
+        if let Some(&last) = bytes.last() {
+            out.is_within_line = last != b'\n';
+        }
         Ok(())
     }
 
@@ -106,6 +120,38 @@ impl<P: ProcessProtocol> Pipe<P> {
             return succeed(());
         }
         out.waiters.add((), || ())
+    }
+
+    pub(super) fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
+    /// Whether something waits to be written.
+    pub(super) fn has_unwritten(&self) -> bool {
+        self.out.borrow().bytes.waiting() > 0
+    }
+
+    pub(super) fn set_window_size(&self, size: WindowSize) -> io::Result<()> {
+        match &*self.registration.borrow() {
+            Some(registration) => pty::set_size(registration, size.into()),
+            None => Err(Errno::PIPE.into()),
+        }
+    }
+
+    /// Closes it as [`close_in_order`](Self::close_in_order) does; a terminal is told that the
+    /// input ends, which closing it does not tell.
+    pub(super) fn end_input(&self) {
+        if self.is_terminal
+            && self.takes_bytes()
+            && let Some(registration) = &*self.registration.borrow()
+        {
+            let end = [pty::end_of_file(registration); 2];
+            let mut out = self.out.borrow_mut();
+            // Within a line, the first one has that line delivered.
+            let count = 1 + usize::from(out.is_within_line);
+            out.bytes.push(&end[..count], &self.core);
+        }
+        self.close_in_order();
     }
 
     /// Closes it: at once if it is read from, else when all is written.
@@ -204,7 +250,7 @@ impl<P: ProcessProtocol> Pipe<P> {
                 .into_iter()
                 .map(|trigger| (trigger, Some(self.number))),
         );
-        self.process.has_lost(self.number);
+        self.process.has_lost(self);
     }
 
     /// Sets the poller's interest to what the pipe waits for.

@@ -21,7 +21,8 @@ use super::exit::{self, ChildHandle, Exit, Status, Watched};
 use super::handle::Process;
 use super::pipe::Pipe;
 use super::protocol::ProcessProtocol;
-use super::spawning::ParentEnd;
+use super::spawning::{ParentEnd, Spawned};
+use super::window_size::WindowSize;
 use crate::core::{Core, Runnable};
 use crate::handle::ReactorHandle;
 use crate::mailbox::{Mailbox, MailboxOwner, MailboxStatus, PlainStatus};
@@ -106,6 +107,8 @@ pub(crate) struct ProcessSource<P: ProcessProtocol> {
     exit: RefCell<Option<Rc<Exit<P>>>>,
     max_buffered: usize,
     is_paused: Cell<bool>,
+    /// All pipes are to be closed: set by `close_all`, never cleared.
+    is_closing: Cell<bool>,
     /// Pipes that are closed, which was not yet reported to the protocol.
     lost: RefCell<VecDeque<i32>>,
     exited: Cell<Exited>,
@@ -126,13 +129,13 @@ impl<P: ProcessProtocol> ProcessSource<P> {
     fn start(
         core: &Rc<Core>,
         reactor: &ReactorHandle,
-        mut command: Command,
+        command: Command,
         protocol: P,
     ) -> io::Result<Rc<Self>> {
-        let (input, timeout) = (command.input.take(), command.timeout);
+        let timeout = command.timeout;
         let max_buffered = command.max_buffered;
         core.require_system("a test reactor runs no programs")?;
-        let (child, ends) = command.spawn()?;
+        let Spawned { child, ends, input } = command.spawn()?;
         let child = ChildHandle::new(child);
         let source = Rc::new_cyclic(|me: &Weak<Self>| Self {
             reactor: reactor.clone(),
@@ -144,6 +147,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
             exit: RefCell::default(),
             max_buffered,
             is_paused: Cell::new(false),
+            is_closing: Cell::new(false),
             lost: RefCell::default(),
             exited: Cell::new(Exited::No),
             is_abandoned: Cell::new(false),
@@ -164,10 +168,11 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         }
         if let Some(input) = input {
             // The input is in memory already, so no limit applies.
-            let pipe = source.pipe(0);
+            let pipe = source.pipe(STDIN);
             if let Some(pipe) = pipe {
+                // Errs if it is no pipe to write to, with which no child is spawned.
                 let _ = pipe.push(&input, usize::MAX);
-                pipe.close_in_order();
+                pipe.end_input();
             }
         }
         source.try_with_open(|protocol| source.handle(|cx| protocol.connection_made(cx)));
@@ -222,16 +227,42 @@ impl<P: ProcessProtocol> ProcessSource<P> {
 
     pub(super) fn close(&self, number: i32) -> Result<(), ProcessError> {
         let pipe = self.pipe(number).ok_or(ProcessError::NoPipe { number })?;
-        pipe.close_in_order();
+        pipe.end_input();
         self.touch();
         Ok(())
     }
 
-    pub(super) fn close_all(&self) {
+    /// Closes the pipes that are written to, as soon as all is written.
+    pub(super) fn end_input(&self) {
         for pipe in self.all_pipes() {
+            if pipe.is_written_to() {
+                pipe.end_input();
+            }
+        }
+        self.touch();
+    }
+
+    pub(super) fn close_all(&self) {
+        self.is_closing.set(true);
+        let pipes = self.all_pipes();
+        let terminal_is_written = pipes
+            .iter()
+            .any(|pipe| pipe.is_terminal() && pipe.has_unwritten());
+        for pipe in pipes {
+            // A child that has to wait with its output would not take what is written.
+            if pipe.is_terminal() && !pipe.is_written_to() && terminal_is_written {
+                continue;
+            }
             pipe.close_in_order();
         }
         self.touch();
+    }
+
+    pub(super) fn set_window_size(&self, size: WindowSize) -> Result<(), ProcessError> {
+        let pipes = self.pipes.borrow();
+        let terminal = pipes.values().find(|pipe| pipe.is_terminal());
+        let terminal = terminal.ok_or(ProcessError::NoTerminal)?;
+        terminal.set_window_size(size).map_err(ProcessError::Io)
     }
 
     pub(super) fn is_paused(&self) -> bool {
@@ -266,10 +297,16 @@ impl<P: ProcessProtocol> ProcessSource<P> {
     // --- what happens ---
 
     /// A pipe is closed.
-    pub(super) fn has_lost(&self, number: i32) {
-        let pipe = self.pipes.borrow_mut().remove(&number);
-        drop(pipe);
-        self.lost.borrow_mut().push_back(number);
+    pub(super) fn has_lost(&self, pipe: &Pipe<P>) {
+        drop(self.pipes.borrow_mut().remove(&pipe.number));
+        self.lost.borrow_mut().push_back(pipe.number);
+        // What was left open by `close_all`.
+        if self.is_closing.get()
+            && pipe.is_terminal()
+            && let Some(output) = self.pipe(STDOUT)
+        {
+            output.close();
+        }
     }
 
     /// Fires triggers when nothing is borrowed: with a failure, if the pipe is closed.

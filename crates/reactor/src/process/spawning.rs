@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::process::{self, Stdio};
 
 use command_fds::{CommandFdExt, FdMapping};
@@ -9,12 +10,26 @@ use deferred::Failure;
 
 use super::child_fd::ChildFd;
 use super::command::Command;
+use super::window_size::WindowSize;
+use crate::sys::pty::{self, Pty};
+
+/// A program that runs.
+pub(super) struct Spawned {
+    pub(super) child: process::Child,
+    /// This side's ends of the pipes.
+    pub(super) ends: Vec<ParentEnd>,
+    /// To be written to its standard input.
+    pub(super) input: Option<Vec<u8>>,
+}
 
 impl Command {
-    /// Runs it; gives this side's ends of the pipes, too.
-    pub(super) fn spawn(mut self) -> io::Result<(process::Child, Vec<ParentEnd>)> {
+    pub(super) fn spawn(mut self) -> io::Result<Spawned> {
         let mut ours = Vec::new();
         let mut mappings = Vec::new();
+        match self.terminal {
+            Some(size) => self.open_terminal(size, &mut ours)?,
+            None => self.open_pipes()?,
+        }
         for (number, wanted) in self.descriptors {
             let theirs = match wanted {
                 _ if number < 0 => return Err(invalid("no descriptor has a negative number")),
@@ -51,7 +66,59 @@ impl Command {
         let child = contained(|| self.inner.spawn())?;
         drop(kept_free);
         // The child's ends go with the command.
-        Ok((child, ours))
+        Ok(Spawned {
+            child,
+            ends: ours,
+            input: self.input,
+        })
+    }
+}
+
+impl Command {
+    /// Has the standard descriptors be pipes, unless they were set.
+    fn open_pipes(&mut self) -> io::Result<()> {
+        for (number, pipe) in [(0, ChildFd::Write), (1, ChildFd::Read), (2, ChildFd::Read)] {
+            self.default_fd(number, pipe);
+        }
+        if self.input.is_some() && !matches!(self.descriptors[&0], ChildFd::Write) {
+            return Err(invalid(
+                "there is input, but descriptor 0 is not a pipe to write to",
+            ));
+        }
+        if let Some(group) = self.process_group {
+            self.inner.process_group(group);
+        }
+        Ok(())
+    }
+
+    /// Has the standard descriptors be a terminal. This side's end of it counts as two pipes, to
+    /// 0 and from 1, so that each direction can be closed by itself.
+    fn open_terminal(&mut self, size: WindowSize, ours: &mut Vec<ParentEnd>) -> io::Result<()> {
+        if [0, 1].iter().any(|it| self.descriptors.contains_key(it)) {
+            return Err(invalid("descriptors 0 and 1 are those of the terminal"));
+        }
+        // A session of its own is a group of its own, too.
+        if self.process_group.is_some_and(|group| group != 0) {
+            return Err(invalid("a program with a terminal leads its own group"));
+        }
+        let Pty {
+            controller,
+            terminal,
+        } = Pty::open(size.into())?;
+        for (number, direction) in [(0, Direction::Write), (1, Direction::Read)] {
+            ours.push(ParentEnd {
+                number,
+                direction,
+                is_terminal: true,
+                descriptor: controller.try_clone()?,
+            });
+            let terminal = terminal.try_clone()?;
+            self.descriptors
+                .insert(number, ChildFd::Descriptor(terminal));
+        }
+        self.descriptors.entry(2).or_insert_with(|| terminal.into());
+        pty::lead_session(&mut self.inner);
+        Ok(())
     }
 }
 
@@ -123,6 +190,8 @@ pub(super) struct ParentEnd {
     /// The number of the other end, in the child.
     pub(super) number: i32,
     pub(super) direction: Direction,
+    /// It is one direction of a terminal.
+    pub(super) is_terminal: bool,
     pub(super) descriptor: OwnedFd,
 }
 
@@ -138,6 +207,7 @@ impl ParentEnd {
         Ok(Self {
             number,
             direction,
+            is_terminal: false,
             descriptor,
         })
     }

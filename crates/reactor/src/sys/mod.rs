@@ -14,6 +14,7 @@
 //! | `peer_credentials` | `of` | user, group and process of a UNIX peer; absent outside Linux |
 //! | `socket_file` | `SocketFile::bind` | the file and the lock of a UNIX socket's name |
 //! | `child` | `watch`, `wait_for_exit`, `signal`, `signal_by_descriptor` | how the exit of a child is seen |
+//! | `pty` | `Pty::open`, `lead_session`, `set_size`, `end_of_file` | a terminal for a child; may fail with `Unsupported` |
 //!
 //! Three more seams are beside what they belong to, since they register descriptors:
 //!
@@ -28,6 +29,7 @@ mod fork;
 mod inherited;
 #[cfg(target_os = "linux")]
 pub(crate) mod peer_credentials;
+pub(crate) mod pty;
 pub(crate) mod rights;
 pub(crate) mod socket;
 mod socket_file;

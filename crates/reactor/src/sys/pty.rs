@@ -1,0 +1,139 @@
+//! Pseudoterminals: what a person's terminal is to a program, and two ends here.
+//!
+//! A program gets one as its controlling terminal between `fork` and `exec`, when it leads a
+//! session of its own: only code that runs there can do it.
+
+#![cfg_attr(
+    any(
+        target_os = "linux",
+        target_os = "android",
+        target_vendor = "apple",
+        target_os = "freebsd"
+    ),
+    expect(unsafe_code, reason = "code is run between `fork` and `exec`")
+)]
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process;
+
+use rustix::termios::Winsize;
+
+/// The end-of-file character (Ctrl-D) of a terminal whose own cannot be found out.
+const CTRL_D: u8 = 4;
+
+/// Rows and columns of a terminal, as the system takes them.
+fn winsize((rows, columns): (u16, u16)) -> Winsize {
+    Winsize {
+        ws_row: rows,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    }
+}
+
+/// Both ends of a pseudoterminal.
+pub(crate) struct Pty {
+    /// What a person would see and type. Does not block.
+    pub(crate) controller: OwnedFd,
+    /// What a program has as its terminal.
+    pub(crate) terminal: OwnedFd,
+}
+
+impl Pty {
+    /// Makes one of that size.
+    #[cfg(any(
+        target_os = "linux",
+        target_os = "android",
+        target_vendor = "apple",
+        target_os = "freebsd"
+    ))]
+    pub(crate) fn open(size: (u16, u16)) -> io::Result<Self> {
+        use rustix::fs::{Mode, OFlags};
+        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+        #[cfg(not(target_vendor = "apple"))]
+        let controller = openpt(flags | OpenptFlags::CLOEXEC)?;
+        #[cfg(target_vendor = "apple")]
+        let controller = {
+            let controller = openpt(flags)?;
+            rustix::io::fcntl_setfd(&controller, rustix::io::FdFlags::CLOEXEC)?;
+            controller
+        };
+        grantpt(&controller)?;
+        unlockpt(&controller)?;
+        let name = ptsname(&controller, Vec::new())?;
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let terminal = rustix::fs::open(name, flags, Mode::empty())?;
+        rustix::termios::tcsetwinsize(&terminal, winsize(size))?;
+        rustix::io::ioctl_fionbio(&controller, true)?;
+        Ok(Self {
+            controller,
+            terminal,
+        })
+    }
+
+    /// `rustix` names no terminals here, or they need modules of their own.
+    #[cfg(not(any(
+        target_os = "linux",
+        target_os = "android",
+        target_vendor = "apple",
+        target_os = "freebsd"
+    )))]
+    pub(crate) fn open(_size: (u16, u16)) -> io::Result<Self> {
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "no pseudoterminals on this system",
+        ))
+    }
+}
+
+/// Has `command` lead a session whose controlling terminal is its standard input.
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_vendor = "apple",
+    target_os = "freebsd"
+))]
+pub(crate) fn lead_session(command: &mut process::Command) {
+    use std::os::fd::BorrowedFd;
+    use std::os::unix::process::CommandExt;
+
+    let lead = || {
+        rustix::process::setsid()?;
+        // SAFETY: the standard descriptors are in their places before this runs, and stay
+        // open until `exec`.
+        let stdin = unsafe { BorrowedFd::borrow_raw(0) };
+        rustix::process::ioctl_tiocsctty(stdin)?;
+        Ok(())
+    };
+    // SAFETY: the closure makes two system calls. It takes no lock, allocates nothing and cannot
+    // panic, so it may run between `fork` and `exec` of a process with several threads.
+    unsafe {
+        command.pre_exec(lead);
+    }
+}
+
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_vendor = "apple",
+    target_os = "freebsd"
+)))]
+pub(crate) fn lead_session(_command: &mut process::Command) {}
+
+/// Sets the size of the terminal; the programs in its foreground get a `SIGWINCH`.
+pub(crate) fn set_size(controller: impl AsFd, size: (u16, u16)) -> io::Result<()> {
+    Ok(rustix::termios::tcsetwinsize(controller, winsize(size))?)
+}
+
+/// The character that ends the input of a program that reads from the terminal.
+pub(crate) fn end_of_file(controller: impl AsFd) -> u8 {
+    use rustix::termios::{SpecialCodeIndex, tcgetattr};
+
+    match tcgetattr(controller) {
+        Ok(settings) => settings.special_codes[SpecialCodeIndex::VEOF],
+        Err(_) => CTRL_D,
+    }
+}
