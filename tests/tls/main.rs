@@ -6,4 +6,5 @@ mod endpoints;
 mod errors;
 mod handshakes;
 mod programs;
+mod reloading;
 mod starttls;
