@@ -36,6 +36,7 @@ impl Protocol for Echo {
     }
 }
 
+// ANCHOR: certificate
 /// A certificate of `localhost` that vouches for itself, and its private key, which stays in
 /// this process. A server on the internet has both in files, from a certificate authority:
 /// [`Identity::from_pem_files`].
@@ -45,6 +46,7 @@ fn make_identity(certificate: &PathBuf) -> Result<Identity, Box<dyn std::error::
     let key = made.signing_key.serialize_pem();
     Ok(Identity::from_pem(made.cert.pem(), key)?)
 }
+// ANCHOR_END: certificate
 
 // ANCHOR: server
 fn main() -> Result<(), Box<dyn std::error::Error>> {

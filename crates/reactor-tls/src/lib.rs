@@ -111,3 +111,8 @@ pub use self::start_tls::StartTls;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guide/21-tls.md")]
 struct Guide;
+
+/// The recipes, whose programs are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/recipes-tls.md")]
+struct Recipes;
