@@ -7,6 +7,7 @@ mod circles;
 mod examples;
 mod globs;
 mod imports;
+mod limits;
 mod links;
 mod named;
 mod names;

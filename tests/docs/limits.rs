@@ -1,0 +1,255 @@
+//! The defaults in the table of SECURITY.md are those of the sources.
+
+use std::fs;
+
+use crate::pages::{quoted, root};
+
+/// The beginning of a row, the source of its default, and what stands before the value there.
+const SOURCES: &[(&str, &str, &str)] = &[
+    (
+        "connections that wait",
+        "reactor/src/sys/socket.rs",
+        "            backlog: ",
+    ),
+    (
+        "an attempt to connect",
+        "reactor/src/tcp/options.rs",
+        "const CONNECT_TIMEOUT: Duration = ",
+    ),
+    (
+        "an attempt to connect",
+        "reactor/src/unix/connect.rs",
+        "const TIMEOUT: Duration = ",
+    ),
+    (
+        "unsent output at which reading",
+        "reactor/src/connection/limits.rs",
+        "            high_water: ",
+    ),
+    (
+        "unsent output at which a connection is aborted whose",
+        "reactor/src/connection/limits.rs",
+        "            max_buffered: ",
+    ),
+    (
+        "the time in which the peer",
+        "reactor/src/connection/limits.rs",
+        "            stall_timeout: ",
+    ),
+    (
+        "unsent output at which a connection is aborted at once",
+        "reactor/src/connection/limits.rs",
+        "const MOST_TIMES: usize = ",
+    ),
+    (
+        "a close in which",
+        "reactor/src/connection/cold.rs",
+        "const CLOSE_TIMEOUT: Duration = ",
+    ),
+    (
+        "input discarded",
+        "reactor/src/connection/linger.rs",
+        "const BYTES: usize = ",
+    ),
+    (
+        "the time for it",
+        "reactor/src/connection/linger.rs",
+        "const TIME: Duration = ",
+    ),
+    (
+        "all closes of a shutdown",
+        "reactor/src/core/mod.rs",
+        "const SHUTDOWN_TIMEOUT: Duration = ",
+    ),
+    (
+        "unsent descriptors",
+        "reactor/src/connection/output.rs",
+        "const MAX_DESCRIPTORS: usize = ",
+    ),
+    (
+        "a line",
+        "reactor/src/framing/lines.rs",
+        "const DEFAULT_MAX_LENGTH: usize = ",
+    ),
+    (
+        "a frame with a delimiter",
+        "reactor/src/framing/delimited.rs",
+        "const DEFAULT_MAX_LENGTH: usize = ",
+    ),
+    (
+        "a frame with its length",
+        "reactor/src/framing/length_prefixed.rs",
+        "const DEFAULT_MAX_LENGTH: usize = ",
+    ),
+    (
+        "a netstring",
+        "reactor/src/framing/netstrings.rs",
+        "const DEFAULT_MAX_LENGTH: usize = ",
+    ),
+    (
+        "unread bytes of a `ByteStream`",
+        "reactor/src/byte_stream/mod.rs",
+        "const CAPACITY: usize = ",
+    ),
+    (
+        "a PROXY header",
+        "reactor/src/filter/proxy_protocol/mod.rs",
+        "const HEADER_TIMEOUT: Duration = ",
+    ),
+    (
+        "its length in version 1",
+        "reactor/src/filter/proxy_protocol/text.rs",
+        "const MAX_LINE: usize = ",
+    ),
+    (
+        "its length in version 2",
+        "reactor/src/filter/proxy_protocol/header.rs",
+        "const MAX_LENGTH: usize = ",
+    ),
+    (
+        "a TLS handshake",
+        "reactor-tls/src/config.rs",
+        "const HANDSHAKE_TIMEOUT: Duration = ",
+    ),
+    (
+        "unsent output of filters",
+        "reactor/src/connection/transport/filtered.rs",
+        "const MAX_FILTERED: usize = ",
+    ),
+    (
+        "a datagram that comes in",
+        "reactor/src/datagram/limits.rs",
+        "            max_packet_size: ",
+    ),
+    (
+        "datagrams that wait",
+        "reactor/src/datagram/limits.rs",
+        "            max_queued: ",
+    ),
+    (
+        "unsent input of a child",
+        "reactor/src/process/command.rs",
+        "const MAX_BUFFERED: usize = ",
+    ),
+    (
+        "collected output",
+        "reactor/src/process/command.rs",
+        "const MAX_OUTPUT: usize = ",
+    ),
+    (
+        "threads for jobs",
+        "reactor/src/threads/pool.rs",
+        "const MAX_THREADS: usize = ",
+    ),
+    (
+        "threads for names",
+        "reactor/src/resolver/system.rs",
+        "const MAX_THREADS: usize = ",
+    ),
+];
+
+/// A row of the table: limit, default, set by.
+struct Row(Vec<String>);
+
+fn rows() -> Vec<Row> {
+    let page = fs::read_to_string(root().join("SECURITY.md")).expect("the page");
+    let (_, table) = page.split_once("## Limits").expect("the section");
+    let cells = |line: &str| -> Vec<String> {
+        let line = line.trim().trim_matches('|');
+        line.split(" | ")
+            .map(|cell| cell.trim().to_owned())
+            .collect()
+    };
+    table
+        .lines()
+        .filter(|line| line.starts_with('|') && !line.contains("**"))
+        .skip(2)
+        .map(|line| Row(cells(line)))
+        .collect()
+}
+
+/// The text after `before` in a source, up to the end of the value.
+fn value(path: &str, before: &str) -> String {
+    let source = fs::read_to_string(root().join("crates").join(path))
+        .unwrap_or_else(|error| panic!("{path}: {error}"));
+    let found = source
+        .lines()
+        .find_map(|line| Some(line.split_once(before)?.1));
+    let value = found.unwrap_or_else(|| panic!("{path} has no {before:?}"));
+    value.trim_end_matches([';', ',']).to_owned()
+}
+
+fn product(text: &str) -> usize {
+    let factor = |text: &str| -> usize { text.trim().replace('_', "").parse().expect(text) };
+    text.split('*').map(factor).product()
+}
+
+/// How the table may state it.
+fn stated(value: &str) -> Vec<String> {
+    if let Some(seconds) = value.strip_prefix("Duration::from_secs(") {
+        return vec![format!("{} s", product(seconds.trim_end_matches(')')))];
+    }
+    let number = product(value);
+    let thousands = match number {
+        0..1000 => number.to_string(),
+        _ => format!("{},{:03}", number / 1000, number % 1000),
+    };
+    let mut stated = vec![number.to_string(), format!("{thousands} bytes")];
+    for (unit, size) in [("KiB", 1024), ("MiB", 1024 * 1024)] {
+        if number.is_multiple_of(size) && number / size < 1024 {
+            stated.push(format!("{} {unit}", number / size));
+        }
+    }
+    stated
+}
+
+#[test]
+fn the_defaults_of_the_table_are_those_of_the_sources() {
+    let rows = rows();
+    for (limit, path, before) in SOURCES {
+        let mut of_limit = rows.iter().filter(|row| row.0[0].starts_with(limit));
+        let row = of_limit
+            .next()
+            .unwrap_or_else(|| panic!("no row for {limit:?}"));
+        let stated = stated(&value(path, before));
+        let default = row.0[1].split(" times").next().expect("a text");
+        assert!(
+            stated.iter().any(|stated| stated == default),
+            "{limit}: the table says {default:?}, {path} says one of {stated:?}"
+        );
+    }
+    for row in rows {
+        let [limit, default, _set_by] = &row.0[..] else {
+            panic!("a row of other columns: {:?}", row.0);
+        };
+        let is_checked = SOURCES.iter().any(|(of, ..)| limit.starts_with(of));
+        assert!(is_checked || default == "none", "{limit:?} is not checked");
+    }
+}
+
+/// The text without the parameters of types.
+fn without_parameters(text: &str) -> String {
+    let mut depth = 0;
+    let outside = |char: &char| {
+        depth += i32::from(*char == '<');
+        let is_outside = depth == 0;
+        depth -= i32::from(*char == '>' && depth > 0);
+        is_outside
+    };
+    text.chars().filter(outside).collect()
+}
+
+/// What sets a limit is a public item.
+#[test]
+fn what_sets_a_limit_exists() {
+    let listings = ["reactor.txt", "reactor-tls.txt"].map(|name| {
+        let listing = fs::read_to_string(root().join("tests/api").join(name));
+        without_parameters(&listing.expect("it is there"))
+    });
+    for row in rows() {
+        for name in quoted(&row.0[2]) {
+            let exists = listings.iter().any(|listing| listing.contains(name));
+            assert!(exists, "{name} of {:?} is no public item", row.0[0]);
+        }
+    }
+}
