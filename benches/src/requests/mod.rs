@@ -6,7 +6,6 @@
 mod on_tokio;
 mod ours;
 mod redis_server;
-mod stream_io;
 
 use std::error::Error;
 use std::ffi::OsString;

@@ -10,7 +10,6 @@ use reactor::Reactor;
 use redis::RedisConnectionInfo;
 use redis::aio::MultiplexedConnection;
 
-use super::stream_io::StreamIo;
 use super::{Case, MESSAGE, Times, config};
 
 /// What the requests take of the processor.
@@ -59,15 +58,10 @@ fn redis(
     stream.connection().set_nodelay(true)?;
     let handle = reactor.handle();
     let client = reactor.block_on(reactor.spawn(async move {
-        let (info, io) = (RedisConnectionInfo::default(), StreamIo::new(stream));
+        let (info, io) = (RedisConnectionInfo::default(), stream.into_thread_bound());
         let connecting = MultiplexedConnection::new_with_config(&info, io, config());
         let (client, driver) = connecting.await?;
-        handle
-            .spawn(async move {
-                driver.await;
-                Ok(())
-            })
-            .detach();
+        handle.spawn_driver(driver).detach();
         Ok(client)
     }))?;
     let start = now();

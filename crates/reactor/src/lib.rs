@@ -196,6 +196,8 @@ mod wait_list;
 pub use self::address::{Address, UnixAddress};
 pub use self::ask::ask;
 pub use self::byte_stream::ByteStream;
+#[cfg(feature = "send_wrapper")]
+pub use self::byte_stream::ThreadBoundStream;
 pub use self::client_service::{Backoff, ClientService, ClientServiceBuilder, ClientServiceState};
 pub use self::connecting::{ClientFactory, Connector, ConnectorState};
 pub use self::connection::{Connection, Context, Factory, Frame, Protocol, WriteLimits, pump};
@@ -222,6 +224,7 @@ pub use self::reactor::{Reactor, Turn};
 pub use self::remote::Remote;
 pub use self::resolver::{Resolver, SystemResolver};
 pub use self::signals::Signal;
+pub use self::spawn::DriverResult;
 pub use self::system_event::{Phase, SystemEvent, SystemEventTrigger};
 pub use self::threads::ThreadPool;
 pub use deferred;

@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use deferred::{Deferred, Result};
 
-use super::{ByteStream, ByteStreamProtocol};
+use super::protocol::ByteStreamProtocol;
+use super::stream::ByteStream;
 use crate::address::UnixAddress;
 use crate::error::ListenError;
 use crate::handle::ReactorHandle;

@@ -65,6 +65,11 @@ impl Core {
         self.state.get() != Lifecycle::Idle
     }
 
+    /// Whether it was stopped, and has not shut down yet.
+    pub(crate) fn is_stopping(&self) -> bool {
+        !matches!(self.state.get(), Lifecycle::Idle | Lifecycle::Running)
+    }
+
     /// Whether the loop is in a turn. Turns do not nest.
     pub(crate) fn is_turning(&self) -> bool {
         self.is_turning.get()

@@ -1,0 +1,151 @@
+//! `ByteStreamProtocol`: the protocol under a `ByteStream`, and the input that they share.
+
+use std::cell::{RefCell, RefMut};
+use std::fmt;
+use std::io;
+use std::rc::Rc;
+use std::task::Waker;
+
+use deferred::{Result, Trigger};
+
+use crate::connection::{Connection, Context, Protocol};
+use crate::error::ConnectionClosed;
+use crate::framing::Raw;
+use crate::handle::ReactorHandle;
+
+/// Bound of the bytes that were not read yet: above it, the connection is not read
+/// from until half of them are.
+pub(super) const CAPACITY: usize = 64 * 1024;
+
+/// The protocol of a [`ByteStream`](super::ByteStream): from [`ByteStreamProtocol::pair`].
+///
+/// # Examples
+///
+/// A stream in a test, which is its other side:
+///
+/// ```
+/// use futures::AsyncWriteExt;
+/// use reactor::{ByteStreamProtocol, testing};
+///
+/// testing::run(|reactor| {
+///     let (protocol, stream) = ByteStreamProtocol::pair();
+///     let (_connection, peer) = reactor.connect_to_peer(protocol);
+///     let body = async { Ok(stream.await?.write_all(b"hello").await?) };
+///     reactor.spawn(body).detach();
+///     assert_eq!(peer.received(), b"hello");
+/// });
+/// ```
+pub struct ByteStreamProtocol {
+    inbound: Rc<RefCell<Inbound>>,
+    opened: Option<Trigger<Opened>>,
+}
+
+/// Input that the protocol has received and the stream has not taken.
+#[derive(Default)]
+pub(super) struct Inbound {
+    pub(super) bytes: Vec<u8>,
+    /// Number of bytes that the stream has taken, and its user has not read.
+    pub(super) taken: usize,
+    pub(super) is_held_back: bool,
+    pub(super) is_at_end: bool,
+    /// Why the connection is over.
+    pub(super) over: Option<ConnectionClosed>,
+    pub(super) reader: Option<Waker>,
+}
+
+impl Inbound {
+    pub(super) fn unread(&self) -> usize {
+        self.taken + self.bytes.len()
+    }
+}
+
+/// What a stream is made of.
+pub(super) struct Opened {
+    pub(super) connection: Connection<ByteStreamProtocol>,
+    pub(super) reactor: ReactorHandle,
+    pub(super) inbound: Rc<RefCell<Inbound>>,
+}
+
+impl ByteStreamProtocol {
+    /// A protocol that fires `opened` when it has its connection.
+    pub(super) fn new(opened: Trigger<Opened>) -> Self {
+        Self {
+            inbound: Rc::default(),
+            opened: Some(opened),
+        }
+    }
+}
+
+impl Protocol for ByteStreamProtocol {
+    type Framing = Raw;
+
+    fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
+        if let Some(opened) = self.opened.take() {
+            let parts = Opened {
+                connection: cx.connection(),
+                reactor: cx.reactor().clone(),
+                inbound: Rc::clone(&self.inbound),
+            };
+            if opened.callback(parts).is_err() {
+                // It was cancelled: no stream will end the connection.
+                cx.lose_connection();
+            }
+        }
+        Ok(())
+    }
+
+    fn received(&mut self, cx: &mut Context<'_, Self>, data: &[u8]) -> Result<()> {
+        let mut inbound = self.inbound.borrow_mut();
+        inbound.bytes.extend_from_slice(data);
+        if inbound.unread() >= CAPACITY {
+            inbound.is_held_back = true;
+            cx.pause_reading();
+        }
+        wake(inbound);
+        Ok(())
+    }
+
+    fn read_closed(&mut self, _cx: &mut Context<'_, Self>) -> Result<()> {
+        let mut inbound = self.inbound.borrow_mut();
+        inbound.is_at_end = true;
+        wake(inbound);
+        Ok(())
+    }
+
+    fn connection_lost(&mut self, cx: &mut Context<'_, Self>, reason: ConnectionClosed) {
+        let mut inbound = self.inbound.borrow_mut();
+        if matches!(reason, ConnectionClosed::Lost(_)) {
+            // Bytes that have arrived, and wait to be read.
+            cx.take_unread(|bytes| inbound.bytes.extend(bytes));
+        }
+        inbound.over = Some(reason);
+        wake(inbound);
+    }
+}
+
+/// Wakes the reader, with nothing borrowed, because a waker is code of another crate.
+fn wake(mut inbound: RefMut<'_, Inbound>) {
+    let reader = inbound.reader.take();
+    drop(inbound);
+    if let Some(reader) = reader {
+        reader.wake();
+    }
+}
+
+/// The error of reading from or writing to a connection that is over for `reason`, which the
+/// error keeps as its inner error.
+pub(super) fn error_of(reason: &ConnectionClosed) -> io::Error {
+    let kind = match reason {
+        ConnectionClosed::Lost(error) => error.kind(),
+        ConnectionClosed::Aborted => io::ErrorKind::ConnectionAborted,
+        ConnectionClosed::IdleTimeout { .. } => io::ErrorKind::TimedOut,
+        _ => io::ErrorKind::NotConnected,
+    };
+    io::Error::new(kind, reason.clone())
+}
+
+impl fmt::Debug for ByteStreamProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByteStreamProtocol").finish_non_exhaustive()
+    }
+}
