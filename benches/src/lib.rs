@@ -6,6 +6,8 @@
 //! ends. It has one thread, unless its name says otherwise: in a program with more of
 //! them, the C library's system calls and its allocator are dearer.
 
+pub mod tls_configs;
+
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
@@ -23,10 +25,10 @@ pub const AGE: Duration = Duration::from_secs(3600);
 ///
 /// # Errors
 ///
-/// If the first argument is not a port.
+/// If the last argument is not a port.
 pub fn address() -> io::Result<SocketAddr> {
     let port = std::env::args()
-        .nth(1)
+        .next_back()
         .and_then(|argument| argument.parse().ok())
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "usage: NAME PORT"))?;
     Ok((Ipv4Addr::LOCALHOST, port).into())

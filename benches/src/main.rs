@@ -16,6 +16,7 @@ mod shared;
 mod stats;
 mod table;
 mod timers;
+mod tls;
 mod together;
 mod tools;
 
@@ -67,6 +68,8 @@ enum Bench {
     Posts(posts::Options),
     /// Requests of `async` clients, one after the other and several in flight (redis-server)
     Requests(requests::Options),
+    /// TLS servers: echoes, small writes, handshakes, idle connections
+    Tls(tls::Options),
     /// All of these, for a few seconds each: that they work, no more
     Short,
 }
@@ -89,6 +92,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Bench::Timers(options) => timers::run(options),
         Bench::Posts(options) => posts::run(options),
         Bench::Requests(options) => requests::run(options),
+        Bench::Tls(options) => tls::run(options),
         Bench::Short => {
             chains::run(contest::Options::short())?;
             peers::run(contest::Options::short())?;
@@ -105,7 +109,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             dispatch::run(dispatch::Options::short())?;
             timers::run(timers::Options::short())?;
             posts::run(posts::Options::short())?;
-            requests::run(requests::Options::short())
+            requests::run(requests::Options::short())?;
+            tls::run(tls::Options::short())
         }
     }
 }

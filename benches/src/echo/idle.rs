@@ -91,7 +91,7 @@ fn connect(server: &Server) -> Result<TcpStream, Box<dyn Error>> {
 }
 
 /// The memory of a server that is there, in bytes.
-fn resident(server: &Server) -> Result<f64, Box<dyn Error>> {
+pub(crate) fn resident(server: &Server) -> Result<f64, Box<dyn Error>> {
     let status = fs::read_to_string(format!("/proc/{}/status", server.id()))?;
     let kilobytes = status
         .lines()

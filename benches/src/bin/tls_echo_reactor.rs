@@ -1,0 +1,26 @@
+//! Echo over TLS on the reactor of this project.
+
+use std::error::Error;
+
+use reactor::{Context, Protocol, Raw, Reactor};
+
+struct Echo;
+
+impl Protocol for Echo {
+    type Framing = Raw;
+
+    fn received(&mut self, cx: &mut Context<'_, Self>, bytes: &[u8]) -> deferred::Result<()> {
+        cx.write(bytes);
+        Ok(())
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let reactor = Reactor::new()?;
+    let wanted = benches::address()?;
+    let tls = benches::tls_configs::our_server()?;
+    let port = reactor.listen_tcp(wanted, tls.factory(|| Echo))?;
+    benches::ready(wanted, port.address())?;
+    reactor.run()?;
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! `tls`: TLS servers next to `tokio-rustls`: echoes, many small writes, handshakes, idle
+//! connections.
+//!
+//! All have the same rustls, provider and certificate. Servers take turns, as in `echo`.
+
+mod handshakes;
+mod idle;
+mod load;
+mod writes;
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::time::Duration;
+
+use self::load::Load;
+use crate::echo::load::Limit;
+use crate::echo::server::{self, Server};
+use crate::stats::{Estimate, median, ratios};
+use crate::table::Table;
+
+pub(crate) const OURS: &str = "tls_echo_reactor";
+pub(crate) const TOKIO: &str = "tls_echo_tokio";
+pub(crate) const WRITES: &str = "tls_writes_reactor";
+
+/// How to measure TLS servers.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// A few seconds in all: shows that it works, not how fast it is
+    #[arg(long)]
+    short: bool,
+    /// Rounds: in each, every server runs once
+    #[arg(long, default_value_t = 15)]
+    rounds: usize,
+    /// Milliseconds that a server runs in each round
+    #[arg(long, default_value_t = 150)]
+    time: u64,
+    /// Connections of the echoes
+    #[arg(long, default_value_t = 8)]
+    connections: usize,
+    /// Handshakes with a server in each round
+    #[arg(long, default_value_t = 200)]
+    handshakes: usize,
+    /// Connections on which nothing happens
+    #[arg(long, default_value_t = 1000)]
+    idle: usize,
+    /// Only these tables, separated by commas: echo, writes, handshakes, idle
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+}
+
+impl Options {
+    /// What continuous integration runs.
+    pub(crate) fn short() -> Self {
+        Self {
+            short: true,
+            rounds: 2,
+            time: 10,
+            connections: 2,
+            handshakes: 5,
+            idle: 20,
+            only: Vec::new(),
+        }
+    }
+
+    fn wants(&self, table: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|name| name == table)
+    }
+}
+
+pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {
+    let options = match options.short {
+        true => Options {
+            only: options.only,
+            ..Options::short()
+        },
+        false => options,
+    };
+    if [OURS, TOKIO, WRITES].map(server::find).contains(&None) {
+        println!("tls: the servers are not built (cargo build --release -p benches): left out");
+        return Ok(());
+    }
+    if options.wants("echo") {
+        echo(&options)?;
+    }
+    if options.wants("writes") {
+        writes::run(options.rounds)?;
+    }
+    if options.wants("handshakes") {
+        handshakes::run(options.rounds, options.handshakes)?;
+    }
+    if options.wants("idle") {
+        idle::run(options.idle)?;
+    }
+    Ok(())
+}
+
+/// The command of the server `name`; `arguments` come before its port.
+fn command(name: &str, arguments: &[&str]) -> Result<Vec<OsString>, Box<dyn Error>> {
+    let path = server::find(name).ok_or("the server was built before")?;
+    let arguments = arguments.iter().map(OsString::from);
+    Ok([OsString::from(path)]
+        .into_iter()
+        .chain(arguments)
+        .collect())
+}
+
+/// One server among those that take turns.
+struct Entrant {
+    name: &'static str,
+    command: Vec<OsString>,
+    /// Of each round, for one request.
+    microseconds: Vec<f64>,
+}
+
+impl Entrant {
+    fn new(name: &'static str, server: &str, arguments: &[&str]) -> Result<Self, Box<dyn Error>> {
+        Ok(Self {
+            name,
+            command: command(server, arguments)?,
+            microseconds: Vec::new(),
+        })
+    }
+
+    /// Ours, and the peer with both sizes of its buffer; the last is the control.
+    fn all() -> Result<[Self; 4], Box<dyn Error>> {
+        Ok([
+            Self::new("ours", OURS, &[])?,
+            Self::new("tokio-rustls, 16 KiB", TOKIO, &["16"])?,
+            Self::new("tokio-rustls, 64 KiB", TOKIO, &["64"])?,
+            Self::new("the last again", TOKIO, &["64"])?,
+        ])
+    }
+}
+
+/// Processor time of the server per request, for messages of several sizes.
+fn echo(options: &Options) -> Result<(), Box<dyn Error>> {
+    println!(
+        "tls echo: processor time of the server for a request, in us; {} connections, {} rounds",
+        options.connections, options.rounds
+    );
+    println!();
+    let mut table = Table::new([
+        "bytes",
+        "ours",
+        "tokio-rustls, 16 KiB",
+        "tokio-rustls, 64 KiB",
+        "ours to 16 KiB",
+        "ours to 64 KiB",
+        "the control",
+    ]);
+    for size in [64, 4 * 1024, 16 * 1024, 64 * 1024, 256 * 1024] {
+        let mut entrants = Entrant::all()?;
+        for _ in 0..options.rounds {
+            for entrant in &mut entrants {
+                let time = Duration::from_millis(options.time);
+                let used = time_of_echo(&entrant.command, options.connections, size, time)?;
+                entrant.microseconds.push(used);
+            }
+        }
+        let [ours, small, large, control] = entrants.map(|entrant| entrant.microseconds);
+        let middle = |times: &[f64]| format!("{:.2}", median(&mut times.to_vec()));
+        let ratio = |one: &[f64], other: &[f64]| Estimate::of(&ratios(one, other)).text();
+        table.row([
+            size.to_string(),
+            middle(&ours),
+            middle(&small),
+            middle(&large),
+            ratio(&ours, &small),
+            ratio(&ours, &large),
+            ratio(&control, &large),
+        ]);
+    }
+    table.print();
+    Ok(())
+}
+
+/// In microseconds, for one request.
+fn time_of_echo(
+    command: &[OsString],
+    connections: usize,
+    size: usize,
+    time: Duration,
+) -> Result<f64, Box<dyn Error>> {
+    let server = Server::start(command)?;
+    let mut load = Load::connect(server.address, connections, size)?;
+    let limit = |time| Limit {
+        requests: u64::MAX,
+        time,
+    };
+    load.run(limit(time / 10))?;
+    let before = server.cpu_time()?;
+    let served = load.run(limit(time))?;
+    let used = server.cpu_time()? - before;
+    drop(load);
+    server.stop()?;
+    Ok(used.as_secs_f64() * 1e6 / served.requests as f64)
+}
