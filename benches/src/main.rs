@@ -4,6 +4,7 @@
 mod allocations;
 mod bodies;
 mod chains;
+mod connects;
 mod contest;
 mod dispatch;
 mod echo;
@@ -68,6 +69,8 @@ enum Bench {
     Posts(posts::Options),
     /// Requests of `async` clients, one after the other and several in flight (redis-server)
     Requests(requests::Options),
+    /// Connects by address and by an endpoint in a string (valgrind)
+    Connects(connects::Options),
     /// TLS servers: echoes, small writes, handshakes, idle connections
     Tls(tls::Options),
     /// All of these, for a few seconds each: that they work, no more
@@ -92,6 +95,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Bench::Timers(options) => timers::run(options),
         Bench::Posts(options) => posts::run(options),
         Bench::Requests(options) => requests::run(options),
+        Bench::Connects(options) => connects::run(options),
         Bench::Tls(options) => tls::run(options),
         Bench::Short => {
             chains::run(contest::Options::short())?;
@@ -110,6 +114,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             timers::run(timers::Options::short())?;
             posts::run(posts::Options::short())?;
             requests::run(requests::Options::short())?;
+            connects::run(connects::Options::short())?;
             tls::run(tls::Options::short())
         }
     }

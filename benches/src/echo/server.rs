@@ -63,6 +63,8 @@ impl Server {
         let mut process = Command::new(program)
             .args(arguments)
             .arg("0")
+            // With it, each failure of a connection looks for the functions that it comes from.
+            .env_remove("RUST_BACKTRACE")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()?;

@@ -55,7 +55,9 @@ fn rate(command: &[OsString], count: usize, resumes: bool) -> Result<f64, Box<dy
     let handshake = || -> Result<_, Box<dyn Error>> {
         let mut connection = Connection::open(server.address, &config)?;
         connection.ask(b"x", &mut [0])?;
-        Ok(connection.tls.handshake_kind())
+        let kind = connection.tls.handshake_kind();
+        connection.close()?;
+        Ok(kind)
     };
     // The first session is the one to resume.
     handshake()?;

@@ -67,6 +67,15 @@ impl Connection {
         Ok(())
     }
 
+    /// Says that this side is done, and closes.
+    pub(crate) fn close(mut self) -> io::Result<()> {
+        self.tls.send_close_notify();
+        while self.tls.wants_write() {
+            self.tls.write_tls(&mut self.stream)?;
+        }
+        Ok(())
+    }
+
     /// Decrypts `input`.
     fn take(&mut self, input: &[u8], mut f: impl FnMut(&[u8])) -> io::Result<()> {
         if input.is_empty() {

@@ -1,0 +1,159 @@
+//! `connects`: what an endpoint in a string adds to a connect by address: user-space instructions
+//! (Callgrind) and allocations.
+
+use std::error::Error;
+use std::io::Read;
+use std::net::{SocketAddr, TcpListener};
+use std::process::Command;
+use std::thread;
+
+use reactor::endpoint::Connect;
+use reactor::{Connection, Protocol, Raw, Reactor};
+
+use crate::allocations;
+use crate::table::Table;
+use crate::tools;
+
+/// How to measure connects.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// A few seconds in all: shows that it works
+    #[arg(long)]
+    short: bool,
+    /// Connect in this way and do nothing else, for a profiler: address or string
+    #[arg(long, value_name = "CONTENDER", requires_all = ["to", "connects"])]
+    only_run: Option<String>,
+    /// The server of that run
+    #[arg(long)]
+    to: Option<SocketAddr>,
+    /// Connects of that run, one after the other
+    #[arg(long)]
+    connects: Option<usize>,
+}
+
+impl Options {
+    /// What continuous integration runs.
+    pub(crate) fn short() -> Self {
+        Self {
+            short: true,
+            only_run: None,
+            to: None,
+            connects: None,
+        }
+    }
+}
+
+struct Quiet;
+
+impl Protocol for Quiet {
+    type Framing = Raw;
+}
+
+type Contender = fn(&Reactor, SocketAddr) -> deferred::Result<Connection<Quiet>>;
+
+const CONTENDERS: [(&str, Contender); 2] = [("address", by_address), ("string", by_string)];
+
+fn by_address(reactor: &Reactor, to: SocketAddr) -> deferred::Result<Connection<Quiet>> {
+    reactor.block_on(reactor.connect_tcp(to, Quiet))
+}
+
+fn by_string(reactor: &Reactor, to: SocketAddr) -> deferred::Result<Connection<Quiet>> {
+    let endpoint = format!("tcp:{}:{}", to.ip(), to.port());
+    reactor.block_on(endpoint.connect(reactor, Quiet))
+}
+
+pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {
+    if let (Some(name), Some(to), Some(connects)) =
+        (&options.only_run, options.to, options.connects)
+    {
+        let found = CONTENDERS.iter().find(|(contender, _)| contender == name);
+        let (_, contender) = found.ok_or("no such contender")?;
+        let reactor = Reactor::new()?;
+        let connections: Result<Vec<_>, _> =
+            (0..connects).map(|_| contender(&reactor, to)).collect();
+        connections?;
+        // Without the end of the connections, which would be counted.
+        std::process::exit(0);
+    }
+    println!("connects: a connect by address, and by an endpoint in a string that is parsed anew");
+    println!();
+    let to = listen()?;
+    let has_valgrind = tools::is_installed("valgrind");
+    if !has_valgrind {
+        println!("connects: valgrind is not installed; the instructions are left out");
+    }
+    let mut table = Table::new(["connect", "instructions", "to address", "allocations"]);
+    let mut first = None;
+    for (name, contender) in CONTENDERS {
+        let [count, ratio] = if has_valgrind {
+            let count = instructions(name, to)?;
+            let first = *first.get_or_insert(count);
+            [format!("{count:.0}"), format!("{:.2}", count / first)]
+        } else {
+            [(); 2].map(|()| String::from("-"))
+        };
+        let allocations = allocations_of(contender, to)?;
+        table.row([name.into(), count, ratio, format!("{allocations:.1}")]);
+    }
+    table.print();
+    Ok(())
+}
+
+/// A server whose connections do nothing until the client ends them.
+fn listen() -> Result<SocketAddr, Box<dyn Error>> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || {
+                // Errs if the client resets the connection: that is an end, too.
+                let _ = { stream }.read(&mut [0]);
+            });
+        }
+    });
+    Ok(address)
+}
+
+/// Of one connect, without what comes only with the first ones.
+fn allocations_of(contender: Contender, to: SocketAddr) -> Result<f64, Box<dyn Error>> {
+    const CONNECTS: usize = 64;
+    let reactor = Reactor::new()?;
+    let mut connections = Vec::with_capacity(2 * CONNECTS);
+    for _ in 0..CONNECTS {
+        connections.push(contender(&reactor, to)?);
+    }
+    let mut outcome = Ok(());
+    let count = allocations::count(|| {
+        for _ in 0..CONNECTS {
+            match contender(&reactor, to) {
+                Ok(connection) => connections.push(connection),
+                Err(failure) => outcome = Err(failure),
+            }
+        }
+    });
+    outcome?;
+    Ok(count as f64 / CONNECTS as f64)
+}
+
+fn instructions(name: &str, to: SocketAddr) -> Result<f64, Box<dyn Error>> {
+    const FEW: usize = 20;
+    const MANY: usize = 220;
+    let of = |connects: usize| -> Result<f64, Box<dyn Error>> {
+        let output = tools::output();
+        let [tool, wrapper @ ..] = &tools::callgrind(&output)[..] else {
+            unreachable!("a command has a name");
+        };
+        let status = Command::new(tool)
+            .args(wrapper)
+            .arg(std::env::current_exe()?)
+            .args(["connects", "--only-run", name, "--to", &to.to_string()])
+            .args(["--connects", &connects.to_string()])
+            .status()?;
+        let counts = tools::callgrind_counts(&tools::take(&output)?);
+        let count = counts.values().next().copied();
+        count
+            .map(|count| count as f64)
+            .ok_or_else(|| format!("callgrind: {status}, and no sum").into())
+    };
+    Ok((of(MANY)? - of(FEW)?) / (MANY - FEW) as f64)
+}
