@@ -170,8 +170,7 @@ impl<P: Protocol> ConnectionSource<P> {
         if transport.flags.has_any(Flags::NOT_MADE) {
             return;
         }
-        let delivered = transport.take_delivered();
-        if !delivered.is_empty() {
+        if let Some(delivered) = transport.take_delivered() {
             self.take_in(&delivered);
             transport.return_delivered(delivered);
         }

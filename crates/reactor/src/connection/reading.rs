@@ -224,7 +224,10 @@ impl<P: Protocol> ConnectionSource<P> {
         {
             if self.transport.flags.has_any(Flags::FILTERED) {
                 self.transport.filter_input(&mut buffer[..received]);
-                f(&self.transport.take_delivered());
+                if let Some(delivered) = self.transport.take_delivered() {
+                    f(&delivered);
+                    self.transport.return_delivered(delivered);
+                }
             } else {
                 f(&buffer[..received]);
             }

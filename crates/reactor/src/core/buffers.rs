@@ -8,8 +8,9 @@ const READ_BUFFER: usize = 64 * 1024;
 /// more input does not starve the others.
 pub(crate) const READS_PER_TURN: usize = 4;
 
-/// Largest capacity of a spare out-buffer, and the number of spares that are kept.
-const SPARE_CAPACITY: usize = 64 * 1024;
+/// Largest capacity of a spare buffer, and the number of spares that are kept. A spare holds what
+/// one read brings, with what a filter adds to it.
+const SPARE_CAPACITY: usize = 72 * 1024;
 const SPARE_BUFFERS: usize = 16;
 
 /// Boxed, so that one word is moved; an array, so that the length is known.

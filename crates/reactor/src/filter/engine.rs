@@ -19,9 +19,9 @@ use crate::address::Address;
 const MAX_REST: usize = 64 * 1024;
 
 /// Values that a filter can query during a call, through its [`Link`].
-#[derive(Debug)]
 pub(crate) struct Environment<'a> {
-    pub(crate) now: Duration,
+    /// Reads the clock: only when a filter asks for the time, which most calls do not.
+    pub(crate) now: &'a dyn Fn() -> Duration,
     pub(crate) peer: &'a Address,
     pub(crate) waker: &'a FilterWaker,
 }
@@ -218,7 +218,8 @@ impl Engine {
         environment: &Environment<'_>,
         sides: &mut Sides<'_>,
     ) -> Result<()> {
-        if self.state.wake_at.is_some_and(|at| at <= environment.now) {
+        let is_due = |at| at <= (environment.now)();
+        if self.state.wake_at.is_some_and(is_due) {
             self.state.wake_at = None;
         }
         self.call(environment, sides, |filter, link| filter.wake(link))?;

@@ -150,14 +150,14 @@ impl<'a> Link<'a> {
     /// The time by the clock of the loop, as
     /// [`ReactorHandle::now`](crate::ReactorHandle::now).
     pub fn now(&self) -> Duration {
-        self.environment.now
+        (self.environment.now)()
     }
 
     /// Schedules a call of [`Filter::wake`](super::Filter::wake) after `delay`. It replaces the
     /// time that was set before; `None` only removes that time.
     pub fn wake_after(&mut self, delay: impl Into<Option<Duration>>) {
-        let now = self.environment.now;
-        self.state.wake_at = delay.into().map(|delay| now.saturating_add(delay));
+        let delay = delay.into();
+        self.state.wake_at = delay.map(|delay| self.now().saturating_add(delay));
     }
 
     /// A handle that makes the connection call [`Filter::wake`](super::Filter::wake), for a

@@ -77,8 +77,9 @@ impl FilterDriver {
         &mut self,
         f: impl FnOnce(&mut Engine, &Environment<'_>, &mut Sides<'_>) -> Result<()>,
     ) -> Result<()> {
+        let now = self.now;
         let environment = Environment {
-            now: self.now,
+            now: &|| now,
             peer: &self.peer,
             waker: &self.waker,
         };
@@ -162,7 +163,7 @@ impl FilterDriver {
     ///
     /// As [`receive`](Self::receive).
     pub fn advance(&mut self, time: Duration) -> Result<()> {
-        self.now += time;
+        self.now = self.now.saturating_add(time);
         if self.engine.wake_at().is_some_and(|at| at <= self.now) {
             self.call(|engine, environment, sides| engine.wake(environment, sides))?;
         }

@@ -12,6 +12,7 @@
 //! [`ConnectionSource`]: crate::connection::source::ConnectionSource
 
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 use deferred::{DelayedCall, Failure, Result, Trigger};
@@ -20,6 +21,7 @@ use super::{SEND_AT_ONCE, Transport};
 use crate::address::Address;
 use crate::connection::flags::Flags;
 use crate::connection::output::Output;
+use crate::core::Spare;
 use crate::error::ConnectionClosed;
 use crate::filter::{Engine, Environment, Filter, FilterWaker, Sides};
 use crate::panics::contain;
@@ -28,9 +30,9 @@ use crate::panics::contain;
 /// protocol's.
 const MAX_FILTERED: usize = 64 * 1024;
 
-/// Most bytes of the protocol's that a filter gets at once: with what it adds, they fit into a
-/// buffer that the loop keeps.
-const CHUNK: usize = 48 * 1024;
+/// Most bytes of the protocol's that a filter gets at once: as many as one read brings. With what
+/// TLS adds, they fit into a buffer that the loop keeps.
+const CHUNK: usize = 64 * 1024;
 
 /// Called once the filters that a connection begins with are open and `connection_made` has
 /// returned, or with why that does not happen.
@@ -44,21 +46,28 @@ pub(in crate::connection) struct Filtered {
     next: Option<Next>,
     /// What was written and no filter has taken.
     plain: Output,
-    /// What was delivered.
-    up: Vec<u8>,
+    /// What was delivered. `None` while that is nothing, so that an idle connection has no
+    /// buffer.
+    up: Option<Spare>,
     finish: Finish,
     /// The filters have failed, and the failure has not been reported yet.
     failure: Option<Failed>,
     has_failed: bool,
     /// The protocol was told that nothing more comes.
     pub(in crate::connection) end_is_told: bool,
-    /// The address of the peer, as the system tells it.
-    peer: Address,
-    waker: FilterWaker,
+    surroundings: Rc<Surroundings>,
     timer: Option<(Duration, DelayedCall)>,
     /// Waits for a filter to be open that was put in.
     opening: Option<Trigger<()>>,
     on_open: Option<OnOpen>,
+}
+
+/// What filters are shown of the connection. Shared, because a filter that runs may use its own
+/// connection.
+struct Surroundings {
+    /// The address of the peer, as the system tells it.
+    peer: Address,
+    waker: FilterWaker,
 }
 
 /// A filter that was put in by a handler that has not returned.
@@ -90,13 +99,12 @@ impl Filtered {
             engine: None,
             next: None,
             plain: Output::default(),
-            up: Vec::new(),
+            up: None,
             finish: Finish::NotYet,
             failure: None,
             has_failed: false,
             end_is_told: false,
-            peer,
-            waker,
+            surroundings: Rc::new(Surroundings { peer, waker }),
             timer: None,
             opening: None,
             on_open: None,
@@ -196,35 +204,41 @@ impl Transport {
     ) -> bool {
         let taken = self.look_at_filters(|filtered| {
             let engine = filtered.engine.take()?;
-            let up = std::mem::take(&mut filtered.up);
-            Some((engine, up, filtered.peer.clone(), filtered.waker.clone()))
+            let up = filtered.up.take();
+            Some((engine, up, Rc::clone(&filtered.surroundings)))
         });
         // They run further up the stack, or have failed.
-        let Some((mut engine, mut up, peer, waker)) = taken.flatten() else {
+        let Some((mut engine, up, surroundings)) = taken.flatten() else {
             return false;
         };
-        let mut down = self.core.buffers.take_spare();
+        let buffers = &self.core.buffers;
+        let mut up = up.unwrap_or_else(|| buffers.take_spare());
+        let mut down = buffers.take_spare();
         let environment = Environment {
-            now: self.core.now(),
-            peer: &peer,
-            waker: &waker,
+            now: &|| self.core.now(),
+            peer: &surroundings.peer,
+            waker: &surroundings.waker,
         };
         let mut sides = Sides {
             up: &mut up,
             down: &mut down,
         };
         let result = f(&mut engine, &environment, &mut sides);
-        if down.is_empty() {
-            self.core.buffers.return_spare(down);
-        } else if self.is_cut_off() {
-            down.clear();
-            self.core.buffers.return_spare(down);
+        if down.is_empty() || self.is_cut_off() {
+            buffers.return_spare(down);
         } else {
             self.io.borrow_mut().out.push_buffer(down, &self.core);
             self.flags.set(Flags::HAS_OUTPUT);
         }
         self.flags
             .set_to(Flags::FILTER_PAUSED, engine.read_limit() == 0);
+        let up = match up.is_empty() {
+            true => {
+                buffers.return_spare(up);
+                None
+            }
+            false => Some(up),
+        };
         let mut failed = None;
         self.look_at_filters(|filtered| {
             filtered.up = up;
@@ -273,18 +287,38 @@ impl Transport {
 
     /// Wakes the filters if their time has come or a wake-up was asked for.
     pub(in crate::connection) fn wake_filters(&self) {
-        let now = self.core.now();
         let is_due = self.look_at_filters(|filtered| {
             filtered.engine.is_some()
-                && (filtered.waker.take() || filtered.wake_at().is_some_and(|at| at <= now))
+                && (filtered.surroundings.waker.take()
+                    || filtered.wake_at().is_some_and(|at| at <= self.core.now()))
         });
         if is_due == Some(true) {
             self.run_filters(|engine, environment, sides| engine.wake(environment, sides));
         }
     }
 
+    /// Adds a few bytes to those that wait for the filters; says whether it did. Most writes are
+    /// small, and need not be held against the limits, which are larger.
+    fn write_little_filtered(&self, bytes: &[u8]) -> bool {
+        let checked = Flags::LOW_LIMIT.union(Flags::UNPROMPTED);
+        if bytes.len() >= SEND_AT_ONCE || self.flags.has_any(checked) || self.is_cut_off() {
+            return false;
+        }
+        self.look_at_filters(|filtered| {
+            let is_little = filtered.plain.waiting() + bytes.len() < SEND_AT_ONCE;
+            if is_little && !filtered.has_failed {
+                filtered.plain.push(bytes, &self.core);
+                return true;
+            }
+            false
+        }) == Some(true)
+    }
+
     /// Writes `bytes` by way of the filters.
     pub(super) fn write_filtered(&self, bytes: &[u8]) {
+        if self.write_little_filtered(bytes) {
+            return;
+        }
         let limits = self.limits();
         let mut rest = bytes;
         let plain_waits = self.look_at_filters(|filtered| filtered.plain.waiting());
@@ -495,16 +529,14 @@ impl Transport {
         self.flags.has_any(Flags::FILTER_OPENING) || !self.flags.has_any(Flags::NOT_READING)
     }
 
-    /// What was delivered since this was asked last.
-    pub(in crate::connection) fn take_delivered(&self) -> Vec<u8> {
-        let delivered = self.look_at_filters(|filtered| std::mem::take(&mut filtered.up));
-        delivered.unwrap_or_default()
+    /// What was delivered since this was asked last, if anything was.
+    pub(in crate::connection) fn take_delivered(&self) -> Option<Spare> {
+        self.peek_cold(|cold| cold.filtered.as_deref_mut()?.up.take())
     }
 
-    /// Gives back the buffer of what was delivered, if there is nothing new.
-    pub(in crate::connection) fn return_delivered(&self, mut buffer: Vec<u8>) {
-        buffer.clear();
-        self.core.buffers.return_spare(Box::new(buffer));
+    /// Gives back the buffer of what was delivered.
+    pub(in crate::connection) fn return_delivered(&self, buffer: Spare) {
+        self.core.buffers.return_spare(buffer);
     }
 
     /// The waits for filters to open, if the filters that were opening are open now.
@@ -557,7 +589,7 @@ impl Transport {
     pub(in crate::connection) fn filtered_peer(&self) -> Option<Address> {
         self.look_at_filters(|filtered| {
             let changed = filtered.engine.as_ref().and_then(|engine| engine.peer());
-            changed.unwrap_or(&filtered.peer).clone()
+            changed.unwrap_or(&filtered.surroundings.peer).clone()
         })
     }
 

@@ -102,8 +102,16 @@ impl Transport {
     fn with_cold<R>(&self, f: impl FnOnce(&mut ColdTransport) -> R) -> R {
         let mut cold = self.cold.take().unwrap_or_default();
         let result = f(&mut cold);
-        self.cold.set(Some(cold));
+        self.put_cold_back(cold);
         result
+    }
+
+    /// The place is empty, so there is nothing to drop: `forget` leaves out the code that would.
+    #[inline]
+    fn put_cold_back(&self, cold: Box<ColdTransport>) {
+        let before = self.cold.replace(Some(cold));
+        debug_assert!(before.is_none(), "the closure has used the cold state, too");
+        std::mem::forget(before);
     }
 
     #[inline]
@@ -177,7 +185,7 @@ impl Transport {
     fn peek_cold<R>(&self, f: impl FnOnce(&mut ColdTransport) -> Option<R>) -> Option<R> {
         let mut cold = self.cold.take()?;
         let result = f(&mut cold);
-        self.cold.set(Some(cold));
+        self.put_cold_back(cold);
         result
     }
 
