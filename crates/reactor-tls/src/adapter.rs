@@ -5,16 +5,20 @@
 
 use std::io::{BufRead, Write};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use reactor::filter::Link;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, GetRandomFailed};
 pub(crate) use rustls::pki_types::ServerName;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
-use rustls::server::{Accepted, Acceptor, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::server::{
+    Accepted, Acceptor, ProducesTickets, ResolvesServerCert, WebPkiClientVerifier,
+};
 use rustls::sign::CertifiedKey;
+use rustls::ticketer::TicketRotator;
 use rustls::{
     CertificateError, ClientConfig, ClientConnection, Connection, DigitallySignedStruct, Error,
     HandshakeKind, InvalidMessage, PeerIncompatible, ProtocolVersion, RootCertStore, ServerConfig,
@@ -187,24 +191,65 @@ impl ResolvesServerCert for Always {
 }
 
 /// Tickets that resume a session, whichever loop gets them; their key changes by itself.
-pub(crate) type Ticketer = Arc<dyn rustls::server::ProducesTickets>;
+pub(crate) type Ticketer = Arc<dyn ProducesTickets>;
 
-pub(crate) fn ticketer(common: &Common) -> Result<Ticketer, TlsConfigError> {
+/// Makes tickets with one key; [`TicketRotator`] replaces it by the next one.
+type OneKey = Result<Box<dyn ProducesTickets>, GetRandomFailed>;
+
+pub(crate) fn ticketer(
+    common: &Common,
+    key_lifetime: Duration,
+) -> Result<Ticketer, TlsConfigError> {
     let wanted = common.provider;
-    #[cfg(feature = "ring")]
-    if matches!(wanted, None | Some(Provider::Ring)) {
-        return rustls::crypto::ring::Ticketer::new().map_err(refused_tickets);
-    }
-    #[cfg(feature = "aws-lc-rs")]
-    if matches!(wanted, None | Some(Provider::AwsLcRs)) {
-        return rustls::crypto::aws_lc_rs::Ticketer::new().map_err(refused_tickets);
-    }
-    Err(TlsConfigError::NoProvider { wanted })
+    let one_key: Option<fn() -> OneKey> = match wanted {
+        #[cfg(feature = "ring")]
+        None | Some(Provider::Ring) => Some(|| one_key(rustls::crypto::ring::Ticketer::new())),
+        #[cfg(feature = "aws-lc-rs")]
+        None | Some(Provider::AwsLcRs) => {
+            Some(|| one_key(rustls::crypto::aws_lc_rs::Ticketer::new()))
+        }
+        _ => None,
+    };
+    let one_key = one_key.ok_or(TlsConfigError::NoProvider { wanted })?;
+    // rustls counts seconds, and has the ticket say twice as many.
+    let seconds = key_lifetime.as_secs().clamp(1, MOST_TICKET_SECONDS);
+    let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+    let rotator = TicketRotator::new(seconds, one_key);
+    let rotator = rotator.map_err(|error| TlsConfigError::refused("tickets", error))?;
+    Ok(Arc::new(rotator))
 }
 
+/// The ticketers of the providers change their key themselves, every six hours: no key lives
+/// longer.
+const MOST_TICKET_SECONDS: u64 = 6 * 60 * 60;
+
 #[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
-fn refused_tickets(error: Error) -> TlsConfigError {
-    TlsConfigError::refused("tickets", error)
+fn one_key(ticketer: Result<Ticketer, Error>) -> OneKey {
+    // Nothing but the random numbers of the key can fail.
+    let ticketer = ticketer.map_err(|_| GetRandomFailed)?;
+    Ok(Box::new(Shared(ticketer)))
+}
+
+/// A ticketer in a box.
+#[derive(Debug)]
+struct Shared(Ticketer);
+
+impl ProducesTickets for Shared {
+    fn enabled(&self) -> bool {
+        self.0.enabled()
+    }
+
+    fn lifetime(&self) -> u32 {
+        self.0.lifetime()
+    }
+
+    fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        self.0.encrypt(plain)
+    }
+
+    fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
+        self.0.decrypt(cipher)
+    }
 }
 
 pub(crate) fn server(
@@ -375,6 +420,11 @@ pub(crate) fn server_name(name: &str) -> Option<ServerName<'static>> {
 
 // --- one connection ---
 
+/// Most bytes of plain text in a record, and how many bytes a record adds to them at most
+/// (TLS 1.2 with GCM: header, nonce, tag).
+const RECORD: usize = 16 * 1024;
+const RECORD_OVERHEAD: usize = 5 + 8 + 16;
+
 /// What a client has said first.
 #[derive(Clone, Debug)]
 pub(crate) struct Hello {
@@ -528,6 +578,10 @@ impl Session {
         bytes: &[u8],
         link: &mut Link<'_>,
     ) -> Result<usize, TlsErrorKind> {
+        // Exactly: a buffer that grows by doubling gets too large for the loop to keep it.
+        let records = bytes.len() / RECORD + 1;
+        link.down()
+            .reserve_exact(bytes.len() + records * RECORD_OVERHEAD);
         let taken = self.0.writer().write(bytes);
         let taken = taken.map_err(|error| TlsErrorKind::Other(error.to_string()))?;
         self.flush(link);
@@ -606,5 +660,23 @@ fn kind_of_certificate(error: &CertificateError) -> TlsErrorKind {
         }
         CertificateError::Revoked => TlsErrorKind::Revoked,
         other => TlsErrorKind::BadCertificate(other.to_string()),
+    }
+}
+
+#[cfg(all(test, feature = "ring", feature = "aws-lc-rs"))]
+mod tests {
+    use super::{CryptoProvider, Provider, provider};
+
+    fn groups(provider: &CryptoProvider) -> Vec<&'static str> {
+        let groups = provider.kx_groups.iter();
+        groups.filter_map(|group| group.name().as_str()).collect()
+    }
+
+    #[test]
+    fn with_both_providers_it_is_ring_unless_the_other_is_named() {
+        let of = |wanted| groups(&provider(wanted).expect("both are built"));
+        assert_eq!(of(None), of(Some(Provider::Ring)));
+        assert!(!of(None).contains(&"X25519MLKEM768"));
+        assert_eq!(of(Some(Provider::AwsLcRs))[0], "X25519MLKEM768");
     }
 }

@@ -43,7 +43,9 @@ pub(crate) type Choose = dyn Fn(&ClientHello) -> Deferred<Identity> + Send + Syn
 ///
 /// A clone is the same server; all loops of [`Cores`](reactor::Cores) can share one, so that a
 /// session which was begun on one of them is resumed on another. The keys of tickets
-/// change every six hours by themselves. 0-RTT data is never accepted.
+/// change every six hours by themselves, or as
+/// [`ticket_key_lifetime`](TlsServerBuilder::ticket_key_lifetime) says. 0-RTT data is never
+/// accepted.
 ///
 /// # Examples
 ///
@@ -178,7 +180,12 @@ pub struct TlsServerBuilder {
     identities: Names<Identity>,
     client_auth: ClientAuth,
     choose: Option<Box<Choose>>,
+    /// `None` for [`TICKET_KEY_LIFETIME`].
+    ticket_key_lifetime: Option<Duration>,
 }
+
+/// A new key for tickets is made after this time, unless the program says otherwise.
+const TICKET_KEY_LIFETIME: Duration = Duration::from_secs(6 * 60 * 60);
 
 impl TlsServerBuilder {
     common_setters!();
@@ -221,6 +228,15 @@ impl TlsServerBuilder {
         self
     }
 
+    /// Makes tickets with a new key after `lifetime`, instead of six hours, which is also the
+    /// longest; counted in whole seconds. A key is accepted for as long again, and then
+    /// forgotten: what was sent on a session whose ticket it has encrypted cannot be read with
+    /// a stolen key any more.
+    pub fn ticket_key_lifetime(mut self, lifetime: Duration) -> Self {
+        self.ticket_key_lifetime = Some(lifetime);
+        self
+    }
+
     /// The server.
     ///
     /// # Errors
@@ -233,11 +249,13 @@ impl TlsServerBuilder {
             identities,
             client_auth,
             choose,
+            ticket_key_lifetime,
         } = self;
         if identities.is_empty() && choose.is_none() {
             return Err(TlsConfigError::NoCertificate);
         }
-        let ticketer = adapter::ticketer(&common)?;
+        let key_lifetime = ticket_key_lifetime.unwrap_or(TICKET_KEY_LIFETIME);
+        let ticketer = adapter::ticketer(&common, key_lifetime)?;
         let current = build(&common, &identities, &client_auth, &ticketer)?;
         Ok(TlsServer {
             shared: Arc::new(Shared {
