@@ -1,15 +1,16 @@
 //! TLS on connections: on the memory network and on sockets.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use deferred::Result;
 use reactor::testing::TestReactor;
-use reactor::{ConnectionClosed, Context, Protocol, Raw, Reactor, ReactorHandle};
-use reactor_tls::{StartTls, TlsClient, TlsError, TlsErrorKind, TlsInfo, TlsServer};
+use reactor::{ConnectionClosed, Context, Protocol, Raw, Reactor};
+use reactor_tls::{Identity, StartTls, TlsClient, TlsError, TlsErrorKind, TlsInfo, TlsServer};
 
-use crate::certificates::both;
+use crate::certificates::{Issuer, Pem, both};
 
 pub(crate) struct Echo;
 
@@ -68,7 +69,7 @@ impl Protocol for Client {
     }
 }
 
-fn client(tls: &TlsClient, to_send: &[u8]) -> (Client, Seen) {
+pub(crate) fn client(tls: &TlsClient, to_send: &[u8]) -> (Client, Seen) {
     let seen = Seen::default();
     let client = Client {
         tls: tls.clone(),
@@ -233,26 +234,48 @@ fn an_end_without_a_close_notify_is_a_loss() {
 
 #[test]
 fn certificates_are_reloaded_under_load() {
-    let (server, tls) = both();
+    let issuer = Issuer::new();
+    let folder = std::env::temp_dir().join(format!("tls-reload-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+    let write = |pem: &Pem| {
+        std::fs::write(&certificate, &pem.certificate).unwrap();
+        std::fs::write(&key, &pem.key).unwrap();
+    };
+    write(&issuer.issue("localhost"));
+    let identity = Identity::from_pem_files(&certificate, &key).unwrap();
+    let server = TlsServer::builder().identity(identity).build().unwrap();
     let reactor = Reactor::new().unwrap();
     let port = reactor
         .listen_tcp("127.0.0.1:0", server.factory(|| Echo))
         .unwrap();
-    let handle: &ReactorHandle = &reactor;
     let mut all = Vec::new();
-    for round in 0..20 {
+    let mut connect = |round| {
         for _ in 0..5 {
+            // A client for each connection: none has a session to resume.
+            let tls = TlsClient::builder().roots(issuer.roots()).build().unwrap();
             let (client, seen) = client(&tls, &vec![round; 50_000]);
-            handle.connect_tcp(port.address(), client).detach();
+            reactor.connect_tcp(port.address(), client).detach();
             all.push(seen);
         }
-        server.reload().unwrap();
         reactor.turn(Some(Duration::ZERO)).unwrap();
+    };
+    for round in 0..10 {
+        let pem = issuer.issue("localhost");
+        // Between the two files: the certificate is new, its key is not there yet.
+        std::fs::write(&certificate, &pem.certificate).unwrap();
+        server.reload().unwrap_err();
+        connect(round);
+        write(&pem);
+        server.reload().unwrap();
+        connect(round);
     }
+    std::fs::remove_dir_all(&folder).unwrap();
     turn_until(&reactor, || {
         all.iter().all(|seen| seen.0.borrow().lost.is_some())
     });
-    for seen in all {
+    let mut shown = HashSet::new();
+    for seen in &all {
         let seen = seen.0.borrow();
         assert!(
             matches!(seen.lost, Some(ConnectionClosed::Done)),
@@ -260,5 +283,11 @@ fn certificates_are_reloaded_under_load() {
             seen.lost
         );
         assert_eq!(seen.received.len(), 50_000);
+        shown.insert(seen.info.as_ref().unwrap().peer_certificates[0].clone());
     }
+    assert!(
+        shown.len() > 2,
+        "only {} certificates were seen",
+        shown.len()
+    );
 }

@@ -1,10 +1,16 @@
 //! TLS from the outside: as a pure filter, on connections, and against other programs.
 
+mod bulk;
 mod certificates;
 mod connections;
 mod endpoints;
 mod errors;
+mod half_open;
 mod handshakes;
+mod key_logging;
+mod panics;
 mod programs;
+mod records;
 mod reloading;
+mod sessions;
 mod starttls;
