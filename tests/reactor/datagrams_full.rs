@@ -153,7 +153,10 @@ fn what_cannot_be_sent_after_all_is_told() {
     drop(socket);
     turn_until(&reactor, || log.len() == 1 + MAX_QUEUED);
     assert_eq!(port.dropped(), 1 + MAX_QUEUED as u64);
-    assert_eq!(log.events()[1], "failed: no program receives the datagram");
+    assert_eq!(
+        log.events()[1],
+        "failed: no program listens at the address of the datagram"
+    );
     remove(&address);
 }
 

@@ -61,17 +61,21 @@ fn the_descriptions_of_the_table_are_understood() {
 #[test]
 fn what_is_wrong_is_said() {
     use EndpointErrorKind::{BadEscape, BadValue, Missing, Unexpected, UnknownPrefix};
-    let there_are = "there are: fd, haproxy, stdio, systemd, tcp, tcp4, tcp6, unix";
+    let known = "known prefixes are: fd, haproxy, stdio, systemd, tcp, tcp4, tcp6, unix";
     for (text, kind, message) in [
         (
             "tpc:80",
             UnknownPrefix,
-            &*format!("no server has the prefix \"tpc\"; {there_are}"),
+            &*format!("no server has the prefix \"tpc\"; {known}"),
         ),
         ("", UnknownPrefix, "no server has the prefix"),
         ("tcp", Missing, "it has no port"),
         ("tcp:", Missing, "it has no port"),
-        ("tcp:80:h:b:c", Unexpected, "an argument too many, \"b\""),
+        (
+            "tcp:80:h:b:c",
+            Unexpected,
+            "the argument \"b\" is one too many",
+        ),
         ("tcp:80:colour=red", Unexpected, "the argument \"colour\""),
         ("tcp:80:backlog=1:backlog=2", Unexpected, "\"backlog\""),
         (
@@ -86,16 +90,20 @@ fn what_is_wrong_is_said() {
         (
             "unix:/run/x:mode=8",
             BadValue,
-            "mode \"8\" is no octal number",
+            "mode \"8\" is not an octal number",
         ),
-        ("unix:/run/x:lockfile=maybe", BadValue, "is neither 1 nor 0"),
+        (
+            "unix:/run/x:lockfile=maybe",
+            BadValue,
+            "is not a flag: expected 1 or 0",
+        ),
         ("fd:-1", BadValue, "fd \"-1\""),
         ("systemd:domain=APPLETALK", BadValue, "INET6"),
-        ("haproxy:tcp:80", Missing, "who may send a PROXY header"),
-        ("haproxy:from=any", Missing, "no endpoint behind it"),
+        ("haproxy:tcp:80", Missing, "the senders of PROXY headers"),
+        ("haproxy:from=any", Missing, "no endpoint at its end"),
         ("haproxy:from=example.org:tcp:80", BadValue, "addresses"),
         ("haproxy:from=:tcp:80", BadValue, "addresses"),
-        ("tcp:80\\", BadEscape, "behind a backslash"),
+        ("tcp:80\\", BadEscape, "ends with a backslash"),
     ] {
         let error = server(text).expect_err(text);
         assert_eq!(error.kind(), kind, "{text}");
@@ -107,7 +115,7 @@ fn what_is_wrong_is_said() {
     assert!(
         error
             .to_string()
-            .ends_with("there are: fd, stdio, tcp, tcp4, tcp6, unix")
+            .ends_with("known prefixes are: fd, stdio, tcp, tcp4, tcp6, unix")
     );
     for text in [
         "tcp:example.org",

@@ -122,16 +122,16 @@ fn version_2_with_extensions() {
     let expected = [(1, b"h2".to_vec()), (4, Vec::new())];
     assert_eq!(header.extensions, expected);
     body.pop();
-    let cut_off = "the addresses or what follows them are cut off";
+    let cut_off = "the addresses or extensions are cut off";
     assert_eq!(error_of(&binary(0x21, 0x11, &body)), cut_off);
 }
 
 #[test]
 fn bad_headers_are_refused() {
-    let none = "the connection does not begin with a PROXY header";
+    let none = "expected a PROXY header at the beginning of the connection";
     assert_eq!(error_of(b"GET / HTTP/1.1\r\n"), none);
     assert_eq!(error_of(b"\r\n\r\n\0\r\nQUIZ"), none);
-    let line = "the line is none of those that the PROXY protocol has";
+    let line = "expected `PROXY TCP4`, `TCP6` with two addresses and two ports, or `UNKNOWN`";
     for bad in [
         "PROXY TCP4 203.0.113.9 192.0.2.1 50000\r\n",
         "PROXY TCP4 203.0.113.9 192.0.2.1 50000 443 1\r\n",
@@ -152,12 +152,15 @@ fn bad_headers_are_refused() {
     assert_eq!(error_of(&long), "the line is longer than 107 bytes");
     assert_eq!(
         error_of(&binary(0x11, 0x11, b"")),
-        "the version is neither 1 nor 2"
+        "expected version 2 behind the binary signature"
     );
-    assert_eq!(error_of(&binary(0x22, 0x11, b"")), "the command is unknown");
+    assert_eq!(
+        error_of(&binary(0x22, 0x11, b"")),
+        "expected the command LOCAL or PROXY"
+    );
     assert_eq!(
         error_of(&binary(0x21, 0x11, &[0; 5000])[..16]),
-        "the header is longer than 4 KiB"
+        "the addresses and extensions are longer than 4 KiB"
     );
 }
 

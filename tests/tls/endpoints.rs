@@ -197,12 +197,12 @@ fn what_is_wrong_is_said() {
         (
             "tls:0",
             BadValue,
-            "key \"\" must be the file of a private key",
+            "key \"\" must be a PEM file with a private key",
         ),
         (
             "tls:0:cert=@localhost.pem",
             BadValue,
-            "has no key beside it",
+            "needs key=, the file of its private key",
         ),
         ("tls:0:key=@none.key", BadValue, "none.key"),
         (

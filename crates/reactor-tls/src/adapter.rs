@@ -1,7 +1,7 @@
-//! rustls: the one file that names it. What follows when rustls changes is here.
+//! Adapter of rustls: the only file that names it, so that a new version changes only this one.
 //!
-//! The buffered API is used: ciphertext goes in by `read_tls`, what it holds comes out by the
-//! reader, and everything that is to be sent is fetched with `write_tls`, after each step.
+//! It uses the buffered API: `read_tls` takes ciphertext, `reader` gives plaintext, and after each
+//! step `write_tls` gives the ciphertext to be sent.
 
 use std::io::{BufRead, Write};
 use std::sync::{Arc, OnceLock};
@@ -30,7 +30,7 @@ use crate::error::{TlsConfigError, TlsErrorKind};
 use crate::info::{TlsInfo, TlsVersion};
 use crate::provider::Provider;
 
-/// What rustls is configured with, for one side.
+/// Configuration of rustls for one side.
 pub(crate) type Server = Arc<ServerConfig>;
 pub(crate) type Client = Arc<ClientConfig>;
 
@@ -61,7 +61,7 @@ fn versions(wanted: &[TlsVersion]) -> Vec<&'static SupportedProtocolVersion> {
     versions
 }
 
-/// The roots that a certificate may come from.
+/// Root certificates, and revocation lists.
 pub(crate) struct RootSet {
     certificates: Vec<CertificateDer<'static>>,
     revoked: Vec<CertificateRevocationListDer<'static>>,
@@ -124,11 +124,11 @@ pub(crate) enum ClientAuth {
     Required(RootSet),
 }
 
-/// A chain of certificates, and the key of the first.
+/// A chain of certificates, and the private key of the first.
 pub(crate) struct KeyPair {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
-    /// For the provider that has asked first: others can use it, too.
+    /// Parsed by the first provider that needed it; the result works with any provider.
     certified: OnceLock<Arc<CertifiedKey>>,
 }
 
@@ -150,7 +150,7 @@ impl KeyPair {
             key,
             certified: OnceLock::new(),
         };
-        // A pair that does not fit together is found out here.
+        // Fails here if the key is not that of the certificate, not at the first handshake.
         pair.certified(&*provider(None)?)?;
         Ok(pair)
     }
@@ -168,7 +168,7 @@ impl KeyPair {
     }
 }
 
-/// Chooses by the name that the client asks for.
+/// Certificate resolver: by the name that the client requests (SNI).
 #[derive(Debug)]
 struct ByName {
     names: Names<Arc<CertifiedKey>>,
@@ -180,7 +180,7 @@ impl ResolvesServerCert for ByName {
     }
 }
 
-/// One for all.
+/// Certificate resolver: one certificate for all names.
 #[derive(Debug)]
 struct Always(Arc<CertifiedKey>);
 
@@ -190,10 +190,10 @@ impl ResolvesServerCert for Always {
     }
 }
 
-/// Tickets that resume a session, whichever loop gets them; their key changes by itself.
+/// Session tickets, shared by all loops of a server; rustls rotates their key.
 pub(crate) type Ticketer = Arc<dyn ProducesTickets>;
 
-/// Makes tickets with one key; [`TicketRotator`] replaces it by the next one.
+/// Ticketer with one key, or the error of making it; [`TicketRotator`] replaces it.
 type OneKey = Result<Box<dyn ProducesTickets>, GetRandomFailed>;
 
 pub(crate) fn ticketer(
@@ -211,7 +211,8 @@ pub(crate) fn ticketer(
         _ => None,
     };
     let one_key = one_key.ok_or(TlsConfigError::NoProvider { wanted })?;
-    // rustls counts seconds, and has the ticket say twice as many.
+    // In seconds; rustls tells clients twice as many, because a ticket is accepted under the
+    // previous key, too.
     let seconds = key_lifetime.as_secs().clamp(1, MOST_TICKET_SECONDS);
     let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
     let rotator = TicketRotator::new(seconds, one_key);
@@ -219,18 +220,18 @@ pub(crate) fn ticketer(
     Ok(Arc::new(rotator))
 }
 
-/// The ticketers of the providers change their key themselves, every six hours: no key lives
-/// longer.
+/// Maximum lifetime of a key. The ticketers of the providers rotate their own key every six hours,
+/// so a longer lifetime would have no effect.
 const MOST_TICKET_SECONDS: u64 = 6 * 60 * 60;
 
 #[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
 fn one_key(ticketer: Result<Ticketer, Error>) -> OneKey {
-    // Nothing but the random numbers of the key can fail.
+    // The only error of these constructors is that of the random numbers for the key.
     let ticketer = ticketer.map_err(|_| GetRandomFailed)?;
     Ok(Box::new(Shared(ticketer)))
 }
 
-/// A ticketer in a box.
+/// A shared ticketer, as the box that `TicketRotator` takes.
 #[derive(Debug)]
 struct Shared(Ticketer);
 
@@ -282,7 +283,7 @@ pub(crate) fn server(
     let mut config = builder.with_cert_resolver(Arc::new(ByName { names }));
     config.alpn_protocols.clone_from(&common.alpn);
     config.ticketer = ticketer;
-    // 0-RTT data can be replayed: it is not accepted.
+    // 0-RTT data can be replayed by an attacker, so it is not accepted.
     config.max_early_data_size = 0;
     if common.logs_keys {
         config.key_log = Arc::new(rustls::KeyLogFile::new());
@@ -290,7 +291,7 @@ pub(crate) fn server(
     Ok(Arc::new(config))
 }
 
-/// As `config`, with a certificate that was chosen for one connection.
+/// A copy of `config` with the certificate that was chosen for one connection.
 fn with_identity(config: &Server, pair: &KeyPair) -> Result<Server, TlsConfigError> {
     let certified = pair.certified(config.crypto_provider())?;
     let mut config = ServerConfig::clone(config);
@@ -298,12 +299,12 @@ fn with_identity(config: &Server, pair: &KeyPair) -> Result<Server, TlsConfigErr
     Ok(Arc::new(config))
 }
 
-/// How a client finds out whom it talks to.
+/// How a client verifies its server.
 #[derive(Clone)]
 pub(crate) enum Verification {
     Platform,
     Roots(RootSet),
-    /// Not at all.
+    /// No verification.
     None,
 }
 
@@ -340,7 +341,7 @@ pub(crate) fn client(
     };
     let mut config = match identity {
         Some(pair) => {
-            // Found out here whether the two belong together.
+            // Fails here if the key is not that of the certificate.
             pair.certified(&provider)?;
             builder
                 .with_client_auth_cert(pair.chain.clone(), pair.key.clone_key())
@@ -372,7 +373,7 @@ fn platform_verifier(
     Err(TlsConfigError::NoPlatformRoots)
 }
 
-/// Takes any certificate for that of the server.
+/// Verifier that accepts any certificate of a server.
 #[derive(Debug)]
 struct AcceptAny(Arc<CryptoProvider>);
 
@@ -413,7 +414,7 @@ impl ServerCertVerifier for AcceptAny {
     }
 }
 
-/// A name that a certificate can be for: of a host, or an address.
+/// Parses a name that a certificate can be for: a host name or an IP address.
 pub(crate) fn server_name(name: &str) -> Option<ServerName<'static>> {
     ServerName::try_from(name.to_owned()).ok()
 }
@@ -425,20 +426,20 @@ pub(crate) fn server_name(name: &str) -> Option<ServerName<'static>> {
 const RECORD: usize = 16 * 1024;
 const RECORD_OVERHEAD: usize = 5 + 8 + 16;
 
-/// What a client has said first.
+/// Contents of a client's first message.
 #[derive(Clone, Debug)]
 pub(crate) struct Hello {
     pub(crate) server_name: Option<String>,
     pub(crate) alpn: Vec<Vec<u8>>,
 }
 
-/// A server that has not heard the whole of what the client says first.
+/// A server connection that has not received all of the client's first message (ClientHello).
 pub(crate) struct Accepting(Acceptor);
 
-/// A server that knows what the client has said, and has not answered.
+/// A server connection that has received the ClientHello, and has not answered it.
 pub(crate) struct Greeted(Accepted);
 
-/// A connection that has its configuration: in its handshake, or open.
+/// A connection that has its configuration: during its handshake, or open.
 pub(crate) struct Session(Connection);
 
 impl Accepting {
@@ -446,7 +447,7 @@ impl Accepting {
         Self(Acceptor::default())
     }
 
-    /// Takes what has come; gives how much of it, and what the client has said, once that is
+    /// Gets new input; returns the number of bytes consumed, and the ClientHello once that is
     /// complete.
     pub(crate) fn receive(
         &mut self,
@@ -484,7 +485,7 @@ impl Greeted {
         }
     }
 
-    /// Answers, with the certificate that was chosen, if one was.
+    /// Answers the ClientHello, with the certificate that was chosen for it, if there is one.
     pub(crate) fn answer(
         self,
         config: &Server,
@@ -525,7 +526,7 @@ impl Session {
         !self.0.is_handshaking()
     }
 
-    /// Takes what has come; gives how much of it. What it holds is delivered.
+    /// Gets new input; returns the number of bytes consumed. Delivers its plaintext.
     pub(crate) fn receive(
         &mut self,
         input: &[u8],
@@ -544,7 +545,7 @@ impl Session {
             self.flush(link);
             if processed.map_err(kind_of)?.peer_has_closed() {
                 link.end();
-                // Nothing after it counts.
+                // Input behind the close_notify is ignored.
                 return Ok(input.len());
             }
             if left.is_empty() || read == 0 {
@@ -555,7 +556,7 @@ impl Session {
 
     fn deliver(&mut self, link: &mut Link<'_>) {
         let mut reader = self.0.reader();
-        // It errs if there is nothing now, or nothing more: either is seen elsewhere.
+        // Errs if there is no plaintext now, or no more at all; `receive` looks at both.
         while let Ok(chunk) = reader.fill_buf()
             && !chunk.is_empty()
         {
@@ -565,7 +566,7 @@ impl Session {
         }
     }
 
-    /// Fetches everything that is to be sent.
+    /// Moves the pending ciphertext to the link.
     pub(crate) fn flush(&mut self, link: &mut Link<'_>) {
         while self.0.wants_write() {
             // Writing to a vector does not fail.
@@ -593,7 +594,7 @@ impl Session {
         self.flush(link);
     }
 
-    /// What is known of it, once it is open.
+    /// The facts of an open connection.
     pub(crate) fn info(&self) -> TlsInfo {
         let version = match self.0.protocol_version() {
             Some(ProtocolVersion::TLSv1_2) => TlsVersion::Tls12,
@@ -623,7 +624,7 @@ fn server_name_of(connection: &ServerConnection) -> Option<String> {
     connection.server_name().map(str::to_owned)
 }
 
-/// What an error of rustls's means for a user.
+/// Converts an error of rustls.
 fn kind_of(error: Error) -> TlsErrorKind {
     match &error {
         Error::InvalidCertificate(certificate) => kind_of_certificate(certificate),

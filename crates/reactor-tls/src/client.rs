@@ -8,10 +8,9 @@ use crate::config::{Common, common_setters};
 use crate::error::TlsConfigError;
 use crate::identity::{Identity, Roots};
 
-/// The TLS side of a client: makes a filter for each connection.
+/// TLS configuration of a client, which makes a filter for each connection.
 ///
-/// Clones share their sessions: a connection to a server that was connected to before
-/// resumes its session.
+/// Clones share their sessions: a second connection to a server resumes the session of the first.
 ///
 /// # Examples
 ///
@@ -31,7 +30,7 @@ pub struct TlsClient {
 }
 
 impl TlsClient {
-    /// Begins to configure one.
+    /// Starts a configuration.
     pub fn builder() -> TlsClientBuilder {
         TlsClientBuilder {
             common: Common::default(),
@@ -59,7 +58,7 @@ impl fmt::Debug for TlsClient {
 ///
 /// # Examples
 ///
-/// A client of a service with an issuer of its own, which wants to see a certificate:
+/// A client of a service that has a private certificate authority, and requires a certificate:
 ///
 /// ```no_run
 /// use reactor_tls::{Identity, Roots, TlsClient};
@@ -81,36 +80,36 @@ pub struct TlsClientBuilder {
 impl TlsClientBuilder {
     common_setters!();
 
-    /// Trusts servers whose certificates come from `roots`, and no others.
+    /// Trusts only servers whose certificates are issued by `roots`.
     pub fn roots(mut self, roots: Roots) -> Self {
         self.verification = Verification::Roots(roots.set);
         self
     }
 
-    /// Takes **any** certificate from a server: any machine on the way can read and change
-    /// everything. For tests on one machine only.
+    /// Accepts **any** certificate of a server, so any machine on the path can read and change all
+    /// data. For tests on one machine only.
     pub fn dangerously_accept_any_certificate(mut self) -> Self {
         self.verification = Verification::None;
         self
     }
 
-    /// What a server gets to see that asks for a certificate.
+    /// The certificate for servers that request one.
     pub fn identity(mut self, identity: Identity) -> Self {
         self.identity = Some(identity);
         self
     }
 
-    /// The client.
+    /// Makes the client.
     ///
     /// # Errors
     ///
-    /// A certificate and its key do not fit together, or the crate was built without what is
-    /// asked for.
+    /// The key is not that of the certificate, or the crate was built without the feature that the
+    /// configuration needs.
     pub fn build(self) -> Result<TlsClient, TlsConfigError> {
         if matches!(self.verification, Verification::None) {
             tracing::warn!(
                 target: "reactor_tls",
-                "this client takes any certificate: its connections are not safe"
+                "this client accepts any certificate: its connections are not safe"
             );
         }
         let pair = self.identity.as_ref().map(|identity| &*identity.pair);

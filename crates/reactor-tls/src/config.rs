@@ -1,4 +1,4 @@
-//! What servers and clients are configured with alike.
+//! `Common`: the configuration that servers and clients share.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use crate::info::TlsVersion;
 use crate::provider::Provider;
 
-/// How long a handshake may take, unless the program says otherwise.
+/// Default of `handshake_timeout`.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What both sides have.
+/// Configuration of both sides.
 #[derive(Clone, Debug)]
 pub(crate) struct Common {
     pub(crate) provider: Option<Provider>,
-    /// All, if it is empty.
+    /// Empty: all versions.
     pub(crate) versions: Vec<TlsVersion>,
     pub(crate) alpn: Vec<Vec<u8>>,
     pub(crate) timeout: Duration,
@@ -32,30 +32,30 @@ impl Default for Common {
     }
 }
 
-/// The setters that both builders have.
+/// Setters of both builders.
 macro_rules! common_setters {
     () => {
-        /// Takes the cryptography from `provider`.
+        /// Uses the cryptography of `provider`.
         pub fn provider(mut self, provider: crate::Provider) -> Self {
             self.common.provider = Some(provider);
             self
         }
 
-        /// Speaks these versions only, instead of TLS 1.2 and 1.3.
+        /// Allows only these versions; TLS 1.2 and 1.3 by default.
         pub fn versions(mut self, versions: impl IntoIterator<Item = crate::TlsVersion>) -> Self {
             self.common.versions = versions.into_iter().collect();
             self
         }
 
-        /// The application protocols (ALPN), the one that is liked best first: `h2`,
-        /// `http/1.1`. With none, nothing is said about them.
+        /// Offers these application protocols (ALPN), in order of preference: `h2`, `http/1.1`. By
+        /// default, the handshake does not negotiate one.
         pub fn alpn<N: AsRef<[u8]>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
             let names = names.into_iter();
             self.common.alpn = names.map(|name| name.as_ref().to_vec()).collect();
             self
         }
 
-        /// The handshake has to be finished within `timeout`, instead of 10 s.
+        /// Sets the maximum time of a handshake; 10 s by default.
         pub fn handshake_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.common.timeout = timeout;
             self
@@ -72,7 +72,7 @@ macro_rules! common_setters {
 }
 pub(crate) use common_setters;
 
-/// One thing for each name of a server's, and one for all others.
+/// A map from the names of a server to values, with a default for all other names.
 #[derive(Clone, Debug)]
 pub(crate) struct Names<T> {
     /// In lower case; `*.` before a name stands for one label.
@@ -101,7 +101,7 @@ impl<T> Names<T> {
         self.named.is_empty() && self.other.is_none()
     }
 
-    /// That of the name itself, of the names that it is one of, or of all others.
+    /// The value of the name itself, else of its wildcard, else the default.
     pub(crate) fn find(&self, name: Option<&str>) -> Option<&T> {
         let of_name = name.and_then(|name| {
             let name = name.to_ascii_lowercase();

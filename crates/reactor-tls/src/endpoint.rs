@@ -14,7 +14,7 @@ type Client = Box<dyn ClientEndpoint>;
 type Server = Box<dyn ServerEndpoint>;
 
 impl TlsServer {
-    /// A server endpoint whose connections begin with TLS.
+    /// Puts TLS over a server endpoint.
     ///
     /// # Examples
     ///
@@ -39,8 +39,8 @@ impl TlsServer {
 }
 
 impl TlsClient {
-    /// A client endpoint whose connections begin with TLS, to a server that has a certificate for
-    /// `name`: a host's name or an IP address.
+    /// Puts TLS over a client endpoint. The server must have a certificate for `name`, a host name
+    /// or an IP address.
     ///
     /// # Errors
     ///
@@ -77,11 +77,11 @@ impl TlsClient {
 ///
 /// | server | |
 /// |---|---|
-/// | `tls:PORT:key=FILE[:cert=FILE]` | the private key, and the certificates with those between the first and its root; without `cert`, they stand in the file of the key |
-/// | `…[:clients=FILE]` | clients must have a certificate of one of these roots |
+/// | `tls:PORT:key=FILE[:cert=FILE]` | the private key, and the certificate chain; without `cert`, the file of the key has both |
+/// | `…[:clients=FILE]` | clients must have a certificate issued by one of these roots |
 /// | `…[:alpn=NAME,…]` | application protocols |
 /// | `…[:interface=HOST][:backlog=N]` | as for `tcp:` |
-/// | `tls:endpoint=ENDPOINT:key=…` | over another server endpoint, whose colons have a backslash before them |
+/// | `tls:endpoint=ENDPOINT:key=…` | over another server endpoint, with its colons escaped (`\:`) |
 ///
 /// | client | |
 /// |---|---|
@@ -125,7 +125,7 @@ impl WithTls for EndpointParser {
 
 fn server(arguments: &mut Arguments<'_>) -> Result<Server> {
     let Some(identity) = identity(arguments)? else {
-        let why = "must be the file of a private key";
+        let why = "must be a PEM file with a private key";
         return Err(EndpointError::bad_value("key", "", why));
     };
     let mut builder = TlsServer::builder().identity(identity);
@@ -182,7 +182,7 @@ fn identity(arguments: &mut Arguments<'_>) -> Result<Option<Identity>> {
             Some(file) => Err(EndpointError::bad_value(
                 "cert",
                 &file,
-                "has no key beside it",
+                "needs key=, the file of its private key",
             )),
             None => Ok(None),
         };

@@ -1,4 +1,4 @@
-//! What can go wrong: with a configuration, and with a connection.
+//! `TlsError`, of a connection; `TlsConfigError`, of a configuration.
 
 use std::error::Error;
 use std::fmt;
@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use crate::provider::Provider;
 
-/// A TLS connection could not be opened, or has broken.
+/// Error of a TLS connection, during its handshake or later.
 ///
-/// Its text says what failed, with whom, and what can be done about it.
+/// The message says what failed, names the peer, and says what to do.
 ///
 /// # Examples
 ///
@@ -26,7 +26,7 @@ use crate::provider::Provider;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsError {
     kind: TlsErrorKind,
-    /// Whom it is about: a server by the name that was asked for, a client by its address.
+    /// The peer: a server by the requested name, a client by its address.
     peer: String,
     is_server: bool,
 }
@@ -48,7 +48,7 @@ impl TlsError {
         }
     }
 
-    /// What has failed.
+    /// The kind of error.
     pub fn kind(&self) -> &TlsErrorKind {
         &self.kind
     }
@@ -59,7 +59,7 @@ impl TlsError {
     }
 }
 
-/// What has failed on a TLS connection.
+/// Kinds of [`TlsError`].
 ///
 /// # Examples
 ///
@@ -71,43 +71,42 @@ impl TlsError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TlsErrorKind {
-    /// The peer's certificate comes from none of the roots that are trusted.
+    /// The peer's certificate is not issued by a trusted root.
     UnknownIssuer,
     /// The server's certificate is for other names.
     WrongName {
-        /// For these.
+        /// The names of the certificate.
         presented: Vec<String>,
     },
-    /// The peer's certificate was valid until some time ago.
+    /// The peer's certificate has expired.
     Expired,
-    /// The peer's certificate will be valid later.
+    /// The peer's certificate is not valid yet.
     NotValidYet,
     /// The peer's certificate was revoked.
     Revoked,
-    /// Something else is wrong with the peer's certificate.
+    /// The peer's certificate is invalid for another reason.
     BadCertificate(String),
-    /// A certificate was required of the client, and it has none.
+    /// The server requires a certificate of the client, which has sent none.
     NoCertificate,
-    /// There is no certificate for the name that the client has asked for, or none could be
-    /// chosen.
+    /// The server has no certificate for the requested name, or its callback has chosen none.
     NoIdentity(String),
-    /// None of the application protocols (ALPN) that the client speaks.
+    /// The two sides have no application protocol (ALPN) in common.
     NoCommonProtocol,
-    /// No version of TLS, cipher suite or signature that both sides know.
+    /// The two sides have no version of TLS, cipher suite or signature scheme in common.
     Incompatible(String),
-    /// The peer has refused, with this alert.
+    /// The peer has refused the handshake with this alert.
     Refused(String),
-    /// What the peer has sent is no TLS.
+    /// The peer has sent bytes that are not TLS.
     NotTls,
-    /// What the peer has sent is HTTP.
+    /// The peer has sent plain HTTP.
     PlainHttp,
-    /// The handshake has taken too long.
+    /// The handshake timed out.
     TimedOut,
-    /// The connection has ended in the middle of the handshake.
+    /// The peer closed the connection during the handshake.
     Interrupted,
-    /// The connection has ended without a close_notify: something may be missing.
+    /// The connection ended without a close_notify, so its input may be truncated.
     Truncated,
-    /// Something else.
+    /// Another error.
     Other(String),
 }
 
@@ -183,7 +182,7 @@ impl fmt::Display for TlsError {
             }
             TlsErrorKind::NotTls => write!(
                 f,
-                "what it sends is no TLS; check that the port is one for TLS"
+                "it has sent bytes that are not TLS; check that its port speaks TLS"
             ),
             TlsErrorKind::PlainHttp if self.is_server => write!(
                 f,
@@ -191,9 +190,12 @@ impl fmt::Display for TlsError {
             ),
             TlsErrorKind::PlainHttp => write!(
                 f,
-                "it answers in plain HTTP; use its port for TLS (443, mostly)"
+                "it answers in plain HTTP; use its port for TLS (for HTTPS, 443)"
             ),
-            TlsErrorKind::TimedOut => write!(f, "the handshake was not finished in time"),
+            TlsErrorKind::TimedOut => write!(
+                f,
+                "the handshake was not finished in time; see `handshake_timeout`"
+            ),
             TlsErrorKind::Interrupted => {
                 write!(f, "the connection ended in the middle of the handshake")
             }
@@ -209,7 +211,7 @@ impl fmt::Display for TlsError {
 
 impl Error for TlsError {}
 
-/// A configuration that TLS cannot be spoken with.
+/// Error of a TLS configuration.
 ///
 /// # Examples
 ///
@@ -230,32 +232,32 @@ pub enum TlsConfigError {
         /// Why.
         source: std::io::Error,
     },
-    /// Something is there, and is not what it should be.
+    /// A certificate, key or list is invalid.
     Invalid {
         /// Of what.
         what: &'static str,
         /// Why.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// Nothing was found where something should be.
+    /// A PEM text has no section of the expected kind.
     Missing {
         /// Of what.
         what: &'static str,
-        /// What a PEM text should have.
+        /// The expected section.
         expected: &'static str,
     },
     /// A server has no certificate.
     NoCertificate,
-    /// The crate was built without the provider that is wanted, or without any.
+    /// The crate was built without the requested provider, or without any.
     NoProvider {
-        /// The one that the configuration names.
+        /// The provider that the configuration names.
         wanted: Option<Provider>,
     },
     /// The crate was built without the feature `platform-verifier`.
     NoPlatformRoots,
-    /// What a client would connect to has no name that a certificate can be for.
+    /// The name of a server is neither a host name nor an IP address.
     BadName {
-        /// As it was given.
+        /// The name, as it was given.
         name: String,
     },
 }
@@ -302,7 +304,7 @@ impl fmt::Display for TlsConfigError {
             ),
             Self::BadName { name } => write!(
                 f,
-                "{name:?} is neither a host's name nor an address that a certificate can be for"
+                "{name:?} is neither a host name nor an IP address, so no certificate can be for it"
             ),
         }
     }

@@ -9,7 +9,7 @@ use reactor::{Address, Factory};
 
 use crate::server::TlsServer;
 
-/// Has all connections of a factory begin with TLS: from [`TlsServer::factory`].
+/// Factory whose connections begin with TLS: see [`TlsServer::factory`].
 ///
 /// # Examples
 ///
@@ -30,8 +30,8 @@ pub struct TlsFactory<F> {
 }
 
 impl TlsServer {
-    /// A factory that has the connections of `factory` begin with TLS, on top of the filters
-    /// that it has itself. `connection_made` is called after the handshake.
+    /// Puts TLS over the connections of `factory`, on top of the filters that it has.
+    /// `connection_made` is called after the handshake.
     pub fn factory<F: Factory>(&self, factory: F) -> TlsFactory<F> {
         TlsFactory {
             server: self.clone(),

@@ -22,7 +22,7 @@ use crate::identity::Identity;
 use crate::info::TlsInfo;
 use crate::server::{ClientHello, TlsServer};
 
-/// What HTTP begins with, as requests and as answers.
+/// First bytes of HTTP requests and answers.
 const HTTP: [&[u8]; 9] = [
     b"GET ",
     b"HEAD ",
@@ -35,7 +35,7 @@ const HTTP: [&[u8]; 9] = [
     b"HTTP/",
 ];
 
-/// So much of what came first is remembered, to say what it was.
+/// Number of bytes at the beginning of the input that are kept, to detect HTTP.
 const FIRST: usize = 8;
 
 /// TLS on one connection: from [`TlsServer::filter`] or [`TlsClient::filter`].
@@ -44,7 +44,7 @@ const FIRST: usize = 8;
 ///
 /// # Examples
 ///
-/// A client's first bytes, and what it makes of an answer that is no TLS:
+/// A client's first bytes, and its error at an answer that is not TLS:
 ///
 /// ```
 /// use reactor::testing::FilterDriver;
@@ -61,9 +61,9 @@ const FIRST: usize = 8;
 pub struct TlsFilter {
     side: Side,
     state: State,
-    /// When the handshake has to be finished.
+    /// Deadline of the handshake.
     deadline: Duration,
-    /// What has come first.
+    /// The first bytes of the input, `FIRST` at most.
     first: Vec<u8>,
     info: Option<TlsInfo>,
 }
@@ -82,23 +82,23 @@ enum State {
     Failed,
 }
 
-/// A certificate that the callback of the server still looks for.
+/// Pending choice of a certificate by the callback of the server.
 struct Choice {
     found: Rc<RefCell<Option<Result<Identity>>>>,
-    /// Cancelled when the connection goes.
+    /// Cancelled when the connection closes.
     _search: CancelOnDrop<()>,
 }
 
 impl TlsServer {
-    /// A filter for one connection that a client has opened.
+    /// Makes a filter for one accepted connection.
     pub fn filter(&self) -> TlsFilter {
         TlsFilter::new(Side::Server(self.clone()))
     }
 }
 
 impl TlsClient {
-    /// A filter for one connection to a server that has a certificate for `name`, which is a
-    /// host's name or an IP address. The server gets to know a name, too (SNI).
+    /// Makes a filter for one connection to a server, whose certificate must be for `name`, a host
+    /// name or an IP address. A host name is also sent to the server (SNI).
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ impl TlsClient {
         Ok(self.filters(name)?())
     }
 
-    /// What makes the filters of connections to `name`.
+    /// A function that makes filters for connections to `name`.
     pub(crate) fn filters(
         &self,
         name: &str,
@@ -152,7 +152,7 @@ impl TlsFilter {
         })
     }
 
-    /// Asks for a certificate, if the server is configured so; else answers at once.
+    /// Calls the callback that chooses a certificate, if the server has one; else answers at once.
     fn greet(&mut self, greeted: Greeted, link: &mut Link<'_>) -> Result<()> {
         let Side::Server(server) = &self.side else {
             return Ok(());
@@ -182,7 +182,7 @@ impl TlsFilter {
         self.look_at_choice(link)
     }
 
-    /// Answers, if a certificate was found.
+    /// Answers the client if the choice of a certificate has ended.
     fn look_at_choice(&mut self, link: &mut Link<'_>) -> Result<()> {
         let State::Choosing(_, choice) = &self.state else {
             return Ok(());
@@ -204,7 +204,7 @@ impl TlsFilter {
                 if server.has_identities() {
                     tracing::warn!(
                         target: "reactor_tls",
-                        "choosing a certificate has failed, another one is used: {failure}"
+                        "choosing a certificate has failed, a default one is used: {failure}"
                     );
                     return self.answer(*greeted, None, link);
                 }
@@ -226,7 +226,7 @@ impl TlsFilter {
         match greeted.answer(&server.current(), pair, link) {
             Ok(session) => {
                 self.state = State::Handshake(session);
-                // What has come behind the greeting.
+                // Input that arrived behind the ClientHello.
                 self.receive_more(&[], link)?;
                 Ok(())
             }
@@ -234,7 +234,7 @@ impl TlsFilter {
         }
     }
 
-    /// Gives `input` to the session, and sees whether it is open.
+    /// Passes `input` to the session, and opens the filter when its handshake is finished.
     fn receive_more(&mut self, input: &[u8], link: &mut Link<'_>) -> Result<usize> {
         let (State::Handshake(session) | State::Open(session)) = &mut self.state else {
             return Ok(0);
@@ -293,7 +293,7 @@ impl Filter for TlsFilter {
                 }
                 Err(kind) => Err(self.fail(kind, link)),
             },
-            // It comes again when there is a certificate.
+            // The unconsumed input is offered again when the certificate is chosen.
             State::Choosing(..) | State::NotStarted => Ok(0),
             State::Handshake(_) | State::Open(_) => self.receive_more(input, link),
             State::Failed => Ok(input.len()),

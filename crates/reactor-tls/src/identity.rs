@@ -1,4 +1,4 @@
-//! What one side shows the other (`Identity`), and whom it trusts (`Roots`).
+//! `Identity`: certificates and key of one side. `Roots`: the issuers that it trusts.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::adapter::{KeyPair, RootSet};
 use crate::error::TlsConfigError;
 
-/// A chain of certificates, and the private key of the first: what one side shows the other.
+/// A certificate chain, and the private key of its first certificate.
 ///
 /// # Examples
 ///
@@ -23,13 +23,13 @@ use crate::error::TlsConfigError;
 #[derive(Clone)]
 pub struct Identity {
     pub(crate) pair: Arc<KeyPair>,
-    /// Where it was read, to be read again.
+    /// The files that it was read from, for `reread`.
     files: Option<Arc<(PathBuf, PathBuf)>>,
 }
 
 impl Identity {
-    /// From PEM texts: the certificate, with those between it and the root behind it, and its
-    /// key (PKCS #8, PKCS #1 or SEC 1).
+    /// Parses PEM texts: the certificate, followed by the intermediate ones, and its key (PKCS #8,
+    /// PKCS #1 or SEC 1).
     ///
     /// # Errors
     ///
@@ -45,12 +45,12 @@ impl Identity {
         })
     }
 
-    /// As [`from_pem`](Self::from_pem), from files, which
+    /// The same as [`from_pem`](Self::from_pem), from files, which
     /// [`TlsServer::reload`](crate::TlsServer::reload) reads again.
     ///
     /// # Errors
     ///
-    /// As there, or a file cannot be read.
+    /// As for `from_pem`; or a file cannot be read.
     pub fn from_pem_files(
         certificates: impl AsRef<Path>,
         key: impl AsRef<Path>,
@@ -68,7 +68,7 @@ impl Identity {
         })
     }
 
-    /// Reads it again, if it is from files.
+    /// Reads the files again, if the identity is from files.
     pub(crate) fn reread(&self) -> Result<Self, TlsConfigError> {
         match &self.files {
             Some(files) => Self::read(Arc::clone(files)),
@@ -93,8 +93,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, TlsConfigError> {
     })
 }
 
-/// The issuers that certificates of the other side may come from, and the certificates that
-/// they have revoked.
+/// Trusted issuers of the peer's certificates, and revocation lists.
 ///
 /// # Examples
 ///
@@ -110,33 +109,32 @@ pub struct Roots {
 }
 
 impl Roots {
-    /// From a PEM text, with at least one certificate.
+    /// Parses a PEM text with at least one certificate.
     ///
     /// # Errors
     ///
-    /// There is none, or a section is broken.
+    /// The text has no certificate, or an invalid one.
     pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, TlsConfigError> {
         Ok(Self {
             set: RootSet::from_pem(pem.as_ref())?,
         })
     }
 
-    /// The same, from a file.
+    /// The same as [`from_pem`](Self::from_pem), from a file.
     ///
     /// # Errors
     ///
-    /// As there, or the file cannot be read.
+    /// As for `from_pem`; or the file cannot be read.
     pub fn from_pem_file(path: impl AsRef<Path>) -> Result<Self, TlsConfigError> {
         Self::from_pem(read(path.as_ref())?)
     }
 
-    /// Also looks into these revocation lists (CRLs), a PEM text. Each certificate of a chain
-    /// has to be on a list of its issuer's then, or rather not to be: without such a list, it is
-    /// refused.
+    /// Adds certificate revocation lists (CRLs), as a PEM text. From then on, a certificate is
+    /// refused if a list of its issuer contains it, and also if its issuer has no list.
     ///
     /// # Errors
     ///
-    /// There is none, or a section is broken.
+    /// The text has no list, or an invalid one.
     pub fn revocation_lists(mut self, pem: impl AsRef<[u8]>) -> Result<Self, TlsConfigError> {
         self.set.add_revocation_lists(pem.as_ref())?;
         Ok(self)

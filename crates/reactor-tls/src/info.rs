@@ -1,4 +1,4 @@
-//! What is known of a TLS connection that is open.
+//! `TlsInfo`: facts of an open TLS connection.
 
 /// A version of TLS.
 ///
@@ -18,12 +18,12 @@ pub enum TlsVersion {
     Tls13,
 }
 
-/// What the two sides of a TLS connection have agreed on, and what is known of the peer: from
-/// [`filter_info`](reactor::Context::filter_info).
+/// Facts of an open TLS connection, negotiated and about the peer;
+/// [`filter_info`](reactor::Context::filter_info) returns them.
 ///
 /// # Examples
 ///
-/// A protocol that only speaks HTTP/2:
+/// A protocol that requires HTTP/2:
 ///
 /// ```
 /// # use reactor::{Context, Protocol, Raw};
@@ -46,16 +46,16 @@ pub enum TlsVersion {
 pub struct TlsInfo {
     /// The version of TLS.
     pub version: TlsVersion,
-    /// The name of the cipher suite, as IANA has it.
+    /// The name of the cipher suite, as registered with IANA.
     pub cipher_suite: &'static str,
-    /// The name of the group that keys were exchanged in, if they were: a resumed session of
-    /// TLS 1.2 has none.
+    /// The group of the key exchange. `None` for a resumed session of TLS 1.2, which has no key
+    /// exchange.
     pub key_exchange: Option<&'static str>,
-    /// The application protocol that was agreed on, if one was.
+    /// The negotiated application protocol (ALPN), if there is one.
     pub alpn: Option<Vec<u8>>,
-    /// The name that the client has asked for, at the server.
+    /// The name that the client has requested (SNI); only on the server's side.
     pub server_name: Option<String>,
-    /// The certificates that the peer has shown, in DER: its own first.
+    /// The peer's certificate chain in DER, its own certificate first.
     pub peer_certificates: Vec<Vec<u8>>,
     /// Whether an earlier session was resumed.
     pub is_resumed: bool,

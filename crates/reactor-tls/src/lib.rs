@@ -35,10 +35,9 @@
 //!
 //! # A client, and TLS in the middle of a connection
 //!
-//! [`StartTls::start_tls`] begins TLS on a connection that is there: at once, in
-//! `connection_made`, or after a command of the protocol's. What is written after the call is
-//! encrypted, also in the same handler; text that an attacker puts behind the command in
-//! the clear is never delivered.
+//! [`StartTls::start_tls`] begins TLS on an open connection: at once, in `connection_made`, or
+//! after a command of the protocol. Output after the call is encrypted, also in the same handler;
+//! plain text that an attacker appends to the command is never delivered.
 //!
 //! ```
 //! use reactor::{Context, Lines, Protocol};
@@ -62,13 +61,13 @@
 //!
 //! # What is safe by default
 //!
-//! - Clients verify servers: by the roots of the platform, or by [`Roots`] of their own. Not to
-//!   verify is [`dangerously_accept_any_certificate`], which logs a warning.
-//! - TLS 1.3 and 1.2, with the suites of rustls: none that is weak. No renegotiation, no
-//!   compression, no 0-RTT data.
+//! - Clients verify servers, with the roots of the platform or with their own [`Roots`]. Only
+//!   [`dangerously_accept_any_certificate`] turns that off, and logs a warning.
+//! - TLS 1.3 and 1.2, with the cipher suites of rustls, of which none is weak. No renegotiation,
+//!   no compression, no 0-RTT data.
 //! - A connection that ends without a close_notify is
 //!   [lost](reactor::ConnectionClosed::Lost), not done.
-//! - A handshake takes 10 s at the most.
+//! - A handshake takes 10 s at most.
 //! - Revocation is checked where [`Roots::revocation_lists`] are given. The roots of the
 //!   platform check it on macOS and Windows; OCSP is neither asked for nor stapled.
 //! - Key exchange that withstands quantum computers (X25519MLKEM768) comes with the feature
@@ -78,9 +77,10 @@
 //!
 //! # Features
 //!
-//! `ring` (default) and `aws-lc-rs` are where the cryptography comes from; with both, it is
-//! `ring` unless a configuration names the other. `platform-verifier` (default): roots of
-//! the platform. `tls12` (default): TLS 1.2 beside 1.3.
+//! - `ring` (default), `aws-lc-rs`: the provider of the cryptography. With both features, it is
+//!   `ring`, unless a configuration names the other.
+//! - `platform-verifier` (default): clients verify with the roots of the platform.
+//! - `tls12` (default): TLS 1.2 besides 1.3.
 #![doc(test(attr(deny(warnings), allow(dead_code))))]
 
 mod adapter;

@@ -1,6 +1,6 @@
-//! `Provider`: where the cryptography comes from.
+//! `Provider`: the library that implements the cryptography.
 
-/// Where the cryptography comes from. Each is a feature of the crate; with both, a
+/// The library that implements the cryptography. Each is a feature of the crate; with both, a
 /// configuration that names none uses [`Ring`](Self::Ring).
 ///
 /// # Examples

@@ -11,7 +11,7 @@ use crate::config::{Common, Names, common_setters};
 use crate::error::TlsConfigError;
 use crate::identity::{Identity, Roots};
 
-/// First message of a client: what a certificate can be chosen by.
+/// First message of a client (ClientHello), for the choice of a certificate.
 ///
 /// # Examples
 ///
@@ -31,15 +31,15 @@ use crate::identity::{Identity, Roots};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientHello {
-    /// The name that it asks for (SNI).
+    /// The name that the client requests (SNI).
     pub server_name: Option<String>,
-    /// The application protocols that it speaks, the one that it likes best first.
+    /// The application protocols of the client (ALPN), in order of preference.
     pub alpn: Vec<Vec<u8>>,
 }
 
 pub(crate) type Choose = dyn Fn(&ClientHello) -> Deferred<Identity> + Send + Sync;
 
-/// The TLS side of a server: makes a filter for each connection.
+/// TLS configuration of a server, which makes a filter for each connection.
 ///
 /// A clone is the same server; all loops of [`Cores`](reactor::Cores) can share one, so that a
 /// session which was begun on one of them is resumed on another. The keys of tickets
@@ -69,7 +69,7 @@ pub struct TlsServer {
 }
 
 struct Shared {
-    /// Locked while it is read again.
+    /// Locked during `reload`.
     identities: Mutex<Names<Identity>>,
     client_auth: ClientAuth,
     common: Common,
@@ -79,21 +79,21 @@ struct Shared {
 }
 
 impl TlsServer {
-    /// Begins to configure one.
+    /// Starts a configuration.
     pub fn builder() -> TlsServerBuilder {
         TlsServerBuilder::default()
     }
 
-    /// Reads the files of all identities again, for connections that begin from now on. Those
-    /// that are there stay as they are, and sessions can still be resumed.
+    /// Reads the files of all identities again, for new connections. Open connections do not
+    /// change, and sessions can still be resumed.
     ///
     /// # Errors
     ///
-    /// A file cannot be read, or a certificate and its key do not fit together: then
-    /// everything stays as it was.
+    /// A file cannot be read, or a key is not that of its certificate. Then nothing has changed.
     pub fn reload(&self) -> Result<(), TlsConfigError> {
         let shared = &self.shared;
-        // What a panic has left behind is whole: it is replaced in one step.
+        // A poisoned lock is fine: the value is replaced in one step, so a panic cannot leave half
+        // of it.
         let mut identities = shared
             .identities
             .lock()
@@ -113,7 +113,7 @@ impl TlsServer {
         Arc::clone(&current.unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether there is a certificate beside those that are chosen.
+    /// Whether the server has certificates of its own, besides those of the callback.
     pub(crate) fn has_identities(&self) -> bool {
         let identities = self.shared.identities.lock();
         !identities
@@ -159,7 +159,7 @@ impl fmt::Debug for TlsServer {
 ///
 /// # Examples
 ///
-/// A server that only clients with a certificate of its own issuer may use:
+/// A server that requires client certificates of a private certificate authority:
 ///
 /// ```no_run
 /// use reactor_tls::{Identity, Roots, TlsServer, TlsVersion};
@@ -190,22 +190,22 @@ const TICKET_KEY_LIFETIME: Duration = Duration::from_secs(6 * 60 * 60);
 impl TlsServerBuilder {
     common_setters!();
 
-    /// The certificate that clients get which ask for no name, or for one that there is no
-    /// other certificate for.
+    /// Sets the default certificate, for clients that request no name, or one without a certificate
+    /// of its own.
     pub fn identity(mut self, identity: Identity) -> Self {
         self.identities.set(None, identity);
         self
     }
 
-    /// The certificate that clients get which ask for `name`; with `*.` before it, for any name
-    /// with one label more.
+    /// Sets the certificate for clients that request `name`. `*.example.org` matches any name with
+    /// one label in place of the `*`.
     pub fn identity_for(mut self, name: &str, identity: Identity) -> Self {
         self.identities.set(Some(name), identity);
         self
     }
 
-    /// Has `choose` say which certificate a client gets; the handshake waits until its
-    /// Deferred fires. If its Deferred fails, the client gets one of the others, if there are any.
+    /// Sets the callback that chooses the certificate for each client. The handshake waits for its
+    /// Deferred; if that fails, the client gets a certificate by name, if there is one.
     pub fn choose_identity(
         mut self,
         choose: impl Fn(&ClientHello) -> Deferred<Identity> + Send + Sync + 'static,
@@ -214,15 +214,14 @@ impl TlsServerBuilder {
         self
     }
 
-    /// Asks clients for a certificate, which has to come from `roots`, and refuses those
-    /// without.
+    /// Requires a certificate of each client, issued by `roots`.
     pub fn require_client_certificates(mut self, roots: Roots) -> Self {
         self.client_auth = ClientAuth::Required(roots.set);
         self
     }
 
-    /// Asks clients for a certificate, which has to come from `roots`, and takes those without,
-    /// too: [`TlsInfo::peer_certificates`](crate::TlsInfo::peer_certificates) says.
+    /// Requests a certificate of each client, issued by `roots`, and accepts clients without one,
+    /// too. [`TlsInfo::peer_certificates`](crate::TlsInfo::peer_certificates) shows it.
     pub fn request_client_certificates(mut self, roots: Roots) -> Self {
         self.client_auth = ClientAuth::Optional(roots.set);
         self
@@ -237,12 +236,12 @@ impl TlsServerBuilder {
         self
     }
 
-    /// The server.
+    /// Makes the server.
     ///
     /// # Errors
     ///
-    /// There is no certificate, a certificate and its key do not fit together, or the crate was
-    /// built without what is asked for.
+    /// The server has no certificate, a key is not that of its certificate, or the crate was built
+    /// without the feature that the configuration needs.
     pub fn build(self) -> Result<TlsServer, TlsConfigError> {
         let Self {
             common,

@@ -5,11 +5,11 @@ use reactor::{Connection, Context, Protocol};
 
 use crate::filter::TlsFilter;
 
-/// Begins TLS on a connection that is there.
+/// Begins TLS on an open connection.
 ///
-/// What was written before goes in the clear, what is written from now on is encrypted, also in
-/// the same handler. Input that has come and was not delivered is taken for TLS: text that an
-/// attacker puts behind the command in the clear is never delivered.
+/// Output before the call is sent as plain text; output after it is encrypted, also in the same
+/// handler. Input that was received and not delivered is treated as TLS, so plain text that an
+/// attacker appends to the command is never delivered.
 ///
 /// # Examples
 ///
@@ -45,8 +45,8 @@ use crate::filter::TlsFilter;
 pub trait StartTls {
     /// Begins TLS with a filter of [`TlsServer::filter`](crate::TlsServer::filter) or
     /// [`TlsClient::filter`](crate::TlsClient::filter). The Deferred fires when the
-    /// handshake is finished, or fails with a [`TlsError`](crate::TlsError); the connection ends
-    /// then.
+    /// handshake is finished; if that fails, the Deferred fails with a
+    /// [`TlsError`](crate::TlsError), and the connection ends.
     #[doc(alias = "startTLS")]
     fn start_tls(&mut self, filter: TlsFilter) -> Deferred<()>;
 }

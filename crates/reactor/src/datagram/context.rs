@@ -1,4 +1,4 @@
-//! `DatagramContext`: what a handler of a datagram port's protocol acts through.
+//! `DatagramContext`: the argument of each handler of a datagram port's protocol.
 
 use std::fmt;
 
@@ -10,9 +10,9 @@ use super::protocol::DatagramProtocol;
 use super::source::DatagramSource;
 use crate::mailbox::context_methods;
 
-/// What a handler of a [`DatagramProtocol`] gets: its port, and the reactor.
+/// Argument of each handler of a [`DatagramProtocol`]: acts on its port, and on the reactor.
 ///
-/// What is needed less often (broadcast, multicast, the counts) is on the handle:
+/// Rarely used methods (broadcast, multicast, counters) are on the handle:
 /// `cx.port().set_broadcast(true)?`.
 ///
 /// # Examples
@@ -59,16 +59,16 @@ impl<P: DatagramProtocol> DatagramContext<'_, P> {
         DatagramContext { source }
     }
 
-    /// Sends a datagram to an address, at once. If the system has no room for it, it waits,
-    /// and is sent as soon as there is; at most
-    /// [`UdpOptions::max_queued`](crate::UdpOptions::max_queued) wait.
+    /// Sends a datagram to an address, at once. If the system has no room for it, it is queued
+    /// until there is; the queue holds at most
+    /// [`UdpOptions::max_queued`](crate::UdpOptions::max_queued) datagrams.
     ///
-    /// That it was sent does not mean that it arrives.
+    /// `Ok` does not mean that the datagram arrives.
     ///
     /// # Errors
     ///
-    /// The datagram is dropped: it is too long, or not for this family of addresses; too many
-    /// wait already; or what the system says.
+    /// The datagram is dropped: it is too long, the address is of another family than the port's,
+    /// the queue is full, or the system refuses it.
     #[doc(alias = "transport.write")]
     pub fn send_to(
         &mut self,
@@ -83,14 +83,14 @@ impl<P: DatagramProtocol> DatagramContext<'_, P> {
     ///
     /// # Errors
     ///
-    /// As there; or the port is not connected.
+    /// As for that method; or the port is not connected.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> Result<(), DatagramError> {
         self.source.send(bytes.as_ref(), None)
     }
 
-    /// Connects the port: from now on it receives from `peer` only, sends to it without an
-    /// address, and calls [`connection_refused`](DatagramProtocol::connection_refused) if no
-    /// program receives that. Nothing is sent for it.
+    /// Connects the port: from now on it receives from `peer` only, [`send`](Self::send) sends to
+    /// `peer`, and [`connection_refused`](DatagramProtocol::connection_refused) is called if `peer`
+    /// refuses a datagram. The call itself sends nothing.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Errors of a datagram, and the reasons of a port's end.
+//! `DatagramError`, of one datagram; `DatagramPortClosed`, why a port was closed.
 
 use std::error::Error;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::io;
 
 use rustix::io::Errno;
 
-/// What went wrong with one datagram. The port lives on.
+/// Error of one datagram. The port stays open.
 ///
 /// # Examples
 ///
@@ -31,16 +31,16 @@ use rustix::io::Errno;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DatagramError {
-    /// It is longer than the network takes, or, if it came in, longer than the port's
-    /// [`max_packet_size`](crate::UdpOptions::max_packet_size). It is dropped.
+    /// The datagram is dropped, because it is longer than the network allows, or, if it was
+    /// received, longer than the port's [`max_packet_size`](crate::UdpOptions::max_packet_size).
     TooLong {
-        /// How many bytes it has; where the system does not say, a lower bound.
+        /// Its length in bytes; a lower bound if the system does not report the length.
         length: usize,
     },
-    /// The queue of datagrams to be sent is full. The datagram is dropped, and counted by
+    /// The send queue is full. The datagram is dropped, and counted by
     /// [`DatagramPort::dropped`](crate::DatagramPort::dropped).
     QueueFull,
-    /// No program receives at that address.
+    /// No program listens at the address.
     Refused,
     /// The address is not of the port's family: version 4 or 6.
     WrongFamily,
@@ -50,12 +50,12 @@ pub enum DatagramError {
     AlreadyConnected,
     /// The port is closed.
     PortClosed,
-    /// Something else, that the system tells.
+    /// Another error of the system.
     Io(io::Error),
 }
 
 impl DatagramError {
-    /// What the system says of a datagram of `length` bytes that was to be sent.
+    /// Converts the system's error of sending a datagram of `length` bytes.
     pub(super) fn of(error: Errno, length: usize) -> Self {
         match error {
             Errno::MSGSIZE => Self::TooLong { length },
@@ -71,10 +71,16 @@ impl fmt::Display for DatagramError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong { length } => write!(f, "a datagram of {length} bytes is too long"),
-            Self::QueueFull => f.write_str("too many datagrams wait to be sent"),
-            Self::Refused => f.write_str("no program receives the datagram"),
-            Self::WrongFamily => f.write_str("the address is not of the port's family"),
-            Self::NotConnected => f.write_str("the datagram needs an address"),
+            Self::QueueFull => {
+                f.write_str("the send queue of the port is full; see `UdpOptions::max_queued`")
+            }
+            Self::Refused => f.write_str("no program listens at the address of the datagram"),
+            Self::WrongFamily => {
+                f.write_str("the address is not of the port's family (IPv4 or IPv6)")
+            }
+            Self::NotConnected => {
+                f.write_str("the port is not connected: use `send_to`, or connect it")
+            }
             Self::AlreadyConnected => f.write_str("the port is connected already"),
             Self::PortClosed => f.write_str("the port is closed"),
             Self::Io(error) => write!(f, "a datagram failed: {error}"),
@@ -91,11 +97,11 @@ impl Error for DatagramError {
     }
 }
 
-/// Why a port for datagrams is closed; `DatagramProtocol::stop_protocol` gets it.
+/// Why a port for datagrams was closed: argument of `DatagramProtocol::stop_protocol`.
 ///
 /// # Examples
 ///
-/// Says so if it was not on purpose:
+/// Logs a loss of the port:
 ///
 /// ```
 /// # use reactor::{DatagramContext, DatagramProtocol, DatagramPortClosed, Reactor};
@@ -119,9 +125,9 @@ impl Error for DatagramError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DatagramPortClosed {
-    /// The program asked for it with `stop_listening`.
+    /// The program called `stop_listening`.
     Stopped,
-    /// The system gives nothing but errors.
+    /// The socket has failed: each wake-up gave an error.
     Lost(io::Error),
     /// The reactor was stopped or dropped.
     ReactorStopped,

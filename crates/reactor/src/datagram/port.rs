@@ -1,4 +1,4 @@
-//! `DatagramPort`: handle on a port, for everything in its thread but its own handlers.
+//! `DatagramPort`: handle on a port, for code of its thread outside of its own handlers.
 
 use std::fmt;
 use std::io;
@@ -13,13 +13,13 @@ use super::protocol::DatagramProtocol;
 use super::source::DatagramSource;
 use crate::mailbox::{MailboxOwner, OwnerRef, handle_methods};
 
-/// A handle on a port for datagrams: for other protocols, callbacks and timers, and for what a
-/// [`DatagramContext`] does not have.
+/// Handle on a port for datagrams: for other protocols, callbacks and timers, and for methods that
+/// a [`DatagramContext`] does not have. `listen_udp`, its like, and [`DatagramContext::port`]
+/// return it.
 ///
-/// Cheap to clone, and weak: dropping this does not close the port;
-/// [`stop_listening`](Self::stop_listening) does, and stopping or dropping the reactor. Once
-/// the port is closed or closing, everything here gives [`DatagramError::PortClosed`]. From
-/// listening, or from [`DatagramContext::port`].
+/// Cheap to clone, and weak: dropping it does not close the port;
+/// [`stop_listening`](Self::stop_listening) does, and so does stopping or dropping the reactor.
+/// Once the port is closed or closing, methods fail with [`DatagramError::PortClosed`].
 ///
 /// # Examples
 ///
@@ -87,8 +87,8 @@ impl<P: DatagramProtocol> DatagramPort<P> {
         source.with_socket(f).unwrap_or_else(closed)
     }
 
-    /// The address that the port listens on, with what the system has chosen; remembered when
-    /// the port is closed.
+    /// The address that the port listens on, with the port number that the system has chosen. A
+    /// closed port remembers it.
     #[doc(alias = "getHost")]
     #[doc(alias = "local_addr")]
     pub fn address(&self) -> P::Address {
@@ -102,7 +102,7 @@ impl<P: DatagramProtocol> DatagramPort<P> {
     ///
     /// # Errors
     ///
-    /// As there; or the port is closed.
+    /// As for that method; or the port is closed.
     pub fn send_to(&self, bytes: impl AsRef<[u8]>, to: P::Address) -> Result<(), DatagramError> {
         self.source()?.send(bytes.as_ref(), Some(to))
     }
@@ -120,15 +120,15 @@ impl<P: DatagramProtocol> DatagramPort<P> {
     ///
     /// # Errors
     ///
-    /// As there; or the port is closed.
+    /// As for that method; or the port is closed.
     pub fn connect(&self, peer: P::Address) -> Result<(), DatagramError> {
         self.source()?.connect(peer)
     }
 
-    /// Closes the port. Datagrams that wait to be sent are dropped, and counted.
+    /// Closes the port. Queued datagrams are dropped, and counted.
     ///
-    /// The loop fires the Deferred, after `stop_protocol`: its callback may use the address
-    /// again. If the port is closed already, it has fired.
+    /// The loop fires the Deferred after `stop_protocol`; then the address is free again. If the
+    /// port is closed already, the Deferred has fired.
     ///
     /// # Examples
     ///
@@ -156,17 +156,17 @@ impl<P: DatagramProtocol> DatagramPort<P> {
         }
     }
 
-    /// How many datagrams wait to be sent; none if the port is closed.
+    /// The number of datagrams in the send queue; 0 if the port is closed.
     pub fn queued(&self) -> usize {
         self.source.upgrade().map_or(0, |source| source.queued())
     }
 
-    /// How many datagrams were dropped so far, because too many waited, or because they could
-    /// not be sent after they had waited; none if the port is gone.
+    /// The number of datagrams dropped so far, because the send queue was full, or because sending
+    /// a queued one failed; 0 if the port is closed.
     ///
     /// # Examples
     ///
-    /// A receiver that does not read: 128 datagrams wait for it, the others are dropped:
+    /// A receiver that does not read: 128 datagrams are queued, the others are dropped:
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {

@@ -6,14 +6,14 @@ use super::address::DatagramAddress;
 use super::context::DatagramContext;
 use super::error::{DatagramError, DatagramPortClosed};
 
-/// What is to happen when a datagram comes in.
+/// Handlers of a datagram port.
 ///
-/// The reactor owns it and calls its handlers, one at a time, with a
-/// [`DatagramContext`] through which it sends, waits and schedules. No handler is ever
+/// The reactor owns the protocol and calls its handlers, one at a time, with a
+/// [`DatagramContext`], which sends, waits and schedules. No handler is ever
 /// called while another one of the same protocol runs.
 ///
-/// A handler that returns an `Err` or panics is logged. Its port lives on: anybody may
-/// send a datagram.
+/// If a handler returns an `Err` or panics, the failure is logged. The port stays open, so that a
+/// bad datagram of one sender does not cut off the others.
 ///
 /// # Examples
 ///
@@ -50,7 +50,7 @@ pub trait DatagramProtocol: Sized + 'static {
     ///
     /// # Errors
     ///
-    /// Any failure closes the port, and is what listening fails with.
+    /// Any failure closes the port, and is the error of the listening call.
     fn start_protocol(&mut self, cx: &mut DatagramContext<'_, Self>) -> Result<()> {
         let _ = cx;
         Ok(())
@@ -68,10 +68,10 @@ pub trait DatagramProtocol: Sized + 'static {
         from: Self::Address,
     ) -> Result<()>;
 
-    /// No program receives what this port has sent to the address that it is connected to: the
-    /// network has said so some time later.
+    /// The connected peer has refused a datagram: no program listens at its address (for UDP, the
+    /// peer's host has sent an ICMP error).
     ///
-    /// A port that is not connected hears nothing of the kind.
+    /// Called for connected ports only: the system does not report the refusals of others.
     ///
     /// # Errors
     ///
@@ -105,9 +105,8 @@ pub trait DatagramProtocol: Sized + 'static {
         Ok(())
     }
 
-    /// Something went wrong with one datagram, when no call was there to return it: one
-    /// that came in is too long, or one that had to wait could not be sent. Unless this
-    /// is overridden, it is logged.
+    /// One datagram has failed outside of a call that could return the error: a received one is too
+    /// long, or a queued one could not be sent. The default implementation logs it.
     ///
     /// # Errors
     ///
@@ -115,7 +114,7 @@ pub trait DatagramProtocol: Sized + 'static {
     ///
     /// # Examples
     ///
-    /// Hears of what is too long for this:
+    /// Reports datagrams that are too long for the port:
     ///
     /// ```
     /// # use reactor::{DatagramContext, DatagramError, DatagramProtocol, Reactor, UdpOptions};
@@ -151,7 +150,7 @@ pub trait DatagramProtocol: Sized + 'static {
     }
 
     /// The port is closed. Called once, last, from the loop, if `start_protocol`
-    /// has succeeded. Nothing can be sent any more.
+    /// has succeeded. The port cannot send any more.
     fn stop_protocol(&mut self, cx: &mut DatagramContext<'_, Self>, reason: DatagramPortClosed) {
         let _ = (cx, reason);
     }

@@ -1,4 +1,4 @@
-//! `AnyPort`: what a server endpoint has opened, whatever it is.
+//! `AnyPort`: the open port or ports of a server endpoint, of any kind of address.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use crate::address::Address;
 use crate::error::ListenError;
 use crate::listening::ListeningPort;
 
-/// What [`Listen::listen`](super::Listen::listen) has opened: one socket, or several that share a
-/// factory, or none, as for [`Stdio`](super::Stdio).
+/// The result of [`Listen::listen`](super::Listen::listen): one listening socket, or several that
+/// share a factory, or none, as for [`Stdio`](super::Stdio).
 ///
-/// Dropping this does not close it; [`stop_listening`](Self::stop_listening) does, and stopping or
-/// dropping the reactor.
+/// Dropping it closes nothing; [`stop_listening`](Self::stop_listening) closes the sockets, and so
+/// does stopping or dropping the reactor.
 ///
 /// # Examples
 ///
@@ -32,7 +32,7 @@ pub struct AnyPort {
     ports: Vec<Box<dyn Port>>,
 }
 
-/// A [`ListeningPort`] whose kind of address is forgotten.
+/// A [`ListeningPort`] of any address type, as a trait object.
 trait Port {
     fn address(&self) -> Address;
     fn stop(&self) -> Deferred<()>;
@@ -71,7 +71,7 @@ where
 }
 
 impl AnyPort {
-    /// Of an endpoint that accepts one connection, which is there from the beginning.
+    /// For an endpoint without a listening socket: its one connection exists already.
     pub(super) fn none() -> Self {
         Self { ports: Vec::new() }
     }
@@ -86,20 +86,20 @@ impl AnyPort {
         }
     }
 
-    /// The address that is listened on, with the port the system chose if it was asked to; the
-    /// first, if there are several. [`Address::Unknown`] if there is none.
+    /// The address of the socket, with the port number that the system has chosen if that was 0.
+    /// The first one if there are several sockets; [`Address::Unknown`] if there is none.
     #[doc(alias = "getHost", alias = "local_addr")]
     pub fn address(&self) -> Address {
         let first = self.ports.first();
         first.map_or(Address::Unknown, |port| port.address())
     }
 
-    /// All addresses that are listened on.
+    /// The addresses of all sockets.
     pub fn addresses(&self) -> Vec<Address> {
         self.ports.iter().map(|port| port.address()).collect()
     }
 
-    /// Closes all of it: as [`ListeningPort::stop_listening`].
+    /// Closes all sockets: see [`ListeningPort::stop_listening`].
     #[doc(alias = "stopListening")]
     pub fn stop_listening(&self) -> Deferred<()> {
         match &self.ports[..] {
@@ -108,11 +108,11 @@ impl AnyPort {
         }
     }
 
-    /// Listens again, at the same addresses: as [`ListeningPort::start_listening`].
+    /// Listens again at the same addresses: see [`ListeningPort::start_listening`].
     ///
     /// # Errors
     ///
-    /// One of the addresses cannot be had; those that were opened before it are closed again.
+    /// One of the addresses cannot be listened on; sockets opened before it are closed again.
     pub fn start_listening(&self) -> Result<(), ListenError> {
         let mut opened = Vec::new();
         for port in self.ports.iter().filter(|port| !port.is_listening()) {
@@ -129,12 +129,12 @@ impl AnyPort {
         Ok(())
     }
 
-    /// Whether all of it listens.
+    /// Whether all sockets listen.
     pub fn is_listening(&self) -> bool {
         !self.ports.is_empty() && self.ports.iter().all(|port| port.is_listening())
     }
 
-    /// Accepts no connection until [`resume_accepting`](Self::resume_accepting): as
+    /// Accepts no connections until [`resume_accepting`](Self::resume_accepting): see
     /// [`ListeningPort::pause_accepting`].
     pub fn pause_accepting(&self) {
         for port in &self.ports {

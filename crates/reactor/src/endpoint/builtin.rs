@@ -1,4 +1,4 @@
-//! The prefixes of this crate.
+//! Built-in prefixes: `tcp`, `unix`, `stdio`, `fd`, `systemd`, `haproxy`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::RawFd;
@@ -21,7 +21,7 @@ type Client = Box<dyn ClientEndpoint>;
 type Server = Box<dyn ServerEndpoint>;
 
 impl EndpointParser {
-    /// The prefixes of this crate.
+    /// A parser with the prefixes of this crate.
     pub fn new() -> Self {
         add_to(Self::empty())
     }
@@ -70,7 +70,7 @@ fn tcp_client(arguments: &mut Arguments<'_>, family: Family) -> Result<Client> {
         let address = match given.parse::<IpAddr>() {
             Ok(ip) => SocketAddr::new(ip, 0),
             Err(_) => given.parse().map_err(|_not_an_address| {
-                EndpointError::bad_value("bindAddress", &given, "is no address")
+                EndpointError::bad_value("bindAddress", &given, "is not an IP address")
             })?,
         };
         options = options.bind_address(address);
@@ -106,7 +106,8 @@ fn unix_client(arguments: &mut Arguments<'_>) -> Result<Client> {
 
 fn unix_server(arguments: &mut Arguments<'_>) -> Result<Server> {
     let address = path(arguments)?;
-    // As in Twisted, so that a server starts again after a crash.
+    // A lock file is the default, as in Twisted: the lock of a crashed server is free, so the next
+    // one can replace the socket file.
     let locks = arguments.flag("lockfile")?.unwrap_or(true) && address.as_path().is_some();
     let mut options = UnixListenOptions::new(address).lock(locks);
     if let Some(mode) = arguments.keyword("mode") {
@@ -114,7 +115,7 @@ fn unix_server(arguments: &mut Arguments<'_>) -> Result<Server> {
             .ok()
             .filter(|bits| *bits <= 0o777);
         let bits = bits.ok_or_else(|| {
-            EndpointError::bad_value("mode", &mode, "is no octal number up to 777")
+            EndpointError::bad_value("mode", &mode, "is not an octal number up to 777")
         })?;
         options = options.mode(bits);
     }
@@ -127,14 +128,18 @@ fn unix_server(arguments: &mut Arguments<'_>) -> Result<Server> {
 fn path(arguments: &mut Arguments<'_>) -> Result<UnixAddress> {
     let given = arguments.require("address")?;
     if given.is_empty() {
-        return Err(EndpointError::bad_value("address", &given, "is no path"));
+        return Err(EndpointError::bad_value(
+            "address",
+            &given,
+            "is not the path of a UNIX socket",
+        ));
     }
     Ok(UnixAddress::from(given))
 }
 
 fn descriptor(name: &str, given: &str) -> Result<RawFd> {
     let number = given.parse().ok().filter(|number| *number >= 0);
-    number.ok_or_else(|| EndpointError::bad_value(name, given, "is no number of a descriptor"))
+    number.ok_or_else(|| EndpointError::bad_value(name, given, "is not the number of a descriptor"))
 }
 
 fn fd_client(arguments: &mut Arguments<'_>) -> Result<Client> {
@@ -160,7 +165,7 @@ fn systemd_server(arguments: &mut Arguments<'_>) -> Result<Server> {
             "INET6" => SocketFamily::Inet6,
             "UNIX" => SocketFamily::Unix,
             _ => {
-                let why = "is none of INET, INET6 and UNIX";
+                let why = "must be INET, INET6 or UNIX";
                 return Err(EndpointError::bad_value("domain", &domain, why));
             }
         }),
@@ -179,9 +184,10 @@ fn systemd_server(arguments: &mut Arguments<'_>) -> Result<Server> {
 }
 
 fn haproxy_server(arguments: &mut Arguments<'_>) -> Result<Server> {
-    // No default: a sender of a header may claim any address.
+    // `from` has no default, because an allowed sender can claim any client address.
     let Some(from) = arguments.keyword("from") else {
-        let message = "it has no from, which says who may send a PROXY header: addresses, or any";
+        let message =
+            "it has no from=, the senders of PROXY headers: IP addresses between commas, or any";
         return Err(EndpointError::new(
             EndpointErrorKind::Missing,
             message.to_owned(),
@@ -193,12 +199,12 @@ fn haproxy_server(arguments: &mut Arguments<'_>) -> Result<Server> {
         let addresses = from.split(',').map(str::parse::<IpAddr>);
         let addresses: std::result::Result<Vec<_>, _> = addresses.collect();
         ProxyProtocol::from_addresses(addresses.map_err(|_not_an_address| {
-            EndpointError::bad_value("from", &from, "must be addresses, between commas, or any")
+            EndpointError::bad_value("from", &from, "must be IP addresses between commas, or any")
         })?)
     };
     let endpoint = arguments.rest();
     if endpoint.is_empty() {
-        let message = "it has no endpoint behind it, such as tcp:8080";
+        let message = "it has no endpoint at its end, such as tcp:8080";
         return Err(EndpointError::new(
             EndpointErrorKind::Missing,
             message.to_owned(),

@@ -1,4 +1,4 @@
-//! `ClientEndpoint` and `Connect`: what can be connected to.
+//! `ClientEndpoint` and `Connect`: destinations of connections.
 
 use std::rc::Rc;
 
@@ -9,21 +9,21 @@ use crate::connecting::from_the_loop;
 use crate::connection::{Connection, Protocol};
 use crate::handle::ReactorHandle;
 
-/// What can be connected to: an address, a name, a path, a description, or a destination of your
+/// A destination of connections: an address, a name, a path, a description, or a type of your
 /// own. (Twisted: `IStreamClientEndpoint`.)
 ///
-/// [`Connect::connect`], which every endpoint has, gives the connection to a protocol.
+/// [`Connect::connect`], which every endpoint has, connects with a protocol.
 ///
 /// | type | what it connects to |
 /// |---|---|
 /// | [`TcpConnectOptions`](crate::TcpConnectOptions), [`SocketAddr`](std::net::SocketAddr), `(host, port)` | TCP |
 /// | [`UnixAddress`](crate::UnixAddress), [`Path`](std::path::Path) | UNIX sockets |
 /// | `str`, `String` | the description of an endpoint (`tcp:example.org:80`, see [`EndpointParser`](super::EndpointParser)), or else a host and a port |
-/// | [`Stdio`](super::Stdio), [`InheritedFd`](super::InheritedFd) | what the process was started with |
+/// | [`Stdio`](super::Stdio), [`InheritedFd`](super::InheritedFd) | an inherited descriptor |
 ///
 /// # Examples
 ///
-/// A kind of server whose port is always the same:
+/// Servers of one kind, which all listen on the same port number:
 ///
 /// ```
 /// # use reactor::testing::TestReactor;
@@ -51,12 +51,12 @@ use crate::handle::ReactorHandle;
 /// ```
 #[doc(alias = "IStreamClientEndpoint")]
 pub trait ClientEndpoint {
-    /// Begins to connect, and gives the connection, which has no protocol yet. Cancelling the
-    /// Deferred stops the attempt.
+    /// Connects. The Deferred fires with the connection, which has no protocol yet; cancelling it
+    /// stops the attempt.
     ///
     /// # Errors
     ///
-    /// Everything that goes wrong comes through the Deferred.
+    /// All errors come through the Deferred.
     fn dial(&self, reactor: &ReactorHandle) -> Deferred<PendingConnection>;
 }
 
@@ -72,11 +72,11 @@ macro_rules! forward {
 
 forward!(&E, Box<E>, Rc<E>);
 
-/// Connecting with a protocol: the typed half of [`ClientEndpoint`], which every endpoint has.
+/// Connecting with a protocol: the typed half of [`ClientEndpoint`], implemented for each endpoint.
 ///
 /// # Examples
 ///
-/// A function that does not care what it talks through:
+/// A function that works with any endpoint:
 ///
 /// ```
 /// # use reactor::testing::TestReactor;
@@ -102,14 +102,13 @@ forward!(&E, Box<E>, Rc<E>);
 /// ```
 #[doc(alias = "connectProtocol")]
 pub trait Connect: ClientEndpoint {
-    /// Connects, and gives the connection to `protocol`. The Deferred fires after
-    /// `connection_made`; cancelling it stops the attempt.
+    /// Connects with `protocol`. The Deferred fires after `connection_made`; cancelling it stops
+    /// the attempt.
     ///
     /// # Errors
     ///
-    /// What connecting fails with, or what `connection_made` fails with. A failure comes from
-    /// the loop, never before this returns (unless the reactor is gone), so that its callback
-    /// can stop the loop.
+    /// The error of the connection attempt, or of `connection_made`. It comes from the loop, never
+    /// before this returns (unless the reactor is gone), so that a callback can stop the loop.
     fn connect<P: Protocol>(&self, reactor: &ReactorHandle, protocol: P)
     -> Deferred<Connection<P>>;
 }

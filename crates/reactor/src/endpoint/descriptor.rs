@@ -1,4 +1,4 @@
-//! `InheritedFd`: a descriptor that the process was started with, by its number.
+//! `InheritedFd`: an inherited descriptor, by its number.
 
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
@@ -16,7 +16,7 @@ use crate::handle::ReactorHandle;
 use crate::sys;
 
 /// A descriptor that the process has inherited, by its number: a connection for a client, a
-/// socket that listens for a server. It is duplicated, and stays as it is.
+/// listening socket for a server. The endpoint uses a duplicate, and leaves the original open.
 ///
 /// # Examples
 ///
@@ -79,7 +79,7 @@ impl ServerEndpoint for InheritedFd {
     }
 }
 
-/// Accepts from a socket that listens already.
+/// Accepts from a socket that is listening already.
 pub(super) fn adopt(
     reactor: &ReactorHandle,
     listener: OwnedFd,

@@ -1,4 +1,4 @@
-//! `ConnectionLimits`: how many connections a server takes, in all and from one address.
+//! `ConnectionLimits`: the maximum number of connections of a server, in all and per address.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -17,12 +17,12 @@ use crate::address::Address;
 use crate::handle::ReactorHandle;
 use crate::panics::contain;
 
-/// How many connections may be open at a time, in all and from one IP address. A clone is the
-/// same limit, so that several servers can share one. (Twisted: `LimitTotalConnectionsFactory`,
+/// The maximum number of open connections, in all and from one IP address. Clones share their
+/// counts, so that several servers can have one limit. (Twisted: `LimitTotalConnectionsFactory`,
 /// `LimitConnectionsByPeer`.)
 ///
-/// A connection above a limit is closed as soon as it is accepted; no protocol hears of it.
-/// It is [counted](Self::refused) and may be [reported](Self::on_refused).
+/// A connection above a limit is closed as soon as it is accepted, without a protocol. It is
+/// [counted](Self::refused), and [`on_refused`](Self::on_refused) can report it.
 ///
 /// # Examples
 ///
@@ -68,35 +68,35 @@ struct Shared {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TooManyConnections {
-    /// As many as are allowed are open.
+    /// The limit of all connections is reached.
     Total {
-        /// How many that is.
+        /// The limit.
         limit: usize,
     },
-    /// As many as are allowed from one address are open from that one.
+    /// The limit of connections from one address is reached.
     PerAddress {
         /// The address.
         address: IpAddr,
-        /// How many that is.
+        /// The limit.
         limit: usize,
     },
 }
 
 impl ConnectionLimits {
-    /// No limit.
+    /// No limits.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// At most `limit` connections in all.
+    /// Allows at most `limit` connections in all.
     #[must_use = "the limits are what this gives"]
     pub fn total(self, limit: usize) -> Self {
         self.shared.total.set(Some(limit));
         self
     }
 
-    /// At most `limit` connections from one IP address. A UNIX socket has none, so it only counts
-    /// towards the total.
+    /// Allows at most `limit` connections from one IP address. A UNIX socket has none, so its
+    /// connections count only towards the total.
     #[must_use = "the limits are what this gives"]
     pub fn per_address(self, limit: usize) -> Self {
         self.shared.per_address.set(Some(limit));
@@ -110,7 +110,7 @@ impl ConnectionLimits {
         self
     }
 
-    /// `endpoint`, with these limits for its connections.
+    /// Applies these limits to the connections of `endpoint`.
     pub fn over<E: ServerEndpoint>(&self, endpoint: E) -> Limited<E> {
         Limited {
             endpoint,
@@ -118,17 +118,17 @@ impl ConnectionLimits {
         }
     }
 
-    /// How many connections are open.
+    /// The number of open connections.
     pub fn open(&self) -> usize {
         self.shared.open.get()
     }
 
-    /// How many connections were refused.
+    /// The number of refused connections.
     pub fn refused(&self) -> u64 {
         self.shared.refused.get()
     }
 
-    /// Takes a place for a connection from `peer`.
+    /// Counts a connection from `peer`, until the returned place is dropped.
     fn take(&self, peer: &Address) -> Result<Place, TooManyConnections> {
         let shared = &self.shared;
         if let Some(limit) = shared.total.get()
@@ -178,7 +178,7 @@ impl fmt::Debug for ConnectionLimits {
     }
 }
 
-/// The place of one open connection, which it keeps until it is over.
+/// The place of one open connection: dropped with the connection, which uncounts it.
 struct Place {
     limits: ConnectionLimits,
     address: Option<IpAddr>,
@@ -262,9 +262,12 @@ impl Accept for LimitedAccept {
 impl fmt::Display for TooManyConnections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Total { limit } => write!(f, "there are {limit} connections already"),
+            Self::Total { limit } => write!(f, "the limit of {limit} connections is reached"),
             Self::PerAddress { address, limit } => {
-                write!(f, "there are {limit} connections from {address} already")
+                write!(
+                    f,
+                    "the limit of {limit} connections from {address} is reached"
+                )
             }
         }
     }

@@ -1,7 +1,7 @@
-//! Endpoints: what a program connects to or listens on, as values and as strings.
+//! Endpoints: destinations and listening addresses, as values and as strings.
 //!
-//! An endpoint makes bytes flow, and knows no protocol: a [`ClientEndpoint`] gives a
-//! [`PendingConnection`], a [`ServerEndpoint`] hands each one to an [`Accept`].
+//! An endpoint makes connections without a protocol: a [`ClientEndpoint`] gives a
+//! [`PendingConnection`], a [`ServerEndpoint`] passes each one to an [`Accept`].
 //! Both traits are object-safe, so endpoints can be boxed, chosen at run time, and put over one
 //! another. [`Connect`] and [`Listen`] are the typed half, which every endpoint has: they take a
 //! protocol, or a factory.
@@ -14,7 +14,7 @@
 //!
 //! # Examples
 //!
-//! A server and a client that are told on the command line where to listen and connect:
+//! A server and a client with their endpoints from the command line:
 //!
 //! ```
 //! # use reactor::{Protocol, Raw, testing::TestReactor};

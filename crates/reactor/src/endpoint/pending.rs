@@ -15,13 +15,14 @@ use crate::filter::{Filter, Pair};
 use crate::handle::ReactorHandle;
 use crate::listening::Accepted;
 
-/// A connection that has no protocol yet: what [`ClientEndpoint::dial`](super::ClientEndpoint::dial)
-/// gives, and what an [`Accept`](super::Accept) gets. Nothing is read from it before it
-/// [starts](Self::start). Dropped before that, it is closed.
+/// A connection that has no protocol yet: the result of
+/// [`ClientEndpoint::dial`](super::ClientEndpoint::dial), and the argument of an
+/// [`Accept`](super::Accept). It is not read before it [starts](Self::start); if it is dropped
+/// before that, it is closed.
 ///
 /// # Examples
 ///
-/// An endpoint that counts what it connects:
+/// An endpoint that counts its open connections:
 ///
 /// ```
 /// # use reactor::{Protocol, Raw, testing::TestReactor};
@@ -73,15 +74,15 @@ pub struct PendingConnection {
     socket: Socket,
     filter: Option<Box<dyn Filter>>,
     has_filter: Rc<Cell<bool>>,
-    /// Dropped when the connection is over.
+    /// Values of `keep`; dropped when the connection has closed.
     kept: Vec<Box<dyn Any>>,
 }
 
-/// What the connection is made of.
+/// The transport of the connection.
 enum Socket {
     Dialled(Connected),
     Accepted(Accepted),
-    /// A socket that was made elsewhere.
+    /// A socket that this crate has not made.
     Adopted(OwnedFd),
     /// Two descriptors, for input and output.
     Pipes(OwnedFd, OwnedFd),
@@ -122,13 +123,13 @@ impl PendingConnection {
         &self.peer
     }
 
-    /// Keeps `value` until the connection is over, then drops it: a place in a limit, a lock, a
-    /// counter.
+    /// Keeps `value` until the connection has closed, then drops it: the place in a limit, a lock,
+    /// a counter.
     pub fn keep(&mut self, value: impl Any) {
         self.kept.push(Box::new(value));
     }
 
-    /// Puts `filter` over the connection, above those that are there.
+    /// Puts `filter` on top of the filters that the connection has.
     pub fn behind(mut self, filter: impl Filter) -> Self {
         self.has_filter.set(true);
         let filter: Box<dyn Filter> = Box::new(filter);
@@ -139,18 +140,18 @@ impl PendingConnection {
         self
     }
 
-    /// Whether there is a filter, now and after later calls of [`behind`](Self::behind).
+    /// Whether the connection has a filter; later calls of [`behind`](Self::behind) set it, too.
     pub(super) fn has_filter(&self) -> Rc<Cell<bool>> {
         Rc::clone(&self.has_filter)
     }
 
-    /// Gives the connection to `protocol`. The Deferred fires after `connection_made`, which is
+    /// Starts the connection with `protocol`. The Deferred fires after `connection_made`, which is
     /// called before this returns, or when the filters are open. Cancelling it aborts the
     /// connection.
     ///
     /// # Errors
     ///
-    /// What `connection_made` or a filter failed with; or the connection cannot be watched, or the
+    /// The error of `connection_made` or of a filter; or the poller refuses the descriptor, or the
     /// reactor is gone.
     pub fn start<P: Protocol>(self, protocol: P) -> Deferred<Connection<P>> {
         let on_close = (!self.kept.is_empty()).then(|| -> OnClose {

@@ -1,4 +1,4 @@
-//! `ServerEndpoint`, `Listen` and `Accept`: what can be listened on.
+//! `ServerEndpoint`, `Listen` and `Accept`: addresses to listen on.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -18,17 +18,17 @@ use crate::listening::{Accepted, Serve};
 use crate::panics::contain;
 use crate::report::{Of, report};
 
-/// What can be listened on: an address, a name, a path, a description, or something of your own
-/// over another endpoint. (Twisted: `IStreamServerEndpoint`.)
+/// An address to listen on: an address, a name, a path, a description, or a type of your own over
+/// another endpoint. (Twisted: `IStreamServerEndpoint`.)
 ///
-/// [`Listen::listen`], which every endpoint has, makes a protocol for each connection.
+/// [`Listen::listen`], which every endpoint has, listens with a factory.
 ///
 /// | type | what it listens on |
 /// |---|---|
 /// | [`TcpListenOptions`](crate::TcpListenOptions), [`SocketAddr`](std::net::SocketAddr), `(host, port)` | TCP: an address, all addresses of a name, or, with the host `*`, all of this computer, IPv4 and IPv6, under one port number |
 /// | [`UnixListenOptions`](crate::UnixListenOptions), [`UnixAddress`](crate::UnixAddress), [`Path`](std::path::Path) | a UNIX socket |
 /// | `str`, `String` | the description of an endpoint (`tcp:8080`, see [`EndpointParser`](super::EndpointParser)), or else a host and a port |
-/// | [`Stdio`](super::Stdio), [`InheritedFd`](super::InheritedFd), [`SystemdSocket`](super::SystemdSocket) | what the process was started with |
+/// | [`Stdio`](super::Stdio), [`InheritedFd`](super::InheritedFd), [`SystemdSocket`](super::SystemdSocket) | an inherited socket |
 ///
 /// # Examples
 ///
@@ -69,11 +69,11 @@ use crate::report::{Of, report};
 /// ```
 #[doc(alias = "IStreamServerEndpoint")]
 pub trait ServerEndpoint {
-    /// Listens, and asks `accept` what to do with each connection.
+    /// Listens, and passes each connection to `accept`.
     ///
     /// # Errors
     ///
-    /// Everything that goes wrong comes through the Deferred.
+    /// All errors come through the Deferred.
     fn listen_with(&self, reactor: &ReactorHandle, accept: Box<dyn Accept>) -> Deferred<AnyPort>;
 }
 
@@ -93,7 +93,7 @@ macro_rules! forward {
 
 forward!(&E, Box<E>, Rc<E>);
 
-/// Begins one accepted connection: what [`Accept::accept`] gives. Its failure is logged.
+/// Starts one accepted connection: the result of [`Accept::accept`]. Its failure is logged.
 ///
 /// # Examples
 ///
@@ -109,12 +109,12 @@ forward!(&E, Box<E>, Rc<E>);
 /// ```
 pub type Begin = Box<dyn FnOnce(PendingConnection) -> Deferred<()>>;
 
-/// What a server does with connections: a [`Factory`] whose type of protocol is forgotten, so
-/// that endpoints over other endpoints can pass it on.
+/// The user of accepted connections: a [`Factory`] without its type of protocol, so that endpoints
+/// over other endpoints can pass it on.
 ///
 /// # Examples
 ///
-/// One that serves a single protocol; for others over it, see [`ServerEndpoint`].
+/// An `Accept` of one protocol; [`ServerEndpoint`] has an example of one over another.
 ///
 /// ```
 /// # use reactor::{Protocol, Raw, testing::TestReactor};
@@ -137,23 +137,23 @@ pub type Begin = Box<dyn FnOnce(PendingConnection) -> Deferred<()>>;
 /// "127.0.0.1:80".listen_with(&reactor, Box::new(Local)).detach();
 /// ```
 pub trait Accept: 'static {
-    /// `peer` has connected. Gives what begins the connection, with which it is called at once, or
-    /// `None` to close it.
+    /// `peer` has connected. Returns the closure that starts the connection, which is called at
+    /// once, or `None` to close it.
     fn accept(&mut self, peer: &Address) -> Option<Begin>;
 
-    /// The port is open: as [`Factory::start_factory`].
+    /// The port is open: see [`Factory::start_factory`].
     fn started(&mut self) {}
 
-    /// The port is closed: as [`Factory::stop_factory`].
+    /// The port is closed: see [`Factory::stop_factory`].
     fn stopped(&mut self) {}
 
-    /// No connection can be accepted for a while: as [`Factory::accept_failed`].
+    /// Accepting has failed, and pauses: see [`Factory::accept_failed`].
     fn accept_failed(&mut self, error: &io::Error, pause: Duration) {
         let _ = (error, pause);
     }
 }
 
-/// Listening with a factory: the typed half of [`ServerEndpoint`], which every endpoint has.
+/// Listening with a factory: the typed half of [`ServerEndpoint`], implemented for each endpoint.
 ///
 /// # Examples
 ///
@@ -171,13 +171,13 @@ pub trait Accept: 'static {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Listen: ServerEndpoint {
-    /// Listens, and makes a connection with a protocol of `factory` for each client that
-    /// connects. The Deferred fires when the port is open.
+    /// Listens; each client that connects gets a protocol of `factory`. The Deferred fires when
+    /// the port is open.
     ///
     /// # Errors
     ///
-    /// A [`ListenError`](crate::ListenError), or what an endpoint of your own fails with. A failure
-    /// comes from the loop, never before this returns (unless the reactor is gone).
+    /// A [`ListenError`](crate::ListenError), or the error of an endpoint of your own. It comes
+    /// from the loop, never before this returns (unless the reactor is gone).
     fn listen<F: Factory>(&self, reactor: &ReactorHandle, factory: F) -> Deferred<AnyPort>;
 }
 
@@ -190,7 +190,7 @@ impl<E: ServerEndpoint + ?Sized> Listen for E {
     }
 }
 
-/// A factory whose type of protocol is forgotten.
+/// `Accept` of a factory.
 struct OfFactory<F>(F);
 
 impl<F: Factory> Accept for OfFactory<F> {
@@ -218,8 +218,8 @@ impl<F: Factory> Accept for OfFactory<F> {
     }
 }
 
-/// One `Accept` for the ports of an endpoint that has several sockets. It hears that it has started
-/// when the first is open, and that it has stopped when the last is closed.
+/// One `Accept`, shared by the ports of an endpoint with several sockets. `started` is called when
+/// all are open, and again when the first of them reopens; `stopped` when the last is closed.
 #[derive(Clone)]
 pub(super) struct SharedAccept {
     shared: Rc<Shared>,
@@ -227,13 +227,15 @@ pub(super) struct SharedAccept {
 
 struct Shared {
     reactor: ReactorHandle,
-    /// Borrowed while it is called.
+    /// Borrowed during its calls.
     accept: RefCell<Box<dyn Accept>>,
+    /// Number of open sockets.
     open: Cell<usize>,
-    /// `false` while the sockets are being opened, which may have to begin again with another
-    /// port number.
+    /// Set by `announce`, when all sockets are open; never cleared. Before that, opening and
+    /// closing of sockets is not passed on, because another port number may have to be tried.
     is_announced: Cell<bool>,
-    /// It closed its last port itself, from `accept`.
+    /// Set if `stopped` is due while `accept` is borrowed: `Accept::accept` has closed the last
+    /// port. Cleared in `prepare`, which then calls `stopped`.
     owes_stop: Cell<bool>,
 }
 
@@ -312,15 +314,16 @@ impl Serve for SharedAccept {
     }
 }
 
-/// Begins an accepted connection; its failure is logged.
+/// Starts an accepted connection; its failure is logged.
 fn start(begin: Begin, connection: PendingConnection) {
     let (peer, has_filter) = (connection.peer().clone(), connection.has_filter());
     contain("the start of a connection", || {
         begin(connection)
             .add_errback(move |failure| {
                 if has_filter.get() {
-                    // A peer that does not speak what the filter expects is no error of ours.
-                    tracing::warn!(target: "reactor", %peer, %failure, "a connection did not begin");
+                    // A peer that does not speak the protocol of the filter is no error of
+                    // this program, so it is a warning.
+                    tracing::warn!(target: "reactor", %peer, %failure, "a connection was not started");
                 } else {
                     report(&Of::Connection(&peer), failure);
                 }
@@ -329,7 +332,7 @@ fn start(begin: Begin, connection: PendingConnection) {
     });
 }
 
-/// The server of one connection that is there already. It stops when that is over.
+/// Serves one connection that exists already; `stopped` is called when it has closed.
 pub(super) fn accept_one(
     accept: Box<dyn Accept>,
     mut connection: PendingConnection,

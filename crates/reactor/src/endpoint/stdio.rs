@@ -11,9 +11,9 @@ use super::pending::PendingConnection;
 use super::server::{Accept, ServerEndpoint, accept_one};
 use crate::handle::ReactorHandle;
 
-/// Standard input and output as one connection: see [`ReactorHandle::stdio`]. It is there at once,
-/// and only once makes sense. As a server it accepts that one connection. (Twisted:
-/// `StandardIOEndpoint`.)
+/// Standard input and output as one connection: see [`ReactorHandle::stdio`]. Use it once in a
+/// program: two connections would share the bytes. As a server it accepts that one
+/// connection. (Twisted: `StandardIOEndpoint`.)
 ///
 /// # Examples
 ///

@@ -1,5 +1,4 @@
-//! `SystemdSocket`: a socket that systemd has opened, and passes by its protocol for socket
-//! activation (`sd_listen_fds`).
+//! `SystemdSocket`: a listening socket that systemd passes by socket activation (`sd_listen_fds`).
 
 use std::env;
 use std::io;
@@ -18,9 +17,9 @@ use crate::sys;
 /// The number of the first descriptor (`SD_LISTEN_FDS_START`).
 const FIRST: RawFd = 3;
 
-/// A socket that listens, which systemd or another supervisor passes to the process by the
-/// variables `LISTEN_PID`, `LISTEN_FDS` and `LISTEN_FDNAMES`: by its index, or by the name that it
-/// has in the unit (`FileDescriptorName=`). (Twisted: `systemd:domain=INET:index=0`.)
+/// A listening socket that systemd or another supervisor passes to the process with the variables
+/// `LISTEN_PID`, `LISTEN_FDS` and `LISTEN_FDNAMES`; found by its index, or by its name in the unit
+/// (`FileDescriptorName=`). (Twisted: `systemd:domain=INET:index=0`.)
 ///
 /// # Examples
 ///
@@ -54,7 +53,7 @@ enum Which {
     Name(String),
 }
 
-/// What `domain=` of a description says.
+/// Value of `domain=` in a description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum SocketFamily {
     Inet,
@@ -71,7 +70,7 @@ impl SystemdSocket {
         }
     }
 
-    /// The socket that has this name; there must be one only.
+    /// The socket with this name; an error if several have it.
     pub fn named(name: impl Into<String>) -> Self {
         Self {
             which: Which::Name(name.into()),
@@ -79,7 +78,7 @@ impl SystemdSocket {
         }
     }
 
-    /// Only if it is of this family.
+    /// Makes a socket of another family an error.
     pub(super) fn expect_family(mut self, family: SocketFamily) -> Self {
         self.family = Some(family);
         self
@@ -98,23 +97,27 @@ impl SystemdSocket {
         if is_expected {
             Ok(socket)
         } else {
-            Err(bad("the socket is of another domain"))
+            Err(bad("the socket is not of the expected domain"))
         }
     }
 
-    /// The number of the descriptor, by the variables of the environment of the process `pid`.
+    /// The number of the descriptor, from the environment of the process `pid`.
     fn find(&self, variable: impl Fn(&str) -> Option<String>, pid: u32) -> io::Result<RawFd> {
         let is_ours = variable("LISTEN_PID").and_then(|given| given.parse().ok()) == Some(pid);
         let count = variable("LISTEN_FDS").and_then(|count| count.parse::<u16>().ok());
         let count = match count {
             Some(count) if is_ours => count,
-            _ => return Err(bad("the process was not started with sockets (LISTEN_PID)")),
+            _ => {
+                return Err(bad(
+                    "this process was passed no sockets: LISTEN_PID is not its process ID",
+                ));
+            }
         };
         let index = match &self.which {
             Which::Index(index) => u16::try_from(*index)
                 .ok()
                 .filter(|index| *index < count)
-                .ok_or_else(|| bad(format!("there are only {count} (LISTEN_FDS)")))?,
+                .ok_or_else(|| bad(format!("only {count} sockets were passed (LISTEN_FDS)")))?,
             Which::Name(name) => {
                 let names = variable("LISTEN_FDNAMES").unwrap_or_default();
                 let mut matching = (0..count)
@@ -124,9 +127,15 @@ impl SystemdSocket {
                 match (matching.next(), matching.next()) {
                     (Some(index), None) => index,
                     (Some(_), Some(_)) => {
-                        return Err(bad(format!("more than one is named so ({names:?})")));
+                        return Err(bad(format!(
+                            "several sockets have this name: {names:?} (LISTEN_FDNAMES)"
+                        )));
                     }
-                    _ => return Err(bad(format!("none is named so; there are {names:?}"))),
+                    _ => {
+                        return Err(bad(format!(
+                            "no socket has this name; there are {names:?} (LISTEN_FDNAMES)"
+                        )));
+                    }
                 }
             }
         };

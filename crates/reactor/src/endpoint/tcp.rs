@@ -1,4 +1,4 @@
-//! TCP endpoints.
+//! TCP endpoints: connecting by happy eyeballs, listening on all addresses of a name.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -17,10 +17,11 @@ use crate::handle::ReactorHandle;
 use crate::listening::ListeningPort;
 use crate::tcp::{self, HostPort, Parsed, TcpConnectOptions, TcpListenOptions};
 
-/// How often a port number that the system chose for one address is tried at the others.
+/// Number of port numbers, chosen by the system for the first address, that are tried at the
+/// others.
 const PORT_NUMBERS: usize = 16;
 
-/// The host that stands for all addresses of this computer.
+/// The host that means all addresses of this computer.
 const ANY: &str = "*";
 
 impl ClientEndpoint for TcpConnectOptions {
@@ -49,7 +50,7 @@ impl ServerEndpoint for TcpListenOptions {
     }
 }
 
-/// The addresses to listen on, all with the port number that was given.
+/// The addresses to listen on, all with the given port number.
 fn addresses(reactor: &ReactorHandle, options: &TcpListenOptions) -> Deferred<Vec<SocketAddr>> {
     let given = options.address().clone();
     let refuse = move |error: io::Error| Failure::new(ListenError::new(&given, error));
@@ -88,7 +89,7 @@ fn addresses(reactor: &ReactorHandle, options: &TcpListenOptions) -> Deferred<Ve
         if distinct.is_empty() {
             let none = io::Error::new(
                 io::ErrorKind::AddrNotAvailable,
-                "it has no address of the family that was asked for",
+                "the name has no address of the requested family (IPv4 or IPv6)",
             );
             return Err(refuse(none));
         }
@@ -108,7 +109,7 @@ fn open_all(
     let mut last = io::ErrorKind::AddrNotAvailable.into();
     for _ in 0..tries {
         match open_each(core, addresses, options, accept) {
-            // The number that the system chose for the first is taken at another.
+            // Another address has the chosen number in use: try with a new one.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = error,
             other => return other,
         }
@@ -134,7 +135,7 @@ fn open_each(
             Err(error) if is_without_ipv6(&address, &error) => unavailable = Some(error),
             Err(error) => {
                 for port in ports {
-                    // `accept` was not told of them, so nothing of a user's can fail.
+                    // `accept` has not started, so no code of the user runs, and none can fail.
                     port.stop_listening().ignore();
                 }
                 return Err(error);
@@ -147,7 +148,7 @@ fn open_each(
     }
 }
 
-/// Whether this computer has IPv6 turned off.
+/// Whether the error means that IPv6 is turned off on this computer.
 fn is_without_ipv6(address: &SocketAddr, error: &io::Error) -> bool {
     address.is_ipv6()
         && matches!(
@@ -156,7 +157,7 @@ fn is_without_ipv6(address: &SocketAddr, error: &io::Error) -> bool {
         )
 }
 
-/// The types that are a host and a port.
+/// Implements both traits for types with a host and a port.
 macro_rules! tcp {
     ($($kind:ty),*) => {$(
         impl ClientEndpoint for $kind {
@@ -179,11 +180,11 @@ macro_rules! tcp {
 
 tcp!(HostPort, SocketAddr, (IpAddr, u16), (&str, u16));
 
-/// Checks that a host which an endpoint is described with can be one.
+/// Checks the host of a description.
 pub(super) fn host_port(host: &str, port: u16) -> Result<HostPort> {
     let target = HostPort::from((host, port));
     match target.parsed() {
-        Parsed::Invalid => Err(Failure::msg("is no address and no name")),
+        Parsed::Invalid => Err(Failure::msg("is neither an IP address nor a host name")),
         _ => Ok(target),
     }
 }

@@ -11,13 +11,13 @@ use crate::handle::ReactorHandle;
 use crate::tcp::{HostPort, Parsed};
 
 thread_local! {
-    /// What strings are read by where no parser is given: the prefixes of this crate.
+    /// Parser of strings that are used as endpoints directly: the prefixes of this crate.
     static BUILT_IN: EndpointParser = EndpointParser::new();
 }
 
-/// Whether `text` is a description, to be parsed by `parser`, and not a host and a port. One that
-/// neither can be, and has three parts or more, is one with an unknown prefix, so that the
-/// error names those that are known.
+/// Whether `text` is a description, to be parsed by `parser`, and not a host and a port. Text that
+/// is neither and has three parts or more counts as a description with an unknown prefix, so that
+/// the error lists the known ones.
 fn is_description(parser: &EndpointParser, text: &str) -> bool {
     parser.knows(text)
         || matches!(HostPort::from(text).parsed(), Parsed::Invalid)

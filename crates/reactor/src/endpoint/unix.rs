@@ -39,7 +39,7 @@ impl ServerEndpoint for UnixListenOptions {
     }
 }
 
-/// The types that are the name of a UNIX socket.
+/// Implements both traits for types that name a UNIX socket.
 macro_rules! unix {
     ($($kind:ty),*) => {$(
         impl ClientEndpoint for $kind {

@@ -18,15 +18,15 @@ use crate::handle::ReactorHandle;
 
 type MakeFilter = Rc<dyn Fn(&Address) -> Box<dyn Filter>>;
 
-/// An endpoint over another one: each connection begins with a filter. Clients and servers have
-/// their `connection_made` called when the filter is open.
+/// An endpoint over another one, whose connections begin with a filter. `connection_made` of
+/// clients and servers is called when the filter is open.
 ///
 /// [`ProxyProtocol::endpoint`] makes one for servers behind a load balancer, the crate
 /// `reactor-tls` makes them for TLS.
 ///
 /// # Examples
 ///
-/// Both sides limit what they read:
+/// Both sides limit their rate:
 ///
 /// ```
 /// # use reactor::{Protocol, Raw, testing::TestReactor};
@@ -52,7 +52,7 @@ pub struct WithFilter<E> {
 }
 
 impl<E> WithFilter<E> {
-    /// `make` gives the filter of each connection, and gets the address of its peer.
+    /// `make` makes the filter of each connection from the address of its peer.
     pub fn new<F: Filter>(endpoint: E, make: impl Fn(&Address) -> F + 'static) -> Self {
         Self {
             endpoint,

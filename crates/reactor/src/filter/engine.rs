@@ -264,19 +264,19 @@ struct EndedEarly;
 
 impl fmt::Display for EndedEarly {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the connection ended before its filter was open")
+        f.write_str("the connection ended before its filter was open (`Link::open`)")
     }
 }
 
 impl std::error::Error for EndedEarly {}
 
-/// A filter says that it has taken more bytes than it got.
+/// A filter returned a number of bytes greater than that of its input.
 #[derive(Clone, Copy, Debug)]
 struct TookTooMuch;
 
 impl fmt::Display for TookTooMuch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the filter says that it has taken more bytes than it was given")
+        f.write_str("the filter returned a greater number of bytes than it was given")
     }
 }
 

@@ -3,14 +3,14 @@
 use std::any::Any;
 use std::fmt;
 
-/// A question for a value of some type, which [`Filter::info`](super::Filter::info) may answer.
+/// A request for a value of one type, which [`Filter::info`](super::Filter::info) may answer.
 ///
 /// A protocol asks with [`filter_info`](crate::Context::filter_info). Of several filters, the
 /// one next to the protocol is asked first.
 ///
 /// # Examples
 ///
-/// A filter that counts what has come:
+/// A filter that counts the bytes received:
 ///
 /// ```
 /// use reactor::filter::{Filter, InfoRequest, Link};
@@ -45,7 +45,7 @@ use std::fmt;
 /// # Ok::<(), deferred::Failure>(())
 /// ```
 pub struct InfoRequest<'a> {
-    /// An `Option` of the type that is asked for.
+    /// An `Option` of the requested type; `None` until a filter answers.
     answer: &'a mut dyn Any,
 }
 
@@ -54,8 +54,7 @@ impl<'a> InfoRequest<'a> {
         Self { answer }
     }
 
-    /// Answers with what `make` gives, if that is of the type that is asked for and there is
-    /// no answer yet.
+    /// Answers with the result of `make`, if `T` is the requested type and there is no answer yet.
     pub fn provide<T: 'static>(&mut self, make: impl FnOnce() -> T) -> &mut Self {
         if let Some(answer) = self.answer.downcast_mut::<Option<T>>()
             && answer.is_none()

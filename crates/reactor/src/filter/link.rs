@@ -8,12 +8,12 @@ use std::time::Duration;
 use super::engine::Environment;
 use crate::address::Address;
 
-/// Argument of each method of a [`Filter`](super::Filter): passes bytes on to both sides, gives
-/// the time, and tells the connection when the filter is open or at its end.
+/// Argument of each method of a [`Filter`](super::Filter): passes bytes on to both sides, has
+/// the time and the peer's address, and sets when the filter is open or at its end.
 ///
 /// # Examples
 ///
-/// A filter that gives up on a peer that says nothing for five seconds:
+/// A filter that ends the connection if the peer sends nothing for five seconds:
 ///
 /// ```
 /// use reactor::filter::{Filter, Link};
@@ -63,7 +63,9 @@ pub struct Link<'a> {
 /// State that a filter has set through its [`Link`].
 #[derive(Debug)]
 pub(crate) struct LinkState {
+    /// Set by [`Link::open`]; never cleared.
     pub(super) is_open: bool,
+    /// Set by [`Link::end`]; never cleared. Input after it is discarded.
     pub(super) has_ended: bool,
     /// The time at which the filter is to be woken, by the clock of the loop.
     pub(super) wake_at: Option<Duration>,
@@ -129,8 +131,8 @@ impl<'a> Link<'a> {
         self.state
     }
 
-    /// Says that the protocol may write, and that `connection_made` may be called. A filter
-    /// stays open.
+    /// Opens the filter: from now on it gets the output of the protocol, and `connection_made` is
+    /// called if it was not yet. A filter cannot be closed again.
     pub fn open(&mut self) {
         self.state.is_open = true;
     }
@@ -140,9 +142,8 @@ impl<'a> Link<'a> {
         self.state.is_open
     }
 
-    /// Says that nothing more will come: the protocol's
-    /// [`read_closed`](crate::Protocol::read_closed) is called after what was
-    /// delivered. What still arrives is discarded.
+    /// Ends the input of the protocol: its [`read_closed`](crate::Protocol::read_closed) is
+    /// called after the bytes that were delivered. Later input is discarded.
     pub fn end(&mut self) {
         self.state.has_ended = true;
     }
@@ -193,7 +194,8 @@ impl fmt::Debug for Link<'_> {
     }
 }
 
-/// Has a filter [woken](super::Filter::wake) in this turn of the loop.
+/// Handle that makes the connection call [`Filter::wake`](super::Filter::wake) in this turn of the
+/// loop.
 ///
 /// # Examples
 ///
@@ -252,8 +254,9 @@ impl fmt::Debug for Link<'_> {
 pub struct FilterWaker(Rc<Wake>);
 
 struct Wake {
+    /// Set by `FilterWaker::wake`; cleared by `take`, when the connection calls the filter.
     is_woken: Cell<bool>,
-    /// Has the connection look at `is_woken`.
+    /// Makes the connection runnable, which then looks at `is_woken`.
     notify: Box<dyn Fn()>,
 }
 
@@ -272,7 +275,7 @@ impl FilterWaker {
         (self.0.notify)();
     }
 
-    /// Whether it was used since this was asked last.
+    /// Whether `wake` was called since the last `take`.
     pub(crate) fn take(&self) -> bool {
         self.0.is_woken.take()
     }

@@ -1,4 +1,4 @@
-//! Filters: what stands between the bytes of a connection and its framing.
+//! Filters: transform the bytes of a connection between its socket and its framing.
 //!
 //! ```text
 //!  socket ──bytes──▶ filter ──▶ filter ──bytes──▶ framing ──frames──▶ protocol
@@ -93,7 +93,7 @@ pub trait Filter: 'static {
         Ok(())
     }
 
-    /// Takes at least one byte from the network, and returns the number of bytes that it has
+    /// Gets at least one byte from the network, and returns the number of bytes that it has
     /// consumed. The next call gets the rest again, with the bytes that have arrived after it.
     /// While more than 64 KiB of such a rest waits, the connection is not read from.
     ///
@@ -101,10 +101,10 @@ pub trait Filter: 'static {
     ///
     /// # Errors
     ///
-    /// The input is not what this filter reads.
+    /// The input is invalid for this filter. The error ends the connection.
     fn receive(&mut self, input: &mut [u8], link: &mut Link<'_>) -> Result<usize>;
 
-    /// Called when the network has no more bytes. The default implementation calls
+    /// Called when the network has ended its input. The default implementation calls
     /// [`Link::end`], which passes the end on towards the protocol.
     ///
     /// # Errors
@@ -116,9 +116,9 @@ pub trait Filter: 'static {
         Ok(())
     }
 
-    /// Takes at least one byte from the protocol, and returns the number of bytes that it has
-    /// taken. A later call gets the rest again: after the next [`wake`](Self::wake), or when more
-    /// was received or sent. Not called before the filter is open.
+    /// Gets at least one byte from the protocol, and returns the number of bytes that it has
+    /// taken. A later call gets the rest again: after the next [`wake`](Self::wake), or after more
+    /// bytes were received or sent. Not called before the filter is open.
     ///
     /// # Errors
     ///
@@ -138,7 +138,7 @@ pub trait Filter: 'static {
     }
 
     /// Called when the time of [`Link::wake_after`] has come, or after a
-    /// [`FilterWaker::wake`]. It may also be called for neither reason.
+    /// [`FilterWaker::wake`]. Spurious calls are possible.
     ///
     /// # Errors
     ///
@@ -185,8 +185,8 @@ impl<F: Filter + ?Sized> Filter for Box<F> {
     }
 }
 
-/// A filter cannot be put in while another one is being opened: put in a [`Pair`], or wait
-/// for the first one.
+/// Error of `insert_filter`: another filter of this connection is not open yet. Insert a [`Pair`]
+/// of both, or wait for the first one.
 ///
 /// # Examples
 ///
@@ -215,7 +215,7 @@ pub struct FilterBusy;
 
 impl fmt::Display for FilterBusy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("another filter is being opened on this connection")
+        f.write_str("another filter of the connection is not open yet: wait for it, or use `Pair`")
     }
 }
 

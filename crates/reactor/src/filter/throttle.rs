@@ -1,11 +1,11 @@
-//! Limits of the rate of bytes: of one connection, or of several together.
+//! Throttling: limits the rate of bytes, of one connection or of several together.
 //!
-//! Token bucket, kept as the time at which everything that has passed so far would have passed
-//! at the rate of the bucket. A connection that has sent or read a piece waits until that
-//! time; so connections that share a bucket take turns, piece by piece.
+//! Token bucket, stored as one time: that at which all bytes so far would have passed at the
+//! rate of the bucket. A connection that has sent or read a piece waits until that time; so
+//! connections that share a bucket take turns, piece by piece.
 //!
-//! Nothing is buffered: a connection that is too fast is not read from, and what it writes
-//! waits where everything that waits does, so that producers are paused.
+//! The filter buffers nothing: while a connection is above its rate, its socket is not read,
+//! and its output stays in the out-buffer, which pauses producers.
 
 use std::cell::Cell;
 use std::fmt;
@@ -16,13 +16,13 @@ use deferred::Result;
 
 use super::{Filter, Link};
 
-/// A piece is what passes in 1/`PIECES_PER_SECOND` seconds, within these limits.
+/// A piece is the number of bytes that pass in 1/`PIECES_PER_SECOND` seconds, clamped to these
+/// limits.
 const PIECES_PER_SECOND: u64 = 100;
 const SMALLEST_PIECE: u64 = 1;
 const LARGEST_PIECE: u64 = 64 * 1024;
 
-/// What was not used for so long may be made up for, so that timers that are late do not lower
-/// the rate.
+/// Unused time up to this may be made up for, so that late timers do not lower the rate.
 const MAX_LAG: Duration = Duration::from_millis(50);
 
 /// Makes filters that limit how many bytes pass in a second, in each direction.
@@ -32,7 +32,7 @@ const MAX_LAG: Duration = Duration::from_millis(50);
 ///
 /// # Examples
 ///
-/// Not more than 1 MB/s each, nor 10 MB/s together:
+/// At most 1 MB/s for each connection, and 10 MB/s for all together:
 ///
 /// ```
 /// use reactor::filter::throttle::Throttle;
@@ -75,7 +75,7 @@ impl Directions {
 }
 
 impl Throttle {
-    /// Limits nothing.
+    /// No limits.
     pub fn new() -> Self {
         Self::default()
     }
@@ -86,8 +86,8 @@ impl Throttle {
         self
     }
 
-    /// Limits all connections together to `rate` bytes a second, at least one. They get equal
-    /// shares, as far as they can use them.
+    /// Limits all connections together to `rate` bytes a second, at least one. Busy
+    /// connections get equal shares.
     pub fn shared_bytes_per_second(mut self, rate: u64) -> Self {
         self.shared = Some(Rc::new(Directions::new(rate)));
         self
@@ -107,11 +107,11 @@ impl Throttle {
     }
 }
 
-/// Passes at its rate what comes in, and what goes out: see [`Throttle`].
+/// Filter that limits the rate of input and output of one connection: see [`Throttle`].
 ///
 /// # Examples
 ///
-/// Reading pauses when a piece has come, until it is paid for:
+/// Reading pauses after each piece, for as long as the piece takes at this rate:
 ///
 /// ```
 /// use reactor::filter::throttle::Throttle;
@@ -129,15 +129,17 @@ impl Throttle {
 #[derive(Debug)]
 pub struct ThrottleFilter {
     limits: Vec<Rc<Directions>>,
-    /// Most bytes that pass at once.
+    /// Maximum number of bytes that pass at once.
     piece: usize,
-    /// `None` if it may now.
+    /// Until when reading pauses. Set when a piece was received; cleared in `look_at_clock` once
+    /// the time has come. `None`: not paused.
     may_receive_at: Option<Duration>,
+    /// The same for sending.
     may_send_at: Option<Duration>,
 }
 
 impl ThrottleFilter {
-    /// Forgets the times that have come, and has itself woken at the next one.
+    /// Clears the times that have come, and schedules `wake` for the next one.
     fn look_at_clock(&mut self, link: &mut Link<'_>) {
         let now = link.now();
         for time in [&mut self.may_receive_at, &mut self.may_send_at] {
@@ -155,7 +157,7 @@ impl ThrottleFilter {
         link.limit_reading(if is_paused { 0 } else { self.piece });
     }
 
-    /// Notes that `bytes` pass at `now`; gives when the next ones may.
+    /// Charges `bytes`, which pass at `now`, to all buckets; returns when the next ones may pass.
     fn pay(&self, now: Duration, bytes: usize, of: impl Fn(&Directions) -> &Bucket) -> Duration {
         let paid = self.limits.iter().map(|limit| of(limit).pay(now, bytes));
         paid.max().unwrap_or(now)
@@ -195,11 +197,11 @@ impl Filter for ThrottleFilter {
     }
 }
 
-/// What passes at a rate.
+/// Token bucket of one direction.
 struct Bucket {
     /// Bytes a second.
     rate: u64,
-    /// When all that has passed would have, at that rate.
+    /// Time at which all bytes so far would have passed at that rate.
     paid_until: Cell<Duration>,
 }
 
@@ -213,11 +215,11 @@ impl Bucket {
 
     fn piece(&self) -> usize {
         let piece = (self.rate / PIECES_PER_SECOND).clamp(SMALLEST_PIECE, LARGEST_PIECE);
-        // It fits, being so small.
+        // Cannot fail: `LARGEST_PIECE` fits into 32 bits.
         usize::try_from(piece).unwrap_or(usize::MAX)
     }
 
-    /// Notes that `bytes` pass at `now`; gives when they are paid for.
+    /// Charges `bytes`, which pass at `now`; returns when they would have passed at the rate.
     fn pay(&self, now: Duration, bytes: usize) -> Duration {
         let nanoseconds = (bytes as u128 * 1_000_000_000).div_ceil(u128::from(self.rate));
         let cost = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX));

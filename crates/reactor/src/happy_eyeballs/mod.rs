@@ -1,8 +1,8 @@
-//! Happy eyeballs (RFC 8305): the addresses of a name, tried so that a dead one costs 250 ms and
-//! not a timeout.
+//! Happy eyeballs (RFC 8305): tries the addresses of a name with overlap, so that a dead address
+//! costs 250 ms and not a timeout.
 //!
-//! `schedule` says which address comes when, and knows no socket and no clock; `race` makes the
-//! attempts that it asks for.
+//! `schedule` decides which address is tried when, as a state machine without sockets or a clock;
+//! `race` makes the attempts.
 
 mod race;
 mod schedule;

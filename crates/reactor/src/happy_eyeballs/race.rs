@@ -1,4 +1,4 @@
-//! The attempts that a schedule asks for: the first that succeeds ends the others.
+//! Race of connection attempts, in the order of a `Schedule`: the first success cancels the others.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -13,13 +13,13 @@ use crate::connecting::{Connected, Target, attempt};
 use crate::core::Core;
 use crate::error::ConnectErrorKind;
 
-/// Each address that was tried, in order, and what it came to.
+/// Each address that was tried, in order, and the error of its attempt.
 type Lost = Vec<(SocketAddr, io::Error)>;
 
 type Outcome = Result<Connected, Lost>;
 
-/// Connects to the first of `addresses` that answers, each attempt for `timeout` at the most.
-/// Only cancelling makes the Deferred itself fail; then nothing is left.
+/// Connects to the first of `addresses` that answers; each attempt takes `timeout` at most. The
+/// Deferred itself fails only if it is cancelled; that cancels all attempts and the timer.
 pub(crate) fn race(
     core: &Rc<Core>,
     addresses: &[SocketAddr],
@@ -53,18 +53,19 @@ pub(crate) fn race(
     deferred
 }
 
-/// It is kept by its attempts and its timer, so that it goes with the last of them.
+/// Owned by its attempts and its timer, and dropped with the last of them.
 struct Race {
     core: Rc<Core>,
     bind_address: Option<SocketAddr>,
     timeout: Duration,
     schedule: RefCell<Schedule>,
     attempts: RefCell<Vec<Attempt>>,
-    /// When the next attempt is due.
+    /// Timer of the next attempt.
     next: RefCell<Option<DelayedCall>>,
-    /// `None` once the race is over.
+    /// Fires the Deferred; `None` once the race is decided.
     outcome: RefCell<Option<Trigger<Outcome>>>,
-    /// `drive` is at work further up the stack: an attempt has failed at once.
+    /// Set while `drive` runs. An attempt that fails at once calls `finished` inside of it, which
+    /// then must not start a second `drive`.
     is_driven: Cell<bool>,
 }
 
@@ -79,7 +80,7 @@ enum AttemptState {
 }
 
 impl Race {
-    /// Does what the schedule says until it says to wait.
+    /// Executes the steps of the schedule, until it has to wait.
     fn drive(self: &Rc<Self>) {
         if self.is_driven.replace(true) {
             return;
@@ -113,7 +114,7 @@ impl Race {
         let target = Target::Inet(address, self.bind_address);
         let mut attempting = attempt(&self.core, &target, self.timeout).add_callbacks(
             move |outcome| race.finished(index, outcome),
-            // It was cancelled by `end_attempts`.
+            // `end_attempts` has cancelled this attempt: the race is decided.
             |_cancelled| Ok(()),
         );
         let handle = attempting.handle();
@@ -128,10 +129,10 @@ impl Race {
     fn finished(self: &Rc<Self>, index: usize, outcome: io::Result<Connected>) {
         match outcome {
             Ok(connected) => {
-                // If the race is over, it is dropped, and so closed.
+                // If the race is decided, the connection is dropped, which closes it.
                 if let Some(trigger) = self.outcome.take() {
                     self.end_attempts();
-                    // Errs only if it was cancelled; then `outcome` is `None`.
+                    // Errs only if the Deferred was cancelled; then `outcome` is `None` already.
                     let _ = trigger.callback(Ok(connected));
                 }
             }
@@ -162,12 +163,12 @@ impl Race {
                 AttemptState::Failed(error) => Some((attempt.address, error)),
                 AttemptState::Running(_) => None,
             });
-            // Errs only if it was cancelled; then `outcome` is `None`.
+            // Errs only if the Deferred was cancelled; then `outcome` is `None` already.
             let _ = trigger.callback(Err(failed.collect()));
         }
     }
 
-    /// Cancels the attempts that run and the timer of the next one.
+    /// Cancels the running attempts, and the timer of the next one.
     fn end_attempts(&self) {
         self.cancel_timer();
         let mut running = Vec::new();

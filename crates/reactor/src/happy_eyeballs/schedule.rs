@@ -1,4 +1,5 @@
-//! The order and the times of attempts, as a state machine without I/O.
+//! Schedule of connection attempts (RFC 8305): their order and times, as a state machine without
+//! I/O.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -7,26 +8,26 @@ use std::time::Duration;
 /// Connection Attempt Delay of RFC 8305, section 8.
 pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// What to do now.
+/// The next step of the race.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Begin to connect there, and ask again.
+    /// Begin to connect to this address, and call `next` again.
     Attempt(SocketAddr),
-    /// Ask again at this time, or when an attempt has failed.
+    /// Call `next` again at this time, or when an attempt has failed.
     WaitUntil(Duration),
-    /// Ask again when an attempt has failed: no address is left.
+    /// No address is left: call `next` again when an attempt has failed.
     Wait,
     /// All attempts have failed.
     GiveUp,
 }
 
-/// Addresses of one name, and how far the attempts have come.
+/// Addresses of one name that were not tried yet, and the state of the attempts.
 #[derive(Debug)]
 pub(super) struct Schedule {
     waiting: VecDeque<SocketAddr>,
     running: usize,
-    /// The earliest time of the next attempt. `None`: at once, because there was no attempt yet,
-    /// or because the last one has failed.
+    /// The earliest time of the next attempt. Set when one begins; cleared when one fails. `None`:
+    /// the next may begin at once.
     next_at: Option<Duration>,
 }
 
@@ -62,16 +63,16 @@ impl Schedule {
         }
     }
 
-    /// An attempt has failed: the next one need not wait.
+    /// An attempt has failed: the next one may begin at once.
     pub(super) fn failed(&mut self) {
         self.running = self.running.saturating_sub(1);
         self.next_at = None;
     }
 }
 
-/// The two families in turn, beginning with that of the first address; each in the order in
-/// which the resolver gave it (RFC 8305, section 4, with a First Address Family Count of 1).
-/// An address that is there twice is tried once.
+/// Interleaves the two families, beginning with that of the first address; within a family, the
+/// order of the resolver stays (RFC 8305, section 4, with a First Address Family Count of 1).
+/// Duplicates are removed.
 fn interleaved(addresses: &[SocketAddr]) -> VecDeque<SocketAddr> {
     let mut distinct: Vec<SocketAddr> = Vec::with_capacity(addresses.len());
     for address in addresses {

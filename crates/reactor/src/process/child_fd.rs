@@ -1,12 +1,12 @@
-//! `ChildFd`: what a descriptor of a child is to be.
+//! `ChildFd`: what a descriptor of a child is connected to.
 
 use std::os::fd::OwnedFd;
 
-/// What a descriptor of a child is to be.
+/// What a descriptor of a child is connected to.
 ///
 /// # Examples
 ///
-/// A child that reads from a file, and whose errors are thrown away:
+/// A child that reads from a file, and whose standard error is discarded:
 ///
 /// ```
 /// use reactor::{ChildFd, Command, Reactor};
@@ -25,15 +25,15 @@ use std::os::fd::OwnedFd;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ChildFd {
-    /// A pipe that this side reads from. (Twisted: `"r"`.)
+    /// A pipe that the parent reads. (Twisted: `"r"`.)
     Read,
-    /// A pipe that this side writes to. (Twisted: `"w"`.)
+    /// A pipe that the parent writes. (Twisted: `"w"`.)
     Write,
-    /// That of this process, of the same number; only 0, 1 and 2 can be inherited.
+    /// The parent's descriptor of the same number; only 0, 1 and 2 can be inherited.
     Inherit,
     /// `/dev/null`. Only for 0, 1 and 2.
     Null,
-    /// This one: a file, a socket. It is closed here.
+    /// This descriptor, of a file or a socket. The parent's copy is closed.
     Descriptor(OwnedFd),
 }
 

@@ -1,4 +1,4 @@
-//! `ProcessContext`: what a handler of a child's protocol acts through.
+//! `ProcessContext`: the argument of each handler of a child's protocol.
 
 use std::fmt;
 
@@ -11,10 +11,10 @@ use super::source::{ProcessSource, STDIN};
 use crate::mailbox::context_methods;
 use crate::signals::Signal;
 
-/// What a handler of a [`ProcessProtocol`] gets: its child, and the reactor.
+/// Argument of each handler of a [`ProcessProtocol`]: acts on its child, and on the reactor.
 ///
-/// What is asked for here takes effect when the handler returns. What is needed less often
-/// (other pipes than the standard input, pauses) is on the handle:
+/// Requests take effect when the handler returns. Rarely used methods (for pipes other than
+/// standard input, and for pauses) are on the handle:
 /// `cx.process().write_to_child(3, "go\n")?`.
 ///
 /// # Examples
@@ -56,23 +56,24 @@ impl<P: ProcessProtocol> ProcessContext<'_, P> {
         ProcessContext { source }
     }
 
-    /// Writes to the child's standard input. All that a handler writes goes out together when
-    /// it returns; what the child does not take waits, and goes as the child takes it.
+    /// Writes to the child's standard input. The output of a handler is sent when it returns;
+    /// bytes that the pipe has no room for are buffered until it has.
     ///
     /// # Errors
     ///
-    /// That pipe is closed, or was never there; or too much waits already: see
-    /// [`Command::max_buffered`](crate::Command::max_buffered). Nothing is taken then.
+    /// The pipe is closed, or the command has none; or more bytes are buffered than
+    /// [`Command::max_buffered`](crate::Command::max_buffered) allows. Then none of `bytes` is
+    /// written.
     #[doc(alias = "writeToChild")]
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) -> Result<(), ProcessError> {
         self.source.write(STDIN, bytes.as_ref())
     }
 
-    /// Closes the child's standard input as soon as everything written so far has gone: a
-    /// program that reads its input to the end goes on then.
+    /// Closes the child's standard input when the bytes written so far are sent. A program that
+    /// reads its input to the end sees the end then.
     #[doc(alias = "closeStdin")]
     pub fn close_stdin(&mut self) {
-        // Errs if that pipe is closed, which is what is asked for.
+        // Errs if that pipe is closed already; harmless.
         let _ = self.source.close(STDIN);
     }
 
@@ -95,7 +96,7 @@ impl<P: ProcessProtocol> ProcessContext<'_, P> {
     ///
     /// # Examples
     ///
-    /// Asks first, and kills a child that does not listen:
+    /// Asks the child to end when its output has ended, and kills it five seconds later:
     ///
     /// ```
     /// # use reactor::{ProcessContext, ProcessProtocol, Signal};
@@ -119,7 +120,7 @@ impl<P: ProcessProtocol> ProcessContext<'_, P> {
         self.source.kill();
     }
 
-    /// The child's number in the system.
+    /// The child's process ID.
     #[doc(alias = "id")]
     pub fn pid(&self) -> u32 {
         self.source.pid()

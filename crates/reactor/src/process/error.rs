@@ -1,4 +1,4 @@
-//! Errors of a child, and how it ends.
+//! Errors of running a child, and `ProcessEnded`, the way in which it has ended.
 
 use std::error::Error;
 use std::ffi::OsStr;
@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::process::ExitStatus;
 
-/// Why a program could not be run.
+/// Error of starting a program.
 ///
 /// # Examples
 ///
@@ -32,19 +32,19 @@ impl SpawnError {
         }
     }
 
-    /// The program, as it was given.
+    /// The program, as it was given to [`Command::new`](crate::Command::new).
     pub fn program(&self) -> &str {
         &self.program
     }
 
-    /// What kind of error the system gave: `NotFound`, `PermissionDenied`, …;
-    /// `InvalidInput` for a map of descriptors that makes no sense.
+    /// The kind of the system's error: `NotFound`, `PermissionDenied`, …; `InvalidInput` if the
+    /// descriptors of the command are invalid.
     pub fn kind(&self) -> io::ErrorKind {
         self.source.kind()
     }
 }
 
-/// The same as `Display`, as it is what a `main` that returns the error prints.
+/// The same as `Display`, because a `main` that returns the error prints its `Debug` form.
 impl fmt::Debug for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -63,7 +63,7 @@ impl Error for SpawnError {
     }
 }
 
-/// Why something cannot be asked of a child.
+/// Error of a request to a child.
 ///
 /// # Examples
 ///
@@ -86,24 +86,24 @@ impl Error for SpawnError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ProcessError {
-    /// It has exited.
+    /// The child has exited.
     Exited,
-    /// It has no such pipe, or not in this direction, or that is closed.
+    /// The child has no open pipe in this direction at the descriptor.
     NoPipe {
-        /// The number that the descriptor has in the child.
+        /// The number of the descriptor in the child.
         number: i32,
     },
-    /// It has no terminal ([`Command::pty`](crate::Command::pty)), or that is closed.
+    /// The child has no terminal ([`Command::pty`](crate::Command::pty)), or its terminal is closed.
     NoTerminal,
-    /// More bytes wait to be written than are allowed, and the child takes none now. None of
-    /// the further ones was taken.
+    /// More bytes are buffered than [`Command::max_buffered`](crate::Command::max_buffered) allows,
+    /// and the pipe has no room. None of the new bytes was accepted.
     Overflow {
-        /// How many bytes would wait with them.
+        /// The number of buffered bytes, with the new ones.
         buffered: usize,
-        /// How many are allowed.
+        /// The limit.
         limit: usize,
     },
-    /// Something else, that the system tells.
+    /// Another error of the system.
     Io(io::Error),
 }
 
@@ -117,9 +117,9 @@ impl fmt::Display for ProcessError {
             Self::NoTerminal => f.write_str("the process has no open terminal"),
             Self::Overflow { buffered, limit } => write!(
                 f,
-                "{buffered} bytes would wait to be written to the process, {limit} are allowed"
+                "{buffered} bytes would be buffered, above `max_buffered` of {limit}"
             ),
-            Self::Io(error) => write!(f, "the process cannot be asked for that: {error}"),
+            Self::Io(error) => write!(f, "the system refuses a request about the process: {error}"),
         }
     }
 }
@@ -133,7 +133,7 @@ impl Error for ProcessError {
     }
 }
 
-/// How a child is over; `ProcessProtocol::process_ended` gets it.
+/// How a child has ended: argument of `ProcessProtocol::process_ended`.
 ///
 /// # Examples
 ///
@@ -160,18 +160,18 @@ impl Error for ProcessError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProcessEnded {
-    /// It has exited, with this status, and all its pipes are closed.
+    /// The child has exited with this status, and all its pipes are closed.
     Exited(ExitStatus),
-    /// It has exited, and all its pipes are closed; with which status, only the system knows.
-    /// That happens where `SIGCHLD` is ignored, which a process inherits from the one that has
-    /// started it, or where another part of the program waits for all children.
+    /// The child has exited with an unknown status, and all its pipes are closed. The status is
+    /// lost if `SIGCHLD` is ignored (a process inherits that from its parent), or if another part
+    /// of the program waits for all children.
     StatusUnknown,
-    /// The reactor was stopped or dropped. The child is left to itself.
+    /// The reactor was stopped or dropped. The child may still run.
     ReactorStopped,
 }
 
 impl ProcessEnded {
-    /// The status, if it has exited, and the status is known.
+    /// The exit status, if the child has exited and the status is known.
     pub fn status(self) -> Option<ExitStatus> {
         match self {
             Self::Exited(status) => Some(status),
@@ -197,7 +197,7 @@ impl Error for ProcessEnded {}
 ///
 /// # Examples
 ///
-/// Makes do with the output:
+/// Uses the output, whatever the status was:
 ///
 /// ```
 /// use reactor::{Command, Reactor, StatusUnknown};
@@ -213,9 +213,9 @@ impl Error for ProcessEnded {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StatusUnknown {
-    /// What it has written to its standard output, if that was collected.
+    /// The child's standard output, if that was collected.
     pub stdout: Vec<u8>,
-    /// What it has written to its standard error, if that was collected.
+    /// The child's standard error, if that was collected.
     pub stderr: Vec<u8>,
 }
 
@@ -245,13 +245,17 @@ impl Error for StatusUnknown {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutputTooLong {
-    /// How many bytes are allowed.
+    /// The limit, in bytes.
     pub limit: usize,
 }
 
 impl fmt::Display for OutputTooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the process has written more than {} bytes", self.limit)
+        write!(
+            f,
+            "the process has written more than `max_output` of {} bytes",
+            self.limit
+        )
     }
 }
 

@@ -1,4 +1,4 @@
-//! Exit of a child: how it is noticed, and how no zombie is left.
+//! Exit of a child: detected by a pidfd or a thread; leaves no zombie.
 //!
 //! On Linux, a pidfd becomes readable when the child exits. On other systems, and on a Linux
 //! without pidfds, a thread waits for each child. The loop, not that thread, takes the status,
@@ -31,7 +31,8 @@ use crate::sys::child::{self, ChildWatch};
 /// part of this program, has taken it.
 pub(super) type Status = Option<ExitStatus>;
 
-/// A child that is waited for. If this is dropped before the child has exited, the child runs on.
+/// A child that is not reaped yet. If this is dropped before the child has exited, a thread
+/// reaps it later.
 pub(super) struct ChildHandle {
     child: Option<process::Child>,
     pid: u32,
@@ -52,7 +53,7 @@ impl ChildHandle {
         self.pid
     }
 
-    /// Its number in the system's form, until it is known to have exited.
+    /// Its process ID; `None` once the exit is known, because the system may reuse the ID then.
     pub(super) fn system_pid(&self) -> Option<Pid> {
         self.child.as_ref()?;
         Pid::from_raw(self.pid.cast_signed())
@@ -79,8 +80,8 @@ impl ChildHandle {
         }
     }
 
-    /// Sends a signal by number, which may only be the child's as long as it was not waited
-    /// for; says whether it was sent.
+    /// Sends a signal by process ID, which is the child's as long as it was not reaped; returns
+    /// whether it was sent.
     pub(super) fn signal(&self, signal: Signal) -> Result<bool, Errno> {
         let Some(pid) = self.system_pid() else {
             return Ok(false);
@@ -88,7 +89,7 @@ impl ChildHandle {
         child::signal(pid, signal)
     }
 
-    /// Leaves the child to itself: if it has not exited, a thread waits for it.
+    /// Stops watching the child: if it has not exited, a thread reaps it when it does.
     pub(super) fn let_go(&mut self) {
         if !self.parent.is_current() {
             self.child = None;
@@ -99,7 +100,7 @@ impl ChildHandle {
         }
         if let Some(mut child) = self.child.take() {
             let reaper = thread::Builder::new().name("process-reaper".to_owned());
-            // Without a thread, it is a zombie when it exits, until this process does.
+            // If no thread can be started, the child stays a zombie until this process exits.
             let _ = reaper.spawn(move || child.wait());
         }
     }
@@ -120,17 +121,17 @@ pub(super) struct Exit<P: ProcessProtocol> {
     registration: RefCell<Option<Registration>>,
 }
 
-/// How the exit of a child is noticed.
+/// How the exit of a child is detected.
 pub(super) enum Watched<P: ProcessProtocol> {
-    /// By a descriptor.
+    /// By a pidfd, which becomes readable.
     Descriptor(Rc<Exit<P>>),
     /// By a thread, which calls `check_exit`.
     Thread,
-    /// It has exited, and its number is free.
+    /// It has exited, and its process ID is free.
     Exited,
 }
 
-/// Has `process` check for the exit of its child when there is one.
+/// Makes the loop call `check_exit` of `process` when its child has exited.
 pub(super) fn watch<P: ProcessProtocol>(
     process: &Rc<ProcessSource<P>>,
     core: &Rc<Core>,
@@ -178,8 +179,8 @@ fn watch_in_thread<P: ProcessProtocol>(
 }
 
 impl<P: ProcessProtocol> Exit<P> {
-    /// Sends a signal to the child, not to its number; says whether it was sent. `None`
-    /// once the descriptor is closed.
+    /// Sends a signal through the pidfd, so that it cannot reach another process; returns whether
+    /// it was sent. `None` once the pidfd is closed.
     pub(super) fn signal(&self, signal: Signal) -> Option<Result<bool, Errno>> {
         let registration = self.registration.borrow();
         child::signal_by_descriptor(registration.as_ref()?, signal)

@@ -1,4 +1,4 @@
-//! `Process`: handle on a child, for everything in the loop's thread but its own handlers.
+//! `Process`: handle on a child, for code of the loop's thread outside of its own handlers.
 
 use std::fmt;
 use std::rc::Rc;
@@ -13,13 +13,13 @@ use super::window_size::WindowSize;
 use crate::mailbox::{MailboxOwner, OwnerRef, handle_methods};
 use crate::signals::Signal;
 
-/// A handle on a child that runs: for other protocols, callbacks and timers, and for what a
-/// [`ProcessContext`] does not have.
+/// Handle on a child: for other protocols, callbacks and timers, and for methods that a
+/// [`ProcessContext`] does not have. [`spawn_process`](crate::ReactorHandle::spawn_process) and
+/// [`ProcessContext::process`] return it.
 ///
-/// Cheap to clone, and weak: dropping this does not end the child. Once that is over (it has
-/// exited, and all its pipes are closed), everything here gives [`ProcessError::Exited`], or
-/// does nothing if its aim was the end. From
-/// [`spawn_process`](crate::ReactorHandle::spawn_process) or [`ProcessContext::process`].
+/// Cheap to clone, and weak: dropping it does not end the child. Once the child has exited and
+/// all its pipes are closed, methods fail with [`ProcessError::Exited`]; those that end
+/// something do nothing.
 ///
 /// # Examples
 ///
@@ -69,7 +69,7 @@ impl<P: ProcessProtocol> Process<P> {
         self.source.get()
     }
 
-    /// The child's number in the system. It may be another process's when this one is gone.
+    /// The child's process ID. After its exit, the system may give it to another process.
     #[doc(alias = "id")]
     pub fn pid(&self) -> u32 {
         self.pid
@@ -79,7 +79,8 @@ impl<P: ProcessProtocol> Process<P> {
     ///
     /// # Errors
     ///
-    /// The child or that pipe is gone, or too much waits already. Nothing is taken then.
+    /// The child has ended, the pipe is closed, or too many bytes are buffered. Then none of
+    /// `bytes` is written.
     pub fn write(&self, bytes: impl AsRef<[u8]>) -> Result<(), ProcessError> {
         self.write_to_child(STDIN, bytes)
     }
@@ -92,7 +93,7 @@ impl<P: ProcessProtocol> Process<P> {
     ///
     /// # Examples
     ///
-    /// A child that takes its orders from descriptor 3:
+    /// A child that reads commands from descriptor 3:
     ///
     /// ```
     /// # use deferred::{Deferred, Trigger};
@@ -115,12 +116,12 @@ impl<P: ProcessProtocol> Process<P> {
         self.source()?.write(number, bytes.as_ref())
     }
 
-    /// Fires when everything that was written to the child's descriptor of this number has
-    /// gone: something long can be written piece by piece.
+    /// Fires when all bytes written to the child's descriptor of this number are sent. So long
+    /// output can be written piece by piece.
     ///
     /// # Errors
     ///
-    /// Through the Deferred: the pipe is closed, or gets closed before that.
+    /// Through the Deferred: the pipe is closed already, or is closed before that.
     ///
     /// # Examples
     ///
@@ -152,22 +153,22 @@ impl<P: ProcessProtocol> Process<P> {
         }
     }
 
-    /// Closes the child's standard input as soon as everything written so far has gone.
+    /// Closes the child's standard input when the bytes written so far are sent.
     ///
     /// # Errors
     ///
-    /// The child is gone, or that pipe is closed.
+    /// The child has ended, or the pipe is closed.
     #[doc(alias = "closeStdin")]
     pub fn close_stdin(&self) -> Result<(), ProcessError> {
         self.close_child_fd(STDIN)
     }
 
-    /// Closes the pipe of the child's standard output: the child gets an error, or a signal,
-    /// when it next writes to it.
+    /// Closes the pipe of the child's standard output: its next write fails with `EPIPE`, or kills
+    /// it with SIGPIPE.
     ///
     /// # Errors
     ///
-    /// The child is gone, or that pipe is closed.
+    /// The child has ended, or the pipe is closed.
     ///
     /// # Examples
     ///
@@ -194,18 +195,18 @@ impl<P: ProcessProtocol> Process<P> {
     ///
     /// # Errors
     ///
-    /// The child is gone, or that pipe is closed.
+    /// The child has ended, or the pipe is closed.
     #[doc(alias = "closeStderr")]
     pub fn close_stderr(&self) -> Result<(), ProcessError> {
         self.close_child_fd(STDERR)
     }
 
-    /// Closes the pipe of the child's descriptor of this number: one that is written to as
-    /// soon as everything has gone.
+    /// Closes the pipe of the child's descriptor of this number; a pipe that the parent writes is
+    /// closed when the bytes written so far are sent.
     ///
     /// # Errors
     ///
-    /// The child is gone, or has no open pipe of this number.
+    /// The child has ended, or has no open pipe of this number.
     #[doc(alias = "closeChildFD")]
     pub fn close_child_fd(&self, number: i32) -> Result<(), ProcessError> {
         self.source()?.close(number)
@@ -254,25 +255,25 @@ impl<P: ProcessProtocol> Process<P> {
         }
     }
 
-    /// Sets the size of the child's terminal: a window was resized. The programs in its foreground
-    /// get a `SIGWINCH`.
+    /// Sets the window size of the child's terminal. The programs in its foreground get a
+    /// `SIGWINCH`.
     ///
     /// # Errors
     ///
-    /// The child is gone; it has no terminal ([`Command::pty`](crate::Command::pty)), or that
-    /// is closed.
+    /// The child has ended; it has no terminal ([`Command::pty`](crate::Command::pty)), or its
+    /// terminal is closed.
     #[doc(alias = "setWindowSize")]
     #[doc(alias = "TIOCSWINSZ")]
     pub fn set_window_size(&self, size: WindowSize) -> Result<(), ProcessError> {
         self.source()?.set_window_size(size)
     }
 
-    /// Reads nothing from the child until [`resume_reading`](Self::resume_reading): the child
-    /// has to wait when its pipes are full.
+    /// Stops reading from the child until [`resume_reading`](Self::resume_reading). The child
+    /// blocks in its writes when its pipes are full.
     ///
     /// # Errors
     ///
-    /// The child is gone.
+    /// The child has ended.
     #[doc(alias = "pauseProducing")]
     pub fn pause_reading(&self) -> Result<(), ProcessError> {
         self.source()?.set_paused(true);
@@ -283,7 +284,7 @@ impl<P: ProcessProtocol> Process<P> {
     ///
     /// # Errors
     ///
-    /// The child is gone.
+    /// The child has ended.
     #[doc(alias = "resumeProducing")]
     pub fn resume_reading(&self) -> Result<(), ProcessError> {
         self.source()?.set_paused(false);

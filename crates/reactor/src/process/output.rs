@@ -15,7 +15,7 @@ use super::protocol::ProcessProtocol;
 use crate::handle::ReactorHandle;
 
 impl Command {
-    /// Runs the program. The Deferred gives its output and exit status, once it has exited and
+    /// Runs the program. The Deferred fires with its output and exit status when it has exited and
     /// its pipes are closed. (Twisted: `getProcessOutputAndValue`.)
     ///
     /// By default, its standard input is `/dev/null`. A pipe that was set to be written to ends
@@ -54,7 +54,7 @@ impl Command {
         self.collect(reactor, true)
     }
 
-    /// Runs the program. The Deferred gives its exit status, once it has exited. (Twisted:
+    /// Runs the program. The Deferred fires with its exit status when it has exited. (Twisted:
     /// `getProcessValue`.)
     ///
     /// By default, it inherits the standard input, output and error of this process. What it
@@ -101,7 +101,8 @@ impl Command {
                 output
             }
             Err(error) => {
-                // Its trigger was dropped with `collecting`: the error replaces `Abandoned`.
+                // The trigger was dropped with `collecting`, so the Deferred has failed with
+                // `Abandoned`; the error replaces that.
                 output.ignore();
                 fail(error)
             }

@@ -1,5 +1,5 @@
-//! Pipe of a child, or one direction of its terminal: read from, or written to through a
-//! buffer.
+//! Pipe of a child, or one direction of its terminal: the parent reads it, or writes to it
+//! through a buffer.
 
 use std::cell::RefCell;
 use std::io;
@@ -33,15 +33,16 @@ pub(super) struct Pipe<P: ProcessProtocol> {
     out: RefCell<Output>,
 }
 
-/// State of a pipe that is written to.
+/// State of a pipe that the parent writes.
 #[derive(Default)]
 struct Output {
     bytes: OutBuffer,
-    /// The pipe is full: the poller says when it has room.
+    /// Set when a write finds the pipe full; cleared when the poller reports room, and in `push`
+    /// before its attempt.
     is_blocked: bool,
-    /// The pipe is closed when everything is written.
+    /// Set by `close_in_order`: the pipe is closed when the buffer is empty. Never cleared.
     is_closing: bool,
-    /// The last byte was no line feed: set and cleared by each `push`.
+    /// Whether the last byte was not a line feed: set or cleared by each `push`.
     is_within_line: bool,
     waiters: WaitList<()>,
 }
@@ -85,14 +86,15 @@ impl<P: ProcessProtocol> Pipe<P> {
         self.is_written_to() && !self.out.borrow().is_closing
     }
 
-    /// Has `bytes` written when the process is settled: however many they are, if no more
-    /// than `limit` waits before them.
+    /// Appends `bytes` to the buffer, which `flush` writes when the process is settled. Errs if
+    /// more than `limit` bytes are buffered already; the size of `bytes` does not count.
     pub(super) fn push(&self, bytes: &[u8], limit: usize) -> Result<(), ProcessError> {
         if !self.takes_bytes() {
             return Err(self.no_pipe());
         }
         if self.out.borrow().bytes.waiting() > limit {
-            // The child may have made room since the pipe was full.
+            // The child may have made room since the last write, so one is tried before the
+            // refusal.
             self.out.borrow_mut().is_blocked = false;
             self.flush();
             if !self.takes_bytes() || self.registration.borrow().is_none() {
@@ -126,7 +128,7 @@ impl<P: ProcessProtocol> Pipe<P> {
         self.is_terminal
     }
 
-    /// Whether something waits to be written.
+    /// Whether the buffer has unwritten bytes.
     pub(super) fn has_unwritten(&self) -> bool {
         self.out.borrow().bytes.waiting() > 0
     }
@@ -138,8 +140,8 @@ impl<P: ProcessProtocol> Pipe<P> {
         }
     }
 
-    /// Closes it as [`close_in_order`](Self::close_in_order) does; a terminal is told that the
-    /// input ends, which closing it does not tell.
+    /// Closes the pipe like [`close_in_order`](Self::close_in_order). To a terminal, it first writes
+    /// the end-of-file character, because closing does not end the child's input there.
     pub(super) fn end_input(&self) {
         if self.is_terminal
             && self.takes_bytes()
@@ -147,14 +149,15 @@ impl<P: ProcessProtocol> Pipe<P> {
         {
             let end = [pty::end_of_file(registration); 2];
             let mut out = self.out.borrow_mut();
-            // Within a line, the first one has that line delivered.
+            // Within a line, the first character only delivers the line; the second ends the
+            // input.
             let count = 1 + usize::from(out.is_within_line);
             out.bytes.push(&end[..count], &self.core);
         }
         self.close_in_order();
     }
 
-    /// Closes it: at once if it is read from, else when all is written.
+    /// Closes the pipe: at once if the parent reads it, else when the buffer is written.
     pub(super) fn close_in_order(&self) {
         match self.direction {
             Direction::Read => self.close(),
@@ -162,7 +165,7 @@ impl<P: ProcessProtocol> Pipe<P> {
         }
     }
 
-    /// Writes what waits, as far as the child takes it.
+    /// Writes the buffer, until the pipe is full.
     pub(super) fn flush(&self) {
         if self.direction == Direction::Read {
             return;
@@ -253,7 +256,7 @@ impl<P: ProcessProtocol> Pipe<P> {
         self.process.has_lost(self);
     }
 
-    /// Sets the poller's interest to what the pipe waits for.
+    /// Updates the poller's interest: readable, writable, or none.
     pub(super) fn update_interest(&self) {
         let set = match &*self.registration.borrow() {
             None => Ok(()),
@@ -268,7 +271,7 @@ impl<P: ProcessProtocol> Pipe<P> {
             },
         };
         if let Err(error) = set {
-            tracing::error!(target: "reactor", %error, "a pipe cannot be watched");
+            tracing::error!(target: "reactor", %error, "cannot watch a pipe of a child");
             self.close();
             self.process.touch();
         }

@@ -7,14 +7,14 @@ use deferred::Result;
 use super::context::ProcessContext;
 use super::error::ProcessEnded;
 
-/// What is to happen when a child writes something, and when it exits.
+/// Handlers of a child: for its output, the end of its pipes, and its exit.
 ///
-/// The reactor owns it and calls its handlers, one at a time, with a [`ProcessContext`]
-/// through which it writes, signals, waits and schedules. No handler is ever called
+/// The reactor owns the protocol and calls its handlers, one at a time, with a
+/// [`ProcessContext`], which writes, signals, waits and schedules. No handler is ever called
 /// while another one of the same protocol runs.
 ///
-/// A handler that returns an `Err` or panics is logged, and the pipes are closed: a child
-/// mostly ends then. It is still waited for.
+/// If a handler returns an `Err` or panics, the failure is logged, and the pipes are closed. Most
+/// programs end when their pipes are closed; the reactor still waits for the exit.
 ///
 /// # Examples
 ///
@@ -89,9 +89,9 @@ pub trait ProcessProtocol: Sized + 'static {
         Ok(())
     }
 
-    /// The child has written to the descriptor of this number. Unless this is overridden,
-    /// that goes on to [`out_received`](Self::out_received) and
-    /// [`err_received`](Self::err_received), and what is written to others is dropped.
+    /// The child has written to the descriptor of this number. The default implementation calls
+    /// [`out_received`](Self::out_received) for 1 and [`err_received`](Self::err_received) for 2,
+    /// and drops the output of others.
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ pub trait ProcessProtocol: Sized + 'static {
     ///
     /// # Examples
     ///
-    /// A child that reports how far it is to descriptor 3:
+    /// A child that reports its progress at descriptor 3:
     ///
     /// ```
     /// # use deferred::{Deferred, Trigger};
@@ -142,8 +142,7 @@ pub trait ProcessProtocol: Sized + 'static {
         }
     }
 
-    /// Nothing more can be written to the child's standard input: either side has closed
-    /// it.
+    /// The pipe of the child's standard input is closed, by either side.
     ///
     /// # Errors
     ///
@@ -153,7 +152,7 @@ pub trait ProcessProtocol: Sized + 'static {
         Ok(())
     }
 
-    /// Nothing more comes from the child's standard output.
+    /// The child's standard output is closed, by either side.
     ///
     /// # Errors
     ///
@@ -163,7 +162,7 @@ pub trait ProcessProtocol: Sized + 'static {
         Ok(())
     }
 
-    /// Nothing more comes from the child's standard error.
+    /// The child's standard error is closed, by either side.
     ///
     /// # Errors
     ///
@@ -173,8 +172,8 @@ pub trait ProcessProtocol: Sized + 'static {
         Ok(())
     }
 
-    /// The pipe at the descriptor of this number is closed. Unless this is overridden,
-    /// one of the three above is called for 0, 1 and 2.
+    /// The pipe at the descriptor of this number is closed. The default implementation calls one
+    /// of the three methods above for 0, 1 and 2.
     ///
     /// # Errors
     ///
@@ -192,11 +191,11 @@ pub trait ProcessProtocol: Sized + 'static {
         }
     }
 
-    /// The child has exited. What it has written before may still come, and what it has
-    /// left running may go on to write. The status is `None` if it is unknown; see
-    /// [`ProcessEnded::StatusUnknown`].
+    /// The child has exited. Output that it has written before may still arrive, and programs
+    /// that it has started may go on to write to its pipes. The status is `None` if it is
+    /// unknown; see [`ProcessEnded::StatusUnknown`].
     ///
-    /// A protocol that does not wait for that closes the pipes here
+    /// A protocol that does not wait for such output closes the pipes here
     /// ([`lose_connection`](ProcessContext::lose_connection)).
     ///
     /// # Errors
@@ -205,7 +204,7 @@ pub trait ProcessProtocol: Sized + 'static {
     ///
     /// # Examples
     ///
-    /// Looks at the status at once, although something may still be written:
+    /// Looks at the status at once, although output may still arrive:
     ///
     /// ```
     /// # use deferred::{Deferred, Trigger};
@@ -236,8 +235,8 @@ pub trait ProcessProtocol: Sized + 'static {
         Ok(())
     }
 
-    /// The child has exited, and all its pipes are closed. Called once, last, whatever
-    /// happened.
+    /// The child has exited, and all its pipes are closed; or the reactor was stopped. Called once,
+    /// last.
     fn process_ended(&mut self, cx: &mut ProcessContext<'_, Self>, ended: ProcessEnded) {
         let _ = (cx, ended);
     }

@@ -1,4 +1,4 @@
-//! Event source of a child: its pipes and its exit, and which handler is called when.
+//! Event source of a child: its pipes, its exit, and the order of its handlers.
 //!
 //! ```text
 //!  start ──▶ connection_made ──▶ child_data_received* ──▶ process_ended
@@ -37,18 +37,18 @@ pub(super) const STDERR: i32 = 2;
 impl ReactorHandle {
     /// Runs a program as a child process. `protocol` gets its output and its exit status.
     ///
-    /// It is reaped when it exits, without being asked for. Where `SIGCHLD` is ignored, the system
-    /// does that, and the status is unknown
+    /// The reactor reaps the child when it exits. If `SIGCHLD` is ignored, the system does, and
+    /// the status is unknown
     /// ([`ProcessEnded::StatusUnknown`](crate::ProcessEnded::StatusUnknown)). If the reactor is stopped or
-    /// dropped first, its pipes are closed and it is not killed. Most programs that read or write
-    /// those pipes end then; another one runs on, and a thread waits for it.
+    /// dropped first, the pipes are closed, and the child is not killed: a thread reaps it when it
+    /// exits.
     ///
     /// # Errors
     ///
-    /// The program cannot be run: it is not there, or not to be executed; the working
-    /// directory is not there; the map of descriptors makes no sense; there are no
-    /// descriptors or processes left; or the reactor is gone. A
-    /// [test reactor](crate::testing) runs no programs, and refuses each.
+    /// The program cannot be run: it does not exist or is not executable; the working directory
+    /// does not exist; the descriptors of the command are invalid; the limit of descriptors or
+    /// processes is reached; or the reactor is gone. A [test reactor](crate::testing) refuses all
+    /// programs.
     ///
     /// # Examples
     ///
@@ -109,7 +109,7 @@ pub(crate) struct ProcessSource<P: ProcessProtocol> {
     is_paused: Cell<bool>,
     /// All pipes are to be closed: set by `close_all`, never cleared.
     is_closing: Cell<bool>,
-    /// Pipes that are closed, which was not yet reported to the protocol.
+    /// Closed pipes of which the protocol has not heard yet.
     lost: RefCell<VecDeque<i32>>,
     exited: Cell<Exited>,
     is_abandoned: Cell<bool>,
@@ -134,7 +134,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
     ) -> io::Result<Rc<Self>> {
         let timeout = command.timeout;
         let max_buffered = command.max_buffered;
-        core.require_system("a test reactor runs no programs")?;
+        core.require_system("a test reactor runs no programs; use a `Reactor`")?;
         let Spawned { child, ends, input } = command.spawn()?;
         let child = ChildHandle::new(child);
         let source = Rc::new_cyclic(|me: &Weak<Self>| Self {
@@ -290,7 +290,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
 
     pub(super) fn kill(&self) {
         if let Err(ProcessError::Io(error)) = self.signal(Signal::KILL) {
-            tracing::warn!(target: "reactor", pid = self.pid, %error, "a child cannot be killed");
+            tracing::warn!(target: "reactor", pid = self.pid, %error, "cannot kill a child");
         }
     }
 

@@ -32,11 +32,15 @@ impl Command {
         }
         for (number, wanted) in self.descriptors {
             let theirs = match wanted {
-                _ if number < 0 => return Err(invalid("no descriptor has a negative number")),
+                _ if number < 0 => {
+                    return Err(invalid("the number of a descriptor must not be negative"));
+                }
                 ChildFd::Inherit if is_standard(number) => Stdio::inherit().into(),
                 ChildFd::Null if is_standard(number) => Stdio::null().into(),
                 ChildFd::Inherit | ChildFd::Null => {
-                    return Err(invalid("only 0, 1 and 2 can be inherited or null"));
+                    return Err(invalid(
+                        "only 0, 1 and 2 can be `Inherit` or `Null`; pass others as open files",
+                    ));
                 }
                 ChildFd::Read => {
                     let (reader, writer) = io::pipe()?;
@@ -122,20 +126,20 @@ impl Command {
     }
 }
 
-/// Calls `spawn`, which panics if the program cannot be run and the status of the child that
-/// has said so is lost: where `SIGCHLD` is ignored.
+/// Calls std's `spawn`, and contains its panic: if the program cannot be run, std waits for the
+/// forked child, and panics if its status is lost because `SIGCHLD` is ignored.
 fn contained(spawn: impl FnOnce() -> io::Result<process::Child>) -> io::Result<process::Child> {
     Failure::catch(spawn).unwrap_or_else(|_panic| {
         Err(io::Error::other(
-            "the program could not be run; why is lost, as SIGCHLD is ignored",
+            "the program could not be run; the reason is lost, because SIGCHLD is ignored",
         ))
     })
 }
 
-/// Uses the numbers that descriptors are to have in the child, if they are free here, until
-/// it is run. Else the pipe by which the child says that the program cannot be run might
-/// get one of them, and the child would not be heard. (It still might if another thread
-/// closes one of these numbers just then.)
+/// Occupies the numbers that descriptors get in the child, if they are free in the parent, until
+/// the program runs. Otherwise the pipe by which std's child reports that the program cannot be
+/// run might have one of these numbers, and be overwritten. (It still can if another thread
+/// closes one of the numbers at that moment.)
 fn keep_free(mappings: &[FdMapping]) -> io::Result<Vec<OwnedFd>> {
     let used = mappings.iter().map(|mapping| {
         let number = mapping.child_fd;
@@ -152,7 +156,7 @@ fn is_standard(number: i32) -> bool {
     (0..=2).contains(&number)
 }
 
-/// What the child gets.
+/// The child's end of a descriptor.
 enum ChildEnd {
     Standard(Stdio),
     Descriptor(OwnedFd),
@@ -185,7 +189,7 @@ impl ChildEnd {
     }
 }
 
-/// This side's end of a pipe.
+/// The parent's end of a pipe.
 pub(super) struct ParentEnd {
     /// The number of the other end, in the child.
     pub(super) number: i32,

@@ -1,4 +1,4 @@
-//! Event source of a datagram port: its socket, and which handler is called when.
+//! Event source of a datagram port: reads its socket, and calls its handlers.
 //!
 //! ```text
 //!  start ──▶ start_protocol ──▶ datagram_received* ──▶ stop_protocol

@@ -1,4 +1,4 @@
-//! `Arguments`: what stands behind the prefix of an endpoint description.
+//! `Arguments`: the arguments of an endpoint description, after its prefix.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -12,7 +12,7 @@ type Result<T> = std::result::Result<T, EndpointError>;
 
 /// The arguments of an endpoint description, which the function given to
 /// [`EndpointParser::with_client`] or [`with_server`](EndpointParser::with_server) takes out one
-/// by one. What is left when it returns is an error.
+/// by one. An argument that is left when it returns is an error.
 ///
 /// An argument is found by its keyword (`port=80`), or, if it was given without one, by its
 /// position: [`take`](Self::take) looks for the keyword first, then takes the next of those
@@ -38,7 +38,7 @@ type Result<T> = std::result::Result<T, EndpointError>;
 /// ```
 pub struct Arguments<'a> {
     parser: &'a EndpointParser,
-    /// Those that are left, in the order in which they were given.
+    /// The arguments that were not taken yet, in their order.
     left: Vec<Token>,
 }
 
@@ -50,8 +50,8 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    /// The parser at work: for an endpoint over another one, whose description is an argument
-    /// or the [`rest`](Self::rest).
+    /// The parser that is running, for an endpoint over another one whose description is an
+    /// argument or the [`rest`](Self::rest).
     pub fn parser(&self) -> &'a EndpointParser {
         self.parser
     }
@@ -62,14 +62,17 @@ impl<'a> Arguments<'a> {
             .or_else(|| self.take_where(|token| token.name.is_none()))
     }
 
-    /// The same; without it, the description is wrong.
+    /// Takes the argument `name`, which is required.
     ///
     /// # Errors
     ///
-    /// It is not there.
+    /// The argument is missing.
     pub fn require(&mut self, name: &str) -> Result<String> {
         self.take(name).ok_or_else(|| {
-            EndpointError::new(EndpointErrorKind::Missing, format!("it has no {name}"))
+            EndpointError::new(
+                EndpointErrorKind::Missing,
+                format!("it has no {name}, which is required"),
+            )
         })
     }
 
@@ -78,35 +81,34 @@ impl<'a> Arguments<'a> {
         self.take_where(|token| token.name.as_deref() == Some(name))
     }
 
-    /// The number that is the argument with the keyword `name`, or `None` if there is no
-    /// such argument.
+    /// Takes the argument with the keyword `name`, as a number; `None` if it is missing.
     ///
     /// # Errors
     ///
-    /// It is no number, or none of `range`.
+    /// The value is not a number within `range`.
     pub fn number(&mut self, name: &str, range: RangeInclusive<u32>) -> Result<Option<u32>> {
         self.keyword(name)
             .map(|value| number(name, &value, range))
             .transpose()
     }
 
-    /// The port number that is the argument `name`, by keyword or position.
+    /// Takes the argument `name`, by keyword or position, as a port number.
     ///
     /// # Errors
     ///
-    /// It is not there, or no number that fits into 16 bits.
+    /// The argument is missing, or not a number from 0 to 65535.
     pub fn port(&mut self, name: &str) -> Result<u16> {
         let value = self.require(name)?;
         let number = number(name, &value, 0..=u16::MAX.into())?;
         Ok(u16::try_from(number).unwrap_or(u16::MAX))
     }
 
-    /// The flag that is the argument with the keyword `name`: `1`, `true` or `yes`, `0`, `false`
-    /// or `no`.
+    /// Takes the argument with the keyword `name`, as a flag: `1`, `true` or `yes`; `0`, `false` or
+    /// `no`. `None` if it is missing.
     ///
     /// # Errors
     ///
-    /// It is something else.
+    /// The value is none of these.
     pub fn flag(&mut self, name: &str) -> Result<Option<bool>> {
         let Some(value) = self.keyword(name) else {
             return Ok(None);
@@ -114,16 +116,20 @@ impl<'a> Arguments<'a> {
         match value.to_ascii_lowercase().as_str() {
             "1" | "true" | "yes" => Ok(Some(true)),
             "0" | "false" | "no" => Ok(Some(false)),
-            _ => Err(EndpointError::bad_value(name, &value, "is neither 1 nor 0")),
+            _ => Err(EndpointError::bad_value(
+                name,
+                &value,
+                "is not a flag: expected 1 or 0",
+            )),
         }
     }
 
-    /// The time that is the argument with the keyword `name`, in seconds, perhaps with a
-    /// fraction.
+    /// Takes the argument with the keyword `name`, as a time in seconds, which may have a fraction.
+    /// `None` if it is missing.
     ///
     /// # Errors
     ///
-    /// It is no number, or negative.
+    /// The value is not a number, or negative.
     pub fn seconds(&mut self, name: &str) -> Result<Option<Duration>> {
         let Some(value) = self.keyword(name) else {
             return Ok(None);
@@ -139,8 +145,8 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    /// Takes all that is left, as a description of its own: for an endpoint over another
-    /// one, as in `haproxy:tcp:8080`.
+    /// Takes all arguments that are left, as one description: for an endpoint over another one,
+    /// as in `haproxy:from=any:tcp:8080`.
     pub fn rest(&mut self) -> String {
         let pieces = self.left.drain(..).map(|Token { name, value }| match name {
             Some(name) => format!("{}={}", quote(&name), quote(&value)),
@@ -154,14 +160,14 @@ impl<'a> Arguments<'a> {
         Some(self.left.remove(at).value)
     }
 
-    /// Errs if there is something left.
+    /// Errs if an argument is left.
     pub(super) fn finish(self) -> Result<()> {
         let Some(token) = self.left.into_iter().next() else {
             return Ok(());
         };
         let message = match token.name {
-            Some(name) => format!("the argument {name:?} is not known, or is given twice"),
-            None => format!("there is an argument too many, {:?}", token.value),
+            Some(name) => format!("the argument {name:?} is unknown, or is given twice"),
+            None => format!("the argument {:?} is one too many", token.value),
         };
         Err(EndpointError::new(EndpointErrorKind::Unexpected, message))
     }
@@ -180,7 +186,7 @@ fn number(name: &str, value: &str, range: RangeInclusive<u32>) -> Result<u32> {
 
 impl fmt::Debug for Arguments<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not their values: one may be a password.
+        // Without the values: one may be a password.
         f.debug_struct("Arguments")
             .field("left", &self.left.len())
             .finish_non_exhaustive()

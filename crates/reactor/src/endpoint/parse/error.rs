@@ -1,9 +1,9 @@
-//! Why an endpoint description cannot be used.
+//! `EndpointError`: why an endpoint description is invalid.
 
 use std::error::Error;
 use std::fmt;
 
-/// Why an endpoint description cannot be used: see [`EndpointParser`](super::EndpointParser).
+/// Error of an endpoint description: see [`EndpointParser`](super::EndpointParser).
 ///
 /// # Examples
 ///
@@ -42,17 +42,16 @@ pub struct EndpointError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EndpointErrorKind {
-    /// The parser has no endpoint of that prefix, or none for this side: see the message, which
-    /// names those there are.
+    /// The parser does not know the prefix, or not for this side (client or server). The message
+    /// lists the known ones.
     UnknownPrefix,
-    /// An argument that the endpoint needs is not there.
+    /// A required argument is missing.
     Missing,
-    /// There is an argument too many, or one whose keyword the endpoint does not know, or the
-    /// same one twice.
+    /// An argument is one too many, has an unknown keyword, or is given twice.
     Unexpected,
-    /// The value of an argument cannot be used.
+    /// The value of an argument is invalid.
     BadValue,
-    /// The text ends behind a backslash.
+    /// The text ends with a backslash that escapes nothing.
     BadEscape,
 }
 
@@ -65,8 +64,8 @@ impl EndpointError {
         }
     }
 
-    /// The value of the argument `name` cannot be used. The parser adds the description
-    /// that it stands in.
+    /// Makes the error of an invalid value of the argument `name`. The parser adds the description
+    /// that contains it.
     ///
     /// # Examples
     ///
@@ -89,7 +88,7 @@ impl EndpointError {
         self
     }
 
-    /// What kind of error it is.
+    /// The kind of error.
     pub fn kind(&self) -> EndpointErrorKind {
         self.kind
     }

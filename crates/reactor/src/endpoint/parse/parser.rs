@@ -1,4 +1,4 @@
-//! `EndpointParser`: the prefixes that are known, each with the function that makes an endpoint.
+//! `EndpointParser`: the known prefixes, each with the function that makes its endpoint.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,12 +15,12 @@ type Make<E> = Rc<dyn Fn(&mut Arguments<'_>) -> Result<E>>;
 type Client = Box<dyn ClientEndpoint>;
 type Server = Box<dyn ServerEndpoint>;
 
-/// Makes endpoints of their descriptions, which are what a configuration file or a command line
-/// has: `tcp:8080`, `unix:/run/service.sock`. (Twisted: `clientFromString`, `serverFromString`.)
+/// Makes endpoints from descriptions, as in a configuration file or on a command line: `tcp:8080`,
+/// `unix:/run/service.sock`. (Twisted: `clientFromString`, `serverFromString`.)
 ///
 /// A description is a prefix and its arguments, separated by colons. An argument may have a
-/// keyword (`timeout=5`); without one, it is known by its position. A backslash takes the
-/// meaning from the character behind it: see [`quote`](super::quote).
+/// keyword (`timeout=5`); without one, it is known by its position. A backslash
+/// escapes the character behind it: see [`quote`](super::quote).
 ///
 /// | server | |
 /// |---|---|
@@ -40,9 +40,8 @@ type Server = Box<dyn ServerEndpoint>;
 /// | `stdio:` | standard input and output |
 /// | `fd:NUMBER`, `fd:IN:OUT` | an inherited connection: one socket, or two pipes |
 ///
-/// A parser is a value. Other crates add their prefixes to it (`tls:` of `reactor-tls` is one), and so may you.
-/// There is no global list, so that one part of a program cannot change what another part
-/// understands.
+/// A parser is a value. Other crates add their prefixes to it (`reactor-tls` adds `tls:`), and so
+/// may you. No list is global, so one part of a program cannot change the prefixes of another.
 ///
 /// # Examples
 ///
@@ -67,7 +66,7 @@ pub struct EndpointParser {
 }
 
 impl EndpointParser {
-    /// No prefix: for a program that lets its users choose among few.
+    /// A parser without prefixes: for a program that allows its users a few of its choice.
     pub fn empty() -> Self {
         Self {
             clients: BTreeMap::new(),
@@ -75,12 +74,12 @@ impl EndpointParser {
         }
     }
 
-    /// Adds a prefix for clients, or replaces it. `make` takes what it needs from the arguments;
-    /// one that is left over makes the description an error.
+    /// Adds a prefix for clients, or replaces it. `make` takes its arguments; one that it leaves
+    /// makes the description an error.
     ///
     /// # Examples
     ///
-    /// A service that is known by a name:
+    /// A prefix for services by name:
     ///
     /// ```
     /// # use reactor::{Protocol, Raw, testing::TestReactor};
@@ -114,7 +113,7 @@ impl EndpointParser {
         self
     }
 
-    /// The same for servers.
+    /// Adds a prefix for servers, or replaces it: see [`with_client`](Self::with_client).
     #[must_use = "the parser with the prefix is what this gives"]
     pub fn with_server(
         mut self,
@@ -125,21 +124,21 @@ impl EndpointParser {
         self
     }
 
-    /// The client that `description` describes.
+    /// Makes the client endpoint of `description`.
     ///
     /// # Errors
     ///
-    /// The prefix is unknown, or the arguments are not those that it takes.
+    /// The prefix is unknown, or an argument is missing, unknown or invalid.
     #[doc(alias = "clientFromString")]
     pub fn client(&self, description: &str) -> Result<Client> {
         self.make(&self.clients, "client", description)
     }
 
-    /// The server that `description` describes.
+    /// Makes the server endpoint of `description`.
     ///
     /// # Errors
     ///
-    /// The prefix is unknown, or the arguments are not those that it takes.
+    /// The prefix is unknown, or an argument is missing, unknown or invalid.
     #[doc(alias = "serverFromString")]
     pub fn server(&self, description: &str) -> Result<Server> {
         self.make(&self.servers, "server", description)
@@ -156,13 +155,15 @@ impl EndpointParser {
     fn make<E>(&self, known: &BTreeMap<String, Make<E>>, side: &str, text: &str) -> Result<E> {
         let made = || {
             let (prefix, tokens) = tokenize(text).ok_or_else(|| {
-                let message = "it ends behind a backslash".to_owned();
+                let message = "it ends with a backslash that escapes nothing; write `\\\\` for one"
+                    .to_owned();
                 EndpointError::new(EndpointErrorKind::BadEscape, message)
             })?;
             let make = known.get(&prefix).ok_or_else(|| {
                 let names: Vec<_> = known.keys().map(String::as_str).collect();
                 let names = names.join(", ");
-                let message = format!("no {side} has the prefix {prefix:?}; there are: {names}");
+                let message =
+                    format!("no {side} has the prefix {prefix:?}; known prefixes are: {names}");
                 EndpointError::new(EndpointErrorKind::UnknownPrefix, message)
             })?;
             let mut arguments = Arguments::new(self, tokens);

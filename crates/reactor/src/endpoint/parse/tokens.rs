@@ -30,12 +30,12 @@ pub(super) fn tokenize(text: &str) -> Option<(String, Vec<Token>)> {
     tokens.push(Token { name, value });
     let mut tokens = tokens.into_iter();
     let first = tokens.next()?;
-    // A description is known by its first word, which has no keyword.
+    // The first word is the prefix; a `=` in it does not make a keyword.
     let prefix = match first.name {
         None => first.value,
         Some(name) => format!("{name}={}", first.value),
     };
-    // `stdio:` has no argument, and not an empty one.
+    // `stdio:` has no argument, rather than one empty argument.
     let mut rest: Vec<_> = tokens.collect();
     if let [only] = &rest[..]
         && only.name.is_none()
@@ -46,7 +46,7 @@ pub(super) fn tokenize(text: &str) -> Option<(String, Vec<Token>)> {
     Some((prefix, rest))
 }
 
-/// Escapes what has a meaning in a description (`\`, `:` and `=`), so that `argument` is one
+/// Escapes the special characters of a description (`\`, `:` and `=`), so that `argument` is one
 /// value in it.
 ///
 /// # Examples

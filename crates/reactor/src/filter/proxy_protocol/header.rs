@@ -1,4 +1,4 @@
-//! PROXY headers of both versions, read from bytes.
+//! Parser of PROXY headers, versions 1 and 2.
 
 use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -8,15 +8,16 @@ use std::path::PathBuf;
 use super::text;
 use crate::address::{Address, UnixAddress};
 
-/// What a header of version 2 begins with: nothing that a server could take for a request.
+/// Signature of version 2. By design, no server takes it for a request.
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
-/// Signature, version and command, family and protocol, length.
+/// Length of signature (12), version and command (1), family and protocol (1), length field (2).
 const FIXED_LENGTH: usize = 16;
-/// Of what follows these: enough for every address and all that senders add to it.
+/// Maximum length of the part behind the fixed one: addresses and extensions. The longest
+/// address, of a UNIX socket, takes 216 bytes.
 const MAX_LENGTH: usize = 4096;
 const UNIX_PATH_LENGTH: usize = 108;
 
-/// What a PROXY header says.
+/// Contents of a PROXY header.
 ///
 /// # Examples
 ///
@@ -34,14 +35,14 @@ const UNIX_PATH_LENGTH: usize = 108;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProxyHeader {
-    /// Which version of the protocol it is written in.
+    /// The version of the header.
     pub version: ProxyVersion,
-    /// The client's address. `None` if the sender does not say: it checks whether the server
-    /// lives, or does not know. The peer is the sender itself then.
+    /// The client's address. `None` if the header has none: the sender makes a health check
+    /// (`LOCAL`), or does not know the address (`UNKNOWN`). Then the peer is the sender itself.
     pub source: Option<Address>,
     /// The address that the client has connected to.
     pub destination: Option<Address>,
-    /// What else the sender has said: types and values, in their order. Version 2 only.
+    /// Extensions (TLVs) of version 2: types and values, in their order.
     pub extensions: Vec<(u8, Vec<u8>)>,
 }
 
@@ -73,14 +74,14 @@ pub enum ProxyVersion {
     V2,
 }
 
-/// What was found at the beginning of a connection.
+/// Result of parsing the beginning of a connection.
 #[derive(Debug)]
 pub(super) enum Parsed {
     /// A header, and its length.
     Header(ProxyHeader, usize),
-    /// So far, it may be one.
+    /// The input so far is the beginning of a header.
     Incomplete,
-    /// None.
+    /// No header, with the reason.
     Bad(&'static str),
 }
 
@@ -96,26 +97,28 @@ pub(super) fn parse(input: &[u8]) -> Parsed {
     if common(text::PREFIX) {
         return text::parse(input);
     }
-    Parsed::Bad("the connection does not begin with a PROXY header")
+    Parsed::Bad("expected a PROXY header at the beginning of the connection")
 }
 
 fn parse_binary(input: &[u8]) -> Parsed {
     let length = usize::from(u16::from_be_bytes([input[14], input[15]]));
     if length > MAX_LENGTH {
-        return Parsed::Bad("the header is longer than 4 KiB");
+        return Parsed::Bad("the addresses and extensions are longer than 4 KiB");
     }
     let command = match input[12] {
         0x20 => Command::Local,
         0x21 => Command::Proxy,
-        other if other >> 4 != 2 => return Parsed::Bad("the version is neither 1 nor 2"),
-        _ => return Parsed::Bad("the command is unknown"),
+        other if other >> 4 != 2 => {
+            return Parsed::Bad("expected version 2 behind the binary signature");
+        }
+        _ => return Parsed::Bad("expected the command LOCAL or PROXY"),
     };
     let Some(body) = input[FIXED_LENGTH..].get(..length) else {
         return Parsed::Incomplete;
     };
     match read_body(command, input[13], body) {
         Some(header) => Parsed::Header(header, FIXED_LENGTH + length),
-        None => Parsed::Bad("the addresses or what follows them are cut off"),
+        None => Parsed::Bad("the addresses or extensions are cut off"),
     }
 }
 
@@ -126,15 +129,15 @@ enum Command {
     Proxy,
 }
 
-/// `None` if it is shorter than it has to be.
+/// Reads addresses and extensions. `None` if `body` is too short for them.
 fn read_body(command: Command, family: u8, body: &[u8]) -> Option<ProxyHeader> {
     let mut header = ProxyHeader::new(ProxyVersion::V2);
     if command == Command::Local {
-        // Whatever it says besides is to be ignored.
+        // By the specification, the addresses of a `LOCAL` header are ignored.
         return Some(header);
     }
     let mut body = body;
-    // Datagrams (2 in the lower half) that are passed on by a stream are theirs to tell of.
+    // The lower half is the protocol of the client: 1 is a stream, 2 a datagram; both are accepted.
     let (source, destination) = match family >> 4 {
         1 => {
             let [one, other] = [take::<4>(&mut body)?, take::<4>(&mut body)?];
@@ -157,7 +160,7 @@ fn read_body(command: Command, family: u8, body: &[u8]) -> Option<ProxyHeader> {
             let other = take::<UNIX_PATH_LENGTH>(&mut body)?;
             (unix(&one), unix(&other))
         }
-        // Unspecified, or new: the sender's own address is all there is.
+        // AF_UNSPEC, or a family that is not known here: the header gives no address.
         _ => return Some(header),
     };
     header.source = Some(source);
@@ -172,7 +175,7 @@ fn read_body(command: Command, family: u8, body: &[u8]) -> Option<ProxyHeader> {
     Some(header)
 }
 
-/// Takes `N` bytes off the front.
+/// Splits `N` bytes off the front.
 fn take<const N: usize>(body: &mut &[u8]) -> Option<[u8; N]> {
     let (taken, rest) = body.split_first_chunk()?;
     *body = rest;

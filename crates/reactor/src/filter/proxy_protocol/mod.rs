@@ -1,9 +1,9 @@
-//! The PROXY protocol, versions 1 and 2: the header in which a load balancer (HAProxy, nginx,
-//! a cloud's) says whose connection it passes on.
+//! PROXY protocol, versions 1 and 2: the header in which a load balancer (HAProxy, nginx, that of
+//! a cloud) gives the address of the client whose connection it forwards.
 //!
-//! A [`ProxyProtocol`] says from which senders headers are taken, and makes the filters. With
-//! one of them, [`peer`](crate::Context::peer) and the log have the address of the client; the
-//! whole [`ProxyHeader`] is there by [`filter_info`](crate::Context::filter_info).
+//! A [`ProxyProtocol`] makes the filters; it is configured with the senders that may send a
+//! header. Behind such a filter, [`peer`](crate::Context::peer) and the log have the address of
+//! the client; [`filter_info`](crate::Context::filter_info) returns the whole [`ProxyHeader`].
 
 mod header;
 mod text;
@@ -21,16 +21,16 @@ use self::header::Parsed;
 use super::{Filter, InfoRequest, Link};
 use crate::address::Address;
 
-/// How long a sender may take for the header, unless the program says otherwise.
+/// Default of [`ProxyProtocol::timeout`].
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// From whom PROXY headers are taken, and how long they may take.
+/// Makes filters that read a PROXY header: from which senders, and within which time.
 ///
-/// There is no default for the senders: a peer that may send a header may claim any address.
+/// The senders have no default, because an allowed sender can claim any client address.
 ///
 /// # Examples
 ///
-/// A server that the load balancer at 192.0.2.7 passes connections to:
+/// A server behind the load balancer at 192.0.2.7:
 ///
 /// ```
 /// use reactor::filter::proxy_protocol::{NotAllowed, ProxyProtocol};
@@ -57,7 +57,7 @@ pub struct ProxyProtocol {
 }
 
 impl ProxyProtocol {
-    /// Takes headers from these addresses; others are refused.
+    /// Accepts headers from these addresses; connections from others are refused.
     pub fn from_addresses(senders: impl IntoIterator<Item = IpAddr>) -> Self {
         let senders: Vec<_> = senders.into_iter().map(|ip| ip.to_canonical()).collect();
         Self::from_senders(move |peer| {
@@ -66,8 +66,8 @@ impl ProxyProtocol {
         })
     }
 
-    /// Takes headers from those for whom `is_allowed` says so; others are refused. For
-    /// networks, or for a UNIX socket.
+    /// Accepts headers from senders for which `is_allowed` returns `true`; connections from others
+    /// are refused. For ranges of addresses, or for a UNIX socket.
     pub fn from_senders(is_allowed: impl Fn(&Address) -> bool + 'static) -> Self {
         Self {
             is_allowed: Rc::new(is_allowed),
@@ -75,12 +75,12 @@ impl ProxyProtocol {
         }
     }
 
-    /// Takes headers from any peer: only for ports that the load balancer alone can reach.
+    /// Accepts headers from any peer: only for ports that the load balancer alone can reach.
     pub fn from_any() -> Self {
         Self::from_senders(|_| true)
     }
 
-    /// The header has to be there after `timeout`, instead of 5 s.
+    /// Sets the time within which the header must be complete; 5 s by default.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -103,7 +103,8 @@ impl fmt::Debug for ProxyProtocol {
     }
 }
 
-/// Takes the header off the beginning of a connection: see [`ProxyProtocol`].
+/// Filter that reads the header of one connection, and then passes all bytes unchanged: see
+/// [`ProxyProtocol`].
 ///
 /// # Examples
 ///
@@ -120,7 +121,7 @@ impl fmt::Debug for ProxyProtocol {
 #[derive(Debug)]
 pub struct ProxyFilter {
     settings: ProxyProtocol,
-    /// `Some` once it has come.
+    /// `None` until the header was received completely.
     header: Option<ProxyHeader>,
 }
 
@@ -178,7 +179,7 @@ impl Filter for ProxyFilter {
         if self.header.is_none() {
             return Err(Failure::new(BadProxyHeader {
                 sender: link.peer().clone(),
-                what: "the header did not come in time",
+                what: "the header was not complete in time; see `ProxyProtocol::timeout`",
             }));
         }
         Ok(())
@@ -191,7 +192,7 @@ impl Filter for ProxyFilter {
     }
 }
 
-/// The sender of a connection is not one of those from whom PROXY headers are taken.
+/// Error of a connection whose peer may not send PROXY headers.
 ///
 /// # Examples
 ///
@@ -206,7 +207,7 @@ impl Filter for ProxyFilter {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NotAllowed {
-    /// Its address.
+    /// The address of the peer.
     pub sender: Address,
 }
 
@@ -223,7 +224,7 @@ impl fmt::Display for NotAllowed {
 
 impl std::error::Error for NotAllowed {}
 
-/// A connection does not begin with a PROXY header.
+/// Error of a connection that does not begin with a valid PROXY header.
 ///
 /// # Examples
 ///
@@ -242,7 +243,7 @@ impl std::error::Error for NotAllowed {}
 pub struct BadProxyHeader {
     /// The sender of the header.
     pub sender: Address,
-    /// What is wrong.
+    /// What was expected, or what is wrong.
     pub what: &'static str,
 }
 

@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::header::{Parsed, ProxyHeader, ProxyVersion, inet};
 
 pub(super) const PREFIX: &[u8] = b"PROXY ";
-/// With its end, by the specification.
+/// Maximum length of a line with its CR LF, by the specification.
 const MAX_LINE: usize = 107;
 
-/// Reads a line that begins like a header.
+/// Parses input that begins with `PREFIX`.
 pub(super) fn parse(input: &[u8]) -> Parsed {
     let within = &input[..input.len().min(MAX_LINE)];
     let Some(end) = within.iter().position(|&byte| byte == b'\n') else {
@@ -23,7 +23,9 @@ pub(super) fn parse(input: &[u8]) -> Parsed {
         .and_then(|line| line.strip_suffix('\r'));
     match line.and_then(read_line) {
         Some(header) => Parsed::Header(header, end + 1),
-        None => Parsed::Bad("the line is none of those that the PROXY protocol has"),
+        None => Parsed::Bad(
+            "expected `PROXY TCP4`, `TCP6` with two addresses and two ports, or `UNKNOWN`",
+        ),
     }
 }
 
@@ -32,7 +34,7 @@ fn read_line(line: &str) -> Option<ProxyHeader> {
     let mut words = line.split(' ').skip(1);
     let family = words.next()?;
     if family == "UNKNOWN" {
-        // What follows is to be ignored.
+        // By the specification, the rest of such a line is ignored.
         return Some(header);
     }
     let ip = |word: &str| -> Option<IpAddr> {
@@ -52,7 +54,7 @@ fn read_line(line: &str) -> Option<ProxyHeader> {
     Some(header)
 }
 
-/// Digits only, with no zero before them.
+/// Parses a port: digits only, without leading zeros.
 fn port(word: &str) -> Option<u16> {
     let is_canonical =
         word.bytes().all(|byte| byte.is_ascii_digit()) && (word == "0" || !word.starts_with('0'));
