@@ -63,7 +63,7 @@ struct Shared {
 /// use reactor::endpoint::TooManyConnections;
 ///
 /// let refused = TooManyConnections::Total { limit: 1000 };
-/// assert_eq!(refused.to_string(), "there are 1000 connections already");
+/// assert_eq!(refused.to_string(), "the limit of 1000 connections is reached");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

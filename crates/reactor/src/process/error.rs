@@ -239,7 +239,7 @@ impl Error for StatusUnknown {}
 /// let running = Command::new("echo").arg("too much").max_output(3).output(&reactor);
 /// let failure = reactor.block_on(running).unwrap_err();
 /// assert!(failure.is::<OutputTooLong>());
-/// assert_eq!(failure.to_string(), "the process has written more than 3 bytes");
+/// assert_eq!(failure.to_string(), "the process has written more than `max_output` of 3 bytes");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
