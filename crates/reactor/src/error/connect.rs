@@ -273,10 +273,28 @@ pub struct ResolveError {
 }
 
 impl ResolveError {
-    /// Without a `source`, the name is known and has no address.
-    pub(crate) fn new(host: &str, source: Option<io::Error>) -> Self {
+    /// `host` has no address because of `source`; without a `source`, the name is known, and has
+    /// none. For [resolvers](crate::Resolver) of your own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{fail, succeed};
+    /// use reactor::{Reactor, ReactorHandle, ResolveError};
+    /// use std::io;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// reactor.set_resolver(|_: &ReactorHandle, host: &str, port: u16| match host {
+    ///     "here" => succeed(vec![([127, 0, 0, 1], port).into()]),
+    ///     _ => fail(ResolveError::new(host, Some(io::ErrorKind::NotFound.into()))),
+    /// });
+    /// let failure = reactor.resolve("there", 80).into_result().unwrap().unwrap_err();
+    /// assert_eq!(failure.check::<ResolveError>().unwrap().host(), "there");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn new(host: impl Into<String>, source: Option<io::Error>) -> Self {
         Self {
-            host: host.to_owned(),
+            host: host.into(),
             source,
         }
     }

@@ -78,7 +78,7 @@ impl Resolver for SystemResolver {
             let found: io::Result<_> = (host.as_str(), port).to_socket_addrs();
             match found {
                 Ok(addresses) => Ok(addresses.collect()),
-                Err(error) => Err(Failure::new(ResolveError::new(&host, Some(error)))),
+                Err(error) => Err(Failure::new(ResolveError::new(host, Some(error)))),
             }
         })
     }
