@@ -192,9 +192,16 @@ impl Protocol for Terse {
         Lines::with_max_length(5)
     }
 
-    fn framing_failed(&mut self, cx: &mut Context<'_, Self>, failure: &Failure) {
+    fn framing_failed(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        failure: Failure,
+        input: &[u8],
+    ) -> deferred::Result<()> {
         assert!(failure.is::<LineTooLong>());
+        assert_eq!(input, b"far too long\r\n");
         cx.send_line("keep it short");
+        Err(failure)
     }
 }
 

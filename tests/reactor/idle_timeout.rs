@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use deferred::assertions::success_result_of;
 use deferred::{Deferred, Trigger};
+use reactor::filter::{Filter, Link};
 use reactor::testing::{self, Peer, TestReactor};
 use reactor::{ConnectionClosed, ConnectionClosedKind, Context, Lines, Protocol};
 
@@ -163,5 +164,106 @@ fn the_end_of_a_connection_leaves_no_timer() {
         peer.close();
         assert_eq!(success_result_of(closed).kind(), ConnectionClosedKind::Done);
         assert!(reactor.leftovers().is_empty());
+    });
+}
+
+/// A filter whose handshake takes as many bytes of the peer as it says, each of which it answers.
+/// Then it passes everything on, but for `#`, which it takes for itself and answers.
+struct Handshake {
+    left: usize,
+}
+
+impl Filter for Handshake {
+    fn receive(&mut self, input: &mut [u8], link: &mut Link<'_>) -> deferred::Result<usize> {
+        if self.left > 0 {
+            self.left -= 1;
+            link.send(b"!");
+            if self.left == 0 {
+                link.open();
+            }
+            return Ok(1);
+        }
+        for &mut byte in &mut *input {
+            match byte {
+                b'#' => link.send(b"!"),
+                byte => link.up().push(byte),
+            }
+        }
+        Ok(input.len())
+    }
+
+    fn send(&mut self, bytes: &[u8], link: &mut Link<'_>) -> deferred::Result<usize> {
+        link.down().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+}
+
+#[test]
+fn the_bytes_of_a_handshake_do_not_count() {
+    testing::run(|reactor| {
+        let (connection, peer, closed) = serve(reactor);
+        reactor.advance(MOST / 2);
+        connection
+            .post(|_this, cx| cx.insert_filter(Handshake { left: 1000 }).ignore())
+            .expect("it is open");
+        reactor.settle();
+        for _ in 0..29 {
+            reactor.advance(SECOND);
+            peer.send("x");
+        }
+        assert_eq!(peer.received(), [b'!'; 29]);
+        assert!(!connection.is_gone());
+        reactor.advance(2 * SECOND);
+        assert!(connection.is_gone(), "it has trickled for a minute");
+        assert_idle(closed);
+    });
+}
+
+#[test]
+fn behind_a_filter_the_bytes_of_the_protocol_count_and_those_of_the_filter_do_not() {
+    testing::run(|reactor| {
+        let (connection, peer, closed) = serve(reactor);
+        connection
+            .post(|_this, cx| cx.insert_filter(Handshake { left: 1 }).ignore())
+            .expect("it is open");
+        peer.send("x");
+        // Received, also if it makes no line.
+        for _ in 0..3 {
+            reactor.advance(MOST);
+            peer.send("x");
+        }
+        // Sent.
+        for _ in 0..3 {
+            reactor.advance(MOST);
+            connection.write("x").expect("it is open");
+        }
+        reactor.advance(MOST);
+        assert!(!connection.is_gone());
+        // Of the filter's own, in both directions.
+        peer.send("#");
+        assert_eq!(peer.received(), b"!xxx!");
+        reactor.advance(SECOND);
+        assert!(connection.is_gone());
+        assert_idle(closed);
+    });
+}
+
+#[test]
+fn behind_a_filter_output_that_waits_counts_as_the_system_takes_it() {
+    testing::run(|reactor| {
+        let (connection, peer, closed) = serve(reactor);
+        connection
+            .post(|_this, cx| cx.insert_filter(Handshake { left: 1 }).ignore())
+            .expect("it is open");
+        peer.send("x");
+        peer.set_reading(false);
+        connection.write(vec![0; 400_000]).expect("it is open");
+        reactor.advance(MOST);
+        peer.set_reading(true);
+        reactor.advance(MOST);
+        assert!(!connection.is_gone(), "the last of it was taken");
+        reactor.advance(SECOND);
+        assert!(connection.is_gone());
+        assert_idle(closed);
     });
 }

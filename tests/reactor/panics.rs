@@ -130,8 +130,14 @@ impl Protocol for Panicking {
         Ok(())
     }
 
-    fn framing_failed(&mut self, _: &mut Context<'_, Self>, _: &Failure) {
+    fn framing_failed(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        failure: Failure,
+        _: &[u8],
+    ) -> Result<()> {
         self.comes_to(Where::FramingFailed);
+        Err(failure)
     }
 
     fn write_closed(&mut self, _: &mut Context<'_, Self>) -> Result<()> {

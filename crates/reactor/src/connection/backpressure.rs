@@ -18,24 +18,26 @@ const PULLS_PER_TURN: usize = 16;
 impl<P: Protocol> Connection<P> {
     /// Does not read from the connection, until [`resume_reading`](Self::resume_reading): no
     /// further frame is delivered, and the peer has to wait when the system's buffers are
-    /// full.
+    /// full. Pauses are counted, those of its [context](super::Context::pause_reading) included: each has
+    /// to be resumed.
     ///
     /// # Errors
     ///
     /// [`Gone`] if the connection is over.
     #[doc(alias = "pauseProducing")]
     pub fn pause_reading(&self) -> Result<(), Gone> {
-        self.act(|source| source.transport().set_paused(true))
+        self.act(|source| source.transport().pause())
     }
 
-    /// Reads from the connection again. Frames that were kept come first, in this turn.
+    /// Ends one [pause](Self::pause_reading); after the last, the connection is read again. Frames
+    /// that were kept come first, in this turn. Without a pause, this does nothing.
     ///
     /// # Errors
     ///
     /// [`Gone`] if the connection is over.
     #[doc(alias = "resumeProducing")]
     pub fn resume_reading(&self) -> Result<(), Gone> {
-        self.act(|source| source.transport().set_paused(false))
+        self.act(|source| source.transport().resume())
     }
 
     /// How many bytes wait to be sent.

@@ -73,6 +73,8 @@ pub(super) trait Pump {
     fn forward(&self, bytes: &[u8]);
     /// There is room again.
     fn go_on(&self);
+    /// Ends the pause of reading that waits for room.
+    fn end_pause(&self);
     /// The peer has finished sending.
     fn finish(&self);
     /// One of the two connections is over.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::flags::Flags;
 use super::handle::Connection;
 use super::protocol::Protocol;
 use super::source::ConnectionSource;
@@ -44,11 +45,69 @@ use crate::mailbox::{MailboxOwner, context_methods};
 /// ```
 pub struct Context<'a, P: Protocol> {
     pub(super) source: &'a ConnectionSource<P>,
+    /// `None` if making it has failed: then `connection_lost` is called without.
+    framing: &'a mut Option<P::Framing>,
 }
 
 impl<'a, P: Protocol> Context<'a, P> {
-    pub(super) fn new(source: &'a ConnectionSource<P>) -> Self {
-        Self { source }
+    #[inline(always)]
+    pub(super) fn new(
+        source: &'a ConnectionSource<P>,
+        framing: &'a mut Option<P::Framing>,
+    ) -> Self {
+        Self { source, framing }
+    }
+
+    /// The framing of this connection, to change how the input behind the current frame is cut:
+    /// its limit, its mode, all of it. (Twisted: attributes and methods of `LineReceiver`, as
+    /// `setRawMode`.)
+    ///
+    /// # Examples
+    ///
+    /// Lines may be longer once the peer has logged in:
+    ///
+    /// ```
+    /// use reactor::{Context, Lines, Protocol, testing};
+    ///
+    /// struct Guarded;
+    ///
+    /// impl Protocol for Guarded {
+    ///     type Framing = Lines;
+    ///
+    ///     fn framing(&self) -> Lines {
+    ///         Lines::with_max_length(20)
+    ///     }
+    ///
+    ///     fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
+    ///         if line == b"password" {
+    ///             cx.framing().set_max_length(1000);
+    ///         }
+    ///         cx.send_line(format!("{} bytes", line.len()));
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// testing::run(|reactor| {
+    ///     let (_connection, peer) = reactor.connect_to_peer(Guarded);
+    ///     peer.send(format!("password\n{}\n", "x".repeat(500)));
+    ///     assert_eq!(peer.received(), b"8 bytes\r\n500 bytes\r\n");
+    /// });
+    /// ```
+    #[inline]
+    #[doc(alias = "codec_mut")]
+    pub fn framing(&mut self) -> &mut P::Framing {
+        let flags = &self.source.transport().flags;
+        if flags.has_any(Flags::HAS_REST) {
+            // Cut in another way, what is kept may hold a frame.
+            flags.set(Flags::HAS_UNDECODED);
+        }
+        self.decoder()
+    }
+
+    /// As [`framing`](Self::framing), for decoding.
+    #[inline(always)]
+    pub(super) fn decoder(&mut self) -> &mut P::Framing {
+        self.framing.get_or_insert_with(P::Framing::default)
     }
 
     /// Sends `bytes`. What a handler writes is gathered, and goes out together when the
@@ -166,15 +225,49 @@ impl<'a, P: Protocol> Context<'a, P> {
     /// Does not read from the connection, until
     /// [`resume_reading`](Self::resume_reading): no further frame is delivered, and the peer
     /// has to wait when the system's buffers are full.
+    ///
+    /// Pauses are counted: the connection is read again when each of them was resumed. So two parts
+    /// of a program, or a program and a [`pump`](crate::pump), may pause the same connection
+    /// without undoing each other's pause.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Context, Lines, Protocol, testing};
+    /// use std::time::Duration;
+    ///
+    /// struct Slow;
+    ///
+    /// impl Protocol for Slow {
+    ///     type Framing = Lines;
+    ///
+    ///     fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
+    ///         cx.send_line(line);
+    ///         cx.pause_reading();
+    ///         cx.call_later(Duration::from_secs(1), |_this, cx| cx.resume_reading());
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// testing::run(|reactor| {
+    ///     let (_connection, peer) = reactor.connect_to_peer(Slow);
+    ///     peer.send("one\ntwo\n");
+    ///     assert_eq!(peer.received(), b"one\r\n");
+    ///     reactor.advance(Duration::from_secs(1));
+    ///     assert_eq!(peer.received(), b"two\r\n");
+    /// #   reactor.advance(Duration::from_secs(1));
+    /// });
+    /// ```
     #[doc(alias = "pauseProducing")]
     pub fn pause_reading(&mut self) {
-        self.source.transport().set_paused(true);
+        self.source.transport().pause();
     }
 
-    /// Reads from the connection again. Frames that were kept come first.
+    /// Ends one [pause](Self::pause_reading); after the last, the connection is read again. Frames
+    /// that were kept come first. Without a pause, this does nothing.
     #[doc(alias = "resumeProducing")]
     pub fn resume_reading(&mut self) {
-        self.source.transport().set_paused(false);
+        self.source.transport().resume();
         self.source.touch();
     }
 

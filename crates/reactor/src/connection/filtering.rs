@@ -60,7 +60,6 @@ impl<P: Protocol> ConnectionSource<P> {
                     break;
                 }
                 Ok(Some(received)) => {
-                    transport.note_activity();
                     drop(transport.take_descriptors());
                     transport.filter_input(&mut buffer[..received]);
                     self.settle_filters();
@@ -142,7 +141,7 @@ impl<P: Protocol> ConnectionSource<P> {
         let unread = self.rest.take();
         if let Some(open) = &mut *self.mailbox.open.borrow_mut() {
             match Failure::catch(|| open.protocol.framing()) {
-                Ok(framing) => open.framing = framing,
+                Ok(framing) => open.framing = Some(framing),
                 Err(failure) => self.handler_failed(failure),
             }
         }
@@ -171,6 +170,8 @@ impl<P: Protocol> ConnectionSource<P> {
             return;
         }
         if let Some(delivered) = transport.take_delivered() {
+            // What only a filter reads, such as a handshake, ends no idle time.
+            transport.note_activity();
             self.take_in(&delivered);
             transport.return_delivered(delivered);
         }

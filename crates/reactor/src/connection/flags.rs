@@ -23,8 +23,8 @@ impl Flags {
 
     // --- reading ---
 
-    /// Reading is paused. Set by `pause_reading` and by a pump that waits for room, cleared by
-    /// `resume_reading` and when the pump goes on.
+    /// Reading is paused. Set by `Transport::pause`, for `pause_reading` and for a pump that waits
+    /// for room; cleared by `Transport::resume`, at the end of the last pause.
     pub(super) const PAUSED: Self = Self(1);
 
     /// More answers wait to be sent than the high-water mark allows, so that the connection is
@@ -40,7 +40,7 @@ impl Flags {
     pub(super) const HAS_REST: Self = Self(1 << 15);
 
     /// The rest may hold a whole frame, which had to wait. Set when decoding stops because
-    /// frames are not taken, cleared when it goes on.
+    /// frames are not taken, and when a handler changes the framing; cleared when it goes on.
     pub(super) const HAS_UNDECODED: Self = Self(1 << 12);
 
     /// Descriptors may come with the bytes. Set when the connection begins, on a UNIX socket;

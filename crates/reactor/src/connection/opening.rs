@@ -164,13 +164,10 @@ impl<P: Protocol> ConnectionSource<P> {
         }
         add(Rc::clone(&source));
         match Failure::catch(|| protocol.framing()) {
-            Ok(framing) => drop(
-                source
-                    .mailbox
-                    .open
-                    .borrow_mut()
-                    .insert(Open { protocol, framing }),
-            ),
+            Ok(framing) => drop(source.mailbox.open.borrow_mut().insert(Open {
+                protocol,
+                framing: Some(framing),
+            })),
             Err(failure) => {
                 source.transport.fail(failure);
                 contain("a protocol's drop", || drop(protocol));
@@ -189,7 +186,7 @@ impl<P: Protocol> ConnectionSource<P> {
         }
         let made = match &mut *self.mailbox.open.borrow_mut() {
             Some(open) => {
-                let made = || self.guard(|cx| open.protocol.connection_made(cx));
+                let made = || self.guard(open, |protocol, cx| protocol.connection_made(cx));
                 self.transport.unprompted(made)
             }
             None => Ok(()),
@@ -210,19 +207,25 @@ impl<P: Protocol> ConnectionSource<P> {
         let begun = match framing {
             Ok(framing) => {
                 let mut open = self.mailbox.open.borrow_mut();
-                let open = open.insert(Open { protocol, framing });
-                let made = || self.guard(|cx| open.protocol.connection_made(cx));
+                let open = open.insert(Open {
+                    protocol,
+                    framing: Some(framing),
+                });
+                let made = || self.guard(open, |protocol, cx| protocol.connection_made(cx));
                 self.transport.unprompted(made)
             }
             Err(failure) => {
                 let reason = ConnectionClosed::Failed(failure.clone());
                 self.transport.fail(failure.clone());
-                let mut protocol = protocol;
-                self.handle(|cx| {
+                let mut open = Open {
+                    protocol,
+                    framing: None,
+                };
+                self.handle(&mut open, |protocol, cx| {
                     protocol.connection_lost(cx, reason);
                     Ok(())
                 });
-                contain("a protocol's drop", || drop(protocol));
+                contain("a protocol's drop", || drop(open));
                 Err(failure)
             }
         };

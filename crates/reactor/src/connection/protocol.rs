@@ -126,27 +126,105 @@ pub trait Protocol: Sized + 'static {
         Ok(())
     }
 
-    /// The framing has refused input, such as a line that is too long. The connection is
-    /// closed; what is written here is still sent. The failure is logged at WARN level, since
-    /// the peer has caused it. (Twisted: `lineLengthExceeded`.)
+    /// Bytes have arrived that the framing does not cut into frames, as in the raw mode of
+    /// [`Lines`](crate::Lines). Gives how many it takes, from the beginning: the others come
+    /// again, as frames if the framing is changed here, else together with what arrives next.
+    ///
+    /// By default, all of them are ignored.
+    ///
+    /// # Errors
+    ///
+    /// Any failure closes the connection.
     ///
     /// # Examples
     ///
     /// ```
-    /// # use deferred::Failure;
-    /// # use reactor::{Context, LineTooLong, Lines, Protocol};
-    /// # struct Server;
-    /// # impl Protocol for Server {
+    /// # use reactor::{Context, Lines, Protocol};
+    /// # struct Upload { left: usize, bytes: Vec<u8> }
+    /// # impl Protocol for Upload {
     /// #     type Framing = Lines;
-    /// fn framing_failed(&mut self, cx: &mut Context<'_, Self>, failure: &Failure) {
-    ///     if failure.is::<LineTooLong>() {
-    ///         cx.send_line("500 keep it short");
+    /// fn raw_received(&mut self, cx: &mut Context<'_, Self>, data: &[u8]) -> deferred::Result<usize> {
+    ///     let taken = data.len().min(self.left);
+    ///     self.bytes.extend_from_slice(&data[..taken]);
+    ///     self.left -= taken;
+    ///     if self.left == 0 {
+    ///         // The rest is lines again.
+    ///         cx.framing().set_line_mode();
     ///     }
+    ///     Ok(taken)
     /// }
     /// # }
     /// ```
-    fn framing_failed(&mut self, cx: &mut Context<'_, Self>, failure: &Failure) {
-        let _ = (cx, failure);
+    #[doc(alias = "rawDataReceived")]
+    fn raw_received(&mut self, cx: &mut Context<'_, Self>, data: &[u8]) -> Result<usize> {
+        let _ = cx;
+        Ok(data.len())
+    }
+
+    /// The framing has refused `input`, such as a line that is too long; `input` begins with
+    /// what was refused, and what has arrived behind it follows.
+    ///
+    /// By default, and whenever this gives a failure, the connection is closed; what is written
+    /// here is still sent. The failure is logged at WARN level, since the peer has caused it. If
+    /// this gives `Ok`, decoding goes on: [`Lines`](crate::Lines),
+    /// [`Delimited`](crate::framing::Delimited) and
+    /// [`LengthPrefixed`](crate::framing::LengthPrefixed) skip the frame that is too long, unless
+    /// the framing is changed here, as into raw mode, which then gets `input` from its beginning.
+    /// A framing that refuses the same input again closes the connection. (Twisted:
+    /// `lineLengthExceeded`.)
+    ///
+    /// # Errors
+    ///
+    /// Any failure closes the connection: the one that was passed in, as a rule.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::Failure;
+    /// use reactor::{Context, LineTooLong, Lines, Protocol, testing};
+    ///
+    /// struct Server;
+    ///
+    /// impl Protocol for Server {
+    ///     type Framing = Lines;
+    ///
+    ///     fn framing(&self) -> Lines {
+    ///         Lines::with_max_length(10)
+    ///     }
+    ///
+    ///     fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
+    ///         cx.send_line(line);
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn framing_failed(
+    ///         &mut self,
+    ///         cx: &mut Context<'_, Self>,
+    ///         failure: Failure,
+    ///         _input: &[u8],
+    ///     ) -> deferred::Result<()> {
+    ///         failure.trap::<LineTooLong>()?;
+    ///         cx.send_line("500 line too long");
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// testing::run(|reactor| {
+    ///     let (_server, peer) = reactor.connect_to_peer(Server);
+    ///     peer.send("much too long a line\r\nshort\r\n");
+    ///     assert_eq!(peer.received(), b"500 line too long\r\nshort\r\n");
+    /// });
+    /// ```
+    #[doc(alias = "lineLengthExceeded")]
+    #[doc(alias = "lengthLimitExceeded")]
+    fn framing_failed(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        failure: Failure,
+        input: &[u8],
+    ) -> Result<()> {
+        let _ = (cx, input);
+        Err(failure)
     }
 
     /// The peer has finished sending; it may still be reading. By default, the connection is

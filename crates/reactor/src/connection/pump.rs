@@ -93,7 +93,7 @@ impl<A: Protocol, B: Protocol> Pumping<A, B> {
             return;
         };
         self.is_waiting.set(true);
-        source.transport.set_paused(true);
+        source.transport.pause();
         let me = source
             .cold
             .look(|cold| cold.pump.as_ref().map(Rc::downgrade));
@@ -125,10 +125,17 @@ impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
     }
 
     fn go_on(&self) {
-        self.is_waiting.set(false);
+        self.end_pause();
         if let Some(source) = self.source.upgrade() {
-            source.transport.set_paused(false);
             source.touch();
+        }
+    }
+
+    fn end_pause(&self) {
+        if let Some(source) = self.source.upgrade()
+            && self.is_waiting.replace(false)
+        {
+            source.transport.resume();
         }
     }
 

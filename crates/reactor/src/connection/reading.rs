@@ -1,5 +1,6 @@
 //! Read path of a connection: from the bytes that come in to the frames that a protocol gets.
 
+use super::context::Context;
 use super::flags::Flags;
 use super::protocol::Protocol;
 use super::source::{ConnectionSource, Open};
@@ -8,7 +9,7 @@ use crate::error::ConnectionClosed;
 use crate::framing::{Decoded, Framing};
 use crate::mailbox::MailboxOwner;
 
-use deferred::Failure;
+use deferred::{Failure, Result};
 
 impl<P: Protocol> ConnectionSource<P> {
     #[inline]
@@ -66,7 +67,9 @@ impl<P: Protocol> ConnectionSource<P> {
                 if !self.transport.is_open() {
                     return;
                 }
-                self.handle(|cx| open.protocol.descriptor_received(cx, descriptor));
+                self.handle(open, |protocol, cx| {
+                    protocol.descriptor_received(cx, descriptor)
+                });
             }
         }
     }
@@ -121,18 +124,17 @@ impl<P: Protocol> ConnectionSource<P> {
     #[inline(always)]
     fn deliver(&self, open: &mut Open<P>, input: &[u8]) -> usize {
         let mut consumed = 0;
+        let mut stall = Stall::default();
         loop {
             if !self.transport.takes_frames() {
                 self.transport.flags.set(Flags::HAS_UNDECODED);
                 return consumed;
             }
-            let Open { protocol, framing } = open;
             let rest = &input[consumed..];
             if self.has_cold() && self.pump(rest) {
                 return input.len();
             }
-            let mut is_bad_input = false;
-            let taken = self.guard(|cx| match framing.decode(rest) {
+            let taken = self.guard(open, |protocol, cx| match cx.decoder().decode(rest) {
                 Ok(Decoded::Incomplete) => Ok(0),
                 Ok(Decoded::Frame { frame, consumed }) => {
                     if consumed == 0 || consumed > rest.len() {
@@ -141,24 +143,25 @@ impl<P: Protocol> ConnectionSource<P> {
                     protocol.received(cx, frame)?;
                     Ok(consumed)
                 }
-                Ok(Decoded::Skip { consumed }) => {
-                    if consumed == 0 || consumed > rest.len() {
-                        return Err(Failure::new(BadFraming));
-                    }
-                    Ok(consumed)
-                }
-                Err(failure) => {
-                    protocol.framing_failed(cx, &failure);
-                    is_bad_input = true;
-                    Err(failure)
+                decoded => {
+                    let decoded = decoded.map(without_frame);
+                    deliver_specially(protocol, cx, rest, decoded, &mut stall)
                 }
             });
             match taken {
-                Ok(0) => return consumed,
-                Ok(taken) => consumed += taken,
+                Ok(0) => {
+                    // Decoded in another way, the same bytes may be a frame.
+                    if !std::mem::take(&mut stall.goes_on) {
+                        return consumed;
+                    }
+                }
+                Ok(taken) => {
+                    consumed += taken;
+                    stall = Stall::default();
+                }
                 // A failure ends the connection, so the rest is not needed.
                 Err(failure) => {
-                    if is_bad_input {
+                    if stall.is_bad_input {
                         self.input_failed(failure);
                     } else {
                         self.handler_failed(failure);
@@ -166,7 +169,7 @@ impl<P: Protocol> ConnectionSource<P> {
                     return consumed;
                 }
             }
-            self.run_jobs(protocol);
+            self.run_jobs(open);
             if consumed == input.len() {
                 // A frame takes at least one byte, so there is none left.
                 return consumed;
@@ -178,11 +181,11 @@ impl<P: Protocol> ConnectionSource<P> {
     /// connection ends.
     #[cold]
     pub(super) fn read_arrived(&self) {
-        let forwards = self.cold.look(|cold| cold.pump.as_ref().map(drop));
+        let pump = self.cold.look(|cold| cold.pump.clone());
         let resume = || {
             // A pump that waits for room passes on the last of it all the same.
-            if forwards.is_some() {
-                self.transport.set_paused(false);
+            if let Some(pump) = &pump {
+                pump.end_pause();
             }
         };
         resume();
@@ -246,8 +249,75 @@ impl<P: Protocol> ConnectionSource<P> {
             return;
         }
         if let Some(open) = &mut *self.mailbox.open.borrow_mut() {
-            self.handle(|cx| open.protocol.read_closed(cx));
+            self.handle(open, |protocol, cx| protocol.read_closed(cx));
         }
+    }
+}
+
+/// What has happened at a place of the input where nothing was taken. It keeps decoding from
+/// going round in circles there.
+#[derive(Default)]
+struct Stall {
+    /// Decoding is to go on although nothing was taken.
+    goes_on: bool,
+    /// The framing has refused the input, and the protocol has let it go on.
+    was_refused: bool,
+    /// The framing has refused the input, and that ends the connection.
+    is_bad_input: bool,
+    /// The protocol has taken none of the raw bytes.
+    is_raw: bool,
+}
+
+/// What there is to do for few frames: skips bytes, delivers raw bytes, and asks the protocol
+/// what to do with input that was refused. Gives how many bytes were taken.
+#[cold]
+fn deliver_specially<P: Protocol>(
+    protocol: &mut P,
+    cx: &mut Context<'_, P>,
+    rest: &[u8],
+    decoded: Result<Decoded<()>>,
+    stall: &mut Stall,
+) -> Result<usize> {
+    match decoded {
+        Ok(Decoded::Skip { consumed: length } | Decoded::RawBytes { length })
+            if length == 0 || length > rest.len() =>
+        {
+            Err(Failure::new(BadFraming))
+        }
+        Ok(Decoded::Skip { consumed }) => Ok(consumed),
+        // It waits for more than this.
+        Ok(Decoded::RawBytes { .. }) if stall.is_raw => Ok(0),
+        Ok(Decoded::RawBytes { length }) => {
+            let taken = protocol.raw_received(cx, &rest[..length])?;
+            if taken > length {
+                return Err(Failure::new(TookTooMuch { taken, length }));
+            }
+            stall.is_raw = taken == 0;
+            stall.goes_on = taken == 0;
+            Ok(taken)
+        }
+        Ok(Decoded::Incomplete | Decoded::Frame { .. }) => Ok(0),
+        Err(failure) => {
+            stall.is_bad_input = true;
+            // A framing that refuses the same input again cannot go on behind it.
+            if stall.was_refused {
+                return Err(failure);
+            }
+            protocol.framing_failed(cx, failure, rest)?;
+            stall.is_bad_input = false;
+            stall.was_refused = true;
+            stall.goes_on = true;
+            Ok(0)
+        }
+    }
+}
+
+/// `decoded` without its frame: there is none in what is delivered specially.
+fn without_frame<F>(decoded: Decoded<F>) -> Decoded<()> {
+    match decoded {
+        Decoded::Skip { consumed } => Decoded::Skip { consumed },
+        Decoded::RawBytes { length } => Decoded::RawBytes { length },
+        Decoded::Frame { .. } | Decoded::Incomplete => Decoded::Incomplete,
     }
 }
 
@@ -262,3 +332,22 @@ impl std::fmt::Display for BadFraming {
 }
 
 impl std::error::Error for BadFraming {}
+
+/// A protocol took more raw bytes than there were.
+#[derive(Clone, Copy, Debug)]
+struct TookTooMuch {
+    taken: usize,
+    length: usize,
+}
+
+impl std::fmt::Display for TookTooMuch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { taken, length } = self;
+        write!(
+            f,
+            "`raw_received` took {taken} bytes where there were {length}"
+        )
+    }
+}
+
+impl std::error::Error for TookTooMuch {}

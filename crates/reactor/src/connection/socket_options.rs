@@ -59,7 +59,8 @@ impl<P: Protocol> Connection<P> {
     /// Bytes that arrive count, whether or not they make a frame or are delivered yet, and
     /// bytes that the system takes. What is written and waits does not, nor do jobs and timers:
     /// a peer that neither sends nor takes anything is idle. While reading is paused, input is
-    /// not seen.
+    /// not seen. Over a [filter](crate::filter), what it delivers counts, and what it has made of
+    /// the protocol's bytes; the bytes of a handshake do not.
     ///
     /// The close is one in order, as by [`lose_connection`](Self::lose_connection), with
     /// [`ConnectionClosed::IdleTimeout`](crate::ConnectionClosed::IdleTimeout) as its reason.

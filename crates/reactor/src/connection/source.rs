@@ -45,7 +45,8 @@ pub(crate) struct ConnectionSource<P: Protocol> {
 /// What a connection has of its user's until it is over.
 pub(crate) struct Open<P: Protocol> {
     pub(super) protocol: P,
-    pub(super) framing: P::Framing,
+    /// `None` if making it has failed.
+    pub(super) framing: Option<P::Framing>,
 }
 
 impl<P: Protocol> ConnectionSource<P> {
@@ -139,10 +140,22 @@ impl<P: Protocol> ConnectionSource<P> {
     #[cold]
     fn guard_in_span<R>(
         &self,
-        handler: impl FnOnce(&mut Context<'_, P>) -> Result<R>,
+        open: &mut Open<P>,
+        handler: impl FnOnce(&mut P, &mut Context<'_, P>) -> Result<R>,
     ) -> Result<R> {
         let _span = self.cold.span().map(tracing::Span::entered);
-        Failure::catch(|| handler(&mut Context::new(self))).and_then(|result| result)
+        self.guard_alone(open, handler)
+    }
+
+    #[inline(always)]
+    fn guard_alone<R>(
+        &self,
+        open: &mut Open<P>,
+        handler: impl FnOnce(&mut P, &mut Context<'_, P>) -> Result<R>,
+    ) -> Result<R> {
+        let Open { protocol, framing } = open;
+        Failure::catch(|| handler(protocol, &mut Context::new(self, framing)))
+            .and_then(|result| result)
     }
 
     /// What the peer has sent is not what the framing reads: the connection ends, but it is
@@ -222,7 +235,7 @@ impl<P: Protocol> ConnectionSource<P> {
             return;
         };
         if let Some(open) = &mut *open {
-            self.run_jobs(&mut open.protocol);
+            self.run_jobs(open);
         }
         drop(open);
         if self.transport.flags.has_any(Flags::FILTERED) {
@@ -245,7 +258,7 @@ impl<P: Protocol> ConnectionSource<P> {
         if self.transport.shut_write()
             && let Some(open) = &mut *self.mailbox.open.borrow_mut()
         {
-            self.handle(|cx| open.protocol.write_closed(cx));
+            self.handle(open, |protocol, cx| protocol.write_closed(cx));
         }
         if self.transport.has_write_failed() {
             self.read_arrived();
@@ -285,11 +298,11 @@ impl<P: Protocol> ConnectionSource<P> {
         if let Some(open) = &mut *open
             && is_made
         {
-            self.run_jobs(&mut open.protocol);
+            self.run_jobs(open);
             let _span = cold.as_ref().and_then(|cold| cold.span.clone());
             let _span = _span.map(tracing::Span::entered);
-            self.handle(|cx| {
-                open.protocol.connection_lost(cx, reason);
+            self.handle(open, |protocol, cx| {
+                protocol.connection_lost(cx, reason);
                 Ok(())
             });
         }
@@ -332,8 +345,8 @@ impl<P: Protocol> MailboxOwner for ConnectionSource<P> {
     }
 
     #[inline]
-    fn context(&self) -> Context<'_, P> {
-        Context::new(self)
+    fn split<'a>(&'a self, open: &'a mut Open<P>) -> (&'a mut P, Context<'a, P>) {
+        (&mut open.protocol, Context::new(self, &mut open.framing))
     }
 
     fn closed_error() -> Gone {
@@ -367,11 +380,15 @@ impl<P: Protocol> MailboxOwner for ConnectionSource<P> {
     }
 
     #[inline(always)]
-    fn guard<R>(&self, handler: impl FnOnce(&mut Context<'_, P>) -> Result<R>) -> Result<R> {
+    fn guard<R>(
+        &self,
+        open: &mut Open<P>,
+        handler: impl FnOnce(&mut P, &mut Context<'_, P>) -> Result<R>,
+    ) -> Result<R> {
         if self.has_cold() {
-            return self.guard_in_span(handler);
+            return self.guard_in_span(open, handler);
         }
-        Failure::catch(|| handler(&mut Context::new(self))).and_then(|result| result)
+        self.guard_alone(open, handler)
     }
 
     #[cold]
@@ -381,9 +398,9 @@ impl<P: Protocol> MailboxOwner for ConnectionSource<P> {
     }
 
     #[inline]
-    fn run_jobs(&self, protocol: &mut P) {
+    fn run_jobs(&self, open: &mut Open<P>) {
         if self.transport.flags.has_any(Flags::HAS_JOBS) {
-            self.run_waiting_jobs(protocol);
+            self.run_waiting_jobs(open);
         }
     }
 }

@@ -3,6 +3,7 @@
 use deferred::{Failure, Result};
 use memchr::memmem;
 
+use super::cutter::{Cutter, End, TooLong, cutter_methods};
 use super::{Decoded, FrameTooLong, Framing};
 
 /// Frames that end with a delimiter of one or more bytes, such as `Delimited::by("\0")` or
@@ -10,8 +11,10 @@ use super::{Decoded, FrameTooLong, Framing};
 /// a single `\n` does not end a frame, unlike with [`Lines`](super::Lines). (Twisted: `LineReceiver`
 /// with a `delimiter`.)
 ///
-/// A frame that is longer than the limit is a [`FrameTooLong`] failure, however the input is split.
-/// Bytes after the last delimiter are dropped when the peer stops sending.
+/// A frame that is longer than the limit is a [`FrameTooLong`] failure, however the input is split:
+/// see [`framing_failed`](crate::Protocol::framing_failed), which may go on behind it. Bytes after
+/// the last delimiter are dropped when the peer stops sending. In raw mode, the input goes to
+/// [`raw_received`](crate::Protocol::raw_received) as it comes.
 ///
 /// # Examples
 ///
@@ -43,11 +46,12 @@ use super::{Decoded, FrameTooLong, Framing};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Delimited {
-    delimiter: Vec<u8>,
-    max_length: usize,
-    /// No delimiter begins before this byte of the input.
-    searched: usize,
+    cutter: Cutter,
+    delimiter: Delimiter,
 }
+
+#[derive(Clone, Debug)]
+struct Delimiter(Vec<u8>);
 
 impl Delimited {
     /// The longest frame allowed by default, in bytes, without its delimiter.
@@ -57,34 +61,64 @@ impl Delimited {
     /// fails at the limit.
     pub fn by(delimiter: impl AsRef<[u8]>) -> Self {
         Self {
-            delimiter: delimiter.as_ref().to_owned(),
-            max_length: Self::DEFAULT_MAX_LENGTH,
-            searched: 0,
+            cutter: Cutter::new(Self::DEFAULT_MAX_LENGTH),
+            delimiter: Delimiter(delimiter.as_ref().to_owned()),
         }
     }
 
     /// Frames of at most `max_length` bytes, without their delimiters.
     #[must_use = "the framing is what this gives"]
     pub fn with_max_length(mut self, max_length: usize) -> Self {
-        self.max_length = max_length;
+        self.cutter.max_length = max_length;
         self
+    }
+
+    /// Frames end with `delimiter` from now on.
+    ///
+    /// # Examples
+    ///
+    /// A text that ends with a dot in a line of its own, as one frame behind the line that
+    /// announces it:
+    ///
+    /// ```
+    /// use reactor::framing::Delimited;
+    /// use reactor::{Context, Protocol, testing};
+    ///
+    /// struct Mail;
+    ///
+    /// impl Protocol for Mail {
+    ///     type Framing = Delimited;
+    ///
+    ///     fn received(&mut self, cx: &mut Context<'_, Self>, frame: &[u8]) -> deferred::Result<()> {
+    ///         if frame == b"DATA" {
+    ///             cx.framing().set_delimiter("\r\n.\r\n");
+    ///         } else {
+    ///             cx.framing().set_delimiter("\r\n");
+    ///             cx.write(format!("{} bytes\r\n", frame.len()));
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// testing::run(|reactor| {
+    ///     let (_mail, peer) = reactor.connect_to_peer(Mail);
+    ///     peer.send("DATA\r\nHello,\r\nworld\r\n.\r\nQUIT\r\n");
+    ///     assert_eq!(peer.received(), b"13 bytes\r\n4 bytes\r\n");
+    /// });
+    /// ```
+    #[doc(alias = "delimiter")]
+    pub fn set_delimiter(&mut self, delimiter: impl AsRef<[u8]>) {
+        self.delimiter = Delimiter(delimiter.as_ref().to_owned());
+        self.cutter.search_again();
     }
 
     /// `frame` with its delimiter, to be written.
     pub fn encode(&self, frame: &[u8]) -> Vec<u8> {
-        [frame, &self.delimiter].concat()
-    }
-
-    fn find(&self, input: &[u8]) -> Option<usize> {
-        let rest = input.get(self.searched..)?;
-        let found = match &self.delimiter[..] {
-            [] => None,
-            [byte] => memchr::memchr(*byte, rest),
-            delimiter => memmem::find(rest, delimiter),
-        };
-        found.map(|at| self.searched + at)
+        [frame, &self.delimiter.0].concat()
     }
 }
+
+cutter_methods!(Delimited, "frame");
 
 impl Default for Delimited {
     fn default() -> Self {
@@ -95,26 +129,32 @@ impl Default for Delimited {
 impl Framing for Delimited {
     type Frame<'a> = &'a [u8];
 
+    #[inline]
     fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Decoded<&'a [u8]>> {
-        let end = self.find(input);
+        self.cutter
+            .decode(&self.delimiter, input)
+            .map_err(|TooLong(length)| {
+                Failure::new(FrameTooLong::new(length, self.cutter.max_length))
+            })
+    }
+}
+
+impl End for Delimiter {
+    #[inline]
+    fn find(&self, input: &[u8], searched: usize) -> Option<(usize, usize)> {
+        let rest = input.get(searched..)?;
+        let found = match &self.0[..] {
+            [] => None,
+            [byte] => memchr::memchr(*byte, rest),
+            delimiter => memmem::find(rest, delimiter),
+        };
+        let length = searched + found?;
+        Some((length, length + self.0.len()))
+    }
+
+    #[inline]
+    fn certain(&self, input: &[u8]) -> usize {
         // The last bytes may be the beginning of a delimiter.
-        let may_begin = self.delimiter.len().saturating_sub(1);
-        let length = end.unwrap_or_else(|| input.len().saturating_sub(may_begin));
-        if length > self.max_length {
-            return Err(Failure::new(FrameTooLong::new(length, self.max_length)));
-        }
-        Ok(match end {
-            Some(end) => {
-                self.searched = 0;
-                Decoded::Frame {
-                    frame: &input[..end],
-                    consumed: end + self.delimiter.len(),
-                }
-            }
-            None => {
-                self.searched = length;
-                Decoded::Incomplete
-            }
-        })
+        input.len().saturating_sub(self.0.len().saturating_sub(1))
     }
 }

@@ -12,7 +12,8 @@ use super::{Decoded, FrameTooLong, Framing};
 /// `Int16StringReceiver`, `Int32StringReceiver`.)
 ///
 /// A length above the limit is a [`FrameTooLong`] failure as soon as its prefix has arrived, before
-/// anything of the frame is stored.
+/// anything of the frame is stored: see [`framing_failed`](crate::Protocol::framing_failed), which
+/// may go on behind the frame.
 ///
 /// # Examples
 ///
@@ -41,6 +42,8 @@ use super::{Decoded, FrameTooLong, Framing};
 /// ```
 pub struct LengthPrefixed<N> {
     max_length: usize,
+    /// How many bytes are left of a frame that was too long, which is skipped.
+    to_skip: usize,
     prefix: PhantomData<fn() -> N>,
 }
 
@@ -139,8 +142,14 @@ impl<N: LengthPrefix> LengthPrefixed<N> {
     pub fn with_max_length(max_length: usize) -> Self {
         Self {
             max_length,
+            to_skip: 0,
             prefix: PhantomData,
         }
+    }
+
+    /// Allows frames of at most `max_length` bytes, without their prefixes, from now on.
+    pub fn set_max_length(&mut self, max_length: usize) {
+        self.max_length = max_length;
     }
 
     /// `frame` after its length, to be written.
@@ -163,17 +172,39 @@ impl<N: LengthPrefix> LengthPrefixed<N> {
     }
 }
 
+impl<N: LengthPrefix> LengthPrefixed<N> {
+    /// If decoding goes on after this, the frame is skipped.
+    #[cold]
+    fn refuse(&mut self, length: usize) -> Failure {
+        self.to_skip = length.saturating_add(N::SIZE);
+        Failure::new(FrameTooLong::new(length, self.max_length))
+    }
+
+    #[cold]
+    fn skip<F>(&mut self, available: usize) -> Decoded<F> {
+        let consumed = available.min(self.to_skip);
+        self.to_skip -= consumed;
+        match consumed {
+            0 => Decoded::Incomplete,
+            consumed => Decoded::Skip { consumed },
+        }
+    }
+}
+
 impl<N: LengthPrefix> Framing for LengthPrefixed<N> {
     type Frame<'a> = &'a [u8];
 
     #[inline]
     fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Decoded<&'a [u8]>> {
+        if self.to_skip > 0 {
+            return Ok(self.skip(input.len()));
+        }
         let Some((prefix, rest)) = input.split_at_checked(N::SIZE) else {
             return Ok(Decoded::Incomplete);
         };
         let length = N::read(prefix);
         if length > self.max_length {
-            return Err(Failure::new(FrameTooLong::new(length, self.max_length)));
+            return Err(self.refuse(length));
         }
         Ok(match rest.get(..length) {
             Some(frame) => Decoded::Frame {
@@ -195,6 +226,7 @@ impl<N> Clone for LengthPrefixed<N> {
     fn clone(&self) -> Self {
         Self {
             max_length: self.max_length,
+            to_skip: self.to_skip,
             prefix: PhantomData,
         }
     }

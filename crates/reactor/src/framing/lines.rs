@@ -1,33 +1,75 @@
-//! `Lines`: frames that end with `\n` or `\r\n`.
+//! `Lines`: lines of text, and raw bytes between them.
 
 use std::error::Error;
 use std::fmt;
 
 use deferred::{Failure, Result};
 
+use super::cutter::{Cutter, End, TooLong, cutter_methods};
 use super::{Decoded, Framing};
 
-/// Lines that end in `\n` or `\r\n`; the protocol gets them without.
+/// Lines, without their ends: `\n` or `\r\n`, or [only `\r\n`](Self::crlf). (Twisted:
+/// `LineReceiver`, `LineOnlyReceiver`.)
 ///
-/// A line may be any bytes. One that is longer than the limit is a
-/// [`LineTooLong`] failure, however it comes in. What follows the last line end
-/// when the peer stops sending is not a line, and dropped.
+/// A line that is longer than the limit is a [`LineTooLong`] failure, however the input is split:
+/// see [`framing_failed`](crate::Protocol::framing_failed), which may go on behind it. What comes
+/// behind the last line end is dropped when the peer stops sending. Lines with other ends are
+/// [`Delimited`](super::Delimited).
+///
+/// In raw mode, the input goes to [`raw_received`](crate::Protocol::raw_received) as it comes.
 ///
 /// # Examples
 ///
-/// ```
-/// use reactor::{Decoded, Framing, Lines};
+/// A number of bytes after a line that announces them:
 ///
-/// let mut lines = Lines::default();
-/// let decoded = lines.decode(b"HELO there\r\nMAIL").unwrap();
-/// assert_eq!(decoded, Decoded::Frame { frame: &b"HELO there"[..], consumed: 12 });
-/// assert_eq!(lines.decode(b"MAIL").unwrap(), Decoded::Incomplete);
 /// ```
+/// use reactor::{Context, Lines, Protocol, testing};
+///
+/// #[derive(Default)]
+/// struct Store {
+///     left: usize,
+/// }
+///
+/// impl Protocol for Store {
+///     type Framing = Lines;
+///
+///     fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
+///         self.left = std::str::from_utf8(line)?.parse()?;
+///         cx.framing().set_raw_mode();
+///         Ok(())
+///     }
+///
+///     fn raw_received(&mut self, cx: &mut Context<'_, Self>, data: &[u8]) -> deferred::Result<usize> {
+///         let taken = data.len().min(self.left);
+///         self.left -= taken;
+///         if self.left == 0 {
+///             cx.framing().set_line_mode();
+///             cx.send_line("stored");
+///         }
+///         Ok(taken)
+///     }
+/// }
+///
+/// testing::run(|reactor| {
+///     let (_store, peer) = reactor.connect_to_peer(Store::default());
+///     peer.send("5\r\nab\ncd3\r\nxyz");
+///     assert_eq!(peer.received(), b"stored\r\nstored\r\n");
+/// });
+/// ```
+#[doc(alias = "LineReceiver")]
+#[doc(alias = "LinesCodec")]
 #[derive(Clone, Debug)]
 pub struct Lines {
-    max_length: usize,
-    /// How many bytes of the input are known to hold no line end.
-    searched: usize,
+    cutter: Cutter,
+    end: LineEnd,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum LineEnd {
+    /// `\n` or `\r\n`.
+    Newline,
+    /// `\r\n`; `\n` alone is part of a line.
+    CrLf,
 }
 
 impl Lines {
@@ -47,11 +89,31 @@ impl Lines {
     /// Lines of at most `max_length` bytes, without their ends.
     pub fn with_max_length(max_length: usize) -> Self {
         Self {
-            max_length,
-            searched: 0,
+            cutter: Cutter::new(max_length),
+            end: LineEnd::Newline,
         }
     }
+
+    /// Only `\r\n` ends a line: `\n` alone is part of it. Protocols such as SMTP demand this, so
+    /// that two servers which read the same input agree on where its lines end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Decoded, Framing, Lines};
+    ///
+    /// let mut lines = Lines::default().crlf();
+    /// let decoded = lines.decode(b"one\ntwo\r\n").unwrap();
+    /// assert_eq!(decoded, Decoded::Frame { frame: &b"one\ntwo"[..], consumed: 9 });
+    /// ```
+    #[must_use = "the framing is what this gives"]
+    pub fn crlf(mut self) -> Self {
+        self.end = LineEnd::CrLf;
+        self
+    }
 }
+
+cutter_methods!(Lines, "line");
 
 impl Default for Lines {
     fn default() -> Self {
@@ -62,29 +124,33 @@ impl Default for Lines {
 impl Framing for Lines {
     type Frame<'a> = &'a [u8];
 
+    #[inline]
     fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Decoded<&'a [u8]>> {
-        let end = memchr::memchr(b'\n', &input[self.searched..]).map(|at| self.searched + at);
-        // While there is no end, a `\r` may be the first half of one.
-        let line = &input[..end.unwrap_or(input.len())];
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.len() > self.max_length {
-            return Err(Failure::new(LineTooLong {
-                max_length: self.max_length,
-            }));
+        self.cutter
+            .decode(&self.end, input)
+            .map_err(|TooLong(_)| Failure::new(LineTooLong::new(self.cutter.max_length)))
+    }
+}
+
+impl End for LineEnd {
+    #[inline]
+    fn find(&self, input: &[u8], searched: usize) -> Option<(usize, usize)> {
+        let mut from = searched;
+        loop {
+            let at = from + memchr::memchr(b'\n', &input[from..])?;
+            if at > 0 && input[at - 1] == b'\r' {
+                return Some((at - 1, at + 1));
+            }
+            match self {
+                Self::Newline => return Some((at, at + 1)),
+                Self::CrLf => from = at + 1,
+            }
         }
-        Ok(match end {
-            Some(end) => {
-                self.searched = 0;
-                Decoded::Frame {
-                    frame: line,
-                    consumed: end + 1,
-                }
-            }
-            None => {
-                self.searched = input.len();
-                Decoded::Incomplete
-            }
-        })
+    }
+
+    #[inline]
+    fn certain(&self, input: &[u8]) -> usize {
+        input.len() - usize::from(input.ends_with(b"\r"))
     }
 }
 
@@ -106,6 +172,11 @@ pub struct LineTooLong {
 }
 
 impl LineTooLong {
+    #[cold]
+    fn new(max_length: usize) -> Self {
+        Self { max_length }
+    }
+
     /// The longest line allowed, in bytes.
     pub fn max_length(&self) -> usize {
         self.max_length

@@ -3,7 +3,7 @@
 //! | framing | a frame | its limit |
 //! |---|---|---|
 //! | [`Raw`] | the bytes of one read | |
-//! | [`Lines`] | ends with `\n` or `\r\n` | 16 KiB, [`LineTooLong`] |
+//! | [`Lines`] | ends with `\n` or `\r\n`, or only with `\r\n` | 16 KiB, [`LineTooLong`] |
 //! | [`Delimited`] | ends with a delimiter of one or more bytes | 16 KiB, [`FrameTooLong`] |
 //! | [`LengthPrefixed`] | follows its length as a binary number of 1, 2 or 4 bytes | 16 MiB, [`FrameTooLong`] |
 //! | [`Netstrings`] | `5:hello,` | 99,999 bytes, [`FrameTooLong`] |
@@ -11,8 +11,12 @@
 //! A protocol names its framing as [`Protocol::Framing`](crate::Protocol::Framing), and sets a
 //! limit by [`Protocol::framing`](crate::Protocol::framing). Other formats implement [`Framing`].
 //!
-//! Each framing gives the same frames however the input is split.
+//! Each framing gives the same frames however the input is split. [`Context::framing`] changes a
+//! framing in the middle of the input.
+//!
+//! [`Context::framing`]: crate::Context::framing
 
+mod cutter;
 mod delimited;
 mod length_prefixed;
 mod lines;
@@ -75,8 +79,10 @@ pub trait Framing: 'static {
     ///
     /// # Errors
     ///
-    /// What came is no frame and cannot become one. The connection is closed,
-    /// with the failure as the reason.
+    /// What came is no frame and cannot become one.
+    /// [`Protocol::framing_failed`](crate::Protocol::framing_failed) gets the failure; as a rule,
+    /// the connection is closed, with the failure as the reason. If not, decoding goes on with the
+    /// same input, so a framing that can do so skips what it has refused.
     fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Decoded<Self::Frame<'a>>>;
 }
 
@@ -113,6 +119,13 @@ pub enum Decoded<F> {
     Skip {
         /// How many bytes of the input are skipped, at least one.
         consumed: usize,
+    },
+    /// Bytes that are not cut into frames, as in the raw mode of [`Lines`].
+    /// [`Protocol::raw_received`](crate::Protocol::raw_received) gets them, and says how many it
+    /// takes; decoding goes on behind those.
+    RawBytes {
+        /// How many bytes of the input these are, at least one.
+        length: usize,
     },
     /// There is no whole frame yet.
     Incomplete,

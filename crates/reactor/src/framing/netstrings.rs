@@ -15,6 +15,7 @@ const MAX_DIGITS: usize = 20;
 ///
 /// A length above the limit is a [`FrameTooLong`] failure as soon as its digits have arrived,
 /// before anything of the string is stored. Other malformed input is a [`BadNetstring`] failure.
+/// Either ends the connection: what follows cannot be told from the string.
 ///
 /// # Examples
 ///
@@ -40,6 +41,11 @@ impl Netstrings {
     /// Strings of at most `max_length` bytes.
     pub fn with_max_length(max_length: usize) -> Self {
         Self { max_length }
+    }
+
+    /// Allows strings of at most `max_length` bytes from now on.
+    pub fn set_max_length(&mut self, max_length: usize) {
+        self.max_length = max_length;
     }
 
     /// `string` as a netstring, to be written.

@@ -108,7 +108,9 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
 
     fn reactor(&self) -> &ReactorHandle;
 
-    fn context(&self) -> Self::Context<'_>;
+    /// The protocol of an open owner, and a context for a call of it.
+    fn split<'a>(&'a self, open: &'a mut Self::Open)
+    -> (&'a mut Self::Protocol, Self::Context<'a>);
 
     fn closed_error() -> Self::Closed;
 
@@ -181,28 +183,40 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
         }
     }
 
-    /// Calls a handler with a context; a panic becomes a failure.
+    /// Calls a handler with the protocol and a context; a panic becomes a failure.
     #[inline(always)]
-    fn guard<R>(&self, handler: impl FnOnce(&mut Self::Context<'_>) -> Result<R>) -> Result<R> {
-        Failure::catch(|| handler(&mut self.context())).and_then(|result| result)
+    fn guard<R>(
+        &self,
+        open: &mut Self::Open,
+        handler: impl FnOnce(&mut Self::Protocol, &mut Self::Context<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let called = Failure::catch(|| {
+            let (protocol, mut cx) = self.split(open);
+            handler(protocol, &mut cx)
+        });
+        called.and_then(|result| result)
     }
 
     /// As [`guard`](Self::guard), and hands a failure to
     /// [`handler_failed`](Self::handler_failed).
     #[inline(always)]
-    fn handle(&self, handler: impl FnOnce(&mut Self::Context<'_>) -> Result<()>) {
-        if let Err(failure) = self.guard(handler) {
+    fn handle(
+        &self,
+        open: &mut Self::Open,
+        handler: impl FnOnce(&mut Self::Protocol, &mut Self::Context<'_>) -> Result<()>,
+    ) {
+        if let Err(failure) = self.guard(open, handler) {
             self.handler_failed(failure);
         }
     }
 
     /// Runs the jobs that are in the mailbox now; jobs that they post wait for the next call.
-    fn run_jobs(&self, protocol: &mut Self::Protocol) {
-        self.run_waiting_jobs(protocol);
+    fn run_jobs(&self, open: &mut Self::Open) {
+        self.run_waiting_jobs(open);
     }
 
     #[inline(never)]
-    fn run_waiting_jobs(&self, protocol: &mut Self::Protocol) {
+    fn run_waiting_jobs(&self, open: &mut Self::Open) {
         let jobs = &self.mailbox().jobs;
         let count = jobs.borrow().len();
         for _ in 0..count {
@@ -210,7 +224,9 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
             let Some((job, cause)) = next else {
                 break;
             };
-            self.with_cause(cause, || self.handle(|cx| job(protocol, cx)));
+            self.with_cause(cause, || {
+                self.handle(open, |protocol, cx| job(protocol, cx));
+            });
         }
         let has_jobs = !jobs.borrow().is_empty();
         self.status().set_has_jobs(has_jobs);
@@ -230,12 +246,12 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
     fn close_with(
         &self,
         status: &PlainStatus,
-        last: impl FnOnce(&mut Self::Open, &mut Self::Context<'_>),
+        last: impl FnOnce(&mut Self::Protocol, &mut Self::Context<'_>),
     ) {
         status.is_closed.set(true);
         self.try_with_open(|open| {
-            self.handle(|cx| {
-                last(open, cx);
+            self.handle(open, |protocol, cx| {
+                last(protocol, cx);
                 Ok(())
             });
         });

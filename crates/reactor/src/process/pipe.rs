@@ -227,8 +227,9 @@ impl<P: ProcessProtocol> Pipe<P> {
                     }
                     Ok(received) => {
                         let data = &buffer[..received];
-                        self.process
-                            .handle(|cx| protocol.child_data_received(cx, self.number, data));
+                        self.process.handle(protocol, |protocol, cx| {
+                            protocol.child_data_received(cx, self.number, data)
+                        });
                         self.process.run_jobs(protocol);
                         if received < buffer.len() {
                             break;

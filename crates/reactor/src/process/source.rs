@@ -175,7 +175,9 @@ impl<P: ProcessProtocol> ProcessSource<P> {
                 pipe.end_input();
             }
         }
-        source.try_with_open(|protocol| source.handle(|cx| protocol.connection_made(cx)));
+        source.try_with_open(|protocol| {
+            source.handle(protocol, |protocol, cx| protocol.connection_made(cx));
+        });
         source.settle_now();
         Ok(source)
     }
@@ -398,11 +400,13 @@ impl<P: ProcessProtocol> ProcessSource<P> {
             let lost = self.lost.borrow_mut().pop_front();
             match (lost, self.exited.get()) {
                 (Some(number), _) => {
-                    self.handle(|cx| protocol.child_connection_lost(cx, number));
+                    self.handle(protocol, |protocol, cx| {
+                        protocol.child_connection_lost(cx, number)
+                    });
                 }
                 (None, Exited::Untold(status)) => {
                     self.exited.set(Exited::Told(status));
-                    self.handle(|cx| protocol.process_exited(cx, status));
+                    self.handle(protocol, |protocol, cx| protocol.process_exited(cx, status));
                 }
                 (None, Exited::No | Exited::Told(_)) => return,
             }
@@ -440,8 +444,8 @@ impl<P: ProcessProtocol> MailboxOwner for ProcessSource<P> {
         &self.reactor
     }
 
-    fn context(&self) -> ProcessContext<'_, P> {
-        ProcessContext::new(self)
+    fn split<'a>(&'a self, protocol: &'a mut P) -> (&'a mut P, ProcessContext<'a, P>) {
+        (protocol, ProcessContext::new(self))
     }
 
     fn closed_error() -> ProcessError {

@@ -49,6 +49,9 @@ pub(in crate::connection) struct Filtered {
     /// What was delivered. `None` while that is nothing, so that an idle connection has no
     /// buffer.
     up: Option<Spare>,
+    /// Something of what waits to be sent may come of the protocol's bytes. Set when a filter
+    /// takes some, cleared when nothing waits.
+    carries_plain: bool,
     finish: Finish,
     /// The filters have failed, and the failure has not been reported yet.
     failure: Option<Failed>,
@@ -100,6 +103,7 @@ impl Filtered {
             next: None,
             plain: Output::default(),
             up: None,
+            carries_plain: false,
             finish: Finish::NotYet,
             failure: None,
             has_failed: false,
@@ -160,6 +164,7 @@ impl Transport {
             let plain = std::mem::take(&mut filtered.plain);
             let unsent = plain.unsent().to_vec();
             plain.discard(&self.core);
+            filtered.carries_plain = !unsent.is_empty();
             filtered.next = Some(Next { filter, unsent });
             filtered.opening = opening;
             filtered.on_open = on_open;
@@ -373,10 +378,25 @@ impl Transport {
                 break;
             }
             taken += of_chunk;
+            self.look_at_filters(|filtered| filtered.carries_plain = true);
             self.flags.set(Flags::PROGRESS);
             self.send_out();
         }
         taken
+    }
+
+    /// Notes that the system has taken something of what the filters have given, of which
+    /// `waiting` bytes are left. A handshake ends no idle time.
+    #[cold]
+    pub(super) fn note_filtered_output(&self, waiting: usize) {
+        let carries_plain = self.look_at_filters(|filtered| {
+            let carries_plain = filtered.carries_plain;
+            filtered.carries_plain = carries_plain && waiting > 0;
+            carries_plain
+        });
+        if carries_plain == Some(true) {
+            self.note_activity();
+        }
     }
 
     fn filters_take_more(&self) -> bool {

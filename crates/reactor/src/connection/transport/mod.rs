@@ -34,6 +34,8 @@ const DISCARDS_PER_TURN: usize = 4;
 
 pub(crate) struct Transport {
     pub(super) flags: FlagCell,
+    /// How many pauses of reading have begun and not ended.
+    pauses: Cell<u32>,
     core: Rc<Core>,
     io: RefCell<Io>,
     /// What few connections have, in a box so that the others stay small.
@@ -85,6 +87,7 @@ impl Transport {
         flags.set_to(Flags::INTEREST_CHANGED, !stream.is_watched_for_input());
         Self {
             flags,
+            pauses: Cell::new(0),
             core,
             io: RefCell::new(Io {
                 stream: Some(stream),
@@ -409,7 +412,11 @@ impl Transport {
         io.out.forget_sent(sent);
         if sent > 0 {
             self.flags.set(Flags::PROGRESS);
-            self.note_activity();
+            if self.flags.has_any(Flags::FILTERED) {
+                self.note_filtered_output(io.out.waiting());
+            } else {
+                self.note_activity();
+            }
         }
         let is_write_blocked = io.out.waiting() > 0;
         self.flags.set_to(Flags::WRITE_BLOCKED, is_write_blocked);
@@ -549,8 +556,18 @@ impl Transport {
         !self.flags.has_any(Flags::NOT_READING)
     }
 
-    pub(super) fn set_paused(&self, is_paused: bool) {
-        self.flags.set_to(Flags::PAUSED, is_paused);
+    /// Begins a pause of reading. Each ends by itself, so that two parts of a program which pause
+    /// do not undo each other's.
+    pub(super) fn pause(&self) {
+        self.pauses.set(self.pauses.get().saturating_add(1));
+        self.flags.set(Flags::PAUSED);
+    }
+
+    /// Ends a pause of reading, if there is one.
+    pub(super) fn resume(&self) {
+        let left = self.pauses.get().saturating_sub(1);
+        self.pauses.set(left);
+        self.flags.set_to(Flags::PAUSED, left > 0);
     }
 
     pub(super) fn has_read_eof(&self) -> bool {

@@ -105,8 +105,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         core.insert(Rc::<Self>::clone(&source));
         let mut started = Ok(());
         source.try_with_open(|protocol| {
-            started = Failure::catch(|| protocol.start_protocol(&mut source.context()))
-                .and_then(|started| started);
+            started = source.guard(protocol, |protocol, cx| protocol.start_protocol(cx));
         });
         match started {
             Ok(()) => {
@@ -248,7 +247,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
     fn take_in(&self, protocol: &mut P, buffer: &[u8], length: usize, from: P::Address) {
         if length > self.max_packet_size {
             let error = DatagramError::TooLong { length };
-            return self.handle(|cx| protocol.datagram_failed(cx, error));
+            return self.handle(protocol, |protocol, cx| protocol.datagram_failed(cx, error));
         }
         // A datagram of another sender, from before the port was connected, is dropped.
         let is_from_peer = match &*self.peer.borrow() {
@@ -256,7 +255,9 @@ impl<P: DatagramProtocol> DatagramSource<P> {
             None => true,
         };
         if is_from_peer {
-            self.handle(|cx| protocol.datagram_received(cx, &buffer[..length], from));
+            self.handle(protocol, |protocol, cx| {
+                protocol.datagram_received(cx, &buffer[..length], from)
+            });
         }
     }
 
@@ -265,12 +266,12 @@ impl<P: DatagramProtocol> DatagramSource<P> {
             Errno::CONNREFUSED | Errno::CONNRESET => {
                 // An unconnected port cannot tell which of its peers has refused.
                 if self.peer.borrow().is_some() {
-                    self.handle(|cx| protocol.connection_refused(cx));
+                    self.handle(protocol, |protocol, cx| protocol.connection_refused(cx));
                 }
             }
             error => {
                 let error = DatagramError::Io(error.into());
-                self.handle(|cx| protocol.datagram_failed(cx, error));
+                self.handle(protocol, |protocol, cx| protocol.datagram_failed(cx, error));
             }
         }
     }
@@ -376,8 +377,8 @@ impl<P: DatagramProtocol> MailboxOwner for DatagramSource<P> {
         &self.reactor
     }
 
-    fn context(&self) -> DatagramContext<'_, P> {
-        DatagramContext::new(self)
+    fn split<'a>(&'a self, protocol: &'a mut P) -> (&'a mut P, DatagramContext<'a, P>) {
+        (protocol, DatagramContext::new(self))
     }
 
     fn closed_error() -> DatagramError {

@@ -1,0 +1,160 @@
+//! `Cutter`: what [`Lines`](super::Lines) and [`Delimited`](super::Delimited) have in common:
+//! the search for the end of a frame, its limit, and raw mode.
+//!
+//! ```text
+//!   Frames ──set_raw_mode──▶ Raw ──set_line_mode──▶ Frames
+//!   Frames ──a frame is too long──▶ Skipping ──its end is found──▶ Frames
+//! ```
+
+use super::Decoded;
+
+/// How the end of a frame is found.
+pub(super) trait End {
+    /// The length of the first frame in `input`, and that with its end. No end begins before
+    /// `searched`.
+    fn find(&self, input: &[u8], searched: usize) -> Option<(usize, usize)>;
+
+    /// How many bytes of an `input` without an end are part of the frame, whatever comes behind
+    /// them. The others may be the beginning of its end.
+    fn certain(&self, input: &[u8]) -> usize;
+}
+
+/// What a frame that is too long has of its bytes, as far as is known.
+pub(super) struct TooLong(pub(super) usize);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cutting {
+    Frames,
+    /// The frame at the beginning of the input was too long; its bytes are skipped.
+    Skipping,
+    Raw,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Cutter {
+    pub(super) max_length: usize,
+    /// No end of a frame begins before this byte of the input. Zero after each change of what is
+    /// searched for, and after each frame.
+    searched: usize,
+    cutting: Cutting,
+}
+
+impl Cutter {
+    pub(super) const fn new(max_length: usize) -> Self {
+        Self {
+            max_length,
+            searched: 0,
+            cutting: Cutting::Frames,
+        }
+    }
+
+    pub(super) fn is_raw(&self) -> bool {
+        self.cutting == Cutting::Raw
+    }
+
+    pub(super) fn set_raw(&mut self, is_raw: bool) {
+        self.cutting = if is_raw {
+            Cutting::Raw
+        } else {
+            Cutting::Frames
+        };
+        self.searched = 0;
+    }
+
+    /// Searches the input from its beginning: the end of a frame is another one now.
+    pub(super) fn search_again(&mut self) {
+        self.searched = 0;
+    }
+
+    #[inline]
+    pub(super) fn decode<'a>(
+        &mut self,
+        end: &impl End,
+        input: &'a [u8],
+    ) -> Result<Decoded<&'a [u8]>, TooLong> {
+        if self.cutting != Cutting::Frames {
+            return Ok(self.decode_specially(end, input));
+        }
+        match end.find(input, self.searched) {
+            Some((length, consumed)) if length <= self.max_length => {
+                self.searched = 0;
+                let frame = &input[..length];
+                Ok(Decoded::Frame { frame, consumed })
+            }
+            Some((length, _)) => Err(self.refuse(length)),
+            None => {
+                let certain = end.certain(input);
+                if certain > self.max_length {
+                    return Err(self.refuse(certain));
+                }
+                self.searched = certain;
+                Ok(Decoded::Incomplete)
+            }
+        }
+    }
+
+    /// If decoding goes on after this, the rest of the frame is skipped.
+    #[cold]
+    fn refuse(&mut self, length: usize) -> TooLong {
+        self.cutting = Cutting::Skipping;
+        self.searched = 0;
+        TooLong(length)
+    }
+
+    #[cold]
+    fn decode_specially<'a>(&mut self, end: &impl End, input: &'a [u8]) -> Decoded<&'a [u8]> {
+        let available = match self.cutting {
+            Cutting::Raw if !input.is_empty() => {
+                return Decoded::RawBytes {
+                    length: input.len(),
+                };
+            }
+            Cutting::Skipping => match end.find(input, 0) {
+                Some((_, consumed)) => {
+                    self.cutting = Cutting::Frames;
+                    consumed
+                }
+                None => end.certain(input),
+            },
+            Cutting::Raw | Cutting::Frames => 0,
+        };
+        match available {
+            0 => Decoded::Incomplete,
+            consumed => Decoded::Skip { consumed },
+        }
+    }
+}
+
+/// The methods that [`Lines`](super::Lines) and [`Delimited`](super::Delimited) have in common.
+macro_rules! cutter_methods {
+    ($type:ident, $frame:literal) => {
+        impl $type {
+            #[doc = concat!("Allows ", $frame, "s of at most `max_length` bytes, without their ends, from now on.")]
+            pub fn set_max_length(&mut self, max_length: usize) {
+                self.cutter.max_length = max_length;
+            }
+
+            /// Has the input from here on go to
+            /// [`raw_received`](crate::Protocol::raw_received), as it comes, until
+            /// [`set_line_mode`](Self::set_line_mode).
+            #[doc(alias = "setRawMode")]
+            pub fn set_raw_mode(&mut self) {
+                self.cutter.set_raw(true);
+            }
+
+            #[doc = concat!("Cuts the input into ", $frame, "s again, from the first byte on that")]
+            /// [`raw_received`](crate::Protocol::raw_received) does not take.
+            #[doc(alias = "setLineMode")]
+            pub fn set_line_mode(&mut self) {
+                self.cutter.set_raw(false);
+            }
+
+            /// Whether the input goes to [`raw_received`](crate::Protocol::raw_received).
+            pub fn is_raw(&self) -> bool {
+                self.cutter.is_raw()
+            }
+        }
+    };
+}
+
+pub(super) use cutter_methods;
