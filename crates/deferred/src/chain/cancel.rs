@@ -44,29 +44,40 @@ impl<M: Flavour> StateGuard<'_, M> {
     fn cancel(&mut self) -> Result<(), Cancel<M>> {
         match (self.phase(), self.cold.waiting_on()) {
             (Phase::Unfired, _) => match self.cold.take_canceller() {
+                // The canceller is taken out, so that it is called once. Until it has returned, a
+                // fire is its own answer, and a further cancel is `Again`.
                 Some(Canceller::Call(canceller)) => {
                     self.cancelling = Cancelling::CancellerRuns;
                     Err(Cancel::Ask(canceller))
                 }
                 Some(Canceller::Parts(parts)) => {
+                    // `Delegated` stays: parts that decide may be cancelled any number of times.
                     if self.cancelling != Cancelling::Delegated {
                         self.cancelling = Cancelling::CancellerRuns;
                     }
                     Err(Cancel::AskParts(parts))
                 }
                 Some(Canceller::Task(task)) => {
+                    // A task keeps its role as canceller, because its body may catch the
+                    // `Cancelled` and go on; the next cancel reaches it again.
                     self.cold.replace_canceller(Canceller::Task(task.clone()));
                     Err(Cancel::Task(task))
                 }
+                // The canceller, or the group of parts, was taken out by a cancel that still runs further down the stack.
                 None if self.cancelling != Cancelling::No => Err(Cancel::Again),
                 None => {
+                    // Without a canceller, the producer does not learn of the cancel: its late
+                    // result is swallowed, once.
                     self.cancelling = Cancelling::SwallowOne;
                     Ok(())
                 }
             },
+            // A chain that was fired is cancelled by cancelling the chain that it waits for. After
+            // `Delegated` it is not, as with a `DeferredList` of Twisted's.
             (Phase::Waiting, Some(inner)) if self.cancelling != Cancelling::Delegated => {
                 Err(Cancel::Forward(inner.clone()))
             }
+            // Running, at rest, paused or taken: the result is there already.
             _ => Err(Cancel::Nothing),
         }
     }
@@ -92,6 +103,8 @@ pub(super) fn cancel<M: Flavour>(core: CoreRef<M>, cancelled_at: CallSite) {
                 Asked::Nothing => {}
                 Asked::Parts(core, parts) => {
                     let (due, made_at) = (parts.due(), parts.made_at());
+                    // Pushed below its parts: so it is popped when all of them, and their parts,
+                    // were cancelled.
                     jobs.push(CancelJob::PartsAsked(core, parts, at));
                     // Reversed, because jobs are taken from the back.
                     let due = due.into_iter().rev();
@@ -132,6 +145,8 @@ impl Tasks {
             *state = REACHED_AGAIN;
             return;
         }
+        // Read first: cancelling what the task awaits may resume it, and then its progress differs
+        // in `end`.
         let progress = M::progress_of(&task);
         let awaited = M::cancel_task(task.clone(), at);
         if !awaited.is_empty() {
@@ -169,6 +184,8 @@ impl Tasks {
     /// not gone on, then it never will: its future is dropped.
     fn end<M: Flavour>(&mut self, task: M::Task, progress: u32, at: CallSite) {
         let state = std::mem::replace(self.states.at(M::address_of(&task)), FREE);
+        // Without progress, each chain that it awaits waits for the task itself: no result can come
+        // any more.
         if state == REACHED_AGAIN && M::progress_of(&task) == progress {
             M::give_up_task(task, at);
         }
@@ -181,6 +198,8 @@ fn cancel_one<M: Flavour>(core: CoreRef<M>, cancelled_at: CallSite) -> Asked<M> 
     let mut current = core;
     loop {
         match RunGuard::<M>::acquire(&current, Transition::Fire, |state| state.cancel()) {
+            // The guard was acquired under the lock that saw the phase: no other thread can fire
+            // the chain in between.
             Ok((mut guard, ())) => {
                 guard.slot().put_failure(cancelled(cancelled_at));
                 run::run(guard);
@@ -215,12 +234,16 @@ pub(super) fn fail_with_cancelled<M: Flavour>(
 }
 
 fn ask<M: Flavour>(core: &CoreRef<M>, canceller: M::Canceller, cancelled_at: CallSite) {
+    // The canceller may fire the chain through this reference. If it has not, `end_as_cancelled`
+    // does.
     let given = core.clone();
     run_contained("a canceller", || M::call_canceller(canceller, given));
     end_as_cancelled(core, cancelled_at);
 }
 
 fn end_as_cancelled<M: Flavour>(core: &CoreRef<M>, cancelled_at: CallSite) {
+    // The canceller has returned. A later fire by the producer is refused and not swallowed: the
+    // canceller has told it of the cancel.
     core.with(|state| state.cancelling = Cancelling::No);
     fail_with_cancelled::<M>(core, cancelled_at, || {});
 }
@@ -251,6 +274,7 @@ pub(crate) fn delegate<M: Flavour>(core: &CoreRef<M>, parts: M::Group) {
         }
         state.cold.replace_canceller(Canceller::Parts(parts))
     });
+    // Dropped without the lock: a canceller may own values of the user.
     drop_contained(unused);
 }
 

@@ -78,8 +78,10 @@ impl Poller {
     fn root(self: &Arc<Self>) -> Arc<Self> {
         let root = self.with_root(|root, _| Arc::clone(root));
         if !Arc::ptr_eq(self, &root) {
+            // Path compression: later calls reach the root in one step.
             let shorter = State::Joined(Arc::clone(&root));
             let longer = std::mem::replace(&mut *lock(self), shorter);
+            // Without the lock: this may be the last reference to a node.
             drop(longer);
         }
         root
@@ -88,6 +90,7 @@ impl Poller {
     /// Wakes the executor, which takes its waker: it sets a new one when it polls.
     pub(crate) fn wake(self: &Arc<Self>) {
         wake(self.with_root(|_, root| {
+            // Set first: without a waker it stays set, and `set` wakes the next executor at once.
             root.is_due = true;
             root.take_due()
         }));
@@ -102,6 +105,7 @@ impl Poller {
         if is_set {
             return;
         }
+        // Cloned without the lock, because it runs code of the executor.
         let waker = waker.clone();
         let (old, due) = self.with_root(|_, root| (root.waker.replace(waker), root.take_due()));
         drop_contained(old);
@@ -124,6 +128,7 @@ impl Poller {
             else {
                 unreachable!("only this thread joins them");
             };
+            // An executor that polled further down, before the trees were joined. It polls no more.
             let old = lower_root.waker.take();
             let mut root = Root {
                 waker: upper_root.waker.take(),
@@ -133,6 +138,7 @@ impl Poller {
             if upper_root.rank == lower_root.rank {
                 root.rank = root.rank.saturating_add(1);
             }
+            // A wake that came to either tree before must reach the executor of the joined one.
             let due = root.take_due();
             if upper_root.rank >= lower_root.rank {
                 *upper_root = root;

@@ -68,6 +68,8 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
         };
         let core = link.core;
         let acquired = RunGuard::<M>::acquire(&core, Transition::AddStage, |state| {
+            // Pushed under the lock in any phase: if the chain runs or waits, its run takes the
+            // stage; if it is at its end, this call gets the guard and runs it.
             state.push::<T, S>(stage, added_at);
             state.is_at_end().then_some(()).ok_or(())
         });

@@ -59,9 +59,12 @@ impl<M: Flavour, T: Fits<M>, S: Stage<M, T>> Queued<Core<M>, T> for S {
     /// May panic: [`advance`] catches that.
     #[inline(always)]
     fn run_queued(self, slot: &mut Slot<M>) -> Flow<M> {
+        // The input is moved out of the slot before code of the user runs: so nothing of the core
+        // is borrowed during the call, and after a panic the slot is empty, as `put_panic` expects.
         let input = if S::SKIPS == Skips::Values {
             match slot.take_failure() {
                 Some(failure) => Err(failure),
+                // The value stays in the slot, for the next stage.
                 None => return skip_value(self),
             }
         } else {
@@ -81,6 +84,7 @@ impl<M: Flavour, T: Fits<M>, S: Stage<M, T>> Queued<Core<M>, T> for S {
                 Flow::Failed
             }
             Step::Wait(link) => Flow::Wait(link.into_core()),
+            // The value is stored first: when `target` has stopped, this chain goes on with it.
             Step::Run(target, value) => {
                 slot.put_value(value);
                 Flow::Call(target)
@@ -159,6 +163,7 @@ fn drop_passed_by<M: Flavour, S>(callback: S) {
     if !std::mem::needs_drop::<S>() {
         return;
     }
+    // A count and no flag: the drop may run another chain, in which a failure passes a stage.
     let change = |by: isize| {
         M::work_queue(|queue| {
             let count = queue.passed_by.get();
@@ -222,6 +227,8 @@ fn call<M: Flavour>(next: OwnedRunGuard<M>, caller: OwnedRunGuard<M>) {
     let mut callers = SmallVec::<[OwnedRunGuard<M>; 4]>::new();
     callers.push(caller);
     let mut next = Some(next);
+    // A chain that was set going runs to its stop before its caller goes on, as if the caller had
+    // called it.
     while let Some(guard) = next.or_else(|| callers.pop()) {
         let rest = advance_owned(guard);
         callers.extend(rest.caller);
@@ -242,6 +249,7 @@ pub(super) fn fail<M: Flavour>(
     before: impl FnOnce(),
 ) {
     let acquired = RunGuard::<M>::acquire(core, Transition::Fire, |state| {
+        // Fired before, or by another thread just now: that result stands.
         if state.phase() != Phase::Unfired {
             return Err(());
         }
@@ -252,6 +260,7 @@ pub(super) fn fail<M: Flavour>(
         guard.slot().put_failure(make(made_at));
         (guard, canceller)
     });
+    // Called in either case: it drops the future of a task, which must not outlive the cancel.
     before();
     if let Ok((guard, canceller)) = acquired {
         drop_contained(canceller);
@@ -273,12 +282,14 @@ fn advance<M: Flavour>(mut guard: RunGuard<'_, M>) -> Rest<M> {
         let flow = match catch(|| run_stages(&mut guard, &mut running)) {
             Ok(flow) => flow,
             Err(payload) => {
+                // The failure is the input of the next stage.
                 put_panic(&mut guard, running, payload);
                 continue;
             }
         };
         match flow {
             Flow::Next | Flow::Failed => match finish(guard) {
+                // `finish` has given the guard away: from here on, another call may run this chain.
                 Ok(next) => return Rest { next, caller: None },
                 Err(kept) => guard = kept,
             },
@@ -314,6 +325,8 @@ fn run_stages<M: Flavour>(guard: &mut RunGuard<'_, M>, running: &mut Option<Call
         if matches!(flow, Flow::Next) {
             continue;
         }
+        // A failure goes on through the stages here, so that its path costs the values nothing.
+        // Every other flow stops the run.
         match (flow, *running) {
             (Flow::Failed, Some(place)) => guard.slot().note_passed(place),
             (flow, _) => return flow,
@@ -340,6 +353,8 @@ fn finish<M: Flavour>(guard: RunGuard<'_, M>) -> Result<Option<OwnedRunGuard<M>>
     // The common cases: the receiver is held and will take the result, or a waiter gets it,
     // or a task is resumed. (Two options and no enum, which would be put together in memory.)
     let left = guard.release(|state, has_stages| {
+        // `has_stages`: another thread, or a callback of this run, has added stages to the side
+        // list. `finish_for_others` gives the guard back for them.
         if has_stages || state.is_paused() {
             return None;
         }
@@ -372,12 +387,16 @@ fn finish_for_others<M: Flavour>(
     }
     let left = guard.release(|state, has_stages| {
         if state.is_paused() {
+            // Before the look at the stages: those that were added wait for the end of the pause,
+            // too.
             return Some((Transition::PauseRun, Left::Nothing));
         }
         // Between the two locks, a waiter or a task may have come.
         if has_stages || state.cold.waiter().is_some() || state.cold.task().is_some() {
             return None;
         }
+        // Taken under the same lock that makes the result visible: a poll that comes later finds
+        // the result, one that came before has its waker woken.
         let waker = state.cold.take_waker();
         if state.receiver != ReceiverState::Held {
             return Some((Transition::PassOn, Left::LetGo));
@@ -387,6 +406,7 @@ fn finish_for_others<M: Flavour>(
     match left {
         Release::Kept(guard) => return Err(guard),
         Release::Taken(guard, _) => let_go(guard),
+        // Woken after the guard was released: the waker may poll this chain at once.
         Release::Released(Left::Wakes(waker)) => run_contained("a waker", || waker.wake()),
         Release::Released(_) => {}
     }

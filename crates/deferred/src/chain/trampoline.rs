@@ -39,6 +39,8 @@ pub(super) fn discard<M: Flavour>(remains: Remains<M>) {
 }
 
 fn add<M: Flavour>(job: Job<M>) {
+    // In an `Option`, because at the end of a thread `work_queue` does not call the closure; then
+    // the job is still here.
     let mut job = Some(job);
     M::work_queue(|queue| {
         if let Some(job) = job.take() {
@@ -50,6 +52,7 @@ fn add<M: Flavour>(job: Job<M>) {
         Some(job) => perform(job),
         None => {
             M::work_queue(|queue| {
+                // Inside of a drain, the loop further down the stack takes the job.
                 if !queue.is_draining.get() {
                     drain(queue);
                 }
@@ -67,6 +70,7 @@ fn drain<M: Flavour>(queue: &WorkQueue<M>) -> usize {
         queue.is_draining.set(true);
         let task = {
             let mut tasks = queue.tasks.borrow_mut();
+            // The borrows end before the job runs: it may add jobs.
             tasks.extend(queue.added.borrow_mut().drain(..));
             tasks.pop_front()
         };
@@ -129,6 +133,7 @@ fn run_pending_of<M: Flavour>() -> usize {
 #[inline]
 fn run_pending_in_loop<M: Flavour>() -> usize {
     let ran = M::work_queue(|queue| {
+        // Otherwise nothing of this thread is on the stack, and the queue is empty.
         if queue.is_draining.get() || queue.handing_over.get() > 0 {
             run_all(queue)
         } else {
@@ -161,6 +166,7 @@ const NESTED_HAND_OVERS: usize = 8;
 pub(crate) fn hand_over<M: Flavour>(guard: OwnedRunGuard<M>) {
     let mut guard = Some(guard);
     M::work_queue(|queue| {
+        // Each hand-over may release another lock in a callback, and so hand over again.
         let depth = queue.handing_over.get();
         if depth == NESTED_HAND_OVERS {
             if let Some(guard) = guard.take() {
@@ -171,6 +177,7 @@ pub(crate) fn hand_over<M: Flavour>(guard: OwnedRunGuard<M>) {
         let _nested = NestedHandOver::enter(&queue.handing_over);
         while let Some(next) = guard.take() {
             run::run_owned(next);
+            // Only the outermost takes over those that were put off, in their order.
             if depth == 0 {
                 guard = queue.handed_over.borrow_mut().pop_front();
             }

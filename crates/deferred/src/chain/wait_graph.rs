@@ -29,6 +29,9 @@ fn waits_on<M: Flavour>(core: &CoreRef<M>) -> WaitsOn<M> {
         Chain(CoreWeak<M>),
         Task(M::WeakTask),
     }
+    // The references are cloned under the lock and upgraded without it: to drop an upgraded one may
+    // free a chain, which takes locks of its own. Nowhere here are two chains locked at once, so
+    // searches of several threads cannot deadlock.
     let seen = core.with(|state| match state.phase() {
         Phase::Waiting => state.cold.waiting_on().cloned().map(Seen::<M>::Chain),
         Phase::Unfired => state.cold.fired_by().cloned().map(Seen::Task),
@@ -52,6 +55,7 @@ enum Waiter<M: Flavour> {
 }
 
 fn waiter_of<M: Flavour>(core: &CoreRef<M>) -> Waiter<M> {
+    // Both under one lock: `hand_down` takes the waiter out and sets the flag in one step, too.
     let (waiter, is_handed_down) = core.with(|state| {
         let is_handed_down = state.cancelling == Cancelling::HandedDown;
         (state.cold.waiter().cloned(), is_handed_down)
@@ -96,6 +100,7 @@ pub(crate) fn closes_a_cycle<M: Flavour>(
     if matches!(first, WaitsOn::Nothing) {
         return false;
     }
+    // The task that awaits has no chain any more: nothing can wait for it.
     let Some(outer) = outer() else {
         return false;
     };
@@ -106,6 +111,7 @@ pub(crate) fn closes_a_cycle<M: Flavour>(
     down.enter(first);
     let mut top = Some(outer.clone());
     loop {
+        // One step down, then one step up.
         match down.next() {
             None => return false,
             Some(core) if CoreRef::is_same(&core, &outer) => return true,
@@ -115,6 +121,8 @@ pub(crate) fn closes_a_cycle<M: Flavour>(
             continue;
         };
         top = match waiter_of::<M>(core) {
+            // The search up has ended at a chain without a waiter. A cycle through `outer` would
+            // have led back to `inner`.
             Waiter::Nothing => return false,
             Waiter::Chain(core) => Some(core),
             Waiter::Task(task) => match M::result_of(&task) {
@@ -162,6 +170,7 @@ impl<M: Flavour> Descent<M> {
         loop {
             let awaited = self.awaited.last_mut()?;
             match awaited.pop().map(|weak| weak.upgrade()) {
+                // Dropped since the list was made.
                 Some(None) => {}
                 Some(chain) => return chain,
                 None => drop(self.awaited.pop()),
@@ -245,6 +254,7 @@ fn share_poller(from: Waiter<Local>, poller: &Arc<Poller>) {
             Waiter::Nothing | Waiter::Unknown => break,
             Waiter::Chain(core) => core,
             Waiter::Task(task) => {
+                // All above this task share `known` already: joining the two trees is enough.
                 if let Some(known) = task.poller() {
                     return Poller::join(&known, poller);
                 }
@@ -258,6 +268,7 @@ fn share_poller(from: Waiter<Local>, poller: &Arc<Poller>) {
         at = waiter_of::<Local>(&core);
         top = Some(core);
     }
+    // The waker was set before there was a poller, so no task would wake it.
     let waker = top.and_then(|top| top.with(|state| state.cold.take_waker()));
     if let Some(waker) = waker {
         run_contained("a waker", || waker.wake());

@@ -169,12 +169,16 @@ where
         options,
         is_cancelled: false,
     });
+    // Before the stages are added: a part that has its result runs its stage at once, and may
+    // decide the result.
     if let Receiver::Linked(link) = &combined {
         delegate::<M>(link.core(), M::group(joint.clone()));
     }
     for (index, receiver) in receivers.into_iter().enumerate() {
         let joint = joint.clone();
         let receiver = receiver.add(Arrival::<M, R> { joint, index }, options.made_at);
+        // The stage handles the result of the part; a failure that it passes on, being late, is
+        // reported.
         receiver.let_go(ReceiverState::Detached);
     }
     combined
@@ -193,6 +197,8 @@ where
     const SKIPS: Skips = Skips::Nothing;
 
     fn run(self, input: Result<R::Value>) -> Step<M, ()> {
+        // The lock is held for the bookkeeping only; everything that runs code of the user comes
+        // below, without it.
         match M::with(&self.joint, |joint| joint.take_in(self.index, input)) {
             Arrived::Kept(replaced) => {
                 drop(replaced);
@@ -211,6 +217,7 @@ where
                 let first = FirstError::new(self.index, failure);
                 let first = Failure::raised_at_place(first, raised_at);
                 if is_logged {
+                    // The wrapped failure was logged; the wrapper must not be reported again.
                     first.note_logged();
                 }
                 let sender = decided.let_go_of_rest(self.index);
@@ -232,6 +239,7 @@ where
 
 impl<M: Flavour, R: Rule> Joint<M, R> {
     fn take_in(&mut self, index: usize, result: Result<R::Value>) -> Arrived<M, R> {
+        // `sender` is the flag, too: `None` once the result is decided.
         let Some(sender) = self.sender.take() else {
             return Arrived::Late(result, self.options, self.is_cancelled);
         };
@@ -288,6 +296,7 @@ impl<M: Flavour, R: Rule> Decided<M, R> {
         if options.cancels_rest {
             for (at, part) in self.parts.iter().enumerate() {
                 if let PartState::Due(Some(part)) = part
+                    // The part of this stage is running; a cancel would do nothing.
                     && at != index
                 {
                     cancel_part::<M>(part, options.made_at);

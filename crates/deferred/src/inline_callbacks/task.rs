@@ -205,6 +205,8 @@ where
     };
     let task = Rc::pin(Pinned::new(head, future));
     let body: SharedTask = task.clone();
+    // Weak: the chain must not keep the task alive. The task owns the sender, so a strong reference
+    // would be a cycle.
     sender.set_canceller(Canceller::Task(WeakTask::new(&body)));
     drop(body);
     task.sender.set(Some(sender));
@@ -340,6 +342,8 @@ pub(super) fn run_woken(
     let mut waker = waker.into();
     let state = task.state();
     if !task.is_idle() {
+        // A poll of it is on the stack, and repeats. The flag is enough, since a poll
+        // looks at all that woke it.
         if !task.is_gone() {
             state.with_cold(|cold| cold.is_polled_again = true);
         }
@@ -355,6 +359,8 @@ pub(super) fn run_woken(
         }
         waker = state.given_away();
     }
+    // A cancel that came during the poll, from the body itself or from a chain that it ran. It is
+    // made now that the body is idle, with what the poll has left it waiting for.
     let cancelled_at = state.with_some_cold(|cold| cold.cancelled_at.take());
     if let Some(cancelled_at) = cancelled_at.flatten()
         && let Some(result) = task.result()
@@ -370,10 +376,13 @@ fn poll_once(
 ) -> Poll<Option<OwnedRunGuard<Local>>> {
     let own = waker::take_waker(given_away);
     let polled = {
+        // Restores the outer task at the end, also if the poll panics.
         let _entered = Entered::new(Pin::clone(task), own.waker());
         task.as_ref()
             .poll_future(&mut Context::from_waker(own.waker()))
     };
+    // No clone of the waker was kept: only the awaited Deferreds can resume the task, and they own
+    // it. The waker is used again by the next poll of any task.
     if own.is_ours() {
         task.state().forget_waker();
         waker::give_back(own);
@@ -414,6 +423,8 @@ pub(super) fn poll_end<T: 'static>(
     let polled = receiver.poll(|link| {
         let body: SharedTask = task.clone();
         let (core, address) = (link.core(), chain::address(&*body));
+        // An edge that exists was searched for a cycle when it was made; polling again, as `select`
+        // does each time, costs no search.
         let was = Awaits::of(core, address);
         if was == Awaits::No && closes_a_cycle::<Local>(|| body.result(), core) {
             is_cycle = true;
@@ -424,6 +435,8 @@ pub(super) fn poll_end<T: 'static>(
             task.state().awaits(core, address);
         } else {
             link.set_nested(waker, &body);
+            // Listed once: the list is kept from poll to poll, since the other future need not poll
+            // the Deferred each time.
             if was != Awaits::Nested {
                 task.state().awaits_nested(core, address);
             }
@@ -433,6 +446,8 @@ pub(super) fn poll_end<T: 'static>(
         }
     });
     if is_cycle {
+        // The attempt consumes the Deferred, as a returned one is consumed: its failure is reported
+        // as unhandled.
         receiver.take().let_go(ReceiverState::Detached);
         return Poll::Ready(Some(Err(Failure::new(WaitCycle::new()))));
     }
@@ -449,6 +464,8 @@ fn cancel(task: SharedPolledTask, cancelled_at: CallSite) -> Awaited<Local> {
         return Awaited::new();
     }
     let awaited = task.awaited();
+    // Nothing in this crate will resume it (it waits for a foreign future): so its body is dropped,
+    // and its result is `Cancelled`.
     if awaited.is_empty() {
         give_up(&*task, cancelled_at);
     }

@@ -67,6 +67,8 @@ impl Queue {
     pub(super) fn drop_handle(&self) {
         self.handles.set(self.handles.get() - 1);
         if self.has_ended() {
+            // One by one, with nothing borrowed: dropping a closure may drop, cancel or look at
+            // other calls.
             while self.cancel_any() {}
         }
     }
@@ -78,6 +80,8 @@ impl Queue {
     /// Adds a call with one handle.
     #[inline]
     pub(super) fn insert<F: FnOnce() + 'static>(self: &Rc<Self>, due: Duration, call: F) -> Key {
+        // A call that is scheduled during a run is not made in that run, however early it is due;
+        // so it must not come before those that still are.
         let due = to_nanos(due).max(self.made_until.get());
         self.len.set(self.len.get() + 1);
         let sequence = self.take_sequence();
@@ -137,6 +141,8 @@ impl Queue {
     fn take_due(&self, now: u64, sequence: u64) -> Option<Call> {
         let mut wheel = self.wheel.borrow_mut();
         let (due, added) = wheel.first_until(now)?;
+        // `added >= sequence`: scheduled by a call of this run, so it waits for the next run. It
+        // cannot hide an older due call behind it, because `made_until` sorts it after them.
         if due > now || added >= sequence {
             return None;
         }
@@ -187,6 +193,7 @@ impl Queue {
     /// Sets the hook; requests a wakeup if calls wait already.
     pub(super) fn set_hook(self: &Rc<Self>, hook: Hook) {
         let replaced = self.hook.replace(Some(hook));
+        // The old hook is dropped with nothing borrowed: it may own values of the user.
         drop_contained(replaced);
         self.wakeup_due.set(NEVER);
         if !self.is_making.get() {
@@ -206,12 +213,16 @@ impl Queue {
         if self.is_making.get() {
             return;
         }
+        // Cloned, so that nothing is borrowed while the hook runs.
         let Some(hook) = self.hook.borrow().clone() else {
             return;
         };
+        // Numbered, because the foreign loop cannot cancel a wakeup: an earlier one that still
+        // arrives has an old number, and makes no calls.
         let number = self.wakeup_number.get() + 1;
         self.wakeup_number.set(number);
         // 0 means that there is no hook.
+        // Set before the hook is called: a call that the hook schedules sees the pending wakeup.
         self.wakeup_due.set(due.max(1));
         let wakeup = Wakeup::new(self, from_nanos(due), number);
         if let Err(panicked) = Failure::catch(|| hook(wakeup)) {
@@ -242,12 +253,16 @@ impl Queue {
     pub(super) fn run_due(self: &Rc<Self>, now: u64) -> usize {
         // A pending abandonment may schedule a call, or cancel one.
         run_all_pending();
+        // A call that is due at `NEVER` stays, even if the clock is at its end.
         let now = now.min(NEVER - 1);
         let scheduled_before = self.next_sequence.get();
+        // Replaced and restored, not cleared: a call may run a loop, which makes the due calls of
+        // this queue in a nested run.
         let outer = self.made_until.replace(now);
         let is_nested = self.is_making.replace(true);
         let mut calls = 0;
         while let Some(call) = self.take_due(now, scheduled_before) {
+            // A panic ends this call only; the others of the run are still made.
             if let Err(panicked) = Failure::catch(|| call.invoke()) {
                 log_panic("a delayed call", &panicked);
             }
@@ -263,6 +278,7 @@ impl Queue {
 
     #[cold]
     fn request_after_run(self: &Rc<Self>, now: u64) {
+        // The pending wakeup is the one that led to this run, or is as late: it was used up.
         if self.wakeup_due.get() <= now {
             self.wakeup_due.set(NEVER);
         }

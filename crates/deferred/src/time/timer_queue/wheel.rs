@@ -115,6 +115,8 @@ impl Wheel {
             return self.heap.remove(index, &mut self.slab);
         };
         let bucket = &mut self.buckets[at];
+        // The last timer takes the place of the removed one, so its index changes. `earliest`
+        // stays: it is a lower bound.
         bucket.timers.swap_remove(index);
         if let Some(&moved) = bucket.timers.get(index) {
             self.slab.get_mut(moved).set_index(index);
@@ -134,8 +136,13 @@ impl Wheel {
     /// As `first`; if no timer is due until `time`, it may return `None`.
     #[inline]
     pub(super) fn first_until(&mut self, time: u64) -> Option<(u64, u64)> {
+        // The heap has all timers of the current tick and before. If it is empty, time advances to
+        // the first bucket, which cascades; a bucket whose first timer was cancelled may give none,
+        // so it repeats.
         while self.heap.is_empty() {
             let earliest = self.earliest_of_buckets()?;
+            // Not beyond `time`: otherwise timers that are added before `earliest` would go
+            // into the heap, which is to stay small.
             self.go_to(earliest.min(time) >> TICK_BITS);
             if earliest > time {
                 return None;
@@ -183,11 +190,15 @@ impl Wheel {
             return;
         }
         let highest = level_of(tick ^ self.tick);
+        // Set before the timers are dealt out, because `place` compares with it.
         self.tick = tick;
         if highest >= LEVELS {
             // Timers beyond the highest level may be within it now.
             self.deal_out(FAR);
         }
+        // From the highest level down: a bucket deals its timers out to lower levels, whose bucket
+        // of this tick is emptied after that. Levels above `highest` have the same bucket as
+        // before.
         for level in (0..LEVELS.min(highest + 1)).rev() {
             let index = bucket_of(tick, level);
             if self.occupied[level] & 1 << index != 0 {
@@ -203,6 +214,7 @@ impl Wheel {
             return;
         };
         bucket.earliest = u64::MAX;
+        // Taken out, because `place` may put timers into this very bucket again (`FAR`).
         let mut timers = std::mem::take(&mut bucket.timers);
         for &key in &timers {
             self.place(key);
