@@ -69,6 +69,8 @@ impl<P: Protocol> ConnectionSource<P> {
 
     /// Writes through a handle: as part of the handler that is running, if one is.
     pub(super) fn write_from_elsewhere(&self, bytes: &[u8]) {
+        // The protocol is borrowed: its handler is on the stack, and has called this through a
+        // handle.
         if self.mailbox.open.try_borrow_mut().is_err() {
             self.write(bytes);
         } else {
@@ -87,6 +89,8 @@ impl<P: Protocol> ConnectionSource<P> {
     #[inline(never)]
     fn write_much(&self, bytes: &[u8]) {
         self.transport.write_much(bytes);
+        // At once and not when the handler returns: a push producer writes in a loop until it is
+        // paused.
         if self.transport.has_producer() {
             self.pause_producer();
         }
@@ -187,6 +191,8 @@ impl<P: Protocol> ConnectionSource<P> {
     fn is_to_be_read(&self, ready: Ready) -> bool {
         let is_write_blocked = self.transport.is_write_blocked();
         let is_reading = self.transport.is_reading();
+        // Writing comes first: it may make room for answers, and so lift the throttling that keeps
+        // input from being read.
         if ready.is_writable() && is_write_blocked {
             self.transport.flush();
         }
@@ -211,6 +217,8 @@ impl<P: Protocol> ConnectionSource<P> {
     #[inline]
     pub(super) fn settle_now(&self) {
         // The usual case: there is output, and nothing else to do.
+        // If this flush sends all, the second test finds nothing, and the connection is done with
+        // two comparisons.
         if self.left_to_do() == Flags::HAS_OUTPUT {
             self.transport.flush();
         }
@@ -247,6 +255,7 @@ impl<P: Protocol> ConnectionSource<P> {
             self.transport.throttle_if_blocked();
         }
         if self.transport.flags.has_any(Flags::HAS_UNDECODED) && self.transport.takes_frames() {
+            // After the flush: frames were held back until their answers had room.
             self.deliver_rest();
             if self.transport.can_flush() {
                 self.transport.flush();
@@ -255,14 +264,20 @@ impl<P: Protocol> ConnectionSource<P> {
         if self.has_cold() || self.transport.is_to_be_watched() {
             self.settle_flow();
         }
+        // After all output of jobs and frames. `shut_write` waits for an empty buffer, and says
+        // `true` once.
         if self.transport.shut_write()
             && let Some(open) = &mut *self.mailbox.open.borrow_mut()
         {
             self.handle(open, |protocol, cx| protocol.write_closed(cx));
         }
+        // Input that arrived before the error is delivered first, then the connection ends: the
+        // peer's last words often say why it closed.
         if self.transport.has_write_failed() {
             self.read_arrived();
         }
+        // The interest last: all of the above may change what the connection waits for. Not for one
+        // that ends below.
         if self.transport.is_alive() {
             self.transport.update_interest();
         }
@@ -276,6 +291,7 @@ impl<P: Protocol> ConnectionSource<P> {
     fn finish(&self, reason: ConnectionClosed) {
         let is_cut_short = self.transport.flags.has_any(Flags::ABORTING);
         let close = match reason {
+            // Output was dropped: an orderly close would let the peer take what it got for all.
             ConnectionClosed::Failed(_) | ConnectionClosed::IdleTimeout { .. } if is_cut_short => {
                 Close::Reset
             }
@@ -306,16 +322,21 @@ impl<P: Protocol> ConnectionSource<P> {
                 Ok(())
             });
         }
+        // Taken out before it is dropped: the drop of a protocol is code of the user, and may use
+        // this connection's handles. They find it gone.
         let dead = open.take();
         drop(open);
         // Keeps `self` from being dropped before the end of this.
         let me = self.mailbox.upgrade();
+        // Closed before the drops and the waiters: a callback may connect again, or bind the same
+        // address.
         self.transport.close(close);
         self.transport.core().counters.connection_lost();
         self.transport.core().is_over(self.transport.key());
         drop(self.rest.take());
         self.discard(dead);
         if let Some(cold) = cold {
+            // Last: these fire Deferreds, whose callbacks find everything of this connection gone.
             cold.finish(told);
         }
         drop(me);
@@ -432,6 +453,8 @@ impl<P: Protocol> EventSource for ConnectionSource<P> {
     #[inline]
     fn ready(self: Rc<Self>, ready: Ready) {
         // The usual case: there is input, and nothing else to do.
+        // One comparison of `ready`, one of the flags: a connection with input and nothing special
+        // takes this path.
         let stands_against = Flags::NOT_READING
             .union(Flags::WRITE_BLOCKED)
             .union(Flags::FILTERED);

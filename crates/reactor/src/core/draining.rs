@@ -32,6 +32,8 @@ impl Core {
             .iter()
             .filter(|(_, source)| may_wait && source.is_closing());
         let left: HashSet<Key> = closing.map(|(key, _)| *key).collect();
+        // Before the other sources are shut down: one of these may end a draining connection, which
+        // must be counted.
         let drained = self.drain(&left);
         for (key, source) in sources {
             if !source.is_internal() && !left.contains(&key) {
@@ -81,6 +83,7 @@ impl Core {
 
     fn give_up_draining(&self) {
         let left = match &*self.draining.borrow() {
+            // Cloned: shutting a source down calls `is_over`, which borrows the set.
             Some(draining) => draining.left.clone(),
             None => return,
         };

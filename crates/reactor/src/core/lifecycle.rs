@@ -78,6 +78,7 @@ impl Core {
     /// Begins to turn, and to run if it was idle.
     #[inline]
     pub(super) fn begin(self: &Rc<Self>) -> Result<Turning<'_>, RunError> {
+        // A handler has called `run`, `turn` or `block_on` of its own loop.
         if self.is_turning.replace(true) {
             return Err(RunError::AlreadyRunning);
         }
@@ -89,6 +90,7 @@ impl Core {
             core: self,
             _entered: Entered::new(),
         };
+        // From here on, this loop runs the async bodies of its thread.
         tasks::activate(self.id(), || self.poll.waker());
         if !self.is_running() {
             self.start_up();
@@ -100,6 +102,7 @@ impl Core {
     fn start_up(self: &Rc<Self>) {
         self.skips_wait.set(false);
         self.state.set(Lifecycle::Running);
+        // Before the triggers: threads that one of them starts may call into the loop.
         self.shared.blocking_calls.resume();
         self.fire_system_event(SystemEvent::Startup).detach();
     }
@@ -111,6 +114,8 @@ impl Core {
             // It is stopping already, which is what the caller wants.
             _ => return Ok(()),
         }
+        // The shutdown begins at the end of this turn, not inside of the handler that has called
+        // `stop`.
         self.state.set(Lifecycle::Stopping);
         self.skips_wait.set(true);
         Ok(())
@@ -119,6 +124,7 @@ impl Core {
     pub(crate) fn crash(&self) {
         self.state.set(Lifecycle::Idle);
         self.skips_wait.set(true);
+        // A shutdown that waits for closing connections is given up; they stay as they are.
         self.forget_draining();
     }
 

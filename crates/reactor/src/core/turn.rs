@@ -29,6 +29,7 @@ impl Core {
 
     /// Runs until `is_done` is set, or until it is stopped.
     pub(crate) fn run_until(self: &Rc<Self>, is_done: Option<&Cell<bool>>) -> Result<(), RunError> {
+        // The guard ends the turn also if it fails or panics.
         let _turning = self.begin()?;
         if self.is_running() && !is_done.is_some_and(Cell::get) {
             self.take_turns(Turns::Until(is_done))?;
@@ -50,6 +51,8 @@ impl Core {
     /// The one place that has the code of a turn, with all that it inlines.
     #[inline(never)]
     fn take_turns(self: &Rc<Self>, turns: Turns<'_>) -> Result<(), RunError> {
+        // Taken out of the core and put back: its buffers are kept from turn to turn, and nothing
+        // is borrowed while sources run.
         let mut events = self.events.take().unwrap_or_default();
         let (timeout, is_done) = match turns {
             Turns::One(timeout) => (timeout, None),
@@ -72,6 +75,8 @@ impl Core {
         events: &mut Events,
         timeout: Option<Duration>,
     ) -> Result<(), RunError> {
+        // After a fork, the descriptors of the poller are shared with the parent: a wait here would
+        // take the parent's events.
         if self.poll.is_of_other_process() {
             self.state.set(Lifecycle::Idle);
             return Err(RunError::OtherProcess);
@@ -80,6 +85,8 @@ impl Core {
         // Taken first: a wake from here on is for the next look.
         let is_woken_by_now = take_woken();
         let mut look = self.timers.next_look();
+        // `|` and not `||`: each of them has its turn. Their order is that of the architecture:
+        // calls from threads, bodies, delayed calls, then the pending work of all of them.
         let has_called = self.run_jobs()
             | self.run_tasks(is_woken_by_now)
             | self.run_timers(look, timeout.is_some())
@@ -92,6 +99,8 @@ impl Core {
         let waited = self.poll.wait(events, self.time_to_wait(look, timeout));
         self.turn_now.set(None);
         if let Err(error) = waited {
+            // A loop whose poller fails cannot go on. It is idle again, so that `run` can be called
+            // again.
             self.was_busy.set(has_called);
             self.state.set(Lifecycle::Idle);
             return Err(error.into());
@@ -100,6 +109,8 @@ impl Core {
         self.counters.events(count);
         self.was_busy.set(has_called || count > 0);
 
+        // Bodies that this turn's events have woken run now, so that their output goes out in this
+        // turn and not after another wait.
         if is_woken() || self.poll.hides_wakes() {
             // By an event, or by another thread: what these bodies write is sent in this turn.
             if self.run_woken_tasks() {
@@ -129,6 +140,8 @@ impl Core {
 
     #[inline(always)]
     fn dispatch_all(&self, mut events: impl ExactSizeIterator<Item = (Key, Ready)>) {
+        // Each round is one `contain`: after a panic of a source, the next round goes on behind its
+        // event.
         while events.len() > 0 {
             // Guarded as a whole: sources contain what their users do, so a panic is
             // rare, and costs the others nothing but this.
@@ -159,6 +172,8 @@ impl Core {
     /// The source of an event, unless it has been removed since the wait gave the event.
     #[inline]
     fn source(&self, key: Key) -> Option<Rc<dyn EventSource>> {
+        // By key and generation: an earlier event of this turn may have removed the source, and
+        // another may have its slot.
         let source = self.registry.get(key);
         if source.is_none() {
             self.poll.own_event(key);
@@ -191,6 +206,8 @@ impl Core {
     /// The timeout of the wait: until it is time to `look` again, or `timeout` is over.
     #[inline]
     fn time_to_wait(&self, look: Option<Duration>, timeout: Option<Duration>) -> Option<Duration> {
+        // Looked at after all work of the turn: a wake during it is not lost, because nothing is
+        // between this look and the wait but the wait itself, which the event descriptor ends.
         if self.skips_wait.get() || is_woken() || self.shared.inbox.has_jobs() {
             self.skips_wait.set(false);
             return Some(Duration::ZERO);
@@ -222,6 +239,8 @@ impl Core {
 
     #[cold]
     fn run_waiting_jobs(self: &Rc<Self>) -> bool {
+        // Two vectors that change places: the lock of the inbox is held for the exchange only, and
+        // a job that posts another finds it open. The new one waits for the next turn.
         let mut jobs = self.jobs.take();
         self.shared.inbox.take(&mut jobs);
         let has_called = !jobs.is_empty();

@@ -148,6 +148,8 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
         if self.status().is_closed() {
             return Err(job);
         }
+        // Only queued: a handler of this protocol may be on the stack, and the caller may hold
+        // borrows of its own.
         self.mailbox().jobs.borrow_mut().push_back((job, cause));
         self.status().set_has_jobs(true);
         self.touch();
@@ -166,6 +168,8 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
         // Looking at a Deferred may run code of users, so nothing is borrowed here.
         let kept = crowded.without_done();
         if self.status().is_closed() {
+            // Closed while the Deferreds were looked at: the set was cancelled already, so what
+            // would be merged now would never be.
             return kept.cancel();
         }
         self.status().with_cancel_set(|set| set.merge(kept));
@@ -218,8 +222,12 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
     #[inline(never)]
     fn run_waiting_jobs(&self, open: &mut Self::Open) {
         let jobs = &self.mailbox().jobs;
+        // Counted first: jobs that a job posts wait for the next call, so that a job which posts
+        // itself does not keep the loop.
         let count = jobs.borrow().len();
         for _ in 0..count {
+            // Popped one by one, with no borrow during the job: it may post, and it may close the
+            // owner, which takes the rest.
             let next = jobs.borrow_mut().pop_front();
             let Some((job, cause)) = next else {
                 break;
@@ -248,6 +256,7 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
         status: &PlainStatus,
         last: impl FnOnce(&mut Self::Protocol, &mut Self::Context<'_>),
     ) {
+        // Set first: everything below runs code of the user, which must find the owner closed.
         status.is_closed.set(true);
         self.try_with_open(|open| {
             self.handle(open, |protocol, cx| {
@@ -300,6 +309,7 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
         let (owner, cause) = (self.mailbox().weak(), self.cause());
         deferred
             .add_both(move |outcome| {
+                // Weak, because the Deferred may outlive the owner, and must not keep it alive.
                 let owner = owner.upgrade();
                 let is_closed = owner.as_ref().is_none_or(|o| o.status().is_closed());
                 let is_expected = outcome.as_ref().err().is_some_and(is_expected);

@@ -104,6 +104,8 @@ impl Transport {
     /// Calls `f`, which runs nothing of a user's, with what few connections have.
     fn with_cold<R>(&self, f: impl FnOnce(&mut ColdTransport) -> R) -> R {
         let mut cold = self.cold.take().unwrap_or_default();
+        // The box is out of its cell during the call. That is why `f` must not use the cold state
+        // itself: it would find none and make a second box.
         let result = f(&mut cold);
         self.put_cold_back(cold);
         result
@@ -197,6 +199,8 @@ impl Transport {
     }
 
     pub(super) fn set_limits(&self, limits: WriteLimits) {
+        // `write_little` compares with `SEND_AT_ONCE` only: lower limits must take the path through
+        // `write_much`.
         let is_low = limits.max_buffered.min(limits.high_water) < SEND_AT_ONCE;
         self.flags.set_to(Flags::LOW_LIMIT, is_low);
         self.with_cold(|cold| cold.limits = Some(limits));
@@ -226,6 +230,8 @@ impl Transport {
         if !flags.has_any(Flags::CLOSING.union(Flags::READ_EOF)) {
             return true;
         }
+        // The order matters: `ABORTING` ends a connection whatever else is set, `CLOSE_AFTER_FLUSH`
+        // before `READ_EOF`, because output is still sent after the peer's end.
         if flags.has_any(Flags::ABORTING.union(Flags::CLOSED)) {
             return false;
         }
@@ -254,6 +260,8 @@ impl Transport {
     #[inline]
     pub(super) fn write_little(&self, bytes: &[u8]) -> bool {
         let mut io = self.io.borrow_mut();
+        // One test covers size, limits and state: `WRITES_CHECKED` has every flag under which a
+        // write is more than an append.
         let buffered = io.out.waiting() + bytes.len();
         if buffered >= SEND_AT_ONCE || self.flags.has_any(Flags::WRITES_CHECKED) {
             return false;
@@ -298,6 +306,8 @@ impl Transport {
                 }
                 Err(error) => return self.fail_writing(io, error),
             }
+            // Set only here and in `has_sent`, from what the system took: the next write must not
+            // overtake the rest in the buffer.
             self.flags.set_to(Flags::WRITE_BLOCKED, !rest.is_empty());
         }
         if rest.is_empty() {
@@ -305,6 +315,8 @@ impl Transport {
         }
         let before = io.out.waiting();
         let buffered = before + rest.len();
+        // Checked before the bytes of this write: so that one write of any size is accepted, and
+        // the next one is not.
         if before <= limits.max_buffered {
             // One write of any size.
             io.out
@@ -315,6 +327,8 @@ impl Transport {
         }
         io.out.push(rest, &self.core);
         if self.flags.has_any(Flags::UNPROMPTED) {
+            // Counted apart, because throttling looks at answers to input only: output that the
+            // peer did not cause must not stop the reading of its input.
             io.out.add_unprompted(rest.len());
             self.flags.set(Flags::COUNTED);
         }
@@ -326,6 +340,7 @@ impl Transport {
         let was_set = self.flags.has_any(Flags::UNPROMPTED);
         self.flags.set(Flags::UNPROMPTED);
         let result = f();
+        // Restored, because these calls nest.
         self.flags.set_to(Flags::UNPROMPTED, was_set);
         result
     }
@@ -368,6 +383,8 @@ impl Transport {
     /// Whether there is something to send, and the system might take it.
     #[inline]
     pub(super) fn can_flush(&self) -> bool {
+        // `WRITE_BLOCKED`: the poller reports room first. Trying before would be a system call in
+        // vain for each handler.
         let stopped = Flags::WRITE_BLOCKED
             .union(Flags::ABORTING)
             .union(Flags::CLOSED);
@@ -439,6 +456,8 @@ impl Transport {
     fn throttle(&self, io: &mut Io) {
         let flags = self.flags.get();
         let high_water = self.limits().high_water;
+        // Two limits, so that a peer that takes a little at a time does not switch reading off and
+        // on with each piece.
         let limit = if flags.has_any(Flags::READ_THROTTLED) {
             high_water / 2
         } else {
@@ -449,6 +468,7 @@ impl Transport {
         } else {
             io.out.answers(high_water)
         };
+        // A producer is paused itself, so its connection is read on.
         let is_throttled = answers > limit && !flags.has_any(Flags::HAS_PRODUCER);
         self.flags.set_to(Flags::READ_THROTTLED, is_throttled);
         self.flags.set_to(Flags::COUNTED, io.out.waiting() > 0);
@@ -457,6 +477,7 @@ impl Transport {
     /// As [`throttle`](Self::throttle), between two handlers, if the system takes no more.
     pub(super) fn throttle_if_blocked(&self) {
         if self.is_write_blocked() {
+            // A producer lifts the throttling; without it, what waits counts again.
             self.throttle(&mut self.io.borrow_mut());
         }
     }
@@ -592,8 +613,11 @@ impl Transport {
     #[cold]
     pub(super) fn discard_input(&self) {
         let mut buffer = self.core.buffers.take_read();
+        // Bounded per turn, as reading is, so that a peer which sends without end does not keep the
+        // loop from its other sources.
         for _ in 0..DISCARDS_PER_TURN {
             let received = self.receive_last(&mut *buffer);
+            // Closed at once: descriptors that come with discarded bytes must not pile up.
             drop(self.received_descriptors.take());
             match received {
                 Ok(None) => break,
@@ -601,6 +625,7 @@ impl Transport {
                     self.set_read_eof();
                     break;
                 }
+                // A short read has emptied the socket; another call would only say so.
                 Ok(Some(received)) if received < buffer.len() => break,
                 Ok(Some(_)) => {}
                 Err(error) => {
@@ -621,6 +646,8 @@ impl Transport {
     /// Looks into a hang-up that neither reading nor writing would show, and that the poller
     /// would report again and again.
     pub(super) fn look_into_hang_up(&self) {
+        // An error of the socket ends the connection. Without one, the descriptor is masked: the
+        // poller reports a hang-up also without interest, in each turn.
         let looked = match &self.io.borrow().stream {
             Some(stream) => match stream.take_error() {
                 Ok(None) => stream.mask(),
