@@ -81,6 +81,8 @@ impl OutBuffer {
         if self.waiting == 0 {
             self.written = 0;
             if let Some(buffer) = self.buffer.take() {
+                // An idle connection keeps no buffer: the loop lends it to the next one that
+                // writes.
                 core.buffers.return_spare(buffer);
             }
             return 0;
@@ -90,6 +92,8 @@ impl OutBuffer {
 
     #[cold]
     fn compact(&mut self) -> usize {
+        // Moving costs `waiting` bytes: only if at least as many were written since the last move,
+        // so that each byte is moved once on average, and not for a few bytes.
         if self.written < COMPACT_AT || self.written < self.waiting {
             return 0;
         }

@@ -37,6 +37,7 @@ impl<P: Protocol> ConnectionSource<P> {
                     self.read_specially();
                 }
                 self.take_in(&buffer[..received]);
+                // A short read has emptied the socket: another read would only say so.
                 received == buffer.len() && self.transport.is_reading()
             }
             Err(error) => {
@@ -64,6 +65,8 @@ impl<P: Protocol> ConnectionSource<P> {
         }
         if let Some(open) = &mut *self.mailbox.open.borrow_mut() {
             for descriptor in descriptors {
+                // The handler of the one before has closed the connection; the rest is dropped, and
+                // so closed.
                 if !self.transport.is_open() {
                     return;
                 }
@@ -103,6 +106,8 @@ impl<P: Protocol> ConnectionSource<P> {
         self.transport
             .flags
             .clear(Flags::HAS_REST.union(Flags::HAS_UNDECODED));
+        // Out of its cell while handlers run: nothing of the connection but the protocol is
+        // borrowed then.
         let mut rest = self.rest.take();
         rest.extend_from_slice(bytes);
         let consumed = self.deliver(open, &rest);
@@ -126,6 +131,8 @@ impl<P: Protocol> ConnectionSource<P> {
         let mut consumed = 0;
         let mut stall = Stall::default();
         loop {
+            // Asked before each frame: the handler of the last one may have paused or closed the
+            // connection, or written more answers than the peer takes.
             if !self.transport.takes_frames() {
                 self.transport.flags.set(Flags::HAS_UNDECODED);
                 return consumed;
@@ -138,6 +145,8 @@ impl<P: Protocol> ConnectionSource<P> {
                 Ok(Decoded::Incomplete) => Ok(0),
                 Ok(Decoded::Frame { frame, consumed }) => {
                     if consumed == 0 || consumed > rest.len() {
+                        // A frame of no bytes would be decoded without end; one of more than there
+                        // are would slice out of bounds.
                         return Err(Failure::new(BadFraming));
                     }
                     protocol.received(cx, frame)?;
@@ -169,6 +178,8 @@ impl<P: Protocol> ConnectionSource<P> {
                     return consumed;
                 }
             }
+            // Before the next frame, so that a handler's `post` and `when` take effect in the order
+            // of the input.
             self.run_jobs(open);
             if consumed == input.len() {
                 // A frame takes at least one byte, so there is none left.
@@ -192,6 +203,8 @@ impl<P: Protocol> ConnectionSource<P> {
         if self.transport.flags.has_any(Flags::HAS_UNDECODED) && self.transport.takes_frames() {
             self.deliver_rest();
         }
+        // What had arrived before this call and no more: a peer that keeps sending cannot put the
+        // end off.
         let mut left = self.transport.arrived();
         let mut buffer = self.transport.core().buffers.take_read();
         while left > 0 {

@@ -243,6 +243,7 @@ impl<P: Protocol> ConnectionSource<P> {
             return;
         };
         if let Some(open) = &mut *open {
+            // Jobs first: their output goes into the same send as that of the handler.
             self.run_jobs(open);
         }
         drop(open);
@@ -314,6 +315,8 @@ impl<P: Protocol> ConnectionSource<P> {
         if let Some(open) = &mut *open
             && is_made
         {
+            // Jobs that were posted before the end still see the protocol; `connection_lost` is its
+            // last call.
             self.run_jobs(open);
             let _span = cold.as_ref().and_then(|cold| cold.span.clone());
             let _span = _span.map(tracing::Span::entered);

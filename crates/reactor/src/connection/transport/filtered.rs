@@ -161,6 +161,8 @@ impl Transport {
             let filtered = cold
                 .filtered
                 .get_or_insert_with(|| Box::new(Filtered::new(peer, waker)));
+            // Bytes that the filters below have not taken were written before the call: they bypass
+            // the new filter, and go out first.
             let plain = std::mem::take(&mut filtered.plain);
             let unsent = plain.unsent().to_vec();
             plain.discard(&self.core);
@@ -169,6 +171,7 @@ impl Transport {
             filtered.opening = opening;
             filtered.on_open = on_open;
         });
+        // A descriptor belongs to bytes on the socket, which are the filter's from now on.
         self.flags.clear(Flags::CARRIES_DESCRIPTORS);
         let opens = Flags::FILTERED
             .union(Flags::FILTER_OPENING)
@@ -209,6 +212,8 @@ impl Transport {
     ) -> bool {
         let taken = self.look_at_filters(|filtered| {
             let engine = filtered.engine.take()?;
+            // All that the call needs is taken out of the cold state: a filter is code of the user,
+            // and may write to its own connection, or look at it.
             let up = filtered.up.take();
             Some((engine, up, Rc::clone(&filtered.surroundings)))
         });
@@ -229,6 +234,8 @@ impl Transport {
             down: &mut down,
         };
         let result = f(&mut engine, &environment, &mut sides);
+        // Also after an error: what the filter has sent before it, such as an alert, still goes
+        // out.
         if down.is_empty() || self.is_cut_off() {
             buffers.return_spare(down);
         } else {
@@ -253,6 +260,7 @@ impl Transport {
             }
         });
         if let Some((engine, failure)) = failed {
+            // Noted before the drop of the engine, which runs code of the user.
             self.filters_failed(Failed::Otherwise(failure));
             contain("a filter's drop", || drop(engine));
         }
@@ -266,6 +274,7 @@ impl Transport {
         self.look_at_filters(|filtered| {
             std::mem::take(&mut filtered.plain).discard(&self.core);
             filtered.has_failed = true;
+            // The first failure is the cause; later ones follow from it.
             filtered.failure.get_or_insert(failed);
         });
     }
@@ -286,6 +295,7 @@ impl Transport {
             result.inspect_err(|failure| at_end = Some(failure.clone()))
         });
         if let Some(failure) = at_end {
+            // Replaces the `Otherwise` that `run_filters` has noted for the same failure.
             self.look_at_filters(|filtered| filtered.failure = Some(Failed::AtEnd(failure)));
         }
     }
@@ -374,6 +384,8 @@ impl Transport {
                 of_chunk = engine.send(chunk, environment, sides)?;
                 Ok(())
             });
+            // The filter takes no more now: it asks for more by a wake, or when it has received or
+            // sent something.
             if of_chunk == 0 {
                 break;
             }
@@ -441,6 +453,7 @@ impl Transport {
                 if filtered.has_failed {
                     return Some(plain);
                 }
+                // What was written while the filter ran stands behind what it has left.
                 let added = std::mem::replace(&mut filtered.plain, plain);
                 filtered.plain.push(added.unsent(), &self.core);
                 Some(added)
@@ -460,10 +473,12 @@ impl Transport {
     fn finish_filters(&self) {
         let flags = self.flags.get();
         let ends = Flags::CLOSE_AFTER_FLUSH.union(Flags::SHUT_WRITE_AFTER_FLUSH);
+        // A producer may still write; the end comes after it has unregistered.
         if !flags.has_any(ends) || flags.has_any(Flags::HAS_PRODUCER) || self.is_cut_off() {
             return;
         }
         let is_due = self.look_at_filters(|filtered| {
+            // The end stands behind all that was written.
             filtered.is_open() && filtered.plain.waiting() == 0 && filtered.finish == Finish::NotYet
         });
         if is_due != Some(true) {
