@@ -50,6 +50,7 @@ impl<M: Flavour> Drop for Control<M> {
     /// Hands the chain down if this was the last handle to a mere link.
     fn drop(&mut self) {
         let core = self.core();
+        // Dropped first: a link is handed down only if no weak reference to it is left.
         self.core = None;
         if let Some(core) = core
             && let Some(guard) = M::hand_down(&core)
@@ -70,6 +71,7 @@ impl<M: Flavour> Clone for Control<M> {
 /// The state of a chain, after the abandonments that are in the queue.
 pub(crate) fn look<M: Flavour>(core: &CoreRef<M>) -> State {
     let seen = core.with(|state| state.seen());
+    // A pending abandonment may be that of this very chain.
     if seen != State::Done && run_pending() > 0 {
         return core.with(|state| state.seen());
     }

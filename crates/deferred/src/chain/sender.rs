@@ -92,11 +92,15 @@ impl<M: Flavour, T: Fits<M>> Sender<M, T> {
         let fired = RunGuard::acquire(&self.core, Transition::Fire, |state| {
             if state.phase() == Phase::Unfired {
                 state.slot().put(result);
+                // Nothing to run, and nothing that listens: the result rests, and no run guard is
+                // needed.
                 if state.is_idle() {
                     state.go(Transition::FireIdle);
                     return Err(NotRun::Settled);
                 }
                 Ok(state.cold.take_canceller())
+            // The producer could not know of the cancel. Its one late fire is swallowed; a second
+            // one is an error, as without a cancel.
             } else if state.cancelling == Cancelling::SwallowOne {
                 state.cancelling = Cancelling::No;
                 Err(NotRun::Swallowed(result))
@@ -171,6 +175,8 @@ impl<M: Flavour, T> Drop for Sender<M, T> {
             state.triggers -= 1;
             state.triggers == 0
                 && state.phase() == Phase::Unfired
+                // Not while a canceller runs: it may drop the trigger, and the cancel fails the
+                // chain when it has returned.
                 && matches!(state.cancelling, Cancelling::No | Cancelling::Delegated)
         });
         if is_abandoned {

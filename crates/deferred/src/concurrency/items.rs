@@ -109,6 +109,8 @@ where
                 Put::Stored => return Ok(()),
                 Put::Full(item) => return Err(QueueOverflow::full(item)),
                 Put::Closed(item) => return Err(QueueOverflow::closed(item)),
+                // Fired without the lock, because callbacks run. If the consumer was cancelled in
+                // between, its item comes back, and the next consumer is tried.
                 Put::To(getter, item) => match give(&getter, item) {
                     Ok(()) => return Ok(()),
                     Err(refused) => refused,
@@ -199,6 +201,8 @@ where
             if let Ok(Some(getter)) = getter.fire_unrun(Err(closed)) {
                 hand_over(getter);
             }
+            // One at a time, each under its own lock: a callback may cancel another getter, which
+            // then has left.
             next = M::with(&self.state, |state| state.getters.pop());
         }
     }
@@ -241,6 +245,8 @@ where
 
     /// Effect of a `get`; `None` if the consumer has to wait.
     fn look(&mut self) -> Option<Found<M, T>> {
+        // Stored items first, then those of waiting producers: so items leave in the order in which
+        // they were put.
         if let Some(item) = self.stored.pop_front() {
             return Some(Found::Item(item, self.admit()));
         }

@@ -109,6 +109,8 @@ impl<M: Flavour, G: Fits<M> + From<Self>> Drop for Token<M, G> {
     fn drop(&mut self) {
         let next = M::with(&self.state, |state| {
             let next = state.waiters.pop();
+            // A token for which there is a waiter does not become free: otherwise a new caller
+            // could overtake the waiter.
             state.free += usize::from(next.is_none());
             next
         });
@@ -157,6 +159,7 @@ where
                 .add(Release(token), self.called_at)
                 .into_step(),
             step => {
+                // Done at once: the token is released before the result goes on.
                 drop(token);
                 step
             }

@@ -58,6 +58,7 @@ impl<M: Flavour, T: Fits<M>, X> Waiters<M, T, X> {
     /// Puts `source` into the line. Another thread may have drawn a later ticket,
     /// and be there already.
     pub(crate) fn insert(&mut self, ticket: u64, sender: Sender<M, T>, brought: X) {
+        // The line is sorted by ticket, for `remove`.
         let at = self.line.partition_point(|(other, _)| *other < ticket);
         self.line.insert(at, (ticket, Some((sender, brought))));
     }
@@ -68,6 +69,9 @@ impl<M: Flavour, T: Fits<M>, X> Waiters<M, T, X> {
         let removed = self.line[at.ok()?].1.take();
         self.empty += usize::from(removed.is_some());
         self.trim();
+        // Cancelled waiters leave an empty place, as removing from the middle would move the
+        // others. The places are removed when they are more than half, so a cancel costs constant
+        // time on average.
         if self.empty > self.line.len() / 2 {
             self.line.retain(|(_, sender)| sender.is_some());
             self.empty = 0;
@@ -152,6 +156,8 @@ where
         Ok(found) => return Ok(found),
         Err(ticket) => ticket,
     };
+    // Made without the lock, because it allocates. The ticket was drawn before, so the place in the
+    // line is that of the first look.
     let (sender, receiver) = Sender::pair(made_at);
     sender.set_canceller(Canceller::Call(M::leave_line(state, ticket)));
     let mut joining = Some((sender, join));
@@ -168,6 +174,7 @@ where
     match found {
         None => Err(receiver),
         Some(found) => {
+            // The chain is not needed. Its sender is dropped below, and its `Abandoned` is ignored.
             receiver.let_go(ReceiverState::Ignored);
             Ok(found)
         }

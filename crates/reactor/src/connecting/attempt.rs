@@ -78,6 +78,8 @@ pub(crate) fn attempt(
 ) -> Deferred<io::Result<Connected>> {
     let (stream, key) = match target.begin(core) {
         Ok(begun) => begun,
+        // The backlog of a UNIX listener is full, and the system reports no event when it has room.
+        // So the attempt is repeated, until the timeout.
         Err(error) if error.kind() == io::ErrorKind::WouldBlock && timeout > CROWDED => {
             let (target, weak) = (target.clone(), Rc::downgrade(core));
             return defer_later(&ReactorHandle::new(core), CROWDED, || ()).add_callback(
@@ -100,6 +102,7 @@ pub(crate) fn attempt(
         stream: RefCell::new(Some(stream)),
         outcome: RefCell::new(None),
     });
+    // Weak in both closures: the registry owns the attempt, so that its removal there drops it.
     let to_cancel = Rc::downgrade(&attempt);
     let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
         if let Some(attempt) = to_cancel.upgrade() {
@@ -143,6 +146,7 @@ impl Attempt {
 
     fn give_up(&self) -> Option<Trigger<io::Result<Connected>>> {
         drop(self.core.registry.remove(self.key));
+        // Closed before the trigger fires: a callback may bind the same address.
         drop(self.stream.take());
         self.take_trigger()
     }
@@ -184,6 +188,7 @@ impl EventSource for Attempt {
         if self.outcome.borrow().is_none() {
             // Connected, and the chain that makes the protocol is paused.
             if let Some(stream) = &*self.stream.borrow() {
+                // Errs only if the poller has lost the descriptor; then it reports nothing either.
                 let _ = stream.mask();
             }
             return;
@@ -192,6 +197,8 @@ impl EventSource for Attempt {
             Err(error) => self.fail(error),
             Ok(()) => {
                 if let Some(trigger) = self.take_trigger() {
+                    // Errs only if the attempt was cancelled; then the drop of `Connected` closes
+                    // the socket.
                     let _ = trigger.callback(Ok(Connected(self)));
                 }
             }
@@ -278,6 +285,7 @@ pub(crate) fn from_the_loop<T: 'static>(
     if reactor.core().is_err() {
         return connect();
     }
+    // Set while `connect` runs: a failure that arrives then was there at once.
     let is_returning = Rc::new(Cell::new(true));
     let (at_once, reactor) = (Rc::clone(&is_returning), reactor.clone());
     let connecting = connect().add_errback(move |failure| {

@@ -236,10 +236,13 @@ impl<P: Protocol> ConnectionSource<P> {
         if !self.transport.has_producer() {
             return;
         }
+        // The peer takes nothing any more: what the producer would write is of no use.
         if self.transport.has_failed() {
             return self.stop_producer();
         }
         // While one is called, it may be unregistered.
+        // A pull producer is taken out for its call, since it needs `&mut`. A push producer is
+        // shared, and stays.
         let pull = self.cold.look(|cold| match cold.producer.take()? {
             Producer::Pull(pull) => Some(pull),
             push => {
@@ -250,6 +253,7 @@ impl<P: Protocol> ConnectionSource<P> {
         let Some(mut pull) = pull else {
             return self.settle_push_producer();
         };
+        // What a producer writes is no answer to input.
         self.transport.unprompted(|| self.pull(&mut *pull));
         if self.transport.has_producer() {
             self.with_cold(|cold| cold.producer = Some(Producer::Pull(pull)));
@@ -261,6 +265,7 @@ impl<P: Protocol> ConnectionSource<P> {
     /// Has a push producer go on when there is room again, or wait when there is none.
     fn settle_push_producer(&self) {
         self.pause_producer();
+        // Half of the mark, so that the producer is not paused and resumed for each write.
         let low_water = self.transport.limits().high_water / 2;
         if self.transport.waiting() > low_water {
             return;
@@ -292,7 +297,10 @@ impl<P: Protocol> ConnectionSource<P> {
 
     /// Has `producer` write for as long as what it writes is sent at once.
     fn pull(&self, producer: &mut dyn crate::producer::PullProducer) {
+        // Bounded, so that a fast producer with a fast peer does not keep the loop; `touch` below
+        // goes on in the next round.
         for _ in 0..PULLS_PER_TURN {
+            // Pulled only when all is sent: so at most one piece of a pull producer waits.
             if self.transport.waiting() > 0 || !self.transport.takes_writes() {
                 return;
             }
@@ -315,6 +323,8 @@ impl<P: Protocol> ConnectionSource<P> {
             if self.transport.can_flush() {
                 self.transport.flush();
             }
+            // A producer that has written nothing is not asked again at once: it would be called in
+            // a circle.
             if !self.transport.has_producer() || written == 0 {
                 return;
             }

@@ -46,6 +46,7 @@ impl<P: Protocol> ConnectionSource<P> {
         let transport = self.transport();
         let mut buffer = transport.core().buffers.take_read();
         for _ in 0..READS_PER_TURN {
+            // Asked before each read: the filter may set another limit with each piece.
             let limit = transport.filter_read_limit().min(buffer.len());
             if limit == 0 || !transport.is_reading() {
                 break;
@@ -60,6 +61,7 @@ impl<P: Protocol> ConnectionSource<P> {
                     break;
                 }
                 Ok(Some(received)) => {
+                    // Bytes that a filter changes cannot carry descriptors; they are closed.
                     drop(transport.take_descriptors());
                     transport.filter_input(&mut buffer[..received]);
                     self.settle_filters();
@@ -88,6 +90,8 @@ impl<P: Protocol> ConnectionSource<P> {
         }
         transport.wake_filters();
         self.deliver_filtered();
+        // In the order in which one step feeds the next: wake, deliver, then send what the handlers
+        // have written.
         transport.flush_filters();
         // Sending may have made a filter deliver something.
         self.deliver_filtered();
@@ -95,6 +99,7 @@ impl<P: Protocol> ConnectionSource<P> {
             let (failure, reason) = failed.reason();
             match opening {
                 Some(opening) => {
+                    // Before the errback, whose callbacks find the connection closing.
                     transport.end_with(reason);
                     // Errs only if the wait was cancelled; then no callback is left to run.
                     let _ = opening.errback(failure);
@@ -137,6 +142,8 @@ impl<P: Protocol> ConnectionSource<P> {
     /// What was read goes to the filter that was put in, and the framing begins anew.
     fn switch_reading(&self) {
         let flags = &self.transport().flags;
+        // No byte that came before the filter may reach the protocol after it: an attacker could
+        // have sent it in the clear (the injection hole of STARTTLS).
         flags.clear(Flags::HAS_REST.union(Flags::HAS_UNDECODED));
         let unread = self.rest.take();
         if let Some(open) = &mut *self.mailbox.open.borrow_mut() {
@@ -169,6 +176,8 @@ impl<P: Protocol> ConnectionSource<P> {
         if transport.flags.has_any(Flags::NOT_MADE) {
             return;
         }
+        // Taken out while handlers run: they may make the filter deliver more, which goes to a new
+        // buffer.
         if let Some(delivered) = transport.take_delivered() {
             // What only a filter reads, such as a handshake, ends no idle time.
             transport.note_activity();

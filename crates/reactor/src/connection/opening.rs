@@ -78,6 +78,8 @@ impl<P: Protocol> ConnectionSource<P> {
         let source = Self::new(core, || Transport::new(Rc::clone(core), stream, keys, peer));
         let number = core.counters.connection_made();
         source.open_span(number, on_close);
+        // Before `connection_made`: the loop owns the connection from here on, and a handler may
+        // already end it.
         add(Rc::clone(&source));
         let begun = source.begin(protocol);
         (source, begun)
@@ -98,6 +100,8 @@ impl<P: Protocol> ConnectionSource<P> {
                 Err(failure) => fail(failure),
             };
         }
+        // Filled when the source exists. The canceller and `on_open` both take it, so only one of
+        // them acts.
         let made = Rc::new(RefCell::new(None::<Weak<Self>>));
         let to_abort = Rc::clone(&made);
         let (trigger, opening) = Deferred::with_canceller(move |_trigger| {
@@ -157,6 +161,8 @@ impl<P: Protocol> ConnectionSource<P> {
         });
         let number = core.counters.connection_made();
         source.with_cold(|cold| cold.opening = Some(Opening { number, on_close }));
+        // Before the filter is put in, which may fail at once: `finish` must not call
+        // `connection_lost` then.
         source.transport.flags.set(Flags::NOT_MADE);
         if let Some(filter) = filter {
             let waker = || source.filter_waker();

@@ -75,6 +75,8 @@ impl Network {
 
     /// Tells of those that have something to tell, in the order in which they came.
     pub(crate) fn collect_ready(&self, ready: &mut Vec<(Key, Ready)>) {
+        // In the order in which they joined, as `epoll` reports: so each run of a test has the same
+        // order. Members that were dropped leave the list here.
         self.members.borrow_mut().retain(|member| {
             let Some(member) = member.upgrade() else {
                 return false;
@@ -113,6 +115,7 @@ impl Network {
         let mut listeners = self.listeners.borrow_mut();
         if listeners
             .get(&address)
+            // A weak reference: the address is free as soon as its listener is dropped.
             .is_some_and(|queue| queue.strong_count() > 0)
         {
             return Err(io::ErrorKind::AddrInUse.into());
@@ -168,6 +171,7 @@ impl Network {
 
     fn listener_at(&self, address: &Address) -> Option<Rc<Queue>> {
         let listeners = self.listeners.borrow();
+        // A listener on the address itself comes before one on all addresses, as in the system.
         let exact = listeners.get(address).and_then(Weak::upgrade);
         exact.or_else(|| match address {
             Address::Inet(inet) => {

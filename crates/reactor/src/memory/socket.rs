@@ -48,6 +48,7 @@ impl Socket {
             is_connecting,
         });
         let member: Weak<dyn Member> = {
+            // Weak, so that a dropped socket leaves the network by itself.
             let weak: Weak<End> = Rc::downgrade(&end);
             weak
         };
@@ -152,6 +153,7 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
+        // Both directions: the peer reads the end, and its writes fail from now on.
         self.end.outgoing.finish();
         self.end.incoming.stop_reading();
     }

@@ -105,6 +105,7 @@ impl Poll {
         Ok(Self::System(System {
             #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
             timer: (kind == PollerKind::Native)
+                // Without a descriptor for a timer, waits have timeouts instead.
                 .then(|| timer::Timer::new(&poller).ok())
                 .flatten(),
             shared: Registrations::new(poller),
@@ -126,6 +127,8 @@ impl Poll {
     #[cold]
     pub(crate) fn own_event(&self, key: Key) {
         match (self, key) {
+            // Cleared before the mark is set: a wake after the read makes the descriptor ready
+            // again.
             (Self::System(system), WAKER_KEY) => {
                 system.waker.clear();
                 mark_woken();
@@ -146,6 +149,8 @@ impl Poll {
     pub(crate) fn hides_wakes(&self) -> bool {
         match self {
             #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
+            // The notifier of `polling` is cleared by its own wait, without an event: so after each
+            // wait, the loop has to look.
             Self::System(system) => system.kind != PollerKind::Native,
             _ => true,
         }
@@ -252,6 +257,8 @@ impl System {
     fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.others.clear();
         let mut timeout = timeout;
+        // Regular files, which `epoll` refuses. They are few or none, so the test is all that a
+        // usual loop pays.
         if !self.shared.always_ready.borrow().is_empty() {
             timeout = self.add_always_ready(&mut events.others, timeout);
         }

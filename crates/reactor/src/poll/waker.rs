@@ -80,6 +80,8 @@ impl Drop for Entered {
             loops.turning.set(around);
             if around > 0 {
                 // What this loop has taken may have been meant for one around it.
+                // The mark belongs to all loops of the thread. Setting it without need costs one
+                // look; losing it would let the outer loop sleep.
                 loops.is_woken.set(true);
             }
         });
@@ -144,6 +146,8 @@ impl Waker {
 
     /// Has the loop look for work before it waits, or ends its wait.
     pub(crate) fn wake(&self) {
+        // The loop's own thread is not in the wait while it runs this: the mark is seen before the
+        // next one, and no system call is needed.
         if self.home.is_some() && self.home == thread_id() {
             mark_woken();
         } else {

@@ -116,10 +116,12 @@ impl ThreadPool {
         let mut state = self.shared.state.lock();
         if state.is_closed {
             drop(state);
+            // Without the lock: the drop runs code of the user, which may use the pool.
             contain("the drop of a job", || drop(job));
             return Ok(());
         }
         state.jobs.insert(ticket, job);
+        // In a test, the order of jobs must not depend on the scheduler.
         if core.network().is_some() {
             drop(state);
             let pool = self.clone();
@@ -155,6 +157,8 @@ impl ThreadPool {
                 return Ok(());
             }
             state.threads += 1;
+            // Counted before the thread exists: until it looks, `wants_thread` must not start a
+            // second one for the same job.
             state.idle += 1;
             drop(state);
             let shared = Arc::clone(&self.shared);
@@ -165,6 +169,7 @@ impl ThreadPool {
                 let mut state = self.shared.state.lock();
                 state.threads -= 1;
                 state.idle -= 1;
+                // With one thread at least, the job waits for that one.
                 return if state.threads == 0 {
                     Err(error)
                 } else {
@@ -185,6 +190,7 @@ impl ThreadPool {
         let mut state = self.shared.state.lock();
         state.is_closed = true;
         let jobs = std::mem::take(&mut state.jobs);
+        // All: each thread has to see the end, or the new limit, by itself.
         self.shared.has_news.notify_all();
         drop(state);
         for job in jobs.into_values() {
@@ -242,6 +248,8 @@ impl Shared {
     /// Waits for a job; without one, the thread is to end, and counts no more.
     fn next_job(&self) -> Option<Job> {
         let mut state = self.state.lock();
+        // A lowered limit is met as threads come here for their next job; a job that runs is not
+        // interrupted.
         while !state.is_closed && state.threads <= state.max_threads {
             if let Some((_, job)) = state.jobs.pop_first() {
                 return Some(job);
@@ -250,6 +258,8 @@ impl Shared {
             state.idle += 1;
             let waited = self.has_news.wait_for(&mut state, idle_time);
             state.idle -= 1;
+            // A job may have come between the timeout and the lock. Its `notify_one` may have been
+            // for this thread.
             if waited.timed_out() && state.jobs.is_empty() {
                 break;
             }
