@@ -5,15 +5,20 @@ mod chat;
 mod echo;
 mod finger;
 mod finger_proxy;
+mod multicast;
+mod override_resolver;
 mod portforward;
+mod ptyserv;
 mod quote;
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use deferred::Result;
 use reactor::testing::{self, TestReactor};
-use reactor::{Connection, ConnectionClosed, Context, Protocol, Raw};
+use reactor::{Connection, ConnectionClosed, Context, Protocol, Raw, Reactor};
+use rustix::process::{Pid, test_kill_process};
 
 use self::quote::{FortuneQuoter, StaticQuoter};
 
@@ -176,6 +181,93 @@ fn quotes_are_given_to_who_connects() {
     });
 }
 
+/// As a person does who uses the original by `telnet`.
+#[test]
+fn a_shell_is_used_through_a_terminal() {
+    let reactor = Reactor::new().expect("a reactor");
+    let address = ptyserv::start(&reactor, 0).expect("it listens");
+    let client = Client::default();
+    let connecting = reactor.connect_tcp(address, client.clone());
+    let connection = reactor.block_on(connecting).expect("it is there");
+    connection.write("tty; pwd; exit\n").expect("it is open");
+    turn_until(&reactor, || *client.is_closed.borrow());
+    let heard = String::from_utf8(client.heard.take()).expect("text");
+    assert!(heard.contains("tty; pwd; exit\r\n"), "echo: {heard:?}");
+    assert!(
+        heard.contains("/dev/") && heard.contains("\n/tmp\r\n"),
+        "{heard:?}"
+    );
+    // The other way round: the shell ends with the connection.
+    let client = Client::default();
+    let connecting = reactor.connect_tcp(address, client.clone());
+    let connection = reactor.block_on(connecting).expect("it is there");
+    connection
+        .write("echo $$ is the pid\n")
+        .expect("it is open");
+    let pid = || {
+        let heard = String::from_utf8(client.heard.borrow().clone()).expect("text");
+        // A prompt may stand before it.
+        let mut lines = heard
+            .lines()
+            .filter_map(|line| line.trim_end().strip_suffix(" is the pid"));
+        let number = lines.find_map(|line| line.split(' ').next_back()?.parse().ok());
+        Pid::from_raw(number?)
+    };
+    turn_until(&reactor, || pid().is_some());
+    let pid = pid().expect("it was just there");
+    connection.lose_connection();
+    turn_until(&reactor, || test_kill_process(pid).is_err());
+}
+
+#[test]
+fn a_ping_to_a_group_is_answered_to_its_sender() {
+    let reactor = Reactor::new().expect("a reactor");
+    let printed = Rc::new(RefCell::new(Vec::new()));
+    let print = |name: &'static str| -> multicast::Print {
+        let printed = Rc::clone(&printed);
+        Rc::new(move |text| printed.borrow_mut().push(format!("{name}: {text}")))
+    };
+    let port = multicast::serve(&reactor, 0, print("server")).expect("it listens");
+    multicast::ping(&reactor, port, print("client")).expect("it listens");
+    let has = |who: &str, text: &str| {
+        let start = format!("{who}: Datagram {text} received from ");
+        printed.borrow().iter().any(|line| line.starts_with(&start))
+    };
+    turn_until(&reactor, || {
+        // Both have the port: either may get the answer, as with the original.
+        has("server", "Client: Ping")
+            && has("client", "Client: Ping")
+            && (has("client", "Server: Pong") || has("server", "Server: Pong"))
+    });
+}
+
+#[test]
+fn names_of_workstations_are_calculated() {
+    let reactor = Reactor::new().expect("a reactor");
+    override_resolver::start(&reactor);
+    let found = |name: &str| reactor.block_on(reactor.resolve(name, 80));
+    let expected = "172.0.2.1:80".parse().expect("an address");
+    assert_eq!(
+        found("workstation1.example.com").expect("a number"),
+        [expected]
+    );
+    let failure = found("workstations.example.com").expect_err("no number");
+    assert!(failure.to_string().contains("invalid digit"), "{failure}");
+    let system = found("localhost").expect("the system knows it");
+    assert!(system.iter().all(|address| address.ip().is_loopback()));
+}
+
+/// Turns the loop until `condition` holds.
+#[track_caller]
+fn turn_until(reactor: &Reactor, mut condition: impl FnMut() -> bool) {
+    let deadline = reactor.now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(reactor.now() < deadline, "it never came");
+        let limit = Duration::from_millis(10);
+        reactor.turn(Some(limit)).expect("the loop turns");
+    }
+}
+
 /// `docs/core/examples/echoserv.py`
 const ECHO: usize = 12;
 /// `docs/core/howto/listings/servers/chat.py`
@@ -188,6 +280,15 @@ const FINGER: usize = 21;
 const FINGER_PROXY: usize = 69;
 /// `docs/core/howto/listings/TwistedQuotes/quoteproto.py` and `quoters.py`
 const QUOTE: usize = 29;
+
+/// `docs/core/examples/ptyserv.py`
+const PTYSERV: usize = 32;
+/// `docs/core/howto/listings/udp`: `MulticastServer.py`, `MulticastClient.py`,
+/// `MulticastCommon.py`
+const MULTICAST: usize = 37;
+/// `docs/names/howto/listings/names/override_server.py`: imports, the class and the line of its fallback,
+/// without the server
+const OVERRIDE_RESOLVER: usize = 31;
 
 /// Lines that are neither blank nor a comment.
 fn lines(program: &str) -> usize {
@@ -211,6 +312,13 @@ fn ports_are_at_most_1_6_times_as_long_as_the_originals() {
             FINGER_PROXY,
         ),
         ("quote", include_str!("quote.rs"), QUOTE),
+        ("ptyserv", include_str!("ptyserv.rs"), PTYSERV),
+        ("multicast", include_str!("multicast.rs"), MULTICAST),
+        (
+            "override_resolver",
+            include_str!("override_resolver.rs"),
+            OVERRIDE_RESOLVER,
+        ),
     ];
     let (mut ours, mut theirs) = (0, 0);
     for (name, program, original) in programs {
