@@ -179,6 +179,7 @@ impl TlsFilter {
                 _search: search.cancel_on_drop(),
             },
         );
+        // The callback may have had its answer at once; then no wake is needed.
         self.look_at_choice(link)
     }
 
@@ -190,6 +191,7 @@ impl TlsFilter {
         let Some(found) = choice.found.take() else {
             return Ok(());
         };
+        // `Failed` until `answer` has set the next state: an error on the way leaves it there.
         let State::Choosing(greeted, choice) = std::mem::replace(&mut self.state, State::Failed)
         else {
             return Ok(());
@@ -243,6 +245,8 @@ impl TlsFilter {
             Ok(consumed) => consumed,
             Err(kind) => return Err(self.fail(kind, link)),
         };
+        // Once: the handshake has just been finished. Its timer and the bytes kept for the error
+        // text are not needed any more.
         if !link.is_open() && session.is_open() {
             self.info = Some(session.info());
             self.first = Vec::new();
@@ -302,6 +306,8 @@ impl Filter for TlsFilter {
 
     fn receive_end(&mut self, link: &mut Link<'_>) -> Result<()> {
         let kind = match self.state {
+            // An end without close_notify may come from an attacker who cuts the connection: so it
+            // is an error, never a normal end.
             State::Open(_) => TlsErrorKind::Truncated,
             State::Failed => return Ok(()),
             _ => TlsErrorKind::Interrupted,
@@ -328,6 +334,7 @@ impl Filter for TlsFilter {
 
     fn wake(&mut self, link: &mut Link<'_>) -> Result<()> {
         self.look_at_choice(link)?;
+        // The wake was for the choice, or is spurious.
         if link.is_open() || matches!(self.state, State::Failed) {
             return Ok(());
         }

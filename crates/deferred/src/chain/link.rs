@@ -54,6 +54,8 @@ impl<M: Flavour, T: Fits<M>> LinkedReceiver<M, T> {
 
     fn set_listener(&self, listener: Listener<M>) {
         let task = listener.task();
+        // The old listener is dropped without the lock: it may be a waker, which is code of the
+        // executor.
         let replaced = self
             .core
             .with(|state| state.cold.replace_listener(listener));

@@ -160,6 +160,8 @@ impl ByteStream {
             let mut inbound = self.inbound.borrow_mut();
             if inbound.bytes.is_empty() {
                 return match &inbound.over {
+                    // The order matters: the peer's end was read before the connection was lost, if
+                    // it was.
                     _ if inbound.is_at_end => Poll::Ready(Ok(&[])),
                     Some(ConnectionClosed::Done) => Poll::Ready(Ok(&[])),
                     Some(reason) => Poll::Ready(Err(error_of(reason))),
@@ -173,6 +175,7 @@ impl ByteStream {
             }
             self.buffer.clear();
             self.read = 0;
+            // The two buffers change places: no byte is copied, and both keep their memory.
             std::mem::swap(&mut self.buffer, &mut inbound.bytes);
             inbound.taken = self.buffer.len();
         }
@@ -192,6 +195,7 @@ impl ByteStream {
         self.read += count;
         let mut inbound = self.inbound.borrow_mut();
         inbound.taken -= count;
+        // At half of the capacity, so that reading is not stopped and resumed with each byte.
         if inbound.is_held_back && inbound.unread() <= CAPACITY / 2 {
             inbound.is_held_back = false;
             drop(inbound);
@@ -226,6 +230,8 @@ impl ByteStream {
         wait: impl FnOnce(&Connection<ByteStreamProtocol>) -> Deferred<()>,
     ) -> Poll<io::Result<()>> {
         let mut deferred = match self.waiting.take() {
+            // The wait of an earlier poll is polled again: a new one each time would leave waiters
+            // in the list of the connection.
             Some((waited_for, deferred)) if waited_for == what => deferred,
             replaced => {
                 give_up(replaced);

@@ -283,6 +283,7 @@ impl<A: Clone + 'static, S: Serve> Port<A, S> {
             _cleanup: opened.cleanup,
             acceptor: opened.acceptor,
         }));
+        // Replaces the `Placeholder` that has kept the key while `start_factory` ran.
         core.registry.replace(key, Rc::<Self>::clone(self));
         self.next_pause.set(FIRST_PAUSE);
         self.end_back_off();
@@ -299,6 +300,7 @@ impl<A: Clone + 'static, S: Serve> Port<A, S> {
     fn connected(&self, core: &Rc<Core>, accepted: Accepted, peer: Address) {
         let mut ready = None;
         contain("a factory", || {
+            // The borrow ends before the connection begins: `connection_made` may use the port.
             ready = self.factory.borrow_mut().prepare(&peer);
         });
         if !self.is_open() {
@@ -324,6 +326,9 @@ impl<A: Clone + 'static, S: Serve> Port<A, S> {
     /// again.
     #[cold]
     fn back_off(self: &Rc<Self>, core: &Rc<Core>, error: &io::Error) {
+        // Without a descriptor, `accept` fails and the listener stays readable: the waiting
+        // connections are accepted with the reserve and closed, so that clients get an answer at
+        // once.
         let turned_away = match &*self.open.borrow() {
             Some(open) if socket::is_exhaustion(error) => core
                 .reserved_fd
@@ -331,6 +336,7 @@ impl<A: Clone + 'static, S: Serve> Port<A, S> {
             _ => 0,
         };
         let pause = self.next_pause.get();
+        // Reset by the next connection that is accepted.
         self.next_pause.set((pause * 2).min(LONGEST_PAUSE));
         tracing::warn!(target: "reactor", %error, ?pause, turned_away, "accepting pauses");
         let port = Rc::downgrade(self);
@@ -341,6 +347,8 @@ impl<A: Clone + 'static, S: Serve> Port<A, S> {
         });
         self.back_off.replace(Some(end));
         self.update_interest();
+        // The pause ends early when a descriptor of this loop is closed: then there is one to
+        // accept with.
         if !self.waits_for_close.replace(true) {
             let port: Rc<dyn Runnable> = Rc::<Self>::clone(self);
             core.run_after_close(Rc::downgrade(&port));
@@ -395,6 +403,8 @@ impl<A: Clone + 'static, S: Serve> EventSource for Port<A, S> {
         let Some(core) = self.core.upgrade() else {
             return;
         };
+        // Several in a turn, since each readiness costs a wait; not all, since a flood would keep
+        // the loop from its connections.
         for _ in 0..ACCEPTS_PER_TURN {
             match self.accept() {
                 Ok(None) => return,

@@ -155,6 +155,8 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         });
         let watched = source.watch(core, ends);
         if let Err(error) = watched {
+            // The program runs already, but it cannot be watched: so it must not run on without its
+            // protocol.
             source.kill();
             source.close_silently();
             return Err(error);
@@ -280,6 +282,8 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         let signal = rustix::process::Signal::from_named_raw(signal.number())
             .ok_or_else(|| ProcessError::Io(io::ErrorKind::InvalidInput.into()))?;
         let exit = self.exit.borrow().clone();
+        // By the pidfd if there is one: a process ID may be another process's if the system has
+        // reaped the child.
         let sent = exit
             .and_then(|exit| exit.signal(signal))
             .unwrap_or_else(|| self.child.borrow().signal(signal));
@@ -300,6 +304,8 @@ impl<P: ProcessProtocol> ProcessSource<P> {
 
     /// A pipe is closed.
     pub(super) fn has_lost(&self, pipe: &Pipe<P>) {
+        // The loss is only noted; the protocol hears of it in `report_events`, when no handler
+        // runs.
         drop(self.pipes.borrow_mut().remove(&pipe.number));
         self.lost.borrow_mut().push_back(pipe.number);
         // What was left open by `close_all`.
@@ -362,11 +368,14 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         // Keeps `self` alive to the end of this function.
         let me = self.mailbox.weak().upgrade();
         self.try_with_open(|protocol| {
+            // The same order as for a connection: jobs, then output, then events.
             self.run_jobs(protocol);
             self.flush();
             self.report_events(protocol);
         });
         match self.exited.get() {
+            // Over when both are known, in any order: pipes may outlive the child (a grandchild has
+            // them), and the child its pipes.
             Exited::Told(status) if self.pipes.borrow().is_empty() => {
                 self.finish(status.map_or(ProcessEnded::StatusUnknown, ProcessEnded::Exited));
             }
@@ -377,6 +386,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
                 }
             }
         }
+        // Last, with nothing borrowed: callbacks may use the process, or drop its last handle.
         for (trigger, lost) in self.due.take() {
             // Errs only if a callback of another waiter has just cancelled this one; harmless.
             let _ = match lost {
@@ -417,6 +427,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
 
     fn finish(&self, ended: ProcessEnded) {
         if ended == ProcessEnded::ReactorStopped {
+            // The child is not killed, but must not stay a zombie.
             self.child.borrow_mut().let_go();
         }
         self.close_with(&self.status, |protocol, cx| {

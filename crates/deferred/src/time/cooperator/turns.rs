@@ -88,6 +88,7 @@ impl Turns {
         let removed = queue.remove(at);
         let is_empty = queue.is_empty();
         drop(queue);
+        // Without the borrow: a task owns the iterator of the user.
         drop(removed);
         if is_empty {
             self.cancel_turn(Phase::Idle);
@@ -177,10 +178,12 @@ impl Turns {
         for _ in 0..self.max_steps.get().max(1) {
             let Some(task) = self.next() else { break };
             task.step();
+            // Looked at after each step: a slice is exceeded by one step at most.
             if self.clock.now() >= end {
                 break;
             }
         }
+        // Not if a step has stopped the cooperator.
         let is_over = matches!(*self.phase.borrow(), Phase::Turning);
         if is_over {
             self.phase.replace(Phase::Idle);

@@ -196,6 +196,7 @@ impl Machine {
             return self.schedule(run, now);
         }
         run.timetable.called(now);
+        // Before the call: a `stop` or `reset` from inside the function finds this state.
         self.state.replace(State::Calling {
             run,
             waits_for: None,
@@ -203,6 +204,8 @@ impl Machine {
         let Some(mut function) = self.function.take() else {
             unreachable!("a second call is refused while one is made");
         };
+        // Taken out of its cell for the call, since it is `FnMut` and may call methods of this
+        // loop.
         let mut outcome = function(self, count);
         self.function.set(Some(function));
 
@@ -213,6 +216,7 @@ impl Machine {
         outcome
             .add_both(move |result| this.call_ended(result))
             .detach();
+        // After `add_both`, so that `call_ended` gets the `Cancelled`.
         if let (Some(handle), true) = (handle, was_cancelled) {
             handle.cancel();
         }
@@ -236,6 +240,7 @@ impl Machine {
             State::Calling { run, .. } | State::Stopping { run, .. } => Rc::clone(&run.clock),
             State::Idle | State::Scheduled { .. } => unreachable!("a call is being made"),
         };
+        // The clock is code of the user: nothing is borrowed while it is asked.
         let now = clock.now();
         match (self.take(), result) {
             (State::Calling { run, .. }, Ok(())) => self.schedule(run, now),
@@ -247,6 +252,8 @@ impl Machine {
     /// Schedules the next call.
     fn schedule(self: &Rc<Self>, run: Run, now: Duration) {
         let (clock, delay) = (Rc::clone(&run.clock), run.timetable.until_next(now));
+        // A number, because a stop and a start may happen before the clock drops the old call,
+        // which must not end the new run.
         let number = self.scheduled.get() + 1;
         self.scheduled.set(number);
         self.state.replace(State::Scheduled {

@@ -176,12 +176,17 @@ impl<P: DatagramProtocol> DatagramSource<P> {
     /// or has hung up, would wake the loop without end, so such wake-ups are counted.
     fn read(&self) {
         let mut buffer = self.core.buffers.take_read();
+        // One byte more than allowed, so that a datagram which is too long is told from one that
+        // just fits.
         let room = buffer.len().min(self.max_packet_size + 1);
+        // A budget of bytes and not of datagrams, with a least cost for small ones: so floods of
+        // either kind leave the other sources their turn.
         let mut left = BYTES_PER_TURN;
         let mut has_received = false;
         let mut last_error = None;
         let mut is_drained = false;
         self.try_with_open(|protocol| {
+            // Asked each time: a handler may close the port.
             while left > 0 && self.is_open() {
                 let received =
                     self.with_socket(|socket| P::Address::receive(socket, &mut buffer[..room]));
@@ -208,10 +213,14 @@ impl<P: DatagramProtocol> DatagramSource<P> {
                     }
                 };
                 left = left.saturating_sub(cost);
+                // Before the next datagram, as a connection runs them before the next frame.
                 self.run_jobs(protocol);
             }
         });
         self.core.buffers.return_read(buffer);
+        // Receiving something shows that the socket works. An error that the read has used up is
+        // not futile either; one that is still there, or a hang-up, would wake the loop without
+        // end.
         let is_futile = match last_error {
             _ if has_received => false,
             Some(_) => !is_drained,
@@ -336,6 +345,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
     fn finish(&self, reason: Option<DatagramPortClosed>) {
         // Keeps `self` alive to the end of this function.
         let me = self.mailbox.weak().upgrade();
+        // No event reaches the port from here on.
         drop(self.core.registry.remove(self.key));
         // This removes the file of a UNIX socket, before the socket is closed.
         drop(self.cleanup.take());
@@ -350,6 +360,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
                 protocol.stop_protocol(cx, reason);
             }
         });
+        // Last: a callback may use the address again.
         for trigger in self.stopping.take_all() {
             // Errs only if a callback of another waiter has just cancelled this one; harmless.
             let _ = trigger.callback(());

@@ -27,6 +27,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
             None if self.peer.borrow().is_none() => return Err(DatagramError::NotConnected),
             _ => {}
         }
+        // Only then: a datagram must not overtake those that wait.
         if self.queue.borrow().is_empty() {
             match self.send_now(bytes, to.as_ref()) {
                 Ok(()) => return Ok(()),
@@ -92,6 +93,9 @@ impl<P: DatagramProtocol> DatagramSource<P> {
                 Err(error) if is_full(error) => {
                     let mut queue = self.queue.borrow_mut();
                     queue.put_back(datagram);
+                    // Something was sent, so the system reports when there is room. If nothing was,
+                    // its report was false (a UNIX socket is writable although its peer is full),
+                    // and time has to pass.
                     queue.waits_for = if has_sent {
                         WaitsFor::Room
                     } else {
