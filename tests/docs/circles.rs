@@ -139,11 +139,6 @@ const RECURSIVE: &[Circle] = &[
         ],
         "a protocol's handlers get a context of the protocol's own type, through which they reach the child",
     ),
-    (
-        "reactor",
-        &["testing/peer.rs", "testing/test_reactor.rs"],
-        "a test reactor makes peers, and a peer turns the reactor",
-    ),
 ];
 
 /// A module, by the names on the way to it from the root of its crate.

@@ -88,7 +88,7 @@ const SOURCES: &[(&str, &str, &str)] = &[
     ),
     (
         "unread bytes of a `ByteStream`",
-        "reactor/src/byte_stream/mod.rs",
+        "reactor/src/byte_stream/protocol.rs",
         "const CAPACITY: usize = ",
     ),
     (

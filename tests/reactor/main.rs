@@ -17,6 +17,7 @@ mod cores;
 mod counters_and_tracing;
 mod datagrams;
 mod datagrams_full;
+mod datagrams_in_memory;
 mod datagrams_unix;
 mod defer_to_thread;
 mod descriptors;

@@ -11,8 +11,8 @@ use deferred::assertions::with_no_unhandled;
 use deferred::{Cancelled, Deferred, Failure, Panicked, Result};
 use reactor::testing::{self, TestReactor};
 use reactor::{
-    BlockingCallError, Command, ConnectError, ConnectErrorKind, ReactorHandle, ResolveError,
-    SystemResolver,
+    BlockingCallError, Command, ConnectError, ConnectErrorKind, DatagramContext, DatagramProtocol,
+    MulticastInterface, ReactorHandle, ResolveError, SystemResolver, UnixAddress,
 };
 
 use crate::support::Quiet;
@@ -48,11 +48,33 @@ fn a_program_is_refused_before_it_runs() {
     assert!(!file.exists(), "it ran");
 }
 
+struct QuietUnix;
+
+impl DatagramProtocol for QuietUnix {
+    type Address = UnixAddress;
+
+    fn datagram_received(
+        &mut self,
+        _: &mut DatagramContext<'_, Self>,
+        _: &[u8],
+        _: UnixAddress,
+    ) -> Result<()> {
+        Ok(())
+    }
+}
+
 #[test]
 fn datagrams_and_pipes_are_refused_before_they_are_opened() {
     testing::run(|reactor| {
+        // UDP is in memory, but for what concerns the interfaces of a system.
+        let port = reactor.listen_udp("127.0.0.1:0", Quiet).expect("it has");
+        let group = [239, 255, 42, 98].into();
+        let refused = port.join_group(group, MulticastInterface::Any).unwrap_err();
+        assert!(refused.to_string().contains("test reactor"), "{refused}");
+        assert!(port.set_broadcast(true).is_err());
+        reactor.result_of(port.stop_listening()).expect("it stops");
         let refused = reactor
-            .listen_udp("127.0.0.1:0", Quiet)
+            .listen_unix_datagram("/nowhere/socket", QuietUnix)
             .expect_err("it has none");
         assert!(refused.to_string().contains("test reactor"), "{refused}");
         let (reader, writer) = std::io::pipe().expect("a pipe");

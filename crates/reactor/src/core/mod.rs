@@ -157,7 +157,10 @@ impl Core {
 
     /// Whether the last turn found nothing to do, and left nothing.
     pub(crate) fn is_at_rest(&self) -> bool {
-        !self.was_busy.get() && self.run_queue.is_empty()
+        let has_unsent = self
+            .network()
+            .is_some_and(|network| network.datagrams().has_unsent());
+        !self.was_busy.get() && self.run_queue.is_empty() && !has_unsent
     }
 
     /// The memory network of a test reactor; `None` in a reactor with real descriptors.

@@ -52,7 +52,7 @@ impl DatagramAddress for SocketAddr {}
 impl DatagramAddress for UnixAddress {}
 
 pub(crate) mod sealed {
-    use super::{BorrowedFd, Errno, RecvFlags, SockAddr, SocketAddrAny, io};
+    use super::{BorrowedFd, Errno, RecvFlags, SockAddr, SocketAddr, SocketAddrAny, io};
 
     #[expect(unnameable_types, reason = "it seals the trait")]
     pub trait Family: Sized + 'static {
@@ -65,6 +65,13 @@ pub(crate) mod sealed {
 
         #[doc(hidden)]
         fn to_system(&self) -> io::Result<SockAddr>;
+
+        /// Its address in the network of a test, which has UDP only.
+        #[doc(hidden)]
+        fn as_inet(&self) -> Option<SocketAddr>;
+
+        #[doc(hidden)]
+        fn from_inet(address: SocketAddr) -> Option<Self>;
 
         #[doc(hidden)]
         fn send(&self, socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno>;
@@ -119,6 +126,14 @@ impl sealed::Family for SocketAddr {
         Ok((*self).into())
     }
 
+    fn as_inet(&self) -> Option<SocketAddr> {
+        Some(*self)
+    }
+
+    fn from_inet(address: SocketAddr) -> Option<Self> {
+        Some(address)
+    }
+
     fn send(&self, socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
         rustix::net::sendto(socket, bytes, SEND_FLAGS, self)
     }
@@ -154,6 +169,14 @@ impl sealed::Family for UnixAddress {
 
     fn to_system(&self) -> io::Result<SockAddr> {
         Self::to_system(self)
+    }
+
+    fn as_inet(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    fn from_inet(_: SocketAddr) -> Option<Self> {
+        None
     }
 
     fn send(&self, socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {

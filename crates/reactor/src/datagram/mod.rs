@@ -22,6 +22,7 @@ mod multicast;
 mod port;
 mod protocol;
 mod queue;
+mod socket;
 mod source;
 mod udp;
 mod unix;

@@ -84,7 +84,9 @@ impl<P: DatagramProtocol> DatagramPort<P> {
     ) -> io::Result<R> {
         let source = self.source().map_err(io::Error::other)?;
         let closed = || Err(io::Error::other(DatagramError::PortClosed));
-        source.with_socket(f).unwrap_or_else(closed)
+        source
+            .with_socket(|socket| f(socket.as_system()?))
+            .unwrap_or_else(closed)
     }
 
     /// The address that the port listens on, with the port number that the system has chosen. A

@@ -9,9 +9,12 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::limits::{Limits, limit_methods};
 use super::port::DatagramPort;
 use super::protocol::DatagramProtocol;
+use super::socket::RawDatagrams;
 use super::source::DatagramSource;
 use crate::error::ListenError;
 use crate::handle::ReactorHandle;
+use crate::memory::{self, Network};
+use crate::poll::Key;
 use crate::sys::socket;
 use crate::tcp::HostPort;
 
@@ -96,6 +99,19 @@ impl UdpOptions {
         }
         Ok(socket.into())
     }
+
+    /// The same in the network of a test.
+    fn open_in(&self, network: &Network, key: Key) -> io::Result<memory::DatagramSocket> {
+        let address = self.address.address()?;
+        let socket = network
+            .datagrams()
+            .open(address, Some(key), self.listen_multiple)
+            .map_err(|_| io::ErrorKind::AddrInUse)?;
+        if let Some(peer) = self.peer {
+            socket.connect(peer);
+        }
+        Ok(socket)
+    }
 }
 
 impl<A: Into<HostPort>> From<A> for UdpOptions {
@@ -162,8 +178,15 @@ impl ReactorHandle {
     {
         let limits = options.limits;
         let core = self.core().map_err(io::Error::other)?;
-        core.require_system("a test reactor has no datagram ports")?;
-        let source = DatagramSource::start(&core, options.open()?, &limits, None, protocol)?;
+        let source = match core.network() {
+            None => DatagramSource::start(&core, options.open()?, &limits, None, protocol)?,
+            Some(network) => {
+                let key = core.next_key();
+                let socket = options.open_in(network, key)?;
+                let socket = RawDatagrams::Memory(socket, key);
+                DatagramSource::start_on(&core, socket, &limits, None, protocol)?
+            }
+        };
         Ok(DatagramPort::new(&source))
     }
 

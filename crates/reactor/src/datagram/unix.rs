@@ -164,7 +164,7 @@ impl ReactorHandle {
         P: DatagramProtocol<Address = UnixAddress>,
     {
         let core = self.core().map_err(io::Error::other)?;
-        core.require_system("a test reactor has no datagram ports")?;
+        core.require_system("a test reactor has no UNIX datagram ports")?;
         // What cannot be listened on is refused before a file is made.
         let address = match &options.address {
             UnixAddress::Unnamed => None,

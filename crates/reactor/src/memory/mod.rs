@@ -5,6 +5,8 @@
 //! each direction, resets. So connections of a test go through the same code as
 //! real ones, down to the last call that would be one of the system.
 
+mod datagrams;
+mod delivery;
 mod listener;
 mod pipe;
 mod socket;
@@ -15,6 +17,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::{Rc, Weak};
 
+pub(crate) use self::datagrams::{DatagramSocket, Datagrams, Received};
+pub use self::delivery::{Delivery, SentDatagram};
 pub(crate) use self::listener::Listener;
 use self::listener::Queue;
 pub(crate) use self::socket::Socket;
@@ -42,6 +46,7 @@ pub(crate) struct Network {
     /// Addresses that do not answer, not even to refuse.
     silent: RefCell<Vec<SocketAddr>>,
     next_port: Cell<u16>,
+    datagrams: Rc<Datagrams>,
     /// The most that one read gives.
     largest_read: Cell<usize>,
 }
@@ -53,6 +58,7 @@ impl Network {
             listeners: RefCell::default(),
             silent: RefCell::default(),
             next_port: Cell::new(FIRST_FREE_PORT),
+            datagrams: Rc::default(),
             largest_read: Cell::new(usize::MAX),
         })
     }
@@ -63,6 +69,12 @@ impl Network {
 
     pub(crate) fn set_silent(&self, address: SocketAddr) {
         self.silent.borrow_mut().push(address);
+        self.datagrams.set_silent(address);
+    }
+
+    /// Its part for UDP.
+    pub(crate) fn datagrams(&self) -> &Rc<Datagrams> {
+        &self.datagrams
     }
 
     fn largest_read(&self) -> usize {
@@ -94,6 +106,7 @@ impl Network {
             }
             true
         });
+        self.datagrams.collect_ready(ready);
     }
 
     /// A port that is free.

@@ -42,16 +42,21 @@
 //! });
 //! ```
 
+mod datagram_peer;
 mod filter_driver;
 mod peer;
+mod settle;
 mod test_reactor;
 
+pub use self::datagram_peer::DatagramPeer;
 pub use self::filter_driver::FilterDriver;
 pub use self::peer::Peer;
+use self::settle::{Rest, try_settle};
 pub use self::test_reactor::{Leftovers, TestReactor};
-use self::test_reactor::{Rest, try_settle};
 
 use deferred::assertions::with_no_unhandled;
+
+pub use crate::memory::{Delivery, SentDatagram};
 
 /// Runs a test with a reactor of its own, and fails if the test leaves something
 /// behind: a connection, a port, a delayed call, or an unhandled failure.

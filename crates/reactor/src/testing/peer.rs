@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
-use super::test_reactor::settle;
+use super::settle::settle;
 use crate::memory::Socket;
 use crate::reactor::Reactor;
 

@@ -9,35 +9,19 @@ use std::time::Duration;
 
 use deferred::{Clock, Deferred, DelayedCall, Failure, Result, ToClock};
 
+use super::datagram_peer::DatagramPeer;
 use super::peer::Peer;
+use super::settle::{MOST_TURNS, NEVER_AT_REST, Rest, called_by_the_loop, settle};
 use crate::connection::{Connection, ConnectionSource, NewConnection, Protocol};
 use crate::core::Core;
 use crate::error::RunError;
 use crate::filter::Filter;
 use crate::handle::ReactorHandle;
 use crate::io::RawStream;
-use crate::memory::{Network, Socket};
+use crate::memory::{Delivery, Network, SentDatagram, Socket};
 use crate::poll::Interest;
 use crate::reactor::{Reactor, Turn};
-
-/// A test in which the loop goes on for longer than this is one whose callbacks
-/// keep one another busy for ever.
-const MOST_TURNS: usize = 1_000_000;
-
-/// Number of turns in a row that make a delayed call at the same time, after which the calls
-/// that are due again are left for later: a call of no delay re-arms itself.
-const MOST_TIMER_TURNS: usize = 1000;
-
-/// Why [`settle`] returned.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rest {
-    /// Nothing is left to do at this time.
-    Quiet,
-    /// The reactor was stopped.
-    Stopped,
-    /// Calls of no delay re-arm themselves, turn after turn.
-    Rearming,
-}
+use crate::tcp::{HostPort, Parsed};
 
 /// A reactor whose network is in memory and whose clock stands still: see the
 /// [module](super).
@@ -47,8 +31,8 @@ pub(super) enum Rest {
 /// free in each of them.
 ///
 /// What the system would do is refused before anything is done, with an error that says so:
-/// programs ([`spawn_process`](ReactorHandle::spawn_process)), watched descriptors,
-/// datagrams, and names of a [`SystemResolver`](crate::SystemResolver);
+/// programs ([`spawn_process`](ReactorHandle::spawn_process)), watched descriptors, datagrams of
+/// UNIX sockets, multicast, and names of a [`SystemResolver`](crate::SystemResolver);
 /// [`set_resolver`](ReactorHandle::set_resolver) gives it names. Jobs for threads
 /// ([`defer_to_thread`](ReactorHandle::defer_to_thread)) are run by the loop itself, one
 /// after the other in its next turn, so that their results come in the same order each time.
@@ -240,8 +224,8 @@ impl TestReactor {
                 return result;
             }
             if self.core().is_at_rest() {
-                match self.core().timers.next_due() {
-                    Some(due) => self.core().shared.time.move_to(due.max(self.now())),
+                match self.next_event() {
+                    Some(due) => self.move_to(due.max(self.now())),
                     None => panic!("nothing is left to happen, and there is no result"),
                 }
             }
@@ -283,20 +267,39 @@ impl TestReactor {
         let end = self.now().saturating_add(by);
         let mut rest = settle(&self.reactor);
         while let Some(due) = self.next_due(rest).filter(|due| *due <= end) {
-            self.core().shared.time.move_to(due.max(self.now()));
+            self.move_to(due.max(self.now()));
             rest = settle(&self.reactor);
         }
-        self.core().shared.time.move_to(end);
+        self.move_to(end);
     }
 
-    /// When the next delayed call is due, but for those that re-arm themselves now.
+    /// Sets the time; datagrams that are due then arrive.
+    fn move_to(&self, time: Duration) {
+        self.core().shared.time.move_to(time);
+        self.network.datagrams().move_to(time);
+    }
+
+    /// When the next delayed call is due, or the next datagram arrives.
+    fn next_event(&self) -> Option<Duration> {
+        let call = self.core().timers.next_due();
+        [call, self.network.datagrams().next_due()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The same, but for the delayed calls that re-arm themselves now.
     fn next_due(&self, rest: Rest) -> Option<Duration> {
         match rest {
-            Rest::Quiet | Rest::Stopped => self.core().timers.next_due(),
+            Rest::Quiet | Rest::Stopped => self.next_event(),
             Rest::Rearming => {
                 let now = self.now();
                 let due_times = self.core().timers.due_times();
-                due_times.into_iter().find(|due| *due > now)
+                let call = due_times.into_iter().find(|due| *due > now);
+                [call, self.network.datagrams().next_due()]
+                    .into_iter()
+                    .flatten()
+                    .min()
             }
         }
     }
@@ -333,9 +336,99 @@ impl TestReactor {
     }
 
     /// `address` does not answer, not even to refuse: connecting there takes until
-    /// it times out.
+    /// it times out, and datagrams that are sent there are lost.
     pub fn do_not_answer(&self, address: SocketAddr) {
         self.network.set_silent(address);
+    }
+
+    /// Has `deliver` say what becomes of each datagram that is sent from now on: it may be lost,
+    /// delayed, doubled, refused. Without this, each arrives at once.
+    ///
+    /// Time that passes is that of [`advance`](Self::advance). A datagram that is on its way when
+    /// the test ends is no [leftover](Self::leftovers).
+    ///
+    /// # Examples
+    ///
+    /// A client that asks again every second, and whose first two questions are lost:
+    ///
+    /// ```
+    /// use reactor::testing::{self, Delivery};
+    /// use reactor::{DatagramContext, DatagramProtocol};
+    /// use std::{net::SocketAddr, time::Duration};
+    ///
+    /// struct Client;
+    ///
+    /// impl Client {
+    ///     fn ask(&mut self, cx: &mut DatagramContext<'_, Self>) -> deferred::Result<()> {
+    ///         cx.send("what time is it?")?;
+    ///         cx.call_later(Duration::from_secs(1), Self::ask); // until the port is closed
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// impl DatagramProtocol for Client {
+    ///     type Address = SocketAddr;
+    ///
+    ///     fn start_protocol(&mut self, cx: &mut DatagramContext<'_, Self>) -> deferred::Result<()> {
+    ///         self.ask(cx)
+    ///     }
+    ///     fn datagram_received(
+    ///         &mut self,
+    ///         cx: &mut DatagramContext<'_, Self>,
+    ///         _time: &[u8],
+    ///         _from: SocketAddr,
+    ///     ) -> deferred::Result<()> {
+    ///         cx.stop_listening();
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// testing::run(|reactor| {
+    ///     let server = reactor.datagram_peer("192.0.2.1:13");
+    ///     reactor.set_datagram_delivery(|datagram| match datagram.number {
+    ///         0 | 1 => Delivery::lost(),
+    ///         _ => Delivery::after(Duration::from_millis(30)),
+    ///     });
+    ///     reactor.connect_udp(server.address(), Client).unwrap();
+    ///     reactor.advance(Duration::from_millis(2029));
+    ///     assert_eq!(server.received(), []);
+    ///     reactor.advance(Duration::from_millis(1));
+    ///     let (question, client) = server.received().pop().unwrap();
+    ///     assert_eq!(question, b"what time is it?");
+    ///     server.send_to("noon", client);
+    ///     reactor.advance(Duration::from_secs(60)); // the port is closed: no timer is left
+    /// });
+    /// ```
+    pub fn set_datagram_delivery(
+        &self,
+        deliver: impl FnMut(&SentDatagram<'_>) -> Delivery + 'static,
+    ) {
+        self.network.datagrams().set_delivery(Box::new(deliver));
+    }
+
+    /// From now on, a datagram of more than `bytes` bytes cannot be sent
+    /// ([`DatagramError::TooLong`](crate::DatagramError::TooLong)), as where the path has a limit
+    /// and fragmentation is not allowed. Without this, the limit is that of UDP.
+    #[doc(alias = "MTU")]
+    pub fn set_largest_datagram(&self, bytes: usize) {
+        self.network.datagrams().set_largest(bytes);
+    }
+
+    /// The test itself as a program that sends and receives datagrams at `address`.
+    ///
+    /// # Panics
+    ///
+    /// If `address` is no IP address with a port, or another port is open there.
+    #[track_caller]
+    pub fn datagram_peer(&self, address: impl Into<HostPort>) -> DatagramPeer {
+        let address = address.into();
+        let Parsed::Address(at) = address.parsed() else {
+            panic!("expected an IP address and a port: {address}");
+        };
+        match self.network.datagrams().open(*at, None, false) {
+            Ok(socket) => DatagramPeer::new(Rc::clone(&self.reactor), socket),
+            Err(_) => panic!("another port is open at {at}"),
+        }
     }
 
     /// A connection between `protocol` and the test itself.
@@ -474,49 +567,6 @@ impl TestReactor {
         let _ = self.stop();
         self.settle();
     }
-}
-
-const NEVER_AT_REST: &str = "the reactor never comes to rest";
-
-/// Turns `reactor` until nothing is left to do at this time, or only calls of no delay that
-/// re-arm themselves.
-#[track_caller]
-pub(super) fn settle(reactor: &Reactor) -> Rest {
-    match try_settle(reactor) {
-        Ok(rest) => rest,
-        Err(message) => panic!("{message}"),
-    }
-}
-
-/// The same, without a panic: for closures, which cannot name their caller's caller.
-pub(super) fn try_settle(reactor: &Reactor) -> std::result::Result<Rest, String> {
-    let core = reactor.owned_core();
-    let mut timer_turns = 0;
-    for _ in 0..MOST_TURNS {
-        let calls_before = core.counters.get().delayed_calls;
-        match core.run_once(Some(Duration::ZERO)) {
-            Ok(false) => {}
-            Ok(true) => return Ok(Rest::Stopped),
-            Err(error) => return Err(called_by_the_loop(&error)),
-        }
-        if core.is_at_rest() {
-            return Ok(Rest::Quiet);
-        }
-        if core.counters.get().delayed_calls == calls_before {
-            timer_turns = 0;
-        } else {
-            timer_turns += 1;
-        }
-        let is_due_again = || core.timers.next_due().is_some_and(|due| due <= core.now());
-        if timer_turns >= MOST_TIMER_TURNS && is_due_again() {
-            return Ok(Rest::Rearming);
-        }
-    }
-    Err(NEVER_AT_REST.to_owned())
-}
-
-fn called_by_the_loop(error: &RunError) -> String {
-    format!("the test was called by what it tests: {error}")
 }
 
 impl Default for TestReactor {

@@ -10,13 +10,11 @@ mod sending;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
 
 use deferred::{Deferred, DelayedCall, Failure, succeed};
-use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use socket2::SockRef;
 
 use super::address::sealed::Family;
 use super::context::DatagramContext;
@@ -24,10 +22,11 @@ use super::error::{DatagramError, DatagramPortClosed};
 use super::limits::Limits;
 use super::protocol::DatagramProtocol;
 use super::queue::{Queue, WaitsFor};
+use super::socket::RawDatagrams;
 use crate::core::{Core, Runnable};
 use crate::handle::ReactorHandle;
 use crate::mailbox::{Mailbox, MailboxOwner, MailboxStatus, PlainStatus};
-use crate::poll::{Interest, Key, Ready, Registration};
+use crate::poll::{Interest, Key, Ready};
 use crate::registry::EventSource;
 use crate::report::{Of, report};
 use crate::wait_list::WaitList;
@@ -53,7 +52,7 @@ pub(crate) struct DatagramSource<P: DatagramProtocol> {
     /// Dropped when the port is closed, before its socket.
     cleanup: Cell<Option<Box<dyn Any>>>,
     /// `None` once the port is closed.
-    registration: RefCell<Option<Registration>>,
+    socket: RefCell<Option<RawDatagrams>>,
     local: RefCell<P::Address>,
     /// The peer that the port is connected to.
     peer: RefCell<Option<P::Address>>,
@@ -81,16 +80,33 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         cleanup: Option<Box<dyn Any>>,
         protocol: P,
     ) -> io::Result<Rc<Self>> {
-        let local = P::Address::of(socket.as_fd())?;
-        let peer = P::Address::peer_of(socket.as_fd());
         let registration = core.register(socket, Interest::READABLE)?;
+        Self::start_on(
+            core,
+            RawDatagrams::System(registration),
+            limits,
+            cleanup,
+            protocol,
+        )
+    }
+
+    /// The same, on a socket that is registered.
+    pub(in crate::datagram) fn start_on(
+        core: &Rc<Core>,
+        socket: RawDatagrams,
+        limits: &Limits,
+        cleanup: Option<Box<dyn Any>>,
+        protocol: P,
+    ) -> io::Result<Rc<Self>> {
+        let local = socket.local()?;
+        let peer = socket.peer();
         let source = Rc::new_cyclic(|me: &Weak<Self>| Self {
             core: Rc::clone(core),
             reactor: ReactorHandle::new(core),
-            key: registration.key(),
+            key: socket.key(),
             mailbox: Mailbox::new(me, Some(protocol)),
             status: PlainStatus::default(),
-            registration: RefCell::new(Some(registration)),
+            socket: RefCell::new(Some(socket)),
             local: RefCell::new(local),
             peer: RefCell::new(peer),
             max_packet_size: limits.max_packet_size,
@@ -125,7 +141,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
     }
 
     pub(in crate::datagram) fn is_open(&self) -> bool {
-        self.ending.borrow().is_none() && self.registration.borrow().is_some()
+        self.ending.borrow().is_none() && self.socket.borrow().is_some()
     }
 
     pub(in crate::datagram) fn dropped(&self) -> u64 {
@@ -136,13 +152,12 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         self.queue.borrow().len()
     }
 
-    /// Calls `f` with the socket. `f` runs no user code, because the registration is borrowed.
+    /// Calls `f` with the socket. `f` runs no user code, because the socket is borrowed.
     pub(in crate::datagram) fn with_socket<R>(
         &self,
-        f: impl FnOnce(BorrowedFd<'_>) -> R,
+        f: impl FnOnce(&RawDatagrams) -> R,
     ) -> Option<R> {
-        let registration = self.registration.borrow();
-        Some(f(registration.as_ref()?.as_fd()))
+        Some(f(self.socket.borrow().as_ref()?))
     }
 
     pub(in crate::datagram) fn connect(&self, peer: P::Address) -> Result<(), DatagramError> {
@@ -156,8 +171,8 @@ impl<P: DatagramProtocol> DatagramSource<P> {
             return Err(DatagramError::WrongFamily);
         }
         let connected = self.with_socket(|socket| {
-            SockRef::from(&socket).connect(&peer.to_system()?)?;
-            P::Address::of(socket)
+            socket.connect(&peer)?;
+            socket.local()
         });
         match connected {
             Some(Ok(local)) => {
@@ -188,8 +203,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         self.try_with_open(|protocol| {
             // Asked each time: a handler may close the port.
             while left > 0 && self.is_open() {
-                let received =
-                    self.with_socket(|socket| P::Address::receive(socket, &mut buffer[..room]));
+                let received = self.with_socket(|socket| socket.receive(&mut buffer[..room]));
                 let cost = match received.unwrap_or(Err(Errno::AGAIN)) {
                     Ok((length, Some(from))) => {
                         has_received = true;
@@ -224,21 +238,9 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         let is_futile = match last_error {
             _ if has_received => false,
             Some(_) => !is_drained,
-            None => self.has_hung_up(),
+            None => self.with_socket(RawDatagrams::has_hung_up).unwrap_or(false),
         };
         self.count_futile(is_futile, last_error);
-    }
-
-    /// Whether the poller would report the socket again and again, though a read gives nothing.
-    fn has_hung_up(&self) -> bool {
-        let told = self.with_socket(|socket| {
-            let mut told = [PollFd::new(&socket, PollFlags::IN)];
-            let now = Timespec::default();
-            rustix::event::poll(&mut told, Some(&now)).map(|_| told[0].revents())
-        });
-        told.is_some_and(|told| {
-            told.is_ok_and(|told| told.intersects(PollFlags::HUP | PollFlags::ERR))
-        })
     }
 
     /// Counts a futile wake-up: it received no datagram, and the next one would come at once with
@@ -310,11 +312,8 @@ impl<P: DatagramProtocol> DatagramSource<P> {
             readable: true,
             writable: waits_for == WaitsFor::Room,
         };
-        let set = match &*self.registration.borrow() {
-            Some(registration) => registration.set_interest(interest),
-            None => Ok(()),
-        };
-        if let Err(error) = set {
+        let set = self.with_socket(|socket| socket.set_interest(interest));
+        if let Some(Err(error)) = set {
             self.end(DatagramPortClosed::Lost(error));
         }
         if waits_for == WaitsFor::Time {
@@ -349,7 +348,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         drop(self.core.registry.remove(self.key));
         // This removes the file of a UNIX socket, before the socket is closed.
         drop(self.cleanup.take());
-        drop(self.registration.take());
+        drop(self.socket.take());
         let left = self.queue.borrow_mut().clear();
         self.count_dropped(left.len());
         if let Some(retry) = self.retry.take() {

@@ -4,7 +4,6 @@ use deferred::DelayedCall;
 use rustix::io::Errno;
 
 use super::DatagramSource;
-use crate::datagram::address::SEND_FLAGS;
 use crate::datagram::address::sealed::Family;
 use crate::datagram::error::DatagramError;
 use crate::datagram::protocol::DatagramProtocol;
@@ -53,12 +52,9 @@ impl<P: DatagramProtocol> DatagramSource<P> {
     fn send_now(&self, bytes: &[u8], to: Option<&P::Address>) -> Result<(), Errno> {
         let mut was_refused = !P::Address::IS_REFUSED_LATE;
         loop {
-            let sent = self.with_socket(|socket| match to {
-                Some(to) => to.send(socket, bytes),
-                None => rustix::net::send(socket, bytes, SEND_FLAGS),
-            });
+            let sent = self.with_socket(|socket| socket.send(bytes, to));
             match sent.unwrap_or(Err(Errno::BADF)) {
-                Ok(_) => return Ok(()),
+                Ok(()) => return Ok(()),
                 Err(Errno::INTR) => {}
                 Err(Errno::CONNREFUSED) if !was_refused => {
                     // The error is about an earlier datagram.
