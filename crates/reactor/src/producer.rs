@@ -6,20 +6,21 @@ use std::rc::Rc;
 
 use deferred::Result;
 
-/// What writes by itself, and can be told to wait: another connection that is
-/// read from, a download, a timer. (Twisted: `IPushProducer`.)
+/// A source that writes by itself, and can be paused: another connection, a download, a timer.
+/// (Twisted: `IPushProducer`.)
 ///
-/// The write that makes too much wait calls [`pause_producing`](Self::pause_producing)
-/// before it returns, so that a producer may write until it is paused, also in
-/// [`resume_producing`](Self::resume_producing). That is why the methods take `&self`: they
-/// keep what changes in a `Cell`. Pauses and resumptions alternate strictly, beginning with
+/// A write that passes the high-water mark calls [`pause_producing`](Self::pause_producing) before
+/// it returns. So a producer may write in a loop until it is paused, also in
+/// [`resume_producing`](Self::resume_producing). Since a pause may come inside of another method,
+/// the methods take `&self`: state that changes goes into a `Cell`. Pauses and resumptions alternate strictly, beginning with
 /// a pause.
 ///
-/// [`Connection`](crate::Connection) is one: it is paused by not reading from it.
+/// A [`Connection`](crate::Connection) is a push producer: while it is paused, its socket is not
+/// read.
 ///
 /// # Examples
 ///
-/// A clock that leaves ticks out while there is no room for them:
+/// A clock that skips its ticks while it is paused:
 ///
 /// ```
 /// use reactor::{Producer, Protocol, PushProducer, Raw};
@@ -62,22 +63,21 @@ use deferred::Result;
 /// # });
 /// ```
 pub trait PushProducer: 'static {
-    /// Enough waits to be sent: write nothing more until
+    /// The out-buffer is above the high-water mark: write nothing more until
     /// [`resume_producing`](Self::resume_producing).
     fn pause_producing(&self);
 
-    /// There is room again.
+    /// The out-buffer is below half of the mark: write again.
     fn resume_producing(&self);
 
-    /// The connection is over: nothing will be sent any more.
+    /// The connection has ended: writes have no effect any more.
     fn stop_producing(&self);
 }
 
-/// What writes a piece each time it is asked for one: a file, a table.
-/// (Twisted: `IPullProducer`.)
+/// A source that writes one piece each time it is called: a file, a table. (Twisted:
+/// `IPullProducer`.)
 ///
-/// A closure is one, if it takes a [`Consumer`] and says whether there is
-/// [`More`](Production::More).
+/// A closure that takes a [`Consumer`] and returns a [`Production`] is a pull producer.
 ///
 /// # Examples
 ///
@@ -110,15 +110,15 @@ pub trait PushProducer: 'static {
 /// }
 /// ```
 pub trait PullProducer: 'static {
-    /// Writes the next piece. It is called when nothing waits to be sent: first
-    /// when it is registered, and each time when what it wrote was sent.
+    /// Writes the next piece. Called when the out-buffer is empty: first after the registration,
+    /// then each time the previous piece was sent.
     ///
     /// # Errors
     ///
     /// Any failure closes the connection.
     fn resume_producing(&mut self, consumer: &mut Consumer<'_>) -> Result<Production>;
 
-    /// The connection is over: nothing will be sent any more.
+    /// The connection has ended: writes have no effect any more.
     fn stop_producing(&mut self) {}
 }
 
@@ -131,7 +131,7 @@ where
     }
 }
 
-/// What a [`PullProducer`] says when it has written.
+/// Result of a call of a [`PullProducer`].
 ///
 /// # Examples
 ///
@@ -147,14 +147,13 @@ where
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Production {
-    /// It is to be asked again. If it wrote nothing, that is when something else
-    /// was written and sent.
+    /// Call it again. If it wrote nothing, the next call comes when other output was sent.
     More,
-    /// That was all: it is unregistered.
+    /// It has no more output, and is unregistered.
     Done,
 }
 
-/// What a [`PullProducer`] writes to.
+/// Output of a [`PullProducer`].
 ///
 /// # Examples
 ///
@@ -209,18 +208,18 @@ impl fmt::Debug for Consumer<'_> {
 /// ```
 #[non_exhaustive]
 pub enum Producer {
-    /// It writes by itself, until it is paused.
+    /// Writes by itself, until it is paused.
     Push(Rc<dyn PushProducer>),
-    /// It writes when it is asked.
+    /// Writes one piece per call.
     Pull(Box<dyn PullProducer>),
 }
 
 impl Producer {
-    /// One that writes by itself.
+    /// Makes a push producer.
     ///
     /// # Examples
     ///
-    /// What comes in on one connection goes out on another:
+    /// Forwards the input of one connection to another:
     ///
     /// ```
     /// # use reactor::{Context, Protocol, Raw, testing};
@@ -252,7 +251,7 @@ impl Producer {
         Self::Push(Rc::new(producer))
     }
 
-    /// One that writes when it is asked.
+    /// Makes a pull producer.
     pub fn pull(producer: impl PullProducer) -> Self {
         Self::Pull(Box::new(producer))
     }
@@ -274,7 +273,7 @@ impl fmt::Debug for Producer {
     }
 }
 
-/// Why a producer was not registered. It was told to stop.
+/// Why a producer was not registered. Its `stop_producing` was called.
 ///
 /// # Examples
 ///
@@ -299,9 +298,9 @@ impl fmt::Debug for Producer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProducerError {
-    /// There is one, which stays.
+    /// The connection has another producer, which stays.
     AlreadyRegistered,
-    /// The connection is over, or on its way out.
+    /// The connection is closed or closing.
     Gone,
 }
 

@@ -25,10 +25,10 @@ use crate::failure::{Failure, Result};
 ///
 /// # Abandonments
 ///
-/// The errbacks that an abandonment runs, run inside the drop of the last trigger. That is so
-/// also if a panic drops it: the errbacks run while the panic unwinds,
-/// [`std::thread::panicking`] is true in them, and a panic of theirs is contained. The same
-/// holds for the callbacks that the drop of a guard or of a [`Pause`](super::Pause) runs.
+/// Dropping the last trigger runs the errbacks before the drop returns. So it does if a panic
+/// drops it: the errbacks run while the panic unwinds, [`std::thread::panicking`] is true in
+/// them, and a panic of theirs is contained. The same holds for the callbacks that the drop of a
+/// guard or of a [`Pause`](super::Pause) runs.
 ///
 /// If an errback that runs because of an abandonment drops the last trigger of another
 /// Deferred, that abandonment runs when the errback has returned: a million of them, each

@@ -19,13 +19,13 @@ use crate::poll::{Interest, Key, Ready};
 use crate::registry::EventSource;
 use crate::sys::socket;
 
-/// How long to wait before trying again where too many wait already.
+/// Pause before another try, if the backlog of a UNIX listener is full.
 const CROWDED: Duration = Duration::from_millis(10);
 
-/// Where to connect to.
+/// Destination of an attempt.
 #[derive(Clone, Debug)]
 pub(crate) enum Target {
-    /// From the second address, if there is one.
+    /// The destination, and the local address to bind to.
     Inet(SocketAddr, Option<SocketAddr>),
     Unix(UnixAddress),
 }
@@ -69,8 +69,8 @@ impl Target {
     }
 }
 
-/// Connects to `target`, within `timeout`. Only cancelling makes the
-/// Deferred itself fail.
+/// Connects to `target`, within `timeout`. The Deferred itself fails only if it is cancelled;
+/// errors are in its value.
 pub(crate) fn attempt(
     core: &Rc<Core>,
     target: &Target,
@@ -125,9 +125,9 @@ struct Attempt {
     core: Rc<Core>,
     key: Key,
     address: Address,
-    /// `None` once it was given up or has a protocol.
+    /// `None` once the attempt was given up, or the connection has its protocol.
     stream: RefCell<Option<RawStream>>,
-    /// `None` once it was told.
+    /// `None` once the trigger was fired, or taken by a cancel.
     outcome: RefCell<Option<Outcome>>,
 }
 
@@ -158,7 +158,7 @@ impl Attempt {
         }
     }
 
-    /// Whether it was connected to itself.
+    /// Whether the socket is connected to itself (TCP simultaneous open).
     fn leads_back(&self, stream: &RawStream) -> io::Result<bool> {
         match &self.address {
             Address::Inet(target) => stream.is_connected_to_itself(target.port()),
@@ -210,7 +210,7 @@ impl EventSource for Attempt {
     }
 }
 
-/// A connected socket. Dropped without having got a protocol, it is closed.
+/// A connected socket. If it is dropped without a protocol, it is closed.
 pub(crate) struct Connected(Rc<Attempt>);
 
 impl Drop for Connected {
@@ -276,8 +276,8 @@ impl Connected {
     }
 }
 
-/// What `connect` gives; a failure that it has at once comes from the loop, so that
-/// a callback can stop that.
+/// Calls `connect`. If its Deferred has failed at once, the failure is delayed, and comes from
+/// the loop, so that a callback can stop the loop.
 pub(crate) fn from_the_loop<T: 'static>(
     reactor: &ReactorHandle,
     connect: impl FnOnce() -> Deferred<T>,

@@ -10,8 +10,8 @@ use rustix::io::Errno;
 
 use super::HomeProcess;
 
-/// A lock on the name of a socket: its holder may remove what a process that
-/// crashed has left. It goes with this.
+/// Lock on the name of a socket. Its holder may remove the socket file of a crashed process.
+/// Dropping this releases the lock.
 struct Lock {
     home: HomeProcess,
     path: PathBuf,
@@ -19,7 +19,7 @@ struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock beside `socket`.
+    /// Takes the lock of the lock file beside `socket`.
     ///
     /// # Errors
     ///
@@ -39,7 +39,8 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::AddrInUse.into()),
                 Err(TryLockError::Error(error)) => return Err(error),
             }
-            // The holder before may have removed the file between the open and the lock.
+            // The previous holder may have removed the file between the open and the lock; then the
+            // lock is on a file without a name, and a new file is tried.
             if fs::metadata(&path).is_ok_and(|found| is_same(&found, &file.metadata())) {
                 return Ok(Self {
                     home: HomeProcess::current(),
@@ -50,12 +51,12 @@ impl Lock {
         }
     }
 
-    /// Removes the file that another process has left at `socket`.
+    /// Removes the socket file that a crashed process has left at `socket`.
     ///
     /// # Errors
     ///
-    /// `AlreadyExists` if the file is no socket; `AddrInUse` if a process has that socket
-    /// open, which need not have asked for the lock.
+    /// `AlreadyExists` if the file is no socket; `AddrInUse` if a process, even one without the
+    /// lock, has the socket open.
     fn remove_stale(&self, socket: &Path) -> io::Result<()> {
         use std::os::unix::fs::FileTypeExt;
 
@@ -75,11 +76,11 @@ impl Lock {
     }
 }
 
-/// Whether no process has the socket open whose file is at `path`.
+/// Whether the file at `path` belongs to no open socket.
 ///
-/// A datagram socket asks: it connects to another one without the other side noticing, and
-/// the system refuses a socket of another type by `EPROTOTYPE`, even before that listens. If
-/// the file belongs to no open socket, the system says `ECONNREFUSED`.
+/// Tested by connecting a datagram socket, of which the other side notices nothing: a socket of
+/// another type refuses with `EPROTOTYPE`, even before it listens. Without an open socket, the
+/// error is `ECONNREFUSED`.
 fn is_stale(path: &Path) -> io::Result<bool> {
     match UnixDatagram::unbound()?.connect(path) {
         Ok(()) => Ok(false),
@@ -107,23 +108,22 @@ fn is_same(found: &fs::Metadata, ours: &io::Result<fs::Metadata>) -> bool {
         .is_ok_and(|ours| (found.dev(), found.ino()) == (ours.dev(), ours.ino()))
 }
 
-/// The file of a socket of ours, which is removed when this is dropped.
+/// File of a socket of this process; dropping this removes it.
 ///
-/// It must be dropped before the socket is closed. An inode is free once its file is removed
-/// and its socket closed: a successor that finds the socket closed may replace the file by one
-/// with the same inode number, which this would take for its own.
+/// INVARIANT: dropped before the socket is closed. Once the socket is closed, another process may
+/// replace the file by its own, perhaps with the same inode number, and this would remove that.
 pub(crate) struct SocketFile {
-    /// A process that was forked from this one leaves the file alone.
+    /// A forked process does not remove the file.
     home: HomeProcess,
     path: PathBuf,
     made: io::Result<fs::Metadata>,
-    // Goes last.
+    // Dropped last, so that the file is removed under the lock.
     _lock: Option<Lock>,
 }
 
 impl SocketFile {
-    /// Has `bind` make the file at `path`: under a lock, if it `locks`, and with the
-    /// permissions `mode`, if they are said.
+    /// Calls `bind`, which makes the file at `path`: under a lock if `locks`, and with the
+    /// permissions `mode` if given.
     pub(crate) fn bind<S>(
         path: &Path,
         locks: bool,

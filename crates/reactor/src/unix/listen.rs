@@ -1,4 +1,4 @@
-//! `listen_unix`: a port that has a name instead of a number.
+//! UNIX socket listener: `listen_unix` and its options.
 
 use std::any::Any;
 use std::io;
@@ -14,8 +14,9 @@ use crate::poll::Interest;
 use crate::sys::SocketFile;
 use crate::sys::socket::{self, Listening};
 
-/// Where and how to listen, for [`listen_unix`](ReactorHandle::listen_unix).
-/// Whatever can be a [`UnixAddress`] is one.
+/// Address and options of a listening UNIX socket, for
+/// [`listen_unix`](ReactorHandle::listen_unix). Anything that converts to a [`UnixAddress`]
+/// converts to these options, with their defaults.
 ///
 /// # Examples
 ///
@@ -35,7 +36,7 @@ pub struct UnixListenOptions {
 }
 
 impl UnixListenOptions {
-    /// Listens on `address` as usual.
+    /// Listens on `address` with the default options.
     pub fn new(address: impl Into<UnixAddress>) -> Self {
         Self {
             address: address.into(),
@@ -45,8 +46,8 @@ impl UnixListenOptions {
         }
     }
 
-    /// The permissions of the file: a process that may write to it may connect. Unless this is
-    /// said, it is what the process's umask leaves of all of them.
+    /// Sets the permissions of the socket file. A process needs the permission to write in order
+    /// to connect. By default, the umask of this process decides.
     ///
     /// # Examples
     ///
@@ -70,13 +71,13 @@ impl UnixListenOptions {
         self
     }
 
-    /// Locks the name, with a file that is named the same with `.lock` behind it:
-    /// the file that a crashed process has left there is replaced, and no other
-    /// process that asks for the lock gets the name. (Twisted: `wantPID`.)
+    /// Locks the name with a lock file, whose name is that of the socket with `.lock` appended.
+    /// With the lock, the socket file of a crashed process is replaced, and other processes that
+    /// want the lock are refused. (Twisted: `wantPID`.)
     ///
-    /// A socket that a process has open keeps its name, whether or not that process
-    /// has asked for the lock: then listening fails with `AddrInUse`. Only a file that
-    /// belongs to no open socket (the system refuses to connect, `ECONNREFUSED`) is replaced.
+    /// The file of an open socket is never replaced, even if its process holds no lock: then
+    /// listening fails with `AddrInUse`. A file belongs to no open socket if the system refuses
+    /// to connect to it (`ECONNREFUSED`).
     ///
     /// # Examples
     ///
@@ -104,7 +105,7 @@ impl UnixListenOptions {
         self
     }
 
-    /// How many connections may wait to be accepted: 1024, unless said otherwise.
+    /// Sets how many connections may wait to be accepted; 1024 by default.
     pub fn backlog(mut self, backlog: u16) -> Self {
         self.backlog = backlog.into();
         self
@@ -122,18 +123,16 @@ impl<A: Into<UnixAddress>> From<A> for UnixListenOptions {
 }
 
 impl ReactorHandle {
-    /// Listens on a UNIX socket, and makes a connection with a protocol of `factory`
-    /// for each peer that connects.
+    /// Listens on a UNIX socket; each peer that connects gets a protocol of `factory`.
     ///
-    /// Its file is removed when the port is closed. An abstract name, such as
-    /// `"@echo"`, has none.
+    /// The socket file is removed when the port is closed. An abstract name, such as
+    /// `"@echo"`, has no file.
     ///
     /// # Errors
     ///
-    /// The name is in use, or there is a file of that name on which nothing listens
-    /// any more (see [`UnixListenOptions::lock`]); the directory is not there, or
-    /// not to be written to; or the name is one that cannot be connected to: an empty
-    /// path, or one with a zero byte in it (`InvalidInput`).
+    /// The name is in use; a file of that name is left from a crashed process (see
+    /// [`UnixListenOptions::lock`]); the directory does not exist, or is not writable; or the
+    /// path is empty or contains a zero byte (`InvalidInput`).
     ///
     /// # Examples
     ///
@@ -181,7 +180,7 @@ pub(crate) fn listen_at<S: Serve>(
 
 fn open(core: &Core, options: &UnixListenOptions) -> io::Result<Opened<UnixAddress>> {
     let address = options.address.clone();
-    // What cannot be listened on is refused before a file is made, and by a test's network, too.
+    // Refuses an invalid name before a file is made, and also in a test's network.
     address.to_system()?;
     if let Some(network) = core.network() {
         let listener = network.listen(&Address::Unix(address.clone()), core.next_key())?;

@@ -61,7 +61,7 @@ impl CooperativeTask {
         self.task.resume()
     }
 
-    /// Stops the task. Returns whether it had not ended before.
+    /// Stops the task. Returns whether it was still running.
     ///
     /// Its iterator is dropped, the Deferred that it waits for is cancelled, and
     /// [`when_done`](Self::when_done) fails with [`TaskStopped`](crate::errors::TaskStopped),

@@ -34,9 +34,9 @@ pub(super) struct Task {
 }
 
 enum State {
-    /// It can make a step: it is in the queue, unless it is paused.
+    /// Ready to make a step: in the queue, unless it is paused.
     Ready(Steps),
-    /// Its iterator is making a step. Left when that returns, or by a stop.
+    /// The iterator is making a step. Left when that returns, or by a stop.
     Stepping,
     /// The Deferred of a step is pending. Left when that has fired, or by a stop.
     Waiting {
@@ -132,14 +132,14 @@ impl Task {
         Ok(())
     }
 
-    /// Stops the task; tells whether it had not ended before.
+    /// Stops the task; returns whether it was still running.
     pub(super) fn stop(self: &Rc<Self>) -> bool {
         let is_unfinished = self.finished().is_none();
         self.finish(TaskFinished::Stopped, Err(Failure::new(TaskStopped)));
         is_unfinished
     }
 
-    /// As `stop`, with another failure.
+    /// The same as `stop`, with another failure.
     pub(super) fn stop_with(self: &Rc<Self>, failure: Failure) {
         self.finish(TaskFinished::Stopped, Err(failure));
     }
