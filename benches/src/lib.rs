@@ -65,3 +65,13 @@ pub fn ready(wanted: SocketAddr, bound: SocketAddr) -> io::Result<()> {
     }
     output.flush()
 }
+
+/// What the web servers answer for a path.
+pub fn web_body(path: &str) -> &'static [u8] {
+    static LARGE: [u8; 1024 * 1024] = [b'x'; 1024 * 1024];
+    match path {
+        "/64k" => &LARGE[..64 * 1024],
+        "/1m" => &LARGE,
+        _ => b"Hello, World!",
+    }
+}

@@ -20,6 +20,7 @@ mod timers;
 mod tls;
 mod together;
 mod tools;
+mod web;
 
 use std::error::Error;
 
@@ -73,6 +74,8 @@ enum Bench {
     Connects(connects::Options),
     /// TLS servers: echoes, small writes, handshakes, idle connections
     Tls(tls::Options),
+    /// What a request costs web servers: hyper on `Io` and on Tokio, `App` and axum
+    Web(web::Options),
     /// All of these, for a few seconds each: that they work, no more
     Short,
 }
@@ -97,6 +100,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Bench::Requests(options) => requests::run(options),
         Bench::Connects(options) => connects::run(options),
         Bench::Tls(options) => tls::run(options),
+        Bench::Web(options) => web::run(options),
         Bench::Short => {
             chains::run(contest::Options::short())?;
             peers::run(contest::Options::short())?;
@@ -115,7 +119,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             posts::run(posts::Options::short())?;
             requests::run(requests::Options::short())?;
             connects::run(connects::Options::short())?;
-            tls::run(tls::Options::short())
+            tls::run(tls::Options::short())?;
+            web::run(web::Options::short())
         }
     }
 }

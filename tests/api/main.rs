@@ -98,3 +98,8 @@ fn reactor_is_as_listed() {
 fn reactor_tls_is_as_listed() {
     compare("reactor-tls");
 }
+
+#[test]
+fn reactor_web_is_as_listed() {
+    compare("reactor-web");
+}

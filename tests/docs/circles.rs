@@ -423,6 +423,11 @@ fn files_of_deferred_form_no_circles() {
 }
 
 #[test]
+fn files_of_reactor_web_form_no_circles() {
+    check("reactor-web");
+}
+
+#[test]
 fn files_of_reactor_form_no_circles() {
     check("reactor");
 }

@@ -20,7 +20,7 @@ use std::path::Path;
 use crate::pages::{files, root};
 
 /// The crates to read.
-const CRATES: [&str; 3] = ["deferred", "reactor", "reactor-tls"];
+const CRATES: [&str; 4] = ["deferred", "reactor", "reactor-tls", "reactor-web"];
 
 /// The keywords of types and traits, which follow `pub`.
 const TYPES: [&str; 5] = ["struct ", "enum ", "union ", "trait ", "type "];

@@ -143,3 +143,8 @@ fn imports_of_reactor_go_one_way() {
 fn imports_of_reactor_tls_go_one_way() {
     check("reactor-tls");
 }
+
+#[test]
+fn imports_of_reactor_web_go_one_way() {
+    check("reactor-web");
+}

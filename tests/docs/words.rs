@@ -83,11 +83,16 @@ const ITEMS: [(&str, &str); 34] = [
 ];
 
 /// Replaced names that are right in a folder, because they have another meaning there.
-const ALLOWED: [(&str, &str, &str); 1] = [(
-    "settle",
-    "reactor/src/testing/",
-    "turns a loop until nothing is left to do, as `TestReactor::settle` does for users",
-)];
+const ALLOWED: [(&str, &str, &str); 4] = [
+    ("Body", "reactor-web/src/", "the body of a message of HTTP"),
+    ("body", "reactor-web/src/", "the body of a message of HTTP"),
+    ("host", "reactor-web/src/", "the host that a request is for"),
+    (
+        "settle",
+        "reactor/src/testing/",
+        "turns a loop until nothing is left to do, as `TestReactor::settle` does for users",
+    ),
+];
 
 /// The keywords that declare a name.
 const DECLARES: [&str; 9] = [

@@ -23,4 +23,5 @@ mod timers;
 mod tls;
 mod tour;
 mod unix_chat;
+mod web;
 mod worker_threads;

@@ -1,0 +1,38 @@
+//! hyper on Tokio, in one thread.
+
+use std::convert::Infallible;
+use std::io;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let body = benches::web_body(request.uri().path());
+    Ok(Response::new(Full::new(body.into())))
+}
+
+fn main() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    runtime.block_on(async {
+        let listener = TcpListener::from_std(benches::listen()?)?;
+        loop {
+            let (stream, _peer) = listener.accept().await?;
+            tokio::spawn(async move {
+                // `pipeline_flush` has hyper gather the answers to pipelined requests.
+                let serving = http1::Builder::new()
+                    .pipeline_flush(true)
+                    .serve_connection(TokioIo::new(stream), service_fn(answer));
+                // A connection that breaks is the client's affair.
+                let _ = serving.await;
+            });
+        }
+    })
+}

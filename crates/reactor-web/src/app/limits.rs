@@ -1,0 +1,84 @@
+//! `Limits`: bounds of what a client may send, and for how long.
+
+use std::time::Duration;
+
+/// Bounds of what a client may send, and for how long it may take nothing.
+///
+/// # Examples
+///
+/// ```
+/// use reactor_web::{App, Limits};
+/// use std::time::Duration;
+///
+/// let limits = Limits::default();
+/// assert_eq!(limits.body, 2 * 1024 * 1024);
+/// assert_eq!(limits.head, 64 * 1024);
+/// assert_eq!(limits.headers, 100);
+/// assert_eq!(limits.head_timeout, Duration::from_secs(60));
+/// assert_eq!(limits.body_timeout, Duration::from_secs(60));
+/// assert_eq!(limits.write_timeout, Duration::from_secs(60));
+/// assert_eq!(limits.shutdown_timeout, Duration::from_secs(30));
+/// App::new().limits(limits.with_body(100 * 1024 * 1024)).into_site()?;
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of the body of a request, unless the handler sets another limit. More are a 413.
+    pub body: u64,
+    /// Bytes of the head of a request. More are a 431. At least 8 KiB.
+    pub head: usize,
+    /// Number of headers of a request. More are a 431. More than 100 cost with every request.
+    pub headers: usize,
+    /// How long a client may take for a whole head, and how long a connection may be idle. A
+    /// head that has begun gets a 408; then the connection is closed.
+    pub head_timeout: Duration,
+    /// How long nothing may come of a body that a handler waits for.
+    pub body_timeout: Duration,
+    /// How long a client may take nothing of an answer. It is found out up to a quarter later.
+    pub write_timeout: Duration,
+    /// How long a graceful stop waits for the requests that run.
+    pub shutdown_timeout: Duration,
+    /// Whether a client that finishes sending gets its answer. If so, a client that goes while a
+    /// handler waits is noticed only when the answer is sent; so this is off.
+    pub half_close: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let minute = Duration::from_secs(60);
+        Self {
+            body: 2 * 1024 * 1024,
+            head: 64 * 1024,
+            headers: 100,
+            head_timeout: minute,
+            body_timeout: minute,
+            write_timeout: minute,
+            shutdown_timeout: Duration::from_secs(30),
+            half_close: false,
+        }
+    }
+}
+
+macro_rules! setters {
+    ($($setter:ident $field:ident: $type:ty),* $(,)?) => {
+        impl Limits {$(
+            #[doc = concat!("These limits with another [`", stringify!($field), "`](Self::", stringify!($field), ").")]
+            #[must_use]
+            pub fn $setter(self, $field: $type) -> Self {
+                Self { $field, ..self }
+            }
+        )*}
+    };
+}
+
+setters! {
+    with_body body: u64,
+    with_head head: usize,
+    with_headers headers: usize,
+    with_head_timeout head_timeout: Duration,
+    with_body_timeout body_timeout: Duration,
+    with_write_timeout write_timeout: Duration,
+    with_shutdown_timeout shutdown_timeout: Duration,
+    with_half_close half_close: bool,
+}

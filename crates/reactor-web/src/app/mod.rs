@@ -1,0 +1,321 @@
+//! `App`: routes, handlers and settings, before they are served.
+
+mod error_page;
+mod hosts;
+mod limits;
+mod middleware;
+mod routes;
+
+use std::cell::{OnceCell, RefCell};
+use std::panic::Location;
+use std::rc::Rc;
+use std::{fmt, mem};
+
+use deferred::{Failure, Result};
+use http::Method;
+
+pub(crate) use self::error_page::ErrorPages;
+use self::hosts::Hosts;
+pub use self::limits::Limits;
+pub use self::middleware::Next;
+use self::middleware::Wrapped;
+pub use self::routes::RouteError;
+use self::routes::{Definition, Kind, Routes};
+use crate::error::HttpError;
+use crate::handler::{AnyHandler, Handler, call, erase, failed};
+use crate::request::Request;
+use crate::response::{Answer, IntoResponse, Reply, Response};
+
+/// Routes and their handlers.
+///
+/// # Routes
+///
+/// A pattern is a path. `{name}` takes one segment, or what is between a prefix and a suffix of
+/// it (`/page-{n}.html`); `{*rest}` at the end takes all that is left, of one segment at least.
+/// Fixed text goes before a parameter, whatever was added first. `{{` and `}}` are braces.
+///
+/// - A path that exists, with a method that does not: 405, with `Allow`.
+/// - `HEAD` is answered by the handler of `GET`, without the body; `OPTIONS` with the methods
+///   that there are. Either may have a handler of its own.
+/// - **Trailing slash**: `/page` and `/page/` are two paths. If only the other one exists, the
+///   answer is a redirect to it, 308, so that a form is sent again as it was;
+///   [`strict_slashes`](Self::strict_slashes) makes that a 404. What is mounted is found with
+///   and without the slash.
+/// - Two routes that take the same path are an error when the app is served.
+///
+/// # Examples
+///
+/// ```
+/// use reactor_web::{App, testing::TestClient};
+///
+/// let articles = App::new()
+///     .get("/", |_| "all articles")
+///     .get("/{id}", |req| Ok(format!("article {}", req.param_as::<u32>("id")?)));
+/// let app = App::new().get("/", |_| "hello").mount("/articles", articles);
+///
+/// let client = TestClient::new(app)?;
+/// assert_eq!(client.get("/articles").text(), "all articles");
+/// assert_eq!(client.get("/articles/7").text(), "article 7");
+/// assert_eq!(client.get("/article").status(), 404);
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+#[doc(alias = "Klein", alias = "Router")]
+#[must_use = "an app does nothing until it is served"]
+pub struct App {
+    draft: RefCell<Draft>,
+    /// Set by `prepare`.
+    built: OnceCell<AnyHandler>,
+}
+
+/// What was added to an app so far.
+#[derive(Default)]
+struct Draft {
+    definitions: Vec<Definition>,
+    hosts: Hosts,
+    fallback: Option<AnyHandler>,
+    middleware: Vec<Box<dyn FnOnce(AnyHandler) -> AnyHandler>>,
+    limits: Limits,
+    errors: ErrorPages,
+    is_strict: bool,
+}
+
+/// Adds a method for a method.
+macro_rules! method_routes {
+    ($($name:ident $method:ident),*) => {$(
+        #[doc = concat!("Has `", stringify!($method), "` requests for `pattern` answered by `handler`.")]
+        #[track_caller]
+        pub fn $name<F, R, M>(self, pattern: &str, handler: F) -> Self
+        where
+            F: Fn(Request) -> R + 'static,
+            R: Reply<M>,
+            M: 'static,
+        {
+            self.method(Method::$method, pattern, handler)
+        }
+    )*};
+}
+
+impl App {
+    /// An app without routes.
+    pub fn new() -> Self {
+        Self {
+            draft: RefCell::default(),
+            built: OnceCell::new(),
+        }
+    }
+
+    method_routes!(get GET, post POST, put PUT, patch PATCH, delete DELETE, head HEAD, options OPTIONS);
+
+    /// Has requests of this method for `pattern` answered by `handler`.
+    #[track_caller]
+    pub fn method<F, R, M>(self, method: Method, pattern: &str, handler: F) -> Self
+    where
+        F: Fn(Request) -> R + 'static,
+        R: Reply<M>,
+        M: 'static,
+    {
+        self.define(pattern, Kind::Method(method), erase(handler))
+    }
+
+    /// Has requests of any method for `pattern` answered by `handler`, unless the method has its
+    /// own.
+    #[track_caller]
+    pub fn any<F, R, M>(self, pattern: &str, handler: F) -> Self
+    where
+        F: Fn(Request) -> R + 'static,
+        R: Reply<M>,
+        M: 'static,
+    {
+        self.define(pattern, Kind::Any, erase(handler))
+    }
+
+    /// Has everything at and below `prefix` answered by `handler`: another app, files, a resource
+    /// tree, or a closure. It gets what is left of the path as [`Request::rest`].
+    #[doc(alias = "nest", alias = "putChild")]
+    #[track_caller]
+    pub fn mount<M: 'static>(self, prefix: &str, handler: impl Handler<M>) -> Self {
+        self.define(prefix, Kind::Mount, erase(handler))
+    }
+
+    /// Has requests for the host `name` answered by `handler`, which is an app as a rule.
+    /// `*.example.org` is every name below `example.org`. Letter case and port do not count.
+    /// Requests for other hosts are answered by this app.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor_web::{App, testing::TestClient};
+    ///
+    /// let shop = App::new().get("/", |_| "the shop");
+    /// let app = App::new().host("shop.example.org", shop).get("/", |_| "the front page");
+    /// let client = TestClient::new(app)?;
+    /// assert_eq!(client.get("/").text(), "the front page");
+    /// assert_eq!(client.get("http://shop.example.org/").text(), "the shop");
+    /// # Ok::<(), deferred::Failure>(())
+    /// ```
+    #[doc(alias = "NameVirtualHost")]
+    pub fn host<M: 'static>(mut self, name: &str, handler: impl Handler<M>) -> Self {
+        self.draft.get_mut().hosts.add(name, erase(handler));
+        self
+    }
+
+    /// Has requests that no route takes answered by `handler`, instead of with a 404.
+    pub fn fallback<F, R, M>(mut self, handler: F) -> Self
+    where
+        F: Fn(Request) -> R + 'static,
+        R: Reply<M>,
+        M: 'static,
+    {
+        self.draft.get_mut().fallback = Some(erase(handler));
+        self
+    }
+
+    /// Puts `middleware` around all handlers of this app: it gets a request, asks the [`Next`]
+    /// handler for the answer if it likes, and returns that, another one, or a changed one. What
+    /// was added last is the outermost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor_web::{App, HttpError, testing::TestClient};
+    ///
+    /// let app = App::new().get("/", |_| "a secret").wrap(|req, next| {
+    ///     match req.header("x-key") {
+    ///         Some("42") => next.run(req),
+    ///         _ => reactor_web::Answer::now(Err::<(), _>(HttpError::forbidden().into())),
+    ///     }
+    /// });
+    /// let client = TestClient::new(app)?;
+    /// assert_eq!(client.get("/").status(), 403);
+    /// assert_eq!(client.get_with("/", &[("x-key", "42")]).text(), "a secret");
+    /// # Ok::<(), deferred::Failure>(())
+    /// ```
+    #[doc(alias = "layer")]
+    pub fn wrap<F, R, M>(mut self, middleware: F) -> Self
+    where
+        F: Fn(Request, Next) -> R + 'static,
+        R: Reply<M>,
+        M: 'static,
+    {
+        let middlewares = &mut self.draft.get_mut().middleware;
+        middlewares.push(Box::new(|next| Rc::new(Wrapped::new(middleware, next))));
+        self
+    }
+
+    /// Sets the limits. Those of an app that is mounted have no effect.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.draft.get_mut().limits = limits;
+        self
+    }
+
+    /// Answers a path whose trailing slash is wrong with 404, not with a redirect.
+    pub fn strict_slashes(mut self) -> Self {
+        self.draft.get_mut().is_strict = true;
+        self
+    }
+
+    /// Whether the page of a failure shows its story: for development only, as it tells
+    /// strangers about the program. For the app that is served, not those mounted in it.
+    pub fn debug(mut self, shows_failures: bool) -> Self {
+        self.draft.get_mut().errors.set_debug(shows_failures);
+        self
+    }
+
+    /// Makes the pages of errors: 404, 405, 500 and the others. For the app that is served, not
+    /// those mounted in it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor_web::{App, testing::TestClient};
+    ///
+    /// let app = App::new().error_page(|error| format!("sorry: {}", error.message()));
+    /// let answer = TestClient::new(app)?.get("/nowhere");
+    /// assert_eq!((answer.status(), answer.text()), (http::StatusCode::NOT_FOUND, "sorry: Not Found"));
+    /// # Ok::<(), deferred::Failure>(())
+    /// ```
+    pub fn error_page<F, R>(mut self, page: F) -> Self
+    where
+        F: Fn(&HttpError) -> R + 'static,
+        R: IntoResponse,
+    {
+        let page = move |error: &HttpError| -> Result<Response> { page(error).into_response() };
+        self.draft.get_mut().errors.set_page(Box::new(page));
+        self
+    }
+
+    #[track_caller]
+    fn define(mut self, pattern: &str, kind: Kind, handler: AnyHandler) -> Self {
+        self.draft.get_mut().definitions.push(Definition {
+            pattern: pattern.to_owned(),
+            kind,
+            handler,
+            place: Location::caller(),
+        });
+        self
+    }
+
+    /// The app as one handler, with its settings.
+    pub(crate) fn build(self) -> Result<Built> {
+        self.prepare()?;
+        let draft = self.draft.into_inner();
+        let handler = self.built.into_inner();
+        Ok(Built {
+            handler: handler.ok_or_else(unprepared)?,
+            limits: draft.limits,
+            errors: draft.errors,
+        })
+    }
+}
+
+/// Builds its routes in `prepare`.
+impl Handler for App {
+    fn handle(&self, request: Request) -> Answer {
+        match self.built.get() {
+            Some(handler) => call(&**handler, request),
+            None => failed(unprepared()),
+        }
+    }
+
+    fn prepare(&self) -> Result<()> {
+        if self.built.get().is_some() {
+            return Ok(());
+        }
+        let draft = &mut *self.draft.borrow_mut();
+        let definitions = mem::take(&mut draft.definitions);
+        let hosts = mem::take(&mut draft.hosts);
+        let fallback = draft.fallback.take();
+        let routes = Routes::new(definitions, hosts, fallback, draft.is_strict)?;
+        let middleware = mem::take(&mut draft.middleware).into_iter();
+        let routes: AnyHandler = Rc::new(routes);
+        let handler = middleware.fold(routes, |next, wrap| wrap(next));
+        // Errs only if it is set, which was looked at above.
+        let _ = self.built.set(handler);
+        Ok(())
+    }
+}
+
+fn unprepared() -> Failure {
+    Failure::msg("a handler was called that `Handler::prepare` was not called for")
+}
+
+/// An app that is ready to be served.
+pub(crate) struct Built {
+    pub(crate) handler: AnyHandler,
+    pub(crate) limits: Limits,
+    pub(crate) errors: ErrorPages,
+}
+
+impl Default for App {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("routes", &self.draft.borrow().definitions)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,333 @@
+//! `Routes`: from a path and a method to a handler.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
+use std::panic::Location;
+use std::rc::Rc;
+
+use http::{HeaderValue, Method, StatusCode, header};
+use matchit::Router;
+
+use super::hosts::Hosts;
+use crate::error::HttpError;
+use crate::handler::{AnyHandler, Erased, call, failed};
+use crate::request::{Params, Request, Route};
+use crate::response::{Answer, Redirect, Response};
+
+/// The parameter that takes what is left of a path below a mounted handler.
+const REST: &str = "rest of the path";
+
+/// A route as it was added.
+pub(super) struct Definition {
+    pub(super) pattern: String,
+    pub(super) kind: Kind,
+    pub(super) handler: AnyHandler,
+    pub(super) place: &'static Location<'static>,
+}
+
+/// What a handler is for.
+#[derive(Debug)]
+pub(super) enum Kind {
+    Method(Method),
+    Any,
+    Mount,
+}
+
+/// All routes of an app.
+pub(super) struct Routes {
+    router: Router<usize>,
+    endpoints: Vec<Endpoint>,
+    hosts: Hosts,
+    fallback: Option<AnyHandler>,
+    is_strict: bool,
+}
+
+/// What is at a path.
+struct Endpoint {
+    route: Rc<Route>,
+    methods: Vec<(Method, AnyHandler)>,
+    any: Option<AnyHandler>,
+    is_mount: bool,
+    allow: HeaderValue,
+}
+
+impl Routes {
+    pub(super) fn new(
+        definitions: Vec<Definition>,
+        hosts: Hosts,
+        fallback: Option<AnyHandler>,
+        is_strict: bool,
+    ) -> deferred::Result<Self> {
+        hosts.prepare()?;
+        let mut routes = Self {
+            router: Router::new(),
+            endpoints: Vec::new(),
+            hosts,
+            fallback,
+            is_strict,
+        };
+        let mut known = BTreeMap::new();
+        for definition in definitions {
+            definition.handler.prepare()?;
+            let Definition { pattern, place, .. } = &definition;
+            let refuse = |why: String| RouteError {
+                pattern: pattern.clone(),
+                place,
+                why,
+            };
+            if !pattern.starts_with('/') {
+                return Err(refuse("it does not begin with a slash".to_owned()).into());
+            }
+            let is_mount = matches!(definition.kind, Kind::Mount);
+            let index = match known.get(pattern) {
+                Some(index) if !is_mount => *index,
+                _ => {
+                    routes.insert(pattern, is_mount).map_err(&refuse)?;
+                    known.insert(pattern.clone(), routes.endpoints.len() - 1);
+                    routes.endpoints.len() - 1
+                }
+            };
+            let added = routes.endpoints[index].add(definition.kind, definition.handler);
+            added.map_err(|why| RouteError {
+                pattern: definition.pattern,
+                place: definition.place,
+                why,
+            })?;
+        }
+        Ok(routes)
+    }
+
+    /// Adds an endpoint without handlers at `pattern`.
+    fn insert(&mut self, pattern: &str, is_mount: bool) -> Result<(), String> {
+        let index = self.endpoints.len();
+        let mut insert = |pattern: String| {
+            let inserted = self.router.insert(pattern, index);
+            inserted.map_err(|error| error.to_string())
+        };
+        if is_mount {
+            let prefix = pattern.trim_end_matches('/');
+            if !prefix.is_empty() {
+                insert(prefix.to_owned())?;
+            }
+            insert(format!("{prefix}/"))?;
+            insert(format!("{prefix}/{{*{REST}}}"))?;
+        } else {
+            insert(pattern.to_owned())?;
+        }
+        self.endpoints.push(Endpoint {
+            route: Rc::new(Route {
+                pattern: pattern.to_owned(),
+                names: parameters(pattern),
+            }),
+            methods: Vec::new(),
+            any: None,
+            is_mount,
+            allow: HeaderValue::from_static("OPTIONS"),
+        });
+        Ok(())
+    }
+
+    /// The answer where there is no route.
+    fn not_found(&self, request: Request) -> Answer {
+        if let Some(location) = self.other_slash(&request) {
+            return Answer::now(Redirect::permanent(location));
+        }
+        match &self.fallback {
+            Some(fallback) => call(&**fallback, request),
+            None => failed(HttpError::not_found()),
+        }
+    }
+
+    /// The same address with a slash at its end, or without it, if there is a route.
+    fn other_slash(&self, request: &Request) -> Option<String> {
+        let path = request.path();
+        // A browser takes `//host/` for another host.
+        if self.is_strict || path.starts_with("//") || path.starts_with("/\\") {
+            return None;
+        }
+        let other = |path: &str| match path.strip_suffix('/') {
+            Some(without) => without.to_owned(),
+            None => format!("{path}/"),
+        };
+        let found = self.router.at(&other(request.rest())).is_ok();
+        let query = request.uri().query();
+        let query = query.map_or(String::new(), |query| format!("?{query}"));
+        found.then(|| other(path) + &query)
+    }
+}
+
+impl Erased for Routes {
+    fn handle(&self, mut request: Request) -> Answer {
+        if !self.hosts.is_empty()
+            && let Some(handler) = self.hosts.of(request.head())
+        {
+            return call(&**handler, request);
+        }
+        let mut params = std::mem::take(request.params_mut());
+        let whole = request.path();
+        let path = match params.rest(whole) {
+            // An app is mounted at `/prefix`, and asked for just that.
+            "" => "/",
+            path => path,
+        };
+        let Ok(matched) = self.router.at(path) else {
+            *request.params_mut() = params;
+            return self.not_found(request);
+        };
+        let endpoint = &self.endpoints[*matched.value];
+        endpoint.take_params(&matched.params, whole, &mut params);
+        *request.params_mut() = params;
+        endpoint.handle(request)
+    }
+}
+
+impl Endpoint {
+    fn add(&mut self, kind: Kind, handler: AnyHandler) -> Result<(), String> {
+        match kind {
+            Kind::Method(method) => {
+                if self.methods.iter().any(|(known, _)| *known == method) {
+                    return Err(format!("there is a handler for {method} already"));
+                }
+                self.methods.push((method, handler));
+                self.allow = self.allowed();
+            }
+            Kind::Any | Kind::Mount => {
+                if self.any.replace(handler).is_some() {
+                    return Err("there is a handler for any method already".to_owned());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of `Allow`.
+    fn allowed(&self) -> HeaderValue {
+        let has = |wanted: &Method| self.methods.iter().any(|(method, _)| method == wanted);
+        let mut names: Vec<_> = self
+            .methods
+            .iter()
+            .map(|(method, _)| method.as_str())
+            .collect();
+        if has(&Method::GET) && !has(&Method::HEAD) {
+            names.push("HEAD");
+        }
+        if !has(&Method::OPTIONS) {
+            names.push("OPTIONS");
+        }
+        names.sort_unstable();
+        // A method is a token, which may stand in a header.
+        HeaderValue::from_str(&names.join(", "))
+            .unwrap_or_else(|_| HeaderValue::from_static("OPTIONS"))
+    }
+
+    /// Adds the parameters to those of the apps above, and sets where the rest begins.
+    fn take_params(&self, matched: &matchit::Params<'_, '_>, whole: &str, params: &mut Params) {
+        let start_of = |value: &str| value.as_ptr().addr() - whole.as_ptr().addr();
+        let mut rest = whole.len() - usize::from(whole.ends_with('/'));
+        for (index, (name, value)) in matched.iter().enumerate() {
+            let start = start_of(value);
+            if name == REST {
+                rest = start - 1;
+            } else {
+                params.push(&self.route, index, start..start + value.len(), value);
+            }
+        }
+        if self.is_mount {
+            params.set_rest(rest);
+        }
+        params.set_route(Rc::clone(&self.route));
+    }
+
+    fn handle(&self, request: Request) -> Answer {
+        let method = request.method();
+        let of = |wanted: &Method| {
+            let found = self.methods.iter().find(|(known, _)| known == wanted);
+            found.map(|(_, handler)| handler)
+        };
+        let handler = of(method)
+            .or_else(|| {
+                (*method == Method::HEAD)
+                    .then(|| of(&Method::GET))
+                    .flatten()
+            })
+            .or(self.any.as_ref());
+        match handler {
+            Some(handler) => call(&**handler, request),
+            None if *method == Method::OPTIONS => {
+                let mut response = Response::default();
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                response
+                    .headers_mut()
+                    .insert(header::ALLOW, self.allow.clone());
+                Answer::now(response)
+            }
+            None => failed(
+                HttpError::new(StatusCode::METHOD_NOT_ALLOWED)
+                    .with_header(header::ALLOW, self.allow.clone()),
+            ),
+        }
+    }
+}
+
+/// The names of the parameters of a pattern, in order.
+fn parameters(pattern: &str) -> Vec<String> {
+    let plain = pattern.replace("{{", "").replace("}}", "");
+    let pieces = plain.split('{').skip(1);
+    let names = pieces.filter_map(|piece| Some(piece.split_once('}')?.0));
+    names
+        .map(|name| name.trim_start_matches('*').to_owned())
+        .collect()
+}
+
+/// A route cannot be added to an app: it conflicts with another one, or is no pattern.
+///
+/// # Examples
+///
+/// ```
+/// use reactor_web::App;
+///
+/// let app = App::new().get("/{name}", |_| "one").get("/{other}", |_| "the other");
+/// let failure = app.into_site().unwrap_err();
+/// let error = failure.trap::<reactor_web::RouteError>()?;
+/// assert_eq!(error.pattern(), "/{other}");
+/// assert!(error.to_string().contains("conflict"), "{error}");
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct RouteError {
+    pattern: String,
+    place: &'static Location<'static>,
+    why: String,
+}
+
+impl RouteError {
+    /// The pattern of the route.
+    pub fn pattern(&self) -> &str {
+        &self.pattern
+    }
+
+    /// Where it was added.
+    pub fn place(&self) -> &'static Location<'static> {
+        self.place
+    }
+}
+
+impl fmt::Display for RouteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            pattern,
+            place,
+            why,
+        } = self;
+        write!(f, "the route `{pattern}`, added at {place}: {why}")
+    }
+}
+
+impl Error for RouteError {}
+
+impl fmt::Debug for Definition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}", self.kind, self.pattern)
+    }
+}

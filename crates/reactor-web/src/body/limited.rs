@@ -1,0 +1,84 @@
+//! `Limited`: the body of a request, bounded.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use deferred::{Failure, Result};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::error::HttpError;
+
+/// What a connection receives, with the number of bytes that may still come.
+pub(super) struct Limited {
+    body: Incoming,
+    limit: u64,
+    received: u64,
+    /// Set while a read is pending.
+    is_awaited: Rc<Cell<bool>>,
+}
+
+impl Limited {
+    pub(super) fn new(body: Incoming, limit: u64, is_awaited: Rc<Cell<bool>>) -> Self {
+        Self {
+            body,
+            limit,
+            received: 0,
+            is_awaited,
+        }
+    }
+
+    pub(super) fn set_limit(&mut self, limit: u64) {
+        self.limit = limit;
+    }
+
+    fn too_large(&self) -> Failure {
+        HttpError::body_too_large(self.limit).into()
+    }
+
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>>>> {
+        // Before the first read: a client that waits for 100 (Continue) then sends nothing.
+        if self.received.saturating_add(self.body.size_hint().lower()) > self.limit {
+            return Poll::Ready(Some(Err(self.too_large())));
+        }
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.is_awaited.set(polled.is_pending());
+        let Some(frame) = ready!(polled) else {
+            return Poll::Ready(None);
+        };
+        let frame = frame.map_err(|error| broken(&error))?;
+        if let Some(bytes) = frame.data_ref() {
+            self.received += bytes.len() as u64;
+            if self.received > self.limit {
+                return Poll::Ready(Some(Err(self.too_large())));
+            }
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    pub(super) fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Limited {
+    fn drop(&mut self) {
+        self.is_awaited.set(false);
+    }
+}
+
+/// A body that does not come whole, or not in the form that HTTP prescribes, is the client's
+/// fault, not the handler's.
+fn broken(error: &hyper::Error) -> Failure {
+    HttpError::bad_request(format!("the body cannot be read: {error}")).into()
+}

@@ -1,0 +1,90 @@
+//! `Input`: what has arrived and was not read.
+
+use std::io;
+
+use reactor::ConnectionClosed;
+
+/// Bound of the input that was not read yet.
+const CAPACITY: usize = 64 * 1024;
+
+/// Size of a buffer that is kept when everything in it was read: that of a usual request.
+const KEPT: usize = 4 * 1024;
+
+/// Input that has arrived.
+#[derive(Default)]
+pub(super) struct Input {
+    bytes: Vec<u8>,
+    /// The first of them were read.
+    read: usize,
+    /// Whether the connection is not read from, since so much waits here.
+    is_paused: bool,
+    pub(super) end: Option<End>,
+}
+
+/// Why nothing more comes.
+pub(super) enum End {
+    /// The peer has finished sending.
+    Finished,
+    /// The connection is over.
+    Lost(ConnectionClosed),
+}
+
+impl Input {
+    /// Adds `data`; returns whether the connection is to be paused.
+    pub(super) fn push(&mut self, data: &[u8]) -> bool {
+        if self.read == self.bytes.len() {
+            self.bytes.clear();
+            self.read = 0;
+        }
+        self.bytes.extend_from_slice(data);
+        let is_full = self.bytes.len() - self.read >= CAPACITY;
+        self.is_paused |= is_full;
+        is_full
+    }
+
+    pub(super) fn end(&mut self) {
+        self.end.get_or_insert(End::Finished);
+    }
+
+    pub(super) fn lose(&mut self, reason: ConnectionClosed) {
+        self.end = match (self.end.take(), reason) {
+            // Both sides have finished: what was an end stays one.
+            (Some(End::Finished), ConnectionClosed::Done) => Some(End::Finished),
+            (_, reason) => Some(End::Lost(reason)),
+        };
+    }
+
+    pub(super) fn unread(&self) -> &[u8] {
+        &self.bytes[self.read..]
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        matches!(self.end, Some(End::Lost(_)))
+    }
+
+    /// Why a write is refused.
+    pub(super) fn write_error(&self) -> io::Error {
+        match &self.end {
+            Some(End::Lost(ConnectionClosed::Lost(error))) => {
+                io::Error::new(error.kind(), error.to_string())
+            }
+            Some(End::Lost(reason)) => {
+                io::Error::new(io::ErrorKind::NotConnected, reason.to_string())
+            }
+            Some(End::Finished) | None => io::ErrorKind::BrokenPipe.into(),
+        }
+    }
+
+    /// Takes `count` bytes; returns whether the connection is to be resumed.
+    pub(super) fn consume(&mut self, count: usize) -> bool {
+        self.read += count.min(self.bytes.len() - self.read);
+        if self.read == self.bytes.len() && self.bytes.capacity() > KEPT {
+            // The next input is likely to be small, and an idle connection keeps this.
+            self.bytes = Vec::new();
+            self.read = 0;
+        }
+        let resumes = self.is_paused && self.bytes.len() - self.read <= CAPACITY / 2;
+        self.is_paused &= !resumes;
+        resumes
+    }
+}

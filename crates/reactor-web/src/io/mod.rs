@@ -1,0 +1,299 @@
+//! `Io`: a connection of the loop as hyper wants it, [`hyper::rt::Read`] and
+//! [`hyper::rt::Write`].
+//!
+//! A read that has to wait awaits a Deferred, not a [`Waker`](std::task::Waker): `received`
+//! fires it, and a Deferred resumes the body that awaits it before the fire returns. So hyper
+//! parses a request and writes its answer inside of `received`, and the answer leaves with the
+//! send that follows the handler. A waker would put the body into the queue of the loop first.
+
+mod input;
+mod read;
+mod write;
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+
+use deferred::{Deferred, Result, Trigger};
+use reactor::{Address, Connection, ConnectionClosed, Context, Protocol, Raw, ReactorHandle};
+
+use self::input::Input;
+
+/// The protocol of a connection that [`Io`] reads and writes: for whatever takes a protocol.
+///
+/// # Examples
+///
+/// hyper's own API on a port of the loop:
+///
+/// ```
+/// use http::{Request, Response};
+/// use hyper::body::Incoming;
+/// use hyper::server::conn::http1;
+/// use hyper::service::service_fn;
+/// use reactor::testing::TestReactor;
+/// use reactor_web::{Body, IoProtocol};
+///
+/// async fn hello(_: Request<Incoming>) -> Result<Response<Body>, deferred::Failure> {
+///     Ok(Response::new(Body::from("hello")))
+/// }
+///
+/// let reactor = TestReactor::new();
+/// let (_connection, peer) = reactor.connect_to_peer(IoProtocol::new(|io| {
+///     let reactor = io.reactor().clone();
+///     let serving = http1::Builder::new().serve_connection(io, service_fn(hello));
+///     reactor.spawn(async { Ok(serving.await?) }).log_error().ignore();
+/// }));
+/// peer.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+/// assert!(peer.received().ends_with(b"\r\n\r\nhello"));
+/// ```
+pub struct IoProtocol {
+    shared: Rc<Shared>,
+    opened: Option<Box<dyn FnOnce(Io)>>,
+}
+
+/// What a connection's protocol and its [`Io`] share.
+#[derive(Default)]
+struct Shared {
+    input: RefCell<Input>,
+    /// Fired at the next input, at its end, or when the connection is over.
+    reader: Cell<Option<Trigger<()>>>,
+    /// Output that is written in `received`, which sends it with its context: for a small
+    /// answer, that is less work than a write through the handle.
+    output: RefCell<Vec<u8>>,
+    /// Set while `received` runs the reader.
+    is_receiving: Cell<bool>,
+    /// Deferreds of [`Io::lost`].
+    lost: RefCell<Vec<Trigger<()>>>,
+    /// Number of bytes that were received.
+    received: Cell<u64>,
+    /// Number of bytes that were written.
+    written: Cell<u64>,
+}
+
+/// What a connection has received and sent, after hyper has taken its [`Io`].
+pub(crate) struct Monitor {
+    shared: Rc<Shared>,
+    connection: Connection<IoProtocol>,
+}
+
+impl Monitor {
+    /// Number of bytes that have come.
+    pub(crate) fn received(&self) -> u64 {
+        self.shared.received.get()
+    }
+
+    /// Number of bytes that the system has taken, if any wait to be.
+    pub(crate) fn sent_of_waiting(&self) -> Option<u64> {
+        let waiting = self.connection.buffered().ok().filter(|count| *count > 0)?;
+        Some(self.shared.written.get() - waiting as u64)
+    }
+
+    pub(crate) fn is_lost(&self) -> bool {
+        self.shared.input.borrow().is_lost()
+    }
+
+    pub(crate) fn connection(&self) -> &Connection<IoProtocol> {
+        &self.connection
+    }
+}
+
+impl IoProtocol {
+    /// A protocol that gives its connection to `opened` when that is made.
+    pub fn new(opened: impl FnOnce(Io) + 'static) -> Self {
+        Self {
+            shared: Rc::default(),
+            opened: Some(Box::new(opened)),
+        }
+    }
+}
+
+impl Protocol for IoProtocol {
+    type Framing = Raw;
+
+    fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
+        // Answers are written whole, so that Nagle's algorithm would only delay their ends. Errs
+        // on what is no TCP socket, where there is nothing to set.
+        let _ = cx.connection().set_nodelay(true);
+        if let Some(opened) = self.opened.take() {
+            opened(Io {
+                shared: Rc::clone(&self.shared),
+                connection: cx.connection(),
+                reactor: cx.reactor().clone(),
+                peer: cx.peer().clone(),
+                host: cx.host(),
+                reading: None,
+                room: None,
+            });
+        }
+        Ok(())
+    }
+
+    fn received(&mut self, cx: &mut Context<'_, Self>, data: &[u8]) -> Result<()> {
+        let received = self.shared.received.get() + data.len() as u64;
+        self.shared.received.set(received);
+        if self.shared.input.borrow_mut().push(data) {
+            cx.pause_reading();
+        }
+        let Some(reader) = self.shared.reader.take() else {
+            return Ok(());
+        };
+        self.shared.is_receiving.set(true);
+        // Errs only if the reader was cancelled: then there is nothing to resume.
+        let _ = reader.callback(());
+        self.shared.is_receiving.set(false);
+        let mut output = self.shared.output.borrow_mut();
+        if !output.is_empty() {
+            cx.write(&*output);
+            output.clear();
+        }
+        Ok(())
+    }
+
+    fn read_closed(&mut self, _: &mut Context<'_, Self>) -> Result<()> {
+        self.shared.input.borrow_mut().end();
+        self.shared.resume_reader();
+        Ok(())
+    }
+
+    fn connection_lost(&mut self, _: &mut Context<'_, Self>, reason: ConnectionClosed) {
+        self.shared.input.borrow_mut().lose(reason);
+        self.shared.resume_reader();
+        for lost in self.shared.lost.take() {
+            // Errs if it was cancelled: then nothing waits.
+            let _ = lost.callback(());
+        }
+    }
+}
+
+impl Shared {
+    fn resume_reader(&self) {
+        if let Some(reader) = self.reader.take() {
+            // As in `received`.
+            let _ = reader.callback(());
+        }
+    }
+}
+
+/// A connection as hyper reads and writes it; from [`IoProtocol`].
+///
+/// - Up to 64 KiB of input wait here; then the peer has to wait.
+/// - A write takes what it is given, until 64 KiB wait to be sent; then it is pending. A flush
+///   is ready at once, since everything that was written goes out when the handler returns: so
+///   the answers to pipelined requests leave together.
+/// - Dropping it ends the connection when everything is sent.
+///
+/// Its methods [`poll_fill`](Self::poll_fill) and [`consume`](Self::consume) read without a copy.
+///
+/// # Examples
+///
+/// A look at the first bytes, before hyper gets the connection:
+///
+/// ```
+/// use reactor::testing::TestReactor;
+/// use reactor_web::{Io, IoProtocol};
+/// use std::{cell::RefCell, rc::Rc};
+///
+/// async fn look(mut io: Io, seen: Rc<RefCell<Vec<u8>>>) -> deferred::Result<()> {
+///     *seen.borrow_mut() = io.peek().await?;
+///     Ok(())
+/// }
+///
+/// let reactor = TestReactor::new();
+/// let seen = Rc::new(RefCell::new(Vec::new()));
+/// let slot = Rc::clone(&seen);
+/// let (_connection, peer) = reactor.connect_to_peer(IoProtocol::new(|io| {
+///     let reactor = io.reactor().clone();
+///     reactor.spawn(look(io, slot)).log_error().ignore();
+/// }));
+/// peer.send("PRI * HTTP/2.0");
+/// assert!(seen.borrow().starts_with(b"PRI"));
+/// ```
+pub struct Io {
+    shared: Rc<Shared>,
+    connection: Connection<IoProtocol>,
+    reactor: ReactorHandle,
+    peer: Address,
+    host: Address,
+    /// What a pending read waits for.
+    reading: Option<Deferred<()>>,
+    /// What a pending write waits for.
+    room: Option<Deferred<()>>,
+}
+
+impl Io {
+    /// The loop of the connection.
+    pub fn reactor(&self) -> &ReactorHandle {
+        &self.reactor
+    }
+
+    /// The address of the other side.
+    #[doc(alias = "peer_addr")]
+    pub fn peer(&self) -> &Address {
+        &self.peer
+    }
+
+    /// The address of this side.
+    #[doc(alias = "local_addr")]
+    pub fn host(&self) -> &Address {
+        &self.host
+    }
+
+    /// The connection, for what is not reading or writing.
+    pub fn connection(&self) -> &Connection<IoProtocol> {
+        &self.connection
+    }
+
+    pub(crate) fn monitor(&self) -> Monitor {
+        Monitor {
+            shared: Rc::clone(&self.shared),
+            connection: self.connection.clone(),
+        }
+    }
+
+    /// Fires when the connection is over, at once if that is so now. A connection is over when
+    /// all of its output is sent, which an ended body does not say.
+    pub fn lost(&self) -> Deferred<()> {
+        if self.connection.is_gone() {
+            return deferred::succeed(());
+        }
+        let (trigger, lost) = Deferred::pair();
+        self.shared.lost.borrow_mut().push(trigger);
+        lost
+    }
+}
+
+impl Drop for Io {
+    fn drop(&mut self) {
+        for waiting in [self.reading.take(), self.room.take()] {
+            give_up(waiting);
+        }
+        let output = self.shared.output.take();
+        if !output.is_empty() {
+            // `Gone` if the connection is over: then there is nothing to send to.
+            let _ = self.connection.write(output);
+        }
+        self.connection.lose_connection();
+    }
+}
+
+/// Withdraws from what is no longer waited for.
+fn give_up(waiting: Option<Deferred<()>>) {
+    drop(waiting.map(Deferred::cancel_on_drop));
+}
+
+impl fmt::Debug for Io {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Io")
+            .field("peer", &self.peer)
+            .field("unread", &self.shared.input.borrow().unread().len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for IoProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IoProtocol")
+            .field("is_open", &self.opened.is_none())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,110 @@
+//! The writing half of [`Io`].
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use super::Io;
+
+/// Bound of the output that waits to be sent before a write is pending.
+const HIGH_WATER: usize = 64 * 1024;
+
+/// Bound of the output that waits for the end of `received`. What is larger goes to the
+/// connection at once, which need not copy it then.
+const GATHERED: usize = 16 * 1024;
+
+impl Io {
+    /// Polls until no more than 64 KiB wait to be sent.
+    ///
+    /// # Errors
+    ///
+    /// The connection is over or closing.
+    pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.room.is_none() && self.buffered()? < HIGH_WATER {
+            return Poll::Ready(Ok(()));
+        }
+        let room = self.room.get_or_insert_with(|| self.connection.ready());
+        let result = ready!(Pin::new(room).poll(cx));
+        self.room = None;
+        Poll::Ready(result.map_err(|_| self.error()))
+    }
+
+    fn buffered(&self) -> io::Result<usize> {
+        let gathered = self.shared.output.borrow().len();
+        let buffered = self.connection.buffered().map_err(|_gone| self.error())?;
+        Ok(gathered + buffered)
+    }
+
+    fn error(&self) -> io::Error {
+        self.shared.input.borrow().write_error()
+    }
+
+    /// Hands `bytes` to the connection, in order with what was gathered.
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        let written = self.shared.written.get() + bytes.len() as u64;
+        self.shared.written.set(written);
+        if self.shared.is_receiving.get() {
+            let mut output = self.shared.output.borrow_mut();
+            if output.len() + bytes.len() <= GATHERED {
+                output.extend_from_slice(bytes);
+                return Ok(());
+            }
+        }
+        let gathered = self.shared.output.take();
+        let written = if gathered.is_empty() {
+            self.connection.write(bytes)
+        } else {
+            self.connection.write_sequence([&gathered[..], bytes])
+        };
+        written.map_err(|_gone| self.error())
+    }
+}
+
+impl hyper::rt::Write for Io {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let io = self.get_mut();
+        ready!(io.poll_room(cx))?;
+        io.write(bytes)?;
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The loop sends what was written when the handler returns.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let io = self.get_mut();
+        let gathered = io.shared.output.take();
+        if !gathered.is_empty() {
+            // `Gone` if the connection is over: then it is shut.
+            let _ = io.connection.write(gathered);
+        }
+        io.connection.lose_write_connection();
+        Poll::Ready(Ok(()))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let io = self.get_mut();
+        ready!(io.poll_room(cx))?;
+        let mut written = 0;
+        for slice in slices {
+            io.write(slice)?;
+            written += slice.len();
+        }
+        Poll::Ready(Ok(written))
+    }
+}

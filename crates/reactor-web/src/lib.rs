@@ -1,0 +1,144 @@
+//! A web server on the loop of [`reactor`], with Deferreds: what `twisted.web` is for Python.
+//!
+//! What you get:
+//!
+//! - **Handlers without `Send`**: everything runs in one thread, in an order that you can know, so a
+//!   handler may hold an `Rc`, and needs no lock.
+//! - **Handlers that answer now or later**: a value, a `Result`, a Deferred or a future. If the
+//!   client goes, what the handler waits for is cancelled.
+//! - **[`hyper`] below**, which parses and writes HTTP. Routes, answers, limits and streams
+//!   are ours.
+//! - **Bounds by default** on what a client sends, and how slowly: see [`Limits`].
+//! - **Tests without sockets and without waiting**: see [`testing`].
+//!
+//! ```no_run
+//! use reactor_web::{App, run};
+//!
+//! fn main() -> deferred::Result<()> {
+//!     let app = App::new()
+//!         .get("/", |_| "hello\n")
+//!         .get("/hello/{name}", |req| Ok(format!("hello, {}\n", req.param("name")?)));
+//!     run("tcp:8080", app)
+//! }
+//! ```
+//!
+//! # Three ways in
+//!
+//! | you want | use |
+//! |---|---|
+//! | a web server | [`run`], in a reactor of its own |
+//! | a web server in your reactor | [`serve`]; or [`App::into_site`], which is a [`Factory`](reactor::Factory) for anything that listens |
+//! | hyper's own API, or another framework's | [`IoProtocol`], with [`LoopTimer`] and [`LoopExecutor`] |
+//!
+//! # Where to look
+//!
+//! | to | look at |
+//! |---|---|
+//! | find a handler for a path | [`App`]: parameters, methods, nesting, hosts |
+//! | read a request | [`Request`]: parameters, query, cookies, JSON, forms, files |
+//! | answer | [`Reply`], and [`IntoResponse`] for values |
+//! | answer bit by bit | [`Body::channel`] |
+//! | answer with an error | [`HttpError`]; [`App::error_page`] for how it looks |
+//! | be around all handlers | [`App::wrap`] |
+//! | know that the client is gone | [`Request::notify_finish`] |
+//! | stop without losing an answer | [`Site::finish`], which the stop of a reactor calls by itself |
+//!
+//! # Handlers
+//!
+//! A handler is a closure of a [`Request`]. A failure that it returns is answered with 500 and
+//! goes to the log; an [`HttpError`] has its own status:
+//!
+//! ```
+//! use deferred::{Deferred, Failure, sleep};
+//! use reactor_web::testing::TestClient;
+//! use reactor_web::{App, HttpError, Request};
+//! use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};
+//!
+//! type Stock = Rc<RefCell<HashMap<String, u32>>>;
+//!
+//! fn order(stock: &Stock, req: &Request) -> Result<String, Failure> {
+//!     let item = req.param("item")?;
+//!     let mut stock = stock.borrow_mut();
+//!     match stock.get_mut(item) {
+//!         None => Err(HttpError::not_found().into()),
+//!         Some(0) => Err(HttpError::new(http::StatusCode::CONFLICT).with_message("sold out").into()),
+//!         Some(left) => {
+//!             *left -= 1;
+//!             Ok(format!("one {item}, {left} left"))
+//!         }
+//!     }
+//! }
+//!
+//! let stock = Stock::default();
+//! stock.borrow_mut().insert("lamp".to_owned(), 1);
+//! let app = App::new()
+//!     .post("/order/{item}", move |req| order(&stock, &req))
+//!     .get("/slow", async |req: Request| {
+//!         sleep(req.reactor(), Duration::from_secs(1)).await?;
+//!         Ok("done")
+//!     });
+//!
+//! let client = TestClient::new(app)?;
+//! assert_eq!(client.post("/order/lamp", "").text(), "one lamp, 0 left");
+//! assert_eq!(client.post("/order/lamp", "").status(), 409);
+//! assert_eq!(client.post("/order/sofa", "").status(), 404);
+//! let slow = client.start_get("/slow");
+//! client.advance(Duration::from_secs(1));
+//! assert_eq!(slow.answer().text(), "done");
+//! # Ok::<(), Failure>(())
+//! ```
+//!
+//! In `App`'s methods, the type of a closure's argument is inferred; that of an `async` closure is
+//! to be written, as here.
+//!
+//! # axum in the loop
+//!
+//! A `Router` of axum is served by `service_fn` on an [`Io`]: see the example `web_axum`. There is no
+//! Tokio runtime, and axum asks for futures that are `Send`, so:
+//!
+//! | what of axum and tower-http | in the loop |
+//! |---|---|
+//! | routes, extractors, `Json`, `Form`, state, limits | work |
+//! | tracing, compression | work |
+//! | a handler that awaits a Deferred | works in a `SendWrapper` |
+//! | `ServeDir`, `TimeoutLayer`, `tokio::spawn` | panic: they need a Tokio runtime |
+//! | `axum::serve`, its WebSockets | not usable: they own a Tokio socket |
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `tls`, on by default | HTTPS |
+//! | `http2` | HTTP/2 |
+//! | `json` | JSON in requests and answers |
+#![doc(test(attr(deny(warnings), allow(dead_code))))]
+
+mod app;
+mod body;
+mod error;
+mod handler;
+mod io;
+mod request;
+mod response;
+mod rt;
+mod serve;
+mod site;
+pub mod testing;
+
+pub use self::app::{App, Limits, Next, RouteError};
+pub use self::body::{Body, BodyWriter};
+pub use self::error::{ClientGone, HttpError};
+#[doc(hidden)]
+pub use self::handler::ByClosure;
+pub use self::handler::Handler;
+pub use self::io::{Io, IoProtocol};
+pub use self::request::{Request, multipart_error};
+#[cfg(feature = "json")]
+pub use self::response::Json;
+pub use self::response::{Answer, Html, IntoResponse, Redirect, Reply, Response};
+#[doc(hidden)]
+pub use self::response::{ByAnswer, ByFallibleAnswer, ByFallibleFuture, ByFuture, ByValue};
+pub use self::rt::{LoopExecutor, LoopTimer};
+pub use self::serve::{run, serve};
+pub use self::site::Site;
+pub use {bytes, cookie, deferred, http, hyper, multer, reactor};

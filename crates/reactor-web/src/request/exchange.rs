@@ -1,0 +1,216 @@
+//! `Exchange`: one request and its answer, on a connection.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Duration;
+
+use deferred::{Deferred, Trigger};
+use reactor::{Address, ReactorHandle};
+
+use super::SharedConnection;
+use crate::error::ClientGone;
+use crate::io::{Io, Monitor};
+
+/// What the requests of one connection share.
+///
+/// There is one for each connection, not for each request: a request costs a number here, and
+/// memory only if a handler asks for [`notify_finish`](Exchange::notify_finish).
+pub(crate) struct ConnectionInfo {
+    reactor: ReactorHandle,
+    peer: Address,
+    host: Address,
+    is_secure: bool,
+    body_limit: u64,
+    /// The number of the next exchange.
+    next: Cell<u64>,
+    /// Exchanges that were begun and are not over.
+    in_flight: Cell<usize>,
+    /// When the last exchange was over, or the connection was made.
+    idle_since: Cell<Duration>,
+    /// Number of bytes that had come then.
+    received_by_then: Cell<u64>,
+    monitor: Monitor,
+    /// Whether a handler waits for the body of its request.
+    awaits_body: Rc<Cell<bool>>,
+    finish_waiters: RefCell<Vec<(u64, Trigger<()>)>>,
+    /// Set by [`end`](Self::end), and not cleared.
+    is_ended: Cell<bool>,
+    /// Resumes the body that drives the connection.
+    driver: RefCell<Option<Waker>>,
+}
+
+impl ConnectionInfo {
+    pub(crate) fn new(io: &Io, is_secure: bool, body_limit: u64) -> SharedConnection {
+        Rc::new(Self {
+            reactor: io.reactor().clone(),
+            peer: io.peer().clone(),
+            host: io.host().clone(),
+            is_secure,
+            body_limit,
+            next: Cell::new(0),
+            in_flight: Cell::new(0),
+            idle_since: Cell::new(io.reactor().now()),
+            received_by_then: Cell::new(0),
+            monitor: io.monitor(),
+            awaits_body: Rc::default(),
+            finish_waiters: RefCell::default(),
+            is_ended: Cell::new(false),
+            driver: RefCell::default(),
+        })
+    }
+
+    pub(crate) fn reactor(&self) -> &ReactorHandle {
+        &self.reactor
+    }
+
+    pub(crate) fn peer(&self) -> &Address {
+        &self.peer
+    }
+
+    pub(crate) fn host(&self) -> &Address {
+        &self.host
+    }
+
+    pub(crate) fn is_secure(&self) -> bool {
+        self.is_secure
+    }
+
+    pub(crate) fn body_limit(&self) -> u64 {
+        self.body_limit
+    }
+
+    /// Since when no request is in flight; `None` if one is.
+    pub(crate) fn idle_since(&self) -> Option<Duration> {
+        (self.in_flight.get() == 0).then(|| self.idle_since.get())
+    }
+
+    /// Whether a part of the head of the next request has come.
+    pub(crate) fn has_partial_head(&self) -> bool {
+        self.monitor.received() > self.received_by_then.get()
+    }
+
+    /// Number of requests that were begun.
+    pub(crate) fn requests(&self) -> u64 {
+        self.next.get()
+    }
+
+    pub(crate) fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
+    pub(crate) fn awaits_body(&self) -> &Rc<Cell<bool>> {
+        &self.awaits_body
+    }
+
+    /// Remembers the waker of the body that drives the connection.
+    pub(crate) fn set_driver(&self, waker: &Waker) {
+        let mut driver = self.driver.borrow_mut();
+        if !driver.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *driver = Some(waker.clone());
+        }
+    }
+
+    /// Has the connection end, after what was written is sent: the body that drives it returns.
+    pub(crate) fn end(&self) {
+        self.is_ended.set(true);
+        self.wake_driver();
+    }
+
+    /// Whether the body that drives the connection is to return.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_ended.get() || self.monitor.is_lost()
+    }
+
+    /// Resumes the body that drives the connection, in this turn of the loop.
+    pub(crate) fn wake_driver(&self) {
+        let driver = self.driver.borrow_mut().take();
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+}
+
+/// A request and its answer.
+#[derive(Clone)]
+pub(crate) struct Exchange {
+    connection: SharedConnection,
+    number: u64,
+}
+
+impl Exchange {
+    /// Begins one; it is over when the second value is dropped.
+    pub(crate) fn begin(connection: &SharedConnection) -> (Self, Finish) {
+        let number = connection.next.get();
+        connection.next.set(number + 1);
+        connection.in_flight.set(connection.in_flight.get() + 1);
+        let exchange = Self {
+            connection: Rc::clone(connection),
+            number,
+        };
+        let finish = Finish {
+            exchange: exchange.clone(),
+            is_complete: false,
+        };
+        (exchange, finish)
+    }
+
+    pub(crate) fn connection(&self) -> &ConnectionInfo {
+        &self.connection
+    }
+
+    /// Fires when the answer was written whole.
+    pub(crate) fn notify_finish(&self) -> Deferred<()> {
+        let (trigger, finish) = Deferred::pair();
+        let mut waiters = self.connection.finish_waiters.borrow_mut();
+        waiters.push((self.number, trigger));
+        finish
+    }
+
+    fn end(&self, is_complete: bool) {
+        let connection = &*self.connection;
+        let in_flight = connection.in_flight.get() - 1;
+        connection.in_flight.set(in_flight);
+        if in_flight == 0 {
+            connection.idle_since.set(connection.reactor.now());
+            connection
+                .received_by_then
+                .set(connection.monitor.received());
+        }
+        if connection.finish_waiters.borrow().is_empty() {
+            return;
+        }
+        let due = connection
+            .finish_waiters
+            .borrow_mut()
+            .extract_if(.., |(number, _)| *number == self.number)
+            .collect::<Vec<_>>();
+        for (_, waiter) in due {
+            // Errs if it was cancelled: then nothing waits.
+            if is_complete {
+                let _ = waiter.callback(());
+            } else {
+                let _ = waiter.errback(ClientGone);
+            }
+        }
+    }
+}
+
+/// The end of an exchange: when it is dropped, the answer was written, or never will be.
+pub(crate) struct Finish {
+    exchange: Exchange,
+    is_complete: bool,
+}
+
+impl Finish {
+    /// Notes that the answer was written whole.
+    pub(crate) fn complete(&mut self) {
+        self.is_complete = true;
+    }
+}
+
+impl Drop for Finish {
+    fn drop(&mut self) {
+        self.exchange.end(self.is_complete);
+    }
+}

@@ -1,0 +1,224 @@
+//! `Request`: what a handler gets.
+
+mod content;
+mod exchange;
+mod params;
+
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+use std::str::FromStr;
+
+use deferred::{Deferred, Failure, Result};
+use http::{Extensions, HeaderMap, Method, Uri, Version, request};
+use reactor::{Address, ReactorHandle};
+
+pub use self::content::multipart_error;
+pub(crate) use self::exchange::{ConnectionInfo, Exchange, Finish};
+pub(crate) use self::params::{Params, Route};
+use crate::body::Body;
+use crate::error::HttpError;
+
+/// A request, in the hands of a handler.
+///
+/// Its body is read by [`bytes`](Self::bytes), `json`, [`form`](Self::form) and
+/// [`multipart`](Self::multipart) within the limit of the app, 2 MiB by default, or bit by bit
+/// with [`take_body`](Self::take_body).
+///
+/// # Examples
+///
+/// ```
+/// use reactor_web::App;
+/// use reactor_web::testing::TestClient;
+///
+/// let app = App::new().get("/greet/{name}", |req| {
+///     let times: usize = req.query_value("times")?.unwrap_or(1);
+///     Ok(format!("hello, {}. ", req.param("name")?).repeat(times))
+/// });
+/// let client = TestClient::new(app)?;
+/// assert_eq!(client.get("/greet/Ann?times=2").text(), "hello, Ann. hello, Ann. ");
+/// assert_eq!(client.get("/greet/Ann?times=many").status(), 400);
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+pub struct Request {
+    head: request::Parts,
+    body: RefCell<Body>,
+    params: Params,
+    exchange: Exchange,
+}
+
+impl Request {
+    pub(crate) fn new(head: request::Parts, body: Body, exchange: Exchange) -> Self {
+        Self {
+            head,
+            body: RefCell::new(body),
+            params: Params::default(),
+            exchange,
+        }
+    }
+
+    /// The method.
+    pub fn method(&self) -> &Method {
+        &self.head.method
+    }
+
+    /// The target, as the client has sent it.
+    pub fn uri(&self) -> &Uri {
+        &self.head.uri
+    }
+
+    /// The path, as the client has sent it: percent-encoded.
+    pub fn path(&self) -> &str {
+        self.head.uri.path()
+    }
+
+    /// What is left of the path below the place where an app, files or a resource tree are
+    /// mounted: percent-encoded, with a slash before it. (Twisted: `postpath`.)
+    #[doc(alias = "postpath")]
+    pub fn rest(&self) -> &str {
+        self.params.rest(self.path())
+    }
+
+    /// The version of HTTP.
+    pub fn version(&self) -> Version {
+        self.head.version
+    }
+
+    /// All headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    /// The value of a header, if there is one and it is text.
+    #[doc(alias = "getHeader")]
+    pub fn header(&self, name: impl http::header::AsHeaderName) -> Option<&str> {
+        self.head.headers.get(name)?.to_str().ok()
+    }
+
+    /// Values that middleware leaves for handlers, by type.
+    pub fn extensions(&self) -> &Extensions {
+        &self.head.extensions
+    }
+
+    /// The same, to be changed.
+    pub fn extensions_mut(&mut self) -> &mut Extensions {
+        &mut self.head.extensions
+    }
+
+    /// The pattern of the route that was taken, as `/users/{id}`: for logs and metrics.
+    pub fn route(&self) -> Option<&str> {
+        self.params.pattern()
+    }
+
+    /// A parameter of the route, without its percent-encoding.
+    ///
+    /// # Errors
+    ///
+    /// 400 if it is not UTF-8. The route has no parameter of that name: then the answer is a
+    /// 500, since the handler is wrong.
+    pub fn param(&self, name: &str) -> Result<&str> {
+        self.params.get(self.path(), name)
+    }
+
+    /// A parameter of the route, parsed.
+    ///
+    /// # Errors
+    ///
+    /// 400 if it cannot be parsed. As for [`param`](Self::param).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor_web::{App, testing::TestClient};
+    /// let app = App::new().get("/square/{n}", |req| {
+    ///     let n: u32 = req.param_as("n")?;
+    ///     Ok((n * n).to_string())
+    /// });
+    /// let client = TestClient::new(app)?;
+    /// assert_eq!(client.get("/square/12").text(), "144");
+    /// assert_eq!(client.get("/square/twelve").status(), 400);
+    /// # Ok::<(), deferred::Failure>(())
+    /// ```
+    pub fn param_as<T: FromStr>(&self, name: &str) -> Result<T> {
+        let value = self.param(name)?;
+        value
+            .parse()
+            .map_err(|_| HttpError::bad_request(format!("`{name}` cannot be `{value}`")).into())
+    }
+
+    /// The address of the client; of the proxy before it, if there is one.
+    #[doc(alias = "getClientAddress", alias = "peer_addr")]
+    pub fn peer(&self) -> &Address {
+        self.exchange.connection().peer()
+    }
+
+    /// The address that the client has connected to.
+    #[doc(alias = "getHost", alias = "local_addr")]
+    pub fn host(&self) -> &Address {
+        self.exchange.connection().host()
+    }
+
+    /// Whether the connection is encrypted.
+    #[doc(alias = "isSecure")]
+    pub fn is_secure(&self) -> bool {
+        self.exchange.connection().is_secure()
+    }
+
+    /// The loop: for delayed calls, threads, and connections to elsewhere.
+    pub fn reactor(&self) -> &ReactorHandle {
+        self.exchange.connection().reactor()
+    }
+
+    /// Fires when the answer was written whole.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientGone`](crate::ClientGone) if the client is gone before that. The Deferred that a
+    /// handler has returned is cancelled then.
+    #[doc(alias = "notifyFinish", alias = "on_disconnect")]
+    pub fn notify_finish(&self) -> Deferred<()> {
+        self.exchange.notify_finish()
+    }
+
+    /// Takes the body out, to be read bit by bit. What is not read is not received: the client
+    /// has to wait.
+    pub fn take_body(&self) -> Body {
+        self.body.take()
+    }
+
+    /// The parts that hyper has read, and the body.
+    pub fn into_http(self) -> http::Request<Body> {
+        http::Request::from_parts(self.head, self.body.into_inner())
+    }
+
+    pub(crate) fn params_mut(&mut self) -> &mut Params {
+        &mut self.params
+    }
+
+    pub(crate) fn head(&self) -> &request::Parts {
+        &self.head
+    }
+
+    /// The most bytes of the body that are read at once.
+    fn body_limit(&self) -> u64 {
+        self.exchange.connection().body_limit()
+    }
+}
+
+/// What is wrong with a value of a request, as the client gets to see it.
+fn unreadable(what: &str, error: impl fmt::Display) -> Failure {
+    HttpError::bad_request(format!("{what}: {error}")).into()
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", self.method())
+            .field("uri", self.uri())
+            .field("peer", self.peer())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the handlers of a connection share with it.
+pub(crate) type SharedConnection = Rc<ConnectionInfo>;

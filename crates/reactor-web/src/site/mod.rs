@@ -1,0 +1,199 @@
+//! `Site`: an app on the connections of a port.
+
+mod connection;
+mod host;
+mod service;
+mod watchdog;
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+
+use deferred::{Deferred, Result, Trigger, succeed};
+use reactor::{Address, Factory, Phase, ReactorHandle, SystemEvent};
+use slab::Slab;
+
+use crate::app::{App, ErrorPages, Limits};
+use crate::handler::AnyHandler;
+use crate::io::IoProtocol;
+use crate::request::SharedConnection;
+
+/// An app that is ready to be served: a [`Factory`], for whatever listens.
+///
+/// When the reactor is stopped, the requests that run are answered first: see
+/// [`finish`](Self::finish), which the site calls by itself.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::{Listen, testing};
+/// use reactor_web::App;
+///
+/// let reactor = testing::TestReactor::new();
+/// let site = App::new().get("/", |_| "hello").into_site()?;
+/// let port = "unix:/run/hello.socket".listen(&reactor, site).into_result().unwrap()?;
+/// assert_eq!(port.address().to_string(), "/run/hello.socket");
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+#[derive(Clone)]
+pub struct Site(Rc<Shared>);
+
+/// What the connections of a site share.
+struct Shared {
+    handler: AnyHandler,
+    limits: Limits,
+    errors: ErrorPages,
+    connections: RefCell<Slab<SharedConnection>>,
+    /// Set by `finish`, and not cleared.
+    is_finishing: Cell<bool>,
+    finish_waiters: RefCell<Vec<Trigger<()>>>,
+    /// Whether the shutdown of a reactor waits for this site.
+    is_registered: Cell<bool>,
+}
+
+impl App {
+    /// The app, ready to be served: see [`Site`].
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError`](crate::RouteError): two routes conflict, or one is no pattern; or what
+    /// [`Handler::prepare`](crate::Handler::prepare) of a handler fails with.
+    #[track_caller]
+    pub fn into_site(self) -> Result<Site> {
+        let built = self.build()?;
+        Ok(Site(Rc::new(Shared {
+            handler: built.handler,
+            limits: built.limits,
+            errors: built.errors,
+            connections: RefCell::default(),
+            is_finishing: Cell::new(false),
+            finish_waiters: RefCell::default(),
+            is_registered: Cell::new(false),
+        })))
+    }
+}
+
+impl Site {
+    /// Ends in order: takes no more connections, answers the requests that run, with
+    /// `Connection: close`, and closes the connections that are idle. The Deferred fires when
+    /// all connections are over, which is when their output is sent.
+    ///
+    /// Requests that run for longer than [`Limits::shutdown_timeout`] are cut off.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::sleep;
+    /// use reactor_web::{App, testing::TestClient};
+    /// use std::time::Duration;
+    ///
+    /// let app = App::new().get("/slow", async |req: reactor_web::Request| {
+    ///     sleep(req.reactor(), Duration::from_secs(5)).await?;
+    ///     Ok("done")
+    /// });
+    /// let client = TestClient::new(app)?;
+    /// let slow = client.start_get("/slow");
+    /// let finished = client.site().finish();
+    /// client.advance(Duration::from_secs(5));
+    /// assert_eq!(slow.answer().text(), "done");
+    /// finished.into_result().unwrap()?;
+    /// # Ok::<(), deferred::Failure>(())
+    /// ```
+    #[doc(alias = "graceful_shutdown")]
+    pub fn finish(&self) -> Deferred<()> {
+        let shared = &self.0;
+        shared.is_finishing.set(true);
+        let connections: Vec<_> = {
+            let connections = shared.connections.borrow();
+            connections.iter().map(|(_, one)| Rc::clone(one)).collect()
+        };
+        let Some(first) = connections.first() else {
+            return succeed(());
+        };
+        let reactor = first.reactor().clone();
+        for connection in connections {
+            connection.wake_driver();
+        }
+        let (trigger, finished) = Deferred::pair();
+        shared.finish_waiters.borrow_mut().push(trigger);
+        let cut_off = reactor.call_later(shared.limits.shutdown_timeout, {
+            let site = self.clone();
+            move || site.abort()
+        });
+        finished.add_both(move |result| {
+            cut_off.cancel();
+            result
+        })
+    }
+
+    /// Number of open connections.
+    pub fn connections(&self) -> usize {
+        self.0.connections.borrow().len()
+    }
+
+    /// Ends all connections at once.
+    fn abort(&self) {
+        let connections: Vec<_> = {
+            let connections = self.0.connections.borrow();
+            connections.iter().map(|(_, one)| Rc::clone(one)).collect()
+        };
+        for connection in connections {
+            connection.monitor().connection().abort();
+        }
+    }
+
+    /// Has the shutdown of `reactor` wait for the requests that run.
+    fn register(&self, reactor: &ReactorHandle) {
+        if !self.0.is_registered.replace(true) {
+            // Weak, since the reactor keeps it, and may keep it for ever.
+            let weak = Rc::downgrade(&self.0);
+            reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
+                match weak.upgrade() {
+                    Some(shared) => Self(shared).finish(),
+                    None => succeed(()),
+                }
+            });
+        }
+    }
+}
+
+impl Shared {
+    fn add(&self, connection: SharedConnection) -> usize {
+        self.connections.borrow_mut().insert(connection)
+    }
+
+    fn remove(&self, key: usize) {
+        let removed = self.connections.borrow_mut().try_remove(key);
+        drop(removed);
+        if self.is_finishing.get() && self.connections.borrow().is_empty() {
+            for waiter in self.finish_waiters.take() {
+                // Errs if it was cancelled: then nothing waits.
+                let _ = waiter.callback(());
+            }
+        }
+    }
+}
+
+impl Factory for Site {
+    type Protocol = IoProtocol;
+
+    fn build_protocol(&mut self, _: &Address) -> Option<IoProtocol> {
+        if self.0.is_finishing.get() {
+            return None;
+        }
+        let site = self.clone();
+        Some(IoProtocol::new(move |io| {
+            site.register(io.reactor());
+            connection::serve(&site.0, io);
+        }))
+    }
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Site")
+            .field("connections", &self.connections())
+            .field("is_finishing", &self.0.is_finishing.get())
+            .finish_non_exhaustive()
+    }
+}

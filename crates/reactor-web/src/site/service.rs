@@ -1,0 +1,165 @@
+//! `AppService`: an app as hyper calls it.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use deferred::Result;
+use http::{HeaderValue, Method, StatusCode, Uri, Version, header};
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::service::Service;
+
+use super::{Shared, host};
+use crate::body::Body;
+use crate::handler::{call, failed};
+use crate::request::{Exchange, Finish, Request, SharedConnection};
+use crate::response::{Answer, Response};
+
+/// The app, for the requests of one connection.
+pub(super) struct AppService {
+    shared: Rc<Shared>,
+    connection: SharedConnection,
+}
+
+impl AppService {
+    pub(super) fn new(shared: &Rc<Shared>, connection: &SharedConnection) -> Self {
+        Self {
+            shared: Rc::clone(shared),
+            connection: Rc::clone(connection),
+        }
+    }
+}
+
+impl Service<http::Request<Incoming>> for AppService {
+    type Response = http::Response<Sending>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, request: http::Request<Incoming>) -> Answering {
+        let (head, body) = request.into_parts();
+        let (exchange, finish) = Exchange::begin(&self.connection);
+        let (method, uri) = (head.method.clone(), head.uri.clone());
+        let checked = host::check(&head);
+        let closes = checked.is_err() && head.version <= Version::HTTP_11;
+        let answer = match checked {
+            Ok(()) => {
+                let info = &self.connection;
+                let body = Body::incoming(body, info.body_limit(), info.awaits_body());
+                call(&*self.shared.handler, Request::new(head, body, exchange))
+            }
+            Err(error) => failed(error),
+        };
+        Answering {
+            answer,
+            shared: Rc::clone(&self.shared),
+            method,
+            uri,
+            finish: Some(finish),
+            closes,
+        }
+    }
+}
+
+/// A request that is being answered. Dropped before its end, it cancels what the handler waits
+/// for.
+pub(super) struct Answering {
+    answer: Answer,
+    shared: Rc<Shared>,
+    method: Method,
+    uri: Uri,
+    /// `None` once it is answered.
+    finish: Option<Finish>,
+    /// Whether the connection is not to be used for another request.
+    closes: bool,
+}
+
+impl Future for Answering {
+    type Output = std::result::Result<http::Response<Sending>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let mut response = match ready!(this.answer.poll(cx)) {
+            Ok(response) => response,
+            Err(failure) => {
+                let request = || format!("{} {}", this.method, this.uri.path());
+                this.shared.errors.answer(failure, request)
+            }
+        };
+        if this.closes {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        if this.method == Method::HEAD || has_no_body(response.status()) {
+            strip(&mut response);
+        }
+        let finish = this.finish.take();
+        Poll::Ready(Ok(response.map(|body| Sending { body, finish })))
+    }
+}
+
+/// Whether an answer with this status ends after its head.
+fn has_no_body(status: StatusCode) -> bool {
+    status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+/// Takes the body away; its length stays, as the head of the answer to a `GET` would have it.
+fn strip(response: &mut Response) {
+    let body = std::mem::take(response.body_mut());
+    let has_length = response.headers().contains_key(header::CONTENT_LENGTH);
+    if let (false, Some(length)) = (has_length, body.size_hint().exact())
+        && length > 0
+    {
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+}
+
+/// The body of an answer, and the end of its exchange.
+pub(super) struct Sending {
+    body: Body,
+    finish: Option<Finish>,
+}
+
+impl http_body::Body for Sending {
+    type Data = Bytes;
+    type Error = deferred::Failure;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if frame.is_none() {
+            self.complete();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Sending {
+    fn complete(&mut self) {
+        if let Some(finish) = &mut self.finish {
+            finish.complete();
+        }
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        if self.body.is_end_stream() {
+            self.complete();
+        }
+    }
+}

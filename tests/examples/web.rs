@@ -1,0 +1,67 @@
+//! The web servers, asked over plain sockets.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use rustix::process::Signal;
+
+use crate::program::{PATIENCE, Program};
+
+/// The whole answer to a `GET` of `path`.
+fn get(address: &str, path: &str) -> String {
+    let mut socket = TcpStream::connect(address).expect("a server listens");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    write!(
+        socket,
+        "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    )
+    .expect("it fits");
+    let mut answer = String::new();
+    socket
+        .read_to_string(&mut answer)
+        .expect("text, to the end");
+    answer
+}
+
+/// Asks the example for each path, checks what the answer ends with, and stops it.
+fn check(name: &str, expected: &[(&str, &str)]) {
+    let (server, address) = Program::serve(name);
+    for (path, end) in expected {
+        let answer = get(&address, path);
+        assert!(
+            answer.starts_with("HTTP/1.1 200 OK\r\n"),
+            "{path}: {answer}"
+        );
+        assert!(answer.ends_with(end), "{path}: {answer}");
+    }
+    server.send(Signal::TERM);
+    server.end().succeeded();
+}
+
+#[test]
+fn hello_greets_now_and_later() {
+    check(
+        "web_hello",
+        &[
+            ("/", "\r\n\r\nsay hello to /hello/NAME\n"),
+            ("/hello/w%C3%B6rld", "\r\n\r\nhello, wörld\n"),
+            ("/later", "\r\n\r\nat last\n"),
+        ],
+    );
+}
+
+#[test]
+fn hyper_runs_in_the_loop() {
+    check("web_hyper", &[("/a", "\r\n\r\nhello from hyper, /a\n")]);
+}
+
+#[test]
+fn axums_router_runs_in_the_loop() {
+    check(
+        "web_axum",
+        &[
+            ("/", "\r\n\r\nhello from axum\n"),
+            ("/later/20", "\r\n\r\n20 ms later\n"),
+        ],
+    );
+}

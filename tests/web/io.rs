@@ -1,0 +1,119 @@
+//! `Io` alone, below hyper's own API.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use reactor::testing::{self, Peer, TestReactor};
+use reactor_web::{Body, IoProtocol, LoopTimer};
+
+use crate::support::{answer, text};
+
+async fn hello(_: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    Ok(Response::new(Body::from("hello")))
+}
+
+/// hyper with `handler` on a connection to the test.
+fn serve<H, F>(reactor: &TestReactor, builder: http1::Builder, handler: H) -> Peer
+where
+    H: Fn(Request<Incoming>) -> F + Clone + 'static,
+    F: Future<Output = Result<Response<Body>, Infallible>> + 'static,
+{
+    let protocol = IoProtocol::new(move |io| {
+        let reactor = io.reactor().clone();
+        let serving = builder.serve_connection(io, service_fn(handler));
+        reactor.spawn(async { Ok(serving.await?) }).ignore();
+    });
+    reactor.connect_to_peer(protocol).1
+}
+
+const GET: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+
+#[test]
+fn requests_are_answered_one_after_the_other_on_one_connection() {
+    testing::run(|reactor| {
+        let peer = serve(reactor, http1::Builder::new(), hello);
+        for _ in 0..3 {
+            peer.send(GET);
+            assert_eq!(answer(&text(&peer)), ("HTTP/1.1 200 OK", "hello"));
+        }
+        peer.close();
+    });
+}
+
+#[test]
+fn a_request_may_come_byte_by_byte() {
+    testing::run(|reactor| {
+        reactor.set_largest_read(1);
+        let peer = serve(reactor, http1::Builder::new(), hello);
+        peer.send(GET);
+        assert_eq!(answer(&text(&peer)), ("HTTP/1.1 200 OK", "hello"));
+        peer.close();
+    });
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order() {
+    testing::run(|reactor| {
+        let peer = serve(
+            reactor,
+            http1::Builder::new(),
+            async |request: Request<Incoming>| {
+                Ok(Response::new(Body::from(request.uri().path().to_owned())))
+            },
+        );
+        let requests = (0..16).map(|n| format!("GET /{n} HTTP/1.1\r\nhost: x\r\n\r\n"));
+        peer.send(requests.collect::<String>());
+        let answers = text(&peer);
+        assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 16);
+        let at = |n: i32| answers.find(&format!("\r\n\r\n/{n}")).expect("an answer");
+        assert!((1..16).all(|n| at(n - 1) < at(n)), "in order");
+        peer.close();
+    });
+}
+
+#[test]
+fn hypers_timers_go_by_the_clock_of_the_loop() {
+    testing::run(|reactor| {
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(LoopTimer::new(reactor))
+            .header_read_timeout(Duration::from_secs(10));
+        let peer = serve(reactor, builder, hello);
+        peer.send("GET / HT");
+        reactor.advance(Duration::from_millis(9_999));
+        assert!(!peer.is_closed());
+        reactor.advance(Duration::from_millis(1));
+        assert!(peer.is_closed());
+    });
+}
+
+#[test]
+fn a_peer_that_does_not_read_stops_the_body() {
+    testing::run(|reactor| {
+        let peer = serve(
+            reactor,
+            http1::Builder::new(),
+            async |_: Request<Incoming>| Ok(Response::new(Body::from(vec![b'x'; 3_000_000]))),
+        );
+        peer.set_reading(false);
+        peer.send(GET);
+        peer.set_reading(true);
+        assert_eq!(answer(&text(&peer)).1.len(), 3_000_000);
+        peer.close();
+    });
+}
+
+#[test]
+fn a_reset_ends_hypers_connection() {
+    testing::run(|reactor| {
+        let peer = serve(reactor, http1::Builder::new(), |_| std::future::pending());
+        peer.send(GET);
+        peer.reset();
+        assert_eq!(reactor.leftovers().sources, 0);
+    });
+}

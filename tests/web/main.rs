@@ -1,0 +1,13 @@
+//! The web server from the outside: on a network in memory and a clock that the tests move, with
+//! raw bytes where HTTP is at stake.
+
+mod errors;
+mod handlers;
+mod io;
+mod limits;
+mod protocol;
+mod requests;
+mod routes;
+mod shutdown;
+mod streams;
+mod support;

@@ -1,0 +1,27 @@
+//! What the tests of the web server have in common.
+
+use reactor::testing::Peer;
+use reactor_web::App;
+use reactor_web::testing::TestClient;
+
+/// A client of `app`.
+#[track_caller]
+pub(crate) fn client(app: App) -> TestClient {
+    match TestClient::new(app) {
+        Ok(client) => client,
+        Err(failure) => panic!("the app cannot be served: {failure:?}"),
+    }
+}
+
+/// What `peer` has received, as text.
+#[track_caller]
+pub(crate) fn text(peer: &Peer) -> String {
+    String::from_utf8(peer.received()).expect("the answers of these tests are text")
+}
+
+/// The status line and the body of the only answer in `text`.
+#[track_caller]
+pub(crate) fn answer(text: &str) -> (&str, &str) {
+    let (head, body) = text.split_once("\r\n\r\n").expect("a whole head");
+    (head.lines().next().expect("there is a first"), body)
+}
