@@ -8,9 +8,11 @@ use std::time::Duration;
 use deferred::{Deferred, Trigger};
 use reactor::{Address, ReactorHandle};
 
-use super::SharedConnection;
 use crate::error::ClientGone;
 use crate::io::{Io, Monitor};
+
+/// What the handlers of a connection share with it.
+pub(crate) type SharedConnection = Rc<ConnectionInfo>;
 
 /// What the requests of one connection share.
 ///

@@ -6,7 +6,6 @@ mod params;
 
 use std::cell::RefCell;
 use std::fmt;
-use std::rc::Rc;
 use std::str::FromStr;
 
 use deferred::{Deferred, Failure, Result};
@@ -14,7 +13,7 @@ use http::{Extensions, HeaderMap, Method, Uri, Version, request};
 use reactor::{Address, ReactorHandle};
 
 pub use self::content::multipart_error;
-pub(crate) use self::exchange::{ConnectionInfo, Exchange, Finish};
+pub(crate) use self::exchange::{ConnectionInfo, Exchange, Finish, SharedConnection};
 pub(crate) use self::params::{Params, Route};
 use crate::body::Body;
 use crate::error::HttpError;
@@ -219,6 +218,3 @@ impl fmt::Debug for Request {
             .finish_non_exhaustive()
     }
 }
-
-/// What the handlers of a connection share with it.
-pub(crate) type SharedConnection = Rc<ConnectionInfo>;

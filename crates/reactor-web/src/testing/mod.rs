@@ -29,6 +29,7 @@
 
 mod answer;
 mod exchange;
+mod pending;
 
 use std::fmt;
 use std::time::Duration;
@@ -40,7 +41,8 @@ use reactor::endpoint::AnyPort;
 use reactor::testing::{Peer, TestReactor};
 use reactor::{Factory, Listen};
 
-pub use self::answer::{PendingAnswer, TestAnswer};
+pub use self::answer::TestAnswer;
+pub use self::pending::PendingAnswer;
 use crate::app::App;
 use crate::body::Body;
 use crate::site::Site;
