@@ -36,6 +36,7 @@ mod reentrancy;
 mod semaphore;
 mod share;
 mod short_forms;
+mod single_flight;
 mod sizes;
 mod storage;
 mod support;

@@ -262,6 +262,7 @@ mod log_error;
 mod never;
 mod pair;
 mod panics;
+mod single_flight;
 mod stage_trace;
 mod state;
 #[cfg(feature = "sync")]
@@ -277,6 +278,7 @@ pub use self::local::{
     DeferredSemaphore, DeferredTuple, InSpan, LockGuard, Outcome, Pause, Permit, SharedDeferred,
     Trigger, WeakTrigger, fail, gather, gather_results, maybe_deferred, race, settled, succeed,
 };
+pub use self::single_flight::SingleFlight;
 pub use self::stage_trace::StageTrace;
 pub use self::state::State;
 pub use self::time::{

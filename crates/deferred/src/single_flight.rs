@@ -1,0 +1,172 @@
+//! `SingleFlight`: equal questions share one answer while it is being found.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::Hash;
+use std::rc::{Rc, Weak};
+
+use crate::local::{Deferred, SharedDeferred};
+
+/// Calls in flight, by key: a call with the key of another one, whose result has not come yet,
+/// shares its result instead of starting anew.
+///
+/// For lookups, downloads and other questions whose answer is the same for all that ask at the
+/// same time. It is no cache: when the result is there, the next call starts anew. The clones refer
+/// to the same calls. The name is that of Go's `singleflight`.
+///
+/// # Cancelling
+///
+/// Cancelling a Deferred that [`get`](Self::get) gave removes that waiter. If it was the last one,
+/// the Deferred of `start` is cancelled, since no waiter wants its result.
+///
+/// # Examples
+///
+/// ```
+/// use deferred::{Deferred, SingleFlight, Trigger};
+/// use std::cell::RefCell;
+///
+/// let requests = RefCell::new(Vec::<Trigger<String>>::new());
+/// let fetch = || {
+///     let (trigger, page) = Deferred::pair();
+///     requests.borrow_mut().push(trigger);
+///     page
+/// };
+///
+/// let pages = SingleFlight::new();
+/// let (first, second) = (pages.get("/", fetch), pages.get("/", fetch));
+/// let other = pages.get("/other", fetch);
+/// assert_eq!(requests.borrow().len(), 2);
+///
+/// requests.borrow_mut().remove(0).callback("welcome".to_owned())?;
+/// assert_eq!(first.into_result().unwrap()?, "welcome");
+/// assert_eq!(second.into_result().unwrap()?, "welcome");
+/// assert_eq!(pages.len(), 1);
+/// # drop(requests);
+/// # other.ignore();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct SingleFlight<K, T: Clone + 'static> {
+    calls: Rc<Calls<K, T>>,
+}
+
+struct Calls<K, T: Clone + 'static> {
+    in_flight: RefCell<HashMap<K, Call<T>>>,
+    next_id: Cell<u64>,
+}
+
+struct Call<T: Clone + 'static> {
+    /// Tells it from a later call with the same key.
+    id: u64,
+    result: SharedDeferred<T>,
+}
+
+impl<K: Eq + Hash + Clone + 'static, T: Clone + 'static> SingleFlight<K, T> {
+    /// With no call in flight.
+    pub fn new() -> Self {
+        Self {
+            calls: Rc::new(Calls {
+                in_flight: RefCell::default(),
+                next_id: Cell::default(),
+            }),
+        }
+    }
+
+    /// The result of the call in flight with this key. If there is none, `start` begins one.
+    ///
+    /// When a waiter gets the result, the call is no longer in flight: a `get` of its callback
+    /// starts anew. So does one that is made while the last waiter is being cancelled.
+    ///
+    /// # Errors
+    ///
+    /// The Deferred fails with what that of `start` fails with. All waiters share the
+    /// failure.
+    #[track_caller]
+    pub fn get(&self, key: K, start: impl FnOnce() -> Deferred<T>) -> Deferred<T> {
+        let in_flight = self.calls.in_flight.borrow();
+        let shared = in_flight.get(&key).map(|call| call.result.clone());
+        drop(in_flight);
+        if let Some(shared) = shared {
+            return shared.get();
+        }
+        match start().into_result() {
+            Ok(result) => Deferred::from(result),
+            Err(pending) => self.share(key, pending),
+        }
+    }
+
+    #[track_caller]
+    fn share(&self, key: K, mut pending: Deferred<T>) -> Deferred<T> {
+        let id = self.calls.next_id.replace(self.calls.next_id.get() + 1);
+        let (calls, handle, abandoned) =
+            (Rc::downgrade(&self.calls), pending.handle(), key.clone());
+        let (trigger, result) = Deferred::with_canceller(move |_| {
+            // First: a call that the canceller of `start` makes starts anew.
+            Calls::forget(&calls, &abandoned, id);
+            handle.cancel();
+        });
+        let result = result.share();
+        let first = result.get();
+        let call = Call { id, result };
+        // A call that `start` itself has made; its waiters get its result all the same.
+        let replaced = self.calls.in_flight.borrow_mut().insert(key.clone(), call);
+        drop(replaced);
+        let calls = Rc::downgrade(&self.calls);
+        pending
+            .add_both(move |result| {
+                Calls::forget(&calls, &key, id);
+                // Errs if all waiters have left: then nothing wants the result.
+                let _ = trigger.fire(result);
+            })
+            .detach();
+        first
+    }
+
+    /// Number of calls in flight.
+    pub fn len(&self) -> usize {
+        self.calls.in_flight.borrow().len()
+    }
+
+    /// Whether no call is in flight.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<K: Eq + Hash, T: Clone + 'static> Calls<K, T> {
+    fn forget(this: &Weak<Self>, key: &K, id: u64) {
+        let Some(this) = this.upgrade() else {
+            return;
+        };
+        let mut in_flight = this.in_flight.borrow_mut();
+        let forgotten = match in_flight.get(key) {
+            Some(call) if call.id == id => in_flight.remove_entry(key),
+            _ => None,
+        };
+        drop(in_flight);
+        // Not while the map is borrowed: keys and waiters are values of the caller's.
+        drop(forgotten);
+    }
+}
+
+impl<K: Eq + Hash + Clone + 'static, T: Clone + 'static> Default for SingleFlight<K, T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K, T: Clone + 'static> Clone for SingleFlight<K, T> {
+    fn clone(&self) -> Self {
+        Self {
+            calls: Rc::clone(&self.calls),
+        }
+    }
+}
+
+impl<K, T: Clone + 'static> fmt::Debug for SingleFlight<K, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SingleFlight")
+            .field("in_flight", &self.calls.in_flight.borrow().len())
+            .finish_non_exhaustive()
+    }
+}
