@@ -61,6 +61,7 @@ mod socket_options;
 mod spawn;
 mod stdio;
 mod support;
+mod switching;
 mod system_events;
 mod testing;
 mod testing_isolation;

@@ -2,19 +2,18 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 use deferred::{Deferred, fail};
 
 use crate::address::Address;
-use crate::connection::{Connection, ConnectionSource, Duplex, NewConnection, OnClose, Protocol};
+use crate::connection::{Connection, ConnectionSource, NewConnection, OnClose, Protocol, place};
 use crate::core::Core;
 use crate::error::AdoptError;
 use crate::filter::Filter;
 use crate::handle::ReactorHandle;
 use crate::io::{Direction, Pipes, RawStream, RegisteredFd, SharedFd};
-use crate::poll::{Interest, Key, Ready};
-use crate::registry::EventSource;
+use crate::poll::Interest;
 
 impl ReactorHandle {
     /// Makes a connection of standard input and output: what is typed comes in, what
@@ -80,7 +79,7 @@ impl ReactorHandle {
         let connection = of_pipes(&core, input.into(), output.into())?;
         let keys = connection.keys.clone();
         let (source, begun) = ConnectionSource::start(&core, connection, protocol, |source| {
-            add(&core, &keys, source);
+            place(&core, &keys, source);
         });
         begun.map_err(AdoptError::Protocol)?;
         Ok(Connection::new(Rc::downgrade(&source)))
@@ -109,7 +108,7 @@ impl ReactorHandle {
                 connection,
                 protocol,
                 |source| {
-                    add(&core, &keys, source);
+                    place(&core, &keys, source);
                 },
             ))
         };
@@ -136,60 +135,9 @@ fn of_pipes(core: &Core, input: OwnedFd, output: OwnedFd) -> io::Result<NewConne
     Ok(connection)
 }
 
-/// The source of the input keeps the connection; that of the output refers to it.
-fn add<P: Protocol>(core: &Core, keys: &[Key], source: Rc<ConnectionSource<P>>) {
-    let source: Rc<dyn DuplexSource> = source;
-    if let [input, output] = *keys {
-        core.registry
-            .replace(input, Rc::new(Input(Rc::clone(&source))));
-        core.registry
-            .replace(output, Rc::new(Output(Rc::downgrade(&source))));
-    }
-}
-
 /// Registers a descriptor, with a source that is to be replaced.
 fn register(core: &Core, shared: SharedFd, interest: Interest) -> io::Result<RegisteredFd> {
     let registered = shared.register(|descriptor| core.register(descriptor, interest))?;
     core.reserve_key();
     Ok(registered)
-}
-
-trait DuplexSource: Duplex + EventSource {}
-impl<P: Protocol> DuplexSource for ConnectionSource<P> {}
-
-/// One descriptor of the two: it keeps the connection.
-struct Input(Rc<dyn DuplexSource>);
-
-impl EventSource for Input {
-    fn ready(self: Rc<Self>, _ready: Ready) {
-        let source: Rc<dyn EventSource> = Rc::<dyn DuplexSource>::clone(&self.0);
-        source.ready(Ready::READABLE);
-    }
-
-    fn is_closing(&self) -> bool {
-        self.0.is_closing()
-    }
-
-    fn shut_down(self: Rc<Self>) {
-        let source: Rc<dyn EventSource> = Rc::<dyn DuplexSource>::clone(&self.0);
-        source.shut_down();
-    }
-}
-
-/// The other one.
-struct Output(Weak<dyn DuplexSource>);
-
-impl EventSource for Output {
-    fn ready(self: Rc<Self>, ready: Ready) {
-        let Some(source) = self.0.upgrade() else {
-            return;
-        };
-        if ready.is_hung_up() {
-            source.output_broken();
-        } else {
-            source.output_ready();
-        }
-    }
-
-    fn shut_down(self: Rc<Self>) {}
 }

@@ -54,7 +54,12 @@ pub(super) struct ColdState {
     pub(super) watch: Option<Watch>,
     pub(super) idle: Option<Idle>,
     pub(super) cancel_on_close: CancelSet,
+    /// Hands the connection to another protocol: see `switching`.
+    pub(super) switch: Option<Switch>,
 }
+
+/// Runs when no handler does.
+pub(super) type Switch = Box<dyn FnOnce()>;
 
 /// Gets the reason of the end of a connection, after the protocol.
 pub(crate) type OnClose = Box<dyn FnOnce(ConnectionClosed)>;
@@ -132,6 +137,10 @@ impl ColdCell {
 
     pub(super) fn take(&self) -> Option<Box<ColdState>> {
         self.cold.take()
+    }
+
+    pub(super) fn put(&self, cold: Option<Box<ColdState>>) {
+        self.cold.replace(cold);
     }
 
     #[inline]

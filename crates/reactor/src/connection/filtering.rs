@@ -184,6 +184,10 @@ impl<P: Protocol> ConnectionSource<P> {
             self.take_in(&delivered);
             transport.return_delivered(delivered);
         }
+        if transport.flags.has_any(Flags::SWITCHING) {
+            // The next protocol hears of the end.
+            return;
+        }
         if transport.take_filter_end() {
             self.end_of_reading();
         }

@@ -20,6 +20,7 @@ pub(super) struct Flags(u32);
 
 impl Flags {
     pub(super) const NONE: Self = Self(0);
+    pub(super) const ALL: Self = Self(u32::MAX);
 
     // --- reading ---
 
@@ -109,6 +110,13 @@ impl Flags {
     /// open yet. Excludes all other calls of the protocol.
     pub(super) const NOT_MADE: Self = Self(1 << 27);
 
+    // --- another protocol ---
+
+    /// Another protocol is about to take over. Set by `switch_to`, and cleared on the connection
+    /// of the new protocol right before `connection_made`; or cleared on the old one, if that is
+    /// closing. Until then, no frame is delivered, and nothing is read.
+    pub(super) const SWITCHING: Self = Self(1 << 30);
+
     // --- the end ---
 
     /// The connection ends when everything is sent. Set by `lose_connection`, an idle timeout
@@ -175,13 +183,24 @@ impl Flags {
     pub(super) const NO_FRAMES: Self = Self::CLOSING
         .union(Self::PAUSED)
         .union(Self::READ_THROTTLED)
-        .union(Self::FILTER_SWITCHING);
+        .union(Self::FILTER_SWITCHING)
+        .union(Self::SWITCHING);
 
     /// The connection is not read.
     pub(super) const NOT_READING: Self = Self::CLOSING
         .union(Self::PAUSED)
         .union(Self::READ_THROTTLED)
-        .union(Self::READ_EOF);
+        .union(Self::READ_EOF)
+        .union(Self::SWITCHING);
+
+    /// What the protocol before has asked for, or was told of, and the next one was not.
+    pub(super) const ENDED_BY_SWITCH: Self = Self::PAUSED
+        .union(Self::READ_EOF)
+        .union(Self::HAS_JOBS)
+        .union(Self::HAS_PRODUCER)
+        .union(Self::IN_RUN_QUEUE)
+        .union(Self::HAS_REST)
+        .union(Self::HAS_UNDECODED);
 
     /// A read is followed by more than decoding.
     pub(super) const READ_IS_SPECIAL: Self =
@@ -267,7 +286,7 @@ impl FlagCell {
 mod tests {
     use super::{FlagCell, Flags};
 
-    const SINGLE: [Flags; 30] = [
+    const SINGLE: [Flags; 31] = [
         Flags::PAUSED,
         Flags::READ_THROTTLED,
         Flags::READ_EOF,
@@ -298,6 +317,7 @@ mod tests {
         Flags::FILTER_PAUSED,
         Flags::FILTER_SWITCHING,
         Flags::NOT_MADE,
+        Flags::SWITCHING,
     ];
 
     #[test]

@@ -31,7 +31,7 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
-    fn watch_idle(&self, timeout: Duration, since: Duration) {
+    pub(super) fn watch_idle(&self, timeout: Duration, since: Duration) {
         let (core, source) = (self.transport.core(), self.mailbox().weak());
         let due = since.saturating_add(timeout);
         let delay = due.saturating_sub(core.now());

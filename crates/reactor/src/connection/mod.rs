@@ -10,7 +10,7 @@
 //! `transport` has what is to be sent and says when the connection is over; it knows nothing
 //! of protocols. `source` calls the protocol: only from the loop, and never one handler inside
 //! another; `opening` begins the connection, `reading` is the path of bytes that come in,
-//! `backpressure` pauses reading and producers. Jobs for the protocol are in its mailbox.
+//! `switching` hands the connection to another protocol, `backpressure` pauses reading and producers. Jobs for the protocol are in its mailbox.
 //!
 //! `context` is what the protocol's handlers act through, `handle` what others do;
 //! `backpressure` and `socket_options` have further methods of both.
@@ -18,6 +18,7 @@
 mod backpressure;
 mod cold;
 mod context;
+mod duplex;
 mod factory;
 mod filtering;
 mod flags;
@@ -34,10 +35,12 @@ mod pump;
 mod reading;
 mod socket_options;
 mod source;
+mod switching;
 mod transport;
 
 pub(crate) use self::cold::OnClose;
 pub use self::context::Context;
+pub(crate) use self::duplex::place;
 pub use self::factory::Factory;
 pub use self::handle::Connection;
 pub use self::keepalive::KeepAlive;
@@ -45,4 +48,4 @@ pub use self::limits::WriteLimits;
 pub(crate) use self::opening::NewConnection;
 pub use self::protocol::{Frame, Protocol};
 pub use self::pump::pump;
-pub(crate) use self::source::{ConnectionSource, Duplex};
+pub(crate) use self::source::ConnectionSource;

@@ -208,7 +208,7 @@ impl<P: Protocol> ConnectionSource<P> {
         self.with_cold(|cold| cold.opening_failure = Some(failure));
     }
 
-    fn begin(&self, protocol: P) -> Result<()> {
+    pub(super) fn begin(&self, protocol: P) -> Result<()> {
         let framing = Failure::catch(|| protocol.framing());
         let begun = match framing {
             Ok(framing) => {

@@ -247,6 +247,9 @@ impl<P: Protocol> ConnectionSource<P> {
             self.run_jobs(open);
         }
         drop(open);
+        if self.transport.flags.has_any(Flags::SWITCHING) && self.switch() {
+            return;
+        }
         if self.transport.flags.has_any(Flags::FILTERED) {
             self.settle_filters();
         }
@@ -481,28 +484,6 @@ impl<P: Protocol> EventSource for ConnectionSource<P> {
 impl<P: Protocol> Runnable for ConnectionSource<P> {
     fn run_pending(self: Rc<Self>) {
         self.transport.flags.clear(Flags::IN_RUN_QUEUE);
-        self.settle_now();
-    }
-}
-
-/// A connection that has a descriptor for each direction.
-pub(crate) trait Duplex {
-    fn output_ready(&self);
-    /// The output's other end was closed.
-    fn output_broken(&self);
-}
-
-impl<P: Protocol> Duplex for ConnectionSource<P> {
-    fn output_ready(&self) {
-        if self.transport.is_write_blocked() {
-            self.transport.flush();
-        }
-        self.settle_now();
-    }
-
-    fn output_broken(&self) {
-        let broken = std::io::ErrorKind::BrokenPipe.into();
-        self.transport.fail_with(broken);
         self.settle_now();
     }
 }

@@ -1,6 +1,6 @@
 //! `Link`: handle by which a filter acts on the connection that calls it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
@@ -257,14 +257,14 @@ struct Wake {
     /// Set by `FilterWaker::wake`; cleared by `take`, when the connection calls the filter.
     is_woken: Cell<bool>,
     /// Makes the connection runnable, which then looks at `is_woken`.
-    notify: Box<dyn Fn()>,
+    notify: RefCell<Box<dyn Fn()>>,
 }
 
 impl FilterWaker {
     pub(crate) fn new(notify: impl Fn() + 'static) -> Self {
         Self(Rc::new(Wake {
             is_woken: Cell::new(false),
-            notify: Box::new(notify),
+            notify: RefCell::new(Box::new(notify)),
         }))
     }
 
@@ -272,7 +272,12 @@ impl FilterWaker {
     /// if the connection is closed.
     pub fn wake(&self) {
         self.0.is_woken.set(true);
-        (self.0.notify)();
+        (self.0.notify.borrow())();
+    }
+
+    /// Has `notify` called from now on.
+    pub(crate) fn redirect(&self, notify: impl Fn() + 'static) {
+        *self.0.notify.borrow_mut() = Box::new(notify);
     }
 
     /// Whether `wake` was called since the last `take`.

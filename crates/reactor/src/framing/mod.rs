@@ -12,9 +12,10 @@
 //! limit by [`Protocol::framing`](crate::Protocol::framing). Other formats implement [`Framing`].
 //!
 //! Each framing gives the same frames however the input is split. [`Context::framing`] changes a
-//! framing in the middle of the input.
+//! framing in the middle of the input, [`Context::switch_to`] the whole protocol.
 //!
 //! [`Context::framing`]: crate::Context::framing
+//! [`Context::switch_to`]: crate::Context::switch_to
 
 mod cutter;
 mod delimited;

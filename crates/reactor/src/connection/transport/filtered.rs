@@ -557,7 +557,8 @@ impl Transport {
             .union(Flags::CLOSED)
             .union(Flags::READ_EOF)
             .union(Flags::FILTER_PAUSED)
-            .union(Flags::FILTER_SWITCHING);
+            .union(Flags::FILTER_SWITCHING)
+            .union(Flags::SWITCHING);
         if self.flags.has_any(stops) {
             return false;
         }
@@ -653,6 +654,19 @@ impl Transport {
     /// The timer has fired.
     pub(in crate::connection) fn filter_timer_fired(&self) {
         self.look_at_filters(|filtered| filtered.timer = None);
+    }
+
+    /// Another protocol has the connection: `notify` wakes that, which hears of the end once more.
+    pub(in crate::connection) fn redirect_filters(&self, notify: impl Fn() + 'static) {
+        let timer = self.look_at_filters(|filtered| {
+            filtered.surroundings.waker.redirect(notify);
+            filtered.end_is_told = false;
+            // Set again by the connection of the next protocol, for itself.
+            filtered.timer.take()
+        });
+        if let Some((_, timer)) = timer.flatten() {
+            timer.cancel();
+        }
     }
 
     /// The connection is over: takes the filters, and gives the waits for them to open.

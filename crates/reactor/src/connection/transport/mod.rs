@@ -101,6 +101,32 @@ impl Transport {
         }
     }
 
+    /// Moves all of it into a transport for another protocol; what is left is closed.
+    #[cold]
+    pub(super) fn take_over(&self) -> Self {
+        let flags = FlagCell::default();
+        flags.set(self.flags.get().difference(Flags::ENDED_BY_SWITCH));
+        // It stays in the run queue, if it is there, for nothing.
+        let left = self.flags.get().intersection(Flags::IN_RUN_QUEUE);
+        self.flags.clear(Flags::ALL);
+        self.flags.set(left.union(Flags::CLOSED));
+        Self {
+            flags,
+            pauses: Cell::new(0),
+            core: Rc::clone(&self.core),
+            io: RefCell::new(self.io.take()),
+            cold: Cell::new(self.cold.take()),
+            reason: RefCell::new(self.reason.take()),
+            received_descriptors: RefCell::new(self.received_descriptors.take()),
+            keys: self.keys.clone(),
+            peer: self.peer.clone(),
+        }
+    }
+
+    pub(super) fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
     /// Calls `f`, which runs nothing of a user's, with what few connections have.
     fn with_cold<R>(&self, f: impl FnOnce(&mut ColdTransport) -> R) -> R {
         let mut cold = self.cold.take().unwrap_or_default();

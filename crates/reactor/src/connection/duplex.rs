@@ -1,0 +1,84 @@
+//! Connections in the registry: under one key, or, if there is a descriptor for each direction,
+//! under two.
+
+use std::rc::{Rc, Weak};
+
+use super::protocol::Protocol;
+use super::source::ConnectionSource;
+use crate::core::Core;
+use crate::poll::{Key, Ready};
+use crate::registry::EventSource;
+
+/// A connection that has a descriptor for each direction.
+trait Duplex: EventSource {
+    fn output_ready(&self);
+    /// The output's other end was closed.
+    fn output_broken(&self);
+}
+
+impl<P: Protocol> Duplex for ConnectionSource<P> {
+    fn output_ready(&self) {
+        if self.transport.is_write_blocked() {
+            self.transport.flush();
+        }
+        self.settle_now();
+    }
+
+    fn output_broken(&self) {
+        let broken = std::io::ErrorKind::BrokenPipe.into();
+        self.transport.fail_with(broken);
+        self.settle_now();
+    }
+}
+
+/// Puts `source` into the places of its keys, which are reserved or another connection's.
+pub(crate) fn place<P: Protocol>(core: &Core, keys: &[Key], source: Rc<ConnectionSource<P>>) {
+    match *keys {
+        // The source of the input keeps the connection; that of the output refers to it.
+        [input, output] => {
+            let source: Rc<dyn Duplex> = source;
+            let refers = Output(Rc::downgrade(&source));
+            core.registry.replace(input, Rc::new(Input(source)));
+            core.registry.replace(output, Rc::new(refers));
+        }
+        [key, ..] => core.registry.replace(key, source),
+        [] => unreachable!("a connection has a key"),
+    }
+}
+
+/// One descriptor of the two: it keeps the connection.
+struct Input(Rc<dyn Duplex>);
+
+impl EventSource for Input {
+    fn ready(self: Rc<Self>, _ready: Ready) {
+        let source: Rc<dyn EventSource> = Rc::<dyn Duplex>::clone(&self.0);
+        source.ready(Ready::READABLE);
+    }
+
+    fn is_closing(&self) -> bool {
+        self.0.is_closing()
+    }
+
+    fn shut_down(self: Rc<Self>) {
+        let source: Rc<dyn EventSource> = Rc::<dyn Duplex>::clone(&self.0);
+        source.shut_down();
+    }
+}
+
+/// The other one.
+struct Output(Weak<dyn Duplex>);
+
+impl EventSource for Output {
+    fn ready(self: Rc<Self>, ready: Ready) {
+        let Some(source) = self.0.upgrade() else {
+            return;
+        };
+        if ready.is_hung_up() {
+            source.output_broken();
+        } else {
+            source.output_ready();
+        }
+    }
+
+    fn shut_down(self: Rc<Self>) {}
+}

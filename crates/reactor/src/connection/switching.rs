@@ -1,0 +1,158 @@
+//! `switch_to`: another protocol takes over a connection, in the middle of the input.
+//!
+//! A connection's source has its protocol as a type parameter, so the next protocol gets a source
+//! of its own, in the same place of the registry. The transport, with the filters and what waits
+//! to be sent, and the undecoded input move there. The source that is left is closed: handles on
+//! it are `Gone`, and what the protocol has asked for ends as at the end of a connection.
+
+use super::cold::{ColdState, end_producer};
+use super::context::Context;
+use super::duplex::place;
+use super::flags::Flags;
+use super::protocol::Protocol;
+use super::source::ConnectionSource;
+use crate::error::ConnectionClosed;
+use crate::mailbox::MailboxOwner;
+use crate::panics::contain;
+
+use std::rc::Rc;
+
+impl<P: Protocol> Context<'_, P> {
+    /// Hands the connection to another protocol when the handler returns, before the next frame.
+    /// The input that was not decoded goes to the framing of the new one, after its
+    /// [`connection_made`](Protocol::connection_made). (Twisted: `transport.protocol = other`.)
+    ///
+    /// Output that waits, filters, the idle timeout, limits and options stay. What belongs to the
+    /// protocol ends with it, as at the end of a connection: its timers and jobs, the waits of
+    /// `when_or_cancel`, its pauses, a producer, and a [`pump`](crate::pump) with its other
+    /// connection. Its handles are [`Gone`](crate::Gone), except that the Deferreds of
+    /// [`closed`](crate::Connection::closed) and [`drained`](crate::Connection::drained) still
+    /// wait. It is dropped, and its `connection_lost` is not called.
+    ///
+    /// If the connection is closing or the handler fails, the connection keeps its protocol, and
+    /// the new one is dropped. If this is called twice in a handler, the last call counts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::{Context, Lines, Protocol, Raw, testing};
+    ///
+    /// struct Greeter;
+    /// struct Tunnel;
+    ///
+    /// impl Protocol for Greeter {
+    ///     type Framing = Lines;
+    ///
+    ///     fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
+    ///         if line == b"CONNECT" {
+    ///             cx.send_line("200");
+    ///             cx.switch_to(Tunnel);
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// impl Protocol for Tunnel {
+    ///     type Framing = Raw;
+    ///
+    ///     fn received(&mut self, cx: &mut Context<'_, Self>, data: &[u8]) -> deferred::Result<()> {
+    ///         cx.write(data);
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// testing::run(|reactor| {
+    ///     let (greeter, peer) = reactor.connect_to_peer(Greeter);
+    ///     peer.send("CONNECT\r\nany bytes");
+    ///     assert_eq!(peer.received(), b"200\r\nany bytes");
+    ///     assert!(greeter.is_gone() && !peer.is_closed());
+    /// });
+    /// ```
+    #[doc(alias = "makeConnection")]
+    #[doc(alias = "upgrade")]
+    pub fn switch_to<Q: Protocol>(&mut self, protocol: Q) {
+        let source = self.source.mailbox().weak();
+        let switch = Box::new(move || {
+            if let Some(source) = source.upgrade() {
+                source.switch_now(protocol);
+            }
+        });
+        let replaced = self.source.with_cold(|cold| cold.switch.replace(switch));
+        contain("a protocol's drop", || drop(replaced));
+        self.source.transport().flags.set(Flags::SWITCHING);
+    }
+}
+
+impl<P: Protocol> ConnectionSource<P> {
+    /// Hands the connection over, if that was asked for and it is open; says whether it did. Not
+    /// to be called while a handler runs.
+    #[cold]
+    pub(super) fn switch(&self) -> bool {
+        let Some(switch) = self.cold.look(|cold| cold.switch.take()) else {
+            return false;
+        };
+        if !self.transport.is_open() {
+            self.transport.flags.clear(Flags::SWITCHING);
+            contain("a protocol's drop", || drop(switch));
+            return false;
+        }
+        switch();
+        true
+    }
+
+    fn switch_now<Q: Protocol>(&self, protocol: Q) {
+        let core = Rc::clone(self.transport.core());
+        let cold = self.cold.take();
+        let rest = self.rest.take();
+        let has_rest = !rest.is_empty();
+        let next = ConnectionSource::<Q>::new(&core, || self.transport.take_over());
+        next.rest.replace(rest);
+        let kept = Flags::HAS_REST.union(Flags::HAS_UNDECODED);
+        next.transport.flags.set_to(kept, has_rest);
+        let woken = Rc::downgrade(&next);
+        next.transport.redirect_filters(move || {
+            if let Some(next) = woken.upgrade() {
+                next.touch();
+            }
+        });
+        place(&core, next.transport.keys(), Rc::clone(&next));
+        if let Some(cold) = cold {
+            next.take_over_cold(cold);
+        }
+        let open = self.mailbox.open.take();
+        self.discard(open);
+        next.transport.flags.clear(Flags::SWITCHING);
+        if let Err(failure) = next.begin(protocol) {
+            next.report(failure);
+        }
+    }
+
+    /// Takes what belongs to the connection, and ends what belonged to its protocol.
+    fn take_over_cold(&self, mut cold: Box<ColdState>) {
+        let cancelled = std::mem::take(&mut cold.cancel_on_close);
+        let producer = cold.producer.take();
+        let pumps = (cold.pump.take(), cold.pumped_from.take());
+        let idle = cold.idle.take();
+        if let Some(watch) = cold.watch.take() {
+            // The next connection begins its own, if its peer has to take output.
+            watch.cancel();
+        }
+        cold.producer_is_paused = false;
+        self.cold.put(Some(cold));
+        if let Some(idle) = idle {
+            let (timeout, since) = (idle.timeout, idle.since);
+            idle.cancel();
+            self.watch_idle(timeout, since);
+        }
+        // These run code of users, so nothing is borrowed.
+        cancelled.cancel();
+        if let Some(producer) = producer {
+            end_producer(producer);
+        }
+        let (pump, from) = pumps;
+        let from = from.and_then(|from| from.upgrade());
+        for pump in pump.into_iter().chain(from) {
+            pump.broken(&ConnectionClosed::Aborted);
+        }
+    }
+}
