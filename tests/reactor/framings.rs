@@ -1,6 +1,8 @@
 //! The framings of the crate: the same frames however the input is split, and their limits.
 
+use std::cell::RefCell;
 use std::fmt::Debug;
+use std::rc::Rc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -9,6 +11,8 @@ use reactor::framing::{
     U16Le, U32, U32Le,
 };
 use reactor::{Context, Decoded, Framing, Lines, Protocol, testing};
+
+use crate::filter_pair::{HELLO, Shift};
 
 /// What a connection delivers of `pieces`: its frames, and the failure that ends it, if any.
 fn decode<F>(mut framing: F, pieces: &[&[u8]]) -> (Vec<Vec<u8>>, Option<String>)
@@ -132,6 +136,9 @@ proptest! {
         assert_splits_do_not_matter(&LengthPrefixed::<U32Le>::default(), &input)?;
         assert_splits_do_not_matter(&Netstrings::with_max_length(12), &input)?;
         assert_splits_do_not_matter(&Lines::default(), &input)?;
+        assert_splits_do_not_matter(&Lines::with_max_length(4), &input)?;
+        assert_splits_do_not_matter(&Lines::default().crlf(), &input)?;
+        assert_splits_do_not_matter(&Lines::with_max_length(4).crlf(), &input)?;
     }
 
     #[test]
@@ -333,5 +340,109 @@ fn a_skip_of_no_bytes_or_of_too_many_ends_the_connection() {
             peer.send("abc");
             assert!(peer.is_closed(), "a skip of {consumed}");
         });
+    }
+}
+
+// --- on connections, with and without a filter ---
+
+/// Writes down the frames of a framing, and `!` where it refuses.
+struct Frames<F> {
+    framing: F,
+    log: Rc<RefCell<Vec<Vec<u8>>>>,
+}
+
+/// A framing whose frames are bytes.
+trait Cut: for<'a> Framing<Frame<'a> = &'a [u8]> + Clone + Default + Debug {}
+impl<F: for<'a> Framing<Frame<'a> = &'a [u8]> + Clone + Default + Debug> Cut for F {}
+
+impl<F: Cut> Protocol for Frames<F> {
+    type Framing = F;
+
+    fn framing(&self) -> F {
+        self.framing.clone()
+    }
+
+    fn received(&mut self, _: &mut Context<'_, Self>, frame: &[u8]) -> deferred::Result<()> {
+        self.log.borrow_mut().push(frame.to_vec());
+        Ok(())
+    }
+
+    fn framing_failed(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        failure: deferred::Failure,
+        _: &[u8],
+    ) -> deferred::Result<()> {
+        self.log.borrow_mut().push(b"!".to_vec());
+        Err(failure)
+    }
+}
+
+/// The frames on a connection for `input` in `pieces`, behind a filter if `is_filtered`.
+fn delivered<F: Cut>(framing: &F, pieces: &[&[u8]], is_filtered: bool) -> Vec<Vec<u8>> {
+    let log = Rc::new(RefCell::new(Vec::new()));
+    testing::run(|reactor| {
+        let (connection, peer) = reactor.connect_to_peer(Frames {
+            framing: framing.clone(),
+            log: Rc::clone(&log),
+        });
+        let mut shift = 0;
+        if is_filtered {
+            connection
+                .post(|_this, cx| cx.insert_filter(Shift::new(1)).detach())
+                .expect("it is open");
+            reactor.settle();
+            peer.send([HELLO + 1]);
+            shift = 1;
+        }
+        for piece in pieces {
+            if !peer.is_closed() {
+                let piece: Vec<_> = piece.iter().map(|byte| byte.wrapping_add(shift)).collect();
+                peer.send(piece);
+            }
+        }
+        connection.abort();
+    });
+    log.take()
+}
+
+fn assert_delivered<F: Cut>(framing: &F, input: &[u8]) -> Result<(), TestCaseError> {
+    let (mut expected, failure) = decode(framing.clone(), &[input]);
+    if failure.is_some() {
+        expected.push(b"!".to_vec());
+    }
+    for is_filtered in [false, true] {
+        for at in 0..=input.len() {
+            let (first, second) = input.split_at(at);
+            let split = delivered(framing, &[first, second], is_filtered);
+            prop_assert_eq!(
+                &split,
+                &expected,
+                "{:?} split at {}, filtered: {}",
+                framing,
+                at,
+                is_filtered
+            );
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn connections_deliver_the_same_frames_with_and_without_a_filter(input in input()) {
+        assert_delivered(&Lines::with_max_length(6), &input)?;
+        assert_delivered(&Lines::with_max_length(6).crlf(), &input)?;
+        assert_delivered(&Delimited::by("|").with_max_length(6), &input)?;
+        assert_delivered(&Delimited::by("\r\n"), &input)?;
+        assert_delivered(&Delimited::by("aab"), &input)?;
+        assert_delivered(&LengthPrefixed::<U8>::with_max_length(4), &input)?;
+        assert_delivered(&LengthPrefixed::<U16>::default(), &input)?;
+        assert_delivered(&LengthPrefixed::<U16Le>::default(), &input)?;
+        assert_delivered(&LengthPrefixed::<U32>::default(), &input)?;
+        assert_delivered(&LengthPrefixed::<U32Le>::default(), &input)?;
+        assert_delivered(&Netstrings::with_max_length(12), &input)?;
     }
 }

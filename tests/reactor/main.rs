@@ -11,6 +11,7 @@ mod call_from_thread;
 mod client_service;
 mod close_with_unsent_output;
 mod closing;
+mod codecs;
 mod connecting;
 mod connector;
 mod cores;

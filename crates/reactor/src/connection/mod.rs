@@ -16,6 +16,8 @@
 //! `backpressure` and `socket_options` have further methods of both.
 
 mod backpressure;
+#[cfg(feature = "tokio-util")]
+mod codec;
 mod cold;
 mod context;
 mod duplex;

@@ -9,7 +9,8 @@
 //! | [`Netstrings`] | `5:hello,` | 99,999 bytes, [`FrameTooLong`] |
 //!
 //! A protocol names its framing as [`Protocol::Framing`](crate::Protocol::Framing), and sets a
-//! limit by [`Protocol::framing`](crate::Protocol::framing). Other formats implement [`Framing`].
+//! limit by [`Protocol::framing`](crate::Protocol::framing). Other formats implement [`Framing`];
+//! with the feature `tokio-util`, `Codec` makes a framing of a codec of that crate.
 //!
 //! Each framing gives the same frames however the input is split. [`Context::framing`] changes a
 //! framing in the middle of the input, [`Context::switch_to`] the whole protocol.
@@ -17,6 +18,8 @@
 //! [`Context::framing`]: crate::Context::framing
 //! [`Context::switch_to`]: crate::Context::switch_to
 
+#[cfg(feature = "tokio-util")]
+mod codec;
 mod cutter;
 mod delimited;
 mod length_prefixed;
@@ -25,6 +28,8 @@ mod netstrings;
 mod raw;
 mod too_long;
 
+#[cfg(feature = "tokio-util")]
+pub use self::codec::Codec;
 pub use self::delimited::Delimited;
 pub use self::length_prefixed::{LengthPrefix, LengthPrefixed, U8, U16, U16Le, U32, U32Le};
 pub use self::lines::{LineTooLong, Lines};
