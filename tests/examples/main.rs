@@ -12,6 +12,7 @@ mod deferreds;
 mod directory;
 mod echo;
 mod forwarding;
+mod framed_rpc;
 mod line_chat;
 mod poetry;
 mod program;
