@@ -1,8 +1,13 @@
 //! Throttling filters by themselves: rates, and fairness.
 
-use reactor::filter::throttle::Throttle;
-use reactor::testing::FilterDriver;
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
+
+use deferred::Result;
+use reactor::filter::throttle::Throttle;
+use reactor::testing::{FilterDriver, TestReactor};
+use reactor::{Connection, Context, Protocol, Raw};
 
 const TICK: Duration = Duration::from_millis(1);
 
@@ -108,4 +113,79 @@ fn nothing_is_kept_back_of_what_has_come() {
     assert_eq!(driver.read_limit(), 0);
     driver.advance(Duration::from_secs(1)).unwrap();
     assert_ne!(driver.read_limit(), 0);
+}
+
+/// Counts what its protocol gets.
+struct Counts(Rc<Cell<usize>>);
+
+impl Protocol for Counts {
+    type Framing = Raw;
+
+    fn received(&mut self, _: &mut Context<'_, Self>, data: &[u8]) -> Result<()> {
+        self.0.set(self.0.get() + data.len());
+        Ok(())
+    }
+}
+
+#[test]
+fn connections_that_share_a_rate_are_paused_and_keep_nothing() {
+    const CONNECTIONS: usize = 5;
+    let reactor = TestReactor::new();
+    let throttle = Throttle::new().shared_bytes_per_second(1_000_000);
+    let mut all = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let received = Rc::new(Cell::new(0));
+        let protocol = Counts(Rc::clone(&received));
+        let (connecting, peer) = reactor.connect_to_peer_through(throttle.filter(), protocol);
+        connecting.into_result().unwrap().unwrap();
+        all.push((peer, received, 0, false));
+    }
+    // Each peer sends all that the network takes, for ten seconds.
+    for _ in 0..10_000 {
+        for (peer, received, sent, was_paused) in &mut all {
+            *sent += peer.try_send(&[0; 100_000]);
+            *was_paused |= received.get() < *sent;
+        }
+        reactor.advance(TICK);
+        for (_, received, sent, _) in &all {
+            // The rest is in the network, which takes 64 KiB: the connection has nothing.
+            assert!(sent - received.get() <= 64 * 1024);
+        }
+    }
+    within(all.iter().map(|one| one.1.get()).sum(), 10_000_000, 5);
+    for (_, received, _, was_paused) in &all {
+        within(received.get(), 10_000_000 / CONNECTIONS, 20);
+        assert!(was_paused);
+    }
+}
+
+#[test]
+fn a_producer_is_paused_at_the_rate() {
+    let reactor = TestReactor::new();
+    let throttle = Throttle::new().bytes_per_second(100_000);
+    let received = Rc::new(Cell::new(0));
+    let protocol = Counts(Rc::clone(&received));
+    let (connecting, peer) = reactor.connect_to_peer_through(throttle.filter(), protocol);
+    let connection = connecting.into_result().unwrap().unwrap();
+    // Writes a piece whenever the connection has room: never more than that waits.
+    fn write(connection: &Connection<Counts>) {
+        connection.write([0; 1000]).unwrap();
+        let again = connection.clone();
+        let ready = connection.ready();
+        ready
+            .add_callback(move |()| {
+                write(&again);
+                Ok(())
+            })
+            .ignore();
+    }
+    write(&connection);
+    let mut sent = 0;
+    for _ in 0..10_000 {
+        reactor.advance(TICK);
+        sent += peer.received().len();
+        assert!(connection.buffered().unwrap() <= 65 * 1024);
+    }
+    within(sent, 1_000_000, 5);
+    connection.abort();
 }

@@ -7,6 +7,7 @@
 mod accept_after_exhaustion;
 mod descriptor_exhaustion;
 mod descriptor_passing;
+mod half_open_tls;
 mod idle_connections;
 mod killed_client;
 mod link_down;

@@ -415,19 +415,8 @@ fn certificates_are_reloaded_all_or_none() {
 #[test]
 fn a_handshake_has_to_be_finished_in_time() {
     let (server, client) = both();
-    // In each state that a client can stop in.
-    let whole = {
-        let mut sides = Sides::new(&client, &server);
-        let first = sides.client.sent();
-        sides.server.receive(&first).unwrap();
-        sides.client.receive(sides.server.sent()).unwrap();
-        [first, sides.client.sent()].concat()
-    };
-    for until in (0..whole.len()).step_by(whole.len() / 40) {
-        let mut driver = FilterDriver::new(server.filter()).unwrap();
-        if until > 0 {
-            driver.receive(&whole[..until.min(200)]).unwrap();
-        }
+    let mut sides = Sides::new(&client, &server);
+    for driver in [&mut sides.server, &mut sides.client] {
         driver.advance(Duration::from_millis(9_999)).unwrap();
         assert_eq!(
             kind(driver.advance(Duration::from_millis(1))),

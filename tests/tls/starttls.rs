@@ -141,6 +141,67 @@ fn what_is_put_behind_the_answer_is_never_seen_by_the_client() {
     }
 }
 
+/// The attacker's text stands before the handshake of a client that knows nothing of it, and
+/// arrives with the command or after it.
+#[test]
+fn text_between_the_command_and_the_handshake_is_never_seen() {
+    let (server, client) = both();
+    for injected in ["evil\r\n", "e"] {
+        let before = format!("STARTTLS\r\n{injected}");
+        for at in 0..=before.len() {
+            let reactor = TestReactor::new();
+            let notes = Notes::default();
+            let protocol = Server {
+                tls: server.clone(),
+                notes: Rc::clone(&notes),
+            };
+            let (connection, peer) = reactor.connect_to_peer(protocol);
+            let mut driver = FilterDriver::new(client.filter("localhost").unwrap()).unwrap();
+            driver.send("two\r\n").unwrap();
+            let (one, other) = before.as_bytes().split_at(at);
+            peer.send(one);
+            peer.try_send(&[other, &driver.sent()].concat());
+            assert!(connection.is_gone(), "{injected:?} split at {at}");
+            let notes = notes.borrow();
+            assert_eq!(notes[0], "STARTTLS");
+            assert_eq!(notes.len(), 2, "{notes:?}");
+        }
+    }
+}
+
+/// The same on its way to the client: an answer that an attacker has lengthened.
+#[test]
+fn text_between_the_answer_and_the_handshake_is_never_seen() {
+    let (server, client) = both();
+    for injected in ["evil\r\n", "e"] {
+        let before = format!("220 go ahead\r\n{injected}");
+        for at in 0..=before.len() {
+            let reactor = TestReactor::new();
+            let notes = Notes::default();
+            let protocol = Client {
+                tls: client.clone(),
+                notes: Rc::clone(&notes),
+            };
+            let (connection, peer) = reactor.connect_to_peer(protocol);
+            let (one, other) = before.as_bytes().split_at(at);
+            peer.send(one);
+            peer.try_send(other);
+            let mut driver = FilterDriver::new(server.filter()).unwrap();
+            let received = peer.received();
+            let clear = b"one\r\nSTARTTLS\r\n";
+            // The server's answer to the hello arrives behind the text.
+            if driver.receive(&received[clear.len()..]).is_ok() {
+                peer.try_send(&driver.sent());
+            }
+            assert!(connection.is_gone(), "{injected:?} split at {at}");
+            let notes = notes.borrow();
+            assert_eq!(notes[0], "220 go ahead");
+            assert_eq!(notes.len(), 2, "{notes:?}");
+            assert!(notes[1].contains("TLS"), "{notes:?}");
+        }
+    }
+}
+
 #[test]
 fn the_handshake_may_come_right_behind_the_command() {
     let (server, client) = both();

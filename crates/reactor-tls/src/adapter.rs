@@ -513,7 +513,9 @@ fn write_all(f: impl FnOnce(&mut dyn Write) -> std::io::Result<()>, link: &mut L
 }
 
 impl Session {
-    fn new(connection: Connection) -> Self {
+    fn new(mut connection: Connection) -> Self {
+        // What is encrypted is fetched at once: the loop limits how much it gives.
+        connection.set_buffer_limit(None);
         Self(connection)
     }
 
@@ -532,6 +534,10 @@ impl Session {
         input: &[u8],
         link: &mut Link<'_>,
     ) -> Result<usize, TlsErrorKind> {
+        if input.len() > RECORD {
+            // Exactly, as in `send`; with a record that was incomplete before.
+            link.up().reserve_exact(input.len() + RECORD);
+        }
         let mut left = input;
         loop {
             let read = if left.is_empty() {

@@ -2,15 +2,16 @@
 
 use std::cell::{Cell, RefCell};
 
-const READ_BUFFER: usize = 64 * 1024;
+/// So that 64 KiB which TLS has encrypted come with one read.
+const READ_BUFFER: usize = 66 * 1024;
 
 /// Maximum number of reads of one descriptor in a turn, so that a descriptor that always has
 /// more input does not starve the others.
 pub(crate) const READS_PER_TURN: usize = 4;
 
 /// Largest capacity of a spare buffer, and the number of spares that are kept. A spare holds what
-/// one read brings, with what a filter adds to it.
-const SPARE_CAPACITY: usize = 72 * 1024;
+/// one read brings, with a record of TLS that was incomplete before it, and what a filter adds.
+const SPARE_CAPACITY: usize = 88 * 1024;
 const SPARE_BUFFERS: usize = 16;
 
 /// Boxed, so that one word is moved; an array, so that the length is known.

@@ -30,9 +30,9 @@ use crate::panics::contain;
 /// protocol's.
 const MAX_FILTERED: usize = 64 * 1024;
 
-/// Most bytes of the protocol's that a filter gets at once: as many as one read brings. With what
-/// TLS adds, they fit into a buffer that the loop keeps.
-const CHUNK: usize = 64 * 1024;
+/// Most bytes of the protocol's that a filter gets at once: as many as one read can deliver, so
+/// that an echo is one send. With what TLS adds, they fit into a buffer that the loop keeps.
+const CHUNK: usize = 84 * 1024;
 
 /// Called once the filters that a connection begins with are open and `connection_made` has
 /// returned, or with why that does not happen.
