@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 use std::thread;
 
-use reactor::endpoint::Connect;
+use reactor::endpoint::{Connect, EndpointParser};
 use reactor::{Connection, Protocol, Raw, Reactor};
 
 use crate::allocations;
@@ -20,7 +20,7 @@ pub(crate) struct Options {
     /// A few seconds in all: shows that it works
     #[arg(long)]
     short: bool,
-    /// Connect in this way and do nothing else, for a profiler: address or string
+    /// Connect in this way and do nothing else, for a profiler: the name of a row
     #[arg(long, value_name = "CONTENDER", requires_all = ["to", "connects"])]
     only_run: Option<String>,
     /// The server of that run
@@ -49,17 +49,40 @@ impl Protocol for Quiet {
     type Framing = Raw;
 }
 
-type Contender = fn(&Reactor, SocketAddr) -> deferred::Result<Connection<Quiet>>;
+/// Connects once.
+type Connecting = Box<dyn Fn(&Reactor) -> deferred::Result<Connection<Quiet>>>;
 
-const CONTENDERS: [(&str, Contender); 2] = [("address", by_address), ("string", by_string)];
+/// Makes it, with what is done once for all connects.
+type Contender = fn(SocketAddr) -> deferred::Result<Connecting>;
 
-fn by_address(reactor: &Reactor, to: SocketAddr) -> deferred::Result<Connection<Quiet>> {
-    reactor.block_on(reactor.connect_tcp(to, Quiet))
+const CONTENDERS: [(&str, Contender); 3] = [
+    ("address", by_address),
+    ("string, parsed once", by_parsed_string),
+    ("string", by_string),
+];
+
+fn by_address(to: SocketAddr) -> deferred::Result<Connecting> {
+    Ok(Box::new(move |reactor| {
+        reactor.block_on(reactor.connect_tcp(to, Quiet))
+    }))
 }
 
-fn by_string(reactor: &Reactor, to: SocketAddr) -> deferred::Result<Connection<Quiet>> {
-    let endpoint = format!("tcp:{}:{}", to.ip(), to.port());
-    reactor.block_on(endpoint.connect(reactor, Quiet))
+fn by_parsed_string(to: SocketAddr) -> deferred::Result<Connecting> {
+    let endpoint = EndpointParser::new().client(&text(to))?;
+    Ok(Box::new(move |reactor| {
+        reactor.block_on(endpoint.connect(reactor, Quiet))
+    }))
+}
+
+fn by_string(to: SocketAddr) -> deferred::Result<Connecting> {
+    let endpoint = text(to);
+    Ok(Box::new(move |reactor| {
+        reactor.block_on(endpoint.connect(reactor, Quiet))
+    }))
+}
+
+fn text(to: SocketAddr) -> String {
+    format!("tcp:{}:{}", to.ip(), to.port())
 }
 
 pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {
@@ -68,14 +91,15 @@ pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {
     {
         let found = CONTENDERS.iter().find(|(contender, _)| contender == name);
         let (_, contender) = found.ok_or("no such contender")?;
-        let reactor = Reactor::new()?;
-        let connections: Result<Vec<_>, _> =
-            (0..connects).map(|_| contender(&reactor, to)).collect();
+        let (reactor, connect) = (Reactor::new()?, contender(to)?);
+        let connections: Result<Vec<_>, _> = (0..connects).map(|_| connect(&reactor)).collect();
         connections?;
         // Without the end of the connections, which would be counted.
         std::process::exit(0);
     }
-    println!("connects: a connect by address, and by an endpoint in a string that is parsed anew");
+    println!(
+        "connects: a connect by address, and by an endpoint in a string, which is parsed once or for each"
+    );
     println!();
     let to = listen()?;
     let has_valgrind = tools::is_installed("valgrind");
@@ -117,15 +141,15 @@ fn listen() -> Result<SocketAddr, Box<dyn Error>> {
 /// Of one connect, without what comes only with the first ones.
 fn allocations_of(contender: Contender, to: SocketAddr) -> Result<f64, Box<dyn Error>> {
     const CONNECTS: usize = 64;
-    let reactor = Reactor::new()?;
+    let (reactor, connect) = (Reactor::new()?, contender(to)?);
     let mut connections = Vec::with_capacity(2 * CONNECTS);
     for _ in 0..CONNECTS {
-        connections.push(contender(&reactor, to)?);
+        connections.push(connect(&reactor)?);
     }
     let mut outcome = Ok(());
     let count = allocations::count(|| {
         for _ in 0..CONNECTS {
-            match contender(&reactor, to) {
+            match connect(&reactor) {
                 Ok(connection) => connections.push(connection),
                 Err(failure) => outcome = Err(failure),
             }
