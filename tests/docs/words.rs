@@ -84,14 +84,14 @@ const ITEMS: [(&str, &str); 34] = [
 
 /// Replaced names that are right in a folder, because they have another meaning there.
 const ALLOWED: [(&str, &str, &str); 4] = [
-    ("Body", "reactor-web/src/", "the body of a message of HTTP"),
-    ("body", "reactor-web/src/", "the body of a message of HTTP"),
-    ("host", "reactor-web/src/", "the host that a request is for"),
     (
         "settle",
         "reactor/src/testing/",
         "turns a loop until nothing is left to do, as `TestReactor::settle` does for users",
     ),
+    ("body", "reactor-web/", "the body of an HTTP message"),
+    ("Body", "reactor-web/", "the body of an HTTP message"),
+    ("host", "reactor-web/", "the host that a request names"),
 ];
 
 /// The keywords that declare a name.
