@@ -36,6 +36,7 @@ mod frame_delivery;
 mod framings;
 mod graceful_shutdown;
 mod half_close;
+mod hand_over;
 mod happy_eyeballs;
 mod idle_timeout;
 mod input_after_send_error;

@@ -1,6 +1,9 @@
 //! `AnyPort`: the open port or ports of a server endpoint, of any kind of address.
 
 use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 use deferred::{Deferred, gather_results};
 
@@ -11,7 +14,7 @@ use crate::listening::ListeningPort;
 /// The result of [`Listen::listen`](super::Listen::listen): one listening socket, or several that
 /// share a factory, or none, as for [`Stdio`](super::Stdio).
 ///
-/// Dropping it closes nothing; [`stop_listening`](Self::stop_listening) closes the sockets, and so
+/// Cheap to clone. Dropping it closes nothing; [`stop_listening`](Self::stop_listening) closes the sockets, and so
 /// does stopping or dropping the reactor.
 ///
 /// # Examples
@@ -28,8 +31,9 @@ use crate::listening::ListeningPort;
 /// assert!(!port.is_listening());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[derive(Clone)]
 pub struct AnyPort {
-    ports: Vec<Box<dyn Port>>,
+    ports: Rc<[Box<dyn Port>]>,
 }
 
 /// A [`ListeningPort`] of any address type, as a trait object.
@@ -39,6 +43,7 @@ trait Port {
     fn start(&self) -> Result<(), ListenError>;
     fn is_listening(&self) -> bool;
     fn set_paused(&self, is_paused: bool);
+    fn try_clone_socket(&self) -> io::Result<OwnedFd>;
 }
 
 impl<A> Port for ListeningPort<A>
@@ -68,12 +73,18 @@ where
             self.resume_accepting();
         }
     }
+
+    fn try_clone_socket(&self) -> io::Result<OwnedFd> {
+        self.try_clone_socket()
+    }
 }
 
 impl AnyPort {
     /// For an endpoint without a listening socket: its one connection exists already.
     pub(super) fn none() -> Self {
-        Self { ports: Vec::new() }
+        Self {
+            ports: Rc::default(),
+        }
     }
 
     pub(super) fn of<A>(ports: Vec<ListeningPort<A>>) -> Self
@@ -137,16 +148,31 @@ impl AnyPort {
     /// Accepts no connections until [`resume_accepting`](Self::resume_accepting): see
     /// [`ListeningPort::pause_accepting`].
     pub fn pause_accepting(&self) {
-        for port in &self.ports {
+        for port in &*self.ports {
             port.set_paused(true);
         }
     }
 
     /// Undoes [`pause_accepting`](Self::pause_accepting).
     pub fn resume_accepting(&self) {
-        for port in &self.ports {
+        for port in &*self.ports {
             port.set_paused(false);
         }
+    }
+}
+
+impl AnyPort {
+    /// A second descriptor of each socket that is listened on, in the order of
+    /// [`addresses`](Self::addresses): as [`ListeningPort::try_clone_socket`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`ListeningPort::try_clone_socket`], for one of them.
+    pub fn try_clone_sockets(&self) -> io::Result<Vec<OwnedFd>> {
+        self.ports
+            .iter()
+            .map(|port| port.try_clone_socket())
+            .collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! `Acceptor`: the listener of a port: TCP, UNIX or memory.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
 use deferred::{Deferred, fail};
@@ -64,6 +64,19 @@ impl Acceptor {
                 listener.set_interest(interest);
                 Ok(())
             }
+        }
+    }
+
+    /// A second descriptor of its socket.
+    pub(super) fn try_clone_socket(&self) -> io::Result<OwnedFd> {
+        match self {
+            Self::Tcp { listener, .. } | Self::Unix(listener) => {
+                listener.as_fd().try_clone_to_owned()
+            }
+            Self::Memory(_) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "a port of a test reactor has no socket",
+            )),
         }
     }
 

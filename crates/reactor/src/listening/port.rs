@@ -1,10 +1,10 @@
 //! `ListeningPort`: a factory and a listener, which can be closed and opened again.
 
-use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::panics::contain;
 use crate::poll::{Interest, Ready};
 use crate::registry::EventSource;
 use crate::report::{Of, report};
-use crate::sys::socket;
+use crate::sys::{SocketFile, socket};
 
 /// How many connections are accepted before others have their turn.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -32,7 +32,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// What was opened to listen, registered for the source that is inserted next.
 pub(crate) struct Opened<A> {
     /// Dropped when the port is closed, before its socket is.
-    pub(crate) cleanup: Option<Box<dyn Any>>,
+    pub(crate) cleanup: Option<SocketFile>,
     pub(crate) acceptor: Acceptor,
     pub(crate) address: A,
 }
@@ -78,16 +78,18 @@ where
         weak
     };
     Ok(ListeningPort {
-        core: Rc::downgrade(core),
-        address: RefCell::new(address),
-        port: weak,
-        stopped: RefCell::default(),
+        shared: Rc::new(Shared {
+            core: Rc::downgrade(core),
+            address: RefCell::new(address),
+            port: weak,
+            stopped: RefCell::default(),
+        }),
     })
 }
 
 /// A port that is listened on, at an address of type `A`.
 ///
-/// Dropping this does not close it; [`stop_listening`](Self::stop_listening)
+/// Cheap to clone. Dropping this does not close it; [`stop_listening`](Self::stop_listening)
 /// does, and stopping or dropping the reactor.
 ///
 /// # Examples
@@ -103,6 +105,11 @@ where
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ListeningPort<A = SocketAddr> {
+    shared: Rc<Shared<A>>,
+}
+
+/// What the clones of a handle share.
+struct Shared<A> {
     core: Weak<Core>,
     address: RefCell<A>,
     port: Weak<dyn Control<A>>,
@@ -114,11 +121,11 @@ impl<A: Clone> ListeningPort<A> {
     /// The address that is listened on, with the port the system chose if it was
     /// asked to.
     pub fn address(&self) -> A {
-        self.address.borrow().clone()
+        self.shared.address.borrow().clone()
     }
 
     fn port(&self) -> Option<Rc<dyn Control<A>>> {
-        self.port.upgrade()
+        self.shared.port.upgrade()
     }
 
     /// Closes the port; the connections that came through it stay. The Deferred
@@ -129,7 +136,7 @@ impl<A: Clone> ListeningPort<A> {
             return succeed(());
         };
         let stopped = port.stop();
-        self.stopped.replace(Some(port));
+        self.shared.stopped.replace(Some(port));
         Deferred::from(stopped)
     }
 
@@ -175,8 +182,8 @@ impl<A: Clone> ListeningPort<A> {
         match start() {
             Ok(address) => {
                 // The loop keeps it from now on.
-                self.stopped.take();
-                self.address.replace(address);
+                self.shared.stopped.take();
+                self.shared.address.replace(address);
                 Ok(())
             }
             Err(error) => Err(ListenError::new(self.address(), error)),
@@ -185,7 +192,7 @@ impl<A: Clone> ListeningPort<A> {
 
     /// Why there is no port any more that could be opened again.
     fn why_closed(&self) -> io::Error {
-        match self.core.upgrade() {
+        match self.shared.core.upgrade() {
             Some(core) if !core.is_gone() => {
                 io::Error::other("the port was closed when the reactor was stopped")
             }
@@ -231,13 +238,69 @@ impl<A: Clone> ListeningPort<A> {
     }
 }
 
+impl<A: Clone> ListeningPort<A> {
+    /// A second descriptor of the socket that is listened on, to hand over to another reactor, thread
+    /// or process, which [adopts](crate::ReactorHandle::adopt_listener) it.
+    ///
+    /// Both accept from the same queue, so that no client is refused while one takes over from the
+    /// other: the new one adopts the socket, then the old one calls
+    /// [`stop_listening`](Self::stop_listening), and its connections go on. The file of a UNIX
+    /// socket is left to the new one: this port no longer removes it.
+    ///
+    /// # Errors
+    ///
+    /// The port is closed, or is one of a [test reactor](crate::testing), which has no sockets, or
+    /// the process has no descriptor left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// use reactor::Reactor;
+    ///
+    /// let (old, new) = (Reactor::new()?, Reactor::new()?);
+    /// let port = old.listen_tcp("127.0.0.1:0", || Quiet)?;
+    /// let successor = new.adopt_listener(port.try_clone_socket()?, || Quiet)?;
+    /// assert_eq!(successor.address(), port.address());
+    /// port.stop_listening().ignore();
+    /// assert!(successor.is_listening());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "try_clone")]
+    #[doc(alias = "into_std")]
+    #[doc(alias = "fileno")]
+    pub fn try_clone_socket(&self) -> io::Result<OwnedFd> {
+        match self.port() {
+            Some(port) => port.clone_socket(),
+            None => Err(closed()),
+        }
+    }
+}
+
+fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the port is closed")
+}
+
+impl<A> Clone for ListeningPort<A> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Rc::clone(&self.shared),
+        }
+    }
+}
+
 impl<A: fmt::Debug> fmt::Debug for ListeningPort<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ListeningPort")
-            .field("address", &self.address.borrow())
+            .field("address", &self.shared.address.borrow())
             .field(
                 "is_listening",
-                &self.port.upgrade().is_some_and(|port| port.is_open()),
+                &self
+                    .shared
+                    .port
+                    .upgrade()
+                    .is_some_and(|port| port.is_open()),
             )
             .finish_non_exhaustive()
     }
@@ -249,6 +312,7 @@ trait Control<A> {
     fn start(self: Rc<Self>) -> io::Result<A>;
     fn is_open(&self) -> bool;
     fn set_paused(&self, is_paused: bool);
+    fn clone_socket(&self) -> io::Result<OwnedFd>;
 }
 
 struct Port<A, S> {
@@ -271,7 +335,7 @@ struct Port<A, S> {
 
 struct Open {
     // Goes first: see `SocketFile`.
-    _cleanup: Option<Box<dyn Any>>,
+    file: Option<SocketFile>,
     acceptor: Acceptor,
 }
 
@@ -280,7 +344,7 @@ impl<A: Clone + 'static, S: Serve> Port<A, S> {
     fn begin(self: &Rc<Self>, core: &Core, opened: Opened<A>) {
         let key = opened.acceptor.key();
         self.open.replace(Some(Open {
-            _cleanup: opened.cleanup,
+            file: opened.cleanup,
             acceptor: opened.acceptor,
         }));
         // Replaces the `Placeholder` that has kept the key while `start_factory` ran.
@@ -454,6 +518,16 @@ impl<A: Clone + 'static, S: Serve> Control<A> for Port<A, S> {
 
     fn is_open(&self) -> bool {
         self.open.borrow().is_some()
+    }
+
+    fn clone_socket(&self) -> io::Result<OwnedFd> {
+        let mut open = self.open.borrow_mut();
+        let open = open.as_mut().ok_or_else(closed)?;
+        let socket = open.acceptor.try_clone_socket()?;
+        if let Some(file) = open.file.take() {
+            file.leave();
+        }
+        Ok(socket)
     }
 
     fn set_paused(&self, is_paused: bool) {

@@ -146,6 +146,11 @@ impl SocketFile {
         }
         Ok((bound, file))
     }
+
+    /// Leaves the file where it is: its socket was handed over.
+    pub(crate) fn leave(mut self) {
+        self.made = Err(io::ErrorKind::Other.into());
+    }
 }
 
 impl Drop for SocketFile {

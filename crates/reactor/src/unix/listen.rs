@@ -1,6 +1,5 @@
 //! UNIX socket listener: `listen_unix` and its options.
 
-use std::any::Any;
 use std::io;
 use std::rc::Rc;
 
@@ -201,6 +200,6 @@ fn open(core: &Core, options: &UnixListenOptions) -> io::Result<Opened<UnixAddre
     Ok(Opened {
         acceptor: Acceptor::Unix(core.register(socket.into(), Interest::READABLE)?),
         address,
-        cleanup: file.map(|file| Box::new(file) as Box<dyn Any>),
+        cleanup: file,
     })
 }
