@@ -58,6 +58,7 @@ mod relisten_and_reconnect;
 mod resolving;
 mod resource_limits;
 mod shared_descriptors;
+mod shutdown_flush;
 mod signals;
 mod socket_options;
 mod spawn;

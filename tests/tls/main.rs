@@ -14,3 +14,4 @@ mod records;
 mod reloading;
 mod sessions;
 mod starttls;
+mod stopping;

@@ -73,14 +73,14 @@ impl ReactorHandle {
     ///
     /// That is the event [`SystemEvent::Shutdown`](crate::SystemEvent::Shutdown).
     /// Its triggers of the first phase are called, and the loop goes on until
-    /// their Deferreds have fired. Then connections are lost with
-    /// [`ConnectionClosed::ReactorStopped`](crate::ConnectionClosed::ReactorStopped), ports
-    /// closed, the other triggers called, and [`run`](crate::Reactor::run)
-    /// returns. Delayed calls stay, and the reactor may be run again.
+    /// their Deferreds have fired. Then ports are closed, and connections end with
+    /// [`ConnectionClosed::ReactorStopped`](crate::ConnectionClosed::ReactorStopped), the other
+    /// triggers are called, and [`run`](crate::Reactor::run) returns. Delayed calls stay, and
+    /// the reactor may be run again.
     ///
-    /// Connections that are closing, and have something left to send, may do so first: for 10
-    /// seconds altogether, unless [`set_shutdown_timeout`](Self::set_shutdown_timeout) says
-    /// otherwise.
+    /// What was written to a connection, or to the standard input of a child, is sent before that
+    /// ends: the shutdown waits for it for up to 10 seconds altogether, unless
+    /// [`set_shutdown_timeout`](Self::set_shutdown_timeout) says otherwise.
     ///
     /// # Errors
     ///
@@ -103,9 +103,9 @@ impl ReactorHandle {
         self.core().map_err(|_| NotRunning)?.stop()
     }
 
-    /// How long a [`stop`](Self::stop) waits for connections that are closing to send what is
-    /// left: 10 seconds, unless this is called. After that, they end with
-    /// [`ConnectionClosed::ReactorStopped`](crate::ConnectionClosed::ReactorStopped), too.
+    /// How long a [`stop`](Self::stop) waits for connections and children to take what was written
+    /// before: 10 seconds, unless this is called. What is left then is dropped. With no time at
+    /// all, only what the system takes at once is sent.
     ///
     /// The time is that of all of them together; what the triggers of the shutdown wait for
     /// comes on top.
@@ -121,7 +121,6 @@ impl ReactorHandle {
     ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
     ///     peer.set_reading(false);
     ///     connection.write(vec![0; 1_000_000]).unwrap();
-    ///     connection.lose_connection();
     ///     reactor.set_shutdown_timeout(Duration::from_secs(3));
     ///     reactor.stop().unwrap();
     ///     reactor.advance(Duration::from_secs(2));

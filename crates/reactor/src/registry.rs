@@ -24,9 +24,10 @@ pub(crate) trait EventSource {
         None
     }
 
-    /// Whether it is a connection that is closing, and something is still to be sent: when the
-    /// reactor stops, that is waited for.
-    fn is_closing(&self) -> bool {
+    /// The reactor stops: begins to close, and returns whether something is still to be sent. Then
+    /// the shutdown waits until the source says that it [is over](crate::core::Core::is_over);
+    /// otherwise it is [shut down](Self::shut_down) now.
+    fn begin_to_close(self: Rc<Self>) -> bool {
         false
     }
 

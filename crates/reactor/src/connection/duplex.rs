@@ -55,8 +55,9 @@ impl EventSource for Input {
         source.ready(Ready::READABLE);
     }
 
-    fn is_closing(&self) -> bool {
-        self.0.is_closing()
+    fn begin_to_close(self: Rc<Self>) -> bool {
+        let source: Rc<dyn EventSource> = Rc::<dyn Duplex>::clone(&self.0);
+        source.begin_to_close()
     }
 
     fn shut_down(self: Rc<Self>) {

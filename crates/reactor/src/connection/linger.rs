@@ -22,6 +22,9 @@ use crate::sys::stream::RECV_FLAGS;
 /// Time that the peer has to close its side.
 const TIME: Duration = Duration::from_secs(2);
 
+/// Number of reads of [`discard_arrived`]. The system's own buffers are seldom larger than these.
+const LAST_READS: usize = 64;
+
 /// Number of bytes that the peer may send in [`TIME`].
 pub(super) const BYTES: usize = 4 * 1024 * 1024;
 
@@ -101,6 +104,25 @@ impl EventSource for Linger {
     }
 
     fn shut_down(self: Rc<Self>) {
+        if let Some(registration) = &*self.registration.borrow() {
+            discard_arrived(&self.core, registration);
+        }
         self.close();
     }
+}
+
+/// Discards the input that has arrived, before a socket is closed without waiting for its peer:
+/// with input that was not read, the system would reset the connection and drop output that it
+/// has taken and not delivered yet.
+pub(super) fn discard_arrived(core: &Core, registration: &Registration) {
+    let mut buffer = core.buffers.take_read();
+    for _ in 0..LAST_READS {
+        match rustix::net::recv(registration, &mut *buffer, RECV_FLAGS) {
+            Ok((received, _)) if received > 0 => {}
+            Err(Errno::INTR) => {}
+            // The end, or nothing more now; or the connection is broken, and nothing arrives.
+            Ok(_) | Err(_) => break,
+        }
+    }
+    core.buffers.return_read(buffer);
 }

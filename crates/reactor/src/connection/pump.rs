@@ -161,12 +161,17 @@ impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
         if self.is_closed.replace(true) {
             return;
         }
+        // A stop of the reactor ends both for the same reason.
+        let because = match reason {
+            ConnectionClosed::ReactorStopped => ConnectionClosed::ReactorStopped,
+            _ => ConnectionClosed::Done,
+        };
         if let Some(source) = self.source.upgrade() {
-            source.transport.lose();
+            source.transport.lose_because(because.clone());
             source.touch();
         }
         if let Some(sink) = self.sink.upgrade() {
-            sink.transport.lose();
+            sink.transport.lose_because(because);
             sink.touch();
         }
         let _ = self.trigger.errback(reason.clone());

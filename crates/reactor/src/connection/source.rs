@@ -290,6 +290,21 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
+    /// Begins to close because the reactor stops, and sends what the system takes. Nothing happens
+    /// if the connection is closing already, or if nothing can be sent: while the filters that
+    /// it begins with are not open, and while one that was put in later is not and nothing
+    /// waits for it.
+    fn close_because_of_stop(&self) {
+        let flags = self.transport.flags.get();
+        let is_opening = flags.has_any(Flags::FILTER_OPENING) && self.transport.waiting() == 0;
+        if self.transport.is_open() && !flags.has_any(Flags::NOT_MADE) && !is_opening {
+            self.stop_push_producer();
+            self.transport
+                .lose_because(ConnectionClosed::ReactorStopped);
+            self.settle_now();
+        }
+    }
+
     /// Ends the connection: calls `connection_lost`, and drops what it has.
     #[inline(never)]
     fn finish(&self, reason: ConnectionClosed) {
@@ -303,7 +318,8 @@ impl<P: Protocol> ConnectionSource<P> {
             | ConnectionClosed::IdleTimeout { .. }
             | ConnectionClosed::Failed(_) => Close::InOrder,
             ConnectionClosed::Aborted | ConnectionClosed::Overflow { .. } => Close::Reset,
-            ConnectionClosed::Lost(_) | ConnectionClosed::ReactorStopped => Close::AtOnce,
+            ConnectionClosed::ReactorStopped => Close::AtOnce,
+            ConnectionClosed::Lost(_) => Close::Broken,
         };
         if self.transport.flags.has_any(Flags::FILTERED) {
             self.end_filters(&reason);
@@ -471,11 +487,14 @@ impl<P: Protocol> EventSource for ConnectionSource<P> {
         self.settle_now();
     }
 
-    fn is_closing(&self) -> bool {
+    fn begin_to_close(self: Rc<Self>) -> bool {
+        self.close_because_of_stop();
         self.transport.flags.has_any(Flags::CLOSE_AFTER_FLUSH) && self.transport.is_alive()
     }
 
     fn shut_down(self: Rc<Self>) {
+        // What the system takes at once is sent even if there is no time to wait.
+        self.close_because_of_stop();
         self.transport.abort(ConnectionClosed::ReactorStopped);
         self.settle_now();
     }

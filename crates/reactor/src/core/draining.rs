@@ -1,9 +1,9 @@
-//! Draining: at a stop, connections that are closing may send what is left, for a limited
-//! time.
+//! Draining: at a stop, connections and children may be sent what was written before, for a
+//! limited time.
 //!
-//! A connection that is closing has been promised that what was written before is sent, and
-//! its peer may be slow. So it does not end with the others: the shutdown waits
-//! until all of these are over, or the timeout is.
+//! A handler that has written something may rely on it that this is sent, and the peer may
+//! be slow. So a source that has something to send does not end with the others: it begins to
+//! close, and the shutdown waits until all of these are over, or the timeout is.
 
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -16,55 +16,72 @@ use crate::panics::contain;
 use crate::poll::Key;
 
 pub(super) struct Draining {
-    /// Keys of the connections that are still closing.
+    /// Keys of the sources that are still closing.
     left: HashSet<Key>,
     done: Trigger<()>,
     timeout: DelayedCall,
 }
 
 impl Core {
-    /// Shuts down all sources but the loop's own and the connections that are closing. The
-    /// Deferred fires when these have ended, too.
+    /// Closes all sources but the loop's own: at once those that have nothing to send. The Deferred
+    /// fires when the others have ended, too.
     pub(super) fn disconnect_all(self: &Rc<Self>) -> Deferred<()> {
-        let sources = self.registry.all_with_keys();
         let may_wait = !self.shutdown_timeout.get().is_zero();
-        let closing = sources
-            .iter()
-            .filter(|(_, source)| may_wait && source.is_closing());
-        let left: HashSet<Key> = closing.map(|(key, _)| *key).collect();
-        // Before the other sources are shut down: one of these may end a draining connection, which
-        // must be counted.
-        let drained = self.drain(&left);
-        for (key, source) in sources {
-            if !source.is_internal() && !left.contains(&key) {
+        let drained = self.begin_draining();
+        for (key, source) in self.registry.all_with_keys() {
+            if source.is_internal() {
+                continue;
+            }
+            let mut is_waited_for = false;
+            if may_wait {
+                let source = Rc::clone(&source);
+                contain("what begins to close", || {
+                    is_waited_for = source.begin_to_close();
+                });
+            }
+            if !is_waited_for {
                 contain("what was shut down", || source.shut_down());
+            } else if let Some(draining) = &mut *self.draining.borrow_mut() {
+                draining.left.insert(key);
             }
         }
+        if self.state.get() != Lifecycle::ShuttingDown {
+            // A handler has called `crash`, which has dropped the trigger of this.
+            return drained;
+        }
+        let is_drained = match &*self.draining.borrow() {
+            Some(draining) => draining.left.is_empty(),
+            None => true,
+        };
+        if is_drained {
+            drained.ignore();
+            self.forget_draining();
+            return succeed(());
+        }
+        self.state.set(Lifecycle::Draining);
         drained
     }
 
-    fn drain(self: &Rc<Self>, left: &HashSet<Key>) -> Deferred<()> {
-        let timeout = self.shutdown_timeout.get();
-        if left.is_empty() {
-            return succeed(());
-        }
+    /// Has `is_over` take note of sources that end.
+    fn begin_draining(self: &Rc<Self>) -> Deferred<()> {
         let core = Rc::downgrade(self);
-        let timeout = self.timers.call_later(timeout, move || {
-            if let Some(core) = core.upgrade() {
-                core.give_up_draining();
-            }
-        });
+        let timeout = self
+            .timers
+            .call_later(self.shutdown_timeout.get(), move || {
+                if let Some(core) = core.upgrade() {
+                    core.give_up_draining();
+                }
+            });
         let (done, drained) = Deferred::pair();
-        self.state.set(Lifecycle::Draining);
         self.draining.replace(Some(Draining {
-            left: left.clone(),
+            left: HashSet::new(),
             done,
             timeout,
         }));
         drained
     }
 
-    /// Notes that the connection under `key` has ended, which the shutdown may wait for.
+    /// Notes that the source under `key` has ended, which the shutdown may wait for.
     pub(crate) fn is_over(&self, key: Key) {
         if let Some(draining) = &mut *self.draining.borrow_mut()
             && draining.left.remove(&key)
@@ -75,12 +92,12 @@ impl Core {
         }
     }
 
-    /// Shuts down the connections that are still closing: the timeout is over.
     fn set_drained(&self) {
         self.state.set(Lifecycle::Drained);
         self.skips_wait.set(true);
     }
 
+    /// Shuts down the sources that are still closing: the timeout is over.
     fn give_up_draining(&self) {
         let left = match &*self.draining.borrow() {
             // Cloned: shutting a source down calls `is_over`, which borrows the set.

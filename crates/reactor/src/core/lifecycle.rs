@@ -10,7 +10,7 @@
 //!
 //! The loop turns in every state but `Idle`. While `ShuttingDown`, it turns for as
 //! long as a trigger's Deferred is waited for. Between the first triggers and the others,
-//! it is `Draining` as long as connections that are closing have something to send, then
+//! it is `Draining` as long as connections or children are sent what was written, then
 //! `Drained` to the end of the turn, and `ShuttingDown` again (`draining`).
 
 use std::rc::Rc;

@@ -55,7 +55,7 @@ use crate::registry::{EventSource, Placeholder, Registry};
 use crate::system_event::SystemEvents;
 use crate::tasks;
 
-/// Default of `set_shutdown_timeout`: how long a stop waits for connections that are closing.
+/// Default of `set_shutdown_timeout`: how long a stop waits for output to be taken.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What handles share with the loop, and keep when it is dropped.
@@ -81,7 +81,7 @@ pub(crate) struct Core {
     /// The time, read once per turn; cleared when user code has run.
     turn_now: Cell<Option<Duration>>,
     state: Cell<Lifecycle>,
-    /// Set while the shutdown waits for connections that are closing.
+    /// Set while the shutdown closes what is there, and waits for what has something to send.
     draining: RefCell<Option<Draining>>,
     /// How long the shutdown waits for them.
     pub(crate) shutdown_timeout: Cell<Duration>,

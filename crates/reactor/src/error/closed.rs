@@ -55,7 +55,8 @@ pub enum ConnectionClosed {
     },
     /// A handler of the protocol or its framing failed or panicked.
     Failed(Failure),
-    /// The reactor was stopped, or dropped.
+    /// The reactor was stopped, or dropped. What was written before a stop was sent, unless the
+    /// [shutdown timeout](crate::ReactorHandle::set_shutdown_timeout) was over first.
     ReactorStopped,
     /// Nothing was received or sent for the time set with
     /// [`Connection::set_idle_timeout`](crate::Connection::set_idle_timeout).

@@ -189,12 +189,17 @@ impl<P: ProcessProtocol> Exit<P> {
     pub(super) fn close(&self) {
         drop(self.core.registry.remove(self.key));
         drop(self.registration.take());
+        self.core.is_over(self.key);
     }
 }
 
 impl<P: ProcessProtocol> EventSource for Exit<P> {
     fn ready(self: Rc<Self>, _ready: Ready) {
         self.process.check_exit();
+    }
+
+    fn begin_to_close(self: Rc<Self>) -> bool {
+        self.process.begin_to_close()
     }
 
     fn shut_down(self: Rc<Self>) {

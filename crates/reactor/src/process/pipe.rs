@@ -248,6 +248,7 @@ impl<P: ProcessProtocol> Pipe<P> {
         };
         drop(self.core.registry.remove(self.key));
         drop(registration);
+        self.core.is_over(self.key);
         let waiters = self.out.borrow().waiters.take_all();
         self.process.fire_soon(
             waiters
@@ -288,6 +289,10 @@ impl<P: ProcessProtocol> EventSource for Pipe<P> {
             Direction::Write => self.out.borrow_mut().is_blocked = false,
         }
         self.process.settle_now();
+    }
+
+    fn begin_to_close(self: Rc<Self>) -> bool {
+        self.process.begin_to_close()
     }
 
     fn shut_down(self: Rc<Self>) {

@@ -40,8 +40,8 @@ impl ReactorHandle {
     /// The reactor reaps the child when it exits. If `SIGCHLD` is ignored, the system does, and
     /// the status is unknown
     /// ([`ProcessEnded::StatusUnknown`](crate::ProcessEnded::StatusUnknown)). If the reactor is stopped or
-    /// dropped first, the pipes are closed, and the child is not killed: a thread reaps it when it
-    /// exits.
+    /// dropped first, the pipes are closed, after what was written to them (see
+    /// [`stop`](ReactorHandle::stop)), and the child is not killed: a thread reaps it when it exits.
     ///
     /// # Errors
     ///
@@ -112,6 +112,8 @@ pub(crate) struct ProcessSource<P: ProcessProtocol> {
     /// Closed pipes of which the protocol has not heard yet.
     lost: RefCell<VecDeque<i32>>,
     exited: Cell<Exited>,
+    /// The reactor stops: the child is abandoned when what was written to it is taken.
+    is_stopping: Cell<bool>,
     is_abandoned: Cell<bool>,
     /// Triggers of `drained` that are due, with the number of the pipe if it was closed.
     due: RefCell<Vec<(Trigger<()>, Option<i32>)>>,
@@ -150,6 +152,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
             is_closing: Cell::new(false),
             lost: RefCell::default(),
             exited: Cell::new(Exited::No),
+            is_stopping: Cell::new(false),
             is_abandoned: Cell::new(false),
             due: RefCell::default(),
         });
@@ -339,9 +342,30 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         }
     }
 
+    /// The reactor stops: closes the pipes that are written to once all is written, and returns
+    /// whether something is not. Until then the child's output is read, since the child may
+    /// take nothing before its own output is taken.
+    pub(super) fn begin_to_close(&self) -> bool {
+        if !self.is_stopping.replace(true) {
+            self.settle_now();
+            for pipe in self.all_pipes() {
+                if pipe.has_unwritten() {
+                    pipe.close_in_order();
+                }
+            }
+        }
+        !self.is_abandoned.get() && self.has_unwritten()
+    }
+
+    fn has_unwritten(&self) -> bool {
+        self.all_pipes().iter().any(|pipe| pipe.has_unwritten())
+    }
+
     /// The reactor stops, or goes.
     pub(super) fn abandon(&self) {
         if !self.is_abandoned.replace(true) {
+            // What the child takes at once is written even if there is no time to wait.
+            self.flush();
             self.close_silently();
             self.settle_now();
         }
@@ -373,6 +397,10 @@ impl<P: ProcessProtocol> ProcessSource<P> {
             self.flush();
             self.report_events(protocol);
         });
+        if self.is_stopping.get() && !self.has_unwritten() {
+            self.is_abandoned.set(true);
+            self.close_silently();
+        }
         match self.exited.get() {
             // Over when both are known, in any order: pipes may outlive the child (a grandchild has
             // them), and the child its pipes.

@@ -14,10 +14,12 @@ use crate::panics::contain;
 /// How a socket is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::connection) enum Close {
-    /// What was sent is to arrive.
+    /// What was sent is to arrive: this side waits for the peer (`linger`).
     InOrder,
-    /// There is nothing to wait for.
+    /// What was sent is to arrive, but there is no time to wait for the peer.
     AtOnce,
+    /// The connection is broken: nothing that was sent arrives any more.
+    Broken,
     /// What was sent is to be forgotten.
     Reset,
 }
@@ -202,17 +204,22 @@ impl Transport {
         let Some(stream) = stream else {
             return;
         };
-        let lingers = how == Close::InOrder && !self.has_read_eof() && !self.core.is_gone();
+        let is_in_order = matches!(how, Close::InOrder | Close::AtOnce) && !self.has_read_eof();
+        let lingers = is_in_order && how == Close::InOrder && !self.core.is_gone();
         let stream = match stream {
             RawStream::Socket(registration) | RawStream::Unix(registration) if lingers => {
                 return Linger::start(&self.core, registration);
             }
             stream => stream,
         };
-        if let RawStream::Memory(socket) = &stream
-            && lingers
-        {
-            socket.linger(linger::BYTES);
+        if is_in_order {
+            match &stream {
+                RawStream::Socket(registration) | RawStream::Unix(registration) => {
+                    linger::discard_arrived(&self.core, registration);
+                }
+                RawStream::Memory(socket) => socket.linger(linger::BYTES),
+                RawStream::Pipes(_) => {}
+            }
         }
         if how == Close::Reset {
             stream.reset();
