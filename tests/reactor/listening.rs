@@ -1,10 +1,16 @@
 //! Ports: opening, refusing, closing.
 
+use std::cell::Cell;
 use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
-use reactor::{Address, Factory};
+use deferred::Deferred;
+use reactor::{Address, Factory, Listen, ReactorHandle, ResolveError};
 
-use crate::support::{Log, Peer, RawRecorder, reactor, serve, turn_until};
+use crate::support::{
+    Log, Peer, Quiet, RawRecorder, reactor, result_of, serve, turn_a_few_times, turn_until,
+};
 
 #[test]
 fn an_echo_comes_back_with_the_right_addresses() {
@@ -72,13 +78,84 @@ fn an_address_that_makes_no_sense_is_an_error_that_says_what_is_expected() {
 }
 
 #[test]
-fn a_name_can_be_listened_on() {
+fn localhost_is_listened_on_without_a_look_up() {
+    let (reactor, asked) = (reactor(), Log::default());
+    let note = asked.clone();
+    reactor.set_resolver(move |_: &ReactorHandle, host: &str, _port: u16| {
+        note.note(host);
+        deferred::fail(ResolveError::new(host, None))
+    });
+    for name in ["localhost:0", "LOCALHOST:0"] {
+        let recorder = RawRecorder::new(&Log::default());
+        let port = reactor
+            .listen_tcp(name, move || recorder.clone())
+            .expect("it is an address by definition");
+        assert_eq!(port.address().ip(), Ipv4Addr::LOCALHOST);
+        let port = reactor.listen_udp(name, Quiet).expect("it is an address");
+        assert_eq!(port.address().ip(), Ipv4Addr::LOCALHOST);
+    }
+    assert_eq!(asked.len(), 0);
+}
+
+#[test]
+fn a_name_is_never_looked_up_in_the_thread_of_the_loop() {
     let reactor = reactor();
+    // The name of this computer, which the system knows.
+    let uname = std::process::Command::new("uname").arg("-n").output();
+    let name = String::from_utf8(uname.expect("it runs").stdout).expect("text");
+    for name in [name.trim(), "example.org"] {
+        let recorder = RawRecorder::new(&Log::default());
+        let refused = [
+            reactor
+                .listen_tcp((name, 0), move || recorder.clone())
+                .err(),
+            reactor.listen_udp((name, 0), Quiet).err(),
+        ];
+        for (error, instead) in refused.into_iter().zip([".listen(", ".resolve("]) {
+            let error = error.expect("a look-up takes its time");
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.to_string().contains(instead), "{error}");
+        }
+    }
+    // An endpoint asks the resolver, which need not answer now.
+    let (trigger, addresses) = Deferred::pair();
+    let answers = Cell::new(Some(addresses));
+    reactor.set_resolver(move |_: &ReactorHandle, _: &str, _: u16| {
+        answers.take().expect("it is asked once")
+    });
     let recorder = RawRecorder::new(&Log::default());
-    let port = reactor
-        .listen_tcp("localhost:0", move || recorder.clone())
-        .expect("everybody has a localhost");
-    assert!(port.address().ip().is_loopback());
+    let listening = ("example.org", 0_u16).listen(&reactor, move || recorder.clone());
+    turn_a_few_times(&reactor);
+    trigger
+        .callback(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))])
+        .expect("it waits");
+    assert!(
+        result_of(&reactor, listening)
+            .expect("it listens")
+            .is_listening()
+    );
+}
+
+/// Only the resolver's own threads may call `getaddrinfo`.
+#[test]
+fn no_other_module_looks_names_up() {
+    fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else {
+                let text = std::fs::read_to_string(&path).expect("a source");
+                if text.contains("to_socket_addrs") || text.contains("getaddrinfo(") {
+                    found.push(path);
+                }
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/reactor/src");
+    let mut found = Vec::new();
+    sources(&root, &mut found);
+    assert_eq!(found, [root.join("resolver/system.rs")]);
 }
 
 #[test]
@@ -178,7 +255,7 @@ fn many_connections_at_once_are_all_taken() {
 
 /// A factory that listens itself when it is started.
 struct Starter {
-    reactor: reactor::ReactorHandle,
+    reactor: ReactorHandle,
     log: Log,
 }
 

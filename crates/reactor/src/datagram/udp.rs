@@ -74,7 +74,7 @@ impl UdpOptions {
     }
 
     fn open(&self) -> io::Result<OwnedFd> {
-        let address = self.address.address()?;
+        let address = self.address.address(BY_NAME)?;
         let socket = Socket::new(
             Domain::for_address(address),
             Type::DGRAM,
@@ -102,7 +102,7 @@ impl UdpOptions {
 
     /// The same in the network of a test.
     fn open_in(&self, network: &Network, key: Key) -> io::Result<memory::DatagramSocket> {
-        let address = self.address.address()?;
+        let address = self.address.address(BY_NAME)?;
         let socket = network
             .datagrams()
             .open(address, Some(key), self.listen_multiple)
@@ -114,6 +114,9 @@ impl UdpOptions {
     }
 }
 
+/// The error for a name that would have to be looked up.
+const BY_NAME: &str = "a name has to be looked up: `reactor.resolve(name, port)` gives addresses";
+
 impl<A: Into<HostPort>> From<A> for UdpOptions {
     fn from(address: A) -> Self {
         Self::new(address)
@@ -124,13 +127,14 @@ impl ReactorHandle {
     /// Listens on `address`, and gives `protocol` the datagrams that come in. Port 0 lets
     /// the system choose one.
     ///
-    /// A host name is looked up before this returns, and its first address is used. The look-up
-    /// blocks a running loop: to avoid that, pass an address that [`resolve`](Self::resolve) has
-    /// found. A port with an IPv6 address receives no IPv4 datagrams.
+    /// The only name that this takes is `localhost`, which is `127.0.0.1`. For another one, call
+    /// [`resolve`](Self::resolve), which does not block the loop, and listen on an address that it
+    /// gives. A port with an IPv6 address receives no IPv4 datagrams.
     ///
     /// # Errors
     ///
-    /// The address is malformed, unavailable or in use; or the failure of `start_protocol`.
+    /// The address is malformed, unavailable or in use, or is a name; or the failure of
+    /// `start_protocol`.
     ///
     /// # Examples
     ///

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// What to connect to or listen on, as it was given: an address, or a name, and
 /// a port.
@@ -37,14 +37,16 @@ impl HostPort {
         &self.given
     }
 
-    /// The address to listen on. A name is looked up on the spot, which may block.
-    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+    /// The address to listen on, if no look-up is needed: the loop's thread must not wait for one.
+    /// `localhost` is the loopback address by definition (RFC 6761). For any other name, the
+    /// error says `instead` of what.
+    pub(crate) fn address(&self, instead: &'static str) -> io::Result<SocketAddr> {
         match &self.parsed {
             Parsed::Address(address) => Ok(*address),
-            Parsed::Name(host, port) => (host.as_str(), *port)
-                .to_socket_addrs()?
-                .next()
-                .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")),
+            Parsed::Name(host, port) if host.eq_ignore_ascii_case("localhost") => {
+                Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, *port)))
+            }
+            Parsed::Name(..) => Err(io::Error::new(io::ErrorKind::InvalidInput, instead)),
             Parsed::Invalid => Err(Self::invalid()),
         }
     }

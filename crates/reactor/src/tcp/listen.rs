@@ -15,19 +15,23 @@ use crate::listening::{self, Acceptor, ListeningPort, Opened, Serve};
 use crate::poll::Interest;
 use crate::sys::socket::{self, Listening};
 
+/// The error for a name that would have to be looked up.
+const BY_NAME: &str = "a name has to be looked up, which an endpoint does: \
+    `\"name:80\".listen(&reactor, factory)`, with `use reactor::Listen`";
+
 impl ReactorHandle {
     /// Listens on `address`, and makes a connection with a protocol of `factory`
     /// for each peer that connects. Port 0 lets the system choose one.
     ///
-    /// A name is looked up on the spot, which blocks the loop; its first
-    /// address is used. That is meant for the start of a program: a loop that runs
-    /// already is held up by it, and had better be given an address, which
-    /// [`resolve`](Self::resolve) finds without waiting. An address of version 6 does not take connections of
-    /// version 4, unless [`TcpListenOptions`] say so.
+    /// The only name that this takes is `localhost`, which is `127.0.0.1`: another one has to be
+    /// looked up, which takes its time. An [endpoint](crate::endpoint::Listen) does that without
+    /// blocking the loop: `"example.org:80".listen(&reactor, factory)` gives a Deferred, and
+    /// listens on all addresses of the name. An address of version 6 does not take connections
+    /// of version 4, unless [`TcpListenOptions`] say so.
     ///
     /// # Errors
     ///
-    /// The address cannot be understood or used, or is in use.
+    /// The address cannot be understood or used, is in use, or is a name.
     ///
     /// # Examples
     ///
@@ -63,7 +67,7 @@ impl ReactorHandle {
         let address = options.address();
         let listen = || {
             let core = self.core().map_err(io::Error::other)?;
-            listen_at(&core, address.address()?, options.how(), factory)
+            listen_at(&core, address.address(BY_NAME)?, options.how(), factory)
         };
         listen().map_err(|error| ListenError::new(address, error))
     }
