@@ -137,6 +137,51 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "const MAX_OUTPUT: usize = ",
     ),
     (
+        "the body of a request",
+        "reactor-web/src/app/limits.rs",
+        "            body: ",
+    ),
+    (
+        "the head of a request",
+        "reactor-web/src/app/limits.rs",
+        "            head: ",
+    ),
+    (
+        "headers of a request",
+        "reactor-web/src/app/limits.rs",
+        "            headers: ",
+    ),
+    (
+        "a head from its",
+        "reactor-web/src/app/limits.rs",
+        "            head_timeout: ",
+    ),
+    (
+        "a body of which",
+        "reactor-web/src/app/limits.rs",
+        "            body_timeout: ",
+    ),
+    (
+        "an answer of which",
+        "reactor-web/src/app/limits.rs",
+        "            write_timeout: ",
+    ),
+    (
+        "requests that run",
+        "reactor-web/src/app/limits.rs",
+        "            shutdown_timeout: ",
+    ),
+    (
+        "unread input, and",
+        "reactor-web/src/io/input.rs",
+        "const CAPACITY: usize = ",
+    ),
+    (
+        "unread input, and",
+        "reactor-web/src/io/write.rs",
+        "const HIGH_WATER: usize = ",
+    ),
+    (
         "threads for jobs",
         "reactor/src/threads/pool.rs",
         "const MAX_THREADS: usize = ",

@@ -3,6 +3,7 @@
 
 mod errors;
 mod handlers;
+mod http2;
 mod io;
 mod limits;
 mod protocol;

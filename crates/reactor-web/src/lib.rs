@@ -108,8 +108,8 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `tls`, on by default | HTTPS |
-//! | `http2` | HTTP/2 |
+//! | `tls`, on by default | [`Request::is_secure`] knows the connections of `reactor-tls`, behind whose endpoints a [`Site`] serves HTTPS |
+//! | `http2` | HTTP/2 on the same port as HTTP/1.1, by ALPN (`alpn(["h2", "http/1.1"])` of `reactor-tls`) or prior knowledge |
 //! | `json` | JSON in requests and answers |
 #![doc(test(attr(deny(warnings), allow(dead_code))))]
 
@@ -142,3 +142,8 @@ pub use self::rt::{LoopExecutor, LoopTimer};
 pub use self::serve::{run, serve};
 pub use self::site::Site;
 pub use {bytes, cookie, deferred, http, hyper, multer, reactor};
+
+/// The chapter of the guide, whose programs are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/22-web.md")]
+struct Guide;

@@ -46,14 +46,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        let minute = Duration::from_secs(60);
         Self {
             body: 2 * 1024 * 1024,
             head: 64 * 1024,
             headers: 100,
-            head_timeout: minute,
-            body_timeout: minute,
-            write_timeout: minute,
+            head_timeout: Duration::from_secs(60),
+            body_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
             shutdown_timeout: Duration::from_secs(30),
             half_close: false,
         }

@@ -23,13 +23,28 @@ impl Io {
         cx: &mut Context<'_>,
         f: impl FnOnce(&[u8]) -> R,
     ) -> Poll<io::Result<R>> {
+        self.poll_fill_to(1, cx, f)
+    }
+
+    /// As [`poll_fill`](Self::poll_fill), until `count` bytes are there, or the end of the input.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn poll_fill_to<R>(
+        &mut self,
+        count: usize,
+        cx: &mut Context<'_>,
+        f: impl FnOnce(&[u8]) -> R,
+    ) -> Poll<io::Result<R>> {
         loop {
             {
                 let input = self.shared.input.borrow();
+                let unread = input.unread();
                 match &input.end {
-                    _ if !input.unread().is_empty() => return Poll::Ready(Ok(f(input.unread()))),
+                    _ if unread.len() >= count => return Poll::Ready(Ok(f(unread))),
                     Some(End::Finished | End::Lost(ConnectionClosed::Done)) => {
-                        return Poll::Ready(Ok(f(&[])));
+                        return Poll::Ready(Ok(f(unread)));
                     }
                     Some(End::Lost(_)) => return Poll::Ready(Err(input.write_error())),
                     None => {}

@@ -23,6 +23,7 @@ pub(crate) struct ConnectionInfo {
     peer: Address,
     host: Address,
     is_secure: bool,
+    is_http2: Cell<bool>,
     body_limit: u64,
     /// The number of the next exchange.
     next: Cell<u64>,
@@ -49,6 +50,7 @@ impl ConnectionInfo {
             peer: io.peer().clone(),
             host: io.host().clone(),
             is_secure,
+            is_http2: Cell::new(false),
             body_limit,
             next: Cell::new(0),
             in_flight: Cell::new(0),
@@ -87,9 +89,15 @@ impl ConnectionInfo {
         (self.in_flight.get() == 0).then(|| self.idle_since.get())
     }
 
-    /// Whether a part of the head of the next request has come.
+    /// Notes that this is HTTP/2, where input is not part of a head as a rule.
+    #[cfg(feature = "http2")]
+    pub(crate) fn set_http2(&self) {
+        self.is_http2.set(true);
+    }
+
+    /// Whether a part of the head of the next request has come, in HTTP/1.
     pub(crate) fn has_partial_head(&self) -> bool {
-        self.monitor.received() > self.received_by_then.get()
+        !self.is_http2.get() && self.monitor.received() > self.received_by_then.get()
     }
 
     /// Number of requests that were begun.

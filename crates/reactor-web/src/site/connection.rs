@@ -7,6 +7,8 @@ use std::task::{Context, Poll, ready};
 
 use deferred::Result;
 use hyper::server::conn::http1;
+#[cfg(feature = "http2")]
+use hyper::server::conn::http2;
 
 use super::Shared;
 use super::service::AppService;
@@ -14,11 +16,17 @@ use super::watchdog::Watchdog;
 use crate::app::Limits;
 use crate::io::Io;
 use crate::request::{ConnectionInfo, SharedConnection};
+#[cfg(feature = "http2")]
+use crate::rt::LoopExecutor;
+
+/// What a client sends first if it speaks HTTP/2 (RFC 9113, §3.4).
+#[cfg(feature = "http2")]
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Serves what comes on `io`.
 pub(super) fn serve(shared: &Rc<Shared>, io: Io) {
     let reactor = io.reactor().clone();
-    let connection = ConnectionInfo::new(&io, false, shared.limits.body);
+    let connection = ConnectionInfo::new(&io, is_secure(&io), shared.limits.body);
     let key = shared.add(Rc::clone(&connection));
     let watchdog = Watchdog::start(&connection, shared.limits);
     let site = Rc::clone(shared);
@@ -29,13 +37,64 @@ pub(super) fn serve(shared: &Rc<Shared>, io: Io) {
         })
         .log_error()
         .ignore();
-    let driver = Http1 {
-        hyper: builder(&shared.limits).serve_connection(io, AppService::new(shared, &connection)),
+    let driver = Driver {
+        version: Version::begin(io, shared, &connection),
         connection,
         shared: Rc::clone(shared),
         is_told: false,
     };
     reactor.spawn(driver).log_error().ignore();
+}
+
+#[cfg(feature = "tls")]
+fn is_secure(io: &Io) -> bool {
+    let info = io.connection().filter_info::<reactor_tls::TlsInfo>();
+    info.is_some()
+}
+
+#[cfg(not(feature = "tls"))]
+fn is_secure(_: &Io) -> bool {
+    false
+}
+
+/// The version of HTTP on a connection.
+enum Version {
+    /// Not known yet. A client that has agreed on `h2` by ALPN sends the preface, too, so that
+    /// decides for all.
+    #[cfg(feature = "http2")]
+    Unknown(Option<Io>),
+    /// Boxed, as the next, so that a connection whose version is not known yet stays small.
+    One(Box<http1::Connection<Io, AppService>>),
+    #[cfg(feature = "http2")]
+    Two(Box<http2::Connection<Io, AppService, LoopExecutor>>),
+}
+
+impl Version {
+    #[cfg(feature = "http2")]
+    fn begin(io: Io, _: &Rc<Shared>, _: &SharedConnection) -> Self {
+        Self::Unknown(Some(io))
+    }
+
+    #[cfg(not(feature = "http2"))]
+    fn begin(io: Io, shared: &Rc<Shared>, connection: &SharedConnection) -> Self {
+        Self::one(io, shared, connection)
+    }
+
+    fn one(io: Io, shared: &Rc<Shared>, connection: &SharedConnection) -> Self {
+        let service = AppService::new(shared, connection);
+        Self::One(Box::new(
+            builder(&shared.limits).serve_connection(io, service),
+        ))
+    }
+
+    #[cfg(feature = "http2")]
+    fn two(io: Io, shared: &Rc<Shared>, connection: &SharedConnection) -> Self {
+        let mut builder = http2::Builder::new(LoopExecutor::new(io.reactor()));
+        builder.max_header_list_size(u32::try_from(shared.limits.head).unwrap_or(u32::MAX));
+        connection.set_http2();
+        let service = AppService::new(shared, connection);
+        Self::Two(Box::new(builder.serve_connection(io, service)))
+    }
 }
 
 fn builder(limits: &Limits) -> http1::Builder {
@@ -52,16 +111,46 @@ fn builder(limits: &Limits) -> http1::Builder {
     builder
 }
 
-/// HTTP/1 on one connection, until it is over.
-struct Http1 {
-    hyper: http1::Connection<Io, AppService>,
+/// A connection, until it is over.
+struct Driver {
+    version: Version,
     connection: SharedConnection,
     shared: Rc<Shared>,
-    /// Whether hyper was told to end after the request that runs.
+    /// Whether hyper was told to end after the requests that run.
     is_told: bool,
 }
 
-impl Future for Http1 {
+impl Driver {
+    /// Finds out the version, by the first bytes.
+    #[cfg(feature = "http2")]
+    fn poll_version(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        let Version::Unknown(unknown) = &mut self.version else {
+            return Poll::Ready(Ok(()));
+        };
+        let Some(io) = unknown else {
+            return Poll::Ready(Ok(()));
+        };
+        let mut seen = 1;
+        let is_two = loop {
+            let looked = io.poll_fill_to(seen, cx, |first| {
+                let count = first.len().min(PREFACE.len());
+                (count, first[..count] == PREFACE[..count])
+            });
+            match ready!(looked)? {
+                // So far, it is the beginning of the preface.
+                (count, true) if count >= seen && count < PREFACE.len() => seen = count + 1,
+                (count, is_same) => break is_same && count == PREFACE.len(),
+            }
+        };
+        if let Some(io) = unknown.take() {
+            let begin = if is_two { Version::two } else { Version::one };
+            self.version = begin(io, &self.shared, &self.connection);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Future for Driver {
     type Output = Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
@@ -70,15 +159,34 @@ impl Future for Http1 {
         if this.connection.is_over() {
             return Poll::Ready(Ok(()));
         }
-        if this.shared.is_finishing.get() && !this.is_told {
-            this.is_told = true;
-            if this.connection.requests() == 0 && !this.connection.has_partial_head() {
-                // hyper would wait for a first request.
-                return Poll::Ready(Ok(()));
-            }
-            Pin::new(&mut this.hyper).graceful_shutdown();
+        let is_finishing = this.shared.is_finishing.get();
+        if is_finishing && this.connection.requests() == 0 && !this.connection.has_partial_head() {
+            // hyper would wait for a first request.
+            return Poll::Ready(Ok(()));
         }
-        let ended = ready!(this.hyper.poll_without_shutdown(cx));
+        #[cfg(feature = "http2")]
+        if ready!(this.poll_version(cx)).is_err() {
+            // The connection was lost, which is no failure of this program.
+            return Poll::Ready(Ok(()));
+        }
+        let tells = is_finishing && !std::mem::replace(&mut this.is_told, is_finishing);
+        let ended = match &mut this.version {
+            #[cfg(feature = "http2")]
+            Version::Unknown(_) => return Poll::Ready(Ok(())),
+            Version::One(hyper) => {
+                if tells {
+                    Pin::new(&mut **hyper).graceful_shutdown();
+                }
+                ready!(hyper.poll_without_shutdown(cx))
+            }
+            #[cfg(feature = "http2")]
+            Version::Two(hyper) => {
+                if tells {
+                    Pin::new(&mut **hyper).graceful_shutdown();
+                }
+                ready!(Pin::new(&mut **hyper).poll(cx))
+            }
+        };
         if let Err(error) = ended {
             let peer = this.connection.peer();
             tracing::debug!(target: "reactor_web", %peer, %error, "a connection has ended");

@@ -20,6 +20,9 @@ use crate::request::SharedConnection;
 
 /// An app that is ready to be served: a [`Factory`], for whatever listens.
 ///
+/// Behind an endpoint of `reactor-tls`, it serves HTTPS. With the feature `http2`, it serves
+/// HTTP/1.1 and HTTP/2 on one port: the client's first bytes decide.
+///
 /// When the reactor is stopped, the requests that run are answered first: see
 /// [`finish`](Self::finish), which the site calls by itself.
 ///
