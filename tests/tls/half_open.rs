@@ -93,7 +93,8 @@ fn a_server_may_stop_at_each_byte() {
         let mut driver = FilterDriver::new(server.filter()).unwrap();
         driver.receive(peer.received()).unwrap();
         let answer = driver.sent();
-        if until == answer.len() {
+        // Its length varies by a byte or two, with that of the signature.
+        if until >= answer.len() {
             break;
         }
         peer.send(&answer[..until]);
