@@ -41,11 +41,6 @@ const RECURSIVE: &[Circle] = &[
         "a failure may have failures inside, and shows them",
     ),
     (
-        "deferred",
-        &["time/timer_queue/queue.rs", "time/timer_queue/wakeup.rs"],
-        "a queue of timers calls its wakeup, which runs the queue",
-    ),
-    (
         "reactor",
         &["endpoint/parse/arguments.rs", "endpoint/parse/parser.rs"],
         "the arguments of a description know the parser, for the endpoints within it",
@@ -98,34 +93,6 @@ const RECURSIVE: &[Circle] = &[
             "descriptor/watched.rs",
         ],
         "the callback of a watched descriptor gets a reference to it",
-    ),
-    (
-        "reactor",
-        &[
-            "filter/engine.rs",
-            "filter/link.rs",
-            "filter/mod.rs",
-            "filter/pair.rs",
-        ],
-        "a filter is driven by an engine over a link, of which a pair has two",
-    ),
-    (
-        "reactor",
-        &[
-            "filter/proxy_protocol/header.rs",
-            "filter/proxy_protocol/text.rs",
-        ],
-        "a header has two forms of text and bytes",
-    ),
-    (
-        "reactor",
-        &[
-            "memory/listener.rs",
-            "memory/mod.rs",
-            "memory/pipe.rs",
-            "memory/socket.rs",
-        ],
-        "both ends of a socket in memory know each other, and the listener makes them",
     ),
     (
         "reactor",

@@ -10,27 +10,15 @@ use std::time::Duration;
 
 use deferred::{Failure, Result};
 
-use super::link::{FilterWaker, Link, LinkState};
-use super::pair::Between;
-use super::{Filter, InfoRequest, Pair};
+use super::api::Filter;
+use super::environment::{Environment, Sides};
+use super::info::InfoRequest;
+use super::link::{Link, LinkState};
+use super::pair::{Between, Pair};
 use crate::address::Address;
 
 /// While a filter has left this many bytes of input unconsumed, the connection is not read from.
 const MAX_REST: usize = 64 * 1024;
-
-/// Values that a filter can query during a call, through its [`Link`].
-pub(crate) struct Environment<'a> {
-    /// Reads the clock: only when a filter asks for the time, which most calls do not.
-    pub(crate) now: &'a dyn Fn() -> Duration,
-    pub(crate) peer: &'a Address,
-    pub(crate) waker: &'a FilterWaker,
-}
-
-/// Buffers for the output of a filter: `up` to the protocol, `down` to the network.
-pub(crate) struct Sides<'a> {
-    pub(crate) up: &'a mut Vec<u8>,
-    pub(crate) down: &'a mut Vec<u8>,
-}
 
 pub(crate) struct Engine {
     filter: Box<dyn Filter>,

@@ -4,9 +4,10 @@ use std::fmt;
 
 use deferred::Result;
 
-use super::engine::Environment;
+use super::api::Filter;
+use super::environment::Environment;
+use super::info::InfoRequest;
 use super::link::{Link, LinkState};
-use super::{Filter, InfoRequest};
 
 /// From this many bytes on, a buffer between the two filters is full: `receive` or `send` then
 /// consumes nothing, and the bytes wait outside of the pair.

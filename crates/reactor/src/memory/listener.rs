@@ -4,7 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
-use super::{Member, Network, Socket};
+use super::members::{Member, Members};
+use super::socket::Socket;
 use crate::address::Address;
 use crate::readiness::{Interest, Key, Ready};
 
@@ -22,7 +23,7 @@ pub(super) struct Queue {
 }
 
 impl Listener {
-    pub(super) fn new(network: &Rc<Network>, address: Address, key: Key) -> Self {
+    pub(super) fn new(members: &Members, address: Address, key: Key) -> Self {
         let queue = Rc::new(Queue {
             key,
             interest: Cell::new(Interest::READABLE),
@@ -32,7 +33,7 @@ impl Listener {
             let weak: Weak<Queue> = Rc::downgrade(&queue);
             weak
         };
-        network.join(member);
+        members.join(member);
         Self { queue, address }
     }
 

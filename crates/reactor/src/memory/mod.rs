@@ -8,6 +8,7 @@
 mod datagrams;
 mod delivery;
 mod listener;
+mod members;
 mod pipe;
 mod socket;
 
@@ -21,50 +22,36 @@ pub(crate) use self::datagrams::{DatagramSocket, Datagrams, Received};
 pub use self::delivery::{Delivery, SentDatagram};
 pub(crate) use self::listener::Listener;
 use self::listener::Queue;
+use self::members::Members;
 pub(crate) use self::socket::Socket;
 use crate::address::Address;
-use crate::readiness::{Interest, Key, Ready};
+use crate::readiness::{Key, Ready};
 
 /// The first ephemeral port.
 const FIRST_FREE_PORT: u16 = 49152;
 
-/// How many unread bytes a direction of a connection holds.
-const CAPACITY: usize = 64 * 1024;
-
-/// Something on the network that a source of the loop is registered for.
-trait Member {
-    fn key(&self) -> Key;
-    /// `None` while nothing is to be told.
-    fn interest(&self) -> Option<Interest>;
-    /// What there is to be told, whatever the interest.
-    fn state(&self) -> Ready;
-}
-
 pub(crate) struct Network {
-    members: RefCell<Vec<Weak<dyn Member>>>,
+    members: Rc<Members>,
     listeners: RefCell<HashMap<Address, Weak<Queue>>>,
     /// Addresses that do not answer, not even to refuse.
     silent: RefCell<Vec<SocketAddr>>,
     next_port: Cell<u16>,
     datagrams: Rc<Datagrams>,
-    /// The most that one read gives.
-    largest_read: Cell<usize>,
 }
 
 impl Network {
     pub(crate) fn new() -> Rc<Self> {
         Rc::new(Self {
-            members: RefCell::default(),
+            members: Rc::default(),
             listeners: RefCell::default(),
             silent: RefCell::default(),
             next_port: Cell::new(FIRST_FREE_PORT),
             datagrams: Rc::default(),
-            largest_read: Cell::new(usize::MAX),
         })
     }
 
     pub(crate) fn set_largest_read(&self, bytes: usize) {
-        self.largest_read.set(bytes.max(1));
+        self.members.set_largest_read(bytes);
     }
 
     pub(crate) fn set_silent(&self, address: SocketAddr) {
@@ -77,35 +64,9 @@ impl Network {
         &self.datagrams
     }
 
-    fn largest_read(&self) -> usize {
-        self.largest_read.get()
-    }
-
-    fn join(&self, member: Weak<dyn Member>) {
-        self.members.borrow_mut().push(member);
-    }
-
-    /// Tells of those that have something to tell, in the order in which they came.
+    /// Tells of the members that have something to tell, in the order in which they came.
     pub(crate) fn collect_ready(&self, ready: &mut Vec<(Key, Ready)>) {
-        // In the order in which they joined, as `epoll` reports: so each run of a test has the same
-        // order. Members that were dropped leave the list here.
-        self.members.borrow_mut().retain(|member| {
-            let Some(member) = member.upgrade() else {
-                return false;
-            };
-            if let Some(interest) = member.interest() {
-                let state = member.state();
-                let told = Ready::new(
-                    state.is_readable() && interest.readable,
-                    state.is_writable() && interest.writable,
-                    state.is_hung_up(),
-                );
-                if told.is_readable() || told.is_writable() {
-                    ready.push((member.key(), told));
-                }
-            }
-            true
-        });
+        self.members.collect_ready(ready);
         self.datagrams.collect_ready(ready);
     }
 
@@ -133,7 +94,7 @@ impl Network {
         {
             return Err(io::ErrorKind::AddrInUse.into());
         }
-        let listener = Listener::new(self, address.clone(), key);
+        let listener = Listener::new(&self.members, address.clone(), key);
         listeners.insert(address, listener.queue());
         Ok(listener)
     }
@@ -159,10 +120,10 @@ impl Network {
         if let Address::Inet(inet) = address
             && self.silent.borrow().contains(inet)
         {
-            return Socket::without_answer(self, key, host, address.clone());
+            return Socket::without_answer(&self.members, key, host, address.clone());
         }
         let queue = self.listener_at(address);
-        let (near, far) = Socket::pair(self, host, address.clone());
+        let (near, far) = Socket::pair(&self.members, host, address.clone());
         near.set_key(key);
         match queue {
             Some(queue) => queue.push(far),
@@ -179,7 +140,7 @@ impl Network {
         let ends = [self.free_port(), self.free_port()]
             .map(|port| Address::Inet(SocketAddr::from((Ipv4Addr::LOCALHOST, port))));
         let [host, peer] = ends;
-        Socket::pair(self, host, peer)
+        Socket::pair(&self.members, host, peer)
     }
 
     fn listener_at(&self, address: &Address) -> Option<Rc<Queue>> {

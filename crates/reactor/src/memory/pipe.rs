@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use super::CAPACITY;
+/// How many unread bytes a direction of a connection holds.
+const CAPACITY: usize = 64 * 1024;
 
 #[derive(Default)]
 pub(super) struct Pipe {

@@ -5,8 +5,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
 
+use super::members::{Member, Members};
 use super::pipe::Pipe;
-use super::{Member, Network};
 use crate::address::Address;
 use crate::readiness::{Interest, Key, Ready};
 
@@ -16,7 +16,7 @@ pub(crate) struct Socket {
 }
 
 struct End {
-    network: Weak<Network>,
+    members: Weak<Members>,
     key: Cell<Key>,
     interest: Cell<Option<Interest>>,
     incoming: Rc<Pipe>,
@@ -30,14 +30,14 @@ struct End {
 
 impl Socket {
     fn new(
-        network: &Rc<Network>,
+        members: &Rc<Members>,
         pipes: (&Rc<Pipe>, &Rc<Pipe>),
         host: Address,
         peer: Address,
         is_connecting: bool,
     ) -> Self {
         let end = Rc::new(End {
-            network: Rc::downgrade(network),
+            members: Rc::downgrade(members),
             key: Cell::new(0),
             interest: Cell::new(None),
             incoming: Rc::clone(pipes.0),
@@ -48,30 +48,30 @@ impl Socket {
             is_connecting,
         });
         let member: Weak<dyn Member> = {
-            // Weak, so that a dropped socket leaves the network by itself.
+            // Weak, so that a dropped socket leaves the members by itself.
             let weak: Weak<End> = Rc::downgrade(&end);
             weak
         };
-        network.join(member);
+        members.join(member);
         Self { end }
     }
 
-    pub(super) fn pair(network: &Rc<Network>, host: Address, peer: Address) -> (Self, Self) {
+    pub(super) fn pair(members: &Rc<Members>, host: Address, peer: Address) -> (Self, Self) {
         let (there, back) = (Rc::new(Pipe::default()), Rc::new(Pipe::default()));
-        let near = Self::new(network, (&back, &there), host.clone(), peer.clone(), false);
-        let far = Self::new(network, (&there, &back), peer, host, false);
+        let near = Self::new(members, (&back, &there), host.clone(), peer.clone(), false);
+        let far = Self::new(members, (&there, &back), peer, host, false);
         (near, far)
     }
 
     /// One that connects for ever.
     pub(super) fn without_answer(
-        network: &Rc<Network>,
+        members: &Rc<Members>,
         key: Key,
         host: Address,
         peer: Address,
     ) -> Self {
         let pipes = (&Rc::new(Pipe::default()), &Rc::new(Pipe::default()));
-        let socket = Self::new(network, pipes, host, peer, true);
+        let socket = Self::new(members, pipes, host, peer, true);
         socket.set_key(key);
         socket
     }
@@ -118,7 +118,7 @@ impl Socket {
     ) -> io::Result<Option<usize>> {
         let largest = self
             .end
-            .network
+            .members
             .upgrade()
             .map_or(usize::MAX, |n| n.largest_read());
         let length = buffer.len().min(largest);

@@ -196,7 +196,10 @@ impl TimerQueue {
     #[doc(alias = "waker")]
     #[doc(alias = "setTimeout")]
     pub fn on_wakeup(&self, hook: impl Fn(Wakeup) + 'static) {
-        self.queue.set_hook(Rc::new(hook));
+        self.queue
+            .set_hook(Rc::new(move |queue: &Rc<Queue>, due, number| {
+                hook(Wakeup::new(queue, due, number));
+            }));
     }
 
     /// Cancels all calls, dropping their closures.

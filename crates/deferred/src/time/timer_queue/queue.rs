@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use super::call::Call;
 use super::slab::{Key, Status};
-use super::wakeup::Wakeup;
 use super::wheel::Wheel;
 use crate::chain::run_all_pending;
 use crate::failure::Failure;
@@ -40,7 +39,8 @@ pub(super) struct Queue {
     hook: RefCell<Option<Hook>>,
 }
 
-type Hook = Rc<dyn Fn(Wakeup)>;
+/// Gets the queue, the time at which to run it, and the number of the wakeup.
+type Hook = Rc<dyn Fn(&Rc<Queue>, Duration, u64)>;
 
 impl Queue {
     /// A queue with one handle.
@@ -224,8 +224,8 @@ impl Queue {
         // 0 means that there is no hook.
         // Set before the hook is called: a call that the hook schedules sees the pending wakeup.
         self.wakeup_due.set(due.max(1));
-        let wakeup = Wakeup::new(self, from_nanos(due), number);
-        if let Err(panicked) = Failure::catch(|| hook(wakeup)) {
+        let due = from_nanos(due);
+        if let Err(panicked) = Failure::catch(|| hook(self, due, number)) {
             log_panic("the hook of a timer queue", &panicked);
             // The loop may have missed it: the next insertion requests it again.
             self.take_wakeup(number);

@@ -5,7 +5,9 @@
 //! header. Behind such a filter, [`peer`](crate::Context::peer) and the log have the address of
 //! the client; [`filter_info`](crate::Context::filter_info) returns the whole [`ProxyHeader`].
 
+mod binary;
 mod header;
+mod parse;
 mod text;
 
 pub use self::header::{ProxyHeader, ProxyVersion};
@@ -141,7 +143,7 @@ impl Filter for ProxyFilter {
             link.deliver(input);
             return Ok(input.len());
         }
-        match header::parse(input) {
+        match parse::parse(input) {
             Parsed::Header(header, length) => {
                 if let Some(source) = &header.source {
                     link.set_peer(source.clone());
