@@ -170,3 +170,29 @@ impl Slab {
         self.first_free = key;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_used_again_when_timer_and_handles_are_gone() {
+        let mut slab = Slab::default();
+        let (first, second) = (slab.add(1, 1), slab.add(2, 2));
+        // Both are in the wheel: handles alone free nothing.
+        slab.get_mut(first).set_index(0);
+        slab.get_mut(second).set_index(1);
+        slab.drop_handle(first);
+        assert_eq!(slab.get(first).status(), Status::Active);
+        slab.take_called(first);
+        assert_eq!(slab.add(3, 3), first);
+
+        slab.add_handle(second);
+        slab.take_cancelled(second);
+        assert_eq!(slab.get(second).status(), Status::Cancelled);
+        slab.drop_handle(second);
+        assert_eq!(slab.add(4, 4), 2, "one handle is left");
+        slab.drop_handle(second);
+        assert_eq!(slab.add(5, 5), second);
+    }
+}

@@ -244,3 +244,152 @@ impl Wheel {
         self.heap.due_times().chain(in_buckets).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TICK: u64 = 1 << TICK_BITS;
+
+    /// The span of a bucket of `level`.
+    fn span(level: usize) -> u64 {
+        TICK << (level as u32 * BUCKET_BITS)
+    }
+
+    fn take(wheel: &mut Wheel) -> Option<(u64, u64)> {
+        let first = wheel.first()?;
+        let key = wheel.take_first().expect("it was just seen");
+        wheel.slab.take_called(key);
+        wheel.slab.drop_handle(key);
+        Some(first)
+    }
+
+    fn take_all(wheel: &mut Wheel) -> Vec<(u64, u64)> {
+        std::iter::from_fn(|| take(wheel)).collect()
+    }
+
+    #[test]
+    fn each_due_time_has_the_bucket_of_its_level() {
+        assert_eq!(bucket_index(TICK - 1, 0), None, "this tick: the heap");
+        assert_eq!(bucket_index(5, 9), None, "before it, too");
+        for level in 0..LEVELS {
+            let first = bucket_index(span(level), 0);
+            assert_eq!(first, Some(level * BUCKETS + 1), "level {level}");
+            let last = bucket_index(span(level) * BUCKETS as u64 - 1, 0);
+            assert_eq!(last, Some(level * BUCKETS + BUCKETS - 1), "level {level}");
+        }
+        assert_eq!(bucket_index(span(LEVELS), 0), Some(FAR));
+        assert_eq!(bucket_index(u64::MAX, 0), Some(FAR));
+    }
+
+    #[test]
+    fn timers_cascade_from_each_level_in_order() {
+        let mut wheel = Wheel::default();
+        let mut expected = Vec::new();
+        for level in (0..=LEVELS).rev() {
+            // Around each boundary, and twice at the same time.
+            for (sequence, due) in [span(level) + 1, span(level), span(level) - 1, span(level)]
+                .into_iter()
+                .enumerate()
+            {
+                let sequence = (level * 4 + sequence) as u64;
+                wheel.insert(due, sequence);
+                expected.push((due, sequence));
+            }
+        }
+        expected.sort_unstable();
+        assert_eq!(take_all(&mut wheel), expected);
+        assert_eq!(wheel.next_look(), None);
+    }
+
+    #[test]
+    fn a_look_does_not_advance_beyond_its_time() {
+        let mut wheel = Wheel::default();
+        wheel.insert(span(2), 0);
+        assert_eq!(wheel.first_until(span(1)), None);
+        assert_eq!(wheel.tick, span(1) >> TICK_BITS);
+        // So a timer before that one still has a bucket, and comes first.
+        wheel.insert(span(1) + TICK, 1);
+        assert!(wheel.heap.is_empty());
+        assert_eq!(take(&mut wheel), Some((span(1) + TICK, 1)));
+        assert_eq!(take(&mut wheel), Some((span(2), 0)));
+    }
+
+    #[test]
+    fn a_bucket_whose_first_timer_was_removed_gives_the_next_one() {
+        let mut wheel = Wheel::default();
+        let removed = wheel.insert(span(3), 0);
+        wheel.insert(span(3) + span(1), 1);
+        wheel.remove(removed);
+        assert_eq!(wheel.next_look(), Some(span(3)), "a lower bound");
+        assert_eq!(wheel.first(), Some((span(3) + span(1), 1)));
+        assert_eq!(wheel.any().map(|key| wheel.slab.get(key).sequence), Some(1));
+    }
+
+    #[test]
+    fn a_removed_timer_leaves_the_others_where_they_are_found() {
+        let mut wheel = Wheel::default();
+        // All in one bucket, or all in the heap.
+        for base in [span(1), 0] {
+            let keys: Vec<_> = (0..9)
+                .map(|sequence| wheel.insert(base, sequence))
+                .collect();
+            for &index in &[0, 8, 4, 7] {
+                wheel.remove(keys[index]);
+                wheel.slab.take_cancelled(keys[index]);
+            }
+            let left = [1, 2, 3, 5, 6].map(|sequence| (base, sequence));
+            assert_eq!(wheel.due_times(), [base; 5]);
+            if base == 0 {
+                assert_eq!(take_all(&mut wheel), left);
+            } else {
+                for index in [1, 2, 3, 5, 6] {
+                    wheel.remove(keys[index]);
+                }
+                assert_eq!(wheel.occupied, [0; LEVELS]);
+            }
+        }
+    }
+
+    /// Against a sorted list: insertions, removals and looks in an arbitrary order.
+    #[test]
+    fn any_order_of_insertions_and_removals_gives_the_order_of_a_list() {
+        let mut random = 0x9E37_79B9_7F4A_7C15_u64;
+        let mut next = move || {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random
+        };
+        let mut wheel = Wheel::default();
+        let (mut list, mut now) = (Vec::new(), 0_u64);
+        for sequence in 0..20_000 {
+            match next() % 8 {
+                0..4 => {
+                    // Of all levels, and beyond them.
+                    let due = now.saturating_add(next() >> (next() % 64));
+                    list.push((due, sequence, wheel.insert(due, sequence)));
+                }
+                4 if !list.is_empty() => {
+                    let (_, _, key) = list.swap_remove(next() as usize % list.len());
+                    wheel.remove(key);
+                    wheel.slab.take_cancelled(key);
+                    wheel.slab.drop_handle(key);
+                }
+                5 => {
+                    let until = now.saturating_add(next() >> (next() % 64));
+                    let first = wheel.first_until(until);
+                    let least = list.iter().map(|&(due, sequence, _)| (due, sequence)).min();
+                    let is_due = |&(due, _): &(u64, u64)| due <= until;
+                    assert_eq!(first.filter(is_due), least.filter(is_due));
+                }
+                _ => {
+                    let least = list.iter().map(|&(due, sequence, _)| (due, sequence)).min();
+                    assert_eq!(take(&mut wheel), least);
+                    list.retain(|&(due, sequence, _)| Some((due, sequence)) != least);
+                    now = least.map_or(now, |(due, _)| due.min(u64::MAX >> 1));
+                }
+            }
+        }
+    }
+}
