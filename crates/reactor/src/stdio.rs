@@ -12,8 +12,9 @@ use crate::core::Core;
 use crate::error::AdoptError;
 use crate::filter::Filter;
 use crate::handle::ReactorHandle;
-use crate::io::{Direction, Pipes, RawStream, RegisteredFd, SharedFd};
+use crate::io::{Pipes, RawStream, RegisteredFd};
 use crate::poll::Interest;
+use crate::sys::shared_fd::{Direction, SharedFd};
 
 impl ReactorHandle {
     /// Makes a connection of standard input and output: what is typed comes in, what
@@ -137,7 +138,8 @@ fn of_pipes(core: &Core, input: OwnedFd, output: OwnedFd) -> io::Result<NewConne
 
 /// Registers a descriptor, with a source that is to be replaced.
 fn register(core: &Core, shared: SharedFd, interest: Interest) -> io::Result<RegisteredFd> {
-    let registered = shared.register(|descriptor| core.register(descriptor, interest))?;
+    let register = |descriptor| core.register(descriptor, interest);
+    let registered = RegisteredFd::new(shared, register)?;
     core.reserve_key();
     Ok(registered)
 }

@@ -1,9 +1,9 @@
-//! Multicast interfaces, and how each system selects one for an IPv4 group.
+//! Multicast interfaces: by address or by index.
 
 use std::io;
 use std::net::Ipv4Addr;
 
-use socket2::SockRef;
+use crate::sys::multicast::Selector;
 
 /// An interface of this host, through which a group is joined or sent to.
 ///
@@ -51,80 +51,11 @@ pub(super) fn index_v6(interface: MulticastInterface) -> io::Result<u32> {
     }
 }
 
-pub(super) use by_system::{join_v4, leave_v4};
-
-/// Systems whose `IP_ADD_MEMBERSHIP` takes an interface index as well as an address.
-#[cfg(not(any(
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "illumos",
-    target_os = "solaris"
-)))]
-mod by_system {
-    use socket2::InterfaceIndexOrAddress;
-
-    use super::{Ipv4Addr, MulticastInterface, SockRef, io};
-
-    pub(in crate::datagram) fn join_v4(
-        socket: &SockRef<'_>,
-        group: Ipv4Addr,
-        interface: MulticastInterface,
-    ) -> io::Result<()> {
-        socket.join_multicast_v4_n(&group, &selector(interface))
-    }
-
-    pub(in crate::datagram) fn leave_v4(
-        socket: &SockRef<'_>,
-        group: Ipv4Addr,
-        interface: MulticastInterface,
-    ) -> io::Result<()> {
-        socket.leave_multicast_v4_n(&group, &selector(interface))
-    }
-
-    fn selector(interface: MulticastInterface) -> InterfaceIndexOrAddress {
-        match interface {
-            MulticastInterface::Any => InterfaceIndexOrAddress::Address(Ipv4Addr::UNSPECIFIED),
-            MulticastInterface::Address(address) => InterfaceIndexOrAddress::Address(address),
-            MulticastInterface::Index(index) => InterfaceIndexOrAddress::Index(index),
-        }
-    }
-}
-
-/// Systems whose `IP_ADD_MEMBERSHIP` takes an address only.
-#[cfg(any(
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "illumos",
-    target_os = "solaris"
-))]
-mod by_system {
-    use super::{Ipv4Addr, MulticastInterface, SockRef, io};
-
-    pub(in crate::datagram) fn join_v4(
-        socket: &SockRef<'_>,
-        group: Ipv4Addr,
-        interface: MulticastInterface,
-    ) -> io::Result<()> {
-        socket.join_multicast_v4(&group, &address(interface)?)
-    }
-
-    pub(in crate::datagram) fn leave_v4(
-        socket: &SockRef<'_>,
-        group: Ipv4Addr,
-        interface: MulticastInterface,
-    ) -> io::Result<()> {
-        socket.leave_multicast_v4(&group, &address(interface)?)
-    }
-
-    fn address(interface: MulticastInterface) -> io::Result<Ipv4Addr> {
-        match interface {
-            MulticastInterface::Any => Ok(Ipv4Addr::UNSPECIFIED),
-            MulticastInterface::Address(address) => Ok(address),
-            MulticastInterface::Index(_) => Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "this system selects the interface of an IPv4 group by its address, \
-                 not by its index: use MulticastInterface::Address",
-            )),
-        }
+/// How the system selects the interface of an IPv4 group.
+pub(super) fn selector_v4(interface: MulticastInterface) -> Selector {
+    match interface {
+        MulticastInterface::Any => Selector::Address(Ipv4Addr::UNSPECIFIED),
+        MulticastInterface::Address(address) => Selector::Address(address),
+        MulticastInterface::Index(index) => Selector::Index(index),
     }
 }

@@ -8,6 +8,7 @@ use socket2::SockRef;
 use super::interface::{self, MulticastInterface};
 use super::port::DatagramPort;
 use super::protocol::DatagramProtocol;
+use crate::sys::multicast;
 
 /// The largest TTL: it is one byte of a packet.
 const MOST_HOPS: u32 = 255;
@@ -87,7 +88,9 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     /// ```
     pub fn join_group(&self, group: IpAddr, interface: MulticastInterface) -> io::Result<()> {
         self.with_group(group, |socket, group| match group {
-            IpAddr::V4(group) => interface::join_v4(socket, group, interface),
+            IpAddr::V4(group) => {
+                multicast::join_v4(socket, group, interface::selector_v4(interface))
+            }
             IpAddr::V6(group) => socket.join_multicast_v6(&group, interface::index_v6(interface)?),
         })
     }
@@ -99,7 +102,9 @@ impl<P: DatagramProtocol<Address = SocketAddr>> DatagramPort<P> {
     /// As there; or it was not joined.
     pub fn leave_group(&self, group: IpAddr, interface: MulticastInterface) -> io::Result<()> {
         self.with_group(group, |socket, group| match group {
-            IpAddr::V4(group) => interface::leave_v4(socket, group, interface),
+            IpAddr::V4(group) => {
+                multicast::leave_v4(socket, group, interface::selector_v4(interface))
+            }
             IpAddr::V6(group) => socket.leave_multicast_v6(&group, interface::index_v6(interface)?),
         })
     }

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use socket2::SockRef;
 
 pub(crate) use self::pipes::Pipes;
-pub(crate) use self::shared::{Direction, RegisteredFd, SharedFd};
+pub(crate) use self::shared::RegisteredFd;
 use crate::address::Address;
 use crate::credentials::PeerCredentials;
 use crate::memory;

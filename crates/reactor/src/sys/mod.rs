@@ -12,25 +12,28 @@
 //! | `rights` | `receive`, `send`, `MOST` | descriptors beside the bytes; may fail with `Unsupported` |
 //! | `inherited` | `duplicate` | a descriptor known by its number, as a supervisor passes it |
 //! | `peer_credentials` | `of` | user, group and process of a UNIX peer; absent outside Linux |
+//! | `shared_fd` | `SharedFd::{new, into_parts}`, `Access::{read, write}` | descriptors that other processes may share, such as standard output, used without waiting and left as they are |
+//! | `multicast` | `join_v4`, `leave_v4`, `Selector` | membership in groups |
 //! | `socket_file` | `SocketFile::bind` | the file and the lock of a UNIX socket's name |
 //! | `child` | `watch`, `wait_for_exit`, `signal`, `signal_by_descriptor` | how the exit of a child is seen |
 //! | `pty` | `Pty::open`, `lead_session`, `set_size`, `end_of_file` | a terminal for a child; may fail with `Unsupported` |
 //!
-//! Three more seams are beside what they belong to, since they register descriptors:
+//! Two more seams are beside what they belong to, since they register descriptors:
 //!
 //! - `poll`: `Poll::{wait, register, ends_by, end_at, waker}`. `poll/portable.rs` needs only
 //!   `polling` in level mode, which exists on Windows, too; `epoll`, `own` and `timer` are
 //!   the faster way of Linux (`eventfd`, `timerfd`, one `epoll_wait` a turn).
-//! - `io/shared.rs`: standard input and output, which other processes may share.
 //! - `signals`: SIGINT and SIGTERM as events of the loop.
 
 pub(crate) mod child;
 mod fork;
 mod inherited;
+pub(crate) mod multicast;
 #[cfg(target_os = "linux")]
 pub(crate) mod peer_credentials;
 pub(crate) mod pty;
 pub(crate) mod rights;
+pub(crate) mod shared_fd;
 pub(crate) mod socket;
 mod socket_file;
 pub(crate) mod stream;

@@ -1,0 +1,84 @@
+//! Membership in IPv4 groups, whose interface each system selects in its own way.
+
+use std::io;
+use std::net::Ipv4Addr;
+
+use socket2::SockRef;
+
+/// What an interface is selected by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Selector {
+    /// Its address; the unspecified one leaves the choice to the system.
+    Address(Ipv4Addr),
+    Index(u32),
+}
+
+/// Has `socket` join `group`.
+pub(crate) fn join_v4(socket: &SockRef<'_>, group: Ipv4Addr, by: Selector) -> io::Result<()> {
+    by_system::join(socket, group, by)
+}
+
+/// Has `socket` leave `group`.
+pub(crate) fn leave_v4(socket: &SockRef<'_>, group: Ipv4Addr, by: Selector) -> io::Result<()> {
+    by_system::leave(socket, group, by)
+}
+
+/// Systems whose `IP_ADD_MEMBERSHIP` takes an interface index as well as an address.
+#[cfg(not(any(
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "illumos",
+    target_os = "solaris"
+)))]
+mod by_system {
+    use socket2::InterfaceIndexOrAddress;
+
+    use super::{Ipv4Addr, Selector, SockRef, io};
+
+    pub(super) fn join(socket: &SockRef<'_>, group: Ipv4Addr, by: Selector) -> io::Result<()> {
+        socket.join_multicast_v4_n(&group, &selector(by))
+    }
+
+    pub(super) fn leave(socket: &SockRef<'_>, group: Ipv4Addr, by: Selector) -> io::Result<()> {
+        socket.leave_multicast_v4_n(&group, &selector(by))
+    }
+
+    fn selector(by: Selector) -> InterfaceIndexOrAddress {
+        match by {
+            Selector::Address(address) => InterfaceIndexOrAddress::Address(address),
+            Selector::Index(index) => InterfaceIndexOrAddress::Index(index),
+        }
+    }
+}
+
+/// Systems whose `IP_ADD_MEMBERSHIP` takes an address only.
+#[cfg(any(
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "illumos",
+    target_os = "solaris"
+))]
+mod by_system {
+    use super::{Ipv4Addr, Selector, SockRef, io};
+
+    pub(super) fn join(socket: &SockRef<'_>, group: Ipv4Addr, by: Selector) -> io::Result<()> {
+        socket.join_multicast_v4(&group, &address(by)?)
+    }
+
+    pub(super) fn leave(socket: &SockRef<'_>, group: Ipv4Addr, by: Selector) -> io::Result<()> {
+        socket.leave_multicast_v4(&group, &address(by)?)
+    }
+
+    fn address(by: Selector) -> io::Result<Ipv4Addr> {
+        match by {
+            Selector::Address(address) => Ok(address),
+            Selector::Index(index) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!(
+                    "this system selects the interface of an IPv4 group by its address, \
+                     not by its index ({index}): use MulticastInterface::Address"
+                ),
+            )),
+        }
+    }
+}
