@@ -13,6 +13,7 @@ mod directory;
 mod echo;
 mod forwarding;
 mod framed_rpc;
+mod joined;
 mod line_chat;
 mod poetry;
 mod program;
