@@ -39,6 +39,12 @@ struct TestingWithoutSockets;
 #[doc = include_str!("../../../docs/guide/20-filters.md")]
 struct Filters;
 
+#[doc = include_str!("../../../docs/guide/23-endpoints.md")]
+struct Endpoints;
+
+#[doc = include_str!("../../../docs/guide/24-services.md")]
+struct Services;
+
 #[doc = include_str!("../../../docs/recipes.md")]
 struct Recipes;
 
