@@ -94,7 +94,11 @@ pub(crate) type Dial = Box<dyn Fn() -> Deferred<Connected>>;
 ///
 /// Clones stand for the same client. Dropping them ends nothing: an attempt and a
 /// connection keep the client, so the factory hears how they end, and may connect again.
-/// For a single connection, [`connect_tcp`](crate::ReactorHandle::connect_tcp) is simpler.
+/// For a single connection, [`connect_tcp`](crate::ReactorHandle::connect_tcp) is simpler; for one
+/// that is to be there always, [`ClientService`](crate::ClientService), which takes any endpoint and
+/// has delays between its attempts. A `Connector` has no policy: it connects only when it is
+/// told to, and leaves each decision to its factory, as clients do that come from Twisted's
+/// `ClientFactory`.
 ///
 /// # Examples
 ///
