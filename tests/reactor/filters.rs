@@ -739,3 +739,37 @@ fn a_rate_holds_on_a_connection() {
     assert_eq!(received.get(), 2_000_000);
     assert!(connection.is_gone());
 }
+
+#[test]
+fn real_unix_sockets_and_pipes_have_filters_and_a_stop_sends_what_they_hold() {
+    use std::os::unix::net::UnixStream;
+
+    for over_pipes in [false, true] {
+        let (reactor, log) = (reactor(), Log::default());
+        let recorder = RawRecorder::new(&log).on_made(|cx| {
+            cx.insert_filter(Shift::new(1)).detach();
+            Ok(())
+        });
+        // What the peer writes to, and what it reads from.
+        let (mut to, mut from): (Box<dyn Write>, Box<dyn Read>) = if over_pipes {
+            let (input, to) = std::io::pipe().expect("a pipe");
+            let (from, output) = std::io::pipe().expect("a pipe");
+            let connection = reactor.adopt_pipes(input, output, recorder);
+            connection.expect("two pipes");
+            (Box::new(to), Box::new(from))
+        } else {
+            let (near, far) = UnixStream::pair().expect("a pair");
+            reactor.adopt_stream(near, recorder).expect("a socket");
+            (Box::new(far.try_clone().expect("a clone")), Box::new(far))
+        };
+        to.write_all(&[GREETING]).expect("it fits");
+        to.write_all(&shifted(b"question")).expect("it fits");
+        turn_until(&reactor, || log.has("received question"));
+        reactor.stop().expect("it runs");
+        while reactor.turn(None).expect("it turns") != reactor::Turn::Stopped {}
+        assert!(log.has("lost: reactor stopped"), "{:?}", log.events());
+        let mut all = Vec::new();
+        from.read_to_end(&mut all).expect("an end");
+        assert_eq!(all.first(), Some(&GREETING));
+    }
+}
