@@ -287,7 +287,7 @@ fn without_parameters(text: &str) -> String {
 /// What sets a limit is a public item.
 #[test]
 fn what_sets_a_limit_exists() {
-    let listings = ["reactor.txt", "reactor-tls.txt"].map(|name| {
+    let listings = ["reactor.txt", "reactor-tls.txt", "reactor-web.txt"].map(|name| {
         let listing = fs::read_to_string(root().join("tests/api").join(name));
         without_parameters(&listing.expect("it is there"))
     });
