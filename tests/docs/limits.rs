@@ -103,7 +103,7 @@ const SOURCES: &[(&str, &str, &str)] = &[
     ),
     (
         "its length in version 2",
-        "reactor/src/filter/proxy_protocol/header.rs",
+        "reactor/src/filter/proxy_protocol/binary.rs",
         "const MAX_LENGTH: usize = ",
     ),
     (
