@@ -53,7 +53,7 @@ impl<T> Undelivered<T> {
 }
 
 impl<T> Undelivered<Result<T>> {
-    /// The same for a value, when that is what was to be delivered.
+    /// Takes the value out of the result, which must be `Ok`.
     pub(crate) fn into_value(self) -> Undelivered<T> {
         match self.value {
             Ok(value) => Undelivered { value },
@@ -61,7 +61,7 @@ impl<T> Undelivered<Result<T>> {
         }
     }
 
-    /// The same for a failure.
+    /// Takes the failure out of the result, which must be `Err`.
     pub(crate) fn into_failure(self) -> Undelivered<Failure> {
         match self.value {
             Ok(_) => unreachable!("what was refused is what was given"),
@@ -232,7 +232,7 @@ impl Panicked {
         Self { message }
     }
 
-    /// What the panic said.
+    /// The message of the panic.
     pub fn message(&self) -> &str {
         &self.message
     }

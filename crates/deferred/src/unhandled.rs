@@ -1,8 +1,7 @@
 //! Unhandled failures: their reports, and hooks that receive them.
 //!
 //! A failure is reported when it reaches the end of a chain whose Deferred was dropped, or when
-//! a Deferred is dropped that has failed. The report goes to one of these, the first that is
-//! there:
+//! the Deferred that holds it is dropped. The report goes to the first of these that exists:
 //!
 //! 1. the innermost hook of this thread ([`with_hook`]);
 //! 2. [`capture_unhandled_anywhere`](crate::assertions::capture_unhandled_anywhere), in a test;
@@ -24,7 +23,7 @@ use crate::event::FailureEvent;
 use crate::failure::Failure;
 use crate::panics::{drop_contained, run_contained};
 
-/// A failure that reached the end of a chain whose Deferred was dropped.
+/// A failure that reached the end of its chain, whose Deferred was dropped before or after that.
 ///
 /// # Examples
 ///
@@ -40,7 +39,7 @@ use crate::panics::{drop_contained, run_contained};
 pub struct Unhandled {
     failure: Failure,
     made_at: Option<&'static Location<'static>>,
-    /// No consumer could have waited for it.
+    /// Whether no consumer could have waited for the failed Deferred: see `is_minor`.
     is_moot: bool,
 }
 
@@ -62,7 +61,8 @@ impl Unhandled {
         &self.failure
     }
 
-    /// The place where the Deferred was made, unless it was made with its result.
+    /// The place where the Deferred was made; `None` if it was made with its result, as by
+    /// [`fail`](crate::fail).
     ///
     /// # Examples
     ///
@@ -85,12 +85,12 @@ impl Unhandled {
     /// Whether the failure is minor:
     ///
     /// - The last trigger was dropped unfired, and no consumer could have waited for the
-    ///   Deferred: it was dropped before, or a failure, which is reported in its own right,
-    ///   skipped the callback that would have returned it.
+    ///   Deferred: either the Deferred was dropped before, or it was inside of a callback that an
+    ///   earlier failure skipped, and that failure has a report of its own.
     /// - The Deferred was a part of another one, such as that of
     ///   [`gather_results`](crate::gather_results), or a body of
-    ///   [`inline_callbacks`](crate::inline_callbacks) awaited it, and the whole was cancelled;
-    ///   its result shows that.
+    ///   [`inline_callbacks`](crate::inline_callbacks) awaited it; and that Deferred or body was
+    ///   cancelled, as its own result shows.
     ///
     /// Minor failures are logged at DEBUG level, the others at ERROR.
     ///
@@ -121,6 +121,7 @@ impl Unhandled {
         if self.failure.is_logged() {
             return;
         }
+        // The report that this one runs inside of, if any.
         let outer = Reporting::current();
         if outer < Reporting::InHook && self.call_hook() {
             return;
@@ -134,13 +135,13 @@ impl Unhandled {
         run_contained("the report of an unhandled failure", || match outer {
             Reporting::Not | Reporting::InHook => self.event().log(),
             Reporting::InLog => self.event().print(),
-            // The `Display` of the failure leaves another one unhandled: printing that might
-            // never end.
+            // The `Display` of the printed failure has left this one unhandled. It is not
+            // printed, because its own `Display` could do the same, without end.
             Reporting::InPrint => {}
         });
     }
 
-    /// Calls the hook; tells whether there is one.
+    /// Calls the hook; returns whether there is one.
     fn call_hook(&self) -> bool {
         let _entered = Reporting::enter(Reporting::InHook);
         let call = |hook: &dyn Fn(&Self)| {
@@ -284,14 +285,14 @@ pub fn set_hook(hook: impl Fn(&Unhandled) + Send + Sync + 'static) {
 }
 
 /// Restores the default: one `tracing` event per unhandled failure; if the process has no
-/// `tracing` subscriber, the full story goes to standard error. (`wasm32-unknown-unknown` has
-/// no standard error: see [`set_hook`].)
+/// `tracing` subscriber, the error and all fields below go to standard error.
+/// (`wasm32-unknown-unknown` has no standard error: see [`set_hook`].)
 ///
 /// The event is at ERROR level, or at DEBUG level if the failure is
 /// [minor](Unhandled::is_minor). It has the target `deferred`, and these fields, each on one
 /// line, as far as they are known: `error` (the error and what caused it), `raised_at`,
 /// `made_at` (where the Deferred was made), `stage_trace` (the stages that the failure has left).
-/// If the environment asks for backtraces, `backtrace` is there, too.
+/// If `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` turns backtraces on, there is a field `backtrace`.
 ///
 /// # Examples
 ///

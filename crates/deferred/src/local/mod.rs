@@ -1,7 +1,7 @@
 //! The public types for Deferreds of one thread.
 //!
-//! They are thin: the mechanism is in `chain`, `combinators` and `concurrency`, written once
-//! for both flavours.
+//! These types are thin wrappers: the mechanism is in `chain`, `combinators` and `concurrency`,
+//! written once for both flavours.
 
 mod cancel_on_drop;
 mod deferred;

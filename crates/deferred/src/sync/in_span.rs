@@ -11,9 +11,9 @@ use crate::failure::{Failure, Result};
 /// A [`Deferred`] whose callbacks run in a `tracing` span, from
 /// [`Deferred::in_current_span`].
 ///
-/// It has the same four `add` methods; [`into_deferred`](Self::into_deferred) returns the
-/// Deferred. An event that a callback logs then belongs to the work for which the callback was
-/// added, not to the span of the code that fired the Deferred.
+/// An event that such a callback logs belongs to the work for which the callback was added, not
+/// to the span of the code that fires the Deferred. An `InSpan` has the four `add` methods of a
+/// Deferred, and [`into_deferred`](Self::into_deferred) ends the use of the span.
 ///
 /// # Examples
 ///
@@ -41,7 +41,7 @@ pub struct InSpan<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> Deferred<T> {
-    /// Callbacks that are added to the returned value run in the current `tracing` span.
+    /// Returns an [`InSpan`]: callbacks that are added to it run in the current `tracing` span.
     ///
     /// For an `async` body, use `tracing`'s `Instrument::in_current_span`.
     #[doc(alias = "instrument")]
@@ -49,7 +49,7 @@ impl<T: Send + 'static> Deferred<T> {
         self.in_span(Span::current())
     }
 
-    /// As [`in_current_span`](Self::in_current_span), for any span.
+    /// As [`in_current_span`](Self::in_current_span), with `span` in place of the current one.
     pub fn in_span(self, span: Span) -> InSpan<T> {
         InSpan {
             deferred: self,

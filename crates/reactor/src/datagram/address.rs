@@ -76,11 +76,11 @@ pub(crate) mod sealed {
         #[doc(hidden)]
         fn send(&self, socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno>;
 
-        /// What the socket itself is bound to.
+        /// Address that the socket is bound to.
         #[doc(hidden)]
         fn of(socket: BorrowedFd<'_>) -> io::Result<Self>;
 
-        /// Whom the socket is connected to.
+        /// Address of the peer that the socket is connected to.
         #[doc(hidden)]
         fn peer_of(socket: BorrowedFd<'_>) -> Option<Self>;
 

@@ -39,7 +39,7 @@ macro_rules! limit_methods {
             }
 
             /// How many datagrams may wait to be sent while the system has no room: 128 unless
-            /// this is called. What is more is refused with
+            /// this is called. A datagram beyond that is refused with
             /// [`DatagramError::QueueFull`](crate::DatagramError::QueueFull), and counted.
             pub fn max_queued(mut self, datagrams: usize) -> Self {
                 self.limits.max_queued = datagrams;

@@ -3,18 +3,18 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// First and longest delay before another attempt to send, where the system does not report
-/// when there is room.
+/// First delay before another attempt to send, if the system does not report when there is room.
 const FIRST_WAIT: Duration = Duration::from_millis(1);
+/// Maximum of that delay, which doubles with each attempt that fails.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
-/// A datagram, to an address or to the one that the port is connected to.
+/// A datagram that waits. `to` is `None` if it goes to the peer that the port is connected to.
 pub(super) struct Datagram<A> {
     pub(super) bytes: Vec<u8>,
     pub(super) to: Option<A>,
 }
 
-/// In the order in which they were sent.
+/// Datagrams that wait, in the order in which the protocol sent them.
 pub(super) struct Queue<A> {
     datagrams: VecDeque<Datagram<A>>,
     max_length: usize,
@@ -22,7 +22,7 @@ pub(super) struct Queue<A> {
     next_wait: Duration,
 }
 
-/// When the first datagram of the queue is tried again.
+/// Event at which the first datagram of the queue is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WaitsFor {
     /// The queue is empty.
@@ -64,7 +64,7 @@ impl<A> Queue<A> {
         self.datagrams.pop_front()
     }
 
-    /// Puts a datagram back for which there was no room after all.
+    /// Puts a datagram back to the front, if the system had no room for it.
     pub(super) fn put_back(&mut self, datagram: Datagram<A>) {
         self.datagrams.push_front(datagram);
     }

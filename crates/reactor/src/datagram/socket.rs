@@ -12,10 +12,10 @@ use super::address::{DatagramAddress, SEND_FLAGS};
 use crate::memory::{self, Received};
 use crate::poll::{Interest, Key, Registration};
 
-/// What datagrams come from and go to. Dropping it closes it.
+/// Socket that sends and receives datagrams. Dropping it closes it.
 pub(super) enum RawDatagrams {
     System(Registration),
-    /// What a test has instead of a socket.
+    /// Socket of a test reactor, in its memory network.
     Memory(memory::DatagramSocket, Key),
 }
 
@@ -30,12 +30,12 @@ impl RawDatagrams {
     pub(super) fn set_interest(&self, interest: Interest) -> io::Result<()> {
         match self {
             Self::System(registration) => registration.set_interest(interest),
-            // It is always read, and always has room.
+            // Not in a poller: the loop always reads a socket in memory, and it always has room.
             Self::Memory(..) => Ok(()),
         }
     }
 
-    /// What it is bound to.
+    /// Address that the socket is bound to.
     pub(super) fn local<A: DatagramAddress>(&self) -> io::Result<A> {
         match self {
             Self::System(registration) => A::of(registration.as_fd()),
@@ -43,7 +43,7 @@ impl RawDatagrams {
         }
     }
 
-    /// What it is connected to.
+    /// Address of the peer that the socket is connected to.
     pub(super) fn peer<A: DatagramAddress>(&self) -> Option<A> {
         match self {
             Self::System(registration) => A::peer_of(registration.as_fd()),
@@ -61,7 +61,7 @@ impl RawDatagrams {
         }
     }
 
-    /// Sends to `to`, or to what it is connected to.
+    /// Sends to `to`, or to the peer that the socket is connected to.
     pub(super) fn send<A: DatagramAddress>(
         &self,
         bytes: &[u8],

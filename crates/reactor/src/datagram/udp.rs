@@ -100,7 +100,7 @@ impl UdpOptions {
         Ok(socket.into())
     }
 
-    /// The same in the network of a test.
+    /// As `open`, in the memory network of a test reactor.
     fn open_in(&self, network: &Network, key: Key) -> io::Result<memory::DatagramSocket> {
         let address = self.address.address(BY_NAME)?;
         let socket = network

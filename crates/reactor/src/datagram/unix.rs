@@ -165,7 +165,7 @@ impl ReactorHandle {
     {
         let core = self.core().map_err(io::Error::other)?;
         core.require_system("a test reactor has no UNIX datagram ports")?;
-        // What cannot be listened on is refused before a file is made.
+        // An address that cannot be listened on is refused before a file is made.
         let address = match &options.address {
             UnixAddress::Unnamed => None,
             named => Some(named.to_system()?),

@@ -17,8 +17,9 @@ use crate::handle::ReactorHandle;
 use crate::listening::ListeningPort;
 use crate::tcp::{self, HostPort, Parsed, TcpConnectOptions, TcpListenOptions};
 
-/// Number of port numbers, chosen by the system for the first address, that are tried at the
-/// others.
+/// Maximum number of attempts to listen on several addresses with port 0. In each attempt, the
+/// system chooses a port number for the first address; the attempt fails if another address has
+/// that number in use.
 const PORT_NUMBERS: usize = 16;
 
 /// The host that means all addresses of this computer.
@@ -97,19 +98,19 @@ fn addresses(reactor: &ReactorHandle, options: &TcpListenOptions) -> Deferred<Ve
     })
 }
 
-/// Listens on all `addresses` under one port number.
+/// Listens on all `addresses` with one port number: the given one, or one that the system chooses.
 fn open_all(
     core: &Rc<Core>,
     addresses: &[SocketAddr],
     options: &TcpListenOptions,
     accept: &SharedAccept,
 ) -> io::Result<Vec<ListeningPort>> {
-    let chooses = addresses.iter().all(|address| address.port() == 0);
-    let tries = if chooses { PORT_NUMBERS } else { 1 };
+    let system_chooses = addresses.iter().all(|address| address.port() == 0);
+    let tries = if system_chooses { PORT_NUMBERS } else { 1 };
     let mut last = io::ErrorKind::AddrNotAvailable.into();
     for _ in 0..tries {
         match open_each(core, addresses, options, accept) {
-            // Another address has the chosen number in use: try with a new one.
+            // One of the addresses has the number in use: let the system choose another one.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = error,
             other => return other,
         }
@@ -117,6 +118,8 @@ fn open_all(
     Err(last)
 }
 
+/// One attempt of [`open_all`]. Skips IPv6 addresses if IPv6 is turned off, unless no other
+/// address is left.
 fn open_each(
     core: &Rc<Core>,
     addresses: &[SocketAddr],
@@ -135,7 +138,8 @@ fn open_each(
             Err(error) if is_without_ipv6(&address, &error) => unavailable = Some(error),
             Err(error) => {
                 for port in ports {
-                    // `accept` has not started, so no code of the user runs, and none can fail.
+                    // `accept` was not announced, so stopping calls no code of the user, and the
+                    // Deferred cannot fail.
                     port.stop_listening().ignore();
                 }
                 return Err(error);
@@ -180,7 +184,8 @@ macro_rules! tcp {
 
 tcp!(HostPort, SocketAddr, (IpAddr, u16), (&str, u16));
 
-/// Checks the host of a description.
+/// Makes the target of an endpoint description, such as `tcp:localhost:80`, if its host is an IP
+/// address or may be a name.
 pub(super) fn host_port(host: &str, port: u16) -> Result<HostPort> {
     let target = HostPort::from((host, port));
     match target.parsed() {

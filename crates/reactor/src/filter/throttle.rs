@@ -1,8 +1,8 @@
 //! Throttling: limits the rate of bytes, of one connection or of several together.
 //!
-//! Token bucket, stored as one time: that at which all bytes so far would have passed at the
-//! rate of the bucket. A connection that has sent or read a piece waits until that time; so
-//! connections that share a bucket take turns, piece by piece.
+//! Token bucket, stored as one time: when the last byte so far would have passed at exactly the
+//! rate of the bucket. After a piece, a connection waits until that time, so connections that
+//! share a bucket take turns, piece by piece.
 //!
 //! The filter buffers nothing: while a connection is above its rate, its socket is not read,
 //! and its output stays in the out-buffer, which pauses producers.
@@ -22,7 +22,8 @@ const PIECES_PER_SECOND: u64 = 100;
 const SMALLEST_PIECE: u64 = 1;
 const LARGEST_PIECE: u64 = 64 * 1024;
 
-/// Unused time up to this may be made up for, so that late timers do not lower the rate.
+/// Burst allowance: a bucket that was idle, or whose timer fired late, lets the bytes of at most
+/// this much unused time pass at once. So late timers do not lower the rate.
 const MAX_LAG: Duration = Duration::from_millis(50);
 
 /// Makes filters that limit how many bytes pass in a second, in each direction.
@@ -80,13 +81,13 @@ impl Throttle {
         Self::default()
     }
 
-    /// Limits each connection to `rate` bytes a second, at least one.
+    /// Limits each connection to `rate` bytes a second. A rate of 0 counts as 1.
     pub fn bytes_per_second(mut self, rate: u64) -> Self {
         self.own = Some(rate);
         self
     }
 
-    /// Limits all connections together to `rate` bytes a second, at least one. Busy
+    /// Limits all connections together to `rate` bytes a second; a rate of 0 counts as 1. Busy
     /// connections get equal shares.
     pub fn shared_bytes_per_second(mut self, rate: u64) -> Self {
         self.shared = Some(Rc::new(Directions::new(rate)));
@@ -97,6 +98,7 @@ impl Throttle {
     pub fn filter(&self) -> ThrottleFilter {
         let own = self.own.map(|rate| Rc::new(Directions::new(rate)));
         let limits: Vec<_> = own.into_iter().chain(self.shared.clone()).collect();
+        // The receiving bucket of a limit has the same rate, so its piece is the same.
         let pieces = limits.iter().map(|limit| limit.sending.piece());
         ThrottleFilter {
             piece: pieces.min().unwrap_or(usize::MAX),
@@ -131,16 +133,17 @@ pub struct ThrottleFilter {
     limits: Vec<Rc<Directions>>,
     /// Maximum number of bytes that pass at once.
     piece: usize,
-    /// Until when reading pauses. Set when a piece was received; cleared in `look_at_clock` once
-    /// the time has come. `None`: not paused.
+    /// Time at which reading resumes; `None` if it is not paused. Set when a piece was received;
+    /// cleared in `update_pauses` once the time has come.
     may_receive_at: Option<Duration>,
-    /// The same for sending.
+    /// Time at which sending resumes, set and cleared in the same way.
     may_send_at: Option<Duration>,
 }
 
 impl ThrottleFilter {
-    /// Clears the times that have come, and schedules `wake` for the next one.
-    fn look_at_clock(&mut self, link: &mut Link<'_>) {
+    /// Ends the pauses whose time has come, schedules `wake` for the next one, and limits reading
+    /// to a piece, or to nothing during a pause.
+    fn update_pauses(&mut self, link: &mut Link<'_>) {
         let now = link.now();
         for time in [&mut self.may_receive_at, &mut self.may_send_at] {
             if time.is_some_and(|at| at <= now) {
@@ -157,9 +160,16 @@ impl ThrottleFilter {
         link.limit_reading(if is_paused { 0 } else { self.piece });
     }
 
-    /// Charges `bytes`, which pass at `now`, to all buckets; returns when the next ones may pass.
-    fn pay(&self, now: Duration, bytes: usize, of: impl Fn(&Directions) -> &Bucket) -> Duration {
-        let paid = self.limits.iter().map(|limit| of(limit).pay(now, bytes));
+    /// Charges `bytes`, which pass at `now`, to the bucket that `direction` selects of each limit;
+    /// returns the time at which the next bytes may pass.
+    fn pay(
+        &self,
+        now: Duration,
+        bytes: usize,
+        direction: impl Fn(&Directions) -> &Bucket,
+    ) -> Duration {
+        let limits = self.limits.iter();
+        let paid = limits.map(|limit| direction(limit).pay(now, bytes));
         paid.max().unwrap_or(now)
     }
 }
@@ -175,7 +185,7 @@ impl Filter for ThrottleFilter {
         link.deliver(input);
         let next = self.pay(link.now(), input.len(), |limit| &limit.receiving);
         self.may_receive_at = Some(next);
-        self.look_at_clock(link);
+        self.update_pauses(link);
         Ok(input.len())
     }
 
@@ -187,12 +197,12 @@ impl Filter for ThrottleFilter {
         link.send(piece);
         let next = self.pay(link.now(), piece.len(), |limit| &limit.sending);
         self.may_send_at = Some(next);
-        self.look_at_clock(link);
+        self.update_pauses(link);
         Ok(piece.len())
     }
 
     fn wake(&mut self, link: &mut Link<'_>) -> Result<()> {
-        self.look_at_clock(link);
+        self.update_pauses(link);
         Ok(())
     }
 }
@@ -201,7 +211,7 @@ impl Filter for ThrottleFilter {
 struct Bucket {
     /// Bytes a second.
     rate: u64,
-    /// Time at which all bytes so far would have passed at that rate.
+    /// Time at which the last byte so far would have passed at exactly `rate`.
     paid_until: Cell<Duration>,
 }
 
@@ -219,7 +229,7 @@ impl Bucket {
         usize::try_from(piece).unwrap_or(usize::MAX)
     }
 
-    /// Charges `bytes`, which pass at `now`; returns when they would have passed at the rate.
+    /// Charges `bytes`, which pass at `now`; returns the new `paid_until`.
     fn pay(&self, now: Duration, bytes: usize) -> Duration {
         let nanoseconds = (bytes as u128 * 1_000_000_000).div_ceil(u128::from(self.rate));
         let cost = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX));

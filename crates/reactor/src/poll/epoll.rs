@@ -16,12 +16,12 @@ use rustix::io::Errno;
 
 use super::{Key, Ready};
 
-/// How many events one wait may give.
+/// Maximum number of events that one wait returns.
 const BATCH: usize = 1024;
 
 const NANOS_PER_MILLI: u32 = 1_000_000;
 
-/// Room for the events of one wait.
+/// Buffer for the events of one wait.
 #[derive(Default)]
 pub(super) struct Events {
     events: Vec<epoll::Event>,
@@ -71,12 +71,12 @@ pub(super) fn wait(
     }
 }
 
-/// Rounded up to milliseconds, so that a timer is never early and every kernel
-/// knows the call.
+/// Rounds up to milliseconds, so that a timer is never early, and because kernels without
+/// `epoll_pwait2` take no finer timeout.
 fn to_timespec(timeout: Duration) -> Timespec {
     let millis = timeout.subsec_nanos().div_ceil(NANOS_PER_MILLI);
     let secs = i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX);
-    // A day is as good as any longer time: the loop asks again.
+    // A longer timeout is cut to a day; the loop then waits again.
     let secs = secs.min(24 * 60 * 60);
     Timespec {
         tv_sec: secs + i64::from(millis / 1000),

@@ -1,10 +1,9 @@
-//! Waiting for descriptors to be ready: the one place that names `polling`.
+//! Waiting for descriptors to be ready: the one module that uses the crate `polling`.
 //!
-//! Descriptors are registered with a `polling::Poller`, once, level-triggered.
-//! How they are waited for is a choice: on Linux by a wait of our own on the
-//! poller's epoll descriptor ([`epoll`]), anywhere by the poller's wait
-//! ([`portable`]), which costs several more system calls a turn. A test reactor
-//! asks no system at all: what it waits for is in memory.
+//! A descriptor is registered with a `polling::Poller` once, level-triggered. There are two ways
+//! to wait ([`PollerKind`]): [`epoll`] makes one `epoll_wait` on the poller's own descriptor, on
+//! Linux only; [`portable`] calls the poller's wait, on every system (on Linux, with four more
+//! system calls a turn). A test reactor makes no system call: its network is in memory.
 
 #![expect(
     unsafe_code,
@@ -38,14 +37,14 @@ use crate::memory::Network;
 pub(crate) use crate::readiness::TIMER_KEY;
 pub(crate) use crate::readiness::{Interest, Key, MAX_KEY, Ready, WAKER_KEY};
 
-/// What a loop waits with.
+/// Source of the readiness events of a loop.
 pub(crate) enum Poll {
     System(System),
-    /// A network in memory, which a test's reactor has instead of a system.
+    /// The network in memory of a test reactor.
     Memory(Rc<Network>),
 }
 
-/// The descriptors of the system.
+/// Poller of the operating system, with the descriptors of a loop.
 pub(crate) struct System {
     shared: Rc<Registrations>,
     waker: Waker,
@@ -54,8 +53,8 @@ pub(crate) struct System {
         expect(dead_code, reason = "there is one way only")
     )]
     kind: PollerKind,
-    /// `None` if this way of waiting has no use for one, or the system has none to give:
-    /// then a wait has a timeout.
+    /// Ends a wait when a delayed call is due. `None` if the kind is `Portable`, or if the
+    /// descriptor could not be made; then each wait has a timeout instead.
     #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
     timer: Option<timer::Timer>,
 }
@@ -71,20 +70,20 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    /// The events that `epoll_wait` gave.
+    /// The events that `epoll_wait` returned.
     #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
     #[inline]
     pub(crate) fn of_epoll(&self) -> impl ExactSizeIterator<Item = (Key, Ready)> {
         self.epoll.iter()
     }
 
-    /// There is none.
+    /// None, because this system has no epoll.
     #[cfg(not(all(target_os = "linux", not(polling_test_poll_backend))))]
     pub(crate) fn of_epoll(&self) -> impl ExactSizeIterator<Item = (Key, Ready)> {
         std::iter::empty()
     }
 
-    /// The events of other origin.
+    /// The events in `others`.
     #[inline]
     pub(crate) fn of_others(&self) -> impl ExactSizeIterator<Item = (Key, Ready)> {
         self.others.iter().copied()
@@ -92,7 +91,7 @@ impl Events {
 }
 
 impl Poll {
-    /// The descriptors of the system, waited for as `kind` says.
+    /// A poller of the operating system, which waits in the way that `kind` names.
     pub(crate) fn new(kind: PollerKind) -> io::Result<Self> {
         let poller = Arc::new(polling::Poller::new()?);
         if !poller.supports_level() {
@@ -105,7 +104,7 @@ impl Poll {
         Ok(Self::System(System {
             #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
             timer: (kind == PollerKind::Native)
-                // Without a descriptor for a timer, waits have timeouts instead.
+                // Errs if there is no descriptor left; then waits have timeouts instead.
                 .then(|| timer::Timer::new(&poller).ok())
                 .flatten(),
             shared: Registrations::new(poller),
@@ -114,21 +113,21 @@ impl Poll {
         }))
     }
 
-    /// What wakes the loop from any thread.
+    /// Handle that wakes the loop from any thread.
     pub(crate) fn waker(&self) -> Waker {
         match self {
             Self::System(system) => system.waker.clone(),
-            // It never sleeps.
+            // A wait on the memory network never sleeps.
             Self::Memory(_) => Waker::NONE,
         }
     }
 
-    /// The event of one of the loop's own keys was seen.
+    /// Handles an event whose key is not that of a source: of the waker or the timer.
     #[cold]
     pub(crate) fn own_event(&self, key: Key) {
         match (self, key) {
-            // Cleared before the mark is set: a wake after the read makes the descriptor ready
-            // again.
+            // `clear` reads the descriptor before the mark is set, so no wake is lost: one that
+            // comes after the read makes the descriptor ready again.
             (Self::System(system), WAKER_KEY) => {
                 system.waker.clear();
                 mark_woken();
@@ -139,24 +138,25 @@ impl Poll {
                     timer.has_fired();
                 }
             }
-            // A source that has gone since its event was given.
+            // The key of a source that was removed after the wait had returned its event.
             _ => {}
         }
     }
 
-    /// Whether a wait may end because of a waker and give no event of that.
+    /// Whether a wake may end a wait without an event of the waker.
     #[inline]
     pub(crate) fn hides_wakes(&self) -> bool {
         match self {
             #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
-            // The notifier of `polling` is cleared by its own wait, without an event: so after each
-            // wait, the loop has to look.
+            // The wait of `polling` clears its notifier and returns no event of it. So the loop has
+            // to look for work after each wait.
             Self::System(system) => system.kind != PollerKind::Native,
             _ => true,
         }
     }
 
-    /// Whether a wait ends at `time` of the loop, or before, without being given a timeout.
+    /// Whether the timer ends a wait at `time` on the loop's clock, or before. Else the wait needs
+    /// a timeout.
     #[inline]
     pub(crate) fn ends_by(&self, time: Duration) -> bool {
         match self {
@@ -172,8 +172,8 @@ impl Poll {
         }
     }
 
-    /// Has a wait end at `time` of the loop, which is `delay` from now; says whether it
-    /// will: else it has to be given a timeout.
+    /// Sets the timer to end a wait at `time` on the loop's clock, which is `delay` from now.
+    /// Returns whether it did; if not, the wait needs a timeout.
     pub(crate) fn end_at(&self, time: Duration, delay: Duration) -> bool {
         match self {
             #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
@@ -225,7 +225,7 @@ impl Poll {
         }
     }
 
-    /// Whether this process was forked from the one that made this.
+    /// Whether this process was forked from the one that made the poller.
     #[inline]
     pub(crate) fn is_of_other_process(&self) -> bool {
         match self {
@@ -234,8 +234,7 @@ impl Poll {
         }
     }
 
-    /// Has `f`, which must only queue work, called once the next registered descriptor has been
-    /// closed.
+    /// Calls `f` once, after the next close of a registered descriptor. `f` may only queue work.
     pub(crate) fn after_close(&self, f: impl FnOnce() + 'static) {
         // A test's network never runs out of descriptors, so nothing waits for one there.
         if let Self::System(system) = self {
@@ -257,8 +256,7 @@ impl System {
     fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.others.clear();
         let mut timeout = timeout;
-        // Regular files, which `epoll` refuses. They are few or none, so the test is all that a
-        // usual loop pays.
+        // Regular files, which `epoll` refuses. A loop that watches none pays only this test.
         if !self.shared.always_ready.borrow().is_empty() {
             timeout = self.add_always_ready(&mut events.others, timeout);
         }
@@ -274,7 +272,8 @@ impl System {
         )
     }
 
-    /// Adds those that need not be waited for; gives how long to wait then.
+    /// Adds the events of descriptors that are always ready; returns the timeout of the wait,
+    /// which is zero if there is such an event.
     #[cold]
     fn add_always_ready(
         &self,
@@ -310,7 +309,7 @@ mod tests {
         [PollerKind::Native, PollerKind::Portable].map(|kind| Poll::new(kind).expect("descriptors"))
     }
 
-    /// What a wait gives for the key of these tests.
+    /// The events that a wait returns for the key of these tests.
     fn ready(poll: &Poll, timeout: Option<Duration>) -> Option<Ready> {
         let mut events = Events::default();
         poll.wait(&mut events, timeout).expect("it waits");

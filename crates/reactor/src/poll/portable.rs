@@ -1,4 +1,4 @@
-//! Waiting as `polling` does it, on every system it knows.
+//! Waiting by the crate `polling`, on every system that it supports.
 
 use std::io;
 use std::time::Duration;
@@ -7,19 +7,20 @@ use polling::{Event, Poller};
 
 use super::{Key, Ready};
 
-/// Room for the events of one wait, made when it is needed.
+/// Buffer for the events of one wait, allocated at the first one.
 pub(super) type Events = Option<polling::Events>;
 
 fn ready(event: &Event) -> (Key, Ready) {
-    // An event with neither tells of a hang-up on some systems.
+    // On some systems, a hang-up is an event that is neither readable nor writable.
     let is_neither = !(event.readable || event.writable);
     let hung_up = event.is_err().unwrap_or(false) || event.is_interrupt() || is_neither;
     let ready = Ready::new(event.readable, event.writable, hung_up);
     (event.key, ready)
 }
 
-/// A signal has interrupted the wait; or it is woken at this very moment by a thread that
-/// has said so and not done so yet, for which the poller looks in vain.
+/// Whether the wait may return without events. `Interrupted`: a signal came. `WouldBlock`: another
+/// thread has marked the poller as notified but not yet written the notification, so the poller
+/// found nothing to read.
 fn is_harmless(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -27,8 +28,8 @@ fn is_harmless(error: &io::Error) -> bool {
     )
 }
 
-/// Waits until something is ready, the loop is woken, or `timeout` is over; adds what
-/// became ready to `told`.
+/// Waits until a descriptor is ready, the loop is woken, or `timeout` is over; adds the events to
+/// `told`.
 pub(super) fn wait(
     poller: &Poller,
     events: &mut Events,

@@ -75,8 +75,7 @@ impl Registration {
         }
     }
 
-    /// Says what to wait for from now on; a call that changes nothing costs
-    /// nothing.
+    /// Sets the events to wait for. Makes no system call if they are the same as before.
     #[inline]
     pub(crate) fn set_interest(&self, interest: Interest) -> io::Result<()> {
         if self.is_for(interest) {

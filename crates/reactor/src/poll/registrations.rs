@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::readiness::{Interest, Key};
 use crate::sys::HomeProcess;
 
-/// What a poller and its registrations share.
+/// State that a poller shares with its registrations.
 pub(super) struct Registrations {
     /// In a process that was forked from this one, the poller is left as it is: its
     /// descriptors are shared with the parent, whose events it gives.

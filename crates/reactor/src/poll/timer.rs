@@ -3,8 +3,9 @@
 //! A timeout of `epoll_wait` makes the kernel set up and take down a timer for each wait,
 //! and the loop read the clock to find the timeout. A timer descriptor stays set while
 //! other descriptors are ready, so a turn with a delayed call pending costs no more than
-//! one without. It is set when the next call is due earlier than it fires; if that call is
-//! cancelled or put off, it fires in vain once, and is set to the next one then.
+//! one without. The loop sets the timer if the next call is due before the timer fires. If that
+//! call is cancelled or put off, the timer fires once for nothing, and the loop then sets it to
+//! the next call.
 
 use std::cell::Cell;
 use std::io;
@@ -20,12 +21,13 @@ use rustix::time::{
 use super::TIMER_KEY;
 use super::own::OwnDescriptor;
 
-/// The longest time it is set to: it fires in vain then, and is set again.
+/// Maximum delay of the timer. A call that is due later makes the timer fire for nothing once a
+/// day, and the loop sets it again.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) struct Timer {
     own: OwnDescriptor,
-    /// The time of the loop at which it fires; `Duration::MAX` if it does not.
+    /// Time on the loop's clock at which the timer fires; `Duration::MAX` if it is not set.
     fires_at: Cell<Duration>,
 }
 
@@ -33,25 +35,26 @@ impl Timer {
     pub(super) fn new(poller: &Arc<Poller>) -> io::Result<Self> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let descriptor = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-        // Edge-triggered: one event, and no read.
+        // Edge-triggered, so that a firing is one event, and the loop need not read the descriptor.
         Ok(Self {
             own: OwnDescriptor::new(poller, descriptor, TIMER_KEY, PollMode::Edge)?,
             fires_at: Cell::new(Duration::MAX),
         })
     }
 
-    /// Whether it fires at `time`, or before.
+    /// Whether the timer fires at `time`, or before.
     #[inline]
     pub(super) fn fires_by(&self, time: Duration) -> bool {
         self.fires_at.get() <= time
     }
 
-    /// Its event was seen.
+    /// Records that the timer has fired, when the loop gets its event.
     pub(super) fn has_fired(&self) {
         self.fires_at.set(Duration::MAX);
     }
 
-    /// Has it fire at `time` of the loop, which is `delay` from now, and more than zero.
+    /// Sets the timer to `time` on the loop's clock. `delay` is the time from now until then, and
+    /// must not be zero: that would turn the timer off.
     pub(super) fn set(&self, time: Duration, delay: Duration) -> io::Result<()> {
         let delay = delay.min(LONGEST);
         let once = Itimerspec {

@@ -1,8 +1,9 @@
 //! Waking a loop that waits, from any thread.
 //!
-//! Another thread writes to an event descriptor of the loop. The loop's own thread need not:
-//! it does not wait while it runs anything else. It sets a flag, at which the loop looks
-//! before it waits; and a turn begins with looking for work of every kind.
+//! Another thread writes to an event descriptor of the loop, which ends the wait. The loop's own
+//! thread makes no system call: it is not in the wait while it runs other code, so it sets a flag,
+//! which the loop tests before each wait. If the flag is set, that wait does not sleep, and the next
+//! turn looks for work of every kind.
 
 use std::cell::Cell;
 use std::io;
@@ -23,7 +24,7 @@ use super::kind::PollerKind;
 #[derive(Clone)]
 pub(crate) struct Waker {
     how: How,
-    /// The [thread](thread_id) of the loop, which made this.
+    /// The [thread](thread_id) of the loop.
     home: Option<usize>,
 }
 
@@ -38,9 +39,9 @@ enum How {
     Notify(Arc<Poller>),
 }
 
-/// What the loops of a thread know of one another.
+/// State that the loops of one thread share.
 struct Loops {
-    /// How many have a turn, each in a callback of the one before.
+    /// Number of loops that are in a turn, each in a callback of the one before.
     turning: Cell<usize>,
     /// The thread has woken one of its loops since one of them [looked](take_woken).
     is_woken: Cell<bool>,
@@ -55,18 +56,19 @@ thread_local! {
     };
 }
 
-/// Tells the thread from the others that are alive. A thread that is ending has none.
+/// Identifies this thread among those that are alive; `None` if the thread is ending.
 fn thread_id() -> Option<usize> {
     LOOPS
         .try_with(|loops| std::ptr::from_ref(loops).addr())
         .ok()
 }
 
-/// A loop has its turns on this thread, for as long as this lives.
+/// Guard: a loop makes its turns on this thread until the guard is dropped.
 pub(crate) struct Entered(());
 
 impl Entered {
     pub(crate) fn new() -> Self {
+        // Errs if the thread is ending; then no loop on it waits.
         let _ = LOOPS.try_with(|loops| loops.turning.set(loops.turning.get() + 1));
         Self(())
     }
@@ -74,14 +76,14 @@ impl Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        // A thread that is ending has no loop that waits.
+        // Errs if the thread is ending; then no loop on it waits.
         let _ = LOOPS.try_with(|loops| {
             let around = loops.turning.get() - 1;
             loops.turning.set(around);
             if around > 0 {
-                // What this loop has taken may have been meant for one around it.
-                // The mark belongs to all loops of the thread. Setting it without need costs one
-                // look; losing it would let the outer loop sleep.
+                // All loops of the thread share the mark, so this loop may have taken one that was
+                // set for an outer loop. Setting it without need costs the outer loop one turn;
+                // losing it would let that loop sleep.
                 loops.is_woken.set(true);
             }
         });
@@ -102,7 +104,7 @@ pub(crate) fn take_woken() -> bool {
 
 /// Makes the loop of this thread look for work of every kind before it waits.
 pub(crate) fn mark_woken() {
-    // A thread that is ending has no loop that waits.
+    // Errs if the thread is ending; then no loop on it waits.
     let _ = LOOPS.try_with(|loops| loops.is_woken.set(true));
 }
 
@@ -112,7 +114,7 @@ pub(crate) fn is_any_turning() -> bool {
 }
 
 impl Waker {
-    /// Of a loop that never waits.
+    /// Waker of a loop that never waits.
     pub(super) const NONE: Self = Self {
         how: How::Not,
         home: None,
@@ -138,13 +140,13 @@ impl Waker {
         Ok(Self::here(How::Notify(Arc::clone(poller))))
     }
 
-    /// Of a loop of this thread.
+    /// Waker of a loop of this thread.
     fn here(how: How) -> Self {
         let home = thread_id();
         Self { how, home }
     }
 
-    /// Has the loop look for work before it waits, or ends its wait.
+    /// Makes the loop look for work: before its next wait, or by ending the wait it is in.
     pub(crate) fn wake(&self) {
         // The loop's own thread is not in the wait while it runs this: the mark is seen before the
         // next one, and no system call is needed.
@@ -158,7 +160,7 @@ impl Waker {
     fn end_wait(&self) {
         match &self.how {
             How::Not => {}
-            // Errs only if the counter is full: then the loop is awake.
+            // Errs only if the counter is full; then a wake is pending already.
             #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
             How::Event(own) => {
                 let _ = rustix::io::write(&own.descriptor, &1_u64.to_ne_bytes());
@@ -169,12 +171,11 @@ impl Waker {
         }
     }
 
-    /// Its event was seen.
-    ///
-    /// Reading it errs only if it was read already.
+    /// Clears the event descriptor, when the loop gets its event.
     pub(super) fn clear(&self) {
         #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
         if let How::Event(own) = &self.how {
+            // Errs only if the descriptor was read already; harmless.
             let _ = rustix::io::read(&own.descriptor, &mut [0_u8; 8]);
         }
     }

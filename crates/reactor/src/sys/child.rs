@@ -11,7 +11,7 @@ const LOOK: WaitIdOptions = WaitIdOptions::EXITED
     .union(WaitIdOptions::NOWAIT)
     .union(WaitIdOptions::NOHANG);
 
-/// What the system gives to watch a child by.
+/// Way to learn of the exit of a child.
 pub(crate) enum ChildWatch {
     /// A descriptor, readable when the child has exited.
     #[cfg_attr(
@@ -21,11 +21,11 @@ pub(crate) enum ChildWatch {
     Descriptor(OwnedFd),
     /// It has exited, and its status was taken.
     Exited,
-    /// Nothing: a thread has to [wait](wait_for_exit).
+    /// The system has no such descriptor: a thread has to [wait](wait_for_exit).
     Unsupported,
 }
 
-/// Opens what the child of this process with number `pid` is watched by.
+/// Opens the descriptor by which the child `pid` of this process is watched.
 #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
 pub(crate) fn watch(pid: Pid) -> io::Result<ChildWatch> {
     use rustix::process::{PidfdFlags, pidfd_open};

@@ -34,9 +34,9 @@ fn winsize((rows, columns): (u16, u16)) -> Winsize {
 
 /// Both ends of a pseudoterminal.
 pub(crate) struct Pty {
-    /// What a person would see and type. Does not block.
+    /// The side of the person: reads the screen, and writes the keys. Does not block.
     pub(crate) controller: OwnedFd,
-    /// What a program has as its terminal.
+    /// The side of the program, which has it as its terminal.
     pub(crate) terminal: OwnedFd,
 }
 

@@ -50,13 +50,13 @@ pub(crate) fn listening(address: SocketAddr, how: &Listening) -> io::Result<Sock
     if ACCEPTED_INHERIT_NODELAY {
         socket.set_tcp_nodelay(true)?;
     }
-    // Or a port could not be used again for minutes after it was closed.
+    // Without this, a port number could not be used again for minutes after its port was closed.
     socket.set_reuse_address(true)?;
     if how.reuses_port {
         set_reuse_port(&socket)?;
     }
     if address.is_ipv6() {
-        // What it means by default differs from system to system.
+        // The default of this option differs from system to system.
         socket.set_only_v6(!how.is_dual_stack)?;
     }
     socket.bind(&address.into())?;
@@ -82,8 +82,8 @@ pub(crate) fn listening_unix(address: &UnixAddress, backlog: i32) -> io::Result<
     Ok(socket)
 }
 
-/// A socket that is connecting to `address`, or connected; from `host`, if that is
-/// to be so.
+/// A socket that is connecting to `address`, or connected. If `host` is given, the socket is
+/// bound to it first.
 pub(crate) fn connecting(address: SocketAddr, host: Option<SocketAddr>) -> io::Result<Socket> {
     let socket = stream(Domain::for_address(address))?;
     socket.set_tcp_nodelay(true)?;
@@ -96,7 +96,7 @@ pub(crate) fn connecting(address: SocketAddr, host: Option<SocketAddr>) -> io::R
     connect(socket, &address.into())
 }
 
-/// The same for a UNIX socket. `WouldBlock` means that too many wait there.
+/// As [`connecting`], for a UNIX socket. `WouldBlock` means that the listener's backlog is full.
 pub(crate) fn connecting_unix(address: &UnixAddress) -> io::Result<Socket> {
     let socket = stream(Domain::UNIX)?;
     connect(socket, &address.to_system()?)

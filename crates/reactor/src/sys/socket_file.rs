@@ -13,6 +13,7 @@ use super::HomeProcess;
 /// Lock on the name of a socket. Its holder may remove the socket file of a crashed process.
 /// Dropping this releases the lock.
 struct Lock {
+    /// The process that took the lock. A process forked from it leaves the lock file in place.
     home: HomeProcess,
     path: PathBuf,
     _file: File,
@@ -23,7 +24,7 @@ impl Lock {
     ///
     /// # Errors
     ///
-    /// `AddrInUse`, if another process holds it.
+    /// `AddrInUse` if the lock is held already, by this process or another.
     fn take(socket: &Path) -> io::Result<Self> {
         let mut path = socket.as_os_str().to_owned();
         path.push(".lock");
@@ -39,8 +40,8 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::AddrInUse.into()),
                 Err(TryLockError::Error(error)) => return Err(error),
             }
-            // The previous holder may have removed the file between the open and the lock; then the
-            // lock is on a file without a name, and a new file is tried.
+            // The previous holder may have removed the file between the open and the lock. Then
+            // this lock is on a file without a name, so the loop tries again with a new file.
             if fs::metadata(&path).is_ok_and(|found| is_same(&found, &file.metadata())) {
                 return Ok(Self {
                     home: HomeProcess::current(),
@@ -78,15 +79,15 @@ impl Lock {
 
 /// Whether the file at `path` belongs to no open socket.
 ///
-/// Tested by connecting a datagram socket, of which the other side notices nothing: a socket of
-/// another type refuses with `EPROTOTYPE`, even before it listens. Without an open socket, the
-/// error is `ECONNREFUSED`.
+/// The test connects a datagram socket to the file, which the owner of an open socket does not
+/// notice: the connect succeeds, or fails with `EPROTOTYPE` if the open socket is of another type,
+/// even one that does not listen yet. If no socket is open, it fails with `ECONNREFUSED`.
 fn is_stale(path: &Path) -> io::Result<bool> {
     match UnixDatagram::unbound()?.connect(path) {
         Ok(()) => Ok(false),
         Err(error) => match Errno::from_io_error(&error) {
             Some(Errno::CONNREFUSED) => Ok(true),
-            // `EPERM`: a datagram socket that is connected to another one.
+            // `EPERM`: the open socket is a datagram socket that is connected to another peer.
             Some(Errno::PROTOTYPE | Errno::PERM) => Ok(false),
             _ => Err(error),
         },
@@ -103,6 +104,7 @@ impl Drop for Lock {
     }
 }
 
+/// Whether both are of the same file. An error in place of `ours` is of no file.
 fn is_same(found: &fs::Metadata, ours: &io::Result<fs::Metadata>) -> bool {
     ours.as_ref()
         .is_ok_and(|ours| (found.dev(), found.ino()) == (ours.dev(), ours.ino()))
@@ -111,11 +113,13 @@ fn is_same(found: &fs::Metadata, ours: &io::Result<fs::Metadata>) -> bool {
 /// File of a socket of this process; dropping this removes it.
 ///
 /// INVARIANT: dropped before the socket is closed. Once the socket is closed, another process may
-/// replace the file by its own, perhaps with the same inode number, and this would remove that.
+/// replace the file by its own, perhaps with the same inode number; a later drop of the
+/// `SocketFile` would remove that process's file.
 pub(crate) struct SocketFile {
-    /// A forked process does not remove the file.
+    /// The process that made the file. A process forked from it leaves the file in place.
     home: HomeProcess,
     path: PathBuf,
+    /// Metadata of the file, read after the bind. If it is an error, the drop removes nothing.
     made: io::Result<fs::Metadata>,
     // Dropped last, so that the file is removed under the lock.
     _lock: Option<Lock>,
@@ -147,8 +151,9 @@ impl SocketFile {
         Ok((bound, file))
     }
 
-    /// Leaves the file where it is: its socket was handed over.
+    /// Drops this without removing the file, because its socket was handed over.
     pub(crate) fn leave(mut self) {
+        // The kind does not matter: the drop removes only the file whose metadata is in `made`.
         self.made = Err(io::ErrorKind::Other.into());
     }
 }
@@ -158,8 +163,10 @@ impl Drop for SocketFile {
         if !self.home.is_current() {
             return;
         }
-        // Not if another process has put a file of its own in its place.
+        // If another process has put a file of its own at the path, that file stays.
         if fs::symlink_metadata(&self.path).is_ok_and(|found| is_same(&found, &self.made)) {
+            // Errs if the file has gone since the check, or the directory is read-only now. The
+            // stale file is harmless: the next bind with a lock removes it.
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -4,12 +4,11 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// What to connect to or listen on, as it was given: an address, or a name, and
-/// a port.
+/// Target of a connect or a listen: a host, which is an IP address or a name, and a port.
 ///
-/// It is made from a `&str` or `String` such as `"127.0.0.1:80"`, `"[::1]:80"` or
-/// `"example.org:80"`, from a [`SocketAddr`], or from a host and a port. A text
-/// that cannot be understood is kept, and is the error of the call that uses it.
+/// A `HostPort` is made from a `&str` or `String` such as `"127.0.0.1:80"`, `"[::1]:80"` or
+/// `"example.org:80"`, from a [`SocketAddr`], or from a host and a port. Making one never fails:
+/// if the text cannot be parsed, the call that connects or listens returns the error.
 ///
 /// # Examples
 ///
@@ -37,9 +36,12 @@ impl HostPort {
         &self.given
     }
 
-    /// The address to listen on, if no look-up is needed: the loop's thread must not wait for one.
-    /// `localhost` is the loopback address by definition (RFC 6761). For any other name, the
-    /// error says `instead` of what.
+    /// The address to listen on. `localhost` is the loopback address by definition (RFC 6761).
+    ///
+    /// # Errors
+    ///
+    /// For any other name, because the loop's thread must not wait for a look-up. The message is
+    /// `instead`, which names the call to use instead.
     pub(crate) fn address(&self, instead: &'static str) -> io::Result<SocketAddr> {
         match &self.parsed {
             Parsed::Address(address) => Ok(*address),
@@ -55,7 +57,7 @@ impl HostPort {
         &self.parsed
     }
 
-    /// The error of [`Parsed::Invalid`] for a port.
+    /// The error to return for [`Parsed::Invalid`].
     pub(crate) fn invalid() -> io::Error {
         io::Error::new(
             io::ErrorKind::InvalidInput,

@@ -52,7 +52,7 @@ impl<M: Storage> CoreRef<M> {
         Self::with_references(1, triggers, made_at)
     }
 
-    /// The same, with two references.
+    /// As `new`, but returns two references to the core.
     #[inline(always)]
     pub(crate) fn new_pair(triggers: u32, made_at: CallSite) -> (Self, Self) {
         let first = Self::with_references(2, triggers, made_at);

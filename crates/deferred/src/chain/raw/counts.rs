@@ -1,37 +1,38 @@
 //! Reference counts of a core: strong and weak, by flavour.
 
-/// Counts the references to a core: strong ones, and weak ones, of which all the strong
-/// ones have one together.
+/// Counts the strong and weak references to a core. As in `Rc`, all strong references together
+/// hold one weak reference, which keeps the memory of the core.
 ///
 /// # Safety
-/// The results are true of the references that were added and dropped. If several threads
-/// may count, then all that they did before they dropped their references happens before the
-/// return of the call that reports the last one.
+/// The results are those of exact counts. If several threads may count, then everything that they
+/// did before they dropped their references happens before the return of the call that reports
+/// the last one.
 pub(crate) unsafe trait Counts {
-    /// Counts `strong` strong references, and the weak one of all of them.
+    /// Starts with `strong` strong references, and the weak one that they hold together.
     fn new(strong: u32) -> Self;
     fn add_strong(&self);
     fn drop_strong(&self) -> Left;
-    /// Adds a strong reference, if there is one; says whether.
+    /// Adds a strong reference and returns true, if there is at least one already.
     fn upgrade(&self) -> bool;
-    /// Whether the strong reference that asks is known to be the only one of all.
+    /// Whether the caller's strong reference is the only reference. May return false if it is.
     fn is_sole(&self) -> bool;
     fn add_weak(&self);
-    /// How many weak ones there are, that of all the strong ones not counted.
+    /// Number of weak references, without the one that the strong ones hold together.
     fn weak(&self) -> u32;
-    /// Whether the weak reference that asks is known to be the only one of all.
+    /// Whether the caller's weak reference is the only reference. May return false if it is.
     fn is_last_weak(&self) -> bool;
-    /// Whether it was the last one.
+    /// Drops a weak reference; returns whether it was the last one.
     fn drop_weak(&self) -> bool;
 }
 
-/// What is left when a strong reference went.
+/// References that are left after the drop of a strong one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Left {
+    /// At least one strong reference.
     Strong,
-    /// There may be weak ones, with one of which the strong ones have held the block.
+    /// No strong reference. The caller has to drop the weak one that they held together.
     Weak,
-    /// None at all, and that weak one need not be dropped.
+    /// No reference at all, and the caller need not drop that weak one.
     None,
 }
 

@@ -32,7 +32,7 @@ impl<M: Storage> DerefMut for Head<M> {
     }
 }
 
-/// What is woken or resumed when the chain settles. The result stays in the chain.
+/// Waker or task to wake or resume when the chain settles. The result stays in the chain.
 pub(crate) enum Listener<M: Storage> {
     Waker(Waker),
     /// A task that awaits the chain directly: the run of the chain resumes it.
@@ -60,7 +60,7 @@ pub(crate) struct NestedWaker<M: Storage> {
     pub(crate) task: M::WeakTask,
 }
 
-/// What a cancel of an unfired chain does instead of failing it at once.
+/// Action of a cancel of an unfired chain, in place of failing it at once.
 pub(crate) enum Canceller<M: Storage> {
     /// A closure, called once.
     Call(M::Canceller),

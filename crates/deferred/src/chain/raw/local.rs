@@ -1,4 +1,4 @@
-//! Counts and cells of chains of one thread: no atomics, no locks.
+//! Reference counts and state cells of single-threaded chains: no atomics, no locks.
 
 use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
@@ -15,6 +15,7 @@ pub(crate) struct Local {
     _stays: PhantomData<*const ()>,
 }
 
+// No value leaves the thread, so a chain takes any type.
 impl<X: 'static> Fits<Local> for X {}
 
 /// A `RefCell` that checks its borrows only in debug builds: there is one borrow per step of
@@ -75,9 +76,10 @@ unsafe impl<T> CoreLock<T> for LocalCell<T> {
     }
 }
 
-/// Counts without atomics.
+/// Reference counts without atomics, as in `Rc`.
 pub(crate) struct LocalCounts {
     strong: Cell<u32>,
+    /// Number of weak references, and one more that all the strong ones hold together.
     weak: Cell<u32>,
 }
 
@@ -111,7 +113,8 @@ unsafe impl Counts for LocalCounts {
         is_there
     }
 
-    /// Always false: there is no lock that a sole reference could do without.
+    /// Always false. The caller skips the lock of the core if this is true, and here there is no
+    /// lock to skip.
     #[inline(always)]
     fn is_sole(&self) -> bool {
         false

@@ -2,26 +2,26 @@
 
 use std::mem::MaybeUninit;
 
-/// Lets one thread at a time reach what is in it.
+/// Lock of the state of a core: lends the content to one thread at a time.
 ///
 /// # Safety
 /// `with` and `get_mut` lend the content to one caller at a time, and `as_ptr` points to it.
 pub(crate) unsafe trait CoreLock<X> {
-    /// Makes one at `place`, whose content is still to be written by `write`.
+    /// Makes a lock at `place`, and calls `write` to write its content.
     ///
     /// # Safety
-    /// `write` initialises what it is given.
+    /// `write` initialises the content behind its argument.
     unsafe fn init(place: &mut MaybeUninit<Self>, write: impl FnOnce(*mut X))
     where
         Self: Sized;
 
     /// Calls `f` with the content.
     ///
-    /// INVARIANT: `f` runs nothing of a user's, and takes no other lock. See
+    /// INVARIANT: `f` runs no code of users, and takes no other lock. See
     /// [`Flavour::with`](crate::chain::flavour::Flavour::with).
     fn with<R>(&self, f: impl FnOnce(&mut X) -> R) -> R;
 
-    /// Where the content is.
+    /// Address of the content.
     fn as_ptr(&self) -> *mut X;
 
     /// The content of a lock that no other thread has.
@@ -37,7 +37,7 @@ pub(crate) trait Incoming<X>: Sized {
     fn get_or_insert_with(&mut self, make: impl FnOnce() -> X) -> &mut X;
 }
 
-/// Of a chain of one thread: what is added goes to the other stages.
+/// [`Incoming`] of a single-threaded chain, which adds each stage to the queue at once.
 pub(crate) struct NoIncoming;
 
 impl<X> Incoming<X> for NoIncoming {
@@ -58,7 +58,7 @@ impl<X> Incoming<X> for NoIncoming {
     }
 }
 
-/// Of a chain of several threads: a box, since few chains need it.
+/// [`Incoming`] of a chain of several threads: a box, so that a chain without one stays small.
 #[cfg(feature = "sync")]
 impl<X> Incoming<X> for Option<Box<X>> {
     const NONE: Self = None;

@@ -64,13 +64,13 @@ pub(crate) struct RunGuard<'a, M: Storage> {
     core: BorrowedCore<'a, M>,
 }
 
-/// The same, with its own reference to the core.
+/// A [`RunGuard`] with a reference of its own to the core.
 #[must_use = "a chain whose guard is lost is stuck"]
 pub(crate) struct OwnedRunGuard<M: Storage> {
     core: CoreRef<M>,
 }
 
-/// What came of an attempt to release a run guard.
+/// Result of an attempt to release a run guard.
 pub(crate) enum Release<'a, M: Storage, R> {
     /// There is more to run.
     Kept(RunGuard<'a, M>),
@@ -80,7 +80,7 @@ pub(crate) enum Release<'a, M: Storage, R> {
     Taken(RunGuard<'a, M>, R),
 }
 
-/// What the run of one stage came to, with the result in the slot.
+/// Next step after the run of one stage, whose result is in the slot.
 pub(crate) enum Flow<M: Storage> {
     /// A value is in the slot, for the next stage.
     Next,
@@ -119,7 +119,7 @@ impl<'a, M: Storage> RunGuard<'a, M> {
         Self::acquire_borrowed(BorrowedCore::new(core), transition, f)
     }
 
-    /// The same, of a core that is borrowed already.
+    /// As `acquire`, of a core that is borrowed already.
     #[inline(always)]
     pub(crate) fn acquire_borrowed<X, Y>(
         core: BorrowedCore<'a, M>,

@@ -15,8 +15,8 @@ use crate::stage_trace::CallSite;
 /// The size of the largest value that the slot of a chain keeps without a box, in words.
 const SLOT_WORDS: usize = 8;
 
-/// What may go into a chain of flavour `M`: what the threads that may reach the chain can
-/// pass to one another.
+/// A type that may go into a chain of flavour `M`: any type if one thread reaches the chain, a
+/// `Send` type if several do.
 pub(crate) trait Fits<M>: 'static {}
 
 /// One result of any type: nothing, a value, or a failure.

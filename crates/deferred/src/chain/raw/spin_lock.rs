@@ -111,7 +111,7 @@ impl<X> SpinLock<X> {
         }
     }
 
-    /// The same under `loom`, which needs a yield at each attempt.
+    /// `wait` under `loom`, which needs a yield at each attempt.
     #[cfg(deferred_loom)]
     fn wait(&self) {
         while !self.take() {

@@ -26,14 +26,14 @@ const LINK_WORDS: usize = HEADER_WORDS + words_of::<Buffer>();
 /// moves to another buffer.
 const LARGEST_INLINE_BYTES: usize = 128;
 
-/// What a queue of stages is part of: a core, which has the slot that they work on.
+/// Owner of a queue of stages: a core, which has the slot that the stages work on.
 ///
 /// # Safety
 /// Both places are in the same allocation as this, and stay where they are.
 pub(crate) unsafe trait RunsStages: Sized + 'static {
-    /// What the stages must fit.
+    /// The flavour that the stages must [fit](Fits).
     type Flavour;
-    /// What a stage comes to.
+    /// Return type of a stage.
     type Flow;
 
     fn stages(&self) -> *mut Stages<Self>;
@@ -70,7 +70,7 @@ pub(crate) struct Stages<C: RunsStages> {
     /// the end of that buffer holds the address of the first one, in which `head` is;
     /// buffers before that one are freed.
     limit: *mut Word,
-    /// What is in it is `Send` if the flavour is.
+    /// The stages in the queue are `Send` if the flavour is.
     queue_of: PhantomData<C>,
 }
 

@@ -21,7 +21,7 @@ impl<M: Storage> Core<M> {
             .with(|locked| f(&mut StateGuard { locked, core: self }))
     }
 
-    /// The same without the lock.
+    /// As `with`, without taking the lock.
     ///
     /// # Safety
     /// Until this returns, no other thread and no other call reaches the core.

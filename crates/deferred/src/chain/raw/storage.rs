@@ -1,7 +1,7 @@
 //! Storage of a flavour: how a core is counted, locked and kept, and what its fields hold.
 //!
-//! It is the lower half of [`Flavour`](crate::chain::flavour::Flavour). What the modules
-//! here need of those above, they ask of it: [`Storage::discard`].
+//! [`Storage`] is the lower half of [`Flavour`](crate::chain::flavour::Flavour). The modules here
+//! call the modules above only through it: [`Storage::discard`].
 
 use std::ops::Deref;
 
@@ -25,9 +25,9 @@ pub(crate) trait Storage: Sized + 'static {
     type CoreLock<X>: CoreLock<X>;
     /// Keeps stages that are added while another thread holds the run guard.
     type Incoming<X>: Incoming<X>;
-    /// What a chain that is cancelled before it was fired calls, with its core.
+    /// Closure that the cancel of an unfired chain calls, with the core of the chain.
     type Canceller;
-    /// What a chain that is made of others knows of them.
+    /// The parts of a chain that is made of other chains.
     type Group: Clone + Deref<Target: Group<Self>> + 'static;
     /// A task of [`inline_callbacks`](crate::inline_callbacks) that waits for a chain.
     type Task: Clone + 'static;

@@ -34,9 +34,9 @@ use crate::wait_list::WaitList;
 /// Number of bytes that one wake-up receives before other sources have their turn.
 const BYTES_PER_TURN: usize = 256 * 1024;
 
-/// A datagram counts as this many of `BYTES_PER_TURN` at least, and an error as
-/// `COST_OF_ERROR`.
+/// Minimum number of bytes that a datagram counts for in `BYTES_PER_TURN`.
 const LEAST_COST: usize = 256;
+/// Number of bytes that an error counts for in `BYTES_PER_TURN`.
 const COST_OF_ERROR: usize = 8 * 1024;
 
 /// After this many futile wake-ups in a row (see `count_futile`), the port is closed as
@@ -49,7 +49,7 @@ pub(crate) struct DatagramSource<P: DatagramProtocol> {
     key: Key,
     mailbox: Mailbox<Self>,
     status: PlainStatus,
-    /// Dropped when the port is closed, before its socket.
+    /// Dropped when the port is closed, before its socket: the file of a UNIX socket, if any.
     cleanup: Cell<Option<Box<dyn Any>>>,
     /// `None` once the port is closed.
     socket: RefCell<Option<RawDatagrams>>,
@@ -60,11 +60,11 @@ pub(crate) struct DatagramSource<P: DatagramProtocol> {
     queue: RefCell<Queue<P::Address>>,
     /// Number of datagrams that were dropped instead of sent.
     dropped: Cell<u64>,
-    /// Timer of the next attempt to send, while the queue waits for time.
+    /// Timer of the next attempt to send, while the queue is in [`WaitsFor::Time`].
     retry: RefCell<Option<DelayedCall>>,
     /// Number of futile wake-ups in a row.
     futile: Cell<u32>,
-    /// Set while the port is to be closed, to the reason.
+    /// Reason of a close that is due. Set in `end`; taken in `settle_now`, which closes the port.
     ending: RefCell<Option<DatagramPortClosed>>,
     /// Triggers of `stop_listening`.
     stopping: WaitList<()>,
@@ -90,7 +90,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         )
     }
 
-    /// The same, on a socket that is registered.
+    /// As `start`, on a socket that is registered with the poller or in memory.
     pub(in crate::datagram) fn start_on(
         core: &Rc<Core>,
         socket: RawDatagrams,
@@ -191,8 +191,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
     /// or has hung up, would wake the loop without end, so such wake-ups are counted.
     fn read(&self) {
         let mut buffer = self.core.buffers.take_read();
-        // One byte more than allowed, so that a datagram which is too long is told from one that
-        // just fits.
+        // One byte more than allowed, so that the length shows whether a datagram is too long.
         let room = buffer.len().min(self.max_packet_size + 1);
         // A budget of bytes and not of datagrams, with a least cost for small ones: so floods of
         // either kind leave the other sources their turn.
@@ -201,7 +200,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         let mut last_error = None;
         let mut is_drained = false;
         self.try_with_open(|protocol| {
-            // Asked each time: a handler may close the port.
+            // Tested before each datagram, because a handler may close the port.
             while left > 0 && self.is_open() {
                 let received = self.with_socket(|socket| socket.receive(&mut buffer[..room]));
                 let cost = match received.unwrap_or(Err(Errno::AGAIN)) {
@@ -227,14 +226,15 @@ impl<P: DatagramProtocol> DatagramSource<P> {
                     }
                 };
                 left = left.saturating_sub(cost);
-                // Before the next datagram, as a connection runs them before the next frame.
+                // Jobs run before the next datagram, as those of a connection run before the next
+                // frame.
                 self.run_jobs(protocol);
             }
         });
         self.core.buffers.return_read(buffer);
-        // Receiving something shows that the socket works. An error that the read has used up is
-        // not futile either; one that is still there, or a hang-up, would wake the loop without
-        // end.
+        // A wake-up that received a datagram is not futile, nor is one whose errors the read has
+        // consumed (the socket is drained). If the error stays, or the socket has hung up, the
+        // next wake-up comes at once.
         let is_futile = match last_error {
             _ if has_received => false,
             Some(_) => !is_drained,
@@ -292,7 +292,8 @@ impl<P: DatagramProtocol> DatagramSource<P> {
     /// Runs the queued jobs. Then closes the port if that is due, else updates the events that
     /// it waits for.
     fn settle_now(&self) {
-        // A handler of this protocol is on the stack; its caller calls this afterwards.
+        // A handler of this protocol is on the stack. The function that called the handler calls
+        // `settle_now` after it.
         if self.mailbox.is_busy() {
             return;
         }
@@ -340,7 +341,8 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         stopped
     }
 
-    /// Closes the port, calls `stop_protocol` if the protocol has started, and fires the waiters.
+    /// Closes the port, calls `stop_protocol` with `reason`, and fires the waiters. `None`: the
+    /// protocol has not started, and `stop_protocol` is not called.
     fn finish(&self, reason: Option<DatagramPortClosed>) {
         // Keeps `self` alive to the end of this function.
         let me = self.mailbox.weak().upgrade();
@@ -359,7 +361,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
                 protocol.stop_protocol(cx, reason);
             }
         });
-        // Last: a callback may use the address again.
+        // Last, because a callback may open a new port on the same address.
         for trigger in self.stopping.take_all() {
             // Errs only if a callback of another waiter has just cancelled this one; harmless.
             let _ = trigger.callback(());
@@ -395,7 +397,7 @@ impl<P: DatagramProtocol> MailboxOwner for DatagramSource<P> {
         DatagramError::PortClosed
     }
 
-    /// For its handles, a port is gone as soon as it is to be closed.
+    /// Handles report the port as closed from the moment a close is due.
     fn is_gone(&self) -> bool {
         !self.is_open()
     }

@@ -57,7 +57,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
                 Ok(()) => return Ok(()),
                 Err(Errno::INTR) => {}
                 Err(Errno::CONNREFUSED) if !was_refused => {
-                    // The error is about an earlier datagram.
+                    // The error reports the refusal of an earlier datagram: send this one again.
                     was_refused = true;
                     if self.peer.borrow().is_some() {
                         // Hands the job back if the port is closed; the job is dropped.
@@ -89,9 +89,9 @@ impl<P: DatagramProtocol> DatagramSource<P> {
                 Err(error) if is_full(error) => {
                     let mut queue = self.queue.borrow_mut();
                     queue.put_back(datagram);
-                    // Something was sent, so the system reports when there is room. If nothing was,
-                    // its report was false (a UNIX socket is writable although its peer is full),
-                    // and time has to pass.
+                    // If a datagram was sent, the report of room was true, and the next one will
+                    // be. If none was, the report was false (a UNIX socket is writable although
+                    // its peer is full), so the next attempt waits for a delay instead.
                     queue.waits_for = if has_sent {
                         WaitsFor::Room
                     } else {
