@@ -8,6 +8,7 @@ mod connects;
 mod contest;
 mod dispatch;
 mod echo;
+mod framings;
 mod on_tokio;
 mod peers;
 mod pending;
@@ -72,6 +73,8 @@ enum Bench {
     Requests(requests::Options),
     /// Connects by address and by an endpoint in a string (valgrind)
     Connects(connects::Options),
+    /// Input cut into frames, next to the codecs of `tokio-util` (valgrind)
+    Framings(framings::Options),
     /// TLS servers: echoes, small writes, handshakes, idle connections
     Tls(tls::Options),
     /// What a request costs web servers: hyper on `Io` and on Tokio, `App` and axum
@@ -99,6 +102,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Bench::Posts(options) => posts::run(options),
         Bench::Requests(options) => requests::run(options),
         Bench::Connects(options) => connects::run(options),
+        Bench::Framings(options) => framings::run(options),
         Bench::Tls(options) => tls::run(options),
         Bench::Web(options) => web::run(options),
         Bench::Short => {
@@ -119,6 +123,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             posts::run(posts::Options::short())?;
             requests::run(requests::Options::short())?;
             connects::run(connects::Options::short())?;
+            framings::run(framings::Options::short())?;
             tls::run(tls::Options::short())?;
             web::run(web::Options::short())
         }
