@@ -201,16 +201,7 @@ pub(crate) fn ticketer(
     key_lifetime: Duration,
 ) -> Result<Ticketer, TlsConfigError> {
     let wanted = common.provider;
-    let one_key: Option<fn() -> OneKey> = match wanted {
-        #[cfg(feature = "ring")]
-        None | Some(Provider::Ring) => Some(|| one_key(rustls::crypto::ring::Ticketer::new())),
-        #[cfg(feature = "aws-lc-rs")]
-        None | Some(Provider::AwsLcRs) => {
-            Some(|| one_key(rustls::crypto::aws_lc_rs::Ticketer::new()))
-        }
-        _ => None,
-    };
-    let one_key = one_key.ok_or(TlsConfigError::NoProvider { wanted })?;
+    let one_key = maker_of_keys(wanted).ok_or(TlsConfigError::NoProvider { wanted })?;
     // In seconds; rustls tells clients twice as many, because a ticket is accepted under the
     // previous key, too.
     let seconds = key_lifetime.as_secs().clamp(1, MOST_TICKET_SECONDS);
@@ -218,6 +209,20 @@ pub(crate) fn ticketer(
     let rotator = TicketRotator::new(seconds, one_key);
     let rotator = rotator.map_err(|error| TlsConfigError::refused("tickets", error))?;
     Ok(Arc::new(rotator))
+}
+
+/// Of the same provider as [`provider`] chooses.
+fn maker_of_keys(provider: Option<Provider>) -> Option<fn() -> OneKey> {
+    #[cfg(feature = "ring")]
+    if matches!(provider, None | Some(Provider::Ring)) {
+        return Some(|| one_key(rustls::crypto::ring::Ticketer::new()));
+    }
+    #[cfg(feature = "aws-lc-rs")]
+    if matches!(provider, None | Some(Provider::AwsLcRs)) {
+        return Some(|| one_key(rustls::crypto::aws_lc_rs::Ticketer::new()));
+    }
+    let _ = provider;
+    None
 }
 
 /// Maximum lifetime of a key. The ticketers of the providers rotate their own key every six hours,
@@ -232,9 +237,11 @@ fn one_key(ticketer: Result<Ticketer, Error>) -> OneKey {
 }
 
 /// A shared ticketer, as the box that `TicketRotator` takes.
+#[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
 #[derive(Debug)]
 struct Shared(Ticketer);
 
+#[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
 impl ProducesTickets for Shared {
     fn enabled(&self) -> bool {
         self.0.enabled()
