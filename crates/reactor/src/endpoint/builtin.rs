@@ -58,7 +58,7 @@ fn add_to(parser: EndpointParser) -> EndpointParser {
 }
 
 fn tcp_client(arguments: &mut Arguments<'_>, family: Family) -> Result<Client> {
-    let host = arguments.require("host")?;
+    let host = arguments.require_text("host")?;
     let port = arguments.port("port")?;
     let target =
         host_port(&host, port).map_err(|why| EndpointError::bad_value("host", &host, why))?;
@@ -80,7 +80,9 @@ fn tcp_client(arguments: &mut Arguments<'_>, family: Family) -> Result<Client> {
 
 fn tcp_server(arguments: &mut Arguments<'_>, family: Family) -> Result<Server> {
     let port = arguments.port("port")?;
-    let interface = arguments.take("interface").filter(|host| !host.is_empty());
+    let interface = arguments
+        .take_text("interface")
+        .filter(|host| !host.is_empty());
     let interface = interface.as_deref().unwrap_or("*");
     let address = host_port(interface, port)
         .map_err(|why| EndpointError::bad_value("interface", interface, why))?;

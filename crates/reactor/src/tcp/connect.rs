@@ -90,7 +90,7 @@ impl ReactorHandle {
         factory: F,
     ) -> Connector<F::Protocol> {
         let options = target.into();
-        let destination = options.target.given().to_owned();
+        let destination = options.target.given().into_owned();
         let reactor = self.clone();
         let dial_again =
             Box::new(move || from_the_loop(&reactor, || dial(&reactor, options.clone())));
@@ -106,7 +106,7 @@ pub(crate) fn dial(reactor: &ReactorHandle, options: TcpConnectOptions) -> Defer
         bind_address,
         family,
     } = options;
-    let error = |kind| ConnectError::new(target.given(), kind);
+    let error = |kind| ConnectError::new(&target.given(), kind);
     if reactor.core().is_err() {
         return fail(error(ConnectErrorKind::ReactorGone));
     }
@@ -120,12 +120,12 @@ pub(crate) fn dial(reactor: &ReactorHandle, options: TcpConnectOptions) -> Defer
         addresses.retain(|address| family.has(address));
         let Ok(core) = reactor.core() else {
             return fail(ConnectError::new(
-                target.given(),
+                &target.given(),
                 ConnectErrorKind::ReactorGone,
             ));
         };
         race(&core, &addresses, bind_address, timeout).add_callback(move |outcome| {
-            outcome.map_err(|lost| ConnectError::after(target.given(), lost).into())
+            outcome.map_err(|lost| ConnectError::after(&target.given(), lost).into())
         })
     })
 }
@@ -136,7 +136,7 @@ fn look_up(
     host: &str,
     port: u16,
 ) -> Deferred<Vec<SocketAddr>> {
-    let given = target.given().to_owned();
+    let given = target.given().into_owned();
     reactor.resolve(host, port).add_errback(move |failure| {
         if failure.is::<Cancelled>() {
             Err(failure)

@@ -1,6 +1,8 @@
 //! `HostPort`: a host and a port, as given by the caller.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -8,7 +10,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 ///
 /// A `HostPort` is made from a `&str` or `String` such as `"127.0.0.1:80"`, `"[::1]:80"` or
 /// `"example.org:80"`, from a [`SocketAddr`], or from a host and a port. Making one never fails:
-/// if the text cannot be parsed, the call that connects or listens returns the error.
+/// if the text cannot be parsed, the call that connects or listens returns the error. Two are equal
+/// if they mean the same, however each was written.
 ///
 /// # Examples
 ///
@@ -17,10 +20,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 ///
 /// assert_eq!(HostPort::from("example.org:80").to_string(), "example.org:80");
 /// assert_eq!(HostPort::from(("::1", 80)).to_string(), "[::1]:80");
+/// assert_eq!(HostPort::from("[0:0::1]:80"), HostPort::from(("::1", 80)));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub struct HostPort {
-    given: String,
+    /// The text, if it was given as one. Text of an address is made only for an error: each
+    /// connect would pay for it.
+    given: Option<String>,
     parsed: Parsed,
 }
 
@@ -32,8 +38,14 @@ pub(crate) enum Parsed {
 }
 
 impl HostPort {
-    pub(crate) fn given(&self) -> &str {
-        &self.given
+    pub(crate) fn given(&self) -> Cow<'_, str> {
+        match (&self.given, &self.parsed) {
+            (Some(given), _) => Cow::Borrowed(given),
+            (None, Parsed::Address(address)) => Cow::Owned(address.to_string()),
+            (None, Parsed::Name(host, port)) => Cow::Owned(format!("{host}:{port}")),
+            // What cannot be understood is kept as it was given.
+            (None, Parsed::Invalid) => Cow::Borrowed(""),
+        }
     }
 
     /// The address to listen on. `localhost` is the loopback address by definition (RFC 6761).
@@ -69,7 +81,7 @@ impl HostPort {
 impl From<&str> for HostPort {
     fn from(given: &str) -> Self {
         Self {
-            given: given.to_owned(),
+            given: Some(given.to_owned()),
             parsed: parse(given),
         }
     }
@@ -109,7 +121,7 @@ impl From<&String> for HostPort {
 impl From<SocketAddr> for HostPort {
     fn from(address: SocketAddr) -> Self {
         Self {
-            given: address.to_string(),
+            given: None,
             parsed: Parsed::Address(address),
         }
     }
@@ -125,13 +137,13 @@ impl From<(&str, u16)> for HostPort {
     fn from((host, port): (&str, u16)) -> Self {
         match host.parse::<IpAddr>() {
             Ok(host) => Self::from((host, port)),
+            Err(_) if is_name(host) => Self {
+                given: None,
+                parsed: Parsed::Name(host.to_owned(), port),
+            },
             Err(_) => Self {
-                given: format!("{host}:{port}"),
-                parsed: if is_name(host) {
-                    Parsed::Name(host.to_owned(), port)
-                } else {
-                    Parsed::Invalid
-                },
+                given: Some(format!("{host}:{port}")),
+                parsed: Parsed::Invalid,
             },
         }
     }
@@ -139,6 +151,26 @@ impl From<(&str, u16)> for HostPort {
 
 impl fmt::Display for HostPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.given)
+        f.write_str(&self.given())
+    }
+}
+
+impl PartialEq for HostPort {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.parsed, &other.parsed) {
+            (Parsed::Invalid, Parsed::Invalid) => self.given == other.given,
+            (own, of_other) => own == of_other,
+        }
+    }
+}
+
+impl Eq for HostPort {}
+
+impl Hash for HostPort {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parsed.hash(state);
+        if self.parsed == Parsed::Invalid {
+            self.given.hash(state);
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! `Arguments`: the arguments of an endpoint description, after its prefix.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::error::{EndpointError, EndpointErrorKind};
 use super::parser::EndpointParser;
-use super::tokens::{Token, quote};
+use super::tokens::{Token, Tokens, quote};
 
 type Result<T> = std::result::Result<T, EndpointError>;
 
@@ -39,11 +40,11 @@ type Result<T> = std::result::Result<T, EndpointError>;
 pub struct Arguments<'a> {
     parser: &'a EndpointParser,
     /// The arguments that were not taken yet, in their order.
-    left: Vec<Token>,
+    left: Tokens<'a>,
 }
 
 impl<'a> Arguments<'a> {
-    pub(super) fn new(parser: &'a EndpointParser, tokens: Vec<Token>) -> Self {
+    pub(super) fn new(parser: &'a EndpointParser, tokens: Tokens<'a>) -> Self {
         Self {
             parser,
             left: tokens,
@@ -58,7 +59,12 @@ impl<'a> Arguments<'a> {
 
     /// Takes the argument `name`: by keyword, or else the next one without a keyword.
     pub fn take(&mut self, name: &str) -> Option<String> {
-        self.keyword(name)
+        self.take_text(name).map(Cow::into_owned)
+    }
+
+    /// [`take`](Self::take), as a part of the description where it has no escapes.
+    pub(in crate::endpoint) fn take_text(&mut self, name: &str) -> Option<Cow<'a, str>> {
+        self.keyword_text(name)
             .or_else(|| self.take_where(|token| token.name.is_none()))
     }
 
@@ -68,7 +74,12 @@ impl<'a> Arguments<'a> {
     ///
     /// The argument is missing.
     pub fn require(&mut self, name: &str) -> Result<String> {
-        self.take(name).ok_or_else(|| {
+        self.require_text(name).map(Cow::into_owned)
+    }
+
+    /// [`require`](Self::require), as a part of the description where it has no escapes.
+    pub(in crate::endpoint) fn require_text(&mut self, name: &str) -> Result<Cow<'a, str>> {
+        self.take_text(name).ok_or_else(|| {
             EndpointError::new(
                 EndpointErrorKind::Missing,
                 format!("it has no {name}, which is required"),
@@ -78,6 +89,10 @@ impl<'a> Arguments<'a> {
 
     /// Takes the argument with the keyword `name`.
     pub fn keyword(&mut self, name: &str) -> Option<String> {
+        self.keyword_text(name).map(Cow::into_owned)
+    }
+
+    fn keyword_text(&mut self, name: &str) -> Option<Cow<'a, str>> {
         self.take_where(|token| token.name.as_deref() == Some(name))
     }
 
@@ -87,7 +102,7 @@ impl<'a> Arguments<'a> {
     ///
     /// The value is not a number within `range`.
     pub fn number(&mut self, name: &str, range: RangeInclusive<u32>) -> Result<Option<u32>> {
-        self.keyword(name)
+        self.keyword_text(name)
             .map(|value| number(name, &value, range))
             .transpose()
     }
@@ -98,7 +113,7 @@ impl<'a> Arguments<'a> {
     ///
     /// The argument is missing, or not a number from 0 to 65535.
     pub fn port(&mut self, name: &str) -> Result<u16> {
-        let value = self.require(name)?;
+        let value = self.require_text(name)?;
         let number = number(name, &value, 0..=u16::MAX.into())?;
         Ok(u16::try_from(number).unwrap_or(u16::MAX))
     }
@@ -110,7 +125,7 @@ impl<'a> Arguments<'a> {
     ///
     /// The value is none of these.
     pub fn flag(&mut self, name: &str) -> Result<Option<bool>> {
-        let Some(value) = self.keyword(name) else {
+        let Some(value) = self.keyword_text(name) else {
             return Ok(None);
         };
         match value.to_ascii_lowercase().as_str() {
@@ -131,7 +146,7 @@ impl<'a> Arguments<'a> {
     ///
     /// The value is not a number, or negative.
     pub fn seconds(&mut self, name: &str) -> Result<Option<Duration>> {
-        let Some(value) = self.keyword(name) else {
+        let Some(value) = self.keyword_text(name) else {
             return Ok(None);
         };
         let seconds = value.parse().ok().map(Duration::try_from_secs_f64);
@@ -155,7 +170,7 @@ impl<'a> Arguments<'a> {
         pieces.collect::<Vec<_>>().join(":")
     }
 
-    fn take_where(&mut self, is_it: impl FnMut(&Token) -> bool) -> Option<String> {
+    fn take_where(&mut self, is_it: impl FnMut(&Token<'_>) -> bool) -> Option<Cow<'a, str>> {
         let at = self.left.iter().position(is_it)?;
         Some(self.left.remove(at).value)
     }

@@ -159,7 +159,7 @@ impl EndpointParser {
                     .to_owned();
                 EndpointError::new(EndpointErrorKind::BadEscape, message)
             })?;
-            let make = known.get(&prefix).ok_or_else(|| {
+            let make = known.get(&*prefix).ok_or_else(|| {
                 let names: Vec<_> = known.keys().map(String::as_str).collect();
                 let names = names.join(", ");
                 let message =
