@@ -664,7 +664,7 @@ fn kind_of_certificate(error: &CertificateError) -> TlsErrorKind {
             presented: Vec::new(),
         },
         CertificateError::NotValidForNameContext { presented, .. } => TlsErrorKind::WrongName {
-            presented: presented.clone(),
+            presented: presented.iter().map(|name| plain_name(name)).collect(),
         },
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             TlsErrorKind::Expired
@@ -675,6 +675,20 @@ fn kind_of_certificate(error: &CertificateError) -> TlsErrorKind {
         CertificateError::Revoked => TlsErrorKind::Revoked,
         other => TlsErrorKind::BadCertificate(other.to_string()),
     }
+}
+
+/// A name of a certificate as it is typed. rustls gives it as text for debugging:
+/// `DnsName("example.org")`, `IpAddress(192.0.2.1)`.
+fn plain_name(presented: &str) -> String {
+    let inside = |before: &str, after: &str| {
+        presented
+            .strip_prefix(before)
+            .and_then(|rest| rest.strip_suffix(after))
+    };
+    inside("DnsName(\"", "\")")
+        .or_else(|| inside("IpAddress(", ")"))
+        .unwrap_or(presented)
+        .to_owned()
 }
 
 #[cfg(all(test, feature = "ring", feature = "aws-lc-rs"))]
