@@ -254,7 +254,9 @@ fn a_pool_of_deferreds_has_no_more_connections_than_it_may() {
     let mut backends: Vec<_> = answers.iter().map(|(_, backend)| *backend).collect();
     backends.sort_unstable();
     backends.dedup();
-    assert_eq!((backends.len(), most.get()), (4, 4));
+    // Fewer if some connections were made too late to get a job.
+    assert!((1..=4).contains(&backends.len()), "{backends:?}");
+    assert!((1..=4).contains(&most.get()), "{most:?}");
 }
 
 #[test]
