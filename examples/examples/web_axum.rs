@@ -4,6 +4,8 @@
 //! What needs Tokio's timers, files or tasks panics: the documentation of `reactor_web` has a
 //! table of it.
 //!
+//! Twisted's counterpart: none.
+//!
 //! ```text
 //! cargo run --example web_axum -- --listen 127.0.0.1:8080
 //! ```

@@ -1,5 +1,7 @@
 //! A web server: routes, a parameter, and an answer that comes later.
 //!
+//! Twisted's counterpart: `twisted.web.server.Site`; in shape, klein.
+//!
 //! ```text
 //! cargo run --example web_hello -- --listen 127.0.0.1:8080
 //! curl localhost:8080/hello/world

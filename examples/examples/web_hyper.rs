@@ -1,5 +1,7 @@
 //! hyper's own API on a port of the loop: no routes, no app.
 //!
+//! Twisted's counterpart: none.
+//!
 //! ```text
 //! cargo run --example web_hyper -- --listen 127.0.0.1:8080
 //! ```
