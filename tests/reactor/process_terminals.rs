@@ -201,6 +201,23 @@ fn closing_it_hangs_up() {
     assert_eq!(signal, Some(1), "SIGHUP");
 }
 
+/// As under `nohup`: what is ignored is inherited by children.
+#[test]
+fn it_hangs_up_although_its_parent_ignores_that() {
+    let run = r#"trap '' HUP; exec "$0" --exact process_terminals::closing_it_hangs_up"#;
+    let this = std::env::current_exe().expect("a path");
+    let run = std::process::Command::new("sh")
+        .args(["-c", run])
+        .arg(this)
+        .output();
+    let output = run.expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}"
+    );
+}
+
 /// A child that echoes has to be read from, or it would take no more.
 #[test]
 fn what_was_written_is_taken_before_it_hangs_up() {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use deferred::Result;
 use reactor::testing::TestReactor;
-use reactor::{ConnectionClosed, Context, Protocol, Raw, Reactor};
+use reactor::{ConnectionClosed, Context, Protocol, Raw, Reactor, WriteLimits};
 use reactor_tls::{Identity, StartTls, TlsClient, TlsError, TlsErrorKind, TlsInfo, TlsServer};
 
 use crate::certificates::{Issuer, Pem, both};
@@ -117,7 +117,13 @@ fn much_both_ways_on_sockets() {
         .unwrap();
     let data: Vec<u8> = (0..64 * 1024 * 1024_u32).map(|i| (i % 251) as u8).collect();
     let (client, seen) = client(&tls, &data);
-    reactor.connect_tcp(port.address(), client).detach();
+    // On a busy machine, both ends together may get no processor for as long as a peer may stall.
+    let connecting = reactor.connect_tcp(port.address(), client);
+    let connecting = connecting.add_callback(|connection| {
+        let limits = WriteLimits::default().with_stall_timeout(Duration::from_secs(60));
+        Ok(connection.set_write_limits(limits)?)
+    });
+    connecting.detach();
     turn_until(&reactor, || seen.0.borrow().lost.is_some());
     let seen = seen.0.borrow();
     assert!(

@@ -49,7 +49,7 @@
 //! goes to the log; an [`HttpError`] has its own status:
 //!
 //! ```
-//! use deferred::{Deferred, Failure, sleep};
+//! use deferred::{Failure, sleep};
 //! use reactor_web::testing::TestClient;
 //! use reactor_web::{App, HttpError, Request};
 //! use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};

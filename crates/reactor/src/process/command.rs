@@ -183,7 +183,8 @@ impl Command {
     ///
     /// - Closing the standard input types the end-of-file character (Ctrl-D). The program can
     ///   still be read from.
-    /// - Closing all pipes hangs up: the program gets a `SIGHUP`.
+    /// - Closing all pipes hangs up: the program gets a `SIGHUP`. It does not inherit that this
+    ///   program ignores the signals of a terminal, as under `nohup`.
     /// - When all programs that have the terminal have ended, or closed it, both pipes are lost.
     /// - Only descriptor 2 may be [set](Self::fd) otherwise: errors apart from output.
     /// - [`Process::set_window_size`](crate::Process::set_window_size) changes its size.

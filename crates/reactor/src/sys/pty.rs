@@ -17,6 +17,13 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process;
 
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_vendor = "apple",
+    target_os = "freebsd"
+))]
+use rustix::process::Signal;
 use rustix::termios::Winsize;
 
 /// The end-of-file character (Ctrl-D) of a terminal whose own cannot be found out.
@@ -89,7 +96,24 @@ impl Pty {
     }
 }
 
+/// What a terminal sends to its programs. (Not `SIGWINCH`, which they may ignore by default.)
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_vendor = "apple",
+    target_os = "freebsd"
+))]
+const SIGNALS: [Signal; 6] = [
+    Signal::HUP,
+    Signal::INT,
+    Signal::QUIT,
+    Signal::TSTP,
+    Signal::TTIN,
+    Signal::TTOU,
+];
+
 /// Has `command` lead a session whose controlling terminal is its standard input.
+/// The signals of the terminal have their default actions in it.
 #[cfg(any(
     target_os = "linux",
     target_os = "android",
@@ -100,15 +124,26 @@ pub(crate) fn lead_session(command: &mut process::Command) {
     use std::os::fd::BorrowedFd;
     use std::os::unix::process::CommandExt;
 
+    unsafe extern "C" {
+        /// signal(2) of the system's library; a handler of 0 is the default action.
+        fn signal(number: i32, handler: usize) -> usize;
+    }
+
     let lead = || {
         rustix::process::setsid()?;
+        // A program that was started by `nohup` ignores SIGHUP, and its children inherit that.
+        for by_terminal in SIGNALS {
+            // SAFETY: signal(2) may be called between `fork` and `exec`; the default action calls
+            // no code of this process.
+            unsafe { signal(by_terminal.as_raw(), 0) };
+        }
         // SAFETY: the standard descriptors are in their places before this runs, and stay
         // open until `exec`.
         let stdin = unsafe { BorrowedFd::borrow_raw(0) };
         rustix::process::ioctl_tiocsctty(stdin)?;
         Ok(())
     };
-    // SAFETY: the closure makes two system calls. It takes no lock, allocates nothing and cannot
+    // SAFETY: the closure makes system calls only. It takes no lock, allocates nothing and cannot
     // panic, so it may run between `fork` and `exec` of a process with several threads.
     unsafe {
         command.pre_exec(lead);
