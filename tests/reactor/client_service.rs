@@ -376,6 +376,26 @@ fn delays_grow_up_to_the_cap_and_begin_anew_after_a_success() {
 }
 
 #[test]
+fn delays_begin_anew_after_a_stop() {
+    testing::run(|reactor| {
+        let service = ClientService::builder(SERVER, || RawRecorder::new(&Log::default()))
+            .backoff(backoff())
+            .start(reactor);
+        reactor.advance(7 * SECOND);
+        assert_eq!(service.failures(), 4);
+        reactor.result_of(service.stop()).unwrap();
+        service.start();
+        assert_eq!(service.failures(), 0);
+        reactor.settle();
+        assert_eq!(service.failures(), 1);
+        // The first delay, not the fifth.
+        reactor.advance(SECOND);
+        assert_eq!(service.failures(), 2);
+        reactor.result_of(service.stop()).unwrap();
+    });
+}
+
+#[test]
 fn attempts_run_one_at_a_time_and_an_attempt_may_take_long() {
     testing::run(|reactor| {
         reactor.do_not_answer(SERVER.parse().unwrap());

@@ -4,6 +4,8 @@ use deferred::{Failure, Result};
 use proptest::prelude::*;
 use reactor::filter::{Filter, InfoRequest, Link, Pair};
 use reactor::testing::FilterDriver;
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Adds a number to each byte that goes out, and takes it off what comes in. Opens when the
@@ -271,4 +273,40 @@ fn a_panic_in_any_method_is_a_failure() {
     good.send("x").unwrap();
     good.receive_end().unwrap();
     good.finish().unwrap();
+}
+
+/// Counts the calls of `receive_end`, after which it asks to be woken.
+struct CountsEnds(Rc<Cell<u32>>);
+
+impl Filter for CountsEnds {
+    fn start(&mut self, link: &mut Link<'_>) -> Result<()> {
+        link.open();
+        Ok(())
+    }
+
+    fn receive(&mut self, input: &mut [u8], _link: &mut Link<'_>) -> Result<usize> {
+        Ok(input.len())
+    }
+
+    fn receive_end(&mut self, link: &mut Link<'_>) -> Result<()> {
+        self.0.set(self.0.get() + 1);
+        link.wake_after(Duration::from_secs(1));
+        Ok(())
+    }
+
+    fn send(&mut self, bytes: &[u8], _link: &mut Link<'_>) -> Result<usize> {
+        Ok(bytes.len())
+    }
+}
+
+#[test]
+fn the_end_of_the_input_is_told_once() {
+    let ends = Rc::new(Cell::new(0));
+    let filter = CountsEnds(Rc::clone(&ends));
+    let mut driver = FilterDriver::new(filter).unwrap();
+    driver.receive_end().unwrap();
+    assert_eq!(ends.get(), 1);
+    driver.advance(Duration::from_secs(1)).unwrap();
+    assert_eq!(ends.get(), 1);
+    assert_eq!(driver.wake_at(), None, "it was woken");
 }

@@ -111,6 +111,21 @@ fn what_has_come_already_goes_to_the_filter_and_the_framing_begins_anew() {
     }
 }
 
+#[test]
+fn a_framing_that_has_seen_some_of_the_unread_input_begins_anew() {
+    testing::run(|reactor| {
+        let (protocol, log) = upgrading(|_| ());
+        let (connection, peer) = reactor.connect_to_peer(protocol);
+        // No line, for the framing: it remembers how far it has searched this for an end.
+        peer.send([&[GREETING][..], &shifted(b"secret\r\n")].concat());
+        assert!(log.events().is_empty());
+        connection.insert_filter(Shift::new(1)).detach();
+        reactor.settle();
+        assert_eq!(log.events(), ["secret"]);
+        connection.abort();
+    });
+}
+
 /// An attacker on the path appends lines, in plain text, to the segment of the command.
 #[test]
 fn injected_lines_are_never_seen() {

@@ -284,6 +284,25 @@ fn a_pause_in_raw_mode_keeps_the_rest() {
 }
 
 #[test]
+fn raw_mode_may_take_a_line_of_which_the_end_was_searched_for() {
+    let on_raw = |cx: &mut Context<'_, Recorder<Lines>>, data: &[u8]| {
+        cx.framing().set_line_mode();
+        Ok(data.len())
+    };
+    with_lines(on_raw, |connection, peer, log| {
+        peer.send("incomplete");
+        assert!(log().is_empty());
+        connection
+            .post(|_this, cx| cx.framing().set_raw_mode())
+            .expect("it is open");
+        assert_eq!(log(), ["raw incomplete"]);
+        // Shorter than what was searched.
+        peer.send("one\ntwo\n");
+        assert_eq!(log(), ["frame one", "frame two"]);
+    });
+}
+
+#[test]
 fn what_is_kept_is_cut_anew_when_a_job_changes_the_framing() {
     with_lines(
         |_, _| Ok(0),

@@ -141,6 +141,34 @@ fn what_a_handler_has_written_is_sent_in_memory() {
 }
 
 #[test]
+fn a_stop_waits_for_the_slowest_of_several_connections() {
+    testing::run(|reactor| {
+        let connections = [(); 3].map(|()| {
+            let log = Log::default();
+            let (connection, peer) = reactor.connect_to_peer(RawRecorder::new(&log));
+            peer.set_reading(false);
+            connection.write(vec![b'x'; MUCH]).expect("it is there");
+            (peer, log)
+        });
+        let has_stopped = Rc::new(Cell::new(false));
+        let note = Rc::clone(&has_stopped);
+        reactor.add_system_event_trigger(Phase::After, SystemEvent::Shutdown, move || {
+            note.set(true);
+        });
+        reactor.stop().expect("it runs");
+        for (peer, log) in &connections {
+            reactor.advance(SECOND);
+            assert!(!has_stopped.get() && !log.is_lost());
+            peer.set_reading(true);
+            assert_eq!(peer.received().len(), MUCH);
+            assert!(peer.is_closed() && !peer.was_reset());
+            assert_eq!(log.events(), ["made", "lost: reactor stopped"]);
+        }
+        assert!(has_stopped.get());
+    });
+}
+
+#[test]
 fn connections_with_nothing_to_send_end_at_once() {
     testing::run(|reactor| {
         let (idle, busy) = (Log::default(), Log::default());

@@ -10,11 +10,13 @@ use std::time::Duration;
 use deferred::assertions::success_result_of;
 use deferred::{Deferred, Failure, Result, Trigger};
 use reactor::endpoint::{Connect, ConnectionLimits, Listen};
+use reactor::filter::throttle::Throttle;
+use reactor::filter::{Filter, FilterWaker, Link};
 use reactor::framing::{LengthPrefixed, U8};
 use reactor::testing::{self, TestReactor};
 use reactor::{
     ConnectionClosed, ConnectionClosedKind, Context, Lines, Producer, Production, Protocol, Raw,
-    pump,
+    WriteLimits, pump,
 };
 
 use crate::filter_pair::{HELLO, Shift};
@@ -267,6 +269,29 @@ fn what_the_protocol_has_asked_for_ends_with_it() {
 }
 
 #[test]
+fn pauses_of_the_protocol_do_not_count_for_the_next_one() {
+    fn paused(this: &mut First, cx: &mut Context<'_, First>) -> Result<()> {
+        cx.pause_reading();
+        cx.pause_reading();
+        cx.switch_to(RawRecorder::new(&this.log).on_made(|cx| {
+            cx.pause_reading();
+            cx.resume_reading();
+            Ok(())
+        }));
+        Ok(())
+    }
+    testing::run(|reactor| {
+        let log = Log::default();
+        let (_first, peer) = reactor.connect_to_peer(First::new(&log, paused));
+        peer.send("switch\nrest");
+        peer.send("more");
+        let expected = ["received rest", "received more"];
+        assert_eq!(log.events()[3..], expected, "{:?}", log.events());
+        peer.close();
+    });
+}
+
+#[test]
 fn a_connection_that_is_closing_keeps_its_protocol() {
     let closes: [OnSwitch; 4] = [
         |this, cx| {
@@ -409,6 +434,111 @@ fn an_idle_timeout_goes_on() {
         reactor.advance(Duration::from_secs(1));
         assert!(peer.is_closed());
         assert!(log.events().last().expect("events").contains("60s"));
+    });
+}
+
+#[test]
+fn a_switch_does_not_put_off_an_idle_timeout() {
+    testing::run(|reactor| {
+        let log = Log::default();
+        let (first, peer) = reactor.connect_to_peer(First::new(&log, switch));
+        first
+            .set_idle_timeout(Duration::from_secs(60))
+            .expect("it is open");
+        reactor.advance(Duration::from_secs(30));
+        first
+            .post(|this, cx| cx.switch_to(RawRecorder::new(&this.log)))
+            .expect("it is open");
+        reactor.advance(Duration::from_secs(29));
+        assert!(first.is_gone() && !peer.is_closed());
+        reactor.advance(Duration::from_secs(1));
+        assert!(peer.is_closed());
+    });
+}
+
+#[test]
+fn the_timer_of_a_stalled_peer_ends_with_the_protocol() {
+    testing::run(|reactor| {
+        let log = Log::default();
+        let (first, peer) = reactor.connect_to_peer(First::new(&log, switch));
+        let limits = WriteLimits::default().with_max_buffered(100_000);
+        first.set_write_limits(limits).expect("it is open");
+        peer.set_reading(false);
+        first.write(vec![0; 300_000]).expect("it is open");
+        reactor.settle();
+        let timers = reactor.delayed_calls().len();
+        assert_ne!(timers, 0, "the peer has to take something");
+        first
+            .post(|this, cx| cx.switch_to(this.second()))
+            .expect("it is open");
+        reactor.settle();
+        assert!(first.is_gone());
+        assert_eq!(reactor.delayed_calls().len(), timers);
+        peer.set_reading(true);
+        assert_eq!(peer.received().len(), 300_001);
+        assert_eq!(reactor.delayed_calls(), []);
+        peer.close();
+    });
+}
+
+/// A filter that delivers a frame when it is woken, and passes on the rest as it is.
+struct Wakes(Rc<RefCell<Option<FilterWaker>>>);
+
+impl Filter for Wakes {
+    fn start(&mut self, link: &mut Link<'_>) -> Result<()> {
+        self.0.replace(Some(link.waker()));
+        link.open();
+        Ok(())
+    }
+
+    fn receive(&mut self, input: &mut [u8], link: &mut Link<'_>) -> Result<usize> {
+        link.deliver(input);
+        Ok(input.len())
+    }
+
+    fn send(&mut self, bytes: &[u8], link: &mut Link<'_>) -> Result<usize> {
+        link.send(bytes);
+        Ok(bytes.len())
+    }
+
+    fn wake(&mut self, link: &mut Link<'_>) -> Result<()> {
+        link.deliver(b"\x05woken");
+        Ok(())
+    }
+}
+
+#[test]
+fn a_filter_wakes_the_connection_of_the_next_protocol() {
+    testing::run(|reactor| {
+        let log = Log::default();
+        let (first, peer) = reactor.connect_to_peer(First::new(&log, switch));
+        let waker = Rc::default();
+        first.insert_filter(Wakes(Rc::clone(&waker))).detach();
+        peer.send("switch\n");
+        assert!(first.is_gone());
+        waker.borrow().as_ref().expect("it was started").wake();
+        reactor.settle();
+        assert!(log.has("frame woken"), "{:?}", log.events());
+        peer.close();
+    });
+}
+
+#[test]
+fn a_throttle_goes_on_for_the_next_protocol() {
+    testing::run(|reactor| {
+        let log = Log::default();
+        let (first, peer) = reactor.connect_to_peer(First::new(&log, switch));
+        let throttle = Throttle::new().bytes_per_second(100);
+        first.insert_filter(throttle.filter()).detach();
+        let frames = b"\x01x".repeat(300);
+        peer.send([b"switch\n", &frames[..]].concat());
+        reactor.advance(Duration::from_secs(1));
+        assert!(first.is_gone());
+        reactor.advance(Duration::from_secs(10));
+        let events = log.events();
+        let frames = events.iter().filter(|event| *event == "frame x");
+        assert_eq!(frames.count(), 300);
+        peer.close();
     });
 }
 

@@ -425,6 +425,8 @@ fn a_handshake_has_to_be_finished_in_time() {
         );
     }
     let mut open = Sides::new(&client, &server).open();
+    // Ended, not only without effect: it would wake the loop for nothing.
+    assert_eq!((open.client.wake_at(), open.server.wake_at()), (None, None));
     open.server.advance(Duration::from_secs(100)).unwrap();
     open.client.advance(Duration::from_secs(100)).unwrap();
     assert_eq!(open.server.wake_at(), None);

@@ -15,8 +15,11 @@ use rustls::client::{
     ClientSessionStore, Resumption, Tls12ClientSessionValue, Tls13ClientSessionValue,
 };
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, HandshakeKind, NamedGroup, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{
+    ClientConfig, ClientConnection, HandshakeKind, NamedGroup, RootCertStore, ServerConfig,
+    ServerConnection,
+};
 
 use crate::certificates::{Issuer, both};
 use crate::connections::{client, turn_until};
@@ -170,6 +173,47 @@ fn a_server_offers_no_early_data() {
     let (second, has_early_data) = connect(&config, &server);
     assert_eq!(second.handshake_kind(), Some(HandshakeKind::Resumed));
     assert!(!has_early_data, "the ticket permits none");
+}
+
+#[test]
+fn a_client_offers_no_early_data() {
+    let issuer = Issuer::new();
+    let pem = issuer.issue("localhost");
+    let chain = vec![CertificateDer::from_pem_slice(pem.certificate.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(pem.key.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    config.max_early_data_size = 16384;
+    let config = Arc::new(config);
+    let tls = TlsClient::builder().roots(issuer.roots()).build().unwrap();
+    for expected in [HandshakeKind::Full, HandshakeKind::Resumed] {
+        let mut server = ServerConnection::new(Arc::clone(&config)).unwrap();
+        let mut driver = FilterDriver::new(tls.filter("localhost").unwrap()).unwrap();
+        loop {
+            let to_server = driver.sent();
+            if to_server.is_empty() {
+                break;
+            }
+            let mut rest = &to_server[..];
+            while !rest.is_empty() {
+                server.read_tls(&mut rest).unwrap();
+                server.process_new_packets().unwrap();
+                assert!(server.early_data().is_none(), "it was offered");
+            }
+            let mut to_client = Vec::new();
+            while server.wants_write() {
+                server.write_tls(&mut to_client).unwrap();
+            }
+            driver.receive(to_client).unwrap();
+        }
+        assert!(driver.is_open());
+        assert_eq!(server.handshake_kind(), Some(expected));
+    }
 }
 
 /// Answers when the client has finished, in part a second later.
