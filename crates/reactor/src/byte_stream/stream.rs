@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use deferred::Deferred;
+use deferred::{Cancelled, Deferred};
 
 use super::io_traits::{PollIo, first_of, io_traits};
 use super::protocol::{ByteStreamProtocol, CAPACITY, Inbound, Opened, error_of};
@@ -32,6 +32,8 @@ use crate::handle::ReactorHandle;
 ///   end is a read of 0 bytes; writing goes on.
 /// - When the connection is over, what has arrived can still be read. Then reading and writing
 ///   fail with an error whose inner error is the [`ConnectionClosed`].
+/// - If a task is cancelled while it waits to write, flush or close, it gets an error whose inner
+///   error is [`Cancelled`].
 /// - Dropping it loses the connection, after what was written is sent.
 ///
 /// [`AsyncRead`]: futures_io::AsyncRead
@@ -244,6 +246,12 @@ impl ByteStream {
                 Poll::Pending
             }
             Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
+            // The task that waits was cancelled, and its connection is still open.
+            Poll::Ready(Err(failure))
+                if failure.is::<Cancelled>() && self.inbound.borrow().over.is_none() =>
+            {
+                Poll::Ready(Err(io::Error::other(Cancelled::new())))
+            }
             Poll::Ready(Err(_)) => Poll::Ready(Err(self.error())),
         }
     }
