@@ -1,6 +1,7 @@
 //! TLS from the outside: as a pure filter, on connections, and against other programs.
 
 mod bulk;
+mod byte_streams;
 mod certificates;
 mod connections;
 mod endpoints;
