@@ -111,7 +111,7 @@ pub trait Filter: 'static {
     }
 
     /// Called when the time of [`Link::wake_after`] has come, or after a
-    /// [`FilterWaker::wake`]. Spurious calls are possible.
+    /// [`FilterWaker::wake`](super::FilterWaker::wake). Spurious calls are possible.
     ///
     /// # Errors
     ///
