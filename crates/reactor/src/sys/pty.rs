@@ -3,28 +3,12 @@
 //! A program gets one as its controlling terminal between `fork` and `exec`, when it leads a
 //! session of its own: only code that runs there can do it.
 
-#![cfg_attr(
-    any(
-        target_os = "linux",
-        target_os = "android",
-        target_vendor = "apple",
-        target_os = "freebsd"
-    ),
-    expect(unsafe_code, reason = "code is run between `fork` and `exec`")
-)]
-
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::process;
 
-#[cfg(any(
-    target_os = "linux",
-    target_os = "android",
-    target_vendor = "apple",
-    target_os = "freebsd"
-))]
-use rustix::process::Signal;
 use rustix::termios::Winsize;
+
+pub(crate) use by_system::lead_session;
 
 /// The end-of-file character (Ctrl-D) of a terminal whose own cannot be found out.
 const CTRL_D: u8 = 4;
@@ -49,16 +33,55 @@ pub(crate) struct Pty {
 
 impl Pty {
     /// Makes one of that size.
-    #[cfg(any(
-        target_os = "linux",
-        target_os = "android",
-        target_vendor = "apple",
-        target_os = "freebsd"
-    ))]
     pub(crate) fn open(size: (u16, u16)) -> io::Result<Self> {
-        use rustix::fs::{Mode, OFlags};
-        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+        by_system::open(size)
+    }
+}
 
+/// Sets the size of the terminal; the programs in its foreground get a `SIGWINCH`.
+pub(crate) fn set_size(controller: impl AsFd, size: (u16, u16)) -> io::Result<()> {
+    Ok(rustix::termios::tcsetwinsize(controller, winsize(size))?)
+}
+
+/// The character that ends the input of a program that reads from the terminal.
+pub(crate) fn end_of_file(controller: impl AsFd) -> u8 {
+    use rustix::termios::{SpecialCodeIndex, tcgetattr};
+
+    match tcgetattr(controller) {
+        Ok(settings) => settings.special_codes[SpecialCodeIndex::VEOF],
+        Err(_) => CTRL_D,
+    }
+}
+
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_vendor = "apple",
+    target_os = "freebsd"
+))]
+#[expect(unsafe_code, reason = "code is run between `fork` and `exec`")]
+mod by_system {
+    use std::os::fd::BorrowedFd;
+    use std::os::unix::process::CommandExt;
+    use std::process;
+
+    use rustix::fs::{Mode, OFlags};
+    use rustix::process::Signal;
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    use super::{Pty, io, winsize};
+
+    /// What a terminal sends to its programs. (Not `SIGWINCH`, which they may ignore by default.)
+    const SIGNALS: [Signal; 6] = [
+        Signal::HUP,
+        Signal::INT,
+        Signal::QUIT,
+        Signal::TSTP,
+        Signal::TTIN,
+        Signal::TTOU,
+    ];
+
+    pub(super) fn open(size: (u16, u16)) -> io::Result<Pty> {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
         #[cfg(not(target_vendor = "apple"))]
         let controller = openpt(flags | OpenptFlags::CLOEXEC)?;
@@ -75,100 +98,61 @@ impl Pty {
         let terminal = rustix::fs::open(name, flags, Mode::empty())?;
         rustix::termios::tcsetwinsize(&terminal, winsize(size))?;
         rustix::io::ioctl_fionbio(&controller, true)?;
-        Ok(Self {
+        Ok(Pty {
             controller,
             terminal,
         })
     }
 
-    /// `rustix` names no terminals here, or they need modules of their own.
-    #[cfg(not(any(
-        target_os = "linux",
-        target_os = "android",
-        target_vendor = "apple",
-        target_os = "freebsd"
-    )))]
-    pub(crate) fn open(_size: (u16, u16)) -> io::Result<Self> {
-        Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "no pseudoterminals on this system",
-        ))
-    }
-}
-
-/// What a terminal sends to its programs. (Not `SIGWINCH`, which they may ignore by default.)
-#[cfg(any(
-    target_os = "linux",
-    target_os = "android",
-    target_vendor = "apple",
-    target_os = "freebsd"
-))]
-const SIGNALS: [Signal; 6] = [
-    Signal::HUP,
-    Signal::INT,
-    Signal::QUIT,
-    Signal::TSTP,
-    Signal::TTIN,
-    Signal::TTOU,
-];
-
-/// Has `command` lead a session whose controlling terminal is its standard input.
-/// The signals of the terminal have their default actions in it.
-#[cfg(any(
-    target_os = "linux",
-    target_os = "android",
-    target_vendor = "apple",
-    target_os = "freebsd"
-))]
-pub(crate) fn lead_session(command: &mut process::Command) {
-    use std::os::fd::BorrowedFd;
-    use std::os::unix::process::CommandExt;
-
-    unsafe extern "C" {
-        /// signal(2) of the system's library; a handler of 0 is the default action.
-        fn signal(number: i32, handler: usize) -> usize;
-    }
-
-    let lead = || {
-        rustix::process::setsid()?;
-        // A program that was started by `nohup` ignores SIGHUP, and its children inherit that.
-        for by_terminal in SIGNALS {
-            // SAFETY: signal(2) may be called between `fork` and `exec`; the default action calls
-            // no code of this process.
-            unsafe { signal(by_terminal.as_raw(), 0) };
+    /// Has `command` lead a session whose controlling terminal is its standard input.
+    /// The signals of the terminal have their default actions in it.
+    pub(crate) fn lead_session(command: &mut process::Command) {
+        unsafe extern "C" {
+            /// signal(2) of the system's library; a handler of 0 is the default action.
+            fn signal(number: i32, handler: usize) -> usize;
         }
-        // SAFETY: the standard descriptors are in their places before this runs, and stay
-        // open until `exec`.
-        let stdin = unsafe { BorrowedFd::borrow_raw(0) };
-        rustix::process::ioctl_tiocsctty(stdin)?;
-        Ok(())
-    };
-    // SAFETY: the closure makes system calls only. It takes no lock, allocates nothing and cannot
-    // panic, so it may run between `fork` and `exec` of a process with several threads.
-    unsafe {
-        command.pre_exec(lead);
+
+        let lead = || {
+            rustix::process::setsid()?;
+            // A program that was started by `nohup` ignores SIGHUP, and its children inherit that.
+            for by_terminal in SIGNALS {
+                // SAFETY: signal(2) may be called between `fork` and `exec`; the default action calls
+                // no code of this process.
+                unsafe { signal(by_terminal.as_raw(), 0) };
+            }
+            // SAFETY: the standard descriptors are in their places before this runs, and stay
+            // open until `exec`.
+            let stdin = unsafe { BorrowedFd::borrow_raw(0) };
+            rustix::process::ioctl_tiocsctty(stdin)?;
+            Ok(())
+        };
+        // SAFETY: the closure makes system calls only. It takes no lock, allocates nothing and cannot
+        // panic, so it may run between `fork` and `exec` of a process with several threads.
+        unsafe {
+            command.pre_exec(lead);
+        }
     }
 }
 
+/// Systems for which `rustix` names no terminals, or where they need modules of their own.
 #[cfg(not(any(
     target_os = "linux",
     target_os = "android",
     target_vendor = "apple",
     target_os = "freebsd"
 )))]
-pub(crate) fn lead_session(_command: &mut process::Command) {}
+mod by_system {
+    use std::process;
 
-/// Sets the size of the terminal; the programs in its foreground get a `SIGWINCH`.
-pub(crate) fn set_size(controller: impl AsFd, size: (u16, u16)) -> io::Result<()> {
-    Ok(rustix::termios::tcsetwinsize(controller, winsize(size))?)
-}
+    use super::{Pty, io};
 
-/// The character that ends the input of a program that reads from the terminal.
-pub(crate) fn end_of_file(controller: impl AsFd) -> u8 {
-    use rustix::termios::{SpecialCodeIndex, tcgetattr};
-
-    match tcgetattr(controller) {
-        Ok(settings) => settings.special_codes[SpecialCodeIndex::VEOF],
-        Err(_) => CTRL_D,
+    pub(super) fn open(_size: (u16, u16)) -> io::Result<Pty> {
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "no pseudoterminals on this system",
+        ))
     }
+
+    /// Never called: there is no [`Pty`] to run a program in.
+    pub(crate) fn lead_session(_command: &mut process::Command) {}
 }
