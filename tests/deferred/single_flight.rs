@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use deferred::{Cancelled, Deferred, SingleFlight, Trigger, fail, succeed};
+use deferred::{Cancelled, Deferred, Failure, SingleFlight, Trigger, fail, succeed};
 
 use crate::support::{Count, failure, value};
 
@@ -60,7 +60,7 @@ fn all_get_the_failure() {
         flights.get(1, || result),
         flights.get(1, || unreachable!("one is in flight")),
     ];
-    trigger.errback(deferred::Failure::msg("no")).unwrap();
+    trigger.errback(Failure::msg("no")).unwrap();
     for waiter in waiters {
         assert_eq!(failure(waiter).to_string(), "no");
     }
@@ -72,7 +72,7 @@ fn a_result_that_is_there_is_not_kept() {
     let flights = SingleFlight::new();
     assert_eq!(value(flights.get(1, || succeed(1))), 1);
     assert_eq!(value(flights.get(1, || succeed(2))), 2);
-    let failed = flights.get(1, || fail(deferred::Failure::msg("no")));
+    let failed = flights.get(1, || fail(Failure::msg("no")));
     assert_eq!(failure(failed).to_string(), "no");
     assert!(flights.is_empty());
 }
@@ -149,4 +149,28 @@ fn waiters_outlive_the_map() {
     drop(flights);
     server.answer(7);
     assert_eq!(value(waiter), 7);
+}
+
+#[test]
+fn all_calls_are_ended_with_one_failure_each() {
+    let (server, flights) = (Server::default(), SingleFlight::new());
+    let mut other = flights.get("b", || server.start());
+    let leave = other.handle();
+    let first = flights.get("a", || server.start());
+    let second = flights.get("a", || server.start());
+    // Whichever call ends first: a waiter may cancel that of another.
+    let first = first.add_errback(move |failure| {
+        leave.cancel();
+        Err(failure)
+    });
+    flights.fail_all(|| Failure::msg("disconnected"));
+    for waiter in [first, second] {
+        assert_eq!(failure(waiter).to_string(), "disconnected");
+    }
+    other.add_errback(|_| Ok(0)).ignore();
+    assert_eq!((server.cancelled.get(), flights.len()), (2, 0));
+
+    let anew = flights.get("a", || server.start());
+    assert_eq!((server.waiting(), flights.len()), (3, 1));
+    anew.ignore();
 }

@@ -6,7 +6,8 @@ use std::fmt;
 use std::hash::Hash;
 use std::rc::{Rc, Weak};
 
-use crate::local::{Deferred, SharedDeferred};
+use crate::failure::Failure;
+use crate::local::{Deferred, DeferredHandle, SharedDeferred, Trigger};
 
 /// Calls in flight, by key: a call with the key of another one, whose result has not come yet,
 /// shares its result instead of starting anew.
@@ -58,6 +59,10 @@ struct Calls<K, T: Clone + 'static> {
 struct Call<T: Clone + 'static> {
     /// Tells it from a later call with the same key.
     id: u64,
+    /// What `start` returned; cancelled when the last waiter leaves.
+    started: DeferredHandle,
+    /// Fires `result`: with that of `start`, or with a failure for all.
+    trigger: Trigger<T>,
     result: SharedDeferred<T>,
 }
 
@@ -98,16 +103,21 @@ impl<K: Eq + Hash + Clone + 'static, T: Clone + 'static> SingleFlight<K, T> {
     #[track_caller]
     fn share(&self, key: K, mut pending: Deferred<T>) -> Deferred<T> {
         let id = self.calls.next_id.replace(self.calls.next_id.get() + 1);
-        let (calls, handle, abandoned) =
+        let (calls, started, abandoned) =
             (Rc::downgrade(&self.calls), pending.handle(), key.clone());
         let (trigger, result) = Deferred::with_canceller(move |_| {
             // First: a call that the canceller of `start` makes starts anew.
             Calls::forget(&calls, &abandoned, id);
-            handle.cancel();
+            started.cancel();
         });
         let result = result.share();
         let first = result.get();
-        let call = Call { id, result };
+        let call = Call {
+            id,
+            started: pending.handle(),
+            trigger: trigger.clone(),
+            result,
+        };
         // A call that `start` itself has made; its waiters get its result all the same.
         let replaced = self.calls.in_flight.borrow_mut().insert(key.clone(), call);
         drop(replaced);
@@ -115,11 +125,35 @@ impl<K: Eq + Hash + Clone + 'static, T: Clone + 'static> SingleFlight<K, T> {
         pending
             .add_both(move |result| {
                 Calls::forget(&calls, &key, id);
-                // Errs if all waiters have left: then nothing wants the result.
+                // Errs if all waiters have left or have failed: then nothing wants the result.
                 let _ = trigger.fire(result);
             })
             .detach();
         first
+    }
+
+    /// Ends all calls in flight: the waiters of each get what `failure` makes, and the Deferreds of
+    /// `start` are cancelled. For a client whose connection is gone. The waiters' callbacks run
+    /// before this returns; a call that one of them makes starts anew.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use deferred::{Deferred, Failure, SingleFlight};
+    ///
+    /// let (_trigger, page) = Deferred::<String>::pair();
+    /// let pages = SingleFlight::new();
+    /// let waiting = pages.get("/", || page);
+    /// pages.fail_all(|| Failure::msg("disconnected"));
+    /// assert_eq!(waiting.into_result().unwrap().unwrap_err().to_string(), "disconnected");
+    /// assert!(pages.is_empty());
+    /// ```
+    pub fn fail_all(&self, mut failure: impl FnMut() -> Failure) {
+        for call in self.calls.in_flight.take().into_values() {
+            // Errs if a waiter of another call has cancelled this one; harmless.
+            let _ = call.trigger.fire(Err(failure()));
+            call.started.cancel();
+        }
     }
 
     /// Number of calls in flight.
