@@ -4,49 +4,23 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, geteuid, kill_process};
+use tests::{Directory, is_there, skip};
 
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A folder that is deleted with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        // The path of a UNIX socket has room for a hundred bytes.
-        let folder = format!("{name}-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(folder);
-        fs::create_dir_all(&path).expect("a folder");
-        Self(path)
-    }
-
-    fn join(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Errs if it was deleted already; harmless.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// A running server. Dropping it ends it.
 pub(crate) struct Server {
     process: Child,
     how_to_end: Signal,
-    folder: Folder,
+    folder: Directory,
 }
 
 impl Server {
-    fn start(folder: Folder, command: &mut Command, how_to_end: Signal) -> Self {
+    fn start(folder: Directory, command: &mut Command, how_to_end: Signal) -> Self {
         let process = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -64,7 +38,7 @@ impl Server {
     fn wait<T>(&mut self, mut is_ready: impl FnMut(&Path) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(value) = is_ready(&self.folder.0) {
+            if let Some(value) = is_ready(&self.folder) {
                 return value;
             }
             let ended = self.process.try_wait().expect("it is a child");
@@ -97,28 +71,14 @@ impl Drop for Server {
     }
 }
 
-/// Whether a program can be run; says so if not.
-fn is_there(program: &Path) -> bool {
-    let found = Command::new(program)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !found {
-        println!("skipped: no {}", program.display());
-    }
-    found
-}
-
 /// A program that Debian keeps out of the path, of the newest version.
-fn of_postgres(program: &str) -> PathBuf {
+fn of_postgres(program: &str) -> String {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
     let mut folders: Vec<_> = versions.flatten().map(|entry| entry.path()).collect();
     folders.sort();
     match folders.pop() {
-        Some(newest) => newest.join("bin").join(program),
-        None => program.into(),
+        Some(newest) => newest.join("bin").join(program).display().to_string(),
+        None => program.to_owned(),
     }
 }
 
@@ -137,19 +97,19 @@ pub(crate) fn postgres() -> Option<Server> {
     if !is_there(&initdb) || !is_there(&postgres) {
         return None;
     }
-    let folder = Folder::new("pg");
+    let folder = Directory::new("pg");
     let mut user = None;
     if geteuid().is_root() {
         user = postgres_user();
         let Some((uid, gid)) = user else {
-            println!("skipped: no user that may run postgres");
+            skip("no user that may run postgres");
             return None;
         };
-        std::os::unix::fs::chown(&folder.0, Some(uid), Some(gid)).expect("it is root");
+        std::os::unix::fs::chown(&*folder, Some(uid), Some(gid)).expect("it is root");
     }
-    let as_user = |program: &Path| {
+    let as_user = |program: &str| {
         let mut command = Command::new(program);
-        command.current_dir(&folder.0);
+        command.current_dir(&*folder);
         if let Some((uid, gid)) = user {
             command.uid(uid).gid(gid);
         }
@@ -165,7 +125,7 @@ pub(crate) fn postgres() -> Option<Server> {
     let mut command = as_user(&postgres);
     command
         .args(["-c", "listen_addresses=", "-c", "fsync=off", "-k"])
-        .arg(&folder.0)
+        .arg(&*folder)
         .arg("-D")
         .arg(&data);
     // SIGINT: open sessions end, then the server.
@@ -180,15 +140,14 @@ pub(crate) fn postgres() -> Option<Server> {
 
 /// Redis, which listens on the UNIX socket `redis` in its folder.
 pub(crate) fn redis() -> Option<Server> {
-    let program = Path::new("redis-server");
-    if !is_there(program) {
+    if !is_there("redis-server") {
         return None;
     }
-    let folder = Folder::new("redis");
-    let mut command = Command::new(program);
+    let folder = Directory::new("redis");
+    let mut command = Command::new("redis-server");
     command
         .args(["--port", "0", "--save", "", "--appendonly", "no", "--dir"])
-        .arg(&folder.0)
+        .arg(&*folder)
         .arg("--unixsocket")
         .arg(folder.join("redis"));
     let mut server = Server::start(folder, &mut command, Signal::TERM);
@@ -201,15 +160,14 @@ pub(crate) fn redis() -> Option<Server> {
 
 /// NATS, and the address that it listens on.
 pub(crate) fn nats() -> Option<(Server, String)> {
-    let program = Path::new("nats-server");
-    if !is_there(program) {
+    if !is_there("nats-server") {
         return None;
     }
-    let folder = Folder::new("nats");
-    let mut command = Command::new(program);
+    let folder = Directory::new("nats");
+    let mut command = Command::new("nats-server");
     command
         .args(["--addr", "127.0.0.1", "--port", "-1", "--ports_file_dir"])
-        .arg(&folder.0);
+        .arg(&*folder);
     let mut server = Server::start(folder, &mut command, Signal::TERM);
     let address = server.wait(|folder| {
         let mut files = fs::read_dir(folder).ok()?.flatten();

@@ -8,9 +8,9 @@ use std::thread;
 use std::time::Instant;
 
 use rustix::process::Signal;
+use tests::{Directory, is_there};
 
 use crate::build::binary;
-use crate::directory::Directory;
 use crate::program::{PATIENCE, Program};
 
 /// What `connect` gives once it succeeds: the other side may not listen yet.
@@ -23,20 +23,6 @@ fn connected<S>(mut connect: impl FnMut() -> std::io::Result<S>) -> S {
         }
         thread::yield_now();
     }
-}
-
-/// Whether a program of other projects is here; a test is skipped, by name, if not.
-fn is_here(program: &str, test: &str) -> bool {
-    let found = Command::new("sh")
-        .arg("-c")
-        .arg(format!("command -v {program}"))
-        .stdout(Stdio::null())
-        .status();
-    let is_here = found.is_ok_and(|status| status.success());
-    if !is_here {
-        eprintln!("skipped: {test} needs {program}");
-    }
-    is_here
 }
 
 /// A port number that was free a moment ago.
@@ -100,10 +86,7 @@ fn what_cannot_be_joined_is_said() {
 
 #[test]
 fn socat_is_talked_to_over_unix_and_tcp_sockets_both_ways() {
-    if !is_here(
-        "socat",
-        "socat_is_talked_to_over_unix_and_tcp_sockets_both_ways",
-    ) {
+    if !is_there("socat") {
         return;
     }
     let directory = Directory::new("netcat-socat");
@@ -170,8 +153,7 @@ fn socat_is_talked_to_over_unix_and_tcp_sockets_both_ways() {
 
 #[test]
 fn a_server_endpoint_is_activated_as_systemd_does_it() {
-    const TEST: &str = "a_server_endpoint_is_activated_as_systemd_does_it";
-    if !is_here("systemd-socket-activate", TEST) {
+    if !is_there("systemd-socket-activate") {
         return;
     }
     let target = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -9,7 +9,6 @@ mod commands;
 mod cores;
 mod datagrams;
 mod deferreds;
-mod directory;
 mod echo;
 mod forwarding;
 mod framed_rpc;

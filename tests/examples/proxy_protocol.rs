@@ -1,14 +1,13 @@
 //! `proxy_protocol`, behind a header sent by hand and behind HAProxy, if it is installed.
 
 use std::fs;
-use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::Signal;
+use tests::{Directory, is_there};
 
-use crate::directory::Directory;
 use crate::program::Program;
 use crate::talk::Talk;
 
@@ -41,9 +40,7 @@ struct HaProxy {
 impl HaProxy {
     /// `None` if it is not installed.
     fn start(directory: &Directory, server: &str, options: &str) -> Option<Self> {
-        if Command::new("haproxy").arg("-v").output().is_err() {
-            // Not by `println`, which the test runner keeps to itself. Errs if nothing reads it.
-            let _ = writeln!(std::io::stderr(), "skipped: no haproxy");
+        if !is_there("haproxy") {
             return None;
         }
         // Given to it, so that no other program can get the port in between.

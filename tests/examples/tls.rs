@@ -3,8 +3,8 @@
 use std::fs;
 
 use rustix::process::Signal;
+use tests::Directory;
 
-use crate::directory::Directory;
 use crate::program::Program;
 use crate::talk::Talk;
 

@@ -3,51 +3,29 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
 
 use reactor::{DatagramError, UnixAddress, UnixDatagramOptions};
+use tests::Directory;
 
 use crate::datagrams::Recorder;
 use crate::support::{Log, assert_sleeps, reactor, result_of, turn_until};
 
 type Unix = Recorder<UnixAddress>;
 
-/// A folder that goes with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(test: &str) -> Self {
-        let name = format!("reactor-{test}-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).expect("a folder");
-        Self(path)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 #[test]
 fn names_are_files_that_go_with_their_port() {
-    let (reactor, folder) = (reactor(), Folder::new("unix-datagrams"));
+    let (reactor, folder) = (reactor(), Directory::new("unix-datagrams"));
     let (server, client) = (Log::default(), Log::default());
     let protocol = Unix::new(&server).on_received(|cx, data, from| Ok(cx.send_to(data, from)?));
-    let options = UnixDatagramOptions::new(folder.path("server")).mode(0o600);
+    let options = UnixDatagramOptions::new(folder.join("server")).mode(0o600);
     let port = reactor
         .listen_unix_datagram(options, protocol)
         .expect("the name is free");
-    assert_eq!(port.address(), UnixAddress::from(folder.path("server")));
-    let mode = fs::metadata(folder.path("server")).expect("it is there");
+    assert_eq!(port.address(), UnixAddress::from(folder.join("server")));
+    let mode = fs::metadata(folder.join("server")).expect("it is there");
     assert_eq!(mode.permissions().mode() & 0o777, 0o600);
 
-    let options = UnixDatagramOptions::new(folder.path("client")).connect(folder.path("server"));
+    let options = UnixDatagramOptions::new(folder.join("client")).connect(folder.path("server"));
     let asking = reactor
         .listen_unix_datagram(options, Unix::new(&client))
         .expect("the name is free");
@@ -55,29 +33,29 @@ fn names_are_files_that_go_with_their_port() {
     turn_until(&reactor, || client.has("received hello"));
     assert_eq!(server.events(), ["start", "received hello"]);
 
-    let taken = reactor.listen_unix_datagram(folder.path("server"), Unix::new(&Log::default()));
+    let taken = reactor.listen_unix_datagram(folder.join("server"), Unix::new(&Log::default()));
     assert_eq!(
         taken.expect_err("it is in use").kind(),
         std::io::ErrorKind::AddrInUse
     );
-    let (handle, name) = (reactor.handle(), folder.path("server"));
+    let (handle, name) = (reactor.handle(), folder.join("server"));
     let again = port
         .stop_listening()
         .add_callback(move |()| Ok(handle.listen_unix_datagram(name, Unix::new(&Log::default()))?));
     let again = result_of(&reactor, again).expect("the name is free");
     result_of(&reactor, again.stop_listening()).expect("it closes");
-    assert!(!folder.path("server").exists());
+    assert!(!folder.join("server").exists());
     assert!(matches!(asking.send("hello?"), Err(DatagramError::Refused)));
-    assert!(folder.path("client").exists());
+    assert!(folder.join("client").exists());
     assert_sleeps(&reactor);
     drop(reactor);
-    assert!(!folder.path("client").exists());
+    assert!(!folder.join("client").exists());
 }
 
 #[test]
 fn a_file_that_somebody_else_has_put_there_stays() {
-    let (reactor, folder) = (reactor(), Folder::new("unix-datagrams-replaced"));
-    let name = folder.path("name");
+    let (reactor, folder) = (reactor(), Directory::new("unix-datagrams-replaced"));
+    let name = folder.join("name");
     let port = reactor
         .listen_unix_datagram(&name, Unix::new(&Log::default()))
         .expect("the name is free");
@@ -89,8 +67,8 @@ fn a_file_that_somebody_else_has_put_there_stays() {
 
 #[test]
 fn what_a_process_that_crashed_has_left_is_replaced_by_who_has_the_lock() {
-    let (reactor, folder) = (reactor(), Folder::new("unix-datagrams-lock"));
-    let name = folder.path("name");
+    let (reactor, folder) = (reactor(), Directory::new("unix-datagrams-lock"));
+    let name = folder.join("name");
     drop(UnixDatagram::bind(&name).expect("it is free"));
     let listen = |lock| {
         let options = UnixDatagramOptions::new(&name).lock(lock);
@@ -101,12 +79,12 @@ fn what_a_process_that_crashed_has_left_is_replaced_by_who_has_the_lock() {
     let port = listen(true).expect("the lock is free");
     assert_eq!(listen(true).expect_err("it is locked").kind(), in_use);
     result_of(&reactor, port.stop_listening()).expect("it closes");
-    assert_eq!(fs::read_dir(&folder.0).expect("a folder").count(), 0);
+    assert_eq!(fs::read_dir(&*folder).expect("a folder").count(), 0);
 }
 
 #[test]
 fn who_has_no_name_can_be_heard() {
-    let (reactor, folder) = (reactor(), Folder::new("unix-datagrams-unnamed"));
+    let (reactor, folder) = (reactor(), Directory::new("unix-datagrams-unnamed"));
     let (log, client) = (Log::default(), Log::default());
     let protocol = Unix::new(&log).on_received(|cx, data, from| {
         assert_eq!(from, UnixAddress::Unnamed);
@@ -114,15 +92,15 @@ fn who_has_no_name_can_be_heard() {
         Ok(())
     });
     let _port = reactor
-        .listen_unix_datagram(folder.path("log"), protocol)
+        .listen_unix_datagram(folder.join("log"), protocol)
         .expect("the name is free");
     let port = reactor
-        .connect_unix_datagram(folder.path("log"), Unix::new(&client))
+        .connect_unix_datagram(folder.join("log"), Unix::new(&client))
         .expect("the server listens");
     assert_eq!(port.address(), UnixAddress::Unnamed);
     port.send("a line").expect("it is connected");
     turn_until(&reactor, || log.has("received a line"));
-    let no_peer = reactor.connect_unix_datagram(folder.path("closed"), Unix::new(&client));
+    let no_peer = reactor.connect_unix_datagram(folder.join("closed"), Unix::new(&client));
     assert_eq!(
         no_peer.expect_err("the socket does not exist").kind(),
         std::io::ErrorKind::NotFound

@@ -3,13 +3,10 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::fs;
 use std::future::Future;
 use std::io;
-use std::path::PathBuf;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -19,6 +16,7 @@ use reactor::endpoint::Connect;
 use reactor::{
     ByteStream, ByteStreamProtocol, ConnectionClosed, ConnectionClosedKind, Reactor, Turn,
 };
+use tests::Directory;
 
 use crate::certificates::both;
 use crate::connections::turn_until;
@@ -73,32 +71,12 @@ enum Transport {
     Tls,
 }
 
-/// A folder for a socket, removed with its test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("byte-streams-{}-{number}", std::process::id());
-        let folder = Self(std::env::temp_dir().join(name));
-        fs::create_dir_all(&folder.0).unwrap();
-        folder
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 /// A loop with a port that makes a stream of each client.
 struct Network {
     reactor: Reactor,
     connect: Box<dyn Fn(&Reactor) -> Deferred<ByteStream>>,
     accepted: Rc<RefCell<VecDeque<Deferred<ByteStream>>>>,
-    _folder: Option<Folder>,
+    _directory: Option<Directory>,
 }
 
 impl Network {
@@ -112,10 +90,10 @@ impl Network {
             queue.borrow_mut().push_back(stream);
             protocol
         };
-        let folder = (transport == Transport::Unix).then(Folder::new);
-        let connect: Connecting = match (transport, &folder) {
-            (Transport::Unix, Some(folder)) => {
-                let path = folder.0.join("socket");
+        let directory = (transport == Transport::Unix).then(|| Directory::new("byte-streams"));
+        let connect: Connecting = match (transport, &directory) {
+            (Transport::Unix, Some(directory)) => {
+                let path = directory.join("socket");
                 reactor.listen_unix(&path, factory).unwrap();
                 Box::new(move |reactor| reactor.connect_unix_stream(&path))
             }
@@ -141,7 +119,7 @@ impl Network {
             reactor,
             connect,
             accepted,
-            _folder: folder,
+            _directory: directory,
         }
     }
 

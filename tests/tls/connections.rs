@@ -9,6 +9,7 @@ use deferred::Result;
 use reactor::testing::TestReactor;
 use reactor::{ConnectionClosed, Context, Protocol, Raw, Reactor, WriteLimits};
 use reactor_tls::{Identity, StartTls, TlsClient, TlsError, TlsErrorKind, TlsInfo, TlsServer};
+use tests::Directory;
 
 use crate::certificates::{Issuer, Pem, both};
 
@@ -241,9 +242,8 @@ fn an_end_without_a_close_notify_is_a_loss() {
 #[test]
 fn certificates_are_reloaded_under_load() {
     let issuer = Issuer::new();
-    let folder = std::env::temp_dir().join(format!("tls-reload-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+    let directory = Directory::new("tls-reload");
+    let (certificate, key) = (directory.join("cert.pem"), directory.join("key.pem"));
     let write = |pem: &Pem| {
         std::fs::write(&certificate, &pem.certificate).unwrap();
         std::fs::write(&key, &pem.key).unwrap();
@@ -276,7 +276,6 @@ fn certificates_are_reloaded_under_load() {
         server.reload().unwrap();
         connect(round);
     }
-    std::fs::remove_dir_all(&folder).unwrap();
     turn_until(&reactor, || {
         all.iter().all(|seen| seen.0.borrow().lost.is_some())
     });

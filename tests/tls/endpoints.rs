@@ -1,8 +1,5 @@
 //! TLS endpoints, typed and as strings.
 
-use std::fs;
-use std::path::PathBuf;
-
 use deferred::{Result, Trigger};
 use reactor::endpoint::{
     ClientEndpoint, EndpointErrorKind, EndpointParser, Listen, ServerEndpoint, quote,
@@ -11,7 +8,8 @@ use reactor::testing::TestReactor;
 use reactor::{Context, Lines, Protocol, Reactor, ask};
 use reactor_tls::{TlsError, TlsErrorKind, TlsInfo, WithTls};
 
-use crate::certificates::{Issuer, both};
+use crate::certificates::both;
+use crate::programs::support::Files;
 
 /// Answers with what was agreed on, and the address of the peer.
 struct Facts;
@@ -46,42 +44,10 @@ impl Protocol for Question {
     }
 }
 
-/// A folder with an issuer, a certificate of `localhost` and one of a client.
-struct Files(PathBuf);
-
-impl Files {
-    fn new(name: &str) -> Self {
-        let name = format!("tls-endpoints-{name}-{}", std::process::id());
-        let files = Self(std::env::temp_dir().join(name));
-        fs::create_dir_all(&files.0).expect("a folder");
-        let issuer = Issuer::new();
-        files.write("roots.pem", &issuer.pem());
-        for name in ["localhost", "client"] {
-            let pem = issuer.issue(name);
-            files.write(&format!("{name}.pem"), &pem.certificate);
-            files.write(&format!("{name}.key"), &pem.key);
-            let both = format!("{}{}", pem.key, pem.certificate);
-            files.write(&format!("{name}.both"), &both);
-        }
-        files
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.0.join(name), text).expect("a file");
-    }
-
-    /// `text` with the paths of the files in place of `@name`.
-    fn fill(&self, text: &str) -> String {
-        let folder = quote(self.0.to_str().expect("it is text"));
-        text.replace('@', &format!("{folder}/"))
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        // Errs if something else has removed the folder, which is all this is for.
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// `text` with the paths of the files in place of `@name`.
+fn fill(files: &Files, text: &str) -> String {
+    let directory = quote(&files.path(""));
+    text.replace('@', &directory)
 }
 
 fn parser() -> EndpointParser {
@@ -127,29 +93,29 @@ fn strings_name_files() {
     let files = Files::new("strings");
     for (server, client, answer) in [
         (
-            "tls:0:key=@localhost.key:cert=@localhost.pem:interface=127.0.0.1",
-            "tls:localhost:PORT:roots=@roots.pem",
+            "tls:0:key=@server.key:cert=@server.pem:interface=127.0.0.1",
+            "tls:localhost:PORT:roots=@ca.pem",
             "four None 0",
         ),
         (
-            "ssl:0:privateKey=@localhost.both:interface=127.0.0.1:backlog=5",
-            "ssl:localhost:PORT:roots=@roots.pem:timeout=20",
+            "ssl:0:privateKey=@server.both:interface=127.0.0.1:backlog=5",
+            "ssl:localhost:PORT:roots=@ca.pem:timeout=20",
             "four None 0",
         ),
         (
-            "tls:0:key=@localhost.key:cert=@localhost.pem:clients=@roots.pem:alpn=b,a:interface=127.0.0.1",
-            "tls:host=localhost:port=PORT:roots=@roots.pem:key=@client.key:cert=@client.pem:alpn=a,c",
+            "tls:0:key=@server.key:cert=@server.pem:clients=@ca.pem:alpn=b,a:interface=127.0.0.1",
+            "tls:host=localhost:port=PORT:roots=@ca.pem:key=@client.key:cert=@client.pem:alpn=a,c",
             "four Some(\"a\") 1",
         ),
         (
-            "tls:endpoint=tcp\\:0\\:interface=127.0.0.1:key=@localhost.both",
-            "tls:localhost:endpoint=tcp\\:127.0.0.1\\:PORT:roots=@roots.pem",
+            "tls:endpoint=tcp\\:0\\:interface=127.0.0.1:key=@server.both",
+            "tls:localhost:endpoint=tcp\\:127.0.0.1\\:PORT:roots=@ca.pem",
             "four None 0",
         ),
     ] {
-        let server = parser().server(&files.fill(server)).expect(server);
+        let server = parser().server(&fill(&files, server)).expect(server);
         let client = |port: u16| {
-            let text = files.fill(client).replace("PORT", &port.to_string());
+            let text = fill(&files, client).replace("PORT", &port.to_string());
             parser().client(&text).expect(client)
         };
         assert_eq!(talk(server, client).unwrap(), answer);
@@ -161,11 +127,11 @@ fn strings_name_files() {
 fn strings_verify() {
     let files = Files::new("verify");
     let other = Files::new("other");
-    let server = "tls:0:key=@localhost.key:cert=@localhost.pem:interface=127.0.0.1";
-    let listening = || parser().server(&files.fill(server)).expect("it is one");
+    let server = "tls:0:key=@server.key:cert=@server.pem:interface=127.0.0.1";
+    let listening = || parser().server(&fill(&files, server)).expect("it is one");
     let untrusting = |port: u16| {
-        let text = format!("tls:localhost:{port}:roots=@roots.pem");
-        parser().client(&other.fill(&text)).expect("it is one")
+        let text = format!("tls:localhost:{port}:roots=@ca.pem");
+        parser().client(&fill(&other, &text)).expect("it is one")
     };
     let failure = talk(listening(), untrusting).unwrap_err();
     let error = failure.downcast_ref::<TlsError>().expect("it is of TLS");
@@ -177,8 +143,8 @@ fn strings_verify() {
 fn a_proxy_header_stands_before_tls() {
     let files = Files::new("proxy");
     let text =
-        "tls:endpoint=haproxy\\:from=127.0.0.1\\:tcp\\:0\\:interface=127.0.0.1:key=@localhost.both";
-    assert!(parser().server(&files.fill(text)).is_ok());
+        "tls:endpoint=haproxy\\:from=127.0.0.1\\:tcp\\:0\\:interface=127.0.0.1:key=@server.both";
+    assert!(parser().server(&fill(&files, text)).is_ok());
 }
 
 #[test]
@@ -200,37 +166,37 @@ fn what_is_wrong_is_said() {
             "key \"\" must be a PEM file with a private key",
         ),
         (
-            "tls:0:cert=@localhost.pem",
+            "tls:0:cert=@server.pem",
             BadValue,
             "needs key=, the file of its private key",
         ),
         ("tls:0:key=@none.key", BadValue, "none.key"),
         (
-            "tls:0:key=@client.key:cert=@localhost.pem",
+            "tls:0:key=@client.key:cert=@server.pem",
             BadValue,
             "cannot be used",
         ),
         (
-            "tls:0:key=@localhost.both:clients=@localhost.key",
+            "tls:0:key=@server.both:clients=@server.key",
             BadValue,
             "clients",
         ),
-        ("tls:key=@localhost.both", Missing, "no port"),
-        ("tls:0:key=@localhost.both:color=red", Unexpected, "color"),
+        ("tls:key=@server.both", Missing, "no port"),
+        ("tls:0:key=@server.both:color=red", Unexpected, "color"),
         (
-            "tls:0:endpoint=tcp\\:0:key=@localhost.both",
+            "tls:0:endpoint=tcp\\:0:key=@server.both",
             Unexpected,
             "\"0\"",
         ),
         (
-            "tls:endpoint=tpc\\:0:key=@localhost.both",
+            "tls:endpoint=tpc\\:0:key=@server.both",
             UnknownPrefix,
             "tls",
         ),
     ] {
         said(
             text,
-            parser().server(&files.fill(text)).map(drop),
+            parser().server(&fill(&files, text)).map(drop),
             kind,
             message,
         );
@@ -245,7 +211,7 @@ fn what_is_wrong_is_said() {
     ] {
         said(
             text,
-            parser().client(&files.fill(text)).map(drop),
+            parser().client(&fill(&files, text)).map(drop),
             kind,
             message,
         );

@@ -10,6 +10,7 @@ use reactor::testing::FilterDriver;
 use reactor_tls::{
     Identity, TlsClient, TlsConfigError, TlsError, TlsErrorKind, TlsInfo, TlsServer, TlsVersion,
 };
+use tests::Directory;
 
 use crate::certificates::{Issuer, both};
 
@@ -369,9 +370,8 @@ fn sessions_are_resumed_also_by_another_thread_and_after_a_reload() {
 #[test]
 fn certificates_are_reloaded_all_or_none() {
     let issuer = Issuer::new();
-    let folder = std::env::temp_dir().join(format!("reactor-tls-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+    let directory = Directory::new("reactor-tls");
+    let (certificate, key) = (directory.join("cert.pem"), directory.join("key.pem"));
     let write = |name: &str| {
         let pem = issuer.issue(name);
         std::fs::write(&certificate, pem.certificate).unwrap();
@@ -410,7 +410,6 @@ fn certificates_are_reloaded_all_or_none() {
     before.client.send("still here").unwrap();
     before.talk(usize::MAX).1.unwrap();
     assert_eq!(before.server.delivered(), b"still here");
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use reactor_tls::{TlsClient, TlsServer};
+use tests::Directory;
 
 use crate::certificates::Issuer;
 use crate::handshakes::Sides;
@@ -23,8 +24,8 @@ fn connect(role: &str) {
 }
 
 /// What a process logs whose sides are `role`, in order.
-fn logged(role: &str, folder: &Path) -> Option<Vec<String>> {
-    let file = folder.join(role);
+fn logged(role: &str, directory: &Path) -> Option<Vec<String>> {
+    let file = directory.join(role);
     let output = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
@@ -46,11 +47,10 @@ fn keys_are_logged_by_the_side_that_is_asked_to() {
     if let Ok(role) = std::env::var("KEY_LOG_ROLE") {
         return connect(&role);
     }
-    let folder = std::env::temp_dir().join(format!("tls-keys-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    assert_eq!(logged("neither", &folder), None);
+    let directory = Directory::new("tls-keys");
+    assert_eq!(logged("neither", &directory), None);
     for role in ["server", "client"] {
-        let lines = logged(role, &folder).expect("it logs");
+        let lines = logged(role, &directory).expect("it logs");
         let mut labels: Vec<_> = lines
             .iter()
             .filter_map(|line| line.split(' ').next())
@@ -61,9 +61,8 @@ fn keys_are_logged_by_the_side_that_is_asked_to() {
         }
     }
     // Both know the same keys.
-    let lines = logged("server-and-client", &folder).expect("both log");
+    let lines = logged("server-and-client", &directory).expect("both log");
     for pair in lines.chunks(2) {
         assert_eq!(pair[0], pair[1]);
     }
-    std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -3,9 +3,10 @@
 use std::process::Command;
 
 use reactor_tls::TlsServer;
+use tests::is_there;
 
 use super::protocols::Site;
-use super::support::{Files, Program, is_there};
+use super::support::{Files, Program};
 
 /// `curl` with a request to `site` by the name `name`.
 fn curl(site: &Site, scheme: &str, name: &str, arguments: &[&str]) -> (Option<i32>, String) {

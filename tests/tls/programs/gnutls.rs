@@ -2,8 +2,10 @@
 
 use std::process::Command;
 
+use tests::is_there;
+
 use super::protocols::Site;
-use super::support::{Files, Program, is_there};
+use super::support::{Files, Program};
 
 fn gnutls(site: &Site, files: &Files, arguments: &[&str]) -> Program {
     let mut command = Command::new("gnutls-cli");

@@ -6,9 +6,10 @@ use std::process::Command;
 
 use reactor::filter::proxy_protocol::ProxyProtocol;
 use reactor_tls::TlsServer;
+use tests::is_there;
 
 use super::protocols::{Site, talk, trusting};
-use super::support::{Files, Program, is_there};
+use super::support::{Files, Program};
 
 /// A server that takes a PROXY header first, and then TLS.
 pub(super) fn behind_a_balancer(files: &Files) -> Site {

@@ -1,13 +1,14 @@
 //! nginx (its module `stream`) in front of our server: it passes TLS on, or ends it and begins it
 //! anew, and says in a PROXY header whose connection it is.
 
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
+use tests::{is_there, skip};
+
 use super::haproxy::{behind_a_balancer, talks_through};
-use super::support::{Files, Program, is_there};
+use super::support::{Files, Program};
 
 /// Where Debian has what it does not build in.
 const STREAM: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
@@ -15,11 +16,7 @@ const STREAM: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 fn is_nginx_there() -> bool {
     let has_stream = Path::new(STREAM).exists();
     if !has_stream {
-        // Errs if nothing reads it.
-        let _ = writeln!(
-            std::io::stderr(),
-            "skipped: no nginx with the module stream"
-        );
+        skip("no nginx with the module stream");
     }
     has_stream && is_there("nginx")
 }

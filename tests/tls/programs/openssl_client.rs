@@ -4,9 +4,10 @@ use std::process::Command;
 
 use reactor::Reactor;
 use reactor_tls::TlsServer;
+use tests::is_there;
 
 use super::protocols::Site;
-use super::support::{Files, Program, is_there};
+use super::support::{Files, Program};
 
 fn s_client(site: &Site, files: &Files, arguments: &[&str]) -> Program {
     let mut command = Command::new("openssl");

@@ -5,9 +5,10 @@ use std::process::Command;
 
 use reactor::{ConnectionClosed, Reactor};
 use reactor_tls::{TlsClient, TlsError, TlsErrorKind, TlsVersion};
+use tests::is_there;
 
 use super::protocols::{talk, trusting};
-use super::support::{Files, Program, is_there};
+use super::support::{Files, Program};
 
 /// Starts it on a port of the system's choice, and waits until it listens.
 fn s_server(reactor: &Reactor, files: &Files, arguments: &[&str]) -> (Program, SocketAddr) {

@@ -4,9 +4,10 @@ use std::process::Command;
 
 use reactor::Reactor;
 use reactor_tls::TlsVersion;
+use tests::is_there;
 
 use super::protocols::{Site, talk, trusting};
-use super::support::{Files, Program, is_there};
+use super::support::{Files, Program};
 
 #[test]
 fn socat_as_a_client() {

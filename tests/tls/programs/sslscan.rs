@@ -2,8 +2,10 @@
 
 use std::process::Command;
 
+use tests::is_there;
+
 use super::protocols::Site;
-use super::support::{Files, Program, is_there};
+use super::support::{Files, Program};
 
 /// The values of an attribute in the elements of one kind.
 fn values<'a>(xml: &'a str, element: &str, attribute: &str) -> Vec<&'a str> {

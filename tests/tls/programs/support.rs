@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -11,26 +10,14 @@ use std::time::{Duration, Instant};
 
 use reactor::Reactor;
 use rustix::process::{Pid, Signal, kill_process};
+use tests::Directory;
 
 use crate::certificates::{Issuer, Pem};
 use crate::connections::turn_until;
 
-/// Whether a program can be run; says so if not.
-pub(crate) fn is_there(program: &str) -> bool {
-    let search = Command::new("sh")
-        .args(["-c", "command -v \"$0\" >/dev/null", program])
-        .status();
-    let found = search.is_ok_and(|status| status.success());
-    if !found {
-        // Not by `println`, which the test runner keeps to itself. Errs if nothing reads it.
-        let _ = writeln!(std::io::stderr(), "skipped: no {program}");
-    }
-    found
-}
-
-/// An issuer, and what it has issued, in files. Deleted when dropped.
+/// An issuer, and what it has issued, in files.
 pub(crate) struct Files {
-    folder: PathBuf,
+    directory: Directory,
     pub(crate) issuer: Issuer,
     pub(crate) server: Pem,
     pub(crate) client: Pem,
@@ -38,11 +25,9 @@ pub(crate) struct Files {
 
 impl Files {
     pub(crate) fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("tls-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a folder");
         let issuer = Issuer::new();
         let files = Self {
-            folder,
+            directory: Directory::new(&format!("tls-{name}")),
             server: issuer.issue("localhost"),
             client: issuer.issue("client"),
             issuer,
@@ -60,18 +45,11 @@ impl Files {
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.folder.join(name), text).expect("a file");
+        std::fs::write(self.directory.join(name), text).expect("a file");
     }
 
     pub(crate) fn path(&self, name: &str) -> String {
-        self.folder.join(name).display().to_string()
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        // Errs if the folder was deleted already; harmless.
-        let _ = std::fs::remove_dir_all(&self.folder);
+        self.directory.path(name)
     }
 }
 

@@ -3,8 +3,10 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use tests::is_there;
+
 use super::protocols::Site;
-use super::support::{Files, Program, is_there};
+use super::support::{Files, Program};
 
 /// Looks into versions, suites, forward secrecy and vulnerabilities.
 #[test]
