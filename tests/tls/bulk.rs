@@ -5,12 +5,12 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use deferred::Result;
-use reactor::testing::{FilterDriver, TestReactor};
+use reactor::testing::TestReactor;
 use reactor::{ConnectionClosed, Context, Protocol, Raw, Reactor};
 use reactor_tls::{StartTls, TlsClient};
 
 use crate::certificates::both;
-use crate::connections::turn_until;
+use crate::connections::{handshake, turn_until};
 
 const MUCH: usize = 64 * 1024 * 1024;
 
@@ -128,12 +128,7 @@ fn a_pause_in_the_middle_of_a_record() {
     let received = Rc::new(Cell::new(0));
     let protocol = Pausing(Rc::clone(&received));
     let (opening, peer) = reactor.connect_to_peer_through(server.filter(), protocol);
-    let mut driver = FilterDriver::new(tls.filter("localhost").unwrap()).unwrap();
-    while !driver.is_open() {
-        peer.send(driver.sent());
-        driver.receive(peer.received()).unwrap();
-    }
-    peer.send(driver.sent());
+    let mut driver = handshake(&tls, &peer);
     let connection = opening.into_result().unwrap().unwrap();
     let mut expected = 0;
     for at in (0..SIZE).step_by(13) {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use deferred::Result;
-use reactor::testing::TestReactor;
+use reactor::testing::{FilterDriver, Peer, TestReactor};
 use reactor::{ConnectionClosed, Context, Protocol, Raw, Reactor, WriteLimits};
 use reactor_tls::{Identity, StartTls, TlsClient, TlsError, TlsErrorKind, TlsInfo, TlsServer};
 use tests::Directory;
@@ -78,6 +78,20 @@ pub(crate) fn client(tls: &TlsClient, to_send: &[u8]) -> (Client, Seen) {
         seen: seen.clone(),
     };
     (client, seen)
+}
+
+/// A client behind `peer`, whose handshake goes as far as the server lets it.
+pub(crate) fn handshake(tls: &TlsClient, peer: &Peer) -> FilterDriver {
+    let mut driver = FilterDriver::new(tls.filter("localhost").unwrap()).unwrap();
+    loop {
+        let to_server = driver.sent();
+        if to_server.is_empty() || peer.is_closed() {
+            return driver;
+        }
+        peer.try_send(&to_server);
+        // An alert that refuses is an error here, too.
+        let _ = driver.receive(peer.received());
+    }
 }
 
 /// Turns the loop until `condition` holds, for half a minute at the most.
@@ -211,13 +225,7 @@ fn an_end_without_a_close_notify_is_a_loss() {
             }
         }
         let (connecting, peer) = reactor.connect_to_peer_through(server.filter(), Notes(to_note));
-        let mut driver =
-            reactor::testing::FilterDriver::new(tls.filter("localhost").unwrap()).unwrap();
-        while !driver.is_open() {
-            peer.send(driver.sent());
-            driver.receive(peer.received()).unwrap();
-        }
-        peer.send(driver.sent());
+        let mut driver = handshake(&tls, &peer);
         connecting.into_result().unwrap().unwrap();
         if !is_cut {
             driver.finish().unwrap();

@@ -1,12 +1,12 @@
 //! Panics of callbacks on TLS connections: each ends its own connection, and no other.
 
 use deferred::Result;
-use reactor::testing::{FilterDriver, Peer, TestReactor};
+use reactor::testing::TestReactor;
 use reactor::{ConnectionClosed, Context, Protocol, Raw};
 use reactor_tls::{Identity, StartTls, TlsClient, TlsErrorKind, TlsServer};
 
 use crate::certificates::{Issuer, both};
-use crate::connections::Echo;
+use crate::connections::{Echo, handshake};
 use crate::handshakes::{Sides, kind};
 
 /// Panics in the handler of this name.
@@ -51,20 +51,6 @@ impl Protocol for Panics {
 
     fn connection_lost(&mut self, _: &mut Context<'_, Self>, _: ConnectionClosed) {
         self.here("connection_lost");
-    }
-}
-
-/// A client behind `peer`, whose handshake goes as far as the server lets it.
-fn handshake(tls: &TlsClient, peer: &Peer) -> FilterDriver {
-    let mut driver = FilterDriver::new(tls.filter("localhost").unwrap()).unwrap();
-    loop {
-        let to_server = driver.sent();
-        if to_server.is_empty() || peer.is_closed() {
-            return driver;
-        }
-        peer.try_send(&to_server);
-        // An alert that refuses is an error here, too.
-        let _ = driver.receive(peer.received());
     }
 }
 
