@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use deferred::Result;
-use reactor::testing::{FilterDriver, TestReactor};
-use reactor::{ConnectionClosed, Context, Lines, Protocol};
+use reactor::testing::{FilterDriver, Peer, TestReactor};
+use reactor::{Connection, ConnectionClosed, Context, Lines, Protocol};
 use reactor_tls::{StartTls, TlsClient, TlsInfo, TlsServer};
 
 use crate::certificates::both;
@@ -69,6 +69,16 @@ impl Protocol for Client {
     }
 }
 
+/// A protocol on a connection to a test, and what it notes.
+fn connected<P: Protocol>(
+    reactor: &TestReactor,
+    protocol: impl FnOnce(Notes) -> P,
+) -> (Connection<P>, Peer, Notes) {
+    let notes = Notes::default();
+    let (connection, peer) = reactor.connect_to_peer(protocol(Rc::clone(&notes)));
+    (connection, peer, notes)
+}
+
 const CLEAN: &str = "lost: the connection was closed cleanly";
 
 #[test]
@@ -103,12 +113,10 @@ fn what_is_put_behind_the_command_is_never_seen_by_the_server() {
     let (server, client) = both();
     for injected in ["evil\r\n", "evil", "e"] {
         let reactor = TestReactor::new();
-        let notes = Notes::default();
-        let protocol = Server {
+        let (connection, peer, notes) = connected(&reactor, |notes| Server {
             tls: server.clone(),
-            notes: Rc::clone(&notes),
-        };
-        let (connection, peer) = reactor.connect_to_peer(protocol);
+            notes,
+        });
         peer.send(format!("STARTTLS\r\n{injected}"));
         let mut driver = FilterDriver::new(client.filter("localhost").unwrap()).unwrap();
         peer.try_send(&driver.sent());
@@ -126,12 +134,10 @@ fn what_is_put_behind_the_answer_is_never_seen_by_the_client() {
     let (_, client) = both();
     for injected in ["evil\r\n", "evil", "e"] {
         let reactor = TestReactor::new();
-        let notes = Notes::default();
-        let protocol = Client {
+        let (connection, peer, notes) = connected(&reactor, |notes| Client {
             tls: client.clone(),
-            notes: Rc::clone(&notes),
-        };
-        let (connection, peer) = reactor.connect_to_peer(protocol);
+            notes,
+        });
         peer.send(format!("220 go ahead\r\n{injected}"));
         peer.try_send(b" and the end of a line\r\n");
         assert!(connection.is_gone(), "{injected:?}");
@@ -150,12 +156,10 @@ fn text_between_the_command_and_the_handshake_is_never_seen() {
         let before = format!("STARTTLS\r\n{injected}");
         for at in 0..=before.len() {
             let reactor = TestReactor::new();
-            let notes = Notes::default();
-            let protocol = Server {
+            let (connection, peer, notes) = connected(&reactor, |notes| Server {
                 tls: server.clone(),
-                notes: Rc::clone(&notes),
-            };
-            let (connection, peer) = reactor.connect_to_peer(protocol);
+                notes,
+            });
             let mut driver = FilterDriver::new(client.filter("localhost").unwrap()).unwrap();
             driver.send("two\r\n").unwrap();
             let (one, other) = before.as_bytes().split_at(at);
@@ -177,12 +181,10 @@ fn text_between_the_answer_and_the_handshake_is_never_seen() {
         let before = format!("220 go ahead\r\n{injected}");
         for at in 0..=before.len() {
             let reactor = TestReactor::new();
-            let notes = Notes::default();
-            let protocol = Client {
+            let (connection, peer, notes) = connected(&reactor, |notes| Client {
                 tls: client.clone(),
-                notes: Rc::clone(&notes),
-            };
-            let (connection, peer) = reactor.connect_to_peer(protocol);
+                notes,
+            });
             let (one, other) = before.as_bytes().split_at(at);
             peer.send(one);
             peer.try_send(other);
@@ -206,12 +208,10 @@ fn text_between_the_answer_and_the_handshake_is_never_seen() {
 fn the_handshake_may_come_right_behind_the_command() {
     let (server, client) = both();
     let reactor = TestReactor::new();
-    let notes = Notes::default();
-    let protocol = Server {
-        tls: server,
-        notes: Rc::clone(&notes),
-    };
-    let (connection, peer) = reactor.connect_to_peer(protocol);
+    let (connection, peer, notes) = connected(&reactor, |notes| Server {
+        tls: server.clone(),
+        notes,
+    });
     let mut driver = FilterDriver::new(client.filter("localhost").unwrap()).unwrap();
     driver.send("two\r\n").unwrap();
     peer.send([b"STARTTLS\r\n", &driver.sent()[..]].concat());

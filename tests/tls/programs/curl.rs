@@ -2,7 +2,6 @@
 
 use std::process::Command;
 
-use reactor_tls::TlsServer;
 use tests::is_there;
 
 use super::protocols::Site;
@@ -51,12 +50,7 @@ fn curl_with_a_certificate() {
         return;
     }
     let files = Files::new("curl-mutual");
-    let server = TlsServer::builder()
-        .identity(files.server.identity())
-        .require_client_certificates(files.issuer.roots())
-        .build()
-        .unwrap();
-    let site = Site::new(&server);
+    let site = Site::requiring_certificates(&files);
     let roots = ["--cacert", &*files.path("ca.pem")];
     let (certificate, key) = (files.path("client.pem"), files.path("client.key"));
     let own = ["--cert", &*certificate, "--key", &*key];

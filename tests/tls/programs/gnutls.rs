@@ -35,10 +35,8 @@ fn gnutls_talks_and_says_goodbye() {
     ] {
         let mut client = gnutls(&site, &files, &["--priority", priority]);
         client.wait_for(&site.reactor, "Handshake was completed");
-        client.types("hello\n");
-        client.wait_for(&site.reactor, "hello from 127.0.0.1");
-        client.types("bye\n");
-        client.wait_for(&site.reactor, "goodbye");
+        client.asks(&site.reactor, "hello\n", "hello from 127.0.0.1");
+        client.asks(&site.reactor, "bye\n", "goodbye");
         let output = client.succeeds(&site.reactor);
         assert!(output.contains(version), "{output}");
         assert!(output.contains("The certificate is trusted"), "{output}");
@@ -106,8 +104,7 @@ fn gnutls_upgrades_by_starttls() {
         .args(["--port", &server.port().to_string(), "127.0.0.1"]);
     let mut client = Program::start(&mut command);
     client.wait_for(&reactor, "Handshake was completed");
-    client.types("NOOP\n");
-    client.wait_for(&reactor, "250 NOOP encrypted");
+    client.asks(&reactor, "NOOP\n", "250 NOOP encrypted");
     client.types("QUIT\n");
     client.succeeds(&reactor);
 }

@@ -21,8 +21,7 @@ fn s_client(site: &Site, files: &Files, arguments: &[&str]) -> Program {
 
 /// Has it send a line, and end after our answer.
 fn converse(reactor: &Reactor, mut client: Program) -> String {
-    client.types("hello\r\n");
-    client.wait_for(reactor, "hello from 127.0.0.1");
+    client.asks(reactor, "hello\r\n", "hello from 127.0.0.1");
     client.types("bye\r\n");
     client.succeeds(reactor)
 }
@@ -97,12 +96,7 @@ fn openssl_with_a_certificate() {
         return;
     }
     let files = Files::new("s_client-mutual");
-    let server = TlsServer::builder()
-        .identity(files.server.identity())
-        .require_client_certificates(files.issuer.roots())
-        .build()
-        .unwrap();
-    let site = Site::new(&server);
+    let site = Site::requiring_certificates(&files);
     let (certificate, key) = (files.path("client.pem"), files.path("client.key"));
     for version in ["-tls1_3", "-tls1_2"] {
         let own = ["-cert", &*certificate, "-key", &*key];
@@ -123,10 +117,8 @@ fn renegotiation_is_refused() {
     let files = Files::new("s_client-renegotiate");
     let site = Site::plain(&files);
     let mut client = s_client(&site, &files, &["-tls1_2", "-msg"]);
-    client.types("hello\r\n");
-    client.wait_for(&site.reactor, "hello from 127.0.0.1");
-    client.types("R\n");
-    client.wait_for(&site.reactor, "RENEGOTIATING");
+    client.asks(&site.reactor, "hello\r\n", "hello from 127.0.0.1");
+    client.asks(&site.reactor, "R\n", "RENEGOTIATING");
     let (status, output) = client.end(&site.reactor);
     assert!(!status.success(), "{output}");
     assert!(output.contains("no renegotiation"), "{output}");
@@ -148,12 +140,9 @@ fn keys_are_updated_when_openssl_asks() {
     let files = Files::new("s_client-keys");
     let site = Site::plain(&files);
     let mut client = s_client(&site, &files, &["-tls1_3", "-msg"]);
-    client.types("hello\r\n");
-    client.wait_for(&site.reactor, "hello from 127.0.0.1");
-    client.types("K\n");
-    client.wait_for(&site.reactor, "KEYUPDATE");
-    client.types("again\r\n");
-    client.wait_for(&site.reactor, "again from 127.0.0.1");
+    client.asks(&site.reactor, "hello\r\n", "hello from 127.0.0.1");
+    client.asks(&site.reactor, "K\n", "KEYUPDATE");
+    client.asks(&site.reactor, "again\r\n", "again from 127.0.0.1");
     assert!(
         client
             .output()
@@ -173,8 +162,7 @@ fn an_end_of_openssl_without_a_goodbye_is_a_loss() {
     let site = Site::plain(&files);
     for version in ["-tls1_3", "-tls1_2"] {
         let mut client = s_client(&site, &files, &[version]);
-        client.types("hello\r\n");
-        client.wait_for(&site.reactor, "hello from 127.0.0.1");
+        client.asks(&site.reactor, "hello\r\n", "hello from 127.0.0.1");
         client.kill();
         let end = site.ends.next(&site.reactor);
         assert!(end.is_lost(), "{end}");
@@ -217,8 +205,7 @@ fn openssl_upgrades_by_starttls() {
         .args(["-starttls", "smtp"]);
     let mut client = Program::start(&mut command);
     client.wait_for(&site, "Verify return code: 0 (ok)");
-    client.types("NOOP\r\n");
-    client.wait_for(&site, "250 NOOP encrypted");
+    client.asks(&site, "NOOP\r\n", "250 NOOP encrypted");
     client.types("QUIT\r\n");
     client.succeeds(&site);
 }

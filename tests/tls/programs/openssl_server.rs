@@ -144,8 +144,7 @@ fn renegotiation_is_refused() {
     let endpoint = tls.endpoint("localhost", address).unwrap();
     let talking = talk(&reactor, endpoint, &["hello", "and another one"]);
     server.wait_for(&reactor, "and another one");
-    server.types("r\n");
-    server.wait_for(&reactor, "no_renegotiation");
+    server.asks(&reactor, "r\n", "no_renegotiation");
     let ended = reactor.block_on(talking);
     assert!(ended.is_err(), "{ended:?}");
     let hellos = server.output().matches("ClientHello").count();

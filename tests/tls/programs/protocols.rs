@@ -102,6 +102,14 @@ impl Site {
         Self::new(&server.build().expect("a certificate"))
     }
 
+    /// The same, for clients that have a certificate of the issuer of `files`.
+    pub(crate) fn requiring_certificates(files: &Files) -> Self {
+        let server = TlsServer::builder()
+            .identity(files.server.identity())
+            .require_client_certificates(files.issuer.roots());
+        Self::new(&server.build().expect("a certificate"))
+    }
+
     pub(crate) fn port(&self) -> String {
         self.address.port().to_string()
     }

@@ -22,16 +22,14 @@ fn socat_as_a_client() {
         files.path("ca.pem")
     );
     let mut client = Program::start(Command::new("socat").args(["-", &address]));
-    client.types("hello\r\n");
-    client.wait_for(&site.reactor, "hello from 127.0.0.1");
+    client.asks(&site.reactor, "hello\r\n", "hello from 127.0.0.1");
     client.types("bye\r\n");
     client.succeeds(&site.reactor);
     assert!(site.ends.next(&site.reactor).is_clean());
 
     // At the end of its input it sends a close_notify, and so do we.
     let mut client = Program::start(Command::new("socat").args(["-", &address]));
-    client.types("hello\r\n");
-    client.wait_for(&site.reactor, "hello from 127.0.0.1");
+    client.asks(&site.reactor, "hello\r\n", "hello from 127.0.0.1");
     client.finishes();
     client.succeeds(&site.reactor);
     assert!(site.ends.next(&site.reactor).is_clean());

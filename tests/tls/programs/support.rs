@@ -127,6 +127,13 @@ impl Program {
         input.write_all(text.as_bytes()).expect("it reads");
     }
 
+    /// Types `text`, and turns the loop until the output contains `answer`.
+    #[track_caller]
+    pub(crate) fn asks(&mut self, reactor: &Reactor, text: &str, answer: &str) {
+        self.types(text);
+        self.wait_for(reactor, answer);
+    }
+
     /// Types nothing more.
     pub(crate) fn finishes(&mut self) {
         drop(self.input.take());
