@@ -70,15 +70,18 @@ fn ask(
     })
 }
 
+/// Asks for `path`, and waits for the answer.
+#[track_caller]
+fn get(client: &TestClient, sender: &Sender, path: &str) -> String {
+    let asked = ask(client, sender, Method::GET, path, Body::empty());
+    client.reactor().result_of(asked).expect("an answer")
+}
+
 #[test]
 fn both_versions_are_spoken_on_one_port() {
     let client = client(app());
     let sender = connect(&client);
-    let two = ask(&client, &sender, Method::GET, "/", Body::empty());
-    assert_eq!(
-        client.reactor().result_of(two).expect("an answer"),
-        "HTTP/2.0 false"
-    );
+    assert_eq!(get(&client, &sender, "/"), "HTTP/2.0 false");
     assert_eq!(client.get("/").text(), "HTTP/1.1 false");
 }
 
@@ -87,11 +90,7 @@ fn the_preface_may_come_byte_by_byte() {
     let client = client(app());
     client.reactor().set_largest_read(1);
     let sender = connect(&client);
-    let two = ask(&client, &sender, Method::GET, "/", Body::empty());
-    assert_eq!(
-        client.reactor().result_of(two).expect("an answer"),
-        "HTTP/2.0 false"
-    );
+    assert_eq!(get(&client, &sender, "/"), "HTTP/2.0 false");
     // `PUT` begins as the preface does.
     let put = client.send(Method::PUT, "/", &[], Body::empty());
     assert_eq!(put.status(), 405);
@@ -144,8 +143,7 @@ fn a_large_body_goes_both_ways() {
 fn an_idle_connection_ends_without_a_word_of_http1() {
     let client = client(app());
     let sender = connect(&client);
-    let two = ask(&client, &sender, Method::GET, "/", Body::empty());
-    client.reactor().result_of(two).expect("an answer");
+    get(&client, &sender, "/");
     client.advance(Duration::from_secs(60));
     assert_eq!(client.site().connections(), 0);
     assert!(sender.is_closed());
@@ -175,11 +173,7 @@ fn over_tls_both_versions_are_agreed_on_by_alpn() {
     let endpoint = endpoint.expect("a name");
     endpoint.connect(client.reactor(), protocol).ignore();
     let sender = client.reactor().result_of(sender).expect("a handshake");
-    let two = ask(&client, &sender, Method::GET, "/", Body::empty());
-    assert_eq!(
-        client.reactor().result_of(two).expect("an answer"),
-        "HTTP/2.0 true"
-    );
+    assert_eq!(get(&client, &sender, "/"), "HTTP/2.0 true");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use hyper::service::service_fn;
 use reactor::testing::{self, Peer, TestReactor};
 use reactor_web::{Body, IoProtocol, LoopTimer};
 
-use crate::support::{answer, text};
+use crate::support::{GET, answer, text};
 
 async fn hello(_: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     Ok(Response::new(Body::from("hello")))
@@ -30,8 +30,6 @@ where
     });
     reactor.connect_to_peer(protocol).1
 }
-
-const GET: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
 #[test]
 fn requests_are_answered_one_after_the_other_on_one_connection() {

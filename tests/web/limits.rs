@@ -5,10 +5,9 @@ use std::time::Duration;
 use deferred::sleep;
 use reactor_web::{App, Limits, Request};
 
-use crate::support::{answer, client, text};
+use crate::support::{GET, answer, client, text};
 
 const SECOND: Duration = Duration::from_secs(1);
-const GET: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
 #[test]
 fn an_idle_connection_ends_after_a_minute_without_a_word() {

@@ -8,7 +8,7 @@ use deferred::sleep;
 use reactor::{Phase, SystemEvent};
 use reactor_web::{App, Limits, Request};
 
-use crate::support::{answer, client, text};
+use crate::support::{GET, answer, client, text};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -28,7 +28,7 @@ fn a_stop_of_the_reactor_finishes_what_runs_to_the_last_byte() {
     let client = client(slow());
     let idle = client.connect();
     let used = client.connect();
-    used.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+    used.send(GET);
     let busy = client.connect();
     busy.send(SLOW);
     // The client takes nothing for now: the answer's end is not its last byte.

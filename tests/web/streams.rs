@@ -7,9 +7,7 @@ use std::time::Duration;
 use deferred::{Failure, sleep};
 use reactor_web::{App, Body, BodyWriter, ClientGone, Request};
 
-use crate::support::{answer, client, text};
-
-const GET: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+use crate::support::{GET, answer, client, text};
 
 #[test]
 fn each_piece_is_sent_when_it_is_written() {

@@ -4,6 +4,9 @@ use reactor::testing::Peer;
 use reactor_web::App;
 use reactor_web::testing::TestClient;
 
+/// A request of HTTP/1.1 for `/`.
+pub(crate) const GET: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+
 /// A client of `app`.
 #[track_caller]
 pub(crate) fn client(app: App) -> TestClient {
