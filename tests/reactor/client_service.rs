@@ -28,6 +28,11 @@ fn backoff() -> Backoff {
     Backoff::new().factor(2.0).max(10 * SECOND).jitter(0.0)
 }
 
+/// A protocol whose log is not needed.
+fn quiet() -> RawRecorder {
+    RawRecorder::new(&Log::default())
+}
+
 fn has_result<T: 'static>(deferred: &Deferred<T>) -> bool {
     deferred.state() == State::Done
 }
@@ -54,7 +59,7 @@ impl World {
         let log = Log::default();
         let accepted = Rc::<RefCell<Vec<_>>>::default();
         let accept = Rc::clone(&accepted);
-        let server = RawRecorder::new(&Log::default()).on_made(move |cx| {
+        let server = quiet().on_made(move |cx| {
             cx.pause_reading();
             accept.borrow_mut().push(cx.connection());
             Ok(())
@@ -349,7 +354,7 @@ fn delays_grow_up_to_the_cap_and_begin_anew_after_a_success() {
         let delays = Rc::<RefCell<Vec<u64>>>::default();
         let note = Rc::clone(&delays);
         let mut policy = backoff();
-        let service = ClientService::builder(SERVER, || RawRecorder::new(&Log::default()))
+        let service = ClientService::builder(SERVER, quiet)
             .retry(move |failures| {
                 let delay = policy.delay(failures);
                 note.borrow_mut().push(delay.as_secs());
@@ -362,8 +367,7 @@ fn delays_grow_up_to_the_cap_and_begin_anew_after_a_success() {
         assert_eq!(delays.take(), [1, 2, 4, 8, 10, 10]);
         assert_eq!(service.failures(), 6);
 
-        let server = RawRecorder::new(&Log::default());
-        let port = reactor.listen_tcp(SERVER, move || server.clone()).unwrap();
+        let port = reactor.listen_tcp(SERVER, quiet).unwrap();
         reactor.advance(10 * SECOND);
         assert_eq!(service.state(), ClientServiceState::Connected);
         assert_eq!(service.failures(), 0);
@@ -378,7 +382,7 @@ fn delays_grow_up_to_the_cap_and_begin_anew_after_a_success() {
 #[test]
 fn delays_begin_anew_after_a_stop() {
     testing::run(|reactor| {
-        let service = ClientService::builder(SERVER, || RawRecorder::new(&Log::default()))
+        let service = ClientService::builder(SERVER, quiet)
             .backoff(backoff())
             .start(reactor);
         reactor.advance(7 * SECOND);
@@ -399,7 +403,7 @@ fn delays_begin_anew_after_a_stop() {
 fn attempts_run_one_at_a_time_and_an_attempt_may_take_long() {
     testing::run(|reactor| {
         reactor.do_not_answer(SERVER.parse().unwrap());
-        let service = ClientService::builder(SERVER, || RawRecorder::new(&Log::default()))
+        let service = ClientService::builder(SERVER, quiet)
             .backoff(backoff())
             .start(reactor);
         for failures in 1..=3 {
@@ -417,7 +421,7 @@ fn attempts_run_one_at_a_time_and_an_attempt_may_take_long() {
 #[test]
 fn when_connected_within_counts_failed_attempts_from_now_on() {
     testing::run(|reactor| {
-        let service = ClientService::builder(SERVER, || RawRecorder::new(&Log::default()))
+        let service = ClientService::builder(SERVER, quiet)
             .backoff(backoff())
             .start(reactor);
         let one = service.when_connected_within(1);
@@ -437,8 +441,7 @@ fn when_connected_within_counts_failed_attempts_from_now_on() {
         assert!(two.into_result().unwrap().is_err());
         assert!(later.into_result().unwrap().is_err());
         assert_eq!(service.state(), ClientServiceState::Waiting);
-        let server = RawRecorder::new(&Log::default());
-        let port = reactor.listen_tcp(SERVER, move || server.clone()).unwrap();
+        let port = reactor.listen_tcp(SERVER, quiet).unwrap();
         reactor.advance(2 * SECOND);
         assert!(any.into_result().unwrap().is_ok());
         // A lost connection is no failed attempt.
@@ -536,12 +539,12 @@ fn a_step_that_ends_with_its_connection_does_not_count_as_connected() {
     testing::run(|reactor| {
         let step = Step::default();
         let (steps, fires) = (Rc::clone(&step), Rc::clone(&step));
-        let client = RawRecorder::new(&Log::default()).on_lost(move |_cx| {
+        let client = quiet().on_lost(move |_cx| {
             if let Some(trigger) = fires.take() {
                 trigger.callback(()).unwrap();
             }
         });
-        let server = RawRecorder::new(&Log::default()).on_made(|cx| {
+        let server = quiet().on_made(|cx| {
             cx.lose_connection();
             Ok(())
         });
@@ -581,8 +584,7 @@ fn acting_at(place: &'static str, act: impl Fn(&ClientService<RawRecorder>) + 's
             }
         }
     };
-    let server = RawRecorder::new(&Log::default());
-    let port = reactor.listen_tcp(SERVER, move || server.clone()).unwrap();
+    let port = reactor.listen_tcp(SERVER, quiet).unwrap();
 
     struct Endpoint<F>(F);
     impl<F: Fn(&'static str)> ClientEndpoint for Endpoint<F> {
@@ -593,7 +595,7 @@ fn acting_at(place: &'static str, act: impl Fn(&ClientService<RawRecorder>) + 's
     }
     let (made, lost, factory, prepare, retry) =
         (at.clone(), at.clone(), at.clone(), at.clone(), at.clone());
-    let client = RawRecorder::new(&Log::default())
+    let client = quiet()
         .on_made(move |_| {
             made("connection_made");
             Ok(())
@@ -683,7 +685,6 @@ fn a_panic_of_each_of_its_functions_is_a_failed_attempt() {
             panic!("dial")
         }
     }
-    let quiet = || RawRecorder::new(&Log::default());
     let panics = || -> RawRecorder { panic!("factory") };
     let services = [
         ClientService::builder(Panics, quiet),
@@ -708,7 +709,7 @@ fn a_panic_of_each_of_its_functions_is_a_failed_attempt() {
 #[test]
 fn after_a_policy_that_panics_the_next_attempt_begins_in_a_minute() {
     testing::run(|reactor| {
-        let service = ClientService::builder(SERVER, || RawRecorder::new(&Log::default()))
+        let service = ClientService::builder(SERVER, quiet)
             .retry(|_| panic!("as asked"))
             .start(reactor);
         reactor.advance(59 * SECOND);
@@ -729,7 +730,7 @@ fn a_factory_refuses_a_peer_and_puts_filters_in() {
         type Protocol = RawRecorder;
         fn build_protocol(&mut self, peer: &Address) -> Option<RawRecorder> {
             assert_eq!(peer.to_string(), SERVER);
-            (!self.refuses.get()).then(|| RawRecorder::new(&Log::default()))
+            (!self.refuses.get()).then(quiet)
         }
         fn filter(&mut self, _peer: &Address) -> Option<Box<dyn Filter>> {
             self.filters.set(self.filters.get() + 1);
@@ -740,8 +741,7 @@ fn a_factory_refuses_a_peer_and_puts_filters_in() {
     }
     testing::run(|reactor| {
         let (refuses, filters) = (Rc::new(Cell::new(true)), Rc::default());
-        let server = || RawRecorder::new(&Log::default());
-        let port = reactor.listen_tcp(SERVER, server).unwrap();
+        let port = reactor.listen_tcp(SERVER, quiet).unwrap();
         let clients = Clients {
             refuses: Rc::clone(&refuses),
             filters: Rc::clone(&filters),
@@ -767,7 +767,7 @@ fn a_service_without_handles_goes_on() {
     let reactor = TestReactor::new();
     let log = Log::default();
     let client = RawRecorder::new(&log);
-    let server = RawRecorder::new(&Log::default()).on_made(|cx| {
+    let server = quiet().on_made(|cx| {
         cx.lose_connection();
         Ok(())
     });
@@ -782,7 +782,6 @@ fn a_service_without_handles_goes_on() {
 #[test]
 fn endpoints_of_all_kinds_are_connected_to() {
     testing::run(|reactor| {
-        let quiet = || RawRecorder::new(&Log::default());
         let tcp = reactor.listen_tcp(SERVER, quiet).unwrap();
         let unix = reactor.listen_unix("/run/server", quiet).unwrap();
         let services = [
@@ -817,7 +816,6 @@ impl ClientEndpoint for Hasty {
 #[test]
 fn attempts_that_fail_at_once_do_not_nest() {
     testing::run(|reactor| {
-        let quiet = || RawRecorder::new(&Log::default());
         let port = reactor.listen_tcp(SERVER, quiet).unwrap();
         let service = ClientService::builder(Hasty(Cell::new(0)), quiet)
             .retry(|_| Duration::ZERO)
@@ -842,8 +840,7 @@ fn a_real_server_that_restarts_gets_its_client_back() {
         move || RawRecorder::new(&log)
     };
     let port = reactor.listen_tcp("127.0.0.1:0", server).unwrap();
-    let client = RawRecorder::new(&Log::default());
-    let service = ClientService::builder(port.address(), move || client.clone())
+    let service = ClientService::builder(port.address(), quiet)
         .retry(|_| Duration::from_millis(1))
         .start(&reactor);
     for _ in 0..3 {
