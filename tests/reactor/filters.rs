@@ -16,7 +16,7 @@ use reactor::{
 };
 
 use crate::filter_pair::{HELLO, Shift};
-use crate::support::{Log, RawRecorder, reactor, turn_until};
+use crate::support::{Log, RawRecorder, reactor, turn_until, turn_until_stopped};
 
 /// A line protocol that puts in a filter at the line `upgrade`.
 struct Upgrading {
@@ -781,7 +781,7 @@ fn real_unix_sockets_and_pipes_have_filters_and_a_stop_sends_what_they_hold() {
         to.write_all(&shifted(b"question")).expect("it fits");
         turn_until(&reactor, || log.has("received question"));
         reactor.stop().expect("it runs");
-        while reactor.turn(None).expect("it turns") != reactor::Turn::Stopped {}
+        turn_until_stopped(&reactor, || {});
         assert!(log.has("lost: reactor stopped"), "{:?}", log.events());
         let mut all = Vec::new();
         from.read_to_end(&mut all).expect("an end");

@@ -5,37 +5,25 @@ use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use deferred::defer_later;
 use reactor::testing;
 use reactor::{
     Command, Connection, Consumer, Phase, ProcessContext, ProcessEnded, ProcessProtocol, Producer,
-    Production, PullProducer, PushProducer, Reactor, SystemEvent, Turn, pump,
+    Production, PullProducer, PushProducer, SystemEvent, pump,
 };
 use socket2::SockRef;
 
-use crate::support::{Log, PATIENCE, Peer, Quiet, RawRecorder, reactor, serve, turn_until};
+use crate::support::{
+    Log, Peer, Quiet, RawRecorder, reactor, serve, turn_until, turn_until_stopped, wait_until,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MB: usize = 1024 * 1024;
 
 /// More than the network of a test takes while the peer does not read.
 const MUCH: usize = 300_000;
-
-/// Turns the loop until it has stopped; `each_turn` is what the peer does.
-#[track_caller]
-fn turn_until_stopped(reactor: &Reactor, mut each_turn: impl FnMut()) {
-    let deadline = Instant::now() + PATIENCE;
-    while reactor
-        .turn(Some(Duration::from_millis(1)))
-        .expect("it turns")
-        != Turn::Stopped
-    {
-        assert!(Instant::now() < deadline, "it never stopped");
-        each_turn();
-    }
-}
 
 /// Writes `size` bytes, and stops the loop in the same handler.
 fn writes_and_stops(log: &Log, size: usize) -> RawRecorder {
@@ -75,9 +63,7 @@ fn what_a_handler_has_written_is_sent_over_tcp_to_a_slow_peer() {
         assert!(!log.is_lost() || received > 32 * MB);
     });
     assert!(log.has("lost: reactor stopped"), "{:?}", log.events());
-    peer.0.set_nonblocking(false).expect("a socket");
-    let mut rest = Vec::new();
-    peer.0.read_to_end(&mut rest).expect("it ends in order");
+    let rest = peer.read_to_end();
     assert_eq!(received + rest.len(), 64 * MB);
 }
 
@@ -258,9 +244,7 @@ fn unread_input_does_not_cost_the_peer_what_was_sent() {
     peer.send(vec![0; 50_000]);
     reactor.stop().expect("it runs");
     turn_until_stopped(&reactor, || {});
-    peer.0.set_nonblocking(false).expect("a socket");
-    let mut all = Vec::new();
-    peer.0.read_to_end(&mut all).expect("no reset");
+    let all = peer.read_to_end();
     assert_eq!(all.len(), 100_000);
 }
 
@@ -278,9 +262,7 @@ fn a_connection_that_lingers_at_the_stop_does_not_reset_either() {
     reactor.stop().expect("it runs");
     turn_until_stopped(&reactor, || {});
     drop(reactor);
-    peer.0.set_nonblocking(false).expect("a socket");
-    let mut all = Vec::new();
-    peer.0.read_to_end(&mut all).expect("no reset");
+    let all = peer.read_to_end();
     assert_eq!(all.len(), 100_000);
 }
 
@@ -422,12 +404,8 @@ fn a_reactor_that_is_dropped_sends_what_the_system_takes_at_once() {
     let connection = connection.expect("it was just there");
     connection.write("goodbye").expect("it is there");
     drop(reactor);
-    let mut all = String::new();
-    for peer in [&mut unread, &mut peer] {
-        peer.0.set_nonblocking(false).expect("a socket");
-        peer.0.read_to_string(&mut all).expect("no reset");
-    }
-    assert_eq!(all, "goodbye");
+    assert_eq!(unread.read_to_end(), b"");
+    assert_eq!(peer.read_to_end(), b"goodbye");
     assert!(log.has("lost: reactor stopped"));
 }
 
@@ -475,11 +453,7 @@ fn what_was_written_to_a_child_arrives_before_its_pipes_are_closed() {
     let end = log.events().pop().expect("it has ended");
     assert_eq!(end, ProcessEnded::ReactorStopped.to_string());
     // What is in the pipe is still taken by the child.
-    let deadline = Instant::now() + PATIENCE;
-    while std::fs::metadata(&path).map_or(0, |file| file.len()) < 4 * MB as u64 {
-        assert!(Instant::now() < deadline, "it never came");
-        thread::yield_now();
-    }
+    wait_until(|| std::fs::metadata(&path).is_ok_and(|file| file.len() >= 4 * MB as u64));
     std::fs::remove_file(&path).expect("it was made");
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use deferred::{Deferred, Result};
 use reactor::{
     ConnectionClosed, Context, DatagramContext, DatagramProtocol, Framing, Lines, PollerKind,
-    ProcessProtocol, Protocol, Raw, Reactor,
+    ProcessProtocol, Protocol, Raw, Reactor, Turn,
 };
 
 /// Long enough for whatever is waited for on the slowest machine.
@@ -38,6 +38,20 @@ pub(crate) fn turn_until(reactor: &Reactor, mut condition: impl FnMut() -> bool)
         reactor
             .turn(Some(Duration::from_millis(1)))
             .expect("the loop turns");
+    }
+}
+
+/// Turns the loop until it has stopped; `each_turn` is what the peer does.
+#[track_caller]
+pub(crate) fn turn_until_stopped(reactor: &Reactor, mut each_turn: impl FnMut()) {
+    let deadline = Instant::now() + PATIENCE;
+    while reactor
+        .turn(Some(Duration::from_millis(1)))
+        .expect("it turns")
+        != Turn::Stopped
+    {
+        assert!(Instant::now() < deadline, "it never stopped");
+        each_turn();
     }
 }
 
@@ -289,6 +303,15 @@ impl Peer {
             }
             None => true,
         });
+        all
+    }
+
+    /// What comes up to the end, without turning a loop.
+    #[track_caller]
+    pub(crate) fn read_to_end(&mut self) -> Vec<u8> {
+        self.0.set_nonblocking(false).expect("a socket");
+        let mut all = Vec::new();
+        self.0.read_to_end(&mut all).expect("no reset");
         all
     }
 
