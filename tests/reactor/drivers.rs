@@ -24,6 +24,17 @@ impl Drop for Dropped {
     }
 }
 
+/// A future that never ends, and the count of its drops.
+fn endless() -> (impl Future<Output = ()>, Count) {
+    let is_dropped = Count::default();
+    let dropped = Dropped(is_dropped.clone());
+    let future = async move {
+        let _dropped = dropped;
+        pending::<()>().await;
+    };
+    (future, is_dropped)
+}
+
 /// Reads until the end or an error, which it returns.
 async fn read_all(mut stream: ByteStream) -> io::Result<()> {
     let mut input = Vec::new();
@@ -95,12 +106,8 @@ fn a_driver_ends_quietly_at_a_stop() {
         let (driving, _peer) = waiting(reactor);
         driving.detach();
         // Another one, that hears of nothing.
-        let is_dropped = Count::default();
-        let dropped = Dropped(is_dropped.clone());
-        let silent = reactor.spawn_driver(async move {
-            let _dropped = dropped;
-            pending::<()>().await;
-        });
+        let (future, is_dropped) = endless();
+        let silent = reactor.spawn_driver(future);
         reactor.shut_down();
         assert_eq!(is_dropped.get(), 1);
         success_result_of(silent);
@@ -110,12 +117,8 @@ fn a_driver_ends_quietly_at_a_stop() {
 #[test]
 fn a_driver_of_a_real_loop_ends_quietly_at_a_stop() {
     let reactor = reactor();
-    let is_dropped = Count::default();
-    let dropped = Dropped(is_dropped.clone());
-    let driving = reactor.spawn_driver(async move {
-        let _dropped = dropped;
-        pending::<()>().await;
-    });
+    let (future, is_dropped) = endless();
+    let driving = reactor.spawn_driver(future);
     let handle = reactor.handle();
     reactor.call_when_running(move || handle.stop().expect("it runs"));
     reactor.run().expect("it runs");
@@ -126,12 +129,8 @@ fn a_driver_of_a_real_loop_ends_quietly_at_a_stop() {
 #[test]
 fn a_driver_ends_quietly_when_its_reactor_is_dropped() {
     let reactor = reactor();
-    let is_dropped = Count::default();
-    let dropped = Dropped(is_dropped.clone());
-    let driving = reactor.spawn_driver(async move {
-        let _dropped = dropped;
-        pending::<()>().await;
-    });
+    let (future, is_dropped) = endless();
+    let driving = reactor.spawn_driver(future);
     drop(reactor);
     assert_eq!(is_dropped.get(), 1);
     success_result_of(driving);
@@ -173,12 +172,8 @@ fn drivers_work_again_when_the_loop_runs_again() {
 #[test]
 fn cancelling_drops_a_driver_that_waits_for_anything() {
     testing::run(|reactor| {
-        let is_dropped = Count::default();
-        let dropped = Dropped(is_dropped.clone());
-        let driving = reactor.spawn_driver(async move {
-            let _dropped = dropped;
-            pending::<()>().await;
-        });
+        let (future, is_dropped) = endless();
+        let driving = reactor.spawn_driver(future);
         driving.cancel();
         assert_eq!(is_dropped.get(), 1);
         assert!(failure_of(driving).is::<Cancelled>());
@@ -239,12 +234,8 @@ fn a_driver_for_a_reactor_that_is_gone_is_dropped() {
     let owner = reactor();
     let handle = owner.handle();
     drop(owner);
-    let is_dropped = Count::default();
-    let dropped = Dropped(is_dropped.clone());
-    let driving = handle.spawn_driver(async move {
-        let _dropped = dropped;
-        pending::<()>().await;
-    });
+    let (future, is_dropped) = endless();
+    let driving = handle.spawn_driver(future);
     assert!(failure_of(driving).is::<ReactorGone>());
     assert_eq!(is_dropped.get(), 1);
 }
