@@ -11,6 +11,8 @@ use reactor::{
     DatagramContext, DatagramError, DatagramPortClosed, DatagramProtocol, ListenError, UdpOptions,
 };
 
+use crate::support::Quiet;
+
 /// Notes all that happens to its port.
 #[derive(Clone, Default)]
 struct Recorder(Rc<RefCell<Vec<String>>>);
@@ -106,10 +108,6 @@ fn an_address_is_taken_until_its_port_is_closed() {
         }
         // UDP and TCP have numbers of their own, and so have IPv4 and IPv6.
         let six = reactor.listen_udp("[::]:53", Recorder::default()).unwrap();
-        struct Quiet;
-        impl reactor::Protocol for Quiet {
-            type Framing = reactor::Raw;
-        }
         let tcp = reactor.listen_tcp(SERVER, || Quiet).unwrap();
         reactor.result_of(port.stop_listening()).unwrap();
         let again = reactor.listen_udp(SERVER, Recorder::default()).unwrap();
@@ -205,29 +203,16 @@ fn what_is_too_long_cannot_be_sent_or_received() {
         assert_eq!(recorder.take(), expected);
 
         let send = |length| port.send_to(vec![0; length], peer.address());
+        let too_long = |length| DatagramError::TooLong { length }.to_string();
         send(65_507).unwrap();
-        assert_eq!(
-            send(65_508).unwrap_err().to_string(),
-            TooLong(65_508).to_string()
-        );
+        assert_eq!(send(65_508).unwrap_err().to_string(), too_long(65_508));
         reactor.set_largest_datagram(1472);
         send(1472).unwrap();
-        assert_eq!(
-            send(1473).unwrap_err().to_string(),
-            TooLong(1473).to_string()
-        );
+        assert_eq!(send(1473).unwrap_err().to_string(), too_long(1473));
         let lengths = peer.received().into_iter().map(|(bytes, _)| bytes.len());
         assert_eq!(lengths.collect::<Vec<_>>(), [65_507, 1472]);
         reactor.result_of(port.stop_listening()).unwrap();
     });
-}
-
-struct TooLong(usize);
-
-impl std::fmt::Display for TooLong {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        DatagramError::TooLong { length: self.0 }.fmt(f)
-    }
 }
 
 #[test]

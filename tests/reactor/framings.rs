@@ -13,6 +13,7 @@ use reactor::framing::{
 use reactor::{Context, Decoded, Framing, Lines, Protocol, testing};
 
 use crate::filter_pair::{HELLO, Shift};
+use crate::support::Bytes;
 
 /// What a connection delivers of `pieces`: its frames, and the failure that ends it, if any.
 fn decode<F>(mut framing: F, pieces: &[&[u8]]) -> (Vec<Vec<u8>>, Option<String>)
@@ -351,11 +352,7 @@ struct Frames<F> {
     log: Rc<RefCell<Vec<Vec<u8>>>>,
 }
 
-/// A framing whose frames are bytes.
-trait Cut: for<'a> Framing<Frame<'a> = &'a [u8]> + Clone + Default + Debug {}
-impl<F: for<'a> Framing<Frame<'a> = &'a [u8]> + Clone + Default + Debug> Cut for F {}
-
-impl<F: Cut> Protocol for Frames<F> {
+impl<F: Bytes + Clone> Protocol for Frames<F> {
     type Framing = F;
 
     fn framing(&self) -> F {
@@ -379,7 +376,7 @@ impl<F: Cut> Protocol for Frames<F> {
 }
 
 /// The frames on a connection for `input` in `pieces`, behind a filter if `is_filtered`.
-fn delivered<F: Cut>(framing: &F, pieces: &[&[u8]], is_filtered: bool) -> Vec<Vec<u8>> {
+fn delivered<F: Bytes + Clone>(framing: &F, pieces: &[&[u8]], is_filtered: bool) -> Vec<Vec<u8>> {
     let log = Rc::new(RefCell::new(Vec::new()));
     testing::run(|reactor| {
         let (connection, peer) = reactor.connect_to_peer(Frames {
@@ -388,10 +385,7 @@ fn delivered<F: Cut>(framing: &F, pieces: &[&[u8]], is_filtered: bool) -> Vec<Ve
         });
         let mut shift = 0;
         if is_filtered {
-            connection
-                .post(|_this, cx| cx.insert_filter(Shift::new(1)).detach())
-                .expect("it is open");
-            reactor.settle();
+            connection.insert_filter(Shift::new(1)).detach();
             peer.send([HELLO + 1]);
             shift = 1;
         }
@@ -406,7 +400,10 @@ fn delivered<F: Cut>(framing: &F, pieces: &[&[u8]], is_filtered: bool) -> Vec<Ve
     log.take()
 }
 
-fn assert_delivered<F: Cut>(framing: &F, input: &[u8]) -> Result<(), TestCaseError> {
+fn assert_delivered<F: Bytes + Clone + Debug>(
+    framing: &F,
+    input: &[u8],
+) -> Result<(), TestCaseError> {
     let (mut expected, failure) = decode(framing.clone(), &[input]);
     if failure.is_some() {
         expected.push(b"!".to_vec());

@@ -203,9 +203,7 @@ fn the_bytes_of_a_handshake_do_not_count() {
     testing::run(|reactor| {
         let (connection, peer, closed) = serve(reactor);
         reactor.advance(MOST / 2);
-        connection
-            .post(|_this, cx| cx.insert_filter(Handshake { left: 1000 }).ignore())
-            .expect("it is open");
+        connection.insert_filter(Handshake { left: 1000 }).ignore();
         reactor.settle();
         for _ in 0..29 {
             reactor.advance(SECOND);
@@ -223,9 +221,7 @@ fn the_bytes_of_a_handshake_do_not_count() {
 fn behind_a_filter_the_bytes_of_the_protocol_count_and_those_of_the_filter_do_not() {
     testing::run(|reactor| {
         let (connection, peer, closed) = serve(reactor);
-        connection
-            .post(|_this, cx| cx.insert_filter(Handshake { left: 1 }).ignore())
-            .expect("it is open");
+        connection.insert_filter(Handshake { left: 1 }).ignore();
         peer.send("x");
         // Received, also if it makes no line.
         for _ in 0..3 {
@@ -252,9 +248,7 @@ fn behind_a_filter_the_bytes_of_the_protocol_count_and_those_of_the_filter_do_no
 fn behind_a_filter_output_that_waits_counts_as_the_system_takes_it() {
     testing::run(|reactor| {
         let (connection, peer, closed) = serve(reactor);
-        connection
-            .post(|_this, cx| cx.insert_filter(Handshake { left: 1 }).ignore())
-            .expect("it is open");
+        connection.insert_filter(Handshake { left: 1 }).ignore();
         peer.send("x");
         peer.set_reading(false);
         connection.write(vec![0; 400_000]).expect("it is open");

@@ -76,11 +76,7 @@ impl Terminal {
 
     /// What came from the terminal so far.
     fn text(&self) -> String {
-        let events = self.log.events();
-        events
-            .iter()
-            .filter_map(|event| event.strip_prefix("1: "))
-            .collect()
+        text(&self.log)
     }
 
     #[track_caller]
@@ -90,12 +86,15 @@ impl Terminal {
 
     #[track_caller]
     fn end(self, reactor: &Reactor) -> (ProcessEnded, String) {
-        let text = self.log.clone();
         let ended = result_of(reactor, self.ended).expect("it ends");
-        let events = text.events();
-        let text = events.iter().filter_map(|event| event.strip_prefix("1: "));
-        (ended, text.collect())
+        (ended, text(&self.log))
     }
+}
+
+fn text(log: &Log) -> String {
+    let events = log.events();
+    let texts = events.iter().filter_map(|event| event.strip_prefix("1: "));
+    texts.collect()
 }
 
 fn command(script: &str) -> Command {

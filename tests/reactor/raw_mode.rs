@@ -11,6 +11,8 @@ use reactor::{
     ConnectionClosed, ConnectionClosedKind, Context, Decoded, Framing, LineTooLong, Lines, Protocol,
 };
 
+use crate::support::Bytes;
+
 // --- a program: a mail server ---
 
 /// Receives mails: by lines (`DATA`), whose end is a dot, or by their size in bytes (`BDAT`).
@@ -170,22 +172,18 @@ fn a_mail_server_may_be_sent_byte_by_byte() {
 
 // --- raw mode ---
 
-/// A framing whose frames are bytes.
-trait Cut: for<'a> Framing<Frame<'a> = &'a [u8]> + Clone + Default {}
-impl<F: for<'a> Framing<Frame<'a> = &'a [u8]> + Clone + Default> Cut for F {}
-
 /// What a [`Recorder`] does with raw bytes.
 type OnRaw<F> = Box<dyn FnMut(&mut Context<'_, Recorder<F>>, &[u8]) -> deferred::Result<usize>>;
 
 /// Writes down its frames and raw bytes; a frame `raw` begins raw mode.
-struct Recorder<F: Cut> {
+struct Recorder<F: Bytes + Clone> {
     log: Rc<RefCell<Vec<String>>>,
     framing: F,
     set_raw_mode: fn(&mut F),
     on_raw: OnRaw<F>,
 }
 
-impl<F: Cut> Protocol for Recorder<F> {
+impl<F: Bytes + Clone> Protocol for Recorder<F> {
     type Framing = F;
 
     fn framing(&self) -> F {
@@ -211,7 +209,7 @@ impl<F: Cut> Protocol for Recorder<F> {
     }
 }
 
-impl<F: Cut> Recorder<F> {
+impl<F: Bytes + Clone> Recorder<F> {
     fn note(&self, what: &str, bytes: &[u8]) {
         let bytes = String::from_utf8_lossy(bytes);
         self.log.borrow_mut().push(format!("{what} {bytes}"));
@@ -438,7 +436,7 @@ struct Lenient<F> {
     closed: Option<Trigger<ConnectionClosed>>,
 }
 
-impl<F: Cut> Protocol for Lenient<F> {
+impl<F: Bytes + Clone> Protocol for Lenient<F> {
     type Framing = F;
 
     fn framing(&self) -> F {
@@ -472,7 +470,10 @@ impl<F: Cut> Protocol for Lenient<F> {
 
 /// What a lenient protocol gets of `input`, split at each byte and byte by byte; the reason of the
 /// end, if there is one.
-fn lenient<F: Cut>(framing: F, input: &[u8]) -> (Vec<String>, Option<ConnectionClosedKind>) {
+fn lenient<F: Bytes + Clone>(
+    framing: F,
+    input: &[u8],
+) -> (Vec<String>, Option<ConnectionClosedKind>) {
     let run = |pieces: &[&[u8]]| {
         let mut result = None;
         testing::run(|reactor| {

@@ -401,10 +401,7 @@ fn filters_stay_and_a_new_one_may_be_put_in_at_the_same_time() {
     testing::run(|reactor| {
         let log = Log::default();
         let (first, peer) = reactor.connect_to_peer(First::new(&log, switch));
-        first
-            .post(|_this, cx| cx.insert_filter(Shift::new(1)).detach())
-            .expect("it is open");
-        reactor.settle();
+        first.insert_filter(Shift::new(1)).detach();
         let shifted: Vec<_> = INPUT.iter().map(|byte| byte.wrapping_add(1)).collect();
         peer.send([HELLO + 1]);
         for byte in shifted {
@@ -580,7 +577,7 @@ fn a_pump_ends_with_its_protocol() {
 
 #[test]
 fn failures_of_the_next_protocol_are_its_own() {
-    struct Touchy(Rc<RefCell<Vec<String>>>, bool);
+    struct Touchy(Log, bool);
 
     impl Protocol for Touchy {
         type Framing = Raw;
@@ -595,28 +592,28 @@ fn failures_of_the_next_protocol_are_its_own() {
         }
 
         fn connection_lost(&mut self, _: &mut Context<'_, Self>, reason: ConnectionClosed) {
-            self.0.borrow_mut().push(reason.to_string());
+            self.0.note(reason.to_string());
         }
     }
 
-    struct To(Rc<RefCell<Vec<String>>>, bool);
+    struct To(Log, bool);
 
     impl Protocol for To {
         type Framing = Lines;
 
         fn received(&mut self, cx: &mut Context<'_, Self>, _line: &[u8]) -> Result<()> {
-            cx.switch_to(Touchy(Rc::clone(&self.0), self.1));
+            cx.switch_to(Touchy(self.0.clone(), self.1));
             Ok(())
         }
     }
 
     for (in_framing, word) in [(false, "made"), (true, "framing")] {
         testing::run(|reactor| {
-            let reasons = Rc::new(RefCell::new(Vec::new()));
-            let (_to, peer) = reactor.connect_to_peer(To(Rc::clone(&reasons), in_framing));
+            let log = Log::default();
+            let (_to, peer) = reactor.connect_to_peer(To(log.clone(), in_framing));
             peer.send("x\ny\n");
             assert!(peer.is_closed());
-            let reasons = reasons.take();
+            let reasons = log.events();
             assert!(
                 reasons.len() == 1 && reasons[0].contains(word),
                 "{reasons:?}"
