@@ -1,12 +1,11 @@
 //! `proxy_protocol`, behind a header sent by hand and behind HAProxy, if it is installed.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::Signal;
-use tests::{Directory, is_there};
+use tests::{Directory, is_there, with_listener};
 
 use crate::program::Program;
 use crate::talk::Talk;
@@ -34,7 +33,7 @@ fn clients_have_the_address_of_the_header() {
 /// HAProxy in the foreground, which passes connections on to one server. Killed when dropped.
 struct HaProxy {
     child: Child,
-    address: String,
+    address: SocketAddr,
 }
 
 impl HaProxy {
@@ -43,22 +42,18 @@ impl HaProxy {
         if !is_there("haproxy") {
             return None;
         }
-        // Given to it, so that no other program can get the port in between.
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("an address").to_string();
         let configuration = directory.path("haproxy.cfg");
         let text = format!(
             "listen example\n  mode tcp\n  bind fd@3\n  timeout connect 30s\n  \
              timeout client 1m\n  timeout server 1m\n  server example {server} {options}\n"
         );
         fs::write(&configuration, text).expect("a file");
-        let child = Command::new("sh")
-            .args(["-c", "exec haproxy -db -f \"$0\" 3<&0 0</dev/null"])
-            .arg(&configuration)
-            .stdin(OwnedFd::from(listener))
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("a shell");
+        let (mut command, address) = with_listener(|_| {
+            let mut command = Command::new("haproxy");
+            command.args(["-db", "-f", &configuration]);
+            command
+        });
+        let child = command.stdout(Stdio::null()).spawn().expect("it starts");
         Some(Self { child, address })
     }
 }
@@ -79,7 +74,7 @@ fn haproxy_in_front() {
         let Some(haproxy) = HaProxy::start(&directory, &server, options) else {
             return;
         };
-        let socket = TcpStream::connect(&haproxy.address).expect("it listens");
+        let socket = TcpStream::connect(haproxy.address).expect("it listens");
         let own = socket.local_addr().expect("an address");
         Talk::over(socket).hears(&format!("you are {own}"));
     }

@@ -5,7 +5,9 @@
 use std::fmt::Display;
 use std::fs;
 use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
 use std::ops::Deref;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -54,6 +56,28 @@ impl Drop for Directory {
         // Errs if something else has deleted it: then it is gone, as it should be.
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+/// Binds a listening socket on loopback, and wraps the command of a server so that the server gets
+/// the socket as descriptor 3: its port is free, and open before the server is.
+///
+/// # Panics
+///
+/// Panics if there is no free port, or if the command removes a variable of the environment.
+pub fn with_listener(command: impl FnOnce(SocketAddr) -> Command) -> (Command, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let command = command(address);
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "exec \"$@\" 3<&0 0</dev/null", "sh"])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .stdin(OwnedFd::from(listener));
+    for (name, value) in command.get_envs() {
+        shell.env(name, value.expect("one that is set"));
+    }
+    (shell, address)
 }
 
 /// Says that a test is skipped, and why.

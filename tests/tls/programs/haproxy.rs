@@ -51,7 +51,7 @@ fn haproxy(files: &Files, bind: &str, server: &str) -> (Program, SocketAddr) {
     files.write("haproxy.cfg", &text);
     let mut command = Command::new("haproxy");
     command.args(["-db", "-f", &configuration]);
-    Program::start_listening(&command)
+    Program::start_listening(command)
 }
 
 #[test]

@@ -93,7 +93,7 @@ if {all}:
                 key = files.path("server.key"),
                 all = if says_goodbye { "True" } else { "False" },
             );
-            let (server, address) = Program::start_listening(&python(&script));
+            let (server, address) = Program::start_listening(python(&script));
             let tls = trusting(&files).versions([version]).build().unwrap();
             let endpoint = tls.endpoint("localhost", address).unwrap();
             let talked = talk(&reactor, endpoint, &["hello", "again"]);

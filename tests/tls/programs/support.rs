@@ -1,8 +1,7 @@
 //! Programs that are run beside the loop: their files, their input and output, their end.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
-use std::os::fd::OwnedFd;
+use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -10,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use reactor::Reactor;
 use rustix::process::{Pid, Signal, kill_process};
-use tests::Directory;
+use tests::{Directory, with_listener};
 
 use crate::certificates::{Issuer, Pem};
 use crate::connections::turn_until;
@@ -64,41 +63,25 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn start(command: &mut Command) -> Self {
-        Self::start_with(command, Stdio::piped())
+        Self::start_with_input(command.stdin(Stdio::piped()))
     }
 
     /// Starts a server with a listening socket as descriptor 3, so that its port is free and
     /// open before the program is.
-    pub(crate) fn start_listening(command: &Command) -> (Self, SocketAddr) {
-        Self::start_with_listener(|_| {
-            let mut copy = Command::new(command.get_program());
-            copy.args(command.get_args());
-            copy
-        })
+    pub(crate) fn start_listening(command: Command) -> (Self, SocketAddr) {
+        Self::start_with_listener(|_| command)
     }
 
     /// The same, for a program whose command needs the address.
     pub(crate) fn start_with_listener(
         command: impl FnOnce(SocketAddr) -> Command,
     ) -> (Self, SocketAddr) {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        let command = command(address);
-        let mut shell = Command::new("sh");
-        shell
-            .args(["-c", "exec \"$@\" 3<&0 0</dev/null", "sh"])
-            .arg(command.get_program())
-            .args(command.get_args());
-        for (name, value) in command.get_envs() {
-            shell.env(name, value.expect("one that is set"));
-        }
-        let program = Self::start_with(&mut shell, OwnedFd::from(listener).into());
-        (program, address)
+        let (mut command, address) = with_listener(command);
+        (Self::start_with_input(&mut command), address)
     }
 
-    fn start_with(command: &mut Command, input: Stdio) -> Self {
+    fn start_with_input(command: &mut Command) -> Self {
         let mut child = command
-            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
