@@ -2,6 +2,7 @@
 //! Tokio, and `Send`.
 
 use std::cell::Cell;
+use std::fmt::Debug;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -28,6 +29,15 @@ fn stream(reactor: &TestReactor) -> (ByteStream, Peer) {
 /// Polls once, with a waker that wakes nothing.
 fn poll<F: Future>(future: F) -> Poll<F::Output> {
     pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// The error with which an attempt has ended.
+#[track_caller]
+fn error_of<T: Debug>(polled: Poll<io::Result<T>>) -> io::Error {
+    match polled {
+        Poll::Ready(Err(error)) => error,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn write_pieces(stream: &mut ByteStream, pieces: &[&[u8]]) -> Poll<io::Result<usize>> {
@@ -72,10 +82,7 @@ fn pieces_wait_for_room_and_give_the_error_of_the_end() {
             reactor.settle();
         }
         peer.reset();
-        let written = write_pieces(&mut stream, &[b"x"]);
-        let Poll::Ready(Err(error)) = written else {
-            panic!("{written:?}");
-        };
+        let error = error_of(write_pieces(&mut stream, &[b"x"]));
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     });
 }
@@ -133,9 +140,7 @@ fn flushing_gives_the_error_of_the_end() {
         let (mut stream, peer) = stream(reactor);
         peer.reset();
         reactor.settle();
-        let Poll::Ready(Err(error)) = poll(stream.flush()) else {
-            panic!("the connection is lost");
-        };
+        let error = error_of(poll(stream.flush()));
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     });
 }
@@ -218,19 +223,14 @@ fn errors_keep_the_reason_of_the_end() {
         let (mut reset, peer) = stream(reactor);
         peer.reset();
         reactor.settle();
-        let error = poll(reset.read(&mut [0])).map(|read| read.expect_err("it is lost"));
-        let Poll::Ready(error) = error else {
-            panic!("it is over");
-        };
+        let error = error_of(poll(reset.read(&mut [0])));
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
         assert_eq!(kind_of(&error), ConnectionClosedKind::Lost);
 
         let (mut aborted, _peer) = stream(reactor);
         aborted.connection().abort();
         reactor.settle();
-        let Poll::Ready(Err(error)) = poll(aborted.write(b"x")) else {
-            panic!("it is over");
-        };
+        let error = error_of(poll(aborted.write(b"x")));
         assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
         assert_eq!(kind_of(&error), ConnectionClosedKind::Aborted);
         // Closing what was not closed in order does not pass for that.
@@ -242,17 +242,13 @@ fn errors_keep_the_reason_of_the_end() {
             .set_idle_timeout(timeout)
             .expect("it is open");
         reactor.advance(timeout);
-        let Poll::Ready(Err(error)) = poll(idle.read(&mut [0])) else {
-            panic!("it is over");
-        };
+        let error = error_of(poll(idle.read(&mut [0])));
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert_eq!(kind_of(&error), ConnectionClosedKind::IdleTimeout);
 
         let (mut stopped, _peer) = stream(reactor);
         reactor.shut_down();
-        let Poll::Ready(Err(error)) = poll(stopped.read(&mut [0])) else {
-            panic!("it is over");
-        };
+        let error = error_of(poll(stopped.read(&mut [0])));
         assert_eq!(error.kind(), io::ErrorKind::NotConnected);
         assert_eq!(kind_of(&error), ConnectionClosedKind::ReactorStopped);
     });
@@ -264,9 +260,7 @@ fn closing_twice_and_after_the_end_is_well() {
         let (mut stream, peer) = stream(reactor);
         assert!(matches!(poll(stream.close()), Poll::Ready(Ok(()))));
         assert!(matches!(poll(stream.close()), Poll::Ready(Ok(()))));
-        let Poll::Ready(Err(error)) = poll(stream.write(b"late")) else {
-            panic!("its output has ended");
-        };
+        let error = error_of(poll(stream.write(b"late")));
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
         peer.finish();
         reactor.settle();
