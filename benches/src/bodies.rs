@@ -4,7 +4,6 @@
 use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use deferred::{Deferred, VirtualClock, inline_callbacks, sleep};
@@ -206,6 +205,8 @@ fn instructions(options: &Options) -> Result<(), Box<dyn Error>> {
     println!("user-space instructions of an await in a body in a body, by callgrind");
     println!();
     let (few, many) = (1_000, options.alive);
+    let instructions_of =
+        |nested: usize| tools::own_instructions(&["bodies", "--only-nested", &nested.to_string()]);
     // What the program itself takes.
     let base = instructions_of(1)?;
     let each = |number: usize| -> Result<f64, Box<dyn Error>> {
@@ -222,24 +223,4 @@ fn instructions(options: &Options) -> Result<(), Box<dyn Error>> {
     }
     table.print();
     Ok(())
-}
-
-fn instructions_of(nested: usize) -> Result<f64, Box<dyn Error>> {
-    let output = tools::output();
-    let [tool, wrapper @ ..] = &tools::callgrind(&output)[..] else {
-        unreachable!("a command has a name");
-    };
-    let status = Command::new(tool)
-        .args(wrapper)
-        .arg(std::env::current_exe()?)
-        .args(["bodies", "--only-nested", &nested.to_string()])
-        .status()?;
-    if !status.success() {
-        return Err(format!("the program under valgrind: {status}").into());
-    }
-    let counts = tools::callgrind_counts(&tools::take(&output)?);
-    counts
-        .get("instructions")
-        .map(|count| *count as f64)
-        .ok_or_else(|| "no sum in the profile".into())
 }

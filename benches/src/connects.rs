@@ -4,7 +4,6 @@
 use std::error::Error;
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
-use std::process::Command;
 use std::thread;
 
 use reactor::endpoint::{Connect, EndpointParser};
@@ -162,22 +161,18 @@ fn allocations_of(contender: Contender, to: SocketAddr) -> Result<f64, Box<dyn E
 fn instructions(name: &str, to: SocketAddr) -> Result<f64, Box<dyn Error>> {
     const FEW: usize = 20;
     const MANY: usize = 220;
-    let of = |connects: usize| -> Result<f64, Box<dyn Error>> {
-        let output = tools::output();
-        let [tool, wrapper @ ..] = &tools::callgrind(&output)[..] else {
-            unreachable!("a command has a name");
-        };
-        let status = Command::new(tool)
-            .args(wrapper)
-            .arg(std::env::current_exe()?)
-            .args(["connects", "--only-run", name, "--to", &to.to_string()])
-            .args(["--connects", &connects.to_string()])
-            .status()?;
-        let counts = tools::callgrind_counts(&tools::take(&output)?);
-        let count = counts.values().next().copied();
-        count
-            .map(|count| count as f64)
-            .ok_or_else(|| format!("callgrind: {status}, and no sum").into())
+    let to = to.to_string();
+    let of = |connects: usize| {
+        let connects = connects.to_string();
+        tools::own_instructions(&[
+            "connects",
+            "--only-run",
+            name,
+            "--to",
+            &to,
+            "--connects",
+            &connects,
+        ])
     };
     Ok((of(MANY)? - of(FEW)?) / (MANY - FEW) as f64)
 }

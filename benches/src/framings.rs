@@ -9,7 +9,6 @@ use std::io::{self, Read, Write};
 use std::marker::PhantomData;
 use std::os::unix::net::UnixStream;
 use std::pin::pin;
-use std::process::Command;
 use std::time::Duration;
 
 use deferred::{Deferred, Trigger};
@@ -389,25 +388,17 @@ fn instructions() -> Result<(), Box<dyn Error>> {
 fn instructions_of(contender: &str, case: &str) -> Result<f64, Box<dyn Error>> {
     const FEW: usize = 10;
     const MANY: usize = 60;
-    let of = |reads: usize| -> Result<f64, Box<dyn Error>> {
-        let output = tools::output();
-        let [tool, wrapper @ ..] = &tools::callgrind(&output)[..] else {
-            unreachable!("a command has a name");
-        };
-        let status = Command::new(tool)
-            .args(wrapper)
-            .arg(std::env::current_exe()?)
-            .args(["framings", "--only-run", contender, "--case", case])
-            .args(["--reads", &reads.to_string()])
-            .status()?;
-        if !status.success() {
-            return Err(format!("{contender}, {case}: {status}").into());
-        }
-        let counts = tools::callgrind_counts(&tools::take(&output)?);
-        let count = counts.values().next().copied();
-        count
-            .map(|count| count as f64)
-            .ok_or_else(|| "callgrind wrote no sum".into())
+    let of = |reads: usize| {
+        let reads = reads.to_string();
+        tools::own_instructions(&[
+            "framings",
+            "--only-run",
+            contender,
+            "--case",
+            case,
+            "--reads",
+            &reads,
+        ])
     };
     Ok((of(MANY)? - of(FEW)?) / ((MANY - FEW) * FRAMES) as f64)
 }

@@ -2,6 +2,7 @@
 //! that they watch ends.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -42,6 +43,38 @@ pub(crate) fn callgrind(output: &Path) -> Vec<OsString> {
         .into();
     command.push(file);
     command
+}
+
+/// System calls of this program with `arguments`.
+pub(crate) fn own_syscalls(arguments: &[&str]) -> Result<Counts, Box<dyn Error>> {
+    Ok(strace_counts(&run_self(strace, arguments)?))
+}
+
+/// User-space instructions of this program with `arguments`.
+pub(crate) fn own_instructions(arguments: &[&str]) -> Result<f64, Box<dyn Error>> {
+    let counts = callgrind_counts(&run_self(callgrind, arguments)?);
+    let count = counts.values().next().ok_or("no sum in the profile")?;
+    Ok(*count as f64)
+}
+
+/// Runs this program with `arguments` under a tool; gives what that has written.
+fn run_self(
+    wrapper: fn(&Path) -> Vec<OsString>,
+    arguments: &[&str],
+) -> Result<String, Box<dyn Error>> {
+    let output = output();
+    let [tool, wrapper @ ..] = &wrapper(&output)[..] else {
+        unreachable!("a command has a name");
+    };
+    let status = Command::new(tool)
+        .args(wrapper)
+        .arg(std::env::current_exe()?)
+        .args(arguments)
+        .status()?;
+    if !status.success() {
+        return Err(format!("{tool:?}, {}: {status}", arguments.join(" ")).into());
+    }
+    Ok(take(&output)?)
 }
 
 /// Takes what a tool has written, waiting for its end, which a sum is in both

@@ -5,7 +5,6 @@
 //! with different numbers of them; the difference is theirs alone.
 
 use std::error::Error;
-use std::process::Command;
 
 use super::payload::Number;
 use super::{ours, peers};
@@ -107,21 +106,14 @@ fn instructions(contender: &str, callbacks: usize) -> Result<f64, Box<dyn Error>
 }
 
 fn instructions_of(contender: &str, callbacks: usize, chains: u64) -> Result<f64, Box<dyn Error>> {
-    let output = tools::output();
-    let [tool, wrapper @ ..] = &tools::callgrind(&output)[..] else {
-        unreachable!("a command has a name");
-    };
-    let status = Command::new(tool)
-        .args(wrapper)
-        .arg(std::env::current_exe()?)
-        .args(["profile", "--only-run", contender])
-        .args(["--callbacks", &callbacks.to_string()])
-        .args(["--chains", &chains.to_string()])
-        .status()?;
-    let counts = tools::callgrind_counts(&tools::take(&output)?);
-    counts
-        .values()
-        .next()
-        .map(|count| *count as f64)
-        .ok_or_else(|| format!("callgrind: {status}, and no sum").into())
+    let (callbacks, chains) = (callbacks.to_string(), chains.to_string());
+    tools::own_instructions(&[
+        "profile",
+        "--only-run",
+        contender,
+        "--callbacks",
+        &callbacks,
+        "--chains",
+        &chains,
+    ])
 }

@@ -8,7 +8,6 @@ mod ours;
 mod redis_server;
 
 use std::error::Error;
-use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -241,11 +240,8 @@ fn count_of(
     address: SocketAddr,
     requests: usize,
 ) -> Result<Counts, Box<dyn Error>> {
-    let output = tools::output();
-    let mut command = tools::strace(&output);
-    command.push(std::env::current_exe()?.into());
     let (address, requests) = (address.to_string(), requests.to_string());
-    let arguments = [
+    tools::own_syscalls(&[
         "requests",
         "--only-run",
         contender,
@@ -255,16 +251,5 @@ fn count_of(
         &address,
         "--requests",
         &requests,
-    ];
-    command.extend(arguments.map(OsString::from));
-    let [program, arguments @ ..] = &command[..] else {
-        unreachable!("it has at least a name");
-    };
-    let status = std::process::Command::new(program)
-        .args(arguments)
-        .status()?;
-    if !status.success() {
-        return Err(format!("{contender}, {case}: {status}").into());
-    }
-    Ok(tools::strace_counts(&tools::take(&output)?))
+    ])
 }
