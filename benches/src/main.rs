@@ -9,6 +9,7 @@ mod contest;
 mod dispatch;
 mod echo;
 mod framings;
+mod load;
 mod on_tokio;
 mod peers;
 mod pending;

@@ -15,9 +15,9 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use self::load::{Limit, Load};
+use self::load::Load;
 use self::scenario::Scenario;
-use self::server::Server;
+use crate::load::cost;
 use crate::stats::{Estimate, median, ratios};
 use crate::table::Table;
 
@@ -169,26 +169,11 @@ impl Entrant {
     }
 
     fn take_turn(&mut self, scenario: &Scenario, time: Duration) -> Result<(), Box<dyn Error>> {
-        let server = Server::start(&[self.path.clone().into()])?;
-        let mut load = Load::connect(server.address, scenario)?;
-        let warm_up = Limit {
-            requests: u64::MAX,
-            time: time / 10,
-        };
-        load.run(warm_up)?;
-        let before = server.cpu_time()?;
-        let served = load.run(Limit {
-            requests: 10_000_000,
-            time,
-        })?;
-        let used = server.cpu_time()? - before;
-        drop(load);
-        server.stop()?;
-        let requests = served.requests as f64;
-        self.requests_per_second
-            .push(requests / served.elapsed.as_secs_f64());
+        let command = [self.path.clone().into()];
+        let cost = cost(&command, time, |address| Load::connect(address, scenario))?;
+        self.requests_per_second.push(cost.requests_per_second);
         self.microseconds_per_request
-            .push(used.as_secs_f64() * 1e6 / requests);
+            .push(cost.microseconds_per_request);
         Ok(())
     }
 }

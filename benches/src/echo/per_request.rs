@@ -7,11 +7,11 @@
 use std::error::Error;
 use std::ffi::OsString;
 use std::path::Path;
-use std::time::Duration;
 
-use super::load::{Limit, Load};
+use super::load::Load;
 use super::scenario::Scenario;
-use super::server::{self, Server};
+use super::server;
+use crate::load;
 use crate::table::Table;
 use crate::tools::{self, Counts};
 
@@ -76,21 +76,11 @@ fn per_request(
 ) -> Result<(), Box<dyn Error>> {
     println!();
     let mut table = Table::new(["server, scenario", "per request", "of which"]);
-    let output = tools::output();
     for (name, path) in server::built() {
         for scenario in Scenario::named(&options.only) {
-            let run = |requests| -> Result<(Counts, u64), Box<dyn Error>> {
-                let mut command = wrapper(&output);
-                command.push(path.clone().into());
-                let server = Server::start(&command)?;
-                let mut load = Load::connect(server.address, &scenario)?;
-                let served = load.run(Limit {
-                    requests,
-                    time: Duration::from_secs(60),
-                })?;
-                drop(load);
-                server.stop()?;
-                Ok((counts(&tools::take(&output)?), served.requests))
+            let run = |requests| {
+                let connect = |address| Load::connect(address, &scenario);
+                load::counts(&path, &wrapper, &counts, connect, requests)
             };
             let (few, requests_of_few) = run(options.requests)?;
             let (many, requests_of_many) = run(3 * options.requests)?;

@@ -4,22 +4,11 @@
 use std::error::Error;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use rustix::buffer::spare_capacity;
-use rustix::event::Timespec;
-use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustls::{ClientConfig, ClientConnection};
 
-use crate::echo::load::{Limit, Served};
-
-/// A server that is silent for longer has failed.
-const PATIENCE: Timespec = Timespec {
-    tv_sec: 30,
-    tv_nsec: 0,
-};
+use crate::load::{self, Poller};
 
 /// A client's connection whose handshake is finished, and which is not blocking.
 pub(crate) struct Connection {
@@ -36,9 +25,7 @@ impl Connection {
     ) -> Result<Self, Box<dyn Error>> {
         let name = benches::tls_configs::server_name();
         let mut tls = ClientConnection::new(Arc::clone(config), name)?;
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        let mut stream = load::connect(address)?;
         while tls.is_handshaking() {
             tls.complete_io(&mut stream)?;
         }
@@ -102,11 +89,10 @@ impl Connection {
 
 /// Connections to one server.
 pub(crate) struct Load {
-    epoll: OwnedFd,
+    poller: Poller,
     connections: Vec<Echoing>,
     message: Vec<u8>,
     buffer: Vec<u8>,
-    events: Vec<epoll::Event>,
 }
 
 struct Echoing {
@@ -127,11 +113,10 @@ impl Load {
         let config = benches::tls_configs::client(false)?;
         let message: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
         let mut load = Self {
-            epoll: epoll::create(CreateFlags::CLOEXEC)?,
+            poller: Poller::new()?,
             connections: Vec::with_capacity(count),
             message,
             buffer: vec![0; 64 * 1024],
-            events: Vec::with_capacity(1024),
         };
         for index in 0..count {
             let mut connection = Connection::open(address, &config)?;
@@ -143,8 +128,7 @@ impl Load {
                 }
             }
             connection.stream.set_nonblocking(true)?;
-            let data = EventData::new_u64(index as u64);
-            epoll::add(&load.epoll, &connection.stream, data, EventFlags::IN)?;
+            load.poller.add(&connection.stream, index)?;
             load.connections.push(Echoing {
                 connection,
                 unsent: 0,
@@ -153,84 +137,6 @@ impl Load {
             });
         }
         Ok(load)
-    }
-
-    /// Keeps all connections busy up to `limit`.
-    pub(crate) fn run(&mut self, limit: Limit) -> io::Result<Served> {
-        let mut to_start = limit.requests;
-        let mut done = 0;
-        let mut busy = 0;
-        let start = Instant::now();
-        for index in 0..self.connections.len() {
-            if to_start > 0 {
-                to_start -= 1;
-                busy += 1;
-                self.begin(index)?;
-            }
-        }
-        while busy > 0 {
-            match epoll::wait(
-                &self.epoll,
-                spare_capacity(&mut self.events),
-                Some(&PATIENCE),
-            ) {
-                Ok(0) => return Err(ErrorKind::TimedOut.into()),
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-            if start.elapsed() >= limit.time {
-                to_start = 0;
-            }
-            let mut events = std::mem::take(&mut self.events);
-            for event in events.drain(..) {
-                let index = event.data.u64() as usize;
-                if !self.go_on(index)? {
-                    continue;
-                }
-                done += 1;
-                if to_start > 0 {
-                    to_start -= 1;
-                    self.begin(index)?;
-                } else {
-                    busy -= 1;
-                }
-            }
-            self.events = events;
-        }
-        Ok(Served {
-            requests: done,
-            elapsed: start.elapsed(),
-        })
-    }
-
-    fn begin(&mut self, index: usize) -> io::Result<()> {
-        let echoing = &mut self.connections[index];
-        echoing.unsent = self.message.len();
-        echoing.unechoed = self.message.len();
-        self.send(index)
-    }
-
-    /// Does what can be done on a ready connection; gives whether its message is back by that.
-    fn go_on(&mut self, index: usize) -> io::Result<bool> {
-        if self.connections[index].is_blocked {
-            self.send(index)?;
-        }
-        let echoing = &mut self.connections[index];
-        match echoing.connection.stream.read(&mut self.buffer) {
-            Ok(length) => {
-                let mut back = 0;
-                let input = &self.buffer[..length];
-                echoing
-                    .connection
-                    .take(input, |bytes| back += bytes.len())?;
-                let left = echoing.unechoed.checked_sub(back);
-                echoing.unechoed =
-                    left.ok_or_else(|| io::Error::other("more came than was sent"))?;
-                Ok(back > 0 && echoing.unechoed == 0)
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 
     fn send(&mut self, index: usize) -> io::Result<()> {
@@ -252,13 +158,48 @@ impl Load {
         };
         if is_blocked != echoing.is_blocked {
             echoing.is_blocked = is_blocked;
-            let also = match is_blocked {
-                true => EventFlags::OUT,
-                false => EventFlags::empty(),
-            };
-            let data = EventData::new_u64(index as u64);
-            epoll::modify(&self.epoll, &*stream, data, EventFlags::IN | also)?;
+            self.poller
+                .set_writable_interest(stream, index, is_blocked)?;
         }
         Ok(())
+    }
+}
+
+impl load::Load for Load {
+    fn poller(&mut self) -> &mut Poller {
+        &mut self.poller
+    }
+
+    fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    fn begin(&mut self, index: usize) -> io::Result<()> {
+        let echoing = &mut self.connections[index];
+        echoing.unsent = self.message.len();
+        echoing.unechoed = self.message.len();
+        self.send(index)
+    }
+
+    fn go_on(&mut self, index: usize) -> io::Result<usize> {
+        if self.connections[index].is_blocked {
+            self.send(index)?;
+        }
+        let echoing = &mut self.connections[index];
+        match echoing.connection.stream.read(&mut self.buffer) {
+            Ok(length) => {
+                let mut back = 0;
+                let input = &self.buffer[..length];
+                echoing
+                    .connection
+                    .take(input, |bytes| back += bytes.len())?;
+                let left = echoing.unechoed.checked_sub(back);
+                echoing.unechoed =
+                    left.ok_or_else(|| io::Error::other("more came than was sent"))?;
+                Ok(usize::from(back > 0 && echoing.unechoed == 0))
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
+            Err(error) => Err(error),
+        }
     }
 }

@@ -13,8 +13,8 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use self::load::Load;
-use crate::echo::load::Limit;
-use crate::echo::server::{self, Server};
+use crate::echo::server;
+use crate::load::cost;
 use crate::stats::{Estimate, median, ratios};
 use crate::table::Table;
 
@@ -148,13 +148,15 @@ fn echo(options: &Options) -> Result<(), Box<dyn Error>> {
         "ours to 64 KiB",
         "the control",
     ]);
+    let time = Duration::from_millis(options.time);
     for size in [64, 4 * 1024, 16 * 1024, 64 * 1024, 256 * 1024] {
         let mut entrants = Entrant::all()?;
         for _ in 0..options.rounds {
             for entrant in &mut entrants {
-                let time = Duration::from_millis(options.time);
-                let used = time_of_echo(&entrant.command, options.connections, size, time)?;
-                entrant.microseconds.push(used);
+                let cost = cost(&entrant.command, time, |address| {
+                    Load::connect(address, options.connections, size)
+                })?;
+                entrant.microseconds.push(cost.microseconds_per_request);
             }
         }
         let [ours, small, large, control] = entrants.map(|entrant| entrant.microseconds);
@@ -172,26 +174,4 @@ fn echo(options: &Options) -> Result<(), Box<dyn Error>> {
     }
     table.print();
     Ok(())
-}
-
-/// In microseconds, for one request.
-fn time_of_echo(
-    command: &[OsString],
-    connections: usize,
-    size: usize,
-    time: Duration,
-) -> Result<f64, Box<dyn Error>> {
-    let server = Server::start(command)?;
-    let mut load = Load::connect(server.address, connections, size)?;
-    let limit = |time| Limit {
-        requests: u64::MAX,
-        time,
-    };
-    load.run(limit(time / 10))?;
-    let before = server.cpu_time()?;
-    let served = load.run(limit(time))?;
-    let used = server.cpu_time()? - before;
-    drop(load);
-    server.stop()?;
-    Ok(used.as_secs_f64() * 1e6 / served.requests as f64)
 }

@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use self::load::{Load, Scenario};
-use crate::echo::server::{Server, find};
-use crate::stats::median;
+use crate::contest::nothing;
+use crate::echo::server::find;
+use crate::load::{cost, counts};
+use crate::stats::{median, ratios};
 use crate::table::Table;
 use crate::tools::{self, Counts};
 
@@ -77,7 +79,7 @@ pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {
         println!("web: some servers are not built (cargo build --release -p benches)");
     }
     if options.count {
-        counts(&options, &servers)
+        tool_counts(&options, &servers)
     } else {
         times(&options, &servers)
     }
@@ -89,35 +91,22 @@ fn times(options: &Options, servers: &[(&str, &str, PathBuf)]) -> Result<(), Box
         options.rounds, options.time
     );
     println!();
+    let time = Duration::from_millis(options.time);
     let mut table = Table::new(["scenario", "server", "us per request", "to its peer"]);
     for scenario in options.scenarios() {
         let mut costs = vec![Vec::new(); servers.len()];
         for _ in 0..options.rounds {
             for (costs, (_, _, path)) in costs.iter_mut().zip(servers) {
-                let server = Server::start(&[path.clone().into()])?;
-                let mut load = Load::connect(server.address, &scenario)?;
-                load.run(u64::MAX, Duration::from_millis(options.time / 10))?;
-                let before = server.cpu_time()?;
-                let requests = load.run(u64::MAX, Duration::from_millis(options.time))?;
-                let used = server.cpu_time()? - before;
-                costs.push(used.as_secs_f64() * 1e6 / requests as f64);
+                let command = [path.clone().into()];
+                let cost = cost(&command, time, |address| Load::connect(address, &scenario))?;
+                costs.push(cost.microseconds_per_request);
             }
         }
         for ((name, peer, _), own) in servers.iter().zip(&costs) {
             let peers = servers.iter().position(|(name, ..)| name == peer);
-            let mut quotients: Vec<f64> = match peers {
-                Some(peer) => own
-                    .iter()
-                    .zip(&costs[peer])
-                    .map(|(own, peer)| own / peer)
-                    .collect(),
-                None => Vec::new(),
-            };
-            let ratio = if quotients.is_empty() {
-                String::from("-")
-            } else {
-                format!("{:.2}", median(&mut quotients))
-            };
+            let ratio = peers.map_or_else(nothing, |peer| {
+                format!("{:.2}", median(&mut ratios(own, &costs[peer])))
+            });
             let cost = format!("{:.2}", median(&mut own.clone()));
             table.row([scenario.name.to_owned(), (*name).to_owned(), cost, ratio]);
         }
@@ -128,7 +117,7 @@ fn times(options: &Options, servers: &[(&str, &str, PathBuf)]) -> Result<(), Box
 
 /// A tool counts over the whole life of a server, so each server runs twice, with different
 /// numbers of requests; the difference is theirs alone.
-fn counts(options: &Options, servers: &[(&str, &str, PathBuf)]) -> Result<(), Box<dyn Error>> {
+fn tool_counts(options: &Options, servers: &[(&str, &str, PathBuf)]) -> Result<(), Box<dyn Error>> {
     type Wrapper = fn(&Path) -> Vec<OsString>;
     let tools: [(&str, &str, Wrapper, fn(&str) -> Counts); 2] = [
         (
@@ -145,7 +134,6 @@ fn counts(options: &Options, servers: &[(&str, &str, PathBuf)]) -> Result<(), Bo
         ),
     ];
     let mut table = Table::new(["scenario", "server", "counted", "per request"]);
-    let output = tools::output();
     for (tool, what, wrapper, read) in tools {
         if !tools::is_installed(tool) {
             println!("web: {tool} is not installed; skipped");
@@ -154,14 +142,9 @@ fn counts(options: &Options, servers: &[(&str, &str, PathBuf)]) -> Result<(), Bo
         for scenario in options.scenarios() {
             for (name, _, path) in servers {
                 let run = |requests| -> Result<(u64, u64), Box<dyn Error>> {
-                    let mut command = wrapper(&output);
-                    command.push(path.clone().into());
-                    let server = Server::start(&command)?;
-                    let mut load = Load::connect(server.address, &scenario)?;
-                    let made = load.run(requests, Duration::from_secs(60))?;
-                    drop(load);
-                    server.stop()?;
-                    Ok((read(&tools::take(&output)?).values().sum(), made))
+                    let connect = |address| Load::connect(address, &scenario);
+                    let (counts, made) = counts(path, wrapper, read, connect, requests)?;
+                    Ok((counts.values().sum(), made))
                 };
                 let (few, requests_of_few) = run(1000)?;
                 let (many, requests_of_many) = run(4000)?;

@@ -1,0 +1,231 @@
+//! Clients of servers: one thread on epoll, which keeps connections busy, and what a server in
+//! a process of its own costs under that.
+//!
+//! A client ends by itself, after so many requests or so long, and when a server stops answering
+//! it fails.
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+
+use crate::echo::server::Server;
+use crate::tools::{self, Counts};
+
+/// How long a server may stay silent: longer than any of them needs under Valgrind.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// When to stop: whichever comes first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit {
+    /// Rounded up to whole batches.
+    pub(crate) requests: u64,
+    pub(crate) time: Duration,
+}
+
+impl Limit {
+    fn time(time: Duration) -> Self {
+        Self {
+            requests: u64::MAX,
+            time,
+        }
+    }
+}
+
+/// What a server did.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Served {
+    pub(crate) requests: u64,
+    pub(crate) elapsed: Duration,
+}
+
+/// Connections to one server, each of which sends a batch of requests, and the next one when it
+/// is answered.
+pub(crate) trait Load {
+    fn poller(&mut self) -> &mut Poller;
+
+    fn connections(&self) -> usize;
+
+    /// Requests of a batch.
+    fn batch(&self) -> u64 {
+        1
+    }
+
+    /// Batches that a connection has on their way at a time.
+    fn in_flight(&self) -> usize {
+        1
+    }
+
+    /// Sends a batch on the connection `index`.
+    fn begin(&mut self, index: usize) -> io::Result<()>;
+
+    /// Does what can be done on a ready connection; gives how many batches are answered by that.
+    fn go_on(&mut self, index: usize) -> io::Result<usize>;
+
+    /// Keeps all connections busy up to `limit`.
+    fn run(&mut self, limit: Limit) -> io::Result<Served> {
+        let batch = self.batch();
+        let mut to_start = limit.requests.div_ceil(batch);
+        let mut done = 0;
+        let mut busy = 0;
+        let start = Instant::now();
+        for _ in 0..self.in_flight() {
+            for index in 0..self.connections() {
+                if to_start > 0 {
+                    to_start -= 1;
+                    busy += 1;
+                    self.begin(index)?;
+                }
+            }
+        }
+        while busy > 0 {
+            self.poller().wait()?;
+            if start.elapsed() >= limit.time {
+                to_start = 0;
+            }
+            let mut events = std::mem::take(&mut self.poller().events);
+            for event in events.drain(..) {
+                let index = event.data.u64() as usize;
+                for _ in 0..self.go_on(index)? {
+                    done += batch;
+                    if to_start > 0 {
+                        to_start -= 1;
+                        self.begin(index)?;
+                    } else {
+                        busy -= 1;
+                    }
+                }
+            }
+            self.poller().events = events;
+        }
+        Ok(Served {
+            requests: done,
+            elapsed: start.elapsed(),
+        })
+    }
+}
+
+/// Tells which connections of a load are ready, by their indices.
+pub(crate) struct Poller {
+    epoll: OwnedFd,
+    events: Vec<epoll::Event>,
+}
+
+impl Poller {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {
+            epoll: epoll::create(CreateFlags::CLOEXEC)?,
+            events: Vec::with_capacity(1024),
+        })
+    }
+
+    pub(crate) fn add(&self, stream: &TcpStream, index: usize) -> io::Result<()> {
+        let data = EventData::new_u64(index as u64);
+        Ok(epoll::add(&self.epoll, stream, data, EventFlags::IN)?)
+    }
+
+    /// Also tells when `stream` takes more, or no longer.
+    pub(crate) fn set_writable_interest(
+        &self,
+        stream: &TcpStream,
+        index: usize,
+        is_wanted: bool,
+    ) -> io::Result<()> {
+        let also = if is_wanted {
+            EventFlags::OUT
+        } else {
+            EventFlags::empty()
+        };
+        let data = EventData::new_u64(index as u64);
+        Ok(epoll::modify(
+            &self.epoll,
+            stream,
+            data,
+            EventFlags::IN | also,
+        )?)
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        const TIMEOUT: Timespec = Timespec {
+            tv_sec: PATIENCE.as_secs().cast_signed(),
+            tv_nsec: 0,
+        };
+        let events = spare_capacity(&mut self.events);
+        match epoll::wait(&self.epoll, events, Some(&TIMEOUT)) {
+            Ok(0) => Err(io::Error::new(
+                ErrorKind::TimedOut,
+                "the server stopped answering",
+            )),
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Connects to a server, with a socket that blocks.
+pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+/// What a server did in a time, and used of the processor for that.
+pub(crate) struct Cost {
+    pub(crate) requests_per_second: f64,
+    pub(crate) microseconds_per_request: f64,
+}
+
+/// Starts a server, warms it up with the load that `connect` makes, and keeps it busy for `time`.
+pub(crate) fn cost<L: Load, E>(
+    command: &[OsString],
+    time: Duration,
+    connect: impl FnOnce(SocketAddr) -> Result<L, E>,
+) -> Result<Cost, Box<dyn Error>>
+where
+    Box<dyn Error>: From<E>,
+{
+    let server = Server::start(command)?;
+    let mut load = connect(server.address)?;
+    load.run(Limit::time(time / 10))?;
+    let before = server.cpu_time()?;
+    let served = load.run(Limit::time(time))?;
+    let used = server.cpu_time()? - before;
+    drop(load);
+    server.stop()?;
+    let requests = served.requests as f64;
+    Ok(Cost {
+        requests_per_second: requests / served.elapsed.as_secs_f64(),
+        microseconds_per_request: used.as_secs_f64() * 1e6 / requests,
+    })
+}
+
+/// What a tool, of which `wrapper` is the command and `read` reads the output, counts over the
+/// life of the server at `path`, to which `load` sends `requests`; and how many it has answered.
+pub(crate) fn counts<L: Load>(
+    path: &Path,
+    wrapper: impl Fn(&Path) -> Vec<OsString>,
+    read: impl Fn(&str) -> Counts,
+    connect: impl FnOnce(SocketAddr) -> io::Result<L>,
+    requests: u64,
+) -> Result<(Counts, u64), Box<dyn Error>> {
+    let output = tools::output();
+    let mut command = wrapper(&output);
+    command.push(path.into());
+    let server = Server::start(&command)?;
+    let mut load = connect(server.address)?;
+    let served = load.run(Limit {
+        requests,
+        time: Duration::from_secs(60),
+    })?;
+    drop(load);
+    server.stop()?;
+    Ok((read(&tools::take(&output)?), served.requests))
+}
