@@ -17,7 +17,7 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
 use crate::echo::server::Server;
-use crate::tools::{self, Counts};
+use crate::tools::{Counts, Tool};
 
 /// How long a server may stay silent: longer than any of them needs under Valgrind.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -207,25 +207,23 @@ where
     })
 }
 
-/// What a tool, of which `wrapper` is the command and `read` reads the output, counts over the
-/// life of the server at `path`, to which `load` sends `requests`; and how many it has answered.
+/// What `tool` counts over the life of the server at `path`, to which the load that `connect` makes
+/// sends so many requests; and how many it has answered.
 pub(crate) fn counts<L: Load>(
+    tool: Tool,
     path: &Path,
-    wrapper: impl Fn(&Path) -> Vec<OsString>,
-    read: impl Fn(&str) -> Counts,
     connect: impl FnOnce(SocketAddr) -> io::Result<L>,
     requests: u64,
 ) -> Result<(Counts, u64), Box<dyn Error>> {
-    let output = tools::output();
-    let mut command = wrapper(&output);
-    command.push(path.into());
-    let server = Server::start(&command)?;
-    let mut load = connect(server.address)?;
-    let served = load.run(Limit {
-        requests,
-        time: Duration::from_secs(60),
-    })?;
-    drop(load);
-    server.stop()?;
-    Ok((read(&tools::take(&output)?), served.requests))
+    tool.count(path, |command| {
+        let server = Server::start(command)?;
+        let mut load = connect(server.address)?;
+        let served = load.run(Limit {
+            requests,
+            time: Duration::from_secs(60),
+        })?;
+        drop(load);
+        server.stop()?;
+        Ok(served.requests)
+    })
 }

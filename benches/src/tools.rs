@@ -22,20 +22,81 @@ pub(crate) fn is_installed(tool: &str) -> bool {
 }
 
 /// A file for what a tool writes, of this process alone.
-pub(crate) fn output() -> PathBuf {
+fn output() -> PathBuf {
     std::env::temp_dir().join(format!("benches-{}", std::process::id()))
 }
 
-/// What to put before a command to count its system calls. With `-D` the process
-/// that is started is the command's, and strace is another.
-pub(crate) fn strace(output: &Path) -> Vec<OsString> {
+/// A tool that counts over the life of a program.
+#[derive(Clone, Copy)]
+pub(crate) struct Tool {
+    pub(crate) name: &'static str,
+    /// What to put before a command, so that the tool writes to this file.
+    wrapper: fn(&Path) -> Vec<OsString>,
+    /// Reads the counts in what it has written.
+    read: fn(&str) -> Counts,
+}
+
+/// Counts system calls.
+pub(crate) const STRACE: Tool = Tool {
+    name: "strace",
+    wrapper: strace,
+    read: strace_counts,
+};
+
+/// Counts user-space instructions.
+pub(crate) const CALLGRIND: Tool = Tool {
+    name: "valgrind",
+    wrapper: callgrind,
+    read: callgrind_counts,
+};
+
+impl Tool {
+    /// Counts a run of `program`: `run` gets the command, and returns when that has ended.
+    pub(crate) fn count<T>(
+        &self,
+        program: &Path,
+        run: impl FnOnce(&[OsString]) -> Result<T, Box<dyn Error>>,
+    ) -> Result<(Counts, T), Box<dyn Error>> {
+        let output = output();
+        let mut command = (self.wrapper)(&output);
+        command.push(program.into());
+        let result = run(&command)?;
+        Ok(((self.read)(&take(&output)?), result))
+    }
+
+    /// Counts a run of this program with `arguments`.
+    pub(crate) fn count_self(&self, arguments: &[&str]) -> Result<Counts, Box<dyn Error>> {
+        let (counts, ()) = self.count(&std::env::current_exe()?, |command| {
+            let [tool, wrapper @ ..] = command else {
+                unreachable!("a command has a name");
+            };
+            let status = Command::new(tool).args(wrapper).args(arguments).status()?;
+            if !status.success() {
+                return Err(format!("{tool:?}, {}: {status}", arguments.join(" ")).into());
+            }
+            Ok(())
+        })?;
+        Ok(counts)
+    }
+}
+
+/// User-space instructions of this program with `arguments`.
+pub(crate) fn own_instructions(arguments: &[&str]) -> Result<f64, Box<dyn Error>> {
+    let counts = CALLGRIND.count_self(arguments)?;
+    let count = counts.values().next().ok_or("no sum in the profile")?;
+    Ok(*count as f64)
+}
+
+/// For `strace -c`. With `-D` the process that is started is the command's, and strace is
+/// another.
+fn strace(output: &Path) -> Vec<OsString> {
     let mut command: Vec<OsString> = ["strace", "-D", "-c", "-f", "-o"].map(Into::into).into();
     command.push(output.into());
     command
 }
 
-/// What to put before a command to count its instructions.
-pub(crate) fn callgrind(output: &Path) -> Vec<OsString> {
+/// For Callgrind.
+fn callgrind(output: &Path) -> Vec<OsString> {
     let mut file = OsString::from("--callgrind-out-file=");
     file.push(output);
     let mut command: Vec<OsString> = ["valgrind", "-q", "--tool=callgrind"]
@@ -45,41 +106,9 @@ pub(crate) fn callgrind(output: &Path) -> Vec<OsString> {
     command
 }
 
-/// System calls of this program with `arguments`.
-pub(crate) fn own_syscalls(arguments: &[&str]) -> Result<Counts, Box<dyn Error>> {
-    Ok(strace_counts(&run_self(strace, arguments)?))
-}
-
-/// User-space instructions of this program with `arguments`.
-pub(crate) fn own_instructions(arguments: &[&str]) -> Result<f64, Box<dyn Error>> {
-    let counts = callgrind_counts(&run_self(callgrind, arguments)?);
-    let count = counts.values().next().ok_or("no sum in the profile")?;
-    Ok(*count as f64)
-}
-
-/// Runs this program with `arguments` under a tool; gives what that has written.
-fn run_self(
-    wrapper: fn(&Path) -> Vec<OsString>,
-    arguments: &[&str],
-) -> Result<String, Box<dyn Error>> {
-    let output = output();
-    let [tool, wrapper @ ..] = &wrapper(&output)[..] else {
-        unreachable!("a command has a name");
-    };
-    let status = Command::new(tool)
-        .args(wrapper)
-        .arg(std::env::current_exe()?)
-        .args(arguments)
-        .status()?;
-    if !status.success() {
-        return Err(format!("{tool:?}, {}: {status}", arguments.join(" ")).into());
-    }
-    Ok(take(&output)?)
-}
-
 /// Takes what a tool has written, waiting for its end, which a sum is in both
 /// formats: strace may be busy with it when the command is gone already.
-pub(crate) fn take(output: &Path) -> io::Result<String> {
+fn take(output: &Path) -> io::Result<String> {
     const PAUSE: Duration = Duration::from_millis(10);
     const PATIENCE: u32 = 1000;
     for _ in 0..PATIENCE {
@@ -94,7 +123,7 @@ pub(crate) fn take(output: &Path) -> io::Result<String> {
 }
 
 /// The lines of a summary: `% time, seconds, usecs/call, calls, [errors,] name`.
-pub(crate) fn strace_counts(text: &str) -> Counts {
+fn strace_counts(text: &str) -> Counts {
     text.lines()
         .filter_map(|line| {
             let words: Vec<&str> = line.split_whitespace().collect();
@@ -106,7 +135,7 @@ pub(crate) fn strace_counts(text: &str) -> Counts {
 
 /// The total at the end of a profile; `callgrind_annotate` shows where the instructions were
 /// spent.
-pub(crate) fn callgrind_counts(text: &str) -> Counts {
+fn callgrind_counts(text: &str) -> Counts {
     text.lines()
         .filter_map(|line| line.strip_prefix("totals: ")?.trim().parse().ok())
         .map(|count| (String::from("instructions"), count))

@@ -5,15 +5,13 @@
 //! different numbers of requests; the difference is theirs alone.
 
 use std::error::Error;
-use std::ffi::OsString;
-use std::path::Path;
 
 use super::load::Load;
 use super::scenario::Scenario;
 use super::server;
 use crate::load;
 use crate::table::Table;
-use crate::tools::{self, Counts};
+use crate::tools::{self, Tool};
 
 /// How to count.
 #[derive(clap::Args)]
@@ -52,7 +50,7 @@ pub(crate) fn syscalls(options: Options) -> Result<(), Box<dyn Error>> {
     }
     println!("syscalls: system calls per request, by strace -c -f");
     println!("(strace slows a server down, so that it may find more ready at once than it would)");
-    per_request(options.resolved(), tools::strace, tools::strace_counts)
+    per_request(options.resolved(), tools::STRACE)
 }
 
 /// Instructions outside of the kernel, by Callgrind.
@@ -62,25 +60,17 @@ pub(crate) fn instructions(options: Options) -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     println!("instructions: user-space instructions per request, by valgrind --tool=callgrind");
-    per_request(
-        options.resolved(),
-        tools::callgrind,
-        tools::callgrind_counts,
-    )
+    per_request(options.resolved(), tools::CALLGRIND)
 }
 
-fn per_request(
-    options: Options,
-    wrapper: impl Fn(&Path) -> Vec<OsString>,
-    counts: impl Fn(&str) -> Counts,
-) -> Result<(), Box<dyn Error>> {
+fn per_request(options: Options, tool: Tool) -> Result<(), Box<dyn Error>> {
     println!();
     let mut table = Table::new(["server, scenario", "per request", "of which"]);
     for (name, path) in server::built() {
         for scenario in Scenario::named(&options.only) {
             let run = |requests| {
                 let connect = |address| Load::connect(address, &scenario);
-                load::counts(&path, &wrapper, &counts, connect, requests)
+                load::counts(tool, &path, connect, requests)
             };
             let (few, requests_of_few) = run(options.requests)?;
             let (many, requests_of_many) = run(3 * options.requests)?;

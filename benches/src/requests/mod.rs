@@ -241,7 +241,7 @@ fn count_of(
     requests: usize,
 ) -> Result<Counts, Box<dyn Error>> {
     let (address, requests) = (address.to_string(), requests.to_string());
-    tools::own_syscalls(&[
+    tools::STRACE.count_self(&[
         "requests",
         "--only-run",
         contender,

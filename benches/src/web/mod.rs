@@ -6,8 +6,7 @@
 mod load;
 
 use std::error::Error;
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use self::load::{Load, Scenario};
@@ -16,7 +15,7 @@ use crate::echo::server::find;
 use crate::load::{cost, counts};
 use crate::stats::{median, ratios};
 use crate::table::Table;
-use crate::tools::{self, Counts};
+use crate::tools;
 
 /// The servers, each with the peer that it is compared with.
 const SERVERS: [(&str, &str); 4] = [
@@ -118,32 +117,21 @@ fn times(options: &Options, servers: &[(&str, &str, PathBuf)]) -> Result<(), Box
 /// A tool counts over the whole life of a server, so each server runs twice, with different
 /// numbers of requests; the difference is theirs alone.
 fn tool_counts(options: &Options, servers: &[(&str, &str, PathBuf)]) -> Result<(), Box<dyn Error>> {
-    type Wrapper = fn(&Path) -> Vec<OsString>;
-    let tools: [(&str, &str, Wrapper, fn(&str) -> Counts); 2] = [
-        (
-            "valgrind",
-            "user instructions",
-            tools::callgrind,
-            tools::callgrind_counts,
-        ),
-        (
-            "strace",
-            "system calls",
-            tools::strace,
-            tools::strace_counts,
-        ),
+    let tools = [
+        (tools::CALLGRIND, "user instructions"),
+        (tools::STRACE, "system calls"),
     ];
     let mut table = Table::new(["scenario", "server", "counted", "per request"]);
-    for (tool, what, wrapper, read) in tools {
-        if !tools::is_installed(tool) {
-            println!("web: {tool} is not installed; skipped");
+    for (tool, what) in tools {
+        if !tools::is_installed(tool.name) {
+            println!("web: {} is not installed; skipped", tool.name);
             continue;
         }
         for scenario in options.scenarios() {
             for (name, _, path) in servers {
                 let run = |requests| -> Result<(u64, u64), Box<dyn Error>> {
                     let connect = |address| Load::connect(address, &scenario);
-                    let (counts, made) = counts(path, wrapper, read, connect, requests)?;
+                    let (counts, made) = counts(tool, path, connect, requests)?;
                     Ok((counts.values().sum(), made))
                 };
                 let (few, requests_of_few) = run(1000)?;
