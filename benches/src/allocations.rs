@@ -24,19 +24,24 @@ thread_local! {
 /// How many times `work` gets memory from the allocator, on this thread; growing a
 /// block counts as well.
 pub(crate) fn count(work: impl FnOnce()) -> u64 {
-    let before = COUNT.get();
-    IS_COUNTING.set(true);
-    work();
-    IS_COUNTING.set(false);
-    COUNT.get() - before
+    let ((), count) = counted(work);
+    count
 }
 
-/// How many bytes `work` gets from the allocator and does not give back, on this thread, in
-/// how many steps.
-pub(crate) fn held(work: impl FnOnce()) -> (i64, u64) {
+/// What `work` returns; how many bytes it gets from the allocator and does not give back, on this
+/// thread; and in how many steps.
+pub(crate) fn held<T>(work: impl FnOnce() -> T) -> (T, i64, u64) {
     let before = BYTES.get();
-    let steps = count(work);
-    (BYTES.get() - before, steps)
+    let (result, steps) = counted(work);
+    (result, BYTES.get() - before, steps)
+}
+
+fn counted<T>(work: impl FnOnce() -> T) -> (T, u64) {
+    let before = COUNT.get();
+    IS_COUNTING.set(true);
+    let result = work();
+    IS_COUNTING.set(false);
+    (result, COUNT.get() - before)
 }
 
 struct Counting;

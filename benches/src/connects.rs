@@ -142,18 +142,14 @@ fn allocations_of(contender: Contender, to: SocketAddr) -> Result<f64, Box<dyn E
     const CONNECTS: usize = 64;
     let (reactor, connect) = (Reactor::new()?, contender(to)?);
     let mut connections = Vec::with_capacity(2 * CONNECTS);
-    for _ in 0..CONNECTS {
-        connections.push(connect(&reactor)?);
-    }
-    let mut outcome = Ok(());
-    let count = allocations::count(|| {
+    let mut connect_all = || -> deferred::Result<()> {
         for _ in 0..CONNECTS {
-            match connect(&reactor) {
-                Ok(connection) => connections.push(connection),
-                Err(failure) => outcome = Err(failure),
-            }
+            connections.push(connect(&reactor)?);
         }
-    });
+        Ok(())
+    };
+    connect_all()?;
+    let (outcome, _, count) = allocations::held(connect_all);
     outcome?;
     Ok(count as f64 / CONNECTS as f64)
 }

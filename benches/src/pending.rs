@@ -61,7 +61,7 @@ fn measure(table: &mut Table, name: &str, alive: impl Alive) {
 /// Bytes and allocations of one.
 fn of_each(mut alive: impl Alive) -> (f64, f64) {
     alive.make(NUMBER);
-    let (bytes, steps) = allocations::held(|| alive.make(NUMBER));
+    let ((), bytes, steps) = allocations::held(|| alive.make(NUMBER));
     (bytes as f64 / NUMBER as f64, steps as f64 / NUMBER as f64)
 }
 

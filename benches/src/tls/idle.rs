@@ -66,25 +66,19 @@ fn state_of_rustls() -> Result<f64, Box<dyn Error>> {
     for _ in 0..COUNT {
         let name = benches::tls_configs::server_name();
         let mut client = ClientConnection::new(Arc::clone(&client), name)?;
-        let mut connection = None;
-        let mut outcome = Ok(());
         let mut to_server = Vec::with_capacity(64 * 1024);
         // Only what the server's side does is counted.
-        let (held, _) = allocations::held(|| match ServerConnection::new(Arc::clone(&server)) {
-            Ok(new) => connection = Some(Box::new(new)),
-            Err(error) => outcome = Err(error),
-        });
-        outcome?;
+        let (new, held, _) =
+            allocations::held(|| ServerConnection::new(Arc::clone(&server)).map(Box::new));
+        let mut server = new?;
         bytes += held;
-        let mut server = connection.ok_or("it was made")?;
         let mut is_asked = false;
         while client.wants_write() || server.wants_write() {
             to_server.clear();
             client.write_tls(&mut to_server)?;
             let mut to_client = Vec::with_capacity(64 * 1024);
-            let mut outcome = Ok(());
-            let (held, _) =
-                allocations::held(|| outcome = step(&mut server, &to_server, &mut to_client));
+            let (outcome, held, _) =
+                allocations::held(|| step(&mut server, &to_server, &mut to_client));
             outcome?;
             bytes += held;
             let mut rest = &to_client[..];
