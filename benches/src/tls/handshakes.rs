@@ -8,8 +8,8 @@ use std::ffi::OsString;
 
 use rustls::HandshakeKind;
 
-use super::Entrant;
 use super::load::Connection;
+use super::{Entrant, in_turn};
 use crate::echo::server::Server;
 use crate::stats::{Estimate, median, ratios};
 use crate::table::Table;
@@ -26,17 +26,11 @@ pub(super) fn run(rounds: usize, count: usize) -> Result<(), Box<dyn Error>> {
         "ours to it",
         "the control",
     ]);
+    let [ours, small, _] = Entrant::all()?;
     for (name, resumes) in [("full", false), ("resumed", true)] {
-        let [ours, small, ..] = Entrant::all()?;
-        let control = small.command.clone();
-        let commands = [ours.command, small.command, control];
-        let mut rates = [const { Vec::new() }; 3];
-        for _ in 0..rounds {
-            for (command, rates) in commands.iter().zip(&mut rates) {
-                rates.push(rate(command, count, resumes)?);
-            }
-        }
-        let [ours, small, control] = rates;
+        let turns = [&ours, &small, &small];
+        let [ours, small, control] =
+            in_turn(turns, rounds, |command| rate(command, count, resumes))?;
         table.row([
             name.into(),
             format!("{:.0}", median(&mut ours.clone())),

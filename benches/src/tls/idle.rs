@@ -18,7 +18,7 @@ pub(super) fn run(count: usize) -> Result<(), Box<dyn Error>> {
     println!("tls idle: {count} connections, each of which has echoed once");
     println!();
     let rustls = state_of_rustls()?;
-    let [ours, small, ..] = Entrant::all()?;
+    let [ours, small, _] = Entrant::all()?;
     let mut table = Table::new([
         "server",
         "resident bytes a connection",

@@ -104,12 +104,10 @@ fn command(name: &str, arguments: &[&str]) -> Result<Vec<OsString>, Box<dyn Erro
         .collect())
 }
 
-/// One server among those that take turns.
+/// A server, with a name for the tables.
 struct Entrant {
     name: &'static str,
     command: Vec<OsString>,
-    /// Of each round, for one request.
-    microseconds: Vec<f64>,
 }
 
 impl Entrant {
@@ -117,19 +115,33 @@ impl Entrant {
         Ok(Self {
             name,
             command: command(server, arguments)?,
-            microseconds: Vec::new(),
         })
     }
 
-    /// Ours, and the peer with both sizes of its buffer; the last is the control.
-    fn all() -> Result<[Self; 4], Box<dyn Error>> {
+    /// Ours, and the peer with both sizes of its buffer.
+    fn all() -> Result<[Self; 3], Box<dyn Error>> {
         Ok([
             Self::new("ours", OURS, &[])?,
             Self::new("tokio-rustls, 16 KiB", TOKIO, &["16"])?,
             Self::new("tokio-rustls, 64 KiB", TOKIO, &["64"])?,
-            Self::new("the last again", TOKIO, &["64"])?,
         ])
     }
+}
+
+/// Runs `measure` with the commands of the servers in turn, so many rounds; gives what it found
+/// for each.
+fn in_turn<const N: usize>(
+    servers: [&Entrant; N],
+    rounds: usize,
+    measure: impl Fn(&[OsString]) -> Result<f64, Box<dyn Error>>,
+) -> Result<[Vec<f64>; N], Box<dyn Error>> {
+    let mut found = [const { Vec::new() }; N];
+    for _ in 0..rounds {
+        for (server, found) in servers.into_iter().zip(&mut found) {
+            found.push(measure(&server.command)?);
+        }
+    }
+    Ok(found)
 }
 
 /// Processor time of the server per request, for messages of several sizes.
@@ -149,17 +161,13 @@ fn echo(options: &Options) -> Result<(), Box<dyn Error>> {
         "the control",
     ]);
     let time = Duration::from_millis(options.time);
+    let [ours, small, large] = Entrant::all()?;
     for size in [64, 4 * 1024, 16 * 1024, 64 * 1024, 256 * 1024] {
-        let mut entrants = Entrant::all()?;
-        for _ in 0..options.rounds {
-            for entrant in &mut entrants {
-                let cost = cost(&entrant.command, time, |address| {
-                    Load::connect(address, options.connections, size)
-                })?;
-                entrant.microseconds.push(cost.microseconds_per_request);
-            }
-        }
-        let [ours, small, large, control] = entrants.map(|entrant| entrant.microseconds);
+        let turns = [&ours, &small, &large, &large];
+        let [ours, small, large, control] = in_turn(turns, options.rounds, |command| {
+            let connect = |address| Load::connect(address, options.connections, size);
+            Ok(cost(command, time, connect)?.microseconds_per_request)
+        })?;
         let middle = |times: &[f64]| format!("{:.2}", median(&mut times.to_vec()));
         let ratio = |one: &[f64], other: &[f64]| Estimate::of(&ratios(one, other)).text();
         table.row([
