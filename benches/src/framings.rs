@@ -15,10 +15,10 @@ use deferred::{Deferred, Trigger};
 use futures::StreamExt;
 use reactor::framing::{LengthPrefixed, U32};
 use reactor::{ConnectionClosed, Context, Framing, Lines, Protocol, Reactor};
-use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime;
 use tokio_util::codec::{Decoder, FramedRead, LengthDelimitedCodec, LinesCodec};
 
+use crate::requests::cpu_time;
 use crate::stats::{Estimate, ratios};
 use crate::table::Table;
 use crate::tools;
@@ -288,12 +288,6 @@ fn time_of(
         return Err(format!("{name}, {case}: {bytes} bytes instead of {expected}").into());
     }
     Ok(time.as_nanos() as f64 / frames as f64)
-}
-
-/// What this thread has used of the processor; it is all that a contender has.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
 }
 
 pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {

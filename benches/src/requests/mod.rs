@@ -87,7 +87,7 @@ fn config() -> AsyncConnectionConfig {
 }
 
 /// What this thread has used of the processor; it is all that a contender has.
-fn cpu_time() -> Duration {
+pub(crate) fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
 }
