@@ -8,12 +8,15 @@
 
 pub mod tls_configs;
 
+use std::error::Error;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
+use reactor::{Factory, Reactor};
 use rustix::net::sockopt;
 use rustix::process::{Signal, set_parent_process_death_signal};
+use tokio::net::TcpStream;
 
 /// What a server reads into at once.
 pub const BUFFER_SIZE: usize = 64 * 1024;
@@ -47,6 +50,34 @@ pub fn listen() -> io::Result<TcpListener> {
     sockopt::set_tcp_nodelay(&listener, true)?;
     ready(wanted, listener.local_addr()?)?;
     Ok(listener)
+}
+
+/// Listens on `reactor` at [`address`], and says that it does.
+///
+/// # Errors
+///
+/// Those of [`address`], and of listening.
+pub fn listen_on_reactor(reactor: &Reactor, factory: impl Factory) -> Result<(), Box<dyn Error>> {
+    let wanted = address()?;
+    let port = reactor.listen_tcp(wanted, factory)?;
+    Ok(ready(wanted, port.address())?)
+}
+
+/// Serves each connection to [`listen`]'s address in a task of Tokio's.
+///
+/// # Errors
+///
+/// Those of [`listen`], and of accepting.
+pub async fn serve_on_tokio<F>(serve: impl Fn(TcpStream) -> F) -> io::Result<()>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let listener = tokio::net::TcpListener::from_std(listen()?)?;
+    loop {
+        let (stream, _peer) = listener.accept().await?;
+        // A connection that breaks is the client's affair.
+        tokio::spawn(serve(stream));
+    }
 }
 
 /// Says that the server, which was to listen at `wanted`, listens at `bound`; and

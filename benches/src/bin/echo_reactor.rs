@@ -17,9 +17,7 @@ impl Protocol for Echo {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let reactor = Reactor::new()?;
-    let wanted = benches::address()?;
-    let port = reactor.listen_tcp(wanted, || Echo)?;
-    benches::ready(wanted, port.address())?;
+    benches::listen_on_reactor(&reactor, || Echo)?;
     reactor.run()?;
     Ok(())
 }

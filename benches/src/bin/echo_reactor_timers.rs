@@ -31,9 +31,7 @@ impl Protocol for Patient {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let reactor = Reactor::new()?;
-    let wanted = benches::address()?;
-    let port = reactor.listen_tcp(wanted, Patient::default)?;
-    benches::ready(wanted, port.address())?;
+    benches::listen_on_reactor(&reactor, Patient::default)?;
     reactor.run()?;
     Ok(())
 }

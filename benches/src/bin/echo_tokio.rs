@@ -4,22 +4,13 @@ use std::io;
 
 use benches::BUFFER_SIZE;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 fn main() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()?;
-    runtime.block_on(async {
-        let listener = TcpListener::from_std(benches::listen()?)?;
-        loop {
-            let (stream, _peer) = listener.accept().await?;
-            tokio::spawn(async move {
-                // A connection that breaks is the client's affair.
-                let _ = echo(stream).await;
-            });
-        }
-    })
+    runtime.block_on(benches::serve_on_tokio(echo))
 }
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {

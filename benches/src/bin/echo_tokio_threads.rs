@@ -4,7 +4,7 @@ use std::io;
 
 use benches::BUFFER_SIZE;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 fn main() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -12,16 +12,7 @@ fn main() -> io::Result<()> {
         .enable_io()
         .build()?;
     // The main thread only waits.
-    let serving = runtime.spawn(async {
-        let listener = TcpListener::from_std(benches::listen()?)?;
-        loop {
-            let (stream, _peer) = listener.accept().await?;
-            tokio::spawn(async move {
-                // A connection that breaks is the client's affair.
-                let _ = echo(stream).await;
-            });
-        }
-    });
+    let serving = runtime.spawn(benches::serve_on_tokio(echo));
     runtime.block_on(serving)?
 }
 

@@ -4,7 +4,7 @@ use std::io;
 
 use benches::{AGE, BUFFER_SIZE};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 fn main() -> io::Result<()> {
@@ -12,16 +12,7 @@ fn main() -> io::Result<()> {
         .enable_io()
         .enable_time()
         .build()?;
-    runtime.block_on(async {
-        let listener = TcpListener::from_std(benches::listen()?)?;
-        loop {
-            let (stream, _peer) = listener.accept().await?;
-            tokio::spawn(async move {
-                // A connection that breaks is the client's affair.
-                let _ = echo(stream).await;
-            });
-        }
-    })
+    runtime.block_on(benches::serve_on_tokio(echo))
 }
 
 /// It is given up if nothing happens.

@@ -17,10 +17,8 @@ impl Protocol for Echo {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let reactor = Reactor::new()?;
-    let wanted = benches::address()?;
     let tls = benches::tls_configs::our_server()?;
-    let port = reactor.listen_tcp(wanted, tls.factory(|| Echo))?;
-    benches::ready(wanted, port.address())?;
+    benches::listen_on_reactor(&reactor, tls.factory(|| Echo))?;
     reactor.run()?;
     Ok(())
 }

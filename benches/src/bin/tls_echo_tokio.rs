@@ -4,7 +4,7 @@
 use std::error::Error;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -13,17 +13,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()?;
-    runtime.block_on(async {
-        let listener = TcpListener::from_std(benches::listen()?)?;
-        loop {
-            let (stream, _peer) = listener.accept().await?;
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                // A connection that breaks is the client's affair.
-                let _ = echo(acceptor, stream, kilobytes * 1024).await;
-            });
-        }
-    })
+    let serving =
+        benches::serve_on_tokio(|stream| echo(acceptor.clone(), stream, kilobytes * 1024));
+    Ok(runtime.block_on(serving)?)
 }
 
 async fn echo(acceptor: TlsAcceptor, stream: TcpStream, size: usize) -> std::io::Result<()> {

@@ -24,10 +24,8 @@ impl Protocol for Answers {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let reactor = Reactor::new()?;
-    let wanted = benches::address()?;
     let tls = benches::tls_configs::our_server()?;
-    let port = reactor.listen_tcp(wanted, tls.factory(|| Answers))?;
-    benches::ready(wanted, port.address())?;
+    benches::listen_on_reactor(&reactor, tls.factory(|| Answers))?;
     reactor.run()?;
     Ok(())
 }

@@ -10,9 +10,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .get("/", |req| benches::web_body(req.path()))
         .get("/{size}", |req| benches::web_body(req.path()));
     let reactor = Reactor::new()?;
-    let wanted = benches::address()?;
-    let port = reactor.listen_tcp(wanted, app.into_site()?)?;
-    benches::ready(wanted, port.address())?;
+    benches::listen_on_reactor(&reactor, app.into_site()?)?;
     reactor.run_until_signal()?;
     Ok(())
 }

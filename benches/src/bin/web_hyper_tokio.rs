@@ -10,7 +10,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
 
 async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let body = benches::web_body(request.uri().path());
@@ -21,18 +20,10 @@ fn main() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()?;
-    runtime.block_on(async {
-        let listener = TcpListener::from_std(benches::listen()?)?;
-        loop {
-            let (stream, _peer) = listener.accept().await?;
-            tokio::spawn(async move {
-                // `pipeline_flush` has hyper gather the answers to pipelined requests.
-                let serving = http1::Builder::new()
-                    .pipeline_flush(true)
-                    .serve_connection(TokioIo::new(stream), service_fn(answer));
-                // A connection that breaks is the client's affair.
-                let _ = serving.await;
-            });
-        }
-    })
+    runtime.block_on(benches::serve_on_tokio(|stream| {
+        // `pipeline_flush` has hyper gather the answers to pipelined requests.
+        http1::Builder::new()
+            .pipeline_flush(true)
+            .serve_connection(TokioIo::new(stream), service_fn(answer))
+    }))
 }

@@ -25,9 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             reactor.spawn(async { Ok(serving.await?) }).ignore();
         })
     };
-    let wanted = benches::address()?;
-    let port = reactor.listen_tcp(wanted, protocol)?;
-    benches::ready(wanted, port.address())?;
+    benches::listen_on_reactor(&reactor, protocol)?;
     reactor.run_until_signal()?;
     Ok(())
 }
