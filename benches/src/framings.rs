@@ -292,7 +292,10 @@ fn time_of(
 
 pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let options = if options.short {
-        Options::short()
+        Options {
+            count: options.count,
+            ..Options::short()
+        }
     } else {
         options
     };

@@ -66,7 +66,11 @@ impl Options {
 
 pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let options = if options.short {
-        Options::short()
+        Options {
+            only: options.only,
+            count: options.count,
+            ..Options::short()
+        }
     } else {
         options
     };
