@@ -369,8 +369,8 @@ fn instructions() -> Result<(), Box<dyn Error>> {
         "ours to tokio-util",
     ]);
     for (case, _) in &CASES {
-        let [ours, peer, _] = CONTENDERS.map(|(name, _)| instructions_of(name, case));
-        let (ours, peer) = (ours?, peer?);
+        let [(ours, _), (peer, _), _] = CONTENDERS;
+        let (ours, peer) = (instructions_of(ours, case)?, instructions_of(peer, case)?);
         table.row([
             String::from(*case),
             format!("{ours:.1}"),
