@@ -123,7 +123,7 @@ impl Protocol for Client {
 fn ask(client: &Connection<Client>, question: &'static str) -> Deferred<String> {
     client
         .call(move |client, cx| client.ask(cx, question))
-        .add_callback(|answer| answer)
+        .flatten()
 }
 
 fn main() -> Result<()> {
