@@ -36,16 +36,33 @@ pub(crate) type Client = Arc<ClientConfig>;
 
 // --- configuration ---
 
-fn provider(provider: Option<Provider>) -> Result<Arc<CryptoProvider>, TlsConfigError> {
+/// Constructors of one library of cryptography.
+struct Cryptography {
+    provider: fn() -> CryptoProvider,
+    one_key: fn() -> OneKey,
+}
+
+fn cryptography(wanted: Option<Provider>) -> Result<Cryptography, TlsConfigError> {
     #[cfg(feature = "ring")]
-    if matches!(provider, None | Some(Provider::Ring)) {
-        return Ok(Arc::new(rustls::crypto::ring::default_provider()));
+    if matches!(wanted, None | Some(Provider::Ring)) {
+        return Ok(Cryptography {
+            provider: rustls::crypto::ring::default_provider,
+            one_key: || one_key(rustls::crypto::ring::Ticketer::new()),
+        });
     }
     #[cfg(feature = "aws-lc-rs")]
-    if matches!(provider, None | Some(Provider::AwsLcRs)) {
-        return Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    if matches!(wanted, None | Some(Provider::AwsLcRs)) {
+        return Ok(Cryptography {
+            provider: rustls::crypto::aws_lc_rs::default_provider,
+            one_key: || one_key(rustls::crypto::aws_lc_rs::Ticketer::new()),
+        });
     }
-    Err(TlsConfigError::NoProvider { wanted: provider })
+    Err(TlsConfigError::NoProvider { wanted })
+}
+
+fn provider(wanted: Option<Provider>) -> Result<Arc<CryptoProvider>, TlsConfigError> {
+    let Cryptography { provider, .. } = cryptography(wanted)?;
+    Ok(Arc::new(provider()))
 }
 
 fn versions(wanted: &[TlsVersion]) -> Vec<&'static SupportedProtocolVersion> {
@@ -200,8 +217,7 @@ pub(crate) fn ticketer(
     common: &Common,
     key_lifetime: Duration,
 ) -> Result<Ticketer, TlsConfigError> {
-    let wanted = common.provider;
-    let one_key = maker_of_keys(wanted).ok_or(TlsConfigError::NoProvider { wanted })?;
+    let Cryptography { one_key, .. } = cryptography(common.provider)?;
     // In seconds; rustls tells clients twice as many, because a ticket is accepted under the
     // previous key, too.
     let seconds = key_lifetime.as_secs().clamp(1, MOST_TICKET_SECONDS);
@@ -209,20 +225,6 @@ pub(crate) fn ticketer(
     let rotator = TicketRotator::new(seconds, one_key);
     let rotator = rotator.map_err(|error| TlsConfigError::refused("tickets", error))?;
     Ok(Arc::new(rotator))
-}
-
-/// Of the same provider as [`provider`] chooses.
-fn maker_of_keys(provider: Option<Provider>) -> Option<fn() -> OneKey> {
-    #[cfg(feature = "ring")]
-    if matches!(provider, None | Some(Provider::Ring)) {
-        return Some(|| one_key(rustls::crypto::ring::Ticketer::new()));
-    }
-    #[cfg(feature = "aws-lc-rs")]
-    if matches!(provider, None | Some(Provider::AwsLcRs)) {
-        return Some(|| one_key(rustls::crypto::aws_lc_rs::Ticketer::new()));
-    }
-    let _ = provider;
-    None
 }
 
 /// Maximum lifetime of a key. The ticketers of the providers rotate their own key every six hours,
