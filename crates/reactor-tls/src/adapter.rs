@@ -220,16 +220,16 @@ pub(crate) fn ticketer(
     let Cryptography { one_key, .. } = cryptography(common.provider)?;
     // In seconds; rustls tells clients twice as many, because a ticket is accepted under the
     // previous key, too.
-    let seconds = key_lifetime.as_secs().clamp(1, MOST_TICKET_SECONDS);
+    let seconds = key_lifetime.min(TICKET_KEY_LIFETIME).as_secs().max(1);
     let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
     let rotator = TicketRotator::new(seconds, one_key);
     let rotator = rotator.map_err(|error| TlsConfigError::refused("tickets", error))?;
     Ok(Arc::new(rotator))
 }
 
-/// Maximum lifetime of a key. The ticketers of the providers rotate their own key every six hours,
-/// so a longer lifetime would have no effect.
-const MOST_TICKET_SECONDS: u64 = 6 * 60 * 60;
+/// Default and maximum lifetime of a key. The ticketers of the providers rotate their own key every
+/// six hours, so a longer lifetime would have no effect.
+pub(crate) const TICKET_KEY_LIFETIME: Duration = Duration::from_secs(6 * 60 * 60);
 
 #[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
 fn one_key(ticketer: Result<Ticketer, Error>) -> OneKey {

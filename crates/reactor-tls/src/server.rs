@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use deferred::Deferred;
 
-use crate::adapter::{self, ClientAuth, Ticketer};
+use crate::adapter::{self, ClientAuth, TICKET_KEY_LIFETIME, Ticketer};
 use crate::config::{Common, Names, common_setters};
 use crate::error::TlsConfigError;
 use crate::identity::{Identity, Roots};
@@ -183,9 +183,6 @@ pub struct TlsServerBuilder {
     /// `None` for [`TICKET_KEY_LIFETIME`].
     ticket_key_lifetime: Option<Duration>,
 }
-
-/// A new key for tickets is made after this time, unless the program says otherwise.
-const TICKET_KEY_LIFETIME: Duration = Duration::from_secs(6 * 60 * 60);
 
 impl TlsServerBuilder {
     common_setters!();
