@@ -94,12 +94,6 @@ pub(crate) fn erase<M: 'static>(handler: impl Handler<M>) -> AnyHandler {
 pub(crate) fn call(handler: &dyn Erased, request: Request) -> Answer {
     match Failure::catch(|| handler.handle(request)) {
         Ok(answer) => answer,
-        Err(failure) => failed(failure),
+        Err(failure) => Answer::failed(failure),
     }
-}
-
-/// The answer that is a failure.
-pub(crate) fn failed(failure: impl Into<Failure>) -> Answer {
-    let failed: Result<()> = Err(failure.into());
-    Answer::now(failed)
 }

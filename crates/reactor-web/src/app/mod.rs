@@ -22,7 +22,7 @@ use self::middleware::Wrapped;
 pub use self::routes::RouteError;
 use self::routes::{Definition, Kind, Routes};
 use crate::error::HttpError;
-use crate::handler::{AnyHandler, Handler, call, erase, failed};
+use crate::handler::{AnyHandler, Handler, call, erase};
 use crate::request::Request;
 use crate::response::{Answer, IntoResponse, Reply, Response};
 
@@ -273,7 +273,7 @@ impl Handler for App {
     fn handle(&self, request: Request) -> Answer {
         match self.built.get() {
             Some(handler) => call(&**handler, request),
-            None => failed(unprepared()),
+            None => Answer::failed(unprepared()),
         }
     }
 

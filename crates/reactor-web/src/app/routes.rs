@@ -11,7 +11,7 @@ use matchit::Router;
 
 use super::hosts::Hosts;
 use crate::error::HttpError;
-use crate::handler::{AnyHandler, Erased, call, failed};
+use crate::handler::{AnyHandler, Erased, call};
 use crate::request::{Params, Request, Route};
 use crate::response::{Answer, Redirect, Response};
 
@@ -135,7 +135,7 @@ impl Routes {
         }
         match &self.fallback {
             Some(fallback) => call(&**fallback, request),
-            None => failed(HttpError::not_found()),
+            None => Answer::failed(HttpError::not_found()),
         }
     }
 
@@ -262,7 +262,7 @@ impl Endpoint {
                     .insert(header::ALLOW, self.allow.clone());
                 Answer::now(response)
             }
-            None => failed(
+            None => Answer::failed(
                 HttpError::new(StatusCode::METHOD_NOT_ALLOWED)
                     .with_header(header::ALLOW, self.allow.clone()),
             ),

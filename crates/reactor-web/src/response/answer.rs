@@ -5,7 +5,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use deferred::{CancelOnDrop, Deferred, Result, inline_callbacks};
+use deferred::{CancelOnDrop, Deferred, Failure, Result, inline_callbacks};
 
 use super::{IntoResponse, Response};
 
@@ -46,6 +46,11 @@ impl Answer {
         Self(Kind::Now(value.into_response()))
     }
 
+    /// One that is a failure.
+    pub(crate) fn failed(failure: impl Into<Failure>) -> Self {
+        Self(Kind::Now(Err(failure.into())))
+    }
+
     /// One that comes with the Deferred, which is cancelled if the client goes before.
     pub fn later<T: IntoResponse + 'static>(deferred: Deferred<T>) -> Self {
         let response = deferred.add_callback(IntoResponse::into_response);
@@ -83,7 +88,7 @@ impl Answer {
         match &mut self.0 {
             Kind::Later(later) => Pin::new(later).poll(cx),
             Kind::Now(result) => {
-                let taken = Err(deferred::Failure::msg("the answer was taken"));
+                let taken = Err(Failure::msg("the answer was taken"));
                 Poll::Ready(std::mem::replace(result, taken))
             }
         }
@@ -209,14 +214,14 @@ where
     fn into_answer(self) -> Answer {
         match self {
             Ok(future) => Answer::from_future(future),
-            Err(failure) => Answer(Kind::Now(Err(failure))),
+            Err(failure) => Answer::failed(failure),
         }
     }
 }
 
 impl Reply<ByFallibleAnswer> for Result<Answer> {
     fn into_answer(self) -> Answer {
-        self.unwrap_or_else(|failure| Answer(Kind::Now(Err(failure))))
+        self.unwrap_or_else(Answer::failed)
     }
 }
 

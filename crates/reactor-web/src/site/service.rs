@@ -15,7 +15,7 @@ use hyper::service::Service;
 
 use super::{Shared, host};
 use crate::body::Body;
-use crate::handler::{call, failed};
+use crate::handler::call;
 use crate::request::{Exchange, Finish, Request, SharedConnection};
 use crate::response::{Answer, Response};
 
@@ -51,7 +51,7 @@ impl Service<http::Request<Incoming>> for AppService {
                 let body = Body::incoming(body, info.body_limit(), info.awaits_body());
                 call(&*self.shared.handler, Request::new(head, body, exchange))
             }
-            Err(error) => failed(error),
+            Err(error) => Answer::failed(error),
         };
         Answering {
             answer,
