@@ -1,6 +1,5 @@
 //! What is in a request: query, cookies, and the body as bytes, JSON, a form or its parts.
 
-use std::borrow::Cow;
 use std::pin::Pin;
 use std::str::FromStr;
 use std::task::{Context, Poll};
@@ -14,7 +13,7 @@ use multer::Multipart;
 use send_wrapper::SendWrapper;
 use serde::de::DeserializeOwned;
 
-use super::{Request, unreadable};
+use super::{Request, parse, unreadable};
 use crate::body::Body;
 use crate::error::HttpError;
 
@@ -58,16 +57,9 @@ impl Request {
     /// 400 if it cannot be parsed.
     #[doc(alias = "args")]
     pub fn query_value<T: FromStr>(&self, name: &str) -> Result<Option<T>> {
-        let query: Vec<(Cow<'_, str>, Cow<'_, str>)> =
-            serde_urlencoded::from_str(self.uri().query().unwrap_or_default())
-                .map_err(|error| unreadable("the query", error))?;
-        let Some((_, value)) = query.iter().find(|(known, _)| known == name) else {
-            return Ok(None);
-        };
-        match value.parse() {
-            Ok(value) => Ok(Some(value)),
-            Err(_) => Err(HttpError::bad_request(format!("`{name}` cannot be `{value}`")).into()),
-        }
+        let query: Vec<(String, String)> = self.query()?;
+        let found = query.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| parse(name, value)).transpose()
     }
 
     /// The value of a cookie, without its percent-encoding.

@@ -139,10 +139,7 @@ impl Request {
     /// # Ok::<(), deferred::Failure>(())
     /// ```
     pub fn param_as<T: FromStr>(&self, name: &str) -> Result<T> {
-        let value = self.param(name)?;
-        value
-            .parse()
-            .map_err(|_| HttpError::bad_request(format!("`{name}` cannot be `{value}`")).into())
+        parse(name, self.param(name)?)
     }
 
     /// The address of the client; of the proxy before it, if there is one.
@@ -202,6 +199,13 @@ impl Request {
     fn body_limit(&self) -> u64 {
         self.exchange.connection().body_limit()
     }
+}
+
+/// The value of a parameter, parsed; 400 if that is not possible.
+fn parse<T: FromStr>(name: &str, value: &str) -> Result<T> {
+    value
+        .parse()
+        .map_err(|_| HttpError::bad_request(format!("`{name}` cannot be `{value}`")).into())
 }
 
 /// What is wrong with a value of a request, as the client gets to see it.
