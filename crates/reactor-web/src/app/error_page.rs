@@ -3,11 +3,10 @@
 use std::fmt::Write as _;
 
 use deferred::{Failure, Result};
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 
-use crate::body::Body;
 use crate::error::HttpError;
-use crate::response::Response;
+use crate::response::{Html, Response};
 
 /// Makes answers of failures.
 ///
@@ -17,47 +16,37 @@ use crate::response::Response;
 #[derive(Default)]
 pub(crate) struct ErrorPages {
     shows_failures: bool,
-    page: Option<Box<dyn Fn(&HttpError) -> Result<Response>>>,
+    page: Option<Box<OwnPage>>,
 }
+
+/// [`App::error_page`](crate::App::error_page).
+type OwnPage = dyn Fn(&HttpError) -> Result<Response>;
 
 impl ErrorPages {
     pub(super) fn set_debug(&mut self, shows_failures: bool) {
         self.shows_failures = shows_failures;
     }
 
-    pub(super) fn set_page(&mut self, page: Box<dyn Fn(&HttpError) -> Result<Response>>) {
+    pub(super) fn set_page(&mut self, page: Box<OwnPage>) {
         self.page = Some(page);
     }
 
     /// The answer to a request that has failed; `request` says which one it was.
     pub(crate) fn answer(&self, failure: Failure, request: impl FnOnce() -> String) -> Response {
-        let error = match failure.check::<HttpError>() {
-            Some(error) => error.clone(),
-            None => HttpError::new(StatusCode::INTERNAL_SERVER_ERROR),
-        };
-        let is_ours = failure.check::<HttpError>().is_none();
+        let known = failure.check::<HttpError>().cloned();
+        let is_ours = known.is_none();
+        let error = known.unwrap_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into());
         let story = (is_ours && self.shows_failures).then(|| format!("{failure:?}"));
         if is_ours {
             log(failure.context(request()));
         } else if error.status().is_server_error() {
             tracing::warn!(target: "reactor_web", request = request(), %error, "a request has failed");
         }
-        let mut response = match (&story, &self.page) {
-            (Some(story), _) => page(&error, Some(story)),
-            (None, Some(custom)) => match Failure::catch(|| custom(&error)) {
-                Ok(Ok(mut response)) => {
-                    if response.status() == StatusCode::OK {
-                        *response.status_mut() = error.status();
-                    }
-                    response
-                }
-                Ok(Err(failure)) | Err(failure) => {
-                    log(failure.context("the app's error page"));
-                    page(&error, None)
-                }
-            },
-            (None, None) => page(&error, None),
+        let own = match &self.page {
+            Some(own) if story.is_none() => own_page(own, &error),
+            _ => None,
         };
+        let mut response = own.unwrap_or_else(|| page(&error, story.as_deref()));
         for (name, value) in error.headers() {
             response.headers_mut().append(name, value.clone());
         }
@@ -68,6 +57,22 @@ impl ErrorPages {
 /// Writes the story of a failure to the log; to standard error, if the program has none.
 fn log(failure: Failure) {
     deferred::fail::<()>(failure).log_error().ignore();
+}
+
+/// The page of the app for an error; `None` if that fails, which goes to the log.
+fn own_page(own: &OwnPage, error: &HttpError) -> Option<Response> {
+    match Failure::catch(|| own(error)) {
+        Ok(Ok(mut response)) => {
+            if response.status() == StatusCode::OK {
+                *response.status_mut() = error.status();
+            }
+            Some(response)
+        }
+        Ok(Err(failure)) | Err(failure) => {
+            log(failure.context("the app's error page"));
+            None
+        }
+    }
 }
 
 /// A page for an error, with the story of the failure if it is to be shown.
@@ -82,10 +87,8 @@ fn page(error: &HttpError, story: Option<&str>) -> Response {
     if let Some(story) = story {
         let _ = writeln!(html, "<pre>{}</pre>", escape(story));
     }
-    let mut response = Response::new(Body::from(html));
+    let mut response = Html(html).response();
     *response.status_mut() = status;
-    let kind = HeaderValue::from_static("text/html; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }
 

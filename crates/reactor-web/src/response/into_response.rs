@@ -133,9 +133,15 @@ impl IntoResponse for Body {
     }
 }
 
+impl<T: Into<Body>> Html<T> {
+    pub(crate) fn response(self) -> Response {
+        typed("text/html; charset=utf-8", self.0)
+    }
+}
+
 impl<T: Into<Body>> IntoResponse for Html<T> {
     fn into_response(self) -> Result<Response> {
-        Ok(typed("text/html; charset=utf-8", self.0))
+        Ok(self.response())
     }
 }
 
