@@ -100,7 +100,7 @@ impl Body {
         S: Stream<Item = Result<B>> + 'static,
         B: Into<Bytes>,
     {
-        Self::wrap(StreamBody(Box::pin(stream)))
+        Self(Kind::Boxed(Box::pin(StreamBody(Box::pin(stream)))))
     }
 
     /// Any other content.
