@@ -267,11 +267,7 @@ impl Drop for Io {
         for waiting in [self.reading.take(), self.room.take()] {
             give_up(waiting);
         }
-        let output = self.shared.output.take();
-        if !output.is_empty() {
-            // `Gone` if the connection is over: then there is nothing to send to.
-            let _ = self.connection.write(output);
-        }
+        self.send_gathered();
         self.connection.lose_connection();
     }
 }

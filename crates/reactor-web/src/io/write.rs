@@ -59,6 +59,15 @@ impl Io {
         };
         written.map_err(|_gone| self.error())
     }
+
+    /// Hands what was gathered to the connection, before that ends.
+    pub(super) fn send_gathered(&self) {
+        let gathered = self.shared.output.take();
+        if !gathered.is_empty() {
+            // `Gone` if the connection is over: then there is nothing to send to.
+            let _ = self.connection.write(gathered);
+        }
+    }
 }
 
 impl hyper::rt::Write for Io {
@@ -80,11 +89,7 @@ impl hyper::rt::Write for Io {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         let io = self.get_mut();
-        let gathered = io.shared.output.take();
-        if !gathered.is_empty() {
-            // `Gone` if the connection is over: then it is shut.
-            let _ = io.connection.write(gathered);
-        }
+        io.send_gathered();
         io.connection.lose_write_connection();
         Poll::Ready(Ok(()))
     }
