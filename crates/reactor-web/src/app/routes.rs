@@ -69,8 +69,13 @@ impl Routes {
         };
         let mut known = BTreeMap::new();
         for definition in definitions {
-            definition.handler.prepare()?;
-            let Definition { pattern, place, .. } = &definition;
+            let Definition {
+                pattern,
+                kind,
+                handler,
+                place,
+            } = definition;
+            handler.prepare()?;
             let refuse = |why: String| RouteError {
                 pattern: pattern.clone(),
                 place,
@@ -79,21 +84,17 @@ impl Routes {
             if !pattern.starts_with('/') {
                 return Err(refuse("it does not begin with a slash".to_owned()).into());
             }
-            let is_mount = matches!(definition.kind, Kind::Mount);
-            let index = match known.get(pattern) {
+            let is_mount = matches!(kind, Kind::Mount);
+            let index = match known.get(&pattern) {
                 Some(index) if !is_mount => *index,
                 _ => {
-                    routes.insert(pattern, is_mount).map_err(&refuse)?;
+                    routes.insert(&pattern, is_mount).map_err(refuse)?;
                     known.insert(pattern.clone(), routes.endpoints.len() - 1);
                     routes.endpoints.len() - 1
                 }
             };
-            let added = routes.endpoints[index].add(definition.kind, definition.handler);
-            added.map_err(|why| RouteError {
-                pattern: definition.pattern,
-                place: definition.place,
-                why,
-            })?;
+            let added = routes.endpoints[index].add(kind, handler);
+            added.map_err(refuse)?;
         }
         Ok(routes)
     }
