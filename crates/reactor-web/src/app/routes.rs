@@ -13,7 +13,7 @@ use super::hosts::Hosts;
 use crate::error::HttpError;
 use crate::handler::{AnyHandler, Erased, call};
 use crate::request::{Params, Request, Route};
-use crate::response::{Answer, Redirect, Response};
+use crate::response::{Answer, Redirect};
 
 /// The parameter that takes what is left of a path below a mounted handler.
 const REST: &str = "rest of the path";
@@ -187,7 +187,7 @@ impl Endpoint {
     fn add(&mut self, kind: Kind, handler: AnyHandler) -> Result<(), String> {
         match kind {
             Kind::Method(method) => {
-                if self.methods.iter().any(|(known, _)| *known == method) {
+                if self.of(&method).is_some() {
                     return Err(format!("there is a handler for {method} already"));
                 }
                 self.methods.push((method, handler));
@@ -202,9 +202,15 @@ impl Endpoint {
         Ok(())
     }
 
+    /// The handler of a method.
+    fn of(&self, wanted: &Method) -> Option<&AnyHandler> {
+        let found = self.methods.iter().find(|(known, _)| known == wanted);
+        found.map(|(_, handler)| handler)
+    }
+
     /// The value of `Allow`.
     fn allowed(&self) -> HeaderValue {
-        let has = |wanted: &Method| self.methods.iter().any(|(method, _)| method == wanted);
+        let has = |wanted: &Method| self.of(wanted).is_some();
         let mut names: Vec<_> = self
             .methods
             .iter()
@@ -242,26 +248,15 @@ impl Endpoint {
 
     fn handle(&self, request: Request) -> Answer {
         let method = request.method();
-        let of = |wanted: &Method| {
-            let found = self.methods.iter().find(|(known, _)| known == wanted);
-            found.map(|(_, handler)| handler)
+        let of_get = || match *method {
+            Method::HEAD => self.of(&Method::GET),
+            _ => None,
         };
-        let handler = of(method)
-            .or_else(|| {
-                (*method == Method::HEAD)
-                    .then(|| of(&Method::GET))
-                    .flatten()
-            })
-            .or(self.any.as_ref());
+        let handler = self.of(method).or_else(of_get).or(self.any.as_ref());
         match handler {
             Some(handler) => call(&**handler, request),
             None if *method == Method::OPTIONS => {
-                let mut response = Response::default();
-                *response.status_mut() = StatusCode::NO_CONTENT;
-                response
-                    .headers_mut()
-                    .insert(header::ALLOW, self.allow.clone());
-                Answer::now(response)
+                Answer::now(([(header::ALLOW, self.allow.clone())], ()))
             }
             None => Answer::failed(
                 HttpError::new(StatusCode::METHOD_NOT_ALLOWED)

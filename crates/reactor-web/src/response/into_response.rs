@@ -154,9 +154,7 @@ impl<T: serde::Serialize> IntoResponse for Json<T> {
 
 impl IntoResponse for () {
     fn into_response(self) -> Result<Response> {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::NO_CONTENT;
-        Ok(response)
+        (StatusCode::NO_CONTENT, Body::empty()).into_response()
     }
 }
 
