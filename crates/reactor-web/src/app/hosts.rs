@@ -29,23 +29,19 @@ impl Hosts {
         self.0.iter().try_for_each(|(_, handler)| handler.prepare())
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The app for a request: that of the exact name, else of the longest suffix.
     pub(super) fn of(&self, head: &request::Parts) -> Option<&AnyHandler> {
+        if self.0.is_empty() {
+            return None;
+        }
         let host = name_of(head)?.to_ascii_lowercase();
         let length = |name: &Name| match name {
             Name::Exactly(exact) => (*exact == host).then_some(usize::MAX),
             Name::Below(suffix) => host.ends_with(suffix.as_str()).then_some(suffix.len()),
         };
-        let matching = |(name, handler)| Some((length(name)?, handler));
-        let matching = self
-            .0
-            .iter()
-            .filter_map(|(name, handler)| matching((name, handler)));
-        matching
+        let names = self.0.iter();
+        names
+            .filter_map(|(name, handler)| Some((length(name)?, handler)))
             .max_by_key(|(length, _)| *length)
             .map(|(_, handler)| handler)
     }

@@ -160,9 +160,7 @@ impl Routes {
 
 impl Erased for Routes {
     fn handle(&self, mut request: Request) -> Answer {
-        if !self.hosts.is_empty()
-            && let Some(handler) = self.hosts.of(request.head())
-        {
+        if let Some(handler) = self.hosts.of(request.head()) {
             return call(&**handler, request);
         }
         let mut params = std::mem::take(request.params_mut());
