@@ -106,10 +106,7 @@ impl Site {
     pub fn finish(&self) -> Deferred<()> {
         let shared = &self.0;
         shared.is_finishing.set(true);
-        let connections: Vec<_> = {
-            let connections = shared.connections.borrow();
-            connections.iter().map(|(_, one)| Rc::clone(one)).collect()
-        };
+        let connections = shared.open();
         let Some(first) = connections.first() else {
             return succeed(());
         };
@@ -136,11 +133,7 @@ impl Site {
 
     /// Ends all connections at once.
     fn abort(&self) {
-        let connections: Vec<_> = {
-            let connections = self.0.connections.borrow();
-            connections.iter().map(|(_, one)| Rc::clone(one)).collect()
-        };
-        for connection in connections {
+        for connection in self.0.open() {
             connection.monitor().connection().abort();
         }
     }
@@ -163,6 +156,12 @@ impl Site {
 impl Shared {
     fn add(&self, connection: SharedConnection) -> usize {
         self.connections.borrow_mut().insert(connection)
+    }
+
+    /// The open connections, as they are now: what is done to one may end it.
+    fn open(&self) -> Vec<SharedConnection> {
+        let connections = self.connections.borrow();
+        connections.iter().map(|(_, one)| Rc::clone(one)).collect()
     }
 
     fn remove(&self, key: usize) {
