@@ -36,19 +36,24 @@ use super::{IntoResponse, Response};
 pub struct Answer(Kind);
 
 enum Kind {
-    Now(Result<Response>),
+    /// `None` once it was taken by `poll`.
+    Now(Option<Result<Response>>),
     Later(CancelOnDrop<Response>),
 }
 
 impl Answer {
     /// One that is there.
     pub fn now(value: impl IntoResponse) -> Self {
-        Self(Kind::Now(value.into_response()))
+        Self::ready(value.into_response())
     }
 
     /// One that is a failure.
     pub(crate) fn failed(failure: impl Into<Failure>) -> Self {
-        Self(Kind::Now(Err(failure.into())))
+        Self::ready(Err(failure.into()))
+    }
+
+    fn ready(result: Result<Response>) -> Self {
+        Self(Kind::Now(Some(result)))
     }
 
     /// One that comes with the Deferred, which is cancelled if the client goes before.
@@ -66,7 +71,7 @@ impl Answer {
     {
         let response = inline_callbacks(async { future.await.into_response() });
         match response.into_result() {
-            Ok(result) => Self(Kind::Now(result)),
+            Ok(result) => Self::ready(result),
             Err(pending) => Self(Kind::Later(pending.cancel_on_drop())),
         }
     }
@@ -78,7 +83,7 @@ impl Answer {
         F: FnOnce(Result<Response>) -> Result<Response> + 'static,
     {
         Self(match self.0 {
-            Kind::Now(result) => Kind::Now(f(result)),
+            Kind::Now(result) => Kind::Now(result.map(f)),
             Kind::Later(later) => Kind::Later(later.into_inner().add_both(f).cancel_on_drop()),
         })
     }
@@ -87,19 +92,21 @@ impl Answer {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response>> {
         match &mut self.0 {
             Kind::Later(later) => Pin::new(later).poll(cx),
-            Kind::Now(result) => {
-                let taken = Err(Failure::msg("the answer was taken"));
-                Poll::Ready(std::mem::replace(result, taken))
-            }
+            Kind::Now(result) => Poll::Ready(present(result.take())),
         }
     }
+}
+
+/// The result of [`Kind::Now`]. A failure is made only if there is none, not for each answer.
+fn present(result: Option<Result<Response>>) -> Result<Response> {
+    result.unwrap_or_else(|| Err(Failure::msg("the answer was taken")))
 }
 
 /// The response or the failure, to be awaited or given to callbacks.
 impl From<Answer> for Deferred<Response> {
     fn from(answer: Answer) -> Self {
         match answer.0 {
-            Kind::Now(result) => result.into(),
+            Kind::Now(result) => present(result).into(),
             Kind::Later(later) => later.into_inner(),
         }
     }
@@ -228,7 +235,8 @@ impl Reply<ByFallibleAnswer> for Result<Answer> {
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Now(result) => f.debug_tuple("Now").field(result).finish(),
+            Kind::Now(Some(result)) => f.debug_tuple("Now").field(result).finish(),
+            Kind::Now(None) => f.write_str("Taken"),
             Kind::Later(_) => f.debug_tuple("Later").finish_non_exhaustive(),
         }
     }
