@@ -217,11 +217,19 @@ fn a_query_is_cancelled_at_the_server() {
     let (handle, socket) = (reactor.handle(), socket_of(&server));
     let cancelled = reactor.block_on(reactor.spawn(async move {
         let client = connect(&handle, socket.clone()).await?;
+        // Other tests sleep at the same server.
+        let name = "SET application_name = 'to be cancelled'";
+        client.batch_execute(name).await?;
         let token = client.cancel_token();
         let sleeping = handle.spawn(async move {
             client.query("SELECT pg_sleep(600)", &[]).await?;
             Ok(())
         });
+        // A request to cancel that comes before the query is ignored by the server.
+        let observer = connect(&handle, socket.clone()).await?;
+        let asleep = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'
+            AND query = 'SELECT pg_sleep(600)' AND application_name = 'to be cancelled'";
+        while observer.query_opt(asleep, &[]).await?.is_none() {}
         let stream = handle.connect_unix_stream(socket).await?;
         token.cancel_query_raw(stream, NoTls).await?;
         let failure = sleeping.await.expect_err("it is cancelled");
