@@ -379,6 +379,43 @@ fn the_end_of_the_input_is_told_to_the_next_protocol_too() {
 }
 
 #[test]
+fn bytes_that_were_taken_come_before_those_that_were_not() {
+    fn give_back(this: &mut First, cx: &mut Context<'_, First>) -> Result<()> {
+        let switched = cx.switch_to_with(this.second(), b"\x03one\x03t".to_vec());
+        let log = this.log.clone();
+        switched
+            .add_callback(move |second| log.note(format!("gone: {}", second.is_gone())))
+            .detach();
+        Ok(())
+    }
+    testing::run(|reactor| {
+        for split in 0..5 {
+            let log = Log::default();
+            let (_first, peer) = reactor.connect_to_peer(First::new(&log, give_back));
+            let (with_it, later) = b"wo\x01x".split_at(split);
+            peer.send([b"switch\n", with_it].concat());
+            peer.send(later);
+            peer.finish();
+            let expected = [
+                "line switch",
+                "first dropped",
+                "second made",
+                "frame one",
+                "frame two",
+                "frame x",
+                "second read closed",
+                LOST,
+            ];
+            let mut events = log.events();
+            // When it is told depends on the split: after the frames that were taken before.
+            let told = events.iter().position(|event| event == "gone: false");
+            events.remove(told.expect("the handle is given"));
+            assert_eq!(events, expected, "{split}");
+        }
+    });
+}
+
+#[test]
 fn filters_stay_and_a_new_one_may_be_put_in_at_the_same_time() {
     fn upgrade(this: &mut First, cx: &mut Context<'_, First>) -> Result<()> {
         cx.insert_filter(Shift::new(1)).detach();

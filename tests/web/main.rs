@@ -12,3 +12,4 @@ mod routes;
 mod shutdown;
 mod streams;
 mod support;
+mod upgrade;

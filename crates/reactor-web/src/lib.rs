@@ -132,7 +132,7 @@ pub use self::error::{ClientGone, HttpError};
 pub use self::handler::ByClosure;
 pub use self::handler::Handler;
 pub use self::io::{Io, IoProtocol};
-pub use self::request::{Request, multipart_error};
+pub use self::request::{Request, UpgradeRefused, multipart_error};
 #[cfg(feature = "json")]
 pub use self::response::Json;
 pub use self::response::{Answer, Html, IntoResponse, Redirect, Reply, Response};

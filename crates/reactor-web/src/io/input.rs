@@ -42,6 +42,19 @@ impl Input {
         is_full
     }
 
+    /// Puts `bytes` before what was not read.
+    pub(super) fn give_back(&mut self, bytes: &[u8]) {
+        self.bytes.splice(..self.read, bytes.iter().copied());
+        self.read = 0;
+    }
+
+    /// Takes what was not read.
+    pub(super) fn take_unread(&mut self) -> Vec<u8> {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.drain(..std::mem::take(&mut self.read));
+        bytes
+    }
+
     pub(super) fn end(&mut self) {
         self.end.get_or_insert(End::Finished);
     }

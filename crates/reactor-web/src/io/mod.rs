@@ -8,6 +8,7 @@
 
 mod input;
 mod read;
+mod switch;
 mod write;
 
 use std::cell::{Cell, RefCell};
@@ -64,6 +65,8 @@ struct Shared {
     is_receiving: Cell<bool>,
     /// Deferreds of [`Io::lost`].
     lost: RefCell<Vec<Trigger<()>>>,
+    /// Aborts the connection after another protocol has taken it over.
+    abort_next: RefCell<Option<Box<dyn Fn()>>>,
     /// Number of bytes that were received.
     received: Cell<u64>,
     /// Number of bytes that were written.
@@ -95,6 +98,15 @@ impl Monitor {
     pub(crate) fn connection(&self) -> &Connection<IoProtocol> {
         &self.connection
     }
+
+    /// Ends the connection at once, whichever protocol has it.
+    pub(crate) fn abort(&self) {
+        // Taken out, not borrowed: it is needed once.
+        match self.shared.abort_next.take() {
+            Some(abort) => abort(),
+            None => self.connection.abort(),
+        }
+    }
 }
 
 impl IoProtocol {
@@ -123,6 +135,7 @@ impl Protocol for IoProtocol {
                 host: cx.host(),
                 reading: None,
                 room: None,
+                is_handed_over: false,
             });
         }
         Ok(())
@@ -218,6 +231,8 @@ pub struct Io {
     reading: Option<Deferred<()>>,
     /// What a pending write waits for.
     room: Option<Deferred<()>>,
+    /// Set by `switch_to`: another protocol has the connection, which does not end with this.
+    is_handed_over: bool,
 }
 
 impl Io {
@@ -266,6 +281,9 @@ impl Drop for Io {
     fn drop(&mut self) {
         for waiting in [self.reading.take(), self.room.take()] {
             give_up(waiting);
+        }
+        if self.is_handed_over {
+            return;
         }
         self.send_gathered();
         self.connection.lose_connection();

@@ -6,8 +6,10 @@ use std::task::Waker;
 use std::time::Duration;
 
 use deferred::{Deferred, Trigger};
+use http::{Method, StatusCode};
 use reactor::{Address, ReactorHandle};
 
+use super::upgrades::Upgrades;
 use crate::error::ClientGone;
 use crate::io::{Io, Monitor};
 
@@ -41,6 +43,7 @@ pub(crate) struct ConnectionInfo {
     is_ended: Cell<bool>,
     /// Resumes the body that drives the connection.
     driver: RefCell<Option<Waker>>,
+    upgrades: Upgrades,
 }
 
 impl ConnectionInfo {
@@ -61,6 +64,7 @@ impl ConnectionInfo {
             finish_waiters: RefCell::default(),
             is_ended: Cell::new(false),
             driver: RefCell::default(),
+            upgrades: Upgrades::default(),
         })
     }
 
@@ -111,6 +115,10 @@ impl ConnectionInfo {
 
     pub(crate) fn awaits_body(&self) -> &Rc<Cell<bool>> {
         &self.awaits_body
+    }
+
+    pub(crate) fn upgrades(&self) -> &Upgrades {
+        &self.upgrades
     }
 
     /// Remembers the waker of the body that drives the connection.
@@ -169,6 +177,10 @@ impl Exchange {
         &self.connection
     }
 
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Fires when the answer was written whole.
     pub(crate) fn notify_finish(&self) -> Deferred<()> {
         let (trigger, finish) = Deferred::pair();
@@ -213,6 +225,13 @@ pub(crate) struct Finish {
 }
 
 impl Finish {
+    /// Notes the status of the answer.
+    pub(crate) fn answered(&self, method: &Method, status: StatusCode) {
+        let exchange = &self.exchange;
+        let upgrades = exchange.connection.upgrades();
+        upgrades.answered(exchange.number, method, status);
+    }
+
     /// Notes that the answer was written whole.
     pub(crate) fn complete(&mut self) {
         self.is_complete = true;

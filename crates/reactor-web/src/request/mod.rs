@@ -3,6 +3,8 @@
 mod content;
 mod exchange;
 mod params;
+mod upgrade;
+mod upgrades;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -15,6 +17,7 @@ use reactor::{Address, ReactorHandle};
 pub use self::content::multipart_error;
 pub(crate) use self::exchange::{ConnectionInfo, Exchange, Finish, SharedConnection};
 pub(crate) use self::params::{Params, Route};
+pub use self::upgrades::UpgradeRefused;
 use crate::body::Body;
 use crate::error::HttpError;
 

@@ -30,9 +30,13 @@ pub(super) fn serve(shared: &Rc<Shared>, io: Io) {
     let key = shared.add(Rc::clone(&connection));
     let watchdog = Watchdog::start(&connection, shared.limits);
     let site = Rc::clone(shared);
+    let lost = Rc::downgrade(&connection);
     io.lost()
         .add_callback(move |()| {
             watchdog.stop();
+            if let Some(connection) = lost.upgrade() {
+                connection.upgrades().lost();
+            }
             site.remove(key);
         })
         .log_error()
@@ -67,6 +71,8 @@ enum Version {
     One(Box<http1::Connection<Io, AppService>>),
     #[cfg(feature = "http2")]
     Two(Box<http2::Connection<Io, AppService, LoopExecutor>>),
+    /// After an upgrade: the handler has the connection.
+    Upgraded,
 }
 
 impl Version {
@@ -150,6 +156,17 @@ impl Driver {
     }
 }
 
+impl Driver {
+    /// Gives the connection to the handler that has asked for it.
+    fn upgrade(&mut self) {
+        if let Version::One(hyper) = std::mem::replace(&mut self.version, Version::Upgraded) {
+            let mut parts = hyper.into_parts();
+            parts.io.unread(&parts.read_buf);
+            self.connection.upgrades().give(parts.io);
+        }
+    }
+}
+
 impl Future for Driver {
     type Output = Result<()>;
 
@@ -173,6 +190,7 @@ impl Future for Driver {
         let ended = match &mut this.version {
             #[cfg(feature = "http2")]
             Version::Unknown(_) => return Poll::Ready(Ok(())),
+            Version::Upgraded => return Poll::Ready(Ok(())),
             Version::One(hyper) => {
                 if tells {
                     Pin::new(&mut **hyper).graceful_shutdown();
@@ -187,6 +205,10 @@ impl Future for Driver {
                 ready!(Pin::new(&mut **hyper).poll(cx))
             }
         };
+        if ended.is_ok() && this.connection.upgrades().is_granted() {
+            this.upgrade();
+            return Poll::Ready(Ok(()));
+        }
         if let Err(error) = ended {
             let peer = this.connection.peer();
             tracing::debug!(target: "reactor_web", %peer, %error, "a connection has ended");

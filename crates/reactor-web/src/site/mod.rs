@@ -113,6 +113,7 @@ impl Site {
         let reactor = first.reactor().clone();
         for connection in connections {
             connection.wake_driver();
+            connection.upgrades().finish();
         }
         let (trigger, finished) = Deferred::pair();
         shared.finish_waiters.borrow_mut().push(trigger);
@@ -134,7 +135,7 @@ impl Site {
     /// Ends all connections at once.
     fn abort(&self) {
         for connection in self.0.open() {
-            connection.monitor().connection().abort();
+            connection.monitor().abort();
         }
     }
 

@@ -93,6 +93,9 @@ impl Future for Answering {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }
+        if let Some(finish) = &this.finish {
+            finish.answered(&this.method, response.status());
+        }
         if this.method == Method::HEAD || has_no_body(response.status()) {
             strip(&mut response);
         }

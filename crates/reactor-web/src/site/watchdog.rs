@@ -65,6 +65,9 @@ impl Watchdog {
         let Some(connection) = self.connection.upgrade() else {
             return;
         };
+        if connection.upgrades().is_granted() {
+            return;
+        }
         let now = connection.reactor().now();
         let monitor = connection.monitor();
         let waited = |place: &Cell<Option<(u64, Duration)>>, count: Option<u64>| {

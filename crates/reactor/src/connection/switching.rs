@@ -5,17 +5,20 @@
 //! to be sent, and the undecoded input move there. The source that is left is closed: handles on
 //! it are `Gone`, and what the protocol has asked for ends as at the end of a connection.
 
+use std::rc::Rc;
+
+use deferred::Deferred;
+
 use super::cold::{ColdState, end_producer};
 use super::context::Context;
 use super::duplex::place;
 use super::flags::Flags;
+use super::handle::Connection;
 use super::protocol::Protocol;
 use super::source::ConnectionSource;
 use crate::error::ConnectionClosed;
 use crate::mailbox::MailboxOwner;
 use crate::panics::contain;
-
-use std::rc::Rc;
 
 impl<P: Protocol> Context<'_, P> {
     /// Hands the connection to another protocol when the handler returns, before the next frame.
@@ -71,10 +74,87 @@ impl<P: Protocol> Context<'_, P> {
     #[doc(alias = "makeConnection")]
     #[doc(alias = "upgrade")]
     pub fn switch_to<Q: Protocol>(&mut self, protocol: Q) {
+        self.switch_behind(protocol, Vec::new(), |_| {});
+    }
+
+    /// As [`switch_to`](Self::switch_to), and gives `unread` to the framing of the new protocol,
+    /// before the input that was not decoded: for bytes that this protocol has taken, and that
+    /// belong to the next one. The Deferred fires with the new protocol's handle, after its
+    /// `connection_made`.
+    ///
+    /// # Errors
+    ///
+    /// Through the Deferred: [`Abandoned`](deferred::Abandoned) if the connection keeps its
+    /// protocol, since it is closing.
+    ///
+    /// # Examples
+    ///
+    /// A protocol that waits for a decision, and keeps what comes until then:
+    ///
+    /// ```
+    /// use reactor::{Context, Lines, Protocol, Raw, testing};
+    /// use std::time::Duration;
+    ///
+    /// #[derive(Default)]
+    /// struct Waiting(Vec<u8>);
+    /// struct Echo;
+    ///
+    /// impl Protocol for Waiting {
+    ///     type Framing = Raw;
+    ///
+    ///     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+    ///         cx.call_later(Duration::from_secs(1), |waiting, cx| {
+    ///             cx.switch_to_with(Echo, std::mem::take(&mut waiting.0)).detach();
+    ///         });
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn received(&mut self, _: &mut Context<'_, Self>, data: &[u8]) -> deferred::Result<()> {
+    ///         self.0.extend_from_slice(data);
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// impl Protocol for Echo {
+    ///     type Framing = Lines;
+    ///
+    ///     fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
+    ///         cx.send_line(line);
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// testing::run(|reactor| {
+    ///     let (_waiting, peer) = reactor.connect_to_peer(Waiting::default());
+    ///     peer.send("one\r\ntw");
+    ///     reactor.advance(Duration::from_secs(1));
+    ///     peer.send("o\r\n");
+    ///     assert_eq!(peer.received(), b"one\r\ntwo\r\n");
+    /// });
+    /// ```
+    pub fn switch_to_with<Q: Protocol>(
+        &mut self,
+        protocol: Q,
+        unread: Vec<u8>,
+    ) -> Deferred<Connection<Q>> {
+        let (trigger, switched) = Deferred::pair();
+        self.switch_behind(protocol, unread, move |connection| {
+            // Errs if it was cancelled: then nothing waits.
+            let _ = trigger.callback(connection);
+        });
+        switched
+    }
+
+    fn switch_behind<Q: Protocol>(
+        &mut self,
+        protocol: Q,
+        unread: Vec<u8>,
+        switched: impl FnOnce(Connection<Q>) + 'static,
+    ) {
         let source = self.source.mailbox().weak();
         let switch = Box::new(move || {
             if let Some(source) = source.upgrade() {
-                source.switch_now(protocol);
+                switched(source.switch_now(protocol, unread));
             }
         });
         let replaced = self.source.with_cold(|cold| cold.switch.replace(switch));
@@ -100,10 +180,11 @@ impl<P: Protocol> ConnectionSource<P> {
         true
     }
 
-    fn switch_now<Q: Protocol>(&self, protocol: Q) {
+    fn switch_now<Q: Protocol>(&self, protocol: Q, unread: Vec<u8>) -> Connection<Q> {
         let core = Rc::clone(self.transport.core());
         let cold = self.cold.take();
-        let rest = self.rest.take();
+        let mut rest = unread;
+        rest.append(&mut self.rest.take());
         let has_rest = !rest.is_empty();
         let next = ConnectionSource::<Q>::new(&core, || self.transport.take_over());
         next.rest.replace(rest);
@@ -125,6 +206,7 @@ impl<P: Protocol> ConnectionSource<P> {
         if let Err(failure) = next.begin(protocol) {
             next.report(failure);
         }
+        Connection::new(Rc::downgrade(&next))
     }
 
     /// Takes what belongs to the connection, and ends what belonged to its protocol.

@@ -1,0 +1,121 @@
+//! `Upgrades`: a request after whose answer, 101 (Switching Protocols), the connection speaks
+//! another protocol than HTTP.
+//!
+//! ```text
+//!  Request::upgrade ──▶ asked ──answer is 101──▶ granted ──head is sent──▶ the Deferred fires
+//!                         └────any other answer, client gone──▶ the Deferred fails
+//! ```
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+
+use deferred::{Deferred, Trigger};
+use http::{Method, StatusCode};
+
+use crate::error::ClientGone;
+use crate::io::Io;
+
+/// The upgrade of a connection: at most one, since it ends HTTP there.
+#[derive(Default)]
+pub(crate) struct Upgrades {
+    /// The number of the exchange whose handler has asked for the connection.
+    asked: RefCell<Option<(u64, Trigger<Io>)>>,
+    /// Set when the answer is one after which the connection is the handler's; not cleared.
+    is_granted: Cell<bool>,
+    /// Has the protocol that has taken the connection over end it, in its own words.
+    finish: RefCell<Option<Box<dyn Fn()>>>,
+}
+
+impl Upgrades {
+    /// Asks for the connection, for the handler of the exchange `number`.
+    pub(super) fn ask(&self, number: u64) -> Deferred<Io> {
+        let (trigger, upgraded) = Deferred::pair();
+        self.asked.replace(Some((number, trigger)));
+        upgraded
+    }
+
+    /// Notes the answer to the request `number`: whether the connection is the handler's after it.
+    pub(crate) fn answered(&self, number: u64, method: &Method, status: StatusCode) {
+        let mut asked = self.asked.borrow_mut();
+        let Some((_, trigger)) = asked.take_if(|(asker, _)| *asker == number) else {
+            return;
+        };
+        if status == StatusCode::SWITCHING_PROTOCOLS
+            || (method == Method::CONNECT && status.is_success())
+        {
+            self.is_granted.set(true);
+            *asked = Some((number, trigger));
+        } else {
+            drop(asked);
+            // Errs if it was cancelled: then nothing waits.
+            let _ = trigger.errback(UpgradeRefused { status });
+        }
+    }
+
+    /// Whether the connection is the handler's once the answer is sent. From then on, limits of
+    /// HTTP have no say.
+    pub(crate) fn is_granted(&self) -> bool {
+        self.is_granted.get()
+    }
+
+    /// Gives the connection to the handler that has asked for it.
+    pub(crate) fn give(&self, io: Io) {
+        let asked = self.asked.take();
+        if let Some((_, trigger)) = asked {
+            // Errs if it was cancelled: then the connection ends with `io`.
+            let _ = trigger.callback(io);
+        }
+    }
+
+    /// Has the protocol that has taken the connection over end it, if it can.
+    pub(crate) fn finish(&self) {
+        if let Some(finish) = self.finish.take() {
+            finish();
+        }
+    }
+
+    /// Tells the handler that the connection is over.
+    pub(crate) fn lost(&self) {
+        let asked = self.asked.take();
+        if let Some((_, trigger)) = asked {
+            // As in `give`.
+            let _ = trigger.errback(ClientGone);
+        }
+    }
+}
+
+/// The answer to a request whose handler had asked for the connection was none that gives it:
+/// what [`Request::upgrade`] fails with.
+///
+/// # Examples
+///
+/// ```
+/// use reactor_web::{App, UpgradeRefused, testing::TestClient};
+///
+/// let app = App::new().get("/", |req| {
+///     let upgrade = req.upgrade().add_errback(|failure| {
+///         failure.trap::<UpgradeRefused>()?;
+///         Err(failure)
+///     });
+///     upgrade.ignore();
+///     "no"
+/// });
+/// let headers = [("connection", "upgrade"), ("upgrade", "echo")];
+/// assert_eq!(TestClient::new(app)?.get_with("/", &headers).text(), "no");
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UpgradeRefused {
+    /// The status of the answer.
+    pub status: StatusCode,
+}
+
+impl fmt::Display for UpgradeRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = self.status.as_u16();
+        write!(f, "the connection is not upgraded: the answer was {status}")
+    }
+}
+
+impl std::error::Error for UpgradeRefused {}
