@@ -16,6 +16,11 @@ type Circle = (&'static str, &'static [&'static str], &'static str);
 
 const RECURSIVE: &[Circle] = &[
     (
+        "reactor-web",
+        &["client/line.rs", "client/pool.rs"],
+        "a pool has a line for each origin, and a line leaves its pool when nothing is in it",
+    ),
+    (
         "deferred",
         &[
             "chain/raw/block.rs",

@@ -182,6 +182,46 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "const HIGH_WATER: usize = ",
     ),
     (
+        "requests under way to one origin",
+        "reactor-web/src/client/config.rs",
+        "const IN_FLIGHT: usize = ",
+    ),
+    (
+        "connections that are kept for one",
+        "reactor-web/src/client/config.rs",
+        "const IDLE: usize = ",
+    ),
+    (
+        "the time for which they are kept",
+        "reactor-web/src/client/config.rs",
+        "const IDLE_TIMEOUT: Duration = ",
+    ),
+    (
+        "connecting, TLS included",
+        "reactor-web/src/client/config.rs",
+        "const CONNECT_TIMEOUT: Duration = ",
+    ),
+    (
+        "the head of an answer",
+        "reactor-web/src/client/config.rs",
+        "const HEAD_TIMEOUT: Duration = ",
+    ),
+    (
+        "its length, and that of a piece",
+        "reactor-web/src/client/connection.rs",
+        "const MAX_HEAD: usize = ",
+    ),
+    (
+        "a piece of the content",
+        "reactor-web/src/client/config.rs",
+        "const READ_TIMEOUT: Duration = ",
+    ),
+    (
+        "content of an answer that is coll",
+        "reactor-web/src/client/config.rs",
+        "const BODY_LIMIT: u64 = ",
+    ),
+    (
         "threads for jobs",
         "reactor/src/threads/pool.rs",
         "const MAX_THREADS: usize = ",

@@ -65,3 +65,24 @@ fn axums_router_runs_in_the_loop() {
         ],
     );
 }
+
+#[test]
+fn many_urls_are_fetched_some_at_once() {
+    let (server, address) = Program::serve("web_hello");
+    let urls = ["/", "/later", "/hello/me", "/none"].map(|path| format!("http://{address}{path}"));
+    let mut args = vec!["--at-once", "2"];
+    args.extend(urls.iter().map(String::as_str));
+    let ended = Program::start("fetch_many", &args).end();
+    assert_eq!(ended.lines.len(), 4, "{ended:?}");
+    for (line, (url, length)) in ended.lines.iter().zip(urls.iter().zip([25, 8, 10])) {
+        assert_eq!(*line, format!("{url}: {length} bytes"));
+    }
+    assert!(ended.errors.contains("4 of 4"), "{ended:?}");
+    let ended = Program::start("fetch_many", &["--timeout", "0.05", &urls[1]]).end();
+    assert!(
+        ended.lines[0].ends_with("the deferred was cancelled"),
+        "{ended:?}"
+    );
+    server.send(Signal::TERM);
+    server.end().succeeded();
+}

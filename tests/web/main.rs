@@ -1,6 +1,7 @@
 //! The web server from the outside: on a network in memory and a clock that the tests move, with
 //! raw bytes where HTTP is at stake.
 
+mod client;
 mod errors;
 mod handlers;
 mod http2;

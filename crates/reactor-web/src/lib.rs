@@ -1,4 +1,5 @@
-//! A web server on the loop of [`reactor`], with Deferreds: what `twisted.web` is for Python.
+//! A web server and client on the loop of [`reactor`], with Deferreds: what `twisted.web` is for
+//! Python.
 //!
 //! What you get:
 //!
@@ -41,6 +42,7 @@
 //! | answer with an error | [`HttpError`]; [`App::error_page`] for how it looks |
 //! | be around all handlers | [`App::wrap`] |
 //! | know that the client is gone | [`Request::notify_finish`] |
+//! | ask other servers | [`Client`] |
 //! | stop without losing an answer | [`Site::finish`], which the stop of a reactor calls by itself |
 //!
 //! # Handlers
@@ -109,12 +111,15 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `tls`, on by default | [`Request::is_secure`] knows the connections of `reactor-tls`, behind whose endpoints a [`Site`] serves HTTPS |
+//! | `client`, on by default | [`Client`] |
 //! | `http2` | HTTP/2 on the same port as HTTP/1.1, by ALPN (`alpn(["h2", "http/1.1"])` of `reactor-tls`) or prior knowledge |
 //! | `json` | JSON in requests and answers |
 #![doc(test(attr(deny(warnings), allow(dead_code))))]
 
 mod app;
 mod body;
+#[cfg(feature = "client")]
+pub mod client;
 mod error;
 mod handler;
 mod io;
@@ -127,6 +132,8 @@ pub mod testing;
 
 pub use self::app::{App, Limits, Next, RouteError};
 pub use self::body::{Body, BodyWriter};
+#[cfg(feature = "client")]
+pub use self::client::Client;
 pub use self::error::{ClientGone, HttpError};
 #[doc(hidden)]
 pub use self::handler::ByClosure;
@@ -147,3 +154,8 @@ pub use {bytes, cookie, deferred, http, hyper, multer, reactor};
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guide/22-web.md")]
 struct Guide;
+
+/// The chapter on the client.
+#[cfg(all(doctest, feature = "client"))]
+#[doc = include_str!("../../../docs/guide/25-http-client.md")]
+struct ClientGuide;

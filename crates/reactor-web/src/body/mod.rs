@@ -112,6 +112,25 @@ impl Body {
         Self(Kind::Boxed(Box::pin(Mapped(Box::pin(body)))))
     }
 
+    /// Any other content, whose errors are failures already.
+    #[cfg(feature = "client")]
+    pub(crate) fn boxed<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes, Error = Failure> + 'static,
+    {
+        Self(Kind::Boxed(Box::pin(body)))
+    }
+
+    /// The same content once more, if it is at hand.
+    #[cfg(feature = "client")]
+    pub(crate) fn try_clone(&self) -> Option<Self> {
+        match &self.0 {
+            Kind::Empty => Some(Self::empty()),
+            Kind::Full(bytes) => Some(Self(Kind::Full(bytes.clone()))),
+            Kind::Incoming(_) | Kind::Channel(_) | Kind::Boxed(_) => None,
+        }
+    }
+
     /// What a connection receives, bounded. `is_awaited` is set while a read of it is pending.
     pub(crate) fn incoming(body: Incoming, limit: u64, is_awaited: &Rc<Cell<bool>>) -> Self {
         if http_body::Body::is_end_stream(&body) {

@@ -1,0 +1,191 @@
+//! `ClientBuilder`: the limits and timeouts of a client.
+
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use reactor::ReactorHandle;
+use reactor::endpoint::ClientEndpoint;
+#[cfg(feature = "tls")]
+use reactor_tls::TlsClient;
+
+use super::Client;
+use super::config::Config;
+use super::inner::Inner;
+use super::pool::Pool;
+#[cfg(feature = "tls")]
+use super::tls::Tls;
+
+impl Client {
+    /// A client with the usual limits and timeouts.
+    pub fn new(reactor: &ReactorHandle) -> Self {
+        Self::builder().build(reactor)
+    }
+
+    /// A client with other ones.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder {
+            config: Config::default(),
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+}
+
+/// The limits and timeouts of a [`Client`], from [`Client::builder`].
+///
+/// # Examples
+///
+/// ```
+/// use reactor::testing::TestReactor;
+/// use reactor_web::Client;
+/// use std::time::Duration;
+///
+/// let reactor = TestReactor::new();
+/// let client = Client::builder()
+///     .timeout(Duration::from_secs(60))
+///     .in_flight_per_origin(4)
+///     .build(&reactor);
+/// assert_eq!(client.idle_connections(), 0);
+/// ```
+#[must_use = "it makes no client by itself"]
+pub struct ClientBuilder {
+    config: Config,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsClient>,
+}
+
+impl ClientBuilder {
+    /// The most time that a request may take, to the last byte of its answer: no limit, unless
+    /// said otherwise here or by [`ClientRequest::timeout`](super::ClientRequest::timeout).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.config.timeouts.whole = Some(timeout);
+        self
+    }
+
+    /// The most time for connecting, TLS included: 30 seconds, unless said otherwise.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.config.timeouts.connect = timeout;
+        self
+    }
+
+    /// The most time from the end of a request to the head of its answer, and in which the server
+    /// takes nothing of the request: 60 seconds, unless said otherwise.
+    pub fn head_timeout(mut self, timeout: Duration) -> Self {
+        self.config.timeouts.head = timeout;
+        self
+    }
+
+    /// The most time between two pieces of the content of an answer: 60 seconds, unless said
+    /// otherwise. The time in which the program does not read does not count.
+    pub fn read_timeout(mut self, timeout: Duration) -> Self {
+        self.config.timeouts.read = timeout;
+        self
+    }
+
+    /// The most requests that are under way at once to one scheme, host and port: 100, unless
+    /// said otherwise, and at least 1. Others wait, in order.
+    #[doc(alias = "max_connections")]
+    pub fn in_flight_per_origin(mut self, requests: usize) -> Self {
+        self.config.pool.in_flight = requests.max(1);
+        self
+    }
+
+    /// The most connections that are kept for one scheme, host and port: 32, unless said
+    /// otherwise.
+    #[doc(alias = "maxPersistentPerHost", alias = "pool_max_idle_per_host")]
+    pub fn idle_per_origin(mut self, connections: usize) -> Self {
+        self.config.pool.idle = connections;
+        self
+    }
+
+    /// How long a connection is kept for the next request: 60 seconds, unless said otherwise.
+    #[doc(alias = "cachedConnectionTimeout", alias = "pool_idle_timeout")]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.config.pool.idle_timeout = timeout;
+        self
+    }
+
+    /// The most bytes of content that [`ClientResponse`](super::ClientResponse) collects: 16 MiB,
+    /// unless said otherwise; `None` for any number.
+    pub fn body_limit(mut self, limit: impl Into<Option<u64>>) -> Self {
+        self.config.body_limit = limit.into().unwrap_or(u64::MAX);
+        self
+    }
+
+    /// Sends a header with each request that does not set it. `User-Agent` and `Accept` are sent
+    /// unless said otherwise here.
+    pub fn default_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.config.headers.insert(name, value);
+        self
+    }
+
+    /// Makes connections by the endpoint that `connector` gives for a host and a port, in place of
+    /// TCP. TLS is put over it, if the URL is one of https.
+    ///
+    /// # Examples
+    ///
+    /// A server on a UNIX socket, whatever host the URL names:
+    ///
+    /// ```
+    /// # use reactor_web::{App, serve};
+    /// # use reactor::testing::TestReactor;
+    /// use reactor::UnixAddress;
+    /// use reactor_web::Client;
+    /// use reactor_web::client::ClientResponse;
+    ///
+    /// # let reactor = TestReactor::new();
+    /// # let app = App::new().get("/version", |_| "1");
+    /// # reactor.result_of(serve(&reactor, "unix:/run/engine", app))?;
+    /// let client = Client::builder()
+    ///     .connect_by(|_host, _port| UnixAddress::from("/run/engine"))
+    ///     .build(&reactor);
+    /// let version = client.get("http://engine/version").add_callback(ClientResponse::text);
+    /// assert_eq!(reactor.result_of(version)?, "1");
+    /// # Ok::<(), deferred::Failure>(())
+    /// ```
+    pub fn connect_by<E: ClientEndpoint + 'static>(
+        mut self,
+        connector: impl Fn(&str, u16) -> E + 'static,
+    ) -> Self {
+        self.config.connector = Some(Rc::new(move |host, port| Box::new(connector(host, port))));
+        self
+    }
+
+    /// The TLS of https, in place of the usual one, which verifies servers by the roots of the
+    /// platform. For HTTP/2, it has to offer `h2` and `http/1.1`
+    /// ([`alpn`](reactor_tls::TlsClientBuilder::alpn)).
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: TlsClient) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Speaks HTTP/2 with servers of http, too, without asking them first.
+    #[cfg(feature = "http2")]
+    pub fn http2_prior_knowledge(mut self) -> Self {
+        self.config.http2_prior_knowledge = true;
+        self
+    }
+
+    /// The client, in `reactor`.
+    pub fn build(self, reactor: &ReactorHandle) -> Client {
+        Client(Rc::new(Inner {
+            pool: Pool::new(reactor, self.config.pool),
+            #[cfg(feature = "tls")]
+            tls: Tls::new(self.tls),
+            config: self.config,
+        }))
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("timeouts", &self.config.timeouts)
+            .field("pool", &self.config.pool)
+            .field("body_limit", &self.config.body_limit)
+            .finish_non_exhaustive()
+    }
+}

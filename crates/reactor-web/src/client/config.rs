@@ -1,0 +1,92 @@
+//! What a client is configured with.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use reactor::endpoint::ClientEndpoint;
+
+use super::origin::Origin;
+use super::pool::PoolLimits;
+use super::watch::Timeouts;
+
+/// Connecting, the look-up of the name and TLS included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// From the end of a request to the head of its answer.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Between two pieces of the content of an answer.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Requests under way to one origin.
+const IN_FLIGHT: usize = 100;
+
+/// Connections that are kept for one origin.
+const IDLE: usize = 32;
+
+/// How long they are kept.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The most bytes of an answer that are collected.
+const BODY_LIMIT: u64 = 16 * 1024 * 1024;
+
+/// Makes the endpoint of a host and a port.
+pub(super) type Connector = Rc<dyn Fn(&str, u16) -> Box<dyn ClientEndpoint>>;
+
+/// What all requests of a client share.
+pub(super) struct Config {
+    pub(super) timeouts: Timeouts,
+    pub(super) pool: PoolLimits,
+    pub(super) body_limit: u64,
+    /// Sent with each request that does not set them.
+    pub(super) headers: HeaderMap,
+    pub(super) connector: Option<Connector>,
+    #[cfg(feature = "http2")]
+    pub(super) http2_prior_knowledge: bool,
+}
+
+impl Config {
+    /// Whether a server may turn out to speak HTTP/2.
+    #[cfg(feature = "http2")]
+    pub(super) fn may_be_http2(&self, origin: &Origin) -> bool {
+        origin.is_secure || self.http2_prior_knowledge
+    }
+
+    #[cfg(not(feature = "http2"))]
+    pub(super) fn may_be_http2(&self, _: &Origin) -> bool {
+        false
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            timeouts: Timeouts {
+                connect: CONNECT_TIMEOUT,
+                head: HEAD_TIMEOUT,
+                read: READ_TIMEOUT,
+                whole: None,
+            },
+            pool: PoolLimits {
+                in_flight: IN_FLIGHT,
+                idle: IDLE,
+                idle_timeout: IDLE_TIMEOUT,
+            },
+            body_limit: BODY_LIMIT,
+            headers: default_headers(),
+            connector: None,
+            #[cfg(feature = "http2")]
+            http2_prior_knowledge: false,
+        }
+    }
+}
+
+fn default_headers() -> HeaderMap {
+    use http::{HeaderValue, header};
+    let name = concat!("reactor-web/", env!("CARGO_PKG_VERSION"));
+    let mut headers = HeaderMap::new();
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(name));
+    headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+    headers
+}

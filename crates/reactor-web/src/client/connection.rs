@@ -1,0 +1,173 @@
+//! `Conn`: one connection of a client, as the pool keeps it and a request uses it.
+
+use std::future::Future;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use deferred::{Failure, Result};
+use http::Response;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+#[cfg(feature = "http2")]
+use hyper::client::conn::http2;
+use reactor::{Connection, ReactorHandle};
+
+use super::upgrade::{self, UpgradeSlot};
+use super::upload::Upload;
+use crate::io::{Io, IoProtocol};
+#[cfg(feature = "http2")]
+use crate::rt::LoopExecutor;
+
+/// The most bytes of the head of an answer, and of a piece of its content.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// A connection, and hyper's way to send requests over it.
+pub(super) struct Conn {
+    sender: Sender,
+    handle: Connection<IoProtocol>,
+    upgrade: UpgradeSlot,
+    /// Whether an earlier request was answered over it: then the server may have closed it while
+    /// the next request was under way.
+    pub(super) is_used: bool,
+    pub(super) idle_since: Duration,
+}
+
+enum Sender {
+    One(http1::SendRequest<Upload>),
+    #[cfg(feature = "http2")]
+    Two(http2::SendRequest<Upload>),
+}
+
+/// A request that was refused; with the request, if nothing of it was sent.
+pub(super) struct Refused {
+    pub(super) failure: Failure,
+    pub(super) unsent: Option<http::Request<Upload>>,
+}
+
+impl Conn {
+    /// Begins HTTP/1.1 on `io`.
+    pub(super) async fn one(io: Io) -> Result<Self> {
+        let (reactor, handle) = (io.reactor().clone(), io.connection().clone());
+        let mut builder = http1::Builder::new();
+        builder.max_buf_size(MAX_HEAD);
+        let (sender, connection) = builder.handshake(io).await?;
+        let upgrade: UpgradeSlot = Rc::default();
+        let slot = Rc::clone(&upgrade);
+        let driver = async move {
+            let parts = connection.without_shutdown().await?;
+            upgrade::hand_over(&slot, parts.io, parts.read_buf);
+            Ok::<(), hyper::Error>(())
+        };
+        drive(&reactor, driver);
+        Ok(Self::new(Sender::One(sender), handle, upgrade))
+    }
+
+    /// Begins HTTP/2 on `io`.
+    #[cfg(feature = "http2")]
+    pub(super) async fn two(io: Io) -> Result<Self> {
+        let (reactor, handle) = (io.reactor().clone(), io.connection().clone());
+        let builder = http2::Builder::new(LoopExecutor::new(&reactor));
+        let (sender, connection) = builder.handshake(io).await?;
+        drive(&reactor, connection);
+        Ok(Self::new(Sender::Two(sender), handle, Rc::default()))
+    }
+
+    fn new(sender: Sender, handle: Connection<IoProtocol>, upgrade: UpgradeSlot) -> Self {
+        Self {
+            sender,
+            handle,
+            upgrade,
+            is_used: false,
+            idle_since: Duration::ZERO,
+        }
+    }
+
+    /// Another sender over the same connection, if it can have several requests at once.
+    #[cfg(feature = "http2")]
+    pub(super) fn share(&self) -> Option<Self> {
+        match &self.sender {
+            Sender::One(_) => None,
+            Sender::Two(sender) => Some(Self {
+                sender: Sender::Two(sender.clone()),
+                handle: self.handle.clone(),
+                upgrade: Rc::clone(&self.upgrade),
+                is_used: true,
+                idle_since: self.idle_since,
+            }),
+        }
+    }
+
+    pub(super) fn is_shared(&self) -> bool {
+        match &self.sender {
+            Sender::One(_) => false,
+            #[cfg(feature = "http2")]
+            Sender::Two(_) => true,
+        }
+    }
+
+    /// Whether `other` sends over the same connection.
+    #[cfg(feature = "http2")]
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.upgrade, &other.upgrade)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        match &self.sender {
+            Sender::One(sender) => sender.is_closed(),
+            #[cfg(feature = "http2")]
+            Sender::Two(sender) => sender.is_closed(),
+        }
+    }
+
+    /// Whether a request can be sent over it now.
+    pub(super) fn is_ready(&self) -> bool {
+        match &self.sender {
+            Sender::One(sender) => sender.is_ready(),
+            #[cfg(feature = "http2")]
+            Sender::Two(sender) => sender.is_ready(),
+        }
+    }
+
+    /// Waits until a request can be sent over it.
+    pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        match &mut self.sender {
+            Sender::One(sender) => sender.poll_ready(cx),
+            #[cfg(feature = "http2")]
+            Sender::Two(sender) => sender.poll_ready(cx),
+        }
+    }
+
+    /// Sends a request, and waits for the head of its answer.
+    pub(super) async fn send(
+        &mut self,
+        request: http::Request<Upload>,
+    ) -> Result<Response<Incoming>, Refused> {
+        let sent = match &mut self.sender {
+            Sender::One(sender) => sender.try_send_request(request).await,
+            #[cfg(feature = "http2")]
+            Sender::Two(sender) => sender.try_send_request(request).await,
+        };
+        sent.map_err(|mut error| Refused {
+            unsent: error.take_message(),
+            failure: error.into_error().into(),
+        })
+    }
+
+    /// Where the connection is put when HTTP on it has ended.
+    pub(super) fn upgrade(&self) -> &UpgradeSlot {
+        &self.upgrade
+    }
+
+    /// Ends the connection at once, unless other requests may be under way on it.
+    pub(super) fn abort(&self) {
+        if !self.is_shared() {
+            self.handle.abort();
+        }
+    }
+}
+
+/// Drives a connection until it ends. Its error is that of the request, too.
+fn drive(reactor: &ReactorHandle, driver: impl Future<Output = hyper::Result<()>> + 'static) {
+    reactor.spawn_driver(driver).ignore();
+}

@@ -1,0 +1,127 @@
+//! `ClientError`: why a request of a client has no answer.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use http::StatusCode;
+
+/// Why a request of a [`Client`](crate::Client) has no answer, or an answer no content.
+///
+/// What goes wrong below keeps its own type: [`ConnectError`](reactor::ConnectError) for a
+/// connection that cannot be made, a `TlsError` of `reactor-tls`, [`hyper::Error`] for a
+/// connection that breaks, and for bytes that are not HTTP.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::testing::TestReactor;
+/// use reactor_web::Client;
+/// use reactor_web::client::ClientError;
+///
+/// let reactor = TestReactor::new();
+/// let failure = reactor.result_of(Client::new(&reactor).get("gopher://x/")).unwrap_err();
+/// assert!(matches!(failure.check(), Some(ClientError::BadUrl { .. })));
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The URL cannot be asked for.
+    #[non_exhaustive]
+    BadUrl {
+        /// The URL, or what should have been one.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The URL is one of `https`, and this program was built without the feature `tls` of
+    /// `reactor-web`.
+    NoTls,
+    /// A step took too long.
+    #[non_exhaustive]
+    TimedOut {
+        /// The step.
+        step: Step,
+        /// How long it was given.
+        after: Duration,
+    },
+    /// [`ClientResponse::error_for_status`](super::ClientResponse::error_for_status): the answer
+    /// is an error.
+    #[non_exhaustive]
+    Status {
+        /// The status.
+        status: StatusCode,
+        /// The URL that was answered so.
+        url: String,
+    },
+    /// [`ClientResponse::upgrade`](super::ClientResponse::upgrade): the server stays with HTTP.
+    #[non_exhaustive]
+    NotUpgraded {
+        /// The status of the answer.
+        status: StatusCode,
+    },
+    /// The content is longer than [`ClientBuilder::body_limit`](super::ClientBuilder::body_limit).
+    #[non_exhaustive]
+    BodyTooLarge {
+        /// The most bytes that are taken.
+        limit: u64,
+    },
+}
+
+/// A step of a request, in the words of [`ClientBuilder`](super::ClientBuilder)'s timeouts.
+///
+/// # Examples
+///
+/// ```
+/// use reactor_web::client::Step;
+///
+/// assert_eq!(Step::Head.to_string(), "the head of the answer");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Step {
+    /// Connecting: the look-up of the name, TCP, a proxy, TLS.
+    Connect,
+    /// From the end of the request, or since the server has taken something of it, to the head of
+    /// the answer.
+    Head,
+    /// Between two pieces of the content.
+    Read,
+    /// All of it: [`timeout`](super::ClientBuilder::timeout).
+    Whole,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "connecting",
+            Self::Head => "the head of the answer",
+            Self::Read => "the next piece of the content",
+            Self::Whole => "the whole answer",
+        })
+    }
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadUrl { url, reason } => write!(f, "cannot ask for {url:?}: {reason}"),
+            Self::NoTls => {
+                f.write_str("https needs the feature `tls` of reactor-web, which is off")
+            }
+            Self::TimedOut { step, after } => {
+                write!(f, "{step} took more than {after:?}")
+            }
+            Self::Status { status, url } => write!(f, "{url} was answered with {status}"),
+            Self::NotUpgraded { status } => {
+                write!(f, "the server has answered {status} instead of an upgrade")
+            }
+            Self::BodyTooLarge { limit } => {
+                write!(f, "the content of the answer is longer than {limit} bytes")
+            }
+        }
+    }
+}
+
+impl Error for ClientError {}

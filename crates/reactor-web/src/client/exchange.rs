@@ -1,0 +1,235 @@
+//! One request and its answer, over a connection of the pool.
+
+use std::rc::Rc;
+
+use deferred::{Failure, Result};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
+use hyper::body::Incoming;
+
+use super::connect;
+use super::connection::{Conn, Refused};
+use super::error::Step;
+use super::inner::Inner;
+use super::line::{Grant, Slot};
+use super::origin::Destination;
+use super::upgrade::{self, Upgraded};
+use super::upload::Upload;
+use super::watch::Stopwatch;
+use crate::body::Body;
+
+/// A request as it is sent, to a server or to a proxy.
+pub(super) struct Outgoing {
+    pub(super) method: Method,
+    pub(super) target: Target,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Body,
+}
+
+/// Both forms of a request's target.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    /// With scheme and host: for HTTP/2, and for a proxy.
+    pub(super) absolute: http::Uri,
+    /// Path and query: for HTTP/1.1.
+    pub(super) origin: http::Uri,
+    /// Whether HTTP/1.1 sends the first form.
+    pub(super) is_for_proxy: bool,
+    /// For HTTP/1.1, unless the request has a `Host` of its own.
+    pub(super) host: HeaderValue,
+}
+
+/// A connection while a request uses it. Dropping it ends the connection, or the stream.
+pub(super) struct Lease {
+    conn: Option<Conn>,
+    slot: Slot,
+    clock: Rc<Stopwatch>,
+}
+
+impl Lease {
+    /// Lets the connection go: HTTP on it ends with this answer.
+    fn let_go(mut self) {
+        drop(self.conn.take());
+    }
+
+    /// Gives the connection back: the answer has come to its end.
+    pub(super) fn finish(mut self) {
+        if let Some(conn) = self.conn.take() {
+            // Before the slot is given up, so that the next request finds the connection.
+            self.slot.line().give_back(conn);
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(conn) = self.conn.take() else {
+            return;
+        };
+        #[cfg(feature = "http2")]
+        if self.clock.is_expired() && conn.is_shared() {
+            self.slot.line().retire(&conn);
+        }
+        #[cfg(not(feature = "http2"))]
+        let _: &Rc<Stopwatch> = &self.clock;
+        conn.abort();
+    }
+}
+
+/// An answer whose head is there.
+pub(super) struct Answered {
+    pub(super) response: Response<Incoming>,
+    /// `None` if the connection is no more one of HTTP.
+    pub(super) lease: Option<Lease>,
+    pub(super) upgraded: Option<Upgraded>,
+}
+
+/// Sends a request, again if its connection turns out to be stale, and waits for the head of the
+/// answer.
+///
+/// A server may close a kept connection while the next request is under way. The request is
+/// sent again, over another connection, if nothing of it was sent, or if it may be repeated.
+pub(super) async fn send(
+    client: &Inner,
+    destination: &Destination,
+    mut outgoing: Outgoing,
+    clock: &Rc<Stopwatch>,
+) -> Result<Answered> {
+    let is_upgrade = outgoing.is_upgrade();
+    loop {
+        clock.pause();
+        let grant = client.pool.acquire(destination).cancel_on_drop().await?;
+        let (slot, conn) = match grant {
+            Grant::Kept(slot, conn) => (slot, conn),
+            Grant::New(slot) => {
+                clock.wait_for(Step::Connect);
+                let conn = connect::dial(client, destination).await?;
+                slot.dialed(&conn);
+                (slot, conn)
+            }
+        };
+        let (is_used, is_shared) = (conn.is_used, conn.is_shared());
+        let again = is_used.then(|| outgoing.repeated()).flatten();
+        let target = outgoing.target.clone();
+        let request = outgoing.into_request(is_shared, clock);
+        let mut lease = Lease {
+            conn: None,
+            slot,
+            clock: Rc::clone(clock),
+        };
+        clock.wait_for(Step::Head);
+        let conn = lease.conn.insert(conn);
+        let upgraded = is_upgrade.then(|| upgrade::wait_for(conn.upgrade()));
+        match conn.send(request).await {
+            Ok(response) => {
+                clock.note_head();
+                return Ok(Answered::new(response, lease, upgraded));
+            }
+            Err(Refused { failure, unsent }) => {
+                outgoing = match (unsent, again) {
+                    // Only what came over a kept connection is tried again: a new one that
+                    // takes nothing is the server's answer.
+                    (Some(request), _) if is_used => Outgoing::from_request(request, target),
+                    (None, Some(again)) if is_stale(&failure) => again,
+                    _ => return Err(failure),
+                };
+            }
+        }
+    }
+}
+
+/// Whether the connection has ended before anything of an answer came.
+fn is_stale(failure: &Failure) -> bool {
+    let error = failure.check::<hyper::Error>();
+    error.is_some_and(|error| {
+        error.is_incomplete_message() || error.is_closed() || error.is_canceled() || is_reset(error)
+    })
+}
+
+/// Whether the system says that the peer has closed the connection.
+fn is_reset(error: &hyper::Error) -> bool {
+    use std::io::ErrorKind;
+    let source =
+        std::error::Error::source(error).and_then(|it| it.downcast_ref::<std::io::Error>());
+    source.is_some_and(|error| {
+        matches!(
+            error.kind(),
+            ErrorKind::ConnectionReset
+                | ErrorKind::ConnectionAborted
+                | ErrorKind::BrokenPipe
+                | ErrorKind::NotConnected
+                | ErrorKind::UnexpectedEof
+        )
+    })
+}
+
+impl Answered {
+    fn new(response: Response<Incoming>, lease: Lease, upgraded: Option<Upgraded>) -> Self {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS && upgraded.is_some() {
+            lease.let_go();
+            return Self {
+                response,
+                lease: None,
+                upgraded,
+            };
+        }
+        Self {
+            response,
+            lease: Some(lease),
+            upgraded: None,
+        }
+    }
+}
+
+impl Outgoing {
+    /// Whether the connection may be for something else than HTTP after the answer.
+    pub(super) fn is_upgrade(&self) -> bool {
+        self.headers.contains_key(header::UPGRADE)
+    }
+
+    /// The request once more, if the server may get it twice: its method is idempotent (RFC
+    /// 9110, 9.2.2), and its body is at hand.
+    fn repeated(&self) -> Option<Self> {
+        if !self.method.is_idempotent() {
+            return None;
+        }
+        Some(Self {
+            method: self.method.clone(),
+            target: self.target.clone(),
+            headers: self.headers.clone(),
+            body: self.body.try_clone()?,
+        })
+    }
+
+    fn into_request(self, is_http2: bool, clock: &Rc<Stopwatch>) -> http::Request<Upload> {
+        let mut request = http::Request::new(Upload::new(self.body, Rc::clone(clock)));
+        *request.method_mut() = self.method;
+        *request.headers_mut() = self.headers;
+        let headers = request.headers_mut();
+        if is_http2 {
+            // `:authority` says it.
+            headers.remove(header::HOST);
+        } else {
+            headers.entry(header::HOST).or_insert(self.target.host);
+        }
+        *request.uri_mut() = if is_http2 || self.target.is_for_proxy {
+            self.target.absolute
+        } else {
+            self.target.origin
+        };
+        if is_http2 {
+            *request.version_mut() = Version::HTTP_2;
+        }
+        request
+    }
+
+    /// A request that was not sent.
+    fn from_request(request: http::Request<Upload>, target: Target) -> Self {
+        let (head, upload) = request.into_parts();
+        Self {
+            method: head.method,
+            target,
+            headers: head.headers,
+            body: upload.into_body(),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! `Inner`: what the clones of a client, and its requests, share.
+
+use std::rc::Rc;
+
+use super::config::Config;
+use super::pool::Pool;
+#[cfg(feature = "tls")]
+use super::tls::Tls;
+
+/// What the clones of a client, and its requests, share.
+pub(super) struct Inner {
+    pub(super) config: Config,
+    pub(super) pool: Rc<Pool>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Tls,
+}

@@ -1,0 +1,374 @@
+//! `Line`: the connections to one origin, and the requests that wait for one.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use deferred::{Deferred, Trigger, succeed};
+
+use super::connection::Conn;
+use super::origin::Destination;
+use super::pool::Pool;
+
+/// The connections to one origin.
+///
+/// A request takes a kept connection if there is one; else it waits for one that is about to be
+/// free; else it makes one. Beyond the cap, it waits in order.
+pub(super) struct Line {
+    pool: Weak<Pool>,
+    destination: Destination,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Connections without a request, the newest last.
+    idle: Vec<Conn>,
+    /// The connection of HTTP/2, for all requests at once.
+    #[cfg(feature = "http2")]
+    shared: Option<Conn>,
+    /// Requests under way, from their grant on.
+    active: usize,
+    /// Of them, those whose connection is being made.
+    dialing: usize,
+    /// Connections whose answer has ended, and which take the next request in a moment.
+    returning: usize,
+    waiting: VecDeque<Trigger<Grant>>,
+    /// Whether the server is known to speak HTTP/1.1. Until then, one connection at most is
+    /// made at a time to a server that may take all requests over it.
+    #[cfg(feature = "http2")]
+    is_one: bool,
+}
+
+/// What a request gets: a connection, or leave to make one.
+pub(super) enum Grant {
+    Kept(Slot, Conn),
+    New(Slot),
+}
+
+/// A place among the requests under way to an origin, until it is dropped.
+pub(super) struct Slot {
+    line: Rc<Line>,
+    /// Set until the connection is made.
+    is_dialing: Cell<bool>,
+}
+
+/// What [`State::decide`] says, with its counts made.
+enum Decision {
+    Take(Conn),
+    Dial,
+    Wait,
+}
+
+impl State {
+    fn decide(&mut self, limit: usize, closed: &mut Vec<Conn>, may_share: bool) -> Decision {
+        if self.active >= limit {
+            return Decision::Wait;
+        }
+        #[cfg(feature = "http2")]
+        if let Some(shared) = self.shared.take() {
+            if shared.is_closed() {
+                closed.push(shared);
+            } else {
+                let conn = shared.share();
+                self.shared = Some(shared);
+                if let Some(conn) = conn {
+                    self.active += 1;
+                    return Decision::Take(conn);
+                }
+            }
+        }
+        while let Some(conn) = self.idle.pop() {
+            if conn.is_closed() || !conn.is_ready() {
+                closed.push(conn);
+            } else {
+                self.active += 1;
+                return Decision::Take(conn);
+            }
+        }
+        if self.returning > 0 || (may_share && self.dialing > 0) {
+            return Decision::Wait;
+        }
+        self.active += 1;
+        self.dialing += 1;
+        Decision::Dial
+    }
+
+    fn is_unused(&self) -> bool {
+        #[cfg(feature = "http2")]
+        if self.shared.is_some() {
+            return false;
+        }
+        self.idle.is_empty() && self.active == 0 && self.returning == 0 && self.waiting.is_empty()
+    }
+}
+
+impl Line {
+    pub(super) fn new(pool: &Rc<Pool>, destination: &Destination) -> Self {
+        Self {
+            pool: Rc::downgrade(pool),
+            destination: destination.clone(),
+            state: RefCell::default(),
+        }
+    }
+
+    pub(super) fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    /// Waits until a request may be sent.
+    pub(super) fn acquire(self: &Rc<Self>) -> Deferred<Grant> {
+        let is_first = self.state.borrow().waiting.is_empty();
+        if is_first && let Some(grant) = self.grant() {
+            return succeed(grant);
+        }
+        let (trigger, granted) = Deferred::pair();
+        self.state.borrow_mut().waiting.push_back(trigger);
+        // Those before it may all have been cancelled.
+        self.pump();
+        granted
+    }
+
+    fn grant(self: &Rc<Self>) -> Option<Grant> {
+        let limit = self.pool.upgrade()?.limits().in_flight;
+        let mut closed = Vec::new();
+        let mut state = self.state.borrow_mut();
+        let may_share = self.may_share(&state);
+        let decision = state.decide(limit, &mut closed, may_share);
+        drop(state);
+        drop(closed);
+        match decision {
+            Decision::Take(conn) => Some(Grant::Kept(Slot::new(self, false), conn)),
+            Decision::Dial => Some(Grant::New(Slot::new(self, true))),
+            Decision::Wait => None,
+        }
+    }
+
+    #[cfg(feature = "http2")]
+    fn may_share(&self, state: &State) -> bool {
+        self.destination.may_be_http2 && !state.is_one
+    }
+
+    #[cfg(not(feature = "http2"))]
+    fn may_share(&self, _: &State) -> bool {
+        false
+    }
+
+    /// Gives what there is to those that wait, in order.
+    fn pump(self: &Rc<Self>) {
+        loop {
+            let mut state = self.state.borrow_mut();
+            while state.waiting.front().is_some_and(Trigger::is_fired) {
+                // It was cancelled.
+                state.waiting.pop_front();
+            }
+            if state.waiting.is_empty() {
+                return;
+            }
+            drop(state);
+            let Some(grant) = self.grant() else {
+                return;
+            };
+            let Some(trigger) = self.state.borrow_mut().waiting.pop_front() else {
+                return;
+            };
+            if let Err(refused) = trigger.callback(grant)
+                && let Grant::Kept(slot, conn) = refused.into_inner()
+            {
+                // It was cancelled just now.
+                self.keep(conn);
+                drop(slot);
+            }
+        }
+    }
+
+    /// A request has ended, with its connection or without one.
+    pub(super) fn leave(self: &Rc<Self>, was_dialing: bool) {
+        let mut state = self.state.borrow_mut();
+        state.active -= 1;
+        state.dialing -= usize::from(was_dialing);
+        drop(state);
+        self.pump();
+        #[cfg(feature = "http2")]
+        self.note_idle();
+        self.tidy();
+    }
+
+    /// The connection that all requests share is idle from now on, if no request is under way.
+    #[cfg(feature = "http2")]
+    fn note_idle(&self) {
+        let Some(pool) = self.pool.upgrade() else {
+            return;
+        };
+        let mut state = self.state.borrow_mut();
+        let is_idle = state.active == 0;
+        if let Some(shared) = state.shared.as_mut().filter(|_| is_idle) {
+            shared.idle_since = pool.reactor().now();
+            drop(state);
+            pool.sweep_later();
+        }
+    }
+
+    /// A connection was made.
+    pub(super) fn dialed(self: &Rc<Self>, conn: &Conn) {
+        let mut state = self.state.borrow_mut();
+        state.dialing -= 1;
+        #[cfg(feature = "http2")]
+        let replaced = match conn.share() {
+            Some(shared) => state.shared.replace(shared),
+            None => {
+                state.is_one = true;
+                None
+            }
+        };
+        drop(state);
+        #[cfg(feature = "http2")]
+        drop(replaced);
+        #[cfg(not(feature = "http2"))]
+        let _: &Conn = conn;
+        self.pump();
+    }
+
+    /// Takes back a connection whose answer has ended.
+    pub(super) fn give_back(self: &Rc<Self>, mut conn: Conn) {
+        if conn.is_shared() || conn.is_closed() {
+            return;
+        }
+        if conn.is_ready() {
+            return self.keep(conn);
+        }
+        let Some(pool) = self.pool.upgrade() else {
+            return;
+        };
+        self.state.borrow_mut().returning += 1;
+        let line = Rc::clone(self);
+        let returning = async move {
+            let ready = poll_fn(|cx| conn.poll_ready(cx)).await;
+            line.state.borrow_mut().returning -= 1;
+            if ready.is_ok() {
+                line.keep(conn);
+            }
+            line.pump();
+            line.tidy();
+            Ok(())
+        };
+        // It cannot fail.
+        pool.reactor().spawn(returning).ignore();
+    }
+
+    /// Keeps a connection for the next request.
+    fn keep(self: &Rc<Self>, mut conn: Conn) {
+        let Some(pool) = self.pool.upgrade() else {
+            return;
+        };
+        if pool.is_closed() || conn.is_shared() {
+            return;
+        }
+        conn.is_used = true;
+        conn.idle_since = pool.reactor().now();
+        let mut state = self.state.borrow_mut();
+        state.idle.push(conn);
+        let surplus = if state.idle.len() > pool.limits().idle && state.waiting.is_empty() {
+            Some(state.idle.remove(0))
+        } else {
+            None
+        };
+        drop(state);
+        drop(surplus);
+        pool.sweep_later();
+    }
+
+    /// Uses a connection for no further request: one of its answers did not come in time.
+    #[cfg(feature = "http2")]
+    pub(super) fn retire(&self, conn: &Conn) {
+        let mut state = self.state.borrow_mut();
+        let is_it = state.shared.as_ref().is_some_and(|it| it.is_same(conn));
+        let retired = if is_it { state.shared.take() } else { None };
+        drop(state);
+        drop(retired);
+    }
+
+    /// Number of connections without a request.
+    pub(super) fn idle(&self) -> usize {
+        let state = self.state.borrow();
+        let idle = state.idle.iter().filter(|conn| !conn.is_closed()).count();
+        #[cfg(feature = "http2")]
+        if state.active == 0 && state.shared.as_ref().is_some_and(|it| !it.is_closed()) {
+            return idle + 1;
+        }
+        idle
+    }
+
+    /// Closes connections that are idle since before `before`, or all; returns since when the
+    /// oldest of the others is.
+    pub(super) fn sweep(self: &Rc<Self>, before: Option<Duration>) -> Option<Duration> {
+        let is_old = |conn: &Conn| before.is_none_or(|before| conn.idle_since <= before);
+        let mut state = self.state.borrow_mut();
+        let (closing, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut state.idle)
+            .into_iter()
+            .partition(|conn| is_old(conn) || conn.is_closed());
+        state.idle = kept;
+        let oldest = state.idle.first().map(|conn| conn.idle_since);
+        drop(state);
+        drop(closing);
+        #[cfg(feature = "http2")]
+        let oldest = [oldest, self.sweep_shared(before)]
+            .into_iter()
+            .flatten()
+            .min();
+        self.tidy();
+        oldest
+    }
+
+    /// As [`sweep`](Self::sweep), for the connection that all requests share.
+    #[cfg(feature = "http2")]
+    fn sweep_shared(&self, before: Option<Duration>) -> Option<Duration> {
+        let mut state = self.state.borrow_mut();
+        let shared = state.shared.as_ref()?;
+        let is_old = before.is_none_or(|before| shared.idle_since <= before);
+        if state.active == 0 && (is_old || shared.is_closed()) {
+            let closing = state.shared.take();
+            drop(state);
+            drop(closing);
+            return None;
+        }
+        Some(shared.idle_since)
+    }
+
+    /// Has the pool forget this line if nothing is in it.
+    fn tidy(&self) {
+        if self.state.borrow().is_unused()
+            && let Some(pool) = self.pool.upgrade()
+        {
+            pool.remove(self);
+        }
+    }
+}
+
+impl Slot {
+    pub(super) fn new(line: &Rc<Line>, is_dialing: bool) -> Self {
+        Self {
+            line: Rc::clone(line),
+            is_dialing: Cell::new(is_dialing),
+        }
+    }
+
+    /// Says that the connection was made. If it takes several requests at once, others that wait
+    /// get it, too.
+    pub(super) fn dialed(&self, conn: &Conn) {
+        self.is_dialing.set(false);
+        self.line.dialed(conn);
+    }
+
+    pub(super) fn line(&self) -> &Rc<Line> {
+        &self.line
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.line.leave(self.is_dialing.get());
+    }
+}

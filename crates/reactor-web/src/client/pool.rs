@@ -1,0 +1,146 @@
+//! The pool: connections by origin, a cap on the requests under way, and a queue before it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use deferred::{Deferred, DelayedCall};
+use reactor::ReactorHandle;
+
+use super::line::{Grant, Line};
+use super::origin::Destination;
+
+/// Bounds of a pool.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PoolLimits {
+    /// Requests under way to one origin.
+    pub(super) in_flight: usize,
+    /// Connections that are kept for one origin.
+    pub(super) idle: usize,
+    /// How long they are kept.
+    pub(super) idle_timeout: Duration,
+}
+
+/// The connections of a client.
+pub(super) struct Pool {
+    reactor: ReactorHandle,
+    limits: PoolLimits,
+    lines: RefCell<HashMap<Destination, Rc<Line>>>,
+    /// Ends connections that were idle for too long. Set while there are idle ones.
+    sweep: RefCell<Option<DelayedCall>>,
+    /// Set by `close`, and not cleared: then nothing is kept.
+    is_closed: Cell<bool>,
+}
+
+impl Pool {
+    pub(super) fn new(reactor: &ReactorHandle, limits: PoolLimits) -> Rc<Self> {
+        Rc::new(Self {
+            reactor: reactor.clone(),
+            limits,
+            lines: RefCell::default(),
+            sweep: RefCell::default(),
+            is_closed: Cell::new(false),
+        })
+    }
+
+    pub(super) fn limits(&self) -> &PoolLimits {
+        &self.limits
+    }
+
+    pub(super) fn reactor(&self) -> &ReactorHandle {
+        &self.reactor
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.get()
+    }
+
+    /// Waits until a request may be sent to `destination`.
+    pub(super) fn acquire(self: &Rc<Self>, destination: &Destination) -> Deferred<Grant> {
+        self.line(destination).acquire()
+    }
+
+    fn line(self: &Rc<Self>, destination: &Destination) -> Rc<Line> {
+        let mut lines = self.lines.borrow_mut();
+        if let Some(line) = lines.get(destination) {
+            return Rc::clone(line);
+        }
+        let line = Rc::new(Line::new(self, destination));
+        lines.insert(destination.clone(), Rc::clone(&line));
+        line
+    }
+
+    /// Forgets a line with nothing in it.
+    pub(super) fn remove(&self, line: &Line) {
+        let mut lines = self.lines.borrow_mut();
+        let is_it = |known: &Rc<Line>| std::ptr::eq(&raw const **known, line);
+        let removed = match lines.get(line.destination()) {
+            Some(known) if is_it(known) => lines.remove(line.destination()),
+            _ => None,
+        };
+        drop(lines);
+        drop(removed);
+    }
+
+    /// Number of connections that wait for a request.
+    pub(super) fn idle(&self) -> usize {
+        self.lines.borrow().values().map(|line| line.idle()).sum()
+    }
+
+    /// Closes the idle connections, and keeps none from now on.
+    pub(super) fn close(&self) {
+        self.is_closed.set(true);
+        if let Some(sweep) = self.sweep.take() {
+            sweep.cancel();
+        }
+        for line in self.all() {
+            line.sweep(None);
+        }
+    }
+
+    fn all(&self) -> Vec<Rc<Line>> {
+        self.lines.borrow().values().map(Rc::clone).collect()
+    }
+
+    /// Sets the timer that ends idle connections, if it is not set.
+    pub(super) fn sweep_later(self: &Rc<Self>) {
+        if self.sweep.borrow().is_some() {
+            return;
+        }
+        self.sweep_at(self.reactor.now() + self.limits.idle_timeout);
+    }
+
+    fn sweep_at(self: &Rc<Self>, at: Duration) {
+        let weak: Weak<Self> = Rc::downgrade(self);
+        let left = at.saturating_sub(self.reactor.now());
+        let call = self.reactor.call_later(left, move || {
+            if let Some(pool) = weak.upgrade() {
+                pool.sweep();
+            }
+        });
+        *self.sweep.borrow_mut() = Some(call);
+    }
+
+    fn sweep(self: &Rc<Self>) {
+        drop(self.sweep.take());
+        let before = self.reactor.now().saturating_sub(self.limits.idle_timeout);
+        let mut oldest: Option<Duration> = None;
+        for line in self.all() {
+            if let Some(since) = line.sweep(Some(before)) {
+                oldest = Some(oldest.map_or(since, |oldest| oldest.min(since)));
+            }
+        }
+        if let Some(oldest) = oldest {
+            self.sweep_at(oldest + self.limits.idle_timeout);
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        if let Some(sweep) = self.sweep.take() {
+            sweep.cancel();
+        }
+    }
+}

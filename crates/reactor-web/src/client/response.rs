@@ -1,0 +1,278 @@
+//! `ClientResponse`: an answer whose head is there.
+
+use std::fmt;
+
+use bytes::{Bytes, BytesMut};
+use deferred::{Deferred, Result, fail, inline_callbacks};
+use http::header::AsHeaderName;
+use http::{HeaderMap, StatusCode, Version, response};
+use http_body::Body as _;
+use url::Url;
+
+use super::error::ClientError;
+use super::origin::shown;
+use super::upgrade::Upgraded;
+use crate::body::Body;
+use crate::io::Io;
+
+/// An answer to a [`Client`](crate::Client): its head is there, its content is still to come.
+///
+/// If it is dropped before its content has come whole, its connection is closed.
+///
+/// # Examples
+///
+/// ```
+/// # use reactor_web::{App, serve};
+/// # use reactor::testing::TestReactor;
+/// use reactor_web::Client;
+///
+/// # let reactor = TestReactor::new();
+/// # reactor.result_of(serve(&reactor, "tcp:80:interface=127.0.0.1", App::new()))?;
+/// let response = reactor.result_of(Client::new(&reactor).get("http://127.0.0.1/none"))?;
+/// assert_eq!(response.status(), 404);
+/// assert_eq!(response.header("content-type"), Some("text/html; charset=utf-8"));
+/// let failure = response.error_for_status().unwrap_err();
+/// assert_eq!(failure.message(), "http://127.0.0.1/none was answered with 404 Not Found");
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+pub struct ClientResponse {
+    head: response::Parts,
+    body: Body,
+    url: Url,
+    limit: u64,
+    upgraded: Option<Upgraded>,
+}
+
+impl ClientResponse {
+    pub(super) fn new(
+        head: response::Parts,
+        body: Body,
+        url: Url,
+        limit: u64,
+        upgraded: Option<Upgraded>,
+    ) -> Self {
+        Self {
+            head,
+            body,
+            url,
+            limit,
+            upgraded,
+        }
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.head.status
+    }
+
+    /// The version of HTTP.
+    pub fn version(&self) -> Version {
+        self.head.version
+    }
+
+    /// All headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    /// The value of a header, if there is one and it is text.
+    pub fn header(&self, name: impl AsHeaderName) -> Option<&str> {
+        self.head.headers.get(name)?.to_str().ok()
+    }
+
+    /// The URL that has answered, without its password: after redirects, the last one.
+    pub fn url(&self) -> String {
+        shown(&self.url).into()
+    }
+
+    /// The length of the content, if it was told.
+    pub fn content_length(&self) -> Option<u64> {
+        self.body.size_hint().exact()
+    }
+
+    /// The answer, unless its status is an error: 400 and above.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Status`].
+    #[track_caller]
+    pub fn error_for_status(self) -> Result<Self> {
+        let status = self.status();
+        if status.is_client_error() || status.is_server_error() {
+            let url = self.url();
+            return Err(ClientError::Status { status, url }.into());
+        }
+        Ok(self)
+    }
+
+    /// The whole content.
+    ///
+    /// # Errors
+    ///
+    /// It does not come whole, or not in time; [`ClientError::BodyTooLarge`] if it is longer than
+    /// [`ClientBuilder::body_limit`](super::ClientBuilder::body_limit).
+    pub fn bytes(self) -> Deferred<Bytes> {
+        inline_callbacks(collect(self.body, self.limit))
+    }
+
+    /// The whole content as text. What is not UTF-8 becomes U+FFFD.
+    ///
+    /// # Errors
+    ///
+    /// As for [`bytes`](Self::bytes).
+    pub fn text(self) -> Deferred<String> {
+        inline_callbacks(async move {
+            let bytes = collect(self.body, self.limit).await?;
+            Ok(match String::from_utf8(bytes.into()) {
+                Ok(text) => text,
+                Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+            })
+        })
+    }
+
+    /// The whole content as JSON, whatever its type is said to be.
+    ///
+    /// # Errors
+    ///
+    /// As for [`bytes`](Self::bytes), and if it is no JSON or does not fit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor_web::{App, Json, serve};
+    /// # use reactor::testing::TestReactor;
+    /// use reactor_web::Client;
+    ///
+    /// # let reactor = TestReactor::new();
+    /// # let app = App::new().get("/primes", |_| Json([2, 3, 5]));
+    /// # reactor.result_of(serve(&reactor, "tcp:80:interface=127.0.0.1", app))?;
+    /// let primes = Client::new(&reactor)
+    ///     .get("http://127.0.0.1/primes")
+    ///     .add_callback(|response| response.json::<Vec<u32>>());
+    /// assert_eq!(reactor.result_of(primes)?, [2, 3, 5]);
+    /// # Ok::<(), deferred::Failure>(())
+    /// ```
+    #[cfg(feature = "json")]
+    pub fn json<T: serde::de::DeserializeOwned + 'static>(self) -> Deferred<T> {
+        inline_callbacks(async move {
+            let bytes = collect(self.body, self.limit).await?;
+            Ok(serde_json::from_slice(&bytes)?)
+        })
+    }
+
+    /// The content as it comes, to read bit by bit: no more than a few pieces are read ahead. It
+    /// has no limit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor_web::{App, serve};
+    /// # use reactor::testing::TestReactor;
+    /// use reactor_web::Client;
+    ///
+    /// # let reactor = TestReactor::new();
+    /// # let app = App::new().get("/", |_| "hello");
+    /// # reactor.result_of(serve(&reactor, "tcp:80:interface=127.0.0.1", app))?;
+    /// async fn length(client: Client, url: &'static str) -> deferred::Result<usize> {
+    ///     let mut body = client.get(url).await?.into_body();
+    ///     let mut length = 0;
+    ///     while let Some(piece) = body.next().await {
+    ///         length += piece?.len();
+    ///     }
+    ///     Ok(length)
+    /// }
+    ///
+    /// let length = reactor.spawn(length(Client::new(&reactor), "http://127.0.0.1/"));
+    /// assert_eq!(reactor.result_of(length)?, 5);
+    /// # Ok::<(), deferred::Failure>(())
+    /// ```
+    #[doc(alias = "deliverBody")]
+    pub fn into_body(self) -> Body {
+        self.body
+    }
+
+    /// The connection, for what comes after HTTP on it, and the bytes that were read with the
+    /// answer: if the request had an `Upgrade` header, and the status is 101.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::NotUpgraded`]: the status is another one.
+    ///
+    /// # Examples
+    ///
+    /// A server that takes any upgrade, by hand, and the first bytes that it sends after that:
+    ///
+    /// ```
+    /// use http::Method;
+    /// use reactor::testing::TestReactor;
+    /// use reactor_web::Client;
+    /// # use reactor::{Context, Protocol, Raw};
+    /// # struct Upgrader;
+    /// # impl Protocol for Upgrader {
+    /// #     type Framing = Raw;
+    /// #     fn received(&mut self, cx: &mut Context<'_, Self>, _: &[u8]) -> deferred::Result<()> {
+    /// #         cx.write("HTTP/1.1 101 Yes\r\nupgrade: echo\r\nconnection: upgrade\r\n\r\nhi");
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    ///
+    /// # let reactor = TestReactor::new();
+    /// # reactor.listen_tcp("127.0.0.1:80", || Upgrader)?;
+    /// let upgraded = Client::new(&reactor)
+    ///     .request(Method::GET, "http://127.0.0.1/")
+    ///     .header("connection", "upgrade")
+    ///     .header("upgrade", "echo")
+    ///     .send()
+    ///     .add_callback(|response| response.upgrade());
+    /// let (io, first) = reactor.result_of(upgraded)?;
+    /// assert_eq!(first, "hi");
+    /// assert_eq!(io.peer().to_string(), "127.0.0.1:80");
+    /// # Ok::<(), deferred::Failure>(())
+    /// ```
+    pub fn upgrade(self) -> Deferred<(Io, Bytes)> {
+        match self.upgraded {
+            Some(upgraded) => upgraded.into_inner(),
+            None => fail(ClientError::NotUpgraded {
+                status: self.head.status,
+            }),
+        }
+    }
+
+    /// The answer as one of the crate `http`: so a handler of an [`App`](crate::App) may return
+    /// it.
+    pub fn into_http(self) -> http::Response<Body> {
+        http::Response::from_parts(self.head, self.body)
+    }
+}
+
+/// All of `body`, if it is no longer than `limit` bytes.
+async fn collect(mut body: Body, limit: u64) -> Result<Bytes> {
+    let check = |length: u64| match length > limit {
+        true => Err(ClientError::BodyTooLarge { limit }),
+        false => Ok(()),
+    };
+    check(body.size_hint().lower())?;
+    let Some(first) = body.next().await.transpose()? else {
+        return Ok(Bytes::new());
+    };
+    check(first.len() as u64)?;
+    if body.is_end_stream() {
+        return Ok(first);
+    }
+    let mut all = BytesMut::from(first);
+    while let Some(bytes) = body.next().await.transpose()? {
+        check((all.len() + bytes.len()) as u64)?;
+        all.extend_from_slice(&bytes);
+    }
+    Ok(all.freeze())
+}
+
+impl fmt::Debug for ClientResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientResponse")
+            .field("url", &self.url())
+            .field("status", &self.head.status)
+            .field("headers", &self.head.headers)
+            .finish_non_exhaustive()
+    }
+}

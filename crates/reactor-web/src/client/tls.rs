@@ -1,0 +1,40 @@
+//! The TLS configuration of a client, made when it is needed first.
+
+use std::cell::OnceCell;
+
+use deferred::Result;
+use reactor_tls::TlsClient;
+
+/// The TLS of a client: what the program gives, or else the usual one, with the roots of the
+/// platform.
+#[derive(Default)]
+pub(super) struct Tls {
+    usual: OnceCell<TlsClient>,
+    /// For connections that are to be HTTP/1.1; unused if the program gives one.
+    http1: OnceCell<TlsClient>,
+}
+
+impl Tls {
+    pub(super) fn new(given: Option<TlsClient>) -> Self {
+        let Some(given) = given else {
+            return Self::default();
+        };
+        Self {
+            usual: OnceCell::from(given.clone()),
+            http1: OnceCell::from(given),
+        }
+    }
+
+    pub(super) fn get(&self, may_be_http2: bool) -> Result<TlsClient> {
+        let (cell, names) = if may_be_http2 {
+            (&self.usual, &["h2", "http/1.1"][..])
+        } else {
+            (&self.http1, &["http/1.1"][..])
+        };
+        if let Some(tls) = cell.get() {
+            return Ok(tls.clone());
+        }
+        let tls = TlsClient::builder().alpn(names).build()?;
+        Ok(cell.get_or_init(|| tls).clone())
+    }
+}

@@ -1,0 +1,50 @@
+//! `Upload`: the body of a request, which tells the clock how far it is.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use deferred::{Failure, Result};
+use http_body::{Frame, SizeHint};
+
+use super::watch::Stopwatch;
+use crate::body::Body;
+
+/// A body that is sent. While it waits for its source, the server is not waited for.
+pub(super) struct Upload {
+    body: Body,
+    clock: Rc<Stopwatch>,
+}
+
+impl Upload {
+    pub(super) fn new(body: Body, clock: Rc<Stopwatch>) -> Self {
+        Self { body, clock }
+    }
+
+    pub(super) fn into_body(self) -> Body {
+        self.body
+    }
+}
+
+impl http_body::Body for Upload {
+    type Data = Bytes;
+    type Error = Failure;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.clock.note_upload(polled.is_ready());
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

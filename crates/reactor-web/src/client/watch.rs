@@ -1,0 +1,197 @@
+//! `Watch`: the timeouts of one request, by one timer.
+//!
+//! The timer is set for the earliest end of a step, and looks again when it is due: so a step
+//! that goes on costs a note of the time, and no timer.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use deferred::{CancelOnDrop, Deferred, DelayedCall, Result, Trigger};
+use reactor::ReactorHandle;
+
+use super::error::{ClientError, Step};
+
+/// How long the steps of a request may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timeouts {
+    pub(super) connect: Duration,
+    pub(super) head: Duration,
+    pub(super) read: Duration,
+    pub(super) whole: Option<Duration>,
+}
+
+/// The timeouts of one request. What waits for its steps polls it, too.
+pub(super) struct Watch {
+    clock: Rc<Stopwatch>,
+    /// Fails when a step takes too long.
+    expired: CancelOnDrop<()>,
+}
+
+/// What the steps of a request tell the time to.
+pub(super) struct Stopwatch {
+    reactor: ReactorHandle,
+    timeouts: Timeouts,
+    started: Duration,
+    /// The step that is waited for, and since when. `None` while this program itself is waited
+    /// for: in the queue of an origin, for a body to send, for a reader of the content.
+    step: Cell<Option<(Step, Duration)>>,
+    /// The timer, and when it is due.
+    timer: RefCell<Option<(DelayedCall, Duration)>>,
+    /// Set when the head of the answer is there: then the content is waited for, whatever is
+    /// still sent.
+    has_head: Cell<bool>,
+    trigger: Trigger<()>,
+    is_expired: Cell<bool>,
+}
+
+impl Watch {
+    pub(super) fn new(reactor: &ReactorHandle, timeouts: Timeouts) -> Self {
+        let (trigger, expired) = Deferred::pair();
+        let clock = Rc::new(Stopwatch {
+            reactor: reactor.clone(),
+            timeouts,
+            started: reactor.now(),
+            step: Cell::new(None),
+            timer: RefCell::new(None),
+            has_head: Cell::new(false),
+            trigger,
+            is_expired: Cell::new(false),
+        });
+        if timeouts.whole.is_some() {
+            clock.look();
+        }
+        Self {
+            clock,
+            expired: expired.cancel_on_drop(),
+        }
+    }
+
+    pub(super) fn clock(&self) -> &Rc<Stopwatch> {
+        &self.clock
+    }
+
+    /// Polls what fails when a step takes too long, or when the caller is cancelled. After that,
+    /// it is not to be polled again.
+    pub(super) fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.expired).poll(cx)
+    }
+
+    /// Waits for `work`, and drops it when a step takes too long.
+    pub(super) async fn over<T>(&mut self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let mut work = pin!(work);
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(done);
+            }
+            match self.poll_expired(cx) {
+                Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),
+                // It is fired with a failure only.
+                Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Some((timer, _)) = self.clock.timer.take() {
+            timer.cancel();
+        }
+    }
+}
+
+impl Stopwatch {
+    /// Begins a step, or notes that it goes on.
+    pub(super) fn wait_for(self: &Rc<Self>, step: Step) {
+        self.step.set(Some((step, self.reactor.now())));
+        let due = self.timer.borrow().as_ref().map(|(_, due)| *due);
+        let end = self.next().map(|(_, _, end)| end);
+        if end.is_some_and(|end| due.is_none_or(|due| end < due)) {
+            self.look();
+        }
+    }
+
+    /// Begins a step, unless it is the one that is waited for already.
+    pub(super) fn begin(self: &Rc<Self>, step: Step) {
+        if self.step.get().is_none_or(|(current, _)| current != step) {
+            self.wait_for(step);
+        }
+    }
+
+    /// Says that the step is over, and that this program is waited for.
+    pub(super) fn pause(&self) {
+        self.step.set(None);
+    }
+
+    /// The head of the answer is there.
+    pub(super) fn note_head(&self) {
+        self.has_head.set(true);
+        self.pause();
+    }
+
+    /// A body that is sent waits for its source (`false`), or a piece of it was taken (`true`).
+    pub(super) fn note_upload(self: &Rc<Self>, is_taken: bool) {
+        match (self.has_head.get(), is_taken) {
+            (true, _) => {}
+            (false, true) => self.wait_for(Step::Head),
+            (false, false) => self.pause(),
+        }
+    }
+
+    /// Whether a step has taken too long.
+    pub(super) fn is_expired(&self) -> bool {
+        self.is_expired.get()
+    }
+
+    /// The step whose time ends first, with the length of that time and its end.
+    fn next(&self) -> Option<(Step, Duration, Duration)> {
+        let whole = self
+            .timeouts
+            .whole
+            .map(|time| (Step::Whole, time, self.started + time));
+        let step = self.step.get().map(|(step, since)| {
+            let time = match step {
+                Step::Connect => self.timeouts.connect,
+                Step::Head => self.timeouts.head,
+                Step::Read | Step::Whole => self.timeouts.read,
+            };
+            (step, time, since.saturating_add(time))
+        });
+        [step, whole]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(_, _, end)| *end)
+    }
+
+    /// Looks whether a step has taken too long, and sets the timer anew if not.
+    fn look(self: &Rc<Self>) {
+        let Some((step, after, end)) = self.next() else {
+            return;
+        };
+        let left = end.saturating_sub(self.reactor.now());
+        if left.is_zero() {
+            self.is_expired.set(true);
+            // Errs if it was cancelled: then nothing waits.
+            let _ = self.trigger.errback(ClientError::TimedOut { step, after });
+            return;
+        }
+        let weak = Rc::downgrade(self);
+        let timer = self.reactor.call_later(left, move || Self::due(&weak));
+        let replaced = self.timer.replace(Some((timer, end)));
+        if let Some((earlier, _)) = replaced {
+            earlier.cancel();
+        }
+    }
+
+    fn due(weak: &Weak<Self>) {
+        if let Some(clock) = weak.upgrade() {
+            drop(clock.timer.take());
+            clock.look();
+        }
+    }
+}
