@@ -92,6 +92,11 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "const CAPACITY: usize = ",
     ),
     (
+        "bytes in each direction that wait between a `RemoteStream`",
+        "reactor/src/byte_stream/remote/shared.rs",
+        "const CAPACITY: usize = ",
+    ),
+    (
         "a PROXY header",
         "reactor/src/filter/proxy_protocol/mod.rs",
         "const HEADER_TIMEOUT: Duration = ",

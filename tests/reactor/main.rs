@@ -55,6 +55,7 @@ mod processes;
 mod processes_unwaited;
 mod raw_mode;
 mod relisten_and_reconnect;
+mod remote_streams;
 mod resolving;
 mod resource_limits;
 mod shared_descriptors;

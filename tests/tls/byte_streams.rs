@@ -24,23 +24,24 @@ use crate::connections::turn_until;
 /// Runs each test on each transport.
 macro_rules! on_each_transport {
     ($($test:ident),+ $(,)?) => {
-        on_each_transport!(tcp, Transport::Tcp, $($test),+);
-        on_each_transport!(unix, Transport::Unix, $($test),+);
-        on_each_transport!(tls, Transport::Tls, $($test),+);
+        $crate::byte_streams::on_each_transport!(tcp = Tcp: $($test),+);
+        $crate::byte_streams::on_each_transport!(unix = Unix: $($test),+);
+        $crate::byte_streams::on_each_transport!(tls = Tls: $($test),+);
     };
-    ($module:ident, $transport:expr, $($test:ident),+) => {
+    ($module:ident = $transport:ident: $($test:ident),+) => {
         mod $module {
-            use super::Transport;
+            use $crate::byte_streams::{Network, Transport};
 
             $(
                 #[test]
                 fn $test() {
-                    super::$test(&super::Network::new($transport));
+                    super::$test(&Network::new(Transport::$transport));
                 }
             )+
         }
     };
 }
+pub(crate) use on_each_transport;
 
 on_each_transport!(
     output_goes_on_after_the_end_of_the_input,
@@ -56,31 +57,31 @@ on_each_transport!(
 );
 
 /// What is written at once in these tests: above each bound of a stream.
-const MUCH: usize = 300_000;
+pub(crate) const MUCH: usize = 300_000;
 
 /// More than the buffers of both sockets and of both streams take.
-const TOO_MUCH: usize = 24 * 1024 * 1024;
+pub(crate) const TOO_MUCH: usize = 24 * 1024 * 1024;
 
 /// Bound of a stream's unread input, of its unsent output, and of one read or write.
-const BOUND: u64 = 256 * 1024;
+pub(crate) const BOUND: u64 = 256 * 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Transport {
+pub(crate) enum Transport {
     Tcp,
     Unix,
     Tls,
 }
 
 /// A loop with a port that makes a stream of each client.
-struct Network {
-    reactor: Reactor,
+pub(crate) struct Network {
+    pub(crate) reactor: Reactor,
     connect: Box<dyn Fn(&Reactor) -> Deferred<ByteStream>>,
     accepted: Rc<RefCell<VecDeque<Deferred<ByteStream>>>>,
     _directory: Option<Directory>,
 }
 
 impl Network {
-    fn new(transport: Transport) -> Self {
+    pub(crate) fn new(transport: Transport) -> Self {
         type Connecting = Box<dyn Fn(&Reactor) -> Deferred<ByteStream>>;
         let reactor = Reactor::new().unwrap();
         let accepted: Rc<RefCell<VecDeque<_>>> = Rc::default();
@@ -138,7 +139,7 @@ impl Network {
     /// Two connections: a stream and its peer, which are client and server, and the other way
     /// round.
     #[track_caller]
-    fn pairs(&self) -> [(ByteStream, ByteStream); 2] {
+    pub(crate) fn pairs(&self) -> [(ByteStream, ByteStream); 2] {
         let client = self.result_of(self.connect()).unwrap();
         let server = self.accept();
         let other_client = self.result_of(self.connect()).unwrap();
@@ -147,7 +148,7 @@ impl Network {
 
     /// Turns the loop until the Deferred has its result.
     #[track_caller]
-    fn result_of<T: 'static>(&self, deferred: Deferred<T>) -> Result<T> {
+    pub(crate) fn result_of<T: 'static>(&self, deferred: Deferred<T>) -> Result<T> {
         let slot = Rc::new(RefCell::new(None));
         let sink = Rc::clone(&slot);
         let storing = deferred.add_both(move |result| {
@@ -160,7 +161,7 @@ impl Network {
 
     /// Turns the loop until the body has ended, well.
     #[track_caller]
-    fn run<T: 'static>(&self, body: impl Future<Output = io::Result<T>> + 'static) -> T {
+    pub(crate) fn run<T: 'static>(&self, body: impl Future<Output = io::Result<T>> + 'static) -> T {
         let body = self.reactor.spawn(async move { Ok(body.await?) });
         self.result_of(body).unwrap()
     }
@@ -169,7 +170,7 @@ impl Network {
     ///
     /// A transfer that goes on after that, because the machine is slow, is still within the
     /// bounds that the tests assert.
-    fn turn_until_quiet(&self) {
+    pub(crate) fn turn_until_quiet(&self) {
         let mut quiet_turns = 0;
         turn_until(&self.reactor, || {
             let before = self.reactor.counters().events;
@@ -200,18 +201,18 @@ impl Network {
 
     /// Turns the loop until the connections are closed on both sides.
     #[track_caller]
-    fn assert_all_closed(&self) {
+    pub(crate) fn assert_all_closed(&self) {
         turn_until(&self.reactor, || self.reactor.counters().connections == 0);
     }
 }
 
 /// Polls once, with a waker that wakes nothing.
-fn poll<F: Future>(future: F) -> Poll<F::Output> {
+pub(crate) fn poll<F: Future>(future: F) -> Poll<F::Output> {
     pin!(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// Bytes in which a loss or a change of places is seen.
-fn pattern(length: usize) -> Vec<u8> {
+pub(crate) fn pattern(length: usize) -> Vec<u8> {
     let period: Vec<u8> = (0..251).collect();
     let mut bytes = period.repeat(length / period.len() + 1);
     bytes.truncate(length);
@@ -220,7 +221,7 @@ fn pattern(length: usize) -> Vec<u8> {
 
 /// `AsyncReadExt::read_to_end` of `futures` clears all of its free memory with each wake-up: that
 /// takes minutes for the longest input of these tests.
-async fn read_to_end(stream: &mut ByteStream) -> io::Result<Vec<u8>> {
+pub(crate) async fn read_to_end(stream: &mut ByteStream) -> io::Result<Vec<u8>> {
     let mut input = Vec::new();
     loop {
         let piece = stream.fill_buf().await?;
@@ -235,7 +236,7 @@ async fn read_to_end(stream: &mut ByteStream) -> io::Result<Vec<u8>> {
 
 /// Why the connection of a stream is over, by the error that it gave.
 #[track_caller]
-fn reason_of(error: &io::Error) -> ConnectionClosedKind {
+pub(crate) fn reason_of(error: &io::Error) -> ConnectionClosedKind {
     let inner = error.get_ref().expect("a reason");
     inner.downcast_ref::<ConnectionClosed>().unwrap().kind()
 }
@@ -509,7 +510,7 @@ fn a_stop_ends_reads_and_writes_that_wait(network: &Network) {
 }
 
 /// A further turn would start the loop again.
-fn turn_until_stopped(reactor: &Reactor) {
+pub(crate) fn turn_until_stopped(reactor: &Reactor) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while reactor.turn(Some(Duration::from_millis(1))).unwrap() != Turn::Stopped {
         assert!(Instant::now() < deadline, "it does not stop");

@@ -13,6 +13,7 @@ mod panics;
 mod programs;
 mod records;
 mod reloading;
+mod remote_streams;
 mod sessions;
 mod starttls;
 mod stopping;

@@ -196,6 +196,7 @@ mod wait_list;
 pub use self::address::{Address, UnixAddress};
 pub use self::ask::ask;
 pub use self::byte_stream::ByteStream;
+pub use self::byte_stream::RemoteStream;
 #[cfg(feature = "send_wrapper")]
 pub use self::byte_stream::ThreadBoundStream;
 pub use self::client_service::{Backoff, ClientService, ClientServiceBuilder, ClientServiceState};

@@ -217,6 +217,26 @@ impl ByteStream {
         buffer
     }
 
+    pub(super) fn is_over(&self) -> bool {
+        self.inbound.borrow().over.is_some()
+    }
+
+    /// Why the connection is over. If it is not, it is because the reactor is being stopped or
+    /// dropped.
+    pub(super) fn reason(&self) -> ConnectionClosed {
+        let over = self.inbound.borrow().over.clone();
+        over.unwrap_or(ConnectionClosed::ReactorStopped)
+    }
+
+    /// Takes all input that was not consumed, and says whether the input has ended after it.
+    pub(super) fn take_rest(&mut self) -> (Vec<u8>, bool) {
+        let mut rest = self.take_buffer();
+        let mut inbound = self.inbound.borrow_mut();
+        rest.append(&mut inbound.bytes);
+        let is_at_end = inbound.is_at_end || matches!(inbound.over, Some(ConnectionClosed::Done));
+        (rest, is_at_end)
+    }
+
     fn error(&self) -> io::Error {
         match &self.inbound.borrow().over {
             Some(reason) => error_of(reason),
