@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use deferred::Abandoned;
 use reactor::testing::{self, Peer, TestReactor};
 use reactor::{
     Connection, Consumer, Context, Gone, Producer, ProducerError, Production, Protocol,
@@ -521,5 +522,86 @@ fn one_connection_can_be_the_producer_of_another() {
         assert_eq!(server.received().len(), sent);
         server.reset();
         assert!(client.is_closed(), "its producer was stopped");
+    });
+}
+
+#[test]
+fn a_second_pump_replaces_the_first_whose_callback_may_use_the_connections() {
+    testing::run(|reactor| {
+        let (front, client) = connect(reactor, &Log::default());
+        let (stalled, stalled_peer) = stuck(reactor, &Log::default());
+        let (back, server) = connect(reactor, &Log::default());
+        let log = Log::default();
+        let (noted, reader) = (log.clone(), front.clone());
+        pump(&front, &stalled)
+            .add_errback(move |failure| {
+                // Asks for what is kept beside the pump.
+                reader.closed().detach();
+                noted.note(format!("{}", failure.is::<Abandoned>()));
+                Ok(0)
+            })
+            .ignore();
+        let sent = client.try_send(&vec![7; 10 * 1024 * 1024]);
+        assert!(sent < 1024 * 1024, "the first pump waits for room: {sent}");
+
+        pump(&front, &back).ignore();
+        assert_eq!(log.events(), ["true"]);
+        stalled_peer.set_reading(true);
+        let first = stalled_peer.received().len();
+        client.send("for the second");
+        let second = server.received();
+        assert!(second.ends_with(b"for the second"), "{}", second.len());
+        assert_eq!(first + second.len(), sent + 14);
+        server.reset();
+        assert!(client.is_closed());
+    });
+}
+
+#[test]
+fn each_pump_into_a_connection_fails_when_that_ends() {
+    testing::run(|reactor| {
+        let (first, first_client) = connect(reactor, &Log::default());
+        let (second, second_client) = connect(reactor, &Log::default());
+        let (back, server) = connect(reactor, &Log::default());
+        let pumping = [pump(&first, &back), pump(&second, &back)];
+        first_client.send("one ");
+        second_client.send("two");
+        assert_eq!(server.received(), b"one two");
+        server.reset();
+        for pumping in pumping {
+            let failure = deferred::assertions::failure_of(pumping);
+            assert!(failure.message().contains("lost"), "{failure}");
+        }
+        assert!(first_client.is_closed() && second_client.is_closed());
+    });
+}
+
+#[test]
+fn a_pull_producer_may_have_another_one_registered_in_its_place() {
+    testing::run(|reactor| {
+        let (connection, peer) = connect(reactor, &Log::default());
+        let (to, mut pieces) = (connection.clone(), 0..2);
+        let second = move |consumer: &mut Consumer<'_>| {
+            consumer.write("second ");
+            Ok(match pieces.next() {
+                Some(_) => Production::More,
+                None => Production::Done,
+            })
+        };
+        let mut second = Some(Producer::pull(second));
+        let first = move |consumer: &mut Consumer<'_>| {
+            consumer.write("first ");
+            if let Some(second) = second.take() {
+                to.unregister_producer();
+                to.register_producer(second).expect("the first has gone");
+            }
+            Ok(Production::More)
+        };
+        connection
+            .register_producer(Producer::pull(first))
+            .expect("it is the first");
+        assert_eq!(peer.received(), b"first second second second ");
+        connection.lose_connection();
+        assert!(peer.is_closed(), "no producer is registered any more");
     });
 }

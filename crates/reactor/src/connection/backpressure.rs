@@ -240,7 +240,6 @@ impl<P: Protocol> ConnectionSource<P> {
         if self.transport.has_failed() {
             return self.stop_producer();
         }
-        // While one is called, it may be unregistered.
         // A pull producer is taken out for its call, since it needs `&mut`. A push producer is
         // shared, and stays.
         let pull = self.cold.look(|cold| match cold.producer.take()? {
@@ -255,7 +254,8 @@ impl<P: Protocol> ConnectionSource<P> {
         };
         // What a producer writes is no answer to input.
         self.transport.unprompted(|| self.pull(&mut *pull));
-        if self.transport.has_producer() {
+        // While it was called, it may have been unregistered, and another one registered.
+        if self.transport.has_producer() && !self.is_replaced() {
             self.with_cold(|cold| cold.producer = Some(Producer::Pull(pull)));
         } else {
             contain("a producer's drop", || drop(pull));
@@ -263,6 +263,12 @@ impl<P: Protocol> ConnectionSource<P> {
     }
 
     /// Has a push producer go on when there is room again, or wait when there is none.
+    /// Whether a producer was registered while a pull producer, which is out of its place, is
+    /// called.
+    fn is_replaced(&self) -> bool {
+        self.cold.look(|cold| Some(cold.producer.is_some())) == Some(true)
+    }
+
     fn settle_push_producer(&self) {
         self.pause_producer();
         // Half of the mark, so that the producer is not paused and resumed for each write.
@@ -314,9 +320,13 @@ impl<P: Protocol> ConnectionSource<P> {
                 Failure::catch(|| producer.resume_producing(&mut Consumer::new(&mut write)));
             match produced.and_then(|produced| produced) {
                 Ok(Production::More) => {}
+                // The flag is that of the one which is registered now.
+                Ok(Production::Done) if self.is_replaced() => {}
                 Ok(Production::Done) => self.transport.set_has_producer(false),
                 Err(failure) => {
-                    self.transport.set_has_producer(false);
+                    if !self.is_replaced() {
+                        self.transport.set_has_producer(false);
+                    }
                     self.handler_failed(failure);
                 }
             }
@@ -327,6 +337,9 @@ impl<P: Protocol> ConnectionSource<P> {
             // a circle.
             if !self.transport.has_producer() || written == 0 {
                 return;
+            }
+            if self.is_replaced() {
+                break;
             }
         }
         self.touch();

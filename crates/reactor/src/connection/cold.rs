@@ -39,19 +39,23 @@ pub(super) struct ColdState {
     /// The connection's span in the log, if there is a subscriber for it.
     pub(super) span: Option<Span>,
     pub(super) producer: Option<Producer>,
-    /// The producer was paused, and not resumed since.
+    /// The push producer was paused, and not resumed since. Set when more than the high-water
+    /// mark waits, cleared at half of it, and when a producer is registered.
     pub(super) producer_is_paused: bool,
     /// Triggers of `drained` and `ready`.
     pub(super) waiters: WaitList<Until>,
     /// Triggers of `closed`.
     pub(super) closed: WaitList<(), ConnectionClosed>,
-    /// Input goes there, and not to the protocol.
+    /// Input goes there, and not to the protocol. Owned here, by the reader; the pump refers to
+    /// both of its connections weakly, so there is no circle.
     pub(super) pump: Option<Rc<dyn Pump>>,
-    /// Output comes from there.
-    pub(super) pumped_from: Option<Weak<dyn Pump>>,
+    /// Pumps of other connections, whose output comes here: they hear of the end.
+    pub(super) pumped_from: Vec<Weak<dyn Pump>>,
     pub(super) on_close: Option<OnClose>,
     pub(super) close_timeout: CloseTimeout,
+    /// `None` while the peer need not take anything, and while `end_if_stalled` runs.
     pub(super) watch: Option<Watch>,
+    /// `None` without an idle timeout, and while `close_if_idle` runs.
     pub(super) idle: Option<Idle>,
     pub(super) cancel_on_close: CancelSet,
     /// Hands the connection to another protocol: see `switching`.
@@ -178,13 +182,19 @@ impl ColdState {
     pub(super) fn needs_reason(&self) -> bool {
         self.on_close.is_some()
             || self.pump.is_some()
-            || self.pumped_from.is_some()
+            || !self.pumped_from.is_empty()
             || !self.closed.is_empty()
     }
 
-    /// Cancels, stops and fires all of it, since the connection is over.
+    /// Cancels, stops and fires all of it, since the connection is over. `reason` is there if
+    /// it [`needs_reason`](Self::needs_reason).
+    ///
+    /// All of it runs code of users, which finds the connection gone: nothing can be added to
+    /// what is ended here.
     pub(super) fn finish(self: Box<Self>, reason: Option<ConnectionClosed>) {
         let cold = *self;
+        // First what the program waits for in vain, so that nothing of it runs after the news of
+        // the end, which come last.
         cold.cancel_on_close.cancel();
         if let Some(watch) = cold.watch {
             watch.cancel();
@@ -200,7 +210,7 @@ impl ColdState {
             let _ = trigger.errback(Gone);
         }
         if let Some(reason) = reason {
-            let from = cold.pumped_from.and_then(|pump| pump.upgrade());
+            let from = cold.pumped_from.iter().filter_map(Weak::upgrade);
             for pump in cold.pump.into_iter().chain(from) {
                 pump.broken(&reason);
             }

@@ -25,6 +25,9 @@ use crate::mailbox::MailboxOwner;
 /// if one of the two is over before, and then ends the other one, too. Cancelling it, as a
 /// timeout does, aborts both.
 ///
+/// Several readers may be pumped to one writer. A reader has one pump: a later one takes its
+/// place, and the Deferred of the earlier one fails with [`Abandoned`](deferred::Abandoned).
+///
 /// # Examples
 ///
 /// What a proxy does, once it has both connections:
@@ -64,12 +67,27 @@ pub fn pump<A: Protocol, B: Protocol>(
         let weak: Weak<Pumping<A, B>> = Rc::downgrade(&pumping);
         weak
     };
-    sink.with_cold(|cold| cold.pumped_from = Some(told));
+    sink.with_cold(|cold| {
+        // Those that were replaced are dropped, so that a writer of many readers does not keep
+        // a reference to each.
+        cold.pumped_from
+            .retain(|earlier| earlier.strong_count() > 0);
+        cold.pumped_from.push(told);
+    });
     let pump: Rc<dyn Pump> = pumping;
-    source.with_cold(|cold| cold.pump = Some(Rc::clone(&pump)));
+    let replaced = source.with_cold(|cold| cold.pump.replace(Rc::clone(&pump)));
+    if let Some(replaced) = replaced {
+        // Nothing would end its pause any more: the callback that does refers to it weakly.
+        replaced.end_pause();
+        // Here and not inside of `with_cold`: the drop abandons its trigger, and so may run
+        // callbacks that use this connection.
+        drop(replaced);
+    }
     if source.transport.has_read_eof() {
+        // `end_of_reading`, which tells a pump otherwise, is called once for a connection.
         pump.finish();
     } else if !source.rest.borrow().is_empty() {
+        // Has the next run go through the rest again: `deliver` gives it to the pump.
         source.transport.flags.set(Flags::HAS_UNDECODED);
     }
     source.touch();
@@ -81,8 +99,11 @@ struct Pumping<A: Protocol, B: Protocol> {
     sink: Weak<ConnectionSource<B>>,
     trigger: Trigger<u64>,
     pumped: Cell<u64>,
-    /// The source is not read from.
+    /// This pump has paused the source: set in `wait`, cleared in `end_pause`. So it takes back
+    /// its own pause once, and none of the program's.
     is_waiting: Cell<bool>,
+    /// The Deferred has its result, or `finish` has begun to wait for it. Set by `finish` and by
+    /// `broken`, never cleared: of the two, only the first has an effect.
     is_closed: Cell<bool>,
 }
 
@@ -94,6 +115,8 @@ impl<A: Protocol, B: Protocol> Pumping<A, B> {
         };
         self.is_waiting.set(true);
         source.transport.pause();
+        // By way of the source, which owns the pump: the waiter in the sink must not keep a pump
+        // that was replaced, or whose source is over.
         let me = source
             .cold
             .look(|cold| cold.pump.as_ref().map(Rc::downgrade));
@@ -102,6 +125,7 @@ impl<A: Protocol, B: Protocol> Pumping<A, B> {
                 pumping.go_on();
             }
         };
+        // A failure (the sink is over) resumes the source, too: `broken` ends it.
         sink.wait_until(Until::Ready).add_both(go_on).ignore();
     }
 }
@@ -114,6 +138,8 @@ impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
         // Not an answer to input of the sink, which may be the answer to these bytes.
         sink.transport.unprompted(|| sink.write(bytes));
         self.pumped.set(self.pumped.get() + bytes.len() as u64);
+        // At once, so that a fast reader with a fast writer is not paused for what the system
+        // would have taken.
         if sink.transport.can_flush() {
             sink.transport.flush();
         }
@@ -146,6 +172,7 @@ impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
         let Some(sink) = self.sink.upgrade() else {
             return;
         };
+        // Only the one direction: the answer may come the other way, by another pump.
         sink.transport.lose_write();
         let (trigger, pumped) = (self.trigger.clone(), self.pumped.get());
         sink.wait_until(Until::Drained)
@@ -166,6 +193,7 @@ impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
             ConnectionClosed::ReactorStopped => ConnectionClosed::ReactorStopped,
             _ => ConnectionClosed::Done,
         };
+        // One of the two is closed already, and keeps its own reason.
         if let Some(source) = self.source.upgrade() {
             source.transport.lose_because(because.clone());
             source.touch();
@@ -174,6 +202,7 @@ impl<A: Protocol, B: Protocol> Pump for Pumping<A, B> {
             sink.transport.lose_because(because);
             sink.touch();
         }
+        // Errs if the Deferred was cancelled, which is what has ended the connection then.
         let _ = self.trigger.errback(reason.clone());
     }
 }
@@ -184,6 +213,8 @@ impl<P: Protocol> ConnectionSource<P> {
         let Some(pump) = self.cold.look(|cold| cold.pump.clone()) else {
             return false;
         };
+        // The pump is a clone, so that no borrow is held: it writes, and that may close this
+        // connection.
         if !bytes.is_empty() {
             pump.forward(bytes);
         }

@@ -5,7 +5,7 @@
 //! to be sent, and the undecoded input move there. The source that is left is closed: handles on
 //! it are `Gone`, and what the protocol has asked for ends as at the end of a connection.
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use deferred::Deferred;
 
@@ -213,7 +213,7 @@ impl<P: Protocol> ConnectionSource<P> {
     fn take_over_cold(&self, mut cold: Box<ColdState>) {
         let cancelled = std::mem::take(&mut cold.cancel_on_close);
         let producer = cold.producer.take();
-        let pumps = (cold.pump.take(), cold.pumped_from.take());
+        let pumps = (cold.pump.take(), std::mem::take(&mut cold.pumped_from));
         let idle = cold.idle.take();
         if let Some(watch) = cold.watch.take() {
             // The next connection begins its own, if its peer has to take output.
@@ -232,7 +232,7 @@ impl<P: Protocol> ConnectionSource<P> {
             end_producer(producer);
         }
         let (pump, from) = pumps;
-        let from = from.and_then(|from| from.upgrade());
+        let from = from.iter().filter_map(Weak::upgrade);
         for pump in pump.into_iter().chain(from) {
             pump.broken(&ConnectionClosed::Aborted);
         }
