@@ -23,6 +23,7 @@ impl<P: Protocol> ConnectionSource<P> {
             earlier.cancel();
         }
         let flags = &self.transport.flags;
+        // Of the time before: the new timeout counts from now.
         flags.clear(Flags::ACTIVITY);
         flags.set_to(Flags::HAS_IDLE_TIMEOUT, timeout.is_some());
         if let Some(timeout) = timeout {
@@ -32,6 +33,8 @@ impl<P: Protocol> ConnectionSource<P> {
     }
 
     pub(super) fn watch_idle(&self, timeout: Duration, since: Duration) {
+        // Weak, since the source owns the timer. The timer calls the source directly, and not by a
+        // job: no handler of the protocol is called, so none is in the way.
         let (core, source) = (self.transport.core(), self.mailbox().weak());
         let due = since.saturating_add(timeout);
         let delay = due.saturating_sub(core.now());
@@ -62,6 +65,7 @@ impl<P: Protocol> ConnectionSource<P> {
     }
 
     fn close_if_idle(&self) {
+        // What came in this turn before the timer was not noted yet: `settle_flow` runs later.
         self.note_activity();
         let Some(idle) = self.cold.look(|cold| cold.idle.take()) else {
             return;
@@ -72,6 +76,7 @@ impl<P: Protocol> ConnectionSource<P> {
         }
         self.transport.flags.clear(Flags::HAS_IDLE_TIMEOUT);
         let timeout = idle.timeout;
+        // In order: what waits is sent, for as long as the close timeout allows.
         self.transport
             .lose_because(ConnectionClosed::IdleTimeout { timeout });
         self.touch();

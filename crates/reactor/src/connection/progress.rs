@@ -25,6 +25,8 @@ impl<P: Protocol> ConnectionSource<P> {
         if !transport.is_to_be_watched() || !transport.is_alive() {
             return None;
         }
+        // Both may hold: a connection that is closing with more than the limit waiting has the
+        // shorter of the two.
         let of_closing = (!transport.is_open())
             .then(|| self.with_cold(|cold| cold.close_timeout.0))
             .flatten();
@@ -34,8 +36,10 @@ impl<P: Protocol> ConnectionSource<P> {
         of_closing.into_iter().chain(of_overfull).min()
     }
 
-    /// Begins to watch what the peer takes, goes on, or stops.
+    /// Begins to watch what the peer takes, goes on, or stops. Called in each settling of a
+    /// connection that is to be watched, so it changes no timer as long as it need not.
     pub(super) fn watch_progress(&self) {
+        // Taken also if nothing is watched, so that a watch does not begin with old progress.
         let has_progressed = self.transport.take_progress();
         let Some(patience) = self.patience() else {
             let watch = self.cold.look(|cold| cold.watch.take());
@@ -48,7 +52,9 @@ impl<P: Protocol> ConnectionSource<P> {
                     watch.since = now;
                 }
                 let due = watch.since.saturating_add(patience);
-                // What is due later is found out when the timer fires.
+                // Only a timer that would come too late is moved: the timeout has become shorter.
+                // That it is due later, because the peer has taken something, is found out when
+                // the timer fires.
                 if due < watch.look_at {
                     watch.look_at = due;
                     // `reset` errs if it fires at this moment; then it looks anyway.
@@ -77,6 +83,8 @@ impl<P: Protocol> ConnectionSource<P> {
     /// Ends the connection if the peer has taken nothing for too long.
     fn end_if_stalled(&self) {
         let watch = self.cold.look(|cold| cold.watch.take());
+        // Without patience there is nothing to watch any more, and the watch is dropped: its timer
+        // is the one that calls this.
         let (Some(watch), Some(patience)) = (watch, self.patience()) else {
             return;
         };
@@ -87,6 +95,8 @@ impl<P: Protocol> ConnectionSource<P> {
             self.with_cold(|cold| cold.watch = Some(next));
             return;
         }
+        // `Overflow` only if the stall timeout has passed: the close timeout, which may be shorter,
+        // ends a connection that was asked to close.
         let limits = self.transport.limits();
         let reason = match self.transport.overfull() {
             Some(buffered) if now >= watch.since.saturating_add(limits.stall_timeout) => {

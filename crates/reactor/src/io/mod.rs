@@ -80,6 +80,8 @@ impl RawStream {
     /// Reads once: `None` if there is nothing now, 0 at the end.
     #[inline]
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        // Repeated for a signal (`EINTR`), which says nothing of the stream. `EAGAIN` is no error:
+        // readiness may be stale, since another process may share the descriptor.
         loop {
             let received = match self {
                 Self::Socket(registration) | Self::Unix(registration) => {
@@ -97,7 +99,8 @@ impl RawStream {
         }
     }
 
-    /// The same. Descriptors that come along belong before the bytes.
+    /// As [`receive`](Self::receive), with the descriptors that come along, which belong before
+    /// the bytes.
     pub(crate) fn receive_with(
         &self,
         buffer: &mut [u8],
@@ -193,8 +196,11 @@ impl RawStream {
     pub(crate) fn reset(&self) {
         match self {
             Self::Socket(registration) => {
+                // A linger time of zero has `close` send RST. If it errs, the peer sees an
+                // ordinary end in its place.
                 let _ = SockRef::from(registration).set_linger(Some(Duration::ZERO));
             }
+            // These have no reset: closing them is all that the peer can see.
             Self::Unix(_) | Self::Pipes(_) => {}
             Self::Memory(socket) => socket.reset(),
         }

@@ -29,7 +29,8 @@ impl Pipes {
         if interest.readable {
             self.input.registration.set_interest(Interest::READABLE)?;
         } else {
-            // Or it would tell of its end again and again.
+            // Masked, and not only without interest: the poller reports the hang-up of a pipe
+            // whatever the interest is, and would do so in each turn.
             self.input.registration.mask()?;
         }
         match &*self.output.borrow() {
@@ -67,6 +68,8 @@ impl Pipes {
     }
 
     pub(super) fn shut_write(&self) {
+        // A pipe has one direction, so its end is that of the descriptor: the reader finds the
+        // end when the last process that has the writing end open has closed it.
         self.output.take();
     }
 }

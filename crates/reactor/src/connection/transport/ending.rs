@@ -36,6 +36,8 @@ impl Transport {
     #[inline]
     pub(in crate::connection) fn shut_write(&self) -> bool {
         let flags = self.flags.get();
+        // A connection that is closing shuts down both directions together, in `close`. A producer
+        // may still write, and so may filters: their farewell goes before the end of the stream.
         if !flags.has_any(Flags::SHUT_WRITE_AFTER_FLUSH)
             || flags.has_any(Flags::CLOSING.union(Flags::HAS_PRODUCER))
             || self.waiting() > 0
@@ -72,6 +74,8 @@ impl Transport {
 
     /// As [`lose`](Self::lose), because of `failure`.
     pub(in crate::connection) fn fail(&self, failure: Failure) {
+        // The first reason stays, unless it was that the program is done with the connection: a
+        // failure after that is news.
         let is_in_order = matches!(*self.reason.borrow(), None | Some(ConnectionClosed::Done));
         if is_in_order && !self.flags.has_any(Flags::ABORTING.union(Flags::CLOSED)) {
             self.reason.replace(Some(ConnectionClosed::Failed(failure)));
@@ -116,6 +120,7 @@ impl Transport {
         ) {
             return;
         }
+        // Asked before the output is dropped, since that is part of the answer.
         let is_loss = !self.both_have_finished(io.out.waiting());
         std::mem::take(&mut io.out).discard(&self.core);
         self.discard_plain();
@@ -194,7 +199,13 @@ impl Transport {
 
     /// Closes the socket: in order, when the peer has finished sending too, or with
     /// a reset.
+    ///
+    /// The system resets a connection whose socket is closed with input that was not read, and
+    /// then may drop output that the peer has not read yet. So before an orderly close, the input
+    /// is discarded: by a `Linger`, which waits for the peer's end, or as much as has arrived.
     pub(in crate::connection) fn close(&self, how: Close) {
+        // Taken out first, so that `io` is not borrowed while the output is dropped and the socket
+        // is closed or handed to a `Linger`.
         let (stream, out) = {
             let io = &mut *self.io.borrow_mut();
             (io.stream.take(), std::mem::take(&mut io.out))
@@ -204,10 +215,13 @@ impl Transport {
         let Some(stream) = stream else {
             return;
         };
+        // After the peer's end, no input can come that would cause a reset.
         let is_in_order = matches!(how, Close::InOrder | Close::AtOnce) && !self.has_read_eof();
+        // A reactor that goes has no turns left in which a `Linger` could read.
         let lingers = is_in_order && how == Close::InOrder && !self.core.is_gone();
         let stream = match stream {
             RawStream::Socket(registration) | RawStream::Unix(registration) if lingers => {
+                // It takes over the key in the registry, and the descriptor with it.
                 return Linger::start(&self.core, registration);
             }
             stream => stream,
@@ -224,6 +238,8 @@ impl Transport {
         if how == Close::Reset {
             stream.reset();
         }
+        // The stream is dropped at the end of this function, after its keys: an event that is in the
+        // poller's list already finds no source.
         for &key in &self.keys {
             drop(self.core.registry.remove(key));
         }
