@@ -21,18 +21,14 @@ const RECURSIVE: &[Circle] = &[
         "a pool has a line for each origin, and a line leaves its pool when nothing is in it",
     ),
     (
-        "deferred",
+        "reactor",
         &[
-            "chain/raw/block.rs",
-            "chain/raw/cold.rs",
-            "chain/raw/core.rs",
-            "chain/raw/core_ref.rs",
-            "chain/raw/free_list.rs",
-            "chain/raw/head.rs",
-            "chain/raw/remains.rs",
-            "chain/raw/storage.rs",
+            "core/draining.rs",
+            "core/lifecycle.rs",
+            "core/mod.rs",
+            "core/run_queue.rs",
         ],
-        "a core holds references to the cores that wait for it, and its memory is recycled",
+        "the loop has a lifecycle, a draining and a run queue, which drive the loop",
     ),
     (
         "deferred",
@@ -47,38 +43,45 @@ const RECURSIVE: &[Circle] = &[
     ),
     (
         "reactor",
-        &["endpoint/parse/arguments.rs", "endpoint/parse/parser.rs"],
-        "the arguments of a description know the parser, for the endpoints within it",
+        &["connecting/connector.rs", "connecting/factory.rs"],
+        "a factory gets the connector that asks it",
+    ),
+    (
+        "deferred",
+        &[
+            "chain/raw/block.rs",
+            "chain/raw/cold.rs",
+            "chain/raw/core.rs",
+            "chain/raw/core_ref.rs",
+            "chain/raw/free_list.rs",
+            "chain/raw/head.rs",
+            "chain/raw/remains.rs",
+            "chain/raw/storage.rs",
+        ],
+        "a core holds references to the cores that wait for it, and its memory is recycled",
     ),
     (
         "reactor",
-        &["connecting/connector.rs", "connecting/factory.rs"],
-        "a factory gets the connector that asks it",
+        &["endpoint/parse/arguments.rs", "endpoint/parse/parser.rs"],
+        "the function of a prefix gets the arguments, which give it the parser, for the endpoints that they describe",
     ),
     (
         "reactor",
         &[
             "connection/context.rs",
             "connection/handle.rs",
-            "connection/mod.rs",
             "connection/protocol.rs",
-            "connection/pump.rs",
             "connection/source.rs",
-            "connection/transport/ending.rs",
-            "connection/transport/filtered.rs",
-            "connection/transport/mod.rs",
         ],
         "a protocol's handlers get a context of the protocol's own type, through which they reach the connection",
     ),
     (
         "reactor",
         &[
-            "core/draining.rs",
-            "core/lifecycle.rs",
-            "core/mod.rs",
-            "core/run_queue.rs",
+            "connection/transport/filtered.rs",
+            "connection/transport/mod.rs",
         ],
-        "the loop has a lifecycle, a draining and a run queue, which drive the loop",
+        "a transport has filters, which drive the transport",
     ),
     (
         "reactor",
@@ -196,6 +199,20 @@ fn has_word(text: &str, word: &str) -> bool {
     text.split(|c: char| !is_word(c)).any(|found| found == word)
 }
 
+/// `code` without what names a module and imports nothing from it: `mod x;`, `pub(in x)`.
+fn without_declarations(code: &str) -> String {
+    let mut lines = Vec::new();
+    for line in code.lines() {
+        let is_declaration = line.ends_with(';') && has_word(line, "mod");
+        lines.push(match line.split_once("pub(in ") {
+            _ if is_declaration => "",
+            Some((_, rest)) => rest.split_once(')').map_or(line, |(_, rest)| rest),
+            None => line,
+        });
+    }
+    lines.join("\n")
+}
+
 /// The paths that begin with `crate`, `self` or `super`, wherever they stand.
 fn written_out(code: &str) -> impl Iterator<Item = String> + '_ {
     code.split(|c: char| !is_word(c) && c != ':')
@@ -236,6 +253,7 @@ fn read(path: &str, text: &str) -> Source {
         }
     }
     rest.push_str(&code);
+    let rest = without_declarations(&rest);
 
     for (is_export, tree) in uses {
         let tree = tree.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -421,6 +439,16 @@ fn what_a_module_passes_on_is_no_import_of_its_own() {
     );
     assert_eq!(passed_on.exports["B"], "self::a::B");
     assert_eq!(passed_on.named, ["self::a::C"]);
+}
+
+#[test]
+fn what_declares_or_restricts_is_no_import() {
+    let declared = read(
+        "mod.rs",
+        "mod pump;\npub use self::pump::pump;\npub(in crate::a) fn f() {}\n",
+    );
+    assert_eq!(declared.exports["pump"], "self::pump::pump");
+    assert_eq!(declared.named, [] as [&str; 0]);
 }
 
 #[test]
