@@ -21,16 +21,6 @@ const RECURSIVE: &[Circle] = &[
         "a pool has a line for each origin, and a line leaves its pool when nothing is in it",
     ),
     (
-        "reactor",
-        &[
-            "core/draining.rs",
-            "core/lifecycle.rs",
-            "core/mod.rs",
-            "core/run_queue.rs",
-        ],
-        "the loop has a lifecycle, a draining and a run queue, which drive the loop",
-    ),
-    (
         "deferred",
         &[
             "failure/as_error.rs",

@@ -8,19 +8,12 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use deferred::{Deferred, DelayedCall, Trigger, succeed};
+use deferred::{Deferred, succeed};
 
 use super::Core;
-use super::lifecycle::Lifecycle;
+use super::state::{Draining, Lifecycle};
 use crate::panics::contain;
 use crate::poll::Key;
-
-pub(super) struct Draining {
-    /// Keys of the sources that are still closing.
-    left: HashSet<Key>,
-    done: Trigger<()>,
-    timeout: DelayedCall,
-}
 
 impl Core {
     /// Closes all sources but the loop's own: at once those that have nothing to send. The Deferred

@@ -18,31 +18,12 @@ use std::rc::Rc;
 use deferred::{Deferred, DeferredList, Outcome, succeed};
 
 use super::Core;
+use super::state::Lifecycle;
 use crate::error::{NotRunning, RunError};
 use crate::panics::{contain, log_failure};
 use crate::poll::Entered;
 use crate::system_event::{Phase, SystemEvent};
 use crate::tasks;
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Lifecycle {
-    #[default]
-    Idle,
-    Running,
-    ShuttingDown,
-    Draining,
-    // INVARIANT: the states from here on need work at the end of the turn, see
-    // `ends_with_the_turn`.
-    Stopping,
-    Drained,
-}
-
-impl Lifecycle {
-    #[inline(always)]
-    fn ends_with_the_turn(self) -> bool {
-        self as u8 >= Self::Stopping as u8
-    }
-}
 
 /// The loop is turning for as long as this lives.
 pub(super) struct Turning<'a> {

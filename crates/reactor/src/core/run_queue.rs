@@ -5,10 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::Core;
-
 /// Maximum number of rounds in one turn: connections may queue one another without end.
-const ROUNDS: usize = 16;
+pub(super) const ROUNDS: usize = 16;
 
 /// A source that may have pending work.
 pub(crate) trait Runnable {
@@ -34,7 +32,12 @@ impl RunQueue {
         self.list.borrow_mut().push_back(runnable);
     }
 
-    fn take_first(&self) -> Option<Rc<dyn Runnable>> {
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.count.get()
+    }
+
+    pub(super) fn take_first(&self) -> Option<Rc<dyn Runnable>> {
         let first = self.list.borrow_mut().pop_front()?;
         self.count.set(self.count.get() - 1);
         Some(first)
@@ -47,45 +50,12 @@ impl RunQueue {
     }
 }
 
-impl Core {
-    /// Queues `runnable`, to be run before the loop waits.
-    pub(crate) fn run_soon(&self, runnable: Rc<dyn Runnable>) {
-        self.run_queue.add(runnable);
-    }
-
-    /// Runs the queued runnables, then those that these have queued, and so on, for at most
-    /// [`ROUNDS`] rounds; the rest stays queued for the next turn. Returns whether any ran.
-    #[inline(always)]
-    pub(super) fn run_queued(&self) -> bool {
-        !self.run_queue.is_empty() && self.run_all_queued()
-    }
-
-    #[inline(never)]
-    fn run_all_queued(&self) -> bool {
-        for round in 0..ROUNDS {
-            let count = self.run_queue.count.get();
-            if count == 0 {
-                return round > 0;
-            }
-            for _ in 0..count {
-                if let Some(first) = self.run_queue.take_first() {
-                    self.timed("what a connection called", || first.run_pending());
-                }
-            }
-        }
-        if !self.run_queue.is_empty() {
-            // The next turn has work, so the loop does not wait before it.
-            self.skips_wait.set(true);
-        }
-        true
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::rc::Weak;
 
     use super::*;
+    use crate::core::Core;
     use crate::memory::Network;
 
     /// Notes its name, and queues itself as often as `left` says.

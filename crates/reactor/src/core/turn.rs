@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::Core;
-use super::lifecycle::Lifecycle;
+use super::run_queue::{ROUNDS, Runnable};
+use super::state::Lifecycle;
 use crate::error::RunError;
 use crate::panics::contain;
 use crate::poll::{Events, Key, Ready, is_woken, take_woken};
@@ -250,6 +251,38 @@ impl Core {
         }
         self.jobs.set(jobs);
         has_called
+    }
+
+    /// Queues `runnable`, to be run before the loop waits.
+    pub(crate) fn run_soon(&self, runnable: Rc<dyn Runnable>) {
+        self.run_queue.add(runnable);
+    }
+
+    /// Runs the queued runnables, then those that these have queued, and so on, for at most
+    /// [`ROUNDS`] rounds; the rest stays queued for the next turn. Returns whether any ran.
+    #[inline(always)]
+    pub(super) fn run_queued(&self) -> bool {
+        !self.run_queue.is_empty() && self.run_all_queued()
+    }
+
+    #[inline(never)]
+    fn run_all_queued(&self) -> bool {
+        for round in 0..ROUNDS {
+            let count = self.run_queue.len();
+            if count == 0 {
+                return round > 0;
+            }
+            for _ in 0..count {
+                if let Some(first) = self.run_queue.take_first() {
+                    self.timed("what a connection called", || first.run_pending());
+                }
+            }
+        }
+        if !self.run_queue.is_empty() {
+            // The next turn has work, so the loop does not wait before it.
+            self.skips_wait.set(true);
+        }
+        true
     }
 
     /// Resumes woken async bodies; says whether there were any.
