@@ -21,17 +21,6 @@ const RECURSIVE: &[Circle] = &[
         "a pool has a line for each origin, and a line leaves its pool when nothing is in it",
     ),
     (
-        "deferred",
-        &[
-            "failure/as_error.rs",
-            "failure/inside.rs",
-            "failure/members.rs",
-            "failure/mod.rs",
-            "failure/text.rs",
-        ],
-        "a failure may have failures inside, and shows them",
-    ),
-    (
         "reactor",
         &["connecting/connector.rs", "connecting/factory.rs"],
         "a factory gets the connector that asks it",
