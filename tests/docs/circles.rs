@@ -21,11 +21,6 @@ const RECURSIVE: &[Circle] = &[
         "a pool has a line for each origin, and a line leaves its pool when nothing is in it",
     ),
     (
-        "reactor",
-        &["connecting/connector.rs", "connecting/factory.rs"],
-        "a factory gets the connector that asks it",
-    ),
-    (
         "deferred",
         &[
             "chain/raw/block.rs",

@@ -197,3 +197,103 @@ fn a_reactor_that_goes_takes_its_dropped_connectors_along() {
         assert_eq!(Rc::strong_count(&told), 1, "the factory has gone");
     }
 }
+
+type Log = Rc<RefCell<Vec<String>>>;
+type Slot = Rc<RefCell<Option<Connector<Fickle>>>>;
+
+/// Has its connector disconnect while its connection begins.
+struct Fickle(Slot);
+
+impl Protocol for Fickle {
+    type Framing = Raw;
+
+    fn connection_made(&mut self, _: &mut Context<'_, Self>) -> Result<()> {
+        let connector = self.0.borrow().clone().expect("it is there");
+        connector.disconnect();
+        assert_eq!(connector.state(), ConnectorState::Connecting);
+        Ok(())
+    }
+}
+
+struct Fickles {
+    told: Log,
+    connector: Slot,
+    begins_anew: bool,
+}
+
+impl ClientFactory for Fickles {
+    type Protocol = Fickle;
+
+    fn build_protocol(&mut self, _peer: &Address) -> Option<Fickle> {
+        Some(Fickle(Rc::clone(&self.connector)))
+    }
+
+    fn started_connecting(&mut self, connector: &Connector<Fickle>) {
+        self.told.borrow_mut().push("started".to_owned());
+        if std::mem::take(&mut self.begins_anew) {
+            connector.stop_connecting().expect("it is planned");
+            connector.connect().expect("it is disconnected");
+        }
+    }
+
+    fn connection_failed(&mut self, _: &Connector<Fickle>, failure: Failure) {
+        self.told.borrow_mut().push(format!("failed: {failure}"));
+    }
+
+    fn connection_lost(&mut self, connector: &Connector<Fickle>, reason: ConnectionClosed) {
+        assert_eq!(connector.state(), ConnectorState::Disconnected);
+        self.told.borrow_mut().push(format!("lost: {reason}"));
+    }
+}
+
+fn fickle(reactor: &TestReactor, begins_anew: bool) -> (Connector<Fickle>, Log) {
+    let (told, slot) = (Log::default(), Slot::default());
+    let factory = Fickles {
+        told: Rc::clone(&told),
+        connector: Rc::clone(&slot),
+        begins_anew,
+    };
+    let connector = reactor.connector_tcp("192.0.2.1:80", factory);
+    slot.replace(Some(connector.clone()));
+    (connector, told)
+}
+
+#[test]
+fn a_disconnect_while_the_connection_begins_closes_it() {
+    let reactor = TestReactor::new();
+    reactor
+        .listen_tcp("192.0.2.1:80", || Client)
+        .expect("the address is free");
+    let (connector, told) = fickle(&reactor, false);
+    connector.connect().expect("it is disconnected");
+    reactor.settle();
+    assert_eq!(connector.state(), ConnectorState::Disconnected);
+    assert_eq!(
+        *told.borrow(),
+        ["started", "lost: the connection was closed cleanly"]
+    );
+}
+
+#[test]
+fn a_factory_that_stops_and_begins_anew_at_the_start_makes_one_attempt() {
+    let reactor = TestReactor::new();
+    let accepted = Rc::new(Cell::new(0));
+    let count = Rc::clone(&accepted);
+    let accept = move || {
+        count.set(count.get() + 1);
+        Client
+    };
+    reactor
+        .listen_tcp("192.0.2.1:80", accept)
+        .expect("the address is free");
+    let (connector, told) = fickle(&reactor, true);
+    connector.connect().expect("it is disconnected");
+    reactor.settle();
+    assert_eq!(accepted.get(), 1);
+    let failed = told
+        .borrow()
+        .iter()
+        .filter(|it| it.starts_with("failed"))
+        .count();
+    assert_eq!(failed, 1, "the first was called off: {:?}", told.borrow());
+}

@@ -4,17 +4,13 @@ use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
 use std::rc::Rc;
-use std::time::Duration;
 
 use deferred::{Cancelled, Deferred, DeferredHandle, Failure};
 
 use super::attempt::Connected;
-use super::factory::ClientFactory;
 use crate::address::Address;
 use crate::connection::{Connection, Protocol};
 use crate::error::{ConnectionClosed, NoProtocol};
-use crate::handle::ReactorHandle;
-use crate::panics::contain;
 
 /// What a [`Connector`] is at.
 ///
@@ -86,9 +82,6 @@ impl fmt::Display for ConnectorError {
 
 impl Error for ConnectorError {}
 
-/// How a connector makes an attempt.
-pub(crate) type Dial = Box<dyn Fn() -> Deferred<Connected>>;
-
 /// A client whose connection can be made again: it knows where to, and has a
 /// [`ClientFactory`] that makes a protocol each time. (Twisted: `IConnector`.)
 ///
@@ -133,10 +126,12 @@ pub(crate) type Dial = Box<dyn Fn() -> Deferred<Connected>>;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Connector<P: Protocol> {
-    client: Rc<dyn Client<P>>,
+    pub(super) client: Rc<dyn Client<P>>,
 }
 
-trait Client<P: Protocol> {
+/// What a connector knows of its client, without the type of the factory: `Dialer` implements
+/// it. The last three call the factory.
+pub(super) trait Client<P: Protocol> {
     fn dial(&self) -> Deferred<Connected>;
     fn destination(&self) -> &str;
     fn phase(&self) -> &RefCell<Phase<P>>;
@@ -146,88 +141,28 @@ trait Client<P: Protocol> {
     fn lost(self: Rc<Self>, reason: ConnectionClosed);
 }
 
-enum Phase<P: Protocol> {
+/// INVARIANT: the factory is called after the phase was set, so that it finds the state that it
+/// hears of, and may connect again.
+pub(super) enum Phase<P: Protocol> {
+    /// At the beginning, and after an attempt that has failed or a connection that is lost.
     Disconnected,
-    /// The handle is there once the attempt was begun.
-    Connecting(Option<DeferredHandle>),
+    /// From `connect` on.
+    Connecting(Attempt),
+    /// From the end of `connection_made` on, unless that has closed the connection.
     Connected(Connection<P>),
 }
 
-struct Dialer<F: ClientFactory> {
-    reactor: ReactorHandle,
-    destination: String,
-    dial: Dial,
-    factory: RefCell<F>,
-    phase: RefCell<Phase<F::Protocol>>,
-}
-
-impl<F: ClientFactory> Dialer<F> {
-    /// Calls the factory: from the loop, if the factory is what called this.
-    fn call_factory(self: Rc<Self>, f: impl FnOnce(&mut F, &Connector<F::Protocol>) + 'static) {
-        let connector = Connector {
-            client: Rc::<Self>::clone(&self),
-        };
-        if let Ok(mut factory) = self.factory.try_borrow_mut() {
-            return contain("a client's factory", || f(&mut factory, &connector));
-        }
-        let me = Rc::clone(&self);
-        self.reactor
-            .call_later(Duration::ZERO, move || me.call_factory(f));
-    }
-}
-
-impl<F: ClientFactory> Client<F::Protocol> for Dialer<F> {
-    fn dial(&self) -> Deferred<Connected> {
-        (self.dial)()
-    }
-
-    fn destination(&self) -> &str {
-        &self.destination
-    }
-
-    fn phase(&self) -> &RefCell<Phase<F::Protocol>> {
-        &self.phase
-    }
-
-    fn build_protocol(&self, peer: &Address) -> Option<F::Protocol> {
-        let mut built = None;
-        if let Ok(mut factory) = self.factory.try_borrow_mut() {
-            contain("a client's factory", || {
-                built = factory.build_protocol(peer);
-            });
-        }
-        built
-    }
-
-    fn started(self: Rc<Self>) {
-        self.call_factory(|factory, connector| factory.started_connecting(connector));
-    }
-
-    fn failed(self: Rc<Self>, failure: Failure) {
-        self.call_factory(|factory, connector| factory.connection_failed(connector, failure));
-    }
-
-    fn lost(self: Rc<Self>, reason: ConnectionClosed) {
-        self.call_factory(|factory, connector| factory.connection_lost(connector, reason));
-    }
+pub(super) enum Attempt {
+    /// `started_connecting` runs, which may call it off.
+    Planned,
+    /// From then on; a cancel of the handle ends it.
+    Dialling(DeferredHandle),
+    /// `connection_made` runs. The connection is not known here yet, so a request to stop is
+    /// noted, and closes the connection when it is.
+    Beginning { is_stopped: bool },
 }
 
 impl<P: Protocol> Connector<P> {
-    pub(crate) fn new<F>(reactor: &ReactorHandle, to: String, dial: Dial, factory: F) -> Self
-    where
-        F: ClientFactory<Protocol = P>,
-    {
-        Self {
-            client: Rc::new(Dialer {
-                reactor: reactor.clone(),
-                destination: to,
-                dial,
-                factory: RefCell::new(factory),
-                phase: RefCell::new(Phase::Disconnected),
-            }),
-        }
-    }
-
     /// Begins an attempt. The loop reports the outcome to the factory.
     ///
     /// # Errors
@@ -235,10 +170,13 @@ impl<P: Protocol> Connector<P> {
     /// There is an attempt or a connection already.
     pub fn connect(&self) -> Result<(), ConnectorError> {
         self.expect(ConnectorState::Disconnected)?;
-        self.set(Phase::Connecting(None));
+        self.set(Phase::Connecting(Attempt::Planned));
         self.client().started();
-        if self.state() != ConnectorState::Connecting {
-            // It was stopped from there.
+        if !matches!(
+            *self.client.phase().borrow(),
+            Phase::Connecting(Attempt::Planned)
+        ) {
+            // It was stopped from there, and may have been begun anew.
             return Ok(());
         }
         let connector = self.clone();
@@ -247,8 +185,11 @@ impl<P: Protocol> Connector<P> {
         });
         let handle = connecting.handle();
         connecting.ignore();
-        if let Phase::Connecting(attempt @ None) = &mut *self.client.phase().borrow_mut() {
-            *attempt = Some(handle);
+        // Not if the attempt is over already.
+        if let Phase::Connecting(attempt @ Attempt::Planned) =
+            &mut *self.client.phase().borrow_mut()
+        {
+            *attempt = Attempt::Dialling(handle);
         }
         Ok(())
     }
@@ -263,12 +204,22 @@ impl<P: Protocol> Connector<P> {
             let connector = self.clone();
             let on_close = Box::new(move |reason| connector.lost(reason));
             // Set before `connection_made`, which may ask for it.
-            self.set(Phase::Connecting(None));
+            let is_stopped = false;
+            self.set(Phase::Connecting(Attempt::Beginning { is_stopped }));
             connected.into_connection(protocol, Some(on_close))
         });
         match connection {
-            Ok(connection) if !connection.is_gone() => self.set(Phase::Connected(connection)),
-            // Then it was told, too.
+            Ok(connection) if !connection.is_gone() => {
+                let is_stopped = matches!(
+                    *self.client.phase().borrow(),
+                    Phase::Connecting(Attempt::Beginning { is_stopped: true })
+                );
+                self.set(Phase::Connected(connection.clone()));
+                if is_stopped {
+                    connection.lose_connection();
+                }
+            }
+            // `connection_made` has closed it: `lost` has set the phase, and told the factory.
             Ok(_) => {}
             Err(failure) => {
                 // If it failed in `connection_made`, it has been lost as well.
@@ -312,14 +263,18 @@ impl<P: Protocol> Connector<P> {
     /// ```
     pub fn stop_connecting(&self) -> Result<(), ConnectorError> {
         self.expect(ConnectorState::Connecting)?;
-        let handle = match &*self.client.phase().borrow() {
-            Phase::Connecting(handle) => handle.clone(),
+        let handle = match &mut *self.client.phase().borrow_mut() {
+            Phase::Connecting(Attempt::Dialling(handle)) => Some(handle.clone()),
+            Phase::Connecting(Attempt::Beginning { is_stopped }) => {
+                *is_stopped = true;
+                return Ok(());
+            }
             _ => None,
         };
+        // Nothing is borrowed: a cancel runs the callbacks of the attempt.
         if let Some(handle) = handle {
             handle.cancel();
         } else {
-            // It was not begun yet.
             self.set(Phase::Disconnected);
             self.client().failed(Failure::new(Cancelled::new()));
         }
@@ -331,7 +286,7 @@ impl<P: Protocol> Connector<P> {
         if let Some(connection) = self.connection() {
             connection.lose_connection();
         } else {
-            // There may be neither.
+            // Errs if there is no attempt either; then it is disconnected already.
             let _ = self.stop_connecting();
         }
     }
@@ -378,6 +333,7 @@ impl<P: Protocol> Connector<P> {
     }
 
     fn set(&self, phase: Phase<P>) {
+        // Dropped after the borrow: it may be the last handle of an attempt.
         let replaced = self.client.phase().replace(phase);
         drop(replaced);
     }

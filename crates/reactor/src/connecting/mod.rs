@@ -2,6 +2,7 @@
 
 mod attempt;
 mod connector;
+mod dialer;
 mod factory;
 
 pub(crate) use self::attempt::{Connected, Target, attempt, from_the_loop};
