@@ -80,9 +80,7 @@ const RECURSIVE: &[Circle] = &[
         "reactor",
         &[
             "process/context.rs",
-            "process/exit.rs",
             "process/handle.rs",
-            "process/pipe.rs",
             "process/protocol.rs",
             "process/source.rs",
         ],

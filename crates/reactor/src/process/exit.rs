@@ -18,8 +18,7 @@ use std::thread;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 
-use super::protocol::ProcessProtocol;
-use super::source::ProcessSource;
+use super::owner::ChildOwner;
 use crate::core::Core;
 use crate::poll::{Interest, Key, Ready, Registration};
 use crate::registry::EventSource;
@@ -113,8 +112,8 @@ impl Drop for ChildHandle {
 }
 
 /// Event source that becomes ready when the child exits.
-pub(super) struct Exit<P: ProcessProtocol> {
-    process: Rc<ProcessSource<P>>,
+pub(super) struct Exit {
+    owner: Rc<dyn ChildOwner>,
     core: Rc<Core>,
     key: Key,
     /// `None` once the exit was reported.
@@ -122,51 +121,45 @@ pub(super) struct Exit<P: ProcessProtocol> {
 }
 
 /// How the exit of a child is detected.
-pub(super) enum Watched<P: ProcessProtocol> {
+pub(super) enum Watched {
     /// By a pidfd, which becomes readable.
-    Descriptor(Rc<Exit<P>>),
+    Descriptor(Rc<Exit>),
     /// By a thread, which calls `check_exit`.
     Thread,
     /// It has exited, and its process ID is free.
     Exited,
 }
 
-/// Makes the loop call `check_exit` of `process` when its child has exited.
-pub(super) fn watch<P: ProcessProtocol>(
-    process: &Rc<ProcessSource<P>>,
-    core: &Rc<Core>,
-    pid: Pid,
-) -> io::Result<Watched<P>> {
+/// Makes the loop call `check_exit` of `owner` when its child has exited.
+pub(super) fn watch(owner: &Rc<dyn ChildOwner>, core: &Rc<Core>, pid: Pid) -> io::Result<Watched> {
     let descriptor = match child::watch(pid)? {
         ChildWatch::Descriptor(descriptor) => descriptor,
         ChildWatch::Exited => return Ok(Watched::Exited),
         ChildWatch::Unsupported => {
-            watch_in_thread(process, core, pid)?;
+            watch_in_thread(owner, core, pid)?;
             return Ok(Watched::Thread);
         }
     };
     let registration = core.register(descriptor, Interest::READABLE)?;
     let exit = Rc::new(Exit {
-        process: Rc::clone(process),
+        owner: Rc::clone(owner),
         core: Rc::clone(core),
         key: registration.key(),
         registration: RefCell::new(Some(registration)),
     });
-    core.insert(Rc::<Exit<P>>::clone(&exit));
+    core.insert(Rc::<Exit>::clone(&exit));
     Ok(Watched::Descriptor(exit))
 }
 
-fn watch_in_thread<P: ProcessProtocol>(
-    process: &Rc<ProcessSource<P>>,
-    core: &Rc<Core>,
-    pid: Pid,
-) -> io::Result<()> {
+fn watch_in_thread(owner: &Rc<dyn ChildOwner>, core: &Rc<Core>, pid: Pid) -> io::Result<()> {
+    // The answer keeps the owner, as a registered `Exit` would: a child is watched to its end,
+    // even if its program is done with it.
     let (reply, exited) = ReplySender::pair(core, || ());
-    let process = Rc::clone(process);
+    let owner = Rc::clone(owner);
     exited
         .add_both(move |exited| match exited {
-            Ok(()) => process.check_exit(),
-            Err(_gone) => process.abandon(),
+            Ok(()) => owner.check_exit(),
+            Err(_gone) => owner.abandon(),
         })
         .detach();
     thread::Builder::new()
@@ -178,7 +171,7 @@ fn watch_in_thread<P: ProcessProtocol>(
     Ok(())
 }
 
-impl<P: ProcessProtocol> Exit<P> {
+impl Exit {
     /// Sends a signal through the pidfd, so that it cannot reach another process; returns whether
     /// it was sent. `None` once the pidfd is closed.
     pub(super) fn signal(&self, signal: Signal) -> Option<Result<bool, Errno>> {
@@ -193,20 +186,20 @@ impl<P: ProcessProtocol> Exit<P> {
     }
 }
 
-impl<P: ProcessProtocol> EventSource for Exit<P> {
+impl EventSource for Exit {
     fn ready(self: Rc<Self>, _ready: Ready) {
-        self.process.check_exit();
+        self.owner.check_exit();
     }
 
     fn begin_to_close(self: Rc<Self>) -> bool {
-        self.process.begin_to_close()
+        self.owner.begin_to_close()
     }
 
     fn shut_down(self: Rc<Self>) {
-        self.process.abandon();
+        self.owner.abandon();
     }
 
     fn close_in_child(self: Rc<Self>) {
-        self.process.close_silently();
+        self.owner.close_silently();
     }
 }

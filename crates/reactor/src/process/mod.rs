@@ -18,6 +18,7 @@ mod error;
 mod exit;
 mod handle;
 mod output;
+mod owner;
 mod pipe;
 mod protocol;
 mod source;

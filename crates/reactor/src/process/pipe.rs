@@ -9,20 +9,18 @@ use deferred::{Deferred, fail, succeed};
 use rustix::io::Errno;
 
 use super::error::ProcessError;
-use super::protocol::ProcessProtocol;
-use super::source::ProcessSource;
+use super::owner::ChildOwner;
 use super::spawning::{Direction, ParentEnd};
 use super::window_size::WindowSize;
 use crate::core::{Core, READS_PER_TURN};
-use crate::mailbox::MailboxOwner;
 use crate::out_buffer::OutBuffer;
 use crate::poll::{Interest, Key, Ready, Registration};
 use crate::registry::EventSource;
 use crate::sys::pty;
 use crate::wait_list::WaitList;
 
-pub(super) struct Pipe<P: ProcessProtocol> {
-    process: Rc<ProcessSource<P>>,
+pub(super) struct Pipe {
+    owner: Rc<dyn ChildOwner>,
     core: Rc<Core>,
     pub(super) number: i32,
     direction: Direction,
@@ -47,9 +45,9 @@ struct Output {
     waiters: WaitList<()>,
 }
 
-impl<P: ProcessProtocol> Pipe<P> {
+impl Pipe {
     pub(super) fn open(
-        process: &Rc<ProcessSource<P>>,
+        owner: Rc<dyn ChildOwner>,
         core: &Rc<Core>,
         end: ParentEnd,
     ) -> io::Result<Rc<Self>> {
@@ -59,7 +57,7 @@ impl<P: ProcessProtocol> Pipe<P> {
         };
         let registration = core.register(end.descriptor, interest)?;
         let pipe = Rc::new(Self {
-            process: Rc::clone(process),
+            owner,
             core: Rc::clone(core),
             number: end.number,
             direction: end.direction,
@@ -187,12 +185,9 @@ impl<P: ProcessProtocol> Pipe<P> {
         if out.bytes.waiting() > 0 {
             return;
         }
-        self.process.fire_soon(
-            out.waiters
-                .take_all()
-                .into_iter()
-                .map(|trigger| (trigger, None)),
-        );
+        let due = out.waiters.take_all().into_iter();
+        self.owner
+            .fire_soon(due.map(|trigger| (trigger, None)).collect());
         let is_closing = out.is_closing;
         drop(out);
         if is_closing {
@@ -209,35 +204,33 @@ impl<P: ProcessProtocol> Pipe<P> {
 
     fn read(&self) {
         let mut buffer = self.core.buffers.take_read();
-        self.process.try_with_open(|protocol| {
-            for _ in 0..READS_PER_TURN {
-                if self.process.is_paused() {
+        for _ in 0..READS_PER_TURN {
+            // Asked before each read: the handler of the last one may have paused the output.
+            if !self.owner.takes_output() {
+                break;
+            }
+            // Borrowed for the call only: a handler may close the pipe.
+            let received = match &*self.registration.borrow() {
+                Some(registration) => rustix::io::read(registration, &mut *buffer),
+                None => break,
+            };
+            match received {
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => break,
+                // The end of a pipe; that of a terminal is an error (EIO on Linux).
+                Ok(0) | Err(_) => {
+                    self.close();
                     break;
                 }
-                let received = match &*self.registration.borrow() {
-                    Some(registration) => rustix::io::read(registration, &mut *buffer),
-                    None => break,
-                };
-                match received {
-                    Err(Errno::INTR) => {}
-                    Err(Errno::AGAIN) => break,
-                    Ok(0) | Err(_) => {
-                        self.close();
+                Ok(received) => {
+                    self.owner.deliver(self.number, &buffer[..received]);
+                    // A short read has emptied the pipe.
+                    if received < buffer.len() {
                         break;
-                    }
-                    Ok(received) => {
-                        let data = &buffer[..received];
-                        self.process.handle(protocol, |protocol, cx| {
-                            protocol.child_data_received(cx, self.number, data)
-                        });
-                        self.process.run_jobs(protocol);
-                        if received < buffer.len() {
-                            break;
-                        }
                     }
                 }
             }
-        });
+        }
         self.core.buffers.return_read(buffer);
     }
 
@@ -249,13 +242,10 @@ impl<P: ProcessProtocol> Pipe<P> {
         drop(self.core.registry.remove(self.key));
         drop(registration);
         self.core.is_over(self.key);
-        let waiters = self.out.borrow().waiters.take_all();
-        self.process.fire_soon(
-            waiters
-                .into_iter()
-                .map(|trigger| (trigger, Some(self.number))),
-        );
-        self.process.has_lost(self);
+        let due = self.out.borrow().waiters.take_all().into_iter();
+        self.owner
+            .fire_soon(due.map(|trigger| (trigger, Some(self.number))).collect());
+        self.owner.has_lost(self.number, self.is_terminal);
     }
 
     /// Updates the poller's interest: readable, writable, or none.
@@ -264,7 +254,7 @@ impl<P: ProcessProtocol> Pipe<P> {
             None => Ok(()),
             Some(registration) => match self.direction {
                 // The poller would report a hang-up again and again.
-                Direction::Read if self.process.is_paused() => registration.mask(),
+                Direction::Read if self.owner.is_paused() => registration.mask(),
                 Direction::Read => registration.set_interest(Interest::READABLE),
                 Direction::Write => registration.set_interest(Interest {
                     readable: false,
@@ -275,12 +265,12 @@ impl<P: ProcessProtocol> Pipe<P> {
         if let Err(error) = set {
             tracing::error!(target: "reactor", %error, "cannot watch a pipe of a child");
             self.close();
-            self.process.touch();
+            self.owner.settle_soon();
         }
     }
 }
 
-impl<P: ProcessProtocol> EventSource for Pipe<P> {
+impl EventSource for Pipe {
     fn ready(self: Rc<Self>, ready: Ready) {
         match self.direction {
             Direction::Read => self.read(),
@@ -288,18 +278,19 @@ impl<P: ProcessProtocol> EventSource for Pipe<P> {
             Direction::Write if ready.is_hung_up() => self.close(),
             Direction::Write => self.out.borrow_mut().is_blocked = false,
         }
-        self.process.settle_now();
+        // Writes what waits, if there is room again.
+        self.owner.settle_now();
     }
 
     fn begin_to_close(self: Rc<Self>) -> bool {
-        self.process.begin_to_close()
+        self.owner.begin_to_close()
     }
 
     fn shut_down(self: Rc<Self>) {
-        self.process.abandon();
+        self.owner.abandon();
     }
 
     fn close_in_child(self: Rc<Self>) {
-        self.process.close_silently();
+        self.owner.close_silently();
     }
 }

@@ -19,6 +19,7 @@ use super::context::ProcessContext;
 use super::error::{ProcessEnded, ProcessError, SpawnError};
 use super::exit::{self, ChildHandle, Exit, Status, Watched};
 use super::handle::Process;
+use super::owner::ChildOwner;
 use super::pipe::Pipe;
 use super::protocol::ProcessProtocol;
 use super::spawning::{ParentEnd, Spawned};
@@ -103,8 +104,8 @@ pub(crate) struct ProcessSource<P: ProcessProtocol> {
     child: RefCell<ChildHandle>,
     pid: u32,
     /// Pipes that are open, by the numbers of their descriptors in the child.
-    pipes: RefCell<BTreeMap<i32, Rc<Pipe<P>>>>,
-    exit: RefCell<Option<Rc<Exit<P>>>>,
+    pipes: RefCell<BTreeMap<i32, Rc<Pipe>>>,
+    exit: RefCell<Option<Rc<Exit>>>,
     max_buffered: usize,
     is_paused: Cell<bool>,
     /// All pipes are to be closed: set by `close_all`, never cleared.
@@ -112,18 +113,23 @@ pub(crate) struct ProcessSource<P: ProcessProtocol> {
     /// Closed pipes of which the protocol has not heard yet.
     lost: RefCell<VecDeque<i32>>,
     exited: Cell<Exited>,
-    /// The reactor stops: the child is abandoned when what was written to it is taken.
+    /// The reactor stops: the child is abandoned when what was written to it is taken. Set by
+    /// `begin_to_close`, never cleared.
     is_stopping: Cell<bool>,
+    /// The protocol ends without the child: set when a stopping reactor has nothing left to write,
+    /// or its time is over, or the reactor goes; never cleared.
     is_abandoned: Cell<bool>,
     /// Triggers of `drained` that are due, with the number of the pipe if it was closed.
     due: RefCell<Vec<(Trigger<()>, Option<i32>)>>,
 }
 
+/// Whether the child has exited; the phases follow one another in this order.
 #[derive(Clone, Copy)]
 enum Exited {
     No,
-    /// Not yet reported to the protocol.
+    /// The status was taken, and `process_exited` not called: a handler was running.
     Untold(Status),
+    /// `process_exited` was called. `process_ended` follows when all pipes are closed.
     Told(Status),
 }
 
@@ -188,13 +194,14 @@ impl<P: ProcessProtocol> ProcessSource<P> {
     }
 
     fn watch(self: &Rc<Self>, core: &Rc<Core>, ends: Vec<ParentEnd>) -> io::Result<()> {
+        let owner: Rc<dyn ChildOwner> = Rc::<Self>::clone(self);
         for end in ends {
             let number = end.number;
-            let pipe = Pipe::open(self, core, end)?;
+            let pipe = Pipe::open(Rc::clone(&owner), core, end)?;
             self.pipes.borrow_mut().insert(number, pipe);
         }
         let pid = self.child.borrow().system_pid();
-        let watched = pid.map(|pid| exit::watch(self, core, pid)).transpose()?;
+        let watched = pid.map(|pid| exit::watch(&owner, core, pid)).transpose()?;
         match watched {
             Some(Watched::Descriptor(exit)) => drop(self.exit.replace(Some(exit))),
             // The protocol hears of it after `connection_made`.
@@ -210,11 +217,11 @@ impl<P: ProcessProtocol> ProcessSource<P> {
 
     // --- what is asked for ---
 
-    fn pipe(&self, number: i32) -> Option<Rc<Pipe<P>>> {
+    fn pipe(&self, number: i32) -> Option<Rc<Pipe>> {
         self.pipes.borrow().get(&number).cloned()
     }
 
-    fn all_pipes(&self) -> Vec<Rc<Pipe<P>>> {
+    fn all_pipes(&self) -> Vec<Rc<Pipe>> {
         self.pipes.borrow().values().cloned().collect()
     }
 
@@ -272,10 +279,6 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         terminal.set_window_size(size).map_err(ProcessError::Io)
     }
 
-    pub(super) fn is_paused(&self) -> bool {
-        self.is_paused.get()
-    }
-
     pub(super) fn set_paused(&self, is_paused: bool) {
         self.is_paused.set(is_paused);
         self.touch();
@@ -305,32 +308,6 @@ impl<P: ProcessProtocol> ProcessSource<P> {
 
     // --- what happens ---
 
-    /// A pipe is closed.
-    pub(super) fn has_lost(&self, pipe: &Pipe<P>) {
-        // The loss is only noted; the protocol hears of it in `report_events`, when no handler
-        // runs.
-        drop(self.pipes.borrow_mut().remove(&pipe.number));
-        self.lost.borrow_mut().push_back(pipe.number);
-        // What was left open by `close_all`.
-        if self.is_closing.get()
-            && pipe.is_terminal()
-            && let Some(output) = self.pipe(STDOUT)
-        {
-            output.close();
-        }
-    }
-
-    /// Fires triggers when nothing is borrowed: with a failure, if the pipe is closed.
-    pub(super) fn fire_soon(&self, triggers: impl Iterator<Item = (Trigger<()>, Option<i32>)>) {
-        self.due.borrow_mut().extend(triggers);
-    }
-
-    /// Looks whether the child has exited.
-    pub(super) fn check_exit(&self) {
-        self.take_status();
-        self.settle_now();
-    }
-
     /// Takes the status of the child, if it has exited.
     fn take_status(&self) {
         let status = self.child.borrow_mut().try_wait();
@@ -342,49 +319,104 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         }
     }
 
-    /// The reactor stops: closes the pipes that are written to once all is written, and returns
-    /// whether something is not. Until then the child's output is read, since the child may
-    /// take nothing before its own output is taken.
-    pub(super) fn begin_to_close(&self) -> bool {
-        if !self.is_stopping.replace(true) {
-            self.settle_now();
-            for pipe in self.all_pipes() {
-                if pipe.has_unwritten() {
-                    pipe.close_in_order();
-                }
-            }
-        }
-        !self.is_abandoned.get() && self.has_unwritten()
-    }
-
     fn has_unwritten(&self) -> bool {
         self.all_pipes().iter().any(|pipe| pipe.has_unwritten())
     }
 
-    /// The reactor stops, or goes.
-    pub(super) fn abandon(&self) {
-        if !self.is_abandoned.replace(true) {
-            // What the child takes at once is written even if there is no time to wait.
-            self.flush();
-            self.close_silently();
-            self.settle_now();
-        }
-    }
-
-    pub(super) fn close_silently(&self) {
-        for pipe in self.all_pipes() {
-            pipe.close();
-        }
-        self.lost.take();
-        if let Some(exit) = self.exit.take() {
-            exit.close();
-        }
-    }
-
     // --- settling ---
 
-    /// Does the pending work: runs jobs, writes, reports events to the protocol, ends.
-    pub(super) fn settle_now(&self) {
+    fn flush(&self) {
+        for pipe in self.all_pipes() {
+            pipe.flush();
+        }
+    }
+
+    /// Reports to the protocol what has happened. The exit of the child is reported after
+    /// the pipes that were closed before.
+    fn report_events(&self, protocol: &mut P) {
+        loop {
+            let lost = self.lost.borrow_mut().pop_front();
+            match (lost, self.exited.get()) {
+                (Some(number), _) => {
+                    self.handle(protocol, |protocol, cx| {
+                        protocol.child_connection_lost(cx, number)
+                    });
+                }
+                (None, Exited::Untold(status)) => {
+                    self.exited.set(Exited::Told(status));
+                    self.handle(protocol, |protocol, cx| protocol.process_exited(cx, status));
+                }
+                (None, Exited::No | Exited::Told(_)) => return,
+            }
+            self.run_jobs(protocol);
+            self.flush();
+        }
+    }
+
+    fn finish(&self, ended: ProcessEnded) {
+        if ended == ProcessEnded::ReactorStopped {
+            // The child is not killed, but must not stay a zombie.
+            self.child.borrow_mut().let_go();
+        }
+        self.close_with(&self.status, |protocol, cx| {
+            protocol.process_ended(cx, ended);
+        });
+    }
+}
+
+/// What the pipes and the exit call.
+impl<P: ProcessProtocol> ChildOwner for ProcessSource<P> {
+    fn is_paused(&self) -> bool {
+        self.is_paused.get()
+    }
+
+    fn takes_output(&self) -> bool {
+        // Not while a handler runs, and not before `connection_made` or after the end.
+        let is_open = self
+            .mailbox
+            .open
+            .try_borrow()
+            .is_ok_and(|open| open.is_some());
+        is_open && !self.is_paused()
+    }
+
+    fn deliver(&self, number: i32, data: &[u8]) {
+        self.try_with_open(|protocol| {
+            self.handle(protocol, |protocol, cx| {
+                protocol.child_data_received(cx, number, data)
+            });
+            self.run_jobs(protocol);
+        });
+    }
+
+    fn fire_soon(&self, triggers: Vec<(Trigger<()>, Option<i32>)>) {
+        self.due.borrow_mut().extend(triggers);
+    }
+
+    fn has_lost(&self, number: i32, is_terminal: bool) {
+        // The loss is only noted; the protocol hears of it in `report_events`, when no handler
+        // runs.
+        drop(self.pipes.borrow_mut().remove(&number));
+        self.lost.borrow_mut().push_back(number);
+        // What was left open by `close_all`.
+        if self.is_closing.get()
+            && is_terminal
+            && let Some(output) = self.pipe(STDOUT)
+        {
+            output.close();
+        }
+    }
+
+    fn check_exit(&self) {
+        self.take_status();
+        self.settle_now();
+    }
+
+    fn settle_soon(&self) {
+        self.touch();
+    }
+
+    fn settle_now(&self) {
         // A handler of this protocol is on the stack; its caller calls this afterwards.
         if self.mailbox.is_busy() {
             return;
@@ -425,42 +457,37 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         drop(me);
     }
 
-    fn flush(&self) {
-        for pipe in self.all_pipes() {
-            pipe.flush();
-        }
-    }
-
-    /// Reports to the protocol what has happened. The exit of the child is reported after
-    /// the pipes that were closed before.
-    fn report_events(&self, protocol: &mut P) {
-        loop {
-            let lost = self.lost.borrow_mut().pop_front();
-            match (lost, self.exited.get()) {
-                (Some(number), _) => {
-                    self.handle(protocol, |protocol, cx| {
-                        protocol.child_connection_lost(cx, number)
-                    });
+    fn begin_to_close(&self) -> bool {
+        // Until all is written the child's output is read, since the child may take nothing before
+        // its own output is taken.
+        if !self.is_stopping.replace(true) {
+            self.settle_now();
+            for pipe in self.all_pipes() {
+                if pipe.has_unwritten() {
+                    pipe.close_in_order();
                 }
-                (None, Exited::Untold(status)) => {
-                    self.exited.set(Exited::Told(status));
-                    self.handle(protocol, |protocol, cx| protocol.process_exited(cx, status));
-                }
-                (None, Exited::No | Exited::Told(_)) => return,
             }
-            self.run_jobs(protocol);
+        }
+        !self.is_abandoned.get() && self.has_unwritten()
+    }
+
+    fn abandon(&self) {
+        if !self.is_abandoned.replace(true) {
+            // What the child takes at once is written even if there is no time to wait.
             self.flush();
+            self.close_silently();
+            self.settle_now();
         }
     }
 
-    fn finish(&self, ended: ProcessEnded) {
-        if ended == ProcessEnded::ReactorStopped {
-            // The child is not killed, but must not stay a zombie.
-            self.child.borrow_mut().let_go();
+    fn close_silently(&self) {
+        for pipe in self.all_pipes() {
+            pipe.close();
         }
-        self.close_with(&self.status, |protocol, cx| {
-            protocol.process_ended(cx, ended);
-        });
+        self.lost.take();
+        if let Some(exit) = self.exit.take() {
+            exit.close();
+        }
     }
 }
 
