@@ -69,11 +69,7 @@ const RECURSIVE: &[Circle] = &[
     ),
     (
         "reactor",
-        &[
-            "descriptor/mod.rs",
-            "descriptor/reference.rs",
-            "descriptor/watched.rs",
-        ],
+        &["descriptor/reference.rs", "descriptor/watched.rs"],
         "the callback of a watched descriptor gets a reference to it",
     ),
     (

@@ -220,6 +220,8 @@ impl Descriptor {
     pub fn remove_reader(&self) {
         if let Ok(watched) = self.watched() {
             watched.reader.clear();
+            // An error is one of the poller's, for which there is no caller to tell: the
+            // descriptor then comes up as ready without a reader, and nothing is called.
             let _ = watched.update_interest();
         }
     }
@@ -228,6 +230,7 @@ impl Descriptor {
     pub fn remove_writer(&self) {
         if let Ok(watched) = self.watched() {
             watched.writer.clear();
+            // As in `remove_reader`.
             let _ = watched.update_interest();
         }
     }
@@ -273,6 +276,13 @@ impl Descriptor {
             .upgrade()?
             .remove()
             .map(Registration::into_descriptor)
+    }
+}
+
+impl DescriptorRef<'_> {
+    /// A handle on it, to be kept.
+    pub fn descriptor(&self) -> Descriptor {
+        Descriptor::new(self.watched)
     }
 }
 

@@ -5,7 +5,6 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 
-use super::Descriptor;
 use super::watched::Watched;
 
 /// A descriptor that is ready, in the hands of its reader or writer: to be read from, to
@@ -48,11 +47,6 @@ impl DescriptorRef<'_> {
     /// Watches it no longer: it is closed when its reader or writer returns.
     pub fn remove(&self) {
         drop(self.watched.remove());
-    }
-
-    /// A handle on it, to be kept.
-    pub fn descriptor(&self) -> Descriptor {
-        Descriptor::new(self.watched)
     }
 }
 

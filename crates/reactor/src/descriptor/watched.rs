@@ -56,6 +56,8 @@ impl Callback {
 
     /// Calls it; says whether it returned in order.
     fn call(&self, descriptor: DescriptorRef<'_>) -> bool {
+        // Out of its cell for the call, in which it may be replaced or cleared: what is in the
+        // cell afterwards, and `is_set`, say which.
         let Some(mut f) = self.f.take() else {
             return true;
         };
@@ -65,6 +67,7 @@ impl Callback {
             has_returned = true;
         });
         match self.f.take() {
+            // Neither: it goes back.
             None if self.is_set.get() => self.f.set(Some(f)),
             replacement => {
                 self.f.set(replacement);
@@ -114,6 +117,8 @@ impl Watched {
         if let Some(core) = self.core.upgrade() {
             drop(core.registry.remove(self.key));
         }
+        // A callback that removes its own descriptor: it has a borrow of that, so `ready` goes on
+        // with the removal when the callback has returned.
         let Ok(mut registration) = self.registration.try_borrow_mut() else {
             self.is_removed.set(true);
             return None;
@@ -127,6 +132,7 @@ impl Watched {
     }
 
     fn lose(&self, error: io::Error) {
+        // Taken first, since `remove` drops it.
         let on_lost = self.on_lost.take();
         drop(self.remove());
         match on_lost {
@@ -137,6 +143,8 @@ impl Watched {
 
     /// Whether nothing is left to be read.
     fn is_drained(&self) -> bool {
+        // What cannot be counted (a device, a timer) counts as drained: the hang-up would come
+        // in each turn otherwise.
         let registration = self.registration.borrow();
         let left = registration.as_ref().map(rustix::io::ioctl_fionread);
         !matches!(left, Some(Ok(1..)))
