@@ -2,26 +2,24 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
 
-use parking_lot::Mutex;
 use signal_hook::consts::{
     SIGALRM, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGSTOP, SIGTERM, SIGUSR1, SIGUSR2,
 };
-use signal_hook::{SigId, flag, low_level};
+use signal_hook::low_level;
 
 use crate::core::Core;
 use crate::error::RunError;
 use crate::handle::ReactorHandle;
-use crate::poll::{Interest, Ready, Registration};
+use crate::poll::{Interest, Key, Ready, Registration};
 use crate::reactor::Reactor;
 use crate::registry::EventSource;
+use crate::sys::StopSignals;
 
 /// A signal: one that ended [`Reactor::run_until_signal`], or one that is sent to a
 /// child, with [`Process::signal`](crate::Process::signal).
@@ -152,55 +150,20 @@ impl Reactor {
     }
 }
 
-const SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
-
-/// Whether the default action of the signals is in force. signal-hook, once
-/// asked for a signal, keeps it from having its own effect for good; so the
-/// effect is emulated while no loop runs until a signal.
-static IS_DEFAULT: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
-
-/// The signal that came last, recorded before anything else is done about it: so one that
-/// comes while a loop installs its handlers is not lost.
-static ARRIVED: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
-
-/// How many loops of the process run until a signal.
-static WATCHES: Mutex<Watches> = Mutex::new(Watches {
-    count: 0,
-    is_default_registered: false,
-});
-
-struct Watches {
-    count: usize,
-    is_default_registered: bool,
-}
-
-/// Signal handlers, for as long as it lives.
+/// Has SIGINT and SIGTERM stop a loop, for as long as it lives. The fields are dropped in their
+/// order: the handlers are gone before the pipe that they write to.
 pub(crate) struct Watch {
-    received: Arc<AtomicUsize>,
-    ids: Vec<SigId>,
-    source: Option<(Rc<Core>, usize)>,
+    signals: StopSignals,
+    _source: Registered,
 }
 
 impl Watch {
     pub(crate) fn start(reactor: &ReactorHandle) -> Result<Self, RunError> {
-        let mut watch = Self::enter()?;
-        watch.attach(reactor)?;
-        Ok(watch)
-    }
-
-    /// From here on a signal is recorded, and dropping the value undoes what was done.
-    fn enter() -> io::Result<Self> {
-        ARRIVED.store(0, Ordering::SeqCst);
-        enter()?;
-        Ok(Self {
-            received: Arc::default(),
-            ids: Vec::new(),
-            source: None,
-        })
+        Ok(Self::attach(StopSignals::enter()?, reactor)?)
     }
 
     /// Has the signals stop `reactor`: those to come, and one that has come already.
-    fn attach(&mut self, reactor: &ReactorHandle) -> io::Result<()> {
+    fn attach(mut signals: StopSignals, reactor: &ReactorHandle) -> io::Result<Self> {
         let core = reactor.core().map_err(io::Error::other)?;
         let (reader, writer) = UnixStream::pair()?;
         reader.set_nonblocking(true)?;
@@ -210,75 +173,29 @@ impl Watch {
             registration: RefCell::new(Some(registration)),
             reactor: reactor.clone(),
         }));
-        self.source = Some((core, key));
-        self.install(writer)
-    }
-
-    fn install(&mut self, mut writer: UnixStream) -> io::Result<()> {
-        let got_one = Arc::new(AtomicBool::new(false));
-        for signal in SIGNALS {
-            // In this order, the first one only sets the flag.
-            let code = 128 + signal;
-            let second = flag::register_conditional_shutdown(signal, code, Arc::clone(&got_one))?;
-            self.ids.push(second);
-            self.ids.push(flag::register(signal, Arc::clone(&got_one))?);
-            let received = Arc::clone(&self.received);
-            self.ids
-                .push(flag::register_usize(signal, received, signal as usize)?);
-            self.ids
-                .push(low_level::pipe::register(signal, writer.try_clone()?)?);
-        }
-        // A signal that came after the handler was there, and before all of this was.
-        let early = ARRIVED.load(Ordering::SeqCst);
-        if early != 0 && self.signal().is_none() {
-            self.received.store(early, Ordering::SeqCst);
-            got_one.store(true, Ordering::SeqCst);
-            writer.write_all(&[0])?;
-        }
-        Ok(())
+        // Made before the handlers: if one cannot be installed, its drop removes the source.
+        let source = Registered { core, key };
+        signals.install(writer)?;
+        Ok(Self {
+            signals,
+            _source: source,
+        })
     }
 
     pub(crate) fn signal(&self) -> Option<Signal> {
-        match self.received.load(Ordering::SeqCst) {
-            0 => None,
-            number => Some(Signal(number as i32)),
-        }
+        self.signals.received().map(Signal)
     }
 }
 
-impl Drop for Watch {
+/// The source in the registry; dropping it removes it.
+struct Registered {
+    core: Rc<Core>,
+    key: Key,
+}
+
+impl Drop for Registered {
     fn drop(&mut self) {
-        leave();
-        for id in self.ids.drain(..) {
-            low_level::unregister(id);
-        }
-        if let Some((core, key)) = self.source.take() {
-            drop(core.registry.remove(key));
-        }
-    }
-}
-
-fn enter() -> io::Result<()> {
-    let mut watches = WATCHES.lock();
-    // First: from the first registration on, a signal is either recorded or has its default
-    // action, and never lost.
-    IS_DEFAULT.store(false, Ordering::SeqCst);
-    if !watches.is_default_registered {
-        for signal in SIGNALS {
-            flag::register_usize(signal, Arc::clone(&ARRIVED), signal as usize)?;
-            flag::register_conditional_default(signal, Arc::clone(&IS_DEFAULT))?;
-        }
-        watches.is_default_registered = true;
-    }
-    watches.count += 1;
-    Ok(())
-}
-
-fn leave() {
-    let mut watches = WATCHES.lock();
-    watches.count -= 1;
-    if watches.count == 0 {
-        IS_DEFAULT.store(true, Ordering::SeqCst);
+        drop(self.core.registry.remove(self.key));
     }
 }
 
@@ -291,6 +208,8 @@ struct SignalSource {
 impl EventSource for SignalSource {
     fn ready(self: Rc<Self>, _ready: Ready) {
         if let Some(registration) = &*self.registration.borrow() {
+            // Emptied, so that it is not ready in each turn of the shutdown. It errs only if
+            // nothing is there, and what comes later makes it ready again.
             let _ = rustix::io::read(registration, &mut [0_u8; 64]);
         }
         // Errs if the loop is stopping already.
@@ -315,11 +234,9 @@ mod tests {
     #[test]
     fn a_signal_that_comes_before_the_handlers_are_installed_stops_the_loop() {
         let reactor = Reactor::new().expect("descriptors");
-        let mut watch = Watch::enter().expect("the signals can be recorded");
+        let signals = StopSignals::enter().expect("the signals can be recorded");
         low_level::raise(SIGTERM).expect("a signal to this process");
-        watch
-            .attach(&reactor)
-            .expect("the handlers can be installed");
+        let watch = Watch::attach(signals, &reactor).expect("the handlers can be installed");
         let handle = reactor.handle();
         reactor.call_later(Duration::from_secs(30), move || handle.crash());
         reactor.run().expect("it runs");

@@ -16,14 +16,14 @@
 //! | `multicast` | `join_v4`, `leave_v4`, `Selector` | membership in groups |
 //! | `socket_file` | `SocketFile::bind` | the file and the lock of a UNIX socket's name |
 //! | `child` | `watch`, `wait_for_exit`, `signal`, `signal_by_descriptor` | how the exit of a child is seen |
+//! | `signals` | `StopSignals::{enter, install, received}` | SIGINT and SIGTERM as bytes to read; the second ends the process |
 //! | `pty` | `Pty::open`, `lead_session`, `set_size`, `end_of_file` | a terminal for a child; may fail with `Unsupported` |
 //!
-//! Two more seams are beside what they belong to, since they register descriptors:
+//! One more seam is beside what it belongs to, since it registers descriptors:
 //!
 //! - `poll`: `Poll::{wait, register, ends_by, end_at, waker}`. `poll/portable.rs` needs only
 //!   `polling` in level mode, which exists on Windows, too; `epoll`, `own` and `timer` are
 //!   the faster way of Linux (`eventfd`, `timerfd`, one `epoll_wait` a turn).
-//! - `signals`: SIGINT and SIGTERM as events of the loop.
 
 pub(crate) mod child;
 mod fork;
@@ -34,10 +34,12 @@ pub(crate) mod peer_credentials;
 pub(crate) mod pty;
 pub(crate) mod rights;
 pub(crate) mod shared_fd;
+mod signals;
 pub(crate) mod socket;
 mod socket_file;
 pub(crate) mod stream;
 
 pub(crate) use self::fork::HomeProcess;
 pub(crate) use self::inherited::duplicate;
+pub(crate) use self::signals::StopSignals;
 pub(crate) use self::socket_file::SocketFile;
