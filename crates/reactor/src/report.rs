@@ -36,40 +36,52 @@ impl Of<'_> {
     }
 }
 
-/// Logs `failure`.
+/// Logs `failure`. `name` is that of the protocol's or factory's type, if it is known here: a panic
+/// has no place but that of the library's call, so the type is what tells where to look.
 #[cold]
-pub(crate) fn report(of: &Of<'_>, failure: Failure) {
+pub(crate) fn report(of: &Of<'_>, name: Option<&'static str>, failure: Failure) {
     // The failure is a user's: formatting it, and dropping it, may panic.
     contain("the log of a failure", || {
         let message = of.message();
         match of {
             Of::Connection(peer) => {
-                tracing::error!(target: "reactor", %peer, "{message}: {failure:?}");
+                tracing::error!(target: "reactor", protocol = name, %peer, "{message}: {failure:?}");
             }
             Of::DatagramPort(port) => {
-                tracing::error!(target: "reactor", %port, "{message}: {failure:?}");
+                tracing::error!(target: "reactor", protocol = name, %port, "{message}: {failure:?}");
             }
             Of::Process(pid) => {
-                tracing::error!(target: "reactor", pid, "{message}: {failure:?}");
+                tracing::error!(target: "reactor", protocol = name, pid, "{message}: {failure:?}");
             }
-            Of::Factory => tracing::error!(target: "reactor", "{message}: {failure:?}"),
+            Of::Factory => {
+                tracing::error!(target: "reactor", factory = name, "{message}: {failure:?}");
+            }
         }
         if !tracing::dispatcher::has_been_set() {
             // If even that cannot be written, there is nowhere left to say so.
-            let _ = writeln!(std::io::stderr(), "{of}: {failure:?}");
+            let _ = writeln!(std::io::stderr(), "{}: {failure:?}", Told { of, name });
         }
         drop(failure);
     });
 }
 
-impl fmt::Display for Of<'_> {
+/// What failed, what comes of it, and of whom: for standard error.
+struct Told<'a> {
+    of: &'a Of<'a>,
+    name: Option<&'static str>,
+}
+
+impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.message())?;
-        match self {
-            Self::Connection(peer) => write!(f, " (peer {peer})"),
-            Self::DatagramPort(port) => write!(f, " (port {port})"),
-            Self::Process(pid) => write!(f, " (pid {pid})"),
-            Self::Factory => Ok(()),
+        write!(f, "{} (", self.of.message())?;
+        if let Some(name) = self.name {
+            write!(f, "{name}, ")?;
+        }
+        match self.of {
+            Of::Connection(peer) => write!(f, "peer {peer})"),
+            Of::DatagramPort(port) => write!(f, "port {port})"),
+            Of::Process(pid) => write!(f, "pid {pid})"),
+            Of::Factory => f.write_str("a factory)"),
         }
     }
 }

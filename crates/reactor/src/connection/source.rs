@@ -183,7 +183,8 @@ impl<P: Protocol> ConnectionSource<P> {
     #[cold]
     pub(crate) fn report(&self, failure: Failure) {
         let _span = self.cold.span().map(tracing::Span::entered);
-        report(&Of::Connection(self.transport.peer()), failure);
+        let of = Of::Connection(self.transport.peer());
+        report(&of, Some(std::any::type_name::<P>()), failure);
     }
 
     /// Deals with all that is ready but what there is to read; says whether to read that.

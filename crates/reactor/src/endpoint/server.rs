@@ -325,7 +325,7 @@ fn start(begin: Begin, connection: PendingConnection) {
                     // this program, so it is a warning.
                     tracing::warn!(target: "reactor", %peer, %failure, "a connection was not started");
                 } else {
-                    report(&Of::Connection(&peer), failure);
+                    report(&Of::Connection(&peer), None, failure);
                 }
             })
             .detach();

@@ -490,7 +490,7 @@ impl<A: Clone + 'static, S: Serve> EventSource for Port<A, S> {
 
     fn shut_down(self: Rc<Self>) {
         if let Err(failure) = self.stop() {
-            report(&Of::Factory, failure);
+            report(&Of::Factory, Some(std::any::type_name::<S>()), failure);
         }
     }
 }

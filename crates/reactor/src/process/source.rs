@@ -520,7 +520,11 @@ impl<P: ProcessProtocol> MailboxOwner for ProcessSource<P> {
 
     fn handler_failed(&self, failure: Failure) {
         self.close_all();
-        report(&Of::Process(self.pid), failure);
+        report(
+            &Of::Process(self.pid),
+            Some(std::any::type_name::<P>()),
+            failure,
+        );
     }
 }
 

@@ -403,7 +403,9 @@ impl<P: DatagramProtocol> MailboxOwner for DatagramSource<P> {
     }
 
     fn handler_failed(&self, failure: Failure) {
-        report(&Of::DatagramPort(&self.address()), failure);
+        let address = self.address();
+        let of = Of::DatagramPort(&address);
+        report(&of, Some(std::any::type_name::<P>()), failure);
     }
 }
 
