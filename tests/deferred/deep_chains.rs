@@ -15,7 +15,7 @@ use crate::support::{Coded, Count, Reports, code, failure, value};
 /// are many times as large.
 const STACK_KIB: usize = 64;
 
-const MILLION: usize = 1_000_000;
+pub(crate) const MILLION: usize = 1_000_000;
 
 /// As many as tests make that give each Deferred a failure of its own. If the
 /// environment asks for backtraces, each failure takes one: then it is fewer,

@@ -17,6 +17,7 @@ use deferred::{
 use futures::TryStreamExt;
 use futures::stream::FuturesUnordered;
 
+use crate::deep_chains::{MILLION, on_a_small_stack};
 use crate::support::{Coded, code, failure, value};
 
 /// An error that has a cause.
@@ -545,4 +546,23 @@ fn context_of_a_shared_failure_leaves_the_other_as_it_is() {
     assert_eq!(with_text.raised_at(), failure.raised_at());
     drop(failure);
     assert!(with_text.context("again").is::<Coded>());
+}
+
+#[test]
+fn a_million_contexts_are_dropped_on_a_small_stack() {
+    on_a_small_stack(|| {
+        let (mut own, mut shared) = (Failure::msg("own"), Failure::msg("shared"));
+        for _ in 0..MILLION {
+            own = own.context("again");
+            // While there is a clone, the failure as a whole becomes the source.
+            let clone = shared.clone();
+            shared = shared.context("again");
+            drop(clone);
+        }
+        drop(own);
+        let kept = shared.clone();
+        drop(shared);
+        assert_eq!(kept.message(), "again");
+        drop(kept);
+    });
 }

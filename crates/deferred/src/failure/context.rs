@@ -4,12 +4,32 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use super::as_error::FailureError;
 use super::{Failure, Inner};
 
 /// The error of a [`Failure::context`]: the text, with the error as its source.
 struct Context {
     text: String,
-    source: Box<dyn Error + Send + Sync>,
+    /// `None` only while this is dropped.
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// Texts that were put before one another are dropped in a loop, so that any number of them, as a
+/// program adds that tries again and again, takes a bounded stack.
+impl Drop for Context {
+    fn drop(&mut self) {
+        let mut next = self.source.take();
+        while let Some(error) = next {
+            next = match error.downcast::<Self>() {
+                Ok(mut context) => context.source.take(),
+                Err(error) => match error.downcast::<FailureError>() {
+                    // The last owner takes the failure apart; the others only drop a reference.
+                    Ok(failed) => Arc::into_inner(failed.into_failure().inner).map(|it| it.error),
+                    Err(_another) => None,
+                },
+            };
+        }
+    }
 }
 
 impl Failure {
@@ -37,14 +57,17 @@ impl Failure {
     pub fn context(self, text: impl Into<String>) -> Self {
         let text = text.into();
         let inner = match Arc::try_unwrap(self.inner) {
+            // Not shared: the story goes on under the text.
             Ok(inner) => Inner {
                 error: Box::new(Context {
                     text,
-                    source: inner.error,
+                    source: Some(inner.error),
                 }),
                 ..inner
             },
             Err(shared) => {
+                // The clones keep the error, so it is the source as a whole. What can be copied of
+                // its story is; a backtrace cannot.
                 let shared = Self { inner: shared };
                 let (raised_at, stage_trace) =
                     (shared.raised_at(), shared.inner.stage_trace.clone());
@@ -55,7 +78,7 @@ impl Failure {
                 let source = shared.into_error();
                 let error = Context {
                     text,
-                    source: Box::new(source),
+                    source: Some(Box::new(source)),
                 };
                 Inner {
                     error: Box::new(error),
@@ -89,6 +112,7 @@ impl fmt::Debug for Context {
 
 impl Error for Context {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.source)
+        let source = self.source.as_deref()?;
+        Some(source)
     }
 }
