@@ -198,7 +198,7 @@ fn ours(posts: u64) -> Result<f64, Box<dyn Error>> {
             remote.call_from_thread(move |_| work(sum, number, 3))?;
         }
         remote.call_from_thread(|reactor| {
-            let _ = reactor.stop();
+            reactor.stop();
         })
     });
     reactor.run()?;

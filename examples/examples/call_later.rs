@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let handle = reactor.handle();
     reactor.call_later(millis(320), move || {
         println!("done");
-        let _ = handle.stop();
+        handle.stop();
     });
     reactor.run()?;
     println!("still to be called: {}", later.is_active());

@@ -37,7 +37,7 @@ struct StopWhenDropped(ReactorHandle);
 
 impl Drop for StopWhenDropped {
     fn drop(&mut self) {
-        let _ = self.0.stop();
+        self.0.stop();
     }
 }
 

@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             |failure| println!("no headline: {failure:?}"),
         )
         .add_both(move |result| {
-            handle.stop()?;
+            handle.stop();
             result
         });
     reactor.run()?;

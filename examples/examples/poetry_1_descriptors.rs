@@ -56,7 +56,7 @@ fn main() -> Result<()> {
             socket.remove();
             others.set(others.get() - 1);
             if others.get() == 0 {
-                let _ = handle.stop();
+                handle.stop();
             }
         })?;
         incoming.set(incoming.get() + 1);

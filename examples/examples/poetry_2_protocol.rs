@@ -49,7 +49,7 @@ impl Protocol for Listener {
         }
         self.left.set(self.left.get() - 1);
         if self.left.get() == 0 {
-            let _ = cx.reactor().stop();
+            cx.reactor().stop();
         }
     }
 }

@@ -74,7 +74,7 @@ fn main() -> Result<()> {
             .add_callback(move |()| {
                 left.set(left.get() - 1);
                 if left.get() == 0 {
-                    let _ = handle.stop();
+                    handle.stop();
                 }
             })
             .detach();

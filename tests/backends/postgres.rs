@@ -315,7 +315,7 @@ fn a_stop_ends_a_query_and_its_driver_quietly() {
             let client = connect(&handle, socket).await?;
             let stopping = handle.clone();
             handle.call_later(Duration::from_millis(1), move || {
-                stopping.stop().expect("it runs");
+                stopping.stop();
             });
             let answer = client.query("SELECT pg_sleep(600)", &[]).await;
             let failure = answer.expect_err("the loop has stopped");

@@ -120,7 +120,7 @@ fn a_driver_of_a_real_loop_ends_quietly_at_a_stop() {
     let (future, is_dropped) = endless();
     let driving = reactor.spawn_driver(future);
     let handle = reactor.handle();
-    reactor.call_when_running(move || handle.stop().expect("it runs"));
+    reactor.call_when_running(move || handle.stop());
     reactor.run().expect("it runs");
     assert_eq!(is_dropped.get(), 1);
     success_result_of(driving);
@@ -147,7 +147,7 @@ fn an_error_of_a_driver_during_the_shutdown_is_quiet() {
         });
         reactor.call_later(Duration::ZERO, {
             let handle = reactor.handle();
-            move || handle.stop().expect("it runs")
+            move || handle.stop()
         });
         reactor.advance(Duration::from_millis(500));
         assert_no_result(&driving);
@@ -163,7 +163,7 @@ fn drivers_work_again_when_the_loop_runs_again() {
     for _ in 0..3 {
         let driving = reactor.spawn_driver(pending::<()>());
         let handle = reactor.handle();
-        reactor.call_when_running(move || handle.stop().expect("it runs"));
+        reactor.call_when_running(move || handle.stop());
         reactor.run().expect("it runs");
         success_result_of(driving);
     }

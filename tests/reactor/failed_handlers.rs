@@ -155,7 +155,7 @@ fn fail_elsewhere(reactor: &Reactor) {
     reactor
         .listen_tcp("127.0.0.1:0", FailingFactory)
         .expect("a port");
-    reactor.stop().expect("it runs");
+    reactor.stop();
     while reactor.is_running() {
         reactor.turn(Some(Duration::ZERO)).expect("it turns");
     }

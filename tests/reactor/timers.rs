@@ -45,7 +45,7 @@ fn no_call_is_early() {
 fn a_sleeping_loop_wakes_for_its_next_call_by_itself() {
     let reactor = reactor();
     let handle = reactor.handle();
-    let call = reactor.call_later(millis(3), move || handle.stop().expect("it runs"));
+    let call = reactor.call_later(millis(3), move || handle.stop());
     reactor.run().expect("it runs");
     assert!(reactor.now() >= call.time());
 }
@@ -220,7 +220,7 @@ fn enormous_delays_are_just_never_due() {
     reactor.turn(Some(Duration::ZERO)).expect("it turns");
     assert!(call.is_active());
     let handle = reactor.handle();
-    reactor.call_later(millis(1), move || handle.stop().expect("it runs"));
+    reactor.call_later(millis(1), move || handle.stop());
     reactor.run().expect("it runs");
 }
 

@@ -87,7 +87,7 @@ impl Server {
 
     pub(crate) fn stop(mut self) {
         self.remote
-            .call_from_thread(|reactor| reactor.stop().expect("it runs"))
+            .call_from_thread(|reactor| reactor.stop())
             .expect("it runs");
         let thread = self.thread.take().expect("it is joined once");
         thread

@@ -99,6 +99,8 @@ impl Cores {
             all: Arc::default(),
             threads: Vec::with_capacity(count),
         };
+        // Each thread has a sender: it reports once, and drops it. So the loop below ends when the
+        // last has reported, or has panicked before it could.
         let (told, is_up) = mpsc::channel();
         for number in 0..count {
             let (set_up, told) = (Arc::clone(&set_up), told.clone());
@@ -181,6 +183,8 @@ impl Cores {
         if self.is_in_one_of_them() {
             return Err(Failure::new(BlockingCallError::LoopThread));
         }
+        // A loop of this thread's own waits for the signal, and for the first of the others to
+        // end: that one drops its `StopOnDrop`.
         let waiting = Reactor::new()?;
         for remote in self.remotes() {
             let told = StopOnDrop(waiting.remote());
@@ -248,10 +252,8 @@ impl Drop for StopOnDrop {
 }
 
 fn stop(remote: &Remote) {
-    // It may be gone, or stopping already.
-    let _ = remote.call_from_thread(|reactor| {
-        let _ = reactor.stop();
-    });
+    // Errs if it is gone.
+    let _ = remote.call_from_thread(|reactor| reactor.stop());
 }
 
 /// One of the threads.
@@ -264,15 +266,21 @@ fn run(
     let reactor = match made(number, set_up) {
         Ok(reactor) => reactor,
         Err(failure) => {
+            // As below.
             let _ = told.send(Err(failure.clone()));
             return Err(failure);
         }
     };
+    // Added before it is reported, so that `start` returns with all remotes there; and `add` stops
+    // it if another one has ended by now.
     all.lock().add(reactor.remote());
+    // Errs if `start` has failed and is gone; then its `Cores` stops this one.
     let _ = told.send(Ok(()));
     // `start` waits until all senders are dropped.
     drop(told);
     let ended = reactor.run();
+    // One that ends takes the others along: a program with fewer loops than it has set up would
+    // serve a part of its clients.
     all.lock().stop();
     Ok(ended?)
 }

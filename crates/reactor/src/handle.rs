@@ -7,7 +7,7 @@ use std::time::Duration;
 use deferred::{Clock, DelayedCall, Outcome};
 
 use crate::core::{Core, Counters, Shared};
-use crate::error::{NotRunning, ReactorGone};
+use crate::error::ReactorGone;
 use crate::panics::{drop_contained, log_failure};
 
 /// A handle on a [`Reactor`](crate::Reactor), for callbacks and protocols.
@@ -26,7 +26,7 @@ use crate::panics::{drop_contained, log_failure};
 ///     println!("{from}");
 ///     let handle = reactor.clone();
 ///     reactor.call_later(Duration::from_millis(1), move || match from {
-///         0 => handle.stop().unwrap(),
+///         0 => handle.stop(),
 ///         _ => count_down(handle, from - 1),
 ///     });
 /// }
@@ -82,10 +82,11 @@ impl ReactorHandle {
     /// ends: the shutdown waits for it for up to 10 seconds altogether, unless
     /// [`set_shutdown_timeout`](Self::set_shutdown_timeout) says otherwise.
     ///
-    /// # Errors
-    ///
-    /// The reactor does not run: a stop before [`run`](crate::Reactor::run) would be lost. One
-    /// that is stopping already is no error, so several may ask for it.
+    /// Several may ask for it: a reactor that is stopping already goes on with that. One that does
+    /// not run has nothing to stop, which the log says as a warning: a stop before
+    /// [`run`](crate::Reactor::run) does not end that. (Twisted: `ReactorNotRunning`.) A program
+    /// that may be done before its loop runs stops it by
+    /// [`call_when_running`](Self::call_when_running).
     ///
     /// # Examples
     ///
@@ -93,14 +94,15 @@ impl ReactorHandle {
     /// use reactor::Reactor;
     ///
     /// let reactor = Reactor::new().unwrap();
-    /// assert!(reactor.stop().is_err());
     /// let handle = reactor.handle();
-    /// reactor.call_when_running(move || handle.stop().unwrap());
+    /// reactor.call_when_running(move || handle.stop());
     /// reactor.run().unwrap();
     /// ```
     #[doc(alias = "shutdown")]
-    pub fn stop(&self) -> Result<(), NotRunning> {
-        self.core().map_err(|_| NotRunning)?.stop()
+    pub fn stop(&self) {
+        if let Ok(core) = self.core() {
+            core.stop();
+        }
     }
 
     /// How long a [`stop`](Self::stop) waits for connections and children to take what was written
@@ -122,7 +124,7 @@ impl ReactorHandle {
     ///     peer.set_reading(false);
     ///     connection.write(vec![0; 1_000_000]).unwrap();
     ///     reactor.set_shutdown_timeout(Duration::from_secs(3));
-    ///     reactor.stop().unwrap();
+    ///     reactor.stop();
     ///     reactor.advance(Duration::from_secs(2));
     ///     assert!(reactor.is_running(), "it may still be taken");
     ///     reactor.advance(Duration::from_secs(1));
@@ -230,7 +232,7 @@ impl ReactorHandle {
     /// let reactor = Reactor::new().unwrap();
     /// let handle = reactor.handle();
     /// let call = reactor.call_later(Duration::from_millis(5), move || {
-    ///     handle.stop()?;
+    ///     handle.stop();
     ///     Ok(())
     /// });
     /// assert!(call.is_active());

@@ -230,8 +230,12 @@ pub use self::system_event::{Phase, SystemEvent, SystemEventTrigger};
 pub use self::threads::ThreadPool;
 pub use deferred;
 
+// Named in signatures and tests only, so not on the front page: the protocol behind a
+// `ByteStream`, and the switch of the tests between the ways to wait.
 #[doc(hidden)]
 pub use self::byte_stream::ByteStreamProtocol;
+// Errors and options can be named at the root, as their docs say. The front page lists them by
+// their modules, so that it shows first what a program begins with.
 #[doc(hidden)]
 pub use self::error_types::*;
 #[doc(hidden)]
@@ -240,14 +244,14 @@ pub use self::options::*;
 pub use self::poll::PollerKind;
 
 /// Errors of operations. The reasons that protocols get, such as [`ConnectionClosed`], are
-/// beside them.
+/// at the root of the crate. These can be named there, too: `reactor::ListenError`.
 pub mod error_types {
     pub use crate::client_service::ServiceStopped;
     pub use crate::connecting::ConnectorError;
     pub use crate::datagram::DatagramError;
     pub use crate::error::{
         AdoptError, BlockingCallError, ConnectError, ConnectErrorKind, Gone, ListenError,
-        NoProtocol, NotRunning, ReactorGone, ResolveError, RunError, SendDescriptorError,
+        NoProtocol, ReactorGone, ResolveError, RunError, SendDescriptorError,
     };
     pub use crate::framing::{BadNetstring, FrameTooLong, LineTooLong};
     pub use crate::process::{OutputTooLong, ProcessError, SpawnError, StatusUnknown};
@@ -256,7 +260,7 @@ pub mod error_types {
 }
 
 /// Options of what listens and connects. Each is made from an address, too, so that a plain
-/// one will do.
+/// one will do. They can be named at the root of the crate, too: `reactor::TcpListenOptions`.
 pub mod options {
     pub use crate::connection::KeepAlive;
     pub use crate::datagram::{UdpOptions, UnixDatagramOptions};

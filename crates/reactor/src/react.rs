@@ -95,11 +95,9 @@ where
     let handle = reactor.handle();
     let mut running = maybe_deferred(|| main(&reactor)).add_both(move |outcome| {
         slot.set(Some(outcome));
-        // `stop` errs if the reactor is stopping already; and it may not even run yet.
+        // It may not even run yet.
         let stopping = handle.clone();
-        handle.call_when_running(move || {
-            let _ = stopping.stop();
-        });
+        handle.call_when_running(move || stopping.stop());
     });
     let handle = running.handle();
     reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {

@@ -52,7 +52,7 @@ use crate::poll::PollerKind;
 /// let handle = reactor.handle();
 /// reactor.call_later(Duration::from_millis(10), move || {
 ///     println!("hello");
-///     handle.stop().unwrap();
+///     handle.stop();
 /// });
 /// reactor.run()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -74,7 +74,7 @@ pub struct Reactor {
 ///
 /// let reactor = Reactor::new()?;
 /// let handle = reactor.handle();
-/// reactor.call_when_running(move || handle.stop().unwrap());
+/// reactor.call_when_running(move || handle.stop());
 /// let mut turns = 0;
 /// while reactor.turn(Some(Duration::ZERO))? == Turn::Done {
 ///     turns += 1;
@@ -143,7 +143,7 @@ impl Reactor {
     ///     let handle = reactor.handle();
     ///     reactor.call_later(Duration::ZERO, move || {
     ///         println!("round {round}");
-    ///         handle.stop().unwrap();
+    ///         handle.stop();
     ///     });
     ///     reactor.run()?;
     /// }

@@ -30,7 +30,7 @@ use crate::panics::log_failure;
 ///     let answer = 6 * 7;
 ///     remote.call_from_thread(move |reactor| {
 ///         println!("the answer is {answer}");
-///         reactor.stop().unwrap();
+///         reactor.stop();
 ///     })
 /// });
 /// reactor.run().unwrap();
@@ -105,7 +105,7 @@ impl Remote {
     ///     let answer = remote.blocking_call_from_thread(|reactor| {
     ///         defer_later(reactor, Duration::from_millis(5), || Ok(6 * 7))
     ///     });
-    ///     remote.call_from_thread(|reactor| reactor.stop().unwrap()).unwrap();
+    ///     remote.call_from_thread(|reactor| reactor.stop()).unwrap();
     ///     answer
     /// });
     /// reactor.run().unwrap();

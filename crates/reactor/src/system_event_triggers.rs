@@ -35,7 +35,7 @@ impl ReactorHandle {
     ///     defer_later(&handle, Duration::from_millis(10), || println!("the last one has left"))
     /// });
     /// let handle = reactor.handle();
-    /// reactor.call_when_running(move || handle.stop().unwrap());
+    /// reactor.call_when_running(move || handle.stop());
     /// reactor.run()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

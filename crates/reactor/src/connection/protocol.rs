@@ -312,7 +312,8 @@ pub trait Protocol: Sized + 'static {
     ///     file.read_to_string(&mut text)?;
     ///     println!("it says {text}");
     /// #   assert!(text.is_empty());
-    ///     Ok(cx.reactor().stop()?)
+    ///     cx.reactor().stop();
+    ///     Ok(())
     /// }
     /// # }
     /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }

@@ -19,7 +19,7 @@ use deferred::{Deferred, DeferredList, Outcome, succeed};
 
 use super::Core;
 use super::state::Lifecycle;
-use crate::error::{NotRunning, RunError};
+use crate::error::RunError;
 use crate::panics::{contain, log_failure};
 use crate::poll::Entered;
 use crate::system_event::{Phase, SystemEvent};
@@ -88,18 +88,20 @@ impl Core {
         self.fire_system_event(SystemEvent::Startup).detach();
     }
 
-    pub(crate) fn stop(&self) -> Result<(), NotRunning> {
+    pub(crate) fn stop(&self) {
         match self.state.get() {
-            Lifecycle::Idle => return Err(NotRunning),
+            Lifecycle::Idle => {
+                tracing::warn!(target: "reactor", "a stop of a reactor that does not run has no effect");
+                return;
+            }
             Lifecycle::Running => {}
             // It is stopping already, which is what the caller wants.
-            _ => return Ok(()),
+            _ => return,
         }
         // The shutdown begins at the end of this turn, not inside of the handler that has called
         // `stop`.
         self.state.set(Lifecycle::Stopping);
         self.skips_wait.set(true);
-        Ok(())
     }
 
     pub(crate) fn crash(&self) {

@@ -36,7 +36,8 @@ use crate::mailbox::context_methods;
 ///     ) -> deferred::Result<()> {
 ///         cx.send_to([b"not again: ", data].concat(), from)?;
 ///         cx.stop_listening();
-///         Ok(cx.reactor().stop()?)
+///         cx.reactor().stop();
+///         Ok(())
 ///     }
 /// }
 ///

@@ -90,7 +90,8 @@ pub trait DatagramProtocol: Sized + 'static {
     /// }
     /// fn connection_refused(&mut self, cx: &mut DatagramContext<'_, Self>) -> deferred::Result<()> {
     ///     println!("no server");
-    ///     Ok(cx.reactor().stop()?)
+    ///     cx.reactor().stop();
+    ///     Ok(())
     /// }
     /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
     /// # }
@@ -130,7 +131,8 @@ pub trait DatagramProtocol: Sized + 'static {
     ///     if let DatagramError::TooLong { length } = error {
     ///         println!("a datagram of {length} bytes");
     ///     }
-    ///     Ok(cx.reactor().stop()?)
+    ///     cx.reactor().stop();
+    ///     Ok(())
     /// }
     /// #     fn datagram_received(&mut self, _: &mut DatagramContext<'_, Self>, _: &[u8], _: SocketAddr) -> deferred::Result<()> { Ok(()) }
     /// # }

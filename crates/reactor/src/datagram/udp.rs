@@ -153,7 +153,8 @@ impl ReactorHandle {
     ///         from: SocketAddr,
     ///     ) -> deferred::Result<()> {
     ///         println!("{from}: {}", String::from_utf8_lossy(data));
-    ///         Ok(cx.reactor().stop()?)
+    ///         cx.reactor().stop();
+    ///         Ok(())
     ///     }
     /// }
     ///

@@ -250,7 +250,7 @@ impl Descriptor {
     /// let handle = reactor.handle();
     /// watched.on_lost(move |error| {
     ///     println!("the reader of the pipe has gone: {error}");
-    ///     handle.stop().unwrap();
+    ///     handle.stop();
     /// });
     /// drop(reader);
     /// reactor.run()?;

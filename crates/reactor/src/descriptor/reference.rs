@@ -30,7 +30,7 @@ use super::watched::Watched;
 ///         Ok(0) | Err(_) => {
 ///             println!("all {} bytes have come", text.len());
 ///             pipe.remove();
-///             handle.stop().unwrap();
+///             handle.stop();
 ///         }
 ///         Ok(length) => text.extend(&piece[..length]),
 ///     }

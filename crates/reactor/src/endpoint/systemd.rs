@@ -34,7 +34,7 @@ const FIRST: RawFd = 3;
 /// // Not started by systemd:
 /// let failed = listening.add_errback(move |failure| {
 ///     println!("{failure}");
-///     handle.stop()?;
+///     handle.stop();
 ///     Err(failure)
 /// });
 /// failed.ignore();

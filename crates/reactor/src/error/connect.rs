@@ -30,7 +30,7 @@ use super::ReactorGone;
 ///         let error = failure.trap::<ConnectError>()?;
 ///         assert_eq!(error.kind(), ConnectErrorKind::BadAddress);
 ///         assert_eq!(error.target(), "no port in this");
-///         handle.stop()?;
+///         handle.stop();
 ///         Err(failure)
 ///     })
 ///     .ignore();
@@ -260,7 +260,7 @@ impl Error for ConnectError {
 ///     .resolve("no name", 80)
 ///     .add_errback(move |failure| {
 ///         assert_eq!(failure.trap::<ResolveError>()?.host(), "no name");
-///         handle.stop()?;
+///         handle.stop();
 ///         Err(failure)
 ///     })
 ///     .ignore();

@@ -26,7 +26,7 @@ pub use self::listen::ListenError;
 ///
 /// let reactor = Reactor::new()?;
 /// let handle = reactor.handle();
-/// reactor.call_when_running(move || handle.stop().unwrap());
+/// reactor.call_when_running(move || handle.stop());
 /// // The reactor is stopped before the Deferred fires.
 /// let (_trigger, never) = deferred::Deferred::<()>::pair();
 /// let failure = reactor.block_on(never).unwrap_err();
@@ -194,22 +194,6 @@ macro_rules! plain_error {
 }
 
 plain_error! {
-    /// A reactor that does not run cannot be stopped.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reactor::Reactor;
-    ///
-    /// let reactor = Reactor::new()?;
-    /// let error = reactor.stop().unwrap_err();
-    /// assert_eq!(error.to_string(), "the reactor is not running");
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub struct NotRunning, "the reactor is not running"
-}
-
-plain_error! {
     /// A [`ClientFactory`](crate::ClientFactory) refused the connection that was made for it.
     ///
     /// # Examples
@@ -253,6 +237,9 @@ plain_error! {
 plain_error! {
     /// The reactor was dropped; its handles have nothing to act on.
     ///
+    /// It does not come back: a thread that gets this has no loop to report to any more, and ends
+    /// its work.
+    ///
     /// # Examples
     ///
     /// ```
@@ -270,6 +257,11 @@ plain_error! {
 
 plain_error! {
     /// The connection has ended; its handles have nothing to act on.
+    ///
+    /// Why it has ended is for its protocol to know
+    /// ([`connection_lost`](crate::Protocol::connection_lost)), and for what awaits
+    /// [`closed`](crate::Connection::closed). A program that holds handles of others, as a chat
+    /// does, forgets this one.
     ///
     /// # Examples
     ///

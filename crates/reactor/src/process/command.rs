@@ -42,7 +42,7 @@ const MAX_OUTPUT: usize = 16 * 1024 * 1024;
 ///         Ok(())
 ///     })
 ///     .add_both(move |result| {
-///         handle.stop()?;
+///         handle.stop();
 ///         result
 ///     })
 ///     .detach();

@@ -37,7 +37,8 @@ use crate::signals::Signal;
 ///     ) -> deferred::Result<()> {
 ///         println!("the answer is {}", String::from_utf8_lossy(data));
 ///         cx.close_stdin();
-///         Ok(cx.reactor().stop()?)
+///         cx.reactor().stop();
+///         Ok(())
 ///     }
 /// }
 ///

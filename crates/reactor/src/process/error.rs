@@ -149,7 +149,7 @@ impl Error for ProcessError {
 ///             ProcessEnded::Exited(status) => println!("it has done its work: {status}"),
 ///             other => println!("it goes on without us: {other}"),
 ///         }
-///         let _ = cx.reactor().stop();
+///         cx.reactor().stop();
 ///     }
 /// }
 /// # let reactor = Reactor::new()?;

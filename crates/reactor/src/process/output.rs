@@ -42,7 +42,7 @@ impl Command {
     ///     .add_timeout(Duration::from_millis(5), &reactor)
     ///     .add_both(move |output| {
     ///         assert!(output.unwrap_err().is::<deferred::TimedOut>());
-    ///         handle.stop().unwrap();
+    ///         handle.stop();
     ///     });
     /// reactor.run()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -79,6 +79,8 @@ impl Command {
     /// Runs the program, and keeps what it writes to descriptors 1 and 2 if those are pipes and
     /// `is_kept`.
     fn collect(self, reactor: &ReactorHandle, is_kept: bool) -> Deferred<Output> {
+        // Set after the spawn, which needs the trigger: a cancel before that finds none, and there
+        // can be none, since the Deferred is not given out yet.
         let process = Rc::new(RefCell::new(None::<Process<Collecting>>));
         let to_kill = Rc::clone(&process);
         let (trigger, output) = Deferred::with_canceller(move |_trigger| {
@@ -138,6 +140,7 @@ impl ProcessProtocol for Collecting {
             _ => return Ok(()),
         };
         if collected.len() + data.len() > self.limit {
+            // Fires when the child has ended, so that its end is not reported twice.
             self.is_too_long = true;
             cx.kill();
             cx.lose_connection();

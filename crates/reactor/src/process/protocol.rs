@@ -44,7 +44,7 @@ use super::error::ProcessEnded;
 ///     fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) {
 ///         assert!(ended.status().is_some_and(|status| status.success()));
 ///         assert_eq!(self.sorted, b"apple\npear\n");
-///         self.reactor.stop().unwrap();
+///         self.reactor.stop();
 ///     }
 /// }
 ///

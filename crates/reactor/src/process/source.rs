@@ -69,7 +69,7 @@ impl ReactorHandle {
     ///     }
     ///     fn process_ended(&mut self, cx: &mut ProcessContext<'_, Self>, ended: ProcessEnded) {
     ///         println!("{ended}");
-    ///         cx.reactor().stop().unwrap();
+    ///         cx.reactor().stop();
     ///     }
     /// }
     ///

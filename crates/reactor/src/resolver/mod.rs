@@ -47,7 +47,7 @@ impl ReactorHandle {
     ///     .resolve("localhost", 80)
     ///     .add_callback(|addresses| println!("{addresses:?}"))
     ///     .add_errback(|failure| println!("{failure}"))
-    ///     .add_callback(move |()| handle.stop().unwrap());
+    ///     .add_callback(move |()| handle.stop());
     /// reactor.run()?;
     ///
     /// let literal = reactor.resolve("::1", 80).into_result().unwrap()?;
@@ -101,7 +101,8 @@ fn literal(host: &str, port: u16) -> Option<SocketAddr> {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Some(SocketAddr::new(ip, port));
     }
-    // Link-local, with the number of its interface.
+    // A link-local address with the number of its interface, as in `fe80::1%2`: `IpAddr` has no
+    // place for that number, so the address is read with its port.
     format!("[{host}]:{port}")
         .parse::<SocketAddrV6>()
         .ok()

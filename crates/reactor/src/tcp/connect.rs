@@ -62,7 +62,7 @@ impl ReactorHandle {
     ///         assert_eq!(error.kind(), ConnectErrorKind::Refused);
     ///         Ok(())
     ///     })
-    ///     .add_callback(move |()| handle.stop().unwrap());
+    ///     .add_callback(move |()| handle.stop());
     /// reactor.run()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

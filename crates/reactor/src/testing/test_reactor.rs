@@ -212,6 +212,8 @@ impl TestReactor {
             .ignore();
         let mut turns = 0;
         loop {
+            // Looked at before each step: a Deferred that has its result takes no turn, and no time
+            // passes once it has it.
             if let Some(result) = result.take() {
                 return result;
             }
@@ -223,6 +225,7 @@ impl TestReactor {
             if let Some(result) = result.take() {
                 return result;
             }
+            // Time moves only when nothing else is left to do, as in `advance`.
             if self.core().is_at_rest() {
                 match self.next_event() {
                     Some(due) => self.move_to(due.max(self.now())),
@@ -265,6 +268,8 @@ impl TestReactor {
     #[track_caller]
     pub fn advance(&self, by: Duration) {
         let end = self.now().saturating_add(by);
+        // In steps from one event to the next, so that a call sees the time that it was due at, and
+        // what it schedules within the span is made in its turn.
         let mut rest = settle(&self.reactor);
         while let Some(due) = self.next_due(rest).filter(|due| *due <= end) {
             self.move_to(due.max(self.now()));
@@ -292,6 +297,8 @@ impl TestReactor {
     fn next_due(&self, rest: Rest) -> Option<Duration> {
         match rest {
             Rest::Quiet | Rest::Stopped => self.next_event(),
+            // A timer without a delay re-arms itself, and would hold the time for ever: what is due
+            // now has been called a thousand times, so the time moves on to what comes after.
             Rest::Rearming => {
                 let now = self.now();
                 let due_times = self.core().timers.due_times();
@@ -563,8 +570,7 @@ impl TestReactor {
     #[track_caller]
     pub fn shut_down(&self) {
         self.settle();
-        // It may be stopping already.
-        let _ = self.stop();
+        self.stop();
         self.settle();
     }
 }

@@ -109,7 +109,7 @@ impl ReactorHandle {
     ///     .defer_to_thread(|| Ok(std::fs::read_to_string("Cargo.toml")?))
     ///     .add_callback(|text| println!("{} bytes", text.len()))
     ///     .add_errback(|failure| println!("it cannot be read: {failure}"))
-    ///     .add_callback(move |()| handle.stop().unwrap());
+    ///     .add_callback(move |()| handle.stop());
     /// reactor.run()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
