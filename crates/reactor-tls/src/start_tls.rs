@@ -30,12 +30,9 @@ use crate::filter::TlsFilter;
 ///         if line == b"STARTTLS" {
 ///             cx.send_line("220 go ahead");
 ///             let opened = cx.start_tls(self.tls.filter());
-///             cx.when(opened, |_, cx, opened| {
-///                 match opened {
-///                     Ok(()) => println!("encrypted from now on"),
-///                     Err(failure) => println!("{failure}"),
-///                 }
-///                 let _ = cx;
+///             cx.when(opened, |_, cx, opened| match opened {
+///                 Ok(()) => cx.send_line("250 encrypted from now on"),
+///                 Err(failure) => println!("{failure}"),
 ///             });
 ///         }
 ///         Ok(())

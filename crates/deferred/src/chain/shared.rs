@@ -1,5 +1,8 @@
-//! The flavour of several threads: atomic counts and a spin lock. No async task awaits its
-//! chains directly; one that does is woken, as by any other future.
+//! The flavour of several threads: atomic counts and a spin lock.
+//!
+//! A chain of this flavour resumes no async task itself, since it may be fired in another thread
+//! than the task's: it wakes the task, as any future does. So the types of tasks are empty here
+//! (`Infallible`), and the functions that take one are never called.
 
 use std::convert::Infallible;
 use std::sync::Arc;

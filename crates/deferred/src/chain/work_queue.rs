@@ -23,7 +23,8 @@ pub(crate) struct WorkQueue<M: Storage> {
     /// and by a loop inside of it, from which abandonments run at once. INVARIANT: without a
     /// drain on the stack, `tasks` and `added` are empty.
     pub(super) is_draining: Cell<bool>,
-    /// Number of callbacks that are being dropped because a failure passes them.
+    /// Number of callbacks that are being dropped because a failure passes them: what these
+    /// abandon is moot, since that failure has a report of its own.
     pub(super) passed_by: Cell<usize>,
     /// Number of hand-overs on the stack.
     pub(super) handing_over: Cell<usize>,

@@ -1,4 +1,5 @@
-//! What a combined result is made of, and what decides it early.
+//! Rules of the combinators: how the results of the parts become one, and which of them decides
+//! that early, before the others are there.
 
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -13,8 +14,10 @@ pub(crate) trait Rule: 'static {
     type Value: 'static;
     /// What is kept of a part until all the others have their result, too.
     type Kept: 'static;
+    /// The value of the whole.
     type Output: 'static;
 
+    /// What `result`, of the part at `index`, means for the whole.
     fn sort(&self, index: usize, result: Result<Self::Value>) -> Verdict<Self>;
 
     /// What is kept, if it is a failure.
@@ -37,18 +40,20 @@ pub(crate) enum Verdict<R: Rule + ?Sized> {
     Fail(Failure),
 }
 
-/// All results, in order.
+/// All results, in order: that of a `DeferredList`. With `fails_early`, the first failure is
+/// that of the whole.
 pub(crate) struct Settled<T> {
     pub(crate) fails_early: bool,
     part: PhantomData<fn() -> T>,
 }
 
-/// All values, in order; or the first failure.
+/// All values, in order, or the first failure: that of `gather_results`.
 pub(crate) struct Values<T> {
     part: PhantomData<fn() -> T>,
 }
 
-/// The first value, and whose it is.
+/// The first value, and the index of its part: that of `race`. Failures are kept, and become a
+/// group if there is no value; with `fails_early`, the first of them is that of the whole.
 pub(crate) struct FirstValue<T> {
     pub(crate) fails_early: bool,
     part: PhantomData<fn() -> T>,
@@ -148,6 +153,7 @@ impl<T: 'static> Rule for FirstValue<T> {
         made_at: &'static Location<'static>,
     ) -> Result<(usize, T)> {
         let failures: Vec<_> = kept.collect();
+        // What is in the log already, in each of its members, need not be reported as a group.
         let are_logged = !failures.is_empty() && failures.iter().all(Failure::is_logged);
         let failure = Failure::raised_at_place(FailureGroup::new(failures), made_at);
         if are_logged {

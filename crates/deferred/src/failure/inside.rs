@@ -30,9 +30,11 @@ impl<T: Default + IntoIterator<Item = Failure>> Deref for Inside<T> {
     }
 }
 
-/// Those to be dropped.
+/// Failures to be dropped, of this thread.
 struct Queue {
     waiting: RefCell<Vec<Failure>>,
+    /// A drop further up the stack works through the queue: set by the outermost, cleared when
+    /// the queue is empty. A panic does not keep it set, since each drop is contained.
     is_draining: Cell<bool>,
 }
 
@@ -48,13 +50,15 @@ thread_local! {
 impl<T: Default + IntoIterator<Item = Failure>> Drop for Inside<T> {
     fn drop(&mut self) {
         let failures = std::mem::take(&mut self.failures);
-        // At the end of the thread they are dropped as they are.
+        // Errs when the queue of the thread is gone; then they are dropped as they are, with the
+        // closure that has them, and nesting takes stack.
         let _ = QUEUE.try_with(|queue| {
             queue.waiting.borrow_mut().extend(failures);
             if queue.is_draining.replace(true) {
                 return;
             }
             loop {
+                // Out of the borrow: the drop of a failure comes back here, to add what is inside.
                 let next = queue.waiting.borrow_mut().pop();
                 match next {
                     Some(failure) => drop_contained(failure),
@@ -74,6 +78,7 @@ pub(super) fn tell_inside(
     f: &mut fmt::Formatter<'_>,
     tell: impl FnOnce(&mut fmt::Formatter<'_>) -> fmt::Result,
 ) -> fmt::Result {
+    // When the thread ends and the cell is gone, as if it were too deep: nothing could count.
     let depth = DEPTH.try_with(Cell::get).unwrap_or(TOLD);
     if depth == TOLD {
         return f.write_str("…");
@@ -93,6 +98,7 @@ struct Told {
 
 impl Told {
     fn at(depth: usize) -> Self {
+        // Cannot err: the cell was there a moment ago.
         let _ = DEPTH.try_with(|told| told.set(depth + 1));
         Self { depth }
     }
@@ -100,6 +106,7 @@ impl Told {
 
 impl Drop for Told {
     fn drop(&mut self) {
+        // As above. Also while a `Display` panics, so that the next one begins at the right depth.
         let _ = DEPTH.try_with(|told| told.set(self.depth));
     }
 }

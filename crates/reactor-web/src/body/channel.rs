@@ -50,6 +50,8 @@ pub(super) struct Channel {
     reading: Option<Deferred<()>>,
 }
 
+/// What both ends share. INVARIANT: it is not borrowed while a trigger fires, since the callbacks
+/// read and write: what is to be fired is taken out first.
 #[derive(Default)]
 struct Shared {
     frames: VecDeque<Result<Frame<Bytes>>>,
@@ -117,6 +119,7 @@ impl Channel {
 impl Drop for Channel {
     fn drop(&mut self) {
         drop(self.reading.take().map(Deferred::cancel_on_drop));
+        // Before the triggers: a writer that asks finds the client gone, and adds nothing.
         let mut shared = self.shared.borrow_mut();
         shared.is_gone = true;
         let frames = std::mem::take(&mut shared.frames);

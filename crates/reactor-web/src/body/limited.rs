@@ -48,6 +48,8 @@ impl Limited {
             return Poll::Ready(Some(Err(self.too_large())));
         }
         let polled = Pin::new(&mut self.body).poll_frame(cx);
+        // The watchdog of the connection measures only the time in which the program waits for the
+        // client, not that in which the client waits for the program.
         self.is_awaited.set(polled.is_pending());
         let Some(frame) = ready!(polled) else {
             return Poll::Ready(None);

@@ -189,6 +189,7 @@ impl Body {
         let Some(first) = self.next().await.transpose()? else {
             return Ok(Bytes::new());
         };
+        // Most bodies come in one piece, which is given as it is, without a copy.
         if http_body::Body::is_end_stream(self) && first.len() as u64 <= limit {
             return Ok(first);
         }

@@ -32,6 +32,8 @@ pub(super) enum End {
 impl Input {
     /// Adds `data`; returns whether the connection is to be paused.
     pub(super) fn push(&mut self, data: &[u8]) -> bool {
+        // Reused only when all was read, so that nothing is moved. What is unread at that time is
+        // at most the bound and one read, so the buffer does not grow without end.
         if self.read == self.bytes.len() {
             self.bytes.clear();
             self.read = 0;
@@ -96,6 +98,7 @@ impl Input {
             self.bytes = Vec::new();
             self.read = 0;
         }
+        // At half of the bound, so that a slow reader does not pause and resume for each piece.
         let resumes = self.is_paused && self.bytes.len() - self.read <= CAPACITY / 2;
         self.is_paused &= !resumes;
         resumes

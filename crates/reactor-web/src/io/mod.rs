@@ -150,6 +150,8 @@ impl Protocol for IoProtocol {
         let Some(reader) = self.shared.reader.take() else {
             return Ok(());
         };
+        // No cell is borrowed from here on: the body that resumes reads, writes, and may drop the
+        // `Io`. It may also begin to wait again, which puts another trigger into `reader`.
         self.shared.is_receiving.set(true);
         // Errs only if the reader was cancelled: then there is nothing to resume.
         let _ = reader.callback(());
@@ -285,6 +287,7 @@ impl Drop for Io {
         if self.is_handed_over {
             return;
         }
+        // In this order: output that was gathered inside of `received` would come after the close.
         self.send_gathered();
         self.connection.lose_connection();
     }

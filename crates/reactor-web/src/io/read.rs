@@ -50,6 +50,8 @@ impl Io {
                     None => {}
                 }
             }
+            // Kept from poll to poll: a trigger that is replaced in `reader` would abandon its
+            // Deferred, which is what this waits for.
             let reading = self.reading.get_or_insert_with(|| {
                 let (trigger, reading) = Deferred::pair();
                 self.shared.reader.set(Some(trigger));

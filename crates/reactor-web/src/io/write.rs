@@ -21,6 +21,7 @@ impl Io {
     ///
     /// The connection is over or closing.
     pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A wait that has begun ends at half of the bound, not below it: see `Connection::ready`.
         if self.room.is_none() && self.buffered()? < HIGH_WATER {
             return Poll::Ready(Ok(()));
         }

@@ -172,6 +172,7 @@ impl Future for Driver {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let this = &mut *self;
+        // Before anything that may be pending: what ends the connection wakes the driver by it.
         this.connection.set_driver(cx.waker());
         if this.connection.is_over() {
             return Poll::Ready(Ok(()));

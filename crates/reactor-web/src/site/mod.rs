@@ -111,6 +111,8 @@ impl Site {
             return succeed(());
         };
         let reactor = first.reactor().clone();
+        // Each driver looks at `is_finishing`: one without a request ends, the others are told to
+        // close after the answer that they are at.
         for connection in connections {
             connection.wake_driver();
             connection.upgrades().finish();
@@ -142,7 +144,8 @@ impl Site {
     /// Has the shutdown of `reactor` wait for the requests that run.
     fn register(&self, reactor: &ReactorHandle) {
         if !self.0.is_registered.replace(true) {
-            // Weak, since the reactor keeps it, and may keep it for ever.
+            // Weak, since the reactor keeps it, and may keep it for ever. For the first connection
+            // and not for the port, since a site does not know its ports.
             let weak = Rc::downgrade(&self.0);
             reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
                 match weak.upgrade() {

@@ -44,6 +44,8 @@ impl Service<http::Request<Incoming>> for AppService {
         let (exchange, finish) = Exchange::begin(&self.connection);
         let (method, uri) = (head.method.clone(), head.uri.clone());
         let checked = host::check(&head);
+        // What follows in the input may be part of the request that was refused, smuggled by a proxy
+        // that reads the `Host` another way: so HTTP/1 ends with it.
         let closes = checked.is_err() && head.version <= Version::HTTP_11;
         let answer = match checked {
             Ok(()) => {
@@ -136,6 +138,8 @@ impl http_body::Body for Sending {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        // hyper does not poll again after the last frame of a body of known length; then `drop`
+        // completes it.
         if frame.is_none() {
             self.complete();
         }

@@ -70,6 +70,8 @@ impl Watchdog {
         }
         let now = connection.reactor().now();
         let monitor = connection.monitor();
+        // How long `count` has been the same: `place` has the count of an earlier look, with the
+        // time of the first look that saw it. So a client may take a tick longer than its limit.
         let waited = |place: &Cell<Option<(u64, Duration)>>, count: Option<u64>| {
             let since = match (count, place.get()) {
                 (None, _) => None,
@@ -104,6 +106,7 @@ impl Watchdog {
             }
             next = next.min(left);
         }
+        // Not at once, even if nothing is left: the clock of the next look must have moved.
         self.arm(&connection, next.max(Duration::from_millis(1)));
     }
 }

@@ -109,6 +109,8 @@ impl Command {
             controller,
             terminal,
         } = Pty::open(size.into())?;
+        // Two pipes over one open file description, so that each direction closes by itself; the
+        // terminal hangs up when both are closed.
         for (number, direction) in [(0, Direction::Write), (1, Direction::Read)] {
             ours.push(ParentEnd {
                 number,

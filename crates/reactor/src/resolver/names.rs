@@ -44,6 +44,7 @@ impl Names {
         port: u16,
     ) -> Deferred<Addresses> {
         self.look_ups.get((host.to_owned(), port), || {
+            // Cloned, so that a resolver may set another one while it is asked.
             let resolver = Rc::clone(&self.resolver.borrow());
             let asked = Failure::catch(|| resolver.resolve(reactor, host, port));
             let host = host.to_owned();

@@ -70,6 +70,7 @@ impl Resolver for SystemResolver {
             Ok(core) => core,
             Err(gone) => return fail(gone),
         };
+        // A test must not depend on the names that its machine knows.
         if let Err(error) = core.require_system(NO_NAMES) {
             return fail(ResolveError::new(host, Some(error)));
         }
@@ -86,6 +87,8 @@ impl Resolver for SystemResolver {
 
 impl Drop for SystemResolver {
     fn drop(&mut self) {
+        // `getaddrinfo` cannot be interrupted: the threads end after the look-up that they are at,
+        // and are not waited for.
         self.pool.close();
     }
 }

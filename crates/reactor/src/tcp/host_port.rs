@@ -24,8 +24,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 /// ```
 #[derive(Clone, Debug)]
 pub struct HostPort {
-    /// The text, if it was given as one. Text of an address is made only for an error: each
-    /// connect would pay for it.
+    /// The text, if it was given as one, or is invalid. A `SocketAddr` has none: it is formatted
+    /// only for an error, not for each connect.
     given: Option<String>,
     parsed: Parsed,
 }
@@ -43,7 +43,7 @@ impl HostPort {
             (Some(given), _) => Cow::Borrowed(given),
             (None, Parsed::Address(address)) => Cow::Owned(address.to_string()),
             (None, Parsed::Name(host, port)) => Cow::Owned(format!("{host}:{port}")),
-            // What cannot be understood is kept as it was given.
+            // Does not occur: what is invalid is kept as it was given.
             (None, Parsed::Invalid) => Cow::Borrowed(""),
         }
     }

@@ -88,6 +88,7 @@ impl FilterDriver {
             down: &mut self.down,
         };
         f(&mut self.engine, &environment, &mut sides)?;
+        // As a transport does after each call: a filter that has opened takes what had to wait.
         while !self.pending.is_empty() {
             let taken = self.engine.send(&self.pending, &environment, &mut sides)?;
             if taken == 0 {
@@ -95,6 +96,7 @@ impl FilterDriver {
             }
             self.pending.drain(..taken);
         }
+        // The end comes after all output, and is asked for again until the filter agrees.
         if self.is_finishing
             && !self.is_finished
             && self.engine.is_open()

@@ -104,6 +104,8 @@ impl Peer {
                 None => 0,
             };
             sent += taken;
+            // The network holds a bounded number of bytes: the other side reads them now, so that
+            // more than that can be sent. If it takes nothing, nothing will make room.
             self.settle();
             if taken == 0 {
                 break;
@@ -185,6 +187,8 @@ impl Peer {
 
     #[track_caller]
     fn settle(&self) {
+        // Until there is nothing more to read: what is taken makes room, so the other side sends
+        // more in its next turn.
         loop {
             settle(&self.reactor);
             if !self.is_reading.get() || !self.read() {

@@ -41,6 +41,8 @@ pub(super) fn try_settle(reactor: &Reactor) -> Result<Rest, String> {
     let core = reactor.owned_core();
     let mut timer_turns = 0;
     for _ in 0..MOST_TURNS {
+        // Only turns that make delayed calls count as those of a timer: sockets that have much to
+        // say are at rest some time.
         let calls_before = core.counters.get().delayed_calls;
         match core.run_once(Some(Duration::ZERO)) {
             Ok(false) => {}

@@ -72,6 +72,7 @@ union Consumer<M: Storage> {
     waiter: ManuallyDrop<MaybeUninit<CoreRef<M>>>,
     waker: ManuallyDrop<MaybeUninit<Waker>>,
     task: ManuallyDrop<MaybeUninit<M::Task>>,
+    /// A waker of a future inside of a task, such as `FuturesUnordered`, with the task.
     nested: ManuallyDrop<MaybeUninit<Box<NestedWaker<M>>>>,
 }
 
@@ -80,7 +81,9 @@ union Consumer<M: Storage> {
 union CancelTarget<M: Storage> {
     waiting_on: ManuallyDrop<MaybeUninit<CoreWeak<M>>>,
     canceller: ManuallyDrop<MaybeUninit<M::Canceller>>,
+    /// The parts of a combined chain.
     parts: ManuallyDrop<MaybeUninit<M::Group>>,
+    /// The task whose end fires the chain.
     fired_by: ManuallyDrop<MaybeUninit<M::WeakTask>>,
 }
 

@@ -24,8 +24,9 @@ use crate::stage_trace::CallSite;
 #[repr(C)] // fields of every step first, the large arrays last
 pub(crate) struct Core<M: Storage> {
     pub(super) stages: UnsafeCell<Stages<Self>>,
-    /// [`PAUSE`] times the number of pauses, plus [`HANDED_OUT`], plus [`CANCELLED_WITH_TASK`]. Changed under the lock
-    /// only, read without it. To wait is no pause: it is a phase.
+    /// [`PAUSE`] times the number of pauses, plus the flags [`HANDED_OUT`] and
+    /// [`CANCELLED_WITH_TASK`]. Changed under the lock only, read without it. A chain that waits
+    /// for another is not paused: that is a phase.
     pub(super) pauses: AtomicU32,
     /// INVARIANT: becomes `Running` when a run guard is acquired, and leaves `Running` when
     /// that guard is released. Changed under the lock only, except by
