@@ -67,7 +67,6 @@ impl DatagramProtocol for Client {
         cx.call_later(Duration::from_secs(10), |_, cx| {
             println!("no answer");
             cx.reactor().stop();
-            Ok(())
         });
         self.next(cx)
     }

@@ -52,14 +52,6 @@ const RECURSIVE: &[Circle] = &[
     (
         "reactor",
         &[
-            "connection/transport/filtered.rs",
-            "connection/transport/mod.rs",
-        ],
-        "a transport has filters, which drive the transport",
-    ),
-    (
-        "reactor",
-        &[
             "datagram/context.rs",
             "datagram/port.rs",
             "datagram/protocol.rs",

@@ -11,16 +11,15 @@
 //!
 //! [`ConnectionSource`]: crate::connection::source::ConnectionSource
 
-use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use deferred::{DelayedCall, Failure, Result, Trigger};
+use deferred::{DelayedCall, Result, Trigger};
 
+use super::filter_state::{Failed, Filtered, Finish, Next, OnOpen};
 use super::{SEND_AT_ONCE, Transport};
 use crate::address::Address;
 use crate::connection::flags::Flags;
-use crate::connection::output::Output;
 use crate::core::Spare;
 use crate::error::ConnectionClosed;
 use crate::filter::{Engine, Environment, Filter, FilterWaker, Sides};
@@ -33,104 +32,6 @@ const MAX_FILTERED: usize = 64 * 1024;
 /// Most bytes of the protocol's that a filter gets at once: as many as one read can deliver, so
 /// that an echo is one send. With what TLS adds, they fit into a buffer that the loop keeps.
 const CHUNK: usize = 84 * 1024;
-
-/// Called once the filters that a connection begins with are open and `connection_made` has
-/// returned, or with why that does not happen.
-pub(crate) type OnOpen = Box<dyn FnOnce(Result<()>)>;
-
-/// The filters of one connection.
-pub(in crate::connection) struct Filtered {
-    /// `None` before the first one is started, while it runs, and once it has failed.
-    engine: Option<Box<Engine>>,
-    /// One that was put in: what is written goes to it already, what is read does not.
-    next: Option<Next>,
-    /// What was written and no filter has taken.
-    plain: Output,
-    /// What was delivered. `None` while that is nothing, so that an idle connection has no
-    /// buffer.
-    up: Option<Spare>,
-    /// Something of what waits to be sent may come of the protocol's bytes. Set when a filter
-    /// takes some, cleared when nothing waits.
-    carries_plain: bool,
-    finish: Finish,
-    /// The filters have failed, and the failure has not been reported yet.
-    failure: Option<Failed>,
-    has_failed: bool,
-    /// The protocol was told that nothing more comes.
-    pub(in crate::connection) end_is_told: bool,
-    surroundings: Rc<Surroundings>,
-    timer: Option<(Duration, DelayedCall)>,
-    /// Waits for a filter to be open that was put in.
-    opening: Option<Trigger<()>>,
-    on_open: Option<OnOpen>,
-}
-
-/// What filters are shown of the connection. Shared, because a filter that runs may use its own
-/// connection.
-struct Surroundings {
-    /// The address of the peer, as the system tells it.
-    peer: Address,
-    waker: FilterWaker,
-}
-
-/// A filter that was put in by a handler that has not returned.
-struct Next {
-    filter: Box<dyn Filter>,
-    /// Written before, for the filters below.
-    unsent: Vec<u8>,
-}
-
-/// Whether the filters have sent what stands at the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Finish {
-    /// Something may still be written.
-    NotYet,
-    /// The end was sent, behind `before` bytes that waited.
-    Done { before: usize },
-}
-
-/// What filters have failed with.
-pub(in crate::connection) enum Failed {
-    /// A truncation: the connection is lost.
-    AtEnd(Failure),
-    Otherwise(Failure),
-}
-
-impl Filtered {
-    pub(in crate::connection) fn new(peer: Address, waker: FilterWaker) -> Self {
-        Self {
-            engine: None,
-            next: None,
-            plain: Output::default(),
-            up: None,
-            carries_plain: false,
-            finish: Finish::NotYet,
-            failure: None,
-            has_failed: false,
-            end_is_told: false,
-            surroundings: Rc::new(Surroundings { peer, waker }),
-            timer: None,
-            opening: None,
-            on_open: None,
-        }
-    }
-
-    /// Whether the filters are open and no other one is about to be put in.
-    fn is_open(&self) -> bool {
-        self.next.is_none() && self.engine.as_ref().is_some_and(|engine| engine.is_open())
-    }
-
-    /// Whether the filters have said that they will deliver nothing more.
-    fn has_ended(&self) -> bool {
-        self.engine
-            .as_ref()
-            .is_some_and(|engine| engine.has_ended())
-    }
-
-    fn wake_at(&self) -> Option<Duration> {
-        self.engine.as_ref().and_then(|engine| engine.wake_at())
-    }
-}
 
 impl Transport {
     /// Looks at the filters, if there are any; `f` runs nothing of a user's.
@@ -689,19 +590,5 @@ impl Transport {
         }
         contain("a filter's drop", || drop((engine, next)));
         Some((opening, on_open))
-    }
-}
-
-impl Failed {
-    /// The failure, and why the connection ends.
-    pub(in crate::connection) fn reason(self) -> (Failure, ConnectionClosed) {
-        match self {
-            Self::AtEnd(failure) => {
-                let error = failure.clone().into_error();
-                let lost = io::Error::new(io::ErrorKind::UnexpectedEof, error);
-                (failure, ConnectionClosed::Lost(lost))
-            }
-            Self::Otherwise(failure) => (failure.clone(), ConnectionClosed::Failed(failure)),
-        }
     }
 }

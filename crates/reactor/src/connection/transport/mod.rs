@@ -2,6 +2,7 @@
 //! nothing of protocols. Its state is in [`Flags`], which say how they follow one another.
 
 mod ending;
+mod filter_state;
 mod filtered;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -13,8 +14,8 @@ use smallvec::SmallVec;
 use socket2::SockRef;
 
 pub(in crate::connection) use self::ending::Close;
-use self::filtered::Filtered;
-pub(crate) use self::filtered::OnOpen;
+use self::filter_state::Filtered;
+pub(crate) use self::filter_state::OnOpen;
 use super::flags::{FlagCell, Flags};
 use super::limits::WriteLimits;
 use super::output::Output;
