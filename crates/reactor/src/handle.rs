@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::rc::{Rc, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use deferred::{Clock, DelayedCall, Outcome};
 
@@ -256,6 +256,26 @@ impl ReactorHandle {
     #[doc(alias = "seconds")]
     pub fn now(&self) -> Duration {
         self.shared.time.now()
+    }
+
+    /// The time of the calendar, for what people or other programs read: the date of a log, the
+    /// end of a session. It is the system's, which may be set back; delayed calls go by
+    /// [`now`](Self::now). In a [`TestReactor`](crate::testing::TestReactor), it is 1970-01-01
+    /// when the reactor is made, and moves with the test's clock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::testing::TestReactor;
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let reactor = TestReactor::new();
+    /// reactor.advance(Duration::from_secs(60));
+    /// assert_eq!(reactor.wall_time(), SystemTime::UNIX_EPOCH + Duration::from_secs(60));
+    /// ```
+    #[doc(alias = "SystemTime")]
+    pub fn wall_time(&self) -> SystemTime {
+        self.shared.time.wall()
     }
 
     /// Another handle on the same reactor.

@@ -1,7 +1,7 @@
 //! Clock of a loop: monotonic, or virtual in a test.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The time since the loop was made.
 pub(crate) enum Time {
@@ -24,6 +24,14 @@ impl Time {
         match self {
             Self::Real(start) => start.elapsed(),
             Self::Virtual(now) => now.get(),
+        }
+    }
+
+    /// The time of the calendar: the system's; in a test, as if the loop was made at the epoch.
+    pub(crate) fn wall(&self) -> SystemTime {
+        match self {
+            Self::Real(_) => SystemTime::now(),
+            Self::Virtual(now) => SystemTime::UNIX_EPOCH + now.get(),
         }
     }
 
