@@ -177,6 +177,36 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "            shutdown_timeout: ",
     ),
     (
+        "addresses or other keys",
+        "reactor-web/src/middleware/rate_limit.rs",
+        "const MAX_KEYS: usize = ",
+    ),
+    (
+        "logins that fail",
+        "reactor-web/src/middleware/auth/attempts.rs",
+        "const MAX_FAILURES: u32 = ",
+    ),
+    (
+        "addresses whose failed",
+        "reactor-web/src/middleware/auth/attempts.rs",
+        "const MAX_ADDRESSES: usize = ",
+    ),
+    (
+        "a nonce of",
+        "reactor-web/src/middleware/auth/digest/nonces.rs",
+        "const LIFETIME: Duration = ",
+    ),
+    (
+        "nonces whose",
+        "reactor-web/src/middleware/auth/digest/nonces.rs",
+        "const MAX_NONCES: usize = ",
+    ),
+    (
+        "an id of a request",
+        "reactor-web/src/middleware/request_id.rs",
+        "const MAX_LENGTH: usize = ",
+    ),
+    (
         "unread input, and",
         "reactor-web/src/io/input.rs",
         "const CAPACITY: usize = ",
@@ -284,7 +314,11 @@ fn stated(value: &str) -> Vec<String> {
         0..1000 => number.to_string(),
         _ => format!("{},{:03}", number / 1000, number % 1000),
     };
-    let mut stated = vec![number.to_string(), format!("{thousands} bytes")];
+    let mut stated = vec![
+        number.to_string(),
+        thousands.clone(),
+        format!("{thousands} bytes"),
+    ];
     for (unit, size) in [("KiB", 1024), ("MiB", 1024 * 1024)] {
         if number.is_multiple_of(size) && number / size < 1024 {
             stated.push(format!("{} {unit}", number / size));

@@ -7,6 +7,7 @@ mod handlers;
 mod http2;
 mod io;
 mod limits;
+mod middleware;
 mod protocol;
 mod requests;
 mod routes;

@@ -1,7 +1,7 @@
 //! From a path and a method to a handler.
 
 use http::Method;
-use reactor_web::{App, Body, RouteError};
+use reactor_web::{App, Body, Next, Request, RouteError};
 
 use crate::support::client;
 
@@ -148,7 +148,7 @@ fn apps_are_chosen_by_host() {
     let app = App::new()
         .host("example.org", exact)
         .host("*.example.org", below)
-        .host("*.a.example.org", |_: reactor_web::Request| "longest")
+        .host("*.a.example.org", |_: Request| "longest")
         .get("/", |_| "default");
     let client = client(app);
     for (host, text) in [
@@ -198,8 +198,8 @@ fn a_route_is_known_by_its_pattern() {
 fn middleware_is_around_everything_the_last_outermost() {
     let app = App::new()
         .get("/", |_| "x")
-        .wrap(|req, next| next.run(req).map(|answer| mark(answer, "inner")))
-        .wrap(async |req, next: reactor_web::Next| mark(next.run(req).await, "outer"));
+        .wrap(|req: Request, next: Next| next.run(req).map(|answer| mark(answer, "inner")))
+        .wrap(async |req: Request, next: Next| mark(next.run(req).await, "outer"));
     let client = client(app);
     let marks = |path| {
         let answer = client.get(path);

@@ -40,7 +40,8 @@
 //! | answer | [`Reply`], and [`IntoResponse`] for values |
 //! | answer bit by bit | [`Body::channel`] |
 //! | answer with an error | [`HttpError`]; [`App::error_page`] for how it looks |
-//! | be around all handlers | [`App::wrap`] |
+//! | log, limit, time out, authenticate | [`middleware`] |
+//! | be around all handlers, or some | [`App::wrap`], [`App::group`], [`Middleware`] |
 //! | know that the client is gone | [`Request::notify_finish`] |
 //! | ask other servers | [`Client`] |
 //! | stop without losing an answer | [`Site::finish`], which the stop of a reactor calls by itself |
@@ -113,7 +114,8 @@
 //! | `tls`, on by default | [`Request::is_secure`] knows the connections of `reactor-tls`, behind whose endpoints a [`Site`] serves HTTPS |
 //! | `client`, on by default | [`Client`] |
 //! | `http2` | HTTP/2 on the same port as HTTP/1.1, by ALPN (`alpn(["h2", "http/1.1"])` of `reactor-tls`) or prior knowledge |
-//! | `json` | JSON in requests and answers |
+//! | `json` | JSON in requests and answers, and in the access log |
+//! | `auth` | [`middleware`] that asks for a name and a password: `BasicAuth`, `DigestAuth` |
 #![doc(test(attr(deny(warnings), allow(dead_code))))]
 
 mod app;
@@ -123,6 +125,8 @@ pub mod client;
 mod error;
 mod handler;
 mod io;
+pub mod middleware;
+mod random;
 mod request;
 mod response;
 mod rt;
@@ -130,7 +134,7 @@ mod serve;
 mod site;
 pub mod testing;
 
-pub use self::app::{App, Limits, Next, RouteError};
+pub use self::app::{App, Limits, Middleware, Next, RouteError};
 pub use self::body::{Body, BodyWriter};
 #[cfg(feature = "client")]
 pub use self::client::Client;
@@ -139,7 +143,7 @@ pub use self::error::{ClientGone, HttpError};
 pub use self::handler::ByClosure;
 pub use self::handler::Handler;
 pub use self::io::{Io, IoProtocol};
-pub use self::request::{Request, UpgradeRefused, multipart_error};
+pub use self::request::{Observed, Request, UpgradeRefused, multipart_error};
 #[cfg(feature = "json")]
 pub use self::response::Json;
 pub use self::response::{Answer, Html, IntoResponse, Redirect, Reply, Response};

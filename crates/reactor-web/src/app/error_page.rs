@@ -6,6 +6,7 @@ use deferred::{Failure, Result};
 use http::StatusCode;
 
 use crate::error::HttpError;
+use crate::request::FailurePages;
 use crate::response::{Html, Response};
 
 /// Makes answers of failures.
@@ -30,9 +31,10 @@ impl ErrorPages {
     pub(super) fn set_page(&mut self, page: Box<OwnPage>) {
         self.page = Some(page);
     }
+}
 
-    /// The answer to a request that has failed; `request` says which one it was.
-    pub(crate) fn answer(&self, failure: Failure, request: impl FnOnce() -> String) -> Response {
+impl FailurePages for ErrorPages {
+    fn answer(&self, failure: Failure, request: &dyn Fn() -> String) -> Response {
         let known = failure.check::<HttpError>().cloned();
         let is_ours = known.is_none();
         let error = known.unwrap_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into());

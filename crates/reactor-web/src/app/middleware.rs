@@ -1,32 +1,115 @@
 //! Middleware: handlers around handlers.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::rc::Rc;
 
-use crate::handler::{AnyHandler, Erased, call};
+use deferred::Cancelled;
+use deferred::{Failure, Result};
+
+use crate::handler::{AnyHandler, ByClosure, Erased, call};
 use crate::request::Request;
-use crate::response::{Answer, Reply};
+use crate::response::{Answer, Reply, Response};
+
+/// Sees requests before a handler, and answers after it.
+///
+/// Closures and functions are middleware: those of a [`Request`] and the [`Next`] handler that
+/// return what [`Reply`] takes, now or later. [`middleware`](crate::middleware) has those that
+/// most sites need. [`App::wrap`](crate::App::wrap) puts one around all handlers of an app, and
+/// [`App::group`](crate::App::group) around some of its routes.
+///
+/// `M` is inferred, and has to do with closures only. The types of a closure's arguments are to
+/// be written.
+///
+/// # Examples
+///
+/// One with state of its own:
+///
+/// ```
+/// use reactor_web::{Answer, App, Middleware, Next, Request, testing::TestClient};
+/// use std::{cell::Cell, rc::Rc};
+///
+/// #[derive(Default)]
+/// struct Counter(Cell<u32>);
+///
+/// impl Middleware for Counter {
+///     fn handle(&self, request: Request, next: Next) -> Answer {
+///         self.0.set(self.0.get() + 1);
+///         next.run(request)
+///     }
+/// }
+///
+/// let counter = Rc::new(Counter::default());
+/// let app = App::new().get("/", |_| "hello").wrap(Rc::clone(&counter));
+/// let client = TestClient::new(app)?;
+/// client.get("/");
+/// client.get("/nowhere");
+/// assert_eq!(counter.0.get(), 2);
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+#[doc(alias = "Layer")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no middleware",
+    label = "does not stand around handlers",
+    note = "middleware is a closure `|req: Request, next: Next| ..` that returns what `Reply` takes, or a type that implements `Middleware`"
+)]
+pub trait Middleware<M = ()>: 'static {
+    /// Answers `request`, by `next` or without it. Dropping the answer cancels what it waits
+    /// for: the client is gone.
+    fn handle(&self, request: Request, next: Next) -> Answer;
+
+    /// Called when the app is about to be served, before requests, for each place where the
+    /// middleware stands. By default, there is nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// The middleware cannot work as it is set. The app is not served then.
+    fn prepare(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl<F, R, M> Middleware<ByClosure<M>> for F
+where
+    F: Fn(Request, Next) -> R + 'static,
+    R: Reply<M>,
+{
+    fn handle(&self, request: Request, next: Next) -> Answer {
+        self(request, next).into_answer()
+    }
+}
+
+/// The same middleware around several apps: what it counts, it counts for all of them.
+impl<T: Middleware + ?Sized> Middleware for Rc<T> {
+    fn handle(&self, request: Request, next: Next) -> Answer {
+        (**self).handle(request, next)
+    }
+
+    fn prepare(&self) -> Result<()> {
+        (**self).prepare()
+    }
+}
 
 /// The handler below a middleware, from [`App::wrap`](crate::App::wrap).
 ///
 /// # Examples
 ///
-/// A header for each answer, errors included:
+/// A header for each answer. [`respond`](Self::respond) makes errors answers, too, so that their
+/// pages get it as well:
 ///
 /// ```
 /// use http::HeaderValue;
-/// use reactor_web::{App, Next, Request, testing::TestClient};
+/// use reactor_web::{Answer, App, Next, Request, testing::TestClient};
 ///
-/// async fn no_cache(req: Request, next: Next) -> deferred::Result<reactor_web::Response> {
-///     let mut response = next.run(req).await?;
-///     response.headers_mut().insert("cache-control", HeaderValue::from_static("no-store"));
-///     Ok(response)
+/// fn no_cache(req: Request, next: Next) -> Answer {
+///     next.respond(req).map_response(|response| {
+///         response.headers_mut().insert("cache-control", HeaderValue::from_static("no-store"));
+///     })
 /// }
 ///
 /// let app = App::new().get("/", |_| "hello").wrap(no_cache);
-/// let answer = TestClient::new(app)?.get("/");
-/// assert_eq!(answer.header("cache-control"), Some("no-store"));
+/// let client = TestClient::new(app)?;
+/// assert_eq!(client.get("/").header("cache-control"), Some("no-store"));
+/// assert_eq!(client.get("/nowhere").header("cache-control"), Some("no-store"));
 /// # Ok::<(), deferred::Failure>(())
 /// ```
 pub struct Next {
@@ -34,9 +117,27 @@ pub struct Next {
 }
 
 impl Next {
-    /// Has the request answered. The answer may be awaited, or changed by [`Answer::map`].
+    /// Has the request answered. The answer may be awaited, or changed by [`Answer::map`]; it is
+    /// a failure if the handler, or other middleware, fails.
     pub fn run(self, request: Request) -> Answer {
         call(&*self.handler, request)
+    }
+
+    /// As [`run`](Self::run), with the page of a failure in its place: what the client gets.
+    ///
+    /// A failure is logged here, then. Middleware further out sees no failure but
+    /// [`Cancelled`], which is what comes of the answer if the client goes.
+    pub fn respond(self, request: Request) -> Answer {
+        let pages = request.failure_pages();
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let page = move |failure: Failure| -> Response {
+            pages.answer(failure, &|| format!("{method} {}", uri.path()))
+        };
+        self.run(request).map(|result| match result {
+            // Not a page, and no story in the log for each client that goes.
+            Err(failure) if failure.is::<Cancelled>() => Err(failure),
+            result => Ok(result.unwrap_or_else(page)),
+        })
     }
 }
 
@@ -46,31 +147,52 @@ impl fmt::Debug for Next {
     }
 }
 
-/// A middleware and the handler below it.
-pub(super) struct Wrapped<F, M> {
-    middleware: F,
-    next: AnyHandler,
-    marker: PhantomData<M>,
+/// Middleware whose type is forgotten.
+pub(super) type AnyMiddleware = Rc<dyn ErasedMiddleware>;
+
+pub(super) trait ErasedMiddleware {
+    fn handle(&self, request: Request, next: Next) -> Answer;
+
+    fn prepare(&self) -> Result<()>;
 }
 
-impl<F, M> Wrapped<F, M> {
-    pub(super) fn new(middleware: F, next: AnyHandler) -> Self {
-        let marker = PhantomData;
-        Self {
-            middleware,
-            next,
-            marker,
-        }
+struct Typed<T, M>(T, std::marker::PhantomData<M>);
+
+impl<T: Middleware<M>, M> ErasedMiddleware for Typed<T, M> {
+    fn handle(&self, request: Request, next: Next) -> Answer {
+        self.0.handle(request, next)
+    }
+
+    fn prepare(&self) -> Result<()> {
+        self.0.prepare()
     }
 }
 
-impl<F, R, M> Erased for Wrapped<F, M>
-where
-    F: Fn(Request, Next) -> R,
-    R: Reply<M>,
-{
+/// Forgets the type of `middleware`.
+pub(super) fn erase_middleware<M: 'static>(middleware: impl Middleware<M>) -> AnyMiddleware {
+    Rc::new(Typed(middleware, std::marker::PhantomData::<M>))
+}
+
+/// `next` with `middleware` around it.
+pub(super) fn wrapped(middleware: &AnyMiddleware, next: AnyHandler) -> AnyHandler {
+    let middleware = Rc::clone(middleware);
+    Rc::new(Wrapped { middleware, next })
+}
+
+/// A middleware and the handler below it.
+struct Wrapped {
+    middleware: AnyMiddleware,
+    next: AnyHandler,
+}
+
+impl Erased for Wrapped {
     fn handle(&self, request: Request) -> Answer {
         let handler = Rc::clone(&self.next);
-        (self.middleware)(request, Next { handler }).into_answer()
+        self.middleware.handle(request, Next { handler })
+    }
+
+    fn prepare(&self) -> Result<()> {
+        self.middleware.prepare()?;
+        self.next.prepare()
     }
 }

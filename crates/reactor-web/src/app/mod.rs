@@ -17,8 +17,8 @@ use http::Method;
 pub(crate) use self::error_page::ErrorPages;
 use self::hosts::Hosts;
 pub use self::limits::Limits;
-pub use self::middleware::Next;
-use self::middleware::Wrapped;
+use self::middleware::{AnyMiddleware, erase_middleware, wrapped};
+pub use self::middleware::{Middleware, Next};
 pub use self::routes::RouteError;
 use self::routes::{Definition, Kind, Routes};
 use crate::error::HttpError;
@@ -73,7 +73,8 @@ struct Draft {
     definitions: Vec<Definition>,
     hosts: Hosts,
     fallback: Option<AnyHandler>,
-    middleware: Vec<Box<dyn FnOnce(AnyHandler) -> AnyHandler>>,
+    /// From the innermost to the outermost.
+    middleware: Vec<AnyMiddleware>,
     limits: Limits,
     errors: ErrorPages,
     is_strict: bool,
@@ -170,19 +171,19 @@ impl App {
         self
     }
 
-    /// Puts `middleware` around all handlers of this app: it gets a request, asks the [`Next`]
-    /// handler for the answer if it likes, and returns that, another one, or a changed one. What
-    /// was added last is the outermost.
+    /// Puts `middleware` around everything in this app, its 404 pages included: it gets a request,
+    /// asks the [`Next`] handler for the answer if it likes, and returns that, another one, or a
+    /// changed one. What was added last is the outermost.
     ///
     /// # Examples
     ///
     /// ```
-    /// use reactor_web::{App, HttpError, testing::TestClient};
+    /// use reactor_web::{Answer, App, HttpError, Next, Request, testing::TestClient};
     ///
-    /// let app = App::new().get("/", |_| "a secret").wrap(|req, next| {
+    /// let app = App::new().get("/", |_| "a secret").wrap(|req: Request, next: Next| {
     ///     match req.header("x-key") {
     ///         Some("42") => next.run(req),
-    ///         _ => reactor_web::Answer::now(Err::<(), _>(HttpError::forbidden().into())),
+    ///         _ => Answer::now(HttpError::forbidden()),
     ///     }
     /// });
     /// let client = TestClient::new(app)?;
@@ -191,14 +192,54 @@ impl App {
     /// # Ok::<(), deferred::Failure>(())
     /// ```
     #[doc(alias = "layer")]
-    pub fn wrap<F, R, M>(mut self, middleware: F) -> Self
-    where
-        F: Fn(Request, Next) -> R + 'static,
-        R: Reply<M>,
-        M: 'static,
-    {
+    pub fn wrap<M: 'static>(mut self, middleware: impl Middleware<M>) -> Self {
         let middlewares = &mut self.draft.get_mut().middleware;
-        middlewares.push(Box::new(|next| Rc::new(Wrapped::new(middleware, next))));
+        middlewares.push(erase_middleware(middleware));
+        self
+    }
+
+    /// Puts `middleware` around those routes only that `routes` adds to an empty app. It runs when
+    /// such a route was found, so [`Request::route`] and its parameters are there; a path or a
+    /// method that has no route never comes to it.
+    ///
+    /// The other settings of that app (its fallback, hosts, limits and pages) have no effect.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor_web::middleware::Timeout;
+    /// use reactor_web::{App, Request, testing::TestClient};
+    /// use std::time::Duration;
+    ///
+    /// let app = App::new()
+    ///     .get("/", |_| "hello")
+    ///     .group(Timeout::after(Duration::from_secs(5)), |app| {
+    ///         app.get("/slow", async |req: Request| {
+    ///             deferred::sleep(req.reactor(), Duration::from_secs(60)).await?;
+    ///             Ok("too late")
+    ///         })
+    ///     });
+    /// let client = TestClient::new(app)?;
+    /// let slow = client.start_get("/slow");
+    /// client.advance(Duration::from_secs(5));
+    /// assert_eq!(slow.answer().status(), 504);
+    /// # Ok::<(), deferred::Failure>(())
+    /// ```
+    #[doc(alias = "route_layer", alias = "scope")]
+    pub fn group<M: 'static>(
+        mut self,
+        middleware: impl Middleware<M>,
+        routes: impl FnOnce(Self) -> Self,
+    ) -> Self {
+        let mut inner = routes(Self::new()).draft.into_inner();
+        inner.middleware.push(erase_middleware(middleware));
+        let definitions = &mut self.draft.get_mut().definitions;
+        for mut definition in inner.definitions {
+            for around in &inner.middleware {
+                definition.handler = wrapped(around, definition.handler);
+            }
+            definitions.push(definition);
+        }
         self
     }
 
@@ -286,9 +327,11 @@ impl Handler for App {
         let hosts = mem::take(&mut draft.hosts);
         let fallback = draft.fallback.take();
         let routes = Routes::new(definitions, hosts, fallback, draft.is_strict)?;
-        let middleware = mem::take(&mut draft.middleware).into_iter();
-        let routes: AnyHandler = Rc::new(routes);
-        let handler = middleware.fold(routes, |next, wrap| wrap(next));
+        let mut handler: AnyHandler = Rc::new(routes);
+        for middleware in mem::take(&mut draft.middleware) {
+            middleware.prepare()?;
+            handler = wrapped(&middleware, handler);
+        }
         // Errs only if it is set, which was looked at above.
         let _ = self.built.set(handler);
         Ok(())

@@ -120,6 +120,7 @@ impl Routes {
             route: Rc::new(Route {
                 pattern: pattern.to_owned(),
                 names: parameters(pattern),
+                is_mount,
             }),
             methods: Vec::new(),
             any: None,
@@ -177,6 +178,7 @@ impl Erased for Routes {
         let endpoint = &self.endpoints[*matched.value];
         endpoint.take_params(&matched.params, whole, &mut params);
         *request.params_mut() = params;
+        request.note_route();
         endpoint.handle(request)
     }
 }

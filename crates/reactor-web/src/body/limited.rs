@@ -19,6 +19,8 @@ pub(super) struct Limited {
     received: u64,
     /// Set while a read is pending.
     is_awaited: Rc<Cell<bool>>,
+    /// The same for this body alone, where the connection has several: from [`Self::watch`].
+    watch: Option<Rc<Cell<bool>>>,
 }
 
 impl Limited {
@@ -28,11 +30,23 @@ impl Limited {
             limit,
             received: 0,
             is_awaited,
+            watch: None,
         }
     }
 
     pub(super) fn set_limit(&mut self, limit: u64) {
         self.limit = limit;
+    }
+
+    pub(super) fn watch(&mut self) -> Rc<Cell<bool>> {
+        Rc::clone(self.watch.get_or_insert_default())
+    }
+
+    fn set_awaited(&self, is_awaited: bool) {
+        self.is_awaited.set(is_awaited);
+        if let Some(watch) = &self.watch {
+            watch.set(is_awaited);
+        }
     }
 
     fn too_large(&self) -> Failure {
@@ -50,7 +64,7 @@ impl Limited {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         // The watchdog of the connection measures only the time in which the program waits for the
         // client, not that in which the client waits for the program.
-        self.is_awaited.set(polled.is_pending());
+        self.set_awaited(polled.is_pending());
         let Some(frame) = ready!(polled) else {
             return Poll::Ready(None);
         };
@@ -75,7 +89,7 @@ impl Limited {
 
 impl Drop for Limited {
     fn drop(&mut self) {
-        self.is_awaited.set(false);
+        self.set_awaited(false);
     }
 }
 

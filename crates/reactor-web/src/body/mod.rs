@@ -151,6 +151,20 @@ impl Body {
         }
     }
 
+    /// Whether it is bytes that are there, or nothing.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self.0, Kind::Empty | Kind::Full(_))
+    }
+
+    /// Whether a read of it is pending, from now on; for a body that does not come from a client,
+    /// it never is.
+    pub(crate) fn watch(&mut self) -> Rc<Cell<bool>> {
+        match &mut self.0 {
+            Kind::Incoming(incoming) => incoming.watch(),
+            _ => Rc::default(),
+        }
+    }
+
     /// The next bytes; `None` at the end. Trailers are left out.
     ///
     /// # Errors

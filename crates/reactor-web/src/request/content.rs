@@ -212,7 +212,7 @@ impl Request {
     }
 
     fn read_with<T: 'static>(&self, f: impl FnOnce(Bytes) -> Result<T> + 'static) -> Deferred<T> {
-        let (mut body, limit) = (self.take_body(), self.body_limit());
+        let (mut body, limit) = (self.take_body(), self.body_limit);
         inline_callbacks(async move {
             let bytes = body.collect(limit).await?;
             f(bytes)

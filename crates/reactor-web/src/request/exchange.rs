@@ -5,16 +5,23 @@ use std::rc::Rc;
 use std::task::Waker;
 use std::time::Duration;
 
-use deferred::{Deferred, Trigger};
+use deferred::{Deferred, Failure, Trigger};
 use http::{Method, StatusCode};
 use reactor::{Address, ReactorHandle};
 
 use super::upgrades::Upgrades;
+use crate::body::Body;
 use crate::error::ClientGone;
 use crate::io::{Io, Monitor};
 
 /// What the handlers of a connection share with it.
 pub(crate) type SharedConnection = Rc<ConnectionInfo>;
+
+/// Makes answers of failures.
+pub(crate) trait FailurePages {
+    /// The answer to a request that has failed; `request` says which one it was.
+    fn answer(&self, failure: Failure, request: &dyn Fn() -> String) -> http::Response<Body>;
+}
 
 /// What the requests of one connection share.
 ///
@@ -27,6 +34,7 @@ pub(crate) struct ConnectionInfo {
     is_secure: bool,
     is_http2: Cell<bool>,
     body_limit: u64,
+    failure_pages: Rc<dyn FailurePages>,
     /// The number of the next exchange.
     next: Cell<u64>,
     /// Exchanges that were begun and are not over.
@@ -47,7 +55,12 @@ pub(crate) struct ConnectionInfo {
 }
 
 impl ConnectionInfo {
-    pub(crate) fn new(io: &Io, is_secure: bool, body_limit: u64) -> SharedConnection {
+    pub(crate) fn new(
+        io: &Io,
+        is_secure: bool,
+        body_limit: u64,
+        failure_pages: Rc<dyn FailurePages>,
+    ) -> SharedConnection {
         Rc::new(Self {
             reactor: io.reactor().clone(),
             peer: io.peer().clone(),
@@ -55,6 +68,7 @@ impl ConnectionInfo {
             is_secure,
             is_http2: Cell::new(false),
             body_limit,
+            failure_pages,
             next: Cell::new(0),
             in_flight: Cell::new(0),
             idle_since: Cell::new(io.reactor().now()),
@@ -86,6 +100,10 @@ impl ConnectionInfo {
 
     pub(crate) fn body_limit(&self) -> u64 {
         self.body_limit
+    }
+
+    pub(crate) fn failure_pages(&self) -> &Rc<dyn FailurePages> {
+        &self.failure_pages
     }
 
     /// Since when no request is in flight; `None` if one is.

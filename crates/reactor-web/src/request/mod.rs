@@ -2,12 +2,14 @@
 
 mod content;
 mod exchange;
+mod observed;
 mod params;
 mod upgrade;
 mod upgrades;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::rc::Rc;
 use std::str::FromStr;
 
 use deferred::{Deferred, Failure, Result};
@@ -15,7 +17,8 @@ use http::{Extensions, HeaderMap, Method, Uri, Version, request};
 use reactor::{Address, ReactorHandle};
 
 pub use self::content::multipart_error;
-pub(crate) use self::exchange::{ConnectionInfo, Exchange, Finish, SharedConnection};
+pub(crate) use self::exchange::{ConnectionInfo, Exchange, FailurePages, Finish, SharedConnection};
+pub use self::observed::Observed;
 pub(crate) use self::params::{Params, Route};
 pub use self::upgrades::UpgradeRefused;
 use crate::body::Body;
@@ -47,11 +50,16 @@ pub struct Request {
     body: RefCell<Body>,
     params: Params,
     exchange: Exchange,
+    body_limit: u64,
+    /// `None` as long as nothing observes the request.
+    observed: Option<Rc<Observed>>,
 }
 
 impl Request {
     pub(crate) fn new(head: request::Parts, body: Body, exchange: Exchange) -> Self {
         Self {
+            body_limit: exchange.connection().body_limit(),
+            observed: None,
             head,
             body: RefCell::new(body),
             params: Params::default(),
@@ -79,6 +87,35 @@ impl Request {
     #[doc(alias = "postpath")]
     pub fn rest(&self) -> &str {
         self.params.rest(self.path())
+    }
+
+    /// What is found out about this request on its way to its handler, for middleware that sees
+    /// the answer: the request itself is gone by then.
+    pub fn observe(&mut self) -> Rc<Observed> {
+        Rc::clone(self.observed.get_or_insert_default())
+    }
+
+    /// The user who has made this request, as authentication has set it.
+    #[doc(alias = "getUser")]
+    pub fn user(&self) -> Option<&str> {
+        self.observed.as_ref()?.user()
+    }
+
+    /// Sets the user: for middleware that authenticates. It is set once; authentication within
+    /// authentication has no effect.
+    pub fn set_user(&mut self, user: impl Into<String>) {
+        self.observe().set_user(user.into());
+    }
+
+    /// The id of this request, if [`RequestId`](crate::middleware::RequestId) gives it one.
+    pub fn id(&self) -> Option<&str> {
+        self.observed.as_ref()?.id()
+    }
+
+    /// Sets the most bytes of the body that are read, instead of [`Limits::body`](crate::Limits::body).
+    pub fn set_body_limit(&mut self, limit: u64) {
+        self.body_limit = limit;
+        self.body.get_mut().set_limit(limit);
     }
 
     /// The version of HTTP.
@@ -198,9 +235,20 @@ impl Request {
         &self.head
     }
 
-    /// The most bytes of the body that are read at once.
-    fn body_limit(&self) -> u64 {
-        self.exchange.connection().body_limit()
+    /// Whether a read of the body is pending, from now on.
+    pub(crate) fn watch_body(&mut self) -> Rc<Cell<bool>> {
+        self.body.get_mut().watch()
+    }
+
+    pub(crate) fn failure_pages(&self) -> Rc<dyn FailurePages> {
+        Rc::clone(self.exchange.connection().failure_pages())
+    }
+
+    /// Notes the route that was found, if something observes the request.
+    pub(crate) fn note_route(&self) {
+        if let (Some(observed), Some(route)) = (&self.observed, self.params.route()) {
+            observed.add_route(route);
+        }
     }
 }
 

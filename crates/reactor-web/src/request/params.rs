@@ -27,6 +27,8 @@ pub(crate) struct Params {
 pub(crate) struct Route {
     pub(crate) pattern: String,
     pub(crate) names: Vec<String>,
+    /// Whether another handler routes what is below it.
+    pub(crate) is_mount: bool,
 }
 
 struct Param {
@@ -55,6 +57,10 @@ impl Params {
 
     pub(crate) fn set_route(&mut self, route: Rc<Route>) {
         self.route = Some(route);
+    }
+
+    pub(crate) fn route(&self) -> Option<&Rc<Route>> {
+        self.route.as_ref()
     }
 
     pub(crate) fn pattern(&self) -> Option<&str> {

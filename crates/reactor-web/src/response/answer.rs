@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use deferred::{CancelOnDrop, Deferred, Failure, Result, inline_callbacks};
+use tracing::{Instrument, Span};
 
 use super::{IntoResponse, Response};
 
@@ -69,7 +70,14 @@ impl Answer {
     where
         F: Future<Output: IntoResponse> + 'static,
     {
-        let response = inline_callbacks(async { future.await.into_response() });
+        let future = async { future.await.into_response() };
+        // That of the request, if there is one: the handler is called in it.
+        let span = Span::current();
+        let response = if span.is_none() {
+            inline_callbacks(future)
+        } else {
+            inline_callbacks(future.instrument(span))
+        };
         match response.into_result() {
             Ok(result) => Self::ready(result),
             Err(pending) => Self(Kind::Later(pending.cancel_on_drop())),
@@ -86,6 +94,34 @@ impl Answer {
             Kind::Now(result) => Kind::Now(result.map(f)),
             Kind::Later(later) => Kind::Later(later.into_inner().add_both(f).cancel_on_drop()),
         })
+    }
+
+    /// This answer after `f`, which may change the response. A failure stays as it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use reactor_web::{Answer, Response};
+    ///
+    /// let answer = Answer::now("made").map_response(|response| {
+    ///     *response.status_mut() = StatusCode::CREATED;
+    /// });
+    /// let response: deferred::Deferred<Response> = answer.into();
+    /// assert_eq!(response.into_result().unwrap()?.status(), 201);
+    /// # Ok::<(), deferred::Failure>(())
+    /// ```
+    pub fn map_response(self, f: impl FnOnce(&mut Response) + 'static) -> Self {
+        self.map(|result| {
+            let mut response = result?;
+            f(&mut response);
+            Ok(response)
+        })
+    }
+
+    /// Whether it was there at once.
+    pub(crate) fn is_now(&self) -> bool {
+        matches!(self.0, Kind::Now(_))
     }
 
     /// Polls for the response. Not to be polled after that.

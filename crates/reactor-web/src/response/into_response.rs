@@ -21,6 +21,7 @@ use crate::error::HttpError;
 /// | a [`StatusCode`] | that, with its phrase as text |
 /// | `(StatusCode, value)` | the value, with that status |
 /// | `([(name, value), ..], value)` | the value, with these headers |
+/// | an [`HttpError`](crate::HttpError) | the error page of the app |
 /// | an `Option` | `None` is 404 |
 /// | a `Result` with a [`Failure`](deferred::Failure) | the error page of the app, if it is an `Err` |
 /// | a [`Body`], a [`Response`] | that |
@@ -198,6 +199,12 @@ impl<T: IntoResponse> IntoResponse for Option<T> {
             Some(value) => value.into_response(),
             None => Err(HttpError::not_found().into()),
         }
+    }
+}
+
+impl IntoResponse for HttpError {
+    fn into_response(self) -> Result<Response> {
+        Err(self.into())
     }
 }
 

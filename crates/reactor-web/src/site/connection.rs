@@ -26,7 +26,8 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Serves what comes on `io`.
 pub(super) fn serve(shared: &Rc<Shared>, io: Io) {
     let reactor = io.reactor().clone();
-    let connection = ConnectionInfo::new(&io, is_secure(&io), shared.limits.body);
+    let pages = Rc::clone(&shared.errors);
+    let connection = ConnectionInfo::new(&io, is_secure(&io), shared.limits.body, pages);
     let key = shared.add(Rc::clone(&connection));
     let watchdog = Watchdog::start(&connection, shared.limits);
     let site = Rc::clone(shared);

@@ -13,10 +13,10 @@ use deferred::{Deferred, Result, Trigger, succeed};
 use reactor::{Address, Factory, Phase, ReactorHandle, SystemEvent};
 use slab::Slab;
 
-use crate::app::{App, ErrorPages, Limits};
+use crate::app::{App, Limits};
 use crate::handler::AnyHandler;
 use crate::io::IoProtocol;
-use crate::request::SharedConnection;
+use crate::request::{FailurePages, SharedConnection};
 
 /// An app that is ready to be served: a [`Factory`], for whatever listens.
 ///
@@ -45,7 +45,7 @@ pub struct Site(Rc<Shared>);
 struct Shared {
     handler: AnyHandler,
     limits: Limits,
-    errors: ErrorPages,
+    errors: Rc<dyn FailurePages>,
     connections: RefCell<Slab<SharedConnection>>,
     /// Set by `finish`, and not cleared.
     is_finishing: Cell<bool>,
@@ -67,7 +67,7 @@ impl App {
         Ok(Site(Rc::new(Shared {
             handler: built.handler,
             limits: built.limits,
-            errors: built.errors,
+            errors: Rc::new(built.errors),
             connections: RefCell::default(),
             is_finishing: Cell::new(false),
             finish_waiters: RefCell::default(),

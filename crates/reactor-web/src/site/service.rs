@@ -88,7 +88,7 @@ impl Future for Answering {
             Ok(response) => response,
             Err(failure) => {
                 let request = || format!("{} {}", this.method, this.uri.path());
-                this.shared.errors.answer(failure, request)
+                this.shared.errors.answer(failure, &request)
             }
         };
         if this.closes {

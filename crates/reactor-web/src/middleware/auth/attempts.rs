@@ -1,0 +1,100 @@
+//! `Attempts`: how often a client may fail to log in.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::time::Duration;
+
+use reactor::Address;
+
+use crate::error::HttpError;
+use crate::middleware::rate_limit::{network_of, too_many};
+use crate::middleware::token_buckets::TokenBuckets;
+use crate::request::Request;
+
+/// Failures of an address in [`PERIOD`].
+const MAX_FAILURES: u32 = 10;
+
+/// The time in which so many failures are forgotten.
+const PERIOD: Duration = Duration::from_secs(60);
+
+/// Addresses that are remembered.
+const MAX_ADDRESSES: usize = 10_000;
+
+/// A login that has failed: for [`BasicAuth::on_failure`](super::BasicAuth::on_failure) and
+/// [`DigestAuth::on_failure`](super::DigestAuth::on_failure).
+///
+/// # Examples
+///
+/// ```
+/// use reactor_web::middleware::BasicAuth;
+/// use reactor_web::{App, testing::TestClient};
+/// use std::{cell::RefCell, rc::Rc};
+///
+/// let failed: Rc<RefCell<Vec<String>>> = Rc::default();
+/// let log = Rc::clone(&failed);
+/// let auth = BasicAuth::new("vault", |login| Ok(login.matches("ann", "secret")))
+///     .on_failure(move |attempt| log.borrow_mut().push(attempt.user.to_owned()));
+/// let client = TestClient::new(App::new().wrap(auth))?;
+/// client.get_with("/", &[("authorization", "Basic Ym9iOmd1ZXNz")]);
+/// assert_eq!(*failed.borrow(), ["bob"]);
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct FailedLogin<'a> {
+    /// The name that was tried.
+    pub user: &'a str,
+    /// Where it came from.
+    pub peer: &'a Address,
+}
+
+/// The failures of each address, on the clock of the loop.
+pub(super) struct Attempts {
+    buckets: RefCell<TokenBuckets>,
+    on_failure: Option<Box<dyn Fn(&FailedLogin<'_>)>>,
+}
+
+impl Attempts {
+    pub(super) fn new() -> Self {
+        Self {
+            buckets: RefCell::new(TokenBuckets::new(MAX_FAILURES, PERIOD, MAX_ADDRESSES)),
+            on_failure: None,
+        }
+    }
+
+    pub(super) fn set_limit(&mut self, failures: u32, period: Duration) {
+        self.buckets = RefCell::new(TokenBuckets::new(failures, period, MAX_ADDRESSES));
+    }
+
+    pub(super) fn set_hook(&mut self, on_failure: impl Fn(&FailedLogin<'_>) + 'static) {
+        self.on_failure = Some(Box::new(on_failure));
+    }
+
+    /// Whether the client of `request` may try.
+    pub(super) fn check(&self, request: &Request) -> Result<(), HttpError> {
+        let now = request.reactor().now();
+        let wait = self.buckets.borrow().wait(&network_of(request.peer()), now);
+        match wait.is_zero() {
+            true => Ok(()),
+            false => Err(too_many(wait)),
+        }
+    }
+
+    /// Counts a failure.
+    pub(super) fn fail(&self, request: &Request, user: &str) {
+        let (peer, now) = (request.peer(), request.reactor().now());
+        self.buckets.borrow_mut().charge(&network_of(peer), now);
+        tracing::warn!(target: "reactor_web::auth", %peer, user, "a login has failed");
+        if let Some(on_failure) = &self.on_failure {
+            on_failure(&FailedLogin { user, peer });
+        }
+    }
+}
+
+impl fmt::Debug for Attempts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempts")
+            .field("buckets", &self.buckets)
+            .finish_non_exhaustive()
+    }
+}

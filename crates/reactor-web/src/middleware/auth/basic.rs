@@ -1,0 +1,168 @@
+//! `BasicAuth`: a name and a password with each request (RFC 7617).
+
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use deferred::{Deferred, Outcome, Result, maybe_deferred};
+use http::{HeaderValue, StatusCode, header};
+
+use super::attempts::{Attempts, FailedLogin};
+use super::credentials::Credentials;
+use crate::app::{Middleware, Next};
+use crate::error::HttpError;
+use crate::request::Request;
+use crate::response::{Answer, Response};
+
+/// Asks for a name and a password with each request (RFC 7617), which a closure checks, now or by
+/// a Deferred. They travel in clear, so the connection is to be encrypted.
+///
+/// The name is [`Request::user`](crate::Request::user) of what comes through, and in the logs. A
+/// client that fails too often, 10 times a minute by default, is answered with 429.
+///
+/// # Examples
+///
+/// ```
+/// use reactor_web::middleware::BasicAuth;
+/// use reactor_web::{App, testing::TestClient};
+///
+/// let auth = BasicAuth::new("vault", |login| Ok(login.matches("ann", "secret")));
+/// let app = App::new()
+///     .get("/", |req| format!("hello, {}", req.user().unwrap_or("stranger")))
+///     .wrap(auth);
+/// let client = TestClient::new(app)?;
+/// let answer = client.get("/");
+/// assert_eq!(answer.status(), 401);
+/// let challenge = "Basic realm=\"vault\", charset=\"UTF-8\"";
+/// assert_eq!(answer.header("www-authenticate"), Some(challenge));
+/// let answer = client.get_with("/", &[("authorization", "Basic YW5uOnNlY3JldA==")]);
+/// assert_eq!(answer.text(), "hello, ann");
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+#[doc(alias = "BasicCredentialFactory")]
+pub struct BasicAuth(Rc<Inner>);
+
+struct Inner {
+    realm: String,
+    check: Box<dyn Fn(Credentials) -> Deferred<bool>>,
+    attempts: Attempts,
+}
+
+impl BasicAuth {
+    /// Has `check` look whether a name and a password are right. `realm` is what the browser
+    /// shows beside its question.
+    pub fn new<F, O>(realm: impl Into<String>, check: F) -> Self
+    where
+        F: Fn(Credentials) -> O + 'static,
+        O: Outcome<Value = bool>,
+    {
+        Self(Rc::new(Inner {
+            realm: realm.into(),
+            check: Box::new(move |credentials| maybe_deferred(|| check(credentials))),
+            attempts: Attempts::new(),
+        }))
+    }
+
+    /// Lets an address fail this often in each `period`, instead of 10 times in a minute.
+    #[must_use]
+    pub fn failure_limit(mut self, failures: u32, period: Duration) -> Self {
+        if let Some(inner) = Rc::get_mut(&mut self.0) {
+            inner.attempts.set_limit(failures, period);
+        }
+        self
+    }
+
+    /// Calls `on_failure` for each login that fails: to lock an account, or to tell its user.
+    #[must_use]
+    pub fn on_failure(mut self, on_failure: impl Fn(&FailedLogin<'_>) + 'static) -> Self {
+        if let Some(inner) = Rc::get_mut(&mut self.0) {
+            inner.attempts.set_hook(on_failure);
+        }
+        self
+    }
+}
+
+impl Inner {
+    fn challenge(&self) -> HttpError {
+        let challenge = format!("Basic realm={}, charset=\"UTF-8\"", quoted(&self.realm));
+        let error = HttpError::new(StatusCode::UNAUTHORIZED);
+        match HeaderValue::try_from(challenge) {
+            Ok(challenge) => error.with_header(header::WWW_AUTHENTICATE, challenge),
+            // `prepare` has refused such a realm.
+            Err(_) => error,
+        }
+    }
+
+    fn decide(&self, mut request: Request, next: Next, user: String, is_right: bool) -> Answer {
+        if is_right {
+            request.set_user(user);
+            next.run(request)
+        } else {
+            self.attempts.fail(&request, &user);
+            Answer::now(self.challenge())
+        }
+    }
+}
+
+/// `text` as a quoted string of HTTP.
+pub(super) fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// What a request brings, if it brings it in the right form.
+fn credentials(request: &Request) -> Option<Credentials> {
+    let (scheme, rest) = request.header(header::AUTHORIZATION)?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = STANDARD.decode(rest.trim()).ok()?;
+    let text = String::from_utf8(decoded).ok()?;
+    let (user, password) = text.split_once(':')?;
+    Some(Credentials::new(user, password))
+}
+
+impl Middleware for BasicAuth {
+    fn handle(&self, request: Request, next: Next) -> Answer {
+        let inner = &self.0;
+        let Some(credentials) = credentials(&request) else {
+            return Answer::now(inner.challenge());
+        };
+        if let Err(error) = inner.attempts.check(&request) {
+            return Answer::now(error);
+        }
+        let user = credentials.user().to_owned();
+        match (inner.check)(credentials).into_result() {
+            Ok(Ok(is_right)) => inner.decide(request, next, user, is_right),
+            Ok(Err(failure)) => Answer::failed(failure),
+            Err(pending) => {
+                let inner = Rc::clone(inner);
+                Answer::later(pending.add_callback(move |is_right| -> Deferred<Response> {
+                    inner.decide(request, next, user, is_right).into()
+                }))
+            }
+        }
+    }
+
+    fn prepare(&self) -> Result<()> {
+        check_realm(&self.0.realm)
+    }
+}
+
+/// Whether a realm may stand in a header.
+pub(super) fn check_realm(realm: &str) -> Result<()> {
+    let fits = |byte: u8| byte == b'\t' || (byte >= b' ' && byte != 0x7f);
+    match realm.bytes().all(fits) {
+        true => Ok(()),
+        false => Err(deferred::Failure::msg(format!("{realm:?} is no realm"))),
+    }
+}
+
+impl fmt::Debug for BasicAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BasicAuth")
+            .field("realm", &self.0.realm)
+            .finish_non_exhaustive()
+    }
+}

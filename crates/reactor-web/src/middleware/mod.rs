@@ -1,0 +1,64 @@
+//! Middleware that most sites need.
+//!
+//! | to | use |
+//! |---|---|
+//! | log each request in a line | [`AccessLog`] |
+//! | have the events of a handler in a span of `tracing` | [`RequestSpan`] |
+//! | know a request by its id | [`RequestId`] |
+//! | bound how long a handler takes | [`Timeout`] |
+//! | have another limit for bodies on some routes | [`BodyLimit`] |
+//! | bound how often a client asks | [`RateLimit`] |
+//! | bound how many handlers run at once | [`ConcurrencyLimit`] |
+//! | have browsers do less | [`SecurityHeaders`], with a [`ContentSecurityPolicy`] |
+//! | have all of it encrypted | [`HttpsRedirect`], and [`SecurityHeaders::hsts`] |
+//! | let pages of other origins ask | [`Cors`] |
+//! | ask for a name and a password | `BasicAuth`, `DigestAuth`, with the feature `auth` |
+//!
+//! Each stands around an app, by [`App::wrap`](crate::App::wrap), or around some of its routes, by
+//! [`App::group`](crate::App::group). What is added last is the outermost: it sees requests first,
+//! and answers last.
+//!
+//! ```
+//! use reactor_web::App;
+//! use reactor_web::middleware::{AccessLog, RateLimit, RequestId, RequestSpan, Timeout};
+//! use std::time::Duration;
+//!
+//! let app = App::new()
+//!     .get("/", |_| "hello")
+//!     .wrap(Timeout::after(Duration::from_secs(30)))
+//!     .wrap(RateLimit::new(100, Duration::from_secs(60)))
+//!     .wrap(RequestSpan::new())
+//!     .wrap(RequestId::new())
+//!     .wrap(AccessLog::combined());
+//! app.into_site()?;
+//! # Ok::<(), deferred::Failure>(())
+//! ```
+
+mod access_log;
+#[cfg(feature = "auth")]
+mod auth;
+mod body_limit;
+mod concurrency_limit;
+mod cors;
+mod csp;
+mod https_redirect;
+mod rate_limit;
+mod request_id;
+mod request_span;
+mod security_headers;
+mod timeout;
+mod token_buckets;
+
+pub use self::access_log::AccessLog;
+#[cfg(feature = "auth")]
+pub use self::auth::{BasicAuth, Credentials, DigestAuth, DigestSecret, FailedLogin};
+pub use self::body_limit::BodyLimit;
+pub use self::concurrency_limit::ConcurrencyLimit;
+pub use self::cors::Cors;
+pub use self::csp::{ContentSecurityPolicy, CspNonce};
+pub use self::https_redirect::HttpsRedirect;
+pub use self::rate_limit::RateLimit;
+pub use self::request_id::RequestId;
+pub use self::request_span::RequestSpan;
+pub use self::security_headers::SecurityHeaders;
+pub use self::timeout::Timeout;
