@@ -160,6 +160,8 @@ impl TlsFilter {
         let Some(choose) = server.choose() else {
             return self.answer(greeted, None, link);
         };
+        // The choice may take its time, a look-up in a database for one. Its result waits in `found`,
+        // since only `wake` has a link to answer through; dropping the state cancels it.
         let hello = greeted.hello();
         let search = choose(&ClientHello {
             server_name: hello.server_name,
@@ -278,6 +280,8 @@ impl Filter for TlsFilter {
                 client.timeout()
             }
         };
+        // One time for all of the handshake, so that a peer which sends a byte now and then does not
+        // put its end off.
         self.deadline = link.now().saturating_add(timeout);
         link.wake_after(timeout);
         Ok(())
@@ -300,6 +304,7 @@ impl Filter for TlsFilter {
             // The unconsumed input is offered again when the certificate is chosen.
             State::Choosing(..) | State::NotStarted => Ok(0),
             State::Handshake(_) | State::Open(_) => self.receive_more(input, link),
+            // Discarded: the alert is on its way, and the connection is closing.
             State::Failed => Ok(input.len()),
         }
     }
@@ -321,6 +326,7 @@ impl Filter for TlsFilter {
                 Ok(taken) => Ok(taken),
                 Err(kind) => Err(self.fail(kind, link)),
             },
+            // Nothing of the protocol's is sent before the peer is verified.
             _ => Ok(0),
         }
     }
@@ -329,6 +335,7 @@ impl Filter for TlsFilter {
         if let State::Handshake(session) | State::Open(session) = &mut self.state {
             session.finish(link);
         }
+        // `close_notify` was the last word. Without a session, there is none to be said.
         Ok(true)
     }
 

@@ -107,6 +107,7 @@ impl Protocol for ByteStreamProtocol {
 
     fn read_closed(&mut self, _cx: &mut Context<'_, Self>) -> Result<()> {
         let mut inbound = self.inbound.borrow_mut();
+        // Not the close that the default method makes: the stream may still write.
         inbound.is_at_end = true;
         wake(inbound);
         Ok(())
@@ -125,6 +126,7 @@ impl Protocol for ByteStreamProtocol {
 
 /// Wakes the reader, with nothing borrowed, because a waker is code of another crate.
 fn wake(mut inbound: RefMut<'_, Inbound>) {
+    // After the borrow: a waker is user code, and may poll the stream at once.
     let reader = inbound.reader.take();
     drop(inbound);
     if let Some(reader) = reader {

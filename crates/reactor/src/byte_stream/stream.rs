@@ -354,6 +354,7 @@ io_traits!(ByteStream);
 
 impl Drop for ByteStream {
     fn drop(&mut self) {
+        // The wait first: the close would fire it, for nothing.
         give_up(self.waiting.take());
         self.connection.lose_connection();
     }

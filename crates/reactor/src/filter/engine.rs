@@ -89,6 +89,7 @@ impl Engine {
         let Self { filter, state, .. } = self;
         let mut link = Link::new(sides.up, sides.down, state, environment);
         let result = Failure::catch(|| f(&mut **filter, &mut link))??;
+        // Such an end would look like that of a peer that has sent nothing.
         if state.has_ended && !state.is_open {
             return Err(Failure::new(EndedEarly));
         }
@@ -111,6 +112,7 @@ impl Engine {
         sides: &mut Sides<'_>,
     ) -> Result<()> {
         if self.rest.is_empty() {
+            // The usual case: the filter works in the buffer of the loop, without a copy.
             let consumed = self.offer(input, environment, sides)?;
             if !self.state.has_ended {
                 self.rest.extend_from_slice(&input[consumed..]);
@@ -124,12 +126,15 @@ impl Engine {
     /// Offers the filter once more the input that it has left, then the end of input, if that
     /// has come.
     fn receive_rest(&mut self, environment: &Environment<'_>, sides: &mut Sides<'_>) -> Result<()> {
+        // Out of its field, since the filter works in it. After an error it is not put back: a filter
+        // that has failed is called no more.
         let mut rest = mem::take(&mut self.rest);
         let consumed = self.offer(&mut rest, environment, sides)?;
         if !self.state.has_ended {
             rest.drain(..consumed);
             self.rest = rest;
         }
+        // The end comes behind the input; what the filter does not consume by then, it never will.
         if self.is_at_end && !self.has_received_end && !self.state.has_ended {
             self.has_received_end = true;
             return self.call(environment, sides, |filter, link| filter.receive_end(link));
@@ -146,6 +151,7 @@ impl Engine {
         sides: &mut Sides<'_>,
     ) -> Result<usize> {
         let mut all = 0;
+        // As long as it consumes something: a filter may take one record at a time.
         while all < input.len() && !self.state.has_ended {
             let rest = &mut input[all..];
             let length = rest.len();
@@ -207,10 +213,12 @@ impl Engine {
         sides: &mut Sides<'_>,
     ) -> Result<()> {
         let is_due = |at| at <= (environment.now)();
+        // Cleared before the call, in which the filter may ask for another time.
         if self.state.wake_at.is_some_and(is_due) {
             self.state.wake_at = None;
         }
         self.call(environment, sides, |filter, link| filter.wake(link))?;
+        // What it was waiting for may be what it needs to consume the input.
         self.receive_rest(environment, sides)
     }
 
