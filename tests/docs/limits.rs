@@ -217,6 +217,21 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "const HIGH_WATER: usize = ",
     ),
     (
+        "a file that is read at once",
+        "reactor-web/src/files/stream.rs",
+        "const CHUNK: usize = ",
+    ),
+    (
+        "ranges of one request",
+        "reactor-web/src/files/ranges.rs",
+        "const MAX_RANGES: usize = ",
+    ),
+    (
+        "entries in the list",
+        "reactor-web/src/files/listing.rs",
+        "const MAX_ENTRIES: usize = ",
+    ),
+    (
         "requests under way to one origin",
         "reactor-web/src/client/config.rs",
         "const IN_FLIGHT: usize = ",

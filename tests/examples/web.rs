@@ -51,6 +51,18 @@ fn hello_greets_now_and_later() {
 }
 
 #[test]
+fn a_static_site_has_files_lists_and_an_api() {
+    check(
+        "web_static_site",
+        &[
+            ("/api/health", "\r\n\r\nall is well\n"),
+            ("/Cargo.toml", "[lints]\nworkspace = true\n"),
+            ("/examples/", "</table>\n"),
+        ],
+    );
+}
+
+#[test]
 fn hyper_runs_in_the_loop() {
     check("web_hyper", &[("/a", "\r\n\r\nhello from hyper, /a\n")]);
 }

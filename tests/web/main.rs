@@ -3,6 +3,10 @@
 
 mod client;
 mod errors;
+mod file_conditions;
+mod file_paths;
+mod file_ranges;
+mod files;
 mod handlers;
 mod http2;
 mod io;

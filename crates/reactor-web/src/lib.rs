@@ -39,6 +39,7 @@
 //! | read a request | [`Request`]: parameters, query, cookies, JSON, forms, files |
 //! | answer | [`Reply`], and [`IntoResponse`] for values |
 //! | answer bit by bit | [`Body::channel`] |
+//! | answer with files | `Files`, or `Request::send_file` in a handler |
 //! | answer with an error | [`HttpError`]; [`App::error_page`] for how it looks |
 //! | log, limit, time out, authenticate | [`middleware`] |
 //! | be around all handlers, or some | [`App::wrap`], [`App::group`], [`Middleware`] |
@@ -113,6 +114,7 @@
 //! |---|---|
 //! | `tls`, on by default | [`Request::is_secure`] knows the connections of `reactor-tls`, behind whose endpoints a [`Site`] serves HTTPS |
 //! | `client`, on by default | [`Client`] |
+//! | `files`, on by default | a folder of files, and a file as an answer: `Files`, `Request::send_file` |
 //! | `http2` | HTTP/2 on the same port as HTTP/1.1, by ALPN (`alpn(["h2", "http/1.1"])` of `reactor-tls`) or prior knowledge |
 //! | `json` | JSON in requests and answers, and in the access log |
 //! | `auth` | [`middleware`] that asks for a name and a password: `BasicAuth`, `DigestAuth` |
@@ -123,9 +125,14 @@ mod body;
 #[cfg(feature = "client")]
 pub mod client;
 mod error;
+#[cfg(feature = "files")]
+mod files;
 mod handler;
+mod html;
 mod io;
 pub mod middleware;
+#[cfg(feature = "files")]
+mod negotiation;
 mod random;
 mod request;
 mod response;
@@ -139,6 +146,8 @@ pub use self::body::{Body, BodyWriter};
 #[cfg(feature = "client")]
 pub use self::client::Client;
 pub use self::error::{ClientGone, HttpError};
+#[cfg(feature = "files")]
+pub use self::files::Files;
 #[doc(hidden)]
 pub use self::handler::ByClosure;
 pub use self::handler::Handler;
@@ -163,3 +172,13 @@ struct Guide;
 #[cfg(all(doctest, feature = "client"))]
 #[doc = include_str!("../../../docs/guide/25-http-client.md")]
 struct ClientGuide;
+
+/// The chapter on files and events.
+#[cfg(all(doctest, feature = "files"))]
+#[doc = include_str!("../../../docs/guide/27-files-and-events.md")]
+struct FilesAndEvents;
+
+/// The recipes.
+#[cfg(all(doctest, feature = "files"))]
+#[doc = include_str!("../../../docs/recipes-web.md")]
+struct Recipes;

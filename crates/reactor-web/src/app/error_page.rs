@@ -6,6 +6,7 @@ use deferred::{Failure, Result};
 use http::StatusCode;
 
 use crate::error::HttpError;
+use crate::html::escape;
 use crate::request::FailurePages;
 use crate::response::{Html, Response};
 
@@ -92,20 +93,4 @@ fn page(error: &HttpError, story: Option<&str>) -> Response {
     let mut response = Html(html).response();
     *response.status_mut() = status;
     response
-}
-
-/// `text` in HTML.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            _ => escaped.push(character),
-        }
-    }
-    escaped
 }

@@ -1,0 +1,31 @@
+//! `Piece`: what a body from a file is made of.
+
+use std::ops::RangeInclusive;
+
+use bytes::Bytes;
+
+/// A piece of a body.
+#[derive(Debug)]
+pub(super) enum Piece {
+    Bytes(Bytes),
+    /// From this place of the file, so many bytes; not zero.
+    File(u64, u64),
+}
+
+impl Piece {
+    pub(super) fn of(range: &RangeInclusive<u64>) -> Self {
+        Self::File(*range.start(), size(range))
+    }
+
+    pub(super) fn length(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File(_, length) => *length,
+        }
+    }
+}
+
+/// The number of bytes in a range.
+pub(super) fn size(range: &RangeInclusive<u64>) -> u64 {
+    range.end() - range.start() + 1
+}
