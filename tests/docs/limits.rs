@@ -222,6 +222,16 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "const CHUNK: usize = ",
     ),
     (
+        "events that wait for a client",
+        "reactor-web/src/body/channel.rs",
+        "const CAPACITY: usize = ",
+    ),
+    (
+        "silence of an event stream",
+        "reactor-web/src/events/sender.rs",
+        "const KEEP_ALIVE: Duration = ",
+    ),
+    (
         "ranges of one request",
         "reactor-web/src/files/ranges.rs",
         "const MAX_RANGES: usize = ",

@@ -63,6 +63,36 @@ fn a_static_site_has_files_lists_and_an_api() {
 }
 
 #[test]
+fn events_reach_a_client_as_they_happen() {
+    let (server, address) = Program::serve("web_events");
+    assert!(get(&address, "/").contains("new EventSource("));
+    let mut socket = TcpStream::connect(&address).expect("a server listens");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    socket
+        .write_all(b"GET /events HTTP/1.1\r\nhost: x\r\n\r\n")
+        .expect("it fits");
+    let mut post = TcpStream::connect(&address).expect("a server listens");
+    post.write_all(
+        b"POST /target HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\
+          content-type: application/x-www-form-urlencoded\r\n\r\ndegrees=27",
+    )
+    .expect("it fits");
+    // The stream has no end, until the server stops.
+    let mut got = String::new();
+    while !got.contains("\"target\": 27.0") {
+        let mut piece = [0; 1024];
+        let count = socket.read(&mut piece).expect("an event");
+        assert!(count > 0, "{got}");
+        got.push_str(&String::from_utf8_lossy(&piece[..count]));
+    }
+    assert!(got.contains("id: 1\ndata: {\"temperature\": "), "{got}");
+    server.send(Signal::TERM);
+    server.end().succeeded();
+    socket.read_to_string(&mut got).expect("an end");
+    assert!(got.ends_with("\r\n0\r\n\r\n"), "{got}");
+}
+
+#[test]
 fn hyper_runs_in_the_loop() {
     check("web_hyper", &[("/a", "\r\n\r\nhello from hyper, /a\n")]);
 }

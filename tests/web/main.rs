@@ -3,6 +3,7 @@
 
 mod client;
 mod errors;
+mod events;
 mod file_conditions;
 mod file_paths;
 mod file_ranges;

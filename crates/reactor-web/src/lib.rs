@@ -39,6 +39,7 @@
 //! | read a request | [`Request`]: parameters, query, cookies, JSON, forms, files |
 //! | answer | [`Reply`], and [`IntoResponse`] for values |
 //! | answer bit by bit | [`Body::channel`] |
+//! | send events as they happen | [`EventFeed`] to all browsers, [`Events`] to one |
 //! | answer with files | `Files`, or `Request::send_file` in a handler |
 //! | answer with an error | [`HttpError`]; [`App::error_page`] for how it looks |
 //! | log, limit, time out, authenticate | [`middleware`] |
@@ -125,6 +126,7 @@ mod body;
 #[cfg(feature = "client")]
 pub mod client;
 mod error;
+mod events;
 #[cfg(feature = "files")]
 mod files;
 mod handler;
@@ -146,6 +148,7 @@ pub use self::body::{Body, BodyWriter};
 #[cfg(feature = "client")]
 pub use self::client::Client;
 pub use self::error::{ClientGone, HttpError};
+pub use self::events::{Event, EventFeed, EventSender, Events};
 #[cfg(feature = "files")]
 pub use self::files::Files;
 #[doc(hidden)]
@@ -175,7 +178,7 @@ struct ClientGuide;
 
 /// The chapter on files and events.
 #[cfg(all(doctest, feature = "files"))]
-#[doc = include_str!("../../../docs/guide/27-files-and-events.md")]
+#[doc = include_str!("../../../docs/guide/28-files-and-events.md")]
 struct FilesAndEvents;
 
 /// The recipes.

@@ -187,6 +187,11 @@ impl BodyWriter {
         self.shared.borrow().is_gone
     }
 
+    /// Whether a write would be pending.
+    pub(crate) fn is_full(&self) -> bool {
+        self.shared.borrow().waiting >= CAPACITY
+    }
+
     fn push(&self, frame: Result<Frame<Bytes>>) -> Deferred<()> {
         let mut shared = self.shared.borrow_mut();
         if shared.is_gone {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::Waker;
 use std::time::Duration;
 
-use deferred::{Deferred, Failure, Trigger};
+use deferred::{Deferred, Failure, Trigger, succeed};
 use http::{Method, StatusCode};
 use reactor::{Address, ReactorHandle};
 
@@ -47,6 +47,9 @@ pub(crate) struct ConnectionInfo {
     /// Whether a handler waits for the body of its request.
     awaits_body: Rc<Cell<bool>>,
     finish_waiters: RefCell<Vec<(u64, Trigger<()>)>>,
+    /// Set by [`stop`](Self::stop), and not cleared.
+    is_stopping: Cell<bool>,
+    stop_waiters: RefCell<Vec<(u64, Trigger<()>)>>,
     /// Set by [`end`](Self::end), and not cleared.
     is_ended: Cell<bool>,
     /// Resumes the body that drives the connection.
@@ -76,6 +79,8 @@ impl ConnectionInfo {
             monitor: io.monitor(),
             awaits_body: Rc::default(),
             finish_waiters: RefCell::default(),
+            is_stopping: Cell::new(false),
+            stop_waiters: RefCell::default(),
             is_ended: Cell::new(false),
             driver: RefCell::default(),
             upgrades: Upgrades::default(),
@@ -153,6 +158,15 @@ impl ConnectionInfo {
         self.wake_driver();
     }
 
+    /// Tells the requests that run that the site finishes.
+    pub(crate) fn stop(&self) {
+        self.is_stopping.set(true);
+        for (_, waiter) in self.stop_waiters.take() {
+            // Errs if it was cancelled: then nothing waits.
+            let _ = waiter.callback(());
+        }
+    }
+
     /// Whether the body that drives the connection is to return.
     pub(crate) fn is_over(&self) -> bool {
         self.is_ended.get() || self.monitor.is_lost()
@@ -207,6 +221,17 @@ impl Exchange {
         finish
     }
 
+    /// Fires when the site finishes, at once if it does already.
+    pub(crate) fn notify_stop(&self) -> Deferred<()> {
+        if self.connection.is_stopping.get() {
+            return succeed(());
+        }
+        let (trigger, stop) = Deferred::pair();
+        let mut waiters = self.connection.stop_waiters.borrow_mut();
+        waiters.push((self.number, trigger));
+        stop
+    }
+
     fn end(&self, is_complete: bool) {
         let connection = &*self.connection;
         let in_flight = connection.in_flight.get() - 1;
@@ -217,15 +242,7 @@ impl Exchange {
                 .received_by_then
                 .set(connection.monitor.received());
         }
-        if connection.finish_waiters.borrow().is_empty() {
-            return;
-        }
-        let due = connection
-            .finish_waiters
-            .borrow_mut()
-            .extract_if(.., |(number, _)| *number == self.number)
-            .collect::<Vec<_>>();
-        for (_, waiter) in due {
+        for waiter in self.take(&connection.finish_waiters) {
             // Errs if it was cancelled: then nothing waits.
             if is_complete {
                 let _ = waiter.callback(());
@@ -233,6 +250,20 @@ impl Exchange {
                 let _ = waiter.errback(ClientGone);
             }
         }
+        for waiter in self.take(&connection.stop_waiters) {
+            // As above. There is no request any more to be stopped.
+            let _ = waiter.errback(ClientGone);
+        }
+    }
+
+    /// Takes the waiters of this exchange out of those of the connection.
+    fn take(&self, waiters: &RefCell<Vec<(u64, Trigger<()>)>>) -> Vec<Trigger<()>> {
+        let mut waiters = waiters.borrow_mut();
+        if waiters.is_empty() {
+            return Vec::new();
+        }
+        let due = waiters.extract_if(.., |(number, _)| *number == self.number);
+        due.map(|(_, waiter)| waiter).collect()
     }
 }
 

@@ -216,6 +216,17 @@ impl Request {
         self.exchange.notify_finish()
     }
 
+    /// Fires when the site [finishes](crate::Site::finish), as at the stop of the reactor; at once if
+    /// it does already. For an answer that never ends by itself: a stop waits for it, up to
+    /// [`Limits::shutdown_timeout`](crate::Limits::shutdown_timeout).
+    ///
+    /// # Errors
+    ///
+    /// [`ClientGone`](crate::ClientGone): the request is over before that, answered or not.
+    pub fn notify_stop(&self) -> Deferred<()> {
+        self.exchange.notify_stop()
+    }
+
     /// Takes the body out, to be read bit by bit. What is not read is not received: the client
     /// has to wait.
     pub fn take_body(&self) -> Body {

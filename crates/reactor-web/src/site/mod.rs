@@ -111,14 +111,16 @@ impl Site {
             return succeed(());
         };
         let reactor = first.reactor().clone();
+        // Before the connections hear of it, since the last one may end while it does.
+        let (trigger, finished) = Deferred::pair();
+        shared.finish_waiters.borrow_mut().push(trigger);
         // Each driver looks at `is_finishing`: one without a request ends, the others are told to
         // close after the answer that they are at.
         for connection in connections {
             connection.wake_driver();
+            connection.stop();
             connection.upgrades().finish();
         }
-        let (trigger, finished) = Deferred::pair();
-        shared.finish_waiters.borrow_mut().push(trigger);
         let cut_off = reactor.call_later(shared.limits.shutdown_timeout, {
             let site = self.clone();
             move || site.abort()
