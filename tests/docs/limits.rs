@@ -202,6 +202,36 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "const MAX_NONCES: usize = ",
     ),
     (
+        "a session that is not",
+        "reactor-web/src/sessions/middleware.rs",
+        "const IDLE_TIME: Duration = ",
+    ),
+    (
+        "a session, used",
+        "reactor-web/src/sessions/middleware.rs",
+        "const ABSOLUTE_TIME: Duration = ",
+    ),
+    (
+        "sessions in memory",
+        "reactor-web/src/sessions/memory.rs",
+        "const MAX_SESSIONS: usize = ",
+    ),
+    (
+        "a session in its",
+        "reactor-web/src/sessions/cookie_store.rs",
+        "const MAX_LENGTH: usize = ",
+    ),
+    (
+        "the field of a token",
+        "reactor-web/src/sessions/multipart_field.rs",
+        "const MAX_FIELD: u64 = ",
+    ),
+    (
+        "what is read of a form",
+        "reactor-web/src/sessions/multipart_field.rs",
+        "const MAX_READ: usize = ",
+    ),
+    (
         "an id of a request",
         "reactor-web/src/middleware/request_id.rs",
         "const MAX_LENGTH: usize = ",
@@ -329,16 +359,22 @@ fn product(text: &str) -> usize {
     text.split('*').map(factor).product()
 }
 
+/// With a comma before the last three digits.
+fn separated(number: usize) -> String {
+    match number {
+        0..1000 => number.to_string(),
+        _ => format!("{},{:03}", number / 1000, number % 1000),
+    }
+}
+
 /// How the table may state it.
 fn stated(value: &str) -> Vec<String> {
     if let Some(seconds) = value.strip_prefix("Duration::from_secs(") {
-        return vec![format!("{} s", product(seconds.trim_end_matches(')')))];
+        let seconds = product(seconds.trim_end_matches(')'));
+        return vec![format!("{seconds} s"), format!("{} s", separated(seconds))];
     }
     let number = product(value);
-    let thousands = match number {
-        0..1000 => number.to_string(),
-        _ => format!("{},{:03}", number / 1000, number % 1000),
-    };
+    let thousands = separated(number);
     let mut stated = vec![
         number.to_string(),
         thousands.clone(),

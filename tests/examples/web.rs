@@ -128,3 +128,165 @@ fn many_urls_are_fetched_some_at_once() {
     server.send(Signal::TERM);
     server.end().succeeded();
 }
+
+/// What a server answers to `request`, whose connection it closes.
+fn ask(address: &str, request: &str) -> String {
+    let mut socket = TcpStream::connect(address).expect("a server listens");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    socket.write_all(request.as_bytes()).expect("it fits");
+    let mut answer = String::new();
+    socket
+        .read_to_string(&mut answer)
+        .expect("text, to the end");
+    answer
+}
+
+/// A `POST` of `body`, and what the server answers.
+fn post(address: &str, path: &str, headers: &str, body: &str) -> String {
+    let length = body.len();
+    ask(
+        address,
+        &format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\
+             content-length: {length}\r\n\r\n{body}"
+        ),
+    )
+}
+
+const FORM: &str = "content-type: application/x-www-form-urlencoded\r\n";
+
+#[test]
+fn json_is_taken_and_given() {
+    let (server, address) = Program::serve("web_json");
+    let kind = "content-type: application/json\r\n";
+    let answer = post(&address, "/orders", kind, r#"{"item":"lamp","count":2}"#);
+    assert!(
+        answer.ends_with(r#"{"item":"lamp","total":60}"#),
+        "{answer}"
+    );
+    let answer = post(&address, "/orders", kind, r#"{"item":"lamp"}"#);
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    server.send(Signal::TERM);
+    server.end().succeeded();
+}
+
+#[test]
+fn tea_comes_later_or_is_not_needed() {
+    let (mut server, address) = Program::serve("web_later");
+    assert!(get(&address, "/tea/0").ends_with("\r\n\r\nyour tea\n"));
+    let mut guest = TcpStream::connect(&address).expect("a server listens");
+    let request = b"GET /tea/600 HTTP/1.1\r\nhost: x\r\n\r\n";
+    guest.write_all(request).expect("it fits");
+    drop(guest);
+    server.prints("the tea is not needed: the deferred was cancelled");
+    server.send(Signal::TERM);
+    server.end().succeeded();
+}
+
+#[test]
+fn a_form_with_files_is_read_as_a_stream() {
+    let (server, address) = Program::serve("web_form");
+    assert!(get(&address, "/").contains("multipart/form-data"));
+    let picture = "y".repeat(3_000_000);
+    let form = format!(
+        "--b\r\ncontent-disposition: form-data; name=who\r\n\r\nann\r\n\
+         --b\r\ncontent-disposition: form-data; name=picture; filename=a.png\r\n\r\n\
+         {picture}\r\n--b--\r\n"
+    );
+    let kind = "content-type: multipart/form-data; boundary=b\r\n";
+    let answer = post(&address, "/", kind, &form);
+    let report = "who: ann\npicture: a.png, 3000000 bytes\n";
+    assert!(answer.ends_with(report), "{answer}");
+    server.send(Signal::TERM);
+    server.end().succeeded();
+}
+
+/// A browser: its cookie, and the token of the page that it was given last.
+struct Browser {
+    address: String,
+    cookie: String,
+    token: String,
+}
+
+impl Browser {
+    fn new(address: &str) -> Self {
+        let mut browser = Self {
+            address: address.to_owned(),
+            cookie: String::new(),
+            token: String::new(),
+        };
+        browser.home();
+        browser
+    }
+
+    fn home(&mut self) -> String {
+        let cookie = &self.cookie;
+        let head = format!("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{cookie}\r\n");
+        let answer = ask(&self.address, &head);
+        self.keep_cookie(&answer);
+        let (_, token) = answer.split_once("csrf_token value=").expect("a form");
+        self.token = token
+            .split('>')
+            .next()
+            .expect("there is a first")
+            .to_owned();
+        answer
+    }
+
+    fn post(&mut self, path: &str, form: &str) -> String {
+        let headers = format!("{FORM}{}", self.cookie);
+        let body = format!("csrf_token={}&{form}", self.token);
+        let answer = post(&self.address, path, &headers, &body);
+        self.keep_cookie(&answer);
+        answer
+    }
+
+    fn keep_cookie(&mut self, answer: &str) {
+        if let Some((_, set)) = answer.split_once("set-cookie: ") {
+            let pair = set.split(';').next().expect("there is a first");
+            self.cookie = format!("cookie: {pair}\r\n");
+        }
+    }
+}
+
+#[test]
+fn users_log_in_and_out() {
+    let (server, address) = Program::serve("web_login");
+    let mut browser = Browser::new(&address);
+    let refused = browser.post("/login", "user=ann&password=guess");
+    assert!(refused.starts_with("HTTP/1.1 403 "), "{refused}");
+    let answer = browser.post("/login", "user=ann&password=secret");
+    assert!(answer.starts_with("HTTP/1.1 303 "), "{answer}");
+    assert!(browser.home().contains("hello, ann"));
+    browser.post("/logout", "");
+    assert!(browser.home().contains("Log in"));
+    server.send(Signal::TERM);
+    server.end().succeeded();
+}
+
+#[test]
+fn links_are_added_by_users_and_followed_by_all() {
+    let (mut server, address) = Program::serve_with("web_shortener", &["--password", "secret"]);
+    let mut browser = Browser::new(&address);
+    let link = "name=rust&target=https%3A%2F%2Fwww.rust-lang.org%2F";
+    let refused = browser.post("/links", link);
+    assert!(refused.starts_with("HTTP/1.1 403 "), "{refused}");
+    browser.post("/login", "user=admin&password=secret");
+    browser.home();
+    let added = browser.post("/links", link);
+    assert!(added.starts_with("HTTP/1.1 303 "), "{added}");
+    let wrong = browser.post("/links", "name=%3Cb%3E&target=javascript:alert(1)");
+    assert!(wrong.starts_with("HTTP/1.1 400 "), "{wrong}");
+    let followed = get(&address, "/rust");
+    let location = "location: https://www.rust-lang.org/\r\n";
+    assert!(followed.contains(location), "{followed}");
+    let page = browser.home();
+    let line = "rust</a> to https://www.rust-lang.org/, 1 visits";
+    assert!(page.contains(line), "{page}");
+    assert!(page.contains("x-frame-options: DENY\r\n"), "{page}");
+    let line = server.line();
+    assert!(line.starts_with("127.0.0.1 - - ["), "{line}");
+    assert!(line.contains("\"GET / HTTP/1.1\" 200 "), "{line}");
+    server.send(Signal::TERM);
+    server.end().succeeded();
+}

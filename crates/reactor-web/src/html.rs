@@ -1,7 +1,16 @@
 //! Text in HTML.
 
-/// `text` with the characters replaced that mean something in HTML.
-pub(crate) fn escape(text: &str) -> String {
+/// `text` as it is to stand in HTML, in an element or in the quotes of an attribute: what users have
+/// written cannot become a tag.
+///
+/// # Examples
+///
+/// ```
+/// use reactor_web::escape_html;
+///
+/// assert_eq!(escape_html("<b>\"a\" & 'b'"), "&lt;b&gt;&quot;a&quot; &amp; &#39;b&#39;");
+/// ```
+pub fn escape_html(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -43,6 +43,7 @@
 //! | answer with files | `Files`, or `Request::send_file` in a handler |
 //! | answer with an error | [`HttpError`]; [`App::error_page`] for how it looks |
 //! | log, limit, time out, authenticate | [`middleware`] |
+//! | remember a browser, log users in | `sessions`, with the feature of that name |
 //! | be around all handlers, or some | [`App::wrap`], [`App::group`], [`Middleware`] |
 //! | know that the client is gone | [`Request::notify_finish`] |
 //! | ask other servers | [`Client`] |
@@ -118,6 +119,7 @@
 //! | `files`, on by default | a folder of files, and a file as an answer: `Files`, `Request::send_file` |
 //! | `http2` | HTTP/2 on the same port as HTTP/1.1, by ALPN (`alpn(["h2", "http/1.1"])` of `reactor-tls`) or prior knowledge |
 //! | `json` | JSON in requests and answers, and in the access log |
+//! | `sessions` | `sessions`, `Csrf`, signed and encrypted cookies; turns on `json` |
 //! | `auth` | [`middleware`] that asks for a name and a password: `BasicAuth`, `DigestAuth` |
 #![doc(test(attr(deny(warnings), allow(dead_code))))]
 
@@ -140,6 +142,8 @@ mod request;
 mod response;
 mod rt;
 mod serve;
+#[cfg(feature = "sessions")]
+pub mod sessions;
 mod site;
 pub mod testing;
 
@@ -154,6 +158,7 @@ pub use self::files::Files;
 #[doc(hidden)]
 pub use self::handler::ByClosure;
 pub use self::handler::Handler;
+pub use self::html::escape_html;
 pub use self::io::{Io, IoProtocol};
 pub use self::request::{Observed, Request, UpgradeRefused, multipart_error};
 #[cfg(feature = "json")]
@@ -182,6 +187,22 @@ struct ClientGuide;
 struct FilesAndEvents;
 
 /// The recipes.
-#[cfg(all(doctest, feature = "files"))]
+#[cfg(all(doctest, feature = "auth", feature = "files", feature = "sessions"))]
 #[doc = include_str!("../../../docs/recipes-web.md")]
 struct Recipes;
+
+/// The chapters of the guide on a site that grows, whose programs are tests.
+#[cfg(all(doctest, feature = "auth", feature = "sessions"))]
+mod pages {
+    #[doc = include_str!("../../../docs/guide/31-a-site.md")]
+    struct Site;
+
+    #[doc = include_str!("../../../docs/guide/32-middleware.md")]
+    struct Middleware;
+
+    #[doc = include_str!("../../../docs/guide/33-sessions.md")]
+    struct Sessions;
+
+    #[doc = include_str!("../../../docs/coming-from-axum.md")]
+    struct ComingFromAxum;
+}

@@ -3,8 +3,11 @@
 mod access_log;
 mod basic_auth;
 mod cors;
+mod csrf;
 mod digest_auth;
 mod headers;
 mod limits;
+mod peers;
+mod sessions;
 mod shape;
 mod spans;

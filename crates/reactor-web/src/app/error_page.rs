@@ -6,7 +6,7 @@ use deferred::{Failure, Result};
 use http::StatusCode;
 
 use crate::error::HttpError;
-use crate::html::escape;
+use crate::html::escape_html;
 use crate::request::FailurePages;
 use crate::response::{Html, Response};
 
@@ -83,12 +83,12 @@ fn page(error: &HttpError, story: Option<&str>) -> Response {
     let status = error.status();
     let mut html = format!("<!doctype html>\n<title>{status}</title>\n<h1>{status}</h1>\n");
     if Some(error.message()) != status.canonical_reason() {
-        let message = escape(error.message());
+        let message = escape_html(error.message());
         // Writing to a string does not fail.
         let _ = writeln!(html, "<p>{message}</p>");
     }
     if let Some(story) = story {
-        let _ = writeln!(html, "<pre>{}</pre>", escape(story));
+        let _ = writeln!(html, "<pre>{}</pre>", escape_html(story));
     }
     let mut response = Html(html).response();
     *response.status_mut() = status;

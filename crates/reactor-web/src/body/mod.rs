@@ -2,6 +2,8 @@
 
 mod channel;
 mod limited;
+#[cfg(feature = "sessions")]
+mod resumed;
 
 use std::cell::Cell;
 use std::fmt;
@@ -19,6 +21,8 @@ use hyper::body::Incoming;
 pub use self::channel::BodyWriter;
 use self::channel::Channel;
 use self::limited::Limited;
+#[cfg(feature = "sessions")]
+use self::resumed::Resumed;
 use crate::error::HttpError;
 
 /// The content of a request or an answer: nothing, bytes, or a stream of them.
@@ -43,6 +47,8 @@ enum Kind {
     Full(Bytes),
     Incoming(Limited),
     Channel(Channel),
+    #[cfg(feature = "sessions")]
+    Resumed(Box<Resumed<Body>>),
     Boxed(Pin<Box<dyn http_body::Body<Data = Bytes, Error = Failure>>>),
 }
 
@@ -128,6 +134,8 @@ impl Body {
             Kind::Empty => Some(Self::empty()),
             Kind::Full(bytes) => Some(Self(Kind::Full(bytes.clone()))),
             Kind::Incoming(_) | Kind::Channel(_) | Kind::Boxed(_) => None,
+            #[cfg(feature = "sessions")]
+            Kind::Resumed(_) => None,
         }
     }
 
@@ -146,9 +154,19 @@ impl Body {
     /// Sets the most bytes of a request's body that are read; `None` for any number. More fail
     /// with status 413. A body of an answer has no limit.
     pub fn set_limit(&mut self, limit: impl Into<Option<u64>>) {
-        if let Kind::Incoming(incoming) = &mut self.0 {
-            incoming.set_limit(limit.into().unwrap_or(u64::MAX));
+        let limit = limit.into();
+        match &mut self.0 {
+            Kind::Incoming(incoming) => incoming.set_limit(limit.unwrap_or(u64::MAX)),
+            #[cfg(feature = "sessions")]
+            Kind::Resumed(resumed) => resumed.rest().set_limit(limit),
+            _ => {}
         }
+    }
+
+    /// This body as it was before `read` was read of it.
+    #[cfg(feature = "sessions")]
+    pub(crate) fn with_before(self, read: Vec<Bytes>) -> Self {
+        Self(Kind::Resumed(Box::new(Resumed::new(read, self))))
     }
 
     /// Whether it is bytes that are there, or nothing.
@@ -161,6 +179,8 @@ impl Body {
     pub(crate) fn watch(&mut self) -> Rc<Cell<bool>> {
         match &mut self.0 {
             Kind::Incoming(incoming) => incoming.watch(),
+            #[cfg(feature = "sessions")]
+            Kind::Resumed(resumed) => resumed.rest().watch(),
             _ => Rc::default(),
         }
     }
@@ -236,6 +256,8 @@ impl http_body::Body for Body {
             }
             Kind::Incoming(incoming) => incoming.poll_frame(cx),
             Kind::Channel(channel) => channel.poll_frame(cx),
+            #[cfg(feature = "sessions")]
+            Kind::Resumed(resumed) => resumed.poll_frame(cx),
             Kind::Boxed(boxed) => boxed.as_mut().poll_frame(cx),
         }
     }
@@ -246,6 +268,8 @@ impl http_body::Body for Body {
             Kind::Full(bytes) => bytes.is_empty(),
             Kind::Incoming(incoming) => incoming.is_end_stream(),
             Kind::Channel(channel) => channel.is_end_stream(),
+            #[cfg(feature = "sessions")]
+            Kind::Resumed(resumed) => resumed.is_end_stream(),
             Kind::Boxed(boxed) => boxed.is_end_stream(),
         }
     }
@@ -256,6 +280,8 @@ impl http_body::Body for Body {
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Incoming(incoming) => incoming.size_hint(),
             Kind::Channel(_) => SizeHint::default(),
+            #[cfg(feature = "sessions")]
+            Kind::Resumed(resumed) => resumed.size_hint(),
             Kind::Boxed(boxed) => boxed.size_hint(),
         }
     }
@@ -287,6 +313,8 @@ impl fmt::Debug for Body {
             Kind::Full(_) => "bytes",
             Kind::Incoming(_) => "incoming",
             Kind::Channel(_) => "channel",
+            #[cfg(feature = "sessions")]
+            Kind::Resumed(_) => "resumed",
             Kind::Boxed(_) => "stream",
         };
         f.debug_tuple("Body").field(&kind).finish()

@@ -11,7 +11,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_e
 use rustix::fs::{AtFlags, Dir, FileType};
 
 use super::path::is_served;
-use crate::html::escape;
+use crate::html::escape_html;
 
 /// Most entries of a page. It says that there are more.
 const MAX_ENTRIES: usize = 10_000;
@@ -64,7 +64,7 @@ pub(super) fn page(folder: &File, path: &str, shows_hidden: bool) -> io::Result<
 }
 
 fn render(entries: &[Entry], path: &str, are_all: bool) -> String {
-    let title = escape(&percent_decode_str(path).decode_utf8_lossy());
+    let title = escape_html(&percent_decode_str(path).decode_utf8_lossy());
     let mut html = format!(
         "<!doctype html>\n<meta charset=utf-8>\n\
          <meta name=viewport content=\"width=device-width\">\n<title>{title}</title>\n\
@@ -75,7 +75,7 @@ fn render(entries: &[Entry], path: &str, are_all: bool) -> String {
     for entry in entries {
         let slash = if entry.is_file { "" } else { "/" };
         let link = percent_encode(&entry.name, ENCODED);
-        let name = escape(&OsStr::from_bytes(&entry.name).to_string_lossy());
+        let name = escape_html(&OsStr::from_bytes(&entry.name).to_string_lossy());
         let size = if entry.is_file {
             shortened(entry.size)
         } else {

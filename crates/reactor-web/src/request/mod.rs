@@ -251,6 +251,12 @@ impl Request {
         self.body.get_mut().watch()
     }
 
+    /// Puts a body in place of what was taken out, or not.
+    #[cfg(feature = "sessions")]
+    pub(crate) fn put_body(&self, body: Body) {
+        self.body.replace(body);
+    }
+
     pub(crate) fn failure_pages(&self) -> Rc<dyn FailurePages> {
         Rc::clone(self.exchange.connection().failure_pages())
     }

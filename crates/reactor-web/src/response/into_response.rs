@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use cookie::Cookie;
 use deferred::Result;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
@@ -22,6 +23,7 @@ use crate::error::HttpError;
 /// | `(StatusCode, value)` | the value, with that status |
 /// | `([(name, value), ..], value)` | the value, with these headers |
 /// | an [`HttpError`](crate::HttpError) | the error page of the app |
+/// | `(cookie, value)` | the value, and sets the [`Cookie`] |
 /// | an `Option` | `None` is 404 |
 /// | a `Result` with a [`Failure`](deferred::Failure) | the error page of the app, if it is an `Err` |
 /// | a [`Body`], a [`Response`] | that |
@@ -189,6 +191,16 @@ where
             let value = value.try_into().map_err(Into::into)?;
             response.headers_mut().insert(name, value);
         }
+        Ok(response)
+    }
+}
+
+impl<T: IntoResponse> IntoResponse for (Cookie<'static>, T) {
+    fn into_response(self) -> Result<Response> {
+        let (cookie, value) = self;
+        let mut response = value.into_response()?;
+        let cookie = HeaderValue::try_from(cookie.encoded().to_string())?;
+        response.headers_mut().append(header::SET_COOKIE, cookie);
         Ok(response)
     }
 }

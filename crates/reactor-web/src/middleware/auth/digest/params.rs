@@ -61,9 +61,9 @@ impl Proof {
     /// Whether it proves `secret` for a request with `method`. It takes as long for a user that
     /// does not exist.
     pub(super) fn is_right(&self, method: &Method, secret: Option<&DigestSecret>) -> bool {
-        let nobody = DigestSecret::password("");
+        let stranger = DigestSecret::password("");
         let hashed = secret
-            .unwrap_or(&nobody)
+            .unwrap_or(&stranger)
             .hash(self.algorithm, &self.user, &self.realm);
         let exists = secret.is_some() && hashed.is_some();
         let request = self.algorithm.hash(&[method.as_str(), &self.uri]);

@@ -1,0 +1,105 @@
+//! `CookieStore`: sessions in their cookies.
+
+use std::fmt;
+use std::time::Duration;
+
+use cookie::{Cookie, Key};
+use deferred::{Deferred, Failure, Result, succeed};
+use reactor::ReactorHandle;
+
+use super::secret_cookies::{decrypt, encrypt_cookie, sign_cookie, verify};
+use super::store::{SessionData, SessionStore};
+
+/// The longest value of a cookie that browsers take, with room for its name and attributes.
+const MAX_LENGTH: usize = 3840;
+
+/// What the values are bound to, whatever the name of the cookie is.
+const NAME: &str = "session";
+
+/// Sessions in their cookies, signed or encrypted: nothing is kept here, so that all processes
+/// with the same key know them, also after a restart.
+///
+/// The price: a session cannot be taken back. One that was ended, or renewed, is valid until it
+/// expires for a client that has kept its old cookie. Of two requests at once, the last answer
+/// wins. All values together have room in one cookie: more than 3,840 bytes are a failure.
+///
+/// # Examples
+///
+/// ```
+/// use reactor_web::App;
+/// use reactor_web::cookie::Key;
+/// use reactor_web::sessions::{CookieStore, Sessions};
+///
+/// // 64 bytes, from a file that others cannot read; `Key::generate` makes one.
+/// let secret = [7; 64];
+/// let sessions = Sessions::new(CookieStore::private(Key::from(&secret)));
+/// App::new().wrap(sessions).into_site()?;
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+pub struct CookieStore {
+    key: Key,
+    is_private: bool,
+}
+
+impl CookieStore {
+    /// Signed: clients can read the values.
+    pub fn signed(key: Key) -> Self {
+        let is_private = false;
+        Self { key, is_private }
+    }
+
+    /// Encrypted: clients cannot read the values.
+    pub fn private(key: Key) -> Self {
+        let is_private = true;
+        Self { key, is_private }
+    }
+
+    fn seal(&self, data: &SessionData) -> Result<String> {
+        let cookie = Cookie::new(NAME, serde_json::to_string(data)?);
+        let sealed = match self.is_private {
+            true => encrypt_cookie(cookie, &self.key),
+            false => sign_cookie(cookie, &self.key),
+        };
+        let token = sealed.value().to_owned();
+        // As it is sent: percent-encoded.
+        let length = sealed.encoded().to_string().len();
+        match length <= MAX_LENGTH {
+            true => Ok(token),
+            false => Err(Failure::msg(format!(
+                "the values of a session need a cookie of {length} bytes, of {MAX_LENGTH} that there may be"
+            ))),
+        }
+    }
+}
+
+impl SessionStore for CookieStore {
+    fn load(&self, _: &ReactorHandle, token: &str) -> Deferred<Option<SessionData>> {
+        let open = if self.is_private { decrypt } else { verify };
+        let text = open(NAME, token.to_owned(), &self.key);
+        // One of an older version of the program may have another form: then there is none.
+        succeed(text.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    fn save(
+        &self,
+        _: &ReactorHandle,
+        _: Option<&str>,
+        data: &SessionData,
+        _: Duration,
+    ) -> Deferred<Option<String>> {
+        self.seal(data).map(Some).into()
+    }
+
+    fn remove(&self, _: &ReactorHandle, _: &str) -> Deferred<()> {
+        succeed(())
+    }
+}
+
+/// Without the key.
+impl fmt::Debug for CookieStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CookieStore")
+            .field("is_private", &self.is_private)
+            .finish_non_exhaustive()
+    }
+}

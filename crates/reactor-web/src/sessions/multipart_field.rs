@@ -1,0 +1,82 @@
+//! The first field of a form with files, read before the handler reads the form.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use deferred::Result;
+use futures_core::Stream;
+use multer::{Constraints, Multipart, SizeLimit};
+use send_wrapper::SendWrapper;
+
+use crate::body::Body;
+use crate::error::HttpError;
+use crate::request::multipart_error;
+
+/// Bytes of the field, beyond which it is none that a form of ours has.
+const MAX_FIELD: u64 = 1024;
+
+/// Bytes that are read for it.
+const MAX_READ: usize = 64 * 1024;
+
+/// A body, and what was read of it.
+struct Peeked {
+    body: Body,
+    read: Vec<Bytes>,
+    length: usize,
+}
+
+/// Reads a body that is put together again later.
+struct Peeking(Rc<RefCell<Peeked>>);
+
+impl Stream for Peeking {
+    type Item = Result<Bytes>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        let mut peeked = self.0.borrow_mut();
+        if peeked.length >= MAX_READ {
+            let error = HttpError::bad_request("the first field of the form is too long");
+            return Poll::Ready(Some(Err(error.into())));
+        }
+        let next = ready!(peeked.body.poll_next(cx));
+        if let Some(Ok(bytes)) = &next {
+            peeked.length += bytes.len();
+            peeked.read.push(bytes.clone());
+        }
+        Poll::Ready(next)
+    }
+}
+
+/// The name and the text of the first field, and the whole body, as if nothing was read of it.
+pub(super) async fn first_field(
+    body: Body,
+    boundary: String,
+) -> Result<(Option<(String, String)>, Body)> {
+    let peeked = Rc::new(RefCell::new(Peeked {
+        body,
+        read: Vec::new(),
+        length: 0,
+    }));
+    let stream = SendWrapper::new(Peeking(Rc::clone(&peeked)));
+    let limits = Constraints::new().size_limit(SizeLimit::new().per_field(MAX_FIELD));
+    let mut form = Multipart::with_constraints(stream, boundary, limits);
+    let field = match form.next_field().await.map_err(multipart_error)? {
+        // A file is not read here.
+        Some(field) if field.file_name().is_none() => {
+            let name = field.name().unwrap_or_default().to_owned();
+            Some((name, field.text().await.map_err(multipart_error)?))
+        }
+        _ => None,
+    };
+    drop(form);
+    let (read, body) = {
+        let mut peeked = peeked.borrow_mut();
+        (
+            std::mem::take(&mut peeked.read),
+            std::mem::take(&mut peeked.body),
+        )
+    };
+    Ok((field, body.with_before(read)))
+}
