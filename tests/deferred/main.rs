@@ -5,6 +5,7 @@ mod abandoned_while_draining;
 mod abandoned_while_panicking;
 mod anyhow_errors;
 mod awaiting;
+mod body_waker;
 mod callbacks_and_errbacks;
 mod cancel;
 mod chain_deferred;

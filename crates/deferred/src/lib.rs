@@ -292,8 +292,11 @@ pub use self::time::{
 /// thread fires, is resumed by [`run_woken`](driver::run_woken). A reactor calls it in each
 /// turn, and a [`VirtualClock`] when it is advanced. A loop that sleeps sets a
 /// [wake hook](driver::set_wake_hook), which is called when there is something to run.
+///
+/// A source of events that is polled, as a stream is, resumes the body that waits for it by a
+/// [`BodyWaker`](driver::BodyWaker).
 pub mod driver {
-    pub use crate::inline_callbacks::{reset_wake_hook, run_woken, set_wake_hook};
+    pub use crate::inline_callbacks::{BodyWaker, reset_wake_hook, run_woken, set_wake_hook};
 }
 
 /// The errors that are not at the root of the crate: refused calls, and rare ends of a

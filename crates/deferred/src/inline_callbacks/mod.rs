@@ -7,6 +7,7 @@
 //! above the task and the wake hook (`waker`). `wake` runs what is in the inbox, `task` is
 //! one body.
 
+mod body_waker;
 mod task;
 mod wake;
 mod waker;
@@ -15,6 +16,7 @@ use std::future::Future;
 use std::panic::Location;
 use std::task::{Context, Poll};
 
+pub use self::body_waker::BodyWaker;
 pub use self::wake::{reset_wake_hook, run_woken, set_wake_hook};
 use crate::chain::{self, Local, Receiver, Sender};
 use crate::failure::Result;

@@ -411,6 +411,17 @@ fn sleep(task: &SharedPolledTask, own: OwnWaker) {
     }
 }
 
+/// Has a task polled by the next `run_woken`, and puts it to sleep until then.
+#[cold]
+pub(super) fn wake_later(task: &SharedPolledTask) {
+    if task.is_gone() {
+        return;
+    }
+    let own = waker::take_waker(task.state().given_away());
+    own.waker().wake_by_ref();
+    sleep(task, own);
+}
+
 /// Polls a Deferred from inside of a task. `is_direct` says that it is polled with the task's
 /// own waker.
 pub(super) fn poll_end<T: 'static>(
