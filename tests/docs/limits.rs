@@ -237,6 +237,11 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "const MAX_LENGTH: usize = ",
     ),
     (
+        "idle connections when",
+        "reactor-web/src/app/limits.rs",
+        "            idle_grace: ",
+    ),
+    (
         "unread input, and",
         "reactor-web/src/io/input.rs",
         "const CAPACITY: usize = ",

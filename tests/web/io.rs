@@ -1,9 +1,12 @@
 //! `Io` alone, below hyper's own API.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::Future;
+use std::rc::Rc;
 use std::time::Duration;
 
+use deferred::Cancelled;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -113,5 +116,52 @@ fn a_reset_ends_hypers_connection() {
         peer.send(GET);
         peer.reset();
         assert_eq!(reactor.leftovers().sources, 0);
+    });
+}
+
+#[test]
+fn a_cancel_of_a_body_that_reads_drops_it_with_its_connection() {
+    testing::run(|reactor| {
+        let reading = Rc::new(Cell::new(None));
+        let slot = Rc::clone(&reading);
+        let protocol = IoProtocol::new(move |mut io| {
+            let reactor = io.reactor().clone();
+            let body = async move {
+                io.peek().await?;
+                Ok(())
+            };
+            slot.set(Some(reactor.spawn(body)));
+        });
+        let peer = reactor.connect_to_peer(protocol).1;
+        let reading = reading.take().expect("it was spawned");
+        reading.cancel();
+        reactor.settle();
+        let failure = reading.into_result().expect("it is over").unwrap_err();
+        assert!(failure.is::<Cancelled>());
+        assert!(peer.is_closed());
+    });
+}
+
+#[test]
+fn answers_in_one_piece_are_sent_as_those_in_slices() {
+    testing::run(|reactor| {
+        for is_vectored in [false, true] {
+            for length in [0, 5, 20_000, 3_000_000] {
+                let mut builder = http1::Builder::new();
+                builder.writev(is_vectored);
+                let handler = move |_: Request<Incoming>| async move {
+                    Ok(Response::new(Body::from(vec![b'x'; length])))
+                };
+                let peer = serve(reactor, builder, handler);
+                peer.set_reading(false);
+                peer.send(GET.repeat(2));
+                peer.set_reading(true);
+                let got = text(&peer);
+                let bodies: Vec<_> = got.split("HTTP/1.1 200 OK").skip(1).map(answer).collect();
+                assert_eq!(bodies.len(), 2);
+                assert!(bodies.iter().all(|(_, body)| body.len() == length));
+                peer.close();
+            }
+        }
     });
 }

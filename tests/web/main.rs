@@ -1,6 +1,7 @@
 //! The web server from the outside: on a network in memory and a clock that the tests move, with
 //! raw bytes where HTTP is at stake.
 
+mod against_a_model;
 mod client;
 mod errors;
 mod events;
@@ -8,8 +9,10 @@ mod file_conditions;
 mod file_paths;
 mod file_ranges;
 mod files;
+mod frames;
 mod handlers;
 mod http2;
+mod http2_floods;
 mod io;
 mod limits;
 mod middleware;
@@ -17,6 +20,8 @@ mod protocol;
 mod requests;
 mod routes;
 mod shutdown;
+mod smuggling;
 mod streams;
 mod support;
 mod upgrade;
+mod vanishing;

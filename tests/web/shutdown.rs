@@ -1,12 +1,14 @@
 //! A graceful stop: what runs is finished, and nothing is lost.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use deferred::sleep;
-use reactor::{Phase, SystemEvent};
-use reactor_web::{App, Limits, Request};
+use reactor::testing::TestReactor;
+use reactor::{Context, Phase, Protocol, Raw, SystemEvent};
+use reactor_web::{App, Limits, Request, serve};
 
 use crate::support::{GET, answer, client, text};
 
@@ -101,4 +103,71 @@ fn a_site_without_connections_is_finished_at_once() {
         .into_result()
         .expect("at once")
         .expect("it is");
+}
+
+#[test]
+fn idle_connections_are_left_to_their_clients_for_the_grace() {
+    let client = client(slow().limits(Limits::default().with_idle_grace(SECOND * 3)));
+    let fresh = client.connect();
+    let used = client.connect();
+    used.send(GET);
+    assert!(!text(&used).contains("connection: close"));
+    let busy = client.connect();
+    busy.send(SLOW);
+    let silent = client.connect();
+    let finished = client.site().finish();
+    client.advance(SECOND * 2);
+    for peer in [&fresh, &used] {
+        assert!(!peer.is_closed());
+        peer.send(GET);
+        let got = text(peer);
+        assert!(got.contains("connection: close"), "{got}");
+        assert_eq!(answer(&got).1, "quick");
+        assert!(peer.is_closed());
+    }
+    assert!(!silent.is_closed());
+    client.advance(SECOND);
+    assert!(silent.is_closed(), "the grace is over");
+    client.advance(SECOND * 2);
+    let got = text(&busy);
+    assert!(got.contains("connection: close"));
+    assert_eq!(answer(&got).1.len(), 400_000);
+    client.reactor().result_of(finished).expect("all are over");
+    assert!(client.reactor().leftovers().delayed_calls.is_empty());
+}
+
+/// Asks for what takes its time, and keeps the answer.
+struct Asking(Rc<RefCell<Vec<u8>>>);
+
+impl Protocol for Asking {
+    type Framing = Raw;
+
+    fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+        cx.write(SLOW);
+        Ok(())
+    }
+
+    fn received(&mut self, _: &mut Context<'_, Self>, data: &[u8]) -> deferred::Result<()> {
+        self.0.borrow_mut().extend_from_slice(data);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_stop_closes_the_port_before_it_waits() {
+    let reactor = TestReactor::new();
+    let serving = serve(&reactor, "tcp:80:interface=127.0.0.1", slow());
+    let port = reactor.result_of(serving).expect("a port");
+    let received = Rc::new(RefCell::new(Vec::new()));
+    let address = SocketAddr::from(([127, 0, 0, 1], 80));
+    let connecting = reactor.connect_tcp(address, Asking(Rc::clone(&received)));
+    let _busy = reactor.result_of(connecting).expect("it listens");
+    reactor.settle();
+    reactor.stop();
+    reactor.settle();
+    assert!(!port.is_listening());
+    assert!(received.borrow().is_empty());
+    reactor.advance(SECOND * 5);
+    // The connection of this test ends with the reactor, too, maybe before it has read the rest.
+    assert!(received.borrow().starts_with(b"HTTP/1.1 200 OK\r\n"));
 }

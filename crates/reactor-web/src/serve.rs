@@ -2,12 +2,13 @@
 
 use deferred::{Deferred, Result, fail};
 use reactor::endpoint::AnyPort;
-use reactor::{Listen, Reactor, ReactorHandle, ServerEndpoint};
+use reactor::{Listen, Phase, Reactor, ReactorHandle, ServerEndpoint, SystemEvent};
 
 use crate::app::App;
 
 /// Serves `app` on `endpoint`: as text (`tcp:8080`, `unix:/run/web.socket`), or any other
-/// [`ServerEndpoint`].
+/// [`ServerEndpoint`]. When the reactor stops, the port is closed first, so that another process
+/// that has its socket gets the connections which come after that.
 ///
 /// # Errors
 ///
@@ -32,7 +33,16 @@ pub fn serve(
     app: App,
 ) -> Deferred<AnyPort> {
     match app.into_site() {
-        Ok(site) => endpoint.listen(reactor, site),
+        Ok(site) => {
+            let reactor = reactor.clone();
+            let listening = endpoint.listen(&reactor, site);
+            listening.add_callback(move |port| {
+                let closing = port.clone();
+                let (phase, event) = (Phase::Before, SystemEvent::Shutdown);
+                reactor.add_system_event_trigger(phase, event, move || closing.stop_listening());
+                Ok(port)
+            })
+        }
         Err(failure) => fail(failure),
     }
 }

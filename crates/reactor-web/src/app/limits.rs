@@ -18,6 +18,7 @@ use std::time::Duration;
 /// assert_eq!(limits.body_timeout, Duration::from_secs(60));
 /// assert_eq!(limits.write_timeout, Duration::from_secs(60));
 /// assert_eq!(limits.shutdown_timeout, Duration::from_secs(30));
+/// assert_eq!(limits.idle_grace, Duration::ZERO);
 /// App::new().limits(limits.with_body(100 * 1024 * 1024)).into_site()?;
 /// # Ok::<(), deferred::Failure>(())
 /// ```
@@ -39,9 +40,21 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// How long a graceful stop waits for the requests that run.
     pub shutdown_timeout: Duration,
+    /// How long a graceful stop leaves the idle connections to their clients: a request that comes
+    /// in this time is answered, with `Connection: close`. A connection that is closed while a
+    /// request is on its way loses that, so a restart that is to lose nothing needs some seconds,
+    /// or as many as the proxy before it keeps an idle connection. None by default: then idle
+    /// connections are closed at once.
+    pub idle_grace: Duration,
     /// Whether a client that finishes sending gets its answer. If so, a client that goes while a
     /// handler waits is noticed only when the answer is sent; so this is off.
     pub half_close: bool,
+    /// Whether requests of HTTP/1.1 get a 400 that are no error, but that another parser, as that
+    /// of a proxy, may read in another way: lines that end with a bare LF or have a bare CR; both
+    /// `Content-Length` and `Transfer-Encoding`, or one of them twice; a length with leading
+    /// zeros; a coding other than `chunked`; whitespace around the size of a chunk. It costs a
+    /// look at each byte that comes, so it is off.
+    pub strict: bool,
 }
 
 impl Default for Limits {
@@ -54,7 +67,9 @@ impl Default for Limits {
             body_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),
             shutdown_timeout: Duration::from_secs(30),
+            idle_grace: Duration::from_secs(0),
             half_close: false,
+            strict: false,
         }
     }
 }
@@ -79,5 +94,7 @@ setters! {
     with_body_timeout body_timeout: Duration,
     with_write_timeout write_timeout: Duration,
     with_shutdown_timeout shutdown_timeout: Duration,
+    with_idle_grace idle_grace: Duration,
     with_half_close half_close: bool,
+    with_strict strict: bool,
 }

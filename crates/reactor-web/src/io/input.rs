@@ -7,8 +7,8 @@ use reactor::ConnectionClosed;
 /// Bound of the input that was not read yet.
 const CAPACITY: usize = 64 * 1024;
 
-/// Size of a buffer that is kept when everything in it was read: that of a usual request.
-const KEPT: usize = 4 * 1024;
+/// Size of a buffer that is kept when it is empty: that of a usual request or answer.
+pub(super) const KEPT: usize = 4 * 1024;
 
 /// Input that has arrived.
 #[derive(Default)]

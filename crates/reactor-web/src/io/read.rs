@@ -1,11 +1,9 @@
 //! The reading half of [`Io`].
 
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use deferred::Deferred;
 use reactor::ConnectionClosed;
 
 use super::Io;
@@ -37,29 +35,16 @@ impl Io {
         cx: &mut Context<'_>,
         f: impl FnOnce(&[u8]) -> R,
     ) -> Poll<io::Result<R>> {
-        loop {
-            {
-                let input = self.shared.input.borrow();
-                let unread = input.unread();
-                match &input.end {
-                    _ if unread.len() >= count => return Poll::Ready(Ok(f(unread))),
-                    Some(End::Finished | End::Lost(ConnectionClosed::Done)) => {
-                        return Poll::Ready(Ok(f(unread)));
-                    }
-                    Some(End::Lost(_)) => return Poll::Ready(Err(input.write_error())),
-                    None => {}
-                }
+        let input = self.shared.input.borrow();
+        let unread = input.unread();
+        match &input.end {
+            _ if unread.len() >= count => Poll::Ready(Ok(f(unread))),
+            Some(End::Finished | End::Lost(ConnectionClosed::Done)) => Poll::Ready(Ok(f(unread))),
+            Some(End::Lost(_)) => Poll::Ready(Err(input.write_error())),
+            None => {
+                self.shared.reader.register(cx);
+                Poll::Pending
             }
-            // Kept from poll to poll: a trigger that is replaced in `reader` would abandon its
-            // Deferred, which is what this waits for.
-            let reading = self.reading.get_or_insert_with(|| {
-                let (trigger, reading) = Deferred::pair();
-                self.shared.reader.set(Some(trigger));
-                reading
-            });
-            // It cannot fail but by a cancel, after which the input is looked at again.
-            let _ = ready!(Pin::new(reading).poll(cx));
-            self.reading = None;
         }
     }
 
@@ -75,7 +60,12 @@ impl Io {
 
     /// Says that the first `count` bytes of the input were read.
     pub fn consume(&mut self, count: usize) {
-        if self.shared.input.borrow_mut().consume(count) {
+        let resumes = self.shared.input.borrow_mut().consume(count);
+        self.resume_reading_if(resumes);
+    }
+
+    fn resume_reading_if(&self, resumes: bool) {
+        if resumes {
             // `Gone` if the connection is over: then there is nothing to resume.
             let _ = self.connection.resume_reading();
         }
@@ -89,12 +79,18 @@ impl hyper::rt::Read for Io {
         mut buffer: hyper::rt::ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let io = self.get_mut();
-        let count = ready!(io.poll_fill(cx, |unread| {
-            let count = unread.len().min(buffer.remaining());
-            buffer.put_slice(&unread[..count]);
-            count
-        }))?;
-        io.consume(count);
+        let mut input = io.shared.input.borrow_mut();
+        let unread = input.unread();
+        if unread.is_empty() {
+            drop(input);
+            // Ready at the end of the input only: then there is nothing to copy.
+            return io.poll_fill(cx, |_| ());
+        }
+        let count = unread.len().min(buffer.remaining());
+        buffer.put_slice(&unread[..count]);
+        let resumes = input.consume(count);
+        drop(input);
+        io.resume_reading_if(resumes);
         Poll::Ready(Ok(()))
     }
 }

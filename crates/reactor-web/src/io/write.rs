@@ -41,17 +41,33 @@ impl Io {
         self.shared.input.borrow().write_error()
     }
 
+    /// Gathers `slices`, of `count` bytes in all, if `received` runs and they are few.
+    ///
+    /// How much waits to be sent need not be looked at: each `received` gathers so much at the
+    /// most, and the connection is not read from while more than the high-water mark waits.
+    fn gather(&self, slices: &[IoSlice<'_>], count: usize) -> bool {
+        if !self.shared.is_receiving.get() || self.room.is_some() {
+            return false;
+        }
+        let mut output = self.shared.output.borrow_mut();
+        if output.len() + count > GATHERED {
+            return false;
+        }
+        for slice in slices {
+            output.extend_from_slice(slice);
+        }
+        self.count_written(count);
+        true
+    }
+
+    fn count_written(&self, count: usize) {
+        let written = self.shared.written.get() + count as u64;
+        self.shared.written.set(written);
+    }
+
     /// Hands `bytes` to the connection, in order with what was gathered.
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        let written = self.shared.written.get() + bytes.len() as u64;
-        self.shared.written.set(written);
-        if self.shared.is_receiving.get() {
-            let mut output = self.shared.output.borrow_mut();
-            if output.len() + bytes.len() <= GATHERED {
-                output.extend_from_slice(bytes);
-                return Ok(());
-            }
-        }
+        self.count_written(bytes.len());
         let gathered = self.shared.output.take();
         let written = if gathered.is_empty() {
             self.connection.write(bytes)
@@ -78,8 +94,10 @@ impl hyper::rt::Write for Io {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let io = self.get_mut();
-        ready!(io.poll_room(cx))?;
-        io.write(bytes)?;
+        if !io.gather(&[IoSlice::new(bytes)], bytes.len()) {
+            ready!(io.poll_room(cx))?;
+            io.write(bytes)?;
+        }
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -105,12 +123,13 @@ impl hyper::rt::Write for Io {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let io = self.get_mut();
-        ready!(io.poll_room(cx))?;
-        let mut written = 0;
-        for slice in slices {
-            io.write(slice)?;
-            written += slice.len();
+        let count = slices.iter().map(|slice| slice.len()).sum();
+        if !io.gather(slices, count) {
+            ready!(io.poll_room(cx))?;
+            for slice in slices {
+                io.write(slice)?;
+            }
         }
-        Poll::Ready(Ok(written))
+        Poll::Ready(Ok(count))
     }
 }

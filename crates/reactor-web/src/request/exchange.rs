@@ -2,9 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::task::Waker;
+use std::task::Context;
 use std::time::Duration;
 
+use deferred::driver::BodyWaker;
 use deferred::{Deferred, Failure, Trigger, succeed};
 use http::{Method, StatusCode};
 use reactor::{Address, ReactorHandle};
@@ -53,7 +54,7 @@ pub(crate) struct ConnectionInfo {
     /// Set by [`end`](Self::end), and not cleared.
     is_ended: Cell<bool>,
     /// Resumes the body that drives the connection.
-    driver: RefCell<Option<Waker>>,
+    driver: BodyWaker,
     upgrades: Upgrades,
 }
 
@@ -82,7 +83,7 @@ impl ConnectionInfo {
             is_stopping: Cell::new(false),
             stop_waiters: RefCell::default(),
             is_ended: Cell::new(false),
-            driver: RefCell::default(),
+            driver: BodyWaker::new(),
             upgrades: Upgrades::default(),
         })
     }
@@ -144,11 +145,10 @@ impl ConnectionInfo {
         &self.upgrades
     }
 
-    /// Remembers the waker of the body that drives the connection.
-    pub(crate) fn set_driver(&self, waker: &Waker) {
-        let mut driver = self.driver.borrow_mut();
-        if !driver.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            *driver = Some(waker.clone());
+    /// Remembers the body that drives the connection, which polls with `cx`.
+    pub(crate) fn set_driver(&self, cx: &Context<'_>) {
+        if !self.driver.is_registered() {
+            self.driver.register(cx);
         }
     }
 
@@ -172,12 +172,9 @@ impl ConnectionInfo {
         self.is_ended.get() || self.monitor.is_lost()
     }
 
-    /// Resumes the body that drives the connection, in this turn of the loop.
+    /// Resumes the body that drives the connection.
     pub(crate) fn wake_driver(&self) {
-        let driver = self.driver.borrow_mut().take();
-        if let Some(driver) = driver {
-            driver.wake();
-        }
+        self.driver.wake();
     }
 }
 

@@ -26,6 +26,9 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Serves what comes on `io`.
 pub(super) fn serve(shared: &Rc<Shared>, io: Io) {
     let reactor = io.reactor().clone();
+    if shared.limits.strict {
+        io.set_strict();
+    }
     let pages = Rc::clone(&shared.errors);
     let connection = ConnectionInfo::new(&io, is_secure(&io), shared.limits.body, pages);
     let key = shared.add(Rc::clone(&connection));
@@ -162,6 +165,7 @@ impl Driver {
     fn upgrade(&mut self) {
         if let Version::One(hyper) = std::mem::replace(&mut self.version, Version::Upgraded) {
             let mut parts = hyper.into_parts();
+            parts.io.end_strict();
             parts.io.unread(&parts.read_buf);
             self.connection.upgrades().give(parts.io);
         }
@@ -174,12 +178,12 @@ impl Future for Driver {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let this = &mut *self;
         // Before anything that may be pending: what ends the connection wakes the driver by it.
-        this.connection.set_driver(cx.waker());
+        this.connection.set_driver(cx);
         if this.connection.is_over() {
             return Poll::Ready(Ok(()));
         }
-        let is_finishing = this.shared.is_finishing.get();
-        if is_finishing && this.connection.requests() == 0 && !this.connection.has_partial_head() {
+        let closes_idle = this.shared.closes_idle.get();
+        if closes_idle && this.connection.requests() == 0 && !this.connection.has_partial_head() {
             // hyper would wait for a first request.
             return Poll::Ready(Ok(()));
         }
@@ -188,7 +192,7 @@ impl Future for Driver {
             // The connection was lost, which is no failure of this program.
             return Poll::Ready(Ok(()));
         }
-        let tells = is_finishing && !std::mem::replace(&mut this.is_told, is_finishing);
+        let tells = closes_idle && !std::mem::replace(&mut this.is_told, closes_idle);
         let ended = match &mut this.version {
             #[cfg(feature = "http2")]
             Version::Unknown(_) => return Poll::Ready(Ok(())),

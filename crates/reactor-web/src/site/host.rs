@@ -23,11 +23,25 @@ pub(super) fn check(head: &request::Parts) -> Result<(), HttpError> {
         };
     };
     let is_right = |host: &[u8]| {
-        host.is_empty() || Authority::try_from(host).is_ok_and(|it| !it.as_str().contains('@'))
+        is_plain(host) || Authority::try_from(host).is_ok_and(|it| !it.as_str().contains('@'))
     };
     if is_right(host.as_bytes()) {
         Ok(())
     } else {
         Err(HttpError::bad_request("the Host header is no host"))
+    }
+}
+
+/// Whether `host` is empty, or a name or an IPv4 address and maybe a port: what is sent as a rule,
+/// looked at without a parser.
+fn is_plain(host: &[u8]) -> bool {
+    let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    match host.iter().position(|byte| !is_of_name(byte)) {
+        None => true,
+        Some(end) => {
+            let port = &host[end + 1..];
+            let is_port = matches!(port.len(), 1..=5) && port.iter().all(u8::is_ascii_digit);
+            end > 0 && host[end] == b':' && is_port
+        }
     }
 }

@@ -49,6 +49,8 @@ struct Shared {
     connections: RefCell<Slab<SharedConnection>>,
     /// Set by `finish`, and not cleared.
     is_finishing: Cell<bool>,
+    /// Set when idle connections are to be closed, and not cleared.
+    closes_idle: Cell<bool>,
     finish_waiters: RefCell<Vec<Trigger<()>>>,
     /// Whether the shutdown of a reactor waits for this site.
     is_registered: Cell<bool>,
@@ -70,6 +72,7 @@ impl App {
             errors: Rc::new(built.errors),
             connections: RefCell::default(),
             is_finishing: Cell::new(false),
+            closes_idle: Cell::new(false),
             finish_waiters: RefCell::default(),
             is_registered: Cell::new(false),
         })))
@@ -78,8 +81,9 @@ impl App {
 
 impl Site {
     /// Ends in order: takes no more connections, answers the requests that run, with
-    /// `Connection: close`, and closes the connections that are idle. The Deferred fires when
-    /// all connections are over, which is when their output is sent.
+    /// `Connection: close`, and closes the connections that are idle, at once or after
+    /// [`Limits::idle_grace`]. The Deferred fires when all connections are over, which is when
+    /// their output is sent.
     ///
     /// Requests that run for longer than [`Limits::shutdown_timeout`] are cut off.
     ///
@@ -106,18 +110,21 @@ impl Site {
     pub fn finish(&self) -> Deferred<()> {
         let shared = &self.0;
         shared.is_finishing.set(true);
-        let connections = shared.open();
-        let Some(first) = connections.first() else {
+        let Some(reactor) = shared.reactor() else {
             return succeed(());
         };
-        let reactor = first.reactor().clone();
         // Before the connections hear of it, since the last one may end while it does.
         let (trigger, finished) = Deferred::pair();
         shared.finish_waiters.borrow_mut().push(trigger);
-        // Each driver looks at `is_finishing`: one without a request ends, the others are told to
-        // close after the answer that they are at.
-        for connection in connections {
-            connection.wake_driver();
+        let grace = shared.limits.idle_grace;
+        if grace.is_zero() {
+            shared.close_idle();
+        }
+        let close_idle = (!grace.is_zero()).then(|| {
+            let shared = Rc::clone(shared);
+            reactor.call_later(grace, move || shared.close_idle())
+        });
+        for connection in shared.open() {
             connection.stop();
             connection.upgrades().finish();
         }
@@ -126,7 +133,9 @@ impl Site {
             move || site.abort()
         });
         finished.add_both(move |result| {
-            cut_off.cancel();
+            for timer in close_idle.into_iter().chain([cut_off]) {
+                timer.cancel();
+            }
             result
         })
     }
@@ -168,6 +177,22 @@ impl Shared {
     fn open(&self) -> Vec<SharedConnection> {
         let connections = self.connections.borrow();
         connections.iter().map(|(_, one)| Rc::clone(one)).collect()
+    }
+
+    /// The reactor of the open connections, if there are any.
+    fn reactor(&self) -> Option<ReactorHandle> {
+        let connections = self.connections.borrow();
+        let (_, first) = connections.iter().next()?;
+        Some(first.reactor().clone())
+    }
+
+    /// Has connections close that are idle, or once they are: each driver looks at `closes_idle`. One
+    /// without a request ends, the others are told to close after the answer that they are at.
+    fn close_idle(&self) {
+        self.closes_idle.set(true);
+        for connection in self.open() {
+            connection.wake_driver();
+        }
     }
 
     fn remove(&self, key: usize) {

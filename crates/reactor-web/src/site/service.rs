@@ -44,9 +44,13 @@ impl Service<http::Request<Incoming>> for AppService {
         let (exchange, finish) = Exchange::begin(&self.connection);
         let (method, uri) = (head.method.clone(), head.uri.clone());
         let checked = host::check(&head);
-        // What follows in the input may be part of the request that was refused, smuggled by a proxy
+        // What follows in the input may be part of a request that was refused, smuggled by a proxy
         // that reads the `Host` another way: so HTTP/1 ends with it.
-        let closes = checked.is_err() && head.version <= Version::HTTP_11;
+        let keep_alive = match (head.version, &checked) {
+            (Version::HTTP_2, _) => KeepAlive::OfHttp2,
+            (_, Ok(())) => KeepAlive::UnlessFinishing,
+            (_, Err(_)) => KeepAlive::No,
+        };
         let answer = match checked {
             Ok(()) => {
                 let info = &self.connection;
@@ -61,7 +65,7 @@ impl Service<http::Request<Incoming>> for AppService {
             method,
             uri,
             finish: Some(finish),
-            closes,
+            keep_alive,
         }
     }
 }
@@ -75,8 +79,16 @@ pub(super) struct Answering {
     uri: Uri,
     /// `None` once it is answered.
     finish: Option<Finish>,
-    /// Whether the connection is not to be used for another request.
-    closes: bool,
+    keep_alive: KeepAlive,
+}
+
+/// Whether the connection may be used for another request.
+#[derive(Clone, Copy)]
+enum KeepAlive {
+    /// Not said by a header: hyper sends `GOAWAY`.
+    OfHttp2,
+    UnlessFinishing,
+    No,
 }
 
 impl Future for Answering {
@@ -91,7 +103,12 @@ impl Future for Answering {
                 this.shared.errors.answer(failure, &request)
             }
         };
-        if this.closes {
+        let closes = match this.keep_alive {
+            KeepAlive::OfHttp2 => false,
+            KeepAlive::UnlessFinishing => this.shared.is_finishing.get(),
+            KeepAlive::No => true,
+        };
+        if closes {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }

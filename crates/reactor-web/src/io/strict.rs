@@ -1,0 +1,194 @@
+//! `Strict`: refuses requests of HTTP/1.1 that two parsers may read in two ways.
+//!
+//! It reads what comes before hyper does, and changes nothing of it; the first byte that is
+//! refused, and all that follow, are kept from hyper, which gets a line instead that is wrong
+//! wherever it stands. So hyper answers with a 400 in its turn, after the requests before, and ends
+//! the connection.
+
+/// What hyper gets in place of what is refused: a CR that is not before an LF is wrong in a head,
+/// after the size of a chunk, in its extensions, and in trailers. The end of a head follows, since
+/// hyper looks for that before anything else.
+const REFUSED: &[u8] = b"\r\0\r\n\r\n";
+
+/// The longest line that is looked at; a longer one is refused. A head is no longer, as a rule.
+const LONGEST_LINE: usize = 64 * 1024;
+
+/// The first line of HTTP/2, whose frames are not looked at.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0";
+
+/// How far the input of a connection was read.
+#[derive(Default)]
+pub(super) struct Strict {
+    state: State,
+    /// What has come of a line, without its end.
+    line: Vec<u8>,
+    /// The framing of the body, as far as the head has said it.
+    body: Framing,
+}
+
+#[derive(Clone, Copy, Default)]
+enum State {
+    /// Before a request line.
+    #[default]
+    Start,
+    Head,
+    /// In a body, or in a chunk with its line break: so many bytes are left.
+    Body(u64),
+    Chunk(u64),
+    ChunkSize,
+    Trailer,
+    /// Nothing is looked at: it is HTTP/2.
+    Off,
+    Refused,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Framing {
+    #[default]
+    Nothing,
+    Length(u64),
+    Chunked,
+}
+
+/// A line that is not taken.
+struct Refusal;
+
+impl Strict {
+    /// Gives to `push` what hyper is to read of `data`.
+    pub(super) fn filter(&mut self, data: &[u8], mut push: impl FnMut(&[u8])) {
+        if let State::Refused = self.state {
+            return;
+        }
+        let right = self.read(data);
+        push(&data[..right]);
+        if right < data.len() {
+            self.state = State::Refused;
+            self.line = Vec::new();
+            push(REFUSED);
+        }
+    }
+
+    /// Reads `data`; gives how many bytes of it are right.
+    fn read(&mut self, data: &[u8]) -> usize {
+        let mut place = 0;
+        while place < data.len() {
+            let rest = &data[place..];
+            let available = rest.len() as u64;
+            match self.state {
+                State::Off | State::Refused => return data.len(),
+                State::Body(left) => {
+                    let taken = left.min(available);
+                    self.state = match left - taken {
+                        0 => State::Start,
+                        left => State::Body(left),
+                    };
+                    place += taken as usize;
+                }
+                State::Chunk(left) => {
+                    let taken = left.min(available);
+                    self.state = match left - taken {
+                        0 => State::ChunkSize,
+                        left => State::Chunk(left),
+                    };
+                    place += taken as usize;
+                }
+                State::Start | State::Head | State::ChunkSize | State::Trailer => {
+                    let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
+                        self.line.extend_from_slice(rest);
+                        let is_long = self.line.len() > LONGEST_LINE;
+                        return if is_long { place } else { data.len() };
+                    };
+                    self.line.extend_from_slice(&rest[..end]);
+                    if self.end_line().is_err() {
+                        return place + end;
+                    }
+                    self.line.clear();
+                    place += end + 1;
+                }
+            }
+        }
+        place
+    }
+
+    /// Takes a line, which ends with CRLF and has no other CR.
+    fn end_line(&mut self) -> Result<(), Refusal> {
+        let Some((b'\r', line)) = self.line.split_last() else {
+            return Err(Refusal);
+        };
+        if line.contains(&b'\r') {
+            return Err(Refusal);
+        }
+        self.state = match (self.state, line) {
+            // Empty lines before a request are nothing (RFC 9112, 2.2).
+            (State::Start, b"") => State::Start,
+            (State::Start, PREFACE) => State::Off,
+            (State::Start, _) => {
+                self.body = Framing::Nothing;
+                State::Head
+            }
+            (State::Head, b"") => match self.body {
+                Framing::Nothing | Framing::Length(0) => State::Start,
+                Framing::Length(length) => State::Body(length),
+                Framing::Chunked => State::ChunkSize,
+            },
+            (State::Head, header) => {
+                self.body = framing(self.body, header)?;
+                State::Head
+            }
+            (State::ChunkSize, size) => match chunk_size(size)? {
+                0 => State::Trailer,
+                size => State::Chunk(size + 2),
+            },
+            (State::Trailer, b"") => State::Start,
+            (state, _) => state,
+        };
+        Ok(())
+    }
+}
+
+/// The framing of a body, after one more header.
+fn framing(known: Framing, header: &[u8]) -> Result<Framing, Refusal> {
+    let colon = header.iter().position(|byte| *byte == b':');
+    let (name, value) = header.split_at(colon.unwrap_or(header.len()));
+    let value = value.get(1..).unwrap_or_default().trim_ascii();
+    let named = if name.eq_ignore_ascii_case(b"content-length") {
+        Framing::Length(number(value, 10)?)
+    } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+        if !value.eq_ignore_ascii_case(b"chunked") {
+            return Err(Refusal);
+        }
+        Framing::Chunked
+    } else {
+        return Ok(known);
+    };
+    // Neither both of them, nor one twice.
+    match known {
+        Framing::Nothing => Ok(named),
+        Framing::Length(_) | Framing::Chunked => Err(Refusal),
+    }
+}
+
+/// The size in the first line of a chunk, whose extensions are ignored.
+fn chunk_size(line: &[u8]) -> Result<u64, Refusal> {
+    let end = line.iter().position(|byte| *byte == b';');
+    let size = &line[..end.unwrap_or(line.len())];
+    // A last chunk may be `000`.
+    match size.iter().all(|byte| *byte == b'0') && matches!(size.len(), 1..=16) {
+        true => Ok(0),
+        false => number(size, 16),
+    }
+}
+
+/// A number of digits only, that begins with none that says nothing.
+fn number(digits: &[u8], radix: u32) -> Result<u64, Refusal> {
+    let is_short = matches!(digits.len(), 1..=15) && (digits[0] != b'0' || digits.len() == 1);
+    let digits = if is_short { digits } else { &[] };
+    let mut number = if digits.is_empty() { None } else { Some(0) };
+    for digit in digits {
+        let value = char::from(*digit).to_digit(radix);
+        number = number
+            .zip(value)
+            .map(|(number, value)| number * u64::from(radix) + u64::from(value));
+    }
+    number.ok_or(Refusal)
+}
