@@ -14,8 +14,10 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use reactor::{Factory, Reactor};
+use reactor_tls::TlsServer;
 use rustix::net::sockopt;
 use rustix::process::{Signal, set_parent_process_death_signal};
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 
 /// What a server reads into at once.
@@ -63,6 +65,26 @@ pub fn listen_on_reactor(reactor: &Reactor, factory: impl Factory) -> Result<(),
     Ok(ready(wanted, port.address())?)
 }
 
+/// The same with TLS, if the server was started with the mode `tls`.
+///
+/// # Errors
+///
+/// As there, and if no certificate can be made.
+pub fn listen_web(reactor: &Reactor, factory: impl Factory) -> Result<(), Box<dyn Error>> {
+    if mode() != "tls" {
+        return listen_on_reactor(reactor, factory);
+    }
+    let tls: TlsServer = tls_configs::our_server()?;
+    listen_on_reactor(reactor, tls.factory(factory))
+}
+
+/// What a web server is started with before its port: `h2`, `tls` or nothing.
+pub fn mode() -> String {
+    let mut arguments = std::env::args().skip(1);
+    let first = arguments.next();
+    arguments.next().and(first).unwrap_or_default()
+}
+
 /// Serves each connection to [`listen`]'s address in a task of Tokio's.
 ///
 /// # Errors
@@ -105,4 +127,39 @@ pub fn web_body(path: &str) -> &'static [u8] {
         "/1m" => &LARGE,
         _ => b"Hello, World!",
     }
+}
+
+/// What the web servers read and answer as JSON.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Order {
+    /// Its number.
+    pub id: u64,
+    /// The customer.
+    pub name: String,
+    /// Articles.
+    pub items: Vec<Item>,
+}
+
+/// An article of an [`Order`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Item {
+    /// What it is.
+    pub article: String,
+    /// How many.
+    pub count: u32,
+}
+
+/// An [`Order`] of about 1 KiB.
+pub fn json_order() -> String {
+    let items = (0..24).map(|n| Item {
+        article: format!("an article, number {n}"),
+        count: n,
+    });
+    let order = Order {
+        id: 1_234_567,
+        name: "a customer".to_owned(),
+        items: items.collect(),
+    };
+    // No key of a map is anything but text.
+    serde_json::to_string(&order).unwrap_or_default()
 }

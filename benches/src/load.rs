@@ -9,7 +9,6 @@ use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
@@ -112,6 +111,32 @@ pub(crate) trait Load {
     }
 }
 
+impl<L: Load + ?Sized> Load for Box<L> {
+    fn poller(&mut self) -> &mut Poller {
+        (**self).poller()
+    }
+
+    fn connections(&self) -> usize {
+        (**self).connections()
+    }
+
+    fn batch(&self) -> u64 {
+        (**self).batch()
+    }
+
+    fn in_flight(&self) -> usize {
+        (**self).in_flight()
+    }
+
+    fn begin(&mut self, index: usize) -> io::Result<()> {
+        (**self).begin(index)
+    }
+
+    fn go_on(&mut self, index: usize) -> io::Result<usize> {
+        (**self).go_on(index)
+    }
+}
+
 /// Tells which connections of a load are ready, by their indices.
 pub(crate) struct Poller {
     epoll: OwnedFd,
@@ -181,6 +206,8 @@ pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 pub(crate) struct Cost {
     pub(crate) requests_per_second: f64,
     pub(crate) microseconds_per_request: f64,
+    /// Those outside of the kernel; the system counts them in hundredths of a second.
+    pub(crate) user_microseconds_per_request: f64,
 }
 
 /// Starts a server, warms it up with the load that `connect` makes, and keeps it busy for `time`.
@@ -195,27 +222,32 @@ where
     let server = Server::start(command)?;
     let mut load = connect(server.address)?;
     load.run(Limit::time(time / 10))?;
-    let before = server.cpu_time()?;
+    let (before, user_before) = (server.cpu_time()?, server.user_time()?);
     let served = load.run(Limit::time(time))?;
     let used = server.cpu_time()? - before;
+    let used_by_user = server.user_time()? - user_before;
     drop(load);
     server.stop()?;
     let requests = served.requests as f64;
     Ok(Cost {
         requests_per_second: requests / served.elapsed.as_secs_f64(),
         microseconds_per_request: used.as_secs_f64() * 1e6 / requests,
+        user_microseconds_per_request: used_by_user.as_secs_f64() * 1e6 / requests,
     })
 }
 
-/// What `tool` counts over the life of the server at `path`, to which the load that `connect` makes
+/// What `tool` counts over the life of the server `command`, to which the load that `connect` makes
 /// sends so many requests; and how many it has answered.
-pub(crate) fn counts<L: Load>(
+pub(crate) fn counts<L: Load, E>(
     tool: Tool,
-    path: &Path,
-    connect: impl FnOnce(SocketAddr) -> io::Result<L>,
+    command: &[OsString],
+    connect: impl FnOnce(SocketAddr) -> Result<L, E>,
     requests: u64,
-) -> Result<(Counts, u64), Box<dyn Error>> {
-    tool.count(path, |command| {
+) -> Result<(Counts, u64), Box<dyn Error>>
+where
+    Box<dyn Error>: From<E>,
+{
+    tool.count(command, |command| {
         let server = Server::start(command)?;
         let mut load = connect(server.address)?;
         let served = load.run(Limit {

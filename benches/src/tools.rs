@@ -51,22 +51,22 @@ pub(crate) const CALLGRIND: Tool = Tool {
 };
 
 impl Tool {
-    /// Counts a run of `program`: `run` gets the command, and returns when that has ended.
+    /// Counts a run of `watched`: `run` gets the command, and returns when that has ended.
     pub(crate) fn count<T>(
         &self,
-        program: &Path,
+        watched: &[OsString],
         run: impl FnOnce(&[OsString]) -> Result<T, Box<dyn Error>>,
     ) -> Result<(Counts, T), Box<dyn Error>> {
         let output = output();
         let mut command = (self.wrapper)(&output);
-        command.push(program.into());
+        command.extend_from_slice(watched);
         let result = run(&command)?;
         Ok(((self.read)(&take(&output)?), result))
     }
 
     /// Counts a run of this program with `arguments`.
     pub(crate) fn count_self(&self, arguments: &[&str]) -> Result<Counts, Box<dyn Error>> {
-        let (counts, ()) = self.count(&std::env::current_exe()?, |command| {
+        let (counts, ()) = self.count(&[std::env::current_exe()?.into()], |command| {
             let [tool, wrapper @ ..] = command else {
                 unreachable!("a command has a name");
             };

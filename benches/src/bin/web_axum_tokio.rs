@@ -2,9 +2,10 @@
 
 use std::io;
 
-use axum::Router;
 use axum::extract::Path;
-use axum::routing::get;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use benches::Order;
 use tokio::net::TcpListener;
 
 fn main() -> io::Result<()> {
@@ -16,7 +17,8 @@ fn main() -> io::Result<()> {
         .route(
             "/{size}",
             get(async |Path(size): Path<String>| benches::web_body(&format!("/{size}"))),
-        );
+        )
+        .route("/json", post(async |Json(order): Json<Order>| Json(order)));
     runtime.block_on(async {
         let listener = TcpListener::from_std(benches::listen()?)?;
         axum::serve(listener, app).await

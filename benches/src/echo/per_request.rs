@@ -70,7 +70,7 @@ fn per_request(options: Options, tool: Tool) -> Result<(), Box<dyn Error>> {
         for scenario in Scenario::named(&options.only) {
             let run = |requests| {
                 let connect = |address| Load::connect(address, &scenario);
-                load::counts(tool, &path, connect, requests)
+                load::counts(tool, &[path.clone().into()], connect, requests)
             };
             let (few, requests_of_few) = run(options.requests)?;
             let (many, requests_of_many) = run(3 * options.requests)?;

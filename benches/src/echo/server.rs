@@ -109,6 +109,17 @@ impl Server {
         Ok(sum)
     }
 
+    /// What the server has used of the processor outside of the kernel, in hundredths of a second.
+    pub(crate) fn user_time(&self) -> io::Result<Duration> {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
+        // The name of the program is in parentheses, and may have spaces.
+        let after_name = text.rsplit_once(')').map(|(_, rest)| rest);
+        after_name
+            .and_then(|rest| rest.split_whitespace().nth(11)?.parse::<u64>().ok())
+            .map(|ticks| Duration::from_millis(10 * ticks))
+            .ok_or_else(|| io::Error::other("stat is not as expected"))
+    }
+
     /// Ends the server in good order, and waits until it and a tool around it have
     /// written what they had to.
     pub(crate) fn stop(mut self) -> io::Result<()> {

@@ -54,6 +54,22 @@ impl Connection {
         Ok(())
     }
 
+    /// Sends a request and waits for the answer, a head and a body of so many bytes; gives its
+    /// length.
+    fn ask_http(&mut self, request: &[u8], body: usize) -> io::Result<usize> {
+        self.ask(request, &mut [])?;
+        let mut answer = Vec::new();
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            let length = self.stream.read(&mut buffer)?;
+            self.take(&buffer[..length], |bytes| answer.extend_from_slice(bytes))?;
+            let head = answer.windows(4).position(|four| four == b"\r\n\r\n");
+            if head.is_some_and(|head| head + 4 + body == answer.len()) {
+                return Ok(answer.len());
+            }
+        }
+    }
+
     /// Says that this side is done, and closes.
     pub(crate) fn close(mut self) -> io::Result<()> {
         self.tls.send_close_notify();
@@ -92,6 +108,8 @@ pub(crate) struct Load {
     poller: Poller,
     connections: Vec<Echoing>,
     message: Vec<u8>,
+    /// The length of what comes back for a message.
+    answer: usize,
     buffer: Vec<u8>,
 }
 
@@ -99,7 +117,7 @@ struct Echoing {
     connection: Connection,
     /// What was not given to TLS yet.
     unsent: usize,
-    unechoed: usize,
+    unanswered: usize,
     is_blocked: bool,
 }
 
@@ -110,29 +128,56 @@ impl Load {
         count: usize,
         size: usize,
     ) -> Result<Self, Box<dyn Error>> {
-        let config = benches::tls_configs::client(false)?;
         let message: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
+        Self::new(address, count, message, |connection, message| {
+            for piece in message.chunks(4096) {
+                let mut echo = vec![0; piece.len()];
+                connection.ask(piece, &mut echo)?;
+                if echo != piece {
+                    return Err(io::Error::other("the echo differs from what was sent"));
+                }
+            }
+            Ok(message.len())
+        })
+    }
+
+    /// Opens `count` connections, on each of which the answer to `request` is a head and `body`
+    /// bytes.
+    pub(crate) fn connect_http(
+        address: SocketAddr,
+        count: usize,
+        request: Vec<u8>,
+        body: usize,
+    ) -> Result<Self, Box<dyn Error>> {
+        Self::new(address, count, request, |connection, request| {
+            connection.ask_http(request, body)
+        })
+    }
+
+    /// `first` sends the message once, and gives the length of what comes back.
+    fn new(
+        address: SocketAddr,
+        count: usize,
+        message: Vec<u8>,
+        first: impl Fn(&mut Connection, &[u8]) -> io::Result<usize>,
+    ) -> Result<Self, Box<dyn Error>> {
+        let config = benches::tls_configs::client(false)?;
         let mut load = Self {
             poller: Poller::new()?,
             connections: Vec::with_capacity(count),
             message,
+            answer: 0,
             buffer: vec![0; 64 * 1024],
         };
         for index in 0..count {
             let mut connection = Connection::open(address, &config)?;
-            for piece in load.message.chunks(4096) {
-                let mut echo = vec![0; piece.len()];
-                connection.ask(piece, &mut echo)?;
-                if echo != piece {
-                    return Err("the echo differs from what was sent".into());
-                }
-            }
+            load.answer = first(&mut connection, &load.message)?;
             connection.stream.set_nonblocking(true)?;
             load.poller.add(&connection.stream, index)?;
             load.connections.push(Echoing {
                 connection,
                 unsent: 0,
-                unechoed: 0,
+                unanswered: 0,
                 is_blocked: false,
             });
         }
@@ -177,7 +222,7 @@ impl load::Load for Load {
     fn begin(&mut self, index: usize) -> io::Result<()> {
         let echoing = &mut self.connections[index];
         echoing.unsent = self.message.len();
-        echoing.unechoed = self.message.len();
+        echoing.unanswered = self.answer;
         self.send(index)
     }
 
@@ -193,10 +238,10 @@ impl load::Load for Load {
                 echoing
                     .connection
                     .take(input, |bytes| back += bytes.len())?;
-                let left = echoing.unechoed.checked_sub(back);
-                echoing.unechoed =
+                let left = echoing.unanswered.checked_sub(back);
+                echoing.unanswered =
                     left.ok_or_else(|| io::Error::other("more came than was sent"))?;
-                Ok(usize::from(back > 0 && echoing.unechoed == 0))
+                Ok(usize::from(back > 0 && echoing.unanswered == 0))
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
             Err(error) => Err(error),

@@ -5,7 +5,7 @@
 
 mod handshakes;
 mod idle;
-mod load;
+pub(crate) mod load;
 mod writes;
 
 use std::error::Error;

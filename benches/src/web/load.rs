@@ -3,32 +3,51 @@
 //!
 //! An answer always has the same length, since a date has. The first one is parsed.
 
+use std::error::Error;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
+use super::h2;
 use crate::load::{self, Poller};
+use crate::tls;
 
 /// Requests that are sent at once on each of some connections, again when all are answered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
     pub(crate) connections: usize,
     pub(crate) batch: usize,
-    pub(crate) path: &'static str,
-    /// The length of the body of an answer.
-    pub(crate) body: usize,
+    path: &'static str,
+    /// The length of the body of an answer to a `GET`.
+    body: usize,
+}
+
+/// What a scenario speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Http1,
+    /// `POST` of JSON, which comes back.
+    Json,
+    /// `batch` is the number of streams.
+    Http2,
+    Https,
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 4] = [
-        Self::new("hello", 32, 1, "/", 13),
-        Self::new("pipe16", 16, 16, "/", 13),
-        Self::new("64k", 8, 1, "/64k", 64 * 1024),
-        Self::new("1m", 4, 1, "/1m", 1024 * 1024),
+    pub(crate) const ALL: [Self; 7] = [
+        Self::new("hello", Kind::Http1, 32, 1, "/", 13),
+        Self::new("pipe16", Kind::Http1, 16, 16, "/", 13),
+        Self::new("64k", Kind::Http1, 8, 1, "/64k", 64 * 1024),
+        Self::new("1m", Kind::Http1, 4, 1, "/1m", 1024 * 1024),
+        Self::new("json", Kind::Json, 32, 1, "/json", 0),
+        Self::new("h2", Kind::Http2, 8, 16, "/", 13),
+        Self::new("https", Kind::Https, 32, 1, "/", 13),
     ];
 
     const fn new(
         name: &'static str,
+        kind: Kind,
         connections: usize,
         batch: usize,
         path: &'static str,
@@ -36,6 +55,7 @@ impl Scenario {
     ) -> Self {
         Self {
             name,
+            kind,
             connections,
             batch,
             path,
@@ -43,16 +63,48 @@ impl Scenario {
         }
     }
 
+    /// Opens its connections to a server.
+    pub(crate) fn connect(
+        &self,
+        address: SocketAddr,
+    ) -> Result<Box<dyn load::Load>, Box<dyn Error>> {
+        let request = self.request().into_bytes();
+        Ok(match self.kind {
+            Kind::Http1 | Kind::Json => Box::new(Load::connect(address, self)?),
+            Kind::Http2 => Box::new(h2::Load::connect(address, self)?),
+            Kind::Https => {
+                let count = self.connections;
+                Box::new(tls::load::Load::connect_http(
+                    address, count, request, self.body,
+                )?)
+            }
+        })
+    }
+
     fn request(&self) -> String {
         let path = self.path;
-        format!(
-            "GET {path} HTTP/1.1\r\nhost: localhost\r\nuser-agent: benches\r\naccept: */*\r\n\r\n"
-        )
+        let headers = "host: localhost\r\nuser-agent: benches\r\naccept: */*\r\n";
+        if self.kind == Kind::Json {
+            let order = benches::json_order();
+            let length = order.len();
+            return format!(
+                "POST {path} HTTP/1.1\r\n{headers}content-type: application/json\r\n\
+                 content-length: {length}\r\n\r\n{order}"
+            );
+        }
+        format!("GET {path} HTTP/1.1\r\n{headers}\r\n")
+    }
+
+    fn answer_body(&self) -> usize {
+        match self.kind {
+            Kind::Json => benches::json_order().len(),
+            _ => self.body,
+        }
     }
 }
 
-/// Connections to one server.
-pub(crate) struct Load {
+/// Connections of HTTP/1.1 to one server.
+struct Load {
     poller: Poller,
     connections: Vec<Connection>,
     scenario: Scenario,
@@ -68,7 +120,7 @@ struct Connection {
 }
 
 impl Load {
-    pub(crate) fn connect(address: SocketAddr, scenario: &Scenario) -> io::Result<Self> {
+    fn connect(address: SocketAddr, scenario: &Scenario) -> io::Result<Self> {
         let request = scenario.request();
         let mut load = Self {
             poller: Poller::new()?,
@@ -81,7 +133,7 @@ impl Load {
         for index in 0..scenario.connections {
             let mut stream = load::connect(address)?;
             stream.write_all(request.as_bytes())?;
-            load.answers = scenario.batch * first_answer(&mut stream, scenario.body)?;
+            load.answers = scenario.batch * first_answer(&mut stream, scenario.answer_body())?;
             stream.set_nonblocking(true)?;
             load.poller.add(&stream, index)?;
             load.connections.push(Connection {
@@ -126,6 +178,15 @@ impl load::Load for Load {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Opens a connection, and uses it once.
+pub(super) fn used(address: SocketAddr) -> io::Result<TcpStream> {
+    let hello = Scenario::ALL[0];
+    let mut stream = load::connect(address)?;
+    stream.write_all(hello.request().as_bytes())?;
+    first_answer(&mut stream, hello.body)?;
+    Ok(stream)
 }
 
 /// Reads an answer; gives its length.

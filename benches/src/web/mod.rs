@@ -3,27 +3,21 @@
 //! Servers take turns, a fresh process for each round, and a ratio is that of two results of
 //! one round.
 
+mod h2;
+mod idle;
 mod load;
+mod servers;
 
 use std::error::Error;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use self::load::{Load, Scenario};
+use self::load::Scenario;
+use self::servers::{Entrant, TWISTED};
 use crate::contest::nothing;
-use crate::echo::server::find;
 use crate::load::{cost, counts};
 use crate::stats::{median, ratios};
 use crate::table::Table;
 use crate::tools;
-
-/// The servers, each with the peer that it is compared with.
-const SERVERS: [(&str, &str); 4] = [
-    ("web_hyper_tokio", "web_hyper_tokio"),
-    ("web_io", "web_hyper_tokio"),
-    ("web_axum_tokio", "web_axum_tokio"),
-    ("web_app", "web_axum_tokio"),
-];
 
 /// How to measure web servers.
 #[derive(clap::Args)]
@@ -37,9 +31,12 @@ pub(crate) struct Options {
     /// Milliseconds that a server runs in each round
     #[arg(long, default_value_t = 300)]
     time: u64,
-    /// Only these, separated by commas: hello, pipe16, 64k, 1m
+    /// Only these, separated by commas: hello, pipe16, 64k, 1m, json, h2, https, idle
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// Connections on which nothing happens
+    #[arg(long, default_value_t = 10_000)]
+    idle: usize,
     /// Counts instructions (valgrind) and system calls (strace) instead of processor time
     #[arg(long)]
     count: bool,
@@ -52,15 +49,19 @@ impl Options {
             short: true,
             rounds: 2,
             time: 20,
+            idle: 50,
             only: Vec::new(),
             count: false,
         }
     }
 
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|wanted| wanted == name)
+    }
+
     fn scenarios(&self) -> impl Iterator<Item = Scenario> {
-        let is_wanted =
-            |one: &Scenario| self.only.is_empty() || self.only.iter().any(|it| it == one.name);
-        Scenario::ALL.into_iter().filter(is_wanted)
+        let all = Scenario::ALL.into_iter();
+        all.filter(|scenario| self.wants(scenario.name))
     }
 }
 
@@ -74,44 +75,85 @@ pub(crate) fn run(options: Options) -> Result<(), Box<dyn Error>> {
     } else {
         options
     };
-    let servers: Vec<(&str, &str, PathBuf)> = SERVERS
-        .into_iter()
-        .filter_map(|(name, peer)| Some((name, peer, find(name)?)))
-        .collect();
-    if servers.len() < SERVERS.len() {
-        println!("web: some servers are not built (cargo build --release -p benches)");
-    }
     if options.count {
-        tool_counts(&options, &servers)
-    } else {
-        times(&options, &servers)
+        return tool_counts(&options);
+    }
+    times(&options)?;
+    if options.wants("idle") {
+        idle::run(options.idle)?;
+    }
+    Ok(())
+}
+
+/// What one server has used for a request, in each round.
+#[derive(Default)]
+struct Times {
+    all: Vec<f64>,
+    user: Vec<f64>,
+}
+
+impl Times {
+    /// The median of the ratios of the rounds, and the ratio of all time outside of the kernel,
+    /// which is counted too coarsely for one round.
+    fn ratios(&self, peer: &Self) -> [String; 2] {
+        let all = median(&mut ratios(&self.all, &peer.all));
+        let user = mean(&self.user) / mean(&peer.user);
+        [all, user].map(|ratio| format!("{ratio:.2}"))
     }
 }
 
-fn times(options: &Options, servers: &[(&str, &str, PathBuf)]) -> Result<(), Box<dyn Error>> {
+fn mean(samples: &[f64]) -> f64 {
+    samples.iter().sum::<f64>() / samples.len() as f64
+}
+
+fn times(options: &Options) -> Result<(), Box<dyn Error>> {
     println!(
-        "web: processor time of the server per request; {} rounds of {} ms",
+        "web: processor time of the server per request, in us; {} rounds of {} ms",
         options.rounds, options.time
     );
     println!();
     let time = Duration::from_millis(options.time);
-    let mut table = Table::new(["scenario", "server", "us per request", "to its peer"]);
+    let mut table = Table::new([
+        "scenario",
+        "server",
+        "all",
+        "outside of the kernel",
+        "to its peer",
+        "outside of the kernel",
+        "to Twisted.web",
+        "outside of the kernel",
+    ]);
     for scenario in options.scenarios() {
-        let mut costs = vec![Vec::new(); servers.len()];
+        let entrants = Entrant::of(&scenario, true);
+        let mut found: Vec<Times> = entrants.iter().map(|_| Times::default()).collect();
         for _ in 0..options.rounds {
-            for (costs, (_, _, path)) in costs.iter_mut().zip(servers) {
-                let command = [path.clone().into()];
-                let cost = cost(&command, time, |address| Load::connect(address, &scenario))?;
-                costs.push(cost.microseconds_per_request);
+            for (found, entrant) in found.iter_mut().zip(&entrants) {
+                let cost = cost(&entrant.command, time, |address| scenario.connect(address))?;
+                found.all.push(cost.microseconds_per_request);
+                found.user.push(cost.user_microseconds_per_request);
             }
         }
-        for ((name, peer, _), own) in servers.iter().zip(&costs) {
-            let peers = servers.iter().position(|(name, ..)| name == peer);
-            let ratio = peers.map_or_else(nothing, |peer| {
-                format!("{:.2}", median(&mut ratios(own, &costs[peer])))
-            });
-            let cost = format!("{:.2}", median(&mut own.clone()));
-            table.row([scenario.name.to_owned(), (*name).to_owned(), cost, ratio]);
+        let of = |name: &str| {
+            let place = entrants.iter().position(|entrant| entrant.name == name)?;
+            Some(&found[place])
+        };
+        for (entrant, own) in entrants.iter().zip(&found) {
+            let to = |name| match of(name) {
+                Some(peer) => own.ratios(peer),
+                None => [nothing(), nothing()],
+            };
+            let [peer, peer_user] = to(entrant.peer);
+            let [twisted, twisted_user] = to(TWISTED);
+            table.row([
+                scenario.name.to_owned(),
+                entrant.name.to_owned(),
+                format!("{:.2}", median(&mut own.all.clone())),
+                format!("{:.2}", mean(&own.user)),
+                peer,
+                peer_user,
+                twisted,
+                twisted_user,
+            ]);
         }
     }
     table.print();
@@ -120,32 +162,43 @@ fn times(options: &Options, servers: &[(&str, &str, PathBuf)]) -> Result<(), Box
 
 /// A tool counts over the whole life of a server, so each server runs twice, with different
 /// numbers of requests; the difference is theirs alone.
-fn tool_counts(options: &Options, servers: &[(&str, &str, PathBuf)]) -> Result<(), Box<dyn Error>> {
+fn tool_counts(options: &Options) -> Result<(), Box<dyn Error>> {
     let tools = [
         (tools::CALLGRIND, "user instructions"),
         (tools::STRACE, "system calls"),
     ];
-    let mut table = Table::new(["scenario", "server", "counted", "per request"]);
+    let mut table = Table::new([
+        "scenario",
+        "server",
+        "counted",
+        "per request",
+        "to its peer",
+    ]);
     for (tool, what) in tools {
         if !tools::is_installed(tool.name) {
             println!("web: {} is not installed; skipped", tool.name);
             continue;
         }
         for scenario in options.scenarios() {
-            for (name, _, path) in servers {
+            let mut found: Vec<(&str, f64)> = Vec::new();
+            for entrant in Entrant::of(&scenario, false) {
                 let run = |requests| -> Result<(u64, u64), Box<dyn Error>> {
-                    let connect = |address| Load::connect(address, &scenario);
-                    let (counts, made) = counts(tool, path, connect, requests)?;
+                    let connect = |address| scenario.connect(address);
+                    let (counts, made) = counts(tool, &entrant.command, connect, requests)?;
                     Ok((counts.values().sum(), made))
                 };
                 let (few, requests_of_few) = run(1000)?;
                 let (many, requests_of_many) = run(4000)?;
                 let requests = (requests_of_many - requests_of_few) as f64;
+                let own = (many as f64 - few as f64) / requests;
+                found.push((entrant.name, own));
+                let peer = found.iter().find(|(name, _)| *name == entrant.peer);
                 table.row([
                     scenario.name.to_owned(),
-                    (*name).to_owned(),
+                    entrant.name.to_owned(),
                     what.to_owned(),
-                    format!("{:.2}", (many as f64 - few as f64) / requests),
+                    format!("{own:.2}"),
+                    peer.map_or_else(nothing, |(_, peer)| format!("{:.2}", own / peer)),
                 ]);
             }
         }
