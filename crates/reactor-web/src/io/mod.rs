@@ -201,7 +201,7 @@ impl Shared {
 /// A connection as hyper reads and writes it; from [`IoProtocol`].
 ///
 /// - Up to 64 KiB of input wait here; then the peer has to wait.
-/// - A write takes what it is given, until 64 KiB wait to be sent; then it is pending. A flush
+/// - A write takes up to 128 KiB, until 64 KiB wait to be sent; then it is pending. A flush
 ///   is ready at once, since everything that was written goes out when the handler returns: so
 ///   the answers to pipelined requests leave together.
 /// - Dropping it ends the connection when everything is sent.

@@ -14,6 +14,12 @@ const HIGH_WATER: usize = 64 * 1024;
 /// connection at once, which need not copy it then.
 const GATHERED: usize = 16 * 1024;
 
+/// Bound of what one write takes: of a larger body, hyper keeps the rest, which is not copied then.
+const LARGEST: usize = 128 * 1024;
+
+/// From this size on, a connection sends a write at once, if nothing waits before it.
+const SENT_AT_ONCE: usize = 32 * 1024;
+
 impl Io {
     /// Polls until no more than 64 KiB wait to be sent.
     ///
@@ -65,16 +71,39 @@ impl Io {
         self.shared.written.set(written);
     }
 
-    /// Hands `bytes` to the connection, in order with what was gathered.
-    fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        self.count_written(bytes.len());
-        let gathered = self.shared.output.take();
-        let written = if gathered.is_empty() {
-            self.connection.write(bytes)
-        } else {
-            self.connection.write_sequence([&gathered[..], bytes])
-        };
-        written.map_err(|_gone| self.error())
+    /// Hands the beginning of `slices` to the connection, after what was gathered; gives how much.
+    ///
+    /// The connection sends a large write at once if nothing waits before it, and copies only what
+    /// the system does not take. So small pieces go with so much of what follows that the write is
+    /// large.
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut joined = self.shared.output.take();
+        let mut written = 0;
+        for slice in slices {
+            let mut piece = &slice[..slice.len().min(LARGEST - written)];
+            written += piece.len();
+            let is_small = !joined.is_empty() || piece.len() < SENT_AT_ONCE;
+            if is_small && joined.len() < SENT_AT_ONCE {
+                let (small, rest) = piece.split_at(piece.len().min(SENT_AT_ONCE - joined.len()));
+                joined.extend_from_slice(small);
+                piece = rest;
+            }
+            if !piece.is_empty() {
+                self.hand_over(&joined)?;
+                joined.clear();
+                self.hand_over(piece)?;
+            }
+        }
+        self.hand_over(&joined)?;
+        self.count_written(written);
+        Ok(written)
+    }
+
+    fn hand_over(&self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.connection.write(bytes).map_err(|_gone| self.error())
     }
 
     /// Hands what was gathered to the connection, before that ends.
@@ -94,11 +123,12 @@ impl hyper::rt::Write for Io {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let io = self.get_mut();
-        if !io.gather(&[IoSlice::new(bytes)], bytes.len()) {
-            ready!(io.poll_room(cx))?;
-            io.write(bytes)?;
+        let slices = [IoSlice::new(bytes)];
+        if io.gather(&slices, bytes.len()) {
+            return Poll::Ready(Ok(bytes.len()));
         }
-        Poll::Ready(Ok(bytes.len()))
+        ready!(io.poll_room(cx))?;
+        Poll::Ready(io.write(&slices))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -124,12 +154,10 @@ impl hyper::rt::Write for Io {
     ) -> Poll<io::Result<usize>> {
         let io = self.get_mut();
         let count = slices.iter().map(|slice| slice.len()).sum();
-        if !io.gather(slices, count) {
-            ready!(io.poll_room(cx))?;
-            for slice in slices {
-                io.write(slice)?;
-            }
+        if io.gather(slices, count) {
+            return Poll::Ready(Ok(count));
         }
-        Poll::Ready(Ok(count))
+        ready!(io.poll_room(cx))?;
+        Poll::Ready(io.write(slices))
     }
 }
