@@ -242,6 +242,46 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "            idle_grace: ",
     ),
     (
+        "a frame of a WebSocket",
+        "reactor-web/src/ws/options.rs",
+        "            max_frame: ",
+    ),
+    (
+        "a message of a WebSocket",
+        "reactor-web/src/ws/options.rs",
+        "            max_message: ",
+    ),
+    (
+        "fragments of a message",
+        "reactor-web/src/ws/options.rs",
+        "            max_fragments: ",
+    ),
+    (
+        "silence of a WebSocket's peer",
+        "reactor-web/src/ws/options.rs",
+        "const PING_INTERVAL: Duration = ",
+    ),
+    (
+        "silence after the ping",
+        "reactor-web/src/ws/options.rs",
+        "            pong_timeout: ",
+    ),
+    (
+        "the peer's close",
+        "reactor-web/src/ws/options.rs",
+        "            close_timeout: ",
+    ),
+    (
+        "a client's handshake",
+        "reactor-web/src/ws/client.rs",
+        "const HANDSHAKE_TIMEOUT: Duration = ",
+    ),
+    (
+        "bytes that wait for a member",
+        "reactor-web/src/ws/rooms.rs",
+        "const MAX_UNSENT: usize = ",
+    ),
+    (
         "unread input, and",
         "reactor-web/src/io/input.rs",
         "const CAPACITY: usize = ",

@@ -3,6 +3,9 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use deferred::DeferredQueue;
+use reactor::Reactor;
+use reactor_web::ws::{CloseEvent, WebSocket, WebSocketProtocol, connect_websocket};
 use rustix::process::Signal;
 
 use crate::program::{PATIENCE, Program};
@@ -288,5 +291,55 @@ fn links_are_added_by_users_and_followed_by_all() {
     assert!(line.starts_with("127.0.0.1 - - ["), "{line}");
     assert!(line.contains("\"GET / HTTP/1.1\" 200 "), "{line}");
     server.send(Signal::TERM);
+    server.end().succeeded();
+}
+
+/// Puts what it gets into a queue.
+#[derive(Clone)]
+struct Guest(DeferredQueue<String>);
+
+impl WebSocketProtocol for Guest {
+    fn on_text(&mut self, _: &WebSocket, text: &str) -> deferred::Result<()> {
+        Ok(self.0.put(text.to_owned())?)
+    }
+
+    fn on_close(&mut self, _: &WebSocket, event: &CloseEvent) {
+        self.0.put(event.to_string()).expect("there is room");
+    }
+}
+
+#[test]
+fn the_chat_reaches_all_in_a_room_until_the_server_stops() {
+    let (server, address) = Program::serve("web_chat");
+    assert!(get(&address, "/").contains("new WebSocket(url)"));
+    let reactor = Reactor::new().expect("a reactor");
+    let enter = |name: &str| {
+        let guest = Guest(DeferredQueue::new());
+        let url = format!("ws://{address}/rooms/lobby?name={name}");
+        let opening = connect_websocket(&reactor, &url, guest.clone());
+        (reactor.block_on(opening).expect("it opens"), guest.0)
+    };
+    let next = |lines: &DeferredQueue<String>| {
+        let line = lines.get().expect("one waits");
+        reactor.block_on(line).expect("a line")
+    };
+    let (ann, to_ann) = enter("Ann");
+    assert_eq!(next(&to_ann), "* Ann has come");
+    let (bob, to_bob) = enter("Bob");
+    assert_eq!(next(&to_bob), "* Bob has come");
+    assert_eq!(next(&to_ann), "* Bob has come");
+    bob.send_text("hello").expect("it is open");
+    assert_eq!(next(&to_bob), "Bob: hello");
+    assert_eq!(next(&to_ann), "Bob: hello");
+    bob.abort();
+    assert_eq!(next(&to_ann), "* Bob has left");
+    let nameless = format!("ws://{address}/rooms/lobby");
+    let refused = connect_websocket(&reactor, &nameless, Guest(DeferredQueue::new()));
+    let failure = reactor.block_on(refused).expect_err("a name is missing");
+    assert!(failure.to_string().contains("status 400"), "{failure}");
+    server.send(Signal::TERM);
+    let end = "the WebSocket was closed with 1001: the server stops";
+    assert_eq!(next(&to_ann), end);
+    assert!(ann.is_gone());
     server.end().succeeded();
 }

@@ -25,3 +25,6 @@ mod streams;
 mod support;
 mod upgrade;
 mod vanishing;
+mod websocket;
+mod websocket_frames;
+mod websocket_programs;

@@ -107,6 +107,21 @@ fn an_io_is_read_and_written_as_it_is() {
 }
 
 #[test]
+fn what_a_handler_writes_at_once_comes_behind_the_head() {
+    let app = upgrading(|io| {
+        let written = io.connection().write("welcome\n");
+        written.map_or_else(deferred::fail, deferred::succeed)
+    });
+    let client = client(app);
+    let peer = client.connect();
+    peer.send(UPGRADE);
+    let got = text(&peer);
+    assert!(got.starts_with(SWITCHED), "{got}");
+    assert_eq!(answer(&got).1, "welcome\n");
+    assert!(peer.is_closed());
+}
+
+#[test]
 fn a_byte_stream_takes_the_connection_over() {
     use futures::{AsyncReadExt, AsyncWriteExt};
     let app = upgrading(|io| {

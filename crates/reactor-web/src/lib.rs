@@ -47,6 +47,7 @@
 //! | be around all handlers, or some | [`App::wrap`], [`App::group`], [`Middleware`] |
 //! | know that the client is gone | [`Request::notify_finish`] |
 //! | ask other servers | [`Client`] |
+//! | speak another protocol after a request | [`Request::upgrade`]; `ws` for WebSocket |
 //! | stop without losing an answer | [`Site::finish`], which the stop of a reactor calls by itself |
 //!
 //! # Handlers
@@ -121,6 +122,7 @@
 //! | `json` | JSON in requests and answers, and in the access log |
 //! | `sessions` | `sessions`, `Csrf`, signed and encrypted cookies; turns on `json` |
 //! | `auth` | [`middleware`] that asks for a name and a password: `BasicAuth`, `DigestAuth` |
+//! | `ws` | WebSocket, server and client: see `ws` |
 #![doc(test(attr(deny(warnings), allow(dead_code))))]
 
 mod app;
@@ -146,6 +148,8 @@ mod serve;
 pub mod sessions;
 mod site;
 pub mod testing;
+#[cfg(feature = "ws")]
+pub mod ws;
 
 pub use self::app::{App, Limits, Middleware, Next, RouteError};
 pub use self::body::{Body, BodyWriter};
@@ -206,3 +210,7 @@ mod pages {
     #[doc = include_str!("../../../docs/coming-from-axum.md")]
     struct ComingFromAxum;
 }
+
+#[cfg(all(doctest, feature = "ws"))]
+#[doc = include_str!("../../../docs/guide/27-websocket.md")]
+struct WebSocketGuide;

@@ -106,8 +106,8 @@ impl Io {
         self.connection.write(bytes).map_err(|_gone| self.error())
     }
 
-    /// Hands what was gathered to the connection, before that ends.
-    pub(super) fn send_gathered(&self) {
+    /// Hands what was gathered to the connection, before that ends or is written by others.
+    pub(crate) fn send_gathered(&self) {
         let gathered = self.shared.output.take();
         if !gathered.is_empty() {
             // `Gone` if the connection is over: then there is nothing to send to.

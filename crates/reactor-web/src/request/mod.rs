@@ -20,6 +20,8 @@ pub use self::content::multipart_error;
 pub(crate) use self::exchange::{ConnectionInfo, Exchange, FailurePages, Finish, SharedConnection};
 pub use self::observed::Observed;
 pub(crate) use self::params::{Params, Route};
+#[cfg(feature = "ws")]
+pub(crate) use self::upgrade::has_token;
 pub use self::upgrades::UpgradeRefused;
 use crate::body::Body;
 use crate::error::HttpError;

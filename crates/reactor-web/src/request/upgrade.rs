@@ -69,6 +69,14 @@ impl Request {
     }
 }
 
+#[cfg(feature = "ws")]
+impl Request {
+    /// Has `finish` called when the site finishes while the connection, after an upgrade, goes on.
+    pub(crate) fn on_finish(&self, finish: impl Fn() + 'static) {
+        self.exchange.connection().upgrades().on_finish(finish);
+    }
+}
+
 /// Whether the connection is to speak another protocol after the answer.
 fn asks_for_upgrade(head: &request::Parts) -> bool {
     match head.version {

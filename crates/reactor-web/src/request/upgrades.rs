@@ -67,6 +67,12 @@ impl Upgrades {
         }
     }
 
+    /// Has the site end the connection by `finish`, when it finishes.
+    #[cfg(feature = "ws")]
+    pub(super) fn on_finish(&self, finish: impl Fn() + 'static) {
+        self.finish.replace(Some(Box::new(finish)));
+    }
+
     /// Has the protocol that has taken the connection over end it, if it can.
     pub(crate) fn finish(&self) {
         if let Some(finish) = self.finish.take() {
@@ -85,7 +91,7 @@ impl Upgrades {
 }
 
 /// The answer to a request whose handler had asked for the connection was none that gives it:
-/// what [`Request::upgrade`] fails with.
+/// what [`Request::upgrade`](crate::Request::upgrade) fails with.
 ///
 /// # Examples
 ///

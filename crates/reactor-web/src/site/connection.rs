@@ -167,6 +167,8 @@ impl Driver {
             let mut parts = hyper.into_parts();
             parts.io.end_strict();
             parts.io.unread(&parts.read_buf);
+            // The head of the answer goes before what a handler writes to the connection itself.
+            parts.io.send_gathered();
             self.connection.upgrades().give(parts.io);
         }
     }

@@ -30,6 +30,8 @@
 mod answer;
 mod exchange;
 mod pending;
+#[cfg(feature = "ws")]
+mod websocket;
 
 use std::fmt;
 use std::time::Duration;
@@ -43,6 +45,8 @@ use reactor::{Factory, Listen};
 
 pub use self::answer::TestAnswer;
 pub use self::pending::PendingAnswer;
+#[cfg(feature = "ws")]
+pub use self::websocket::TestWebSocket;
 use crate::app::App;
 use crate::body::Body;
 use crate::site::Site;

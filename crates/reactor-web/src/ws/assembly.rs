@@ -1,0 +1,182 @@
+//! `Assembly`: messages from frames, with all rules of RFC 6455 (§5.4 to §5.6).
+
+use std::str;
+
+use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+use super::close::{CloseCode, CloseEvent, Violation};
+use super::deflate;
+use super::frame::{CONTROL, Head, Piece, mask};
+use super::options::WebSocketOptions;
+
+/// Capacity of a buffer that is kept between messages.
+const KEPT: usize = 4 * 1024;
+
+/// Makes messages of the frames of one connection.
+pub(super) struct Assembly {
+    max_message: usize,
+    max_fragments: usize,
+    /// The message that is coming. `None` between messages.
+    message: Option<Kind>,
+    /// Its payload so far.
+    buffer: Vec<u8>,
+    /// How much of that is known to be UTF-8.
+    checked: usize,
+    /// Frames of the message so far.
+    fragments: usize,
+    /// Whether the frame that is coming is the last one of its message.
+    is_final: bool,
+    /// A message, decompressed.
+    inflated: Vec<u8>,
+    /// The payload of the last control frame.
+    control: [u8; CONTROL],
+}
+
+#[derive(Clone, Copy)]
+struct Kind {
+    is_text: bool,
+    is_compressed: bool,
+}
+
+/// What is complete.
+pub(super) enum Event<'a> {
+    Text(&'a str),
+    Binary(&'a [u8]),
+    Ping(&'a [u8]),
+    Pong(&'a [u8]),
+    /// The peer closes.
+    Close(CloseEvent),
+}
+
+impl Assembly {
+    pub(super) fn new(options: &WebSocketOptions) -> Self {
+        Self {
+            max_message: options.max_message,
+            max_fragments: options.max_fragments,
+            message: None,
+            buffer: Vec::new(),
+            checked: 0,
+            fragments: 0,
+            is_final: false,
+            inflated: Vec::new(),
+            control: [0; CONTROL],
+        }
+    }
+
+    /// Takes what has come; gives what is complete by that.
+    pub(super) fn push(&mut self, piece: &Piece<'_>) -> Result<Option<Event<'_>>, Violation> {
+        if let Some(head) = &piece.head {
+            if let OpCode::Control(control) = head.opcode {
+                return self.control(control, piece).map(Some);
+            }
+            self.begin_frame(head)?;
+        }
+        let Some(kind) = self.message else {
+            return Err(Violation::protocol("there is nothing to continue"));
+        };
+        let begin = self.buffer.len();
+        self.buffer.extend_from_slice(piece.payload);
+        mask(&mut self.buffer[begin..], piece.mask);
+        if !(piece.is_end && self.is_final) {
+            if kind.is_text && !kind.is_compressed {
+                self.check_text()?;
+            }
+            return Ok(None);
+        }
+        self.message = None;
+        let payload = if kind.is_compressed {
+            self.inflated.clear();
+            deflate::inflate(&self.buffer, &mut self.inflated, self.max_message)?;
+            &self.inflated
+        } else {
+            &self.buffer
+        };
+        if kind.is_text {
+            return match str::from_utf8(payload) {
+                Ok(text) => Ok(Some(Event::Text(text))),
+                Err(_) => Err(Violation::data("a text is not UTF-8")),
+            };
+        }
+        Ok(Some(Event::Binary(payload)))
+    }
+
+    fn begin_frame(&mut self, head: &Head) -> Result<(), Violation> {
+        match (head.opcode, self.message) {
+            (OpCode::Data(Data::Continue), Some(_)) => {}
+            (OpCode::Data(Data::Continue), None) => {
+                return Err(Violation::protocol("there is nothing to continue"));
+            }
+            (_, Some(_)) => {
+                return Err(Violation::protocol("a message begins inside another"));
+            }
+            (opcode, None) => {
+                self.buffer.clear();
+                self.checked = 0;
+                self.fragments = 0;
+                self.message = Some(Kind {
+                    is_text: opcode == OpCode::Data(Data::Text),
+                    is_compressed: head.is_compressed,
+                });
+            }
+        }
+        self.is_final = head.is_final;
+        self.fragments += 1;
+        if self.fragments > self.max_fragments {
+            return Err(Violation::too_large("a message has too many fragments"));
+        }
+        // Before its payload is received.
+        if self.buffer.len() as u64 + head.length > self.max_message as u64 {
+            return Err(Violation::too_large("a message is too long"));
+        }
+        Ok(())
+    }
+
+    /// Checks the text that has come so far, which may end within a character.
+    fn check_text(&mut self) -> Result<(), Violation> {
+        match str::from_utf8(&self.buffer[self.checked..]) {
+            Ok(text) => self.checked += text.len(),
+            Err(error) if error.error_len().is_none() => self.checked += error.valid_up_to(),
+            Err(_) => return Err(Violation::data("a text is not UTF-8")),
+        }
+        Ok(())
+    }
+
+    /// A control frame, which comes whole.
+    fn control(&mut self, control: Control, piece: &Piece<'_>) -> Result<Event<'_>, Violation> {
+        let payload = &mut self.control[..piece.payload.len()];
+        payload.copy_from_slice(piece.payload);
+        mask(payload, piece.mask);
+        Ok(match control {
+            Control::Ping => Event::Ping(payload),
+            Control::Pong => Event::Pong(payload),
+            Control::Close => Event::Close(close_event(payload)?),
+            Control::Reserved(_) => return Err(Violation::protocol("an opcode is reserved")),
+        })
+    }
+
+    /// Gives large buffers back, after a message was handled.
+    pub(super) fn release(&mut self) {
+        for buffer in [&mut self.buffer, &mut self.inflated] {
+            if buffer.capacity() > KEPT && self.message.is_none() {
+                *buffer = Vec::new();
+            }
+        }
+    }
+}
+
+fn close_event(payload: &[u8]) -> Result<CloseEvent, Violation> {
+    match payload {
+        [] => Ok(CloseEvent::new(CloseCode::NONE, "", true)),
+        [first, second, reason @ ..] => {
+            let code = CloseCode(u16::from_be_bytes([*first, *second]));
+            if !code.may_be_sent() {
+                return Err(Violation::protocol("a close has a code that is reserved"));
+            }
+            match str::from_utf8(reason) {
+                Ok(reason) => Ok(CloseEvent::new(code, reason, true)),
+                Err(_) => Err(Violation::data("the reason of a close is not UTF-8")),
+            }
+        }
+        [_] => Err(Violation::protocol("a close has half a code")),
+    }
+}

@@ -1,0 +1,278 @@
+//! `WebSocketConnection`: the protocol of a connection after the handshake.
+//!
+//! ```text
+//!  bytes ──▶ Frames ──pieces──▶ Assembly ──messages──▶ the user's handlers
+//!                                  └──ping, pong, close──▶ answered here
+//! ```
+
+use std::fmt;
+
+use deferred::{Deferred, Failure, Result};
+use reactor::{Connection, ConnectionClosed, Context, Gone, Protocol};
+
+use super::assembly::{Assembly, Event};
+use super::close::{CloseCode, CloseEvent, Violation};
+use super::frame::{self, Frames, Piece, Role};
+use super::handle::{Link, State, WebSocket};
+use super::options::WebSocketOptions;
+use super::protocol::WebSocketProtocol;
+
+/// One side of a WebSocket.
+pub(super) struct WebSocketConnection {
+    handler: Box<dyn WebSocketProtocol>,
+    ws: WebSocket,
+    options: WebSocketOptions,
+    assembly: Assembly,
+    /// Whether something has come since the timer last looked.
+    is_alive: bool,
+    /// Whether `on_open` was called.
+    is_opened: bool,
+    /// How it ends, once that is known.
+    event: Option<CloseEvent>,
+}
+
+impl WebSocketConnection {
+    pub(super) fn new(
+        handler: Box<dyn WebSocketProtocol>,
+        ws: WebSocket,
+        options: &WebSocketOptions,
+    ) -> Self {
+        Self {
+            handler,
+            ws,
+            options: options.clone(),
+            assembly: Assembly::new(options),
+            is_alive: false,
+            is_opened: false,
+            event: None,
+        }
+    }
+
+    /// Ends what began with `is_handling`: a failure closes the WebSocket, and what the handler
+    /// has sent goes out together.
+    fn after_handler(&mut self, cx: &mut Context<'_, Self>, result: Result<()>) -> Result<()> {
+        let ws = &self.ws;
+        if result.is_err() && ws.0.state.get() == State::Open {
+            let code = CloseCode::INTERNAL_ERROR;
+            ws.send_close(code, "");
+            ws.0.state.set(State::Closed);
+            self.event = Some(CloseEvent::new(code, "a handler has failed", false));
+        }
+        ws.0.is_handling.set(false);
+        ws.flush(|output| cx.write(output));
+        result
+    }
+
+    /// Ends the connection of a peer that breaks the rules.
+    fn refuse(&mut self, cx: &mut Context<'_, Self>, violation: Violation) {
+        let Violation { code, reason } = violation;
+        let peer = cx.peer();
+        tracing::debug!(target: "reactor_web", %peer, %code, reason, "a WebSocket is refused");
+        if self.ws.0.state.get() == State::Open {
+            self.ws.send_close(code, reason);
+        }
+        self.ws.0.state.set(State::Closed);
+        self.event = Some(CloseEvent::new(code, reason, false));
+        cx.lose_connection();
+    }
+
+    /// The peer closes: this side does, too, unless it has.
+    fn answer_close(ws: &WebSocket, event: &CloseEvent) {
+        if ws.0.state.get() == State::Open {
+            if event.code == CloseCode::NONE {
+                // Errs if the connection is over: then it is closed.
+                let _ = ws.put(frame::CLOSE, false, &[]);
+            } else {
+                ws.send_close(event.code, "");
+            }
+        }
+        ws.0.state.set(State::Closed);
+    }
+
+    /// Ends the connection, after both sides have closed.
+    fn end(&mut self, cx: &mut Context<'_, Self>) {
+        match self.ws.0.role {
+            Role::Server => cx.lose_connection(),
+            // The server's part (RFC 6455, 7.1.1): the side that ends a connection first is the
+            // one whose system remembers it for a minute.
+            Role::Client => {
+                cx.call_later(self.options.close_timeout, |_, cx| cx.lose_connection());
+            }
+        }
+    }
+
+    /// Bounds the time in which the peer has to close, after this side has.
+    fn wait_for_close(&mut self, cx: &mut Context<'_, Self>) {
+        cx.call_later(self.options.close_timeout, |_, cx| cx.abort());
+    }
+
+    fn start_pings(&self, cx: &mut Context<'_, Self>) {
+        if let Some(interval) = self.options.ping_interval {
+            cx.call_later(interval, |this, cx| this.look(cx));
+        }
+    }
+
+    /// Sends a ping if nothing has come since the last look.
+    fn look(&mut self, cx: &mut Context<'_, Self>) {
+        if self.ws.0.state.get() != State::Open {
+            return;
+        }
+        if std::mem::take(&mut self.is_alive) || self.ws.0.pauses.get() > 0 {
+            return self.start_pings(cx);
+        }
+        // Errs if the connection is closing: then there is no need to know.
+        let _ = self.ws.ping([]);
+        cx.call_later(self.options.pong_timeout, Self::look_again);
+    }
+
+    /// Ends the connection if the ping was not answered, nor anything else has come.
+    fn look_again(&mut self, cx: &mut Context<'_, Self>) {
+        if std::mem::take(&mut self.is_alive) || self.ws.0.pauses.get() > 0 {
+            return self.start_pings(cx);
+        }
+        if self.event.is_none() {
+            let reason = "a ping was not answered";
+            self.event = Some(CloseEvent::new(CloseCode::ABNORMAL, reason, false));
+        }
+        cx.abort();
+    }
+}
+
+impl Protocol for WebSocketConnection {
+    type Framing = Frames;
+
+    fn framing(&self) -> Frames {
+        let max_length = self.options.max_frame.min(self.options.max_message);
+        Frames::new(self.ws.0.role, max_length, self.ws.is_deflating())
+    }
+
+    fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
+        // Errs if it is set, which happens here only.
+        let _ = self.ws.0.link.set(Box::new(cx.connection()));
+        self.ws.0.state.set(State::Open);
+        let early = self.ws.0.early_close.take();
+        if let Some((code, reason)) = early {
+            self.ws.close(code, reason);
+            return Ok(());
+        }
+        self.start_pings(cx);
+        self.is_opened = true;
+        let Self { handler, ws, .. } = self;
+        ws.0.is_handling.set(true);
+        let result = Failure::catch(|| handler.on_open(ws)).and_then(|result| result);
+        self.after_handler(cx, result)
+    }
+
+    fn received(&mut self, cx: &mut Context<'_, Self>, piece: Piece<'_>) -> Result<()> {
+        self.is_alive = true;
+        let state = self.ws.0.state.get();
+        let event = match self.assembly.push(&piece) {
+            Ok(None) => return Ok(()),
+            Ok(Some(event)) => event,
+            Err(violation) => {
+                self.refuse(cx, violation);
+                return Ok(());
+            }
+        };
+        // What comes after this side has closed is dropped, up to the peer's close.
+        if state != State::Open && !matches!(event, Event::Close(_)) {
+            return Ok(());
+        }
+        // The parts apart, since the event borrows from one of them.
+        let Self { handler, ws, .. } = self;
+        ws.0.is_handling.set(true);
+        let result = match event {
+            Event::Text(text) => Failure::catch(|| handler.on_text(ws, text)),
+            Event::Binary(data) => Failure::catch(|| handler.on_binary(ws, data)),
+            Event::Pong(data) => Failure::catch(|| handler.on_pong(ws, data)),
+            Event::Ping(data) => {
+                // Errs if the connection is over: then there is no answer.
+                let _ = ws.put(frame::PONG, false, data);
+                Ok(Ok(()))
+            }
+            Event::Close(event) => {
+                if state != State::Closed {
+                    Self::answer_close(ws, &event);
+                    self.event = Some(event);
+                }
+                Ok(Ok(()))
+            }
+        };
+        let closes = self.event.is_some();
+        self.assembly.release();
+        self.after_handler(cx, result.and_then(|result| result))?;
+        if closes {
+            self.end(cx);
+        }
+        Ok(())
+    }
+
+    fn framing_failed(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        failure: Failure,
+        _: &[u8],
+    ) -> Result<()> {
+        match failure.check::<Violation>() {
+            Some(violation) => {
+                self.refuse(cx, *violation);
+                Ok(())
+            }
+            None => Err(failure),
+        }
+    }
+
+    fn connection_lost(&mut self, _: &mut Context<'_, Self>, reason: ConnectionClosed) {
+        self.ws.end();
+        let event = self.event.take();
+        let event = event
+            .unwrap_or_else(|| CloseEvent::new(CloseCode::ABNORMAL, reason.to_string(), false));
+        let waiters = self.ws.0.closed.take();
+        if self.is_opened {
+            self.handler.on_close(&self.ws, &event);
+        }
+        for waiter in waiters {
+            // Errs if it was cancelled: then nothing waits.
+            let _ = waiter.callback(event.clone());
+        }
+    }
+}
+
+impl Link for Connection<WebSocketConnection> {
+    fn write(&self, pieces: &[&[u8]]) -> std::result::Result<(), Gone> {
+        self.write_sequence(pieces)
+    }
+
+    fn ready(&self) -> Deferred<()> {
+        Self::ready(self)
+    }
+
+    fn buffered(&self) -> usize {
+        Self::buffered(self).unwrap_or(0)
+    }
+
+    fn pause_reading(&self) -> std::result::Result<(), Gone> {
+        Self::pause_reading(self)
+    }
+
+    fn resume_reading(&self) -> std::result::Result<(), Gone> {
+        Self::resume_reading(self)
+    }
+
+    fn abort(&self) {
+        Self::abort(self);
+    }
+
+    fn wait_for_close(&self) {
+        // Errs if it is over: then there is nothing to wait for.
+        let _ = self.post(WebSocketConnection::wait_for_close);
+    }
+}
+
+impl fmt::Debug for WebSocketConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocketConnection")
+            .field("ws", &self.ws)
+            .finish_non_exhaustive()
+    }
+}

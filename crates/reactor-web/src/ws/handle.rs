@@ -1,0 +1,350 @@
+//! `WebSocket`: the handle of a WebSocket.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::rc::Rc;
+
+use deferred::{Deferred, Trigger, fail, succeed};
+use reactor::{Address, Gone, ReactorHandle};
+
+use super::close::{CloseCode, CloseEvent, WebSocketGone};
+use super::frame::{self, Role};
+use super::message::Message;
+
+thread_local! {
+    static NEXT_ID: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A handle on a WebSocket: for its own handlers, and to be kept, to send from elsewhere.
+///
+/// Cheap to clone. It does not keep the connection open: once that is over, everything here gives
+/// [`WebSocketGone`].
+///
+/// - A send takes what it is given. [`ready`](Self::ready) is the back-pressure: it fires when
+///   the peer has taken most of it. What a peer never takes is bounded by the connection's
+///   [`WriteLimits`](reactor::WriteLimits).
+/// - The peer is not read from while more than 64 KiB of answers to its messages wait.
+///
+/// # Examples
+///
+/// Ticks from a timer, for all that listen:
+///
+/// ```
+/// use reactor_web::App;
+/// use reactor_web::testing::TestClient;
+/// use reactor_web::ws::{WebSocket, WebSocketProtocol};
+/// use std::{cell::RefCell, rc::Rc, time::Duration};
+///
+/// #[derive(Clone, Default)]
+/// struct Listener(Rc<RefCell<Vec<WebSocket>>>);
+///
+/// impl WebSocketProtocol for Listener {
+///     fn on_open(&mut self, ws: &WebSocket) -> deferred::Result<()> {
+///         self.0.borrow_mut().push(ws.clone());
+///         Ok(())
+///     }
+/// }
+///
+/// let listeners = Listener::default();
+/// let each = listeners.clone();
+/// let client = TestClient::new(App::new().get("/", move |req| req.websocket(each.clone())))?;
+/// let tick = move || listeners.0.borrow_mut().retain(|ws| ws.send_text("tick").is_ok());
+/// client.reactor().call_later(Duration::from_secs(1), tick);
+///
+/// let socket = client.websocket("/");
+/// client.advance(Duration::from_secs(1));
+/// assert_eq!(socket.texts(), ["tick"]);
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+#[derive(Clone)]
+pub struct WebSocket(pub(super) Rc<Shared>);
+
+/// What the connection and its handles share.
+pub(super) struct Shared {
+    id: u64,
+    pub(super) role: Role,
+    pub(super) is_deflating: bool,
+    subprotocol: Option<String>,
+    reactor: ReactorHandle,
+    peer: Address,
+    /// Set when it opens.
+    pub(super) link: OnceCell<Box<dyn Link>>,
+    pub(super) state: Cell<State>,
+    /// What was asked for before it has opened.
+    pub(super) early_close: RefCell<Option<(CloseCode, String)>>,
+    /// Output of the handler that is running: sent as one when that returns.
+    pub(super) output: RefCell<Vec<u8>>,
+    /// Set while a handler runs.
+    pub(super) is_handling: Cell<bool>,
+    /// Number of pauses of reading.
+    pub(super) pauses: Cell<usize>,
+    pub(super) closed: RefCell<Vec<Trigger<CloseEvent>>>,
+    /// Called when it is over, before its handler hears of that.
+    leaves: RefCell<Vec<Box<dyn FnOnce(&WebSocket)>>>,
+}
+
+/// The connection below, as its handles use it.
+pub(super) trait Link {
+    fn write(&self, pieces: &[&[u8]]) -> Result<(), Gone>;
+    fn ready(&self) -> Deferred<()>;
+    /// Number of bytes that wait to be sent.
+    fn buffered(&self) -> usize;
+    fn pause_reading(&self) -> Result<(), Gone>;
+    fn resume_reading(&self) -> Result<(), Gone>;
+    fn abort(&self);
+    /// Bounds the time in which the peer has to close, after this side has.
+    fn wait_for_close(&self);
+}
+
+/// ```text
+///  Opening ──▶ Open ──close──▶ Closing ──the peer closes──▶ Closed
+///                └──────────the peer closes, an error───────────┘
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// The handshake goes on.
+    Opening,
+    Open,
+    /// This side has sent its close, and waits for the peer's.
+    Closing,
+    /// Nothing is sent or received any more.
+    Closed,
+}
+
+impl WebSocket {
+    pub(super) fn new(
+        role: Role,
+        is_deflating: bool,
+        subprotocol: Option<String>,
+        reactor: &ReactorHandle,
+        peer: &Address,
+    ) -> Self {
+        Self(Rc::new(Shared {
+            id: NEXT_ID.replace(NEXT_ID.get() + 1),
+            role,
+            is_deflating,
+            subprotocol,
+            reactor: reactor.clone(),
+            peer: peer.clone(),
+            link: OnceCell::new(),
+            state: Cell::new(State::Opening),
+            early_close: RefCell::default(),
+            output: RefCell::default(),
+            is_handling: Cell::new(false),
+            pauses: Cell::new(0),
+            closed: RefCell::default(),
+            leaves: RefCell::default(),
+        }))
+    }
+
+    /// Sends a text.
+    ///
+    /// # Errors
+    ///
+    /// [`WebSocketGone`] if the WebSocket is closing or closed; the text is not taken.
+    #[doc(alias = "sendMessage")]
+    pub fn send_text(&self, text: impl AsRef<str>) -> Result<(), WebSocketGone> {
+        self.send(Message::Text(text.as_ref()))
+    }
+
+    /// Sends bytes.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send_text`](Self::send_text).
+    pub fn send_binary(&self, data: impl AsRef<[u8]>) -> Result<(), WebSocketGone> {
+        self.send(Message::Binary(data.as_ref()))
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send_text`](Self::send_text).
+    #[expect(
+        single_use_lifetimes,
+        reason = "`impl Trait` takes no anonymous lifetime yet"
+    )]
+    pub fn send<'a>(&self, message: impl Into<Message<'a>>) -> Result<(), WebSocketGone> {
+        self.send_message(message.into())
+    }
+
+    /// Sends a ping with up to 125 bytes of data, which comes back as a pong. There are pings by
+    /// themselves: see [`WebSocketOptions::ping_interval`](super::WebSocketOptions::ping_interval).
+    ///
+    /// # Errors
+    ///
+    /// As for [`send_text`](Self::send_text).
+    pub fn ping(&self, data: impl AsRef<[u8]>) -> Result<(), WebSocketGone> {
+        let data = data.as_ref();
+        self.send_frame(frame::PING, false, &data[..data.len().min(frame::CONTROL)])
+    }
+
+    /// Closes, with a code and a reason of up to 123 bytes; a longer one is cut. What was sent
+    /// before still goes out. Messages that come after that are dropped, and the connection ends
+    /// when the peer has closed, too, or
+    /// [`close_timeout`](super::WebSocketOptions::close_timeout) is over.
+    ///
+    /// If the code is none that may be sent, 1000 is.
+    #[doc(alias = "sendClose")]
+    pub fn close(&self, code: CloseCode, reason: impl AsRef<str>) {
+        let shared = &self.0;
+        match shared.state.get() {
+            State::Opening => {
+                let reason = reason.as_ref().to_owned();
+                shared.early_close.replace(Some((code, reason)));
+            }
+            State::Open => {
+                self.send_close(code, reason.as_ref());
+                shared.state.set(State::Closing);
+                if let Some(link) = shared.link.get() {
+                    link.wait_for_close();
+                }
+            }
+            State::Closing | State::Closed => {}
+        }
+    }
+
+    /// Ends the connection at once, without a close; what was not sent is dropped.
+    pub fn abort(&self) {
+        if let Some(link) = self.0.link.get() {
+            link.abort();
+        }
+    }
+
+    /// Fires when no more than 64 KiB wait to be sent.
+    ///
+    /// # Errors
+    ///
+    /// [`WebSocketGone`] if the connection is over, or ends before.
+    #[doc(alias = "bufferedAmount")]
+    pub fn ready(&self) -> Deferred<()> {
+        match self.0.link.get() {
+            Some(link) => link.ready().add_errback(|failure| {
+                Err(match failure.is::<Gone>() {
+                    true => WebSocketGone.into(),
+                    false => failure,
+                })
+            }),
+            None if self.is_gone() => fail(WebSocketGone),
+            None => succeed(()),
+        }
+    }
+
+    /// Number of bytes that wait to be sent.
+    pub fn buffered(&self) -> usize {
+        let waiting = self.0.link.get().map_or(0, |link| link.buffered());
+        waiting + self.0.output.borrow().len()
+    }
+
+    /// Does not read from the peer, until [`resume_reading`](Self::resume_reading) was called as
+    /// often. Its pings are not answered then, and its silence is none.
+    ///
+    /// # Errors
+    ///
+    /// [`WebSocketGone`] if the connection is over.
+    pub fn pause_reading(&self) -> Result<(), WebSocketGone> {
+        let link = self.link()?;
+        link.pause_reading().map_err(|_gone| WebSocketGone)?;
+        self.0.pauses.set(self.0.pauses.get() + 1);
+        Ok(())
+    }
+
+    /// Ends a pause of reading.
+    ///
+    /// # Errors
+    ///
+    /// [`WebSocketGone`] if the connection is over.
+    pub fn resume_reading(&self) -> Result<(), WebSocketGone> {
+        let link = self.link()?;
+        link.resume_reading().map_err(|_gone| WebSocketGone)?;
+        self.0.pauses.set(self.0.pauses.get().saturating_sub(1));
+        Ok(())
+    }
+
+    /// Fires when the connection is over, after [`on_close`](super::WebSocketProtocol::on_close).
+    ///
+    /// # Errors
+    ///
+    /// [`WebSocketGone`] if it is over already.
+    pub fn closed(&self) -> Deferred<CloseEvent> {
+        if self.is_gone() {
+            return fail(WebSocketGone);
+        }
+        let (trigger, closed) = Deferred::pair();
+        self.0.closed.borrow_mut().push(trigger);
+        closed
+    }
+
+    /// Whether nothing can be sent any more: it is closing or closed.
+    pub fn is_gone(&self) -> bool {
+        matches!(self.0.state.get(), State::Closing | State::Closed)
+    }
+
+    /// The subprotocol that the handshake has agreed on.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.0.subprotocol.as_deref()
+    }
+
+    /// Whether messages are compressed.
+    pub fn is_deflating(&self) -> bool {
+        self.0.is_deflating
+    }
+
+    /// The address of the other side.
+    #[doc(alias = "peer_addr")]
+    pub fn peer(&self) -> &Address {
+        &self.0.peer
+    }
+
+    /// The loop: for delayed calls, threads, and connections to elsewhere.
+    pub fn reactor(&self) -> &ReactorHandle {
+        &self.0.reactor
+    }
+
+    pub(super) fn link(&self) -> Result<&dyn Link, WebSocketGone> {
+        self.0.link.get().map(|link| &**link).ok_or(WebSocketGone)
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// Has `leave` called when the connection is over, before its handler hears of that.
+    pub(super) fn on_leave(&self, leave: impl FnOnce(&Self) + 'static) {
+        self.0.leaves.borrow_mut().push(Box::new(leave));
+    }
+
+    /// Nothing is sent from now on; it leaves its rooms.
+    pub(super) fn end(&self) {
+        self.0.state.set(State::Closed);
+        for leave in self.0.leaves.take() {
+            leave(self);
+        }
+    }
+}
+
+/// Two are equal if they are handles on the same WebSocket.
+impl PartialEq for WebSocket {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for WebSocket {}
+
+impl Hash for WebSocket {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id.hash(state);
+    }
+}
+
+impl fmt::Debug for WebSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocket")
+            .field("peer", &self.0.peer)
+            .field("state", &self.0.state.get())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,138 @@
+//! Output of a [`WebSocket`]: frames, gathered while a handler runs.
+
+use std::cell::RefCell;
+
+use tungstenite::protocol::frame::coding::OpCode;
+
+use super::close::{CloseCode, WebSocketGone};
+use super::deflate;
+use super::frame;
+use super::handle::{State, WebSocket};
+use super::message::Message;
+
+/// Bound of the output that waits for the end of a handler, as of `Io`.
+const GATHERED: usize = 16 * 1024;
+
+/// Capacity of that buffer that is kept.
+const KEPT: usize = 4 * 1024;
+
+/// Bound of the reason of a close.
+const REASON: usize = frame::CONTROL - 2;
+
+thread_local! {
+    /// A frame, while it is encoded.
+    static ENCODED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+impl WebSocket {
+    /// Sends a message, compressed if that makes it smaller.
+    pub(super) fn send_message(&self, message: Message<'_>) -> Result<(), WebSocketGone> {
+        let payload = message.as_bytes();
+        let opcode = opcode(message);
+        if self.0.is_deflating
+            && let Some(small) = deflate::smaller(payload)
+        {
+            return self.send_frame(opcode, true, &small);
+        }
+        self.send_frame(opcode, false, payload)
+    }
+
+    pub(super) fn send_frame(
+        &self,
+        opcode: OpCode,
+        is_compressed: bool,
+        payload: &[u8],
+    ) -> Result<(), WebSocketGone> {
+        if self.0.state.get() != State::Open {
+            return Err(WebSocketGone);
+        }
+        self.put(opcode, is_compressed, payload)
+    }
+
+    /// Sends a frame that is encoded, by a server.
+    pub(super) fn send_encoded(&self, frame: &[u8]) -> Result<(), WebSocketGone> {
+        if self.0.state.get() != State::Open {
+            return Err(WebSocketGone);
+        }
+        if self.0.is_handling.get() {
+            let mut output = self.0.output.borrow_mut();
+            if output.len() + frame.len() <= GATHERED {
+                output.extend_from_slice(frame);
+                return Ok(());
+            }
+        }
+        self.write(frame)
+    }
+
+    /// Sends a close frame, without a look at the state.
+    pub(super) fn send_close(&self, code: CloseCode, reason: &str) {
+        let code = if code.may_be_sent() {
+            code
+        } else {
+            CloseCode::NORMAL
+        };
+        let reason = &reason[..reason.floor_char_boundary(REASON)];
+        let payload = [&code.0.to_be_bytes()[..], reason.as_bytes()].concat();
+        // Errs if the connection is over: then nothing needs to be closed.
+        let _ = self.put(frame::CLOSE, false, &payload);
+    }
+
+    /// Sends a frame that the protocol asks for: a pong, or an empty close.
+    pub(super) fn put(
+        &self,
+        opcode: OpCode,
+        is_compressed: bool,
+        payload: &[u8],
+    ) -> Result<(), WebSocketGone> {
+        let role = self.0.role;
+        if self.0.is_handling.get() {
+            let mut output = self.0.output.borrow_mut();
+            if output.len() + payload.len() <= GATHERED {
+                frame::encode(&mut output, role, opcode, is_compressed, payload);
+                return Ok(());
+            }
+        }
+        // Not borrowed while it is written: a filter below may send in its turn.
+        let mut frame = ENCODED.take();
+        frame::encode(&mut frame, role, opcode, is_compressed, payload);
+        let result = self.write(&frame);
+        if frame.capacity() <= GATHERED {
+            frame.clear();
+            ENCODED.set(frame);
+        }
+        result
+    }
+
+    fn write(&self, frame: &[u8]) -> Result<(), WebSocketGone> {
+        let gathered = self.0.output.take();
+        let link = self.link()?;
+        let written = if gathered.is_empty() {
+            link.write(&[frame])
+        } else {
+            link.write(&[&gathered[..], frame])
+        };
+        written.map_err(|_gone| WebSocketGone)
+    }
+
+    /// Calls `send` with what the handler has sent that has returned.
+    pub(super) fn flush(&self, send: impl FnOnce(&[u8])) {
+        let mut output = self.0.output.take();
+        if output.is_empty() {
+            return;
+        }
+        send(&output);
+        // Its memory is kept for the next one, unless something was sent by `send`.
+        output.clear();
+        let mut place = self.0.output.borrow_mut();
+        if place.is_empty() && output.capacity() <= KEPT {
+            *place = output;
+        }
+    }
+}
+
+pub(super) fn opcode(message: Message<'_>) -> OpCode {
+    match message {
+        Message::Text(_) => frame::TEXT,
+        Message::Binary(_) => frame::BINARY,
+    }
+}
