@@ -24,7 +24,7 @@ const MAX_LENGTH: usize = 128;
 ///
 /// ```
 /// use reactor_web::middleware::RequestId;
-/// use reactor_web::{App, Request, testing::TestClient};
+/// use reactor_web::{App, testing::TestClient};
 ///
 /// let app = App::new()
 ///     .get("/", |req| req.id().unwrap_or_default().to_owned())

@@ -14,7 +14,7 @@ use super::params::Route;
 /// Middleware that counts the answers of each route:
 ///
 /// ```
-/// use reactor_web::{Answer, App, Next, Request, testing::TestClient};
+/// use reactor_web::{App, Next, Request, testing::TestClient};
 /// use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 ///
 /// let counts: Rc<RefCell<BTreeMap<String, u32>>> = Rc::default();
