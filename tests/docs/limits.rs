@@ -357,6 +357,26 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "const BODY_LIMIT: u64 = ",
     ),
     (
+        "redirects",
+        "reactor-web/src/client/config.rs",
+        "const REDIRECTS: usize = ",
+    ),
+    (
+        "content of a redirect",
+        "reactor-web/src/client/exchange.rs",
+        "const DISCARDED: usize = ",
+    ),
+    (
+        "cookies of a domain",
+        "reactor-web/src/client/cookies.rs",
+        "const PER_DOMAIN: usize = ",
+    ),
+    (
+        "cookies in all",
+        "reactor-web/src/client/cookies.rs",
+        "const IN_ALL: usize = ",
+    ),
+    (
         "threads for jobs",
         "reactor/src/threads/pool.rs",
         "const MAX_THREADS: usize = ",

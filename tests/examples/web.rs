@@ -343,3 +343,20 @@ fn the_chat_reaches_all_in_a_room_until_the_server_stops() {
     assert!(ann.is_gone());
     server.end().succeeded();
 }
+
+#[test]
+fn a_proxy_passes_requests_on() {
+    let (server, upstream) = Program::serve("web_hello");
+    let (proxy, address) = Program::serve("web_proxy");
+    let answer = get(&address, &format!("http://{upstream}/hello/you"));
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nhello, you\n"), "{answer}");
+    let answer = get(&address, "/hello/you");
+    assert!(answer.starts_with("HTTP/1.1 501 "), "{answer}");
+    server.send(Signal::TERM);
+    server.end().succeeded();
+    let answer = get(&address, &format!("http://{upstream}/hello/you"));
+    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+    proxy.send(Signal::TERM);
+    proxy.end().succeeded();
+}

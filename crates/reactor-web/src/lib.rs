@@ -118,6 +118,9 @@
 //! | `tls`, on by default | [`Request::is_secure`] knows the connections of `reactor-tls`, behind whose endpoints a [`Site`] serves HTTPS |
 //! | `client`, on by default | [`Client`] |
 //! | `files`, on by default | a folder of files, and a file as an answer: `Files`, `Request::send_file` |
+//! | `cookies` | cookies of the [`Client`] |
+//! | `compression` | content that the [`Client`] gets compressed: gzip, brotli, zstd, deflate |
+//! | `proxy` | proxies of the [`Client`] |
 //! | `http2` | HTTP/2 on the same port as HTTP/1.1, by ALPN (`alpn(["h2", "http/1.1"])` of `reactor-tls`) or prior knowledge |
 //! | `json` | JSON in requests and answers, and in the access log |
 //! | `sessions` | `sessions`, `Csrf`, signed and encrypted cookies; turns on `json` |

@@ -234,3 +234,48 @@ fn a_server_that_takes_nothing_stops_the_source() {
     asked.ignore();
     reactor.advance(secs(1));
 }
+
+#[test]
+fn text_is_in_the_encoding_that_its_type_names() {
+    let app = App::new().get("/{charset}", |req| {
+        let kind = format!("text/plain; x=y; Charset=\"{}\"", req.param("charset")?);
+        Ok(([("content-type", kind)], vec![b'a', 0xe9]))
+    });
+    let pair = Pair::new(app);
+    assert_eq!(pair.text("/iso-8859-1"), "aé");
+    assert_eq!(pair.text("/koi8-r"), "aИ");
+    assert_eq!(pair.text("/utf-8"), "a\u{fffd}");
+    assert_eq!(pair.text("/unknown"), "a\u{fffd}");
+}
+
+#[test]
+fn an_answer_before_the_end_of_the_request_ends_the_connection() {
+    let reactor = TestReactor::new();
+    let refuses = "HTTP/1.1 413 No\r\ncontent-length: 2\r\n\r\nno";
+    let script = Script::serve(&reactor, &[refuses, OK]);
+    let client = Client::new(&reactor);
+    let (writer, body) = Body::channel();
+    let asked = client
+        .post("http://127.0.0.1/", body)
+        .add_callback(ClientResponse::text);
+    writer.write("a part").ignore();
+    assert_eq!(reactor.result_of(asked).expect("an answer"), "no");
+    let next = client
+        .get("http://127.0.0.1/")
+        .add_callback(ClientResponse::text);
+    assert_eq!(reactor.result_of(next).expect("an answer"), "ok");
+    assert_eq!(script.made(), 2);
+    drop(writer);
+}
+
+#[test]
+fn an_answer_that_is_whole_has_no_time() {
+    let reactor = TestReactor::new();
+    Script::serve(&reactor, &["HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"]);
+    let client = Client::builder().timeout(secs(10)).build(&reactor);
+    let response = reactor
+        .result_of(client.get("http://127.0.0.1/"))
+        .expect("an answer");
+    reactor.advance(secs(20));
+    assert_eq!(reactor.result_of(response.text()).expect("no content"), "");
+}

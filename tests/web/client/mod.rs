@@ -2,8 +2,14 @@
 //! server, and against bytes by hand where HTTP is at stake.
 
 mod basics;
+mod compression;
+mod cookies;
+mod peers;
 mod pool;
+mod proxies;
+mod redirects;
 mod scripted;
+mod secure;
 mod timeouts;
 
 use std::time::Duration;

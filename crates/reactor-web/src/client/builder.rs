@@ -12,8 +12,12 @@ use reactor_tls::TlsClient;
 
 use super::Client;
 use super::config::Config;
+#[cfg(feature = "cookies")]
+use super::cookies::CookieJar;
 use super::inner::Inner;
 use super::pool::Pool;
+#[cfg(feature = "proxy")]
+use super::proxy::Proxy;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 
@@ -118,6 +122,43 @@ impl ClientBuilder {
     /// unless said otherwise here.
     pub fn default_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.config.headers.insert(name, value);
+        self
+    }
+
+    /// The most redirects that are followed: 10, unless said otherwise; with 0, a redirect is an
+    /// answer as any other.
+    ///
+    /// After 301 and 302, POST becomes GET; after 303, all methods but HEAD do; after 307 and 308,
+    /// the request is sent as it was, with its body, which must not be a stream. To another
+    /// scheme, host or port, `Authorization` and `Cookie` do not go along.
+    #[doc(alias = "RedirectAgent", alias = "BrowserLikeRedirectAgent")]
+    pub fn redirects(mut self, redirects: usize) -> Self {
+        self.config.redirects = redirects;
+        self
+    }
+
+    /// Whether content is asked for compressed (gzip, brotli, zstd, deflate), and decompressed as it
+    /// is read: yes, unless said otherwise. A request that says itself what it accepts gets the
+    /// content as it comes.
+    #[cfg(feature = "compression")]
+    #[doc(alias = "ContentDecoderAgent")]
+    pub fn decompress(mut self, decompresses: bool) -> Self {
+        self.config.decompresses = decompresses;
+        self
+    }
+
+    /// Keeps cookies in `jar`, and sends them.
+    #[cfg(feature = "cookies")]
+    pub fn cookies(mut self, jar: &CookieJar) -> Self {
+        self.config.cookies = Some(jar.clone());
+        self
+    }
+
+    /// Sends requests through a proxy. Without this, there is none, whatever the environment
+    /// says: [`Proxy::from_env`] reads it.
+    #[cfg(feature = "proxy")]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.config.proxy = Some(proxy.into_rule());
         self
     }
 

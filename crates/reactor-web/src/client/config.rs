@@ -6,8 +6,12 @@ use std::time::Duration;
 use http::HeaderMap;
 use reactor::endpoint::ClientEndpoint;
 
+#[cfg(feature = "cookies")]
+use super::cookies::CookieJar;
 use super::origin::Origin;
 use super::pool::PoolLimits;
+#[cfg(feature = "proxy")]
+use super::proxy::ProxyRule;
 use super::watch::Timeouts;
 
 /// Connecting, the look-up of the name and TLS included.
@@ -28,6 +32,9 @@ const IDLE: usize = 32;
 /// How long they are kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Redirects that are followed.
+const REDIRECTS: usize = 10;
+
 /// The most bytes of an answer that are collected.
 const BODY_LIMIT: u64 = 16 * 1024 * 1024;
 
@@ -42,6 +49,13 @@ pub(super) struct Config {
     /// Sent with each request that does not set them.
     pub(super) headers: HeaderMap,
     pub(super) connector: Option<Connector>,
+    pub(super) redirects: usize,
+    #[cfg(feature = "compression")]
+    pub(super) decompresses: bool,
+    #[cfg(feature = "cookies")]
+    pub(super) cookies: Option<CookieJar>,
+    #[cfg(feature = "proxy")]
+    pub(super) proxy: Option<ProxyRule>,
     #[cfg(feature = "http2")]
     pub(super) http2_prior_knowledge: bool,
 }
@@ -76,6 +90,13 @@ impl Default for Config {
             body_limit: BODY_LIMIT,
             headers: default_headers(),
             connector: None,
+            redirects: REDIRECTS,
+            #[cfg(feature = "compression")]
+            decompresses: true,
+            #[cfg(feature = "cookies")]
+            cookies: None,
+            #[cfg(feature = "proxy")]
+            proxy: None,
             #[cfg(feature = "http2")]
             http2_prior_knowledge: false,
         }

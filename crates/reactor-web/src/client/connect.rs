@@ -1,41 +1,41 @@
 //! Making a connection: TCP or what the program says, TLS, and the version of HTTP.
 
-use deferred::{Deferred, Failure, Result};
-use reactor::endpoint::{ClientEndpoint, PendingConnection};
-use reactor::{ReactorHandle, TcpConnectOptions};
+use std::rc::Rc;
+
+use deferred::{Failure, Result};
+use reactor::endpoint::PendingConnection;
 
 use super::connection::Conn;
+use super::dial;
 #[cfg(not(feature = "tls"))]
 use super::error::ClientError;
 use super::inner::Inner;
-use super::origin::{Destination, Origin};
-use crate::io::{Io, IoProtocol};
+use super::origin::Destination;
+use super::watch::Stopwatch;
+use crate::io::Io;
 
 /// Connects to a destination.
-pub(super) async fn dial(client: &Inner, destination: &Destination) -> Result<Conn> {
+pub(super) async fn dial(
+    client: &Inner,
+    destination: &Destination,
+    clock: &Rc<Stopwatch>,
+) -> Result<Conn> {
+    #[cfg(feature = "proxy")]
+    if let Some(via) = &destination.tunnel {
+        let io = super::tunnel::open(client, destination, via, clock).await?;
+        return begin(client, destination, io).await;
+    }
+    #[cfg(not(feature = "proxy"))]
+    let _: &Rc<Stopwatch> = clock;
     let origin = &destination.origin;
-    let reactor = client.pool.reactor();
-    let pending = dial_origin(client, reactor, origin)
-        .cancel_on_drop()
-        .await?;
+    let pending = dial::dial(client, origin).cancel_on_drop().await?;
     let pending = if origin.is_secure {
         secure(client, destination, pending)?
     } else {
         pending
     };
-    let io = open(pending).await?;
+    let io = dial::open(pending).await?;
     begin(client, destination, io).await
-}
-
-fn dial_origin(
-    client: &Inner,
-    reactor: &ReactorHandle,
-    origin: &Origin,
-) -> Deferred<PendingConnection> {
-    match &client.config.connector {
-        Some(connector) => connector(origin.host(), origin.port).dial(reactor),
-        None => TcpConnectOptions::new((origin.host(), origin.port)).dial(reactor),
-    }
 }
 
 /// Puts TLS over a connection.
@@ -52,19 +52,6 @@ fn secure(
 #[cfg(not(feature = "tls"))]
 fn secure(_: &Inner, _: &Destination, _: PendingConnection) -> Result<PendingConnection> {
     Err(ClientError::NoTls.into())
-}
-
-/// The connection, when it is open: after the handshake of TLS.
-async fn open(pending: PendingConnection) -> Result<Io> {
-    let (trigger, opened) = Deferred::pair();
-    let protocol = IoProtocol::new(move |io| {
-        // Errs if it was cancelled: then the connection is dropped here, which closes it.
-        let _ = trigger.callback(io);
-    });
-    // If it fails, the protocol is dropped, and with it the trigger: this failure says more.
-    let opened = opened.cancel_on_drop();
-    pending.start(protocol).cancel_on_drop().await?;
-    opened.await
 }
 
 #[cfg(feature = "http2")]

@@ -55,6 +55,24 @@ pub enum ClientError {
         /// The URL that was answered so.
         url: String,
     },
+    /// More redirects than [`ClientBuilder::redirects`](super::ClientBuilder::redirects) allows.
+    #[non_exhaustive]
+    TooManyRedirects {
+        /// How many were followed.
+        limit: usize,
+    },
+    /// A redirect asks for the body once more, and it was a stream, which can be sent once.
+    #[non_exhaustive]
+    BodySpent {
+        /// The status of the redirect.
+        status: StatusCode,
+    },
+    /// A proxy does not connect to the server.
+    #[non_exhaustive]
+    ProxyRefused {
+        /// The status of the proxy's answer: 407 if it wants user and password.
+        status: StatusCode,
+    },
     /// [`ClientResponse::upgrade`](super::ClientResponse::upgrade): the server stays with HTTP.
     #[non_exhaustive]
     NotUpgraded {
@@ -114,6 +132,14 @@ impl fmt::Display for ClientError {
                 write!(f, "{step} took more than {after:?}")
             }
             Self::Status { status, url } => write!(f, "{url} was answered with {status}"),
+            Self::TooManyRedirects { limit } => write!(f, "more than {limit} redirects"),
+            Self::BodySpent { status } => write!(
+                f,
+                "redirected with {status}, but the body is a stream, which can be sent once"
+            ),
+            Self::ProxyRefused { status } => {
+                write!(f, "the proxy does not connect to the server: {status}")
+            }
             Self::NotUpgraded { status } => {
                 write!(f, "the server has answered {status} instead of an upgrade")
             }

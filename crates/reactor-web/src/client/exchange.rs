@@ -1,9 +1,12 @@
 //! One request and its answer, over a connection of the pool.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use deferred::{Failure, Result};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
+use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::connect;
@@ -51,8 +54,25 @@ impl Lease {
         drop(self.conn.take());
     }
 
+    /// Has the connection used for no further request.
+    #[cfg(feature = "http2")]
+    fn retire(&self) {
+        if let Some(conn) = self.conn.as_ref().filter(|conn| conn.is_shared()) {
+            self.slot.line().retire(conn);
+        }
+    }
+
+    /// One of HTTP/1 ends with its request.
+    #[cfg(not(feature = "http2"))]
+    fn retire(&self) {}
+
     /// Gives the connection back: the answer has come to its end.
     pub(super) fn finish(mut self) {
+        if !self.clock.is_sent() {
+            // The server does not want the rest of the request, which would have to be sent
+            // before the next one.
+            return;
+        }
         if let Some(conn) = self.conn.take() {
             // Before the slot is given up, so that the next request finds the connection.
             self.slot.line().give_back(conn);
@@ -62,16 +82,12 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Some(conn) = self.conn.take() else {
-            return;
-        };
-        #[cfg(feature = "http2")]
-        if self.clock.is_expired() && conn.is_shared() {
-            self.slot.line().retire(&conn);
+        if self.clock.is_expired() {
+            self.retire();
         }
-        #[cfg(not(feature = "http2"))]
-        let _: &Rc<Stopwatch> = &self.clock;
-        conn.abort();
+        if let Some(conn) = self.conn.take() {
+            conn.abort();
+        }
     }
 }
 
@@ -96,13 +112,13 @@ pub(super) async fn send(
 ) -> Result<Answered> {
     let is_upgrade = outgoing.is_upgrade();
     loop {
-        clock.pause();
+        clock.begin_request();
         let grant = client.pool.acquire(destination).cancel_on_drop().await?;
         let (slot, conn) = match grant {
             Grant::Kept(slot, conn) => (slot, conn),
             Grant::New(slot) => {
                 clock.wait_for(Step::Connect);
-                let conn = connect::dial(client, destination).await?;
+                let conn = connect::dial(client, destination, clock).await?;
                 slot.dialed(&conn);
                 (slot, conn)
             }
@@ -116,6 +132,8 @@ pub(super) async fn send(
             slot,
             clock: Rc::clone(clock),
         };
+        // Anew, since a proxy may have been asked first.
+        clock.begin_request();
         clock.wait_for(Step::Head);
         let conn = lease.conn.insert(conn);
         let upgraded = is_upgrade.then(|| upgrade::wait_for(conn.upgrade()));
@@ -125,6 +143,8 @@ pub(super) async fn send(
                 return Ok(Answered::new(response, lease, upgraded));
             }
             Err(Refused { failure, unsent }) => {
+                // A connection that takes nothing more may stay open for other answers.
+                lease.retire();
                 outgoing = match (unsent, again) {
                     // Only what came over a kept connection is tried again: a new one that
                     // takes nothing is the server's answer.
@@ -162,7 +182,34 @@ fn is_reset(error: &hyper::Error) -> bool {
     })
 }
 
+/// The most bytes of a redirect's content that are read, so that its connection can be used again.
+const DISCARDED: usize = 64 * 1024;
+
 impl Answered {
+    /// Reads the rest of the answer, for the sake of its connection.
+    pub(super) async fn discard(self, clock: &Rc<Stopwatch>) {
+        let Some(lease) = self.lease else {
+            return;
+        };
+        let mut incoming = self.response.into_body();
+        let mut count = 0;
+        while !incoming.is_end_stream() {
+            clock.wait_for(Step::Read);
+            let next = poll_fn(|cx| Pin::new(&mut incoming).poll_frame(cx)).await;
+            match next {
+                Some(Ok(frame)) => count += frame.data_ref().map_or(0, bytes::Bytes::len),
+                // The connection ends with the lease.
+                Some(Err(_)) => return,
+                None => break,
+            }
+            if count > DISCARDED {
+                return;
+            }
+        }
+        clock.pause();
+        lease.finish();
+    }
+
     fn new(response: Response<Incoming>, lease: Lease, upgraded: Option<Upgraded>) -> Self {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS && upgraded.is_some() {
             lease.let_go();

@@ -39,6 +39,12 @@
 //! of it was sent, or if its method is idempotent and its body is not a stream. With the feature
 //! `http2`, all requests to a server that agrees on `h2` share one connection.
 //!
+//! # Redirects, cookies, compression, proxies
+//!
+//! Redirects are followed ([`ClientBuilder::redirects`]). Cookies, with the feature `cookies`, are
+//! kept if the client has a jar; with `compression`, content comes compressed and is decompressed
+//! as it is read; with `proxy`, requests go through a proxy if the client has one.
+//!
 //! When the last clone of a client is dropped, the connections that it keeps are closed; requests
 //! that are under way go on.
 
@@ -46,6 +52,11 @@ mod builder;
 mod config;
 mod connect;
 mod connection;
+#[cfg(feature = "cookies")]
+mod cookies;
+#[cfg(feature = "compression")]
+mod decoded;
+mod dial;
 mod error;
 mod exchange;
 mod inner;
@@ -53,11 +64,17 @@ mod line;
 mod origin;
 mod perform;
 mod pool;
+mod prepared;
+#[cfg(feature = "proxy")]
+mod proxy;
 mod received;
+mod redirect;
 mod request;
 mod response;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "proxy")]
+mod tunnel;
 mod upgrade;
 mod upload;
 mod watch;
@@ -70,8 +87,12 @@ use http::Method;
 use reactor::ReactorHandle;
 
 pub use self::builder::ClientBuilder;
+#[cfg(feature = "cookies")]
+pub use self::cookies::CookieJar;
 pub use self::error::{ClientError, Step};
 use self::inner::Inner;
+#[cfg(feature = "proxy")]
+pub use self::proxy::Proxy;
 pub use self::request::ClientRequest;
 pub use self::response::ClientResponse;
 use crate::body::Body;

@@ -13,11 +13,22 @@ pub(super) struct Origin {
     pub(super) port: u16,
 }
 
+/// A proxy for one request.
+#[cfg(feature = "proxy")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Via {
+    pub(super) origin: Origin,
+    pub(super) authorization: Option<http::HeaderValue>,
+}
+
 /// What connections are shared by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Destination {
     /// The server, or the proxy that is sent whole URLs.
     pub(super) origin: Origin,
+    /// The proxy that makes a tunnel to the server.
+    #[cfg(feature = "proxy")]
+    pub(super) tunnel: Option<Via>,
     /// Whether the server may turn out to speak HTTP/2, so that one connection is enough.
     pub(super) may_be_http2: bool,
 }
@@ -50,6 +61,12 @@ impl Origin {
             .strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'));
         inside.unwrap_or(&self.host)
+    }
+
+    /// Host and port, both, for a proxy.
+    #[cfg(feature = "proxy")]
+    pub(super) fn host_and_port(&self) -> String {
+        format!("{}:{}", self.host, self.port)
     }
 
     /// What a `Host` header says: without the port that the scheme has anyway.

@@ -2,11 +2,9 @@
 
 use std::rc::Rc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use deferred::Result;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Uri, header};
+use http::{HeaderMap, HeaderValue, Uri, header, response};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
@@ -14,45 +12,29 @@ use super::error::ClientError;
 use super::exchange::{self, Answered, Outgoing, Target};
 use super::inner::Inner;
 use super::origin::{Destination, Origin, shown};
+use super::prepared::{self, Prepared};
 use super::received::Received;
+use super::redirect;
 use super::response::ClientResponse;
-use super::watch::{Stopwatch, Timeouts, Watch};
+use super::watch::{Stopwatch, Watch};
 use crate::body::Body;
 
-/// A request that is complete.
-pub(super) struct Prepared {
-    pub(super) method: Method,
-    pub(super) url: Url,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Body,
-    pub(super) timeouts: Timeouts,
-}
-
-impl Prepared {
-    pub(super) fn set_body(&mut self, kind: &'static str, body: impl Into<Body>) {
-        self.body = body.into();
-        self.headers
-            .entry(header::CONTENT_TYPE)
-            .or_insert(HeaderValue::from_static(kind));
-    }
-}
-
 /// Sends a request, and waits for the head of its answer.
-pub(super) async fn perform(client: Rc<Inner>, prepared: Prepared) -> Result<ClientResponse> {
-    let asked = (prepared.method.clone(), prepared.url.clone());
+pub(super) async fn perform(client: Rc<Inner>, mut prepared: Prepared) -> Result<ClientResponse> {
     let mut watch = Watch::new(client.pool.reactor(), prepared.timeouts);
     let clock = Rc::clone(watch.clock());
-    let answered = watch.over(answer(&client, prepared, &clock)).await;
-    let (answered, url) = answered.map_err(|failure| {
-        let (method, url) = asked;
-        failure.context(format!("{method} {}", shown(&url)))
+    let answered = watch.over(answer(&client, &mut prepared, &clock)).await;
+    let (answered, decodes) = answered.map_err(|failure| {
+        let (method, url) = (&prepared.method, shown(&prepared.url));
+        failure.context(format!("{method} {url}"))
     })?;
     let (head, incoming) = answered.response.into_parts();
     let body = match answered.lease {
         Some(lease) => Body::boxed(Received::new(incoming, lease, watch)),
         None => Body::empty(),
     };
-    let limit = client.config.body_limit;
+    let (head, body) = decoded(head, body, decodes);
+    let (limit, url) = (client.config.body_limit, prepared.url);
     Ok(ClientResponse::new(
         head,
         body,
@@ -62,39 +44,134 @@ pub(super) async fn perform(client: Rc<Inner>, prepared: Prepared) -> Result<Cli
     ))
 }
 
+/// Sends a request, and those that redirects ask for: afterwards, `prepared` is the last of them.
+/// Returns the answer, and whether its content is to be decompressed.
 async fn answer(
     client: &Inner,
-    prepared: Prepared,
+    prepared: &mut Prepared,
     clock: &Rc<Stopwatch>,
-) -> Result<(Answered, Url)> {
-    let Prepared {
-        method,
-        url,
-        mut headers,
-        body,
-        ..
-    } = prepared;
-    let origin = Origin::of(&url)?;
-    authorize(&url, &mut headers);
+) -> Result<(Answered, bool)> {
+    let decodes = complete(client, &mut prepared.headers);
+    let limit = client.config.redirects;
+    let mut left = limit;
+    loop {
+        authorize(&prepared.url, &mut prepared.headers);
+        let body = std::mem::take(&mut prepared.body);
+        let again = if limit > 0 { body.try_clone() } else { None };
+        let answered = ask(client, prepared, body, clock).await?;
+        let (status, headers) = (answered.response.status(), answered.response.headers());
+        #[cfg(feature = "cookies")]
+        if let Some(jar) = &client.config.cookies {
+            jar.take(headers, &prepared.url);
+        }
+        let next = match limit {
+            0 => None,
+            _ => redirect::location(status, headers, &prepared.url)?,
+        };
+        let Some(next) = next else {
+            return Ok((answered, decodes));
+        };
+        if left == 0 {
+            return Err(ClientError::TooManyRedirects { limit }.into());
+        }
+        left -= 1;
+        redirect::follow(status, prepared, again, next)?;
+        answered.discard(clock).await;
+    }
+}
+
+/// Adds what all requests of a client have. Returns whether the content is to be decompressed.
+fn complete(client: &Inner, headers: &mut HeaderMap) -> bool {
     for (name, value) in &client.config.headers {
         if !headers.contains_key(name) {
             headers.insert(name.clone(), value.clone());
         }
     }
-    let target = target(&url, &origin)?;
-    let outgoing = Outgoing {
-        method,
-        target,
-        headers,
+    #[cfg(feature = "compression")]
+    // A range is one of the compressed content, which cannot be decompressed.
+    if client.config.decompresses
+        && !headers.contains_key(header::ACCEPT_ENCODING)
+        && !headers.contains_key(header::RANGE)
+    {
+        headers.insert(header::ACCEPT_ENCODING, super::decoded::ACCEPTED);
+        return true;
+    }
+    false
+}
+
+#[cfg(feature = "compression")]
+fn decoded(mut head: response::Parts, body: Body, decodes: bool) -> (response::Parts, Body) {
+    if !decodes {
+        return (head, body);
+    }
+    let body = super::decoded::decode(&mut head.headers, body);
+    (head, body)
+}
+
+#[cfg(not(feature = "compression"))]
+fn decoded(head: response::Parts, body: Body, _: bool) -> (response::Parts, Body) {
+    (head, body)
+}
+
+/// Sends one request.
+async fn ask(
+    client: &Inner,
+    prepared: &Prepared,
+    body: Body,
+    clock: &Rc<Stopwatch>,
+) -> Result<Answered> {
+    let origin = Origin::of(&prepared.url)?;
+    let mut outgoing = Outgoing {
+        method: prepared.method.clone(),
+        target: target(&prepared.url, &origin)?,
+        headers: prepared.headers.clone(),
         body,
     };
-    let destination = Destination {
-        // An upgrade is one of HTTP/1.1.
-        may_be_http2: client.config.may_be_http2(&origin) && !outgoing.is_upgrade(),
+    #[cfg(feature = "cookies")]
+    if let Some(jar) = &client.config.cookies {
+        jar.add_to(&mut outgoing.headers, &prepared.url);
+    }
+    let destination = destination(client, origin, &mut outgoing)?;
+    exchange::send(client, &destination, outgoing, clock).await
+}
+
+/// What to connect to for a request.
+fn destination(client: &Inner, origin: Origin, outgoing: &mut Outgoing) -> Result<Destination> {
+    // An upgrade is one of HTTP/1.1.
+    let may_be_http2 = client.config.may_be_http2(&origin) && !outgoing.is_upgrade();
+    let direct = Destination {
         origin,
+        #[cfg(feature = "proxy")]
+        tunnel: None,
+        may_be_http2,
     };
-    let answered = exchange::send(client, &destination, outgoing, clock).await?;
-    Ok((answered, url))
+    #[cfg(feature = "proxy")]
+    if let Some(rule) = &client.config.proxy
+        && let Some(via) = rule.via(&outgoing.target.absolute)?
+    {
+        return Ok(behind(direct, via, outgoing));
+    }
+    Ok(direct)
+}
+
+/// The same destination behind a proxy.
+#[cfg(feature = "proxy")]
+fn behind(direct: Destination, via: super::origin::Via, outgoing: &mut Outgoing) -> Destination {
+    if direct.origin.is_secure {
+        return Destination {
+            tunnel: Some(via),
+            ..direct
+        };
+    }
+    outgoing.target.is_for_proxy = true;
+    if let Some(value) = via.authorization {
+        outgoing.headers.insert(header::PROXY_AUTHORIZATION, value);
+    }
+    Destination {
+        origin: via.origin,
+        tunnel: None,
+        may_be_http2: false,
+    }
 }
 
 /// The target of a request for `url`, in both forms.
@@ -123,24 +200,14 @@ fn target(url: &Url, origin: &Origin) -> Result<Target> {
     })
 }
 
-/// Sends user and password of a URL, unless the request says who it is from.
+/// Sends user and password of a URL, unless the request has `Authorization`.
 fn authorize(url: &Url, headers: &mut HeaderMap) {
     if (!url.username().is_empty() || url.password().is_some())
         && !headers.contains_key(header::AUTHORIZATION)
     {
         let decoded = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let password = url.password().unwrap_or_default();
-        let value = basic(&decoded(url.username()), &decoded(password));
+        let value = prepared::basic(&decoded(url.username()), &decoded(password));
         headers.insert(header::AUTHORIZATION, value);
     }
-}
-
-/// The value of a header with user and password.
-pub(super) fn basic(user: &str, password: &str) -> HeaderValue {
-    let encoded = STANDARD.encode(format!("{user}:{password}"));
-    // Base64 has no character that a header may not have.
-    let mut value = HeaderValue::try_from(format!("Basic {encoded}"))
-        .unwrap_or(HeaderValue::from_static("Basic"));
-    value.set_sensitive(true);
-    value
 }

@@ -37,9 +37,15 @@ impl Received {
 
     /// Gives the connection back if nothing more comes.
     fn finish_at_end(&mut self) {
-        if self.incoming.is_end_stream()
-            && let Some(lease) = self.lease.take()
-        {
+        if self.incoming.is_end_stream() {
+            self.finish();
+        }
+    }
+
+    /// Gives the connection back.
+    fn finish(&mut self) {
+        self.watch.clock().stop();
+        if let Some(lease) = self.lease.take() {
             lease.finish();
         }
     }
@@ -74,9 +80,7 @@ impl Body for Received {
                 }
                 Poll::Ready(Some(Err(error))) => return this.fail(error.into()),
                 Poll::Ready(None) => {
-                    if let Some(lease) = this.lease.take() {
-                        lease.finish();
-                    }
+                    this.finish();
                     return Poll::Ready(None);
                 }
                 Poll::Pending => this.watch.clock().begin(Step::Read),

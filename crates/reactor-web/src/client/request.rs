@@ -11,7 +11,8 @@ use url::Url;
 
 use super::error::ClientError;
 use super::inner::Inner;
-use super::perform::{self, Prepared};
+use super::perform;
+use super::prepared::{self, Prepared};
 use super::response::ClientResponse;
 use crate::body::Body;
 
@@ -132,7 +133,7 @@ impl ClientRequest {
     /// does the same.
     pub fn basic_auth(self, user: impl fmt::Display, password: impl fmt::Display) -> Self {
         self.with(|prepared| {
-            let value = perform::basic(&user.to_string(), &password.to_string());
+            let value = prepared::basic(&user.to_string(), &password.to_string());
             prepared.headers.insert(header::AUTHORIZATION, value);
             Ok(())
         })

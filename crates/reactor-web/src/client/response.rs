@@ -4,8 +4,9 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 use deferred::{Deferred, Result, fail, inline_callbacks};
+use encoding_rs::Encoding;
 use http::header::AsHeaderName;
-use http::{HeaderMap, StatusCode, Version, response};
+use http::{HeaderMap, StatusCode, Version, header, response};
 use http_body::Body as _;
 use url::Url;
 
@@ -115,18 +116,23 @@ impl ClientResponse {
         inline_callbacks(collect(self.body, self.limit))
     }
 
-    /// The whole content as text. What is not UTF-8 becomes U+FFFD.
+    /// The whole content as text, in the encoding that its type names (`charset`), or else UTF-8.
+    /// What is none becomes U+FFFD.
     ///
     /// # Errors
     ///
     /// As for [`bytes`](Self::bytes).
     pub fn text(self) -> Deferred<String> {
         inline_callbacks(async move {
+            let encoding = encoding_of(&self.head.headers);
             let bytes = collect(self.body, self.limit).await?;
-            Ok(match String::from_utf8(bytes.into()) {
-                Ok(text) => text,
-                Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-            })
+            if encoding == encoding_rs::UTF_8 {
+                return Ok(match String::from_utf8(bytes.into()) {
+                    Ok(text) => text,
+                    Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+                });
+            }
+            Ok(encoding.decode(&bytes).0.into_owned())
         })
     }
 
@@ -191,8 +197,8 @@ impl ClientResponse {
         self.body
     }
 
-    /// The connection, for what comes after HTTP on it, and the bytes that were read with the
-    /// answer: if the request had an `Upgrade` header, and the status is 101.
+    /// The connection, for what comes after HTTP on it: if the request had an `Upgrade` header, and
+    /// the status is 101. [`Io::switch_to`] gives it a protocol.
     ///
     /// # Errors
     ///
@@ -224,14 +230,16 @@ impl ClientResponse {
     ///     .header("upgrade", "echo")
     ///     .send()
     ///     .add_callback(|response| response.upgrade());
-    /// let (io, first) = reactor.result_of(upgraded)?;
-    /// assert_eq!(first, "hi");
-    /// assert_eq!(io.peer().to_string(), "127.0.0.1:80");
+    /// let first = reactor.spawn(async move { Ok(upgraded.await?.peek().await?) });
+    /// assert_eq!(reactor.result_of(first)?, b"hi");
     /// # Ok::<(), deferred::Failure>(())
     /// ```
-    pub fn upgrade(self) -> Deferred<(Io, Bytes)> {
+    pub fn upgrade(self) -> Deferred<Io> {
         match self.upgraded {
-            Some(upgraded) => upgraded.into_inner(),
+            Some(upgraded) => upgraded.into_inner().map_ok(|(mut io, read)| {
+                io.unread(&read);
+                io
+            }),
             None => fail(ClientError::NotUpgraded {
                 status: self.head.status,
             }),
@@ -243,6 +251,20 @@ impl ClientResponse {
     pub fn into_http(self) -> http::Response<Body> {
         http::Response::from_parts(self.head, self.body)
     }
+}
+
+/// The encoding that the headers name.
+fn encoding_of(headers: &HeaderMap) -> &'static Encoding {
+    let kind = headers.get(header::CONTENT_TYPE);
+    let parameters = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let charset = parameters.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        let is_it = name.trim().eq_ignore_ascii_case("charset");
+        is_it.then(|| value.trim().trim_matches('"'))
+    });
+    charset
+        .and_then(|name| Encoding::for_label(name.as_bytes()))
+        .unwrap_or(encoding_rs::UTF_8)
 }
 
 /// All of `body`, if it is no longer than `limit` bytes.

@@ -22,8 +22,8 @@ impl Upload {
         Self { body, clock }
     }
 
-    pub(super) fn into_body(self) -> Body {
-        self.body
+    pub(super) fn into_body(mut self) -> Body {
+        std::mem::take(&mut self.body)
     }
 }
 
@@ -46,5 +46,12 @@ impl http_body::Body for Upload {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        // hyper drops a body that it has sent whole.
+        self.clock.note_sent();
     }
 }

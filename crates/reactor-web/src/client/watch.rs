@@ -44,6 +44,10 @@ pub(super) struct Stopwatch {
     /// Set when the head of the answer is there: then the content is waited for, whatever is
     /// still sent.
     has_head: Cell<bool>,
+    /// Whether the request was sent whole.
+    is_sent: Cell<bool>,
+    /// Set when the answer is there to its end: then no time counts.
+    is_over: Cell<bool>,
     trigger: Trigger<()>,
     is_expired: Cell<bool>,
 }
@@ -58,6 +62,8 @@ impl Watch {
             step: Cell::new(None),
             timer: RefCell::new(None),
             has_head: Cell::new(false),
+            is_sent: Cell::new(false),
+            is_over: Cell::new(false),
             trigger,
             is_expired: Cell::new(false),
         });
@@ -128,6 +134,30 @@ impl Stopwatch {
         self.step.set(None);
     }
 
+    /// Another request begins: the first, one after a redirect, or the same again.
+    pub(super) fn begin_request(&self) {
+        self.has_head.set(false);
+        self.is_sent.set(false);
+        self.pause();
+    }
+
+    /// The request was sent whole.
+    pub(super) fn note_sent(&self) {
+        self.is_sent.set(true);
+    }
+
+    pub(super) fn is_sent(&self) -> bool {
+        self.is_sent.get()
+    }
+
+    /// The answer is there to its end.
+    pub(super) fn stop(&self) {
+        self.is_over.set(true);
+        if let Some((timer, _)) = self.timer.take() {
+            timer.cancel();
+        }
+    }
+
     /// The head of the answer is there.
     pub(super) fn note_head(&self) {
         self.has_head.set(true);
@@ -150,6 +180,9 @@ impl Stopwatch {
 
     /// The step whose time ends first, with the length of that time and its end.
     fn next(&self) -> Option<(Step, Duration, Duration)> {
+        if self.is_over.get() {
+            return None;
+        }
         let whole = self
             .timeouts
             .whole

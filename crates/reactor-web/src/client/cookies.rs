@@ -1,0 +1,160 @@
+//! `CookieJar`: the cookies of a client.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+
+use cookie::Cookie;
+use cookie_store::CookieStore;
+use deferred::{Failure, Result};
+use http::{HeaderMap, HeaderValue, header};
+use url::Url;
+
+/// The most cookies of one domain.
+const PER_DOMAIN: usize = 100;
+
+/// The most cookies in all.
+const IN_ALL: usize = 3000;
+
+/// Cookies that servers have set, by the rules of RFC 6265: for
+/// [`ClientBuilder::cookies`](super::ClientBuilder::cookies). Clones share their cookies.
+///
+/// Cookies end at their time by the clock of the system, also in a test whose clock is virtual.
+/// Beyond 100 cookies of one domain, or 3000 in all, no new one is taken.
+///
+/// A server may set cookies for its domain and those above it. That `co.uk` is no domain of one
+/// owner, says a list of public suffixes, which changes every few days. Without one, as by
+/// default, only the top-level domains are known to be public:
+/// [`with_public_suffixes`](Self::with_public_suffixes) takes a list.
+///
+/// # Examples
+///
+/// ```
+/// # use reactor_web::{App, serve};
+/// # use reactor::testing::TestReactor;
+/// use reactor_web::Client;
+/// use reactor_web::client::{ClientResponse, CookieJar};
+///
+/// # let reactor = TestReactor::new();
+/// # let app = App::new()
+/// #     .get("/login", |_| ([("set-cookie", "name=ann; HttpOnly")], "hello"))
+/// #     .get("/me", |req| req.cookie("name").unwrap_or_default());
+/// # reactor.result_of(serve(&reactor, "tcp:80:interface=127.0.0.1", app))?;
+/// let jar = CookieJar::new();
+/// let client = Client::builder().cookies(&jar).build(&reactor);
+/// let me = client
+///     .get("http://127.0.0.1/login")
+///     .add_callback(move |_| client.get("http://127.0.0.1/me"))
+///     .add_callback(ClientResponse::text);
+/// assert_eq!(reactor.result_of(me)?, "ann");
+/// assert_eq!(jar.header("http://127.0.0.1/"), Some("name=ann".to_owned()));
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+#[derive(Clone, Default)]
+#[doc(alias = "CookieAgent")]
+pub struct CookieJar(Rc<RefCell<CookieStore>>);
+
+impl CookieJar {
+    /// A jar without cookies.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A jar that takes no cookies for the domains of `list`: the text of
+    /// <https://publicsuffix.org/list/public_suffix_list.dat>.
+    ///
+    /// # Errors
+    ///
+    /// `list` is no such list.
+    pub fn with_public_suffixes(list: &str) -> Result<Self> {
+        let parsed = list.parse::<publicsuffix::List>();
+        let list = parsed.map_err(|error| Failure::msg(error.to_string()))?;
+        let store = CookieStore::new_with_public_suffix(Some(list));
+        Ok(Self(Rc::new(RefCell::new(store))))
+    }
+
+    /// Sets a cookie as a server at `url` would by the header `Set-Cookie`. Returns whether it was
+    /// taken.
+    pub fn set(&self, url: &str, set_cookie: &str) -> bool {
+        match (Url::parse(url), Cookie::parse(set_cookie.to_owned())) {
+            (Ok(url), Ok(cookie)) => self.insert(&url, cookie),
+            _ => false,
+        }
+    }
+
+    /// The header `Cookie` of a request for `url`, if there is something to send.
+    pub fn header(&self, url: &str) -> Option<String> {
+        self.value(&Url::parse(url).ok()?)
+    }
+
+    /// Number of cookies.
+    pub fn len(&self) -> usize {
+        self.0.borrow().iter_unexpired().count()
+    }
+
+    /// Whether it has no cookies.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Forgets all cookies.
+    pub fn clear(&self) {
+        self.0.borrow_mut().clear();
+    }
+
+    fn insert(&self, url: &Url, cookie: Cookie<'static>) -> bool {
+        let mut store = self.0.borrow_mut();
+        let domain = cookie.domain().or_else(|| url.host_str());
+        let domain = domain.unwrap_or_default().trim_start_matches('.');
+        let same = |known: &&cookie_store::Cookie<'_>| String::from(&known.domain) == domain;
+        let (mut of_domain, mut is_known) = (0, false);
+        for known in store.iter_any().filter(same) {
+            of_domain += 1;
+            is_known |= known.name() == cookie.name();
+        }
+        if !is_known && (of_domain >= PER_DOMAIN || store.iter_any().count() >= IN_ALL) {
+            return false;
+        }
+        store.insert_raw(&cookie, url).is_ok()
+    }
+
+    /// Takes the cookies of an answer.
+    pub(super) fn take(&self, headers: &HeaderMap, url: &Url) {
+        for value in headers.get_all(header::SET_COOKIE) {
+            // What is no cookie is skipped, as browsers do.
+            if let Ok(text) = str::from_utf8(value.as_bytes())
+                && let Ok(cookie) = Cookie::parse(text.to_owned())
+            {
+                self.insert(url, cookie);
+            }
+        }
+    }
+
+    fn value(&self, url: &Url) -> Option<String> {
+        let store = self.0.borrow();
+        let pairs: Vec<String> = store
+            .get_request_values(url)
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        (!pairs.is_empty()).then(|| pairs.join("; "))
+    }
+
+    /// Adds what is for `url` to a request, unless it has cookies of its own.
+    pub(super) fn add_to(&self, headers: &mut HeaderMap, url: &Url) {
+        if !headers.contains_key(header::COOKIE)
+            && let Some(text) = self.value(url)
+            && let Ok(value) = HeaderValue::try_from(text)
+        {
+            headers.insert(header::COOKIE, value);
+        }
+    }
+}
+
+impl fmt::Debug for CookieJar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Their values are secrets.
+        f.debug_struct("CookieJar")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}

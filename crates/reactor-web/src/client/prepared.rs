@@ -1,0 +1,37 @@
+//! `Prepared`: a request that is complete.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderValue, Method, header};
+use url::Url;
+
+use super::watch::Timeouts;
+use crate::body::Body;
+
+/// A request that is complete.
+pub(super) struct Prepared {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Body,
+    pub(super) timeouts: Timeouts,
+}
+
+impl Prepared {
+    pub(super) fn set_body(&mut self, kind: &'static str, body: impl Into<Body>) {
+        self.body = body.into();
+        self.headers
+            .entry(header::CONTENT_TYPE)
+            .or_insert(HeaderValue::from_static(kind));
+    }
+}
+
+/// The value of a header with user and password.
+pub(super) fn basic(user: &str, password: &str) -> HeaderValue {
+    let encoded = STANDARD.encode(format!("{user}:{password}"));
+    // Base64 has no character that a header may not have.
+    let mut value = HeaderValue::try_from(format!("Basic {encoded}"))
+        .unwrap_or(HeaderValue::from_static("Basic"));
+    value.set_sensitive(true);
+    value
+}

@@ -1,0 +1,160 @@
+//! `Proxy`: which requests go through a proxy, and which one.
+
+use http::Uri;
+use hyper_util::client::proxy::matcher::{Builder, Matcher};
+use url::Url;
+
+use super::error::ClientError;
+use super::origin::{Origin, Via, shown};
+
+/// Which requests go through a proxy: for [`ClientBuilder::proxy`](super::ClientBuilder::proxy).
+///
+/// An `http` URL is sent to the proxy as it is, an `https` URL goes through a tunnel that the proxy
+/// makes (`CONNECT`), so that the proxy sees the host and nothing else. User and password of
+/// a proxy are in its URL.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::testing::TestReactor;
+/// use reactor_web::Client;
+/// use reactor_web::client::Proxy;
+///
+/// let reactor = TestReactor::new();
+/// let proxy = Proxy::all("http://me:secret@proxy.example:3128")?
+///     .except("localhost,.intranet.example,10.0.0.0/8");
+/// let client = Client::builder().proxy(proxy).build(&reactor);
+/// # drop(client);
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+#[derive(Clone, Debug)]
+#[doc(alias = "ProxyAgent")]
+pub struct Proxy {
+    http: Option<String>,
+    https: Option<String>,
+    except: String,
+}
+
+impl Proxy {
+    /// A proxy for all requests.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::BadUrl`]: `url` is not `http://HOST[:PORT]`.
+    pub fn all(url: &str) -> Result<Self, ClientError> {
+        let url = checked(url)?;
+        Ok(Self {
+            http: Some(url.clone()),
+            https: Some(url),
+            except: String::new(),
+        })
+    }
+
+    /// A proxy for requests of `http`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`all`](Self::all).
+    pub fn http(url: &str) -> Result<Self, ClientError> {
+        Ok(Self {
+            https: None,
+            ..Self::all(url)?
+        })
+    }
+
+    /// A proxy for requests of `https`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`all`](Self::all).
+    pub fn https(url: &str) -> Result<Self, ClientError> {
+        Ok(Self {
+            http: None,
+            ..Self::all(url)?
+        })
+    }
+
+    /// Hosts that are asked directly, as the variable `NO_PROXY` has them: names with the
+    /// domains below them, addresses, and ranges of addresses, separated by commas; `*` for all.
+    pub fn except(mut self, hosts: impl Into<String>) -> Self {
+        self.except = hosts.into();
+        self
+    }
+
+    /// As the environment says: `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, also in
+    /// small letters. `HTTP_PROXY` in capital letters is not read if this process is a CGI script,
+    /// since a client could set it by a header.
+    ///
+    /// # Errors
+    ///
+    /// As for [`all`](Self::all).
+    pub fn from_env() -> Result<Self, ClientError> {
+        let read = |names: &[&str]| {
+            let mut values = names.iter().filter_map(|name| std::env::var(name).ok());
+            values.find(|value| !value.is_empty())
+        };
+        let is_cgi = std::env::var_os("REQUEST_METHOD").is_some();
+        let http: &[&str] = if is_cgi {
+            &["http_proxy", "all_proxy", "ALL_PROXY"]
+        } else {
+            &["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]
+        };
+        let https = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+        let checked = |value: Option<String>| value.map(|url| checked(&url)).transpose();
+        Ok(Self {
+            http: checked(read(http))?,
+            https: checked(read(&https))?,
+            except: read(&["no_proxy", "NO_PROXY"]).unwrap_or_default(),
+        })
+    }
+
+    pub(super) fn into_rule(self) -> ProxyRule {
+        let mut builder: Builder = Matcher::builder().no(self.except);
+        if let Some(http) = self.http {
+            builder = builder.http(http);
+        }
+        if let Some(https) = self.https {
+            builder = builder.https(https);
+        }
+        ProxyRule(builder.build())
+    }
+}
+
+/// A [`Proxy`] as requests ask it.
+pub(super) struct ProxyRule(Matcher);
+
+impl ProxyRule {
+    /// The proxy of a request for `url`.
+    pub(super) fn via(&self, url: &Uri) -> Result<Option<Via>, ClientError> {
+        let Some(found) = self.0.intercept(url) else {
+            return Ok(None);
+        };
+        let text = found.uri().to_string();
+        let parsed = Url::parse(&text).map_err(|error| bad(text, error.to_string()))?;
+        Ok(Some(Via {
+            origin: Origin::of(&parsed)?,
+            authorization: found.basic_auth().cloned(),
+        }))
+    }
+}
+
+/// The URL of a proxy, if it is one that this client can use. What the rule of `hyper-util` cannot
+/// read it leaves out, and requests would go past the proxy.
+fn checked(text: &str) -> Result<String, ClientError> {
+    let with_scheme = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("http://{text}")
+    };
+    let parsed = Url::parse(&with_scheme);
+    let url = parsed.map_err(|error| bad("the URL of a proxy".to_owned(), error.to_string()))?;
+    if url.scheme() != "http" || url.host_str().is_none() {
+        let reason = "a proxy is http://HOST[:PORT]".to_owned();
+        return Err(bad(shown(&url).into(), reason));
+    }
+    Ok(url.into())
+}
+
+fn bad(url: String, reason: String) -> ClientError {
+    ClientError::BadUrl { url, reason }
+}

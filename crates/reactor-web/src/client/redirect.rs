@@ -1,0 +1,82 @@
+//! Redirects: which request follows an answer that names another place.
+
+use http::{HeaderMap, Method, StatusCode, header};
+use url::Url;
+
+use super::error::ClientError;
+use super::origin::{Origin, shown};
+use super::prepared::Prepared;
+use crate::body::Body;
+
+/// Headers that describe content, and go with it.
+const OF_CONTENT: [header::HeaderName; 6] = [
+    header::CONTENT_TYPE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_LOCATION,
+    header::TRANSFER_ENCODING,
+];
+
+/// Headers that are for one origin only.
+const OF_ORIGIN: [header::HeaderName; 4] = [
+    header::AUTHORIZATION,
+    header::COOKIE,
+    header::HOST,
+    header::PROXY_AUTHORIZATION,
+];
+
+/// Where an answer sends the client, if it does: the value of `Location`, beside `url`.
+pub(super) fn location(
+    status: StatusCode,
+    headers: &HeaderMap,
+    url: &Url,
+) -> Result<Option<Url>, ClientError> {
+    if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let Some(value) = headers.get(header::LOCATION) else {
+        return Ok(None);
+    };
+    let bad = |reason: String| ClientError::BadUrl {
+        url: String::from_utf8_lossy(value.as_bytes()).into_owned(),
+        reason: format!("{} redirects there, and {reason}", shown(url)),
+    };
+    let text = str::from_utf8(value.as_bytes()).map_err(|error| bad(error.to_string()))?;
+    let mut next = url.join(text).map_err(|error| bad(error.to_string()))?;
+    if next.fragment().is_none() {
+        // RFC 9110, 10.2.2.
+        next.set_fragment(url.fragment());
+    }
+    Ok(Some(next))
+}
+
+/// Makes of `request` the one that follows. Its body is `None` if it cannot be sent again.
+pub(super) fn follow(
+    status: StatusCode,
+    request: &mut Prepared,
+    body: Option<Body>,
+    next: Url,
+) -> Result<(), ClientError> {
+    let becomes_get = match status.as_u16() {
+        // What all clients do, and RFC 9110 (15.4.2, 15.4.3) allows.
+        301 | 302 => request.method == Method::POST,
+        303 => request.method != Method::HEAD,
+        _ => false,
+    };
+    if becomes_get {
+        request.method = Method::GET;
+        for name in OF_CONTENT {
+            request.headers.remove(name);
+        }
+    } else {
+        request.body = body.ok_or(ClientError::BodySpent { status })?;
+    }
+    if Origin::of(&next)? != Origin::of(&request.url)? {
+        for name in OF_ORIGIN {
+            request.headers.remove(name);
+        }
+    }
+    request.url = next;
+    Ok(())
+}
