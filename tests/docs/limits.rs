@@ -307,6 +307,11 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "const KEEP_ALIVE: Duration = ",
     ),
     (
+        "what comes out of a request",
+        "reactor-web/src/app/limits.rs",
+        "            body: ",
+    ),
+    (
         "ranges of one request",
         "reactor-web/src/files/ranges.rs",
         "const MAX_RANGES: usize = ",

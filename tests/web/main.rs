@@ -3,6 +3,7 @@
 
 mod against_a_model;
 mod client;
+mod compression;
 mod errors;
 mod events;
 mod file_conditions;

@@ -117,9 +117,9 @@
 //! |---|---|
 //! | `tls`, on by default | [`Request::is_secure`] knows the connections of `reactor-tls`, behind whose endpoints a [`Site`] serves HTTPS |
 //! | `client`, on by default | [`Client`] |
+//! | `compression` | answers compressed by Brotli, zstd or gzip, requests decompressed: `Compression`, `Decompression`; and content that `Client` gets compressed |
 //! | `files`, on by default | a folder of files, and a file as an answer: `Files`, `Request::send_file` |
 //! | `cookies` | cookies of the [`Client`] |
-//! | `compression` | content that the [`Client`] gets compressed: gzip, brotli, zstd, deflate |
 //! | `proxy` | proxies of the [`Client`] |
 //! | `http2` | HTTP/2 on the same port as HTTP/1.1, by ALPN (`alpn(["h2", "http/1.1"])` of `reactor-tls`) or prior knowledge |
 //! | `json` | JSON in requests and answers, and in the access log |
@@ -132,6 +132,8 @@ mod app;
 mod body;
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "compression")]
+mod compression;
 mod error;
 mod events;
 #[cfg(feature = "files")]
@@ -140,7 +142,7 @@ mod handler;
 mod html;
 mod io;
 pub mod middleware;
-#[cfg(feature = "files")]
+#[cfg(any(feature = "compression", feature = "files"))]
 mod negotiation;
 mod random;
 mod request;
@@ -158,6 +160,8 @@ pub use self::app::{App, Limits, Middleware, Next, RouteError};
 pub use self::body::{Body, BodyWriter};
 #[cfg(feature = "client")]
 pub use self::client::Client;
+#[cfg(feature = "compression")]
+pub use self::compression::{Compression, Decompression};
 pub use self::error::{ClientGone, HttpError};
 pub use self::events::{Event, EventFeed, EventSender, Events};
 #[cfg(feature = "files")]

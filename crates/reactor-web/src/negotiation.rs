@@ -24,6 +24,16 @@ impl Coding {
     }
 }
 
+#[cfg(feature = "compression")]
+impl Coding {
+    /// The one with this name in a header.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let is_named = |coding: &Self| name.eq_ignore_ascii_case(coding.name());
+        let alias = name.eq_ignore_ascii_case("x-gzip").then_some(Self::Gzip);
+        Self::ALL.into_iter().find(is_named).or(alias)
+    }
+}
+
 /// The weights that a client gives to codings, in thousandths. 0 is: not this one.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Accepted {

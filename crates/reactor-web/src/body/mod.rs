@@ -209,6 +209,15 @@ impl Body {
         }
     }
 
+    /// Takes the content out, if it is in memory, and no longer than `limit` bytes.
+    #[cfg(feature = "compression")]
+    pub(crate) fn take_short(&mut self, limit: usize) -> Option<Bytes> {
+        match &mut self.0 {
+            Kind::Full(bytes) if bytes.len() <= limit => Some(std::mem::take(bytes)),
+            _ => None,
+        }
+    }
+
     /// All of it, if it is no longer than `limit` bytes.
     ///
     /// # Errors

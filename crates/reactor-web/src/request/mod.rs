@@ -240,6 +240,22 @@ impl Request {
         http::Request::from_parts(self.head, self.body.into_inner())
     }
 
+    /// Puts another body in the place of the one that was taken.
+    #[cfg(feature = "compression")]
+    pub(crate) fn replace_body(&mut self, body: Body) {
+        self.body.replace(body);
+    }
+
+    #[cfg(feature = "compression")]
+    pub(crate) fn body_limit(&self) -> u64 {
+        self.body_limit
+    }
+
+    #[cfg(feature = "compression")]
+    pub(crate) fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.head.headers
+    }
+
     pub(crate) fn params_mut(&mut self) -> &mut Params {
         &mut self.params
     }

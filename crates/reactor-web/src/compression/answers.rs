@@ -1,0 +1,218 @@
+//! `Compression`: answers in a coding that the client takes.
+
+use std::fmt;
+
+use http::header::{self, Entry};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http_body::Body as _;
+use reactor::ReactorHandle;
+
+use super::encoded::{Encoded, IN_LOOP, encode_whole};
+use crate::app::{Middleware, Next};
+use crate::body::Body;
+use crate::negotiation::{Accepted, Coding};
+use crate::request::Request;
+use crate::response::{Answer, Response};
+
+/// Smaller answers are sent as they are: they would fit into one packet anyway.
+const MIN_SIZE: u64 = 1024;
+
+/// Middleware that compresses answers with Brotli, zstd or gzip, as the client takes it.
+///
+/// An answer is compressed if its type is one of text (`text/*`, JSON, XML, JavaScript, SVG,
+/// WebAssembly and the like), and if it is not
+///
+/// - shorter than 1 KiB ([`min_size`](Self::min_size)),
+/// - encoded already, or a range of something, or marked `Cache-Control: no-transform`.
+///
+/// What is compressed has no `Content-Length`, unless it is short; its `ETag` becomes a weak one, and
+/// `Vary: accept-encoding` tells caches. Pieces of a stream, like those of
+/// [`Events`](crate::Events), reach the client as soon as they are written. More than 16 KiB at
+/// once are compressed in another thread, so that other connections need not wait.
+///
+/// **Secrets**: an attacker that can make a browser ask for a page with text of the attacker's choice
+/// in it, and sees the sizes of the answers, can find out a secret on the same page (BREACH). Do
+/// not compress pages that have both, or give each answer another mask of the secret.
+///
+/// # Examples
+///
+/// ```
+/// use reactor_web::{App, Compression, testing::TestClient};
+///
+/// let app = App::new().get("/", |_| "again and ".repeat(1000)).wrap(Compression::new());
+/// let client = TestClient::new(app)?;
+/// let answer = client.get_with("/", &[("accept-encoding", "gzip;q=0.5, br")]);
+/// assert_eq!(answer.header("content-encoding"), Some("br"));
+/// assert_eq!(answer.header("vary"), Some("accept-encoding"));
+/// assert!(answer.bytes().len() < 100);
+/// assert_eq!(client.get("/").bytes().len(), 10_000);
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+#[doc(alias = "EncoderFactory")]
+#[doc(alias = "CompressionLayer")]
+#[doc(alias = "GzipEncoderFactory")]
+#[derive(Clone)]
+pub struct Compression {
+    min_size: u64,
+}
+
+impl Compression {
+    /// With all codings, for answers of 1 KiB or more.
+    pub fn new() -> Self {
+        Self { min_size: MIN_SIZE }
+    }
+
+    /// Sets from how many bytes on an answer is compressed. One whose length is not known is.
+    #[must_use]
+    pub fn min_size(mut self, bytes: u64) -> Self {
+        self.min_size = bytes;
+        self
+    }
+
+    /// Changes a response to a request; `is_head` if only its head is sent.
+    fn compress(
+        &self,
+        response: &mut Response,
+        accepted: Accepted,
+        is_head: bool,
+        reactor: &ReactorHandle,
+    ) {
+        if response.status() == StatusCode::NOT_MODIFIED {
+            return vary(response.headers_mut());
+        }
+        if !self.takes(response) {
+            return;
+        }
+        vary(response.headers_mut());
+        let Some(coding) = accepted.best().next() else {
+            return;
+        };
+        if !is_head && let Some(bytes) = response.body_mut().take_short(IN_LOOP) {
+            // Errs only if there is no memory for the encoder: then the answer stays as it is.
+            let encoded = encode_whole(coding, &bytes).ok();
+            let shorter = encoded.filter(|encoded| encoded.len() < bytes.len());
+            let is_encoded = shorter.is_some();
+            *response.body_mut() = Body::from(shorter.unwrap_or(bytes));
+            if is_encoded {
+                mark(response.headers_mut(), coding);
+            }
+            return;
+        }
+        mark(response.headers_mut(), coding);
+        let body = std::mem::take(response.body_mut());
+        *response.body_mut() = Body::wrap(Encoded::new(body, coding, reactor));
+    }
+
+    /// Whether a response is one to be compressed.
+    fn takes(&self, response: &Response) -> bool {
+        let headers = response.headers();
+        let has = |name: header::HeaderName| headers.contains_key(name);
+        let status = response.status();
+        if !(status.is_success() || status.is_client_error() || status.is_server_error())
+            || matches!(status, StatusCode::NO_CONTENT | StatusCode::PARTIAL_CONTENT)
+            || has(header::CONTENT_ENCODING)
+            || has(header::CONTENT_RANGE)
+        {
+            return false;
+        }
+        let mut directives = headers.get_all(header::CACHE_CONTROL).iter();
+        let forbids = |value: &HeaderValue| {
+            let text = value.to_str().unwrap_or_default();
+            let mut directives = text.split(',');
+            directives.any(|one| one.trim().eq_ignore_ascii_case("no-transform"))
+        };
+        let length = headers.get(header::CONTENT_LENGTH);
+        let length = length.and_then(|value| value.to_str().ok()?.parse().ok());
+        let length = length.or_else(|| response.body().size_hint().exact());
+        !directives.any(forbids)
+            && length.is_none_or(|length| length >= self.min_size)
+            && headers.get(header::CONTENT_TYPE).is_some_and(is_text)
+    }
+}
+
+impl Default for Compression {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Middleware for Compression {
+    fn handle(&self, request: Request, next: Next) -> Answer {
+        let accepted = Accepted::of(request.headers());
+        let is_head = *request.method() == Method::HEAD;
+        let (this, reactor) = (self.clone(), request.reactor().clone());
+        next.respond(request)
+            .map_response(move |response| this.compress(response, accepted, is_head, &reactor))
+    }
+}
+
+/// Whether content of this type becomes shorter.
+fn is_text(kind: &HeaderValue) -> bool {
+    let kind = kind.to_str().unwrap_or_default();
+    let kind = kind
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    let Some((group, name)) = kind.split_once('/') else {
+        return false;
+    };
+    match group {
+        "text" => true,
+        "application" => name.ends_with("+json") || name.ends_with("+xml") || TEXTS.contains(&name),
+        "image" => matches!(name, "svg+xml" | "bmp" | "x-icon" | "vnd.microsoft.icon"),
+        "font" => matches!(name, "ttf" | "otf" | "collection"),
+        _ => false,
+    }
+}
+
+/// Types of applications that are text, or as compressible.
+const TEXTS: [&str; 10] = [
+    "ecmascript",
+    "graphql",
+    "javascript",
+    "json",
+    "rtf",
+    "sql",
+    "wasm",
+    "x-javascript",
+    "x-ndjson",
+    "xml",
+];
+
+/// Tells caches that the answer depends on what the client takes.
+fn vary(headers: &mut HeaderMap) {
+    let names = headers.get_all(header::VARY);
+    let mut texts = names.iter().filter_map(|value| value.to_str().ok());
+    let is_there = |text: &str| {
+        let mut names = text.split(',').map(str::trim);
+        names.any(|name| name == "*" || name.eq_ignore_ascii_case("accept-encoding"))
+    };
+    if !texts.any(is_there) {
+        headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    }
+}
+
+/// Makes them the headers of the encoded content.
+fn mark(headers: &mut HeaderMap, coding: Coding) {
+    let name = HeaderValue::from_static(coding.name());
+    headers.insert(header::CONTENT_ENCODING, name);
+    headers.remove(header::CONTENT_LENGTH);
+    // Bytes of the content are none of what is sent, and are not the same each time.
+    headers.remove(header::ACCEPT_RANGES);
+    if let Entry::Occupied(mut tag) = headers.entry(header::ETAG)
+        && tag.get().as_bytes().starts_with(b"\"")
+        && let Ok(weak) = HeaderValue::from_bytes(&[b"W/", tag.get().as_bytes()].concat())
+    {
+        tag.insert(weak);
+    }
+}
+
+impl fmt::Debug for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compression")
+            .field("min_size", &self.min_size)
+            .finish()
+    }
+}

@@ -1,0 +1,183 @@
+//! Encoders and decoders of the content codings, with one face each.
+
+use std::io;
+
+use bytes::Bytes;
+use compression_codecs::brotli::params::EncoderParams as BrotliParams;
+use compression_codecs::core::Level;
+use compression_codecs::core::util::{PartialBuffer, WriteBuffer};
+use compression_codecs::flate::params::FlateEncoderParams;
+use compression_codecs::zstd::params::{CParameter, DParameter};
+use compression_codecs::{
+    BrotliDecoder, BrotliEncoder, DecodeV2, EncodeV2, GzipDecoder, GzipEncoder, ZstdDecoder,
+    ZstdEncoder,
+};
+
+use crate::negotiation::Coding;
+
+/// How hard each of them tries: as most servers have it, for answers that a client waits for.
+const BROTLI_QUALITY: i32 = 4;
+const GZIP_LEVEL: i32 = 6;
+const ZSTD_LEVEL: i32 = 3;
+
+/// Logarithm of brotli's window, 512 KiB. Its usual one of 4 MiB would be in memory for each answer.
+const BROTLI_WINDOW: i32 = 19;
+
+/// Logarithm of the largest window that zstd may use, 8 MiB, which any client takes (RFC 9659).
+const ZSTD_WINDOW: u32 = 23;
+
+/// The room that a codec is given at once for what it makes.
+const ROOM: usize = 8 * 1024;
+
+/// Encodes one body.
+pub(super) struct Encoder(Box<dyn EncodeV2 + Send>);
+
+impl Encoder {
+    pub(super) fn new(coding: Coding) -> Self {
+        Self(match coding {
+            Coding::Brotli => {
+                let params = BrotliParams::default()
+                    .quality(Level::Precise(BROTLI_QUALITY))
+                    .window_size(BROTLI_WINDOW);
+                Box::new(BrotliEncoder::new(params))
+            }
+            Coding::Gzip => {
+                let level = FlateEncoderParams::from(Level::Precise(GZIP_LEVEL));
+                Box::new(GzipEncoder::new(level))
+            }
+            Coding::Zstd => {
+                let window = CParameter::window_log(ZSTD_WINDOW);
+                Box::new(ZstdEncoder::new_with_params(ZSTD_LEVEL, &[window]))
+            }
+        })
+    }
+
+    /// Encodes `bytes`. What is made of them may come with a later call.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<Bytes> {
+        if bytes.is_empty() {
+            return Ok(Bytes::new());
+        }
+        let mut input = PartialBuffer::new(bytes);
+        self.run(|codec, room| {
+            codec.encode(&mut input, room)?;
+            Ok(input.unwritten().is_empty())
+        })
+    }
+
+    /// What a client needs to read all that was written.
+    pub(super) fn flush(&mut self) -> io::Result<Bytes> {
+        self.run(|codec, room| codec.flush(room))
+    }
+
+    /// What is left, up to the end.
+    pub(super) fn finish(&mut self) -> io::Result<Bytes> {
+        self.run(|codec, room| codec.finish(room))
+    }
+
+    /// Repeats `step`, each time with new room, until it is done.
+    fn run(
+        &mut self,
+        mut step: impl FnMut(&mut dyn EncodeV2, &mut WriteBuffer<'_>) -> io::Result<bool>,
+    ) -> io::Result<Bytes> {
+        let mut out = Vec::new();
+        loop {
+            let (is_done, _) = fill(&mut out, |room| step(&mut *self.0, room))?;
+            if is_done {
+                return Ok(out.into());
+            }
+        }
+    }
+}
+
+/// Adds to `out` what `step` writes; gives what that has returned, and whether it wrote all that it had
+/// room for.
+fn fill<T>(
+    out: &mut Vec<u8>,
+    step: impl FnOnce(&mut WriteBuffer<'_>) -> io::Result<T>,
+) -> io::Result<(T, bool)> {
+    let begin = out.len();
+    out.resize(begin + ROOM, 0);
+    let mut room = WriteBuffer::new_initialized(&mut out[begin..]);
+    let result = step(&mut room);
+    let (written, is_full) = (room.written_len(), room.has_no_spare_space());
+    out.truncate(begin + written);
+    Ok((result?, is_full))
+}
+
+/// Decodes one body, a few bytes at a time: however much is made of a byte, no more than
+/// [`ROOM`] is in memory.
+pub(super) struct Decoder {
+    codec: Box<dyn DecodeV2 + Send>,
+    input: Bytes,
+    /// Whether the codec may have more without more input.
+    has_more: bool,
+    /// Between two members, or before the first one: here the body may end.
+    is_at_end: bool,
+}
+
+impl Decoder {
+    pub(super) fn new(coding: Coding) -> Self {
+        Self {
+            codec: match coding {
+                Coding::Brotli => Box::new(BrotliDecoder::new()),
+                Coding::Gzip => Box::new(GzipDecoder::new()),
+                Coding::Zstd => {
+                    let window = DParameter::window_log_max(ZSTD_WINDOW);
+                    Box::new(ZstdDecoder::new_with_params(&[window]))
+                }
+            },
+            input: Bytes::new(),
+            has_more: false,
+            is_at_end: true,
+        }
+    }
+
+    /// Takes input, after all before it was decoded.
+    pub(super) fn push(&mut self, input: Bytes) {
+        self.input = input;
+    }
+
+    /// The next bytes; `None` if more input is needed.
+    pub(super) fn next(&mut self) -> io::Result<Option<Bytes>> {
+        while self.has_more || !self.input.is_empty() {
+            let mut input = PartialBuffer::new(&self.input[..]);
+            let mut out = Vec::new();
+            let (is_end, is_full) = fill(&mut out, |room| {
+                if input.unwritten().is_empty() {
+                    // `decode` errs without input, also if it has output to give.
+                    self.codec.flush(room)?;
+                    return Ok(false);
+                }
+                self.is_at_end = false;
+                self.codec.decode(&mut input, room)
+            })?;
+            let read = input.written_len();
+            if read == 0 && out.is_empty() && !is_end && !self.input.is_empty() {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            self.input = self.input.slice(read..);
+            self.has_more = is_full && !is_end;
+            if is_end {
+                // Another member may follow.
+                self.codec.reinit()?;
+                self.is_at_end = true;
+            }
+            if !out.is_empty() {
+                return Ok(Some(out.into()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether nothing was decoded so far, or a member has just ended.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.is_at_end
+    }
+
+    /// Whether the body may end here: whether what has come is whole.
+    pub(super) fn is_complete(&mut self) -> bool {
+        let mut rest = Vec::new();
+        let finish = |room: &mut WriteBuffer<'_>| self.codec.finish(room);
+        self.is_at_end || matches!(fill(&mut rest, finish), Ok((true, _)) if rest.is_empty())
+    }
+}

@@ -1,0 +1,79 @@
+//! The body of a request, decoded while it is read.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use deferred::{Failure, Result};
+use http_body::{Body as _, Frame};
+
+use super::codec::Decoder;
+use crate::body::Body;
+use crate::error::HttpError;
+use crate::negotiation::Coding;
+
+/// A body that is decoded as it is read.
+pub(super) struct Decoded {
+    body: Body,
+    decoder: Decoder,
+    limit: u64,
+    /// Number of bytes that were decoded.
+    decoded: u64,
+}
+
+impl Decoded {
+    pub(super) fn new(body: Body, coding: Coding, limit: u64) -> Self {
+        Self {
+            body,
+            decoder: Decoder::new(coding),
+            limit,
+            decoded: 0,
+        }
+    }
+
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>>> {
+        loop {
+            if let Some(bytes) = self.decoder.next().map_err(|error| unreadable(&error))? {
+                self.decoded += bytes.len() as u64;
+                if self.decoded > self.limit {
+                    return Poll::Ready(Err(HttpError::body_too_large(self.limit).into()));
+                }
+                return Poll::Ready(Ok(Some(Frame::data(bytes))));
+            }
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                None if self.decoder.is_complete() => return Poll::Ready(Ok(None)),
+                None => {
+                    let error = io::ErrorKind::UnexpectedEof.into();
+                    return Poll::Ready(Err(unreadable(&error)));
+                }
+                Some(frame) => match frame?.into_data() {
+                    Ok(bytes) => self.decoder.push(bytes),
+                    Err(trailers) => return Poll::Ready(Ok(Some(trailers))),
+                },
+            }
+        }
+    }
+}
+
+/// What the client has sent is not in the coding that it names.
+fn unreadable(error: &io::Error) -> Failure {
+    HttpError::bad_request(format!("the body cannot be decoded: {error}")).into()
+}
+
+impl http_body::Body for Decoded {
+    type Data = Bytes;
+    type Error = Failure;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>>>> {
+        Poll::Ready(ready!(self.get_mut().poll_bytes(cx)).transpose())
+    }
+
+    fn is_end_stream(&self) -> bool {
+        // An empty body has no coding.
+        self.decoded == 0 && self.decoder.is_at_end() && self.body.is_end_stream()
+    }
+}

@@ -1,0 +1,101 @@
+//! `Decompression`: the bodies of requests, decoded.
+
+use std::fmt;
+
+use http::{HeaderValue, StatusCode, header};
+
+use super::decoded::Decoded;
+use crate::app::{Middleware, Next};
+use crate::body::Body;
+use crate::error::HttpError;
+use crate::negotiation::Coding;
+use crate::request::Request;
+use crate::response::Answer;
+
+/// The codings, for a client that has used another one.
+const ACCEPTED: HeaderValue = HeaderValue::from_static("br, zstd, gzip");
+
+/// Middleware that decompresses the bodies of requests that come with `Content-Encoding`: `gzip`, `br` or
+/// `zstd`.
+///
+/// Handlers see a request without that header, and read what the client has compressed. Without this
+/// middleware, they read the bytes as they came.
+///
+/// What comes out is bounded, so that a few bytes cannot fill the memory: by
+/// [`limit`](Self::limit), or else by the limit of the app for bodies, 2 MiB by default. More is a
+/// 413. At any time, no more than 8 KiB are decoded ahead, besides the window of the coding: up to
+/// 16 MiB with Brotli, and 8 MiB with zstd. Another coding, or two of them, are a 415.
+///
+/// # Examples
+///
+/// ```
+/// use reactor_web::{App, Body, Decompression, testing::TestClient};
+///
+/// let app = App::new().post("/", |req| req.text()).wrap(Decompression::new());
+/// let client = TestClient::new(app)?;
+/// // `hello`, in a frame of zstd.
+/// let bytes = b"\x28\xb5\x2f\xfd\x20\x05\x29\x00\x00hello";
+/// let headers = [("content-encoding", "zstd")];
+/// let answer = client.send(http::Method::POST, "/", &headers, Body::from(&bytes[..]));
+/// assert_eq!(answer.text(), "hello");
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+#[doc(alias = "RequestDecompressionLayer")]
+#[derive(Clone, Default)]
+pub struct Decompression {
+    limit: Option<u64>,
+}
+
+impl Decompression {
+    /// With the limit of the app for bodies.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the most bytes that come out of one body.
+    #[must_use]
+    pub fn limit(mut self, bytes: u64) -> Self {
+        self.limit = Some(bytes);
+        self
+    }
+}
+
+impl Middleware for Decompression {
+    fn handle(&self, mut request: Request, next: Next) -> Answer {
+        let mut names = request.headers().get_all(header::CONTENT_ENCODING).iter();
+        let coding = match (names.next(), names.next()) {
+            (None, _) => return next.run(request),
+            (Some(name), None) => match name.to_str().unwrap_or_default().trim() {
+                name if name.eq_ignore_ascii_case("identity") => {
+                    request.headers_mut().remove(header::CONTENT_ENCODING);
+                    return next.run(request);
+                }
+                name => Coding::named(name),
+            },
+            (Some(_), Some(_)) => None,
+        };
+        let Some(coding) = coding else {
+            let error = HttpError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+                .with_message("the body has a coding that this server does not know")
+                .with_header(header::ACCEPT_ENCODING, ACCEPTED);
+            return Answer::now(Err::<(), _>(error.into()));
+        };
+        let limit = self.limit.unwrap_or_else(|| request.body_limit());
+        let body = Decoded::new(request.take_body(), coding, limit);
+        request.replace_body(Body::wrap(body));
+        // For the methods that read all of it.
+        request.set_body_limit(limit);
+        let headers = request.headers_mut();
+        headers.remove(header::CONTENT_ENCODING);
+        headers.remove(header::CONTENT_LENGTH);
+        next.run(request)
+    }
+}
+
+impl fmt::Debug for Decompression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decompression")
+            .field("limit", &self.limit)
+            .finish()
+    }
+}
