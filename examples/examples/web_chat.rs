@@ -23,7 +23,7 @@ struct Args {
 }
 
 // ANCHOR: guest
-/// A person in a room, who gets the lines of all: `NAME: text`, and `* ` before what happens.
+/// A person in a room. Its lines are `NAME: text`, and `* ` before an event, for all in the room.
 struct Guest {
     name: String,
     room: String,
