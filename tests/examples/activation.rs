@@ -28,7 +28,7 @@ fn a_server_goes_on_with_the_socket_of_the_one_before() {
         // Between two servers, a client waits in the backlog of the socket.
         let early = TcpStream::connect(&address).expect("the socket is open");
         let given = OwnedFd::from(listener.try_clone().expect("a descriptor"));
-        let mut server = Program::start_with_socket("socket_activation", given);
+        let mut server = Program::start_with_socket("socket_activation", given, &[]);
         assert_eq!(server.line(), format!("listening on {address}"));
         drop(early);
         let answer = greet(&address, name);

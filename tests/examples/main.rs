@@ -25,4 +25,5 @@ mod tls;
 mod tour;
 mod unix_chat;
 mod web;
+mod web_endpoints;
 mod worker_threads;

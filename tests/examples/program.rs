@@ -47,12 +47,13 @@ impl Program {
     }
 
     /// Starts an example as systemd would, with a socket that listens as descriptor 3.
-    pub(crate) fn start_with_socket(name: &str, socket: OwnedFd) -> Self {
+    pub(crate) fn start_with_socket(name: &str, socket: OwnedFd, args: &[&str]) -> Self {
         let mut shell = Command::new("sh");
         shell
             .arg("-c")
-            .arg("LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" 3<&0 0</dev/null")
-            .arg(binary(name));
+            .arg("LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\" 3<&0 0</dev/null")
+            .arg(binary(name))
+            .args(args);
         Self::spawn(name, shell, socket.into())
     }
 

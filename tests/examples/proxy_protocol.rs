@@ -31,14 +31,14 @@ fn clients_have_the_address_of_the_header() {
 }
 
 /// HAProxy in the foreground, which passes connections on to one server. Killed when dropped.
-struct HaProxy {
+pub(crate) struct HaProxy {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl HaProxy {
     /// `None` if it is not installed.
-    fn start(directory: &Directory, server: &str, options: &str) -> Option<Self> {
+    pub(crate) fn start(directory: &Directory, server: &str, options: &str) -> Option<Self> {
         if !is_there("haproxy") {
             return None;
         }

@@ -360,3 +360,16 @@ fn a_proxy_passes_requests_on() {
     proxy.send(Signal::TERM);
     proxy.end().succeeded();
 }
+
+#[test]
+fn resources_find_what_is_below_them() {
+    check(
+        "web_resources",
+        &[
+            ("/", "\r\n\r\nsee /calendar\n"),
+            ("/calendar", "append a year to the address\n"),
+            ("/calendar/2026", "<a href='2026/12'>12</a>\n"),
+            ("/calendar/2028/2", "\r\n\r\n2028-02 has 29 days\n"),
+        ],
+    );
+}

@@ -4,6 +4,7 @@
 mod against_a_model;
 mod client;
 mod compression;
+mod cores;
 mod errors;
 mod events;
 mod file_conditions;
@@ -19,6 +20,7 @@ mod limits;
 mod middleware;
 mod protocol;
 mod requests;
+mod resources;
 mod routes;
 mod shutdown;
 mod smuggling;

@@ -146,6 +146,7 @@ pub mod middleware;
 mod negotiation;
 mod random;
 mod request;
+mod resource;
 mod response;
 mod rt;
 mod serve;
@@ -172,6 +173,7 @@ pub use self::handler::Handler;
 pub use self::html::escape_html;
 pub use self::io::{Io, IoProtocol};
 pub use self::request::{Observed, Request, UpgradeRefused, multipart_error};
+pub use self::resource::{Branch, Child, Leaf, Resource, ResourceTree};
 #[cfg(feature = "json")]
 pub use self::response::Json;
 pub use self::response::{Answer, Html, IntoResponse, Redirect, Reply, Response};

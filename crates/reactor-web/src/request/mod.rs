@@ -260,6 +260,17 @@ impl Request {
         &mut self.params
     }
 
+    /// Takes the next segment of [`rest`](Self::rest), if it has one; it is percent-encoded.
+    pub(crate) fn next_segment(&mut self) -> Option<String> {
+        let path = self.path();
+        let rest = self.rest().strip_prefix('/')?;
+        let length = rest.find('/').unwrap_or(rest.len());
+        let segment = rest[..length].to_owned();
+        let next = path.len() - rest.len() + length;
+        self.params.set_rest(next);
+        Some(segment)
+    }
+
     pub(crate) fn head(&self) -> &request::Parts {
         &self.head
     }

@@ -1,0 +1,113 @@
+//! `ResourceTree`: walks down a tree of resources by the segments of a path.
+
+use std::fmt;
+use std::rc::Rc;
+
+use deferred::{Deferred, Result};
+use percent_encoding::percent_decode_str;
+
+use super::{Child, Resource};
+use crate::error::HttpError;
+use crate::handler::Handler;
+use crate::request::Request;
+use crate::response::{Answer, Response};
+
+/// A tree of [`Resource`]s as a handler, to be mounted into an [`App`](crate::App). (Twisted:
+/// `Site`, which has nothing else.)
+///
+/// It goes down from the root by the segments of the path, until that ends or a resource is a
+/// leaf. Trees for several hosts (`NameVirtualHost`) are given to
+/// [`App::host`](crate::App::host).
+///
+/// # Examples
+///
+/// ```
+/// use reactor_web::{App, Branch, Leaf, Request, ResourceTree, testing::TestClient};
+///
+/// let shop = Branch::new();
+/// shop.put_child("lamps", Leaf::new(|_: Request| "all lamps"));
+/// let app = App::new()
+///     .get("/", |_| "the front page")
+///     .host("shop.example.org", ResourceTree::new(shop));
+///
+/// let client = TestClient::new(app)?;
+/// assert_eq!(client.get("http://shop.example.org/lamps").text(), "all lamps");
+/// assert_eq!(client.get("/lamps").status(), 404);
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+#[doc(alias = "getResourceFor", alias = "NameVirtualHost")]
+pub struct ResourceTree {
+    root: Rc<dyn Resource>,
+}
+
+impl ResourceTree {
+    /// The tree below `root`.
+    pub fn new(root: impl Resource) -> Self {
+        Self {
+            root: Rc::new(root),
+        }
+    }
+}
+
+impl Handler for ResourceTree {
+    fn handle(&self, request: Request) -> Answer {
+        walk(Rc::clone(&self.root), request)
+    }
+
+    fn prepare(&self) -> Result<()> {
+        self.root.prepare()
+    }
+}
+
+/// Goes down from `resource`, for what is left of the path of `request`.
+fn walk(mut resource: Rc<dyn Resource>, mut request: Request) -> Answer {
+    loop {
+        if resource.is_leaf() {
+            return resource.render(request);
+        }
+        let Some(segment) = request.next_segment() else {
+            return resource.render(request);
+        };
+        let Ok(name) = percent_decode_str(&segment).decode_utf8() else {
+            return Answer::failed(HttpError::bad_request("the path is not UTF-8"));
+        };
+        resource = match resource.child(&name, &request) {
+            Child::Found(child) => child,
+            Child::None if name.is_empty() && request.rest().is_empty() => {
+                return resource.render(request);
+            }
+            Child::None => return Answer::failed(HttpError::not_found()),
+            Child::Later(later) => {
+                let is_at_slash = name.is_empty() && request.rest().is_empty();
+                return Answer::later(
+                    (*later)
+                        .add_callback(move |child| resume(resource, child, is_at_slash, request)),
+                );
+            }
+        };
+    }
+}
+
+/// Goes on after a child that came later. The Deferreds nest as deep as children come later
+/// below one another, which segments of the path bound.
+fn resume(
+    parent: Rc<dyn Resource>,
+    child: Child,
+    is_at_slash: bool,
+    request: Request,
+) -> Deferred<Response> {
+    match child {
+        Child::Found(child) => walk(child, request).into(),
+        Child::None if is_at_slash => parent.render(request).into(),
+        Child::None => Answer::failed(HttpError::not_found()).into(),
+        Child::Later(later) => {
+            (*later).add_callback(move |child| resume(parent, child, is_at_slash, request))
+        }
+    }
+}
+
+impl fmt::Debug for ResourceTree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResourceTree").finish_non_exhaustive()
+    }
+}
