@@ -201,7 +201,9 @@ pub use self::byte_stream::RemoteStream;
 pub use self::byte_stream::ThreadBoundStream;
 pub use self::client_service::{Backoff, ClientService, ClientServiceBuilder, ClientServiceState};
 pub use self::connecting::{ClientFactory, Connector, ConnectorState};
-pub use self::connection::{Connection, Context, Factory, Frame, Protocol, WriteLimits, pump};
+pub use self::connection::{
+    AnyConnection, Connection, Context, Factory, Frame, Protocol, WriteLimits, pump,
+};
 pub use self::core::Counters;
 pub use self::cores::Cores;
 pub use self::credentials::PeerCredentials;

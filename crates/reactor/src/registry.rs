@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use slab::Slab;
 
+use crate::address::Address;
 use crate::poll::{Key, MAX_KEY, Ready};
 
 /// Event source: what the loop calls for the events of a descriptor.
@@ -31,10 +32,27 @@ pub(crate) trait EventSource {
         false
     }
 
+    /// The same, if it is a connection of a user's.
+    fn as_connection(self: Rc<Self>) -> Option<Rc<dyn ListedConnection>> {
+        None
+    }
+
     /// Whether it belongs to the loop itself, and stays when that stops.
     fn is_internal(&self) -> bool {
         false
     }
+}
+
+/// What the list of connections tells of one, and does to it.
+pub(crate) trait ListedConnection {
+    /// The name of the type.
+    fn protocol(&self) -> &'static str;
+    fn peer(&self) -> Address;
+    fn host(&self) -> Address;
+    /// Bytes that wait to be sent.
+    fn buffered(&self) -> usize;
+    fn lose(&self);
+    fn abort(&self);
 }
 
 /// Keeps the key of a source until that is made.

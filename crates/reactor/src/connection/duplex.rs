@@ -7,7 +7,7 @@ use super::protocol::Protocol;
 use super::source::ConnectionSource;
 use crate::core::Core;
 use crate::poll::{Key, Ready};
-use crate::registry::EventSource;
+use crate::registry::{EventSource, ListedConnection};
 
 /// A connection that has a descriptor for each direction.
 trait Duplex: EventSource {
@@ -58,6 +58,11 @@ impl EventSource for Input {
     fn begin_to_close(self: Rc<Self>) -> bool {
         let source: Rc<dyn EventSource> = Rc::<dyn Duplex>::clone(&self.0);
         source.begin_to_close()
+    }
+
+    fn as_connection(self: Rc<Self>) -> Option<Rc<dyn ListedConnection>> {
+        let source: Rc<dyn EventSource> = Rc::<dyn Duplex>::clone(&self.0);
+        source.as_connection()
     }
 
     fn shut_down(self: Rc<Self>) {

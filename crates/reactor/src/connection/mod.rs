@@ -12,9 +12,11 @@
 //! another; `opening` begins the connection, `reading` is the path of bytes that come in,
 //! `switching` hands the connection to another protocol, `backpressure` pauses reading and producers. Jobs for the protocol are in its mailbox.
 //!
-//! `context` is what the protocol's handlers act through, `handle` what others do;
+//! `context` is what the protocol's handlers act through, `handle` what others do, `any` what those
+//! do that do not know the protocol;
 //! `backpressure` and `socket_options` have further methods of both.
 
+mod any;
 mod backpressure;
 #[cfg(feature = "tokio-util")]
 mod codec;
@@ -40,6 +42,7 @@ mod source;
 mod switching;
 mod transport;
 
+pub use self::any::AnyConnection;
 pub(crate) use self::cold::OnClose;
 pub use self::context::Context;
 pub(crate) use self::duplex::place;

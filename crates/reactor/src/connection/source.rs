@@ -29,7 +29,7 @@ use crate::handle::ReactorHandle;
 use crate::mailbox::{Cause, Mailbox, MailboxOwner, MailboxStatus};
 use crate::panics::contain;
 use crate::poll::Ready;
-use crate::registry::EventSource;
+use crate::registry::{EventSource, ListedConnection};
 use crate::report::{Of, report};
 
 /// One connection in the loop.
@@ -491,6 +491,10 @@ impl<P: Protocol> EventSource for ConnectionSource<P> {
     fn begin_to_close(self: Rc<Self>) -> bool {
         self.close_because_of_stop();
         self.transport.flags.has_any(Flags::CLOSE_AFTER_FLUSH) && self.transport.is_alive()
+    }
+
+    fn as_connection(self: Rc<Self>) -> Option<Rc<dyn ListedConnection>> {
+        Some(self)
     }
 
     fn shut_down(self: Rc<Self>) {

@@ -64,7 +64,11 @@ pub(crate) enum Cause {
 /// });
 /// ```
 pub trait Handled: sealed::Sealed {
-    #[doc(hidden)]
+    /// The result; nothing counts as `Ok`.
+    ///
+    /// # Errors
+    ///
+    /// The failure of the handler.
     fn into_result(self) -> Result<()>;
 }
 
