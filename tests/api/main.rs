@@ -97,6 +97,7 @@ fn reactor_is_as_listed() {
 #[test]
 fn reactor_tls_is_as_listed() {
     compare("reactor-tls");
+    compare("reactor-telnet");
 }
 
 #[test]

@@ -20,7 +20,13 @@ use std::path::Path;
 use crate::pages::{files, root};
 
 /// The crates to read.
-const CRATES: [&str; 4] = ["deferred", "reactor", "reactor-tls", "reactor-web"];
+const CRATES: [&str; 5] = [
+    "deferred",
+    "reactor",
+    "reactor-telnet",
+    "reactor-tls",
+    "reactor-web",
+];
 
 /// The keywords of types and traits, which follow `pub`.
 const TYPES: [&str; 5] = ["struct ", "enum ", "union ", "trait ", "type "];

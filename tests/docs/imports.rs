@@ -145,6 +145,11 @@ fn imports_of_reactor_tls_go_one_way() {
 }
 
 #[test]
+fn imports_of_reactor_telnet_go_one_way() {
+    check("reactor-telnet");
+}
+
+#[test]
 fn imports_of_reactor_web_go_one_way() {
     check("reactor-web");
 }

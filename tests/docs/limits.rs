@@ -122,6 +122,36 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "const MAX_FILTERED: usize = ",
     ),
     (
+        "the content of a subnegotiation",
+        "reactor-telnet/src/framing.rs",
+        "            max_subnegotiation: ",
+    ),
+    (
+        "a line that the peer edits",
+        "reactor-telnet/src/lines.rs",
+        "            limit: ",
+    ),
+    (
+        "a line of the editor",
+        "reactor-telnet/src/editor/entry.rs",
+        "const MOST: usize = ",
+    ),
+    (
+        "lines of the editor's history",
+        "reactor-telnet/src/editor/history.rs",
+        "const MOST: usize = ",
+    ),
+    (
+        "input behind a line",
+        "reactor-telnet/src/input.rs",
+        "const MOST_BACKLOG: usize = ",
+    ),
+    (
+        "wrong passwords",
+        "reactor-telnet/src/console/session.rs",
+        "const ATTEMPTS: u32 = ",
+    ),
+    (
         "a datagram that comes in",
         "reactor/src/datagram/limits.rs",
         "            max_packet_size: ",
@@ -497,7 +527,13 @@ fn without_parameters(text: &str) -> String {
 /// What sets a limit is a public item.
 #[test]
 fn what_sets_a_limit_exists() {
-    let listings = ["reactor.txt", "reactor-tls.txt", "reactor-web.txt"].map(|name| {
+    let listings = [
+        "reactor.txt",
+        "reactor-telnet.txt",
+        "reactor-tls.txt",
+        "reactor-web.txt",
+    ]
+    .map(|name| {
         let listing = fs::read_to_string(root().join("tests/api").join(name));
         without_parameters(&listing.expect("it is there"))
     });

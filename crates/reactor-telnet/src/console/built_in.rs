@@ -1,0 +1,96 @@
+//! The commands that look into the loop. `help`, `connections`, `history` and `quit` are about the
+//! session, which runs them itself.
+
+use std::fmt::Write;
+
+use deferred::{Failure, Result};
+
+use super::Console;
+use super::call::ConsoleCall;
+
+pub(super) fn add_to(console: Console) -> Console {
+    console
+        .command(
+            "close",
+            "NUMBER [now]: closes the connection of that number in `connections`",
+            close,
+        )
+        .command("timers", "when the delayed calls are due that wait", timers)
+        .command("counters", "what the loop has done so far", counters)
+        .command("stop", "stops the reactor", stop)
+}
+
+/// Names and help of the commands of the session.
+pub(super) const OF_SESSION: [(&str, &str); 4] = [
+    ("connections", "lists the open connections"),
+    (
+        "help",
+        "[COMMAND]: lists the commands, or says what one does",
+    ),
+    ("history", "the lines that were entered"),
+    ("quit", "ends this session"),
+];
+
+fn close(call: ConsoleCall) -> Result<String> {
+    let number: usize = call.required(0, "the number of a connection")?.parse()?;
+    let connection = number
+        .checked_sub(1)
+        .and_then(|index| call.listed.get(index));
+    let Some(connection) = connection else {
+        let text = format!("there is no number {number} in the last list of `connections`");
+        return Err(Failure::msg(text));
+    };
+    let peer = connection.peer()?;
+    match call.argument(1) {
+        None => {
+            connection.lose_connection();
+            Ok(format!(
+                "the connection with {peer} closes when all is sent"
+            ))
+        }
+        Some("now") => {
+            connection.abort();
+            Ok(format!("the connection with {peer} is aborted"))
+        }
+        Some(other) => Err(Failure::msg(format!("`now` was expected, not `{other}`"))),
+    }
+}
+
+fn timers(call: ConsoleCall) -> Result<String> {
+    let now = call.reactor().now();
+    let due = call.reactor().delayed_calls();
+    if due.is_empty() {
+        return Ok("no delayed call waits".to_owned());
+    }
+    let mut text = String::new();
+    for due in due {
+        let _ = writeln!(text, "in {:.3} s", due.saturating_sub(now).as_secs_f64());
+    }
+    Ok(text)
+}
+
+fn counters(call: ConsoleCall) -> Result<String> {
+    let counters = call.reactor().counters();
+    let rows: [(&str, u64); 10] = [
+        ("turns", counters.turns),
+        ("events", counters.events),
+        ("delayed calls", counters.delayed_calls),
+        ("waiting calls", counters.waiting_calls as u64),
+        ("jobs", counters.jobs),
+        ("slow callbacks", counters.slow_callbacks),
+        ("connections made", counters.connections_made),
+        ("connections", counters.connections as u64),
+        ("bytes received", counters.bytes_received),
+        ("bytes sent", counters.bytes_sent),
+    ];
+    let mut text = String::new();
+    for (name, number) in rows {
+        let _ = writeln!(text, "{name:<18}{number}");
+    }
+    Ok(text)
+}
+
+fn stop(call: ConsoleCall) -> Result<String> {
+    call.reactor().stop();
+    Ok("the reactor stops".to_owned())
+}

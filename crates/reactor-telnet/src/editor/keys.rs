@@ -1,0 +1,140 @@
+//! `Keys`: what a terminal sends for the keys that are pressed.
+
+use std::fmt;
+
+use vte::{Params, Parser, Perform};
+
+/// A key, or several that mean the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Key {
+    Char(char),
+    Enter,
+    Tab,
+    Backspace,
+    Delete,
+    Left,
+    Right,
+    WordLeft,
+    WordRight,
+    Up,
+    Down,
+    Home,
+    End,
+    /// With Ctrl: the letter, in lower case.
+    Control(char),
+}
+
+/// Parser of the bytes of a terminal. Escape sequences and characters of several bytes may be
+/// cut anywhere.
+pub(crate) struct Keys {
+    parser: Parser,
+    found: Found,
+}
+
+#[derive(Default)]
+struct Found {
+    key: Option<Key>,
+    /// The last key was a CR: an LF behind it is the same Enter.
+    after_cr: bool,
+    /// `ESC O` came, which begins a function key; its letter would be taken for a character.
+    is_single_shift: bool,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self {
+            parser: Parser::new(),
+            found: Found::default(),
+        }
+    }
+}
+
+impl Keys {
+    /// The key that is complete with this byte.
+    pub(crate) fn advance(&mut self, byte: u8) -> Option<Key> {
+        self.parser.advance(&mut self.found, &[byte]);
+        self.found.key.take()
+    }
+}
+
+impl Found {
+    fn key(&mut self, key: Key) {
+        self.after_cr = false;
+        self.key = Some(key);
+    }
+
+    /// The key with this letter at the end of its sequence.
+    fn function_key(&mut self, letter: char, has_modifier: bool) {
+        let key = match letter {
+            'A' => Key::Up,
+            'B' => Key::Down,
+            'C' if has_modifier => Key::WordRight,
+            'D' if has_modifier => Key::WordLeft,
+            'C' => Key::Right,
+            'D' => Key::Left,
+            'H' => Key::Home,
+            'F' => Key::End,
+            _ => return,
+        };
+        self.key(key);
+    }
+}
+
+impl Perform for Found {
+    fn print(&mut self, c: char) {
+        if std::mem::take(&mut self.is_single_shift) {
+            self.function_key(c, false);
+        } else if c == '\u{7f}' {
+            self.key(Key::Backspace);
+        } else {
+            self.key(Key::Char(c));
+        }
+    }
+
+    fn execute(&mut self, byte: u8) {
+        match byte {
+            b'\r' => {
+                self.key(Key::Enter);
+                self.after_cr = true;
+            }
+            b'\n' if std::mem::take(&mut self.after_cr) => {}
+            b'\n' => self.key(Key::Enter),
+            b'\t' => self.key(Key::Tab),
+            0x08 | 0x7f => self.key(Key::Backspace),
+            1..=26 => self.key(Key::Control(char::from(byte - 1 + b'a'))),
+            _ => {}
+        }
+    }
+
+    fn csi_dispatch(&mut self, params: &Params, _: &[u8], ignore: bool, action: char) {
+        if ignore {
+            return;
+        }
+        let mut numbers = params
+            .iter()
+            .map(|param| param.first().copied().unwrap_or(0));
+        let (first, modifier) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+        match (action, first) {
+            ('~', 1 | 7) => self.key(Key::Home),
+            ('~', 3) => self.key(Key::Delete),
+            ('~', 4 | 8) => self.key(Key::End),
+            ('~', _) => {}
+            (letter, _) => self.function_key(letter, modifier > 1),
+        }
+    }
+
+    fn esc_dispatch(&mut self, intermediates: &[u8], _: bool, byte: u8) {
+        match (intermediates, byte) {
+            ([], b'O') => self.is_single_shift = true,
+            ([], b'b') => self.key(Key::WordLeft),
+            ([], b'f') => self.key(Key::WordRight),
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").finish_non_exhaustive()
+    }
+}

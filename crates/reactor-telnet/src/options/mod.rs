@@ -1,0 +1,10 @@
+//! Options: their names, their negotiation, and what some of them carry.
+
+mod code;
+mod negotiation;
+mod window_size;
+
+pub use self::code::{Command, TelnetOption, Verb};
+pub(crate) use self::code::{IAC, SB, SE};
+pub use self::negotiation::{Answer, Negotiation, Side};
+pub use self::window_size::WindowSize;

@@ -1,0 +1,189 @@
+//! `Negotiation`: which options are on, by the rules of RFC 1143, which cannot loop.
+
+use std::collections::BTreeMap;
+
+use super::code::{TelnetOption, Verb};
+
+/// Which of the two sides uses an option.
+///
+/// # Examples
+///
+/// ```
+/// use reactor_telnet::{Negotiation, Side, TelnetOption, Verb};
+///
+/// let mut options = Negotiation::new();
+/// // This side asks the peer to use the option.
+/// assert_eq!(options.request(Side::Remote, TelnetOption::BINARY, true), Some(Verb::Do));
+/// // And offers to use it, too.
+/// assert_eq!(options.request(Side::Local, TelnetOption::BINARY, true), Some(Verb::Will));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// This one: its `WILL` and `WONT`, the peer's `DO` and `DONT`.
+    Local,
+    /// The peer: its `WILL` and `WONT`, this side's `DO` and `DONT`.
+    Remote,
+}
+
+/// State of one option of one side: the six of RFC 1143.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    No,
+    Yes,
+    /// Asked to end it; no answer yet. With `then_yes`, it is asked for again after the answer.
+    WantNo {
+        then_yes: bool,
+    },
+    /// Asked for it; no answer yet. With `then_no`, it is ended after the answer.
+    WantYes {
+        then_no: bool,
+    },
+}
+
+/// What a received negotiation leads to.
+///
+/// # Examples
+///
+/// ```
+/// use reactor_telnet::{Answer, Negotiation, TelnetOption, Verb};
+///
+/// let mut options = Negotiation::new();
+/// // What is off already needs no answer.
+/// assert_eq!(options.received(Verb::Wont, TelnetOption::ECHO, true), Answer::default());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// To be sent, with the same option.
+    pub reply: Option<Verb>,
+    /// The side and whether the option is on now, if that changed.
+    pub changed: Option<(Side, bool)>,
+}
+
+/// State of all options of a connection: a machine that gets verbs and gives verbs.
+///
+/// Options are off at the beginning. Each verb that is sent was asked for here or answers one that
+/// changes something, so two of these machines come to rest, whatever each wishes.
+///
+/// # Examples
+///
+/// ```
+/// use reactor_telnet::{Negotiation, Side, TelnetOption, Verb};
+///
+/// let mut options = Negotiation::new();
+/// assert_eq!(options.request(Side::Local, TelnetOption::ECHO, true), Some(Verb::Will));
+/// let answer = options.received(Verb::Do, TelnetOption::ECHO, false);
+/// assert_eq!((answer.reply, answer.changed), (None, Some((Side::Local, true))));
+/// assert!(options.is_on(Side::Local, TelnetOption::ECHO));
+///
+/// // What is not acceptable is refused.
+/// let answer = options.received(Verb::Will, TelnetOption::LINE_MODE, false);
+/// assert_eq!((answer.reply, answer.changed), (Some(Verb::Dont), None));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Negotiation {
+    /// Those that are not [`State::No`], so that refused options, which a peer may ask for one
+    /// after the other, take no memory.
+    states: BTreeMap<(Side, TelnetOption), State>,
+}
+
+impl Negotiation {
+    /// All options off.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether the side uses the option.
+    ///
+    /// An option that this side is about to end counts as on until the peer has agreed, and one
+    /// that it has asked for as off.
+    pub fn is_on(&self, side: Side, option: TelnetOption) -> bool {
+        matches!(self.state(side, option), State::Yes | State::WantNo { .. })
+    }
+
+    /// Whether an answer of the peer about the option is awaited.
+    pub fn is_pending(&self, side: Side, option: TelnetOption) -> bool {
+        !matches!(self.state(side, option), State::Yes | State::No)
+    }
+
+    /// Wishes the option to be on or off; gives the verb to be sent, if one is to be sent now.
+    ///
+    /// The peer may refuse what is to be on, but not what is to be off.
+    #[must_use = "the verb is to be sent"]
+    pub fn request(&mut self, side: Side, option: TelnetOption, on: bool) -> Option<Verb> {
+        let state = self.state(side, option);
+        let (next, sends) = match (state, on) {
+            (State::No, true) => (State::WantYes { then_no: false }, true),
+            (State::Yes, false) => (State::WantNo { then_yes: false }, true),
+            // One question at a time: the wish is kept until the answer has come.
+            (State::WantNo { .. }, then_yes) => (State::WantNo { then_yes }, false),
+            (State::WantYes { .. }, on) => (State::WantYes { then_no: !on }, false),
+            (State::No, false) | (State::Yes, true) => (state, false),
+        };
+        self.set(side, option, next);
+        sends.then(|| verb(side, on))
+    }
+
+    /// The peer has sent a verb. `acceptable` is whether its wish to have the option on, if it is
+    /// one, is to be granted.
+    #[must_use = "the reply is to be sent"]
+    pub fn received(&mut self, verb_in: Verb, option: TelnetOption, acceptable: bool) -> Answer {
+        let (side, on) = match verb_in {
+            Verb::Will => (Side::Remote, true),
+            Verb::Wont => (Side::Remote, false),
+            Verb::Do => (Side::Local, true),
+            Verb::Dont => (Side::Local, false),
+        };
+        let state = self.state(side, option);
+        let was_on = self.is_on(side, option);
+        let (next, reply) = match (state, on) {
+            (State::No, true) if acceptable => (State::Yes, Some(true)),
+            (State::No, true) => (State::No, Some(false)),
+            // As it is already: an answer would be answered, without an end.
+            (State::No, false) | (State::Yes, true) => (state, None),
+            (State::Yes, false) => (State::No, Some(false)),
+            // Against the rules, as a wish to end it may not be refused: it is over all the same.
+            (State::WantNo { then_yes: false }, _) => (State::No, None),
+            (State::WantNo { then_yes: true }, true) => (State::Yes, None),
+            (State::WantNo { then_yes: true }, false) => {
+                (State::WantYes { then_no: false }, Some(true))
+            }
+            (State::WantYes { then_no: false }, true) => (State::Yes, None),
+            (State::WantYes { then_no: true }, true) => {
+                (State::WantNo { then_yes: false }, Some(false))
+            }
+            (State::WantYes { .. }, false) => (State::No, None),
+        };
+        self.set(side, option, next);
+        let is_on = self.is_on(side, option);
+        Answer {
+            reply: reply.map(|on| verb(side, on)),
+            changed: (is_on != was_on).then_some((side, is_on)),
+        }
+    }
+
+    fn state(&self, side: Side, option: TelnetOption) -> State {
+        self.states
+            .get(&(side, option))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    fn set(&mut self, side: Side, option: TelnetOption, state: State) {
+        if state == State::No {
+            self.states.remove(&(side, option));
+        } else {
+            self.states.insert((side, option), state);
+        }
+    }
+}
+
+/// What is sent to have an option of that side on or off.
+fn verb(side: Side, on: bool) -> Verb {
+    match (side, on) {
+        (Side::Local, true) => Verb::Will,
+        (Side::Local, false) => Verb::Wont,
+        (Side::Remote, true) => Verb::Do,
+        (Side::Remote, false) => Verb::Dont,
+    }
+}
