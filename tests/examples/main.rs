@@ -20,6 +20,7 @@ mod proxy_protocol;
 mod shutdown;
 mod table;
 mod talk;
+mod telnet;
 mod timers;
 mod tls;
 mod tour;

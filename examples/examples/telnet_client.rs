@@ -1,0 +1,150 @@
+//! A telnet client for a terminal: it sends keys as they are pressed, tells the size of its window,
+//! and is ended by Ctrl-].
+//!
+//! Twisted's counterpart: none.
+//!
+//! ```text
+//! cargo run --example telnet_client -- 127.0.0.1:2323
+//! ```
+
+use std::io::{IsTerminal, stdin};
+
+use deferred::Result;
+use reactor::{Connection, ConnectionClosed, Context, Protocol, Raw, Reactor};
+use reactor_telnet::{Side, Telnet, TelnetContext, TelnetOption, TelnetProtocol, WindowSize};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+
+/// What Ctrl-] sends.
+const ESCAPE: u8 = 0x1d;
+
+/// The server's side: what it sends is shown.
+struct Session {
+    terminal: Connection<Terminal>,
+}
+
+impl TelnetProtocol for Session {
+    fn connection_made(&mut self, cx: &mut TelnetContext<'_, '_, Self>) -> Result<()> {
+        let server = cx.connection();
+        self.terminal.post(move |terminal, cx| {
+            terminal.server = Some(server);
+            cx.resume_reading();
+        })?;
+        Ok(())
+    }
+
+    fn data_received(&mut self, _: &mut TelnetContext<'_, '_, Self>, data: &[u8]) -> Result<()> {
+        self.terminal.write(data)?;
+        Ok(())
+    }
+
+    /// The server echoes: each key is sent to it, and the terminal shows none by itself.
+    fn option_changed(
+        &mut self,
+        _: &mut TelnetContext<'_, '_, Self>,
+        side: Side,
+        option: TelnetOption,
+        is_on: bool,
+    ) -> Result<()> {
+        if (side, option) == (Side::Remote, TelnetOption::ECHO) {
+            set_raw(is_on)?;
+        }
+        Ok(())
+    }
+
+    fn connection_lost(&mut self, cx: &mut TelnetContext<'_, '_, Self>, reason: ConnectionClosed) {
+        eprintln!("\r\n{reason}");
+        cx.reactor().stop();
+    }
+}
+
+/// This side: what is typed is sent.
+struct Terminal {
+    server: Option<Connection<Telnet<Session>>>,
+}
+
+impl Protocol for Terminal {
+    type Framing = Raw;
+
+    /// What is typed waits until it can be sent.
+    fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
+        cx.pause_reading();
+        Ok(())
+    }
+
+    fn received(&mut self, cx: &mut Context<'_, Self>, keys: &[u8]) -> Result<()> {
+        if keys.contains(&ESCAPE) {
+            cx.reactor().stop();
+            return Ok(());
+        }
+        if let Some(server) = &self.server {
+            let keys = keys.to_vec();
+            server.post(|telnet, cx| {
+                telnet.run(cx, |_, cx| {
+                    cx.write(keys);
+                    Ok(())
+                })
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the terminal gives each key at once and echoes none.
+fn set_raw(is_raw: bool) -> Result<()> {
+    if !stdin().is_terminal() {
+        return Ok(());
+    }
+    let mut settings: Termios = tcgetattr(stdin())?;
+    if is_raw {
+        settings.make_raw();
+    } else {
+        settings = ORIGINAL
+            .with(|original| original.clone())
+            .unwrap_or(settings);
+    }
+    tcsetattr(stdin(), OptionalActions::Now, &settings)?;
+    Ok(())
+}
+
+thread_local! {
+    /// The settings at the beginning.
+    static ORIGINAL: Option<Termios> = tcgetattr(stdin()).ok();
+}
+
+fn window() -> WindowSize {
+    match tcgetwinsize(stdin()) {
+        Ok(size) => WindowSize {
+            columns: size.ws_col,
+            rows: size.ws_row,
+        },
+        Err(_) => WindowSize {
+            columns: 80,
+            rows: 24,
+        },
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let server = std::env::args()
+        .nth(1)
+        .ok_or("usage: telnet_client HOST:PORT")?;
+    ORIGINAL.with(|_| ());
+    let name = std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned());
+
+    let reactor = Reactor::new()?;
+    let terminal = reactor.stdio(Terminal { server: None })?;
+    let session = Telnet::client(Session { terminal }).with_terminal(name, window());
+    let connecting = reactor.connect_tcp(server, session);
+    let stopping = reactor.handle();
+    connecting
+        .add_callback(|_| Ok(()))
+        .add_errback(move |failure| {
+            eprintln!("{failure}");
+            stopping.stop();
+            Ok(())
+        })
+        .detach();
+    reactor.run()?;
+    set_raw(false)?;
+    Ok(())
+}
