@@ -9,6 +9,7 @@
 
 use std::io::{IsTerminal, stdin};
 
+use clap::Parser;
 use deferred::Result;
 use reactor::{Connection, ConnectionClosed, Context, Protocol, Raw, Reactor};
 use reactor_telnet::{Side, Telnet, TelnetContext, TelnetOption, TelnetProtocol, WindowSize};
@@ -124,26 +125,22 @@ fn window() -> WindowSize {
     }
 }
 
+/// A telnet client.
+#[derive(Parser)]
+struct Args {
+    /// Host and port of the server.
+    server: String,
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let server = std::env::args()
-        .nth(1)
-        .ok_or("usage: telnet_client HOST:PORT")?;
+    let args = Args::parse();
     ORIGINAL.with(|_| ());
     let name = std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned());
 
     let reactor = Reactor::new()?;
     let terminal = reactor.stdio(Terminal { server: None })?;
     let session = Telnet::client(Session { terminal }).with_terminal(name, window());
-    let connecting = reactor.connect_tcp(server, session);
-    let stopping = reactor.handle();
-    connecting
-        .add_callback(|_| Ok(()))
-        .add_errback(move |failure| {
-            eprintln!("{failure}");
-            stopping.stop();
-            Ok(())
-        })
-        .detach();
+    reactor.block_on(reactor.connect_tcp(args.server, session))?;
     reactor.run()?;
     set_raw(false)?;
     Ok(())

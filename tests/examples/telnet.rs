@@ -6,10 +6,11 @@ use crate::program::Program;
 
 #[test]
 fn a_console_mutes_an_echo_and_lists_its_connections() {
-    let mut server = Program::start("telnet_console", &["127.0.0.1:0", "127.0.0.1:0"]);
-    let line = server.line();
-    let (echo, console) = line.split_once(", console on ").expect("both addresses");
-    let echo = echo.strip_prefix("echo on ").expect("that of the echo");
+    let arguments = ["--listen", "127.0.0.1:0", "--console", "127.0.0.1:0"];
+    let mut server = Program::start("telnet_console", &arguments);
+    let (echo, console) = (server.line(), server.line());
+    let echo = echo.strip_prefix("listening on ").expect("an address");
+    let console = console.strip_prefix("console on ").expect("an address");
 
     let mut guest = Program::start_to_type("netcat", &[&format!("tcp:{echo}")]);
     guest.types("hello");
