@@ -145,6 +145,29 @@ fn flushing_gives_the_error_of_the_end() {
     });
 }
 
+/// The connection is not over yet: a stop lets it send its output first.
+#[test]
+fn a_write_that_waits_at_a_stop_gives_the_stop_as_its_reason() {
+    testing::run(|reactor| {
+        let (mut stream, peer) = stream(reactor);
+        peer.set_reading(false);
+        while poll(stream.write(&[0; 30_000])).is_ready() {
+            reactor.settle();
+        }
+        let writing = reactor.spawn(async move { Ok(stream.write(b"x").await) });
+        reactor.stop();
+        reactor.settle();
+        let error = success_result_of(writing).expect_err("it is stopping");
+        assert_eq!(error.kind(), io::ErrorKind::NotConnected);
+        let reason = error.get_ref().and_then(|inner| inner.downcast_ref());
+        let reason: &ConnectionClosed = reason.expect("the reason of the end");
+        assert_eq!(reason.kind(), ConnectionClosedKind::ReactorStopped);
+        peer.set_reading(true);
+        peer.received();
+        reactor.shut_down();
+    });
+}
+
 #[test]
 fn input_is_lent_until_it_is_consumed() {
     testing::run(|reactor| {

@@ -788,3 +788,49 @@ fn real_unix_sockets_and_pipes_have_filters_and_a_stop_sends_what_they_hold() {
         assert_eq!(all.first(), Some(&GREETING));
     }
 }
+
+/// Reads two bytes at a time, and changes nothing.
+struct ByTwo;
+
+impl Filter for ByTwo {
+    fn start(&mut self, link: &mut Link<'_>) -> Result<()> {
+        link.limit_reading(2);
+        link.open();
+        Ok(())
+    }
+
+    fn receive(&mut self, input: &mut [u8], link: &mut Link<'_>) -> Result<usize> {
+        link.up().extend(input.iter());
+        Ok(input.len())
+    }
+
+    fn send(&mut self, bytes: &[u8], link: &mut Link<'_>) -> Result<usize> {
+        link.down().extend(bytes);
+        Ok(bytes.len())
+    }
+}
+
+#[test]
+fn nothing_is_read_ahead_while_reading_is_paused() {
+    testing::run(|reactor| {
+        let log = Log::default();
+        let pausing = RawRecorder::new(&log).on_received(|cx, _| {
+            cx.pause_reading();
+            Ok(())
+        });
+        let (connection, peer) = reactor.connect_to_peer_through(ByTwo, pausing);
+        let connection = connection
+            .into_result()
+            .expect("it opens")
+            .expect("it works");
+        let before = reactor.counters().bytes_received;
+        peer.send("abcdef");
+        assert_eq!(log.events(), ["made", "received ab"]);
+        assert_eq!(reactor.counters().bytes_received - before, 2);
+        connection.resume_reading().expect("it is open");
+        reactor.settle();
+        assert_eq!(log.events(), ["made", "received ab", "received cd"]);
+        assert_eq!(reactor.counters().bytes_received - before, 4);
+        connection.abort();
+    });
+}

@@ -57,6 +57,11 @@ impl ReactorHandle {
             .ok_or(ReactorGone)
     }
 
+    /// Whether the reactor was stopped and has not shut down yet, or is gone.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.core().map_or(true, |core| core.is_stopping())
+    }
+
     /// The core, and `value`, which is a user's: if the core is gone, that is dropped, and a
     /// panic of its drop contained.
     pub(crate) fn core_for<X>(&self, value: X) -> Result<(Rc<Core>, X), ReactorGone> {

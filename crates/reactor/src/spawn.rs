@@ -187,7 +187,7 @@ where
         // is dropped.
         if let Poll::Ready(ended) = driver.as_mut().poll(cx) {
             return Poll::Ready(match ended.into_result() {
-                Err(failure) if is_stopping(&reactor) => {
+                Err(failure) if reactor.is_stopping() => {
                     tracing::debug!(target: "reactor", "a driver ended with the reactor: {failure}");
                     Ok(())
                 }
@@ -197,11 +197,6 @@ where
         shutdown.poll(cx)
     })
     .await
-}
-
-/// Whether the reactor was stopped and has not shut down yet, or is gone.
-fn is_stopping(reactor: &ReactorHandle) -> bool {
-    reactor.core().is_ok_and(|core| core.is_stopping()) || reactor.core().is_err()
 }
 
 /// Becomes ready after the shutdown of the reactor, or when the reactor is dropped. A cancel

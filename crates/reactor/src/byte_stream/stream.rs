@@ -221,11 +221,14 @@ impl ByteStream {
         self.inbound.borrow().over.is_some()
     }
 
-    /// Why the connection is over. If it is not, it is because the reactor is being stopped or
-    /// dropped.
+    /// Why the connection is over, or takes no output: before it is over, it is closing, by a stop
+    /// or by this side.
     pub(super) fn reason(&self) -> ConnectionClosed {
-        let over = self.inbound.borrow().over.clone();
-        over.unwrap_or(ConnectionClosed::ReactorStopped)
+        match &self.inbound.borrow().over {
+            Some(reason) => reason.clone(),
+            None if self.reactor.is_stopping() => ConnectionClosed::ReactorStopped,
+            None => ConnectionClosed::Done,
+        }
     }
 
     /// Takes all input that was not consumed, and says whether the input has ended after it.
@@ -240,6 +243,8 @@ impl ByteStream {
     fn error(&self) -> io::Error {
         match &self.inbound.borrow().over {
             Some(reason) => error_of(reason),
+            // A stop begins to close connections that have output, and ends them when it is sent.
+            None if self.reactor.is_stopping() => error_of(&ConnectionClosed::ReactorStopped),
             None => io::ErrorKind::BrokenPipe.into(),
         }
     }

@@ -21,6 +21,10 @@ use crate::panics::contain;
 /// counts, so that several servers can have one limit. (Twisted: `LimitTotalConnectionsFactory`,
 /// `LimitConnectionsByPeer`.)
 ///
+/// Behind a load balancer, a limit per address counts the load balancer's, since a connection is
+/// refused or taken when it is accepted, before its PROXY header: limit the total here, and each
+/// client there.
+///
 /// A connection above a limit is closed as soon as it is accepted, without a protocol. It is
 /// [counted](Self::refused), and [`on_refused`](Self::on_refused) can report it.
 ///
