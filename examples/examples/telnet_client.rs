@@ -53,7 +53,10 @@ impl TelnetProtocol for Session {
     }
 
     fn connection_lost(&mut self, cx: &mut TelnetContext<'_, '_, Self>, reason: ConnectionClosed) {
-        eprintln!("\r\n{reason}");
+        match reason {
+            ConnectionClosed::Done | ConnectionClosed::ReactorStopped => {}
+            reason => eprintln!("\r\n{reason}"),
+        }
         cx.reactor().stop();
     }
 }

@@ -21,6 +21,11 @@ const RECURSIVE: &[Circle] = &[
         "a pool has a line for each origin, and a line leaves its pool when nothing is in it",
     ),
     (
+        "reactor-web",
+        &["resource/child.rs", "resource/mod.rs"],
+        "a resource gives a child, which is a resource",
+    ),
+    (
         "deferred",
         &[
             "chain/raw/block.rs",

@@ -91,5 +91,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     running.log_error().ignore();
     reactor.call_when_running(move || println!("listening on {}", port.address()));
     reactor.run_until_signal()?;
+    measuring.stop();
     Ok(())
 }
