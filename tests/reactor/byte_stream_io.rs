@@ -9,6 +9,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
+use std::time::Duration;
 
 use deferred::assertions::{assert_no_result, success_result_of};
 use futures::{AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -156,6 +157,7 @@ fn a_write_that_waits_at_a_stop_gives_the_stop_as_its_reason() {
         }
         let writing = reactor.spawn(async move { Ok(stream.write(b"x").await) });
         reactor.shut_down();
+        reactor.advance(Duration::from_secs(60));
         let error = success_result_of(writing).expect_err("it is stopping");
         assert_eq!(error.kind(), io::ErrorKind::NotConnected);
         let reason = error.get_ref().and_then(|inner| inner.downcast_ref());
@@ -256,7 +258,7 @@ fn errors_keep_the_reason_of_the_end() {
         assert!(matches!(poll(aborted.close()), Poll::Ready(Err(_))));
 
         let (mut idle, _peer) = stream(reactor);
-        let timeout = std::time::Duration::from_secs(1);
+        let timeout = Duration::from_secs(1);
         idle.connection()
             .set_idle_timeout(timeout)
             .expect("it is open");
