@@ -196,7 +196,7 @@ struct ClientGuide;
 
 /// The chapter on files and events.
 #[cfg(all(doctest, feature = "files"))]
-#[doc = include_str!("../../../docs/guide/28-files-and-events.md")]
+#[doc = include_str!("../../../docs/guide/27-files-and-events.md")]
 struct FilesAndEvents;
 
 /// The recipes.
@@ -207,13 +207,13 @@ struct Recipes;
 /// The chapters of the guide on a site that grows, whose programs are tests.
 #[cfg(all(doctest, feature = "auth", feature = "sessions"))]
 mod pages {
-    #[doc = include_str!("../../../docs/guide/31-a-site.md")]
+    #[doc = include_str!("../../../docs/guide/28-a-site.md")]
     struct Site;
 
-    #[doc = include_str!("../../../docs/guide/32-middleware.md")]
+    #[doc = include_str!("../../../docs/guide/29-middleware.md")]
     struct Middleware;
 
-    #[doc = include_str!("../../../docs/guide/33-sessions.md")]
+    #[doc = include_str!("../../../docs/guide/30-sessions.md")]
     struct Sessions;
 
     #[doc = include_str!("../../../docs/coming-from-axum.md")]
@@ -221,5 +221,5 @@ mod pages {
 }
 
 #[cfg(all(doctest, feature = "ws"))]
-#[doc = include_str!("../../../docs/guide/27-websocket.md")]
+#[doc = include_str!("../../../docs/guide/26-websocket.md")]
 struct WebSocketGuide;
