@@ -3,7 +3,7 @@
 
 use deferred::Result;
 use proptest::collection::vec;
-use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
+use proptest::prelude::{ProptestConfig, any, prop_assert, proptest};
 use reactor::testing::FilterDriver;
 use reactor_tls::{TlsClient, TlsErrorKind, TlsServer, TlsVersion};
 
