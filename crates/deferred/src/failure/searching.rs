@@ -10,7 +10,8 @@ use super::story::{FROM_ENCLOSING_CANCEL, Failure};
 
 impl Failure {
     /// The first error of type `E` among the error and its sources. Those of a
-    /// [`FirstError`] and of a [`FailureGroup`] are the failures in it, with their sources.
+    /// [`FirstError`](crate::FirstError) and of a [`FailureGroup`] are the failures in it, with
+    /// their sources.
     ///
     /// # Examples
     ///

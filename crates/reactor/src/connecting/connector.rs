@@ -83,7 +83,8 @@ impl fmt::Display for ConnectorError {
 impl Error for ConnectorError {}
 
 /// A client whose connection can be made again: it knows where to, and has a
-/// [`ClientFactory`] that makes a protocol each time. (Twisted: `IConnector`.)
+/// [`ClientFactory`](crate::ClientFactory) that makes a protocol each time. (Twisted:
+/// `IConnector`.)
 ///
 /// Clones stand for the same client. Dropping them ends nothing: an attempt and a
 /// connection keep the client, so the factory hears how they end, and may connect again.
