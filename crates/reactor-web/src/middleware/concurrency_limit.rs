@@ -3,13 +3,13 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use deferred::{Deferred, DeferredSemaphore};
+use deferred::DeferredSemaphore;
 use http::{HeaderValue, StatusCode, header};
 
 use crate::app::{Middleware, Next};
 use crate::error::HttpError;
 use crate::request::Request;
-use crate::response::{Answer, Response};
+use crate::response::Answer;
 
 /// Bounds how many handlers run at once, and how many requests wait for their turn. Any more are
 /// answered with 503 and `Retry-After: 1`.
@@ -90,23 +90,14 @@ impl Middleware for ConcurrencyLimit {
             let second = HeaderValue::from_static("1");
             return Answer::now(error.with_header(header::RETRY_AFTER, second));
         }
-        match self.semaphore.acquire().into_result() {
-            Ok(Ok(permit)) => next.run(request).map(move |result| {
+        // Dropped with the closure if the client goes before.
+        let waiting = Waiting::begin(&self.waiting);
+        Answer::after(self.semaphore.acquire(), move |permit| {
+            drop(waiting);
+            next.run(request).map(move |result| {
                 drop(permit);
                 result
-            }),
-            Ok(Err(failure)) => Answer::failed(failure),
-            Err(pending) => {
-                let waiting = Waiting::begin(&self.waiting);
-                Answer::later(pending.add_callback(move |permit| {
-                    drop(waiting);
-                    let answer: Deferred<Response> = next.run(request).into();
-                    answer.add_both(move |result| {
-                        drop(permit);
-                        result
-                    })
-                }))
-            }
-        }
+            })
+        })
     }
 }

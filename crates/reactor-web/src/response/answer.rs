@@ -84,6 +84,20 @@ impl Answer {
         }
     }
 
+    /// What `f` makes of the value of `deferred`: at once if it is there.
+    pub(crate) fn after<T: 'static>(
+        deferred: Deferred<T>,
+        f: impl FnOnce(T) -> Self + 'static,
+    ) -> Self {
+        match deferred.into_result() {
+            Ok(Ok(value)) => f(value),
+            Ok(Err(failure)) => Self::failed(failure),
+            Err(pending) => {
+                Self::later(pending.add_callback(|value| Deferred::<Response>::from(f(value))))
+            }
+        }
+    }
+
     /// This answer after `f`, which gets the response or the failure: for middleware that sees
     /// answers.
     pub fn map<F>(self, f: F) -> Self

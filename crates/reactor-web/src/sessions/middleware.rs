@@ -290,16 +290,11 @@ impl Middleware for Sessions {
         let Some(token) = request.cookie(name).filter(|token| !token.is_empty()) else {
             return inner.begin(request, next, None, None);
         };
-        match inner.store.load(request.reactor(), &token).into_result() {
-            Ok(Ok(data)) => inner.begin(request, next, Some(token), data),
-            Ok(Err(failure)) => Answer::failed(failure),
-            Err(pending) => {
-                let inner = Rc::clone(inner);
-                Answer::later(pending.add_callback(move |data| -> Deferred<Response> {
-                    inner.begin(request, next, Some(token), data).into()
-                }))
-            }
-        }
+        let loading = inner.store.load(request.reactor(), &token);
+        let inner = Rc::clone(inner);
+        Answer::after(loading, move |data| {
+            inner.begin(request, next, Some(token), data)
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use super::credentials::Credentials;
 use crate::app::{Middleware, Next};
 use crate::error::HttpError;
 use crate::request::Request;
-use crate::response::{Answer, Response};
+use crate::response::Answer;
 
 /// Asks for a name and a password with each request (RFC 7617), which a closure checks, now or by
 /// a Deferred. They travel in clear, so the connection is to be encrypted.
@@ -133,16 +133,11 @@ impl Middleware for BasicAuth {
             return Answer::now(error);
         }
         let user = credentials.user().to_owned();
-        match (inner.check)(credentials).into_result() {
-            Ok(Ok(is_right)) => inner.decide(request, next, user, is_right),
-            Ok(Err(failure)) => Answer::failed(failure),
-            Err(pending) => {
-                let inner = Rc::clone(inner);
-                Answer::later(pending.add_callback(move |is_right| -> Deferred<Response> {
-                    inner.decide(request, next, user, is_right).into()
-                }))
-            }
-        }
+        let checked = (inner.check)(credentials);
+        let inner = Rc::clone(inner);
+        Answer::after(checked, move |is_right| {
+            inner.decide(request, next, user, is_right)
+        })
     }
 
     fn prepare(&self) -> Result<()> {

@@ -21,7 +21,7 @@ use super::basic::{check_realm, quoted};
 use crate::app::{Middleware, Next};
 use crate::error::HttpError;
 use crate::request::Request;
-use crate::response::{Answer, Response};
+use crate::response::Answer;
 
 /// Asks for a proof of a password with each request (RFC 7616, `qop=auth`): the password itself
 /// does not travel. A closure finds the secret of a user, now or by a Deferred.
@@ -190,16 +190,11 @@ impl Middleware for DigestAuth {
         if let Err(error) = inner.attempts.check(&request) {
             return Answer::now(error);
         }
-        match (inner.secret_of)(proof.user.clone()).into_result() {
-            Ok(Ok(secret)) => inner.decide(request, next, proof, secret),
-            Ok(Err(failure)) => Answer::failed(failure),
-            Err(pending) => {
-                let inner = Rc::clone(inner);
-                Answer::later(pending.add_callback(move |secret| -> Deferred<Response> {
-                    inner.decide(request, next, proof, secret).into()
-                }))
-            }
-        }
+        let looked_up = (inner.secret_of)(proof.user.clone());
+        let inner = Rc::clone(inner);
+        Answer::after(looked_up, move |secret| {
+            inner.decide(request, next, proof, secret)
+        })
     }
 
     fn prepare(&self) -> Result<()> {
