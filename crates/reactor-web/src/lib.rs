@@ -133,6 +133,8 @@ mod body;
 #[cfg(feature = "client")]
 pub mod client;
 #[cfg(feature = "compression")]
+mod coding;
+#[cfg(feature = "compression")]
 mod compression;
 mod error;
 mod events;

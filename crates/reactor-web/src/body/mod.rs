@@ -119,7 +119,6 @@ impl Body {
     }
 
     /// Any other content, whose errors are failures already.
-    #[cfg(feature = "client")]
     pub(crate) fn boxed<B>(body: B) -> Self
     where
         B: http_body::Body<Data = Bytes, Error = Failure> + 'static,

@@ -3,6 +3,8 @@
 use std::io;
 
 use bytes::Bytes;
+#[cfg(feature = "client")]
+use compression_codecs::ZlibDecoder;
 use compression_codecs::brotli::params::EncoderParams as BrotliParams;
 use compression_codecs::core::Level;
 use compression_codecs::core::util::{PartialBuffer, WriteBuffer};
@@ -106,7 +108,7 @@ fn fill<T>(
 
 /// Decodes one body, a few bytes at a time: however much is made of a byte, no more than
 /// [`ROOM`] is in memory.
-pub(super) struct Decoder {
+pub(crate) struct Decoder {
     codec: Box<dyn DecodeV2 + Send>,
     input: Bytes,
     /// Whether the codec may have more without more input.
@@ -116,16 +118,26 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
-    pub(super) fn new(coding: Coding) -> Self {
+    pub(crate) fn new(coding: Coding) -> Self {
+        Self::of(match coding {
+            Coding::Brotli => Box::new(BrotliDecoder::new()),
+            Coding::Gzip => Box::new(GzipDecoder::new()),
+            Coding::Zstd => {
+                let window = DParameter::window_log_max(ZSTD_WINDOW);
+                Box::new(ZstdDecoder::new_with_params(&[window]))
+            }
+        })
+    }
+
+    /// That of `deflate`, which some servers send, and which is never chosen here.
+    #[cfg(feature = "client")]
+    pub(crate) fn deflate() -> Self {
+        Self::of(Box::new(ZlibDecoder::new()))
+    }
+
+    fn of(codec: Box<dyn DecodeV2 + Send>) -> Self {
         Self {
-            codec: match coding {
-                Coding::Brotli => Box::new(BrotliDecoder::new()),
-                Coding::Gzip => Box::new(GzipDecoder::new()),
-                Coding::Zstd => {
-                    let window = DParameter::window_log_max(ZSTD_WINDOW);
-                    Box::new(ZstdDecoder::new_with_params(&[window]))
-                }
-            },
+            codec,
             input: Bytes::new(),
             has_more: false,
             is_at_end: true,

@@ -1,4 +1,7 @@
-//! The body of a request, decoded while it is read.
+//! `Decoded`: a body that is decoded as it is read.
+//!
+//! A piece of output is made when it is asked for, so that a few bytes that stand for gigabytes
+//! take no memory beyond what the reader keeps.
 
 use std::io;
 use std::pin::Pin;
@@ -11,30 +14,38 @@ use http_body::{Body as _, Frame};
 use super::codec::Decoder;
 use crate::body::Body;
 use crate::error::HttpError;
-use crate::negotiation::Coding;
 
 /// A body that is decoded as it is read.
-pub(super) struct Decoded {
+pub(crate) struct Decoded {
     body: Body,
     decoder: Decoder,
+    /// The most bytes that come out.
     limit: u64,
     /// Number of bytes that were decoded.
     decoded: u64,
+    /// The failure of a body that is not in its coding.
+    unreadable: fn(io::Error) -> Failure,
 }
 
 impl Decoded {
-    pub(super) fn new(body: Body, coding: Coding, limit: u64) -> Self {
+    pub(crate) fn new(
+        body: Body,
+        decoder: Decoder,
+        limit: u64,
+        unreadable: fn(io::Error) -> Failure,
+    ) -> Self {
         Self {
             body,
-            decoder: Decoder::new(coding),
+            decoder,
             limit,
             decoded: 0,
+            unreadable,
         }
     }
 
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>>> {
         loop {
-            if let Some(bytes) = self.decoder.next().map_err(|error| unreadable(&error))? {
+            if let Some(bytes) = self.decoder.next().map_err(self.unreadable)? {
                 self.decoded += bytes.len() as u64;
                 if self.decoded > self.limit {
                     return Poll::Ready(Err(HttpError::body_too_large(self.limit).into()));
@@ -45,7 +56,7 @@ impl Decoded {
                 None if self.decoder.is_complete() => return Poll::Ready(Ok(None)),
                 None => {
                     let error = io::ErrorKind::UnexpectedEof.into();
-                    return Poll::Ready(Err(unreadable(&error)));
+                    return Poll::Ready(Err((self.unreadable)(error)));
                 }
                 Some(frame) => match frame?.into_data() {
                     Ok(bytes) => self.decoder.push(bytes),
@@ -54,11 +65,6 @@ impl Decoded {
             }
         }
     }
-}
-
-/// What the client has sent is not in the coding that it names.
-fn unreadable(error: &io::Error) -> Failure {
-    HttpError::bad_request(format!("the body cannot be decoded: {error}")).into()
 }
 
 impl http_body::Body for Decoded {

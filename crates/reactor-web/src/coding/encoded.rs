@@ -17,11 +17,11 @@ use crate::negotiation::Coding;
 
 /// Most bytes that are encoded in the loop at once, which takes less than a millisecond. More are
 /// encoded in another thread.
-pub(super) const IN_LOOP: usize = 16 * 1024;
+pub(crate) const IN_LOOP: usize = 16 * 1024;
 
 /// A body that is encoded as it is read. What was encoded is flushed when the body has nothing more
 /// to give for now, so that an event reaches the client at once.
-pub(super) struct Encoded {
+pub(crate) struct Encoded {
     body: Body,
     reactor: ReactorHandle,
     state: State,
@@ -38,7 +38,7 @@ enum State {
 }
 
 impl Encoded {
-    pub(super) fn new(body: Body, coding: Coding, reactor: &ReactorHandle) -> Self {
+    pub(crate) fn new(body: Body, coding: Coding, reactor: &ReactorHandle) -> Self {
         Self {
             body,
             reactor: reactor.clone(),
@@ -125,7 +125,7 @@ impl http_body::Body for Encoded {
 }
 
 /// A whole body, encoded at once.
-pub(super) fn encode_whole(coding: Coding, bytes: &[u8]) -> io::Result<Bytes> {
+pub(crate) fn encode_whole(coding: Coding, bytes: &[u8]) -> io::Result<Bytes> {
     let mut encoder = Encoder::new(coding);
     let (begin, end) = (encoder.write(bytes)?, encoder.finish()?);
     Ok(if begin.is_empty() {

@@ -7,9 +7,9 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::Body as _;
 use reactor::ReactorHandle;
 
-use super::encoded::{Encoded, IN_LOOP, encode_whole};
 use crate::app::{Middleware, Next};
 use crate::body::Body;
+use crate::coding::{Encoded, IN_LOOP, encode_whole};
 use crate::negotiation::{Accepted, Coding};
 use crate::request::Request;
 use crate::response::{Answer, Response};
@@ -100,7 +100,7 @@ impl Compression {
         }
         mark(response.headers_mut(), coding);
         let body = std::mem::take(response.body_mut());
-        *response.body_mut() = Body::wrap(Encoded::new(body, coding, reactor));
+        *response.body_mut() = Body::boxed(Encoded::new(body, coding, reactor));
     }
 
     /// Whether a response is one to be compressed.

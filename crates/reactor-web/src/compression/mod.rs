@@ -1,9 +1,6 @@
 //! Content codings as middleware: answers that are compressed, requests that are decompressed.
 
 mod answers;
-mod codec;
-mod decoded;
-mod encoded;
 mod requests;
 
 pub use self::answers::Compression;

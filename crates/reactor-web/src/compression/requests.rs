@@ -1,12 +1,13 @@
 //! `Decompression`: the bodies of requests, decoded.
 
-use std::fmt;
+use std::{fmt, io};
 
+use deferred::Failure;
 use http::{HeaderValue, StatusCode, header};
 
-use super::decoded::Decoded;
 use crate::app::{Middleware, Next};
 use crate::body::Body;
+use crate::coding::{Decoded, Decoder};
 use crate::error::HttpError;
 use crate::negotiation::Coding;
 use crate::request::Request;
@@ -81,8 +82,9 @@ impl Middleware for Decompression {
             return Answer::now(Err::<(), _>(error.into()));
         };
         let limit = self.limit.unwrap_or_else(|| request.body_limit());
-        let body = Decoded::new(request.take_body(), coding, limit);
-        request.replace_body(Body::wrap(body));
+        let decoder = Decoder::new(coding);
+        let body = Decoded::new(request.take_body(), decoder, limit, unreadable);
+        request.replace_body(Body::boxed(body));
         // For the methods that read all of it.
         request.set_body_limit(limit);
         let headers = request.headers_mut();
@@ -90,6 +92,11 @@ impl Middleware for Decompression {
         headers.remove(header::CONTENT_LENGTH);
         next.run(request)
     }
+}
+
+/// What the client has sent is not in the coding that it names.
+fn unreadable(error: io::Error) -> Failure {
+    HttpError::bad_request(format!("the body cannot be decoded: {error}")).into()
 }
 
 impl fmt::Debug for Decompression {

@@ -66,7 +66,7 @@ impl Found {
         let mut response = Response::new(match content {
             Content::Nothing => Body::empty(),
             Content::Bytes(bytes) => bytes.into(),
-            Content::Pieces(file, pieces) => Body::wrap(FileBody::new(reactor, file, pieces)),
+            Content::Pieces(file, pieces) => Body::boxed(FileBody::new(reactor, file, pieces)),
         });
         *response.status_mut() = head.status;
         *response.headers_mut() = head.headers;

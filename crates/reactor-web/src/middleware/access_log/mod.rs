@@ -173,7 +173,7 @@ fn count(response: &mut Response, sent: &Rc<Cell<u64>>) {
     }
     let body = std::mem::take(response.body_mut());
     let sent = Rc::clone(sent);
-    *response.body_mut() = Body::wrap(Counted { body, sent });
+    *response.body_mut() = Body::boxed(Counted { body, sent });
 }
 
 /// A body whose bytes are counted.
