@@ -84,7 +84,7 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
     pub fn set_prompt(&mut self, prompt: impl Into<String>) {
         self.link.prompt = prompt.into();
         if self.link.is_prompted && self.link.questions.is_empty() {
-            self.prompt_again();
+            self.show_prompt();
         }
     }
 
@@ -118,7 +118,7 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
             answer: answer.handle(),
         });
         if self.link.is_prompted && self.link.questions.len() == 1 {
-            self.prompt_again();
+            self.show_prompt();
         }
         answer
     }
@@ -337,28 +337,18 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
 
     /// Shows the prompt that is due, below what was sent.
     pub(crate) fn show_prompt(&mut self) {
-        let link = &mut *self.link;
-        let (prompt, is_secret) = match link.questions.front() {
-            Some(question) => (question.prompt.as_str(), question.is_secret),
-            None => (link.prompt.as_str(), false),
-        };
-        let mut drawn = String::new();
-        if link.mode == InputMode::Editor {
-            link.editor.show(prompt, is_secret, &mut drawn);
-        } else {
-            drawn.push_str(prompt);
+        let (prompt, is_secret) = self.link.due_prompt();
+        let mut drawn = prompt.to_owned();
+        if self.link.mode == InputMode::Editor {
+            let prompt = std::mem::take(&mut drawn);
+            self.link.editor.show(&prompt, is_secret, &mut drawn);
         }
-        link.is_prompted = true;
-        if link.mode == InputMode::Lines && is_secret && !link.hides_input {
-            link.hides_input = true;
+        self.link.is_prompted = true;
+        if self.link.mode == InputMode::Lines && is_secret && !self.link.hides_input {
+            self.link.hides_input = true;
             self.negotiate(Side::Local, TelnetOption::ECHO, true);
         }
         self.send_text(drawn.as_bytes());
-    }
-
-    /// Another prompt is due than the one that is shown.
-    fn prompt_again(&mut self) {
-        self.show_prompt();
     }
 }
 
