@@ -7,12 +7,12 @@ use std::time::Duration;
 use deferred::{Deferred, gather_results, sleep};
 use http::{Method, Request, Version};
 use hyper::client::conn::http2::{self, SendRequest};
-use reactor::{Connect, Listen};
-use reactor_tls::{Identity, TlsClient, TlsServer};
+use reactor::Connect;
+use reactor_tls::TlsClient;
 use reactor_web::testing::TestClient;
 use reactor_web::{App, Body, IoProtocol, LoopExecutor};
 
-use crate::support::client;
+use crate::support::{client, serve_https};
 
 fn app() -> App {
     App::new()
@@ -151,18 +151,9 @@ fn an_idle_connection_ends_without_a_word_of_http1() {
 
 #[test]
 fn over_tls_both_versions_are_agreed_on_by_alpn() {
-    let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a key");
-    let identity = Identity::from_pem(key.cert.pem(), key.signing_key.serialize_pem());
-    let server = TlsServer::builder()
-        .identity(identity.expect("it is one"))
-        .alpn(["h2", "http/1.1"])
-        .build()
-        .expect("a server");
     let client = client(app());
-    let listening = server
-        .endpoint("tcp:443")
-        .listen(client.reactor(), client.site().clone());
-    client.reactor().result_of(listening).expect("a port");
+    let site = client.site().clone();
+    serve_https(client.reactor(), site, "localhost", &["h2", "http/1.1"]);
     let secure = TlsClient::builder()
         .dangerously_accept_any_certificate()
         .alpn(["h2"])

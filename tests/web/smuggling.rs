@@ -1,10 +1,9 @@
 //! Requests that two parsers may read in two ways, by raw bytes.
 
 use http::StatusCode;
-use reactor::{Context, Lines, Protocol};
 use reactor_web::{App, Limits};
 
-use crate::support::client;
+use crate::support::{EchoLines, client};
 
 /// Answers with the path and what was read of the body.
 fn app() -> App {
@@ -477,22 +476,10 @@ fn requests_before_a_refused_one_are_answered() {
     }
 }
 
-/// Echoes lines.
-struct Echo;
-
-impl Protocol for Echo {
-    type Framing = Lines;
-
-    fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
-        cx.send_line(line);
-        Ok(())
-    }
-}
-
 #[test]
 fn after_an_upgrade_nothing_is_refused() {
     let app = App::new().get("/", |req| {
-        let upgrade = req.upgrade().add_callback(|io| io.switch_to(Echo));
+        let upgrade = req.upgrade().add_callback(|io| io.switch_to(EchoLines));
         upgrade.log_error().ignore();
         let headers = [("connection", "upgrade"), ("upgrade", "echo")];
         (StatusCode::SWITCHING_PROTOCOLS, (headers, ()))

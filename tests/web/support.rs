@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use reactor::testing::Peer;
-use reactor_web::App;
+use reactor::testing::{Peer, TestReactor};
+use reactor::{Context, Lines, Listen, Protocol};
+use reactor_tls::{Identity, Roots, TlsServer};
 use reactor_web::testing::TestClient;
+use reactor_web::{App, Site};
 use tests::Directory;
 
 /// A request of HTTP/1.1 for `/`.
@@ -51,5 +53,33 @@ impl Folder {
         fs::create_dir_all(path.parent().expect("it is a file")).expect("folders");
         fs::write(&path, content).expect("a file");
         path
+    }
+}
+
+/// Serves `site` as https on port 443, with a certificate for `name`; gives what a client needs to
+/// trust it.
+#[track_caller]
+pub(crate) fn serve_https(reactor: &TestReactor, site: Site, name: &str, alpn: &[&str]) -> Roots {
+    let key = rcgen::generate_simple_self_signed([name.to_owned()]).expect("a key");
+    let identity = Identity::from_pem(key.cert.pem(), key.signing_key.serialize_pem());
+    let server = TlsServer::builder()
+        .identity(identity.expect("it is one"))
+        .alpn(alpn)
+        .build()
+        .expect("a server");
+    let listening = server.endpoint("tcp:443").listen(reactor, site);
+    reactor.result_of(listening).expect("a port");
+    Roots::from_pem(key.cert.pem()).expect("a certificate")
+}
+
+/// Echoes lines.
+pub(crate) struct EchoLines;
+
+impl Protocol for EchoLines {
+    type Framing = Lines;
+
+    fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
+        cx.send_line(line);
+        Ok(())
     }
 }

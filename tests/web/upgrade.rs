@@ -6,27 +6,15 @@ use std::time::Duration;
 
 use deferred::{Deferred, Failure, sleep};
 use http::StatusCode;
-use reactor::{ByteStreamProtocol, Context, Lines, Protocol};
+use reactor::ByteStreamProtocol;
 use reactor_web::{App, ClientGone, HttpError, Io, Limits, Request, UpgradeRefused};
 
-use crate::support::{answer, client, text};
+use crate::support::{EchoLines, answer, client, text};
 
 const SECOND: Duration = Duration::from_secs(1);
 const UPGRADE: &str =
     "GET /echo HTTP/1.1\r\nhost: x\r\nconnection: keep-alive, Upgrade\r\nupgrade: echo\r\n\r\n";
 const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\n";
-
-/// Echoes lines.
-struct Echo;
-
-impl Protocol for Echo {
-    type Framing = Lines;
-
-    fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
-        cx.send_line(line);
-        Ok(())
-    }
-}
 
 /// The answer that gives the connection away.
 fn switching() -> impl reactor_web::IntoResponse {
@@ -43,7 +31,7 @@ fn upgrading(f: impl Fn(Io) -> Deferred<()> + Clone + 'static) -> App {
 }
 
 fn echo() -> App {
-    upgrading(|io| io.switch_to(Echo).add_callback(drop))
+    upgrading(|io| io.switch_to(EchoLines).add_callback(drop))
 }
 
 #[test]
@@ -66,7 +54,7 @@ fn what_the_client_has_sent_too_early_is_read_first_wherever_it_is_split() {
 #[test]
 fn an_answer_that_comes_later_upgrades_too() {
     let app = App::new().get("/echo", async |req: Request| {
-        let upgrade = req.upgrade().add_callback(|io| io.switch_to(Echo));
+        let upgrade = req.upgrade().add_callback(|io| io.switch_to(EchoLines));
         upgrade.log_error().ignore();
         sleep(req.reactor(), SECOND).await?;
         Ok(switching())
@@ -272,7 +260,7 @@ fn a_stop_of_the_site_ends_when_it_ends() {
 #[test]
 fn connect_makes_a_tunnel_if_a_handler_allows_it() {
     let app = App::new().fallback(|req| {
-        let upgrade = req.upgrade().add_callback(|io| io.switch_to(Echo));
+        let upgrade = req.upgrade().add_callback(|io| io.switch_to(EchoLines));
         upgrade.log_error().ignore();
         StatusCode::OK
     });

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use deferred::assertions::capture_unhandled;
 use http::StatusCode;
-use reactor::{ClientService, Listen, ReactorHandle};
-use reactor_tls::{Identity, Roots, TlsClient, TlsServer};
+use reactor::{ClientService, ReactorHandle};
+use reactor_tls::TlsClient;
 use reactor_web::testing::TestClient;
 use reactor_web::ws::{
     CloseCode, CloseEvent, Rooms, WebSocket, WebSocketClient, WebSocketOptions, WebSocketProtocol,
@@ -15,7 +15,7 @@ use reactor_web::ws::{
 };
 use reactor_web::{App, HttpError, Limits};
 
-use crate::support::client;
+use crate::support::{client, serve_https};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -770,20 +770,11 @@ fn urls_that_are_none_are_refused() {
 
 #[test]
 fn wss_is_encrypted_and_verified() {
-    let key = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a key");
-    let identity = Identity::from_pem(key.cert.pem(), key.signing_key.serialize_pem());
-    // A server that would agree on HTTP/2, too: a WebSocket asks for HTTP/1.1.
-    let server = TlsServer::builder()
-        .identity(identity.expect("it is one"))
-        .alpn(["h2", "http/1.1"])
-        .build()
-        .expect("a server");
     let client = echo(WebSocketOptions::default());
-    let listening = server
-        .endpoint("tcp:443")
-        .listen(client.reactor(), client.site().clone());
-    client.reactor().result_of(listening).expect("a port");
-    let roots = Roots::from_pem(key.cert.pem()).expect("a certificate");
+    // A server that would agree on HTTP/2, too: a WebSocket asks for HTTP/1.1.
+    let alpn = ["h2", "http/1.1"];
+    let site = client.site().clone();
+    let roots = serve_https(client.reactor(), site, "127.0.0.1", &alpn);
     let trusting = TlsClient::builder().roots(roots).alpn(["http/1.1"]).build();
     let noting = Noting::default();
     let opening = WebSocketClient::new("wss://127.0.0.1/")

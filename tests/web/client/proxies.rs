@@ -5,12 +5,13 @@ use std::rc::Rc;
 
 use deferred::{Deferred, Result};
 use reactor::testing::TestReactor;
-use reactor::{Connection, Context, Listen, Protocol, Raw};
-use reactor_tls::{Identity, Roots, TlsClient, TlsServer};
+use reactor::{Connection, Context, Protocol, Raw};
+use reactor_tls::TlsClient;
 use reactor_web::client::{ClientError, ClientResponse, Proxy};
 use reactor_web::{App, Client};
 
 use super::scripted::Script;
+use crate::support::serve_https;
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -130,20 +131,11 @@ impl Protocol for Far {
 fn https_goes_through_a_tunnel() {
     for alpn in ["h2", "http/1.1"] {
         let reactor = TestReactor::new();
-        let key = rcgen::generate_simple_self_signed(["shop.example".to_owned()]).expect("a key");
-        let identity = Identity::from_pem(key.cert.pem(), key.signing_key.serialize_pem());
-        let server = TlsServer::builder()
-            .identity(identity.expect("it is one"))
-            .alpn([alpn]);
         let site = App::new()
             .get("/", |req| format!("{:?}", req.version()))
             .into_site();
-        let listening = server
-            .build()
-            .expect("a server")
-            .endpoint("tcp:443:interface=127.0.0.1")
-            .listen(&reactor, site.expect("no conflicts"));
-        reactor.result_of(listening).expect("a port");
+        let site = site.expect("no conflicts");
+        let roots = serve_https(&reactor, site, "shop.example", &[alpn]);
         let requests: Rc<RefCell<Vec<String>>> = Rc::default();
         let log = Rc::clone(&requests);
         reactor
@@ -154,7 +146,7 @@ fn https_goes_through_a_tunnel() {
             })
             .expect("a port");
         let tls = TlsClient::builder()
-            .roots(Roots::from_pem(key.cert.pem()).expect("roots"))
+            .roots(roots)
             .alpn(["h2", "http/1.1"])
             .build();
         let client = Client::builder()

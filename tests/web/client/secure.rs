@@ -2,13 +2,13 @@
 
 use deferred::{gather_results, sleep};
 use http::Version;
-use reactor::Listen;
 use reactor::testing::TestReactor;
-use reactor_tls::{Identity, Roots, TlsClient, TlsError, TlsServer};
+use reactor_tls::{Roots, TlsClient, TlsError};
 use reactor_web::client::{ClientError, ClientResponse, Step};
 use reactor_web::{App, Client, Request, Site};
 
 use super::secs;
+use crate::support::serve_https;
 
 const URL: &str = "https://localhost/";
 
@@ -30,19 +30,9 @@ fn app() -> App {
 
 /// A server of https that offers `alpn`, and what a client needs to trust it.
 fn serve(reactor: &TestReactor, alpn: &[&str]) -> (Site, Roots) {
-    let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a key");
-    let identity = Identity::from_pem(key.cert.pem(), key.signing_key.serialize_pem());
-    let server = TlsServer::builder()
-        .identity(identity.expect("it is one"))
-        .alpn(alpn)
-        .build()
-        .expect("a server");
     let site = app().into_site().expect("no conflicts");
-    let listening = server
-        .endpoint("tcp:443:interface=127.0.0.1")
-        .listen(reactor, site.clone());
-    reactor.result_of(listening).expect("a port");
-    (site, Roots::from_pem(key.cert.pem()).expect("roots"))
+    let roots = serve_https(reactor, site.clone(), "localhost", alpn);
+    (site, roots)
 }
 
 /// A client of `https://localhost/`.
