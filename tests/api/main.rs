@@ -104,3 +104,9 @@ fn reactor_tls_is_as_listed() {
 fn reactor_web_is_as_listed() {
     compare("reactor-web");
 }
+
+#[test]
+fn reactor_names_and_mail_are_as_listed() {
+    compare("reactor-names");
+    compare("reactor-mail");
+}

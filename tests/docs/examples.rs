@@ -20,9 +20,11 @@ use std::path::Path;
 use crate::pages::{files, root};
 
 /// The crates to read.
-const CRATES: [&str; 5] = [
+const CRATES: [&str; 7] = [
     "deferred",
     "reactor",
+    "reactor-mail",
+    "reactor-names",
     "reactor-telnet",
     "reactor-tls",
     "reactor-web",

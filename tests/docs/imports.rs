@@ -153,3 +153,13 @@ fn imports_of_reactor_telnet_go_one_way() {
 fn imports_of_reactor_web_go_one_way() {
     check("reactor-web");
 }
+
+#[test]
+fn imports_of_reactor_names_go_one_way() {
+    check("reactor-names");
+}
+
+#[test]
+fn imports_of_reactor_mail_go_one_way() {
+    check("reactor-mail");
+}

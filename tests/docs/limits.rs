@@ -529,6 +529,8 @@ fn without_parameters(text: &str) -> String {
 fn what_sets_a_limit_exists() {
     let listings = [
         "reactor.txt",
+        "reactor-mail.txt",
+        "reactor-names.txt",
         "reactor-telnet.txt",
         "reactor-tls.txt",
         "reactor-web.txt",

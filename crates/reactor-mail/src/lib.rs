@@ -1,0 +1,1 @@
+//! Mail for [`reactor`]: SMTP receiver and sender, IMAP server and client, Maildir.

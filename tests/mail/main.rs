@@ -1,0 +1,1 @@
+//! Mail: SMTP, IMAP and Maildir, on the memory network.

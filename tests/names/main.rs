@@ -1,0 +1,1 @@
+//! DNS: resolver and server, on the memory network.
