@@ -67,12 +67,14 @@ fn build() -> BTreeMap<String, PathBuf> {
 
     let mut cargo = Command::new(env!("CARGO"));
     cargo
-        .args(["build", "--quiet", "-p", "examples", "--examples"])
+        // Of all default members, as `cargo test` builds them: with `-p examples`, the features of
+        // the dependencies would be others, and all of them would be built once more.
+        .args(["build", "--quiet", "--examples"])
         .args(["--message-format", "json-render-diagnostics"])
         .args(["--profile", &layout.profile])
         .arg("--target-dir")
         .arg(&layout.target_dir)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .stdin(Stdio::null())
         .stderr(Stdio::inherit());
     if let Some(triple) = &layout.triple {
