@@ -1,1 +1,3 @@
 //! DNS: resolver and server, on the memory network.
+
+mod message;

@@ -1,0 +1,147 @@
+//! One pass over the names of a message that bounds what decoding it costs.
+//!
+//! The decoder has no limit on compression pointers: 64 KiB of records whose names begin with
+//! thousands of pointers cost it seconds. An ordinary name follows one to three.
+
+use super::error::MessageError;
+
+/// Most compression pointers of one name.
+const MAX_POINTERS_PER_NAME: usize = 128;
+/// Most compression pointers of a message beyond [`ORDINARY_POINTERS`] of each name.
+const MAX_POINTERS_PER_MESSAGE: usize = 1000;
+/// Pointers of a name that are not counted for the message: a zone transfer has thousands of
+/// names with this many.
+const ORDINARY_POINTERS: usize = 2;
+const MAX_NAME: usize = 255;
+const HEADER: usize = 12;
+/// The shortest question: the root, type, class.
+const SHORTEST_QUESTION: usize = 5;
+/// The shortest record: the root, type, class, TTL, length of no data.
+const SHORTEST_RECORD: usize = 11;
+
+/// Whether decoding `message` is safe and has a cost proportional to its length.
+pub(super) fn check(message: &[u8]) -> Result<(), MessageError> {
+    let mut walk = Walk {
+        message,
+        at: HEADER,
+        pointers: 0,
+    };
+    let questions = walk.u16_at(4)?;
+    let records = walk.u16_at(6)? + walk.u16_at(8)? + walk.u16_at(10)?;
+    if HEADER + questions * SHORTEST_QUESTION + records * SHORTEST_RECORD > message.len() {
+        return Err(MessageError::Counts);
+    }
+    for _ in 0..questions {
+        walk.at = walk.name(walk.at)? + 4;
+    }
+    for _ in 0..records {
+        walk.record()?;
+    }
+    if walk.at > message.len() {
+        return Err(MessageError::Truncated);
+    }
+    Ok(())
+}
+
+struct Walk<'a> {
+    message: &'a [u8],
+    at: usize,
+    /// Those that count for the limit of the message.
+    pointers: usize,
+}
+
+impl Walk<'_> {
+    fn u16_at(&self, at: usize) -> Result<usize, MessageError> {
+        let bytes = self.message.get(at..).and_then(<[u8]>::first_chunk);
+        let bytes = bytes.ok_or(MessageError::Truncated)?;
+        Ok(usize::from(u16::from_be_bytes(*bytes)))
+    }
+
+    fn record(&mut self) -> Result<(), MessageError> {
+        let fields = self.name(self.at)?;
+        let (kind, length) = (self.u16_at(fields)?, self.u16_at(fields + 8)?);
+        let data = fields + 10;
+        self.at = data + length;
+        if self.at > self.message.len() {
+            return Err(MessageError::Truncated);
+        }
+        // An empty record has no names, whatever its type: as in an update.
+        if length == 0 {
+            return Ok(());
+        }
+        if let Some((offset, names)) = self.names_of(kind, data)? {
+            let mut at = data + offset;
+            for _ in 0..names {
+                at = self.name(at)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where in the data of a record of type `kind` the decoder reads names, and how many.
+    fn names_of(&self, kind: usize, data: usize) -> Result<Option<(usize, usize)>, MessageError> {
+        Ok(Some(match kind {
+            // NS, MD, MF, CNAME, MB, MG, MR, PTR, DNAME, NSEC, TSIG, ANAME
+            2..=5 | 7..=9 | 12 | 39 | 47 | 250 | 65305 => (0, 1),
+            // SOA
+            6 => (0, 2),
+            // MX, SVCB, HTTPS
+            15 | 64 | 65 => (2, 1),
+            // SIG, RRSIG
+            24 | 46 => (18, 1),
+            // SRV
+            33 => (6, 1),
+            // NAPTR: three strings come first.
+            35 => {
+                let mut offset = 4;
+                for _ in 0..3 {
+                    let length = self.message.get(data + offset);
+                    offset += 1 + usize::from(*length.ok_or(MessageError::Truncated)?);
+                }
+                (offset, 1)
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    /// Follows the name at `start`, and gives where the bytes behind it begin.
+    fn name(&mut self, start: usize) -> Result<usize, MessageError> {
+        let (mut at, mut segment) = (start, start);
+        let (mut length, mut pointers) = (1, 0);
+        let mut behind = None;
+        loop {
+            let first = *self.message.get(at).ok_or(MessageError::Truncated)?;
+            match first {
+                0 => {
+                    self.pointers += usize::saturating_sub(pointers, ORDINARY_POINTERS);
+                    if self.pointers > MAX_POINTERS_PER_MESSAGE {
+                        return Err(MessageError::TooManyPointers);
+                    }
+                    return Ok(behind.unwrap_or(at + 1));
+                }
+                1..=63 => {
+                    let label = usize::from(first) + 1;
+                    length += label;
+                    if length > MAX_NAME {
+                        return Err(MessageError::NameTooLong);
+                    }
+                    at += label;
+                }
+                0xc0.. => {
+                    let target = self.u16_at(at)? & 0x3fff;
+                    // Backward of all that was read of this name, so there is no loop.
+                    if target >= segment {
+                        return Err(MessageError::ForwardPointer);
+                    }
+                    pointers += 1;
+                    if pointers > MAX_POINTERS_PER_NAME {
+                        return Err(MessageError::TooManyPointers);
+                    }
+                    behind = behind.or(Some(at + 2));
+                    (at, segment) = (target, target);
+                }
+                _ => return Err(MessageError::LabelType),
+            }
+        }
+    }
+}
