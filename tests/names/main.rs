@@ -1,3 +1,10 @@
 //! DNS: resolver and server, on the memory network.
 
+mod cache;
+mod config;
+mod forged;
+mod lookups;
 mod message;
+mod schedule;
+mod support;
+mod tcp;

@@ -1,12 +1,38 @@
 //! DNS for [`reactor`]: a resolver with a cache, and a server for zones, forwarding, and answers
 //! of your own.
 //!
+//! - [`Dns`]: a client with a cache, which finds the addresses that a reactor connects to, and
+//!   records of all types.
+//! - [`decode_message`] and [`encode_message`]: the protocol without I/O.
+//!
 //! Messages, names and records are those of [`hickory_proto`].
+//!
+//! # Examples
+//!
+//! ```no_run
+//! use reactor::Reactor;
+//! use reactor_names::Dns;
+//!
+//! let reactor = Reactor::new()?;
+//! reactor.set_resolver(Dns::from_system()?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What it does not do
+//!
+//! It asks servers that resolve (those of a `resolv.conf`), and does not walk down from the root
+//! itself; it does not validate DNSSEC.
 
+mod client;
+mod config;
 mod error;
+mod hosts;
 mod message;
 
 pub use hickory_proto;
 
+pub use self::client::{Dns, Lookup};
+pub use self::config::DnsConfig;
 pub use self::error::{LookupError, LookupErrorKind};
+pub use self::hosts::Hosts;
 pub use self::message::{MessageError, TcpFraming, decode_message, encode_message};

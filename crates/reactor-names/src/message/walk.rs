@@ -130,7 +130,8 @@ impl Walk<'_> {
                 0xc0.. => {
                     let target = self.u16_at(at)? & 0x3fff;
                     // Backward of all that was read of this name, so there is no loop.
-                    if target >= segment {
+                    // The header has no names.
+                    if target >= segment || target < HEADER {
                         return Err(MessageError::ForwardPointer);
                     }
                     pointers += 1;

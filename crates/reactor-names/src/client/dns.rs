@@ -1,0 +1,328 @@
+//! `Dns`: names in, records out.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use deferred::{Cancelled, Deferred, Failure, Result, SingleFlight, inline_callbacks};
+use hickory_proto::rr::{Name, Record, RecordType};
+use reactor::ReactorHandle;
+
+use super::answer::{Answer, Content, MAX_ALIASES};
+use super::cache::Cache;
+use super::files::Sources;
+use super::lookup::Lookup;
+use super::question::Key;
+use super::schedule::Servers;
+use crate::config::DnsConfig;
+use crate::error::{LookupError, LookupErrorKind};
+use crate::hosts::Hosts;
+
+/// A DNS client: asks the servers of a [`DnsConfig`] and caches what they answer. It is a
+/// [`Resolver`](reactor::Resolver) for the names that a reactor connects to, and has look-ups of
+/// all types of records.
+///
+/// The clones share the cache and the connections. Dropping all of them closes the connections.
+///
+/// Equal questions that are asked at the same time are asked once. Cancelling a Deferred takes its
+/// question back: the port is closed, unless another caller waits for the same answer.
+///
+/// # Examples
+///
+/// ```no_run
+/// use reactor::Reactor;
+/// use reactor_names::Dns;
+///
+/// let reactor = Reactor::new()?;
+/// let dns = Dns::from_system()?;
+/// reactor.set_resolver(dns.clone());
+/// let mail_servers = reactor.block_on(dns.lookup_mx(&reactor, "example.org"))?;
+/// for server in mail_servers {
+///     println!("{} {}", server.preference, server.exchange);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Dns {
+    shared: Rc<Shared>,
+}
+
+struct Shared {
+    sources: Sources,
+    servers: Rc<Servers>,
+    cache: RefCell<Cache>,
+    in_flight: SingleFlight<Key, Answer>,
+}
+
+impl Dns {
+    /// With this configuration, and these hosts, whose addresses come before those of DNS.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::testing::TestReactor;
+    /// use reactor_names::{Dns, DnsConfig, Hosts};
+    ///
+    /// let reactor = TestReactor::new();
+    /// let hosts = Hosts::parse("192.0.2.7 database");
+    /// reactor.set_resolver(Dns::new(DnsConfig::new(["192.0.2.53:53".parse()?]), hosts));
+    /// let found = reactor.result_of(reactor.resolve("database", 5432))?;
+    /// assert_eq!(found, ["192.0.2.7:5432".parse()?]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn new(config: DnsConfig, hosts: Hosts) -> Self {
+        Self::of(Sources::fixed(config, hosts))
+    }
+
+    /// As the files of this system say: `/etc/resolv.conf` and `/etc/hosts`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`from_files`](Self::from_files).
+    pub fn from_system() -> io::Result<Self> {
+        Self::from_files("/etc/resolv.conf", "/etc/hosts")
+    }
+
+    /// As these files say. A file that does not exist is as good as an empty one. They are read again
+    /// when they have changed, at most once a second; the cache is emptied then.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read.
+    pub fn from_files(
+        resolv_conf: impl Into<PathBuf>,
+        hosts: impl Into<PathBuf>,
+    ) -> io::Result<Self> {
+        Ok(Self::of(Sources::of_files(
+            resolv_conf.into(),
+            hosts.into(),
+        )?))
+    }
+
+    fn of(sources: Sources) -> Self {
+        Self {
+            shared: Rc::new(Shared {
+                sources,
+                servers: Rc::default(),
+                cache: RefCell::default(),
+                in_flight: SingleFlight::new(),
+            }),
+        }
+    }
+
+    /// The records of a type. A name with few dots is completed by the search list, unless it ends
+    /// with a dot.
+    ///
+    /// # Errors
+    ///
+    /// A [`LookupError`] through the Deferred.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # let reactor = reactor::Reactor::new()?;
+    /// # let dns = reactor_names::Dns::from_system()?;
+    /// use reactor_names::hickory_proto::rr::RecordType;
+    ///
+    /// let found = reactor.block_on(dns.lookup(&reactor, "example.org", RecordType::CAA))?;
+    /// println!("{:?}", found.records);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn lookup(
+        &self,
+        reactor: &ReactorHandle,
+        name: &str,
+        record_type: RecordType,
+    ) -> Deferred<Lookup> {
+        let candidates = self.candidates(reactor, name);
+        let (dns, reactor, given) = (self.clone(), reactor.clone(), name.to_owned());
+        inline_callbacks(async move {
+            let mut errors = SearchErrors::default();
+            for name in candidates {
+                match dns.lookup_absolute(&reactor, name, record_type).await {
+                    Ok(found) => return Ok(found),
+                    Err(failure) => errors.add(failure)?,
+                }
+            }
+            Err(errors.result(&given, record_type))
+        })
+    }
+
+    /// How many answers are in the cache, some of which may have ended.
+    pub fn cached(&self) -> usize {
+        self.shared.cache.borrow().len()
+    }
+
+    /// Forgets all answers.
+    pub fn clear_cache(&self) {
+        self.shared.cache.borrow_mut().clear();
+    }
+
+    /// The hosts as of now.
+    pub(super) fn hosts(&self, reactor: &ReactorHandle) -> Rc<Hosts> {
+        self.refresh(reactor);
+        self.shared.sources.hosts()
+    }
+
+    pub(super) fn config(&self) -> Rc<DnsConfig> {
+        self.shared.sources.config()
+    }
+
+    fn refresh(&self, reactor: &ReactorHandle) {
+        if self.shared.sources.refresh(reactor.now()) {
+            self.clear_cache();
+        }
+    }
+
+    /// The names to ask for, in order; none if `name` is not a valid one.
+    pub(super) fn candidates(&self, reactor: &ReactorHandle, name: &str) -> Vec<Name> {
+        self.refresh(reactor);
+        // The conversion of other letters (IDNA) would make all of them small.
+        let parsed = match name.is_ascii() {
+            true => Name::from_ascii(name),
+            false => Name::from_utf8(name),
+        };
+        let Ok(mut absolute) = parsed else {
+            return Vec::new();
+        };
+        if absolute.is_fqdn() {
+            return vec![absolute];
+        }
+        let config = self.config();
+        // Too long with the suffix: then there is no such name.
+        let searched = config
+            .search
+            .iter()
+            .filter_map(|suffix| absolute.clone().append_domain(suffix).ok());
+        let mut candidates: Vec<_> = searched.collect();
+        let dots = usize::from(absolute.num_labels()).saturating_sub(1);
+        let position = if dots >= config.ndots {
+            0
+        } else {
+            candidates.len()
+        };
+        absolute.set_fqdn(true);
+        candidates.insert(position, absolute);
+        candidates
+    }
+
+    /// Follows aliases, of which each answer may have some.
+    pub(super) fn lookup_absolute(
+        &self,
+        reactor: &ReactorHandle,
+        name: Name,
+        record_type: RecordType,
+    ) -> Deferred<Lookup> {
+        let (dns, reactor) = (self.clone(), reactor.clone());
+        inline_callbacks(async move {
+            let error = |kind| Failure::new(LookupError::new(kind, name.to_string(), record_type));
+            let (mut current, mut path) = (name.clone(), Vec::new());
+            loop {
+                let key = (current, record_type);
+                let mut aliases = match dns.answer(&reactor, key).await?.content {
+                    Content::Records { aliases, records } => {
+                        path.extend(aliases);
+                        return Ok(in_case_of(name, path, records));
+                    }
+                    Content::None { kind } => return Err(error(kind)),
+                    Content::Alias { aliases, target } => {
+                        current = target;
+                        aliases
+                    }
+                };
+                path.append(&mut aliases);
+                if path.len() > MAX_ALIASES {
+                    return Err(error(LookupErrorKind::TooManyAliases));
+                }
+            }
+        })
+    }
+
+    /// From the cache, or else from the servers.
+    fn answer(&self, reactor: &ReactorHandle, key: Key) -> Deferred<Answer> {
+        let cached = self.shared.cache.borrow().get(&key, reactor.now());
+        if let Some(answer) = cached {
+            return deferred::succeed(answer);
+        }
+        self.shared.in_flight.get(key.clone(), || {
+            let (config, reactor) = (self.config(), reactor.clone());
+            let shared = Rc::downgrade(&self.shared);
+            let asked = self
+                .shared
+                .servers
+                .ask(&reactor, Rc::clone(&config), key.clone());
+            asked.add_callback(move |answer| {
+                // The answer of servers that have been replaced since then is not kept.
+                if let Some(shared) = shared.upgrade()
+                    && shared.sources.config() == config
+                {
+                    let mut cache = shared.cache.borrow_mut();
+                    cache.insert(key, answer.clone(), reactor.now(), config.max_cached);
+                }
+                Ok(answer)
+            })
+        })
+    }
+}
+
+/// The owners of the records are in the case of `name`, where an earlier question had another.
+fn in_case_of(name: Name, mut aliases: Vec<Record>, mut records: Vec<Record>) -> Lookup {
+    for record in aliases.iter_mut().chain(&mut records) {
+        if record.name == name {
+            record.name = name.clone();
+        }
+    }
+    Lookup {
+        name,
+        aliases,
+        records,
+    }
+}
+
+/// What the names of a search list have failed with. As in glibc, the search goes on behind a name
+/// whose servers refuse or fail.
+#[derive(Default)]
+pub(super) struct SearchErrors {
+    best: Option<(u8, Failure)>,
+}
+
+impl SearchErrors {
+    /// # Errors
+    ///
+    /// The failure ends the search.
+    pub(super) fn add(&mut self, failure: Failure) -> Result<()> {
+        if failure.is::<Cancelled>() {
+            return Err(failure);
+        }
+        let kind = failure.downcast_ref().map(LookupError::kind);
+        let rank = match kind {
+            // The servers are not there: they will not be for the next name either.
+            Some(LookupErrorKind::TimedOut) | None => return Err(failure),
+            Some(LookupErrorKind::NoRecords) => 3,
+            Some(LookupErrorKind::NoSuchName) => 1,
+            Some(_) => 2,
+        };
+        if self.best.as_ref().is_none_or(|(best, _)| *best < rank) {
+            self.best = Some((rank, failure));
+        }
+        Ok(())
+    }
+
+    pub(super) fn result(self, name: &str, record_type: RecordType) -> Failure {
+        let invalid = || LookupError::new(LookupErrorKind::InvalidName, name, record_type);
+        self.best
+            .map_or_else(|| Failure::new(invalid()), |(_, failure)| failure)
+    }
+}
+
+impl fmt::Debug for Dns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dns")
+            .field("config", &self.config())
+            .field("cached", &self.cached())
+            .finish_non_exhaustive()
+    }
+}

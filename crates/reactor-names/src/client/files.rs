@@ -1,0 +1,116 @@
+//! Configuration and hosts, read again when their files have changed.
+
+use std::cell::{Cell, RefCell};
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use crate::config::DnsConfig;
+use crate::hosts::Hosts;
+
+/// How long the files are taken to be unchanged without a look at their times.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Where configuration and hosts come from.
+pub(super) struct Sources {
+    config: RefCell<Rc<DnsConfig>>,
+    hosts: RefCell<Rc<Hosts>>,
+    files: Option<Files>,
+}
+
+struct Files {
+    resolv_conf: PathBuf,
+    hosts: PathBuf,
+    /// Modification times and lengths as of the last reading.
+    seen: Cell<[Option<Stamp>; 2]>,
+    /// Time of the reactor.
+    looked_at: Cell<Option<Duration>>,
+}
+
+type Stamp = (SystemTime, u64);
+
+impl Sources {
+    pub(super) fn fixed(config: DnsConfig, hosts: Hosts) -> Self {
+        Self {
+            config: RefCell::new(Rc::new(config)),
+            hosts: RefCell::new(Rc::new(hosts)),
+            files: None,
+        }
+    }
+
+    /// A file that does not exist is as good as an empty one.
+    pub(super) fn of_files(resolv_conf: PathBuf, hosts: PathBuf) -> io::Result<Self> {
+        let files = Files {
+            seen: Cell::new([stamp(&resolv_conf), stamp(&hosts)]),
+            resolv_conf,
+            hosts,
+            looked_at: Cell::new(None),
+        };
+        let (config, hosts) = files.read()?;
+        Ok(Self {
+            files: Some(files),
+            ..Self::fixed(config, hosts)
+        })
+    }
+
+    pub(super) fn config(&self) -> Rc<DnsConfig> {
+        Rc::clone(&self.config.borrow())
+    }
+
+    pub(super) fn hosts(&self) -> Rc<Hosts> {
+        Rc::clone(&self.hosts.borrow())
+    }
+
+    /// Reads the files again if they have changed. Whether they have.
+    pub(super) fn refresh(&self, now: Duration) -> bool {
+        let Some(files) = &self.files else {
+            return false;
+        };
+        if !self.config.borrow().reload || !files.has_changed(now) {
+            return false;
+        }
+        match files.read() {
+            Ok((config, hosts)) => {
+                self.config.replace(Rc::new(config));
+                self.hosts.replace(Rc::new(hosts));
+                true
+            }
+            Err(error) => {
+                tracing::warn!(target: "reactor", %error, "the DNS configuration stays as it was");
+                false
+            }
+        }
+    }
+}
+
+impl Files {
+    fn has_changed(&self, now: Duration) -> bool {
+        if let Some(last) = self.looked_at.get()
+            && now.saturating_sub(last) < LOOK_EVERY
+        {
+            return false;
+        }
+        self.looked_at.set(Some(now));
+        let current = [stamp(&self.resolv_conf), stamp(&self.hosts)];
+        self.seen.replace(current) != current
+    }
+
+    fn read(&self) -> io::Result<(DnsConfig, Hosts)> {
+        let config = DnsConfig::parse(read_or_empty(&self.resolv_conf)?);
+        Ok((config, Hosts::parse(read_or_empty(&self.hosts)?)))
+    }
+}
+
+fn stamp(path: &PathBuf) -> Option<Stamp> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+fn read_or_empty(path: &PathBuf) -> io::Result<Vec<u8>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => read,
+    }
+}

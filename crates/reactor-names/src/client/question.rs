@@ -1,0 +1,122 @@
+//! One question on its way: what makes it hard to forge an answer, and what is an answer to it.
+
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::rr::{Name, RecordType};
+
+use crate::message::{MessageError, decode_message, encode_message};
+
+/// What EDNS offers for answers over UDP: less than any path fragments (DNS flag day 2020).
+const UDP_PAYLOAD: u16 = 1232;
+
+/// A name and a type of records.
+pub(super) type Key = (Name, RecordType);
+
+const HEADER: usize = 12;
+
+/// A question with its random id, and random case of its letters ("0x20"), which a server repeats.
+pub(super) struct Question {
+    /// The whole message.
+    bytes: Vec<u8>,
+    /// How it would be encoded in the case of the caller: name, type, class.
+    in_callers_case: Vec<u8>,
+    edns: bool,
+}
+
+/// What bytes are for a question.
+#[derive(Debug)]
+pub(super) enum Reply {
+    Answer(Box<Message>),
+    /// Its answer but for the case of the name: forged, or from a server that does not keep it.
+    WrongCase(Box<Message>),
+    /// Something else, which does not count.
+    Unrelated,
+}
+
+impl Question {
+    pub(super) fn new((name, record_type): &Key, edns: bool) -> Result<Self, MessageError> {
+        let mut random_case = name.clone();
+        random_case.randomize_label_case();
+        Ok(Self {
+            bytes: encode(random_case, *record_type, edns)?,
+            in_callers_case: encode(name.clone(), *record_type, false)?.split_off(HEADER),
+            edns,
+        })
+    }
+
+    pub(super) fn id(&self) -> u16 {
+        u16::from_be_bytes([self.bytes[0], self.bytes[1]])
+    }
+
+    pub(super) fn set_id(&mut self, id: u16) {
+        self.bytes[..2].copy_from_slice(&id.to_be_bytes());
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What `bytes` are for this question. Nothing is decoded before the id and the question are
+    /// right.
+    pub(super) fn reply(&self, bytes: &[u8]) -> Reply {
+        // The flags of a response, with the opcode of a query.
+        let is_response = bytes.get(2).is_some_and(|flags| flags & 0xf8 == 0x80);
+        if bytes.len() < HEADER || bytes[..2] != self.bytes[..2] || !is_response {
+            return Reply::Unrelated;
+        }
+        if bytes[4..6] == [0, 0] {
+            return self.refusal_without_question(bytes);
+        }
+        let asked = &self.bytes[HEADER..][..self.in_callers_case.len()];
+        let Some(repeated) = bytes[HEADER..].get(..asked.len()) else {
+            return Reply::Unrelated;
+        };
+        // The last four bytes are type and class, which have no case.
+        let (name, kind) = asked.split_at(asked.len() - 4);
+        let is_same = repeated[..name.len()].eq_ignore_ascii_case(name) && repeated.ends_with(kind);
+        if bytes[4..6] != [0, 1] || !is_same {
+            return Reply::Unrelated;
+        }
+        let is_exact = repeated == asked;
+        // Names of the answer point into the question: put back the case there, and all have it.
+        let mut restored = bytes.to_vec();
+        restored[HEADER..][..asked.len()].copy_from_slice(&self.in_callers_case);
+        match decode_message(&restored) {
+            Ok(message) if is_exact => Reply::Answer(Box::new(message)),
+            Ok(message) => Reply::WrongCase(Box::new(message)),
+            Err(error) => {
+                tracing::debug!(target: "reactor", %error, "a DNS answer is malformed");
+                Reply::Unrelated
+            }
+        }
+    }
+
+    /// A server that does not know EDNS may repeat nothing of the question.
+    fn refusal_without_question(&self, bytes: &[u8]) -> Reply {
+        match decode_message(bytes) {
+            Ok(message) if self.edns && refuses_edns(message.response_code) => {
+                Reply::Answer(Box::new(message))
+            }
+            _ => Reply::Unrelated,
+        }
+    }
+}
+
+fn encode(name: Name, record_type: RecordType, edns: bool) -> Result<Vec<u8>, MessageError> {
+    let mut message = Message::new(rand::random(), MessageType::Query, OpCode::Query);
+    message.metadata.recursion_desired = true;
+    message.add_query(Query::query(name, record_type));
+    if edns {
+        let mut edns = Edns::new();
+        edns.set_max_payload(UDP_PAYLOAD);
+        message.set_edns(edns);
+    }
+    encode_message(&message, u16::MAX)
+}
+
+/// Whether a server that does not know EDNS answers so.
+pub(super) fn refuses_edns(code: ResponseCode) -> bool {
+    matches!(
+        code,
+        ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS
+    )
+}

@@ -1,0 +1,80 @@
+//! One question over UDP, from a port of its own.
+
+use std::net::SocketAddr;
+
+use deferred::{Deferred, Failure, Result, Trigger};
+use reactor::{DatagramContext, DatagramProtocol, ReactorHandle};
+
+use super::question::{Question, Reply};
+
+/// Asks `server`. The socket is connected, so that the system drops what comes from another
+/// address; it is bound to no port, so that the system chooses a random one.
+///
+/// Cancelling the Deferred closes the port. There is no time limit here.
+pub(super) fn ask(
+    reactor: &ReactorHandle,
+    server: SocketAddr,
+    question: Question,
+) -> Deferred<Reply> {
+    Deferred::start(|trigger| {
+        let exchange = Exchange {
+            question,
+            trigger: trigger.clone(),
+        };
+        let port = match reactor.connect_udp(server, exchange) {
+            Ok(port) => Some(port),
+            Err(error) => {
+                // Errs never: the protocol, which has the other trigger, is gone.
+                let _ = trigger.errback(error);
+                None
+            }
+        };
+        move || {
+            if let Some(port) = port {
+                port.stop_listening().ignore();
+            }
+        }
+    })
+}
+
+struct Exchange {
+    question: Question,
+    trigger: Trigger<Reply>,
+}
+
+impl Exchange {
+    /// The first result counts.
+    fn finish(&self, cx: &mut DatagramContext<'_, Self>, result: Result<Reply>) {
+        cx.stop_listening();
+        // Errs if the question was cancelled or answered; then the port is closing already.
+        let _ = self.trigger.fire(result);
+    }
+}
+
+impl DatagramProtocol for Exchange {
+    type Address = SocketAddr;
+
+    fn start_protocol(&mut self, cx: &mut DatagramContext<'_, Self>) -> Result<()> {
+        Ok(cx.send(self.question.bytes())?)
+    }
+
+    fn datagram_received(
+        &mut self,
+        cx: &mut DatagramContext<'_, Self>,
+        data: &[u8],
+        _from: SocketAddr,
+    ) -> Result<()> {
+        match self.question.reply(data) {
+            Reply::Unrelated => {
+                tracing::debug!(target: "reactor", "a datagram is not the answer to this question");
+            }
+            reply => self.finish(cx, Ok(reply)),
+        }
+        Ok(())
+    }
+
+    fn connection_refused(&mut self, cx: &mut DatagramContext<'_, Self>) -> Result<()> {
+        self.finish(cx, Err(Failure::msg("no DNS server listens there")));
+        Ok(())
+    }
+}

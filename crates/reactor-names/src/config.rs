@@ -1,0 +1,150 @@
+//! `DnsConfig`: which servers to ask, and how.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use hickory_proto::rr::Name;
+use resolv_conf::Config;
+
+const PORT: u16 = 53;
+/// As `resolv.conf(5)` has it.
+const MAX_NDOTS: u32 = 15;
+const MAX_TIMEOUT: u32 = 30;
+const MAX_ATTEMPTS: u32 = 5;
+const MAX_CACHED: usize = 4096;
+
+/// Which servers a [`Dns`](crate::Dns) asks, and how.
+///
+/// # Examples
+///
+/// ```
+/// use reactor_names::DnsConfig;
+/// use std::time::Duration;
+///
+/// let config = DnsConfig::new(["192.0.2.53:53".parse()?, "198.51.100.53:53".parse()?])
+///     .search(["example.org"])
+///     .timeout(Duration::from_secs(1));
+/// let parsed = DnsConfig::parse(
+///     "nameserver 192.0.2.53\nnameserver 198.51.100.53\nsearch example.org\noptions timeout:1",
+/// );
+/// assert_eq!(config, parsed);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsConfig {
+    pub(crate) servers: Vec<SocketAddr>,
+    pub(crate) search: Vec<Name>,
+    pub(crate) ndots: usize,
+    pub(crate) timeout: Duration,
+    pub(crate) attempts: u32,
+    pub(crate) rotate: bool,
+    pub(crate) ipv6: bool,
+    pub(crate) use_tcp: bool,
+    pub(crate) reload: bool,
+    pub(crate) max_cached: usize,
+}
+
+impl DnsConfig {
+    /// Asks `servers`, with the defaults of `resolv.conf(5)`: 5 seconds for each question, 2
+    /// rounds, no search list.
+    pub fn new(servers: impl IntoIterator<Item = SocketAddr>) -> Self {
+        Self {
+            servers: servers.into_iter().collect(),
+            ..Self::from_parsed(&Config::new())
+        }
+    }
+
+    /// As a `resolv.conf` says; what is malformed is left out. Without a server, it is that of this
+    /// machine.
+    pub fn parse(text: impl AsRef<[u8]>) -> Self {
+        let (parsed, errors) = Config::parse_with_errors(text.as_ref());
+        for error in errors {
+            tracing::debug!(target: "reactor", %error, "resolv.conf");
+        }
+        Self::from_parsed(&parsed)
+    }
+
+    fn from_parsed(parsed: &Config) -> Self {
+        let mut servers: Vec<_> = parsed
+            .nameservers
+            .iter()
+            .map(|ip| SocketAddr::new(ip.into(), PORT))
+            .collect();
+        if servers.is_empty() {
+            servers.push(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT));
+        }
+        Self {
+            servers,
+            search: suffixes(parsed.get_last_search_or_domain()),
+            ndots: parsed.ndots.min(MAX_NDOTS) as usize,
+            timeout: Duration::from_secs(parsed.timeout.clamp(1, MAX_TIMEOUT).into()),
+            attempts: parsed.attempts.clamp(1, MAX_ATTEMPTS),
+            rotate: parsed.rotate,
+            ipv6: !parsed.no_aaaa,
+            use_tcp: parsed.use_vc,
+            reload: !parsed.no_reload,
+            max_cached: MAX_CACHED,
+        }
+    }
+
+    /// Suffixes that are tried for names with few dots; what is no name is left out.
+    #[must_use]
+    pub fn search<S: AsRef<str>>(mut self, suffixes_: impl IntoIterator<Item = S>) -> Self {
+        self.search = suffixes(suffixes_);
+        self
+    }
+
+    /// A name with at least this many dots is asked for as it is before the suffixes are tried.
+    /// Without this, 1.
+    #[must_use]
+    pub fn ndots(mut self, dots: usize) -> Self {
+        self.ndots = dots;
+        self
+    }
+
+    /// How long to wait for the answer of one server. Without this, 5 seconds.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How often all servers are asked until one has answered; at least once. Without this, twice.
+    #[must_use]
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts.max(1);
+        self
+    }
+
+    /// Begins with another server for each question.
+    #[must_use]
+    pub fn rotate(mut self, rotate: bool) -> Self {
+        self.rotate = rotate;
+        self
+    }
+
+    /// Asks over TCP only.
+    #[must_use]
+    pub fn use_tcp(mut self, use_tcp: bool) -> Self {
+        self.use_tcp = use_tcp;
+        self
+    }
+
+    /// How many answers the cache holds. Without this, 4,096. 0 turns it off.
+    #[must_use]
+    pub fn max_cached(mut self, answers: usize) -> Self {
+        self.max_cached = answers;
+        self
+    }
+}
+
+fn suffixes<S: AsRef<str>>(suffixes: impl IntoIterator<Item = S>) -> Vec<Name> {
+    let mut names = Vec::new();
+    for suffix in suffixes {
+        if let Ok(mut name) = Name::from_utf8(suffix.as_ref()) {
+            name.set_fqdn(true);
+            names.push(name);
+        }
+    }
+    names
+}

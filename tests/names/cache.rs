@@ -1,0 +1,160 @@
+//! Answers are kept as long as they hold, and a bounded number of them.
+
+use std::time::Duration;
+
+use reactor::testing;
+use reactor_names::hickory_proto::op::ResponseCode;
+use reactor_names::hickory_proto::rr::RecordType;
+use reactor_names::{Dns, Hosts, LookupErrorKind};
+
+use super::support::{FIRST, Server, answer, config, dns, kind, nothing};
+
+#[test]
+fn the_ttl_is_counted_down() {
+    testing::run(|reactor| {
+        let server = Server::new(reactor, FIRST, |asked| {
+            vec![answer(
+                &asked.message,
+                &["www.example.org. 300 A 192.0.2.1"],
+            )]
+        });
+        let dns = dns(&[FIRST]);
+        let ttl = || {
+            let found = dns.lookup(reactor, "www.example.org", RecordType::A);
+            reactor.result_of(found).unwrap().records[0].ttl
+        };
+        assert_eq!(ttl(), 300);
+        reactor.advance(Duration::from_secs(299));
+        assert_eq!((ttl(), server.asked().len()), (1, 1));
+        reactor.advance(Duration::from_secs(1));
+        assert_eq!((ttl(), server.asked().len()), (300, 1));
+        dns.clear_cache();
+        assert_eq!((ttl(), server.asked().len()), (300, 1));
+        server.close();
+    });
+}
+
+#[test]
+fn the_shortest_ttl_of_the_way_counts() {
+    testing::run(|reactor| {
+        let server = Server::new(reactor, FIRST, |asked| {
+            vec![answer(
+                &asked.message,
+                &[
+                    "www.example.org. 10 CNAME a.example.org.",
+                    "a.example.org. 300 A 192.0.2.1",
+                ],
+            )]
+        });
+        let dns = dns(&[FIRST]);
+        reactor
+            .result_of(dns.lookup_a(reactor, "www.example.org"))
+            .unwrap();
+        reactor.advance(Duration::from_secs(10));
+        reactor
+            .result_of(dns.lookup_a(reactor, "www.example.org"))
+            .unwrap();
+        assert_eq!(server.asked().len(), 2);
+        server.close();
+    });
+}
+
+#[test]
+fn ttls_of_zero_and_above_31_bits_are_not_kept() {
+    for ttl in ["0", "2147483648", "4294967295"] {
+        testing::run(|reactor| {
+            let text = format!("www.example.org. {ttl} A 192.0.2.1");
+            let server = Server::new(reactor, FIRST, move |asked| {
+                vec![answer(&asked.message, &[&text])]
+            });
+            let dns = dns(&[FIRST]);
+            reactor
+                .result_of(dns.lookup_a(reactor, "www.example.org"))
+                .unwrap();
+            assert_eq!(dns.cached(), 0);
+            server.close();
+        });
+    }
+}
+
+/// The shorter one of the SOA's TTL and its minimum.
+#[test]
+fn that_there_is_nothing_is_kept_as_the_soa_says() {
+    for (ttl, minimum, code) in [
+        (300, 60, ResponseCode::NXDomain),
+        (60, 300, ResponseCode::NXDomain),
+        (300, 60, ResponseCode::NoError),
+    ] {
+        testing::run(|reactor| {
+            let soa = format!("example.org. {ttl} SOA a. b. 1 2 3 4 {minimum}");
+            let server = Server::new(reactor, FIRST, move |asked| {
+                vec![nothing(&asked.message, code, &soa)]
+            });
+            let dns = dns(&[FIRST]);
+            for (wait, asked) in [(0, 1), (59, 0), (1, 1)] {
+                reactor.advance(Duration::from_secs(wait));
+                let failure = reactor.result_of(dns.lookup_a(reactor, "www.example.org"));
+                let expected = match code {
+                    ResponseCode::NXDomain => LookupErrorKind::NoSuchName,
+                    _ => LookupErrorKind::NoRecords,
+                };
+                assert_eq!(kind(&failure.unwrap_err()), expected);
+                assert_eq!(server.asked().len(), asked);
+            }
+            server.close();
+        });
+    }
+}
+
+/// The SOA of another zone says nothing about this name.
+#[test]
+fn nothing_is_not_kept_without_a_soa_of_its_zone() {
+    testing::run(|reactor| {
+        let server = Server::new(reactor, FIRST, |asked| {
+            let soa = "example.com. 300 SOA a. b. 1 2 3 4 300";
+            vec![nothing(&asked.message, ResponseCode::NXDomain, soa)]
+        });
+        let dns = dns(&[FIRST]);
+        reactor
+            .result_of(dns.lookup_a(reactor, "www.example.org"))
+            .unwrap_err();
+        assert_eq!(dns.cached(), 0);
+        server.close();
+    });
+}
+
+/// When the cache is full, the answer that ends first goes.
+#[test]
+fn the_cache_is_bounded() {
+    testing::run(|reactor| {
+        let server = Server::new(reactor, FIRST, |asked| {
+            let ttl = if asked.name().starts_with('0') {
+                1
+            } else {
+                300
+            };
+            let text = format!("{} {ttl} A 192.0.2.1", asked.name());
+            vec![answer(&asked.message, &[&text])]
+        });
+        let dns = Dns::new(config(&[FIRST]).max_cached(10), Hosts::default());
+        for number in [1, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10] {
+            let found = dns.lookup_a(reactor, &format!("{number}.example.org"));
+            reactor.result_of(found).unwrap();
+        }
+        assert_eq!((dns.cached(), server.asked().len()), (10, 11));
+        reactor
+            .result_of(dns.lookup_a(reactor, "1.example.org"))
+            .unwrap();
+        assert_eq!(server.asked().len(), 0);
+        reactor
+            .result_of(dns.lookup_a(reactor, "0.example.org"))
+            .unwrap();
+        assert_eq!(server.asked().len(), 1);
+        for number in 0..1000 {
+            let found = dns.lookup_a(reactor, &format!("{number}.example.com"));
+            reactor.result_of(found).unwrap();
+        }
+        assert_eq!(dns.cached(), 10);
+        server.close();
+    });
+}

@@ -1,0 +1,208 @@
+//! Questions over TCP.
+
+use std::time::Duration;
+
+use deferred::{Cancelled, State, gather_results};
+use reactor::testing;
+use reactor_names::hickory_proto::op::{Message, OpCode};
+use reactor_names::{Dns, Hosts, LookupErrorKind, TcpFraming, decode_message, encode_message};
+
+use super::support::{Asked, FIRST, SECOND, Server, answer, config, dns, kind};
+
+const RIGHT: &str = "www.example.org. 300 A 192.0.2.1";
+
+/// Truncated over UDP.
+fn only_over_tcp(asked: &Asked) -> Message {
+    let text = format!("{} 300 A 192.0.2.1", asked.name());
+    let mut message = answer(&asked.message, &[&text]);
+    if !asked.over_tcp {
+        message = message.truncate();
+    }
+    message
+}
+
+#[test]
+fn a_truncated_answer_is_asked_for_over_tcp() {
+    for largest_read in [1, usize::MAX] {
+        testing::run(|reactor| {
+            reactor.set_largest_read(largest_read);
+            let server = Server::new(reactor, FIRST, |asked| vec![only_over_tcp(asked)]);
+            let found = dns(&[FIRST]).lookup_a(reactor, "www.example.org");
+            assert_eq!(reactor.result_of(found).unwrap().len(), 1);
+            let over_tcp: Vec<_> = server.asked().iter().map(|asked| asked.over_tcp).collect();
+            assert_eq!(over_tcp, [false, true]);
+            server.close();
+            reactor.settle();
+        });
+    }
+}
+
+#[test]
+fn questions_share_a_connection_at_the_same_time_and_later() {
+    testing::run(|reactor| {
+        let server = Server::new(reactor, FIRST, |asked| vec![only_over_tcp(asked)]);
+        let dns = Dns::new(config(&[FIRST]).use_tcp(true), Hosts::default());
+        for round in 0..2 {
+            let names = (0..50).map(|n| dns.lookup_a(reactor, &format!("{round}-{n}.example.org")));
+            reactor.result_of(gather_results(names)).unwrap();
+        }
+        let asked = server.asked();
+        assert_eq!(asked.len(), 100);
+        assert!(asked.iter().all(|asked| asked.connection == 0));
+        let ids: std::collections::HashSet<_> = asked[..50].iter().map(|a| a.message.id).collect();
+        assert_eq!(ids.len(), 50, "questions that wait have different ids");
+        server.close();
+        reactor.settle();
+    });
+}
+
+/// They come in any order.
+#[test]
+fn answers_out_of_order_find_their_questions() {
+    testing::run(|reactor| {
+        let waiting = std::cell::RefCell::new(Vec::new());
+        let server = Server::new(reactor, FIRST, move |asked| {
+            waiting.borrow_mut().push(only_over_tcp(asked));
+            if waiting.borrow().len() < 3 {
+                return Vec::new();
+            }
+            waiting.borrow_mut().drain(..).rev().collect()
+        });
+        let dns = Dns::new(config(&[FIRST]).use_tcp(true), Hosts::default());
+        let names = ["a", "b", "c"].map(|n| dns.lookup_a(reactor, &format!("{n}.example.org")));
+        assert!(reactor.result_of(gather_results(names)).is_ok());
+        server.close();
+        reactor.settle();
+    });
+}
+
+#[test]
+fn a_connection_that_the_server_has_closed_is_made_anew() {
+    testing::run(|reactor| {
+        let server = Server::new(reactor, FIRST, |asked| vec![only_over_tcp(asked)]);
+        let dns = Dns::new(config(&[FIRST]).use_tcp(true), Hosts::default());
+        reactor
+            .result_of(dns.lookup_a(reactor, "a.example.org"))
+            .unwrap();
+        server.hang_up();
+        // The end of the connection is not seen yet.
+        reactor
+            .result_of(dns.lookup_a(reactor, "b.example.org"))
+            .unwrap();
+        reactor.settle();
+        reactor
+            .result_of(dns.lookup_a(reactor, "c.example.org"))
+            .unwrap();
+        server.close();
+        reactor.settle();
+    });
+}
+
+#[test]
+fn an_idle_connection_is_closed() {
+    testing::run(|reactor| {
+        let server = Server::new(reactor, FIRST, |asked| vec![only_over_tcp(asked)]);
+        let dns = Dns::new(config(&[FIRST]).use_tcp(true), Hosts::default());
+        reactor
+            .result_of(dns.lookup_a(reactor, "www.example.org"))
+            .unwrap();
+        assert_eq!(reactor.counters().connections, 2);
+        reactor.advance(Duration::from_secs(10));
+        assert_eq!(reactor.counters().connections, 0);
+        server.close();
+    });
+}
+
+#[test]
+fn the_last_dns_closes_its_connections() {
+    testing::run(|reactor| {
+        let server = Server::new(reactor, FIRST, |asked| vec![only_over_tcp(asked)]);
+        let dns = Dns::new(config(&[FIRST]).use_tcp(true), Hosts::default());
+        reactor
+            .result_of(dns.lookup_a(reactor, "www.example.org"))
+            .unwrap();
+        drop(dns);
+        reactor.settle();
+        assert_eq!(reactor.counters().connections, 0);
+        server.close();
+    });
+}
+
+/// No server accepts connections there, or none answers: the next server is asked.
+#[test]
+fn a_server_without_tcp_is_followed_by_the_next() {
+    testing::run(|reactor| {
+        let first = reactor.datagram_peer(FIRST);
+        let second = Server::new(reactor, SECOND, |asked| {
+            vec![answer(&asked.message, &[RIGHT])]
+        });
+        let found = dns(&[FIRST, SECOND]).lookup_a(reactor, "www.example.org");
+        let (question, client) = first.received().remove(0);
+        let question = decode_message(&question).unwrap();
+        let truncated = answer(&question, &[RIGHT]).truncate();
+        first.send_to(encode_message(&truncated, 512).unwrap(), client);
+        assert!(reactor.result_of(found).is_ok());
+        second.close();
+    });
+}
+
+#[test]
+fn cancelled_and_timed_out_while_connecting_and_while_waiting() {
+    for answers_connections in [false, true] {
+        testing::run(|reactor| {
+            let server = answers_connections.then(|| Server::new(reactor, FIRST, |_| Vec::new()));
+            if !answers_connections {
+                reactor.do_not_answer(FIRST.parse().unwrap());
+            }
+            let dns = Dns::new(config(&[FIRST]).use_tcp(true), Hosts::default());
+            let cancelled = dns.lookup_a(reactor, "a.example.org");
+            let silent = dns.lookup_a(reactor, "b.example.org");
+            reactor.settle();
+            cancelled.cancel();
+            assert!(
+                cancelled
+                    .into_result()
+                    .unwrap()
+                    .unwrap_err()
+                    .is::<Cancelled>()
+            );
+            reactor.advance(Duration::from_millis(1999));
+            assert_ne!(silent.state(), State::Done);
+            reactor.advance(Duration::from_millis(1));
+            let failure = silent.into_result().unwrap().unwrap_err();
+            assert_eq!(kind(&failure), LookupErrorKind::TimedOut);
+            drop(dns);
+            if let Some(server) = server {
+                server.close();
+            }
+            reactor.settle();
+            reactor.assert_clean();
+        });
+    }
+}
+
+/// Messages of a server that answer no question are skipped.
+#[test]
+fn answers_to_no_question_are_skipped() {
+    testing::run(|reactor| {
+        let server = Server::raw(reactor, FIRST, |asked| {
+            let right = encode_message(&answer(&asked.message, &[RIGHT]), u16::MAX).unwrap();
+            let other = Message::response(asked.message.id ^ 1, OpCode::Query);
+            let other = encode_message(&other, u16::MAX).unwrap();
+            vec![Vec::new(), vec![1], other, right[..20].to_vec(), right]
+        });
+        let dns = Dns::new(config(&[FIRST]).use_tcp(true), Hosts::default());
+        assert!(
+            reactor
+                .result_of(dns.lookup_a(reactor, "www.example.org"))
+                .is_ok()
+        );
+        server.close();
+        reactor.settle();
+    });
+}
+
+#[test]
+fn the_framing_is_a_length_of_two_bytes() {
+    assert_eq!(TcpFraming::encode(b"abc").unwrap(), b"\0\x03abc");
+}
