@@ -152,6 +152,31 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "const ATTEMPTS: u32 = ",
     ),
     (
+        "a line of an SMTP client",
+        "reactor-mail/src/smtp/framing.rs",
+        "const MAX_LINE: usize = ",
+    ),
+    (
+        "mail that an SMTP client sends",
+        "reactor-mail/src/smtp/server.rs",
+        "            max_size: ",
+    ),
+    (
+        "recipients of a message",
+        "reactor-mail/src/smtp/server.rs",
+        "            max_recipients: ",
+    ),
+    (
+        "refused commands of a connection",
+        "reactor-mail/src/smtp/server.rs",
+        "            max_errors: ",
+    ),
+    (
+        "an SMTP client that sends nothing",
+        "reactor-mail/src/smtp/server.rs",
+        "            idle_timeout: ",
+    ),
+    (
         "a datagram that comes in",
         "reactor/src/datagram/limits.rs",
         "            max_packet_size: ",

@@ -1,1 +1,7 @@
 //! Mail: SMTP, IMAP and Maildir, on the memory network.
+
+mod smtp_framing;
+mod smtp_login;
+mod smtp_peers;
+mod smtp_receiver;
+mod support;

@@ -1,0 +1,152 @@
+//! `SmtpServer`: what the connections of an SMTP server have in common.
+
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use reactor::{Address, Factory};
+use reactor_tls::TlsServer;
+
+use super::delivery::Delivery;
+use super::receiver::SmtpReceiver;
+
+/// An SMTP server: give it to `listen_tcp`. (Twisted: `SMTPFactory`, `ESMTP`.)
+///
+/// # Examples
+///
+/// ```
+/// # use deferred::{Deferred, fail};
+/// # use reactor::Reactor;
+/// use reactor_mail::{Delivery, Envelope, Message, Recipient, SmtpReply, SmtpServer};
+///
+/// struct Nothing;
+///
+/// impl Delivery for Nothing {
+///     fn validate_to(&self, _: &Envelope, _: &Recipient) -> Deferred<()> {
+///         fail(SmtpReply::new(550, "5.1.1 no such user"))
+///     }
+///
+///     fn begin(&self, _: &Envelope) -> Deferred<Box<dyn Message>> {
+///         fail(SmtpReply::new(554, "5.3.0 no message is taken"))
+///     }
+/// }
+///
+/// let reactor = Reactor::new()?;
+/// reactor.listen_tcp("127.0.0.1:0", SmtpServer::new("mail.example.org", Nothing))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct SmtpServer {
+    pub(super) settings: Rc<Settings>,
+}
+
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) name: String,
+    pub(super) delivery: Rc<dyn Delivery>,
+    pub(super) tls: Option<TlsServer>,
+    pub(super) login: LoginPolicy,
+    pub(super) max_size: u64,
+    pub(super) max_recipients: usize,
+    pub(super) max_errors: u32,
+    pub(super) idle_timeout: Duration,
+}
+
+/// Whether clients may log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LoginPolicy {
+    Never,
+    Encrypted,
+    Always,
+}
+
+impl SmtpServer {
+    /// A server that calls itself `name`, without TLS, and in which none may log in.
+    pub fn new(name: impl Into<String>, delivery: impl Delivery) -> Self {
+        let settings = Settings {
+            name: name.into(),
+            delivery: Rc::new(delivery),
+            tls: None,
+            login: LoginPolicy::Never,
+            max_size: 32 * 1024 * 1024,
+            max_recipients: 100,
+            max_errors: 20,
+            idle_timeout: Duration::from_secs(300),
+        };
+        Self {
+            settings: Rc::new(settings),
+        }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(Rc::make_mut(&mut self.settings));
+        self
+    }
+
+    /// Offers STARTTLS. For TLS from the beginning (port 465), put it
+    /// [in the endpoint](reactor_tls::TlsServer::endpoint).
+    #[must_use]
+    pub fn with_tls(self, tls: TlsServer) -> Self {
+        self.with(|settings| settings.tls = Some(tls))
+    }
+
+    /// Lets clients log in (AUTH PLAIN and LOGIN) once the connection is encrypted;
+    /// [`Delivery::login`] checks them, [`Envelope::login`](crate::Envelope::login) tells which
+    /// one it was.
+    #[must_use]
+    pub fn with_login(self) -> Self {
+        self.with(|settings| settings.login = LoginPolicy::Encrypted)
+    }
+
+    /// As [`with_login`](Self::with_login), also without encryption: whoever listens on the
+    /// network reads the passwords.
+    #[must_use]
+    pub fn dangerously_with_login_in_the_clear(self) -> Self {
+        self.with(|settings| settings.login = LoginPolicy::Always)
+    }
+
+    /// How many bytes a message may have: 32 MiB unless this is set.
+    #[must_use]
+    pub fn with_max_size(self, bytes: u64) -> Self {
+        self.with(|settings| settings.max_size = bytes)
+    }
+
+    /// How many recipients a message may have: 100 unless this is set.
+    #[must_use]
+    pub fn with_max_recipients(self, recipients: usize) -> Self {
+        self.with(|settings| settings.max_recipients = recipients)
+    }
+
+    /// How many commands of a connection may be refused before it is closed: 20 unless this is set.
+    #[must_use]
+    pub fn with_max_errors(self, errors: u32) -> Self {
+        self.with(|settings| settings.max_errors = errors)
+    }
+
+    /// How long a client may send nothing: 5 minutes unless this is set.
+    #[must_use]
+    pub fn with_idle_timeout(self, timeout: Duration) -> Self {
+        self.with(|settings| settings.idle_timeout = timeout)
+    }
+
+    /// The protocol of one connection.
+    pub fn receiver(&self) -> SmtpReceiver {
+        SmtpReceiver::new(Rc::clone(&self.settings))
+    }
+}
+
+impl Factory for SmtpServer {
+    type Protocol = SmtpReceiver;
+
+    fn build_protocol(&mut self, _peer: &Address) -> Option<SmtpReceiver> {
+        Some(self.receiver())
+    }
+}
+
+impl fmt::Debug for SmtpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SmtpServer")
+            .field("name", &self.settings.name)
+            .finish_non_exhaustive()
+    }
+}
