@@ -177,6 +177,31 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "            idle_timeout: ",
     ),
     (
+        "a response over UDP",
+        "reactor-names/src/server/respond.rs",
+        "const MAX_UDP_SIZE: u16 = ",
+    ),
+    (
+        "questions that a UDP port answers",
+        "reactor-names/src/server/udp.rs",
+        "const MAX_PENDING: usize = ",
+    ),
+    (
+        "questions that a TCP connection answers",
+        "reactor-names/src/server/tcp.rs",
+        "const MAX_PENDING: usize = ",
+    ),
+    (
+        "a silent TCP connection of a DNS server",
+        "reactor-names/src/server/tcp.rs",
+        "const IDLE_TIMEOUT: Duration = ",
+    ),
+    (
+        "aliases that are followed for a question",
+        "reactor-names/src/server/zone/lookup.rs",
+        "const MAX_ALIASES: usize = ",
+    ),
+    (
         "a datagram that comes in",
         "reactor/src/datagram/limits.rs",
         "            max_packet_size: ",

@@ -6,5 +6,6 @@ mod forged;
 mod lookups;
 mod message;
 mod schedule;
+mod server;
 mod support;
 mod tcp;

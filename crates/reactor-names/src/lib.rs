@@ -3,6 +3,7 @@
 //!
 //! - [`Dns`]: a client with a cache, which finds the addresses that a reactor connects to, and
 //!   records of all types.
+//! - With the feature `server`: `Zone`, `DnsOverUdp` and their like serve zones, and answers of your own.
 //! - [`decode_message`] and [`encode_message`]: the protocol without I/O.
 //!
 //! Messages, names and records are those of [`hickory_proto`].
@@ -28,6 +29,8 @@ mod config;
 mod error;
 mod hosts;
 mod message;
+#[cfg(feature = "server")]
+mod server;
 
 pub use hickory_proto;
 
@@ -36,3 +39,10 @@ pub use self::config::DnsConfig;
 pub use self::error::{LookupError, LookupErrorKind};
 pub use self::hosts::Hosts;
 pub use self::message::{MessageError, TcpFraming, decode_message, encode_message};
+#[cfg(feature = "server")]
+pub use self::server::{Answers, DnsOverTcp, DnsOverUdp, Zone, ZoneError, ZoneFile, Zones};
+
+/// The page of the documentation, whose programs are tests.
+#[cfg(all(doctest, feature = "server"))]
+#[doc = include_str!("../../../docs/names.md")]
+struct NamesPage;

@@ -1,0 +1,78 @@
+//! `Answers`: what a server answers questions with.
+
+use std::rc::Rc;
+
+use deferred::Deferred;
+use hickory_proto::op::Message;
+use reactor::ReactorHandle;
+
+/// Gives the response to each question of a server: a [`Zone`](crate::Zone), [`Zones`](crate::Zones),
+/// a closure. (Twisted: the authorities and clients of a `DNSServerFactory`.)
+///
+/// # Examples
+///
+/// A server that knows one address for all names, and asks no other:
+///
+/// ```
+/// use deferred::Deferred;
+/// use hickory_proto::op::{Message, Query};
+/// use hickory_proto::rr::{Name, RData, Record, RecordType, rdata::A};
+/// use reactor::{ReactorHandle, testing};
+/// use reactor_names::{DnsOverUdp, decode_message, encode_message, hickory_proto};
+///
+/// let everywhere = |_: &ReactorHandle, query: &Message, mut response: Message| {
+///     let name = query.queries[0].name().clone();
+///     response.add_answer(Record::from_rdata(name, 60, RData::A(A::new(192, 0, 2, 7))));
+///     deferred::succeed(response)
+/// };
+///
+/// testing::run(|reactor| {
+///     let server = "192.0.2.1:53".parse().unwrap();
+///     let port = reactor.listen_udp(server, DnsOverUdp::new(everywhere)).unwrap();
+///     let mut question = Message::query();
+///     question.add_query(Query::query(Name::from_ascii("any.example.").unwrap(), RecordType::A));
+///     let client = reactor.datagram_peer("192.0.2.2:1000");
+///     client.send_to(encode_message(&question, 512).unwrap(), server);
+///     let response = decode_message(&client.received()[0].0).unwrap();
+///     assert_eq!(response.answers[0].data, RData::A(A::new(192, 0, 2, 7)));
+/// #   port.stop_listening().ignore();
+/// });
+/// ```
+pub trait Answers: 'static {
+    /// The response to `query`, which has exactly one question, of the class IN.
+    ///
+    /// `response` is what it begins with: no records yet, the id, question and flags of the query.
+    /// A failure becomes the response SERVFAIL. If the client closes its connection first, the
+    /// Deferred is cancelled.
+    fn answer(
+        &self,
+        reactor: &ReactorHandle,
+        query: &Message,
+        response: Message,
+    ) -> Deferred<Message>;
+}
+
+impl<F> Answers for F
+where
+    F: Fn(&ReactorHandle, &Message, Message) -> Deferred<Message> + 'static,
+{
+    fn answer(
+        &self,
+        reactor: &ReactorHandle,
+        query: &Message,
+        response: Message,
+    ) -> Deferred<Message> {
+        self(reactor, query, response)
+    }
+}
+
+impl<A: Answers + ?Sized> Answers for Rc<A> {
+    fn answer(
+        &self,
+        reactor: &ReactorHandle,
+        query: &Message,
+        response: Message,
+    ) -> Deferred<Message> {
+        (**self).answer(reactor, query, response)
+    }
+}

@@ -1,0 +1,150 @@
+//! From the bytes of a query to those of its response, whatever carries them.
+
+use deferred::{Cancelled, Deferred};
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, ResponseCode};
+use hickory_proto::rr::{DNSClass, RecordType};
+use reactor::ReactorHandle;
+
+use super::answers::Answers;
+use crate::message::{MessageError, decode_message, encode_message};
+
+/// The largest response over UDP, however much the client says it can take: what passes every
+/// network in one piece.
+const MAX_UDP_SIZE: u16 = 1232;
+/// The largest response over UDP for a client that does not know EDNS, by RFC 1035.
+const PLAIN_UDP_SIZE: u16 = 512;
+const HEADER: usize = 12;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transport {
+    Udp,
+    Tcp,
+}
+
+/// The response to the message `bytes`. `None` if there must be none: to what is shorter than a
+/// header, and to responses, because two servers would answer each other forever.
+pub(super) fn respond(
+    answers: &dyn Answers,
+    reactor: &ReactorHandle,
+    bytes: &[u8],
+    transport: Transport,
+) -> Option<Deferred<Vec<u8>>> {
+    let header: &[u8; HEADER] = bytes.first_chunk()?;
+    if header[2] & 0x80 != 0 {
+        return None;
+    }
+    let Ok(query) = decode_message(bytes) else {
+        return Some(deferred::succeed(malformed(header)));
+    };
+    let response = begin(&query);
+    if let Some(code) = refusal(&query) {
+        let encoded = finish(&query, with_code(response, code), transport);
+        return Some(encoded_or_failure(encoded, &query, transport));
+    }
+    let answer = deferred::maybe_deferred(|| answers.answer(reactor, &query, response));
+    Some(answer.add_both(move |answer| {
+        let response = answer.unwrap_or_else(|failure| {
+            // Cancelled: the client has closed its connection.
+            if !failure.is::<Cancelled>() {
+                tracing::warn!(%failure, question = %query.queries[0], "no answer to a DNS question");
+            }
+            with_code(begin(&query), ResponseCode::ServFail)
+        });
+        let encoded = finish(&query, response, transport);
+        encoded_or_failure(encoded, &query, transport)
+    }))
+}
+
+/// FORMERR for what could not be decoded: only the header of it is known.
+fn malformed(header: &[u8; HEADER]) -> Vec<u8> {
+    let mut response = vec![0; HEADER];
+    response[..2].copy_from_slice(&header[..2]);
+    // A response, with the operation and "recursion desired" of the query.
+    response[2] = 0x80 | header[2] & 0x79;
+    response[3] = 1;
+    response
+}
+
+/// Why a query is not given to the answers at all.
+fn refusal(query: &Message) -> Option<ResponseCode> {
+    if query.edns.as_ref().is_some_and(|edns| edns.version() > 0) {
+        return Some(ResponseCode::BADVERS);
+    }
+    if query.metadata.op_code != OpCode::Query {
+        return Some(ResponseCode::NotImp);
+    }
+    let [question] = &query.queries[..] else {
+        return Some(ResponseCode::FormErr);
+    };
+    match question.query_type() {
+        RecordType::OPT => return Some(ResponseCode::FormErr),
+        RecordType::AXFR | RecordType::IXFR => return Some(ResponseCode::NotImp),
+        _ => {}
+    }
+    (question.query_class() != DNSClass::IN).then_some(ResponseCode::Refused)
+}
+
+fn begin(query: &Message) -> Message {
+    let mut response = Message::response(query.metadata.id, query.metadata.op_code);
+    response.metadata.recursion_desired = query.metadata.recursion_desired;
+    response.metadata.checking_disabled = query.metadata.checking_disabled;
+    response.queries.clone_from(&query.queries);
+    response
+}
+
+fn with_code(mut response: Message, code: ResponseCode) -> Message {
+    response.metadata.response_code = code;
+    response
+}
+
+fn encoded_or_failure(
+    encoded: Result<Vec<u8>, MessageError>,
+    query: &Message,
+    transport: Transport,
+) -> Deferred<Vec<u8>> {
+    let encoded = encoded.or_else(|error| {
+        tracing::warn!(%error, "an answer to a DNS question cannot be encoded");
+        finish(
+            query,
+            with_code(begin(query), ResponseCode::ServFail),
+            transport,
+        )
+    });
+    match encoded {
+        Ok(bytes) => deferred::succeed(bytes),
+        Err(error) => deferred::fail(error),
+    }
+}
+
+/// Encodes `response` so that `query` is answered by it, whatever its maker did to the header.
+fn finish(
+    query: &Message,
+    mut response: Message,
+    transport: Transport,
+) -> Result<Vec<u8>, MessageError> {
+    response.metadata.id = query.metadata.id;
+    response.metadata.message_type = MessageType::Response;
+    // The asker's case: it compares it to know a forged response (0x20).
+    response.queries.clone_from(&query.queries);
+    if let [question] = &query.queries[..] {
+        for record in &mut response.answers {
+            if record.name == *question.name() {
+                record.name.clone_from(question.name());
+            }
+        }
+    }
+    response.edns = query.edns.as_ref().map(|asked| {
+        let mut edns = Edns::new();
+        edns.set_version(0);
+        edns.set_max_payload(MAX_UDP_SIZE);
+        edns.set_dnssec_ok(asked.flags().dnssec_ok);
+        edns.set_rcode_high(response.metadata.response_code.high());
+        edns
+    });
+    let max_size = match (transport, &query.edns) {
+        (Transport::Tcp, _) => u16::MAX,
+        (Transport::Udp, None) => PLAIN_UDP_SIZE,
+        (Transport::Udp, Some(edns)) => edns.max_payload().clamp(PLAIN_UDP_SIZE, MAX_UDP_SIZE),
+    };
+    encode_message(&response, max_size)
+}

@@ -1,0 +1,94 @@
+//! `DnsOverTcp`: a connection to a server.
+
+use std::fmt;
+use std::time::Duration;
+
+use deferred::Result;
+use reactor::{Context, Protocol};
+
+use super::answers::Answers;
+use super::respond::{Transport, respond};
+use crate::message::TcpFraming;
+
+/// Most questions of a connection that are being answered; it is not read from until one is.
+const MAX_PENDING: usize = 100;
+/// How long a connection may be silent.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// One connection of DNS over TCP, for the factory of
+/// [`listen_tcp`](reactor::ReactorHandle::listen_tcp).
+///
+/// A client may send questions without waiting for responses, which come in the order in which
+/// they are ready (RFC 7766). A silent connection is closed after 10 seconds. A message that is
+/// no question aborts the connection.
+///
+/// # Examples
+///
+/// ```
+/// use std::rc::Rc;
+///
+/// use reactor::testing;
+/// use reactor_names::{DnsOverTcp, DnsOverUdp, Zone};
+///
+/// # let text = "@ 60 IN SOA ns hostmaster 1 3600 600 86400 60\n@ 60 IN NS ns\nns 60 IN A 192.0.2.1\n";
+/// testing::run(|reactor| {
+///     let zone = Rc::new(Zone::parse(text, "example.org.").unwrap());
+///     let port = reactor.listen_udp("192.0.2.1:53", DnsOverUdp::new(Rc::clone(&zone))).unwrap();
+///     let tcp = reactor
+///         .listen_tcp("192.0.2.1:53", move || DnsOverTcp::new(Rc::clone(&zone)))
+///         .unwrap();
+/// #   port.stop_listening().ignore();
+/// #   tcp.stop_listening().ignore();
+/// });
+/// ```
+pub struct DnsOverTcp {
+    answers: Box<dyn Answers>,
+    pending: usize,
+}
+
+impl DnsOverTcp {
+    /// Answers by `answers`; usually an `Rc` that all connections share.
+    pub fn new(answers: impl Answers) -> Self {
+        Self {
+            answers: Box::new(answers),
+            pending: 0,
+        }
+    }
+}
+
+impl Protocol for DnsOverTcp {
+    type Framing = TcpFraming;
+
+    fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
+        cx.set_idle_timeout(IDLE_TIMEOUT);
+        Ok(())
+    }
+
+    fn received(&mut self, cx: &mut Context<'_, Self>, message: &[u8]) -> Result<()> {
+        let Some(response) = respond(&*self.answers, cx.reactor(), message, Transport::Tcp) else {
+            cx.abort();
+            return Ok(());
+        };
+        self.pending += 1;
+        if self.pending == MAX_PENDING {
+            cx.pause_reading();
+        }
+        cx.when_or_cancel(response, |this, cx, response| {
+            if this.pending == MAX_PENDING {
+                cx.resume_reading();
+            }
+            this.pending -= 1;
+            cx.write(TcpFraming::encode(&response?)?);
+            Ok(())
+        });
+        Ok(())
+    }
+}
+
+impl fmt::Debug for DnsOverTcp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DnsOverTcp")
+            .field("pending", &self.pending)
+            .finish_non_exhaustive()
+    }
+}

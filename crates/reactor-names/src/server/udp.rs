@@ -1,0 +1,94 @@
+//! `DnsOverUdp`: a server's UDP port.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use deferred::Result;
+use reactor::{DatagramContext, DatagramProtocol};
+
+use super::answers::Answers;
+use super::respond::{Transport, respond};
+
+/// Most questions of a port that are being answered. More are dropped, as by a full network: the
+/// client asks again.
+const MAX_PENDING: usize = 10_000;
+
+/// DNS over UDP, for [`listen_udp`](reactor::ReactorHandle::listen_udp). (Twisted:
+/// `DNSDatagramProtocol` of a `DNSServerFactory`.)
+///
+/// A response that does not fit into 512 bytes, or what the client has said by EDNS up to 1232,
+/// is truncated, and the client asks again over TCP: listen with
+/// [`DnsOverTcp`](crate::DnsOverTcp) on the same port. Responses that come as questions are
+/// ignored.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::testing;
+/// use reactor_names::{DnsOverUdp, Zone};
+///
+/// # let text = "@ 60 IN SOA ns hostmaster 1 3600 600 86400 60\n@ 60 IN NS ns\nns 60 IN A 192.0.2.1\n";
+/// testing::run(|reactor| {
+///     let zone = Zone::parse(text, "example.org.").unwrap();
+///     let port = reactor.listen_udp("192.0.2.1:53", DnsOverUdp::new(zone)).unwrap();
+///     let client = reactor.datagram_peer("192.0.2.2:1000");
+///     // "ns.example.org.", A
+///     let question = b"\0\x07\0\0\0\x01\0\0\0\0\0\0\x02ns\x07example\x03org\0\0\x01\0\x01";
+///     client.send_to(question, "192.0.2.1:53".parse().unwrap());
+///     assert!(client.received()[0].0.ends_with(&[192, 0, 2, 1]));
+/// #   port.stop_listening().ignore();
+/// });
+/// ```
+pub struct DnsOverUdp {
+    answers: Box<dyn Answers>,
+    pending: usize,
+}
+
+impl DnsOverUdp {
+    /// Answers by `answers`; an `Rc` of them is shared with other ports.
+    pub fn new(answers: impl Answers) -> Self {
+        Self {
+            answers: Box::new(answers),
+            pending: 0,
+        }
+    }
+}
+
+impl DatagramProtocol for DnsOverUdp {
+    type Address = SocketAddr;
+
+    fn datagram_received(
+        &mut self,
+        cx: &mut DatagramContext<'_, Self>,
+        data: &[u8],
+        from: SocketAddr,
+    ) -> Result<()> {
+        if self.pending >= MAX_PENDING {
+            tracing::debug!(%from, "too many pending questions: one is dropped");
+            return Ok(());
+        }
+        let Some(response) = respond(&*self.answers, cx.reactor(), data, Transport::Udp) else {
+            return Ok(());
+        };
+        self.pending += 1;
+        cx.when_or_cancel(response, move |this, cx, response| {
+            this.pending -= 1;
+            let sent = cx.send_to(response?, from);
+            // Harmless, and in the hands of the client: the port is closed, or the address that
+            // it claims to have cannot be reached.
+            if let Err(error) = sent {
+                tracing::debug!(%from, %error, "a DNS response is not sent");
+            }
+            Ok(())
+        });
+        Ok(())
+    }
+}
+
+impl fmt::Debug for DnsOverUdp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DnsOverUdp")
+            .field("pending", &self.pending)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,134 @@
+//! The algorithm of RFC 1034 §4.3.2, with the wildcards of RFC 4592.
+
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType};
+
+use super::{Node, Zone};
+
+/// Most aliases that are followed for one question.
+const MAX_ALIASES: usize = 16;
+
+impl Zone {
+    /// Answers the question of `response` by adding records to it. It does nothing without a
+    /// question.
+    pub fn answer_into(&self, response: &mut Message) {
+        let Some(question) = response.queries.first() else {
+            return;
+        };
+        let (mut name, query_type) = (question.name().clone(), question.query_type());
+        if !self.origin.zone_of(&name) {
+            response.metadata.response_code = ResponseCode::Refused;
+            return;
+        }
+        response.metadata.authoritative = true;
+        while let Some(target) = self.step(&name, query_type, response) {
+            // A chain that comes back to a name is at its end, as one that leaves the zone.
+            let was_seen = response.answers.iter().any(|record| record.name == target);
+            let is_full = response.answers.len() >= MAX_ALIASES;
+            if was_seen || is_full || !self.origin.zone_of(&target) {
+                return;
+            }
+            name = target;
+        }
+    }
+
+    /// Adds what the zone has for `name`. If that is an alias, it gives the name to go on with.
+    fn step(&self, name: &Name, query_type: RecordType, response: &mut Message) -> Option<Name> {
+        if let Some(delegation) = self.delegation(name, query_type) {
+            // Of an alias before, this server is the authority; of what is behind it, another.
+            response.metadata.authoritative = !response.answers.is_empty();
+            self.refer(delegation, response);
+            return None;
+        }
+        let Some(node) = self.node(name).or_else(|| self.wildcard(name)) else {
+            response.metadata.response_code = ResponseCode::NXDomain;
+            response.add_authority(self.negative_soa.clone());
+            return None;
+        };
+        let is_any = query_type == RecordType::ANY;
+        if let [alias, ..] = node.records(RecordType::CNAME)
+            && query_type != RecordType::CNAME
+            && !is_any
+        {
+            response.add_answer(owned_by(name, alias));
+            return match &alias.data {
+                RData::CNAME(target) => Some(target.0.clone()),
+                _ => None,
+            };
+        }
+        let sets = node.sets.iter();
+        let found = sets.filter(|(of, _)| is_any || *of == query_type);
+        let records: Vec<_> = found.flat_map(|(_, records)| records).collect();
+        if records.is_empty() {
+            response.add_authority(self.negative_soa.clone());
+            return None;
+        }
+        for record in records {
+            response.add_answer(owned_by(name, record));
+            self.add_addresses(record, response);
+        }
+        None
+    }
+
+    fn node(&self, name: &Name) -> Option<&Node> {
+        self.nodes.get(&LowerName::new(name))
+    }
+
+    /// The NS records of the highest name on the way to `name` that is not of this zone.
+    fn delegation(&self, name: &Name, query_type: RecordType) -> Option<&[Record]> {
+        let labels = name.iter().len();
+        // The DS record of a delegation is on this side of it.
+        let last = labels - usize::from(query_type == RecordType::DS && labels > 0);
+        for labels in self.origin.iter().len() + 1..=last {
+            // Below a name that does not exist there is nothing.
+            let servers = self.node(&name.trim_to(labels))?.records(RecordType::NS);
+            if !servers.is_empty() {
+                return Some(servers);
+            }
+        }
+        None
+    }
+
+    fn refer(&self, servers: &[Record], response: &mut Message) {
+        for server in servers {
+            response.add_authority(server.clone());
+            self.add_addresses(server, response);
+        }
+    }
+
+    /// The node `*` below the closest name above `name` that exists.
+    fn wildcard(&self, name: &Name) -> Option<&Node> {
+        let above = (0..name.iter().len()).rev();
+        let closest = above
+            .map(|labels| name.trim_to(labels))
+            .find(|name| self.node(name).is_some())?;
+        // The longest name has no room for a `*` below it.
+        self.node(&closest.prepend_label("*").ok()?)
+    }
+
+    /// The addresses of the host that `record` names, if the zone has them: glue, or a courtesy.
+    fn add_addresses(&self, record: &Record, response: &mut Message) {
+        let host = match &record.data {
+            RData::NS(server) => &server.0,
+            RData::MX(mx) => &mx.exchange,
+            RData::SRV(srv) => &srv.target,
+            _ => return,
+        };
+        let Some(node) = self.node(host) else { return };
+        let is_there = |record: &Record| record.name == *host;
+        if response.additionals.iter().any(is_there) {
+            return;
+        }
+        for record_type in [RecordType::A, RecordType::AAAA] {
+            let addresses = node.records(record_type);
+            response.add_additionals(addresses.iter().cloned());
+        }
+    }
+}
+
+/// `record` with the name that was asked for: in its case, and instead of that of a wildcard.
+fn owned_by(name: &Name, record: &Record) -> Record {
+    let mut record = record.clone();
+    record.name.clone_from(name);
+    record
+}
