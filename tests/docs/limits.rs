@@ -402,6 +402,26 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "const MAX_ENTRIES: usize = ",
     ),
     (
+        "requests under way to one upstream",
+        "reactor-web/src/reverse/builder.rs",
+        "const IN_FLIGHT: usize = ",
+    ),
+    (
+        "failures in a row until",
+        "reactor-web/src/reverse/builder.rs",
+        "const FAILURES: u32 = ",
+    ),
+    (
+        "how long an upstream is",
+        "reactor-web/src/reverse/builder.rs",
+        "const EJECTION: Duration = ",
+    ),
+    (
+        "an upgraded connection of a rev",
+        "reactor-web/src/reverse/builder.rs",
+        "const TUNNEL_IDLE: Duration = ",
+    ),
+    (
         "requests under way to one origin",
         "reactor-web/src/client/config.rs",
         "const IN_FLIGHT: usize = ",

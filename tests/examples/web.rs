@@ -362,6 +362,36 @@ fn a_proxy_passes_requests_on() {
 }
 
 #[test]
+fn a_reverse_proxy_goes_on_with_the_servers_that_live() {
+    let (first, one) = Program::serve("web_hello");
+    let (second, two) = Program::serve("web_hello");
+    let upstreams = [format!("http://{one}"), format!("http://{two}")];
+    let args = ["--upstream", &upstreams[0], "--upstream", &upstreams[1]];
+    let (proxy, address) = Program::serve_with("web_reverse_proxy", &args);
+    let check = || {
+        let answer = get(&address, "/hello/you");
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\nhello, you\n"), "{answer}");
+    };
+    check();
+    let status = get(&address, "/proxy/status");
+    let lines = format!("{} up, 0 under way\n", upstreams[1]);
+    assert!(status.ends_with(&lines), "{status}");
+    first.send(Signal::TERM);
+    first.end().succeeded();
+    // Round robin: each server is the next for some of these.
+    for _ in 0..4 {
+        check();
+    }
+    second.send(Signal::TERM);
+    second.end().succeeded();
+    let answer = get(&address, "/hello/you");
+    assert!(answer.starts_with("HTTP/1.1 50"), "{answer}");
+    proxy.send(Signal::TERM);
+    proxy.end().succeeded();
+}
+
+#[test]
 fn resources_find_what_is_below_them() {
     check(
         "web_resources",

@@ -21,6 +21,7 @@ mod middleware;
 mod protocol;
 mod requests;
 mod resources;
+mod reverse_proxy;
 mod routes;
 mod shutdown;
 mod smuggling;

@@ -47,6 +47,7 @@
 //! | be around all handlers, or some | [`App::wrap`], [`App::group`], [`Middleware`] |
 //! | know that the client is gone | [`Request::notify_finish`] |
 //! | ask other servers | [`Client`] |
+//! | have other servers answer | `reverse::ReverseProxy`, with the feature `reverse-proxy` |
 //! | speak another protocol after a request | [`Request::upgrade`]; `ws` for WebSocket |
 //! | stop without losing an answer | [`Site::finish`], which the stop of a reactor calls by itself |
 //!
@@ -121,6 +122,7 @@
 //! | `files`, on by default | a folder of files, and a file as an answer: `Files`, `Request::send_file` |
 //! | `cookies` | cookies of the [`Client`] |
 //! | `proxy` | proxies of the [`Client`] |
+//! | `reverse-proxy` | a handler that has other servers answer: `reverse` |
 //! | `http2` | HTTP/2 on the same port as HTTP/1.1, by ALPN (`alpn(["h2", "http/1.1"])` of `reactor-tls`) or prior knowledge |
 //! | `json` | JSON in requests and answers, and in the access log |
 //! | `sessions` | `sessions`, `Csrf`, signed and encrypted cookies; turns on `json` |
@@ -150,6 +152,8 @@ mod random;
 mod request;
 mod resource;
 mod response;
+#[cfg(feature = "reverse-proxy")]
+pub mod reverse;
 mod rt;
 mod serve;
 #[cfg(feature = "sessions")]
@@ -201,8 +205,19 @@ struct ClientGuide;
 #[doc = include_str!("../../../docs/guide/27-files-and-events.md")]
 struct FilesAndEvents;
 
+/// The chapter on the reverse proxy.
+#[cfg(all(doctest, feature = "reverse-proxy"))]
+#[doc = include_str!("../../../docs/guide/31-reverse-proxy.md")]
+struct ReverseProxyGuide;
+
 /// The recipes.
-#[cfg(all(doctest, feature = "auth", feature = "files", feature = "sessions"))]
+#[cfg(all(
+    doctest,
+    feature = "reverse-proxy",
+    feature = "auth",
+    feature = "files",
+    feature = "sessions"
+))]
 #[doc = include_str!("../../../docs/recipes-web.md")]
 struct Recipes;
 

@@ -8,7 +8,7 @@ mod peers;
 mod pool;
 mod proxies;
 mod redirects;
-mod scripted;
+pub(crate) mod scripted;
 mod secure;
 mod timeouts;
 

@@ -194,6 +194,36 @@ impl ClientBuilder {
         self
     }
 
+    /// As a reverse proxy needs it: requests and answers stay as they are, and the hosts of `unix`
+    /// are UNIX sockets.
+    #[cfg(feature = "reverse-proxy")]
+    pub(crate) fn transparent(mut self, unix: Vec<(String, reactor::UnixAddress)>) -> Self {
+        self.config.redirects = 0;
+        self.config.headers.clear();
+        #[cfg(feature = "compression")]
+        {
+            self.config.decompresses = false;
+        }
+        #[cfg(feature = "cookies")]
+        {
+            self.config.cookies = None;
+        }
+        if unix.is_empty() {
+            return self;
+        }
+        let others = self.config.connector.take();
+        self.config.connector = Some(Rc::new(move |host, port| {
+            if let Some((_, address)) = unix.iter().find(|(known, _)| known == host) {
+                return Box::new(address.clone());
+            }
+            match &others {
+                Some(others) => others(host, port),
+                None => Box::new(reactor::TcpConnectOptions::new((host, port))),
+            }
+        }));
+        self
+    }
+
     /// The TLS of https, in place of the usual one, which verifies servers by the roots of the
     /// platform. For HTTP/2, it has to offer `h2` and `http/1.1`
     /// ([`alpn`](reactor_tls::TlsClientBuilder::alpn)).

@@ -157,6 +157,18 @@ pub(super) async fn send(
     }
 }
 
+/// `uri` with the host of a request that has one of its own, as `Host` is in HTTP/1.1.
+fn with_authority(uri: http::Uri, host: Option<&HeaderValue>) -> http::Uri {
+    let authority = host.and_then(|host| host.to_str().ok()?.parse().ok());
+    let Some(authority) = authority else {
+        return uri;
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.authority = Some(authority);
+    // It was one, and still has all of its parts.
+    http::Uri::from_parts(parts).unwrap_or(uri)
+}
+
 /// Whether the connection has ended before anything of an answer came.
 fn is_stale(failure: &Failure) -> bool {
     let error = failure.check::<hyper::Error>();
@@ -252,6 +264,8 @@ impl Outgoing {
         *request.method_mut() = self.method;
         *request.headers_mut() = self.headers;
         let headers = request.headers_mut();
+        let own_host = headers.get(header::HOST);
+        let absolute = with_authority(self.target.absolute, own_host.filter(|_| is_http2));
         if is_http2 {
             // `:authority` says it.
             headers.remove(header::HOST);
@@ -259,7 +273,7 @@ impl Outgoing {
             headers.entry(header::HOST).or_insert(self.target.host);
         }
         *request.uri_mut() = if is_http2 || self.target.is_for_proxy {
-            self.target.absolute
+            absolute
         } else {
             self.target.origin
         };

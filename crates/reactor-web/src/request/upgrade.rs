@@ -69,6 +69,14 @@ impl Request {
     }
 }
 
+#[cfg(feature = "reverse-proxy")]
+impl Request {
+    /// Whether [`upgrade`](Self::upgrade) may be called.
+    pub(crate) fn asks_for_upgrade(&self) -> bool {
+        asks_for_upgrade(&self.head)
+    }
+}
+
 #[cfg(feature = "ws")]
 impl Request {
     /// Has `finish` called when the site finishes while the connection, after an upgrade, goes on.

@@ -1,0 +1,212 @@
+//! `ReverseProxyBuilder`: the upstreams and rules of a reverse proxy.
+
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use deferred::Result;
+use reactor::ReactorHandle;
+
+use super::checks::{self, Check};
+use super::pool::{Balance, Ejection, Pool, Upstream};
+use super::proxy::{ReverseProxy, Rules};
+use super::target::Base;
+use crate::client::{Client, ClientBuilder, ClientError};
+
+/// Upgraded connections on which nothing comes.
+const TUNNEL_IDLE: Duration = Duration::from_secs(3_600);
+
+/// Failures in a row until an upstream is ejected.
+const FAILURES: u32 = 3;
+
+/// How long it is ejected.
+const EJECTION: Duration = Duration::from_secs(10);
+
+/// Requests under way to one upstream.
+const IN_FLIGHT: usize = 1024;
+
+/// The upstreams and rules of a [`ReverseProxy`], from [`ReverseProxy::builder`].
+///
+/// # Examples
+///
+/// ```
+/// use reactor::testing::TestReactor;
+/// use reactor_web::Client;
+/// use reactor_web::reverse::ReverseProxy;
+/// use std::time::Duration;
+///
+/// let reactor = TestReactor::new();
+/// let proxy = ReverseProxy::builder()
+///     .upstream("http://10.0.0.1:8000/app")
+///     .upstream("unix:/run/app.sock")
+///     .eject_after(3, Duration::from_secs(10))
+///     .client(Client::builder().head_timeout(Duration::from_secs(10)))
+///     .build(&reactor)?;
+/// assert!(proxy.upstreams()[1].is_available);
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+#[must_use = "it makes no proxy by itself"]
+pub struct ReverseProxyBuilder {
+    upstreams: Vec<String>,
+    balance: Balance,
+    ejection: Ejection,
+    check: Option<Check>,
+    rules: Rules,
+    client: ClientBuilder,
+}
+
+impl ReverseProxy {
+    /// A proxy with one upstream and the usual rules.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ReverseProxyBuilder::build`].
+    pub fn to(reactor: &ReactorHandle, url: impl Into<String>) -> Result<Self> {
+        Self::builder().upstream(url).build(reactor)
+    }
+
+    /// A proxy with several upstreams, or other rules.
+    pub fn builder() -> ReverseProxyBuilder {
+        ReverseProxyBuilder::new()
+    }
+}
+
+impl ReverseProxyBuilder {
+    fn new() -> Self {
+        Self {
+            upstreams: Vec::new(),
+            balance: Balance::default(),
+            ejection: Ejection {
+                failures: FAILURES,
+                time: EJECTION,
+            },
+            check: None,
+            rules: Rules {
+                rewrites_host: false,
+                appends_forwarded: false,
+                tunnel_idle: TUNNEL_IDLE,
+            },
+            client: Client::builder().in_flight_per_origin(IN_FLIGHT),
+        }
+    }
+
+    /// Adds an upstream: `http://host:port`, `https://host`, with or without a path below which
+    /// requests are sent; or `unix:/path/of/a/socket`.
+    pub fn upstream(mut self, url: impl Into<String>) -> Self {
+        self.upstreams.push(url.into());
+        self
+    }
+
+    /// How upstreams are chosen: one after the other, unless said otherwise.
+    pub fn balance(mut self, balance: Balance) -> Self {
+        self.balance = balance;
+        self
+    }
+
+    /// After how many failures in a row an upstream is ejected, and for how long: 3 and 10
+    /// seconds, unless said otherwise. Then a single request is sent there, as a probe: if it is
+    /// answered, the upstream is back.
+    ///
+    /// Failures are connections that cannot be made, that break before an answer or in it, and
+    /// timeouts; an answer is none, whatever its status. A single upstream is never ejected.
+    #[doc(
+        alias = "max_fails",
+        alias = "fail_timeout",
+        alias = "outlier_detection"
+    )]
+    pub fn eject_after(mut self, failures: u32, time: Duration) -> Self {
+        self.ejection = Ejection {
+            failures: failures.max(1),
+            time,
+        };
+        self
+    }
+
+    /// Asks each upstream for `path` this often, from [`build`](Self::build) on. One that does not
+    /// answer with 2xx, or not within this time (at most 10 seconds), gets no requests until it
+    /// does.
+    pub fn health_check(mut self, path: impl Into<String>, every: Duration) -> Self {
+        self.check = Some(Check {
+            path: path.into(),
+            every: every.max(Duration::from_millis(1)),
+        });
+        self
+    }
+
+    /// Sends the host of the upstream as `Host`; otherwise, the upstream gets the client's, so
+    /// that its redirects and cookies are right.
+    pub fn rewrite_host(mut self) -> Self {
+        self.rules.rewrites_host = true;
+        self
+    }
+
+    /// Keeps the `Forwarded` and `X-Forwarded-*` headers of requests, and adds to them: behind
+    /// another proxy, which sets them. Otherwise, those of the client are left out, since anything
+    /// may stand there.
+    pub fn append_forwarded(mut self) -> Self {
+        self.rules.appends_forwarded = true;
+        self
+    }
+
+    /// How long nothing may come on an upgraded connection, such as a WebSocket, before it is
+    /// closed: one hour, unless said otherwise. It is found out up to that time later.
+    pub fn tunnel_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.rules.tunnel_idle = timeout;
+        self
+    }
+
+    /// Timeouts, limits and TLS of the connections to upstreams. Redirects, compression, cookies
+    /// and default headers of this client are not used. [`ClientBuilder::in_flight_per_origin`] is
+    /// 1024 without this.
+    pub fn client(mut self, client: ClientBuilder) -> Self {
+        self.client = client;
+        self
+    }
+
+    /// The proxy, in `reactor`.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::BadUrl`]: an upstream is none, or there is none. An
+    /// [`HttpError`](crate::HttpError): the path of the check has `.` or `..` in it.
+    pub fn build(self, reactor: &ReactorHandle) -> Result<ReverseProxy> {
+        if self.upstreams.is_empty() {
+            let (url, reason) = (String::new(), "there is no upstream".to_owned());
+            return Err(ClientError::BadUrl { url, reason }.into());
+        }
+        let mut unix = Vec::new();
+        let bases: Result<Vec<Base>> = self
+            .upstreams
+            .iter()
+            .map(|url| Base::parse(url, &mut unix))
+            .collect();
+        let pool = Rc::new(Pool {
+            upstreams: bases?.into_iter().map(Upstream::new).collect(),
+            balance: self.balance,
+            ejection: self.ejection,
+            next: Cell::new(0),
+        });
+        let client = self.client.transparent(unix).build(reactor);
+        let mut checks = Vec::new();
+        if let Some(check) = self.check {
+            for (index, upstream) in pool.upstreams.iter().enumerate() {
+                let url = upstream.base.join(&check.path, None)?;
+                let watch =
+                    checks::watch(client.clone(), Rc::clone(&pool), index, url, check.every);
+                // It ends by its cancel only.
+                checks.push(reactor.spawn(watch).cancel_on_drop());
+            }
+        }
+        Ok(ReverseProxy::new(client, pool, self.rules, checks))
+    }
+}
+
+impl fmt::Debug for ReverseProxyBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReverseProxyBuilder")
+            .field("upstreams", &self.upstreams)
+            .field("balance", &self.balance)
+            .finish_non_exhaustive()
+    }
+}

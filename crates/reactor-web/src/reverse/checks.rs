@@ -1,0 +1,61 @@
+//! Active checks: each upstream is asked for a page now and then.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use deferred::{Cancelled, Result, sleep};
+
+use super::pool::Pool;
+use crate::client::Client;
+
+/// What is asked, and how often.
+#[derive(Clone)]
+pub(super) struct Check {
+    pub(super) path: String,
+    pub(super) every: Duration,
+}
+
+/// The most time for one check.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Checks the upstream `index`, without end.
+pub(super) async fn watch(
+    client: Client,
+    pool: Rc<Pool>,
+    index: usize,
+    url: String,
+    every: Duration,
+) -> Result<()> {
+    let upstream = &pool.upstreams[index];
+    loop {
+        let answer = client
+            .request(http::Method::GET, &url)
+            .header(http::header::HOST, upstream.base.host.clone())
+            .timeout(every.min(PATIENCE))
+            .send()
+            .cancel_on_drop()
+            .await;
+        let fails = match answer {
+            Ok(answer) if answer.status().is_success() => {
+                // Read, so that the connection is kept; what a check says is in its status.
+                let rest = answer.bytes().cancel_on_drop().await;
+                match rest {
+                    Err(failure) if failure.is::<Cancelled>() => return Err(failure),
+                    rest => rest.is_err(),
+                }
+            }
+            // The proxy is gone.
+            Err(failure) if failure.is::<Cancelled>() => return Err(failure),
+            _ => true,
+        };
+        if upstream.fails_checks.replace(fails) != fails {
+            let name = &upstream.base.name;
+            if fails {
+                tracing::warn!(target: "reactor_web", upstream = name, "the upstream fails its checks");
+            } else {
+                tracing::info!(target: "reactor_web", upstream = name, "the upstream passes its checks");
+            }
+        }
+        sleep(client.reactor(), every).cancel_on_drop().await?;
+    }
+}

@@ -1,0 +1,133 @@
+//! Headers: those of one connection, which end here, and those that tell where a request is from.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::request::Request;
+
+/// Headers for one connection only (RFC 9110, 7.6.1), beside those that `Connection` names.
+const HOP_BY_HOP: [HeaderName; 8] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// All by which a request may say where it is from.
+const ORIGINS: [HeaderName; 7] = [
+    header::FORWARDED,
+    X_FORWARDED_FOR,
+    X_FORWARDED_HOST,
+    X_FORWARDED_PROTO,
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-forwarded-prefix"),
+    HeaderName::from_static("x-real-ip"),
+];
+
+/// Removes what concerns one connection only.
+pub(super) fn strip(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        // A request without it would be one for another site.
+        .filter(|name| *name != header::HOST)
+        .collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+/// The headers of `request` for an upstream.
+pub(super) fn for_upstream(request: &Request, appends: bool) -> HeaderMap {
+    let mut headers = request.headers().clone();
+    strip(&mut headers);
+    // The length is that of the body that is sent; a request with two would be read in two ways.
+    headers.remove(header::CONTENT_LENGTH);
+    // It is the server's side of this proxy that answers it, when the upstream takes the body.
+    headers.remove(header::EXPECT);
+    if let (false, Some(authority)) = (headers.contains_key(header::HOST), request.uri().authority())
+        // HTTP/2 says it in the target. An authority has no character that a header may not have.
+        && let Ok(host) = HeaderValue::try_from(authority.as_str())
+    {
+        headers.insert(header::HOST, host);
+    }
+    if !appends {
+        for name in ORIGINS {
+            headers.remove(name);
+        }
+    }
+    forward(&mut headers, request);
+    append(&mut headers, header::VIA, via(request));
+    headers
+}
+
+/// Says where the request is from.
+fn forward(headers: &mut HeaderMap, request: &Request) {
+    let client = request.peer().as_inet().map(|address| address.ip());
+    let proto = if request.is_secure() { "https" } else { "http" };
+    let host = headers.get(header::HOST).cloned();
+    if let Some(client) = client {
+        append(headers, X_FORWARDED_FOR, client.to_canonical().to_string());
+    }
+    let element = element(client, host.as_ref(), proto);
+    append(headers, header::FORWARDED, element);
+    // The first proxy knows both.
+    if let Some(host) = host {
+        headers.entry(X_FORWARDED_HOST).or_insert(host);
+    }
+    headers
+        .entry(X_FORWARDED_PROTO)
+        .or_insert(HeaderValue::from_static(proto));
+}
+
+/// An element of `Forwarded` (RFC 7239).
+fn element(client: Option<IpAddr>, host: Option<&HeaderValue>, proto: &str) -> String {
+    let mut element = match client.map(|address| address.to_canonical()) {
+        Some(IpAddr::V4(address)) => format!("for={address}"),
+        Some(IpAddr::V6(address)) => format!("for=\"[{address}]\""),
+        None => "for=unknown".to_owned(),
+    };
+    // A quote in a host would end the value.
+    let host = host.and_then(|host| host.to_str().ok());
+    if let Some(host) = host.filter(|host| !host.contains(['"', '\\'])) {
+        // Writing to a string does not fail.
+        let _ = write!(element, ";host=\"{host}\"");
+    }
+    element + ";proto=" + proto
+}
+
+fn via(request: &Request) -> String {
+    let version = match request.version() {
+        http::Version::HTTP_2 => "2.0",
+        http::Version::HTTP_10 => "1.0",
+        _ => "1.1",
+    };
+    format!("{version} reactor-web")
+}
+
+/// Adds `value` to a header that is a list, in one line.
+fn append(headers: &mut HeaderMap, name: HeaderName, value: String) {
+    let mut list = Vec::new();
+    for known in headers.get_all(&name) {
+        list.extend_from_slice(known.as_bytes());
+        list.extend_from_slice(b", ");
+    }
+    list.extend_from_slice(value.as_bytes());
+    // Made of header values, an address and a host: none has a character that a header may not.
+    if let Ok(list) = HeaderValue::from_bytes(&list) {
+        headers.insert(name, list);
+    }
+}

@@ -1,0 +1,261 @@
+//! `ReverseProxy`: a request, its upstream, and its answer.
+
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use deferred::{CancelOnDrop, Cancelled, Failure, Result};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+
+use super::error::{ReverseProxyError, ReverseProxyErrorKind};
+use super::headers;
+use super::pool::{Pool, Turn};
+use super::relay::{Download, Source};
+use super::tunnel;
+use crate::body::Body;
+use crate::client::{Client, ClientResponse};
+use crate::error::HttpError;
+use crate::handler::Handler;
+use crate::request::Request;
+use crate::response::{Answer, Response};
+
+/// Rules for all requests.
+#[derive(Clone, Copy)]
+pub(super) struct Rules {
+    pub(super) rewrites_host: bool,
+    pub(super) appends_forwarded: bool,
+    pub(super) tunnel_idle: Duration,
+}
+
+/// A handler that has other servers answer: see the [module](super). Clones are the same proxy.
+///
+/// # Examples
+///
+/// Two servers, one after the other:
+///
+/// ```no_run
+/// use reactor::Reactor;
+/// use reactor_web::reverse::ReverseProxy;
+/// use reactor_web::{App, serve};
+/// use std::time::Duration;
+///
+/// let reactor = Reactor::new()?;
+/// let proxy = ReverseProxy::builder()
+///     .upstream("http://10.0.0.1:8000")
+///     .upstream("http://10.0.0.2:8000")
+///     .health_check("/health", Duration::from_secs(5))
+///     .build(&reactor)?;
+/// reactor.block_on(serve(&reactor, "tcp:8080", App::new().mount("/", proxy)))?;
+/// reactor.run_until_signal()?;
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+#[doc(
+    alias = "ReverseProxyResource",
+    alias = "proxy_pass",
+    alias = "upstream"
+)]
+#[derive(Clone)]
+pub struct ReverseProxy(Rc<Shared>);
+
+struct Shared {
+    client: Client,
+    pool: Rc<Pool>,
+    rules: Rules,
+    /// Ended with the proxy.
+    _checks: Vec<CancelOnDrop<()>>,
+}
+
+/// How an upstream of a [`ReverseProxy`] fares.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::testing::TestReactor;
+/// use reactor_web::reverse::ReverseProxy;
+///
+/// let proxy = ReverseProxy::to(&TestReactor::new(), "http://127.0.0.1:8000")?;
+/// let state = &proxy.upstreams()[0];
+/// assert_eq!((state.url.as_str(), state.in_flight), ("http://127.0.0.1:8000", 0));
+/// # Ok::<(), deferred::Failure>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UpstreamState {
+    /// The upstream, as it was given to [`ReverseProxyBuilder::upstream`](super::ReverseProxyBuilder::upstream).
+    pub url: String,
+    /// Requests and upgraded connections under way.
+    pub in_flight: usize,
+    /// Whether it is sent requests now: it is not ejected, and passes its checks.
+    pub is_available: bool,
+}
+
+impl ReverseProxy {
+    pub(super) fn new(
+        client: Client,
+        pool: Rc<Pool>,
+        rules: Rules,
+        checks: Vec<CancelOnDrop<()>>,
+    ) -> Self {
+        Self(Rc::new(Shared {
+            client,
+            pool,
+            rules,
+            _checks: checks,
+        }))
+    }
+
+    /// How the upstreams fare, in their order: for a page of the operator's, or metrics.
+    pub fn upstreams(&self) -> Vec<UpstreamState> {
+        let now = self.0.client.reactor().now();
+        let upstreams = self.0.pool.upstreams.iter();
+        upstreams
+            .map(|upstream| UpstreamState {
+                url: upstream.base.name.clone(),
+                in_flight: upstream.in_flight.get(),
+                is_available: upstream.is_available(now),
+            })
+            .collect()
+    }
+}
+
+impl Handler for ReverseProxy {
+    fn handle(&self, request: Request) -> Answer {
+        if *request.method() == Method::CONNECT {
+            return Answer::now(HttpError::new(StatusCode::METHOD_NOT_ALLOWED));
+        }
+        let shared = Rc::clone(&self.0);
+        Answer::from_future(async move { shared.forward(request).await })
+    }
+}
+
+impl Shared {
+    async fn forward(&self, request: Request) -> Result<Response> {
+        let mut headers = headers::for_upstream(&request, self.rules.appends_forwarded);
+        let upgrade = upgrade_of(&request);
+        if let Some(protocol) = &upgrade {
+            switch(&mut headers, protocol);
+        }
+        let body = Source::new(request.take_body());
+        if body.is_chunked() {
+            // hyper takes a stream for nothing if the method is GET.
+            headers.insert(
+                header::TRANSFER_ENCODING,
+                HeaderValue::from_static("chunked"),
+            );
+        }
+        let mut tried = Vec::new();
+        let mut last = None;
+        while let Some(mut turn) = self.pool.pick(self.client.reactor().now(), &tried) {
+            tried.push(turn.index);
+            let failure = match self.ask(&request, &turn, headers.clone(), &body).await? {
+                Ok(answer) => {
+                    turn.succeeded();
+                    return self.answer(&request, answer, turn, upgrade.is_some());
+                }
+                Err(failure) => failure,
+            };
+            if failure.is::<Cancelled>() {
+                // The client is gone, which says nothing of the upstream.
+                return Err(failure);
+            }
+            if let Some(failure) = body.take_failure() {
+                // Not the upstream's fault.
+                return Err(failure);
+            }
+            turn.failed(self.client.reactor().now());
+            let error = ReverseProxyError::of(&failure, &turn.upstream().base.name);
+            tracing::warn!(target: "reactor_web", error = failure.message(), "{error}");
+            let may_repeat = error.kind().is_unsent()
+                || (error.kind() == ReverseProxyErrorKind::Broken
+                    && request.method().is_idempotent());
+            if !may_repeat || !body.is_whole() {
+                return Err(error.into());
+            }
+            last = Some(error);
+        }
+        Err(last.unwrap_or_else(ReverseProxyError::no_upstream).into())
+    }
+
+    /// Asks an upstream. The outer result is the client's fault, the inner one the upstream's.
+    async fn ask(
+        &self,
+        request: &Request,
+        turn: &Turn,
+        mut headers: HeaderMap,
+        body: &Source,
+    ) -> Result<Result<ClientResponse, Failure>> {
+        let base = &turn.upstream().base;
+        let url = base.join(request.rest(), request.uri().query())?;
+        if self.rules.rewrites_host {
+            headers.insert(header::HOST, base.host.clone());
+        }
+        let sending = self
+            .client
+            .request(request.method().clone(), url)
+            .headers(headers)
+            .body(body.body())
+            .send();
+        Ok(sending.cancel_on_drop().await)
+    }
+
+    /// The answer of an upstream, for the client.
+    fn answer(
+        &self,
+        request: &Request,
+        answer: ClientResponse,
+        mut turn: Turn,
+        is_upgrade: bool,
+    ) -> Result<Response> {
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let protocol = answer.headers().get(header::UPGRADE).cloned();
+            let (true, Some(protocol)) = (is_upgrade, protocol) else {
+                turn.failed(self.client.reactor().now());
+                return Err(ReverseProxyError::broken(&turn.upstream().base.name).into());
+            };
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = answer.status();
+            *response.headers_mut() = answer.headers().clone();
+            headers::strip(response.headers_mut());
+            switch(response.headers_mut(), &protocol);
+            let idle = self.rules.tunnel_idle;
+            let tunnel = tunnel::run(request.upgrade(), answer.upgrade(), idle, turn);
+            // It errs if a connection breaks, of which the other side learns by its end.
+            self.client.reactor().spawn(tunnel).ignore();
+            return Ok(response);
+        }
+        let (mut head, body) = answer.into_http().into_parts();
+        headers::strip(&mut head.headers);
+        // That of the connection to the client.
+        head.version = http::Version::HTTP_11;
+        let reactor = self.client.reactor().clone();
+        let body = Body::boxed(Download {
+            body,
+            turn,
+            reactor,
+        });
+        Ok(Response::from_parts(head, body))
+    }
+}
+
+/// The protocol that the request asks for in place of HTTP. HTTP/2 is none: requests in it would
+/// pass unseen.
+fn upgrade_of(request: &Request) -> Option<HeaderValue> {
+    let protocol = request.headers().get(header::UPGRADE)?;
+    let is_http2 = protocol
+        .to_str()
+        .map_or(true, |text| text.to_ascii_lowercase().contains("h2c"));
+    (request.asks_for_upgrade() && !is_http2).then(|| protocol.clone())
+}
+
+fn switch(headers: &mut HeaderMap, protocol: &HeaderValue) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, protocol.clone());
+}
+
+impl fmt::Debug for ReverseProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReverseProxy")
+            .field("upstreams", &self.upstreams())
+            .finish_non_exhaustive()
+    }
+}
