@@ -202,6 +202,16 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "const MAX_ALIASES: usize = ",
     ),
     (
+        "an IMAP command with its literals",
+        "reactor-mail/src/imap/framing.rs",
+        "const MAX_COMMAND: u32 = ",
+    ),
+    (
+        "the lines of an IMAP command",
+        "reactor-mail/src/imap/framing.rs",
+        "const MAX_LINES: usize = ",
+    ),
+    (
         "a datagram that comes in",
         "reactor/src/datagram/limits.rs",
         "            max_packet_size: ",

@@ -1,5 +1,6 @@
 //! Mail: SMTP, IMAP and Maildir, on the memory network.
 
+mod imap_framing;
 mod smtp_framing;
 mod smtp_login;
 mod smtp_peers;

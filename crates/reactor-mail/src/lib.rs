@@ -1,17 +1,25 @@
 //! Mail for [`reactor`]: SMTP receiver and sender, IMAP server and client, Maildir.
 //!
 //! - `SmtpServer` (feature `smtp`) receives messages, and streams them to a `Delivery`.
+//! - `ImapFraming` (feature `imap`) cuts the bytes of an IMAP client into commands.
 
+#[cfg(feature = "imap")]
+mod imap;
 #[cfg(feature = "smtp")]
 mod smtp;
 
+#[cfg(feature = "imap")]
+pub use self::imap::{ImapFrame, ImapFraming, ImapFramingError, ImapRefusal};
 #[cfg(feature = "smtp")]
 pub use self::smtp::{
     Delivery, DsnNotify, DsnReturn, Envelope, InvalidMailAddress, MailAddress, Message, Recipient,
     SmtpFrame, SmtpFraming, SmtpFramingError, SmtpReceiver, SmtpReply, SmtpServer,
 };
+/// The crate with the types of commands and responses of IMAP.
+#[cfg(feature = "imap")]
+pub use imap_types;
 
 /// The page of the documentation, whose programs are tests.
-#[cfg(all(doctest, feature = "smtp"))]
+#[cfg(all(doctest, feature = "imap", feature = "smtp"))]
 #[doc = include_str!("../../../docs/mail.md")]
 struct MailPage;
