@@ -6,8 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 
+use reactor::filter::throttle::Throttle;
 use reactor::testing;
-use reactor::{Connection, WriteLimits};
+use reactor::{Connection, ReactorHandle, WriteLimits};
 
 use crate::support::{Log, Peer, RawRecorder, reactor, serve, turn_until};
 
@@ -198,5 +199,82 @@ fn when_less_waits_than_the_limit_nothing_is_given_up() {
         reactor.advance(1000 * SECOND);
         assert!(!near.is_gone());
         near.abort();
+    });
+}
+
+/// Sends all of `bytes`, and nothing of it before there is room.
+fn send_piecemeal(reactor: &ReactorHandle, connection: &Connection<RawRecorder>, bytes: Rc<[u8]>) {
+    let connection = connection.clone();
+    let sending = reactor.spawn(async move {
+        let mut sent = 0;
+        while sent < bytes.len() {
+            connection.ready().await?;
+            let taken = connection.write_some(&bytes[sent..])?;
+            assert!(taken > 0, "nothing is taken when there is room");
+            let waiting = connection.buffered().expect("it is there");
+            assert!(waiting <= 64 * 1024 + 1, "{waiting} bytes wait");
+            sent += taken;
+        }
+        connection.lose_connection();
+        Ok(())
+    });
+    sending.detach();
+}
+
+/// Bytes of which no two pieces are alike.
+fn varied(count: usize) -> Rc<[u8]> {
+    (0..count).map(|at| (at / 7 + at / 65_521) as u8).collect()
+}
+
+#[test]
+fn of_a_large_output_no_more_than_the_high_water_mark_is_buffered() {
+    let bytes = varied(20 * MIB);
+    let log = Log::default();
+    let made = Rc::new(Cell::new(None));
+    let recorder = RawRecorder::new(&log).on_made({
+        let made = Rc::clone(&made);
+        move |cx| {
+            made.set(Some(cx.connection()));
+            Ok(())
+        }
+    });
+    let (reactor, address) = serve(recorder);
+    let mut peer = Peer::connect(address);
+    turn_until(&reactor, || log.has("made"));
+    let connection = made.take().expect("it is made");
+    send_piecemeal(&reactor, &connection, Rc::clone(&bytes));
+    assert!(peer.receive_all(&reactor) == *bytes, "other bytes came");
+
+    testing::run(|reactor| {
+        let (connection, peer) = reactor.connect_to_peer(RawRecorder::new(&Log::default()));
+        peer.set_reading(false);
+        send_piecemeal(reactor, &connection, Rc::clone(&bytes));
+        reactor.settle();
+        assert_eq!(connection.write_some(&bytes).expect("it is there"), 0);
+        peer.set_reading(true);
+        assert!(peer.received() == *bytes, "other bytes came");
+        assert!(connection.write_some(&bytes).is_err(), "it is over");
+    });
+}
+
+#[test]
+fn of_a_large_output_a_filter_gets_no_more_than_the_high_water_mark() {
+    testing::run(|reactor| {
+        let log = Log::default();
+        let throttle = Throttle::new().bytes_per_second(1000);
+        let recorder = RawRecorder::new(&log).on_made(move |cx| {
+            cx.insert_filter(throttle.filter()).detach();
+            Ok(())
+        });
+        let (connection, peer) = reactor.connect_to_peer(recorder);
+        let bytes = varied(MIB);
+        let taken = connection.write_some(&bytes).expect("it is there");
+        assert_eq!(taken, 64 * 1024 + 1);
+        assert_eq!(
+            connection.write_some(&bytes[taken..]).expect("it is there"),
+            0
+        );
+        reactor.advance(100 * SECOND);
+        assert!(peer.received() == bytes[..taken], "other bytes came");
     });
 }

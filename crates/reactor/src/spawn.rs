@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use deferred::{Abandoned, Deferred, Failure, Result, fail, inline_callbacks};
 
 use crate::handle::ReactorHandle;
+use crate::panics::drop_contained;
 use crate::system_event::{Phase, SystemEvent, SystemEventTrigger};
 
 impl ReactorHandle {
@@ -48,12 +49,15 @@ impl ReactorHandle {
         T: 'static,
         F: Future<Output = Result<T>> + 'static,
     {
-        match self.core_for(body) {
-            Ok((core, body)) => {
+        match self.core() {
+            Ok(core) => {
                 core.listen_for_tasks();
                 inline_callbacks(body)
             }
-            Err(gone) => fail(Failure::new(gone)),
+            Err(gone) => {
+                drop_contained("the drop of a body that came too late", body);
+                fail(Failure::new(gone))
+            }
         }
     }
 
@@ -110,12 +114,15 @@ impl ReactorHandle {
     where
         F: Future<Output: DriverResult> + 'static,
     {
-        match self.core_for(driver) {
-            Ok((core, driver)) => {
+        match self.core() {
+            Ok(core) => {
                 core.listen_for_tasks();
                 inline_callbacks(drive(self.clone(), driver))
             }
-            Err(gone) => fail(Failure::new(gone)),
+            Err(gone) => {
+                drop_contained("the drop of a driver that came too late", driver);
+                fail(Failure::new(gone))
+            }
         }
     }
 }

@@ -14,9 +14,6 @@ const HIGH_WATER: usize = 64 * 1024;
 /// connection at once, which need not copy it then.
 const GATHERED: usize = 16 * 1024;
 
-/// Bound of what one write takes: of a larger body, hyper keeps the rest, which is not copied then.
-const LARGEST: usize = 128 * 1024;
-
 /// From this size on, a connection sends a write at once, if nothing waits before it.
 const SENT_AT_ONCE: usize = 32 * 1024;
 
@@ -73,25 +70,39 @@ impl Io {
 
     /// Hands the beginning of `slices` to the connection, after what was gathered; gives how much.
     ///
-    /// The connection sends a large write at once if nothing waits before it, and copies only what
-    /// the system does not take. So small pieces go with so much of what follows that the write is
-    /// large.
+    /// The connection sends a large write at once if nothing waits before it, and copies no more
+    /// than its high-water mark of what the system does not take: hyper keeps the rest. So small
+    /// pieces go with so much of what follows that the write is large.
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut joined = self.shared.output.take();
         let mut written = 0;
         for slice in slices {
-            let mut piece = &slice[..slice.len().min(LARGEST - written)];
-            written += piece.len();
+            let mut piece = &slice[..];
             let is_small = !joined.is_empty() || piece.len() < SENT_AT_ONCE;
             if is_small && joined.len() < SENT_AT_ONCE {
                 let (small, rest) = piece.split_at(piece.len().min(SENT_AT_ONCE - joined.len()));
                 joined.extend_from_slice(small);
+                written += small.len();
                 piece = rest;
             }
             if !piece.is_empty() {
                 self.hand_over(&joined)?;
                 joined.clear();
-                self.hand_over(piece)?;
+                let taken = self
+                    .connection
+                    .write_some(piece)
+                    .map_err(|_gone| self.error())?;
+                written += taken;
+                if written == 0 {
+                    // Nothing, to hyper, is an error. It is so only with a high-water mark of the
+                    // connection that is lower than ours.
+                    let some = &piece[..piece.len().min(SENT_AT_ONCE)];
+                    self.hand_over(some)?;
+                    written = some.len();
+                }
+                if taken < piece.len() {
+                    break;
+                }
             }
         }
         self.hand_over(&joined)?;

@@ -119,6 +119,55 @@ impl<P: Protocol> Connection<P> {
         Ok(())
     }
 
+    /// Sends the beginning of `bytes`: as much as the system takes at once, and of the rest as much
+    /// as passes the [high-water mark](crate::WriteLimits::high_water) by one byte. Returns the
+    /// number of bytes taken, which is 0 while more than that waits already.
+    ///
+    /// It is for a writer that keeps the rest itself, such as one with a large file in memory: no
+    /// more than the high-water mark of it is copied. Send the rest after [`ready`](Self::ready).
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`] if the connection is over or closing; nothing is taken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    ///
+    /// use deferred::Result;
+    /// use reactor::{Connection, Protocol, testing};
+    /// # use reactor::Raw;
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    ///
+    /// async fn send<P: Protocol>(connection: Connection<P>, bytes: Rc<[u8]>) -> Result<()> {
+    ///     let mut sent = 0;
+    ///     while sent < bytes.len() {
+    ///         connection.ready().await?;
+    ///         sent += connection.write_some(&bytes[sent..])?;
+    ///     }
+    ///     Ok(())
+    /// }
+    ///
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     let bytes: Rc<[u8]> = vec![b'x'; 10_000_000].into();
+    ///     reactor.spawn(send(connection, bytes)).detach();
+    ///     assert_eq!(peer.received().len(), 10_000_000);
+    /// });
+    /// ```
+    #[doc(alias = "try_write")]
+    #[doc(alias = "poll_write")]
+    pub fn write_some(&self, bytes: &[u8]) -> Result<usize, Gone> {
+        let source = self.source()?;
+        if !source.transport().takes_writes() {
+            return Err(Gone);
+        }
+        let taken = source.write_some_from_elsewhere(bytes);
+        source.touch();
+        Ok(taken)
+    }
+
     /// Ends the connection as soon as everything written so far is sent: see
     /// [`Context::lose_connection`].
     #[doc(alias = "loseConnection")]

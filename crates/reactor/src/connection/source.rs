@@ -78,6 +78,20 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
+    /// Writes a beginning of `bytes` through a handle, until the high-water mark is passed; gives
+    /// its length.
+    pub(super) fn write_some_from_elsewhere(&self, bytes: &[u8]) -> usize {
+        let room = self.transport.room();
+        let mut taken = 0;
+        if room < bytes.len() {
+            taken = self.transport.send_some(bytes);
+        }
+        let rest = &bytes[taken..];
+        let rest = &rest[..rest.len().min(room)];
+        self.write_from_elsewhere(rest);
+        taken + rest.len()
+    }
+
     /// Writes; tells a push producer in time that enough waits.
     #[inline]
     pub(super) fn write(&self, bytes: &[u8]) {

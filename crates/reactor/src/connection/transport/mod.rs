@@ -321,22 +321,10 @@ impl Transport {
                 return self.fail_writing(io, error);
             }
         }
-        let mut rest = bytes;
-        if bytes.len() >= SEND_AT_ONCE && io.out.waiting() == 0 && !self.is_write_blocked() {
-            match io.send(bytes) {
-                Ok(sent) => {
-                    self.core.counters.sent(sent);
-                    if sent > 0 {
-                        self.note_activity();
-                    }
-                    rest = &bytes[sent..];
-                }
-                Err(error) => return self.fail_writing(io, error),
-            }
-            // Set only here and in `has_sent`, from what the system took: the next write must not
-            // overtake the rest in the buffer.
-            self.flags.set_to(Flags::WRITE_BLOCKED, !rest.is_empty());
-        }
+        let rest = match self.send_at_once(io, bytes) {
+            Ok(sent) => &bytes[sent..],
+            Err(error) => return self.fail_writing(io, error),
+        };
         if rest.is_empty() {
             return;
         }
@@ -360,6 +348,45 @@ impl Transport {
             self.flags.set(Flags::COUNTED);
         }
         self.flags.set(Flags::HAS_OUTPUT);
+    }
+
+    /// Sends what the system takes of a large write, if nothing waits before it.
+    fn send_at_once(&self, io: &mut Io, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() < SEND_AT_ONCE || io.out.waiting() > 0 || self.is_write_blocked() {
+            return Ok(0);
+        }
+        let sent = io.send(bytes)?;
+        self.core.counters.sent(sent);
+        if sent > 0 {
+            self.note_activity();
+        }
+        // Set only here and in `has_sent`, from what the system took: the next write must not
+        // overtake the rest in the buffer.
+        self.flags.set_to(Flags::WRITE_BLOCKED, sent < bytes.len());
+        Ok(sent)
+    }
+
+    /// Number of bytes that pass the high-water mark, so that a wait for room does wait.
+    pub(super) fn room(&self) -> usize {
+        let bound = self.limits().high_water.saturating_add(1);
+        bound.saturating_sub(self.waiting())
+    }
+
+    /// Sends what the system takes of `bytes` at once, and buffers nothing. The caller must buffer
+    /// a part of the rest, if there is one: only for what is buffered does the loop wait for room.
+    pub(super) fn send_some(&self, bytes: &[u8]) -> usize {
+        if self.flags.has_any(Flags::FILTERED) || !self.takes_writes() {
+            return 0;
+        }
+        let io = &mut *self.io.borrow_mut();
+        match self.send_at_once(io, bytes) {
+            Ok(sent) => sent,
+            Err(error) => {
+                self.fail_writing(io, error);
+                // Discarded, as what is written to a connection that has failed.
+                bytes.len()
+            }
+        }
     }
 
     /// Has what is written while `f` runs not count as answers to input.
