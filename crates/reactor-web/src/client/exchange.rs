@@ -118,7 +118,8 @@ pub(super) async fn send(
             Grant::Kept(slot, conn) => (slot, conn),
             Grant::New(slot) => {
                 clock.wait_for(Step::Connect);
-                let conn = connect::dial(client, destination, clock).await?;
+                // Boxed, so that requests over kept connections are not larger for it.
+                let conn = Box::pin(connect::dial(client, destination, clock)).await?;
                 slot.dialed(&conn);
                 (slot, conn)
             }

@@ -1,5 +1,6 @@
 //! What becomes of a request: its headers, its connection, its answer.
 
+use std::pin::pin;
 use std::rc::Rc;
 
 use deferred::Result;
@@ -23,7 +24,9 @@ use crate::body::Body;
 pub(super) async fn perform(client: Rc<Inner>, mut prepared: Prepared) -> Result<ClientResponse> {
     let mut watch = Watch::new(client.pool.reactor(), prepared.timeouts);
     let clock = Rc::clone(watch.clock());
-    let answered = watch.over(answer(&client, &mut prepared, &clock)).await;
+    let answered = watch
+        .over(pin!(answer(&client, &mut prepared, &clock)))
+        .await;
     let (answered, decodes) = answered.map_err(|failure| {
         let (method, url) = (&prepared.method, shown(&prepared.url));
         failure.context(format!("{method} {url}"))
@@ -76,7 +79,8 @@ async fn answer(
         }
         left -= 1;
         redirect::follow(status, prepared, again, next)?;
-        answered.discard(clock).await;
+        // Boxed, as few requests are redirected, and all would be larger for it.
+        Box::pin(answered.discard(clock)).await;
     }
 }
 

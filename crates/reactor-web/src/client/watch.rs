@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -87,8 +87,12 @@ impl Watch {
     }
 
     /// Waits for `work`, and drops it when a step takes too long.
-    pub(super) async fn over<T>(&mut self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let mut work = pin!(work);
+    ///
+    /// `work` is borrowed, since an async function that owned it would be twice its size.
+    pub(super) async fn over<T>(
+        &mut self,
+        mut work: Pin<&mut impl Future<Output = Result<T>>>,
+    ) -> Result<T> {
         std::future::poll_fn(|cx| {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(done);
