@@ -9,6 +9,7 @@ mod contest;
 mod dispatch;
 mod echo;
 mod framings;
+mod http_client;
 mod load;
 mod on_tokio;
 mod peers;
@@ -16,6 +17,7 @@ mod pending;
 mod posts;
 mod requests;
 mod shared;
+mod sockets;
 mod stats;
 mod table;
 mod timers;
@@ -80,6 +82,10 @@ enum Bench {
     Tls(tls::Options),
     /// What a request costs web servers: hyper on `Io` and on Tokio, `App` and axum
     Web(web::Options),
+    /// What a message costs WebSocket servers: `reactor-web` and tokio-tungstenite
+    Sockets(sockets::Options),
+    /// An HTTP client with 32 requests at once, next to reqwest
+    Client(http_client::Options),
     /// All of these, for a few seconds each: that they work, no more
     Short,
 }
@@ -106,6 +112,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         Bench::Framings(options) => framings::run(options),
         Bench::Tls(options) => tls::run(options),
         Bench::Web(options) => web::run(options),
+        Bench::Sockets(options) => sockets::run(options),
+        Bench::Client(options) => http_client::run(options),
         Bench::Short => {
             chains::run(contest::Options::short())?;
             peers::run(contest::Options::short())?;
@@ -126,7 +134,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             connects::run(connects::Options::short())?;
             framings::run(framings::Options::short())?;
             tls::run(tls::Options::short())?;
-            web::run(web::Options::short())
+            web::run(web::Options::short())?;
+            http_client::run(http_client::Options::short())?;
+            sockets::run(sockets::Options::short())
         }
     }
 }
