@@ -52,16 +52,20 @@ impl Nsd {
         }
     }
 
-    /// Asks until there is an answer: at first nsd does not listen yet.
+    /// Asks until there is an answer: at first nsd does not listen yet. What was asked twice may be
+    /// answered twice, the second time while the next question waits.
     fn ask(&self, query: &Message) -> Message {
         let mut bytes = [0; 4096];
         for _ in 0..100 {
             // An error says that nothing listens.
             let _ = self.socket.send(&encoded(query));
-            match self.socket.recv(&mut bytes) {
-                Ok(length) => return decoded(&bytes[..length]),
-                Err(_) => std::thread::sleep(Duration::from_millis(20)),
+            while let Ok(length) = self.socket.recv(&mut bytes) {
+                let response = decoded(&bytes[..length]);
+                if response.queries == query.queries {
+                    return response;
+                }
             }
+            std::thread::sleep(Duration::from_millis(20));
         }
         panic!("nsd does not answer");
     }
