@@ -7,5 +7,6 @@ mod lookups;
 mod message;
 mod schedule;
 mod server;
+mod srv;
 mod support;
 mod tcp;

@@ -4,6 +4,7 @@
 //! - [`Dns`]: a client with a cache, which finds the addresses that a reactor connects to, and
 //!   records of all types.
 //! - With the feature `server`: `Zone`, `DnsOverUdp` and their like serve zones, and answers of your own.
+//! - [`SrvEndpoint`]: a service by name, `srv:_imap._tcp.example.org` among the endpoints.
 //! - [`decode_message`] and [`encode_message`]: the protocol without I/O.
 //!
 //! Messages, names and records are those of [`hickory_proto`].
@@ -34,7 +35,7 @@ mod server;
 
 pub use hickory_proto;
 
-pub use self::client::{Dns, Lookup};
+pub use self::client::{Dns, Lookup, SrvEndpoint, WithSrv};
 pub use self::config::DnsConfig;
 pub use self::error::{LookupError, LookupErrorKind};
 pub use self::hosts::Hosts;

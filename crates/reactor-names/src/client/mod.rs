@@ -9,8 +9,10 @@ mod lookups;
 mod question;
 mod resolver;
 mod schedule;
+mod srv;
 mod tcp;
 mod udp;
 
 pub use self::dns::Dns;
 pub use self::lookup::Lookup;
+pub use self::srv::{SrvEndpoint, WithSrv};
