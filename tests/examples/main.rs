@@ -14,6 +14,7 @@ mod forwarding;
 mod framed_rpc;
 mod joined;
 mod line_chat;
+mod names;
 mod poetry;
 mod program;
 mod proxy_protocol;
