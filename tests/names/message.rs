@@ -233,8 +233,6 @@ fn what_is_longer_than_any_message_is_truncated() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
-
     /// `PROPTEST_CASES=100000` changes 100,000 messages.
     #[test]
     fn changed_messages_are_decoded_or_refused(
