@@ -212,6 +212,16 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "const MAX_LINES: usize = ",
     ),
     (
+        "the wait for a reply of an SMTP server",
+        "reactor-mail/src/smtp/sender.rs",
+        "const REPLY_TIMEOUT: Duration = ",
+    ),
+    (
+        "lines of a reply of an SMTP server",
+        "reactor-mail/src/smtp/sender.rs",
+        "const MAX_REPLY_LINES: usize = ",
+    ),
+    (
         "a datagram that comes in",
         "reactor/src/datagram/limits.rs",
         "            max_packet_size: ",

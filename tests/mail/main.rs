@@ -5,4 +5,5 @@ mod smtp_framing;
 mod smtp_login;
 mod smtp_peers;
 mod smtp_receiver;
+mod smtp_sender;
 mod support;

@@ -1,6 +1,7 @@
 //! Mail for [`reactor`]: SMTP receiver and sender, IMAP server and client, Maildir.
 //!
-//! - `SmtpServer` (feature `smtp`) receives messages, and streams them to a `Delivery`.
+//! - `SmtpServer` (feature `smtp`) receives messages, and streams them to a `Delivery`;
+//!   `send_mail` sends one.
 //! - `ImapFraming` (feature `imap`) cuts the bytes of an IMAP client into commands.
 
 #[cfg(feature = "imap")]
@@ -13,7 +14,8 @@ pub use self::imap::{ImapFrame, ImapFraming, ImapFramingError, ImapRefusal};
 #[cfg(feature = "smtp")]
 pub use self::smtp::{
     Delivery, DsnNotify, DsnReturn, Envelope, InvalidMailAddress, MailAddress, Message, Recipient,
-    SmtpFrame, SmtpFraming, SmtpFramingError, SmtpReceiver, SmtpReply, SmtpServer,
+    Sent, SmtpError, SmtpFrame, SmtpFraming, SmtpFramingError, SmtpReceiver, SmtpReply, SmtpServer,
+    send_mail,
 };
 /// The crate with the types of commands and responses of IMAP.
 #[cfg(feature = "imap")]

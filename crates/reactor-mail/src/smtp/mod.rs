@@ -1,4 +1,4 @@
-//! SMTP: a receiver, which streams messages to a `Delivery`.
+//! SMTP: a receiver, which streams messages to a `Delivery`, and a sender.
 
 mod address;
 mod command;
@@ -7,7 +7,9 @@ mod envelope;
 mod framing;
 mod login;
 mod receiver;
+mod sender;
 mod server;
+mod smtp_error;
 mod smtp_reply;
 mod transfer;
 
@@ -16,5 +18,7 @@ pub use self::delivery::{Delivery, Message};
 pub use self::envelope::{DsnNotify, DsnReturn, Envelope, Recipient};
 pub use self::framing::{SmtpFrame, SmtpFraming, SmtpFramingError};
 pub use self::receiver::SmtpReceiver;
+pub use self::sender::{Sent, send_mail};
 pub use self::server::SmtpServer;
+pub use self::smtp_error::SmtpError;
 pub use self::smtp_reply::SmtpReply;
