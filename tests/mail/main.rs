@@ -1,4 +1,4 @@
-//! Mail: SMTP, IMAP and Maildir, on the memory network.
+//! Mail: SMTP, and the framing of IMAP, on the memory network.
 
 mod imap_framing;
 mod smtp_framing;

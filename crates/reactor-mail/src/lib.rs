@@ -1,4 +1,4 @@
-//! Mail for [`reactor`]: SMTP receiver and sender, IMAP server and client, Maildir.
+//! Mail for [`reactor`]: an SMTP server and client, and the framing of IMAP.
 //!
 //! - `SmtpServer` (feature `smtp`) receives messages, and streams them to a `Delivery`;
 //!   `send_mail` sends one.
