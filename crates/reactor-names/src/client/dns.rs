@@ -137,12 +137,27 @@ impl Dns {
         name: &str,
         record_type: RecordType,
     ) -> Deferred<Lookup> {
-        let candidates = self.candidates(reactor, name);
-        let (dns, reactor, given) = (self.clone(), reactor.clone(), name.to_owned());
+        let handle = reactor.clone();
+        self.search(reactor, name, record_type, move |dns, name| {
+            dns.lookup_absolute(&handle, name, record_type)
+        })
+    }
+
+    /// Asks for each name that `given` may stand for, until there is an answer.
+    #[track_caller]
+    pub(super) fn search<T: 'static>(
+        &self,
+        reactor: &ReactorHandle,
+        given: &str,
+        record_type: RecordType,
+        ask: impl Fn(&Self, Name) -> Deferred<T> + 'static,
+    ) -> Deferred<T> {
+        let candidates = self.candidates(reactor, given);
+        let (dns, given) = (self.clone(), given.to_owned());
         inline_callbacks(async move {
             let mut errors = SearchErrors::default();
             for name in candidates {
-                match dns.lookup_absolute(&reactor, name, record_type).await {
+                match ask(&dns, name).await {
                     Ok(found) => return Ok(found),
                     Err(failure) => errors.add(failure)?,
                 }
@@ -178,7 +193,7 @@ impl Dns {
     }
 
     /// The names to ask for, in order; none if `name` is not a valid one.
-    pub(super) fn candidates(&self, reactor: &ReactorHandle, name: &str) -> Vec<Name> {
+    fn candidates(&self, reactor: &ReactorHandle, name: &str) -> Vec<Name> {
         self.refresh(reactor);
         // The conversion of other letters (IDNA) would make all of them small.
         let parsed = match name.is_ascii() {

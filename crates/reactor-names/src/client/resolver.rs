@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use deferred::{Deferred, Failure, Result, inline_callbacks, settled, succeed};
+use deferred::{Deferred, Failure, Result, settled, succeed};
 use hickory_proto::rr::{Name, RData, RecordType};
 use reactor::{ReactorHandle, ResolveError, Resolver};
 
@@ -21,22 +21,13 @@ impl Resolver for Dns {
         if !known.is_empty() {
             return succeed(with_port(known));
         }
-        let candidates = self.candidates(reactor, host);
-        let (dns, reactor, host) = (self.clone(), reactor.clone(), host.to_owned());
-        inline_callbacks(async move {
-            let mut errors = SearchErrors::default();
-            for name in candidates {
-                match dns.addresses(&reactor, name).await {
-                    Ok(addresses) => return Ok(with_port(addresses)),
-                    Err(failure) => {
-                        if let Err(failure) = errors.add(failure) {
-                            return Err(resolve_error(host, failure));
-                        }
-                    }
-                }
-            }
-            let failure = errors.result(&host, RecordType::A);
-            Err(resolve_error(host, failure))
+        let (handle, given) = (reactor.clone(), host.to_owned());
+        self.search(reactor, host, RecordType::A, move |dns, name| {
+            dns.addresses(&handle, name)
+        })
+        .add_both(move |found| match found {
+            Ok(addresses) => Ok(with_port(addresses)),
+            Err(failure) => Err(resolve_error(given, failure)),
         })
     }
 }

@@ -177,10 +177,6 @@ struct TcpClient {
 impl Protocol for TcpClient {
     type Framing = TcpFraming;
 
-    fn framing(&self) -> TcpFraming {
-        TcpFraming::with_max_length(u16::MAX.into())
-    }
-
     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
         cx.set_idle_timeout(IDLE_TIMEOUT);
         Ok(())

@@ -38,8 +38,7 @@ pub(super) fn respond(
     };
     let response = begin(&query);
     if let Some(code) = refusal(&query) {
-        let encoded = finish(&query, with_code(response, code), transport);
-        return Some(encoded_or_failure(encoded, &query, transport));
+        return Some(encode(&query, with_code(response, code), transport));
     }
     let answer = deferred::maybe_deferred(|| answers.answer(reactor, &query, response));
     Some(answer.add_both(move |answer| {
@@ -50,8 +49,7 @@ pub(super) fn respond(
             }
             with_code(begin(&query), ResponseCode::ServFail)
         });
-        let encoded = finish(&query, response, transport);
-        encoded_or_failure(encoded, &query, transport)
+        encode(&query, response, transport)
     }))
 }
 
@@ -97,18 +95,12 @@ fn with_code(mut response: Message, code: ResponseCode) -> Message {
     response
 }
 
-fn encoded_or_failure(
-    encoded: Result<Vec<u8>, MessageError>,
-    query: &Message,
-    transport: Transport,
-) -> Deferred<Vec<u8>> {
-    let encoded = encoded.or_else(|error| {
+/// The bytes of `response`, or SERVFAIL if it cannot be encoded.
+fn encode(query: &Message, response: Message, transport: Transport) -> Deferred<Vec<u8>> {
+    let encoded = finish(query, response, transport).or_else(|error| {
         tracing::warn!(%error, "an answer to a DNS question cannot be encoded");
-        finish(
-            query,
-            with_code(begin(query), ResponseCode::ServFail),
-            transport,
-        )
+        let failed = with_code(begin(query), ResponseCode::ServFail);
+        finish(query, failed, transport)
     });
     match encoded {
         Ok(bytes) => deferred::succeed(bytes),
