@@ -159,9 +159,8 @@ pub(super) async fn send(
 }
 
 /// `uri` with the host of a request that has one of its own, as `Host` is in HTTP/1.1.
-fn with_authority(uri: http::Uri, host: Option<&HeaderValue>) -> http::Uri {
-    let authority = host.and_then(|host| host.to_str().ok()?.parse().ok());
-    let Some(authority) = authority else {
+fn with_authority(uri: http::Uri, host: &HeaderValue) -> http::Uri {
+    let Some(authority) = host.to_str().ok().and_then(|host| host.parse().ok()) else {
         return uri;
     };
     let mut parts = uri.clone().into_parts();
@@ -265,11 +264,12 @@ impl Outgoing {
         *request.method_mut() = self.method;
         *request.headers_mut() = self.headers;
         let headers = request.headers_mut();
-        let own_host = headers.get(header::HOST);
-        let absolute = with_authority(self.target.absolute, own_host.filter(|_| is_http2));
+        let mut absolute = self.target.absolute;
         if is_http2 {
             // `:authority` says it.
-            headers.remove(header::HOST);
+            if let Some(host) = headers.remove(header::HOST) {
+                absolute = with_authority(absolute, &host);
+            }
         } else {
             headers.entry(header::HOST).or_insert(self.target.host);
         }
