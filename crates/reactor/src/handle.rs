@@ -67,10 +67,7 @@ impl ReactorHandle {
     pub(crate) fn core_for<X>(&self, value: X) -> Result<(Rc<Core>, X), ReactorGone> {
         match self.core() {
             Ok(core) => Ok((core, value)),
-            Err(gone) => {
-                drop_contained("the drop of what came too late", value);
-                Err(gone)
-            }
+            Err(gone) => Err(too_late(value, gone)),
         }
     }
 
@@ -305,4 +302,11 @@ impl fmt::Debug for ReactorHandle {
             .field("is_running", &self.is_running())
             .finish_non_exhaustive()
     }
+}
+
+/// Drops `value`, which is a user's and came after the end of the core; a panic of its drop is
+/// contained.
+pub(crate) fn too_late<X>(value: X, gone: ReactorGone) -> ReactorGone {
+    drop_contained("the drop of what came too late", value);
+    gone
 }

@@ -7,8 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use deferred::{Abandoned, Deferred, Failure, Result, fail, inline_callbacks};
 
-use crate::handle::ReactorHandle;
-use crate::panics::drop_contained;
+use crate::handle::{ReactorHandle, too_late};
 use crate::system_event::{Phase, SystemEvent, SystemEventTrigger};
 
 impl ReactorHandle {
@@ -54,10 +53,7 @@ impl ReactorHandle {
                 core.listen_for_tasks();
                 inline_callbacks(body)
             }
-            Err(gone) => {
-                drop_contained("the drop of a body that came too late", body);
-                fail(Failure::new(gone))
-            }
+            Err(gone) => fail(Failure::new(too_late(body, gone))),
         }
     }
 
@@ -119,10 +115,7 @@ impl ReactorHandle {
                 core.listen_for_tasks();
                 inline_callbacks(drive(self.clone(), driver))
             }
-            Err(gone) => {
-                drop_contained("the drop of a driver that came too late", driver);
-                fail(Failure::new(gone))
-            }
+            Err(gone) => fail(Failure::new(too_late(driver, gone))),
         }
     }
 }
