@@ -4,7 +4,6 @@
 //! connection is not read, so replies to pipelined commands go out in order.
 
 use std::fmt;
-use std::mem;
 use std::rc::Rc;
 
 use deferred::{Deferred, DelayedCall, Failure, Result};
@@ -368,7 +367,7 @@ impl Protocol for SmtpReceiver {
 
     fn connection_lost(&mut self, _cx: &mut Context<'_, Self>, _reason: ConnectionClosed) {
         // A message that is not complete is dropped: it is not delivered.
-        drop(mem::take(&mut self.transfer));
+        self.transfer = None;
     }
 }
 
