@@ -6,7 +6,7 @@
 
 use std::error::Error;
 use std::ffi::OsString;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -134,6 +134,88 @@ impl<L: Load + ?Sized> Load for Box<L> {
 
     fn go_on(&mut self, index: usize) -> io::Result<usize> {
         (**self).go_on(index)
+    }
+}
+
+/// Connections on which the same request is sent again and again, some at once, the next when all
+/// are answered. Answers are only counted: each has the same length.
+pub(crate) struct Repeated {
+    poller: Poller,
+    connections: Vec<Unanswered>,
+    requests: Vec<u8>,
+    batch: usize,
+    /// The length of the answers to a batch.
+    answers: usize,
+    buffer: Vec<u8>,
+}
+
+struct Unanswered {
+    stream: TcpStream,
+    /// Bytes of answers that have not come.
+    length: usize,
+}
+
+impl Repeated {
+    /// Opens `count` connections, on each of which `begin` does what comes before the first batch,
+    /// and gives the length of an answer.
+    pub(crate) fn connect(
+        address: SocketAddr,
+        count: usize,
+        request: &[u8],
+        batch: usize,
+        mut begin: impl FnMut(&mut TcpStream) -> io::Result<usize>,
+    ) -> io::Result<Self> {
+        let mut load = Self {
+            poller: Poller::new()?,
+            connections: Vec::with_capacity(count),
+            requests: request.repeat(batch),
+            batch,
+            answers: 0,
+            buffer: vec![0; 256 * 1024],
+        };
+        for index in 0..count {
+            let mut stream = connect(address)?;
+            load.answers = batch * begin(&mut stream)?;
+            stream.set_nonblocking(true)?;
+            load.poller.add(&stream, index)?;
+            load.connections.push(Unanswered { stream, length: 0 });
+        }
+        Ok(load)
+    }
+}
+
+impl Load for Repeated {
+    fn poller(&mut self) -> &mut Poller {
+        &mut self.poller
+    }
+
+    fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    fn batch(&self) -> u64 {
+        self.batch as u64
+    }
+
+    /// Sends a batch, which fits into the socket, since all before it was read.
+    fn begin(&mut self, index: usize) -> io::Result<()> {
+        let connection = &mut self.connections[index];
+        connection.length = self.answers;
+        connection.stream.write_all(&self.requests)
+    }
+
+    fn go_on(&mut self, index: usize) -> io::Result<usize> {
+        let connection = &mut self.connections[index];
+        match connection.stream.read(&mut self.buffer) {
+            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+            Ok(n) if n > connection.length => Err(io::Error::other("an answer is too long")),
+            Ok(n) => {
+                connection.length -= n;
+                Ok(usize::from(connection.length == 0))
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -4,13 +4,13 @@
 //! one round.
 
 use std::error::Error;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::echo::server::find;
-use crate::load::{self, Poller, cost, counts};
+use crate::load::{Repeated, cost, counts};
 use crate::stats::{median, ratios};
 use crate::table::Table;
 use crate::tools;
@@ -85,7 +85,7 @@ fn times(options: &Options, servers: &[(&str, PathBuf); 2]) -> Result<(), Box<dy
         for _ in 0..options.rounds {
             for (costs, (_, path)) in costs.iter_mut().zip(servers) {
                 let command = [path.clone().into()];
-                let cost = cost(&command, time, |address| Sockets::connect(address, batch))?;
+                let cost = cost(&command, time, |address| connect(address, batch))?;
                 costs.push(cost.microseconds_per_request);
             }
         }
@@ -114,7 +114,7 @@ fn tool_counts(servers: &[(&str, PathBuf); 2]) -> Result<(), Box<dyn Error>> {
         }
         for (name, path) in servers {
             let run = |messages| -> Result<(u64, u64), Box<dyn Error>> {
-                let connect = |address| Sockets::connect(address, 1);
+                let connect = |address| connect(address, 1);
                 let (counts, made) = counts(tool, &[path.clone().into()], connect, messages)?;
                 Ok((counts.values().sum(), made))
             };
@@ -132,94 +132,27 @@ fn tool_counts(servers: &[(&str, PathBuf); 2]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Open WebSockets to one server.
-struct Sockets {
-    poller: Poller,
-    connections: Vec<Connection>,
-    /// Messages that are sent at once.
-    messages: Vec<u8>,
-    /// The length of the answers to them.
-    answers: usize,
-    batch: usize,
-    buffer: Vec<u8>,
-}
-
-struct Connection {
-    stream: TcpStream,
-    unanswered: usize,
-}
-
 const HANDSHAKE: &str = "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade\r\n\
     upgrade: websocket\r\nsec-websocket-version: 13\r\n\
     sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-impl Sockets {
-    fn connect(address: SocketAddr, batch: usize) -> io::Result<Self> {
-        // Binary, of 128 bytes, masked.
-        let mut message = vec![0x82, 0x80 | 126, 0, PAYLOAD as u8, 1, 2, 3, 4];
-        message.extend([b'x'; PAYLOAD]);
-        let mut load = Self {
-            poller: Poller::new()?,
-            connections: Vec::new(),
-            messages: message.repeat(batch),
-            answers: batch * (4 + PAYLOAD),
-            batch,
-            buffer: vec![0; 64 * 1024],
-        };
-        for index in 0..32 {
-            let mut stream = load::connect(address)?;
-            stream.write_all(HANDSHAKE.as_bytes())?;
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                stream.read_exact(&mut byte)?;
-                head.extend(byte);
-            }
-            if !head.starts_with(b"HTTP/1.1 101 ") {
-                return Err(io::Error::other("the handshake has failed"));
-            }
-            stream.set_nonblocking(true)?;
-            load.poller.add(&stream, index)?;
-            load.connections.push(Connection {
-                stream,
-                unanswered: 0,
-            });
+/// Opens WebSockets to a server.
+fn connect(address: SocketAddr, batch: usize) -> io::Result<Repeated> {
+    // Binary, of 128 bytes, masked.
+    let mut message = vec![0x82, 0x80 | 126, 0, PAYLOAD as u8, 1, 2, 3, 4];
+    message.extend([b'x'; PAYLOAD]);
+    Repeated::connect(address, 32, &message, batch, |stream| {
+        stream.write_all(HANDSHAKE.as_bytes())?;
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte)?;
+            head.extend(byte);
         }
-        Ok(load)
-    }
-}
-
-impl load::Load for Sockets {
-    fn poller(&mut self) -> &mut Poller {
-        &mut self.poller
-    }
-
-    fn connections(&self) -> usize {
-        self.connections.len()
-    }
-
-    fn batch(&self) -> u64 {
-        self.batch as u64
-    }
-
-    /// Sends a batch, which fits into the socket, since all before it was read.
-    fn begin(&mut self, index: usize) -> io::Result<()> {
-        let connection = &mut self.connections[index];
-        connection.unanswered = self.answers;
-        connection.stream.write_all(&self.messages)
-    }
-
-    fn go_on(&mut self, index: usize) -> io::Result<usize> {
-        let connection = &mut self.connections[index];
-        match connection.stream.read(&mut self.buffer) {
-            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
-            Ok(n) if n > connection.unanswered => Err(io::Error::other("an answer is too long")),
-            Ok(n) => {
-                connection.unanswered -= n;
-                Ok(usize::from(connection.unanswered == 0))
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
-            Err(error) => Err(error),
+        if !head.starts_with(b"HTTP/1.1 101 ") {
+            return Err(io::Error::other("the handshake has failed"));
         }
-    }
+        // An echo is not masked.
+        Ok(4 + PAYLOAD)
+    })
 }

@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use super::h2;
-use crate::load::{self, Poller};
+use crate::load::{self, Repeated};
 use crate::tls;
 
 /// Requests that are sent at once on each of some connections, again when all are answered.
@@ -70,7 +70,16 @@ impl Scenario {
     ) -> Result<Box<dyn load::Load>, Box<dyn Error>> {
         let request = self.request().into_bytes();
         Ok(match self.kind {
-            Kind::Http1 | Kind::Json => Box::new(Load::connect(address, self)?),
+            Kind::Http1 | Kind::Json => Box::new(Repeated::connect(
+                address,
+                self.connections,
+                &request,
+                self.batch,
+                |stream| {
+                    stream.write_all(&request)?;
+                    first_answer(stream, self.answer_body())
+                },
+            )?),
             Kind::Http2 => Box::new(h2::Load::connect(address, self)?),
             Kind::Https => {
                 let count = self.connections;
@@ -99,83 +108,6 @@ impl Scenario {
         match self.kind {
             Kind::Json => benches::json_order().len(),
             _ => self.body,
-        }
-    }
-}
-
-/// Connections of HTTP/1.1 to one server.
-struct Load {
-    poller: Poller,
-    connections: Vec<Connection>,
-    scenario: Scenario,
-    requests: Vec<u8>,
-    /// The length of the answers to a batch.
-    answers: usize,
-    buffer: Vec<u8>,
-}
-
-struct Connection {
-    stream: TcpStream,
-    unanswered: usize,
-}
-
-impl Load {
-    fn connect(address: SocketAddr, scenario: &Scenario) -> io::Result<Self> {
-        let request = scenario.request();
-        let mut load = Self {
-            poller: Poller::new()?,
-            connections: Vec::new(),
-            scenario: *scenario,
-            requests: request.repeat(scenario.batch).into_bytes(),
-            answers: 0,
-            buffer: vec![0; 256 * 1024],
-        };
-        for index in 0..scenario.connections {
-            let mut stream = load::connect(address)?;
-            stream.write_all(request.as_bytes())?;
-            load.answers = scenario.batch * first_answer(&mut stream, scenario.answer_body())?;
-            stream.set_nonblocking(true)?;
-            load.poller.add(&stream, index)?;
-            load.connections.push(Connection {
-                stream,
-                unanswered: 0,
-            });
-        }
-        Ok(load)
-    }
-}
-
-impl load::Load for Load {
-    fn poller(&mut self) -> &mut Poller {
-        &mut self.poller
-    }
-
-    fn connections(&self) -> usize {
-        self.connections.len()
-    }
-
-    fn batch(&self) -> u64 {
-        self.scenario.batch as u64
-    }
-
-    /// Sends a batch, which fits into the socket, since all before it was read.
-    fn begin(&mut self, index: usize) -> io::Result<()> {
-        let connection = &mut self.connections[index];
-        connection.unanswered = self.answers;
-        connection.stream.write_all(&self.requests)
-    }
-
-    fn go_on(&mut self, index: usize) -> io::Result<usize> {
-        let connection = &mut self.connections[index];
-        match connection.stream.read(&mut self.buffer) {
-            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
-            Ok(n) if n > connection.unanswered => Err(io::Error::other("an answer is too long")),
-            Ok(n) => {
-                connection.unanswered -= n;
-                Ok(usize::from(connection.unanswered == 0))
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
-            Err(error) => Err(error),
         }
     }
 }
