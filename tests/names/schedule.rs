@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use deferred::{Cancelled, State};
 use reactor::testing::{self, Delivery, TestReactor};
-use reactor_names::hickory_proto::op::ResponseCode;
+use reactor_names::hickory_proto::op::{Message, ResponseCode};
 use reactor_names::{Dns, Hosts, LookupErrorKind};
 
 use super::support::{FIRST, SECOND, Server, answer, config, dns, kind, refusal};
@@ -56,36 +56,32 @@ fn all_are_asked_in_each_round_and_then_it_has_timed_out() {
     });
 }
 
+/// What the first server says is no answer: the second one, which has one, is asked at once.
+fn the_second_answers_after(no_answer: impl Fn(&Message) -> Message + 'static) {
+    testing::run(|reactor| {
+        let first = Server::new(reactor, FIRST, move |asked| vec![no_answer(&asked.message)]);
+        let second = good(reactor, SECOND);
+        let found = dns(&[FIRST, SECOND]).lookup_a(reactor, "www.example.org");
+        assert!(reactor.result_of(found).is_ok());
+        first.close();
+        second.close();
+    });
+}
+
 #[test]
 fn a_server_that_refuses_or_fails_is_followed_by_the_next_at_once() {
     for code in [ResponseCode::Refused, ResponseCode::ServFail] {
-        testing::run(|reactor| {
-            let first = Server::new(reactor, FIRST, move |asked| {
-                vec![refusal(&asked.message, code)]
-            });
-            let second = good(reactor, SECOND);
-            let found = dns(&[FIRST, SECOND]).lookup_a(reactor, "www.example.org");
-            assert!(reactor.result_of(found).is_ok());
-            first.close();
-            second.close();
-        });
+        the_second_answers_after(move |question| refusal(question, code));
     }
 }
 
 /// A referral: it does not resolve.
 #[test]
 fn a_server_that_only_refers_to_others_is_followed_by_the_next() {
-    testing::run(|reactor| {
-        let first = Server::new(reactor, FIRST, |asked| {
-            let mut referral = answer(&asked.message, &[]);
-            referral.add_authority(super::support::record("org. 300 NS a.example.net."));
-            vec![referral]
-        });
-        let second = good(reactor, SECOND);
-        let found = dns(&[FIRST, SECOND]).lookup_a(reactor, "www.example.org");
-        assert!(reactor.result_of(found).is_ok());
-        first.close();
-        second.close();
+    the_second_answers_after(|question| {
+        let mut referral = answer(question, &[]);
+        referral.add_authority(super::support::record("org. 300 NS a.example.net."));
+        referral
     });
 }
 

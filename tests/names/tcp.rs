@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deferred::{Cancelled, State, gather_results};
-use reactor::testing;
+use reactor::testing::{self, TestReactor};
 use reactor_names::hickory_proto::op::{Message, OpCode};
 use reactor_names::{Dns, Hosts, LookupErrorKind, TcpFraming, decode_message, encode_message};
 
@@ -21,12 +21,26 @@ fn only_over_tcp(asked: &Asked) -> Message {
     message
 }
 
+fn server_over_tcp(reactor: &TestReactor) -> Server {
+    Server::new(reactor, FIRST, |asked| vec![only_over_tcp(asked)])
+}
+
+/// It asks over TCP from the first question on.
+fn tcp_only() -> Dns {
+    Dns::new(config(&[FIRST]).use_tcp(true), Hosts::default())
+}
+
+#[track_caller]
+fn found(reactor: &TestReactor, dns: &Dns, name: &str) {
+    reactor.result_of(dns.lookup_a(reactor, name)).unwrap();
+}
+
 #[test]
 fn a_truncated_answer_is_asked_for_over_tcp() {
     for largest_read in [1, usize::MAX] {
         testing::run(|reactor| {
             reactor.set_largest_read(largest_read);
-            let server = Server::new(reactor, FIRST, |asked| vec![only_over_tcp(asked)]);
+            let server = server_over_tcp(reactor);
             let found = dns(&[FIRST]).lookup_a(reactor, "www.example.org");
             assert_eq!(reactor.result_of(found).unwrap().len(), 1);
             let over_tcp: Vec<_> = server.asked().iter().map(|asked| asked.over_tcp).collect();
@@ -40,8 +54,8 @@ fn a_truncated_answer_is_asked_for_over_tcp() {
 #[test]
 fn questions_share_a_connection_at_the_same_time_and_later() {
     testing::run(|reactor| {
-        let server = Server::new(reactor, FIRST, |asked| vec![only_over_tcp(asked)]);
-        let dns = Dns::new(config(&[FIRST]).use_tcp(true), Hosts::default());
+        let server = server_over_tcp(reactor);
+        let dns = tcp_only();
         for round in 0..2 {
             let names = (0..50).map(|n| dns.lookup_a(reactor, &format!("{round}-{n}.example.org")));
             reactor.result_of(gather_results(names)).unwrap();
@@ -68,7 +82,7 @@ fn answers_out_of_order_find_their_questions() {
             }
             waiting.borrow_mut().drain(..).rev().collect()
         });
-        let dns = Dns::new(config(&[FIRST]).use_tcp(true), Hosts::default());
+        let dns = tcp_only();
         let names = ["a", "b", "c"].map(|n| dns.lookup_a(reactor, &format!("{n}.example.org")));
         assert!(reactor.result_of(gather_results(names)).is_ok());
         server.close();
@@ -79,20 +93,14 @@ fn answers_out_of_order_find_their_questions() {
 #[test]
 fn a_connection_that_the_server_has_closed_is_made_anew() {
     testing::run(|reactor| {
-        let server = Server::new(reactor, FIRST, |asked| vec![only_over_tcp(asked)]);
-        let dns = Dns::new(config(&[FIRST]).use_tcp(true), Hosts::default());
-        reactor
-            .result_of(dns.lookup_a(reactor, "a.example.org"))
-            .unwrap();
+        let server = server_over_tcp(reactor);
+        let dns = tcp_only();
+        found(reactor, &dns, "a.example.org");
         server.hang_up();
         // The end of the connection is not seen yet.
-        reactor
-            .result_of(dns.lookup_a(reactor, "b.example.org"))
-            .unwrap();
+        found(reactor, &dns, "b.example.org");
         reactor.settle();
-        reactor
-            .result_of(dns.lookup_a(reactor, "c.example.org"))
-            .unwrap();
+        found(reactor, &dns, "c.example.org");
         server.close();
         reactor.settle();
     });
@@ -101,11 +109,9 @@ fn a_connection_that_the_server_has_closed_is_made_anew() {
 #[test]
 fn an_idle_connection_is_closed() {
     testing::run(|reactor| {
-        let server = Server::new(reactor, FIRST, |asked| vec![only_over_tcp(asked)]);
-        let dns = Dns::new(config(&[FIRST]).use_tcp(true), Hosts::default());
-        reactor
-            .result_of(dns.lookup_a(reactor, "www.example.org"))
-            .unwrap();
+        let server = server_over_tcp(reactor);
+        let dns = tcp_only();
+        found(reactor, &dns, "www.example.org");
         assert_eq!(reactor.counters().connections, 2);
         reactor.advance(Duration::from_secs(10));
         assert_eq!(reactor.counters().connections, 0);
@@ -116,11 +122,9 @@ fn an_idle_connection_is_closed() {
 #[test]
 fn the_last_dns_closes_its_connections() {
     testing::run(|reactor| {
-        let server = Server::new(reactor, FIRST, |asked| vec![only_over_tcp(asked)]);
-        let dns = Dns::new(config(&[FIRST]).use_tcp(true), Hosts::default());
-        reactor
-            .result_of(dns.lookup_a(reactor, "www.example.org"))
-            .unwrap();
+        let server = server_over_tcp(reactor);
+        let dns = tcp_only();
+        found(reactor, &dns, "www.example.org");
         drop(dns);
         reactor.settle();
         assert_eq!(reactor.counters().connections, 0);
@@ -154,7 +158,7 @@ fn cancelled_and_timed_out_while_connecting_and_while_waiting() {
             if !answers_connections {
                 reactor.do_not_answer(FIRST.parse().unwrap());
             }
-            let dns = Dns::new(config(&[FIRST]).use_tcp(true), Hosts::default());
+            let dns = tcp_only();
             let cancelled = dns.lookup_a(reactor, "a.example.org");
             let silent = dns.lookup_a(reactor, "b.example.org");
             reactor.settle();
@@ -191,7 +195,7 @@ fn answers_to_no_question_are_skipped() {
             let other = encode_message(&other, u16::MAX).unwrap();
             vec![Vec::new(), vec![1], other, right[..20].to_vec(), right]
         });
-        let dns = Dns::new(config(&[FIRST]).use_tcp(true), Hosts::default());
+        let dns = tcp_only();
         assert!(
             reactor
                 .result_of(dns.lookup_a(reactor, "www.example.org"))

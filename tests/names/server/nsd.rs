@@ -1,8 +1,9 @@
 //! The same questions to a zone and to nsd, which serves the same text.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::net::UdpSocket;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 use reactor_names::hickory_proto::op::Message;
@@ -13,19 +14,21 @@ use super::{TEXT, decoded, encoded, question, zone};
 
 struct Nsd {
     process: Child,
+    /// Kept, since nsd writes to it to its end.
+    _log: BufReader<ChildStderr>,
     socket: UdpSocket,
     _folder: Directory,
 }
 
 impl Nsd {
     /// Starts it on a free port, on another one if that was taken before nsd bound it.
-    fn start(probe: &Message) -> Self {
-        let mut started = (0..5).map(|_| Self::spawn());
-        let answers = started.find(|nsd| nsd.try_ask(probe).is_some());
-        answers.expect("nsd does not answer")
+    fn start() -> Self {
+        let mut started = (0..5).filter_map(|_| Self::spawn());
+        started.next().expect("nsd does not start")
     }
 
-    fn spawn() -> Self {
+    /// `None` if it ends without listening.
+    fn spawn() -> Option<Self> {
         let folder = Directory::new("nsd");
         let free = UdpSocket::bind("127.0.0.1:0").expect("a port");
         let port = free.local_addr().expect("an address").port();
@@ -41,44 +44,48 @@ impl Nsd {
         );
         fs::write(folder.path("zone"), TEXT).expect("it is written");
         fs::write(folder.path("conf"), config).expect("it is written");
-        let process = Command::new("nsd")
-            .arg("-d")
-            .arg("-c")
-            .arg(folder.path("conf"))
-            .stderr(Stdio::null())
+        // So that a test that hangs leaves nothing behind.
+        let mut process = Command::new("timeout")
+            .args(["120", "nsd", "-d", "-c", &folder.path("conf")])
+            .stderr(Stdio::piped())
             .spawn()
             .expect("it starts");
+        let mut log = BufReader::new(process.stderr.take().expect("it is piped"));
+        let listens = log
+            .by_ref()
+            .lines()
+            .map_while(Result::ok)
+            .any(|line| line.contains("nsd started"));
+        if !listens {
+            process.wait().expect("it has ended");
+            return None;
+        }
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
         socket.connect(("127.0.0.1", port)).expect("an address");
         let wait = Some(Duration::from_millis(200));
         socket.set_read_timeout(wait).expect("it is set");
-        Self {
+        Some(Self {
             process,
+            _log: log,
             socket,
             _folder: folder,
-        }
+        })
     }
 
-    /// Asks until there is an answer: at first nsd does not listen yet. What was asked twice may be
-    /// answered twice, the second time while the next question waits.
+    /// Asks until there is an answer. What was asked twice may be answered twice, the second time
+    /// while the next question waits.
     fn ask(&self, query: &Message) -> Message {
-        self.try_ask(query).expect("nsd does not answer")
-    }
-
-    fn try_ask(&self, query: &Message) -> Option<Message> {
         let mut bytes = [0; 4096];
         for _ in 0..100 {
-            // An error says that nothing listens.
-            let _ = self.socket.send(&encoded(query));
+            self.socket.send(&encoded(query)).expect("nsd listens");
             while let Ok(length) = self.socket.recv(&mut bytes) {
                 let response = decoded(&bytes[..length]);
                 if response.queries == query.queries {
-                    return Some(response);
+                    return response;
                 }
             }
-            std::thread::sleep(Duration::from_millis(20));
         }
-        None
+        panic!("nsd does not answer");
     }
 }
 
@@ -123,7 +130,7 @@ fn answers_are_those_of_nsd() {
     if !is_there("nsd") {
         return;
     }
-    let nsd = Nsd::start(&question("example.org.", RecordType::SOA));
+    let nsd = Nsd::start();
     let owners = TEXT
         .lines()
         .skip(1)
