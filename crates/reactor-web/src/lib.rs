@@ -192,17 +192,17 @@ pub use {bytes, cookie, deferred, http, hyper, multer, reactor};
 
 /// The chapter of the guide, whose programs are tests.
 #[cfg(doctest)]
-#[doc = include_str!("../../../docs/guide/22-web.md")]
+#[doc = include_str!("../../../docs/guide/24-web.md")]
 struct Guide;
 
 /// The chapter on the client.
 #[cfg(all(doctest, feature = "client"))]
-#[doc = include_str!("../../../docs/guide/25-http-client.md")]
+#[doc = include_str!("../../../docs/guide/30-http-client.md")]
 struct ClientGuide;
 
 /// The chapter on files and events.
 #[cfg(all(doctest, feature = "files"))]
-#[doc = include_str!("../../../docs/guide/27-files-and-events.md")]
+#[doc = include_str!("../../../docs/guide/28-files-and-events.md")]
 struct FilesAndEvents;
 
 /// The chapter on the reverse proxy.
@@ -224,13 +224,13 @@ struct Recipes;
 /// The chapters of the guide on a site that grows, whose programs are tests.
 #[cfg(all(doctest, feature = "auth", feature = "sessions"))]
 mod pages {
-    #[doc = include_str!("../../../docs/guide/28-a-site.md")]
+    #[doc = include_str!("../../../docs/guide/25-a-site.md")]
     struct Site;
 
-    #[doc = include_str!("../../../docs/guide/29-middleware.md")]
+    #[doc = include_str!("../../../docs/guide/26-middleware.md")]
     struct Middleware;
 
-    #[doc = include_str!("../../../docs/guide/30-sessions.md")]
+    #[doc = include_str!("../../../docs/guide/27-sessions.md")]
     struct Sessions;
 
     #[doc = include_str!("../../../docs/coming-from-axum.md")]
@@ -238,5 +238,5 @@ mod pages {
 }
 
 #[cfg(all(doctest, feature = "ws"))]
-#[doc = include_str!("../../../docs/guide/26-websocket.md")]
+#[doc = include_str!("../../../docs/guide/29-websocket.md")]
 struct WebSocketGuide;

@@ -1,7 +1,8 @@
 //! Doctests of the pages of `docs/` about the reactor.
 //!
 //! The pages are not in the published package. So `lib.rs` has this module only under
-//! `cfg(doctest)`. Chapter 21 is a doctest of `reactor-tls`.
+//! `cfg(doctest)`. Chapter 21 is a doctest of `reactor-tls`, and those from 24 on are doctests of
+//! `reactor-web`.
 
 #[doc = include_str!("../../../docs/guide/09-the-loop.md")]
 struct TheLoop;
@@ -39,10 +40,10 @@ struct TestingWithoutSockets;
 #[doc = include_str!("../../../docs/guide/20-filters.md")]
 struct Filters;
 
-#[doc = include_str!("../../../docs/guide/23-endpoints.md")]
+#[doc = include_str!("../../../docs/guide/22-endpoints.md")]
 struct Endpoints;
 
-#[doc = include_str!("../../../docs/guide/24-services.md")]
+#[doc = include_str!("../../../docs/guide/23-services.md")]
 struct Services;
 
 #[doc = include_str!("../../../docs/recipes.md")]
