@@ -212,6 +212,11 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "const MAX_LINES: usize = ",
     ),
     (
+        "the name of a mailbox",
+        "reactor-mail/src/store/name.rs",
+        "const MAX_NAME: usize = ",
+    ),
+    (
         "the wait for a reply of an SMTP server",
         "reactor-mail/src/smtp/sender.rs",
         "const REPLY_TIMEOUT: Duration = ",

@@ -1,6 +1,7 @@
 //! Mail: SMTP, and the framing of IMAP, on the memory network.
 
 mod imap_framing;
+mod memory_mail;
 mod smtp_framing;
 mod smtp_login;
 mod smtp_peers;

@@ -2,12 +2,16 @@
 //!
 //! - `SmtpServer` (feature `smtp`) receives messages, and streams them to a `Delivery`;
 //!   `send_mail` sends one.
+//! - `Login`, `Account` and `Mailbox` (feature `imap`) are what a program implements to keep
+//!   mail; `MemoryMail` keeps it in memory.
 //! - `ImapFraming` (feature `imap`) cuts the bytes of an IMAP client into commands.
 
 #[cfg(feature = "imap")]
 mod imap;
 #[cfg(feature = "smtp")]
 mod smtp;
+#[cfg(feature = "imap")]
+mod store;
 
 #[cfg(feature = "imap")]
 pub use self::imap::{ImapFrame, ImapFraming, ImapFramingError, ImapRefusal};
@@ -16,6 +20,12 @@ pub use self::smtp::{
     Delivery, DsnNotify, DsnReturn, Envelope, InvalidMailAddress, MailAddress, Message, Recipient,
     Sent, SmtpError, SmtpFrame, SmtpFraming, SmtpFramingError, SmtpReceiver, SmtpReply, SmtpServer,
     send_mail,
+};
+#[cfg(feature = "imap")]
+pub use self::store::{
+    Account, CopiedMessages, FlagChange, InvalidMailboxName, Login, MailFlag, MailFlags, Mailbox,
+    MailboxEntry, MailboxError, MailboxName, MailboxSnapshot, MailboxWatch, MailboxWatchers,
+    MemoryMail, MessageInfo, NewMessage, Uid,
 };
 /// The crate with the types of commands and responses of IMAP.
 #[cfg(feature = "imap")]

@@ -1,0 +1,187 @@
+//! `MailFlags`: what is marked on a message.
+
+use std::fmt;
+
+/// A flag that IMAP defines.
+///
+/// # Examples
+///
+/// ```
+/// use reactor_mail::{MailFlag, MailFlags};
+///
+/// let flags = MailFlags::from_iter([MailFlag::Seen]);
+/// assert!(flags.contains(MailFlag::Seen) && !flags.contains(MailFlag::Deleted));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MailFlag {
+    /// It has been answered.
+    Answered = 1,
+    /// It is removed when the mailbox is expunged.
+    Deleted = 2,
+    /// It is not finished.
+    Draft = 4,
+    /// It is marked for attention.
+    Flagged = 8,
+    /// It has been read.
+    Seen = 16,
+}
+
+impl MailFlag {
+    /// All of them, in alphabetical order.
+    pub const ALL: [Self; 5] = [
+        Self::Answered,
+        Self::Deleted,
+        Self::Draft,
+        Self::Flagged,
+        Self::Seen,
+    ];
+}
+
+/// The flags of a message: those of [`MailFlag`], and keywords, which clients name.
+///
+/// # Examples
+///
+/// ```
+/// use reactor_mail::{FlagChange, MailFlag, MailFlags};
+///
+/// let mut flags = MailFlags::from_iter([MailFlag::Seen]);
+/// flags.insert_keyword("$Junk");
+/// let mut added = MailFlags::new();
+/// added.insert(MailFlag::Deleted);
+/// flags.change(FlagChange::Add, &added);
+/// assert_eq!(flags.to_string(), "Deleted Seen $Junk");
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct MailFlags {
+    /// A union of `MailFlag`s.
+    bits: u8,
+    /// In order, each once whatever its case.
+    keywords: Vec<String>,
+}
+
+/// What becomes of the flags of a message.
+///
+/// # Examples
+///
+/// ```
+/// use reactor_mail::{FlagChange, MailFlag, MailFlags};
+///
+/// let mut flags = MailFlags::from_iter([MailFlag::Seen, MailFlag::Draft]);
+/// flags.change(FlagChange::Remove, &MailFlags::from_iter([MailFlag::Draft]));
+/// assert_eq!(flags, MailFlags::from_iter([MailFlag::Seen]));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlagChange {
+    /// Those are added.
+    Add,
+    /// Those are removed.
+    Remove,
+    /// Those are the flags.
+    Replace,
+}
+
+impl MailFlags {
+    /// No flags.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether a flag is set.
+    pub fn contains(&self, flag: MailFlag) -> bool {
+        self.bits & flag as u8 != 0
+    }
+
+    /// Sets a flag.
+    pub fn insert(&mut self, flag: MailFlag) {
+        self.bits |= flag as u8;
+    }
+
+    /// Clears a flag.
+    pub fn remove(&mut self, flag: MailFlag) {
+        self.bits &= !(flag as u8);
+    }
+
+    /// Whether there is no flag and no keyword.
+    pub fn is_empty(&self) -> bool {
+        self.bits == 0 && self.keywords.is_empty()
+    }
+
+    /// The flags that are set, without the keywords.
+    pub fn iter(&self) -> impl Iterator<Item = MailFlag> {
+        let bits = self.bits;
+        let is_set = move |flag: &MailFlag| bits & *flag as u8 != 0;
+        MailFlag::ALL.into_iter().filter(is_set)
+    }
+
+    /// The keywords, in order.
+    pub fn keywords(&self) -> &[String] {
+        &self.keywords
+    }
+
+    /// Whether a keyword is set, in any case.
+    pub fn contains_keyword(&self, keyword: &str) -> bool {
+        self.find(keyword).is_ok()
+    }
+
+    /// Sets a keyword. One that is no atom of IMAP is not shown to clients.
+    pub fn insert_keyword(&mut self, keyword: &str) {
+        if let Err(place) = self.find(keyword) {
+            self.keywords.insert(place, keyword.to_owned());
+        }
+    }
+
+    /// Clears a keyword.
+    pub fn remove_keyword(&mut self, keyword: &str) {
+        if let Ok(place) = self.find(keyword) {
+            self.keywords.remove(place);
+        }
+    }
+
+    /// Changes these flags by `others`.
+    pub fn change(&mut self, change: FlagChange, others: &Self) {
+        match change {
+            FlagChange::Add => {
+                self.bits |= others.bits;
+                for keyword in &others.keywords {
+                    self.insert_keyword(keyword);
+                }
+            }
+            FlagChange::Remove => {
+                self.bits &= !others.bits;
+                for keyword in &others.keywords {
+                    self.remove_keyword(keyword);
+                }
+            }
+            FlagChange::Replace => self.clone_from(others),
+        }
+    }
+
+    fn find(&self, keyword: &str) -> Result<usize, usize> {
+        let lower = |text: &str| text.to_ascii_lowercase();
+        let keyword = lower(keyword);
+        self.keywords
+            .binary_search_by(|other| lower(other).cmp(&keyword))
+    }
+}
+
+impl FromIterator<MailFlag> for MailFlags {
+    fn from_iter<I: IntoIterator<Item = MailFlag>>(flags: I) -> Self {
+        let mut all = Self::new();
+        flags.into_iter().for_each(|flag| all.insert(flag));
+        all
+    }
+}
+
+impl fmt::Display for MailFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flags = self.iter().map(|flag| format!("{flag:?}"));
+        let all: Vec<String> = flags.chain(self.keywords.iter().cloned()).collect();
+        f.write_str(&all.join(" "))
+    }
+}
+
+impl fmt::Debug for MailFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MailFlags({self})")
+    }
+}
