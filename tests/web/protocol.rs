@@ -20,6 +20,8 @@ fn there_is_exactly_one_host() {
         ("GET / HTTP/1.1\r\nhost: a b\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nhost: user@a\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nhost: a/b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nhost: a:b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nhost: [::1]:8x\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nhost: a:80\r\n\r\n", 200),
         ("GET / HTTP/1.1\r\nhost: [::1]:80\r\n\r\n", 200),
         ("GET / HTTP/1.1\r\nhost:\r\n\r\n", 200),

@@ -5,6 +5,7 @@ mod basic_auth;
 mod cors;
 mod csrf;
 mod digest_auth;
+mod forwarded;
 mod headers;
 mod limits;
 mod peers;

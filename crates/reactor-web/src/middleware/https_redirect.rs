@@ -8,7 +8,8 @@ use crate::request::Request;
 use crate::response::{Answer, Redirect};
 
 /// Redirects requests over connections that are not encrypted to the same address with `https`,
-/// with status 308, so that a form is sent again as it was.
+/// with status 308, so that a form is sent again as it was. Behind a proxy that takes TLS off, it is
+/// to be within [`Forwarded`](super::Forwarded), or each request would be redirected.
 ///
 /// # Examples
 ///
@@ -26,7 +27,6 @@ use crate::response::{Answer, Redirect};
 pub struct HttpsRedirect {
     host: Option<String>,
     port: u16,
-    trusts_proxy: bool,
 }
 
 impl HttpsRedirect {
@@ -35,7 +35,6 @@ impl HttpsRedirect {
         Self {
             host: None,
             port: 443,
-            trusts_proxy: false,
         }
     }
 
@@ -51,19 +50,6 @@ impl HttpsRedirect {
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
-    }
-
-    /// Takes a request for encrypted whose `X-Forwarded-Proto` is `https`: behind a proxy that
-    /// always sets this header.
-    #[must_use]
-    pub fn trust_forwarded_proto(mut self) -> Self {
-        self.trusts_proxy = true;
-        self
-    }
-
-    fn is_secure(&self, request: &Request) -> bool {
-        request.is_secure()
-            || (self.trusts_proxy && request.header("x-forwarded-proto") == Some("https"))
     }
 
     /// The same address, with `https`.
@@ -102,7 +88,7 @@ impl Default for HttpsRedirect {
 
 impl Middleware for HttpsRedirect {
     fn handle(&self, request: Request, next: Next) -> Answer {
-        if self.is_secure(&request) {
+        if request.is_secure() {
             return next.run(request);
         }
         match self.target(&request) {

@@ -12,6 +12,7 @@
 //! | have browsers do less | [`SecurityHeaders`], with a [`ContentSecurityPolicy`] |
 //! | have all of it encrypted | [`HttpsRedirect`], and [`SecurityHeaders::hsts`] |
 //! | let pages of other origins ask | [`Cors`] |
+//! | know the client behind a proxy | [`Forwarded`] |
 //! | ask for a name and a password | `BasicAuth`, `DigestAuth`, with the feature `auth` |
 //!
 //! Each stands around an app, by [`App::wrap`](crate::App::wrap), or around some of its routes, by
@@ -41,7 +42,9 @@ mod body_limit;
 mod concurrency_limit;
 mod cors;
 mod csp;
+mod forwarded;
 mod https_redirect;
+mod quoted;
 mod rate_limit;
 mod request_id;
 mod request_span;
@@ -56,6 +59,7 @@ pub use self::body_limit::BodyLimit;
 pub use self::concurrency_limit::ConcurrencyLimit;
 pub use self::cors::Cors;
 pub use self::csp::{ContentSecurityPolicy, CspNonce};
+pub use self::forwarded::Forwarded;
 pub use self::https_redirect::HttpsRedirect;
 pub use self::rate_limit::RateLimit;
 pub use self::request_id::RequestId;

@@ -2,6 +2,8 @@
 
 mod content;
 mod exchange;
+mod forwarding;
+mod host_value;
 mod observed;
 mod params;
 mod upgrade;
@@ -18,6 +20,10 @@ use reactor::{Address, ReactorHandle};
 
 pub use self::content::multipart_error;
 pub(crate) use self::exchange::{ConnectionInfo, Exchange, FailurePages, Finish, SharedConnection};
+pub(crate) use self::forwarding::{
+    ForwardedClient, ORIGINS, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO,
+};
+pub(crate) use self::host_value::is_host;
 pub use self::observed::Observed;
 pub(crate) use self::params::{Params, Route};
 #[cfg(feature = "ws")]
@@ -55,6 +61,8 @@ pub struct Request {
     body_limit: u64,
     /// `None` as long as nothing observes the request.
     observed: Option<Rc<Observed>>,
+    /// `None` unless a trusted proxy has named its client.
+    client: Option<Box<ForwardedClient>>,
 }
 
 impl Request {
@@ -62,6 +70,7 @@ impl Request {
         Self {
             body_limit: exchange.connection().body_limit(),
             observed: None,
+            client: None,
             head,
             body: RefCell::new(body),
             params: Params::default(),
@@ -184,9 +193,18 @@ impl Request {
         parse(name, self.param(name)?)
     }
 
-    /// The address of the client; of the proxy before it, if there is one.
-    #[doc(alias = "getClientAddress", alias = "peer_addr")]
+    /// The address of the client. If there is a proxy before it, the address of the proxy, unless
+    /// [`Forwarded`](crate::middleware::Forwarded) trusts what the proxy says of its client.
+    #[doc(alias = "getClientAddress", alias = "peer_addr", alias = "remote_addr")]
     pub fn peer(&self) -> &Address {
+        match &self.client {
+            Some(client) => &client.peer,
+            None => self.connection_peer(),
+        }
+    }
+
+    /// The address at the other end of the connection.
+    pub(crate) fn connection_peer(&self) -> &Address {
         self.exchange.connection().peer()
     }
 
@@ -196,10 +214,24 @@ impl Request {
         self.exchange.connection().host()
     }
 
-    /// Whether the connection is encrypted.
-    #[doc(alias = "isSecure")]
+    /// Whether the connection of the client is encrypted: that to the proxy, if there is one that
+    /// [`Forwarded`](crate::middleware::Forwarded) trusts.
+    #[doc(alias = "isSecure", alias = "scheme")]
     pub fn is_secure(&self) -> bool {
+        match &self.client {
+            Some(client) => client.is_secure,
+            None => self.is_connection_secure(),
+        }
+    }
+
+    /// Whether the connection itself is encrypted.
+    pub(crate) fn is_connection_secure(&self) -> bool {
         self.exchange.connection().is_secure()
+    }
+
+    /// Sets the client as a proxy has named it.
+    pub(crate) fn set_client(&mut self, client: ForwardedClient) {
+        self.client = Some(Box::new(client));
     }
 
     /// The loop: for delayed calls, threads, and connections to elsewhere.
@@ -251,7 +283,10 @@ impl Request {
         self.body_limit
     }
 
-    #[cfg(feature = "compression")]
+    pub(crate) fn set_uri(&mut self, uri: Uri) {
+        self.head.uri = uri;
+    }
+
     pub(crate) fn headers_mut(&mut self) -> &mut HeaderMap {
         &mut self.head.headers
     }

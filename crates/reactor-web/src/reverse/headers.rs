@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::request::Request;
+use crate::request::{ORIGINS, Request, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 
 /// Headers for one connection only (RFC 9110, 7.6.1), beside those that `Connection` names.
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -17,21 +17,6 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     header::TE,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
-];
-
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-
-/// All by which a request may say where it is from.
-const ORIGINS: [HeaderName; 7] = [
-    header::FORWARDED,
-    X_FORWARDED_FOR,
-    X_FORWARDED_HOST,
-    X_FORWARDED_PROTO,
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-forwarded-prefix"),
-    HeaderName::from_static("x-real-ip"),
 ];
 
 /// Removes what concerns one connection only.
@@ -69,15 +54,21 @@ pub(super) fn for_upstream(request: &Request, appends: bool) -> HeaderMap {
             headers.remove(name);
         }
     }
-    forward(&mut headers, request);
+    forward(&mut headers, request, appends);
     append(&mut headers, header::VIA, via(request));
     headers
 }
 
-/// Says where the request is from.
-fn forward(headers: &mut HeaderMap, request: &Request) {
-    let client = request.peer().as_inet().map(|address| address.ip());
-    let proto = if request.is_secure() { "https" } else { "http" };
+/// Says where the request is from. A list names each hop by its connection; without a list, the
+/// client is the one that a trusted proxy has named, if there is one.
+fn forward(headers: &mut HeaderMap, request: &Request, appends: bool) {
+    let (peer, is_secure) = if appends {
+        (request.connection_peer(), request.is_connection_secure())
+    } else {
+        (request.peer(), request.is_secure())
+    };
+    let client = peer.as_inet().map(|address| address.ip());
+    let proto = if is_secure { "https" } else { "http" };
     let host = headers.get(header::HOST).cloned();
     if let Some(client) = client {
         append(headers, X_FORWARDED_FOR, client.to_canonical().to_string());

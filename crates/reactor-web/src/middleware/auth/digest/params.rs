@@ -5,6 +5,7 @@ use percent_encoding::percent_decode_str;
 use subtle::ConstantTimeEq;
 
 use super::algorithm::{Algorithm, DigestSecret};
+use crate::middleware::quoted::unquote;
 
 /// What a client sends.
 pub(super) struct Proof {
@@ -103,20 +104,6 @@ fn params(mut text: &str) -> Option<Vec<(String, String)>> {
         params.push((name, value));
         text = rest;
     }
-}
-
-/// The text up to the closing quote, without its backslashes, and what is behind it.
-fn unquote(text: &str) -> Option<(String, &str)> {
-    let mut value = String::new();
-    let mut characters = text.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '"' => return Some((value, &text[at + 1..])),
-            '\\' => value.push(characters.next()?.1),
-            other => value.push(other),
-        }
-    }
-    None
 }
 
 #[cfg(test)]

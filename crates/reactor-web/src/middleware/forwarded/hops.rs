@@ -1,0 +1,171 @@
+//! Hops: the addresses that proxies have noted, from the client on.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::{HeaderMap, HeaderName, header};
+
+use super::proxies::Proxies;
+use crate::middleware::quoted::unquote;
+
+/// What the headers say of the client.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// `None` if the last proxy does not know it.
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) proto: Option<String>,
+    pub(super) host: Option<String>,
+}
+
+/// A `Forwarded` header that is none.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Malformed;
+
+/// The right-most address of the list in `name` that is no proxy; if all are, the left-most.
+///
+/// An element that is no address ends the search: what stands to its left was noted by a proxy
+/// whose own address is not known, so that it cannot be trusted.
+pub(super) fn of_list(
+    headers: &HeaderMap,
+    name: HeaderName,
+    proxies: &Proxies,
+) -> Option<SocketAddr> {
+    let mut peer = None;
+    for element in values(headers, name).rev() {
+        let Some(address) = element.and_then(address) else {
+            break;
+        };
+        peer = Some(address);
+        if !proxies.trust_ip(address.ip()) {
+            break;
+        }
+    }
+    peer
+}
+
+/// The last value of `name`.
+pub(super) fn last(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+    values(headers, name).next_back()?.map(str::to_owned)
+}
+
+/// As [`of_list`], in `Forwarded`. The protocol and the host are those of the element that has the
+/// address: it was noted by the proxy to which the client has connected.
+pub(super) fn of_standard(headers: &HeaderMap, proxies: &Proxies) -> Result<Found, Malformed> {
+    let mut elements = Vec::new();
+    for line in headers.get_all(header::FORWARDED) {
+        parse(line.to_str().map_err(|_| Malformed)?, &mut elements)?;
+    }
+    let mut found = Found::default();
+    for element in elements.into_iter().rev() {
+        let address = element.node.as_deref().and_then(address);
+        found = Found {
+            peer: address.or(found.peer),
+            proto: element.proto,
+            // Of a request that named none.
+            host: element.host.filter(|host| !host.is_empty()),
+        };
+        if !address.is_some_and(|address| proxies.trust_ip(address.ip())) {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// The elements of a list, which may have several lines; `None` for what is no text.
+fn values(headers: &HeaderMap, name: HeaderName) -> impl DoubleEndedIterator<Item = Option<&str>> {
+    let mut elements = Vec::new();
+    for line in headers.get_all(name) {
+        match line.to_str() {
+            Ok(line) => {
+                let named = line.split(',').map(str::trim);
+                elements.extend(named.filter(|element| !element.is_empty()).map(Some));
+            }
+            Err(_) => elements.push(None),
+        }
+    }
+    elements.into_iter()
+}
+
+/// An address, maybe in brackets, and maybe with a port; 0 without one.
+fn address(text: &str) -> Option<SocketAddr> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
+    let ip = bare.unwrap_or(text).parse::<IpAddr>();
+    let address = match ip {
+        Ok(ip) => SocketAddr::new(ip, 0),
+        // A port may be hidden, as `_a`: RFC 7239, 6.
+        Err(_) => text.parse().ok().or_else(|| {
+            let (text, port) = text.rsplit_once(':')?;
+            let hidden = port.starts_with('_').then(|| address(text));
+            hidden.flatten()
+        })?,
+    };
+    Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
+}
+
+/// An element of `Forwarded`.
+#[derive(Default)]
+struct Element {
+    node: Option<String>,
+    proto: Option<String>,
+    host: Option<String>,
+}
+
+/// Adds the elements of a line: `name=value;name="value", ..` (RFC 7239, 4).
+///
+/// Strict, since a quote that a client has left open would else swallow what a proxy has added.
+fn parse(mut text: &str, elements: &mut Vec<Element>) -> Result<(), Malformed> {
+    loop {
+        // A list may have empty elements (RFC 9110, 5.6.1).
+        text = text.trim_start_matches([' ', '\t', ',']);
+        if text.is_empty() {
+            return Ok(());
+        }
+        let mut element = Element::default();
+        loop {
+            text = pair(text, &mut element)?.trim_start_matches([' ', '\t']);
+            match text.strip_prefix(';') {
+                Some(rest) => text = rest.trim_start_matches([' ', '\t']),
+                None => break,
+            }
+        }
+        elements.push(element);
+        if !text.is_empty() && !text.starts_with(',') {
+            return Err(Malformed);
+        }
+    }
+}
+
+/// Notes a pair in `element`, and gives what is behind it.
+fn pair<'a>(text: &'a str, element: &mut Element) -> Result<&'a str, Malformed> {
+    let (name, rest) = text.split_once('=').ok_or(Malformed)?;
+    let (value, rest) = match rest.strip_prefix('"') {
+        Some(quoted) => unquote(quoted).ok_or(Malformed)?,
+        None => {
+            let end = rest.find([';', ',', ' ', '\t']).unwrap_or(rest.len());
+            let value = &rest[..end];
+            // Leniently, since IPv6 addresses are often not quoted.
+            let is_value = |byte: u8| byte.is_ascii_graphic() && byte != b'"';
+            if value.is_empty() || !value.bytes().all(is_value) {
+                return Err(Malformed);
+            }
+            (value.to_owned(), &rest[end..])
+        }
+    };
+    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if name.is_empty() || !name.bytes().all(is_of_name) {
+        return Err(Malformed);
+    }
+    let place = match name.to_ascii_lowercase().as_str() {
+        "for" => &mut element.node,
+        "proto" => &mut element.proto,
+        "host" => &mut element.host,
+        // `by`, and extensions.
+        _ => return Ok(rest),
+    };
+    // Each at most once (RFC 7239, 4).
+    match place.replace(value) {
+        None => Ok(rest),
+        Some(_) => Err(Malformed),
+    }
+}
