@@ -202,6 +202,11 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "const MAX_ALIASES: usize = ",
     ),
     (
+        "networks whose rate a UDP port knows",
+        "reactor-names/src/server/rate_limit.rs",
+        "const MAX_PREFIXES: usize = ",
+    ),
+    (
         "an IMAP command with its literals",
         "reactor-mail/src/imap/framing.rs",
         "const MAX_COMMAND: u32 = ",

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use hickory_proto::rr::RecordType;
+use hickory_proto::rr::{Record, RecordType};
 
 /// Why a lookup has no answer.
 ///
@@ -30,6 +30,8 @@ pub struct LookupError {
     kind: LookupErrorKind,
     name: String,
     record_type: RecordType,
+    aliases: Vec<Record>,
+    soa: Option<Box<Record>>,
 }
 
 /// What kind of [`LookupError`].
@@ -68,7 +70,16 @@ impl LookupError {
             kind,
             name: name.into(),
             record_type,
+            aliases: Vec::new(),
+            soa: None,
         }
+    }
+
+    /// With what a server has said of a name or records that do not exist.
+    pub(crate) fn with_proof(mut self, aliases: Vec<Record>, soa: Option<Box<Record>>) -> Self {
+        self.aliases = aliases;
+        self.soa = soa;
+        self
     }
 
     /// What kind of error.
@@ -79,6 +90,18 @@ impl LookupError {
     /// The name that was asked for.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The aliases (`CNAME`) that lead from the name to the one that does not exist, or has no
+    /// such records.
+    pub fn aliases(&self) -> &[Record] {
+        &self.aliases
+    }
+
+    /// The SOA record of the zone in which the name or its records do not exist. For as long as
+    /// its TTL, the servers need not be asked again.
+    pub fn soa(&self) -> Option<&Record> {
+        self.soa.as_deref()
     }
 
     /// The type of records that was asked for.
@@ -93,6 +116,7 @@ impl fmt::Display for LookupError {
             kind,
             name,
             record_type,
+            ..
         } = self;
         write!(f, "{record_type} records of {name:?}: {kind}")
     }

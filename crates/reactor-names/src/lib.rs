@@ -3,7 +3,8 @@
 //!
 //! - [`Dns`]: a client with a cache, which finds the addresses that a reactor connects to, and
 //!   records of all types.
-//! - With the feature `server`: `Zone`, `DnsOverUdp` and their like serve zones, and answers of your own.
+//! - With the feature `server`: a `DnsServer` on UDP and TCP serves zones, what other servers
+//!   answer, and answers of your own.
 //! - [`SrvEndpoint`]: a service by name, `srv:_imap._tcp.example.org` among the endpoints.
 //! - [`decode_message`] and [`encode_message`]: the protocol without I/O.
 //!
@@ -34,6 +35,8 @@ mod message;
 mod server;
 
 pub use hickory_proto;
+#[cfg(feature = "server")]
+pub use ipnet;
 
 pub use self::client::{Dns, Lookup, SrvEndpoint, WithSrv};
 pub use self::config::DnsConfig;
@@ -41,7 +44,10 @@ pub use self::error::{LookupError, LookupErrorKind};
 pub use self::hosts::Hosts;
 pub use self::message::{MessageError, TcpFraming, decode_message, encode_message};
 #[cfg(feature = "server")]
-pub use self::server::{Answers, DnsOverTcp, DnsOverUdp, Zone, ZoneError, ZoneFile, Zones};
+pub use self::server::{
+    Answers, DnsOverTcp, DnsOverUdp, DnsPort, DnsRequest, DnsServer, Forwarder, RateLimit, Zone,
+    ZoneError, ZoneFile, Zones,
+};
 
 /// The page of the documentation, whose programs are tests.
 #[cfg(all(doctest, feature = "server"))]

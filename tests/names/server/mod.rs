@@ -1,6 +1,9 @@
-//! The server: zones, transports, and a comparison with nsd.
+//! The server: zones, forwarding, transports, and a comparison with nsd.
 
+mod forwarder;
+mod listen;
 mod nsd;
+mod rate_limit;
 mod transports;
 mod zone;
 

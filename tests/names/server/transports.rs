@@ -11,7 +11,9 @@ use reactor::testing::{self, DatagramPeer, TestReactor};
 use reactor_names::hickory_proto::op::{Edns, Message, OpCode, ResponseCode};
 use reactor_names::hickory_proto::rr::rdata::TXT;
 use reactor_names::hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
-use reactor_names::{Answers, DnsOverTcp, DnsOverUdp, TcpFraming, Zone, ZoneFile, Zones};
+use reactor_names::{
+    Answers, DnsOverTcp, DnsOverUdp, DnsRequest, TcpFraming, Zone, ZoneFile, Zones,
+};
 
 use tests::Directory;
 
@@ -122,8 +124,8 @@ fn responses_and_fragments_are_not_answered() {
 #[test]
 fn the_case_of_the_question_comes_back() {
     /// Answers in lower case, as a forwarder may.
-    fn lower(_: &ReactorHandle, query: &Message, mut response: Message) -> Deferred<Message> {
-        let name = query.queries[0].name().to_lowercase();
+    fn lower(_: &ReactorHandle, query: &DnsRequest, mut response: Message) -> Deferred<Message> {
+        let name = query.question().name().to_lowercase();
         response.queries[0].set_name(name.clone());
         let text = RData::TXT(TXT::new(vec!["x".to_owned()]));
         response.add_answer(Record::from_rdata(name, 60, text));
@@ -139,10 +141,10 @@ fn the_case_of_the_question_comes_back() {
 
 /// `count` records of 100 bytes.
 fn long(count: u8) -> impl Answers {
-    move |_: &ReactorHandle, query: &Message, mut response: Message| {
+    move |_: &ReactorHandle, request: &DnsRequest, mut response: Message| {
         for i in 0..count {
             let text = RData::TXT(TXT::new(vec![format!("{i:0>100}")]));
-            let name = query.queries[0].name().clone();
+            let name = request.question().name().clone();
             response.add_answer(Record::from_rdata(name, 60, text));
         }
         deferred::succeed(response)
@@ -183,14 +185,14 @@ fn responses_over_udp_have_the_size_that_the_client_takes() {
 
 #[test]
 fn failures_and_panics_become_servfail() {
-    fn failing(_: &ReactorHandle, _: &Message, _: Message) -> Deferred<Message> {
+    fn failing(_: &ReactorHandle, _: &DnsRequest, _: Message) -> Deferred<Message> {
         deferred::fail(std::io::Error::other("no database"))
     }
     over_udp(failing, |_, client| {
         let response = response(client, &question("x.", RecordType::A));
         assert_eq!(response.metadata.response_code, ResponseCode::ServFail);
     });
-    fn panicking(_: &ReactorHandle, _: &Message, _: Message) -> Deferred<Message> {
+    fn panicking(_: &ReactorHandle, _: &DnsRequest, _: Message) -> Deferred<Message> {
         panic!("no database");
     }
     over_udp(panicking, |_, client| {
@@ -215,7 +217,7 @@ impl Later {
 }
 
 impl Answers for Later {
-    fn answer(&self, _: &ReactorHandle, _: &Message, response: Message) -> Deferred<Message> {
+    fn answer(&self, _: &ReactorHandle, _: &DnsRequest, response: Message) -> Deferred<Message> {
         let (trigger, deferred) = Deferred::pair();
         self.0.borrow_mut().push((trigger, response));
         deferred

@@ -31,12 +31,12 @@ pub(super) enum Content {
         records: Vec<Record>,
     },
     /// Only the aliases; the last one's target must be asked for.
-    Alias {
-        aliases: Vec<Record>,
-        target: Name,
-    },
+    Alias { aliases: Vec<Record>, target: Name },
+    /// Nothing, at the end of the aliases. The SOA record, if there is one, says for how long.
     None {
         kind: LookupErrorKind,
+        aliases: Vec<Record>,
+        soa: Option<Box<Record>>,
     },
 }
 
@@ -66,15 +66,15 @@ pub(super) fn interpret(key: &Key, message: &Message) -> Result<Answer, LookupEr
             break;
         };
         if aliases.len() == MAX_ALIASES {
-            return Ok(none(LookupErrorKind::TooManyAliases, 0));
+            return Ok(none(LookupErrorKind::TooManyAliases, aliases, None));
         }
         aliases.push(alias.clone());
         name = target.clone();
     }
-    let negative = negative_ttl(message, &name);
-    match (code, negative) {
-        (ResponseCode::NXDomain, ttl) => Ok(none(LookupErrorKind::NoSuchName, ttl.unwrap_or(0))),
-        (_, Some(ttl)) => Ok(none(LookupErrorKind::NoRecords, ttl)),
+    let soa = negative_soa(message, &name);
+    match (code, soa) {
+        (ResponseCode::NXDomain, soa) => Ok(none(LookupErrorKind::NoSuchName, aliases, soa)),
+        (_, Some(soa)) => Ok(none(LookupErrorKind::NoRecords, aliases, Some(soa))),
         _ if !aliases.is_empty() => {
             let ttl = shortest_ttl(&[&aliases]);
             let content = Content::Alias {
@@ -85,7 +85,7 @@ pub(super) fn interpret(key: &Key, message: &Message) -> Result<Answer, LookupEr
         }
         // A referral: the server is not one that resolves.
         _ if is_referral(message) => Err(LookupErrorKind::ServerFailed),
-        _ => Ok(none(LookupErrorKind::NoRecords, 0)),
+        _ => Ok(none(LookupErrorKind::NoRecords, aliases, None)),
     }
 }
 
@@ -106,24 +106,31 @@ fn is_referral(message: &Message) -> bool {
     !message.authoritative && message.authorities.iter().any(is_ns)
 }
 
-/// How long it holds that there are no records: the SOA of the zone says so (RFC 2308).
-fn negative_ttl(message: &Message, name: &Name) -> Option<u32> {
+/// The SOA record of the zone, with how long it holds that there are no records as its TTL (RFC
+/// 2308).
+fn negative_soa(message: &Message, name: &Name) -> Option<Box<Record>> {
     message
         .authorities
         .iter()
         .find_map(|record| match &record.data {
             RData::SOA(soa) if record.name.zone_of(name) => {
-                Some(sane(record.ttl).min(soa.minimum).min(MAX_NEGATIVE_TTL))
+                let ttl = sane(record.ttl).min(soa.minimum).min(MAX_NEGATIVE_TTL);
+                let mut record = Box::new(record.clone());
+                record.ttl = ttl;
+                Some(record)
             }
             _ => None,
         })
 }
 
-fn none(kind: LookupErrorKind, ttl: u32) -> Answer {
-    Answer {
-        content: Content::None { kind },
-        ttl: Duration::from_secs(ttl.into()),
-    }
+/// Without an SOA record, it is not kept.
+fn none(kind: LookupErrorKind, aliases: Vec<Record>, soa: Option<Box<Record>>) -> Answer {
+    let ttl = match &soa {
+        Some(soa) => shortest_ttl(&[&aliases]).min(Duration::from_secs(soa.ttl.into())),
+        None => Duration::ZERO,
+    };
+    let content = Content::None { kind, aliases, soa };
+    Answer { content, ttl }
 }
 
 fn shortest_ttl(records: &[&[Record]]) -> Duration {
@@ -133,7 +140,7 @@ fn shortest_ttl(records: &[&[Record]]) -> Duration {
         .flatten()
         .map(|record| sane(record.ttl))
         .min();
-    Duration::from_secs(shortest.unwrap_or(0).into())
+    Duration::from_secs(shortest.unwrap_or(MAX_TTL).into())
 }
 
 /// RFC 2181: a TTL with the highest bit set is 0.

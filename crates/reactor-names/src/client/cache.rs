@@ -39,7 +39,12 @@ impl Cache {
                 count_down(records, age);
             }
             Content::Alias { aliases, .. } => count_down(aliases, age),
-            Content::None { .. } => {}
+            Content::None { aliases, soa, .. } => {
+                count_down(aliases, age);
+                if let Some(soa) = soa {
+                    count_down(std::slice::from_mut(&mut **soa), age);
+                }
+            }
         }
         Some(answer)
     }

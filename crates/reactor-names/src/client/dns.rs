@@ -186,7 +186,8 @@ impl Dns {
         self.shared.sources.config()
     }
 
-    fn refresh(&self, reactor: &ReactorHandle) {
+    /// Reads the files of the configuration again if they have changed.
+    pub(crate) fn refresh(&self, reactor: &ReactorHandle) {
         if self.shared.sources.refresh(reactor.now()) {
             self.clear_cache();
         }
@@ -225,7 +226,7 @@ impl Dns {
     }
 
     /// Follows aliases, of which each answer may have some.
-    pub(super) fn lookup_absolute(
+    pub(crate) fn lookup_absolute(
         &self,
         reactor: &ReactorHandle,
         name: Name,
@@ -242,7 +243,11 @@ impl Dns {
                         path.extend(aliases);
                         return Ok(in_case_of(name, path, records));
                     }
-                    Content::None { kind } => return Err(error(kind)),
+                    Content::None { kind, aliases, soa } => {
+                        path.extend(aliases);
+                        let error = LookupError::new(kind, name.to_string(), record_type);
+                        return Err(Failure::new(error.with_proof(path, soa)));
+                    }
                     Content::Alias { aliases, target } => {
                         current = target;
                         aliases

@@ -1,13 +1,16 @@
 //! `Answers`: what a server answers questions with.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use deferred::Deferred;
 use hickory_proto::op::Message;
 use reactor::ReactorHandle;
 
+use super::request::DnsRequest;
+
 /// Gives the response to each question of a server: a [`Zone`](crate::Zone), [`Zones`](crate::Zones),
-/// a closure. (Twisted: the authorities and clients of a `DNSServerFactory`.)
+/// a [`Forwarder`](crate::Forwarder), a closure. (Twisted: the authorities and clients of a `DNSServerFactory`.)
 ///
 /// # Examples
 ///
@@ -18,10 +21,10 @@ use reactor::ReactorHandle;
 /// use hickory_proto::op::{Message, Query};
 /// use hickory_proto::rr::{Name, RData, Record, RecordType, rdata::A};
 /// use reactor::{ReactorHandle, testing};
-/// use reactor_names::{DnsOverUdp, decode_message, encode_message, hickory_proto};
+/// use reactor_names::{DnsOverUdp, DnsRequest, decode_message, encode_message, hickory_proto};
 ///
-/// let everywhere = |_: &ReactorHandle, query: &Message, mut response: Message| {
-///     let name = query.queries[0].name().clone();
+/// let everywhere = |_: &ReactorHandle, request: &DnsRequest, mut response: Message| {
+///     let name = request.question().name().clone();
 ///     response.add_answer(Record::from_rdata(name, 60, RData::A(A::new(192, 0, 2, 7))));
 ///     deferred::succeed(response)
 /// };
@@ -39,30 +42,30 @@ use reactor::ReactorHandle;
 /// });
 /// ```
 pub trait Answers: 'static {
-    /// The response to `query`, which has exactly one question, of the class IN.
+    /// The response to `request`, whose question is of the class IN.
     ///
-    /// `response` is what it begins with: no records yet, the id, question and flags of the query.
+    /// `response` is what it begins with: no records yet, the id, question and flags of the request.
     /// A failure becomes the response SERVFAIL. If the client closes its connection first, the
     /// Deferred is cancelled.
     fn answer(
         &self,
         reactor: &ReactorHandle,
-        query: &Message,
+        request: &DnsRequest,
         response: Message,
     ) -> Deferred<Message>;
 }
 
 impl<F> Answers for F
 where
-    F: Fn(&ReactorHandle, &Message, Message) -> Deferred<Message> + 'static,
+    F: Fn(&ReactorHandle, &DnsRequest, Message) -> Deferred<Message> + 'static,
 {
     fn answer(
         &self,
         reactor: &ReactorHandle,
-        query: &Message,
+        request: &DnsRequest,
         response: Message,
     ) -> Deferred<Message> {
-        self(reactor, query, response)
+        self(reactor, request, response)
     }
 }
 
@@ -70,9 +73,20 @@ impl<A: Answers + ?Sized> Answers for Rc<A> {
     fn answer(
         &self,
         reactor: &ReactorHandle,
-        query: &Message,
+        request: &DnsRequest,
         response: Message,
     ) -> Deferred<Message> {
-        (**self).answer(reactor, query, response)
+        (**self).answer(reactor, request, response)
+    }
+}
+
+impl<A: Answers + ?Sized> Answers for Arc<A> {
+    fn answer(
+        &self,
+        reactor: &ReactorHandle,
+        request: &DnsRequest,
+        response: Message,
+    ) -> Deferred<Message> {
+        (**self).answer(reactor, request, response)
     }
 }

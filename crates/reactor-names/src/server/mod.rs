@@ -1,6 +1,11 @@
-//! The server: answers from zones or by a function, over UDP and TCP.
+//! The server: answers from zones, from other servers or by a function, over UDP and TCP.
 
 mod answers;
+mod clients;
+mod forwarder;
+mod listen;
+mod rate_limit;
+mod request;
 mod respond;
 mod tcp;
 mod udp;
@@ -8,6 +13,10 @@ mod zone;
 mod zones;
 
 pub use self::answers::Answers;
+pub use self::forwarder::Forwarder;
+pub use self::listen::{DnsPort, DnsServer};
+pub use self::rate_limit::RateLimit;
+pub use self::request::DnsRequest;
 pub use self::tcp::DnsOverTcp;
 pub use self::udp::DnsOverUdp;
 pub use self::zone::{Zone, ZoneError, ZoneFile};

@@ -3,9 +3,10 @@
 use deferred::{Cancelled, Deferred};
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::{DNSClass, RecordType};
-use reactor::ReactorHandle;
+use reactor::{Address, ReactorHandle};
 
 use super::answers::Answers;
+use super::request::{DnsRequest, Transport};
 use crate::message::{MessageError, decode_message, encode_message};
 
 /// The largest response over UDP, however much the client says it can take: what passes every
@@ -15,18 +16,13 @@ const MAX_UDP_SIZE: u16 = 1232;
 const PLAIN_UDP_SIZE: u16 = 512;
 const HEADER: usize = 12;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Transport {
-    Udp,
-    Tcp,
-}
-
 /// The response to the message `bytes`. `None` if there must be none: to what is shorter than a
 /// header, and to responses, because two servers would answer each other forever.
 pub(super) fn respond(
     answers: &dyn Answers,
     reactor: &ReactorHandle,
     bytes: &[u8],
+    client: Address,
     transport: Transport,
 ) -> Option<Deferred<Vec<u8>>> {
     let header: &[u8; HEADER] = bytes.first_chunk()?;
@@ -40,17 +36,28 @@ pub(super) fn respond(
     if let Some(code) = refusal(&query) {
         return Some(encode(&query, with_code(response, code), transport));
     }
-    let answer = deferred::maybe_deferred(|| answers.answer(reactor, &query, response));
+    let request = DnsRequest::over(query, client, transport)?;
+    let answer = deferred::maybe_deferred(|| answers.answer(reactor, &request, response));
     Some(answer.add_both(move |answer| {
         let response = answer.unwrap_or_else(|failure| {
             // Cancelled: the client has closed its connection.
             if !failure.is::<Cancelled>() {
-                tracing::warn!(%failure, question = %query.queries[0], "no answer to a DNS question");
+                let question = request.question();
+                tracing::warn!(%failure, %question, "no answer to a DNS question");
             }
-            with_code(begin(&query), ResponseCode::ServFail)
+            with_code(begin(request.message()), ResponseCode::ServFail)
         });
-        encode(&query, response, transport)
+        encode(request.message(), response, transport)
     }))
+}
+
+/// The response that only says that the client should ask over TCP. `None` to what is no question.
+pub(super) fn truncated(bytes: &[u8]) -> Option<Vec<u8>> {
+    let is_response = bytes.get(2)? & 0x80 != 0;
+    let query = decode_message(bytes).ok().filter(|_| !is_response)?;
+    let mut response = begin(&query);
+    response.metadata.truncation = true;
+    finish(&query, response, Transport::Udp).ok()
 }
 
 /// FORMERR for what could not be decoded: only the header of it is known.
@@ -82,7 +89,8 @@ fn refusal(query: &Message) -> Option<ResponseCode> {
     (question.query_class() != DNSClass::IN).then_some(ResponseCode::Refused)
 }
 
-fn begin(query: &Message) -> Message {
+/// The response that the answers add to.
+pub(super) fn begin(query: &Message) -> Message {
     let mut response = Message::response(query.metadata.id, query.metadata.op_code);
     response.metadata.recursion_desired = query.metadata.recursion_desired;
     response.metadata.checking_disabled = query.metadata.checking_disabled;

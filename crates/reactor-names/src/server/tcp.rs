@@ -7,19 +7,21 @@ use deferred::Result;
 use reactor::{Context, Protocol};
 
 use super::answers::Answers;
-use super::respond::{Transport, respond};
+use super::request::Transport;
+use super::respond::respond;
 use crate::message::TcpFraming;
 
 /// Most questions of a connection that are being answered; it is not read from until one is.
 const MAX_PENDING: usize = 100;
-/// How long a connection may be silent.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may be silent, by default.
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One connection of DNS over TCP, for the factory of
 /// [`listen_tcp`](reactor::ReactorHandle::listen_tcp).
 ///
 /// A client may send questions without waiting for responses, which come in the order in which
-/// they are ready (RFC 7766). A silent connection is closed after 10 seconds. A message that is
+/// they are ready (RFC 7766). A silent connection is closed after 10 seconds by
+/// default. A message that is
 /// no question aborts the connection.
 ///
 /// # Examples
@@ -43,6 +45,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// ```
 pub struct DnsOverTcp {
     answers: Box<dyn Answers>,
+    idle_timeout: Duration,
     pending: usize,
 }
 
@@ -51,8 +54,16 @@ impl DnsOverTcp {
     pub fn new(answers: impl Answers) -> Self {
         Self {
             answers: Box::new(answers),
+            idle_timeout: IDLE_TIMEOUT,
             pending: 0,
         }
+    }
+
+    /// How long a connection may be silent before it is closed; 10 seconds by default.
+    #[must_use]
+    pub fn with_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
+        self
     }
 }
 
@@ -60,12 +71,20 @@ impl Protocol for DnsOverTcp {
     type Framing = TcpFraming;
 
     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
-        cx.set_idle_timeout(IDLE_TIMEOUT);
+        cx.set_idle_timeout(self.idle_timeout);
         Ok(())
     }
 
     fn received(&mut self, cx: &mut Context<'_, Self>, message: &[u8]) -> Result<()> {
-        let Some(response) = respond(&*self.answers, cx.reactor(), message, Transport::Tcp) else {
+        let client = cx.peer().clone();
+        let answer = respond(
+            &*self.answers,
+            cx.reactor(),
+            message,
+            client,
+            Transport::Tcp,
+        );
+        let Some(response) = answer else {
             cx.abort();
             return Ok(());
         };

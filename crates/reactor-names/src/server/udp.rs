@@ -4,10 +4,12 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use deferred::Result;
-use reactor::{DatagramContext, DatagramProtocol};
+use reactor::{Address, DatagramContext, DatagramProtocol};
 
 use super::answers::Answers;
-use super::respond::{Transport, respond};
+use super::rate_limit::{Admission, Limiter, RateLimit};
+use super::request::Transport;
+use super::respond::{respond, truncated};
 
 /// Most questions of a port that are being answered. More are dropped, as by a full network: the
 /// client asks again.
@@ -41,6 +43,7 @@ const MAX_PENDING: usize = 10_000;
 /// ```
 pub struct DnsOverUdp {
     answers: Box<dyn Answers>,
+    limiter: Option<Limiter>,
     pending: usize,
 }
 
@@ -49,8 +52,16 @@ impl DnsOverUdp {
     pub fn new(answers: impl Answers) -> Self {
         Self {
             answers: Box::new(answers),
+            limiter: None,
             pending: 0,
         }
+    }
+
+    /// Limits how many responses a network gets; there is no limit by default.
+    #[must_use]
+    pub fn with_rate_limit(mut self, limit: RateLimit) -> Self {
+        self.limiter = Some(Limiter::new(limit));
+        self
     }
 }
 
@@ -67,21 +78,38 @@ impl DatagramProtocol for DnsOverUdp {
             tracing::debug!(%from, "too many pending questions: one is dropped");
             return Ok(());
         }
-        let Some(response) = respond(&*self.answers, cx.reactor(), data, Transport::Udp) else {
+        if let Some(limiter) = &mut self.limiter {
+            match limiter.admit(from, cx.reactor().now()) {
+                Admission::Answered => {}
+                Admission::Truncated => {
+                    if let Some(response) = truncated(data) {
+                        send(cx, &response, from);
+                    }
+                    return Ok(());
+                }
+                Admission::Dropped => return Ok(()),
+            }
+        }
+        let client = Address::Inet(from);
+        let answer = respond(&*self.answers, cx.reactor(), data, client, Transport::Udp);
+        let Some(response) = answer else {
             return Ok(());
         };
         self.pending += 1;
         cx.when_or_cancel(response, move |this, cx, response| {
             this.pending -= 1;
-            let sent = cx.send_to(response?, from);
-            // Harmless, and in the hands of the client: the port is closed, or the address that
-            // it claims to have cannot be reached.
-            if let Err(error) = sent {
-                tracing::debug!(%from, %error, "a DNS response is not sent");
-            }
+            send(cx, &response?, from);
             Ok(())
         });
         Ok(())
+    }
+}
+
+fn send(cx: &mut DatagramContext<'_, DnsOverUdp>, response: &[u8], to: SocketAddr) {
+    // An error is harmless, and in the hands of the client: the port is closed, or the address
+    // that it claims to have cannot be reached.
+    if let Err(error) = cx.send_to(response, to) {
+        tracing::debug!(%to, %error, "a DNS response is not sent");
     }
 }
 
@@ -89,6 +117,7 @@ impl fmt::Debug for DnsOverUdp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DnsOverUdp")
             .field("pending", &self.pending)
+            .field("is_limited", &self.limiter.is_some())
             .finish_non_exhaustive()
     }
 }

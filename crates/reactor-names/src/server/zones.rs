@@ -1,16 +1,25 @@
 //! `Zones`: several zones on one server.
 
 use std::fmt;
+use std::rc::Rc;
 
-use deferred::Deferred;
-use hickory_proto::op::{Message, ResponseCode};
-use hickory_proto::rr::Name;
+use deferred::{Deferred, Result, inline_callbacks};
+use hickory_proto::op::{Message, Query, ResponseCode};
+use hickory_proto::rr::{Name, RData, RecordType};
 use reactor::ReactorHandle;
 
 use super::answers::Answers;
+use super::request::DnsRequest;
+use super::respond::begin;
+use super::zone::MAX_ALIASES;
 
 /// Several zones: a question is answered by the one that is closest above its name, and REFUSED if
 /// there is none.
+///
+/// What is added for the root ([`Name::root`]) answers for all other names: a
+/// [`Forwarder`](crate::Forwarder), say. If the client asks for recursion, an alias that leads from one
+/// zone to another is followed, so that the client gets the whole answer. A delegation is not
+/// followed: add a `Forwarder` for its name.
 ///
 /// # Examples
 ///
@@ -26,10 +35,10 @@ use super::answers::Answers;
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Zones {
     /// Those with more labels come first.
-    zones: Vec<(Name, Box<dyn Answers>)>,
+    zones: Rc<Vec<(Name, Rc<dyn Answers>)>>,
 }
 
 impl Zones {
@@ -41,29 +50,99 @@ impl Zones {
     /// Adds what answers for `origin` and the names below it. It takes the place of what was added
     /// for `origin` before.
     pub fn add(&mut self, origin: Name, answers: impl Answers) {
-        self.zones.retain(|(other, _)| *other != origin);
+        let zones = Rc::make_mut(&mut self.zones);
+        zones.retain(|(other, _)| *other != origin);
         let labels = origin.iter().len();
-        let at = self
-            .zones
-            .partition_point(|(other, _)| other.iter().len() > labels);
-        self.zones.insert(at, (origin, Box::new(answers)));
+        let at = zones.partition_point(|(other, _)| other.iter().len() > labels);
+        zones.insert(at, (origin, Rc::new(answers)));
     }
+
+    fn closest(&self, question: &Query) -> Option<Rc<dyn Answers>> {
+        let name = question.name();
+        let mut above = self.zones.iter().filter(|(origin, _)| origin.zone_of(name));
+        let closest = above.next()?;
+        // The DS record of a zone is in the zone above it.
+        let is_above = question.query_type() == RecordType::DS && closest.0 == *name;
+        let (_, answers) = above.next().filter(|_| is_above).unwrap_or(closest);
+        Some(Rc::clone(answers))
+    }
+
+    /// Asks for the target of the alias at which `response` ends, and so on.
+    async fn follow(
+        self,
+        reactor: ReactorHandle,
+        request: DnsRequest,
+        mut response: Message,
+    ) -> Result<Message> {
+        for _ in 0..MAX_ALIASES {
+            let Some(target) = open_alias(&response) else {
+                break;
+            };
+            let next = request.about(target.clone());
+            let Some(answers) = self.closest(next.question()) else {
+                break;
+            };
+            let begun = begin(next.message());
+            let found = answers.answer(&reactor, &next, begun).await?;
+            if found.metadata.response_code == ResponseCode::Refused {
+                break;
+            }
+            response.metadata.response_code = found.metadata.response_code;
+            response.metadata.recursion_available |= found.metadata.recursion_available;
+            let is_end = found.answers.is_empty();
+            response.add_answers(found.answers);
+            response.add_authorities(found.authorities);
+            response.add_additionals(found.additionals);
+            if is_end {
+                break;
+            }
+        }
+        Ok(response)
+    }
+}
+
+/// The target of the alias at which a response ends without an answer: it is in another zone.
+fn open_alias(response: &Message) -> Option<&Name> {
+    let asked = response.queries.first()?.query_type();
+    let is_answered = matches!(asked, RecordType::CNAME | RecordType::ANY)
+        || response.metadata.response_code != ResponseCode::NoError
+        || !response.authorities.is_empty();
+    let RData::CNAME(target) = &response.answers.last()?.data else {
+        return None;
+    };
+    let was_seen = response
+        .answers
+        .iter()
+        .any(|record| record.name == target.0);
+    (!is_answered && !was_seen).then_some(&target.0)
 }
 
 impl Answers for Zones {
     fn answer(
         &self,
         reactor: &ReactorHandle,
-        query: &Message,
+        request: &DnsRequest,
         mut response: Message,
     ) -> Deferred<Message> {
-        let name = query.queries.first().map(|question| question.name());
-        let closest = |name| self.zones.iter().find(|(origin, _)| origin.zone_of(name));
-        if let Some((_, answers)) = name.and_then(closest) {
-            return answers.answer(reactor, query, response);
+        let Some(answers) = self.closest(request.question()) else {
+            response.metadata.response_code = ResponseCode::Refused;
+            return deferred::succeed(response);
+        };
+        let answered = answers.answer(reactor, request, response);
+        if !request.message().metadata.recursion_desired {
+            return answered;
         }
-        response.metadata.response_code = ResponseCode::Refused;
-        deferred::succeed(response)
+        let answered = match answered.into_result() {
+            Ok(Ok(response)) if open_alias(&response).is_none() => {
+                return deferred::succeed(response);
+            }
+            Ok(result) => deferred::maybe_deferred(|| result),
+            Err(pending) => pending,
+        };
+        let (zones, reactor, request) = (self.clone(), reactor.clone(), request.clone());
+        answered.add_callback(move |response| {
+            inline_callbacks(zones.follow(reactor, request, response))
+        })
     }
 }
 

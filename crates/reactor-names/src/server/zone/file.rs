@@ -1,16 +1,19 @@
 //! `ZoneFile`: a zone that is read again while it is served.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use deferred::Deferred;
 use hickory_proto::op::Message;
+use hickory_proto::rr::Name;
 use reactor::ReactorHandle;
 
 use super::{Zone, ZoneError};
 use crate::server::answers::Answers;
+use crate::server::request::DnsRequest;
 
 /// A zone from a file, which [`reload`](Self::reload) reads again without a restart.
 ///
@@ -39,7 +42,12 @@ pub struct ZoneFile {
     path: PathBuf,
     origin: String,
     zone: RefCell<Zone>,
+    /// Of the file as it was read last, whether it was faulty or not.
+    stamp: Cell<Option<Stamp>>,
 }
+
+/// When a file was modified, and its length.
+type Stamp = (SystemTime, u64);
 
 impl ZoneFile {
     /// Reads the zone `origin` from a file. The call blocks while it reads.
@@ -49,12 +57,20 @@ impl ZoneFile {
     /// [`ZoneError`] says what is wrong with the file.
     pub fn open(path: impl Into<PathBuf>, origin: &str) -> Result<Self, ZoneError> {
         let path = path.into();
+        // Before the file is read: a change in between is one that is still to be seen.
+        let stamp = Cell::new(stamp(&path));
         let zone = RefCell::new(read(&path, origin)?);
         Ok(Self {
             path,
             origin: origin.to_owned(),
             zone,
+            stamp,
         })
+    }
+
+    /// The name of the zone.
+    pub fn origin(&self) -> Name {
+        self.zone.borrow().origin().clone()
     }
 
     /// Reads the file again: at SIGHUP, say. The call blocks while it reads.
@@ -63,13 +79,34 @@ impl ZoneFile {
     ///
     /// [`ZoneError`] says what is wrong with the file. The zone stays as it was then.
     pub fn reload(&self) -> Result<(), ZoneError> {
+        self.stamp.set(stamp(&self.path));
         let zone = read(&self.path, &self.origin)?;
         self.zone.replace(zone);
         Ok(())
     }
+
+    /// Reads the file again if its time of modification or its length have changed since it was read.
+    /// Whether it did: call it every few seconds.
+    ///
+    /// # Errors
+    ///
+    /// As for [`reload`](Self::reload), once for each change of the file.
+    pub fn reload_if_changed(&self) -> Result<bool, ZoneError> {
+        let has_changed = self.stamp.get() != stamp(&self.path);
+        if has_changed {
+            self.reload()?;
+        }
+        Ok(has_changed)
+    }
 }
 
-fn read(path: &PathBuf, origin: &str) -> Result<Zone, ZoneError> {
+/// `None` if there is no such file.
+fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+fn read(path: &Path, origin: &str) -> Result<Zone, ZoneError> {
     let text = fs::read_to_string(path).map_err(|error| ZoneError::Io(Arc::new(error)))?;
     Zone::parse(&text, origin)
 }
@@ -78,9 +115,9 @@ impl Answers for ZoneFile {
     fn answer(
         &self,
         reactor: &ReactorHandle,
-        query: &Message,
+        request: &DnsRequest,
         response: Message,
     ) -> Deferred<Message> {
-        self.zone.borrow().answer(reactor, query, response)
+        self.zone.borrow().answer(reactor, request, response)
     }
 }

@@ -6,7 +6,7 @@ use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType};
 use super::{Node, Zone};
 
 /// Most aliases that are followed for one question.
-const MAX_ALIASES: usize = 16;
+pub(in crate::server) const MAX_ALIASES: usize = 16;
 
 impl Zone {
     /// Answers the question of `response` by adding records to it. It does nothing without a

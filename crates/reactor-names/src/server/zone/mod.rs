@@ -14,7 +14,9 @@ use reactor::ReactorHandle;
 
 pub use self::error::ZoneError;
 pub use self::file::ZoneFile;
+pub(super) use self::lookup::MAX_ALIASES;
 use super::answers::Answers;
+use super::request::DnsRequest;
 
 /// The records of a domain, for which a server is the authority. (Twisted: `FileAuthority`,
 /// `BindAuthority`.)
@@ -140,7 +142,12 @@ impl Zone {
 }
 
 impl Answers for Zone {
-    fn answer(&self, _: &ReactorHandle, _: &Message, mut response: Message) -> Deferred<Message> {
+    fn answer(
+        &self,
+        _: &ReactorHandle,
+        _: &DnsRequest,
+        mut response: Message,
+    ) -> Deferred<Message> {
         self.answer_into(&mut response);
         deferred::succeed(response)
     }

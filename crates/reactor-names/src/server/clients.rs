@@ -1,0 +1,29 @@
+//! Which clients may do what: by their networks.
+
+use ipnet::IpNet;
+use reactor::Address;
+
+/// Networks whose clients are allowed something.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Networks(Vec<IpNet>);
+
+impl Networks {
+    pub(super) fn extend(&mut self, networks: impl IntoIterator<Item = IpNet>) {
+        self.0.extend(networks);
+    }
+
+    pub(super) fn contains(&self, client: &Address) -> bool {
+        // A port for both families has IPv4 clients as IPv6 addresses.
+        let ip = client.as_inet().map(|address| address.ip().to_canonical());
+        ip.is_some_and(|ip| self.0.iter().any(|network| network.contains(&ip)))
+    }
+}
+
+/// Whether the client is a program of the same machine.
+pub(super) fn is_local(client: &Address) -> bool {
+    match client {
+        Address::Inet(address) => address.ip().to_canonical().is_loopback(),
+        Address::Unix(_) => true,
+        _ => false,
+    }
+}

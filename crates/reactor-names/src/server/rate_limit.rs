@@ -1,0 +1,163 @@
+//! `RateLimit`: response rate limiting, so that a server does not flood those whose addresses are forged.
+
+use std::collections::HashMap;
+use std::mem;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use reactor::Address;
+
+use super::clients::{Networks, is_local};
+
+/// As many responses as a second allows may be sent at once.
+const BURST: Duration = Duration::from_secs(1);
+/// Most prefixes that a port knows, by default.
+const MAX_PREFIXES: usize = 100_000;
+
+/// How many responses over UDP a server sends to a network. (nsd: `rrl-ratelimit`; bind:
+/// `rate-limit`.)
+///
+/// The address of a client over UDP may be forged: then the responses, which are longer than the
+/// questions, flood the one who has that address. With a limit, the clients of a network (of an IPv4
+/// prefix of 24 bits, an IPv6 prefix of 56) get so many responses a second. Of the questions beyond them, most are
+/// dropped, and each second one is answered by a truncated response without records: a true client then
+/// asks over TCP, which has no limit, since its addresses are not forged. Programs of the same
+/// machine are not limited.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::testing;
+/// use reactor_names::{DnsServer, RateLimit, Zone};
+///
+/// # let text = "@ 60 IN SOA ns hostmaster 1 3600 600 86400 60\n";
+/// testing::run(|reactor| {
+///     let zone = Zone::parse(text, "example.org.").unwrap();
+///     let limit = RateLimit::new(200).except(["10.0.0.0/8".parse().unwrap()]);
+///     let server = DnsServer::new(zone).with_rate_limit(limit);
+///     let port = server.listen(reactor, "192.0.2.1:53").unwrap();
+/// #   port.stop_listening().ignore();
+/// });
+/// ```
+#[derive(Clone, Debug)]
+pub struct RateLimit {
+    interval: Duration,
+    slip: u32,
+    networks: Networks,
+    max_prefixes: usize,
+}
+
+impl RateLimit {
+    /// At most `per_second` responses to each network; at least 1.
+    pub fn new(per_second: u32) -> Self {
+        Self {
+            interval: BURST / per_second.max(1),
+            slip: 2,
+            networks: Networks::default(),
+            max_prefixes: MAX_PREFIXES,
+        }
+    }
+
+    /// How many questions beyond the limit there are for each that gets a truncated response: 2 by
+    /// default, 1 for a response to all of them, 0 for none.
+    #[must_use]
+    pub fn slip(mut self, slip: u32) -> Self {
+        self.slip = slip;
+        self
+    }
+
+    /// Does not limit the clients of these networks.
+    #[must_use]
+    pub fn except(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
+        self.networks.extend(networks);
+        self
+    }
+
+    /// How many prefixes a port knows at most; 100,000 by default, in 5 MB. If there are more,
+    /// those from which nothing has come for the longest time are forgotten.
+    #[must_use]
+    pub fn max_prefixes(mut self, count: usize) -> Self {
+        self.max_prefixes = count;
+        self
+    }
+}
+
+/// What becomes of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    Answered,
+    /// By a response that says no more than that the client should ask over TCP.
+    Truncated,
+    Dropped,
+}
+
+/// The limit of one port, and what it has sent.
+#[derive(Debug)]
+pub(super) struct Limiter {
+    limit: RateLimit,
+    /// Two generations of at most half of the prefixes each. A prefix that is seen moves to the
+    /// recent one; when that is full, the earlier one is forgotten.
+    recent: HashMap<Prefix, Usage>,
+    earlier: HashMap<Prefix, Usage>,
+}
+
+/// The first bits of an address, those of IPv4 with the highest bit set.
+type Prefix = u64;
+
+/// What a prefix has used of its rate: the generic cell rate algorithm.
+#[derive(Clone, Copy, Debug, Default)]
+struct Usage {
+    /// By when the responses that were sent would have been sent one by one, an interval between them.
+    until: Duration,
+    /// How many questions in a row were beyond the limit.
+    refused: u32,
+}
+
+impl Limiter {
+    pub(super) fn new(limit: RateLimit) -> Self {
+        Self {
+            limit,
+            recent: HashMap::new(),
+            earlier: HashMap::new(),
+        }
+    }
+
+    pub(super) fn admit(&mut self, client: SocketAddr, now: Duration) -> Admission {
+        let address = Address::Inet(client);
+        if is_local(&address) || self.limit.networks.contains(&address) {
+            return Admission::Answered;
+        }
+        let (interval, slip) = (self.limit.interval, self.limit.slip);
+        let usage = self.usage(prefix(client.ip()));
+        let until = usage.until.max(now) + interval;
+        if until <= now + BURST {
+            *usage = Usage { until, refused: 0 };
+            return Admission::Answered;
+        }
+        usage.refused = usage.refused.wrapping_add(1);
+        match usage.refused.checked_rem(slip) {
+            Some(0) => Admission::Truncated,
+            _ => Admission::Dropped,
+        }
+    }
+
+    fn usage(&mut self, prefix: Prefix) -> &mut Usage {
+        if !self.recent.contains_key(&prefix) {
+            let known = self.earlier.remove(&prefix).unwrap_or_default();
+            if self.recent.len() >= (self.limit.max_prefixes / 2).max(1) {
+                self.earlier = mem::take(&mut self.recent);
+            }
+            self.recent.insert(prefix, known);
+        }
+        self.recent.entry(prefix).or_default()
+    }
+}
+
+fn prefix(ip: IpAddr) -> Prefix {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => 1 << 63 | u64::from(ip.to_bits() >> 8),
+        // 56 of 128 bits.
+        IpAddr::V6(ip) => (ip.to_bits() >> 72) as u64,
+    }
+}
