@@ -223,13 +223,18 @@ const SOURCES: &[(&str, &str, &str)] = &[
     ),
     (
         "the wait for a reply of an SMTP server",
-        "reactor-mail/src/smtp/sender.rs",
+        "reactor-mail/src/smtp/sender/replies.rs",
         "const REPLY_TIMEOUT: Duration = ",
     ),
     (
         "lines of a reply of an SMTP server",
-        "reactor-mail/src/smtp/sender.rs",
+        "reactor-mail/src/smtp/sender/replies.rs",
         "const MAX_REPLY_LINES: usize = ",
+    ),
+    (
+        "a connection to an SMTP server without a message",
+        "reactor-mail/src/smtp/sender/client.rs",
+        "const IDLE_TIME: Duration = ",
     ),
     (
         "a datagram that comes in",

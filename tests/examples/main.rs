@@ -18,6 +18,7 @@ mod names;
 mod poetry;
 mod program;
 mod proxy_protocol;
+mod send_mail;
 mod shutdown;
 mod table;
 mod talk;

@@ -2,9 +2,12 @@
 
 mod imap_framing;
 mod memory_mail;
+mod script;
+mod smtp_client;
 mod smtp_framing;
 mod smtp_login;
 mod smtp_peers;
 mod smtp_receiver;
 mod smtp_sender;
+mod smtp_submission;
 mod support;

@@ -1,13 +1,13 @@
 //! `send_mail`: replies, extensions, line ends and lost servers.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use deferred::Result;
-use reactor::{Context, Lines, Protocol, testing};
+use reactor::testing;
 use reactor_mail::{SmtpError, send_mail};
 
+use crate::script::Script;
 use crate::support::server;
 
 const AT: &str = "192.0.2.1:25";
@@ -87,48 +87,9 @@ fn an_address_that_could_end_a_command_is_never_sent() {
     });
 }
 
-/// A server that answers each line by the next of its replies, and then hangs up or is silent.
-#[derive(Clone)]
-struct Script {
-    replies: Rc<RefCell<Vec<&'static str>>>,
-    commands: Rc<RefCell<Vec<String>>>,
-    hangs_up: bool,
-}
-
-impl Script {
-    fn answer(&self, cx: &mut Context<'_, Self>) {
-        let mut replies = self.replies.borrow_mut();
-        if !replies.is_empty() {
-            cx.write(replies.remove(0));
-        } else if self.hangs_up {
-            cx.lose_connection();
-        }
-    }
-}
-
-impl Protocol for Script {
-    type Framing = Lines;
-
-    fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
-        self.answer(cx);
-        Ok(())
-    }
-
-    fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> Result<()> {
-        let line = String::from_utf8(line.to_vec())?;
-        self.commands.borrow_mut().push(line);
-        self.answer(cx);
-        Ok(())
-    }
-}
-
 /// Sends to a server that says `replies`; gives the outcome and the commands.
 fn send(replies: &[&'static str], hangs_up: bool, message: &str) -> (Result<()>, Vec<String>) {
-    let script = Script {
-        replies: Rc::new(RefCell::new(replies.to_vec())),
-        commands: Rc::default(),
-        hangs_up,
-    };
+    let script = Script::new(replies, hangs_up);
     let (commands, mut outcome) = (Rc::clone(&script.commands), None);
     testing::run(|reactor| {
         let port = reactor.listen_tcp(AT, move || script.clone()).unwrap();

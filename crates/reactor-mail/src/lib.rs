@@ -1,7 +1,7 @@
 //! Mail for [`reactor`]: an SMTP server and client, and the framing of IMAP.
 //!
 //! - `SmtpServer` (feature `smtp`) receives messages, and streams them to a `Delivery`;
-//!   `send_mail` sends one.
+//!   `send_mail` sends one, an `SmtpClient` several over one connection.
 //! - `Login`, `Account` and `Mailbox` (feature `imap`) are what a program implements to keep
 //!   mail; `MemoryMail` keeps it in memory.
 //! - `ImapFraming` (feature `imap`) cuts the bytes of an IMAP client into commands.
@@ -18,8 +18,8 @@ pub use self::imap::{ImapFrame, ImapFraming, ImapFramingError, ImapRefusal};
 #[cfg(feature = "smtp")]
 pub use self::smtp::{
     Delivery, DsnNotify, DsnReturn, Envelope, InvalidMailAddress, MailAddress, Message, Recipient,
-    Sent, SmtpError, SmtpFrame, SmtpFraming, SmtpFramingError, SmtpReceiver, SmtpReply, SmtpServer,
-    send_mail,
+    Sent, SmtpClient, SmtpError, SmtpFrame, SmtpFraming, SmtpFramingError, SmtpReceiver, SmtpReply,
+    SmtpServer, send_mail,
 };
 #[cfg(feature = "imap")]
 pub use self::store::{

@@ -18,7 +18,7 @@ pub use self::delivery::{Delivery, Message};
 pub use self::envelope::{DsnNotify, DsnReturn, Envelope, Recipient};
 pub use self::framing::{SmtpFrame, SmtpFraming, SmtpFramingError};
 pub use self::receiver::SmtpReceiver;
-pub use self::sender::{Sent, send_mail};
+pub use self::sender::{Sent, SmtpClient, send_mail};
 pub use self::server::SmtpServer;
 pub use self::smtp_error::SmtpError;
 pub use self::smtp_reply::SmtpReply;

@@ -6,28 +6,40 @@ use std::fmt;
 use super::address::MailAddress;
 use super::smtp_reply::SmtpReply;
 
-/// Why [`send_mail`](crate::send_mail) has failed.
+/// Why [`send_mail`](crate::send_mail) or an [`SmtpClient`](crate::SmtpClient) has failed.
+///
+/// What connecting fails with, a failed TLS handshake and a lost connection keep their own types:
+/// none of these is permanent.
 ///
 /// # Examples
 ///
 /// ```
+/// use deferred::Failure;
 /// use reactor_mail::{SmtpError, SmtpReply};
 ///
+/// fn is_permanent(failure: &Failure) -> bool {
+///     failure.check::<SmtpError>().is_some_and(SmtpError::is_permanent)
+/// }
+///
 /// let reply = SmtpReply::new(451, "4.3.0 try again later");
-/// assert!(!SmtpError::Refused { reply }.is_permanent());
+/// let refused = SmtpError::Refused { command: "MAIL", reply };
+/// assert!(!is_permanent(&Failure::new(refused)));
+/// assert!(is_permanent(&Failure::new(SmtpError::NoRecipient)));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SmtpError {
-    /// An address is invalid: nothing was sent.
+    /// An address, or the name for EHLO, is invalid: nothing was sent.
     InvalidAddress {
-        /// The address.
+        /// The address or name.
         address: String,
     },
     /// No recipient was given.
     NoRecipient,
     /// The server has refused a command or the message.
     Refused {
+        /// The command: `MAIL` for example, `connect` for the greeting, or `message`.
+        command: &'static str,
         /// Its reply.
         reply: SmtpReply,
     },
@@ -41,6 +53,20 @@ pub enum SmtpError {
         /// The extension.
         extension: &'static str,
     },
+    /// The message is larger than the server takes, by what it has announced.
+    TooLarge {
+        /// The most bytes that it takes.
+        limit: u64,
+    },
+    /// The connection is not encrypted, which was asked for, or which a login needs: neither
+    /// message nor password was sent.
+    NotEncrypted,
+    /// The server has refused name or password. It is not the message's fault, so this is not
+    /// permanent.
+    LoginRefused {
+        /// Its reply.
+        reply: SmtpReply,
+    },
     /// The server has sent something that is no reply, or that nothing had asked for.
     BadReply,
     /// The server has closed the connection before the end.
@@ -51,10 +77,14 @@ impl SmtpError {
     /// Whether the same message will fail again, so that it is of no use to retry later.
     pub fn is_permanent(&self) -> bool {
         match self {
-            Self::InvalidAddress { .. } | Self::NoRecipient | Self::NotSupported { .. } => true,
-            Self::Refused { reply } => reply.is_permanent(),
+            Self::InvalidAddress { .. }
+            | Self::NoRecipient
+            | Self::NotSupported { .. }
+            | Self::TooLarge { .. } => true,
+            Self::Refused { reply, .. } => reply.is_permanent(),
             Self::AllRefused { refused } => refused.iter().all(|(_, reply)| reply.is_permanent()),
-            Self::BadReply | Self::HungUp => false,
+            // An attacker may have taken the offer of STARTTLS away.
+            Self::NotEncrypted | Self::LoginRefused { .. } | Self::BadReply | Self::HungUp => false,
         }
     }
 }
@@ -62,15 +92,25 @@ impl SmtpError {
 impl fmt::Display for SmtpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::InvalidAddress { address } => write!(f, "{address:?} is no valid mail address"),
+            Self::InvalidAddress { address } => {
+                write!(f, "{address:?} is not a valid address or name")
+            }
             Self::NoRecipient => f.write_str("no recipient was given"),
-            Self::Refused { reply } => write!(f, "the server refused: {reply}"),
+            Self::Refused { command, reply } => write!(f, "the server refused {command}: {reply}"),
             Self::AllRefused { refused } => {
                 write!(f, "the server refused all {} recipients", refused.len())
             }
             Self::NotSupported { extension } => {
                 write!(f, "the server does not support {extension}")
             }
+            Self::TooLarge { limit } => {
+                write!(
+                    f,
+                    "the message is larger than the {limit} bytes that the server takes"
+                )
+            }
+            Self::NotEncrypted => f.write_str("the connection is not encrypted"),
+            Self::LoginRefused { reply } => write!(f, "the server refused the login: {reply}"),
             Self::BadReply => f.write_str("the server sent no valid reply"),
             Self::HungUp => f.write_str("the server closed the connection"),
         }

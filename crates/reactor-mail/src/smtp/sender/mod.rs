@@ -1,0 +1,12 @@
+//! Sending: one message, or several over a connection that is kept.
+
+mod client;
+mod extensions;
+mod mail;
+mod options;
+mod replies;
+mod send_mail;
+mod session;
+
+pub use self::client::SmtpClient;
+pub use self::send_mail::{Sent, send_mail};
