@@ -222,6 +222,16 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "const MAX_NAME: usize = ",
     ),
     (
+        "a message that waits to be written to a Maildir",
+        "reactor-mail/src/maildir/delivery.rs",
+        "const BUFFER: usize = ",
+    ),
+    (
+        "a delivery to a Maildir that its process has not finished",
+        "reactor-mail/src/maildir/folder.rs",
+        "const MAX_UNFINISHED: Duration = ",
+    ),
+    (
         "the wait for a reply of an SMTP server",
         "reactor-mail/src/smtp/sender/replies.rs",
         "const REPLY_TIMEOUT: Duration = ",

@@ -1,6 +1,9 @@
 //! Mail: SMTP, and the framing of IMAP, on the memory network.
 
+mod folder;
 mod imap_framing;
+mod maildir;
+mod maildir_delivery;
 mod memory_mail;
 mod script;
 mod smtp_client;

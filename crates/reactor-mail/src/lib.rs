@@ -4,10 +4,14 @@
 //!   `send_mail` sends one, an `SmtpClient` several over one connection.
 //! - `Login`, `Account` and `Mailbox` (feature `imap`) are what a program implements to keep
 //!   mail; `MemoryMail` keeps it in memory.
+//! - `Maildir` (feature `maildir`) keeps messages, one file each; `MaildirDelivery` puts there what an
+//!   `SmtpServer` receives.
 //! - `ImapFraming` (feature `imap`) cuts the bytes of an IMAP client into commands.
 
 #[cfg(feature = "imap")]
 mod imap;
+#[cfg(feature = "maildir")]
+mod maildir;
 #[cfg(feature = "smtp")]
 mod smtp;
 #[cfg(feature = "imap")]
@@ -15,6 +19,10 @@ mod store;
 
 #[cfg(feature = "imap")]
 pub use self::imap::{ImapFrame, ImapFraming, ImapFramingError, ImapRefusal};
+#[cfg(feature = "maildir")]
+pub use self::maildir::{Maildir, MaildirEntry, MaildirError, MaildirFlags, MaildirWriter};
+#[cfg(all(feature = "maildir", feature = "smtp"))]
+pub use self::maildir::{MaildirDelivery, MaildirMessage};
 #[cfg(feature = "smtp")]
 pub use self::smtp::{
     Delivery, DsnNotify, DsnReturn, Envelope, InvalidMailAddress, MailAddress, Message, Recipient,
@@ -32,6 +40,6 @@ pub use self::store::{
 pub use imap_types;
 
 /// The page of the documentation, whose programs are tests.
-#[cfg(all(doctest, feature = "imap", feature = "smtp"))]
+#[cfg(all(doctest, feature = "imap", feature = "maildir", feature = "smtp"))]
 #[doc = include_str!("../../../docs/mail.md")]
 struct MailPage;

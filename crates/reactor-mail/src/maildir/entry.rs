@@ -1,0 +1,108 @@
+//! `MaildirEntry`: a message as the name of its file tells it.
+
+use super::flags::MaildirFlags;
+
+/// A message of a [`Maildir`](crate::Maildir), as the name of its file tells it.
+///
+/// Programs rename the file when its flags change, so an entry may be out of date: what takes one
+/// finds the file by its [`id`](Self::id) then.
+///
+/// # Examples
+///
+/// ```
+/// # use reactor_mail::Maildir;
+/// # let folder = std::env::temp_dir().join(format!("maildir-entry-{}", std::process::id()));
+/// # let maildir = Maildir::new(&folder);
+/// # maildir.create()?;
+/// maildir.deliver(b"Subject: hi\r\n\r\nHello!\r\n")?;
+/// let entry = &maildir.list()?[0];
+/// assert!(entry.is_new() && entry.flags().is_empty());
+/// assert_eq!(entry.size(), Some(23));
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MaildirEntry {
+    /// The name of its file.
+    name: String,
+    /// Length of the part of the name before the flags.
+    id: usize,
+    flags: MaildirFlags,
+    is_new: bool,
+}
+
+impl MaildirEntry {
+    /// From the name of a file; `None` if it is none of a message.
+    ///
+    /// A name that is not UTF-8 or has a control character is none: no program gives such names to
+    /// messages, and they would have to be escaped wherever an id is written.
+    pub(super) fn parse(name: String, is_new: bool) -> Option<Self> {
+        if name.starts_with('.') || name.chars().any(char::is_control) {
+            return None;
+        }
+        let id = name.find(':').unwrap_or(name.len());
+        let flags = name[id..].strip_prefix(":2,").unwrap_or_default();
+        let flags = MaildirFlags::from_name(flags);
+        (id > 0).then_some(Self {
+            name,
+            id,
+            flags,
+            is_new,
+        })
+    }
+
+    /// The part of the file's name that never changes, and that no other message of the Maildir
+    /// has.
+    pub fn id(&self) -> &str {
+        &self.name[..self.id]
+    }
+
+    /// The flags.
+    pub fn flags(&self) -> MaildirFlags {
+        self.flags
+    }
+
+    /// Whether no program has moved it from `new` to `cur` yet.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// How many bytes it has with lines that end in CR LF, if its name tells (`W=`).
+    pub fn size(&self) -> Option<u64> {
+        let mut fields = self.id().split(',').skip(1);
+        fields.find_map(|field| field.strip_prefix("W=")?.parse().ok())
+    }
+
+    /// Where its file is below the Maildir.
+    pub(super) fn place(&self) -> String {
+        let folder = if self.is_new { "new" } else { "cur" };
+        format!("{folder}/{}", self.name)
+    }
+
+    /// The message in `cur` with other flags.
+    pub(super) fn with_flags(&self, flags: MaildirFlags) -> Self {
+        let id = self.id();
+        Self {
+            name: format!("{id}:2,{flags}"),
+            id: self.id,
+            flags,
+            is_new: false,
+        }
+    }
+
+    /// Orders by time of arrival: seconds, microseconds if the name has them (`M`), the id.
+    pub(super) fn arrival(&self) -> (u64, u64, &str) {
+        let (seconds, rest) = split_number(self.id());
+        let micros = rest
+            .strip_prefix(".M")
+            .map_or(0, |rest| split_number(rest).0);
+        (seconds, micros, self.id())
+    }
+}
+
+/// The number with which a text begins, 0 if it is none, and the rest.
+fn split_number(text: &str) -> (u64, &str) {
+    let end = text.find(|c: char| !c.is_ascii_digit());
+    let (number, rest) = text.split_at(end.unwrap_or(text.len()));
+    (number.parse().unwrap_or(0), rest)
+}

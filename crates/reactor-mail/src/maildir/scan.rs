@@ -1,0 +1,106 @@
+//! Scans of a Maildir: which files it has while other programs rename them.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use super::entry::MaildirEntry;
+use super::error::MaildirError;
+
+/// Most scans until one has seen no change; then the last one counts.
+const MAX_SCANS: usize = 8;
+/// Most scans for a message that other programs rename.
+const MAX_SEARCHES: usize = 100;
+/// A change within this time before a scan may have the same time as one during the scan: clocks of
+/// file systems tick every few milliseconds.
+const CLOCK_TICK: Duration = Duration::from_millis(20);
+
+/// All messages below `path`, by their arrival.
+///
+/// `new` is read before `cur`: a message that moves in between is seen twice, and not never. A file
+/// that is renamed while its folder is read may be missed: if a folder has changed, both are read
+/// again.
+pub(super) fn scan(path: &Path) -> Result<Vec<MaildirEntry>, MaildirError> {
+    let mut found = HashMap::new();
+    for _ in 0..MAX_SCANS {
+        let before = changed(path)?;
+        read_both(path, &mut found)?;
+        if changed(path)? == before {
+            break;
+        }
+    }
+    let mut entries: Vec<_> = found.into_values().collect();
+    entries.sort_by(|a, b| a.arrival().cmp(&b.arrival()));
+    Ok(entries)
+}
+
+/// The message `id`. That it is gone is only said after a scan during which nothing can have been
+/// renamed.
+pub(super) fn search(path: &Path, id: &str) -> Result<MaildirEntry, MaildirError> {
+    let mut found = HashMap::new();
+    for _ in 0..MAX_SEARCHES {
+        let (before, now) = (changed(path)?, SystemTime::now());
+        read_both(path, &mut found)?;
+        if let Some(entry) = found.remove(id) {
+            return Ok(entry);
+        }
+        let is_old = |time: SystemTime| now.duration_since(time).is_ok_and(|age| age > CLOCK_TICK);
+        if before.into_iter().all(is_old) && changed(path)? == before {
+            break;
+        }
+    }
+    Err(MaildirError::Gone { id: id.to_owned() })
+}
+
+fn read_both(path: &Path, found: &mut HashMap<String, MaildirEntry>) -> Result<(), MaildirError> {
+    found.clear();
+    for folder in ["new", "cur"] {
+        read(&path.join(folder), folder == "new", found)?;
+    }
+    Ok(())
+}
+
+/// When a file was last added to, renamed in or removed from `new` and `cur`.
+pub(super) fn changed(path: &Path) -> Result<[SystemTime; 2], MaildirError> {
+    let changed = |folder: &str| {
+        let folder = path.join(folder);
+        let metadata = fs::metadata(&folder);
+        metadata
+            .and_then(|metadata| metadata.modified())
+            .map_err(no_maildir(path, &folder))
+    };
+    Ok([changed("new")?, changed("cur")?])
+}
+
+fn read(
+    folder: &Path,
+    is_new: bool,
+    found: &mut HashMap<String, MaildirEntry>,
+) -> Result<(), MaildirError> {
+    for file in fs::read_dir(folder).map_err(MaildirError::at(folder))? {
+        let name = file.map_err(MaildirError::at(folder))?.file_name();
+        let entry = name
+            .into_string()
+            .ok()
+            .and_then(|name| MaildirEntry::parse(name, is_new));
+        if let Some(entry) = entry {
+            found.insert(entry.id().to_owned(), entry);
+        }
+    }
+    Ok(())
+}
+
+/// For `map_err` of a look at a folder of the Maildir at `path`.
+pub(super) fn no_maildir<'a>(
+    path: &'a Path,
+    folder: &'a Path,
+) -> impl FnOnce(std::io::Error) -> MaildirError + 'a {
+    |error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => MaildirError::NoMaildir {
+            path: path.to_owned(),
+        },
+        _ => MaildirError::at(folder)(error),
+    }
+}

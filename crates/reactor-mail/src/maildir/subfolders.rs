@@ -1,0 +1,113 @@
+//! Subfolders as in Maildir++: `.Archive.2026` beside `cur`.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+use super::error::MaildirError;
+use super::folder::{Maildir, sync_folder};
+use super::unique;
+
+/// Most bytes of the name of a file, of which the dot in front is one.
+const MAX_NAME: usize = 254;
+
+impl Maildir {
+    /// The subfolder `name`, in which dots separate the levels: `Archive.2026`. Nothing is looked
+    /// at yet.
+    ///
+    /// The subfolders of a Maildir are beside one another: take them from the outermost one.
+    ///
+    /// # Errors
+    ///
+    /// [`MaildirError::InvalidFolderName`].
+    pub fn folder(&self, name: &str) -> Result<Self, MaildirError> {
+        let is_valid = name.len() <= MAX_NAME
+            && name.split('.').all(|level| !level.is_empty())
+            && !name.contains(|c: char| c == '/' || c.is_control());
+        if !is_valid {
+            let name = name.to_owned();
+            return Err(MaildirError::InvalidFolderName { name });
+        }
+        Ok(Self::new(self.path().join(format!(".{name}"))))
+    }
+
+    /// The names of the subfolders that are there, sorted.
+    ///
+    /// # Errors
+    ///
+    /// [`MaildirError::Io`].
+    pub fn folders(&self) -> Result<Vec<String>, MaildirError> {
+        let mut names = Vec::new();
+        for file in fs::read_dir(self.path()).map_err(MaildirError::at(self.path()))? {
+            let file = file.map_err(MaildirError::at(self.path()))?;
+            let name = file.file_name().into_string().unwrap_or_default();
+            let Some(name) = name.strip_prefix('.') else {
+                continue;
+            };
+            if self.folder(name).is_ok_and(|folder| folder.exists()) {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Creates a subfolder.
+    ///
+    /// # Errors
+    ///
+    /// [`MaildirError::InvalidFolderName`], [`MaildirError::FolderExists`], [`MaildirError::Io`].
+    pub fn create_folder(&self, name: &str) -> Result<Self, MaildirError> {
+        let folder = self.folder(name)?;
+        if folder.exists() {
+            let name = name.to_owned();
+            return Err(MaildirError::FolderExists { name });
+        }
+        folder.create()?;
+        // Tells programs that deliver that this is no Maildir of its own.
+        let mark = folder.path().join("maildirfolder");
+        fs::write(&mark, "").map_err(MaildirError::at(&mark))?;
+        Ok(folder)
+    }
+
+    /// Gives a subfolder another name. Those below it keep theirs.
+    ///
+    /// # Errors
+    ///
+    /// [`MaildirError::InvalidFolderName`], [`MaildirError::FolderExists`],
+    /// [`MaildirError::NoMaildir`] if there is none of the name, [`MaildirError::Io`].
+    pub fn rename_folder(&self, name: &str, to: &str) -> Result<(), MaildirError> {
+        let (from, renamed) = (self.folder(name)?, self.folder(to)?);
+        if renamed.exists() {
+            let name = to.to_owned();
+            return Err(MaildirError::FolderExists { name });
+        }
+        let moved = fs::rename(from.path(), renamed.path());
+        moved.map_err(|error| from.missing(error))?;
+        sync_folder(self.path())
+    }
+
+    /// Removes a subfolder with its messages. Those below it stay.
+    ///
+    /// # Errors
+    ///
+    /// [`MaildirError::InvalidFolderName`], [`MaildirError::NoMaildir`], [`MaildirError::Io`].
+    pub fn remove_folder(&self, name: &str) -> Result<(), MaildirError> {
+        let folder = self.folder(name)?;
+        // Away at once, under a name that is none of a subfolder: other programs see all of it or
+        // nothing.
+        let away: PathBuf = self.path().join("tmp").join(unique::name());
+        let moved = fs::rename(folder.path(), &away);
+        moved.map_err(|error| folder.missing(error))?;
+        fs::remove_dir_all(&away).map_err(MaildirError::at(&away))
+    }
+
+    fn missing(&self, error: std::io::Error) -> MaildirError {
+        match error.kind() {
+            ErrorKind::NotFound => MaildirError::NoMaildir {
+                path: self.path().to_owned(),
+            },
+            _ => MaildirError::at(self.path())(error),
+        }
+    }
+}

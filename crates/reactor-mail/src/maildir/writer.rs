@@ -1,0 +1,236 @@
+//! `MaildirWriter`: a message that is being delivered.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use memchr::memchr2;
+
+use super::entry::MaildirEntry;
+use super::error::MaildirError;
+use super::flags::MaildirFlags;
+use super::folder::{Maildir, sync_folder};
+use super::scan::no_maildir;
+use super::unique;
+
+/// Bytes that are gathered before they are written.
+const BUFFER: usize = 64 * 1024;
+
+/// A message that is being delivered to a [`Maildir`], piece by piece.
+///
+/// If it is dropped before [`commit`](Self::commit), nothing is delivered, and its file in `tmp` is
+/// removed.
+///
+/// # Examples
+///
+/// ```
+/// # use reactor_mail::Maildir;
+/// # let folder = std::env::temp_dir().join(format!("maildir-writer-{}", std::process::id()));
+/// # let maildir = Maildir::new(&folder);
+/// # maildir.create()?;
+/// let mut writer = maildir.begin()?;
+/// writer.write(b"Subject: hi\r\n\r\n")?;
+/// assert_eq!(maildir.list()?.len(), 0);
+/// writer.write(b"Hello!\r\n")?;
+/// let entry = writer.commit()?;
+/// assert_eq!(maildir.list()?, [entry]);
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct MaildirWriter {
+    maildir: Maildir,
+    /// Further ones that get the message.
+    others: Vec<Maildir>,
+    file: File,
+    temporary: Temporary,
+    buffer: Vec<u8>,
+    /// The last piece has ended in a CR, which is not in the buffer: an LF may follow.
+    has_cr: bool,
+    /// Bytes of the file, and those that it has if its lines end in CR LF.
+    size: u64,
+    wire_size: u64,
+}
+
+impl MaildirWriter {
+    pub(super) fn new(maildir: Maildir) -> Result<Self, MaildirError> {
+        let (file, temporary) = Temporary::create(&maildir)?;
+        Ok(Self {
+            maildir,
+            others: Vec::new(),
+            file,
+            temporary,
+            buffer: Vec::new(),
+            has_cr: false,
+            size: 0,
+            wire_size: 0,
+        })
+    }
+
+    /// Delivers the message to a further Maildir, too: to both or to neither. Its file is the same
+    /// one (a hard link), if the file system can do it.
+    pub fn add_maildir(&mut self, maildir: Maildir) {
+        self.others.push(maildir);
+    }
+
+    /// Writes a piece. CR LF becomes LF; a CR or LF that stands alone stays.
+    ///
+    /// # Errors
+    ///
+    /// [`MaildirError::Io`]: the disk is full, for example. The message cannot be completed then.
+    pub fn write(&mut self, piece: &[u8]) -> Result<(), MaildirError> {
+        let mut rest = piece;
+        if self.has_cr && !rest.is_empty() {
+            self.has_cr = false;
+            self.end_cr(rest[0]);
+        }
+        while let Some(at) = memchr2(b'\r', b'\n', rest) {
+            self.push(&rest[..at]);
+            let byte = rest[at];
+            rest = &rest[at + 1..];
+            match (byte, rest.first()) {
+                (b'\r', None) => self.has_cr = true,
+                (b'\r', Some(&next)) => self.end_cr(next),
+                _ => {
+                    self.push(b"\n");
+                    self.wire_size += 1;
+                }
+            }
+        }
+        self.push(rest);
+        if self.buffer.len() >= BUFFER {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Takes a CR behind which `next` stands.
+    fn end_cr(&mut self, next: u8) {
+        if next != b'\n' {
+            self.push(b"\r");
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+        self.size += bytes.len() as u64;
+        self.wire_size += bytes.len() as u64;
+    }
+
+    fn flush(&mut self) -> Result<(), MaildirError> {
+        let written = self.file.write_all(&self.buffer);
+        self.buffer.clear();
+        written.map_err(MaildirError::at(&self.temporary.0))
+    }
+
+    /// Delivers the message: when this returns, it is in `new`, and on disk.
+    ///
+    /// # Errors
+    ///
+    /// [`MaildirError`]. Nothing is delivered then.
+    pub fn commit(self) -> Result<MaildirEntry, MaildirError> {
+        self.finish(None)
+    }
+
+    /// As [`commit`](Self::commit), but the message is in `cur` and has these flags, as if a reader
+    /// had seen it: what a mail program files itself is not new.
+    ///
+    /// # Errors
+    ///
+    /// [`MaildirError`]. Nothing is delivered then.
+    pub fn commit_with_flags(self, flags: MaildirFlags) -> Result<MaildirEntry, MaildirError> {
+        self.finish(Some(flags))
+    }
+
+    fn finish(mut self, flags: Option<MaildirFlags>) -> Result<MaildirEntry, MaildirError> {
+        if self.has_cr {
+            self.push(b"\r");
+        }
+        self.flush()?;
+        let synced = self.file.sync_all();
+        synced.map_err(MaildirError::at(&self.temporary.0))?;
+
+        // Removes what is there already if a later step fails.
+        let mut delivered = Vec::new();
+        for maildir in &self.others {
+            let entry = self.entry(&unique::name(), flags)?;
+            let place = maildir.path().join(entry.place());
+            link_or_copy(&self.temporary.0, maildir, &place)?;
+            delivered.push(Temporary(place));
+        }
+        let name = self.temporary.0.file_name().and_then(|name| name.to_str());
+        let entry = self.entry(name.unwrap_or_default(), flags)?;
+        let place = self.maildir.path().join(entry.place());
+        // The name is in use nowhere, so nothing is replaced.
+        let moved = fs::rename(&self.temporary.0, &place);
+        moved.map_err(MaildirError::at(&place))?;
+        self.temporary.0 = place;
+        for path in delivered.iter().chain([&self.temporary]) {
+            sync_folder(path.0.parent().unwrap_or_else(|| Path::new("/")))?;
+        }
+        for done in delivered.into_iter().chain([self.temporary]) {
+            done.keep();
+        }
+        Ok(entry)
+    }
+
+    fn entry(&self, name: &str, flags: Option<MaildirFlags>) -> Result<MaildirEntry, MaildirError> {
+        let name = format!("{name},S={},W={}", self.size, self.wire_size);
+        let entry = MaildirEntry::parse(name.clone(), true);
+        // Never: names of `unique` have no control character, and do not begin with a dot.
+        let entry = entry.ok_or(MaildirError::Gone { id: name })?;
+        Ok(match flags {
+            Some(flags) => entry.with_flags(flags),
+            None => entry,
+        })
+    }
+}
+
+/// Gives the message in the file `from` the name `to` in another Maildir.
+fn link_or_copy(from: &Path, maildir: &Maildir, to: &Path) -> Result<(), MaildirError> {
+    if fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    // On another file system, or on one without links: copy. If the Maildir is not there, or cannot
+    // be written to, copying says so.
+    let (mut copy, temporary) = Temporary::create(maildir)?;
+    let copied = File::open(from).and_then(|mut original| {
+        io::copy(&mut original, &mut copy)?;
+        copy.sync_all()?;
+        fs::rename(&temporary.0, to)
+    });
+    copied.map_err(MaildirError::at(to))?;
+    temporary.keep();
+    Ok(())
+}
+
+/// A file that is removed unless it is kept.
+#[derive(Debug)]
+struct Temporary(PathBuf);
+
+impl Temporary {
+    /// A new file in `tmp`.
+    fn create(maildir: &Maildir) -> Result<(File, Self), MaildirError> {
+        let path = maildir.path().join("tmp").join(unique::name());
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        let file = options
+            .open(&path)
+            .map_err(no_maildir(maildir.path(), &path))?;
+        Ok((file, Self(path)))
+    }
+
+    fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.0.as_os_str().is_empty() {
+            // Errs if another program has removed or moved it, which is as well.
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+}
