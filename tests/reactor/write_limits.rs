@@ -1,14 +1,14 @@
 //! Output that the peer does not take: how much may wait, and for how long.
 
 use std::cell::Cell;
-use std::io::Read;
+use std::io::{IoSlice, Read};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 
 use reactor::filter::throttle::Throttle;
 use reactor::testing;
-use reactor::{Connection, ReactorHandle, WriteLimits};
+use reactor::{Connection, Gone, ReactorHandle, WriteLimits};
 
 use crate::support::{Log, Peer, RawRecorder, reactor, serve, turn_until};
 
@@ -202,14 +202,26 @@ fn when_less_waits_than_the_limit_nothing_is_given_up() {
     });
 }
 
+/// How an output is handed over.
+type WriteSome = fn(&Connection<RawRecorder>, &[u8]) -> Result<usize, Gone>;
+
 /// Sends all of `bytes`, and nothing of it before there is room.
 fn send_piecemeal(reactor: &ReactorHandle, connection: &Connection<RawRecorder>, bytes: Rc<[u8]>) {
+    send_by(Connection::write_some, reactor, connection, bytes);
+}
+
+fn send_by(
+    write_some: WriteSome,
+    reactor: &ReactorHandle,
+    connection: &Connection<RawRecorder>,
+    bytes: Rc<[u8]>,
+) {
     let connection = connection.clone();
     let sending = reactor.spawn(async move {
         let mut sent = 0;
         while sent < bytes.len() {
             connection.ready().await?;
-            let taken = connection.write_some(&bytes[sent..])?;
+            let taken = write_some(&connection, &bytes[sent..])?;
             assert!(taken > 0, "nothing is taken when there is room");
             let waiting = connection.buffered().expect("it is there");
             assert!(waiting <= 64 * 1024 + 1, "{waiting} bytes wait");
@@ -255,6 +267,57 @@ fn of_a_large_output_no_more_than_the_high_water_mark_is_buffered() {
         assert!(peer.received() == *bytes, "other bytes came");
         assert!(connection.write_some(&bytes).is_err(), "it is over");
     });
+}
+
+/// In many pieces: more than a system takes in one call, and some of them empty.
+fn in_pieces(connection: &Connection<RawRecorder>, bytes: &[u8]) -> Result<usize, Gone> {
+    let mut pieces = Vec::new();
+    let mut rest = bytes;
+    for length in (0..1500).map(|at| at % 150).chain([40_000, 0, 3, MIB]) {
+        let (piece, others) = rest.split_at(length.min(rest.len()));
+        pieces.push(IoSlice::new(piece));
+        rest = others;
+    }
+    connection.write_some_sequence(&pieces)
+}
+
+/// A small beginning, which ends in the buffer, and a large rest.
+fn with_a_head(connection: &Connection<RawRecorder>, bytes: &[u8]) -> Result<usize, Gone> {
+    let (head, body) = bytes.split_at(bytes.len().min(200));
+    connection.write_some_sequence(&[IoSlice::new(head), IoSlice::new(body)])
+}
+
+#[test]
+fn the_pieces_of_a_large_output_come_in_order() {
+    for write_some in [in_pieces, with_a_head] {
+        let bytes = varied(5 * MIB);
+        let log = Log::default();
+        let made = Rc::new(Cell::new(None));
+        let recorder = RawRecorder::new(&log).on_made({
+            let made = Rc::clone(&made);
+            move |cx| {
+                made.set(Some(cx.connection()));
+                Ok(())
+            }
+        });
+        let (reactor, address) = serve(recorder);
+        let mut peer = Peer::connect(address);
+        turn_until(&reactor, || log.has("made"));
+        let connection = made.take().expect("it is made");
+        send_by(write_some, &reactor, &connection, Rc::clone(&bytes));
+        assert!(peer.receive_all(&reactor) == *bytes, "other bytes came");
+
+        testing::run(|reactor| {
+            let (connection, peer) = reactor.connect_to_peer(RawRecorder::new(&Log::default()));
+            peer.set_reading(false);
+            send_by(write_some, reactor, &connection, Rc::clone(&bytes));
+            reactor.settle();
+            assert_eq!(write_some(&connection, &bytes).expect("it is there"), 0);
+            peer.set_reading(true);
+            assert!(peer.received() == *bytes, "other bytes came");
+            assert!(write_some(&connection, &bytes).is_err(), "it is over");
+        });
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use smallvec::SmallVec;
+
 use super::Io;
 
 /// Bound of the output that waits to be sent before a write is pending.
@@ -14,8 +16,11 @@ const HIGH_WATER: usize = 64 * 1024;
 /// connection at once, which need not copy it then.
 const GATHERED: usize = 16 * 1024;
 
-/// From this size on, a connection sends a write at once, if nothing waits before it.
-const SENT_AT_ONCE: usize = 32 * 1024;
+/// How much is taken though there is no room.
+const LEAST: usize = 16 * 1024;
+
+/// What goes out together: mostly a head and a body.
+type Pieces<'a> = SmallVec<[IoSlice<'a>; 8]>;
 
 impl Io {
     /// Polls until no more than 64 KiB wait to be sent.
@@ -68,52 +73,46 @@ impl Io {
         self.shared.written.set(written);
     }
 
-    /// Hands the beginning of `slices` to the connection, after what was gathered; gives how much.
+    /// Hands the beginning of `slices` to the connection, after what was gathered; gives how much
+    /// of them.
     ///
-    /// The connection sends a large write at once if nothing waits before it, and copies no more
-    /// than its high-water mark of what the system does not take: hyper keeps the rest. So small
-    /// pieces go with so much of what follows that the write is large.
+    /// The connection sends a large output at once if nothing waits before it, and copies no more
+    /// than its high-water mark of what the system does not take: hyper keeps the rest.
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut joined = self.shared.output.take();
-        let mut written = 0;
-        for slice in slices {
-            let mut piece = &slice[..];
-            let is_small = !joined.is_empty() || piece.len() < SENT_AT_ONCE;
-            if is_small && joined.len() < SENT_AT_ONCE {
-                let (small, rest) = piece.split_at(piece.len().min(SENT_AT_ONCE - joined.len()));
-                joined.extend_from_slice(small);
-                written += small.len();
-                piece = rest;
+        let gathered = self.shared.output.take();
+        let mut taken = if gathered.is_empty() {
+            self.write_some(slices)?
+        } else {
+            let mut pieces: Pieces<'_> = SmallVec::with_capacity(slices.len() + 1);
+            pieces.push(IoSlice::new(&gathered));
+            pieces.extend_from_slice(slices);
+            let taken = self.write_some(&pieces)?;
+            // What was gathered counts as written, whether or not there is room for it.
+            let rest = gathered.get(taken..).unwrap_or_default();
+            if !rest.is_empty() {
+                self.hand_over(rest)?;
             }
-            if !piece.is_empty() {
-                self.hand_over(&joined)?;
-                joined.clear();
-                let taken = self
-                    .connection
-                    .write_some(piece)
-                    .map_err(|_gone| self.error())?;
-                written += taken;
-                if written == 0 {
-                    // Nothing, to hyper, is an error. It is so only with a high-water mark of the
-                    // connection that is lower than ours.
-                    let some = &piece[..piece.len().min(SENT_AT_ONCE)];
-                    self.hand_over(some)?;
-                    written = some.len();
-                }
-                if taken < piece.len() {
-                    break;
-                }
-            }
+            taken.saturating_sub(gathered.len())
+        };
+        if taken == 0
+            && let Some(slice) = slices.iter().find(|slice| !slice.is_empty())
+        {
+            // Nothing, to hyper, is an error. It is so only with a high-water mark of the
+            // connection that is lower than ours.
+            let some = &slice[..slice.len().min(LEAST)];
+            self.hand_over(some)?;
+            taken = some.len();
         }
-        self.hand_over(&joined)?;
-        self.count_written(written);
-        Ok(written)
+        self.count_written(taken);
+        Ok(taken)
+    }
+
+    fn write_some(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let taken = self.connection.write_some_sequence(pieces);
+        taken.map_err(|_gone| self.error())
     }
 
     fn hand_over(&self, bytes: &[u8]) -> io::Result<()> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
         self.connection.write(bytes).map_err(|_gone| self.error())
     }
 

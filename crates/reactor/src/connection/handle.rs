@@ -1,6 +1,7 @@
 //! `Connection`: handle on a connection, for everything in its thread but its own handlers.
 
 use std::fmt;
+use std::io::IoSlice;
 use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
 
@@ -159,11 +160,39 @@ impl<P: Protocol> Connection<P> {
     #[doc(alias = "try_write")]
     #[doc(alias = "poll_write")]
     pub fn write_some(&self, bytes: &[u8]) -> Result<usize, Gone> {
+        self.write_some_sequence(&[IoSlice::new(bytes)])
+    }
+
+    /// As [`write_some`](Self::write_some), of several pieces, one after the other: a large output
+    /// goes out in one call of the system, and no piece is copied for that.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`] if the connection is over or closing; nothing is taken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::IoSlice;
+    /// # use reactor::{Protocol, Raw, testing};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    ///
+    /// testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     let body = vec![b'x'; 40_000];
+    ///     let answer = [IoSlice::new(b"40000\r\n"), IoSlice::new(&body)];
+    ///     assert_eq!(connection.write_some_sequence(&answer).unwrap(), 40_007);
+    ///     assert_eq!(peer.received().len(), 40_007);
+    /// });
+    /// ```
+    #[doc(alias = "try_write_vectored")]
+    #[doc(alias = "poll_write_vectored")]
+    pub fn write_some_sequence(&self, pieces: &[IoSlice<'_>]) -> Result<usize, Gone> {
         let source = self.source()?;
         if !source.transport().takes_writes() {
             return Err(Gone);
         }
-        let taken = source.write_some_from_elsewhere(bytes);
+        let taken = source.write_some_from_elsewhere(pieces);
         source.touch();
         Ok(taken)
     }

@@ -11,6 +11,7 @@
 //! the number of connections that talk to one another.
 
 use std::cell::{RefCell, RefMut};
+use std::io::IoSlice;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
@@ -78,18 +79,25 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
-    /// Writes a beginning of `bytes` through a handle, until the high-water mark is passed; gives
+    /// Writes a beginning of `pieces` through a handle, until the high-water mark is passed; gives
     /// its length.
-    pub(super) fn write_some_from_elsewhere(&self, bytes: &[u8]) -> usize {
-        let room = self.transport.room();
-        let mut taken = 0;
-        if room < bytes.len() {
-            taken = self.transport.send_some(bytes);
+    pub(super) fn write_some_from_elsewhere(&self, pieces: &[IoSlice<'_>]) -> usize {
+        let mut room = self.transport.room();
+        let sent = self.transport.send_some(pieces);
+        let mut taken = sent;
+        let mut to_skip = sent;
+        for piece in pieces {
+            let Some(rest) = piece.get(to_skip..) else {
+                to_skip -= piece.len();
+                continue;
+            };
+            to_skip = 0;
+            let rest = &rest[..rest.len().min(room)];
+            self.write_from_elsewhere(rest);
+            taken += rest.len();
+            room -= rest.len();
         }
-        let rest = &bytes[taken..];
-        let rest = &rest[..rest.len().min(room)];
-        self.write_from_elsewhere(rest);
-        taken + rest.len()
+        taken
     }
 
     /// Writes; tells a push producer in time that enough waits.

@@ -3,7 +3,7 @@
 mod pipes;
 mod shared;
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -131,6 +131,36 @@ impl RawStream {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// As [`send`](Self::send), of several pieces: one call of the system where there is one for it.
+    pub(crate) fn send_pieces(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let (Self::Socket(registration) | Self::Unix(registration)) = self else {
+            return self.send_each(pieces);
+        };
+        if let [piece] = pieces {
+            return self.send(piece);
+        }
+        loop {
+            match stream::send_pieces(registration, pieces) {
+                Ok(sent) => return Ok(sent),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(0),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn send_each(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut all_sent = 0;
+        for piece in pieces {
+            let sent = self.send(piece)?;
+            all_sent += sent;
+            if sent < piece.len() {
+                break;
+            }
+        }
+        Ok(all_sent)
     }
 
     /// How many bytes have arrived and were not read.

@@ -6,7 +6,7 @@ mod filter_state;
 mod filtered;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
@@ -70,13 +70,18 @@ struct Io {
 }
 
 impl Io {
-    /// Sends `bytes`, before which nothing waits.
-    fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+    /// Sends `pieces`, before which nothing waits.
+    fn send(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         match &self.stream {
-            Some(stream) => stream.send(bytes),
+            Some(stream) => stream.send_pieces(pieces),
             None => Err(io::ErrorKind::NotConnected.into()),
         }
     }
+}
+
+/// The number of bytes of all `pieces`.
+pub(super) fn length_of(pieces: &[IoSlice<'_>]) -> usize {
+    pieces.iter().map(|piece| piece.len()).sum()
 }
 
 pub(crate) type Keys = SmallVec<[Key; 1]>;
@@ -321,7 +326,7 @@ impl Transport {
                 return self.fail_writing(io, error);
             }
         }
-        let rest = match self.send_at_once(io, bytes) {
+        let rest = match self.send_at_once(io, &[IoSlice::new(bytes)]) {
             Ok(sent) => &bytes[sent..],
             Err(error) => return self.fail_writing(io, error),
         };
@@ -351,18 +356,19 @@ impl Transport {
     }
 
     /// Sends what the system takes of a large write, if nothing waits before it.
-    fn send_at_once(&self, io: &mut Io, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.len() < SEND_AT_ONCE || io.out.waiting() > 0 || self.is_write_blocked() {
+    fn send_at_once(&self, io: &mut Io, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let length = length_of(pieces);
+        if length < SEND_AT_ONCE || io.out.waiting() > 0 || self.is_write_blocked() {
             return Ok(0);
         }
-        let sent = io.send(bytes)?;
+        let sent = io.send(pieces)?;
         self.core.counters.sent(sent);
         if sent > 0 {
             self.note_activity();
         }
         // Set only here and in `has_sent`, from what the system took: the next write must not
         // overtake the rest in the buffer.
-        self.flags.set_to(Flags::WRITE_BLOCKED, sent < bytes.len());
+        self.flags.set_to(Flags::WRITE_BLOCKED, sent < length);
         Ok(sent)
     }
 
@@ -372,19 +378,19 @@ impl Transport {
         bound.saturating_sub(self.waiting())
     }
 
-    /// Sends what the system takes of `bytes` at once, and buffers nothing. The caller must buffer
+    /// Sends what the system takes of `pieces` at once, and buffers nothing. The caller must buffer
     /// a part of the rest, if there is one: only for what is buffered does the loop wait for room.
-    pub(super) fn send_some(&self, bytes: &[u8]) -> usize {
+    pub(super) fn send_some(&self, pieces: &[IoSlice<'_>]) -> usize {
         if self.flags.has_any(Flags::FILTERED) || !self.takes_writes() {
             return 0;
         }
         let io = &mut *self.io.borrow_mut();
-        match self.send_at_once(io, bytes) {
+        match self.send_at_once(io, pieces) {
             Ok(sent) => sent,
             Err(error) => {
                 self.fail_writing(io, error);
                 // Discarded, as what is written to a connection that has failed.
-                bytes.len()
+                length_of(pieces)
             }
         }
     }
