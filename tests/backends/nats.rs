@@ -4,11 +4,14 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::str::from_utf8;
+use std::time::Duration;
 
 use deferred::assertions::{failure_of, success_result_of};
 use deferred::{Deferred, Failure, Trigger, gather_results};
 use reactor::testing;
 use reactor::{Connection, ConnectionClosed, Context, Decoded, Framing, Protocol, Reactor};
+use reactor_web::client::ClientResponse;
+use reactor_web::{self as web, App, serve};
 
 use crate::servers;
 
@@ -101,8 +104,19 @@ struct Client {
 impl Client {
     /// Calls `on_message` with each message to `subject`.
     fn subscribe(&mut self, cx: &mut Context<'_, Self>, subject: &str, on_message: OnMessage) {
+        self.subscribe_in_group(cx, subject, "", on_message);
+    }
+
+    /// The same, but each message goes to only one of those that subscribe in `group`.
+    fn subscribe_in_group(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        subject: &str,
+        group: &str,
+        on_message: OnMessage,
+    ) {
         self.last += 1;
-        cx.write(format!("SUB {subject} {}\r\n", self.last));
+        cx.write(format!("SUB {subject} {group} {}\r\n", self.last));
         self.subscriptions.insert(self.last, on_message);
     }
 
@@ -186,6 +200,32 @@ impl Protocol for Client {
 }
 // ANCHOR_END: client
 
+// ANCHOR: site
+/// Hands each job to one of the workers, which are in other processes, or on other machines.
+fn site(nats: Connection<Client>) -> App {
+    App::new().post("/shout", move |req| {
+        let (nats, reactor) = (nats.clone(), req.reactor().clone());
+        req.bytes().add_callback(move |text| {
+            let done = nats.call(move |client, cx| client.request(cx, "jobs.shout", &text));
+            done.add_timeout(Duration::from_secs(5), &reactor)
+        })
+    })
+}
+
+/// Takes jobs. Fires when NATS knows of this worker.
+fn work(nats: &Connection<Client>) -> Deferred<()> {
+    nats.call(|client, cx| {
+        let job: OnMessage = Box::new(|cx, text, reply_to| {
+            if let Some(reply_to) = reply_to {
+                publish(cx, reply_to, None, &text.to_ascii_uppercase());
+            }
+        });
+        client.subscribe_in_group(cx, "jobs.shout", "workers", job);
+        client.flush(cx)
+    })
+}
+// ANCHOR_END: site
+
 fn connect(reactor: &Reactor, address: &str) -> Connection<Client> {
     let connecting = reactor.connect_tcp(address, Client::default());
     reactor.block_on(connecting).expect("it listens")
@@ -245,6 +285,50 @@ fn messages_come_through_the_server() {
         replies,
         [b"ONE".to_vec(), b"TWO".to_vec(), b"THREE".to_vec()]
     );
+}
+
+/// Two workers; one goes, and the site does not notice.
+#[test]
+fn a_site_hands_jobs_to_workers() {
+    let Some((_server, address)) = servers::nats() else {
+        return;
+    };
+    let reactor = Reactor::new().expect("a reactor");
+    let workers = [connect(&reactor, &address), connect(&reactor, &address)];
+    for worker in &workers {
+        reactor.block_on(work(worker)).expect("it subscribes");
+    }
+    let site = site(connect(&reactor, &address));
+    let serving = serve(&reactor, "tcp:0:interface=127.0.0.1", site);
+    let port = reactor.block_on(serving).expect("a free port");
+    let (client, url) = (
+        web::Client::new(&reactor),
+        format!("http://{}/shout", port.address()),
+    );
+    let ask = |text: String| {
+        let asked = client.post(url.as_str(), text);
+        reactor.block_on(asked.add_callback(ClientResponse::text))
+    };
+    for number in 0..10 {
+        assert_eq!(
+            ask(format!("job {number}")).expect("it works"),
+            format!("JOB {number}")
+        );
+    }
+    let [gone, _stays] = workers;
+    let lost = gone.call(|client, cx| {
+        let flushed = client.flush(cx);
+        cx.lose_connection();
+        flushed
+    });
+    // Fails if the connection is lost first.
+    drop(reactor.block_on(lost));
+    for number in 0..10 {
+        assert_eq!(
+            ask(format!("job {number}")).expect("it works"),
+            format!("JOB {number}")
+        );
+    }
 }
 
 /// The same client without a server, and with all that comes cut at each byte.

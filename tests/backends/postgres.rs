@@ -12,6 +12,8 @@ use deferred::assertions::with_no_unhandled;
 use deferred::{Cancelled, Deferred, DeferredSemaphore, TimedOut, gather_results};
 use futures::{SinkExt, TryStreamExt};
 use reactor::{Reactor, ReactorHandle};
+use reactor_web::client::ClientResponse;
+use reactor_web::{self as web, App, Redirect, serve};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 
@@ -92,6 +94,31 @@ impl Pool {
 }
 // ANCHOR_END: pool
 
+// ANCHOR: site
+/// A guest book. Its processes share nothing but the database.
+fn site(pool: Pool) -> App {
+    let reading = pool.clone();
+    App::new()
+        .get("/guests", move |_| {
+            reading.with(async |db| {
+                let rows = db.query("SELECT name FROM guests ORDER BY name", &[]);
+                let names: Vec<String> = rows.await?.iter().map(|row| row.get(0)).collect();
+                Ok(names.join(" "))
+            })
+        })
+        .post("/guests", move |req| {
+            let pool = pool.clone();
+            req.text().add_callback(move |name| {
+                pool.with(async move |db| {
+                    db.execute("INSERT INTO guests VALUES ($1)", &[&name])
+                        .await?;
+                    Ok(Redirect::see_other("/guests"))
+                })
+            })
+        })
+}
+// ANCHOR_END: site
+
 /// Runs a body with a client, to its end.
 fn with_client<T: 'static>(
     body: impl AsyncFnOnce(ReactorHandle, Client) -> deferred::Result<T> + 'static,
@@ -144,6 +171,40 @@ fn errors_keep_their_state() {
         assert_eq!(client.query_one("SELECT 1", &[]).await?.len(), 1);
         Ok(())
     });
+}
+
+/// Two processes of a site, of which each has a pool.
+#[test]
+fn two_sites_share_a_database() {
+    let Some(server) = server() else {
+        return;
+    };
+    let reactor = Reactor::new().expect("a reactor");
+    let pools = [(); 2].map(|()| Pool::new(&reactor, socket_of(&server), 2));
+    let made = pools[0].with(async |db| {
+        db.batch_execute("CREATE TABLE guests (name text)").await?;
+        Ok(())
+    });
+    reactor.block_on(made).expect("it works");
+    let urls = pools.map(|pool| {
+        let serving = serve(&reactor, "tcp:0:interface=127.0.0.1", site(pool));
+        let port = reactor.block_on(serving).expect("a free port");
+        format!("http://{}/guests", port.address())
+    });
+    let client = web::Client::new(&reactor);
+    // All at once, each of them followed by a redirect to the list.
+    let posted = ["ann", "bob", "cid", "dan"]
+        .into_iter()
+        .zip(urls.iter().cycle());
+    let posted = posted.map(|(name, url)| client.post(url.as_str(), name));
+    reactor.block_on(gather_results(posted)).expect("they work");
+    for url in &urls {
+        let asked = client.get(url.as_str()).add_callback(ClientResponse::text);
+        assert_eq!(
+            reactor.block_on(asked).expect("it works"),
+            "ann bob cid dan"
+        );
+    }
 }
 
 #[test]

@@ -6,8 +6,16 @@ use std::time::Duration;
 
 use deferred::{Deferred, TimedOut, gather_results};
 use reactor::{Reactor, ReactorHandle};
+use reactor_web::client::{ClientRequest, ClientResponse};
+use reactor_web::cookie::Key;
+use reactor_web::http::Method;
+use reactor_web::sessions::{SessionData, SessionStore, Sessions};
+use reactor_web::{self as web, App, serve};
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncCommands, AsyncConnectionConfig, ProtocolVersion, PushInfo, RedisConnectionInfo};
+use redis::{
+    AsyncCommands, AsyncConnectionConfig, ExistenceCheck, ProtocolVersion, PushInfo,
+    RedisConnectionInfo, SetExpiry, SetOptions,
+};
 
 use crate::servers;
 
@@ -27,6 +35,57 @@ fn connect(reactor: &ReactorHandle, socket: PathBuf) -> Deferred<MultiplexedConn
     })
 }
 // ANCHOR_END: connect
+
+// ANCHOR: sessions
+/// Sessions in Redis, for all processes of a site.
+struct RedisStore(MultiplexedConnection);
+
+impl SessionStore for RedisStore {
+    fn load(&self, reactor: &ReactorHandle, token: &str) -> Deferred<Option<SessionData>> {
+        let (mut redis, key) = (self.0.clone(), format!("session:{token}"));
+        reactor.spawn(async move {
+            let text: Option<String> = redis.get(key).await?;
+            Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
+        })
+    }
+
+    fn save(
+        &self,
+        reactor: &ReactorHandle,
+        token: Option<&str>,
+        data: &SessionData,
+        lifetime: Duration,
+    ) -> Deferred<Option<String>> {
+        // A session that has ended in the meantime must not come back: `XX` sets only what is there.
+        let condition = match token {
+            Some(_) => ExistenceCheck::XX,
+            None => ExistenceCheck::NX,
+        };
+        let token = token.map_or_else(random_token, str::to_owned);
+        let (mut redis, data) = (self.0.clone(), data.clone());
+        reactor.spawn(async move {
+            let options = SetOptions::default()
+                .conditional_set(condition)
+                .with_expiration(SetExpiry::EX(lifetime.as_secs().max(1)));
+            let (key, text) = (format!("session:{token}"), serde_json::to_string(&data)?);
+            let is_set: bool = redis.set_options(key, text, options).await?;
+            Ok(is_set.then_some(token))
+        })
+    }
+
+    fn remove(&self, reactor: &ReactorHandle, token: &str) -> Deferred<()> {
+        let (mut redis, key) = (self.0.clone(), format!("session:{token}"));
+        reactor.spawn(async move { Ok(redis.del::<_, ()>(key).await?) })
+    }
+}
+
+/// 256 random bits, in hexadecimal.
+fn random_token() -> String {
+    let random = Key::generate();
+    let bytes = &random.signing()[..32];
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+// ANCHOR_END: sessions
 
 fn with_client<T: 'static>(
     body: impl AsyncFnOnce(ReactorHandle, MultiplexedConnection) -> deferred::Result<T> + 'static,
@@ -72,6 +131,64 @@ fn commands_pipelines_and_transactions_are_answered() {
         assert_eq!(client.get::<_, Vec<u8>>("large").await?.len(), 1_000_000);
         Ok(())
     });
+}
+
+fn site(store: RedisStore) -> App {
+    App::new()
+        .get("/", |req| {
+            let user: Option<String> = req.session()?.get("user")?;
+            Ok(user.unwrap_or_else(|| "stranger".to_owned()))
+        })
+        .post("/login", |req| {
+            let session = req.session()?;
+            Ok(req.text().add_callback(move |user| {
+                session.insert("user", user)?;
+                Ok("welcome")
+            }))
+        })
+        .post("/logout", |req| {
+            req.session()?.destroy();
+            Ok("bye")
+        })
+        .wrap(Sessions::new(store).secure(false))
+}
+
+/// A user logs in at one process of a site, and is known to the other.
+#[test]
+fn two_sites_share_their_sessions() {
+    let Some(server) = servers::redis() else {
+        return;
+    };
+    let reactor = Reactor::new().expect("a reactor");
+    let urls = [(); 2].map(|()| {
+        let store = reactor.block_on(connect(&reactor, server.path("redis")));
+        let site = site(RedisStore(store.expect("it listens")));
+        let serving = serve(&reactor, "tcp:0:interface=127.0.0.1", site);
+        let port = reactor.block_on(serving).expect("a free port");
+        format!("http://{}", port.address())
+    });
+    let client = web::Client::new(&reactor);
+    let text = |request: ClientRequest| {
+        let text = request.send().add_callback(ClientResponse::text);
+        reactor.block_on(text).expect("it works")
+    };
+    let [here, there] = &urls;
+    let login = client
+        .request(Method::POST, format!("{here}/login"))
+        .body("ann");
+    let answer = reactor.block_on(login.send()).expect("it works");
+    let cookie = answer.headers()["set-cookie"].to_str().expect("text");
+    let cookie = cookie.split(';').next().expect("a cookie").to_owned();
+    let ask =
+        |method: Method, url: String| text(client.request(method, url).header("cookie", &*cookie));
+
+    assert_eq!(ask(Method::GET, format!("{there}/")), "ann");
+    assert_eq!(
+        text(client.request(Method::GET, format!("{there}/"))),
+        "stranger"
+    );
+    assert_eq!(ask(Method::POST, format!("{there}/logout")), "bye");
+    assert_eq!(ask(Method::GET, format!("{here}/")), "stranger");
 }
 
 #[test]

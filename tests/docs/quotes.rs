@@ -2,7 +2,7 @@
 //!
 //! A block that follows `<!-- from PATH#NAME -->` holds the lines of that file that are
 //! between `// ANCHOR: NAME` and `// ANCHOR_END: NAME`, less what they are all indented
-//! by. With `WRITE_QUOTES=1` in the environment, blocks that differ are written anew.
+//! by; without a name, all of the file. With `WRITE_QUOTES=1` in the environment, blocks that differ are written anew.
 
 use std::fs;
 
@@ -45,10 +45,13 @@ fn renewed(text: &str) -> (String, usize) {
         let Some(source) = source.and_then(|source| source.strip_suffix(" -->")) else {
             continue;
         };
-        let (path, name) = source.split_once('#').expect("PATH#NAME");
+        let quote = match source.split_once('#') {
+            Some((path, name)) => anchored(path, name),
+            None => fs::read_to_string(root().join(source)).expect("a file"),
+        };
         let fence = lines.next().expect("a block follows");
         assert!(fence.starts_with("```"), "no block follows {line:?}");
-        renewed += &format!("{fence}\n{}```\n", anchored(path, name));
+        renewed += &format!("{fence}\n{quote}```\n");
         lines.by_ref().find(|line| line.starts_with("```"));
         count += 1;
     }

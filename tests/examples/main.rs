@@ -9,6 +9,7 @@ mod commands;
 mod cores;
 mod datagrams;
 mod deferreds;
+mod deploy;
 mod echo;
 mod forwarding;
 mod framed_rpc;

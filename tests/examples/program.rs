@@ -48,7 +48,18 @@ impl Program {
 
     /// Starts an example as systemd would, with a socket that listens as descriptor 3.
     pub(crate) fn start_with_socket(name: &str, socket: OwnedFd, args: &[&str]) -> Self {
+        Self::start_with_socket_in(name, socket, args, &[])
+    }
+
+    /// The same, with variables of its environment.
+    pub(crate) fn start_with_socket_in(
+        name: &str,
+        socket: OwnedFd,
+        args: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let mut shell = Command::new("sh");
+        shell.envs(environment.iter().copied());
         shell
             .arg("-c")
             .arg("LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\" 3<&0 0</dev/null")

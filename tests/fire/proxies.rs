@@ -1,77 +1,21 @@
-//! HAProxy and nginx in front of the server. One that is not installed is skipped, by name.
+//! HAProxy and nginx in front of the server, with the configurations of `examples/deploy`. One that
+//! is not installed is skipped, by name.
 
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::net::{SocketAddr, TcpListener};
 
-use tests::{Directory, is_there, with_listener};
+use tests::is_there;
+use tests::proxies::{Pair, Plain, Proxy};
 
-use crate::restarts::restart_under_load;
+use crate::restarts::{Load, restart_under_load};
+use crate::support::{Kind, Server, wait_for};
 
-/// A running proxy. Killed when dropped.
-pub(crate) struct Proxy {
-    child: Child,
-    _files: Directory,
-    pub(crate) address: SocketAddr,
-}
-
-impl Proxy {
-    fn start(files: Directory, command: impl FnOnce(&Directory, SocketAddr) -> Command) -> Self {
-        let (mut command, address) = with_listener(|address| command(&files, address));
-        let child = command.stdout(Stdio::null()).spawn().expect("it starts");
-        Self {
-            child,
-            _files: files,
-            address,
-        }
-    }
-
-    /// HAProxy, which uses the connections to the server again.
-    pub(crate) fn haproxy(server: SocketAddr) -> Self {
-        Self::start(Directory::new("fire-haproxy"), |files, _| {
-            let text = format!(
-                "listen example\n  mode http\n  bind fd@3\n  http-reuse always\n  \
-                 timeout connect 30s\n  timeout client 1m\n  timeout server 1m\n  \
-                 server example {server}\n"
-            );
-            std::fs::write(files.join("haproxy.cfg"), text).expect("a file");
-            let mut command = Command::new("haproxy");
-            command.args(["-db", "-f", &files.path("haproxy.cfg")]);
-            command
-        })
-    }
-
-    /// nginx, which keeps 8 connections to the server.
-    pub(crate) fn nginx(server: SocketAddr) -> Self {
-        Self::start(Directory::new("fire-nginx"), |files, address| {
-            let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-                .map(|kind| format!("  {kind}_temp_path {};\n", files.path(kind)))
-                .concat();
-            let text = format!(
-                "daemon off;\nworker_processes 1;\npid {pid};\nerror_log stderr crit;\nevents {{}}\n\
-                 http {{\n  access_log off;\n{temporary}  \
-                 upstream app {{ server {server}; keepalive 8; }}\n  \
-                 server {{ listen {address}; location / {{ proxy_pass http://app; \
-                 proxy_http_version 1.1; proxy_set_header Connection \"\"; \
-                 proxy_request_buffering off; }} }}\n}}\n",
-                pid = files.path("nginx.pid"),
-            );
-            std::fs::write(files.join("nginx.conf"), text).expect("a file");
-            let mut command = Command::new("nginx");
-            command
-                .args(["-e", "stderr", "-c", &files.path("nginx.conf")])
-                .env("NGINX", "3;");
-            command
-        })
-    }
-}
-
-impl Drop for Proxy {
-    /// nginx and HAProxy end their workers at a SIGTERM.
-    fn drop(&mut self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        // Errs if it has ended already.
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let _ = self.child.wait();
+/// A certificate for `localhost`.
+pub(crate) fn certificate() -> Pair {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
+    let made = made.expect("a certificate");
+    Pair {
+        certificate: made.cert.pem(),
+        key: made.signing_key.serialize_pem(),
     }
 }
 
@@ -79,7 +23,11 @@ impl Drop for Proxy {
 fn a_restart_behind_haproxy_loses_no_answer() {
     if is_there("haproxy") {
         let mut proxy = None;
-        restart_under_load(|server| proxy.insert(Proxy::haproxy(server)).address);
+        restart_under_load(|server| {
+            proxy
+                .insert(Proxy::haproxy(&[server], Plain::Serves, &certificate()))
+                .http
+        });
     }
 }
 
@@ -87,6 +35,78 @@ fn a_restart_behind_haproxy_loses_no_answer() {
 fn a_restart_behind_nginx_loses_no_answer() {
     if is_there("nginx") {
         let mut proxy = None;
-        restart_under_load(|server| proxy.insert(Proxy::nginx(server)).address);
+        restart_under_load(|server| {
+            proxy
+                .insert(Proxy::nginx(server, Plain::Serves, &certificate()))
+                .http
+        });
+    }
+}
+
+/// A site, whose port is closed while it does not run. It has an address of loopback for itself, so
+/// that no other program gets the port in between.
+struct Process {
+    address: SocketAddr,
+    server: Server,
+}
+
+impl Process {
+    fn start(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).expect("a free port");
+        Self {
+            address: listener.local_addr().expect("an address"),
+            server: Server::start(&listener, Kind::default()),
+        }
+    }
+
+    fn restart(self) -> Self {
+        self.server.terminate();
+        self.server.wait();
+        Self::start(self.address)
+    }
+}
+
+/// How many requests of server `number` HAProxy waits for.
+fn under_way(proxy: &Proxy, number: usize) -> u64 {
+    let table = proxy.command("show stat");
+    let row = format!("site,s{number},");
+    let row = table.lines().find_map(|line| line.strip_prefix(&row));
+    let scur = row.expect("it has this server").split(',').nth(2);
+    scur.expect("a column").parse().expect("a number")
+}
+
+/// Two processes, each with a port of its own. HAProxy sends none of them a request while it is
+/// restarted.
+#[test]
+fn a_rolling_restart_behind_haproxy_loses_no_answer() {
+    if !is_there("haproxy") {
+        return;
+    }
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let mut processes = [1, 2].map(|last| {
+        let address = SocketAddr::from(([127, high, low, last], 0));
+        Some(Process::start(address))
+    });
+    let addresses = processes.each_ref().map(|process| {
+        let process = process.as_ref().expect("it runs");
+        process.address
+    });
+    let proxy = Proxy::haproxy(&addresses, Plain::Serves, &certificate());
+    let load = Load::start(proxy.http);
+    for (number, process) in processes.iter_mut().enumerate() {
+        let mut running = process.take().expect("it runs");
+        // The load reaches it first, so that there is something to lose.
+        wait_for("some connections", || running.server.figures()[0] > 1);
+        proxy.command(&format!("set server site/s{number} state drain"));
+        wait_for("its last answer", || under_way(&proxy, number) == 0);
+        *process = Some(running.restart());
+        proxy.command(&format!("set server site/s{number} state ready"));
+    }
+    let answers = load.end();
+    assert!(answers > 0, "{answers}");
+    drop(proxy);
+    for process in processes.into_iter().flatten() {
+        process.server.terminate();
+        process.server.wait();
     }
 }

@@ -6,8 +6,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use tests::is_there;
+use tests::proxies::{Plain, Proxy};
 
-use crate::proxies::Proxy;
+use crate::proxies::certificate;
 use crate::support::{Client, Kind, Server, listener};
 
 /// A request that no client has sent, if all are read as they were meant.
@@ -137,7 +138,7 @@ fn behind(proxy: fn(SocketAddr) -> Proxy) {
         };
         let server = Server::start(&listener, kind);
         let proxy = proxy(address);
-        others_get_their_own(proxy.address);
+        others_get_their_own(proxy.http);
         server.terminate();
         drop(proxy);
         server.wait();
@@ -147,13 +148,13 @@ fn behind(proxy: fn(SocketAddr) -> Proxy) {
 #[test]
 fn behind_haproxy_nothing_is_hidden() {
     if is_there("haproxy") {
-        behind(Proxy::haproxy);
+        behind(|server| Proxy::haproxy(&[server], Plain::Serves, &certificate()));
     }
 }
 
 #[test]
 fn behind_nginx_nothing_is_hidden() {
     if is_there("nginx") {
-        behind(Proxy::nginx);
+        behind(|server| Proxy::nginx(server, Plain::Serves, &certificate()));
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! The tests are in the folders beside this one. This library has what several of them use.
 
+pub mod proxies;
+
 use std::fmt::Display;
 use std::fs;
 use std::io::Write;
@@ -97,3 +99,8 @@ pub fn is_there(program: &str) -> bool {
     }
     found
 }
+
+/// A chapter of the guide that needs several crates. Its programs are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guide/33-sans-io.md")]
+struct SansIo;

@@ -210,6 +210,11 @@ struct FilesAndEvents;
 #[doc = include_str!("../../../docs/guide/31-reverse-proxy.md")]
 struct ReverseProxyGuide;
 
+/// The chapter on deploying.
+#[cfg(all(doctest, feature = "files"))]
+#[doc = include_str!("../../../docs/guide/32-deploy.md")]
+struct DeployGuide;
+
 /// The recipes.
 #[cfg(all(
     doctest,
