@@ -202,6 +202,26 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "const MAX_ALIASES: usize = ",
     ),
     (
+        "a zone that is transferred",
+        "reactor-names/src/server/transfer/receive.rs",
+        "const MAX_ZONE: usize = ",
+    ),
+    (
+        "a primary that sends nothing",
+        "reactor-names/src/server/transfer/receive.rs",
+        "const IDLE_TIMEOUT: Duration = ",
+    ),
+    (
+        "datagrams of a NOTIFY",
+        "reactor-names/src/server/transfer/notify.rs",
+        "const ATTEMPTS: u32 = ",
+    ),
+    (
+        "the pause between two checks of a primary",
+        "reactor-names/src/server/transfer/secondary.rs",
+        "const SHORTEST_PAUSE: Duration = ",
+    ),
+    (
         "networks whose rate a UDP port knows",
         "reactor-names/src/server/rate_limit.rs",
         "const MAX_PREFIXES: usize = ",

@@ -45,8 +45,8 @@ pub use self::hosts::Hosts;
 pub use self::message::{MessageError, TcpFraming, decode_message, encode_message};
 #[cfg(feature = "server")]
 pub use self::server::{
-    Answers, DnsOverTcp, DnsOverUdp, DnsPort, DnsRequest, DnsServer, Forwarder, RateLimit, Zone,
-    ZoneError, ZoneFile, Zones,
+    Answers, DnsOverTcp, DnsOverUdp, DnsPort, DnsRequest, DnsServer, Forwarder, RateLimit,
+    Secondary, TransferError, Zone, ZoneError, ZoneFile, Zones, notify, transfer_zone,
 };
 
 /// The page of the documentation, whose programs are tests.

@@ -3,7 +3,10 @@
 mod forwarder;
 mod listen;
 mod nsd;
+mod peers;
 mod rate_limit;
+mod secondary;
+mod transfers;
 mod transports;
 mod zone;
 

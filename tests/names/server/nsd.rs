@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tests::{Directory, is_there};
 
 use super::{TEXT, decoded, encoded, question, zone};
 
-struct Nsd {
+pub(super) struct Nsd {
     process: Child,
     /// Kept, since nsd writes to it to its end.
     _log: BufReader<ChildStderr>,
@@ -21,14 +21,15 @@ struct Nsd {
 }
 
 impl Nsd {
-    /// Starts it on a free port, on another one if that was taken before nsd bound it.
-    fn start() -> Self {
-        let mut started = (0..5).filter_map(|_| Self::spawn());
+    /// Starts it on a free port, on another one if that was taken before nsd bound it. `zone` has the
+    /// options of the zone; the file `zone` has its text.
+    pub(super) fn start(zone: &str) -> Self {
+        let mut started = (0..5).filter_map(|_| Self::spawn(zone));
         started.next().expect("nsd does not start")
     }
 
     /// `None` if it ends without listening.
-    fn spawn() -> Option<Self> {
+    fn spawn(zone: &str) -> Option<Self> {
         let folder = Directory::new("nsd");
         let free = UdpSocket::bind("127.0.0.1:0").expect("a port");
         let port = free.local_addr().expect("an address").port();
@@ -40,7 +41,7 @@ impl Nsd {
              xfrdfile: \"{here}/xfrd\"\n  zonelistfile: \"{here}/list\"\n  \
              cookie-secret-file: \"{here}/cookie\"\n  server-count: 1\n  rrl-ratelimit: 0\n\
              remote-control:\n  control-enable: no\n\
-             zone:\n  name: example.org\n  zonefile: zone\n"
+             zone:\n  name: example.org\n{zone}"
         );
         fs::write(folder.path("zone"), TEXT).expect("it is written");
         fs::write(folder.path("conf"), config).expect("it is written");
@@ -70,6 +71,10 @@ impl Nsd {
             socket,
             _folder: folder,
         })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.socket.peer_addr().expect("it is connected")
     }
 
     /// Asks until there is an answer. What was asked twice may be answered twice, the second time
@@ -130,7 +135,7 @@ fn answers_are_those_of_nsd() {
     if !is_there("nsd") {
         return;
     }
-    let nsd = Nsd::start();
+    let nsd = Nsd::start("  zonefile: zone\n");
     let owners = TEXT
         .lines()
         .skip(1)

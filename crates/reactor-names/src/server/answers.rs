@@ -8,6 +8,7 @@ use hickory_proto::op::Message;
 use reactor::ReactorHandle;
 
 use super::request::DnsRequest;
+use super::zone::Zone;
 
 /// Gives the response to each question of a server: a [`Zone`](crate::Zone), [`Zones`](crate::Zones),
 /// a [`Forwarder`](crate::Forwarder), a closure. (Twisted: the authorities and clients of a `DNSServerFactory`.)
@@ -53,6 +54,20 @@ pub trait Answers: 'static {
         request: &DnsRequest,
         response: Message,
     ) -> Deferred<Message>;
+
+    /// The zone that a client may copy by `request`, a zone transfer (AXFR or IXFR). By default
+    /// there is none: the transfer is REFUSED.
+    fn transfer(&self, request: &DnsRequest) -> Option<Zone> {
+        let _ = request;
+        None
+    }
+
+    /// Takes note of `request`, a NOTIFY: a server says that it has a new version of a zone. Whether
+    /// this is a secondary of that server; by default it is not, and the request is REFUSED.
+    fn notified(&self, reactor: &ReactorHandle, request: &DnsRequest) -> bool {
+        let _ = (reactor, request);
+        false
+    }
 }
 
 impl<F> Answers for F
@@ -78,6 +93,14 @@ impl<A: Answers + ?Sized> Answers for Rc<A> {
     ) -> Deferred<Message> {
         (**self).answer(reactor, request, response)
     }
+
+    fn transfer(&self, request: &DnsRequest) -> Option<Zone> {
+        (**self).transfer(request)
+    }
+
+    fn notified(&self, reactor: &ReactorHandle, request: &DnsRequest) -> bool {
+        (**self).notified(reactor, request)
+    }
 }
 
 impl<A: Answers + ?Sized> Answers for Arc<A> {
@@ -88,5 +111,13 @@ impl<A: Answers + ?Sized> Answers for Arc<A> {
         response: Message,
     ) -> Deferred<Message> {
         (**self).answer(reactor, request, response)
+    }
+
+    fn transfer(&self, request: &DnsRequest) -> Option<Zone> {
+        (**self).transfer(request)
+    }
+
+    fn notified(&self, reactor: &ReactorHandle, request: &DnsRequest) -> bool {
+        (**self).notified(reactor, request)
     }
 }

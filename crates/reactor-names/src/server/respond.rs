@@ -2,11 +2,13 @@
 
 use deferred::{Cancelled, Deferred};
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, ResponseCode};
-use hickory_proto::rr::{DNSClass, RecordType};
+use hickory_proto::rr::{DNSClass, RData, RecordType};
 use reactor::{Address, ReactorHandle};
 
 use super::answers::Answers;
 use super::request::{DnsRequest, Transport};
+use super::transfer::{Transfer, is_newer_serial};
+use super::zone::Zone;
 use crate::message::{MessageError, decode_message, encode_message};
 
 /// The largest response over UDP, however much the client says it can take: what passes every
@@ -16,29 +18,64 @@ const MAX_UDP_SIZE: u16 = 1232;
 const PLAIN_UDP_SIZE: u16 = 512;
 const HEADER: usize = 12;
 
-/// The response to the message `bytes`. `None` if there must be none: to what is shorter than a
-/// header, and to responses, because two servers would answer each other forever.
+/// What a message gets.
+pub(super) enum Reply {
+    /// Nothing.
+    None,
+    Message(Deferred<Vec<u8>>),
+    /// Many messages, over TCP.
+    Transfer(Transfer),
+}
+
+/// The reply to the message `bytes`. There is none to what is shorter than a header, and to
+/// responses, because two servers would answer each other forever.
 pub(super) fn respond(
     answers: &dyn Answers,
     reactor: &ReactorHandle,
     bytes: &[u8],
     client: Address,
     transport: Transport,
-) -> Option<Deferred<Vec<u8>>> {
-    let header: &[u8; HEADER] = bytes.first_chunk()?;
+) -> Reply {
+    let Some(header) = bytes.first_chunk::<HEADER>() else {
+        return Reply::None;
+    };
     if header[2] & 0x80 != 0 {
-        return None;
+        return Reply::None;
     }
     let Ok(query) = decode_message(bytes) else {
-        return Some(deferred::succeed(malformed(header)));
+        return Reply::Message(deferred::succeed(malformed(header)));
     };
     let response = begin(&query);
-    if let Some(code) = refusal(&query) {
-        return Some(encode(&query, with_code(response, code), transport));
+    if let Some(code) = refusal(&query, transport) {
+        return Reply::Message(encode(&query, with_code(response, code), transport));
     }
-    let request = DnsRequest::over(query, client, transport)?;
+    let Some(request) = DnsRequest::over(query, client, transport) else {
+        return Reply::None;
+    };
+    if request.message().metadata.op_code == OpCode::Notify {
+        let answer = deferred::maybe_deferred(|| {
+            let is_secondary = answers.notified(reactor, &request);
+            Ok(notified(response, is_secondary))
+        });
+        return Reply::Message(finally(request, answer, transport));
+    }
+    if matches!(
+        request.question().query_type(),
+        RecordType::AXFR | RecordType::IXFR
+    ) {
+        return transfer(answers, request, response, transport);
+    }
     let answer = deferred::maybe_deferred(|| answers.answer(reactor, &request, response));
-    Some(answer.add_both(move |answer| {
+    Reply::Message(finally(request, answer, transport))
+}
+
+/// A failed answer becomes SERVFAIL.
+fn finally(
+    request: DnsRequest,
+    answer: Deferred<Message>,
+    transport: Transport,
+) -> Deferred<Vec<u8>> {
+    answer.add_both(move |answer| {
         let response = answer.unwrap_or_else(|failure| {
             // Cancelled: the client has closed its connection.
             if !failure.is::<Cancelled>() {
@@ -48,7 +85,58 @@ pub(super) fn respond(
             with_code(begin(request.message()), ResponseCode::ServFail)
         });
         encode(request.message(), response, transport)
-    }))
+    })
+}
+
+fn notified(mut response: Message, is_secondary: bool) -> Message {
+    response.metadata.authoritative = is_secondary;
+    match is_secondary {
+        true => response,
+        false => with_code(response, ResponseCode::Refused),
+    }
+}
+
+fn transfer(
+    answers: &dyn Answers,
+    request: DnsRequest,
+    mut response: Message,
+    transport: Transport,
+) -> Reply {
+    let found = deferred::maybe_deferred(|| Ok(answers.transfer(&request)));
+    let zone = match found.into_result() {
+        Ok(Ok(zone)) => zone,
+        Ok(Err(failure)) => {
+            return Reply::Message(finally(request, deferred::fail(failure), transport));
+        }
+        Err(_) => None,
+    };
+    let refused = |response, code| {
+        let response = with_code(response, code);
+        Reply::Message(encode(request.message(), response, transport))
+    };
+    let Some(zone) = zone else {
+        return refused(response, ResponseCode::Refused);
+    };
+    if zone.origin() != request.question().name() {
+        return refused(response, ResponseCode::NotAuth);
+    }
+    // An incremental transfer of what the client has already, and one over UDP, are the SOA record.
+    let is_incremental = request.question().query_type() == RecordType::IXFR;
+    if is_incremental && (transport == Transport::Udp || !is_newer(&zone, request.message())) {
+        response.metadata.authoritative = true;
+        response.add_answer(zone.soa().clone());
+        return Reply::Message(encode(request.message(), response, transport));
+    }
+    Reply::Transfer(Transfer::new(zone, response))
+}
+
+/// Whether `zone` is newer than the version that an incremental transfer begins with.
+fn is_newer(zone: &Zone, query: &Message) -> bool {
+    let theirs = query.authorities.first().map(|record| &record.data);
+    match theirs {
+        Some(RData::SOA(soa)) => is_newer_serial(zone.serial(), soa.serial),
+        _ => true,
+    }
 }
 
 /// The response that only says that the client should ask over TCP. `None` to what is no question.
@@ -71,11 +159,12 @@ fn malformed(header: &[u8; HEADER]) -> Vec<u8> {
 }
 
 /// Why a query is not given to the answers at all.
-fn refusal(query: &Message) -> Option<ResponseCode> {
+fn refusal(query: &Message, transport: Transport) -> Option<ResponseCode> {
     if query.edns.as_ref().is_some_and(|edns| edns.version() > 0) {
         return Some(ResponseCode::BADVERS);
     }
-    if query.metadata.op_code != OpCode::Query {
+    let is_notify = query.metadata.op_code == OpCode::Notify;
+    if query.metadata.op_code != OpCode::Query && !is_notify {
         return Some(ResponseCode::NotImp);
     }
     let [question] = &query.queries[..] else {
@@ -83,7 +172,11 @@ fn refusal(query: &Message) -> Option<ResponseCode> {
     };
     match question.query_type() {
         RecordType::OPT => return Some(ResponseCode::FormErr),
-        RecordType::AXFR | RecordType::IXFR => return Some(ResponseCode::NotImp),
+        record_type if is_notify && record_type != RecordType::SOA => {
+            return Some(ResponseCode::FormErr);
+        }
+        // It does not fit into a datagram.
+        RecordType::AXFR if transport == Transport::Udp => return Some(ResponseCode::NotImp),
         _ => {}
     }
     (question.query_class() != DNSClass::IN).then_some(ResponseCode::Refused)

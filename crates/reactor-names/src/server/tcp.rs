@@ -3,12 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use deferred::Result;
-use reactor::{Context, Protocol};
+use deferred::{Result, inline_callbacks};
+use reactor::{Connection, Context, Protocol};
 
 use super::answers::Answers;
 use super::request::Transport;
-use super::respond::respond;
+use super::respond::{Reply, respond};
+use super::transfer::Transfer;
 use crate::message::TcpFraming;
 
 /// Most questions of a connection that are being answered; it is not read from until one is.
@@ -67,6 +68,22 @@ impl DnsOverTcp {
     }
 }
 
+impl DnsOverTcp {
+    fn begin(&mut self, cx: &mut Context<'_, Self>) {
+        self.pending += 1;
+        if self.pending == MAX_PENDING {
+            cx.pause_reading();
+        }
+    }
+
+    fn end(&mut self, cx: &mut Context<'_, Self>) {
+        if self.pending == MAX_PENDING {
+            cx.resume_reading();
+        }
+        self.pending -= 1;
+    }
+}
+
 impl Protocol for DnsOverTcp {
     type Framing = TcpFraming;
 
@@ -77,31 +94,47 @@ impl Protocol for DnsOverTcp {
 
     fn received(&mut self, cx: &mut Context<'_, Self>, message: &[u8]) -> Result<()> {
         let client = cx.peer().clone();
-        let answer = respond(
+        match respond(
             &*self.answers,
             cx.reactor(),
             message,
             client,
             Transport::Tcp,
-        );
-        let Some(response) = answer else {
-            cx.abort();
-            return Ok(());
-        };
-        self.pending += 1;
-        if self.pending == MAX_PENDING {
-            cx.pause_reading();
-        }
-        cx.when_or_cancel(response, |this, cx, response| {
-            if this.pending == MAX_PENDING {
-                cx.resume_reading();
+        ) {
+            Reply::None => cx.abort(),
+            Reply::Message(response) => {
+                self.begin(cx);
+                cx.when_or_cancel(response, |this, cx, response| {
+                    this.end(cx);
+                    cx.write(TcpFraming::encode(&response?)?);
+                    Ok(())
+                });
             }
-            this.pending -= 1;
-            cx.write(TcpFraming::encode(&response?)?);
-            Ok(())
-        });
+            Reply::Transfer(transfer) => {
+                self.begin(cx);
+                let sent = inline_callbacks(send(cx.connection(), transfer));
+                cx.when_or_cancel(sent, |this, cx, sent| {
+                    this.end(cx);
+                    // The client must not take a part for the whole.
+                    if let Err(failure) = &sent {
+                        tracing::warn!(%failure, "a zone transfer is aborted");
+                        cx.abort();
+                    }
+                    Ok(())
+                });
+            }
+        }
         Ok(())
     }
+}
+
+/// As fast as the client takes the messages.
+async fn send(connection: Connection<DnsOverTcp>, mut transfer: Transfer) -> Result<()> {
+    while let Some(message) = transfer.next_message()? {
+        connection.ready().await?;
+        connection.write(TcpFraming::encode(&message)?)?;
+    }
+    Ok(())
 }
 
 impl fmt::Debug for DnsOverTcp {

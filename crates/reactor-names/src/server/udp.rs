@@ -9,7 +9,7 @@ use reactor::{Address, DatagramContext, DatagramProtocol};
 use super::answers::Answers;
 use super::rate_limit::{Admission, Limiter, RateLimit};
 use super::request::Transport;
-use super::respond::{respond, truncated};
+use super::respond::{Reply, respond, truncated};
 
 /// Most questions of a port that are being answered. More are dropped, as by a full network: the
 /// client asks again.
@@ -91,8 +91,10 @@ impl DatagramProtocol for DnsOverUdp {
             }
         }
         let client = Address::Inet(from);
-        let answer = respond(&*self.answers, cx.reactor(), data, client, Transport::Udp);
-        let Some(response) = answer else {
+        // There are no transfers over UDP.
+        let Reply::Message(response) =
+            respond(&*self.answers, cx.reactor(), data, client, Transport::Udp)
+        else {
             return Ok(());
         };
         self.pending += 1;

@@ -11,7 +11,7 @@ use reactor::ReactorHandle;
 use super::answers::Answers;
 use super::request::DnsRequest;
 use super::respond::begin;
-use super::zone::MAX_ALIASES;
+use super::zone::{MAX_ALIASES, Zone};
 
 /// Several zones: a question is answered by the one that is closest above its name, and REFUSED if
 /// there is none.
@@ -143,6 +143,15 @@ impl Answers for Zones {
         answered.add_callback(move |response| {
             inline_callbacks(zones.follow(reactor, request, response))
         })
+    }
+
+    fn transfer(&self, request: &DnsRequest) -> Option<Zone> {
+        self.closest(request.question())?.transfer(request)
+    }
+
+    fn notified(&self, reactor: &ReactorHandle, request: &DnsRequest) -> bool {
+        let answers = self.closest(request.question());
+        answers.is_some_and(|answers| answers.notified(reactor, request))
     }
 }
 

@@ -25,7 +25,7 @@ pub enum ZoneError {
     NoSoa(String),
     /// A name with records is not in the zone.
     Outside(String),
-    /// A name has a CNAME record, and others.
+    /// A name has a CNAME record, and others or another one.
     AliasBesideData(String),
     /// The file cannot be read.
     Io(Arc<std::io::Error>),

@@ -2,18 +2,22 @@
 
 use std::cell::{Cell, RefCell};
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use deferred::Deferred;
+use deferred::{Deferred, settled};
 use hickory_proto::op::Message;
 use hickory_proto::rr::Name;
+use ipnet::IpNet;
 use reactor::ReactorHandle;
 
 use super::{Zone, ZoneError};
 use crate::server::answers::Answers;
+use crate::server::clients::Networks;
 use crate::server::request::DnsRequest;
+use crate::server::transfer::notify;
 
 /// A zone from a file, which [`reload`](Self::reload) reads again without a restart.
 ///
@@ -42,6 +46,9 @@ pub struct ZoneFile {
     path: PathBuf,
     origin: String,
     zone: RefCell<Zone>,
+    /// The clients that may transfer it.
+    networks: Networks,
+    secondaries: Vec<SocketAddr>,
     /// Of the file as it was read last, whether it was faulty or not.
     stamp: Cell<Option<Stamp>>,
 }
@@ -64,8 +71,42 @@ impl ZoneFile {
             path,
             origin: origin.to_owned(),
             zone,
+            networks: Networks::default(),
+            secondaries: Vec::new(),
             stamp,
         })
+    }
+
+    /// Servers that have a copy of the zone: they may transfer it, and
+    /// [`notify_secondaries`](Self::notify_secondaries) tells them of a new version.
+    #[must_use]
+    pub fn with_secondaries(mut self, secondaries: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.secondaries.extend(secondaries);
+        self
+    }
+
+    /// Lets the clients of these networks transfer the zone (AXFR). By default, only the
+    /// secondaries may.
+    #[must_use]
+    pub fn allow_transfer(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
+        self.networks.extend(networks);
+        self
+    }
+
+    /// The zone as it was read last.
+    pub fn zone(&self) -> Zone {
+        self.zone.borrow().clone()
+    }
+
+    /// Tells the secondaries that there is a new version, each as [`notify`](crate::notify) does. Call it
+    /// after the zone was read again. The Deferred has a result for each of them.
+    pub fn notify_secondaries(
+        &self,
+        reactor: &ReactorHandle,
+    ) -> Deferred<Vec<deferred::Result<()>>> {
+        let zone = self.zone();
+        let told = self.secondaries.iter();
+        settled(told.map(|secondary| notify(reactor, &zone, *secondary)))
     }
 
     /// The name of the zone.
@@ -119,5 +160,16 @@ impl Answers for ZoneFile {
         response: Message,
     ) -> Deferred<Message> {
         self.zone.borrow().answer(reactor, request, response)
+    }
+
+    fn transfer(&self, request: &DnsRequest) -> Option<Zone> {
+        let client = request
+            .client()
+            .as_inet()
+            .map(|client| client.ip().to_canonical());
+        let mut secondaries = self.secondaries.iter().map(|secondary| secondary.ip());
+        let is_secondary = secondaries.any(|ip| Some(ip.to_canonical()) == client);
+        let is_allowed = is_secondary || self.networks.contains(request.client());
+        is_allowed.then(|| self.zone())
     }
 }

@@ -3,7 +3,7 @@
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType};
 
-use super::{Node, Zone};
+use super::{Data, Node, Zone};
 
 /// Most aliases that are followed for one question.
 pub(in crate::server) const MAX_ALIASES: usize = 16;
@@ -12,6 +12,12 @@ impl Zone {
     /// Answers the question of `response` by adding records to it. It does nothing without a
     /// question.
     pub fn answer_into(&self, response: &mut Message) {
+        self.data.answer_into(response);
+    }
+}
+
+impl Data {
+    fn answer_into(&self, response: &mut Message) {
         let Some(question) = response.queries.first() else {
             return;
         };
@@ -46,7 +52,7 @@ impl Zone {
             return None;
         };
         let is_any = query_type == RecordType::ANY;
-        if let [alias, ..] = node.records(RecordType::CNAME)
+        if let [alias, ..] = self.records(node, RecordType::CNAME)
             && query_type != RecordType::CNAME
             && !is_any
         {
@@ -58,7 +64,8 @@ impl Zone {
         }
         let sets = node.sets.iter();
         let found = sets.filter(|(of, _)| is_any || *of == query_type);
-        let records: Vec<_> = found.flat_map(|(_, records)| records).collect();
+        let ranges = found.map(|(_, range)| range.clone());
+        let records: Vec<_> = ranges.flat_map(|range| &self.records[range]).collect();
         if records.is_empty() {
             response.add_authority(self.negative_soa.clone());
             return None;
@@ -81,7 +88,8 @@ impl Zone {
         let last = labels - usize::from(query_type == RecordType::DS && labels > 0);
         for labels in self.origin.iter().len() + 1..=last {
             // Below a name that does not exist there is nothing.
-            let servers = self.node(&name.trim_to(labels))?.records(RecordType::NS);
+            let node = self.node(&name.trim_to(labels))?;
+            let servers = self.records(node, RecordType::NS);
             if !servers.is_empty() {
                 return Some(servers);
             }
@@ -120,7 +128,7 @@ impl Zone {
             return;
         }
         for record_type in [RecordType::A, RecordType::AAAA] {
-            let addresses = node.records(record_type);
+            let addresses = self.records(node, record_type);
             response.add_additionals(addresses.iter().cloned());
         }
     }

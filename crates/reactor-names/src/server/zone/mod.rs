@@ -5,10 +5,13 @@ mod file;
 mod lookup;
 
 use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
 
 use deferred::Deferred;
 use hickory_proto::op::Message;
-use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType};
+use hickory_proto::rr::rdata::SOA;
+use hickory_proto::rr::{DNSClass, LowerName, Name, RData, Record, RecordType};
 use hickory_proto::serialize::txt::Parser;
 use reactor::ReactorHandle;
 
@@ -54,25 +57,41 @@ use super::request::DnsRequest;
 /// assert_eq!(ask("example.com.").metadata.response_code, ResponseCode::Refused);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// A clone shares the records, also with other threads.
 #[derive(Clone, Debug)]
 pub struct Zone {
+    data: Arc<Data>,
+}
+
+#[derive(Debug)]
+struct Data {
     origin: Name,
+    /// Those of a name and type behind each other; the SOA record of the zone is the first.
+    records: Vec<Record>,
     /// Each name of the zone, and each between them and the origin, which may have no records.
     nodes: HashMap<LowerName, Node>,
     /// The SOA record as it comes with what does not exist: with the shorter TTL of RFC 2308.
     negative_soa: Record,
 }
 
-/// The records of a name.
+/// The records of a name: where those of each type are.
 #[derive(Clone, Debug, Default)]
 struct Node {
-    sets: Vec<(RecordType, Vec<Record>)>,
+    sets: Vec<(RecordType, Range<usize>)>,
 }
 
 impl Node {
-    fn records(&self, record_type: RecordType) -> &[Record] {
+    fn range(&self, record_type: RecordType) -> Option<Range<usize>> {
         let set = self.sets.iter().find(|(of, _)| *of == record_type);
-        set.map_or(&[], |(_, records)| records)
+        set.map(|(_, range)| range.clone())
+    }
+}
+
+impl Data {
+    fn records(&self, node: &Node, record_type: RecordType) -> &[Record] {
+        node.range(record_type)
+            .map_or(&[], |range| &self.records[range])
     }
 }
 
@@ -91,53 +110,101 @@ impl Zone {
         let (_, sets) = parser
             .parse()
             .map_err(|error| ZoneError::Syntax(error.to_string()))?;
-        let sets = sets.into_values().map(|set| {
-            let records = set.records_without_rrsigs().cloned().collect();
-            (set.name().clone(), set.record_type(), records)
-        });
-        Self::from_sets(name, sets)
+        let records = sets.values().flat_map(|set| set.records_without_rrsigs());
+        Self::from_records(name, records.cloned())
     }
 
-    fn from_sets(
-        origin: Name,
-        sets: impl Iterator<Item = (Name, RecordType, Vec<Record>)>,
+    /// The zone `origin` of these records, in any order.
+    ///
+    /// # Errors
+    ///
+    /// [`ZoneError`] says what is wrong with them.
+    pub fn from_records(
+        mut origin: Name,
+        records: impl IntoIterator<Item = Record>,
     ) -> Result<Self, ZoneError> {
+        origin.set_fqdn(true);
+        let mut records: Vec<_> = records.into_iter().collect();
+        // The SOA record first; those of a set behind each other.
+        let key = |record: &Record| (record.record_type(), LowerName::new(&record.name));
+        records.sort_by_cached_key(|record| (record.record_type() != RecordType::SOA, key(record)));
+        records.dedup_by(|a, b| a.name == b.name && a.data == b.data);
+
         let mut nodes = HashMap::<LowerName, Node>::new();
-        let depth = origin.iter().len();
-        for (name, record_type, records) in sets {
-            if !origin.zone_of(&name) {
-                return Err(ZoneError::Outside(name.to_string()));
+        for (position, record) in records.iter().enumerate() {
+            if !origin.zone_of(&record.name) || record.dns_class != DNSClass::IN {
+                return Err(ZoneError::Outside(record.name.to_string()));
             }
-            for labels in depth..name.iter().len() {
-                nodes.entry(name.trim_to(labels).into()).or_default();
-            }
-            let node = nodes.entry(LowerName::new(&name)).or_default();
-            let has_alias =
-                record_type == RecordType::CNAME || !node.records(RecordType::CNAME).is_empty();
-            if has_alias && !node.sets.is_empty() {
+            add(&mut nodes, &origin, position, record);
+        }
+        for (name, node) in &nodes {
+            let aliases = node.range(RecordType::CNAME).map_or(0, |range| range.len());
+            if aliases > 1 || aliases == 1 && node.sets.len() > 1 {
                 return Err(ZoneError::AliasBesideData(name.to_string()));
             }
-            node.sets.push((record_type, records));
         }
-        let soa = nodes
-            .get(&LowerName::new(&origin))
-            .and_then(|apex| apex.records(RecordType::SOA).first());
+        let soa = records.first().filter(|record| record.name == origin);
         let Some(mut negative_soa) = soa.cloned() else {
             return Err(ZoneError::NoSoa(origin.to_string()));
         };
-        if let RData::SOA(soa) = &negative_soa.data {
-            negative_soa.ttl = negative_soa.ttl.min(soa.minimum);
+        match &negative_soa.data {
+            RData::SOA(soa) => negative_soa.ttl = negative_soa.ttl.min(soa.minimum),
+            _ => return Err(ZoneError::NoSoa(origin.to_string())),
         }
-        Ok(Self {
+        let data = Data {
             origin,
+            records,
             nodes,
             negative_soa,
+        };
+        Ok(Self {
+            data: Arc::new(data),
         })
     }
 
     /// The name of the zone.
     pub fn origin(&self) -> &Name {
-        &self.origin
+        &self.data.origin
+    }
+
+    /// All records. The first is the SOA record of the zone.
+    pub fn records(&self) -> &[Record] {
+        &self.data.records
+    }
+
+    /// The SOA record of the zone.
+    pub fn soa(&self) -> &Record {
+        // `from_records` refuses records without one.
+        &self.data.records[0]
+    }
+
+    /// The version of the zone, from its SOA record.
+    pub fn serial(&self) -> u32 {
+        self.soa_data().map_or(0, |soa| soa.serial)
+    }
+
+    pub(super) fn soa_data(&self) -> Option<&SOA> {
+        match &self.soa().data {
+            RData::SOA(soa) => Some(soa),
+            _ => None,
+        }
+    }
+}
+
+/// Adds the name of a record, and those between it and the origin.
+fn add(nodes: &mut HashMap<LowerName, Node>, origin: &Name, position: usize, record: &Record) {
+    let node = nodes.entry(LowerName::new(&record.name)).or_default();
+    let is_new = node.sets.is_empty();
+    match node.sets.last_mut() {
+        Some((of, range)) if *of == record.record_type() => range.end = position + 1,
+        _ => node
+            .sets
+            .push((record.record_type(), position..position + 1)),
+    }
+    if is_new {
+        for labels in origin.iter().len()..record.name.iter().len() {
+            nodes.entry(record.name.trim_to(labels).into()).or_default();
+        }
     }
 }
 

@@ -1,0 +1,347 @@
+//! `Secondary`: a copy of a zone that is kept up to date.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::net::SocketAddr;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use deferred::{Deferred, DelayedCall, Failure, Result, inline_callbacks};
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::{Name, RData, RecordType};
+use ipnet::IpNet;
+use reactor::ReactorHandle;
+
+use super::is_newer_serial;
+use super::receive::transfer_zone;
+use crate::client::Dns;
+use crate::config::DnsConfig;
+use crate::hosts::Hosts;
+use crate::server::answers::Answers;
+use crate::server::clients::Networks;
+use crate::server::request::DnsRequest;
+use crate::server::zone::Zone;
+
+/// The primaries are asked at most once in this time, whatever the SOA record or the network says.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+/// And at least once in this time.
+const LONGEST_PAUSE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// As long as there is no copy, the pause doubles up to this.
+const LONGEST_PAUSE_WITHOUT_ZONE: Duration = Duration::from_secs(60);
+
+/// A copy of a zone whose primary is another server: kept up to date as its SOA record says, and at once
+/// when the primary sends a NOTIFY. (Twisted: `SecondaryAuthority`, `SecondaryAuthorityService`.)
+///
+/// It asks the primaries, one after the other, for the SOA record each `refresh` seconds, and after
+/// a failure each `retry` seconds. If its serial is newer than that of the copy, it transfers the zone. If no
+/// primary has answered for `expire` seconds, it forgets the copy. Without a copy, answers are
+/// SERVFAIL. The copy is in memory only.
+///
+/// The clones are the same secondary. When all are dropped, it ends.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::testing;
+/// use reactor_names::hickory_proto::rr::Name;
+/// use reactor_names::{DnsServer, Secondary, Zones};
+///
+/// testing::run(|reactor| {
+///     let origin = Name::from_ascii("example.org.").unwrap();
+///     let primary = "192.0.2.1:53".parse().unwrap();
+///     let mut zones = Zones::new();
+///     zones.add(origin.clone(), Secondary::start(reactor, origin, [primary]));
+///     let port = DnsServer::new(zones).listen(reactor, "192.0.2.2:53").unwrap();
+/// #   port.stop_listening().ignore();
+/// });
+/// ```
+#[derive(Clone)]
+pub struct Secondary {
+    shared: Rc<Shared>,
+}
+
+struct Shared {
+    reactor: ReactorHandle,
+    origin: Name,
+    primaries: Vec<SocketAddr>,
+    networks: RefCell<Networks>,
+    zone: RefCell<Option<Zone>>,
+    /// When the copy ends, by the reactor's clock.
+    expires: Cell<Duration>,
+    /// When the primaries were asked last.
+    checked: Cell<Duration>,
+    /// How often there was no copy to be had, since there has been one.
+    failures: Cell<u32>,
+    state: RefCell<State>,
+}
+
+/// It changes in `Shared::check`, `wait` and `notified`.
+enum State {
+    /// Until the next check.
+    Waits(DelayedCall),
+    /// The primaries are asked. After a NOTIFY in that time they are asked again.
+    Checks {
+        check: Option<Deferred<()>>,
+        again: bool,
+    },
+}
+
+impl Secondary {
+    /// Fetches the zone `origin` from the first of the primaries that has it, and keeps it up to date.
+    pub fn start(
+        reactor: &ReactorHandle,
+        origin: Name,
+        primaries: impl IntoIterator<Item = SocketAddr>,
+    ) -> Self {
+        let shared = Rc::new(Shared {
+            reactor: reactor.clone(),
+            origin,
+            primaries: primaries.into_iter().collect(),
+            networks: RefCell::default(),
+            zone: RefCell::default(),
+            expires: Cell::default(),
+            checked: Cell::default(),
+            failures: Cell::default(),
+            state: RefCell::new(State::Waits(DelayedCall::inactive())),
+        });
+        shared.check();
+        Self { shared }
+    }
+
+    /// Lets the clients of these networks transfer the copy; none may by default.
+    #[must_use]
+    pub fn allow_transfer(self, networks: impl IntoIterator<Item = IpNet>) -> Self {
+        self.shared.networks.borrow_mut().extend(networks);
+        self
+    }
+
+    /// The copy, if there is one.
+    pub fn zone(&self) -> Option<Zone> {
+        self.shared.zone()
+    }
+
+    /// Asks the primaries now, as after a NOTIFY.
+    pub fn refresh(&self) {
+        self.shared.notified();
+    }
+}
+
+impl Shared {
+    fn zone(&self) -> Option<Zone> {
+        let is_expired = self.expires.get() <= self.reactor.now();
+        self.zone.borrow().clone().filter(|_| !is_expired)
+    }
+
+    /// Asks the primaries, and has that done again later.
+    fn check(self: &Rc<Self>) {
+        let checks = State::Checks {
+            check: None,
+            again: false,
+        };
+        self.enter(checks);
+        self.checked.set(self.reactor.now());
+        let this = Rc::downgrade(self);
+        let asked = ask_primaries(
+            Weak::clone(&this),
+            self.reactor.clone(),
+            self.primaries.clone(),
+        );
+        let asked = asked.add_both(move |result| {
+            if let Some(this) = this.upgrade() {
+                this.checked(result);
+            }
+            Ok(())
+        });
+        // It may be over already.
+        if let State::Checks { check, .. } = &mut *self.state.borrow_mut() {
+            *check = Some(asked);
+        }
+    }
+
+    fn checked(self: &Rc<Self>, result: Result<()>) {
+        let zone = self.zone();
+        let soa = zone.as_ref().and_then(Zone::soa_data);
+        let pause = match (&result, soa) {
+            (Ok(()), Some(soa)) => {
+                self.failures.set(0);
+                seconds(soa.refresh)
+            }
+            (_, Some(soa)) => seconds(soa.retry),
+            (_, None) => {
+                let failures = self.failures.replace(self.failures.get().saturating_add(1));
+                let doubled = SHORTEST_PAUSE * (1 << failures.min(10));
+                doubled.min(LONGEST_PAUSE_WITHOUT_ZONE)
+            }
+        };
+        if let Err(failure) = &result {
+            let origin = &self.origin;
+            tracing::warn!(target: "reactor", %origin, %failure, "no primary gives its zone");
+        }
+        let again = matches!(&*self.state.borrow(), State::Checks { again: true, .. });
+        self.wait(if again { SHORTEST_PAUSE } else { pause });
+    }
+
+    fn wait(self: &Rc<Self>, pause: Duration) {
+        let this = Rc::downgrade(self);
+        let next = self.reactor.call_later(pause, move || {
+            if let Some(this) = this.upgrade() {
+                this.check();
+            }
+        });
+        self.enter(State::Waits(next));
+    }
+
+    fn is_up_to_date(&self) {
+        let zone = self.zone.borrow();
+        let expire = zone
+            .as_ref()
+            .and_then(Zone::soa_data)
+            .map_or(0, |soa| soa.expire);
+        let expire = Duration::from_secs(expire.max(0).unsigned_abs().into());
+        self.expires.set(self.reactor.now() + expire);
+    }
+
+    fn notified(self: &Rc<Self>) {
+        if let State::Checks { again, .. } = &mut *self.state.borrow_mut() {
+            *again = true;
+            return;
+        }
+        let since = self.reactor.now().saturating_sub(self.checked.get());
+        match SHORTEST_PAUSE.saturating_sub(since) {
+            Duration::ZERO => self.check(),
+            pause => self.wait(pause),
+        }
+    }
+
+    fn enter(&self, state: State) {
+        let left = self.state.replace(state);
+        if let State::Waits(call) = left {
+            // Errs if it is this very call that runs.
+            let _ = call.cancel();
+        }
+    }
+}
+
+/// # Errors
+///
+/// The failure of the last one, if none has the zone.
+fn ask_primaries(
+    this: Weak<Shared>,
+    reactor: ReactorHandle,
+    primaries: Vec<SocketAddr>,
+) -> Deferred<()> {
+    inline_callbacks(async move {
+        let mut error = Failure::msg("there are no primaries");
+        for primary in primaries {
+            match ask_primary(&this, &reactor, primary).await {
+                Ok(()) => return Ok(()),
+                Err(failure) if failure.is::<deferred::Cancelled>() => return Err(failure),
+                Err(failure) => error = failure,
+            }
+        }
+        Err(error)
+    })
+}
+
+/// Without a reference to `Shared` while it waits: the last of its owners ends the check.
+async fn ask_primary(
+    this: &Weak<Shared>,
+    reactor: &ReactorHandle,
+    primary: SocketAddr,
+) -> Result<()> {
+    let (origin, serial) = match this.upgrade() {
+        Some(this) => (this.origin.clone(), this.zone().map(|zone| zone.serial())),
+        None => return Ok(()),
+    };
+    // A new one each time: nothing is to come from a cache.
+    let dns = Dns::new(DnsConfig::new([primary]), Hosts::default());
+    if let Some(serial) = serial {
+        let found = dns
+            .lookup_absolute(reactor, origin.clone(), RecordType::SOA)
+            .await?;
+        let theirs = found.records.iter().find_map(|record| match &record.data {
+            RData::SOA(soa) => Some(soa),
+            _ => None,
+        });
+        let theirs = theirs.ok_or_else(|| Failure::msg("the primary has no SOA record"))?;
+        if !is_newer_serial(theirs.serial, serial) {
+            if let Some(this) = this.upgrade() {
+                this.is_up_to_date();
+            }
+            return Ok(());
+        }
+    }
+    let zone = transfer_zone(reactor, primary, &origin).await?;
+    if let Some(this) = this.upgrade() {
+        tracing::info!(target: "reactor", %origin, serial = zone.serial(), "a zone was transferred");
+        let replaced = this.zone.replace(Some(zone));
+        drop(replaced);
+        this.is_up_to_date();
+    }
+    Ok(())
+}
+
+fn seconds(given: i32) -> Duration {
+    let given = Duration::from_secs(given.max(0).unsigned_abs().into());
+    given.clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        match self.state.replace(State::Waits(DelayedCall::inactive())) {
+            State::Waits(call) => {
+                // Errs if it is this very call that runs.
+                let _ = call.cancel();
+            }
+            State::Checks { check, .. } => {
+                if let Some(check) = check {
+                    check.cancel();
+                    check.ignore();
+                }
+            }
+        }
+    }
+}
+
+impl Answers for Secondary {
+    fn answer(
+        &self,
+        _: &ReactorHandle,
+        _: &DnsRequest,
+        mut response: Message,
+    ) -> Deferred<Message> {
+        match self.zone() {
+            Some(zone) => zone.answer_into(&mut response),
+            None => response.metadata.response_code = ResponseCode::ServFail,
+        }
+        deferred::succeed(response)
+    }
+
+    fn transfer(&self, request: &DnsRequest) -> Option<Zone> {
+        let is_allowed = self.shared.networks.borrow().contains(request.client());
+        self.zone().filter(|_| is_allowed)
+    }
+
+    fn notified(&self, _: &ReactorHandle, request: &DnsRequest) -> bool {
+        let client = request
+            .client()
+            .as_inet()
+            .map(|client| client.ip().to_canonical());
+        let mut primaries = self.shared.primaries.iter();
+        let is_primary = primaries.any(|primary| Some(primary.ip().to_canonical()) == client);
+        if is_primary {
+            self.shared.notified();
+        }
+        is_primary
+    }
+}
+
+impl fmt::Debug for Secondary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secondary")
+            .field("origin", &self.shared.origin)
+            .field("primaries", &self.shared.primaries)
+            .field("serial", &self.zone().map(|zone| zone.serial()))
+            .finish_non_exhaustive()
+    }
+}
