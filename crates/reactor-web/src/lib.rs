@@ -201,7 +201,7 @@ struct Guide;
 struct ClientGuide;
 
 /// The chapter on files and events.
-#[cfg(all(doctest, feature = "files"))]
+#[cfg(all(doctest, feature = "compression", feature = "files"))]
 #[doc = include_str!("../../../docs/guide/28-files-and-events.md")]
 struct FilesAndEvents;
 
@@ -215,11 +215,24 @@ struct ReverseProxyGuide;
 #[doc = include_str!("../../../docs/guide/32-deploy.md")]
 struct DeployGuide;
 
+/// The page in Chinese, whose programs are tests.
+#[cfg(all(
+    doctest,
+    feature = "client",
+    feature = "files",
+    feature = "reverse-proxy",
+    feature = "sessions",
+    feature = "ws"
+))]
+#[doc = include_str!("../../../docs/zh/web.md")]
+struct ChineseGuide;
+
 /// The recipes.
 #[cfg(all(
     doctest,
     feature = "reverse-proxy",
     feature = "auth",
+    feature = "compression",
     feature = "files",
     feature = "sessions"
 ))]

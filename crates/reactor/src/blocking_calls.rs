@@ -58,6 +58,7 @@ impl BlockingCalls {
         ask: impl FnOnce(ReplySender<T>),
     ) -> Result<T, BlockingCallError> {
         let one_shot = Arc::new(OneShot::default());
+        // The loop would wait for itself.
         let begun = if thread::current().id() == self.loop_thread {
             Err(BlockingCallError::LoopThread)
         } else {
@@ -71,10 +72,13 @@ impl BlockingCalls {
                 return Err(refused);
             }
         };
+        // Begun before it is asked: a stop in between finds the waiter in the list, and turns it
+        // away.
         ask(ReplySender {
             one_shot: Arc::clone(&one_shot),
         });
         let result = one_shot.wait();
+        // Not there any more if the loop was stopped, which takes all of them.
         self.state.lock().waiting.remove(&number);
         result
     }
@@ -113,6 +117,7 @@ impl BlockingCalls {
     fn turn_away(&self, loop_state: LoopState, why: impl Fn() -> BlockingCallError) {
         let mut state = self.state.lock();
         state.loop_state = loop_state;
+        // Taken out under the lock, told outside of it: a thread that wakes asks for the lock.
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         for one_shot in waiting.into_values() {
@@ -191,6 +196,7 @@ impl<T> OneShot<T> {
     fn wait(&self) -> Result<T, BlockingCallError> {
         let mut progress = self.progress.lock();
         loop {
+            // A condition variable may wake without a reason: then `Waiting` is put back.
             match std::mem::replace(&mut *progress, Progress::Taken) {
                 Progress::Filled(result) => return result,
                 Progress::Waiting => *progress = Progress::Waiting,

@@ -94,8 +94,12 @@ impl<A> Inbox<A> {
             drop(job);
             return Err(ReactorGone);
         };
+        // With jobs in the queue, the post of the first of them has woken the loop, or is about to:
+        // one wake for all that come before the loop takes them.
         let to_wake = open.jobs.is_empty().then(|| open.waker.clone());
         open.jobs.push(job);
+        // Under the lock, as in `take`: outside of it, the two stores could come in the wrong
+        // order, and a job would wait until the next one is posted.
         self.has_jobs.store(true, Ordering::Release);
         drop(guard);
         if let Some(waker) = to_wake {
@@ -115,6 +119,7 @@ impl<A> Inbox<A> {
         let mut guard = self.open.lock();
         self.has_jobs.store(false, Ordering::Release);
         if let Some(open) = guard.as_mut() {
+            // `room` is empty: the two vectors take turns, so a turn allocates nothing.
             std::mem::swap(&mut open.jobs, room);
         }
     }
@@ -122,6 +127,7 @@ impl<A> Inbox<A> {
     /// Takes no more jobs, and drops those that are there.
     pub(crate) fn close(&self) {
         let open = self.open.lock().take();
+        // After the lock is released: the drops of jobs are user code, which may post.
         drop(open);
     }
 }

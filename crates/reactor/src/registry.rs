@@ -83,6 +83,7 @@ struct Entry {
     source: Rc<dyn EventSource>,
 }
 
+// A key: the entry in the lower half, the generation in the upper one.
 const SLOT_BITS: u32 = Key::BITS / 2;
 const SLOT_MASK: usize = (1 << SLOT_BITS) - 1;
 /// One less than there is room for, so that no key is among those reserved.
@@ -100,6 +101,8 @@ impl Registry {
         let key = self.next_key();
         let mut entries = self.entries.borrow_mut();
         let generation = entries.next_generation;
+        // One count for all entries: an entry that is left and taken again between two waits has
+        // another generation, whatever happened to the others.
         entries.next_generation = (generation + 1) % GENERATIONS;
         entries.slab.insert(Entry { generation, source });
         key
@@ -113,6 +116,7 @@ impl Registry {
             }
             _ => None,
         };
+        // After the borrow has ended: a source may own user code, whose drop may come back here.
         drop(replaced);
     }
 
@@ -160,6 +164,8 @@ impl Registry {
     }
 
     /// Takes out all of them.
+    // Taken out as a whole: what is called on the sources may add others, which the next call
+    // finds.
     pub(crate) fn take_all(&self) -> Vec<Rc<dyn EventSource>> {
         let mut entries = self.entries.borrow_mut();
         entries.slab.drain().map(|entry| entry.source).collect()

@@ -48,6 +48,8 @@ impl Storage for Local {
         thread_local! {
             static FREE_LIST: FreeList<Local> = const { FreeList::new() };
         }
+        // `None` when the thread-locals of an ending thread are gone: then its cores are freed, not
+        // kept.
         FREE_LIST.try_with(f).ok()
     }
 
@@ -141,6 +143,7 @@ impl Flavour for Local {
         thread_local! {
             static WORK_QUEUE: WorkQueue<Local> = const { WorkQueue::new() };
         }
+        // `None` as above. What would be queued is then done by the caller.
         WORK_QUEUE.try_with(f).ok()
     }
 }

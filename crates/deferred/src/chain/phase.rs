@@ -145,6 +145,8 @@ impl<C: PhaseCell> PhaseOf<C> {
 
     #[inline(always)]
     pub(crate) fn go(&self, transition: Transition) {
+        // In release builds it is not checked: each caller has the lock or the run guard, and has
+        // looked.
         debug_assert_eq!(self.get(), transition.from(), "{transition:?}");
         self.0.set(transition.to());
     }

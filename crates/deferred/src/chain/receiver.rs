@@ -94,6 +94,8 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
 
     /// The receiver of a new chain that waits for `inner`.
     fn waiting_for(inner: LinkedReceiver<M, T>, made_at: CallSite) -> Self {
+        // It begins by waiting, and `Wait` begins in `Running`: so it is fired before it has a
+        // result, with its guard held here. No other thread knows of it yet.
         let outer = ReceiverRef::new(made_at);
         let Ok((guard, ())) =
             RunGuard::<M>::acquire(&outer, Transition::Fire, |_state| Ok::<_, ()>(()))
@@ -115,6 +117,7 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
             let core = ReceiverRef::new(made_at);
             core.with(|state| {
                 state.slot().put(result);
+                // It has no stage that could run.
                 state.go(Transition::FireIdle);
             });
             *self = Self::Linked(LinkedReceiver::new(core));
@@ -199,6 +202,8 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
     ) -> Poll<Option<Result<T>>> {
         if let Self::Linked(link) = self {
             let result = link.take().or_else(|| {
+                // The result may come, from another thread, before the listener is set: so it is
+                // looked for again after that, or nothing would wake this task.
                 listen(link);
                 link.take()
             });
@@ -221,6 +226,8 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
             Self::Ready(Err(failure)) => dispose::<M, T>(Err(failure), receiver, None),
             Self::Ready(ready) => drop_contained(ready),
             Self::Linked(link) => {
+                // Under one lock: from then on another thread may end the chain, which looks at
+                // `receiver` to know whether a failure is to be reported.
                 let (result, made_at, listener, with_task) = link.core.with(|state| {
                     let result = state.take_settled(Slot::take::<T>).flatten();
                     state.receiver = receiver;
@@ -232,6 +239,7 @@ impl<M: Flavour, T: Fits<M>> Receiver<M, T> {
                         state.is_cancelled_with_task(),
                     )
                 });
+                // User code, a waker: not under the lock.
                 drop_contained(listener);
                 if let Some(result) = result {
                     if let (true, Err(failure)) = (with_task, &result) {

@@ -54,6 +54,8 @@ impl Storage for Shared {
         thread_local! {
             static FREE_LIST: FreeList<Shared> = const { FreeList::new() };
         }
+        // `None` when the thread-locals of an ending thread are gone: then its cores are freed, not
+        // kept.
         FREE_LIST.try_with(f).ok()
     }
 
@@ -102,6 +104,7 @@ impl Flavour for Shared {
         match *task {}
     }
 
+    // No task is resumed in place here, so there is no graph of tasks that wait for each other.
     fn linked(_outer: &CoreRef<Self>, _inner: &CoreRef<Self>) {}
 
     fn unlinked(_core: &CoreRef<Self>) {}
@@ -144,6 +147,7 @@ impl Flavour for Shared {
         loom::thread_local! {
             static WORK_QUEUE: WorkQueue<Shared> = WorkQueue::new();
         }
+        // `None` as above. What would be queued is then done by the caller.
         WORK_QUEUE.try_with(f).ok()
     }
 }

@@ -69,6 +69,8 @@ impl Output {
     /// would wait for each other.
     pub(super) fn answers(&mut self, most: usize) -> usize {
         let answers = self.waiting() - self.unprompted;
+        // What earlier handlers have written is in `counted_answers`, so the rest is of the last
+        // one.
         let by_handler = answers.saturating_sub(self.counted_answers);
         let excess = by_handler.saturating_sub(most);
         self.unprompted += excess;
@@ -79,6 +81,7 @@ impl Output {
     /// Counts no longer those that were `sent`: answers and others in proportion, since which
     /// byte was written why is not kept.
     pub(super) fn forget_sent(&mut self, sent: usize) {
+        // In 128 bits: the product of two sizes may not fit into 64.
         let (waiting, before) = (self.waiting() as u128, (self.waiting() + sent) as u128);
         let left_of = |count: usize| (count as u128 * waiting / before.max(1)) as usize;
         self.unprompted = left_of(self.unprompted);
@@ -134,6 +137,8 @@ impl Output {
             let with_first: SmallVec<[BorrowedFd<'_>; 4]> = with_first
                 .map(|(_, descriptor)| descriptor.as_fd())
                 .collect();
+            // The receiver gets descriptors with the first byte of what one call has sent. So a
+            // call ends before the next byte that has descriptors of its own.
             let next = descriptors.get(with_first.len());
             let part = match next {
                 Some((place, _)) => &unwritten[..*place - start],
@@ -144,11 +149,14 @@ impl Output {
             } else {
                 stream.send_with(part, &with_first)?
             };
+            // No byte was taken, so no descriptor was either: both are offered again.
             if sent == 0 {
                 return Ok(all_sent);
             }
             let count = with_first.len();
             drop(with_first);
+            // They went with the first byte, however many bytes were taken: the receiver has
+            // copies, and these are closed.
             drop(descriptors.drain(..count));
             if descriptors.is_empty() {
                 self.descriptors = None;
@@ -167,6 +175,7 @@ impl Output {
     pub(super) fn tidy(&mut self, core: &Core) -> usize {
         let moved = self.bytes.tidy(core);
         if moved > 0 {
+            // Their places are offsets into the buffer, whose beginning has moved.
             self.move_descriptors(moved);
         }
         self.waiting()

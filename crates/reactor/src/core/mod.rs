@@ -216,12 +216,17 @@ impl Core {
 
     /// Ends the loop: drops calls that wait and shuts down what is registered.
     pub(crate) fn end(&self) {
+        // First: what runs below, and asks for the loop, is told that it is gone.
         self.is_gone.set(true);
         self.forget_draining();
         tasks::deactivate(self.id());
+        // After a fork, this process shares the poller with its parent: to unregister a descriptor
+        // here would change what the parent waits for.
         if self.poll.is_of_other_process() {
             return self.end_in_child();
         }
+        // Other threads are turned away before anything is dropped, so that none posts to, or waits
+        // for, what is about to go.
         self.shared.inbox.close();
         self.shared.blocking_calls.close();
         // Jobs contain the panics of their drops.
@@ -239,6 +244,7 @@ impl Core {
         for delivery in self.pending_replies.take_all() {
             contain("what waits for a thread", || delivery(Err(ReactorGone)));
         }
+        // After the sources and the extensions, whose ends cancel timers of theirs.
         self.timers.clear();
         drop_each("the drop of a connection", self.run_queue.take_all());
     }

@@ -111,6 +111,7 @@ impl<L: Filter, U: Filter> Pair<L, U> {
     ) -> Result<R> {
         let (up, _, environment) = link.both();
         let Half { filter, state } = &mut self.upper;
+        // The lower filter may have learnt the peer, from a PROXY header: the upper one sees that.
         let environment = Environment {
             peer: self.lower.state.peer.as_ref().unwrap_or(environment.peer),
             ..*environment
@@ -133,6 +134,7 @@ impl<L: Filter, U: Filter> Pair<L, U> {
         if self.between_down.is_empty() || !self.lower.state.is_open {
             return Ok(false);
         }
+        // Taken out for the call, which borrows all of `self`. The lower filter adds nothing to it.
         let bytes = std::mem::take(&mut self.between_down);
         let taken = self.call_lower(link, |lower, link| lower.send(&bytes, link))?;
         self.between_down = bytes;
@@ -145,6 +147,8 @@ impl<L: Filter, U: Filter> Pair<L, U> {
     /// once the lower one is open, and passes on the end of input.
     fn run(&mut self, link: &mut Link<'_>) -> Result<()> {
         loop {
+            // Each pass offers all bytes again: a call of one filter may make room in the other, or
+            // bytes for it. The last pass is the one in which neither took any.
             let mut has_moved = self.send_down(link)?;
             if self.lower.state.is_open && !self.upper_was_started {
                 self.upper_was_started = true;
@@ -156,6 +160,7 @@ impl<L: Filter, U: Filter> Pair<L, U> {
                 break;
             }
         }
+        // Behind the loop, because the end of input comes after its last byte.
         if self.lower.state.has_ended
             && self.upper_was_started
             && !self.upper_has_received_end
@@ -176,6 +181,7 @@ impl<L: Filter, U: Filter> Pair<L, U> {
             return Ok(false);
         }
         if self.upper.state.has_ended {
+            // The upper filter has ended: what the lower one still delivers has no reader.
             self.between_up.clear();
             return Ok(false);
         }
@@ -190,6 +196,7 @@ impl<L: Filter, U: Filter> Pair<L, U> {
     fn combine_states(&self, link: &mut Link<'_>) {
         let (lower, upper) = (&self.lower.state, &self.upper.state);
         let state = link.state();
+        // A pair is open once its upper filter is, for which the lower one has to be.
         state.is_open |= upper.is_open;
         state.has_ended |= upper.has_ended;
         state.wake_at = lower.wake_at.into_iter().chain(upper.wake_at).min();
@@ -202,6 +209,7 @@ impl<L: Filter, U: Filter> Pair<L, U> {
 
 impl<L: Filter, U: Filter> Filter for Pair<L, U> {
     fn start(&mut self, link: &mut Link<'_>) -> Result<()> {
+        // It is open already if a filter is put on a connection that runs, as by STARTTLS.
         if !self.lower.state.is_open {
             self.call_lower(link, |lower, link| lower.start(link))?;
         }
@@ -209,6 +217,7 @@ impl<L: Filter, U: Filter> Filter for Pair<L, U> {
     }
 
     fn receive(&mut self, input: &mut [u8], link: &mut Link<'_>) -> Result<usize> {
+        // The upper filter does not keep up. The input stays with the reactor, which stops reading.
         if self.between_up.len() >= MAX_BETWEEN {
             return Ok(0);
         }
@@ -232,6 +241,8 @@ impl<L: Filter, U: Filter> Filter for Pair<L, U> {
     }
 
     fn finish(&mut self, link: &mut Link<'_>) -> Result<bool> {
+        // From the top down: the last bytes of the upper filter have to go through the lower one,
+        // before that one says its own end.
         if !self.upper_is_finished {
             self.upper_is_finished = self.call_upper(link, |upper, link| upper.finish(link))?;
         }
@@ -245,6 +256,7 @@ impl<L: Filter, U: Filter> Filter for Pair<L, U> {
     }
 
     fn wake(&mut self, link: &mut Link<'_>) -> Result<()> {
+        // The times that have come are cleared before the calls, which may set them again.
         let now = link.now();
         for state in [&mut self.lower.state, &mut self.upper.state] {
             if state.wake_at.is_some_and(|at| at <= now) {

@@ -56,6 +56,8 @@ impl Schedule {
         match self.waiting.pop_front() {
             Some(address) => {
                 self.running += 1;
+                // From the beginning of the latest attempt, however the earlier ones fare (RFC
+                // 8305, 5).
                 self.next_at = Some(now.saturating_add(ATTEMPT_DELAY));
                 Step::Attempt(address)
             }
@@ -66,6 +68,7 @@ impl Schedule {
     /// An attempt has failed: the next one may begin at once.
     pub(super) fn failed(&mut self) {
         self.running = self.running.saturating_sub(1);
+        // The delay is for addresses that do not answer. This one has.
         self.next_at = None;
     }
 }
@@ -74,6 +77,8 @@ impl Schedule {
 /// order of the resolver stays (RFC 8305, section 4, with a First Address Family Count of 1).
 /// Duplicates are removed.
 fn interleaved(addresses: &[SocketAddr]) -> VecDeque<SocketAddr> {
+    // In the order of the resolver, which has sorted them (RFC 6724). A search through the list is
+    // good enough: it has a few addresses.
     let mut distinct: Vec<SocketAddr> = Vec::with_capacity(addresses.len());
     for address in addresses {
         if !distinct.contains(address) {

@@ -162,6 +162,8 @@ impl Task {
 
     fn wait_for(self: &Rc<Self>, steps: Steps, mut item: Deferred<()>) {
         let handle = item.handle();
+        // The step may have stopped its own task. Its Deferred is then cancelled like one that a
+        // stop finds.
         let was_stopped = self.finished().is_some();
         if was_stopped {
             drop_contained(steps);
@@ -171,6 +173,7 @@ impl Task {
                 waits_for: handle.clone(),
             });
         }
+        // After the state was set: the item may fire while the callback is added.
         let this = Rc::clone(self);
         item.add_both(move |result| this.arrived(result)).detach();
         if was_stopped {
@@ -182,6 +185,7 @@ impl Task {
     fn arrived(self: &Rc<Self>, result: Result<()>) {
         let is_waiting = matches!(*self.state.borrow(), State::Waiting { .. });
         if !is_waiting {
+            // A stop has ended the task in the meantime.
             return report(result);
         }
         let State::Waiting { steps, .. } = self.state.replace(State::Stepping) else {
@@ -211,6 +215,7 @@ impl Task {
         let is_seen = observers.values().any(|observer| !observer.is_fired());
         let is_news = how == TaskFinished::Failed && !is_seen;
         let unseen = is_news.then(|| Deferred::from(result.clone()));
+        // Finished before any code of users runs: a callback that stops the task again finds it so.
         let before = self.state.replace(State::Finished {
             how,
             result: result.clone(),

@@ -89,6 +89,7 @@ impl Slab {
             return self.add_new(due, sequence);
         }
         let free = self.get_mut(key);
+        // The free keys are a list, linked by their indices.
         let next = free.index;
         free.due = due;
         free.sequence = sequence;
@@ -144,6 +145,7 @@ impl Slab {
         let timer = self.get_mut(key);
         timer.index = became;
         let call = timer.call.take();
+        // Otherwise the last handle frees the key: until then it may ask for the status.
         if timer.handles == 0 {
             self.free(key);
         }
@@ -158,6 +160,7 @@ impl Slab {
     pub(super) fn drop_handle(&mut self, key: Key) {
         let timer = self.get_mut(key);
         timer.handles -= 1;
+        // An active timer stays, because the wheel has its key.
         if timer.handles == 0 && timer.status() != Status::Active {
             self.free(key);
         }

@@ -98,7 +98,10 @@ impl<E: Clone> Shared<E> {
             drop(replaced);
             return Poll::Pending;
         }
+        // The buffers change places: no byte is copied, and both keep their memory.
         mem::swap(&mut state.input, buffer);
+        // The pump holds input that did not fit. Without any, it waits for the socket alone, and is
+        // not woken for nothing.
         let pump = if mem::take(&mut state.has_more_input) {
             state.pump.take()
         } else {
@@ -164,6 +167,7 @@ impl<E: Clone> Shared<E> {
         } else {
             None
         };
+        // Also if it is closed already: the task that polls last is the one to be woken.
         let replaced = state.writing.replace(waker);
         drop(state);
         drop(replaced);
@@ -206,6 +210,7 @@ impl<E: Clone> Shared<E> {
         }
         let given = input.len().min(CAPACITY.saturating_sub(state.input.len()));
         state.input.extend_from_slice(&input[..given]);
+        // The reader wakes the pump for the rest when it has taken what is here.
         state.has_more_input = given < input.len();
         let reading = if given > 0 {
             state.reading.take()
@@ -243,6 +248,7 @@ impl<E: Clone> Shared<E> {
         if state.input_end.is_some() || state.writer == Writer::Dropped {
             return;
         }
+        // Above the capacity, if need be: there is no later moment to give the rest in.
         state.input.extend_from_slice(rest);
         state.input_end = Some(end);
         let reading = state.reading.take();
@@ -257,6 +263,7 @@ impl<E: Clone> Shared<E> {
             return;
         }
         state.output_end = Some(end);
+        // It will never be sent. The writer learns that from the end.
         let dropped = mem::take(&mut state.output);
         let writing = state.writing.take();
         drop(state);
