@@ -104,3 +104,8 @@ pub fn is_there(program: &str) -> bool {
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/guide/33-sans-io.md")]
 struct SansIo;
+
+/// The page in Chinese on several crates. Its programs are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/zh/protocols.md")]
+struct ChineseProtocols;
