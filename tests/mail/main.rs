@@ -5,6 +5,7 @@ mod imap_framing;
 mod maildir;
 mod maildir_delivery;
 mod memory_mail;
+mod mx;
 mod script;
 mod smtp_client;
 mod smtp_framing;

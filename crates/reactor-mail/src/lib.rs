@@ -1,7 +1,8 @@
 //! Mail for [`reactor`]: an SMTP server and client, and the framing of IMAP.
 //!
 //! - `SmtpServer` (feature `smtp`) receives messages, and streams them to a `Delivery`;
-//!   `send_mail` sends one, an `SmtpClient` several over one connection.
+//!   `send_mail` sends one, an `SmtpClient` several over one connection; an
+//!   `MxClient` (feature `mx`) finds the servers of a domain.
 //! - `Login`, `Account` and `Mailbox` (feature `imap`) are what a program implements to keep
 //!   mail; `MemoryMail` keeps it in memory.
 //! - `Maildir` (feature `maildir`) keeps messages, one file each; `MaildirDelivery` puts there what an
@@ -23,6 +24,8 @@ pub use self::imap::{ImapFrame, ImapFraming, ImapFramingError, ImapRefusal};
 pub use self::maildir::{Maildir, MaildirEntry, MaildirError, MaildirFlags, MaildirWriter};
 #[cfg(all(feature = "maildir", feature = "smtp"))]
 pub use self::maildir::{MaildirDelivery, MaildirMessage};
+#[cfg(feature = "mx")]
+pub use self::smtp::MxClient;
 #[cfg(feature = "smtp")]
 pub use self::smtp::{
     Delivery, DsnNotify, DsnReturn, Envelope, InvalidMailAddress, MailAddress, Message, Recipient,
@@ -40,6 +43,12 @@ pub use self::store::{
 pub use imap_types;
 
 /// The page of the documentation, whose programs are tests.
-#[cfg(all(doctest, feature = "imap", feature = "maildir", feature = "smtp"))]
+#[cfg(all(
+    doctest,
+    feature = "imap",
+    feature = "maildir",
+    feature = "mx",
+    feature = "smtp"
+))]
 #[doc = include_str!("../../../docs/mail.md")]
 struct MailPage;

@@ -18,6 +18,8 @@ pub use self::delivery::{Delivery, Message};
 pub use self::envelope::{DsnNotify, DsnReturn, Envelope, Recipient};
 pub use self::framing::{SmtpFrame, SmtpFraming, SmtpFramingError};
 pub use self::receiver::SmtpReceiver;
+#[cfg(feature = "mx")]
+pub use self::sender::MxClient;
 pub use self::sender::{Sent, SmtpClient, send_mail};
 pub use self::server::SmtpServer;
 pub use self::smtp_error::SmtpError;

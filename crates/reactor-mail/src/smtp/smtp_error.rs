@@ -67,6 +67,21 @@ pub enum SmtpError {
         /// Its reply.
         reply: SmtpReply,
     },
+    /// The domain of the recipients does not exist, or has no server (`mx`).
+    NoSuchDomain {
+        /// The domain.
+        domain: String,
+    },
+    /// The domain of the recipients says that it takes no mail (RFC 7505; `mx`).
+    NullMx {
+        /// The domain.
+        domain: String,
+    },
+    /// This side is the most preferred server of the domain: mail would come back to it (`mx`).
+    MailLoop {
+        /// The domain.
+        domain: String,
+    },
     /// The server has sent something that is no reply, or that nothing had asked for.
     BadReply,
     /// The server has closed the connection before the end.
@@ -80,7 +95,10 @@ impl SmtpError {
             Self::InvalidAddress { .. }
             | Self::NoRecipient
             | Self::NotSupported { .. }
-            | Self::TooLarge { .. } => true,
+            | Self::TooLarge { .. }
+            | Self::NoSuchDomain { .. }
+            | Self::NullMx { .. }
+            | Self::MailLoop { .. } => true,
             Self::Refused { reply, .. } => reply.is_permanent(),
             Self::AllRefused { refused } => refused.iter().all(|(_, reply)| reply.is_permanent()),
             // An attacker may have taken the offer of STARTTLS away.
@@ -108,6 +126,11 @@ impl fmt::Display for SmtpError {
                     f,
                     "the message is larger than the {limit} bytes that the server takes"
                 )
+            }
+            Self::NoSuchDomain { domain } => write!(f, "there is no mail server of {domain}"),
+            Self::NullMx { domain } => write!(f, "{domain} takes no mail"),
+            Self::MailLoop { domain } => {
+                write!(f, "mail for {domain} would come back to this server")
             }
             Self::NotEncrypted => f.write_str("the connection is not encrypted"),
             Self::LoginRefused { reply } => write!(f, "the server refused the login: {reply}"),

@@ -3,10 +3,14 @@
 mod client;
 mod extensions;
 mod mail;
+#[cfg(feature = "mx")]
+mod mx;
 mod options;
 mod replies;
 mod send_mail;
 mod session;
 
 pub use self::client::SmtpClient;
+#[cfg(feature = "mx")]
+pub use self::mx::MxClient;
 pub use self::send_mail::{Sent, send_mail};
