@@ -3,8 +3,8 @@
 //! Twisted's counterpart: `smtpclient_tls.py` of `twisted.mail`.
 //!
 //! ```text
-//! echo "It works." | cargo run --example send_mail -- --server mail.example.org \
-//!     --login eve --password password.txt --from eve@example.org --subject Report bob@example.org
+//! cargo run --example send_mail -- --server mail.example.org --login eve --password password.txt \
+//!     --from eve@example.org --subject Report bob@example.org < report.txt
 //! ```
 
 use std::fs;

@@ -262,6 +262,11 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "const MAX_REPLY_LINES: usize = ",
     ),
     (
+        "servers of a domain that are tried for a message",
+        "reactor-mail/src/smtp/sender/mx.rs",
+        "const MAX_SERVERS: usize = ",
+    ),
+    (
         "a connection to an SMTP server without a message",
         "reactor-mail/src/smtp/sender/client.rs",
         "const IDLE_TIME: Duration = ",

@@ -15,6 +15,7 @@ mod forwarding;
 mod framed_rpc;
 mod joined;
 mod line_chat;
+mod mail_queue;
 mod names;
 mod poetry;
 mod program;

@@ -6,6 +6,7 @@ mod maildir;
 mod maildir_delivery;
 mod memory_mail;
 mod mx;
+mod queue;
 mod script;
 mod smtp_client;
 mod smtp_framing;

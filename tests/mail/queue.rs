@@ -1,0 +1,172 @@
+//! The queue of the example `mail_queue`, on the virtual clock.
+
+#[path = "../../examples/examples/mail_queue/queue.rs"]
+mod of_the_example;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use reactor::testing::{self, TestReactor};
+use reactor_mail::{SmtpClient, SmtpReply};
+
+use self::of_the_example::{Mail, Queue};
+use crate::support::{Inbox, server};
+
+const AT: &str = "192.0.2.1:25";
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A folder that is removed in the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
+        Self(path)
+    }
+
+    fn files(&self, folder: &str) -> Vec<PathBuf> {
+        let files = fs::read_dir(self.0.join(folder)).expect("it was made");
+        files
+            .map(|file| file.expect("it is there").path())
+            .collect()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Errs if the test has failed before the folder was made.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn open(reactor: &TestReactor, folder: &Path) -> Rc<Queue> {
+    let client = SmtpClient::new(reactor, AT).with_idle_time(Duration::ZERO);
+    let delays = vec![MINUTE, 5 * MINUTE];
+    Queue::open(reactor, folder.to_owned(), client, delays).expect("it opens")
+}
+
+fn mail(to: &[&str]) -> Mail {
+    Mail {
+        from: "eve@example.org".to_owned(),
+        to: to.iter().map(|&to| to.to_owned()).collect(),
+        text: b"Subject: hi\r\n\r\n.\r\n".to_vec(),
+    }
+}
+
+/// Files are written by threads, which the virtual clock does not know.
+fn until(reactor: &TestReactor, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "it never is");
+        reactor.settle();
+        std::thread::yield_now();
+    }
+    reactor.settle();
+}
+
+fn later(inbox: &Inbox) {
+    let reply = SmtpReply::new(451, "4.3.0 later");
+    inbox.0.fail_at.replace(Some(("from", reply)));
+}
+
+#[test]
+fn a_message_is_tried_again_by_the_schedule_and_after_a_restart() {
+    let folder = Folder::new("queue-restart");
+    {
+        // Not `testing::run`: this process ends in the middle.
+        let reactor = &TestReactor::new();
+        let (inbox, server) = server();
+        let port = reactor.listen_tcp(AT, server).unwrap();
+        later(&inbox);
+        let queue = open(reactor, &folder.0);
+        let is_tried = || inbox.0.fail_at.borrow().is_none();
+        reactor
+            .block_on(queue.put(&mail(&["bob@example.org"])))
+            .unwrap();
+        until(reactor, is_tried);
+        until(reactor, || !reactor.delayed_calls().is_empty());
+        later(&inbox);
+        reactor.advance(MINUTE - Duration::from_secs(1));
+        assert!(!is_tried(), "too early");
+        reactor.advance(Duration::from_secs(1));
+        until(reactor, is_tried);
+        assert_eq!(folder.files("waiting").len(), 1);
+        port.stop_listening();
+    }
+    // What it was writing is half a file.
+    fs::write(folder.0.join("unfinished/half"), "eve@").expect("it is written");
+    testing::run(|reactor| {
+        let (inbox, server) = server();
+        let port = reactor.listen_tcp(AT, server).unwrap();
+        let _queue = open(reactor, &folder.0);
+        assert!(folder.files("unfinished").is_empty());
+        until(reactor, || folder.files("waiting").is_empty());
+        assert_eq!(inbox.messages(), [mail(&[]).text]);
+        assert_eq!(folder.files("bounced").len(), 0);
+        port.stop_listening();
+    });
+}
+
+#[test]
+fn recipients_that_are_refused_for_good_or_too_often_are_in_a_bounce() {
+    let folder = Folder::new("queue-bounce");
+    testing::run(|reactor| {
+        let (inbox, server) = server();
+        let port = reactor.listen_tcp(AT, server).unwrap();
+        let queue = open(reactor, &folder.0);
+        let both = mail(&["nobody@example.org", "bob@example.org"]);
+        reactor.block_on(queue.put(&both)).unwrap();
+        until(reactor, || folder.files("waiting").is_empty());
+        assert_eq!(inbox.messages(), [&both.text[..]]);
+        let bounce = fs::read_to_string(&folder.files("bounced")[0]).expect("it is text");
+        let expected = "nobody@example.org: 550 5.1.1 no such user\n\nSubject: hi\r\n\r\n.\r\n";
+        assert_eq!(bounce, expected);
+        port.stop_listening();
+        reactor.settle();
+        fs::remove_file(&folder.files("bounced")[0]).expect("it is there");
+
+        // No server is there, three times.
+        let put = queue.put(&mail(&["bob@example.org"]));
+        reactor.block_on(put).unwrap();
+        for delay in [MINUTE, 5 * MINUTE] {
+            until(reactor, || !reactor.delayed_calls().is_empty());
+            assert_eq!(folder.files("bounced").len(), 0);
+            reactor.advance(delay);
+        }
+        until(reactor, || folder.files("waiting").is_empty());
+        let bounce = fs::read_to_string(&folder.files("bounced")[0]).expect("it is text");
+        assert!(bounce.starts_with("bob@example.org: "), "{bounce}");
+    });
+}
+
+#[test]
+fn only_greylisted_recipients_are_tried_again() {
+    let folder = Folder::new("queue-partial");
+    testing::run(|reactor| {
+        let (inbox, server) = server();
+        let port = reactor.listen_tcp(AT, server).unwrap();
+        let queue = open(reactor, &folder.0);
+        // The first recipient is greylisted.
+        let reply = SmtpReply::new(450, "4.2.1 greylisted");
+        inbox.0.fail_at.replace(Some(("to", reply)));
+        let put = queue.put(&mail(&["ann@example.org", "bob@example.org"]));
+        reactor.block_on(put).unwrap();
+        until(reactor, || inbox.messages().len() == 1);
+        until(reactor, || {
+            let waiting = folder.files("waiting");
+            fs::read_to_string(&waiting[0]).is_ok_and(|text| !text.contains("bob@"))
+        });
+        until(reactor, || !reactor.delayed_calls().is_empty());
+        reactor.advance(MINUTE);
+        until(reactor, || folder.files("waiting").is_empty());
+        let delivered = inbox.0.delivered.borrow();
+        let to = delivered
+            .iter()
+            .map(|(envelope, _)| envelope.to[0].address.to_string());
+        let to: Vec<_> = to.collect();
+        assert_eq!(to, ["bob@example.org", "ann@example.org"]);
+        port.stop_listening();
+    });
+}
