@@ -252,6 +252,26 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "const MAX_UNFINISHED: Duration = ",
     ),
     (
+        "a response of an IMAP server, without",
+        "reactor-mail/src/imap/client/framing.rs",
+        "const MAX_RESPONSE: usize = ",
+    ),
+    (
+        "responses that an IMAP command collects",
+        "reactor-mail/src/imap/client/receiving.rs",
+        "const MAX_COLLECTED: usize = ",
+    ),
+    (
+        "the wait for a sign of life of an IMAP server",
+        "reactor-mail/src/imap/client/builder.rs",
+        "const TIMEOUT: Duration = ",
+    ),
+    (
+        "one IDLE of an IMAP client",
+        "reactor-mail/src/imap/client/builder.rs",
+        "const IDLE_RENEWAL: Duration = ",
+    ),
+    (
         "the wait for a reply of an SMTP server",
         "reactor-mail/src/smtp/sender/replies.rs",
         "const REPLY_TIMEOUT: Duration = ",

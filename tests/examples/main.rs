@@ -13,6 +13,7 @@ mod deploy;
 mod echo;
 mod forwarding;
 mod framed_rpc;
+mod imap;
 mod joined;
 mod line_chat;
 mod mail_queue;

@@ -129,6 +129,13 @@ impl Program {
         Self::start(name, args).end()
     }
 
+    /// As `run`, with a variable of the environment.
+    pub(crate) fn run_with_env(name: &str, args: &[&str], key: &str, value: &str) -> Ended {
+        let mut command = Command::new(binary(name));
+        command.args(args).env(key, value);
+        Self::spawn(name, command, Stdio::null()).end()
+    }
+
     pub(crate) fn types(&mut self, line: &str) {
         let input = self.input.as_mut().expect("it reads");
         writeln!(input, "{line}").expect("it fits");

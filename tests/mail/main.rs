@@ -1,7 +1,9 @@
 //! Mail: SMTP, and the framing of IMAP, on the memory network.
 
 mod folder;
+mod imap_client;
 mod imap_framing;
+mod imap_script;
 mod maildir;
 mod maildir_delivery;
 mod memory_mail;

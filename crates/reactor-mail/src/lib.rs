@@ -7,6 +7,7 @@
 //!   mail; `MemoryMail` keeps it in memory.
 //! - `Maildir` (feature `maildir`) keeps messages, one file each; `MaildirDelivery` puts there what an
 //!   `SmtpServer` receives.
+//! - `ImapClient` (feature `imap`) reads mail on an IMAP server.
 //! - `ImapFraming` (feature `imap`) cuts the bytes of an IMAP client into commands.
 
 #[cfg(feature = "imap")]
@@ -18,6 +19,11 @@ mod smtp;
 #[cfg(feature = "imap")]
 mod store;
 
+#[cfg(feature = "imap")]
+pub use self::imap::{
+    FetchHandler, ImapClient, ImapClientBuilder, ImapError, ImapEvent, ImapListed, ImapMailbox,
+    ImapMessage, ImapMessages, ImapResponseError, ImapResponseFrame, ImapResponseFraming,
+};
 #[cfg(feature = "imap")]
 pub use self::imap::{ImapFrame, ImapFraming, ImapFramingError, ImapRefusal};
 #[cfg(feature = "maildir")]

@@ -1,9 +1,15 @@
-//! IMAP4rev1: commands without I/O.
+//! IMAP4rev1: the commands of a server without I/O, and a client.
 
+mod client;
 mod error;
 mod frame;
 mod framing;
+mod mailbox_name;
 
+pub use self::client::{
+    FetchHandler, ImapClient, ImapClientBuilder, ImapError, ImapEvent, ImapListed, ImapMailbox,
+    ImapMessage, ImapMessages, ImapResponseError, ImapResponseFrame, ImapResponseFraming,
+};
 pub use self::error::ImapFramingError;
 pub use self::frame::{ImapFrame, ImapRefusal};
 pub use self::framing::ImapFraming;

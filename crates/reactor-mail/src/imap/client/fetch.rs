@@ -1,0 +1,79 @@
+//! `FetchHandler`: gets messages while they come in.
+
+use deferred::{Deferred, Outcome, maybe_deferred, succeed};
+
+use super::message::ImapMessage;
+
+/// Gets messages, and their bodies piece by piece, from
+/// [`ImapClient::fetch_streamed`](crate::ImapClient::fetch_streamed).
+///
+/// Nothing more is read from the server until the Deferred of a method has fired, so a message
+/// need not fit in memory, and a slow disk slows the server down. If one fails, the fetch fails
+/// with that; what follows is discarded.
+///
+/// # Examples
+///
+/// Writes the bodies of messages into files:
+///
+/// ```
+/// use std::fs::File;
+/// use std::io::Write;
+///
+/// use deferred::{Deferred, maybe_deferred};
+/// use reactor_mail::imap_types::fetch::MessageDataItemName;
+/// use reactor_mail::{FetchHandler, ImapClient, ImapMessage, ImapMessages};
+///
+/// #[derive(Default)]
+/// struct Files(Option<File>);
+///
+/// impl FetchHandler for Files {
+///     fn body(&mut self, message: &ImapMessage, _length: u32) -> Deferred<()> {
+///         maybe_deferred(|| Ok(self.0 = Some(File::create(format!("{}.eml", message.number))?)))
+///     }
+///
+///     fn data(&mut self, data: &[u8]) -> Deferred<()> {
+///         maybe_deferred(|| Ok(self.0.as_ref().map_or(Ok(()), |mut file| file.write_all(data))?))
+///     }
+/// }
+///
+/// fn download(client: &ImapClient) -> Deferred<()> {
+///     let body = MessageDataItemName::BodyExt { section: None, partial: None, peek: true };
+///     client.fetch_streamed(ImapMessages::uids("1:*"), vec![body], Files::default())
+/// }
+/// # let _ = download;
+/// ```
+pub trait FetchHandler: 'static {
+    /// A body of `length` bytes begins, or a section of one. `message` has what the server has
+    /// sent before it; the last item says what it is.
+    fn body(&mut self, message: &ImapMessage, length: u32) -> Deferred<()>;
+
+    /// A piece of the body that has begun: at least one byte.
+    fn data(&mut self, data: &[u8]) -> Deferred<()>;
+
+    /// The server has sent everything about a message. It has the items that are no bodies.
+    fn message(&mut self, message: ImapMessage) -> Deferred<()> {
+        let _ = message;
+        succeed(())
+    }
+}
+
+/// A function that gets whole messages.
+pub(super) struct Each<F>(pub(super) F);
+
+impl<F, O> FetchHandler for Each<F>
+where
+    F: FnMut(ImapMessage) -> O + 'static,
+    O: Outcome<Value = ()>,
+{
+    fn body(&mut self, _: &ImapMessage, _: u32) -> Deferred<()> {
+        succeed(())
+    }
+
+    fn data(&mut self, _: &[u8]) -> Deferred<()> {
+        succeed(())
+    }
+
+    fn message(&mut self, message: ImapMessage) -> Deferred<()> {
+        maybe_deferred(|| (self.0)(message))
+    }
+}

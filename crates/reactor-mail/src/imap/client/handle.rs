@@ -1,0 +1,238 @@
+//! `ImapClient`: the handle of a connection to an IMAP server.
+
+use std::fmt;
+use std::rc::Rc;
+
+use deferred::{Deferred, Trigger, fail};
+use imap_types::command::CommandBody;
+use imap_types::mailbox::Mailbox;
+use imap_types::response::Code;
+use reactor::{ClientEndpoint, Connection, ReactorHandle};
+
+use super::super::mailbox_name;
+use super::builder::ImapClientBuilder;
+use super::collected::Collected;
+use super::error::ImapError;
+use super::event::ImapEvent;
+use super::request::{Answered, Request, Then};
+use super::session::{Session, Tags};
+
+/// A connection to an IMAP server. Clones are handles of the same connection.
+///
+/// - Each command is a method that gives a Deferred. Commands are sent in the order of the calls,
+///   several at once where IMAP allows it (RFC 3501, section 5.5).
+/// - What the server says without being asked goes to [`on_event`](Self::on_event).
+/// - **Cancelling** a Deferred: a command that was not sent yet never is. One that was sent goes
+///   on, because IMAP cannot take it back; its answer is dropped, and the connection stays.
+/// - Names of mailboxes are text; the encoding of IMAP4rev1 is added and removed. No argument can
+///   end its command and begin another.
+/// - When the last handle is dropped, and nothing is under way, the client logs out.
+///
+/// # Errors
+///
+/// Each Deferred fails with an [`ImapError`], or with what has ended the connection.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::testing;
+/// # use reactor::{Context, Lines, Protocol};
+/// # struct Server;
+/// # impl Protocol for Server {
+/// #     type Framing = Lines;
+/// #     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+/// #         Ok(cx.send_line("* OK [CAPABILITY IMAP4rev1] ready"))
+/// #     }
+/// #     fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
+/// #         let line = std::str::from_utf8(line)?.to_owned();
+/// #         let (tag, command) = line.split_once(' ').unwrap();
+/// #         match command {
+/// #             "LOGIN eve sesame" => cx.send_line(format!("{tag} OK [CAPABILITY IMAP4rev1] in")),
+/// #             "SELECT INBOX" => cx.send_line(format!("* 3 EXISTS\r\n{tag} OK selected")),
+/// #             _ => cx.send_line(format!("* BYE bye\r\n{tag} OK")),
+/// #         }
+/// #         Ok(())
+/// #     }
+/// # }
+/// use reactor_mail::ImapClient;
+///
+/// testing::run(|reactor| {
+///     # let port = reactor.listen_tcp("192.0.2.1:143", || Server).unwrap();
+///     let builder = ImapClient::builder().dangerously_in_the_clear();
+///     let client = reactor.block_on(builder.connect(reactor, "192.0.2.1:143")).unwrap();
+///     client.login("eve", "sesame").ignore();
+///     let inbox = reactor.block_on(client.select("INBOX")).unwrap();
+///     assert_eq!(inbox.exists, 3);
+///     reactor.block_on(client.logout()).unwrap();
+///     # port.stop_listening();
+/// });
+/// ```
+#[derive(Clone)]
+#[doc(alias = "IMAP4Client")]
+pub struct ImapClient {
+    handle: Rc<Handle>,
+}
+
+struct Handle {
+    connection: Connection<Session>,
+    tags: Rc<Tags>,
+}
+
+/// The last handle is gone.
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // Errs if the connection is over; then there is nothing to end.
+        let _ = self.connection.post(|session, cx| {
+            session.is_abandoned = true;
+            session.go_on(cx);
+        });
+    }
+}
+
+impl fmt::Debug for ImapClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ImapClient")
+            .field("connection", &self.handle.connection)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ImapClient {
+    pub(super) fn new(connection: Connection<Session>, tags: Rc<Tags>) -> Self {
+        let handle = Rc::new(Handle { connection, tags });
+        Self { handle }
+    }
+
+    /// How to connect.
+    pub fn builder() -> ImapClientBuilder {
+        ImapClientBuilder::new()
+    }
+
+    /// Connects to an endpoint that encrypts, as the one of
+    /// [`TlsClient::endpoint`](reactor_tls::TlsClient::endpoint). For STARTTLS, and for servers
+    /// without encryption, see [`builder`](Self::builder).
+    pub fn connect(reactor: &ReactorHandle, server: impl ClientEndpoint) -> Deferred<Self> {
+        Self::builder().connect(reactor, server)
+    }
+
+    /// Has `handler` called with what the server says without being asked, instead of the handler
+    /// before.
+    pub fn on_event(&self, handler: impl FnMut(ImapEvent) + 'static) {
+        // Errs if the connection is over; then nothing comes.
+        let _ = self.handle.connection.post(move |session, _| {
+            session.on_event = Some(Box::new(handler));
+        });
+    }
+
+    /// Lets the server say at once what is new in the selected mailbox: IDLE, until
+    /// [`idle_done`](Self::idle_done), a cancel, or the end of the connection, with which the
+    /// Deferred fails.
+    ///
+    /// Commands can be given all the same: they interrupt the IDLE, which begins again after
+    /// them. It is begun anew after 28 minutes
+    /// ([`idle_renewal`](ImapClientBuilder::idle_renewal)).
+    pub fn idle(&self) -> Deferred<()> {
+        let connection = self.handle.connection.clone();
+        let (ended, deferred) = Deferred::with_canceller(move |_| {
+            // Errs if the connection is over, and so is the IDLE.
+            let _ = connection.post(Session::stop_idling);
+        });
+        let begun = self.handle.connection.post(move |session, cx| {
+            session.begin_idling(cx, ended);
+        });
+        match begun {
+            Ok(()) => deferred,
+            Err(_) => {
+                deferred.ignore();
+                fail(ImapError::Closed)
+            }
+        }
+    }
+
+    /// Ends [`idle`](Self::idle), whose Deferred fires when the server has confirmed it.
+    pub fn idle_done(&self) {
+        // Errs if the connection is over, and so is the IDLE.
+        let _ = self.handle.connection.post(Session::stop_idling);
+    }
+
+    /// Says goodbye. The Deferred fires when the server has answered, and the connection ends.
+    pub fn logout(&self) -> Deferred<()> {
+        let logout = |request: Request| request.then(Then::Logout);
+        self.send(Ok(CommandBody::Logout), Collected::Nothing, logout, drop)
+    }
+
+    /// Sends a command that the session authenticates with.
+    pub(super) fn authenticate(&self, mechanism: &'static str, answer: &[u8]) -> Deferred<()> {
+        let needs = match mechanism {
+            "PLAIN" => "AUTH=PLAIN",
+            other => other,
+        };
+        let tag = self.handle.tags.next();
+        let (trigger, deferred) = self.deferred(&tag);
+        let request = Request::authenticate(tag, mechanism, answer, trigger).needing(needs);
+        self.post(request);
+        deferred
+    }
+
+    /// A Deferred for the command with this tag.
+    fn deferred<T: 'static>(&self, tag: &str) -> (Trigger<T>, Deferred<T>) {
+        let connection = self.handle.connection.clone();
+        let tag = tag.to_owned();
+        Deferred::with_canceller(move |_| {
+            // Errs if the connection is over: then there is nothing to cancel.
+            let _ = connection.post(move |session, cx| session.cancel(cx, &tag));
+        })
+    }
+
+    fn post(&self, request: Request) {
+        // Errs if the connection is over; the request, which is dropped then, fails.
+        let _ = self
+            .handle
+            .connection
+            .post(move |session, cx| session.enqueue(cx, request));
+    }
+
+    /// Sends a command; `get` makes of the answer what the Deferred fires with.
+    pub(super) fn send<T: 'static>(
+        &self,
+        body: Result<CommandBody<'_>, ImapError>,
+        collected: Collected,
+        adjust: impl FnOnce(Request) -> Request,
+        get: impl FnOnce(Answered) -> T + 'static,
+    ) -> Deferred<T> {
+        let tag = self.handle.tags.next();
+        let (trigger, deferred) = self.deferred(&tag);
+        let request = body.and_then(|body| Request::new(tag, body, collected, trigger, get));
+        match request {
+            Ok(request) => {
+                self.post(adjust(request));
+                deferred
+            }
+            Err(error) => {
+                // Its trigger is gone.
+                deferred.ignore();
+                fail(error)
+            }
+        }
+    }
+
+    /// Sends a command of whose answer only the code matters.
+    pub(super) fn simple(&self, body: Result<CommandBody<'_>, ImapError>) -> Deferred<()> {
+        self.send(body, Collected::Nothing, |request| request, drop)
+    }
+}
+
+/// The code of the answer, or the one that came before it.
+pub(super) fn code((collected, code): Answered) -> Option<Code<'static>> {
+    match (collected, code) {
+        (Collected::Code(Some(earlier)), _) => Some(earlier),
+        (_, code) => code,
+    }
+}
+
+/// The mailbox of this name, as it is sent.
+pub(super) fn mailbox(name: &str) -> Result<Mailbox<'static>, ImapError> {
+    let what = "the name of the mailbox";
+    let mailbox = Mailbox::try_from(mailbox_name::encode(name));
+    mailbox.map_err(|_| ImapError::InvalidArgument { what })
+}

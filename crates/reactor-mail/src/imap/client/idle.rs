@@ -1,0 +1,126 @@
+//! IDLE (RFC 2177): begun again after each command, and before the server would give up.
+
+use deferred::{Result, Trigger};
+use reactor::Context;
+use reactor::deferred::DelayedCall;
+
+use super::error::ImapError;
+use super::request::{Request, Then};
+use super::session::Session;
+
+/// Whether the session idles.
+#[derive(Default)]
+pub(super) struct Idle {
+    /// Fired when idling is over. While there is one, the session idles when it has nothing else
+    /// to do.
+    wanted: Option<Trigger<()>>,
+    /// It was asked to end.
+    is_stopping: bool,
+    state: State,
+    /// Ends one `IDLE`, so that the next one begins.
+    renewal: Option<DelayedCall>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Off,
+    /// `IDLE` was sent; left when the server says `+`, or refuses.
+    Asked,
+    /// The server sends what is new; left when `DONE` is sent.
+    Active,
+    /// `DONE` was sent; left when the server answers.
+    Ending,
+}
+
+impl Idle {
+    pub(super) fn is_active(&self) -> bool {
+        self.state == State::Active
+    }
+
+    /// Idling is over.
+    pub(super) fn end(&mut self, result: Result<()>) {
+        self.state = State::Off;
+        self.is_stopping = false;
+        if let Some(renewal) = self.renewal.take() {
+            renewal.cancel();
+        }
+        if let Some(wanted) = self.wanted.take() {
+            // Errs if the Deferred was cancelled, which ends idling.
+            let _ = wanted.fire(result);
+        }
+    }
+}
+
+impl Session {
+    /// Begins to idle as soon as there is nothing else to do.
+    pub(super) fn begin_idling(&mut self, cx: &mut Context<'_, Self>, ended: Trigger<()>) {
+        if self.idle.wanted.is_some() {
+            let what = "a second IDLE";
+            // Errs if the Deferred was cancelled; then nothing is left to do.
+            let _ = ended.errback(ImapError::InvalidArgument { what });
+            return;
+        }
+        self.idle.wanted = Some(ended);
+        self.go_on(cx);
+    }
+
+    pub(super) fn stop_idling(&mut self, cx: &mut Context<'_, Self>) {
+        self.idle.is_stopping = self.idle.wanted.is_some();
+        self.go_on(cx);
+    }
+
+    pub(super) fn go_on_idling(&mut self, cx: &mut Context<'_, Self>) {
+        let has_commands = !self.queue.is_empty();
+        match self.idle.state {
+            State::Off if self.idle.is_stopping => self.idle.end(Ok(())),
+            State::Off if self.idle.wanted.is_none() || has_commands => {}
+            State::Off if !self.running.is_empty() || self.end.is_some() => {}
+            State::Off if !self.has("IDLE") => {
+                let capability = "IDLE";
+                let error = ImapError::NotSupported { capability };
+                self.idle.end(Err(error.into()));
+            }
+            State::Off => {
+                let tag = self.tags.next();
+                self.idle.state = State::Asked;
+                self.running.push(Request::own(tag, "IDLE", Then::Idle));
+                self.send_fragments(cx);
+            }
+            State::Active if self.idle.is_stopping || has_commands => self.done(cx),
+            State::Asked | State::Active | State::Ending => {}
+        }
+    }
+
+    /// The server has said that it idles.
+    pub(super) fn idle_began(&mut self, cx: &mut Context<'_, Self>) {
+        if self.idle.state != State::Asked {
+            let what = "it asked to go on with IDLE again";
+            return self.abort(cx, ImapError::Protocol { what });
+        }
+        self.idle.state = State::Active;
+        let renewal = cx.call_later(self.settings.idle_renewal, |this, cx| {
+            this.done(cx);
+            this.watch(cx);
+        });
+        self.idle.renewal = Some(renewal);
+    }
+
+    fn done(&mut self, cx: &mut Context<'_, Self>) {
+        if let Some(renewal) = self.idle.renewal.take() {
+            renewal.cancel();
+        }
+        self.idle.state = State::Ending;
+        cx.write("DONE\r\n");
+    }
+
+    /// The server has answered `IDLE` with `OK`.
+    pub(super) fn idle_ended(&mut self) {
+        if self.idle.state == State::Ending {
+            self.idle.state = State::Off;
+        } else {
+            let what = "it ended IDLE on its own";
+            self.idle.end(Err(ImapError::Protocol { what }.into()));
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The beginning of a session: greeting, STARTTLS, capabilities.
+
+use imap_types::response::{Code, Greeting, GreetingKind};
+use reactor::Context;
+use reactor_tls::{StartTls, TlsInfo};
+
+use super::collected::names_of;
+use super::error::ImapError;
+use super::handle::ImapClient;
+use super::request::{Request, Then};
+use super::session::Session;
+
+impl Session {
+    /// The connection is made, the greeting is awaited.
+    pub(super) fn open(&mut self, cx: &mut Context<'_, Self>) {
+        if !self.is_encrypted(cx) && self.settings.starttls.is_none() {
+            return self.abort(cx, ImapError::NotEncrypted);
+        }
+        cx.set_idle_timeout(self.settings.timeout);
+    }
+
+    /// Whether the connection is encrypted, or need not be.
+    fn is_encrypted(&self, cx: &Context<'_, Self>) -> bool {
+        cx.filter_info::<TlsInfo>().is_some() || self.settings.allows_cleartext
+    }
+
+    pub(super) fn greeted(&mut self, cx: &mut Context<'_, Self>, greeting: Greeting<'static>) {
+        let Greeting { kind, code, text } = greeting;
+        let wants_tls = cx.filter_info::<TlsInfo>().is_none() && self.settings.starttls.is_some();
+        match kind {
+            GreetingKind::Bye => {
+                let text = text.inner().to_owned();
+                self.abort(cx, ImapError::Bye { code, text });
+            }
+            // STARTTLS is for sessions that have not logged in: an attacker who greets so could
+            // keep this one from being encrypted.
+            GreetingKind::PreAuth if wants_tls => self.abort(cx, ImapError::NotEncrypted),
+            _ if wants_tls => {
+                let tag = self.tags.next();
+                self.running
+                    .push(Request::own(tag, "STARTTLS", Then::StartTls));
+                self.send_fragments(cx);
+            }
+            _ => self.ask_capabilities(cx, code.as_ref()),
+        }
+    }
+
+    /// `STARTTLS` was answered with `OK`.
+    pub(super) fn start_tls(&mut self, cx: &mut Context<'_, Self>) {
+        let Some((client, name)) = self.settings.starttls.clone() else {
+            return;
+        };
+        // Nothing that was said in the clear counts (RFC 3501, section 6.2.1). What an attacker
+        // appends to the answer is read as TLS, which it is not.
+        self.capabilities.clear();
+        match client.filter(&name) {
+            Ok(filter) => {
+                let opened = cx.start_tls(filter);
+                // If the handshake fails, `connection_lost` gets the reason.
+                cx.when_or_cancel(opened, |this, cx, opened| {
+                    if opened.is_ok() {
+                        this.ask_capabilities(cx, None);
+                    }
+                });
+            }
+            Err(_) => {
+                let what = "the name of the server";
+                self.abort(cx, ImapError::InvalidArgument { what });
+            }
+        }
+    }
+
+    /// Takes the capabilities from `code`, or asks for them; then the session is open.
+    fn ask_capabilities(&mut self, cx: &mut Context<'_, Self>, code: Option<&Code<'static>>) {
+        if let Some(Code::Capability(capabilities)) = code {
+            self.capabilities = names_of(capabilities.as_ref());
+            return self.opened(cx);
+        }
+        let tag = self.tags.next();
+        self.running
+            .push(Request::own(tag, "CAPABILITY", Then::Open));
+        self.send_fragments(cx);
+        self.watch(cx);
+    }
+
+    pub(super) fn opened(&mut self, cx: &mut Context<'_, Self>) {
+        if let Some(opened) = self.opened.take() {
+            let client = ImapClient::new(cx.connection(), self.tags.clone());
+            // Errs if the Deferred was cancelled, which ends the connection.
+            let _ = opened.callback(client);
+        }
+        self.go_on(cx);
+    }
+}

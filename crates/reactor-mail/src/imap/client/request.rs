@@ -1,0 +1,260 @@
+//! `Request`: a command on its way to the server, and what becomes of its responses.
+
+use std::collections::VecDeque;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use deferred::{Failure, Result, Trigger};
+use imap_codec::CommandCodec;
+use imap_codec::encode::{Encoder, Fragment};
+use imap_types::command::{Command, CommandBody};
+use imap_types::core::LiteralMode;
+use imap_types::response::Code;
+
+use super::collected::{Collected, Kind};
+use super::error::ImapError;
+use super::framing::announced;
+
+/// What a command was answered with, besides what it has collected.
+pub(super) type Answered = (Collected, Option<Code<'static>>);
+
+type Finish = Box<dyn FnOnce(Result<Answered>)>;
+
+/// A command that waits to be sent, or for its answer.
+pub(super) struct Request {
+    pub(super) tag: String,
+    /// What is still to be sent of it. It is changed into pieces at the first send.
+    pub(super) fragments: VecDeque<Fragment>,
+    pub(super) rules: Rules,
+    /// A capability without which it is not sent.
+    pub(super) needs: Option<&'static str>,
+    pub(super) then: Then,
+    pub(super) collected: Collected,
+    /// The bytes of the responses that it has collected.
+    pub(super) collected_bytes: usize,
+    /// Taken when the Deferred is fired; nothing is collected from then on.
+    finish: Option<Finish>,
+}
+
+/// What the session does after a command, before its Deferred fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    Nothing,
+    /// The first CAPABILITY, or the one after STARTTLS.
+    Open,
+    StartTls,
+    /// Asks for the capabilities, which a login changes.
+    Login,
+    Idle,
+    Logout,
+}
+
+/// Which commands may be sent before the answer of others (RFC 3501, section 5.5).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    /// It is sent alone: it changes what others mean, or what they are answered.
+    is_alone: bool,
+    /// It has numbers of messages, which another command must not change.
+    has_numbers: bool,
+    /// The server may expunge messages before it answers.
+    may_expunge: bool,
+    collects: Kind,
+}
+
+impl Rules {
+    pub(super) const ALONE: Self = Self {
+        is_alone: true,
+        has_numbers: false,
+        may_expunge: true,
+        collects: Kind::Nothing,
+    };
+
+    fn new(body: &CommandBody<'_>, collects: Kind) -> Self {
+        let (is_alone, has_numbers, may_expunge) = match body {
+            CommandBody::Capability
+            | CommandBody::Noop
+            | CommandBody::List { .. }
+            | CommandBody::Lsub { .. }
+            | CommandBody::Status { .. } => (false, false, true),
+            // Its keys may be numbers, also if its results are not.
+            CommandBody::Search { uid, .. } => (false, true, *uid),
+            CommandBody::Fetch { uid, .. } | CommandBody::Store { uid, .. } => (false, !uid, *uid),
+            CommandBody::Copy { uid, .. } => (false, !uid, true),
+            _ => return Self::ALONE,
+        };
+        Self {
+            is_alone,
+            has_numbers,
+            may_expunge,
+            collects,
+        }
+    }
+
+    pub(super) fn collects(&self, kind: Kind) -> bool {
+        self.collects == kind
+    }
+
+    /// Whether a command may be sent while `running` has no answer yet.
+    pub(super) fn may_follow(&self, running: &Self) -> bool {
+        let is_ambiguous = self.collects != Kind::Nothing && self.collects == running.collects;
+        let renumbers = self.has_numbers && running.may_expunge;
+        !(self.is_alone || running.is_alone || is_ambiguous || renumbers)
+    }
+}
+
+impl Request {
+    /// A request whose Deferred fires with what `get` makes of the answer.
+    pub(super) fn new<T: 'static>(
+        tag: String,
+        body: CommandBody<'_>,
+        collected: Collected,
+        trigger: Trigger<T>,
+        get: impl FnOnce(Answered) -> T + 'static,
+    ) -> std::result::Result<Self, ImapError> {
+        let rules = Rules::new(&body, collected.kind());
+        let fragments = encode(&tag, body)?;
+        let finish = Box::new(move |answered: Result<Answered>| {
+            // Errs if the Deferred was cancelled: then it has failed already.
+            let _ = trigger.fire(answered.map(get));
+        });
+        Ok(Self {
+            tag,
+            fragments,
+            rules,
+            needs: None,
+            then: Then::Nothing,
+            collected,
+            collected_bytes: 0,
+            finish: Some(finish),
+        })
+    }
+
+    /// `AUTHENTICATE` with an answer that the server asks for.
+    pub(super) fn authenticate(
+        tag: String,
+        mechanism: &str,
+        answer: &[u8],
+        trigger: Trigger<()>,
+    ) -> Self {
+        let mut request = Self::own(tag, &format!("AUTHENTICATE {mechanism}"), Then::Login);
+        let data = format!("{}\r\n", STANDARD.encode(answer)).into_bytes();
+        let mode = LiteralMode::Sync;
+        request
+            .fragments
+            .push_back(Fragment::Literal { data, mode });
+        // Errs if the Deferred was cancelled: then it has failed already.
+        let finish = move |answered: Result<Answered>| drop(trigger.fire(answered.map(drop)));
+        request.finish = Some(Box::new(finish));
+        request
+    }
+
+    /// A command of the session itself, which is sent alone.
+    pub(super) fn own(tag: String, command: &str, then: Then) -> Self {
+        let data = format!("{tag} {command}\r\n").into_bytes();
+        Self {
+            tag,
+            fragments: VecDeque::from([Fragment::Line { data }]),
+            rules: Rules::ALONE,
+            needs: None,
+            then,
+            collected: Collected::Nothing,
+            collected_bytes: 0,
+            finish: None,
+        }
+    }
+
+    pub(super) fn needing(mut self, capability: &'static str) -> Self {
+        self.needs = Some(capability);
+        self
+    }
+
+    pub(super) fn then(mut self, then: Then) -> Self {
+        self.then = then;
+        self
+    }
+
+    /// Takes over the Deferred of another request.
+    pub(super) fn finishing_for(mut self, other: &mut Self) -> Self {
+        self.finish = other.finish.take();
+        self
+    }
+
+    /// Whether responses to it are still of interest.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.finish.is_some()
+    }
+
+    pub(super) fn finish(&mut self, answered: Result<Option<Code<'static>>>) {
+        if let Some(finish) = self.finish.take() {
+            let collected = std::mem::replace(&mut self.collected, Collected::Nothing);
+            finish(answered.map(|code| (collected, code)));
+        }
+    }
+
+    /// Fires the Deferred with a failure now, without the answer.
+    pub(super) fn fail(&mut self, failure: impl Into<Failure>) {
+        self.finish(Err(failure.into()));
+    }
+
+    /// Drops what comes for it: its Deferred was cancelled.
+    pub(super) fn forget(&mut self) {
+        self.finish = None;
+        self.collected = Collected::Nothing;
+    }
+}
+
+/// A request that is dropped is of a connection that has ended.
+impl Drop for Request {
+    fn drop(&mut self) {
+        self.fail(ImapError::Closed);
+    }
+}
+
+/// The command as it is sent. What could end its line early is refused: the types of `imap_types`
+/// can be made without being checked.
+fn encode(tag: &str, body: CommandBody<'_>) -> std::result::Result<VecDeque<Fragment>, ImapError> {
+    let what = "the command";
+    let invalid = |_| ImapError::InvalidArgument { what };
+    let command = Command::new(tag, body).map_err(invalid)?;
+    let fragments: VecDeque<_> = CommandCodec::default().encode(&command).collect();
+    let are_lines = fragments.iter().enumerate().all(|(index, fragment)| {
+        let Fragment::Line { data } = fragment else {
+            return true;
+        };
+        let Some(line) = data.strip_suffix(b"\r\n") else {
+            return false;
+        };
+        let announces = matches!(fragments.get(index + 1), Some(Fragment::Literal { .. }));
+        let is_clean = !line.iter().any(|byte| b"\r\n\0".contains(byte));
+        is_clean && announces == !matches!(announced(data), Ok(None))
+    });
+    if are_lines {
+        Ok(fragments)
+    } else {
+        Err(ImapError::InvalidArgument { what })
+    }
+}
+
+/// Changes the literals of a command so that the client need not wait before it sends them, up to
+/// `most` bytes each (RFC 7888).
+pub(super) fn do_not_wait(fragments: &mut VecDeque<Fragment>, most: usize) {
+    for index in 1..fragments.len() {
+        let (before, from_here) = fragments.make_contiguous().split_at_mut(index);
+        let (
+            Some(Fragment::Line { data: line }),
+            Some(Fragment::Literal {
+                data,
+                mode: mode @ LiteralMode::Sync,
+            }),
+        ) = (before.last_mut(), from_here.first_mut())
+        else {
+            continue;
+        };
+        // What AUTHENTICATE sends when it is asked to is not announced.
+        if data.len() <= most && line.ends_with(b"}\r\n") {
+            *mode = LiteralMode::NonSync;
+            let end = line.len() - b"}\r\n".len();
+            line.insert(end, b'+');
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! `Session`: the connection of an IMAP client.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use deferred::{Failure, Result, Trigger};
+use imap_codec::encode::Fragment;
+use imap_types::response::Code;
+use reactor::{ConnectionClosed, Context, Protocol};
+use reactor_tls::TlsClient;
+
+use super::collected::Collected;
+use super::error::ImapError;
+use super::event::ImapEvent;
+use super::frame::ImapResponseFrame;
+use super::framing::ImapResponseFraming;
+use super::framing_error::ImapResponseError;
+use super::handle::ImapClient;
+use super::idle::Idle;
+use super::request::{Request, Then};
+use super::streaming::Step;
+
+/// How a client connects.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) starttls: Option<(TlsClient, String)>,
+    pub(super) allows_cleartext: bool,
+    pub(super) timeout: Duration,
+    pub(super) max_response: usize,
+    pub(super) idle_renewal: Duration,
+}
+
+/// Numbers for the tags of commands, which the session and the handles of a client make.
+#[derive(Debug, Default)]
+pub(super) struct Tags(Cell<u64>);
+
+impl Tags {
+    pub(super) fn next(&self) -> String {
+        self.0.set(self.0.get() + 1);
+        format!("a{}", self.0.get())
+    }
+}
+
+/// The connection of an IMAP client.
+pub(super) struct Session {
+    pub(super) settings: Settings,
+    pub(super) tags: Rc<Tags>,
+    /// Fired once the connection can be used.
+    pub(super) opened: Option<Trigger<ImapClient>>,
+    /// In capitals, as far as the server has said.
+    pub(super) capabilities: Vec<String>,
+    /// Commands that were not sent yet.
+    pub(super) queue: VecDeque<Request>,
+    /// Commands without an answer, in the order in which they were sent. Only the last one may
+    /// have something left to be sent.
+    pub(super) running: Vec<Request>,
+    pub(super) idle: Idle,
+    pub(super) on_event: Option<Box<dyn FnMut(ImapEvent)>>,
+    /// No handle is left: the session logs out when it has nothing to do.
+    pub(super) is_abandoned: bool,
+    /// A `FetchHandler` is busy, and reading is paused.
+    pub(super) is_busy: bool,
+    /// What a `FetchHandler` gets as soon as it is no longer busy.
+    pub(super) steps: VecDeque<Step>,
+    /// Why the connection ends, if this is known before it does.
+    pub(super) end: Option<ImapError>,
+}
+
+impl Session {
+    pub(super) fn new(settings: Settings, opened: Trigger<ImapClient>) -> Self {
+        Self {
+            settings,
+            tags: Rc::default(),
+            opened: Some(opened),
+            capabilities: Vec::new(),
+            queue: VecDeque::new(),
+            running: Vec::new(),
+            idle: Idle::default(),
+            on_event: None,
+            is_abandoned: false,
+            is_busy: false,
+            steps: VecDeque::new(),
+            end: None,
+        }
+    }
+
+    pub(super) fn has(&self, capability: &str) -> bool {
+        self.capabilities.iter().any(|name| name == capability)
+    }
+
+    /// Ends the connection because of `error`.
+    pub(super) fn abort(&mut self, cx: &mut Context<'_, Self>, error: ImapError) {
+        self.end.get_or_insert(error);
+        cx.abort();
+    }
+
+    /// A new command, to be sent when its turn comes.
+    pub(super) fn enqueue(&mut self, cx: &mut Context<'_, Self>, request: Request) {
+        self.queue.push_back(request);
+        self.go_on(cx);
+    }
+
+    /// The Deferred of the command with this tag was cancelled.
+    pub(super) fn cancel(&mut self, cx: &mut Context<'_, Self>, tag: &str) {
+        self.queue.retain(|request| request.tag != tag);
+        let running = self.running.iter_mut().find(|request| request.tag == tag);
+        if let Some(request) = running {
+            request.forget();
+        }
+        self.go_on(cx);
+    }
+
+    /// Sends what may be sent.
+    pub(super) fn go_on(&mut self, cx: &mut Context<'_, Self>) {
+        while self.end.is_none() && self.may_send_next() {
+            let Some(mut request) = self.queue.pop_front() else {
+                break;
+            };
+            if let Some(capability) = self.lacks(&request) {
+                request.fail(ImapError::NotSupported { capability });
+                continue;
+            }
+            if self.has("LITERAL+") {
+                super::request::do_not_wait(&mut request.fragments, usize::MAX);
+            } else if self.has("LITERAL-") {
+                super::request::do_not_wait(&mut request.fragments, 4096);
+            }
+            if let Collected::Handed { streams: true, .. } = request.collected {
+                cx.framing().stream_bodies(true);
+            }
+            self.running.push(request);
+            self.send_fragments(cx);
+        }
+        self.go_on_idling(cx);
+        if self.is_abandoned && self.queue.is_empty() && self.running.is_empty() {
+            let tag = self.tags.next();
+            self.is_abandoned = false;
+            self.running.push(Request::own(tag, "LOGOUT", Then::Logout));
+            self.send_fragments(cx);
+        }
+        self.watch(cx);
+    }
+
+    fn may_send_next(&self) -> bool {
+        let Some(next) = self.queue.front() else {
+            return false;
+        };
+        self.running
+            .iter()
+            .all(|running| running.fragments.is_empty() && next.rules.may_follow(&running.rules))
+    }
+
+    /// What the server does not have that `request` needs.
+    fn lacks(&self, request: &Request) -> Option<&'static str> {
+        if request.then == Then::Login && request.needs.is_none() && self.has("LOGINDISABLED") {
+            return Some("LOGIN");
+        }
+        request.needs.filter(|capability| !self.has(capability))
+    }
+
+    /// Sends what is left of the last command, up to where the server must say that it waits.
+    pub(super) fn send_fragments(&mut self, cx: &mut Context<'_, Self>) {
+        use imap_types::core::LiteralMode::Sync;
+        let Some(request) = self.running.last_mut() else {
+            return;
+        };
+        while let Some(fragment) = request.fragments.pop_front() {
+            let (Fragment::Line { data } | Fragment::Literal { data, .. }) = &fragment;
+            cx.write(data);
+            if let Some(Fragment::Literal { mode: Sync, .. }) = request.fragments.front() {
+                return;
+            }
+        }
+    }
+
+    /// The server has said that it waits for more of a command.
+    pub(super) fn continuation(&mut self, cx: &mut Context<'_, Self>) {
+        match self.running.last() {
+            Some(request) if !request.fragments.is_empty() => self.send_fragments(cx),
+            Some(request) if request.then == Then::Idle => self.idle_began(cx),
+            _ => {
+                let what = "it asked for the rest of a command that was sent";
+                return self.abort(cx, ImapError::Protocol { what });
+            }
+        }
+        self.go_on(cx);
+    }
+
+    /// The server has a time for each sign of life, while anything is expected of it.
+    pub(super) fn watch(&mut self, cx: &mut Context<'_, Self>) {
+        let expects = !self.running.is_empty() && !self.idle.is_active();
+        let timeout = (expects && !self.is_busy).then_some(self.settings.timeout);
+        cx.set_idle_timeout(timeout);
+    }
+
+    /// Why the connection has ended.
+    fn reason(&mut self, closed: ConnectionClosed) -> Failure {
+        if let Some(error) = self.end.take() {
+            return Failure::new(error);
+        }
+        match closed {
+            ConnectionClosed::IdleTimeout { .. } => Failure::new(ImapError::TimedOut),
+            ConnectionClosed::Done => Failure::new(ImapError::Closed),
+            other => match other.into_result() {
+                Ok(()) => Failure::new(ImapError::Closed),
+                Err(failure) => failure,
+            },
+        }
+    }
+}
+
+impl Protocol for Session {
+    type Framing = ImapResponseFraming;
+
+    fn framing(&self) -> ImapResponseFraming {
+        ImapResponseFraming::with_max_response(self.settings.max_response)
+    }
+
+    fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
+        self.open(cx);
+        Ok(())
+    }
+
+    fn received(&mut self, cx: &mut Context<'_, Self>, frame: ImapResponseFrame<'_>) -> Result<()> {
+        match frame {
+            ImapResponseFrame::Greeting(greeting) => self.greeted(cx, *greeting),
+            ImapResponseFrame::Response(response) => self.responded(cx, *response),
+            ImapResponseFrame::Continuation => self.continuation(cx),
+            ImapResponseFrame::Message(message) => self.message(cx, message),
+            ImapResponseFrame::Body { message, length } => self.body(cx, &message, length),
+            ImapResponseFrame::BodyData { data, .. } => self.body_data(cx, data),
+            ImapResponseFrame::Unknown { beginning } => self.unknown(cx, &beginning),
+        }
+        Ok(())
+    }
+
+    fn framing_failed(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        failure: Failure,
+        _input: &[u8],
+    ) -> Result<()> {
+        let what = match failure.check::<ImapResponseError>() {
+            Some(ImapResponseError::TooLong { .. }) => "a response is too long",
+            Some(ImapResponseError::LiteralTooLarge) => "a literal is too large",
+            Some(ImapResponseError::BareLineFeed) => "a line ends with a line feed alone",
+            Some(ImapResponseError::NoGreeting) => "it does not greet as an IMAP server does",
+            None => return Err(failure),
+        };
+        self.abort(cx, ImapError::Protocol { what });
+        Ok(())
+    }
+
+    fn connection_lost(&mut self, _cx: &mut Context<'_, Self>, reason: ConnectionClosed) {
+        let failure = self.reason(reason);
+        if let Some(opened) = self.opened.take() {
+            // Errs if the Deferred was cancelled, which has ended the connection.
+            let _ = opened.errback(failure.clone());
+        }
+        self.idle.end(Err(failure.clone()));
+        for mut request in self.running.drain(..).chain(self.queue.drain(..)) {
+            match request.then {
+                // The server may close before it answers.
+                Then::Logout => request.finish(Ok(None::<Code<'static>>)),
+                _ => request.fail(failure.clone()),
+            }
+        }
+    }
+}

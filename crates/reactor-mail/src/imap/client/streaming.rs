@@ -1,0 +1,143 @@
+//! Hands messages and their bodies to a `FetchHandler`, at its pace.
+
+use deferred::{Deferred, Failure};
+use imap_types::core::NString;
+use imap_types::fetch::MessageDataItem;
+use reactor::Context;
+
+use super::collected::Collected;
+use super::fetch::FetchHandler;
+use super::message::{ImapMessage, body};
+use super::request::Request;
+use super::session::Session;
+
+/// A call of a `FetchHandler`.
+pub(super) enum Step {
+    Body { message: ImapMessage, length: u32 },
+    Data(Vec<u8>),
+    Message(ImapMessage),
+}
+
+impl Session {
+    /// The command whose messages are handed on.
+    fn handed(&mut self) -> Option<&mut Request> {
+        let is_handed = |it: &&mut Request| matches!(it.collected, Collected::Handed { .. });
+        self.running.iter_mut().find(is_handed)
+    }
+
+    fn handler(&mut self) -> Option<(&mut dyn FetchHandler, bool)> {
+        match &mut self.handed()?.collected {
+            Collected::Handed {
+                handler, streams, ..
+            } => Some((&mut **handler, *streams)),
+            _ => None,
+        }
+    }
+
+    /// A body that is streamed begins.
+    pub(super) fn body(&mut self, cx: &mut Context<'_, Self>, message: &ImapMessage, length: u32) {
+        if let Some((handler, true)) = self.handler() {
+            let taken = handler.body(message, length);
+            self.wait_for_handler(cx, taken);
+        }
+    }
+
+    /// A piece of a body that is streamed.
+    pub(super) fn body_data(&mut self, cx: &mut Context<'_, Self>, data: &[u8]) {
+        if let Some((handler, true)) = self.handler() {
+            let taken = handler.data(data);
+            self.wait_for_handler(cx, taken);
+        }
+    }
+
+    /// Everything about a message has come.
+    pub(super) fn hand_message(&mut self, cx: &mut Context<'_, Self>, message: ImapMessage) {
+        let Some((_, streams)) = self.handler() else {
+            return;
+        };
+        if streams {
+            self.hand_bodies(message);
+        } else {
+            self.steps.push_back(Step::Message(message));
+        }
+        self.take_steps(cx);
+    }
+
+    /// Bodies that have come as strings, which are short, go the way of those that are streamed.
+    fn hand_bodies(&mut self, message: ImapMessage) {
+        let ImapMessage { number, items } = message;
+        let mut rest = ImapMessage {
+            number,
+            items: Vec::with_capacity(items.len()),
+        };
+        for mut item in items {
+            let Some(data) = body(&item).map(<[u8]>::to_vec) else {
+                rest.items.push(item);
+                continue;
+            };
+            clear_body(&mut item);
+            let mut message = rest.clone();
+            message.items.push(item);
+            let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
+            self.steps.push_back(Step::Body { message, length });
+            if length > 0 {
+                self.steps.push_back(Step::Data(data));
+            }
+        }
+        self.steps.push_back(Step::Message(rest));
+    }
+
+    fn take_steps(&mut self, cx: &mut Context<'_, Self>) {
+        while !self.is_busy
+            && let Some(step) = self.steps.pop_front()
+        {
+            let Some((handler, _)) = self.handler() else {
+                return self.steps.clear();
+            };
+            let taken = match step {
+                Step::Body { message, length } => handler.body(&message, length),
+                Step::Data(data) => handler.data(&data),
+                Step::Message(message) => handler.message(message),
+            };
+            self.wait_for_handler(cx, taken);
+        }
+    }
+
+    /// Reads nothing before `taken` has fired.
+    fn wait_for_handler(&mut self, cx: &mut Context<'_, Self>, taken: Deferred<()>) {
+        let taken = match taken.into_result() {
+            Ok(Ok(())) => return,
+            Ok(Err(failure)) => return self.handler_failed(failure),
+            Err(taken) => taken,
+        };
+        self.is_busy = true;
+        cx.pause_reading();
+        self.watch(cx);
+        cx.when_or_cancel(taken, |this, cx, taken| {
+            this.is_busy = false;
+            cx.resume_reading();
+            if let Err(failure) = taken {
+                this.handler_failed(failure);
+            }
+            this.take_steps(cx);
+            this.watch(cx);
+        });
+    }
+
+    fn handler_failed(&mut self, failure: Failure) {
+        self.steps.clear();
+        if let Some(request) = self.handed() {
+            request.fail(failure);
+        }
+    }
+}
+
+fn clear_body(item: &mut MessageDataItem<'_>) {
+    if let MessageDataItem::BodyExt { data, .. }
+    | MessageDataItem::Rfc822(data)
+    | MessageDataItem::Rfc822Header(data)
+    | MessageDataItem::Rfc822Text(data) = item
+    {
+        *data = NString(None);
+    }
+}

@@ -1,0 +1,130 @@
+//! An IMAP server that says what a test tells it to, on the memory network.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use deferred::{Deferred, Result};
+use reactor::testing::{self, TestReactor};
+use reactor::{Connection, ConnectionClosed, Context, Protocol, Raw};
+use reactor_mail::{ImapClient, ImapClientBuilder, ImapError};
+
+pub(crate) const AT: &str = "192.0.2.1:143";
+pub(crate) const CAPABILITIES: &str = "IMAP4rev1 IDLE LITERAL+ MOVE UIDPLUS AUTH=PLAIN STARTTLS";
+
+/// A server that records what it receives.
+#[derive(Clone)]
+pub(crate) struct Server<'a> {
+    reactor: &'a TestReactor,
+    state: Rc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    received: RefCell<Vec<u8>>,
+    connection: RefCell<Option<Connection<Recorder>>>,
+    lost: RefCell<Option<ConnectionClosed>>,
+}
+
+struct Recorder(Rc<State>);
+
+impl Protocol for Recorder {
+    type Framing = Raw;
+
+    fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
+        self.0.connection.replace(Some(cx.connection()));
+        Ok(())
+    }
+
+    fn received(&mut self, _cx: &mut Context<'_, Self>, bytes: &[u8]) -> Result<()> {
+        self.0.received.borrow_mut().extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn connection_lost(&mut self, _cx: &mut Context<'_, Self>, reason: ConnectionClosed) {
+        self.0.lost.replace(Some(reason));
+    }
+}
+
+impl Server<'_> {
+    #[track_caller]
+    pub(crate) fn says(&self, text: impl AsRef<[u8]>) {
+        let connection = self.state.connection.borrow().clone().expect("connected");
+        connection.write(text).expect("the client is there");
+        self.reactor.settle();
+    }
+
+    /// What the client has sent since the last call.
+    #[track_caller]
+    pub(crate) fn hears(&self, expected: &str) {
+        self.reactor.settle();
+        let received = self.state.received.take();
+        assert_eq!(String::from_utf8(received).expect("text"), expected);
+    }
+
+    pub(crate) fn hangs_up(&self) {
+        let connection = self.state.connection.borrow().clone().expect("connected");
+        connection.lose_connection();
+        self.reactor.settle();
+    }
+
+    pub(crate) fn is_left(&self) -> bool {
+        self.reactor.settle();
+        self.state.lost.borrow().is_some()
+    }
+}
+
+/// Runs `f` with a server, reading whole segments, and again byte by byte.
+pub(crate) fn with_server(f: impl Fn(&TestReactor, &Server<'_>)) {
+    for largest_read in [usize::MAX, 1] {
+        testing::run(|reactor| {
+            reactor.set_largest_read(largest_read);
+            let state = Rc::<State>::default();
+            let server = Server {
+                reactor,
+                state: Rc::clone(&state),
+            };
+            let port = reactor
+                .listen_tcp(AT, move || Recorder(Rc::clone(&state)))
+                .expect("it listens");
+            f(reactor, &server);
+            port.stop_listening();
+            let connection = server.state.connection.take();
+            connection.inspect(Connection::abort);
+            reactor.settle();
+        });
+    }
+}
+
+pub(crate) fn in_the_clear() -> ImapClientBuilder {
+    ImapClient::builder().dangerously_in_the_clear()
+}
+
+/// Runs `f` with a client that has connected, and the server.
+pub(crate) fn with_client(f: impl Fn(&TestReactor, &Server<'_>, &ImapClient)) {
+    with_capabilities(CAPABILITIES, f);
+}
+
+pub(crate) fn with_capabilities(
+    capabilities: &str,
+    f: impl Fn(&TestReactor, &Server<'_>, &ImapClient),
+) {
+    with_server(|reactor, server| {
+        let client = in_the_clear().connect(reactor, AT);
+        reactor.settle();
+        server.says(format!("* OK [CAPABILITY {capabilities}] ready\r\n"));
+        let client = reactor.result_of(client).expect("it is connected");
+        f(reactor, server, &client);
+    });
+}
+
+/// What a Deferred that has fired has failed with.
+#[track_caller]
+pub(crate) fn error<T: 'static>(reactor: &TestReactor, deferred: Deferred<T>) -> ImapError {
+    match reactor.result_of(deferred) {
+        Ok(_) => panic!("it has not failed"),
+        Err(failure) => {
+            let error = failure.check::<ImapError>();
+            error.unwrap_or_else(|| panic!("{failure}")).clone()
+        }
+    }
+}
