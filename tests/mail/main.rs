@@ -2,7 +2,12 @@
 
 mod folder;
 mod imap_client;
+mod imap_client_flow;
+mod imap_client_hostile;
+mod imap_client_peers;
+mod imap_client_tls;
 mod imap_framing;
+mod imap_responses;
 mod imap_script;
 mod maildir;
 mod maildir_delivery;

@@ -110,6 +110,13 @@ impl ImapResponseFraming {
         }
     }
 
+    /// For a connection on which the server has greeted: the next line is a response.
+    #[must_use]
+    pub fn after_greeting(mut self) -> Self {
+        self.is_greeted = true;
+        self
+    }
+
     /// Whether the literals of bodies are streamed, from the next one on.
     pub fn stream_bodies(&mut self, streams: bool) {
         self.streams_bodies = streams;

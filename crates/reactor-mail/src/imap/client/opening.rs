@@ -25,6 +25,7 @@ impl Session {
     }
 
     pub(super) fn greeted(&mut self, cx: &mut Context<'_, Self>, greeting: Greeting<'static>) {
+        self.is_greeted = true;
         let Greeting { kind, code, text } = greeting;
         let wants_tls = cx.filter_info::<TlsInfo>().is_none() && self.settings.starttls.is_some();
         match kind {

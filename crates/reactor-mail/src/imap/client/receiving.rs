@@ -31,6 +31,9 @@ impl Session {
                     self.end.get_or_insert(ImapError::Bye { code, text });
                 }
                 self.event(ImapEvent::Bye { code, text });
+                if !is_expected {
+                    cx.lose_connection();
+                }
             }
             // The framing has a frame of its own for it.
             Response::CommandContinuationRequest(_) => self.continuation(cx),
@@ -71,6 +74,8 @@ impl Session {
     /// A FETCH response.
     pub(super) fn message(&mut self, cx: &mut Context<'_, Self>, message: ImapMessage) {
         let length = cx.framing().last_length();
+        // Without its bodies, it may look like a change of flags.
+        let has_streamed = std::mem::take(&mut self.has_streamed);
         let collects = |it: &&mut Request| it.rules.collects(Kind::Messages);
         let Some(request) = self.running.iter_mut().find(collects) else {
             return self.event(ImapEvent::Message(message));
@@ -79,7 +84,7 @@ impl Session {
             return;
         }
         match &mut request.collected {
-            collected if !collected.asked_for(&message) => {
+            collected if !has_streamed && !collected.asked_for(&message) => {
                 self.event(ImapEvent::Message(message));
             }
             Collected::Messages { messages, .. } => {
@@ -96,7 +101,7 @@ impl Session {
         if let Some(Code::Capability(capabilities)) = &code {
             self.capabilities = names_of(capabilities.as_ref());
         }
-        // The commands that collect codes are sent alone.
+        // SELECT and MOVE, which get codes before the answer, are sent alone.
         let collected = self.running.first_mut().map(|it| &mut it.collected);
         let is_collected = match (collected, &code) {
             (Some(Collected::Mailbox(mailbox)), Some(code)) => mailbox.take_code(code),
@@ -177,6 +182,7 @@ impl Session {
     ) {
         if !request.fragments.is_empty() {
             let what = "it answered a command before its end";
+            request.fail(ImapError::Protocol { what });
             return self.abort(cx, ImapError::Protocol { what });
         }
         match request.then {

@@ -217,22 +217,26 @@ fn encode(tag: &str, body: CommandBody<'_>) -> std::result::Result<VecDeque<Frag
     let invalid = |_| ImapError::InvalidArgument { what };
     let command = Command::new(tag, body).map_err(invalid)?;
     let fragments: VecDeque<_> = CommandCodec::default().encode(&command).collect();
-    let are_lines = fragments.iter().enumerate().all(|(index, fragment)| {
+    if are_lines(&fragments) {
+        Ok(fragments)
+    } else {
+        Err(ImapError::InvalidArgument { what })
+    }
+}
+
+/// Whether each line ends where it should, and announces a literal only if one follows.
+fn are_lines(fragments: &VecDeque<Fragment>) -> bool {
+    fragments.iter().enumerate().all(|(index, fragment)| {
         let Fragment::Line { data } = fragment else {
             return true;
         };
         let Some(line) = data.strip_suffix(b"\r\n") else {
             return false;
         };
-        let announces = matches!(fragments.get(index + 1), Some(Fragment::Literal { .. }));
+        let has_literal = matches!(fragments.get(index + 1), Some(Fragment::Literal { .. }));
         let is_clean = !line.iter().any(|byte| b"\r\n\0".contains(byte));
-        is_clean && announces == !matches!(announced(data), Ok(None))
-    });
-    if are_lines {
-        Ok(fragments)
-    } else {
-        Err(ImapError::InvalidArgument { what })
-    }
+        is_clean && has_literal == !matches!(announced(data), Ok(None))
+    })
 }
 
 /// Changes the literals of a command so that the client need not wait before it sends them, up to
@@ -256,5 +260,45 @@ pub(super) fn do_not_wait(fragments: &mut VecDeque<Fragment>, most: usize) {
             let end = line.len() - b"}\r\n".len();
             line.insert(end, b'+');
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fragment, LiteralMode, VecDeque, are_lines};
+
+    #[test]
+    fn a_line_that_is_more_than_one_is_found() {
+        for (line, is_good) in [
+            ("a1 NOOP\r\n", true),
+            ("a1 SELECT a}\r\n", true),
+            ("a1 SELECT {x}\r\n", true),
+            ("a1 NOOP", false),
+            ("a1 NOOP\n", false),
+            ("a1 NOOP\r\na2 LOGOUT\r\n", false),
+            ("a1 STORE 1 FLAGS x\n\r\n", false),
+            ("a1 STORE 1 FLAGS x\r\r\n", false),
+            ("a1 STORE 1 FLAGS x\0\r\n", false),
+            // The next command would be its literal.
+            ("a1 STORE 1 FLAGS {5}\r\n", false),
+            ("a1 STORE 1 FLAGS {5+}\r\n", false),
+            ("a1 STORE 1 FLAGS {99999999999}\r\n", false),
+        ] {
+            let data = line.as_bytes().to_vec();
+            let fragments = VecDeque::from([Fragment::Line { data }]);
+            assert_eq!(are_lines(&fragments), is_good, "{line:?}");
+        }
+        let data = b"a1 SELECT {1}\r\n".to_vec();
+        let (literal, mode) = (b"\n".to_vec(), LiteralMode::Sync);
+        let end = b"\r\n".to_vec();
+        let fragments = [
+            Fragment::Line { data },
+            Fragment::Literal {
+                data: literal,
+                mode,
+            },
+            Fragment::Line { data: end },
+        ];
+        assert!(are_lines(&VecDeque::from(fragments)));
     }
 }

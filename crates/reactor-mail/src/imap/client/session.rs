@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use deferred::{Failure, Result, Trigger};
+use deferred::{DeferredHandle, Failure, Result, Trigger};
 use imap_codec::encode::Fragment;
 use imap_types::response::Code;
 use reactor::{ConnectionClosed, Context, Protocol};
@@ -49,6 +49,7 @@ pub(super) struct Session {
     pub(super) tags: Rc<Tags>,
     /// Fired once the connection can be used.
     pub(super) opened: Option<Trigger<ImapClient>>,
+    pub(super) is_greeted: bool,
     /// In capitals, as far as the server has said.
     pub(super) capabilities: Vec<String>,
     /// Commands that were not sent yet.
@@ -60,8 +61,10 @@ pub(super) struct Session {
     pub(super) on_event: Option<Box<dyn FnMut(ImapEvent)>>,
     /// No handle is left: the session logs out when it has nothing to do.
     pub(super) is_abandoned: bool,
-    /// A `FetchHandler` is busy, and reading is paused.
-    pub(super) is_busy: bool,
+    /// What a `FetchHandler` has returned and is not fired yet: reading is paused.
+    pub(super) busy: Option<DeferredHandle>,
+    /// A body of the message that comes has been streamed.
+    pub(super) has_streamed: bool,
     /// What a `FetchHandler` gets as soon as it is no longer busy.
     pub(super) steps: VecDeque<Step>,
     /// Why the connection ends, if this is known before it does.
@@ -74,13 +77,15 @@ impl Session {
             settings,
             tags: Rc::default(),
             opened: Some(opened),
+            is_greeted: false,
             capabilities: Vec::new(),
             queue: VecDeque::new(),
             running: Vec::new(),
             idle: Idle::default(),
             on_event: None,
             is_abandoned: false,
-            is_busy: false,
+            busy: None,
+            has_streamed: false,
             steps: VecDeque::new(),
             end: None,
         }
@@ -107,7 +112,12 @@ impl Session {
         self.queue.retain(|request| request.tag != tag);
         let running = self.running.iter_mut().find(|request| request.tag == tag);
         if let Some(request) = running {
+            let is_handed = matches!(request.collected, Collected::Handed { .. });
             request.forget();
+            if let (true, Some(busy)) = (is_handed, self.busy.take()) {
+                // Nothing else would read on.
+                busy.cancel();
+            }
         }
         self.go_on(cx);
     }
@@ -191,7 +201,7 @@ impl Session {
     /// The server has a time for each sign of life, while anything is expected of it.
     pub(super) fn watch(&mut self, cx: &mut Context<'_, Self>) {
         let expects = !self.running.is_empty() && !self.idle.is_active();
-        let timeout = (expects && !self.is_busy).then_some(self.settings.timeout);
+        let timeout = (expects && self.busy.is_none()).then_some(self.settings.timeout);
         cx.set_idle_timeout(timeout);
     }
 
@@ -215,7 +225,12 @@ impl Protocol for Session {
     type Framing = ImapResponseFraming;
 
     fn framing(&self) -> ImapResponseFraming {
-        ImapResponseFraming::with_max_response(self.settings.max_response)
+        let framing = ImapResponseFraming::with_max_response(self.settings.max_response);
+        // Made anew when TLS begins.
+        match self.is_greeted {
+            true => framing.after_greeting(),
+            false => framing,
+        }
     }
 
     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {

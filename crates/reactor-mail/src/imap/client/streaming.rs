@@ -36,6 +36,7 @@ impl Session {
 
     /// A body that is streamed begins.
     pub(super) fn body(&mut self, cx: &mut Context<'_, Self>, message: &ImapMessage, length: u32) {
+        self.has_streamed = true;
         if let Some((handler, true)) = self.handler() {
             let taken = handler.body(message, length);
             self.wait_for_handler(cx, taken);
@@ -88,7 +89,7 @@ impl Session {
     }
 
     fn take_steps(&mut self, cx: &mut Context<'_, Self>) {
-        while !self.is_busy
+        while self.busy.is_none()
             && let Some(step) = self.steps.pop_front()
         {
             let Some((handler, _)) = self.handler() else {
@@ -105,16 +106,16 @@ impl Session {
 
     /// Reads nothing before `taken` has fired.
     fn wait_for_handler(&mut self, cx: &mut Context<'_, Self>, taken: Deferred<()>) {
-        let taken = match taken.into_result() {
+        let mut taken = match taken.into_result() {
             Ok(Ok(())) => return,
             Ok(Err(failure)) => return self.handler_failed(failure),
             Err(taken) => taken,
         };
-        self.is_busy = true;
+        self.busy = Some(taken.handle());
         cx.pause_reading();
         self.watch(cx);
         cx.when_or_cancel(taken, |this, cx, taken| {
-            this.is_busy = false;
+            this.busy = None;
             cx.resume_reading();
             if let Err(failure) = taken {
                 this.handler_failed(failure);
