@@ -5,9 +5,11 @@
 //! ```text
 //! cargo run --example dns_lookup -- example.org example.com A MX TXT
 //! cargo run --example dns_lookup -- --server 127.0.0.1:53 example.org
+//! cargo run --example dns_lookup -- --server 9.9.9.9:853 --tls dns.quad9.net example.org
 //! ```
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
@@ -15,6 +17,7 @@ use deferred::{Deferred, Result, settled};
 use reactor::{Reactor, ReactorHandle};
 use reactor_names::hickory_proto::rr::RecordType;
 use reactor_names::{Dns, DnsConfig, Hosts, Lookup};
+use reactor_tls::{Roots, TlsClient};
 
 /// Prints the records of names.
 #[derive(Parser)]
@@ -25,6 +28,12 @@ struct Args {
     /// A server to ask, instead of those of /etc/resolv.conf.
     #[arg(long)]
     server: Option<SocketAddr>,
+    /// The name in the certificate of the server, which is asked over TLS.
+    #[arg(long, requires = "server")]
+    tls: Option<String>,
+    /// The issuers of certificates that are trusted, instead of those of the system.
+    #[arg(long, requires = "tls")]
+    roots: Option<PathBuf>,
     /// Seconds to wait for each answer of a server.
     #[arg(long, default_value_t = 2.0)]
     timeout: f64,
@@ -42,15 +51,27 @@ fn look_up_all(
     )
 }
 
+fn make_dns(args: &Args) -> Result<Dns> {
+    let Some(server) = args.server else {
+        return Ok(Dns::from_system()?);
+    };
+    let config = match &args.tls {
+        Some(name) => {
+            let mut tls = TlsClient::builder();
+            if let Some(file) = &args.roots {
+                tls = tls.roots(Roots::from_pem_file(file)?);
+            }
+            DnsConfig::over_tls(&tls.build()?, [(server, name)])?
+        }
+        None => DnsConfig::new([server]),
+    };
+    let timeout = Duration::from_secs_f64(args.timeout);
+    Ok(Dns::new(config.timeout(timeout), Hosts::default()))
+}
+
 fn main() -> Result<()> {
     let args = Args::parse();
-    let dns = match args.server {
-        Some(server) => {
-            let timeout = Duration::from_secs_f64(args.timeout);
-            Dns::new(DnsConfig::new([server]).timeout(timeout), Hosts::default())
-        }
-        None => Dns::from_system()?,
-    };
+    let dns = make_dns(&args)?;
     let (mut names, mut types) = (Vec::new(), Vec::new());
     for word in args.names_and_types {
         match word.to_uppercase().parse() {

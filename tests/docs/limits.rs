@@ -177,6 +177,46 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "            idle_timeout: ",
     ),
     (
+        "compression pointers of a name",
+        "reactor-names/src/message/walk.rs",
+        "const MAX_POINTERS_PER_NAME: usize = ",
+    ),
+    (
+        "those of all its names",
+        "reactor-names/src/message/walk.rs",
+        "const MAX_POINTERS_PER_MESSAGE: usize = ",
+    ),
+    (
+        "aliases from a name",
+        "reactor-names/src/client/answer.rs",
+        "const MAX_ALIASES: usize = ",
+    ),
+    (
+        "answers in the cache",
+        "reactor-names/src/config.rs",
+        "const MAX_CACHED: usize = ",
+    ),
+    (
+        "seconds for which an answer",
+        "reactor-names/src/client/answer.rs",
+        "const MAX_TTL: u32 = ",
+    ),
+    (
+        "seconds for which it is kept",
+        "reactor-names/src/client/answer.rs",
+        "const MAX_NEGATIVE_TTL: u32 = ",
+    ),
+    (
+        "questions that wait on a TCP",
+        "reactor-names/src/client/tcp.rs",
+        "const MAX_PIPELINED: usize = ",
+    ),
+    (
+        "a TCP or TLS connection without",
+        "reactor-names/src/client/tcp.rs",
+        "const IDLE_TIMEOUT: Duration = ",
+    ),
+    (
         "a response over UDP",
         "reactor-names/src/server/respond.rs",
         "const MAX_UDP_SIZE: u16 = ",

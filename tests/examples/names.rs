@@ -1,14 +1,17 @@
-//! `dns_lookup` and `dns_server`, against a server of this test, and against each other.
+//! `dns_lookup` and `dns_server`, against servers of this test, and against each other.
 
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
+use std::rc::Rc;
+use std::sync::mpsc;
 use std::thread;
 
+use reactor::Reactor;
 use reactor_names::hickory_proto::op::{Message, OpCode, ResponseCode};
 use reactor_names::hickory_proto::rr::rdata::{A, MX};
 use reactor_names::hickory_proto::rr::{RData, Record, RecordType};
-use reactor_names::{decode_message, encode_message};
-
+use reactor_names::{DnsOverTcp, Zone, decode_message, encode_message};
+use reactor_tls::{Identity, TlsServer};
 use rustix::process::Signal;
 use tests::Directory;
 
@@ -145,4 +148,47 @@ fn a_zone_is_served_and_other_names_are_forwarded() {
     server.send(Signal::TERM);
     server.end().succeeded();
     upstream.end();
+}
+
+/// The server is a reactor in another thread.
+#[test]
+fn a_server_is_asked_over_tls() {
+    let made = rcgen::generate_simple_self_signed(["dns.test".to_owned()]).expect("a key");
+    let directory = Directory::new("dns-tls");
+    let roots = directory.path("roots.pem");
+    fs::write(&roots, made.cert.pem()).expect("it is written");
+    let key = made.signing_key.serialize_pem();
+    let (started, address) = mpsc::channel();
+    let server = thread::spawn(move || {
+        let identity = Identity::from_pem(made.cert.pem(), key).expect("a certificate");
+        let tls = TlsServer::builder().identity(identity).build();
+        let text = "@ 60 IN SOA ns host 1 2 3 4 60\n@ 60 IN NS ns\nwww 60 IN A 192.0.2.1\n";
+        let zone = Rc::new(Zone::parse(text, "example.org.").expect("a zone"));
+        let reactor = Reactor::new().expect("a reactor");
+        let factory = move || DnsOverTcp::new(Rc::clone(&zone));
+        let factory = tls.expect("a configuration").factory(factory);
+        let port = reactor
+            .listen_tcp("127.0.0.1:0", factory)
+            .expect("a free port");
+        let told = started.send((port.address().to_string(), reactor.remote()));
+        told.expect("the test waits");
+        reactor.run().expect("it stops");
+    });
+    let (address, remote) = address.recv().expect("it has started");
+    let ask = |name| {
+        let args = ["--server", &address, "--tls", name, "--roots", &roots];
+        let ended = Program::run(
+            "dns_lookup",
+            &[&args[..], &["www.example.org.", "a"]].concat(),
+        );
+        ended.succeeded().lines
+    };
+    assert_eq!(ask("dns.test"), ["www.example.org. 60 IN A 192.0.2.1"]);
+    // The certificate is not for this name.
+    let failed = "A records of \"www.example.org.\": the servers have failed";
+    assert_eq!(ask("other.test"), [failed]);
+    remote
+        .call_from_thread(|reactor| reactor.stop())
+        .expect("it runs");
+    server.join().expect("it has stopped");
 }

@@ -1,6 +1,7 @@
 //! `resolv.conf` and the hosts file.
 
 use std::fs;
+use std::net::SocketAddrV6;
 use std::time::Duration;
 
 use reactor::testing;
@@ -29,6 +30,14 @@ fn an_empty_resolv_conf_is_the_server_of_this_machine() {
         DnsConfig::parse(""),
         DnsConfig::new(["127.0.0.1:53".parse().unwrap()])
     );
+}
+
+/// Two networks may both have `fe80::1`; one on a network that is not there is left out.
+#[test]
+fn a_server_keeps_its_interface() {
+    let parsed = DnsConfig::parse("nameserver fe80::1%1\nnameserver fe80::2%none9");
+    let server = SocketAddrV6::new("fe80::1".parse().unwrap(), 53, 0, 1);
+    assert_eq!(parsed, DnsConfig::new([server.into()]));
 }
 
 #[test]

@@ -10,3 +10,4 @@ mod server;
 mod srv;
 mod support;
 mod tcp;
+mod tls;

@@ -14,6 +14,7 @@ use reactor_names::hickory_proto::op::{Message, OpCode, ResponseCode};
 use reactor_names::hickory_proto::rr::{Name, RData, Record, RecordType};
 use reactor_names::{Dns, DnsConfig, Hosts, LookupError, LookupErrorKind, TcpFraming};
 use reactor_names::{decode_message, encode_message};
+use reactor_tls::TlsServer;
 
 pub(crate) const FIRST: &str = "192.0.2.53:53";
 pub(crate) const SECOND: &str = "198.51.100.53:53";
@@ -63,6 +64,8 @@ pub(crate) struct Asked {
     pub(crate) over_tcp: bool,
     /// Of the connection or port that it came from, counted from 0; 0 over UDP.
     pub(crate) connection: usize,
+    /// In bytes.
+    pub(crate) length: usize,
 }
 
 impl Asked {
@@ -82,6 +85,24 @@ struct Script {
     handler: Rc<Handler>,
     asked: Rc<RefCell<Vec<Asked>>>,
     connections: Rc<RefCell<Vec<Connection<OverTcp>>>>,
+}
+
+impl Script {
+    fn new(handler: impl Fn(&Asked) -> Vec<Vec<u8>> + 'static) -> Self {
+        Self {
+            handler: Rc::new(handler),
+            asked: Rc::default(),
+            connections: Rc::default(),
+        }
+    }
+
+    fn factory(&self) -> impl Fn() -> OverTcp + use<> {
+        let script = self.clone();
+        move || OverTcp {
+            script: script.clone(),
+            number: 0,
+        }
+    }
 }
 
 /// Answers by a closure, over UDP and TCP.
@@ -110,23 +131,31 @@ impl Server {
         address: &str,
         handler: impl Fn(&Asked) -> Vec<Vec<u8>> + 'static,
     ) -> Self {
-        let script = Script {
-            handler: Rc::new(handler),
-            asked: Rc::default(),
-            connections: Rc::default(),
-        };
-        let address: SocketAddr = address.parse().unwrap();
-        let (udp, tcp) = (script.clone(), script.clone());
-        Self {
-            script,
-            udp: reactor.listen_udp(address, OverUdp(udp)).unwrap(),
-            tcp: reactor
-                .listen_tcp(address, move || OverTcp {
-                    script: tcp.clone(),
-                    number: 0,
-                })
-                .unwrap(),
-        }
+        let script = Script::new(handler);
+        let tcp = reactor.listen_tcp(address, script.factory()).unwrap();
+        Self::of(reactor, address, script, tcp)
+    }
+
+    /// Answers over TLS, and over UDP in clear.
+    pub(crate) fn over_tls(
+        reactor: &TestReactor,
+        address: &str,
+        tls: &TlsServer,
+        handler: impl Fn(&Asked) -> Vec<Message> + 'static,
+    ) -> Self {
+        let encode = |message: &Message| encode_message(message, u16::MAX).unwrap();
+        let script = Script::new(move |asked| handler(asked).iter().map(encode).collect());
+        let tcp = reactor
+            .listen_tcp(address, tls.factory(script.factory()))
+            .unwrap();
+        Self::of(reactor, address, script, tcp)
+    }
+
+    fn of(reactor: &TestReactor, address: &str, script: Script, tcp: ListeningPort) -> Self {
+        let udp = reactor
+            .listen_udp(address, OverUdp(script.clone()))
+            .unwrap();
+        Self { script, udp, tcp }
     }
 
     /// The questions since the last call.
@@ -172,6 +201,7 @@ impl DatagramProtocol for OverUdp {
             from,
             over_tcp: false,
             connection: 0,
+            length: data.len(),
         };
         self.0.asked.borrow_mut().push(asked.clone());
         for reply in (self.0.handler)(&asked) {
@@ -202,6 +232,7 @@ impl Protocol for OverTcp {
             from: FIRST.parse()?,
             over_tcp: true,
             connection: self.number,
+            length: message.len(),
         };
         self.script.asked.borrow_mut().push(asked.clone());
         for reply in (self.script.handler)(&asked) {

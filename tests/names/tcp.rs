@@ -106,6 +106,61 @@ fn a_connection_that_the_server_has_closed_is_made_anew() {
     });
 }
 
+/// The way to the server is gone, and no end of the connection is ever seen: the next question goes
+/// on a new one, those that wait on the old one too.
+#[test]
+fn a_connection_on_which_nothing_comes_is_replaced() {
+    testing::run(|reactor| {
+        let server = Server::new(reactor, FIRST, |asked| {
+            match asked.connection == 0 && !asked.name().starts_with("a.") {
+                true => Vec::new(),
+                false => vec![only_over_tcp(asked)],
+            }
+        });
+        let dns = tcp_only();
+        found(reactor, &dns, "a.example.org");
+        let silent = dns.lookup_a(reactor, "b.example.org");
+        reactor.advance(Duration::from_millis(900));
+        let later = dns.lookup_a(reactor, "c.example.org");
+        assert_ne!(silent.state(), State::Done);
+        reactor.advance(Duration::from_millis(100));
+        assert!(silent.into_result().unwrap().is_ok());
+        assert!(later.into_result().unwrap().is_ok());
+        let connections: Vec<_> = server
+            .asked()
+            .iter()
+            .map(|asked| asked.connection)
+            .collect();
+        assert_eq!(connections, [0, 0, 0, 1, 1]);
+        assert_eq!(reactor.counters().connections, 2, "the old one is closed");
+        server.close();
+        reactor.settle();
+    });
+}
+
+/// A server that leaves out one question keeps its connection.
+#[test]
+fn a_connection_on_which_others_are_answered_stays() {
+    testing::run(|reactor| {
+        let server = Server::new(reactor, FIRST, |asked| {
+            match asked.name().starts_with("silent.") {
+                true => Vec::new(),
+                false => vec![only_over_tcp(asked)],
+            }
+        });
+        let dns = tcp_only();
+        let silent = dns.lookup_a(reactor, "silent.example.org");
+        reactor.advance(Duration::from_millis(900));
+        found(reactor, &dns, "a.example.org");
+        reactor.advance(Duration::from_millis(100));
+        found(reactor, &dns, "b.example.org");
+        assert!(server.asked().iter().all(|asked| asked.connection == 0));
+        silent.ignore();
+        server.close();
+        reactor.settle();
+    });
+}
+
 #[test]
 fn an_idle_connection_is_closed() {
     testing::run(|reactor| {

@@ -1,10 +1,14 @@
 //! `DnsConfig`: which servers to ask, and how.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use hickory_proto::rr::Name;
-use resolv_conf::Config;
+use resolv_conf::{Config, ScopedIp};
+
+#[cfg(feature = "tls")]
+use crate::upstream::TlsServerName;
+use crate::upstream::Upstream;
 
 const PORT: u16 = 53;
 /// As `resolv.conf(5)` has it.
@@ -32,7 +36,7 @@ const MAX_CACHED: usize = 4096;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsConfig {
-    pub(crate) servers: Vec<SocketAddr>,
+    pub(crate) servers: Vec<Upstream>,
     pub(crate) search: Vec<Name>,
     pub(crate) ndots: usize,
     pub(crate) timeout: Duration,
@@ -49,9 +53,52 @@ impl DnsConfig {
     /// rounds, no search list.
     pub fn new(servers: impl IntoIterator<Item = SocketAddr>) -> Self {
         Self {
-            servers: servers.into_iter().collect(),
+            servers: servers.into_iter().map(Upstream::Clear).collect(),
             ..Self::from_parsed(&Config::new())
         }
+    }
+
+    /// Asks `servers` over TLS (RFC 7858), and never in clear: each has its address, usually with
+    /// the port 853, and the name that its certificate must have. A server that fails there is
+    /// followed by the next; without one, the look-up fails.
+    ///
+    /// Questions share a connection, as over TCP, and are padded to a multiple of 128 bytes, so
+    /// that their lengths tell little (RFC 8467). The configurations of two calls are not equal.
+    ///
+    /// # Errors
+    ///
+    /// A name is neither that of a host nor an IP address.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor_names::{Dns, DnsConfig, Hosts};
+    /// use reactor_tls::TlsClient;
+    ///
+    /// let tls = TlsClient::builder().build()?;
+    /// let servers = [
+    ///     ("9.9.9.9:853".parse()?, "dns.quad9.net"),
+    ///     ("149.112.112.112:853".parse()?, "dns.quad9.net"),
+    /// ];
+    /// let dns = Dns::new(DnsConfig::over_tls(&tls, servers)?, Hosts::default());
+    /// # drop(dns);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn over_tls<S: AsRef<str>>(
+        tls: &reactor_tls::TlsClient,
+        servers: impl IntoIterator<Item = (SocketAddr, S)>,
+    ) -> Result<Self, reactor_tls::TlsConfigError> {
+        let with_name = |(address, name): (SocketAddr, S)| {
+            TlsServerName::new(tls, address, name.as_ref()).map(Upstream::Tls)
+        };
+        Ok(Self {
+            servers: servers
+                .into_iter()
+                .map(with_name)
+                .collect::<Result<_, _>>()?,
+            ..Self::from_parsed(&Config::new())
+        })
     }
 
     /// As a `resolv.conf` says; what is malformed is left out. Without a server, it is that of this
@@ -68,10 +115,12 @@ impl DnsConfig {
         let mut servers: Vec<_> = parsed
             .nameservers
             .iter()
-            .map(|ip| SocketAddr::new(ip.into(), PORT))
+            .filter_map(address)
+            .map(Upstream::Clear)
             .collect();
         if servers.is_empty() {
-            servers.push(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT));
+            let this_machine = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT);
+            servers.push(Upstream::Clear(this_machine));
         }
         Self {
             servers,
@@ -135,6 +184,18 @@ impl DnsConfig {
     pub fn max_cached(mut self, answers: usize) -> Self {
         self.max_cached = answers;
         self
+    }
+}
+
+/// `None` if it is behind an interface (`fe80::1%eth0`) that this machine does not have.
+fn address(server: &ScopedIp) -> Option<SocketAddr> {
+    match server {
+        // The system knows the numbers of interfaces. It asks no server, since this is no name.
+        ScopedIp::V6(ip, Some(interface)) => {
+            let addresses = (format!("{ip}%{interface}"), PORT).to_socket_addrs();
+            addresses.ok().and_then(|mut addresses| addresses.next())
+        }
+        ip => Some(SocketAddr::new(ip.into(), PORT)),
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! - [`Dns`]: a client with a cache, which finds the addresses that a reactor connects to, and
 //!   records of all types.
+//! - With the feature `tls`: `DnsConfig::over_tls` asks servers over TLS, never in clear.
 //! - With the feature `server`: a `DnsServer` on UDP and TCP serves zones, what other servers
 //!   answer, and answers of your own.
 //! - [`SrvEndpoint`]: a service by name, `srv:_imap._tcp.example.org` among the endpoints.
@@ -33,6 +34,7 @@ mod hosts;
 mod message;
 #[cfg(feature = "server")]
 mod server;
+mod upstream;
 
 pub use hickory_proto;
 #[cfg(feature = "server")]
@@ -50,6 +52,6 @@ pub use self::server::{
 };
 
 /// The page of the documentation, whose programs are tests.
-#[cfg(all(doctest, feature = "server"))]
+#[cfg(all(doctest, feature = "server", feature = "tls"))]
 #[doc = include_str!("../../../docs/names.md")]
 struct NamesPage;

@@ -1,6 +1,7 @@
 //! One question on its way: what makes it hard to forge an answer, and what is an answer to it.
 
-use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::{Name, RecordType};
 
 use crate::message::{MessageError, decode_message, encode_message};
@@ -13,13 +14,30 @@ pub(super) type Key = (Name, RecordType);
 
 const HEADER: usize = 12;
 
+/// Multiple of bytes to which an encrypted question is padded (RFC 8467).
+const PADDED_TO: usize = 128;
+/// The option of RFC 7830.
+const PADDING: u16 = 12;
+/// Code and length of an option.
+const OPTION_HEADER: usize = 4;
+
+/// What a question says by EDNS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Edns {
+    None,
+    /// How long an answer may be.
+    Size,
+    /// That, and bytes that hide the length of the question.
+    Padded,
+}
+
 /// A question with its random id, and random case of its letters ("0x20"), which a server repeats.
 pub(super) struct Question {
     /// The whole message.
     bytes: Vec<u8>,
     /// How it would be encoded in the case of the caller: name, type, class.
     in_callers_case: Vec<u8>,
-    edns: bool,
+    edns: Edns,
 }
 
 /// What bytes are for a question.
@@ -33,12 +51,12 @@ pub(super) enum Reply {
 }
 
 impl Question {
-    pub(super) fn new((name, record_type): &Key, edns: bool) -> Result<Self, MessageError> {
+    pub(super) fn new((name, record_type): &Key, edns: Edns) -> Result<Self, MessageError> {
         let mut random_case = name.clone();
         random_case.randomize_label_case();
         Ok(Self {
             bytes: encode(random_case, *record_type, edns)?,
-            in_callers_case: encode(name.clone(), *record_type, false)?.split_off(HEADER),
+            in_callers_case: encode(name.clone(), *record_type, Edns::None)?.split_off(HEADER),
             edns,
         })
     }
@@ -93,7 +111,7 @@ impl Question {
     /// A server that does not know EDNS may repeat nothing of the question.
     fn refusal_without_question(&self, bytes: &[u8]) -> Reply {
         match decode_message(bytes) {
-            Ok(message) if self.edns && refuses_edns(message.response_code) => {
+            Ok(message) if self.edns != Edns::None && refuses_edns(message.response_code) => {
                 Reply::Answer(Box::new(message))
             }
             _ => Reply::Unrelated,
@@ -101,14 +119,25 @@ impl Question {
     }
 }
 
-fn encode(name: Name, record_type: RecordType, edns: bool) -> Result<Vec<u8>, MessageError> {
+fn encode(name: Name, record_type: RecordType, edns: Edns) -> Result<Vec<u8>, MessageError> {
     let mut message = Message::new(rand::random(), MessageType::Query, OpCode::Query);
     message.metadata.recursion_desired = true;
     message.add_query(Query::query(name, record_type));
-    if edns {
-        let mut edns = Edns::new();
-        edns.set_max_payload(UDP_PAYLOAD);
-        message.set_edns(edns);
+    if edns == Edns::None {
+        return encode_message(&message, u16::MAX);
+    }
+    let mut with_size = hickory_proto::op::Edns::new();
+    with_size.set_max_payload(UDP_PAYLOAD);
+    message.set_edns(with_size);
+    let bytes = encode_message(&message, u16::MAX)?;
+    if edns == Edns::Size {
+        return Ok(bytes);
+    }
+    let length = bytes.len() + OPTION_HEADER;
+    let padding = vec![0; length.next_multiple_of(PADDED_TO) - length];
+    if let Some(edns) = &mut message.edns {
+        let options = edns.options_mut();
+        options.insert(EdnsOption::Unknown(PADDING, padding));
     }
     encode_message(&message, u16::MAX)
 }

@@ -1,8 +1,7 @@
-//! Which server is asked when, and how: over UDP with EDNS, without it, over TCP.
+//! Which server is asked when, and how: over UDP with EDNS, without it, over TCP or TLS.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
-use std::net::SocketAddr;
 use std::rc::Rc;
 
 use deferred::{Cancelled, Deferred, Failure, Result, TimedOut, inline_callbacks};
@@ -10,18 +9,19 @@ use hickory_proto::op::Message;
 use reactor::ReactorHandle;
 
 use super::answer::{Answer, interpret};
-use super::question::{Key, Question, Reply, refuses_edns};
+use super::question::{Edns, Key, Question, Reply, refuses_edns};
 use super::tcp::TcpClients;
 use super::udp;
 use crate::config::DnsConfig;
 use crate::error::{LookupError, LookupErrorKind};
+use crate::upstream::Upstream;
 
 /// What is known of servers from earlier questions.
 #[derive(Default)]
 pub(super) struct Servers {
     tcp: Rc<TcpClients>,
     /// They refuse questions with EDNS. Only configured servers are here, so there are few.
-    without_edns: RefCell<HashSet<SocketAddr>>,
+    without_edns: RefCell<HashSet<Upstream>>,
     /// Of `rotate`.
     next: Cell<usize>,
 }
@@ -45,7 +45,7 @@ impl Servers {
             let count = config.servers.len();
             for round in 0..config.attempts {
                 for index in 0..count {
-                    let server = config.servers[(first % count + index) % count];
+                    let server = &config.servers[(first % count + index) % count];
                     let exchange = Exchange {
                         servers: &servers,
                         reactor: &reactor,
@@ -53,8 +53,14 @@ impl Servers {
                         server,
                         key: &key,
                     };
-                    // Some servers, or the devices before them, drop what has EDNS.
-                    let message = match exchange.run(round == 0).await {
+                    // Some servers, or the devices before them, drop what has EDNS; none can see
+                    // what is encrypted.
+                    let edns = match server.is_encrypted() {
+                        true => Edns::Padded,
+                        false if round == 0 => Edns::Size,
+                        false => Edns::None,
+                    };
+                    let message = match exchange.run(edns).await {
                         Ok(message) => message,
                         Err(failure) if failure.is::<Cancelled>() => return Err(failure),
                         Err(failure) => {
@@ -87,29 +93,35 @@ struct Exchange<'a> {
     servers: &'a Servers,
     reactor: &'a ReactorHandle,
     config: &'a DnsConfig,
-    server: SocketAddr,
+    server: &'a Upstream,
     key: &'a Key,
 }
 
 impl Exchange<'_> {
-    async fn run(&self, edns: bool) -> Result<Message> {
-        let edns = edns && !self.servers.without_edns.borrow().contains(&self.server);
+    async fn run(&self, edns: Edns) -> Result<Message> {
+        let edns = match self.servers.without_edns.borrow().contains(self.server) {
+            true => Edns::None,
+            false => edns,
+        };
         let message = self.once(edns).await?;
-        if !edns || !refuses_edns(message.response_code) {
+        if edns == Edns::None || !refuses_edns(message.response_code) {
             return Ok(message);
         }
-        let message = self.once(false).await?;
+        let message = self.once(Edns::None).await?;
         // Remembered only if that was the reason.
         if !refuses_edns(message.response_code) {
-            self.servers.without_edns.borrow_mut().insert(self.server);
+            let mut without_edns = self.servers.without_edns.borrow_mut();
+            without_edns.insert(self.server.clone());
         }
         Ok(message)
     }
 
-    async fn once(&self, edns: bool) -> Result<Message> {
-        if !self.config.use_tcp {
+    async fn once(&self, edns: Edns) -> Result<Message> {
+        if let Some(address) = self.server.udp()
+            && !self.config.use_tcp
+        {
             let question = Question::new(self.key, edns)?;
-            let asked = udp::ask(self.reactor, self.server, question)
+            let asked = udp::ask(self.reactor, address, question)
                 .add_timeout(self.config.timeout, self.reactor);
             match asked.await? {
                 Reply::Answer(message) if !message.truncation => return Ok(*message),
@@ -117,13 +129,13 @@ impl Exchange<'_> {
                 _ => {}
             }
         }
-        let key = self.key.clone();
-        let asked = self
-            .servers
-            .tcp
-            .ask(self.reactor, self.server, move || Question::new(&key, edns))
-            .add_timeout(self.config.timeout, self.reactor);
-        match asked.await? {
+        let (key, timeout) = (self.key.clone(), self.config.timeout);
+        let question = move || Question::new(&key, edns);
+        let tcp = &self.servers.tcp;
+        match tcp
+            .ask(self.reactor, self.server, timeout, question)
+            .await?
+        {
             Reply::Answer(message) if !message.truncation => Ok(*message),
             // Over TCP, a name of another case is the server's way.
             Reply::WrongCase(message) if !message.truncation => Ok(*message),

@@ -1,16 +1,16 @@
-//! Questions over TCP: one connection for each server, with several questions on their way.
+//! Questions over TCP or TLS: one connection for each server, with several questions on their way.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use deferred::{Deferred, Failure, SharedDeferred, Trigger, fail, inline_callbacks};
+use deferred::{Deferred, Failure, SharedDeferred, TimedOut, Trigger, fail, inline_callbacks};
 use reactor::{Connection, ConnectionClosed, Context, Protocol, ReactorHandle};
 
 use super::question::{Question, Reply};
 use crate::message::{MessageError, TcpFraming};
+use crate::upstream::Upstream;
 
 /// A connection on which nothing arrives for so long is closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,7 +20,7 @@ const MAX_PIPELINED: usize = 1000;
 /// The connections, by server.
 #[derive(Default)]
 pub(super) struct TcpClients {
-    open: RefCell<HashMap<SocketAddr, Client>>,
+    open: RefCell<HashMap<Upstream, Client>>,
 }
 
 #[derive(Clone)]
@@ -32,63 +32,84 @@ struct Client {
 #[derive(Default)]
 struct Waiting {
     by_id: RefCell<HashMap<u16, (Question, Trigger<Reply>)>>,
+    /// Number of messages that have come in.
+    received: Cell<u64>,
+    /// From the time at which it is made.
+    connection: RefCell<Option<Connection<TcpClient>>>,
 }
 
 impl TcpClients {
-    /// Asks `server` on the connection that is open, or else on a new one.
+    /// Asks `server` on the connection that is open, or else on a new one, for at most `timeout`
+    /// in all.
     ///
     /// A server may close a connection just when a question is on its way; then it is asked again
     /// on a new one, once.
     pub(super) fn ask(
         self: &Rc<Self>,
         reactor: &ReactorHandle,
-        server: SocketAddr,
+        server: &Upstream,
+        timeout: Duration,
         question: impl Fn() -> Result<Question, MessageError> + 'static,
     ) -> Deferred<Reply> {
         let (clients, reactor) = (Rc::clone(self), reactor.clone());
+        let (server, end) = (server.clone(), reactor.now().saturating_add(timeout));
         inline_callbacks(async move {
-            let (client, is_reused) = clients.client(&reactor, server);
-            match clients.ask_on(client, server, question()?).await {
-                Err(failure) if is_reused && failure.is::<Closed>() => {
-                    let (client, _) = clients.client(&reactor, server);
-                    clients.ask_on(client, server, question()?).await
+            let mut is_first = true;
+            loop {
+                let (client, is_reused) = clients.client(&reactor, &server);
+                let (waiting, before) = (Rc::clone(&client.waiting), client.waiting.received.get());
+                let rest = end.saturating_sub(reactor.now());
+                let asked = clients.ask_on(client, &server, question()?);
+                match asked.add_timeout(rest, &reactor).await {
+                    Err(failure) if is_first && is_reused && failure.is::<Closed>() => {
+                        is_first = false;
+                    }
+                    Err(failure) => {
+                        if failure.is::<TimedOut>() && waiting.received.get() == before {
+                            clients.give_up(&server, &waiting);
+                        }
+                        return Err(failure);
+                    }
+                    reply => return reply,
                 }
-                result => result,
             }
         })
     }
 
-    fn client(self: &Rc<Self>, reactor: &ReactorHandle, server: SocketAddr) -> (Client, bool) {
-        if let Some(client) = self.open.borrow().get(&server) {
+    fn client(self: &Rc<Self>, reactor: &ReactorHandle, server: &Upstream) -> (Client, bool) {
+        if let Some(client) = self.open.borrow().get(server) {
             return (client.clone(), true);
         }
         let waiting = Rc::<Waiting>::default();
         let protocol = TcpClient {
-            server,
+            server: server.clone(),
             waiting: Rc::clone(&waiting),
             clients: Rc::downgrade(self),
         };
         let client = Client {
-            connection: reactor.connect_tcp(server, protocol).share(),
+            connection: server.connect(reactor, protocol).share(),
             waiting,
         };
-        self.open.borrow_mut().insert(server, client.clone());
+        self.open
+            .borrow_mut()
+            .insert(server.clone(), client.clone());
         (client, false)
     }
 
     fn ask_on(
         self: &Rc<Self>,
         client: Client,
-        server: SocketAddr,
+        server: &Upstream,
         mut question: Question,
     ) -> Deferred<Reply> {
         let (clients, waiting) = (Rc::clone(self), Rc::clone(&client.waiting));
+        let server = server.clone();
         let connected = client.connection.get();
         connected.add_both(move |connected| {
             let connection = match connected {
                 Ok(connection) => connection,
                 Err(failure) => {
-                    clients.forget(server, &waiting);
+                    clients.forget(&server, &waiting);
                     return fail(failure);
                 }
             };
@@ -99,7 +120,7 @@ impl TcpClients {
             match TcpFraming::encode(question.bytes()) {
                 Ok(framed) if connection.write(&framed).is_ok() => {}
                 Ok(_) => {
-                    clients.forget(server, &waiting);
+                    clients.forget(&server, &waiting);
                     return fail(Closed);
                 }
                 Err(error) => return fail(error),
@@ -116,13 +137,22 @@ impl TcpClients {
         })
     }
 
+    /// Aborts a connection on which nothing has come for as long as a question waited: the way to
+    /// the server may be gone without a word, and its end would be noticed only minutes later.
+    fn give_up(&self, server: &Upstream, waiting: &Rc<Waiting>) {
+        self.forget(server, waiting);
+        if let Some(connection) = waiting.connection.take() {
+            connection.abort();
+        }
+    }
+
     /// Unless a newer connection has taken its place.
-    fn forget(&self, server: SocketAddr, waiting: &Rc<Waiting>) {
+    fn forget(&self, server: &Upstream, waiting: &Rc<Waiting>) {
         let mut open = self.open.borrow_mut();
-        if let Some(client) = open.get(&server)
+        if let Some(client) = open.get(server)
             && Rc::ptr_eq(&client.waiting, waiting)
         {
-            let removed = open.remove(&server);
+            let removed = open.remove(server);
             drop(open);
             drop(removed);
         }
@@ -169,7 +199,7 @@ impl std::fmt::Display for Closed {
 impl std::error::Error for Closed {}
 
 struct TcpClient {
-    server: SocketAddr,
+    server: Upstream,
     waiting: Rc<Waiting>,
     clients: Weak<TcpClients>,
 }
@@ -179,10 +209,12 @@ impl Protocol for TcpClient {
 
     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
         cx.set_idle_timeout(IDLE_TIMEOUT);
+        self.waiting.connection.replace(Some(cx.connection()));
         Ok(())
     }
 
     fn received(&mut self, _cx: &mut Context<'_, Self>, message: &[u8]) -> deferred::Result<()> {
+        self.waiting.received.update(|count| count + 1);
         let Some(id) = message.first_chunk().map(|id| u16::from_be_bytes(*id)) else {
             return Ok(());
         };
@@ -205,7 +237,7 @@ impl Protocol for TcpClient {
 
     fn connection_lost(&mut self, _cx: &mut Context<'_, Self>, _reason: ConnectionClosed) {
         if let Some(clients) = self.clients.upgrade() {
-            clients.forget(self.server, &self.waiting);
+            clients.forget(&self.server, &self.waiting);
         }
         for (_, trigger) in self.waiting.by_id.take().into_values() {
             // Errs never: a cancelled question is not in the list.
