@@ -1,7 +1,9 @@
 //! The server: zones, forwarding, transports, and a comparison with nsd.
 
+mod cores;
 mod forwarder;
 mod listen;
+mod mutated;
 mod nsd;
 mod peers;
 mod rate_limit;

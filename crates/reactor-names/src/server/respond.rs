@@ -1,6 +1,6 @@
 //! From the bytes of a query to those of its response, whatever carries them.
 
-use deferred::{Cancelled, Deferred};
+use deferred::{Cancelled, Deferred, Result};
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::{DNSClass, RData, RecordType};
 use reactor::{Address, ReactorHandle};
@@ -43,11 +43,11 @@ pub(super) fn respond(
         return Reply::None;
     }
     let Ok(query) = decode_message(bytes) else {
-        return Reply::Message(deferred::succeed(malformed(header)));
+        return at_once(Ok(malformed(header)));
     };
     let response = begin(&query);
     if let Some(code) = refusal(&query, transport) {
-        return Reply::Message(encode(&query, with_code(response, code), transport));
+        return at_once(encode(&query, with_code(response, code), transport));
     }
     let Some(request) = DnsRequest::over(query, client, transport) else {
         return Reply::None;
@@ -67,6 +67,10 @@ pub(super) fn respond(
     }
     let answer = deferred::maybe_deferred(|| answers.answer(reactor, &request, response));
     Reply::Message(finally(request, answer, transport))
+}
+
+fn at_once(encoded: Result<Vec<u8>>) -> Reply {
+    Reply::Message(deferred::maybe_deferred(|| encoded))
 }
 
 /// A failed answer becomes SERVFAIL.
@@ -112,7 +116,7 @@ fn transfer(
     };
     let refused = |response, code| {
         let response = with_code(response, code);
-        Reply::Message(encode(request.message(), response, transport))
+        at_once(encode(request.message(), response, transport))
     };
     let Some(zone) = zone else {
         return refused(response, ResponseCode::Refused);
@@ -125,7 +129,7 @@ fn transfer(
     if is_incremental && (transport == Transport::Udp || !is_newer(&zone, request.message())) {
         response.metadata.authoritative = true;
         response.add_answer(zone.soa().clone());
-        return Reply::Message(encode(request.message(), response, transport));
+        return at_once(encode(request.message(), response, transport));
     }
     Reply::Transfer(Transfer::new(zone, response))
 }
@@ -197,16 +201,13 @@ fn with_code(mut response: Message, code: ResponseCode) -> Message {
 }
 
 /// The bytes of `response`, or SERVFAIL if it cannot be encoded.
-fn encode(query: &Message, response: Message, transport: Transport) -> Deferred<Vec<u8>> {
+fn encode(query: &Message, response: Message, transport: Transport) -> Result<Vec<u8>> {
     let encoded = finish(query, response, transport).or_else(|error| {
         tracing::warn!(%error, "an answer to a DNS question cannot be encoded");
         let failed = with_code(begin(query), ResponseCode::ServFail);
         finish(query, failed, transport)
     });
-    match encoded {
-        Ok(bytes) => deferred::succeed(bytes),
-        Err(error) => deferred::fail(error),
-    }
+    Ok(encoded?)
 }
 
 /// Encodes `response` so that `query` is answered by it, whatever its maker did to the header.
@@ -214,7 +215,7 @@ fn finish(
     query: &Message,
     mut response: Message,
     transport: Transport,
-) -> Result<Vec<u8>, MessageError> {
+) -> std::result::Result<Vec<u8>, MessageError> {
     response.metadata.id = query.metadata.id;
     response.metadata.message_type = MessageType::Response;
     // The asker's case: it compares it to know a forged response (0x20).

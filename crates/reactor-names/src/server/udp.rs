@@ -97,8 +97,16 @@ impl DatagramProtocol for DnsOverUdp {
         else {
             return Ok(());
         };
+        // What is known already is not worth a turn of the loop.
+        let pending = match response.into_result() {
+            Ok(response) => {
+                send(cx, &response?, from);
+                return Ok(());
+            }
+            Err(pending) => pending,
+        };
         self.pending += 1;
-        cx.when_or_cancel(response, move |this, cx, response| {
+        cx.when_or_cancel(pending, move |this, cx, response| {
             this.pending -= 1;
             send(cx, &response?, from);
             Ok(())

@@ -1,7 +1,7 @@
 //! The algorithm of RFC 1034 §4.3.2, with the wildcards of RFC 4592.
 
 use hickory_proto::op::{Message, ResponseCode};
-use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 use super::{Data, Node, Zone};
 
@@ -40,13 +40,15 @@ impl Data {
 
     /// Adds what the zone has for `name`. If that is an alias, it gives the name to go on with.
     fn step(&self, name: &Name, query_type: RecordType, response: &mut Message) -> Option<Name> {
-        if let Some(delegation) = self.delegation(name, query_type) {
+        let exact = self.node(name);
+        let is_delegated = self.has_cuts && exact.is_none_or(|node| node.is_cut_off);
+        if is_delegated && let Some(delegation) = self.delegation(name, query_type) {
             // Of an alias before, this server is the authority; of what is behind it, another.
             response.metadata.authoritative = !response.answers.is_empty();
             self.refer(delegation, response);
             return None;
         }
-        let Some(node) = self.node(name).or_else(|| self.wildcard(name)) else {
+        let Some(node) = exact.or_else(|| self.wildcard(name)) else {
             response.metadata.response_code = ResponseCode::NXDomain;
             response.add_authority(self.negative_soa.clone());
             return None;
@@ -78,7 +80,7 @@ impl Data {
     }
 
     fn node(&self, name: &Name) -> Option<&Node> {
-        self.nodes.get(&LowerName::new(name))
+        self.nodes.get(name)
     }
 
     /// The NS records of the highest name on the way to `name` that is not of this zone.

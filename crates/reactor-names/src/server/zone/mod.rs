@@ -4,7 +4,7 @@ mod error;
 mod file;
 mod lookup;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -70,7 +70,9 @@ struct Data {
     /// Those of a name and type behind each other; the SOA record of the zone is the first.
     records: Vec<Record>,
     /// Each name of the zone, and each between them and the origin, which may have no records.
-    nodes: HashMap<LowerName, Node>,
+    nodes: HashMap<Name, Node>,
+    /// Whether a name of the zone is delegated.
+    has_cuts: bool,
     /// The SOA record as it comes with what does not exist: with the shorter TTL of RFC 2308.
     negative_soa: Record,
 }
@@ -79,6 +81,8 @@ struct Data {
 #[derive(Clone, Debug, Default)]
 struct Node {
     sets: Vec<(RecordType, Range<usize>)>,
+    /// The name is delegated, or below one that is.
+    is_cut_off: bool,
 }
 
 impl Node {
@@ -130,7 +134,7 @@ impl Zone {
         records.sort_by_cached_key(|record| (record.record_type() != RecordType::SOA, key(record)));
         records.dedup_by(|a, b| a.name == b.name && a.data == b.data);
 
-        let mut nodes = HashMap::<LowerName, Node>::new();
+        let mut nodes = HashMap::<Name, Node>::new();
         for (position, record) in records.iter().enumerate() {
             if !origin.zone_of(&record.name) || record.dns_class != DNSClass::IN {
                 return Err(ZoneError::Outside(record.name.to_string()));
@@ -151,10 +155,12 @@ impl Zone {
             RData::SOA(soa) => negative_soa.ttl = negative_soa.ttl.min(soa.minimum),
             _ => return Err(ZoneError::NoSoa(origin.to_string())),
         }
+        let has_cuts = mark_cuts(&mut nodes, &origin);
         let data = Data {
             origin,
             records,
             nodes,
+            has_cuts,
             negative_soa,
         };
         Ok(Self {
@@ -192,8 +198,8 @@ impl Zone {
 }
 
 /// Adds the name of a record, and those between it and the origin.
-fn add(nodes: &mut HashMap<LowerName, Node>, origin: &Name, position: usize, record: &Record) {
-    let node = nodes.entry(LowerName::new(&record.name)).or_default();
+fn add(nodes: &mut HashMap<Name, Node>, origin: &Name, position: usize, record: &Record) {
+    let node = nodes.entry(record.name.clone()).or_default();
     let is_new = node.sets.is_empty();
     match node.sets.last_mut() {
         Some((of, range)) if *of == record.record_type() => range.end = position + 1,
@@ -203,9 +209,28 @@ fn add(nodes: &mut HashMap<LowerName, Node>, origin: &Name, position: usize, rec
     }
     if is_new {
         for labels in origin.iter().len()..record.name.iter().len() {
-            nodes.entry(record.name.trim_to(labels).into()).or_default();
+            nodes.entry(record.name.trim_to(labels)).or_default();
         }
     }
+}
+
+/// Marks the names that are delegated. Whether there are any.
+fn mark_cuts(nodes: &mut HashMap<Name, Node>, origin: &Name) -> bool {
+    let is_cut =
+        |(name, node): &(&Name, &Node)| node.range(RecordType::NS).is_some() && *name != origin;
+    let cuts: HashSet<_> = nodes
+        .iter()
+        .filter(is_cut)
+        .map(|(name, _)| name.clone())
+        .collect();
+    if cuts.is_empty() {
+        return false;
+    }
+    for (name, node) in nodes {
+        let mut above = (origin.iter().len() + 1..=name.iter().len()).map(|n| name.trim_to(n));
+        node.is_cut_off = above.any(|name| cuts.contains(&name));
+    }
+    true
 }
 
 impl Answers for Zone {
