@@ -8,7 +8,7 @@ use std::time::Duration;
 use deferred::{Deferred, sleep};
 use futures::stream;
 use reactor_web::testing::TestClient;
-use reactor_web::{Answer, App, Body, Next, Request, Response};
+use reactor_web::{Answer, App, Body, Limits, Next, Request, Response};
 
 use crate::support::{GET, answer, client, text};
 
@@ -76,6 +76,53 @@ fn a_client_may_vanish_after_any_byte() {
         }
     }
     assert_eq!(client.get("/").text(), "hello");
+}
+
+/// hyper may wait for something else than input: for the handler after a half-close, or while the
+/// body of its request is not read.
+#[test]
+fn a_lost_connection_cancels_its_handler_whatever_hyper_waits_for() {
+    let body = "x".repeat(200_000);
+    let unread = format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 200000\r\n\r\n{body}");
+    for (half_close, request) in [
+        (true, GET),
+        (true, &*unread),
+        (false, GET),
+        (false, &unread),
+    ] {
+        for is_cut_off in [false, true] {
+            let running = Rc::new(());
+            let in_handler = Rc::clone(&running);
+            let handler = move |req: Request| {
+                let running = Rc::clone(&in_handler);
+                async move {
+                    sleep(req.reactor(), SECOND * 3600).await?;
+                    drop(running);
+                    Ok("never")
+                }
+            };
+            let limits = Limits::default()
+                .with_half_close(half_close)
+                .with_shutdown_timeout(SECOND);
+            let client = client(App::new().any("/", handler).limits(limits));
+            let peer = client.connect();
+            peer.try_send(request.as_bytes());
+            assert_eq!(Rc::strong_count(&running), 3, "it runs");
+            if half_close {
+                peer.finish();
+                assert_eq!(Rc::strong_count(&running), 3, "the client may still read");
+            }
+            if is_cut_off {
+                client.site().finish().ignore();
+                client.advance(SECOND);
+            } else {
+                peer.reset();
+            }
+            let what = format!("{half_close} {} {is_cut_off}", request.len());
+            nothing_is_left(&client, &what);
+            assert_eq!(Rc::strong_count(&running), 2, "{what}");
+        }
+    }
 }
 
 #[test]

@@ -40,6 +40,9 @@ pub(super) fn serve(shared: &Rc<Shared>, io: Io) {
             watchdog.stop();
             if let Some(connection) = lost.upgrade() {
                 connection.upgrades().lost();
+                // hyper may wait for something else than input: for a handler after a half-close, or
+                // while the body of its request is not read.
+                connection.wake_driver();
             }
             site.remove(key);
         })
