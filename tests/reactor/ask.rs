@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use deferred::assertions::with_no_unhandled;
-use deferred::{Abandoned, Cancelled, Deferred, Failure, Result, TimedOut, Trigger, succeed};
+use deferred::{Abandoned, Cancelled, Deferred, Failure, Result, TimedOut, Trigger, fail, succeed};
 use reactor::testing::{self, TestReactor};
 use reactor::{
     Connect, ConnectError, ConnectErrorKind, Context, HostPort, Lines, Protocol, ReactorHandle,
@@ -290,4 +290,42 @@ fn over_real_sockets_the_server_sees_the_end_of_a_question_that_timed_out() {
             .is::<TimedOut>()
     );
     assert_eq!(reactor.counters().connections, 0);
+}
+
+/// A question on a connection that stays: cancelled, timed out, answered, and failed.
+#[test]
+fn a_connection_is_aborted_with_its_answer() {
+    testing::run(|reactor| {
+        let ways: [fn(&TestReactor, Deferred<u32>) -> Deferred<u32>; 2] = [
+            |_, answer| {
+                answer.cancel();
+                answer
+            },
+            |reactor, answer| {
+                let answer = answer.add_timeout(SECOND, reactor);
+                reactor.advance(SECOND);
+                answer
+            },
+        ];
+        for end in ways {
+            let (connection, peer) = reactor.connect_to_peer(RawRecorder::new(&Log::default()));
+            let was_cancelled = Log::default();
+            let cancelled = was_cancelled.clone();
+            let (_trigger, answer) =
+                Deferred::<u32>::with_canceller(move |_| cancelled.note("cancelled"));
+            let answer = end(reactor, connection.abort_on_cancel(answer));
+            assert!(answer.into_result().unwrap().is_err());
+            assert_eq!(was_cancelled.events(), ["cancelled"]);
+            reactor.settle();
+            assert!(peer.is_closed());
+        }
+        let (connection, peer) = reactor.connect_to_peer(RawRecorder::new(&Log::default()));
+        let answer = connection.abort_on_cancel(succeed(7));
+        assert_eq!(answer.into_result().unwrap().unwrap(), 7);
+        let failed = connection.abort_on_cancel(fail::<u32>(Failure::msg("no")));
+        assert_eq!(failed.into_result().unwrap().unwrap_err().message(), "no");
+        assert!(!peer.is_closed());
+        connection.abort();
+        reactor.settle();
+    });
 }

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use deferred::assertions::with_no_unhandled;
 use deferred::errors::DelayedCallError;
-use deferred::{Abandoned, Cooperator, Failure, LoopingCall, fail, succeed};
+use deferred::{
+    Abandoned, Cooperator, Deferred, Failure, LoopingCall, Result, Trigger, fail, succeed,
+};
 use reactor::testing;
+use reactor::{Context, Protocol, Raw, ReactorHandle};
 
 use crate::counters_and_tracing::Lines;
 use crate::support::{Count, Log, Peer, RawRecorder, never, reactor, serve, turn_until};
@@ -115,7 +118,7 @@ fn a_call_cancels_another_that_is_due_at_the_same_time() {
 fn a_call_that_always_comes_again_starves_nobody() {
     let log = Log::default();
     let (reactor, address) = serve(RawRecorder::new(&log));
-    fn again(reactor: &reactor::ReactorHandle, count: Count) {
+    fn again(reactor: &ReactorHandle, count: Count) {
         count.add();
         let handle = reactor.clone();
         reactor.call_later(Duration::ZERO, move || again(&handle, count));
@@ -263,4 +266,42 @@ fn a_loop_started_with_a_reactor_does_not_keep_it() {
     let failure = ended.into_result().unwrap().unwrap_err();
     assert!(failure.is::<Abandoned>());
     assert!(!looping.is_running());
+}
+
+fn remind(reactor: &ReactorHandle, after: u64) {
+    reactor.call_later(millis(after), || ());
+}
+
+struct Reminds;
+
+impl Protocol for Reminds {
+    type Framing = Raw;
+
+    fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
+        cx.call_later(millis(20), |_, _| ());
+        Ok(())
+    }
+}
+
+/// Calls of functions, of handlers through their context, of Deferreds, and of the reactor.
+#[test]
+fn waiting_calls_name_the_functions_that_made_them() {
+    testing::run(|reactor| {
+        remind(reactor, 70_000);
+        remind(reactor, 10);
+        let (_connection, _peer) = reactor.connect_to_peer(Reminds);
+        let pair: (Trigger<()>, _) = Deferred::pair();
+        let timed = pair.1.add_timeout(millis(30), reactor);
+        let waiting = reactor.waiting_calls();
+        let due: Vec<_> = waiting.iter().map(|call| call.due).collect();
+        assert_eq!(due, [10, 20, 30, 70_000].map(millis));
+        let functions: Vec<_> = waiting.iter().map(|call| call.function).collect();
+        assert!(functions[0].ends_with("timers::remind"), "{functions:?}");
+        let of_handler = "Reminds as reactor::connection::protocol::Protocol>::connection_made";
+        assert!(functions[1].ends_with(of_handler), "{functions:?}");
+        // A timeout's clock may be of any type, so its call is a box.
+        assert!(functions[2].contains("call_later"), "{functions:?}");
+        assert!(waiting[3].to_string().starts_with("at 70.000 s: "));
+        timed.ignore();
+    });
 }

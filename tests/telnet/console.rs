@@ -107,7 +107,10 @@ fn timers_and_counters_are_shown() {
         assert_eq!(enter(&peer, "timers"), "no delayed call waits\n");
         let call = reactor.call_later(Duration::from_millis(2500), || ());
         reactor.advance(Duration::from_secs(1));
-        assert_eq!(enter(&peer, "timers"), "in 1.500 s\n");
+        assert_eq!(
+            enter(&peer, "timers"),
+            "in 1.500 s  telnet::console::timers_and_counters_are_shown\n"
+        );
         let _ = call.cancel();
         assert!(enter(&peer, "counters").contains("connections       1\n"));
     });

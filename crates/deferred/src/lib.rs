@@ -283,7 +283,7 @@ pub use self::stage_trace::StageTrace;
 pub use self::state::State;
 pub use self::time::{
     Clock, CooperativeTask, Cooperator, DelayedCall, LoopingCall, TimedOut, TimerQueue, ToClock,
-    VirtualClock, Wakeup, defer_later, sleep,
+    VirtualClock, WaitingCall, Wakeup, defer_later, sleep,
 };
 
 /// For a loop of your own: resume the `async` bodies of a thread when they are woken.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, SystemTime};
 
-use deferred::{Clock, DelayedCall, Outcome};
+use deferred::{Clock, DelayedCall, Outcome, WaitingCall};
 
 use crate::core::{Core, Counters, Shared};
 use crate::error::ReactorGone;
@@ -201,6 +201,30 @@ impl ReactorHandle {
             .map_or_else(|_| Vec::new(), |core| core.timers.due_times())
     }
 
+    /// The delayed calls that wait, the next one first, with the functions that have made them:
+    /// those of the reactor, too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reactor::ReactorHandle;
+    /// use reactor::testing::TestReactor;
+    /// use std::time::Duration;
+    ///
+    /// fn remind(reactor: &ReactorHandle) {
+    ///     reactor.call_later(Duration::from_secs(60), || println!("tea is ready"));
+    /// }
+    ///
+    /// let reactor = TestReactor::new();
+    /// remind(&reactor);
+    /// assert!(reactor.waiting_calls()[0].function.ends_with("::remind"));
+    /// ```
+    #[doc(alias = "getDelayedCalls")]
+    pub fn waiting_calls(&self) -> Vec<WaitingCall> {
+        self.core()
+            .map_or_else(|_| Vec::new(), |core| core.timers.waiting())
+    }
+
     /// Calls `f` as soon as the reactor runs: at once if it does, else when it has
     /// started, in the order in which this was called.
     ///
@@ -285,6 +309,25 @@ impl ReactorHandle {
         self.clone()
     }
 }
+
+/// Handles are equal if they are on the same reactor.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::testing::TestReactor;
+///
+/// let (one, other) = (TestReactor::new(), TestReactor::new());
+/// assert!(one.handle() == one.handle() && one.handle() != other.handle());
+/// ```
+impl PartialEq for ReactorHandle {
+    fn eq(&self, other: &Self) -> bool {
+        // A handle keeps the allocation of its reactor, so the address is not used again.
+        Weak::ptr_eq(&self.core, &other.core)
+    }
+}
+
+impl Eq for ReactorHandle {}
 
 impl Clock for ReactorHandle {
     fn now(&self) -> Duration {

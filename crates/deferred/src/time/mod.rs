@@ -18,5 +18,5 @@ pub use self::cooperator::{
 pub use self::later::{defer_later, sleep};
 pub use self::looping::{LoopingCall, LoopingCallError};
 pub use self::timeout::TimedOut;
-pub use self::timer_queue::{DelayedCall, DelayedCallError, TimerQueue, Wakeup};
+pub use self::timer_queue::{DelayedCall, DelayedCallError, TimerQueue, WaitingCall, Wakeup};
 pub use self::virtual_clock::VirtualClock;

@@ -58,13 +58,14 @@ fn close(call: ConsoleCall) -> Result<String> {
 
 fn timers(call: ConsoleCall) -> Result<String> {
     let now = call.reactor().now();
-    let due = call.reactor().delayed_calls();
-    if due.is_empty() {
+    let waiting = call.reactor().waiting_calls();
+    if waiting.is_empty() {
         return Ok("no delayed call waits".to_owned());
     }
     let mut text = String::new();
-    for due in due {
-        let _ = writeln!(text, "in {:.3} s", due.saturating_sub(now).as_secs_f64());
+    for call in waiting {
+        let rest = call.due.saturating_sub(now).as_secs_f64();
+        let _ = writeln!(text, "in {rest:.3} s  {}", call.function);
     }
     Ok(text)
 }

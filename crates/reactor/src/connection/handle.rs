@@ -220,6 +220,44 @@ impl<P: Protocol> Connection<P> {
         self.end(|source| source.transport().abort(ConnectionClosed::Aborted));
     }
 
+    /// A Deferred with the result of `waits_for`, an answer of the peer for one: cancelling it, as
+    /// its timeout does, cancels that and [aborts](Self::abort) the connection, which would be left
+    /// with an answer that is not used. For a connection of its own for each question, see
+    /// [`ask`](crate::ask).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reactor::{Protocol, Raw};
+    /// # struct Quiet; impl Protocol for Quiet { type Framing = Raw; }
+    /// use deferred::Deferred;
+    /// use std::time::Duration;
+    ///
+    /// reactor::testing::run(|reactor| {
+    ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
+    ///     let answer: Deferred<u32> = Deferred::pair().1;
+    ///     let answer = connection
+    ///         .abort_on_cancel(answer)
+    ///         .add_timeout(Duration::from_secs(5), reactor);
+    ///     reactor.advance(Duration::from_secs(5));
+    ///     assert!(answer.into_result().unwrap().is_err());
+    ///     assert!(peer.is_closed());
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn abort_on_cancel<T: 'static>(&self, mut waits_for: Deferred<T>) -> Deferred<T> {
+        let (connection, inner) = (self.clone(), waits_for.handle());
+        let (trigger, outer) = Deferred::with_canceller(move |_trigger| {
+            inner.cancel();
+            connection.abort();
+        });
+        // Errs if the outer one was cancelled: then nothing waits for the result.
+        waits_for
+            .add_both(move |result| drop(trigger.fire(result)))
+            .ignore();
+        outer
+    }
+
     /// Fires when the connection is over, with the reason, right after
     /// [`connection_lost`](Protocol::connection_lost). A Deferred that is cancelled, as by a timeout,
     /// leaves nothing behind.

@@ -14,8 +14,14 @@ type Kept = Slot<Local, WORDS>;
 pub(super) struct Call {
     /// Empty once the closure was taken.
     closure: Kept,
-    /// Calls a closure of the type that is in `closure`.
+    /// Of the type that is in `closure`.
+    vtable: &'static Vtable,
+}
+
+struct Vtable {
     invoke: fn(Kept),
+    /// The name of the closure's type, which names the function that it stands in.
+    name: fn() -> &'static str,
 }
 
 impl Call {
@@ -24,7 +30,10 @@ impl Call {
     pub(super) const fn none() -> Self {
         Self {
             closure: Kept::empty(),
-            invoke: |_| {},
+            vtable: &Vtable {
+                invoke: |_| {},
+                name: || "",
+            },
         }
     }
 
@@ -35,7 +44,12 @@ impl Call {
     #[inline]
     pub(super) fn put<F: FnOnce() + 'static>(&mut self, f: F) {
         self.closure.put_value(f);
-        self.invoke = invoke::<F>;
+        self.vtable = const {
+            &Vtable {
+                invoke: invoke::<F>,
+                name: std::any::type_name::<F>,
+            }
+        };
     }
 
     /// Takes the closure out.
@@ -43,14 +57,18 @@ impl Call {
     pub(super) fn take(&mut self) -> Self {
         Self {
             closure: self.closure.take_all(),
-            invoke: self.invoke,
+            vtable: self.vtable,
         }
     }
 
     /// Calls the closure.
     #[inline]
     pub(super) fn invoke(self) {
-        (self.invoke)(self.closure);
+        (self.vtable.invoke)(self.closure);
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        (self.vtable.name)()
     }
 }
 

@@ -41,6 +41,11 @@ impl Heap {
         self.entries.iter().map(|entry| entry.due)
     }
 
+    /// All timers, unsorted.
+    pub(super) fn keys(&self) -> impl Iterator<Item = Key> {
+        self.entries.iter().map(|entry| entry.key)
+    }
+
     /// The due time and the sequence of the first timer.
     #[inline]
     pub(super) fn first(&self) -> Option<(u64, u64)> {

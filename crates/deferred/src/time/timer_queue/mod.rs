@@ -9,6 +9,7 @@ mod delayed_call;
 mod heap;
 mod queue;
 mod slab;
+mod waiting_call;
 mod wakeup;
 mod wheel;
 
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 pub use self::delayed_call::{DelayedCall, DelayedCallError};
 use self::queue::{Queue, to_nanos};
+pub use self::waiting_call::WaitingCall;
 pub use self::wakeup::Wakeup;
 use super::clock::Clock;
 use crate::local::Outcome;
@@ -132,6 +134,13 @@ impl TimerQueue {
     /// The times at which the waiting calls are due, in order.
     pub fn due_times(&self) -> Vec<Duration> {
         self.queue.due_times()
+    }
+
+    /// The waiting calls, in the order in which they are due, with the functions that have made
+    /// them. (Twisted: `getDelayedCalls`.)
+    #[doc(alias = "getDelayedCalls")]
+    pub fn waiting(&self) -> Vec<WaitingCall> {
+        self.queue.waiting()
     }
 
     /// How many calls wait.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::call::Call;
 use super::slab::{Key, Status};
+use super::waiting_call::WaitingCall;
 use super::wheel::Wheel;
 use crate::chain::run_all_pending;
 use crate::failure::Failure;
@@ -119,6 +120,13 @@ impl Queue {
         let mut times = self.wheel.borrow().due_times();
         times.sort_unstable();
         times.into_iter().map(from_nanos).collect()
+    }
+
+    pub(super) fn waiting(&self) -> Vec<WaitingCall> {
+        let mut waiting = self.wheel.borrow().waiting();
+        waiting.sort_by_key(|(due, _)| *due);
+        let with_place = |(due, name)| WaitingCall::new(from_nanos(due), name);
+        waiting.into_iter().map(with_place).collect()
     }
 
     pub(super) fn len(&self) -> usize {

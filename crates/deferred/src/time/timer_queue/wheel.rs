@@ -243,6 +243,17 @@ impl Wheel {
         let in_buckets = in_buckets.map(|&key| self.slab.get(key).due);
         self.heap.due_times().chain(in_buckets).collect()
     }
+
+    /// The due times with the names of the closures, unsorted.
+    pub(super) fn waiting(&self) -> Vec<(u64, &'static str)> {
+        let in_buckets = self.buckets.iter().flat_map(|bucket| &bucket.timers);
+        let keys = self.heap.keys().chain(in_buckets.copied());
+        keys.map(|key| {
+            let timer = self.slab.get(key);
+            (timer.due, timer.call.name())
+        })
+        .collect()
+    }
 }
 
 #[cfg(test)]
