@@ -158,3 +158,29 @@ fn the_cache_is_bounded() {
         server.close();
     });
 }
+
+/// A day for records, three hours for none, whatever the server says.
+#[test]
+fn no_answer_is_kept_for_longer() {
+    for (has_records, seconds) in [(true, 86_400), (false, 10_800)] {
+        testing::run(|reactor| {
+            let server = Server::new(reactor, FIRST, move |asked| {
+                vec![match has_records {
+                    true => answer(&asked.message, &["www.example.org. 604800 A 192.0.2.1"]),
+                    false => {
+                        let soa = "example.org. 604800 SOA a. b. 1 2 3 4 604800";
+                        nothing(&asked.message, ResponseCode::NXDomain, soa)
+                    }
+                }]
+            });
+            let dns = dns(&[FIRST]);
+            for (wait, asked) in [(0, 1), (seconds - 1, 0), (1, 1)] {
+                reactor.advance(Duration::from_secs(wait));
+                let found = reactor.result_of(dns.lookup_a(reactor, "www.example.org"));
+                assert_eq!(found.is_ok(), has_records);
+                assert_eq!(server.asked().len(), asked);
+            }
+            server.close();
+        });
+    }
+}

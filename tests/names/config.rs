@@ -5,7 +5,8 @@ use std::net::SocketAddrV6;
 use std::time::Duration;
 
 use reactor::testing;
-use reactor_names::{Dns, DnsConfig};
+use reactor_names::{Dns, DnsConfig, decode_message, encode_message};
+use tests::Directory;
 
 use super::support::{FIRST, SECOND, Server, answer};
 
@@ -103,6 +104,30 @@ fn changed_files_are_read_again() {
         servers.into_iter().for_each(Server::close);
     });
     fs::remove_dir_all(&folder).unwrap();
+}
+
+/// An answer that was on its way while the servers were replaced is given, but not kept.
+#[test]
+fn an_answer_of_replaced_servers_is_not_kept() {
+    let folder = Directory::new("names-replaced");
+    let (resolv_conf, hosts) = (folder.join("resolv.conf"), folder.join("hosts"));
+    fs::write(&resolv_conf, "nameserver 192.0.2.53").unwrap();
+    testing::run(|reactor| {
+        let old = reactor.datagram_peer(FIRST);
+        let dns = Dns::from_files(&resolv_conf, &hosts).unwrap();
+        let waits = dns.lookup_a(reactor, "www.example.org");
+        let (question, client) = old.received().remove(0);
+        fs::write(&resolv_conf, "nameserver 198.51.100.53 # another").unwrap();
+        reactor.advance(Duration::from_secs(1));
+        drop(dns.lookup_a(reactor, "other.example.org").cancel_on_drop());
+        let right = answer(
+            &decode_message(&question).unwrap(),
+            &["www.example.org. 300 A 192.0.2.1"],
+        );
+        old.send_to(encode_message(&right, 1232).unwrap(), client);
+        assert!(reactor.result_of(waits).is_ok());
+        assert_eq!(dns.cached(), 0);
+    });
 }
 
 #[test]

@@ -6,7 +6,7 @@ use reactor::testing;
 use reactor_names::LookupErrorKind;
 use reactor_names::encode_message;
 use reactor_names::hickory_proto::op::{Message, MessageType};
-use reactor_names::hickory_proto::rr::RecordType;
+use reactor_names::hickory_proto::rr::{DNSClass, RecordType};
 
 use super::support::{Asked, FIRST, Server, answer, dns, kind, name, record};
 
@@ -58,6 +58,31 @@ fn another_name_is_ignored() {
 fn another_type_is_ignored() {
     forged(|message| {
         message.queries[0].set_query_type(RecordType::AAAA);
+    });
+}
+
+#[test]
+fn another_class_is_ignored() {
+    forged(|message| {
+        message.queries[0].set_query_class(DNSClass::CH);
+    });
+}
+
+/// In the right message: it says nothing about the internet.
+#[test]
+fn records_of_another_class_are_ignored() {
+    testing::run(|reactor| {
+        let server = Server::new(reactor, FIRST, |asked| {
+            let mut message = answer(&asked.message, &[]);
+            let mut of_chaos = record(FORGED);
+            of_chaos.dns_class = DNSClass::CH;
+            message.add_answers([of_chaos, record(RIGHT)]);
+            vec![message]
+        });
+        let found = dns(&[FIRST]).lookup_a(reactor, "www.example.org");
+        let found = reactor.result_of(found).unwrap();
+        assert_eq!(found, ["192.0.2.1".parse::<std::net::Ipv4Addr>().unwrap()]);
+        server.close();
     });
 }
 

@@ -1,14 +1,18 @@
 //! What is asked for, and what is made of the answers.
 
+use std::time::Duration;
+
 use deferred::gather;
 use reactor::ResolveError;
-use reactor::testing;
+use reactor::testing::{self, TestReactor};
 use reactor_names::hickory_proto::op::ResponseCode;
 use reactor_names::hickory_proto::rr::rdata::MX;
 use reactor_names::hickory_proto::rr::{RData, Record, RecordType};
 use reactor_names::{Dns, Hosts, LookupErrorKind};
 
-use super::support::{FIRST, Server, answer, config, dns, kind, name, nothing, refusal};
+use super::support::{
+    FIRST, SECOND, Server, answer, config, dns, kind, name, nothing, record, refusal,
+};
 
 const SOA: &str = "example.org. 300 SOA ns.example.org. root.example.org. 1 2 3 4 60";
 
@@ -380,4 +384,57 @@ fn the_search_goes_on_behind_refusals_and_failures() {
         assert_eq!(reactor.result_of(found).unwrap().name, name("www."));
         server.close();
     });
+}
+
+/// A server that names other servers instead of asking them is of no use.
+#[test]
+fn a_referral_is_followed_by_the_next_server() {
+    testing::run(|reactor| {
+        let first = Server::new(reactor, FIRST, |asked| {
+            let mut message = answer(&asked.message, &[]);
+            message.add_authority(record("org. 300 NS a.example.net."));
+            vec![message]
+        });
+        let second = Server::new(reactor, SECOND, |asked| {
+            vec![answer(
+                &asked.message,
+                &["www.example.org. 300 A 192.0.2.1"],
+            )]
+        });
+        let found = dns(&[FIRST, SECOND]).lookup_a(reactor, "www.example.org");
+        assert_eq!(reactor.result_of(found).unwrap().len(), 1);
+        first.close();
+        second.close();
+    });
+}
+
+/// Sockets, times and what is on its way belong to a reactor.
+#[test]
+fn a_dns_of_two_reactors_keeps_them_apart() {
+    let dns = Dns::new(config(&[FIRST]).use_tcp(true), Hosts::default());
+    let (one, other) = (TestReactor::new(), TestReactor::new());
+    let servers = [&one, &other].map(|reactor| {
+        Server::new(reactor, FIRST, |asked| {
+            let text = format!("{} 300 A 192.0.2.1", asked.name());
+            vec![answer(&asked.message, &[&text])]
+        })
+    });
+    one.advance(Duration::from_secs(1000));
+    for reactor in [&one, &other, &one] {
+        let waits = dns.lookup_a(reactor, "www.example.org");
+        assert_eq!(dns.cached(), 0);
+        reactor.result_of(waits).unwrap();
+        assert_eq!(dns.cached(), 1);
+        reactor
+            .result_of(dns.lookup_a(reactor, "b.example.org"))
+            .unwrap();
+    }
+    let asked = servers.each_ref().map(|server| server.asked().len());
+    assert_eq!(asked, [4, 2]);
+    servers.into_iter().for_each(Server::close);
+    drop(dns);
+    for reactor in [&one, &other] {
+        reactor.settle();
+        reactor.assert_clean();
+    }
 }

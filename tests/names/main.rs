@@ -5,6 +5,7 @@ mod config;
 mod forged;
 mod lookups;
 mod message;
+mod peers;
 mod schedule;
 mod server;
 mod srv;

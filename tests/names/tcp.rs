@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deferred::{Cancelled, State, gather_results};
+use deferred::{Cancelled, Deferred, State, gather_results};
 use reactor::testing::{self, TestReactor};
 use reactor_names::hickory_proto::op::{Message, OpCode};
 use reactor_names::{Dns, Hosts, LookupErrorKind, TcpFraming, decode_message, encode_message};
@@ -156,6 +156,25 @@ fn a_connection_on_which_others_are_answered_stays() {
         found(reactor, &dns, "b.example.org");
         assert!(server.asked().iter().all(|asked| asked.connection == 0));
         silent.ignore();
+        server.close();
+        reactor.settle();
+    });
+}
+
+/// Of 1,100 questions for a server that does not answer, 1,000 are on their way.
+#[test]
+fn questions_on_a_connection_are_bounded() {
+    testing::run(|reactor| {
+        let server = Server::new(reactor, FIRST, |_| Vec::new());
+        let config = config(&[FIRST]).use_tcp(true).attempts(1);
+        let dns = Dns::new(config, Hosts::default());
+        let names = (0..1100).map(|n| dns.lookup_a(reactor, &format!("{n}.example.org")));
+        let asked: Vec<_> = names.collect();
+        reactor.settle();
+        assert_eq!(server.asked().len(), 1000);
+        let is_done = |asked: &&Deferred<_>| asked.state() == State::Done;
+        assert_eq!(asked.iter().filter(is_done).count(), 100);
+        asked.into_iter().for_each(Deferred::ignore);
         server.close();
         reactor.settle();
     });

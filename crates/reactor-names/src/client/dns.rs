@@ -6,7 +6,9 @@ use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use deferred::{Cancelled, Deferred, Failure, Result, SingleFlight, inline_callbacks};
+use deferred::{
+    Cancelled, Deferred, Failure, Result, SingleFlight, fail, inline_callbacks, succeed,
+};
 use hickory_proto::rr::{Name, Record, RecordType};
 use reactor::ReactorHandle;
 
@@ -25,6 +27,7 @@ use crate::hosts::Hosts;
 /// all types of records.
 ///
 /// The clones share the cache and the connections. Dropping all of them closes the connections.
+/// They belong to the reactor that asks: asked by another one, it begins again without them.
 ///
 /// Equal questions that are asked at the same time are asked once. Cancelling a Deferred takes its
 /// question back: the port is closed, unless another caller waits for the same answer.
@@ -51,6 +54,12 @@ pub struct Dns {
 
 struct Shared {
     sources: Sources,
+    /// Of the reactor that has asked last.
+    current: RefCell<Option<(ReactorHandle, Rc<PerReactor>)>>,
+}
+
+/// What was asked on one reactor: its sockets belong to that, and times are its own.
+struct PerReactor {
     servers: Rc<Servers>,
     cache: RefCell<Cache>,
     in_flight: SingleFlight<Key, Answer>,
@@ -105,9 +114,7 @@ impl Dns {
         Self {
             shared: Rc::new(Shared {
                 sources,
-                servers: Rc::default(),
-                cache: RefCell::default(),
-                in_flight: SingleFlight::new(),
+                current: RefCell::default(),
             }),
         }
     }
@@ -152,15 +159,23 @@ impl Dns {
         record_type: RecordType,
         ask: impl Fn(&Self, Name) -> Deferred<T> + 'static,
     ) -> Deferred<T> {
-        let candidates = self.candidates(reactor, given);
+        let mut candidates = self.candidates(reactor, given).into_iter();
+        // What is in the cache needs no body.
+        let mut asked = match candidates.next().map(|name| ask(self, name).into_result()) {
+            Some(Ok(Ok(found))) => return succeed(found),
+            Some(Ok(Err(failure))) => Some(fail(failure)),
+            Some(Err(waits)) => Some(waits),
+            None => None,
+        };
         let (dns, given) = (self.clone(), given.to_owned());
         inline_callbacks(async move {
             let mut errors = SearchErrors::default();
-            for name in candidates {
-                match ask(&dns, name).await {
+            while let Some(answer) = asked {
+                match answer.await {
                     Ok(found) => return Ok(found),
                     Err(failure) => errors.add(failure)?,
                 }
+                asked = candidates.next().map(|name| ask(&dns, name));
             }
             Err(errors.result(&given, record_type))
         })
@@ -168,12 +183,37 @@ impl Dns {
 
     /// How many answers are in the cache, some of which may have ended.
     pub fn cached(&self) -> usize {
-        self.shared.cache.borrow().len()
+        let current = self.shared.current.borrow();
+        current
+            .as_ref()
+            .map_or(0, |(_, known)| known.cache.borrow().len())
     }
 
     /// Forgets all answers.
     pub fn clear_cache(&self) {
-        self.shared.cache.borrow_mut().clear();
+        if let Some((_, known)) = &*self.shared.current.borrow() {
+            known.cache.borrow_mut().clear();
+        }
+    }
+
+    fn per_reactor(&self, reactor: &ReactorHandle) -> Rc<PerReactor> {
+        let mut current = self.shared.current.borrow_mut();
+        if let Some((of, known)) = &*current
+            && of == reactor
+        {
+            return Rc::clone(known);
+        }
+        self.shared.sources.look_again();
+        let known = Rc::new(PerReactor {
+            servers: Rc::default(),
+            cache: RefCell::default(),
+            in_flight: SingleFlight::new(),
+        });
+        let replaced = current.replace((reactor.clone(), Rc::clone(&known)));
+        drop(current);
+        // Its connections are closed, with nothing borrowed.
+        drop(replaced);
+        known
     }
 
     /// The hosts as of now.
@@ -188,6 +228,8 @@ impl Dns {
 
     /// Reads the files of the configuration again if they have changed.
     pub(crate) fn refresh(&self, reactor: &ReactorHandle) {
+        // First: another reactor has other times.
+        drop(self.per_reactor(reactor));
         if self.shared.sources.refresh(reactor.now()) {
             self.clear_cache();
         }
@@ -232,6 +274,14 @@ impl Dns {
         name: Name,
         record_type: RecordType,
     ) -> Deferred<Lookup> {
+        let cached = self.cached_answer(reactor, &(name.clone(), record_type));
+        if let Some(Answer {
+            content: Content::Records { aliases, records },
+            ..
+        }) = cached
+        {
+            return succeed(in_case_of(name, aliases, records));
+        }
         let (dns, reactor) = (self.clone(), reactor.clone());
         inline_callbacks(async move {
             let error = |kind| Failure::new(LookupError::new(kind, name.to_string(), record_type));
@@ -261,25 +311,28 @@ impl Dns {
         })
     }
 
+    fn cached_answer(&self, reactor: &ReactorHandle, key: &Key) -> Option<Answer> {
+        let known = self.per_reactor(reactor);
+        let cache = known.cache.borrow();
+        cache.get(key, reactor.now())
+    }
+
     /// From the cache, or else from the servers.
     fn answer(&self, reactor: &ReactorHandle, key: Key) -> Deferred<Answer> {
-        let cached = self.shared.cache.borrow().get(&key, reactor.now());
-        if let Some(answer) = cached {
-            return deferred::succeed(answer);
+        if let Some(answer) = self.cached_answer(reactor, &key) {
+            return succeed(answer);
         }
-        self.shared.in_flight.get(key.clone(), || {
+        let known = self.per_reactor(reactor);
+        known.in_flight.get(key.clone(), || {
             let (config, reactor) = (self.config(), reactor.clone());
-            let shared = Rc::downgrade(&self.shared);
-            let asked = self
-                .shared
-                .servers
-                .ask(&reactor, Rc::clone(&config), key.clone());
+            let (shared, known_later) = (Rc::downgrade(&self.shared), Rc::downgrade(&known));
+            let asked = known.servers.ask(&reactor, Rc::clone(&config), key.clone());
             asked.add_callback(move |answer| {
                 // The answer of servers that have been replaced since then is not kept.
-                if let Some(shared) = shared.upgrade()
+                if let (Some(shared), Some(known)) = (shared.upgrade(), known_later.upgrade())
                     && shared.sources.config() == config
                 {
-                    let mut cache = shared.cache.borrow_mut();
+                    let mut cache = known.cache.borrow_mut();
                     cache.insert(key, answer.clone(), reactor.now(), config.max_cached);
                 }
                 Ok(answer)

@@ -63,6 +63,13 @@ impl Sources {
         Rc::clone(&self.hosts.borrow())
     }
 
+    /// The next `refresh` looks at the files, whatever the time was: it is that of another reactor.
+    pub(super) fn look_again(&self) {
+        if let Some(files) = &self.files {
+            files.looked_at.set(None);
+        }
+    }
+
     /// Reads the files again if they have changed. Whether they have.
     pub(super) fn refresh(&self, now: Duration) -> bool {
         let Some(files) = &self.files else {

@@ -1,0 +1,241 @@
+//! The resolver against servers of other projects, over loopback.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, sink};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use deferred::gather_results;
+use reactor::Reactor;
+use reactor_names::hickory_proto::rr::RecordType;
+use reactor_names::{Dns, DnsConfig, Hosts, LookupErrorKind};
+use reactor_tls::{Roots, TlsClient};
+use tests::{Directory, is_there};
+
+use super::support::kind;
+
+/// A zone with what the resolver treats in its own way. The text is longer than a datagram.
+fn zone() -> String {
+    let text = format!("\"{}\"", "x".repeat(250));
+    let text = [&text[..]; 8].join(" ");
+    format!(
+        "$TTL 300\n@ IN SOA ns1 hostmaster 1 7200 900 1209600 60\n@ IN NS ns1\n@ IN MX 10 mail\n\
+         ns1 IN A 192.0.2.53\nmail IN A 192.0.2.2\nwww IN A 192.0.2.1\nwww IN AAAA 2001:db8::1\n\
+         alias IN CNAME www\nlong IN TXT {text}\n_imap._tcp IN SRV 1 2 143 mail\n"
+    )
+}
+
+/// A server of another project, with a folder of its own.
+struct Program {
+    process: Child,
+    address: SocketAddr,
+    folder: Directory,
+}
+
+impl Program {
+    /// Runs the command that `prepare` makes, until a line with `started` comes. If it ends without,
+    /// its port was taken by another program, and another one is tried.
+    fn start(
+        name: &str,
+        started: &str,
+        prepare: impl Fn(&Directory, u16) -> Vec<String>,
+    ) -> Option<Self> {
+        if !is_there(name) {
+            return None;
+        }
+        for _ in 0..5 {
+            let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+            let address = free.local_addr().expect("an address");
+            drop(free);
+            let folder = Directory::new(&format!("names-{name}"));
+            fs::write(folder.path("zone"), zone()).expect("it is written");
+            // So that a test that hangs leaves nothing behind.
+            let mut process = Command::new("timeout")
+                .args(["60", name])
+                .args(prepare(&folder, address.port()))
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("it starts");
+            let mut log = BufReader::new(process.stderr.take().expect("it is piped"));
+            let lines = log.by_ref().lines().map_while(Result::ok);
+            let lines: Vec<_> = lines.take_while(|line| !line.contains(started)).collect();
+            if process.try_wait().expect("it is a child").is_none() {
+                // Else it would wait for a reader of its log.
+                thread::spawn(move || std::io::copy(&mut log, &mut sink()));
+                return Some(Self {
+                    process,
+                    address,
+                    folder,
+                });
+            }
+            println!("{name} has ended: {lines:?}");
+        }
+        panic!("{name} does not start");
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // `timeout` passes SIGTERM on.
+        let pid = self.process.id().to_string();
+        let _ = Command::new("kill").arg(pid).status();
+        let _ = self.process.wait();
+    }
+}
+
+/// Looks up each kind of answer; a server over TLS has everything over one connection.
+fn look_up(config: DnsConfig) {
+    let reactor = Reactor::new().unwrap();
+    let config = config
+        .timeout(Duration::from_secs(10))
+        .search(["example.test"]);
+    let dns = Dns::new(config, Hosts::default());
+    let www = reactor.block_on(dns.lookup_a(&reactor, "WwW")).unwrap();
+    assert_eq!(www[0].to_string(), "192.0.2.1");
+    let alias = dns.lookup(&reactor, "alias.example.test.", RecordType::AAAA);
+    let alias = reactor.block_on(alias).unwrap();
+    assert_eq!((alias.aliases.len(), alias.records.len()), (1, 1));
+    let mail = reactor
+        .block_on(dns.lookup_mx(&reactor, "example.test"))
+        .unwrap();
+    assert_eq!(mail[0].exchange.to_string(), "mail.example.test.");
+    let imap = dns.lookup_srv(&reactor, "_imap._tcp.example.test");
+    assert_eq!(reactor.block_on(imap).unwrap()[0].port, 143);
+    // Longer than a datagram: over TCP.
+    let long = reactor.block_on(dns.lookup_txt(&reactor, "long")).unwrap();
+    assert_eq!(long[0].txt_data.len(), 8);
+    for (name, expected) in [
+        ("none.example.test.", LookupErrorKind::NoSuchName),
+        ("mail.example.test.", LookupErrorKind::NoRecords),
+    ] {
+        let failure = reactor.block_on(dns.lookup_aaaa(&reactor, name));
+        assert_eq!(kind(&failure.unwrap_err()), expected, "{name}");
+    }
+    reactor.set_resolver(dns.clone());
+    let both = reactor.block_on(reactor.resolve("alias", 80)).unwrap();
+    assert_eq!(both.len(), 2);
+    let many = (0..100).map(|n| dns.lookup_a(&reactor, &format!("n{n}.example.test.")));
+    let many = many.map(|one| one.add_both(|found| Ok(found.is_err())));
+    let many = reactor.block_on(gather_results(many)).unwrap();
+    assert!(many.iter().all(|is_err| *is_err));
+}
+
+/// Over UDP, which goes on over TCP for the long text, and over TCP alone.
+fn look_up_in_clear(address: SocketAddr) {
+    look_up(DnsConfig::new([address]));
+    look_up(DnsConfig::new([address]).use_tcp(true));
+}
+
+#[test]
+fn dnsmasq_is_asked() {
+    let long = vec!["x".repeat(250); 8].join(",");
+    let prepare = |_: &Directory, port: u16| {
+        let of_test = |text: &str| text.to_owned();
+        vec![
+            of_test("--keep-in-foreground"),
+            of_test("--log-facility=-"),
+            of_test("--conf-file=/dev/null"),
+            of_test("--no-hosts"),
+            of_test("--no-resolv"),
+            of_test("--user=root"),
+            of_test("--pid-file="),
+            of_test("--bind-interfaces"),
+            of_test("--listen-address=127.0.0.1"),
+            format!("--port={port}"),
+            of_test("--local=/test/"),
+            of_test("--host-record=www.example.test,192.0.2.1,2001:db8::1"),
+            of_test("--host-record=mail.example.test,192.0.2.2"),
+            of_test("--cname=alias.example.test,www.example.test"),
+            of_test("--mx-host=example.test,mail.example.test,10"),
+            of_test("--srv-host=_imap._tcp.example.test,mail.example.test,143,1,2"),
+            format!("--txt-record=long.example.test,{long}"),
+        ]
+    };
+    if let Some(server) = Program::start("dnsmasq", "started", prepare) {
+        look_up_in_clear(server.address);
+    }
+}
+
+#[test]
+fn nsd_is_asked() {
+    let prepare = |folder: &Directory, port: u16| {
+        let here = folder.path("");
+        let config = format!(
+            "server:\n  ip-address: 127.0.0.1\n  port: {port}\n  username: \"\"\n  chroot: \"\"\n  \
+             zonesdir: \"{here}\"\n  database: \"\"\n  pidfile: \"{here}/pid\"\n  \
+             xfrdfile: \"{here}/xfrd\"\n  zonelistfile: \"{here}/list\"\n  \
+             cookie-secret-file: \"{here}/cookie\"\n  server-count: 1\n  rrl-ratelimit: 0\n\
+             remote-control:\n  control-enable: no\n\
+             zone:\n  name: example.test\n  zonefile: zone\n"
+        );
+        let file = folder.path("conf");
+        fs::write(&file, config).expect("it is written");
+        vec!["-d".to_owned(), "-c".to_owned(), file]
+    };
+    if let Some(server) = Program::start("nsd", "nsd started", prepare) {
+        look_up_in_clear(server.address);
+    }
+}
+
+#[test]
+fn named_is_asked() {
+    let prepare = |folder: &Directory, port: u16| {
+        let here = folder.path("");
+        let config = format!(
+            "options {{ directory \"{here}\"; pid-file none; session-keyfile none; recursion no; \
+             listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; \
+             dnssec-validation no; notify no; }};\n\
+             controls {{ }};\n\
+             zone \"example.test\" {{ type primary; file \"zone\"; }};\n"
+        );
+        let file = folder.path("conf");
+        fs::write(&file, config).expect("it is written");
+        ["-g", "-n", "1", "-c", &file].map(str::to_owned).into()
+    };
+    if let Some(server) = Program::start("named", "all zones loaded", prepare) {
+        look_up_in_clear(server.address);
+    }
+}
+
+fn unbound(folder: &Directory, port: u16, tls: &str) -> Vec<String> {
+    let here = folder.path("");
+    let config = format!(
+        "server:\n  interface: 127.0.0.1@{port}\n  {tls}\n  do-daemonize: no\n  username: \"\"\n  \
+         chroot: \"\"\n  directory: \"{here}\"\n  pidfile: \"\"\n  use-syslog: no\n  logfile: \"\"\n  \
+         verbosity: 1\n  num-threads: 1\n  module-config: \"iterator\"\n  local-zone: \"test.\" nodefault\n\
+         remote-control:\n  control-enable: no\n\
+         auth-zone:\n  name: example.test\n  zonefile: zone\n  for-downstream: yes\n  \
+         for-upstream: no\n"
+    );
+    let file = folder.path("conf");
+    fs::write(&file, config).expect("it is written");
+    ["-d", "-c", &file].map(str::to_owned).into()
+}
+
+#[test]
+fn unbound_is_asked() {
+    let prepare = |folder: &Directory, port: u16| unbound(folder, port, "");
+    if let Some(server) = Program::start("unbound", "start of service", prepare) {
+        look_up_in_clear(server.address);
+    }
+}
+
+#[test]
+fn unbound_is_asked_over_tls() {
+    let prepare = |folder: &Directory, port: u16| {
+        let made = rcgen::generate_simple_self_signed(["dns.test".to_owned()]).expect("a key");
+        fs::write(folder.path("pem"), made.cert.pem()).expect("it is written");
+        fs::write(folder.path("key"), made.signing_key.serialize_pem()).expect("it is written");
+        let (pem, key) = (folder.path("pem"), folder.path("key"));
+        let tls =
+            format!("tls-port: {port}\n  tls-service-pem: \"{pem}\"\n  tls-service-key: \"{key}\"");
+        unbound(folder, port, &tls)
+    };
+    if let Some(server) = Program::start("unbound", "start of service", prepare) {
+        let roots = Roots::from_pem_file(server.folder.path("pem")).unwrap();
+        let tls = TlsClient::builder().roots(roots).build().unwrap();
+        look_up(DnsConfig::over_tls(&tls, [(server.address, "dns.test")]).unwrap());
+    }
+}
