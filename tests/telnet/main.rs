@@ -8,3 +8,4 @@ mod negotiation;
 mod options;
 mod peers;
 mod support;
+mod transports;

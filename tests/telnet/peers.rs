@@ -1,11 +1,14 @@
 //! Programs of other projects: `telnet` of inetutils under a terminal, and telnetlib3.
 
-use std::io::{Read, Write};
+use std::cell::RefCell;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
 use std::thread;
 
-use reactor::Reactor;
-use reactor_telnet::{Console, InputMode, Telnet};
+use deferred::Result;
+use reactor::{ConnectionClosed, Reactor};
+use reactor_telnet::{Console, InputMode, Telnet, TelnetContext, TelnetProtocol, WindowSize};
 use tests::{is_there, skip};
 
 use crate::support::Recorder;
@@ -78,16 +81,21 @@ async def main():
 asyncio.run(asyncio.wait_for(main(), 60))
 ";
 
+fn has_telnetlib3() -> bool {
+    let mut import = Command::new("python3");
+    import.args(["-c", "import telnetlib3"]);
+    let status = import.stderr(Stdio::null()).status();
+    let has = status.is_ok_and(|status| status.success());
+    if !has {
+        skip("no telnetlib3");
+    }
+    has
+}
+
 #[test]
 fn telnetlib3_tells_its_window() {
-    let mut has = Command::new("python3");
-    has.args(["-c", "import telnetlib3"]);
-    if !has
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
-    {
-        return skip(format_args!("no telnetlib3"));
+    if !has_telnetlib3() {
+        return;
     }
     let reactor = Reactor::new().expect("a reactor");
     let recorder = Recorder::default();
@@ -104,4 +112,88 @@ fn telnetlib3_tells_its_window() {
     let log = log.take();
     assert!(text.contains("<gr\u{fc}\u{df} dich>"), "{text}");
     assert!(log.contains(&"window 132x43".to_owned()), "{log:?}");
+}
+
+/// Asks for a line, and says what it has negotiated.
+const SERVER: &str = r"
+import asyncio, telnetlib3
+
+async def shell(reader, writer):
+    writer.write('gr\u00fc\u00df dich\r\nname? ')
+    name = ''
+    while not name.endswith(('\r', '\n')):
+        name += await reader.read(1)
+    about = [writer.get_extra_info(key) for key in ('TERM', 'cols', 'rows')]
+    writer.write(f'hello {name.strip()}, {about}\r\n')
+    await writer.drain()
+    writer.close()
+
+async def main():
+    server = await telnetlib3.create_server(
+        host='127.0.0.1', port=0, shell=shell, encoding='utf8', connect_maxwait=2.0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.wait_closed()
+
+asyncio.run(asyncio.wait_for(main(), 60))
+";
+
+/// Answers the question of [`SERVER`].
+struct Guest {
+    text: Rc<RefCell<String>>,
+    has_answered: bool,
+}
+
+impl TelnetProtocol for Guest {
+    fn data_received(&mut self, cx: &mut TelnetContext<'_, '_, Self>, data: &[u8]) -> Result<()> {
+        let mut text = self.text.borrow_mut();
+        text.push_str(&String::from_utf8_lossy(data));
+        if !self.has_answered && text.ends_with("name? ") {
+            self.has_answered = true;
+            cx.write("a guest\n");
+        }
+        Ok(())
+    }
+
+    fn connection_lost(&mut self, cx: &mut TelnetContext<'_, '_, Self>, _: ConnectionClosed) {
+        cx.reactor().stop();
+    }
+}
+
+#[test]
+fn the_server_of_telnetlib3_learns_the_terminal() {
+    if !has_telnetlib3() {
+        return;
+    }
+    let mut program = Command::new("python3")
+        .args(["-c", SERVER])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut port = String::new();
+    let mut output = BufReader::new(program.stdout.take().expect("a pipe"));
+    output.read_line(&mut port).expect("it says its port");
+    let reactor = Reactor::new().expect("a reactor");
+    let text = Rc::<RefCell<String>>::default();
+    let guest = Guest {
+        text: Rc::clone(&text),
+        has_answered: false,
+    };
+    let window = WindowSize {
+        columns: 132,
+        rows: 43,
+    };
+    let telnet = Telnet::client(guest).with_terminal("vt220", window);
+    let server = format!("127.0.0.1:{}", port.trim());
+    let connecting = reactor.connect_tcp(server, telnet);
+    reactor.block_on(connecting).expect("it connects");
+    reactor.run().expect("it runs");
+    program.kill().expect("it is a child");
+    program.wait().expect("it has ended");
+    let text = text.take();
+    assert!(text.contains("gr\u{fc}\u{df} dich"), "{text}");
+    assert!(
+        text.to_lowercase()
+            .contains("hello a guest, ['vt220', 132, 43]"),
+        "{text}"
+    );
 }
