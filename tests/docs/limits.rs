@@ -312,6 +312,26 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "const IDLE_RENEWAL: Duration = ",
     ),
     (
+        "a message of an SMTP client, from DATA",
+        "reactor-mail/src/smtp/server.rs",
+        "            message_timeout: ",
+    ),
+    (
+        "a connection of an SMTP client",
+        "reactor-mail/src/smtp/server.rs",
+        "            session_timeout: ",
+    ),
+    (
+        "failed logins of an SMTP client",
+        "reactor-mail/src/smtp/server.rs",
+        "            max_failed_logins: ",
+    ),
+    (
+        "the reply to each of them",
+        "reactor-mail/src/smtp/server.rs",
+        "            failed_login_delay: ",
+    ),
+    (
         "the wait for a reply of an SMTP server",
         "reactor-mail/src/smtp/sender/replies.rs",
         "const REPLY_TIMEOUT: Duration = ",

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use reactor::testing::{self, TestReactor};
 use reactor_mail::{Maildir, MaildirDelivery, SmtpServer};
@@ -153,5 +154,124 @@ fn if_one_maildir_fails_no_recipient_gets_the_message() {
             assert!(messages(&folder, "ann").is_empty());
             assert_eq!(unfinished(&folder), 0);
         }
+    });
+}
+
+/// A file of this process may have 32 KiB, in the child: as on a disk with so much room.
+#[test]
+fn a_full_disk_is_temporary_and_loses_nothing() {
+    const IN_CHILD: &str = "MAIL_TESTS_FILES_ARE_LIMITED";
+    if std::env::var_os(IN_CHILD).is_none() {
+        // Ignored, the signal is an error of the write.
+        let limited = "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\"";
+        let output = Command::new("sh")
+            .args(["-c", limited])
+            .arg(std::env::current_exe().expect("it runs"))
+            .args([
+                "--exact",
+                "maildir_delivery::a_full_disk_is_temporary_and_loses_nothing",
+            ])
+            .env(IN_CHILD, "1")
+            .output()
+            .expect("it starts");
+        assert!(output.status.success(), "{output:?}");
+        return;
+    }
+    testing::run(|reactor| {
+        let folder = Folder::new();
+        let server = server(reactor, &folder);
+        let (_connection, peer) = greeted(reactor, &server);
+        let line = "x".repeat(998) + "\r\n";
+        // Written at the end, and while it comes.
+        for (lines, reply) in [(1, 250), (100, 452), (400, 452), (20, 250)] {
+            peer.send(begin(&["ann", "bob"]));
+            peer.send(line.repeat(lines));
+            peer.send(".\r\n");
+            reactor.settle();
+            assert_eq!(codes(&peer), [250, 250, 250, 354, reply], "{lines}");
+            assert_eq!(unfinished(&folder), 0);
+        }
+        for name in ["ann", "bob"] {
+            let messages = messages(&folder, name);
+            let lines: Vec<_> = messages
+                .iter()
+                .map(|text| text.matches("\nx").count())
+                .collect();
+            assert_eq!(lines, [1, 20]);
+        }
+    });
+}
+
+/// The smuggled ends of a message, and hang-ups in each state: no file is left.
+#[test]
+fn no_smuggled_message_and_no_unfinished_one_is_in_a_maildir() {
+    for end in [
+        "\n.\n",
+        "\r.\r",
+        "\n.\r\n",
+        "\r.\r\n",
+        "\r\n.\n",
+        "\r\n.\r",
+        "\r\r\n.\r\n",
+    ] {
+        for before in [1, 300] {
+            testing::run(|reactor| {
+                let folder = Folder::new();
+                let server = server(reactor, &folder);
+                let (_connection, peer) = greeted(reactor, &server);
+                peer.send(begin(&["ann", "bob"]));
+                peer.send(("x".repeat(998) + "\r\n").repeat(before));
+                reactor.settle();
+                peer.send(format!("hello{end}MAIL FROM:<mallory@example.org>\r\n"));
+                reactor.settle();
+                assert_eq!(codes(&peer).last(), Some(&521), "{end:?}");
+                assert!(peer.is_closed());
+                assert_eq!(unfinished(&folder), 0);
+                assert!(messages(&folder, "ann").is_empty());
+            });
+        }
+    }
+    let whole = format!("EHLO x\r\n{}a\r\n.\r\nQUIT\r\n", begin(&["ann"]));
+    let end_of_message = whole.find("QUIT").expect("it is there");
+    for sent in 0..whole.len() {
+        testing::run(|reactor| {
+            let folder = Folder::new();
+            let server = server(reactor, &folder);
+            let (connection, peer) = reactor.connect_to_peer(server.receiver());
+            peer.send(&whole[..sent]);
+            reactor.settle();
+            peer.reset();
+            reactor.settle();
+            assert!(connection.is_gone());
+            assert_eq!(unfinished(&folder), 0);
+            let expected = usize::from(sent >= end_of_message);
+            assert_eq!(
+                messages(&folder, "ann").len(),
+                expected,
+                "{:?}",
+                &whole[..sent]
+            );
+        });
+    }
+}
+
+/// Folders that lead to themselves cannot be read, not even by root.
+#[test]
+fn an_unreadable_maildir_is_a_temporary_failure() {
+    testing::run(|reactor| {
+        let folder = Folder::new();
+        std::os::unix::fs::symlink("ann", folder.0.join("ann")).expect("it is made");
+        let bob = folder.maildir("bob");
+        fs::remove_dir(bob.path().join("new")).expect("it is empty");
+        fs::write(bob.path().join("new"), "").expect("it is written");
+        let server = server(reactor, &folder);
+        let (_connection, peer) = greeted(reactor, &server);
+        for to in ["ann", "bob"] {
+            peer.send(begin(&[to]));
+            peer.send("a\r\n.\r\n");
+            reactor.settle();
+            assert_eq!(codes(&peer), [250, 250, 354, 451], "{to}");
+        }
+        assert_eq!(unfinished(&folder), 0);
     });
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use deferred::{Deferred, Trigger};
 use reactor::{ConnectionClosed, Context, Lines, Protocol, testing};
@@ -46,6 +47,7 @@ fn plain_and_login_work_and_are_checked() {
             for line in lines {
                 peer.send(format!("{line}\r\n"));
             }
+            reactor.advance(Duration::from_secs(2));
             assert_eq!(codes(&peer), expected, "{lines:?}");
             peer.send("AUTH PLAIN\r\n");
             let is_in = expected.ends_with(&[235]);

@@ -129,7 +129,7 @@ impl Drop for Text {
 
 pub(crate) fn server() -> (Inbox, SmtpServer) {
     let inbox = Inbox::default();
-    let server = SmtpServer::new("mx.example.org", inbox.clone());
+    let server = SmtpServer::new("mx.example.org", inbox.clone()).without_received_header();
     (inbox, server)
 }
 

@@ -28,6 +28,8 @@ pub use self::imap::{
 pub use self::imap::{ImapFrame, ImapFraming, ImapFramingError, ImapRefusal};
 #[cfg(feature = "maildir")]
 pub use self::maildir::{Maildir, MaildirEntry, MaildirError, MaildirFlags, MaildirWriter};
+#[cfg(all(feature = "imap", feature = "maildir"))]
+pub use self::maildir::{MaildirAccount, MaildirLogin};
 #[cfg(all(feature = "maildir", feature = "smtp"))]
 pub use self::maildir::{MaildirDelivery, MaildirMessage};
 #[cfg(feature = "mx")]

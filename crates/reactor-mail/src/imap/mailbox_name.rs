@@ -12,7 +12,7 @@ fn is_direct(c: char) -> bool {
 }
 
 /// The name as it is sent.
-pub(super) fn encode(name: &str) -> String {
+pub(crate) fn encode(name: &str) -> String {
     let mut encoded = String::with_capacity(name.len());
     let mut rest = name;
     while let Some(first) = rest.chars().next() {
@@ -32,7 +32,7 @@ pub(super) fn encode(name: &str) -> String {
 }
 
 /// The name that was sent as `encoded`, or `None` if nothing is sent so.
-pub(super) fn decode(encoded: &str) -> Option<String> {
+pub(crate) fn decode(encoded: &str) -> Option<String> {
     let mut name = String::with_capacity(encoded.len());
     let mut rest = encoded;
     while let Some((direct, after)) = rest.split_once('&') {

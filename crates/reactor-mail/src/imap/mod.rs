@@ -4,7 +4,7 @@ mod client;
 mod error;
 mod frame;
 mod framing;
-mod mailbox_name;
+pub(crate) mod mailbox_name;
 
 pub use self::client::{
     FetchHandler, ImapClient, ImapClientBuilder, ImapError, ImapEvent, ImapListed, ImapMailbox,

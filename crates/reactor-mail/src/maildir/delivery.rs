@@ -24,7 +24,7 @@ const BUFFER: usize = 128 * 1024;
 ///
 /// The client gets its "250" when the message is on disk for all recipients; with a full disk, it
 /// gets a "452" and tries again later, and nothing is delivered to any of them. Files are written
-/// in threads, and the client waits meanwhile.
+/// in threads; until a piece is written, the client waits.
 ///
 /// # Examples
 ///

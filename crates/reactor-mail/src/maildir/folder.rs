@@ -166,7 +166,10 @@ impl Maildir {
     /// [`MaildirError::Gone`] if there is none, and those of [`list`](Self::list).
     pub fn find(&self, id: &str) -> Result<MaildirEntry, MaildirError> {
         // Only names that the folder has are compared: an id cannot lead elsewhere.
-        scan::search(&self.path, id)
+        let mut found = scan::search(&self.path, [id.to_owned()].into())?;
+        found
+            .remove(id)
+            .ok_or_else(|| MaildirError::Gone { id: id.to_owned() })
     }
 
     /// Delivers a message that is in memory; [`begin`](Self::begin) is for one that comes in
@@ -181,7 +184,7 @@ impl Maildir {
         writer.commit()
     }
 
-    /// Begins a delivery: nobody sees the message before [`MaildirWriter::commit`].
+    /// Begins a delivery: no reader sees the message before [`MaildirWriter::commit`].
     ///
     /// # Errors
     ///
@@ -252,7 +255,7 @@ impl Maildir {
         self.change_flags(entry, |old| old.difference(flags))
     }
 
-    fn change_flags(
+    pub(super) fn change_flags(
         &self,
         entry: &MaildirEntry,
         change: impl Fn(MaildirFlags) -> MaildirFlags,
@@ -276,7 +279,7 @@ impl Maildir {
 
     /// Does something with the file of a message. If it is not there, because another program has
     /// renamed it, it is looked for and the same is done again.
-    fn with_file<T>(
+    pub(super) fn with_file<T>(
         &self,
         entry: &MaildirEntry,
         mut f: impl FnMut(&Path, &MaildirEntry) -> io::Result<T>,

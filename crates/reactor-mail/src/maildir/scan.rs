@@ -1,6 +1,6 @@
 //! Scans of a Maildir: which files it has while other programs rename them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -36,22 +36,34 @@ pub(super) fn scan(path: &Path) -> Result<Vec<MaildirEntry>, MaildirError> {
     Ok(entries)
 }
 
-/// The message `id`. That it is gone is only said after a scan during which nothing can have been
-/// renamed.
-pub(super) fn search(path: &Path, id: &str) -> Result<MaildirEntry, MaildirError> {
-    let mut found = HashMap::new();
+/// Those of `wanted` that are there, by id. That one is gone is only said after a scan during which
+/// nothing can have been renamed.
+pub(super) fn search(
+    path: &Path,
+    mut wanted: HashSet<String>,
+) -> Result<HashMap<String, MaildirEntry>, MaildirError> {
+    let (mut found, mut all) = (HashMap::new(), HashMap::new());
     for _ in 0..MAX_SEARCHES {
-        let (before, now) = (changed(path)?, SystemTime::now());
-        read_both(path, &mut found)?;
-        if let Some(entry) = found.remove(id) {
-            return Ok(entry);
+        if wanted.is_empty() {
+            break;
         }
-        let is_old = |time: SystemTime| now.duration_since(time).is_ok_and(|age| age > CLOCK_TICK);
-        if before.into_iter().all(is_old) && changed(path)? == before {
+        let (before, now) = (changed(path)?, SystemTime::now());
+        read_both(path, &mut all)?;
+        let is_there = |id: &String| all.contains_key(id);
+        let (there, rest) = wanted.into_iter().partition::<HashSet<_>, _>(is_there);
+        found.extend(there.into_iter().filter_map(|id| all.remove_entry(&id)));
+        wanted = rest;
+        if is_settled(before, now) && changed(path)? == before {
             break;
         }
     }
-    Err(MaildirError::Gone { id: id.to_owned() })
+    Ok(found)
+}
+
+/// Whether a change after `now` will show in the times of the folders, if `before` are those now.
+pub(super) fn is_settled(before: [SystemTime; 2], now: SystemTime) -> bool {
+    let is_old = |time: SystemTime| now.duration_since(time).is_ok_and(|age| age > CLOCK_TICK);
+    before.into_iter().all(is_old)
 }
 
 fn read_both(path: &Path, found: &mut HashMap<String, MaildirEntry>) -> Result<(), MaildirError> {

@@ -1,9 +1,12 @@
 //! `MaildirWriter`: a message that is being delivered.
 
 use std::fs::{self, File, OpenOptions};
+#[cfg(feature = "imap")]
+use std::io::ErrorKind;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use memchr::memchr2;
 
@@ -48,6 +51,8 @@ pub struct MaildirWriter {
     buffer: Vec<u8>,
     /// The last piece has ended in a CR, which is not in the buffer: an LF may follow.
     has_cr: bool,
+    /// When it came, if that is not now.
+    date: Option<SystemTime>,
     /// Bytes of the file, and those that it has if its lines end in CR LF.
     size: u64,
     wire_size: u64,
@@ -63,6 +68,7 @@ impl MaildirWriter {
             temporary,
             buffer: Vec::new(),
             has_cr: false,
+            date: None,
             size: 0,
             wire_size: 0,
         })
@@ -72,6 +78,11 @@ impl MaildirWriter {
     /// one (a hard link), if the file system can do it.
     pub fn add_maildir(&mut self, maildir: Maildir) {
         self.others.push(maildir);
+    }
+
+    /// Says when the message came (the time of its file): now, unless this is called.
+    pub fn set_date(&mut self, date: SystemTime) {
+        self.date = Some(date);
     }
 
     /// Writes a piece. CR LF becomes LF; a CR or LF that stands alone stays.
@@ -148,7 +159,10 @@ impl MaildirWriter {
             self.push(b"\r");
         }
         self.flush()?;
-        let synced = self.file.sync_all();
+        let dated = self
+            .date
+            .map_or(Ok(()), |date| self.file.set_modified(date));
+        let synced = dated.and_then(|()| self.file.sync_all());
         synced.map_err(MaildirError::at(&self.temporary.0))?;
 
         // Removes what is there already if a later step fails.
@@ -192,17 +206,64 @@ fn link_or_copy(from: &Path, maildir: &Maildir, to: &Path) -> Result<(), Maildir
     if fs::hard_link(from, to).is_ok() {
         return Ok(());
     }
-    // On another file system, or on one without links: copy. If the Maildir is not there, or cannot
-    // be written to, copying says so.
+    let mut original = File::open(from).map_err(MaildirError::at(from))?;
+    copy(&mut original, maildir, to)
+}
+
+/// Copies a message to another file system, or in one without links. If the Maildir is not there, or
+/// cannot be written to, this says so.
+fn copy(original: &mut File, maildir: &Maildir, to: &Path) -> Result<(), MaildirError> {
     let (mut copy, temporary) = Temporary::create(maildir)?;
-    let copied = File::open(from).and_then(|mut original| {
-        io::copy(&mut original, &mut copy)?;
+    let copied = io::copy(original, &mut copy).and_then(|_| {
+        copy.set_modified(original.metadata()?.modified()?)?;
         copy.sync_all()?;
         fs::rename(&temporary.0, to)
     });
     copied.map_err(MaildirError::at(to))?;
     temporary.keep();
     Ok(())
+}
+
+/// A copy of a message in another Maildir, which is removed unless it is kept.
+#[cfg(feature = "imap")]
+pub(super) struct Copied(Temporary, MaildirEntry);
+
+#[cfg(feature = "imap")]
+impl Copied {
+    /// The id of the copy.
+    pub(super) fn keep(self) -> String {
+        self.0.keep();
+        self.1.id().to_owned()
+    }
+}
+
+/// Copies a message with its date to `cur` of another Maildir, or the same one.
+#[cfg(feature = "imap")]
+pub(super) fn copy_message(
+    from: &Maildir,
+    entry: &MaildirEntry,
+    to: &Maildir,
+    flags: MaildirFlags,
+) -> Result<Copied, MaildirError> {
+    // Says that it is not there; a link would only say that something is not.
+    super::scan::changed(to.path())?;
+    let fields = entry.id().find(',').map_or("", |at| &entry.id()[at..]);
+    let name = format!("{}{fields}", unique::name());
+    let copied = MaildirEntry::parse(name.clone(), true);
+    // Never: neither part has a control character.
+    let copied = copied
+        .ok_or(MaildirError::Gone { id: name })?
+        .with_flags(flags);
+    let place = to.path().join(copied.place());
+    let is_linked = from.with_file(entry, |path, _| match fs::hard_link(path, &place) {
+        // Renamed by another program: it is looked for again.
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(error),
+        linked => Ok(linked.is_ok()),
+    })?;
+    if !is_linked {
+        copy(&mut from.open(entry)?, to, &place)?;
+    }
+    Ok(Copied(Temporary(place), copied))
 }
 
 /// A file that is removed unless it is kept.

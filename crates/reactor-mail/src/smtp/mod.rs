@@ -6,6 +6,7 @@ mod delivery;
 mod envelope;
 mod framing;
 mod login;
+mod received;
 mod receiver;
 mod sender;
 mod server;

@@ -43,6 +43,8 @@ pub struct SmtpReceiver {
     pub(super) settings: Rc<Settings>,
     /// The name that the client has given itself; `None` before EHLO, and again after STARTTLS.
     hello: Option<String>,
+    /// It has said EHLO, not HELO.
+    pub(super) is_extended: bool,
     login: Option<String>,
     /// Set by AUTH while an answer of the client is awaited, which is the next line.
     exchange: Option<Exchange>,
@@ -51,6 +53,10 @@ pub struct SmtpReceiver {
     /// Set by DATA and BDAT, taken by the end of a message and by RSET.
     pub(super) transfer: Option<Transfer>,
     errors: u32,
+    failed_logins: u32,
+    /// Set if a time limit was reached while a Deferred was awaited: the connection ends after the
+    /// reply, with this one.
+    overdue: Option<&'static str>,
     /// Closes the connection; reset by each frame, and re-armed by itself while a Deferred is
     /// awaited.
     idle: Option<DelayedCall>,
@@ -63,11 +69,14 @@ impl SmtpReceiver {
         Self {
             settings,
             hello: None,
+            is_extended: false,
             login: None,
             exchange: None,
             envelope: None,
             transfer: None,
             errors: 0,
+            failed_logins: 0,
+            overdue: None,
             idle: None,
             is_busy: false,
         }
@@ -103,19 +112,45 @@ impl SmtpReceiver {
             Ok(result) => return f(self, cx, result),
             Err(deferred) => deferred,
         };
-        self.is_busy = true;
-        cx.pause_reading();
+        self.pause(cx);
         let go_on = |this: &mut Self, cx: &mut Context<'_, Self>, result| {
-            this.is_busy = false;
-            this.reset_idle_timeout();
-            cx.resume_reading();
-            f(this, cx, result);
+            this.resume(cx, |this, cx| f(this, cx, result));
         };
         if is_owned {
             cx.when(deferred, go_on);
         } else {
             cx.when_or_cancel(deferred, go_on);
         }
+    }
+
+    fn pause(&mut self, cx: &mut Context<'_, Self>) {
+        self.is_busy = true;
+        cx.pause_reading();
+    }
+
+    fn resume(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        f: impl FnOnce(&mut Self, &mut Context<'_, Self>),
+    ) {
+        self.is_busy = false;
+        self.reset_idle_timeout();
+        cx.resume_reading();
+        f(self, cx);
+        if let (Some(reply), false) = (self.overdue, self.is_busy) {
+            self.expire(cx, reply);
+        }
+    }
+
+    /// A time limit is reached: the connection is closed, or after the reply that is awaited.
+    pub(super) fn expire(&mut self, cx: &mut Context<'_, Self>, reply: &'static str) {
+        if self.is_busy {
+            self.overdue = Some(reply);
+            return;
+        }
+        self.reset();
+        cx.write(reply);
+        cx.lose_connection();
     }
 
     fn reset_idle_timeout(&self) {
@@ -173,6 +208,7 @@ impl SmtpReceiver {
 
     fn hello(&mut self, cx: &mut Context<'_, Self>, name: String, is_extended: bool) {
         self.reset();
+        self.is_extended = is_extended;
         self.hello = Some(name);
         let mut text = self.settings.name.clone();
         if is_extended {
@@ -306,7 +342,23 @@ impl SmtpReceiver {
                 this.login = Some(name);
                 this.answer(cx, 235, "2.7.0 logged in");
             }
-            Err(failure) => this.reply(cx, &refusal(failure)),
+            Err(failure) => this.login_failed(cx, refusal(failure)),
+        });
+    }
+
+    /// Replies after a while, and closes the connection if it is one failure too many.
+    fn login_failed(&mut self, cx: &mut Context<'_, Self>, reply: SmtpReply) {
+        self.failed_logins += 1;
+        self.pause(cx);
+        // A timer of the connection: it ends with it.
+        cx.call_later(self.settings.failed_login_delay, move |this, cx| {
+            this.resume(cx, |this, cx| {
+                this.reply(cx, &reply);
+                if this.failed_logins >= this.settings.max_failed_logins {
+                    cx.write("421 4.7.0 too many failed logins\r\n");
+                    cx.lose_connection();
+                }
+            });
         });
     }
 }
@@ -325,6 +377,9 @@ impl Protocol for SmtpReceiver {
 
     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
         self.watch_idle(cx);
+        cx.call_later(self.settings.session_timeout, |this, cx| {
+            this.expire(cx, "421 4.4.2 the session takes too long\r\n");
+        });
         let greeting = format!("{} ESMTP", self.settings.name);
         self.answer(cx, 220, &greeting);
         Ok(())

@@ -50,6 +50,11 @@ pub(super) struct Settings {
     pub(super) max_recipients: usize,
     pub(super) max_errors: u32,
     pub(super) idle_timeout: Duration,
+    pub(super) message_timeout: Duration,
+    pub(super) session_timeout: Duration,
+    pub(super) max_failed_logins: u32,
+    pub(super) failed_login_delay: Duration,
+    pub(super) has_received_header: bool,
 }
 
 /// Whether clients may log in.
@@ -72,6 +77,11 @@ impl SmtpServer {
             max_recipients: 100,
             max_errors: 20,
             idle_timeout: Duration::from_secs(300),
+            message_timeout: Duration::from_secs(3600),
+            session_timeout: Duration::from_secs(7200),
+            max_failed_logins: 3,
+            failed_login_delay: Duration::from_secs(2),
+            has_received_header: true,
         };
         Self {
             settings: Rc::new(settings),
@@ -127,6 +137,41 @@ impl SmtpServer {
     #[must_use]
     pub fn with_idle_timeout(self, timeout: Duration) -> Self {
         self.with(|settings| settings.idle_timeout = timeout)
+    }
+
+    /// How long a message may take, from DATA or its first chunk to its end: an hour unless this is
+    /// set. A client that sends a byte now and then is never silent, but would never end.
+    #[must_use]
+    pub fn with_message_timeout(self, timeout: Duration) -> Self {
+        self.with(|settings| settings.message_timeout = timeout)
+    }
+
+    /// How long a connection may last: 2 hours unless this is set. A message that is being
+    /// delivered then is delivered.
+    #[must_use]
+    pub fn with_session_timeout(self, timeout: Duration) -> Self {
+        self.with(|settings| settings.session_timeout = timeout)
+    }
+
+    /// How many logins of a connection may fail before it is closed: 3 unless this is set.
+    #[must_use]
+    pub fn with_max_failed_logins(self, logins: u32) -> Self {
+        self.with(|settings| settings.max_failed_logins = logins)
+    }
+
+    /// How long a client waits for the reply to a login that failed: 2 seconds unless this is set.
+    /// A program that guesses passwords needs that time for each. Many connections at once are
+    /// quicker: bound them with [`ConnectionLimits`](reactor::endpoint::ConnectionLimits).
+    #[must_use]
+    pub fn with_failed_login_delay(self, delay: Duration) -> Self {
+        self.with(|settings| settings.failed_login_delay = delay)
+    }
+
+    /// Puts no `Received` header before messages. By default there is one, as RFC 5321 wants it: it
+    /// names the client, its address and the time, and the recipient if there is only one.
+    #[must_use]
+    pub fn without_received_header(self) -> Self {
+        self.with(|settings| settings.has_received_header = false)
     }
 
     /// The protocol of one connection.

@@ -1,8 +1,11 @@
 //! `Transfer`: a message that an SMTP client sends, by DATA or BDAT.
 
+use deferred::{DelayedCall, succeed};
+use memchr::memchr2_iter;
 use reactor::Context;
 
 use super::delivery::Message;
+use super::received;
 use super::receiver::{SmtpReceiver, refusal};
 use super::smtp_reply::SmtpReply;
 
@@ -14,6 +17,19 @@ pub(super) struct Transfer {
     size: u64,
     /// The chunk that comes is the last one.
     is_last: bool,
+    /// The last chunk has ended in a CR: an LF is to follow.
+    has_cr: bool,
+    _deadline: Deadline,
+}
+
+/// The time limit of a message, which ends with it.
+struct Deadline(DelayedCall);
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        // Errs if it has passed: the connection is being closed then.
+        let _ = self.0.cancel();
+    }
 }
 
 impl SmtpReceiver {
@@ -60,7 +76,7 @@ impl SmtpReceiver {
             return go_on(self, cx);
         }
         if let Some(reply) = self.not_ready() {
-            self.transfer = Some(Transfer::new(Err(reply)));
+            self.begin_transfer(cx, Err(reply));
             return go_on(self, cx);
         }
         self.begin(cx, go_on);
@@ -74,11 +90,38 @@ impl SmtpReceiver {
         let Some(envelope) = &self.envelope else {
             return;
         };
-        let message = self.settings.delivery.begin(envelope);
+        let settings = &self.settings;
+        let header = settings.has_received_header;
+        let header = header.then(|| received::header(envelope, &settings.name, self.is_extended));
+        let message = settings.delivery.begin(envelope);
         self.wait_for(cx, message, false, move |this, cx, message| {
-            let message = message.map_err(refusal);
-            this.transfer = Some(Transfer::new(message));
-            go_on(this, cx);
+            let mut message = message.map_err(refusal);
+            let taken = match (&mut message, header) {
+                (Ok(message), Some(header)) => message.data(header.as_bytes()),
+                _ => succeed(()),
+            };
+            this.wait_for(cx, taken, false, move |this, cx, taken| {
+                let taken = taken.map_err(refusal);
+                this.begin_transfer(cx, taken.and(message));
+                go_on(this, cx);
+            });
+        });
+    }
+
+    fn begin_transfer(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        message: Result<Box<dyn Message>, SmtpReply>,
+    ) {
+        let deadline = cx.call_later(self.settings.message_timeout, |this, cx| {
+            this.expire(cx, "421 4.4.2 the message takes too long\r\n");
+        });
+        self.transfer = Some(Transfer {
+            message,
+            size: 0,
+            is_last: false,
+            has_cr: false,
+            _deadline: Deadline(deadline),
         });
     }
 
@@ -93,9 +136,12 @@ impl SmtpReceiver {
             let reply = SmtpReply::new(552, "5.3.4 the message is too large");
             transfer.message = Err(reply);
         }
+        if remaining.is_some() {
+            transfer.check_line_ends(data);
+        }
         let taken = match &mut transfer.message {
             Ok(message) => message.data(data),
-            Err(_) => deferred::succeed(()),
+            Err(_) => succeed(()),
         };
         self.wait_for(cx, taken, false, move |this, cx, taken| {
             if let (Err(failure), Some(transfer)) = (taken, &mut this.transfer) {
@@ -108,10 +154,13 @@ impl SmtpReceiver {
     }
 
     fn end_of_chunk(&mut self, cx: &mut Context<'_, Self>) {
-        let Some(transfer) = &self.transfer else {
+        let Some(transfer) = &mut self.transfer else {
             return;
         };
         if transfer.is_last {
+            if transfer.has_cr {
+                transfer.refuse_line_ends();
+            }
             return self.end(cx);
         }
         // Chunks that the client has sent ahead are refused with the same reply.
@@ -141,11 +190,32 @@ impl SmtpReceiver {
 }
 
 impl Transfer {
-    fn new(message: Result<Box<dyn Message>, SmtpReply>) -> Self {
-        Self {
-            message,
-            size: 0,
-            is_last: false,
+    /// Refuses the message if a CR or LF stands alone in it: a chunk may hold text only, because
+    /// BINARYMIME is not offered (RFC 3030, section 3), and a server that gets the message by DATA
+    /// might see an end in it.
+    fn check_line_ends(&mut self, chunk: &[u8]) {
+        let Some(last) = chunk.last() else {
+            return;
+        };
+        let mut is_bad = self.has_cr && chunk[0] != b'\n';
+        for at in memchr2_iter(b'\r', b'\n', chunk) {
+            is_bad |= match chunk[at] {
+                b'\r' => chunk.get(at + 1).is_some_and(|next| *next != b'\n'),
+                _ => match at.checked_sub(1) {
+                    Some(before) => chunk[before] != b'\r',
+                    None => !self.has_cr,
+                },
+            };
+        }
+        self.has_cr = *last == b'\r';
+        if is_bad {
+            self.refuse_line_ends();
+        }
+    }
+
+    fn refuse_line_ends(&mut self) {
+        if self.message.is_ok() {
+            self.message = Err(SmtpReply::new(554, "5.6.0 lines end in CR LF"));
         }
     }
 }

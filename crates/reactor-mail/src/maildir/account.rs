@@ -1,0 +1,366 @@
+//! `MaildirAccount`: the mailboxes of a user, which are a Maildir and its subfolders.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::rc::{Rc, Weak};
+
+use deferred::{Deferred, Failure, Result, fail, succeed};
+use reactor::ReactorHandle;
+
+use super::error::MaildirError;
+use super::files::{self, Lock};
+use super::folder::Maildir;
+use super::mailbox::{MaildirMailbox, refusal};
+use super::names::{folder_of, name_of};
+use super::uids::UidList;
+use crate::store::{Account, Login, Mailbox, MailboxEntry, MailboxError, MailboxName};
+
+/// The mailboxes of a user in a [`Maildir`]: INBOX is the Maildir itself, the others are its
+/// subfolders as in Maildir++, named in modified UTF-7.
+///
+/// Other programs may use the Maildir at the same time: a mail program, an SMTP server that
+/// delivers. What they change is seen by the next command, and within 2 seconds by a session that
+/// waits in IDLE.
+///
+/// Small files beside the messages keep what Maildir has no place for: `reactor-uids` (UIDs,
+/// UIDVALIDITY, names of keywords), `reactor-uidvalidity`, `reactor-subscriptions`, and a lock for
+/// each of them. If one is damaged or removed, messages get UIDs anew, and clients read them again.
+/// A mailbox has at most 26 keywords. Messages stay in `new` until their flags change.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::testing;
+/// use reactor_mail::{Account, Maildir, MaildirAccount, MailboxName, NewMessage};
+///
+/// # let folder = std::env::temp_dir().join(format!("maildir-account-{}", std::process::id()));
+/// testing::run(|reactor| {
+///     let account = MaildirAccount::new(reactor, Maildir::new(&folder));
+///     let inbox = reactor.block_on(account.open(&MailboxName::inbox())).unwrap();
+///     let uid = reactor.block_on(inbox.append(NewMessage::new("Subject: hi\r\n\r\n"))).unwrap();
+///     assert_eq!(uid.get(), 1);
+///     assert_eq!(Maildir::new(&folder).list().unwrap().len(), 1);
+/// });
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct MaildirAccount {
+    shared: Rc<Shared>,
+}
+
+/// What the sessions of a user have in common.
+pub(super) struct Shared {
+    this: Weak<Self>,
+    pub(super) reactor: ReactorHandle,
+    root: Maildir,
+    /// Mailboxes that sessions have open.
+    open: RefCell<HashMap<MailboxName, Weak<MaildirMailbox>>>,
+}
+
+impl MaildirAccount {
+    /// The mailboxes in `maildir`, which is created if it is not there.
+    pub fn new(reactor: &ReactorHandle, maildir: Maildir) -> Self {
+        Self {
+            shared: Rc::new_cyclic(|this| Shared {
+                this: this.clone(),
+                reactor: reactor.clone(),
+                root: maildir,
+                open: RefCell::default(),
+            }),
+        }
+    }
+}
+
+impl MaildirAccount {
+    /// Moves the messages of INBOX to a new mailbox.
+    fn empty_inbox_to(&self, to: &MailboxName) -> Deferred<()> {
+        let (account, to) = (self.clone(), to.clone());
+        let created = self.create(&to);
+        let inbox = created.add_callback(move |()| account.open(&MailboxName::inbox()));
+        inbox.add_callback(move |inbox| {
+            inbox.messages().add_callback(move |snapshot| {
+                let uids: Vec<_> = snapshot
+                    .messages
+                    .iter()
+                    .map(|message| message.uid)
+                    .collect();
+                let copied = inbox.copy(&uids, &to);
+                copied.add_callback(move |_| inbox.expunge(&uids))
+            })
+        })
+    }
+}
+
+impl Shared {
+    fn maildir(&self, name: &MailboxName) -> Result<Maildir> {
+        if name.is_inbox() {
+            return Ok(self.root.clone());
+        }
+        Ok(self.root.folder(&folder(name)?)?)
+    }
+
+    fn opened(&self, name: &MailboxName) -> Option<Rc<MaildirMailbox>> {
+        self.open.borrow().get(name)?.upgrade()
+    }
+
+    /// Runs a job with the root in a thread.
+    fn job<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Maildir) -> Result<T, MaildirError> + Send + 'static,
+    ) -> Deferred<T> {
+        let root = self.root.clone();
+        let done = self.reactor.defer_to_thread(move || Ok(job(&root)?));
+        done.map_err(refusal)
+    }
+
+    pub(super) fn open_mailbox(&self, name: &MailboxName) -> Deferred<Rc<MaildirMailbox>> {
+        let maildir = match self.maildir(name) {
+            Ok(maildir) => maildir,
+            Err(failure) => return fail(failure),
+        };
+        let (name, this, to_open) = (name.clone(), self.this.clone(), maildir.clone());
+        let list = self.job(move |root| {
+            root.create()?;
+            UidList::open(root, &to_open)
+        });
+        list.add_callback(move |list| {
+            let Some(this) = this.upgrade() else {
+                return Err(Failure::new(MailboxError::NoSuchMailbox));
+            };
+            // Another one of the same name may have been there before.
+            let opened = this.opened(&name);
+            if let Some(opened) = opened.filter(|opened| opened.uid_validity() == list.validity) {
+                return Ok(opened);
+            }
+            let mailbox = MaildirMailbox::new(&this, maildir, list);
+            let mut open = this.open.borrow_mut();
+            open.retain(|_, mailbox| mailbox.strong_count() > 0);
+            open.insert(name, Rc::downgrade(&mailbox));
+            Ok(mailbox)
+        })
+    }
+
+    /// Forgets a mailbox that is not there any more, and tells its sessions.
+    fn forget(&self, name: &MailboxName) {
+        let mailbox = self.open.borrow_mut().remove(name);
+        if let Some(mailbox) = mailbox.and_then(|mailbox| mailbox.upgrade()) {
+            mailbox.watchers().notify();
+        }
+    }
+}
+
+/// The name of the folder of a mailbox.
+fn folder(name: &MailboxName) -> Result<String> {
+    let folder = folder_of(name);
+    folder.ok_or_else(|| MailboxError::Refused("no name for a folder".to_owned()).into())
+}
+
+impl Account for MaildirAccount {
+    fn list(&self) -> Deferred<Vec<MailboxEntry>> {
+        self.shared.job(|root| {
+            root.create()?;
+            let mut names: BTreeSet<MailboxName> = [MailboxName::inbox()].into();
+            // Names that other programs have given, and that are none of IMAP, are left out.
+            names.extend(root.folders()?.iter().filter_map(|folder| name_of(folder)));
+            let subscribed = subscriptions(root)?;
+            let all: BTreeSet<_> = names.union(&subscribed).cloned().collect();
+            let entry = |name: MailboxName| MailboxEntry {
+                is_selectable: names.contains(&name),
+                is_subscribed: subscribed.contains(&name),
+                name,
+            };
+            Ok(all.into_iter().map(entry).collect())
+        })
+    }
+
+    fn open(&self, name: &MailboxName) -> Deferred<Rc<dyn Mailbox>> {
+        let mailbox = self.shared.open_mailbox(name);
+        mailbox.map_ok(|mailbox| mailbox as Rc<dyn Mailbox>)
+    }
+
+    fn create(&self, name: &MailboxName) -> Deferred<()> {
+        if name.is_inbox() {
+            return fail(MailboxError::AlreadyExists);
+        }
+        let folder = match folder(name) {
+            Ok(folder) => folder,
+            Err(failure) => return fail(failure),
+        };
+        self.shared.job(move |root| {
+            root.create()?;
+            let maildir = root.create_folder(&folder)?;
+            UidList::open(root, &maildir).map(drop)
+        })
+    }
+
+    fn delete(&self, name: &MailboxName) -> Deferred<()> {
+        if name.is_inbox() {
+            return fail(MailboxError::NotPermitted);
+        }
+        let folder = match folder(name) {
+            Ok(folder) => folder,
+            Err(failure) => return fail(failure),
+        };
+        let (shared, name) = (Rc::clone(&self.shared), name.clone());
+        let removed = self.shared.job(move |root| root.remove_folder(&folder));
+        removed.map_ok(move |()| shared.forget(&name))
+    }
+
+    fn rename(&self, from: &MailboxName, to: &MailboxName) -> Deferred<()> {
+        if to.is_below(from) {
+            return fail(MailboxError::NotPermitted);
+        }
+        if from.is_inbox() {
+            return self.empty_inbox_to(to);
+        }
+        let (shared, from, to) = (Rc::clone(&self.shared), from.clone(), to.clone());
+        let renamed = self.shared.job(move |root| rename(root, &from, &to));
+        renamed.add_callback(move |names| {
+            let names = names?;
+            names.iter().for_each(|name| shared.forget(name));
+            Ok(())
+        })
+    }
+
+    fn subscribe(&self, name: &MailboxName, is_subscribed: bool) -> Deferred<()> {
+        let name = name.clone();
+        self.shared.job(move |root| {
+            root.create()?;
+            let path = root.path().join(SUBSCRIPTIONS);
+            let _lock = Lock::new(&path.with_extension("lock"))?;
+            let mut names = subscriptions(root)?;
+            let has_changed = if is_subscribed {
+                names.insert(name)
+            } else {
+                names.remove(&name)
+            };
+            if !has_changed {
+                return Ok(());
+            }
+            let lines = names.iter().map(|name| format!("{name}\n"));
+            files::replace(&path, &lines.collect::<String>())
+        })
+    }
+}
+
+const SUBSCRIPTIONS: &str = "reactor-subscriptions";
+
+fn subscriptions(root: &Maildir) -> Result<BTreeSet<MailboxName>, MaildirError> {
+    let text = files::read(&root.path().join(SUBSCRIPTIONS))?;
+    let names = text.lines().filter_map(|line| MailboxName::new(line).ok());
+    Ok(names.collect())
+}
+
+/// Renames a mailbox and those below it; gives their old names.
+fn rename(
+    root: &Maildir,
+    from: &MailboxName,
+    to: &MailboxName,
+) -> Result<Result<Vec<MailboxName>>, MaildirError> {
+    let mut renamed = Vec::new();
+    let names: Vec<_> = root
+        .folders()?
+        .iter()
+        .filter_map(|name| name_of(name))
+        .collect();
+    for name in &names {
+        match name.renamed(from, to) {
+            None => {}
+            Some(Ok(new)) => match (folder_of(name), folder_of(&new)) {
+                (Some(old), Some(folder)) => renamed.push((name.clone(), old, new, folder)),
+                _ => {
+                    return Ok(Err(
+                        MailboxError::Refused("too long a name".to_owned()).into()
+                    ));
+                }
+            },
+            Some(Err(invalid)) => return Ok(Err(invalid.into())),
+        }
+    }
+    if !renamed.iter().any(|(name, ..)| name == from) {
+        return Ok(Err(MailboxError::NoSuchMailbox.into()));
+    }
+    if to.is_inbox() || renamed.iter().any(|(_, _, new, _)| names.contains(new)) {
+        return Ok(Err(MailboxError::AlreadyExists.into()));
+    }
+    for (_, old, _, folder) in &renamed {
+        root.rename_folder(old, folder)?;
+    }
+    Ok(Ok(renamed.into_iter().map(|(name, ..)| name).collect()))
+}
+
+impl fmt::Debug for MaildirAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("MaildirAccount")
+            .field(&self.shared.root)
+            .finish()
+    }
+}
+
+/// A [`Login`] to [`MaildirAccount`]s: a closure checks name and password, and gives the Maildir.
+///
+/// Sessions of the same Maildir share an account, so that one sees at once what another one does.
+/// If a check takes time (a database, a slow hash of the password), write a `Login` of your own.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::testing;
+/// use reactor_mail::{Login, Maildir, MaildirLogin};
+///
+/// testing::run(|reactor| {
+///     let login = MaildirLogin::new(reactor, |name, password| {
+///         let is_right = (name, password) == ("bob", "sesame");
+///         is_right.then(|| Maildir::new("/home/bob/Maildir"))
+///     });
+///     assert!(reactor.block_on(login.login("bob", "sesame")).is_ok());
+///     assert!(reactor.block_on(login.login("bob", "guess")).is_err());
+/// });
+/// ```
+pub struct MaildirLogin {
+    reactor: ReactorHandle,
+    check: Box<dyn Fn(&str, &str) -> Option<Maildir>>,
+    accounts: RefCell<Vec<Weak<Shared>>>,
+}
+
+impl MaildirLogin {
+    /// `check` gets a name and a password, and gives the Maildir if they are right.
+    pub fn new(
+        reactor: &ReactorHandle,
+        check: impl Fn(&str, &str) -> Option<Maildir> + 'static,
+    ) -> Self {
+        Self {
+            reactor: reactor.clone(),
+            check: Box::new(check),
+            accounts: RefCell::default(),
+        }
+    }
+}
+
+impl Login for MaildirLogin {
+    fn login(&self, name: &str, password: &str) -> Deferred<Rc<dyn Account>> {
+        let Some(maildir) = (self.check)(name, password) else {
+            return fail(MailboxError::WrongLogin);
+        };
+        let mut accounts = self.accounts.borrow_mut();
+        accounts.retain(|account| account.strong_count() > 0);
+        let mut shared = accounts.iter().filter_map(Weak::upgrade);
+        let account = match shared.find(|shared| shared.root == maildir) {
+            Some(shared) => MaildirAccount { shared },
+            None => {
+                let account = MaildirAccount::new(&self.reactor, maildir);
+                accounts.push(Rc::downgrade(&account.shared));
+                account
+            }
+        };
+        succeed(Rc::new(account))
+    }
+}
+
+impl fmt::Debug for MaildirLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MaildirLogin").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,61 @@
+//! Small files beside the messages: locks, and replacement as a whole.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::num::NonZeroU32;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::error::MaildirError;
+use super::folder::{Maildir, sync_folder};
+
+/// Holds a file locked (`flock`) until it is dropped, against other processes and threads.
+pub(super) struct Lock(#[expect(dead_code, reason = "closing it unlocks")] File);
+
+impl Lock {
+    /// Waits for the lock: it is held for the time of a look at a Maildir.
+    pub(super) fn new(path: &Path) -> Result<Self, MaildirError> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(path).map_err(MaildirError::at(path))?;
+        file.lock().map_err(MaildirError::at(path))?;
+        Ok(Self(file))
+    }
+}
+
+/// Replaces a file: readers, and a restart after a crash, see the old text or the new one.
+pub(super) fn replace(path: &Path, text: &str) -> Result<(), MaildirError> {
+    // The caller holds a lock, so no other process uses the same name.
+    let temporary = path.with_extension("tmp");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let written = options.open(&temporary).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    });
+    written.map_err(MaildirError::at(path))?;
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// The text of a file; empty if there is none.
+pub(super) fn read(path: &Path) -> Result<String, MaildirError> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        read => read.map_err(MaildirError::at(path)),
+    }
+}
+
+/// A UIDVALIDITY that no mailbox below `root` has had: the time in seconds, or one more than the
+/// last one.
+pub(super) fn next_uid_validity(root: &Maildir) -> Result<NonZeroU32, MaildirError> {
+    let path = root.path().join("reactor-uidvalidity");
+    let _lock = Lock::new(&path.with_extension("lock"))?;
+    let last = read(&path)?.trim().parse().unwrap_or(0_u32);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = u32::try_from(now.unwrap_or_default().as_secs()).unwrap_or(u32::MAX);
+    let next = now.max(last.saturating_add(1));
+    replace(&path, &format!("{next}\n"))?;
+    Ok(NonZeroU32::new(next).unwrap_or(NonZeroU32::MIN))
+}

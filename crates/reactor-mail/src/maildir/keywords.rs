@@ -1,0 +1,84 @@
+//! `Keywords`: which small letter of a file's name stands for which keyword of IMAP.
+
+use super::flags::MaildirFlags;
+use crate::store::{MailFlag, MailFlags};
+
+/// Flags of IMAP that have a letter.
+const FLAGS: [(MailFlag, MaildirFlags); 5] = [
+    (MailFlag::Answered, MaildirFlags::REPLIED),
+    (MailFlag::Deleted, MaildirFlags::TRASHED),
+    (MailFlag::Draft, MaildirFlags::DRAFT),
+    (MailFlag::Flagged, MaildirFlags::FLAGGED),
+    (MailFlag::Seen, MaildirFlags::SEEN),
+];
+
+/// The keywords of a mailbox: at most 26.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Keywords(Vec<(char, String)>);
+
+impl Keywords {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(char, String)> {
+        self.0.iter()
+    }
+
+    /// Takes a line of the file: letter and name.
+    pub(super) fn parse(&mut self, line: &str) -> Option<()> {
+        let (letter, name) = line.split_once(' ')?;
+        let letter: char = letter.parse().ok().filter(char::is_ascii_lowercase)?;
+        self.0.push((letter, name.to_owned()));
+        Some(())
+    }
+
+    /// The letter of a keyword, in any case.
+    pub(super) fn letter(&self, name: &str) -> Option<char> {
+        let mut keywords = self.0.iter();
+        let found = keywords.find(|(_, other)| other.eq_ignore_ascii_case(name));
+        found.map(|(letter, _)| *letter)
+    }
+
+    /// Gives letters to those of `names` that have none, as long as there are letters that stand
+    /// for nothing, and that no message has: those are another program's.
+    pub(super) fn add(&mut self, names: &[String], used: impl Iterator<Item = MaildirFlags>) {
+        let used = used.fold(MaildirFlags::empty(), MaildirFlags::union);
+        let is_used = |letter| MaildirFlags::from_letter(letter).is_none_or(|f| used.contains(f));
+        for name in names {
+            let is_taken = |letter: &char| self.0.iter().any(|(other, _)| other == letter);
+            let is_name = !name.is_empty() && !name.contains(char::is_control);
+            let free = ('a'..='z').find(|letter| !is_taken(letter) && !is_used(*letter));
+            if let (true, None, Some(letter)) = (is_name, self.letter(name), free) {
+                self.0.push((letter, name.clone()));
+            }
+        }
+    }
+
+    /// What a client sees.
+    pub(super) fn to_mail(&self, flags: MaildirFlags) -> MailFlags {
+        let set = FLAGS.iter().filter(|(_, letter)| flags.contains(*letter));
+        let mut mail = MailFlags::from_iter(set.map(|(flag, _)| *flag));
+        for (letter, name) in &self.0 {
+            if MaildirFlags::from_letter(*letter).is_some_and(|letter| flags.contains(letter)) {
+                mail.insert_keyword(name);
+            }
+        }
+        mail
+    }
+
+    /// The letters of what a client sets.
+    pub(super) fn to_maildir(&self, mail: &MailFlags) -> MaildirFlags {
+        let set = FLAGS.iter().filter(|(flag, _)| mail.contains(*flag));
+        let keywords = mail.keywords().iter().filter_map(|name| self.letter(name));
+        let keywords = keywords.filter_map(MaildirFlags::from_letter);
+        let letters = set.map(|(_, letter)| *letter).chain(keywords);
+        letters.fold(MaildirFlags::empty(), MaildirFlags::union)
+    }
+
+    /// All letters that mean something to a client: others stay as they are.
+    pub(super) fn known(&self) -> MaildirFlags {
+        let letters = self
+            .0
+            .iter()
+            .filter_map(|(letter, _)| MaildirFlags::from_letter(*letter));
+        let all = FLAGS.iter().map(|(_, letter)| *letter).chain(letters);
+        all.fold(MaildirFlags::empty(), MaildirFlags::union)
+    }
+}

@@ -1,0 +1,48 @@
+//! `Received`: the header that each server puts before a message (RFC 5321, section 4.4).
+
+use std::time::SystemTime;
+
+use super::envelope::Envelope;
+
+/// The header, with its line ends. `is_extended` is whether the client has said EHLO.
+pub(super) fn header(envelope: &Envelope, server: &str, is_extended: bool) -> String {
+    let client = word(&envelope.hello);
+    let address = match envelope.peer.as_inet() {
+        Some(peer) if peer.is_ipv4() => format!(" ([{}])", peer.ip()),
+        Some(peer) => format!(" ([IPv6:{}])", peer.ip()),
+        None => String::new(),
+    };
+    let (server, protocol) = (word(server), protocol(envelope, is_extended));
+    // Other recipients are hidden from each other: they may be of a Bcc.
+    let recipient = match &envelope.to[..] {
+        [only] => format!("\r\n\tfor <{}>", only.address),
+        _ => String::new(),
+    };
+    // A date of HTTP is one of mail, but for the name of its time zone.
+    let date = httpdate::fmt_http_date(SystemTime::now()).replace("GMT", "+0000");
+    format!(
+        "Received: from {client}{address}\r\n\tby {server} with {protocol}{recipient};\r\n\t{date}\r\n"
+    )
+}
+
+/// The name of the protocol (RFC 3848, and RFC 6531, section 4.3).
+fn protocol(envelope: &Envelope, is_extended: bool) -> String {
+    if !is_extended {
+        return "SMTP".to_owned();
+    }
+    let name = if envelope.is_utf8 {
+        "UTF8SMTP"
+    } else {
+        "ESMTP"
+    };
+    let encrypted = if envelope.is_encrypted { "S" } else { "" };
+    let login = if envelope.login.is_some() { "A" } else { "" };
+    format!("{name}{encrypted}{login}")
+}
+
+/// What a client says of itself, as one word: it can begin no comment and no other field.
+fn word(text: &str) -> String {
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
+    let safe = |c| if is_safe(c) { c } else { '?' };
+    text.chars().take(255).map(safe).collect()
+}

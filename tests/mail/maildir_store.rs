@@ -1,0 +1,511 @@
+//! Maildirs as the store of an IMAP server.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::fs;
+use std::rc::Rc;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use deferred::Failure;
+use reactor::testing::{self, TestReactor};
+use reactor::{Reactor, ReactorHandle};
+use reactor_mail::{
+    Account, FlagChange, Login, MailFlag, MailFlags, Mailbox, MailboxError, MailboxName, Maildir,
+    MaildirAccount, MaildirFlags, MaildirLogin, NewMessage, Uid,
+};
+
+use crate::folder::{Folder, files};
+
+const MESSAGE: &str = "Subject: hi\r\n\r\nHello!\r\n";
+
+fn name(name: &str) -> MailboxName {
+    MailboxName::new(name).expect("a name")
+}
+
+fn account(reactor: &ReactorHandle, folder: &Folder) -> MaildirAccount {
+    MaildirAccount::new(reactor, Maildir::new(folder.0.join("box")))
+}
+
+fn open(reactor: &TestReactor, account: &dyn Account, mailbox: &str) -> Rc<dyn Mailbox> {
+    reactor
+        .block_on(account.open(&name(mailbox)))
+        .expect("it is there")
+}
+
+/// UIDs and flags, as in `1 Seen`.
+fn messages(reactor: &TestReactor, mailbox: &Rc<dyn Mailbox>) -> Vec<String> {
+    let snapshot = reactor.block_on(mailbox.messages()).expect("it is read");
+    let messages = snapshot.messages.iter();
+    let line = |m: &reactor_mail::MessageInfo| format!("{} {}", m.uid, m.flags).trim().to_owned();
+    messages.map(line).collect()
+}
+
+fn refused<T>(result: Result<T, Failure>) -> MailboxError {
+    let failure = result.map(drop).expect_err("it is refused");
+    failure
+        .check::<MailboxError>()
+        .cloned()
+        .unwrap_or_else(|| panic!("{failure}"))
+}
+
+fn uid(number: u32) -> Uid {
+    Uid::new(number).expect("not 0")
+}
+
+#[test]
+fn messages_are_kept_with_flags_and_dates() {
+    testing::run(|reactor| {
+        let folder = Folder::new();
+        let account = account(reactor, &folder);
+        let inbox = open(reactor, &account, "INBOX");
+        let mut message = NewMessage::new(MESSAGE);
+        message.date = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000));
+        message.flags = MailFlags::from_iter([MailFlag::Seen, MailFlag::Deleted]);
+        message.flags.insert_keyword("$Junk");
+        let date = message.date;
+        assert_eq!(
+            reactor
+                .block_on(inbox.append(message))
+                .expect("it is added"),
+            uid(1)
+        );
+        reactor
+            .block_on(inbox.append(NewMessage::new(MESSAGE)))
+            .expect("it is added");
+        assert_eq!(messages(reactor, &inbox), ["1 Deleted Seen $Junk", "2"]);
+        let snapshot = reactor.block_on(inbox.messages()).expect("it is read");
+        assert_eq!(
+            (Some(snapshot.messages[0].date), snapshot.messages[0].size),
+            (date, 23)
+        );
+        assert_eq!(snapshot.uid_next, uid(3));
+        let body = reactor.block_on(inbox.body(uid(1))).expect("it is read");
+        assert_eq!(body.as_deref(), Some(MESSAGE.as_bytes()));
+        assert_eq!(
+            reactor.block_on(inbox.body(uid(9))).expect("no failure"),
+            None
+        );
+
+        for (change, flags, expected) in [
+            (FlagChange::Add, "Flagged work", "2 Flagged work"),
+            (
+                FlagChange::Add,
+                "Answered Draft",
+                "2 Answered Draft Flagged work",
+            ),
+            (FlagChange::Remove, "Flagged WORK", "2 Answered Draft"),
+            (FlagChange::Replace, "Seen $junk", "2 Seen $Junk"),
+            (FlagChange::Replace, "", "2"),
+        ] {
+            let mut set = MailFlags::new();
+            for word in flags.split_whitespace() {
+                let flag = MailFlag::ALL
+                    .into_iter()
+                    .find(|flag| format!("{flag:?}") == word);
+                match flag {
+                    Some(flag) => set.insert(flag),
+                    None => set.insert_keyword(word),
+                }
+            }
+            let changed = inbox.change_flags(&[uid(2), uid(7)], change, &set);
+            reactor.block_on(changed).expect("it is changed");
+            assert_eq!(messages(reactor, &inbox)[1], expected, "{change:?} {flags}");
+        }
+        reactor
+            .block_on(inbox.expunge(&[uid(1), uid(7)]))
+            .expect("it is removed");
+        assert_eq!(messages(reactor, &inbox), ["2"]);
+    });
+}
+
+#[test]
+fn uids_stay_whatever_other_programs_do() {
+    testing::run(|reactor| {
+        let folder = Folder::new();
+        let maildir = folder.maildir("box");
+        // One that an old program has delivered: its name tells no size.
+        fs::write(maildir.path().join("new/1.a.host"), "a\nb\r\n").expect("it is written");
+        maildir
+            .deliver(MESSAGE.as_bytes())
+            .expect("it is delivered");
+        let before = account(reactor, &folder);
+        let inbox = open(reactor, &before, "INBOX");
+        assert_eq!(messages(reactor, &inbox), ["1", "2"]);
+        let validity = inbox.uid_validity();
+        let snapshot = reactor.block_on(inbox.messages()).expect("it is read");
+        assert_eq!(snapshot.messages[0].size, 6);
+        let body = reactor.block_on(inbox.body(uid(1))).expect("it is read");
+        assert_eq!(body.as_deref(), Some(&b"a\r\nb\r\n"[..]));
+
+        // Another program marks one, which has a letter of its own, and removes one.
+        let entry = maildir.find("1.a.host").expect("it is there");
+        maildir
+            .set_flags(&entry, "Saz".parse().expect("letters"))
+            .expect("it is renamed");
+        assert_eq!(messages(reactor, &inbox), ["1 Seen", "2"]);
+        let mut work = MailFlags::new();
+        work.insert_keyword("work");
+        let changed = inbox.change_flags(&[uid(1)], FlagChange::Replace, &work);
+        reactor.block_on(changed).expect("it is changed");
+        assert_eq!(messages(reactor, &inbox), ["1 work", "2"]);
+        // The letters of the other program stay, and none of them is taken.
+        assert_eq!(files(&maildir, "cur"), ["1.a.host:2,abz"]);
+        let second = maildir
+            .list()
+            .expect("it is read")
+            .pop()
+            .expect("it is there");
+        maildir.remove(&second).expect("it is removed");
+        assert_eq!(messages(reactor, &inbox), ["1 work"]);
+        maildir
+            .deliver(MESSAGE.as_bytes())
+            .expect("it is delivered");
+
+        // After a restart.
+        let after = account(reactor, &folder);
+        let inbox = open(reactor, &after, "INBOX");
+        assert_eq!(inbox.uid_validity(), validity);
+        assert_eq!(messages(reactor, &inbox), ["1 work", "3"]);
+    });
+}
+
+#[test]
+fn mailboxes_of_one_name_have_different_uid_validities() {
+    testing::run(|reactor| {
+        let folder = Folder::new();
+        let account = account(reactor, &folder);
+        let mut last = 0;
+        for _ in 0..3 {
+            reactor
+                .block_on(account.create(&name("Sent")))
+                .expect("it is made");
+            let exists = reactor.block_on(account.create(&name("Sent")));
+            assert_eq!(refused(exists), MailboxError::AlreadyExists);
+            let sent = open(reactor, &account, "Sent");
+            assert!(sent.uid_validity().get() > last);
+            last = sent.uid_validity().get();
+            reactor
+                .block_on(sent.append(NewMessage::new(MESSAGE)))
+                .expect("it is added");
+            reactor
+                .block_on(account.delete(&name("Sent")))
+                .expect("it is removed");
+            let gone = reactor.block_on(sent.messages());
+            assert_eq!(refused(gone), MailboxError::NoSuchMailbox);
+            let gone = reactor.block_on(account.open(&name("Sent")));
+            assert_eq!(refused(gone), MailboxError::NoSuchMailbox);
+        }
+        // A session of the old mailbox does not get messages of the new one.
+        reactor
+            .block_on(account.create(&name("Sent")))
+            .expect("it is made");
+        let old = open(reactor, &account, "Sent");
+        reactor
+            .block_on(account.delete(&name("Sent")))
+            .expect("it is removed");
+        reactor
+            .block_on(account.create(&name("Sent")))
+            .expect("it is made");
+        let gone = reactor.block_on(old.append(NewMessage::new(MESSAGE)));
+        assert_eq!(refused(gone), MailboxError::NoSuchMailbox);
+        assert_eq!(messages(reactor, &open(reactor, &account, "Sent")), [""; 0]);
+    });
+}
+
+#[test]
+fn a_damaged_list_gives_a_new_uid_validity() {
+    for damage in [
+        "",
+        "rubbish\n",
+        "reactor-uids 1 7 3\n3 1 1 x\n",
+        "reactor-uids 1 7 3\n1 1 1",
+        "\u{0}",
+    ] {
+        testing::run(|reactor| {
+            let folder = Folder::new();
+            let account = account(reactor, &folder);
+            let inbox = open(reactor, &account, "INBOX");
+            reactor
+                .block_on(inbox.append(NewMessage::new(MESSAGE)))
+                .expect("it is added");
+            let list = folder.0.join("box/reactor-uids");
+            fs::write(&list, damage).expect("it is written");
+            let gone = reactor.block_on(inbox.messages());
+            assert_eq!(refused(gone), MailboxError::NoSuchMailbox, "{damage:?}");
+            let again = open(reactor, &account, "INBOX");
+            assert!(again.uid_validity() > inbox.uid_validity(), "{damage:?}");
+            assert_eq!(messages(reactor, &again), ["1"]);
+        });
+    }
+}
+
+#[test]
+fn messages_are_copied_with_flags_and_date_or_not_at_all() {
+    testing::run(|reactor| {
+        let folder = Folder::new();
+        let account = account(reactor, &folder);
+        let inbox = open(reactor, &account, "INBOX");
+        reactor
+            .block_on(account.create(&name("Work")))
+            .expect("it is made");
+        let work = open(reactor, &account, "Work");
+        // The keywords of the two have different letters.
+        for (mailbox, keyword) in [(&work, "x"), (&inbox, "y"), (&inbox, "x")] {
+            let mut message = NewMessage::new(MESSAGE);
+            message.flags.insert_keyword(keyword);
+            message.date = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000));
+            reactor
+                .block_on(mailbox.append(message))
+                .expect("it is added");
+        }
+        let copied = inbox.copy(&[uid(1), uid(2), uid(2), uid(9)], &name("Work"));
+        let copied = reactor.block_on(copied).expect("they are copied");
+        assert_eq!(copied.uid_validity, work.uid_validity());
+        assert_eq!(copied.uids, [(uid(1), uid(2)), (uid(2), uid(3))]);
+        assert_eq!(messages(reactor, &work), ["1 x", "2 y", "3 x"]);
+        let snapshot = reactor.block_on(work.messages()).expect("it is read");
+        assert_eq!(snapshot.messages[0].date, snapshot.messages[1].date);
+        // To the same mailbox.
+        let copied = reactor.block_on(inbox.copy(&[uid(1)], &name("INBOX")));
+        assert_eq!(copied.expect("it is copied").uids, [(uid(1), uid(3))]);
+
+        let gone = reactor.block_on(inbox.copy(&[uid(1)], &name("No")));
+        assert_eq!(refused(gone), MailboxError::NoSuchMailbox);
+        // The second one cannot be copied: its file is a folder. So the first one is not, either.
+        let inbox_files = folder.0.join("box/cur");
+        let entries = Maildir::new(folder.0.join("box"))
+            .list()
+            .expect("it is read");
+        let second = entries
+            .iter()
+            .find(|entry| entry.flags().to_string() == "b")
+            .expect("y's x");
+        let path = inbox_files.join(format!("{}:2,b", second.id()));
+        fs::remove_file(&path).expect("it is there");
+        fs::create_dir(&path).expect("it is made");
+        let failed = reactor.block_on(inbox.copy(&[uid(1), uid(2)], &name("Work")));
+        failed.expect_err("a folder cannot be copied");
+        assert_eq!(messages(reactor, &work).len(), 3);
+    });
+}
+
+#[test]
+fn names_are_those_of_maildir_in_modified_utf7() {
+    testing::run(|reactor| {
+        let folder = Folder::new();
+        let account = account(reactor, &folder);
+        for mailbox in ["Gr\u{f6}\u{df}e/v1.0", "A&B"] {
+            reactor
+                .block_on(account.create(&name(mailbox)))
+                .expect("it is made");
+        }
+        let root = Maildir::new(folder.0.join("box"));
+        assert_eq!(
+            root.folders().expect("it is read"),
+            ["A&-B", "Gr&APYA3w-e.v1&AC4-0"]
+        );
+        // Names that no mailbox can have.
+        for other in ["&-&", "a&AC8-b", "INBOX", "&AGE-"] {
+            root.create_folder(other).expect("it is made");
+        }
+        reactor
+            .block_on(account.subscribe(&name("Old"), true))
+            .expect("it is kept");
+        reactor
+            .block_on(account.subscribe(&name("A&B"), true))
+            .expect("it is kept");
+        reactor
+            .block_on(account.subscribe(&name("INBOX"), true))
+            .expect("it is kept");
+        reactor
+            .block_on(account.subscribe(&name("INBOX"), false))
+            .expect("it is kept");
+        let entries = reactor.block_on(account.list()).expect("it is read");
+        let line = |entry: &reactor_mail::MailboxEntry| {
+            format!(
+                "{} {} {}",
+                entry.name, entry.is_selectable, entry.is_subscribed
+            )
+        };
+        assert_eq!(
+            entries.iter().map(line).collect::<Vec<_>>(),
+            [
+                "A&B true true",
+                "Gr\u{f6}\u{df}e/v1.0 true false",
+                "INBOX true false",
+                "Old false true"
+            ]
+        );
+        let long = reactor.block_on(account.create(&name(&"\u{f6}".repeat(200))));
+        assert!(matches!(refused(long), MailboxError::Refused(_)));
+    });
+}
+
+#[test]
+fn mailboxes_are_renamed_with_those_below() {
+    testing::run(|reactor| {
+        let folder = Folder::new();
+        let account = account(reactor, &folder);
+        for mailbox in ["a", "a/b", "ab", "c"] {
+            reactor
+                .block_on(account.create(&name(mailbox)))
+                .expect("it is made");
+        }
+        let below = open(reactor, &account, "a/b");
+        reactor
+            .block_on(below.append(NewMessage::new(MESSAGE)))
+            .expect("it is added");
+        let rename =
+            |from: &str, to: &str| reactor.block_on(account.rename(&name(from), &name(to)));
+        rename("a", "d").expect("it is renamed");
+        assert_eq!(messages(reactor, &open(reactor, &account, "d/b")), ["1"]);
+        assert_eq!(
+            refused(reactor.block_on(below.messages())),
+            MailboxError::NoSuchMailbox
+        );
+        assert_eq!(refused(rename("a", "e")), MailboxError::NoSuchMailbox);
+        assert_eq!(refused(rename("d", "c")), MailboxError::AlreadyExists);
+        assert_eq!(refused(rename("d", "INBOX")), MailboxError::AlreadyExists);
+        assert_eq!(refused(rename("d", "d/x")), MailboxError::NotPermitted);
+        assert_eq!(
+            refused(reactor.block_on(account.delete(&name("INBOX")))),
+            MailboxError::NotPermitted
+        );
+        assert_eq!(
+            refused(reactor.block_on(account.create(&name("INBOX")))),
+            MailboxError::AlreadyExists
+        );
+
+        let inbox = open(reactor, &account, "INBOX");
+        let mut message = NewMessage::new(MESSAGE);
+        message.flags.insert_keyword("work");
+        reactor
+            .block_on(inbox.append(message))
+            .expect("it is added");
+        rename("INBOX", "old").expect("it is emptied");
+        assert_eq!(messages(reactor, &inbox), [""; 0]);
+        assert_eq!(
+            messages(reactor, &open(reactor, &account, "old")),
+            ["1 work"]
+        );
+        let next = reactor.block_on(inbox.append(NewMessage::new(MESSAGE)));
+        assert_eq!(next.expect("it is added"), uid(2));
+    });
+}
+
+#[test]
+fn sessions_and_other_programs_wake_a_watch() {
+    testing::run(|reactor| {
+        let folder = Folder::new();
+        let maildir = folder.maildir("box");
+        let login = MaildirLogin::new(reactor, {
+            let maildir = maildir.clone();
+            move |name, password| ((name, password) == ("bob", "sesame")).then(|| maildir.clone())
+        });
+        let refusal = reactor.block_on(login.login("bob", "guess")).map(drop);
+        assert_eq!(refused(refusal), MailboxError::WrongLogin);
+        let [one, other] = ["first", "second"].map(|_| {
+            let account = reactor
+                .block_on(login.login("bob", "sesame"))
+                .expect("it is right");
+            (open(reactor, &*account, "INBOX"), account)
+        });
+        let times = Rc::new(Cell::new(0));
+        let count = Rc::clone(&times);
+        let watch = one.0.watch(Rc::new(move || count.set(count.get() + 1)));
+        let second = other.0.watch(Rc::new(|| {}));
+        reactor
+            .block_on(other.0.append(NewMessage::new(MESSAGE)))
+            .expect("it is added");
+        assert_eq!(
+            times.get(),
+            1,
+            "a change by another session wakes it at once"
+        );
+        assert_eq!(messages(reactor, &one.0), ["1"]);
+        assert_eq!(times.get(), 1);
+
+        for _ in 0..3 {
+            reactor.advance(Duration::from_secs(2));
+            reactor.settle();
+        }
+        assert_eq!(times.get(), 1, "nothing has changed");
+        maildir
+            .deliver(MESSAGE.as_bytes())
+            .expect("it is delivered");
+        reactor.advance(Duration::from_secs(2));
+        reactor.settle();
+        assert_eq!(times.get(), 2);
+        let entry = maildir.list().expect("it is read").remove(0);
+        maildir
+            .add_flags(&entry, MaildirFlags::SEEN)
+            .expect("it is renamed");
+        reactor.advance(Duration::from_secs(2));
+        reactor.settle();
+        assert_eq!(times.get(), 3);
+        drop(watch);
+        maildir
+            .deliver(MESSAGE.as_bytes())
+            .expect("it is delivered");
+        reactor.advance(Duration::from_secs(4));
+        assert_eq!(times.get(), 3);
+        // No delayed call is left behind.
+        drop(second);
+    });
+}
+
+#[test]
+fn writers_at_once_never_give_a_uid_twice() {
+    const EACH: usize = 25;
+    let folder = Folder::new();
+    let maildir = folder.maildir("box");
+    thread::scope(|scope| {
+        let maildir = &maildir;
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                // As if in a process of its own: nothing but the files is shared.
+                scope.spawn(move || {
+                    let reactor = Reactor::new().expect("a reactor");
+                    let account = MaildirAccount::new(&reactor, maildir.clone());
+                    let inbox = reactor.block_on(account.open(&MailboxName::inbox()));
+                    let inbox = inbox.expect("it is there");
+                    let mut uids = Vec::new();
+                    for _ in 0..EACH {
+                        let added = reactor.block_on(inbox.append(NewMessage::new(MESSAGE)));
+                        uids.push(added.expect("it is added"));
+                        let seen = MailFlags::from_iter([MailFlag::Seen]);
+                        let changed = inbox.change_flags(&uids, FlagChange::Add, &seen);
+                        reactor.block_on(changed).expect("it is changed");
+                    }
+                    (inbox.uid_validity(), uids)
+                })
+            })
+            .collect();
+        scope.spawn(move || {
+            for _ in 0..EACH {
+                maildir
+                    .deliver(MESSAGE.as_bytes())
+                    .expect("it is delivered");
+            }
+        });
+        let done = threads
+            .into_iter()
+            .map(|thread| thread.join().expect("it ends"));
+        let done: Vec<_> = done.collect();
+        assert_eq!(done[0].0, done[1].0);
+        let uids: BTreeSet<Uid> = done.into_iter().flat_map(|(_, uids)| uids).collect();
+        assert_eq!(uids.len(), 2 * EACH);
+    });
+    testing::run(|reactor| {
+        let account = account(reactor, &folder);
+        let inbox = open(reactor, &account, "INBOX");
+        let messages = messages(reactor, &inbox);
+        assert_eq!(messages.len(), 3 * EACH);
+        let seen = messages
+            .iter()
+            .filter(|line| line.ends_with(" Seen"))
+            .count();
+        assert_eq!(seen, 2 * EACH);
+    });
+}
