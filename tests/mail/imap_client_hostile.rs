@@ -8,7 +8,9 @@ use reactor_mail::imap_types::fetch::MessageDataItemName;
 use reactor_mail::imap_types::search::SearchKey;
 use reactor_mail::{ImapError, ImapEvent, ImapMessages};
 
-use crate::imap_script::{AT, error, in_the_clear, with_capabilities, with_client, with_server};
+use crate::imap_script::{
+    AT, error, in_the_clear, with_capabilities, with_client, with_server, with_whole_reads,
+};
 
 /// The error of a FETCH during which the server says `text`.
 fn fetch_during(text: &str) -> ImapError {
@@ -242,5 +244,31 @@ fn a_login_that_is_disabled_is_not_sent() {
             }
         );
         server.hears("");
+    });
+}
+
+#[test]
+fn a_command_collects_no_more_than_its_limit() {
+    // Whole reads only: byte by byte, this would take a minute.
+    with_whole_reads(|reactor, server, client| {
+        let items = vec![MessageDataItemName::Rfc822];
+        let fetch = client.fetch(ImapMessages::numbers("1:*"), items);
+        reactor.settle();
+        let length = 7 * 1024 * 1024;
+        let message = format!(
+            "* 1 FETCH (RFC822 {{{length}}}\r\n{})\r\n",
+            "x".repeat(length)
+        );
+        for _ in 0..9 {
+            server.says(&message);
+        }
+        let fetch = fetch.into_result().expect_err("it waits");
+        server.says(&message);
+        let limit = 64 * 1024 * 1024;
+        assert_eq!(error(reactor, fetch), ImapError::TooLong { limit });
+        server.says("a1 OK done\r\n");
+        server.hears("a1 FETCH 1:* RFC822\r\n");
+        client.noop().ignore();
+        server.hears("a2 NOOP\r\n");
     });
 }

@@ -75,7 +75,11 @@ impl Server<'_> {
 
 /// Runs `f` with a server, reading whole segments, and again byte by byte.
 pub(crate) fn with_server(f: impl Fn(&TestReactor, &Server<'_>)) {
-    for largest_read in [usize::MAX, 1] {
+    with_reads(&[usize::MAX, 1], f);
+}
+
+fn with_reads(largest_reads: &[usize], f: impl Fn(&TestReactor, &Server<'_>)) {
+    for &largest_read in largest_reads {
         testing::run(|reactor| {
             reactor.set_largest_read(largest_read);
             let state = Rc::<State>::default();
@@ -104,17 +108,31 @@ pub(crate) fn with_client(f: impl Fn(&TestReactor, &Server<'_>, &ImapClient)) {
     with_capabilities(CAPABILITIES, f);
 }
 
+/// As `with_client`, without the run that reads byte by byte.
+pub(crate) fn with_whole_reads(f: impl Fn(&TestReactor, &Server<'_>, &ImapClient)) {
+    with_reads(&[usize::MAX], |reactor, server| {
+        connected(reactor, server, CAPABILITIES, &f);
+    });
+}
+
 pub(crate) fn with_capabilities(
     capabilities: &str,
     f: impl Fn(&TestReactor, &Server<'_>, &ImapClient),
 ) {
-    with_server(|reactor, server| {
-        let client = in_the_clear().connect(reactor, AT);
-        reactor.settle();
-        server.says(format!("* OK [CAPABILITY {capabilities}] ready\r\n"));
-        let client = reactor.result_of(client).expect("it is connected");
-        f(reactor, server, &client);
-    });
+    with_server(|reactor, server| connected(reactor, server, capabilities, &f));
+}
+
+fn connected(
+    reactor: &TestReactor,
+    server: &Server<'_>,
+    capabilities: &str,
+    f: &impl Fn(&TestReactor, &Server<'_>, &ImapClient),
+) {
+    let client = in_the_clear().connect(reactor, AT);
+    reactor.settle();
+    server.says(format!("* OK [CAPABILITY {capabilities}] ready\r\n"));
+    let client = reactor.result_of(client).expect("it is connected");
+    f(reactor, server, &client);
 }
 
 /// What a Deferred that has fired has failed with.
