@@ -23,5 +23,6 @@ mod smtp_login;
 mod smtp_peers;
 mod smtp_receiver;
 mod smtp_sender;
+mod smtp_servers;
 mod smtp_submission;
 mod support;
