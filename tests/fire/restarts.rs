@@ -74,10 +74,18 @@ pub(crate) fn restart_under_load(front: impl FnOnce(SocketAddr) -> SocketAddr) {
     let (listener, address) = listener();
     let mut server = Server::start(&listener, KIND);
     let load = Load::start(front(address));
-    for _ in 0..restarts {
+    for left in (0..restarts).rev() {
         // The load reaches the server first, so that each restart has something to lose.
         wait_for("some connections", || server.figures()[0] > 0);
-        let next = Server::start(&listener, KIND);
+        let kind = match left {
+            // It ends after the load, and has no request to wait for.
+            0 => Kind {
+                idle_grace: 1,
+                ..KIND
+            },
+            _ => KIND,
+        };
+        let next = Server::start(&listener, kind);
         server.terminate();
         std::mem::replace(&mut server, next).wait();
     }
