@@ -332,6 +332,71 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "            failed_login_delay: ",
     ),
     (
+        "a message that an IMAP client appends",
+        "reactor-mail/src/imap/server/imap_server.rs",
+        "const MAX_SIZE: u32 = ",
+    ),
+    (
+        "refused commands of an IMAP connection",
+        "reactor-mail/src/imap/server/imap_server.rs",
+        "const MAX_ERRORS: u32 = ",
+    ),
+    (
+        "an IMAP client that does not log in",
+        "reactor-mail/src/imap/server/imap_server.rs",
+        "const LOGIN_TIMEOUT: Duration = ",
+    ),
+    (
+        "wrong passwords of an IMAP connection",
+        "reactor-mail/src/imap/server/auth.rs",
+        "const MAX_WRONG_PASSWORDS: u32 = ",
+    ),
+    (
+        "an IMAP client that sends nothing",
+        "reactor-mail/src/imap/server/imap_server.rs",
+        "const IDLE_TIMEOUT: Duration = ",
+    ),
+    (
+        "keywords that an IMAP command names",
+        "reactor-mail/src/imap/server/text.rs",
+        "const MAX_KEYWORDS: usize = ",
+    ),
+    (
+        "keys of an IMAP search",
+        "reactor-mail/src/imap/server/search.rs",
+        "const MAX_KEYS: usize = ",
+    ),
+    (
+        "parts of a message that IMAP shows",
+        "reactor-mail/src/imap/mime/part.rs",
+        "const MAX_PARTS: usize = ",
+    ),
+    (
+        "the depth of parts that IMAP shows",
+        "reactor-mail/src/imap/mime/part.rs",
+        "const MAX_DEPTH: usize = ",
+    ),
+    (
+        "a field of a header that IMAP shows",
+        "reactor-mail/src/imap/mime/field.rs",
+        "const MAX_FIELD: usize = ",
+    ),
+    (
+        "a field with parameters that IMAP shows",
+        "reactor-mail/src/imap/mime/field.rs",
+        "const MAX_CONTENT_FIELD: usize = ",
+    ),
+    (
+        "the pattern of an IMAP list",
+        "reactor-mail/src/imap/server/pattern.rs",
+        "const MAX_PATTERN: usize = ",
+    ),
+    (
+        "what an IMAP server writes before the client reads",
+        "reactor-mail/src/imap/server/output.rs",
+        "const PIECE: usize = ",
+    ),
+    (
         "the wait for a reply of an SMTP server",
         "reactor-mail/src/smtp/sender/replies.rs",
         "const REPLY_TIMEOUT: Duration = ",

@@ -1,4 +1,4 @@
-//! Mail: SMTP, and the framing of IMAP, on the memory network.
+//! Mail: SMTP, IMAP and Maildir, on the memory network and against other programs.
 
 mod folder;
 mod imap_client;
@@ -6,9 +6,17 @@ mod imap_client_flow;
 mod imap_client_hostile;
 mod imap_client_peers;
 mod imap_client_tls;
+mod imap_fetch;
 mod imap_framing;
+mod imap_mailboxes;
+mod imap_messages;
+mod imap_peers;
 mod imap_responses;
 mod imap_script;
+mod imap_search;
+mod imap_server;
+mod imap_support;
+mod imap_tls;
 mod maildir;
 mod maildir_delivery;
 mod maildir_store;

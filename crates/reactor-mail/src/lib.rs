@@ -1,4 +1,4 @@
-//! Mail for [`reactor`]: an SMTP server and client, and the framing of IMAP.
+//! Mail for [`reactor`]: SMTP servers and clients, an IMAP server, and Maildir.
 //!
 //! - `SmtpServer` (feature `smtp`) receives messages, and streams them to a `Delivery`;
 //!   `send_mail` sends one, an `SmtpClient` several over one connection; an
@@ -8,6 +8,7 @@
 //! - `Maildir` (feature `maildir`) keeps messages, one file each; `MaildirDelivery` puts there what an
 //!   `SmtpServer` receives.
 //! - `ImapClient` (feature `imap`) reads mail on an IMAP server.
+//! - `ImapServer` (feature `imap`) lets clients read it.
 //! - `ImapFraming` (feature `imap`) cuts the bytes of an IMAP client into commands.
 
 #[cfg(feature = "imap")]
@@ -25,7 +26,9 @@ pub use self::imap::{
     ImapMessage, ImapMessages, ImapResponseError, ImapResponseFrame, ImapResponseFraming,
 };
 #[cfg(feature = "imap")]
-pub use self::imap::{ImapFrame, ImapFraming, ImapFramingError, ImapRefusal};
+pub use self::imap::{
+    ImapFrame, ImapFraming, ImapFramingError, ImapRefusal, ImapServer, ImapSession,
+};
 #[cfg(feature = "maildir")]
 pub use self::maildir::{Maildir, MaildirEntry, MaildirError, MaildirFlags, MaildirWriter};
 #[cfg(all(feature = "imap", feature = "maildir"))]

@@ -1,10 +1,12 @@
-//! IMAP4rev1: the commands of a server without I/O, and a client.
+//! IMAP4rev1: commands without I/O, a server, and a client.
 
 mod client;
 mod error;
 mod frame;
 mod framing;
 pub(crate) mod mailbox_name;
+mod mime;
+mod server;
 
 pub use self::client::{
     FetchHandler, ImapClient, ImapClientBuilder, ImapError, ImapEvent, ImapListed, ImapMailbox,
@@ -13,3 +15,4 @@ pub use self::client::{
 pub use self::error::ImapFramingError;
 pub use self::frame::{ImapFrame, ImapRefusal};
 pub use self::framing::ImapFraming;
+pub use self::server::{ImapServer, ImapSession};

@@ -1,0 +1,123 @@
+//! The fields of a header, as they stand there.
+
+use std::cell::Cell;
+
+use mail_parser::{HeaderName, HeaderValue, MessageParser};
+use memchr::{memchr, memmem};
+
+/// The most bytes of a field that is parsed: about 2,000 addresses.
+const MAX_FIELD: usize = 64 * 1024;
+
+/// The most bytes of a field with parameters, for which `mail-parser` takes quadratic time.
+const MAX_CONTENT_FIELD: usize = 8 * 1024;
+
+/// The most steps that parsing takes for one answer: `mail-parser` reads on to the end of a field
+/// at each `=?` that begins no encoded word.
+const MAX_STEPS: usize = 32 * 1024 * 1024;
+
+/// A field with its name, and all of it with its line ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Field<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) raw: &'a [u8],
+}
+
+impl Field<'_> {
+    pub(crate) fn is_named(&self, name: &[u8]) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
+    /// What stands behind the colon, without line ends and the white space around it.
+    pub(crate) fn value(&self) -> Vec<u8> {
+        let start = (self.name.len()..self.raw.len()).find(|&at| self.raw[at] == b':');
+        let value = &self.raw[start.map_or(self.raw.len(), |at| at + 1)..];
+        let is_kept = |byte: &u8| !matches!(byte, b'\r' | b'\n' | 0);
+        let value: Vec<u8> = value.iter().copied().filter(is_kept).collect();
+        value.trim_ascii().to_vec()
+    }
+}
+
+/// The line at the beginning of `bytes`, with its end.
+fn first_line(bytes: &[u8]) -> &[u8] {
+    &bytes[..memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1)]
+}
+
+/// Where the header ends, behind the empty line.
+pub(crate) fn header_end(message: &[u8]) -> usize {
+    let mut at = 0;
+    while at < message.len() {
+        let line = first_line(&message[at..]);
+        at += line.len();
+        if matches!(line, b"\r\n" | b"\n") {
+            break;
+        }
+    }
+    at
+}
+
+/// The fields of a header, and lines that are none, which have an empty name.
+pub(crate) fn fields(header: &[u8]) -> impl Iterator<Item = Field<'_>> {
+    let mut rest = header;
+    std::iter::from_fn(move || {
+        let mut end = first_line(rest).len();
+        if end == 0 || matches!(&rest[..end], b"\r\n" | b"\n") {
+            return None;
+        }
+        while let Some(b' ' | b'\t') = rest.get(end) {
+            end += first_line(&rest[end..]).len();
+        }
+        let raw;
+        (raw, rest) = rest.split_at(end);
+        let name = memchr(b':', raw).map_or(&raw[..0], |at| raw[..at].trim_ascii_end());
+        Some(Field { name, raw })
+    })
+}
+
+/// Parses fields, until they are too much for one answer.
+#[derive(Debug)]
+pub(crate) struct FieldParser {
+    parser: MessageParser,
+    /// Steps.
+    left: Cell<usize>,
+}
+
+impl FieldParser {
+    pub(crate) fn new() -> Self {
+        Self {
+            parser: MessageParser::new(),
+            left: Cell::new(MAX_STEPS),
+        }
+    }
+
+    /// Takes each field for text, with encoded words decoded.
+    pub(crate) fn of_text() -> Self {
+        let parser = MessageParser::new().header_text(HeaderName::Subject);
+        Self {
+            parser: parser.default_header_text(),
+            left: Cell::new(MAX_STEPS),
+        }
+    }
+
+    /// The value of a field; `None` if it is too long or there is none.
+    pub(crate) fn parse<'a>(&self, field: Field<'a>) -> Option<HeaderValue<'a>> {
+        let has_parameters = field.name.to_ascii_lowercase().starts_with(b"content-");
+        let limit = match has_parameters {
+            true => MAX_CONTENT_FIELD,
+            false => MAX_FIELD,
+        };
+        if field.raw.len() > limit {
+            return None;
+        }
+        let words = memmem::find_iter(field.raw, b"=?").count();
+        let steps = field.raw.len() * (1 + words);
+        self.left.set(self.left.get().checked_sub(steps)?);
+        let parsed = self.parser.parse_headers(field.raw)?;
+        let headers = parsed.parts.into_iter().next()?.headers;
+        Some(headers.into_iter().next()?.value)
+    }
+
+    /// The value of the first field of a name in a header.
+    pub(crate) fn first<'a>(&self, header: &'a [u8], name: &[u8]) -> Option<HeaderValue<'a>> {
+        self.parse(fields(header).find(|field| field.is_named(name))?)
+    }
+}

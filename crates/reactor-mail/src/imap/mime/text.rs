@@ -1,0 +1,77 @@
+//! The text of messages, for SEARCH: decoded, in lower case.
+
+use mail_parser::decoders::base64::base64_decode;
+use mail_parser::decoders::charsets::map::charset_decoder;
+use mail_parser::decoders::quoted_printable::quoted_printable_decode;
+
+use super::field::{FieldParser, fields, header_end};
+use super::part::{Kind, MimePart, encoding, parse};
+
+/// The text of the fields of a header that have a name, or of all of them: a line for each.
+pub(crate) fn header_text(header: &[u8], name: Option<&[u8]>) -> String {
+    let parser = FieldParser::of_text();
+    let mut text = String::new();
+    for field in fields(header) {
+        if name.is_some_and(|name| !field.is_named(name)) {
+            continue;
+        }
+        if name.is_none() {
+            text.push_str(&String::from_utf8_lossy(field.name));
+            text.push_str(": ");
+        }
+        match parser
+            .parse(field)
+            .as_ref()
+            .and_then(|value| value.as_text())
+        {
+            Some(decoded) => text.push_str(decoded),
+            None => text.push_str(&String::from_utf8_lossy(&field.value())),
+        }
+        text.push('\n');
+    }
+    text.to_lowercase()
+}
+
+/// Year, month and day of the field `Date`, as it says.
+pub(crate) fn sent_date(header: &[u8]) -> Option<(u16, u8, u8)> {
+    let value = FieldParser::new().first(header, b"date")?;
+    let date = value.as_datetime()?;
+    Some((date.year, date.month, date.day))
+}
+
+/// The text of the header, and that of the parts which are text.
+pub(crate) fn texts(message: &[u8]) -> (String, String) {
+    let mut body = String::new();
+    let root = parse(message, &FieldParser::new());
+    add(message, &root, &mut body);
+    let header = header_text(&message[..header_end(message)], None);
+    (header, body)
+}
+
+fn add(message: &[u8], part: &MimePart, text: &mut String) {
+    match &part.kind {
+        Kind::Multipart(parts) => parts.iter().for_each(|part| add(message, part, text)),
+        Kind::Message(inner) => {
+            text.push_str(&header_text(&message[inner.header.clone()], None));
+            add(message, inner, text);
+        }
+        Kind::Leaf if part.content_type.main == "text" => {
+            let body = &message[part.body.clone()];
+            let decoded = match encoding(&message[part.header.clone()]).as_slice() {
+                b"base64" => base64_decode(body),
+                b"quoted-printable" => quoted_printable_decode(body),
+                _ => None,
+            };
+            let body = decoded.as_deref().unwrap_or(body);
+            let charset = part.content_type.parameter("charset");
+            let decoder = charset.and_then(|charset| charset_decoder(charset.as_bytes()));
+            let body = match decoder {
+                Some(decode) => decode(body),
+                None => String::from_utf8_lossy(body).into_owned(),
+            };
+            text.push_str(&body.to_lowercase());
+            text.push('\n');
+        }
+        Kind::Leaf => {}
+    }
+}

@@ -1,0 +1,284 @@
+//! FETCH: messages and their parts, one message after the other as the client takes them.
+
+use std::num::NonZeroU32;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use deferred::{Result, maybe_deferred};
+use imap_codec::ResponseCodec;
+use imap_codec::encode::{Encoder, Fragment};
+use imap_types::command::CommandBody;
+use imap_types::core::{Atom, IString, Literal, NString, Tag, Vec1};
+use imap_types::datetime::DateTime;
+use imap_types::fetch::{MacroOrMessageDataItemNames, MessageDataItem, MessageDataItemName};
+use imap_types::flag::{Flag, FlagFetch};
+use imap_types::response::{Data, Response};
+use reactor::Context;
+
+use super::imap_reply::Reply;
+use super::output::Output;
+use super::sequence::places;
+use super::session::ImapSession;
+use super::text::date_of;
+use super::view::{News, Selected};
+use crate::imap::mime::{self, FieldParser, Section, section};
+use crate::store::{FlagChange, MailFlag, MailFlags, MessageInfo};
+
+pub(super) fn fetch(
+    session: &mut ImapSession,
+    cx: &mut Context<'_, ImapSession>,
+    tag: Tag<'static>,
+    selected: Rc<Selected>,
+    body: CommandBody<'static>,
+) {
+    let CommandBody::Fetch {
+        sequence_set,
+        macro_or_item_names,
+        uid,
+        ..
+    } = body
+    else {
+        return;
+    };
+    let mut items = match macro_or_item_names {
+        MacroOrMessageDataItemNames::Macro(of) => of.expand().into_iter().map(own).collect(),
+        MacroOrMessageDataItemNames::MessageDataItemNames(items) => items,
+    };
+    let is_known = |item: &Item| !matches!(item, Item::Binary { .. } | Item::BinarySize { .. });
+    if !items.iter().all(is_known) {
+        return session.reply(cx, &tag, &Reply::bad("BINARY is not offered"));
+    }
+    if uid && !items.contains(&Item::Uid) {
+        items.insert(0, Item::Uid);
+    }
+    let output = Output::new(cx.connection(), cx.reactor().clone());
+    session.run(cx, tag, News::WithoutExpunge, false, async move {
+        let places = places(&sequence_set, &selected.messages.borrow(), uid);
+        Fetch {
+            selected,
+            items,
+            output,
+        }
+        .run(places)
+        .await
+    });
+}
+
+type Item = MessageDataItemName<'static>;
+
+/// Items of a macro have no text that could be borrowed.
+fn own(item: MessageDataItemName<'_>) -> Item {
+    imap_types::IntoStatic::into_static(item)
+}
+
+struct Fetch {
+    selected: Rc<Selected>,
+    items: Vec<Item>,
+    output: Output,
+}
+
+impl Fetch {
+    async fn run(mut self, places: Vec<usize>) -> Result<Reply> {
+        if !self.selected.is_read_only && self.items.iter().any(marks_as_seen) {
+            self.mark_as_seen(&places).await?;
+        }
+        let needs_body = self.items.iter().any(needs_body);
+        let mut is_missing = false;
+        for place in places {
+            let message = self.selected.messages.borrow()[place].clone();
+            let body = if needs_body {
+                let mailbox = &self.selected.mailbox;
+                match maybe_deferred(|| mailbox.body(message.uid)).await? {
+                    Some(body) => body,
+                    None => {
+                        is_missing = true;
+                        continue;
+                    }
+                }
+            } else {
+                Bytes::new()
+            };
+            self.output.worked(body.len()).await?;
+            self.write(place, &message, &body).await?;
+        }
+        self.output.flush().await?;
+        Ok(match is_missing {
+            true => Reply::no("EXPUNGEISSUED", "some messages are gone"),
+            false => Reply::ok("done"),
+        })
+    }
+
+    /// Reading a body marks the message, and the client learns that with it.
+    async fn mark_as_seen(&mut self, places: &[usize]) -> Result<()> {
+        let unseen: Vec<usize> = {
+            let messages = self.selected.messages.borrow();
+            let is_unseen = |place: &usize| !messages[*place].flags.contains(MailFlag::Seen);
+            places.iter().copied().filter(is_unseen).collect()
+        };
+        if unseen.is_empty() {
+            return Ok(());
+        }
+        let uids: Vec<_> = {
+            let messages = self.selected.messages.borrow();
+            unseen.iter().map(|&place| messages[place].uid).collect()
+        };
+        let seen = MailFlags::from_iter([MailFlag::Seen]);
+        let mailbox = &self.selected.mailbox;
+        maybe_deferred(|| mailbox.change_flags(&uids, FlagChange::Add, &seen)).await?;
+        let mut messages = self.selected.messages.borrow_mut();
+        for place in unseen {
+            messages[place].flags.insert(MailFlag::Seen);
+        }
+        if !self.items.contains(&Item::Flags) {
+            self.items.push(Item::Flags);
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, place: usize, message: &MessageInfo, body: &Bytes) -> Result<()> {
+        let mut response = Builder {
+            message,
+            body,
+            bodies: Vec::new(),
+            parsed: None,
+        };
+        let items: Vec<_> = self.items.iter().map(|item| response.item(item)).collect();
+        let mut bodies = response.bodies.into_iter();
+        let number = u32::try_from(place + 1).unwrap_or(u32::MAX);
+        let (Some(seq), Ok(items)) = (NonZeroU32::new(number), Vec1::try_from(items)) else {
+            return Ok(());
+        };
+        let response = Response::Data(Data::Fetch { seq, items });
+        let mut line = Vec::new();
+        for fragment in ResponseCodec::default().encode(&response) {
+            match fragment {
+                Fragment::Line { data } => line = data,
+                // An empty literal stands for the next body.
+                Fragment::Literal { data, .. } if data.is_empty() => {
+                    let body = bodies.next().unwrap_or_default();
+                    let announced = line.strip_suffix(b"{0}\r\n").unwrap_or(&line);
+                    self.output.write(announced).await?;
+                    self.output
+                        .write(format!("{{{}}}\r\n", body.len()).as_bytes())
+                        .await?;
+                    self.output.write_body(&body).await?;
+                    line.clear();
+                }
+                Fragment::Literal { data, .. } => {
+                    self.output.write(&line).await?;
+                    self.output.write(&data).await?;
+                    line.clear();
+                }
+            }
+            if !line.ends_with(b"}\r\n") {
+                self.output.write(&line).await?;
+                line.clear();
+            }
+        }
+        self.output.write(&line).await
+    }
+}
+
+fn marks_as_seen(item: &Item) -> bool {
+    matches!(
+        item,
+        Item::BodyExt { peek: false, .. } | Item::Rfc822 | Item::Rfc822Text
+    )
+}
+
+fn needs_body(item: &Item) -> bool {
+    !matches!(
+        item,
+        Item::Flags | Item::InternalDate | Item::Rfc822Size | Item::Uid
+    )
+}
+
+/// The items of one message.
+struct Builder<'a> {
+    message: &'a MessageInfo,
+    body: &'a Bytes,
+    /// The bodies that empty literals stand for, in order.
+    bodies: Vec<Bytes>,
+    parsed: Option<(mime::MimePart, FieldParser)>,
+}
+
+impl Builder<'_> {
+    fn item(&mut self, item: &Item) -> MessageDataItem<'static> {
+        match item {
+            Item::Flags => MessageDataItem::Flags(flags(&self.message.flags)),
+            Item::InternalDate => {
+                let date = DateTime::try_from(date_of(self.message.date));
+                let epoch = || DateTime::unvalidated(date_of(std::time::SystemTime::UNIX_EPOCH));
+                MessageDataItem::InternalDate(date.unwrap_or_else(|_| epoch()))
+            }
+            Item::Rfc822Size => MessageDataItem::Rfc822Size(self.message.size),
+            Item::Uid => MessageDataItem::Uid(self.message.uid),
+            Item::Envelope => {
+                let header = &self.body[..mime::header_end(self.body)];
+                MessageDataItem::Envelope(mime::envelope(header, &FieldParser::new()))
+            }
+            Item::Body => MessageDataItem::Body(self.structure(false)),
+            Item::BodyStructure => MessageDataItem::BodyStructure(self.structure(true)),
+            Item::Rfc822 => MessageDataItem::Rfc822(self.literal(None, None)),
+            Item::Rfc822Header => {
+                let header = Section::Header(None);
+                MessageDataItem::Rfc822Header(self.literal(Some(&header), None))
+            }
+            Item::Rfc822Text => {
+                let text = Section::Text(None);
+                MessageDataItem::Rfc822Text(self.literal(Some(&text), None))
+            }
+            Item::BodyExt {
+                section, partial, ..
+            } => MessageDataItem::BodyExt {
+                data: self.literal(section.as_ref(), *partial),
+                section: section.clone(),
+                origin: partial.map(|(origin, _)| origin),
+            },
+            // Refused before.
+            Item::Binary { .. } | Item::BinarySize { .. } => MessageDataItem::Uid(self.message.uid),
+        }
+    }
+
+    fn structure(&mut self, is_extended: bool) -> imap_types::body::BodyStructure<'static> {
+        let body = self.body;
+        let (part, parser) = self.parsed.get_or_insert_with(|| {
+            let parser = FieldParser::new();
+            (mime::parse(body, &parser), parser)
+        });
+        mime::structure(body, part, parser, is_extended)
+    }
+
+    /// NIL if there is no such section.
+    fn literal(
+        &mut self,
+        wanted: Option<&Section<'_>>,
+        partial: Option<(u32, NonZeroU32)>,
+    ) -> NString<'static> {
+        let Some(mut bytes) = section(self.body, wanted) else {
+            return NString(None);
+        };
+        if let Some((origin, length)) = partial {
+            let at = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+            let start = at(origin).min(bytes.len());
+            let end = start.saturating_add(at(length.get())).min(bytes.len());
+            bytes = bytes.slice(start..end);
+        }
+        self.bodies.push(bytes);
+        NString(Some(IString::Literal(Literal::unvalidated(b""))))
+    }
+}
+
+fn flags(flags: &MailFlags) -> Vec<FlagFetch<'static>> {
+    let system = flags.iter().map(|flag| match flag {
+        MailFlag::Answered => Flag::Answered,
+        MailFlag::Deleted => Flag::Deleted,
+        MailFlag::Draft => Flag::Draft,
+        MailFlag::Flagged => Flag::Flagged,
+        MailFlag::Seen => Flag::Seen,
+    });
+    let keywords = flags.keywords().iter();
+    let keywords = keywords.filter_map(|keyword| Atom::try_from(keyword.clone()).ok());
+    let all = system.chain(keywords.map(Flag::Keyword));
+    all.map(FlagFetch::Flag).collect()
+}

@@ -1,0 +1,93 @@
+//! `Reply`: how a command ends.
+
+use std::borrow::Cow;
+
+use deferred::Failure;
+
+use crate::store::MailboxError;
+
+/// The status of a command, its code and its text.
+#[derive(Clone, Debug)]
+pub(super) struct Reply {
+    pub(super) status: Status,
+    /// What stands in brackets, or nothing.
+    code: Cow<'static, str>,
+    text: Cow<'static, str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    Ok,
+    No,
+    Bad,
+}
+
+impl Reply {
+    pub(super) fn ok(text: &'static str) -> Self {
+        Self::new(Status::Ok, "", text)
+    }
+
+    pub(super) fn no(code: &'static str, text: &'static str) -> Self {
+        Self::new(Status::No, code, text)
+    }
+
+    pub(super) fn bad(text: &'static str) -> Self {
+        Self::new(Status::Bad, "", text)
+    }
+
+    fn new(status: Status, code: &'static str, text: &'static str) -> Self {
+        let (code, text) = (code.into(), text.into());
+        Self { status, code, text }
+    }
+
+    pub(super) fn with_code(mut self, code: String) -> Self {
+        self.code = code.into();
+        self
+    }
+
+    /// What the client gets of a failure: all of it if it is the store's refusal, else nothing.
+    pub(super) fn refusal(failure: &Failure) -> Self {
+        let Some(error) = failure.check::<MailboxError>() else {
+            tracing::warn!(target: "reactor_mail", %failure, "a command of IMAP has failed");
+            return Self::no("SERVERBUG", "local error");
+        };
+        let code = match error {
+            MailboxError::WrongLogin => "AUTHENTICATIONFAILED",
+            MailboxError::NoSuchMailbox => "NONEXISTENT",
+            MailboxError::AlreadyExists => "ALREADYEXISTS",
+            MailboxError::NotPermitted => "NOPERM",
+            MailboxError::OverQuota => "OVERQUOTA",
+            MailboxError::Refused(_) => "CANNOT",
+        };
+        // A line end would be another answer.
+        let text = error
+            .to_string()
+            .replace(|c: char| !matches!(c, ' '..='~'), "?");
+        Self {
+            text: text.into(),
+            ..Self::no(code, "")
+        }
+    }
+
+    /// As [`refusal`](Self::refusal), for the mailbox that messages are added to.
+    pub(super) fn refusal_of_target(failure: &Failure) -> Self {
+        let reply = Self::refusal(failure);
+        match failure.check::<MailboxError>() {
+            // The client may create it, and try again.
+            Some(MailboxError::NoSuchMailbox) => reply.with_code("TRYCREATE".into()),
+            _ => reply,
+        }
+    }
+
+    pub(super) fn encode(&self, tag: &str) -> String {
+        let status = match self.status {
+            Status::Ok => "OK",
+            Status::No => "NO",
+            Status::Bad => "BAD",
+        };
+        match &*self.code {
+            "" => format!("{tag} {status} {}\r\n", self.text),
+            code => format!("{tag} {status} [{code}] {}\r\n", self.text),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! `ImapServer`: what the connections of an IMAP server have in common.
+
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use reactor::{Address, Factory};
+use reactor_tls::TlsServer;
+
+use super::session::ImapSession;
+use crate::store::Login;
+
+const MAX_SIZE: u32 = 32 * 1024 * 1024;
+
+const MAX_ERRORS: u32 = 20;
+
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The shortest that RFC 3501 allows.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+/// An IMAP server: give it to `listen_tcp`. (Twisted: `IMAP4Server`.)
+///
+/// It speaks IMAP4rev1 with IDLE, LITERAL+, MOVE, NAMESPACE, SASL-IR, UIDPLUS and UNSELECT. Clients
+/// log in only when the connection is encrypted, unless
+/// [allowed otherwise](Self::dangerously_with_login_in_the_clear).
+///
+/// What the store fails with is sent to the client if it is a
+/// [`MailboxError`](crate::MailboxError); any other failure, and a panic, is logged with its story,
+/// and the client learns only that the command failed.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::Reactor;
+/// use reactor_mail::{ImapServer, MemoryMail};
+///
+/// let mail = MemoryMail::new().with_account("bob", "sesame");
+/// let reactor = Reactor::new()?;
+/// reactor.listen_tcp("127.0.0.1:0", ImapServer::new("mail.example.org", mail))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct ImapServer {
+    settings: Rc<Settings>,
+}
+
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) name: String,
+    pub(super) login: Rc<dyn Login>,
+    pub(super) tls: Option<TlsServer>,
+    pub(super) allows_clear_login: bool,
+    pub(super) max_size: u32,
+    pub(super) max_errors: u32,
+    pub(super) login_timeout: Duration,
+    pub(super) idle_timeout: Duration,
+}
+
+impl ImapServer {
+    /// A server that calls itself `name`, without TLS.
+    pub fn new(name: impl Into<String>, login: impl Login) -> Self {
+        let settings = Settings {
+            name: name.into(),
+            login: Rc::new(login),
+            tls: None,
+            allows_clear_login: false,
+            max_size: MAX_SIZE,
+            max_errors: MAX_ERRORS,
+            login_timeout: LOGIN_TIMEOUT,
+            idle_timeout: IDLE_TIMEOUT,
+        };
+        Self {
+            settings: Rc::new(settings),
+        }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(Rc::make_mut(&mut self.settings));
+        self
+    }
+
+    /// Offers STARTTLS. For TLS from the beginning (port 993), put it
+    /// [in the endpoint](reactor_tls::TlsServer::endpoint).
+    #[must_use]
+    pub fn with_tls(self, tls: TlsServer) -> Self {
+        self.with(|settings| settings.tls = Some(tls))
+    }
+
+    /// Lets clients log in also without encryption: whoever listens on the network reads the
+    /// passwords.
+    #[must_use]
+    pub fn dangerously_with_login_in_the_clear(self) -> Self {
+        self.with(|settings| settings.allows_clear_login = true)
+    }
+
+    /// How many bytes a message may have that a client appends: 32 MiB unless this is set.
+    #[must_use]
+    pub fn with_max_size(self, bytes: u32) -> Self {
+        self.with(|settings| settings.max_size = bytes)
+    }
+
+    /// How many commands of a connection may be malformed or refused before the login until it is
+    /// closed: 20 unless this is set.
+    #[must_use]
+    pub fn with_max_errors(self, errors: u32) -> Self {
+        self.with(|settings| settings.max_errors = errors)
+    }
+
+    /// How long a client may take to log in: 60 seconds unless this is set.
+    #[must_use]
+    pub fn with_login_timeout(self, timeout: Duration) -> Self {
+        self.with(|settings| settings.login_timeout = timeout)
+    }
+
+    /// How long a client that has logged in may send nothing, also in IDLE: 30 minutes, the
+    /// shortest time that the protocol allows, unless this is set.
+    #[must_use]
+    pub fn with_idle_timeout(self, timeout: Duration) -> Self {
+        self.with(|settings| settings.idle_timeout = timeout)
+    }
+
+    /// The protocol of one connection.
+    pub fn session(&self) -> ImapSession {
+        ImapSession::new(Rc::clone(&self.settings))
+    }
+}
+
+impl Factory for ImapServer {
+    type Protocol = ImapSession;
+
+    fn build_protocol(&mut self, _peer: &Address) -> Option<ImapSession> {
+        Some(self.session())
+    }
+}
+
+impl fmt::Debug for ImapServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ImapServer")
+            .field("name", &self.settings.name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,176 @@
+//! The commands on mailboxes that are not open.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use deferred::{Result, maybe_deferred};
+use imap_types::command::CommandBody;
+use imap_types::core::{QuotedChar, Tag};
+use imap_types::flag::FlagNameAttribute;
+use imap_types::mailbox::{ListMailbox, Mailbox as Name};
+use imap_types::response::Data;
+use imap_types::status::{StatusDataItem, StatusDataItemName};
+use reactor::{Connection, Context};
+
+use super::imap_reply::Reply;
+use super::pattern::{Shown, matches};
+use super::session::ImapSession;
+use super::text::{decoded, encode, mailbox_of, name_of};
+use super::view::News;
+use crate::store::{Account, MailFlag, MailboxName};
+
+pub(super) fn command(
+    session: &mut ImapSession,
+    cx: &mut Context<'_, ImapSession>,
+    tag: Tag<'static>,
+    account: Rc<dyn Account>,
+    body: CommandBody<'static>,
+) {
+    let connection = cx.connection();
+    // A change goes on if the client hangs up; a question does not.
+    let is_owned = !matches!(
+        body,
+        CommandBody::List { .. } | CommandBody::Lsub { .. } | CommandBody::Status { .. }
+    );
+    session.run(cx, tag, News::All, is_owned, async move {
+        match body {
+            CommandBody::Create { mailbox } => {
+                let name = created(&mailbox)?;
+                maybe_deferred(|| account.create(&name)).await?;
+            }
+            CommandBody::Delete { mailbox } => {
+                let name = named(&mailbox)?;
+                maybe_deferred(|| account.delete(&name)).await?;
+            }
+            CommandBody::Rename { from, to } => {
+                let (from, to) = (named(&from)?, created(&to)?);
+                maybe_deferred(|| account.rename(&from, &to)).await?;
+            }
+            CommandBody::Subscribe { mailbox } => {
+                let name = named(&mailbox)?;
+                maybe_deferred(|| account.subscribe(&name, true)).await?;
+            }
+            CommandBody::Unsubscribe { mailbox } => {
+                let name = named(&mailbox)?;
+                maybe_deferred(|| account.subscribe(&name, false)).await?;
+            }
+            CommandBody::List {
+                reference,
+                mailbox_wildcard,
+            } => list(&connection, &account, &reference, &mailbox_wildcard, false).await?,
+            CommandBody::Lsub {
+                reference,
+                mailbox_wildcard,
+            } => list(&connection, &account, &reference, &mailbox_wildcard, true).await?,
+            CommandBody::Status {
+                mailbox,
+                item_names,
+            } => status(&connection, &account, &named(&mailbox)?, &item_names).await?,
+            _ => connection.write("* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n")?,
+        }
+        Ok(Reply::ok("done"))
+    });
+}
+
+fn named(name: &Name<'_>) -> Result<MailboxName> {
+    let refused = || crate::store::MailboxError::Refused("not a name".to_owned());
+    name_of(name).ok_or_else(|| deferred::Failure::new(refused()))
+}
+
+/// The name of a mailbox that is to be made. A slash at the end only says that there will be others
+/// below it.
+fn created(name: &Name<'_>) -> Result<MailboxName> {
+    if let Name::Other(other) = name
+        && let Some(above) = other.as_ref().strip_suffix(b"/")
+        && let Ok(above) = Name::try_from(above)
+    {
+        return named(&above);
+    }
+    named(name)
+}
+
+async fn list(
+    connection: &Connection<ImapSession>,
+    account: &Rc<dyn Account>,
+    reference: &Name<'_>,
+    wildcard: &ListMailbox<'_>,
+    subscribed_only: bool,
+) -> Result<()> {
+    let pattern: &[u8] = match wildcard {
+        ListMailbox::Token(token) => token.as_ref(),
+        ListMailbox::String(string) => string.as_ref(),
+    };
+    let delimiter = QuotedChar::try_from('/').ok();
+    if pattern.is_empty() && !subscribed_only {
+        // The client asks for the delimiter.
+        connection.write("* LIST (\\Noselect) \"/\" \"\"\r\n")?;
+        return Ok(());
+    }
+    let reference: &[u8] = match reference {
+        Name::Inbox => b"INBOX",
+        Name::Other(name) => name.as_ref(),
+    };
+    let Some(pattern) = decoded(&[reference, pattern].concat()) else {
+        return Ok(());
+    };
+    let entries = maybe_deferred(|| account.list()).await?;
+    let mut text = Vec::new();
+    for (name, Shown { is_selectable }) in matches(entries, &pattern, subscribed_only) {
+        let items = match is_selectable {
+            true => Vec::new(),
+            false => vec![FlagNameAttribute::Noselect],
+        };
+        let mailbox = mailbox_of(name.as_str());
+        let data = match subscribed_only {
+            true => Data::Lsub {
+                items,
+                delimiter,
+                mailbox,
+            },
+            false => Data::List {
+                items,
+                delimiter,
+                mailbox,
+            },
+        };
+        text.extend(encode(data));
+    }
+    connection.write(text)?;
+    Ok(())
+}
+
+async fn status(
+    connection: &Connection<ImapSession>,
+    account: &Rc<dyn Account>,
+    name: &MailboxName,
+    wanted: &[StatusDataItemName],
+) -> Result<()> {
+    let mailbox = maybe_deferred(|| account.open(name)).await?;
+    let snapshot = maybe_deferred(|| mailbox.messages()).await?;
+    let count = |flag: MailFlag, is_set: bool| {
+        let messages = snapshot.messages.iter();
+        let count = messages.filter(|message| message.flags.contains(flag) == is_set);
+        u32::try_from(count.count()).unwrap_or(u32::MAX)
+    };
+    let item = |wanted: &StatusDataItemName| {
+        Some(match wanted {
+            StatusDataItemName::Messages => {
+                let messages = u32::try_from(snapshot.messages.len());
+                StatusDataItem::Messages(messages.unwrap_or(u32::MAX))
+            }
+            StatusDataItemName::Recent => StatusDataItem::Recent(0),
+            StatusDataItemName::UidNext => StatusDataItem::UidNext(snapshot.uid_next),
+            StatusDataItemName::UidValidity => StatusDataItem::UidValidity(mailbox.uid_validity()),
+            StatusDataItemName::Unseen => StatusDataItem::Unseen(count(MailFlag::Seen, false)),
+            StatusDataItemName::Deleted => StatusDataItem::Deleted(count(MailFlag::Deleted, true)),
+            _ => return None,
+        })
+    };
+    let items: Vec<_> = wanted.iter().filter_map(item).collect();
+    let mailbox = mailbox_of(name.as_str());
+    connection.write(encode(Data::Status {
+        mailbox,
+        items: Cow::Owned(items),
+    }))?;
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! Patterns of LIST: `*` stands for anything, `%` for anything without a slash.
+
+use std::collections::BTreeMap;
+
+use crate::store::{MailboxEntry, MailboxName};
+
+/// The most bytes of a pattern. A match takes time by its length and that of the name.
+const MAX_PATTERN: usize = 256;
+
+/// What LIST or LSUB shows of a name.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown {
+    pub(super) is_selectable: bool,
+}
+
+/// The names that match, in order, with those above a match that are not there themselves.
+pub(super) fn matches(
+    entries: Vec<MailboxEntry>,
+    pattern: &str,
+    subscribed_only: bool,
+) -> BTreeMap<MailboxName, Shown> {
+    let mut shown = BTreeMap::new();
+    if pattern.len() > MAX_PATTERN {
+        return shown;
+    }
+    for entry in entries {
+        // A name that is only subscribed to does not exist for LIST.
+        let is_listed = match subscribed_only {
+            true => entry.is_subscribed,
+            false => entry.is_selectable || !entry.is_subscribed,
+        };
+        if !is_listed {
+            continue;
+        }
+        let is_selectable = entry.is_selectable;
+        let mut above = entry.name.parent();
+        if is_match(pattern, entry.name.as_str()) {
+            shown.insert(entry.name, Shown { is_selectable });
+            continue;
+        }
+        // `%` shows `a` for `a/b`: else a client could not get there (RFC 3501, section 6.3.9).
+        while let Some(name) = above {
+            above = name.parent();
+            if is_match(pattern, name.as_str()) {
+                let is_selectable = false;
+                shown.entry(name).or_insert(Shown { is_selectable });
+            }
+        }
+    }
+    shown
+}
+
+/// Whether a name matches: row by row, as for an edit distance, so there is no backtracking.
+fn is_match(pattern: &str, name: &str) -> bool {
+    let name = name.as_bytes();
+    // INBOX is the same in any case, also in a pattern.
+    let inbox = name.starts_with(b"INBOX") && matches!(name.get(5), None | Some(b'/'));
+    let inbox_length = if inbox { 5 } else { 0 };
+    // `reached[at]`: the pattern so far matches the first `at` bytes.
+    let mut reached = vec![false; name.len() + 1];
+    reached[0] = true;
+    for &wanted in pattern.as_bytes() {
+        if wanted == b'*' || wanted == b'%' {
+            for at in 0..name.len() {
+                let passes = wanted == b'*' || name[at] != b'/';
+                reached[at + 1] |= reached[at] && passes;
+            }
+            continue;
+        }
+        for at in (0..name.len()).rev() {
+            let is_equal =
+                name[at] == wanted || at < inbox_length && name[at] == wanted.to_ascii_uppercase();
+            reached[at + 1] = reached[at] && is_equal;
+        }
+        reached[0] = false;
+    }
+    reached[name.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_match;
+
+    #[test]
+    fn patterns_match_as_rfc_3501_says() {
+        for (pattern, name) in [
+            ("*", "a/b"),
+            ("%", "a"),
+            ("a/%", "a/b"),
+            ("%/%", "a/b"),
+            ("in*", "INBOX/x"),
+            ("inbox", "INBOX"),
+            ("*b*", "abc/d"),
+            ("", ""),
+            ("a%c", "abc"),
+            ("Größe", "Größe"),
+        ] {
+            assert!(is_match(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [
+            ("%", "a/b"),
+            ("a/%", "a/b/c"),
+            ("A", "a"),
+            ("a", "ab"),
+            ("inboxes", "INBOXES"),
+            ("", "a"),
+            ("a*", "b"),
+        ] {
+            assert!(!is_match(pattern, name), "{pattern} {name}");
+        }
+    }
+}

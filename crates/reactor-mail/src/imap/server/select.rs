@@ -1,0 +1,131 @@
+//! SELECT, EXAMINE and CLOSE.
+
+use std::cell::{Cell, RefCell};
+use std::fmt::Write;
+use std::rc::Rc;
+
+use deferred::{Result, maybe_deferred};
+use imap_types::core::Tag;
+use imap_types::mailbox::Mailbox as Name;
+use reactor::{Connection, Context};
+
+use super::imap_reply::Reply;
+use super::messages::expunge_deleted;
+use super::session::ImapSession;
+use super::text::{flag_list, name_of};
+use super::view::{News, Selected};
+use crate::store::{Account, MailFlag, MailFlags, MailboxName, MailboxSnapshot};
+
+pub(super) fn select(
+    session: &mut ImapSession,
+    cx: &mut Context<'_, ImapSession>,
+    tag: Tag<'static>,
+    account: Rc<dyn Account>,
+    name: &Name<'_>,
+    is_read_only: bool,
+) {
+    // Whatever comes of it, the mailbox that was open is not any more.
+    session.selected = None;
+    let Some(name) = name_of(name) else {
+        return session.reply(cx, &tag, &Reply::no("CANNOT", "not a name"));
+    };
+    let opening = open(cx.connection(), account, name, is_read_only);
+    let opening = cx.reactor().spawn(opening);
+    session.wait_for(cx, opening, false, move |this, cx, opened| match opened {
+        Ok((selected, responses)) => {
+            this.selected = Some(selected);
+            cx.write(responses);
+            let code = if is_read_only {
+                "READ-ONLY"
+            } else {
+                "READ-WRITE"
+            };
+            this.reply(cx, &tag, &Reply::ok("done").with_code(code.into()));
+        }
+        Err(failure) => this.reply(cx, &tag, &Reply::refusal(&failure)),
+    });
+}
+
+async fn open(
+    connection: Connection<ImapSession>,
+    account: Rc<dyn Account>,
+    name: MailboxName,
+    is_read_only: bool,
+) -> Result<(Rc<Selected>, String)> {
+    let mailbox = maybe_deferred(|| account.open(&name)).await?;
+    let is_stale = Rc::new(Cell::new(false));
+    let stale = Rc::clone(&is_stale);
+    let is_posted = Rc::new(Cell::new(false));
+    // Before the messages are looked at, so that no change is missed.
+    let watch = mailbox.watch(Rc::new(move || {
+        stale.set(true);
+        if !is_posted.replace(true) {
+            let is_posted = Rc::clone(&is_posted);
+            // Errs if the connection is over: then no client waits for the news.
+            let _ = connection.post(move |this, cx| {
+                is_posted.set(false);
+                this.tell_news(cx);
+            });
+        }
+    }));
+    let snapshot = maybe_deferred(|| mailbox.messages()).await?;
+    let responses = responses(&snapshot, mailbox.uid_validity().get(), is_read_only);
+    let selected = Selected {
+        name,
+        mailbox,
+        is_read_only,
+        messages: RefCell::new(snapshot.messages),
+        is_stale,
+        _watch: watch,
+    };
+    Ok((Rc::new(selected), responses))
+}
+
+/// What the client learns of a mailbox when it is opened.
+fn responses(snapshot: &MailboxSnapshot, uid_validity: u32, is_read_only: bool) -> String {
+    let messages = &snapshot.messages;
+    let mut flags = MailFlags::from_iter(MailFlag::ALL);
+    for message in messages {
+        for keyword in message.flags.keywords() {
+            flags.insert_keyword(keyword);
+        }
+    }
+    let flags = flag_list(&flags);
+    let mut text = format!("* {} EXISTS\r\n* 0 RECENT\r\n", messages.len());
+    let is_unseen = |flags: &MailFlags| !flags.contains(MailFlag::Seen);
+    let unseen = messages
+        .iter()
+        .position(|message| is_unseen(&message.flags));
+    // Writing to a string does not fail, here and below.
+    if let Some(place) = unseen {
+        let _ = write!(text, "* OK [UNSEEN {}] the first one\r\n", place + 1);
+    }
+    let permanent = match is_read_only {
+        true => String::new(),
+        false => format!("{flags} \\*"),
+    };
+    let _ = write!(
+        text,
+        "* FLAGS ({flags})\r\n\
+         * OK [PERMANENTFLAGS ({permanent})] what can be set\r\n\
+         * OK [UIDNEXT {}] the next one\r\n\
+         * OK [UIDVALIDITY {uid_validity}] they are valid\r\n",
+        snapshot.uid_next
+    );
+    text
+}
+
+pub(super) fn close(
+    session: &mut ImapSession,
+    cx: &mut Context<'_, ImapSession>,
+    tag: Tag<'static>,
+    selected: Rc<Selected>,
+) {
+    session.selected = None;
+    session.run(cx, tag, News::None, true, async move {
+        if !selected.is_read_only {
+            expunge_deleted(&selected, None).await?;
+        }
+        Ok(Reply::ok("done"))
+    });
+}

@@ -1,0 +1,391 @@
+//! `ImapSession`: one connection of an IMAP server.
+//!
+//! Commands are processed one after the other: while one waits for the store, the connection is
+//! not read, so pipelined commands are answered in order.
+
+use std::fmt;
+use std::future::Future;
+use std::rc::Rc;
+
+use deferred::{Deferred, DelayedCall, Failure, Result};
+use imap_types::command::{Command, CommandBody};
+use imap_types::core::Tag;
+use reactor::{ConnectionClosed, Context, Frame, Protocol};
+use reactor_tls::TlsInfo;
+
+use super::imap_reply::{Reply, Status};
+use super::imap_server::Settings;
+use super::view::{News, Selected};
+use super::{append, fetch, mailboxes, messages, search, select};
+use crate::imap::error::ImapFramingError;
+use crate::imap::frame::ImapFrame;
+use crate::imap::framing::ImapFraming;
+use crate::store::{Account, MailboxError};
+
+/// One connection of an [`ImapServer`](crate::ImapServer), which makes it.
+///
+/// # Examples
+///
+/// ```
+/// use reactor::testing;
+/// use reactor_mail::{ImapServer, MemoryMail};
+///
+/// testing::run(|reactor| {
+///     let mail = MemoryMail::new().with_account("bob", "sesame");
+///     let server = ImapServer::new("mail.example.org", mail);
+///     let server = server.dangerously_with_login_in_the_clear();
+///     let (_connection, client) = reactor.connect_to_peer(server.session());
+///     client.send("a LOGIN bob sesame\r\nb SELECT inbox\r\nc LOGOUT\r\n");
+///     let text = String::from_utf8(client.received()).unwrap();
+///     assert!(text.contains("\r\n* 0 EXISTS\r\n"));
+///     assert!(text.ends_with("* BYE see you\r\nc OK done\r\n"));
+/// });
+/// ```
+pub struct ImapSession {
+    pub(super) settings: Rc<Settings>,
+    /// Set by the login.
+    pub(super) account: Option<Rc<dyn Account>>,
+    /// Set by SELECT and EXAMINE; cleared by CLOSE, UNSELECT, and a SELECT that fails.
+    pub(super) selected: Option<Rc<Selected>>,
+    /// AUTHENTICATE, which waits for its data.
+    pub(super) authenticating: Option<Tag<'static>>,
+    pub(super) wrong_passwords: u32,
+    /// IDLE, which ends with DONE.
+    idling: Option<Tag<'static>>,
+    errors: u32,
+    /// Closes the connection. Before the login, nothing resets it.
+    timeout: Option<DelayedCall>,
+    /// A command waits for the store, and reading is paused.
+    is_busy: bool,
+}
+
+impl ImapSession {
+    pub(super) fn new(settings: Rc<Settings>) -> Self {
+        Self {
+            settings,
+            account: None,
+            selected: None,
+            authenticating: None,
+            wrong_passwords: 0,
+            idling: None,
+            errors: 0,
+            timeout: None,
+            is_busy: false,
+        }
+    }
+
+    /// Ends a command. After too many that are refused, the connection is closed.
+    pub(super) fn reply(&mut self, cx: &mut Context<'_, Self>, tag: &Tag<'_>, reply: &Reply) {
+        cx.write(reply.encode(tag.as_ref()));
+        let is_error = match reply.status {
+            Status::Ok => false,
+            Status::No => self.account.is_none(),
+            Status::Bad => true,
+        };
+        if is_error {
+            self.count_error(cx);
+        }
+    }
+
+    fn count_error(&mut self, cx: &mut Context<'_, Self>) {
+        self.errors += 1;
+        if self.errors >= self.settings.max_errors {
+            self.say_bye(cx, "too many errors");
+        }
+    }
+
+    pub(super) fn say_bye(&mut self, cx: &mut Context<'_, Self>, text: &str) {
+        cx.write(format!("* BYE {text}\r\n"));
+        cx.lose_connection();
+    }
+
+    /// Calls `f` with the result of `deferred`, before the next frame. If `is_owned`, the Deferred
+    /// goes on if the connection ends first; else it is cancelled.
+    pub(super) fn wait_for<T: 'static>(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        deferred: Deferred<T>,
+        is_owned: bool,
+        f: impl FnOnce(&mut Self, &mut Context<'_, Self>, Result<T>) + 'static,
+    ) {
+        let deferred = match deferred.into_result() {
+            Ok(result) => return f(self, cx, result),
+            Err(deferred) => deferred,
+        };
+        self.is_busy = true;
+        cx.pause_reading();
+        let go_on = |this: &mut Self, cx: &mut Context<'_, Self>, result| {
+            this.is_busy = false;
+            this.reset_timeout();
+            cx.resume_reading();
+            f(this, cx, result);
+        };
+        if is_owned {
+            cx.when(deferred, go_on);
+        } else {
+            cx.when_or_cancel(deferred, go_on);
+        }
+    }
+
+    /// Runs the body of a command, tells the news, and replies. `is_owned` as for
+    /// [`wait_for`](Self::wait_for).
+    pub(super) fn run(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        tag: Tag<'static>,
+        news: News,
+        is_owned: bool,
+        body: impl Future<Output = Result<Reply>> + 'static,
+    ) {
+        let selected = self.selected.clone();
+        let connection = cx.connection();
+        let command = cx.reactor().spawn(async move {
+            let result = body.await;
+            if connection.peer().is_err() {
+                // Nothing can be told any more; a failure may come of that.
+                return Ok((Reply::ok("done"), false));
+            }
+            let reply = result.unwrap_or_else(|failure| Reply::refusal(&failure));
+            let Some(selected) = selected else {
+                return Ok((reply, false));
+            };
+            let Err(failure) = selected.update(&connection, news).await else {
+                return Ok((reply, false));
+            };
+            let is_gone = failure.check() == Some(&MailboxError::NoSuchMailbox);
+            if !is_gone && connection.peer().is_ok() {
+                tracing::warn!(target: "reactor_mail", %failure, "a mailbox cannot be read");
+            }
+            Ok((reply, is_gone))
+        });
+        self.wait_for(
+            cx,
+            command,
+            is_owned,
+            move |this, cx, result| match result {
+                Ok((reply, is_gone)) => {
+                    this.reply(cx, &tag, &reply);
+                    if is_gone && news != News::None {
+                        this.say_bye(cx, "the mailbox has been deleted");
+                    }
+                }
+                Err(failure) => this.reply(cx, &tag, &Reply::refusal(&failure)),
+            },
+        );
+    }
+
+    fn reset_timeout(&self) {
+        if let (Some(timeout), Some(_)) = (&self.timeout, &self.account) {
+            // Errs only if the timeout has passed: then the connection is being closed.
+            let _ = timeout.reset(self.settings.idle_timeout);
+        }
+    }
+
+    /// Begins to wait for the login, or for the next command after it.
+    pub(super) fn watch_timeout(&mut self, cx: &mut Context<'_, Self>) {
+        if let Some(old) = self.timeout.take() {
+            // Errs only if it has passed.
+            let _ = old.cancel();
+        }
+        let timeout = match self.account {
+            Some(_) => self.settings.idle_timeout,
+            None => self.settings.login_timeout,
+        };
+        self.timeout = Some(cx.call_later(timeout, |this, cx| {
+            if this.is_busy && this.account.is_some() {
+                // The client waits for this side.
+                this.timeout = None;
+                return this.watch_timeout(cx);
+            }
+            this.say_bye(cx, "nothing was received for too long");
+        }));
+    }
+
+    pub(super) fn is_encrypted(cx: &Context<'_, Self>) -> bool {
+        cx.filter_info::<TlsInfo>().is_some()
+    }
+
+    fn command(&mut self, cx: &mut Context<'_, Self>, command: Command<'static>) {
+        let Command { tag, body } = command;
+        match body {
+            CommandBody::Capability => {
+                let capabilities = self.capabilities(cx);
+                cx.write(format!("* CAPABILITY {capabilities}\r\n"));
+                self.reply(cx, &tag, &Reply::ok("done"));
+            }
+            CommandBody::Noop => {
+                self.run(cx, tag, News::Asked, false, async { Ok(Reply::ok("done")) });
+            }
+            CommandBody::Logout => {
+                cx.write("* BYE see you\r\n");
+                self.reply(cx, &tag, &Reply::ok("done"));
+                cx.lose_connection();
+            }
+            CommandBody::StartTLS => self.start_tls(cx, &tag),
+            CommandBody::Login { username, password } => {
+                let password = password.declassify().as_ref();
+                self.login(cx, tag, username.as_ref(), password);
+            }
+            CommandBody::Authenticate {
+                mechanism,
+                initial_response,
+            } => {
+                let initial = initial_response.as_ref().map(|data| &**data.declassify());
+                self.authenticate(cx, tag, &mechanism, initial);
+            }
+            body => match self.account.clone() {
+                Some(account) => self.logged_in(cx, tag, account, body),
+                None => self.reply(cx, &tag, &Reply::bad("log in first")),
+            },
+        }
+    }
+
+    fn logged_in(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        tag: Tag<'static>,
+        account: Rc<dyn Account>,
+        body: CommandBody<'static>,
+    ) {
+        match body {
+            CommandBody::Select { mailbox, .. } => {
+                select::select(self, cx, tag, account, &mailbox, false);
+            }
+            CommandBody::Examine { mailbox, .. } => {
+                select::select(self, cx, tag, account, &mailbox, true);
+            }
+            CommandBody::Append { .. } => append::append(self, cx, tag, account, body),
+            CommandBody::Idle => {
+                self.idling = Some(tag);
+                cx.framing().expect_idle_done();
+                cx.write("+ idling\r\n");
+                self.tell_news(cx);
+            }
+            CommandBody::Create { .. }
+            | CommandBody::Delete { .. }
+            | CommandBody::Rename { .. }
+            | CommandBody::Subscribe { .. }
+            | CommandBody::Unsubscribe { .. }
+            | CommandBody::List { .. }
+            | CommandBody::Lsub { .. }
+            | CommandBody::Status { .. }
+            | CommandBody::Namespace => mailboxes::command(self, cx, tag, account, body),
+            body => match self.selected.clone() {
+                Some(selected) => self.in_mailbox(cx, tag, selected, body),
+                None => self.reply(cx, &tag, &Reply::bad("select a mailbox first")),
+            },
+        }
+    }
+
+    fn in_mailbox(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        tag: Tag<'static>,
+        selected: Rc<Selected>,
+        body: CommandBody<'static>,
+    ) {
+        match body {
+            CommandBody::Check => {
+                self.run(cx, tag, News::Asked, false, async { Ok(Reply::ok("done")) });
+            }
+            CommandBody::Close => select::close(self, cx, tag, selected),
+            CommandBody::Unselect => {
+                self.selected = None;
+                self.reply(cx, &tag, &Reply::ok("done"));
+            }
+            CommandBody::Fetch { .. } => fetch::fetch(self, cx, tag, selected, body),
+            CommandBody::Search { .. } => search::search(self, cx, tag, selected, body),
+            body => messages::command(self, cx, tag, selected, body),
+        }
+    }
+
+    /// Tells the news while the client idles.
+    pub(super) fn tell_news(&mut self, cx: &mut Context<'_, Self>) {
+        let Some(selected) = self.selected.clone() else {
+            return;
+        };
+        if self.idling.is_none() || self.is_busy || !selected.is_stale.get() {
+            return;
+        }
+        let connection = cx.connection();
+        let update = cx
+            .reactor()
+            .spawn(async move { selected.update(&connection, News::All).await });
+        // DONE is read after it.
+        self.wait_for(cx, update, false, |this, cx, result| match result {
+            // The mailbox may have changed while it was looked at.
+            Ok(()) => this.tell_news(cx),
+            Err(failure) if failure.check() == Some(&MailboxError::NoSuchMailbox) => {
+                this.say_bye(cx, "the mailbox has been deleted");
+            }
+            // It is tried again at the next change, or command.
+            Err(failure) => {
+                tracing::warn!(target: "reactor_mail", %failure, "a mailbox cannot be read");
+            }
+        });
+    }
+}
+
+impl Protocol for ImapSession {
+    type Framing = ImapFraming;
+
+    fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
+        self.watch_timeout(cx);
+        let capabilities = self.capabilities(cx);
+        let name = &self.settings.name;
+        cx.write(format!(
+            "* OK [CAPABILITY {capabilities}] {name} is ready\r\n"
+        ));
+        Ok(())
+    }
+
+    fn received(&mut self, cx: &mut Context<'_, Self>, frame: Frame<'_, Self>) -> Result<()> {
+        self.reset_timeout();
+        match frame {
+            ImapFrame::Command(command) => self.command(cx, *command),
+            ImapFrame::LiteralAnnounced { .. } => cx.write("+ go on\r\n"),
+            ImapFrame::AuthenticateData(data) => self.authenticate_data(cx, data),
+            ImapFrame::IdleDone => {
+                if let Some(tag) = self.idling.take() {
+                    self.reply(cx, &tag, &Reply::ok("done"));
+                }
+            }
+            ImapFrame::Refused { tag, reason } => {
+                // What waited for this line ends with it.
+                let waiting = self.idling.take().or_else(|| self.authenticating.take());
+                let tag = waiting.or(tag);
+                let tag = tag.as_ref().map_or("*", |tag| tag.as_ref());
+                cx.write(format!("{tag} BAD {reason}\r\n"));
+                self.count_error(cx);
+            }
+        }
+        Ok(())
+    }
+
+    fn framing_failed(
+        &mut self,
+        cx: &mut Context<'_, Self>,
+        failure: Failure,
+        _input: &[u8],
+    ) -> Result<()> {
+        if let Some(error) = failure.check::<ImapFramingError>() {
+            cx.write(format!("* BYE {error}\r\n"));
+        }
+        Err(failure)
+    }
+
+    fn connection_lost(&mut self, _cx: &mut Context<'_, Self>, _reason: ConnectionClosed) {
+        // The watch ends.
+        self.selected = None;
+    }
+}
+
+impl fmt::Debug for ImapSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let selected = self.selected.as_ref().map(|selected| &selected.name);
+        f.debug_struct("ImapSession")
+            .field("is_logged_in", &self.account.is_some())
+            .field("selected", &selected)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,129 @@
+//! Pieces of responses.
+
+use std::fmt::Write;
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, FixedOffset};
+use imap_codec::ResponseCodec;
+use imap_codec::encode::Encoder;
+use imap_types::IntoStatic;
+use imap_types::core::{AString, Atom};
+use imap_types::flag::Flag;
+use imap_types::mailbox::Mailbox;
+use imap_types::response::{Data, Response};
+
+use crate::imap::mailbox_name;
+use crate::store::{MailFlag, MailFlags, MailboxName, Uid};
+
+/// The most keywords that a command may name.
+const MAX_KEYWORDS: usize = 32;
+
+/// The bytes of an untagged response.
+pub(super) fn encode(data: Data<'_>) -> Vec<u8> {
+    ResponseCodec::default()
+        .encode(&Response::Data(data))
+        .dump()
+}
+
+/// The name that a client gave.
+pub(super) fn name_of(mailbox: &Mailbox<'_>) -> Option<MailboxName> {
+    match mailbox {
+        Mailbox::Inbox => Some(MailboxName::inbox()),
+        Mailbox::Other(name) => {
+            let name = decoded(name.as_ref())?;
+            MailboxName::new(&name).ok()
+        }
+    }
+}
+
+/// The text that a client means: its names are in modified UTF-7, which is ASCII.
+pub(super) fn decoded(name: &[u8]) -> Option<String> {
+    let name = str::from_utf8(name).ok()?;
+    mailbox_name::decode(name).filter(|_| name.is_ascii())
+}
+
+/// A name for a client.
+pub(super) fn mailbox_of(name: &str) -> Mailbox<'static> {
+    let encoded = AString::try_from(mailbox_name::encode(name)).expect("modified UTF-7 is ASCII");
+    Mailbox::from(encoded).into_static()
+}
+
+fn flag_name(flag: MailFlag) -> &'static str {
+    match flag {
+        MailFlag::Answered => "\\Answered",
+        MailFlag::Deleted => "\\Deleted",
+        MailFlag::Draft => "\\Draft",
+        MailFlag::Flagged => "\\Flagged",
+        MailFlag::Seen => "\\Seen",
+    }
+}
+
+/// Flags with a space between them; keywords that cannot be written are left out.
+pub(super) fn flag_list(flags: &MailFlags) -> String {
+    let mut names: Vec<&str> = flags.iter().map(flag_name).collect();
+    let keywords = flags.keywords().iter().map(String::as_str);
+    let keywords = keywords.filter(|keyword| Atom::try_from(*keyword).is_ok());
+    names.extend(keywords);
+    names.join(" ")
+}
+
+/// The flags that a client named; `None` if there are too many keywords.
+pub(super) fn flags_of(flags: &[Flag<'_>]) -> Option<MailFlags> {
+    let mut all = MailFlags::new();
+    for flag in flags {
+        match flag {
+            Flag::Answered => all.insert(MailFlag::Answered),
+            Flag::Deleted => all.insert(MailFlag::Deleted),
+            Flag::Draft => all.insert(MailFlag::Draft),
+            Flag::Flagged => all.insert(MailFlag::Flagged),
+            Flag::Seen => all.insert(MailFlag::Seen),
+            Flag::Keyword(keyword) => all.insert_keyword(keyword.as_ref()),
+            // `\Recent` and unknown ones cannot be set.
+            Flag::Extension(_) => {}
+        }
+    }
+    (all.keywords().len() <= MAX_KEYWORDS).then_some(all)
+}
+
+/// Ascending numbers, as a set of IMAP.
+pub(super) fn uid_set(uids: impl IntoIterator<Item = Uid>) -> String {
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for uid in uids {
+        match ranges.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(uid.get()) => *last = uid.get(),
+            _ => ranges.push((uid.get(), uid.get())),
+        }
+    }
+    let mut text = String::new();
+    for (first, last) in ranges {
+        let comma = if text.is_empty() { "" } else { "," };
+        // Writing to a string does not fail.
+        let _ = match first == last {
+            true => write!(text, "{comma}{first}"),
+            false => write!(text, "{comma}{first}:{last}"),
+        };
+    }
+    text
+}
+
+/// A time in UTC, to the second.
+pub(super) fn date_of(time: SystemTime) -> DateTime<FixedOffset> {
+    let seconds = match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
+        Err(before) => -i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX),
+    };
+    let date = DateTime::from_timestamp(seconds, 0).unwrap_or_default();
+    date.fixed_offset()
+}
+
+/// The time of a date.
+pub(super) fn time_of(date: &DateTime<FixedOffset>) -> SystemTime {
+    let seconds = date.timestamp();
+    let distance = Duration::from_secs(seconds.unsigned_abs());
+    let epoch = SystemTime::UNIX_EPOCH;
+    let time = match seconds >= 0 {
+        true => epoch.checked_add(distance),
+        false => epoch.checked_sub(distance),
+    };
+    time.unwrap_or(epoch)
+}

@@ -1,0 +1,115 @@
+//! `Selected`: the mailbox that is open, as the client knows it.
+
+use std::cell::{Cell, RefCell};
+use std::fmt::Write;
+use std::rc::Rc;
+
+use deferred::{Result, maybe_deferred};
+use reactor::Connection;
+
+use super::session::ImapSession;
+use super::text::flag_list;
+use crate::store::{Mailbox, MailboxName, MailboxSnapshot, MailboxWatch, MessageInfo};
+
+/// The mailbox that a session has open.
+pub(super) struct Selected {
+    pub(super) name: MailboxName,
+    pub(super) mailbox: Rc<dyn Mailbox>,
+    pub(super) is_read_only: bool,
+    /// What the client knows: a message has the number of its place, counted from 1. Messages
+    /// leave it only with the response that says so.
+    pub(super) messages: RefCell<Vec<MessageInfo>>,
+    /// The mailbox may have changed since it was looked at.
+    pub(super) is_stale: Rc<Cell<bool>>,
+    /// Sets `is_stale`.
+    pub(super) _watch: MailboxWatch,
+}
+
+/// Which news a command may bring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// None: the session has no mailbox open when the command ends.
+    None,
+    /// All but EXPUNGE, which would change the numbers that the client counts with (RFC 3501,
+    /// section 7.4.1).
+    WithoutExpunge,
+    All,
+    /// As `All`; the client asks for it, so the mailbox is looked at in any case.
+    Asked,
+}
+
+impl Selected {
+    /// Tells the client what has changed.
+    ///
+    /// # Errors
+    ///
+    /// Those of the mailbox.
+    pub(super) async fn update(
+        &self,
+        connection: &Connection<ImapSession>,
+        news: News,
+    ) -> Result<()> {
+        if news == News::None || news != News::Asked && !self.is_stale.get() {
+            return Ok(());
+        }
+        // Before the look, so that a change during it is not missed.
+        self.is_stale.set(false);
+        let snapshot = maybe_deferred(|| self.mailbox.messages()).await;
+        let snapshot = snapshot.inspect_err(|_| self.is_stale.set(true))?;
+        let text = self.take(&snapshot, news);
+        if !text.is_empty() {
+            connection.write(text)?;
+        }
+        Ok(())
+    }
+
+    /// Takes what has changed, and gives the responses that tell it.
+    fn take(&self, snapshot: &MailboxSnapshot, news: News) -> String {
+        let mut messages = self.messages.borrow_mut();
+        let mut text = String::new();
+        let mut changed = Vec::new();
+        let mut kept = Vec::with_capacity(snapshot.messages.len());
+        let mut now = snapshot.messages.iter().peekable();
+        // Writing to a string does not fail, here and below.
+        for mut message in messages.drain(..) {
+            // One that is new among the known ones is against what a store promises: the client
+            // could not learn of it.
+            while now.next_if(|other| other.uid < message.uid).is_some() {}
+            match now.next_if(|other| other.uid == message.uid) {
+                Some(other) => {
+                    if message.flags != other.flags {
+                        message.flags.clone_from(&other.flags);
+                        changed.push(kept.len());
+                    }
+                    kept.push(message);
+                }
+                None if news == News::WithoutExpunge => {
+                    self.is_stale.set(true);
+                    kept.push(message);
+                }
+                None => {
+                    let _ = write!(text, "* {} EXPUNGE\r\n", kept.len() + 1);
+                }
+            }
+        }
+        let left = kept.len();
+        let last = kept.last().map(|message| message.uid);
+        kept.extend(now.filter(|message| Some(message.uid) > last).cloned());
+        if kept.len() > left {
+            let _ = write!(text, "* {} EXISTS\r\n", kept.len());
+        }
+        for place in changed {
+            let message = &kept[place];
+            text.push_str(&flags_response(place, message));
+        }
+        *messages = kept;
+        text
+    }
+}
+
+/// The response that tells the flags of the message at a place.
+pub(super) fn flags_response(place: usize, message: &MessageInfo) -> String {
+    let (number, uid) = (place + 1, message.uid);
+    let flags = flag_list(&message.flags);
+    format!("* {number} FETCH (UID {uid} FLAGS ({flags}))\r\n")
+}
