@@ -303,5 +303,6 @@ fn waiting_calls_name_the_functions_that_made_them() {
         assert!(functions[2].contains("call_later"), "{functions:?}");
         assert!(waiting[3].to_string().starts_with("at 70.000 s: "));
         timed.ignore();
+        reactor.advance(millis(70_000));
     });
 }

@@ -235,7 +235,7 @@ impl<P: Protocol> Connection<P> {
     ///
     /// reactor::testing::run(|reactor| {
     ///     let (connection, peer) = reactor.connect_to_peer(Quiet);
-    ///     let answer: Deferred<u32> = Deferred::pair().1;
+    ///     let (_trigger, answer) = Deferred::<u32>::pair();
     ///     let answer = connection
     ///         .abort_on_cancel(answer)
     ///         .add_timeout(Duration::from_secs(5), reactor);
