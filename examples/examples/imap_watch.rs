@@ -3,7 +3,8 @@
 //! Twisted's counterpart: `imap4client.py`, which lists the subjects of a mailbox once.
 //!
 //! ```text
-//! IMAP_PASSWORD=sesame cargo run --example imap_watch -- imap.example.org:993 eve
+//! export IMAP_PASSWORD=sesame
+//! cargo run --example imap_watch -- imap.example.org:993 eve
 //! ```
 
 use std::env;

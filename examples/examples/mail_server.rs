@@ -55,7 +55,9 @@ fn user(text: &str) -> Result<(String, String), &'static str> {
     let (name, password) = text.split_once(':').ok_or("no password")?;
     let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric());
     let user = (name.to_lowercase(), password.to_owned());
-    is_name.then_some(user).ok_or("a name is letters and digits")
+    is_name
+        .then_some(user)
+        .ok_or("a name is letters and digits")
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -17,6 +17,7 @@ mod imap;
 mod joined;
 mod line_chat;
 mod mail_queue;
+mod mail_server;
 mod names;
 mod poetry;
 mod program;
