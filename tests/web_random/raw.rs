@@ -25,7 +25,8 @@ pub(crate) struct RawPeer {
     received: Vec<u8>,
     /// Whether everything was sent in time, read, and the connection not ended by the peer.
     is_good: bool,
-    last_sent: Duration,
+    /// When the first byte of the request was sent that is not complete, or the last one was.
+    begun: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +77,7 @@ impl RawPeer {
             requests.push((number, kind));
             ends.push(unsent.len());
         }
-        let last_sent = deferred::Clock::now(reactor);
+        let now = deferred::Clock::now(reactor);
         Some(Self {
             peer,
             sane: requests.len(),
@@ -86,7 +87,7 @@ impl RawPeer {
             unsent,
             received: Vec::new(),
             is_good: true,
-            last_sent,
+            begun: now,
         })
     }
 
@@ -123,12 +124,15 @@ impl RawPeer {
     }
 
     fn send(&mut self, count: usize, now: Duration) {
-        // The site gives a head, and a body that is awaited, 60 s.
-        if now - self.last_sent > Duration::from_secs(50) {
+        // The site gives a head, and a body that is awaited, 60 s: all of it, not each piece.
+        if now - self.begun > Duration::from_secs(50) {
             self.is_good = false;
         }
-        self.last_sent = now;
         let piece: Vec<u8> = self.unsent.drain(..count).collect();
+        let is_sent = |end: &usize| (self.sent..=self.sent + count).contains(end);
+        if self.sent == 0 || self.ends.iter().any(is_sent) {
+            self.begun = now;
+        }
         self.sent += count;
         self.peer.try_send(&piece);
         self.look();
