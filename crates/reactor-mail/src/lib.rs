@@ -1,15 +1,15 @@
-//! Mail for [`reactor`]: SMTP servers and clients, an IMAP server, and Maildir.
+//! Mail for [`reactor`]: SMTP and IMAP servers and clients, and Maildir.
 //!
 //! - `SmtpServer` (feature `smtp`) receives messages, and streams them to a `Delivery`;
 //!   `send_mail` sends one, an `SmtpClient` several over one connection; an
 //!   `MxClient` (feature `mx`) finds the servers of a domain.
-//! - `Login`, `Account` and `Mailbox` (feature `imap`) are what a program implements to keep
-//!   mail; `MemoryMail` keeps it in memory.
+//! - `ImapServer` (feature `imap`) lets mail programs read what a `Login` gives them: an `Account`
+//!   with its `Mailbox`es. `MemoryMail` keeps them in memory.
 //! - `Maildir` (feature `maildir`) keeps messages, one file each; `MaildirDelivery` puts there what an
-//!   `SmtpServer` receives.
+//!   `SmtpServer` receives, and `MaildirLogin` lets an `ImapServer` read it.
 //! - `ImapClient` (feature `imap`) reads mail on an IMAP server.
-//! - `ImapServer` (feature `imap`) lets clients read it.
-//! - `ImapFraming` (feature `imap`) cuts the bytes of an IMAP client into commands.
+//! - `ImapFraming` and `ImapResponseFraming` (feature `imap`) cut the bytes of IMAP into commands and
+//!   responses.
 
 #[cfg(feature = "imap")]
 mod imap;
