@@ -80,6 +80,17 @@ fn pointers_to_themselves_and_forward_are_refused() {
     assert_eq!(decode_message(&bytes), Err(MessageError::ForwardPointer));
 }
 
+/// The header has no names, even where its zeros look like the end of one.
+#[test]
+fn pointers_into_the_header_are_refused() {
+    for target in 0..12 {
+        let mut bytes = header(1, 0);
+        bytes.extend([0xc0, target, 0, 1, 0, 1]);
+        let refused = Err(MessageError::ForwardPointer);
+        assert_eq!(decode_message(&bytes), refused, "{target}");
+    }
+}
+
 #[test]
 fn labels_of_reserved_types_are_refused() {
     for first in [64, 100, 128, 191] {

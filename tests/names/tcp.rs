@@ -94,7 +94,9 @@ fn answers_out_of_order_find_their_questions() {
 fn a_connection_that_the_server_has_closed_is_made_anew() {
     testing::run(|reactor| {
         let server = server_over_tcp(reactor);
-        let dns = tcp_only();
+        // In one round: it is no second attempt.
+        let config = config(&[FIRST]).use_tcp(true).attempts(1);
+        let dns = Dns::new(config, Hosts::default());
         found(reactor, &dns, "a.example.org");
         server.hang_up();
         // The end of the connection is not seen yet.
@@ -175,6 +177,31 @@ fn questions_on_a_connection_are_bounded() {
         let is_done = |asked: &&Deferred<_>| asked.state() == State::Done;
         assert_eq!(asked.iter().filter(is_done).count(), 100);
         asked.into_iter().for_each(Deferred::ignore);
+        server.close();
+        reactor.settle();
+    });
+}
+
+/// They do not count for the limit.
+#[test]
+fn cancelled_questions_leave_the_connection() {
+    testing::run(|reactor| {
+        let server = Server::new(reactor, FIRST, |asked| {
+            match asked.name().starts_with("www.") {
+                true => vec![only_over_tcp(asked)],
+                false => Vec::new(),
+            }
+        });
+        let config = config(&[FIRST]).use_tcp(true).attempts(1);
+        let dns = Dns::new(config, Hosts::default());
+        let names = (0..1000).map(|n| dns.lookup_a(reactor, &format!("{n}.example.org")));
+        let asked: Vec<_> = names.collect();
+        reactor.settle();
+        asked.into_iter().for_each(|asked| {
+            asked.cancel();
+            asked.ignore();
+        });
+        found(reactor, &dns, "www.example.org");
         server.close();
         reactor.settle();
     });
