@@ -206,10 +206,6 @@ fn when_less_waits_than_the_limit_nothing_is_given_up() {
 type WriteSome = fn(&Connection<RawRecorder>, &[u8]) -> Result<usize, Gone>;
 
 /// Sends all of `bytes`, and nothing of it before there is room.
-fn send_piecemeal(reactor: &ReactorHandle, connection: &Connection<RawRecorder>, bytes: Rc<[u8]>) {
-    send_by(Connection::write_some, reactor, connection, bytes);
-}
-
 fn send_by(
     write_some: WriteSome,
     reactor: &ReactorHandle,
@@ -238,9 +234,10 @@ fn varied(count: usize) -> Rc<[u8]> {
     (0..count).map(|at| (at / 7 + at / 65_521) as u8).collect()
 }
 
-#[test]
-fn of_a_large_output_no_more_than_the_high_water_mark_is_buffered() {
-    let bytes = varied(20 * MIB);
+/// All of `bytes` comes, over a socket and in memory, and no more of it is buffered than the
+/// high-water mark.
+#[track_caller]
+fn check_large_output(write_some: WriteSome, bytes: &Rc<[u8]>) {
     let log = Log::default();
     let made = Rc::new(Cell::new(None));
     let recorder = RawRecorder::new(&log).on_made({
@@ -254,19 +251,24 @@ fn of_a_large_output_no_more_than_the_high_water_mark_is_buffered() {
     let mut peer = Peer::connect(address);
     turn_until(&reactor, || log.has("made"));
     let connection = made.take().expect("it is made");
-    send_piecemeal(&reactor, &connection, Rc::clone(&bytes));
-    assert!(peer.receive_all(&reactor) == *bytes, "other bytes came");
+    send_by(write_some, &reactor, &connection, Rc::clone(bytes));
+    assert!(peer.receive_all(&reactor) == **bytes, "other bytes came");
 
     testing::run(|reactor| {
         let (connection, peer) = reactor.connect_to_peer(RawRecorder::new(&Log::default()));
         peer.set_reading(false);
-        send_piecemeal(reactor, &connection, Rc::clone(&bytes));
+        send_by(write_some, reactor, &connection, Rc::clone(bytes));
         reactor.settle();
-        assert_eq!(connection.write_some(&bytes).expect("it is there"), 0);
+        assert_eq!(write_some(&connection, bytes).expect("it is there"), 0);
         peer.set_reading(true);
-        assert!(peer.received() == *bytes, "other bytes came");
-        assert!(connection.write_some(&bytes).is_err(), "it is over");
+        assert!(peer.received() == **bytes, "other bytes came");
+        assert!(write_some(&connection, bytes).is_err(), "it is over");
     });
+}
+
+#[test]
+fn of_a_large_output_no_more_than_the_high_water_mark_is_buffered() {
+    check_large_output(Connection::write_some, &varied(20 * MIB));
 }
 
 /// In many pieces: more than a system takes in one call, and some of them empty.
@@ -290,33 +292,7 @@ fn with_a_head(connection: &Connection<RawRecorder>, bytes: &[u8]) -> Result<usi
 #[test]
 fn the_pieces_of_a_large_output_come_in_order() {
     for write_some in [in_pieces, with_a_head] {
-        let bytes = varied(5 * MIB);
-        let log = Log::default();
-        let made = Rc::new(Cell::new(None));
-        let recorder = RawRecorder::new(&log).on_made({
-            let made = Rc::clone(&made);
-            move |cx| {
-                made.set(Some(cx.connection()));
-                Ok(())
-            }
-        });
-        let (reactor, address) = serve(recorder);
-        let mut peer = Peer::connect(address);
-        turn_until(&reactor, || log.has("made"));
-        let connection = made.take().expect("it is made");
-        send_by(write_some, &reactor, &connection, Rc::clone(&bytes));
-        assert!(peer.receive_all(&reactor) == *bytes, "other bytes came");
-
-        testing::run(|reactor| {
-            let (connection, peer) = reactor.connect_to_peer(RawRecorder::new(&Log::default()));
-            peer.set_reading(false);
-            send_by(write_some, reactor, &connection, Rc::clone(&bytes));
-            reactor.settle();
-            assert_eq!(write_some(&connection, &bytes).expect("it is there"), 0);
-            peer.set_reading(true);
-            assert!(peer.received() == *bytes, "other bytes came");
-            assert!(write_some(&connection, &bytes).is_err(), "it is over");
-        });
+        check_large_output(write_some, &varied(5 * MIB));
     }
 }
 

@@ -30,6 +30,7 @@
 mod client;
 mod config;
 mod error;
+mod exchange;
 mod hosts;
 mod message;
 #[cfg(feature = "server")]

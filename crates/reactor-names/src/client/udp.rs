@@ -6,35 +6,15 @@ use deferred::{Deferred, Failure, Result, Trigger};
 use reactor::{DatagramContext, DatagramProtocol, ReactorHandle};
 
 use super::question::{Question, Reply};
+use crate::exchange::exchange;
 
-/// Asks `server`. The socket is connected, so that the system drops what comes from another
-/// address; it is bound to no port, so that the system chooses a random one.
-///
-/// Cancelling the Deferred closes the port. There is no time limit here.
+/// Asks `server`. Cancelling the Deferred closes the port. There is no time limit here.
 pub(super) fn ask(
     reactor: &ReactorHandle,
     server: SocketAddr,
     question: Question,
 ) -> Deferred<Reply> {
-    Deferred::start(|trigger| {
-        let exchange = Exchange {
-            question,
-            trigger: trigger.clone(),
-        };
-        let port = match reactor.connect_udp(server, exchange) {
-            Ok(port) => Some(port),
-            Err(error) => {
-                // Errs never: the protocol, which has the other trigger, is gone.
-                let _ = trigger.errback(error);
-                None
-            }
-        };
-        move || {
-            if let Some(port) = port {
-                port.stop_listening().ignore();
-            }
-        }
-    })
+    exchange(reactor, server, |trigger| Exchange { question, trigger })
 }
 
 struct Exchange {

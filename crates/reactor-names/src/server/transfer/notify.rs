@@ -9,6 +9,7 @@ use hickory_proto::rr::RecordType;
 use reactor::{DatagramContext, DatagramProtocol, ReactorHandle};
 
 use super::error::TransferError;
+use crate::exchange::exchange;
 use crate::message::{decode_message, encode_message};
 use crate::server::zone::Zone;
 
@@ -51,26 +52,11 @@ pub fn notify(reactor: &ReactorHandle, zone: &Zone, secondary: SocketAddr) -> De
         Ok(bytes) => bytes,
         Err(error) => return deferred::fail(error),
     };
-    Deferred::start(|trigger| {
-        let notification = Notification {
-            id,
-            bytes,
-            sent: 0,
-            trigger: trigger.clone(),
-        };
-        let port = match reactor.connect_udp(secondary, notification) {
-            Ok(port) => Some(port),
-            Err(error) => {
-                // Errs never: the protocol, which has the other trigger, is gone.
-                let _ = trigger.errback(error);
-                None
-            }
-        };
-        move || {
-            if let Some(port) = port {
-                port.stop_listening().ignore();
-            }
-        }
+    exchange(reactor, secondary, |trigger| Notification {
+        id,
+        bytes,
+        sent: 0,
+        trigger,
     })
 }
 

@@ -1,0 +1,37 @@
+//! A datagram and its answer, from a port of their own.
+
+use std::net::SocketAddr;
+
+use deferred::{Deferred, Trigger};
+use reactor::{DatagramProtocol, ReactorHandle};
+
+/// Runs the protocol that `make` makes, which fires the trigger. The socket is connected to
+/// `server`, so that the system drops what comes from another address; it is bound to no port, so
+/// that the system chooses a random one.
+///
+/// Cancelling the Deferred closes the port. There is no time limit here.
+pub(crate) fn exchange<T: 'static, P>(
+    reactor: &ReactorHandle,
+    server: SocketAddr,
+    make: impl FnOnce(Trigger<T>) -> P,
+) -> Deferred<T>
+where
+    P: DatagramProtocol<Address = SocketAddr>,
+{
+    Deferred::start(|trigger| {
+        let protocol = make(trigger.clone());
+        let port = match reactor.connect_udp(server, protocol) {
+            Ok(port) => Some(port),
+            Err(error) => {
+                // Errs never: the protocol, which has the other trigger, is gone.
+                let _ = trigger.errback(error);
+                None
+            }
+        };
+        move || {
+            if let Some(port) = port {
+                port.stop_listening().ignore();
+            }
+        }
+    })
+}
