@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, sink};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use reactor::Reactor;
 use reactor_names::hickory_proto::rr::RecordType;
 use reactor_names::{Dns, DnsConfig, Hosts, LookupErrorKind};
 use reactor_tls::{Roots, TlsClient};
-use tests::{Directory, is_there};
+use tests::{Directory, free_port, is_there};
 
 use super::support::kind;
 
@@ -28,16 +28,16 @@ fn zone() -> String {
 }
 
 /// A server of another project, with a folder of its own.
-struct Program {
+pub(crate) struct Program {
     process: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     folder: Directory,
 }
 
 impl Program {
     /// Runs the command that `prepare` makes, until a line with `started` comes. If it ends without,
     /// its port was taken by another program, and another one is tried.
-    fn start(
+    pub(crate) fn start(
         name: &str,
         started: &str,
         prepare: impl Fn(&Directory, u16) -> Vec<String>,
@@ -46,9 +46,7 @@ impl Program {
             return None;
         }
         for _ in 0..5 {
-            let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-            let address = free.local_addr().expect("an address");
-            drop(free);
+            let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
             let folder = Directory::new(&format!("names-{name}"));
             fs::write(folder.path("zone"), zone()).expect("it is written");
             // So that a test that hangs leaves nothing behind.

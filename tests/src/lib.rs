@@ -7,12 +7,31 @@ pub mod proxies;
 use std::fmt::Display;
 use std::fs;
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A port of 127.0.0.1 that neither TCP nor UDP has in use, for a program that takes a number. Another
+/// program may still be faster.
+///
+/// TCP chooses: connections that have just ended hold thousands of ports for a minute, which UDP
+/// does not know of.
+///
+/// # Panics
+///
+/// Panics if there is none.
+pub fn free_port() -> u16 {
+    loop {
+        let tcp = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = tcp.local_addr().expect("an address");
+        if UdpSocket::bind(address).is_ok() {
+            return address.port();
+        }
+    }
+}
 
 /// A directory for the files of one test. Deleted when dropped.
 #[derive(Debug)]

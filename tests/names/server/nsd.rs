@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use reactor_names::hickory_proto::op::Message;
 use reactor_names::hickory_proto::rr::{Record, RecordType};
-use tests::{Directory, is_there};
+use tests::{Directory, free_port, is_there};
 
 use super::{TEXT, decoded, encoded, question, zone};
 
@@ -31,9 +31,7 @@ impl Nsd {
     /// `None` if it ends without listening.
     fn spawn(zone: &str) -> Option<Self> {
         let folder = Directory::new("nsd");
-        let free = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        let port = free.local_addr().expect("an address").port();
-        drop(free);
+        let port = free_port();
         let here = folder.path("");
         let config = format!(
             "server:\n  ip-address: 127.0.0.1\n  port: {port}\n  username: \"\"\n  chroot: \"\"\n  \

@@ -2,8 +2,8 @@
 //! transfer.
 
 use std::fs;
-use std::net::{SocketAddr, UdpSocket};
-use std::process::{Child, Command, Stdio};
+use std::net::SocketAddr;
+use std::process::Command;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use tests::{Directory, is_there};
 use super::nsd::Nsd;
 use super::transfers::Open;
 use super::{TEXT, zone};
+use crate::peers::Program;
 use crate::support::name;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -168,45 +169,29 @@ fn nsd_keeps_a_copy_of_a_zone() {
 }
 
 /// Ends with the test.
-struct Unbound(Child);
-
-impl Drop for Unbound {
-    fn drop(&mut self) {
-        // Errs if it has ended.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// With random case of the letters (0x20), and a response that must be fetched over TCP.
 #[test]
 fn unbound_asks_in_random_case() {
-    if !is_there("unbound") {
+    let (reactor, served) = serve(zone());
+    let prepare = |folder: &Directory, port: u16| {
+        let config = format!(
+            "server:\n  interface: 127.0.0.1\n  port: {port}\n  username: \"\"\n  chroot: \"\"\n  \
+             directory: \"{}\"\n  pidfile: \"\"\n  use-syslog: no\n  logfile: \"\"\n  \
+             verbosity: 1\n  do-daemonize: no\n  module-config: \"iterator\"\n  \
+             use-caps-for-id: yes\n  do-not-query-localhost: no\n\
+             remote-control:\n  control-enable: no\n\
+             stub-zone:\n  name: example.org\n  stub-addr: 127.0.0.1@{}\n",
+            folder.path(""),
+            served.address().port()
+        );
+        let file = folder.path("conf");
+        fs::write(&file, config).unwrap();
+        ["-d", "-c", &file].map(str::to_owned).into()
+    };
+    let Some(unbound) = Program::start("unbound", "start of service", prepare) else {
         return;
-    }
-    let (reactor, port) = serve(zone());
-    let folder = Directory::new("unbound");
-    let free = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let own = free.local_addr().unwrap();
-    drop(free);
-    let config = format!(
-        "server:\n  interface: 127.0.0.1\n  port: {}\n  username: \"\"\n  chroot: \"\"\n  \
-         directory: \"{}\"\n  pidfile: \"\"\n  use-syslog: no\n  do-daemonize: no\n  \
-         module-config: \"iterator\"\n  use-caps-for-id: yes\n  do-not-query-localhost: no\n\
-         remote-control:\n  control-enable: no\n\
-         stub-zone:\n  name: example.org\n  stub-addr: 127.0.0.1@{}\n",
-        own.port(),
-        folder.path(""),
-        port.address().port()
-    );
-    fs::write(folder.path("conf"), config).unwrap();
-    let process = Command::new("unbound")
-        .args(["-d", "-c", &folder.path("conf")])
-        .stderr(Stdio::null())
-        .spawn();
-    let _unbound = Unbound(process.unwrap());
-    wait_for_version(&reactor, own, 1);
-    let dns = Dns::new(DnsConfig::new([own]), Hosts::default());
+    };
+    let dns = Dns::new(DnsConfig::new([unbound.address]), Hosts::default());
     for host in ["www", "web", "a.wild", "mail", "a.b.deep"] {
         let found = dns.lookup_a(&reactor, &format!("{host}.example.org."));
         assert_eq!(reactor.block_on(found).unwrap().len(), 1, "{host}");
