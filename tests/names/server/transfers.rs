@@ -36,7 +36,7 @@ impl Answers for Open {
     }
 }
 
-/// A zone of so many addresses, whose records have some 20 bytes each as they are sent.
+/// A zone of `count` addresses, whose records have some 20 bytes each as they are sent.
 fn large(count: usize) -> Zone {
     let mut text = String::from("@ 60 IN SOA ns h 7 2 3 4 60\n@ 60 IN NS ns\n");
     for i in 0..count {

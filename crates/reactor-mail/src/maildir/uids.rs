@@ -40,7 +40,7 @@ pub(super) struct UidList {
     pub(super) next: Uid,
     pub(super) records: BTreeMap<Uid, Record>,
     pub(super) keywords: Keywords,
-    /// Counts the changes that were seen, whoever made them.
+    /// Counts the changes that were seen: of this process and of others.
     pub(super) version: u64,
     /// Changes of the folder and of the file as of the last look; `None` if something may have
     /// changed since without changing these.

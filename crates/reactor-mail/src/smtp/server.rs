@@ -108,7 +108,7 @@ impl SmtpServer {
         self.with(|settings| settings.login = LoginPolicy::Encrypted)
     }
 
-    /// As [`with_login`](Self::with_login), also without encryption: whoever listens on the
+    /// As [`with_login`](Self::with_login), also without encryption: anyone who listens on the
     /// network reads the passwords.
     #[must_use]
     pub fn dangerously_with_login_in_the_clear(self) -> Self {

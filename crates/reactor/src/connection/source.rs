@@ -96,6 +96,9 @@ impl<P: Protocol> ConnectionSource<P> {
             self.write_from_elsewhere(rest);
             taken += rest.len();
             room -= rest.len();
+            if room == 0 {
+                break;
+            }
         }
         taken
     }

@@ -216,7 +216,7 @@ impl Core {
 
     /// Ends the loop: drops calls that wait and shuts down what is registered.
     pub(crate) fn end(&self) {
-        // First: what runs below, and asks for the loop, is told that it is gone.
+        // First: a request to the loop by what runs below fails, because the loop is gone.
         self.is_gone.set(true);
         self.forget_draining();
         tasks::deactivate(self.id());

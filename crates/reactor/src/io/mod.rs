@@ -116,20 +116,12 @@ impl RawStream {
     /// Sends what the system takes; 0 if it takes nothing now.
     #[inline]
     pub(crate) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        loop {
-            let sent = match self {
-                Self::Socket(registration) | Self::Unix(registration) => {
-                    stream::send(registration, bytes)
-                }
-                Self::Pipes(pipes) => pipes.write(bytes),
-                Self::Memory(socket) => return socket.send(bytes, Vec::new()),
-            };
-            match sent {
-                Ok(sent) => return Ok(sent),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return Ok(0),
-                Err(error) => return Err(error.into()),
+        match self {
+            Self::Socket(registration) | Self::Unix(registration) => {
+                stream::send(registration, bytes)
             }
+            Self::Pipes(pipes) => stream::retried(|| pipes.write(bytes)),
+            Self::Memory(socket) => socket.send(bytes, Vec::new()),
         }
     }
 
@@ -141,14 +133,7 @@ impl RawStream {
         if let [piece] = pieces {
             return self.send(piece);
         }
-        loop {
-            match stream::send_pieces(registration, pieces) {
-                Ok(sent) => return Ok(sent),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return Ok(0),
-                Err(error) => return Err(error.into()),
-            }
-        }
+        stream::send_pieces(registration, pieces)
     }
 
     fn send_each(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {

@@ -16,7 +16,7 @@ use super::message::{ImapMessage, body};
 /// Most bytes of a response, without the bodies that are streamed: a search that finds a million
 /// messages takes 7 MB.
 pub(super) const MAX_RESPONSE: usize = 8 * 1024 * 1024;
-/// A buffer that has grown beyond this is let go of after its response.
+/// A buffer that has grown beyond this is freed after its response.
 const MAX_KEPT: usize = 64 * 1024;
 /// A literal is streamed only if what precedes it is no longer, because that is decoded an
 /// additional time.

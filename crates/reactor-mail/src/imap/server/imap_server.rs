@@ -87,8 +87,8 @@ impl ImapServer {
         self.with(|settings| settings.tls = Some(tls))
     }
 
-    /// Lets clients log in also without encryption: whoever listens on the network reads the
-    /// passwords.
+    /// Lets clients log in also without encryption: anyone who listens on the network reads
+    /// the passwords.
     #[must_use]
     pub fn dangerously_with_login_in_the_clear(self) -> Self {
         self.with(|settings| settings.allows_clear_login = true)

@@ -151,8 +151,8 @@ impl SmtpClient {
         self.with_password(name.into(), password.into(), false)
     }
 
-    /// As [`with_login`](Self::with_login), also without encryption: whoever listens on the network
-    /// reads the password.
+    /// As [`with_login`](Self::with_login), also without encryption: anyone who listens on the
+    /// network reads the password.
     #[must_use]
     pub fn dangerously_with_login_in_the_clear(
         self,
