@@ -9,15 +9,19 @@ use std::rc::Rc;
 use deferred::{Deferred, Trigger};
 
 /// Triggers of waiting Deferreds, each with a note, such as the event that it waits for. The
-/// list is allocated by the first `add`.
+/// list is allocated by the first `add`: most connections never have a waiter.
+///
+/// Notes are plain data: [`take_due`](Self::take_due) drops them while the list is borrowed.
 pub(crate) struct WaitList<N: 'static, T: 'static = ()> {
+    /// Shared with the cancellers, which hold it weakly: the list has the triggers, which have the
+    /// cancellers, so a strong reference would keep all three for ever.
     inner: OnceCell<Rc<RefCell<Inner<N, T>>>>,
 }
 
 struct Inner<N, T: 'static> {
-    /// Number of the next waiter.
+    /// Number of the next waiter. Never used twice, so that a canceller removes its own waiter.
     next: u64,
-    /// By number, so in the order of `add`.
+    /// By number, which is the order of `add`; a cancel finds its waiter without a search.
     waiting: BTreeMap<u64, (N, Trigger<T>)>,
 }
 
@@ -44,19 +48,20 @@ impl<N: 'static, T: 'static> WaitList<N, T> {
         inner.is_none_or(|inner| inner.borrow().waiting.is_empty())
     }
 
-    /// Adds a Deferred at the end. `on_left` is called after a cancel has taken it out of the
-    /// list.
+    /// Adds a waiter at the end, and returns its Deferred. If that is cancelled while the list is
+    /// there, the waiter is removed, and then `on_left` is called.
     #[track_caller]
     pub(crate) fn add(&self, note: N, on_left: impl FnOnce() + 'static) -> Deferred<T> {
         let shared = self.inner.get_or_init(Rc::default);
         let list = Rc::downgrade(shared);
+        // Held until the end: nothing below runs code of a user.
         let mut inner = shared.borrow_mut();
         let number = inner.next;
         inner.next += 1;
         let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
             if let Some(list) = list.upgrade() {
                 let left = list.borrow_mut().waiting.remove(&number);
-                // No borrow is held here: dropping the note may run user code.
+                // The borrow has ended: what is dropped here, and `on_left`, may use the list.
                 drop(left);
                 on_left();
             }
@@ -65,8 +70,9 @@ impl<N: 'static, T: 'static> WaitList<N, T> {
         deferred
     }
 
-    /// Takes out the triggers whose note `is_due`. The caller fires them once it holds no borrow,
-    /// because their callbacks may add waiters.
+    /// Takes out the triggers whose note `is_due`, the oldest first. The caller fires them once it
+    /// holds no borrow, because their callbacks may add waiters. `is_due` must not use the list,
+    /// which is borrowed.
     pub(crate) fn take_due(&self, mut is_due: impl FnMut(&N) -> bool) -> Vec<Trigger<T>> {
         let Some(inner) = self.inner.get() else {
             return Vec::new();
@@ -76,6 +82,7 @@ impl<N: 'static, T: 'static> WaitList<N, T> {
         due.map(|(_number, (_note, trigger))| trigger).collect()
     }
 
+    /// Takes out all triggers, as [`take_due`](Self::take_due).
     pub(crate) fn take_all(&self) -> Vec<Trigger<T>> {
         self.take_due(|_note| true)
     }

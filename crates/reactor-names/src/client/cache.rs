@@ -1,4 +1,4 @@
-//! Answers that still hold, a bounded number of them.
+//! `Cache`: keeps a bounded number of answers until their TTL is over.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -11,19 +11,22 @@ use super::question::Key;
 #[derive(Default)]
 pub(super) struct Cache {
     answers: HashMap<Key, Cached>,
-    /// The keys by the time at which their answers end; the number tells equal times apart.
+    /// The keys by the time at which the TTL of their answers is over. The number makes each entry
+    /// unique, as two may end at the same time.
     by_end: BTreeMap<(Duration, u64), Key>,
     next_number: u64,
 }
 
 struct Cached {
     answer: Answer,
+    /// When it was inserted, in the time of the loop's clock.
     since: Duration,
+    /// Its key in `by_end`.
     end: (Duration, u64),
 }
 
 impl Cache {
-    /// The answer with its TTLs counted down.
+    /// The answer, if it is there and its TTL is not over, with the TTLs counted down by its age.
     pub(super) fn get(&self, key: &Key, now: Duration) -> Option<Answer> {
         let cached = self.answers.get(key)?;
         if cached.end.0 <= now {
@@ -49,7 +52,8 @@ impl Cache {
         Some(answer)
     }
 
-    /// If there are `limit` answers, the one that ends first goes.
+    /// Keeps an answer, unless its TTL is zero. If there are `limit` already, the one whose TTL is
+    /// over first is removed.
     pub(super) fn insert(&mut self, key: Key, answer: Answer, now: Duration, limit: usize) {
         if answer.ttl.is_zero() || limit == 0 {
             return;

@@ -1,9 +1,9 @@
-//! `Entry`: the line that is being entered, and what keys do to it.
+//! `Entry`: the line that is being entered, its cursor, and the changes that keys make to it.
 
 use super::keys::Key;
 use super::screen::View;
 
-/// Bytes that a line may have.
+/// Bytes that a line may have: a bound of what a peer can make the server keep.
 const MOST: usize = 4096;
 
 #[derive(Debug, Default)]
@@ -12,12 +12,12 @@ pub(super) struct Entry {
     pub(super) line: String,
     /// Offset in `line`, in bytes, at the beginning of a character.
     pub(super) cursor: usize,
-    /// Nothing of the line is shown or kept: a password.
+    /// A password: nothing of the line is shown, and Enter adds it to no history.
     pub(super) is_secret: bool,
 }
 
 impl Entry {
-    /// What is to be seen of it.
+    /// The part of the entry that is drawn: of a secret, the prompt alone.
     pub(super) fn view(&self) -> View<'_> {
         let is_shown = !self.is_secret;
         View {
@@ -35,6 +35,7 @@ impl Entry {
         &self.line[..self.cursor]
     }
 
+    /// Takes the line out, and leaves an empty one with the same prompt.
     pub(super) fn take(&mut self) -> String {
         self.cursor = 0;
         std::mem::take(&mut self.line)
@@ -45,7 +46,8 @@ impl Entry {
         self.line = line;
     }
 
-    /// Puts a character in before the cursor, if it may stand in a line and there is room.
+    /// Puts a character in before the cursor. Returns `false` for a control character, and if the
+    /// line has no room for it.
     pub(super) fn insert(&mut self, character: char) -> bool {
         let fits = self.line.len() + character.len_utf8() <= MOST;
         if character.is_control() || !fits {
@@ -56,7 +58,9 @@ impl Entry {
         true
     }
 
-    /// Puts `word` in the place of the one before the cursor, if that makes it longer.
+    /// Puts `word` in the place of the one before the cursor, if that makes it longer; returns
+    /// whether it does. Only the lengths are compared: the words that a protocol offers are to
+    /// begin with what the peer has typed.
     pub(super) fn complete(&mut self, word: &str) -> bool {
         let start = self.before_cursor().rfind(' ').map_or(0, |at| at + 1);
         let is_longer = word.len() > self.cursor - start;
@@ -67,9 +71,10 @@ impl Entry {
         is_longer
     }
 
-    /// Moves the cursor or takes characters away; gives whether anything changed.
+    /// Moves the cursor or deletes characters; returns whether that changed anything.
     pub(super) fn edit(&mut self, key: Key) -> bool {
         let (line, cursor) = (&self.line, self.cursor);
+        // The places one character before and behind the cursor; the cursor itself at an end.
         let before = line[..cursor].char_indices().next_back();
         let left = before.map_or(cursor, |(at, _)| at);
         let right = line[cursor..].chars().next();
@@ -93,15 +98,18 @@ impl Entry {
         from < to
     }
 
+    /// Moves the cursor; returns whether it was elsewhere.
     fn go_to(&mut self, place: usize) -> bool {
         std::mem::replace(&mut self.cursor, place) != place
     }
 
+    /// The beginning of the word before the cursor.
     fn word_left(&self) -> usize {
         let before = self.before_cursor().trim_end();
         before.rfind(' ').map_or(0, |at| at + 1)
     }
 
+    /// The end of the word behind the cursor.
     fn word_right(&self) -> usize {
         let rest = &self.line[self.cursor..];
         let spaces = rest.len() - rest.trim_start().len();

@@ -1,16 +1,17 @@
-//! `History`: the lines that were entered before.
+//! `History`: the lines that were entered, and the place in them at which the peer looks.
 
 use std::collections::VecDeque;
 
-/// Lines that are kept.
+/// Lines that are kept; the oldest goes when one more comes.
 const MOST: usize = 200;
 
 #[derive(Debug, Default)]
 pub(super) struct History {
     lines: VecDeque<String>,
-    /// How many lines back the one is that is shown; 0 is the one that is being entered.
+    /// Number of lines from the newest back to the one that is shown: 1 is the newest, 0 the line
+    /// that is being entered. `add` resets it to 0.
     back: usize,
-    /// What was being entered when the first older line was asked for.
+    /// The unfinished line, kept while an older one is shown in its place.
     entered: String,
 }
 
@@ -27,7 +28,8 @@ impl History {
         self.lines.push_back(line.to_owned());
     }
 
-    /// The line before the one that is shown.
+    /// Goes one line back and returns that; `None` at the oldest. `shown` is the line on the
+    /// terminal, which is kept if it is the unfinished one.
     pub(super) fn older(&mut self, shown: &str) -> Option<String> {
         let index = self.lines.len().checked_sub(self.back + 1)?;
         if self.back == 0 {
@@ -37,7 +39,7 @@ impl History {
         self.lines.get(index).cloned()
     }
 
-    /// The line after the one that is shown.
+    /// Goes one line forward and returns that, at the end the unfinished one; `None` behind it.
     pub(super) fn newer(&mut self) -> Option<String> {
         self.back = self.back.checked_sub(1)?;
         if self.back == 0 {

@@ -1,10 +1,10 @@
-//! `Keys`: what a terminal sends for the keys that are pressed.
+//! `Keys`: decodes the bytes that a terminal sends into keys.
 
 use std::fmt;
 
 use vte::{Params, Parser, Perform};
 
-/// A key, or several that mean the same.
+/// A key; one variant for all keys that do the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
     Char(char),
@@ -20,7 +20,7 @@ pub(crate) enum Key {
     Down,
     Home,
     End,
-    /// With Ctrl: the letter, in lower case.
+    /// A letter with Ctrl, given in lower case.
     Control(char),
 }
 
@@ -34,9 +34,11 @@ pub(crate) struct Keys {
 #[derive(Default)]
 struct Found {
     key: Option<Key>,
-    /// The last key was a CR: an LF behind it is the same Enter.
+    /// Set by a CR and cleared by the next key: an LF right behind the CR is the same Enter, as
+    /// some clients send both.
     after_cr: bool,
-    /// `ESC O` came, which begins a function key; its letter would be taken for a character.
+    /// Set by `ESC O`, the beginning of a function key, and cleared by the letter that ends it: the
+    /// parser gives that letter as a character.
     is_single_shift: bool,
 }
 
@@ -50,7 +52,7 @@ impl Default for Keys {
 }
 
 impl Keys {
-    /// The key that is complete with this byte.
+    /// Reads a byte; returns the key, if this byte completes one.
     pub(crate) fn advance(&mut self, byte: u8) -> Option<Key> {
         self.parser.advance(&mut self.found, &[byte]);
         self.found.key.take()
@@ -63,7 +65,8 @@ impl Found {
         self.key = Some(key);
     }
 
-    /// The key with this letter at the end of its sequence.
+    /// The key whose escape sequence ends with `letter`. `has_modifier`: Ctrl, Alt or Shift is
+    /// held, with which the arrows to the left and right move by words.
     fn function_key(&mut self, letter: char, has_modifier: bool) {
         let key = match letter {
             'A' => Key::Up,

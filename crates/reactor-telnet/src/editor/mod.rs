@@ -1,4 +1,12 @@
 //! `Editor`: edits a line on the peer's terminal, key by key.
+//!
+//! ```text
+//!   bytes ──▶ Keys ──key──▶ Editor ──▶ Entry, History      the line and the cursor
+//!                                  ──▶ Screen ──▶ output   what the terminal shows of them
+//! ```
+//!
+//! A change goes to the entry first, and is drawn from it. Output is only collected in a `String`:
+//! the caller sends it.
 
 mod entry;
 mod history;
@@ -10,7 +18,7 @@ use self::history::History;
 use self::keys::{Key, Keys};
 use self::screen::Screen;
 
-/// What the keys of a peer lead to.
+/// An event for the owner of the editor. All other keys only change the line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Edited {
     /// A line was entered.
@@ -19,19 +27,20 @@ pub(crate) enum Edited {
     Interrupted,
     /// Ctrl-D with nothing entered.
     Ended,
-    /// Tab: the words that the one before the cursor may become are asked for.
+    /// Tab. The owner finds the words that may stand in place of the one before the cursor, and
+    /// calls [`Editor::complete`] with them.
     Complete,
 }
 
-/// The line that is being entered, and the terminal on which it is.
+/// The line that is being entered, and the terminal that shows it.
 #[derive(Debug, Default)]
 pub(crate) struct Editor {
     keys: Keys,
     screen: Screen,
     history: History,
     entry: Entry,
-    /// Whether prompt and line stand on the terminal. Set by the `show` methods; cleared by `hide`
-    /// and when a line is entered, until the next prompt: keys are not taken in between.
+    /// Whether prompt and line stand on the terminal. Set by the `show` methods; cleared by `hide`,
+    /// and when the line is left, until the next prompt. The owner gives no keys in between.
     is_shown: bool,
 }
 
@@ -50,8 +59,8 @@ impl Editor {
         self.show_again(output);
     }
 
-    /// Takes prompt and line off the terminal, for output that comes in between; gives whether
-    /// they stood there.
+    /// Erases prompt and line from the terminal, if they stand there, to make place for output of
+    /// the program. Returns whether they stood there.
     pub(crate) fn hide(&mut self, output: &mut String) -> bool {
         if self.is_shown {
             self.screen.erase(output);
@@ -59,13 +68,14 @@ impl Editor {
         std::mem::take(&mut self.is_shown)
     }
 
-    /// Shows them as they were.
+    /// Shows prompt and line as they were before [`hide`](Self::hide).
     pub(crate) fn show_again(&mut self, output: &mut String) {
         self.is_shown = true;
         self.draw(output);
     }
 
-    /// Takes bytes up to the first that leads to something; gives how many these are.
+    /// Reads bytes up to and with the first that causes an event; returns their number. The rest
+    /// belongs to the next prompt, or to another input mode, which the owner may set at the event.
     pub(crate) fn advance(&mut self, input: &[u8], output: &mut String) -> (usize, Option<Edited>) {
         for (index, &byte) in input.iter().enumerate() {
             let key = self.keys.advance(byte);
@@ -76,16 +86,19 @@ impl Editor {
         (input.len(), None)
     }
 
-    /// What stands before the cursor, which is to be completed.
+    /// The part of the line before the cursor, for the owner to complete its last word.
     pub(crate) fn before_cursor(&self) -> &str {
         self.entry.before_cursor()
     }
 
-    /// Completes the last word before the cursor by all that `words` have in common. If that is
-    /// no more than stands there, the words are listed.
+    /// Completes the last word before the cursor to the longest common beginning of `words`. If the
+    /// line has that already, lists the words below it; if there is one word or none, rings the
+    /// bell.
     pub(crate) fn complete(&mut self, words: &[String], output: &mut String) {
         let mut common = common_beginning(words).to_owned();
         if words.len() == 1 && self.entry.is_at_end() {
+            // Nothing else can follow, so the next word may begin. Within a line, the rest of it
+            // follows.
             common.push(' ');
         }
         if self.entry.complete(&common) {
@@ -100,17 +113,19 @@ impl Editor {
         }
     }
 
-    /// The lines that were entered, the oldest first.
+    /// The lines that were entered and were no secret, the oldest first.
     pub(crate) fn history(&self) -> impl Iterator<Item = &str> {
         self.history.lines()
     }
 
+    /// Applies a key to the line, and draws what it changed.
     fn press(&mut self, key: Key, output: &mut String) -> Option<Edited> {
         match key {
             Key::Enter => {
                 if !self.entry.is_secret {
                     self.history.add(&self.entry.line);
                 }
+                // Before the line is taken: the terminal goes below all rows of it.
                 self.leave(output);
                 return Some(Edited::Line(self.entry.take()));
             }
@@ -119,6 +134,7 @@ impl Editor {
                 self.entry.take();
                 return Some(Edited::Interrupted);
             }
+            // With a line, Ctrl-D deletes a character: see `Entry::edit`.
             Key::Control('d') if self.entry.line.is_empty() => {
                 self.leave(output);
                 return Some(Edited::Ended);
@@ -134,9 +150,11 @@ impl Editor {
                 self.recall(line, output);
             }
             Key::Control('l') => {
+                // The cursor goes home, and the screen is cleared: the prompt is the top row then.
                 output.push_str("\x1b[H\x1b[2J");
                 self.draw(output);
             }
+            // The guard edits the line; it fails if the key means nothing or had nothing to change.
             _ if self.entry.edit(key) => self.draw(output),
             _ => output.push(BELL),
         }
@@ -147,14 +165,17 @@ impl Editor {
         if !self.entry.insert(character) {
             output.push(BELL);
         } else if self.entry.is_secret {
-            // Not even how long it is.
+            // Nothing is shown, not even a character for each key: that would tell its length.
         } else if self.entry.is_at_end() {
+            // The usual case: one character is sent, and not the whole line.
             self.screen.append(self.entry.view(), character, output);
         } else {
             self.draw(output);
         }
     }
 
+    /// Puts a line of the history in the place of the entry. A secret stays: the history is for
+    /// lines that are shown.
     fn recall(&mut self, line: Option<String>, output: &mut String) {
         match line {
             Some(line) if !self.entry.is_secret => {
@@ -165,7 +186,7 @@ impl Editor {
         }
     }
 
-    /// Goes to the row below the line, which stays.
+    /// Leaves prompt and line on the terminal, with the cursor in the row below them.
     fn leave(&mut self, output: &mut String) {
         self.screen.leave(self.entry.view(), output);
         self.is_shown = false;
@@ -176,11 +197,12 @@ impl Editor {
     }
 }
 
-/// What all words begin with.
+/// The longest beginning that all words have in common.
 fn common_beginning(words: &[String]) -> &str {
     let Some(first) = words.first() else {
         return "";
     };
+    // By characters, so that the slice does not end within one.
     words.iter().fold(first, |common: &str, word| {
         let same = common.chars().zip(word.chars()).take_while(|(a, b)| a == b);
         let length = same.map(|(character, _)| character.len_utf8()).sum();

@@ -1,11 +1,12 @@
-//! `Screen`: draws the prompt and the line on a terminal, whose only known state is where the
-//! cursor is.
+//! `Screen`: draws the prompt and the line on a terminal. It remembers the row of the cursor and
+//! nothing else of what the terminal shows, so each change but an appended character draws the
+//! whole line anew.
 
 use std::fmt::Write;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// What is drawn.
+/// The prompt and the line that are drawn, and the cursor in them.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
     pub(super) prompt: &'a str,
@@ -17,7 +18,7 @@ pub(super) struct View<'a> {
 #[derive(Debug)]
 pub(super) struct Screen {
     columns: usize,
-    /// Rows from that of the prompt down to that of the cursor.
+    /// Rows between the first row of the prompt and that of the cursor: 0 if both are in one.
     row: usize,
 }
 
@@ -32,10 +33,11 @@ impl Default for Screen {
 
 impl Screen {
     pub(super) fn set_columns(&mut self, columns: usize) {
+        // A character may be two columns wide, and a terminal may claim to have none.
         self.columns = columns.max(2);
     }
 
-    /// Draws the whole anew, from the row of the prompt.
+    /// Erases prompt and line, and draws them again from the row of the prompt.
     pub(super) fn draw(&mut self, view: View<'_>, output: &mut String) {
         self.erase(output);
         output.push_str(view.prompt);
@@ -47,8 +49,11 @@ impl Screen {
             // to the next row, on every terminal.
             output.push_str(" \r");
         }
+        // All of it is written, so the cursor is at its end: back to its place, by rows and
+        // columns.
         let (last_row, row) = (total / self.columns, before / self.columns);
         if last_row > row {
+            // Writing to a `String` does not fail, here and below.
             let _ = write!(output, "\x1b[{}A", last_row - row);
         }
         if before < total {
@@ -61,12 +66,13 @@ impl Screen {
         self.row = row;
     }
 
-    /// A character was appended to the line, with the cursor behind it.
+    /// Shows a character that was appended to the line, with the cursor behind it: writes that
+    /// character alone, if it needs no more.
     pub(super) fn append(&mut self, view: View<'_>, character: char, output: &mut String) {
         let total = view.prompt.width() + view.line.width();
         let width = character.width().unwrap_or(0);
-        // At the edge of the terminal, and for what combines with the character before it, the
-        // whole is drawn.
+        // A mark that combines with the character before it (width 0), and a character that reaches
+        // or crosses the edge of the terminal, need the whole drawn.
         if width == 0 || total % self.columns < width {
             return self.draw(view, output);
         }
@@ -74,7 +80,7 @@ impl Screen {
         self.row = total / self.columns;
     }
 
-    /// Takes prompt and line off the terminal; the cursor is where the prompt was.
+    /// Erases prompt and line, with all below; the cursor is where the prompt began.
     pub(super) fn erase(&mut self, output: &mut String) {
         if self.row > 0 {
             let _ = write!(output, "\x1b[{}A", self.row);
@@ -83,7 +89,7 @@ impl Screen {
         self.row = 0;
     }
 
-    /// Leaves the line as it is; what follows begins below it.
+    /// Puts the cursor into the row below the line, which stays on the terminal.
     pub(super) fn leave(&mut self, view: View<'_>, output: &mut String) {
         let end = View {
             cursor: view.line.len(),

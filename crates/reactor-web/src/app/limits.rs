@@ -34,26 +34,29 @@ pub struct Limits {
     /// How long a client may take for a whole head, and how long a connection may be idle. A
     /// head that has begun gets a 408; then the connection is closed.
     pub head_timeout: Duration,
-    /// How long nothing may come of a body that a handler waits for.
+    /// How long nothing may come of a body that a handler waits for. Then the connection is closed,
+    /// late as with `write_timeout`.
     pub body_timeout: Duration,
-    /// How long a client may take nothing of an answer. It is found out up to a quarter later.
+    /// How long a client may take nothing of an answer. Then the connection is aborted; up to a
+    /// quarter of this time late, or up to half of `body_timeout` if that is shorter.
     pub write_timeout: Duration,
     /// How long a graceful stop waits for the requests that run.
     pub shutdown_timeout: Duration,
-    /// How long a graceful stop leaves the idle connections to their clients: a request that comes
-    /// in this time is answered, with `Connection: close`. A connection that is closed while a
-    /// request is on its way loses that, so a restart that is to lose nothing needs some seconds,
-    /// or as many as the proxy before it keeps an idle connection. None by default: then idle
+    /// How long a graceful stop keeps idle connections open: a request that comes in this time is
+    /// answered, with `Connection: close`. If a connection is closed while a request is on its way,
+    /// that request is lost. So for a restart that loses no request, set the time for which the
+    /// clients, or the proxy before this server, keep idle connections. Zero by default: idle
     /// connections are closed at once.
     pub idle_grace: Duration,
-    /// Whether a client that finishes sending gets its answer. If so, a client that goes while a
-    /// handler waits is noticed only when the answer is sent; so this is off.
+    /// Whether a client that finishes sending (a half-close) still gets its answer. Off by default:
+    /// if it is on, a client that disconnects while a handler waits is noticed only when the answer
+    /// is sent.
     pub half_close: bool,
-    /// Whether requests of HTTP/1.1 get a 400 that are no error, but that another parser, as that
-    /// of a proxy, may read in another way: lines that end with a bare LF or have a bare CR; both
-    /// `Content-Length` and `Transfer-Encoding`, or one of them twice; a length with leading
-    /// zeros; a coding other than `chunked`; whitespace around the size of a chunk. It costs a
-    /// look at each byte that comes, so it is off.
+    /// Whether a request of HTTP/1.1 gets a 400 if another parser, such as that of a proxy, may
+    /// read it in another way, although RFC 9112 lets a server take it: lines that end with a bare
+    /// LF or have a bare CR; both `Content-Length` and `Transfer-Encoding`, or one of them twice; a
+    /// length with leading zeros; a coding other than `chunked`; whitespace around the size of a
+    /// chunk. Off by default, as it reads each byte that comes once more.
     pub strict: bool,
 }
 

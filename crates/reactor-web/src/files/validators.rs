@@ -1,4 +1,5 @@
-//! Validators of a file, and the conditions of a request that compare them (RFC 9110, 13).
+//! `Validators`: the entity tag and the date of a file; and the conditions of a request, which
+//! compare them with those that the client has (RFC 9110, 13).
 
 use std::fs::Metadata;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,26 +9,35 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 /// The first second of the year 10000, which no HTTP date can name.
 pub(super) const YEAR_10000: u64 = 253_402_300_800;
 
-/// What tells one version of a file from another.
+/// The entity tag and the date that tell one version of a file from another.
 pub(super) struct Validators {
-    /// Strong: size and time of the last change, to the nanosecond, and the coding.
+    /// A strong entity tag, with its quotes: the size, the time of the last change to the
+    /// nanosecond, and the coding. It is made of metadata, so that no file is read to answer with a
+    /// 304.
     tag: String,
-    /// In whole seconds, as in a header. `None` if it is no date of HTTP, or to come: a date later
-    /// than that of the answer must not be sent.
+    /// The time of the last change, in whole seconds as in `Last-Modified`. `None` if HTTP cannot
+    /// write it, or if it is in the future: a date later than the `Date` of the answer must not be
+    /// sent (RFC 9110, 8.8.2.1).
     modified: Option<SystemTime>,
 }
 
-/// What the conditions of a request come to.
+/// The answer that the conditions of a request ask for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
+    /// The file, or the range of it.
     Send,
+    /// 304: the client has this version.
     NotModified,
+    /// 412: the client wants another version, or none.
     PreconditionFailed,
 }
 
 impl Validators {
-    /// Those of a file with this metadata; `coding` tells an encoded file from the plain one.
+    /// The validators of a file with this metadata. `coding` is that of a precompressed file, whose
+    /// tag must differ from that of the plain one: both have one URL.
     pub(super) fn new(metadata: &Metadata, coding: Option<&str>) -> Self {
+        // Without a time, or with one before 1970, the tag has zeros there, and tells versions
+        // apart by size alone.
         let modified = metadata.modified().ok();
         let since = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let (seconds, nanos) = since.map_or((0, 0), |it| (it.as_secs(), it.subsec_nanos()));
@@ -43,7 +53,7 @@ impl Validators {
         }
     }
 
-    /// Puts them into the head of an answer.
+    /// Sets `ETag` and `Last-Modified` in the head of an answer.
     pub(super) fn write(&self, headers: &mut HeaderMap) {
         if let Ok(tag) = HeaderValue::from_str(&self.tag) {
             headers.insert(header::ETAG, tag);
@@ -54,13 +64,15 @@ impl Validators {
         }
     }
 
-    /// Whether `If-Range`, if there is one, lets a range be sent: it names this version.
+    /// Whether a range may be sent: there is no `If-Range`, or it names this version. Otherwise the
+    /// client has a part of another version, and needs the whole file.
     pub(super) fn allow_range(&self, conditions: &Conditions) -> bool {
         let Some(value) = &conditions.if_range else {
             return true;
         };
         match value.to_str() {
-            // A weak tag never matches here.
+            // A tag begins with a quote or `W/`, as does a date on a Wednesday, which has no quote.
+            // A weak tag never matches, since `self.tag` is strong.
             Ok(tag) if tag.starts_with(['"', 'W']) && tag.contains('"') => tag == self.tag,
             Ok(date) => self.modified.is_some() && parse(date) == self.modified,
             Err(_) => false,
@@ -68,19 +80,20 @@ impl Validators {
     }
 }
 
-/// `seconds` after the epoch, if that is a date of HTTP, and not to come.
+/// The time `seconds` after 1970, if HTTP can write it as a date, and it is not in the future.
 fn date(seconds: u64) -> Option<SystemTime> {
     let is_date = seconds < YEAR_10000;
     let date = is_date.then(|| UNIX_EPOCH + Duration::from_secs(seconds));
     date.filter(|date| *date <= SystemTime::now())
 }
 
-/// A date of HTTP; `None` if it is none, which is as if its header was not there.
+/// The date in a header; `None` if it is invalid, with which the header is ignored (RFC 9110,
+/// 13.1.3 and 13.1.4).
 fn parse(date: &str) -> Option<SystemTime> {
     httpdate::parse_http_date(date).ok()
 }
 
-/// The conditional headers of a request, and its range.
+/// The conditional headers of a request, and its `Range`.
 pub(super) struct Conditions {
     if_match: Vec<HeaderValue>,
     if_none_match: Vec<HeaderValue>,
@@ -105,7 +118,9 @@ impl Conditions {
         }
     }
 
-    /// Compares, in the order of RFC 9110 (13.2.2): a tag goes before a date.
+    /// Compares the conditions with `file`, in the order of RFC 9110 (13.2.2): first those that
+    /// protect a change, then those that save a transfer. A date counts only if there is no
+    /// condition by tag.
     pub(super) fn judge(&self, file: &Validators) -> Verdict {
         if !self.if_match.is_empty() {
             if !matches(&self.if_match, |tag| tag == file.tag) {
@@ -117,6 +132,7 @@ impl Conditions {
             return Verdict::PreconditionFailed;
         }
         if !self.if_none_match.is_empty() {
+            // The weak comparison: `W/` makes no difference here, but does for `If-Match`.
             let is_same = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag) == file.tag;
             if matches(&self.if_none_match, is_same) {
                 return Verdict::NotModified;
@@ -130,18 +146,20 @@ impl Conditions {
     }
 }
 
-/// Whether one of the tags in `headers` is a match, or all of them by a `*`.
+/// Whether `is_match` takes one of the tags in `headers`, or one of them is a `*`, which any
+/// version matches.
 fn matches(headers: &[HeaderValue], is_match: impl Fn(&str) -> bool) -> bool {
     let mut texts = headers.iter().filter_map(|value| value.to_str().ok());
     texts.any(|text| text.trim() == "*" || tags(text).any(&is_match))
 }
 
-/// The entity tags of a list, each with its quotes, and with `W/` if it is weak. A tag may have a comma
-/// in it.
+/// The entity tags of a list, each with its quotes, and with `W/` if it is weak. A tag may have a
+/// comma in it, so the list is not split at commas. It ends at the first text that is no tag.
 fn tags(list: &str) -> impl Iterator<Item = &str> {
     let mut rest = list;
     std::iter::from_fn(move || {
         rest = rest.trim_start_matches([',', ' ', '\t']);
+        // The length of the opening: `W/"` or `"`.
         let opening = if rest.starts_with("W/\"") { 3 } else { 1 };
         let begin = rest.get(opening..)?;
         if !rest.starts_with("W/\"") && !rest.starts_with('"') {

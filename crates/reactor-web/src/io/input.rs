@@ -1,22 +1,23 @@
-//! `Input`: what has arrived and was not read.
+//! `Input`: buffer of the bytes that have arrived and were not read.
 
 use std::io;
 
 use reactor::ConnectionClosed;
 
-/// Bound of the input that was not read yet.
+/// Unread bytes from which on the connection is not read from.
 const CAPACITY: usize = 64 * 1024;
 
-/// Size of a buffer that is kept when it is empty: that of a usual request or answer.
+/// Largest buffer that is kept when it is empty: a usual request or answer fits.
 pub(super) const KEPT: usize = 4 * 1024;
 
 /// Input that has arrived.
 #[derive(Default)]
 pub(super) struct Input {
     bytes: Vec<u8>,
-    /// The first of them were read.
+    /// Number of bytes at the beginning of `bytes` that were read.
     read: usize,
-    /// Whether the connection is not read from, since so much waits here.
+    /// Set when [`CAPACITY`] is reached, and cleared when half of that was read: the connection is
+    /// not read from in between.
     is_paused: bool,
     pub(super) end: Option<End>,
 }
@@ -30,10 +31,10 @@ pub(super) enum End {
 }
 
 impl Input {
-    /// Adds `data`; returns whether the connection is to be paused.
+    /// Adds `data`; returns whether the caller must pause reading.
     pub(super) fn push(&mut self, data: &[u8]) -> bool {
-        // Reused only when all was read, so that nothing is moved. What is unread at that time is
-        // at most the bound and one read, so the buffer does not grow without end.
+        // The buffer begins anew only when all was read, so that no unread bytes are moved. At most
+        // `CAPACITY` and one read are unread.
         if self.read == self.bytes.len() {
             self.bytes.clear();
             self.read = 0;
@@ -44,26 +45,28 @@ impl Input {
         is_full
     }
 
-    /// Puts `bytes` before what was not read.
+    /// Puts `bytes` before the unread ones, in place of those that were read.
     pub(super) fn give_back(&mut self, bytes: &[u8]) {
         self.bytes.splice(..self.read, bytes.iter().copied());
         self.read = 0;
     }
 
-    /// Takes what was not read.
+    /// Takes the unread bytes out.
     pub(super) fn take_unread(&mut self) -> Vec<u8> {
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.drain(..std::mem::take(&mut self.read));
         bytes
     }
 
+    /// Notes that the peer has finished sending, unless the connection is over.
     pub(super) fn end(&mut self) {
         self.end.get_or_insert(End::Finished);
     }
 
+    /// Notes that the connection is over.
     pub(super) fn lose(&mut self, reason: ConnectionClosed) {
         self.end = match (self.end.take(), reason) {
-            // Both sides have finished: what was an end stays one.
+            // Both sides have finished: a reader sees the end of the input, and no error.
             (Some(End::Finished), ConnectionClosed::Done) => Some(End::Finished),
             (_, reason) => Some(End::Lost(reason)),
         };
@@ -77,7 +80,8 @@ impl Input {
         matches!(self.end, Some(End::Lost(_)))
     }
 
-    /// Why a write is refused.
+    /// The error of a write or read that is refused, by the reason for which the connection is
+    /// over.
     pub(super) fn write_error(&self) -> io::Error {
         match &self.end {
             Some(End::Lost(ConnectionClosed::Lost(error))) => {
@@ -90,11 +94,11 @@ impl Input {
         }
     }
 
-    /// Takes `count` bytes; returns whether the connection is to be resumed.
+    /// Marks `count` bytes as read; returns whether the caller must resume reading.
     pub(super) fn consume(&mut self, count: usize) -> bool {
         self.read += count.min(self.bytes.len() - self.read);
         if self.read == self.bytes.len() && self.bytes.capacity() > KEPT {
-            // The next input is likely to be small, and an idle connection keeps this.
+            // An idle connection keeps its buffer, so a large one is freed.
             self.bytes = Vec::new();
             self.read = 0;
         }

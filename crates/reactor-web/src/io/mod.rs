@@ -1,11 +1,17 @@
-//! `Io`: a connection of the loop as hyper wants it, [`hyper::rt::Read`] and
+//! `Io`: a connection of the loop with the I/O traits of hyper, [`hyper::rt::Read`] and
 //! [`hyper::rt::Write`].
 //!
 //! A read that has to wait registers with a [`BodyWaker`], not with a
-//! [`Waker`](std::task::Waker): `received` wakes it, which resumes the body before the call
-//! returns. So hyper parses a request and writes its answer inside of `received`, and the answer
-//! leaves with the send that follows the handler. A waker would put the body into the queue of
-//! the loop first.
+//! [`Waker`](std::task::Waker): `received` calls `BodyWaker::wake`, which polls the async body of
+//! the connection before it returns. So hyper parses a request and writes its answer inside of
+//! `received`, and the answer leaves with the send that follows the handler. A `Waker` would only
+//! put the body into the loop's queue, and the answer would leave later.
+//!
+//! ```text
+//!   socket ──▶ received ──▶ Strict ──▶ Input ──▶ poll_read ──▶ hyper
+//!   socket ◀── cx.write ◀── Shared::output ◀── poll_write ◀── hyper, inside of `received`
+//!   socket ◀── Connection::write_some ◀─────── poll_write ◀── hyper, at any other time
+//! ```
 
 mod input;
 mod read;
@@ -24,7 +30,8 @@ use reactor::{Address, Connection, ConnectionClosed, Context, Protocol, Raw, Rea
 use self::input::{Input, KEPT};
 use self::strict::Strict;
 
-/// The protocol of a connection that [`Io`] reads and writes: for whatever takes a protocol.
+/// The protocol of a connection that an [`Io`] reads and writes. Give it to a port, an endpoint or
+/// a test, as any [`Protocol`].
 ///
 /// # Examples
 ///
@@ -60,26 +67,27 @@ pub struct IoProtocol {
 #[derive(Default)]
 struct Shared {
     input: RefCell<Input>,
-    /// What the input has to pass, if anything.
+    /// The filter for input of HTTP/1.1, if [`Limits::strict`](crate::Limits) is set.
     strict: Cell<Option<Box<Strict>>>,
     /// Woken at the next input, at its end, and when the connection is over.
     reader: BodyWaker,
-    /// Output that is written in `received`, which sends it with its context: for a small
-    /// answer, that is less work than a write through the handle.
+    /// Output that hyper writes while `received` runs, which then writes it with its context: for a
+    /// small answer, that is less work than a write through the handle.
     output: RefCell<Vec<u8>>,
-    /// Set while `received` runs the reader.
+    /// Set while `received` runs the reader: only then is output collected in `output`.
     is_receiving: Cell<bool>,
     /// Deferreds of [`Io::lost`].
     lost: RefCell<Vec<Trigger<()>>>,
-    /// Aborts the connection after another protocol has taken it over.
+    /// Aborts the connection through its new handle. Set when another protocol has taken the
+    /// connection over, since the old handle is `Gone` then.
     abort_next: RefCell<Option<Box<dyn Fn()>>>,
     /// Number of bytes that were received.
     received: Cell<u64>,
-    /// Number of bytes that were written.
+    /// Number of bytes that were written by the [`Io`], sent or not.
     written: Cell<u64>,
 }
 
-/// What a connection has received and sent, after hyper has taken its [`Io`].
+/// A view of a connection for the watchdog and the site, while hyper owns its [`Io`].
 pub(crate) struct Monitor {
     shared: Rc<Shared>,
     connection: Connection<IoProtocol>,
@@ -91,12 +99,15 @@ impl Monitor {
         self.shared.received.get()
     }
 
-    /// Number of bytes that the system has taken, if any wait to be.
+    /// Number of bytes that the system has taken so far; `None` if no output waits, or the
+    /// connection is over.
     pub(crate) fn sent_of_waiting(&self) -> Option<u64> {
         let waiting = self.connection.buffered().ok().filter(|count| *count > 0)?;
         Some(self.shared.written.get() - waiting as u64)
     }
 
+    /// Whether the connection is over. `false` after an end in order of both sides, which hyper
+    /// sees as the end of its input.
     pub(crate) fn is_lost(&self) -> bool {
         self.shared.input.borrow().is_lost()
     }
@@ -105,9 +116,9 @@ impl Monitor {
         &self.connection
     }
 
-    /// Ends the connection at once, whichever protocol has it.
+    /// Aborts the connection, also if another protocol has taken it over.
     pub(crate) fn abort(&self) {
-        // Taken out, not borrowed: it is needed once.
+        // Taken out, so that nothing is borrowed while it runs; a second call has nothing to abort.
         match self.shared.abort_next.take() {
             Some(abort) => abort(),
             None => self.connection.abort(),
@@ -116,7 +127,7 @@ impl Monitor {
 }
 
 impl IoProtocol {
-    /// A protocol that gives its connection to `opened` when that is made.
+    /// A protocol that calls `opened` with the [`Io`] when the connection is made.
     pub fn new(opened: impl FnOnce(Io) + 'static) -> Self {
         Self {
             shared: Rc::default(),
@@ -129,8 +140,8 @@ impl Protocol for IoProtocol {
     type Framing = Raw;
 
     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
-        // Answers are written whole, so that Nagle's algorithm would only delay their ends. Errs
-        // on what is no TCP socket, where there is nothing to set.
+        // Answers are written whole, so that Nagle's algorithm would only delay their ends. Errs if
+        // the connection is no TCP socket, which has no such delay.
         let _ = cx.connection().set_nodelay(true);
         if let Some(opened) = self.opened.take() {
             opened(Io {
@@ -161,6 +172,7 @@ impl Protocol for IoProtocol {
         if !output.is_empty() {
             cx.write(&*output);
             output.clear();
+            // An idle connection keeps the buffer, so a large one is freed.
             if output.capacity() > KEPT {
                 *output = Vec::new();
             }
@@ -169,12 +181,14 @@ impl Protocol for IoProtocol {
     }
 
     fn read_closed(&mut self, _: &mut Context<'_, Self>) -> Result<()> {
+        // `is_receiving` is not set here: what the reader writes goes to the connection at once.
         self.shared.input.borrow_mut().end();
         self.shared.reader.wake();
         Ok(())
     }
 
     fn connection_lost(&mut self, _: &mut Context<'_, Self>, reason: ConnectionClosed) {
+        // In this order, the body that reads has seen the end before the waiters of `lost` run.
         self.shared.input.borrow_mut().lose(reason);
         self.shared.reader.wake();
         for lost in self.shared.lost.take() {
@@ -185,9 +199,11 @@ impl Protocol for IoProtocol {
 }
 
 impl Shared {
-    /// Adds `data` to the input; returns whether the connection is to be paused.
+    /// Adds `data` to the input, through the filter if there is one; returns whether the caller
+    /// must pause reading.
     fn push(&self, data: &[u8]) -> bool {
         let mut input = self.input.borrow_mut();
+        // A `Cell` has no borrow: the filter is taken out and put back.
         let Some(mut strict) = self.strict.take() else {
             return input.push(data);
         };
@@ -198,20 +214,21 @@ impl Shared {
     }
 }
 
-/// A connection as hyper reads and writes it; from [`IoProtocol`].
+/// A connection with the I/O traits of hyper; [`IoProtocol::new`] gives it.
 ///
-/// - Up to 64 KiB of input wait here; then the peer has to wait.
-/// - A write takes up to 128 KiB, until 64 KiB wait to be sent; then it is pending. A flush
-///   is ready at once, since everything that was written goes out when the handler returns: so
-///   the answers to pipelined requests leave together.
-/// - Dropping it ends the connection when everything is sent.
+/// - From 64 KiB of unread input on, the connection is not read from, until half of that is read.
+/// - While less than 64 KiB wait to be sent, a write takes what the system takes at once and up to
+///   64 KiB more; otherwise it is pending. A flush is ready at once, since everything that was
+///   written goes out when the handler returns: so the answers to pipelined requests leave
+///   together.
+/// - Dropping it closes the connection when everything is sent.
 ///
 /// Its methods [`poll_fill`](Self::poll_fill) and [`consume`](Self::consume) read without a copy.
 ///
-/// hyper has two ways to write. By default, it hands head and body of an answer over as slices:
-/// then a large body is not copied. If all answers are small, `http1::Builder::writev(false)` is
-/// cheaper, by a twelfth of the instructions of an answer of 13 bytes: hyper copies the body
-/// behind the head, and keeps a buffer of the size of the largest answer.
+/// hyper has two ways to write. By default, it passes head and body of an answer as two slices, so
+/// a large body is not copied. With `http1::Builder::writev(false)`, it copies the body behind the
+/// head, and keeps a buffer of the size of the largest answer. If all answers are small, the copy
+/// is cheaper: an answer of 13 bytes takes a twelfth fewer instructions.
 ///
 /// # Examples
 ///
@@ -243,9 +260,9 @@ pub struct Io {
     reactor: ReactorHandle,
     peer: Address,
     host: Address,
-    /// What a pending write waits for.
+    /// Fires when the connection has room again. Set while a write is pending.
     room: Option<Deferred<()>>,
-    /// Set by `switch_to`: another protocol has the connection, which does not end with this.
+    /// Set by `switch_to`: another protocol has the connection, so dropping this must not close it.
     is_handed_over: bool,
 }
 
@@ -267,21 +284,22 @@ impl Io {
         &self.host
     }
 
-    /// The connection, for what is not reading or writing.
+    /// The connection, for everything but reading and writing: its options, its filters, its end.
     pub fn connection(&self) -> &Connection<IoProtocol> {
         &self.connection
     }
 
-    /// Has input refused that two parsers may read in two ways: see [`Strict`].
+    /// From now on, refuses requests that two parsers may read in two ways: see [`Strict`].
     pub(crate) fn set_strict(&self) {
         self.shared.strict.set(Some(Box::default()));
     }
 
-    /// Undoes [`set_strict`](Self::set_strict): what comes is no longer HTTP.
+    /// Undoes [`set_strict`](Self::set_strict): after an upgrade, the input is no longer HTTP.
     pub(crate) fn end_strict(&self) {
         self.shared.strict.set(None);
     }
 
+    /// A view of this connection, to be made before hyper takes it.
     pub(crate) fn monitor(&self) -> Monitor {
         Monitor {
             shared: Rc::clone(&self.shared),
@@ -289,8 +307,9 @@ impl Io {
         }
     }
 
-    /// Fires when the connection is over, at once if that is so now. A connection is over when
-    /// all of its output is sent, which an ended body does not say.
+    /// Fires when the connection is over; if it is over already, at once. That may be later than
+    /// the end of the async body that drives it: the connection is over only when its output is
+    /// sent too, or cannot be sent any more.
     pub fn lost(&self) -> Deferred<()> {
         if self.connection.is_gone() {
             return deferred::succeed(());
@@ -303,12 +322,13 @@ impl Io {
 
 impl Drop for Io {
     fn drop(&mut self) {
-        // Withdraws from what is no longer waited for.
+        // A write was pending: without a cancel, its waiter would stay in the connection's list.
         drop(self.room.take().map(Deferred::cancel_on_drop));
         if self.is_handed_over {
             return;
         }
-        // In this order: output that was gathered inside of `received` would come after the close.
+        // In this order: after the close, output that was gathered inside of `received` could not
+        // be written.
         self.send_gathered();
         self.connection.lose_connection();
     }

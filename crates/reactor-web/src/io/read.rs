@@ -10,12 +10,12 @@ use super::Io;
 use super::input::End;
 
 impl Io {
-    /// Polls until input is there, and calls `f` with all of it: with nothing at the end of the
-    /// input. [`consume`](Self::consume) says how much of it was read.
+    /// Polls until input is there, and calls `f` with all of it; at the end of the input, with an
+    /// empty slice. The input stays unread until [`consume`](Self::consume) takes it.
     ///
     /// # Errors
     ///
-    /// The connection is over, and was not ended by both sides.
+    /// The connection is over, and not because both sides have finished.
     pub fn poll_fill<R>(
         &mut self,
         cx: &mut Context<'_>,
@@ -24,7 +24,7 @@ impl Io {
         self.poll_fill_to(1, cx, f)
     }
 
-    /// As [`poll_fill`](Self::poll_fill), until `count` bytes are there, or the end of the input.
+    /// As [`poll_fill`](Self::poll_fill), but waits for `count` bytes or the end of the input.
     ///
     /// # Errors
     ///
@@ -38,6 +38,7 @@ impl Io {
         let input = self.shared.input.borrow();
         let unread = input.unread();
         match &input.end {
+            // First, so that input that came before a loss is still read.
             _ if unread.len() >= count => Poll::Ready(Ok(f(unread))),
             Some(End::Finished | End::Lost(ConnectionClosed::Done)) => Poll::Ready(Ok(f(unread))),
             Some(End::Lost(_)) => Poll::Ready(Err(input.write_error())),
@@ -48,8 +49,8 @@ impl Io {
         }
     }
 
-    /// As [`poll_fill`](Self::poll_fill), awaited, with a copy of what is there: for a look at the
-    /// first bytes.
+    /// As [`poll_fill`](Self::poll_fill), for async code: returns a copy of the unread input, which
+    /// stays unread. To choose a protocol by the first bytes, for one.
     ///
     /// # Errors
     ///
@@ -58,7 +59,7 @@ impl Io {
         std::future::poll_fn(|cx| self.poll_fill(cx, <[u8]>::to_vec)).await
     }
 
-    /// Says that the first `count` bytes of the input were read.
+    /// Takes the first `count` bytes of the unread input, or all of it if it has fewer.
     pub fn consume(&mut self, count: usize) {
         let resumes = self.shared.input.borrow_mut().consume(count);
         self.resume_reading_if(resumes);
@@ -83,7 +84,8 @@ impl hyper::rt::Read for Io {
         let unread = input.unread();
         if unread.is_empty() {
             drop(input);
-            // Ready at the end of the input only: then there is nothing to copy.
+            // Registers for a wake. Ready only at the end of the input, when there is nothing to
+            // copy.
             return io.poll_fill(cx, |_| ());
         }
         let count = unread.len().min(buffer.remaining());

@@ -1,28 +1,29 @@
 //! `Strict`: refuses requests of HTTP/1.1 that two parsers may read in two ways.
 //!
-//! It reads what comes before hyper does, and changes nothing of it; the first byte that is
-//! refused, and all that follow, are kept from hyper, which gets a line instead that is wrong
-//! wherever it stands. So hyper answers with a 400 in its turn, after the requests before, and ends
-//! the connection.
+//! It reads the input before hyper does, and passes it on unchanged. From the first byte that is
+//! refused on, hyper gets nothing more of it, but [`REFUSED`], a line that is invalid in every
+//! state of a parser. So the 400 comes from hyper itself: in its place, behind the answers to the
+//! requests before, and with the end of the connection.
 
-/// What hyper gets in place of what is refused: a CR that is not before an LF is wrong in a head,
+/// Given to hyper in place of refused input. A CR that is not before an LF is invalid in a head,
 /// after the size of a chunk, in its extensions, and in trailers. The end of a head follows, since
-/// hyper looks for that before anything else.
+/// hyper parses a head only when it has found its end.
 const REFUSED: &[u8] = b"\r\0\r\n\r\n";
 
-/// The longest line that is looked at; a longer one is refused. A head is no longer, as a rule.
+/// The longest line that is taken; a longer one is refused. The default limit of a whole head is
+/// the same.
 const LONGEST_LINE: usize = 64 * 1024;
 
-/// The first line of HTTP/2, whose frames are not looked at.
+/// The first line of HTTP/2, after which the filter is off: frames have no lines.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0";
 
-/// How far the input of a connection was read.
+/// Parser of the input of one connection, as far as it is needed to find the ends of messages.
 #[derive(Default)]
 pub(super) struct Strict {
     state: State,
-    /// What has come of a line, without its end.
+    /// The beginning of a line whose LF has not come.
     line: Vec<u8>,
-    /// The framing of the body, as far as the head has said it.
+    /// The framing of the body, by the headers read so far.
     body: Framing,
 }
 
@@ -32,13 +33,16 @@ enum State {
     #[default]
     Start,
     Head,
-    /// In a body, or in a chunk with its line break: so many bytes are left.
+    /// In a body with a length: the number of bytes that are left.
     Body(u64),
+    /// In a chunk: the number of bytes that are left, with the two of the line break behind it.
     Chunk(u64),
+    /// Before the line with the size of a chunk.
     ChunkSize,
     Trailer,
-    /// Nothing is looked at: it is HTTP/2.
+    /// HTTP/2: everything is passed on.
     Off,
+    /// Something was refused: nothing is passed on any more.
     Refused,
 }
 
@@ -50,11 +54,12 @@ enum Framing {
     Chunked,
 }
 
-/// A line that is not taken.
+/// The error of a line that is refused.
 struct Refusal;
 
 impl Strict {
-    /// Gives to `push` what hyper is to read of `data`.
+    /// Passes to `push` the part of `data` that is not refused, and [`REFUSED`] in place of the
+    /// rest.
     pub(super) fn filter(&mut self, data: &[u8], mut push: impl FnMut(&[u8])) {
         if let State::Refused = self.state {
             return;
@@ -68,7 +73,7 @@ impl Strict {
         }
     }
 
-    /// Reads `data`; gives how many bytes of it are right.
+    /// Reads `data`; returns the number of bytes before the first that is refused.
     fn read(&mut self, data: &[u8]) -> usize {
         let mut place = 0;
         while place < data.len() {
@@ -110,7 +115,8 @@ impl Strict {
         place
     }
 
-    /// Takes a line, which ends with CRLF and has no other CR.
+    /// Reads a whole line, and goes to the next state. Refuses one that does not end with CRLF, or
+    /// has another CR.
     fn end_line(&mut self) -> Result<(), Refusal> {
         let Some((b'\r', line)) = self.line.split_last() else {
             return Err(Refusal);
@@ -119,7 +125,7 @@ impl Strict {
             return Err(Refusal);
         }
         self.state = match (self.state, line) {
-            // Empty lines before a request are nothing (RFC 9112, 2.2).
+            // A server should ignore empty lines before a request (RFC 9112, 2.2).
             (State::Start, b"") => State::Start,
             (State::Start, PREFACE) => State::Off,
             (State::Start, _) => {
@@ -146,7 +152,7 @@ impl Strict {
     }
 }
 
-/// The framing of a body, after one more header.
+/// The framing of the body after one more header, with `known` the framing before it.
 fn framing(known: Framing, header: &[u8]) -> Result<Framing, Refusal> {
     let colon = header.iter().position(|byte| *byte == b':');
     let (name, value) = header.split_at(colon.unwrap_or(header.len()));
@@ -161,14 +167,14 @@ fn framing(known: Framing, header: &[u8]) -> Result<Framing, Refusal> {
     } else {
         return Ok(known);
     };
-    // Neither both of them, nor one twice.
+    // Neither both headers, nor one of them twice, even if they agree.
     match known {
         Framing::Nothing => Ok(named),
         Framing::Length(_) | Framing::Chunked => Err(Refusal),
     }
 }
 
-/// The size in the first line of a chunk, whose extensions are ignored.
+/// The size in the first line of a chunk; its extensions are ignored.
 fn chunk_size(line: &[u8]) -> Result<u64, Refusal> {
     let end = line.iter().position(|byte| *byte == b';');
     let size = &line[..end.unwrap_or(line.len())];
@@ -179,7 +185,8 @@ fn chunk_size(line: &[u8]) -> Result<u64, Refusal> {
     }
 }
 
-/// A number of digits only, that begins with none that says nothing.
+/// A number of 1 to 15 digits, without a sign, spaces or leading zeros, in which parsers differ. 15
+/// digits of base 16 fit into a `u64`.
 fn number(digits: &[u8], radix: u32) -> Result<u64, Refusal> {
     let is_short = matches!(digits.len(), 1..=15) && (digits[0] != b'0' || digits.len() == 1);
     let digits = if is_short { digits } else { &[] };

@@ -8,8 +8,8 @@ use reactor::{Connection, Protocol};
 use super::Io;
 
 impl Io {
-    /// Puts `bytes` before the input that was not read: for what hyper has read too far, when it
-    /// gives the connection back after an upgrade.
+    /// Puts `bytes` before the unread input. After an upgrade, hyper gives the connection back with
+    /// the bytes behind the head that it has read already: they belong here.
     ///
     /// # Examples
     ///
@@ -53,16 +53,16 @@ impl Io {
         self.shared.input.borrow_mut().give_back(bytes);
     }
 
-    /// Hands the connection to `protocol`, with the input that was not read, and gives its handle:
-    /// as [`Context::switch_to`](reactor::Context::switch_to), in this turn of the loop. For a
-    /// stream with the I/O traits of `futures` or Tokio, that is a
+    /// Hands the connection to `protocol`, with the unread input, in this turn of the loop; the
+    /// Deferred has its handle. See [`Context::switch_to`](reactor::Context::switch_to). For a
+    /// stream with the I/O traits of `futures` or Tokio, `protocol` is a
     /// [`ByteStreamProtocol`](reactor::ByteStreamProtocol).
     ///
     /// # Errors
     ///
     /// Through the Deferred: [`Gone`](reactor::Gone) if the connection is over, and
-    /// [`Abandoned`](deferred::Abandoned) if it closes before. Then no handler of the protocol is
-    /// called.
+    /// [`Abandoned`](deferred::Abandoned) if it closes before the switch. In both cases, no handler
+    /// of the protocol is called.
     ///
     /// # Examples
     ///
@@ -103,13 +103,15 @@ impl Io {
         self.is_handed_over = true;
         let shared = Rc::clone(&self.shared);
         let switched = self.connection.call(move |_, cx| {
+            // Output that was gathered in `received` goes before that of the next protocol.
             let output = shared.output.take();
             if !output.is_empty() {
                 cx.write(output);
             }
             let lost = shared.lost.take();
             if !lost.is_empty() {
-                // These wait for the connection, not for the protocol that it leaves.
+                // `Io::lost` waits for the end of the connection, not for that of `IoProtocol`,
+                // which ends here: so its waiters go on to the new handle.
                 let closed = cx.connection().closed().add_both(move |_| {
                     for waiter in lost {
                         // Errs if it was cancelled: then nothing waits.

@@ -12,18 +12,19 @@ use super::Io;
 /// Bound of the output that waits to be sent before a write is pending.
 const HIGH_WATER: usize = 64 * 1024;
 
-/// Bound of the output that waits for the end of `received`. What is larger goes to the
-/// connection at once, which need not copy it then.
+/// Bound of the output that is gathered until the end of `received`. Larger output goes to the
+/// connection at once, which sends it without a copy.
 const GATHERED: usize = 16 * 1024;
 
-/// How much is taken though there is no room.
+/// Bytes that a write takes even if the connection has no room: see [`Io::write`].
 const LEAST: usize = 16 * 1024;
 
-/// What goes out together: mostly a head and a body.
+/// Slices that are sent together. A head and a body are two, so 8 of them need no allocation.
 type Pieces<'a> = SmallVec<[IoSlice<'a>; 8]>;
 
 impl Io {
-    /// Polls until no more than 64 KiB wait to be sent.
+    /// Polls until there is room for a write: at once while less than 64 KiB wait to be sent, else
+    /// when half of that was sent.
     ///
     /// # Errors
     ///
@@ -39,6 +40,7 @@ impl Io {
         Poll::Ready(result.map_err(|_| self.error()))
     }
 
+    /// Bytes that wait to be sent, gathered ones included.
     fn buffered(&self) -> io::Result<usize> {
         let gathered = self.shared.output.borrow().len();
         let buffered = self.connection.buffered().map_err(|_gone| self.error())?;
@@ -49,10 +51,11 @@ impl Io {
         self.shared.input.borrow().write_error()
     }
 
-    /// Gathers `slices`, of `count` bytes in all, if `received` runs and they are few.
+    /// Gathers `slices`, of `count` bytes in all, if `received` runs and [`GATHERED`] is not
+    /// exceeded; returns whether it did.
     ///
-    /// How much waits to be sent need not be looked at: each `received` gathers so much at the
-    /// most, and the connection is not read from while more than the high-water mark waits.
+    /// The bytes that wait to be sent need no check: each `received` gathers at most [`GATHERED`],
+    /// and the connection is not read from while more than the high-water mark waits.
     fn gather(&self, slices: &[IoSlice<'_>], count: usize) -> bool {
         if !self.shared.is_receiving.get() || self.room.is_some() {
             return false;
@@ -73,11 +76,11 @@ impl Io {
         self.shared.written.set(written);
     }
 
-    /// Hands the beginning of `slices` to the connection, after what was gathered; gives how much
-    /// of them.
+    /// Hands the beginning of `slices` to the connection, after the gathered output; returns the
+    /// number of bytes of `slices` that it took.
     ///
-    /// The connection sends a large output at once if nothing waits before it, and copies no more
-    /// than its high-water mark of what the system does not take: hyper keeps the rest.
+    /// If nothing waits, the connection sends a large output at once. Of the bytes that the system
+    /// does not take, it copies no more than its high-water mark: hyper keeps the rest.
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let gathered = self.shared.output.take();
         let mut taken = if gathered.is_empty() {
@@ -87,7 +90,8 @@ impl Io {
             pieces.push(IoSlice::new(&gathered));
             pieces.extend_from_slice(slices);
             let taken = self.write_some(&pieces)?;
-            // What was gathered counts as written, whether or not there is room for it.
+            // hyper was told that the gathered bytes are written, so they are, without regard to
+            // room.
             let rest = gathered.get(taken..).unwrap_or_default();
             if !rest.is_empty() {
                 self.hand_over(rest)?;
@@ -97,8 +101,8 @@ impl Io {
         if taken == 0
             && let Some(slice) = slices.iter().find(|slice| !slice.is_empty())
         {
-            // Nothing, to hyper, is an error. It is so only with a high-water mark of the
-            // connection that is lower than ours.
+            // To hyper, a write of 0 bytes is an error. It comes only if the program has set a
+            // lower high-water mark for the connection than ours, so that `poll_room` sees room.
             let some = &slice[..slice.len().min(LEAST)];
             self.hand_over(some)?;
             taken = some.len();
@@ -116,7 +120,8 @@ impl Io {
         self.connection.write(bytes).map_err(|_gone| self.error())
     }
 
-    /// Hands what was gathered to the connection, before that ends or is written by others.
+    /// Hands the gathered output to the connection, before the connection ends, or is written to by
+    /// other means than this `Io`.
     pub(crate) fn send_gathered(&self) {
         let gathered = self.shared.output.take();
         if !gathered.is_empty() {

@@ -1,4 +1,4 @@
-//! `RateLimit`: how often a client may ask.
+//! `RateLimit`: limits how often a client may send requests.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::error::HttpError;
 use crate::request::Request;
 use crate::response::Answer;
 
-/// Keys that are remembered.
+/// Keys that are remembered, unless `max_keys` sets another number.
 const MAX_KEYS: usize = 10_000;
 
 /// Bounds how often a client may ask: a token bucket for each key, on the clock of the loop. A
@@ -99,7 +99,9 @@ pub(super) fn too_many(wait: Duration) -> HttpError {
     HttpError::new(StatusCode::TOO_MANY_REQUESTS).with_header(header::RETRY_AFTER, seconds)
 }
 
-/// What has the addresses of one client: a client of IPv6 has 64 bits of them for itself.
+/// The key of a client: an IPv4 address, or the /64 network of an IPv6 address, since a provider
+/// gives each customer at least such a network, and all of its addresses are of one client. All
+/// clients of a UNIX socket have one key.
 pub(super) fn network_of(peer: &Address) -> String {
     match peer.as_inet().map(|address| address.ip().to_canonical()) {
         Some(IpAddr::V4(address)) => address.to_string(),

@@ -1,4 +1,4 @@
-//! Token buckets: how often something may happen, for each of a bounded number of keys.
+//! Token buckets: limit how often something may happen, for each of a bounded number of keys.
 
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
@@ -7,8 +7,9 @@ use std::time::Duration;
 /// A token bucket for each key, as the time at which it will be full again (the generic cell rate
 /// algorithm): one number for each key, and no timer.
 ///
-/// A key whose bucket is full needs no entry, so what is forgotten first makes no difference. If
-/// all entries are needed, that goes which would be full first: the key that has used the least.
+/// A key whose bucket is full needs no entry: a key without one is taken to have a full bucket. If
+/// there are `capacity` entries and one more is needed, the key whose bucket would be full first is
+/// forgotten, which is the one that has used the least.
 #[derive(Debug)]
 pub(crate) struct TokenBuckets {
     /// Tokens of a full bucket.
@@ -16,7 +17,10 @@ pub(crate) struct TokenBuckets {
     /// The time in which a token comes.
     interval: Duration,
     capacity: usize,
+    /// When the bucket of each key is full again, in the time of the loop's clock.
     full_at: HashMap<Rc<str>, Duration>,
+    /// The same pairs by time: the first is the next to be full. Each key of `full_at` is here
+    /// once.
     order: BTreeSet<(Duration, Rc<str>)>,
 }
 
@@ -40,7 +44,8 @@ impl TokenBuckets {
     /// How long it takes until there is a token for `key`; zero if there is one.
     pub(crate) fn wait(&self, key: &str, now: Duration) -> Duration {
         let full_at = self.full_at.get(key).copied().unwrap_or_default();
-        // The bucket is empty when it takes `burst` intervals to fill it.
+        // An empty bucket takes `burst` intervals to fill. There is a token as long as taking it,
+        // which makes the bucket full one interval later, would not need more than that.
         (full_at.max(now) + self.interval)
             .saturating_sub(self.interval * self.burst)
             .saturating_sub(now)
@@ -50,7 +55,7 @@ impl TokenBuckets {
     ///
     /// # Errors
     ///
-    /// There is none: with the time until there is.
+    /// If there is none: the time until there is one.
     pub(crate) fn take(&mut self, key: &str, now: Duration) -> Result<(), Duration> {
         let wait = self.wait(key, now);
         if !wait.is_zero() {
@@ -60,7 +65,7 @@ impl TokenBuckets {
         Ok(())
     }
 
-    /// Has the bucket of `key` be full by an interval later.
+    /// Takes a token, whether or not there is one: the bucket of `key` is full one interval later.
     fn push(&mut self, key: &str, now: Duration) {
         self.forget_full(now);
         let key: Rc<str> = Rc::from(key);
@@ -83,8 +88,8 @@ impl TokenBuckets {
         self.full_at.insert(key, full_at);
     }
 
-    /// Takes a token that may not be there: then it takes longer until there is one, up to the
-    /// time of ten bursts.
+    /// Takes a token even if there is none: the debt makes the wait for the next one longer. The
+    /// debt is bounded: beyond ten times the period of a whole burst, nothing is added.
     #[cfg(feature = "auth")]
     pub(crate) fn charge(&mut self, key: &str, now: Duration) {
         let most = now + self.interval * self.burst * 10;
@@ -94,7 +99,7 @@ impl TokenBuckets {
         }
     }
 
-    /// Drops what is full at `now`.
+    /// Drops the entries of buckets that are full at `now`.
     fn forget_full(&mut self, now: Duration) {
         while let Some((full_at, _)) = self.order.first()
             && *full_at <= now

@@ -1,8 +1,10 @@
-//! Watchdog of a connection: bounds how long a client sends and takes nothing.
+//! Watchdog of a connection: ends it if the client is idle, sends a head or a body too slowly, or
+//! takes nothing of an answer.
 //!
-//! There is one timer for each connection, and none for each request: a few times a minute, it
-//! looks whether the client makes progress. A request costs one reading of the clock. hyper's own
-//! timer for heads is made anew for each of them.
+//! There is one timer for each connection, and none for each request: four times in the shorter of
+//! `write_timeout` and `body_timeout` (by default, every 15 s), it looks whether the client has
+//! made progress. So a request costs no timer, only a reading of the clock when it is over; hyper's
+//! own timer for heads would be set anew for each head.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -13,7 +15,8 @@ use deferred::DelayedCall;
 use crate::app::Limits;
 use crate::request::{ConnectionInfo, SharedConnection};
 
-/// The answer to a head that does not come whole in time.
+/// The answer to a head that is not complete in time. Written by hand, since hyper has no request
+/// to answer yet.
 const REQUEST_TIMEOUT: &str =
     "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
@@ -21,10 +24,13 @@ const REQUEST_TIMEOUT: &str =
 pub(super) struct Watchdog {
     connection: Weak<ConnectionInfo>,
     limits: Limits,
+    /// The next look. It holds the watchdog, until it fires or [`stop`](Self::stop) cancels it.
     timer: RefCell<Option<DelayedCall>>,
-    /// How much was sent when output was seen to wait, and when that was.
+    /// Number of bytes that were sent, and the first look that saw this number while output waited.
+    /// `None` if no output waited at the last look.
     output: Cell<Option<(u64, Duration)>>,
-    /// How much had come when a body was seen to be awaited, and when that was.
+    /// Number of bytes that had come, and the first look that saw this number while a handler
+    /// waited for a body. `None` if none waited at the last look.
     body: Cell<Option<(u64, Duration)>>,
 }
 
@@ -41,17 +47,20 @@ impl Watchdog {
         watchdog
     }
 
+    /// Called when the connection is over.
     pub(super) fn stop(&self) {
         if let Some(timer) = self.timer.take() {
             timer.cancel();
         }
     }
 
-    /// How often progress is looked for: a limit is found to be reached a quarter late at the most.
+    /// The time between two looks. Progress is dated by the look that sees it, up to a tick late,
+    /// and a limit that is no multiple of a tick is noticed up to another tick late.
     fn tick(&self) -> Duration {
         self.limits.write_timeout.min(self.limits.body_timeout) / 4
     }
 
+    /// Has `look` be called after `delay`.
     fn arm(self: &Rc<Self>, connection: &ConnectionInfo, delay: Duration) {
         let watchdog = Rc::clone(self);
         let timer = connection
@@ -60,18 +69,20 @@ impl Watchdog {
         self.timer.replace(Some(timer));
     }
 
-    /// Ends the connection if a limit is reached; else is called again when one may be.
+    /// Ends the connection if a limit is reached, else arms the timer for the next look.
     fn look(self: &Rc<Self>) {
         let Some(connection) = self.connection.upgrade() else {
             return;
         };
         if connection.upgrades().is_granted() {
+            // The connection is the handler's, for another protocol, with limits of its own: the
+            // watchdog ends.
             return;
         }
         let now = connection.reactor().now();
         let monitor = connection.monitor();
-        // How long `count` has been the same: `place` has the count of an earlier look, with the
-        // time of the first look that saw it. So a client may take a tick longer than its limit.
+        // How long `count` has been the same, zero if there is none now. `place` has the count of
+        // the last look, with the time of the first look that saw it.
         let waited = |place: &Cell<Option<(u64, Duration)>>, count: Option<u64>| {
             let since = match (count, place.get()) {
                 (None, _) => None,
@@ -84,6 +95,7 @@ impl Watchdog {
         if waited(&self.output, monitor.sent_of_waiting()) >= self.limits.write_timeout {
             let peer = connection.peer();
             tracing::debug!(target: "reactor_web", %peer, "a client takes nothing of its answer");
+            // Not `end`, which would wait for the output to be sent.
             monitor.connection().abort();
             return;
         }
@@ -92,21 +104,23 @@ impl Watchdog {
             return connection.end();
         }
         let mut next = self.tick();
-        // An answer that is not taken is bounded by the time for that.
+        // While output waits, the connection is not idle, though no request is in flight: the
+        // answer was handed over, and `write_timeout` bounds how long the client takes it.
         if self.output.get().is_none()
             && let Some(since) = connection.idle_since()
         {
             let left = self.limits.head_timeout.saturating_sub(now - since);
             if left.is_zero() {
                 if connection.has_partial_head() {
-                    // `Gone` if the connection is over: then it is too late, anyway.
+                    // `Gone` if the connection is over: then no answer can be sent.
                     let _ = monitor.connection().write(REQUEST_TIMEOUT);
                 }
                 return connection.end();
             }
             next = next.min(left);
         }
-        // Not at once, even if nothing is left: the clock of the next look must have moved.
+        // Not at once: nanoseconds may be left, and a look before the clock has moved would only
+        // arm the next one.
         self.arm(&connection, next.max(Duration::from_millis(1)));
     }
 }

@@ -44,6 +44,7 @@ const FIRST: RawFd = 3;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SystemdSocket {
     which: Which,
+    /// The family that the socket must have; `None` takes any.
     family: Option<SocketFamily>,
 }
 
@@ -78,12 +79,14 @@ impl SystemdSocket {
         }
     }
 
-    /// Makes a socket of another family an error.
+    /// Has `listen` fail if the socket is of another family than `family`.
     pub(super) fn expect_family(mut self, family: SocketFamily) -> Self {
         self.family = Some(family);
         self
     }
 
+    /// A duplicate of the socket, if it has the expected family. The original stays open, so that
+    /// the endpoint can listen again after its port has stopped.
     fn open(&self) -> io::Result<OwnedFd> {
         let number = self.find(|name| env::var(name).ok(), std::process::id())?;
         let socket = sys::duplicate(number)?;
@@ -101,8 +104,11 @@ impl SystemdSocket {
         }
     }
 
-    /// The number of the descriptor, from the environment of the process `pid`.
+    /// The number of the descriptor, by the environment in which the process `pid` was started.
+    /// `variable` reads it, so that tests need not change that of their process.
     fn find(&self, variable: impl Fn(&str) -> Option<String>, pid: u32) -> io::Result<RawFd> {
+        // A child inherits the variables, but not the sockets: they count only in the process whose
+        // ID they name.
         let is_ours = variable("LISTEN_PID").and_then(|given| given.parse().ok()) == Some(pid);
         let count = variable("LISTEN_FDS").and_then(|count| count.parse::<u16>().ok());
         let count = match count {
@@ -119,11 +125,14 @@ impl SystemdSocket {
                 .filter(|index| *index < count)
                 .ok_or_else(|| bad(format!("only {count} sockets were passed (LISTEN_FDS)")))?,
             Which::Name(name) => {
+                // The names stand in the order of the descriptors. systemd sets one for each;
+                // another supervisor may set none.
                 let names = variable("LISTEN_FDNAMES").unwrap_or_default();
                 let mut matching = (0..count)
                     .zip(names.split(':'))
                     .filter(|(_index, given)| given == name)
                     .map(|(index, _given)| index);
+                // Several sockets of one unit have one name: to take the first would be a guess.
                 match (matching.next(), matching.next()) {
                     (Some(index), None) => index,
                     (Some(_), Some(_)) => {
@@ -142,6 +151,7 @@ impl SystemdSocket {
         Ok(FIRST + RawFd::from(index))
     }
 
+    /// The endpoint's name in errors.
     fn name(&self) -> String {
         match &self.which {
             Which::Index(index) => format!("socket {index} of systemd"),
@@ -150,6 +160,7 @@ impl SystemdSocket {
     }
 }
 
+/// The error of an environment that does not have the socket.
 fn bad(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, why)
 }
@@ -192,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_meant_for_another_process_is_not_taken() {
+    fn sockets_for_another_process_are_not_taken() {
         assert!(SystemdSocket::index(0).find(passed, 8).is_err());
         assert!(SystemdSocket::index(0).find(|_| None, 7).is_err());
     }

@@ -1,4 +1,9 @@
-//! `Attempts`: how often a client may fail to log in.
+//! `Attempts`: limits how often a client may fail to log in, and reports each failure.
+//!
+//! Only failures count, so a client that knows its password is never held up by its own requests. A
+//! request is checked before its password is, and charged after: guesses whose passwords are
+//! checked at the same time all pass, but each is charged, and the debt makes the next wait longer
+//! (see [`TokenBuckets::charge`]).
 
 use std::cell::RefCell;
 use std::fmt;
@@ -11,13 +16,14 @@ use crate::middleware::rate_limit::{network_of, too_many};
 use crate::middleware::token_buckets::TokenBuckets;
 use crate::request::Request;
 
-/// Failures of an address in [`PERIOD`].
+/// Failures that a client may have at once, unless `failure_limit` sets another number.
 const MAX_FAILURES: u32 = 10;
 
-/// The time in which so many failures are forgotten.
+/// The time in which [`MAX_FAILURES`] failures are forgotten, one after the other: one in 6 s.
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// Addresses that are remembered.
+/// Clients whose failures are remembered. Beyond that, the client with the fewest is forgotten, so
+/// that an attacker with many addresses does not fill the memory.
 const MAX_ADDRESSES: usize = 10_000;
 
 /// A login that has failed: for [`BasicAuth::on_failure`](super::BasicAuth::on_failure) and
@@ -44,12 +50,14 @@ const MAX_ADDRESSES: usize = 10_000;
 pub struct FailedLogin<'a> {
     /// The name that was tried.
     pub user: &'a str,
-    /// Where it came from.
+    /// The address of the client.
     pub peer: &'a Address,
 }
 
-/// The failures of each address, on the clock of the loop.
+/// The failures of each client, on the clock of the loop. A client is an IPv4 address, or an IPv6
+/// network of 64 bits (see [`network_of`]), since a host may take any address of such a network.
 pub(super) struct Attempts {
+    /// A full bucket is a client without failures; a failure takes a token.
     buckets: RefCell<TokenBuckets>,
     on_failure: Option<Box<dyn Fn(&FailedLogin<'_>)>>,
 }
@@ -70,7 +78,11 @@ impl Attempts {
         self.on_failure = Some(Box::new(on_failure));
     }
 
-    /// Whether the client of `request` may try.
+    /// Checks that the client of `request` may try. Takes no token: the attempt may be right.
+    ///
+    /// # Errors
+    ///
+    /// 429, with the time until there is a token in `Retry-After`.
     pub(super) fn check(&self, request: &Request) -> Result<(), HttpError> {
         let now = request.reactor().now();
         let wait = self.buckets.borrow().wait(&network_of(request.peer()), now);
@@ -80,11 +92,12 @@ impl Attempts {
         }
     }
 
-    /// Counts a failure.
+    /// Counts a failure, logs it, and calls the hook.
     pub(super) fn fail(&self, request: &Request, user: &str) {
         let (peer, now) = (request.peer(), request.reactor().now());
         self.buckets.borrow_mut().charge(&network_of(peer), now);
         tracing::warn!(target: "reactor_web::auth", %peer, user, "a login has failed");
+        // Last, and with nothing borrowed: the hook is the user's, and may panic.
         if let Some(on_failure) = &self.on_failure {
             on_failure(&FailedLogin { user, peer });
         }
