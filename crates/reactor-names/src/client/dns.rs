@@ -27,10 +27,11 @@ use crate::hosts::Hosts;
 /// all types of records.
 ///
 /// The clones share the cache and the connections. Dropping all of them closes the connections.
-/// They belong to the reactor that asks: asked by another one, it begins again without them.
+/// Cache and connections belong to one reactor: if another reactor uses the client, it begins with
+/// empty ones.
 ///
-/// Equal questions that are asked at the same time are asked once. Cancelling a Deferred takes its
-/// question back: the port is closed, unless another caller waits for the same answer.
+/// If several callers ask the same question at the same time, it is sent once. Cancelling a
+/// Deferred ends its question and closes its port, unless another caller waits for the same answer.
 ///
 /// # Examples
 ///
@@ -54,11 +55,12 @@ pub struct Dns {
 
 struct Shared {
     sources: Sources,
-    /// Of the reactor that has asked last.
+    /// The state for the reactor that has asked last.
     current: RefCell<Option<(ReactorHandle, Rc<PerReactor>)>>,
 }
 
-/// What was asked on one reactor: its sockets belong to that, and times are its own.
+/// The state for one reactor: the sockets are registered with it, and the times of the cache are
+/// those of its clock.
 struct PerReactor {
     servers: Rc<Servers>,
     cache: RefCell<Cache>,
@@ -66,7 +68,7 @@ struct PerReactor {
 }
 
 impl Dns {
-    /// With this configuration, and these hosts, whose addresses come before those of DNS.
+    /// A client with this configuration. The addresses in `hosts` come before those of DNS.
     ///
     /// # Examples
     ///
@@ -85,7 +87,7 @@ impl Dns {
         Self::of(Sources::fixed(config, hosts))
     }
 
-    /// As the files of this system say: `/etc/resolv.conf` and `/etc/hosts`.
+    /// A client with the configuration of this system: `/etc/resolv.conf` and `/etc/hosts`.
     ///
     /// # Errors
     ///
@@ -94,8 +96,9 @@ impl Dns {
         Self::from_files("/etc/resolv.conf", "/etc/hosts")
     }
 
-    /// As these files say. A file that does not exist is as good as an empty one. They are read again
-    /// when they have changed, at most once a second; the cache is emptied then.
+    /// A client with the configuration in these files. A file that does not exist counts as empty.
+    /// The files are read again when they have changed, at most once a second; the cache is emptied
+    /// then.
     ///
     /// # Errors
     ///
@@ -355,17 +358,19 @@ fn in_case_of(name: Name, mut aliases: Vec<Record>, mut records: Vec<Record>) ->
     }
 }
 
-/// What the names of a search list have failed with. As in glibc, the search goes on behind a name
-/// whose servers refuse or fail.
+/// The failures of the names of a search list, of which the most telling one is kept. As in glibc,
+/// the search goes on with the next name if the servers refuse a name or fail for it.
 #[derive(Default)]
 pub(super) struct SearchErrors {
     best: Option<(u8, Failure)>,
 }
 
 impl SearchErrors {
+    /// Adds the failure of one name, so that the search goes on with the next.
+    ///
     /// # Errors
     ///
-    /// The failure ends the search.
+    /// The failure, if it ends the search: a cancel, or a timeout.
     pub(super) fn add(&mut self, failure: Failure) -> Result<()> {
         if failure.is::<Cancelled>() {
             return Err(failure);

@@ -47,7 +47,7 @@ impl Dns {
     /// The servers of a service (`_service._tcp.example.org`), in the order in which RFC 2782 has
     /// them tried: by priority, and at random by weight among equal ones.
     ///
-    /// None if the only record says that the service is not available (its target is the root).
+    /// Empty if the only record says that the service is not available (its target is the root).
     pub fn lookup_srv(&self, reactor: &ReactorHandle, name: &str) -> Deferred<Vec<SRV>> {
         data!(self, reactor, name, SRV, RData::SRV(srv) => srv)
             .add_callback(|servers| Ok(in_order(servers)))
@@ -80,9 +80,10 @@ impl Dns {
     }
 }
 
+/// The order of RFC 2782: by priority, and within one priority drawn at random by weight.
 fn in_order(mut left: Vec<SRV>) -> Vec<SRV> {
     left.retain(|srv| !srv.target.is_root());
-    // Those of weight 0 first, which gives them a small chance.
+    // Servers of weight 0 come first: one of them is chosen only if 0 is drawn.
     left.sort_by_key(|srv| (srv.priority, srv.weight));
     let mut ordered = Vec::with_capacity(left.len());
     while let Some(first) = left.first() {

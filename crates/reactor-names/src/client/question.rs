@@ -1,4 +1,5 @@
-//! One question on its way: what makes it hard to forge an answer, and what is an answer to it.
+//! `Question`: one question to a server, with the random parts that make an answer hard to forge,
+//! and the check of the messages that come back.
 
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::opt::EdnsOption;
@@ -6,7 +7,8 @@ use hickory_proto::rr::{Name, RecordType};
 
 use crate::message::{MessageError, decode_message, encode_message};
 
-/// What EDNS offers for answers over UDP: less than any path fragments (DNS flag day 2020).
+/// The size of answers over UDP that a question allows by EDNS: so small that no path on the
+/// Internet needs to fragment them (DNS flag day 2020).
 const UDP_PAYLOAD: u16 = 1232;
 
 /// A name and a type of records.
@@ -21,13 +23,13 @@ const PADDING: u16 = 12;
 /// Code and length of an option.
 const OPTION_HEADER: usize = 4;
 
-/// What a question says by EDNS.
+/// The EDNS record of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Edns {
     None,
-    /// How long an answer may be.
+    /// With the size that an answer may have.
     Size,
-    /// That, and bytes that hide the length of the question.
+    /// With that size, and with padding that hides the length of the question.
     Padded,
 }
 
@@ -35,18 +37,20 @@ pub(super) enum Edns {
 pub(super) struct Question {
     /// The whole message.
     bytes: Vec<u8>,
-    /// How it would be encoded in the case of the caller: name, type, class.
+    /// The encoded name in the case of the caller, with type and class: it replaces the random case
+    /// in an answer.
     in_callers_case: Vec<u8>,
     edns: Edns,
 }
 
-/// What bytes are for a question.
+/// A message that came, compared with a question.
 #[derive(Debug)]
 pub(super) enum Reply {
     Answer(Box<Message>),
-    /// Its answer but for the case of the name: forged, or from a server that does not keep it.
+    /// Its answer, but with another case of the name: forged, or from a server that does not keep
+    /// the case.
     WrongCase(Box<Message>),
-    /// Something else, which does not count.
+    /// No answer to this question; to be ignored.
     Unrelated,
 }
 
@@ -73,8 +77,8 @@ impl Question {
         &self.bytes
     }
 
-    /// What `bytes` are for this question. Nothing is decoded before the id and the question are
-    /// right.
+    /// Compares `bytes` with this question. Nothing is decoded before the id and the question are
+    /// found to be right, so that forged messages cost little.
     pub(super) fn reply(&self, bytes: &[u8]) -> Reply {
         // The flags of a response, with the opcode of a query.
         let is_response = bytes.get(2).is_some_and(|flags| flags & 0xf8 == 0x80);
@@ -95,7 +99,8 @@ impl Question {
             return Reply::Unrelated;
         }
         let is_exact = repeated == asked;
-        // Names of the answer point into the question: put back the case there, and all have it.
+        // Names of the answer are often compression pointers into the question: with the caller's
+        // case restored there, all of them have it.
         let mut restored = bytes.to_vec();
         restored[HEADER..][..asked.len()].copy_from_slice(&self.in_callers_case);
         match decode_message(&restored) {
@@ -108,7 +113,8 @@ impl Question {
         }
     }
 
-    /// A server that does not know EDNS may repeat nothing of the question.
+    /// The reply for a message without a question: an answer only if it refuses EDNS, since a
+    /// server that does not know EDNS may send the header alone.
     fn refusal_without_question(&self, bytes: &[u8]) -> Reply {
         match decode_message(bytes) {
             Ok(message) if self.edns != Edns::None && refuses_edns(message.response_code) => {
@@ -142,7 +148,7 @@ fn encode(name: Name, record_type: RecordType, edns: Edns) -> Result<Vec<u8>, Me
     encode_message(&message, u16::MAX)
 }
 
-/// Whether a server that does not know EDNS answers so.
+/// Whether this is the code of a server that does not know EDNS.
 pub(super) fn refuses_edns(code: ResponseCode) -> bool {
     matches!(
         code,

@@ -1,4 +1,5 @@
-//! Which server is asked when, and how: over UDP with EDNS, without it, over TCP or TLS.
+//! `Servers`: asks the configured servers, one after the other, in rounds: over UDP with EDNS,
+//! without it, over TCP or TLS.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -16,13 +17,13 @@ use crate::config::DnsConfig;
 use crate::error::{LookupError, LookupErrorKind};
 use crate::upstream::Upstream;
 
-/// What is known of servers from earlier questions.
+/// The connections to servers, and what earlier questions have shown about them.
 #[derive(Default)]
 pub(super) struct Servers {
     tcp: Rc<TcpClients>,
-    /// They refuse questions with EDNS. Only configured servers are here, so there are few.
+    /// The servers that refuse questions with EDNS. Bounded, as only configured servers come here.
     without_edns: RefCell<HashSet<Upstream>>,
-    /// Of `rotate`.
+    /// The server at which the next question begins, with the option `rotate`.
     next: Cell<usize>,
 }
 

@@ -22,7 +22,8 @@ use crate::error::HttpError;
 use crate::negotiation::{Accepted, Coding};
 use crate::response::Response;
 
-/// What a request asks for, as another thread can have it.
+/// The headers of a request that the answer depends on, for the thread that opens the file: a
+/// `Request` cannot leave its own thread.
 pub(super) struct Inquiry {
     pub(super) conditions: Conditions,
     pub(super) accepted: Accepted,
@@ -30,7 +31,7 @@ pub(super) struct Inquiry {
     pub(super) is_head: bool,
 }
 
-/// What was found.
+/// The result of the search for a file.
 pub(super) enum Found {
     Answer(Head, Content),
     /// A folder was asked for without a slash at the end.
@@ -137,7 +138,7 @@ fn open(options: &Options, path: &Path) -> Result<(File, Metadata)> {
         Ok((metadata, file)) => Ok((file, metadata)),
         Err(error) => Err(match error.kind() {
             NotFound | NotADirectory | InvalidFilename => HttpError::not_found().into(),
-            // So `openat2` refuses what leads out of the folder.
+            // The error of `openat2` for a path that leads out of the folder.
             CrossesDevices => HttpError::not_found().into(),
             PermissionDenied => HttpError::forbidden().into(),
             _ if is_loop(&error) => HttpError::not_found().into(),
@@ -218,7 +219,8 @@ fn send(
 
 /// The file to be sent for the one at `path`: an encoded one beside it, if the client takes that.
 ///
-/// One that is older than the file is left alone: it was not made from it.
+/// An encoded file that is older than the plain one is not used: it was made from an earlier
+/// version.
 fn choose(
     options: &Options,
     path: &Path,
@@ -255,7 +257,9 @@ fn choose(
     }
 }
 
-/// The body of these pieces. The first chunk is read at once; what is no longer is read whole.
+/// The body of these pieces. A single piece of at most one chunk is read whole; of a longer one,
+/// the first chunk is read now, as this runs in a thread that may block, and the rest while it is
+/// sent.
 fn begin(file: File, pieces: Vec<Piece>) -> Result<Content> {
     let mut pieces = pieces;
     match pieces[..] {
@@ -286,12 +290,12 @@ impl Head {
         }
     }
 
-    /// Says how long the body would be that is not sent.
+    /// Sets `Content-Length` for a body that is not sent, in the answer to `HEAD`.
     fn promise(&mut self, length: u64) {
         self.headers.insert(header::CONTENT_LENGTH, length.into());
     }
 
-    /// Makes it the head of an answer with ranges; gives their pieces.
+    /// Makes this the head of a 206 with these ranges; returns the pieces of its body.
     fn select(
         &mut self,
         ranges: &[std::ops::RangeInclusive<u64>],

@@ -13,10 +13,11 @@ use rustix::fs::{AtFlags, Dir, FileType};
 use super::path::is_served;
 use crate::html::escape_html;
 
-/// Most entries of a page. It says that there are more.
+/// Most entries of a page. If the folder has more, the page says so.
 const MAX_ENTRIES: usize = 10_000;
 
-/// What is encoded of a name in a link: all but the unreserved characters of RFC 3986.
+/// The characters of a name that are percent-encoded in a link: all but the unreserved ones of RFC
+/// 3986.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -44,8 +45,8 @@ pub(super) fn page(folder: &File, path: &str, shows_hidden: bool) -> io::Result<
             are_all = false;
             break;
         }
-        // Links are not followed: the page says nothing of what is outside of the folder. Errs if the
-        // entry is gone by now.
+        // Links are not followed: the page says nothing of what is outside of the folder. Errs if
+        // the entry is gone by now.
         if let Ok(status) = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
             #[expect(
                 clippy::useless_conversion,
@@ -109,7 +110,7 @@ fn shortened(size: u64) -> String {
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 
-/// A time in seconds as a date; empty if it is none that can be written.
+/// The date of a time in seconds after 1970; empty if HTTP cannot write it.
 fn date(seconds: i64) -> String {
     let since = u64::try_from(seconds)
         .ok()

@@ -32,13 +32,13 @@ const ALLOW: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
 /// The files of a folder, as answers: to be [mounted](crate::App::mount).
 ///
-/// - **`GET` and `HEAD`**, with a type by the extension (text is UTF-8), `ETag` and `Last-Modified`.
-///   Conditional requests (`If-None-Match` and the others) are answered with 304 or 412 where that is
-///   due; `Range` with one range or several.
+/// - **`GET` and `HEAD`**, with a type by the extension (text is UTF-8), `ETag` and
+///   `Last-Modified`. Conditional requests (`If-None-Match` and the others) are answered with 304
+///   or 412 where that is due; `Range` with one range or several.
 /// - **A folder** is answered with its `index.html`; without one, with 404, or a list of its
 ///   files if [`listing`](Self::listing) is on. Without a slash at its end, it is a redirect, 308.
-/// - **Nothing outside of the folder** is opened, in whatever way a path is spelled. A symbolic link
-///   is followed if it leads to a place inside; on Linux, only if its target is relative. On
+/// - **Nothing outside of the folder** is opened, in whatever way a path is spelled. A symbolic
+///   link is followed if it leads to a place inside; on Linux, only if its target is relative. On
 ///   systems without `openat2` (Linux before 5.6 too), a process that may write to the folder can
 ///   trick this check, by putting a link in the place of a folder at the right moment.
 /// - **Hidden files**, whose names begin with a dot, are not there, unless
@@ -77,8 +77,8 @@ pub struct Files {
 }
 
 impl Files {
-    /// Those in `folder`, which has to be there when the app is served. It is looked up again for each
-    /// request, so a link to a folder may be changed while the server runs.
+    /// The files in `folder`, which must exist when the app is served. The path is resolved again
+    /// for each request, so `folder` may be a symbolic link that changes while the server runs.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             options: Arc::new(Options {
@@ -88,8 +88,8 @@ impl Files {
         }
     }
 
-    /// The names of the file that a folder is answered with, the first that is there: `index.html`
-    /// unless this is called.
+    /// Sets the names of index files: a folder is answered with the first of them that it has. Only
+    /// `index.html` unless this is called.
     #[doc(alias = "indexNames")]
     pub fn index<N: Into<String>>(self, names: impl IntoIterator<Item = N>) -> Self {
         self.set(|options| options.index = names.into_iter().map(Into::into).collect())
@@ -107,7 +107,7 @@ impl Files {
     }
 
     /// Whether `app.js.br`, `app.js.zst` or `app.js.gz` is sent for `app.js` to a client that takes
-    /// that coding. One that is older than `app.js` is not used.
+    /// that coding. An encoded file that is older than `app.js` is not used.
     pub fn precompressed(self, is_used: bool) -> Self {
         self.set(|options| options.has_precompressed = is_used)
     }
@@ -224,8 +224,8 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// The file cannot be read (an `io::Error`, so a 500). 412 or 416, if the headers of the request
-    /// are not met.
+    /// The file cannot be read (an `io::Error`, so a 500). 412 or 416, if the headers of the
+    /// request are not met.
     ///
     /// # Examples
     ///

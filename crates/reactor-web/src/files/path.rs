@@ -1,4 +1,4 @@
-//! From the path of a request to a path below the served folder.
+//! `Target`: turns the path of a request into a path below the served folder.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
 
-/// What a request names in the folder.
+/// The file or folder that a request names.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Target {
     /// Relative; empty for the folder itself. Each component is a plain name.
@@ -16,7 +16,8 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// What `rest` names, which is percent-encoded and begins with a slash, if it is not empty.
+    /// The target that `rest` names: a path below the mount, percent-encoded, which begins with a
+    /// slash if it is not empty.
     ///
     /// `None` if it can name no file that is served: a segment is empty, `.` or `..`, has a slash,
     /// a backslash or a NUL in it once it is decoded, or begins with a dot unless `shows_hidden`.
@@ -26,7 +27,7 @@ impl Target {
         let mut segments = rest.strip_prefix('/').unwrap_or(rest).split('/').peekable();
         while let Some(segment) = segments.next() {
             if segment.is_empty() {
-                // Only the last one may be: it stands for the slash at the end.
+                // Only the last segment may be empty: it stands for the slash at the end.
                 segments.peek().is_none().then_some(())?;
                 break;
             }

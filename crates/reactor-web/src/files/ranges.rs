@@ -1,4 +1,5 @@
-//! The ranges that a request asks for, and the answer that has several of them.
+//! `Selection`: the ranges that a request asks for; and `Parts`, the body of an answer with
+//! several.
 
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroUsize;
@@ -13,22 +14,23 @@ use super::piece::{Piece, size};
 /// Most ranges of one request. With more, the answer is the whole file.
 const MAX_RANGES: usize = 16;
 
-/// What to send of a file.
+/// The part of a file that is sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Selection {
     Whole,
-    /// Not empty.
+    /// At least one range.
     Ranges(Vec<RangeInclusive<u64>>),
-    /// None of the ranges begins in the file.
+    /// No range begins within the file: a 416.
     Unsatisfiable,
 }
 
 impl Selection {
-    /// What `range`, the value of a header, selects of a file of this length.
+    /// The part of a file of this length that `range`, the value of the header, selects.
     ///
-    /// A value that is no list of byte ranges is ignored, as RFC 9110 (14.2) has it. So is one with
-    /// too many ranges, with three that overlap, or that asks for more than the file has: it
-    /// would make the server send a multiple of the file.
+    /// A value that is no list of byte ranges is ignored, as RFC 9110 (14.2) says, and the whole
+    /// file is sent. So is a list of more than [`MAX_RANGES`], one with three that overlap, or one
+    /// whose ranges have more bytes together than the file: it would make the server send a
+    /// multiple of it.
     pub(super) fn of(range: Option<&HeaderValue>, length: u64) -> Self {
         const MOST: NonZeroUsize = NonZeroUsize::new(MAX_RANGES).expect("it is not zero");
         let Some(text) = range.and_then(|value| value.to_str().ok()) else {
@@ -58,9 +60,9 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Of a file of this type and length.
+    /// The parts of a file of type `kind` with `length` bytes.
     pub(super) fn new(ranges: &[RangeInclusive<u64>], kind: &HeaderValue, length: u64) -> Self {
-        // Random keys make it unlikely to stand in the file.
+        // Random, so that it is unlikely to stand in the file.
         let boundary = format!("{:016x}", RandomState::new().hash_one(length));
         let kind = kind.to_str().unwrap_or("application/octet-stream");
         let mut pieces = Vec::with_capacity(2 * ranges.len() + 1);

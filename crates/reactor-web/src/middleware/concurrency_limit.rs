@@ -47,7 +47,7 @@ pub struct ConcurrencyLimit {
 }
 
 impl ConcurrencyLimit {
-    /// At most this number at once, and none that waits. 0 counts as 1.
+    /// Lets at most this number of handlers run at once; no request waits. 0 counts as 1.
     pub fn new(at_once: usize) -> Self {
         let Ok(semaphore) = DeferredSemaphore::new(at_once.max(1)) else {
             unreachable!("it has a token at least")
@@ -59,7 +59,7 @@ impl ConcurrencyLimit {
         }
     }
 
-    /// With at most this number of requests that wait.
+    /// Lets at most this number of requests wait for their turn.
     #[must_use]
     pub fn queue(mut self, waiting: usize) -> Self {
         self.queue = waiting;
@@ -67,7 +67,7 @@ impl ConcurrencyLimit {
     }
 }
 
-/// A request that waits, as long as it is there.
+/// Counts a request that waits, until this is dropped.
 struct Waiting(Rc<Cell<usize>>);
 
 impl Waiting {

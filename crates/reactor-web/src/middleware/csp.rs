@@ -11,7 +11,8 @@ use crate::request::Request;
 /// Stands in the sources for the nonce of the request.
 const NONCE: &str = "'nonce'";
 
-/// Where a page may load from what it needs: for [`SecurityHeaders::csp`](super::SecurityHeaders::csp).
+/// Where a page may load from what it needs: for
+/// [`SecurityHeaders::csp`](super::SecurityHeaders::csp).
 ///
 /// The source `'nonce'` becomes a nonce, another one for each request, which the page gives to
 /// its own scripts: [`CspNonce`].
@@ -81,7 +82,7 @@ impl ContentSecurityPolicy {
         self
     }
 
-    /// Has browsers report what would be refused, and load it all the same.
+    /// Lets browsers load what the policy refuses, and only report it.
     #[must_use]
     pub fn report_only(mut self) -> Self {
         self.reports_only = true;

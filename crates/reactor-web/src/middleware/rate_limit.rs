@@ -61,14 +61,14 @@ impl RateLimit {
         }
     }
 
-    /// With keys from a closure. Requests without a key are not limited.
+    /// Takes the key of a request from a closure. Requests without a key are not limited.
     #[must_use]
     pub fn key(mut self, key: impl Fn(&Request) -> Option<String> + 'static) -> Self {
         self.key = Box::new(key);
         self
     }
 
-    /// With at most this number of keys that are remembered.
+    /// Sets how many keys are remembered.
     #[must_use]
     pub fn max_keys(mut self, keys: usize) -> Self {
         self.buckets.get_mut().set_capacity(keys);

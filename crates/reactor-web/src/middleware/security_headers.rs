@@ -64,16 +64,18 @@ impl SecurityHeaders {
         self
     }
 
-    /// What a browser tells other sites of the page that it comes from.
+    /// Sets `Referrer-Policy`: which part of a page's address a browser sends to the sites that the
+    /// page links to.
     #[must_use]
     pub fn referrer(mut self, policy: &'static str) -> Self {
         self.referrer = HeaderValue::from_str(policy).map_err(|_| policy);
         self
     }
 
-    /// Has browsers ask for nothing but HTTPS, for this time after each answer, which cannot be
-    /// taken back; `subdomains` says whether also of the names below this one. Sent over
-    /// encrypted connections only, as RFC 6797 has it. A year is usual, once it works.
+    /// Sets `Strict-Transport-Security`: for this time after each answer, browsers use HTTPS only
+    /// for this host, and for all names below it if `subdomains`. A browser does not forget it
+    /// before the time is over, so begin with minutes; a year is usual, once it works. Sent over
+    /// encrypted connections only, as RFC 6797 says.
     #[must_use]
     #[doc(alias = "Strict-Transport-Security")]
     pub fn hsts(mut self, time: Duration, subdomains: bool) -> Self {

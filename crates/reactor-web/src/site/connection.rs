@@ -23,7 +23,7 @@ use crate::rt::LoopExecutor;
 #[cfg(feature = "http2")]
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Serves what comes on `io`.
+/// Serves the requests of a connection, until it is over.
 pub(super) fn serve(shared: &Rc<Shared>, io: Io) {
     let reactor = io.reactor().clone();
     if shared.limits.strict {
@@ -40,8 +40,8 @@ pub(super) fn serve(shared: &Rc<Shared>, io: Io) {
             watchdog.stop();
             if let Some(connection) = lost.upgrade() {
                 connection.upgrades().lost();
-                // hyper may wait for something else than input: for a handler after a half-close, or
-                // while the body of its request is not read.
+                // hyper may wait for something else than input: for a handler after a half-close,
+                // or while the body of its request is not read.
                 connection.wake_driver();
             }
             site.remove(key);
@@ -70,8 +70,8 @@ fn is_secure(_: &Io) -> bool {
 
 /// The version of HTTP on a connection.
 enum Version {
-    /// Not known yet. A client that has agreed on `h2` by ALPN sends the preface, too, so that
-    /// decides for all.
+    /// Not known yet: the first bytes decide. That holds for TLS, too, since a client that has
+    /// agreed on `h2` by ALPN also sends the preface.
     #[cfg(feature = "http2")]
     Unknown(Option<Io>),
     /// Boxed, as the next, so that a connection whose version is not known yet stays small.
@@ -129,12 +129,13 @@ struct Driver {
     version: Version,
     connection: SharedConnection,
     shared: Rc<Shared>,
-    /// Whether hyper was told to end after the requests that run.
+    /// Whether hyper was asked to end the connection after the requests that run.
     is_told: bool,
 }
 
 impl Driver {
-    /// Finds out the version, by the first bytes.
+    /// Finds the version by the first bytes: HTTP/2 if all bytes of [`PREFACE`] have come, HTTP/1
+    /// as soon as one differs.
     #[cfg(feature = "http2")]
     fn poll_version(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         let Version::Unknown(unknown) = &mut self.version else {
@@ -182,7 +183,8 @@ impl Future for Driver {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let this = &mut *self;
-        // Before anything that may be pending: what ends the connection wakes the driver by it.
+        // Before anything that may be pending: `ConnectionInfo::end` and others wake the driver
+        // through this registration.
         this.connection.set_driver(cx);
         if this.connection.is_over() {
             return Poll::Ready(Ok(()));

@@ -41,18 +41,20 @@ use crate::request::{FailurePages, SharedConnection};
 #[derive(Clone)]
 pub struct Site(Rc<Shared>);
 
-/// What the connections of a site share.
+/// The app with its settings, and the open connections of a site: shared by its ports and by the
+/// connections.
 struct Shared {
     handler: AnyHandler,
     limits: Limits,
     errors: Rc<dyn FailurePages>,
     connections: RefCell<Slab<SharedConnection>>,
-    /// Set by `finish`, and not cleared.
+    /// Set by `finish`, and not cleared: no new connections, and answers close theirs.
     is_finishing: Cell<bool>,
-    /// Set when idle connections are to be closed, and not cleared.
+    /// Set by `finish` after `Limits::idle_grace`, and not cleared: idle connections close.
     closes_idle: Cell<bool>,
+    /// The Deferreds of `finish`, fired when the last connection is removed.
     finish_waiters: RefCell<Vec<Trigger<()>>>,
-    /// Whether the shutdown of a reactor waits for this site.
+    /// Set by the first connection: the shutdown of its reactor waits for this site.
     is_registered: Cell<bool>,
 }
 
@@ -113,7 +115,8 @@ impl Site {
         let Some(reactor) = shared.reactor() else {
             return succeed(());
         };
-        // Before the connections hear of it, since the last one may end while it does.
+        // Before the connections are stopped: the last one may end in that call, which fires the
+        // waiters.
         let (trigger, finished) = Deferred::pair();
         shared.finish_waiters.borrow_mut().push(trigger);
         let grace = shared.limits.idle_grace;
@@ -152,11 +155,13 @@ impl Site {
         }
     }
 
-    /// Has the shutdown of `reactor` wait for the requests that run.
+    /// Adds a system event trigger, so that the shutdown of `reactor` waits until the site has
+    /// finished.
     fn register(&self, reactor: &ReactorHandle) {
         if !self.0.is_registered.replace(true) {
-            // Weak, since the reactor keeps it, and may keep it for ever. For the first connection
-            // and not for the port, since a site does not know its ports.
+            // Weak, since the reactor keeps the trigger until it stops, and would keep the site
+            // with it. Called by the first connection and not by the port, since a site does not
+            // know its ports.
             let weak = Rc::downgrade(&self.0);
             reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
                 match weak.upgrade() {
@@ -173,7 +178,8 @@ impl Shared {
         self.connections.borrow_mut().insert(connection)
     }
 
-    /// The open connections, as they are now: what is done to one may end it.
+    /// A copy of the list of open connections: the caller may end one, which removes it from the
+    /// list.
     fn open(&self) -> Vec<SharedConnection> {
         let connections = self.connections.borrow();
         connections.iter().map(|(_, one)| Rc::clone(one)).collect()
@@ -186,8 +192,8 @@ impl Shared {
         Some(first.reactor().clone())
     }
 
-    /// Has connections close that are idle, or once they are: each driver looks at `closes_idle`. One
-    /// without a request ends, the others are told to close after the answer that they are at.
+    /// Closes idle connections, and the others after their current answer: sets `closes_idle`, and
+    /// wakes the driver of each connection, which looks at it.
     fn close_idle(&self) {
         self.closes_idle.set(true);
         for connection in self.open() {

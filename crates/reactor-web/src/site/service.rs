@@ -70,8 +70,8 @@ impl Service<http::Request<Incoming>> for AppService {
     }
 }
 
-/// A request that is being answered. Dropped before its end, it cancels what the handler waits
-/// for.
+/// The future of the answer to a request. hyper drops it if the client goes first; that cancels the
+/// Deferred or the body of the handler.
 pub(super) struct Answering {
     answer: Answer,
     shared: Rc<Shared>,
@@ -85,9 +85,11 @@ pub(super) struct Answering {
 /// Whether the connection may be used for another request.
 #[derive(Clone, Copy)]
 enum KeepAlive {
-    /// Not said by a header: hyper sends `GOAWAY`.
+    /// HTTP/2 has no header for it: hyper sends `GOAWAY`.
     OfHttp2,
+    /// Yes, unless the site finishes.
     UnlessFinishing,
+    /// No: the answer gets `Connection: close`.
     No,
 }
 
@@ -128,7 +130,7 @@ fn has_no_body(status: StatusCode) -> bool {
     status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-/// Takes the body away; its length stays, as the head of the answer to a `GET` would have it.
+/// Removes the body, and keeps its length in the head, as the answer to a `GET` would have it.
 fn strip(response: &mut Response) {
     let body = std::mem::take(response.body_mut());
     let has_length = response.headers().contains_key(header::CONTENT_LENGTH);
@@ -140,7 +142,7 @@ fn strip(response: &mut Response) {
     }
 }
 
-/// The body of an answer, and the end of its exchange.
+/// The body of an answer, which ends its exchange when all of it was taken or it is dropped.
 pub(super) struct Sending {
     body: Body,
     finish: Option<Finish>,

@@ -60,7 +60,7 @@ impl Watchdog {
         self.limits.write_timeout.min(self.limits.body_timeout) / 4
     }
 
-    /// Has `look` be called after `delay`.
+    /// Schedules the next `look`, after `delay`.
     fn arm(self: &Rc<Self>, connection: &ConnectionInfo, delay: Duration) {
         let watchdog = Rc::clone(self);
         let timer = connection

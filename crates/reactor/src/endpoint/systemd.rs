@@ -79,7 +79,7 @@ impl SystemdSocket {
         }
     }
 
-    /// Has `listen` fail if the socket is of another family than `family`.
+    /// Lets `listen` fail if the socket is of another family than `family`.
     pub(super) fn expect_family(mut self, family: SocketFamily) -> Self {
         self.family = Some(family);
         self

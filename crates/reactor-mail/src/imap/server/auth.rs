@@ -16,7 +16,7 @@ use crate::store::{Account, MailboxError};
 /// The most logins of a connection that may fail.
 const MAX_WRONG_PASSWORDS: u32 = 3;
 
-/// What a message may have beside its text: the command that appends it.
+/// Bytes of an APPEND command beside the message that it appends.
 const COMMAND: u32 = 64 * 1024;
 
 impl ImapSession {
@@ -50,8 +50,9 @@ impl ImapSession {
             return self.reply(cx, tag, &Reply::bad("too late"));
         }
         self.reply(cx, tag, &Reply::ok("go ahead"));
-        // What has arrived behind the command is read as TLS, which it is not: an attacker who
-        // appends commands ends the connection. `connection_lost` gets the reason.
+        // Bytes that have arrived behind the command are read as TLS. If an attacker has appended
+        // commands in clear, the handshake fails. The Deferred is ignored, because
+        // `connection_lost` gets the reason, too.
         cx.start_tls(tls.filter()).ignore();
     }
 

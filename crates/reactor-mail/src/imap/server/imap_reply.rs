@@ -10,7 +10,7 @@ use crate::store::MailboxError;
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
     pub(super) status: Status,
-    /// What stands in brackets, or nothing.
+    /// The response code, without its brackets; empty if there is none.
     code: Cow<'static, str>,
     text: Cow<'static, str>,
 }
@@ -45,7 +45,8 @@ impl Reply {
         self
     }
 
-    /// What the client gets of a failure: all of it if it is the store's refusal, else nothing.
+    /// The reply for a failure. The client gets the text of a [`MailboxError`], with which the
+    /// store refuses; the text of any other failure goes to the log only, as it may have secrets.
     pub(super) fn refusal(failure: &Failure) -> Self {
         let Some(error) = failure.check::<MailboxError>() else {
             tracing::warn!(target: "reactor_mail", %failure, "a command of IMAP has failed");
@@ -59,7 +60,7 @@ impl Reply {
             MailboxError::OverQuota => "OVERQUOTA",
             MailboxError::Refused(_) => "CANNOT",
         };
-        // A line end would be another answer.
+        // A line end in the text would begin another answer.
         let text = error
             .to_string()
             .replace(|c: char| !matches!(c, ' '..='~'), "?");

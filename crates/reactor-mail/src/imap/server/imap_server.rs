@@ -16,7 +16,7 @@ const MAX_ERRORS: u32 = 20;
 
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The shortest that RFC 3501 allows.
+/// The shortest time that RFC 3501 (5.4) allows.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 /// An IMAP server: give it to `listen_tcp`. (Twisted: `IMAP4Server`.)
@@ -25,9 +25,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// log in only when the connection is encrypted, unless
 /// [allowed otherwise](Self::dangerously_with_login_in_the_clear).
 ///
-/// What the store fails with is sent to the client if it is a
-/// [`MailboxError`](crate::MailboxError); any other failure, and a panic, is logged with its story,
-/// and the client learns only that the command failed.
+/// If the store fails with a [`MailboxError`](crate::MailboxError), the client gets its text. Any
+/// other failure, and a panic, is logged with its origin and stages, and the client gets only
+/// "local error".
 ///
 /// # Examples
 ///

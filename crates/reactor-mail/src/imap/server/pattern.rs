@@ -7,13 +7,14 @@ use crate::store::{MailboxEntry, MailboxName};
 /// The most bytes of a pattern. A match takes time by its length and that of the name.
 const MAX_PATTERN: usize = 256;
 
-/// What LIST or LSUB shows of a name.
+/// A name in the answer to LIST or LSUB.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shown {
     pub(super) is_selectable: bool,
 }
 
-/// The names that match, in order, with those above a match that are not there themselves.
+/// The names that match, in order. A name above an entry is among them, too, if it matches and the
+/// entry does not.
 pub(super) fn matches(
     entries: Vec<MailboxEntry>,
     pattern: &str,
@@ -38,7 +39,8 @@ pub(super) fn matches(
             shown.insert(entry.name, Shown { is_selectable });
             continue;
         }
-        // `%` shows `a` for `a/b`: else a client could not get there (RFC 3501, section 6.3.9).
+        // `%` shows `a` for `a/b`, even if there is no mailbox `a`: otherwise a client that lists
+        // level by level would not find `a/b` (RFC 3501, section 6.3.9).
         while let Some(name) = above {
             above = name.parent();
             if is_match(pattern, name.as_str()) {

@@ -82,7 +82,7 @@ async fn run(selected: &Selected, tests: &Test, by_uid: bool, mut output: Output
                     subject.body = Some(body);
                     tests.run(&mut subject).unwrap_or(false)
                 }
-                // It is gone.
+                // Another session has deleted it: it matches nothing.
                 None => false,
             },
         };

@@ -81,7 +81,7 @@ async fn open(
     Ok((Rc::new(selected), responses))
 }
 
-/// What the client learns of a mailbox when it is opened.
+/// The responses that describe a mailbox to the client when it is opened.
 fn responses(snapshot: &MailboxSnapshot, uid_validity: u32, is_read_only: bool) -> String {
     let messages = &snapshot.messages;
     let mut flags = MailFlags::from_iter(MailFlag::ALL);

@@ -64,7 +64,7 @@ pub(super) fn places(set: &SequenceSet, messages: &[MessageInfo], by_uid: bool) 
     NumberSet::new(set, last_number(messages, by_uid)).places(messages, by_uid)
 }
 
-/// What `*` stands for.
+/// The number for which `*` stands: that of the last message, 0 if there is none.
 pub(super) fn last_number(messages: &[MessageInfo], by_uid: bool) -> u32 {
     match by_uid {
         true => messages.last().map_or(0, |message| message.uid.get()),

@@ -299,7 +299,7 @@ impl ImapSession {
         }
     }
 
-    /// Tells the news while the client idles.
+    /// Reports changes of the mailbox while the client idles.
     pub(super) fn tell_news(&mut self, cx: &mut Context<'_, Self>) {
         let Some(selected) = self.selected.clone() else {
             return;
@@ -311,14 +311,14 @@ impl ImapSession {
         let update = cx
             .reactor()
             .spawn(async move { selected.update(&connection, News::All).await });
-        // DONE is read after it.
+        // Until the update has ended, no further input is read: DONE is answered after it.
         self.wait_for(cx, update, false, |this, cx, result| match result {
             // The mailbox may have changed while it was looked at.
             Ok(()) => this.tell_news(cx),
             Err(failure) if failure.check() == Some(&MailboxError::NoSuchMailbox) => {
                 this.say_bye(cx, "the mailbox has been deleted");
             }
-            // It is tried again at the next change, or command.
+            // The next change or command tries again.
             Err(failure) => {
                 tracing::warn!(target: "reactor_mail", %failure, "a mailbox cannot be read");
             }
@@ -351,7 +351,7 @@ impl Protocol for ImapSession {
                 }
             }
             ImapFrame::Refused { tag, reason } => {
-                // What waited for this line ends with it.
+                // The IDLE or AUTHENTICATE that waited for this line ends with its refusal.
                 let waiting = self.idling.take().or_else(|| self.authenticating.take());
                 let tag = waiting.or(tag);
                 let tag = tag.as_ref().map_or("*", |tag| tag.as_ref());

@@ -16,8 +16,9 @@ pub(super) struct Selected {
     pub(super) name: MailboxName,
     pub(super) mailbox: Rc<dyn Mailbox>,
     pub(super) is_read_only: bool,
-    /// What the client knows: a message has the number of its place, counted from 1. Messages
-    /// leave it only with the response that says so.
+    /// The messages as the client knows them: the number of a message is its place, counted from 1.
+    /// A message is removed only together with the EXPUNGE that tells the client, so that both
+    /// sides count alike.
     pub(super) messages: RefCell<Vec<MessageInfo>>,
     /// The mailbox may have changed since it was looked at.
     pub(super) is_stale: Rc<Cell<bool>>,
@@ -25,7 +26,7 @@ pub(super) struct Selected {
     pub(super) _watch: MailboxWatch,
 }
 
-/// Which news a command may bring.
+/// The changes of the mailbox that the answer to a command may report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum News {
     /// None: the session has no mailbox open when the command ends.
@@ -34,7 +35,8 @@ pub(super) enum News {
     /// section 7.4.1).
     WithoutExpunge,
     All,
-    /// As `All`; the client asks for it, so the mailbox is looked at in any case.
+    /// As `All`, by a command that asks for changes: the store is read even if the watch has
+    /// reported none.
     Asked,
 }
 
@@ -43,7 +45,7 @@ impl Selected {
     ///
     /// # Errors
     ///
-    /// Those of the mailbox.
+    /// The errors of the mailbox.
     pub(super) async fn update(
         &self,
         connection: &Connection<ImapSession>,
@@ -63,7 +65,7 @@ impl Selected {
         Ok(())
     }
 
-    /// Takes what has changed, and gives the responses that tell it.
+    /// Changes `messages` to the snapshot, and returns the responses that report the changes.
     fn take(&self, snapshot: &MailboxSnapshot, news: News) -> String {
         let mut messages = self.messages.borrow_mut();
         let mut text = String::new();
@@ -72,8 +74,8 @@ impl Selected {
         let mut now = snapshot.messages.iter().peekable();
         // Writing to a string does not fail, here and below.
         for mut message in messages.drain(..) {
-            // One that is new among the known ones is against what a store promises: the client
-            // could not learn of it.
+            // A new message between known ones: a store promises that new ones have the highest
+            // UIDs. It is skipped, since no response could report it.
             while now.next_if(|other| other.uid < message.uid).is_some() {}
             match now.next_if(|other| other.uid == message.uid) {
                 Some(other) => {

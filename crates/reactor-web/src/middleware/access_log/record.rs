@@ -55,10 +55,10 @@ impl Record {
     }
 }
 
-/// What has come of it.
+/// The outcome of a request, known when its answer is over.
 pub(super) struct Outcome {
     pub(super) status: u16,
-    /// Of the body, as far as it was sent.
+    /// Bytes of the body that were sent.
     pub(super) bytes: u64,
     #[cfg_attr(
         not(feature = "json"),

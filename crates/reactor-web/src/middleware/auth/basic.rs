@@ -51,8 +51,8 @@ struct Inner {
 }
 
 impl BasicAuth {
-    /// Has `check` look whether a name and a password are right. `realm` is what the browser
-    /// shows beside its question.
+    /// Asks for a name and a password, and calls `check` to find out whether they are right.
+    /// Browsers may show `realm` when they ask the user.
     pub fn new<F, O>(realm: impl Into<String>, check: F) -> Self
     where
         F: Fn(Credentials) -> O + 'static,
@@ -65,7 +65,9 @@ impl BasicAuth {
         }))
     }
 
-    /// Lets an address fail this often in each `period`, instead of 10 times in a minute.
+    /// Sets how often a client may fail to log in in each `period`, instead of 10 times in a
+    /// minute. A client is an IPv4 address or an IPv6 network of 64 bits; beyond the limit, it gets
+    /// a 429.
     #[must_use]
     pub fn failure_limit(mut self, failures: u32, period: Duration) -> Self {
         if let Some(inner) = Rc::get_mut(&mut self.0) {
@@ -111,7 +113,7 @@ pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// What a request brings, if it brings it in the right form.
+/// The credentials of a request; `None` if it has none, or in another form.
 fn credentials(request: &Request) -> Option<Credentials> {
     let (scheme, rest) = request.header(header::AUTHORIZATION)?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {

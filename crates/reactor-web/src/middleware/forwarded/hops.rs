@@ -7,16 +7,16 @@ use http::{HeaderMap, HeaderName, header};
 use super::proxies::Proxies;
 use crate::middleware::quoted::unquote;
 
-/// What the headers say of the client.
+/// The client's address, protocol and host, by the headers.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
-    /// `None` if the last proxy does not know it.
+    /// `None` if the proxy next to this server names no address.
     pub(super) peer: Option<SocketAddr>,
     pub(super) proto: Option<String>,
     pub(super) host: Option<String>,
 }
 
-/// A `Forwarded` header that is none.
+/// The error of a `Forwarded` header that cannot be parsed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
@@ -47,8 +47,8 @@ pub(super) fn last(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     values(headers, name).next_back()?.map(str::to_owned)
 }
 
-/// As [`of_list`], in `Forwarded`. The protocol and the host are those of the element that has the
-/// address: it was noted by the proxy to which the client has connected.
+/// As [`of_list`], for the header `Forwarded`. The protocol and the host are those of the element
+/// at which the search ends: the proxy to which the client has connected has written it.
 pub(super) fn of_standard(headers: &HeaderMap, proxies: &Proxies) -> Result<Found, Malformed> {
     let mut elements = Vec::new();
     for line in headers.get_all(header::FORWARDED) {
@@ -60,7 +60,7 @@ pub(super) fn of_standard(headers: &HeaderMap, proxies: &Proxies) -> Result<Foun
         found = Found {
             peer: address.or(found.peer),
             proto: element.proto,
-            // Of a request that named none.
+            // Empty if the request had no host.
             host: element.host.filter(|host| !host.is_empty()),
         };
         if !address.is_some_and(|address| proxies.trust_ip(address.ip())) {
@@ -70,7 +70,7 @@ pub(super) fn of_standard(headers: &HeaderMap, proxies: &Proxies) -> Result<Foun
     Ok(found)
 }
 
-/// The elements of a list, which may have several lines; `None` for what is no text.
+/// The elements of a list, which may have several lines; `None` for a line that is no text.
 fn values(headers: &HeaderMap, name: HeaderName) -> impl DoubleEndedIterator<Item = Option<&str>> {
     let mut elements = Vec::new();
     for line in headers.get_all(name) {
@@ -113,7 +113,8 @@ struct Element {
 
 /// Adds the elements of a line: `name=value;name="value", ..` (RFC 7239, 4).
 ///
-/// Strict, since a quote that a client has left open would else swallow what a proxy has added.
+/// Strict, since behind a quote that a client has left open, the part that a proxy has added would
+/// be read as text of the client.
 fn parse(mut text: &str, elements: &mut Vec<Element>) -> Result<(), Malformed> {
     loop {
         // A list may have empty elements (RFC 9110, 5.6.1).
@@ -136,7 +137,7 @@ fn parse(mut text: &str, elements: &mut Vec<Element>) -> Result<(), Malformed> {
     }
 }
 
-/// Notes a pair in `element`, and gives what is behind it.
+/// Sets the pair at the beginning of `text` in `element`; returns the text behind it.
 fn pair<'a>(text: &'a str, element: &mut Element) -> Result<&'a str, Malformed> {
     let (name, rest) = text.split_once('=').ok_or(Malformed)?;
     let (value, rest) = match rest.strip_prefix('"') {
@@ -144,7 +145,7 @@ fn pair<'a>(text: &'a str, element: &mut Element) -> Result<&'a str, Malformed> 
         None => {
             let end = rest.find([';', ',', ' ', '\t']).unwrap_or(rest.len());
             let value = &rest[..end];
-            // Leniently, since IPv6 addresses are often not quoted.
+            // More characters than a token may have, since IPv6 addresses are often not quoted.
             let is_value = |byte: u8| byte.is_ascii_graphic() && byte != b'"';
             if value.is_empty() || !value.bytes().all(is_value) {
                 return Err(Malformed);

@@ -201,7 +201,7 @@ fn number(name: &str, value: &str, range: RangeInclusive<u32>) -> Result<u32> {
 
 impl fmt::Debug for Arguments<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Without the values: one may be a password.
+        // Their number only, since a value may be a password.
         f.debug_struct("Arguments")
             .field("left", &self.left.len())
             .finish_non_exhaustive()

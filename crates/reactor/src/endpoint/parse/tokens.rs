@@ -42,7 +42,7 @@ pub(super) fn tokenize(text: &str) -> Option<(Cow<'_, str>, Tokens<'_>)> {
 }
 
 struct Words<'a> {
-    /// What was not read yet; between two words, it begins with a colon.
+    /// The rest of the text that was not read yet; between two words, it begins with a colon.
     left: &'a str,
 }
 

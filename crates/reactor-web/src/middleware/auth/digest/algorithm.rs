@@ -43,7 +43,8 @@ impl Algorithm {
     }
 }
 
-/// What a proof of a user is checked with: for [`DigestAuth`](super::DigestAuth).
+/// A user's password, or a hash in its place: [`DigestAuth`](super::DigestAuth) checks proofs with
+/// it.
 ///
 /// # Examples
 ///

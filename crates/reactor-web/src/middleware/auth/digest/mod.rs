@@ -64,7 +64,8 @@ struct Inner {
 }
 
 impl DigestAuth {
-    /// Has `secret_of` find the secret of a user, if there is such a user.
+    /// Asks for a proof of a password, and calls `secret_of` for the secret of the user: `None` if
+    /// there is no such user.
     pub fn new<F, O>(realm: impl Into<String>, secret_of: F) -> Self
     where
         F: Fn(String) -> O + 'static,

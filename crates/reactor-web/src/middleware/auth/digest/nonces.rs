@@ -1,4 +1,4 @@
-//! `Nonces`: what a proof is for, once.
+//! `Nonces`: makes the nonces of digest authentication, and refuses a proof that is used twice.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::random;
 /// How long a nonce is valid.
 const LIFETIME: Duration = Duration::from_secs(300);
 
-/// Nonces whose numbers are remembered.
+/// Nonces whose request numbers are remembered; the oldest is forgotten, and is stale then.
 const MAX_NONCES: usize = 10_000;
 
 /// Bytes of a nonce: time, random bytes, and the code that shows that it is ours.
@@ -22,19 +22,22 @@ const LENGTH: usize = 8 + 8 + 16;
 
 /// Makes nonces, and remembers which numbers were used with them.
 ///
-/// A nonce says itself when it was made, and has a code of a key of this process, so that nothing
-/// is kept for a client that only asks. It has an entry when a right proof was given with it.
+/// A nonce contains the time at which it was made, and a code that proves that this process has
+/// made it. So nothing is kept for a client that only asks for one: a nonce gets an entry with the
+/// first right proof.
 pub(super) struct Nonces {
     key: [u8; 32],
     lifetime: Duration,
     used: HashMap<String, Window>,
     /// The nonces of `used`, by when they were made.
     order: BTreeMap<(Duration, String), ()>,
-    /// Nonces that were made then, or before, are stale: one of them was forgotten.
+    /// Set when an entry is dropped: the time at which its nonce was made. That nonce and all older
+    /// ones are stale, since without the entry, a proof with it could be used again.
     forgotten: Option<Duration>,
 }
 
-/// The highest number that was used, and the 64 up to it as bits.
+/// The highest request number that was used with a nonce, and a bit for each of the 64 up to it:
+/// requests of one client may overtake each other.
 #[derive(Clone, Copy, Default)]
 struct Window {
     highest: u32,
@@ -43,7 +46,8 @@ struct Window {
 }
 
 impl Window {
-    /// Uses a number; false if it was used, or is too old to know.
+    /// Marks a number as used; `false` if it was used, or may have been, since it is more than 63
+    /// below the highest.
     fn take(&mut self, number: u32) -> bool {
         if number > self.highest {
             let ahead = number - self.highest;
@@ -61,12 +65,15 @@ impl Window {
     }
 }
 
-/// What there is to say of a nonce and its number.
+/// The result of the check of a nonce and its request number.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Fresh,
-    /// It was ours; the client is to take another one.
+    /// Made by this process, but too old, forgotten, or used with this number: the client gets a
+    /// new one, without a failed login. A right proof with a nonce of another process counts as
+    /// stale, too.
     Stale,
+    /// Not made by this process, and no right proof with it.
     Forged,
 }
 
@@ -101,7 +108,7 @@ impl Nonces {
         Ok(code)
     }
 
-    /// When `nonce` was made, if it was made here.
+    /// When `nonce` was made; `None` if another process has made it.
     fn made_at(&self, nonce: &str) -> Option<Duration> {
         let bytes = URL_SAFE_NO_PAD.decode(nonce).ok()?;
         let bytes: [u8; LENGTH] = bytes.try_into().ok()?;
@@ -111,7 +118,8 @@ impl Nonces {
         Some(Duration::from_nanos(u64::from_be_bytes(*time)))
     }
 
-    /// Looks at the request with `number` of `nonce`, and counts it, if `counts`.
+    /// Checks the request with `number` of `nonce`. `counts` is whether its proof is right: only
+    /// then is the number marked as used, so that an attacker cannot use up those of a client.
     pub(super) fn check(
         &mut self,
         nonce: &str,
@@ -120,7 +128,8 @@ impl Nonces {
         now: Duration,
     ) -> Verdict {
         let Some(made_at) = self.made_at(nonce) else {
-            // Of another process, or before a restart, as a rule: a right proof with it says so.
+            // A right proof shows that the client knows the secret: then the nonce is of another
+            // process, or from before a restart.
             return if counts {
                 Verdict::Stale
             } else {
@@ -144,7 +153,7 @@ impl Nonces {
         }
     }
 
-    /// Drops what is too old, and the oldest if there are too many.
+    /// Drops the entries of nonces that are too old, and the oldest if there are [`MAX_NONCES`].
     fn forget(&mut self, now: Duration) {
         while let Some(((made_at, _), ())) = self.order.first_key_value() {
             let is_old = now.saturating_sub(*made_at) > self.lifetime;

@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq;
 use super::algorithm::{Algorithm, DigestSecret};
 use crate::middleware::quoted::unquote;
 
-/// What a client sends.
+/// The parameters of the header.
 pub(super) struct Proof {
     pub(super) user: String,
     pub(super) realm: String,
@@ -33,7 +33,7 @@ impl Proof {
             let found = params.iter().find(|(name, _)| name == wanted);
             found.map(|(_, value)| value.as_str())
         };
-        // Without `qop`, nothing would be numbered (RFC 2069).
+        // Without `qop`, requests have no numbers (RFC 2069), so that a proof could be used again.
         if get("qop")? != "auth" || get("userhash").is_some_and(|value| value != "false") {
             return None;
         }
