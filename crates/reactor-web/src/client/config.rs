@@ -1,4 +1,4 @@
-//! What a client is configured with.
+//! `Config`: the configuration of a client.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -41,7 +41,7 @@ const BODY_LIMIT: u64 = 16 * 1024 * 1024;
 /// Makes the endpoint of a host and a port.
 pub(super) type Connector = Rc<dyn Fn(&str, u16) -> Box<dyn ClientEndpoint>>;
 
-/// What all requests of a client share.
+/// The configuration that all requests of a client share.
 pub(super) struct Config {
     pub(super) timeouts: Timeouts,
     pub(super) pool: PoolLimits,

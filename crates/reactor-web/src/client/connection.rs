@@ -1,4 +1,4 @@
-//! `Conn`: one connection of a client, as the pool keeps it and a request uses it.
+//! `Conn`: one connection of a client. The pool keeps it; a request sends by it.
 
 use std::future::Future;
 use std::rc::Rc;
@@ -19,17 +19,22 @@ use crate::io::{Io, IoProtocol};
 #[cfg(feature = "http2")]
 use crate::rt::LoopExecutor;
 
-/// The most bytes of the head of an answer, and of a piece of its content.
+/// Size of hyper's read buffer: the most bytes of the head of an answer, and of a piece of its
+/// content.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// A connection, and hyper's way to send requests over it.
+/// A connection, with hyper's sender for requests over it. The other half, which reads and writes
+/// the connection, is a driver in the loop (`drive`).
 pub(super) struct Conn {
     sender: Sender,
     handle: Connection<IoProtocol>,
+    /// Gets the connection back when HTTP on it has ended in an upgrade. Shared by all clones of an
+    /// HTTP/2 sender, which its address identifies.
     upgrade: UpgradeSlot,
-    /// Whether an earlier request was answered over it: then the server may have closed it while
-    /// the next request was under way.
+    /// An earlier request was answered over it. So if it breaks before the next answer, the server
+    /// may have closed it as idle, and the request may be sent again over another connection.
     pub(super) is_used: bool,
+    /// Time on the loop's clock at which the last request has ended.
     pub(super) idle_since: Duration,
 }
 
@@ -54,6 +59,7 @@ impl Conn {
         let (sender, connection) = builder.handshake(io).await?;
         let upgrade: UpgradeSlot = Rc::default();
         let slot = Rc::clone(&upgrade);
+        // Without a shutdown at the end, since after an upgrade the connection goes on.
         let driver = async move {
             let parts = connection.without_shutdown().await?;
             upgrade::hand_over(&slot, parts.io, parts.read_buf);
@@ -83,7 +89,8 @@ impl Conn {
         }
     }
 
-    /// Another sender over the same connection, if it can have several requests at once.
+    /// A second sender over the same connection, if that is HTTP/2. `None` for HTTP/1.1, which has
+    /// one request at a time.
     #[cfg(feature = "http2")]
     pub(super) fn share(&self) -> Option<Self> {
         match &self.sender {
@@ -154,12 +161,13 @@ impl Conn {
         })
     }
 
-    /// Where the connection is put when HTTP on it has ended.
+    /// The slot that gets the connection when HTTP on it has ended.
     pub(super) fn upgrade(&self) -> &UpgradeSlot {
         &self.upgrade
     }
 
-    /// Ends the connection at once, unless other requests may be under way on it.
+    /// Ends the connection at once, unless it is HTTP/2, on which other requests may be under way:
+    /// there, the drop of hyper's future or answer resets the stream of this request.
     pub(super) fn abort(&self) {
         if !self.is_shared() {
             self.handle.abort();
@@ -167,7 +175,8 @@ impl Conn {
     }
 }
 
-/// Drives a connection until it ends. Its error is that of the request, too.
+/// Drives a connection until it ends. Its error is ignored here, since the request fails with it,
+/// too.
 fn drive(reactor: &ReactorHandle, driver: impl Future<Output = hyper::Result<()>> + 'static) {
     reactor.spawn_driver(driver).ignore();
 }

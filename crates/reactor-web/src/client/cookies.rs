@@ -121,7 +121,7 @@ impl CookieJar {
     /// Takes the cookies of an answer.
     pub(super) fn take(&self, headers: &HeaderMap, url: &Url) {
         for value in headers.get_all(header::SET_COOKIE) {
-            // What is no cookie is skipped, as browsers do.
+            // A header that is not a valid cookie is skipped, as in browsers.
             if let Ok(text) = str::from_utf8(value.as_bytes())
                 && let Ok(cookie) = Cookie::parse(text.to_owned())
             {

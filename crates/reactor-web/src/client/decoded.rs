@@ -9,7 +9,7 @@ use crate::body::Body;
 use crate::coding::{Decoded, Decoder};
 use crate::negotiation::Coding;
 
-/// What a client says that it can decompress.
+/// Value of `Accept-Encoding`: the codings that a client can decompress.
 pub(super) const ACCEPTED: HeaderValue = HeaderValue::from_static("gzip, br, zstd, deflate");
 
 /// Decompresses `body`, if the headers say that it is compressed in one of the ways that are known
@@ -30,7 +30,7 @@ pub(super) fn decode(headers: &mut HeaderMap, body: Body) -> Body {
     };
     headers.remove(header::CONTENT_ENCODING);
     headers.remove(header::CONTENT_LENGTH);
-    // What is kept of it is bounded where it is collected.
+    // No limit here: the limit applies where the content is collected.
     Body::boxed(Decoded::new(body, decoder, u64::MAX, unreadable))
 }
 

@@ -8,7 +8,7 @@ use http::StatusCode;
 
 /// Why a request of a [`Client`](crate::Client) has no answer, or an answer no content.
 ///
-/// What goes wrong below keeps its own type: [`ConnectError`](reactor::ConnectError) for a
+/// Failures of lower layers keep their types: [`ConnectError`](reactor::ConnectError) for a
 /// connection that cannot be made, a `TlsError` of `reactor-tls`, [`hyper::Error`] for a
 /// connection that breaks, and for bytes that are not HTTP.
 ///
@@ -32,7 +32,7 @@ pub enum ClientError {
     BadUrl {
         /// The URL, or what should have been one.
         url: String,
-        /// What is wrong with it.
+        /// The reason why it is refused.
         reason: String,
     },
     /// The URL is one of `https`, and this program was built without the feature `tls` of
@@ -106,7 +106,7 @@ pub enum Step {
     Head,
     /// Between two pieces of the content.
     Read,
-    /// All of it: [`timeout`](super::ClientBuilder::timeout).
+    /// The request as a whole: [`timeout`](super::ClientBuilder::timeout).
     Whole,
 }
 

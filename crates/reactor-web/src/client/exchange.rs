@@ -54,7 +54,7 @@ impl Lease {
         drop(self.conn.take());
     }
 
-    /// Has the connection used for no further request.
+    /// Excludes the connection from further requests.
     #[cfg(feature = "http2")]
     fn retire(&self) {
         if let Some(conn) = self.conn.as_ref().filter(|conn| conn.is_shared()) {
@@ -165,7 +165,7 @@ fn with_authority(uri: http::Uri, host: &HeaderValue) -> http::Uri {
     };
     let mut parts = uri.clone().into_parts();
     parts.authority = Some(authority);
-    // It was one, and still has all of its parts.
+    // Does not fail: the parts are those of a URI, with another authority.
     http::Uri::from_parts(parts).unwrap_or(uri)
 }
 

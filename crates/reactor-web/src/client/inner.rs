@@ -7,7 +7,7 @@ use super::pool::Pool;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 
-/// What the clones of a client, and its requests, share.
+/// State that the clones of a client and its requests share.
 pub(super) struct Inner {
     pub(super) config: Config,
     pub(super) pool: Rc<Pool>,

@@ -1,4 +1,4 @@
-//! `Line`: the connections to one origin, and the requests that wait for one.
+//! `Line`: the connections to one destination, and the requests that wait for one.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -12,10 +12,11 @@ use super::connection::Conn;
 use super::origin::Destination;
 use super::pool::Pool;
 
-/// The connections to one origin.
+/// The connections to one destination.
 ///
-/// A request takes a kept connection if there is one; else it waits for one that is about to be
-/// free; else it makes one. Beyond the cap, it waits in order.
+/// A request takes a kept connection if there is one. Else it waits if a connection is about to
+/// become free, and else makes a new one. While `in_flight` requests are under way, further ones
+/// wait, first come, first served.
 pub(super) struct Line {
     pool: Weak<Pool>,
     destination: Destination,
@@ -29,11 +30,12 @@ struct State {
     /// The connection of HTTP/2, for all requests at once.
     #[cfg(feature = "http2")]
     shared: Option<Conn>,
-    /// Requests under way, from their grant on.
+    /// Number of requests under way, from their grant on.
     active: usize,
-    /// Of them, those whose connection is being made.
+    /// Number of them whose connection is being made.
     dialing: usize,
-    /// Connections whose answer has ended, and which take the next request in a moment.
+    /// Number of connections whose answer has ended, but which hyper has not made ready for the
+    /// next request yet.
     returning: usize,
     waiting: VecDeque<Trigger<Grant>>,
     /// Whether the server is known to speak HTTP/1.1. Until then, one connection at most is
@@ -42,7 +44,7 @@ struct State {
     is_one: bool,
 }
 
-/// What a request gets: a connection, or leave to make one.
+/// The right of a request to proceed: with a connection, or to make one.
 pub(super) enum Grant {
     Kept(Slot, Conn),
     New(Slot),
@@ -55,7 +57,7 @@ pub(super) struct Slot {
     is_dialing: Cell<bool>,
 }
 
-/// What [`State::decide`] says, with its counts made.
+/// Result of [`State::decide`], which has counted it already.
 enum Decision {
     Take(Conn),
     Dial,
@@ -126,7 +128,7 @@ impl Line {
         }
         let (trigger, granted) = Deferred::pair();
         self.state.borrow_mut().waiting.push_back(trigger);
-        // Those before it may all have been cancelled.
+        // If all requests before it were cancelled, this one need not wait.
         self.pump();
         granted
     }
@@ -137,6 +139,7 @@ impl Line {
         let mut state = self.state.borrow_mut();
         let may_share = self.may_share(&state);
         let decision = state.decide(limit, &mut closed, may_share);
+        // The borrow ends before connections are dropped, which may run other code.
         drop(state);
         drop(closed);
         match decision {
@@ -146,6 +149,8 @@ impl Line {
         }
     }
 
+    /// Whether the next connection may turn out to be HTTP/2, which all requests can share. Then
+    /// one connection is made at a time.
     #[cfg(feature = "http2")]
     fn may_share(&self, state: &State) -> bool {
         self.destination.may_be_http2 && !state.is_one
@@ -156,12 +161,12 @@ impl Line {
         false
     }
 
-    /// Gives what there is to those that wait, in order.
+    /// Grants connections to the requests that wait, in order, as long as there are any.
     fn pump(self: &Rc<Self>) {
         loop {
             let mut state = self.state.borrow_mut();
             while state.waiting.front().is_some_and(Trigger::is_fired) {
-                // It was cancelled.
+                // The request was cancelled.
                 state.waiting.pop_front();
             }
             if state.waiting.is_empty() {
@@ -177,14 +182,14 @@ impl Line {
             if let Err(refused) = trigger.callback(grant)
                 && let Grant::Kept(slot, conn) = refused.into_inner()
             {
-                // It was cancelled just now.
+                // The request was cancelled since `is_fired` was checked.
                 self.keep(conn);
                 drop(slot);
             }
         }
     }
 
-    /// A request has ended, with its connection or without one.
+    /// A request has ended, whether or not it had a connection. Its slot goes to the next one.
     pub(super) fn leave(self: &Rc<Self>, was_dialing: bool) {
         let mut state = self.state.borrow_mut();
         state.active -= 1;
@@ -196,7 +201,7 @@ impl Line {
         self.tidy();
     }
 
-    /// The connection that all requests share is idle from now on, if no request is under way.
+    /// If no request is under way, notes that the shared connection (HTTP/2) is idle from now on.
     #[cfg(feature = "http2")]
     fn note_idle(&self) {
         let Some(pool) = self.pool.upgrade() else {
@@ -211,7 +216,8 @@ impl Line {
         }
     }
 
-    /// A connection was made.
+    /// A connection was made. If it is HTTP/2, all requests share it; else `is_one` is set, so that
+    /// further connections are made without waiting for one another.
     pub(super) fn dialed(self: &Rc<Self>, conn: &Conn) {
         let mut state = self.state.borrow_mut();
         state.dialing -= 1;
@@ -236,6 +242,7 @@ impl Line {
         if conn.is_shared() || conn.is_closed() {
             return;
         }
+        // If hyper is not ready for the next request yet, a body below waits until it is.
         if conn.is_ready() {
             return self.keep(conn);
         }
@@ -254,7 +261,7 @@ impl Line {
             line.tidy();
             Ok(())
         };
-        // It cannot fail.
+        // The body always returns `Ok`, so no failure is lost.
         pool.reactor().spawn(returning).ignore();
     }
 
@@ -270,6 +277,8 @@ impl Line {
         conn.idle_since = pool.reactor().now();
         let mut state = self.state.borrow_mut();
         state.idle.push(conn);
+        // The oldest is closed, since the server would close that one first. While requests wait,
+        // none is closed: they take connections next.
         let surplus = if state.idle.len() > pool.limits().idle && state.waiting.is_empty() {
             Some(state.idle.remove(0))
         } else {
@@ -280,7 +289,8 @@ impl Line {
         pool.sweep_later();
     }
 
-    /// Uses a connection for no further request: one of its answers did not come in time.
+    /// Excludes a shared connection from further requests, because one of its answers did not come
+    /// in time. The requests under way on it go on.
     #[cfg(feature = "http2")]
     pub(super) fn retire(&self, conn: &Conn) {
         let mut state = self.state.borrow_mut();
@@ -301,8 +311,8 @@ impl Line {
         idle
     }
 
-    /// Closes connections that are idle since before `before`, or all; returns since when the
-    /// oldest of the others is.
+    /// Closes the connections that are idle since `before` or earlier; all if it is `None`. Returns
+    /// the time since which the oldest of the others is idle.
     pub(super) fn sweep(self: &Rc<Self>, before: Option<Duration>) -> Option<Duration> {
         let is_old = |conn: &Conn| before.is_none_or(|before| conn.idle_since <= before);
         let mut state = self.state.borrow_mut();
@@ -337,7 +347,7 @@ impl Line {
         Some(shared.idle_since)
     }
 
-    /// Has the pool forget this line if nothing is in it.
+    /// Removes this line from the pool if it is unused.
     fn tidy(&self) {
         if self.state.borrow().is_unused()
             && let Some(pool) = self.pool.upgrade()

@@ -1,35 +1,41 @@
-//! `Origin`: what connections are shared by: scheme, host and port.
+//! `Origin` and `Destination`: the keys by which the pool finds a connection for a request.
 
 use url::Url;
 
 use super::error::ClientError;
 
-/// Scheme, host and port of a URL.
+/// Scheme, host and port of a URL (RFC 6454). Requests to one origin may use one connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Origin {
+    /// The scheme is `https`.
     pub(super) is_secure: bool,
-    /// As in a URL: an IPv6 address is in brackets.
+    /// As in a URL, with an IPv6 address in brackets.
     host: String,
     pub(super) port: u16,
 }
 
-/// A proxy for one request.
+/// A proxy that tunnels a connection to a server (CONNECT).
 #[cfg(feature = "proxy")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Via {
     pub(super) origin: Origin,
+    /// The header `Proxy-Authorization`. It is part of the key, so that a tunnel that was opened
+    /// with one login does not serve requests with another.
     pub(super) authorization: Option<http::HeaderValue>,
 }
 
-/// What connections are shared by.
+/// Key of the pool: the requests of one destination share connections.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Destination {
-    /// The server, or the proxy that is sent whole URLs.
+    /// The server; for `http` behind a proxy, the proxy, which gets whole URLs as request targets
+    /// and so serves requests to all servers by the same connections.
     pub(super) origin: Origin,
-    /// The proxy that makes a tunnel to the server.
+    /// For `https` behind a proxy: the proxy that opens a tunnel to the server.
     #[cfg(feature = "proxy")]
     pub(super) tunnel: Option<Via>,
-    /// Whether the server may turn out to speak HTTP/2, so that one connection is enough.
+    /// Whether the connection may turn out to speak HTTP/2, so that all requests share one. It is
+    /// part of the key, because an upgrade needs HTTP/1.1 (WebSocket): it must not get a connection
+    /// on which TLS has agreed on HTTP/2.
     pub(super) may_be_http2: bool,
 }
 
@@ -38,11 +44,13 @@ impl Origin {
         let is_secure = match url.scheme() {
             "http" => false,
             "https" => true,
+            // The URLs of redirects come here, too.
             _ => return Err(bad(url, "only http and https can be asked for")),
         };
         let Some(host) = url.host_str() else {
             return Err(bad(url, "there is no host"));
         };
+        // `Url` accepts port 0; the system would refuse the connection with a less clear error.
         let Some(port) = url.port_or_known_default().filter(|port| *port != 0) else {
             return Err(bad(url, "nothing can listen on port 0"));
         };
@@ -54,7 +62,8 @@ impl Origin {
         })
     }
 
-    /// The host as a resolver and a certificate know it.
+    /// The host for a resolver and for the check of a certificate: an IPv6 address without
+    /// brackets.
     pub(super) fn host(&self) -> &str {
         let inside = self
             .host
@@ -63,16 +72,16 @@ impl Origin {
         inside.unwrap_or(&self.host)
     }
 
-    /// Host and port, both, for a proxy.
+    /// The target of a CONNECT, which has the port in any case (RFC 9110, section 9.3.6).
     #[cfg(feature = "proxy")]
     pub(super) fn host_and_port(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
 
-    /// What a `Host` header says: without the port that the scheme has anyway.
+    /// The value of a `Host` header: the port stands there only if it is not the scheme's default.
     pub(super) fn authority(&self) -> String {
-        let usual = if self.is_secure { 443 } else { 80 };
-        if self.port == usual {
+        let default = if self.is_secure { 443 } else { 80 };
+        if self.port == default {
             self.host.clone()
         } else {
             format!("{}:{}", self.host, self.port)
@@ -87,7 +96,7 @@ fn bad(url: &Url, reason: &str) -> ClientError {
     }
 }
 
-/// A URL as messages show it: without its password.
+/// A URL for messages: without its user and password.
 pub(super) fn shown(url: &Url) -> Url {
     let mut url = url.clone();
     if !url.username().is_empty() || url.password().is_some() {

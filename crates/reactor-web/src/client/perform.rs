@@ -1,4 +1,4 @@
-//! What becomes of a request: its headers, its connection, its answer.
+//! The way of a request: its headers, its destination, redirects, its answer.
 
 use std::pin::pin;
 use std::rc::Rc;
@@ -47,7 +47,7 @@ pub(super) async fn perform(client: Rc<Inner>, mut prepared: Prepared) -> Result
     ))
 }
 
-/// Sends a request, and those that redirects ask for: afterwards, `prepared` is the last of them.
+/// Sends a request, and follows its redirects; afterwards, `prepared` is the last request.
 /// Returns the answer, and whether its content is to be decompressed.
 async fn answer(
     client: &Inner,
@@ -58,6 +58,7 @@ async fn answer(
     let limit = client.config.redirects;
     let mut left = limit;
     loop {
+        // In the loop, because a redirect may lead to a URL with a user.
         authorize(&prepared.url, &mut prepared.headers);
         let body = std::mem::take(&mut prepared.body);
         let again = if limit > 0 { body.try_clone() } else { None };
@@ -79,12 +80,14 @@ async fn answer(
         }
         left -= 1;
         redirect::follow(status, prepared, again, next)?;
-        // Boxed, as few requests are redirected, and all would be larger for it.
+        // The rest of the answer is read, so that the connection can be kept. Boxed, since it would
+        // make the future of every request larger, and few requests are redirected.
         Box::pin(answered.discard(clock)).await;
     }
 }
 
-/// Adds what all requests of a client have. Returns whether the content is to be decompressed.
+/// Adds the headers of the client, which do not replace those of the request. Returns whether the
+/// content is to be decompressed.
 fn complete(client: &Inner, headers: &mut HeaderMap) -> bool {
     for (name, value) in &client.config.headers {
         if !headers.contains_key(name) {
@@ -92,7 +95,7 @@ fn complete(client: &Inner, headers: &mut HeaderMap) -> bool {
         }
     }
     #[cfg(feature = "compression")]
-    // A range is one of the compressed content, which cannot be decompressed.
+    // A range of compressed content cannot be decompressed.
     if client.config.decompresses
         && !headers.contains_key(header::ACCEPT_ENCODING)
         && !headers.contains_key(header::RANGE)
@@ -139,9 +142,9 @@ async fn ask(
     exchange::send(client, &destination, outgoing, clock).await
 }
 
-/// What to connect to for a request.
+/// The destination for a request: the server, or a proxy.
 fn destination(client: &Inner, origin: Origin, outgoing: &mut Outgoing) -> Result<Destination> {
-    // An upgrade is one of HTTP/1.1.
+    // Only HTTP/1.1 has upgrades.
     let may_be_http2 = client.config.may_be_http2(&origin) && !outgoing.is_upgrade();
     let direct = Destination {
         origin,
@@ -158,7 +161,8 @@ fn destination(client: &Inner, origin: Origin, outgoing: &mut Outgoing) -> Resul
     Ok(direct)
 }
 
-/// The same destination behind a proxy.
+/// The same destination behind a proxy: for `https`, a tunnel through it; for `http`, the proxy
+/// itself, which gets the whole URL.
 #[cfg(feature = "proxy")]
 fn behind(direct: Destination, via: super::origin::Via, outgoing: &mut Outgoing) -> Destination {
     if direct.origin.is_secure {
@@ -178,7 +182,8 @@ fn behind(direct: Destination, via: super::origin::Via, outgoing: &mut Outgoing)
     }
 }
 
-/// The target of a request for `url`, in both forms.
+/// The target of a request for `url`, in both forms: the path for a server, the whole URL for a
+/// proxy.
 fn target(url: &Url, origin: &Origin) -> Result<Target> {
     let authority = origin.authority();
     let after_host = &url[url::Position::BeforePath..url::Position::AfterQuery];

@@ -1,4 +1,5 @@
-//! The pool: connections by origin, a cap on the requests under way, and a queue before it.
+//! `Pool`: connections by destination, each with a limit on the requests under way and a queue of
+//! those that wait.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -14,11 +15,11 @@ use super::origin::Destination;
 /// Bounds of a pool.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PoolLimits {
-    /// Requests under way to one origin.
+    /// Most requests under way to one destination.
     pub(super) in_flight: usize,
-    /// Connections that are kept for one origin.
+    /// Most idle connections that are kept for one destination.
     pub(super) idle: usize,
-    /// How long they are kept.
+    /// How long an idle connection is kept.
     pub(super) idle_timeout: Duration,
 }
 
@@ -29,7 +30,7 @@ pub(super) struct Pool {
     lines: RefCell<HashMap<Destination, Rc<Line>>>,
     /// Ends connections that were idle for too long. Set while there are idle ones.
     sweep: RefCell<Option<DelayedCall>>,
-    /// Set by `close`, and not cleared: then nothing is kept.
+    /// Set by `close`, never cleared: from then on, no connection is kept.
     is_closed: Cell<bool>,
 }
 
@@ -71,7 +72,7 @@ impl Pool {
         line
     }
 
-    /// Forgets a line with nothing in it.
+    /// Removes a line that is unused. Another line may have its place already.
     pub(super) fn remove(&self, line: &Line) {
         let mut lines = self.lines.borrow_mut();
         let is_it = |known: &Rc<Line>| std::ptr::eq(&raw const **known, line);
@@ -79,11 +80,12 @@ impl Pool {
             Some(known) if is_it(known) => lines.remove(line.destination()),
             _ => None,
         };
+        // After the borrow has ended: the drop of a line drops connections.
         drop(lines);
         drop(removed);
     }
 
-    /// Number of connections that wait for a request.
+    /// Number of idle connections.
     pub(super) fn idle(&self) -> usize {
         self.lines.borrow().values().map(|line| line.idle()).sum()
     }

@@ -9,9 +9,9 @@ use super::origin::{Origin, Via, shown};
 
 /// Which requests go through a proxy: for [`ClientBuilder::proxy`](super::ClientBuilder::proxy).
 ///
-/// An `http` URL is sent to the proxy as it is, an `https` URL goes through a tunnel that the proxy
-/// makes (`CONNECT`), so that the proxy sees the host and nothing else. User and password of
-/// a proxy are in its URL.
+/// A request for an `http` URL is sent to the proxy, with the whole URL. For an `https` URL, the
+/// proxy opens a tunnel to the server (`CONNECT`), so it sees only the host and the port. The URL
+/// of the proxy contains its user and password, if it needs them.
 ///
 /// # Examples
 ///
@@ -74,16 +74,17 @@ impl Proxy {
         })
     }
 
-    /// Hosts that are asked directly, as the variable `NO_PROXY` has them: names with the
-    /// domains below them, addresses, and ranges of addresses, separated by commas; `*` for all.
+    /// Hosts to which requests go directly, in the format of the variable `NO_PROXY`: names, each
+    /// with the domains below it, addresses, and ranges of addresses, separated by commas; `*` for
+    /// all.
     pub fn except(mut self, hosts: impl Into<String>) -> Self {
         self.except = hosts.into();
         self
     }
 
-    /// As the environment says: `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, also in
-    /// small letters. `HTTP_PROXY` in capital letters is not read if this process is a CGI script,
-    /// since a client could set it by a header.
+    /// The proxies of the environment variables `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and
+    /// `NO_PROXY`, also in small letters. `HTTP_PROXY` in capital letters is not read if this
+    /// process is a CGI script, since a client could set it by a header.
     ///
     /// # Errors
     ///
@@ -93,6 +94,8 @@ impl Proxy {
             let mut values = names.iter().filter_map(|name| std::env::var(name).ok());
             values.find(|value| !value.is_empty())
         };
+        // The header `Proxy` of a request is `HTTP_PROXY` in a CGI script (CVE-2016-5385,
+        // "httpoxy").
         let is_cgi = std::env::var_os("REQUEST_METHOD").is_some();
         let http: &[&str] = if is_cgi {
             &["http_proxy", "all_proxy", "ALL_PROXY"]
@@ -120,7 +123,7 @@ impl Proxy {
     }
 }
 
-/// A [`Proxy`] as requests ask it.
+/// A [`Proxy`] in the form in which a request looks it up.
 pub(super) struct ProxyRule(Matcher);
 
 impl ProxyRule {
@@ -138,8 +141,8 @@ impl ProxyRule {
     }
 }
 
-/// The URL of a proxy, if it is one that this client can use. What the rule of `hyper-util` cannot
-/// read it leaves out, and requests would go past the proxy.
+/// The URL of a proxy, if this client can use it. `hyper-util` ignores a URL that it cannot parse,
+/// and requests would then go directly to their servers, so this refuses it.
 fn checked(text: &str) -> Result<String, ClientError> {
     let with_scheme = if text.contains("://") {
         text.to_owned()

@@ -88,7 +88,7 @@ impl Body for Received {
         }
         match this.watch.poll_expired(cx) {
             Poll::Ready(Err(failure)) => this.fail(failure),
-            // It is fired with a failure only.
+            // `Ok` does not occur: the watch fires only with a failure.
             Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
         }
     }

@@ -59,7 +59,7 @@ pub(super) fn follow(
     next: Url,
 ) -> Result<(), ClientError> {
     let becomes_get = match status.as_u16() {
-        // What all clients do, and RFC 9110 (15.4.2, 15.4.3) allows.
+        // A POST becomes a GET, as in all clients; RFC 9110 (15.4.2, 15.4.3) allows it.
         301 | 302 => request.method == Method::POST,
         303 => request.method != Method::HEAD,
         _ => false,

@@ -110,14 +110,14 @@ impl ClientResponse {
     ///
     /// # Errors
     ///
-    /// It does not come whole, or not in time; [`ClientError::BodyTooLarge`] if it is longer than
-    /// [`ClientBuilder::body_limit`](super::ClientBuilder::body_limit).
+    /// The content does not come completely or in time; [`ClientError::BodyTooLarge`] if it is
+    /// longer than [`ClientBuilder::body_limit`](super::ClientBuilder::body_limit).
     pub fn bytes(self) -> Deferred<Bytes> {
         inline_callbacks(collect(self.body, self.limit))
     }
 
     /// The whole content as text, in the encoding that its type names (`charset`), or else UTF-8.
-    /// What is none becomes U+FFFD.
+    /// Bytes that are not valid in it become U+FFFD.
     ///
     /// # Errors
     ///
@@ -267,7 +267,7 @@ fn encoding_of(headers: &HeaderMap) -> &'static Encoding {
         .unwrap_or(encoding_rs::UTF_8)
 }
 
-/// All of `body`, if it is no longer than `limit` bytes.
+/// Collects `body`, if it is not longer than `limit` bytes.
 async fn collect(mut body: Body, limit: u64) -> Result<Bytes> {
     let check = |length: u64| match length > limit {
         true => Err(ClientError::BodyTooLarge { limit }),

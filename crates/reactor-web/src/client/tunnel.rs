@@ -16,7 +16,7 @@ use super::watch::Stopwatch;
 use crate::body::Body;
 use crate::io::Io;
 
-/// Has a proxy connect to a server, and begins TLS with the server.
+/// Opens a tunnel: makes a proxy connect to a server (CONNECT), and begins TLS with the server.
 pub(super) async fn open(
     client: &Inner,
     destination: &Destination,
@@ -36,7 +36,8 @@ pub(super) async fn open(
     }
     let (io, early) = tunnel.await?;
     if !early.is_empty() {
-        // The server does not speak first in TLS; so they are the proxy's.
+        // In TLS, the client sends first, so these bytes come from the proxy, and not from the
+        // server.
         return Err(deferred::Failure::msg(
             "the proxy has sent something into the tunnel",
         ));

@@ -1,7 +1,8 @@
 //! `Watch`: the timeouts of one request, by one timer.
 //!
-//! The timer is set for the earliest end of a step, and looks again when it is due: so a step
-//! that goes on costs a note of the time, and no timer.
+//! The timer is set for the earliest time at which a step may expire. Progress does not change it:
+//! it only notes the time, and the timer, when it fires, is set again. So a piece of content costs
+//! no change of a timer.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -15,7 +16,7 @@ use reactor::ReactorHandle;
 
 use super::error::{ClientError, Step};
 
-/// How long the steps of a request may take.
+/// The timeouts of the steps of a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeouts {
     pub(super) connect: Duration,
@@ -24,29 +25,30 @@ pub(super) struct Timeouts {
     pub(super) whole: Option<Duration>,
 }
 
-/// The timeouts of one request. What waits for its steps polls it, too.
+/// The timeouts of one request. A future that waits for a step polls this, too.
 pub(super) struct Watch {
     clock: Rc<Stopwatch>,
     /// Fails when a step takes too long.
     expired: CancelOnDrop<()>,
 }
 
-/// What the steps of a request tell the time to.
+/// Clock of a request: its steps report here when they begin and end.
 pub(super) struct Stopwatch {
     reactor: ReactorHandle,
     timeouts: Timeouts,
     started: Duration,
-    /// The step that is waited for, and since when. `None` while this program itself is waited
-    /// for: in the queue of an origin, for a body to send, for a reader of the content.
+    /// The step for which the client waits, and since when. `None` while the server is not to
+    /// blame: in the queue of a destination, while the program's body gives nothing to send, and
+    /// while the program does not read the content.
     step: Cell<Option<(Step, Duration)>>,
     /// The timer, and when it is due.
     timer: RefCell<Option<(DelayedCall, Duration)>>,
-    /// Set when the head of the answer is there: then the content is waited for, whatever is
-    /// still sent.
+    /// Set when the head of the answer has come. From then on, the timeout is that of the content,
+    /// even if the request is still being sent.
     has_head: Cell<bool>,
-    /// Whether the request was sent whole.
+    /// Whether all of the request was sent.
     is_sent: Cell<bool>,
-    /// Set when the answer is there to its end: then no time counts.
+    /// Set when the answer has ended: from then on, there are no timeouts.
     is_over: Cell<bool>,
     trigger: Trigger<()>,
     is_expired: Cell<bool>,
@@ -80,8 +82,8 @@ impl Watch {
         &self.clock
     }
 
-    /// Polls what fails when a step takes too long, or when the caller is cancelled. After that,
-    /// it is not to be polled again.
+    /// Polls the Deferred that fails when a step takes too long, or the caller is cancelled. Do not
+    /// poll it again after that.
     pub(super) fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         Pin::new(&mut self.expired).poll(cx)
     }
@@ -99,7 +101,7 @@ impl Watch {
             }
             match self.poll_expired(cx) {
                 Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),
-                // It is fired with a failure only.
+                // `Ok` does not occur: the watch fires only with a failure.
                 Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
             }
         })
@@ -116,24 +118,25 @@ impl Drop for Watch {
 }
 
 impl Stopwatch {
-    /// Begins a step, or notes that it goes on.
+    /// Begins a step, or notes progress in it: its timeout begins anew.
     pub(super) fn wait_for(self: &Rc<Self>, step: Step) {
         self.step.set(Some((step, self.reactor.now())));
         let due = self.timer.borrow().as_ref().map(|(_, due)| *due);
         let end = self.next().map(|(_, _, end)| end);
+        // A timer that is due earlier is set again when it fires.
         if end.is_some_and(|end| due.is_none_or(|due| end < due)) {
             self.look();
         }
     }
 
-    /// Begins a step, unless it is the one that is waited for already.
+    /// Begins a step, unless it has begun already.
     pub(super) fn begin(self: &Rc<Self>, step: Step) {
         if self.step.get().is_none_or(|(current, _)| current != step) {
             self.wait_for(step);
         }
     }
 
-    /// Says that the step is over, and that this program is waited for.
+    /// Ends the step: the client does not wait for the server now.
     pub(super) fn pause(&self) {
         self.step.set(None);
     }
@@ -145,7 +148,7 @@ impl Stopwatch {
         self.pause();
     }
 
-    /// The request was sent whole.
+    /// All of the request was sent.
     pub(super) fn note_sent(&self) {
         self.is_sent.set(true);
     }
@@ -154,7 +157,7 @@ impl Stopwatch {
         self.is_sent.get()
     }
 
-    /// The answer is there to its end.
+    /// The answer has ended.
     pub(super) fn stop(&self) {
         self.is_over.set(true);
         if let Some((timer, _)) = self.timer.take() {
@@ -162,7 +165,7 @@ impl Stopwatch {
         }
     }
 
-    /// The head of the answer is there.
+    /// The head of the answer has come.
     pub(super) fn note_head(&self) {
         self.has_head.set(true);
         self.pause();
@@ -171,6 +174,7 @@ impl Stopwatch {
     /// A body that is sent waits for its source (`false`), or a piece of it was taken (`true`).
     pub(super) fn note_upload(self: &Rc<Self>, is_taken: bool) {
         match (self.has_head.get(), is_taken) {
+            // The answer has begun, so its content counts.
             (true, _) => {}
             (false, true) => self.wait_for(Step::Head),
             (false, false) => self.pause(),
@@ -182,7 +186,7 @@ impl Stopwatch {
         self.is_expired.get()
     }
 
-    /// The step whose time ends first, with the length of that time and its end.
+    /// The step that expires first, with its timeout and the time at which it expires.
     fn next(&self) -> Option<(Step, Duration, Duration)> {
         if self.is_over.get() {
             return None;
@@ -205,7 +209,7 @@ impl Stopwatch {
             .min_by_key(|(_, _, end)| *end)
     }
 
-    /// Looks whether a step has taken too long, and sets the timer anew if not.
+    /// Fails the request if a step has taken too long; else sets the timer.
     fn look(self: &Rc<Self>) {
         let Some((step, after, end)) = self.next() else {
             return;

@@ -1,23 +1,24 @@
-//! `Input`: buffer of the bytes that have arrived and were not read.
+//! `Input`: the bytes that have arrived and that hyper has not read yet, and how they end.
 
 use std::io;
 
 use reactor::ConnectionClosed;
 
-/// Unread bytes from which on the connection is not read from.
+/// Number of unread bytes from which on the connection does not read from the socket.
 const CAPACITY: usize = 64 * 1024;
 
-/// Largest buffer that is kept when it is empty: a usual request or answer fits.
+/// Largest capacity with which an empty buffer is kept: most requests and answers fit, and an idle
+/// connection stays small.
 pub(super) const KEPT: usize = 4 * 1024;
 
 /// Input that has arrived.
 #[derive(Default)]
 pub(super) struct Input {
     bytes: Vec<u8>,
-    /// Number of bytes at the beginning of `bytes` that were read.
+    /// Number of bytes at the front of `bytes` that were read.
     read: usize,
-    /// Set when [`CAPACITY`] is reached, and cleared when half of that was read: the connection is
-    /// not read from in between.
+    /// Whether reading from the socket is paused. Set by `push` at `CAPACITY`, cleared by `consume`
+    /// at half of it.
     is_paused: bool,
     pub(super) end: Option<End>,
 }
@@ -33,8 +34,7 @@ pub(super) enum End {
 impl Input {
     /// Adds `data`; returns whether the caller must pause reading.
     pub(super) fn push(&mut self, data: &[u8]) -> bool {
-        // The buffer begins anew only when all was read, so that no unread bytes are moved. At most
-        // `CAPACITY` and one read are unread.
+        // The buffer begins again only when all of it was read, so that no bytes are moved.
         if self.read == self.bytes.len() {
             self.bytes.clear();
             self.read = 0;
@@ -45,13 +45,13 @@ impl Input {
         is_full
     }
 
-    /// Puts `bytes` before the unread ones, in place of those that were read.
+    /// Puts `bytes` before the unread bytes.
     pub(super) fn give_back(&mut self, bytes: &[u8]) {
         self.bytes.splice(..self.read, bytes.iter().copied());
         self.read = 0;
     }
 
-    /// Takes the unread bytes out.
+    /// Takes the unread bytes.
     pub(super) fn take_unread(&mut self) -> Vec<u8> {
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.drain(..std::mem::take(&mut self.read));
@@ -66,7 +66,7 @@ impl Input {
     /// Notes that the connection is over.
     pub(super) fn lose(&mut self, reason: ConnectionClosed) {
         self.end = match (self.end.take(), reason) {
-            // Both sides have finished: a reader sees the end of the input, and no error.
+            // Both sides have finished in order, so the reader still gets an end, not an error.
             (Some(End::Finished), ConnectionClosed::Done) => Some(End::Finished),
             (_, reason) => Some(End::Lost(reason)),
         };
@@ -80,8 +80,7 @@ impl Input {
         matches!(self.end, Some(End::Lost(_)))
     }
 
-    /// The error of a write or read that is refused, by the reason for which the connection is
-    /// over.
+    /// The error of a write on a connection that is over or closing.
     pub(super) fn write_error(&self) -> io::Error {
         match &self.end {
             Some(End::Lost(ConnectionClosed::Lost(error))) => {
@@ -98,7 +97,7 @@ impl Input {
     pub(super) fn consume(&mut self, count: usize) -> bool {
         self.read += count.min(self.bytes.len() - self.read);
         if self.read == self.bytes.len() && self.bytes.capacity() > KEPT {
-            // An idle connection keeps its buffer, so a large one is freed.
+            // An idle connection keeps its buffer, and the next input is likely to be small.
             self.bytes = Vec::new();
             self.read = 0;
         }

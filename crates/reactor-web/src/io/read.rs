@@ -10,12 +10,12 @@ use super::Io;
 use super::input::End;
 
 impl Io {
-    /// Polls until input is there, and calls `f` with all of it; at the end of the input, with an
-    /// empty slice. The input stays unread until [`consume`](Self::consume) takes it.
+    /// Polls until there is input, and calls `f` with all of it; at the end of the input, with no
+    /// bytes. The bytes stay until [`consume`](Self::consume) removes them.
     ///
     /// # Errors
     ///
-    /// The connection is over, and not because both sides have finished.
+    /// The connection has ended, and not in order by both sides.
     pub fn poll_fill<R>(
         &mut self,
         cx: &mut Context<'_>,
@@ -24,7 +24,8 @@ impl Io {
         self.poll_fill_to(1, cx, f)
     }
 
-    /// As [`poll_fill`](Self::poll_fill), but waits for `count` bytes or the end of the input.
+    /// As [`poll_fill`](Self::poll_fill), but polls until there are `count` bytes, or the input
+    /// ends.
     ///
     /// # Errors
     ///
@@ -49,8 +50,7 @@ impl Io {
         }
     }
 
-    /// As [`poll_fill`](Self::poll_fill), for async code: returns a copy of the unread input, which
-    /// stays unread. To choose a protocol by the first bytes, for one.
+    /// Waits for input, and gives a copy of it without removing it: for a look at the first bytes.
     ///
     /// # Errors
     ///
@@ -59,7 +59,7 @@ impl Io {
         std::future::poll_fn(|cx| self.poll_fill(cx, <[u8]>::to_vec)).await
     }
 
-    /// Takes the first `count` bytes of the unread input, or all of it if it has fewer.
+    /// Removes the first `count` bytes of the input.
     pub fn consume(&mut self, count: usize) {
         let resumes = self.shared.input.borrow_mut().consume(count);
         self.resume_reading_if(resumes);

@@ -1,27 +1,27 @@
 //! `Strict`: refuses requests of HTTP/1.1 that two parsers may read in two ways.
 //!
-//! It reads the input before hyper does, and passes it on unchanged. From the first byte that is
-//! refused on, hyper gets nothing more of it, but [`REFUSED`], a line that is invalid in every
-//! state of a parser. So the 400 comes from hyper itself: in its place, behind the answers to the
-//! requests before, and with the end of the connection.
+//! It reads the input before hyper does, and passes it on unchanged up to the first byte that it
+//! refuses. In place of that byte and all that follow, hyper gets bytes that are invalid wherever
+//! they stand (`REFUSED`). So hyper itself answers with a 400, after its answers to the requests
+//! before, and closes the connection.
 
-/// Given to hyper in place of refused input. A CR that is not before an LF is invalid in a head,
-/// after the size of a chunk, in its extensions, and in trailers. The end of a head follows, since
-/// hyper parses a head only when it has found its end.
+/// The bytes that hyper gets in place of the refused input: a CR without an LF is invalid in a
+/// head, after the size of a chunk, in its extensions, and in trailers. The end of a head follows,
+/// because hyper parses a head only when it has its end.
 const REFUSED: &[u8] = b"\r\0\r\n\r\n";
 
-/// The longest line that is taken; a longer one is refused. The default limit of a whole head is
-/// the same.
+/// The longest line, in bytes. A longer one is refused, so that `Strict::line` stays bounded.
 const LONGEST_LINE: usize = 64 * 1024;
 
-/// The first line of HTTP/2, after which the filter is off: frames have no lines.
+/// The first line of HTTP/2. Its frames have lengths, so two parsers do not differ, and are not
+/// read.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0";
 
 /// Parser of the input of one connection, as far as it is needed to find the ends of messages.
 #[derive(Default)]
 pub(super) struct Strict {
     state: State,
-    /// The beginning of a line whose LF has not come.
+    /// The bytes of the current line that have come.
     line: Vec<u8>,
     /// The framing of the body, by the headers read so far.
     body: Framing,
@@ -33,16 +33,16 @@ enum State {
     #[default]
     Start,
     Head,
-    /// In a body with a length: the number of bytes that are left.
+    /// In a body; the number of its bytes that are left.
     Body(u64),
-    /// In a chunk: the number of bytes that are left, with the two of the line break behind it.
+    /// In a chunk; the number of bytes that are left, with those of its line break.
     Chunk(u64),
     /// Before the line with the size of a chunk.
     ChunkSize,
     Trailer,
-    /// HTTP/2: everything is passed on.
+    /// The connection speaks HTTP/2: all input passes.
     Off,
-    /// Something was refused: nothing is passed on any more.
+    /// Input was refused: no more input passes.
     Refused,
 }
 
@@ -54,12 +54,12 @@ enum Framing {
     Chunked,
 }
 
-/// The error of a line that is refused.
+/// A line is refused.
 struct Refusal;
 
 impl Strict {
-    /// Passes to `push` the part of `data` that is not refused, and [`REFUSED`] in place of the
-    /// rest.
+    /// Calls `push` with the part of `data` that hyper is to read, and with `REFUSED` after it if
+    /// the rest is refused.
     pub(super) fn filter(&mut self, data: &[u8], mut push: impl FnMut(&[u8])) {
         if let State::Refused = self.state {
             return;
@@ -73,7 +73,7 @@ impl Strict {
         }
     }
 
-    /// Reads `data`; returns the number of bytes before the first that is refused.
+    /// Reads `data`; returns how many bytes of it pass.
     fn read(&mut self, data: &[u8]) -> usize {
         let mut place = 0;
         while place < data.len() {
@@ -115,8 +115,7 @@ impl Strict {
         place
     }
 
-    /// Reads a whole line, and goes to the next state. Refuses one that does not end with CRLF, or
-    /// has another CR.
+    /// Ends a line, which must end with CRLF and have no other CR; changes the state.
     fn end_line(&mut self) -> Result<(), Refusal> {
         let Some((b'\r', line)) = self.line.split_last() else {
             return Err(Refusal);
@@ -125,7 +124,7 @@ impl Strict {
             return Err(Refusal);
         }
         self.state = match (self.state, line) {
-            // A server should ignore empty lines before a request (RFC 9112, 2.2).
+            // Empty lines before a request are ignored (RFC 9112, section 2.2).
             (State::Start, b"") => State::Start,
             (State::Start, PREFACE) => State::Off,
             (State::Start, _) => {
@@ -167,7 +166,8 @@ fn framing(known: Framing, header: &[u8]) -> Result<Framing, Refusal> {
     } else {
         return Ok(known);
     };
-    // Neither both headers, nor one of them twice, even if they agree.
+    // Refuses a head with both headers, or with one of them twice: parsers differ in which one
+    // counts.
     match known {
         Framing::Nothing => Ok(named),
         Framing::Length(_) | Framing::Chunked => Err(Refusal),
@@ -185,8 +185,7 @@ fn chunk_size(line: &[u8]) -> Result<u64, Refusal> {
     }
 }
 
-/// A number of 1 to 15 digits, without a sign, spaces or leading zeros, in which parsers differ. 15
-/// digits of base 16 fit into a `u64`.
+/// A number of 1 to 15 digits, without leading zeros and signs, which some parsers ignore.
 fn number(digits: &[u8], radix: u32) -> Result<u64, Refusal> {
     let is_short = matches!(digits.len(), 1..=15) && (digits[0] != b'0' || digits.len() == 1);
     let digits = if is_short { digits } else { &[] };

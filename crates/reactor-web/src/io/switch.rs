@@ -8,8 +8,8 @@ use reactor::{Connection, Protocol};
 use super::Io;
 
 impl Io {
-    /// Puts `bytes` before the unread input. After an upgrade, hyper gives the connection back with
-    /// the bytes behind the head that it has read already: they belong here.
+    /// Puts `bytes` back before the unread input: for the bytes after an upgrade's head that hyper
+    /// has read, and gives back with the connection.
     ///
     /// # Examples
     ///
@@ -110,8 +110,8 @@ impl Io {
             }
             let lost = shared.lost.take();
             if !lost.is_empty() {
-                // `Io::lost` waits for the end of the connection, not for that of `IoProtocol`,
-                // which ends here: so its waiters go on to the new handle.
+                // `lost` waits for the end of the connection. `connection_lost` of this protocol is
+                // not called after the switch, so the triggers move to `closed`, which stays.
                 let closed = cx.connection().closed().add_both(move |_| {
                     for waiter in lost {
                         // Errs if it was cancelled: then nothing waits.

@@ -12,14 +12,14 @@ use super::Io;
 /// Bound of the output that waits to be sent before a write is pending.
 const HIGH_WATER: usize = 64 * 1024;
 
-/// Bound of the output that is gathered until the end of `received`. Larger output goes to the
-/// connection at once, which sends it without a copy.
+/// Most bytes of output that wait for the end of `received`. A larger output goes to the connection
+/// at once, which can send it without a copy.
 const GATHERED: usize = 16 * 1024;
 
-/// Bytes that a write takes even if the connection has no room: see [`Io::write`].
+/// Most bytes that a write takes although the connection takes none: see `write`.
 const LEAST: usize = 16 * 1024;
 
-/// Slices that are sent together. A head and a body are two, so 8 of them need no allocation.
+/// Slices of one write: the gathered output, a head and a body.
 type Pieces<'a> = SmallVec<[IoSlice<'a>; 8]>;
 
 impl Io {
@@ -51,11 +51,12 @@ impl Io {
         self.shared.input.borrow().write_error()
     }
 
-    /// Gathers `slices`, of `count` bytes in all, if `received` runs and [`GATHERED`] is not
-    /// exceeded; returns whether it did.
+    /// Gathers `slices`, of `count` bytes in all, if `received` runs and at most `GATHERED` bytes
+    /// are gathered then. Returns whether it did.
     ///
-    /// The bytes that wait to be sent need no check: each `received` gathers at most [`GATHERED`],
-    /// and the connection is not read from while more than the high-water mark waits.
+    /// This need not look at the output that waits to be sent: each `received` gathers `GATHERED`
+    /// bytes at most, and the connection reads nothing, and so calls no `received`, while more than
+    /// its high-water mark waits.
     fn gather(&self, slices: &[IoSlice<'_>], count: usize) -> bool {
         if !self.shared.is_receiving.get() || self.room.is_some() {
             return false;
@@ -76,11 +77,11 @@ impl Io {
         self.shared.written.set(written);
     }
 
-    /// Hands the beginning of `slices` to the connection, after the gathered output; returns the
-    /// number of bytes of `slices` that it took.
+    /// Hands the gathered output, and then the beginning of `slices`, to the connection. Returns
+    /// the number of bytes that it has taken of `slices`.
     ///
-    /// If nothing waits, the connection sends a large output at once. Of the bytes that the system
-    /// does not take, it copies no more than its high-water mark: hyper keeps the rest.
+    /// The connection sends a large output at once if nothing waits before it. Of the bytes that
+    /// the system does not take, it copies up to its high-water mark; hyper keeps the rest.
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let gathered = self.shared.output.take();
         let mut taken = if gathered.is_empty() {
@@ -101,8 +102,8 @@ impl Io {
         if taken == 0
             && let Some(slice) = slices.iter().find(|slice| !slice.is_empty())
         {
-            // To hyper, a write of 0 bytes is an error. It comes only if the program has set a
-            // lower high-water mark for the connection than ours, so that `poll_room` sees room.
+            // hyper takes a write of no bytes for an error. It happens only if the connection's
+            // high-water mark is lower than `HIGH_WATER`.
             let some = &slice[..slice.len().min(LEAST)];
             self.hand_over(some)?;
             taken = some.len();

@@ -1,4 +1,4 @@
-//! Reverse proxy: a handler that has other servers answer.
+//! Reverse proxy: a handler that passes requests on to other servers, and their answers back.
 //!
 //! ```
 //! use reactor_web::reverse::ReverseProxy;
@@ -20,25 +20,24 @@
 //! # Ok::<(), deferred::Failure>(())
 //! ```
 //!
-//! - **Streams**: bodies go both ways as they come, no faster than they are taken. A client that
-//!   goes ends the request to the upstream.
-//! - **Paths**: what is left of the path below the place where the proxy is mounted is put behind
-//!   the path of the upstream. A path with `.` or `..` segments, in any spelling, is refused with
-//!   400.
-//! - **Headers**: those of one connection end here, with those that `Connection` names. `Host` is
-//!   kept ([`ReverseProxyBuilder::rewrite_host`]). `Forwarded`, `X-Forwarded-For`,
-//!   `X-Forwarded-Host` and `X-Forwarded-Proto` are set, and those of the client are left out
-//!   ([`ReverseProxyBuilder::append_forwarded`]); `Via` is added to.
-//! - **Upgrades**, WebSocket among them, are passed on, but for `h2c`. `CONNECT` is refused with
+//! - **Streams**: bodies are passed on in both directions as they come, no faster than the receiver
+//!   reads. If a client disconnects, its request to the upstream ends.
+//! - **Paths**: the path at which the proxy is mounted is replaced by the path of the upstream. A
+//!   path with `.` or `..` segments, in any spelling, is refused with 400.
+//! - **Headers**: those for one connection only are not passed on, nor those that `Connection`
+//!   names. `Host` is passed on ([`ReverseProxyBuilder::rewrite_host`]). `Forwarded`,
+//!   `X-Forwarded-For`, `X-Forwarded-Host` and `X-Forwarded-Proto` are set, and those of the client
+//!   are removed ([`ReverseProxyBuilder::append_forwarded`]); the proxy adds its entry to `Via`.
+//! - **Upgrades**, WebSocket among them, are passed on, except `h2c`. `CONNECT` is refused with
 //!   405.
-//! - **Retries**: a request goes to another upstream, each at most once, if there was no
-//!   connection, so that nothing of it was sent; or if the connection broke before the answer, its
-//!   method is idempotent, and nothing was read of its body. Not after a timeout: the request may
-//!   be what takes so long.
+//! - **Retries**: a request is sent to another upstream, to each at most once, if no connection
+//!   could be made, so that nothing of it was sent; or if the connection broke before the answer,
+//!   the method is idempotent, and nothing of the body was read. There is no retry after a timeout
+//!   on a connection: the request may take long on any upstream.
 //! - **Health**: see [`ReverseProxyBuilder::eject_after`] and
 //!   [`ReverseProxyBuilder::health_check`].
 //! - **Errors**: [`ReverseProxyError`], answered with 502, 503 or 504. If an answer breaks off
-//!   after its head, so does the client's.
+//!   after its head, the proxy breaks the client's connection, too.
 //!
 //! The body of a request has the limit of the app: see [`BodyLimit`](crate::middleware::BodyLimit).
 

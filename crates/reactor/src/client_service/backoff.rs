@@ -3,9 +3,10 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
-/// Exponential back-off with a cap and jitter: the first delay, how much longer each following one
-/// is, the longest, and the part of each that is left to chance, so that the clients of a
-/// server that has restarted do not all come back at once. (Twisted: `backoffPolicy`.)
+/// Exponential back-off with a cap and jitter. Each delay is [`factor`](Self::factor) times the one
+/// before, from [`initial`](Self::initial) up to [`max`](Self::max). A random part of it, the
+/// [`jitter`](Self::jitter), is left out, so that the clients of a server that has restarted do not
+/// all reconnect at once. (Twisted: `backoffPolicy`.)
 ///
 /// # Examples
 ///
@@ -32,15 +33,16 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// From 1 s, each delay 1.5 times the one before, up to 60 s; up to half of each is left to
-    /// chance.
+    /// Delays from 1 s, each 1.5 times the one before, up to 60 s; each is shortened by a random
+    /// part of up to a half.
     pub fn new() -> Self {
         Self {
             initial: Duration::from_secs(1),
             factor: 1.5,
             max: Duration::from_secs(60),
             jitter: 0.5,
-            // Seeded by the system: std makes each `RandomState` different.
+            // Seeded by the system: std makes each `RandomState` different. Not zero, of which
+            // xorshift would make only zeros.
             random: RandomState::new().build_hasher().finish() | 1,
         }
     }
@@ -51,7 +53,7 @@ impl Backoff {
         self
     }
 
-    /// How many times as long each delay is as the one before; at least 1.
+    /// The quotient of each delay and the one before; at least 1.
     pub fn factor(mut self, factor: f64) -> Self {
         self.factor = if factor.is_nan() {
             1.0
@@ -67,8 +69,8 @@ impl Backoff {
         self
     }
 
-    /// The part of each delay that is left to chance, from 0 to 1: with 0.25, a delay of 8 s is
-    /// one between 6 s and 8 s.
+    /// The largest random part by which each delay is shortened, from 0 to 1: with 0.25, a delay of
+    /// 8 s becomes one between 6 s and 8 s.
     pub fn jitter(mut self, jitter: f64) -> Self {
         self.jitter = if jitter.is_nan() {
             0.0
@@ -89,7 +91,7 @@ impl Backoff {
         Duration::try_from_secs_f64(seconds).unwrap_or(self.max)
     }
 
-    /// A number from 0 to 1 (xorshift64).
+    /// A random number from 0 up to 1 (xorshift64).
     #[expect(clippy::cast_precision_loss, reason = "53 bits are exact")]
     fn chance(&mut self) -> f64 {
         self.random ^= self.random << 13;

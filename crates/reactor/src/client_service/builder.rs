@@ -91,35 +91,38 @@ impl<P: Protocol> ClientServiceBuilder<P> {
         let builder = Self {
             endpoint: Box::new(endpoint),
             build: build_with(factory),
+            // A placeholder, which `backoff` replaces in the next line.
             retry: Box::new(|_failures| Duration::ZERO),
             prepare: None,
         };
         builder.backoff(Backoff::new())
     }
 
-    /// The delays between attempts. Without a call of this or of [`retry`](Self::retry), they are
-    /// those of [`Backoff::new`].
+    /// Sets the delays between attempts. Of this and [`retry`](Self::retry), the last call counts.
+    /// Without either, the delays are those of [`Backoff::new`].
     pub fn backoff(self, mut backoff: Backoff) -> Self {
         self.retry(move |failures| backoff.delay(failures))
     }
 
-    /// The delays between attempts, by a function of the number of failures in a row, counted
-    /// from 1. (Twisted: `retryPolicy`.)
+    /// Sets the delays between attempts by a function. Its argument is the number of failures since
+    /// the last success: 1 after the first one. (Twisted: `retryPolicy`.)
     #[doc(alias = "retryPolicy")]
     pub fn retry(mut self, delay: impl FnMut(u32) -> Duration + 'static) -> Self {
         self.retry = Box::new(delay);
         self
     }
 
-    /// Runs `prepare` on each new connection: a log-in, a subscription. The service is connected
-    /// once the step has succeeded. If it fails, the connection is closed, and the attempt has
-    /// failed. If the connection is lost or the service is stopped before, the step's Deferred is
-    /// cancelled. (Twisted: `prepareConnection`.)
+    /// Calls `prepare` with each new connection, for example to log in or to subscribe. The service
+    /// counts as connected when the outcome is there, and is a success. If it is a failure, the
+    /// connection is closed, and the attempt counts as failed. If the connection is lost or the
+    /// service is stopped before, the Deferred that `prepare` has returned is cancelled. (Twisted:
+    /// `prepareConnection`.)
     #[doc(alias = "prepareConnection")]
     pub fn prepare<O>(mut self, mut prepare: impl FnMut(&Connection<P>) -> O + 'static) -> Self
     where
         O: Outcome<Value = ()>,
     {
+        // A panic of `prepare` becomes a failure here, and so a failed attempt.
         self.prepare = Some(Box::new(move |connection| {
             maybe_deferred(|| prepare(connection))
         }));

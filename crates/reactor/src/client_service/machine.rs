@@ -21,7 +21,8 @@ use crate::wait_list::WaitList;
 /// The delay after a retry policy that has panicked.
 const AFTER_PANIC: Duration = Duration::from_secs(60);
 
-/// What makes the protocols; its type is erased, so that a service has one parameter.
+/// Function that makes a protocol for a connection. A box, so that a service has no type parameter
+/// for the factory.
 pub(super) type BuildFn<P> = Box<dyn FnMut(PendingConnection) -> Deferred<Connection<P>>>;
 pub(super) type RetryFn = Box<dyn FnMut(u32) -> Duration>;
 pub(super) type PrepareFn<P> = Box<dyn FnMut(&Connection<P>) -> Deferred<()>>;
@@ -55,7 +56,7 @@ pub(super) struct Machine<P: Protocol> {
     failures: Cell<u32>,
     /// Each with the number of failed attempts after which it fails: 0 for none.
     waiters: WaitList<Cell<u32>, Connection<P>>,
-    /// Those of `stop`.
+    /// Triggers of the Deferreds of `stop`.
     stopping: WaitList<()>,
     /// Set while the state is not `Stopped`.
     key: Cell<Option<Key>>,
@@ -159,7 +160,7 @@ impl<P: Protocol> Machine<P> {
                 return;
             }
             State::Disconnecting { .. } => {}
-            // It is connected already, or has failed.
+            // The attempt has ended already: the service is connected, or waits for the next one.
             _ => return,
         }
         // `dial` has stopped the service.
@@ -219,7 +220,7 @@ impl<P: Protocol> Machine<P> {
             *preparation = Some(handle);
             return;
         }
-        // It is done; or its function has stopped the service, which cancels it.
+        // The preparation is over, and this has no effect; or its function has stopped the service.
         handle.cancel();
     }
 
@@ -347,7 +348,7 @@ impl<P: Protocol> Machine<P> {
         }
     }
 
-    /// What there was when the service was stopped is over.
+    /// The connection or attempt that the service had when it was stopped is over.
     fn stopped(self: &Rc<Self>, starts_again: bool) {
         self.set(State::Stopped);
         if let Some(key) = self.key.take()
@@ -366,7 +367,8 @@ impl<P: Protocol> Machine<P> {
     }
 }
 
-/// It has no descriptor; but it has to hear of the end of the reactor, as all sources do.
+/// A service has no descriptor, and so no events. It is a source so that the loop calls `shut_down`
+/// and the drop of the reactor ends it.
 impl<P: Protocol> EventSource for Machine<P> {
     fn ready(self: Rc<Self>, _ready: Ready) {}
 

@@ -4,7 +4,7 @@ use deferred::{DeferredHandle, DelayedCall, Failure};
 
 use crate::connection::{Connection, Protocol};
 
-/// What a [`ClientService`](super::ClientService) is doing.
+/// State of a [`ClientService`](super::ClientService).
 ///
 /// ```text
 ///             start             opened               prepared

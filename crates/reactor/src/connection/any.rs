@@ -14,7 +14,7 @@ use crate::registry::ListedConnection;
 /// A handle on a connection whose protocol is not known: one of
 /// [`ReactorHandle::connections`].
 ///
-/// It is for what looks into a running program, such as a console or a page of statistics.
+/// For tools that inspect a running program, such as a console or a page of statistics.
 ///
 /// # Examples
 ///

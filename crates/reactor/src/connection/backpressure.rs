@@ -49,9 +49,8 @@ impl<P: Protocol> Connection<P> {
         Ok(self.source()?.transport().waiting())
     }
 
-    /// Fires when nothing waits to be sent: at once, if that is so now. It fails with [`Gone`]
-    /// if the connection is over before. One that is cancelled, as by a timeout, leaves
-    /// nothing behind.
+    /// Fires when no output waits to be sent, which may be at once. It fails with [`Gone`] if the
+    /// connection is over before. A cancel, as by a timeout, frees its memory at once.
     ///
     /// # Examples
     ///
@@ -102,7 +101,7 @@ impl<P: Protocol> Connection<P> {
         }
     }
 
-    /// Has `producer` write to this connection, as fast as it can send.
+    /// Registers `producer`, which writes to this connection as fast as the peer reads.
     ///
     /// The producer is paused while more waits to be sent than the high-water mark of
     /// [`WriteLimits`](crate::WriteLimits) allows; reading goes on then.
@@ -252,9 +251,9 @@ impl<P: Protocol> ConnectionSource<P> {
         let Some(mut pull) = pull else {
             return self.settle_push_producer();
         };
-        // What a producer writes is no answer to input.
+        // Output of a producer does not count as answers to input.
         self.transport.unprompted(|| self.pull(&mut *pull));
-        // While it was called, it may have been unregistered, and another one registered.
+        // The call may have unregistered this producer, and registered another one.
         if self.transport.has_producer() && !self.is_replaced() {
             self.with_cold(|cold| cold.producer = Some(Producer::Pull(pull)));
         } else {
@@ -262,13 +261,13 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
-    /// Has a push producer go on when there is room again, or wait when there is none.
-    /// Whether a producer was registered while a pull producer, which is out of its place, is
-    /// called.
+    /// Whether another producer was registered while a pull producer, which is taken out of its
+    /// place, was called.
     fn is_replaced(&self) -> bool {
         self.cold.look(|cold| Some(cold.producer.is_some())) == Some(true)
     }
 
+    /// Pauses a push producer if too much output waits, and resumes it when there is room again.
     fn settle_push_producer(&self) {
         self.pause_producer();
         // Half of the mark, so that the producer is not paused and resumed for each write.
@@ -285,8 +284,8 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
-    /// Tells a push producer to wait if enough waits to be sent, in the middle of the write that
-    /// is too much: it may write for as long as it is not told.
+    /// Pauses a push producer if more than the high-water mark waits. Called within the write that
+    /// exceeds the mark, since a producer may write until it is paused.
     pub(super) fn pause_producer(&self) {
         if self.transport.waiting() <= self.transport.limits().high_water {
             return;
@@ -301,7 +300,7 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
-    /// Has `producer` write for as long as what it writes is sent at once.
+    /// Calls `producer` again and again, as long as the system takes its output at once.
     fn pull(&self, producer: &mut dyn crate::producer::PullProducer) {
         // Bounded, so that a fast producer with a fast peer does not keep the loop; `touch` below
         // goes on in the next round.

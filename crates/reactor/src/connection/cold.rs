@@ -1,5 +1,8 @@
-//! Cold state: what few connections have, in one box that is allocated on first use, so that
-//! an idle connection stays small.
+//! Cold state: rarely used state of a connection, in one box that is allocated on first use, so
+//! that an idle connection stays small.
+//!
+//! At the end of a connection, `ConnectionSource::finish` takes the box out and calls
+//! [`ColdState::finish`]; at a switch of protocols, the next source takes it over.
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
@@ -15,82 +18,94 @@ use crate::panics::contain;
 use crate::producer::{Producer, PushProducer};
 use crate::wait_list::WaitList;
 
-/// How long a closing connection waits for a peer that takes nothing, unless that is set.
+/// Default of the close timeout: the time in which the peer of a closing connection may take
+/// nothing.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Place of a [`ColdState`]. [`Flags::HAS_COLD_STATE`](super::flags::Flags::HAS_COLD_STATE)
-/// says whether there is one.
+/// Cell of a [`ColdState`], in each connection.
+/// [`Flags::HAS_COLD_STATE`](super::flags::Flags::HAS_COLD_STATE) is set when the box is made, so
+/// that the hot path need not look here.
 #[derive(Default)]
 pub(super) struct ColdCell {
     cold: RefCell<Option<Box<ColdState>>>,
 }
 
-/// What a connection keeps until the filters that it begins with are open.
+/// Arguments of `open_span`, kept until the filters are open with which a connection begins: only
+/// then is the peer's address known (PROXY headers), and `connection_made` called.
 pub(super) struct Opening {
+    /// Number of the connection among those of the loop, for its span in the log.
     pub(super) number: u64,
     pub(super) on_close: Option<OnClose>,
 }
 
 #[derive(Default)]
 pub(super) struct ColdState {
+    /// `Some` while the filters with which the connection begins are not open.
     pub(super) opening: Option<Opening>,
-    /// Why those filters have failed.
+    /// The failure of one of these filters, for `on_open` or the log.
     pub(super) opening_failure: Option<Failure>,
     /// The connection's span in the log, if there is a subscriber for it.
     pub(super) span: Option<Span>,
     pub(super) producer: Option<Producer>,
-    /// The push producer was paused, and not resumed since. Set when more than the high-water
-    /// mark waits, cleared at half of it, and when a producer is registered.
+    /// The push producer is paused. Set when more output than the high-water mark waits; cleared
+    /// when at most half of it waits, and when a producer is registered.
     pub(super) producer_is_paused: bool,
     /// Triggers of `drained` and `ready`.
     pub(super) waiters: WaitList<Until>,
     /// Triggers of `closed`.
     pub(super) closed: WaitList<(), ConnectionClosed>,
-    /// Input goes there, and not to the protocol. Owned here, by the reader; the pump refers to
-    /// both of its connections weakly, so there is no circle.
+    /// The pump that gets the input instead of the protocol. The connection that is read owns it;
+    /// it refers to both of its connections weakly, so there is no reference cycle.
     pub(super) pump: Option<Rc<dyn Pump>>,
-    /// Pumps of other connections, whose output comes here: they hear of the end.
+    /// Pumps that write to this connection, each owned by the connection that it reads. `broken`
+    /// informs them of the end of this one.
     pub(super) pumped_from: Vec<Weak<dyn Pump>>,
     pub(super) on_close: Option<OnClose>,
     pub(super) close_timeout: CloseTimeout,
-    /// `None` while the peer need not take anything, and while `end_if_stalled` runs.
+    /// The close timeout or stall timeout that runs: see `progress`. `None` while neither applies,
+    /// and while `end_if_stalled` runs, which has taken it out.
     pub(super) watch: Option<Watch>,
-    /// `None` without an idle timeout, and while `close_if_idle` runs.
+    /// `None` without an idle timeout, and while `close_if_idle` runs, which has taken it out.
     pub(super) idle: Option<Idle>,
+    /// The timers and waits of the protocol, which end with it.
     pub(super) cancel_on_close: CancelSet,
     /// Hands the connection to another protocol: see `switching`.
     pub(super) switch: Option<Switch>,
 }
 
-/// Runs when no handler does.
+/// Called by `ConnectionSource::switch` after the handler that has asked for it: it moves the
+/// protocol's state, which a handler borrows.
 pub(super) type Switch = Box<dyn FnOnce()>;
 
-/// Gets the reason of the end of a connection, after the protocol.
+/// Gets the reason for the end of a connection, after the protocol's `connection_lost`.
 pub(crate) type OnClose = Box<dyn FnOnce(ConnectionClosed)>;
 
-/// What a waiter waits for.
+/// State of the output that a waiter waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Until {
-    /// Nothing waits to be sent.
+    /// No output waits to be sent.
     Drained,
-    /// At most the high-water mark waits; once more has waited, at most half of it.
+    /// At most the high-water mark waits. Once more has waited, at most half of the mark, so that a
+    /// writer does not stop and start with each send.
     Ready,
 }
 
-/// What the bytes of a connection go to, instead of its protocol.
+/// A pump from one connection, the source, to another, the sink. A trait, since the pump's type has
+/// both protocols as parameters.
 pub(super) trait Pump {
+    /// Writes input of the source to the sink.
     fn forward(&self, bytes: &[u8]);
-    /// There is room again.
+    /// Continues after a pause: the sink has room again.
     fn go_on(&self);
-    /// Ends the pause of reading that waits for room.
+    /// Resumes reading from the source, if this pump has paused it.
     fn end_pause(&self);
-    /// The peer has finished sending.
+    /// Ends the sink's output: the peer of the source has finished sending.
     fn finish(&self);
-    /// One of the two connections is over.
+    /// Closes the other connection and fails the Deferred: one of the two is over.
     fn broken(&self, reason: &ConnectionClosed);
 }
 
-/// `None` lets a close take for ever.
+/// `None`: a close waits for the peer without a limit.
 pub(super) struct CloseTimeout(pub(super) Option<Duration>);
 
 impl Default for CloseTimeout {
@@ -99,11 +114,11 @@ impl Default for CloseTimeout {
     }
 }
 
-/// Watch on a peer that has to take output in time: see `progress`.
+/// Watch on a peer that has to take output in time: see `progress`. Times are of the loop's clock.
 pub(super) struct Watch {
-    /// When the peer has last taken something, or the watch began.
+    /// Time at which the peer has last taken output, or the watch began.
     pub(super) since: Duration,
-    /// When to look again.
+    /// Time at which `look` is due.
     pub(super) look_at: Duration,
     pub(super) look: DelayedCall,
 }
@@ -117,7 +132,7 @@ impl Watch {
 /// An idle timeout that is set: see `idle`.
 pub(super) struct Idle {
     pub(super) timeout: Duration,
-    /// When something was last received or sent, or the timeout was set.
+    /// Time on the loop's clock at which bytes were last received or sent, or the timeout was set.
     pub(super) since: Duration,
     pub(super) look: DelayedCall,
 }
@@ -129,16 +144,18 @@ impl Idle {
 }
 
 impl ColdCell {
-    /// Calls `f`, which runs no code of users, with the state; makes it first if need be.
+    /// Calls `f` with the state, which is made if there is none. `f` must not run code of users:
+    /// the cell is borrowed.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut ColdState) -> R) -> R {
         f(self.cold.borrow_mut().get_or_insert_default())
     }
 
-    /// As [`with`](Self::with), if there is a state.
+    /// As [`with`](Self::with), but returns `None` if there is no state.
     pub(super) fn look<R>(&self, f: impl FnOnce(&mut ColdState) -> Option<R>) -> Option<R> {
         self.cold.borrow_mut().as_deref_mut().and_then(f)
     }
 
+    /// Takes the state at the end of the connection, or for the next protocol's source.
     pub(super) fn take(&self) -> Option<Box<ColdState>> {
         self.cold.take()
     }
@@ -149,11 +166,12 @@ impl ColdCell {
 
     #[inline]
     pub(super) fn span(&self) -> Option<Span> {
+        // A clone, so that the cell is not borrowed while the span is entered: a handler runs then.
         self.cold.borrow().as_ref()?.span.clone()
     }
 }
 
-/// The span of a connection in the log, if there is a subscriber for it.
+/// The span of a connection in the log, if a subscriber records it.
 pub(super) fn open_span<P>(number: u64, peer: &Address) -> Option<Span> {
     let span = tracing::debug_span!(
         target: "reactor",
@@ -162,9 +180,12 @@ pub(super) fn open_span<P>(number: u64, peer: &Address) -> Option<Span> {
         %peer,
         protocol = std::any::type_name::<P>()
     );
+    // Without a subscriber, a connection needs no box for its span.
     (!span.is_disabled()).then_some(span)
 }
 
+/// Stops a producer whose connection is over, and drops it. Both are code of the user, so each is
+/// contained by itself.
 pub(super) fn end_producer(mut producer: Producer) {
     contain("a producer", || producer.stop());
     contain("a producer's drop", || drop(producer));
@@ -179,6 +200,8 @@ impl ColdState {
         }
     }
 
+    /// Whether [`finish`](Self::finish) uses the reason. A caller clones it only then, because
+    /// `connection_lost` takes it.
     pub(super) fn needs_reason(&self) -> bool {
         self.on_close.is_some()
             || self.pump.is_some()
@@ -186,15 +209,17 @@ impl ColdState {
             || !self.closed.is_empty()
     }
 
-    /// Cancels, stops and fires all of it, since the connection is over. `reason` is there if
-    /// it [`needs_reason`](Self::needs_reason).
+    /// Ends everything in the box, since the connection is over: cancels timers and waits, stops
+    /// the producer, fires the waiters. `reason` is `Some` if it
+    /// [`needs_reason`](Self::needs_reason).
     ///
-    /// All of it runs code of users, which finds the connection gone: nothing can be added to
-    /// what is ended here.
+    /// This runs code of users. The connection is `CLOSED` and the box was taken out of its cell,
+    /// so that code can add nothing here.
     pub(super) fn finish(self: Box<Self>, reason: Option<ConnectionClosed>) {
+        // Fields are moved out one by one, and each is dropped when its turn comes.
         let cold = *self;
-        // First what the program waits for in vain, so that nothing of it runs after the news of
-        // the end, which come last.
+        // The order is a promise: first the waits that cannot succeed any more end, and last the
+        // callbacks run that get the reason. So these find no timer or producer of the connection.
         cold.cancel_on_close.cancel();
         if let Some(watch) = cold.watch {
             watch.cancel();
@@ -206,10 +231,11 @@ impl ColdState {
             end_producer(producer);
         }
         for trigger in cold.waiters.take_all() {
-            // Errs only if another of these has just cancelled it.
+            // Errs only if a callback of an earlier waiter has cancelled this one.
             let _ = trigger.errback(Gone);
         }
         if let Some(reason) = reason {
+            // A pump whose reader is over is gone already, so its weak reference gives none.
             let from = cold.pumped_from.iter().filter_map(Weak::upgrade);
             for pump in cold.pump.into_iter().chain(from) {
                 pump.broken(&reason);
@@ -221,7 +247,7 @@ impl ColdState {
                 });
             }
             for trigger in cold.closed.take_all() {
-                // Errs only if another of these has just cancelled it.
+                // Errs only if a callback of an earlier waiter has cancelled this one.
                 let _ = trigger.callback(reason.clone());
             }
         }

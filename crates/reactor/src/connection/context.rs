@@ -11,10 +11,10 @@ use crate::error::ConnectionClosed;
 use crate::framing::Lines;
 use crate::mailbox::{MailboxOwner, context_methods};
 
-/// What a handler of a [`Protocol`] gets: its connection, and the reactor.
+/// Access of a handler of a [`Protocol`] to its connection and its reactor.
 ///
-/// What is asked for here takes effect when the handler returns. What is needed less often
-/// (options of the socket, limits, producers, descriptors) is on the handle:
+/// The requests of a handler take effect when it returns. Methods that are needed less often
+/// (options of the socket, limits, producers, descriptors) are those of the handle:
 /// `cx.connection().set_nodelay(true)?`.
 ///
 /// # Examples
@@ -115,8 +115,8 @@ impl<'a, P: Protocol> Context<'a, P> {
     /// once: to copy it would cost more than a system call. What the system does not take
     /// waits, and is sent as the system takes it.
     ///
-    /// What waits is bounded, see [`WriteLimits`](crate::WriteLimits). After
-    /// [`lose_connection`](Self::lose_connection) nothing more is taken.
+    /// The output that waits is bounded: see [`WriteLimits`](crate::WriteLimits). After
+    /// [`lose_connection`](Self::lose_connection), a write is dropped.
     #[doc(alias = "transport.write")]
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) {
         self.source.write(bytes.as_ref());

@@ -44,7 +44,7 @@ use crate::filter::Filter;
     note = "pass a closure that makes one for each connection, as `|| {Self}`, or a type that implements `Factory`"
 )]
 pub trait Factory: 'static {
-    /// What it makes.
+    /// The type of its protocols.
     type Protocol: Protocol;
 
     /// The protocol for the connection from `peer`; `None` refuses it, which

@@ -14,7 +14,7 @@ use crate::mailbox::MailboxOwner;
 use crate::panics::contain;
 
 impl<P: Protocol> ConnectionSource<P> {
-    /// What wakes the filters of this connection.
+    /// The waker for the filters of this connection: it queues the connection.
     pub(super) fn filter_waker(&self) -> FilterWaker {
         let source = self.mailbox().weak();
         FilterWaker::new(move || {
@@ -139,7 +139,7 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
-    /// What was read goes to the filter that was put in, and the framing begins anew.
+    /// Gives the bytes that were read and not delivered to the new filter, and makes a new framing.
     fn switch_reading(&self) {
         let flags = &self.transport().flags;
         // No byte that came before the filter may reach the protocol after it: an attacker could
@@ -179,7 +179,8 @@ impl<P: Protocol> ConnectionSource<P> {
         // Taken out while handlers run: they may make the filter deliver more, which goes to a new
         // buffer.
         if let Some(delivered) = transport.take_delivered() {
-            // What only a filter reads, such as a handshake, ends no idle time.
+            // Only delivered bytes count: bytes for the filter alone, such as a handshake, do not
+            // end an idle time.
             transport.note_activity();
             self.take_in(&delivered);
             transport.return_delivered(delivered);
@@ -249,7 +250,8 @@ impl<P: Protocol> Context<'_, P> {
         self.source.insert_filter(Box::new(filter))
     }
 
-    /// What the filters tell of the connection: [`ProxyHeader`], or what TLS has agreed on.
+    /// Information of the filters about the connection: a [`ProxyHeader`], or the result of a TLS
+    /// handshake.
     ///
     /// [`ProxyHeader`]: crate::filter::proxy_protocol::ProxyHeader
     pub fn filter_info<T: 'static>(&self) -> Option<T> {

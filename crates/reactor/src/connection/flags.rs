@@ -81,7 +81,7 @@ impl Flags {
     /// `Transport::unprompted`, around a call.
     pub(super) const UNPROMPTED: Self = Self(1 << 19);
 
-    /// It was counted which bytes that wait are answers to input. Set with the first count,
+    /// The out-buffer has counts of the bytes that are answers to input. Set with the first count,
     /// cleared when nothing waits.
     pub(super) const COUNTED: Self = Self(1 << 22);
 
@@ -193,7 +193,8 @@ impl Flags {
         .union(Self::READ_EOF)
         .union(Self::SWITCHING);
 
-    /// What the protocol before has asked for, or was told of, and the next one was not.
+    /// Flags that do not go to the next protocol at a switch: requests of the old protocol, and
+    /// news that only the old one has got.
     pub(super) const ENDED_BY_SWITCH: Self = Self::PAUSED
         .union(Self::READ_EOF)
         .union(Self::HAS_JOBS)

@@ -124,8 +124,8 @@ impl<P: Protocol> Connection<P> {
     /// as passes the [high-water mark](crate::WriteLimits::high_water) by one byte. Returns the
     /// number of bytes taken, which is 0 while more than that waits already.
     ///
-    /// It is for a writer that keeps the rest itself, such as one with a large file in memory: no
-    /// more than the high-water mark of it is copied. Send the rest after [`ready`](Self::ready).
+    /// For a writer that keeps the rest itself, such as one with a large file in memory: at most
+    /// the high-water mark is copied. Send the rest after [`ready`](Self::ready).
     ///
     /// # Errors
     ///

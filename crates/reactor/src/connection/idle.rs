@@ -23,7 +23,7 @@ impl<P: Protocol> ConnectionSource<P> {
             earlier.cancel();
         }
         let flags = &self.transport.flags;
-        // Of the time before: the new timeout counts from now.
+        // Earlier activity does not count: the new timeout begins now.
         flags.clear(Flags::ACTIVITY);
         flags.set_to(Flags::HAS_IDLE_TIMEOUT, timeout.is_some());
         if let Some(timeout) = timeout {
@@ -32,6 +32,7 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
+    /// Sets the timer to look when `timeout` after `since` has passed.
     pub(super) fn watch_idle(&self, timeout: Duration, since: Duration) {
         // Weak, since the source owns the timer. The timer calls the source directly, and not by a
         // job: no handler of the protocol is called, so none is in the way.
@@ -64,8 +65,9 @@ impl<P: Protocol> ConnectionSource<P> {
         });
     }
 
+    /// Closes the connection if it was idle for the timeout; else looks again later.
     fn close_if_idle(&self) {
-        // What came in this turn before the timer was not noted yet: `settle_flow` runs later.
+        // Activity of this turn is not noted yet, since `settle_flow` runs after the timers.
         self.note_activity();
         let Some(idle) = self.cold.look(|cold| cold.idle.take()) else {
             return;
@@ -76,7 +78,7 @@ impl<P: Protocol> ConnectionSource<P> {
         }
         self.transport.flags.clear(Flags::HAS_IDLE_TIMEOUT);
         let timeout = idle.timeout;
-        // In order: what waits is sent, for as long as the close timeout allows.
+        // An orderly close: output that waits is sent, within the close timeout.
         self.transport
             .lose_because(ConnectionClosed::IdleTimeout { timeout });
         self.touch();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 
-/// What systems allow: of seconds, and of questions.
+/// The times that all systems allow, in seconds; and the numbers of probes, below.
 const SECONDS: RangeInclusive<u64> = 1..=32_767;
 const RETRIES: RangeInclusive<u32> = 1..=127;
 

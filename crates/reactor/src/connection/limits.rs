@@ -28,11 +28,11 @@ pub struct WriteLimits {
     /// connection is not read from, until half of it is sent: a peer that does not read
     /// its answers is not asked for more questions.
     ///
-    /// What a connection writes of its own accord does not count: in `connection_made`, in
-    /// jobs and delayed calls that no input has led to, through a
-    /// [`Connection`](crate::Connection). So a client that uploads 64 MB is still read
-    /// from, also if everything comes back to it. Of what a single handler writes, no more
-    /// than `high_water` counts.
+    /// Output that no input has caused does not count: that of `connection_made`, of jobs and
+    /// delayed calls that do not follow from input, and writes through a
+    /// [`Connection`](crate::Connection). So a client that uploads 64 MB still reads, even if the
+    /// server sends everything back. Of the output of one call of a handler, at most `high_water`
+    /// counts.
     ///
     /// If there is a [producer](crate::Connection::register_producer), it is paused instead,
     /// whatever was written.

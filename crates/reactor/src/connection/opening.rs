@@ -21,13 +21,14 @@ use crate::mailbox::MailboxOwner;
 use crate::panics::contain;
 use crate::poll::Key;
 
-/// What a connection is made of, beside its protocol.
+/// The parts of a new connection, except its protocol.
 pub(crate) struct NewConnection {
     pub(crate) stream: RawStream,
     pub(crate) keys: Keys,
     pub(crate) peer: Address,
     pub(crate) on_close: Option<OnClose>,
-    /// What it begins with, if anything: then `connection_made` waits.
+    /// The filter with which the connection begins, if any: `connection_made` waits until it is
+    /// open.
     pub(crate) filter: Option<Box<dyn Filter>>,
     /// Called when there is a connection, if it begins with a filter.
     pub(crate) on_open: Option<OnOpen>,

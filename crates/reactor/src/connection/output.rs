@@ -69,8 +69,8 @@ impl Output {
     /// would wait for each other.
     pub(super) fn answers(&mut self, most: usize) -> usize {
         let answers = self.waiting() - self.unprompted;
-        // What earlier handlers have written is in `counted_answers`, so the rest is of the last
-        // one.
+        // `counted_answers` has the bytes of earlier handlers, so the last handler has written the
+        // rest.
         let by_handler = answers.saturating_sub(self.counted_answers);
         let excess = by_handler.saturating_sub(most);
         self.unprompted += excess;
@@ -155,8 +155,8 @@ impl Output {
             }
             let count = with_first.len();
             drop(with_first);
-            // They went with the first byte, however many bytes were taken: the receiver has
-            // copies, and these are closed.
+            // The system sends descriptors with the first byte, even if it takes only that byte.
+            // The receiver has copies, so these are closed.
             drop(descriptors.drain(..count));
             if descriptors.is_empty() {
                 self.descriptors = None;

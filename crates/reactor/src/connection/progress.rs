@@ -3,7 +3,7 @@
 //! A connection that is closing is aborted when its peer has taken nothing for the close
 //! timeout; a connection on which more waits than
 //! [`WriteLimits`](super::limits::WriteLimits) allows, when its peer has taken nothing for the
-//! stall timeout. A peer that takes something before that may take as long as it does.
+//! stall timeout. Each time the peer takes something, the whole timeout begins again.
 
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ impl<P: Protocol> ConnectionSource<P> {
         self.touch();
     }
 
-    /// How long the peer may take nothing, as things are.
+    /// The timeout that applies now; `None` if the peer need not take anything.
     fn patience(&self) -> Option<Duration> {
         let transport = &self.transport;
         if !transport.is_to_be_watched() || !transport.is_alive() {
             return None;
         }
-        // Both may hold: a connection that is closing with more than the limit waiting has the
-        // shorter of the two.
+        // If the connection is closing and more than the limit waits, both timeouts apply: the
+        // shorter one counts.
         let of_closing = (!transport.is_open())
             .then(|| self.with_cold(|cold| cold.close_timeout.0))
             .flatten();
@@ -36,10 +36,11 @@ impl<P: Protocol> ConnectionSource<P> {
         of_closing.into_iter().chain(of_overfull).min()
     }
 
-    /// Begins to watch what the peer takes, goes on, or stops. Called in each settling of a
-    /// connection that is to be watched, so it changes no timer as long as it need not.
+    /// Begins, continues or ends the watch. Called at each settling of a connection that is to be
+    /// watched, so it changes a timer only if that would fire too late.
     pub(super) fn watch_progress(&self) {
-        // Taken also if nothing is watched, so that a watch does not begin with old progress.
+        // Clears the flag even if there is no watch, so that a later watch does not see old
+        // progress.
         let has_progressed = self.transport.take_progress();
         let Some(patience) = self.patience() else {
             let watch = self.cold.look(|cold| cold.watch.take());
@@ -52,12 +53,13 @@ impl<P: Protocol> ConnectionSource<P> {
                     watch.since = now;
                 }
                 let due = watch.since.saturating_add(patience);
-                // Only a timer that would come too late is moved: the timeout has become shorter.
-                // That it is due later, because the peer has taken something, is found out when
-                // the timer fires.
+                // The timer is moved only if it would fire too late, because the timeout has become
+                // shorter. If it fires too early, because the peer has taken something,
+                // `end_if_stalled` sets it again.
                 if due < watch.look_at {
                     watch.look_at = due;
-                    // `reset` errs if it fires at this moment; then it looks anyway.
+                    // `reset` errs if the timer is about to fire: then `end_if_stalled` runs
+                    // anyway.
                     let _ = watch.look.reset(due.saturating_sub(now));
                 }
             }
@@ -83,7 +85,7 @@ impl<P: Protocol> ConnectionSource<P> {
     /// Ends the connection if the peer has taken nothing for too long.
     fn end_if_stalled(&self) {
         let watch = self.cold.look(|cold| cold.watch.take());
-        // Without patience there is nothing to watch any more, and the watch is dropped: its timer
+        // If no timeout applies any more, the watch is dropped. Its timer need not be cancelled: it
         // is the one that calls this.
         let (Some(watch), Some(patience)) = (watch, self.patience()) else {
             return;

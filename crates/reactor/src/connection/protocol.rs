@@ -8,7 +8,7 @@ use super::context::Context;
 use crate::error::ConnectionClosed;
 use crate::framing::Framing;
 
-/// What the protocol `P` gets in [`Protocol::received`].
+/// The type of the frames that the protocol `P` gets in [`Protocol::received`].
 ///
 /// # Examples
 ///
@@ -338,8 +338,8 @@ pub trait Protocol: Sized + 'static {
     /// The connection is over. Called once, last, whatever happened, also after
     /// a panic, of [`framing`](Self::framing) too. What is written here is dropped.
     ///
-    /// What had arrived was delivered before, also if the connection broke while something
-    /// was sent; unless reading was [paused](Context::pause_reading).
+    /// Bytes that had arrived were delivered before, also if sending has failed, except while
+    /// reading was [paused](Context::pause_reading).
     fn connection_lost(&mut self, cx: &mut Context<'_, Self>, reason: ConnectionClosed) {
         let _ = (cx, reason);
     }

@@ -13,17 +13,17 @@ use super::source::ConnectionSource;
 use crate::error::{ConnectionClosed, Gone};
 use crate::mailbox::MailboxOwner;
 
-/// Sends what comes from `reader` to `writer`, as it comes.
+/// Writes the input of `reader` to `writer`, as it comes.
 ///
-/// From now on it goes past the protocol of `reader`: its framing, `received` and
-/// `read_closed`. What was read but not delivered goes first. While more waits to be
-/// sent to `writer` than its high-water mark allows, `reader` is not read from. When
-/// `reader` has finished sending, so has `writer`; each connection ends when it was
-/// ended in both directions.
+/// From now on, the protocol of `reader` gets no input: neither its framing nor `received` nor
+/// `read_closed` is called. Input that was read and not delivered is written first. While more
+/// output of `writer` waits than its high-water mark allows, `reader` does not read. When the peer
+/// of `reader` has finished sending, the output of `writer` ends, too; each connection closes when
+/// both of its directions have ended.
 ///
-/// The Deferred fires with the number of bytes, when all of them were sent. It fails
-/// if one of the two is over before, and then ends the other one, too. Cancelling it, as a
-/// timeout does, aborts both.
+/// The Deferred fires with the number of bytes, when all of them were sent. If one of the two
+/// connections is over before, the Deferred fails, and the other connection is closed, too. A
+/// cancel of the Deferred, as by a timeout, aborts both.
 ///
 /// Several readers may be pumped to one writer. A reader has one pump: a later one takes its
 /// place, and the Deferred of the earlier one fails with [`Abandoned`](deferred::Abandoned).
@@ -77,14 +77,15 @@ pub fn pump<A: Protocol, B: Protocol>(
     let pump: Rc<dyn Pump> = pumping;
     let replaced = source.with_cold(|cold| cold.pump.replace(Rc::clone(&pump)));
     if let Some(replaced) = replaced {
-        // Nothing would end its pause any more: the callback that does refers to it weakly.
+        // The callback that would end its pause refers to it weakly, and does nothing once the pump
+        // is dropped. So its pause ends here.
         replaced.end_pause();
         // Here and not inside of `with_cold`: the drop abandons its trigger, and so may run
         // callbacks that use this connection.
         drop(replaced);
     }
     if source.transport.has_read_eof() {
-        // `end_of_reading`, which tells a pump otherwise, is called once for a connection.
+        // `end_of_reading` was called already, without this pump, and is called only once.
         pump.finish();
     } else if !source.rest.borrow().is_empty() {
         // Has the next run go through the rest again: `deliver` gives it to the pump.
@@ -99,11 +100,10 @@ struct Pumping<A: Protocol, B: Protocol> {
     sink: Weak<ConnectionSource<B>>,
     trigger: Trigger<u64>,
     pumped: Cell<u64>,
-    /// This pump has paused the source: set in `wait`, cleared in `end_pause`. So it takes back
-    /// its own pause once, and none of the program's.
+    /// This pump has paused the source: set in `wait`, cleared in `end_pause`. So the pump resumes
+    /// reading once for its own pause, and does not end a `pause_reading` of the program.
     is_waiting: Cell<bool>,
-    /// The Deferred has its result, or `finish` has begun to wait for it. Set by `finish` and by
-    /// `broken`, never cleared: of the two, only the first has an effect.
+    /// `finish` or `broken` was called. Never cleared: only the first of these calls has an effect.
     is_closed: Cell<bool>,
 }
 
@@ -115,8 +115,8 @@ impl<A: Protocol, B: Protocol> Pumping<A, B> {
         };
         self.is_waiting.set(true);
         source.transport.pause();
-        // By way of the source, which owns the pump: the waiter in the sink must not keep a pump
-        // that was replaced, or whose source is over.
+        // A weak reference to the pump: the waiter in the sink must not keep a pump that was
+        // replaced, or whose source is over. The source, which owns the pump, gives it.
         let me = source
             .cold
             .look(|cold| cold.pump.as_ref().map(Rc::downgrade));
@@ -125,7 +125,7 @@ impl<A: Protocol, B: Protocol> Pumping<A, B> {
                 pumping.go_on();
             }
         };
-        // A failure (the sink is over) resumes the source, too: `broken` ends it.
+        // `add_both`: if the sink is over, the source is resumed as well, and `broken` closes it.
         sink.wait_until(Until::Ready).add_both(go_on).ignore();
     }
 }

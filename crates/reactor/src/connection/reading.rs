@@ -47,7 +47,7 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
-    /// What a read is followed by on few connections.
+    /// Work after a read that few connections need (`Flags::READ_IS_SPECIAL`).
     #[cold]
     fn read_specially(&self) {
         self.transport.note_activity();
@@ -203,8 +203,8 @@ impl<P: Protocol> ConnectionSource<P> {
         if self.transport.flags.has_any(Flags::HAS_UNDECODED) && self.transport.takes_frames() {
             self.deliver_rest();
         }
-        // What had arrived before this call and no more: a peer that keeps sending cannot put the
-        // end off.
+        // Only the bytes that have arrived before this call, so that a peer that keeps sending
+        // cannot delay the end.
         let mut left = self.transport.arrived();
         let mut buffer = self.transport.core().buffers.take_read();
         while left > 0 {
@@ -267,13 +267,13 @@ impl<P: Protocol> ConnectionSource<P> {
     }
 }
 
-/// What has happened at a place of the input where nothing was taken. It keeps decoding from
-/// going round in circles there.
+/// Events at a place of the input at which no bytes were consumed. Each may happen once there, so
+/// that decoding does not loop.
 #[derive(Default)]
 struct Stall {
-    /// Decoding is to go on although nothing was taken.
+    /// Decoding continues although no bytes were consumed.
     goes_on: bool,
-    /// The framing has refused the input, and the protocol has let it go on.
+    /// The framing has refused the input, and `framing_failed` has returned `Ok`.
     was_refused: bool,
     /// The framing has refused the input, and that ends the connection.
     is_bad_input: bool,
@@ -281,8 +281,8 @@ struct Stall {
     is_raw: bool,
 }
 
-/// What there is to do for few frames: skips bytes, delivers raw bytes, and asks the protocol
-/// what to do with input that was refused. Gives how many bytes were taken.
+/// Handles all results of `decode` except frames: skips bytes, delivers raw bytes, and calls
+/// `framing_failed` for input that was refused. Returns how many bytes were consumed.
 #[cold]
 fn deliver_specially<P: Protocol>(
     protocol: &mut P,
@@ -298,7 +298,7 @@ fn deliver_specially<P: Protocol>(
             Err(Failure::new(BadFraming))
         }
         Ok(Decoded::Skip { consumed }) => Ok(consumed),
-        // It waits for more than this.
+        // The protocol has taken none of these bytes, and waits for more.
         Ok(Decoded::RawBytes { .. }) if stall.is_raw => Ok(0),
         Ok(Decoded::RawBytes { length }) => {
             let taken = protocol.raw_received(cx, &rest[..length])?;
@@ -312,7 +312,7 @@ fn deliver_specially<P: Protocol>(
         Ok(Decoded::Incomplete | Decoded::Frame { .. }) => Ok(0),
         Err(failure) => {
             stall.is_bad_input = true;
-            // A framing that refuses the same input again cannot go on behind it.
+            // A framing that refuses the same input again cannot skip it.
             if stall.was_refused {
                 return Err(failure);
             }

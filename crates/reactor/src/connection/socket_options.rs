@@ -137,9 +137,9 @@ impl<P: Protocol> Connection<P> {
     /// Whether small writes are sent at once, rather than held back by the system until
     /// earlier ones are acknowledged (`TCP_NODELAY`). `false` on what is no TCP socket.
     ///
-    /// They are, on TCP connections that were accepted or that this side has made: what a
-    /// handler writes goes out in one piece anyway, and holding it back costs time. An
-    /// [adopted](crate::ReactorHandle::adopt_stream) socket stays as it came.
+    /// This is on for TCP connections that this side has accepted or made: the loop sends the
+    /// output of a handler in one piece, so a delay would save nothing. For an
+    /// [adopted](crate::ReactorHandle::adopt_stream) socket, it is not changed.
     ///
     /// # Errors
     ///
@@ -171,7 +171,7 @@ impl<P: Protocol> Connection<P> {
         self.option(|socket| socket.keepalive())
     }
 
-    /// Has the system ask an idle peer if it is still there; `None` stops that.
+    /// Makes the system probe an idle peer (`SO_KEEPALIVE`); `None` turns this off.
     ///
     /// # Errors
     ///

@@ -43,7 +43,7 @@ pub(crate) struct ConnectionSource<P: Protocol> {
     pub(super) cold: ColdCell,
 }
 
-/// What a connection has of its user's until it is over.
+/// The values of the user's types that a connection owns until it is over.
 pub(crate) struct Open<P: Protocol> {
     pub(super) protocol: P,
     /// `None` if making it has failed.
@@ -187,8 +187,8 @@ impl<P: Protocol> ConnectionSource<P> {
             .and_then(|result| result)
     }
 
-    /// What the peer has sent is not what the framing reads: the connection ends, but it is
-    /// no error of this program.
+    /// Ends the connection because the framing has refused its input: an error of the peer, and not
+    /// of this program.
     #[cold]
     pub(super) fn input_failed(&self, failure: Failure) {
         self.transport.fail(failure.clone());
@@ -523,7 +523,7 @@ impl<P: Protocol> EventSource for ConnectionSource<P> {
     }
 
     fn shut_down(self: Rc<Self>) {
-        // What the system takes at once is sent even if there is no time to wait.
+        // Output that the system takes at once is still sent; nothing waits for the rest.
         self.close_because_of_stop();
         self.transport.abort(ConnectionClosed::ReactorStopped);
         self.settle_now();

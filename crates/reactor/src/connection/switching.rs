@@ -209,14 +209,15 @@ impl<P: Protocol> ConnectionSource<P> {
         Connection::new(Rc::downgrade(&next))
     }
 
-    /// Takes what belongs to the connection, and ends what belonged to its protocol.
+    /// Takes over the state of the connection (limits, waiters of `closed` and `drained`, the idle
+    /// timeout), and ends the state of the protocol before.
     fn take_over_cold(&self, mut cold: Box<ColdState>) {
         let cancelled = std::mem::take(&mut cold.cancel_on_close);
         let producer = cold.producer.take();
         let pumps = (cold.pump.take(), std::mem::take(&mut cold.pumped_from));
         let idle = cold.idle.take();
         if let Some(watch) = cold.watch.take() {
-            // The next connection begins its own, if its peer has to take output.
+            // The next settling begins a new watch, if the peer has to take output.
             watch.cancel();
         }
         cold.producer_is_paused = false;
@@ -226,7 +227,7 @@ impl<P: Protocol> ConnectionSource<P> {
             idle.cancel();
             self.watch_idle(timeout, since);
         }
-        // These run code of users, so nothing is borrowed.
+        // After `put`, because these run code of users, for which nothing may be borrowed.
         cancelled.cancel();
         if let Some(producer) = producer {
             end_producer(producer);

@@ -68,7 +68,7 @@ impl<C> Codec<C> {
     ///
     /// # Errors
     ///
-    /// That of the encoder.
+    /// The error of the encoder.
     pub fn encode<I>(&mut self, item: I) -> std::result::Result<BytesMut, C::Error>
     where
         C: Encoder<I>,

@@ -8,18 +8,20 @@
 
 use super::Decoded;
 
-/// How the end of a frame is found.
+/// What ends a frame: a line end or a delimiter.
 pub(super) trait End {
-    /// The length of the first frame in `input`, and that with its end. No end begins before
-    /// `searched`.
+    /// The length of the first frame in `input`, without its end and with it. No end begins before
+    /// `searched`, so the search begins there.
     fn find(&self, input: &[u8], searched: usize) -> Option<(usize, usize)>;
 
-    /// How many bytes of an `input` without an end are part of the frame, whatever comes behind
-    /// them. The others may be the beginning of its end.
+    /// Number of bytes of an `input` without an end that are part of the frame, whatever comes
+    /// after them. The others may be the first bytes of an end that has not come as a whole: they
+    /// do not count for the limit, and are searched again. So the frames do not depend on how the
+    /// input is split.
     fn certain(&self, input: &[u8]) -> usize;
 }
 
-/// What a frame that is too long has of its bytes, as far as is known.
+/// A frame is too long. Its length if its end has come, else the number of its bytes until now.
 pub(super) struct TooLong(pub(super) usize);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +63,7 @@ impl Cutter {
         self.searched = 0;
     }
 
-    /// Searches the input from its beginning: the end of a frame is another one now.
+    /// Makes the next search begin at the first byte, because another end is searched for.
     pub(super) fn search_again(&mut self) {
         self.searched = 0;
     }
@@ -93,7 +95,8 @@ impl Cutter {
         }
     }
 
-    /// If decoding goes on after this, the rest of the frame is skipped.
+    /// Refuses the frame at the beginning of the input. If `framing_failed` returns `Ok`, decoding
+    /// goes on and skips that frame.
     #[cold]
     fn refuse(&mut self, length: usize) -> TooLong {
         self.cutting = Cutting::Skipping;
@@ -101,14 +104,16 @@ impl Cutter {
         TooLong(length)
     }
 
+    /// Decodes in raw mode, and after a frame that was too long.
     #[cold]
     fn decode_specially<'a>(&mut self, end: &impl End, input: &'a [u8]) -> Decoded<&'a [u8]> {
-        let available = match self.cutting {
+        let skipped = match self.cutting {
             Cutting::Raw if !input.is_empty() => {
                 return Decoded::RawBytes {
                     length: input.len(),
                 };
             }
+            // From the first byte, since the bytes that were searched before are gone.
             Cutting::Skipping => match end.find(input, 0) {
                 Some((_, consumed)) => {
                     self.cutting = Cutting::Frames;
@@ -118,7 +123,7 @@ impl Cutter {
             },
             Cutting::Raw | Cutting::Frames => 0,
         };
-        match available {
+        match skipped {
             0 => Decoded::Incomplete,
             consumed => Decoded::Skip { consumed },
         }

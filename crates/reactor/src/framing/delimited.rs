@@ -1,4 +1,5 @@
-//! `Delimited`: frames that end with a delimiter.
+//! `Delimited`: frames that end with a delimiter. [`Cutter`] has the search, the limit and raw
+//! mode, as for [`Lines`](super::Lines); this file has the delimiter.
 
 use deferred::{Failure, Result};
 use memchr::memmem;
@@ -7,13 +8,14 @@ use super::cutter::{Cutter, End, TooLong, cutter_methods};
 use super::{Decoded, FrameTooLong, Framing};
 
 /// Frames that end with a delimiter of one or more bytes, such as `Delimited::by("\0")` or
-/// `Delimited::by("\r\n.\r\n")`; the protocol gets them without. The default delimiter is `\r\n`;
-/// a single `\n` does not end a frame, unlike with [`Lines`](super::Lines). (Twisted: `LineReceiver`
-/// with a `delimiter`.)
+/// `Delimited::by("\r\n.\r\n")`. The protocol gets the frames without their delimiters. The default
+/// delimiter is `\r\n`; a single `\n` does not end a frame, unlike with [`Lines`](super::Lines).
+/// (Twisted: `LineReceiver` with a `delimiter`.)
 ///
-/// A frame that is longer than the limit is a [`FrameTooLong`] failure, however the input is split:
-/// see [`framing_failed`](crate::Protocol::framing_failed), which may go on behind it. Bytes after
-/// the last delimiter are dropped when the peer stops sending. In raw mode, the input goes to
+/// If a frame is longer than the limit, [`framing_failed`](crate::Protocol::framing_failed) gets a
+/// [`FrameTooLong`]. If it returns `Ok`, the rest of that frame is skipped, and the next frame
+/// begins after its delimiter. Bytes after the last delimiter are dropped when the peer stops
+/// sending. In raw mode ([`set_raw_mode`](Self::set_raw_mode)), the input goes to
 /// [`raw_received`](crate::Protocol::raw_received) as it comes.
 ///
 /// # Examples
@@ -57,8 +59,8 @@ impl Delimited {
     /// The longest frame allowed by default, in bytes, without its delimiter.
     pub const DEFAULT_MAX_LENGTH: usize = 16 * 1024;
 
-    /// Frames that end with `delimiter`. An empty delimiter is never found, so that the input
-    /// fails at the limit.
+    /// Frames that end with `delimiter`. An empty delimiter is never found, so the input fails as a
+    /// frame that is too long.
     pub fn by(delimiter: impl AsRef<[u8]>) -> Self {
         Self {
             cutter: Cutter::new(Self::DEFAULT_MAX_LENGTH),
@@ -77,8 +79,7 @@ impl Delimited {
     ///
     /// # Examples
     ///
-    /// A text that ends with a dot in a line of its own, as one frame behind the line that
-    /// announces it:
+    /// After the line `DATA`, the text up to a line with only a dot is one frame:
     ///
     /// ```
     /// use reactor::framing::Delimited;
@@ -109,6 +110,7 @@ impl Delimited {
     #[doc(alias = "delimiter")]
     pub fn set_delimiter(&mut self, delimiter: impl AsRef<[u8]>) {
         self.delimiter = Delimiter(delimiter.as_ref().to_owned());
+        // Input that was searched for the old delimiter may have the new one.
         self.cutter.search_again();
     }
 
@@ -154,7 +156,7 @@ impl End for Delimiter {
 
     #[inline]
     fn certain(&self, input: &[u8]) -> usize {
-        // The last bytes may be the beginning of a delimiter.
+        // All but one byte of a delimiter may have come already, at the end of the input.
         input.len().saturating_sub(self.0.len().saturating_sub(1))
     }
 }

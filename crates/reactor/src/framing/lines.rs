@@ -11,12 +11,13 @@ use super::{Decoded, Framing};
 /// Lines, without their ends: `\n` or `\r\n`, or [only `\r\n`](Self::crlf). (Twisted:
 /// `LineReceiver`, `LineOnlyReceiver`.)
 ///
-/// A line that is longer than the limit is a [`LineTooLong`] failure, however the input is split:
-/// see [`framing_failed`](crate::Protocol::framing_failed), which may go on behind it. What comes
-/// behind the last line end is dropped when the peer stops sending. Lines with other ends are
-/// [`Delimited`](super::Delimited).
+/// If a line is longer than the limit, [`framing_failed`](crate::Protocol::framing_failed) gets a
+/// [`LineTooLong`]. If it returns `Ok`, the rest of that line is skipped, and the next line begins
+/// after its end. Bytes after the last line end are dropped when the peer stops sending. Lines with
+/// other ends are [`Delimited`](super::Delimited).
 ///
-/// In raw mode, the input goes to [`raw_received`](crate::Protocol::raw_received) as it comes.
+/// In raw mode ([`set_raw_mode`](Self::set_raw_mode)), the input goes to
+/// [`raw_received`](crate::Protocol::raw_received) as it comes.
 ///
 /// # Examples
 ///
@@ -150,6 +151,7 @@ impl End for LineEnd {
 
     #[inline]
     fn certain(&self, input: &[u8]) -> usize {
+        // A CR at the end is part of the line, unless an LF follows.
         input.len() - usize::from(input.ends_with(b"\r"))
     }
 }

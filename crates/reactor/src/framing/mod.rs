@@ -39,10 +39,10 @@ pub use self::too_long::FrameTooLong;
 
 use deferred::Result;
 
-/// Cuts the bytes of a connection into the frames its protocol gets.
+/// Cuts the bytes of a connection into the frames that its protocol gets.
 ///
-/// A framing is pure: it is shown bytes, and says what is in them. It knows no
-/// socket, so it can be tested, and fuzzed, by itself.
+/// A framing does no I/O: it gets bytes, and returns what it has found in them. So it can be tested
+/// and fuzzed without a connection.
 ///
 /// # Examples
 ///
@@ -74,21 +74,22 @@ use deferred::Result;
 /// assert_eq!(Short.decode(b"\x05hel").unwrap(), Decoded::Incomplete);
 /// ```
 pub trait Framing: 'static {
-    /// What the protocol gets: mostly something that borrows from the input.
+    /// The value that the protocol gets for a frame. It may borrow from the input.
     type Frame<'a>;
 
-    /// Looks for a frame at the beginning of `input`, which is all that came and
-    /// was not consumed yet.
+    /// Looks for a frame at the beginning of `input`: all bytes that have arrived and were not
+    /// consumed.
     ///
-    /// After [`Decoded::Incomplete`] it is called again when more has come, with
-    /// the same bytes and those behind them; so it may remember how far it looked.
+    /// After [`Decoded::Incomplete`], the next call has the same bytes, and more after them. So a
+    /// framing may remember how far it has searched.
     ///
     /// # Errors
     ///
-    /// What came is no frame and cannot become one.
-    /// [`Protocol::framing_failed`](crate::Protocol::framing_failed) gets the failure; as a rule,
-    /// the connection is closed, with the failure as the reason. If not, decoding goes on with the
-    /// same input, so a framing that can do so skips what it has refused.
+    /// The input is not the beginning of a frame.
+    /// [`Protocol::framing_failed`](crate::Protocol::framing_failed) gets the failure; by default,
+    /// this closes the connection, with the failure as the reason. If the protocol returns `Ok`,
+    /// `decode` is called with the same input again. So a framing that can recover skips the
+    /// refused bytes in that call; if it fails again, the connection is closed.
     fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Decoded<Self::Frame<'a>>>;
 }
 

@@ -1,4 +1,4 @@
-//! Waiting on Linux: one `epoll_wait` a turn.
+//! Wait on Linux: one `epoll_wait` a turn.
 //!
 //! `Poller::wait` makes four further system calls each time, for its timer and
 //! its notifier. Neither is needed here: an event descriptor that is registered like any
@@ -40,7 +40,7 @@ impl Events {
 
 #[inline]
 fn ready(flags: EventFlags) -> Ready {
-    // The common case.
+    // The common case, with one comparison.
     if flags == EventFlags::IN {
         return Ready::READABLE;
     }

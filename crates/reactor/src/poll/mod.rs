@@ -1,9 +1,13 @@
-//! Waiting for descriptors to be ready: the one module that uses the crate `polling`.
+//! Poller: waits for descriptors to be ready. No other module uses the crate `polling`.
 //!
 //! A descriptor is registered with a `polling::Poller` once, level-triggered. There are two ways
-//! to wait ([`PollerKind`]): [`epoll`] makes one `epoll_wait` on the poller's own descriptor, on
-//! Linux only; [`portable`] calls the poller's wait, on every system (on Linux, with four more
-//! system calls a turn). A test reactor makes no system call: its network is in memory.
+//! to wait ([`PollerKind`]): [`epoll`], on Linux only, makes one `epoll_wait` on the poller's own
+//! descriptor; [`portable`], on every system, calls `Poller::wait`, which makes four more system
+//! calls a turn on Linux. A test reactor makes no system call, because its network is in memory.
+//!
+//! The attributes `cfg(all(target_os = "linux", not(polling_test_poll_backend)))` mark the code for
+//! `epoll`. `polling_test_poll_backend` is a flag of the crate `polling`, which makes it use `poll`
+//! on Linux, too, so that the portable way can be tested there.
 
 #![expect(
     unsafe_code,
@@ -53,8 +57,8 @@ pub(crate) struct System {
         expect(dead_code, reason = "there is one way only")
     )]
     kind: PollerKind,
-    /// Ends a wait when a delayed call is due. `None` if the kind is `Portable`, or if the
-    /// descriptor could not be made; then each wait has a timeout instead.
+    /// Ends a wait when a delayed call is due. `None` if the kind is `Portable`, or if the process
+    /// had no descriptor left for it; then each wait has a timeout instead.
     #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
     timer: Option<timer::Timer>,
 }
@@ -65,7 +69,7 @@ pub(crate) struct Events {
     #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
     epoll: epoll::Events,
     portable: portable::Events,
-    /// Events of every other origin: `polling`, files that are always ready, memory.
+    /// Events of the portable wait, of regular files, and of the memory network.
     others: Vec<(Key, Ready)>,
 }
 
@@ -94,6 +98,8 @@ impl Poll {
     /// A poller of the operating system, which waits in the way that `kind` names.
     pub(crate) fn new(kind: PollerKind) -> io::Result<Self> {
         let poller = Arc::new(polling::Poller::new()?);
+        // Sources read a bounded number of times per event, and rely on a further event for the
+        // rest.
         if !poller.supports_level() {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
@@ -104,7 +110,7 @@ impl Poll {
         Ok(Self::System(System {
             #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
             timer: (kind == PollerKind::Native)
-                // Errs if there is no descriptor left; then waits have timeouts instead.
+                // Errs if the process has no descriptor left; then waits have timeouts instead.
                 .then(|| timer::Timer::new(&poller).ok())
                 .flatten(),
             shared: Registrations::new(poller),
@@ -122,7 +128,7 @@ impl Poll {
         }
     }
 
-    /// Handles an event whose key is not that of a source: of the waker or the timer.
+    /// Handles an event whose key is not that of a source: an event of the waker or the timer.
     #[cold]
     pub(crate) fn own_event(&self, key: Key) {
         match (self, key) {
@@ -138,18 +144,18 @@ impl Poll {
                     timer.has_fired();
                 }
             }
-            // The key of a source that was removed after the wait had returned its event.
+            // The key of a source that an earlier event of the same wait has removed.
             _ => {}
         }
     }
 
-    /// Whether a wake may end a wait without an event of the waker.
+    /// Whether a wake may end a wait without an event of the waker. Then the loop has to look for
+    /// work after each wait.
     #[inline]
     pub(crate) fn hides_wakes(&self) -> bool {
         match self {
             #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
-            // The wait of `polling` clears its notifier and returns no event of it. So the loop has
-            // to look for work after each wait.
+            // `Poller::wait` clears its notifier, and returns no event of it.
             Self::System(system) => system.kind != PollerKind::Native,
             _ => true,
         }
@@ -208,7 +214,9 @@ impl Poll {
         key: Key,
         interest: Interest,
     ) -> io::Result<Registration> {
+        // The keys above are those of the waker and the timer.
         debug_assert!(key <= MAX_KEY);
+        // The poller is shared with the parent: this descriptor would give the parent events.
         if self.is_of_other_process() {
             return Err(io::Error::other(
                 "the reactor belongs to the process that this one was forked from",
@@ -234,7 +242,9 @@ impl Poll {
         }
     }
 
-    /// Calls `f` once, after the next close of a registered descriptor. `f` may only queue work.
+    /// Calls `f` once, after the next close of a registered descriptor: a port that has found no
+    /// descriptor left (`EMFILE`) tries again then. The close may be inside of any code of the
+    /// loop, so `f` must only queue work.
     pub(crate) fn after_close(&self, f: impl FnOnce() + 'static) {
         // A test's network never runs out of descriptors, so nothing waits for one there.
         if let Self::System(system) = self {
@@ -256,7 +266,8 @@ impl System {
     fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.others.clear();
         let mut timeout = timeout;
-        // Regular files, which `epoll` refuses. A loop that watches none pays only this test.
+        // Regular files: `epoll` refuses them, and they are always ready. A loop that watches none
+        // pays only for this test.
         if !self.shared.always_ready.borrow().is_empty() {
             timeout = self.add_always_ready(&mut events.others, timeout);
         }
@@ -272,8 +283,9 @@ impl System {
         )
     }
 
-    /// Adds the events of descriptors that are always ready; returns the timeout of the wait,
-    /// which is zero if there is such an event.
+    /// Adds the events of descriptors that are always ready. Returns the timeout for the wait: zero
+    /// if there is such an event, so that the wait only collects the events of the other
+    /// descriptors.
     #[cold]
     fn add_always_ready(
         &self,

@@ -1,4 +1,5 @@
-//! A descriptor of the loop's own in its poller.
+//! `OwnDescriptor`: a descriptor that the loop has made for itself, the event descriptor of its
+//! waker or its timer descriptor.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -9,10 +10,11 @@ use polling::{Event, PollMode, Poller};
 use super::Key;
 use crate::sys::HomeProcess;
 
-/// A descriptor that the loop made for itself, watched for reading; it leaves the poller
-/// before it is closed.
+/// A descriptor that the loop has made for itself, registered for reading. The drop deletes it from
+/// the poller, then closes it.
 pub(super) struct OwnDescriptor {
     poller: Arc<Poller>,
+    /// The process that has made the descriptor: a forked one shares the poller with it.
     home: HomeProcess,
     pub(super) descriptor: OwnedFd,
 }
@@ -39,10 +41,11 @@ impl OwnDescriptor {
 
 impl Drop for OwnDescriptor {
     fn drop(&mut self) {
+        // In a forked process, the delete would take the descriptor out of the parent's poller.
         if !self.home.is_current() {
             return;
         }
-        // Errs only if the poller no longer knows the descriptor, which is what is wanted.
+        // Errs only if the poller does not know the descriptor any more, which has the same result.
         let _ = self.poller.delete(&self.descriptor);
     }
 }

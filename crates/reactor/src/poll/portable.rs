@@ -1,4 +1,4 @@
-//! Waiting by the crate `polling`, on every system that it supports.
+//! Portable wait: `Poller::wait` of the crate `polling`, on every system that it supports.
 
 use std::io;
 use std::time::Duration;
@@ -29,18 +29,18 @@ fn is_harmless(error: &io::Error) -> bool {
 }
 
 /// Waits until a descriptor is ready, the loop is woken, or `timeout` is over; adds the events to
-/// `told`.
+/// `found`.
 pub(super) fn wait(
     poller: &Poller,
     events: &mut Events,
-    told: &mut Vec<(Key, Ready)>,
+    found: &mut Vec<(Key, Ready)>,
     timeout: Option<Duration>,
 ) -> io::Result<()> {
     let events = events.get_or_insert_with(polling::Events::new);
     events.clear();
     match poller.wait(events, timeout) {
         Ok(_) => {
-            told.extend(events.iter().map(|event| ready(&event)));
+            found.extend(events.iter().map(|event| ready(&event)));
             Ok(())
         }
         Err(error) if is_harmless(&error) => Ok(()),

@@ -1,4 +1,5 @@
-//! A descriptor in a poller, which it leaves before it is closed.
+//! `Registration`: a descriptor in a poller. It is deleted from the poller before it is closed, as
+//! `Poller::add` requires.
 
 use std::cell::Cell;
 use std::io;
@@ -18,9 +19,9 @@ pub(crate) struct Registration {
     key: Key,
     /// `None` while the poller does not know the descriptor.
     interest: Cell<Option<Interest>>,
-    /// The poller refuses the descriptor, since it is always ready.
+    /// The poller refuses the descriptor, because it is a regular file, which is always ready.
     is_always_ready: bool,
-    /// `None` only while it is being given back.
+    /// `None` only at the end of `into_descriptor` and of the drop.
     descriptor: Option<OwnedFd>,
 }
 
@@ -40,7 +41,7 @@ impl Registration {
         };
         match registration.set_interest(interest) {
             Ok(()) => Ok(registration),
-            // EPERM: epoll does not take regular files; they count as always ready.
+            // EPERM: `epoll` refuses regular files.
             Err(error) if Errno::from_io_error(&error) == Some(Errno::PERM) => {
                 registration.is_always_ready = true;
                 registration.set_interest(interest)?;
@@ -61,7 +62,7 @@ impl Registration {
             .unwrap_or_else(|| unreachable!("it is only taken when this goes"))
     }
 
-    /// Gives the descriptor back, which is no longer registered.
+    /// Unregisters the descriptor and returns it.
     pub(crate) fn into_descriptor(mut self) -> OwnedFd {
         self.leave();
         self.descriptor
@@ -92,7 +93,7 @@ impl Registration {
 
     fn change_interest(&self, interest: Interest) -> io::Result<()> {
         if !self.shared.home.is_current() {
-            // It would change what the parent waits for.
+            // In a forked process, a change would be one in the parent's poller.
             return Ok(());
         }
         if self.is_always_ready {

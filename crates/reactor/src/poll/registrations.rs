@@ -9,8 +9,8 @@ use crate::sys::HomeProcess;
 
 /// State that a poller shares with its registrations.
 pub(super) struct Registrations {
-    /// In a process that was forked from this one, the poller is left as it is: its
-    /// descriptors are shared with the parent, whose events it gives.
+    /// The process that has made the poller. A process that is forked from it must not change the
+    /// poller, which it shares with its parent.
     pub(super) home: HomeProcess,
     pub(super) poller: Arc<polling::Poller>,
     /// Descriptors that the system does not wait for, since they are always ready: regular
@@ -40,6 +40,7 @@ impl Registrations {
 
     #[cold]
     fn run_after_close(&self) {
+        // Taken out first: a call may add another one, for the close after this.
         for waiting in self.after_close.take() {
             waiting();
         }
@@ -49,8 +50,8 @@ impl Registrations {
 impl Drop for Registrations {
     fn drop(&mut self) {
         if !self.home.is_current() {
-            // Dropping it would deregister what the parent's wait needs: its descriptors stay
-            // open here instead.
+            // The drop of the poller would unregister descriptors that the parent waits for. So the
+            // poller leaks here, with its descriptors.
             std::mem::forget(Arc::clone(&self.poller));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-/// What a descriptor of a child is connected to.
+/// The other end of a child's descriptor: a pipe, a file, or a descriptor of this program.
 ///
 /// # Examples
 ///

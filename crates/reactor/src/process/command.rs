@@ -53,7 +53,7 @@ const MAX_OUTPUT: usize = 16 * 1024 * 1024;
 #[must_use = "it runs nothing by itself"]
 pub struct Command {
     pub(super) inner: process::Command,
-    /// Those that were set; the others get what the way of running it says.
+    /// The descriptors that were set. `output` and `spawn_process` choose the others.
     pub(super) descriptors: BTreeMap<i32, ChildFd>,
     pub(super) terminal: Option<WindowSize>,
     pub(super) process_group: Option<i32>,

@@ -4,10 +4,11 @@
 //! without pidfds, a thread waits for each child. The loop, not that thread, takes the status,
 //! so that the child keeps its process ID until then.
 //!
-//! Where `SIGCHLD` is ignored, which a process inherits, the system takes the status itself:
-//! the number of a child that has exited is free at once, and may be another process's. So a
-//! child that cannot be found has exited, with an unknown status, and a signal goes
-//! through the descriptor, or not without asking whether the number is still the child's.
+//! If `SIGCHLD` is ignored, which a process inherits, the system takes the status itself: the
+//! process ID of a child that has exited is free at once, and another process may get it. So a
+//! child that is not found has exited, with an unknown status. A signal goes through the pidfd,
+//! which cannot name another process; without a pidfd, only after a check that the ID is still that
+//! of the child.
 
 use std::cell::RefCell;
 use std::io;
@@ -90,6 +91,7 @@ impl ChildHandle {
 
     /// Stops watching the child: if it has not exited, a thread reaps it when it does.
     pub(super) fn let_go(&mut self) {
+        // In a forked process: only the parent can wait for the child.
         if !self.parent.is_current() {
             self.child = None;
             return;
@@ -126,7 +128,7 @@ pub(super) enum Watched {
     Descriptor(Rc<Exit>),
     /// By a thread, which calls `check_exit`.
     Thread,
-    /// It has exited, and its process ID is free.
+    /// The child has exited, and its process ID is free.
     Exited,
 }
 
@@ -152,8 +154,8 @@ pub(super) fn watch(owner: &Rc<dyn ChildOwner>, core: &Rc<Core>, pid: Pid) -> io
 }
 
 fn watch_in_thread(owner: &Rc<dyn ChildOwner>, core: &Rc<Core>, pid: Pid) -> io::Result<()> {
-    // The answer keeps the owner, as a registered `Exit` would: a child is watched to its end,
-    // even if its program is done with it.
+    // The callback keeps the owner, as a registered `Exit` would: a child is watched until it
+    // exits, even if the program has dropped its handle.
     let (reply, exited) = ReplySender::pair(core, || ());
     let owner = Rc::clone(owner);
     exited

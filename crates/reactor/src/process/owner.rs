@@ -25,7 +25,7 @@ pub(super) trait ChildOwner {
     /// Looks whether the child has exited.
     fn check_exit(&self);
 
-    /// Has the loop settle this in its turn.
+    /// Queues this, so that the loop settles it in this turn.
     fn settle_soon(&self);
 
     /// Does the pending work, unless a handler is running.

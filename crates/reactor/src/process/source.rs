@@ -364,7 +364,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
     }
 }
 
-/// What the pipes and the exit call.
+/// The calls of the pipes, and of the watch on the child's exit.
 impl<P: ProcessProtocol> ChildOwner for ProcessSource<P> {
     fn is_paused(&self) -> bool {
         self.is_paused.get()
@@ -398,7 +398,7 @@ impl<P: ProcessProtocol> ChildOwner for ProcessSource<P> {
         // runs.
         drop(self.pipes.borrow_mut().remove(&number));
         self.lost.borrow_mut().push_back(number);
-        // What was left open by `close_all`.
+        // The output of a terminal, which `close_all` has left open.
         if self.is_closing.get()
             && is_terminal
             && let Some(output) = self.pipe(STDOUT)
@@ -473,7 +473,7 @@ impl<P: ProcessProtocol> ChildOwner for ProcessSource<P> {
 
     fn abandon(&self) {
         if !self.is_abandoned.replace(true) {
-            // What the child takes at once is written even if there is no time to wait.
+            // Output that the child takes at once is still written; nothing waits for the rest.
             self.flush();
             self.close_silently();
             self.settle_now();

@@ -69,7 +69,8 @@ impl Command {
         }
         let child = contained(|| self.inner.spawn())?;
         drop(kept_free);
-        // The child's ends go with the command.
+        // The child's ends are closed here with the drop of `inner`, so that the end of a pipe is
+        // seen.
         Ok(Spawned {
             child,
             ends: ours,
@@ -79,7 +80,7 @@ impl Command {
 }
 
 impl Command {
-    /// Has the standard descriptors be pipes, unless they were set.
+    /// Makes pipes of the standard descriptors, except those that were set.
     fn open_pipes(&mut self) -> io::Result<()> {
         for (number, pipe) in [(0, ChildFd::Write), (1, ChildFd::Read), (2, ChildFd::Read)] {
             self.default_fd(number, pipe);
@@ -95,13 +96,13 @@ impl Command {
         Ok(())
     }
 
-    /// Has the standard descriptors be a terminal. This side's end of it counts as two pipes, to
-    /// 0 and from 1, so that each direction can be closed by itself.
+    /// Makes a terminal of the standard descriptors. This side's end of it counts as two pipes, one
+    /// to descriptor 0 and one from descriptor 1, so that each direction can be closed by itself.
     fn open_terminal(&mut self, size: WindowSize, ours: &mut Vec<ParentEnd>) -> io::Result<()> {
         if [0, 1].iter().any(|it| self.descriptors.contains_key(it)) {
             return Err(invalid("descriptors 0 and 1 are those of the terminal"));
         }
-        // A session of its own is a group of its own, too.
+        // A terminal needs a new session (`lead_session`), whose leader has a new group, too.
         if self.process_group.is_some_and(|group| group != 0) {
             return Err(invalid("a program with a terminal leads its own group"));
         }
@@ -139,9 +140,9 @@ fn contained(spawn: impl FnOnce() -> io::Result<process::Child>) -> io::Result<p
 }
 
 /// Occupies the numbers that descriptors get in the child, if they are free in the parent, until
-/// the program runs. Otherwise the pipe by which std's child reports that the program cannot be
-/// run might have one of these numbers, and be overwritten. (It still can if another thread
-/// closes one of the numbers at that moment.)
+/// the program runs. Else std's pipe, by which the forked child reports that the program cannot be
+/// run, might get one of these numbers, and the child would overwrite it. (This can still happen if
+/// another thread closes one of the numbers at that moment.)
 fn keep_free(mappings: &[FdMapping]) -> io::Result<Vec<OwnedFd>> {
     let used = mappings.iter().map(|mapping| {
         let number = mapping.child_fd;
@@ -196,7 +197,7 @@ pub(super) struct ParentEnd {
     /// The number of the other end, in the child.
     pub(super) number: i32,
     pub(super) direction: Direction,
-    /// It is one direction of a terminal.
+    /// The pipe is one direction of a terminal.
     pub(super) is_terminal: bool,
     pub(super) descriptor: OwnedFd,
 }
@@ -209,6 +210,8 @@ pub(super) enum Direction {
 
 impl ParentEnd {
     fn new(number: i32, direction: Direction, descriptor: OwnedFd) -> io::Result<Self> {
+        // Non-blocking: this end of a new pipe has an open file description of its own, which the
+        // child does not share.
         rustix::io::ioctl_fionbio(&descriptor, true)?;
         Ok(Self {
             number,

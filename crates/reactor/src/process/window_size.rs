@@ -1,6 +1,6 @@
 //! `WindowSize`: rows and columns of a child's terminal.
 
-/// How many characters a terminal shows.
+/// Size of a terminal's window, in characters.
 ///
 /// # Examples
 ///
@@ -15,26 +15,27 @@
 #[non_exhaustive]
 #[doc(alias = "winsize")]
 pub struct WindowSize {
-    /// How many lines.
+    /// Number of lines.
     pub rows: u16,
-    /// How many characters in a line.
+    /// Number of characters in a line.
     pub columns: u16,
 }
 
 impl WindowSize {
-    /// A terminal of so many lines and columns.
+    /// A window of `rows` lines of `columns` characters.
     pub const fn new(rows: u16, columns: u16) -> Self {
         Self { rows, columns }
     }
 }
 
-/// That of the classic terminal: 24 lines of 80 characters.
+/// 24 lines of 80 characters, the size of the terminal VT100, which programs assume by default.
 impl Default for WindowSize {
     fn default() -> Self {
         Self::new(24, 80)
     }
 }
 
+/// Rows, then columns.
 impl From<WindowSize> for (u16, u16) {
     fn from(size: WindowSize) -> Self {
         (size.rows, size.columns)

@@ -4,8 +4,8 @@
 //!   loop ──job──▶ pool ──▶ thread ──reply──▶ inbox ──▶ loop ──fires──▶ Deferred
 //! ```
 //!
-//! The pool knows nothing of the loop. What a job comes to goes the way of all calls
-//! from other threads.
+//! The pool does not fire Deferreds. A job sends its result to the loop's inbox, as every call from
+//! another thread does, and the loop fires the Deferred.
 
 mod pool;
 
@@ -57,13 +57,14 @@ impl ThreadPool {
         let queue = self.clone();
         let (reply, result) = ReplySender::pair(core, move || queue.remove(ticket));
         let run = Box::new(move || {
-            // A panic names the place of the call, not this one.
-            let came_to = match Failure::catch_at(called_at, job) {
+            // The failure of a panic has the location of the caller of `defer_to_thread`.
+            let outcome = match Failure::catch_at(called_at, job) {
                 Ok(outcome) => maybe_deferred(|| outcome),
                 Err(panicked) => fail(panicked),
             };
-            // What can be sent to a thread is no Deferred, so it has its result.
-            if let Ok(result) = came_to.into_result() {
+            // Always `Ok`: an `Outcome` that is `Send` is no Deferred of one thread, so its result
+            // is there at once.
+            if let Ok(result) = outcome.into_result() {
                 reply.send(result);
             }
         });
@@ -78,20 +79,20 @@ impl ThreadPool {
 }
 
 impl ReactorHandle {
-    /// Runs `job` in a thread, and gives what comes of it: for work that takes long, or
+    /// Runs `job` in a thread of the pool; the Deferred has its result. For long computations, and
     /// for calls that block.
     ///
     /// The job returns what a callback would: a `Result`, whose failure the Deferred
     /// fails with, or nothing. A panic in it becomes a failure
     /// ([`Panicked`](deferred::Panicked)). The Deferred fires from the loop.
     ///
-    /// Cancelling it while the job waits for a thread drops the job. One that runs
-    /// cannot be stopped; what comes of it is dropped.
+    /// A cancel drops a job that waits for a thread. A job that runs cannot be stopped; its result
+    /// is dropped.
     ///
     /// In a [test reactor](crate::testing), the loop itself runs it, in its next turn.
     ///
-    /// The job may use a [`Remote`](crate::Remote). Jobs wait for one another if there
-    /// are more than threads: see [`ThreadPool`].
+    /// The job may use a [`Remote`](crate::Remote). If there are more jobs than threads, jobs wait:
+    /// see [`ThreadPool`].
     ///
     /// # Errors
     ///
@@ -129,8 +130,8 @@ impl ReactorHandle {
         core.extensions.get::<Threads>().pool.defer(&core, job)
     }
 
-    /// Calls `job` in a thread of the pool, for what it does. Its failure is logged, as is a
-    /// panic. (Twisted: `callInThread`.)
+    /// Calls `job` in a thread of the pool, without a Deferred for its result. A failure or a panic
+    /// of the job is logged. (Twisted: `callInThread`.)
     ///
     /// # Errors
     ///

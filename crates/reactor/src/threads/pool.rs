@@ -1,4 +1,9 @@
 //! `ThreadPool`: threads that take jobs from one queue.
+//!
+//! The pool starts a thread when a job comes and each thread has one already, up to a limit, and
+//! never joins a thread: a thread that finds no job for the idle time ends by itself. One mutex
+//! guards the queue and the counts. No job runs and no job is dropped while it is locked, because
+//! both are code of the user, which may use the pool.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,27 +17,28 @@ use parking_lot::{Condvar, Mutex};
 use crate::core::Core;
 use crate::panics::contain;
 
-/// Default of `max_threads`.
+/// Default of `max_threads`, as in Twisted.
 pub(super) const MAX_THREADS: usize = 10;
 
-/// How long a thread waits for a job before it ends.
+/// Default of `idle_time`.
 const IDLE_TIME: Duration = Duration::from_secs(10);
 
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
-/// The place of a job in the queue.
+/// The place of a job in the queue. It is made before the job, since the job has the reply to a
+/// Deferred whose canceller removes the job by this ticket.
 pub(crate) type Ticket = u64;
 
 /// The threads that [`defer_to_thread`](crate::ReactorHandle::defer_to_thread) and
 /// [`call_in_thread`](crate::ReactorHandle::call_in_thread) run jobs in.
 ///
-/// There are none until the first job comes. Another one is started when a job comes
-/// and all are busy, up to [`max_threads`](Self::max_threads); then jobs wait, and are
-/// taken in the order in which they came. A thread that has nothing to do for
+/// The pool begins without threads. When a job comes and all threads are busy, the pool starts
+/// another one, up to [`max_threads`](Self::max_threads). Beyond that, jobs wait, and the threads
+/// take them in the order in which they came. A thread that has no job for
 /// [`idle_time`](Self::idle_time) ends.
 ///
-/// When the reactor is dropped, jobs that wait are dropped. Those that run are not
-/// waited for: their threads end with them, and their results are dropped.
+/// The drop of the reactor drops the jobs that wait. It does not wait for the jobs that run: each
+/// thread ends after its job, whose result is dropped.
 ///
 /// A handle, cheap to clone, from
 /// [`ReactorHandle::thread_pool`](crate::ReactorHandle::thread_pool); it does not keep
@@ -62,25 +68,29 @@ struct Shared {
 }
 
 struct Queue {
+    /// The jobs that wait. A map, so that a cancel finds its job; the lowest ticket is next.
     jobs: BTreeMap<Ticket, Job>,
     next_ticket: Ticket,
     max_threads: usize,
     idle_time: Duration,
+    /// Number of threads, from before each is started until it ends.
     threads: usize,
-    /// Number of threads that have no job and are going to look for one: they wait for news,
-    /// or are just starting.
+    /// Number of threads that have no job and are going to look for one: a thread that waits for
+    /// `has_news`, also after it was notified, and a thread that is just starting.
     idle: usize,
+    /// Set by `close`, and never cleared.
     is_closed: bool,
 }
 
 impl Queue {
+    /// Whether more jobs wait than the idle threads take, and there may be another thread.
     fn wants_thread(&self) -> bool {
         self.jobs.len() > self.idle && self.threads < self.max_threads
     }
 }
 
 impl ThreadPool {
-    /// A pool of threads of this name.
+    /// A pool whose threads have this name in debuggers and panic messages.
     pub(crate) fn new(name: &'static str, max_threads: usize) -> Self {
         let state = Queue {
             jobs: BTreeMap::new(),
@@ -100,18 +110,21 @@ impl ThreadPool {
         }
     }
 
-    /// A place in the queue, for [`add`](Self::add).
+    /// The next place in the queue, for one call of [`add`](Self::add).
     pub(crate) fn ticket(&self) -> Ticket {
         let mut state = self.shared.state.lock();
         state.next_ticket += 1;
         state.next_ticket
     }
 
-    /// Puts a job into its place. Without any thread to run it, and no way to start
-    /// one, the job is dropped.
+    /// Puts a job into its place. If the pool is closed, the job is dropped.
     ///
-    /// In a test reactor, the loop itself runs it, in its next turn: a result of a thread
-    /// would be there, or not.
+    /// In a test reactor, the loop itself runs the job, in its next turn: when a thread would have
+    /// the result, and in which order, would depend on the scheduler.
+    ///
+    /// # Errors
+    ///
+    /// The pool has no thread, and the system starts none; the job is dropped.
     pub(crate) fn add(&self, core: &Core, ticket: Ticket, job: Job) -> io::Result<()> {
         let mut state = self.shared.state.lock();
         if state.is_closed {
@@ -121,14 +134,16 @@ impl ThreadPool {
             return Ok(());
         }
         state.jobs.insert(ticket, job);
-        // In a test, the order of jobs must not depend on the scheduler.
+        // `network` is that of a test reactor.
         if core.network().is_some() {
             drop(state);
             let pool = self.clone();
-            // It errs if the reactor is gone, and then the job goes with the pool.
+            // Errs if the reactor is gone: then `close` drops the job with the queue.
             let _ = core.shared.inbox.post(move |_core| pool.run_next());
             return Ok(());
         }
+        // For an idle thread, if there is one. `grow` counts it as idle until it has the lock, and
+        // so starts a thread only for a job that no idle thread takes.
         self.shared.has_news.notify_one();
         drop(state);
         match self.grow() {
@@ -140,7 +155,8 @@ impl ThreadPool {
         }
     }
 
-    /// Runs the first job, if it was not cancelled, in the calling thread.
+    /// Runs the first job in the calling thread: the loop's, in a test. The queue is empty if the
+    /// job was cancelled.
     fn run_next(&self) {
         let job = self.shared.state.lock().jobs.pop_first();
         if let Some((_ticket, job)) = job {
@@ -148,8 +164,11 @@ impl ThreadPool {
         }
     }
 
-    /// Starts as many threads as there is work for. It is only an error if there is
-    /// no thread at all.
+    /// Starts threads until each job has one, or the limit is reached.
+    ///
+    /// # Errors
+    ///
+    /// The system starts no thread, and there is none that would take the jobs later.
     fn grow(&self) -> io::Result<()> {
         loop {
             let mut state = self.shared.state.lock();
@@ -157,8 +176,8 @@ impl ThreadPool {
                 return Ok(());
             }
             state.threads += 1;
-            // Counted before the thread exists: until it looks, `wants_thread` must not start a
-            // second one for the same job.
+            // Counted before the thread exists, so that `wants_thread` does not start a second one
+            // for the same job. The thread takes the count back when it begins (`work`).
             state.idle += 1;
             drop(state);
             let shared = Arc::clone(&self.shared);
@@ -169,7 +188,7 @@ impl ThreadPool {
                 let mut state = self.shared.state.lock();
                 state.threads -= 1;
                 state.idle -= 1;
-                // With one thread at least, the job waits for that one.
+                // If there is a thread, it takes the job after its own.
                 return if state.threads == 0 {
                     Err(error)
                 } else {
@@ -179,7 +198,7 @@ impl ThreadPool {
         }
     }
 
-    /// Drops a job that waits. One that runs goes on.
+    /// Drops a job that waits. A job that runs is not stopped.
     pub(crate) fn remove(&self, ticket: Ticket) {
         let job = self.shared.state.lock().jobs.remove(&ticket);
         contain("the drop of a job", || drop(job));
@@ -190,7 +209,7 @@ impl ThreadPool {
         let mut state = self.shared.state.lock();
         state.is_closed = true;
         let jobs = std::mem::take(&mut state.jobs);
-        // All: each thread has to see the end, or the new limit, by itself.
+        // All threads, because each ends by itself when it sees `is_closed`.
         self.shared.has_news.notify_all();
         drop(state);
         for job in jobs.into_values() {
@@ -203,14 +222,15 @@ impl ThreadPool {
         self.shared.state.lock().max_threads
     }
 
-    /// Sets how many threads there may be: 10 unless this is called. Zero counts as
-    /// one. If there are more, they end when they have done what they are doing.
+    /// Sets how many threads there may be: 10 unless this is called. Zero counts as one. If there
+    /// are more, as many as are too many end, each after its job.
     pub fn set_max_threads(&self, max_threads: usize) {
         let mut state = self.shared.state.lock();
         state.max_threads = max_threads.max(1);
+        // All threads: with a lower limit, idle threads end now and not after their idle time.
         self.shared.has_news.notify_all();
         drop(state);
-        // Jobs that wait have a thread already.
+        // Errs only if there is no thread, and then no job waits: `add` has refused it.
         let _ = self.grow();
     }
 
@@ -219,8 +239,8 @@ impl ThreadPool {
         self.shared.state.lock().idle_time
     }
 
-    /// Sets how long a thread waits for a job before it ends: 10 seconds unless this is
-    /// called. Threads that wait already begin anew.
+    /// Sets how long a thread waits for a job before it ends: 10 seconds unless this is called. A
+    /// thread that waits already waits for the whole of the new time from now on.
     pub fn set_idle_time(&self, idle_time: Duration) {
         self.shared.state.lock().idle_time = idle_time;
         self.shared.has_news.notify_all();
@@ -238,6 +258,7 @@ impl ThreadPool {
 }
 
 impl Shared {
+    /// The life of a thread.
     fn work(&self) {
         self.state.lock().idle -= 1;
         while let Some(job) = self.next_job() {
@@ -245,11 +266,10 @@ impl Shared {
         }
     }
 
-    /// Waits for a job; without one, the thread is to end, and counts no more.
+    /// Waits for a job. `None`: the thread is to end, and `threads` does not count it any more.
     fn next_job(&self) -> Option<Job> {
         let mut state = self.state.lock();
-        // A lowered limit is met as threads come here for their next job; a job that runs is not
-        // interrupted.
+        // While there are more threads than a lowered limit allows, each that comes here ends.
         while !state.is_closed && state.threads <= state.max_threads {
             if let Some((_, job)) = state.jobs.pop_first() {
                 return Some(job);
@@ -258,8 +278,8 @@ impl Shared {
             state.idle += 1;
             let waited = self.has_news.wait_for(&mut state, idle_time);
             state.idle -= 1;
-            // A job may have come between the timeout and the lock. Its `notify_one` may have been
-            // for this thread.
+            // A job may have come between the timeout and the lock. `add` started no thread for it,
+            // because it counted this one as idle, so this one has to take it.
             if waited.timed_out() && state.jobs.is_empty() {
                 break;
             }

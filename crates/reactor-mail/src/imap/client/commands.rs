@@ -49,7 +49,8 @@ impl ImapClient {
         self.authenticate("PLAIN", format!("\0{name}\0{password}").as_bytes())
     }
 
-    /// Asks what the server can do: names in capitals, such as `IDLE` or `AUTH=PLAIN`.
+    /// Asks for the capabilities of the server. Their names are in capitals, such as `IDLE` or
+    /// `AUTH=PLAIN`.
     pub fn capability(&self) -> Deferred<Vec<String>> {
         let collected = Collected::Capabilities(Vec::new());
         self.send(
@@ -63,7 +64,7 @@ impl ImapClient {
         )
     }
 
-    /// Does nothing; the server can take the occasion to say what is new.
+    /// Sends a NOOP, before whose answer the server can send events, such as new messages.
     pub fn noop(&self) -> Deferred<()> {
         self.simple(Ok(CommandBody::Noop))
     }
@@ -71,12 +72,12 @@ impl ImapClient {
 
 /// Mailboxes.
 impl ImapClient {
-    /// Selects a mailbox: the commands about messages are about those in it from then on.
+    /// Selects a mailbox, to whose messages the commands on messages refer from then on.
     pub fn select(&self, name: &str) -> Deferred<ImapMailbox> {
         self.open(mailbox(name).map(|mailbox| CommandBody::Select { mailbox }))
     }
 
-    /// Selects a mailbox without being able to change it.
+    /// Selects a mailbox for reading only.
     pub fn examine(&self, name: &str) -> Deferred<ImapMailbox> {
         self.open(mailbox(name).map(|mailbox| CommandBody::Examine { mailbox }))
     }
@@ -99,8 +100,9 @@ impl ImapClient {
         self.simple(Ok(CommandBody::Close))
     }
 
-    /// Lists the mailboxes whose names match `pattern`, in which `*` is anything and `%` anything
-    /// without a delimiter of levels, below `reference`, which is `""` as a rule.
+    /// Lists the mailboxes whose names match `pattern`. In it, `*` matches any text, and `%` any
+    /// text without the delimiter between levels. `reference` is put before the pattern; pass `""`,
+    /// except for the rare servers that give it another meaning.
     pub fn list(&self, reference: &str, pattern: &str) -> Deferred<Vec<ImapListed>> {
         let body = list_arguments(reference, pattern).map(|(reference, mailbox_wildcard)| {
             CommandBody::List {
@@ -134,7 +136,7 @@ impl ImapClient {
         )
     }
 
-    /// Asks for numbers about a mailbox that need not be selected.
+    /// Asks for counts of a mailbox, such as its messages, without selecting it.
     pub fn status(
         &self,
         name: &str,
@@ -185,7 +187,8 @@ impl ImapClient {
     /// Puts a message into a mailbox; gives `Code::AppendUid` if the server says which identifier
     /// it has there (UIDPLUS).
     ///
-    /// Once a part of it was sent, cancelling only drops the answer.
+    /// If a part of the message was sent, a cancel does not stop the rest: it only drops the
+    /// answer.
     pub fn append(
         &self,
         name: &str,
@@ -392,7 +395,7 @@ fn list_arguments<'a>(
     Ok((mailbox(reference)?, pattern))
 }
 
-/// Whether no text in `key` needs a character set of its own.
+/// Whether all text in `key` is ASCII, so that the search needs no `CHARSET`.
 fn has_ascii_text(key: &SearchKey<'_>) -> bool {
     match key {
         SearchKey::And(keys) => keys.as_ref().iter().all(has_ascii_text),

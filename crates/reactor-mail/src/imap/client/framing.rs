@@ -68,7 +68,8 @@ pub struct ImapResponseFraming {
     is_greeted: bool,
     /// The response so far. Bodies that are streamed are empty literals in it.
     response: Vec<u8>,
-    /// The response has literals: it is no text.
+    /// The response is data, which may have literals, and not a status response: a brace at the end
+    /// of its text announces no literal. Set by the first line of each response.
     may_have_literals: bool,
     /// Indices of the items whose bodies are streamed.
     streamed: Vec<usize>,
@@ -77,10 +78,11 @@ pub struct ImapResponseFraming {
     last_length: usize,
 }
 
-/// What of a response comes next.
+/// The part of a response that the next bytes belong to.
 #[derive(Clone, Copy, Debug)]
 enum Next {
-    /// A line, of which `response` has everything from `start` on.
+    /// A line. `response` has the part of it that has come, from `start` on; before `start` stand
+    /// the lines and literals that precede it in the response.
     Line { start: usize },
     /// A literal that is collected in `response`.
     Literal { left: u32 },
@@ -133,7 +135,8 @@ impl ImapResponseFraming {
         if self.response.len() + consumed > self.max_response {
             return Err(self.too_long());
         }
-        // A response that has come as one line, as most do, is decoded where it is.
+        // A response that is one line, and has come as a whole, is decoded in the input, without a
+        // copy.
         let mut response = mem::take(&mut self.response);
         let line = if response.is_empty() && found.is_some() {
             &input[..consumed]
@@ -166,6 +169,8 @@ impl ImapResponseFraming {
                 if response.is_empty() {
                     response.extend_from_slice(&input[..before]);
                 }
+                // The codec decodes the response in the end, with an empty literal in place of the
+                // body.
                 response.truncate(before);
                 response.extend_from_slice(b"{0}\r\n");
                 self.streamed.push(message.items.len() - 1);
@@ -290,8 +295,8 @@ impl Framing for ImapResponseFraming {
     }
 }
 
-/// Whether the response that begins with `line` is data, which may have literals: the others end
-/// with a text, and a brace in it announces nothing.
+/// Whether the response that begins with `line` is data, which may have literals. A status response
+/// (`OK`, `NO`, `BAD`, `BYE`, `PREAUTH`) ends with a text, in which a brace announces nothing.
 fn is_data(line: &[u8]) -> bool {
     let Some(rest) = line.strip_prefix(b"* ") else {
         return false;
@@ -321,8 +326,9 @@ pub(super) fn announced(
     Ok(Some((length, line.len() - before.len() + 1)))
 }
 
-/// The message of the FETCH response that begins with `before`, if a literal behind it is the body
-/// of an item: not, for instance, the subject in an envelope.
+/// The message of the FETCH response that begins with `before`, if the literal after it is a body.
+/// `None` if it is another string, such as the subject in an envelope. To find out, the codec
+/// decodes the response as if it ended after an empty literal.
 fn message_before(before: &[u8]) -> Option<ImapMessage> {
     let response = [before, b"{0}\r\n)\r\n"].concat();
     match ResponseCodec::default().decode_static(&response) {
@@ -335,8 +341,8 @@ fn message_before(before: &[u8]) -> Option<ImapMessage> {
     }
 }
 
-/// `response` with a question mark for each byte that is not ASCII: some servers have such texts,
-/// which IMAP4rev1 does not allow.
+/// `response` with a question mark for each byte that is not ASCII. IMAP4rev1 does not allow such
+/// bytes in texts, but some servers send them.
 fn with_ascii_text(response: &[u8]) -> Vec<u8> {
     let to_ascii = |byte: &u8| if byte.is_ascii() { *byte } else { b'?' };
     response.iter().map(to_ascii).collect()

@@ -115,8 +115,8 @@ impl ImapClient {
         Self::builder().connect(reactor, server)
     }
 
-    /// Has `handler` called with what the server says without being asked, instead of the handler
-    /// before.
+    /// Sets the function that gets events: the responses that no command has asked for. It replaces
+    /// an earlier one.
     pub fn on_event(&self, handler: impl FnMut(ImapEvent) + 'static) {
         // Errs if the connection is over; then nothing comes.
         let _ = self.handle.connection.post(move |session, _| {
@@ -124,13 +124,13 @@ impl ImapClient {
         });
     }
 
-    /// Lets the server say at once what is new in the selected mailbox: IDLE, until
-    /// [`idle_done`](Self::idle_done), a cancel, or the end of the connection, with which the
-    /// Deferred fails.
+    /// Begins to idle (IDLE): the server sends each change of the selected mailbox at once, as an
+    /// [event](Self::on_event). [`idle_done`](Self::idle_done) or a cancel ends it; at the end of
+    /// the connection, the Deferred fails.
     ///
-    /// Commands can be given all the same: they interrupt the IDLE, which begins again after
-    /// them. It is begun anew after 28 minutes
-    /// ([`idle_renewal`](ImapClientBuilder::idle_renewal)).
+    /// Commands may be sent while the session idles: they interrupt the IDLE, which begins again
+    /// after them. It is renewed every 28 minutes
+    /// ([`idle_renewal`](ImapClientBuilder::idle_renewal)), before the server's timeout.
     pub fn idle(&self) -> Deferred<()> {
         let connection = self.handle.connection.clone();
         let (ended, deferred) = Deferred::with_canceller(move |_| {
@@ -155,7 +155,7 @@ impl ImapClient {
         let _ = self.handle.connection.post(Session::stop_idling);
     }
 
-    /// Says goodbye. The Deferred fires when the server has answered, and the connection ends.
+    /// Sends a LOGOUT. The Deferred fires when the server has answered; then the connection closes.
     pub fn logout(&self) -> Deferred<()> {
         let logout = |request: Request| request.then(Then::Logout);
         self.send(Ok(CommandBody::Logout), Collected::Nothing, logout, drop)
@@ -192,7 +192,8 @@ impl ImapClient {
             .post(move |session, cx| session.enqueue(cx, request));
     }
 
-    /// Sends a command; `get` makes of the answer what the Deferred fires with.
+    /// Sends a command, changed by `adjust`. The Deferred fires with the value that `get` makes of
+    /// the answer.
     pub(super) fn send<T: 'static>(
         &self,
         body: Result<CommandBody<'_>, ImapError>,
@@ -209,7 +210,8 @@ impl ImapClient {
                 deferred
             }
             Err(error) => {
-                // Its trigger is gone.
+                // The trigger was dropped, so this Deferred fails with `Abandoned`; the caller gets
+                // another one, with the error.
                 deferred.ignore();
                 fail(error)
             }

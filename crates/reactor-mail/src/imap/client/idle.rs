@@ -1,4 +1,6 @@
-//! IDLE (RFC 2177): begun again after each command, and before the server would give up.
+//! IDLE (RFC 2177): the session idles whenever it has no command to send. It ends an IDLE for each
+//! command, and after the renewal time, since a server may close a connection that idles for longer
+//! than 30 minutes; then it begins the next one.
 
 use deferred::{Result, Trigger};
 use reactor::Context;
@@ -8,16 +10,16 @@ use super::error::ImapError;
 use super::request::{Request, Then};
 use super::session::Session;
 
-/// Whether the session idles.
+/// State of IDLE. Changed by `go_on_idling`, and by the server's answers.
 #[derive(Default)]
 pub(super) struct Idle {
     /// Fired when idling is over. While there is one, the session idles when it has nothing else
     /// to do.
     wanted: Option<Trigger<()>>,
-    /// It was asked to end.
+    /// Idling is to end. Set by `stop_idling`, cleared by `end`.
     is_stopping: bool,
     state: State,
-    /// Ends one `IDLE`, so that the next one begins.
+    /// Timer that ends an IDLE, so that the next one begins. Set while the state is `Active`.
     renewal: Option<DelayedCall>,
 }
 
@@ -25,11 +27,11 @@ pub(super) struct Idle {
 enum State {
     #[default]
     Off,
-    /// `IDLE` was sent; left when the server says `+`, or refuses.
+    /// `IDLE` was sent; ends when the server sends `+`, or refuses.
     Asked,
-    /// The server sends what is new; left when `DONE` is sent.
+    /// The server sends changes of the mailbox; ends when `DONE` is sent.
     Active,
-    /// `DONE` was sent; left when the server answers.
+    /// `DONE` was sent; ends when the server answers.
     Ending,
 }
 
@@ -38,7 +40,7 @@ impl Idle {
         self.state == State::Active
     }
 
-    /// Idling is over.
+    /// Ends idling, and fires the Deferred of `ImapClient::idle`.
     pub(super) fn end(&mut self, result: Result<()>) {
         self.state = State::Off;
         self.is_stopping = false;
@@ -70,6 +72,8 @@ impl Session {
         self.go_on(cx);
     }
 
+    /// Takes the next step: begins an IDLE if it is wanted and no command runs; ends the IDLE if a
+    /// command waits or idling is to end.
     pub(super) fn go_on_idling(&mut self, cx: &mut Context<'_, Self>) {
         let has_commands = !self.queue.is_empty();
         match self.idle.state {
@@ -88,11 +92,12 @@ impl Session {
                 self.send_fragments(cx);
             }
             State::Active if self.idle.is_stopping || has_commands => self.done(cx),
+            // `Asked`: `DONE` is not allowed before the server's `+`, so this waits for it.
             State::Asked | State::Active | State::Ending => {}
         }
     }
 
-    /// The server has said that it idles.
+    /// The server has answered `IDLE` with `+`.
     pub(super) fn idle_began(&mut self, cx: &mut Context<'_, Self>) {
         if self.idle.state != State::Asked {
             let what = "it asked to go on with IDLE again";
@@ -106,6 +111,7 @@ impl Session {
         self.idle.renewal = Some(renewal);
     }
 
+    /// Ends the IDLE; if idling is still wanted, `go_on_idling` begins the next one.
     fn done(&mut self, cx: &mut Context<'_, Self>) {
         if let Some(renewal) = self.idle.renewal.take() {
             renewal.cancel();

@@ -11,7 +11,8 @@ use super::request::{Request, Then};
 use super::session::Session;
 
 impl Session {
-    /// The connection is made, the greeting is awaited.
+    /// Begins to wait for the greeting; or fails if the connection is in the clear, and must not
+    /// be.
     pub(super) fn open(&mut self, cx: &mut Context<'_, Self>) {
         if !self.is_encrypted(cx) && self.settings.starttls.is_none() {
             return self.abort(cx, ImapError::NotEncrypted);
@@ -33,8 +34,8 @@ impl Session {
                 let text = text.inner().to_owned();
                 self.abort(cx, ImapError::Bye { code, text });
             }
-            // STARTTLS is for sessions that have not logged in: an attacker who greets so could
-            // keep this one from being encrypted.
+            // PREAUTH: the session counts as logged in, in which STARTTLS is not allowed. An
+            // attacker could send this greeting to keep the session in the clear.
             GreetingKind::PreAuth if wants_tls => self.abort(cx, ImapError::NotEncrypted),
             _ if wants_tls => {
                 let tag = self.tags.next();
@@ -51,13 +52,14 @@ impl Session {
         let Some((client, name)) = self.settings.starttls.clone() else {
             return;
         };
-        // Nothing that was said in the clear counts (RFC 3501, section 6.2.1). What an attacker
-        // appends to the answer is read as TLS, which it is not.
+        // Capabilities that came in the clear do not count (RFC 3501, section 6.2.1). Bytes that an
+        // attacker has appended to the answer are read as TLS, and break the handshake.
         self.capabilities.clear();
         match client.filter(&name) {
             Ok(filter) => {
                 let opened = cx.start_tls(filter);
-                // If the handshake fails, `connection_lost` gets the reason.
+                // If the handshake fails, nothing is to be done here: `connection_lost` gets the
+                // reason.
                 cx.when_or_cancel(opened, |this, cx, opened| {
                     if opened.is_ok() {
                         this.ask_capabilities(cx, None);
@@ -84,6 +86,7 @@ impl Session {
         self.watch(cx);
     }
 
+    /// The session can be used: fires the Deferred of `connect`.
     pub(super) fn opened(&mut self, cx: &mut Context<'_, Self>) {
         if let Some(opened) = self.opened.take() {
             let client = ImapClient::new(cx.connection(), self.tags.clone());

@@ -1,4 +1,5 @@
-//! What a session does with the responses of the server.
+//! The responses of the server: a `Session` gives each to the command that has asked for it, or to
+//! the user's callback for events.
 
 use deferred::Failure;
 use imap_types::core::Text;
@@ -12,7 +13,8 @@ use super::message::ImapMessage;
 use super::request::{Request, Then};
 use super::session::Session;
 
-/// Most bytes of responses that one command collects.
+/// Most bytes of responses that one command collects: 64 MiB. Beyond it, the command fails and its
+/// responses are dropped, so that a server cannot fill the memory of the client.
 const MAX_COLLECTED: usize = 64 * 1024 * 1024;
 
 impl Session {
@@ -35,7 +37,7 @@ impl Session {
                     cx.lose_connection();
                 }
             }
-            // The framing has a frame of its own for it.
+            // Not reached: the framing gives `ImapResponseFrame::Continuation` instead.
             Response::CommandContinuationRequest(_) => self.continuation(cx),
         }
     }
@@ -62,6 +64,7 @@ impl Session {
             }
         }
         match left {
+            // `self.capabilities` has these already.
             None | Some(Data::Capability(_)) => {}
             Some(Data::Exists(count)) => self.event(ImapEvent::Exists(count)),
             Some(Data::Recent(count)) => self.event(ImapEvent::Recent(count)),
@@ -74,12 +77,14 @@ impl Session {
     /// A FETCH response.
     pub(super) fn message(&mut self, cx: &mut Context<'_, Self>, message: ImapMessage) {
         let length = cx.framing().last_length();
-        // Without its bodies, it may look like a change of flags.
+        // A message whose bodies were streamed has only the other items left, so `asked_for` could
+        // take it for a report of changed flags.
         let has_streamed = std::mem::take(&mut self.has_streamed);
         let collects = |it: &&mut Request| it.rules.collects(Kind::Messages);
         let Some(request) = self.running.iter_mut().find(collects) else {
             return self.event(ImapEvent::Message(message));
         };
+        // The Deferred was cancelled: what comes for it is dropped, until its answer.
         if !request.is_awaited() {
             return;
         }
@@ -95,13 +100,14 @@ impl Session {
         }
     }
 
-    /// A remark of the server.
+    /// An untagged `OK`, `NO` or `BAD`, with a code or without.
     fn notice(&mut self, body: StatusBody<'static>) {
         let StatusBody { kind, code, text } = body;
         if let Some(Code::Capability(capabilities)) = &code {
             self.capabilities = names_of(capabilities.as_ref());
         }
-        // SELECT and MOVE, which get codes before the answer, are sent alone.
+        // The first command is the only one here, if it collects codes: SELECT, EXAMINE and MOVE
+        // are sent alone. A COPY gets its code in its answer.
         let collected = self.running.first_mut().map(|it| &mut it.collected);
         let is_collected = match (collected, &code) {
             (Some(Collected::Mailbox(mailbox)), Some(code)) => mailbox.take_code(code),
@@ -118,8 +124,8 @@ impl Session {
         self.event(ImapEvent::Notice { kind, code, text });
     }
 
-    /// A response that could not be decoded. If it may be one that a command has asked for, that
-    /// fails, because its result would lack it.
+    /// A response that could not be decoded. If a command has asked for responses of this name,
+    /// then that command fails, because its result would lack this one.
     pub(super) fn unknown(&mut self, cx: &mut Context<'_, Self>, beginning: &[u8]) {
         let response = String::from_utf8_lossy(beginning).into_owned();
         tracing::debug!(response, "a response that is unknown or not valid");
@@ -127,6 +133,7 @@ impl Session {
             let what = "the answer to a command is not valid";
             return self.abort(cx, ImapError::Protocol { what });
         }
+        // The name follows the `*`, or the number of a message: `* LIST ..`, `* 3 FETCH ..`.
         let mut words = response.split([' ', '\r']).skip(1);
         let word = words.find(|word| !word.bytes().all(|byte| byte.is_ascii_digit()));
         let kind = match word.unwrap_or_default().to_ascii_uppercase().as_str() {
@@ -166,7 +173,7 @@ impl Session {
 
     fn refused(&mut self, cx: &mut Context<'_, Self>, request: &mut Request, error: ImapError) {
         match request.then {
-            // Without it, the session must not go on.
+            // Without TLS, the session must not go on: the login would be sent in the clear.
             Then::StartTls => self.abort(cx, ImapError::NotEncrypted),
             Then::Open => self.abort(cx, error),
             Then::Idle => self.idle.end(Err(Failure::new(error))),
@@ -180,6 +187,7 @@ impl Session {
         mut request: Request,
         code: Option<Code<'static>>,
     ) {
+        // The server does not have the whole command yet, so its `OK` cannot be the answer.
         if !request.fragments.is_empty() {
             let what = "it answered a command before its end";
             request.fail(ImapError::Protocol { what });
@@ -189,9 +197,11 @@ impl Session {
             Then::Nothing => request.finish(Ok(code)),
             Then::StartTls => self.start_tls(cx),
             Then::Open => self.opened(cx),
+            // `answered` has taken the capabilities out of the code.
             Then::Login if matches!(code, Some(Code::Capability(_))) => request.finish(Ok(None)),
             Then::Login => {
-                // What it could do before the login says little.
+                // Servers offer other capabilities after the login. The login's Deferred fires when
+                // they are known.
                 self.capabilities.clear();
                 let tag = self.tags.next();
                 let next = Request::own(tag, "CAPABILITY", Then::Nothing);

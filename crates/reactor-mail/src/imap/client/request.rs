@@ -1,4 +1,5 @@
-//! `Request`: a command on its way to the server, and what becomes of its responses.
+//! `Request`: a command that waits to be sent or for its answer, with the responses that it has
+//! collected.
 
 use std::collections::VecDeque;
 
@@ -15,7 +16,7 @@ use super::collected::{Collected, Kind};
 use super::error::ImapError;
 use super::framing::announced;
 
-/// What a command was answered with, besides what it has collected.
+/// The responses that a command has collected, and the code of its answer.
 pub(super) type Answered = (Collected, Option<Code<'static>>);
 
 type Finish = Box<dyn FnOnce(Result<Answered>)>;
@@ -23,7 +24,7 @@ type Finish = Box<dyn FnOnce(Result<Answered>)>;
 /// A command that waits to be sent, or for its answer.
 pub(super) struct Request {
     pub(super) tag: String,
-    /// What is still to be sent of it. It is changed into pieces at the first send.
+    /// The parts that are still to be sent: lines, and literals between them.
     pub(super) fragments: VecDeque<Fragment>,
     pub(super) rules: Rules,
     /// A capability without which it is not sent.
@@ -52,11 +53,13 @@ pub(super) enum Then {
 /// Which commands may be sent before the answer of others (RFC 3501, section 5.5).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
-    /// It is sent alone: it changes what others mean, or what they are answered.
+    /// No other command waits for its answer at the same time, because this one changes what others
+    /// mean (SELECT), or how they are answered.
     is_alone: bool,
-    /// It has numbers of messages, which another command must not change.
+    /// It names messages by their numbers, which an EXPUNGE before the server reads it would shift.
     has_numbers: bool,
-    /// The server may expunge messages before it answers.
+    /// The server may send EXPUNGE responses before the answer: not for FETCH, STORE and SEARCH
+    /// without `UID` (RFC 3501, section 7.4.1).
     may_expunge: bool,
     collects: Kind,
 }
@@ -76,7 +79,7 @@ impl Rules {
             | CommandBody::List { .. }
             | CommandBody::Lsub { .. }
             | CommandBody::Status { .. } => (false, false, true),
-            // Its keys may be numbers, also if its results are not.
+            // `UID SEARCH` gives unique identifiers, but its keys may be message numbers.
             CommandBody::Search { uid, .. } => (false, true, *uid),
             CommandBody::Fetch { uid, .. } | CommandBody::Store { uid, .. } => (false, !uid, *uid),
             CommandBody::Copy { uid, .. } => (false, !uid, true),
@@ -173,13 +176,14 @@ impl Request {
         self
     }
 
-    /// Takes over the Deferred of another request.
+    /// Takes over the Deferred of another request: a login's fires after the CAPABILITY that
+    /// follows it.
     pub(super) fn finishing_for(mut self, other: &mut Self) -> Self {
         self.finish = other.finish.take();
         self
     }
 
-    /// Whether responses to it are still of interest.
+    /// Whether its Deferred was neither fired nor cancelled, so that responses are still collected.
     pub(super) fn is_awaited(&self) -> bool {
         self.finish.is_some()
     }
@@ -203,15 +207,16 @@ impl Request {
     }
 }
 
-/// A request that is dropped is of a connection that has ended.
+/// A request is dropped with its Deferred unfired only if its connection has ended.
 impl Drop for Request {
     fn drop(&mut self) {
         self.fail(ImapError::Closed);
     }
 }
 
-/// The command as it is sent. What could end its line early is refused: the types of `imap_types`
-/// can be made without being checked.
+/// The command as lines and literals. An argument that could end its line early is refused, because
+/// it would begin another command: callers can make values of `imap_types` without a check
+/// (`unvalidated`).
 fn encode(tag: &str, body: CommandBody<'_>) -> std::result::Result<VecDeque<Fragment>, ImapError> {
     let what = "the command";
     let invalid = |_| ImapError::InvalidArgument { what };
@@ -239,8 +244,8 @@ fn are_lines(fragments: &VecDeque<Fragment>) -> bool {
     })
 }
 
-/// Changes the literals of a command so that the client need not wait before it sends them, up to
-/// `most` bytes each (RFC 7888).
+/// Makes literals of at most `most` bytes non-synchronizing: `{5+}` instead of `{5}`, after which
+/// the client sends the bytes without a continuation request (RFC 7888).
 pub(super) fn do_not_wait(fragments: &mut VecDeque<Fragment>, most: usize) {
     for index in 1..fragments.len() {
         let (before, from_here) = fragments.make_contiguous().split_at_mut(index);
@@ -254,7 +259,7 @@ pub(super) fn do_not_wait(fragments: &mut VecDeque<Fragment>, most: usize) {
         else {
             continue;
         };
-        // What AUTHENTICATE sends when it is asked to is not announced.
+        // The data of AUTHENTICATE has no `{5}` before it: the server asks for it by itself.
         if data.len() <= most && line.ends_with(b"}\r\n") {
             *mode = LiteralMode::NonSync;
             let end = line.len() - b"}\r\n".len();

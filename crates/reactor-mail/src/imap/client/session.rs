@@ -50,7 +50,7 @@ pub(super) struct Session {
     /// Fired once the connection can be used.
     pub(super) opened: Option<Trigger<ImapClient>>,
     pub(super) is_greeted: bool,
-    /// In capitals, as far as the server has said.
+    /// Names of the capabilities, in capitals. Empty until the server has named them.
     pub(super) capabilities: Vec<String>,
     /// Commands that were not sent yet.
     pub(super) queue: VecDeque<Request>,
@@ -61,11 +61,12 @@ pub(super) struct Session {
     pub(super) on_event: Option<Box<dyn FnMut(ImapEvent)>>,
     /// No handle is left: the session logs out when it has nothing to do.
     pub(super) is_abandoned: bool,
-    /// What a `FetchHandler` has returned and is not fired yet: reading is paused.
+    /// The pending Deferred that a `FetchHandler` has returned; until it fires, reading is paused.
     pub(super) busy: Option<DeferredHandle>,
-    /// A body of the message that comes has been streamed.
+    /// A body of the current FETCH response was streamed. Cleared when the rest of the response has
+    /// come (`message`).
     pub(super) has_streamed: bool,
-    /// What a `FetchHandler` gets as soon as it is no longer busy.
+    /// Calls of a `FetchHandler` that wait for `busy`.
     pub(super) steps: VecDeque<Step>,
     /// Why the connection ends, if this is known before it does.
     pub(super) end: Option<ImapError>,
@@ -115,14 +116,16 @@ impl Session {
             let is_handed = matches!(request.collected, Collected::Handed { .. });
             request.forget();
             if let (true, Some(busy)) = (is_handed, self.busy.take()) {
-                // Nothing else would read on.
+                // Its callback resumes reading; without the cancel, reading would stay paused until
+                // a handler that is no longer of use is done.
                 busy.cancel();
             }
         }
         self.go_on(cx);
     }
 
-    /// Sends what may be sent.
+    /// Sends the commands that may be sent now, in the order of the queue. When the last handle is
+    /// gone and nothing is left, logs out.
     pub(super) fn go_on(&mut self, cx: &mut Context<'_, Self>) {
         while self.end.is_none() && self.may_send_next() {
             let Some(mut request) = self.queue.pop_front() else {
@@ -135,6 +138,7 @@ impl Session {
             if self.has("LITERAL+") {
                 super::request::do_not_wait(&mut request.fragments, usize::MAX);
             } else if self.has("LITERAL-") {
+                // LITERAL- allows literals of this size at most (RFC 7888).
                 super::request::do_not_wait(&mut request.fragments, 4096);
             }
             if let Collected::Handed { streams: true, .. } = request.collected {
@@ -146,6 +150,7 @@ impl Session {
         self.go_on_idling(cx);
         if self.is_abandoned && self.queue.is_empty() && self.running.is_empty() {
             let tag = self.tags.next();
+            // So that it is sent once.
             self.is_abandoned = false;
             self.running.push(Request::own(tag, "LOGOUT", Then::Logout));
             self.send_fragments(cx);
@@ -153,6 +158,8 @@ impl Session {
         self.watch(cx);
     }
 
+    /// Whether no command that waits for its answer keeps the next one back: neither by a literal
+    /// that is still to be sent, nor by the rules.
     fn may_send_next(&self) -> bool {
         let Some(next) = self.queue.front() else {
             return false;
@@ -162,15 +169,17 @@ impl Session {
             .all(|running| running.fragments.is_empty() && next.rules.may_follow(&running.rules))
     }
 
-    /// What the server does not have that `request` needs.
+    /// The capability that `request` needs and the server does not offer.
     fn lacks(&self, request: &Request) -> Option<&'static str> {
+        // The LOGIN command needs no capability, but `LOGINDISABLED` forbids it. AUTHENTICATE names
+        // its mechanism in `needs`.
         if request.then == Then::Login && request.needs.is_none() && self.has("LOGINDISABLED") {
             return Some("LOGIN");
         }
         request.needs.filter(|capability| !self.has(capability))
     }
 
-    /// Sends what is left of the last command, up to where the server must say that it waits.
+    /// Sends the rest of the last command, up to a literal that the server must ask for (`Sync`).
     pub(super) fn send_fragments(&mut self, cx: &mut Context<'_, Self>) {
         use imap_types::core::LiteralMode::Sync;
         let Some(request) = self.running.last_mut() else {
@@ -185,7 +194,8 @@ impl Session {
         }
     }
 
-    /// The server has said that it waits for more of a command.
+    /// A continuation request (`+`): the server waits for a literal or for the data of
+    /// AUTHENTICATE, or has begun to IDLE.
     pub(super) fn continuation(&mut self, cx: &mut Context<'_, Self>) {
         match self.running.last() {
             Some(request) if !request.fragments.is_empty() => self.send_fragments(cx),
@@ -198,7 +208,9 @@ impl Session {
         self.go_on(cx);
     }
 
-    /// The server has a time for each sign of life, while anything is expected of it.
+    /// Sets the idle timeout: the server has to send something in time while a command waits for
+    /// its answer. It is off during IDLE, in which a server may be silent, and while `busy` pauses
+    /// reading.
     pub(super) fn watch(&mut self, cx: &mut Context<'_, Self>) {
         let expects = !self.running.is_empty() && !self.idle.is_active();
         let timeout = (expects && self.busy.is_none()).then_some(self.settings.timeout);
@@ -226,7 +238,7 @@ impl Protocol for Session {
 
     fn framing(&self) -> ImapResponseFraming {
         let framing = ImapResponseFraming::with_max_response(self.settings.max_response);
-        // Made anew when TLS begins.
+        // STARTTLS makes a new framing, after which the server does not greet again.
         match self.is_greeted {
             true => framing.after_greeting(),
             false => framing,

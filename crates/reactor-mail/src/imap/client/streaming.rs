@@ -19,12 +19,14 @@ pub(super) enum Step {
 }
 
 impl Session {
-    /// The command whose messages are handed on.
+    /// The command whose messages go to a `FetchHandler`. There is one at most: two FETCHes are not
+    /// sent at the same time.
     fn handed(&mut self) -> Option<&mut Request> {
         let is_handed = |it: &&mut Request| matches!(it.collected, Collected::Handed { .. });
         self.running.iter_mut().find(is_handed)
     }
 
+    /// The handler, and whether it gets bodies piece by piece.
     fn handler(&mut self) -> Option<(&mut dyn FetchHandler, bool)> {
         match &mut self.handed()?.collected {
             Collected::Handed {
@@ -64,7 +66,8 @@ impl Session {
         self.take_steps(cx);
     }
 
-    /// Bodies that have come as strings, which are short, go the way of those that are streamed.
+    /// Adds the steps for a message and for its bodies that were not streamed: quoted strings, and
+    /// literals beyond the limits of the framing. The handler gets these like streamed ones.
     fn hand_bodies(&mut self, message: ImapMessage) {
         let ImapMessage { number, items } = message;
         let mut rest = ImapMessage {
@@ -88,6 +91,7 @@ impl Session {
         self.steps.push_back(Step::Message(rest));
     }
 
+    /// Calls the handler with one step after the other, until it returns a pending Deferred.
     fn take_steps(&mut self, cx: &mut Context<'_, Self>) {
         while self.busy.is_none()
             && let Some(step) = self.steps.pop_front()
@@ -113,6 +117,7 @@ impl Session {
         };
         self.busy = Some(taken.handle());
         cx.pause_reading();
+        // While this side does not read, the server's silence is not the server's fault.
         self.watch(cx);
         cx.when_or_cancel(taken, |this, cx, taken| {
             this.busy = None;
@@ -125,6 +130,7 @@ impl Session {
         });
     }
 
+    /// Fails the command at once. Its remaining responses still come, and are dropped.
     fn handler_failed(&mut self, failure: Failure) {
         self.steps.clear();
         if let Some(request) = self.handed() {
@@ -133,6 +139,8 @@ impl Session {
     }
 }
 
+/// Replaces the body in `item` by NIL: the handler gets the item to know which body begins, and the
+/// bytes as `data`.
 fn clear_body(item: &mut MessageDataItem<'_>) {
     if let MessageDataItem::BodyExt { data, .. }
     | MessageDataItem::Rfc822(data)

@@ -13,15 +13,17 @@ use super::imap_reply::Reply;
 use super::session::ImapSession;
 use crate::store::{Account, MailboxError};
 
-/// The most logins of a connection that may fail.
+/// Number of failed logins at which the connection is closed.
 const MAX_WRONG_PASSWORDS: u32 = 3;
 
-/// Bytes of an APPEND command beside the message that it appends.
+/// Bytes that an APPEND may have in addition to its message. Before the login, the framing allows
+/// only short commands.
 const COMMAND: u32 = 64 * 1024;
 
 impl ImapSession {
     pub(super) fn capabilities(&self, cx: &Context<'_, Self>) -> String {
         let mut all = "IMAP4rev1 LITERAL+ SASL-IR IDLE MOVE NAMESPACE UIDPLUS UNSELECT".to_owned();
+        // After the login, STARTTLS and the mechanisms of AUTHENTICATE have no use.
         if self.account.is_some() {
             return all;
         }
@@ -50,9 +52,9 @@ impl ImapSession {
             return self.reply(cx, tag, &Reply::bad("too late"));
         }
         self.reply(cx, tag, &Reply::ok("go ahead"));
-        // Bytes that have arrived behind the command are read as TLS. If an attacker has appended
-        // commands in clear, the handshake fails. The Deferred is ignored, because
-        // `connection_lost` gets the reason, too.
+        // Bytes that have arrived after the command are read as TLS. So commands that an attacker
+        // has appended in the clear break the handshake, and are not carried out (command
+        // injection). `connection_lost` gets the reason.
         cx.start_tls(tls.filter()).ignore();
     }
 
@@ -136,6 +138,7 @@ impl ImapSession {
         let login = Rc::clone(&self.settings.login);
         let checked = match credentials {
             Some((name, password)) => maybe_deferred(|| login.login(name, password)),
+            // No name or password in UTF-8: it counts as a wrong password.
             None => deferred::fail(MailboxError::WrongLogin),
         };
         self.wait_for(cx, checked, false, move |this, cx, checked| match checked {
@@ -166,7 +169,8 @@ impl ImapSession {
     }
 }
 
-/// Name and password of a message of PLAIN (RFC 4616); none may act for another.
+/// Name and password of a message of PLAIN (RFC 4616). `None` if it asks to act as another user, or
+/// is malformed.
 fn plain(message: &[u8]) -> Option<(&str, &str)> {
     let mut fields = str::from_utf8(message).ok()?.split('\0');
     let (acts_as, name, password) = (fields.next()?, fields.next()?, fields.next()?);

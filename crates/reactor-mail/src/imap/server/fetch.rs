@@ -1,4 +1,8 @@
-//! FETCH: messages and their parts, one message after the other as the client takes them.
+//! FETCH: writes messages and their parts, one message after the other, as fast as the client
+//! reads.
+//!
+//! The codec does not get the bodies, which would copy them: it encodes an empty literal for each,
+//! and `Fetch::write` sends the bytes of the body in its place.
 
 use std::num::NonZeroU32;
 use std::rc::Rc;
@@ -24,6 +28,8 @@ use super::view::{News, Selected};
 use crate::imap::mime::{self, FieldParser, Section, section};
 use crate::store::{FlagChange, MailFlag, MailFlags, MessageInfo};
 
+/// Begins a FETCH. Its body runs beside the loop's other work, while reading from this client is
+/// paused.
 pub(super) fn fetch(
     session: &mut ImapSession,
     cx: &mut Context<'_, ImapSession>,
@@ -48,10 +54,14 @@ pub(super) fn fetch(
     if !items.iter().all(is_known) {
         return session.reply(cx, &tag, &Reply::bad("BINARY is not offered"));
     }
+    // The responses to UID FETCH have the UID, even if the client does not name it (RFC 3501,
+    // section 6.4.8).
     if uid && !items.contains(&Item::Uid) {
         items.insert(0, Item::Uid);
     }
     let output = Output::new(cx.connection(), cx.reactor().clone());
+    // `false`: if the client hangs up, the rest is cancelled. The places stay valid: only the news
+    // after the body, and the next command, change `selected.messages`.
     session.run(cx, tag, News::WithoutExpunge, false, async move {
         let places = places(&sequence_set, &selected.messages.borrow(), uid);
         Fetch {
@@ -66,7 +76,8 @@ pub(super) fn fetch(
 
 type Item = MessageDataItemName<'static>;
 
-/// Items of a macro have no text that could be borrowed.
+/// The item with the lifetime that `Item` needs. Nothing is copied: the items of a macro (`ALL`,
+/// `FAST`, `FULL`) have no text.
 fn own(item: MessageDataItemName<'_>) -> Item {
     imap_types::IntoStatic::into_static(item)
 }
@@ -78,6 +89,7 @@ struct Fetch {
 }
 
 impl Fetch {
+    /// Writes the responses for the messages at `places`: indices into `selected.messages`.
     async fn run(mut self, places: Vec<usize>) -> Result<Reply> {
         if !self.selected.is_read_only && self.items.iter().any(marks_as_seen) {
             self.mark_as_seen(&places).await?;
@@ -90,6 +102,8 @@ impl Fetch {
                 let mailbox = &self.selected.mailbox;
                 match maybe_deferred(|| mailbox.body(message.uid)).await? {
                     Some(body) => body,
+                    // Another session has expunged it. This client learns that later, and gets the
+                    // other messages now (RFC 2180, section 4.1.2).
                     None => {
                         is_missing = true;
                         continue;
@@ -98,6 +112,7 @@ impl Fetch {
             } else {
                 Bytes::new()
             };
+            // Finding the parts of a message takes time in proportion to its length.
             self.output.worked(body.len()).await?;
             self.write(place, &message, &body).await?;
         }
@@ -108,7 +123,8 @@ impl Fetch {
         })
     }
 
-    /// Reading a body marks the message, and the client learns that with it.
+    /// Sets `\Seen` on the messages, as the items demand that have no `PEEK`. If that changes the
+    /// flags of any message, the responses have FLAGS, too, so that the client learns of it.
     async fn mark_as_seen(&mut self, places: &[usize]) -> Result<()> {
         let unseen: Vec<usize> = {
             let messages = self.selected.messages.borrow();
@@ -135,6 +151,7 @@ impl Fetch {
         Ok(())
     }
 
+    /// Writes the FETCH response of one message.
     async fn write(&mut self, place: usize, message: &MessageInfo, body: &Bytes) -> Result<()> {
         let mut response = Builder {
             message,
@@ -145,15 +162,19 @@ impl Fetch {
         let items: Vec<_> = self.items.iter().map(|item| response.item(item)).collect();
         let mut bodies = response.bodies.into_iter();
         let number = u32::try_from(place + 1).unwrap_or(u32::MAX);
+        // Without items there is no response: the codec accepts `FETCH 1 ()`. Numbers begin at 1.
         let (Some(seq), Ok(items)) = (NonZeroU32::new(number), Vec1::try_from(items)) else {
             return Ok(());
         };
         let response = Response::Data(Data::Fetch { seq, items });
+        // The text before the next literal. It is kept until that literal is seen, since it ends
+        // with the literal's length, which is 0 if a body is to take its place.
         let mut line = Vec::new();
         for fragment in ResponseCodec::default().encode(&response) {
             match fragment {
                 Fragment::Line { data } => line = data,
-                // An empty literal stands for the next body.
+                // An empty literal stands for the next body. The codec makes no others: `istring`
+                // quotes an empty string.
                 Fragment::Literal { data, .. } if data.is_empty() => {
                     let body = bodies.next().unwrap_or_default();
                     let announced = line.strip_suffix(b"{0}\r\n").unwrap_or(&line);
@@ -170,6 +191,7 @@ impl Fetch {
                     line.clear();
                 }
             }
+            // No literal follows a line that does not announce one.
             if !line.ends_with(b"}\r\n") {
                 self.output.write(&line).await?;
                 line.clear();
@@ -179,6 +201,7 @@ impl Fetch {
     }
 }
 
+/// Whether the item sets `\Seen` (RFC 3501, section 6.4.5): `RFC822.HEADER` does not.
 fn marks_as_seen(item: &Item) -> bool {
     matches!(
         item,
@@ -186,6 +209,8 @@ fn marks_as_seen(item: &Item) -> bool {
     )
 }
 
+/// Whether the item is read from the message itself. The others are in its `MessageInfo`, so that a
+/// FETCH of flags reads no files.
 fn needs_body(item: &Item) -> bool {
     !matches!(
         item,
@@ -199,6 +224,7 @@ struct Builder<'a> {
     body: &'a Bytes,
     /// The bodies that empty literals stand for, in order.
     bodies: Vec<Bytes>,
+    /// Set by the first of BODY and BODYSTRUCTURE, for the second.
     parsed: Option<(mime::MimePart, FieldParser)>,
 }
 
@@ -208,6 +234,7 @@ impl Builder<'_> {
             Item::Flags => MessageDataItem::Flags(flags(&self.message.flags)),
             Item::InternalDate => {
                 let date = DateTime::try_from(date_of(self.message.date));
+                // IMAP can write the years 0 to 9999.
                 let epoch = || DateTime::unvalidated(date_of(std::time::SystemTime::UNIX_EPOCH));
                 MessageDataItem::InternalDate(date.unwrap_or_else(|_| epoch()))
             }
@@ -235,7 +262,7 @@ impl Builder<'_> {
                 section: section.clone(),
                 origin: partial.map(|(origin, _)| origin),
             },
-            // Refused before.
+            // Not reached: `fetch` refuses these.
             Item::Binary { .. } | Item::BinarySize { .. } => MessageDataItem::Uid(self.message.uid),
         }
     }
@@ -249,7 +276,8 @@ impl Builder<'_> {
         mime::structure(body, part, parser, is_extended)
     }
 
-    /// NIL if there is no such section.
+    /// An empty literal, in place of which `bodies` has the bytes; NIL if there is no such section.
+    /// `partial` is the first byte and the most bytes that the client asks for.
     fn literal(
         &mut self,
         wanted: Option<&Section<'_>>,
@@ -278,6 +306,8 @@ fn flags(flags: &MailFlags) -> Vec<FlagFetch<'static>> {
         MailFlag::Seen => Flag::Seen,
     });
     let keywords = flags.keywords().iter();
+    // A store may have keywords that are no IMAP atoms, such as one with a space: they are left
+    // out.
     let keywords = keywords.filter_map(|keyword| Atom::try_from(keyword.clone()).ok());
     let all = system.chain(keywords.map(Flag::Keyword));
     all.map(FlagFetch::Flag).collect()

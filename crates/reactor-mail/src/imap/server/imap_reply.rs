@@ -1,4 +1,4 @@
-//! `Reply`: how a command ends.
+//! `Reply`: the tagged answer to a command.
 
 use std::borrow::Cow;
 
@@ -45,8 +45,8 @@ impl Reply {
         self
     }
 
-    /// The reply for a failure. The client gets the text of a [`MailboxError`], with which the
-    /// store refuses; the text of any other failure goes to the log only, as it may have secrets.
+    /// The answer for a failure. The client gets the text of a `MailboxError`, which the store has
+    /// made for it; of any other failure, it gets no details, and the log has the failure.
     pub(super) fn refusal(failure: &Failure) -> Self {
         let Some(error) = failure.check::<MailboxError>() else {
             tracing::warn!(target: "reactor_mail", %failure, "a command of IMAP has failed");
@@ -60,7 +60,7 @@ impl Reply {
             MailboxError::OverQuota => "OVERQUOTA",
             MailboxError::Refused(_) => "CANNOT",
         };
-        // A line end in the text would begin another answer.
+        // A line end in the text would begin another response.
         let text = error
             .to_string()
             .replace(|c: char| !matches!(c, ' '..='~'), "?");

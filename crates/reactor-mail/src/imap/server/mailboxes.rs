@@ -1,4 +1,5 @@
-//! The commands on mailboxes that are not open.
+//! The commands that name a mailbox, without opening it: CREATE, DELETE, RENAME, SUBSCRIBE,
+//! UNSUBSCRIBE, LIST, LSUB, STATUS; and NAMESPACE.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -27,7 +28,7 @@ pub(super) fn command(
     body: CommandBody<'static>,
 ) {
     let connection = cx.connection();
-    // A change goes on if the client hangs up; a question does not.
+    // If the client hangs up, a command that changes something is finished; a query is cancelled.
     let is_owned = !matches!(
         body,
         CommandBody::List { .. } | CommandBody::Lsub { .. } | CommandBody::Status { .. }
@@ -66,6 +67,7 @@ pub(super) fn command(
                 mailbox,
                 item_names,
             } => status(&connection, &account, &named(&mailbox)?, &item_names).await?,
+            // NAMESPACE: one namespace of the user's own mailboxes, with a slash between levels.
             _ => connection.write("* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n")?,
         }
         Ok(Reply::ok("done"))
@@ -77,8 +79,8 @@ fn named(name: &Name<'_>) -> Result<MailboxName> {
     name_of(name).ok_or_else(|| deferred::Failure::new(refused()))
 }
 
-/// The name of a mailbox that is to be made. A slash at the end only says that there will be others
-/// below it.
+/// The name of a mailbox to be created. A slash at its end is dropped: it only announces mailboxes
+/// below this one (RFC 3501, section 6.3.3).
 fn created(name: &Name<'_>) -> Result<MailboxName> {
     if let Name::Other(other) = name
         && let Some(above) = other.as_ref().strip_suffix(b"/")
@@ -102,7 +104,7 @@ async fn list(
     };
     let delimiter = QuotedChar::try_from('/').ok();
     if pattern.is_empty() && !subscribed_only {
-        // The client asks for the delimiter.
+        // An empty pattern asks only for the delimiter (RFC 3501, section 6.3.8).
         connection.write("* LIST (\\Noselect) \"/\" \"\"\r\n")?;
         return Ok(());
     }
@@ -110,6 +112,7 @@ async fn list(
         Name::Inbox => b"INBOX",
         Name::Other(name) => name.as_ref(),
     };
+    // A pattern that is not valid modified UTF-7 matches no name.
     let Some(pattern) = decoded(&[reference, pattern].concat()) else {
         return Ok(());
     };

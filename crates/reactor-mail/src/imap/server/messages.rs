@@ -127,7 +127,9 @@ async fn store(
             message.flags.clone_from(&now.flags);
             text.push_str(&flags_response(place, message));
         } else if now.flags == expected {
-            // The client knows. What others have changed comes as news.
+            // With `.SILENT`, the client computes the new flags itself. If another session has
+            // changed them as well, `message.flags` stays, and the next news has a FETCH with all
+            // of them.
             message.flags = expected;
         }
     }
@@ -153,7 +155,8 @@ async fn copy(selected: &Selected, uids: &[Uid], target: &MailboxName) -> Result
     }
 }
 
-/// Copies, and gives the code that says what became of it.
+/// Copies messages. Gives the code `COPYUID`; none if nothing was copied; the reply if the copy was
+/// refused.
 async fn copy_to(
     selected: &Selected,
     uids: &[Uid],
@@ -190,6 +193,7 @@ async fn move_to(
         Err(reply) => return Ok(reply),
     };
     maybe_deferred(|| selected.mailbox.expunge(uids)).await?;
+    // So that the news after this command have the EXPUNGEs.
     selected.is_stale.set(true);
     // Before the EXPUNGEs, so that a client can tell what they mean (RFC 6851, section 4.3). Errs
     // if the client has hung up: the messages are moved all the same.
@@ -197,11 +201,13 @@ async fn move_to(
     Ok(Reply::ok("done"))
 }
 
-/// Removes the messages with `\Deleted`, of those in `set` if there is one.
+/// Removes the messages with `\Deleted`; if there is a `set` of UIDs, only those in it.
 pub(super) async fn expunge_deleted(selected: &Selected, set: Option<&SequenceSet>) -> Result<()> {
     let snapshot = maybe_deferred(|| selected.mailbox.messages()).await?;
     let last = last_number(&snapshot.messages, true);
     let set = set.map(|set| NumberSet::new(set, last));
+    // By the store's flags, not by those that the client knows: another session may have changed
+    // them.
     let is_meant = |message: &&MessageInfo| {
         let is_in_set = set
             .as_ref()

@@ -14,15 +14,14 @@ use reactor::{Connection, ReactorHandle};
 
 use super::session::ImapSession;
 
-/// Bytes that go to the connection in one write. A write waits for `Connection::ready`, which lets
-/// one more pass while up to the high-water mark (64 KiB) waits: so about two pieces wait at most.
+/// Number of bytes that are gathered before a write, and that are written of a body at once.
 const PIECE: usize = 64 * 1024;
 
-/// Work of one turn, in bytes of messages that were read or searched, plus [`MESSAGE`] for each.
+/// Number of bytes of messages that are parsed or searched before the loop does other work.
 const TURN: usize = 4 * 1024 * 1024;
 
-/// Counted for a message on top of its bytes, so that many empty messages, or a search by flags
-/// alone, end a turn, too: after 1024 of them at most.
+/// Number of bytes that a message counts in addition to its own, so that a million messages of
+/// which only the flags are read count, too.
 const MESSAGE: usize = 4 * 1024;
 
 /// The output of one command. The caller ends it with [`flush`](Self::flush); without that, the
@@ -30,9 +29,9 @@ const MESSAGE: usize = 4 * 1024;
 pub(super) struct Output {
     connection: Connection<ImapSession>,
     reactor: ReactorHandle,
-    /// Bytes that were not written yet: less than [`PIECE`] between two calls.
+    /// Bytes that wait for `PIECE` of them, or for `flush`.
     buffer: Vec<u8>,
-    /// Work since the last pause, in the unit of [`TURN`].
+    /// Bytes that were parsed or searched since the loop last did other work.
     work: usize,
 }
 
@@ -46,8 +45,9 @@ impl Output {
         }
     }
 
-    /// Counts a message of `bytes` as work. If that completes a [`TURN`], waits until the loop has
-    /// served the others.
+    /// Counts a message of which `bytes` bytes are parsed or searched. At each `TURN` bytes, lets
+    /// the loop do other work first, so that a long FETCH or SEARCH does not delay other
+    /// connections.
     pub(super) async fn worked(&mut self, bytes: usize) -> Result<()> {
         self.work += bytes + MESSAGE;
         if self.work < TURN {
@@ -67,8 +67,8 @@ impl Output {
         Ok(())
     }
 
-    /// Writes the content of a message. From [`PIECE`] on, it goes to the connection piece by
-    /// piece, so that the whole content is never copied into a buffer.
+    /// Writes a body of any length. From `PIECE` bytes on, it goes to the connection in pieces,
+    /// each when the client has taken those before it, so that the buffer stays small.
     pub(super) async fn write_body(&mut self, body: &Bytes) -> Result<()> {
         if body.len() < PIECE {
             return self.write(body).await;
@@ -82,7 +82,7 @@ impl Output {
         Ok(())
     }
 
-    /// Writes what is buffered, when the connection has room for it.
+    /// Writes the buffer, when the connection has room for it.
     pub(super) async fn flush(&mut self) -> Result<()> {
         self.connection.ready().await?;
         self.connection.write(mem::take(&mut self.buffer))?;

@@ -20,7 +20,7 @@ use super::view::{News, Selected};
 use crate::imap::mime;
 use crate::store::{MailFlag, MessageInfo};
 
-/// The most keys of a search: each is tried on each message.
+/// The most keys of a search. Each is tried on each message, so the cost is their product.
 const MAX_KEYS: usize = 256;
 
 pub(super) fn search(
@@ -48,6 +48,7 @@ pub(super) fn search(
         let code = "BADCHARSET (US-ASCII UTF-8)".to_owned();
         return session.reply(cx, &tag, &Reply::no("", "unknown charset").with_code(code));
     }
+    // Compiled once: the numbers for `*` are those at the beginning of the command.
     let (tests, count) = {
         let messages = selected.messages.borrow();
         let mut compiler = Compiler {
@@ -74,6 +75,7 @@ async fn run(selected: &Selected, tests: &Test, by_uid: bool, mut output: Output
     for place in 0..count {
         let message = selected.messages.borrow()[place].clone();
         let mut subject = Subject::new(place, &message);
+        // The body is read only if the keys on flags, numbers and dates do not decide.
         let is_match = match tests.run(&mut subject) {
             Some(is_match) => is_match,
             None => match maybe_deferred(|| selected.mailbox.body(message.uid)).await? {
@@ -82,10 +84,11 @@ async fn run(selected: &Selected, tests: &Test, by_uid: bool, mut output: Output
                     subject.body = Some(body);
                     tests.run(&mut subject).unwrap_or(false)
                 }
-                // Another session has deleted it: it matches nothing.
+                // Another session has expunged it.
                 None => false,
             },
         };
+        // A message counts even if its body was not read.
         output.worked(0).await?;
         if is_match {
             let number = match by_uid {
@@ -149,7 +152,7 @@ impl Compiler {
         Test::All(keys.iter().map(|key| self.key(key)).collect())
     }
 
-    /// The codec limits how deep keys are in one another.
+    /// Compiles a key. The recursion is bounded, because the codec limits the depth of nested keys.
     fn key(&mut self, key: &SearchKey<'_>) -> Test {
         self.keys += 1;
         let field = |name: &str, text: &AString<'_>| Test::Field(name.into(), lower(text));
@@ -160,7 +163,7 @@ impl Compiler {
             SearchKey::Not(key) => Test::Not(Box::new(self.key(key))),
             SearchKey::SequenceSet(set) => Test::Number(NumberSet::new(set, self.last_number)),
             SearchKey::Uid(set) => Test::Uid(NumberSet::new(set, self.last_uid)),
-            // No message is recent.
+            // This server never marks a message as recent.
             SearchKey::All | SearchKey::Old => Test::Constant(true),
             SearchKey::New | SearchKey::Recent => Test::Constant(false),
             SearchKey::Answered => flag(MailFlag::Answered, true),
@@ -199,7 +202,7 @@ fn lower(text: &AString<'_>) -> String {
     String::from_utf8_lossy(text.as_ref()).to_lowercase()
 }
 
-/// A message that is looked at. What is read of its body is kept for the next key.
+/// The message on which the keys are tried. Its decoded text is kept from key to key.
 struct Subject<'a> {
     number: u32,
     message: &'a MessageInfo,
@@ -230,10 +233,11 @@ impl<'a> Subject<'a> {
 }
 
 impl Test {
-    /// Whether the message matches; `None` if that depends on its body, which is not there.
+    /// Whether the message matches; `None` if that depends on its body, which was not read yet.
     fn run(&self, subject: &mut Subject<'_>) -> Option<bool> {
         let message = subject.message;
         Some(match self {
+            // One test that fails decides, even if others need the body.
             Self::All(tests) => {
                 let mut is_known = true;
                 for test in tests {

@@ -24,7 +24,7 @@ pub(super) fn select(
     name: &Name<'_>,
     is_read_only: bool,
 ) {
-    // Whatever comes of it, the mailbox that was open is not any more.
+    // Also if this fails: a SELECT closes the mailbox that was open (RFC 3501, section 6.3.1).
     session.selected = None;
     let Some(name) = name_of(name) else {
         return session.reply(cx, &tag, &Reply::no("CANNOT", "not a name"));
@@ -55,8 +55,9 @@ async fn open(
     let mailbox = maybe_deferred(|| account.open(&name)).await?;
     let is_stale = Rc::new(Cell::new(false));
     let stale = Rc::clone(&is_stale);
+    // Set while a job is posted, so that many changes in one turn post one job.
     let is_posted = Rc::new(Cell::new(false));
-    // Before the messages are looked at, so that no change is missed.
+    // Before the messages are read, so that no change is missed.
     let watch = mailbox.watch(Rc::new(move || {
         stale.set(true);
         if !is_posted.replace(true) {
@@ -81,10 +82,11 @@ async fn open(
     Ok((Rc::new(selected), responses))
 }
 
-/// The responses that describe a mailbox to the client when it is opened.
+/// The untagged responses to SELECT and EXAMINE.
 fn responses(snapshot: &MailboxSnapshot, uid_validity: u32, is_read_only: bool) -> String {
     let messages = &snapshot.messages;
     let mut flags = MailFlags::from_iter(MailFlag::ALL);
+    // FLAGS has to name the keywords that messages have, too.
     for message in messages {
         for keyword in message.flags.keywords() {
             flags.insert_keyword(keyword);
@@ -122,6 +124,7 @@ pub(super) fn close(
     selected: Rc<Selected>,
 ) {
     session.selected = None;
+    // CLOSE sends no EXPUNGE responses (RFC 3501, section 6.4.2).
     session.run(cx, tag, News::None, true, async move {
         if !selected.is_read_only {
             expunge_deleted(&selected, None).await?;

@@ -1,5 +1,5 @@
-//! Sets of message numbers. A set costs by the messages that it hits, and by its length: not by the
-//! numbers that its ranges span.
+//! Sequence sets: the messages that a command names. The cost depends on the number of ranges and
+//! of messages in them, and not on the numbers that the ranges span: `1:4294967295` is cheap.
 
 use std::ops::Range;
 
@@ -7,7 +7,8 @@ use imap_types::sequence::{SeqOrUid, Sequence, SequenceSet};
 
 use crate::store::MessageInfo;
 
-/// Ranges of numbers, inclusive, ascending, none next to another.
+/// Ranges of numbers, inclusive and ascending. Ranges that touch or overlap are merged, so a binary
+/// search finds a number.
 #[derive(Clone, Debug)]
 pub(super) struct NumberSet(Vec<(u32, u32)>);
 
@@ -20,7 +21,7 @@ impl NumberSet {
         };
         let range = |sequence: &Sequence| match sequence {
             Sequence::Single(one) => (number(one), number(one)),
-            // In either order.
+            // `5:2` means the same as `2:5` (RFC 3501, section 9).
             Sequence::Range(a, b) => (number(a).min(number(b)), number(a).max(number(b))),
         };
         let mut ranges: Vec<_> = set.0.as_ref().iter().map(range).collect();
@@ -40,7 +41,8 @@ impl NumberSet {
         after > 0 && number <= self.0[after - 1].1
     }
 
-    /// The places in `messages` of those that the set names, by number or by `Uid`.
+    /// The indices in `messages` of those that the set names, by number or by UID. Numbers and UIDs
+    /// without a message are ignored.
     pub(super) fn places(&self, messages: &[MessageInfo], by_uid: bool) -> Vec<usize> {
         let mut places = Vec::new();
         for &(first, last) in &self.0 {
@@ -59,12 +61,12 @@ impl NumberSet {
     }
 }
 
-/// The places of the messages that a set of a command names.
+/// The indices of the messages that a set of a command names.
 pub(super) fn places(set: &SequenceSet, messages: &[MessageInfo], by_uid: bool) -> Vec<usize> {
     NumberSet::new(set, last_number(messages, by_uid)).places(messages, by_uid)
 }
 
-/// The number for which `*` stands: that of the last message, 0 if there is none.
+/// The number or UID for which `*` stands: that of the last message, or 0 if there is none.
 pub(super) fn last_number(messages: &[MessageInfo], by_uid: bool) -> u32 {
     match by_uid {
         true => messages.last().map_or(0, |message| message.uid.get()),

@@ -74,11 +74,13 @@ impl ImapSession {
         }
     }
 
-    /// Ends a command. After too many that are refused, the connection is closed.
+    /// Writes the answer to a command. Counts errors: after `max_errors` of them, closes the
+    /// connection.
     pub(super) fn reply(&mut self, cx: &mut Context<'_, Self>, tag: &Tag<'_>, reply: &Reply) {
         cx.write(reply.encode(tag.as_ref()));
         let is_error = match reply.status {
             Status::Ok => false,
+            // After the login, a NO is usual, such as that of a mailbox that does not exist.
             Status::No => self.account.is_none(),
             Status::Bad => true,
         };
@@ -99,8 +101,9 @@ impl ImapSession {
         cx.lose_connection();
     }
 
-    /// Calls `f` with the result of `deferred`, before the next frame. If `is_owned`, the Deferred
-    /// goes on if the connection ends first; else it is cancelled.
+    /// Calls `f` with the result of `deferred`, before the next frame. If the connection ends
+    /// first, the Deferred is cancelled, unless `is_owned`: a command that changes the mailbox is
+    /// finished.
     pub(super) fn wait_for<T: 'static>(
         &mut self,
         cx: &mut Context<'_, Self>,
@@ -127,8 +130,8 @@ impl ImapSession {
         }
     }
 
-    /// Runs the body of a command, tells the news, and replies. `is_owned` as for
-    /// [`wait_for`](Self::wait_for).
+    /// Runs the body of a command, then writes the news of the selected mailbox, then the reply.
+    /// `is_owned` as for [`wait_for`](Self::wait_for).
     pub(super) fn run(
         &mut self,
         cx: &mut Context<'_, Self>,
@@ -142,7 +145,8 @@ impl ImapSession {
         let command = cx.reactor().spawn(async move {
             let result = body.await;
             if connection.peer().is_err() {
-                // Nothing can be told any more; a failure may come of that.
+                // The client has hung up, so there is no reply; the body may have failed because of
+                // that.
                 return Ok((Reply::ok("done"), false));
             }
             let reply = result.unwrap_or_else(|failure| Reply::refusal(&failure));
@@ -175,6 +179,7 @@ impl ImapSession {
     }
 
     fn reset_timeout(&self) {
+        // Not before the login: a client must not keep a connection by commands that need none.
         if let (Some(timeout), Some(_)) = (&self.timeout, &self.account) {
             // Errs only if the timeout has passed: then the connection is being closed.
             let _ = timeout.reset(self.settings.idle_timeout);
@@ -193,7 +198,8 @@ impl ImapSession {
         };
         self.timeout = Some(cx.call_later(timeout, |this, cx| {
             if this.is_busy && this.account.is_some() {
-                // The client waits for this side.
+                // A command runs, so the client waits for the server, not the server for the
+                // client.
                 this.timeout = None;
                 return this.watch_timeout(cx);
             }
@@ -299,7 +305,9 @@ impl ImapSession {
         }
     }
 
-    /// Reports changes of the mailbox while the client idles.
+    /// Writes the changes of the selected mailbox while the client idles (IDLE). Called at the
+    /// begin of an IDLE and after each change of the mailbox; while a command runs, that command
+    /// writes them.
     pub(super) fn tell_news(&mut self, cx: &mut Context<'_, Self>) {
         let Some(selected) = self.selected.clone() else {
             return;
@@ -311,14 +319,14 @@ impl ImapSession {
         let update = cx
             .reactor()
             .spawn(async move { selected.update(&connection, News::All).await });
-        // Until the update has ended, no further input is read: DONE is answered after it.
+        // `wait_for` pauses reading, so DONE is read after the update.
         self.wait_for(cx, update, false, |this, cx, result| match result {
-            // The mailbox may have changed while it was looked at.
+            // Again, because a call of this for a change during the read has found `is_busy` set.
             Ok(()) => this.tell_news(cx),
             Err(failure) if failure.check() == Some(&MailboxError::NoSuchMailbox) => {
                 this.say_bye(cx, "the mailbox has been deleted");
             }
-            // The next change or command tries again.
+            // The next change of the mailbox, or the next command, reads it again.
             Err(failure) => {
                 tracing::warn!(target: "reactor_mail", %failure, "a mailbox cannot be read");
             }
@@ -351,7 +359,7 @@ impl Protocol for ImapSession {
                 }
             }
             ImapFrame::Refused { tag, reason } => {
-                // The IDLE or AUTHENTICATE that waited for this line ends with its refusal.
+                // The line was to be DONE, or the data of AUTHENTICATE: that command ends with it.
                 let waiting = self.idling.take().or_else(|| self.authenticating.take());
                 let tag = waiting.or(tag);
                 let tag = tag.as_ref().map_or("*", |tag| tag.as_ref());
@@ -375,7 +383,7 @@ impl Protocol for ImapSession {
     }
 
     fn connection_lost(&mut self, _cx: &mut Context<'_, Self>, _reason: ConnectionClosed) {
-        // The watch ends.
+        // Drops the watch on the mailbox. A command that still runs has its own reference.
         self.selected = None;
     }
 }

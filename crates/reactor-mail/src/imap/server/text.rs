@@ -25,7 +25,7 @@ pub(super) fn encode(data: Data<'_>) -> Vec<u8> {
         .dump()
 }
 
-/// The name that a client gave.
+/// The name of a mailbox in a command; `None` if it is not valid.
 pub(super) fn name_of(mailbox: &Mailbox<'_>) -> Option<MailboxName> {
     match mailbox {
         Mailbox::Inbox => Some(MailboxName::inbox()),
@@ -36,13 +36,14 @@ pub(super) fn name_of(mailbox: &Mailbox<'_>) -> Option<MailboxName> {
     }
 }
 
-/// The text that a client means: its names are in modified UTF-7, which is ASCII.
+/// A name in a command, decoded from modified UTF-7 (RFC 3501, section 5.1.3); `None` if it is not
+/// valid, or not ASCII.
 pub(super) fn decoded(name: &[u8]) -> Option<String> {
     let name = str::from_utf8(name).ok()?;
     mailbox_name::decode(name).filter(|_| name.is_ascii())
 }
 
-/// A name for a client.
+/// The name of a mailbox for a response.
 pub(super) fn mailbox_of(name: &str) -> Mailbox<'static> {
     let encoded = AString::try_from(mailbox_name::encode(name)).expect("modified UTF-7 is ASCII");
     Mailbox::from(encoded).into_static()
@@ -58,7 +59,7 @@ fn flag_name(flag: MailFlag) -> &'static str {
     }
 }
 
-/// Flags with a space between them; keywords that cannot be written are left out.
+/// Flags with a space between them. Keywords that are no IMAP atoms are left out.
 pub(super) fn flag_list(flags: &MailFlags) -> String {
     let mut names: Vec<&str> = flags.iter().map(flag_name).collect();
     let keywords = flags.keywords().iter().map(String::as_str);
@@ -67,7 +68,7 @@ pub(super) fn flag_list(flags: &MailFlags) -> String {
     names.join(" ")
 }
 
-/// The flags that a client named; `None` if there are too many keywords.
+/// The flags in a command; `None` if there are more than `MAX_KEYWORDS` keywords.
 pub(super) fn flags_of(flags: &[Flag<'_>]) -> Option<MailFlags> {
     let mut all = MailFlags::new();
     for flag in flags {
@@ -78,14 +79,14 @@ pub(super) fn flags_of(flags: &[Flag<'_>]) -> Option<MailFlags> {
             Flag::Flagged => all.insert(MailFlag::Flagged),
             Flag::Seen => all.insert(MailFlag::Seen),
             Flag::Keyword(keyword) => all.insert_keyword(keyword.as_ref()),
-            // `\Recent` and unknown ones cannot be set.
+            // `\Recent` and unknown system flags cannot be set; they are ignored.
             Flag::Extension(_) => {}
         }
     }
     (all.keywords().len() <= MAX_KEYWORDS).then_some(all)
 }
 
-/// Ascending numbers, as a set of IMAP.
+/// UIDs as a sequence set, such as `1:3,7`. Neighbours become ranges, so they should ascend.
 pub(super) fn uid_set(uids: impl IntoIterator<Item = Uid>) -> String {
     let mut ranges: Vec<(u32, u32)> = Vec::new();
     for uid in uids {

@@ -31,12 +31,11 @@ pub(super) struct Selected {
 pub(super) enum News {
     /// None: the session has no mailbox open when the command ends.
     None,
-    /// All but EXPUNGE, which would change the numbers that the client counts with (RFC 3501,
-    /// section 7.4.1).
+    /// All but EXPUNGE, which would change the numbers by which the client has just named messages
+    /// (RFC 3501, section 7.4.1). An expunged message is kept for a later command.
     WithoutExpunge,
     All,
-    /// As `All`, by a command that asks for changes: the store is read even if the watch has
-    /// reported none.
+    /// As `All`. The command asks for news, so the mailbox is read even if it is not stale.
     Asked,
 }
 
@@ -54,7 +53,7 @@ impl Selected {
         if news == News::None || news != News::Asked && !self.is_stale.get() {
             return Ok(());
         }
-        // Before the look, so that a change during it is not missed.
+        // Before the read, so that a change during it sets the flag again.
         self.is_stale.set(false);
         let snapshot = maybe_deferred(|| self.mailbox.messages()).await;
         let snapshot = snapshot.inspect_err(|_| self.is_stale.set(true))?;
@@ -65,7 +64,8 @@ impl Selected {
         Ok(())
     }
 
-    /// Changes `messages` to the snapshot, and returns the responses that report the changes.
+    /// Merges the snapshot into `messages`; returns the responses for the differences. Both lists
+    /// ascend by UID.
     fn take(&self, snapshot: &MailboxSnapshot, news: News) -> String {
         let mut messages = self.messages.borrow_mut();
         let mut text = String::new();
@@ -74,8 +74,8 @@ impl Selected {
         let mut now = snapshot.messages.iter().peekable();
         // Writing to a string does not fail, here and below.
         for mut message in messages.drain(..) {
-            // A new message between known ones: a store promises that new ones have the highest
-            // UIDs. It is skipped, since no response could report it.
+            // A message that appears between known ones breaks the promise of a store that UIDs
+            // grow. It is skipped: EXISTS can only add messages at the end.
             while now.next_if(|other| other.uid < message.uid).is_some() {}
             match now.next_if(|other| other.uid == message.uid) {
                 Some(other) => {
@@ -89,6 +89,7 @@ impl Selected {
                     self.is_stale.set(true);
                     kept.push(message);
                 }
+                // The number is that of this moment: each EXPUNGE shifts the messages behind it.
                 None => {
                     let _ = write!(text, "* {} EXPUNGE\r\n", kept.len() + 1);
                 }

@@ -14,13 +14,13 @@ use crate::panics::contain;
 /// How a socket is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::connection) enum Close {
-    /// What was sent is to arrive: this side waits for the peer (`linger`).
+    /// Close so that everything that was sent arrives: this side waits for the peer (`linger`).
     InOrder,
-    /// What was sent is to arrive, but there is no time to wait for the peer.
+    /// Close in order, but without waiting for the peer, since the reactor stops.
     AtOnce,
     /// The connection is broken: nothing that was sent arrives any more.
     Broken,
-    /// What was sent is to be forgotten.
+    /// Reset the connection: output that has not arrived is dropped.
     Reset,
 }
 
@@ -221,7 +221,7 @@ impl Transport {
         let lingers = is_in_order && how == Close::InOrder && !self.core.is_gone();
         let stream = match stream {
             RawStream::Socket(registration) | RawStream::Unix(registration) if lingers => {
-                // It takes over the key in the registry, and the descriptor with it.
+                // `Linger` takes over the descriptor, and its key in the registry.
                 return Linger::start(&self.core, registration);
             }
             stream => stream,

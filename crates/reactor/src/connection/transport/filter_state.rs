@@ -20,22 +20,22 @@ pub(crate) type OnOpen = Box<dyn FnOnce(Result<()>)>;
 pub(in crate::connection) struct Filtered {
     /// `None` before the first one is started, while it runs, and once it has failed.
     pub(super) engine: Option<Box<Engine>>,
-    /// One that was put in: what is written goes to it already, what is read does not.
+    /// A filter that was put in and is not started: it already gets the output, but not the input.
     pub(super) next: Option<Next>,
-    /// What was written and no filter has taken.
+    /// Output that no filter has taken yet.
     pub(super) plain: Output,
-    /// What was delivered. `None` while that is nothing, so that an idle connection has no
-    /// buffer.
+    /// Input that the filters have delivered and the framing has not got yet. `None` if there is
+    /// none, so that an idle connection has no buffer.
     pub(super) up: Option<Spare>,
-    /// Something of what waits to be sent may come of the protocol's bytes. Set when a filter
-    /// takes some, cleared when nothing waits.
+    /// The output that waits to be sent may have bytes of the protocol in it, and not only of the
+    /// filters. Set when a filter takes bytes, cleared when nothing waits.
     pub(super) carries_plain: bool,
     pub(super) finish: Finish,
     /// The filters have failed, and the failure has not been reported yet.
     pub(super) failure: Option<Failed>,
     /// Set with the failure, never cleared: the filters are called no more.
     pub(super) has_failed: bool,
-    /// The protocol was told that nothing more comes. Set by the source, never cleared.
+    /// The protocol got the end of the input. Set by the source, never cleared.
     pub(in crate::connection) end_is_told: bool,
     pub(super) surroundings: Rc<Surroundings>,
     /// The time at which a filter wants to be called, and the call.
@@ -45,8 +45,8 @@ pub(in crate::connection) struct Filtered {
     pub(super) on_open: Option<OnOpen>,
 }
 
-/// What filters are shown of the connection. Shared, because a filter that runs may use its own
-/// connection.
+/// The part of a connection that its filters can see. Shared, because a filter that runs may use
+/// its own connection.
 pub(super) struct Surroundings {
     /// The address of the peer, as the system tells it.
     pub(super) peer: Address,
@@ -69,7 +69,7 @@ pub(super) enum Finish {
     Done { before: usize },
 }
 
-/// What filters have failed with.
+/// The failure of the filters of a connection.
 pub(in crate::connection) enum Failed {
     /// A truncation: the connection is lost.
     AtEnd(Failure),

@@ -106,7 +106,8 @@ impl Transport {
         }
     }
 
-    /// Calls the filters, and does what they say but for the protocol; says whether it did.
+    /// Calls the filters, and applies their results to the transport; the source applies those for
+    /// the protocol. Returns whether the filters were called.
     fn run_filters(
         &self,
         f: impl FnOnce(&mut Engine, &Environment<'_>, &mut Sides<'_>) -> Result<()>,
@@ -118,7 +119,7 @@ impl Transport {
             let up = filtered.up.take();
             Some((engine, up, Rc::clone(&filtered.surroundings)))
         });
-        // They run further up the stack, or have failed.
+        // The filters are running further up the stack, or have failed.
         let Some((mut engine, up, surroundings)) = taken.flatten() else {
             return false;
         };
@@ -168,8 +169,8 @@ impl Transport {
         true
     }
 
-    /// What waits is discarded, or the close would wait for ever; what the filters have said
-    /// about it still goes out.
+    /// Discards the output that waits for the filters, for which a close would wait for ever.
+    /// Output of the filters themselves, such as an alert of TLS, is still sent.
     #[cold]
     fn filters_failed(&self, failed: Failed) {
         self.look_at_filters(|filtered| {
@@ -354,7 +355,8 @@ impl Transport {
                 if filtered.has_failed {
                     return Some(plain);
                 }
-                // What was written while the filter ran stands behind what it has left.
+                // Output that was written while the filter ran comes after the output that it has
+                // left.
                 let added = std::mem::replace(&mut filtered.plain, plain);
                 filtered.plain.push(added.unsent(), &self.core);
                 Some(added)
@@ -370,7 +372,7 @@ impl Transport {
         self.send_out();
     }
 
-    /// Has the filters send their end, if nothing will be written any more.
+    /// Makes the filters send their end, if no output will follow.
     fn finish_filters(&self) {
         let flags = self.flags.get();
         let ends = Flags::CLOSE_AFTER_FLUSH.union(Flags::SHUT_WRITE_AFTER_FLUSH);
@@ -416,7 +418,7 @@ impl Transport {
     pub(super) fn both_have_finished(&self, waiting: usize) -> bool {
         self.is_filtered()
             && self.look_at_filters(|filtered| {
-                // What waits is at most what the filters have sent at their end.
+                // If nothing waited before the filters sent their end, only that end waits now.
                 let has_finished = match filtered.finish {
                     Finish::NotYet => false,
                     Finish::Done { before } => before == 0 || waiting == 0,
@@ -466,12 +468,12 @@ impl Transport {
         self.flags.has_any(Flags::FILTER_OPENING) || !self.flags.has_any(Flags::NOT_READING)
     }
 
-    /// What was delivered since this was asked last, if anything was.
+    /// Takes the input that the filters have delivered since the last call, if any.
     pub(in crate::connection) fn take_delivered(&self) -> Option<Spare> {
         self.peek_cold(|cold| cold.filtered.as_deref_mut()?.up.take())
     }
 
-    /// Gives back the buffer of what was delivered.
+    /// Gives back the buffer of delivered input.
     pub(in crate::connection) fn return_delivered(&self, buffer: Spare) {
         self.core.buffers.return_spare(buffer);
     }
@@ -513,7 +515,7 @@ impl Transport {
         }) == Some(true)
     }
 
-    /// What the filters tell of themselves.
+    /// Information of the filters about the connection.
     pub(in crate::connection) fn filter_info<T: 'static>(&self) -> Option<T> {
         let engine = self.look_at_filters(|filtered| filtered.engine.take());
         let engine = engine.flatten()?;

@@ -35,33 +35,33 @@ const DISCARDS_PER_TURN: usize = 4;
 
 pub(crate) struct Transport {
     pub(super) flags: FlagCell,
-    /// How many pauses of reading have begun and not ended.
+    /// Number of pauses of reading that have begun and not ended.
     pauses: Cell<u32>,
     core: Rc<Core>,
     io: RefCell<Io>,
-    /// What few connections have, in a box so that the others stay small.
+    /// Rarely used state, in a box so that a connection without it stays small.
     cold: Cell<Option<Box<ColdTransport>>>,
-    /// Why it ends, once it is on its way out.
+    /// The reason for the end of the connection. `None` while it is open.
     reason: RefCell<Option<ConnectionClosed>>,
-    /// Came with bytes that are to be delivered after them.
+    /// Descriptors that were received, for delivery before the bytes with which they came.
     received_descriptors: RefCell<Vec<OwnedFd>>,
-    /// Those that events come under: two if there is a descriptor for each direction.
+    /// The keys in the registry: two if there is a descriptor for each direction.
     keys: Keys,
-    /// Unset until the filters that it begins with are open.
+    /// Unset until the filters are open with which the connection begins.
     peer: OnceCell<Address>,
 }
 
 /// Limits that the program has set, and filters.
 #[derive(Default)]
 struct ColdTransport {
-    /// `None` while they are the usual ones.
+    /// `None` while they are the default.
     limits: Option<WriteLimits>,
     filtered: Option<Box<Filtered>>,
     /// The address of the peer while [`Transport::peer`] has none.
     raw_peer: Option<Address>,
 }
 
-/// What is sent and received with.
+/// The stream, and the output that waits.
 #[derive(Default)]
 struct Io {
     /// `None` once the connection is over.
@@ -112,7 +112,7 @@ impl Transport {
     pub(super) fn take_over(&self) -> Self {
         let flags = FlagCell::default();
         flags.set(self.flags.get().difference(Flags::ENDED_BY_SWITCH));
-        // It stays in the run queue, if it is there, for nothing.
+        // If this is in the run queue, it stays there; its run then finds it closed.
         let left = self.flags.get().intersection(Flags::IN_RUN_QUEUE);
         self.flags.clear(Flags::ALL);
         self.flags.set(left.union(Flags::CLOSED));
@@ -166,7 +166,8 @@ impl Transport {
         self.peer.get().unwrap_or(&Address::Unknown)
     }
 
-    /// Has the address of the peer wait for the filters that the connection begins with.
+    /// Hides the peer's address until the filters are open with which the connection begins: one of
+    /// them may set another address.
     pub(super) fn hide_peer(&mut self) {
         let peer = self.peer.take();
         self.with_cold(|cold| cold.raw_peer = peer);
@@ -395,7 +396,7 @@ impl Transport {
         }
     }
 
-    /// Has what is written while `f` runs not count as answers to input.
+    /// Calls `f`, during which output does not count as answers to input.
     pub(super) fn unprompted<R>(&self, f: impl FnOnce() -> R) -> R {
         let was_set = self.flags.has_any(Flags::UNPROMPTED);
         self.flags.set(Flags::UNPROMPTED);
@@ -659,8 +660,8 @@ impl Transport {
         self.flags.set(Flags::READ_EOF);
     }
 
-    /// Whether what comes in is discarded: the connection is closing, and something is still to
-    /// be sent. A peer that closes, too, may take nothing before its own output is taken.
+    /// Whether input is read and discarded: the connection is closing, and output waits to be sent.
+    /// The peer may read nothing before its own output is read, so this side has to read.
     pub(super) fn is_discarding(&self) -> bool {
         self.flags.has_any(Flags::CLOSE_AFTER_FLUSH)
             && !self
