@@ -281,6 +281,32 @@ fn a_password_is_not_drawn_nor_remembered() {
 }
 
 #[test]
+fn a_password_is_not_kept_as_an_unfinished_line() {
+    // The keys that ask for other lines ring the bell, at the password and behind it.
+    let typed = type_in(&format!("secret\rpass{UP}{DOWN}\x10\x0e\r{DOWN}\x0e\r"));
+    assert_eq!(typed.told, ["line secret", "password pass", "line "]);
+    assert_eq!(typed.rows[1..], ["password:", ">", "<>", ">"]);
+}
+
+#[test]
+fn an_interrupt_ends_the_look_at_older_lines() {
+    let typed = type_in(&format!("one\rtwo\rthr{UP}{UP}\x03{DOWN}x{UP}\r"));
+    assert_eq!(
+        typed.told,
+        ["line one", "line two", "interrupted", "line two"]
+    );
+}
+
+#[test]
+fn a_function_key_that_does_not_end_is_none() {
+    for key in ["\r", "\x08", LEFT, "\x1bb"] {
+        let typed = type_in(&format!("x\x1bO{key}A\r"));
+        let line = typed.told.last().expect("a line");
+        assert!(line.contains('A'), "{line:?} behind {key:?}");
+    }
+}
+
+#[test]
 fn output_in_between_leaves_the_line_as_it_is() {
     testing::run(|reactor| {
         let (recorder, connection, peer) = server(reactor, InputMode::Editor);

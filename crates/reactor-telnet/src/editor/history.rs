@@ -9,7 +9,7 @@ const MOST: usize = 200;
 pub(super) struct History {
     lines: VecDeque<String>,
     /// Number of lines from the newest back to the one that is shown: 1 is the newest, 0 the line
-    /// that is being entered. `add` resets it to 0.
+    /// that is being entered. `leave` resets it to 0.
     back: usize,
     /// The unfinished line, kept while an older one is shown in its place.
     entered: String,
@@ -18,7 +18,6 @@ pub(super) struct History {
 impl History {
     /// Adds a line, unless it is empty or the last one again.
     pub(super) fn add(&mut self, line: &str) {
-        self.back = 0;
         if line.trim().is_empty() || self.lines.back().is_some_and(|last| last == line) {
             return;
         }
@@ -26,6 +25,12 @@ impl History {
             self.lines.pop_front();
         }
         self.lines.push_back(line.to_owned());
+    }
+
+    /// Comes back to the line that is being entered, which ends with this.
+    pub(super) fn leave(&mut self) {
+        self.back = 0;
+        self.entered.clear();
     }
 
     /// Goes one line back and returns that; `None` at the oldest. `shown` is the line on the

@@ -37,8 +37,8 @@ struct Found {
     /// Set by a CR and cleared by the next key: an LF right behind the CR is the same Enter, as
     /// some clients send both.
     after_cr: bool,
-    /// Set by `ESC O`, the beginning of a function key, and cleared by the letter that ends it: the
-    /// parser gives that letter as a character.
+    /// Set by `ESC O`, the beginning of a function key, and cleared by what follows: the letter that
+    /// ends the key, which the parser gives as a character, or anything else, which makes it none.
     is_single_shift: bool,
 }
 
@@ -95,6 +95,7 @@ impl Perform for Found {
     }
 
     fn execute(&mut self, byte: u8) {
+        self.is_single_shift = false;
         match byte {
             b'\r' => {
                 self.key(Key::Enter);
@@ -110,6 +111,7 @@ impl Perform for Found {
     }
 
     fn csi_dispatch(&mut self, params: &Params, _: &[u8], ignore: bool, action: char) {
+        self.is_single_shift = false;
         if ignore {
             return;
         }
@@ -127,8 +129,8 @@ impl Perform for Found {
     }
 
     fn esc_dispatch(&mut self, intermediates: &[u8], _: bool, byte: u8) {
+        self.is_single_shift = matches!((intermediates, byte), ([], b'O'));
         match (intermediates, byte) {
-            ([], b'O') => self.is_single_shift = true,
             ([], b'b') => self.key(Key::WordLeft),
             ([], b'f') => self.key(Key::WordRight),
             _ => {}

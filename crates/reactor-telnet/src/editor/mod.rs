@@ -122,6 +122,7 @@ impl Editor {
     fn press(&mut self, key: Key, output: &mut String) -> Option<Edited> {
         match key {
             Key::Enter => {
+                self.history.leave();
                 if !self.entry.is_secret {
                     self.history.add(&self.entry.line);
                 }
@@ -130,6 +131,7 @@ impl Editor {
                 return Some(Edited::Line(self.entry.take()));
             }
             Key::Control('c') => {
+                self.history.leave();
                 self.leave(output);
                 self.entry.take();
                 return Some(Edited::Interrupted);
@@ -141,11 +143,13 @@ impl Editor {
             }
             Key::Tab if !self.entry.is_secret => return Some(Edited::Complete),
             Key::Char(character) => self.insert(character, output),
-            Key::Up | Key::Control('p') => {
+            // A secret is neither replaced by a line of the history nor kept there as unfinished:
+            // `edit` knows no such key, and the bell rings.
+            Key::Up | Key::Control('p') if !self.entry.is_secret => {
                 let line = self.history.older(&self.entry.line);
                 self.recall(line, output);
             }
-            Key::Down | Key::Control('n') => {
+            Key::Down | Key::Control('n') if !self.entry.is_secret => {
                 let line = self.history.newer();
                 self.recall(line, output);
             }
@@ -174,15 +178,14 @@ impl Editor {
         }
     }
 
-    /// Puts a line of the history in the place of the entry. A secret stays: the history is for
-    /// lines that are shown.
+    /// Puts a line of the history in the place of the entry.
     fn recall(&mut self, line: Option<String>, output: &mut String) {
         match line {
-            Some(line) if !self.entry.is_secret => {
+            Some(line) => {
                 self.entry.replace(line);
                 self.draw(output);
             }
-            _ => output.push(BELL),
+            None => output.push(BELL),
         }
     }
 
