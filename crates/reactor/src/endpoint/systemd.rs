@@ -110,15 +110,15 @@ impl SystemdSocket {
         // A child inherits the variables, but not the sockets: they count only in the process whose
         // ID they name.
         let is_ours = variable("LISTEN_PID").and_then(|given| given.parse().ok()) == Some(pid);
+        if !is_ours {
+            return Err(bad(
+                "this process was passed no sockets: LISTEN_PID is not its process ID",
+            ));
+        }
         let count = variable("LISTEN_FDS").and_then(|count| count.parse::<u16>().ok());
-        let count = match count {
-            Some(count) if is_ours => count,
-            _ => {
-                return Err(bad(
-                    "this process was passed no sockets: LISTEN_PID is not its process ID",
-                ));
-            }
-        };
+        let count = count.ok_or_else(|| {
+            bad("this process was passed no sockets: LISTEN_FDS is not their number")
+        })?;
         let index = match &self.which {
             Which::Index(index) => u16::try_from(*index)
                 .ok()
@@ -206,5 +206,21 @@ mod tests {
     fn sockets_for_another_process_are_not_taken() {
         assert!(SystemdSocket::index(0).find(passed, 8).is_err());
         assert!(SystemdSocket::index(0).find(|_| None, 7).is_err());
+    }
+
+    #[test]
+    fn without_a_number_of_sockets_the_error_names_its_variable() {
+        let find = |count: Option<&str>| {
+            let variable = |name: &str| match name {
+                "LISTEN_PID" => Some("7".to_owned()),
+                "LISTEN_FDS" => count.map(str::to_owned),
+                _ => None,
+            };
+            SystemdSocket::index(0).find(variable, 7)
+        };
+        for count in [None, Some("70000"), Some("many")] {
+            let error = find(count).unwrap_err().to_string();
+            assert!(error.contains("LISTEN_FDS"), "{error}");
+        }
     }
 }
