@@ -93,6 +93,18 @@ fn a_client_that_takes_nothing_is_cut_off() {
 }
 
 #[test]
+fn a_time_of_zero_concerns_only_what_waits() {
+    let limits = Limits::default()
+        .with_write_timeout(Duration::ZERO)
+        .with_body_timeout(Duration::ZERO);
+    let client = client(App::new().get("/", |_| "hello").limits(limits));
+    let peer = client.connect();
+    client.advance(SECOND * 59);
+    peer.send(GET);
+    assert_eq!(answer(&text(&peer)).1, "hello");
+}
+
+#[test]
 fn limits_are_set() {
     let limits = Limits::default().with_head_timeout(SECOND * 5).with_body(3);
     let app = App::new().post("/", |req| req.bytes()).limits(limits);

@@ -2,10 +2,12 @@
 
 use deferred::{gather_results, sleep};
 use http::Version;
+use reactor::endpoint::Connect;
 use reactor::testing::TestReactor;
+use reactor::{Context, Protocol, Raw};
 use reactor_tls::{Roots, TlsClient, TlsError};
 use reactor_web::client::{ClientError, ClientResponse, Step};
-use reactor_web::{App, Client, Request, Site};
+use reactor_web::{App, Client, Event, EventFeed, Request, Site};
 
 use super::secs;
 use crate::support::serve_https;
@@ -67,6 +69,49 @@ fn the_version_is_agreed_on() {
             .add_callback(ClientResponse::text);
         assert_eq!(reactor.result_of(page).expect("an answer"), expected);
     }
+}
+
+/// Asks for `/feed` and reads nothing of it.
+struct ReadsNothing;
+
+impl Protocol for ReadsNothing {
+    type Framing = Raw;
+
+    fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+        cx.write("GET /feed HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        cx.pause_reading();
+        Ok(())
+    }
+}
+
+#[test]
+fn what_tls_adds_does_not_count_as_sent() {
+    let reactor = TestReactor::new();
+    let feed = EventFeed::new();
+    let feeds = feed.clone();
+    let app = App::new().get("/feed", move |req| feeds.subscribe(&req));
+    let site = app.into_site().expect("no conflicts");
+    let roots = serve_https(&reactor, site.clone(), "localhost", &[]);
+    let tls = TlsClient::builder().roots(roots).build().expect("a client");
+    let address = (std::net::IpAddr::from([127, 0, 0, 1]), 443);
+    let endpoint = tls.endpoint("localhost", address).expect("a name");
+    let connecting = endpoint.connect(&reactor, ReadsNothing);
+    let _connection = reactor.result_of(connecting).expect("a connection");
+    // More than the network takes, in records of which TLS makes more than twice the bytes.
+    for _ in 0..3500 {
+        feed.send(&Event::data("x"));
+        reactor.settle();
+    }
+    assert_eq!(feed.subscribers(), 1, "output waits, but not too much");
+    for second in 0..100 {
+        if site.connections() == 0 {
+            assert!((60..=75).contains(&second), "{second}");
+            return;
+        }
+        feed.send(&Event::data("x"));
+        reactor.advance(secs(1));
+    }
+    panic!("a client that takes nothing holds its connection");
 }
 
 #[test]

@@ -1,17 +1,11 @@
 //! `Io`: a connection of the loop with the I/O traits of hyper, [`hyper::rt::Read`] and
 //! [`hyper::rt::Write`].
 //!
-//! A read that has to wait registers with a [`BodyWaker`], not with a
-//! [`Waker`](std::task::Waker): `received` calls `BodyWaker::wake`, which polls the async body of
-//! the connection before it returns. So hyper parses a request and writes its answer inside of
-//! `received`, and the answer leaves with the send that follows the handler. A `Waker` would only
-//! put the body into the loop's queue, and the answer would leave later.
-//!
-//! ```text
-//!   socket ──▶ received ──▶ Strict ──▶ Input ──▶ poll_read ──▶ hyper
-//!   socket ◀── cx.write ◀── Shared::output ◀── poll_write ◀── hyper, inside of `received`
-//!   socket ◀── Connection::write_some ◀─────── poll_write ◀── hyper, at any other time
-//! ```
+//! Here, a body is an `async` body that the loop runs: hyper's, for the connection. A read that has
+//! to wait registers it with a [`BodyWaker`], not with a [`Waker`](std::task::Waker): a `wake` by
+//! `received` resumes the body before it returns. So hyper parses a request and writes its answer
+//! inside of `received`, and the loop sends the answer when `received` returns. A `Waker` would
+//! only queue the body, and the answer would wait for a later step of the turn.
 
 mod input;
 mod read;
@@ -30,8 +24,8 @@ use reactor::{Address, Connection, ConnectionClosed, Context, Protocol, Raw, Rea
 use self::input::{Input, KEPT};
 use self::strict::Strict;
 
-/// The protocol of a connection that an [`Io`] reads and writes. Give it to a port, an endpoint or
-/// a test, as any [`Protocol`].
+/// The protocol of a connection that an [`Io`] reads and writes. Pass it to any function that takes
+/// a protocol, such as `connect_tcp`; the closure gets the `Io` when the connection is made.
 ///
 /// # Examples
 ///
@@ -60,6 +54,7 @@ use self::strict::Strict;
 /// ```
 pub struct IoProtocol {
     shared: Rc<Shared>,
+    /// Taken by `connection_made`.
     opened: Option<Box<dyn FnOnce(Io)>>,
 }
 
@@ -67,43 +62,46 @@ pub struct IoProtocol {
 #[derive(Default)]
 struct Shared {
     input: RefCell<Input>,
-    /// The filter for input of HTTP/1.1, if [`Limits::strict`](crate::Limits) is set.
+    /// The check that the input has to pass. Set by `set_strict`, cleared by `end_strict`.
     strict: Cell<Option<Box<Strict>>>,
-    /// Woken at the next input, at its end, and when the connection is over.
+    /// The body that waits for input, if any. Woken by input, by its end, and by the end of the
+    /// connection.
     reader: BodyWaker,
-    /// Output that hyper writes while `received` runs, which then writes it with its context: for a
-    /// small answer, that is less work than a write through the handle.
+    /// Small output that the reader writes while `received` runs it. `received` then writes it by
+    /// its context, which takes less work than a write through a `Connection`.
     output: RefCell<Vec<u8>>,
     /// Set while `received` runs the reader: only then is output collected in `output`.
     is_receiving: Cell<bool>,
-    /// Deferreds of [`Io::lost`].
+    /// Triggers of the Deferreds that [`Io::lost`] has returned.
     lost: RefCell<Vec<Trigger<()>>>,
-    /// Aborts the connection through its new handle. Set when another protocol has taken the
-    /// connection over, since the old handle is `Gone` then.
+    /// Set by `switch_to`: aborts the connection of the protocol that has taken over, since
+    /// `connection` is gone then.
     abort_next: RefCell<Option<Box<dyn Fn()>>>,
     /// Number of bytes that were received.
     received: Cell<u64>,
-    /// Number of bytes that were written by the [`Io`], sent or not.
+    /// Number of bytes that were written, sent or not.
     written: Cell<u64>,
 }
 
-/// A view of a connection for the watchdog and the site, while hyper owns its [`Io`].
+/// View of a connection whose [`Io`] hyper owns: for the timeouts and the end of a site.
 pub(crate) struct Monitor {
     shared: Rc<Shared>,
     connection: Connection<IoProtocol>,
 }
 
 impl Monitor {
-    /// Number of bytes that have come.
+    /// Number of bytes that were received.
     pub(crate) fn received(&self) -> u64 {
         self.shared.received.get()
     }
 
-    /// Number of bytes that the system has taken so far; `None` if no output waits, or the
-    /// connection is over.
-    pub(crate) fn sent_of_waiting(&self) -> Option<u64> {
+    /// A number that grows when the system takes output; `None` if no output waits, or the
+    /// connection is over. Without filters, it is the number of bytes that were taken. TLS makes
+    /// the bytes that wait more than those that were written, by a part of each record: then it is
+    /// less, also below zero, and a write makes it smaller.
+    pub(crate) fn sent_of_waiting(&self) -> Option<i64> {
         let waiting = self.connection.buffered().ok().filter(|count| *count > 0)?;
-        Some(self.shared.written.get() - waiting as u64)
+        Some(self.shared.written.get().cast_signed() - waiting.cast_signed() as i64)
     }
 
     /// Whether the connection is over. `false` after an end in order of both sides, which hyper
@@ -118,7 +116,8 @@ impl Monitor {
 
     /// Aborts the connection, also if another protocol has taken it over.
     pub(crate) fn abort(&self) {
-        // Taken out, so that nothing is borrowed while it runs; a second call has nothing to abort.
+        // Taken out, since nothing may be borrowed while it runs; a second abort has no effect
+        // anyway.
         match self.shared.abort_next.take() {
             Some(abort) => abort(),
             None => self.connection.abort(),
@@ -140,8 +139,8 @@ impl Protocol for IoProtocol {
     type Framing = Raw;
 
     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
-        // Answers are written whole, so that Nagle's algorithm would only delay their ends. Errs if
-        // the connection is no TCP socket, which has no such delay.
+        // Answers are written as a whole, so Nagle's algorithm would only delay their last
+        // segments. Errs on UNIX sockets and in memory, which have no such algorithm.
         let _ = cx.connection().set_nodelay(true);
         if let Some(opened) = self.opened.take() {
             opened(Io {
@@ -163,8 +162,8 @@ impl Protocol for IoProtocol {
         if self.shared.push(data) {
             cx.pause_reading();
         }
-        // No cell is borrowed from here on: the body that resumes reads, writes, and may drop the
-        // `Io`. It may also begin to wait again, which registers it anew.
+        // No cell is borrowed during `wake`: the body reads and writes, and may drop the `Io`. If
+        // it waits again, it registers again.
         self.shared.is_receiving.set(true);
         self.shared.reader.wake();
         self.shared.is_receiving.set(false);
@@ -172,7 +171,7 @@ impl Protocol for IoProtocol {
         if !output.is_empty() {
             cx.write(&*output);
             output.clear();
-            // An idle connection keeps the buffer, so a large one is freed.
+            // So that an idle connection does not keep the buffer of a large answer.
             if output.capacity() > KEPT {
                 *output = Vec::new();
             }
@@ -199,8 +198,8 @@ impl Protocol for IoProtocol {
 }
 
 impl Shared {
-    /// Adds `data` to the input, through the filter if there is one; returns whether the caller
-    /// must pause reading.
+    /// Adds `data` to the input, or the part of it that `strict` lets through; returns whether
+    /// reading is to be paused, because `CAPACITY` bytes wait.
     fn push(&self, data: &[u8]) -> bool {
         let mut input = self.input.borrow_mut();
         // A `Cell` has no borrow: the filter is taken out and put back.
@@ -208,7 +207,7 @@ impl Shared {
             return input.push(data);
         };
         let mut is_full = false;
-        strict.filter(data, |right| is_full |= input.push(right));
+        strict.filter(data, |passed| is_full |= input.push(passed));
         self.strict.set(Some(strict));
         is_full
     }
@@ -216,19 +215,18 @@ impl Shared {
 
 /// A connection with the I/O traits of hyper; [`IoProtocol::new`] gives it.
 ///
-/// - From 64 KiB of unread input on, the connection is not read from, until half of that is read.
-/// - While less than 64 KiB wait to be sent, a write takes what the system takes at once and up to
-///   64 KiB more; otherwise it is pending. A flush is ready at once, since everything that was
-///   written goes out when the handler returns: so the answers to pipelined requests leave
-///   together.
-/// - Dropping it closes the connection when everything is sent.
+/// - While 64 KiB of input wait to be read, the connection does not read from the socket.
+/// - While 64 KiB of output wait to be sent, a write is pending. Else it takes up to 128 KiB.
+/// - A flush is ready at once, because the loop sends everything that was written when the handler
+///   returns. So the answers to pipelined requests leave in one send.
+/// - The drop of an `Io` closes the connection when everything is sent.
 ///
-/// Its methods [`poll_fill`](Self::poll_fill) and [`consume`](Self::consume) read without a copy.
+/// The methods [`poll_fill`](Self::poll_fill) and [`consume`](Self::consume) read without a copy.
 ///
-/// hyper has two ways to write. By default, it passes head and body of an answer as two slices, so
-/// a large body is not copied. With `http1::Builder::writev(false)`, it copies the body behind the
-/// head, and keeps a buffer of the size of the largest answer. If all answers are small, the copy
-/// is cheaper: an answer of 13 bytes takes a twelfth fewer instructions.
+/// hyper has two ways to write. By default, it writes the head and the body of an answer as two
+/// slices, and does not copy a large body. With `http1::Builder::writev(false)`, it copies the body
+/// behind the head, and keeps a buffer of the size of the largest answer. If all answers are small,
+/// this is cheaper: an answer of 13 bytes takes a twelfth fewer instructions.
 ///
 /// # Examples
 ///
@@ -260,9 +258,9 @@ pub struct Io {
     reactor: ReactorHandle,
     peer: Address,
     host: Address,
-    /// Fires when the connection has room again. Set while a write is pending.
+    /// The wait of a pending write, kept from poll to poll.
     room: Option<Deferred<()>>,
-    /// Set by `switch_to`: another protocol has the connection, so dropping this must not close it.
+    /// Set by `switch_to`: another protocol has the connection, so the drop must not close it.
     is_handed_over: bool,
 }
 
@@ -284,17 +282,17 @@ impl Io {
         &self.host
     }
 
-    /// The connection, for everything but reading and writing: its options, its filters, its end.
+    /// The connection, for everything except reading and writing, such as timeouts.
     pub fn connection(&self) -> &Connection<IoProtocol> {
         &self.connection
     }
 
-    /// From now on, refuses requests that two parsers may read in two ways: see [`Strict`].
+    /// Refuses input that two HTTP parsers may read in two ways: see [`Strict`].
     pub(crate) fn set_strict(&self) {
         self.shared.strict.set(Some(Box::default()));
     }
 
-    /// Undoes [`set_strict`](Self::set_strict): after an upgrade, the input is no longer HTTP.
+    /// Undoes [`set_strict`](Self::set_strict), after an upgrade: the input is no longer HTTP.
     pub(crate) fn end_strict(&self) {
         self.shared.strict.set(None);
     }
@@ -307,9 +305,8 @@ impl Io {
         }
     }
 
-    /// Fires when the connection is over; if it is over already, at once. That may be later than
-    /// the end of the async body that drives it: the connection is over only when its output is
-    /// sent too, or cannot be sent any more.
+    /// Fires when the connection is closed; at once if it is closed already. After the drop of the
+    /// `Io`, the connection stays open until all of its output is sent.
     pub fn lost(&self) -> Deferred<()> {
         if self.connection.is_gone() {
             return deferred::succeed(());
@@ -322,13 +319,13 @@ impl Io {
 
 impl Drop for Io {
     fn drop(&mut self) {
-        // A write was pending: without a cancel, its waiter would stay in the connection's list.
+        // Cancels the wait for room, so that the connection does not keep its trigger.
         drop(self.room.take().map(Deferred::cancel_on_drop));
         if self.is_handed_over {
             return;
         }
-        // In this order: after the close, output that was gathered inside of `received` could not
-        // be written.
+        // Before the close: `received` would write the gathered output after it, which has no
+        // effect.
         self.send_gathered();
         self.connection.lose_connection();
     }

@@ -26,12 +26,14 @@ pub(super) struct Watchdog {
     limits: Limits,
     /// The next look. It holds the watchdog, until it fires or [`stop`](Self::stop) cancels it.
     timer: RefCell<Option<DelayedCall>>,
-    /// Number of bytes that were sent, and the first look that saw this number while output waited.
-    /// `None` if no output waited at the last look.
-    output: Cell<Option<(u64, Duration)>>,
-    /// Number of bytes that had come, and the first look that saw this number while a handler
-    /// waited for a body. `None` if none waited at the last look.
-    body: Cell<Option<(u64, Duration)>>,
+    /// What [`Monitor::sent_of_waiting`] was at the last look, and the first look since which it
+    /// has not grown. `None` if no output waited at the last look.
+    ///
+    /// [`Monitor::sent_of_waiting`]: crate::io::Monitor::sent_of_waiting
+    output: Cell<Option<(i64, Duration)>>,
+    /// Number of bytes that had come, and the first look since which it has not grown, while a
+    /// handler waited for a body. `None` if none waited at the last look.
+    body: Cell<Option<(i64, Duration)>>,
 }
 
 impl Watchdog {
@@ -81,26 +83,28 @@ impl Watchdog {
         }
         let now = connection.reactor().now();
         let monitor = connection.monitor();
-        // How long `count` has been the same, zero if there is none now. `place` has the count of
-        // the last look, with the time of the first look that saw it.
-        let waited = |place: &Cell<Option<(u64, Duration)>>, count: Option<u64>| {
+        // How long `count` has not grown, if there is one now. `place` has the count of the
+        // last look, with the time of the first look since which it has not grown.
+        let waited = |place: &Cell<Option<(i64, Duration)>>, count: Option<i64>| {
             let since = match (count, place.get()) {
                 (None, _) => None,
-                (Some(count), Some((known, since))) if known == count => Some((count, since)),
+                (Some(count), Some((known, since))) if count <= known => Some((count, since)),
                 (Some(count), _) => Some((count, now)),
             };
             place.set(since);
-            since.map_or(Duration::ZERO, |(_, since)| now - since)
+            since.map(|(_, since)| now - since)
         };
-        if waited(&self.output, monitor.sent_of_waiting()) >= self.limits.write_timeout {
+        let unsent = waited(&self.output, monitor.sent_of_waiting());
+        if unsent.is_some_and(|time| time >= self.limits.write_timeout) {
             let peer = connection.peer();
             tracing::debug!(target: "reactor_web", %peer, "a client takes nothing of its answer");
             // Not `end`, which would wait for the output to be sent.
             monitor.connection().abort();
             return;
         }
-        let awaited = connection.awaits_body().get().then(|| monitor.received());
-        if waited(&self.body, awaited) >= self.limits.body_timeout {
+        let awaited = (connection.awaits_body().get()).then(|| monitor.received().cast_signed());
+        let missing = waited(&self.body, awaited);
+        if missing.is_some_and(|time| time >= self.limits.body_timeout) {
             return connection.end();
         }
         let mut next = self.tick();
