@@ -86,6 +86,8 @@ impl Engine {
         sides: &mut Sides<'_>,
         f: impl FnOnce(&mut dyn Filter, &mut Link<'_>) -> Result<R>,
     ) -> Result<R> {
+        // The engine is out of its connection during the call, so the filter may use that
+        // connection.
         let Self { filter, state, .. } = self;
         let mut link = Link::new(sides.up, sides.down, state, environment);
         let result = Failure::catch(|| f(&mut **filter, &mut link))??;
@@ -119,6 +121,7 @@ impl Engine {
             }
             return Ok(());
         }
+        // Behind the rest, since the filter must see the bytes in their order.
         self.rest.extend_from_slice(input);
         self.receive_rest(environment, sides)
     }
@@ -175,6 +178,8 @@ impl Engine {
         environment: &Environment<'_>,
         sides: &mut Sides<'_>,
     ) -> Result<()> {
+        // Kept, because a filter that still has input to consume gets the end only behind it, after
+        // a later wake.
         self.is_at_end = true;
         self.receive_rest(environment, sides)
     }
@@ -186,6 +191,7 @@ impl Engine {
         environment: &Environment<'_>,
         sides: &mut Sides<'_>,
     ) -> Result<usize> {
+        // A filter that is not open takes nothing: what the protocol writes waits in the transport.
         if bytes.is_empty() || !self.state.is_open {
             return Ok(0);
         }

@@ -109,6 +109,7 @@ impl Delimited {
     #[doc(alias = "delimiter")]
     pub fn set_delimiter(&mut self, delimiter: impl AsRef<[u8]>) {
         self.delimiter = Delimiter(delimiter.as_ref().to_owned());
+        // The bytes searched so far may contain the new delimiter.
         self.cutter.search_again();
     }
 
@@ -144,6 +145,7 @@ impl End for Delimiter {
     fn find(&self, input: &[u8], searched: usize) -> Option<(usize, usize)> {
         let rest = input.get(searched..)?;
         let found = match &self.0[..] {
+            // An empty delimiter would end a frame before each byte; so it ends none.
             [] => None,
             [byte] => memchr::memchr(*byte, rest),
             delimiter => memmem::find(rest, delimiter),

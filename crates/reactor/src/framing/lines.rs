@@ -137,6 +137,7 @@ impl End for LineEnd {
     fn find(&self, input: &[u8], searched: usize) -> Option<(usize, usize)> {
         let mut from = searched;
         loop {
+            // The search is for LF, since CR alone ends no line in either mode.
             let at = from + memchr::memchr(b'\n', &input[from..])?;
             if at > 0 && input[at - 1] == b'\r' {
                 return Some((at - 1, at + 1));
@@ -150,6 +151,7 @@ impl End for LineEnd {
 
     #[inline]
     fn certain(&self, input: &[u8]) -> usize {
+        // A CR at the end of the input may be the first half of CR LF.
         input.len() - usize::from(input.ends_with(b"\r"))
     }
 }
