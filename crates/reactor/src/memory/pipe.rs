@@ -27,6 +27,8 @@ impl Pipe {
         if self.is_finished.get() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
+        // A reader that has closed in order takes some more (`discard`), as its `Linger` would;
+        // then comes the reset.
         if self.is_unread.get() {
             let taken = bytes.len().min(self.discards.get());
             self.discards.set(self.discards.get() - taken);
@@ -38,6 +40,7 @@ impl Pipe {
         let mut buffered = self.bytes.borrow_mut();
         let taken = bytes.len().min(CAPACITY - buffered.len());
         buffered.extend(&bytes[..taken]);
+        // Descriptors go with bytes, as in the system: with none taken, none are sent.
         if taken > 0 {
             self.descriptors.borrow_mut().extend(descriptors);
         }
@@ -96,6 +99,7 @@ impl Pipe {
     }
 
     pub(super) fn is_writable(&self) -> bool {
+        // Writable, so that the writer finds the error.
         self.is_unread.get() || self.bytes.borrow().len() < CAPACITY
     }
 

@@ -139,6 +139,7 @@ impl ProcessProtocol for Collecting {
             2 if self.is_kept => &mut self.stderr,
             _ => return Ok(()),
         };
+        // Each of the two has the whole limit; what exceeds it is not kept.
         if collected.len() + data.len() > self.limit {
             // Fires when the child has ended, so that its end is not reported twice.
             self.is_too_long = true;

@@ -170,6 +170,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
             source.close_silently();
             return Err(error);
         }
+        // Through the mailbox, so that the timer ends with the protocol.
         if let Some(timeout) = timeout {
             source.call_later(timeout, |_protocol, cx| {
                 cx.kill();
@@ -189,11 +190,14 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         source.try_with_open(|protocol| {
             source.handle(protocol, |protocol, cx| protocol.connection_made(cx));
         });
+        // The child may have exited, and pipes may have closed, since they were watched.
         source.settle_now();
         Ok(source)
     }
 
     fn watch(self: &Rc<Self>, core: &Rc<Core>, ends: Vec<ParentEnd>) -> io::Result<()> {
+        // A circle: each open pipe and the watched exit keep the source. So a child is watched to
+        // its end without a handle; closing them breaks the circle.
         let owner: Rc<dyn ChildOwner> = Rc::<Self>::clone(self);
         for end in ends {
             let number = end.number;
@@ -218,6 +222,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
     // --- what is asked for ---
 
     fn pipe(&self, number: i32) -> Option<Rc<Pipe>> {
+        // A clone, so that nothing is borrowed when a pipe closes and leaves the map.
         self.pipes.borrow().get(&number).cloned()
     }
 
@@ -312,6 +317,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
     fn take_status(&self) {
         let status = self.child.borrow_mut().try_wait();
         if let Some(status) = status {
+            // Only noted: a handler of the protocol may be on the stack.
             self.exited.set(Exited::Untold(status));
             if let Some(exit) = self.exit.take() {
                 exit.close();
@@ -484,6 +490,7 @@ impl<P: ProcessProtocol> ChildOwner for ProcessSource<P> {
         for pipe in self.all_pipes() {
             pipe.close();
         }
+        // Filled by the closing above; the protocol is to hear nothing of it.
         self.lost.take();
         if let Some(exit) = self.exit.take() {
             exit.close();

@@ -84,6 +84,7 @@ impl Command {
         for (number, pipe) in [(0, ChildFd::Write), (1, ChildFd::Read), (2, ChildFd::Read)] {
             self.default_fd(number, pipe);
         }
+        // `default_fd` has put an entry there, so the index cannot fail.
         if self.input.is_some() && !matches!(self.descriptors[&0], ChildFd::Write) {
             return Err(invalid(
                 "there is input, but descriptor 0 is not a pipe to write to",
@@ -209,6 +210,8 @@ pub(super) enum Direction {
 
 impl ParentEnd {
     fn new(number: i32, direction: Direction, descriptor: OwnedFd) -> io::Result<Self> {
+        // Of this end only: the two ends of a pipe have an open file description each, so the
+        // child's stays blocking, as programs expect.
         rustix::io::ioctl_fionbio(&descriptor, true)?;
         Ok(Self {
             number,
