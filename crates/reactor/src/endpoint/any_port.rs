@@ -130,6 +130,8 @@ impl AnyPort {
             match port.start() {
                 Ok(()) => opened.push(port),
                 Err(error) => {
+                    // All sockets or none: those that this call has opened are closed again.
+                    // Nothing waits for that, so an error is only logged.
                     for port in opened {
                         port.stop().log_error().ignore();
                     }

@@ -154,6 +154,7 @@ impl PendingConnection {
     /// The error of `connection_made` or of a filter; or the poller refuses the descriptor, or the
     /// reactor is gone.
     pub fn start<P: Protocol>(self, protocol: P) -> Deferred<Connection<P>> {
+        // Dropped with the closure, too, if the connection does not open.
         let on_close = (!self.kept.is_empty()).then(|| -> OnClose {
             let kept = self.kept;
             Box::new(move |_reason| drop(kept))

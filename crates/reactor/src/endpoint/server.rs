@@ -345,6 +345,8 @@ pub(super) fn accept_one(
         }
     }
 
+    // The drop stops the factory: with the connection, or at the end of this function if there is
+    // none.
     let mut accept = StopWhenDropped(accept);
     contain("a factory", || accept.0.started());
     let mut begin = None;

@@ -103,6 +103,8 @@ impl SystemdSocket {
 
     /// The number of the descriptor, from the environment of the process `pid`.
     fn find(&self, variable: impl Fn(&str) -> Option<String>, pid: u32) -> io::Result<RawFd> {
+        // sd_listen_fds(3): the variables are inherited by children that have not got the
+        // descriptors, so the process ID must match.
         let is_ours = variable("LISTEN_PID").and_then(|given| given.parse().ok()) == Some(pid);
         let count = variable("LISTEN_FDS").and_then(|count| count.parse::<u16>().ok());
         let count = match count {
@@ -124,6 +126,8 @@ impl SystemdSocket {
                     .zip(names.split(':'))
                     .filter(|(_index, given)| given == name)
                     .map(|(index, _given)| index);
+                // Several sockets may have one name in a unit file: which of them is meant, an
+                // index has to say.
                 match (matching.next(), matching.next()) {
                     (Some(index), None) => index,
                     (Some(_), Some(_)) => {

@@ -48,6 +48,8 @@ impl Timetable {
     /// calls are skipped.
     pub(super) fn until_next(&self, now: Duration) -> Duration {
         let interval = self.interval.as_nanos();
+        // At an exact multiple, its call was just made: the next one is a whole interval away.
+        // `None` is an interval of zero, which is always due.
         match self.elapsed(now).checked_rem(interval) {
             Some(over) => self.interval.saturating_sub(from_nanos(over)),
             None => Duration::ZERO,

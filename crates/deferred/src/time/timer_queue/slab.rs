@@ -100,6 +100,7 @@ impl Slab {
 
     fn add_new(&mut self, due: u64, sequence: u64) -> Key {
         let key = self.len;
+        // The two largest numbers are the states, in the indices.
         assert!(key < CANCELLED, "there is no memory for so many timers");
         let at = key as usize / BLOCK;
         if at == self.blocks.len() {
@@ -169,6 +170,7 @@ impl Slab {
     #[inline]
     fn free(&mut self, key: Key) {
         let next = self.first_free;
+        // Without a handle, nothing asks for the status any more: so the index serves as the link.
         self.get_mut(key).index = next;
         self.first_free = key;
     }
