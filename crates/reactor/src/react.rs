@@ -41,6 +41,8 @@ impl Reactor {
         if !has_result.get() {
             let was_running = core.is_running();
             core.run_until(Some(&has_result))?;
+            // This call has started the loop, so it ends it again: without a shutdown, which would
+            // close what the caller still uses.
             if !was_running {
                 core.crash();
             }
@@ -108,6 +110,7 @@ where
     }
     match (watch.signal(), result.take()) {
         (Some(signal), None) => signal.exit_code(),
+        // `wait_for_end` has cancelled `main` because of the signal: no error of the program.
         (Some(signal), Some(Err(failure))) if failure.is::<Cancelled>() => signal.exit_code(),
         (_, Some(Ok(value))) => value.report(),
         (_, Some(Err(failure))) => failed(&failure),

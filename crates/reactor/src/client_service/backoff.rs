@@ -92,6 +92,8 @@ impl Backoff {
     /// A number from 0 to 1 (xorshift64).
     #[expect(clippy::cast_precision_loss, reason = "53 bits are exact")]
     fn chance(&mut self) -> f64 {
+        // Xorshift64 (Marsaglia): the state is never 0, which it could not leave. Spreading
+        // reconnects needs no better one.
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;

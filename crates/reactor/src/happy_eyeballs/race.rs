@@ -44,6 +44,7 @@ pub(crate) fn race(
     let to_cancel = Rc::downgrade(&race);
     let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
         if let Some(race) = to_cancel.upgrade() {
+            // Taken first, so that attempts which end now find the race decided.
             race.outcome.take();
             race.end_attempts();
         }

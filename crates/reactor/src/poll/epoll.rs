@@ -45,6 +45,8 @@ fn ready(flags: EventFlags) -> Ready {
         return Ready::READABLE;
     }
     Ready::new(
+        // The peer's end (`RDHUP`) is found by reading. A hang-up comes as both directions, by
+        // `Ready::new`.
         flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::PRI),
         flags.contains(EventFlags::OUT),
         flags.intersects(EventFlags::HUP | EventFlags::ERR),
@@ -66,6 +68,7 @@ pub(super) fn wait(
     let timeout = timeout.map(to_timespec);
     let room = rustix::buffer::spare_capacity(events);
     match epoll::wait(poller.as_fd(), room, timeout.as_ref()) {
+        // A signal counts as a wait without events: the loop looks at its state, and waits again.
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
     }

@@ -188,7 +188,7 @@ impl Exit {
     }
 
     pub(super) fn close(&self) {
-        // First, so that an event which is in the poller's list already finds no source.
+        // So an event that is in the poller's list already finds no source.
         drop(self.core.registry.remove(self.key));
         drop(self.registration.take());
         self.core.is_over(self.key);

@@ -241,7 +241,7 @@ impl Pipe {
         let Some(registration) = self.registration.take() else {
             return;
         };
-        // First, so that an event which is in the poller's list already finds no source.
+        // So an event that is in the poller's list already finds no source.
         drop(self.core.registry.remove(self.key));
         drop(registration);
         self.core.is_over(self.key);

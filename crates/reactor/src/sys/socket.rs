@@ -86,6 +86,7 @@ pub(crate) fn listening_unix(address: &UnixAddress, backlog: i32) -> io::Result<
 /// bound to it first.
 pub(crate) fn connecting(address: SocketAddr, host: Option<SocketAddr>) -> io::Result<Socket> {
     let socket = stream(Domain::for_address(address))?;
+    // The loop gathers small writes itself; Nagle's algorithm would only delay the last one.
     socket.set_tcp_nodelay(true)?;
     if let Some(host) = host {
         socket.set_reuse_address(true)?;
@@ -105,6 +106,7 @@ pub(crate) fn connecting_unix(address: &UnixAddress) -> io::Result<Socket> {
 fn connect(socket: Socket, address: &SockAddr) -> io::Result<Socket> {
     match socket.connect(address) {
         Ok(()) => Ok(socket),
+        // The attempt goes on; the socket is writable when it has ended.
         Err(error) if Errno::from_io_error(&error) == Some(Errno::INPROGRESS) => Ok(socket),
         Err(error) => Err(error),
     }

@@ -57,6 +57,7 @@ impl HostPort {
     pub(crate) fn address(&self, instead: &'static str) -> io::Result<SocketAddr> {
         match &self.parsed {
             Parsed::Address(address) => Ok(*address),
+            // Without a look-up: the name always means a loopback address (RFC 6761, section 6.3).
             Parsed::Name(host, port) if host.eq_ignore_ascii_case("localhost") => {
                 Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, *port)))
             }
@@ -91,6 +92,7 @@ fn parse(given: &str) -> Parsed {
     if let Ok(address) = given.parse() {
         return Parsed::Address(address);
     }
+    // IPv6 addresses have been parsed above; a colon in any other host is refused by `is_name`.
     match given.rsplit_once(':') {
         Some((host, port)) if is_name(host) => match port.parse() {
             Ok(port) => Parsed::Name(host.to_owned(), port),

@@ -62,6 +62,7 @@ impl FilterDriver {
             engine: Engine::new(Box::new(filter)),
             now: Duration::ZERO,
             peer,
+            // No loop is to be told: `run_woken` asks whether it was woken.
             waker: FilterWaker::new(|| ()),
             up: Vec::new(),
             down: Vec::new(),

@@ -76,6 +76,7 @@ impl Pump {
                 continue;
             }
             if takes == TAKES_PER_POLL {
+                // The other sources have their turn first; more output may wait.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -120,6 +121,7 @@ impl Future for Pump {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let pump = &mut *self;
+        // Before anything is looked at: a change after the look wakes it.
         pump.shared.register_pump(cx);
         let read = pump.poll_input(cx);
         if pump.stream.is_over() {
@@ -130,6 +132,7 @@ impl Future for Pump {
             pump.write_last_output();
             return Poll::Ready(());
         }
+        // Each direction ends by itself; the pump ends with both.
         ready!(read);
         written
     }

@@ -149,8 +149,7 @@ impl Filter for ProxyFilter {
         }
         match parse::parse(input) {
             Parsed::Header(header, length) => {
-                // `LOCAL` and `UNKNOWN` leave the address of the socket (sections
-                // 2.1 and 2.2).
+                // `UNKNOWN` and `LOCAL` leave the address of the socket (sections 2.1 and 2.2).
                 if let Some(source) = &header.source {
                     link.set_peer(source.clone());
                 }
