@@ -91,6 +91,7 @@ impl<P: Protocol> ClientServiceBuilder<P> {
         let builder = Self {
             endpoint: Box::new(endpoint),
             build: build_with(factory),
+            // Replaced below, by the default backoff.
             retry: Box::new(|_failures| Duration::ZERO),
             prepare: None,
         };

@@ -262,13 +262,13 @@ impl<P: Protocol> ConnectionSource<P> {
         }
     }
 
-    /// Has a push producer go on when there is room again, or wait when there is none.
     /// Whether a producer was registered while a pull producer, which is out of its place, is
     /// called.
     fn is_replaced(&self) -> bool {
         self.cold.look(|cold| Some(cold.producer.is_some())) == Some(true)
     }
 
+    /// Has a push producer go on when there is room again, or wait when there is none.
     fn settle_push_producer(&self) {
         self.pause_producer();
         // Half of the mark, so that the producer is not paused and resumed for each write.

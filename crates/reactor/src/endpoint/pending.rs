@@ -134,6 +134,7 @@ impl PendingConnection {
         self.has_filter.set(true);
         let filter: Box<dyn Filter> = Box::new(filter);
         self.filter = Some(match self.filter.take() {
+            // The one that came first is next to the socket.
             Some(lower) => Box::new(Pair::new(lower, filter)),
             None => filter,
         });

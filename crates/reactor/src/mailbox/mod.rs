@@ -384,6 +384,7 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
                 place.replace(Some(f));
                 handled
             });
+            // Hands the job back if the owner is closed; the job is dropped.
             drop(owner.post(job, cause));
         });
         match looping.start_later(self.reactor(), interval) {
@@ -518,6 +519,7 @@ impl<O: MailboxOwner> OwnerRef<O> {
     {
         let (trigger, answer) = Deferred::<Deferred<T::Value>>::pair();
         let posted = self.post(move |protocol, cx| {
+            // The call was cancelled while the job waited.
             if trigger.is_fired() {
                 return;
             }

@@ -89,6 +89,8 @@ pub(crate) fn connecting(address: SocketAddr, host: Option<SocketAddr>) -> io::R
     // The loop gathers small writes itself; Nagle's algorithm would only delay the last one.
     socket.set_tcp_nodelay(true)?;
     if let Some(host) = host {
+        // The port of `host` may be that of a connection which ended a short time ago
+        // (`TIME_WAIT`).
         socket.set_reuse_address(true)?;
         socket
             .bind(&host.into())
@@ -195,6 +197,7 @@ fn from_rustix(peer: &rustix::net::SocketAddrAny) -> Address {
     };
     Address::Unix(match unix.path_bytes() {
         Some(path) if !path.is_empty() => {
+            // Some systems count the zero byte behind the path.
             UnixAddress::Path(OsStr::from_bytes(path.strip_suffix(b"\0").unwrap_or(path)).into())
         }
         _ => UnixAddress::Unnamed,
@@ -206,6 +209,7 @@ fn from_rustix(peer: &rustix::net::SocketAddrAny) -> Address {
 pub(crate) fn accept(listener: impl AsFd) -> io::Result<Option<(OwnedFd, Address)>> {
     match SockRef::from(&listener).accept() {
         Ok((socket, peer)) => {
+            // macOS has no `accept4`, which would set it.
             socket.set_nonblocking(true)?;
             Ok(Some((socket.into(), Address::from_system(&peer))))
         }
@@ -223,6 +227,7 @@ fn nothing_or_error<T>(error: io::Error) -> io::Result<Option<T>> {
 /// Whether an error of accepting concerns one connection only. With any other, none can be
 /// accepted now, for instance since no descriptor is left.
 pub(crate) fn is_about_one(error: &io::Error) -> bool {
+    // accept(2): `EPERM` is a rule of the firewall, `EPROTO` an error of the protocol below.
     let errors = [Errno::CONNABORTED, Errno::PERM, Errno::PROTO, Errno::INTR];
     Errno::from_io_error(error).is_some_and(|errno| errors.contains(&errno))
 }

@@ -118,6 +118,7 @@ impl Transport {
         self.flags.set(left.union(Flags::CLOSED));
         Self {
             flags,
+            // The pauses of the old protocol end with it (`ENDED_BY_SWITCH`).
             pauses: Cell::new(0),
             core: Rc::clone(&self.core),
             io: RefCell::new(self.io.take()),
@@ -548,6 +549,7 @@ impl Transport {
 
     pub(super) fn set_has_producer(&self, has_producer: bool) {
         self.flags.set_to(Flags::HAS_PRODUCER, has_producer);
+        // Counted anew: a producer lifts the throttling, and its end may bring it back.
         self.throttle(&mut self.io.borrow_mut());
     }
 
