@@ -37,6 +37,7 @@ impl Reactor {
                 core.skips_wait.set(true);
             }
         });
+        // The outcome is in `slot`; this chain has nothing to report.
         waiting.ignore();
         if !has_result.get() {
             let was_running = core.is_running();

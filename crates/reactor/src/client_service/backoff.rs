@@ -35,6 +35,7 @@ impl Backoff {
     /// From 1 s, each delay 1.5 times the one before, up to 60 s; up to half of each is left to
     /// chance.
     pub fn new() -> Self {
+        // The numbers are those of Twisted's `backoffPolicy`, but for the jitter.
         Self {
             initial: Duration::from_secs(1),
             factor: 1.5,
@@ -80,6 +81,7 @@ impl Backoff {
 
     /// The delay after failure number `attempt` in a row, counted from 1.
     pub fn delay(&mut self, attempt: u32) -> Duration {
+        // A greater exponent gives an infinite delay as well, which becomes `max`.
         let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
         let max = self.max.as_secs_f64();
         let seconds = self.initial.as_secs_f64() * self.factor.powi(exponent);

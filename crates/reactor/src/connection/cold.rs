@@ -162,10 +162,12 @@ pub(super) fn open_span<P>(number: u64, peer: &Address) -> Option<Span> {
         %peer,
         protocol = std::any::type_name::<P>()
     );
+    // Without a subscriber, the connection needs no cold state for it.
     (!span.is_disabled()).then_some(span)
 }
 
 pub(super) fn end_producer(mut producer: Producer) {
+    // Each for itself: a panic of the first must not leave out the second.
     contain("a producer", || producer.stop());
     contain("a producer's drop", || drop(producer));
 }

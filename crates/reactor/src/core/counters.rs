@@ -61,6 +61,7 @@ pub(crate) struct Counting {
 
 #[inline(always)]
 fn add(counter: &Cell<u64>, count: usize) {
+    // Exact: a `usize` has 64 bits at most.
     counter.set(counter.get() + count as u64);
 }
 

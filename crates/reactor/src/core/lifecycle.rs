@@ -188,6 +188,7 @@ impl Core {
     fn run_last_phases(&self, event: SystemEvent) {
         for phase in [Phase::During, Phase::After] {
             while let Some(trigger) = self.system_events.take_next(phase, event) {
+                // Only the triggers before the event are waited for, as in Twisted.
                 contain("a system event trigger", || {
                     trigger().log_error().ignore();
                 });

@@ -45,6 +45,7 @@ impl Engine {
     /// Puts `filter` on top of the present one. `unread` was delivered already, and goes to the
     /// new filter instead of to the protocol; `unsent` was written before, and bypasses it.
     pub(crate) fn put_on_top(&mut self, filter: Box<dyn Filter>, unread: Vec<u8>, unsent: Vec<u8>) {
+        // `Nothing` only fills the place while the pair is made.
         let lower = mem::replace(&mut self.filter, Box::new(Nothing));
         let lower_state = mem::take(&mut self.state);
         let between = Between { unread, unsent };

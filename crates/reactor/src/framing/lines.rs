@@ -84,6 +84,7 @@ impl Lines {
     /// assert!(lines.decode(&[b'x'; Lines::DEFAULT_MAX_LENGTH]).is_ok());
     /// assert!(lines.decode(&[b'x'; Lines::DEFAULT_MAX_LENGTH + 1]).is_err());
     /// ```
+    // Twisted's `LineReceiver.MAX_LENGTH`.
     pub const DEFAULT_MAX_LENGTH: usize = 16 * 1024;
 
     /// Lines of at most `max_length` bytes, without their ends.

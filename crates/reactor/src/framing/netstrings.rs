@@ -36,6 +36,7 @@ pub struct Netstrings {
 
 impl Netstrings {
     /// The longest string allowed by default, in bytes, as in Twisted.
+    // Twisted's `NetstringReceiver.MAX_LENGTH`.
     pub const DEFAULT_MAX_LENGTH: usize = 99_999;
 
     /// Strings of at most `max_length` bytes.

@@ -324,6 +324,7 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
                     return;
                 }
                 let Some(owner) = owner else {
+                    // The owner is gone, and with it each job: a failure is reported here.
                     return outcome.detach();
                 };
                 let job: Job<Self> = Box::new(move |protocol, cx| {
@@ -535,6 +536,8 @@ impl<O: MailboxOwner> OwnerRef<O> {
         match posted {
             Ok(()) => answer.add_callback(|result| result),
             Err(closed) => {
+                // The job was dropped with its trigger, so `answer` is abandoned; the error says
+                // why.
                 answer.ignore();
                 deferred::fail(Failure::new(closed))
             }

@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use super::{Key, Ready};
 
 /// Maximum number of events that one wait returns.
+// Further events stay with the system, and come with the next wait.
 const BATCH: usize = 1024;
 
 const NANOS_PER_MILLI: u32 = 1_000_000;

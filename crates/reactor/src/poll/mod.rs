@@ -166,6 +166,7 @@ impl Poll {
                 None => false,
             },
             _ => {
+                // Used on Linux only.
                 let _ = time;
                 false
             }
@@ -182,6 +183,7 @@ impl Poll {
                 None => false,
             },
             _ => {
+                // Used on Linux only.
                 let _ = (time, delay);
                 false
             }

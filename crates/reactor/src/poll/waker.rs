@@ -166,6 +166,7 @@ impl Waker {
                 let _ = rustix::io::write(&own.descriptor, &1_u64.to_ne_bytes());
             }
             How::Notify(poller) => {
+                // If it errs, the loop wakes at its next timeout: there is no other way to wake it.
                 let _ = poller.notify();
             }
         }

@@ -152,6 +152,7 @@ impl ProcessProtocol for Collecting {
     }
 
     fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) {
+        // This is the last call of the protocol, so what it has collected is moved out.
         let result = match ended {
             _ if self.is_too_long => Err(Failure::new(OutputTooLong { limit: self.limit })),
             ProcessEnded::Exited(status) => Ok(Output {

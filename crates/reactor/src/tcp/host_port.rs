@@ -104,6 +104,8 @@ fn parse(given: &str) -> Parsed {
 
 /// Cheap syntax check; the resolver decides whether the name exists.
 fn is_name(host: &str) -> bool {
+    // Brackets and colons are of addresses; `/` and `@` are parts of a URL that was given by
+    // mistake.
     let is_odd = |c: char| c.is_whitespace() || c.is_control() || "[]:/@".contains(c);
     !host.is_empty() && !host.contains(is_odd)
 }
@@ -170,6 +172,7 @@ impl Eq for HostPort {}
 
 impl Hash for HostPort {
     fn hash<H: Hasher>(&self, state: &mut H) {
+        // As `eq`: the text counts only if it is invalid.
         self.parsed.hash(state);
         if self.parsed == Parsed::Invalid {
             self.given.hash(state);

@@ -13,6 +13,7 @@ use crate::core::Core;
 use crate::panics::contain;
 
 /// Default of `max_threads`.
+// As Twisted's pool has.
 pub(super) const MAX_THREADS: usize = 10;
 
 /// How long a thread waits for a job before it ends.
@@ -189,6 +190,7 @@ impl ThreadPool {
     pub(crate) fn close(&self) {
         let mut state = self.shared.state.lock();
         state.is_closed = true;
+        // Dropped below, without the lock: a job owns values of the user.
         let jobs = std::mem::take(&mut state.jobs);
         // All: each thread has to see the end, or the new limit, by itself.
         self.shared.has_news.notify_all();

@@ -13,6 +13,7 @@ use crate::time::clock::Clock;
 use crate::time::timer_queue::DelayedCall;
 
 /// Defaults of `slice` and `max_steps`.
+// The slice is Twisted's (`_Timer.MAX_SLICE`).
 pub(super) const DEFAULT_SLICE: Duration = Duration::from_millis(10);
 pub(super) const DEFAULT_MAX_STEPS: usize = 1000;
 

@@ -59,6 +59,7 @@ impl Timetable {
     /// The number of due times since the last call of this. With an interval of zero it is
     /// always 1.
     pub(super) fn count(&mut self, now: Duration) -> u64 {
+        // In 128 bits, which hold the nanoseconds of any `Duration`.
         let interval = self.interval.as_nanos();
         let Some(past) = self.elapsed(now).checked_div(interval) else {
             return 1;

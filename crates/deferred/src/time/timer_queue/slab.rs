@@ -70,6 +70,7 @@ impl Timer {
     /// The index in its bucket or in the heap.
     #[inline]
     pub(super) fn index(&self) -> usize {
+        // Exact: the crate is built for systems with 32 bits and more.
         self.index as usize
     }
 

@@ -133,6 +133,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
     }
 
     pub(super) fn count_dropped(&self, count: usize) {
+        // Exact: a `usize` has 64 bits at most.
         self.dropped.set(self.dropped.get() + count as u64);
     }
 }
