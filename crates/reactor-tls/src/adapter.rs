@@ -43,9 +43,9 @@ struct Cryptography {
 }
 
 fn cryptography(wanted: Option<Provider>) -> Result<Cryptography, TlsConfigError> {
-    #[cfg(feature = "ring")]
     // With both features, `None` means `ring`: the default must not depend on which other crate of
     // the program turns the second feature on.
+    #[cfg(feature = "ring")]
     if matches!(wanted, None | Some(Provider::Ring)) {
         return Ok(Cryptography {
             provider: rustls::crypto::ring::default_provider,
@@ -301,8 +301,7 @@ pub(crate) fn server(
     let mut config = builder.with_cert_resolver(Arc::new(ByName { names }));
     config.alpn_protocols.clone_from(&common.alpn);
     config.ticketer = ticketer;
-    // RFC 8446, section 8:
-    // 0-RTT data can be replayed by an attacker, so it is not accepted.
+    // 0-RTT data can be replayed by an attacker (RFC 8446, section 8), so it is not accepted.
     config.max_early_data_size = 0;
     if common.logs_keys {
         config.key_log = Arc::new(rustls::KeyLogFile::new());
@@ -582,8 +581,8 @@ impl Session {
             self.flush(link);
             if processed.map_err(kind_of)?.peer_has_closed() {
                 link.end();
-                // RFC 8446, section 6.1, and so counts as consumed:
-                // Input behind the close_notify is ignored.
+                // Input behind the close_notify is ignored (RFC 8446, section 6.1), and so counts as
+                // consumed.
                 return Ok(input.len());
             }
             // Without progress, the rest is offered again with more input.

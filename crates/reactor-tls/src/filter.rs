@@ -66,6 +66,7 @@ pub struct TlsFilter {
     deadline: Duration,
     /// The first bytes of the input, `FIRST` at most.
     first: Vec<u8>,
+    // Set once, when the handshake is finished.
     info: Option<TlsInfo>,
 }
 
@@ -75,11 +76,17 @@ enum Side {
 }
 
 enum State {
+    // Left by `start`.
     NotStarted,
+    // Left when the ClientHello is complete.
     Accepting(Box<Accepting>),
+    // Left by the wake that the result of the callback causes.
     Choosing(Box<Greeted>, Choice),
+    // Left when the session is open, which includes that the peer is verified.
     Handshake(Session),
+    // Not left at a close_notify: what this side still sends goes through the session.
     Open(Session),
+    // Entered by `fail`, and never left.
     Failed,
 }
 

@@ -106,6 +106,7 @@ enum Outcome<T: 'static> {
         /// Counted, so that `T::clone` runs while nothing is borrowed.
         result: Rc<Result<T>>,
         /// A waiter got the result, or all waiters had left.
+        // Set by each `get`, and with the result if there was one before; never cleared.
         is_seen: bool,
     },
 }

@@ -272,6 +272,7 @@ impl<P: Protocol> ConnectionSource<P> {
 #[derive(Default)]
 struct Stall {
     /// Decoding is to go on although nothing was taken.
+    // All four are reset when something was taken.
     goes_on: bool,
     /// The framing has refused the input, and the protocol has let it go on.
     was_refused: bool,

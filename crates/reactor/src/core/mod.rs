@@ -85,12 +85,15 @@ pub(crate) struct Core {
     draining: RefCell<Option<Draining>>,
     /// How long the shutdown waits for them.
     pub(crate) shutdown_timeout: Cell<Duration>,
+    // Set by `begin`, cleared by the drop of its `Turning`.
     is_turning: Cell<bool>,
     /// The next wait returns at once: work is left of which no descriptor gives an event, or
     /// the lifecycle has changed. Set where that happens, cleared by that wait.
     pub(crate) skips_wait: Cell<bool>,
     /// Whether the last turn ran anything; for test reactors.
+    // Set anew in each turn.
     was_busy: Cell<bool>,
+    // Set by `end`, never cleared.
     is_gone: Cell<bool>,
     run_queue: RunQueue,
     events: Cell<Option<Box<Events>>>,

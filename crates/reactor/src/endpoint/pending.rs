@@ -73,6 +73,8 @@ pub struct PendingConnection {
     peer: Address,
     socket: Socket,
     filter: Option<Box<dyn Filter>>,
+    // Set by `behind`, never cleared. Shared with the port, which logs a failure behind a filter as
+    // one of the peer.
     has_filter: Rc<Cell<bool>>,
     /// Values of `keep`; dropped when the connection has closed.
     kept: Vec<Box<dyn Any>>,

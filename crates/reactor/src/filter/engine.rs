@@ -26,8 +26,10 @@ pub(crate) struct Engine {
     /// Input that the filter has not consumed.
     rest: Vec<u8>,
     /// The network has ended its input.
+    // Set by `receive_end`, never cleared.
     is_at_end: bool,
     /// [`Filter::receive_end`] was called.
+    // Set before the call, never cleared, so that the filter gets the end once.
     has_received_end: bool,
 }
 

@@ -41,6 +41,7 @@ pub struct Pair<L, U> {
     between_up: Vec<u8>,
     /// Bytes that the upper filter has sent and the lower one has not taken.
     between_down: Vec<u8>,
+    // All three are set once and never cleared.
     upper_was_started: bool,
     /// [`Filter::receive_end`] of the upper filter was called.
     upper_has_received_end: bool,

@@ -328,8 +328,10 @@ struct Port<A, S> {
     /// The end of the pause, while it lasts.
     back_off: RefCell<Option<DelayedCall>>,
     /// The port is settled when the loop closes a descriptor.
+    // Set when accepting pauses, cleared when the loop runs the port.
     waits_for_close: Cell<bool>,
     /// `pause_accepting` was called.
+    // Cleared by `resume_accepting` only: a port that is closed and opened again stays paused.
     is_paused: Cell<bool>,
     /// It was closed by its own factory, which could not be told then.
     failed_to_stop: RefCell<Option<Failure>>,

@@ -419,7 +419,9 @@ pub(crate) trait MailboxStatus {
 /// [`MailboxStatus`] in cells of its own.
 #[derive(Default)]
 pub(crate) struct PlainStatus {
+    // Set by `close_with`, never cleared.
     is_closed: Cell<bool>,
+    // Set by `touch`, cleared when the loop runs the owner.
     is_queued: Cell<bool>,
     cancel_on_close: RefCell<CancelSet>,
 }

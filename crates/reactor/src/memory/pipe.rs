@@ -13,10 +13,13 @@ pub(super) struct Pipe {
     bytes: RefCell<VecDeque<u8>>,
     descriptors: RefCell<VecDeque<OwnedFd>>,
     /// Nothing more will be written.
+    // Set by `finish` and `reset`, never cleared.
     is_finished: Cell<bool>,
     /// The reading end is closed.
+    // Set by `stop_reading`, never cleared.
     is_unread: Cell<bool>,
     /// It ends with an error.
+    // Set by `reset`, never cleared.
     is_reset: Cell<bool>,
     /// The reading end is closed, and this many more bytes are taken all the same.
     discards: Cell<usize>,

@@ -25,6 +25,7 @@ struct End {
     peer: Address,
     /// Why it is not connected.
     error: Cell<Option<io::ErrorKind>>,
+    // Never cleared: it is one of an address that does not answer.
     is_connecting: bool,
 }
 

@@ -19,6 +19,7 @@ pub(crate) struct Registration {
     /// `None` while the poller does not know the descriptor.
     interest: Cell<Option<Interest>>,
     /// The poller refuses the descriptor, since it is always ready.
+    // Set when it is registered (`EPERM`), never cleared.
     is_always_ready: bool,
     /// `None` only while it is being given back.
     descriptor: Option<OwnedFd>,

@@ -44,6 +44,7 @@ struct Loops {
     /// Number of loops that are in a turn, each in a callback of the one before.
     turning: Cell<usize>,
     /// The thread has woken one of its loops since one of them [looked](take_woken).
+    // Set by `mark_woken`, and when a nested loop ends; cleared by `take_woken`.
     is_woken: Cell<bool>,
 }
 

@@ -117,6 +117,7 @@ struct Collecting {
     stderr: Vec<u8>,
     is_kept: bool,
     limit: usize,
+    // Set when one of the two exceeds `limit`, never cleared.
     is_too_long: bool,
     trigger: Trigger<Output>,
 }

@@ -107,6 +107,7 @@ pub(crate) struct ProcessSource<P: ProcessProtocol> {
     pipes: RefCell<BTreeMap<i32, Rc<Pipe>>>,
     exit: RefCell<Option<Rc<Exit>>>,
     max_buffered: usize,
+    // Set and cleared by `set_paused`: the output pipes are masked for as long.
     is_paused: Cell<bool>,
     /// All pipes are to be closed: set by `close_all`, never cleared.
     is_closing: Cell<bool>,

@@ -38,7 +38,9 @@ pub struct FilterDriver {
     down: Vec<u8>,
     /// What was sent and not taken.
     pending: Vec<u8>,
+    // Set by `finish`, never cleared.
     is_finishing: bool,
+    // Set when `Filter::finish` has returned `true`, never cleared: it is not called again.
     is_finished: bool,
 }
 

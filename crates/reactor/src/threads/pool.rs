@@ -71,6 +71,7 @@ struct Queue {
     /// Number of threads that have no job and are going to look for one: they wait for news,
     /// or are just starting.
     idle: usize,
+    // Set by `close`, never cleared: threads end, and jobs that are added are dropped.
     is_closed: bool,
 }
 

@@ -11,6 +11,7 @@ pub(super) struct Timetable {
     start: Duration,
     interval: Duration,
     /// Whether the start itself is a due time.
+    // Cleared by a restart and by a change of the interval, which count from a call that was made.
     is_due_at_start: bool,
     /// How many due times `count` has returned so far.
     counted: u128,

@@ -24,6 +24,7 @@ pub(super) struct Pump {
     output: Vec<u8>,
     sent: usize,
     /// Whether a direction is over.
+    // Each is set once and never cleared. `poll` is ready when both are set.
     has_read: bool,
     has_written: bool,
 }
