@@ -29,6 +29,7 @@ impl Reactor {
         let has_result = Rc::new(Cell::new(false));
         let (slot, flag) = (Rc::clone(&result), Rc::clone(&has_result));
         let core = self.owned_core();
+        // Weak: if the loop is stopped first, the Deferred may fire when the reactor has gone.
         let weak = Rc::downgrade(core);
         let waiting = deferred.add_both(move |outcome| {
             slot.set(Some(outcome));

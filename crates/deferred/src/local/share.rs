@@ -126,6 +126,7 @@ impl<T: Clone + 'static> Deferred<T> {
             },
         });
         let settled = SharedDeferred {
+            // For the stage below: waiters get the result also if all handles are dropped before.
             shared: shared.clone(),
         };
         // The result of this chain is `()`: there is no failure to report.

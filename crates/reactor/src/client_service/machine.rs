@@ -92,6 +92,7 @@ impl<P: Protocol> Machine<P> {
     }
 
     fn set(&self, state: State<P>) {
+        // Dropped when nothing is borrowed: it may be the last handle of an attempt.
         drop(self.state.replace(state));
     }
 

@@ -191,6 +191,7 @@ impl<P: Protocol> ConnectionSource<P> {
         next.rest.replace(rest);
         let kept = Flags::HAS_REST.union(Flags::HAS_UNDECODED);
         next.transport.flags.set_to(kept, has_rest);
+        // Weak, because the source owns the filters, and they the waker.
         let woken = Rc::downgrade(&next);
         next.transport.redirect_filters(move || {
             if let Some(next) = woken.upgrade() {

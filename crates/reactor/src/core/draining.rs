@@ -59,6 +59,7 @@ impl Core {
 
     /// Has `is_over` take note of sources that end.
     fn begin_draining(self: &Rc<Self>) -> Deferred<()> {
+        // Weak, because the core owns its timers.
         let core = Rc::downgrade(self);
         let timeout = self
             .timers

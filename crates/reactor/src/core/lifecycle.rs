@@ -130,6 +130,7 @@ impl Core {
     #[cold]
     fn shut_down(self: &Rc<Self>) {
         self.state.set(Lifecycle::ShuttingDown);
+        // Weak: a Deferred of a trigger may outlive the reactor, and must not keep it.
         let core = Rc::downgrade(self);
         self.fire_system_event(SystemEvent::Shutdown)
             .add_both(move |_| {
@@ -153,6 +154,7 @@ impl Core {
                 waited_for.push(trigger().log_error());
             });
         }
+        // Weak, as in `shut_down`.
         let core = Rc::downgrade(self);
         // A reactor that is dropped has dropped its triggers.
         let go_on = move || match core.upgrade() {

@@ -199,6 +199,7 @@ impl Core {
 
     /// Queues `runnable` once the next descriptor of this loop has been closed.
     pub(crate) fn run_after_close(self: &Rc<Self>, runnable: Weak<dyn Runnable>) {
+        // Weak, because the core owns the poller.
         let core = Rc::downgrade(self);
         self.poll.after_close(move || {
             if let (Some(core), Some(runnable)) = (core.upgrade(), runnable.upgrade()) {

@@ -83,6 +83,7 @@ impl Callback {
 impl Watched {
     pub(super) fn new(core: &Rc<Core>, registration: Registration) -> Self {
         Self {
+            // Weak, because the core owns this by its registry.
             core: Rc::downgrade(core),
             key: registration.key(),
             registration: RefCell::new(Some(registration)),

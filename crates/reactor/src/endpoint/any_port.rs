@@ -115,6 +115,7 @@ impl AnyPort {
     pub fn stop_listening(&self) -> Deferred<()> {
         match &self.ports[..] {
             [port] => port.stop(),
+            // All are stopped at once; the first failure is reported.
             ports => gather_results(ports.iter().map(|port| port.stop())).add_callback(|_all| ()),
         }
     }

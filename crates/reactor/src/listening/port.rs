@@ -63,6 +63,7 @@ where
     };
     contain("a factory", || factory.started());
     let port = Rc::new(Port {
+        // Weak, because the core owns the port by its registry.
         core: Rc::downgrade(core),
         open: RefCell::default(),
         factory: RefCell::new(factory),

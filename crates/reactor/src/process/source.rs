@@ -293,6 +293,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
     pub(super) fn signal(&self, signal: Signal) -> Result<(), ProcessError> {
         let signal = rustix::process::Signal::from_named_raw(signal.number())
             .ok_or_else(|| ProcessError::Io(io::ErrorKind::InvalidInput.into()))?;
+        // A clone, so that nothing is borrowed while the signal is sent.
         let exit = self.exit.borrow().clone();
         // By the pidfd if there is one: a process ID may be another process's if the system has
         // reaped the child.

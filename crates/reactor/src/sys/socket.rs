@@ -189,6 +189,7 @@ fn from_rustix(peer: &rustix::net::SocketAddrAny) -> Address {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
 
+    // Clones, because the conversions take the address by value.
     if let Ok(inet) = SocketAddr::try_from(peer.clone()) {
         return Address::Inet(inet);
     }

@@ -162,6 +162,8 @@ impl Machine {
         let scheduled = match &mut *self.state.borrow_mut() {
             State::Scheduled { run, call, .. } => {
                 change(&mut run.timetable, false, now);
+                // A clone, because `reset` asks the clock, which is code of the user: the borrow
+                // has to end first.
                 call.clone()
                     .map(|call| (call, run.timetable.until_next(now)))
             }
