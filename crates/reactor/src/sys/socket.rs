@@ -198,7 +198,6 @@ fn from_rustix(peer: &rustix::net::SocketAddrAny) -> Address {
     };
     Address::Unix(match unix.path_bytes() {
         Some(path) if !path.is_empty() => {
-            // Some systems count the zero byte behind the path.
             UnixAddress::Path(OsStr::from_bytes(path.strip_suffix(b"\0").unwrap_or(path)).into())
         }
         _ => UnixAddress::Unnamed,

@@ -117,6 +117,8 @@ impl FilterDriver {
     ///
     /// That of its [`Filter::start`].
     pub fn insert(&mut self, filter: impl Filter) -> Result<()> {
+        // As a transport does: what the protocol has not read goes to the new filter, what it has
+        // written before does not.
         let unread = std::mem::take(&mut self.up);
         let unsent = std::mem::take(&mut self.pending);
         self.engine.put_on_top(Box::new(filter), unread, unsent);

@@ -44,6 +44,7 @@ pub(crate) struct Transport {
     /// Why it ends, once it is on its way out.
     reason: RefCell<Option<ConnectionClosed>>,
     /// Came with bytes that are to be delivered after them.
+    // Closed with the connection, and when input is discarded.
     received_descriptors: RefCell<Vec<OwnedFd>>,
     /// Those that events come under: two if there is a descriptor for each direction.
     keys: Keys,
@@ -114,6 +115,7 @@ impl Transport {
         flags.set(self.flags.get().difference(Flags::ENDED_BY_SWITCH));
         // It stays in the run queue, if it is there, for nothing.
         let left = self.flags.get().intersection(Flags::IN_RUN_QUEUE);
+        // The old transport is an empty shell: with `CLOSED`, what is asked of it has no effect.
         self.flags.clear(Flags::ALL);
         self.flags.set(left.union(Flags::CLOSED));
         Self {
