@@ -272,6 +272,7 @@ fn assert_none(unhandled: &[Unhandled]) {
     let mut stories = String::new();
     let counted = unhandled.iter().filter(|unhandled| !unhandled.is_minor());
     for (index, unhandled) in counted.enumerate() {
+        // Errs never: a `String` takes all that is written.
         let _ = write!(stories, "\n{}. {unhandled}", index + 1);
     }
     assert!(stories.is_empty(), "failures were left unhandled:{stories}");
@@ -328,6 +329,7 @@ fn lock<X>(mutex: &Mutex<X>) -> MutexGuard<'_, X> {
 
 #[track_caller]
 fn no_result<D: AnyDeferred>(deferred: D, expected: &str) -> ! {
+    // Before `let_go`, which would show it as taken.
     let seen = format!("{deferred:#?}");
     deferred.let_go();
     panic!("{expected} was expected, but there is no result yet: {seen}")

@@ -43,6 +43,7 @@ impl FailureEvent<'_> {
             tracing::error!(
                 target: "deferred", error, raised_at, made_at, logged_by, stage_trace, backtrace, "{what}"
             );
+            // Without a subscriber, the event goes nowhere.
             if !tracing::dispatcher::has_been_set() {
                 self.print();
             }

@@ -21,6 +21,8 @@ where
 
     fn run(self, input: Result<T>) -> Step<M, T> {
         if let Err(failure) = &input {
+            // Before the log, which is code of the user: the failure must not be reported again as
+            // unhandled.
             failure.note_logged();
             let event = FailureEvent {
                 what: "failure in a deferred",

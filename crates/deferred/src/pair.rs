@@ -106,9 +106,12 @@ where
 
     fn run(self, input: Result<T>) -> Step<M, ()> {
         match self.0.fire_unrun(input) {
+            // The run loop runs the target, so that chains which forward to one another take
+            // constant stack.
             Ok(Some(target)) => Step::Run(target, ()),
             Ok(None) => Step::Done(Ok(())),
             Err(undelivered) => {
+                // The other chain has a result: this one fails, and its own result has no taker.
                 drop_contained(undelivered);
                 Step::Done(Err(Failure::new(AlreadyCalled)))
             }

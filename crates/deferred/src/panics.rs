@@ -21,6 +21,7 @@ pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> 
 /// Drops `value`, containing a panic.
 pub(crate) fn drop_contained<T>(value: T) {
     if std::mem::needs_drop::<T>() {
+        // A panic ends the process, so there is nothing to catch.
         if cfg!(panic = "abort") {
             return drop(value);
         }

@@ -90,6 +90,7 @@ impl<K: Eq + Hash + Clone + 'static, T: Clone + 'static> SingleFlight<K, T> {
     pub fn get(&self, key: K, start: impl FnOnce() -> Deferred<T>) -> Deferred<T> {
         let in_flight = self.calls.in_flight.borrow();
         let shared = in_flight.get(&key).map(|call| call.result.clone());
+        // Before `get` and `start`, which run code of the caller.
         drop(in_flight);
         if let Some(shared) = shared {
             return shared.get();
@@ -149,6 +150,7 @@ impl<K: Eq + Hash + Clone + 'static, T: Clone + 'static> SingleFlight<K, T> {
     /// assert!(pages.is_empty());
     /// ```
     pub fn fail_all(&self, mut failure: impl FnMut() -> Failure) {
+        // Taken first: a waiter that asks again while the others fail starts a new call.
         for call in self.calls.in_flight.take().into_values() {
             // Errs if a waiter of another call has cancelled this one; harmless.
             let _ = call.trigger.fire(Err(failure()));

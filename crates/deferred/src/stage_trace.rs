@@ -53,6 +53,7 @@ impl StageTrace {
 
     /// Where the stages that are still known were added, oldest first.
     pub fn places(&self) -> impl Iterator<Item = &'static Location<'static>> {
+        // `KEPT` is a power of two, so the cast keeps the remainder where `usize` has 32 bits.
         let oldest_of_last = self.count as usize % KEPT;
         let last = (0..KEPT).map(move |i| self.last[(oldest_of_last + i) % KEPT]);
         self.first.into_iter().chain(last).flatten()

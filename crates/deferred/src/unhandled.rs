@@ -147,11 +147,14 @@ impl Unhandled {
         let call = |hook: &dyn Fn(&Self)| {
             run_contained("the hook for unhandled failures", || hook(self));
         };
+        // Errs at the end of the thread, when its hooks are gone; the hooks of the process are
+        // left.
         let local = LOCAL.try_with(|hooks| hooks.borrow().last().cloned());
         if let Ok(Some(hook)) = local {
             call(&*hook);
             return true;
         }
+        // Cloned: no lock is held while a hook runs, since the hook may set another one.
         let hooks = read_global(|global| match &*global.captures {
             [] => global.hook.iter().cloned().collect(),
             captures => captures.to_vec(),
@@ -316,6 +319,7 @@ pub fn reset_hook() {
 }
 
 fn replace_global(hook: Option<Hook>) {
+    // Dropped without the lock: the hook may own values of the user.
     let replaced = change_global(|global| std::mem::replace(&mut global.hook, hook));
     drop_contained(replaced);
 }

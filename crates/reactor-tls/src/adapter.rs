@@ -43,6 +43,8 @@ struct Cryptography {
 }
 
 fn cryptography(wanted: Option<Provider>) -> Result<Cryptography, TlsConfigError> {
+    // With both features, `None` means `ring`: the default must not depend on which other crate of
+    // the program turns the second feature on.
     #[cfg(feature = "ring")]
     if matches!(wanted, None | Some(Provider::Ring)) {
         return Ok(Cryptography {
@@ -66,6 +68,7 @@ fn provider(wanted: Option<Provider>) -> Result<Arc<CryptoProvider>, TlsConfigEr
 }
 
 fn versions(wanted: &[TlsVersion]) -> Vec<&'static SupportedProtocolVersion> {
+    // No wish means every version that the crate was built with.
     let has = |version| wanted.is_empty() || wanted.contains(&version);
     let mut versions = Vec::new();
     if has(TlsVersion::Tls13) {
@@ -114,6 +117,8 @@ impl RootSet {
         let before = self.revoked.len();
         for list in CertificateRevocationListDer::pem_slice_iter(pem) {
             let list = list.map_err(|error| TlsConfigError::bad_pem("revocation lists", error))?;
+            // Kept as DER; the verifier parses them when the configuration is built, and refuses
+            // bad ones there.
             self.revoked.push(list);
         }
         if self.revoked.len() == before {
@@ -179,6 +184,8 @@ impl KeyPair {
         let key = self.key.clone_key();
         let certified = CertifiedKey::from_der(self.chain.clone(), key, provider)
             .map_err(|error| TlsConfigError::refused("certificate and private key", error))?;
+        // Two loops may parse at the same time; the first result is kept. (`get_or_try_init`, which
+        // would parse once, is not stable.)
         Ok(Arc::clone(
             self.certified.get_or_init(|| Arc::new(certified)),
         ))
@@ -220,6 +227,8 @@ pub(crate) fn ticketer(
     let Cryptography { one_key, .. } = cryptography(common.provider)?;
     // In seconds; rustls tells clients twice as many, because a ticket is accepted under the
     // previous key, too.
+    // At least one second: clients discard tickets with a lifetime of 0 at once (RFC 8446, section
+    // 4.6.1).
     let seconds = key_lifetime.min(TICKET_KEY_LIFETIME).as_secs().max(1);
     let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
     let rotator = TicketRotator::new(seconds, one_key);
@@ -292,7 +301,7 @@ pub(crate) fn server(
     let mut config = builder.with_cert_resolver(Arc::new(ByName { names }));
     config.alpn_protocols.clone_from(&common.alpn);
     config.ticketer = ticketer;
-    // 0-RTT data can be replayed by an attacker, so it is not accepted.
+    // 0-RTT data can be replayed by an attacker (RFC 8446, section 8), so it is not accepted.
     config.max_early_data_size = 0;
     if common.logs_keys {
         config.key_log = Arc::new(rustls::KeyLogFile::new());
@@ -303,6 +312,8 @@ pub(crate) fn server(
 /// A copy of `config` with the certificate that was chosen for one connection.
 fn with_identity(config: &Server, pair: &KeyPair) -> Result<Server, TlsConfigError> {
     let certified = pair.certified(config.crypto_provider())?;
+    // rustls takes a certificate only as part of the configuration. The copy is shallow: session
+    // storage and ticketer stay shared, so its sessions can be resumed by any connection.
     let mut config = ServerConfig::clone(config);
     config.cert_resolver = Arc::new(Always(certified));
     Ok(Arc::new(config))
@@ -359,6 +370,7 @@ pub(crate) fn client(
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols.clone_from(&common.alpn);
+    // A client must not send what an attacker can replay, either (RFC 8446, section 8).
     config.enable_early_data = false;
     if common.logs_keys {
         config.key_log = Arc::new(rustls::KeyLogFile::new());
@@ -398,6 +410,8 @@ impl ServerCertVerifier for AcceptAny {
         Ok(ServerCertVerified::assertion())
     }
 
+    // The signatures are still checked: so the peer has the key of the certificate that it shows,
+    // and a peer that signs wrongly is found in tests, too.
     fn verify_tls12_signature(
         &self,
         message: &[u8],
@@ -464,6 +478,8 @@ impl Accepting {
         link: &mut Link<'_>,
     ) -> Result<(usize, Option<Greeted>), TlsErrorKind> {
         let mut left = input;
+        // One step for each read: rustls takes some 4 KiB at a time, and the ClientHello may be
+        // complete after any of them. What is behind it stays with the acceptor, or unconsumed.
         while !left.is_empty() {
             let read = self.0.read_tls(&mut left);
             let read = read.map_err(|error| TlsErrorKind::Other(error.to_string()))?;
@@ -471,6 +487,7 @@ impl Accepting {
                 Ok(Some(accepted)) => {
                     return Ok((input.len() - left.len(), Some(Greeted(accepted))));
                 }
+                // Without progress, the loop would not end.
                 Ok(None) if read == 0 => break,
                 Ok(None) => {}
                 Err((error, mut alert)) => {
@@ -549,6 +566,8 @@ impl Session {
         }
         let mut left = input;
         loop {
+            // No `read_tls` without input: rustls takes a read of no bytes for the end of the
+            // stream. An empty `input` processes what the acceptor has read already.
             let read = if left.is_empty() {
                 0
             } else {
@@ -556,13 +575,17 @@ impl Session {
                 read.map_err(|error| TlsErrorKind::Other(error.to_string()))?
             };
             let processed = self.0.process_new_packets();
+            // Both come before the look at the error: the records before the bad one are valid, and
+            // the alert that rustls has made for the peer must go out.
             self.deliver(link);
             self.flush(link);
             if processed.map_err(kind_of)?.peer_has_closed() {
                 link.end();
-                // Input behind the close_notify is ignored.
+                // Input behind the close_notify is ignored (RFC 8446, section 6.1), and so counts as
+                // consumed.
                 return Ok(input.len());
             }
+            // Without progress, the rest is offered again with more input.
             if left.is_empty() || read == 0 {
                 return Ok(input.len() - left.len());
             }
@@ -611,6 +634,7 @@ impl Session {
 
     /// The facts of an open connection.
     pub(crate) fn info(&self) -> TlsInfo {
+        // No other version is configured; an open connection has one.
         let version = match self.0.protocol_version() {
             Some(ProtocolVersion::TLSv1_2) => TlsVersion::Tls12,
             _ => TlsVersion::Tls13,
@@ -652,6 +676,8 @@ fn kind_of(error: Error) -> TlsErrorKind {
         Error::AlertReceived(alert) => {
             TlsErrorKind::Refused(alert.as_str().unwrap_or("an unknown alert").to_owned())
         }
+        // The two checks of a record header that plain text fails. Other invalid messages come of a
+        // peer that does speak TLS.
         Error::InvalidMessage(
             InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
         ) => TlsErrorKind::NotTls,

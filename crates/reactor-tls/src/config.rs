@@ -92,6 +92,7 @@ impl<T> Default for Names<T> {
 impl<T> Names<T> {
     pub(crate) fn set(&mut self, name: Option<&str>, value: T) {
         match name {
+            // A later certificate for the same name replaces the first.
             Some(name) => drop(self.named.insert(name.to_ascii_lowercase(), value)),
             None => self.other = Some(value),
         }
@@ -106,9 +107,13 @@ impl<T> Names<T> {
         let of_name = name.and_then(|name| {
             let name = name.to_ascii_lowercase();
             let of_wildcard = || {
+                // `*` is the whole leftmost label and matches one label (RFC 9525, section 6.3). So
+                // one look-up decides, however many wildcards there are.
                 let (_, parent) = name.split_once('.')?;
                 self.named.get(&format!("*.{parent}"))
             };
+            // The exact name goes first: a wildcard is for the names that have no certificate of
+            // their own.
             self.named.get(&name).or_else(of_wildcard)
         });
         of_name.or(self.other.as_ref())

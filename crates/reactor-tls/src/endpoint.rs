@@ -115,6 +115,7 @@ pub trait WithTls {
 
 impl WithTls for EndpointParser {
     fn with_tls(self) -> Self {
+        // `ssl` is Twisted's prefix, so that its descriptions can be used as they are.
         ["tls", "ssl"].into_iter().fold(self, |parser, prefix| {
             parser
                 .with_client(prefix, client)
@@ -163,10 +164,12 @@ fn client(arguments: &mut Arguments<'_>) -> Result<Client> {
             let port = arguments.require("port")?;
             let rest = arguments.rest();
             let separator = if rest.is_empty() { "" } else { ":" };
+            // `require` has removed the quotes, and an IPv6 address has colons.
             let (host, port) = (quote(&host), quote(&port));
             EndpointParser::new().client(&format!("tcp:{host}:{port}{separator}{rest}"))?
         }
     };
+    // The host is the one argument of `build` and `endpoint` that was not checked yet.
     let bad_host = |error| EndpointError::bad_value("host", &host, error);
     let tls = builder.build().map_err(bad_host)?;
     Ok(Box::new(tls.endpoint(&host, endpoint).map_err(bad_host)?))
@@ -187,6 +190,7 @@ fn identity(arguments: &mut Arguments<'_>) -> Result<Option<Identity>> {
             None => Ok(None),
         };
     };
+    // As in Twisted: one PEM file may hold both.
     let certificates = certificates.unwrap_or_else(|| key.clone());
     let identity = Identity::from_pem_files(&certificates, &key)
         .map_err(|error| EndpointError::bad_value("key", &key, cannot_be_used(&error)))?;

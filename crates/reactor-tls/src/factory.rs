@@ -50,6 +50,8 @@ impl<F: Factory> Factory for TlsFactory<F> {
     fn filter(&mut self, peer: &Address) -> Option<Box<dyn Filter>> {
         let tls = self.server.filter();
         Some(match self.factory.filter(peer) {
+            // The factory's own filter is next to the socket: a PROXY header comes in clear, before
+            // TLS.
             Some(lower) => Box::new(Pair::new(lower, tls)),
             None => Box::new(tls),
         })

@@ -36,6 +36,7 @@ const HTTP: [&[u8]; 9] = [
 ];
 
 /// Number of bytes at the beginning of the input that are kept, to detect HTTP.
+// Length of the longest entries of `HTTP`: further bytes would decide nothing.
 const FIRST: usize = 8;
 
 /// TLS on one connection: from [`TlsServer::filter`] or [`TlsClient::filter`].
@@ -65,6 +66,7 @@ pub struct TlsFilter {
     deadline: Duration,
     /// The first bytes of the input, `FIRST` at most.
     first: Vec<u8>,
+    // Set once, when the handshake is finished.
     info: Option<TlsInfo>,
 }
 
@@ -74,11 +76,17 @@ enum Side {
 }
 
 enum State {
+    // Left by `start`.
     NotStarted,
+    // Left when the ClientHello is complete.
     Accepting(Box<Accepting>),
+    // Left by the wake that the result of the callback causes.
     Choosing(Box<Greeted>, Choice),
+    // Left when the session is open, which includes that the peer is verified.
     Handshake(Session),
+    // Not left at a close_notify: what this side still sends goes through the session.
     Open(Session),
+    // Entered by `fail`, and never left.
     Failed,
 }
 
@@ -146,6 +154,8 @@ impl TlsFilter {
     }
 
     fn speaks_http(&self) -> bool {
+        // rustls refuses the input at the first record header, so fewer bytes than a whole method
+        // may be here: the common length decides.
         HTTP.iter().any(|start| {
             let common = start.len().min(self.first.len());
             common > 0 && start[..common] == self.first[..common]
@@ -205,6 +215,8 @@ impl TlsFilter {
                 let Side::Server(server) = &self.side else {
                     return Ok(());
                 };
+                // A failed look-up must not take down a site whose certificate is in a file; so it
+                // is an error only if no other certificate exists.
                 if server.has_identities() {
                     tracing::warn!(
                         target: "reactor_tls",
@@ -227,6 +239,7 @@ impl TlsFilter {
             return Ok(());
         };
         let pair = identity.as_ref().map(|identity| &*identity.pair);
+        // Read per handshake and not when the filter was made: a `reload` in between counts.
         match greeted.answer(&server.current(), pair, link) {
             Ok(session) => {
                 self.state = State::Handshake(session);
@@ -254,6 +267,7 @@ impl TlsFilter {
             self.first = Vec::new();
             link.wake_after(None);
             link.open();
+            // `Failed` only fills the place while the session moves: no other code runs in between.
             if let State::Handshake(session) = std::mem::replace(&mut self.state, State::Failed) {
                 self.state = State::Open(session);
             }
@@ -266,6 +280,7 @@ impl Filter for TlsFilter {
     fn start(&mut self, link: &mut Link<'_>) -> Result<()> {
         let timeout = match &self.side {
             Side::Server(server) => {
+                // A server says nothing before the ClientHello.
                 self.state = State::Accepting(Box::new(Accepting::new()));
                 server.timeout()
             }
@@ -289,6 +304,8 @@ impl Filter for TlsFilter {
 
     fn receive(&mut self, input: &mut [u8], link: &mut Link<'_>) -> Result<usize> {
         if self.info.is_none() && self.first.len() < FIRST {
+            // Input that is not consumed is offered again, and would be kept twice. But it is left
+            // only behind a ClientHello, and that is longer than `FIRST`.
             let wanted = (FIRST - self.first.len()).min(input.len());
             self.first.extend_from_slice(&input[..wanted]);
         }
@@ -311,6 +328,8 @@ impl Filter for TlsFilter {
 
     fn receive_end(&mut self, link: &mut Link<'_>) -> Result<()> {
         let kind = match self.state {
+            // After a close_notify, the engine does not call this (`Link::end`; RFC 8446, section
+            // 6.1).
             // An end without close_notify may come from an attacker who cuts the connection: so it
             // is an error, never a normal end.
             State::Open(_) => TlsErrorKind::Truncated,
@@ -332,6 +351,8 @@ impl Filter for TlsFilter {
     }
 
     fn finish(&mut self, link: &mut Link<'_>) -> Result<bool> {
+        // Also before the end of the handshake: close_notify tells the peer that this end is meant
+        // (RFC 8446, section 6.1).
         if let State::Handshake(session) | State::Open(session) = &mut self.state {
             session.finish(link);
         }
@@ -348,6 +369,8 @@ impl Filter for TlsFilter {
         if link.now() >= self.deadline {
             return Err(self.fail(TlsErrorKind::TimedOut, link));
         }
+        // Asked for again: the engine has cleared a time that has come, such as one of a timer that
+        // fired too early. The comparison above keeps the subtraction from underflow.
         link.wake_after(self.deadline - link.now());
         Ok(())
     }

@@ -61,6 +61,8 @@ impl Identity {
 
     fn read(files: Arc<(PathBuf, PathBuf)>) -> Result<Self, TlsConfigError> {
         let (certificates, key) = &*files;
+        // If a renewal replaces the files between the two reads, `from_pem` refuses a key that is
+        // not that of the certificate.
         let pair = KeyPair::from_pem(&read(certificates)?, &read(key)?)?;
         Ok(Self {
             pair: Arc::new(pair),

@@ -75,6 +75,8 @@ struct Shared {
     common: Common,
     choose: Option<Box<Choose>>,
     ticketer: Ticketer,
+    // Read by each handshake, on any thread, for the time of a clone; written by `reload` only.
+    // Apart from `identities`, so that no handshake waits while files are read.
     current: RwLock<adapter::Server>,
 }
 
@@ -98,6 +100,8 @@ impl TlsServer {
             .identities
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        // Locked until the end of the function: of two reloads at the same time, the one that reads
+        // last also stores last. Nothing is stored before all files are read and accepted.
         let read = identities.try_map(Identity::reread)?;
         let config = shared.build(&read)?;
         *shared
@@ -132,6 +136,7 @@ impl TlsServer {
 
 impl Shared {
     fn build(&self, identities: &Names<Identity>) -> Result<adapter::Server, TlsConfigError> {
+        // With the same ticketer as before: tickets from before a `reload` stay valid.
         build(&self.common, identities, &self.client_auth, &self.ticketer)
     }
 }

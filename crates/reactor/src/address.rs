@@ -147,11 +147,14 @@ impl UnixAddress {
             Self::Path(path) if path.as_os_str().is_empty() => {
                 Err(invalid("the path of a UNIX socket is empty"))
             }
+            // `SockAddr::unix` would take a path that begins with a zero byte for an abstract name.
             Self::Path(path) if path.as_os_str().as_bytes().contains(&0) => {
                 Err(invalid("the path of a UNIX socket contains a zero byte"))
             }
             Self::Path(path) => SockAddr::unix(path),
             Self::Abstract(name) => {
+                // On Linux, an abstract name follows a zero byte, and has no end but that of the
+                // address (unix(7)).
                 let name = [b"\0", name.as_slice()].concat();
                 SockAddr::unix(OsStr::from_bytes(&name))
             }
@@ -167,6 +170,7 @@ fn invalid(message: &'static str) -> io::Error {
 impl From<&OsStr> for UnixAddress {
     fn from(name: &OsStr) -> Self {
         match name.as_bytes() {
+            // `@` is how `ss` and systemd write the zero byte of an abstract name.
             [b'@' | 0, name @ ..] => Self::Abstract(name.to_vec()),
             _ => Self::Path(name.into()),
         }

@@ -25,6 +25,8 @@ impl CancelSet {
     /// [merges](Self::merge) the rest.
     pub(crate) fn add(&mut self, cancellable: Cancellable) -> Option<Self> {
         self.list.push(cancellable);
+        // Given out whole, because the look at a Deferred may run code of the user, which may add
+        // to this set.
         (self.list.len() > self.prune_at.max(FIRST_PRUNE)).then(|| std::mem::take(self))
     }
 
@@ -37,6 +39,7 @@ impl CancelSet {
 
     /// Puts back what was taken out; what was added since then stays.
     pub(crate) fn merge(&mut self, mut other: Self) {
+        // What was added in between stands behind the others.
         other.list.append(&mut self.list);
         *self = other;
     }

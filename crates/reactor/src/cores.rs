@@ -63,6 +63,7 @@ pub struct Cores {
 struct All {
     remotes: Vec<Remote>,
     /// A loop that is added later stops at once.
+    // Set by `stop`, never cleared.
     is_stopped: bool,
 }
 

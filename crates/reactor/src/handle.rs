@@ -38,6 +38,7 @@ use crate::panics::{drop_contained, log_failure};
 /// ```
 #[derive(Clone)]
 pub struct ReactorHandle {
+    // Weak, so that handles in protocols and timers, which the core owns, do not keep it.
     core: Weak<Core>,
     pub(crate) shared: Rc<Shared>,
 }

@@ -17,6 +17,7 @@ use crate::poll::Waker;
 pub(crate) struct Job<A: 'static> {
     f: SmallBox<dyn Call<A>, S4>,
     /// Whether it has not been called.
+    // Cleared by `call`. A job that is dropped while it is set has its drop contained.
     is_due: bool,
 }
 
@@ -67,6 +68,7 @@ pub(crate) struct Inbox<A: 'static> {
     open: Mutex<Option<Open<A>>>,
     /// Whether there may be calls, so that a turn without any takes no lock. Written under
     /// the lock.
+    // Set by `post`, cleared by `take`.
     has_jobs: AtomicBool,
 }
 

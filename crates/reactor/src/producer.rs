@@ -209,6 +209,8 @@ impl fmt::Debug for Consumer<'_> {
 #[non_exhaustive]
 pub enum Producer {
     /// Writes by itself, until it is paused.
+    // Counted, because it is called while it stays registered; a pull producer is moved out for its
+    // call.
     Push(Rc<dyn PushProducer>),
     /// Writes one piece per call.
     Pull(Box<dyn PullProducer>),

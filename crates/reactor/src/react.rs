@@ -29,6 +29,7 @@ impl Reactor {
         let has_result = Rc::new(Cell::new(false));
         let (slot, flag) = (Rc::clone(&result), Rc::clone(&has_result));
         let core = self.owned_core();
+        // Weak: if the loop is stopped first, the Deferred may fire when the reactor has gone.
         let weak = Rc::downgrade(core);
         let waiting = deferred.add_both(move |outcome| {
             slot.set(Some(outcome));
@@ -37,10 +38,13 @@ impl Reactor {
                 core.skips_wait.set(true);
             }
         });
+        // The outcome is in `slot`; this chain has nothing to report.
         waiting.ignore();
         if !has_result.get() {
             let was_running = core.is_running();
             core.run_until(Some(&has_result))?;
+            // This call has started the loop, so it ends it again: without a shutdown, which would
+            // close what the caller still uses.
             if !was_running {
                 core.crash();
             }
@@ -108,6 +112,7 @@ where
     }
     match (watch.signal(), result.take()) {
         (Some(signal), None) => signal.exit_code(),
+        // `wait_for_end` has cancelled `main` because of the signal: no error of the program.
         (Some(signal), Some(Err(failure))) if failure.is::<Cancelled>() => signal.exit_code(),
         (_, Some(Ok(value))) => value.report(),
         (_, Some(Err(failure))) => failed(&failure),

@@ -104,6 +104,7 @@ impl Registry {
         // One count for all entries: an entry that is left and taken again between two waits has
         // another generation, whatever happened to the others.
         entries.next_generation = (generation + 1) % GENERATIONS;
+        // It takes the entry that `next_key` has named: the slab's next vacant one.
         entries.slab.insert(Entry { generation, source });
         key
     }

@@ -126,6 +126,8 @@ impl Remote {
                 }
                 maybe_deferred(|| call(reactor))
                     .add_both(move |result| match answer.give(result) {
+                        // The thread waits no more: the failure is reported as unhandled, and a
+                        // value is dropped.
                         Err(Err(unheard)) => fail(unheard),
                         Ok(()) | Err(Ok(_)) => succeed(()),
                     })

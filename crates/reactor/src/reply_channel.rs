@@ -24,6 +24,8 @@ impl<T: Send + 'static> ReplySender<T> {
     #[track_caller]
     pub(crate) fn pair(core: &Rc<Core>, on_cancel: impl FnOnce() + 'static) -> (Self, Deferred<T>) {
         let number = core.pending_replies.next();
+        // Weak, because the core owns the delivery below, and with it the trigger and this
+        // canceller.
         let weak = Rc::downgrade(core);
         let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
             if let Some(core) = weak.upgrade() {

@@ -93,6 +93,8 @@ impl Signal {
     /// assert_eq!(exit_code(Some(Signal::TERM)), ExitCode::from(143));
     /// ```
     pub fn exit_code(self) -> ExitCode {
+        // As a shell reports it. Signal numbers are less than 128, so neither the cast nor the sum
+        // wraps.
         ExitCode::from(128_u8.wrapping_add(self.0 as u8))
     }
 }

@@ -59,6 +59,7 @@ impl ReactorHandle {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn stdio<P: Protocol>(&self, protocol: P) -> Result<Connection<P>, AdoptError> {
+        // Duplicates: a closed connection leaves the program its own standard descriptors.
         let input = io::stdin().as_fd().try_clone_to_owned()?;
         let output = io::stdout().as_fd().try_clone_to_owned()?;
         self.adopt_pipes(input, output, protocol)
@@ -125,6 +126,7 @@ fn of_pipes(core: &Core, input: OwnedFd, output: OwnedFd) -> io::Result<NewConne
     let output = match register(core, output, Interest::NONE) {
         Ok(output) => output,
         Err(error) => {
+            // The place that `register` has reserved for the input.
             drop(core.registry.remove(input.registration().key()));
             return Err(error);
         }
@@ -140,6 +142,8 @@ fn of_pipes(core: &Core, input: OwnedFd, output: OwnedFd) -> io::Result<NewConne
 fn register(core: &Core, shared: SharedFd, interest: Interest) -> io::Result<RegisteredFd> {
     let register = |descriptor| core.register(descriptor, interest);
     let registered = RegisteredFd::new(shared, register)?;
+    // Takes the key: the next descriptor is registered under another one, before the source is
+    // there that replaces both places.
     core.reserve_key();
     Ok(registered)
 }

@@ -89,6 +89,7 @@ pub struct SystemEventTrigger(u64);
 
 impl SystemEventTrigger {
     /// One that was never there.
+    // Triggers are numbered from 0, so none gets this number.
     pub(crate) const NONE: Self = Self(u64::MAX);
 }
 
@@ -159,6 +160,7 @@ impl SystemEvents {
         let at = triggers
             .iter()
             .position(|trigger| trigger.phase == phase && trigger.event == event)?;
+        // In order, and so not by `swap_remove`: the others keep theirs.
         Some(triggers.remove(at).call)
     }
 

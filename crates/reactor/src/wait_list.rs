@@ -53,6 +53,7 @@ impl<N: 'static, T: 'static> WaitList<N, T> {
     #[track_caller]
     pub(crate) fn add(&self, note: N, on_left: impl FnOnce() + 'static) -> Deferred<T> {
         let shared = self.inner.get_or_init(Rc::default);
+        // Weak, because the list owns the trigger, and with it this canceller.
         let list = Rc::downgrade(shared);
         // Held until the end: nothing below runs code of a user.
         let mut inner = shared.borrow_mut();

@@ -67,6 +67,8 @@ impl<T: 'static> Future for CancelOnDrop<T> {
 impl<T: 'static> Drop for CancelOnDrop<T> {
     fn drop(&mut self) {
         if let Some(deferred) = self.deferred.take() {
+            // In this order: the cancel needs the chain, and the `Cancelled` that it fails with is
+            // not reported.
             deferred.cancel();
             deferred.ignore();
         }

@@ -306,6 +306,7 @@ impl<T: 'static> Deferred<T> {
     #[track_caller]
     #[doc(alias = "abort")]
     pub fn cancel(&self) {
+        // Only a linked one has a core; another has its result, and nothing to cancel.
         if let Receiver::Linked(link) = &self.receiver {
             cancel_core::<Local>(link.core(), Location::caller());
         }
@@ -347,6 +348,7 @@ impl<T: 'static> Deferred<T> {
 
     /// The phase that the Deferred is in.
     pub fn state(&self) -> State {
+        // Without a core, it has its result.
         self.receiver.look().unwrap_or(State::Done)
     }
 

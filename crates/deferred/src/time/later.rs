@@ -51,6 +51,7 @@ where
             let _ = trigger.callback(());
         }),
     );
+    // After the call is scheduled, so a cancel finds it; the Deferred is not given out before.
     scheduled.set(Some(call));
     deferred.add_callback(move |()| f())
 }

@@ -44,6 +44,7 @@ impl<T: 'static> Deferred<T> {
         let added_at = Location::caller();
         self.timed(delay, clock, |deferred, deadline| {
             deferred.add_both(move |result| {
+                // Asked whatever the result is, because it also cancels the timer.
                 let is_over = deadline.is_over();
                 match result {
                     Err(failure) if is_over && is_cancelled(&failure) => {

@@ -89,6 +89,7 @@ impl VirtualClock {
             self.now.set(self.now().max(due));
             self.timers.run_due(self.now());
         }
+        // A call may have advanced the clock beyond `end`.
         self.now.set(self.now().max(end));
     }
 
@@ -116,6 +117,7 @@ impl VirtualClock {
     pub fn jump(&self, by: Duration) {
         run_all_pending();
         self.now.set(self.now().saturating_add(by));
+        // Again and again, because calls may schedule others that are due at once.
         while self.timers.next_due().is_some_and(|due| due <= self.now()) {
             self.timers.run_due(self.now());
         }

@@ -33,6 +33,7 @@ pub(super) fn poll_read(
     cx: &mut Context<'_>,
     buffer: &mut [u8],
 ) -> Poll<io::Result<usize>> {
+    // A read of nothing does not wait for input.
     if buffer.is_empty() {
         return Poll::Ready(Ok(0));
     }
@@ -117,6 +118,7 @@ macro_rules! io_traits {
                 cx: &mut Context<'_>,
                 buffer: &mut ::tokio::io::ReadBuf<'_>,
             ) -> Poll<io::Result<()>> {
+                // As above: it does not wait.
                 if buffer.remaining() == 0 {
                     return Poll::Ready(Ok(()));
                 }

@@ -172,9 +172,12 @@ where
         let (reactor, serve) = (reactor.clone(), Rc::clone(&serve));
         stream
             .add_callback(move |stream| {
+                // Borrowed during the call: it runs from the loop, which begins no other connection
+                // inside of it.
                 let body = serve.borrow_mut()(stream);
                 reactor.spawn(body)
             })
+            // Only logged: a server has nothing that waits for the end of one stream.
             .log_error()
             .ignore();
         protocol

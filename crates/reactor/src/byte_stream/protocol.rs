@@ -46,7 +46,9 @@ pub(super) struct Inbound {
     pub(super) bytes: Vec<u8>,
     /// Number of bytes that the stream has taken, and its user has not read.
     pub(super) taken: usize,
+    // Set with the pause at `CAPACITY`; cleared by `ByteStream::consume`, which ends the pause.
     pub(super) is_held_back: bool,
+    // Set by `read_closed`, never cleared.
     pub(super) is_at_end: bool,
     /// Why the connection is over.
     pub(super) over: Option<ConnectionClosed>,

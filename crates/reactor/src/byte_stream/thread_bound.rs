@@ -139,6 +139,7 @@ io_traits!(ThreadBoundStream);
 
 impl Drop for ThreadBoundStream {
     fn drop(&mut self) {
+        // In a `Held`, which forgets the stream if the call is dropped in this thread.
         let held = Held(self.held.0.take());
         if held.0.as_ref().is_some_and(|stream| !stream.valid()) {
             // Errs if the reactor is gone, as is the connection then.

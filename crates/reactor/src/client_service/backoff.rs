@@ -36,6 +36,7 @@ impl Backoff {
     /// Delays from 1 s, each 1.5 times the one before, up to 60 s; each is shortened by a random
     /// part of up to a half.
     pub fn new() -> Self {
+        // The numbers are those of Twisted's `backoffPolicy`, but for the jitter.
         Self {
             initial: Duration::from_secs(1),
             factor: 1.5,
@@ -82,6 +83,7 @@ impl Backoff {
 
     /// The delay after failure number `attempt` in a row, counted from 1.
     pub fn delay(&mut self, attempt: u32) -> Duration {
+        // A greater exponent gives an infinite delay as well, which becomes `max`.
         let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
         let max = self.max.as_secs_f64();
         let seconds = self.initial.as_secs_f64() * self.factor.powi(exponent);
@@ -94,6 +96,8 @@ impl Backoff {
     /// A random number from 0 up to 1 (xorshift64).
     #[expect(clippy::cast_precision_loss, reason = "53 bits are exact")]
     fn chance(&mut self) -> f64 {
+        // Xorshift64 (Marsaglia): the state is never 0, which it could not leave. Spreading
+        // reconnects needs no better one.
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;

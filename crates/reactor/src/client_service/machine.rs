@@ -93,6 +93,7 @@ impl<P: Protocol> Machine<P> {
     }
 
     fn set(&self, state: State<P>) {
+        // Dropped when nothing is borrowed: it may be the last handle of an attempt.
         drop(self.state.replace(state));
     }
 
@@ -153,6 +154,7 @@ impl<P: Protocol> Machine<P> {
             .add_callback(move |pending| opening.open(pending))
             .add_both(move |outcome| opened.opened(outcome));
         let handle = attempt.handle();
+        // `opened` takes each outcome, so nothing is left to report.
         attempt.ignore();
         match &mut *self.state.borrow_mut() {
             State::Connecting(attempt @ None) => {
@@ -213,6 +215,7 @@ impl<P: Protocol> Machine<P> {
         let (me, current) = (Rc::clone(self), connection.clone());
         let mut preparing = preparing.add_both(move |result| me.prepared(&current, result));
         let handle = preparing.handle();
+        // `prepared` takes each outcome.
         preparing.ignore();
         if let State::Preparing(current, preparation @ None) = &mut *self.state.borrow_mut()
             && *current == connection

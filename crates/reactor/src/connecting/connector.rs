@@ -185,6 +185,7 @@ impl<P: Protocol> Connector<P> {
             connector.dialled(outcome);
         });
         let handle = connecting.handle();
+        // `dialled` takes each outcome, so nothing is left to report.
         connecting.ignore();
         // Not if the attempt is over already.
         if let Phase::Connecting(attempt @ Attempt::Planned) =

@@ -33,6 +33,7 @@ impl<F: ClientFactory> Dialer<F> {
         let connector = Connector {
             client: Rc::<Self>::clone(&self),
         };
+        // Borrowed if a method of the factory has called this, by way of the connector.
         if let Ok(mut factory) = self.factory.try_borrow_mut() {
             return contain("a client's factory", || f(&mut factory, &connector));
         }

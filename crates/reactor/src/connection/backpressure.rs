@@ -277,6 +277,7 @@ impl<P: Protocol> ConnectionSource<P> {
         }
         let resumed = self.cold.look(|cold| {
             let push = cold.push_producer()?;
+            // Cleared before the call, in which the producer may write too much again.
             std::mem::take(&mut cold.producer_is_paused).then_some(push)
         });
         if let Some(push) = resumed {
@@ -292,6 +293,7 @@ impl<P: Protocol> ConnectionSource<P> {
         }
         let paused = self.cold.look(|cold| {
             let push = cold.push_producer()?;
+            // Set before the call, in which the producer may write, and so come back here.
             let was_paused = std::mem::replace(&mut cold.producer_is_paused, true);
             (!was_paused).then_some(push)
         });

@@ -187,6 +187,7 @@ pub(super) fn open_span<P>(number: u64, peer: &Address) -> Option<Span> {
 /// Stops a producer whose connection is over, and drops it. Both are code of the user, so each is
 /// contained by itself.
 pub(super) fn end_producer(mut producer: Producer) {
+    // Each for itself: a panic of the first must not leave out the second.
     contain("a producer", || producer.stop());
     contain("a producer's drop", || drop(producer));
 }

@@ -145,6 +145,8 @@ impl<'a, P: Protocol> Context<'a, P> {
     #[doc(alias = "close")]
     #[doc(alias = "shutdown")]
     pub fn lose_connection(&mut self) {
+        // Only noted, as all that a context asks for: the loop settles the connection when the
+        // handler has returned.
         self.source.transport().lose();
     }
 

@@ -52,6 +52,8 @@ struct Input(Rc<dyn Duplex>);
 impl EventSource for Input {
     fn ready(self: Rc<Self>, _ready: Ready) {
         let source: Rc<dyn EventSource> = Rc::<dyn Duplex>::clone(&self.0);
+        // Reading finds out about a hang-up; whether the output is broken is for the other key to
+        // say.
         source.ready(Ready::READABLE);
     }
 
@@ -86,5 +88,6 @@ impl EventSource for Output {
         }
     }
 
+    // The input's key shuts down both.
     fn shut_down(self: Rc<Self>) {}
 }

@@ -35,6 +35,8 @@ impl<P: Protocol> ConnectionSource<P> {
             return fail(FilterBusy);
         }
         let (trigger, opening) = Deferred::pair();
+        // The filter starts when no handler runs (`switch_reading`); `touch` has the connection run
+        // for that.
         transport.put_filter(filter, || self.filter_waker(), None, Some(trigger));
         self.touch();
         opening

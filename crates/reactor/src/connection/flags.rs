@@ -100,6 +100,7 @@ impl Flags {
     pub(super) const FILTER_OPENING: Self = Self(1 << 24);
 
     /// A filter does not want the socket to be read, or has not consumed what was.
+    // Set and cleared by `Transport::run_filters`, from the read limit of the engine.
     pub(super) const FILTER_PAUSED: Self = Self(1 << 25);
 
     /// A filter was put in and is not started: set by the handler that puts it in, cleared when
@@ -108,6 +109,8 @@ impl Flags {
 
     /// `connection_made` was not called: the filters that the connection begins with are not
     /// open yet. Excludes all other calls of the protocol.
+    // Set when the connection begins with filters; cleared when they are open, right before
+    // `connection_made`.
     pub(super) const NOT_MADE: Self = Self(1 << 27);
 
     // --- another protocol ---

@@ -83,6 +83,7 @@ impl KeepAlive {
             .with_time(socket.tcp_keepalive_time()?)
             .with_interval(socket.tcp_keepalive_interval()?)
             .with_retries(socket.tcp_keepalive_retries()?);
+        // It sets several options, one after the other; any of them may err.
         let set = socket.set_tcp_keepalive(&options);
         if set.is_err() {
             // The first error is returned; what was set before can be set again.
@@ -95,6 +96,7 @@ impl KeepAlive {
 
 /// In whole seconds, rounded up.
 fn seconds(what: &str, time: Duration) -> io::Result<Duration> {
+    // Rounded up: the system counts in seconds, and a part of one would become 0.
     let seconds = time
         .as_secs()
         .saturating_add(u64::from(time.subsec_nanos() > 0));

@@ -43,6 +43,7 @@ impl Linger {
     /// later. In the registry, the `Linger` replaces the connection under the same key.
     pub(super) fn start(core: &Rc<Core>, registration: Registration) {
         let key = registration.key();
+        // The end goes out first: the peer may wait for it before it sends its own.
         let has_ended = SockRef::from(&registration).shutdown(Shutdown::Write);
         // If either call errs, waiting for the peer is impossible: the drop of `registration`
         // closes the socket now.

@@ -180,12 +180,14 @@ impl<P: Protocol> ConnectionSource<P> {
                 contain("a protocol's drop", || drop(protocol));
             }
         }
+        // Starts the filter, which may be open at once.
         source.settle_now();
         source
     }
 
     /// Calls `connection_made`, now that the filters are open.
     pub(super) fn make_connection(&self) -> Result<()> {
+        // First: from here on, the end is one that the protocol hears of.
         self.transport.flags.clear(Flags::NOT_MADE);
         self.transport.show_peer();
         if let Some(Opening { number, on_close }) = self.cold.look(|cold| cold.opening.take()) {

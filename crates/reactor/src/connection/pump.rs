@@ -56,6 +56,7 @@ pub fn pump<A: Protocol, B: Protocol>(
         ends.1.abort();
     });
     let pumping = Rc::new(Pumping {
+        // Weak: the source owns the pump, and the sink must be able to end before it.
         source: Rc::downgrade(&source),
         sink: Rc::downgrade(&sink),
         trigger,

@@ -462,6 +462,7 @@ impl<P: Protocol> MailboxOwner for ConnectionSource<P> {
 
     #[cold]
     fn handler_failed(&self, failure: Failure) {
+        // A failure is counted: the reason of the close and the log have the same one.
         self.transport.fail(failure.clone());
         self.report(failure);
     }

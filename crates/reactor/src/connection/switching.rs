@@ -183,6 +183,7 @@ impl<P: Protocol> ConnectionSource<P> {
     fn switch_now<Q: Protocol>(&self, protocol: Q, unread: Vec<u8>) -> Connection<Q> {
         let core = Rc::clone(self.transport.core());
         let cold = self.cold.take();
+        // What the protocol gives back was read before what is not decoded yet.
         let mut rest = unread;
         rest.append(&mut self.rest.take());
         let has_rest = !rest.is_empty();
@@ -190,18 +191,23 @@ impl<P: Protocol> ConnectionSource<P> {
         next.rest.replace(rest);
         let kept = Flags::HAS_REST.union(Flags::HAS_UNDECODED);
         next.transport.flags.set_to(kept, has_rest);
+        // Weak, because the source owns the filters, and they the waker.
         let woken = Rc::downgrade(&next);
         next.transport.redirect_filters(move || {
             if let Some(next) = woken.upgrade() {
                 next.touch();
             }
         });
+        // The keys have the new source before any code of the user runs.
         place(&core, next.transport.keys(), Rc::clone(&next));
         if let Some(cold) = cold {
             next.take_over_cold(cold);
         }
+        // The old protocol goes first: only one of the two is there at a time.
         let open = self.mailbox.open.take();
         self.discard(open);
+        // Right before `begin`: until here, what the old protocol's drop does cannot have the new
+        // one called.
         next.transport.flags.clear(Flags::SWITCHING);
         if let Err(failure) = next.begin(protocol) {
             next.report(failure);

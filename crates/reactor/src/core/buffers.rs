@@ -51,6 +51,7 @@ impl Buffers {
 
     #[inline]
     pub(crate) fn return_read(&self, buffer: ReadBuffer) {
+        // If a second one was taken, one of the two is dropped here.
         self.read.set(Some(buffer));
     }
 

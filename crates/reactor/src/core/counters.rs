@@ -61,6 +61,7 @@ pub(crate) struct Counting {
 
 #[inline(always)]
 fn add(counter: &Cell<u64>, count: usize) {
+    // Exact: a `usize` has 64 bits at most.
     counter.set(counter.get() + count as u64);
 }
 
@@ -75,6 +76,8 @@ impl Counting {
             jobs: self.jobs.get(),
             slow_callbacks: self.slow_callbacks.get(),
             connections_made: made,
+            // Only a connection that was made is lost, so this cannot underflow; those at the same
+            // time are limited by descriptors, so they fit.
             connections: (made - self.connections_lost.get()) as usize,
             bytes_received: self.bytes_received.get(),
             bytes_sent: self.bytes_sent.get(),

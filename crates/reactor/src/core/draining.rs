@@ -21,6 +21,7 @@ impl Core {
     pub(super) fn disconnect_all(self: &Rc<Self>) -> Deferred<()> {
         let may_wait = !self.shutdown_timeout.get().is_zero();
         let drained = self.begin_draining();
+        // A copy of the list, since sources leave the registry when they end.
         for (key, source) in self.registry.all_with_keys() {
             if source.is_internal() {
                 continue;
@@ -47,6 +48,7 @@ impl Core {
             None => true,
         };
         if is_drained {
+            // First: the next line drops its trigger.
             drained.ignore();
             self.forget_draining();
             return succeed(());
@@ -57,6 +59,7 @@ impl Core {
 
     /// Has `is_over` take note of sources that end.
     fn begin_draining(self: &Rc<Self>) -> Deferred<()> {
+        // Weak, because the core owns its timers.
         let core = Rc::downgrade(self);
         let timeout = self
             .timers
@@ -87,6 +90,7 @@ impl Core {
 
     fn set_drained(&self) {
         self.state.set(Lifecycle::Drained);
+        // No event of a descriptor would end the wait.
         self.skips_wait.set(true);
     }
 

@@ -130,6 +130,7 @@ impl Core {
     #[cold]
     fn shut_down(self: &Rc<Self>) {
         self.state.set(Lifecycle::ShuttingDown);
+        // Weak: a Deferred of a trigger may outlive the reactor, and must not keep it.
         let core = Rc::downgrade(self);
         self.fire_system_event(SystemEvent::Shutdown)
             .add_both(move |_| {
@@ -153,6 +154,7 @@ impl Core {
                 waited_for.push(trigger().log_error());
             });
         }
+        // Weak, as in `shut_down`.
         let core = Rc::downgrade(self);
         // A reactor that is dropped has dropped its triggers.
         let go_on = move || match core.upgrade() {
@@ -188,6 +190,7 @@ impl Core {
     fn run_last_phases(&self, event: SystemEvent) {
         for phase in [Phase::During, Phase::After] {
             while let Some(trigger) = self.system_events.take_next(phase, event) {
+                // Only the triggers before the event are waited for, as in Twisted.
                 contain("a system event trigger", || {
                     trigger().log_error().ignore();
                 });

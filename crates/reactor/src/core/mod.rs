@@ -85,12 +85,15 @@ pub(crate) struct Core {
     draining: RefCell<Option<Draining>>,
     /// How long the shutdown waits for them.
     pub(crate) shutdown_timeout: Cell<Duration>,
+    // Set by `begin`, cleared by the drop of its `Turning`.
     is_turning: Cell<bool>,
     /// The next wait returns at once: work is left of which no descriptor gives an event, or
     /// the lifecycle has changed. Set where that happens, cleared by that wait.
     pub(crate) skips_wait: Cell<bool>,
     /// Whether the last turn ran anything; for test reactors.
+    // Set anew in each turn.
     was_busy: Cell<bool>,
+    // Set by `end`, never cleared.
     is_gone: Cell<bool>,
     run_queue: RunQueue,
     events: Cell<Option<Box<Events>>>,
@@ -196,6 +199,7 @@ impl Core {
 
     /// Queues `runnable` once the next descriptor of this loop has been closed.
     pub(crate) fn run_after_close(self: &Rc<Self>, runnable: Weak<dyn Runnable>) {
+        // Weak, because the core owns the poller.
         let core = Rc::downgrade(self);
         self.poll.after_close(move || {
             if let (Some(core), Some(runnable)) = (core.upgrade(), runnable.upgrade()) {

@@ -35,6 +35,7 @@ pub(crate) enum Lifecycle {
 impl Lifecycle {
     #[inline(always)]
     pub(super) fn ends_with_the_turn(self) -> bool {
+        // The variants have the numbers of their order above.
         self as u8 >= Self::Stopping as u8
     }
 }

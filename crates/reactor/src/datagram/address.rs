@@ -219,6 +219,7 @@ fn from_rustix(address: &SocketAddrUnix) -> UnixAddress {
 fn to_rustix(address: &UnixAddress) -> Result<SocketAddrUnix, Errno> {
     match address {
         // A path with a zero byte is refused by `new`.
+        // An empty path would be the unnamed address, or have Linux choose a name.
         UnixAddress::Path(path) if path.as_os_str().is_empty() => Err(Errno::INVAL),
         UnixAddress::Path(path) => SocketAddrUnix::new(path.as_os_str()),
         #[cfg(any(target_os = "linux", target_os = "android"))]

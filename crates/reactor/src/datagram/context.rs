@@ -129,6 +129,7 @@ impl<P: DatagramProtocol> DatagramContext<'_, P> {
     #[doc(alias = "stopListening")]
     #[doc(alias = "loseConnection")]
     pub fn stop_listening(&mut self) {
+        // Not waited for: the port closes after the handler that has called this.
         self.port().stop_listening().ignore();
     }
 

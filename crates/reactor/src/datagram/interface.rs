@@ -42,6 +42,7 @@ pub enum MulticastInterface {
 /// The interface index of an IPv6 option: 0 leaves the choice to the system.
 pub(super) fn index_v6(interface: MulticastInterface) -> io::Result<u32> {
     match interface {
+        // 0 has the system choose, by its routes (RFC 3493, section 5.2).
         MulticastInterface::Any => Ok(0),
         MulticastInterface::Index(index) => Ok(index),
         MulticastInterface::Address(_) => Err(io::Error::new(

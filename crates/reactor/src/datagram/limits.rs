@@ -13,6 +13,7 @@ pub(super) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            // As Twisted's `listenUDP` has.
             max_packet_size: 8192,
             max_queued: 128,
         }

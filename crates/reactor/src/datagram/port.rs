@@ -96,6 +96,7 @@ impl<P: DatagramProtocol> DatagramPort<P> {
     pub fn address(&self) -> P::Address {
         match self.source() {
             Ok(source) => source.address(),
+            // A closed port has no socket to ask: the address of when the handle was made.
             Err(_closed) => self.address.clone(),
         }
     }

@@ -106,6 +106,8 @@ impl RawDatagrams {
         let Self::System(registration) = self else {
             return false;
         };
+        // With a timeout of zero, it only looks. `POLLHUP` and `POLLERR` are reported whatever is
+        // asked for.
         let mut told = [PollFd::new(registration, PollFlags::IN)];
         let now = Timespec::default();
         rustix::event::poll(&mut told, Some(&now)).is_ok_and(|_| {

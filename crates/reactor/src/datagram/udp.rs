@@ -88,6 +88,8 @@ impl UdpOptions {
         if self.broadcast {
             socket.set_broadcast(true)?;
         }
+        // Before `bind`, where both take effect. `socket2` has no `SO_REUSEPORT` on Solaris and
+        // illumos.
         if self.listen_multiple {
             socket.set_reuse_address(true)?;
             #[cfg(not(any(target_os = "solaris", target_os = "illumos")))]
@@ -186,6 +188,8 @@ impl ReactorHandle {
         let source = match core.network() {
             None => DatagramSource::start(&core, options.open()?, &limits, None, protocol)?,
             Some(network) => {
+                // `start_on` inserts the source before anything else is inserted, so it gets this
+                // key.
                 let key = core.next_key();
                 let socket = options.open_in(network, key)?;
                 let socket = RawDatagrams::Memory(socket, key);

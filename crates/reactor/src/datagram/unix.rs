@@ -183,6 +183,7 @@ impl ReactorHandle {
                 None
             }
         };
+        // If it fails, the drop of `file` removes the file of the socket again.
         if let Some(peer) = &options.peer {
             socket.connect(&peer.to_system()?)?;
         }

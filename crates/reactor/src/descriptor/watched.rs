@@ -26,6 +26,7 @@ pub(super) struct Watched {
     pub(super) writer: Callback,
     on_lost: Cell<Option<OnLost>>,
     /// It was removed during a call, and goes when that returns.
+    // Set by a removal inside of a callback, never cleared.
     is_removed: Cell<bool>,
 }
 
@@ -34,6 +35,7 @@ pub(super) struct Watched {
 #[derive(Default)]
 pub(super) struct Callback {
     f: Cell<Option<OnReady>>,
+    // Apart from `f`, which is empty while the callback runs.
     is_set: Cell<bool>,
 }
 
@@ -81,6 +83,7 @@ impl Callback {
 impl Watched {
     pub(super) fn new(core: &Rc<Core>, registration: Registration) -> Self {
         Self {
+            // Weak, because the core owns this by its registry.
             core: Rc::downgrade(core),
             key: registration.key(),
             registration: RefCell::new(Some(registration)),

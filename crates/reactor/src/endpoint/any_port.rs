@@ -115,6 +115,7 @@ impl AnyPort {
     pub fn stop_listening(&self) -> Deferred<()> {
         match &self.ports[..] {
             [port] => port.stop(),
+            // All are stopped at once; the first failure is reported.
             ports => gather_results(ports.iter().map(|port| port.stop())).add_callback(|_all| ()),
         }
     }
@@ -130,6 +131,8 @@ impl AnyPort {
             match port.start() {
                 Ok(()) => opened.push(port),
                 Err(error) => {
+                    // All sockets or none: those that this call has opened are closed again.
+                    // Nothing waits for that, so an error is only logged.
                     for port in opened {
                         port.stop().log_error().ignore();
                     }

@@ -67,6 +67,7 @@ fn tcp_client(arguments: &mut Arguments<'_>, family: Family) -> Result<Client> {
         options = options.timeout(timeout);
     }
     if let Some(given) = arguments.keyword("bindAddress") {
+        // Without a port, the system chooses one.
         let address = match given.parse::<IpAddr>() {
             Ok(ip) => SocketAddr::new(ip, 0),
             Err(_) => given.parse().map_err(|_not_an_address| {
@@ -82,6 +83,7 @@ fn tcp_server(arguments: &mut Arguments<'_>, family: Family) -> Result<Server> {
     let port = arguments.port("port")?;
     let interface = arguments
         .take_text("interface")
+        // `interface=` without a value means all addresses, as in Twisted.
         .filter(|host| !host.is_empty());
     let interface = interface.as_deref().unwrap_or("*");
     let address = host_port(interface, port)
@@ -95,6 +97,7 @@ fn tcp_server(arguments: &mut Arguments<'_>, family: Family) -> Result<Server> {
 
 fn backlog(arguments: &mut Arguments<'_>) -> Result<Option<u16>> {
     let backlog = arguments.number("backlog", 1..=u16::MAX.into())?;
+    // Cannot fail: the range ends at `u16::MAX`.
     Ok(backlog.map(|backlog| u16::try_from(backlog).unwrap_or(u16::MAX)))
 }
 
@@ -149,6 +152,7 @@ fn fd_client(arguments: &mut Arguments<'_>) -> Result<Client> {
     let input = descriptor("fd", &input)?;
     let output = match arguments.take("output") {
         Some(output) => descriptor("output", &output)?,
+        // A socket is one descriptor for both directions.
         None => input,
     };
     Ok(Box::new(InheritedFd::pipes(input, output)))
@@ -212,6 +216,8 @@ fn haproxy_server(arguments: &mut Arguments<'_>) -> Result<Server> {
             message.to_owned(),
         ));
     }
+    // By the program's own parser: the endpoint may have a prefix that the program has added, such
+    // as `tls`.
     let endpoint = arguments.parser().server(&endpoint)?;
     Ok(Box::new(proxy.endpoint(endpoint)))
 }

@@ -48,8 +48,11 @@ impl InheritedFd {
     }
 
     fn open(self, reactor: &ReactorHandle) -> io::Result<PendingConnection> {
+        // A duplicate, because the number belongs to the program, which may dial with it again.
         let input = sys::duplicate(self.input)?;
         let socket = SockRef::from(&input);
+        // Only a socket has a type (`SO_TYPE`). Without a peer, it is no connection, and
+        // `peer_addr` fails.
         if self.input == self.output && socket.r#type().is_ok() {
             let peer = Address::from_system(&socket.peer_addr()?);
             return Ok(PendingConnection::adopted(reactor, input, peer));

@@ -140,6 +140,8 @@ impl ConnectionLimits {
         {
             return Err(TooManyConnections::Total { limit });
         }
+        // A socket for both families shows IPv4 peers as `::ffff:192.0.2.1`, which must count with
+        // the short form. A UNIX peer has no address: only the total limits it.
         let address = peer.as_inet().map(|inet| inet.ip().to_canonical());
         if let Some(address) = address {
             let mut by_address = shared.by_address.borrow_mut();
@@ -151,6 +153,7 @@ impl ConnectionLimits {
             }
             by_address.insert(address, open + 1);
         }
+        // Counted when nothing can refuse any more.
         shared.open.set(shared.open.get() + 1);
         Ok(Place {
             limits: self.clone(),
@@ -196,6 +199,7 @@ impl Drop for Place {
             let mut by_address = shared.by_address.borrow_mut();
             match by_address.get_mut(&address) {
                 Some(open) if *open > 1 => *open -= 1,
+                // So the map holds only addresses with an open connection.
                 _ => drop(by_address.remove(&address)),
             }
         }
@@ -243,8 +247,10 @@ impl Accept for LimitedAccept {
                 return None;
             }
         };
+        // If that refuses, `place` is dropped, and frees itself.
         let begin = self.accept.accept(peer)?;
         Some(Box::new(move |mut connection| {
+            // Until the connection has closed, or is dropped before it opens.
             connection.keep(place);
             begin(connection)
         }))

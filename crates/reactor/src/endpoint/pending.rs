@@ -73,6 +73,8 @@ pub struct PendingConnection {
     peer: Address,
     socket: Socket,
     filter: Option<Box<dyn Filter>>,
+    // Set by `behind`, never cleared. Shared with the port, which logs a failure behind a filter as
+    // one of the peer.
     has_filter: Rc<Cell<bool>>,
     /// Values of `keep`; dropped when the connection has closed.
     kept: Vec<Box<dyn Any>>,
@@ -134,6 +136,7 @@ impl PendingConnection {
         self.has_filter.set(true);
         let filter: Box<dyn Filter> = Box::new(filter);
         self.filter = Some(match self.filter.take() {
+            // The one that came first is next to the socket.
             Some(lower) => Box::new(Pair::new(lower, filter)),
             None => filter,
         });
@@ -154,6 +157,7 @@ impl PendingConnection {
     /// The error of `connection_made` or of a filter; or the poller refuses the descriptor, or the
     /// reactor is gone.
     pub fn start<P: Protocol>(self, protocol: P) -> Deferred<Connection<P>> {
+        // Dropped with the closure, too, if the connection does not open.
         let on_close = (!self.kept.is_empty()).then(|| -> OnClose {
             let kept = self.kept;
             Box::new(move |_reason| drop(kept))

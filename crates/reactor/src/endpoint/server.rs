@@ -261,6 +261,7 @@ impl SharedAccept {
 
 impl Shared {
     fn started(&self) {
+        // Borrowed if `accept` has opened a port again: it is not called inside of itself.
         if let Ok(mut accept) = self.accept.try_borrow_mut() {
             contain("a factory", || accept.started());
         }
@@ -295,6 +296,7 @@ impl Serve for SharedAccept {
 
     fn prepare(&mut self, peer: &Address) -> Option<Self::Ready> {
         let begin = self.shared.accept.try_borrow_mut().ok()?.accept(peer);
+        // `accept` has closed the last port, and could not be called then.
         if self.shared.owes_stop.take() {
             self.shared.stopped();
         }
@@ -345,6 +347,8 @@ pub(super) fn accept_one(
         }
     }
 
+    // The drop stops the factory: with the connection, or at the end of this function if there is
+    // none.
     let mut accept = StopWhenDropped(accept);
     contain("a factory", || accept.0.started());
     let mut begin = None;

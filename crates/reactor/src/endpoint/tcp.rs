@@ -83,6 +83,7 @@ fn addresses(reactor: &ReactorHandle, options: &TcpListenOptions) -> Deferred<Ve
     addresses.add_callback(move |addresses| {
         let mut distinct: Vec<SocketAddr> = Vec::with_capacity(addresses.len());
         for address in addresses {
+            // A resolver may give an address several times; a second port on it would fail.
             if family.has(&address) && !distinct.contains(&address) {
                 distinct.push(address);
             }

@@ -96,6 +96,7 @@ struct AcceptWithFilter {
 impl Accept for AcceptWithFilter {
     fn accept(&mut self, peer: &Address) -> Option<Begin> {
         let begin = self.accept.accept(peer)?;
+        // After `accept`, so that a refused connection costs no filter.
         let filter = (self.make)(peer);
         Some(Box::new(move |connection| begin(connection.behind(filter))))
     }

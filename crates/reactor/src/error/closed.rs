@@ -170,6 +170,7 @@ impl Clone for ConnectionClosed {
         match self {
             Self::Done => Self::Done,
             Self::Aborted => Self::Aborted,
+            // An `io::Error` cannot be cloned.
             Self::Lost(error) => Self::Lost(match error.raw_os_error() {
                 Some(code) => io::Error::from_raw_os_error(code),
                 None => io::Error::new(error.kind(), error.to_string()),

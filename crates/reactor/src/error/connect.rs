@@ -223,6 +223,7 @@ impl fmt::Display for ConnectError {
             (ConnectErrorKind::ReactorGone, _) => f.write_str("the reactor is gone"),
             (_, Some(source)) => write!(f, "{source}"),
             (_, None) => {
+                // Otherwise the text would name the address twice.
                 if let [(address, error)] = &self.attempts[..]
                     && address.to_string() == self.target
                 {

@@ -26,8 +26,10 @@ pub(crate) struct Engine {
     /// Input that the filter has not consumed.
     rest: Vec<u8>,
     /// The network has ended its input.
+    // Set by `receive_end`, never cleared.
     is_at_end: bool,
     /// [`Filter::receive_end`] was called.
+    // Set before the call, never cleared, so that the filter gets the end once.
     has_received_end: bool,
 }
 
@@ -45,6 +47,7 @@ impl Engine {
     /// Puts `filter` on top of the present one. `unread` was delivered already, and goes to the
     /// new filter instead of to the protocol; `unsent` was written before, and bypasses it.
     pub(crate) fn put_on_top(&mut self, filter: Box<dyn Filter>, unread: Vec<u8>, unsent: Vec<u8>) {
+        // `Nothing` only fills the place while the pair is made.
         let lower = mem::replace(&mut self.filter, Box::new(Nothing));
         let lower_state = mem::take(&mut self.state);
         let between = Between { unread, unsent };
@@ -86,6 +89,8 @@ impl Engine {
         sides: &mut Sides<'_>,
         f: impl FnOnce(&mut dyn Filter, &mut Link<'_>) -> Result<R>,
     ) -> Result<R> {
+        // The engine is out of its connection during the call, so the filter may use that
+        // connection.
         let Self { filter, state, .. } = self;
         let mut link = Link::new(sides.up, sides.down, state, environment);
         let result = Failure::catch(|| f(&mut **filter, &mut link))??;
@@ -119,6 +124,7 @@ impl Engine {
             }
             return Ok(());
         }
+        // Behind the rest, since the filter must see the bytes in their order.
         self.rest.extend_from_slice(input);
         self.receive_rest(environment, sides)
     }
@@ -175,6 +181,8 @@ impl Engine {
         environment: &Environment<'_>,
         sides: &mut Sides<'_>,
     ) -> Result<()> {
+        // Kept, because a filter that still has input to consume gets the end only behind it, after
+        // a later wake.
         self.is_at_end = true;
         self.receive_rest(environment, sides)
     }
@@ -186,6 +194,7 @@ impl Engine {
         environment: &Environment<'_>,
         sides: &mut Sides<'_>,
     ) -> Result<usize> {
+        // A filter that is not open takes nothing: what the protocol writes waits in the transport.
         if bytes.is_empty() || !self.state.is_open {
             return Ok(0);
         }

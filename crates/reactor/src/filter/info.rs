@@ -56,6 +56,7 @@ impl<'a> InfoRequest<'a> {
 
     /// Answers with the result of `make`, if `T` is the requested type and there is no answer yet.
     pub fn provide<T: 'static>(&mut self, make: impl FnOnce() -> T) -> &mut Self {
+        // A second answer is not even made: the filter next to the protocol goes first.
         if let Some(answer) = self.answer.downcast_mut::<Option<T>>()
             && answer.is_none()
         {

@@ -80,6 +80,7 @@ impl Default for LinkState {
             is_open: false,
             has_ended: false,
             wake_at: None,
+            // No limit: the reads of the connection are bounded by the loop's buffer anyway.
             read_limit: usize::MAX,
             peer: None,
         }
@@ -157,6 +158,7 @@ impl<'a> Link<'a> {
     /// time that was set before; `None` only removes that time.
     pub fn wake_after(&mut self, delay: impl Into<Option<Duration>>) {
         let delay = delay.into();
+        // As a time, not a delay: the connection sets its timer after the call, perhaps later.
         self.state.wake_at = delay.map(|delay| self.now().saturating_add(delay));
     }
 

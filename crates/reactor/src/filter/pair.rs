@@ -41,6 +41,7 @@ pub struct Pair<L, U> {
     between_up: Vec<u8>,
     /// Bytes that the upper filter has sent and the lower one has not taken.
     between_down: Vec<u8>,
+    // All three are set once and never cleared.
     upper_was_started: bool,
     /// [`Filter::receive_end`] of the upper filter was called.
     upper_has_received_end: bool,
@@ -94,6 +95,7 @@ impl<L: Filter, U: Filter> Pair<L, U> {
         link: &mut Link<'_>,
         f: impl FnOnce(&mut L, &mut Link<'_>) -> Result<R>,
     ) -> Result<R> {
+        // Its plaintext goes between the two, its output to the network.
         let (_, down, environment) = link.both();
         let Half { filter, state } = &mut self.lower;
         f(
@@ -136,8 +138,12 @@ impl<L: Filter, U: Filter> Pair<L, U> {
         }
         // Taken out for the call, which borrows all of `self`. The lower filter adds nothing to it.
         let bytes = std::mem::take(&mut self.between_down);
+        // After an error, the bytes are lost with the pair: filters that have failed are called no
+        // more.
         let taken = self.call_lower(link, |lower, link| lower.send(&bytes, link))?;
         self.between_down = bytes;
+        // Cut, because only the engine, which sees the outermost filter alone, reports a filter
+        // that returns too great a number.
         self.between_down
             .drain(..taken.min(self.between_down.len()));
         Ok(taken > 0)
@@ -150,6 +156,7 @@ impl<L: Filter, U: Filter> Pair<L, U> {
             // Each pass offers all bytes again: a call of one filter may make room in the other, or
             // bytes for it. The last pass is the one in which neither took any.
             let mut has_moved = self.send_down(link)?;
+            // Set before the call: `start` may err, and must not be repeated.
             if self.lower.state.is_open && !self.upper_was_started {
                 self.upper_was_started = true;
                 self.call_upper(link, |upper, link| upper.start(link))?;
@@ -185,6 +192,7 @@ impl<L: Filter, U: Filter> Pair<L, U> {
             self.between_up.clear();
             return Ok(false);
         }
+        // Taken out for the call, which borrows all of `self`; the upper filter delivers elsewhere.
         let mut input = std::mem::take(&mut self.between_up);
         let consumed = self.call_upper(link, |upper, link| upper.receive(&mut input, link))?;
         input.drain(..consumed.min(input.len()));
@@ -197,6 +205,7 @@ impl<L: Filter, U: Filter> Pair<L, U> {
         let (lower, upper) = (&self.lower.state, &self.upper.state);
         let state = link.state();
         // A pair is open once its upper filter is, for which the lower one has to be.
+        // Never unset: the engine and the pair above have acted on it already.
         state.is_open |= upper.is_open;
         state.has_ended |= upper.has_ended;
         state.wake_at = lower.wake_at.into_iter().chain(upper.wake_at).min();
@@ -263,6 +272,8 @@ impl<L: Filter, U: Filter> Filter for Pair<L, U> {
                 state.wake_at = None;
             }
         }
+        // Both, since a waker does not say which of them it woke; a filter takes a wake for
+        // nothing.
         self.call_lower(link, |lower, link| lower.wake(link))?;
         if self.upper_was_started {
             self.call_upper(link, |upper, link| upper.wake(link))?;

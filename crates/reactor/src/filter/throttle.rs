@@ -97,6 +97,7 @@ impl Throttle {
     /// A filter for one connection.
     pub fn filter(&self) -> ThrottleFilter {
         let own = self.own.map(|rate| Rc::new(Directions::new(rate)));
+        // The clone is of the `Rc`: the shared limit is one for all filters.
         let limits: Vec<_> = own.into_iter().chain(self.shared.clone()).collect();
         // The receiving bucket of a limit has the same rate, so its piece is the same.
         let pieces = limits.iter().map(|limit| limit.sending.piece());
@@ -155,6 +156,8 @@ impl ThrottleFilter {
             .into_iter()
             .chain(self.may_send_at)
             .min();
+        // Both are later than `now` here: the earlier ones were cleared above. So the subtraction
+        // cannot underflow.
         link.wake_after(next.map(|at| at - now));
         let is_paused = self.may_receive_at.is_some();
         link.limit_reading(if is_paused { 0 } else { self.piece });
@@ -182,6 +185,8 @@ impl Filter for ThrottleFilter {
     }
 
     fn receive(&mut self, input: &mut [u8], link: &mut Link<'_>) -> Result<usize> {
+        // Delivered whole and paid afterwards: the bytes are here already, and what was read beyond
+        // a piece lengthens the pause.
         link.deliver(input);
         let next = self.pay(link.now(), input.len(), |limit| &limit.receiving);
         self.may_receive_at = Some(next);
@@ -190,6 +195,7 @@ impl Filter for ThrottleFilter {
     }
 
     fn send(&mut self, bytes: &[u8], link: &mut Link<'_>) -> Result<usize> {
+        // The rest waits in the transport, which offers it again after the wake.
         if self.may_send_at.is_some_and(|at| at > link.now()) {
             return Ok(0);
         }
@@ -231,6 +237,8 @@ impl Bucket {
 
     /// Charges `bytes`, which pass at `now`; returns the new `paid_until`.
     fn pay(&self, now: Duration, bytes: usize) -> Duration {
+        // In 128 bits, because 64 overflow above 18 GB. Rounded up, so that many small writes do
+        // not pass faster than the rate.
         let nanoseconds = (bytes as u128 * 1_000_000_000).div_ceil(u128::from(self.rate));
         let cost = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
         let from = self.paid_until.get().max(now.saturating_sub(MAX_LAG));

@@ -82,6 +82,8 @@ impl FilterWaker {
     /// if the connection is closed.
     pub fn wake(&self) {
         self.0.is_woken.set(true);
+        // Borrowed during the call: `notify` makes the connection runnable and calls no code of a
+        // user, so it cannot reach `redirect`.
         (self.0.notify.borrow())();
     }
 

@@ -108,6 +108,9 @@ where
         self.ahead += before.saturating_sub(self.buffer.len());
         Ok(match frame? {
             Some(frame) if self.ahead > 0 => {
+                // A frame counts as one byte of those that the codec has taken, however many it
+                // took: with some left, `decode` is called again, for further frames that the codec
+                // may have in its buffer. `None` skips the others.
                 self.ahead -= 1;
                 Decoded::Frame { frame, consumed: 1 }
             }

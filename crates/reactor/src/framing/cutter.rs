@@ -83,9 +83,12 @@ impl Cutter {
                 let frame = &input[..length];
                 Ok(Decoded::Frame { frame, consumed })
             }
+            // Nothing is consumed with the error; the next call skips the frame with its end.
             Some((length, _)) => Err(self.refuse(length)),
             None => {
                 let certain = end.certain(input);
+                // Without the bytes that may begin the end, so that the verdict is the same however
+                // the input is split.
                 if certain > self.max_length {
                     return Err(self.refuse(certain));
                 }
@@ -119,6 +122,7 @@ impl Cutter {
                     self.cutting = Cutting::Frames;
                     consumed
                 }
+                // The beginning of an end stays, to be recognized with the bytes behind it.
                 None => end.certain(input),
             },
             Cutting::Raw | Cutting::Frames => 0,

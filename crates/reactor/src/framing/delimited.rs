@@ -146,6 +146,7 @@ impl End for Delimiter {
     fn find(&self, input: &[u8], searched: usize) -> Option<(usize, usize)> {
         let rest = input.get(searched..)?;
         let found = match &self.0[..] {
+            // An empty delimiter would end a frame before each byte; so it ends none.
             [] => None,
             [byte] => memchr::memchr(*byte, rest),
             delimiter => memmem::find(rest, delimiter),

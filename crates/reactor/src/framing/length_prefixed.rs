@@ -160,6 +160,8 @@ impl<N: LengthPrefix> LengthPrefixed<N> {
     pub fn encode(frame: &[u8]) -> std::result::Result<Vec<u8>, FrameTooLong> {
         let mut encoded = Vec::with_capacity(N::SIZE + frame.len());
         if !N::write(frame.len(), &mut encoded) {
+            // The largest number of a prefix of this size, for the error only. A shift by the width
+            // of `usize` or more overflows: then any length fits the prefix.
             let bits = 8 * N::SIZE;
             let max_length = u32::try_from(bits)
                 .ok()
@@ -176,6 +178,7 @@ impl<N: LengthPrefix> LengthPrefixed<N> {
     /// If decoding goes on after this, the frame is skipped.
     #[cold]
     fn refuse(&mut self, length: usize) -> Failure {
+        // With the prefix, which is still in the input: nothing is consumed with an error.
         self.to_skip = length.saturating_add(N::SIZE);
         Failure::new(FrameTooLong::new(length, self.max_length))
     }
@@ -203,6 +206,7 @@ impl<N: LengthPrefix> Framing for LengthPrefixed<N> {
             return Ok(Decoded::Incomplete);
         };
         let length = N::read(prefix);
+        // Before the frame has come, so that a peer cannot make this side buffer it.
         if length > self.max_length {
             return Err(self.refuse(length));
         }

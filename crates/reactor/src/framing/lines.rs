@@ -85,6 +85,7 @@ impl Lines {
     /// assert!(lines.decode(&[b'x'; Lines::DEFAULT_MAX_LENGTH]).is_ok());
     /// assert!(lines.decode(&[b'x'; Lines::DEFAULT_MAX_LENGTH + 1]).is_err());
     /// ```
+    // Twisted's `LineReceiver.MAX_LENGTH`.
     pub const DEFAULT_MAX_LENGTH: usize = 16 * 1024;
 
     /// Lines of at most `max_length` bytes, without their ends.
@@ -138,6 +139,7 @@ impl End for LineEnd {
     fn find(&self, input: &[u8], searched: usize) -> Option<(usize, usize)> {
         let mut from = searched;
         loop {
+            // The search is for LF, since CR alone ends no line in either mode.
             let at = from + memchr::memchr(b'\n', &input[from..])?;
             if at > 0 && input[at - 1] == b'\r' {
                 return Some((at - 1, at + 1));

@@ -36,6 +36,7 @@ pub struct Netstrings {
 
 impl Netstrings {
     /// The longest string allowed by default, in bytes, as in Twisted.
+    // Twisted's `NetstringReceiver.MAX_LENGTH`.
     pub const DEFAULT_MAX_LENGTH: usize = 99_999;
 
     /// Strings of at most `max_length` bytes.
@@ -72,10 +73,13 @@ impl Framing for Netstrings {
         for (at, byte) in input.iter().enumerate() {
             match byte {
                 b'0'..=b'9' => {
+                    // The format forbids extra zeros at the front, so that each length has one
+                    // spelling.
                     if at == 1 && length == 0 {
                         return Err(Failure::new(BadNetstring::LeadingZero));
                     }
                     let digit = usize::from(byte - b'0');
+                    // Saturated, because the limit may be `usize::MAX`.
                     length = length.saturating_mul(10).saturating_add(digit);
                     // This bounds the digits, too, even if every length is allowed.
                     if length > self.max_length || at >= MAX_DIGITS {
@@ -84,6 +88,7 @@ impl Framing for Netstrings {
                 }
                 b':' if at > 0 => {
                     let rest = &input[at + 1..];
+                    // The byte behind the string. Without it, the string is not complete, either.
                     return match rest.get(length) {
                         Some(b',') => Ok(Decoded::Frame {
                             frame: &rest[..length],

@@ -26,6 +26,7 @@ pub(crate) fn race(
     bind_address: Option<SocketAddr>,
     timeout: Duration,
 ) -> Deferred<Outcome> {
+    // No race, and no state of one.
     if let [address] = *addresses {
         let attempting = attempt(core, &Target::Inet(address, bind_address), timeout);
         return attempting
@@ -44,6 +45,7 @@ pub(crate) fn race(
     let to_cancel = Rc::downgrade(&race);
     let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
         if let Some(race) = to_cancel.upgrade() {
+            // Taken first, so that attempts which end now find the race decided.
             race.outcome.take();
             race.end_attempts();
         }
@@ -92,6 +94,7 @@ impl Race {
                 Step::Attempt(address) => self.begin(address),
                 Step::WaitUntil(time) => {
                     let delay = time.saturating_sub(self.core.timers.now());
+                    // The timer keeps the race, until it fires or `end_attempts` cancels it.
                     let race = Rc::clone(self);
                     let next = self.core.timers.call_later(delay, move || race.drive());
                     self.next.replace(Some(next));
@@ -119,6 +122,7 @@ impl Race {
         );
         let handle = attempting.handle();
         attempting.detach();
+        // An attempt that has failed inside of `attempt` is not running any more.
         if let Some(attempt) = self.attempts.borrow_mut().get_mut(index)
             && let AttemptState::Running(running) = &mut attempt.state
         {
@@ -146,6 +150,7 @@ impl Race {
                     kind,
                     ConnectErrorKind::ReactorStopped | ConnectErrorKind::ReactorGone
                 );
+                // The loop ends, and so would each further attempt.
                 if is_over {
                     self.give_up();
                 } else {

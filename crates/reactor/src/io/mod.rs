@@ -88,6 +88,7 @@ impl RawStream {
                     stream::receive(registration, &mut *buffer)
                 }
                 Self::Pipes(pipes) => pipes.read(buffer),
+                // Descriptors that come with the bytes are closed, as a plain `recv` does.
                 Self::Memory(socket) => return socket.receive(buffer, &mut Vec::new()),
             };
             match received {
@@ -138,6 +139,8 @@ impl RawStream {
 
     fn send_each(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut all_sent = 0;
+        // One after the other, to the first that is not taken whole: a later piece must not
+        // overtake the rest.
         for piece in pieces {
             let sent = self.send(piece)?;
             all_sent += sent;
@@ -255,6 +258,7 @@ impl RawStream {
     pub(crate) fn peer_credentials(&self) -> io::Result<PeerCredentials> {
         match self {
             Self::Unix(registration) => PeerCredentials::of(registration.as_fd()),
+            // Both ends of a connection in memory belong to this process.
             Self::Memory(socket) if socket.peer().as_unix().is_some() => Ok(PeerCredentials::own()),
             Self::Socket(_) | Self::Pipes(_) | Self::Memory(_) => {
                 Err(io::ErrorKind::Unsupported.into())

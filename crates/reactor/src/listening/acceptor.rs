@@ -119,6 +119,7 @@ impl Accepted {
                 (RawStream::Unix(registration), key)
             }
             Self::Memory(socket) => {
+                // The caller inserts the source next, under this key.
                 let key = core.next_key();
                 socket.set_key(key);
                 socket.set_interest(Interest::READABLE);

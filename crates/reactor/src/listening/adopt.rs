@@ -33,6 +33,7 @@ where
             "the socket listens at an address of another family",
         ));
     };
+    // Taken by the first call: what was adopted cannot be opened again.
     let socket = Cell::new(Some(socket));
     let reopen = move |core: &_| open_once(core, socket.take(), &address, acceptor);
     open(core, factory, Box::new(reopen))

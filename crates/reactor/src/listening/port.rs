@@ -52,8 +52,9 @@ where
 {
     let opened = reopen(core)?;
     let address = opened.address.clone();
-    // It may listen or connect itself, and so use the key that comes next.
     core.reserved_fd.fill();
+    // The place is taken before the factory is called, which may listen or connect itself, and so
+    // use the key that comes next.
     let opened = {
         let key = opened.acceptor.key();
         let place = core.reserve_key();
@@ -62,6 +63,7 @@ where
     };
     contain("a factory", || factory.started());
     let port = Rc::new(Port {
+        // Weak, because the core owns the port by its registry.
         core: Rc::downgrade(core),
         open: RefCell::default(),
         factory: RefCell::new(factory),
@@ -136,6 +138,7 @@ impl<A: Clone> ListeningPort<A> {
             return succeed(());
         };
         let stopped = port.stop();
+        // Its handle keeps a closed port, which is in the registry no more, for `start_listening`.
         self.shared.stopped.replace(Some(port));
         Deferred::from(stopped)
     }
@@ -326,8 +329,10 @@ struct Port<A, S> {
     /// The end of the pause, while it lasts.
     back_off: RefCell<Option<DelayedCall>>,
     /// The port is settled when the loop closes a descriptor.
+    // Set when accepting pauses, cleared when the loop runs the port.
     waits_for_close: Cell<bool>,
     /// `pause_accepting` was called.
+    // Cleared by `resume_accepting` only: a port that is closed and opened again stays paused.
     is_paused: Cell<bool>,
     /// It was closed by its own factory, which could not be told then.
     failed_to_stop: RefCell<Option<Failure>>,
@@ -457,6 +462,7 @@ impl<A: Clone + 'static, S: Serve> Port<A, S> {
             drop(core.registry.remove(open.acceptor.key()));
         }
         self.end_back_off();
+        // Its file goes first, and then the socket.
         drop(open);
         true
     }
@@ -475,6 +481,8 @@ impl<A: Clone + 'static, S: Serve> EventSource for Port<A, S> {
                 Ok(Some((accepted, peer))) => {
                     self.next_pause.set(FIRST_PAUSE);
                     self.connected(&core, accepted, peer);
+                    // A handler may have paused the port. If it has closed it, `accept` gives
+                    // nothing.
                     if self.is_paused.get() {
                         return;
                     }
@@ -500,6 +508,7 @@ impl<A: Clone + 'static, S: Serve> Control<A> for Port<A, S> {
         if self.close() {
             return self.stop_factory();
         }
+        // Closed before by its own factory, whose failure comes out here.
         self.failed_to_stop.take().map_or(Ok(()), Err)
     }
 
@@ -509,6 +518,7 @@ impl<A: Clone + 'static, S: Serve> Control<A> for Port<A, S> {
         let opened = (self.reopen)(&core)?;
         let address = opened.address.clone();
         core.reserve_key();
+        // Borrowed if the factory opens its own port again: it is not called inside of itself.
         if let Ok(mut factory) = self.factory.try_borrow_mut() {
             contain("a factory", || factory.started());
         }
@@ -524,6 +534,7 @@ impl<A: Clone + 'static, S: Serve> Control<A> for Port<A, S> {
         let mut open = self.open.borrow_mut();
         let open = open.as_mut().ok_or_else(closed)?;
         let socket = open.acceptor.try_clone_socket()?;
+        // The clone is a listener on the same file, which must not be removed with this port.
         if let Some(file) = open.file.take() {
             file.leave();
         }

@@ -62,6 +62,7 @@ impl<F: Factory> Serve for F {
                     source.report(failure);
                 }
             }
+            // `register` has dropped the socket, and so closed it.
             Err(error) => {
                 tracing::warn!(target: "reactor", %peer, %error, "a connection cannot be watched");
             }

@@ -142,6 +142,7 @@ macro_rules! handle_methods {
 
         impl<P: $protocol> ::std::hash::Hash for $handle<P> {
             fn hash<S: ::std::hash::Hasher>(&self, state: &mut S) {
+                // By address, as `eq`.
                 self.source.as_ptr().hash(state);
             }
         }

@@ -324,6 +324,7 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
                     return;
                 }
                 let Some(owner) = owner else {
+                    // The owner is gone, and with it each job: a failure is reported here.
                     return outcome.detach();
                 };
                 let job: Job<Self> = Box::new(move |protocol, cx| {
@@ -384,6 +385,7 @@ pub(crate) trait MailboxOwner: Runnable + Sized + 'static {
                 place.replace(Some(f));
                 handled
             });
+            // Hands the job back if the owner is closed; the job is dropped.
             drop(owner.post(job, cause));
         });
         match looping.start_later(self.reactor(), interval) {
@@ -417,7 +419,9 @@ pub(crate) trait MailboxStatus {
 /// [`MailboxStatus`] in cells of its own.
 #[derive(Default)]
 pub(crate) struct PlainStatus {
+    // Set by `close_with`, never cleared.
     is_closed: Cell<bool>,
+    // Set by `touch`, cleared when the loop runs the owner.
     is_queued: Cell<bool>,
     cancel_on_close: RefCell<CancelSet>,
 }
@@ -518,6 +522,7 @@ impl<O: MailboxOwner> OwnerRef<O> {
     {
         let (trigger, answer) = Deferred::<Deferred<T::Value>>::pair();
         let posted = self.post(move |protocol, cx| {
+            // The call was cancelled while the job waited.
             if trigger.is_fired() {
                 return;
             }
@@ -533,6 +538,8 @@ impl<O: MailboxOwner> OwnerRef<O> {
         match posted {
             Ok(()) => answer.add_callback(|result| result),
             Err(closed) => {
+                // The job was dropped with its trigger, so `answer` is abandoned; the error says
+                // why.
                 answer.ignore();
                 deferred::fail(Failure::new(closed))
             }

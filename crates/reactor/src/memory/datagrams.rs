@@ -124,6 +124,7 @@ impl Datagrams {
     pub(crate) fn move_to(&self, now: Duration) {
         self.now.set(now);
         while self.next_due().is_some_and(|due| due <= now) {
+            // The borrow ends before `arrive`.
             let first = self.on_their_way.borrow_mut().pop_first();
             if let Some((_, datagram)) = first {
                 self.arrive(datagram);
@@ -175,6 +176,8 @@ impl Datagrams {
     }
 
     fn is_taken(&self, address: SocketAddr, is_shared: bool) -> bool {
+        // As with `bind`: an address collides with "all addresses" on the same port; `SO_REUSEADDR`
+        // allows it if both sides set it.
         self.open_ports().any(|port| {
             let local = port.local.get();
             let overlaps = local.port() == address.port()
@@ -190,6 +193,7 @@ impl Datagrams {
     fn open_ports(&self) -> impl Iterator<Item = Rc<Port>> + use<> {
         let mut ports = self.ports.borrow_mut();
         ports.retain(|port| port.strong_count() > 0);
+        // Collected, so that `ports` is not borrowed while a port is looked at.
         let open: Vec<_> = ports.iter().rev().filter_map(Weak::upgrade).collect();
         open.into_iter()
     }
@@ -210,6 +214,8 @@ impl Datagrams {
             };
             ready.push((key, Ready::new(true, false, false)));
         }
+        // `open_ports` gives the last one first; events come in the order of opening, so that each
+        // run of a test has the same.
         ready[first..].reverse();
     }
 
@@ -220,6 +226,7 @@ impl Datagrams {
         }
         self.unsent.borrow_mut().push_back(OnItsWay {
             bytes: bytes.to_vec(),
+            // Fixed when it is sent: the sender may be closed or connected when it arrives.
             from: seen_by(sender.local.get(), to),
             to,
             sender: Rc::downgrade(sender),
@@ -244,6 +251,8 @@ impl Datagrams {
                 let copy = self.copies.get();
                 self.copies.set(copy + 1);
                 let mut on_their_way = self.on_their_way.borrow_mut();
+                // The number makes the key unique, and keeps copies that are due at the same time
+                // in their order.
                 on_their_way.insert((due, copy), datagram.clone());
             }
         }
@@ -253,6 +262,8 @@ impl Datagrams {
     fn decide(&self, datagram: &OnItsWay) -> Delivery {
         let number = self.sent.get();
         self.sent.set(number + 1);
+        // Out of its place while it runs: it is code of the test, and may send, or set another
+        // closure.
         let decide = self.decide.take();
         let Some(mut decide) = decide else {
             return Delivery::at_once();
@@ -263,6 +274,8 @@ impl Datagrams {
             to: datagram.to,
             bytes: &datagram.bytes,
         });
+        // Declared after `decide`, so it is released first: a closure that was replaced is dropped
+        // while nothing is borrowed.
         let mut place = self.decide.borrow_mut();
         // The closure may have set another one.
         if place.is_none() {
@@ -276,6 +289,7 @@ impl Datagrams {
         if self.silent.borrow().contains(&to) {
             return;
         }
+        // A connected port receives from its peer only, as in the system.
         let takes = |port: &Rc<Port>| port.peer.get().is_none_or(|peer| is_same(peer, from));
         let at = |address: SocketAddr| {
             self.open_ports()
@@ -285,6 +299,7 @@ impl Datagrams {
             SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
+        // A port on the address itself goes before one on all addresses.
         match at(to).or_else(|| at(SocketAddr::new(any, to.port()))) {
             Some(port) => port.push(datagram.bytes, from),
             None => datagram.refuse(),
@@ -330,6 +345,8 @@ impl Port {
 
     fn push(&self, bytes: Vec<u8>, from: SocketAddr) {
         let unread = self.unread.get() + bytes.len();
+        // Beyond the capacity, the datagram is lost without a word, as when a socket's buffer is
+        // full.
         if unread <= CAPACITY {
             self.unread.set(unread);
             self.received.borrow_mut().push_back((bytes, from));
@@ -357,6 +374,7 @@ impl DatagramSocket {
 
     /// `None` if there is nothing now.
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> Option<Received> {
+        // Before the datagrams, as a socket reports its error (`SO_ERROR`) before its data.
         if self.port.is_refused.take() {
             return Some(Received::Refused);
         }

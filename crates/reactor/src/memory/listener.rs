@@ -26,9 +26,12 @@ impl Listener {
     pub(super) fn new(members: &Members, address: Address, key: Key) -> Self {
         let queue = Rc::new(Queue {
             key,
+            // A port accepts from the beginning.
             interest: Cell::new(Interest::READABLE),
             sockets: RefCell::default(),
         });
+        // Weak, so that a dropped listener leaves the members by itself. The coercion to `dyn`
+        // needs the typed binding.
         let member: Weak<dyn Member> = {
             let weak: Weak<Queue> = Rc::downgrade(&queue);
             weak

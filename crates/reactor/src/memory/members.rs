@@ -32,6 +32,7 @@ impl Default for Members {
 
 impl Members {
     pub(super) fn set_largest_read(&self, bytes: usize) {
+        // A read of 0 bytes would mean the end.
         self.largest_read.set(bytes.max(1));
     }
 

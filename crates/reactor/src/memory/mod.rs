@@ -123,11 +123,14 @@ impl Network {
             return Socket::without_answer(&self.members, key, host, address.clone());
         }
         let queue = self.listener_at(address);
+        // Made even if no listener is there: the error is one of the socket, which the loop finds,
+        // as with a connect that does not block.
         let (near, far) = Socket::pair(&self.members, host, address.clone());
         near.set_key(key);
         match queue {
             Some(queue) => queue.push(far),
             None => near.refuse(match address {
+                // As the system has it: `ENOENT` for a path without a socket.
                 Address::Unix(_) => io::ErrorKind::NotFound,
                 _ => io::ErrorKind::ConnectionRefused,
             }),

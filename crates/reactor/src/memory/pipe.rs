@@ -13,10 +13,13 @@ pub(super) struct Pipe {
     bytes: RefCell<VecDeque<u8>>,
     descriptors: RefCell<VecDeque<OwnedFd>>,
     /// Nothing more will be written.
+    // Set by `finish` and `reset`, never cleared.
     is_finished: Cell<bool>,
     /// The reading end is closed.
+    // Set by `stop_reading`, never cleared.
     is_unread: Cell<bool>,
     /// It ends with an error.
+    // Set by `reset`, never cleared.
     is_reset: Cell<bool>,
     /// The reading end is closed, and this many more bytes are taken all the same.
     discards: Cell<usize>,
@@ -27,6 +30,8 @@ impl Pipe {
         if self.is_finished.get() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
+        // A reader that has closed in order takes some more (`discard`), as its `Linger` would;
+        // then comes the reset.
         if self.is_unread.get() {
             let taken = bytes.len().min(self.discards.get());
             self.discards.set(self.discards.get() - taken);
@@ -38,6 +43,7 @@ impl Pipe {
         let mut buffered = self.bytes.borrow_mut();
         let taken = bytes.len().min(CAPACITY - buffered.len());
         buffered.extend(&bytes[..taken]);
+        // Descriptors go with bytes, as in the system: with none taken, none are sent.
         if taken > 0 {
             self.descriptors.borrow_mut().extend(descriptors);
         }
@@ -96,6 +102,7 @@ impl Pipe {
     }
 
     pub(super) fn is_writable(&self) -> bool {
+        // Writable, so that the writer finds the error.
         self.is_unread.get() || self.bytes.borrow().len() < CAPACITY
     }
 

@@ -25,6 +25,7 @@ struct End {
     peer: Address,
     /// Why it is not connected.
     error: Cell<Option<io::ErrorKind>>,
+    // Never cleared: it is one of an address that does not answer.
     is_connecting: bool,
 }
 
@@ -38,6 +39,8 @@ impl Socket {
     ) -> Self {
         let end = Rc::new(End {
             members: Rc::downgrade(members),
+            // No key yet: without an interest, nothing is reported. The source that takes the
+            // socket sets both.
             key: Cell::new(0),
             interest: Cell::new(None),
             incoming: Rc::clone(pipes.0),
@@ -172,6 +175,7 @@ impl Member for End {
         if self.is_connecting {
             return Ready::new(false, false, false);
         }
+        // A hang-up, as `poll` has it: an error, or the end of both directions.
         let is_broken = self.error.get().is_some() || self.incoming.is_reset();
         let is_over = self.incoming.is_finished() && self.outgoing.is_finished();
         Ready::new(

@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use super::{Key, Ready};
 
 /// Maximum number of events that one wait returns.
+// Further events stay with the system, and come with the next wait.
 const BATCH: usize = 1024;
 
 const NANOS_PER_MILLI: u32 = 1_000_000;
@@ -45,6 +46,8 @@ fn ready(flags: EventFlags) -> Ready {
         return Ready::READABLE;
     }
     Ready::new(
+        // The peer's end (`RDHUP`) is found by reading. A hang-up comes as both directions, by
+        // `Ready::new`.
         flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::PRI),
         flags.contains(EventFlags::OUT),
         flags.intersects(EventFlags::HUP | EventFlags::ERR),
@@ -66,6 +69,7 @@ pub(super) fn wait(
     let timeout = timeout.map(to_timespec);
     let room = rustix::buffer::spare_capacity(events);
     match epoll::wait(poller.as_fd(), room, timeout.as_ref()) {
+        // A signal counts as a wait without events: the loop looks at its state, and waits again.
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
     }

@@ -172,6 +172,7 @@ impl Poll {
                 None => false,
             },
             _ => {
+                // Used on Linux only.
                 let _ = time;
                 false
             }
@@ -188,6 +189,7 @@ impl Poll {
                 None => false,
             },
             _ => {
+                // Used on Linux only.
                 let _ = (time, delay);
                 false
             }

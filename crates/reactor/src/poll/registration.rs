@@ -105,6 +105,7 @@ impl Registration {
                 Event::new(self.key, interest.readable, interest.writable),
                 self.descriptor(),
             );
+            // A masked descriptor is not in the poller; `epoll` tells apart adding and changing.
             if self.is_masked() {
                 // SAFETY: this owns the descriptor, and deletes it from the poller
                 // before it is closed or given away.

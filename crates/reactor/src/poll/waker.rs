@@ -44,6 +44,7 @@ struct Loops {
     /// Number of loops that are in a turn, each in a callback of the one before.
     turning: Cell<usize>,
     /// The thread has woken one of its loops since one of them [looked](take_woken).
+    // Set by `mark_woken`, and when a nested loop ends; cleared by `take_woken`.
     is_woken: Cell<bool>,
 }
 
@@ -166,6 +167,7 @@ impl Waker {
                 let _ = rustix::io::write(&own.descriptor, &1_u64.to_ne_bytes());
             }
             How::Notify(poller) => {
+                // If it errs, the loop wakes at its next timeout: there is no other way to wake it.
                 let _ = poller.notify();
             }
         }

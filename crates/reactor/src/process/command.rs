@@ -250,6 +250,7 @@ impl Command {
 
     /// Sets descriptor `number`, unless it was set, or is a terminal.
     pub(super) fn default_fd(&mut self, number: i32, descriptor: ChildFd) {
+        // The terminal takes 0, 1 and 2, unless the caller has set 2.
         if self.terminal.is_some() {
             return;
         }

@@ -56,6 +56,7 @@ impl ChildHandle {
     /// Its process ID; `None` once the exit is known, because the system may reuse the ID then.
     pub(super) fn system_pid(&self) -> Option<Pid> {
         self.child.as_ref()?;
+        // The system has it as a signed number; std changes the type only.
         Pid::from_raw(self.pid.cast_signed())
     }
 
@@ -64,6 +65,8 @@ impl ChildHandle {
         match self.child.as_mut()?.try_wait() {
             Ok(status) => {
                 let status = status?;
+                // Reaped: from here on, the ID may be another process's, so it is not signalled any
+                // more.
                 self.child = None;
                 Some(Some(status))
             }
@@ -74,6 +77,7 @@ impl ChildHandle {
                     %error,
                     "the status of a child is unknown: SIGCHLD is ignored, or it was waited for elsewhere"
                 );
+                // There is nothing left to wait for, and the ID may be another process's.
                 self.child = None;
                 Some(None)
             }
@@ -99,6 +103,7 @@ impl ChildHandle {
         if self.try_wait().is_some() {
             return;
         }
+        // std's `Child` does not wait when it is dropped.
         if let Some(mut child) = self.child.take() {
             let reaper = thread::Builder::new().name("process-reaper".to_owned());
             // If no thread can be started, the child stays a zombie until this process exits.
@@ -164,6 +169,8 @@ fn watch_in_thread(owner: &Rc<dyn ChildOwner>, core: &Rc<Core>, pid: Pid) -> io:
             Err(_gone) => owner.abandon(),
         })
         .detach();
+    // A thread of its own, not one of the pool: it waits for as long as the child runs. It only
+    // waits, and leaves the status to the loop.
     thread::Builder::new()
         .name("process-waiter".to_owned())
         .spawn(move || {
@@ -182,6 +189,7 @@ impl Exit {
     }
 
     pub(super) fn close(&self) {
+        // So an event that is in the poller's list already finds no source.
         drop(self.core.registry.remove(self.key));
         drop(self.registration.take());
         self.core.is_over(self.key);

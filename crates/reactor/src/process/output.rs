@@ -117,6 +117,7 @@ struct Collecting {
     stderr: Vec<u8>,
     is_kept: bool,
     limit: usize,
+    // Set when one of the two exceeds `limit`, never cleared.
     is_too_long: bool,
     trigger: Trigger<Output>,
 }
@@ -139,6 +140,7 @@ impl ProcessProtocol for Collecting {
             2 if self.is_kept => &mut self.stderr,
             _ => return Ok(()),
         };
+        // Each of the two has the whole limit; what exceeds it is not kept.
         if collected.len() + data.len() > self.limit {
             // Fires when the child has ended, so that its end is not reported twice.
             self.is_too_long = true;
@@ -151,6 +153,7 @@ impl ProcessProtocol for Collecting {
     }
 
     fn process_ended(&mut self, _: &mut ProcessContext<'_, Self>, ended: ProcessEnded) {
+        // This is the last call of the protocol, so what it has collected is moved out.
         let result = match ended {
             _ if self.is_too_long => Err(Failure::new(OutputTooLong { limit: self.limit })),
             ProcessEnded::Exited(status) => Ok(Output {

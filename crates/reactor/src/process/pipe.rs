@@ -51,6 +51,7 @@ impl Pipe {
         core: &Rc<Core>,
         end: ParentEnd,
     ) -> io::Result<Rc<Self>> {
+        // A pipe with room is written without asking the poller; only a full one is watched.
         let interest = match end.direction {
             Direction::Read => Interest::READABLE,
             Direction::Write => Interest::NONE,
@@ -119,6 +120,7 @@ impl Pipe {
         if out.bytes.waiting() == 0 {
             return succeed(());
         }
+        // Nothing is to be done when a wait is cancelled: what was written stays.
         out.waiters.add((), || ())
     }
 
@@ -239,12 +241,14 @@ impl Pipe {
         let Some(registration) = self.registration.take() else {
             return;
         };
+        // So an event that is in the poller's list already finds no source.
         drop(self.core.registry.remove(self.key));
         drop(registration);
         self.core.is_over(self.key);
         let due = self.out.borrow().waiters.take_all().into_iter();
         self.owner
             .fire_soon(due.map(|trigger| (trigger, Some(self.number))).collect());
+        // Last: it takes the owner's reference to this pipe.
         self.owner.has_lost(self.number, self.is_terminal);
     }
 

@@ -107,6 +107,7 @@ pub(crate) struct ProcessSource<P: ProcessProtocol> {
     pipes: RefCell<BTreeMap<i32, Rc<Pipe>>>,
     exit: RefCell<Option<Rc<Exit>>>,
     max_buffered: usize,
+    // Set and cleared by `set_paused`: the output pipes are masked for as long.
     is_paused: Cell<bool>,
     /// All pipes are to be closed: set by `close_all`, never cleared.
     is_closing: Cell<bool>,
@@ -170,6 +171,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
             source.close_silently();
             return Err(error);
         }
+        // Through the mailbox, so that the timer ends with the protocol.
         if let Some(timeout) = timeout {
             source.call_later(timeout, |_protocol, cx| {
                 cx.kill();
@@ -189,11 +191,14 @@ impl<P: ProcessProtocol> ProcessSource<P> {
         source.try_with_open(|protocol| {
             source.handle(protocol, |protocol, cx| protocol.connection_made(cx));
         });
+        // The child may have exited, and pipes may have closed, since they were watched.
         source.settle_now();
         Ok(source)
     }
 
     fn watch(self: &Rc<Self>, core: &Rc<Core>, ends: Vec<ParentEnd>) -> io::Result<()> {
+        // A circle: each open pipe and the watched exit keep the source. So a child is watched to
+        // its end without a handle; closing them breaks the circle.
         let owner: Rc<dyn ChildOwner> = Rc::<Self>::clone(self);
         for end in ends {
             let number = end.number;
@@ -218,6 +223,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
     // --- what is asked for ---
 
     fn pipe(&self, number: i32) -> Option<Rc<Pipe>> {
+        // A clone, so that nothing is borrowed when a pipe closes and leaves the map.
         self.pipes.borrow().get(&number).cloned()
     }
 
@@ -287,6 +293,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
     pub(super) fn signal(&self, signal: Signal) -> Result<(), ProcessError> {
         let signal = rustix::process::Signal::from_named_raw(signal.number())
             .ok_or_else(|| ProcessError::Io(io::ErrorKind::InvalidInput.into()))?;
+        // A clone, so that nothing is borrowed while the signal is sent.
         let exit = self.exit.borrow().clone();
         // By the pidfd if there is one: a process ID may be another process's if the system has
         // reaped the child.
@@ -312,6 +319,7 @@ impl<P: ProcessProtocol> ProcessSource<P> {
     fn take_status(&self) {
         let status = self.child.borrow_mut().try_wait();
         if let Some(status) = status {
+            // Only noted: a handler of the protocol may be on the stack.
             self.exited.set(Exited::Untold(status));
             if let Some(exit) = self.exit.take() {
                 exit.close();
@@ -484,6 +492,7 @@ impl<P: ProcessProtocol> ChildOwner for ProcessSource<P> {
         for pipe in self.all_pipes() {
             pipe.close();
         }
+        // Filled by the closing above; the protocol is to hear nothing of it.
         self.lost.take();
         if let Some(exit) = self.exit.take() {
             exit.close();

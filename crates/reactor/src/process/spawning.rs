@@ -85,6 +85,7 @@ impl Command {
         for (number, pipe) in [(0, ChildFd::Write), (1, ChildFd::Read), (2, ChildFd::Read)] {
             self.default_fd(number, pipe);
         }
+        // `default_fd` has put an entry there, so the index cannot fail.
         if self.input.is_some() && !matches!(self.descriptors[&0], ChildFd::Write) {
             return Err(invalid(
                 "there is input, but descriptor 0 is not a pipe to write to",

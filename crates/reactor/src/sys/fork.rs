@@ -20,6 +20,7 @@ unsafe extern "C" {
 }
 
 extern "C" fn in_child() {
+    // Relaxed, because the child has one thread when this runs; those that it starts later see it.
     FORKS.fetch_add(1, Ordering::Relaxed);
 }
 

@@ -51,6 +51,7 @@ unsafe extern "C" {
 pub(crate) fn of(socket: BorrowedFd<'_>) -> io::Result<UCred> {
     let (level, name) = OPTION.ok_or(io::ErrorKind::Unsupported)?;
     let mut found = UCred::default();
+    // Three words, so the casts of the length are exact.
     let mut length = size_of::<UCred>() as c_uint;
     // SAFETY: the descriptor is open while it is borrowed; `found` has room for `length`
     // bytes, is valid whatever these are, and lives, as `length` does, until the call returns.

@@ -86,17 +86,23 @@ mod by_system {
         #[cfg(not(target_vendor = "apple"))]
         let controller = openpt(flags | OpenptFlags::CLOEXEC)?;
         #[cfg(target_vendor = "apple")]
+        // `posix_openpt` of macOS has no `O_CLOEXEC`: a fork of another thread in between inherits
+        // it.
         let controller = {
             let controller = openpt(flags)?;
             rustix::io::fcntl_setfd(&controller, rustix::io::FdFlags::CLOEXEC)?;
             controller
         };
+        // Both before the terminal is opened, as POSIX requires.
         grantpt(&controller)?;
         unlockpt(&controller)?;
         let name = ptsname(&controller, Vec::new())?;
+        // `NOCTTY`, or it would become the controlling terminal of this process, if that leads a
+        // session without one.
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let terminal = rustix::fs::open(name, flags, Mode::empty())?;
         rustix::termios::tcsetwinsize(&terminal, winsize(size))?;
+        // The two sides have an open file description each, so the child's stays blocking.
         rustix::io::ioctl_fionbio(&controller, true)?;
         Ok(Pty {
             controller,
@@ -113,6 +119,7 @@ mod by_system {
         }
 
         let lead = || {
+            // Only the leader of a session without a terminal can take one (`TIOCSCTTY` below).
             rustix::process::setsid()?;
             // A program that was started by `nohup` ignores SIGHUP, and its children inherit that.
             for by_terminal in SIGNALS {

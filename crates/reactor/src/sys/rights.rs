@@ -82,6 +82,7 @@ pub(crate) fn send(
 ) -> io::Result<usize> {
     let mut room = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MOST))];
     let mut ancillary = SendAncillaryBuffer::new(&mut room);
+    // It does not occur: fewer descriptors wait on a connection than there is room for.
     if !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
         return Err(io::ErrorKind::InvalidInput.into());
     }

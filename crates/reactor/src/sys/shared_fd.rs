@@ -151,6 +151,8 @@ fn open_again(given: &OwnedFd, found: &Stat, direction: Direction) -> Option<Own
     } else {
         given.is_terminal() && major(found.st_rdev) != TTY_AUX
     };
+    // A descriptor for the other direction only is not opened for this one: that would be a right
+    // which was not given.
     if flags & OFlags::RWMODE == other || !can_be_opened {
         return None;
     }
@@ -164,6 +166,7 @@ fn open_again(given: &OwnedFd, found: &Stat, direction: Direction) -> Option<Own
     let path = format!("/proc/self/fd/{}", given.as_raw_fd());
     let own = open(path, flags, Mode::empty()).ok()?;
     let opened = fstat(&own).ok()?;
+    // `/proc` may be that of another process namespace, where the number is another file's.
     let is_same = (opened.st_dev, opened.st_ino) == (found.st_dev, found.st_ino);
     is_same.then_some(own)
 }

@@ -73,6 +73,7 @@ impl StopSignals {
             let second = flag::register_conditional_shutdown(signal, code, Arc::clone(&got_one))?;
             self.ids.push(second);
             self.ids.push(flag::register(signal, Arc::clone(&got_one))?);
+            // Signal numbers are positive and small, so the casts are exact in both directions.
             let received = Arc::clone(&self.received);
             self.ids
                 .push(flag::register_usize(signal, received, signal as usize)?);

@@ -86,8 +86,11 @@ pub(crate) fn listening_unix(address: &UnixAddress, backlog: i32) -> io::Result<
 /// bound to it first.
 pub(crate) fn connecting(address: SocketAddr, host: Option<SocketAddr>) -> io::Result<Socket> {
     let socket = stream(Domain::for_address(address))?;
+    // The loop gathers small writes itself; Nagle's algorithm would only delay the last one.
     socket.set_tcp_nodelay(true)?;
     if let Some(host) = host {
+        // The port of `host` may be that of a connection which ended a short time ago
+        // (`TIME_WAIT`).
         socket.set_reuse_address(true)?;
         socket
             .bind(&host.into())
@@ -105,6 +108,7 @@ pub(crate) fn connecting_unix(address: &UnixAddress) -> io::Result<Socket> {
 fn connect(socket: Socket, address: &SockAddr) -> io::Result<Socket> {
     match socket.connect(address) {
         Ok(()) => Ok(socket),
+        // The attempt goes on; the socket is writable when it has ended.
         Err(error) if Errno::from_io_error(&error) == Some(Errno::INPROGRESS) => Ok(socket),
         Err(error) => Err(error),
     }
@@ -185,6 +189,7 @@ fn from_rustix(peer: &rustix::net::SocketAddrAny) -> Address {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
 
+    // Clones, because the conversions take the address by value.
     if let Ok(inet) = SocketAddr::try_from(peer.clone()) {
         return Address::Inet(inet);
     }
@@ -204,6 +209,7 @@ fn from_rustix(peer: &rustix::net::SocketAddrAny) -> Address {
 pub(crate) fn accept(listener: impl AsFd) -> io::Result<Option<(OwnedFd, Address)>> {
     match SockRef::from(&listener).accept() {
         Ok((socket, peer)) => {
+            // macOS has no `accept4`, which would set it.
             socket.set_nonblocking(true)?;
             Ok(Some((socket.into(), Address::from_system(&peer))))
         }
@@ -221,6 +227,7 @@ fn nothing_or_error<T>(error: io::Error) -> io::Result<Option<T>> {
 /// Whether an error of accepting concerns one connection only. With any other, none can be
 /// accepted now, for instance since no descriptor is left.
 pub(crate) fn is_about_one(error: &io::Error) -> bool {
+    // accept(2): `EPERM` is a rule of the firewall, `EPROTO` an error of the protocol below.
     let errors = [Errno::CONNABORTED, Errno::PERM, Errno::PROTO, Errno::INTR];
     Errno::from_io_error(error).is_some_and(|errno| errors.contains(&errno))
 }

@@ -59,6 +59,7 @@ impl ReactorHandle {
         listener: impl Into<OwnedFd>,
         factory: F,
     ) -> Result<ListeningPort, AdoptError> {
+        // First, so that a reactor which is gone is no error of I/O.
         self.core()?;
         Ok(self.adopt_listener_with(listener.into(), factory)?)
     }

@@ -117,6 +117,7 @@ pub(crate) fn dial(reactor: &ReactorHandle, options: TcpConnectOptions) -> Defer
     };
     let reactor = reactor.clone();
     addresses.add_callback(move |mut addresses| {
+        // With none left, `race` gives no error, and `after` says that the name has no address.
         addresses.retain(|address| family.has(address));
         let Ok(core) = reactor.core() else {
             return fail(ConnectError::new(
@@ -138,6 +139,7 @@ fn look_up(
 ) -> Deferred<Vec<SocketAddr>> {
     let given = target.given().into_owned();
     reactor.resolve(host, port).add_errback(move |failure| {
+        // The caller's own cancel is no error of the name.
         if failure.is::<Cancelled>() {
             Err(failure)
         } else if failure.is::<ReactorGone>() {

@@ -57,6 +57,7 @@ impl HostPort {
     pub(crate) fn address(&self, instead: &'static str) -> io::Result<SocketAddr> {
         match &self.parsed {
             Parsed::Address(address) => Ok(*address),
+            // Without a look-up: the name always means a loopback address (RFC 6761, section 6.3).
             Parsed::Name(host, port) if host.eq_ignore_ascii_case("localhost") => {
                 Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, *port)))
             }
@@ -91,6 +92,7 @@ fn parse(given: &str) -> Parsed {
     if let Ok(address) = given.parse() {
         return Parsed::Address(address);
     }
+    // IPv6 addresses have been parsed above; a colon in any other host is refused by `is_name`.
     match given.rsplit_once(':') {
         Some((host, port)) if is_name(host) => match port.parse() {
             Ok(port) => Parsed::Name(host.to_owned(), port),
@@ -102,6 +104,8 @@ fn parse(given: &str) -> Parsed {
 
 /// Cheap syntax check; the resolver decides whether the name exists.
 fn is_name(host: &str) -> bool {
+    // Brackets and colons are of addresses; `/` and `@` are parts of a URL that was given by
+    // mistake.
     let is_odd = |c: char| c.is_whitespace() || c.is_control() || "[]:/@".contains(c);
     !host.is_empty() && !host.contains(is_odd)
 }
@@ -168,6 +172,7 @@ impl Eq for HostPort {}
 
 impl Hash for HostPort {
     fn hash<H: Hasher>(&self, state: &mut H) {
+        // As `eq`: the text counts only if it is invalid.
         self.parsed.hash(state);
         if self.parsed == Parsed::Invalid {
             self.given.hash(state);

@@ -80,6 +80,7 @@ pub(crate) fn listen_at<S: Serve>(
     how: &Listening,
     serve: S,
 ) -> io::Result<ListeningPort> {
+    // Here and not by `reopen`, so that the port number is known.
     let first = open(core, address, how)?;
     // When it is opened again, the port that the system chose is taken.
     let (chosen, how) = (first.address, *how);

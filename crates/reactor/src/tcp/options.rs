@@ -8,6 +8,7 @@ use super::host_port::HostPort;
 use crate::sys::socket::Listening;
 
 /// How long one address is tried, unless said otherwise.
+// As Twisted's `connectTCP` has.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where and how to listen, for [`listen_tcp`](crate::ReactorHandle::listen_tcp).

@@ -38,7 +38,9 @@ pub struct FilterDriver {
     down: Vec<u8>,
     /// What was sent and not taken.
     pending: Vec<u8>,
+    // Set by `finish`, never cleared.
     is_finishing: bool,
+    // Set when `Filter::finish` has returned `true`, never cleared: it is not called again.
     is_finished: bool,
 }
 
@@ -62,6 +64,7 @@ impl FilterDriver {
             engine: Engine::new(Box::new(filter)),
             now: Duration::ZERO,
             peer,
+            // No loop is to be told: `run_woken` asks whether it was woken.
             waker: FilterWaker::new(|| ()),
             up: Vec::new(),
             down: Vec::new(),
@@ -114,6 +117,8 @@ impl FilterDriver {
     ///
     /// That of its [`Filter::start`].
     pub fn insert(&mut self, filter: impl Filter) -> Result<()> {
+        // As a transport does: what the protocol has not read goes to the new filter, what it has
+        // written before does not.
         let unread = std::mem::take(&mut self.up);
         let unsent = std::mem::take(&mut self.pending);
         self.engine.put_on_top(Box::new(filter), unread, unsent);

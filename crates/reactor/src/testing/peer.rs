@@ -42,7 +42,9 @@ pub struct Peer {
     socket: RefCell<Option<Socket>>,
     is_reading: Cell<bool>,
     received: RefCell<Vec<u8>>,
+    // Set when the end or an error was read, never cleared.
     is_closed: Cell<bool>,
+    // Set when an error was read, never cleared.
     was_reset: Cell<bool>,
 }
 

@@ -432,6 +432,7 @@ impl TestReactor {
         let Parsed::Address(at) = address.parsed() else {
             panic!("expected an IP address and a port: {address}");
         };
+        // Without a key: the test reads it, and the loop does not.
         match self.network.datagrams().open(*at, None, false) {
             Ok(socket) => DatagramPeer::new(Rc::clone(&self.reactor), socket),
             Err(_) => panic!("another port is open at {at}"),

@@ -71,6 +71,8 @@ impl ThreadPool {
         match self.add(core, ticket, run) {
             Ok(()) => result.add_callback(|result: Result<O::Value>| result),
             Err(error) => {
+                // The job was dropped with its reply, so `result` will be abandoned; `error` says
+                // why.
                 result.ignore();
                 fail(error)
             }

@@ -208,6 +208,7 @@ impl ThreadPool {
     pub(crate) fn close(&self) {
         let mut state = self.shared.state.lock();
         state.is_closed = true;
+        // Dropped below, without the lock: a job owns values of the user.
         let jobs = std::mem::take(&mut state.jobs);
         // All threads, because each ends by itself when it sees `is_closed`.
         self.shared.has_news.notify_all();

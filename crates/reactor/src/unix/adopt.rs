@@ -23,6 +23,7 @@ impl ReactorHandle {
         listener: impl Into<OwnedFd>,
         factory: F,
     ) -> Result<ListeningPort<UnixAddress>, AdoptError> {
+        // First, so that a reactor which is gone is no error of I/O.
         self.core()?;
         Ok(self.adopt_unix_listener_with(listener.into(), factory)?)
     }

@@ -12,6 +12,7 @@ use crate::error::{ConnectError, ConnectErrorKind};
 use crate::handle::ReactorHandle;
 
 /// Longest time of an attempt, unless it is set.
+// As Twisted's `connectUNIX` has.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where and how to connect, for [`connect_unix`](ReactorHandle::connect_unix). Whatever can be

@@ -157,6 +157,7 @@ impl Cooperator {
     {
         let called_at = Location::caller();
         let task = self.task(work, called_at);
+        // The caller gets no handle on the task: a cancel is its way to stop it.
         let deferred = task.observe(move |task| {
             task.stop_with(Failure::raised_at_place(Cancelled::new(), called_at));
         });

@@ -83,6 +83,7 @@ impl Task {
         let weak = Rc::downgrade(self);
         let (trigger, deferred) = Deferred::with_canceller(move |_trigger| {
             if let Some(task) = weak.upgrade() {
+                // In two lines, so that the trigger is dropped when nothing is borrowed.
                 let left = task.observers.borrow_mut().remove(&number);
                 drop(left);
                 on_cancel(&task);
@@ -100,6 +101,7 @@ impl Task {
         };
         if let Some((result, unseen)) = finished {
             if let Some(unseen) = unseen {
+                // The caller gets the failure with the result, so its report is not due any more.
                 unseen.ignore();
             }
             return Deferred::from(result);
@@ -212,6 +214,7 @@ impl Task {
             return;
         }
         let observers = self.observers.take();
+        // An observer whose Deferred was cancelled is fired already, and sees nothing.
         let is_seen = observers.values().any(|observer| !observer.is_fired());
         let is_news = how == TaskFinished::Failed && !is_seen;
         let unseen = is_news.then(|| Deferred::from(result.clone()));

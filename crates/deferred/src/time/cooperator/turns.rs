@@ -13,6 +13,7 @@ use crate::time::clock::Clock;
 use crate::time::timer_queue::DelayedCall;
 
 /// Defaults of `slice` and `max_steps`.
+// The slice is Twisted's (`_Timer.MAX_SLICE`).
 pub(super) const DEFAULT_SLICE: Duration = Duration::from_millis(10);
 pub(super) const DEFAULT_MAX_STEPS: usize = 1000;
 
@@ -81,6 +82,7 @@ impl Turns {
     pub(super) fn remove<S: Step>(&self, task: &Rc<S>) {
         let mut queue = self.queue.borrow_mut();
         let address = Rc::as_ptr(task).cast::<()>();
+        // By address alone, since one type may have several vtables.
         let is_it = |other: &Rc<dyn Step>| Rc::as_ptr(other).cast::<()>() == address;
         let Some(at) = queue.iter().position(is_it) else {
             return;
@@ -175,6 +177,7 @@ impl Turns {
     /// Runs a turn: tasks make one step each, round robin, until the slice has passed.
     fn turn(self: &Rc<Self>) {
         let end = self.clock.now().saturating_add(self.slice.get());
+        // At least one step, or a turn would get nowhere.
         for _ in 0..self.max_steps.get().max(1) {
             let Some(task) = self.next() else { break };
             task.step();

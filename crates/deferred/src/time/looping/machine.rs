@@ -93,6 +93,7 @@ impl Machine {
         interval: Duration,
         is_due_at_start: bool,
     ) -> Result<Deferred<()>, LoopingCallError> {
+        // Before the state is borrowed: the clock is code of the user.
         let now = clock.now();
         match &*self.state.borrow() {
             State::Idle => {}
@@ -161,6 +162,8 @@ impl Machine {
         let scheduled = match &mut *self.state.borrow_mut() {
             State::Scheduled { run, call, .. } => {
                 change(&mut run.timetable, false, now);
+                // A clone, because `reset` asks the clock, which is code of the user: the borrow
+                // has to end first.
                 call.clone()
                     .map(|call| (call, run.timetable.until_next(now)))
             }
@@ -301,6 +304,7 @@ fn cancelled(machine: &Weak<Machine>) {
     };
     match machine.take() {
         State::Idle => {}
+        // The run is dropped: the cancel ends its Deferred.
         State::Scheduled { call, .. } => cancel_call(call),
         State::Calling { run, waits_for } | State::Stopping { run, waits_for } => {
             let handle = waits_for.clone();

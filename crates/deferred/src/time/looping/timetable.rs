@@ -11,6 +11,7 @@ pub(super) struct Timetable {
     start: Duration,
     interval: Duration,
     /// Whether the start itself is a due time.
+    // Cleared by a restart and by a change of the interval, which count from a call that was made.
     is_due_at_start: bool,
     /// How many due times `count` has returned so far.
     counted: u128,
@@ -48,6 +49,8 @@ impl Timetable {
     /// calls are skipped.
     pub(super) fn until_next(&self, now: Duration) -> Duration {
         let interval = self.interval.as_nanos();
+        // At an exact multiple, its call was just made: the next one is a whole interval away.
+        // `None` is an interval of zero, which is always due.
         match self.elapsed(now).checked_rem(interval) {
             Some(over) => self.interval.saturating_sub(from_nanos(over)),
             None => Duration::ZERO,
@@ -57,6 +60,7 @@ impl Timetable {
     /// The number of due times since the last call of this. With an interval of zero it is
     /// always 1.
     pub(super) fn count(&mut self, now: Duration) -> u64 {
+        // In 128 bits, which hold the nanoseconds of any `Duration`.
         let interval = self.interval.as_nanos();
         let Some(past) = self.elapsed(now).checked_div(interval) else {
             return 1;

@@ -95,6 +95,7 @@ impl TimerQueue {
         F: FnOnce() -> O + 'static,
         O: Outcome,
     {
+        // Detached: nothing waits for the call, so its failure is reported as unhandled.
         let key = self.queue.insert(due, move || call().detach());
         DelayedCall::new(Rc::clone(&self.queue), key)
     }

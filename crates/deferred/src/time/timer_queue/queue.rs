@@ -322,6 +322,7 @@ impl Queue {
 pub(super) fn to_nanos(time: Duration) -> u64 {
     const PER_SECOND: u64 = 1_000_000_000;
     let nanos = time.as_secs().checked_mul(PER_SECOND);
+    // Beyond 64 bits, it is `NEVER`.
     nanos
         .and_then(|nanos| nanos.checked_add(u64::from(time.subsec_nanos())))
         .unwrap_or(u64::MAX)

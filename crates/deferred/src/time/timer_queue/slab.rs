@@ -70,6 +70,7 @@ impl Timer {
     /// The index in its bucket or in the heap.
     #[inline]
     pub(super) fn index(&self) -> usize {
+        // Exact: the crate is built for systems with 32 bits and more.
         self.index as usize
     }
 
@@ -100,6 +101,7 @@ impl Slab {
 
     fn add_new(&mut self, due: u64, sequence: u64) -> Key {
         let key = self.len;
+        // The two largest numbers are the states, in the indices.
         assert!(key < CANCELLED, "there is no memory for so many timers");
         let at = key as usize / BLOCK;
         if at == self.blocks.len() {
@@ -169,6 +171,7 @@ impl Slab {
     #[inline]
     fn free(&mut self, key: Key) {
         let next = self.first_free;
+        // Without a handle, nothing asks for the status any more: so the index serves as the link.
         self.get_mut(key).index = next;
         self.first_free = key;
     }

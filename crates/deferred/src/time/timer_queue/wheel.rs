@@ -56,11 +56,13 @@ impl Bucket {
 
 /// The bucket of `level` that has `tick` in it.
 fn bucket_of(tick: u64, level: usize) -> usize {
+    // The cast may drop high bits only, which the remainder drops anyway.
     (tick >> (level as u32 * BUCKET_BITS)) as usize % BUCKETS
 }
 
 /// The level of the highest bits in which two ticks differ.
 fn level_of(differing: u64) -> usize {
+    // The two ticks differ, so there is a highest bit; the result is less than 64.
     ((63 - differing.leading_zeros()) / BUCKET_BITS) as usize
 }
 

@@ -128,6 +128,7 @@ impl RemoteStream {
 impl PollIo for RemoteStream {
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         if self.read == self.buffer.len() {
+            // Emptied, because the two sides exchange whole buffers.
             self.buffer.clear();
             self.read = 0;
             let polled = ready!(self.shared.poll_read(cx, &mut self.buffer));
@@ -157,6 +158,8 @@ impl PollIo for RemoteStream {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Without pieces, it only waits for room: the pump sends what was written without being
+        // asked.
         self.poll_write_vectored(cx, &[]).map_ok(|_| ())
     }
 

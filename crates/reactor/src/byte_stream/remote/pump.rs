@@ -24,6 +24,7 @@ pub(super) struct Pump {
     output: Vec<u8>,
     sent: usize,
     /// Whether a direction is over.
+    // Each is set once and never cleared. `poll` is ready when both are set.
     has_read: bool,
     has_written: bool,
 }
@@ -76,6 +77,7 @@ impl Pump {
                 continue;
             }
             if takes == TAKES_PER_POLL {
+                // The other sources have their turn first; more output may wait.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -120,6 +122,7 @@ impl Future for Pump {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let pump = &mut *self;
+        // Before anything is looked at: a change after the look wakes it.
         pump.shared.register_pump(cx);
         let read = pump.poll_input(cx);
         if pump.stream.is_over() {
@@ -130,6 +133,7 @@ impl Future for Pump {
             pump.write_last_output();
             return Poll::Ready(());
         }
+        // Each direction ends by itself; the pump ends with both.
         ready!(read);
         written
     }

@@ -229,6 +229,7 @@ impl<E: Clone> Shared<E> {
     /// Takes all output into `buffer`, which is empty, and says what will come after that.
     pub(super) fn take(&self, buffer: &mut Vec<u8>) -> Writer {
         let mut state = self.state.lock();
+        // The buffers change places: no byte is copied, and both keep their memory.
         mem::swap(&mut state.output, buffer);
         let writer = state.writer;
         // A task that closes the stream waits until its output is sent.

@@ -88,6 +88,8 @@ impl Transport {
             return;
         };
         let engine = self.look_at_filters(|filtered| filtered.engine.take());
+        // With filters below, `unread` has gone through them already. Without, it is raw input, and
+        // `unsent` is empty: earlier writes are in the output buffer.
         let rest = match engine.flatten() {
             Some(mut engine) => {
                 engine.put_on_top(filter, std::mem::take(&mut unread), unsent);
@@ -101,6 +103,7 @@ impl Transport {
             }
         };
         self.run_filters(|engine, environment, sides| engine.start(environment, sides));
+        // After `start`, which a filter may rely on.
         if !rest.is_empty() {
             self.filter_input(&mut { rest });
         }
@@ -190,6 +193,7 @@ impl Transport {
     pub(in crate::connection) fn filter_end_of_input(&self) {
         let mut at_end = None;
         self.run_filters(|engine, environment, sides| {
+            // After its end (close_notify), the end of the stream is no news, and no truncation.
             if engine.has_ended() {
                 return Ok(());
             }
@@ -293,6 +297,8 @@ impl Transport {
             }
             taken += of_chunk;
             self.look_at_filters(|filtered| filtered.carries_plain = true);
+            // Taking is progress, too: a filter may hold bytes back (a rate limit), and the peer is
+            // not to blame for that.
             self.flags.set(Flags::PROGRESS);
             self.send_out();
         }
@@ -387,6 +393,8 @@ impl Transport {
         if is_due != Some(true) {
             return;
         }
+        // Before the call, so that the end itself does not count: `both_have_finished` compares
+        // with it.
         let before = self.io.borrow().out.waiting();
         let mut is_finished = false;
         self.run_filters(|engine, environment, sides| {
@@ -408,6 +416,7 @@ impl Transport {
     fn have_finished(&self) -> bool {
         let are_at_work = self.look_at_filters(|filtered| {
             let has_begun = filtered.engine.is_some() || filtered.next.is_some();
+            // A filter that has failed sends no end, and the close must not wait for it.
             has_begun && !filtered.has_failed && filtered.finish == Finish::NotYet
         });
         are_at_work != Some(true)
@@ -465,6 +474,8 @@ impl Transport {
         if self.flags.has_any(stops) {
             return false;
         }
+        // A handshake goes on although the protocol has paused or is closing: without it, nothing
+        // that the protocol has written could be sent.
         self.flags.has_any(Flags::FILTER_OPENING) || !self.flags.has_any(Flags::NOT_READING)
     }
 
@@ -486,6 +497,8 @@ impl Transport {
         if !is_opening || self.flags.has_any(Flags::FILTER_SWITCHING) {
             return None;
         }
+        // The triggers are taken out and fired by the caller, when the cold state is in its place
+        // again.
         let opened = self.look_at_filters(|filtered| {
             let is_open = filtered.engine.as_ref()?.is_open();
             is_open.then(|| (filtered.opening.take(), filtered.on_open.take()))
@@ -517,6 +530,7 @@ impl Transport {
 
     /// Information of the filters about the connection.
     pub(in crate::connection) fn filter_info<T: 'static>(&self) -> Option<T> {
+        // Out of its place during the call: `info` is code of the user, and may use the connection.
         let engine = self.look_at_filters(|filtered| filtered.engine.take());
         let engine = engine.flatten()?;
         let info = engine.info();
@@ -547,6 +561,7 @@ impl Transport {
         if is_set {
             return;
         }
+        // Made outside of `look_at_filters`, whose closure must not reach the connection.
         let timer = wanted.map(|at| (at, call(at.saturating_sub(self.core.now()))));
         let before = self.look_at_filters(|filtered| std::mem::replace(&mut filtered.timer, timer));
         if let Some((_, before)) = before.flatten() {

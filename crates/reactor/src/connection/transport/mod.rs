@@ -114,10 +114,12 @@ impl Transport {
         flags.set(self.flags.get().difference(Flags::ENDED_BY_SWITCH));
         // If this is in the run queue, it stays there; its run then finds it closed.
         let left = self.flags.get().intersection(Flags::IN_RUN_QUEUE);
+        // The old transport is an empty shell: with `CLOSED`, what is asked of it has no effect.
         self.flags.clear(Flags::ALL);
         self.flags.set(left.union(Flags::CLOSED));
         Self {
             flags,
+            // The pauses of the old protocol end with it (`ENDED_BY_SWITCH`).
             pauses: Cell::new(0),
             core: Rc::clone(&self.core),
             io: RefCell::new(self.io.take()),
@@ -549,6 +551,7 @@ impl Transport {
 
     pub(super) fn set_has_producer(&self, has_producer: bool) {
         self.flags.set_to(Flags::HAS_PRODUCER, has_producer);
+        // Counted anew: a producer lifts the throttling, and its end may bring it back.
         self.throttle(&mut self.io.borrow_mut());
     }
 

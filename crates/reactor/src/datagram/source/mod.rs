@@ -203,6 +203,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
             // Tested before each datagram, because a handler may close the port.
             while left > 0 && self.is_open() {
                 let received = self.with_socket(|socket| socket.receive(&mut buffer[..room]));
+                // `None` if the port was closed: as if the socket were drained.
                 let cost = match received.unwrap_or(Err(Errno::AGAIN)) {
                     Ok((length, Some(from))) => {
                         has_received = true;
@@ -298,6 +299,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
             return;
         }
         self.try_with_open(|protocol| self.run_jobs(protocol));
+        // Taken before `finish`, in which `stop_protocol` may ask for an end once more.
         let ending = self.ending.take();
         if ending.is_some() {
             self.finish(ending);
@@ -314,6 +316,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
             writable: waits_for == WaitsFor::Room,
         };
         let set = self.with_socket(|socket| socket.set_interest(interest));
+        // `end` makes the port runnable again, so it is closed by the next `settle_now`.
         if let Some(Err(error)) = set {
             self.end(DatagramPortClosed::Lost(error));
         }
@@ -336,6 +339,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         if self.status.is_closed() {
             return succeed(());
         }
+        // Before `end`, which closes the port from the loop, and fires the waiters.
         let stopped = self.stopping.add((), || ());
         self.end(DatagramPortClosed::Stopped);
         stopped

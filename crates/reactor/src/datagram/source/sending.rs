@@ -39,17 +39,21 @@ impl<P: DatagramProtocol> DatagramSource<P> {
             self.count_dropped(1);
             return Err(DatagramError::QueueFull);
         }
+        // Only from `Nothing`: a port that waits for time has learned that the report of room is
+        // false.
         if queue.waits_for == WaitsFor::Nothing {
             queue.waits_for = WaitsFor::Room;
         }
         let bytes = bytes.to_vec();
         queue.push(Datagram { bytes, to });
         drop(queue);
+        // The interest is set from the loop.
         self.touch();
         Ok(())
     }
 
     fn send_now(&self, bytes: &[u8], to: Option<&P::Address>) -> Result<(), Errno> {
+        // One time only: another refusal in a row is reported, so that the loop ends.
         let mut was_refused = !P::Address::IS_REFUSED_LATE;
         loop {
             let sent = self.with_socket(|socket| socket.send(bytes, to));
@@ -117,6 +121,7 @@ impl<P: DatagramProtocol> DatagramSource<P> {
         if retry.as_ref().is_some_and(DelayedCall::is_active) {
             return;
         }
+        // Weak, because the source owns the timer.
         let me = self.mailbox.weak();
         let wait = self.queue.borrow_mut().wait();
         *retry = Some(self.reactor.call_later(wait, move || {
@@ -128,11 +133,14 @@ impl<P: DatagramProtocol> DatagramSource<P> {
     }
 
     pub(super) fn count_dropped(&self, count: usize) {
+        // Exact: a `usize` has 64 bits at most.
         self.dropped.set(self.dropped.get() + count as u64);
     }
 }
 
 /// Whether there is no room for a datagram just now.
 fn is_full(error: Errno) -> bool {
+    // `ENOBUFS` is what BSD systems and macOS say if the interface's queue is full. They do not
+    // report when it has room: the second attempt fails as well, and `WaitsFor::Time` follows.
     matches!(error, Errno::AGAIN | Errno::NOBUFS)
 }

@@ -115,6 +115,7 @@ impl<'a> Arguments<'a> {
     pub fn port(&mut self, name: &str) -> Result<u16> {
         let value = self.require_text(name)?;
         let number = number(name, &value, 0..=u16::MAX.into())?;
+        // Cannot fail: the range ends at `u16::MAX`.
         Ok(u16::try_from(number).unwrap_or(u16::MAX))
     }
 
@@ -149,6 +150,8 @@ impl<'a> Arguments<'a> {
         let Some(value) = self.keyword_text(name) else {
             return Ok(None);
         };
+        // `try_from_secs_f64` refuses what `f64` parses beyond a time: negative numbers, `inf` and
+        // `nan`.
         let seconds = value.parse().ok().map(Duration::try_from_secs_f64);
         match seconds {
             Some(Ok(seconds)) => Ok(Some(seconds)),
@@ -163,6 +166,8 @@ impl<'a> Arguments<'a> {
     /// Takes all arguments that are left, as one description: for an endpoint over another one,
     /// as in `haproxy:from=any:tcp:8080`.
     pub fn rest(&mut self) -> String {
+        // Escaped again, since the tokens are plain: the result is parsed as a description of its
+        // own.
         let pieces = self.left.drain(..).map(|Token { name, value }| match name {
             Some(name) => format!("{}={}", quote(&name), quote(&value)),
             None => quote(&value),

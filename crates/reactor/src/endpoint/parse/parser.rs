@@ -168,6 +168,7 @@ impl EndpointParser {
             })?;
             let mut arguments = Arguments::new(self, tokens);
             let endpoint = make(&mut arguments)?;
+            // A misspelt argument must not be ignored: it may be one that restricts access.
             arguments.finish()?;
             Ok(endpoint)
         };

@@ -22,7 +22,9 @@ pub(super) fn parse(input: &[u8]) -> Parsed {
     if input.len() < FIXED_LENGTH {
         return Parsed::Incomplete;
     }
+    // Big-endian, as all numbers of the header.
     let length = usize::from(u16::from_be_bytes([input[14], input[15]]));
+    // Checked before the body is here: input that is not consumed is kept, up to this length.
     if length > MAX_LENGTH {
         return Parsed::Bad("the addresses and extensions are longer than 4 KiB");
     }

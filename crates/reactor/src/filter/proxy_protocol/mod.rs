@@ -61,6 +61,8 @@ pub struct ProxyProtocol {
 impl ProxyProtocol {
     /// Accepts headers from these addresses; connections from others are refused.
     pub fn from_addresses(senders: impl IntoIterator<Item = IpAddr>) -> Self {
+        // A socket for both families shows IPv4 peers as `::ffff:192.0.2.7`; so both sides are
+        // compared in the short form.
         let senders: Vec<_> = senders.into_iter().map(|ip| ip.to_canonical()).collect();
         Self::from_senders(move |peer| {
             peer.as_inet()
@@ -129,6 +131,8 @@ pub struct ProxyFilter {
 
 impl Filter for ProxyFilter {
     fn start(&mut self, link: &mut Link<'_>) -> Result<()> {
+        // Before a byte is read: section 2 of the specification lets only trusted senders use the
+        // protocol, because a header can claim any address.
         if !(self.settings.is_allowed)(link.peer()) {
             return Err(Failure::new(NotAllowed {
                 sender: link.peer().clone(),
@@ -145,14 +149,18 @@ impl Filter for ProxyFilter {
         }
         match parse::parse(input) {
             Parsed::Header(header, length) => {
+                // `UNKNOWN` and `LOCAL` leave the address of the socket (sections 2.1 and 2.2).
                 if let Some(source) = &header.source {
                     link.set_peer(source.clone());
                 }
                 self.header = Some(header);
                 link.wake_after(None);
                 link.open();
+                // What is behind the header is offered again, and delivered then.
                 Ok(length)
             }
+            // Nothing is consumed, so the next call sees the header from its first byte. The two
+            // parsers limit its length.
             Parsed::Incomplete => Ok(0),
             Parsed::Bad(what) => Err(Failure::new(BadProxyHeader {
                 sender: link.peer().clone(),

@@ -10,6 +10,7 @@ const MAX_LINE: usize = 107;
 
 /// Parses input that begins with `PREFIX`.
 pub(super) fn parse(input: &[u8]) -> Parsed {
+    // The bytes of the connection behind a header may have any length; only the line is limited.
     let within = &input[..input.len().min(MAX_LINE)];
     let Some(end) = within.iter().position(|&byte| byte == b'\n') else {
         return if input.len() < MAX_LINE {
@@ -31,6 +32,8 @@ pub(super) fn parse(input: &[u8]) -> Parsed {
 
 fn read_line(line: &str) -> Option<ProxyHeader> {
     let mut header = ProxyHeader::new(ProxyVersion::V1);
+    // Exactly one space between words, as specified: so two in a row give an empty word, which does
+    // not parse.
     let mut words = line.split(' ').skip(1);
     let family = words.next()?;
     if family == "UNKNOWN" {
