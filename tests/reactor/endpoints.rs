@@ -621,6 +621,51 @@ fn a_stop_of_the_reactor_closes_all_sockets_of_a_port_and_stops_the_factory_once
 }
 
 #[test]
+fn a_free_port_is_not_one_that_is_listened_on() {
+    let reactor = TestReactor::new();
+    let listen = || reactor.listen_tcp("127.0.0.1:0", || Quiet).expect("a port");
+    let first = listen();
+    // Each takes a port of its own, until they are used up.
+    for _ in 0..u16::MAX - first.address().port() {
+        reactor.connect_tcp("127.0.0.1:80", Quiet).ignore();
+    }
+    assert_ne!(listen().address(), first.address());
+}
+
+#[test]
+fn a_hook_for_refused_connections_may_set_another_one() {
+    let reactor = TestReactor::new();
+    let refusals = Log::default();
+    let limits = ConnectionLimits::new().total(0);
+    // Asks the limits when it is dropped, also to set a hook.
+    struct Asks(ConnectionLimits, Log);
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            let log = self.1.clone();
+            self.1.note(format!("dropped at {}", self.0.refused()));
+            let _same = self.0.clone().on_refused(move |_| log.note("third"));
+        }
+    }
+    let asks = Asks(limits.clone(), refusals.clone());
+    let limits = limits.on_refused(move |_| {
+        let log = asks.1.clone();
+        let _same = asks.0.clone().on_refused(move |_| log.note("second"));
+        asks.1.note("first");
+    });
+    let listening = limits.over("127.0.0.1:80").listen(&reactor, || Quiet);
+    let _port = settled(&reactor, listening).expect("it is free");
+    for _ in 0..2 {
+        let connecting = "127.0.0.1:80".connect(&reactor, Quiet);
+        assert!(
+            settled(&reactor, connecting)
+                .expect("for a moment")
+                .is_gone()
+        );
+    }
+    assert_eq!(refusals.events(), ["first", "dropped at 1", "third"]);
+}
+
+#[test]
 fn connections_are_limited_in_all_and_per_address() {
     let reactor = TestReactor::new();
     let refusals = Log::default();

@@ -18,6 +18,7 @@ use reactor::{
     UnixConnectOptions, UnixListenOptions,
 };
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::support::{Log, RawRecorder, reactor, turn_until};
 
@@ -164,6 +165,35 @@ fn an_abstract_name_needs_no_file() {
     assert_eq!(again.unwrap_err().kind(), ErrorKind::AddrInUse);
     reactor.connect_unix(name, RawRecorder::new(&log)).ignore();
     turn_until(&reactor, || log.len() >= 2);
+}
+
+#[test]
+fn a_client_with_an_abstract_name_is_shown_with_it() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let (directory, reactor, log) = (Directory::new(), reactor(), Log::default());
+    let path = directory.socket();
+    let name = format!("@reactor-client-{}", std::process::id());
+    let recorder = RawRecorder::new(&log).on_made(|cx| {
+        cx.write(cx.peer().to_string());
+        Ok(())
+    });
+    let _port = reactor
+        .listen_unix(&path, move || recorder.clone())
+        .expect("it is free");
+    let client = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+    let abstract_name = SockAddr::unix(name.replace('@', "\0")).expect("it is short");
+    client.bind(&abstract_name).expect("it is free");
+    client
+        .connect(&SockAddr::unix(&path).expect("it is short"))
+        .expect("it listens");
+    turn_until(&reactor, || log.has("made"));
+    reactor.turn(Some(Duration::ZERO)).expect("a turn");
+    let mut shown = vec![0; name.len()];
+    let mut client = &client;
+    client.read_exact(&mut shown).expect("it is sent");
+    assert_eq!(String::from_utf8(shown).expect("text"), name);
 }
 
 #[test]

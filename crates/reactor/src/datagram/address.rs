@@ -1,17 +1,16 @@
 //! Address families of datagrams: what differs between UDP and UNIX sockets.
 
-use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
-use std::os::unix::ffi::OsStrExt;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix};
 use socket2::{SockAddr, SockRef};
 
 use crate::address::{Address, UnixAddress};
+use crate::sys::socket::unix_from_rustix;
 
 /// An address that datagrams come from and go to: [`SocketAddr`] for UDP,
 /// [`UnixAddress`] for UNIX sockets.
@@ -164,7 +163,7 @@ impl sealed::Family for UnixAddress {
 
     fn from_system(address: Option<SocketAddrAny>) -> Option<Self> {
         let named = address.and_then(|address| SocketAddrUnix::try_from(address).ok());
-        Some(named.map_or(Self::Unnamed, |address| from_rustix(&address)))
+        Some(named.map_or(Self::Unnamed, |address| unix_from_rustix(&address)))
     }
 
     fn to_system(&self) -> io::Result<SockAddr> {
@@ -202,17 +201,6 @@ impl sealed::Family for UnixAddress {
 
     fn is_peer(&self, _other: &Self) -> bool {
         true
-    }
-}
-
-fn from_rustix(address: &SocketAddrUnix) -> UnixAddress {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    if let Some(name) = address.abstract_name() {
-        return UnixAddress::Abstract(name.to_vec());
-    }
-    match address.path_bytes() {
-        Some(path) => UnixAddress::Path(OsStr::from_bytes(path).into()),
-        None => UnixAddress::Unnamed,
     }
 }
 

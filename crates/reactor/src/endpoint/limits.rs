@@ -169,7 +169,16 @@ impl ConnectionLimits {
         let hook = self.shared.on_refused.take();
         if let Some(mut hook) = hook {
             contain("a hook for refused connections", || hook(refused));
-            self.shared.on_refused.borrow_mut().get_or_insert(hook);
+            let mut place = self.shared.on_refused.borrow_mut();
+            // The hook may have set another one. Then it is dropped behind the borrow, as code of
+            // the user may run there.
+            let replaced = if place.is_none() {
+                place.replace(hook)
+            } else {
+                Some(hook)
+            };
+            drop(place);
+            drop(replaced);
         }
     }
 }

@@ -70,11 +70,22 @@ impl Network {
         self.datagrams.collect_ready(ready);
     }
 
-    /// A port that is free.
+    /// A port on which no listener is, on any address. If there is none, one that is taken.
     fn free_port(&self) -> u16 {
-        let port = self.next_port.get();
-        self.next_port
-            .set(port.checked_add(1).unwrap_or(FIRST_FREE_PORT));
+        let listeners = self.listeners.borrow();
+        let mut port = self.next_port.get();
+        for _ in FIRST_FREE_PORT..=u16::MAX {
+            self.next_port
+                .set(port.checked_add(1).unwrap_or(FIRST_FREE_PORT));
+            let is_taken = listeners.iter().any(|(address, queue)| {
+                let at = address.as_inet().map(|inet| inet.port());
+                at == Some(port) && queue.strong_count() > 0
+            });
+            if !is_taken {
+                break;
+            }
+            port = self.next_port.get();
+        }
         port
     }
 

@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::cmsg_space;
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, recvmsg, sendmsg,
@@ -19,11 +20,18 @@ pub(crate) const MOST: usize = 253;
 /// credentials, a time.
 const OTHERS: usize = 128;
 
-/// Received descriptors are closed on exec from the start, where the system can do that.
+/// Received descriptors are closed on exec from the start, where the system can do that; elsewhere
+/// [`CLOSE_ON_EXEC`] is set when they have come, which a fork of another thread may overtake.
 #[cfg(not(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris")))]
 const RECV_FLAGS: RecvFlags = stream::RECV_FLAGS.union(RecvFlags::CMSG_CLOEXEC);
 #[cfg(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris"))]
 const RECV_FLAGS: RecvFlags = stream::RECV_FLAGS;
+
+/// The flag that received descriptors still need.
+#[cfg(not(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris")))]
+const CLOSE_ON_EXEC: Option<FdFlags> = None;
+#[cfg(any(target_vendor = "apple", target_os = "illumos", target_os = "solaris"))]
+const CLOSE_ON_EXEC: Option<FdFlags> = Some(FdFlags::CLOEXEC);
 
 /// Reads once: `None` if there is nothing now, 0 at the end.
 pub(crate) fn receive(
@@ -57,8 +65,8 @@ fn receive_once(
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(rights) = message {
             for descriptor in rights {
-                if RECV_FLAGS.is_empty() {
-                    rustix::io::fcntl_setfd(&descriptor, rustix::io::FdFlags::CLOEXEC)?;
+                if let Some(flags) = CLOSE_ON_EXEC {
+                    fcntl_setfd(&descriptor, flags)?;
                 }
                 descriptors.push(descriptor);
             }

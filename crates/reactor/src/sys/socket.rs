@@ -1,10 +1,13 @@
 //! Sockets as this crate wants them: never blocking, never inherited.
 
+use std::ffi::OsStr;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
 use rustix::io::Errno;
+use rustix::net::SocketAddrUnix;
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use crate::address::{Address, UnixAddress};
@@ -186,22 +189,29 @@ pub(crate) fn accept(listener: impl AsFd) -> io::Result<Option<(OwnedFd, Address
 
 #[cfg(not(target_vendor = "apple"))]
 fn from_rustix(peer: &rustix::net::SocketAddrAny) -> Address {
-    use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt;
-
     // Clones, because the conversions take the address by value.
     if let Ok(inet) = SocketAddr::try_from(peer.clone()) {
         return Address::Inet(inet);
     }
-    let Ok(unix) = rustix::net::SocketAddrUnix::try_from(peer.clone()) else {
-        return Address::Unknown;
-    };
-    Address::Unix(match unix.path_bytes() {
+    match SocketAddrUnix::try_from(peer.clone()) {
+        Ok(unix) => Address::Unix(unix_from_rustix(&unix)),
+        Err(_) => Address::Unknown,
+    }
+}
+
+/// The address of a UNIX socket, as the system has given it.
+pub(crate) fn unix_from_rustix(address: &SocketAddrUnix) -> UnixAddress {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Some(name) = address.abstract_name() {
+        return UnixAddress::Abstract(name.to_vec());
+    }
+    match address.path_bytes() {
+        // Some systems count the zero byte that ends the path.
         Some(path) if !path.is_empty() => {
             UnixAddress::Path(OsStr::from_bytes(path.strip_suffix(b"\0").unwrap_or(path)).into())
         }
         _ => UnixAddress::Unnamed,
-    })
+    }
 }
 
 /// The next connection that waits; `None` if there is none.
