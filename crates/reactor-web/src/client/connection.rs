@@ -26,10 +26,14 @@ const MAX_HEAD: usize = 64 * 1024;
 pub(super) struct Conn {
     sender: Sender,
     handle: Connection<IoProtocol>,
+    // One for each connection, which its shares have, too: `is_same` tells connections apart by it.
     upgrade: UpgradeSlot,
     /// Whether an earlier request was answered over it: then the server may have closed it while
     /// the next request was under way.
+    // Set when the pool keeps it, and for each share of HTTP/2, over which a request may be sent
+    // again.
     pub(super) is_used: bool,
+    // Set by the pool, when a request gives it back.
     pub(super) idle_since: Duration,
 }
 
@@ -54,6 +58,8 @@ impl Conn {
         let (sender, connection) = builder.handshake(io).await?;
         let upgrade: UpgradeSlot = Rc::default();
         let slot = Rc::clone(&upgrade);
+        // `without_shutdown`, so that the connection is there after an upgrade. Without one,
+        // `hand_over` drops it, which closes it.
         let driver = async move {
             let parts = connection.without_shutdown().await?;
             upgrade::hand_over(&slot, parts.io, parts.read_buf);
@@ -70,6 +76,7 @@ impl Conn {
         let builder = http2::Builder::new(LoopExecutor::new(&reactor));
         let (sender, connection) = builder.handshake(io).await?;
         drive(&reactor, connection);
+        // An upgrade slot that is never filled: HTTP/2 has no upgrades (RFC 9113, 8.6).
         Ok(Self::new(Sender::Two(sender), handle, Rc::default()))
     }
 
@@ -92,6 +99,7 @@ impl Conn {
                 sender: Sender::Two(sender.clone()),
                 handle: self.handle.clone(),
                 upgrade: Rc::clone(&self.upgrade),
+                // The server may end the connection (GOAWAY) while the request is on its way.
                 is_used: true,
                 idle_since: self.idle_since,
             }),
@@ -149,6 +157,7 @@ impl Conn {
             Sender::Two(sender) => sender.try_send_request(request).await,
         };
         sent.map_err(|mut error| Refused {
+            // hyper gives the request back if it has not begun to write it.
             unsent: error.take_message(),
             failure: error.into_error().into(),
         })
@@ -161,6 +170,7 @@ impl Conn {
 
     /// Ends the connection at once, unless other requests may be under way on it.
     pub(super) fn abort(&self) {
+        // A stream of HTTP/2 ends when its response is dropped.
         if !self.is_shared() {
             self.handle.abort();
         }

@@ -17,6 +17,7 @@ use super::pool::Pool;
 /// A request takes a kept connection if there is one; else it waits for one that is about to be
 /// free; else it makes one. Beyond the cap, it waits in order.
 pub(super) struct Line {
+    // Weak, since the pool owns its lines. A request that waits holds the client, and so the pool.
     pool: Weak<Pool>,
     destination: Destination,
     state: RefCell<State>,
@@ -25,6 +26,7 @@ pub(super) struct Line {
 #[derive(Default)]
 struct State {
     /// Connections without a request, the newest last.
+    // `keep` appends with the current time, so the first is the one that has been idle the longest.
     idle: Vec<Conn>,
     /// The connection of HTTP/2, for all requests at once.
     #[cfg(feature = "http2")]
@@ -32,13 +34,18 @@ struct State {
     /// Requests under way, from their grant on.
     active: usize,
     /// Of them, those whose connection is being made.
+    // Counted from `Decision::Dial` until `dialed`, or until the slot is dropped without it.
     dialing: usize,
     /// Connections whose answer has ended, and which take the next request in a moment.
+    // Counted while the body of `give_back` waits for hyper.
     returning: usize,
+    // A cancelled request leaves its fired trigger here, which `pump` drops.
     waiting: VecDeque<Trigger<Grant>>,
     /// Whether the server is known to speak HTTP/1.1. Until then, one connection at most is
     /// made at a time to a server that may take all requests over it.
     #[cfg(feature = "http2")]
+    // Set by the first connection that speaks HTTP/1.1, and not cleared. One that speaks HTTP/2
+    // after that is shared all the same.
     is_one: bool,
 }
 
@@ -52,6 +59,8 @@ pub(super) enum Grant {
 pub(super) struct Slot {
     line: Rc<Line>,
     /// Set until the connection is made.
+    // Cleared by `dialed`. A slot that is dropped with it set is an attempt that failed or was
+    // cancelled.
     is_dialing: Cell<bool>,
 }
 
@@ -63,6 +72,8 @@ enum Decision {
 }
 
 impl State {
+    // The caller drops the connections in `closed` after its borrow of the state: such a drop wakes
+    // the driver of the connection.
     fn decide(&mut self, limit: usize, closed: &mut Vec<Conn>, may_share: bool) -> Decision {
         if self.active >= limit {
             return Decision::Wait;
@@ -80,6 +91,8 @@ impl State {
                 }
             }
         }
+        // The newest first: the server is the least likely to have closed it, and the older ones
+        // reach their idle timeout.
         while let Some(conn) = self.idle.pop() {
             if conn.is_closed() || !conn.is_ready() {
                 closed.push(conn);
@@ -88,6 +101,8 @@ impl State {
                 return Decision::Take(conn);
             }
         }
+        // No wait is lost: `give_back` and `dialed` call `pump` at their end, and so does a slot
+        // that is dropped.
         if self.returning > 0 || (may_share && self.dialing > 0) {
             return Decision::Wait;
         }
@@ -138,6 +153,7 @@ impl Line {
         let may_share = self.may_share(&state);
         let decision = state.decide(limit, &mut closed, may_share);
         drop(state);
+        // After the state, as `decide` says.
         drop(closed);
         match decision {
             Decision::Take(conn) => Some(Grant::Kept(Slot::new(self, false), conn)),
@@ -168,16 +184,20 @@ impl Line {
                 return;
             }
             drop(state);
+            // Decided before the trigger is taken out: a request that gets nothing keeps its place.
             let Some(grant) = self.grant() else {
                 return;
             };
             let Some(trigger) = self.state.borrow_mut().waiting.pop_front() else {
                 return;
             };
+            // Nothing is borrowed: the callback resumes the body of the request, which sends at
+            // once, and may come back to this line.
             if let Err(refused) = trigger.callback(grant)
                 && let Grant::Kept(slot, conn) = refused.into_inner()
             {
                 // It was cancelled just now.
+                // Before the slot: the drop of that calls `pump`, which finds the connection.
                 self.keep(conn);
                 drop(slot);
             }
@@ -193,6 +213,7 @@ impl Line {
         self.pump();
         #[cfg(feature = "http2")]
         self.note_idle();
+        // After `pump`, which may have put this line to use again.
         self.tidy();
     }
 
@@ -205,6 +226,8 @@ impl Line {
         let mut state = self.state.borrow_mut();
         let is_idle = state.active == 0;
         if let Some(shared) = state.shared.as_mut().filter(|_| is_idle) {
+            // The shares in leases have an `idle_since` of their own, which nothing reads: only
+            // that of the pool's counts.
             shared.idle_since = pool.reactor().now();
             drop(state);
             pool.sweep_later();
@@ -217,6 +240,8 @@ impl Line {
         state.dialing -= 1;
         #[cfg(feature = "http2")]
         let replaced = match conn.share() {
+            // There may be one, if several connections were dialed before this server was found to
+            // speak HTTP/2. Its requests go on.
             Some(shared) => state.shared.replace(shared),
             None => {
                 state.is_one = true;
@@ -225,6 +250,7 @@ impl Line {
         };
         drop(state);
         #[cfg(feature = "http2")]
+        // After the borrow, as in `grant`.
         drop(replaced);
         #[cfg(not(feature = "http2"))]
         let _: &Conn = conn;
@@ -233,6 +259,7 @@ impl Line {
 
     /// Takes back a connection whose answer has ended.
     pub(super) fn give_back(self: &Rc<Self>, mut conn: Conn) {
+        // The line has a share of it already. It is dropped here, which does not end it.
         if conn.is_shared() || conn.is_closed() {
             return;
         }
@@ -242,6 +269,8 @@ impl Line {
         let Some(pool) = self.pool.upgrade() else {
             return;
         };
+        // hyper takes the next request only after its driver has run once more. Until then, a
+        // request that comes waits for this connection instead of making another one.
         self.state.borrow_mut().returning += 1;
         let line = Rc::clone(self);
         let returning = async move {
@@ -263,14 +292,19 @@ impl Line {
         let Some(pool) = self.pool.upgrade() else {
             return;
         };
+        // `close` has swept once, and would not find what is kept after that.
         if pool.is_closed() || conn.is_shared() {
             return;
         }
+        // From here on, the server may close it while a request is on its way: see
+        // `exchange::send`.
         conn.is_used = true;
         conn.idle_since = pool.reactor().now();
         let mut state = self.state.borrow_mut();
         state.idle.push(conn);
+        // A connection that a waiter is about to take does not count: `pump` follows.
         let surplus = if state.idle.len() > pool.limits().idle && state.waiting.is_empty() {
+            // The oldest; the list has at most the bound and one.
             Some(state.idle.remove(0))
         } else {
             None
@@ -285,6 +319,7 @@ impl Line {
     pub(super) fn retire(&self, conn: &Conn) {
         let mut state = self.state.borrow_mut();
         let is_it = state.shared.as_ref().is_some_and(|it| it.is_same(conn));
+        // Another connection may have taken its place since the request began.
         let retired = if is_it { state.shared.take() } else { None };
         drop(state);
         drop(retired);
@@ -306,10 +341,12 @@ impl Line {
     pub(super) fn sweep(self: &Rc<Self>, before: Option<Duration>) -> Option<Duration> {
         let is_old = |conn: &Conn| before.is_none_or(|before| conn.idle_since <= before);
         let mut state = self.state.borrow_mut();
+        // Also what the server has closed, which `decide` would find only when a request comes.
         let (closing, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut state.idle)
             .into_iter()
             .partition(|conn| is_old(conn) || conn.is_closed());
         state.idle = kept;
+        // In the order of `keep`, so this is the earliest.
         let oldest = state.idle.first().map(|conn| conn.idle_since);
         drop(state);
         drop(closing);
@@ -328,6 +365,8 @@ impl Line {
         let mut state = self.state.borrow_mut();
         let shared = state.shared.as_ref()?;
         let is_old = before.is_none_or(|before| shared.idle_since <= before);
+        // Requests under way keep it, however long it has been there: `note_idle` dates it anew
+        // when the last of them ends.
         if state.active == 0 && (is_old || shared.is_closed()) {
             let closing = state.shared.take();
             drop(state);

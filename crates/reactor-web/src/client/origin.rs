@@ -18,6 +18,7 @@ pub(super) struct Origin {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Via {
     pub(super) origin: Origin,
+    // A part of the key: a tunnel that was made for one user of the proxy is not for another.
     pub(super) authorization: Option<http::HeaderValue>,
 }
 
@@ -30,6 +31,7 @@ pub(super) struct Destination {
     #[cfg(feature = "proxy")]
     pub(super) tunnel: Option<Via>,
     /// Whether the server may turn out to speak HTTP/2, so that one connection is enough.
+    // A part of the key: an upgrade to the same origin needs a connection of HTTP/1.1.
     pub(super) may_be_http2: bool,
 }
 

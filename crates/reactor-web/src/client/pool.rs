@@ -26,8 +26,11 @@ pub(super) struct PoolLimits {
 pub(super) struct Pool {
     reactor: ReactorHandle,
     limits: PoolLimits,
+    // Not borrowed while a connection is dropped or a request is granted: both may come back here.
     lines: RefCell<HashMap<Destination, Rc<Line>>>,
     /// Ends connections that were idle for too long. Set while there are idle ones.
+    // `sweep_later` sets it, `sweep` clears and sets it again as long as something is idle, `close`
+    // cancels it.
     sweep: RefCell<Option<DelayedCall>>,
     /// Set by `close`, and not cleared: then nothing is kept.
     is_closed: Cell<bool>,
@@ -74,12 +77,15 @@ impl Pool {
     /// Forgets a line with nothing in it.
     pub(super) fn remove(&self, line: &Line) {
         let mut lines = self.lines.borrow_mut();
+        // After `line` was removed, a request may have made another one for the same destination. A
+        // request that still holds the old line calls this again at its end.
         let is_it = |known: &Rc<Line>| std::ptr::eq(&raw const **known, line);
         let removed = match lines.get(line.destination()) {
             Some(known) if is_it(known) => lines.remove(line.destination()),
             _ => None,
         };
         drop(lines);
+        // After the borrow, since the line's connections go with it.
         drop(removed);
     }
 
@@ -90,6 +96,7 @@ impl Pool {
 
     /// Closes the idle connections, and keeps none from now on.
     pub(super) fn close(&self) {
+        // Before the sweep: a request that ends in it keeps nothing.
         self.is_closed.set(true);
         if let Some(sweep) = self.sweep.take() {
             sweep.cancel();
@@ -99,6 +106,7 @@ impl Pool {
         }
     }
 
+    // A copy, since a line that is swept empty removes itself from `lines`.
     fn all(&self) -> Vec<Rc<Line>> {
         self.lines.borrow().values().map(Rc::clone).collect()
     }
@@ -112,6 +120,7 @@ impl Pool {
     }
 
     fn sweep_at(self: &Rc<Self>, at: Duration) {
+        // Weak, so that the timer does not keep the connections of a client that was dropped.
         let weak: Weak<Self> = Rc::downgrade(self);
         let left = at.saturating_sub(self.reactor.now());
         let call = self.reactor.call_later(left, move || {
@@ -123,7 +132,10 @@ impl Pool {
     }
 
     fn sweep(self: &Rc<Self>) {
+        // It has fired. Cleared first: a connection that becomes idle in here sets the next one.
         drop(self.sweep.take());
+        // A line has the time of each of its connections, so one timer is enough for all. It is due
+        // for the oldest of them.
         let before = self.reactor.now().saturating_sub(self.limits.idle_timeout);
         let mut oldest: Option<Duration> = None;
         for line in self.all() {

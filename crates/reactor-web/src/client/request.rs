@@ -105,6 +105,7 @@ impl ClientRequest {
             for name in headers.keys() {
                 prepared.headers.remove(name);
             }
+            // `HeaderMap` gives the name with the first of its values only.
             let mut current = None;
             for (name, value) in headers {
                 current = name.or(current);
@@ -199,6 +200,8 @@ impl ClientRequest {
                 let reactor = self.client.pool.reactor().clone();
                 reactor.spawn(perform::perform(self.client, prepared))
             }
+            // A request that is wrong fails here and not where it was built, so that the calls can
+            // be chained.
             Err(failure) => fail(failure),
         }
     }

@@ -26,6 +26,7 @@ pub(super) struct Timeouts {
 
 /// The timeouts of one request. What waits for its steps polls it, too.
 pub(super) struct Watch {
+    // Shared with the upload and the lease, which note their steps in it.
     clock: Rc<Stopwatch>,
     /// Fails when a step takes too long.
     expired: CancelOnDrop<()>,
@@ -40,15 +41,20 @@ pub(super) struct Stopwatch {
     /// for: in the queue of an origin, for a body to send, for a reader of the content.
     step: Cell<Option<(Step, Duration)>>,
     /// The timer, and when it is due.
+    // At most one. It may be due before the step ends, after that was begun anew: then it only
+    // looks, and is set again.
     timer: RefCell<Option<(DelayedCall, Duration)>>,
     /// Set when the head of the answer is there: then the content is waited for, whatever is
     /// still sent.
+    // Cleared by `begin_request`, as is `is_sent`.
     has_head: Cell<bool>,
     /// Whether the request was sent whole.
     is_sent: Cell<bool>,
     /// Set when the answer is there to its end: then no time counts.
     is_over: Cell<bool>,
+    // Fired by `look` only, and with a failure only.
     trigger: Trigger<()>,
+    // Set with `trigger`, and not cleared. The lease asks it whether the connection may be dead.
     is_expired: Cell<bool>,
 }
 
@@ -67,6 +73,7 @@ impl Watch {
             trigger,
             is_expired: Cell::new(false),
         });
+        // The other timeouts set the timer when their step begins.
         if timeouts.whole.is_some() {
             clock.look();
         }
@@ -94,6 +101,7 @@ impl Watch {
         mut work: Pin<&mut impl Future<Output = Result<T>>>,
     ) -> Result<T> {
         std::future::poll_fn(|cx| {
+            // The work first: an answer that comes in the same turn as the timeout is an answer.
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(done);
             }
@@ -119,6 +127,8 @@ impl Stopwatch {
     /// Begins a step, or notes that it goes on.
     pub(super) fn wait_for(self: &Rc<Self>, step: Step) {
         self.step.set(Some((step, self.reactor.now())));
+        // A timer that is due earlier stays, since a new one for each piece of the content would
+        // cost more than one look in vain.
         let due = self.timer.borrow().as_ref().map(|(_, due)| *due);
         let end = self.next().map(|(_, _, end)| end);
         if end.is_some_and(|end| due.is_none_or(|due| end < due)) {
@@ -135,6 +145,7 @@ impl Stopwatch {
 
     /// Says that the step is over, and that this program is waited for.
     pub(super) fn pause(&self) {
+        // The timer stays set: it finds no step, and no end.
         self.step.set(None);
     }
 
@@ -157,6 +168,7 @@ impl Stopwatch {
     /// The answer is there to its end.
     pub(super) fn stop(&self) {
         self.is_over.set(true);
+        // Also the timeout of the whole: the rest of the content is in memory.
         if let Some((timer, _)) = self.timer.take() {
             timer.cancel();
         }
@@ -171,6 +183,7 @@ impl Stopwatch {
     /// A body that is sent waits for its source (`false`), or a piece of it was taken (`true`).
     pub(super) fn note_upload(self: &Rc<Self>, is_taken: bool) {
         match (self.has_head.get(), is_taken) {
+            // The rest of the upload is no step once the server has answered.
             (true, _) => {}
             (false, true) => self.wait_for(Step::Head),
             (false, false) => self.pause(),
@@ -195,8 +208,10 @@ impl Stopwatch {
             let time = match step {
                 Step::Connect => self.timeouts.connect,
                 Step::Head => self.timeouts.head,
+                // `Whole` is never a step that was begun.
                 Step::Read | Step::Whole => self.timeouts.read,
             };
+            // A timeout of `Duration::MAX` is none.
             (step, time, since.saturating_add(time))
         });
         [step, whole]
@@ -217,16 +232,20 @@ impl Stopwatch {
             let _ = self.trigger.errback(ClientError::TimedOut { step, after });
             return;
         }
+        // Weak, so that the timer does not keep the stopwatch of a request that is over.
         let weak = Rc::downgrade(self);
         let timer = self.reactor.call_later(left, move || Self::due(&weak));
         let replaced = self.timer.replace(Some((timer, end)));
         if let Some((earlier, _)) = replaced {
+            // Only if `wait_for` has found an earlier end: `due` has taken out the one that has
+            // fired.
             earlier.cancel();
         }
     }
 
     fn due(weak: &Weak<Self>) {
         if let Some(clock) = weak.upgrade() {
+            // It has fired. Taken out before `look`, which sets the next one.
             drop(clock.timer.take());
             clock.look();
         }
