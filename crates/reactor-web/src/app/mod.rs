@@ -62,8 +62,10 @@ use crate::response::{Answer, IntoResponse, Reply, Response};
 #[doc(alias = "Klein", alias = "Router")]
 #[must_use = "an app does nothing until it is served"]
 pub struct App {
+    // Not borrowed while a request is answered. `prepare` takes out what it builds.
     draft: RefCell<Draft>,
     /// Set by `prepare`.
+    // An app is prepared once and by a shared reference: a mounted one is behind an `Rc`.
     built: OnceCell<AnyHandler>,
 }
 
@@ -74,6 +76,7 @@ struct Draft {
     hosts: Hosts,
     fallback: Option<AnyHandler>,
     /// From the innermost to the outermost.
+    // In the order in which they were added.
     middleware: Vec<AnyMiddleware>,
     limits: Limits,
     errors: ErrorPages,
@@ -235,6 +238,7 @@ impl App {
         inner.middleware.push(erase_middleware(middleware));
         let definitions = &mut self.draft.get_mut().definitions;
         for mut definition in inner.definitions {
+            // Around each route and not around a router: it runs only when a route was found.
             for around in &inner.middleware {
                 definition.handler = wrapped(around, definition.handler);
             }
@@ -319,6 +323,7 @@ impl Handler for App {
     }
 
     fn prepare(&self) -> Result<()> {
+        // The same app may be mounted in two places, by an `Rc`.
         if self.built.get().is_some() {
             return Ok(());
         }

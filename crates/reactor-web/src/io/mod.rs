@@ -59,23 +59,31 @@ pub struct IoProtocol {
 /// What a connection's protocol and its [`Io`] share.
 #[derive(Default)]
 struct Shared {
+    // Not borrowed while `reader` is woken: the body that it resumes reads from it.
     input: RefCell<Input>,
     /// What the input has to pass, if anything.
+    // Set before the first input, cleared by an upgrade. Boxed, since it is off by default.
     strict: Cell<Option<Box<Strict>>>,
     /// Woken at the next input, at its end, and when the connection is over.
     reader: BodyWaker,
     /// Output that is written in `received`, which sends it with its context: for a small
     /// answer, that is less work than a write through the handle.
+    // At most `GATHERED` bytes, from `gather` until `received` returns. A larger write takes them
+    // along, and so does the drop of the `Io`.
     output: RefCell<Vec<u8>>,
     /// Set while `received` runs the reader.
     is_receiving: Cell<bool>,
     /// Deferreds of [`Io::lost`].
+    // Taken out before they fire. `switch_to` moves them to the end of the whole connection.
     lost: RefCell<Vec<Trigger<()>>>,
     /// Aborts the connection after another protocol has taken it over.
+    // Set when `switch_to` has succeeded: the handle of this protocol does not reach the connection
+    // any more.
     abort_next: RefCell<Option<Box<dyn Fn()>>>,
     /// Number of bytes that were received.
     received: Cell<u64>,
     /// Number of bytes that were written.
+    // Counted when the bytes are gathered or handed over.
     written: Cell<u64>,
 }
 
@@ -147,6 +155,7 @@ impl Protocol for IoProtocol {
     }
 
     fn received(&mut self, cx: &mut Context<'_, Self>, data: &[u8]) -> Result<()> {
+        // Counted before the strict filter: refused bytes have come, too.
         let received = self.shared.received.get() + data.len() as u64;
         self.shared.received.set(received);
         if self.shared.push(data) {
@@ -192,7 +201,10 @@ impl Shared {
             return input.push(data);
         };
         let mut is_full = false;
+        // Several pieces at most: what is right, and the line for hyper after it. One of them that
+        // fills the input is enough to pause.
         strict.filter(data, |right| is_full |= input.push(right));
+        // Put back: it keeps its place in the request from one read to the next.
         self.strict.set(Some(strict));
         is_full
     }
@@ -244,6 +256,8 @@ pub struct Io {
     peer: Address,
     host: Address,
     /// What a pending write waits for.
+    // Set by a write that finds no room, cleared when that is there. While it is set, `gather`
+    // refuses, so that no output overtakes the one that waits.
     room: Option<Deferred<()>>,
     /// Set by `switch_to`: another protocol has the connection, which does not end with this.
     is_handed_over: bool,
@@ -292,6 +306,7 @@ impl Io {
     /// Fires when the connection is over, at once if that is so now. A connection is over when
     /// all of its output is sent, which an ended body does not say.
     pub fn lost(&self) -> Deferred<()> {
+        // `connection_lost` has fired the Deferreds, and comes only once.
         if self.connection.is_gone() {
             return deferred::succeed(());
         }

@@ -38,7 +38,9 @@ impl Io {
         let input = self.shared.input.borrow();
         let unread = input.unread();
         match &input.end {
+            // Input goes before the end: what came before a reset is read, too.
             _ if unread.len() >= count => Poll::Ready(Ok(f(unread))),
+            // Fewer than `count` bytes, maybe none: no more come.
             Some(End::Finished | End::Lost(ConnectionClosed::Done)) => Poll::Ready(Ok(f(unread))),
             Some(End::Lost(_)) => Poll::Ready(Err(input.write_error())),
             None => {
@@ -60,6 +62,7 @@ impl Io {
 
     /// Says that the first `count` bytes of the input were read.
     pub fn consume(&mut self, count: usize) {
+        // The borrow ends with this statement, before the connection is touched.
         let resumes = self.shared.input.borrow_mut().consume(count);
         self.resume_reading_if(resumes);
     }

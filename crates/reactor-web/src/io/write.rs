@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use super::Io;
 
 /// Bound of the output that waits to be sent before a write is pending.
+// The default of `WriteLimits::high_water`, so that the connection takes what has room here.
 const HIGH_WATER: usize = 64 * 1024;
 
 /// Bound of the output that waits for the end of `received`. What is larger goes to the
@@ -17,6 +18,7 @@ const HIGH_WATER: usize = 64 * 1024;
 const GATHERED: usize = 16 * 1024;
 
 /// How much is taken though there is no room.
+// The connection copies it, beyond its mark.
 const LEAST: usize = 16 * 1024;
 
 /// What goes out together: mostly a head and a body.
@@ -33,6 +35,7 @@ impl Io {
         if self.room.is_none() && self.buffered()? < HIGH_WATER {
             return Poll::Ready(Ok(()));
         }
+        // Kept from one poll to the next, so that it wakes the body that polls.
         let room = self.room.get_or_insert_with(|| self.connection.ready());
         let result = ready!(Pin::new(room).poll(cx));
         self.room = None;
@@ -40,6 +43,7 @@ impl Io {
     }
 
     fn buffered(&self) -> io::Result<usize> {
+        // Both, since what was gathered goes out first.
         let gathered = self.shared.output.borrow().len();
         let buffered = self.connection.buffered().map_err(|_gone| self.error())?;
         Ok(gathered + buffered)
@@ -54,6 +58,7 @@ impl Io {
     /// How much waits to be sent need not be looked at: each `received` gathers so much at the
     /// most, and the connection is not read from while more than the high-water mark waits.
     fn gather(&self, slices: &[IoSlice<'_>], count: usize) -> bool {
+        // Outside of `received`, nothing would take it out of `output`.
         if !self.shared.is_receiving.get() || self.room.is_some() {
             return false;
         }
@@ -79,6 +84,7 @@ impl Io {
     /// The connection sends a large output at once if nothing waits before it, and copies no more
     /// than its high-water mark of what the system does not take: hyper keeps the rest.
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        // Taken, so that nothing is borrowed while the connection writes: a filter is user code.
         let gathered = self.shared.output.take();
         let mut taken = if gathered.is_empty() {
             self.write_some(slices)?
@@ -92,6 +98,7 @@ impl Io {
             if !rest.is_empty() {
                 self.hand_over(rest)?;
             }
+            // Only `slices` count for hyper: `gather` has told it that the other bytes are written.
             taken.saturating_sub(gathered.len())
         };
         if taken == 0

@@ -19,12 +19,15 @@ const REQUEST_TIMEOUT: &str =
 
 /// The timer of one connection.
 pub(super) struct Watchdog {
+    // Weak: the timer holds the watchdog, and is not to keep a connection that is over.
     connection: Weak<ConnectionInfo>,
     limits: Limits,
     timer: RefCell<Option<DelayedCall>>,
     /// How much was sent when output was seen to wait, and when that was.
+    // Cleared when nothing waits; begun anew when more was sent.
     output: Cell<Option<(u64, Duration)>>,
     /// How much had come when a body was seen to be awaited, and when that was.
+    // Cleared when no read is pending; begun anew when something has come.
     body: Cell<Option<(u64, Duration)>>,
 }
 
@@ -37,6 +40,7 @@ impl Watchdog {
             output: Cell::default(),
             body: Cell::default(),
         });
+        // The time for the first head begins with the connection.
         watchdog.arm(connection, watchdog.tick().min(limits.head_timeout));
         watchdog
     }
@@ -53,6 +57,7 @@ impl Watchdog {
     }
 
     fn arm(self: &Rc<Self>, connection: &ConnectionInfo, delay: Duration) {
+        // A cycle by way of the timer, until it fires or `stop` cancels it.
         let watchdog = Rc::clone(self);
         let timer = connection
             .reactor()
@@ -65,6 +70,7 @@ impl Watchdog {
         let Some(connection) = self.connection.upgrade() else {
             return;
         };
+        // The timer is not set again: limits of HTTP do not apply any more.
         if connection.upgrades().is_granted() {
             return;
         }
@@ -84,11 +90,13 @@ impl Watchdog {
         if waited(&self.output, monitor.sent_of_waiting()) >= self.limits.write_timeout {
             let peer = connection.peer();
             tracing::debug!(target: "reactor_web", %peer, "a client takes nothing of its answer");
+            // `end` would wait for the client to take the output.
             monitor.connection().abort();
             return;
         }
         let awaited = connection.awaits_body().get().then(|| monitor.received());
         if waited(&self.body, awaited) >= self.limits.body_timeout {
+            // Without an answer: the handler has the request, and is cancelled with the connection.
             return connection.end();
         }
         let mut next = self.tick();
