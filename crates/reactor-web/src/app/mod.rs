@@ -323,7 +323,7 @@ impl Handler for App {
     }
 
     fn prepare(&self) -> Result<()> {
-        // The same app may be mounted in two places, by an `Rc`.
+        // A handler of a user that has this app inside may call it twice.
         if self.built.get().is_some() {
             return Ok(());
         }
