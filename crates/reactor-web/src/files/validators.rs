@@ -11,6 +11,7 @@ pub(super) const YEAR_10000: u64 = 253_402_300_800;
 /// What tells one version of a file from another.
 pub(super) struct Validators {
     /// Strong: size and time of the last change, to the nanosecond, and the coding.
+    // A change within the resolution of the clock that keeps the size is not seen.
     tag: String,
     /// In whole seconds, as in a header. `None` if it is no date of HTTP, or to come: a date later
     /// than that of the answer must not be sent.
@@ -39,6 +40,7 @@ impl Validators {
         tag.push('"');
         Self {
             tag,
+            // RFC 9110, 8.8.2.1: a time to come is not sent.
             modified: since.and_then(|since| date(since.as_secs())),
         }
     }
@@ -61,7 +63,10 @@ impl Validators {
         };
         match value.to_str() {
             // A weak tag never matches here.
+            // A date may begin with a W, too (`Wed`), but has no quotes. The comparison is the
+            // strong one (RFC 9110, 13.1.5).
             Ok(tag) if tag.starts_with(['"', 'W']) && tag.contains('"') => tag == self.tag,
+            // Exactly this date: an earlier or a later one is another version.
             Ok(date) => self.modified.is_some() && parse(date) == self.modified,
             Err(_) => false,
         }
@@ -108,15 +113,19 @@ impl Conditions {
     /// Compares, in the order of RFC 9110 (13.2.2): a tag goes before a date.
     pub(super) fn judge(&self, file: &Validators) -> Verdict {
         if !self.if_match.is_empty() {
+            // The strong comparison (RFC 9110, 13.1.1).
             if !matches(&self.if_match, |tag| tag == file.tag) {
                 return Verdict::PreconditionFailed;
             }
+        // Ignored beside `If-Match` (RFC 9110, 13.1.4), as `If-Modified-Since` is beside
+        // `If-None-Match` (13.1.3).
         } else if let (Some(limit), Some(modified)) = (self.if_unmodified_since, file.modified)
             && modified > limit
         {
             return Verdict::PreconditionFailed;
         }
         if !self.if_none_match.is_empty() {
+            // The weak comparison (RFC 9110, 13.1.2).
             let is_same = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag) == file.tag;
             if matches(&self.if_none_match, is_same) {
                 return Verdict::NotModified;
@@ -143,6 +152,7 @@ fn tags(list: &str) -> impl Iterator<Item = &str> {
     std::iter::from_fn(move || {
         rest = rest.trim_start_matches([',', ' ', '\t']);
         let opening = if rest.starts_with("W/\"") { 3 } else { 1 };
+        // What is no tag ends the list: nothing behind it is compared.
         let begin = rest.get(opening..)?;
         if !rest.starts_with("W/\"") && !rest.starts_with('"') {
             return None;
