@@ -41,6 +41,7 @@ pub struct RequestId {
     header: HeaderName,
     takes: bool,
     /// Another one in each process and each app.
+    // Unique and not secret, so the random keys of the standard library are enough.
     prefix: u64,
     next: Cell<u64>,
 }
@@ -85,12 +86,15 @@ impl Default for RequestId {
 
 impl Middleware for RequestId {
     fn handle(&self, mut request: Request, next: Next) -> Answer {
+        // An id stands in logs and in headers, where other characters would begin a new line or a
+        // field.
         let taken = request.header(&self.header).filter(|id| is_fit(id));
         let id = match taken {
             Some(id) if self.takes => id.to_owned(),
             _ => self.make(),
         };
         let observed = request.observe();
+        // Set once: of two such middlewares, the outer one names the request.
         observed.set_id(id);
         let name = self.header.clone();
         next.respond(request).map_response(move |response| {

@@ -16,6 +16,8 @@ pub(crate) struct TokenBuckets {
     /// The time in which a token comes.
     interval: Duration,
     capacity: usize,
+    // Has the same pairs as `order`. A time that is over stands for a full bucket, as no entry
+    // does.
     full_at: HashMap<Rc<str>, Duration>,
     order: BTreeSet<(Duration, Rc<str>)>,
 }
@@ -23,6 +25,7 @@ pub(crate) struct TokenBuckets {
 impl TokenBuckets {
     /// Buckets of `burst` tokens, which fill in `per`, for at most `capacity` keys.
     pub(crate) fn new(burst: u32, per: Duration, capacity: usize) -> Self {
+        // Also the divisor below.
         let burst = burst.max(1);
         Self {
             burst,
@@ -62,6 +65,7 @@ impl TokenBuckets {
 
     /// Has the bucket of `key` be full by an interval later.
     fn push(&mut self, key: &str, now: Duration) {
+        // Before the bound is looked at, so that only buckets that count take room.
         self.forget_full(now);
         let key: Rc<str> = Rc::from(key);
         let full_at = match self.full_at.get(&key) {
@@ -87,6 +91,7 @@ impl TokenBuckets {
     /// time of ten bursts.
     #[cfg(feature = "auth")]
     pub(crate) fn charge(&mut self, key: &str, now: Duration) {
+        // Failures that come at once, from many connections, do not lock an address out for hours.
         let most = now + self.interval * self.burst * 10;
         let full_at = self.full_at.get(key).copied().unwrap_or_default();
         if full_at.max(now) + self.interval <= most {
