@@ -44,8 +44,8 @@ impl LoopTimer {
         let now = Instant::now();
         Self(SendWrapper::new(Inner {
             reactor: reactor.clone(),
-            // An `Instant` may begin at the start of the system, before which a virtual clock may
-            // be.
+            // An `Instant` may have no value before the start of the system, and a virtual clock
+            // may be far ahead.
             start: now.checked_sub(reactor.now()).unwrap_or(now),
         }))
     }

@@ -43,8 +43,8 @@ impl FailurePages for ErrorPages {
         let story = (is_ours && self.shows_failures).then(|| format!("{failure:?}"));
         if is_ours {
             log(failure.context(request()));
-        // A handler that says 500 or 503 has decided so; errors of clients are not logged.
         } else if error.status().is_server_error() {
+            // The handler has decided on it, so it has no story. Errors of clients are not logged.
             tracing::warn!(target: "reactor_web", request = request(), %error, "a request has failed");
         }
         let own = match &self.page {

@@ -76,7 +76,6 @@ struct Draft {
     hosts: Hosts,
     fallback: Option<AnyHandler>,
     /// From the innermost to the outermost.
-    // In the order in which they were added.
     middleware: Vec<AnyMiddleware>,
     limits: Limits,
     errors: ErrorPages,

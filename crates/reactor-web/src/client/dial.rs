@@ -20,7 +20,6 @@ pub(super) fn dial(client: &Inner, origin: &Origin) -> Deferred<PendingConnectio
 /// The connection, when it is open: after the handshake of TLS.
 pub(super) async fn open(pending: PendingConnection) -> Result<Io> {
     let (trigger, opened) = Deferred::pair();
-    // The protocol gets the connection after the handshake of TLS, which is a filter below it.
     let protocol = IoProtocol::new(move |io| {
         // Errs if it was cancelled: then the connection is dropped here, which closes it.
         let _ = trigger.callback(io);

@@ -43,9 +43,9 @@ struct State {
     waiting: VecDeque<Trigger<Grant>>,
     /// Whether the server is known to speak HTTP/1.1. Until then, one connection at most is
     /// made at a time to a server that may take all requests over it.
-    #[cfg(feature = "http2")]
     // Set by the first connection that speaks HTTP/1.1, and not cleared. One that speaks HTTP/2
     // after that is shared all the same.
+    #[cfg(feature = "http2")]
     is_one: bool,
 }
 
@@ -153,7 +153,6 @@ impl Line {
         let may_share = self.may_share(&state);
         let decision = state.decide(limit, &mut closed, may_share);
         drop(state);
-        // After the state, as `decide` says.
         drop(closed);
         match decision {
             Decision::Take(conn) => Some(Grant::Kept(Slot::new(self, false), conn)),
@@ -250,7 +249,6 @@ impl Line {
         };
         drop(state);
         #[cfg(feature = "http2")]
-        // After the borrow, as in `grant`.
         drop(replaced);
         #[cfg(not(feature = "http2"))]
         let _: &Conn = conn;
@@ -346,7 +344,6 @@ impl Line {
             .into_iter()
             .partition(|conn| is_old(conn) || conn.is_closed());
         state.idle = kept;
-        // In the order of `keep`, so this is the earliest.
         let oldest = state.idle.first().map(|conn| conn.idle_since);
         drop(state);
         drop(closing);

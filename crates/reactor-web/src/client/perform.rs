@@ -24,8 +24,8 @@ use crate::body::Body;
 pub(super) async fn perform(client: Rc<Inner>, mut prepared: Prepared) -> Result<ClientResponse> {
     let mut watch = Watch::new(client.pool.reactor(), prepared.timeouts);
     let clock = Rc::clone(watch.clock());
-    // If a step takes too long, `answer` is dropped at the end of this statement, and its lease ends
-    // the connection.
+    // If a step takes too long, `answer` is dropped at the end of this statement, and its lease
+    // ends the connection.
     let answered = watch
         .over(pin!(answer(&client, &mut prepared, &clock)))
         .await;
@@ -178,8 +178,8 @@ fn behind(direct: Destination, via: super::origin::Via, outgoing: &mut Outgoing)
             ..direct
         };
     }
-    // The proxy gets whole URLs, so its connections are shared by all servers. They are HTTP/1.1: what
-    // the program knows of HTTP/2, it knows of the servers.
+    // The proxy gets whole URLs, so its connections are shared by all servers. They are HTTP/1.1:
+    // what the program knows of HTTP/2, it knows of the servers.
     outgoing.target.is_for_proxy = true;
     if let Some(value) = via.authorization {
         outgoing.headers.insert(header::PROXY_AUTHORIZATION, value);

@@ -98,6 +98,7 @@ impl ClientRequest {
     /// Sets these headers, in place of those of the same names.
     pub fn headers(self, headers: HeaderMap) -> Self {
         self.with(|prepared| {
+            // As for a request of the crate `http`: nothing is copied.
             if prepared.headers.is_empty() {
                 prepared.headers = headers;
                 return Ok(());
@@ -144,6 +145,7 @@ impl ClientRequest {
     pub fn bearer_auth(self, token: impl fmt::Display) -> Self {
         self.with(|prepared| {
             let mut value = HeaderValue::try_from(format!("Bearer {token}"))?;
+            // As for the password: see `prepared::basic`.
             value.set_sensitive(true);
             prepared.headers.insert(header::AUTHORIZATION, value);
             Ok(())

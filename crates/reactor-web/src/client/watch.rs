@@ -26,7 +26,7 @@ pub(super) struct Timeouts {
 
 /// The timeouts of one request. What waits for its steps polls it, too.
 pub(super) struct Watch {
-    // Shared with the upload and the lease, which note their steps in it.
+    // Shared with the upload, which notes its progress in it, and with the lease.
     clock: Rc<Stopwatch>,
     /// Fails when a step takes too long.
     expired: CancelOnDrop<()>,
@@ -145,7 +145,7 @@ impl Stopwatch {
 
     /// Says that the step is over, and that this program is waited for.
     pub(super) fn pause(&self) {
-        // The timer stays set: it finds no step, and no end.
+        // The timer stays set: when it is due, it finds no step.
         self.step.set(None);
     }
 

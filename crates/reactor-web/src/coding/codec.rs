@@ -155,8 +155,6 @@ impl Decoder {
     /// The next bytes; `None` if more input is needed.
     pub(super) fn next(&mut self) -> io::Result<Option<Bytes>> {
         while self.has_more || !self.input.is_empty() {
-            // From the beginning of what is left each time: `PartialBuffer` borrows, and does not
-            // outlive the call.
             let mut input = PartialBuffer::new(&self.input[..]);
             let mut out = Vec::new();
             let (is_end, is_full) = fill(&mut out, |room| {

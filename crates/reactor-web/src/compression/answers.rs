@@ -92,7 +92,6 @@ impl Compression {
         if !is_head && let Some(bytes) = response.body_mut().take_short(IN_LOOP) {
             // Errs only if there is no memory for the encoder: then the answer stays as it is.
             let encoded = encode_whole(coding, &bytes).ok();
-            // A short answer that does not get shorter is sent as it is.
             let shorter = encoded.filter(|encoded| encoded.len() < bytes.len());
             let is_encoded = shorter.is_some();
             *response.body_mut() = Body::from(shorter.unwrap_or(bytes));

@@ -142,10 +142,10 @@ impl EventFeed {
     pub fn send(&self, event: &Event) {
         let bytes = event.encode();
         let mut state = self.0.borrow_mut();
+        // An event without an id cannot be named by `Last-Event-ID`, so it is not kept.
         if state.capacity > 0
             && let Some(id) = event.id()
         {
-            // An event without an id cannot be named by `Last-Event-ID`, so it is not kept.
             if state.history.len() == state.capacity {
                 state.history.pop_front();
             }

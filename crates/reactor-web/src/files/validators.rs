@@ -112,13 +112,13 @@ impl Conditions {
 
     /// Compares, in the order of RFC 9110 (13.2.2): a tag goes before a date.
     pub(super) fn judge(&self, file: &Validators) -> Verdict {
+        // `If-Unmodified-Since` is ignored beside `If-Match` (RFC 9110, 13.1.4), and
+        // `If-Modified-Since` beside `If-None-Match` (13.1.3).
         if !self.if_match.is_empty() {
             // The strong comparison (RFC 9110, 13.1.1).
             if !matches(&self.if_match, |tag| tag == file.tag) {
                 return Verdict::PreconditionFailed;
             }
-        // Ignored beside `If-Match` (RFC 9110, 13.1.4), as `If-Modified-Since` is beside
-        // `If-None-Match` (13.1.3).
         } else if let (Some(limit), Some(modified)) = (self.if_unmodified_since, file.modified)
             && modified > limit
         {

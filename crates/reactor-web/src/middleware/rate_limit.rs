@@ -109,8 +109,7 @@ pub(super) fn network_of(peer: &Address) -> String {
             let [a, b, c, d, ..] = address.segments();
             format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
         }
-        // All peers of UNIX sockets share a bucket, since their addresses tell them apart in no
-        // way.
+        // Peers of UNIX sockets have no address that tells them apart, so they share a bucket.
         None => "unix".to_owned(),
     }
 }

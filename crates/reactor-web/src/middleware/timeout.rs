@@ -56,8 +56,8 @@ impl Middleware for Timeout {
         let reactor = request.reactor().clone();
         // Before the request goes to its handler, with its body.
         let awaits_body = request.watch_body();
-        // The rest of the body is not waited for. HTTP/1 has to end with it, HTTP/2 ends the
-        // stream.
+        // The rest of the body is not waited for, so HTTP/1 has to end with the answer. HTTP/2 ends
+        // the stream.
         let closes = request.version() <= Version::HTTP_11;
         let answer = next.run(request);
         // No timer for it.

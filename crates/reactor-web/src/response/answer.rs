@@ -80,7 +80,7 @@ impl Answer {
         } else {
             inline_callbacks(future.instrument(span))
         };
-        // A future that was ready at once is an answer of now, without a chain to be polled.
+        // A future that was ready at once is a `Kind::Now`, without a chain to be polled.
         match response.into_result() {
             Ok(result) => Self::ready(result),
             Err(pending) => Self(Kind::Later(pending.cancel_on_drop())),

@@ -32,7 +32,6 @@ pub(super) async fn watch(
         let answer = client
             .request(http::Method::GET, &url)
             .header(http::header::HOST, upstream.base.host.clone())
-            // So checks of one upstream do not overlap.
             .timeout(every.min(PATIENCE))
             .send()
             .cancel_on_drop()

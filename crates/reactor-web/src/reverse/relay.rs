@@ -48,8 +48,8 @@ impl Source {
 
     /// The body for one upstream.
     pub(super) fn body(&self) -> Body {
-        // A body that is a stream could not be sent again after a redirect or over a stale
-        // connection; an empty one can.
+        // A stream cannot be sent again over another connection if the first one is stale; an empty
+        // body can.
         if self.0.body.borrow().is_end_stream() {
             return Body::empty();
         }

@@ -186,8 +186,8 @@ impl Inner {
                 None,
             ),
         };
+        // A clock that was set back has no time over.
         let is_due =
-            // A clock that was set back has no time over.
             token.is_some() && now - data.used.min(now) >= idle_time.as_secs().div_ceil(10);
         // Kept only if the use is due, or something has changed.
         data.used = now;

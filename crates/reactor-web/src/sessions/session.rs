@@ -61,7 +61,7 @@ pub struct Session(Rc<State>);
 
 struct State {
     data: RefCell<SessionData>,
-    // Of the request: it stays when the session is kept.
+    // Not cleared when the session is kept: it speaks of the request.
     is_new: bool,
     // It only grows, but for values that are set after `Destroyed`. Read once, when the answer
     // begins.

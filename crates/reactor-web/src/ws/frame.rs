@@ -104,8 +104,8 @@ impl Frames {
             if length > CONTROL as u64 {
                 return Err(Violation::protocol("a control frame is too long"));
             }
-        // By the head, before the payload takes memory.
         } else if length > self.max_length {
+            // By the head, before the payload takes memory.
             return Err(Violation::too_large("a frame is too long"));
         }
         Ok(())

@@ -268,7 +268,7 @@ impl WebSocket {
     pub fn resume_reading(&self) -> Result<(), WebSocketGone> {
         let link = self.link()?;
         link.resume_reading().map_err(|_gone| WebSocketGone)?;
-        // A call too many resumes nothing.
+        // A resume without a pause is not counted.
         self.0.pauses.set(self.0.pauses.get().saturating_sub(1));
         Ok(())
     }
