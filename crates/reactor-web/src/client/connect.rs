@@ -26,6 +26,7 @@ pub(super) async fn dial(
         let io = super::tunnel::open(client, destination, via, clock).await?;
         return begin(client, destination, io).await;
     }
+    // Only a tunnel needs it, for its own request.
     #[cfg(not(feature = "proxy"))]
     let _: &Rc<Stopwatch> = clock;
     let origin = &destination.origin;

@@ -250,6 +250,7 @@ impl Line {
         drop(state);
         #[cfg(feature = "http2")]
         drop(replaced);
+        // Only a connection of HTTP/2 can be shared.
         #[cfg(not(feature = "http2"))]
         let _: &Conn = conn;
         self.pump();
