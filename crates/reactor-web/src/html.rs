@@ -18,6 +18,7 @@ pub fn escape_html(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
+            // HTML 4 does not know `&apos;`.
             '\'' => escaped.push_str("&#39;"),
             _ => escaped.push(character),
         }

@@ -67,6 +67,7 @@ impl Accepted {
             }
         }
         for (weight, named) in accepted.weights.iter_mut().zip(named) {
+            // `*` is for those that are not named (RFC 9110, 12.5.3).
             *weight = named.or(rest).unwrap_or(0);
         }
         accepted
@@ -85,6 +86,7 @@ impl Accepted {
 
 /// The weight in the parameters of an element, `q=0.5`; 1000 without one.
 fn weight(parameters: &str) -> u16 {
+    // RFC 9110, 12.4.2.
     let Some(value) = parameters.trim().strip_prefix(['q', 'Q']) else {
         return 1000;
     };

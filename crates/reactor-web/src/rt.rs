@@ -34,6 +34,7 @@ pub struct LoopTimer(SendWrapper<Inner>);
 struct Inner {
     reactor: ReactorHandle,
     /// The instant that is the loop's time 0.
+    // Never used as a time of its own: hyper computes with differences only.
     start: Instant,
 }
 
@@ -43,6 +44,8 @@ impl LoopTimer {
         let now = Instant::now();
         Self(SendWrapper::new(Inner {
             reactor: reactor.clone(),
+            // An `Instant` may have no value before the start of the system, and a virtual clock
+            // may be far ahead.
             start: now.checked_sub(reactor.now()).unwrap_or(now),
         }))
     }
@@ -117,6 +120,7 @@ where
             future.await;
             Ok(())
         };
+        // `future` has no error, so what is logged is its panic.
         self.reactor.spawn(body).log_error().ignore();
     }
 }

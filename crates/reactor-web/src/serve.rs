@@ -37,6 +37,8 @@ pub fn serve(
             let reactor = reactor.clone();
             let listening = endpoint.listen(&reactor, site);
             listening.add_callback(move |port| {
+                // In the phase in which the site answers the requests that run: no connection comes
+                // while it does.
                 let closing = port.clone();
                 let (phase, event) = (Phase::Before, SystemEvent::Shutdown);
                 reactor.add_system_event_trigger(phase, event, move || closing.stop_listening());

@@ -36,6 +36,7 @@ impl ErrorPages {
 
 impl FailurePages for ErrorPages {
     fn answer(&self, failure: Failure, request: &dyn Fn() -> String) -> Response {
+        // Cloned, since the failure itself goes to the log.
         let known = failure.check::<HttpError>().cloned();
         let is_ours = known.is_none();
         let error = known.unwrap_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into());
@@ -43,14 +44,17 @@ impl FailurePages for ErrorPages {
         if is_ours {
             log(failure.context(request()));
         } else if error.status().is_server_error() {
+            // The handler has decided on it, so it has no story. Errors of clients are not logged.
             tracing::warn!(target: "reactor_web", request = request(), %error, "a request has failed");
         }
         let own = match &self.page {
+            // In development, the story is worth more than the page of the app.
             Some(own) if story.is_none() => own_page(own, &error),
             _ => None,
         };
         let mut response = own.unwrap_or_else(|| page(&error, story.as_deref()));
         for (name, value) in error.headers() {
+            // Also to the app's own page: `Allow` and `WWW-Authenticate` belong to the status.
             response.headers_mut().append(name, value.clone());
         }
         response
@@ -66,6 +70,7 @@ fn log(failure: Failure) {
 fn own_page(own: &OwnPage, error: &HttpError) -> Option<Response> {
     match Failure::catch(|| own(error)) {
         Ok(Ok(mut response)) => {
+            // A page that says nothing of its status gets that of the error.
             if response.status() == StatusCode::OK {
                 *response.status_mut() = error.status();
             }

@@ -34,6 +34,7 @@ impl Hosts {
         if self.0.is_empty() {
             return None;
         }
+        // Names of hosts have no letter case (RFC 9110, 4.2.3).
         let host = name_of(head)?.to_ascii_lowercase();
         let length = |name: &Name| match name {
             Name::Exactly(exact) => (*exact == host).then_some(usize::MAX),
@@ -49,6 +50,7 @@ impl Hosts {
 
 /// The host that a request is for, without its port.
 fn name_of(head: &request::Parts) -> Option<&str> {
+    // A whole URL goes before `Host` (RFC 9112, 3.2.2). HTTP/2 has its `:authority` there.
     if let Some(host) = head.uri.host() {
         return Some(host);
     }

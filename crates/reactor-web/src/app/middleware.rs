@@ -129,6 +129,7 @@ impl Next {
     /// [`Cancelled`], which is what comes of the answer if the client goes.
     pub fn respond(self, request: Request) -> Answer {
         let pages = request.failure_pages();
+        // For the log; the handler takes the request. Both clones are cheap.
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let page = move |failure: Failure| -> Response {
             pages.answer(failure, &|| format!("{method} {}", uri.path()))

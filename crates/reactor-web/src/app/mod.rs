@@ -62,8 +62,10 @@ use crate::response::{Answer, IntoResponse, Reply, Response};
 #[doc(alias = "Klein", alias = "Router")]
 #[must_use = "an app does nothing until it is served"]
 pub struct App {
+    // Not borrowed while a request is answered. `prepare` takes out what it builds.
     draft: RefCell<Draft>,
     /// Set by `prepare`.
+    // An app is prepared once and by a shared reference: a mounted one is behind an `Rc`.
     built: OnceCell<AnyHandler>,
 }
 
@@ -235,6 +237,7 @@ impl App {
         inner.middleware.push(erase_middleware(middleware));
         let definitions = &mut self.draft.get_mut().definitions;
         for mut definition in inner.definitions {
+            // Around each route and not around a router: it runs only when a route was found.
             for around in &inner.middleware {
                 definition.handler = wrapped(around, definition.handler);
             }
@@ -319,6 +322,7 @@ impl Handler for App {
     }
 
     fn prepare(&self) -> Result<()> {
+        // A handler of a user that has this app inside may call it twice.
         if self.built.get().is_some() {
             return Ok(());
         }

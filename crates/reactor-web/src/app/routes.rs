@@ -16,6 +16,7 @@ use crate::request::{Params, Request, Route};
 use crate::response::{Answer, Redirect};
 
 /// The parameter that takes what is left of a path below a mounted handler.
+// With spaces, so that a parameter of the user is less likely to have its name.
 const REST: &str = "rest of the path";
 
 /// A route as it was added.
@@ -36,6 +37,7 @@ pub(super) enum Kind {
 
 /// All routes of an app.
 pub(super) struct Routes {
+    // By the index of the endpoint. A mount has up to three patterns for one endpoint.
     router: Router<usize>,
     endpoints: Vec<Endpoint>,
     hosts: Hosts,
@@ -49,6 +51,7 @@ struct Endpoint {
     methods: Vec<(Method, AnyHandler)>,
     any: Option<AnyHandler>,
     is_mount: bool,
+    // Made anew with each method that is added, so that a request only clones it.
     allow: HeaderValue,
 }
 
@@ -67,6 +70,8 @@ impl Routes {
             fallback,
             is_strict,
         };
+        // By the exact pattern. Two patterns that differ and take the same path are refused by the
+        // router.
         let mut known = BTreeMap::new();
         for definition in definitions {
             let Definition {
@@ -86,6 +91,7 @@ impl Routes {
             }
             let is_mount = matches!(kind, Kind::Mount);
             let index = match known.get(&pattern) {
+                // A mount goes to `insert`, which finds the conflict with what is there.
                 Some(index) if !is_mount => *index,
                 _ => {
                     routes.insert(&pattern, is_mount).map_err(refuse)?;
@@ -102,6 +108,7 @@ impl Routes {
     /// Adds an endpoint without handlers at `pattern`.
     fn insert(&mut self, pattern: &str, is_mount: bool) -> Result<(), String> {
         let index = self.endpoints.len();
+        // The index that the endpoint below gets.
         let mut insert = |pattern: String| {
             let inserted = self.router.insert(pattern, index);
             inserted.map_err(|error| error.to_string())
@@ -111,6 +118,7 @@ impl Routes {
             if !prefix.is_empty() {
                 insert(prefix.to_owned())?;
             }
+            // A `{*name}` takes one segment at least, so the mount itself needs its own patterns.
             insert(format!("{prefix}/"))?;
             insert(format!("{prefix}/{{*{REST}}}"))?;
         } else {
@@ -152,9 +160,12 @@ impl Routes {
             Some(without) => without.to_owned(),
             None => format!("{path}/"),
         };
+        // What is left for this app is looked up, and the whole path is redirected.
         let found = self.router.at(&other(request.rest())).is_ok();
         let query = request.uri().query();
         let query = query.map_or(String::new(), |query| format!("?{query}"));
+        // As the client has sent it, percent-encoded: so nothing in it becomes a header or another
+        // path.
         found.then(|| other(path) + &query)
     }
 }
@@ -164,8 +175,10 @@ impl Erased for Routes {
         if let Some(handler) = self.hosts.of(request.head()) {
             return call(&**handler, request);
         }
+        // Taken out, since the match borrows the path of the request.
         let mut params = std::mem::take(request.params_mut());
         let whole = request.path();
+        // The `/` is no slice of `whole`, and has no parameters, since none is empty.
         let path = match params.rest(whole) {
             // An app is mounted at `/prefix`, and asked for just that.
             "" => "/",
@@ -230,11 +243,14 @@ impl Endpoint {
 
     /// Adds the parameters to those of the apps above, and sets where the rest begins.
     fn take_params(&self, matched: &matchit::Params<'_, '_>, whole: &str, params: &mut Params) {
+        // `matchit` gives slices of the path that it has got, so their distance is the place in it.
         let start_of = |value: &str| value.as_ptr().addr() - whole.as_ptr().addr();
+        // A mount without a `{*rest}` match was asked for by its own path, with a slash or without.
         let mut rest = whole.len() - usize::from(whole.ends_with('/'));
         for (index, (name, value)) in matched.iter().enumerate() {
             let start = start_of(value);
             if name == REST {
+                // With the slash before it.
                 rest = start - 1;
             } else {
                 params.push(&self.route, index, start..start + value.len(), value);
@@ -243,6 +259,7 @@ impl Endpoint {
         if self.is_mount {
             params.set_rest(rest);
         }
+        // The innermost route is that of the request: each app on the way sets its own.
         params.set_route(Rc::clone(&self.route));
     }
 
@@ -252,6 +269,8 @@ impl Endpoint {
             Method::HEAD => self.of(&Method::GET),
             _ => None,
         };
+        // The handler of `GET` goes before that of any method, since the answer to `HEAD` is to be
+        // that of `GET` (RFC 9110, 9.3.2).
         let handler = self.of(method).or_else(of_get).or(self.any.as_ref());
         match handler {
             Some(handler) => call(&**handler, request),
@@ -268,6 +287,7 @@ impl Endpoint {
 
 /// The names of the parameters of a pattern, in order.
 fn parameters(pattern: &str) -> Vec<String> {
+    // Braces that stand for themselves, in the escape of `matchit`.
     let plain = pattern.replace("{{", "").replace("}}", "");
     let pieces = plain.split('{').skip(1);
     let names = pieces.filter_map(|piece| Some(piece.split_once('}')?.0));

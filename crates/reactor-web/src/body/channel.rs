@@ -40,6 +40,7 @@ const CAPACITY: usize = 64 * 1024;
 pub struct BodyWriter {
     shared: Rc<RefCell<Shared>>,
     /// Counts the writers.
+    // Apart from `shared`, which the reading end holds, too.
     writers: Rc<()>,
 }
 
@@ -47,6 +48,7 @@ pub struct BodyWriter {
 pub(super) struct Channel {
     shared: Rc<RefCell<Shared>>,
     /// What a pending read waits for.
+    // Kept from one poll to the next. Set together with `Shared::reader`.
     reading: Option<Deferred<()>>,
 }
 
@@ -56,12 +58,17 @@ pub(super) struct Channel {
 struct Shared {
     frames: VecDeque<Result<Frame<Bytes>>>,
     /// Number of bytes in them.
+    // Trailers and failures count nothing: there is one of them at the end.
     waiting: usize,
     /// No writer is left.
+    // Set by the drop of the last writer, and not cleared. What is in `frames` is still read.
     is_ended: bool,
     /// The body was dropped.
+    // Set by the drop of the body, and not cleared.
     is_gone: bool,
+    // Taken by the next frame, or by the end.
     reader: Option<Trigger<()>>,
+    // Taken all at once when there is room: each of them may write, above the bound, too.
     writers: Vec<Trigger<()>>,
 }
 
@@ -85,6 +92,8 @@ impl Channel {
             if let Some(frame) = shared.frames.pop_front() {
                 let taken = frame.as_ref().ok().and_then(Frame::data_ref);
                 shared.waiting -= taken.map_or(0, Bytes::len);
+                // Before the frame is returned: the callbacks write the next ones while hyper sends
+                // this one.
                 let resumed = if shared.waiting < CAPACITY {
                     std::mem::take(&mut shared.writers)
                 } else {
@@ -106,6 +115,7 @@ impl Channel {
             if Pin::new(reading).poll(cx).is_pending() {
                 return Poll::Pending;
             }
+            // It has fired: a frame is there, or the end.
             self.reading = None;
         }
     }
@@ -125,6 +135,7 @@ impl Drop for Channel {
         let frames = std::mem::take(&mut shared.frames);
         let writers = std::mem::take(&mut shared.writers);
         drop(shared);
+        // They may hold failures, whose drop is code of users.
         drop(frames);
         for writer in writers {
             // Errs if it was cancelled: then nothing waits.
@@ -142,6 +153,7 @@ impl BodyWriter {
     /// [`ClientGone`]: the client, or the connection, is gone.
     pub fn write(&self, bytes: impl Into<Bytes>) -> Deferred<()> {
         let bytes = bytes.into();
+        // An empty frame would only wake the reader.
         if bytes.is_empty() {
             return self.ready();
         }

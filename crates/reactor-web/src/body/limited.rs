@@ -18,6 +18,8 @@ pub(super) struct Limited {
     limit: u64,
     received: u64,
     /// Set while a read is pending.
+    // Of the connection: the watchdog reads it. Requests of HTTP/2 share it, so the last poll
+    // decides.
     is_awaited: Rc<Cell<bool>>,
     /// The same for this body alone, where the connection has several: from [`Self::watch`].
     watch: Option<Rc<Cell<bool>>>,
@@ -70,6 +72,7 @@ impl Limited {
         };
         let frame = frame.map_err(|error| broken(&error))?;
         if let Some(bytes) = frame.data_ref() {
+            // Counted here, too: a chunked body has no length to be looked at.
             self.received += bytes.len() as u64;
             if self.received > self.limit {
                 return Poll::Ready(Some(Err(self.too_large())));
@@ -89,6 +92,7 @@ impl Limited {
 
 impl Drop for Limited {
     fn drop(&mut self) {
+        // A body that is dropped while a read is pending is not awaited any more.
         self.set_awaited(false);
     }
 }

@@ -132,6 +132,7 @@ impl Body {
         match &self.0 {
             Kind::Empty => Some(Self::empty()),
             Kind::Full(bytes) => Some(Self(Kind::Full(bytes.clone()))),
+            // What was read of them is gone.
             Kind::Incoming(_) | Kind::Channel(_) | Kind::Boxed(_) => None,
             #[cfg(feature = "sessions")]
             Kind::Resumed(_) => None,
@@ -140,6 +141,7 @@ impl Body {
 
     /// What a connection receives, bounded. `is_awaited` is set while a read of it is pending.
     pub(crate) fn incoming(body: Incoming, limit: u64, is_awaited: &Rc<Cell<bool>>) -> Self {
+        // There is nothing to bound or to wait for, and such a body can be sent again.
         if http_body::Body::is_end_stream(&body) {
             return Self::empty();
         }
@@ -225,6 +227,7 @@ impl Body {
     /// anything is read if the length is known.
     pub async fn collect(&mut self, limit: u64) -> Result<Bytes> {
         let size = http_body::Body::size_hint(self);
+        // A client that waits for 100 (Continue) then gets its answer before it sends the body.
         if size.lower() > limit {
             return Err(HttpError::body_too_large(limit).into());
         }
@@ -236,6 +239,7 @@ impl Body {
             return Ok(first);
         }
         let mut all = BytesMut::from(first);
+        // One frame beyond the limit is kept at most.
         while all.len() as u64 <= limit {
             match self.next().await.transpose()? {
                 Some(bytes) => all.extend_from_slice(&bytes),
@@ -259,6 +263,7 @@ impl http_body::Body for Body {
             Kind::Empty => Poll::Ready(None),
             Kind::Full(bytes) => {
                 let frame = Frame::data(std::mem::take(bytes));
+                // So that `is_end_stream` is true from here on.
                 body.0 = Kind::Empty;
                 Poll::Ready(Some(Ok(frame)))
             }

@@ -198,6 +198,7 @@ impl ClientBuilder {
     /// are UNIX sockets.
     #[cfg(feature = "reverse-proxy")]
     pub(crate) fn transparent(mut self, unix: Vec<(String, reactor::UnixAddress)>) -> Self {
+        // A redirect is the client's to follow, and content and headers are the upstream's.
         self.config.redirects = 0;
         self.config.headers.clear();
         #[cfg(feature = "compression")]

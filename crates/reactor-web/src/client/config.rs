@@ -64,6 +64,8 @@ impl Config {
     /// Whether a server may turn out to speak HTTP/2.
     #[cfg(feature = "http2")]
     pub(super) fn may_be_http2(&self, origin: &Origin) -> bool {
+        // With TLS, the server says so by ALPN. A server of http has no way to say so, since the
+        // upgrade to `h2c` is deprecated (RFC 9113, 3.1).
         origin.is_secure || self.http2_prior_knowledge
     }
 

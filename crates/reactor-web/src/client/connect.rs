@@ -15,6 +15,7 @@ use super::watch::Stopwatch;
 use crate::io::Io;
 
 /// Connects to a destination.
+// Each step is cancelled with this future: a request that is dropped leaves no connection behind.
 pub(super) async fn dial(
     client: &Inner,
     destination: &Destination,
@@ -25,6 +26,7 @@ pub(super) async fn dial(
         let io = super::tunnel::open(client, destination, via, clock).await?;
         return begin(client, destination, io).await;
     }
+    // Only a tunnel needs it, for its own request.
     #[cfg(not(feature = "proxy"))]
     let _: &Rc<Stopwatch> = clock;
     let origin = &destination.origin;
@@ -46,6 +48,8 @@ fn secure(
     pending: PendingConnection,
 ) -> Result<PendingConnection> {
     let tls = client.tls.get(destination.may_be_http2)?;
+    // The name of the URL, also if the connector goes elsewhere: the certificate is to be that of
+    // the server.
     Ok(pending.behind(tls.filter(destination.origin.host())?))
 }
 
@@ -57,8 +61,10 @@ fn secure(_: &Inner, _: &Destination, _: PendingConnection) -> Result<PendingCon
 #[cfg(feature = "http2")]
 async fn begin(client: &Inner, destination: &Destination, io: Io) -> Result<Conn, Failure> {
     let is_two = if destination.origin.is_secure {
+        // A server that knows no ALPN, or not `h2`, is asked in HTTP/1.1 (RFC 9113, 3.2).
         is_agreed(&io)
     } else {
+        // RFC 9113, 3.3. `may_be_http2` leaves out upgrades and proxies.
         destination.may_be_http2 && client.config.http2_prior_knowledge
     };
     if is_two {

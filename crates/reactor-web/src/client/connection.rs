@@ -76,6 +76,7 @@ impl Conn {
         let builder = http2::Builder::new(LoopExecutor::new(&reactor));
         let (sender, connection) = builder.handshake(io).await?;
         drive(&reactor, connection);
+        // An upgrade slot that is never filled: HTTP/2 has no upgrades (RFC 9113, 8.6).
         Ok(Self::new(Sender::Two(sender), handle, Rc::default()))
     }
 
@@ -99,6 +100,7 @@ impl Conn {
                 sender: Sender::Two(sender.clone()),
                 handle: self.handle.clone(),
                 upgrade: Rc::clone(&self.upgrade),
+                // The server may end the connection (GOAWAY) while the request is on its way.
                 is_used: true,
                 idle_since: self.idle_since,
             }),
@@ -156,6 +158,7 @@ impl Conn {
             Sender::Two(sender) => sender.try_send_request(request).await,
         };
         sent.map_err(|mut error| Refused {
+            // hyper gives the request back if it has not begun to write it.
             unsent: error.take_message(),
             failure: error.into_error().into(),
         })
@@ -169,6 +172,7 @@ impl Conn {
     /// Ends the connection at once, unless it is HTTP/2, on which other requests may be under way:
     /// there, the drop of hyper's future or answer resets the stream of this request.
     pub(super) fn abort(&self) {
+        // A stream of HTTP/2 ends when its response is dropped.
         if !self.is_shared() {
             self.handle.abort();
         }

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, header};
 use url::Url;
 
 /// The most cookies of one domain.
+// RFC 6265, 6.1, asks for at least 50 of a domain and 3000 in all.
 const PER_DOMAIN: usize = 100;
 
 /// The most cookies in all.
@@ -105,6 +106,7 @@ impl CookieJar {
     fn insert(&self, url: &Url, cookie: Cookie<'static>) -> bool {
         let mut store = self.0.borrow_mut();
         let domain = cookie.domain().or_else(|| url.host_str());
+        // A dot at the beginning is ignored (RFC 6265, 5.2.3).
         let domain = domain.unwrap_or_default().trim_start_matches('.');
         let same = |known: &&cookie_store::Cookie<'_>| String::from(&known.domain) == domain;
         let (mut of_domain, mut is_known) = (0, false);
@@ -112,9 +114,11 @@ impl CookieJar {
             of_domain += 1;
             is_known |= known.name() == cookie.name();
         }
+        // One that replaces another, or deletes it, has to be taken also at the bound.
         if !is_known && (of_domain >= PER_DOMAIN || store.iter_any().count() >= IN_ALL) {
             return false;
         }
+        // It refuses a cookie for a domain that `url` is not in, or that is public.
         store.insert_raw(&cookie, url).is_ok()
     }
 
@@ -132,6 +136,7 @@ impl CookieJar {
 
     fn value(&self, url: &Url) -> Option<String> {
         let store = self.0.borrow();
+        // In one header, as RFC 6265, 5.4, prescribes.
         let pairs: Vec<String> = store
             .get_request_values(url)
             .map(|(name, value)| format!("{name}={value}"))

@@ -26,9 +26,12 @@ pub(super) fn decode(headers: &mut HeaderMap, body: Body) -> Body {
     let decoder = match Coding::named(name) {
         Some(coding) => Decoder::new(coding),
         None if name.eq_ignore_ascii_case("deflate") => Decoder::deflate(),
+        // Unknown, or several codings in a list: the program gets the content and the header as
+        // they came.
         None => return body,
     };
     headers.remove(header::CONTENT_ENCODING);
+    // It is the length of the compressed content.
     headers.remove(header::CONTENT_LENGTH);
     // No limit here: the limit applies where the content is collected.
     Body::boxed(Decoded::new(body, decoder, u64::MAX, unreadable))

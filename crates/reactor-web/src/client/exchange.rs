@@ -43,7 +43,10 @@ pub(super) struct Target {
 
 /// A connection while a request uses it. Dropping it ends the connection, or the stream.
 pub(super) struct Lease {
+    // `None` before the connection is made, and after it was given back or handed over.
     conn: Option<Conn>,
+    // Dropped after `Drop` has run, so that `conn` is back in the pool, or gone, when the slot lets
+    // the next request go.
     slot: Slot,
     clock: Rc<Stopwatch>,
 }
@@ -51,6 +54,7 @@ pub(super) struct Lease {
 impl Lease {
     /// Lets the connection go: HTTP on it ends with this answer.
     fn let_go(mut self) {
+        // Not aborted: its driver hands the connection to what waits for the upgrade.
         drop(self.conn.take());
     }
 
@@ -82,6 +86,8 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        // The other requests of an HTTP/2 connection go on, and new ones do not join them on a
+        // connection that may be dead. With HTTP/1, the abort below says it all.
         if self.clock.is_expired() {
             self.retire();
         }
@@ -125,9 +131,14 @@ pub(super) async fn send(
             }
         };
         let (is_used, is_shared) = (conn.is_used, conn.is_shared());
+        // Only a used connection can be stale, so a request over a new one is not copied.
         let again = is_used.then(|| outgoing.repeated()).flatten();
+        // `into_request` keeps one of the two forms, and the next connection may need the other
+        // one.
         let target = outgoing.target.clone();
         let request = outgoing.into_request(is_shared, clock);
+        // Made before the request is sent: if this future is cancelled, the drop of the lease ends
+        // the connection, or the stream.
         let mut lease = Lease {
             conn: None,
             slot,
@@ -137,6 +148,8 @@ pub(super) async fn send(
         clock.begin_request();
         clock.wait_for(Step::Head);
         let conn = lease.conn.insert(conn);
+        // Before the request is sent: the driver closes a connection that nothing waits for when
+        // HTTP on it ends.
         let upgraded = is_upgrade.then(|| upgrade::wait_for(conn.upgrade()));
         match conn.send(request).await {
             Ok(response) => {
@@ -205,6 +218,7 @@ impl Answered {
         };
         let mut incoming = self.response.into_body();
         let mut count = 0;
+        // The end of a body of known length is found without a poll.
         while !incoming.is_end_stream() {
             clock.wait_for(Step::Read);
             let next = poll_fn(|cx| Pin::new(&mut incoming).poll_frame(cx)).await;
@@ -214,6 +228,7 @@ impl Answered {
                 Some(Err(_)) => return,
                 None => break,
             }
+            // A new connection costs less than the rest. The lease ends this one.
             if count > DISCARDED {
                 return;
             }
@@ -223,6 +238,8 @@ impl Answered {
     }
 
     fn new(response: Response<Incoming>, lease: Lease, upgraded: Option<Upgraded>) -> Self {
+        // A 101 to a request that asked for no upgrade is an answer without content. hyper ends the
+        // connection after it.
         if response.status() == StatusCode::SWITCHING_PROTOCOLS && upgraded.is_some() {
             lease.let_go();
             return Self {
@@ -268,11 +285,14 @@ impl Outgoing {
         if is_http2 {
             // `:authority` says it.
             if let Some(host) = headers.remove(header::HOST) {
+                // RFC 9113, 8.3.1.
                 absolute = with_authority(absolute, &host);
             }
         } else {
             headers.entry(header::HOST).or_insert(self.target.host);
         }
+        // The absolute form goes to a proxy (RFC 9112, 3.2.2), the origin form to a server (3.2.1).
+        // hyper makes the pseudo-headers of HTTP/2 from the absolute one.
         *request.uri_mut() = if is_http2 || self.target.is_for_proxy {
             absolute
         } else {

@@ -18,6 +18,7 @@ use super::pool::Pool;
 /// become free, and else makes a new one. While `in_flight` requests are under way, further ones
 /// wait, first come, first served.
 pub(super) struct Line {
+    // Weak, since the pool owns its lines. A request that waits holds the client, and so the pool.
     pool: Weak<Pool>,
     destination: Destination,
     state: RefCell<State>,
@@ -26,6 +27,7 @@ pub(super) struct Line {
 #[derive(Default)]
 struct State {
     /// Connections without a request, the newest last.
+    // `keep` appends with the current time, so the first is the one that has been idle the longest.
     idle: Vec<Conn>,
     /// The connection of HTTP/2, for all requests at once.
     #[cfg(feature = "http2")]
@@ -37,9 +39,12 @@ struct State {
     /// Number of connections whose answer has ended, but which hyper has not made ready for the
     /// next request yet.
     returning: usize,
+    // A cancelled request leaves its fired trigger here, which `pump` drops.
     waiting: VecDeque<Trigger<Grant>>,
     /// Whether the server is known to speak HTTP/1.1. Until then, one connection at most is
     /// made at a time to a server that may take all requests over it.
+    // Set by the first connection that speaks HTTP/1.1, and not cleared. One that speaks HTTP/2
+    // after that is shared all the same.
     #[cfg(feature = "http2")]
     is_one: bool,
 }
@@ -54,6 +59,8 @@ pub(super) enum Grant {
 pub(super) struct Slot {
     line: Rc<Line>,
     /// Set until the connection is made.
+    // Cleared by `dialed`. A slot that is dropped with it set is an attempt that failed or was
+    // cancelled.
     is_dialing: Cell<bool>,
 }
 
@@ -65,6 +72,8 @@ enum Decision {
 }
 
 impl State {
+    // The caller drops the connections in `closed` after its borrow of the state: such a drop wakes
+    // the driver of the connection.
     fn decide(&mut self, limit: usize, closed: &mut Vec<Conn>, may_share: bool) -> Decision {
         if self.active >= limit {
             return Decision::Wait;
@@ -82,6 +91,8 @@ impl State {
                 }
             }
         }
+        // The newest first: the server is the least likely to have closed it, and the older ones
+        // reach their idle timeout.
         while let Some(conn) = self.idle.pop() {
             if conn.is_closed() || !conn.is_ready() {
                 closed.push(conn);
@@ -90,6 +101,8 @@ impl State {
                 return Decision::Take(conn);
             }
         }
+        // No wait is lost: `give_back` and `dialed` call `pump` at their end, and so does a slot
+        // that is dropped.
         if self.returning > 0 || (may_share && self.dialing > 0) {
             return Decision::Wait;
         }
@@ -173,12 +186,15 @@ impl Line {
                 return;
             }
             drop(state);
+            // Decided before the trigger is taken out: a request that gets nothing keeps its place.
             let Some(grant) = self.grant() else {
                 return;
             };
             let Some(trigger) = self.state.borrow_mut().waiting.pop_front() else {
                 return;
             };
+            // Nothing is borrowed: the callback resumes the body of the request, which sends at
+            // once, and may come back to this line.
             if let Err(refused) = trigger.callback(grant)
                 && let Grant::Kept(slot, conn) = refused.into_inner()
             {
@@ -198,6 +214,7 @@ impl Line {
         self.pump();
         #[cfg(feature = "http2")]
         self.note_idle();
+        // After `pump`, which may have put this line to use again.
         self.tidy();
     }
 
@@ -210,6 +227,8 @@ impl Line {
         let mut state = self.state.borrow_mut();
         let is_idle = state.active == 0;
         if let Some(shared) = state.shared.as_mut().filter(|_| is_idle) {
+            // The shares in leases have an `idle_since` of their own, which nothing reads: only
+            // that of the pool's counts.
             shared.idle_since = pool.reactor().now();
             drop(state);
             pool.sweep_later();
@@ -223,6 +242,8 @@ impl Line {
         state.dialing -= 1;
         #[cfg(feature = "http2")]
         let replaced = match conn.share() {
+            // There may be one, if several connections were dialed before this server was found to
+            // speak HTTP/2. Its requests go on.
             Some(shared) => state.shared.replace(shared),
             None => {
                 state.is_one = true;
@@ -232,6 +253,7 @@ impl Line {
         drop(state);
         #[cfg(feature = "http2")]
         drop(replaced);
+        // Only a connection of HTTP/2 can be shared.
         #[cfg(not(feature = "http2"))]
         let _: &Conn = conn;
         self.pump();
@@ -239,6 +261,7 @@ impl Line {
 
     /// Takes back a connection whose answer has ended.
     pub(super) fn give_back(self: &Rc<Self>, mut conn: Conn) {
+        // The line has a share of it already. It is dropped here, which does not end it.
         if conn.is_shared() || conn.is_closed() {
             return;
         }
@@ -249,6 +272,8 @@ impl Line {
         let Some(pool) = self.pool.upgrade() else {
             return;
         };
+        // hyper takes the next request only after its driver has run once more. Until then, a
+        // request that comes waits for this connection instead of making another one.
         self.state.borrow_mut().returning += 1;
         let line = Rc::clone(self);
         let returning = async move {
@@ -270,9 +295,12 @@ impl Line {
         let Some(pool) = self.pool.upgrade() else {
             return;
         };
+        // `close` has swept once, and would not find what is kept after that.
         if pool.is_closed() || conn.is_shared() {
             return;
         }
+        // From here on, the server may close it while a request is on its way: see
+        // `exchange::send`.
         conn.is_used = true;
         conn.idle_since = pool.reactor().now();
         let mut state = self.state.borrow_mut();
@@ -280,6 +308,7 @@ impl Line {
         // The oldest is closed, since the server would close that one first. While requests wait,
         // none is closed: they take connections next.
         let surplus = if state.idle.len() > pool.limits().idle && state.waiting.is_empty() {
+            // The oldest; the list has at most the bound and one.
             Some(state.idle.remove(0))
         } else {
             None
@@ -295,6 +324,7 @@ impl Line {
     pub(super) fn retire(&self, conn: &Conn) {
         let mut state = self.state.borrow_mut();
         let is_it = state.shared.as_ref().is_some_and(|it| it.is_same(conn));
+        // Another connection may have taken its place since the request began.
         let retired = if is_it { state.shared.take() } else { None };
         drop(state);
         drop(retired);
@@ -316,6 +346,7 @@ impl Line {
     pub(super) fn sweep(self: &Rc<Self>, before: Option<Duration>) -> Option<Duration> {
         let is_old = |conn: &Conn| before.is_none_or(|before| conn.idle_since <= before);
         let mut state = self.state.borrow_mut();
+        // Also what the server has closed, which `decide` would find only when a request comes.
         let (closing, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut state.idle)
             .into_iter()
             .partition(|conn| is_old(conn) || conn.is_closed());
@@ -338,6 +369,8 @@ impl Line {
         let mut state = self.state.borrow_mut();
         let shared = state.shared.as_ref()?;
         let is_old = before.is_none_or(|before| shared.idle_since <= before);
+        // Requests under way keep it, however long it has been there: `note_idle` dates it anew
+        // when the last of them ends.
         if state.active == 0 && (is_old || shared.is_closed()) {
             let closing = state.shared.take();
             drop(state);

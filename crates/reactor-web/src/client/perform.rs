@@ -24,6 +24,8 @@ use crate::body::Body;
 pub(super) async fn perform(client: Rc<Inner>, mut prepared: Prepared) -> Result<ClientResponse> {
     let mut watch = Watch::new(client.pool.reactor(), prepared.timeouts);
     let clock = Rc::clone(watch.clock());
+    // If a step takes too long, `answer` is dropped at the end of this statement, and its lease
+    // ends the connection.
     let answered = watch
         .over(pin!(answer(&client, &mut prepared, &clock)))
         .await;
@@ -34,6 +36,7 @@ pub(super) async fn perform(client: Rc<Inner>, mut prepared: Prepared) -> Result
     let (head, incoming) = answered.response.into_parts();
     let body = match answered.lease {
         Some(lease) => Body::boxed(Received::new(incoming, lease, watch)),
+        // The connection speaks another protocol, which has no timeouts of HTTP: `watch` ends here.
         None => Body::empty(),
     };
     let (head, body) = decoded(head, body, decodes);
@@ -54,18 +57,22 @@ async fn answer(
     prepared: &mut Prepared,
     clock: &Rc<Stopwatch>,
 ) -> Result<(Answered, bool)> {
+    // Once, before the first request: a default header that a redirect to another origin removes
+    // must not come back.
     let decodes = complete(client, &mut prepared.headers);
     let limit = client.config.redirects;
     let mut left = limit;
     loop {
         // In the loop, because a redirect may lead to a URL with a user.
         authorize(&prepared.url, &mut prepared.headers);
+        // `follow` puts the next one in its place.
         let body = std::mem::take(&mut prepared.body);
         let again = if limit > 0 { body.try_clone() } else { None };
         let answered = ask(client, prepared, body, clock).await?;
         let (status, headers) = (answered.response.status(), answered.response.headers());
         #[cfg(feature = "cookies")]
         if let Some(jar) = &client.config.cookies {
+            // Before a redirect is followed, since logins set their cookie in one.
             jar.take(headers, &prepared.url);
         }
         let next = match limit {
@@ -79,6 +86,8 @@ async fn answer(
             return Err(ClientError::TooManyRedirects { limit }.into());
         }
         left -= 1;
+        // Before the content is read: a redirect that cannot be followed fails at once, and its
+        // connection ends.
         redirect::follow(status, prepared, again, next)?;
         // The rest of the answer is read, so that the connection can be kept. Boxed, since it would
         // make the future of every request larger, and few requests are redirected.
@@ -136,6 +145,7 @@ async fn ask(
     };
     #[cfg(feature = "cookies")]
     if let Some(jar) = &client.config.cookies {
+        // Into the copy: each request after a redirect gets the cookies of its own URL.
         jar.add_to(&mut outgoing.headers, &prepared.url);
     }
     let destination = destination(client, origin, &mut outgoing)?;
@@ -171,6 +181,8 @@ fn behind(direct: Destination, via: super::origin::Via, outgoing: &mut Outgoing)
             ..direct
         };
     }
+    // The proxy gets whole URLs, so its connections are shared by all servers. They are HTTP/1.1:
+    // what the program knows of HTTP/2, it knows of the servers.
     outgoing.target.is_for_proxy = true;
     if let Some(value) = via.authorization {
         outgoing.headers.insert(header::PROXY_AUTHORIZATION, value);
@@ -186,6 +198,7 @@ fn behind(direct: Destination, via: super::origin::Via, outgoing: &mut Outgoing)
 /// proxy.
 fn target(url: &Url, origin: &Origin) -> Result<Target> {
     let authority = origin.authority();
+    // Without the fragment, which is not sent (RFC 9110, 7.1).
     let after_host = &url[url::Position::BeforePath..url::Position::AfterQuery];
     let bad = |error: http::Error| ClientError::BadUrl {
         url: shown(url).into(),
@@ -214,6 +227,7 @@ fn authorize(url: &Url, headers: &mut HeaderMap) {
     if (!url.username().is_empty() || url.password().is_some())
         && !headers.contains_key(header::AUTHORIZATION)
     {
+        // A colon or an `@` in them is percent-encoded in a URL.
         let decoded = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let password = url.password().unwrap_or_default();
         let value = prepared::basic(&decoded(url.username()), &decoded(password));

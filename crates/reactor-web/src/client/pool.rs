@@ -27,8 +27,11 @@ pub(super) struct PoolLimits {
 pub(super) struct Pool {
     reactor: ReactorHandle,
     limits: PoolLimits,
+    // Not borrowed while a connection is dropped or a request is granted: both may come back here.
     lines: RefCell<HashMap<Destination, Rc<Line>>>,
     /// Ends connections that were idle for too long. Set while there are idle ones.
+    // `sweep_later` sets it, `sweep` clears and sets it again as long as something is idle, `close`
+    // cancels it.
     sweep: RefCell<Option<DelayedCall>>,
     /// Set by `close`, never cleared: from then on, no connection is kept.
     is_closed: Cell<bool>,
@@ -75,6 +78,8 @@ impl Pool {
     /// Removes a line that is unused. Another line may have its place already.
     pub(super) fn remove(&self, line: &Line) {
         let mut lines = self.lines.borrow_mut();
+        // After `line` was removed, a request may have made another one for the same destination. A
+        // request that still holds the old line calls this again at its end.
         let is_it = |known: &Rc<Line>| std::ptr::eq(&raw const **known, line);
         let removed = match lines.get(line.destination()) {
             Some(known) if is_it(known) => lines.remove(line.destination()),
@@ -82,6 +87,7 @@ impl Pool {
         };
         // After the borrow has ended: the drop of a line drops connections.
         drop(lines);
+        // After the borrow, since the line's connections go with it.
         drop(removed);
     }
 
@@ -92,6 +98,7 @@ impl Pool {
 
     /// Closes the idle connections, and keeps none from now on.
     pub(super) fn close(&self) {
+        // Before the sweep: a request that ends in it keeps nothing.
         self.is_closed.set(true);
         if let Some(sweep) = self.sweep.take() {
             sweep.cancel();
@@ -101,6 +108,7 @@ impl Pool {
         }
     }
 
+    // A copy, since a line that is swept empty removes itself from `lines`.
     fn all(&self) -> Vec<Rc<Line>> {
         self.lines.borrow().values().map(Rc::clone).collect()
     }
@@ -114,6 +122,7 @@ impl Pool {
     }
 
     fn sweep_at(self: &Rc<Self>, at: Duration) {
+        // Weak, so that the timer does not keep the connections of a client that was dropped.
         let weak: Weak<Self> = Rc::downgrade(self);
         let left = at.saturating_sub(self.reactor.now());
         let call = self.reactor.call_later(left, move || {
@@ -125,7 +134,10 @@ impl Pool {
     }
 
     fn sweep(self: &Rc<Self>) {
+        // It has fired. Cleared first: a connection that becomes idle in here sets the next one.
         drop(self.sweep.take());
+        // A line has the time of each of its connections, so one timer is enough for all. It is due
+        // for the oldest of them.
         let before = self.reactor.now().saturating_sub(self.limits.idle_timeout);
         let mut oldest: Option<Duration> = None;
         for line in self.all() {

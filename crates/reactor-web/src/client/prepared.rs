@@ -22,6 +22,7 @@ impl Prepared {
         self.body = body.into();
         self.headers
             .entry(header::CONTENT_TYPE)
+            // A type that the program has set before stays.
             .or_insert(HeaderValue::from_static(kind));
     }
 }
@@ -32,6 +33,7 @@ pub(super) fn basic(user: &str, password: &str) -> HeaderValue {
     // Base64 has no character that a header may not have.
     let mut value = HeaderValue::try_from(format!("Basic {encoded}"))
         .unwrap_or(HeaderValue::from_static("Basic"));
+    // Not shown by `Debug`, and not put into the table of HPACK.
     value.set_sensitive(true);
     value
 }

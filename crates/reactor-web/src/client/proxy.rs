@@ -97,6 +97,8 @@ impl Proxy {
         // The header `Proxy` of a request is `HTTP_PROXY` in a CGI script (CVE-2016-5385,
         // "httpoxy").
         let is_cgi = std::env::var_os("REQUEST_METHOD").is_some();
+        // A CGI script gets the header `Proxy` of its client as `HTTP_PROXY` (httpoxy,
+        // CVE-2016-5385).
         let http: &[&str] = if is_cgi {
             &["http_proxy", "all_proxy", "ALL_PROXY"]
         } else {
@@ -155,6 +157,7 @@ fn checked(text: &str) -> Result<String, ClientError> {
         let reason = "a proxy is http://HOST[:PORT]".to_owned();
         return Err(bad(shown(&url).into(), reason));
     }
+    // With its user and password, which the rule takes out of it for each request.
     Ok(url.into())
 }
 

@@ -31,6 +31,7 @@ impl Received {
             watch,
             is_broken: false,
         };
+        // A reader does not poll an empty body, such as that of an answer to HEAD.
         received.finish_at_end();
         received
     }
@@ -52,6 +53,7 @@ impl Received {
 
     fn fail(&mut self, failure: Failure) -> Poll<Option<Result<Frame<Bytes>>>> {
         self.is_broken = true;
+        // Ends the connection, or the stream, though this body may be kept.
         drop(self.lease.take());
         Poll::Ready(Some(Err(failure)))
     }
@@ -69,6 +71,7 @@ impl Body for Received {
         if this.is_broken {
             return Poll::Ready(None);
         }
+        // After the end of a time, hyper is not asked: the failure is that of the timeout.
         if !this.watch.clock().is_expired() {
             match Pin::new(&mut this.incoming).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
@@ -83,6 +86,8 @@ impl Body for Received {
                     this.finish();
                     return Poll::Ready(None);
                 }
+                // The time begins with the first poll that waits: another poll is no progress, and
+                // a reader that does not poll is not measured.
                 Poll::Pending => this.watch.clock().begin(Step::Read),
             }
         }

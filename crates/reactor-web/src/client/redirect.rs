@@ -9,6 +9,7 @@ use super::prepared::Prepared;
 use crate::body::Body;
 
 /// Headers that describe content, and go with it.
+// RFC 9110, 15.4.
 const OF_CONTENT: [header::HeaderName; 6] = [
     header::CONTENT_TYPE,
     header::CONTENT_LENGTH,
@@ -19,6 +20,8 @@ const OF_CONTENT: [header::HeaderName; 6] = [
 ];
 
 /// Headers that are for one origin only.
+// A `Host` of the program's own names the first server; the others are secrets for it (RFC 9110,
+// 15.4).
 const OF_ORIGIN: [header::HeaderName; 4] = [
     header::AUTHORIZATION,
     header::COOKIE,
@@ -32,9 +35,12 @@ pub(super) fn location(
     headers: &HeaderMap,
     url: &Url,
 ) -> Result<Option<Url>, ClientError> {
+    // 300 offers a choice, 304 is for a cache, and 305 would let a server name a proxy (RFC 9110,
+    // 15.4.6).
     if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
+    // A redirect that names no place is an answer as any other.
     let Some(value) = headers.get(header::LOCATION) else {
         return Ok(None);
     };
@@ -61,7 +67,9 @@ pub(super) fn follow(
     let becomes_get = match status.as_u16() {
         // A POST becomes a GET, as in all clients; RFC 9110 (15.4.2, 15.4.3) allows it.
         301 | 302 => request.method == Method::POST,
+        // RFC 9110, 15.4.4.
         303 => request.method != Method::HEAD,
+        // 307 and 308 keep the method, and so the body (RFC 9110, 15.4.8 and 15.4.9).
         _ => false,
     };
     if becomes_get {
@@ -72,6 +80,7 @@ pub(super) fn follow(
     } else {
         request.body = body.ok_or(ClientError::BodySpent { status })?;
     }
+    // The schemes are compared, too: what went over TLS does not go on in clear.
     if Origin::of(&next)? != Origin::of(&request.url)? {
         for name in OF_ORIGIN {
             request.headers.remove(name);

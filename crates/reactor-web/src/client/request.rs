@@ -98,6 +98,7 @@ impl ClientRequest {
     /// Sets these headers, in place of those of the same names.
     pub fn headers(self, headers: HeaderMap) -> Self {
         self.with(|prepared| {
+            // As for a request of the crate `http`: nothing is copied.
             if prepared.headers.is_empty() {
                 prepared.headers = headers;
                 return Ok(());
@@ -105,6 +106,7 @@ impl ClientRequest {
             for name in headers.keys() {
                 prepared.headers.remove(name);
             }
+            // `HeaderMap` gives the name with the first of its values only.
             let mut current = None;
             for (name, value) in headers {
                 current = name.or(current);
@@ -143,6 +145,7 @@ impl ClientRequest {
     pub fn bearer_auth(self, token: impl fmt::Display) -> Self {
         self.with(|prepared| {
             let mut value = HeaderValue::try_from(format!("Bearer {token}"))?;
+            // As for the password: see `prepared::basic`.
             value.set_sensitive(true);
             prepared.headers.insert(header::AUTHORIZATION, value);
             Ok(())
@@ -199,6 +202,8 @@ impl ClientRequest {
                 let reactor = self.client.pool.reactor().clone();
                 reactor.spawn(perform::perform(self.client, prepared))
             }
+            // A request that is wrong fails here and not where it was built, so that the calls can
+            // be chained.
             Err(failure) => fail(failure),
         }
     }

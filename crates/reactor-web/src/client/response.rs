@@ -129,6 +129,7 @@ impl ClientResponse {
             if encoding == encoding_rs::UTF_8 {
                 return Ok(match String::from_utf8(bytes.into()) {
                     Ok(text) => text,
+                    // The copy is made for wrong text only.
                     Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
                 });
             }
@@ -237,6 +238,7 @@ impl ClientResponse {
     pub fn upgrade(self) -> Deferred<Io> {
         match self.upgraded {
             Some(upgraded) => upgraded.into_inner().map_ok(|(mut io, read)| {
+                // hyper may have read the first bytes of the other protocol with the head.
                 io.unread(&read);
                 io
             }),
@@ -263,6 +265,7 @@ fn encoding_of(headers: &HeaderMap) -> &'static Encoding {
         is_it.then(|| value.trim().trim_matches('"'))
     });
     charset
+        // A name that is not known is as none.
         .and_then(|name| Encoding::for_label(name.as_bytes()))
         .unwrap_or(encoding_rs::UTF_8)
 }
@@ -273,10 +276,12 @@ async fn collect(mut body: Body, limit: u64) -> Result<Bytes> {
         true => Err(ClientError::BodyTooLarge { limit }),
         false => Ok(()),
     };
+    // By the length that the head has told, before anything is read.
     check(body.size_hint().lower())?;
     let Some(first) = body.next().await.transpose()? else {
         return Ok(Bytes::new());
     };
+    // The length of a chunked or compressed body is not known before.
     check(first.len() as u64)?;
     if body.is_end_stream() {
         return Ok(first);

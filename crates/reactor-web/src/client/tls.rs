@@ -10,7 +10,8 @@ use reactor_tls::TlsClient;
 #[derive(Default)]
 pub(super) struct Tls {
     usual: OnceCell<TlsClient>,
-    /// For connections that are to be HTTP/1.1; unused if the program gives one.
+    /// For connections that are to be HTTP/1.1; the same as `usual` if the program gives one.
+    // For upgrades: a server that agrees on `h2` by ALPN would not take them.
     http1: OnceCell<TlsClient>,
 }
 
@@ -35,6 +36,7 @@ impl Tls {
             return Ok(tls.clone());
         }
         let tls = TlsClient::builder().alpn(names).build()?;
+        // `OnceCell::get_or_try_init` is not stable.
         Ok(cell.get_or_init(|| tls).clone())
     }
 }

@@ -25,12 +25,16 @@ pub(super) async fn open(
 ) -> Result<Io> {
     let pending = dial::dial(client, &via.origin).cancel_on_drop().await?;
     let io = dial::open(pending).await?;
+    // CONNECT is sent by HTTP/1.1, before TLS: the proxy is one of http.
     let mut conn = Conn::one(io).await?;
+    // Before the request is sent: the driver closes a connection that nothing waits for.
     let tunnel = upgrade::wait_for(conn.upgrade());
     let answer = conn.send(request(destination, via, clock)?).await;
     let response = answer.map_err(|refused| refused.failure)?;
+    // Any 2xx makes the tunnel (RFC 9110, 9.3.6).
     if !response.status().is_success() {
         let status = response.status();
+        // The content of the refusal is not read, so the connection is of no more use.
         conn.abort();
         return Err(ClientError::ProxyRefused { status }.into());
     }
@@ -49,8 +53,10 @@ pub(super) async fn open(
 fn request(destination: &Destination, via: &Via, clock: &Rc<Stopwatch>) -> Result<Request<Upload>> {
     let server = destination.origin.host_and_port();
     let mut headers = HeaderMap::new();
+    // The target is host and port, both, and `Host` is the same (RFC 9112, 3.2.3 and 3.2).
     headers.insert(header::HOST, HeaderValue::try_from(&server)?);
     if let Some(value) = &via.authorization {
+        // Here only: the requests in the tunnel go to the server, which gets nothing of it.
         headers.insert(header::PROXY_AUTHORIZATION, value.clone());
     }
     let mut request = Request::new(Upload::new(Body::empty(), Rc::clone(clock)));

@@ -18,6 +18,8 @@ pub(super) type Upgraded = CancelOnDrop<(Io, Bytes)>;
 /// Waits for the end of HTTP on a connection.
 pub(super) fn wait_for(slot: &UpgradeSlot) -> Upgraded {
     let (trigger, upgraded) = Deferred::pair();
+    // In place of the trigger of an earlier request, if its answer was no upgrade. That wait is
+    // cancelled by now.
     slot.set(Some(trigger));
     upgraded.cancel_on_drop()
 }

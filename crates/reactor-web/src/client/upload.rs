@@ -23,6 +23,8 @@ impl Upload {
     }
 
     pub(super) fn into_body(mut self) -> Body {
+        // Not moved out, since an `Upload` has a `Drop`. That notes the request as sent, which
+        // `begin_request` takes back.
         std::mem::take(&mut self.body)
     }
 }
@@ -36,6 +38,8 @@ impl http_body::Body for Upload {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
+        // hyper polls when there is room for more: so a piece that is taken is progress of the
+        // server.
         self.clock.note_upload(polled.is_ready());
         polled
     }

@@ -27,6 +27,7 @@ pub(super) struct Timeouts {
 
 /// The timeouts of one request. A future that waits for a step polls this, too.
 pub(super) struct Watch {
+    // Shared with the upload, which notes its progress in it, and with the lease.
     clock: Rc<Stopwatch>,
     /// Fails when a step takes too long.
     expired: CancelOnDrop<()>,
@@ -42,6 +43,8 @@ pub(super) struct Stopwatch {
     /// while the program does not read the content.
     step: Cell<Option<(Step, Duration)>>,
     /// The timer, and when it is due.
+    // At most one. It may be due before the step ends, after that was begun anew: then it only
+    // looks, and is set again.
     timer: RefCell<Option<(DelayedCall, Duration)>>,
     /// Set when the head of the answer has come. From then on, the timeout is that of the content,
     /// even if the request is still being sent.
@@ -50,7 +53,9 @@ pub(super) struct Stopwatch {
     is_sent: Cell<bool>,
     /// Set when the answer has ended: from then on, there are no timeouts.
     is_over: Cell<bool>,
+    // Fired by `look` only, and with a failure only.
     trigger: Trigger<()>,
+    // Set with `trigger`, and not cleared. The lease asks it whether the connection may be dead.
     is_expired: Cell<bool>,
 }
 
@@ -69,6 +74,7 @@ impl Watch {
             trigger,
             is_expired: Cell::new(false),
         });
+        // The other timeouts set the timer when their step begins.
         if timeouts.whole.is_some() {
             clock.look();
         }
@@ -96,6 +102,7 @@ impl Watch {
         mut work: Pin<&mut impl Future<Output = Result<T>>>,
     ) -> Result<T> {
         std::future::poll_fn(|cx| {
+            // The work first: an answer that comes in the same turn as the timeout is an answer.
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(done);
             }
@@ -121,6 +128,8 @@ impl Stopwatch {
     /// Begins a step, or notes progress in it: its timeout begins anew.
     pub(super) fn wait_for(self: &Rc<Self>, step: Step) {
         self.step.set(Some((step, self.reactor.now())));
+        // A timer that is due earlier stays, since a new one for each piece of the content would
+        // cost more than one look in vain.
         let due = self.timer.borrow().as_ref().map(|(_, due)| *due);
         let end = self.next().map(|(_, _, end)| end);
         // A timer that is due earlier is set again when it fires.
@@ -138,6 +147,7 @@ impl Stopwatch {
 
     /// Ends the step: the client does not wait for the server now.
     pub(super) fn pause(&self) {
+        // The timer stays set: when it is due, it finds no step.
         self.step.set(None);
     }
 
@@ -160,6 +170,7 @@ impl Stopwatch {
     /// The answer has ended.
     pub(super) fn stop(&self) {
         self.is_over.set(true);
+        // Also the timeout of the whole: the rest of the content is in memory.
         if let Some((timer, _)) = self.timer.take() {
             timer.cancel();
         }
@@ -199,8 +210,10 @@ impl Stopwatch {
             let time = match step {
                 Step::Connect => self.timeouts.connect,
                 Step::Head => self.timeouts.head,
+                // `Whole` is never a step that was begun.
                 Step::Read | Step::Whole => self.timeouts.read,
             };
+            // A timeout of `Duration::MAX` is none.
             (step, time, since.saturating_add(time))
         });
         [step, whole]
@@ -221,16 +234,20 @@ impl Stopwatch {
             let _ = self.trigger.errback(ClientError::TimedOut { step, after });
             return;
         }
+        // Weak, so that the timer does not keep the stopwatch of a request that is over.
         let weak = Rc::downgrade(self);
         let timer = self.reactor.call_later(left, move || Self::due(&weak));
         let replaced = self.timer.replace(Some((timer, end)));
         if let Some((earlier, _)) = replaced {
+            // Only if `wait_for` has found an earlier end: `due` has taken out the one that has
+            // fired.
             earlier.cancel();
         }
     }
 
     fn due(weak: &Weak<Self>) {
         if let Some(clock) = weak.upgrade() {
+            // It has fired. Taken out before `look`, which sets the next one.
             drop(clock.timer.take());
             clock.look();
         }

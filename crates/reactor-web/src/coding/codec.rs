@@ -98,6 +98,7 @@ fn fill<T>(
     step: impl FnOnce(&mut WriteBuffer<'_>) -> io::Result<T>,
 ) -> io::Result<(T, bool)> {
     let begin = out.len();
+    // Zeroed, since the codecs take initialized room.
     out.resize(begin + ROOM, 0);
     let mut room = WriteBuffer::new_initialized(&mut out[begin..]);
     let result = step(&mut room);
@@ -112,8 +113,10 @@ pub(crate) struct Decoder {
     codec: Box<dyn DecodeV2 + Send>,
     input: Bytes,
     /// Whether the codec may have more without more input.
+    // Set when a call has filled its room, cleared by one that has not, and at the end of a member.
     has_more: bool,
     /// Between two members, or before the first one: here the body may end.
+    // Cleared with the first byte of a member, set with its last one.
     is_at_end: bool,
 }
 
@@ -164,6 +167,7 @@ impl Decoder {
                 self.codec.decode(&mut input, room)
             })?;
             let read = input.written_len();
+            // The codec makes no progress: another call would be the same, without end.
             if read == 0 && out.is_empty() && !is_end && !self.input.is_empty() {
                 return Err(io::ErrorKind::InvalidData.into());
             }
@@ -171,6 +175,7 @@ impl Decoder {
             self.has_more = is_full && !is_end;
             if is_end {
                 // Another member may follow.
+                // RFC 1952, 2.2, and RFC 8878, 3.1: members, or frames, follow one another.
                 self.codec.reinit()?;
                 self.is_at_end = true;
             }
@@ -190,6 +195,8 @@ impl Decoder {
     pub(super) fn is_complete(&mut self) -> bool {
         let mut rest = Vec::new();
         let finish = |room: &mut WriteBuffer<'_>| self.codec.finish(room);
+        // A codec that has its whole input and has not said so errs here, or gives what it has kept
+        // back.
         self.is_at_end || matches!(fill(&mut rest, finish), Ok((true, _)) if rest.is_empty())
     }
 }

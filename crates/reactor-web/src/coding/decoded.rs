@@ -46,6 +46,7 @@ impl Decoded {
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>>> {
         loop {
             if let Some(bytes) = self.decoder.next().map_err(self.unreadable)? {
+                // Output is counted, and not input: a few bytes may stand for gigabytes.
                 self.decoded += bytes.len() as u64;
                 if self.decoded > self.limit {
                     return Poll::Ready(Err(HttpError::body_too_large(self.limit).into()));
@@ -53,6 +54,8 @@ impl Decoded {
                 return Poll::Ready(Ok(Some(Frame::data(bytes))));
             }
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                // Not looked at before: a body may end with its last byte, or in a frame of its
+                // own.
                 None if self.decoder.is_complete() => return Poll::Ready(Ok(None)),
                 None => {
                     let error = io::ErrorKind::UnexpectedEof.into();
@@ -60,6 +63,7 @@ impl Decoded {
                 }
                 Some(frame) => match frame?.into_data() {
                     Ok(bytes) => self.decoder.push(bytes),
+                    // They are not encoded.
                     Err(trailers) => return Poll::Ready(Ok(Some(trailers))),
                 },
             }

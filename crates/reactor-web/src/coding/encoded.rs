@@ -26,12 +26,14 @@ pub(crate) struct Encoded {
     reactor: ReactorHandle,
     state: State,
     /// Whether something was encoded and not flushed.
+    // Set by `encode`, cleared by a flush.
     is_unflushed: bool,
 }
 
 enum State {
     Idle(Encoder),
     /// Another thread has the encoder.
+    // The body is not polled in this state: what comes next needs the encoder.
     Away(CancelOnDrop<(Encoder, Bytes)>),
     /// The body has ended; its trailers are to be sent.
     Ended(Option<HeaderMap>),
@@ -65,6 +67,8 @@ impl Encoded {
 
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>>> {
         loop {
+            // Taken out, since the encoder is moved to another thread and back. Each way out of
+            // here puts a state back, but for errors and the end, which leave it `Ended`.
             let mut encoder = match std::mem::replace(&mut self.state, State::Ended(None)) {
                 State::Ended(trailers) => {
                     return Poll::Ready(Ok(trailers.map(Frame::trailers)));
@@ -86,6 +90,7 @@ impl Encoded {
                 State::Idle(encoder) => encoder,
             };
             let out = match Pin::new(&mut self.body).poll_frame(cx) {
+                // The body waits: what the encoder has kept back would wait with it.
                 Poll::Pending if self.is_unflushed => {
                     self.is_unflushed = false;
                     let out = encoder.flush()?;
@@ -96,6 +101,7 @@ impl Encoded {
                     self.state = State::Idle(encoder);
                     return Poll::Pending;
                 }
+                // The state stays `Ended`.
                 Poll::Ready(None) => encoder.finish()?,
                 Poll::Ready(Some(frame)) => match frame?.into_data() {
                     Ok(bytes) => self.encode(encoder, bytes)?,

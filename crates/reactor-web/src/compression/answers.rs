@@ -77,12 +77,14 @@ impl Compression {
         is_head: bool,
         reactor: &ReactorHandle,
     ) {
+        // It has the headers of the whole answer, `Vary` among them (RFC 9110, 15.4.5).
         if response.status() == StatusCode::NOT_MODIFIED {
             return vary(response.headers_mut());
         }
         if !self.takes(response) {
             return;
         }
+        // Also if this client takes no coding: a cache is to ask again for one that does.
         vary(response.headers_mut());
         let Some(coding) = accepted.best().next() else {
             return;
@@ -121,6 +123,7 @@ impl Compression {
             let mut directives = text.split(',');
             directives.any(|one| one.trim().eq_ignore_ascii_case("no-transform"))
         };
+        // An answer to HEAD has its length there only.
         let length = headers.get(header::CONTENT_LENGTH);
         let length = length.and_then(|value| value.to_str().ok()?.parse().ok());
         let length = length.or_else(|| response.body().size_hint().exact());
@@ -203,6 +206,8 @@ fn mark(headers: &mut HeaderMap, coding: Coding) {
     headers.remove(header::ACCEPT_RANGES);
     if let Entry::Occupied(mut tag) = headers.entry(header::ETAG)
         && tag.get().as_bytes().starts_with(b"\"")
+        // A strong tag says that the bytes are the same (RFC 9110, 8.8.1). A weak one stays as it
+        // is.
         && let Ok(weak) = HeaderValue::from_bytes(&[b"W/", tag.get().as_bytes()].concat())
     {
         tag.insert(weak);

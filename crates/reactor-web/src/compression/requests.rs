@@ -73,6 +73,7 @@ impl Middleware for Decompression {
                 }
                 name => Coding::named(name),
             },
+            // Two codings, one over the other.
             (Some(_), Some(_)) => None,
         };
         let Some(coding) = coding else {
@@ -89,6 +90,7 @@ impl Middleware for Decompression {
         request.set_body_limit(limit);
         let headers = request.headers_mut();
         headers.remove(header::CONTENT_ENCODING);
+        // It is the length of what was sent.
         headers.remove(header::CONTENT_LENGTH);
         next.run(request)
     }

@@ -92,6 +92,7 @@ impl Event {
             text.push_str(value);
             text.push('\n');
         };
+        // A field without a name is a comment.
         for line in lines(self.comment.as_deref()) {
             field("", line);
         }

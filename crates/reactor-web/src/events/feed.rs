@@ -47,6 +47,7 @@ pub struct EventFeed(Rc<RefCell<State>>);
 #[derive(Default)]
 struct State {
     /// By a number that is not used again, in the order in which they came.
+    // Not borrowed while something is sent, or a sender is dropped: both run code of users.
     subscribers: BTreeMap<u64, EventSender>,
     next: u64,
     history: VecDeque<Kept>,
@@ -122,7 +123,9 @@ impl EventFeed {
             // Fails if the client is gone: then there is nothing to send.
             sender.write(event).ignore();
         }
+        // After the history was written: an event that is sent in between would come before it.
         let key = self.0.borrow_mut().insert(sender);
+        // Weak: the connection holds the callback, and would keep the feed.
         let weak = Rc::downgrade(&self.0);
         let remove = move || {
             if let Some(state) = weak.upgrade() {
@@ -139,6 +142,7 @@ impl EventFeed {
     pub fn send(&self, event: &Event) {
         let bytes = event.encode();
         let mut state = self.0.borrow_mut();
+        // An event without an id cannot be named by `Last-Event-ID`, so it is not kept.
         if state.capacity > 0
             && let Some(id) = event.id()
         {
@@ -182,6 +186,7 @@ impl EventFeed {
         let Some(last) = last else {
             return Vec::new();
         };
+        // The last one with this id: an id may be used twice.
         let known = state.history.iter().rposition(|kept| kept.id == last);
         let begin = known.map_or(0, |place| place + 1);
         state

@@ -58,6 +58,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 #[must_use = "it is the answer"]
 pub struct Events {
     body: Body,
+    // Weak: the stream is to end when the last `EventSender` is dropped, though its body is still
+    // sent.
     shared: Weak<Shared>,
 }
 
@@ -90,8 +92,10 @@ pub struct EventSender(Rc<Shared>);
 struct Shared {
     reactor: ReactorHandle,
     /// `None` once the stream has ended.
+    // Taken by `end`. Not borrowed while something is written or the writer is dropped.
     writer: RefCell<Option<BodyWriter>>,
     keep_alive: Cell<Duration>,
+    // Set by `arm`, taken by `end`.
     timer: RefCell<Option<DelayedCall>>,
 }
 
@@ -106,6 +110,7 @@ impl Events {
             timer: RefCell::default(),
         });
         shared.arm();
+        // Weak in both: the connection holds the callbacks, and would keep the stream open.
         let weak = Rc::downgrade(&shared);
         let ended = Weak::clone(&weak);
         let end = move || {
@@ -223,6 +228,7 @@ impl Shared {
     fn arm(self: &Rc<Self>) {
         let delay = self.keep_alive.get();
         if let Some(timer) = &*self.timer.borrow()
+            // A timer that has fired is none to be reset.
             && timer.reset(delay).is_ok()
         {
             return;

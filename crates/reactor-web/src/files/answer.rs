@@ -82,7 +82,9 @@ pub(super) fn find(
     path: &str,
     inquiry: &Inquiry,
 ) -> Result<Found> {
+    // Opened first and asked by its descriptor, so that what is looked at is what is sent.
     let (file, metadata) = open(options, &target.path)?;
+    // `/page.html/` is no file: relative links in it would lead elsewhere.
     if metadata.is_file() && !target.has_slash {
         return send(options, &target.path, file, metadata, inquiry);
     }
@@ -98,6 +100,7 @@ pub(super) fn find(
             Ok((file, metadata)) if metadata.is_file() => {
                 return send(options, &index, file, metadata, inquiry);
             }
+            // An index that may not be read is a 403, and not the next one.
             Err(failure) if !is_not_found(&failure) => return Err(failure),
             Ok(_) | Err(_) => {}
         }
@@ -110,6 +113,7 @@ pub(super) fn find(
     let html = HeaderValue::from_static("text/html; charset=utf-8");
     head.headers.insert(header::CONTENT_TYPE, html);
     let content = if inquiry.is_head {
+        // The page is made for HEAD, too, since its length is not known before.
         head.promise(page.len() as u64);
         Content::Nothing
     } else {
@@ -125,6 +129,7 @@ pub(super) fn find_one(path: &Path, inquiry: &Inquiry) -> Result<Found> {
     if !metadata.is_file() {
         return Err(io::Error::other(format!("{} is no file", path.display())).into());
     }
+    // No encoded file beside it: its program has named this one.
     send(&Options::default(), path, file, metadata, inquiry)
 }
 
@@ -133,6 +138,7 @@ fn open(options: &Options, path: &Path) -> Result<(File, Metadata)> {
     use io::ErrorKind::{
         CrossesDevices, InvalidFilename, NotADirectory, NotFound, PermissionDenied,
     };
+    // What leads out of the folder gets the 404 of what is not there.
     let opened = root::open(&options.folder, path);
     match opened.and_then(|file| Ok((file.metadata()?, file))) {
         Ok((metadata, file)) => Ok((file, metadata)),
@@ -169,12 +175,15 @@ fn send(
 ) -> Result<Found> {
     let chosen = choose(options, path, file, metadata, inquiry.accepted);
     let (length, conditions) = (chosen.metadata.len(), &inquiry.conditions);
+    // Of the file that is sent: a coding has a tag of its own (RFC 9110, 8.8.3.3).
     let validators = Validators::new(&chosen.metadata, chosen.coding.map(Coding::name));
     let mut head = Head::ok();
+    // What is written before the conditions goes into a 304, too (RFC 9110, 15.4.5).
     validators.write(&mut head.headers);
     if let Some(value) = &options.cache_control {
         head.headers.insert(header::CACHE_CONTROL, value.clone());
     }
+    // Also with the plain file: a cache is to ask again for a client that takes a coding.
     if options.has_precompressed {
         let value = HeaderValue::from_static("accept-encoding");
         head.headers.insert(header::VARY, value);
@@ -199,12 +208,14 @@ fn send(
     }
     // A range is defined for GET alone.
     let range = conditions.range.as_ref().filter(|_| !inquiry.is_head);
+    // Otherwise the range is one of another version: all of it is sent (RFC 9110, 13.1.5).
     let range = range.filter(|_| validators.allow_range(conditions));
     let pieces = match Selection::of(range, length) {
         Selection::Whole if length == 0 => Vec::new(),
         Selection::Whole => vec![Piece::File(0, length)],
         Selection::Unsatisfiable => {
             let error = HttpError::new(StatusCode::RANGE_NOT_SATISFIABLE);
+            // RFC 9110, 15.5.17.
             let value = HeaderValue::try_from(format!("bytes */{length}"))?;
             return Err(error.with_header(header::CONTENT_RANGE, value).into());
         }
@@ -264,6 +275,7 @@ fn begin(file: File, pieces: Vec<Piece>) -> Result<Content> {
     let mut pieces = pieces;
     match pieces[..] {
         [] => return Ok(Content::Nothing),
+        // At most `CHUNK`, so the cast loses nothing.
         [Piece::File(offset, length)] if length <= CHUNK as u64 => {
             return Ok(Content::Bytes(stream::read(
                 &file,
@@ -272,6 +284,7 @@ fn begin(file: File, pieces: Vec<Piece>) -> Result<Content> {
             )?));
         }
         [Piece::File(offset, length)] => {
+            // In the thread that has looked the file up: the answer begins one hand-over earlier.
             let first = stream::read(&file, offset, CHUNK)?;
             let read = first.len() as u64;
             pieces[0] = Piece::File(offset + read, length - read);
@@ -303,6 +316,7 @@ impl Head {
         length: u64,
     ) -> Result<Vec<Piece>> {
         self.status = StatusCode::PARTIAL_CONTENT;
+        // A single range is no multipart (RFC 9110, 15.3.7.1).
         if let [range] = ranges {
             let value = HeaderValue::try_from(ranges::content_range(range, length))?;
             self.headers.insert(header::CONTENT_RANGE, value);

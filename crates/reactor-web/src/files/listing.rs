@@ -41,6 +41,7 @@ pub(super) fn page(folder: &File, path: &str, shows_hidden: bool) -> io::Result<
         if !is_served(name, shows_hidden) {
             continue;
         }
+        // The page is made in memory, and sorted.
         if entries.len() == MAX_ENTRIES {
             are_all = false;
             break;
@@ -60,11 +61,13 @@ pub(super) fn page(folder: &File, path: &str, shows_hidden: bool) -> io::Result<
             });
         }
     }
+    // Folders first: `false` sorts before `true`. Names are unique.
     entries.sort_unstable_by(|a, b| (a.is_file, &a.name).cmp(&(b.is_file, &b.name)));
     Ok(render(&entries, path, are_all))
 }
 
 fn render(entries: &[Entry], path: &str, are_all: bool) -> String {
+    // For reading only, so what is not UTF-8 may be replaced. Links are made of the bytes.
     let title = escape_html(&percent_decode_str(path).decode_utf8_lossy());
     let mut html = format!(
         "<!doctype html>\n<meta charset=utf-8>\n\
@@ -102,6 +105,7 @@ fn shortened(size: u64) -> String {
     if size < 1024 {
         return format!("{size} B");
     }
+    // In `u128`, since ten times a size of 64 bits may not fit into 64.
     let (mut tenths, mut unit) = (u128::from(size) * 10 / 1024, 0);
     while tenths >= 10_240 && unit + 1 < UNITS.len() {
         tenths /= 1024;

@@ -139,17 +139,20 @@ impl Files {
     }
 
     fn set(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        // Not copied: an `Arc` is shared only with the threads of requests.
         change(Arc::make_mut(&mut self.options));
         self
     }
 
     /// The answer, from another thread.
     fn find(&self, request: &Request) -> Deferred<Response> {
+        // Before a thread is asked: a path that names no file costs none.
         let Some(target) = Target::of(request.rest(), self.options.shows_hidden) else {
             return deferred::fail(HttpError::not_found());
         };
         let (reactor, uri) = (request.reactor().clone(), request.uri().clone());
         let (options, inquiry) = (Arc::clone(&self.options), Inquiry::of(request));
+        // For the title of a list only.
         let path = if options.lists {
             uri.path().to_owned()
         } else {
@@ -165,6 +168,7 @@ impl Files {
                         let query = uri
                             .query()
                             .map_or(String::new(), |query| format!("?{query}"));
+                        // It begins with one slash, since `Target` refuses an empty segment.
                         Redirect::permanent(format!("{}/{query}", uri.path())).into_response()
                     },
                     Ok,
@@ -205,6 +209,7 @@ impl Handler for Files {
 
     fn prepare(&self) -> Result<()> {
         let folder = &self.options.folder;
+        // Once, in the loop: the app is not served yet.
         let is_folder = folder.metadata().map(|metadata| metadata.is_dir());
         match is_folder {
             Ok(true) => Ok(()),

@@ -47,6 +47,7 @@ impl Target {
 /// `.well-known` is not hidden: it is there to be public (RFC 8615), and certificate authorities
 /// ask for files in it.
 pub(super) fn is_served(name: &[u8], shows_hidden: bool) -> bool {
+    // A backslash is refused, since browsers and other servers take it for a slash.
     let is_plain = !matches!(name, b"" | b"." | b"..")
         && !name.iter().any(|byte| matches!(byte, b'/' | b'\\' | 0));
     let is_hidden = name.starts_with(b".") && name != b".well-known";

@@ -27,5 +27,6 @@ impl Piece {
 
 /// The number of bytes in a range.
 pub(super) fn size(range: &RangeInclusive<u64>) -> u64 {
+    // Both ends are in it. A range is within the file, so the sum does not overflow.
     range.end() - range.start() + 1
 }

@@ -12,6 +12,7 @@ use http_range_header::{RangeUnsatisfiableError, parse_range_header_with_max_ran
 use super::piece::{Piece, size};
 
 /// Most ranges of one request. With more, the answer is the whole file.
+// Each range has a head of its own in the answer, which may be longer than the range.
 const MAX_RANGES: usize = 16;
 
 /// The part of a file that is sent.
@@ -42,6 +43,7 @@ impl Selection {
                 Self::Whole
             }
             Ok(ranges) => Self::Ranges(ranges),
+            // A well-formed list, none of which begins in the file: a 416 (RFC 9110, 14.2).
             Err(RangeUnsatisfiableError::Unsatisfiable) => Self::Unsatisfiable,
             Err(_) => Self::Whole,
         }

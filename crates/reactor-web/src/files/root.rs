@@ -33,12 +33,15 @@ pub(super) fn open_anywhere(path: &Path) -> io::Result<File> {
 pub(super) fn open(root: &Path, below: &Path) -> io::Result<File> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = rustix::fs::open(root, flags, Mode::empty())?;
+    // An empty path is `ENOENT`.
     let is_root = below.as_os_str().is_empty();
     let path = if is_root { Path::new(".") } else { below };
+    // Links such as `/proc/self/fd/3` lead anywhere without a path.
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     for _ in 0..ATTEMPTS {
         match rustix::fs::openat2(&folder, path, FLAGS, Mode::empty(), resolve) {
             Ok(file) => return Ok(file.into()),
+            // The kernel cannot be sure that the path has stayed below `folder`.
             Err(Errno::AGAIN) => {}
             // Before Linux 5.6, or behind a filter of system calls that does not know it.
             Err(Errno::NOSYS | Errno::PERM) => return open_checked(root, below),
@@ -61,6 +64,7 @@ pub(super) fn open(root: &Path, below: &Path) -> io::Result<File> {
 /// folder between the look at the path and the opening of it.
 fn open_checked(root: &Path, below: &Path) -> io::Result<File> {
     let root = root.canonicalize()?;
+    // Both without symbolic links, so that a comparison of components is enough.
     let path = root.join(below).canonicalize()?;
     if !path.starts_with(&root) {
         return Err(io::ErrorKind::NotFound.into());

@@ -31,6 +31,7 @@ pub(super) fn read(file: &File, offset: u64, count: usize) -> Result<Bytes> {
     while bytes.len() < count {
         let place = offset + bytes.len() as u64;
         match rustix::io::pread(file, spare_capacity(&mut bytes), place) {
+            // The end of the file, as it is by now.
             Ok(0) => return Err(FileShrank.into()),
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => {}
@@ -47,11 +48,14 @@ pub(super) fn read(file: &File, offset: u64, count: usize) -> Result<Bytes> {
 /// While a chunk is on its way to the client, the next one is read: up to two wait in memory.
 pub(super) struct FileBody {
     reactor: ReactorHandle,
+    // Shared with the thread that reads: it closes when both are done.
     file: Arc<File>,
     pieces: VecDeque<Piece>,
     /// The bytes of the file that are being read.
+    // Set by `read_on`, taken when the bytes have come. At most one read is under way.
     reading: Option<CancelOnDrop<Bytes>>,
     /// Number of bytes to be given.
+    // hyper ends the connection if the body ends before.
     left: u64,
 }
 
@@ -71,8 +75,10 @@ impl FileBody {
         let Some(Piece::File(offset, left)) = self.pieces.front_mut() else {
             return;
         };
+        // Where `usize` has 32 bits, a longer file is read in chunks all the same.
         let count = usize::try_from(*left).unwrap_or(CHUNK).min(CHUNK);
         let (file, place) = (Arc::clone(&self.file), *offset);
+        // The piece is what is left after this read, which fails or gives all of `count`.
         *offset += count as u64;
         *left -= count as u64;
         if *left == 0 {
@@ -89,6 +95,7 @@ impl FileBody {
             if let Some(Piece::Bytes(_)) = self.pieces.front()
                 && let Some(Piece::Bytes(bytes)) = self.pieces.pop_front()
             {
+                // A read of the next piece begins before hyper asks for it.
                 self.read_on();
                 return Poll::Ready(Some(Ok(bytes)));
             }
@@ -99,6 +106,7 @@ impl FileBody {
         };
         let result = ready!(Pin::new(reading).poll(cx));
         self.reading = None;
+        // After an error, nothing more of the file is sent.
         if result.is_ok() {
             self.read_on();
         }

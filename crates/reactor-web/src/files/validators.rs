@@ -49,6 +49,7 @@ impl Validators {
         tag.push('"');
         Self {
             tag,
+            // RFC 9110, 8.8.2.1: a time to come is not sent.
             modified: since.and_then(|since| date(since.as_secs())),
         }
     }
@@ -74,6 +75,7 @@ impl Validators {
             // A tag begins with a quote or `W/`, as does a date on a Wednesday, which has no quote.
             // A weak tag never matches, since `self.tag` is strong.
             Ok(tag) if tag.starts_with(['"', 'W']) && tag.contains('"') => tag == self.tag,
+            // Exactly this date: an earlier or a later one is another version.
             Ok(date) => self.modified.is_some() && parse(date) == self.modified,
             Err(_) => false,
         }
@@ -122,7 +124,10 @@ impl Conditions {
     /// protect a change, then those that save a transfer. A date counts only if there is no
     /// condition by tag.
     pub(super) fn judge(&self, file: &Validators) -> Verdict {
+        // `If-Unmodified-Since` is ignored beside `If-Match` (RFC 9110, 13.1.4), and
+        // `If-Modified-Since` beside `If-None-Match` (13.1.3).
         if !self.if_match.is_empty() {
+            // The strong comparison (RFC 9110, 13.1.1).
             if !matches(&self.if_match, |tag| tag == file.tag) {
                 return Verdict::PreconditionFailed;
             }
@@ -161,6 +166,7 @@ fn tags(list: &str) -> impl Iterator<Item = &str> {
         rest = rest.trim_start_matches([',', ' ', '\t']);
         // The length of the opening: `W/"` or `"`.
         let opening = if rest.starts_with("W/\"") { 3 } else { 1 };
+        // What is no tag ends the list: nothing behind it is compared.
         let begin = rest.get(opening..)?;
         if !rest.starts_with("W/\"") && !rest.starts_with('"') {
             return None;

@@ -47,12 +47,14 @@ impl Input {
 
     /// Puts `bytes` before the unread bytes.
     pub(super) fn give_back(&mut self, bytes: &[u8]) {
+        // In place of what was read, which hyper has copied.
         self.bytes.splice(..self.read, bytes.iter().copied());
         self.read = 0;
     }
 
     /// Takes the unread bytes.
     pub(super) fn take_unread(&mut self) -> Vec<u8> {
+        // The buffer itself goes to the next protocol, and this `Io` reads no more.
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.drain(..std::mem::take(&mut self.read));
         bytes
@@ -60,6 +62,7 @@ impl Input {
 
     /// Notes that the peer has finished sending, unless the connection is over.
     pub(super) fn end(&mut self) {
+        // A loss that came before stays.
         self.end.get_or_insert(End::Finished);
     }
 
@@ -84,6 +87,7 @@ impl Input {
     pub(super) fn write_error(&self) -> io::Error {
         match &self.end {
             Some(End::Lost(ConnectionClosed::Lost(error))) => {
+                // `io::Error` is not `Clone`, and each read and write gets one.
                 io::Error::new(error.kind(), error.to_string())
             }
             Some(End::Lost(reason)) => {

@@ -61,6 +61,7 @@ pub struct IoProtocol {
 /// What a connection's protocol and its [`Io`] share.
 #[derive(Default)]
 struct Shared {
+    // Not borrowed while `reader` is woken: the body that it resumes reads from it.
     input: RefCell<Input>,
     /// The check that the input has to pass. Set by `set_strict`, cleared by `end_strict`.
     strict: Cell<Option<Box<Strict>>>,
@@ -157,6 +158,7 @@ impl Protocol for IoProtocol {
     }
 
     fn received(&mut self, cx: &mut Context<'_, Self>, data: &[u8]) -> Result<()> {
+        // Counted before the strict filter: refused bytes have come, too.
         let received = self.shared.received.get() + data.len() as u64;
         self.shared.received.set(received);
         if self.shared.push(data) {
@@ -308,6 +310,7 @@ impl Io {
     /// Fires when the connection is closed; at once if it is closed already. After the drop of the
     /// `Io`, the connection stays open until all of its output is sent.
     pub fn lost(&self) -> Deferred<()> {
+        // `connection_lost` has fired the Deferreds, and comes only once.
         if self.connection.is_gone() {
             return deferred::succeed(());
         }

@@ -41,6 +41,7 @@ impl Io {
         match &input.end {
             // First, so that input that came before a loss is still read.
             _ if unread.len() >= count => Poll::Ready(Ok(f(unread))),
+            // Fewer than `count` bytes, maybe none: no more come.
             Some(End::Finished | End::Lost(ConnectionClosed::Done)) => Poll::Ready(Ok(f(unread))),
             Some(End::Lost(_)) => Poll::Ready(Err(input.write_error())),
             None => {
@@ -61,6 +62,7 @@ impl Io {
 
     /// Removes the first `count` bytes of the input.
     pub fn consume(&mut self, count: usize) {
+        // The borrow ends with this statement, before the connection is touched.
         let resumes = self.shared.input.borrow_mut().consume(count);
         self.resume_reading_if(resumes);
     }

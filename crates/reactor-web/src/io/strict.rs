@@ -68,6 +68,7 @@ impl Strict {
         push(&data[..right]);
         if right < data.len() {
             self.state = State::Refused;
+            // Up to 64 KiB, which the connection does not need until its answer is sent.
             self.line = Vec::new();
             push(REFUSED);
         }
@@ -87,6 +88,7 @@ impl Strict {
                         0 => State::Start,
                         left => State::Body(left),
                     };
+                    // At most `rest.len()`, so the cast loses nothing, here and below.
                     place += taken as usize;
                 }
                 State::Chunk(left) => {
@@ -105,6 +107,7 @@ impl Strict {
                     };
                     self.line.extend_from_slice(&rest[..end]);
                     if self.end_line().is_err() {
+                        // The line feed itself is refused: hyper has got no line break.
                         return place + end;
                     }
                     self.line.clear();
@@ -117,6 +120,8 @@ impl Strict {
 
     /// Ends a line, which must end with CRLF and have no other CR; changes the state.
     fn end_line(&mut self) -> Result<(), Refusal> {
+        // A bare LF may end a line (RFC 9112, 2.2), and a bare CR has to be refused or replaced:
+        // parsers differ in both.
         let Some((b'\r', line)) = self.line.split_last() else {
             return Err(Refusal);
         };
@@ -126,6 +131,7 @@ impl Strict {
         self.state = match (self.state, line) {
             // Empty lines before a request are ignored (RFC 9112, section 2.2).
             (State::Start, b"") => State::Start,
+            // The preface goes on with frames, which have no lines (RFC 9113, 3.4).
             (State::Start, PREFACE) => State::Off,
             (State::Start, _) => {
                 self.body = Framing::Nothing;
@@ -142,6 +148,8 @@ impl Strict {
             }
             (State::ChunkSize, size) => match chunk_size(size)? {
                 0 => State::Trailer,
+                // With its CRLF, which hyper checks. A size has 15 digits at most, so nothing
+                // overflows.
                 size => State::Chunk(size + 2),
             },
             (State::Trailer, b"") => State::Start,
@@ -154,11 +162,15 @@ impl Strict {
 /// The framing of the body after one more header, with `known` the framing before it.
 fn framing(known: Framing, header: &[u8]) -> Result<Framing, Refusal> {
     let colon = header.iter().position(|byte| *byte == b':');
+    // A name with a space before its colon, or a line that continues another, matches none of the
+    // names below: hyper refuses both (RFC 9112, 5.1 and 5.2).
     let (name, value) = header.split_at(colon.unwrap_or(header.len()));
     let value = value.get(1..).unwrap_or_default().trim_ascii();
     let named = if name.eq_ignore_ascii_case(b"content-length") {
         Framing::Length(number(value, 10)?)
     } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+        // A list of codings may end with `chunked`, but parsers differ in how they look for it (RFC
+        // 9112, 6.1).
         if !value.eq_ignore_ascii_case(b"chunked") {
             return Err(Refusal);
         }
@@ -179,6 +191,7 @@ fn chunk_size(line: &[u8]) -> Result<u64, Refusal> {
     let end = line.iter().position(|byte| *byte == b';');
     let size = &line[..end.unwrap_or(line.len())];
     // A last chunk may be `000`.
+    // Up to 16 zeros: no parser reads anything else in them.
     match size.iter().all(|byte| *byte == b'0') && matches!(size.len(), 1..=16) {
         true => Ok(0),
         false => number(size, 16),
@@ -187,6 +200,8 @@ fn chunk_size(line: &[u8]) -> Result<u64, Refusal> {
 
 /// A number of 1 to 15 digits, without leading zeros and signs, which some parsers ignore.
 fn number(digits: &[u8], radix: u32) -> Result<u64, Refusal> {
+    // In base 16, 15 digits stay below 2^60, so no parser with 64 bits wraps around. A leading zero
+    // may stand for base 8.
     let is_short = matches!(digits.len(), 1..=15) && (digits[0] != b'0' || digits.len() == 1);
     let digits = if is_short { digits } else { &[] };
     let mut number = if digits.is_empty() { None } else { Some(0) };

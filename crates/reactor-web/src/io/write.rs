@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use super::Io;
 
 /// Bound of the output that waits to be sent before a write is pending.
+// The default of `WriteLimits::high_water`, so that the connection takes what has room here.
 const HIGH_WATER: usize = 64 * 1024;
 
 /// Most bytes of output that wait for the end of `received`. A larger output goes to the connection
@@ -34,6 +35,7 @@ impl Io {
         if self.room.is_none() && self.buffered()? < HIGH_WATER {
             return Poll::Ready(Ok(()));
         }
+        // Kept from one poll to the next, so that it wakes the body that polls.
         let room = self.room.get_or_insert_with(|| self.connection.ready());
         let result = ready!(Pin::new(room).poll(cx));
         self.room = None;
@@ -42,6 +44,7 @@ impl Io {
 
     /// Bytes that wait to be sent, gathered ones included.
     fn buffered(&self) -> io::Result<usize> {
+        // Both, since what was gathered goes out first.
         let gathered = self.shared.output.borrow().len();
         let buffered = self.connection.buffered().map_err(|_gone| self.error())?;
         Ok(gathered + buffered)
@@ -58,6 +61,7 @@ impl Io {
     /// bytes at most, and the connection reads nothing, and so calls no `received`, while more than
     /// its high-water mark waits.
     fn gather(&self, slices: &[IoSlice<'_>], count: usize) -> bool {
+        // Outside of `received`, nothing would take it out of `output`.
         if !self.shared.is_receiving.get() || self.room.is_some() {
             return false;
         }
@@ -83,6 +87,7 @@ impl Io {
     /// The connection sends a large output at once if nothing waits before it. Of the bytes that
     /// the system does not take, it copies up to its high-water mark; hyper keeps the rest.
     fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        // Taken, so that nothing is borrowed while the connection writes: a filter is user code.
         let gathered = self.shared.output.take();
         let mut taken = if gathered.is_empty() {
             self.write_some(slices)?
@@ -97,6 +102,7 @@ impl Io {
             if !rest.is_empty() {
                 self.hand_over(rest)?;
             }
+            // Only `slices` count for hyper: `gather` has told it that the other bytes are written.
             taken.saturating_sub(gathered.len())
         };
         if taken == 0

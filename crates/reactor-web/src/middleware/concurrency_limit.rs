@@ -85,6 +85,8 @@ impl Drop for Waiting {
 
 impl Middleware for ConcurrencyLimit {
     fn handle(&self, request: Request, next: Next) -> Answer {
+        // A request that gets a permit at once does not wait, though `Waiting` counts it until the
+        // closure runs.
         if self.semaphore.tokens() == 0 && self.waiting.get() >= self.queue {
             let error = HttpError::new(StatusCode::SERVICE_UNAVAILABLE);
             let second = HeaderValue::from_static("1");
@@ -95,6 +97,7 @@ impl Middleware for ConcurrencyLimit {
         Answer::after(self.semaphore.acquire(), move |permit| {
             drop(waiting);
             next.run(request).map(move |result| {
+                // When the answer begins, or its handler is cancelled.
                 drop(permit);
                 result
             })

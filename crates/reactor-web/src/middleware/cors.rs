@@ -125,9 +125,11 @@ impl Cors {
         let text = origin.to_str().ok()?;
         let is_allowed = match &self.origins {
             Origins::Any => return Some(HeaderValue::from_static("*")),
+            // Byte by byte, as the Fetch standard compares them; browsers send them in lower case.
             Origins::List(list) => list.iter().any(|known| known == text),
             Origins::Closure(is_allowed) => is_allowed(text),
         };
+        // The origin itself and not `*`, which browsers refuse with credentials.
         is_allowed.then(|| origin.clone())
     }
 
@@ -154,6 +156,7 @@ impl Cors {
         let varies = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
         headers.insert(header::VARY, HeaderValue::from_static(varies));
         let methods = self.methods_or_default();
+        // Methods are compared with their case (RFC 9110, 9.1).
         let is_asked = |known: &Method| known.as_str().as_bytes() == method.as_bytes();
         let Some(origin) = self
             .allowed(origin)
@@ -183,6 +186,7 @@ impl Middleware for Cors {
     fn handle(&self, request: Request, next: Next) -> Answer {
         let origin = request.headers().get(header::ORIGIN).cloned();
         let asked = request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD);
+        // All three make a preflight: another `OPTIONS` goes to its handler.
         if let (&Method::OPTIONS, Some(origin), Some(method)) = (request.method(), &origin, asked) {
             return Answer::now(self.preflight(origin, method));
         }
@@ -202,6 +206,7 @@ impl Middleware for Cors {
             if varies {
                 headers.append(header::VARY, HeaderValue::from_static("Origin"));
             }
+            // In place of what a handler has set: browsers refuse an answer with two origins.
             headers.extend(added);
         })
     }

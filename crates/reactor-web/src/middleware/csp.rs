@@ -97,6 +97,7 @@ impl ContentSecurityPolicy {
         let fits = |sources: &str| {
             sources
                 .bytes()
+                // A semicolon begins another directive, a comma another policy.
                 .all(|b| matches!(b, b' '..=b'~') && b != b';' && b != b',')
         };
         for (name, sources) in &self.directives {
@@ -120,6 +121,7 @@ impl ContentSecurityPolicy {
                 sources => format!("{name} {sources}"),
             });
         let mut text = directives.collect::<Vec<_>>().join("; ");
+        // One nonce for all sources, and none for a policy that does not use it.
         if text.contains(NONCE) {
             let nonce = CspNonce::new()?;
             text = text.replace(NONCE, &format!("'nonce-{nonce}'"));

@@ -58,6 +58,7 @@ impl HttpsRedirect {
             .uri()
             .authority()
             .map(|authority| authority.as_str());
+        // HTTP/2 has it in the target.
         let host = match &self.host {
             Some(host) => host,
             None => named.or_else(|| request.header(header::HOST))?,

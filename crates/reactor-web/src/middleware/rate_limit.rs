@@ -81,6 +81,7 @@ impl Middleware for RateLimit {
         let Some(key) = (self.key)(&request) else {
             return next.run(request);
         };
+        // The borrow ends before the handler runs, which may come back here.
         let taken = self
             .buckets
             .borrow_mut()
@@ -94,6 +95,7 @@ impl Middleware for RateLimit {
 
 /// 429, to be tried again after `wait`.
 pub(super) fn too_many(wait: Duration) -> HttpError {
+    // Rounded up: a client that comes back after it finds a token.
     let seconds = wait.as_nanos().div_ceil(1_000_000_000);
     let seconds = HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX));
     HttpError::new(StatusCode::TOO_MANY_REQUESTS).with_header(header::RETRY_AFTER, seconds)
@@ -109,6 +111,7 @@ pub(super) fn network_of(peer: &Address) -> String {
             let [a, b, c, d, ..] = address.segments();
             format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
         }
+        // Peers of UNIX sockets have no address that tells them apart, so they share a bucket.
         None => "unix".to_owned(),
     }
 }

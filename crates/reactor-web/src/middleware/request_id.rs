@@ -90,6 +90,8 @@ impl Default for RequestId {
 
 impl Middleware for RequestId {
     fn handle(&self, mut request: Request, next: Next) -> Answer {
+        // An id stands in logs and in headers, where other characters would begin a new line or a
+        // field.
         let taken = request.header(&self.header).filter(|id| is_fit(id));
         let id = match taken {
             Some(id) if self.takes_header => id.to_owned(),
@@ -97,6 +99,7 @@ impl Middleware for RequestId {
         };
         // Kept for the answer: the request itself is gone by then.
         let observed = request.observe();
+        // Set once: of two such middlewares, the outer one names the request.
         observed.set_id(id);
         let name = self.header.clone();
         next.respond(request).map_response(move |response| {

@@ -59,6 +59,7 @@ impl Middleware for RequestSpan {
             "request",
             method = %request.method(),
             path = request.path(),
+            // Recorded with the answer: middleware and routes further in find them out.
             id = Empty,
             route = Empty,
             user = Empty,
@@ -71,6 +72,7 @@ impl Middleware for RequestSpan {
         let observed = request.observe();
         let reactor = request.reactor().clone();
         let begin = reactor.now();
+        // `Answer::from_future` takes the span that is current in here along.
         let answer = span.in_scope(|| next.respond(request));
         answer.map(move |result| {
             // A failure is that of a cancelled handler: all others are answers by now.

@@ -41,6 +41,7 @@ use crate::response::Answer;
 #[doc(alias = "helmet")]
 pub struct SecurityHeaders {
     frames: &'static str,
+    // An error is kept for `prepare`, since a builder cannot fail.
     referrer: Result<HeaderValue, &'static str>,
     hsts: Option<(Duration, bool)>,
     csp: Option<ContentSecurityPolicy>,
@@ -99,6 +100,7 @@ impl Default for SecurityHeaders {
 
 impl Middleware for SecurityHeaders {
     fn handle(&self, mut request: Request, next: Next) -> Answer {
+        // RFC 6797, 7.2. Looked at here, since the request goes to its handler.
         let hsts = self.hsts.filter(|_| request.is_secure()).map(hsts_value);
         let csp = self.csp.as_ref().map(|policy| policy.header(&mut request));
         let csp = match csp.transpose() {
@@ -107,9 +109,11 @@ impl Middleware for SecurityHeaders {
         };
         let frames = HeaderValue::from_static(self.frames);
         let referrer = self.referrer.clone().ok();
+        // `respond`, so that the pages of errors have the headers, too.
         next.respond(request).map_response(move |response| {
             let mut add = |name: HeaderName, value: Option<HeaderValue>| {
                 if let Some(value) = value {
+                    // A handler that has set one knows its page better.
                     response.headers_mut().entry(name).or_insert(value);
                 }
             };

@@ -54,14 +54,19 @@ impl Timeout {
 impl Middleware for Timeout {
     fn handle(&self, mut request: Request, next: Next) -> Answer {
         let reactor = request.reactor().clone();
+        // Before the request goes to its handler, with its body.
         let awaits_body = request.watch_body();
+        // The rest of the body is not waited for, so HTTP/1 has to end with the answer. HTTP/2 ends
+        // the stream.
         let closes = request.version() <= Version::HTTP_11;
         let answer = next.run(request);
+        // No timer for it.
         if answer.is_now() {
             return answer;
         }
         let mut pending: Deferred<Response> = answer.into();
         let handle = pending.handle();
+        // The client that goes cancels `timed`, which has to reach the handler.
         let (trigger, timed) = Deferred::with_canceller({
             let handle = handle.clone();
             move |_| handle.cancel()

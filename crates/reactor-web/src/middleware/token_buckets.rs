@@ -27,6 +27,7 @@ pub(crate) struct TokenBuckets {
 impl TokenBuckets {
     /// Buckets of `burst` tokens, which fill in `per`, for at most `capacity` keys.
     pub(crate) fn new(burst: u32, per: Duration, capacity: usize) -> Self {
+        // Also the divisor below.
         let burst = burst.max(1);
         Self {
             burst,
@@ -67,6 +68,7 @@ impl TokenBuckets {
 
     /// Takes a token, whether or not there is one: the bucket of `key` is full one interval later.
     fn push(&mut self, key: &str, now: Duration) {
+        // Before the bound is looked at, so that only buckets that count take room.
         self.forget_full(now);
         let key: Rc<str> = Rc::from(key);
         let full_at = match self.full_at.get(&key) {
@@ -92,6 +94,7 @@ impl TokenBuckets {
     /// debt is bounded: beyond ten times the period of a whole burst, nothing is added.
     #[cfg(feature = "auth")]
     pub(crate) fn charge(&mut self, key: &str, now: Duration) {
+        // Failures that come at once, from many connections, do not lock an address out for hours.
         let most = now + self.interval * self.burst * 10;
         let full_at = self.full_at.get(key).copied().unwrap_or_default();
         if full_at.max(now) + self.interval <= most {

@@ -57,6 +57,7 @@ impl Request {
     /// 400 if it cannot be parsed.
     #[doc(alias = "args")]
     pub fn query_value<T: FromStr>(&self, name: &str) -> Result<Option<T>> {
+        // Pairs and not a map: a name may be there twice, and the first one counts.
         let query: Vec<(String, String)> = self.query()?;
         let found = query.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| parse(name, value)).transpose()
@@ -69,6 +70,7 @@ impl Request {
         let texts = headers.iter().filter_map(|value| value.to_str().ok());
         texts
             .flat_map(Cookie::split_parse_encoded)
+            // One cookie that is none does not hide the others.
             .filter_map(std::result::Result::ok)
             .find(|cookie| cookie.name() == name)
             .map(|cookie| cookie.value().to_owned())
@@ -195,7 +197,9 @@ impl Request {
         let Ok(boundary) = multer::parse_boundary(kind) else {
             return Err(wrong_type("multipart/form-data").into());
         };
+        // After the type was looked at, so that a handler may read the body in another way.
         let parts = Parts(self.take_body());
+        // `multer` wants a stream that is `Send`; it stays in this thread.
         Ok(Multipart::new(SendWrapper::new(parts), boundary))
     }
 
@@ -212,6 +216,7 @@ impl Request {
     }
 
     fn read_with<T: 'static>(&self, f: impl FnOnce(Bytes) -> Result<T> + 'static) -> Deferred<T> {
+        // Taken now and not when the body of the Deferred runs: the request may be gone by then.
         let (mut body, limit) = (self.take_body(), self.body_limit);
         inline_callbacks(async move {
             let bytes = body.collect(limit).await?;
@@ -242,6 +247,7 @@ fn unsupported<T: 'static>(expected: &str) -> Deferred<T> {
 #[track_caller]
 pub fn multipart_error(error: multer::Error) -> Failure {
     match error {
+        // The failure of the `Body` itself, with its own status.
         multer::Error::StreamReadFailed(error) => Failure::from_box(error),
         multer::Error::FieldSizeExceeded { limit, .. }
         | multer::Error::StreamSizeExceeded { limit } => HttpError::body_too_large(limit).into(),

@@ -33,20 +33,26 @@ pub(crate) struct ConnectionInfo {
     peer: Address,
     host: Address,
     is_secure: bool,
+    // Set when the preface has come, and not cleared.
     is_http2: Cell<bool>,
     body_limit: u64,
     failure_pages: Rc<dyn FailurePages>,
     /// The number of the next exchange.
+    // It is the number of those begun, too.
     next: Cell<u64>,
     /// Exchanges that were begun and are not over.
+    // More than one in HTTP/2 only.
     in_flight: Cell<usize>,
     /// When the last exchange was over, or the connection was made.
     idle_since: Cell<Duration>,
     /// Number of bytes that had come then.
+    // A pipelined head that came before counts as read: if it is not whole, it gets no 408.
     received_by_then: Cell<u64>,
     monitor: Monitor,
     /// Whether a handler waits for the body of its request.
+    // Set by `Limited` for the time of a pending read.
     awaits_body: Rc<Cell<bool>>,
+    // Those of all exchanges, by their number. Taken out before they fire, as is `stop_waiters`.
     finish_waiters: RefCell<Vec<(u64, Trigger<()>)>>,
     /// Set by [`stop`](Self::stop), and not cleared.
     is_stopping: Cell<bool>,
@@ -147,6 +153,8 @@ impl ConnectionInfo {
 
     /// Remembers the body that drives the connection, which polls with `cx`.
     pub(crate) fn set_driver(&self, cx: &Context<'_>) {
+        // A registration that is there is of the same body: one body drives a connection for its
+        // whole life.
         if !self.driver.is_registered() {
             self.driver.register(cx);
         }
@@ -154,12 +162,14 @@ impl ConnectionInfo {
 
     /// Has the connection end, after what was written is sent: the body that drives it returns.
     pub(crate) fn end(&self) {
+        // The flag first: `wake` resumes the driver inside of this call, unless that is what runs.
         self.is_ended.set(true);
         self.wake_driver();
     }
 
     /// Tells the requests that run that the site finishes.
     pub(crate) fn stop(&self) {
+        // First, so that a callback that asks finds it set.
         self.is_stopping.set(true);
         for (_, waiter) in self.stop_waiters.take() {
             // Errs if it was cancelled: then nothing waits.
@@ -188,6 +198,7 @@ pub(crate) struct Exchange {
 impl Exchange {
     /// Begins one; it is over when the second value is dropped.
     pub(crate) fn begin(connection: &SharedConnection) -> (Self, Finish) {
+        // It does not overflow: a connection has fewer than 2^64 requests.
         let number = connection.next.get();
         connection.next.set(number + 1);
         connection.in_flight.set(connection.in_flight.get() + 1);
@@ -233,6 +244,7 @@ impl Exchange {
         let connection = &*self.connection;
         let in_flight = connection.in_flight.get() - 1;
         connection.in_flight.set(in_flight);
+        // Before the callbacks, which may look at the connection.
         if in_flight == 0 {
             connection.idle_since.set(connection.reactor.now());
             connection
@@ -256,6 +268,7 @@ impl Exchange {
     /// Takes the waiters of this exchange out of those of the connection.
     fn take(&self, waiters: &RefCell<Vec<(u64, Trigger<()>)>>) -> Vec<Trigger<()>> {
         let mut waiters = waiters.borrow_mut();
+        // As a rule; then nothing is allocated.
         if waiters.is_empty() {
             return Vec::new();
         }
@@ -286,6 +299,7 @@ impl Finish {
 
 impl Drop for Finish {
     fn drop(&mut self) {
+        // Once, since a `Finish` is not `Clone`.
         self.exchange.end(self.is_complete);
     }
 }

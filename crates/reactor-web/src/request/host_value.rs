@@ -18,6 +18,7 @@ fn is_host_and_port(authority: &Authority) -> bool {
 
 /// Whether `host` is empty, or a name or an IPv4 address and maybe a port: what is sent as a rule,
 /// looked at without a parser.
+// A longer port goes to the parser, which takes any number of digits.
 fn is_plain(host: &[u8]) -> bool {
     let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
     match host.iter().position(|byte| !is_of_name(byte)) {

@@ -55,13 +55,16 @@ use crate::error::HttpError;
 /// ```
 pub struct Request {
     head: request::Parts,
+    // Borrowed for a `take` or a `replace` only, which run no code of users.
     body: RefCell<Body>,
     params: Params,
     exchange: Exchange,
+    // Beside the limit of the body itself: one that was put in its place has none of its own.
     body_limit: u64,
     /// `None` as long as nothing observes the request.
     observed: Option<Rc<Observed>>,
     /// `None` unless a trusted proxy has named its client.
+    // Boxed, since most requests have none, and requests are moved through all middleware.
     client: Option<Box<ForwardedClient>>,
 }
 
@@ -301,6 +304,7 @@ impl Request {
         let rest = self.rest().strip_prefix('/')?;
         let length = rest.find('/').unwrap_or(rest.len());
         let segment = rest[..length].to_owned();
+        // `rest` is the end of `path`, without the slash.
         let next = path.len() - rest.len() + length;
         self.params.set_rest(next);
         Some(segment)
@@ -341,6 +345,8 @@ fn parse<T: FromStr>(name: &str, value: &str) -> Result<T> {
 }
 
 /// What is wrong with a value of a request, as the client gets to see it.
+// The words of the parser: they name a place in what the client has sent, and nothing of the
+// program.
 fn unreadable(what: &str, error: impl fmt::Display) -> Failure {
     HttpError::bad_request(format!("{what}: {error}")).into()
 }

@@ -36,6 +36,7 @@ use super::params::Route;
 #[derive(Default)]
 pub struct Observed {
     /// From the outermost app inwards.
+    // A mount is the last one until the handler below it has found its route.
     routes: RefCell<Vec<Rc<Route>>>,
     user: OnceCell<String>,
     id: OnceCell<String>,

@@ -17,8 +17,10 @@ use crate::error::HttpError;
 /// A value is a range of the path; only one with percent-encoding is decoded, into a string.
 #[derive(Default)]
 pub(crate) struct Params {
+    // Two without an allocation, as most routes have no more.
     values: SmallVec<[Param; 2]>,
     /// Where the path begins for a nested app.
+    // Up to the length of the path, where nothing is left.
     rest: usize,
     route: Option<Rc<Route>>,
 }
@@ -77,8 +79,10 @@ impl Params {
     ) {
         let value = if value.contains('%') {
             match percent_decode_str(value).decode_utf8() {
+                // A `%` that is no encoding stays as it is.
                 Ok(Cow::Borrowed(_)) => Value::Plain(range),
                 Ok(Cow::Owned(decoded)) => Value::Decoded(decoded),
+                // Noted and not refused here: the handler may not ask for it.
                 Err(_) => Value::NotUtf8,
             }
         } else {

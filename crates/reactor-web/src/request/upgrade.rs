@@ -88,9 +88,12 @@ impl Request {
 /// Whether the connection is to speak another protocol after the answer.
 fn asks_for_upgrade(head: &request::Parts) -> bool {
     match head.version {
+        // HTTP/1.0 ignores `Upgrade` (RFC 9110, 7.8), and HTTP/2 has none (RFC 9113, 8.6).
         http::Version::HTTP_11 => {
             head.method == Method::CONNECT
                 || (head.headers.contains_key(header::UPGRADE)
+                    // Without it, `Upgrade` is of another connection, before a proxy (RFC 9110,
+                    // 7.8).
                     && has_token(&head.headers, header::CONNECTION, "upgrade"))
         }
         _ => false,

@@ -19,10 +19,13 @@ use crate::io::Io;
 #[derive(Default)]
 pub(crate) struct Upgrades {
     /// The number of the exchange whose handler has asked for the connection.
+    // Taken by the answer that refuses, by `give`, or by `lost`. A handler that asks twice abandons
+    // the first Deferred.
     asked: RefCell<Option<(u64, Trigger<Io>)>>,
     /// Set when the answer is one after which the connection is the handler's; not cleared.
     is_granted: Cell<bool>,
     /// Has the protocol that has taken the connection over end it, in its own words.
+    // Taken when the site finishes, so it is called at most once.
     finish: RefCell<Option<Box<dyn Fn()>>>,
 }
 
@@ -46,6 +49,7 @@ impl Upgrades {
             self.is_granted.set(true);
             *asked = Some((number, trigger));
         } else {
+            // Before the callbacks run: they may ask again.
             drop(asked);
             // Errs if it was cancelled: then nothing waits.
             let _ = trigger.errback(UpgradeRefused { status });

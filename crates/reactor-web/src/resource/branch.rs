@@ -49,6 +49,8 @@ pub struct Branch {
 struct Shared {
     children: RefCell<BTreeMap<String, Rc<dyn Resource>>>,
     /// While `prepare` runs: a branch may be below itself.
+    // Set for the time of a call, also if a child fails: then it is cleared, and the next call
+    // tries again.
     is_preparing: Cell<bool>,
 }
 
@@ -83,12 +85,14 @@ impl Branch {
     #[doc(alias = "delEntity")]
     pub fn remove_child(&self, name: &str) -> bool {
         let removed = self.shared.children.borrow_mut().remove(name);
+        // It is dropped at the end, after the borrow.
         removed.is_some()
     }
 }
 
 impl Resource for Branch {
     fn child(&self, name: &str, _request: &Request) -> Child {
+        // Cloned out: the child's code may put or remove children.
         let found = self.shared.children.borrow().get(name).map(Rc::clone);
         found.map_or(Child::None, Child::Found)
     }

@@ -31,6 +31,7 @@ use crate::response::Answer;
 pub struct Leaf {
     handler: AnyHandler,
     /// Set before the first request: a leaf may be made after the app was prepared.
+    // A failure is kept, too: each request then gets it, and the handler is not prepared again.
     prepared: RefCell<Option<Result<()>>>,
 }
 

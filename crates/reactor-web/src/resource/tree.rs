@@ -65,12 +65,15 @@ fn walk(mut resource: Rc<dyn Resource>, mut request: Request) -> Answer {
         if resource.is_leaf() {
             return resource.render(request);
         }
+        // The path ends without a slash: this resource was asked for by its own name.
         let Some(segment) = request.next_segment() else {
             return resource.render(request);
         };
+        // Decoded after it was cut: an encoded slash does not separate segments.
         let Ok(name) = percent_decode_str(&segment).decode_utf8() else {
             return Answer::failed(HttpError::bad_request("the path is not UTF-8"));
         };
+        // The parent is dropped with this, unless something else keeps it.
         resource = match resource.child(&name, &request) {
             Child::Found(child) => child,
             Child::None if name.is_empty() && request.rest().is_empty() => {
@@ -78,6 +81,7 @@ fn walk(mut resource: Rc<dyn Resource>, mut request: Request) -> Answer {
             }
             Child::None => return Answer::failed(HttpError::not_found()),
             Child::Later(later) => {
+                // Looked at before `request` moves into the callback.
                 let is_at_slash = name.is_empty() && request.rest().is_empty();
                 return Answer::later(
                     (*later)

@@ -38,7 +38,9 @@ pub struct Answer(Kind);
 
 enum Kind {
     /// `None` once it was taken by `poll`.
+    // An `Option`, so that `poll` takes it out of a borrow.
     Now(Option<Result<Response>>),
+    // Dropped with the answer, when the client goes: the handler is cancelled.
     Later(CancelOnDrop<Response>),
 }
 
@@ -78,6 +80,7 @@ impl Answer {
         } else {
             inline_callbacks(future.instrument(span))
         };
+        // A future that was ready at once is a `Kind::Now`, without a chain to be polled.
         match response.into_result() {
             Ok(result) => Self::ready(result),
             Err(pending) => Self(Kind::Later(pending.cancel_on_drop())),

@@ -189,6 +189,7 @@ where
         for (name, value) in headers {
             let name = name.try_into().map_err(Into::into)?;
             let value = value.try_into().map_err(Into::into)?;
+            // In place of what the value has set: the handler has the last word.
             response.headers_mut().insert(name, value);
         }
         Ok(response)
@@ -200,6 +201,7 @@ impl<T: IntoResponse> IntoResponse for (Cookie<'static>, T) {
         let (cookie, value) = self;
         let mut response = value.into_response()?;
         let cookie = HeaderValue::try_from(cookie.encoded().to_string())?;
+        // Each cookie has a header of its own (RFC 6265, 3).
         response.headers_mut().append(header::SET_COOKIE, cookie);
         Ok(response)
     }

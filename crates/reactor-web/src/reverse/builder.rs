@@ -129,6 +129,7 @@ impl ReverseProxyBuilder {
     pub fn health_check(mut self, path: impl Into<String>, every: Duration) -> Self {
         self.check = Some(Check {
             path: path.into(),
+            // With no time between them, the checks would run without a pause.
             every: every.max(Duration::from_millis(1)),
         });
         self
@@ -187,10 +188,12 @@ impl ReverseProxyBuilder {
             ejection: self.ejection,
             next: Cell::new(0),
         });
+        // After the bases were parsed, which names the UNIX sockets.
         let client = self.client.transparent(unix).build(reactor);
         let mut checks = Vec::new();
         if let Some(check) = self.check {
             for (index, upstream) in pool.upstreams.iter().enumerate() {
+                // Here, so that a path that is wrong is an error of `build`.
                 let url = upstream.base.join(&check.path, None)?;
                 let watch =
                     checks::watch(client.clone(), Rc::clone(&pool), index, url, check.every);

@@ -16,6 +16,7 @@ pub(super) struct Check {
 }
 
 /// The most time for one check.
+// The interval may be longer, and a check that takes so long has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Checks the upstream `index`, without end.
@@ -48,6 +49,7 @@ pub(super) async fn watch(
             Err(failure) if failure.is::<Cancelled>() => return Err(failure),
             _ => true,
         };
+        // Only the change is logged.
         if upstream.fails_checks.replace(fails) != fails {
             let name = &upstream.base.name;
             if fails {
@@ -56,6 +58,7 @@ pub(super) async fn watch(
                 tracing::info!(target: "reactor_web", upstream = name, "the upstream passes its checks");
             }
         }
+        // After the answer: a slow upstream is asked less often.
         sleep(client.reactor(), every).cancel_on_drop().await?;
     }
 }

@@ -81,6 +81,7 @@ impl ReverseProxyErrorKind {
 
     /// Whether nothing of the request was sent.
     pub(super) fn is_unsent(self) -> bool {
+        // A timeout of another step comes after the request was begun.
         matches!(self, Self::Unreachable | Self::TimedOut(Step::Connect))
     }
 }
@@ -109,6 +110,7 @@ impl ReverseProxyError {
         Self {
             kind,
             upstream: upstream.map(str::to_owned),
+            // Its message is that of the status: clients learn nothing of the servers behind.
             page: HttpError::new(kind.status()),
         }
     }

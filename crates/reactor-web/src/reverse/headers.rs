@@ -21,6 +21,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 
 /// Removes what concerns one connection only.
 pub(super) fn strip(headers: &mut HeaderMap) {
+    // Collected first, since `Connection` itself is removed with them.
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -37,6 +38,7 @@ pub(super) fn strip(headers: &mut HeaderMap) {
 
 /// The headers of `request` for an upstream.
 pub(super) fn for_upstream(request: &Request, appends: bool) -> HeaderMap {
+    // The request is kept as it came, for another upstream and for the log.
     let mut headers = request.headers().clone();
     strip(&mut headers);
     // The length is that of the body that is sent; a request with two would be read in two ways.
@@ -54,7 +56,10 @@ pub(super) fn for_upstream(request: &Request, appends: bool) -> HeaderMap {
             headers.remove(name);
         }
     }
+    // After `strip`: a client cannot have `Connection` remove what is added here.
     forward(&mut headers, request, appends);
+    // A proxy has to (RFC 9110, 7.6.3). It keeps those of the proxies before, also where
+    // `Forwarded` is left out.
     append(&mut headers, header::VIA, via(request));
     headers
 }
@@ -88,7 +93,9 @@ fn forward(headers: &mut HeaderMap, request: &Request, appends: bool) {
 fn element(client: Option<IpAddr>, host: Option<&HeaderValue>, proto: &str) -> String {
     let mut element = match client.map(|address| address.to_canonical()) {
         Some(IpAddr::V4(address)) => format!("for={address}"),
+        // In brackets and quotes (RFC 7239, 6).
         Some(IpAddr::V6(address)) => format!("for=\"[{address}]\""),
+        // RFC 7239, 6.2. A UNIX socket has no address.
         None => "for=unknown".to_owned(),
     };
     // A quote in a host would end the value.
@@ -111,6 +118,7 @@ fn via(request: &Request) -> String {
 
 /// Adds `value` to a header that is a list, in one line.
 fn append(headers: &mut HeaderMap, name: HeaderName, value: String) {
+    // In one line: a reader that looks at the first line or at the last one only gets all of it.
     let mut list = Vec::new();
     for known in headers.get_all(&name) {
         list.extend_from_slice(known.as_bytes());

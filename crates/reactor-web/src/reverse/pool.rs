@@ -53,14 +53,20 @@ pub(super) struct Pool {
 /// A server that is asked, and how it fares.
 pub(super) struct Upstream {
     pub(super) base: Base,
+    // Counted for the life of a `Turn`.
     pub(super) in_flight: Cell<usize>,
     /// Failures since the last success.
+    // Not cleared by an ejection: a probe that fails ejects again at once.
     failures: Cell<u32>,
     /// Set while it is ejected: the time of the loop at which it gets a probe.
+    // Set by the failure that reaches the bound, and by each one after it; cleared by an answer.
     ejected_until: Cell<Option<Duration>>,
     /// Whether the probe is under way.
+    // Set by the `Turn` that is the probe, and cleared when that has its answer, fails or is
+    // dropped. While it is set, no other request goes there.
     is_probed: Cell<bool>,
     /// What the last check has said.
+    // Written by `checks::watch` only. It excludes the upstream whether or not that is ejected.
     pub(super) fails_checks: Cell<bool>,
 }
 
@@ -122,6 +128,8 @@ impl Pool {
                 candidates.min_by_key(|index| self.upstreams[*index].in_flight.get())
             }
         }?;
+        // Behind the one that was taken, also if others were skipped: so upstreams that are ejected
+        // do not give their neighbour two turns in a row.
         self.next.set((index + 1) % count);
         let upstream = &self.upstreams[index];
         upstream.in_flight.set(upstream.in_flight.get() + 1);

@@ -62,6 +62,7 @@ struct Shared {
     pool: Rc<Pool>,
     rules: Rules,
     /// Ended with the proxy.
+    // Their bodies hold the client and the pool, and not this: so there is no cycle.
     _checks: Vec<CancelOnDrop<()>>,
 }
 
@@ -120,6 +121,7 @@ impl ReverseProxy {
 
 impl Handler for ReverseProxy {
     fn handle(&self, request: Request) -> Answer {
+        // A tunnel to wherever the client wants is no matter of a reverse proxy.
         if *request.method() == Method::CONNECT {
             return Answer::now(HttpError::new(StatusCode::METHOD_NOT_ALLOWED));
         }
@@ -133,6 +135,8 @@ impl Shared {
         let mut headers = headers::for_upstream(&request, self.rules.appends_forwarded);
         let upgrade = upgrade_of(&request);
         if let Some(protocol) = &upgrade {
+            // After `for_upstream` has removed them: the upgrade is one of this connection, and
+            // asked for anew.
             switch(&mut headers, protocol);
         }
         let body = Source::new(request.take_body());
@@ -146,7 +150,9 @@ impl Shared {
         let mut tried = Vec::new();
         let mut last = None;
         while let Some(mut turn) = self.pool.pick(self.client.reactor().now(), &tried) {
+            // Before the request, so that the loop ends: each upstream has one turn.
             tried.push(turn.index);
+            // The headers are cloned, since another upstream may need them.
             let failure = match self.ask(&request, &turn, headers.clone(), &body).await? {
                 Ok(answer) => {
                     turn.succeeded();
@@ -158,16 +164,19 @@ impl Shared {
                 // The client is gone, which says nothing of the upstream.
                 return Err(failure);
             }
+            // Looked at before the upstream is blamed.
             if let Some(failure) = body.take_failure() {
                 // Not the upstream's fault.
                 return Err(failure);
             }
+            // Not before here: what came so far was the client's doing.
             turn.failed(self.client.reactor().now());
             let error = ReverseProxyError::of(&failure, &turn.upstream().base.name);
             tracing::warn!(target: "reactor_web", error = failure.message(), "{error}");
             let may_repeat = error.kind().is_unsent()
                 || (error.kind() == ReverseProxyErrorKind::Broken
                     && request.method().is_idempotent());
+            // Nothing that was read of the body is kept.
             if !may_repeat || !body.is_whole() {
                 return Err(error.into());
             }
@@ -208,6 +217,8 @@ impl Shared {
     ) -> Result<Response> {
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             let protocol = answer.headers().get(header::UPGRADE).cloned();
+            // An upstream that switches without being asked would leave the client with bytes that
+            // it takes for HTTP.
             let (true, Some(protocol)) = (is_upgrade, protocol) else {
                 turn.failed(self.client.reactor().now());
                 return Err(ReverseProxyError::broken(&turn.upstream().base.name).into());
@@ -215,9 +226,11 @@ impl Shared {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = answer.status();
             *response.headers_mut() = answer.headers().clone();
+            // Then `switch` adds those of the connection to the client.
             headers::strip(response.headers_mut());
             switch(response.headers_mut(), &protocol);
             let idle = self.rules.tunnel_idle;
+            // Asked for before the answer is sent, which grants it.
             let tunnel = tunnel::run(request.upgrade(), answer.upgrade(), idle, turn);
             // It errs if a connection breaks, of which the other side learns by its end.
             self.client.reactor().spawn(tunnel).ignore();
@@ -241,6 +254,7 @@ impl Shared {
 /// pass unseen.
 fn upgrade_of(request: &Request) -> Option<HeaderValue> {
     let protocol = request.headers().get(header::UPGRADE)?;
+    // What is no text is refused with it.
     let is_http2 = protocol
         .to_str()
         .map_or(true, |text| text.to_ascii_lowercase().contains("h2c"));

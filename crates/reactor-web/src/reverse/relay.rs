@@ -18,9 +18,11 @@ use crate::body::Body;
 pub(super) struct Source(Rc<State>);
 
 struct State {
+    // Borrowed while it is polled: an upstream polls its own clone, and nothing else does.
     body: RefCell<Body>,
     /// Set when the first upstream has read of it, and not cleared.
     is_begun: Cell<bool>,
+    // Set by `poll_frame`, which gives hyper a copy of the message; taken by `Shared::forward`.
     failure: RefCell<Option<Failure>>,
 }
 
@@ -46,6 +48,8 @@ impl Source {
 
     /// The body for one upstream.
     pub(super) fn body(&self) -> Body {
+        // A stream cannot be sent again over another connection if the first one is stale; an empty
+        // body can.
         if self.0.body.borrow().is_end_stream() {
             return Body::empty();
         }
@@ -66,9 +70,12 @@ impl http_body::Body for Source {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>>>> {
+        // Before the poll: from then on, what it gives is gone for another upstream.
         self.0.is_begun.set(true);
         let polled = Pin::new(&mut *self.0.body.borrow_mut()).poll_frame(cx);
         if let Poll::Ready(Some(Err(failure))) = polled {
+            // hyper wraps the failure that it gets. The client is to get the first one, with its
+            // status.
             let told = Failure::msg(failure.message());
             self.0.failure.replace(Some(failure));
             return Poll::Ready(Some(Err(told)));
@@ -88,6 +95,7 @@ impl http_body::Body for Source {
 /// The body of an answer: while it is there, the upstream is at work.
 pub(super) struct Download {
     pub(super) body: Body,
+    // Dropped with the body: so a download counts as a request that is under way.
     pub(super) turn: Turn,
     pub(super) reactor: ReactorHandle,
 }
@@ -103,6 +111,7 @@ impl http_body::Body for Download {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         if let Poll::Ready(Some(Err(_))) = &polled {
             let now = self.reactor.now();
+            // The head of the answer has counted as a success.
             self.turn.failed(now);
         }
         polled

@@ -31,6 +31,7 @@ impl Base {
                 name: text.to_owned(),
                 origin: format!("http://{host}"),
                 path: String::new(),
+                // A socket has no name, and HTTP/1.1 wants one.
                 host: HeaderValue::from_static("localhost"),
             });
         }
@@ -52,6 +53,7 @@ impl Base {
         if url.query().is_some() || url.fragment().is_some() {
             return Err(bad("an upstream has no query and no fragment".to_owned()).into());
         }
+        // With the port only if the scheme has another one, as browsers send it.
         let authority = &url[Position::BeforeHost..Position::AfterPort];
         Ok(Self {
             name: text.to_owned(),
@@ -63,14 +65,17 @@ impl Base {
 
     /// The URL of a request: `rest` is its path below the place where the proxy is mounted.
     pub(super) fn join(&self, rest: &str, query: Option<&str>) -> Result<String> {
+        // Before the backslashes are encoded, so that they separate segments.
         if rest.split(['/', '\\']).any(is_dots) {
             // A URL has none: the client would resolve them, and leave the path of the upstream.
             return Err(HttpError::bad_request("the path has `.` or `..` in it").into());
         }
         // In a URL of http, a backslash is a slash.
+        // The target of `OPTIONS *` is no path (RFC 9112, 3.2.4).
         let rest = rest.trim_start_matches('*').replace('\\', "%5C");
         let slash = if rest.starts_with('/') { "" } else { "/" };
         let mut url = [&self.origin, &self.path, slash, &rest].concat();
+        // Mounted at the path itself: the upstream's path is without a slash, too.
         if rest.is_empty() && !self.path.is_empty() {
             url.pop();
         }
@@ -84,6 +89,7 @@ impl Base {
 
 /// Whether a segment of a path is `.` or `..`, in any spelling.
 fn is_dots(segment: &str) -> bool {
+    // The `url` crate resolves both spellings, as browsers do.
     let plain = segment.replace("%2e", ".").replace("%2E", ".");
     matches!(plain.as_str(), "." | "..")
 }

@@ -19,6 +19,7 @@ pub(super) async fn run(
     idle: Duration,
     turn: Turn,
 ) -> Result<()> {
+    // If one of them fails, the other connection is closed.
     let (client, upstream) = (client.cancel_on_drop(), upstream.cancel_on_drop());
     let mut tunnel = Tunnel {
         client: client.await?,
@@ -28,19 +29,23 @@ pub(super) async fn run(
     let reactor = tunnel.client.reactor().clone();
     let mut timer = sleep(&reactor, idle).cancel_on_drop();
     let (mut up, mut down) = (Way::default(), Way::default());
+    // A half-closed side is not read from any more, so its loss is not found by a read.
     let mut client_lost = tunnel.client.lost();
     let mut upstream_lost = tunnel.upstream.lost();
     poll_fn(|cx| {
         let Tunnel {
             client, upstream, ..
         } = &mut tunnel;
+        // `|` and not `||`: both directions are polled, and register what wakes them.
         let moved = up.poll(client, upstream, cx)? | down.poll(upstream, client, cx)?;
         tunnel.is_active |= moved;
+        // Polled again after it has fired, each is ready with `ResultTaken`, which is as good.
         up.is_lost |= Pin::new(&mut client_lost).poll(cx).is_ready();
         down.is_lost |= Pin::new(&mut upstream_lost).poll(cx).is_ready();
         if (up.is_ended && down.is_ended) || up.is_over() || down.is_over() {
             return Poll::Ready(Ok(()));
         }
+        // A loop, so that the new timer is polled, too, and wakes this body.
         while Pin::new(&mut timer).poll(cx).is_ready() {
             if !std::mem::take(&mut tunnel.is_active) {
                 return Poll::Ready(Ok(()));
@@ -52,6 +57,7 @@ pub(super) async fn run(
     .await
     .map_err(|error: io::Error| error.into())
     // Both connections end when what was written is sent.
+    // After an error, the turn ends with this function.
     .inspect(|()| drop(turn))
 }
 
@@ -59,6 +65,7 @@ struct Tunnel {
     client: Io,
     upstream: Io,
     /// Whether bytes have passed since the timer was set.
+    // Set by each piece in either direction, taken when the timer fires.
     is_active: bool,
 }
 
@@ -66,8 +73,10 @@ struct Tunnel {
 #[derive(Default)]
 struct Way {
     /// The source has ended, and all of it is written.
+    // Set once, and not cleared: the other side can still send.
     is_ended: bool,
     /// The connection of the source is over.
+    // Set once. What the source has sent before may still wait for room.
     is_lost: bool,
 }
 
@@ -101,6 +110,7 @@ fn poll_move(from: &mut Io, to: &mut Io, cx: &mut Context<'_>) -> Poll<io::Resul
         return Poll::Ready(Ok(0));
     }
     let written = ready!(Pin::new(to).poll_write(cx, &piece))?;
+    // What is not written stays in the input, and is copied again with the next piece.
     from.consume(written);
     Poll::Ready(Ok(written))
 }

@@ -11,9 +11,11 @@ use super::secret_cookies::{decrypt, encrypt_cookie, sign_cookie, verify};
 use super::store::{SessionData, SessionStore};
 
 /// The longest value of a cookie that browsers take, with room for its name and attributes.
+// RFC 6265, 6.1: 4096 bytes with name and attributes.
 const MAX_LENGTH: usize = 3840;
 
 /// What the values are bound to, whatever the name of the cookie is.
+// Not the cookie's name, which the store does not know.
 const NAME: &str = "session";
 
 /// Sessions in their cookies, signed or encrypted: nothing is kept here, so that all processes

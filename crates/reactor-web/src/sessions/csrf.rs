@@ -102,10 +102,13 @@ impl Request {
             Some(secret) => secret,
             None => {
                 let secret = random::bytes::<LENGTH>()?;
+                // The secret lasts as long as the session, so that several pages of a browser may
+                // be open at once.
                 session.insert(VALUE, secret)?;
                 secret
             }
         };
+        // A new mask for each text: compression cannot tell the secret by its length (BREACH).
         let mask = random::bytes::<LENGTH>()?;
         let masked: Vec<_> = mask
             .iter()
@@ -129,6 +132,7 @@ fn is_token(token: &str, secret: &[u8; LENGTH]) -> bool {
     let Some(bytes) = digits.collect::<Option<Vec<u8>>>() else {
         return false;
     };
+    // `as_chunks` leaves an odd digit out.
     if token.len() != 4 * LENGTH {
         return false;
     }
@@ -138,6 +142,7 @@ fn is_token(token: &str, secret: &[u8; LENGTH]) -> bool {
         .zip(masked)
         .map(|(mask, byte)| mask ^ byte)
         .collect();
+    // In constant time, so that the time does not tell how many bytes are right.
     bool::from(found.as_slice().ct_eq(secret.as_slice()))
 }
 
@@ -155,14 +160,18 @@ fn is_foreign(request: &Request, trusted: &[String]) -> bool {
         let Ok(origin) = origin.to_str() else {
             return true;
         };
+        // `Sec-Fetch-Site` says `cross-site` for it, and is not asked.
         if trusted.iter().any(|known| known == origin) {
             return false;
         }
+        // HTTP/2 has the host in the target.
         let host = request
             .uri()
             .authority()
             .map(|authority| authority.as_str());
         let host = host.or_else(|| request.header(header::HOST));
+        // The scheme is not compared, since a proxy may have taken TLS off. An origin of `null` has
+        // no host, and is foreign.
         let of_origin = origin.split_once("://").map(|(_, host)| host);
         if of_origin.is_none() || of_origin != host {
             return true;
@@ -182,6 +191,7 @@ async fn token_in_body(request: &Request) -> Result<Option<String>> {
     let essence = kind.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         let bytes = request.bytes().await?;
+        // Before the form is parsed: the handler gets the body also if it takes no form.
         request.put_body(Body::from(bytes.clone()));
         let fields: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes)
             .map_err(|error| HttpError::bad_request(format!("the form: {error}")))?;
@@ -191,6 +201,7 @@ async fn token_in_body(request: &Request) -> Result<Option<String>> {
     if essence.eq_ignore_ascii_case("multipart/form-data") {
         let boundary = multer::parse_boundary(kind);
         let boundary = boundary.map_err(crate::request::multipart_error)?;
+        // Not the whole form: its files are for the handler to stream.
         let (field, body) = first_field(request.take_body(), boundary).await?;
         request.put_body(body);
         return Ok(field
@@ -205,6 +216,7 @@ impl Middleware for Csrf {
         if is_safe(request.method()) {
             return next.run(request);
         }
+        // Before the token: it needs no session, and no body.
         if is_foreign(&request, &self.0) {
             return Answer::now(refused("the request comes from another site"));
         }
@@ -215,6 +227,7 @@ impl Middleware for Csrf {
         let Some(secret) = secret else {
             return Answer::now(refused("the form has no token of this session"));
         };
+        // A header that is wrong is not made good by a field.
         if let Some(token) = request.header(HEADER) {
             return match is_token(token, &secret) {
                 true => next.run(request),

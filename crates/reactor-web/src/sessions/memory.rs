@@ -41,6 +41,7 @@ pub struct MemoryStore {
 struct Kept {
     sessions: HashMap<Rc<str>, (Duration, SessionData)>,
     /// By the time at which they expire.
+    // With the same pairs as `sessions`. The token makes pairs of the same time differ.
     order: BTreeSet<(Duration, Rc<str>)>,
 }
 
@@ -99,10 +100,14 @@ impl MemoryStore {
         let mut kept = self.kept.borrow_mut();
         kept.shrink(now, self.max_sessions);
         let token = match token {
+            // Another request has ended it: this one, which began before, may not bring it back.
             Some(token) if !kept.remove(token) => return Ok(None),
             Some(token) => token.to_owned(),
             None => {
+                // Room for one: `max_sessions` is 1 at least.
                 kept.shrink(now, self.max_sessions - 1);
+                // 256 bits cannot be guessed, so a lookup by a map does not have to take constant
+                // time.
                 random::hex(&random::bytes::<32>()?)
             }
         };

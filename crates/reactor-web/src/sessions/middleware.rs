@@ -144,9 +144,12 @@ struct Visit {
     reactor: ReactorHandle,
     is_secure: bool,
     /// That of a session that is there.
+    // `None` too if the store does not know what the browser has sent: that never becomes the token
+    // of a new session (session fixation).
     token: Option<String>,
     session: Session,
     /// Whether its use is to be noted.
+    // Set when a tenth of the idle time is over since the last note.
     is_due: bool,
 }
 
@@ -159,6 +162,7 @@ impl Inner {
         data: Option<SessionData>,
     ) -> Answer {
         let reactor = request.reactor().clone();
+        // The wall time and not that of the loop: sessions may outlive this process.
         let now = seconds(reactor.wall_time());
         let Settings {
             idle_time,
@@ -169,6 +173,8 @@ impl Inner {
             now >= data.used.saturating_add(idle_time.as_secs())
                 || now >= data.created.saturating_add(absolute_time.as_secs())
         };
+        // Looked at here, too: a store may keep a session longer than it lasts, and a `CookieStore`
+        // cannot forget one.
         let known = data.filter(|data| !is_over(data)).zip(token);
         let (mut data, token) = match known {
             Some((data, token)) => (data, Some(token)),
@@ -180,20 +186,24 @@ impl Inner {
                 None,
             ),
         };
+        // A clock that was set back has no time over.
         let is_due =
             token.is_some() && now - data.used.min(now) >= idle_time.as_secs().div_ceil(10);
+        // Kept only if the use is due, or something has changed.
         data.used = now;
         let session = Session::new(data, token.is_none());
         let attached: Attached = SendWrapper::new(session.clone());
         request.extensions_mut().insert(attached);
         let visit = Visit {
             inner: Rc::clone(self),
+            // Before the request goes to its handler.
             is_secure: self.settings.secure.unwrap_or_else(|| request.is_secure()),
             reactor,
             token,
             session,
             is_due,
         };
+        // `respond` and not `run`: the page of an error may set or end a session, too.
         let answer: Deferred<Response> = next.respond(request).into();
         Answer::later(answer.add_callback(move |response| visit.end(response)))
     }
@@ -224,6 +234,7 @@ impl Visit {
             let cookie = HeaderValue::from_static("cookie");
             response.headers_mut().append(header::VARY, cookie);
         }
+        // Looked at when the answer is there, so a body that is still written changes nothing.
         let change = match self.session.change() {
             Change::Nothing if self.is_due => Change::Changed,
             change => change,
@@ -237,6 +248,7 @@ impl Visit {
             // Values of a browser without a session: they are its first.
             (Change::Changed | Change::Renewed, None) => self.save(None, response),
             (Change::Renewed, Some(token)) => {
+                // The old one first: if the new one cannot be kept, neither is valid.
                 let removed = self.inner.store.remove(&self.reactor, token);
                 removed.add_callback(move |()| self.save(None, response))
             }
@@ -261,6 +273,7 @@ impl Visit {
             .inner
             .store
             .save(&self.reactor, token.as_deref(), &data, lifetime);
+        // The answer waits for the store: the browser may come back with its cookie at once.
         saved.add_callback(move |saved| {
             // Without a new token, the browser has it, or another request has ended the session.
             if saved.is_some() && saved != token {
@@ -275,6 +288,7 @@ impl Visit {
         let is_gone = token.is_none();
         let mut cookie = self.inner.cookie(token.unwrap_or_default(), self.is_secure);
         if is_gone {
+            // The same name, path and attributes, or the browser would keep the old one.
             cookie.make_removal();
         }
         let value = HeaderValue::try_from(cookie.encoded().to_string())?;
@@ -288,6 +302,7 @@ impl Middleware for Sessions {
         let inner = &self.0;
         let name = &inner.settings.cookie_name;
         let Some(token) = request.cookie(name).filter(|token| !token.is_empty()) else {
+            // A store is not asked for a browser without a cookie.
             return inner.begin(request, next, None, None);
         };
         let loading = inner.store.load(request.reactor(), &token);

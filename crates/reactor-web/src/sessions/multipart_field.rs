@@ -19,6 +19,8 @@ use crate::request::multipart_error;
 const MAX_FIELD: u64 = 1024;
 
 /// Bytes that are read for it.
+// The rest of the piece in which the field ends is read as well; more than this is kept by no
+// request.
 const MAX_READ: usize = 64 * 1024;
 
 /// A body, and what was read of it.
@@ -29,6 +31,7 @@ struct Peeked {
 }
 
 /// Reads a body that is put together again later.
+// `multer` owns its stream, so the body is shared with it, and taken back after it was dropped.
 struct Peeking(Rc<RefCell<Peeked>>);
 
 impl Stream for Peeking {
@@ -36,6 +39,7 @@ impl Stream for Peeking {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         let mut peeked = self.0.borrow_mut();
+        // Before the poll, so at most this and one piece are in memory.
         if peeked.length >= MAX_READ {
             let error = HttpError::bad_request("the first field of the form is too long");
             return Poll::Ready(Some(Err(error.into())));
@@ -43,6 +47,7 @@ impl Stream for Peeking {
         let next = ready!(peeked.body.poll_next(cx));
         if let Some(Ok(bytes)) = &next {
             peeked.length += bytes.len();
+            // The handler's form begins with these. The clone shares the memory.
             peeked.read.push(bytes.clone());
         }
         Poll::Ready(next)
@@ -70,6 +75,7 @@ pub(super) async fn first_field(
         }
         _ => None,
     };
+    // It holds a clone of `peeked`, and may be in the middle of the field of a file.
     drop(form);
     let (read, body) = {
         let mut peeked = peeked.borrow_mut();

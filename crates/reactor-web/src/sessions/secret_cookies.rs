@@ -27,6 +27,7 @@ use crate::request::Request;
 /// # Ok::<(), deferred::Failure>(())
 /// ```
 pub fn sign_cookie(cookie: Cookie<'static>, key: &Key) -> Cookie<'static> {
+    // The crate signs the value alone.
     let bound = format!("{}={}", cookie.name(), cookie.value());
     with_value(cookie, bound, |jar, cookie| {
         jar.signed_mut(key).add(cookie);
@@ -46,6 +47,7 @@ pub fn sign_cookie(cookie: Cookie<'static>, key: &Key) -> Cookie<'static> {
 /// assert!(!cookie.value().contains("large"));
 /// ```
 pub fn encrypt_cookie(cookie: Cookie<'static>, key: &Key) -> Cookie<'static> {
+    // The crate encrypts with the name as associated data, so nothing else is to be bound.
     let value = cookie.value().to_owned();
     with_value(cookie, value, |jar, cookie| {
         jar.private_mut(key).add(cookie);
@@ -58,6 +60,7 @@ fn with_value(
     value: String,
     add: impl FnOnce(&mut CookieJar, Cookie<'static>),
 ) -> Cookie<'static> {
+    // The crate signs and encrypts only what is put into a jar.
     let mut jar = CookieJar::new();
     let name = cookie.name().to_owned();
     add(&mut jar, Cookie::new(name.clone(), value));

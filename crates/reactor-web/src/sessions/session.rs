@@ -61,9 +61,13 @@ pub struct Session(Rc<State>);
 
 struct State {
     data: RefCell<SessionData>,
+    // Not cleared when the session is kept: it speaks of the request.
     is_new: bool,
+    // It only grows, but for values that are set after `Destroyed`. Read once, when the answer
+    // begins.
     change: Cell<Change>,
     /// Whether a handler has asked for the session.
+    // Set by the first `Request::session`, and not cleared.
     is_used: Cell<bool>,
 }
 
@@ -104,6 +108,7 @@ impl Session {
     ///
     /// The value has no form in JSON.
     pub fn insert(&self, name: &str, value: impl Serialize) -> Result<()> {
+        // Before the borrow: it runs code of users.
         let value = serde_json::to_value(value)?;
         self.0
             .data
@@ -133,6 +138,7 @@ impl Session {
     /// Ends the session: at a logout.
     #[doc(alias = "expire", alias = "flush")]
     pub fn destroy(&self) {
+        // So that what is set after this begins with nothing of the old session.
         self.0.data.borrow_mut().values.clear();
         self.note(Change::Destroyed);
     }
@@ -146,6 +152,7 @@ impl Session {
     fn note(&self, change: Change) {
         let known = self.0.change.get();
         let change = match (known, change) {
+            // Under another token, since the old one is to be worth nothing.
             (Change::Destroyed, Change::Changed | Change::Renewed) => Change::Renewed,
             (known, change) => known.max(change),
         };

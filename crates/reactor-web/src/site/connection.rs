@@ -21,12 +21,14 @@ use crate::rt::LoopExecutor;
 
 /// What a client sends first if it speaks HTTP/2 (RFC 9113, §3.4).
 #[cfg(feature = "http2")]
+// A prefix of it is no request of HTTP/1: so the first byte that differs decides.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Serves the requests of a connection, until it is over.
 pub(super) fn serve(shared: &Rc<Shared>, io: Io) {
     let reactor = io.reactor().clone();
     if shared.limits.strict {
+        // Before the first input.
         io.set_strict();
     }
     let pages = Rc::clone(&shared.errors);
@@ -34,9 +36,12 @@ pub(super) fn serve(shared: &Rc<Shared>, io: Io) {
     let key = shared.add(Rc::clone(&connection));
     let watchdog = Watchdog::start(&connection, shared.limits);
     let site = Rc::clone(shared);
+    // Weak: the `Monitor` of the connection holds the Deferred, and so this callback.
     let lost = Rc::downgrade(&connection);
     io.lost()
         .add_callback(move |()| {
+            // `remove` is last: it may fire `finish`, whose callbacks find nothing of this
+            // connection.
             watchdog.stop();
             if let Some(connection) = lost.upgrade() {
                 connection.upgrades().lost();
@@ -103,6 +108,8 @@ impl Version {
     #[cfg(feature = "http2")]
     fn two(io: Io, shared: &Rc<Shared>, connection: &SharedConnection) -> Self {
         let mut builder = http2::Builder::new(LoopExecutor::new(io.reactor()));
+        // It counts 32 bytes more for each header (RFC 9113, 6.5.2), so it bounds their number,
+        // too.
         builder.max_header_list_size(u32::try_from(shared.limits.head).unwrap_or(u32::MAX));
         connection.set_http2();
         let service = AppService::new(shared, connection);
@@ -114,6 +121,7 @@ fn builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .half_close(limits.half_close)
+        // hyper panics below 8 KiB.
         .max_buf_size(limits.head.max(8 * 1024));
     if limits.headers != 100 {
         // hyper's default, which is free: another number costs with every request.
@@ -144,6 +152,7 @@ impl Driver {
         let Some(io) = unknown else {
             return Poll::Ready(Ok(()));
         };
+        // How many bytes have to be there for the next look.
         let mut seen = 1;
         let is_two = loop {
             let looked = io.poll_fill_to(seen, cx, |first| {
@@ -152,6 +161,8 @@ impl Driver {
             });
             match ready!(looked)? {
                 // So far, it is the beginning of the preface.
+                // Fewer than `seen` bytes are the end of the input: then it is HTTP/1 that has to
+                // say what is wrong with them.
                 (count, true) if count >= seen && count < PREFACE.len() => seen = count + 1,
                 (count, is_same) => break is_same && count == PREFACE.len(),
             }
@@ -167,8 +178,11 @@ impl Driver {
 impl Driver {
     /// Gives the connection to the handler that has asked for it.
     fn upgrade(&mut self) {
+        // Taken out, since `into_parts` takes hyper's connection by value.
         if let Version::One(hyper) = std::mem::replace(&mut self.version, Version::Upgraded) {
             let mut parts = hyper.into_parts();
+            // In this order: what hyper has read too far was filtered already, and goes before what
+            // comes next.
             parts.io.end_strict();
             parts.io.unread(&parts.read_buf);
             // The head of the answer goes before what a handler writes to the connection itself.
@@ -199,6 +213,7 @@ impl Future for Driver {
             // The connection was lost, which is no failure of this program.
             return Poll::Ready(Ok(()));
         }
+        // Once: a second `GOAWAY` or `Connection: close` would say nothing new.
         let tells = closes_idle && !std::mem::replace(&mut this.is_told, closes_idle);
         let ended = match &mut this.version {
             #[cfg(feature = "http2")]
@@ -208,6 +223,8 @@ impl Future for Driver {
                 if tells {
                     Pin::new(&mut **hyper).graceful_shutdown();
                 }
+                // Without the shutdown, the `Io` is whole after an upgrade; its drop closes it
+                // otherwise.
                 ready!(hyper.poll_without_shutdown(cx))
             }
             #[cfg(feature = "http2")]
@@ -224,6 +241,8 @@ impl Future for Driver {
         }
         if let Err(error) = ended {
             let peer = this.connection.peer();
+            // At DEBUG: clients that reset connections, or send no HTTP, are no failure of this
+            // program.
             tracing::debug!(target: "reactor_web", %peer, %error, "a connection has ended");
         }
         // Dropping hyper's connection drops the `Io`, which ends the connection when its output

@@ -47,6 +47,8 @@ struct Shared {
     handler: AnyHandler,
     limits: Limits,
     errors: Rc<dyn FailurePages>,
+    // Added when a connection is made, removed when all of its output is sent. Not borrowed while
+    // something is done to one.
     connections: RefCell<Slab<SharedConnection>>,
     /// Set by `finish`, and not cleared: no new connections, and answers close theirs.
     is_finishing: Cell<bool>,
@@ -111,6 +113,7 @@ impl Site {
     #[doc(alias = "graceful_shutdown")]
     pub fn finish(&self) -> Deferred<()> {
         let shared = &self.0;
+        // First, so that no connection comes while the open ones are stopped.
         shared.is_finishing.set(true);
         let Some(reactor) = shared.reactor() else {
             return succeed(());
@@ -131,6 +134,7 @@ impl Site {
             connection.stop();
             connection.upgrades().finish();
         }
+        // Both timers hold the site, until they are cancelled below.
         let cut_off = reactor.call_later(shared.limits.shutdown_timeout, {
             let site = self.clone();
             move || site.abort()
@@ -202,7 +206,9 @@ impl Shared {
     }
 
     fn remove(&self, key: usize) {
+        // `try_remove`, since the panic of `remove` would end the callback of a lost connection.
         let removed = self.connections.borrow_mut().try_remove(key);
+        // After the borrow: a last reference abandons its triggers, which runs callbacks.
         drop(removed);
         if self.is_finishing.get() && self.connections.borrow().is_empty() {
             for waiter in self.finish_waiters.take() {
@@ -218,6 +224,7 @@ impl Factory for Site {
 
     fn build_protocol(&mut self, _: &Address) -> Option<IoProtocol> {
         if self.0.is_finishing.get() {
+            // The connection is closed at once.
             return None;
         }
         let site = self.clone();

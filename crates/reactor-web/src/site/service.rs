@@ -41,7 +41,10 @@ impl Service<http::Request<Incoming>> for AppService {
 
     fn call(&self, request: http::Request<Incoming>) -> Answering {
         let (head, body) = request.into_parts();
+        // Before the check, so that a refused request counts, too: `requests` and `idle_since` go
+        // by it.
         let (exchange, finish) = Exchange::begin(&self.connection);
+        // The request goes to its handler with the head; these are for the answer and the log.
         let (method, uri) = (head.method.clone(), head.uri.clone());
         let checked = host::check(&head);
         // What follows in the input may be part of a request that was refused, smuggled by a proxy
@@ -106,6 +109,7 @@ impl Future for Answering {
             }
         };
         let closes = match this.keep_alive {
+            // `Connection` is forbidden there (RFC 9113, 8.2.2).
             KeepAlive::OfHttp2 => false,
             KeepAlive::UnlessFinishing => this.shared.is_finishing.get(),
             KeepAlive::No => true,
@@ -117,6 +121,8 @@ impl Future for Answering {
         if let Some(finish) = &this.finish {
             finish.answered(&this.method, response.status());
         }
+        // hyper drops the body of such an answer unread, which would look like a client that has
+        // gone: an empty one is complete.
         if this.method == Method::HEAD || has_no_body(response.status()) {
             strip(&mut response);
         }
@@ -135,6 +141,8 @@ fn strip(response: &mut Response) {
     let body = std::mem::take(response.body_mut());
     let has_length = response.headers().contains_key(header::CONTENT_LENGTH);
     if let (false, Some(length)) = (has_length, body.size_hint().exact())
+        // A handler of HEAD may leave the body out, and a wrong length is worse than none (RFC
+        // 9110, 8.6).
         && length > 0
     {
         let headers = response.headers_mut();
@@ -184,6 +192,7 @@ impl Sending {
 
 impl Drop for Sending {
     fn drop(&mut self) {
+        // A body that was not read to its end is one whose client has gone; `Finish` says so.
         if self.body.is_end_stream() {
             self.complete();
         }

@@ -22,6 +22,7 @@ const REQUEST_TIMEOUT: &str =
 
 /// The timer of one connection.
 pub(super) struct Watchdog {
+    // Weak: the timer holds the watchdog, and is not to keep a connection that is over.
     connection: Weak<ConnectionInfo>,
     limits: Limits,
     /// The next look. It holds the watchdog, until it fires or [`stop`](Self::stop) cancels it.
@@ -45,6 +46,7 @@ impl Watchdog {
             output: Cell::default(),
             body: Cell::default(),
         });
+        // The time for the first head begins with the connection.
         watchdog.arm(connection, watchdog.tick().min(limits.head_timeout));
         watchdog
     }
@@ -64,6 +66,7 @@ impl Watchdog {
 
     /// Schedules the next `look`, after `delay`.
     fn arm(self: &Rc<Self>, connection: &ConnectionInfo, delay: Duration) {
+        // A cycle by way of the timer, until it fires or `stop` cancels it.
         let watchdog = Rc::clone(self);
         let timer = connection
             .reactor()
@@ -76,6 +79,7 @@ impl Watchdog {
         let Some(connection) = self.connection.upgrade() else {
             return;
         };
+        // The timer is not set again: limits of HTTP do not apply any more.
         if connection.upgrades().is_granted() {
             // The connection is the handler's, for another protocol, with limits of its own: the
             // watchdog ends.

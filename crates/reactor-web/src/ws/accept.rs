@@ -64,6 +64,7 @@ impl Request {
         protocol: impl WebSocketProtocol,
     ) -> Result<Response> {
         let headers = self.headers();
+        // The handshake first: a request that is none gets a 426, whatever page has made it.
         let mut response = self.handshake()?;
         check_origin(headers, &options.origins)?;
         let subprotocol = choose(headers, &options.subprotocols);
@@ -79,6 +80,7 @@ impl Request {
             answer.insert(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_str(agreed)?);
         }
         let (reactor, peer) = (self.reactor(), self.peer());
+        // Made before the connection is there, so that `on_finish` can close it while it opens.
         let ws = WebSocket::new(Role::Server, agreed.is_some(), subprotocol, reactor, peer);
         let connection = WebSocketConnection::new(Box::new(protocol), ws.clone(), options);
         let opening = self
@@ -93,6 +95,7 @@ impl Request {
     /// The answer to a handshake.
     fn handshake(&self) -> Result<Response> {
         let asks = self.header(UPGRADE);
+        // 426 names the protocol and its version (RFC 6455, 4.4), so that a client can ask anew.
         if !asks.is_some_and(|asks| asks.eq_ignore_ascii_case("websocket")) {
             return Err(required("the request is no handshake of WebSocket").into());
         }
@@ -102,6 +105,7 @@ impl Request {
         {
             return Err(required("the version of WebSocket is not 13").into());
         }
+        // `tungstenite` takes a request of `http`, whose parts cannot be borrowed.
         let mut request = http::Request::new(());
         *request.method_mut() = self.method().clone();
         *request.version_mut() = self.version();
@@ -124,6 +128,7 @@ fn required(message: &'static str) -> HttpError {
 /// The first of ours that the client offers.
 fn choose(headers: &HeaderMap, ours: &[String]) -> Option<String> {
     let values = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+    // Both forms: several headers, or one with a list (RFC 6455, 11.3.4).
     let offered: Vec<&str> = values
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
@@ -137,9 +142,11 @@ fn choose(headers: &HeaderMap, ours: &[String]) -> Option<String> {
 /// Whether a page of this origin may open a WebSocket here. Without an origin, it is no page.
 fn check_origin(headers: &HeaderMap, allowed: &Origins) -> Result<()> {
     let mut origins = headers.get_all(ORIGIN).iter();
+    // Only browsers send it, and only they act for a user of another site (RFC 6455, 10.2).
     let Some(origin) = origins.next() else {
         return Ok(());
     };
+    // Two origins are none.
     let is_allowed = origins.next().is_none()
         && match (allowed, origin.to_str()) {
             (Origins::Any, _) => true,

@@ -17,18 +17,23 @@ pub(super) struct Assembly {
     max_message: usize,
     max_fragments: usize,
     /// The message that is coming. `None` between messages.
+    // Set by the first frame, cleared by the end of the last one.
     message: Option<Kind>,
     /// Its payload so far.
     buffer: Vec<u8>,
     /// How much of that is known to be UTF-8.
+    // Up to a whole character: the next piece begins its check there.
     checked: usize,
     /// Frames of the message so far.
+    // Counted, since empty ones would cost time and have no length.
     fragments: usize,
     /// Whether the frame that is coming is the last one of its message.
     is_final: bool,
     /// A message, decompressed.
     inflated: Vec<u8>,
     /// The payload of the last control frame.
+    // A buffer of its own: a control frame may come between the fragments of a message (RFC 6455,
+    // 5.4).
     control: [u8; CONTROL],
 }
 
@@ -74,15 +79,19 @@ impl Assembly {
         let Some(kind) = self.message else {
             return Err(Violation::protocol("there is nothing to continue"));
         };
+        // Unmasked where it is kept: the input of the connection is borrowed.
         let begin = self.buffer.len();
         self.buffer.extend_from_slice(piece.payload);
         mask(&mut self.buffer[begin..], piece.mask);
         if !(piece.is_end && self.is_final) {
+            // Text that is wrong is refused before its end. Compressed text is known only then.
             if kind.is_text && !kind.is_compressed {
                 self.check_text()?;
             }
             return Ok(None);
         }
+        // Before the event is made, which borrows from the buffers. They stay until the next
+        // message, or `release`.
         self.message = None;
         let payload = if kind.is_compressed {
             self.inflated.clear();
@@ -109,6 +118,8 @@ impl Assembly {
             (_, Some(_)) => {
                 return Err(Violation::protocol("a message begins inside another"));
             }
+            // Cleared here and not at the end, since the event of the last message has borrowed
+            // from it.
             (opcode, None) => {
                 self.buffer.clear();
                 self.checked = 0;
@@ -135,6 +146,7 @@ impl Assembly {
     fn check_text(&mut self) -> Result<(), Violation> {
         match str::from_utf8(&self.buffer[self.checked..]) {
             Ok(text) => self.checked += text.len(),
+            // The piece ends in the middle of a character.
             Err(error) if error.error_len().is_none() => self.checked += error.valid_up_to(),
             Err(_) => return Err(Violation::data("a text is not UTF-8")),
         }
@@ -157,6 +169,7 @@ impl Assembly {
     /// Gives large buffers back, after a message was handled.
     pub(super) fn release(&mut self) {
         for buffer in [&mut self.buffer, &mut self.inflated] {
+            // The buffer of a message that is coming stays: a control frame was handled.
             if buffer.capacity() > KEPT && self.message.is_none() {
                 *buffer = Vec::new();
             }
@@ -166,6 +179,7 @@ impl Assembly {
 
 fn close_event(payload: &[u8]) -> Result<CloseEvent, Violation> {
     match payload {
+        // RFC 6455, 7.1.5.
         [] => Ok(CloseEvent::new(CloseCode::NONE, "", true)),
         [first, second, reason @ ..] => {
             let code = CloseCode(u16::from_be_bytes([*first, *second]));

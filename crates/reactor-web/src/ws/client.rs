@@ -195,6 +195,7 @@ impl WebSocketClient {
         endpoint: impl ClientEndpoint,
         protocol: impl WebSocketProtocol,
     ) -> Deferred<WebSocket> {
+        // The way of the Deferred from `connection_made`, which comes before `connecting` fires.
         let opening = Rc::new(Cell::new(None));
         let slot = Rc::clone(&opening);
         let protocol = self.begin(protocol, move |deferred| slot.set(Some(deferred)));
@@ -230,6 +231,7 @@ impl WebSocketClient {
         {
             let tls = match &self.tls {
                 Some(tls) => tls.clone(),
+                // Without `h2`, over which this handshake does not exist.
                 None => TlsClient::builder().alpn(["http/1.1"]).build()?,
             };
             Ok(Box::new(tls.endpoint(&self.target.host, endpoint)?))
@@ -245,10 +247,12 @@ impl WebSocketClient {
         protocol: impl WebSocketProtocol,
         started: impl FnOnce(Deferred<WebSocket>) + 'static,
     ) -> IoProtocol {
+        // A protocol may be made long after this call, as by a `ClientService`.
         let client = self.clone();
         IoProtocol::new(move |io| {
             let reactor = io.reactor().clone();
             let opening = reactor.spawn(client.open(io, Box::new(protocol)));
+            // Its end cancels `open`, which drops the connection.
             started(opening.add_timeout(HANDSHAKE_TIMEOUT, &reactor));
         })
     }
@@ -258,16 +262,19 @@ impl WebSocketClient {
         let key = generate_key();
         let request = self.request(&key)?;
         let (mut sender, connection) = http1::handshake(io).await?;
+        // Before the request is sent: hyper's connection has to run for that.
         let serving = reactor.spawn(async { Ok(connection.without_shutdown().await?) });
         // The connection ends with this, if the handshake fails or is cancelled.
         let serving = serving.cancel_on_drop();
         let (head, _) = sender.send_request(request).await?.into_parts();
         let agreed = check(&head, &key, &self.options)?;
         let mut parts = serving.await?;
+        // The server's first frames may come with its answer.
         parts.io.unread(&parts.read_buf);
         let (is_deflating, subprotocol) = agreed;
         let ws = WebSocket::new(Role::Client, is_deflating, subprotocol, &reactor, &peer);
         let connection = WebSocketConnection::new(protocol, ws.clone(), &self.options);
+        // The handle is dropped: `ws` has one of its own, from `connection_made`.
         let _connection = parts.io.switch_to(connection).await?;
         Ok(ws)
     }
@@ -290,6 +297,7 @@ impl WebSocketClient {
             headers.insert(SEC_WEBSOCKET_EXTENSIONS, offer);
         }
         for (name, value) in &self.headers {
+            // After those of the handshake, which the program cannot replace.
             headers.append(name, value.clone());
         }
         Ok(request)
@@ -308,6 +316,7 @@ fn check(
     };
     let headers = &head.headers;
     let value = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    // This and what follows: RFC 6455, 4.1.
     if head.status != StatusCode::SWITCHING_PROTOCOLS {
         return Err(refused("the answer is no upgrade").into());
     }

@@ -44,6 +44,8 @@ impl CloseCode {
 
     /// Whether a peer may send it.
     pub(super) fn may_be_sent(self) -> bool {
+        // RFC 6455, 7.4.1 and 7.4.2. 1004, 1005, 1006 and 1015 are reserved; 1012 to 1014 were
+        // registered later.
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }
 }

@@ -24,10 +24,15 @@ pub(super) struct WebSocketConnection {
     options: WebSocketOptions,
     assembly: Assembly,
     /// Whether something has come since the timer last looked.
+    // Set by each piece of a frame, taken by `look` and `look_again`.
     is_alive: bool,
     /// Whether `on_open` was called.
+    // Set before `on_open` is called, and not cleared. A WebSocket that was closed before it opened
+    // has neither `on_open` nor `on_close`.
     is_opened: bool,
     /// How it ends, once that is known.
+    // Set by the peer's close, a failed handler, a violation or an unanswered ping. Taken when the
+    // connection is over.
     event: Option<CloseEvent>,
 }
 
@@ -55,9 +60,12 @@ impl WebSocketConnection {
         if result.is_err() && ws.0.state.get() == State::Open {
             let code = CloseCode::INTERNAL_ERROR;
             ws.send_close(code, "");
+            // From here on, sends are refused: the close is the last frame (RFC 6455, 5.5.1).
             ws.0.state.set(State::Closed);
             self.event = Some(CloseEvent::new(code, "a handler has failed", false));
         }
+        // Before the flush: what is sent in the middle of that has no handler after which it would
+        // go out.
         ws.0.is_handling.set(false);
         ws.flush(|output| cx.write(output));
         result
@@ -68,6 +76,7 @@ impl WebSocketConnection {
         let Violation { code, reason } = violation;
         let peer = cx.peer();
         tracing::debug!(target: "reactor_web", %peer, %code, reason, "a WebSocket is refused");
+        // A close is sent once (RFC 6455, 5.5.1).
         if self.ws.0.state.get() == State::Open {
             self.ws.send_close(code, reason);
         }
@@ -96,6 +105,7 @@ impl WebSocketConnection {
             // The server's part (RFC 6455, 7.1.1): the side that ends a connection first is the
             // one whose system remembers it for a minute.
             Role::Client => {
+                // In case the server does not.
                 cx.call_later(self.options.close_timeout, |_, cx| cx.lose_connection());
             }
         }
@@ -103,6 +113,7 @@ impl WebSocketConnection {
 
     /// Bounds the time in which the peer has to close, after this side has.
     fn wait_for_close(&mut self, cx: &mut Context<'_, Self>) {
+        // Not `lose_connection`: a peer that takes nothing would hold it open.
         cx.call_later(self.options.close_timeout, |_, cx| cx.abort());
     }
 
@@ -117,6 +128,7 @@ impl WebSocketConnection {
         if self.ws.0.state.get() != State::Open {
             return;
         }
+        // While this side does not read, the peer cannot show that it is there.
         if std::mem::take(&mut self.is_alive) || self.ws.0.pauses.get() > 0 {
             return self.start_pings(cx);
         }
@@ -130,6 +142,7 @@ impl WebSocketConnection {
         if std::mem::take(&mut self.is_alive) || self.ws.0.pauses.get() > 0 {
             return self.start_pings(cx);
         }
+        // A close that is under way keeps its event.
         if self.event.is_none() {
             let reason = "a ping was not answered";
             self.event = Some(CloseEvent::new(CloseCode::ABNORMAL, reason, false));
@@ -142,6 +155,7 @@ impl Protocol for WebSocketConnection {
     type Framing = Frames;
 
     fn framing(&self) -> Frames {
+        // A frame that is longer than a message may be is refused by its head, in the framing.
         let max_length = self.options.max_frame.min(self.options.max_message);
         Frames::new(self.ws.0.role, max_length, self.ws.is_deflating())
     }
@@ -149,7 +163,9 @@ impl Protocol for WebSocketConnection {
     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
         // Errs if it is set, which happens here only.
         let _ = self.ws.0.link.set(Box::new(cx.connection()));
+        // After `link`, which all that an open WebSocket does needs.
         self.ws.0.state.set(State::Open);
+        // The site has finished, or the handle was closed, between the handshake and the switch.
         let early = self.ws.0.early_close.take();
         if let Some((code, reason)) = early {
             self.ws.close(code, reason);
@@ -164,6 +180,7 @@ impl Protocol for WebSocketConnection {
     }
 
     fn received(&mut self, cx: &mut Context<'_, Self>, piece: Piece<'_>) -> Result<()> {
+        // Before the piece is looked at: the pieces of a large message are a sign of life, too.
         self.is_alive = true;
         let state = self.ws.0.state.get();
         let event = match self.assembly.push(&piece) {
@@ -198,7 +215,10 @@ impl Protocol for WebSocketConnection {
                 Ok(Ok(()))
             }
         };
+        // Looked at before the handler's result: a failure of `on_pong`, say, ends the connection
+        // by itself.
         let closes = self.event.is_some();
+        // After the handler: the event borrowed from these buffers.
         self.assembly.release();
         self.after_handler(cx, result.and_then(|result| result))?;
         if closes {
@@ -223,6 +243,7 @@ impl Protocol for WebSocketConnection {
     }
 
     fn connection_lost(&mut self, _: &mut Context<'_, Self>, reason: ConnectionClosed) {
+        // Before `on_close`: by then, the WebSocket has left its rooms.
         self.ws.end();
         let event = self.event.take();
         let event = event
@@ -231,6 +252,7 @@ impl Protocol for WebSocketConnection {
         if self.is_opened {
             self.handler.on_close(&self.ws, &event);
         }
+        // After `on_close`, as `WebSocket::closed` says.
         for waiter in waiters {
             // Errs if it was cancelled: then nothing waits.
             let _ = waiter.callback(event.clone());
@@ -265,6 +287,7 @@ impl Link for Connection<WebSocketConnection> {
 
     fn wait_for_close(&self) {
         // Errs if it is over: then there is nothing to wait for.
+        // Posted, since `close` may be called by a handler, which has no `Context`.
         let _ = self.post(WebSocketConnection::wait_for_close);
     }
 }

@@ -25,9 +25,11 @@ const CLIENT_BITS: &str = "client_max_window_bits";
 const SERVER_BITS: &str = "server_max_window_bits";
 
 /// Stands behind each block that is flushed, and is left out of the message.
+// RFC 7692, 7.2.1.
 const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
 
 thread_local! {
+    // Reset before each message. Borrowed while one is compressed, which calls nothing else.
     static COMPRESS: RefCell<Compress> =
         RefCell::new(Compress::new(Compression::fast(), false));
     static DECOMPRESS: RefCell<Decompress> = RefCell::new(Decompress::new(false));
@@ -49,6 +51,7 @@ fn deflate(payload: &[u8], output: &mut Vec<u8>) -> bool {
         compress.reset();
         let mut rest = payload;
         loop {
+            // A guess; the loop makes more room if it is too low.
             output.reserve(rest.len() / 2 + 64);
             let before = compress.total_in();
             if compress
@@ -63,6 +66,7 @@ fn deflate(payload: &[u8], output: &mut Vec<u8>) -> bool {
                 break;
             }
         }
+        // `Sync` ends with an empty block that is not compressed, whose last bytes these are.
         let is_flushed = output.ends_with(&TAIL);
         output.truncate(output.len() - if is_flushed { TAIL.len() } else { 0 });
         is_flushed
@@ -73,9 +77,12 @@ fn deflate(payload: &[u8], output: &mut Vec<u8>) -> bool {
 pub(super) fn inflate(payload: &[u8], output: &mut Vec<u8>, limit: usize) -> Result<(), Violation> {
     DECOMPRESS.with_borrow_mut(|decompress| {
         decompress.reset(false);
+        // RFC 7692, 7.2.2.
         for part in [payload, &TAIL] {
             let mut rest = part;
             loop {
+                // Doubled each time, from 1 KiB on: what is allocated goes with what has come out,
+                // not with what the message claims.
                 if output.len() == output.capacity() {
                     // One byte beyond the limit tells that there is more.
                     let more = (limit + 1 - output.len()).min(output.len().max(1024));
@@ -98,6 +105,7 @@ pub(super) fn inflate(payload: &[u8], output: &mut Vec<u8>, limit: usize) -> Res
                     if rest.is_empty() {
                         break;
                     }
+                    // There is input and room, and the decoder takes neither.
                     if taken == 0 && output.len() == given {
                         return Err(Violation::data("a message cannot be decompressed"));
                     }
@@ -110,6 +118,7 @@ pub(super) fn inflate(payload: &[u8], output: &mut Vec<u8>, limit: usize) -> Res
 
 /// A number of bytes of a slice.
 fn count(bytes: u64) -> usize {
+    // It counts bytes of one slice, so it fits.
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
@@ -133,6 +142,8 @@ fn offers(headers: &HeaderMap) -> Vec<(&str, Vec<(&str, &str)>)> {
 }
 
 /// What a server answers to what a client asks for, if it is something that can be done.
+// RFC 7692, 5.1: the client's offers are in the order of its preference, and one that cannot be met
+// is passed over.
 pub(super) fn accept(headers: &HeaderMap) -> Option<String> {
     offers(headers)
         .into_iter()
@@ -146,6 +157,7 @@ pub(super) fn accept(headers: &HeaderMap) -> Option<String> {
                 }
                 seen.push(name);
                 match (name, value) {
+                    // The client's window may have any size: the decompressor has the largest one.
                     (CLIENT_CONTEXT | SERVER_CONTEXT, "") | (CLIENT_BITS, "") => {}
                     (CLIENT_BITS, bits) if is_window(bits) => {}
                     // The compressor has one size.
@@ -160,6 +172,7 @@ pub(super) fn accept(headers: &HeaderMap) -> Option<String> {
 /// Whether a server has agreed to compress, to what a client has offered.
 pub(super) fn is_agreed(headers: &HeaderMap) -> Result<bool, &'static str> {
     let agreed = offers(headers);
+    // One extension at most was offered, so one at most may be in the answer (RFC 6455, 9.1).
     let [(NAME, parameters)] = &agreed[..] else {
         return match agreed.is_empty() {
             true => Ok(false),
@@ -169,8 +182,12 @@ pub(super) fn is_agreed(headers: &HeaderMap) -> Result<bool, &'static str> {
     let mut keeps_no_context = false;
     for (name, value) in parameters {
         match (*name, *value) {
+            // A server that accepts the offer has to repeat this one (RFC 7692, 7.1.1.1). Without
+            // it, its messages would need a window that is kept.
             (SERVER_CONTEXT, "") => keeps_no_context = true,
             (CLIENT_CONTEXT, "") => {}
+            // A server may name it unasked (RFC 7692, 7.1.2.1). `client_max_window_bits` it may not
+            // (7.1.2.2).
             (SERVER_BITS, bits) if is_window(bits) => {}
             _ => return Err("the server answers with a parameter that was not offered"),
         }

@@ -34,6 +34,8 @@ pub(super) struct Frames {
     /// Whether the first frame of a message may say that it is compressed.
     is_deflating: bool,
     /// The frame whose payload is coming.
+    // Set when a frame has come in part, cleared with its last byte. A control frame never stands
+    // here.
     current: Option<Current>,
 }
 
@@ -75,13 +77,16 @@ impl Frames {
     }
 
     fn check(&self, header: &FrameHeader, length: u64) -> std::result::Result<(), Violation> {
+        // No extension that gives them a meaning is ever agreed on (RFC 6455, 5.2).
         if header.rsv2 || header.rsv3 {
             return Err(Violation::protocol("a reserved bit is set"));
         }
         let begins = matches!(header.opcode, OpCode::Data(Data::Text | Data::Binary));
+        // Set in the first frame of a message only (RFC 7692, 6).
         if header.rsv1 && !(self.is_deflating && begins) {
             return Err(Violation::protocol("the bit of compression is set"));
         }
+        // RFC 6455, 5.1: a client masks, a server does not.
         if header.mask.is_some() == (self.role == Role::Client) {
             return Err(Violation::protocol(match self.role {
                 Role::Server => "a client's frame is not masked",
@@ -91,6 +96,7 @@ impl Frames {
         if length >> 63 != 0 {
             return Err(Violation::protocol("the highest bit of a length is set"));
         }
+        // RFC 6455, 5.5.
         if matches!(header.opcode, OpCode::Control(_)) {
             if !header.is_final {
                 return Err(Violation::protocol("a control frame is fragmented"));
@@ -99,6 +105,7 @@ impl Frames {
                 return Err(Violation::protocol("a control frame is too long"));
             }
         } else if length > self.max_length {
+            // By the head, before the payload takes memory.
             return Err(Violation::too_large("a frame is too long"));
         }
         Ok(())
@@ -116,6 +123,7 @@ impl Framing for Frames {
             let count = at_most(current.left, input.len());
             let mask = current.mask;
             current.left -= count as u64;
+            // The next piece begins with the key byte that is its turn.
             current.mask.rotate_left(count % 4);
             let is_end = current.left == 0;
             if is_end {
@@ -134,6 +142,7 @@ impl Framing for Frames {
         }
         let mut cursor = Cursor::new(input);
         let parsed = FrameHeader::parse(&mut cursor)
+            // The only error of the parser: an incomplete head is `None`.
             .map_err(|_| Violation::protocol("an opcode is reserved"))?;
         let Some((header, length)) = parsed else {
             return Ok(Decoded::Incomplete);
@@ -143,6 +152,7 @@ impl Framing for Frames {
         let payload = &input[begin..];
         let count = at_most(length, payload.len());
         let left = length - count as u64;
+        // Given whole, so that it needs no buffer: it has 125 bytes at most.
         if left > 0 && matches!(header.opcode, OpCode::Control(_)) {
             return Ok(Decoded::Incomplete);
         }
@@ -181,6 +191,7 @@ fn at_most(count: u64, most: usize) -> usize {
 /// Applies `key`, which masks and unmasks.
 pub(super) fn mask(bytes: &mut [u8], key: [u8; 4]) {
     let [a, b, c, d] = key;
+    // The key twice. In the byte order of the machine both ways, so the order of the bytes stays.
     let word = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
     let (words, rest) = bytes.as_chunks_mut::<8>();
     for chunk in words {
@@ -189,6 +200,7 @@ pub(super) fn mask(bytes: &mut [u8], key: [u8; 4]) {
     for (byte, key) in rest.iter_mut().zip(key) {
         *byte ^= key;
     }
+    // The rest has up to 7 bytes, and begins with the first byte of the key: 8 is a multiple of 4.
     for (byte, key) in rest.iter_mut().skip(4).zip(key) {
         *byte ^= key;
     }
@@ -206,6 +218,8 @@ pub(super) fn encode(
         is_final: true,
         rsv1: is_compressed,
         opcode,
+        // RFC 6455, 5.3: a new key for each frame that the peer, or a page, cannot guess.
+        // `rand::random` is seeded by the system.
         mask: (role == Role::Client).then(rand::random),
         ..FrameHeader::default()
     };

@@ -13,6 +13,7 @@ use super::frame::{self, Role};
 use super::message::Message;
 
 thread_local! {
+    // Of the thread: a WebSocket never leaves it.
     static NEXT_ID: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -69,18 +70,26 @@ pub(super) struct Shared {
     reactor: ReactorHandle,
     peer: Address,
     /// Set when it opens.
+    // Not cleared: after the end, its methods give `Gone`.
     pub(super) link: OnceCell<Box<dyn Link>>,
+    // Only forward, from `Opening` to `Closed`.
     pub(super) state: Cell<State>,
     /// What was asked for before it has opened.
+    // Set by `close` while the state is `Opening`; taken by `connection_made`.
     pub(super) early_close: RefCell<Option<(CloseCode, String)>>,
     /// Output of the handler that is running: sent as one when that returns.
+    // Filled only while `is_handling`. Not borrowed while the connection writes.
     pub(super) output: RefCell<Vec<u8>>,
     /// Set while a handler runs.
+    // Set before each call of a handler, cleared by `after_handler`.
     pub(super) is_handling: Cell<bool>,
     /// Number of pauses of reading.
+    // The pings do not count silence while it is above 0.
     pub(super) pauses: Cell<usize>,
+    // Fired after `on_close`.
     pub(super) closed: RefCell<Vec<Trigger<CloseEvent>>>,
     /// Called when it is over, before its handler hears of that.
+    // One for each `Rooms` that this was ever a member of. Taken out before they are called.
     leaves: RefCell<Vec<Box<dyn FnOnce(&WebSocket)>>>,
 }
 
@@ -259,6 +268,7 @@ impl WebSocket {
     pub fn resume_reading(&self) -> Result<(), WebSocketGone> {
         let link = self.link()?;
         link.resume_reading().map_err(|_gone| WebSocketGone)?;
+        // A resume without a pause is not counted.
         self.0.pauses.set(self.0.pauses.get().saturating_sub(1));
         Ok(())
     }
@@ -318,6 +328,7 @@ impl WebSocket {
 
     /// Nothing is sent from now on; it leaves its rooms.
     pub(super) fn end(&self) {
+        // First, so that nothing is sent to a WebSocket that leaves.
         self.0.state.set(State::Closed);
         for leave in self.0.leaves.take() {
             leave(self);

@@ -17,10 +17,12 @@ const GATHERED: usize = 16 * 1024;
 const KEPT: usize = 4 * 1024;
 
 /// Bound of the reason of a close.
+// The payload of a control frame, without the code.
 const REASON: usize = frame::CONTROL - 2;
 
 thread_local! {
     /// A frame, while it is encoded.
+    // One for the thread: frames are written at once, or copied.
     static ENCODED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -71,6 +73,7 @@ impl WebSocket {
         } else {
             CloseCode::NORMAL
         };
+        // The reason has to be UTF-8 (RFC 6455, 5.5.1), so no character is cut.
         let reason = &reason[..reason.floor_char_boundary(REASON)];
         let payload = [&code.0.to_be_bytes()[..], reason.as_bytes()].concat();
         // Errs if the connection is over: then nothing needs to be closed.
@@ -98,6 +101,7 @@ impl WebSocket {
         let result = self.write(&frame);
         if frame.capacity() <= GATHERED {
             frame.clear();
+            // In place of a frame that was encoded in between, whose memory is dropped.
             ENCODED.set(frame);
         }
         result

@@ -70,6 +70,8 @@ struct Shared {
 struct State {
     rooms: HashMap<String, Members>,
     /// The rooms of each WebSocket that has ever joined one, and is not over.
+    // An entry stays when its last room is left: the callback of `on_leave` is registered then, and
+    // is not to be registered again.
     joined: HashMap<u64, HashSet<String>>,
 }
 
@@ -135,6 +137,7 @@ impl Rooms {
             return;
         }
         let state = &mut *self.0.state.borrow_mut();
+        // A handle that was there is the same WebSocket, so its drop under the borrow runs nothing.
         let members = state.rooms.entry(room.to_owned()).or_default();
         members.insert(ws.id(), ws.clone());
         let is_new = !state.joined.contains_key(&ws.id());
@@ -167,6 +170,7 @@ impl Rooms {
         let mut state = self.0.state.borrow_mut();
         let joined = state.joined.remove(&ws.id()).unwrap_or_default();
         let rooms = joined.iter();
+        // Dropped after the borrow: a last handle goes with the triggers that it holds.
         let left: Vec<_> = rooms.map(|room| state.remove(room, ws.id())).collect();
         drop(state);
         drop(left);
@@ -204,6 +208,8 @@ impl Rooms {
             if Some(ws.id()) == without {
                 continue;
             }
+            // Before the send, so one message may go beyond the bound: else a message that is
+            // longer than the bound would reach no member.
             if ws.buffered() > self.0.max_unsent {
                 if !self.0.skips_slow {
                     ws.close(CloseCode::POLICY, "too slow");
@@ -232,6 +238,7 @@ impl Rooms {
 /// A message that is encoded once for many.
 struct Encoded<'a> {
     message: Message<'a>,
+    // Made when the first member needs it: all of them may be compressed, or the room may be empty.
     plain: OnceCell<Vec<u8>>,
     /// `None` inside if it does not get smaller.
     small: OnceCell<Option<Vec<u8>>>,

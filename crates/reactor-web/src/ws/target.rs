@@ -20,6 +20,7 @@ impl Target {
         // A fragment never goes to a server.
         let url = url.split_once('#').map_or(url, |(url, _)| url);
         let uri: Uri = url.parse()?;
+        // `http` and `https`, too, as the URL standard of browsers has it.
         let is_secure = match uri.scheme_str() {
             Some("ws" | "http") => false,
             Some("wss" | "https") => true,
@@ -28,6 +29,7 @@ impl Target {
         let Some(authority) = uri.authority() else {
             return Err(Failure::msg(format!("`{url}` names no host")));
         };
+        // It would go into `Host`, and it would authenticate nothing.
         if authority.as_str().contains('@') {
             return Err(Failure::msg(
                 "a user in the URL of a WebSocket is not supported",
@@ -41,6 +43,7 @@ impl Target {
             port: authority
                 .port_u16()
                 .unwrap_or(if is_secure { 443 } else { 80 }),
+            // As it was written, with the port if there is one (RFC 6455, 4.1).
             authority: HeaderValue::from_str(authority.as_str())?,
             path: path.map_or_else(|| Uri::from_static("/"), Uri::from),
         })

@@ -44,6 +44,7 @@ fn bytes(header: &Option<HeaderValue>) -> &[u8] {
 
 fn common(record: &Record, outcome: &Outcome) -> String {
     let mut line = record.client();
+    // The identity of RFC 1413, which is never known.
     line.push_str(" - ");
     match record.observed.user() {
         // A space would begin the next field.
@@ -66,6 +67,7 @@ fn common(record: &Record, outcome: &Outcome) -> String {
     // Writing to a string does not fail, here and below.
     let _ = write!(line, " {:?}\" {} ", record.version, outcome.status);
     match outcome.bytes {
+        // The Common Log Format has a dash for no bytes.
         0 => line.push('-'),
         bytes => drop(write!(line, "{bytes}")),
     }
@@ -92,6 +94,7 @@ fn date(time: SystemTime, line: &mut String) {
         line,
         "{:02}/{}/{:04}:{:02}:{:02}:{:02} +0000",
         date.day(),
+        // Names of months are ASCII, in English.
         &month[..3],
         date.year(),
         date.hour(),

@@ -126,13 +126,17 @@ impl Log {
 impl Middleware for AccessLog {
     fn handle(&self, mut request: Request, next: Next) -> Answer {
         let log = Rc::clone(&self.0);
+        // Nothing is collected for a line that is not written.
         if matches!(log.sink, Sink::Tracing)
             && !tracing::enabled!(target: "reactor_web::access", tracing::Level::INFO)
         {
             return next.run(request);
         }
+        // Copied, since the request is gone when its line is written.
         let record = Record::new(&mut request);
         let reactor = request.reactor().clone();
+        // Set when the answer is there. `notify_finish` fires after that, or when the client is
+        // gone.
         let status = Rc::new(Cell::new(CLIENT_GONE));
         let sent = Rc::new(Cell::new(0));
         let is_head = *request.method() == Method::HEAD;
@@ -160,6 +164,7 @@ impl Middleware for AccessLog {
     }
 }
 
+// hyper sends no body for these, whatever the handler has given.
 fn has_no_body(status: StatusCode) -> bool {
     matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
@@ -194,6 +199,7 @@ impl http_body::Body for Counted {
         if let Some(Ok(frame)) = &frame
             && let Some(bytes) = frame.data_ref()
         {
+            // What hyper has taken. The last of it may still wait for the client.
             self.sent.set(self.sent.get() + bytes.len() as u64);
         }
         Poll::Ready(frame)

@@ -33,6 +33,8 @@ impl Record {
         let observed = request.observe();
         let header = |name| request.headers().get(name).cloned();
         Self {
+            // Both clocks: the wall time for the line, the one of the loop for the duration, since
+            // it is never set back.
             time: request.reactor().wall_time(),
             begin: request.reactor().now(),
             peer: request.peer().clone(),
@@ -49,6 +51,7 @@ impl Record {
     /// The address of the client, without its port.
     pub(super) fn client(&self) -> String {
         match self.peer.as_inet() {
+            // IPv4 also on a socket of IPv6.
             Some(address) => address.ip().to_canonical().to_string(),
             None => "-".to_owned(),
         }

@@ -85,6 +85,8 @@ impl Attempts {
     /// 429, with the time until there is a token in `Retry-After`.
     pub(super) fn check(&self, request: &Request) -> Result<(), HttpError> {
         let now = request.reactor().now();
+        // Only looked at: a right login takes no token. Attempts whose check is pending are counted
+        // when that ends.
         let wait = self.buckets.borrow().wait(&network_of(request.peer()), now);
         match wait.is_zero() {
             true => Ok(()),
@@ -95,6 +97,7 @@ impl Attempts {
     /// Counts a failure, logs it, and calls the hook.
     pub(super) fn fail(&self, request: &Request, user: &str) {
         let (peer, now) = (request.peer(), request.reactor().now());
+        // Not borrowed while `on_failure`, which is code of the user, runs.
         self.buckets.borrow_mut().charge(&network_of(peer), now);
         tracing::warn!(target: "reactor_web::auth", %peer, user, "a login has failed");
         // Last, and with nothing borrowed: the hook is the user's, and may panic.

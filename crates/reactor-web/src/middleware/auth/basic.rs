@@ -70,6 +70,7 @@ impl BasicAuth {
     /// a 429.
     #[must_use]
     pub fn failure_limit(mut self, failures: u32, period: Duration) -> Self {
+        // Shared only when it answers requests.
         if let Some(inner) = Rc::get_mut(&mut self.0) {
             inner.attempts.set_limit(failures, period);
         }
@@ -88,6 +89,7 @@ impl BasicAuth {
 
 impl Inner {
     fn challenge(&self) -> HttpError {
+        // RFC 7617, 2 and 2.1.
         let challenge = format!("Basic realm={}, charset=\"UTF-8\"", quoted(&self.realm));
         let error = HttpError::new(StatusCode::UNAUTHORIZED);
         match HeaderValue::try_from(challenge) {
@@ -121,6 +123,7 @@ fn credentials(request: &Request) -> Option<Credentials> {
     }
     let decoded = STANDARD.decode(rest.trim()).ok()?;
     let text = String::from_utf8(decoded).ok()?;
+    // The first colon: a password may have some, a name has none (RFC 7617, 2).
     let (user, password) = text.split_once(':')?;
     Some(Credentials::new(user, password))
 }
@@ -131,9 +134,12 @@ impl Middleware for BasicAuth {
         let Some(credentials) = credentials(&request) else {
             return Answer::now(inner.challenge());
         };
+        // Before the password is looked at, which may take long on purpose. A request without
+        // credentials is no attempt.
         if let Err(error) = inner.attempts.check(&request) {
             return Answer::now(error);
         }
+        // `check` takes the credentials.
         let user = credentials.user().to_owned();
         let checked = (inner.check)(credentials);
         let inner = Rc::clone(inner);

@@ -28,6 +28,7 @@ impl Algorithm {
         match name {
             Some(_) if is(Self::Sha256) => Some(Self::Sha256),
             Some(_) if is(Self::Md5) => Some(Self::Md5),
+            // RFC 7616, 3.3.
             None => Some(Self::Md5),
             Some(_) => None,
         }
@@ -93,6 +94,7 @@ impl DigestSecret {
     pub(super) fn hash(&self, algorithm: Algorithm, user: &str, realm: &str) -> Option<String> {
         match &self.0 {
             Kind::Password(password) => Some(algorithm.hash(&[user, realm, password])),
+            // One hash does not make the other.
             Kind::Hashed(known, hash) => (*known == algorithm).then(|| hash.clone()),
         }
     }

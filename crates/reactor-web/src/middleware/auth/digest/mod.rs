@@ -59,6 +59,7 @@ struct Inner {
     secret_of: Box<dyn Fn(String) -> Deferred<Option<DigestSecret>>>,
     /// In the order in which they are offered.
     algorithms: Vec<Algorithm>,
+    // The failure of the random bytes is kept for `prepare`, since a builder cannot fail.
     nonces: Result<RefCell<Nonces>>,
     attempts: Attempts,
 }
@@ -123,6 +124,7 @@ impl Inner {
         let nonces = self.nonces.as_ref().map_err(Clone::clone)?;
         let stale = if is_stale { ", stale=true" } else { "" };
         let mut error = HttpError::new(StatusCode::UNAUTHORIZED);
+        // A client takes the first one that it knows (RFC 7616, 3.7).
         for algorithm in &self.algorithms {
             let nonce = nonces.borrow().make(request.reactor().now())?;
             let challenge = format!(
@@ -148,6 +150,8 @@ impl Inner {
         let path = target.path_and_query().map_or("/", |path| path.as_str());
         self.algorithms.contains(&proof.algorithm)
             && proof.realm == self.realm
+            // A proof for another target is none for this one (RFC 7616, 3.4.6). A proxy may have
+            // made the target a whole URL, or a path of it.
             && (proof.uri == path || *target == *proof.uri)
     }
 
@@ -158,6 +162,8 @@ impl Inner {
         proof: Proof,
         secret: Option<DigestSecret>,
     ) -> Answer {
+        // Looked at in any case: with a nonce of another process, a right proof is stale, and a
+        // wrong one a failure.
         let is_right = proof.is_right(request.method(), secret.as_ref());
         let now = request.reactor().now();
         let verdict = match &self.nonces {
@@ -185,6 +191,7 @@ impl Middleware for DigestAuth {
     fn handle(&self, request: Request, next: Next) -> Answer {
         let inner = &self.0;
         let proof = request.header(header::AUTHORIZATION).and_then(Proof::parse);
+        // What does not fit is no attempt, but gets a challenge that fits.
         let Some(proof) = proof.filter(|proof| inner.fits(proof, &request)) else {
             return inner.ask(&request, false);
         };

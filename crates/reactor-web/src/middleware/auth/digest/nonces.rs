@@ -18,6 +18,7 @@ const LIFETIME: Duration = Duration::from_secs(300);
 const MAX_NONCES: usize = 10_000;
 
 /// Bytes of a nonce: time, random bytes, and the code that shows that it is ours.
+// Half of an HMAC of SHA-256 is enough for a nonce of 5 minutes (RFC 2104, 5).
 const LENGTH: usize = 8 + 8 + 16;
 
 /// Makes nonces, and remembers which numbers were used with them.
@@ -30,6 +31,7 @@ pub(super) struct Nonces {
     lifetime: Duration,
     used: HashMap<String, Window>,
     /// The nonces of `used`, by when they were made.
+    // The nonce makes those of the same time differ.
     order: BTreeMap<(Duration, String), ()>,
     /// Set when an entry is dropped: the time at which its nonce was made. That nonce and all older
     /// ones are stale, since without the entry, a proof with it could be used again.
@@ -50,6 +52,7 @@ impl Window {
     /// below the highest.
     fn take(&mut self, number: u32) -> bool {
         if number > self.highest {
+            // 64 or more leave nothing of the old bits.
             let ahead = number - self.highest;
             self.bits = self.bits.checked_shl(ahead).unwrap_or_default() | 1;
             self.highest = number;
@@ -61,6 +64,7 @@ impl Window {
         };
         let is_new = self.bits & bit == 0;
         self.bits |= bit;
+        // Clients count from 1 (RFC 7616, 3.4).
         is_new && number > 0
     }
 }
@@ -94,6 +98,7 @@ impl Nonces {
 
     pub(super) fn make(&self, now: Duration) -> Result<String> {
         let mut nonce = [0; LENGTH];
+        // Enough for 584 years.
         let time = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         nonce[..8].copy_from_slice(&time.to_be_bytes());
         nonce[8..16].copy_from_slice(&random::bytes::<8>()?);
@@ -113,6 +118,7 @@ impl Nonces {
         let bytes = URL_SAFE_NO_PAD.decode(nonce).ok()?;
         let bytes: [u8; LENGTH] = bytes.try_into().ok()?;
         let code = self.code(&bytes[..16]).ok()?;
+        // In constant time.
         code.verify_truncated_left(&bytes[16..]).ok()?;
         let (time, _) = bytes.split_first_chunk()?;
         Some(Duration::from_nanos(u64::from_be_bytes(*time)))
@@ -140,9 +146,11 @@ impl Nonces {
         if now.saturating_sub(made_at) > self.lifetime || is_forgotten {
             return Verdict::Stale;
         }
+        // Nothing is kept for a wrong proof, though its nonce is ours.
         if !counts {
             return Verdict::Fresh;
         }
+        // Before the insertion, so that there are never more than `MAX_NONCES`.
         self.forget(now);
         if !self.used.contains_key(nonce) {
             self.order.insert((made_at, nonce.to_owned()), ());
@@ -162,6 +170,7 @@ impl Nonces {
             }
             if let Some(((made_at, nonce), ())) = self.order.pop_first() {
                 self.used.remove(&nonce);
+                // Its numbers are not known any more, so none of that time may be taken again.
                 self.forgotten = Some(made_at);
             }
         }

@@ -37,6 +37,8 @@ impl Proof {
         if get("qop")? != "auth" || get("userhash").is_some_and(|value| value != "false") {
             return None;
         }
+        // Exactly 8 digits (RFC 7616, 3.4). The proof is made of them as they were sent, so they
+        // are kept beside the number.
         let count_text = get("nc").filter(|digits| digits.len() == 8)?;
         let user = match get("username") {
             Some(user) => user.to_owned(),
@@ -91,6 +93,7 @@ fn params(mut text: &str) -> Option<Vec<(String, String)>> {
         }
         let (name, rest) = text.split_once('=')?;
         let name = name.trim().to_ascii_lowercase();
+        // Of two values, a proxy may have checked the other one.
         if params.iter().any(|(known, _)| *known == name) {
             return None;
         }
