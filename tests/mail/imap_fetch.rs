@@ -390,3 +390,25 @@ fn hostile_messages_cost_little() {
         "From: {comments}\r\nContent-Type: {comments}\r\n\r\n"
     ));
 }
+
+#[test]
+fn a_failure_stands_behind_a_whole_response() {
+    testing::run(|reactor| {
+        let mail = Mail::new();
+        mail.add(&"x".repeat(100_000));
+        mail.add("second");
+        let client = Client::select(reactor, &mail);
+        mail.control.wait_at("body");
+        client.peer.send("x FETCH 1:2 BODY.PEEK[]\r\n");
+        reactor.settle();
+        mail.control.fail_at.set("body");
+        mail.control.go_on();
+        let answer = client.received();
+        assert!(answer.starts_with("* 1 FETCH (BODY[] {100000}\r\nx"));
+        let end = &answer[answer.len() - 40..];
+        assert!(
+            end.ends_with("x)\r\nx NO [SERVERBUG] local error\r\n"),
+            "{end}"
+        );
+    });
+}

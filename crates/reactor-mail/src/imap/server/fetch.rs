@@ -79,6 +79,13 @@ struct Fetch {
 
 impl Fetch {
     async fn run(mut self, places: Vec<usize>) -> Result<Reply> {
+        let fetched = self.messages(places).await;
+        // Also after a failure: the reply stands behind a whole response.
+        self.output.flush().await?;
+        fetched
+    }
+
+    async fn messages(&mut self, places: Vec<usize>) -> Result<Reply> {
         if !self.selected.is_read_only && self.items.iter().any(marks_as_seen) {
             self.mark_as_seen(&places).await?;
         }
@@ -101,7 +108,6 @@ impl Fetch {
             self.output.worked(body.len()).await?;
             self.write(place, &message, &body).await?;
         }
-        self.output.flush().await?;
         Ok(match is_missing {
             true => Reply::no("EXPUNGEISSUED", "some messages are gone"),
             false => Reply::ok("done"),
