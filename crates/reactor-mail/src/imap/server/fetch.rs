@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use deferred::{Result, maybe_deferred};
+use deferred::{Deferred, Result, maybe_deferred};
 use imap_codec::ResponseCodec;
 use imap_codec::encode::{Encoder, Fragment};
 use imap_types::command::CommandBody;
@@ -130,7 +130,11 @@ impl Fetch {
         };
         let seen = MailFlags::from_iter([MailFlag::Seen]);
         let mailbox = &self.selected.mailbox;
-        maybe_deferred(|| mailbox.change_flags(&uids, FlagChange::Add, &seen)).await?;
+        let changed = maybe_deferred(|| mailbox.change_flags(&uids, FlagChange::Add, &seen));
+        // Behind another Deferred: a hang-up cancels the fetch, and not what changes the mailbox.
+        let (trigger, done) = Deferred::pair();
+        changed.chain_deferred(trigger).ignore();
+        done.await?;
         let mut messages = self.selected.messages.borrow_mut();
         for place in unseen {
             messages[place].flags.insert(MailFlag::Seen);
