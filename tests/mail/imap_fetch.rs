@@ -412,3 +412,36 @@ fn a_failure_stands_behind_a_whole_response() {
         );
     });
 }
+
+#[test]
+fn names_of_fields_that_come_as_literals() {
+    testing::run(|reactor| {
+        let mail = Mail::new();
+        mail.add(SIMPLE);
+        let client = Client::select(reactor, &mail);
+        let date = "Date: Wed, 17 Jul 1996 02:23:25 -0700\r\n\r\n";
+        for (names, answered, expected) in [
+            ("{4+}\r\ndate", "date", date),
+            ("{5+}\r\nx y\"\\", "\"x y\\\"\\\\\"", "\r\n"),
+            ("{0+}\r\n", "\"\"", "\r\n"),
+            ("{0+}\r\n {4+}\r\ndate \"\"", "\"\" date \"\"", date),
+            ("{3+}\r\na\r\n date", "{3}\r\na\r\n date", date),
+        ] {
+            let answer = client.ok(&format!("FETCH 1 BODY.PEEK[HEADER.FIELDS ({names})]"));
+            let length = expected.len();
+            assert_eq!(
+                answer,
+                format!(
+                    "* 1 FETCH (BODY[HEADER.FIELDS ({answered})] {{{length}}}\r\n{expected})\r\n"
+                ),
+                "{names}"
+            );
+        }
+        client.say("x FETCH 1 BODY.PEEK[HEADER.FIELDS.NOT ({0}");
+        let answer = client.say(")]<0.4>");
+        assert_eq!(
+            answer,
+            "* 1 FETCH (BODY[HEADER.FIELDS.NOT (\"\")]<0> {4}\r\nDate)\r\nx OK done\r\n"
+        );
+    });
+}

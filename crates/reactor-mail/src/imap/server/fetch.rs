@@ -8,7 +8,7 @@ use deferred::{Deferred, Result, maybe_deferred};
 use imap_codec::ResponseCodec;
 use imap_codec::encode::{Encoder, Fragment};
 use imap_types::command::CommandBody;
-use imap_types::core::{Atom, IString, Literal, NString, Tag, Vec1};
+use imap_types::core::{AString, Atom, IString, Literal, NString, Tag, Vec1};
 use imap_types::datetime::DateTime;
 use imap_types::fetch::{MacroOrMessageDataItemNames, MessageDataItem, MessageDataItemName};
 use imap_types::flag::{Flag, FlagFetch};
@@ -51,6 +51,7 @@ pub(super) fn fetch(
     if uid && !items.contains(&Item::Uid) {
         items.insert(0, Item::Uid);
     }
+    items.iter_mut().for_each(own_names);
     let output = Output::new(cx.connection(), cx.reactor().clone());
     session.run(cx, tag, News::WithoutExpunge, false, async move {
         let places = places(&sequence_set, &selected.messages.borrow(), uid);
@@ -159,34 +160,45 @@ impl Fetch {
             return Ok(());
         };
         let response = Response::Data(Data::Fetch { seq, items });
-        let mut line = Vec::new();
-        for fragment in ResponseCodec::default().encode(&response) {
-            match fragment {
-                Fragment::Line { data } => line = data,
-                // An empty literal stands for the next body.
-                Fragment::Literal { data, .. } if data.is_empty() => {
-                    let body = bodies.next().unwrap_or_default();
-                    let announced = line.strip_suffix(b"{0}\r\n").unwrap_or(&line);
-                    self.output.write(announced).await?;
-                    self.output
-                        .write(format!("{{{}}}\r\n", body.len()).as_bytes())
-                        .await?;
-                    self.output.write_body(&body).await?;
-                    line.clear();
-                }
-                Fragment::Literal { data, .. } => {
-                    self.output.write(&line).await?;
-                    self.output.write(&data).await?;
-                    line.clear();
-                }
+        let mut fragments = ResponseCodec::default().encode(&response).peekable();
+        while let Some(fragment) = fragments.next() {
+            let (Fragment::Line { data } | Fragment::Literal { data, .. }) = fragment;
+            // An empty literal stands for the next body: `own_names` leaves no other one.
+            let is_body =
+                |next: &Fragment| matches!(next, Fragment::Literal { data, .. } if data.is_empty());
+            if fragments.next_if(is_body).is_none() {
+                self.output.write(&data).await?;
+                continue;
             }
-            if !line.ends_with(b"}\r\n") {
-                self.output.write(&line).await?;
-                line.clear();
-            }
+            let body = bodies.next().unwrap_or_default();
+            let announced = data.strip_suffix(b"{0}\r\n").unwrap_or(&data);
+            let length = format!("{{{}}}\r\n", body.len());
+            self.output.write(announced).await?;
+            self.output.write(length.as_bytes()).await?;
+            self.output.write_body(&body).await?;
         }
-        self.output.write(&line).await
+        Ok(())
     }
+}
+
+/// Writes names of fields that came as literals as the server does: a literal may be one that only
+/// clients send (`{4+}`), or be empty, which stands for a body.
+fn own_names(item: &mut Item) {
+    let Item::BodyExt {
+        section: Some(Section::HeaderFields(_, names) | Section::HeaderFieldsNot(_, names)),
+        ..
+    } = item
+    else {
+        return;
+    };
+    let own = |name: &AString<'static>| match name {
+        AString::String(IString::Literal(text)) => {
+            // Fails only for a NUL, which no literal has.
+            AString::try_from(text.as_ref().to_vec()).unwrap_or_else(|_| name.clone())
+        }
+        _ => name.clone(),
+    };
+    *names = Vec1::unvalidated(names.as_ref().iter().map(own).collect());
 }
 
 fn marks_as_seen(item: &Item) -> bool {
