@@ -87,7 +87,11 @@ impl MaildirAccount {
                     .map(|message| message.uid)
                     .collect();
                 let copied = inbox.copy(&uids, &to);
-                copied.add_callback(move |_| inbox.expunge(&uids))
+                copied.add_callback(move |copied| {
+                    // Not all of `uids`: a message that was not copied stays.
+                    let uids: Vec<_> = copied.uids.iter().map(|(from, _)| *from).collect();
+                    inbox.expunge(&uids)
+                })
             })
         })
     }

@@ -66,10 +66,7 @@ pub(super) fn command(
             };
             session.run(cx, tag, News::All, true, async move {
                 let uids = uids(&selected, &sequence_set, uid);
-                match is_copy {
-                    true => copy(&selected, &uids, &target).await,
-                    false => move_to(&connection, &selected, &uids, &target).await,
-                }
+                copy(&connection, &selected, &uids, &target, !is_copy).await
             });
         }
         CommandBody::Expunge => session.run(cx, tag, News::All, true, async move {
@@ -145,51 +142,36 @@ fn find(messages: &[MessageInfo], uid: Uid) -> Option<&MessageInfo> {
     place.ok().map(|place| &messages[place])
 }
 
-async fn copy(selected: &Selected, uids: &[Uid], target: &MailboxName) -> Result<Reply> {
-    match copy_to(selected, uids, target).await? {
-        Ok(Some(code)) => Ok(Reply::ok("done").with_code(code)),
-        Ok(None) => Ok(Reply::ok("nothing to copy")),
-        Err(reply) => Ok(reply),
-    }
-}
-
-/// Copies, and gives the code that says what became of it.
-async fn copy_to(
-    selected: &Selected,
-    uids: &[Uid],
-    target: &MailboxName,
-) -> Result<Result<Option<String>, Reply>> {
-    if uids.is_empty() {
-        return Ok(Ok(None));
-    }
-    let copied = maybe_deferred(|| selected.mailbox.copy(uids, target)).await;
-    let copied = match copied {
-        Ok(copied) => copied,
-        Err(failure) => return Ok(Err(Reply::refusal_of_target(&failure))),
-    };
-    if copied.uids.is_empty() {
-        return Ok(Ok(None));
-    }
-    let from = uid_set(copied.uids.iter().map(|(from, _)| *from));
-    let to = uid_set(copied.uids.iter().map(|(_, to)| *to));
-    Ok(Ok(Some(format!(
-        "COPYUID {} {from} {to}",
-        copied.uid_validity
-    ))))
-}
-
-async fn move_to(
+/// COPY, or MOVE, which removes what was copied.
+async fn copy(
     connection: &Connection<ImapSession>,
     selected: &Selected,
     uids: &[Uid],
     target: &MailboxName,
+    is_move: bool,
 ) -> Result<Reply> {
-    let code = match copy_to(selected, uids, target).await? {
-        Ok(Some(code)) => code,
-        Ok(None) => return Ok(Reply::ok("nothing to move")),
-        Err(reply) => return Ok(reply),
+    let nothing = match is_move {
+        true => Reply::ok("nothing to move"),
+        false => Reply::ok("nothing to copy"),
     };
-    maybe_deferred(|| selected.mailbox.expunge(uids)).await?;
+    if uids.is_empty() {
+        return Ok(nothing);
+    }
+    let copied = match maybe_deferred(|| selected.mailbox.copy(uids, target)).await {
+        Ok(copied) => copied,
+        Err(failure) => return Ok(Reply::refusal_of_target(&failure)),
+    };
+    let (from, to): (Vec<Uid>, Vec<Uid>) = copied.uids.into_iter().unzip();
+    if from.is_empty() {
+        return Ok(nothing);
+    }
+    let (old, new) = (uid_set(from.iter().copied()), uid_set(to));
+    let code = format!("COPYUID {} {old} {new}", copied.uid_validity);
+    if !is_move {
+        return Ok(Reply::ok("done").with_code(code));
+    }
+    // Not all of `uids`: a message that was not copied stays.
+    maybe_deferred(|| selected.mailbox.expunge(&from)).await?;
     selected.is_stale.set(true);
     // Before the EXPUNGEs, so that a client can tell what they mean (RFC 6851, section 4.3). Errs
     // if the client has hung up: the messages are moved all the same.
