@@ -199,3 +199,15 @@ fn a_wrong_password_is_refused() {
     }
     assert!(mail.account("bob").is_some() && mail.account("eve").is_none());
 }
+
+#[test]
+fn inbox_is_renamed_to_a_name_below_it() {
+    let account = account();
+    let inbox = now(account.open(&MailboxName::inbox()));
+    add(&inbox, "1");
+    now(account.rename(&MailboxName::inbox(), &name("INBOX/old")));
+    assert!(uids(&inbox).is_empty());
+    assert_eq!(uids(&now(account.open(&name("INBOX/old")))), [1]);
+    let rename = account.rename(&MailboxName::inbox(), &MailboxName::inbox());
+    assert_eq!(error_of(rename), MailboxError::AlreadyExists);
+}

@@ -213,11 +213,12 @@ impl Account for MaildirAccount {
     }
 
     fn rename(&self, from: &MailboxName, to: &MailboxName) -> Deferred<()> {
-        if to.is_below(from) {
-            return fail(MailboxError::NotPermitted);
-        }
+        // Also to a name below it: INBOX stays, only its messages go.
         if from.is_inbox() {
             return self.empty_inbox_to(to);
+        }
+        if to.is_below(from) {
+            return fail(MailboxError::NotPermitted);
         }
         let (shared, from, to) = (Rc::clone(&self.shared), from.clone(), to.clone());
         let renamed = self.shared.job(move |root| rename(root, &from, &to));

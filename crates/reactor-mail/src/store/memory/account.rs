@@ -69,15 +69,16 @@ impl MemoryAccount {
     }
 
     fn rename_now(&self, from: &MailboxName, to: &MailboxName) -> Result<()> {
-        if to.is_below(from) {
-            return Err(Failure::new(MailboxError::NotPermitted));
-        }
+        // Also to a name below it: INBOX stays, only its messages go.
         if from.is_inbox() {
             self.mailboxes.create(to)?;
             return self
                 .mailboxes
                 .get(from)?
                 .move_all(&*self.mailboxes.get(to)?);
+        }
+        if to.is_below(from) {
+            return Err(Failure::new(MailboxError::NotPermitted));
         }
         let mut by_name = self.mailboxes.by_name.borrow_mut();
         let mut renamed = Vec::new();
