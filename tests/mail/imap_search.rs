@@ -173,7 +173,12 @@ fn a_long_search_lets_the_loop_do_other_work() {
     });
 }
 
-fn look(reactor: &ReactorHandle, mail: &Mail, seen: &Rc<RefCell<Vec<usize>>>, times: usize) {
+pub(crate) fn look(
+    reactor: &ReactorHandle,
+    mail: &Mail,
+    seen: &Rc<RefCell<Vec<usize>>>,
+    times: usize,
+) {
     let (handle, mail, seen) = (reactor.clone(), mail.clone(), Rc::clone(seen));
     reactor.call_later(Duration::ZERO, move || {
         seen.borrow_mut().push(mail.control.count("body"));

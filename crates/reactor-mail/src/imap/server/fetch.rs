@@ -1,5 +1,6 @@
 //! FETCH: messages and their parts, one message after the other as the client takes them.
 
+use std::cell::OnceCell;
 use std::num::NonZeroU32;
 use std::rc::Rc;
 
@@ -24,6 +25,9 @@ use super::view::{News, Selected};
 use crate::imap::mime::{self, FieldParser, Section, section};
 use crate::store::{FlagChange, MailFlag, MailFlags, MessageInfo};
 
+/// The most items of a fetch: each is made for each message.
+const MAX_ITEMS: usize = 256;
+
 pub(super) fn fetch(
     session: &mut ImapSession,
     cx: &mut Context<'_, ImapSession>,
@@ -44,6 +48,9 @@ pub(super) fn fetch(
         MacroOrMessageDataItemNames::Macro(of) => of.expand().into_iter().map(own).collect(),
         MacroOrMessageDataItemNames::MessageDataItemNames(items) => items,
     };
+    if items.len() > MAX_ITEMS {
+        return session.reply(cx, &tag, &Reply::no("LIMIT", "too many items"));
+    }
     let is_known = |item: &Item| !matches!(item, Item::Binary { .. } | Item::BinarySize { .. });
     if !items.iter().all(is_known) {
         return session.reply(cx, &tag, &Reply::bad("BINARY is not offered"));
@@ -106,7 +113,7 @@ impl Fetch {
             } else {
                 Bytes::new()
             };
-            self.output.worked(body.len()).await?;
+            self.output.worked(0).await?;
             self.write(place, &message, &body).await?;
         }
         Ok(match is_missing {
@@ -151,9 +158,16 @@ impl Fetch {
             message,
             body,
             bodies: Vec::new(),
-            parsed: None,
+            fields: FieldParser::new(),
+            parsed: OnceCell::new(),
         };
-        let items: Vec<_> = self.items.iter().map(|item| response.item(item)).collect();
+        let mut items = Vec::with_capacity(self.items.len());
+        for item in &self.items {
+            if needs_body(item) {
+                self.output.worked(body.len()).await?;
+            }
+            items.push(response.item(item));
+        }
         let mut bodies = response.bodies.into_iter();
         let number = u32::try_from(place + 1).unwrap_or(u32::MAX);
         let (Some(seq), Ok(items)) = (NonZeroU32::new(number), Vec1::try_from(items)) else {
@@ -221,7 +235,10 @@ struct Builder<'a> {
     body: &'a Bytes,
     /// The bodies that empty literals stand for, in order.
     bodies: Vec<Bytes>,
-    parsed: Option<(mime::MimePart, FieldParser)>,
+    /// For envelopes: what several cost is bounded together.
+    fields: FieldParser,
+    /// The parts, and the parser that has found them; looked for once.
+    parsed: OnceCell<(mime::MimePart, FieldParser)>,
 }
 
 impl Builder<'_> {
@@ -237,7 +254,7 @@ impl Builder<'_> {
             Item::Uid => MessageDataItem::Uid(self.message.uid),
             Item::Envelope => {
                 let header = &self.body[..mime::header_end(self.body)];
-                MessageDataItem::Envelope(mime::envelope(header, &FieldParser::new()))
+                MessageDataItem::Envelope(mime::envelope(header, &self.fields))
             }
             Item::Body => MessageDataItem::Body(self.structure(false)),
             Item::BodyStructure => MessageDataItem::BodyStructure(self.structure(true)),
@@ -262,13 +279,16 @@ impl Builder<'_> {
         }
     }
 
-    fn structure(&mut self, is_extended: bool) -> imap_types::body::BodyStructure<'static> {
-        let body = self.body;
-        let (part, parser) = self.parsed.get_or_insert_with(|| {
+    fn parsed(&self) -> &(mime::MimePart, FieldParser) {
+        self.parsed.get_or_init(|| {
             let parser = FieldParser::new();
-            (mime::parse(body, &parser), parser)
-        });
-        mime::structure(body, part, parser, is_extended)
+            (mime::parse(self.body, &parser), parser)
+        })
+    }
+
+    fn structure(&self, is_extended: bool) -> imap_types::body::BodyStructure<'static> {
+        let (part, parser) = self.parsed();
+        mime::structure(self.body, part, parser, is_extended)
     }
 
     /// NIL if there is no such section.
@@ -277,7 +297,7 @@ impl Builder<'_> {
         wanted: Option<&Section<'_>>,
         partial: Option<(u32, NonZeroU32)>,
     ) -> NString<'static> {
-        let Some(mut bytes) = section(self.body, wanted) else {
+        let Some(mut bytes) = section(self.body, wanted, || &self.parsed().0) else {
             return NString(None);
         };
         if let Some((origin, length)) = partial {
