@@ -1,5 +1,6 @@
 //! SEARCH.
 
+use std::cell::OnceCell;
 use std::fmt::Write;
 use std::rc::Rc;
 
@@ -17,7 +18,7 @@ use super::sequence::{NumberSet, last_number};
 use super::session::ImapSession;
 use super::text::date_of;
 use super::view::{News, Selected};
-use crate::imap::mime;
+use crate::imap::mime::{self, FieldParser};
 use crate::store::{MailFlag, MessageInfo};
 
 /// The most keys of a search: each is tried on each message.
@@ -74,13 +75,13 @@ async fn run(selected: &Selected, tests: &Test, by_uid: bool, mut output: Output
     for place in 0..count {
         let message = selected.messages.borrow()[place].clone();
         let mut subject = Subject::new(place, &message);
-        let is_match = match tests.run(&mut subject) {
+        let is_match = match tests.run(&subject) {
             Some(is_match) => is_match,
             None => match maybe_deferred(|| selected.mailbox.body(message.uid)).await? {
                 Some(body) => {
                     output.worked(body.len()).await?;
                     subject.body = Some(body);
-                    tests.run(&mut subject).unwrap_or(false)
+                    tests.run(&subject).unwrap_or(false)
                 }
                 // It is gone.
                 None => false,
@@ -205,7 +206,11 @@ struct Subject<'a> {
     message: &'a MessageInfo,
     body: Option<Bytes>,
     /// The text of the header, and that of the body.
-    texts: Option<(String, String)>,
+    texts: OnceCell<(String, String)>,
+    /// Reads text: what all keys and parts cost is bounded together. Made for the first of them.
+    parser: OnceCell<FieldParser>,
+    header_end: OnceCell<usize>,
+    sent_date: OnceCell<Option<NaiveDate>>,
 }
 
 impl<'a> Subject<'a> {
@@ -214,24 +219,43 @@ impl<'a> Subject<'a> {
             number: u32::try_from(place + 1).unwrap_or(u32::MAX),
             message,
             body: None,
-            texts: None,
+            texts: OnceCell::new(),
+            parser: OnceCell::new(),
+            header_end: OnceCell::new(),
+            sent_date: OnceCell::new(),
         }
     }
 
     fn header(&self) -> Option<&[u8]> {
         let body = self.body.as_ref()?;
-        Some(&body[..mime::header_end(body)])
+        let end = self.header_end.get_or_init(|| mime::header_end(body));
+        Some(&body[..*end])
     }
 
-    fn texts(&mut self) -> Option<&(String, String)> {
+    /// The day of the field `Date`; `None` in it if there is none.
+    fn sent_date(&self) -> Option<Option<NaiveDate>> {
+        let header = self.header()?;
+        let sent = || {
+            let (year, month, day) = mime::sent_date(header)?;
+            NaiveDate::from_ymd_opt(year.into(), month.into(), day.into())
+        };
+        Some(*self.sent_date.get_or_init(sent))
+    }
+
+    fn parser(&self) -> &FieldParser {
+        self.parser.get_or_init(FieldParser::of_text)
+    }
+
+    fn texts(&self) -> Option<&(String, String)> {
         let body = self.body.as_ref()?;
-        Some(self.texts.get_or_insert_with(|| mime::texts(body)))
+        let texts = || mime::texts(body, self.parser());
+        Some(self.texts.get_or_init(texts))
     }
 }
 
 impl Test {
     /// Whether the message matches; `None` if that depends on its body, which is not there.
-    fn run(&self, subject: &mut Subject<'_>) -> Option<bool> {
+    fn run(&self, subject: &Subject<'_>) -> Option<bool> {
         let message = subject.message;
         Some(match self {
             Self::All(tests) => {
@@ -259,10 +283,7 @@ impl Test {
             Self::Smaller(size) => message.size < *size,
             Self::Date(when, limit) => when.holds(date_of(message.date).date_naive(), *limit),
             Self::SentDate(when, limit) => {
-                let sent = mime::sent_date(subject.header()?);
-                let date = sent.and_then(|(year, month, day)| {
-                    NaiveDate::from_ymd_opt(year.into(), month.into(), day.into())
-                });
+                let date = subject.sent_date()?;
                 date.is_some_and(|date| when.holds(date, *limit))
             }
             Self::Field(name, text) => {
@@ -270,7 +291,10 @@ impl Test {
                 let has_field = || mime::fields(header).any(|field| field.is_named(name));
                 match text.is_empty() {
                     true => has_field(),
-                    false => mime::header_text(header, Some(name)).contains(text.as_str()),
+                    false => {
+                        let found = mime::header_text(header, Some(name), subject.parser());
+                        found.contains(text.as_str())
+                    }
                 }
             }
             Self::Body(text) => subject.texts()?.1.contains(text.as_str()),
