@@ -13,7 +13,7 @@ use crate::store::error::MailboxError;
 use crate::store::mailbox::Mailbox;
 use crate::store::name::MailboxName;
 
-/// The mailboxes of a user. Messages are removed from `mailboxes` only by methods of this type.
+/// The mailboxes of a user. Mailboxes are removed only by methods of this type.
 pub(super) struct MemoryAccount {
     mailboxes: Rc<Mailboxes>,
     subscribed: RefCell<BTreeSet<MailboxName>>,
