@@ -8,8 +8,9 @@ use bytes::Bytes;
 use deferred::{Deferred, Result, maybe_deferred};
 use imap_codec::ResponseCodec;
 use imap_codec::encode::{Encoder, Fragment};
+use imap_types::IntoStatic;
 use imap_types::command::CommandBody;
-use imap_types::core::{AString, Atom, IString, Literal, NString, Tag, Vec1};
+use imap_types::core::{AString, IString, Literal, NString, Tag, Vec1};
 use imap_types::datetime::DateTime;
 use imap_types::fetch::{MacroOrMessageDataItemNames, MessageDataItem, MessageDataItemName};
 use imap_types::flag::{Flag, FlagFetch};
@@ -18,9 +19,8 @@ use reactor::Context;
 
 use super::imap_reply::Reply;
 use super::output::Output;
-use super::sequence::places;
 use super::session::ImapSession;
-use super::text::date_of;
+use super::text::{date_of, imap_flags};
 use super::view::{News, Selected};
 use crate::imap::mime::{self, FieldParser, Section, section};
 use crate::store::{FlagChange, MailFlag, MailFlags, MessageInfo};
@@ -45,7 +45,10 @@ pub(super) fn fetch(
         return;
     };
     let mut items = match macro_or_item_names {
-        MacroOrMessageDataItemNames::Macro(of) => of.expand().into_iter().map(own).collect(),
+        MacroOrMessageDataItemNames::Macro(of) => {
+            let items = of.expand().into_iter();
+            items.map(IntoStatic::into_static).collect()
+        }
         MacroOrMessageDataItemNames::MessageDataItemNames(items) => items,
     };
     if items.len() > MAX_ITEMS {
@@ -61,7 +64,7 @@ pub(super) fn fetch(
     items.iter_mut().for_each(own_names);
     let output = Output::new(cx.connection(), cx.reactor().clone());
     session.run(cx, tag, News::WithoutExpunge, false, async move {
-        let places = places(&sequence_set, &selected.messages.borrow(), uid);
+        let places = selected.places(&sequence_set, uid);
         Fetch {
             selected,
             items,
@@ -73,11 +76,6 @@ pub(super) fn fetch(
 }
 
 type Item = MessageDataItemName<'static>;
-
-/// Items of a macro have no text that could be borrowed.
-fn own(item: MessageDataItemName<'_>) -> Item {
-    imap_types::IntoStatic::into_static(item)
-}
 
 struct Fetch {
     selected: Rc<Selected>,
@@ -132,10 +130,7 @@ impl Fetch {
         if unseen.is_empty() {
             return Ok(());
         }
-        let uids: Vec<_> = {
-            let messages = self.selected.messages.borrow();
-            unseen.iter().map(|&place| messages[place].uid).collect()
-        };
+        let uids = self.selected.uids(&unseen);
         let seen = MailFlags::from_iter([MailFlag::Seen]);
         let mailbox = &self.selected.mailbox;
         let changed = maybe_deferred(|| mailbox.change_flags(&uids, FlagChange::Add, &seen));
@@ -244,7 +239,10 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn item(&mut self, item: &Item) -> MessageDataItem<'static> {
         match item {
-            Item::Flags => MessageDataItem::Flags(flags(&self.message.flags)),
+            Item::Flags => {
+                let flags = imap_flags(&self.message.flags).map(Flag::into_static);
+                MessageDataItem::Flags(flags.map(FlagFetch::Flag).collect())
+            }
             Item::InternalDate => {
                 let date = DateTime::try_from(date_of(self.message.date));
                 let epoch = || DateTime::unvalidated(date_of(std::time::SystemTime::UNIX_EPOCH));
@@ -309,18 +307,4 @@ impl Builder<'_> {
         self.bodies.push(bytes);
         NString(Some(IString::Literal(Literal::unvalidated(b""))))
     }
-}
-
-fn flags(flags: &MailFlags) -> Vec<FlagFetch<'static>> {
-    let system = flags.iter().map(|flag| match flag {
-        MailFlag::Answered => Flag::Answered,
-        MailFlag::Deleted => Flag::Deleted,
-        MailFlag::Draft => Flag::Draft,
-        MailFlag::Flagged => Flag::Flagged,
-        MailFlag::Seen => Flag::Seen,
-    });
-    let keywords = flags.keywords().iter();
-    let keywords = keywords.filter_map(|keyword| Atom::try_from(keyword.clone()).ok());
-    let all = system.chain(keywords.map(Flag::Keyword));
-    all.map(FlagFetch::Flag).collect()
 }

@@ -10,7 +10,7 @@ use imap_types::sequence::SequenceSet;
 use reactor::{Connection, Context};
 
 use super::imap_reply::Reply;
-use super::sequence::{NumberSet, last_number, places};
+use super::sequence::{NumberSet, last_number};
 use super::session::ImapSession;
 use super::text::{flags_of, name_of, uid_set};
 use super::view::{News, Selected, flags_response};
@@ -47,7 +47,7 @@ pub(super) fn command(
             };
             let is_silent = response == StoreResponse::Silent;
             session.run(cx, tag, News::WithoutExpunge, true, async move {
-                let places = places(&sequence_set, &selected.messages.borrow(), uid);
+                let places = selected.places(&sequence_set, uid);
                 store(&connection, &selected, &places, change, &flags, is_silent).await
             });
         }
@@ -65,7 +65,7 @@ pub(super) fn command(
                 return session.reply(cx, &tag, &Reply::no("CANNOT", "not a name"));
             };
             session.run(cx, tag, News::All, true, async move {
-                let uids = uids(&selected, &sequence_set, uid);
+                let uids = selected.uids(&selected.places(&sequence_set, uid));
                 copy(&connection, &selected, &uids, &target, !is_copy).await
             });
         }
@@ -83,15 +83,6 @@ pub(super) fn command(
     }
 }
 
-fn uids(selected: &Selected, set: &SequenceSet, by_uid: bool) -> Vec<Uid> {
-    let messages = selected.messages.borrow();
-    let places = places(set, &messages, by_uid);
-    places
-        .into_iter()
-        .map(|place| messages[place].uid)
-        .collect()
-}
-
 async fn store(
     connection: &Connection<ImapSession>,
     selected: &Selected,
@@ -100,10 +91,7 @@ async fn store(
     flags: &MailFlags,
     is_silent: bool,
 ) -> Result<Reply> {
-    let uids: Vec<Uid> = {
-        let messages = selected.messages.borrow();
-        places.iter().map(|&place| messages[place].uid).collect()
-    };
+    let uids = selected.uids(places);
     if uids.is_empty() {
         return Ok(Reply::ok("done"));
     }

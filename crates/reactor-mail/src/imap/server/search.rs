@@ -46,8 +46,8 @@ pub(super) fn search(
             .any(|known| name.eq_ignore_ascii_case(known))
     };
     if charset.as_ref().is_some_and(|charset| !is_known(charset)) {
-        let code = "BADCHARSET (US-ASCII UTF-8)".to_owned();
-        return session.reply(cx, &tag, &Reply::no("", "unknown charset").with_code(code));
+        let reply = Reply::no("BADCHARSET (US-ASCII UTF-8)", "unknown charset");
+        return session.reply(cx, &tag, &reply);
     }
     let (tests, count) = {
         let messages = selected.messages.borrow();
@@ -288,7 +288,7 @@ impl Test {
             }
             Self::Field(name, text) => {
                 let header = subject.header()?;
-                let has_field = || mime::fields(header).any(|field| field.is_named(name));
+                let has_field = || mime::field(header, name).is_some();
                 match text.is_empty() {
                     true => has_field(),
                     false => {

@@ -165,7 +165,7 @@ impl ImapSession {
             move |this, cx, result| match result {
                 Ok((reply, is_gone)) => {
                     this.reply(cx, &tag, &reply);
-                    if is_gone && news != News::None {
+                    if is_gone {
                         this.say_bye(cx, "the mailbox has been deleted");
                     }
                 }
@@ -194,7 +194,6 @@ impl ImapSession {
         self.timeout = Some(cx.call_later(timeout, |this, cx| {
             if this.is_busy && this.account.is_some() {
                 // The client waits for this side.
-                this.timeout = None;
                 return this.watch_timeout(cx);
             }
             this.say_bye(cx, "nothing was received for too long");
