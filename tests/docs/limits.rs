@@ -367,6 +367,11 @@ const SOURCES: &[(&str, &str, &str)] = &[
         "const MAX_KEYS: usize = ",
     ),
     (
+        "items of an IMAP fetch",
+        "reactor-mail/src/imap/server/fetch.rs",
+        "const MAX_ITEMS: usize = ",
+    ),
+    (
         "parts of a message that IMAP shows",
         "reactor-mail/src/imap/mime/part.rs",
         "const MAX_PARTS: usize = ",

@@ -1,10 +1,13 @@
 //! The IMAP server: FETCH.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Instant;
 
 use reactor::testing;
 use reactor_mail::MailFlag;
 
+use crate::imap_search::look;
 use crate::imap_support::{Client, Mail, now};
 
 const SIMPLE: &str = "Date: Wed, 17 Jul 1996 02:23:25 -0700\r\n\
@@ -389,4 +392,130 @@ fn hostile_messages_cost_little() {
     fetch_quickly(&format!(
         "From: {comments}\r\nContent-Type: {comments}\r\n\r\n"
     ));
+}
+
+#[test]
+fn a_failure_stands_behind_a_whole_response() {
+    testing::run(|reactor| {
+        let mail = Mail::new();
+        mail.add(&"x".repeat(100_000));
+        mail.add("second");
+        let client = Client::select(reactor, &mail);
+        mail.control.wait_at("body");
+        client.peer.send("x FETCH 1:2 BODY.PEEK[]\r\n");
+        reactor.settle();
+        mail.control.fail_at.set("body");
+        mail.control.go_on();
+        let answer = client.received();
+        assert!(answer.starts_with("* 1 FETCH (BODY[] {100000}\r\nx"));
+        let end = &answer[answer.len() - 40..];
+        assert!(
+            end.ends_with("x)\r\nx NO [SERVERBUG] local error\r\n"),
+            "{end}"
+        );
+    });
+}
+
+#[test]
+fn names_of_fields_that_come_as_literals() {
+    testing::run(|reactor| {
+        let mail = Mail::new();
+        mail.add(SIMPLE);
+        let client = Client::select(reactor, &mail);
+        let date = "Date: Wed, 17 Jul 1996 02:23:25 -0700\r\n\r\n";
+        for (names, answered, expected) in [
+            ("{4+}\r\ndate", "date", date),
+            ("{5+}\r\nx y\"\\", "\"x y\\\"\\\\\"", "\r\n"),
+            ("{0+}\r\n", "\"\"", "\r\n"),
+            ("{0+}\r\n {4+}\r\ndate \"\"", "\"\" date \"\"", date),
+            ("{3+}\r\na\r\n date", "{3}\r\na\r\n date", date),
+        ] {
+            let answer = client.ok(&format!("FETCH 1 BODY.PEEK[HEADER.FIELDS ({names})]"));
+            let length = expected.len();
+            assert_eq!(
+                answer,
+                format!(
+                    "* 1 FETCH (BODY[HEADER.FIELDS ({answered})] {{{length}}}\r\n{expected})\r\n"
+                ),
+                "{names}"
+            );
+        }
+        client.say("x FETCH 1 BODY.PEEK[HEADER.FIELDS.NOT ({0}");
+        let answer = client.say(")]<0.4>");
+        assert_eq!(
+            answer,
+            "* 1 FETCH (BODY[HEADER.FIELDS.NOT (\"\")]<0> {4}\r\nDate)\r\nx OK done\r\n"
+        );
+    });
+}
+
+#[test]
+fn items_are_limited() {
+    testing::run(|reactor| {
+        let mail = Mail::new();
+        mail.add("x");
+        let client = Client::select(reactor, &mail);
+        let items = "UID ".repeat(256);
+        client.ok(&format!("FETCH 1 ({})", items.trim_end()));
+        let answer = client.say(&format!("x FETCH 1 ({items}UID)"));
+        assert_eq!(answer, "x NO [LIMIT] too many items\r\n");
+    });
+}
+
+#[test]
+fn many_items_of_a_hostile_message_cost_little() {
+    testing::run(|reactor| {
+        let mail = Mail::new();
+        let boundary = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
+        let lines = "\n--b is none".repeat(100_000);
+        mail.add(&format!("{boundary}--b\r\n\r\nx{lines}\r\n--b--\r\n"));
+        // The end of each word is looked for to the end of the field.
+        let words = " =?AA?q?x".repeat(1_800);
+        mail.add(&format!("From:{words}\r\n\r\n"));
+        let client = Client::select(reactor, &mail);
+        let start = Instant::now();
+        let items = "BODY.PEEK[1]<0.1> ".repeat(128) + &"BODY.PEEK[1.MIME] ".repeat(127);
+        let answer = client.ok(&format!("FETCH 1 ({items}UID)"));
+        assert_eq!(answer.matches("BODY[1]<0> {1}\r\nx").count(), 128);
+        let parts = start.elapsed();
+        let items = "ENVELOPE ".repeat(255);
+        let answer = client.ok(&format!("FETCH 2 ({items}UID)"));
+        assert_eq!(answer.matches("ENVELOPE").count(), 255);
+        let took = start.elapsed();
+        println!("the parts: {parts:?}, in all {took:?}");
+        assert!(took.as_secs() < 10, "it took {took:?}");
+
+        // Names of fields.
+        mail.add(&"b:\n".repeat(10_000));
+        client.ok("NOOP");
+        let names: String = (0..8_000).map(|n| format!(" {n}")).collect();
+        let names = names.trim_start();
+        let start = Instant::now();
+        client.ok(&format!("FETCH 3 BODY.PEEK[HEADER.FIELDS ({names})]"));
+        let took = start.elapsed();
+        println!("names: {took:?}");
+        assert!(took.as_secs() < 5, "it took {took:?}");
+    });
+}
+
+#[test]
+fn many_items_of_a_large_message_let_the_loop_do_other_work() {
+    testing::run(|reactor| {
+        let mail = Mail::new();
+        let part = "x".repeat(5_000_000);
+        let header = "Content-Type: multipart/mixed; boundary=b";
+        mail.add(&format!("{header}\r\n\r\n--b\r\n\r\n{part}\r\n--b--\r\n"));
+        mail.add("second");
+        let client = Client::select(reactor, &mail);
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        look(reactor, &mail, &seen, 100);
+        let items = " BODYSTRUCTURE".repeat(9);
+        let command = format!("x FETCH 1:2 (ENVELOPE{items})\r\n");
+        client.peer.send(&command);
+        reactor.settle();
+        // While the items of the first message are made.
+        let turns = seen.borrow().iter().filter(|read| **read == 1).count();
+        assert!(turns >= 10, "{seen:?}");
+        assert!(client.received().ends_with("x OK done\r\n"));
+    });
 }

@@ -1,5 +1,7 @@
 //! The IMAP server: mailboxes, and messages that are appended.
 
+use std::time::Instant;
+
 use reactor::testing;
 use reactor_mail::{MailFlag, MailboxName, NewMessage};
 
@@ -231,5 +233,27 @@ fn a_message_that_is_too_large_is_refused() {
         let literal = "x".repeat(1000);
         let answer = client.say(&format!("x APPEND inbox {{1000+}}\r\n{literal}"));
         assert!(answer.starts_with("x OK [APPENDUID"), "{answer}");
+    });
+}
+
+#[test]
+fn long_names_and_patterns_cost_little() {
+    testing::run(|reactor| {
+        let mail = Mail::new();
+        for number in 0..50 {
+            let name = format!("{number}{}", "/a".repeat(500));
+            let name = MailboxName::new(&name).expect("a good name");
+            now(mail.account().create(&name));
+        }
+        let client = Client::log_in(reactor, &mail);
+        let start = Instant::now();
+        let pattern = format!("{}y", "%".repeat(255));
+        assert_eq!(client.ok(&format!("LIST \"\" {pattern}")), "");
+        // The names above, each once.
+        let answer = client.ok("LIST \"\" 7/%");
+        assert_eq!(answer, "* LIST (\\Noselect) \"/\" 7/a\r\n");
+        let took = start.elapsed();
+        println!("{took:?}");
+        assert!(took.as_secs() < 10, "it took {took:?}");
     });
 }

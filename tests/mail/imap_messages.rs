@@ -1,9 +1,16 @@
 //! The IMAP server: STORE, COPY, MOVE, EXPUNGE, IDLE, and news of other sessions.
 
+use std::num::NonZeroU32;
+use std::rc::Rc;
 use std::time::Instant;
 
+use bytes::Bytes;
+use deferred::Deferred;
 use reactor::testing;
-use reactor_mail::{FlagChange, MailFlag, MailFlags, MailboxName};
+use reactor_mail::{
+    Account, CopiedMessages, FlagChange, ImapServer, Login, MailFlag, MailFlags, Mailbox,
+    MailboxEntry, MailboxName, MailboxSnapshot, MailboxWatch, NewMessage, Uid,
+};
 
 use crate::imap_support::{Client, Mail, now};
 
@@ -303,5 +310,95 @@ fn an_empty_mailbox_has_no_last_message() {
             assert_eq!(client.ok(command), "");
         }
         assert_eq!(client.ok("SEARCH 1:*"), "* SEARCH\r\n");
+    });
+}
+
+/// A store whose copies leave out the first message, as if it had not been there for a moment.
+struct Leaky<T: ?Sized>(Rc<T>);
+
+impl Login for Leaky<Mail> {
+    fn login(&self, name: &str, password: &str) -> Deferred<Rc<dyn Account>> {
+        let account = self.0.login(name, password);
+        account.map_ok(|account| Rc::new(Leaky(account)) as Rc<dyn Account>)
+    }
+}
+
+impl Account for Leaky<dyn Account> {
+    fn list(&self) -> Deferred<Vec<MailboxEntry>> {
+        self.0.list()
+    }
+
+    fn open(&self, name: &MailboxName) -> Deferred<Rc<dyn Mailbox>> {
+        let mailbox = self.0.open(name);
+        mailbox.map_ok(|mailbox| Rc::new(Leaky(mailbox)) as Rc<dyn Mailbox>)
+    }
+
+    fn create(&self, name: &MailboxName) -> Deferred<()> {
+        self.0.create(name)
+    }
+
+    fn delete(&self, name: &MailboxName) -> Deferred<()> {
+        self.0.delete(name)
+    }
+
+    fn rename(&self, from: &MailboxName, to: &MailboxName) -> Deferred<()> {
+        self.0.rename(from, to)
+    }
+
+    fn subscribe(&self, name: &MailboxName, is_subscribed: bool) -> Deferred<()> {
+        self.0.subscribe(name, is_subscribed)
+    }
+}
+
+impl Mailbox for Leaky<dyn Mailbox> {
+    fn uid_validity(&self) -> NonZeroU32 {
+        self.0.uid_validity()
+    }
+
+    fn messages(&self) -> Deferred<MailboxSnapshot> {
+        self.0.messages()
+    }
+
+    fn body(&self, uid: Uid) -> Deferred<Option<Bytes>> {
+        self.0.body(uid)
+    }
+
+    fn append(&self, message: NewMessage) -> Deferred<Uid> {
+        self.0.append(message)
+    }
+
+    fn change_flags(&self, uids: &[Uid], change: FlagChange, flags: &MailFlags) -> Deferred<()> {
+        self.0.change_flags(uids, change, flags)
+    }
+
+    fn copy(&self, uids: &[Uid], to: &MailboxName) -> Deferred<CopiedMessages> {
+        self.0.copy(&uids[1..], to)
+    }
+
+    fn expunge(&self, uids: &[Uid]) -> Deferred<()> {
+        self.0.expunge(uids)
+    }
+
+    fn watch(&self, changed: Rc<dyn Fn()>) -> MailboxWatch {
+        self.0.watch(changed)
+    }
+}
+
+#[test]
+fn a_move_keeps_what_was_not_copied() {
+    testing::run(|reactor| {
+        let mail = with_messages(3);
+        let server = ImapServer::new("mail.example.org", Leaky(Rc::new(mail.clone())));
+        let client = Client::connect(reactor, &server.dangerously_with_login_in_the_clear());
+        for command in ["LOGIN bob sesame", "SELECT inbox", "CREATE a"] {
+            client.ok(command);
+        }
+        let answer = client.say("x MOVE 1:3 a");
+        let expected = "* OK [COPYUID 2 2:3 1:2] moved\r\n* 2 EXPUNGE\r\n* 2 EXPUNGE\r\n\
+                        x OK done\r\n";
+        assert_eq!(answer, expected);
+        assert_eq!(client.say("x MOVE 1 a"), "x OK nothing to move\r\n");
+        let kept = now(mail.inbox().messages()).messages;
+        assert_eq!(kept.iter().map(|m| m.uid.get()).collect::<Vec<_>>(), [1]);
     });
 }

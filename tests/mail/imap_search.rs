@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reactor::ReactorHandle;
 use reactor::testing;
@@ -173,12 +173,41 @@ fn a_long_search_lets_the_loop_do_other_work() {
     });
 }
 
-fn look(reactor: &ReactorHandle, mail: &Mail, seen: &Rc<RefCell<Vec<usize>>>, times: usize) {
+pub(crate) fn look(
+    reactor: &ReactorHandle,
+    mail: &Mail,
+    seen: &Rc<RefCell<Vec<usize>>>,
+    times: usize,
+) {
     let (handle, mail, seen) = (reactor.clone(), mail.clone(), Rc::clone(seen));
     reactor.call_later(Duration::ZERO, move || {
         seen.borrow_mut().push(mail.control.count("body"));
         if times > 0 {
             look(&handle, &mail, &seen, times - 1);
         }
+    });
+}
+
+#[test]
+fn fields_of_many_parts_and_keys_cost_little() {
+    testing::run(|reactor| {
+        let mail = Mail::new();
+        let subject = format!("Subject:{}\r\n", " =?AA?q?x".repeat(1_800));
+        let part = format!("--b\r\nContent-Type: message/rfc822\r\n\r\n{subject}\r\n\r\n");
+        let parts = part.repeat(200);
+        mail.add(&format!(
+            "{subject}Content-Type: multipart/mixed; boundary=b\r\n\r\n{parts}--b--\r\n"
+        ));
+        let client = Client::select(reactor, &mail);
+        let start = Instant::now();
+        // What is not decoded is compared as it stands there.
+        assert_eq!(client.ok("SEARCH TEXT =?aa?q?x"), "* SEARCH 1\r\n");
+        let text = start.elapsed();
+        let keys = "SUBJECT =?aa ".repeat(255);
+        client.ok(&format!("SEARCH {keys}SEEN"));
+        client.ok(&format!("SEARCH {keys}UNSEEN"));
+        let took = start.elapsed();
+        println!("the text: {text:?}, in all {took:?}");
+        assert!(took.as_secs() < 10, "it took {took:?}");
     });
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reactor::testing;
-use reactor_mail::{ImapServer, MailboxName};
+use reactor_mail::{ImapServer, MailFlag, MailboxName};
 
 use crate::imap_support::{Client, Mail, now};
 
@@ -309,5 +309,44 @@ fn a_session_takes_no_memory_of_the_mailbox_when_it_ends() {
         // No session watches any more.
         mail.add("x");
         reactor.assert_clean();
+    });
+}
+
+#[test]
+fn a_hang_up_lets_a_fetch_mark_the_message() {
+    testing::run(|reactor| {
+        let mail = Mail::new();
+        mail.add("x");
+        let client = Client::select(reactor, &mail);
+        mail.control.wait_at("change_flags");
+        client.say("x FETCH 1 BODY[]");
+        client.peer.reset();
+        reactor.settle();
+        assert_eq!(mail.control.cancelled.get(), 0);
+        assert_eq!(mail.control.count("body"), 0);
+        mail.control.go_on();
+        let snapshot = now(mail.inbox().messages());
+        assert!(snapshot.messages[0].flags.contains(MailFlag::Seen));
+        reactor.settle();
+        assert_eq!(mail.control.count("body"), 0);
+    });
+}
+
+#[test]
+fn a_fetch_waits_for_the_mark_and_learns_of_its_failure() {
+    testing::run(|reactor| {
+        let mail = Mail::new();
+        mail.add("x");
+        let client = Client::select(reactor, &mail);
+        mail.control.fail_at.set("change_flags");
+        let answer = client.say("x FETCH 1 BODY[]");
+        assert_eq!(answer, "x NO [SERVERBUG] local error\r\n");
+        mail.control.fail_at.set("");
+        mail.control.wait_at("change_flags");
+        assert_eq!(client.say("x FETCH 1 BODY[]"), "");
+        mail.control.go_on();
+        let answer = client.received();
+        let expected = "* 1 FETCH (BODY[] {1}\r\nx FLAGS (\\Seen))\r\nx OK done\r\n";
+        assert_eq!(answer, expected);
     });
 }

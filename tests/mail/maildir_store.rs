@@ -509,3 +509,21 @@ fn writers_at_once_never_give_a_uid_twice() {
         assert_eq!(seen, 2 * EACH);
     });
 }
+
+#[test]
+fn inbox_is_renamed_to_a_name_below_it() {
+    testing::run(|reactor| {
+        let folder = Folder::new();
+        let account = account(reactor, &folder);
+        let inbox = open(reactor, &account, "INBOX");
+        reactor
+            .block_on(inbox.append(NewMessage::new(MESSAGE)))
+            .expect("it is added");
+        let rename = |to: &str| reactor.block_on(account.rename(&name("INBOX"), &name(to)));
+        rename("INBOX/old").expect("it is emptied");
+        assert_eq!(messages(reactor, &inbox), [""; 0]);
+        let old = open(reactor, &account, "INBOX/old");
+        assert_eq!(messages(reactor, &old), ["1"]);
+        assert_eq!(refused(rename("INBOX")), MailboxError::AlreadyExists);
+    });
+}

@@ -199,3 +199,33 @@ fn a_wrong_password_is_refused() {
     }
     assert!(mail.account("bob").is_some() && mail.account("eve").is_none());
 }
+
+#[test]
+fn inbox_is_renamed_to_a_name_below_it() {
+    let account = account();
+    let inbox = now(account.open(&MailboxName::inbox()));
+    add(&inbox, "1");
+    now(account.rename(&MailboxName::inbox(), &name("INBOX/old")));
+    assert!(uids(&inbox).is_empty());
+    assert_eq!(uids(&now(account.open(&name("INBOX/old")))), [1]);
+    let rename = account.rename(&MailboxName::inbox(), &MailboxName::inbox());
+    assert_eq!(error_of(rename), MailboxError::AlreadyExists);
+}
+
+#[test]
+fn a_deleted_mailbox_is_no_mailbox() {
+    let account = account();
+    let trash = name("Trash");
+    now(account.create(&trash));
+    let mailbox = now(account.open(&trash));
+    let uid = add(&mailbox, "1");
+    now(account.delete(&trash));
+    let gone = MailboxError::NoSuchMailbox;
+    assert_eq!(error_of(mailbox.messages()), gone);
+    assert_eq!(error_of(mailbox.body(uid)), gone);
+    assert_eq!(error_of(mailbox.append(NewMessage::new("x"))), gone);
+    let changed = mailbox.change_flags(&[uid], FlagChange::Add, &MailFlags::new());
+    assert_eq!(error_of(changed), gone);
+    assert_eq!(error_of(mailbox.copy(&[uid], &MailboxName::inbox())), gone);
+    assert_eq!(error_of(mailbox.expunge(&[uid])), gone);
+}

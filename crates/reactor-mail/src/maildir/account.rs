@@ -87,7 +87,11 @@ impl MaildirAccount {
                     .map(|message| message.uid)
                     .collect();
                 let copied = inbox.copy(&uids, &to);
-                copied.add_callback(move |_| inbox.expunge(&uids))
+                copied.add_callback(move |copied| {
+                    // Not all of `uids`: a message that was not copied stays.
+                    let uids: Vec<_> = copied.uids.iter().map(|(from, _)| *from).collect();
+                    inbox.expunge(&uids)
+                })
             })
         })
     }
@@ -209,11 +213,12 @@ impl Account for MaildirAccount {
     }
 
     fn rename(&self, from: &MailboxName, to: &MailboxName) -> Deferred<()> {
-        if to.is_below(from) {
-            return fail(MailboxError::NotPermitted);
-        }
+        // Also to a name below it: INBOX stays, only its messages go.
         if from.is_inbox() {
             return self.empty_inbox_to(to);
+        }
+        if to.is_below(from) {
+            return fail(MailboxError::NotPermitted);
         }
         let (shared, from, to) = (Rc::clone(&self.shared), from.clone(), to.clone());
         let renamed = self.shared.job(move |root| rename(root, &from, &to));

@@ -157,11 +157,13 @@ impl MailFlags {
     }
 
     fn find(&self, keyword: &str) -> Result<usize, usize> {
-        let lower = |text: &str| text.to_ascii_lowercase();
-        let keyword = lower(keyword);
         self.keywords
-            .binary_search_by(|other| lower(other).cmp(&keyword))
+            .binary_search_by(|other| lower(other).cmp(lower(keyword)))
     }
+}
+
+fn lower(text: &str) -> impl Iterator<Item = u8> {
+    text.bytes().map(|byte| byte.to_ascii_lowercase())
 }
 
 impl FromIterator<MailFlag> for MailFlags {

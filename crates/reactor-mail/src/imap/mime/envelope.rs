@@ -6,14 +6,11 @@ use imap_types::core::{IString, NString};
 use imap_types::envelope::{Address, Envelope};
 use mail_parser::{Addr, Address as Parsed};
 
-use super::field::{FieldParser, fields};
+use super::field::{FieldParser, field};
 
 /// The envelope of a message with this header.
 pub(crate) fn envelope(header: &[u8], parser: &FieldParser) -> Envelope<'static> {
-    let text = |name: &[u8]| {
-        let field = fields(header).find(|field| field.is_named(name));
-        nstring(field.map(|field| field.value()))
-    };
+    let text = |name: &[u8]| nstring(field(header, name).map(|field| field.value()));
     let addresses = |name: &[u8]| {
         let value = parser.first(header, name);
         let parsed = value.as_ref().and_then(|value| value.as_address());

@@ -73,6 +73,11 @@ pub(crate) fn fields(header: &[u8]) -> impl Iterator<Item = Field<'_>> {
     })
 }
 
+/// The first field of a name.
+pub(crate) fn field<'a>(header: &'a [u8], name: &[u8]) -> Option<Field<'a>> {
+    fields(header).find(|field| field.is_named(name))
+}
+
 /// Parses fields, until they are too much for one answer.
 #[derive(Debug)]
 pub(crate) struct FieldParser {
@@ -118,6 +123,6 @@ impl FieldParser {
 
     /// The value of the first field of a name in a header.
     pub(crate) fn first<'a>(&self, header: &'a [u8], name: &[u8]) -> Option<HeaderValue<'a>> {
-        self.parse(fields(header).find(|field| field.is_named(name))?)
+        self.parse(field(header, name)?)
     }
 }

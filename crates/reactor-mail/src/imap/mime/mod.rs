@@ -14,7 +14,7 @@ mod structure;
 mod text;
 
 pub(super) use self::envelope::envelope;
-pub(super) use self::field::{FieldParser, fields, header_end};
+pub(super) use self::field::{FieldParser, field, header_end};
 pub(super) use self::part::{MimePart, parse};
 pub(super) use self::section::{Section, section};
 pub(super) use self::structure::structure;

@@ -6,7 +6,7 @@ use mail_parser::ContentType;
 use memchr::memchr;
 use memchr::memmem::Finder;
 
-use super::field::{FieldParser, fields, header_end};
+use super::field::{FieldParser, field, header_end};
 
 /// How deep parts are looked for inside of one another.
 const MAX_DEPTH: usize = 32;
@@ -116,8 +116,9 @@ impl Search<'_> {
         };
         self.parts = self.parts.saturating_sub(1);
         part.kind = self.kind(&part, depth);
-        let is_container = part.content_type.main == "multipart"
-            || ["rfc822", "global"].map(|sub| part.content_type.is("message", sub)) != [false; 2];
+        let MimeType { main, sub, .. } = &part.content_type;
+        let is_container =
+            main == "multipart" || main == "message" && matches!(sub.as_str(), "rfc822" | "global");
         if is_container && matches!(part.kind, Kind::Leaf) {
             // Without parts that can be shown, it is bytes: a client expects them of the type.
             part.content_type = MimeType::new("application", "octet-stream");
@@ -169,8 +170,7 @@ impl Search<'_> {
 
 /// The Content-Transfer-Encoding in lower case; empty if there is none.
 pub(crate) fn encoding(header: &[u8]) -> Vec<u8> {
-    let name = b"content-transfer-encoding";
-    let field = fields(header).find(|field| field.is_named(name));
+    let field = field(header, b"content-transfer-encoding");
     let value = field.map(|field| field.value()).unwrap_or_default();
     value.to_ascii_lowercase()
 }

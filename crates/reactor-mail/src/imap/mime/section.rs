@@ -1,49 +1,51 @@
 //! `BODY[..]`: the bytes of a section.
 
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 
 use bytes::Bytes;
 use imap_types::core::AString;
-use imap_types::fetch::Part as Path;
 pub(crate) use imap_types::fetch::Section;
 
-use super::field::{FieldParser, fields, header_end};
-use super::part::{Kind, MimePart, parse};
+use super::field::{fields, header_end};
+use super::part::{Kind, MimePart};
 
 /// A section of a message; `None` if there is no such part.
-pub(crate) fn section(message: &Bytes, section: Option<&Section<'_>>) -> Option<Bytes> {
-    let whole = || {
-        let end = header_end(message);
-        (message.slice(..end), message.slice(end..))
+///
+/// `root` looks for the parts: it is called only if one is asked for.
+pub(crate) fn section<'a>(
+    message: &Bytes,
+    section: Option<&Section<'_>>,
+    root: impl FnOnce() -> &'a MimePart,
+) -> Option<Bytes> {
+    let Some(section) = section else {
+        return Some(message.clone());
     };
-    // Parts are looked for only if one is asked for.
-    let inside = |path: &Path| {
-        let root = parse(message, &FieldParser::new());
-        let inner = message_at(&root, path.0.as_ref())?;
-        Some((
-            message.slice(inner.header.clone()),
-            message.slice(inner.body.clone()),
-        ))
+    let (header, body) = match section {
+        Section::Part(path) | Section::Mime(path) => {
+            let part = part_at(root(), path.0.as_ref())?;
+            (part.header.clone(), part.body.clone())
+        }
+        Section::Header(Some(path))
+        | Section::Text(Some(path))
+        | Section::HeaderFields(Some(path), _)
+        | Section::HeaderFieldsNot(Some(path), _) => {
+            let inner = message_at(root(), path.0.as_ref())?;
+            (inner.header.clone(), inner.body.clone())
+        }
+        Section::Header(None)
+        | Section::Text(None)
+        | Section::HeaderFields(None, _)
+        | Section::HeaderFieldsNot(None, _) => {
+            let end = header_end(message);
+            (0..end, end..message.len())
+        }
     };
-    let header_of = |path: Option<&Path>| Some(path.map_or_else(|| Some(whole()), inside)?.0);
     Some(match section {
-        None => message.clone(),
-        Some(Section::Header(path)) => header_of(path.as_ref())?,
-        Some(Section::Text(path)) => path.as_ref().map_or_else(|| Some(whole()), inside)?.1,
-        Some(Section::HeaderFields(path, names)) => {
-            filtered(&header_of(path.as_ref())?, names.as_ref(), true)
-        }
-        Some(Section::HeaderFieldsNot(path, names)) => {
-            filtered(&header_of(path.as_ref())?, names.as_ref(), false)
-        }
-        Some(Section::Part(path)) => {
-            let root = parse(message, &FieldParser::new());
-            message.slice(part_at(&root, path.0.as_ref())?.body.clone())
-        }
-        Some(Section::Mime(path)) => {
-            let root = parse(message, &FieldParser::new());
-            message.slice(part_at(&root, path.0.as_ref())?.header.clone())
-        }
+        Section::Part(_) | Section::Text(_) => message.slice(body),
+        Section::Mime(_) | Section::Header(_) => message.slice(header),
+        Section::HeaderFields(_, names) => filtered(&message[header], names.as_ref(), true),
+        Section::HeaderFieldsNot(_, names) => filtered(&message[header], names.as_ref(), false),
     })
 }
 
@@ -79,9 +81,12 @@ fn message_at<'a>(root: &'a MimePart, path: &[NonZeroU32]) -> Option<&'a MimePar
 
 /// The fields that have, or do not have, one of `names`, and an empty line.
 fn filtered(header: &[u8], names: &[AString<'_>], is_wanted: bool) -> Bytes {
+    // Both may be many.
+    let lower = |name: &AString<'_>| name.as_ref().to_ascii_lowercase();
+    let names: HashSet<Vec<u8>> = names.iter().map(lower).collect();
     let mut kept = Vec::new();
     for field in fields(header) {
-        let is_named = names.iter().any(|name| field.is_named(name.as_ref()));
+        let is_named = names.contains(&field.name.to_ascii_lowercase());
         if is_named == is_wanted {
             kept.extend_from_slice(field.raw);
         }

@@ -8,7 +8,7 @@ use imap_types::core::{IString, NString, Vec1};
 use memchr::memchr_iter;
 
 use super::envelope::{encoded_words, envelope, istring, nstring};
-use super::field::{Field, FieldParser, fields};
+use super::field::{Field, FieldParser, field};
 use super::part::{Kind, MimePart, MimeType, encoding};
 
 /// The structure of a message; `is_extended` for BODYSTRUCTURE.
@@ -119,7 +119,7 @@ impl<'a> Writer<'a> {
     }
 
     fn field(&self, part: &MimePart, name: &[u8]) -> Option<Field<'a>> {
-        fields(self.header(part)).find(|field| field.is_named(name))
+        field(self.header(part), name)
     }
 
     fn value(&self, part: &MimePart, name: &[u8]) -> NString<'static> {

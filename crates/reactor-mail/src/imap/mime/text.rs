@@ -4,12 +4,12 @@ use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::charsets::map::charset_decoder;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 
-use super::field::{FieldParser, fields, header_end};
+use super::field::{FieldParser, fields};
 use super::part::{Kind, MimePart, encoding, parse};
 
 /// The text of the fields of a header that have a name, or of all of them: a line for each.
-pub(crate) fn header_text(header: &[u8], name: Option<&[u8]>) -> String {
-    let parser = FieldParser::of_text();
+/// `parser` is one of text.
+pub(crate) fn header_text(header: &[u8], name: Option<&[u8]>, parser: &FieldParser) -> String {
     let mut text = String::new();
     for field in fields(header) {
         if name.is_some_and(|name| !field.is_named(name)) {
@@ -39,21 +39,27 @@ pub(crate) fn sent_date(header: &[u8]) -> Option<(u16, u8, u8)> {
     Some((date.year, date.month, date.day))
 }
 
-/// The text of the header, and that of the parts which are text.
-pub(crate) fn texts(message: &[u8]) -> (String, String) {
-    let mut body = String::new();
+/// The text of the header, and that of the parts which are text. `parser` is one of text.
+pub(crate) fn texts(message: &[u8], parser: &FieldParser) -> (String, String) {
     let root = parse(message, &FieldParser::new());
-    add(message, &root, &mut body);
-    let header = header_text(&message[..header_end(message)], None);
+    // First, so that parts do not take what the parser still reads.
+    let header = header_text(&message[root.header.clone()], None, parser);
+    let mut body = String::new();
+    add(message, &root, parser, &mut body);
     (header, body)
 }
 
-fn add(message: &[u8], part: &MimePart, text: &mut String) {
+fn add(message: &[u8], part: &MimePart, parser: &FieldParser, text: &mut String) {
     match &part.kind {
-        Kind::Multipart(parts) => parts.iter().for_each(|part| add(message, part, text)),
+        Kind::Multipart(parts) => {
+            parts
+                .iter()
+                .for_each(|part| add(message, part, parser, text));
+        }
         Kind::Message(inner) => {
-            text.push_str(&header_text(&message[inner.header.clone()], None));
-            add(message, inner, text);
+            let header = &message[inner.header.clone()];
+            text.push_str(&header_text(header, None, parser));
+            add(message, inner, parser, text);
         }
         Kind::Leaf if part.content_type.main == "text" => {
             let body = &message[part.body.clone()];

@@ -41,7 +41,8 @@ pub(super) fn append(
     if body.is_empty() {
         return session.reply(cx, &tag, &Reply::no("CANNOT", "an empty message"));
     }
-    if u32::try_from(body.len()).is_ok_and(|size| size > session.settings.max_size) {
+    let size = u32::try_from(body.len()).ok();
+    if size.is_none_or(|size| size > session.settings.max_size) {
         return session.reply(cx, &tag, &Reply::no("TOOBIG", "the message is too large"));
     }
     let mut message = NewMessage::new(Bytes::from(body));

@@ -4,15 +4,17 @@
 //! The codec does not get the bodies, which would copy them: it encodes an empty literal for each,
 //! and `Fetch::write` sends the bytes of the body in its place.
 
+use std::cell::OnceCell;
 use std::num::NonZeroU32;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use deferred::{Result, maybe_deferred};
+use deferred::{Deferred, Result, maybe_deferred};
 use imap_codec::ResponseCodec;
 use imap_codec::encode::{Encoder, Fragment};
+use imap_types::IntoStatic;
 use imap_types::command::CommandBody;
-use imap_types::core::{Atom, IString, Literal, NString, Tag, Vec1};
+use imap_types::core::{AString, IString, Literal, NString, Tag, Vec1};
 use imap_types::datetime::DateTime;
 use imap_types::fetch::{MacroOrMessageDataItemNames, MessageDataItem, MessageDataItemName};
 use imap_types::flag::{Flag, FlagFetch};
@@ -21,15 +23,15 @@ use reactor::Context;
 
 use super::imap_reply::Reply;
 use super::output::Output;
-use super::sequence::places;
 use super::session::ImapSession;
-use super::text::date_of;
+use super::text::{date_of, imap_flags};
 use super::view::{News, Selected};
 use crate::imap::mime::{self, FieldParser, Section, section};
 use crate::store::{FlagChange, MailFlag, MailFlags, MessageInfo};
 
-/// Begins a FETCH. Its body runs beside the loop's other work, while reading from this client is
-/// paused.
+/// The most items of a fetch: each is made for each message.
+const MAX_ITEMS: usize = 256;
+
 pub(super) fn fetch(
     session: &mut ImapSession,
     cx: &mut Context<'_, ImapSession>,
@@ -47,9 +49,15 @@ pub(super) fn fetch(
         return;
     };
     let mut items = match macro_or_item_names {
-        MacroOrMessageDataItemNames::Macro(of) => of.expand().into_iter().map(own).collect(),
+        MacroOrMessageDataItemNames::Macro(of) => {
+            let items = of.expand().into_iter();
+            items.map(IntoStatic::into_static).collect()
+        }
         MacroOrMessageDataItemNames::MessageDataItemNames(items) => items,
     };
+    if items.len() > MAX_ITEMS {
+        return session.reply(cx, &tag, &Reply::no("LIMIT", "too many items"));
+    }
     let is_known = |item: &Item| !matches!(item, Item::Binary { .. } | Item::BinarySize { .. });
     if !items.iter().all(is_known) {
         return session.reply(cx, &tag, &Reply::bad("BINARY is not offered"));
@@ -59,11 +67,12 @@ pub(super) fn fetch(
     if uid && !items.contains(&Item::Uid) {
         items.insert(0, Item::Uid);
     }
+    items.iter_mut().for_each(own_names);
     let output = Output::new(cx.connection(), cx.reactor().clone());
     // `false`: if the client hangs up, the rest is cancelled. The places stay valid: only the news
     // after the body, and the next command, change `selected.messages`.
     session.run(cx, tag, News::WithoutExpunge, false, async move {
-        let places = places(&sequence_set, &selected.messages.borrow(), uid);
+        let places = selected.places(&sequence_set, uid);
         Fetch {
             selected,
             items,
@@ -76,12 +85,6 @@ pub(super) fn fetch(
 
 type Item = MessageDataItemName<'static>;
 
-/// The item with the lifetime that `Item` needs. Nothing is copied: the items of a macro (`ALL`,
-/// `FAST`, `FULL`) have no text.
-fn own(item: MessageDataItemName<'_>) -> Item {
-    imap_types::IntoStatic::into_static(item)
-}
-
 struct Fetch {
     selected: Rc<Selected>,
     items: Vec<Item>,
@@ -91,6 +94,13 @@ struct Fetch {
 impl Fetch {
     /// Writes the responses for the messages at `places`: indices into `selected.messages`.
     async fn run(mut self, places: Vec<usize>) -> Result<Reply> {
+        let fetched = self.messages(places).await;
+        // Also after a failure: the reply stands behind a whole response.
+        self.output.flush().await?;
+        fetched
+    }
+
+    async fn messages(&mut self, places: Vec<usize>) -> Result<Reply> {
         if !self.selected.is_read_only && self.items.iter().any(marks_as_seen) {
             self.mark_as_seen(&places).await?;
         }
@@ -112,11 +122,9 @@ impl Fetch {
             } else {
                 Bytes::new()
             };
-            // Finding the parts of a message takes time in proportion to its length.
-            self.output.worked(body.len()).await?;
+            self.output.worked(0).await?;
             self.write(place, &message, &body).await?;
         }
-        self.output.flush().await?;
         Ok(match is_missing {
             true => Reply::no("EXPUNGEISSUED", "some messages are gone"),
             false => Reply::ok("done"),
@@ -134,13 +142,14 @@ impl Fetch {
         if unseen.is_empty() {
             return Ok(());
         }
-        let uids: Vec<_> = {
-            let messages = self.selected.messages.borrow();
-            unseen.iter().map(|&place| messages[place].uid).collect()
-        };
+        let uids = self.selected.uids(&unseen);
         let seen = MailFlags::from_iter([MailFlag::Seen]);
         let mailbox = &self.selected.mailbox;
-        maybe_deferred(|| mailbox.change_flags(&uids, FlagChange::Add, &seen)).await?;
+        let changed = maybe_deferred(|| mailbox.change_flags(&uids, FlagChange::Add, &seen));
+        // Behind another Deferred: a hang-up cancels the fetch, and not what changes the mailbox.
+        let (trigger, done) = Deferred::pair();
+        changed.chain_deferred(trigger).ignore();
+        done.await?;
         let mut messages = self.selected.messages.borrow_mut();
         for place in unseen {
             messages[place].flags.insert(MailFlag::Seen);
@@ -157,9 +166,16 @@ impl Fetch {
             message,
             body,
             bodies: Vec::new(),
-            parsed: None,
+            fields: FieldParser::new(),
+            parsed: OnceCell::new(),
         };
-        let items: Vec<_> = self.items.iter().map(|item| response.item(item)).collect();
+        let mut items = Vec::with_capacity(self.items.len());
+        for item in &self.items {
+            if needs_body(item) {
+                self.output.worked(body.len()).await?;
+            }
+            items.push(response.item(item));
+        }
         let mut bodies = response.bodies.into_iter();
         let number = u32::try_from(place + 1).unwrap_or(u32::MAX);
         // Without items there is no response: the codec accepts `FETCH 1 ()`. Numbers begin at 1.
@@ -167,41 +183,47 @@ impl Fetch {
             return Ok(());
         };
         let response = Response::Data(Data::Fetch { seq, items });
-        // The text before the next literal. It is kept until that literal is seen, since it ends
-        // with the literal's length, which is 0 if a body is to take its place.
-        let mut line = Vec::new();
-        for fragment in ResponseCodec::default().encode(&response) {
-            match fragment {
-                Fragment::Line { data } => line = data,
-                // An empty literal stands for the next body. The codec makes no others: `istring`
-                // quotes an empty string.
-                Fragment::Literal { data, .. } if data.is_empty() => {
-                    let body = bodies.next().unwrap_or_default();
-                    let announced = line.strip_suffix(b"{0}\r\n").unwrap_or(&line);
-                    self.output.write(announced).await?;
-                    self.output
-                        .write(format!("{{{}}}\r\n", body.len()).as_bytes())
-                        .await?;
-                    self.output.write_body(&body).await?;
-                    line.clear();
-                }
-                Fragment::Literal { data, .. } => {
-                    self.output.write(&line).await?;
-                    self.output.write(&data).await?;
-                    line.clear();
-                }
+        let mut fragments = ResponseCodec::default().encode(&response).peekable();
+        while let Some(fragment) = fragments.next() {
+            let (Fragment::Line { data } | Fragment::Literal { data, .. }) = fragment;
+            // An empty literal stands for the next body: `own_names` leaves no other one.
+            let is_body =
+                |next: &Fragment| matches!(next, Fragment::Literal { data, .. } if data.is_empty());
+            if fragments.next_if(is_body).is_none() {
+                self.output.write(&data).await?;
+                continue;
             }
-            // No literal follows a line that does not announce one.
-            if !line.ends_with(b"}\r\n") {
-                self.output.write(&line).await?;
-                line.clear();
-            }
+            let body = bodies.next().unwrap_or_default();
+            let announced = data.strip_suffix(b"{0}\r\n").unwrap_or(&data);
+            let length = format!("{{{}}}\r\n", body.len());
+            self.output.write(announced).await?;
+            self.output.write(length.as_bytes()).await?;
+            self.output.write_body(&body).await?;
         }
-        self.output.write(&line).await
+        Ok(())
     }
 }
 
-/// Whether the item sets `\Seen` (RFC 3501, section 6.4.5): `RFC822.HEADER` does not.
+/// Writes names of fields that came as literals as the server does: a literal may be one that only
+/// clients send (`{4+}`), or be empty, which stands for a body.
+fn own_names(item: &mut Item) {
+    let Item::BodyExt {
+        section: Some(Section::HeaderFields(_, names) | Section::HeaderFieldsNot(_, names)),
+        ..
+    } = item
+    else {
+        return;
+    };
+    let own = |name: &AString<'static>| match name {
+        AString::String(IString::Literal(text)) => {
+            // Fails only for a NUL, which no literal has.
+            AString::try_from(text.as_ref().to_vec()).unwrap_or_else(|_| name.clone())
+        }
+        _ => name.clone(),
+    };
+    *names = Vec1::unvalidated(names.as_ref().iter().map(own).collect());
+}
+
 fn marks_as_seen(item: &Item) -> bool {
     matches!(
         item,
@@ -224,14 +246,19 @@ struct Builder<'a> {
     body: &'a Bytes,
     /// The bodies that empty literals stand for, in order.
     bodies: Vec<Bytes>,
-    /// Set by the first of BODY and BODYSTRUCTURE, for the second.
-    parsed: Option<(mime::MimePart, FieldParser)>,
+    /// For envelopes: what several cost is bounded together.
+    fields: FieldParser,
+    /// The parts, and the parser that has found them; looked for once.
+    parsed: OnceCell<(mime::MimePart, FieldParser)>,
 }
 
 impl Builder<'_> {
     fn item(&mut self, item: &Item) -> MessageDataItem<'static> {
         match item {
-            Item::Flags => MessageDataItem::Flags(flags(&self.message.flags)),
+            Item::Flags => {
+                let flags = imap_flags(&self.message.flags).map(Flag::into_static);
+                MessageDataItem::Flags(flags.map(FlagFetch::Flag).collect())
+            }
             Item::InternalDate => {
                 let date = DateTime::try_from(date_of(self.message.date));
                 // IMAP can write the years 0 to 9999.
@@ -242,7 +269,7 @@ impl Builder<'_> {
             Item::Uid => MessageDataItem::Uid(self.message.uid),
             Item::Envelope => {
                 let header = &self.body[..mime::header_end(self.body)];
-                MessageDataItem::Envelope(mime::envelope(header, &FieldParser::new()))
+                MessageDataItem::Envelope(mime::envelope(header, &self.fields))
             }
             Item::Body => MessageDataItem::Body(self.structure(false)),
             Item::BodyStructure => MessageDataItem::BodyStructure(self.structure(true)),
@@ -267,13 +294,16 @@ impl Builder<'_> {
         }
     }
 
-    fn structure(&mut self, is_extended: bool) -> imap_types::body::BodyStructure<'static> {
-        let body = self.body;
-        let (part, parser) = self.parsed.get_or_insert_with(|| {
+    fn parsed(&self) -> &(mime::MimePart, FieldParser) {
+        self.parsed.get_or_init(|| {
             let parser = FieldParser::new();
-            (mime::parse(body, &parser), parser)
-        });
-        mime::structure(body, part, parser, is_extended)
+            (mime::parse(self.body, &parser), parser)
+        })
+    }
+
+    fn structure(&self, is_extended: bool) -> imap_types::body::BodyStructure<'static> {
+        let (part, parser) = self.parsed();
+        mime::structure(self.body, part, parser, is_extended)
     }
 
     /// An empty literal, in place of which `bodies` has the bytes; NIL if there is no such section.
@@ -283,7 +313,7 @@ impl Builder<'_> {
         wanted: Option<&Section<'_>>,
         partial: Option<(u32, NonZeroU32)>,
     ) -> NString<'static> {
-        let Some(mut bytes) = section(self.body, wanted) else {
+        let Some(mut bytes) = section(self.body, wanted, || &self.parsed().0) else {
             return NString(None);
         };
         if let Some((origin, length)) = partial {
@@ -295,20 +325,4 @@ impl Builder<'_> {
         self.bodies.push(bytes);
         NString(Some(IString::Literal(Literal::unvalidated(b""))))
     }
-}
-
-fn flags(flags: &MailFlags) -> Vec<FlagFetch<'static>> {
-    let system = flags.iter().map(|flag| match flag {
-        MailFlag::Answered => Flag::Answered,
-        MailFlag::Deleted => Flag::Deleted,
-        MailFlag::Draft => Flag::Draft,
-        MailFlag::Flagged => Flag::Flagged,
-        MailFlag::Seen => Flag::Seen,
-    });
-    let keywords = flags.keywords().iter();
-    // A store may have keywords that are no IMAP atoms, such as one with a space: they are left
-    // out.
-    let keywords = keywords.filter_map(|keyword| Atom::try_from(keyword.clone()).ok());
-    let all = system.chain(keywords.map(Flag::Keyword));
-    all.map(FlagFetch::Flag).collect()
 }

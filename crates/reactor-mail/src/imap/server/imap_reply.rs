@@ -40,7 +40,7 @@ impl Reply {
         Self { status, code, text }
     }
 
-    pub(super) fn with_code(mut self, code: String) -> Self {
+    pub(super) fn with_code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
         self.code = code.into();
         self
     }
@@ -75,7 +75,7 @@ impl Reply {
         let reply = Self::refusal(failure);
         match failure.check::<MailboxError>() {
             // The client may create it, and try again.
-            Some(MailboxError::NoSuchMailbox) => reply.with_code("TRYCREATE".into()),
+            Some(MailboxError::NoSuchMailbox) => reply.with_code("TRYCREATE"),
             _ => reply,
         }
     }

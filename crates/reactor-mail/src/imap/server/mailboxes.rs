@@ -18,7 +18,7 @@ use super::pattern::{Shown, matches};
 use super::session::ImapSession;
 use super::text::{decoded, encode, mailbox_of, name_of};
 use super::view::News;
-use crate::store::{Account, MailFlag, MailboxName};
+use crate::store::{Account, MailFlag, MailboxError, MailboxName};
 
 pub(super) fn command(
     session: &mut ImapSession,
@@ -75,8 +75,7 @@ pub(super) fn command(
 }
 
 fn named(name: &Name<'_>) -> Result<MailboxName> {
-    let refused = || crate::store::MailboxError::Refused("not a name".to_owned());
-    name_of(name).ok_or_else(|| deferred::Failure::new(refused()))
+    name_of(name).ok_or_else(|| MailboxError::Refused("not a name".to_owned()).into())
 }
 
 /// The name of a mailbox to be created. A slash at its end is dropped: it only announces mailboxes

@@ -10,7 +10,7 @@ use imap_types::sequence::SequenceSet;
 use reactor::{Connection, Context};
 
 use super::imap_reply::Reply;
-use super::sequence::{NumberSet, last_number, places};
+use super::sequence::{NumberSet, last_number};
 use super::session::ImapSession;
 use super::text::{flags_of, name_of, uid_set};
 use super::view::{News, Selected, flags_response};
@@ -47,7 +47,7 @@ pub(super) fn command(
             };
             let is_silent = response == StoreResponse::Silent;
             session.run(cx, tag, News::WithoutExpunge, true, async move {
-                let places = places(&sequence_set, &selected.messages.borrow(), uid);
+                let places = selected.places(&sequence_set, uid);
                 store(&connection, &selected, &places, change, &flags, is_silent).await
             });
         }
@@ -65,11 +65,8 @@ pub(super) fn command(
                 return session.reply(cx, &tag, &Reply::no("CANNOT", "not a name"));
             };
             session.run(cx, tag, News::All, true, async move {
-                let uids = uids(&selected, &sequence_set, uid);
-                match is_copy {
-                    true => copy(&selected, &uids, &target).await,
-                    false => move_to(&connection, &selected, &uids, &target).await,
-                }
+                let uids = selected.uids(&selected.places(&sequence_set, uid));
+                copy(&connection, &selected, &uids, &target, !is_copy).await
             });
         }
         CommandBody::Expunge => session.run(cx, tag, News::All, true, async move {
@@ -86,15 +83,6 @@ pub(super) fn command(
     }
 }
 
-fn uids(selected: &Selected, set: &SequenceSet, by_uid: bool) -> Vec<Uid> {
-    let messages = selected.messages.borrow();
-    let places = places(set, &messages, by_uid);
-    places
-        .into_iter()
-        .map(|place| messages[place].uid)
-        .collect()
-}
-
 async fn store(
     connection: &Connection<ImapSession>,
     selected: &Selected,
@@ -103,10 +91,7 @@ async fn store(
     flags: &MailFlags,
     is_silent: bool,
 ) -> Result<Reply> {
-    let uids: Vec<Uid> = {
-        let messages = selected.messages.borrow();
-        places.iter().map(|&place| messages[place].uid).collect()
-    };
+    let uids = selected.uids(places);
     if uids.is_empty() {
         return Ok(Reply::ok("done"));
     }
@@ -147,53 +132,36 @@ fn find(messages: &[MessageInfo], uid: Uid) -> Option<&MessageInfo> {
     place.ok().map(|place| &messages[place])
 }
 
-async fn copy(selected: &Selected, uids: &[Uid], target: &MailboxName) -> Result<Reply> {
-    match copy_to(selected, uids, target).await? {
-        Ok(Some(code)) => Ok(Reply::ok("done").with_code(code)),
-        Ok(None) => Ok(Reply::ok("nothing to copy")),
-        Err(reply) => Ok(reply),
-    }
-}
-
-/// Copies messages. Gives the code `COPYUID`; none if nothing was copied; the reply if the copy was
-/// refused.
-async fn copy_to(
-    selected: &Selected,
-    uids: &[Uid],
-    target: &MailboxName,
-) -> Result<Result<Option<String>, Reply>> {
-    if uids.is_empty() {
-        return Ok(Ok(None));
-    }
-    let copied = maybe_deferred(|| selected.mailbox.copy(uids, target)).await;
-    let copied = match copied {
-        Ok(copied) => copied,
-        Err(failure) => return Ok(Err(Reply::refusal_of_target(&failure))),
-    };
-    if copied.uids.is_empty() {
-        return Ok(Ok(None));
-    }
-    let from = uid_set(copied.uids.iter().map(|(from, _)| *from));
-    let to = uid_set(copied.uids.iter().map(|(_, to)| *to));
-    Ok(Ok(Some(format!(
-        "COPYUID {} {from} {to}",
-        copied.uid_validity
-    ))))
-}
-
-async fn move_to(
+/// COPY, or MOVE, which removes what was copied.
+async fn copy(
     connection: &Connection<ImapSession>,
     selected: &Selected,
     uids: &[Uid],
     target: &MailboxName,
+    is_move: bool,
 ) -> Result<Reply> {
-    let code = match copy_to(selected, uids, target).await? {
-        Ok(Some(code)) => code,
-        Ok(None) => return Ok(Reply::ok("nothing to move")),
-        Err(reply) => return Ok(reply),
+    let nothing = match is_move {
+        true => Reply::ok("nothing to move"),
+        false => Reply::ok("nothing to copy"),
     };
-    maybe_deferred(|| selected.mailbox.expunge(uids)).await?;
-    // So that the news after this command have the EXPUNGEs.
+    if uids.is_empty() {
+        return Ok(nothing);
+    }
+    let copied = match maybe_deferred(|| selected.mailbox.copy(uids, target)).await {
+        Ok(copied) => copied,
+        Err(failure) => return Ok(Reply::refusal_of_target(&failure)),
+    };
+    let (from, to): (Vec<Uid>, Vec<Uid>) = copied.uids.into_iter().unzip();
+    if from.is_empty() {
+        return Ok(nothing);
+    }
+    let (old, new) = (uid_set(from.iter().copied()), uid_set(to));
+    let code = format!("COPYUID {} {old} {new}", copied.uid_validity);
+    if !is_move {
+        return Ok(Reply::ok("done").with_code(code));
+    }
+    // Not all of `uids`: a message that was not copied stays.
+    maybe_deferred(|| selected.mailbox.expunge(&from)).await?;
     selected.is_stale.set(true);
     // Before the EXPUNGEs, so that a client can tell what they mean (RFC 6851, section 4.3). Errs
     // if the client has hung up: the messages are moved all the same.

@@ -34,16 +34,17 @@ pub(super) fn matches(
             continue;
         }
         let is_selectable = entry.is_selectable;
-        let mut above = entry.name.parent();
-        if is_match(pattern, entry.name.as_str()) {
+        let reached = matching_lengths(pattern, entry.name.as_str());
+        let is_match = |name: &MailboxName| reached[name.as_str().len()];
+        if is_match(&entry.name) {
             shown.insert(entry.name, Shown { is_selectable });
             continue;
         }
-        // `%` shows `a` for `a/b`, even if there is no mailbox `a`: otherwise a client that lists
-        // level by level would not find `a/b` (RFC 3501, section 6.3.9).
+        // `%` shows `a` for `a/b`: else a client could not get there (RFC 3501, section 6.3.9).
+        let mut above = entry.name.parent();
         while let Some(name) = above {
             above = name.parent();
-            if is_match(pattern, name.as_str()) {
+            if is_match(&name) {
                 let is_selectable = false;
                 shown.entry(name).or_insert(Shown { is_selectable });
             }
@@ -52,8 +53,9 @@ pub(super) fn matches(
     shown
 }
 
-/// Whether a name matches: row by row, as for an edit distance, so there is no backtracking.
-fn is_match(pattern: &str, name: &str) -> bool {
+/// For each length, whether the beginning of the name that has it matches, and so each name above
+/// it: row by row, as for an edit distance, so there is no backtracking.
+fn matching_lengths(pattern: &str, name: &str) -> Vec<bool> {
     let name = name.as_bytes();
     // INBOX is the same in any case, also in a pattern.
     let inbox = name.starts_with(b"INBOX") && matches!(name.get(5), None | Some(b'/'));
@@ -76,15 +78,16 @@ fn is_match(pattern: &str, name: &str) -> bool {
         }
         reached[0] = false;
     }
-    reached[name.len()]
+    reached
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_match;
+    use super::matching_lengths;
 
     #[test]
     fn patterns_match_as_rfc_3501_says() {
+        let is_match = |pattern, name: &str| matching_lengths(pattern, name)[name.len()];
         for (pattern, name) in [
             ("*", "a/b"),
             ("%", "a"),

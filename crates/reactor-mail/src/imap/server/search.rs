@@ -1,5 +1,6 @@
 //! SEARCH.
 
+use std::cell::OnceCell;
 use std::fmt::Write;
 use std::rc::Rc;
 
@@ -17,7 +18,7 @@ use super::sequence::{NumberSet, last_number};
 use super::session::ImapSession;
 use super::text::date_of;
 use super::view::{News, Selected};
-use crate::imap::mime;
+use crate::imap::mime::{self, FieldParser};
 use crate::store::{MailFlag, MessageInfo};
 
 /// The most keys of a search. Each is tried on each message, so the cost is their product.
@@ -45,8 +46,8 @@ pub(super) fn search(
             .any(|known| name.eq_ignore_ascii_case(known))
     };
     if charset.as_ref().is_some_and(|charset| !is_known(charset)) {
-        let code = "BADCHARSET (US-ASCII UTF-8)".to_owned();
-        return session.reply(cx, &tag, &Reply::no("", "unknown charset").with_code(code));
+        let reply = Reply::no("BADCHARSET (US-ASCII UTF-8)", "unknown charset");
+        return session.reply(cx, &tag, &reply);
     }
     // Compiled once: the numbers for `*` are those at the beginning of the command.
     let (tests, count) = {
@@ -75,14 +76,13 @@ async fn run(selected: &Selected, tests: &Test, by_uid: bool, mut output: Output
     for place in 0..count {
         let message = selected.messages.borrow()[place].clone();
         let mut subject = Subject::new(place, &message);
-        // The body is read only if the keys on flags, numbers and dates do not decide.
-        let is_match = match tests.run(&mut subject) {
+        let is_match = match tests.run(&subject) {
             Some(is_match) => is_match,
             None => match maybe_deferred(|| selected.mailbox.body(message.uid)).await? {
                 Some(body) => {
                     output.worked(body.len()).await?;
                     subject.body = Some(body);
-                    tests.run(&mut subject).unwrap_or(false)
+                    tests.run(&subject).unwrap_or(false)
                 }
                 // Another session has expunged it.
                 None => false,
@@ -208,7 +208,11 @@ struct Subject<'a> {
     message: &'a MessageInfo,
     body: Option<Bytes>,
     /// The text of the header, and that of the body.
-    texts: Option<(String, String)>,
+    texts: OnceCell<(String, String)>,
+    /// Reads text: what all keys and parts cost is bounded together. Made for the first of them.
+    parser: OnceCell<FieldParser>,
+    header_end: OnceCell<usize>,
+    sent_date: OnceCell<Option<NaiveDate>>,
 }
 
 impl<'a> Subject<'a> {
@@ -217,24 +221,43 @@ impl<'a> Subject<'a> {
             number: u32::try_from(place + 1).unwrap_or(u32::MAX),
             message,
             body: None,
-            texts: None,
+            texts: OnceCell::new(),
+            parser: OnceCell::new(),
+            header_end: OnceCell::new(),
+            sent_date: OnceCell::new(),
         }
     }
 
     fn header(&self) -> Option<&[u8]> {
         let body = self.body.as_ref()?;
-        Some(&body[..mime::header_end(body)])
+        let end = self.header_end.get_or_init(|| mime::header_end(body));
+        Some(&body[..*end])
     }
 
-    fn texts(&mut self) -> Option<&(String, String)> {
+    /// The day of the field `Date`; `None` in it if there is none.
+    fn sent_date(&self) -> Option<Option<NaiveDate>> {
+        let header = self.header()?;
+        let sent = || {
+            let (year, month, day) = mime::sent_date(header)?;
+            NaiveDate::from_ymd_opt(year.into(), month.into(), day.into())
+        };
+        Some(*self.sent_date.get_or_init(sent))
+    }
+
+    fn parser(&self) -> &FieldParser {
+        self.parser.get_or_init(FieldParser::of_text)
+    }
+
+    fn texts(&self) -> Option<&(String, String)> {
         let body = self.body.as_ref()?;
-        Some(self.texts.get_or_insert_with(|| mime::texts(body)))
+        let texts = || mime::texts(body, self.parser());
+        Some(self.texts.get_or_init(texts))
     }
 }
 
 impl Test {
-    /// Whether the message matches; `None` if that depends on its body, which was not read yet.
-    fn run(&self, subject: &mut Subject<'_>) -> Option<bool> {
+    /// Whether the message matches; `None` if that depends on its body, which is not there.
+    fn run(&self, subject: &Subject<'_>) -> Option<bool> {
         let message = subject.message;
         Some(match self {
             // One test that fails decides, even if others need the body.
@@ -263,18 +286,18 @@ impl Test {
             Self::Smaller(size) => message.size < *size,
             Self::Date(when, limit) => when.holds(date_of(message.date).date_naive(), *limit),
             Self::SentDate(when, limit) => {
-                let sent = mime::sent_date(subject.header()?);
-                let date = sent.and_then(|(year, month, day)| {
-                    NaiveDate::from_ymd_opt(year.into(), month.into(), day.into())
-                });
+                let date = subject.sent_date()?;
                 date.is_some_and(|date| when.holds(date, *limit))
             }
             Self::Field(name, text) => {
                 let header = subject.header()?;
-                let has_field = || mime::fields(header).any(|field| field.is_named(name));
+                let has_field = || mime::field(header, name).is_some();
                 match text.is_empty() {
                     true => has_field(),
-                    false => mime::header_text(header, Some(name)).contains(text.as_str()),
+                    false => {
+                        let found = mime::header_text(header, Some(name), subject.parser());
+                        found.contains(text.as_str())
+                    }
                 }
             }
             Self::Body(text) => subject.texts()?.1.contains(text.as_str()),

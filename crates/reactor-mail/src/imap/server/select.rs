@@ -40,7 +40,7 @@ pub(super) fn select(
             } else {
                 "READ-WRITE"
             };
-            this.reply(cx, &tag, &Reply::ok("done").with_code(code.into()));
+            this.reply(cx, &tag, &Reply::ok("done").with_code(code));
         }
         Err(failure) => this.reply(cx, &tag, &Reply::refusal(&failure)),
     });
@@ -124,8 +124,8 @@ pub(super) fn close(
     selected: Rc<Selected>,
 ) {
     session.selected = None;
-    // CLOSE sends no EXPUNGE responses (RFC 3501, section 6.4.2).
-    session.run(cx, tag, News::None, true, async move {
+    // No mailbox is open when it ends: there is no news.
+    session.run(cx, tag, News::All, true, async move {
         if !selected.is_read_only {
             expunge_deleted(&selected, None).await?;
         }

@@ -169,7 +169,7 @@ impl ImapSession {
             move |this, cx, result| match result {
                 Ok((reply, is_gone)) => {
                     this.reply(cx, &tag, &reply);
-                    if is_gone && news != News::None {
+                    if is_gone {
                         this.say_bye(cx, "the mailbox has been deleted");
                     }
                 }
@@ -198,9 +198,7 @@ impl ImapSession {
         };
         self.timeout = Some(cx.call_later(timeout, |this, cx| {
             if this.is_busy && this.account.is_some() {
-                // A command runs, so the client waits for the server, not the server for the
-                // client.
-                this.timeout = None;
+                // The client waits for this side.
                 return this.watch_timeout(cx);
             }
             this.say_bye(cx, "nothing was received for too long");

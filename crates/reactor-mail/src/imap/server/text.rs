@@ -49,22 +49,23 @@ pub(super) fn mailbox_of(name: &str) -> Mailbox<'static> {
     Mailbox::from(encoded).into_static()
 }
 
-fn flag_name(flag: MailFlag) -> &'static str {
-    match flag {
-        MailFlag::Answered => "\\Answered",
-        MailFlag::Deleted => "\\Deleted",
-        MailFlag::Draft => "\\Draft",
-        MailFlag::Flagged => "\\Flagged",
-        MailFlag::Seen => "\\Seen",
-    }
+/// Flags as IMAP has them; keywords that cannot be written are left out.
+pub(super) fn imap_flags(flags: &MailFlags) -> impl Iterator<Item = Flag<'_>> {
+    let system = flags.iter().map(|flag| match flag {
+        MailFlag::Answered => Flag::Answered,
+        MailFlag::Deleted => Flag::Deleted,
+        MailFlag::Draft => Flag::Draft,
+        MailFlag::Flagged => Flag::Flagged,
+        MailFlag::Seen => Flag::Seen,
+    });
+    let keywords = flags.keywords().iter();
+    let keywords = keywords.filter_map(|keyword| Atom::try_from(keyword.as_str()).ok());
+    system.chain(keywords.map(Flag::Keyword))
 }
 
-/// Flags with a space between them. Keywords that are no IMAP atoms are left out.
+/// Flags with a space between them.
 pub(super) fn flag_list(flags: &MailFlags) -> String {
-    let mut names: Vec<&str> = flags.iter().map(flag_name).collect();
-    let keywords = flags.keywords().iter().map(String::as_str);
-    let keywords = keywords.filter(|keyword| Atom::try_from(*keyword).is_ok());
-    names.extend(keywords);
+    let names: Vec<String> = imap_flags(flags).map(|flag| flag.to_string()).collect();
     names.join(" ")
 }
 

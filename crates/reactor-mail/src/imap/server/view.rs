@@ -5,11 +5,13 @@ use std::fmt::Write;
 use std::rc::Rc;
 
 use deferred::{Result, maybe_deferred};
+use imap_types::sequence::SequenceSet;
 use reactor::Connection;
 
+use super::sequence::places;
 use super::session::ImapSession;
 use super::text::flag_list;
-use crate::store::{Mailbox, MailboxName, MailboxSnapshot, MailboxWatch, MessageInfo};
+use crate::store::{Mailbox, MailboxName, MailboxSnapshot, MailboxWatch, MessageInfo, Uid};
 
 /// The mailbox that a session has open.
 pub(super) struct Selected {
@@ -29,10 +31,8 @@ pub(super) struct Selected {
 /// The changes of the mailbox that the answer to a command may report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum News {
-    /// None: the session has no mailbox open when the command ends.
-    None,
-    /// All but EXPUNGE, which would change the numbers by which the client has just named messages
-    /// (RFC 3501, section 7.4.1). An expunged message is kept for a later command.
+    /// All but EXPUNGE, which would change the numbers that the client counts with (RFC 3501,
+    /// section 7.4.1).
     WithoutExpunge,
     All,
     /// As `All`. The command asks for news, so the mailbox is read even if it is not stale.
@@ -40,6 +40,17 @@ pub(super) enum News {
 }
 
 impl Selected {
+    /// The places of the messages that a set of a command names.
+    pub(super) fn places(&self, set: &SequenceSet, by_uid: bool) -> Vec<usize> {
+        places(set, &self.messages.borrow(), by_uid)
+    }
+
+    /// The `Uid`s of the messages at places.
+    pub(super) fn uids(&self, places: &[usize]) -> Vec<Uid> {
+        let messages = self.messages.borrow();
+        places.iter().map(|&place| messages[place].uid).collect()
+    }
+
     /// Tells the client what has changed.
     ///
     /// # Errors
@@ -50,7 +61,7 @@ impl Selected {
         connection: &Connection<ImapSession>,
         news: News,
     ) -> Result<()> {
-        if news == News::None || news != News::Asked && !self.is_stale.get() {
+        if news != News::Asked && !self.is_stale.get() {
             return Ok(());
         }
         // Before the read, so that a change during it sets the flag again.

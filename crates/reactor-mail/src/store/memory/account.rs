@@ -13,7 +13,7 @@ use crate::store::error::MailboxError;
 use crate::store::mailbox::Mailbox;
 use crate::store::name::MailboxName;
 
-/// The mailboxes of a user. Messages are removed from `mailboxes` only by methods of this type.
+/// The mailboxes of a user. Mailboxes are removed only by methods of this type.
 pub(super) struct MemoryAccount {
     mailboxes: Rc<Mailboxes>,
     subscribed: RefCell<BTreeSet<MailboxName>>,
@@ -69,15 +69,16 @@ impl MemoryAccount {
     }
 
     fn rename_now(&self, from: &MailboxName, to: &MailboxName) -> Result<()> {
-        if to.is_below(from) {
-            return Err(Failure::new(MailboxError::NotPermitted));
-        }
+        // Also to a name below it: INBOX stays, only its messages go.
         if from.is_inbox() {
             self.mailboxes.create(to)?;
             return self
                 .mailboxes
                 .get(from)?
                 .move_all(&*self.mailboxes.get(to)?);
+        }
+        if to.is_below(from) {
+            return Err(Failure::new(MailboxError::NotPermitted));
         }
         let mut by_name = self.mailboxes.by_name.borrow_mut();
         let mut renamed = Vec::new();

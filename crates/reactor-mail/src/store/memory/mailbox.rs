@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use deferred::{Deferred, Failure, Result, maybe_deferred, succeed};
+use deferred::{Deferred, Failure, Result, maybe_deferred};
 
 use super::account::Siblings;
 use crate::store::error::MailboxError;
@@ -120,8 +120,11 @@ impl Mailbox for MemoryMailbox {
     }
 
     fn body(&self, uid: Uid) -> Deferred<Option<Bytes>> {
-        let messages = self.messages.borrow();
-        succeed(messages.get(&uid).map(|stored| stored.body.clone()))
+        maybe_deferred(|| {
+            self.check()?;
+            let messages = self.messages.borrow();
+            Ok(messages.get(&uid).map(|stored| stored.body.clone()))
+        })
     }
 
     fn append(&self, message: NewMessage) -> Deferred<Uid> {
@@ -137,15 +140,18 @@ impl Mailbox for MemoryMailbox {
     }
 
     fn change_flags(&self, uids: &[Uid], change: FlagChange, flags: &MailFlags) -> Deferred<()> {
-        let mut messages = self.messages.borrow_mut();
-        for uid in uids {
-            if let Some(stored) = messages.get_mut(uid) {
-                stored.flags.change(change, flags);
+        maybe_deferred(|| {
+            self.check()?;
+            let mut messages = self.messages.borrow_mut();
+            for uid in uids {
+                if let Some(stored) = messages.get_mut(uid) {
+                    stored.flags.change(change, flags);
+                }
             }
-        }
-        drop(messages);
-        self.watchers.notify();
-        succeed(())
+            drop(messages);
+            self.watchers.notify();
+            Ok(())
+        })
     }
 
     fn copy(&self, uids: &[Uid], to: &MailboxName) -> Deferred<CopiedMessages> {
@@ -153,13 +159,16 @@ impl Mailbox for MemoryMailbox {
     }
 
     fn expunge(&self, uids: &[Uid]) -> Deferred<()> {
-        let mut messages = self.messages.borrow_mut();
-        for uid in uids {
-            messages.remove(uid);
-        }
-        drop(messages);
-        self.watchers.notify();
-        succeed(())
+        maybe_deferred(|| {
+            self.check()?;
+            let mut messages = self.messages.borrow_mut();
+            for uid in uids {
+                messages.remove(uid);
+            }
+            drop(messages);
+            self.watchers.notify();
+            Ok(())
+        })
     }
 
     fn watch(&self, changed: Rc<dyn Fn()>) -> MailboxWatch {
