@@ -11,7 +11,8 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use rustix::process::Signal;
-use tests::proxies::{Pair, Plain, Proxy};
+use tests::certificates::Pair;
+use tests::proxies::{Plain, Proxy};
 use tests::{Directory, is_there, skip};
 
 use crate::program::{PATIENCE, Program};
@@ -54,16 +55,6 @@ impl Site {
         let ended = self.program.end();
         assert_eq!(ended.code, Some(0), "{ended:?}");
         ended.lines
-    }
-}
-
-/// A certificate for `localhost`.
-fn certificate() -> Pair {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
-    let made = made.expect("a certificate");
-    Pair {
-        certificate: made.cert.pem(),
-        key: made.signing_key.serialize_pem(),
     }
 }
 
@@ -124,7 +115,7 @@ fn nginx_in_front() {
         let (listener, address) = listener();
         let site = Site::start(&listener, &["--proxy", "127.0.0.1"]);
         check(
-            &Proxy::nginx(address, Plain::Redirects, &certificate()),
+            &Proxy::nginx(address, Plain::Redirects, &Pair::new("localhost")),
             site,
         );
     }
@@ -136,7 +127,7 @@ fn haproxy_in_front() {
         let (listener, address) = listener();
         let site = Site::start(&listener, &["--proxy", "127.0.0.1"]);
         check(
-            &Proxy::haproxy(&[address], Plain::Redirects, &certificate()),
+            &Proxy::haproxy(&[address], Plain::Redirects, &Pair::new("localhost")),
             site,
         );
     }
@@ -207,9 +198,9 @@ fn on_its_own_with_tls() {
     let files = Directory::new("deploy-tls");
     let (certificate, key) = (files.path("cert.pem"), files.path("key.pem"));
     let renew = || {
-        let made = self::certificate();
-        fs::write(&key, made.key).expect("a file");
-        fs::write(&certificate, made.certificate).expect("a file");
+        let pair = Pair::new("localhost");
+        fs::write(&key, pair.key).expect("a file");
+        fs::write(&certificate, pair.certificate).expect("a file");
     };
     renew();
     let (listener, address) = listener();

@@ -8,8 +8,9 @@ use reactor::{Reactor, ReactorHandle};
 use reactor_mail::imap_types::fetch::MessageDataItemName;
 use reactor_mail::imap_types::flag::{Flag, StoreType};
 use reactor_mail::{ImapClient, ImapEvent, ImapMessages, SmtpClient};
-use reactor_tls::{Roots, TlsClient};
+use reactor_tls::TlsClient;
 use rustix::process::Signal;
+use tests::certificates::Pair;
 
 use crate::program::Program;
 
@@ -101,14 +102,10 @@ async fn subject(client: &ImapClient, number: u32) -> Result<String> {
 #[test]
 fn mail_that_comes_by_smtp_is_read_by_imap() {
     let folder = Folder::new();
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("it is made");
-    fs::write(folder.path("cert"), made.cert.pem()).expect("it is written");
-    fs::write(folder.path("key"), made.signing_key.serialize_pem()).expect("it is written");
-    let roots = Roots::from_pem(made.cert.pem()).expect("it is valid");
-    let tls = TlsClient::builder()
-        .roots(roots)
-        .build()
-        .expect("it is built");
+    let pair = Pair::new("localhost");
+    fs::write(folder.path("cert"), &pair.certificate).expect("it is written");
+    fs::write(folder.path("key"), &pair.key).expect("it is written");
+    let tls = pair.client();
 
     let reactor = Reactor::new().expect("a reactor");
     let (server, smtp, imap) = serve(&folder);

@@ -8,7 +8,7 @@ use std::{fs, thread};
 use deferred::{Deferred, fail, succeed};
 use reactor::Reactor;
 use reactor_mail::{Delivery, Envelope, Message, Recipient, SmtpReply, SmtpServer};
-use reactor_tls::{Identity, TlsServer};
+use tests::certificates::Pair;
 
 use crate::program::Program;
 
@@ -51,18 +51,16 @@ impl Message for Inbox {
 
 #[test]
 fn a_mail_is_sent_after_a_login_over_tls() {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("it is made");
+    let pair = Pair::new("localhost");
     let folder = std::env::temp_dir().join(format!("send-mail-{}", std::process::id()));
     fs::create_dir_all(&folder).expect("it is made");
     let (certificate, password) = (folder.join("roots.pem"), folder.join("password"));
-    fs::write(&certificate, made.cert.pem()).expect("it is written");
+    fs::write(&certificate, &pair.certificate).expect("it is written");
     let (to_say, said) = channel();
     let server = thread::spawn(move || {
-        let identity = Identity::from_pem(made.cert.pem(), made.signing_key.serialize_pem());
-        let tls = TlsServer::builder().identity(identity.expect("it is valid"));
         let inbox = Inbox::default();
         let server = SmtpServer::new("localhost", inbox.clone())
-            .with_tls(tls.build().expect("it is built"))
+            .with_tls(pair.server())
             .with_login();
         let reactor = Reactor::new().expect("a reactor");
         let port = reactor.listen_tcp("127.0.0.1:0", server).expect("a port");

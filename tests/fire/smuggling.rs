@@ -5,10 +5,10 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use tests::certificates::Pair;
 use tests::is_there;
 use tests::proxies::{Plain, Proxy};
 
-use crate::proxies::certificate;
 use crate::support::{Client, Kind, Server, listener};
 
 /// A request that no client has sent, if all are read as they were meant.
@@ -148,13 +148,13 @@ fn behind(proxy: fn(SocketAddr) -> Proxy) {
 #[test]
 fn behind_haproxy_nothing_is_hidden() {
     if is_there("haproxy") {
-        behind(|server| Proxy::haproxy(&[server], Plain::Serves, &certificate()));
+        behind(|server| Proxy::haproxy(&[server], Plain::Serves, &Pair::new("localhost")));
     }
 }
 
 #[test]
 fn behind_nginx_nothing_is_hidden() {
     if is_there("nginx") {
-        behind(|server| Proxy::nginx(server, Plain::Serves, &certificate()));
+        behind(|server| Proxy::nginx(server, Plain::Serves, &Pair::new("localhost")));
     }
 }

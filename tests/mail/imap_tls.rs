@@ -6,7 +6,8 @@ use std::rc::Rc;
 use deferred::{Deferred, Trigger};
 use reactor::{ConnectionClosed, Context, Lines, Protocol, testing};
 use reactor_mail::ImapServer;
-use reactor_tls::{Identity, Roots, StartTls, TlsClient, TlsServer};
+use reactor_tls::{StartTls, TlsClient};
+use tests::certificates::Pair;
 
 use crate::imap_support::Mail;
 
@@ -52,19 +53,14 @@ impl Protocol for Client {
 }
 
 fn talk(mail: &Mail, lines: &[&'static str], injected: &'static str) -> Vec<String> {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("it is made");
-    let identity = Identity::from_pem(made.cert.pem(), made.signing_key.serialize_pem());
-    let identity = identity.expect("it is valid");
-    let roots = Roots::from_pem(made.cert.pem()).expect("it is valid");
-    let server_tls = TlsServer::builder().identity(identity).build();
-    let tls = TlsClient::builder().roots(roots).build();
+    let pair = Pair::new("localhost");
     let server = ImapServer::new("mail.example.org", mail.clone());
-    let server = server.with_tls(server_tls.expect("it is built"));
+    let server = server.with_tls(pair.server());
     let answers = Rc::default();
     testing::run(|reactor| {
         let (done, closed) = Deferred::pair();
         let client = Client {
-            tls: tls.expect("it is built"),
+            tls: pair.client(),
             lines: lines.to_vec(),
             injected,
             answers: Rc::clone(&answers),

@@ -7,7 +7,8 @@ use std::time::Duration;
 use deferred::{Deferred, Trigger};
 use reactor::{ConnectionClosed, Context, Lines, Protocol, testing};
 use reactor_mail::SmtpServer;
-use reactor_tls::{Identity, Roots, StartTls, TlsClient, TlsServer};
+use reactor_tls::{StartTls, TlsClient};
+use tests::certificates::Pair;
 
 use crate::support::{codes, greeted, server, text};
 
@@ -119,24 +120,14 @@ impl Protocol for Client {
 }
 
 fn talk(lines: &[&'static str], injected: &'static str) -> Vec<String> {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("it is made");
-    let identity = Identity::from_pem(made.cert.pem(), made.signing_key.serialize_pem());
-    let identity = identity.expect("it is valid");
-    let roots = Roots::from_pem(made.cert.pem()).expect("it is valid");
-    let server_tls = TlsServer::builder().identity(identity).build();
-    let tls = TlsClient::builder()
-        .roots(roots)
-        .build()
-        .expect("it is built");
+    let pair = Pair::new("localhost");
     let (_inbox, server) = server();
-    let server: SmtpServer = server
-        .with_tls(server_tls.expect("it is built"))
-        .with_login();
+    let server: SmtpServer = server.with_tls(pair.server()).with_login();
     let replies = Rc::default();
     testing::run(|reactor| {
         let (done, closed) = Deferred::pair();
         let client = Client {
-            tls,
+            tls: pair.client(),
             lines: lines.to_vec(),
             injected,
             replies: Rc::clone(&replies),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use reactor::Reactor;
 use reactor_mail::{SmtpClient, SmtpError};
-use reactor_tls::{Roots, TlsClient};
+use tests::certificates::Pair;
 use tests::skip;
 
 const MESSAGE: &str =
@@ -19,6 +19,7 @@ struct Server {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
     folder: PathBuf,
+    pair: Pair,
 }
 
 impl Server {
@@ -31,14 +32,12 @@ impl Server {
             skip(format_args!("no {module} of Python"));
             return None;
         }
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
-        let made = made.expect("it is made");
+        let pair = Pair::new("localhost");
         let name = format!("smtp-{}-{}", module.replace('.', "-"), std::process::id());
         let folder = std::env::temp_dir().join(name);
         fs::create_dir_all(&folder).expect("it is made");
-        let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+        let pem = pair.certificate.clone() + &pair.key;
         fs::write(folder.join("server.pem"), pem).expect("it is written");
-        fs::write(folder.join("roots.pem"), made.cert.pem()).expect("it is written");
         let mut child = Command::new("python3")
             .args(["-c", script])
             .arg(folder.join("server.pem"))
@@ -53,6 +52,7 @@ impl Server {
             child,
             lines,
             folder,
+            pair,
         };
         Some((server, port))
     }
@@ -84,11 +84,7 @@ fn submits_to(module: &str, script: &str) {
         return;
     };
     let reactor = Reactor::new().expect("a reactor");
-    let roots = Roots::from_pem_file(server.folder.join("roots.pem")).expect("it is valid");
-    let tls = TlsClient::builder()
-        .roots(roots)
-        .build()
-        .expect("it is built");
+    let tls = server.pair.client();
     let client = |password: &str| {
         let client = SmtpClient::new(&reactor, format!("127.0.0.1:{port}"));
         let client = client.with_tls(tls.clone(), "localhost").expect("a name");

@@ -5,7 +5,8 @@ use std::time::Duration;
 use deferred::{Failure, Result};
 use reactor::testing::{self, TestReactor};
 use reactor_mail::{Sent, SmtpClient, SmtpError, SmtpServer, send_mail};
-use reactor_tls::{Identity, Roots, TlsClient, TlsError, TlsServer};
+use reactor_tls::{TlsClient, TlsError, TlsServer};
+use tests::certificates::Pair;
 
 use crate::script::Script;
 use crate::support::server;
@@ -15,14 +16,8 @@ const EVE: &str = "eve@example.org";
 const BOB: &[&str] = &["bob@example.org"];
 
 fn tls() -> (TlsServer, TlsClient) {
-    let made = rcgen::generate_simple_self_signed(["mx.example.org".to_owned()]);
-    let made = made.expect("it is made");
-    let identity = Identity::from_pem(made.cert.pem(), made.signing_key.serialize_pem());
-    let server = TlsServer::builder().identity(identity.expect("it is valid"));
-    let roots = Roots::from_pem(made.cert.pem()).expect("it is valid");
-    let client = TlsClient::builder().roots(roots).build();
-    let server = server.build().expect("it is built");
-    (server, client.expect("it is built"))
+    let pair = Pair::new("mx.example.org");
+    (pair.server(), pair.client())
 }
 
 /// Sends one message.

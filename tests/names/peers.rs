@@ -12,8 +12,8 @@ use deferred::gather_results;
 use reactor::Reactor;
 use reactor_names::hickory_proto::rr::RecordType;
 use reactor_names::{Dns, DnsConfig, Hosts, LookupErrorKind};
-use reactor_tls::{Roots, TlsClient};
 use rustix::process::{Pid, Signal, kill_process};
+use tests::certificates::Pair;
 use tests::{Directory, free_port, is_there};
 
 use super::support::kind;
@@ -33,7 +33,7 @@ fn zone() -> String {
 pub(crate) struct Program {
     process: Child,
     pub(crate) address: SocketAddr,
-    folder: Directory,
+    _folder: Directory,
 }
 
 impl Program {
@@ -62,7 +62,7 @@ impl Program {
             let program = Self {
                 process,
                 address,
-                folder,
+                _folder: folder,
             };
             let mut said = Vec::new();
             let has_started = (log.by_ref().lines().map_while(Result::ok))
@@ -237,19 +237,17 @@ fn unbound_is_asked() {
 
 #[test]
 fn unbound_is_asked_over_tls() {
+    let pair = Pair::new("dns.test");
     let prepare = |folder: &Directory, port: u16| {
-        let made = rcgen::generate_simple_self_signed(["dns.test".to_owned()]).expect("a key");
-        fs::write(folder.path("pem"), made.cert.pem()).expect("it is written");
-        fs::write(folder.path("key"), made.signing_key.serialize_pem()).expect("it is written");
+        fs::write(folder.path("pem"), &pair.certificate).expect("it is written");
+        fs::write(folder.path("key"), &pair.key).expect("it is written");
         let (pem, key) = (folder.path("pem"), folder.path("key"));
         let tls =
             format!("tls-port: {port}\n  tls-service-pem: \"{pem}\"\n  tls-service-key: \"{key}\"");
         unbound(folder, port, &tls)
     };
     if let Some(server) = Program::start("unbound", "start of service", prepare) {
-        let roots = Roots::from_pem_file(server.folder.path("pem")).unwrap();
-        let tls = TlsClient::builder().roots(roots).build().unwrap();
-        look_up(DnsConfig::over_tls(&tls, [(server.address, "dns.test")]).unwrap());
+        look_up(DnsConfig::over_tls(&pair.client(), [(server.address, "dns.test")]).unwrap());
     }
 }
 

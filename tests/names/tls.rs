@@ -8,7 +8,8 @@ use reactor::testing::{self, TestReactor};
 use reactor::{Protocol, Raw};
 use reactor_names::hickory_proto::op::{Message, ResponseCode};
 use reactor_names::{Dns, DnsConfig, Hosts, LookupErrorKind};
-use reactor_tls::{Identity, Roots, TlsClient, TlsServer};
+use reactor_tls::{TlsClient, TlsServer};
+use tests::certificates::Pair;
 
 use super::support::{Asked, Server, answer, kind, refusal};
 
@@ -22,12 +23,8 @@ fn both() -> (TlsServer, TlsClient) {
 }
 
 fn both_for(name: &str) -> (TlsServer, TlsClient) {
-    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
-    let key = made.signing_key.serialize_pem();
-    let identity = Identity::from_pem(made.cert.pem(), key).unwrap();
-    let roots = Roots::from_pem(made.cert.pem()).unwrap();
-    let server = TlsServer::builder().identity(identity).build().unwrap();
-    (server, TlsClient::builder().roots(roots).build().unwrap())
+    let pair = Pair::new(name);
+    (pair.server(), pair.client())
 }
 
 /// Each question waits for a second, in two rounds.

@@ -2,6 +2,7 @@
 //!
 //! The tests are in the folders beside this one. This library has what several of them use.
 
+pub mod certificates;
 pub mod proxies;
 
 use std::fmt::Display;

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 
 use crate::Directory;
+use crate::certificates::Pair;
 
 /// A running proxy. Ended when dropped.
 #[derive(Debug)]
@@ -19,15 +20,6 @@ pub struct Proxy {
     pub http: SocketAddr,
     /// Where it listens with TLS.
     pub https: SocketAddr,
-}
-
-/// A certificate for `localhost` and its key, in PEM.
-#[derive(Debug)]
-pub struct Pair {
-    /// The certificate.
-    pub certificate: String,
-    /// The key.
-    pub key: String,
 }
 
 /// What is listened to without TLS.
