@@ -1,8 +1,7 @@
 //! `ImapClient` against servers of other projects: Dovecot, Twisted.
 
-use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
@@ -13,7 +12,7 @@ use reactor_mail::imap_types::flag::{Flag, StoreType};
 use reactor_mail::imap_types::response::Code;
 use reactor_mail::imap_types::search::SearchKey;
 use reactor_mail::{FetchHandler, ImapClient, ImapEvent, ImapMessage, ImapMessages};
-use tests::{Directory, is_there, skip};
+use tests::{Directory, is_there, python, skip};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Twisted needs the headers of MIME to describe a message.
@@ -314,18 +313,10 @@ reactor.run()
 
 #[test]
 fn twisted_serves() {
-    let mut has = Command::new("python3");
-    has.args(["-c", "import twisted.mail.imap4"])
-        .stderr(Stdio::null());
-    if !has.status().is_ok_and(|status| status.success()) {
-        return skip("no twisted.mail of Python");
-    }
-    let mut command = Command::new("python3");
-    command.args(["-c", TWISTED]).stdout(Stdio::piped());
-    let mut server = Server(command.spawn().expect("it starts"));
-    let mut lines = BufReader::new(server.0.stdout.take().expect("a pipe")).lines();
-    let port = lines.next().expect("a line").expect("text");
-    let port: u16 = port.parse().expect("a port");
+    let Some(server) = python::Server::start("twisted.mail.imap4", TWISTED, &[]) else {
+        return;
+    };
+    let port = server.port;
     run(|reactor| {
         reactor.clone().spawn(async move {
             let builder = ImapClient::builder().dangerously_in_the_clear();
@@ -334,5 +325,4 @@ fn twisted_serves() {
             client.logout().await
         })
     });
-    drop(lines);
 }

@@ -7,7 +7,8 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 
 use reactor::Reactor;
-use tests::{is_there, skip};
+use tests::is_there;
+use tests::python::has_module;
 
 use crate::imap_support::{Mail, now};
 
@@ -42,11 +43,8 @@ fn succeed(command: &mut Command) -> Output {
 }
 
 fn python(module: &str, script: &'static str) {
-    let mut has = Command::new("python3");
-    has.args(["-c", &format!("import {module}")])
-        .stderr(Stdio::null());
-    if !has.status().is_ok_and(|status| status.success()) {
-        return skip(format_args!("no {module} of Python"));
+    if !has_module(module) {
+        return;
     }
     let mail = Mail::new();
     mail.add(MESSAGE);

@@ -1,10 +1,11 @@
 //! SMTP with programs of other projects: smtplib, swaks, curl, msmtp, Twisted.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 
 use reactor::Reactor;
-use tests::{is_there, skip};
+use tests::is_there;
+use tests::python::has_module;
 
 use crate::support::server;
 
@@ -34,11 +35,8 @@ fn receive(command: impl FnOnce(u16) -> Command) -> Vec<Vec<u8>> {
 }
 
 fn python(module: &str, script: &'static str) {
-    let mut has = Command::new("python3");
-    has.args(["-c", &format!("import {module}")])
-        .stderr(Stdio::null());
-    if !has.status().is_ok_and(|status| status.success()) {
-        return skip(format_args!("no {module} of Python"));
+    if !has_module(module) {
+        return;
     }
     let messages = receive(|port| {
         let mut command = Command::new("python3");

@@ -4,6 +4,7 @@
 
 pub mod certificates;
 pub mod proxies;
+pub mod python;
 
 use std::fmt::Display;
 use std::fs;

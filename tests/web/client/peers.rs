@@ -12,7 +12,8 @@ use reactor::Reactor;
 use reactor_tls::{Roots, TlsClient};
 use reactor_web::client::{ClientResponse, CookieJar, Proxy};
 use reactor_web::{Client, client::ClientBuilder};
-use tests::{Directory, is_there, skip, with_listener};
+use tests::python::has_module;
+use tests::{Directory, is_there, with_listener};
 
 /// A server of another project. Killed when dropped.
 struct Server {
@@ -48,23 +49,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Whether a module of Python is installed; says so if not.
-fn has_module(name: &str) -> bool {
-    if !is_there("python3") {
-        return false;
-    }
-    let import = format!("import {name}");
-    let status = Command::new("python3")
-        .args(["-c", &import])
-        .stderr(Stdio::null())
-        .status();
-    let has_it = status.is_ok_and(|status| status.success());
-    if !has_it {
-        skip(format_args!("no module {name} of Python"));
-    }
-    has_it
 }
 
 /// A loop with a client.
