@@ -13,6 +13,7 @@ use std::time::Instant;
 use deferred::{Deferred, fail, succeed};
 use reactor::Reactor;
 use reactor_mail::{Delivery, Envelope, MailAddress, Message, Recipient, SmtpReply, SmtpServer};
+use tests::Directory;
 
 use crate::program::{PATIENCE, Program};
 
@@ -101,8 +102,8 @@ fn a_message_outlives_the_program() {
         taken.take()
     });
     let (target, remote) = said.recv().expect("it listens");
-    let folder = std::env::temp_dir().join(format!("mail-queue-{}", std::process::id()));
-    let folder_text = folder.to_str().expect("it is text");
+    let folder = Directory::new("mail-queue");
+    let folder_text = folder.path("");
     let files = |name: &str| -> Vec<PathBuf> {
         let files = fs::read_dir(folder.join(name)).expect("it is made");
         files
@@ -112,7 +113,7 @@ fn a_message_outlives_the_program() {
     let start = || {
         Program::serve_with(
             "mail_queue",
-            &["--server", &target, "--folder", folder_text],
+            &["--server", &target, "--folder", &folder_text],
         )
     };
 
@@ -144,5 +145,4 @@ fn a_message_outlives_the_program() {
         message.ends_with("\r\nSubject: hi\r\n\r\nHello!\r\n"),
         "{message}"
     );
-    fs::remove_dir_all(folder).expect("it is there");
 }

@@ -1,7 +1,6 @@
 //! `mail_server`: mail that comes by SMTP is read by IMAP, while the server runs and after a restart.
 
 use std::fs;
-use std::path::PathBuf;
 
 use deferred::{Deferred, Result};
 use reactor::{Reactor, ReactorHandle};
@@ -10,34 +9,13 @@ use reactor_mail::imap_types::flag::{Flag, StoreType};
 use reactor_mail::{ImapClient, ImapEvent, ImapMessages, SmtpClient};
 use reactor_tls::TlsClient;
 use rustix::process::Signal;
+use tests::Directory;
 use tests::certificates::Pair;
 
 use crate::program::Program;
 
-/// A folder that is removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("mail-server-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("it is made");
-        Self(path)
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).to_str().expect("it is text").to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Errs if it is gone.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Starts the server; gives the addresses for SMTP and IMAP, too.
-fn serve(folder: &Folder) -> (Program, String, String) {
+fn serve(folder: &Directory) -> (Program, String, String) {
     let (mail, certificate, key) = (folder.path("mail"), folder.path("cert"), folder.path("key"));
     let args = [
         ["--imap", "127.0.0.1:0"],
@@ -101,7 +79,7 @@ async fn subject(client: &ImapClient, number: u32) -> Result<String> {
 
 #[test]
 fn mail_that_comes_by_smtp_is_read_by_imap() {
-    let folder = Folder::new();
+    let folder = Directory::new("mail-server");
     let pair = Pair::new("localhost");
     fs::write(folder.path("cert"), &pair.certificate).expect("it is written");
     fs::write(folder.path("key"), &pair.key).expect("it is written");

@@ -47,10 +47,18 @@ impl Directory {
     ///
     /// Panics if the directory cannot be made.
     pub fn new(name: &str) -> Self {
+        Self::below(&std::env::temp_dir(), name)
+    }
+
+    /// As `new`, in `parent` instead of the directory of the system for temporary files.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the directory cannot be made.
+    pub fn below(parent: &Path, name: &str) -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{name}-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
+        let path = parent.join(format!("{name}-{}-{number}", std::process::id()));
         fs::create_dir_all(&path).expect("a directory");
         Self(path)
     }
