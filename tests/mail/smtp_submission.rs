@@ -9,7 +9,7 @@ use reactor_tls::{TlsClient, TlsError, TlsServer};
 use tests::certificates::Pair;
 
 use crate::script::Script;
-use crate::support::server;
+use crate::support::{error, server};
 
 const AT: &str = "192.0.2.1:587";
 const EVE: &str = "eve@example.org";
@@ -25,12 +25,6 @@ fn submit(reactor: &TestReactor, client: SmtpClient) -> Result<Sent> {
     let sent = reactor.block_on(client.send(EVE, BOB, "hi"));
     reactor.block_on(client.quit()).unwrap();
     sent
-}
-
-fn error(result: Result<Sent>) -> SmtpError {
-    let failure = result.expect_err("it is not sent");
-    let error = failure.check::<SmtpError>();
-    error.unwrap_or_else(|| panic!("{failure}")).clone()
 }
 
 /// A client for a server of `change`; gives the outcome, and how the message came.
