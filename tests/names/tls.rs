@@ -11,7 +11,7 @@ use reactor_names::{Dns, DnsConfig, Hosts, LookupErrorKind};
 use reactor_tls::{TlsClient, TlsServer};
 use tests::certificates::Pair;
 
-use super::support::{Asked, Server, answer, kind, refusal};
+use super::support::{Asked, Server, answer, found, kind, refusal};
 
 const FIRST: &str = "192.0.2.53:853";
 const SECOND: &str = "198.51.100.53:853";
@@ -37,11 +37,6 @@ fn dns(tls: &TlsClient, servers: &[&str]) -> Dns {
 fn right(asked: &Asked) -> Vec<Message> {
     let text = format!("{} 300 A 192.0.2.1", asked.name());
     vec![answer(&asked.message, &[&text])]
-}
-
-#[track_caller]
-fn found(reactor: &TestReactor, dns: &Dns, name: &str) {
-    reactor.result_of(dns.lookup_a(reactor, name)).unwrap();
 }
 
 #[track_caller]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reactor_names::hickory_proto::op::Message;
 use reactor_names::hickory_proto::rr::{Record, RecordType};
 
-use super::{TEXT, decoded, encoded, question, zone};
+use super::{TEXT, decoded, encoded, question, sorted, zone};
 use crate::peers::{self, Program};
 
 /// nsd with the zone of these tests; `options` says what nsd does with it.
@@ -28,12 +28,6 @@ fn ask(socket: &UdpSocket, query: &Message) -> Message {
         }
     }
     panic!("nsd does not answer");
-}
-
-fn sorted(records: &[Record]) -> Vec<String> {
-    let mut records: Vec<_> = records.iter().map(Record::to_string).collect();
-    records.sort();
-    records
 }
 
 /// What must be equal: code, flag, answers; and the authority section where it is the answer. nsd

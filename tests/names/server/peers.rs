@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use deferred::sleep;
 use reactor::Reactor;
-use reactor_names::hickory_proto::rr::Record;
 use reactor_names::{
     Answers, Dns, DnsConfig, DnsPort, DnsServer, Hosts, Secondary, ZoneFile, transfer_zone,
 };
@@ -17,7 +16,7 @@ use tests::{Directory, is_there};
 
 use super::nsd::nsd;
 use super::transfers::Open;
-use super::{TEXT, zone};
+use super::{TEXT, sorted, zone};
 use crate::peers::Program;
 use crate::support::name;
 
@@ -55,12 +54,6 @@ fn wait_for_version(reactor: &Reactor, address: SocketAddr, serial: u32) {
             .block_on(sleep(reactor, Duration::from_millis(50)))
             .unwrap();
     }
-}
-
-fn sorted(records: &[Record]) -> Vec<String> {
-    let mut records: Vec<_> = records.iter().map(ToString::to_string).collect();
-    records.sort();
-    records
 }
 
 #[test]
@@ -167,7 +160,6 @@ fn nsd_keeps_a_copy_of_a_zone() {
     }
 }
 
-/// Ends with the test.
 /// With random case of the letters (0x20), and a response that must be fetched over TCP.
 #[test]
 fn unbound_asks_in_random_case() {
