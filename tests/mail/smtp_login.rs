@@ -1,15 +1,10 @@
 //! SMTP: STARTTLS and AUTH of the receiver.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::time::Duration;
 
-use deferred::{Deferred, Trigger};
-use reactor::{ConnectionClosed, Context, Lines, Protocol, testing};
-use reactor_mail::SmtpServer;
-use reactor_tls::{StartTls, TlsClient};
-use tests::certificates::Pair;
+use reactor::testing;
 
+use crate::starttls::{self, Dialect};
 use crate::support::{codes, greeted, server, text};
 
 /// `\0eve\0sesame`
@@ -77,66 +72,16 @@ fn a_login_waits_for_its_deferred() {
     });
 }
 
-/// Says its lines one after the other, each when the last one is answered; TLS after STARTTLS.
-struct Client {
-    tls: TlsClient,
-    lines: Vec<&'static str>,
-    /// Sent in the clear with STARTTLS.
-    injected: &'static str,
-    replies: Rc<RefCell<Vec<String>>>,
-    done: Trigger<()>,
-}
-
-impl Protocol for Client {
-    type Framing = Lines;
-
-    fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
-        let line = String::from_utf8(line.to_vec())?;
-        self.replies.borrow_mut().push(line.clone());
-        if line.as_bytes()[3] == b'-' {
-            return Ok(());
-        }
-        if line == "220 2.0.0 go ahead" {
-            cx.start_tls(self.tls.filter("localhost")?).ignore();
-        }
-        if self.lines.is_empty() {
-            cx.lose_connection();
-            return Ok(());
-        }
-        let line = self.lines.remove(0);
-        let injected = if line == "STARTTLS" {
-            self.injected
-        } else {
-            ""
-        };
-        cx.write(format!("{line}\r\n{injected}"));
-        Ok(())
-    }
-
-    fn connection_lost(&mut self, _: &mut Context<'_, Self>, _: ConnectionClosed) {
-        // Errs never: it is fired once.
-        let _ = self.done.callback(());
-    }
-}
+const SMTP: Dialect = Dialect {
+    tag: "",
+    go_ahead: "220 2.0.0 go ahead",
+    goes_on: |line, _| line.as_bytes()[3] == b'-',
+};
 
 fn talk(lines: &[&'static str], injected: &'static str) -> Vec<String> {
-    let pair = Pair::new("localhost");
     let (_inbox, server) = server();
-    let server: SmtpServer = server.with_tls(pair.server()).with_login();
-    let replies = Rc::default();
-    testing::run(|reactor| {
-        let (done, closed) = Deferred::pair();
-        let client = Client {
-            tls: pair.client(),
-            lines: lines.to_vec(),
-            injected,
-            replies: Rc::clone(&replies),
-            done,
-        };
-        let _connections = reactor.connect_pair(server.receiver(), client);
-        reactor.block_on(closed).expect("it is closed");
-    });
-    replies.take()
+    let server = |tls| server.with_tls(tls).with_login().receiver();
+    starttls::talk(SMTP, server, lines, injected)
 }
 
 #[test]
