@@ -8,12 +8,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use rustix::process::Signal;
 use tests::certificates::Pair;
 use tests::proxies::{Plain, Proxy};
-use tests::{Directory, is_there, skip};
+use tests::{Directory, is_there, listener, skip, wait_for};
 
 use crate::program::{PATIENCE, Program};
 
@@ -56,12 +55,6 @@ impl Site {
         assert_eq!(ended.code, Some(0), "{ended:?}");
         ended.lines
     }
-}
-
-fn listener() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    (listener, address)
 }
 
 /// The head and the content that curl gets.
@@ -212,7 +205,6 @@ fn on_its_own_with_tls() {
     // curl trusts the new certificate alone: it is answered once the site has it.
     renew();
     site.program.send(Signal::HUP);
-    let start = Instant::now();
     let has_it = || {
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--noproxy", "*", "--cacert", &certificate, &url]);
@@ -221,12 +213,7 @@ fn on_its_own_with_tls() {
             .expect("it runs")
             .success()
     };
-    while !has_it() {
-        assert!(
-            start.elapsed() < PATIENCE,
-            "it still has the old certificate"
-        );
-    }
+    wait_for("the new certificate", has_it);
     site.end();
 }
 

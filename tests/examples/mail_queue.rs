@@ -8,12 +8,11 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
-use std::time::Instant;
 
 use deferred::{Deferred, fail, succeed};
 use reactor::Reactor;
 use reactor_mail::{Delivery, Envelope, MailAddress, Message, Recipient, SmtpReply, SmtpServer};
-use tests::Directory;
+use tests::{Directory, wait_for};
 
 use crate::program::{PATIENCE, Program};
 
@@ -124,11 +123,7 @@ fn a_message_outlives_the_program() {
     assert_eq!(files("waiting").len(), 1);
 
     let (program, _) = start();
-    let deadline = Instant::now() + PATIENCE;
-    while !files("waiting").is_empty() {
-        assert!(Instant::now() < deadline, "it waits for ever");
-        thread::yield_now();
-    }
+    wait_for("an empty queue", || files("waiting").is_empty());
     drop(program);
     let bounce = fs::read_to_string(&files("bounced")[0]).expect("it is text");
     assert!(

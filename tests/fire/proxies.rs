@@ -4,11 +4,11 @@
 use std::net::{SocketAddr, TcpListener};
 
 use tests::certificates::Pair;
-use tests::is_there;
 use tests::proxies::{Plain, Proxy};
+use tests::{is_there, wait_for};
 
 use crate::restarts::{Load, restart_under_load};
-use crate::support::{Kind, Server, wait_for};
+use crate::support::{Kind, Server};
 
 #[test]
 fn a_restart_behind_haproxy_loses_no_answer() {

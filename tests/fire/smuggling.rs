@@ -6,10 +6,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use tests::certificates::Pair;
-use tests::is_there;
 use tests::proxies::{Plain, Proxy};
+use tests::{is_there, listener};
 
-use crate::support::{Client, Kind, Server, listener};
+use crate::support::{Client, Kind, Server};
 
 /// A request that no client has sent, if all are read as they were meant.
 const HIDDEN: &str = "GET /hidden HTTP/1.1\r\nhost: x\r\n\r\n";
