@@ -8,11 +8,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use rustix::process::Signal;
-use tests::proxies::{Pair, Plain, Proxy};
-use tests::{Directory, is_there, skip};
+use tests::certificates::Pair;
+use tests::proxies::{Plain, Proxy};
+use tests::{Directory, is_there, listener, skip, wait_for};
 
 use crate::program::{PATIENCE, Program};
 
@@ -55,22 +55,6 @@ impl Site {
         assert_eq!(ended.code, Some(0), "{ended:?}");
         ended.lines
     }
-}
-
-/// A certificate for `localhost`.
-fn certificate() -> Pair {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
-    let made = made.expect("a certificate");
-    Pair {
-        certificate: made.cert.pem(),
-        key: made.signing_key.serialize_pem(),
-    }
-}
-
-fn listener() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    (listener, address)
 }
 
 /// The head and the content that curl gets.
@@ -124,7 +108,7 @@ fn nginx_in_front() {
         let (listener, address) = listener();
         let site = Site::start(&listener, &["--proxy", "127.0.0.1"]);
         check(
-            &Proxy::nginx(address, Plain::Redirects, &certificate()),
+            &Proxy::nginx(address, Plain::Redirects, &Pair::new("localhost")),
             site,
         );
     }
@@ -136,7 +120,7 @@ fn haproxy_in_front() {
         let (listener, address) = listener();
         let site = Site::start(&listener, &["--proxy", "127.0.0.1"]);
         check(
-            &Proxy::haproxy(&[address], Plain::Redirects, &certificate()),
+            &Proxy::haproxy(&[address], Plain::Redirects, &Pair::new("localhost")),
             site,
         );
     }
@@ -207,9 +191,9 @@ fn on_its_own_with_tls() {
     let files = Directory::new("deploy-tls");
     let (certificate, key) = (files.path("cert.pem"), files.path("key.pem"));
     let renew = || {
-        let made = self::certificate();
-        fs::write(&key, made.key).expect("a file");
-        fs::write(&certificate, made.certificate).expect("a file");
+        let pair = Pair::new("localhost");
+        fs::write(&key, pair.key).expect("a file");
+        fs::write(&certificate, pair.certificate).expect("a file");
     };
     renew();
     let (listener, address) = listener();
@@ -221,7 +205,6 @@ fn on_its_own_with_tls() {
     // curl trusts the new certificate alone: it is answered once the site has it.
     renew();
     site.program.send(Signal::HUP);
-    let start = Instant::now();
     let has_it = || {
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--noproxy", "*", "--cacert", &certificate, &url]);
@@ -230,12 +213,7 @@ fn on_its_own_with_tls() {
             .expect("it runs")
             .success()
     };
-    while !has_it() {
-        assert!(
-            start.elapsed() < PATIENCE,
-            "it still has the old certificate"
-        );
-    }
+    wait_for("the new certificate", has_it);
     site.end();
 }
 

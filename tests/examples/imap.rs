@@ -4,8 +4,8 @@ use std::thread;
 
 use deferred::Result;
 use reactor::{Context, Lines, Listen, Protocol, Reactor};
-use reactor_tls::{Identity, TlsServer};
 use tests::Directory;
+use tests::certificates::Pair;
 
 use crate::program::Program;
 
@@ -60,14 +60,11 @@ impl Protocol for Server {
 fn subjects_are_printed_as_messages_come() {
     let directory = Directory::new("imap-watch");
     let certificate = directory.path("certificate.pem");
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a key");
-    std::fs::write(&certificate, made.cert.pem()).expect("it is written");
-    let identity = Identity::from_pem(made.cert.pem(), made.signing_key.serialize_pem());
-    let tls = TlsServer::builder().identity(identity.expect("it fits"));
-    let tls = tls.build().expect("it is complete");
+    let pair = Pair::new("localhost");
+    std::fs::write(&certificate, &pair.certificate).expect("it is written");
 
     let reactor = Reactor::new().expect("a reactor");
-    let endpoint = tls.endpoint("127.0.0.1:0");
+    let endpoint = pair.server().endpoint("127.0.0.1:0");
     let port = reactor
         .block_on(endpoint.listen(&reactor, Server::default))
         .expect("it listens");

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Instant;
 
 use rustix::process::Signal;
-use tests::{Directory, is_there};
+use tests::{Directory, free_port, is_there};
 
 use crate::build::binary;
 use crate::program::{PATIENCE, Program};
@@ -23,12 +23,6 @@ fn connected<S>(mut connect: impl FnMut() -> std::io::Result<S>) -> S {
         }
         thread::yield_now();
     }
-}
-
-/// A port number that was free a moment ago.
-fn free_port() -> u16 {
-    let port = TcpListener::bind("127.0.0.1:0").expect("a port");
-    port.local_addr().expect("a port").port()
 }
 
 #[test]

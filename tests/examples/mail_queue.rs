@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
-use std::time::Instant;
 
 use deferred::{Deferred, fail, succeed};
 use reactor::Reactor;
 use reactor_mail::{Delivery, Envelope, MailAddress, Message, Recipient, SmtpReply, SmtpServer};
+use tests::{Directory, wait_for};
 
 use crate::program::{PATIENCE, Program};
 
@@ -101,8 +101,8 @@ fn a_message_outlives_the_program() {
         taken.take()
     });
     let (target, remote) = said.recv().expect("it listens");
-    let folder = std::env::temp_dir().join(format!("mail-queue-{}", std::process::id()));
-    let folder_text = folder.to_str().expect("it is text");
+    let folder = Directory::new("mail-queue");
+    let folder_text = folder.path("");
     let files = |name: &str| -> Vec<PathBuf> {
         let files = fs::read_dir(folder.join(name)).expect("it is made");
         files
@@ -112,7 +112,7 @@ fn a_message_outlives_the_program() {
     let start = || {
         Program::serve_with(
             "mail_queue",
-            &["--server", &target, "--folder", folder_text],
+            &["--server", &target, "--folder", &folder_text],
         )
     };
 
@@ -123,11 +123,7 @@ fn a_message_outlives_the_program() {
     assert_eq!(files("waiting").len(), 1);
 
     let (program, _) = start();
-    let deadline = Instant::now() + PATIENCE;
-    while !files("waiting").is_empty() {
-        assert!(Instant::now() < deadline, "it waits for ever");
-        thread::yield_now();
-    }
+    wait_for("an empty queue", || files("waiting").is_empty());
     drop(program);
     let bounce = fs::read_to_string(&files("bounced")[0]).expect("it is text");
     assert!(
@@ -144,5 +140,4 @@ fn a_message_outlives_the_program() {
         message.ends_with("\r\nSubject: hi\r\n\r\nHello!\r\n"),
         "{message}"
     );
-    fs::remove_dir_all(folder).expect("it is there");
 }

@@ -1,42 +1,21 @@
 //! `mail_server`: mail that comes by SMTP is read by IMAP, while the server runs and after a restart.
 
 use std::fs;
-use std::path::PathBuf;
 
 use deferred::{Deferred, Result};
 use reactor::{Reactor, ReactorHandle};
 use reactor_mail::imap_types::fetch::MessageDataItemName;
 use reactor_mail::imap_types::flag::{Flag, StoreType};
 use reactor_mail::{ImapClient, ImapEvent, ImapMessages, SmtpClient};
-use reactor_tls::{Roots, TlsClient};
+use reactor_tls::TlsClient;
 use rustix::process::Signal;
+use tests::Directory;
+use tests::certificates::Pair;
 
 use crate::program::Program;
 
-/// A folder that is removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("mail-server-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("it is made");
-        Self(path)
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).to_str().expect("it is text").to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Errs if it is gone.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Starts the server; gives the addresses for SMTP and IMAP, too.
-fn serve(folder: &Folder) -> (Program, String, String) {
+fn serve(folder: &Directory) -> (Program, String, String) {
     let (mail, certificate, key) = (folder.path("mail"), folder.path("cert"), folder.path("key"));
     let args = [
         ["--imap", "127.0.0.1:0"],
@@ -100,15 +79,11 @@ async fn subject(client: &ImapClient, number: u32) -> Result<String> {
 
 #[test]
 fn mail_that_comes_by_smtp_is_read_by_imap() {
-    let folder = Folder::new();
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("it is made");
-    fs::write(folder.path("cert"), made.cert.pem()).expect("it is written");
-    fs::write(folder.path("key"), made.signing_key.serialize_pem()).expect("it is written");
-    let roots = Roots::from_pem(made.cert.pem()).expect("it is valid");
-    let tls = TlsClient::builder()
-        .roots(roots)
-        .build()
-        .expect("it is built");
+    let folder = Directory::new("mail-server");
+    let pair = Pair::new("localhost");
+    fs::write(folder.path("cert"), &pair.certificate).expect("it is written");
+    fs::write(folder.path("key"), &pair.key).expect("it is written");
+    let tls = pair.client();
 
     let reactor = Reactor::new().expect("a reactor");
     let (server, smtp, imap) = serve(&folder);

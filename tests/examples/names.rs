@@ -11,9 +11,9 @@ use reactor_names::hickory_proto::op::{Message, OpCode, ResponseCode};
 use reactor_names::hickory_proto::rr::rdata::{A, MX};
 use reactor_names::hickory_proto::rr::{RData, Record, RecordType};
 use reactor_names::{DnsOverTcp, Zone, decode_message, encode_message};
-use reactor_tls::{Identity, TlsServer};
 use rustix::process::Signal;
 use tests::Directory;
+use tests::certificates::Pair;
 
 use crate::program::Program;
 
@@ -153,20 +153,17 @@ fn a_zone_is_served_and_other_names_are_forwarded() {
 /// The server is a reactor in another thread.
 #[test]
 fn a_server_is_asked_over_tls() {
-    let made = rcgen::generate_simple_self_signed(["dns.test".to_owned()]).expect("a key");
+    let pair = Pair::new("dns.test");
     let directory = Directory::new("dns-tls");
     let roots = directory.path("roots.pem");
-    fs::write(&roots, made.cert.pem()).expect("it is written");
-    let key = made.signing_key.serialize_pem();
+    fs::write(&roots, &pair.certificate).expect("it is written");
     let (started, address) = mpsc::channel();
     let server = thread::spawn(move || {
-        let identity = Identity::from_pem(made.cert.pem(), key).expect("a certificate");
-        let tls = TlsServer::builder().identity(identity).build();
         let text = "@ 60 IN SOA ns host 1 2 3 4 60\n@ 60 IN NS ns\nwww 60 IN A 192.0.2.1\n";
         let zone = Rc::new(Zone::parse(text, "example.org.").expect("a zone"));
         let reactor = Reactor::new().expect("a reactor");
         let factory = move || DnsOverTcp::new(Rc::clone(&zone));
-        let factory = tls.expect("a configuration").factory(factory);
+        let factory = pair.server().factory(factory);
         let port = reactor
             .listen_tcp("127.0.0.1:0", factory)
             .expect("a free port");

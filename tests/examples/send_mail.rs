@@ -8,7 +8,8 @@ use std::{fs, thread};
 use deferred::{Deferred, fail, succeed};
 use reactor::Reactor;
 use reactor_mail::{Delivery, Envelope, Message, Recipient, SmtpReply, SmtpServer};
-use reactor_tls::{Identity, TlsServer};
+use tests::Directory;
+use tests::certificates::Pair;
 
 use crate::program::Program;
 
@@ -51,18 +52,15 @@ impl Message for Inbox {
 
 #[test]
 fn a_mail_is_sent_after_a_login_over_tls() {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("it is made");
-    let folder = std::env::temp_dir().join(format!("send-mail-{}", std::process::id()));
-    fs::create_dir_all(&folder).expect("it is made");
-    let (certificate, password) = (folder.join("roots.pem"), folder.join("password"));
-    fs::write(&certificate, made.cert.pem()).expect("it is written");
+    let pair = Pair::new("localhost");
+    let folder = Directory::new("send-mail");
+    let (certificate, password) = (folder.path("roots.pem"), folder.path("password"));
+    fs::write(&certificate, &pair.certificate).expect("it is written");
     let (to_say, said) = channel();
     let server = thread::spawn(move || {
-        let identity = Identity::from_pem(made.cert.pem(), made.signing_key.serialize_pem());
-        let tls = TlsServer::builder().identity(identity.expect("it is valid"));
         let inbox = Inbox::default();
         let server = SmtpServer::new("localhost", inbox.clone())
-            .with_tls(tls.build().expect("it is built"))
+            .with_tls(pair.server())
             .with_login();
         let reactor = Reactor::new().expect("a reactor");
         let port = reactor.listen_tcp("127.0.0.1:0", server).expect("a port");
@@ -75,11 +73,11 @@ fn a_mail_is_sent_after_a_login_over_tls() {
     let args = [
         ("--server", "localhost"),
         ("--port", &port.to_string()),
-        ("--roots", certificate.to_str().expect("it is text")),
+        ("--roots", &certificate),
         ("--from", "eve@example.org"),
         ("--subject", "Gr\u{fc}\u{df}e"),
         ("--login", "eve"),
-        ("--password", password.to_str().expect("it is text")),
+        ("--password", &password),
     ];
     let mut args: Vec<&str> = args.into_iter().flat_map(|(a, b)| [a, b]).collect();
     args.extend(["bob@example.org", "nobody@example.org"]);
@@ -106,5 +104,4 @@ fn a_mail_is_sent_after_a_login_over_tls() {
     assert!(text.starts_with("login: eve\r\n"), "{text}");
     assert!(text.contains("\r\nSubject: =?utf-8?"), "{text}");
     assert!(text.ends_with("\r\n\r\nIt works.\r\n.\r\n"), "{text}");
-    fs::remove_dir_all(folder).expect("it is there");
 }

@@ -4,9 +4,9 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use crate::support::{
-    Client, Kind, PATIENCE, Server, limit_descriptors, listener, read_answer, wait_for,
-};
+use tests::{listener, wait_for};
+
+use crate::support::{Client, Kind, PATIENCE, Server, limit_descriptors, read_answer};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 

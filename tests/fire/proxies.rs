@@ -3,21 +3,12 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use tests::is_there;
-use tests::proxies::{Pair, Plain, Proxy};
+use tests::certificates::Pair;
+use tests::proxies::{Plain, Proxy};
+use tests::{is_there, wait_for};
 
 use crate::restarts::{Load, restart_under_load};
-use crate::support::{Kind, Server, wait_for};
-
-/// A certificate for `localhost`.
-pub(crate) fn certificate() -> Pair {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
-    let made = made.expect("a certificate");
-    Pair {
-        certificate: made.cert.pem(),
-        key: made.signing_key.serialize_pem(),
-    }
-}
+use crate::support::{Kind, Server};
 
 #[test]
 fn a_restart_behind_haproxy_loses_no_answer() {
@@ -25,7 +16,11 @@ fn a_restart_behind_haproxy_loses_no_answer() {
         let mut proxy = None;
         restart_under_load(|server| {
             proxy
-                .insert(Proxy::haproxy(&[server], Plain::Serves, &certificate()))
+                .insert(Proxy::haproxy(
+                    &[server],
+                    Plain::Serves,
+                    &Pair::new("localhost"),
+                ))
                 .http
         });
     }
@@ -37,7 +32,7 @@ fn a_restart_behind_nginx_loses_no_answer() {
         let mut proxy = None;
         restart_under_load(|server| {
             proxy
-                .insert(Proxy::nginx(server, Plain::Serves, &certificate()))
+                .insert(Proxy::nginx(server, Plain::Serves, &Pair::new("localhost")))
                 .http
         });
     }
@@ -91,7 +86,7 @@ fn a_rolling_restart_behind_haproxy_loses_no_answer() {
         let process = process.as_ref().expect("it runs");
         process.address
     });
-    let proxy = Proxy::haproxy(&addresses, Plain::Serves, &certificate());
+    let proxy = Proxy::haproxy(&addresses, Plain::Serves, &Pair::new("localhost"));
     let load = Load::start(proxy.http);
     for (number, process) in processes.iter_mut().enumerate() {
         let mut running = process.take().expect("it runs");

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::support::{Client, Kind, Server, listener, wait_for};
+use tests::{listener, wait_for};
+
+use crate::support::{Client, Kind, Server};
 
 /// How many restarts are made, unless `FIRE_RESTARTS` says another number.
 const RESTARTS: usize = 5;

@@ -5,11 +5,11 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use tests::is_there;
+use tests::certificates::Pair;
 use tests::proxies::{Plain, Proxy};
+use tests::{is_there, listener};
 
-use crate::proxies::certificate;
-use crate::support::{Client, Kind, Server, listener};
+use crate::support::{Client, Kind, Server};
 
 /// A request that no client has sent, if all are read as they were meant.
 const HIDDEN: &str = "GET /hidden HTTP/1.1\r\nhost: x\r\n\r\n";
@@ -148,13 +148,13 @@ fn behind(proxy: fn(SocketAddr) -> Proxy) {
 #[test]
 fn behind_haproxy_nothing_is_hidden() {
     if is_there("haproxy") {
-        behind(|server| Proxy::haproxy(&[server], Plain::Serves, &certificate()));
+        behind(|server| Proxy::haproxy(&[server], Plain::Serves, &Pair::new("localhost")));
     }
 }
 
 #[test]
 fn behind_nginx_nothing_is_hidden() {
     if is_there("nginx") {
-        behind(|server| Proxy::nginx(server, Plain::Serves, &certificate()));
+        behind(|server| Proxy::nginx(server, Plain::Serves, &Pair::new("localhost")));
     }
 }

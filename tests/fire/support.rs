@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use deferred::sleep;
 use reactor::Reactor;
@@ -35,12 +35,6 @@ pub(crate) struct Server {
     /// Whatever is written here has it say how much memory it uses.
     questions: ChildStdin,
     output: BufReader<ChildStdout>,
-}
-
-pub(crate) fn listener() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    (listener, address)
 }
 
 impl Server {
@@ -265,15 +259,5 @@ pub(crate) fn read_answer(stream: &mut TcpStream) -> std::io::Result<(Answer, bo
             }
             count => received.extend_from_slice(&buffer[..count]),
         }
-    }
-}
-
-/// Waits until `condition` holds.
-#[track_caller]
-pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "it never came: {what}");
-        std::thread::yield_now();
     }
 }

@@ -1,25 +1,21 @@
 //! A temporary folder.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::{env, fs, process};
+use std::fs;
+use std::path::Path;
 
 use reactor_mail::Maildir;
+use tests::Directory;
 
-/// A folder that is removed when it is dropped.
-pub(crate) struct Folder(pub(crate) PathBuf);
+/// A folder with Maildirs. Deleted when dropped.
+pub(crate) struct Folder(pub(crate) Directory);
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        Self::below(&env::temp_dir())
+        Self(Directory::new("reactor-mail"))
     }
 
     pub(crate) fn below(path: &Path) -> Self {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = path.join(format!("reactor-mail-{}-{number}", process::id()));
-        fs::create_dir(&path).expect("it is made");
-        Self(path)
+        Self(Directory::below(path, "reactor-mail"))
     }
 
     /// A Maildir in it, which is made.
@@ -27,13 +23,6 @@ impl Folder {
         let maildir = Maildir::new(self.0.join(name));
         maildir.create().expect("it is made");
         maildir
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Errs if the test has removed it.
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

@@ -1,17 +1,17 @@
 //! `ImapClient`: its commands, and what it makes of the answers.
 
-use std::cell::RefCell;
 use std::num::NonZeroU32;
-use std::rc::Rc;
 
-use reactor_mail::imap_types::fetch::{Macro, MessageDataItemName};
+use reactor_mail::imap_types::fetch::Macro;
 use reactor_mail::imap_types::flag::{Flag, StoreType};
 use reactor_mail::imap_types::response::Code;
 use reactor_mail::imap_types::search::SearchKey;
 use reactor_mail::imap_types::status::{StatusDataItem, StatusDataItemName};
 use reactor_mail::{ImapError, ImapEvent, ImapMessages};
 
-use crate::imap_script::{AT, error, in_the_clear, with_capabilities, with_client, with_server};
+use crate::imap_script::{
+    AT, BODY, error, events, in_the_clear, with_capabilities, with_client, with_server,
+};
 
 fn nonzero(number: u32) -> NonZeroU32 {
     NonZeroU32::new(number).expect("it is positive")
@@ -165,15 +165,8 @@ fn messages_are_found_fetched_and_flagged() {
         let found = reactor.result_of(found).expect("a search");
         assert_eq!(found, [nonzero(4), nonzero(7)]);
 
-        let events = Rc::<RefCell<Vec<ImapEvent>>>::default();
-        let to_push = Rc::clone(&events);
-        client.on_event(move |event| to_push.borrow_mut().push(event));
-        let body = MessageDataItemName::BodyExt {
-            section: None,
-            partial: None,
-            peek: true,
-        };
-        let messages = client.fetch(ImapMessages::uids("4,7"), vec![body]);
+        let events = events(client);
+        let messages = client.fetch(ImapMessages::uids("4,7"), vec![BODY]);
         server.hears("a2 UID FETCH 4,7 BODY.PEEK[]\r\n");
         server.says(
             "* 1 FETCH (UID 4 BODY[] {11}\r\nFrom: bob\r\n)\r\n* 9 FETCH (FLAGS (\\Seen))\r\n\

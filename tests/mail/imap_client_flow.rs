@@ -9,14 +9,10 @@ use reactor_mail::imap_types::fetch::{MessageDataItem, MessageDataItemName};
 use reactor_mail::imap_types::flag::{Flag, StoreType};
 use reactor_mail::imap_types::search::SearchKey;
 use reactor_mail::imap_types::status::StatusDataItemName;
-use reactor_mail::{FetchHandler, ImapError, ImapEvent, ImapMessage, ImapMessages};
+use reactor_mail::{FetchHandler, ImapError, ImapMessage, ImapMessages};
 
-use crate::imap_script::{AT, error, in_the_clear, with_capabilities, with_client, with_server};
-
-const BODY: MessageDataItemName<'static> = MessageDataItemName::BodyExt {
-    section: None,
-    partial: None,
-    peek: true,
+use crate::imap_script::{
+    AT, BODY, connect, error, events, in_the_clear, with_capabilities, with_client, with_server,
 };
 
 #[test]
@@ -60,9 +56,7 @@ fn commands_that_cannot_be_mixed_up_are_sent_at_once() {
 #[test]
 fn idle_is_interrupted_by_commands_and_begun_again() {
     with_client(|reactor, server, client| {
-        let events = Rc::<RefCell<Vec<ImapEvent>>>::default();
-        let to_push = Rc::clone(&events);
-        client.on_event(move |event| to_push.borrow_mut().push(event));
+        let events = events(client);
         let idle = client.idle();
         server.hears("a1 IDLE\r\n");
         // Not before the server idles.
@@ -372,10 +366,7 @@ fn a_server_that_says_nothing_is_given_up() {
 #[test]
 fn the_last_handle_logs_out() {
     with_server(|reactor, server| {
-        let connect = in_the_clear().connect(reactor, AT);
-        reactor.settle();
-        server.says("* OK [CAPABILITY IMAP4rev1] ready\r\n");
-        let client = reactor.result_of(connect).expect("it is connected");
+        let client = connect(reactor, server, &in_the_clear(), "IMAP4rev1");
         let other = client.clone();
         let noop = client.noop();
         drop(client);

@@ -1,7 +1,6 @@
 //! `ImapClient`: servers that break the protocol, and arguments that try to.
 
 use std::cell::RefCell;
-use std::rc::Rc;
 
 use reactor_mail::imap_types::core::AString;
 use reactor_mail::imap_types::fetch::MessageDataItemName;
@@ -9,7 +8,8 @@ use reactor_mail::imap_types::search::SearchKey;
 use reactor_mail::{ImapError, ImapEvent, ImapMessages};
 
 use crate::imap_script::{
-    AT, error, in_the_clear, with_capabilities, with_client, with_server, with_whole_reads,
+    AT, connect, error, events, in_the_clear, with_capabilities, with_client, with_server,
+    with_whole_reads,
 };
 
 /// The error of a FETCH during which the server says `text`.
@@ -92,10 +92,8 @@ fn a_greeting_is_one_of_imap() {
 #[test]
 fn a_line_without_an_end_is_bounded() {
     with_server(|reactor, server| {
-        let connect = in_the_clear().max_response(1_000).connect(reactor, AT);
-        reactor.settle();
-        server.says("* OK [CAPABILITY IMAP4rev1] ready\r\n");
-        let client = reactor.result_of(connect).expect("it is connected");
+        let builder = in_the_clear().max_response(1_000);
+        let client = connect(reactor, server, &builder, "IMAP4rev1");
         let noop = client.noop();
         reactor.settle();
         server.says("* OK ".to_owned() + &"x".repeat(993) + "\r\n");
@@ -137,9 +135,7 @@ fn a_response_that_is_not_valid_fails_its_command_alone() {
 #[test]
 fn what_is_unknown_or_unasked_is_an_event_or_nothing() {
     with_client(|reactor, server, client| {
-        let events = Rc::<RefCell<Vec<ImapEvent>>>::default();
-        let to_push = Rc::clone(&events);
-        client.on_event(move |event| to_push.borrow_mut().push(event));
+        let events = events(client);
         let items = vec![MessageDataItemName::Envelope];
         let fetch = client.fetch(ImapMessages::numbers(1), items);
         reactor.settle();

@@ -1,8 +1,7 @@
 //! `ImapClient` against servers of other projects: Dovecot, Twisted.
 
-use std::io::{BufRead, BufReader};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::net::TcpStream;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
@@ -13,7 +12,9 @@ use reactor_mail::imap_types::flag::{Flag, StoreType};
 use reactor_mail::imap_types::response::Code;
 use reactor_mail::imap_types::search::SearchKey;
 use reactor_mail::{FetchHandler, ImapClient, ImapEvent, ImapMessage, ImapMessages};
-use tests::{Directory, is_there, skip};
+use tests::{Directory, free_port, is_there, python, skip};
+
+use crate::imap_script::BODY;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Twisted needs the headers of MIME to describe a message.
@@ -55,14 +56,6 @@ impl FetchHandler for Counting {
     }
 }
 
-fn body() -> Vec<MessageDataItemName<'static>> {
-    vec![MessageDataItemName::BodyExt {
-        section: None,
-        partial: None,
-        peek: true,
-    }]
-}
-
 /// What each server must be able to do.
 async fn basics(client: &ImapClient) -> Result<()> {
     client.login("eve", "sesame").await?;
@@ -89,13 +82,13 @@ async fn basics(client: &ImapClient) -> Result<()> {
     assert_eq!(messages.len(), 2);
     assert_eq!(messages[1].size(), Some(length as u32));
     let fetched = client
-        .fetch(ImapMessages::uids(found.clone()), body())
+        .fetch(ImapMessages::uids(found.clone()), vec![BODY])
         .await?;
     assert_eq!(fetched[0].body(), Some(short.as_bytes()));
     let bytes = std::rc::Rc::default();
     let counting = Counting(std::rc::Rc::clone(&bytes));
     client
-        .fetch_streamed(ImapMessages::numbers("1:*"), body(), counting)
+        .fetch_streamed(ImapMessages::numbers("1:*"), vec![BODY], counting)
         .await?;
     assert_eq!(bytes.get(), short.len() + length);
     let flags = [Flag::Seen, Flag::Deleted];
@@ -163,9 +156,7 @@ fn dovecot_serves() {
     }
     let directory = Directory::new("dovecot");
     let at = |name: &str| directory.path(name);
-    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = free.local_addr().expect("an address").port();
-    drop(free);
+    let port = free_port();
     // Dovecot does not serve root's mail.
     fs::write(at("users"), "eve:{PLAIN}sesame:33:33::/nowhere::\n").expect("it is written");
     fs::create_dir(at("mail")).expect("a directory");
@@ -314,18 +305,10 @@ reactor.run()
 
 #[test]
 fn twisted_serves() {
-    let mut has = Command::new("python3");
-    has.args(["-c", "import twisted.mail.imap4"])
-        .stderr(Stdio::null());
-    if !has.status().is_ok_and(|status| status.success()) {
-        return skip("no twisted.mail of Python");
-    }
-    let mut command = Command::new("python3");
-    command.args(["-c", TWISTED]).stdout(Stdio::piped());
-    let mut server = Server(command.spawn().expect("it starts"));
-    let mut lines = BufReader::new(server.0.stdout.take().expect("a pipe")).lines();
-    let port = lines.next().expect("a line").expect("text");
-    let port: u16 = port.parse().expect("a port");
+    let Some(server) = python::Server::start("twisted.mail.imap4", TWISTED, &[]) else {
+        return;
+    };
+    let port = server.port;
     run(|reactor| {
         reactor.clone().spawn(async move {
             let builder = ImapClient::builder().dangerously_in_the_clear();
@@ -334,5 +317,4 @@ fn twisted_serves() {
             client.logout().await
         })
     });
-    drop(lines);
 }

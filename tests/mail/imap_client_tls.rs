@@ -6,7 +6,8 @@ use std::rc::Rc;
 use deferred::Result;
 use reactor::{Context, Lines, Listen, Protocol, testing};
 use reactor_mail::{ImapClient, ImapClientBuilder, ImapError};
-use reactor_tls::{Identity, Roots, StartTls, TlsClient, TlsError, TlsInfo, TlsServer};
+use reactor_tls::{StartTls, TlsClient, TlsError, TlsInfo, TlsServer};
+use tests::certificates::Pair;
 
 use crate::imap_script::AT;
 
@@ -63,19 +64,15 @@ fn talk(
     is_implicit: bool,
     build: impl Fn(ImapClientBuilder, &TlsClient) -> ImapClientBuilder,
 ) -> Outcome {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("it is made");
-    let identity = Identity::from_pem(made.cert.pem(), made.signing_key.serialize_pem());
-    let tls = TlsServer::builder().identity(identity.expect("it is valid"));
+    let pair = Pair::new("localhost");
     let server = Server {
-        tls: tls.build().expect("it is built"),
+        tls: pair.server(),
         greeting,
         injected,
         heard: Rc::default(),
     };
     let heard = Rc::clone(&server.heard);
-    let roots = Roots::from_pem(made.cert.pem()).expect("it is valid");
-    let tls = TlsClient::builder().roots(roots).build();
-    let tls = tls.expect("it is built");
+    let tls = pair.client();
     let mut result = None;
     testing::run(|reactor| {
         let to_serve = server.clone();

@@ -1,39 +1,18 @@
 //! The IMAP server with clients of other projects: imaplib, IMAPClient, curl, mbsync, mutt, Twisted.
 
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::thread;
 
-use reactor::Reactor;
-use tests::{is_there, skip};
+use tests::python::has_module;
+use tests::{Directory, is_there};
 
 use crate::imap_support::{Mail, now};
+use crate::support::serve;
 
 const MESSAGE: &str = "From: eve@example.org\r\nTo: bob@example.org\r\n\
     Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nMessage-Id: <1@example.org>\r\n\
     Date: Wed, 17 Jul 1996 02:23:25 -0700\r\n\r\nhello\r\n.dot\r\n";
-
-/// Serves while `program` runs.
-fn serve<T: Send + 'static>(mail: &Mail, program: impl FnOnce(u16) -> T + Send + 'static) -> T {
-    let reactor = Reactor::new().expect("a reactor");
-    let port = reactor
-        .listen_tcp("127.0.0.1:0", mail.server())
-        .expect("it listens");
-    let number = port.address().port();
-    let remote = reactor.remote();
-    let runner = thread::spawn(move || {
-        // The reactor stops also if an assertion fails.
-        let result = catch_unwind(AssertUnwindSafe(|| program(number)));
-        remote
-            .call_from_thread(|handle| handle.stop())
-            .expect("it runs");
-        result.unwrap_or_else(|panic| resume_unwind(panic))
-    });
-    reactor.run().expect("it runs");
-    runner.join().expect("it has ended")
-}
 
 fn succeed(command: &mut Command) -> Output {
     let output = command.stdin(Stdio::null()).output().expect("it starts");
@@ -41,16 +20,13 @@ fn succeed(command: &mut Command) -> Output {
     output
 }
 
-fn python(module: &str, script: &'static str) {
-    let mut has = Command::new("python3");
-    has.args(["-c", &format!("import {module}")])
-        .stderr(Stdio::null());
-    if !has.status().is_ok_and(|status| status.success()) {
-        return skip(format_args!("no {module} of Python"));
+fn python(module: &str, script: &str) {
+    if !has_module(module) {
+        return;
     }
     let mail = Mail::new();
     mail.add(MESSAGE);
-    serve(&mail, move |port| {
+    serve(mail.server(), |port| {
         succeed(Command::new("python3").args(["-c", script, &port.to_string(), MESSAGE]));
     });
 }
@@ -174,7 +150,7 @@ fn curl_reads() {
     }
     let mail = Mail::new();
     mail.add(MESSAGE);
-    serve(&mail, |port| {
+    serve(mail.server(), |port| {
         let curl = |arguments: &[&str]| {
             let mut command = Command::new("curl");
             command.args(["--silent", "--show-error", "--max-time", "30"]);
@@ -186,26 +162,12 @@ fn curl_reads() {
         assert_eq!(text, b"hello\r\n.dot\r\n");
         assert_eq!(curl(&[&url]), b"* LIST () \"/\" INBOX\r\n");
         assert_eq!(curl(&[&format!("{url}/INBOX?ALL")]), b"* SEARCH 1\r\n");
-        let folder = tempfile("curl");
-        let file = folder.join("message");
+        let folder = Directory::new("curl");
+        let file = folder.path("message");
         fs::write(&file, MESSAGE).expect("it can be written");
-        curl(&[
-            "--upload-file",
-            &file.to_string_lossy(),
-            &format!("{url}/INBOX"),
-        ]);
-        fs::remove_dir_all(folder).expect("it was made");
+        curl(&["--upload-file", &file, &format!("{url}/INBOX")]);
     });
     assert_eq!(now(mail.inbox().messages()).messages.len(), 2);
-}
-
-/// A new folder for a test of this process.
-fn tempfile(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("reactor-imap-{name}-{}", std::process::id()));
-    // Errs if there is none of an earlier run.
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).expect("it can be made");
-    folder
 }
 
 fn mbsync(folder: &Path, port: u16) -> String {
@@ -245,26 +207,23 @@ fn mbsync_goes_both_ways() {
     for number in 0..20 {
         mail.add(&format!("Subject: {number}\r\n\r\nbody {number}\r\n"));
     }
-    let near = tempfile("mbsync");
-    let folder = near.clone();
-    serve(&mail, move |port| {
+    let folder = Directory::new("mbsync");
+    serve(mail.server(), |port| {
         mbsync(&folder, port);
         assert_eq!(maildir(&folder.join("INBOX")).len(), 20);
-        // One message more on the near side, and one marked there.
+        // One message more on the near side.
         let message = folder.join("INBOX/new/1.1.here");
         fs::write(message, "Subject: from here\n\nx\n").expect("it can be written");
         mbsync(&folder, port);
         // Nothing is left to do.
         let output = mbsync(&folder, port);
         assert!(!output.contains("error"), "{output}");
-        output
     });
     let messages = now(mail.inbox().messages()).messages;
     assert_eq!(messages.len(), 21);
-    let before = mail.control.count("append");
-    assert_eq!(before, 1, "the third run appended nothing");
+    let appended = mail.control.count("append");
+    assert_eq!(appended, 1, "the third run appended nothing");
     assert_eq!(mail.control.count("expunge"), 0);
-    fs::remove_dir_all(near).expect("it was made");
 }
 
 #[test]
@@ -274,11 +233,10 @@ fn mutt_reads() {
     }
     let mail = Mail::new();
     mail.add(MESSAGE);
-    let folder = tempfile("mutt");
-    let home = folder.clone();
-    serve(&mail, move |port| {
-        // Opens the first message, marks the second one for deletion, and quits.
-        let config = home.join("config");
+    let home = Directory::new("mutt");
+    serve(mail.server(), |port| {
+        // Opens the message, flags it, and quits.
+        let config = home.path("config");
         let settings = format!(
             "set folder=imap://bob@127.0.0.1:{port}\nset spoolfile=+INBOX\nset imap_user=bob\n\
              set imap_pass=sesame\nset ssl_starttls=no\nset ssl_force_tls=no\nset delete=yes\n\
@@ -286,12 +244,11 @@ fn mutt_reads() {
              push '<display-message><exit><flag-message><sync-mailbox><quit>'\n"
         );
         fs::write(&config, settings).expect("it can be written");
-        let line = format!("mutt -F {}", config.display());
+        let line = format!("mutt -F {config}");
         let mut command = Command::new("timeout");
         command.args(["60", "script", "-qec", &line, "/dev/null"]);
-        succeed(command.env("TERM", "vt100").env("HOME", &home));
+        succeed(command.env("TERM", "vt100").env("HOME", &*home));
     });
     let flags = now(mail.inbox().messages()).messages[0].flags.to_string();
     assert_eq!(flags, "Flagged Seen");
-    fs::remove_dir_all(folder).expect("it was made");
 }

@@ -6,9 +6,16 @@ use std::rc::Rc;
 use deferred::{Deferred, Result};
 use reactor::testing::{self, TestReactor};
 use reactor::{Connection, ConnectionClosed, Context, Protocol, Raw};
-use reactor_mail::{ImapClient, ImapClientBuilder, ImapError};
+use reactor_mail::imap_types::fetch::MessageDataItemName;
+use reactor_mail::{ImapClient, ImapClientBuilder, ImapError, ImapEvent};
 
 pub(crate) const AT: &str = "192.0.2.1:143";
+/// What asks for the whole message, and does not mark it as seen.
+pub(crate) const BODY: MessageDataItemName<'static> = MessageDataItemName::BodyExt {
+    section: None,
+    partial: None,
+    peek: true,
+};
 pub(crate) const CAPABILITIES: &str = "IMAP4rev1 IDLE LITERAL+ MOVE UIDPLUS AUTH=PLAIN STARTTLS";
 
 /// A server that records what it receives.
@@ -128,11 +135,29 @@ fn connected(
     capabilities: &str,
     f: &impl Fn(&TestReactor, &Server<'_>, &ImapClient),
 ) {
-    let client = in_the_clear().connect(reactor, AT);
+    let client = connect(reactor, server, &in_the_clear(), capabilities);
+    f(reactor, server, &client);
+}
+
+/// A client that has connected to `server`, which says its capabilities in the greeting.
+pub(crate) fn connect(
+    reactor: &TestReactor,
+    server: &Server<'_>,
+    builder: &ImapClientBuilder,
+    capabilities: &str,
+) -> ImapClient {
+    let client = builder.connect(reactor, AT);
     reactor.settle();
     server.says(format!("* OK [CAPABILITY {capabilities}] ready\r\n"));
-    let client = reactor.result_of(client).expect("it is connected");
-    f(reactor, server, &client);
+    reactor.result_of(client).expect("it is connected")
+}
+
+/// The events of `client` from now on.
+pub(crate) fn events(client: &ImapClient) -> Rc<RefCell<Vec<ImapEvent>>> {
+    let events = Rc::<RefCell<Vec<ImapEvent>>>::default();
+    let to_push = Rc::clone(&events);
+    client.on_event(move |event| to_push.borrow_mut().push(event));
+    events
 }
 
 /// What a Deferred that has fired has failed with.

@@ -178,28 +178,23 @@ fn a_hang_up_cancels_what_only_reads() {
     testing::run(|reactor| {
         let mail = Mail::new();
         mail.add("x");
-        for (step, command) in [("body", "FETCH 1 BODY.PEEK[]"), ("open", "SELECT inbox")] {
-            let client = Client::select(reactor, &mail);
-            mail.control.wait_at(step);
-            client.say(&format!("x {command}"));
-            let before = mail.control.cancelled.get();
-            client.peer.reset();
-            reactor.settle();
-            assert_eq!(mail.control.cancelled.get(), before + 1, "{command}");
-        }
-        for (step, command) in [
-            ("append", "APPEND inbox {1+}\r\nx"),
-            ("change_flags", "STORE 1 +FLAGS (\\Seen)"),
-            ("create", "CREATE x"),
+        for (step, command, cancels) in [
+            ("body", "FETCH 1 BODY.PEEK[]", true),
+            ("open", "SELECT inbox", true),
+            ("append", "APPEND inbox {1+}\r\nx", false),
+            ("change_flags", "STORE 1 +FLAGS (\\Seen)", false),
+            ("create", "CREATE x", false),
         ] {
             let client = Client::select(reactor, &mail);
             mail.control.wait_at(step);
             client.say(&format!("x {command}"));
-            let before = mail.control.cancelled.get();
+            let expected = mail.control.cancelled.get() + usize::from(cancels);
             client.peer.reset();
             reactor.settle();
-            assert_eq!(mail.control.cancelled.get(), before, "{command}");
-            mail.control.go_on();
+            assert_eq!(mail.control.cancelled.get(), expected, "{command}");
+            if !cancels {
+                mail.control.go_on();
+            }
         }
         assert_eq!(now(mail.inbox().messages()).messages.len(), 2);
         now(mail

@@ -1,79 +1,19 @@
 //! The IMAP server: STARTTLS.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
-use deferred::{Deferred, Trigger};
-use reactor::{ConnectionClosed, Context, Lines, Protocol, testing};
 use reactor_mail::ImapServer;
-use reactor_tls::{Identity, Roots, StartTls, TlsClient, TlsServer};
 
 use crate::imap_support::Mail;
+use crate::starttls::{self, Dialect};
 
-/// Says its lines one after the other, each when the last one is answered; TLS after STARTTLS.
-struct Client {
-    tls: TlsClient,
-    lines: Vec<&'static str>,
-    /// Sent in the clear with STARTTLS.
-    injected: &'static str,
-    answers: Rc<RefCell<Vec<String>>>,
-    done: Trigger<()>,
-}
-
-impl Protocol for Client {
-    type Framing = Lines;
-
-    fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
-        let line = String::from_utf8(line.to_vec())?;
-        self.answers.borrow_mut().push(line.clone());
-        if line.starts_with("* ") && self.answers.borrow().len() > 1 {
-            return Ok(());
-        }
-        if line == "x OK go ahead" {
-            cx.start_tls(self.tls.filter("localhost")?).ignore();
-        }
-        if self.lines.is_empty() {
-            cx.lose_connection();
-            return Ok(());
-        }
-        let line = self.lines.remove(0);
-        let injected = match line {
-            "STARTTLS" => self.injected,
-            _ => "",
-        };
-        cx.write(format!("x {line}\r\n{injected}"));
-        Ok(())
-    }
-
-    fn connection_lost(&mut self, _: &mut Context<'_, Self>, _: ConnectionClosed) {
-        // Errs never: it is fired once.
-        let _ = self.done.callback(());
-    }
-}
+const IMAP: Dialect = Dialect {
+    tag: "x ",
+    go_ahead: "x OK go ahead",
+    goes_on: |line, count| line.starts_with("* ") && count > 1,
+};
 
 fn talk(mail: &Mail, lines: &[&'static str], injected: &'static str) -> Vec<String> {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("it is made");
-    let identity = Identity::from_pem(made.cert.pem(), made.signing_key.serialize_pem());
-    let identity = identity.expect("it is valid");
-    let roots = Roots::from_pem(made.cert.pem()).expect("it is valid");
-    let server_tls = TlsServer::builder().identity(identity).build();
-    let tls = TlsClient::builder().roots(roots).build();
     let server = ImapServer::new("mail.example.org", mail.clone());
-    let server = server.with_tls(server_tls.expect("it is built"));
-    let answers = Rc::default();
-    testing::run(|reactor| {
-        let (done, closed) = Deferred::pair();
-        let client = Client {
-            tls: tls.expect("it is built"),
-            lines: lines.to_vec(),
-            injected,
-            answers: Rc::clone(&answers),
-            done,
-        };
-        let _connections = reactor.connect_pair(server.session(), client);
-        reactor.block_on(closed).expect("it is closed");
-    });
-    answers.take()
+    starttls::talk(IMAP, |tls| server.with_tls(tls).session(), lines, injected)
 }
 
 #[test]

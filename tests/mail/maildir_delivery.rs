@@ -13,7 +13,7 @@ use crate::support::{codes, greeted};
 /// A server whose users are `ann` and `bob`, and two more: `robert` has the Maildir of `bob`, and
 /// that of `lost` cannot be created.
 fn server(reactor: &TestReactor, folder: &Folder) -> SmtpServer {
-    let path = folder.0.clone();
+    let path = folder.0.to_path_buf();
     let delivery = MaildirDelivery::new(reactor, move |to| {
         let name = match to.local_part() {
             name @ ("ann" | "bob") => name,

@@ -33,4 +33,5 @@ mod smtp_receiver;
 mod smtp_sender;
 mod smtp_servers;
 mod smtp_submission;
+mod starttls;
 mod support;

@@ -9,10 +9,7 @@ use reactor_mail::{
     MailboxName, MemoryMail, NewMessage, Uid,
 };
 
-fn now<T: 'static>(deferred: Deferred<T>) -> T {
-    let result = deferred.into_result().expect("it does not wait");
-    result.expect("it succeeds")
-}
+use crate::imap_support::now;
 
 fn error_of<T: 'static>(deferred: Deferred<T>) -> MailboxError {
     let Err(failure) = deferred.into_result().expect("it does not wait") else {

@@ -10,10 +10,11 @@ use reactor_names::hickory_proto::op::Message;
 use reactor_names::{
     Dns, DnsConfig, DnsOverUdp, DnsRequest, Hosts, LookupError, LookupErrorKind, Zone,
 };
-use reactor_tls::{Identity, TlsClient, TlsServer};
+use reactor_tls::{Roots, TlsClient};
+use tests::certificates::Pair;
 
 use crate::script::{HANG_UP, Script};
-use crate::support::{Inbox, server};
+use crate::support::{Inbox, error, server};
 
 const EVE: &str = "eve@example.com";
 const BOB: &str = "bob@example.org";
@@ -81,12 +82,6 @@ fn count(inbox: &Inbox) -> usize {
 
 fn send(reactor: &TestReactor, client: &MxClient, domain: &str) -> Result<Sent> {
     reactor.block_on(client.send(domain, EVE, &[BOB], "hi"))
-}
-
-fn error(result: Result<Sent>) -> SmtpError {
-    let failure = result.expect_err("it is not sent");
-    let error = failure.check::<SmtpError>();
-    error.unwrap_or_else(|| panic!("{failure}")).clone()
 }
 
 /// Runs `test` with a client and the zone.
@@ -324,11 +319,7 @@ fn cancelling_tries_no_other_server() {
 
 #[test]
 fn tls_is_used_where_it_is_offered() {
-    let made =
-        rcgen::generate_simple_self_signed(["a.example.org".to_owned()]).expect("it is made");
-    let identity = Identity::from_pem(made.cert.pem(), made.signing_key.serialize_pem());
-    let tls_server = TlsServer::builder().identity(identity.expect("it is valid"));
-    let tls_server = tls_server.build().expect("it is built");
+    let tls_server = Pair::new("a.example.org").server();
     let with_tls = |server: SmtpServer| server.with_tls(tls_server.clone());
     for accepts_any in [true, false] {
         with_zone(|reactor, client| {
@@ -336,7 +327,8 @@ fn tls_is_used_where_it_is_offered() {
             let tls = if accepts_any {
                 tls.dangerously_accept_any_certificate()
             } else {
-                tls.roots(reactor_tls::Roots::from_pem(other_root()).expect("it is valid"))
+                let other = Pair::new("example.net").certificate;
+                tls.roots(Roots::from_pem(other).expect("it is valid"))
             };
             let client = client.with_tls_if_offered(tls.build().expect("it is built"));
             let (first, server_of_first) = server();
@@ -347,20 +339,11 @@ fn tls_is_used_where_it_is_offered() {
                 (count(&first) == 1, count(&second) == 0),
                 (accepts_any, accepts_any)
             );
-            let (taken, expected) = if accepts_any {
-                (first, true)
-            } else {
-                (second, false)
-            };
-            assert_eq!(taken.0.delivered.borrow()[0].0.is_encrypted, expected);
+            let taken = if accepts_any { first } else { second };
+            let (envelope, _) = &taken.0.delivered.borrow()[0];
+            assert_eq!(envelope.is_encrypted, accepts_any);
             first_port.stop_listening();
             second_port.stop_listening();
         });
     }
-}
-
-/// The certificate of another server.
-fn other_root() -> String {
-    let made = rcgen::generate_simple_self_signed(["example.net".to_owned()]);
-    made.expect("it is made").cert.pem()
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use reactor::testing::{self, TestReactor};
 use reactor_mail::{SmtpClient, SmtpReply};
+use tests::Directory;
 
 use self::of_the_example::{Mail, Queue};
 use crate::support::{Inbox, server};
@@ -17,28 +18,11 @@ use crate::support::{Inbox, server};
 const AT: &str = "192.0.2.1:25";
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A folder that is removed in the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
-        Self(path)
-    }
-
-    fn files(&self, folder: &str) -> Vec<PathBuf> {
-        let files = fs::read_dir(self.0.join(folder)).expect("it was made");
-        files
-            .map(|file| file.expect("it is there").path())
-            .collect()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Errs if the test has failed before the folder was made.
-        let _ = fs::remove_dir_all(&self.0);
-    }
+fn files(folder: &Path, name: &str) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder.join(name)).expect("it was made");
+    files
+        .map(|file| file.expect("it is there").path())
+        .collect()
 }
 
 fn open(reactor: &TestReactor, folder: &Path) -> Rc<Queue> {
@@ -73,14 +57,14 @@ fn later(inbox: &Inbox) {
 
 #[test]
 fn a_message_is_tried_again_by_the_schedule_and_after_a_restart() {
-    let folder = Folder::new("queue-restart");
+    let folder = Directory::new("queue-restart");
     {
         // Not `testing::run`: this process ends in the middle.
         let reactor = &TestReactor::new();
         let (inbox, server) = server();
         let port = reactor.listen_tcp(AT, server).unwrap();
         later(&inbox);
-        let queue = open(reactor, &folder.0);
+        let queue = open(reactor, &folder);
         let is_tried = || inbox.0.fail_at.borrow().is_none();
         reactor
             .block_on(queue.put(&mail(&["bob@example.org"])))
@@ -92,62 +76,62 @@ fn a_message_is_tried_again_by_the_schedule_and_after_a_restart() {
         assert!(!is_tried(), "too early");
         reactor.advance(Duration::from_secs(1));
         until(reactor, is_tried);
-        assert_eq!(folder.files("waiting").len(), 1);
+        assert_eq!(files(&folder, "waiting").len(), 1);
         port.stop_listening();
     }
     // What it was writing is half a file.
-    fs::write(folder.0.join("unfinished/half"), "eve@").expect("it is written");
+    fs::write(folder.join("unfinished/half"), "eve@").expect("it is written");
     testing::run(|reactor| {
         let (inbox, server) = server();
         let port = reactor.listen_tcp(AT, server).unwrap();
-        let _queue = open(reactor, &folder.0);
-        assert!(folder.files("unfinished").is_empty());
-        until(reactor, || folder.files("waiting").is_empty());
+        let _queue = open(reactor, &folder);
+        assert!(files(&folder, "unfinished").is_empty());
+        until(reactor, || files(&folder, "waiting").is_empty());
         assert_eq!(inbox.messages(), [mail(&[]).text]);
-        assert_eq!(folder.files("bounced").len(), 0);
+        assert_eq!(files(&folder, "bounced").len(), 0);
         port.stop_listening();
     });
 }
 
 #[test]
 fn recipients_that_are_refused_for_good_or_too_often_are_in_a_bounce() {
-    let folder = Folder::new("queue-bounce");
+    let folder = Directory::new("queue-bounce");
     testing::run(|reactor| {
         let (inbox, server) = server();
         let port = reactor.listen_tcp(AT, server).unwrap();
-        let queue = open(reactor, &folder.0);
+        let queue = open(reactor, &folder);
         let both = mail(&["nobody@example.org", "bob@example.org"]);
         reactor.block_on(queue.put(&both)).unwrap();
-        until(reactor, || folder.files("waiting").is_empty());
+        until(reactor, || files(&folder, "waiting").is_empty());
         assert_eq!(inbox.messages(), [&both.text[..]]);
-        let bounce = fs::read_to_string(&folder.files("bounced")[0]).expect("it is text");
+        let bounce = fs::read_to_string(&files(&folder, "bounced")[0]).expect("it is text");
         let expected = "nobody@example.org: 550 5.1.1 no such user\n\nSubject: hi\r\n\r\n.\r\n";
         assert_eq!(bounce, expected);
         port.stop_listening();
         reactor.settle();
-        fs::remove_file(&folder.files("bounced")[0]).expect("it is there");
+        fs::remove_file(&files(&folder, "bounced")[0]).expect("it is there");
 
         // No server is there, three times.
         let put = queue.put(&mail(&["bob@example.org"]));
         reactor.block_on(put).unwrap();
         for delay in [MINUTE, 5 * MINUTE] {
             until(reactor, || !reactor.delayed_calls().is_empty());
-            assert_eq!(folder.files("bounced").len(), 0);
+            assert_eq!(files(&folder, "bounced").len(), 0);
             reactor.advance(delay);
         }
-        until(reactor, || folder.files("waiting").is_empty());
-        let bounce = fs::read_to_string(&folder.files("bounced")[0]).expect("it is text");
+        until(reactor, || files(&folder, "waiting").is_empty());
+        let bounce = fs::read_to_string(&files(&folder, "bounced")[0]).expect("it is text");
         assert!(bounce.starts_with("bob@example.org: "), "{bounce}");
     });
 }
 
 #[test]
 fn only_greylisted_recipients_are_tried_again() {
-    let folder = Folder::new("queue-partial");
+    let folder = Directory::new("queue-partial");
     testing::run(|reactor| {
         let (inbox, server) = server();
         let port = reactor.listen_tcp(AT, server).unwrap();
-        let queue = open(reactor, &folder.0);
+        let queue = open(reactor, &folder);
         // The first recipient is greylisted.
         let reply = SmtpReply::new(450, "4.2.1 greylisted");
         inbox.0.fail_at.replace(Some(("to", reply)));
@@ -155,12 +139,12 @@ fn only_greylisted_recipients_are_tried_again() {
         reactor.block_on(put).unwrap();
         until(reactor, || inbox.messages().len() == 1);
         until(reactor, || {
-            let waiting = folder.files("waiting");
+            let waiting = files(&folder, "waiting");
             fs::read_to_string(&waiting[0]).is_ok_and(|text| !text.contains("bob@"))
         });
         until(reactor, || !reactor.delayed_calls().is_empty());
         reactor.advance(MINUTE);
-        until(reactor, || folder.files("waiting").is_empty());
+        until(reactor, || files(&folder, "waiting").is_empty());
         let delivered = inbox.0.delivered.borrow();
         let to = delivered
             .iter()

@@ -1,14 +1,10 @@
 //! SMTP: STARTTLS and AUTH of the receiver.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::time::Duration;
 
-use deferred::{Deferred, Trigger};
-use reactor::{ConnectionClosed, Context, Lines, Protocol, testing};
-use reactor_mail::SmtpServer;
-use reactor_tls::{Identity, Roots, StartTls, TlsClient, TlsServer};
+use reactor::testing;
 
+use crate::starttls::{self, Dialect};
 use crate::support::{codes, greeted, server, text};
 
 /// `\0eve\0sesame`
@@ -76,76 +72,16 @@ fn a_login_waits_for_its_deferred() {
     });
 }
 
-/// Says its lines one after the other, each when the last one is answered; TLS after STARTTLS.
-struct Client {
-    tls: TlsClient,
-    lines: Vec<&'static str>,
-    /// Sent in the clear with STARTTLS.
-    injected: &'static str,
-    replies: Rc<RefCell<Vec<String>>>,
-    done: Trigger<()>,
-}
-
-impl Protocol for Client {
-    type Framing = Lines;
-
-    fn received(&mut self, cx: &mut Context<'_, Self>, line: &[u8]) -> deferred::Result<()> {
-        let line = String::from_utf8(line.to_vec())?;
-        self.replies.borrow_mut().push(line.clone());
-        if line.as_bytes()[3] == b'-' {
-            return Ok(());
-        }
-        if line == "220 2.0.0 go ahead" {
-            cx.start_tls(self.tls.filter("localhost")?).ignore();
-        }
-        if self.lines.is_empty() {
-            cx.lose_connection();
-            return Ok(());
-        }
-        let line = self.lines.remove(0);
-        let injected = if line == "STARTTLS" {
-            self.injected
-        } else {
-            ""
-        };
-        cx.write(format!("{line}\r\n{injected}"));
-        Ok(())
-    }
-
-    fn connection_lost(&mut self, _: &mut Context<'_, Self>, _: ConnectionClosed) {
-        // Errs never: it is fired once.
-        let _ = self.done.callback(());
-    }
-}
+const SMTP: Dialect = Dialect {
+    tag: "",
+    go_ahead: "220 2.0.0 go ahead",
+    goes_on: |line, _| line.as_bytes()[3] == b'-',
+};
 
 fn talk(lines: &[&'static str], injected: &'static str) -> Vec<String> {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("it is made");
-    let identity = Identity::from_pem(made.cert.pem(), made.signing_key.serialize_pem());
-    let identity = identity.expect("it is valid");
-    let roots = Roots::from_pem(made.cert.pem()).expect("it is valid");
-    let server_tls = TlsServer::builder().identity(identity).build();
-    let tls = TlsClient::builder()
-        .roots(roots)
-        .build()
-        .expect("it is built");
     let (_inbox, server) = server();
-    let server: SmtpServer = server
-        .with_tls(server_tls.expect("it is built"))
-        .with_login();
-    let replies = Rc::default();
-    testing::run(|reactor| {
-        let (done, closed) = Deferred::pair();
-        let client = Client {
-            tls,
-            lines: lines.to_vec(),
-            injected,
-            replies: Rc::clone(&replies),
-            done,
-        };
-        let _connections = reactor.connect_pair(server.receiver(), client);
-        reactor.block_on(closed).expect("it is closed");
-    });
-    replies.take()
+    let server = |tls| server.with_tls(tls).with_login().receiver();
+    starttls::talk(SMTP, server, lines, injected)
 }
 
 #[test]

@@ -1,44 +1,26 @@
 //! SMTP with programs of other projects: smtplib, swaks, curl, msmtp, Twisted.
 
-use std::process::{Command, Stdio};
-use std::thread;
+use std::process::Command;
 
-use reactor::Reactor;
-use tests::{is_there, skip};
+use tests::python::has_module;
+use tests::{Directory, is_there};
 
-use crate::support::server;
+use crate::support::{serve, server};
 
 const MESSAGE: &str =
     "From: eve@example.org\r\nTo: bob@example.org\r\nSubject: dots\r\n\r\n.\r\n..two\r\nend\r\n";
 
 /// Serves until the program has ended well; gives the messages.
-fn receive(command: impl FnOnce(u16) -> Command) -> Vec<Vec<u8>> {
-    let reactor = Reactor::new().expect("a reactor");
+fn receive(command: impl FnOnce(u16) -> Command + Send) -> Vec<Vec<u8>> {
     let (inbox, server) = server();
-    let port = reactor
-        .listen_tcp("127.0.0.1:0", server)
-        .expect("it listens");
-    let mut command = command(port.address().port());
-    let remote = reactor.remote();
-    let runner = thread::spawn(move || {
-        let output = command.output();
-        remote
-            .call_from_thread(|handle| handle.stop())
-            .expect("it runs");
-        output.expect("it starts")
-    });
-    reactor.run().expect("it runs");
-    let output = runner.join().expect("it has ended");
+    let output = serve(server, |port| command(port).output().expect("it starts"));
     assert!(output.status.success(), "{output:?}");
     inbox.messages()
 }
 
-fn python(module: &str, script: &'static str) {
-    let mut has = Command::new("python3");
-    has.args(["-c", &format!("import {module}")])
-        .stderr(Stdio::null());
-    if !has.status().is_ok_and(|status| status.success()) {
-        return skip(format_args!("no {module} of Python"));
+fn python(module: &str, script: &str) {
+    if !has_module(module) {
+        return;
     }
     let messages = receive(|port| {
         let mut command = Command::new("python3");
@@ -85,7 +67,8 @@ fn curl_sends() {
     if !is_there("curl") {
         return;
     }
-    let file = std::env::temp_dir().join(format!("mail-of-curl-{}", std::process::id()));
+    let folder = Directory::new("mail-of-curl");
+    let file = folder.path("message");
     std::fs::write(&file, MESSAGE).expect("it is written");
     let messages = receive(|port| {
         let mut command = Command::new("curl");
@@ -96,7 +79,6 @@ fn curl_sends() {
             .arg(format!("smtp://127.0.0.1:{port}"));
         command
     });
-    std::fs::remove_file(&file).expect("it is there");
     assert_eq!(messages, [MESSAGE.as_bytes()]);
 }
 

@@ -1,94 +1,39 @@
 //! Our SMTP client with servers of other projects: aiosmtpd, Twisted.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Lines};
-use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use reactor::Reactor;
 use reactor_mail::{SmtpClient, SmtpError};
-use reactor_tls::{Roots, TlsClient};
-use tests::skip;
+use tests::certificates::Pair;
+use tests::{Directory, python};
 
 const MESSAGE: &str =
     "From: eve@example.org\r\nTo: bob@example.org\r\nSubject: dots\r\n\r\n.\r\n..two\r\nend\r\n";
 
-/// A server that prints its port, and then each message in hexadecimal digits.
-struct Server {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-    folder: PathBuf,
-}
-
-impl Server {
-    /// `None` if Python or a module is not there.
-    fn start(module: &str, script: &str) -> Option<(Self, u16)> {
-        let mut has = Command::new("python3");
-        let import = format!("import {module}");
-        has.args(["-c", &import]).stderr(Stdio::null());
-        if !has.status().is_ok_and(|status| status.success()) {
-            skip(format_args!("no {module} of Python"));
-            return None;
-        }
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
-        let made = made.expect("it is made");
-        let name = format!("smtp-{}-{}", module.replace('.', "-"), std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        fs::create_dir_all(&folder).expect("it is made");
-        let pem = made.cert.pem() + &made.signing_key.serialize_pem();
-        fs::write(folder.join("server.pem"), pem).expect("it is written");
-        fs::write(folder.join("roots.pem"), made.cert.pem()).expect("it is written");
-        let mut child = Command::new("python3")
-            .args(["-c", script])
-            .arg(folder.join("server.pem"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let output = child.stdout.take().expect("a pipe");
-        let mut lines = BufReader::new(output).lines();
-        let port = lines.next().expect("it listens").expect("text");
-        let port = port.trim().parse().expect("a port");
-        let server = Self {
-            child,
-            lines,
-            folder,
-        };
-        Some((server, port))
-    }
-
-    fn message(&mut self) -> String {
-        let line = self.lines.next().expect("a message").expect("text");
-        let digits = line.trim().as_bytes().chunks(2);
-        let bytes = digits.map(|pair| {
-            let pair = std::str::from_utf8(pair).expect("digits");
-            u8::from_str_radix(pair, 16).expect("digits")
-        });
-        String::from_utf8(bytes.collect()).expect("it is text")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Errs if it has ended by itself: then there is nothing to end.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        // Errs never: it was made in `start`.
-        let _ = fs::remove_dir_all(&self.folder);
-    }
+/// The next message that the server prints, in hexadecimal digits.
+fn message(server: &mut python::Server) -> String {
+    let line = server.lines.next().expect("a message").expect("text");
+    let digits = line.trim().as_bytes().chunks(2);
+    let bytes = digits.map(|pair| {
+        let pair = std::str::from_utf8(pair).expect("digits");
+        u8::from_str_radix(pair, 16).expect("digits")
+    });
+    String::from_utf8(bytes.collect()).expect("it is text")
 }
 
 /// Sends two messages after a login over TLS; the second one goes to all but one recipient.
 fn submits_to(module: &str, script: &str) {
-    let Some((mut server, port)) = Server::start(module, script) else {
+    let folder = Directory::new("smtp-server");
+    let pair = Pair::new("localhost");
+    let pem = folder.path("server.pem");
+    fs::write(&pem, pair.certificate.clone() + &pair.key).expect("it is written");
+    let Some(mut server) = python::Server::start(module, script, &[&pem]) else {
         return;
     };
+    let port = server.port;
     let reactor = Reactor::new().expect("a reactor");
-    let roots = Roots::from_pem_file(server.folder.join("roots.pem")).expect("it is valid");
-    let tls = TlsClient::builder()
-        .roots(roots)
-        .build()
-        .expect("it is built");
+    let tls = pair.client();
     let client = |password: &str| {
         let client = SmtpClient::new(&reactor, format!("127.0.0.1:{port}"));
         let client = client.with_tls(tls.clone(), "localhost").expect("a name");
@@ -117,8 +62,8 @@ fn submits_to(module: &str, script: &str) {
     };
     assert_eq!((address.as_str(), reply.code()), (to[0], 550));
     reactor.block_on(client.quit()).expect("it is closed");
-    assert_eq!(server.message(), MESSAGE);
-    assert_eq!(server.message(), "Subject: two\r\n\r\n.\r\ntwo\r\n");
+    assert_eq!(message(&mut server), MESSAGE);
+    assert_eq!(message(&mut server), "Subject: two\r\n\r\n.\r\ntwo\r\n");
 }
 
 #[test]

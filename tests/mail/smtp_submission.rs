@@ -5,24 +5,19 @@ use std::time::Duration;
 use deferred::{Failure, Result};
 use reactor::testing::{self, TestReactor};
 use reactor_mail::{Sent, SmtpClient, SmtpError, SmtpServer, send_mail};
-use reactor_tls::{Identity, Roots, TlsClient, TlsError, TlsServer};
+use reactor_tls::{TlsClient, TlsError, TlsServer};
+use tests::certificates::Pair;
 
 use crate::script::Script;
-use crate::support::server;
+use crate::support::{error, server};
 
 const AT: &str = "192.0.2.1:587";
 const EVE: &str = "eve@example.org";
 const BOB: &[&str] = &["bob@example.org"];
 
 fn tls() -> (TlsServer, TlsClient) {
-    let made = rcgen::generate_simple_self_signed(["mx.example.org".to_owned()]);
-    let made = made.expect("it is made");
-    let identity = Identity::from_pem(made.cert.pem(), made.signing_key.serialize_pem());
-    let server = TlsServer::builder().identity(identity.expect("it is valid"));
-    let roots = Roots::from_pem(made.cert.pem()).expect("it is valid");
-    let client = TlsClient::builder().roots(roots).build();
-    let server = server.build().expect("it is built");
-    (server, client.expect("it is built"))
+    let pair = Pair::new("mx.example.org");
+    (pair.server(), pair.client())
 }
 
 /// Sends one message.
@@ -30,12 +25,6 @@ fn submit(reactor: &TestReactor, client: SmtpClient) -> Result<Sent> {
     let sent = reactor.block_on(client.send(EVE, BOB, "hi"));
     reactor.block_on(client.quit()).unwrap();
     sent
-}
-
-fn error(result: Result<Sent>) -> SmtpError {
-    let failure = result.expect_err("it is not sent");
-    let error = failure.check::<SmtpError>();
-    error.unwrap_or_else(|| panic!("{failure}")).clone()
 }
 
 /// A client for a server of `change`; gives the outcome, and how the message came.

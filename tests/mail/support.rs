@@ -1,13 +1,16 @@
 //! What the tests of mail have in common.
 
 use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
+use std::thread;
 
-use deferred::{Deferred, Trigger, fail, succeed};
-use reactor::Connection;
+use deferred::{Deferred, Result, Trigger, fail, succeed};
 use reactor::testing::{Peer, TestReactor};
+use reactor::{Connection, Factory, Reactor};
 use reactor_mail::{
-    Delivery, Envelope, MailAddress, Message, Recipient, SmtpReceiver, SmtpReply, SmtpServer,
+    Delivery, Envelope, MailAddress, Message, Recipient, Sent, SmtpError, SmtpReceiver, SmtpReply,
+    SmtpServer,
 };
 
 /// Keeps what is delivered; waits where a test says so.
@@ -133,6 +136,31 @@ pub(crate) fn server() -> (Inbox, SmtpServer) {
     (inbox, server)
 }
 
+/// Serves on a port of 127.0.0.1 while `program` runs, which gets the port.
+pub(crate) fn serve<T: Send>(
+    server: impl Factory + 'static,
+    program: impl FnOnce(u16) -> T + Send,
+) -> T {
+    let reactor = Reactor::new().expect("a reactor");
+    let port = reactor
+        .listen_tcp("127.0.0.1:0", server)
+        .expect("it listens");
+    let number = port.address().port();
+    let remote = reactor.remote();
+    thread::scope(|scope| {
+        let runner = scope.spawn(move || {
+            // The reactor stops also if an assertion fails.
+            let result = catch_unwind(AssertUnwindSafe(|| program(number)));
+            remote
+                .call_from_thread(|handle| handle.stop())
+                .expect("it runs");
+            result.unwrap_or_else(|panic| resume_unwind(panic))
+        });
+        reactor.run().expect("it runs");
+        runner.join().expect("it has ended")
+    })
+}
+
 /// A connection that has greeted.
 pub(crate) fn greeted(
     reactor: &TestReactor,
@@ -144,6 +172,14 @@ pub(crate) fn greeted(
     let extensions = text(&peer);
     assert!(extensions.ends_with("\r\n"), "{extensions}");
     (connection, peer)
+}
+
+/// The error of a message that was not sent.
+#[track_caller]
+pub(crate) fn error(result: Result<Sent>) -> SmtpError {
+    let failure = result.expect_err("it is not sent");
+    let error = failure.check::<SmtpError>();
+    error.unwrap_or_else(|| panic!("{failure}")).clone()
 }
 
 /// What a peer has received.

@@ -10,9 +10,7 @@ use reactor_names::hickory_proto::rr::rdata::MX;
 use reactor_names::hickory_proto::rr::{RData, Record, RecordType};
 use reactor_names::{Dns, Hosts, LookupErrorKind};
 
-use super::support::{
-    FIRST, SECOND, Server, answer, config, dns, kind, name, nothing, record, refusal,
-};
+use super::support::{FIRST, Server, answer, config, dns, kind, name, nothing, refusal};
 
 const SOA: &str = "example.org. 300 SOA ns.example.org. root.example.org. 1 2 3 4 60";
 
@@ -383,28 +381,6 @@ fn the_search_goes_on_behind_refusals_and_failures() {
         let found = dns.lookup(reactor, "www", RecordType::A);
         assert_eq!(reactor.result_of(found).unwrap().name, name("www."));
         server.close();
-    });
-}
-
-/// A server that names other servers instead of asking them is of no use.
-#[test]
-fn a_referral_is_followed_by_the_next_server() {
-    testing::run(|reactor| {
-        let first = Server::new(reactor, FIRST, |asked| {
-            let mut message = answer(&asked.message, &[]);
-            message.add_authority(record("org. 300 NS a.example.net."));
-            vec![message]
-        });
-        let second = Server::new(reactor, SECOND, |asked| {
-            vec![answer(
-                &asked.message,
-                &["www.example.org. 300 A 192.0.2.1"],
-            )]
-        });
-        let found = dns(&[FIRST, SECOND]).lookup_a(reactor, "www.example.org");
-        assert_eq!(reactor.result_of(found).unwrap().len(), 1);
-        first.close();
-        second.close();
     });
 }
 

@@ -1,8 +1,9 @@
 //! The resolver against servers of other projects, over loopback.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, sink};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -11,7 +12,8 @@ use deferred::gather_results;
 use reactor::Reactor;
 use reactor_names::hickory_proto::rr::RecordType;
 use reactor_names::{Dns, DnsConfig, Hosts, LookupErrorKind};
-use reactor_tls::{Roots, TlsClient};
+use rustix::process::{Pid, Signal, kill_process};
+use tests::certificates::Pair;
 use tests::{Directory, free_port, is_there};
 
 use super::support::kind;
@@ -31,12 +33,13 @@ fn zone() -> String {
 pub(crate) struct Program {
     process: Child,
     pub(crate) address: SocketAddr,
-    folder: Directory,
+    _folder: Directory,
 }
 
 impl Program {
-    /// Runs the command that `prepare` makes, until a line with `started` comes. If it ends without,
-    /// its port was taken by another program, and another one is tried.
+    /// Runs the command that `prepare` makes, until its log has a line with `started`. If another
+    /// program has its port, another port is tried: the server ends without that line, or goes on
+    /// without one of its transports.
     pub(crate) fn start(
         name: &str,
         started: &str,
@@ -48,27 +51,30 @@ impl Program {
         for _ in 0..5 {
             let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
             let folder = Directory::new(&format!("names-{name}"));
-            fs::write(folder.path("zone"), zone()).expect("it is written");
             // So that a test that hangs leaves nothing behind.
             let mut process = Command::new("timeout")
-                .args(["60", name])
+                .args(["120", name])
                 .args(prepare(&folder, address.port()))
                 .stderr(Stdio::piped())
                 .spawn()
                 .expect("it starts");
             let mut log = BufReader::new(process.stderr.take().expect("it is piped"));
-            let lines = log.by_ref().lines().map_while(Result::ok);
-            let lines: Vec<_> = lines.take_while(|line| !line.contains(started)).collect();
-            if process.try_wait().expect("it is a child").is_none() {
+            let program = Self {
+                process,
+                address,
+                _folder: folder,
+            };
+            let mut said = Vec::new();
+            let has_started = (log.by_ref().lines().map_while(Result::ok))
+                .inspect(|line| said.push(line.clone()))
+                .any(|line| line.contains(started));
+            let lacks_a_transport = said.iter().any(|line| line.contains("address in use"));
+            if has_started && !lacks_a_transport {
                 // Else it would wait for a reader of its log.
                 thread::spawn(move || std::io::copy(&mut log, &mut sink()));
-                return Some(Self {
-                    process,
-                    address,
-                    folder,
-                });
+                return Some(program);
             }
-            println!("{name} has ended: {lines:?}");
+            println!("{name} does not have its port: {said:?}");
         }
         panic!("{name} does not start");
     }
@@ -76,9 +82,8 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // `timeout` passes SIGTERM on.
-        let pid = self.process.id().to_string();
-        let _ = Command::new("kill").arg(pid).status();
+        // `timeout` passes SIGTERM on. Errs if it has ended already.
+        let _ = kill_process(Pid::from_child(&self.process), Signal::TERM);
         let _ = self.process.wait();
     }
 }
@@ -156,9 +161,9 @@ fn dnsmasq_is_asked() {
     }
 }
 
-#[test]
-fn nsd_is_asked() {
-    let prepare = |folder: &Directory, port: u16| {
+/// nsd with one zone, whose text is in the file `zone`; `options` says what nsd does with it.
+pub(crate) fn nsd(origin: &str, text: &str, options: &str) -> Option<Program> {
+    Program::start("nsd", "nsd started", |folder, port| {
         let here = folder.path("");
         let config = format!(
             "server:\n  ip-address: 127.0.0.1\n  port: {port}\n  username: \"\"\n  chroot: \"\"\n  \
@@ -166,47 +171,57 @@ fn nsd_is_asked() {
              xfrdfile: \"{here}/xfrd\"\n  zonelistfile: \"{here}/list\"\n  \
              cookie-secret-file: \"{here}/cookie\"\n  server-count: 1\n  rrl-ratelimit: 0\n\
              remote-control:\n  control-enable: no\n\
-             zone:\n  name: example.test\n  zonefile: zone\n"
+             zone:\n  name: {origin}\n{options}"
         );
+        fs::write(folder.path("zone"), text).expect("it is written");
         let file = folder.path("conf");
         fs::write(&file, config).expect("it is written");
         vec!["-d".to_owned(), "-c".to_owned(), file]
-    };
-    if let Some(server) = Program::start("nsd", "nsd started", prepare) {
+    })
+}
+
+#[test]
+fn nsd_is_asked() {
+    if let Some(server) = nsd("example.test", &zone(), "  zonefile: zone\n") {
         look_up_in_clear(server.address);
     }
+}
+
+/// named, which does not share its port with another server of this user.
+fn named(folder: &Directory, port: u16) -> Vec<String> {
+    let here = folder.path("");
+    let config = format!(
+        "options {{ directory \"{here}\"; pid-file none; session-keyfile none; recursion no; \
+         listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; reuseport no; \
+         dnssec-validation no; notify no; }};\n\
+         controls {{ }};\n\
+         zone \"example.test\" {{ type primary; file \"zone\"; }};\n"
+    );
+    fs::write(folder.path("zone"), zone()).expect("it is written");
+    let file = folder.path("conf");
+    fs::write(&file, config).expect("it is written");
+    ["-g", "-n", "1", "-c", &file].map(str::to_owned).into()
 }
 
 #[test]
 fn named_is_asked() {
-    let prepare = |folder: &Directory, port: u16| {
-        let here = folder.path("");
-        let config = format!(
-            "options {{ directory \"{here}\"; pid-file none; session-keyfile none; recursion no; \
-             listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; \
-             dnssec-validation no; notify no; }};\n\
-             controls {{ }};\n\
-             zone \"example.test\" {{ type primary; file \"zone\"; }};\n"
-        );
-        let file = folder.path("conf");
-        fs::write(&file, config).expect("it is written");
-        ["-g", "-n", "1", "-c", &file].map(str::to_owned).into()
-    };
-    if let Some(server) = Program::start("named", "all zones loaded", prepare) {
+    if let Some(server) = Program::start("named", "all zones loaded", named) {
         look_up_in_clear(server.address);
     }
 }
 
+/// unbound with the zone, which does not share its port with another server of this user.
 fn unbound(folder: &Directory, port: u16, tls: &str) -> Vec<String> {
     let here = folder.path("");
     let config = format!(
         "server:\n  interface: 127.0.0.1@{port}\n  {tls}\n  do-daemonize: no\n  username: \"\"\n  \
-         chroot: \"\"\n  directory: \"{here}\"\n  pidfile: \"\"\n  use-syslog: no\n  logfile: \"\"\n  \
+         so-reuseport: no\n  chroot: \"\"\n  directory: \"{here}\"\n  pidfile: \"\"\n  use-syslog: no\n  logfile: \"\"\n  \
          verbosity: 1\n  num-threads: 1\n  module-config: \"iterator\"\n  local-zone: \"test.\" nodefault\n\
          remote-control:\n  control-enable: no\n\
          auth-zone:\n  name: example.test\n  zonefile: zone\n  for-downstream: yes\n  \
          for-upstream: no\n"
     );
+    fs::write(folder.path("zone"), zone()).expect("it is written");
     let file = folder.path("conf");
     fs::write(&file, config).expect("it is written");
     ["-d", "-c", &file].map(str::to_owned).into()
@@ -222,18 +237,40 @@ fn unbound_is_asked() {
 
 #[test]
 fn unbound_is_asked_over_tls() {
+    let pair = Pair::new("dns.test");
     let prepare = |folder: &Directory, port: u16| {
-        let made = rcgen::generate_simple_self_signed(["dns.test".to_owned()]).expect("a key");
-        fs::write(folder.path("pem"), made.cert.pem()).expect("it is written");
-        fs::write(folder.path("key"), made.signing_key.serialize_pem()).expect("it is written");
+        fs::write(folder.path("pem"), &pair.certificate).expect("it is written");
+        fs::write(folder.path("key"), &pair.key).expect("it is written");
         let (pem, key) = (folder.path("pem"), folder.path("key"));
         let tls =
             format!("tls-port: {port}\n  tls-service-pem: \"{pem}\"\n  tls-service-key: \"{key}\"");
         unbound(folder, port, &tls)
     };
     if let Some(server) = Program::start("unbound", "start of service", prepare) {
-        let roots = Roots::from_pem_file(server.folder.path("pem")).unwrap();
-        let tls = TlsClient::builder().roots(roots).build().unwrap();
-        look_up(DnsConfig::over_tls(&tls, [(server.address, "dns.test")]).unwrap());
+        look_up(DnsConfig::over_tls(&pair.client(), [(server.address, "dns.test")]).unwrap());
+    }
+}
+
+/// named goes on without TCP where TCP has the port in use, and unbound ends.
+#[test]
+fn a_server_whose_port_is_taken_gets_another_one() {
+    type Prepare = fn(&Directory, u16) -> Vec<String>;
+    let servers: [(_, _, Prepare); 2] = [
+        ("named", "all zones loaded", named),
+        ("unbound", "start of service", |folder, port| {
+            unbound(folder, port, "")
+        }),
+    ];
+    for (name, started, prepare) in servers {
+        let taken = OnceCell::new();
+        let server = Program::start(name, started, |folder, port| {
+            taken.get_or_init(|| TcpListener::bind(("127.0.0.1", port)).expect("it is free"));
+            prepare(folder, port)
+        });
+        if let Some(server) = server {
+            let taken = taken.get().expect("it was tried").local_addr().unwrap();
+            assert_ne!(server.address, taken, "{name}");
+            look_up_in_clear(server.address);
+        }
     }
 }

@@ -56,6 +56,12 @@ pub(crate) fn nothing(question: &Message, code: ResponseCode, soa: &str) -> Mess
     message
 }
 
+/// Looks up an address of `name`, which must be found.
+#[track_caller]
+pub(crate) fn found(reactor: &TestReactor, dns: &Dns, name: &str) {
+    reactor.result_of(dns.lookup_a(reactor, name)).unwrap();
+}
+
 /// A question as it came to a server.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {

@@ -7,7 +7,7 @@ use reactor::testing::{self, TestReactor};
 use reactor_names::hickory_proto::op::{Message, OpCode};
 use reactor_names::{Dns, Hosts, LookupErrorKind, TcpFraming, decode_message, encode_message};
 
-use super::support::{Asked, FIRST, SECOND, Server, answer, config, dns, kind};
+use super::support::{Asked, FIRST, SECOND, Server, answer, config, dns, found, kind};
 
 const RIGHT: &str = "www.example.org. 300 A 192.0.2.1";
 
@@ -28,11 +28,6 @@ fn server_over_tcp(reactor: &TestReactor) -> Server {
 /// It asks over TCP from the first question on.
 fn tcp_only() -> Dns {
     Dns::new(config(&[FIRST]).use_tcp(true), Hosts::default())
-}
-
-#[track_caller]
-fn found(reactor: &TestReactor, dns: &Dns, name: &str) {
-    reactor.result_of(dns.lookup_a(reactor, name)).unwrap();
 }
 
 #[test]

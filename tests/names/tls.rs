@@ -8,9 +8,10 @@ use reactor::testing::{self, TestReactor};
 use reactor::{Protocol, Raw};
 use reactor_names::hickory_proto::op::{Message, ResponseCode};
 use reactor_names::{Dns, DnsConfig, Hosts, LookupErrorKind};
-use reactor_tls::{Identity, Roots, TlsClient, TlsServer};
+use reactor_tls::{TlsClient, TlsServer};
+use tests::certificates::Pair;
 
-use super::support::{Asked, Server, answer, kind, refusal};
+use super::support::{Asked, Server, answer, found, kind, refusal};
 
 const FIRST: &str = "192.0.2.53:853";
 const SECOND: &str = "198.51.100.53:853";
@@ -22,12 +23,8 @@ fn both() -> (TlsServer, TlsClient) {
 }
 
 fn both_for(name: &str) -> (TlsServer, TlsClient) {
-    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
-    let key = made.signing_key.serialize_pem();
-    let identity = Identity::from_pem(made.cert.pem(), key).unwrap();
-    let roots = Roots::from_pem(made.cert.pem()).unwrap();
-    let server = TlsServer::builder().identity(identity).build().unwrap();
-    (server, TlsClient::builder().roots(roots).build().unwrap())
+    let pair = Pair::new(name);
+    (pair.server(), pair.client())
 }
 
 /// Each question waits for a second, in two rounds.
@@ -40,11 +37,6 @@ fn dns(tls: &TlsClient, servers: &[&str]) -> Dns {
 fn right(asked: &Asked) -> Vec<Message> {
     let text = format!("{} 300 A 192.0.2.1", asked.name());
     vec![answer(&asked.message, &[&text])]
-}
-
-#[track_caller]
-fn found(reactor: &TestReactor, dns: &Dns, name: &str) {
-    reactor.result_of(dns.lookup_a(reactor, name)).unwrap();
 }
 
 #[track_caller]

@@ -52,7 +52,7 @@ fn what_is_left_of_a_closing_connection_is_sent_before_the_loop_has_stopped() {
         assert_eq!(peer.received().len(), MUCH);
         assert_eq!(log.events(), ["made", "lost: done"]);
         assert_eq!(order.events(), ["stopped"]);
-        assert_eq!(reactor.delayed_calls(), []);
+        assert!(reactor.delayed_calls().is_empty());
     });
 }
 

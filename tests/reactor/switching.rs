@@ -510,7 +510,7 @@ fn the_timer_of_a_stalled_peer_ends_with_the_protocol() {
         assert_eq!(reactor.delayed_calls().len(), timers);
         peer.set_reading(true);
         assert_eq!(peer.received().len(), 300_001);
-        assert_eq!(reactor.delayed_calls(), []);
+        assert!(reactor.delayed_calls().is_empty());
         peer.close();
     });
 }

@@ -8,10 +8,10 @@ use reactor::{Address, Factory};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use tests::wait_for;
 
 use crate::support::{
     Echo, PATIENCE, Server, alone, descriptors, in_a_process, memory_tells, resident, role,
-    wait_for,
 };
 
 /// What all that came may leave in memory, in bytes: for each, less than what a connection

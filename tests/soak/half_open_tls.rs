@@ -7,7 +7,8 @@ use std::time::Duration;
 use deferred::Result;
 use reactor::testing::{FilterDriver, TestReactor};
 use reactor::{Context, Protocol, Raw};
-use reactor_tls::{Identity, TlsClient, TlsServer};
+use reactor_tls::{TlsClient, TlsServer};
+use tests::certificates::Pair;
 
 use crate::support::{Echo, alone, memory_tells, resident};
 
@@ -20,13 +21,9 @@ const MOST_BYTES: u64 = 20 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn both() -> (TlsServer, TlsClient) {
-    let names = vec!["localhost".to_owned()];
-    let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
-    let identity = Identity::from_pem(made.cert.pem(), made.signing_key.serialize_pem());
-    let server = TlsServer::builder().identity(identity.expect("a pair"));
     let client = TlsClient::builder().dangerously_accept_any_certificate();
     (
-        server.build().expect("a server"),
+        Pair::new("localhost").server(),
         client.build().expect("a client"),
     )
 }

@@ -8,9 +8,10 @@ use std::time::Duration;
 use deferred::Result;
 use reactor::{ConnectionClosed, Context, Protocol, Raw};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tests::wait_for;
 
 use crate::support::{
-    Server, alone, connect, descriptors, in_a_process, memory_tells, resident, role, wait_for,
+    Server, alone, connect, descriptors, in_a_process, memory_tells, resident, role,
 };
 
 const NAME: &str = "idle_connections::many_connections_and_timers_use_no_processor_time";

@@ -9,8 +9,9 @@ use reactor::{
     ChildFd, Command, DatagramContext, DatagramProtocol, Reactor, ReactorHandle, SpawnError,
 };
 use rustix::process::{Resource, Rlimit, WaitOptions, setrlimit, waitpid};
+use tests::wait_for;
 
-use crate::support::{alone, descriptors, in_a_process, role, wait_for};
+use crate::support::{alone, descriptors, in_a_process, role};
 
 /// How many threads this process has, but for those of its tests.
 fn threads() -> usize {

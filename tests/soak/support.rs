@@ -11,6 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 use reactor::{Context, Factory, Protocol, Raw, Reactor, Remote};
 use rustix::time::{ClockId, clock_gettime};
 use socket2::SockRef;
+use tests::wait_for;
 
 /// Long enough for whatever is waited for on the slowest machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -99,16 +100,6 @@ impl Server {
 fn thread_cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-/// Waits until `condition` holds.
-#[track_caller]
-pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "it never came: {what}");
-        thread::yield_now();
-    }
 }
 
 /// Turns the loop until `condition` holds.

@@ -2,7 +2,9 @@
 //!
 //! The tests are in the folders beside this one. This library has what several of them use.
 
+pub mod certificates;
 pub mod proxies;
+pub mod python;
 
 use std::fmt::Display;
 use std::fs;
@@ -13,6 +15,8 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// A port of 127.0.0.1 that neither TCP nor UDP has in use, for a program that takes a number. Another
 /// program may still be faster.
@@ -25,8 +29,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Panics if there is none.
 pub fn free_port() -> u16 {
     loop {
-        let tcp = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = tcp.local_addr().expect("an address");
+        let (_tcp, address) = listener();
         if UdpSocket::bind(address).is_ok() {
             return address.port();
         }
@@ -45,10 +48,18 @@ impl Directory {
     ///
     /// Panics if the directory cannot be made.
     pub fn new(name: &str) -> Self {
+        Self::below(&std::env::temp_dir(), name)
+    }
+
+    /// As `new`, in `parent` instead of the directory of the system for temporary files.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the directory cannot be made.
+    pub fn below(parent: &Path, name: &str) -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{name}-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
+        let path = parent.join(format!("{name}-{}-{number}", std::process::id()));
         fs::create_dir_all(&path).expect("a directory");
         Self(path)
     }
@@ -79,6 +90,17 @@ impl Drop for Directory {
     }
 }
 
+/// A socket that listens on a free port of loopback, and its address.
+///
+/// # Panics
+///
+/// Panics if there is no free port.
+pub fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    (listener, address)
+}
+
 /// Binds a listening socket on loopback, and wraps the command of a server so that the server gets
 /// the socket as descriptor 3: its port is free, and open before the server is.
 ///
@@ -86,19 +108,37 @@ impl Drop for Directory {
 ///
 /// Panics if there is no free port, or if the command removes a variable of the environment.
 pub fn with_listener(command: impl FnOnce(SocketAddr) -> Command) -> (Command, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    let command = command(address);
+    let (listener, address) = listener();
+    let mut shell = redirected(&command(address), "3<&0 0</dev/null");
+    shell.stdin(OwnedFd::from(listener));
+    (shell, address)
+}
+
+/// The command, run by a shell that first redirects what it has open.
+fn redirected(command: &Command, redirections: &str) -> Command {
     let mut shell = Command::new("sh");
     shell
-        .args(["-c", "exec \"$@\" 3<&0 0</dev/null", "sh"])
+        .args(["-c", &format!("exec \"$@\" {redirections}"), "sh"])
         .arg(command.get_program())
-        .args(command.get_args())
-        .stdin(OwnedFd::from(listener));
+        .args(command.get_args());
     for (name, value) in command.get_envs() {
         shell.env(name, value.expect("one that is set"));
     }
-    (shell, address)
+    shell
+}
+
+/// Waits until `condition` holds, 60 s at the most.
+///
+/// # Panics
+///
+/// Panics if it does not hold by then.
+#[track_caller]
+pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(Instant::now() < deadline, "it never came: {what}");
+        thread::yield_now();
+    }
 }
 
 /// Says that a test is skipped, and why.

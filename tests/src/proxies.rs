@@ -2,13 +2,16 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command};
 
-use crate::Directory;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::certificates::Pair;
+use crate::{Directory, listener, redirected};
 
 /// A running proxy. Ended when dropped.
 #[derive(Debug)]
@@ -21,15 +24,6 @@ pub struct Proxy {
     pub https: SocketAddr,
 }
 
-/// A certificate for `localhost` and its key, in PEM.
-#[derive(Debug)]
-pub struct Pair {
-    /// The certificate.
-    pub certificate: String,
-    /// The key.
-    pub key: String,
-}
-
 /// What is listened to without TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plain {
@@ -37,13 +31,6 @@ pub enum Plain {
     Redirects,
     /// The site, as with TLS.
     Serves,
-}
-
-/// A free port, and its socket.
-fn listener() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    (listener, address)
 }
 
 /// The configuration with `from` replaced, which has to be in it.
@@ -72,16 +59,10 @@ impl Proxy {
     ) -> Self {
         let ((plain, http), (encrypted, https)) = (listener(), listener());
         let command = command(&files, http, https);
-        let mut shell = Command::new("sh");
+        let mut shell = redirected(&command, "3<&0 4<&1 0</dev/null 1>/dev/null");
         shell
-            .args(["-c", "exec \"$@\" 3<&0 4<&1 0</dev/null 1>/dev/null", "sh"])
-            .arg(command.get_program())
-            .args(command.get_args())
             .stdin(OwnedFd::from(plain))
             .stdout(OwnedFd::from(encrypted));
-        for (name, value) in command.get_envs() {
-            shell.env(name, value.expect("one that is set"));
-        }
         Self {
             child: shell.spawn().expect("it starts"),
             files,
@@ -177,9 +158,7 @@ impl Drop for Proxy {
     /// nginx and HAProxy end their workers at a SIGTERM.
     fn drop(&mut self) {
         // Errs if it has ended already.
-        let _ = Command::new("kill")
-            .arg(self.child.id().to_string())
-            .status();
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
         let _ = self.child.wait();
     }
 }

@@ -1,7 +1,7 @@
 //! Programs of other projects: `telnet` of inetutils under a terminal, and telnetlib3.
 
 use std::cell::RefCell;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::thread;
@@ -9,7 +9,7 @@ use std::thread;
 use deferred::Result;
 use reactor::{ConnectionClosed, Reactor};
 use reactor_telnet::{Console, InputMode, Telnet, TelnetContext, TelnetProtocol, WindowSize};
-use tests::{is_there, skip};
+use tests::{is_there, python};
 
 use crate::support::Recorder;
 
@@ -81,20 +81,9 @@ async def main():
 asyncio.run(asyncio.wait_for(main(), 60))
 ";
 
-fn has_telnetlib3() -> bool {
-    let mut import = Command::new("python3");
-    import.args(["-c", "import telnetlib3"]);
-    let status = import.stderr(Stdio::null()).status();
-    let has = status.is_ok_and(|status| status.success());
-    if !has {
-        skip("no telnetlib3");
-    }
-    has
-}
-
 #[test]
 fn telnetlib3_tells_its_window() {
-    if !has_telnetlib3() {
+    if !python::has_module("telnetlib3") {
         return;
     }
     let reactor = Reactor::new().expect("a reactor");
@@ -161,17 +150,9 @@ impl TelnetProtocol for Guest {
 
 #[test]
 fn the_server_of_telnetlib3_learns_the_terminal() {
-    if !has_telnetlib3() {
+    let Some(program) = python::Server::start("telnetlib3", SERVER, &[]) else {
         return;
-    }
-    let mut program = Command::new("python3")
-        .args(["-c", SERVER])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    let mut port = String::new();
-    let mut output = BufReader::new(program.stdout.take().expect("a pipe"));
-    output.read_line(&mut port).expect("it says its port");
+    };
     let reactor = Reactor::new().expect("a reactor");
     let text = Rc::<RefCell<String>>::default();
     let guest = Guest {
@@ -183,12 +164,10 @@ fn the_server_of_telnetlib3_learns_the_terminal() {
         rows: 43,
     };
     let telnet = Telnet::client(guest).with_terminal("vt220", window);
-    let server = format!("127.0.0.1:{}", port.trim());
+    let server = format!("127.0.0.1:{}", program.port);
     let connecting = reactor.connect_tcp(server, telnet);
     reactor.block_on(connecting).expect("it connects");
     reactor.run().expect("it runs");
-    program.kill().expect("it is a child");
-    program.wait().expect("it has ended");
     let text = text.take();
     assert!(text.contains("gr\u{fc}\u{df} dich"), "{text}");
     assert!(

@@ -11,8 +11,8 @@ use reactor::endpoint::Connect;
 use reactor::testing;
 use reactor::{Context, Protocol, Raw, Reactor};
 use reactor_telnet::{Console, InputMode};
-use reactor_tls::{Identity, Roots, TlsClient, TlsServer};
 use tests::Directory;
+use tests::certificates::Pair;
 
 fn console() -> Console {
     Console::new("> ").with_input_mode(InputMode::Lines)
@@ -62,20 +62,12 @@ fn tls() {
     for largest_read in [1, usize::MAX] {
         testing::run(|reactor| {
             reactor.set_largest_read(largest_read);
-            let names = ["console.test".to_owned()];
-            let made = rcgen::generate_simple_self_signed(names).expect("a key");
-            let key = made.signing_key.serialize_pem();
-            let identity = Identity::from_pem(made.cert.pem(), key).expect("it is one");
-            let tls = TlsServer::builder().identity(identity).build();
-            let factory = tls.expect("it is whole").factory(console());
+            let pair = Pair::new("console.test");
+            let factory = pair.server().factory(console());
             let port = reactor.listen_tcp("192.0.2.1:992", factory);
             let port = port.expect("it listens");
 
-            let roots = Roots::from_pem(made.cert.pem()).expect("it is one");
-            let tls = TlsClient::builder().roots(roots).build();
-            let endpoint = tls
-                .expect("it is whole")
-                .endpoint("console.test", port.address());
+            let endpoint = pair.client().endpoint("console.test", port.address());
             let text = Rc::<RefCell<Vec<u8>>>::default();
             let client = Client(Rc::clone(&text));
             let connecting = endpoint.expect("a name").connect(reactor, client);

@@ -16,15 +16,15 @@ use crate::random::Random;
 /// A request, and what its answer should be.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
-    pub(crate) number: u64,
-    pub(crate) path: String,
-    pub(crate) length: usize,
-    pub(crate) status: u16,
-    pub(crate) is_post: bool,
+    number: u64,
+    path: String,
+    length: usize,
+    status: u16,
+    is_post: bool,
     /// Whether it is sent to the site itself, which lives until it finishes.
-    pub(crate) is_direct: bool,
+    is_direct: bool,
     /// Whether it takes a time, or breaks off.
-    pub(crate) is_hard: bool,
+    is_hard: bool,
 }
 
 /// How an answer is read.
@@ -56,7 +56,7 @@ impl Asked {
             6 => (format!("/read/{number}"), length, 200, true, !keeps_short),
             7 => (format!("/never/{number}"), 0, 200, false, true),
             8 => (format!("/fail/{number}"), 0, 500, false, false),
-            _ => (format!("/cut/{number}"), usize::MAX, 200, false, true),
+            _ => (format!("/cut/{number}"), 100, 200, false, true),
         };
         Self {
             number,
@@ -128,7 +128,7 @@ impl Asked {
                 if self.status != 200 {
                     return;
                 }
-                let whole = content(self.number, self.length.min(200_000 * 5));
+                let whole = content(self.number, self.length);
                 let is_right = if taken.is_whole {
                     taken.body == whole
                 } else {

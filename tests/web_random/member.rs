@@ -14,7 +14,7 @@ use crate::random::Random;
 
 /// A member of a room.
 pub(crate) struct Guest {
-    pub(crate) number: u64,
+    number: u64,
     opening: Deferred<()>,
     shared: Rc<Shared>,
     sent: u64,

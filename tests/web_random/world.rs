@@ -221,8 +221,7 @@ impl World {
     fn ask(&mut self) {
         for _ in 0..self.random.number(1..5) {
             self.numbers += 1;
-            let asked: Asked =
-                Asked::random(&self.random, self.numbers, self.largest, self.keeps_short);
+            let asked = Asked::random(&self.random, self.numbers, self.largest, self.keeps_short);
             let mut end = asked.send(&self.client, &self.random, &self.ledger);
             self.asked.push(end.handle());
             self.waiting.push(end);

@@ -13,8 +13,8 @@ mod transports;
 mod zone;
 
 use reactor_names::hickory_proto::op::{Message, Query};
-use reactor_names::hickory_proto::rr::{Name, RecordType};
-use reactor_names::{Zone, decode_message, encode_message};
+use reactor_names::hickory_proto::rr::{Name, Record, RecordType};
+use reactor_names::{TcpFraming, Zone, decode_message, encode_message};
 
 /// A zone with all that an answer can depend on.
 const TEXT: &str = "\
@@ -69,4 +69,26 @@ fn encoded(message: &Message) -> Vec<u8> {
 
 fn decoded(bytes: &[u8]) -> Message {
     decode_message(bytes).unwrap()
+}
+
+fn framed(query: &Message) -> Vec<u8> {
+    TcpFraming::encode(&encoded(query)).unwrap()
+}
+
+/// The messages in what a connection has brought.
+fn frames(mut bytes: &[u8]) -> Vec<&[u8]> {
+    let mut frames = Vec::new();
+    while let [high, low, rest @ ..] = bytes {
+        let (frame, rest) = rest.split_at(u16::from_be_bytes([*high, *low]).into());
+        frames.push(frame);
+        bytes = rest;
+    }
+    assert!(bytes.is_empty());
+    frames
+}
+
+fn sorted(records: &[Record]) -> Vec<String> {
+    let mut records: Vec<_> = records.iter().map(Record::to_string).collect();
+    records.sort();
+    records
 }

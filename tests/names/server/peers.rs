@@ -9,15 +9,14 @@ use std::time::{Duration, Instant};
 
 use deferred::sleep;
 use reactor::Reactor;
-use reactor_names::hickory_proto::rr::Record;
 use reactor_names::{
     Answers, Dns, DnsConfig, DnsPort, DnsServer, Hosts, Secondary, ZoneFile, transfer_zone,
 };
 use tests::{Directory, is_there};
 
-use super::nsd::Nsd;
+use super::nsd::nsd;
 use super::transfers::Open;
-use super::{TEXT, zone};
+use super::{TEXT, sorted, zone};
 use crate::peers::Program;
 use crate::support::name;
 
@@ -55,12 +54,6 @@ fn wait_for_version(reactor: &Reactor, address: SocketAddr, serial: u32) {
             .block_on(sleep(reactor, Duration::from_millis(50)))
             .unwrap();
     }
-}
-
-fn sorted(records: &[Record]) -> Vec<String> {
-    let mut records: Vec<_> = records.iter().map(ToString::to_string).collect();
-    records.sort();
-    records
 }
 
 #[test]
@@ -116,16 +109,15 @@ fn dig_transfers_a_zone() {
 
 #[test]
 fn a_zone_is_transferred_from_nsd() {
-    if !is_there("nsd") {
+    let Some(nsd) = nsd("  zonefile: zone\n  provide-xfr: 127.0.0.1 NOKEY\n") else {
         return;
-    }
-    let nsd = Nsd::start("  zonefile: zone\n  provide-xfr: 127.0.0.1 NOKEY\n");
+    };
     let reactor = Reactor::new().unwrap();
-    let copied = transfer_zone(&reactor, nsd.address(), &name("example.org."));
+    let copied = transfer_zone(&reactor, nsd.address, &name("example.org."));
     let copied = reactor.block_on(copied).unwrap();
     assert_eq!(sorted(copied.records()), sorted(zone().records()));
 
-    let secondary = Secondary::start(&reactor, name("example.org."), [nsd.address()]);
+    let secondary = Secondary::start(&reactor, name("example.org."), [nsd.address]);
     let start = Instant::now();
     while secondary.zone().is_none() {
         assert!(start.elapsed() < PATIENCE);
@@ -141,9 +133,6 @@ fn a_zone_is_transferred_from_nsd() {
 /// nsd asks for differences or for the whole zone, and gets a NOTIFY of a new version.
 #[test]
 fn nsd_keeps_a_copy_of_a_zone() {
-    if !is_there("nsd") {
-        return;
-    }
     for kind in ["", "AXFR "] {
         let folder = Directory::new("nsd-copies");
         let path = folder.path("zone");
@@ -153,22 +142,24 @@ fn nsd_keeps_a_copy_of_a_zone() {
         let file = Rc::new(file.allow_transfer(networks));
         let (reactor, port) = serve(Rc::clone(&file));
         let number = port.address().port();
-        let nsd = Nsd::start(&format!(
+        let options = format!(
             "  request-xfr: {kind}127.0.0.1@{number} NOKEY\n  allow-notify: 127.0.0.1 NOKEY\n"
-        ));
-        wait_for_version(&reactor, nsd.address(), 1);
+        );
+        let Some(nsd) = nsd(&options) else {
+            return;
+        };
+        wait_for_version(&reactor, nsd.address, 1);
 
         let newer = TEXT.replace("hostmaster 1 7200", "hostmaster 2 7200");
         fs::write(&path, newer).unwrap();
         file.reload().unwrap();
         let zone = file.zone();
-        let told = reactor_names::notify(&reactor, &zone, nsd.address());
+        let told = reactor_names::notify(&reactor, &zone, nsd.address);
         reactor.block_on(told).unwrap();
-        wait_for_version(&reactor, nsd.address(), 2);
+        wait_for_version(&reactor, nsd.address, 2);
     }
 }
 
-/// Ends with the test.
 /// With random case of the letters (0x20), and a response that must be fetched over TCP.
 #[test]
 fn unbound_asks_in_random_case() {
@@ -176,7 +167,7 @@ fn unbound_asks_in_random_case() {
     let prepare = |folder: &Directory, port: u16| {
         let config = format!(
             "server:\n  interface: 127.0.0.1\n  port: {port}\n  username: \"\"\n  chroot: \"\"\n  \
-             directory: \"{}\"\n  pidfile: \"\"\n  use-syslog: no\n  logfile: \"\"\n  \
+             directory: \"{}\"\n  so-reuseport: no\n  pidfile: \"\"\n  use-syslog: no\n  logfile: \"\"\n  \
              verbosity: 1\n  do-daemonize: no\n  module-config: \"iterator\"\n  \
              use-caps-for-id: yes\n  do-not-query-localhost: no\n\
              remote-control:\n  control-enable: no\n\

@@ -305,7 +305,7 @@ fn a_silent_secondary_is_told_several_times() {
         let secondary = reactor.datagram_peer(SECONDARY);
         let mut told = Some(notify(reactor, &version(5), secondary.address()));
         let mut times = Vec::new();
-        for second in 0..=100 {
+        for second in 0..=91 {
             for (bytes, _) in secondary.received() {
                 let message = decoded(&bytes);
                 assert_eq!(message.op_code, OpCode::Notify);
@@ -317,9 +317,6 @@ fn a_silent_secondary_is_told_several_times() {
                 Ok(result) => panic!("{second}: {result:?}"),
                 Err(told) => told,
             });
-            if second == 91 {
-                break;
-            }
         }
         assert_eq!(times, [0, 3, 9, 21, 45]);
         reactor.advance(Duration::from_secs(2));

@@ -11,13 +11,11 @@ use reactor::testing::{self, DatagramPeer, TestReactor};
 use reactor_names::hickory_proto::op::{Edns, Message, OpCode, ResponseCode};
 use reactor_names::hickory_proto::rr::rdata::TXT;
 use reactor_names::hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
-use reactor_names::{
-    Answers, DnsOverTcp, DnsOverUdp, DnsRequest, TcpFraming, Zone, ZoneFile, Zones,
-};
+use reactor_names::{Answers, DnsOverTcp, DnsOverUdp, DnsRequest, Zone, ZoneFile, Zones};
 
 use tests::Directory;
 
-use super::{TEXT, decoded, encoded, question, zone};
+use super::{TEXT, decoded, encoded, framed, frames, question, zone};
 
 fn server() -> SocketAddr {
     "192.0.2.1:53".parse().unwrap()
@@ -224,19 +222,10 @@ impl Answers for Later {
     }
 }
 
-fn framed(query: &Message) -> Vec<u8> {
-    TcpFraming::encode(&encoded(query)).unwrap()
-}
-
 /// The ids of the messages in `bytes`.
-fn ids(mut bytes: &[u8]) -> Vec<u16> {
-    let mut ids = Vec::new();
-    while let [high, low, rest @ ..] = bytes {
-        let (message, rest) = rest.split_at(u16::from_be_bytes([*high, *low]).into());
-        ids.push(decoded(message).metadata.id);
-        bytes = rest;
-    }
-    ids
+fn ids(bytes: &[u8]) -> Vec<u16> {
+    let ids = frames(bytes).into_iter();
+    ids.map(|frame| decoded(frame).metadata.id).collect()
 }
 
 fn numbered(id: u16) -> Message {

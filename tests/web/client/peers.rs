@@ -2,7 +2,7 @@
 //! and tinyproxy. What is not installed is skipped, by name.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use reactor::Reactor;
 use reactor_tls::{Roots, TlsClient};
 use reactor_web::client::{ClientResponse, CookieJar, Proxy};
 use reactor_web::{Client, client::ClientBuilder};
-use tests::{Directory, is_there, skip, with_listener};
+use tests::python::has_module;
+use tests::{Directory, free_port, is_there, with_listener};
 
 /// A server of another project. Killed when dropped.
 struct Server {
@@ -48,23 +49,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Whether a module of Python is installed; says so if not.
-fn has_module(name: &str) -> bool {
-    if !is_there("python3") {
-        return false;
-    }
-    let import = format!("import {name}");
-    let status = Command::new("python3")
-        .args(["-c", &import])
-        .stderr(Stdio::null())
-        .status();
-    let has_it = status.is_ok_and(|status| status.success());
-    if !has_it {
-        skip(format_args!("no module {name} of Python"));
-    }
-    has_it
 }
 
 /// A loop with a client.
@@ -358,9 +342,7 @@ fn tinyproxy_passes_on_and_makes_tunnels() {
     let secure = format!("ssl_certificate {certificate}; ssl_certificate_key {key};");
     let secure = nginx(&secure_directory, "ssl http2", &secure);
     // tinyproxy takes no inherited socket: the port is one that was free just now.
-    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = free.local_addr().expect("an address");
-    drop(free);
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let text = format!(
         "Port {}\nListen 127.0.0.1\nAllow 127.0.0.1\nMaxClients 50\nBasicAuth me secret\n\
          LogLevel Critical\n",

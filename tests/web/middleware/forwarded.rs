@@ -177,57 +177,18 @@ fn the_host_counts_for_routes_also_where_the_target_has_one() {
         .host("shop.example", shop)
         .get("/", |_| "other")
         .wrap(Forwarded::from_proxies(["127.0.0.1"]).x_forwarded_host());
-    let reactor = TestReactor::new();
-    let listening = serve(&reactor, "tcp:80:interface=127.0.0.1", app);
-    reactor.result_of(listening).expect("a port");
-    let socket = std::net::SocketAddr::from(([127, 0, 0, 1], 80));
+    let client = client(app);
     for (target, seen) in [
         ("http://inner.example/", "https://shop.example/"),
         ("/", "/"),
     ] {
-        let answer = Rc::new(RefCell::new(String::new()));
-        let head = format!(
+        let peer = client.connect();
+        peer.send(format!(
             "GET {target} HTTP/1.1\r\nhost: inner.example\r\nconnection: close\r\n\
              x-forwarded-host: shop.example\r\nx-forwarded-proto: https\r\n\r\n"
-        );
-        let raw = Raw {
-            head,
-            answer: Rc::clone(&answer),
-        };
-        let connected = reactor.connect_tcp::<Raw>(socket, raw);
-        reactor.settle();
-        connected.ignore();
-        assert!(
-            answer.borrow().ends_with(&format!("shop {seen}")),
-            "{}",
-            answer.borrow()
-        );
-    }
-}
-
-/// Sends a head, and notes what comes.
-struct Raw {
-    head: String,
-    answer: Rc<RefCell<String>>,
-}
-
-impl reactor::Protocol for Raw {
-    type Framing = reactor::Raw;
-
-    fn connection_made(&mut self, cx: &mut reactor::Context<'_, Self>) -> deferred::Result<()> {
-        cx.write(&self.head);
-        Ok(())
-    }
-
-    fn received(
-        &mut self,
-        _: &mut reactor::Context<'_, Self>,
-        bytes: &[u8],
-    ) -> deferred::Result<()> {
-        self.answer
-            .borrow_mut()
-            .push_str(&String::from_utf8_lossy(bytes));
-        Ok(())
+        ));
+        let answer = text(&peer);
+        assert!(answer.ends_with(&format!("shop {seen}")), "{answer}");
     }
 }
 
