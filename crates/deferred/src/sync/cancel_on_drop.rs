@@ -65,6 +65,8 @@ impl<T: Send + 'static> Future for CancelOnDrop<T> {
 impl<T: Send + 'static> Drop for CancelOnDrop<T> {
     fn drop(&mut self) {
         if let Some(deferred) = self.deferred.take() {
+            // In this order: the cancel needs the chain, and the `Cancelled` that it fails with is
+            // not reported.
             deferred.cancel();
             deferred.ignore();
         }

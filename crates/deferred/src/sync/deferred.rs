@@ -238,6 +238,7 @@ impl<T: Send + 'static> Deferred<T> {
     #[track_caller]
     #[doc(alias = "abort")]
     pub fn cancel(&self) {
+        // Only a linked one has a core; another has its result, and nothing to cancel.
         if let Receiver::Linked(link) = &self.receiver {
             cancel_core::<Shared>(link.core(), Location::caller());
         }
@@ -266,6 +267,7 @@ impl<T: Send + 'static> Deferred<T> {
 
     /// The phase that the Deferred is in.
     pub fn state(&self) -> State {
+        // Without a core, it has its result.
         self.receiver.look().unwrap_or(State::Done)
     }
 

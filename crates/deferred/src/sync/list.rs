@@ -101,6 +101,7 @@ impl<T: Send + 'static> DeferredList<T> {
     #[track_caller]
     pub fn into_deferred(self) -> Deferred<Vec<Result<T>>> {
         let rule = Settled::new(self.fires_on_one_errback);
+        // As with Twisted: a cancel goes to the parts, whose results then fire the list.
         self.combine(rule, OnCancel::PartsDecide, Location::caller())
     }
 

@@ -80,6 +80,7 @@ enum Outcome<T: Send + 'static> {
         /// Counted, so that `T::clone` runs while nothing is borrowed.
         result: Arc<Result<T>>,
         /// A waiter got the result, or all waiters had left.
+        // Set by each `get`, and with the result if there was one before; never cleared.
         is_seen: bool,
     },
 }
@@ -99,6 +100,7 @@ impl<T: Clone + Send + Sync + 'static> Deferred<T> {
             },
         });
         let settled = SharedDeferred {
+            // For the stage below: waiters get the result also if all handles are dropped before.
             shared: shared.clone(),
         };
         // The result of this chain is `()`: there is no failure to report.
@@ -118,6 +120,7 @@ impl<T: Clone + Send + Sync + 'static> SharedDeferred<T> {
             Ok(id) => id,
             Err(result) => return Deferred::from(copy(&result)),
         };
+        // Weak, because the state owns the trigger, and with it this canceller.
         let shared = Arc::downgrade(&self.shared);
         let (trigger, waiter) = Deferred::with_canceller(move |_trigger| leave(&shared, id));
         let late = Shared::with(&self.shared, |shared| shared.outcome.insert(id, trigger));
@@ -242,6 +245,7 @@ fn leave<T: Clone + Send + Sync + 'static>(shared: &WeakShared<T>, id: u64) {
 /// A clone of the result; a panic of `T::clone` is a failure.
 fn copy<T: Clone>(result: &Result<T>) -> Result<T> {
     match result {
+        // `clone` is code of the user: a panic in it fails this waiter only.
         Ok(value) => Failure::catch(|| value.clone()),
         Err(failure) => Err(failure.clone()),
     }

@@ -29,6 +29,7 @@ impl<T: Send + 'static> Deferred<T> {
         C: FnOnce() -> R + Send + 'static,
     {
         let (sender, receiver) = Sender::pair(Location::caller());
+        // A second sender: `begin` may drop the trigger, and the canceller is set after it.
         let trigger = Trigger::new(sender.clone());
         match Failure::catch(|| begin(trigger)) {
             // A canceller of a fired chain is never called, but kept as long as the chain.
