@@ -410,3 +410,26 @@ fn a_fetch_that_is_cancelled_while_its_handler_waits_reads_on() {
         drop(waiting);
     });
 }
+
+#[test]
+fn a_cancel_of_another_command_keeps_a_handler_busy() {
+    with_client(|reactor, server, client| {
+        let recorder = Recorder::default();
+        recorder.0.waits.set(true);
+        let handler = recorder.clone();
+        let fetch = client.fetch_streamed(ImapMessages::uids("1:*"), vec![BODY], handler);
+        server.says("* 1 FETCH (BODY[] {10}\r\nHello");
+        let waiting = recorder.0.waiting.take().expect("it waits");
+        let noop = client.noop();
+        server.hears("a1 UID FETCH 1:* BODY.PEEK[]\r\na2 NOOP\r\n");
+        noop.cancel();
+        assert!(reactor.result_of(noop).unwrap_err().is::<Cancelled>());
+        // No timeout, because this side is the one that waits.
+        reactor.advance(Duration::from_secs(1_000));
+        assert!(!server.is_left());
+        waiting.callback(()).expect("it waits");
+        server.says("again)\r\na1 OK done\r\na2 OK done\r\n");
+        reactor.result_of(fetch).expect("it is done");
+        assert_eq!(recorder.0.bodies.borrow()[0].1, b"Helloagain");
+    });
+}

@@ -114,7 +114,7 @@ impl Session {
         if let Some(request) = running {
             let is_handed = matches!(request.collected, Collected::Handed { .. });
             request.forget();
-            if let (true, Some(busy)) = (is_handed, self.busy.take()) {
+            if is_handed && let Some(busy) = self.busy.take() {
                 // Nothing else would read on.
                 busy.cancel();
             }
