@@ -433,3 +433,24 @@ fn a_cancel_of_another_command_keeps_a_handler_busy() {
         assert_eq!(recorder.0.bodies.borrow()[0].1, b"Helloagain");
     });
 }
+
+#[test]
+fn a_handler_that_waits_gets_the_rest_of_a_message_later() {
+    with_client(|reactor, server, client| {
+        let recorder = Recorder::default();
+        recorder.0.waits.set(true);
+        let handler = recorder.clone();
+        let fetch = client.fetch_streamed(ImapMessages::uids("1:*"), vec![BODY], handler);
+        reactor.settle();
+        server.says("* 1 FETCH (BODY[HEADER] \"one\" UID 7 BODY[TEXT] \"two\")\r\na1 OK done\r\n");
+        let one = (3, b"one".to_vec(), 1);
+        assert_eq!(*recorder.0.bodies.borrow(), [one.clone()]);
+        let waiting = recorder.0.waiting.take().expect("it waits");
+        assert!(recorder.0.messages.borrow().is_empty());
+        waiting.callback(()).expect("it waits");
+        reactor.result_of(fetch).expect("it is done");
+        assert_eq!(recorder.0.bodies.take(), [one, (3, b"two".to_vec(), 2)]);
+        let messages = recorder.0.messages.take();
+        assert_eq!((messages.len(), messages[0].items.len()), (1, 1));
+    });
+}

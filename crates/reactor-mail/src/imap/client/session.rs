@@ -20,7 +20,7 @@ use super::framing_error::ImapResponseError;
 use super::handle::ImapClient;
 use super::idle::Idle;
 use super::request::{Request, Then};
-use super::streaming::Step;
+use super::streaming::Handing;
 
 /// How a client connects.
 #[derive(Clone, Debug)]
@@ -66,7 +66,7 @@ pub(super) struct Session {
     /// A body of the message that comes has been streamed.
     pub(super) has_streamed: bool,
     /// What a `FetchHandler` gets as soon as it is no longer busy.
-    pub(super) steps: VecDeque<Step>,
+    pub(super) handing: Option<Handing>,
     /// Why the connection ends, if this is known before it does.
     pub(super) end: Option<ImapError>,
 }
@@ -86,7 +86,7 @@ impl Session {
             is_abandoned: false,
             busy: None,
             has_streamed: false,
-            steps: VecDeque::new(),
+            handing: None,
             end: None,
         }
     }
