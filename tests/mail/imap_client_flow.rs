@@ -116,7 +116,9 @@ fn an_idle_that_is_refused_or_ended_fails() {
         let idle = client.idle();
         server.hears("a2 IDLE\r\n");
         server.says("+ idling\r\na2 OK that is enough\r\n");
-        assert!(matches!(error(reactor, idle), ImapError::Protocol { .. }));
+        let ended = error(reactor, idle);
+        assert_eq!(ended, ImapError::IdleEnded);
+        assert!(!ended.ends_connection());
         server.hears("");
         let idle = client.idle();
         server.says("+ idling\r\n* BYE closing time\r\n");
@@ -452,5 +454,52 @@ fn a_handler_that_waits_gets_the_rest_of_a_message_later() {
         assert_eq!(recorder.0.bodies.take(), [one, (3, b"two".to_vec(), 2)]);
         let messages = recorder.0.messages.take();
         assert_eq!((messages.len(), messages[0].items.len()), (1, 1));
+    });
+}
+
+#[test]
+fn a_cancel_of_a_second_idle_keeps_the_first() {
+    with_client(|reactor, server, client| {
+        let first = client.idle();
+        server.hears("a1 IDLE\r\n");
+        server.says("+ idling\r\n");
+        let second = client.idle();
+        second.cancel();
+        second.ignore();
+        server.hears("");
+        let first = first.into_result().expect_err("it has not ended");
+        client.idle_done();
+        server.hears("DONE\r\n");
+        server.says("a1 OK done\r\n");
+        reactor.result_of(first).expect("it has ended");
+    });
+}
+
+#[test]
+fn an_idle_that_was_cancelled_is_followed_by_the_next() {
+    with_client(|reactor, server, client| {
+        // While the first one has not begun, the second takes its place.
+        let first = client.idle();
+        server.hears("a1 IDLE\r\n");
+        first.cancel();
+        first.ignore();
+        reactor.settle();
+        let second = client.idle();
+        server.says("+ idling\r\n");
+        server.hears("");
+        // While the server has to confirm it, the next one waits.
+        second.cancel();
+        second.ignore();
+        server.hears("DONE\r\n");
+        let third = client.idle();
+        server.hears("");
+        server.says("a1 OK done\r\n");
+        server.hears("a2 IDLE\r\n");
+        server.says("+ idling\r\n");
+        client.idle_done();
+        server.hears("DONE\r\n");
+        server.says("a2 OK done\r\n");
+        reactor.result_of(third).expect("it has ended");
+        server.hears("");
     });
 }

@@ -131,11 +131,15 @@ impl ImapClient {
     /// Commands can be given all the same: they interrupt the IDLE, which begins again after
     /// them. It is begun anew after 28 minutes
     /// ([`idle_renewal`](ImapClientBuilder::idle_renewal)).
+    ///
+    /// A second one, while the first has neither ended nor was cancelled, fails with
+    /// [`ImapError::InvalidArgument`]. If the server ends it without being asked to, it fails with
+    /// [`ImapError::IdleEnded`], and the connection goes on.
     pub fn idle(&self) -> Deferred<()> {
         let connection = self.handle.connection.clone();
         let (ended, deferred) = Deferred::with_canceller(move |_| {
             // Errs if the connection is over, and so is the IDLE.
-            let _ = connection.post(Session::stop_idling);
+            let _ = connection.post(Session::idle_cancelled);
         });
         let begun = self.handle.connection.post(move |session, cx| {
             session.begin_idling(cx, ended);

@@ -55,14 +55,26 @@ impl Idle {
 impl Session {
     /// Begins to idle as soon as there is nothing else to do.
     pub(super) fn begin_idling(&mut self, cx: &mut Context<'_, Self>, ended: Trigger<()>) {
-        if self.idle.wanted.is_some() {
+        // One that was cancelled is over for its caller, though the server may still have to
+        // confirm it: this one begins after that, or takes its place.
+        let is_wanted = |wanted: &Trigger<()>| !wanted.is_fired();
+        if self.idle.wanted.as_ref().is_some_and(is_wanted) {
             let what = "a second IDLE";
             // Errs if the Deferred was cancelled; then nothing is left to do.
             let _ = ended.errback(ImapError::InvalidArgument { what });
             return;
         }
         self.idle.wanted = Some(ended);
+        self.idle.is_stopping = false;
         self.go_on(cx);
+    }
+
+    /// The Deferred of an IDLE was cancelled. If it was refused as a second one, or another one
+    /// has taken its place, that one goes on.
+    pub(super) fn idle_cancelled(&mut self, cx: &mut Context<'_, Self>) {
+        if self.idle.wanted.as_ref().is_some_and(Trigger::is_fired) {
+            self.stop_idling(cx);
+        }
     }
 
     pub(super) fn stop_idling(&mut self, cx: &mut Context<'_, Self>) {
@@ -119,8 +131,7 @@ impl Session {
         if self.idle.state == State::Ending {
             self.idle.state = State::Off;
         } else {
-            let what = "it ended IDLE on its own";
-            self.idle.end(Err(ImapError::Protocol { what }.into()));
+            self.idle.end(Err(ImapError::IdleEnded.into()));
         }
     }
 }
