@@ -503,3 +503,24 @@ fn an_idle_that_was_cancelled_is_followed_by_the_next() {
         server.hears("");
     });
 }
+
+#[test]
+fn commands_that_wait_do_not_put_the_timeout_off() {
+    with_client(|reactor, server, client| {
+        let select = client.select("INBOX");
+        server.hears("a1 SELECT INBOX\r\n");
+        for _ in 0..2 {
+            reactor.advance(Duration::from_secs(29));
+            // Behind SELECT, which is sent alone; and a cancel.
+            let noop = client.noop();
+            client.noop().ignore();
+            server.hears("");
+            noop.cancel();
+            noop.ignore();
+        }
+        let select = select.into_result().expect_err("it waits");
+        reactor.advance(Duration::from_secs(2));
+        assert_eq!(error(reactor, select), ImapError::TimedOut);
+        assert!(server.is_left());
+    });
+}

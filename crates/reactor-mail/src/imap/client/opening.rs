@@ -16,6 +16,7 @@ impl Session {
         if !self.is_encrypted(cx) && self.settings.starttls.is_none() {
             return self.abort(cx, ImapError::NotEncrypted);
         }
+        self.is_watched = true;
         cx.set_idle_timeout(self.settings.timeout);
     }
 

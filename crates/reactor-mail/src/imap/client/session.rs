@@ -58,6 +58,8 @@ pub(super) struct Session {
     /// have something left to be sent.
     pub(super) running: Vec<Request>,
     pub(super) idle: Idle,
+    /// The timeout of the connection is set.
+    pub(super) is_watched: bool,
     pub(super) on_event: Option<Box<dyn FnMut(ImapEvent)>>,
     /// No handle is left: the session logs out when it has nothing to do.
     pub(super) is_abandoned: bool,
@@ -82,6 +84,7 @@ impl Session {
             queue: VecDeque::new(),
             running: Vec::new(),
             idle: Idle::default(),
+            is_watched: false,
             on_event: None,
             is_abandoned: false,
             busy: None,
@@ -200,9 +203,13 @@ impl Session {
 
     /// The server has a time for each sign of life, while anything is expected of it.
     pub(super) fn watch(&mut self, cx: &mut Context<'_, Self>) {
-        let expects = !self.running.is_empty() && !self.idle.is_active();
-        let timeout = (expects && self.busy.is_none()).then_some(self.settings.timeout);
-        cx.set_idle_timeout(timeout);
+        let expects = !self.running.is_empty() && !self.idle.is_active() && self.busy.is_none();
+        // A timeout that is set again begins anew, and a command that waits in the queue is no sign
+        // of life.
+        if expects != self.is_watched {
+            self.is_watched = expects;
+            cx.set_idle_timeout(expects.then_some(self.settings.timeout));
+        }
     }
 
     /// Why the connection has ended.
