@@ -5,7 +5,7 @@ use reactor::Context;
 use reactor::deferred::DelayedCall;
 
 use super::error::ImapError;
-use super::request::{Request, Then};
+use super::request::Then;
 use super::session::Session;
 
 /// Whether the session idles.
@@ -94,10 +94,8 @@ impl Session {
                 self.idle.end(Err(error.into()));
             }
             State::Off => {
-                let tag = self.tags.next();
                 self.idle.state = State::Asked;
-                self.running.push(Request::own(tag, "IDLE", Then::Idle));
-                self.send_fragments(cx);
+                self.send_own(cx, "IDLE", Then::Idle);
             }
             State::Active if self.idle.is_stopping || has_commands => self.done(cx),
             State::Asked | State::Active | State::Ending => {}

@@ -4,10 +4,9 @@ use imap_types::response::{Code, Greeting, GreetingKind};
 use reactor::Context;
 use reactor_tls::{StartTls, TlsInfo};
 
-use super::collected::names_of;
 use super::error::ImapError;
 use super::handle::ImapClient;
-use super::request::{Request, Then};
+use super::request::Then;
 use super::session::Session;
 
 impl Session {
@@ -37,12 +36,7 @@ impl Session {
             // STARTTLS is for sessions that have not logged in: an attacker who greets so could
             // keep this one from being encrypted.
             GreetingKind::PreAuth if wants_tls => self.abort(cx, ImapError::NotEncrypted),
-            _ if wants_tls => {
-                let tag = self.tags.next();
-                self.running
-                    .push(Request::own(tag, "STARTTLS", Then::StartTls));
-                self.send_fragments(cx);
-            }
+            _ if wants_tls => self.send_own(cx, "STARTTLS", Then::StartTls),
             _ => self.ask_capabilities(cx, code.as_ref()),
         }
     }
@@ -74,14 +68,10 @@ impl Session {
 
     /// Takes the capabilities from `code`, or asks for them; then the session is open.
     fn ask_capabilities(&mut self, cx: &mut Context<'_, Self>, code: Option<&Code<'static>>) {
-        if let Some(Code::Capability(capabilities)) = code {
-            self.capabilities = names_of(capabilities.as_ref());
+        if self.take_capabilities(code) {
             return self.opened(cx);
         }
-        let tag = self.tags.next();
-        self.running
-            .push(Request::own(tag, "CAPABILITY", Then::Open));
-        self.send_fragments(cx);
+        self.send_own(cx, "CAPABILITY", Then::Open);
         self.watch(cx);
     }
 

@@ -19,7 +19,7 @@ use super::framing::ImapResponseFraming;
 use super::framing_error::ImapResponseError;
 use super::handle::ImapClient;
 use super::idle::Idle;
-use super::request::{Request, Then};
+use super::request::{Request, Then, do_not_wait};
 use super::streaming::Handing;
 
 /// How a client connects.
@@ -136,9 +136,9 @@ impl Session {
                 continue;
             }
             if self.has("LITERAL+") {
-                super::request::do_not_wait(&mut request.fragments, usize::MAX);
+                do_not_wait(&mut request.fragments, usize::MAX);
             } else if self.has("LITERAL-") {
-                super::request::do_not_wait(&mut request.fragments, 4096);
+                do_not_wait(&mut request.fragments, 4096);
             }
             if let Collected::Handed { streams: true, .. } = request.collected {
                 cx.framing().stream_bodies(true);
@@ -148,10 +148,8 @@ impl Session {
         }
         self.go_on_idling(cx);
         if self.is_abandoned && self.queue.is_empty() && self.running.is_empty() {
-            let tag = self.tags.next();
             self.is_abandoned = false;
-            self.running.push(Request::own(tag, "LOGOUT", Then::Logout));
-            self.send_fragments(cx);
+            self.send_own(cx, "LOGOUT", Then::Logout);
         }
         self.watch(cx);
     }
@@ -171,6 +169,13 @@ impl Session {
             return Some("LOGIN");
         }
         request.needs.filter(|capability| !self.has(capability))
+    }
+
+    /// Sends a command of the session itself.
+    pub(super) fn send_own(&mut self, cx: &mut Context<'_, Self>, command: &str, then: Then) {
+        let tag = self.tags.next();
+        self.running.push(Request::own(tag, command, then));
+        self.send_fragments(cx);
     }
 
     /// Sends what is left of the last command, up to where the server must say that it waits.
