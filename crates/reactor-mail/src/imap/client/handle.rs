@@ -14,7 +14,7 @@ use super::builder::ImapClientBuilder;
 use super::collected::Collected;
 use super::error::ImapError;
 use super::event::ImapEvent;
-use super::request::{Answered, Request, Then};
+use super::request::{Answered, Request};
 use super::session::{Session, Tags};
 
 /// A connection to an IMAP server. Clones are handles of the same connection.
@@ -161,20 +161,14 @@ impl ImapClient {
 
     /// Says goodbye. The Deferred fires when the server has answered, and the connection ends.
     pub fn logout(&self) -> Deferred<()> {
-        let logout = |request: Request| request.then(Then::Logout);
-        self.send(Ok(CommandBody::Logout), Collected::Nothing, logout, drop)
+        self.simple(Ok(CommandBody::Logout))
     }
 
-    /// Sends a command that the session authenticates with.
-    pub(super) fn authenticate(&self, mechanism: &'static str, answer: &[u8]) -> Deferred<()> {
-        let needs = match mechanism {
-            "PLAIN" => "AUTH=PLAIN",
-            other => other,
-        };
+    /// Sends `AUTHENTICATE PLAIN` with its answer.
+    pub(super) fn authenticate_with(&self, answer: &[u8]) -> Deferred<()> {
         let tag = self.handle.tags.next();
         let (trigger, deferred) = self.deferred(&tag);
-        let request = Request::authenticate(tag, mechanism, answer, trigger).needing(needs);
-        self.post(request);
+        self.post(Request::authenticate_plain(tag, answer, trigger));
         deferred
     }
 
@@ -201,7 +195,6 @@ impl ImapClient {
         &self,
         body: Result<CommandBody<'_>, ImapError>,
         collected: Collected,
-        adjust: impl FnOnce(Request) -> Request,
         get: impl FnOnce(Answered) -> T + 'static,
     ) -> Deferred<T> {
         let tag = self.handle.tags.next();
@@ -209,7 +202,7 @@ impl ImapClient {
         let request = body.and_then(|body| Request::new(tag, body, collected, trigger, get));
         match request {
             Ok(request) => {
-                self.post(adjust(request));
+                self.post(request);
                 deferred
             }
             Err(error) => {
@@ -222,7 +215,7 @@ impl ImapClient {
 
     /// Sends a command of whose answer only the code matters.
     pub(super) fn simple(&self, body: Result<CommandBody<'_>, ImapError>) -> Deferred<()> {
-        self.send(body, Collected::Nothing, |request| request, drop)
+        self.send(body, Collected::Nothing, drop)
     }
 }
 
