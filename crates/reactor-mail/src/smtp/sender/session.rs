@@ -102,8 +102,9 @@ impl Session {
             }
             replies
         };
-        let replies = mail.to.iter().cloned().zip(replies);
+        let replies = mail.to.iter().zip(replies);
         let refused = replies.filter(|(_, reply)| !reply.is_positive());
+        let refused = refused.map(|(to, reply)| (to.clone(), reply));
         let refused = refused.collect::<Vec<_>>();
         if refused.len() == mail.to.len() {
             return Err(SmtpError::AllRefused { refused }.into());
