@@ -14,6 +14,7 @@ use super::mail::Mail;
 use super::options::{Login, Options};
 use super::replies::Conversation;
 use super::send_mail::Sent;
+use crate::smtp::address;
 use crate::smtp::smtp_error::SmtpError;
 use crate::smtp::smtp_reply::SmtpReply;
 
@@ -202,8 +203,7 @@ async fn hello(conversation: &Conversation, options: &Options) -> Result<Extensi
     let ip = host.and_then(|address| address.as_inet().map(|address| address.ip()));
     let name = match (&options.hello, ip) {
         (Some(name), _) => name.clone(),
-        (None, Some(ip)) if ip.is_ipv4() => format!("[{ip}]"),
-        (None, Some(ip)) => format!("[IPv6:{ip}]"),
+        (None, Some(ip)) => address::literal(ip),
         (None, None) => "localhost".to_owned(),
     };
     if name.contains(|character: char| character.is_control() || character == ' ') {
