@@ -61,7 +61,7 @@ async fn watch(reactor: ReactorHandle, args: Args) -> Result<()> {
             }
             known = count;
         }
-        ImapEvent::Expunged(_) => known -= 1,
+        ImapEvent::Expunged(_) => known = known.saturating_sub(1),
         _ => {}
     });
     client.idle().await

@@ -2,8 +2,7 @@
 //!
 //! Each `--user` has an address at `--domain` and a Maildir below `--folder`. SMTP takes mail for
 //! users and for none else: it is no relay. With `--certificate` and `--key`, both ports offer
-//! STARTTLS; without, passwords cross the network in the clear, and the program listens on loopback
-//! only.
+//! STARTTLS; without, IMAP takes passwords in the clear, and only an address of loopback.
 //!
 //! Twisted's counterpart: `twistd mail --smtp tcp:8025 --pop3 tcp:8110 --maildirdbmdomain
 //! example.org=/tmp/mail`.
@@ -46,7 +45,7 @@ struct Args {
     #[arg(long, requires = "key")]
     certificate: Option<PathBuf>,
     /// The private key in PEM.
-    #[arg(long)]
+    #[arg(long, requires = "certificate")]
     key: Option<PathBuf>,
 }
 
@@ -89,6 +88,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         (smtp, imap) = (smtp.with_tls(tls.clone()), imap.with_tls(tls));
     } else if args.imap.ip().is_loopback() {
         imap = imap.dangerously_with_login_in_the_clear();
+    } else {
+        return Err("without --certificate and --key, --imap must be on loopback".into());
     }
 
     let smtp = reactor.listen_tcp(args.listen, smtp)?;

@@ -47,6 +47,8 @@ impl Protocol for Server {
             }
             // Again, after the messages were fetched: enough for this test.
             "IDLE" => {
+                // More than there are.
+                cx.send_line(["* 1 EXPUNGE"; 5].join("\r\n"));
                 cx.send_line("* BYE closing time");
                 cx.lose_connection();
             }

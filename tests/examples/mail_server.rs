@@ -132,3 +132,20 @@ fn mail_that_comes_by_smtp_is_read_by_imap() {
     server.send(Signal::TERM);
     server.end().succeeded();
 }
+
+#[test]
+fn passwords_in_the_clear_are_for_loopback_alone() {
+    let directory = tests::Directory::new("mail-server-clear");
+    let mail = directory.path("mail");
+    let start = |imap: &str, more: &[&str]| {
+        let args = ["--listen", "127.0.0.1:0", "--imap", imap, "--folder", &mail];
+        Program::run(
+            "mail_server",
+            &[&args[..], &["--user", "bob:sesame"], more].concat(),
+        )
+    };
+    start("0.0.0.0:0", &[]).failed_over("must be on loopback");
+    // Half of what TLS takes is not taken for none.
+    start("127.0.0.1:0", &["--key", "key"]).failed_over("--certificate");
+    start("127.0.0.1:0", &["--certificate", "certificate"]).failed_over("--key");
+}

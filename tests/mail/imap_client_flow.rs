@@ -110,7 +110,9 @@ fn an_idle_that_is_refused_or_ended_fails() {
         let idle = client.idle();
         server.hears("a2 IDLE\r\n");
         server.says("+ idling\r\na2 OK that is enough\r\n");
-        assert!(matches!(error(reactor, idle), ImapError::Protocol { .. }));
+        let ended = error(reactor, idle);
+        assert_eq!(ended, ImapError::IdleEnded);
+        assert!(!ended.ends_connection());
         server.hears("");
         let idle = client.idle();
         server.says("+ idling\r\n* BYE closing time\r\n");
@@ -399,5 +401,117 @@ fn a_fetch_that_is_cancelled_while_its_handler_waits_reads_on() {
         server.says("a2 OK done\r\n");
         reactor.result_of(noop).expect("it is done");
         drop(waiting);
+    });
+}
+
+#[test]
+fn a_cancel_of_another_command_keeps_a_handler_busy() {
+    with_client(|reactor, server, client| {
+        let recorder = Recorder::default();
+        recorder.0.waits.set(true);
+        let handler = recorder.clone();
+        let fetch = client.fetch_streamed(ImapMessages::uids("1:*"), vec![BODY], handler);
+        server.says("* 1 FETCH (BODY[] {10}\r\nHello");
+        let waiting = recorder.0.waiting.take().expect("it waits");
+        let noop = client.noop();
+        server.hears("a1 UID FETCH 1:* BODY.PEEK[]\r\na2 NOOP\r\n");
+        noop.cancel();
+        assert!(reactor.result_of(noop).unwrap_err().is::<Cancelled>());
+        // No timeout, because this side is the one that waits.
+        reactor.advance(Duration::from_secs(1_000));
+        assert!(!server.is_left());
+        waiting.callback(()).expect("it waits");
+        server.says("again)\r\na1 OK done\r\na2 OK done\r\n");
+        reactor.result_of(fetch).expect("it is done");
+        assert_eq!(recorder.0.bodies.borrow()[0].1, b"Helloagain");
+    });
+}
+
+#[test]
+fn a_handler_that_waits_gets_the_rest_of_a_message_later() {
+    with_client(|reactor, server, client| {
+        let recorder = Recorder::default();
+        recorder.0.waits.set(true);
+        let handler = recorder.clone();
+        let fetch = client.fetch_streamed(ImapMessages::uids("1:*"), vec![BODY], handler);
+        reactor.settle();
+        server.says("* 1 FETCH (BODY[HEADER] \"one\" UID 7 BODY[TEXT] \"two\")\r\na1 OK done\r\n");
+        let one = (3, b"one".to_vec(), 1);
+        assert_eq!(*recorder.0.bodies.borrow(), [one.clone()]);
+        let waiting = recorder.0.waiting.take().expect("it waits");
+        assert!(recorder.0.messages.borrow().is_empty());
+        waiting.callback(()).expect("it waits");
+        reactor.result_of(fetch).expect("it is done");
+        assert_eq!(recorder.0.bodies.take(), [one, (3, b"two".to_vec(), 2)]);
+        let messages = recorder.0.messages.take();
+        assert_eq!((messages.len(), messages[0].items.len()), (1, 1));
+    });
+}
+
+#[test]
+fn a_cancel_of_a_second_idle_keeps_the_first() {
+    with_client(|reactor, server, client| {
+        let first = client.idle();
+        server.hears("a1 IDLE\r\n");
+        server.says("+ idling\r\n");
+        let second = client.idle();
+        second.cancel();
+        second.ignore();
+        server.hears("");
+        let first = first.into_result().expect_err("it has not ended");
+        client.idle_done();
+        server.hears("DONE\r\n");
+        server.says("a1 OK done\r\n");
+        reactor.result_of(first).expect("it has ended");
+    });
+}
+
+#[test]
+fn an_idle_that_was_cancelled_is_followed_by_the_next() {
+    with_client(|reactor, server, client| {
+        // While the first one has not begun, the second takes its place.
+        let first = client.idle();
+        server.hears("a1 IDLE\r\n");
+        first.cancel();
+        first.ignore();
+        reactor.settle();
+        let second = client.idle();
+        server.says("+ idling\r\n");
+        server.hears("");
+        // While the server has to confirm it, the next one waits.
+        second.cancel();
+        second.ignore();
+        server.hears("DONE\r\n");
+        let third = client.idle();
+        server.hears("");
+        server.says("a1 OK done\r\n");
+        server.hears("a2 IDLE\r\n");
+        server.says("+ idling\r\n");
+        client.idle_done();
+        server.hears("DONE\r\n");
+        server.says("a2 OK done\r\n");
+        reactor.result_of(third).expect("it has ended");
+        server.hears("");
+    });
+}
+
+#[test]
+fn commands_that_wait_do_not_put_the_timeout_off() {
+    with_client(|reactor, server, client| {
+        let select = client.select("INBOX");
+        server.hears("a1 SELECT INBOX\r\n");
+        for _ in 0..2 {
+            reactor.advance(Duration::from_secs(29));
+            // Behind SELECT, which is sent alone; and a cancel.
+            let noop = client.noop();
+            client.noop().ignore();
+            server.hears("");
+            noop.cancel();
+            noop.ignore();
+        }
+        let select = select.into_result().expect_err("it waits");
+        reactor.advance(Duration::from_secs(2));
+        assert_eq!(error(reactor, select), ImapError::TimedOut);
+        assert!(server.is_left());
     });
 }

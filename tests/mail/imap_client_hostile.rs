@@ -1,11 +1,13 @@
 //! `ImapClient`: servers that break the protocol, and arguments that try to.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
+use deferred::{Deferred, succeed};
 use reactor_mail::imap_types::core::AString;
 use reactor_mail::imap_types::fetch::MessageDataItemName;
 use reactor_mail::imap_types::search::SearchKey;
-use reactor_mail::{ImapError, ImapEvent, ImapMessages};
+use reactor_mail::{FetchHandler, ImapError, ImapEvent, ImapMessage, ImapMessages};
 
 use crate::imap_script::{
     AT, connect, error, events, in_the_clear, with_capabilities, with_client, with_server,
@@ -266,5 +268,52 @@ fn a_command_collects_no_more_than_its_limit() {
         server.hears("a1 FETCH 1:* RFC822\r\n");
         client.noop().ignore();
         server.hears("a2 NOOP\r\n");
+    });
+}
+
+/// Counts what it is handed.
+#[derive(Clone, Default)]
+struct Counter(Rc<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    bodies: Cell<usize>,
+    /// Items of the last message.
+    items: Cell<usize>,
+}
+
+impl FetchHandler for Counter {
+    fn body(&mut self, message: &ImapMessage, length: u32) -> Deferred<()> {
+        assert_eq!((message.items.len(), length), (20_001, 0));
+        self.0.bodies.set(self.0.bodies.get() + 1);
+        succeed(())
+    }
+
+    fn data(&mut self, _data: &[u8]) -> Deferred<()> {
+        panic!("the bodies are empty")
+    }
+
+    fn message(&mut self, message: ImapMessage) -> Deferred<()> {
+        self.0.items.set(message.items.len());
+        succeed(())
+    }
+}
+
+/// A copy of the items for each body would take 400 million of them.
+#[test]
+fn a_response_with_many_items_and_bodies_is_handed_on_without_copies() {
+    with_whole_reads(|reactor, server, client| {
+        let counter = Counter::default();
+        let items = vec![MessageDataItemName::Rfc822];
+        let fetch = client.fetch_streamed(ImapMessages::uids("1:*"), items, counter.clone());
+        reactor.settle();
+        let items = "UID 1 ".repeat(20_000);
+        let bodies = vec!["RFC822 \"\""; 20_000].join(" ");
+        server.says(format!("* 1 FETCH ({items}{bodies})\r\na1 OK done\r\n"));
+        reactor.result_of(fetch).expect("it is done");
+        assert_eq!(
+            (counter.0.bodies.get(), counter.0.items.get()),
+            (20_000, 20_000)
+        );
     });
 }

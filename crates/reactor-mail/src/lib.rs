@@ -15,6 +15,8 @@
 mod imap;
 #[cfg(feature = "maildir")]
 mod maildir;
+#[cfg(any(feature = "imap", feature = "smtp"))]
+mod sasl;
 #[cfg(feature = "smtp")]
 mod smtp;
 #[cfg(feature = "imap")]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use deferred::{Deferred, Result, inline_callbacks};
+use deferred::{Deferred, DeferredLock, Result, inline_callbacks};
 use reactor::ReactorHandle;
 use reactor_mail::{SmtpClient, SmtpError};
 
@@ -29,6 +29,8 @@ pub(crate) struct Queue {
     reactor: ReactorHandle,
     folder: PathBuf,
     client: SmtpClient,
+    /// Held by the message that is being sent.
+    turn: DeferredLock,
     /// How long to wait after each attempt; after one more, a message is given up.
     delays: Vec<Duration>,
     count: Cell<u64>,
@@ -53,6 +55,7 @@ impl Queue {
             reactor: reactor.clone(),
             folder,
             client,
+            turn: DeferredLock::new(),
             delays,
             count: Cell::new(0),
         });
@@ -96,9 +99,12 @@ impl Queue {
 
     async fn send(self: &Rc<Self>, name: String, number: usize) -> Result<()> {
         let path = self.folder.join("waiting").join(&name);
+        // The client sends one after the other; those that wait for it stay on disk.
+        let turn = self.turn.acquire().await?;
         let mut mail = Mail::read(&self.reactor, &path).await?;
         let to: Vec<&str> = mail.to.iter().map(String::as_str).collect();
         let sent = self.client.send(&mail.from, &to, &mail.text).await;
+        drop(turn);
         let refused = refused(&mail, sent.map(|sent| sent.refused));
 
         let delay = self.delays.get(number);

@@ -117,8 +117,8 @@ struct Poll(RefCell<Option<DelayedCall>>);
 impl Drop for Poll {
     fn drop(&mut self) {
         if let Some(call) = self.0.take() {
-            // Errs if it runs right now: it arms no other one.
-            let _ = call.cancel();
+            // Does nothing if it runs right now: it arms no other one.
+            call.cancel();
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 /// Most bytes of the part before the `@`, of that behind it, and of both (RFC 5321, section 4.5.3.1).
@@ -127,6 +128,14 @@ fn is_domain(text: &str) -> bool {
         !label.is_empty() && label.chars().all(is_character)
     };
     text.split('.').all(is_label)
+}
+
+/// An IP address in place of a domain (RFC 5321, section 4.1.3).
+pub(super) fn literal(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => format!("[{ip}]"),
+        IpAddr::V6(ip) => format!("[IPv6:{ip}]"),
+    }
 }
 
 impl fmt::Display for MailAddress {

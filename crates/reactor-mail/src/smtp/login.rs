@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::smtp_reply::SmtpReply;
+use crate::sasl;
 
 /// An exchange that waits for an answer of the client.
 #[derive(Debug)]
@@ -54,12 +55,7 @@ impl Exchange {
         let text = String::from_utf8(text).map_err(|_| bad())?;
         match self {
             Self::Plain => {
-                let mut fields = text.split('\0');
-                let (Some(acts_as), Some(name), Some(password), None) =
-                    (fields.next(), fields.next(), fields.next(), fields.next())
-                else {
-                    return Err(bad());
-                };
+                let [acts_as, name, password] = sasl::plain(&text).ok_or_else(bad)?;
                 if !acts_as.is_empty() && acts_as != name {
                     return Err(SmtpReply::new(535, "5.7.8 none may act for another"));
                 }

@@ -2,16 +2,15 @@
 
 use std::time::SystemTime;
 
+use super::address;
 use super::envelope::Envelope;
 
 /// The header, with its line ends. `is_extended` is whether the client has said EHLO.
 pub(super) fn header(envelope: &Envelope, server: &str, is_extended: bool) -> String {
     let client = word(&envelope.hello);
-    let address = match envelope.peer.as_inet() {
-        Some(peer) if peer.is_ipv4() => format!(" ([{}])", peer.ip()),
-        Some(peer) => format!(" ([IPv6:{}])", peer.ip()),
-        None => String::new(),
-    };
+    let address = envelope.peer.as_inet();
+    let address = address.map(|peer| format!(" ({})", address::literal(peer.ip())));
+    let address = address.unwrap_or_default();
     let (server, protocol) = (word(server), protocol(envelope, is_extended));
     // Other recipients are hidden from each other: they may be of a Bcc.
     let recipient = match &envelope.to[..] {

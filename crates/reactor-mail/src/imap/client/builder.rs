@@ -68,8 +68,8 @@ impl ImapClientBuilder {
         self
     }
 
-    /// How long the server may say nothing while a command waits for its answer; a minute by
-    /// default. Then the connection is closed, and the commands fail with
+    /// How long nothing may come or go while a command waits for its answer; a minute by default.
+    /// Then the connection is closed, and the commands fail with
     /// [`ImapError::TimedOut`](crate::ImapError::TimedOut).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout;

@@ -22,12 +22,7 @@ use super::handle::{ImapClient, code, mailbox};
 use super::mailbox::{ImapListed, ImapMailbox};
 use super::message::ImapMessage;
 use super::messages::ImapMessages;
-use super::request::{Request, Then};
-
-/// Commands that are sent as they are.
-fn as_is(request: Request) -> Request {
-    request
-}
+use super::request::Answered;
 
 /// Login and state of the session.
 impl ImapClient {
@@ -36,8 +31,7 @@ impl ImapClient {
         let what = "the name or password";
         let body = CommandBody::login(name, password);
         let body = body.map_err(|_| ImapError::InvalidArgument { what });
-        let login = |request: Request| request.then(Then::Login);
-        self.send(body, Collected::Nothing, login, drop)
+        self.simple(body)
     }
 
     /// Logs in by AUTHENTICATE PLAIN (RFC 4616), which takes names and passwords in UTF-8.
@@ -46,7 +40,7 @@ impl ImapClient {
             let what = "the name or password";
             return deferred::fail(ImapError::InvalidArgument { what });
         }
-        self.authenticate("PLAIN", format!("\0{name}\0{password}").as_bytes())
+        self.authenticate_with(format!("\0{name}\0{password}").as_bytes())
     }
 
     /// Asks for the capabilities of the server. Their names are in capitals, such as `IDLE` or
@@ -56,7 +50,6 @@ impl ImapClient {
         self.send(
             Ok(CommandBody::Capability),
             collected,
-            as_is,
             |answer| match answer.0 {
                 Collected::Capabilities(capabilities) => capabilities,
                 _ => Vec::new(),
@@ -84,7 +77,7 @@ impl ImapClient {
 
     fn open(&self, body: Result<CommandBody<'_>, ImapError>) -> Deferred<ImapMailbox> {
         let collected = Collected::Mailbox(Box::default());
-        self.send(body, collected, as_is, |(collected, code)| {
+        self.send(body, collected, |(collected, code)| {
             let Collected::Mailbox(mut mailbox) = collected else {
                 return ImapMailbox::default();
             };
@@ -125,15 +118,10 @@ impl ImapClient {
     }
 
     fn listed(&self, body: Result<CommandBody<'_>, ImapError>) -> Deferred<Vec<ImapListed>> {
-        self.send(
-            body,
-            Collected::List(Vec::new()),
-            as_is,
-            |answer| match answer.0 {
-                Collected::List(list) => list,
-                _ => Vec::new(),
-            },
-        )
+        self.send(body, Collected::List(Vec::new()), |answer| match answer.0 {
+            Collected::List(list) => list,
+            _ => Vec::new(),
+        })
     }
 
     /// Asks for counts of a mailbox, such as its messages, without selecting it.
@@ -147,15 +135,12 @@ impl ImapClient {
             mailbox,
             item_names: items.into(),
         });
-        self.send(
-            body,
-            Collected::Status(Vec::new()),
-            as_is,
-            |answer| match answer.0 {
+        self.send(body, Collected::Status(Vec::new()), |answer| {
+            match answer.0 {
                 Collected::Status(status) => status,
                 _ => Vec::new(),
-            },
-        )
+            }
+        })
     }
 
     /// Makes a mailbox.
@@ -207,7 +192,7 @@ impl ImapClient {
                 message: LiteralOrLiteral8::Literal(message?),
             })
         });
-        self.send(body, Collected::Nothing, as_is, code)
+        self.send(body, Collected::Nothing, code)
     }
 }
 
@@ -223,15 +208,12 @@ impl ImapClient {
             let charset = (!is_ascii).then(|| Charset::try_from("UTF-8").ok());
             CommandBody::search(charset.flatten(), keys, true)
         });
-        self.send(
-            body,
-            Collected::Search(Vec::new()),
-            as_is,
-            |answer| match answer.0 {
+        self.send(body, Collected::Search(Vec::new()), |answer| {
+            match answer.0 {
                 Collected::Search(found) => found,
                 _ => Vec::new(),
-            },
-        )
+            }
+        })
     }
 
     /// Fetches items of messages, and collects them. Of more than 64 MiB in all, nothing is kept:
@@ -243,15 +225,11 @@ impl ImapClient {
     ) -> Deferred<Vec<ImapMessage>> {
         let items = items.into();
         let names = names(&items);
-        let messages_of = |answer: super::request::Answered| match answer.0 {
-            Collected::Messages { messages, .. } => messages,
-            _ => Vec::new(),
-        };
         let collected = Collected::Messages {
             names,
             messages: Vec::new(),
         };
-        self.send(fetch(messages, items), collected, as_is, messages_of)
+        self.send(fetch(messages, items), collected, messages_of)
     }
 
     /// Fetches items of messages, and calls `handler` with each message as it comes. Nothing more
@@ -272,7 +250,7 @@ impl ImapClient {
             handler: Box::new(Each(handler)),
             streams: false,
         };
-        self.send(fetch(messages, items), collected, as_is, drop)
+        self.send(fetch(messages, items), collected, drop)
     }
 
     /// Fetches items of messages; bodies go to `handler` piece by piece, so that they need not fit
@@ -289,7 +267,7 @@ impl ImapClient {
             handler: Box::new(handler),
             streams: true,
         };
-        self.send(fetch(messages, items), collected, as_is, drop)
+        self.send(fetch(messages, items), collected, drop)
     }
 
     /// Changes the flags of messages; gives them as they are then.
@@ -312,10 +290,7 @@ impl ImapClient {
             names: vec![MessageDataItemName::Flags],
             messages: Vec::new(),
         };
-        self.send(body, collected, as_is, |answer| match answer.0 {
-            Collected::Messages { messages, .. } => messages,
-            _ => Vec::new(),
-        })
+        self.send(body, collected, messages_of)
     }
 
     /// Copies messages into another mailbox; gives `Code::CopyUid` if the server says which
@@ -329,7 +304,7 @@ impl ImapClient {
                 uid,
             })
         });
-        self.send(body, Collected::Code(None), as_is, code)
+        self.send(body, Collected::Code(None), code)
     }
 
     /// Moves messages into another mailbox (RFC 6851); gives a code as [`copy`](Self::copy).
@@ -342,8 +317,7 @@ impl ImapClient {
                 uid,
             })
         });
-        let needing = |request: Request| request.needing("MOVE");
-        self.send(body, Collected::Code(None), needing, code)
+        self.send(body, Collected::Code(None), code)
     }
 
     /// Removes all messages that are marked as deleted.
@@ -360,8 +334,14 @@ impl ImapClient {
             false => Err(ImapError::InvalidArgument { what }),
         };
         let body = body.map(|sequence_set| CommandBody::ExpungeUid { sequence_set });
-        let needing = |request: Request| request.needing("UIDPLUS");
-        self.send(body, Collected::Nothing, needing, drop)
+        self.simple(body)
+    }
+}
+
+fn messages_of((collected, _): Answered) -> Vec<ImapMessage> {
+    match collected {
+        Collected::Messages { messages, .. } => messages,
+        _ => Vec::new(),
     }
 }
 

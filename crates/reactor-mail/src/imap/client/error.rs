@@ -67,6 +67,8 @@ pub enum ImapError {
     },
     /// The connection is not encrypted, and that was not allowed. Nothing was sent.
     NotEncrypted,
+    /// The server has ended IDLE without being asked to. The connection goes on.
+    IdleEnded,
     /// The server said nothing for too long, and the connection was closed.
     TimedOut,
     /// The connection is closed.
@@ -101,6 +103,7 @@ impl fmt::Display for ImapError {
                 write!(f, "the server does not support {capability}")
             }
             Self::NotEncrypted => f.write_str("the connection is not encrypted"),
+            Self::IdleEnded => f.write_str("the server ended IDLE on its own"),
             Self::TimedOut => f.write_str("the server said nothing for too long"),
             Self::Closed => f.write_str("the connection is closed"),
         }

@@ -14,7 +14,7 @@ use super::builder::ImapClientBuilder;
 use super::collected::Collected;
 use super::error::ImapError;
 use super::event::ImapEvent;
-use super::request::{Answered, Request, Then};
+use super::request::{Answered, Request};
 use super::session::{Session, Tags};
 
 /// A connection to an IMAP server. Clones are handles of the same connection.
@@ -128,14 +128,18 @@ impl ImapClient {
     /// [event](Self::on_event). [`idle_done`](Self::idle_done) or a cancel ends it; at the end of
     /// the connection, the Deferred fails.
     ///
-    /// Commands may be sent while the session idles: they interrupt the IDLE, which begins again
-    /// after them. It is renewed every 28 minutes
-    /// ([`idle_renewal`](ImapClientBuilder::idle_renewal)), before the server's timeout.
+    /// Commands can be given all the same: they interrupt the IDLE, which begins again after
+    /// them. It is begun anew after 28 minutes
+    /// ([`idle_renewal`](ImapClientBuilder::idle_renewal)).
+    ///
+    /// A second one, while the first has neither ended nor was cancelled, fails with
+    /// [`ImapError::InvalidArgument`]. If the server ends it without being asked to, it fails with
+    /// [`ImapError::IdleEnded`], and the connection goes on.
     pub fn idle(&self) -> Deferred<()> {
         let connection = self.handle.connection.clone();
         let (ended, deferred) = Deferred::with_canceller(move |_| {
             // Errs if the connection is over, and so is the IDLE.
-            let _ = connection.post(Session::stop_idling);
+            let _ = connection.post(Session::idle_cancelled);
         });
         let begun = self.handle.connection.post(move |session, cx| {
             session.begin_idling(cx, ended);
@@ -157,20 +161,14 @@ impl ImapClient {
 
     /// Sends a LOGOUT. The Deferred fires when the server has answered; then the connection closes.
     pub fn logout(&self) -> Deferred<()> {
-        let logout = |request: Request| request.then(Then::Logout);
-        self.send(Ok(CommandBody::Logout), Collected::Nothing, logout, drop)
+        self.simple(Ok(CommandBody::Logout))
     }
 
-    /// Sends a command that the session authenticates with.
-    pub(super) fn authenticate(&self, mechanism: &'static str, answer: &[u8]) -> Deferred<()> {
-        let needs = match mechanism {
-            "PLAIN" => "AUTH=PLAIN",
-            other => other,
-        };
+    /// Sends `AUTHENTICATE PLAIN` with its answer.
+    pub(super) fn authenticate_with(&self, answer: &[u8]) -> Deferred<()> {
         let tag = self.handle.tags.next();
         let (trigger, deferred) = self.deferred(&tag);
-        let request = Request::authenticate(tag, mechanism, answer, trigger).needing(needs);
-        self.post(request);
+        self.post(Request::authenticate_plain(tag, answer, trigger));
         deferred
     }
 
@@ -198,7 +196,6 @@ impl ImapClient {
         &self,
         body: Result<CommandBody<'_>, ImapError>,
         collected: Collected,
-        adjust: impl FnOnce(Request) -> Request,
         get: impl FnOnce(Answered) -> T + 'static,
     ) -> Deferred<T> {
         let tag = self.handle.tags.next();
@@ -206,7 +203,7 @@ impl ImapClient {
         let request = body.and_then(|body| Request::new(tag, body, collected, trigger, get));
         match request {
             Ok(request) => {
-                self.post(adjust(request));
+                self.post(request);
                 deferred
             }
             Err(error) => {
@@ -220,7 +217,7 @@ impl ImapClient {
 
     /// Sends a command of whose answer only the code matters.
     pub(super) fn simple(&self, body: Result<CommandBody<'_>, ImapError>) -> Deferred<()> {
-        self.send(body, Collected::Nothing, |request| request, drop)
+        self.send(body, Collected::Nothing, drop)
     }
 }
 

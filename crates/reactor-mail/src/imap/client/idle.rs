@@ -7,7 +7,7 @@ use reactor::Context;
 use reactor::deferred::DelayedCall;
 
 use super::error::ImapError;
-use super::request::{Request, Then};
+use super::request::Then;
 use super::session::Session;
 
 /// State of IDLE. Changed by `go_on_idling`, and by the server's answers.
@@ -57,14 +57,26 @@ impl Idle {
 impl Session {
     /// Begins to idle as soon as there is nothing else to do.
     pub(super) fn begin_idling(&mut self, cx: &mut Context<'_, Self>, ended: Trigger<()>) {
-        if self.idle.wanted.is_some() {
+        // One that was cancelled is over for its caller, though the server may still have to
+        // confirm it: this one begins after that, or takes its place.
+        let is_wanted = |wanted: &Trigger<()>| !wanted.is_fired();
+        if self.idle.wanted.as_ref().is_some_and(is_wanted) {
             let what = "a second IDLE";
             // Errs if the Deferred was cancelled; then nothing is left to do.
             let _ = ended.errback(ImapError::InvalidArgument { what });
             return;
         }
         self.idle.wanted = Some(ended);
+        self.idle.is_stopping = false;
         self.go_on(cx);
+    }
+
+    /// The Deferred of an IDLE was cancelled. If it was refused as a second one, or another one
+    /// has taken its place, that one goes on.
+    pub(super) fn idle_cancelled(&mut self, cx: &mut Context<'_, Self>) {
+        if self.idle.wanted.as_ref().is_some_and(Trigger::is_fired) {
+            self.stop_idling(cx);
+        }
     }
 
     pub(super) fn stop_idling(&mut self, cx: &mut Context<'_, Self>) {
@@ -86,10 +98,8 @@ impl Session {
                 self.idle.end(Err(error.into()));
             }
             State::Off => {
-                let tag = self.tags.next();
                 self.idle.state = State::Asked;
-                self.running.push(Request::own(tag, "IDLE", Then::Idle));
-                self.send_fragments(cx);
+                self.send_own(cx, "IDLE", Then::Idle);
             }
             State::Active if self.idle.is_stopping || has_commands => self.done(cx),
             // `Asked`: `DONE` is not allowed before the server's `+`, so this waits for it.
@@ -125,8 +135,7 @@ impl Session {
         if self.idle.state == State::Ending {
             self.idle.state = State::Off;
         } else {
-            let what = "it ended IDLE on its own";
-            self.idle.end(Err(ImapError::Protocol { what }.into()));
+            self.idle.end(Err(ImapError::IdleEnded.into()));
         }
     }
 }

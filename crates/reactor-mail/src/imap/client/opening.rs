@@ -4,10 +4,9 @@ use imap_types::response::{Code, Greeting, GreetingKind};
 use reactor::Context;
 use reactor_tls::{StartTls, TlsInfo};
 
-use super::collected::names_of;
 use super::error::ImapError;
 use super::handle::ImapClient;
-use super::request::{Request, Then};
+use super::request::Then;
 use super::session::Session;
 
 impl Session {
@@ -17,6 +16,7 @@ impl Session {
         if !self.is_encrypted(cx) && self.settings.starttls.is_none() {
             return self.abort(cx, ImapError::NotEncrypted);
         }
+        self.is_watched = true;
         cx.set_idle_timeout(self.settings.timeout);
     }
 
@@ -37,12 +37,7 @@ impl Session {
             // PREAUTH: the session counts as logged in, in which STARTTLS is not allowed. An
             // attacker could send this greeting to keep the session in the clear.
             GreetingKind::PreAuth if wants_tls => self.abort(cx, ImapError::NotEncrypted),
-            _ if wants_tls => {
-                let tag = self.tags.next();
-                self.running
-                    .push(Request::own(tag, "STARTTLS", Then::StartTls));
-                self.send_fragments(cx);
-            }
+            _ if wants_tls => self.send_own(cx, "STARTTLS", Then::StartTls),
             _ => self.ask_capabilities(cx, code.as_ref()),
         }
     }
@@ -75,14 +70,10 @@ impl Session {
 
     /// Takes the capabilities from `code`, or asks for them; then the session is open.
     fn ask_capabilities(&mut self, cx: &mut Context<'_, Self>, code: Option<&Code<'static>>) {
-        if let Some(Code::Capability(capabilities)) = code {
-            self.capabilities = names_of(capabilities.as_ref());
+        if self.take_capabilities(code) {
             return self.opened(cx);
         }
-        let tag = self.tags.next();
-        self.running
-            .push(Request::own(tag, "CAPABILITY", Then::Open));
-        self.send_fragments(cx);
+        self.send_own(cx, "CAPABILITY", Then::Open);
         self.watch(cx);
     }
 

@@ -74,6 +74,15 @@ impl Session {
         }
     }
 
+    /// Takes the capabilities that `code` announces, if it does.
+    pub(super) fn take_capabilities(&mut self, code: Option<&Code<'_>>) -> bool {
+        let Some(Code::Capability(capabilities)) = code else {
+            return false;
+        };
+        self.capabilities = names_of(capabilities.as_ref());
+        true
+    }
+
     /// A FETCH response.
     pub(super) fn message(&mut self, cx: &mut Context<'_, Self>, message: ImapMessage) {
         let length = cx.framing().last_length();
@@ -103,11 +112,8 @@ impl Session {
     /// An untagged `OK`, `NO` or `BAD`, with a code or without.
     fn notice(&mut self, body: StatusBody<'static>) {
         let StatusBody { kind, code, text } = body;
-        if let Some(Code::Capability(capabilities)) = &code {
-            self.capabilities = names_of(capabilities.as_ref());
-        }
-        // The first command is the only one here, if it collects codes: SELECT, EXAMINE and MOVE
-        // are sent alone. A COPY gets its code in its answer.
+        self.take_capabilities(code.as_ref());
+        // SELECT and MOVE, which get codes before the answer, are sent alone.
         let collected = self.running.first_mut().map(|it| &mut it.collected);
         let is_collected = match (collected, &code) {
             (Some(Collected::Mailbox(mailbox)), Some(code)) => mailbox.take_code(code),
@@ -161,9 +167,7 @@ impl Session {
             cx.framing().stream_bodies(false);
         }
         let StatusBody { kind, code, text } = body;
-        if let Some(Code::Capability(capabilities)) = &code {
-            self.capabilities = names_of(capabilities.as_ref());
-        }
+        self.take_capabilities(code.as_ref());
         match refusal(kind, &code, &text) {
             Some(error) => self.refused(cx, &mut request, error),
             None => self.succeeded(cx, request, code),

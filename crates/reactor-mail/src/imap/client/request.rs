@@ -115,6 +115,13 @@ impl Request {
         get: impl FnOnce(Answered) -> T + 'static,
     ) -> std::result::Result<Self, ImapError> {
         let rules = Rules::new(&body, collected.kind());
+        let (needs, then) = match &body {
+            CommandBody::Login { .. } => (None, Then::Login),
+            CommandBody::Logout => (None, Then::Logout),
+            CommandBody::Move { .. } => (Some("MOVE"), Then::Nothing),
+            CommandBody::ExpungeUid { .. } => (Some("UIDPLUS"), Then::Nothing),
+            _ => (None, Then::Nothing),
+        };
         let fragments = encode(&tag, body)?;
         let finish = Box::new(move |answered: Result<Answered>| {
             // Errs if the Deferred was cancelled: then it has failed already.
@@ -124,22 +131,18 @@ impl Request {
             tag,
             fragments,
             rules,
-            needs: None,
-            then: Then::Nothing,
+            needs,
+            then,
             collected,
             collected_bytes: 0,
             finish: Some(finish),
         })
     }
 
-    /// `AUTHENTICATE` with an answer that the server asks for.
-    pub(super) fn authenticate(
-        tag: String,
-        mechanism: &str,
-        answer: &[u8],
-        trigger: Trigger<()>,
-    ) -> Self {
-        let mut request = Self::own(tag, &format!("AUTHENTICATE {mechanism}"), Then::Login);
+    /// `AUTHENTICATE PLAIN` with the answer that the server asks for.
+    pub(super) fn authenticate_plain(tag: String, answer: &[u8], trigger: Trigger<()>) -> Self {
+        let mut request = Self::own(tag, "AUTHENTICATE PLAIN", Then::Login);
+        request.needs = Some("AUTH=PLAIN");
         let data = format!("{}\r\n", STANDARD.encode(answer)).into_bytes();
         let mode = LiteralMode::Sync;
         request
@@ -166,18 +169,7 @@ impl Request {
         }
     }
 
-    pub(super) fn needing(mut self, capability: &'static str) -> Self {
-        self.needs = Some(capability);
-        self
-    }
-
-    pub(super) fn then(mut self, then: Then) -> Self {
-        self.then = then;
-        self
-    }
-
-    /// Takes over the Deferred of another request: a login's fires after the CAPABILITY that
-    /// follows it.
+    /// Takes over the Deferred of another request.
     pub(super) fn finishing_for(mut self, other: &mut Self) -> Self {
         self.finish = other.finish.take();
         self

@@ -19,8 +19,8 @@ use super::framing::ImapResponseFraming;
 use super::framing_error::ImapResponseError;
 use super::handle::ImapClient;
 use super::idle::Idle;
-use super::request::{Request, Then};
-use super::streaming::Step;
+use super::request::{Request, Then, do_not_wait};
+use super::streaming::Handing;
 
 /// How a client connects.
 #[derive(Clone, Debug)]
@@ -58,6 +58,8 @@ pub(super) struct Session {
     /// have something left to be sent.
     pub(super) running: Vec<Request>,
     pub(super) idle: Idle,
+    /// The timeout of the connection is set.
+    pub(super) is_watched: bool,
     pub(super) on_event: Option<Box<dyn FnMut(ImapEvent)>>,
     /// No handle is left: the session logs out when it has nothing to do.
     pub(super) is_abandoned: bool,
@@ -66,8 +68,8 @@ pub(super) struct Session {
     /// A body of the current FETCH response was streamed. Cleared when the rest of the response has
     /// come (`message`).
     pub(super) has_streamed: bool,
-    /// Calls of a `FetchHandler` that wait for `busy`.
-    pub(super) steps: VecDeque<Step>,
+    /// What a `FetchHandler` gets as soon as it is no longer busy.
+    pub(super) handing: Option<Handing>,
     /// Why the connection ends, if this is known before it does.
     pub(super) end: Option<ImapError>,
 }
@@ -83,11 +85,12 @@ impl Session {
             queue: VecDeque::new(),
             running: Vec::new(),
             idle: Idle::default(),
+            is_watched: false,
             on_event: None,
             is_abandoned: false,
             busy: None,
             has_streamed: false,
-            steps: VecDeque::new(),
+            handing: None,
             end: None,
         }
     }
@@ -115,9 +118,8 @@ impl Session {
         if let Some(request) = running {
             let is_handed = matches!(request.collected, Collected::Handed { .. });
             request.forget();
-            if let (true, Some(busy)) = (is_handed, self.busy.take()) {
-                // Its callback resumes reading; without the cancel, reading would stay paused until
-                // a handler that is no longer of use is done.
+            if is_handed && let Some(busy) = self.busy.take() {
+                // Nothing else would read on.
                 busy.cancel();
             }
         }
@@ -136,10 +138,9 @@ impl Session {
                 continue;
             }
             if self.has("LITERAL+") {
-                super::request::do_not_wait(&mut request.fragments, usize::MAX);
+                do_not_wait(&mut request.fragments, usize::MAX);
             } else if self.has("LITERAL-") {
-                // LITERAL- allows literals of this size at most (RFC 7888).
-                super::request::do_not_wait(&mut request.fragments, 4096);
+                do_not_wait(&mut request.fragments, 4096);
             }
             if let Collected::Handed { streams: true, .. } = request.collected {
                 cx.framing().stream_bodies(true);
@@ -149,11 +150,8 @@ impl Session {
         }
         self.go_on_idling(cx);
         if self.is_abandoned && self.queue.is_empty() && self.running.is_empty() {
-            let tag = self.tags.next();
-            // So that it is sent once.
             self.is_abandoned = false;
-            self.running.push(Request::own(tag, "LOGOUT", Then::Logout));
-            self.send_fragments(cx);
+            self.send_own(cx, "LOGOUT", Then::Logout);
         }
         self.watch(cx);
     }
@@ -179,7 +177,14 @@ impl Session {
         request.needs.filter(|capability| !self.has(capability))
     }
 
-    /// Sends the rest of the last command, up to a literal that the server must ask for (`Sync`).
+    /// Sends a command of the session itself.
+    pub(super) fn send_own(&mut self, cx: &mut Context<'_, Self>, command: &str, then: Then) {
+        let tag = self.tags.next();
+        self.running.push(Request::own(tag, command, then));
+        self.send_fragments(cx);
+    }
+
+    /// Sends what is left of the last command, up to where the server must say that it waits.
     pub(super) fn send_fragments(&mut self, cx: &mut Context<'_, Self>) {
         use imap_types::core::LiteralMode::Sync;
         let Some(request) = self.running.last_mut() else {
@@ -212,9 +217,13 @@ impl Session {
     /// its answer. It is off during IDLE, in which a server may be silent, and while `busy` pauses
     /// reading.
     pub(super) fn watch(&mut self, cx: &mut Context<'_, Self>) {
-        let expects = !self.running.is_empty() && !self.idle.is_active();
-        let timeout = (expects && self.busy.is_none()).then_some(self.settings.timeout);
-        cx.set_idle_timeout(timeout);
+        let expects = !self.running.is_empty() && !self.idle.is_active() && self.busy.is_none();
+        // A timeout that is set again begins anew, and a command that waits in the queue is no sign
+        // of life.
+        if expects != self.is_watched {
+            self.is_watched = expects;
+            cx.set_idle_timeout(expects.then_some(self.settings.timeout));
+        }
     }
 
     /// Why the connection has ended.

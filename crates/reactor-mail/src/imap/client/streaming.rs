@@ -1,21 +1,25 @@
 //! Hands messages and their bodies to a `FetchHandler`, at its pace.
 
+use std::vec;
+
 use deferred::{Deferred, Failure};
-use imap_types::core::NString;
 use imap_types::fetch::MessageDataItem;
 use reactor::Context;
 
 use super::collected::Collected;
 use super::fetch::FetchHandler;
-use super::message::{ImapMessage, body};
+use super::message::ImapMessage;
 use super::request::Request;
 use super::session::Session;
 
-/// A call of a `FetchHandler`.
-pub(super) enum Step {
-    Body { message: ImapMessage, length: u32 },
-    Data(Vec<u8>),
-    Message(ImapMessage),
+/// A message whose parts a `FetchHandler` gets, one call after the other.
+pub(super) struct Handing {
+    /// The items so far that are no bodies.
+    message: ImapMessage,
+    /// The items that follow.
+    items: vec::IntoIter<MessageDataItem<'static>>,
+    /// The body that has begun, and is not handed on yet.
+    data: Option<Vec<u8>>,
 }
 
 impl Session {
@@ -58,52 +62,52 @@ impl Session {
         let Some((_, streams)) = self.handler() else {
             return;
         };
-        if streams {
-            self.hand_bodies(message);
-        } else {
-            self.steps.push_back(Step::Message(message));
-        }
-        self.take_steps(cx);
-    }
-
-    /// Adds the steps for a message and for its bodies that were not streamed: quoted strings, and
-    /// literals beyond the limits of the framing. The handler gets these like streamed ones.
-    fn hand_bodies(&mut self, message: ImapMessage) {
         let ImapMessage { number, items } = message;
-        let mut rest = ImapMessage {
-            number,
-            items: Vec::with_capacity(items.len()),
+        // Bodies that have come as strings, which are short, go the way of those that are streamed.
+        let (whole, split) = if streams {
+            (Vec::new(), items)
+        } else {
+            (items, Vec::new())
         };
-        for mut item in items {
-            let Some(data) = body(&item).map(<[u8]>::to_vec) else {
-                rest.items.push(item);
-                continue;
-            };
-            clear_body(&mut item);
-            let mut message = rest.clone();
-            message.items.push(item);
-            let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
-            self.steps.push_back(Step::Body { message, length });
-            if length > 0 {
-                self.steps.push_back(Step::Data(data));
-            }
-        }
-        self.steps.push_back(Step::Message(rest));
+        self.handing = Some(Handing {
+            message: ImapMessage {
+                number,
+                items: whole,
+            },
+            items: split.into_iter(),
+            data: None,
+        });
+        self.hand_on(cx);
     }
 
-    /// Calls the handler with one step after the other, until it returns a pending Deferred.
-    fn take_steps(&mut self, cx: &mut Context<'_, Self>) {
+    /// Calls the handler until it is busy, or has the whole message. Nothing is copied for a call:
+    /// the server decides how many items and bodies a message has.
+    fn hand_on(&mut self, cx: &mut Context<'_, Self>) {
         while self.busy.is_none()
-            && let Some(step) = self.steps.pop_front()
+            && let Some(mut handing) = self.handing.take()
         {
             let Some((handler, _)) = self.handler() else {
-                return self.steps.clear();
+                return;
             };
-            let taken = match step {
-                Step::Body { message, length } => handler.body(&message, length),
-                Step::Data(data) => handler.data(&data),
-                Step::Message(message) => handler.message(message),
+            let taken = if let Some(data) = handing.data.take() {
+                handler.data(&data)
+            } else if let Some(mut item) = handing.items.next() {
+                let Some(data) = take_body(&mut item) else {
+                    handing.message.items.push(item);
+                    self.handing = Some(handing);
+                    continue;
+                };
+                let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
+                handing.message.items.push(item);
+                let taken = handler.body(&handing.message, length);
+                handing.message.items.pop();
+                handing.data = Some(data).filter(|data| !data.is_empty());
+                taken
+            } else {
+                let taken = handler.message(handing.message);
+                return self.wait_for_handler(cx, taken);
             };
+            self.handing = Some(handing);
             self.wait_for_handler(cx, taken);
         }
     }
@@ -125,28 +129,28 @@ impl Session {
             if let Err(failure) = taken {
                 this.handler_failed(failure);
             }
-            this.take_steps(cx);
+            this.hand_on(cx);
             this.watch(cx);
         });
     }
 
     /// Fails the command at once. Its remaining responses still come, and are dropped.
     fn handler_failed(&mut self, failure: Failure) {
-        self.steps.clear();
+        self.handing = None;
         if let Some(request) = self.handed() {
             request.fail(failure);
         }
     }
 }
 
-/// Replaces the body in `item` by NIL: the handler gets the item to know which body begins, and the
-/// bytes as `data`.
-fn clear_body(item: &mut MessageDataItem<'_>) {
-    if let MessageDataItem::BodyExt { data, .. }
+/// Takes the body out of `item`, if it has one.
+fn take_body(item: &mut MessageDataItem<'_>) -> Option<Vec<u8>> {
+    let (MessageDataItem::BodyExt { data, .. }
     | MessageDataItem::Rfc822(data)
     | MessageDataItem::Rfc822Header(data)
-    | MessageDataItem::Rfc822Text(data) = item
-    {
-        *data = NString(None);
-    }
+    | MessageDataItem::Rfc822Text(data)) = item
+    else {
+        return None;
+    };
+    data.0.take().map(|body| body.as_ref().to_vec())
 }

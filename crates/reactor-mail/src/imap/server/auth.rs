@@ -11,6 +11,7 @@ use reactor_tls::StartTls;
 
 use super::imap_reply::Reply;
 use super::session::ImapSession;
+use crate::sasl;
 use crate::store::{Account, MailboxError};
 
 /// Number of failed logins at which the connection is closed.
@@ -172,8 +173,6 @@ impl ImapSession {
 /// Name and password of a message of PLAIN (RFC 4616). `None` if it asks to act as another user, or
 /// is malformed.
 fn plain(message: &[u8]) -> Option<(&str, &str)> {
-    let mut fields = str::from_utf8(message).ok()?.split('\0');
-    let (acts_as, name, password) = (fields.next()?, fields.next()?, fields.next()?);
-    let is_good = fields.next().is_none() && (acts_as.is_empty() || acts_as == name);
-    is_good.then_some((name, password))
+    let [acts_as, name, password] = sasl::plain(str::from_utf8(message).ok()?)?;
+    (acts_as.is_empty() || acts_as == name).then_some((name, password))
 }

@@ -189,8 +189,8 @@ impl ImapSession {
     /// Begins to wait for the login, or for the next command after it.
     pub(super) fn watch_timeout(&mut self, cx: &mut Context<'_, Self>) {
         if let Some(old) = self.timeout.take() {
-            // Errs only if it has passed.
-            let _ = old.cancel();
+            // Does nothing if it has passed.
+            old.cancel();
         }
         let timeout = match self.account {
             Some(_) => self.settings.idle_timeout,

@@ -14,6 +14,7 @@ use super::mail::Mail;
 use super::options::{Login, Options};
 use super::replies::Conversation;
 use super::send_mail::Sent;
+use crate::smtp::address;
 use crate::smtp::smtp_error::SmtpError;
 use crate::smtp::smtp_reply::SmtpReply;
 
@@ -102,8 +103,9 @@ impl Session {
             }
             replies
         };
-        let replies = mail.to.iter().cloned().zip(replies);
+        let replies = mail.to.iter().zip(replies);
         let refused = replies.filter(|(_, reply)| !reply.is_positive());
+        let refused = refused.map(|(to, reply)| (to.clone(), reply));
         let refused = refused.collect::<Vec<_>>();
         if refused.len() == mail.to.len() {
             return Err(SmtpError::AllRefused { refused }.into());
@@ -201,8 +203,7 @@ async fn hello(conversation: &Conversation, options: &Options) -> Result<Extensi
     let ip = host.and_then(|address| address.as_inet().map(|address| address.ip()));
     let name = match (&options.hello, ip) {
         (Some(name), _) => name.clone(),
-        (None, Some(ip)) if ip.is_ipv4() => format!("[{ip}]"),
-        (None, Some(ip)) => format!("[IPv6:{ip}]"),
+        (None, Some(ip)) => address::literal(ip),
         (None, None) => "localhost".to_owned(),
     };
     if name.contains(|character: char| character.is_control() || character == ' ') {
