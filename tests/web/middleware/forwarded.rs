@@ -338,6 +338,29 @@ fn the_headers_that_were_not_chosen_are_removed() {
 }
 
 #[test]
+fn hidden_ports_without_end_are_no_address() {
+    let hidden = format!("203.0.113.9{}", ":_".repeat(30_000));
+    for (forwarded, header, value) in [
+        (
+            Forwarded::from_proxies(PROXIES),
+            "x-forwarded-for",
+            hidden.clone(),
+        ),
+        (
+            Forwarded::from_proxies(PROXIES).standard(),
+            "forwarded",
+            format!("for=\"{hidden}\""),
+        ),
+    ] {
+        let shown = shown(&behind(forwarded), &[(header, &value)]);
+        assert!(
+            shown.starts_with("the connection http localhost "),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
 fn a_proxy_header_is_the_first_address() {
     for (source, seen) in [
         // The client of a balancer is no proxy: it may not say that it is another.
