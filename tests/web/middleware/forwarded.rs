@@ -361,6 +361,33 @@ fn hidden_ports_without_end_are_no_address() {
 }
 
 #[test]
+fn a_forwarded_host_that_was_not_chosen_is_removed() {
+    let shown = |forwarded: Forwarded, headers: &[(&str, &str)]| {
+        let app = App::new().get("/", |req| {
+            let host = req.header("x-forwarded-host");
+            host.unwrap_or("removed").to_owned()
+        });
+        shown(&client(app.wrap(forwarded)), headers)
+    };
+    let x = [
+        ("x-forwarded-for", "203.0.113.9"),
+        ("x-forwarded-host", "evil.example"),
+    ];
+    let both = [x[0], x[1], ("forwarded", "for=203.0.113.9")];
+    let behind = || Forwarded::from_proxies(PROXIES);
+    assert_eq!(shown(behind(), &x), "removed");
+    assert_eq!(shown(behind().x_forwarded_host(), &x), "evil.example");
+    assert_eq!(shown(behind().standard_first(), &x), "removed");
+    let first = behind().standard_first().x_forwarded_host();
+    assert_eq!(shown(first.clone(), &x), "evil.example");
+    assert_eq!(shown(first, &both), "removed");
+    assert_eq!(
+        shown(behind().standard().x_forwarded_host(), &both),
+        "removed"
+    );
+}
+
+#[test]
 fn a_proxy_header_is_the_first_address() {
     for (source, seen) in [
         // The client of a balancer is no proxy: it may not say that it is another.
