@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -507,5 +508,35 @@ fn writers_at_once_never_give_a_uid_twice() {
             .filter(|line| line.ends_with(" Seen"))
             .count();
         assert_eq!(seen, 2 * EACH);
+    });
+}
+
+#[test]
+fn a_keyword_without_a_letter_leaves_the_list_alone() {
+    testing::run(|reactor| {
+        let folder = Folder::new();
+        let account = account(reactor, &folder);
+        let inbox = open(reactor, &account, "INBOX");
+        let mut all = NewMessage::new(MESSAGE);
+        (0..26).for_each(|number| all.flags.insert_keyword(&format!("k{number}")));
+        let added = reactor.block_on(inbox.append(all));
+        assert_eq!(added.expect("it is added"), uid(1));
+        // Each version of the file has its own inode, since it is replaced; that of an open file is
+        // not given again.
+        let inode = || {
+            let list = fs::metadata(folder.0.join("box/reactor-uids"));
+            list.expect("it is there").ino()
+        };
+        let kept = fs::File::open(folder.0.join("box/reactor-uids")).expect("it is there");
+        let before = inode();
+        let mut flags = MailFlags::from_iter([MailFlag::Seen]);
+        flags.insert_keyword("another");
+        let changed = inbox.change_flags(&[uid(1)], FlagChange::Add, &flags);
+        reactor.block_on(changed).expect("it is changed");
+        let snapshot = reactor.block_on(inbox.messages()).expect("it is read");
+        assert!(snapshot.messages[0].flags.contains(MailFlag::Seen));
+        assert_eq!(snapshot.messages[0].flags.keywords().len(), 26);
+        assert_eq!(inode(), before);
+        drop(kept);
     });
 }

@@ -278,9 +278,14 @@ fn copy_all(
     to: &Maildir,
     list: &mut UidList,
 ) -> Result<Vec<(Uid, Uid)>, MaildirError> {
+    let mut all = MailFlags::new();
+    for (_, flags, _) in &messages {
+        all.change(FlagChange::Add, flags);
+    }
+    // All at once: each call may write the list.
+    list.add_keywords(to, all.keywords())?;
     let mut copies = Vec::new();
     for (uid, flags, entry) in messages {
-        list.add_keywords(to, flags.keywords())?;
         match copy_message(from, &entry, to, list.keywords.to_maildir(&flags)) {
             Ok(copy) => copies.push((uid, copy)),
             Err(MaildirError::Gone { .. }) => {}

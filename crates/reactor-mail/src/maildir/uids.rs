@@ -192,8 +192,10 @@ impl UidList {
             self.reload(maildir)?;
         }
         let used = self.records.values().map(|record| record.entry.flags());
-        self.keywords.add(names, used);
-        self.write(maildir)
+        if self.keywords.add(names, used) {
+            self.write(maildir)?;
+        }
+        Ok(())
     }
 
     /// The UID of a message that was just added.
