@@ -540,3 +540,40 @@ fn a_keyword_without_a_letter_leaves_the_list_alone() {
         drop(kept);
     });
 }
+
+#[test]
+fn an_open_mailbox_that_has_not_changed_is_not_read_again() {
+    testing::run(|reactor| {
+        let folder = Folder::new();
+        let account = account(reactor, &folder);
+        let inbox = open(reactor, &account, "INBOX");
+        let added = inbox.append(NewMessage::new(MESSAGE));
+        reactor.block_on(added).expect("it is added");
+        // A change within a tick of the clock before a look may be missed: this one is long ago.
+        for part in ["new", "cur"] {
+            let part = fs::File::open(folder.0.join("box").join(part)).expect("it is there");
+            let past = SystemTime::now() - Duration::from_secs(60);
+            part.set_modified(past).expect("it is set");
+        }
+        assert_eq!(messages(reactor, &inbox), ["1"]);
+        // Whatever reads the folders anew takes the lock, which makes its file.
+        let lock = folder.0.join("box/reactor-uids.lock");
+        fs::remove_file(&lock).expect("it is there");
+        let again = open(reactor, &account, "INBOX");
+        assert!(Rc::ptr_eq(&again, &inbox));
+        assert_eq!(messages(reactor, &again), ["1"]);
+        assert!(!lock.exists());
+        // But what another program does is seen.
+        let maildir = Maildir::new(folder.0.join("box"));
+        maildir
+            .deliver(MESSAGE.as_bytes())
+            .expect("it is delivered");
+        let again = open(reactor, &account, "INBOX");
+        assert_eq!(messages(reactor, &again), ["1", "2"]);
+        fs::remove_dir_all(maildir.path().join("cur")).expect("it is removed");
+        fs::remove_file(maildir.path().join("reactor-uids")).expect("it is removed");
+        let again = open(reactor, &account, "INBOX");
+        assert!(again.uid_validity() > inbox.uid_validity());
+        assert_eq!(messages(reactor, &again), ["1"]);
+    });
+}
