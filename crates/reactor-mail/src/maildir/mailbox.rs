@@ -295,8 +295,9 @@ fn copy_all(
     }
     sync_folder(&to.path().join("cur"))?;
     list.sync(to)?;
+    let by_id = list.by_id();
     let copies = copies.into_iter().map(|(uid, copy)| (uid, copy.keep()));
-    let uids = copies.filter_map(|(uid, id)| Some((uid, list.uid_of(&id)?)));
+    let uids = copies.filter_map(|(uid, id)| Some((uid, *by_id.get(id.as_str())?)));
     Ok(uids.collect())
 }
 

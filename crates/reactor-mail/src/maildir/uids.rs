@@ -206,6 +206,14 @@ impl UidList {
             .map(|(uid, _)| *uid)
     }
 
+    /// The UIDs by the ids of their messages.
+    pub(super) fn by_id(&self) -> HashMap<&str, Uid> {
+        let records = self.records.iter();
+        records
+            .map(|(uid, record)| (record.entry.id(), *uid))
+            .collect()
+    }
+
     /// `None` if there is no list, or one that is damaged.
     fn read(maildir: &Maildir) -> Result<Option<Self>, MaildirError> {
         let path = maildir.path().join(FILE);
