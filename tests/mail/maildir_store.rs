@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -576,4 +577,38 @@ fn an_open_mailbox_that_has_not_changed_is_not_read_again() {
         assert!(again.uid_validity() > inbox.uid_validity());
         assert_eq!(messages(reactor, &again), ["1"]);
     });
+}
+
+#[test]
+fn reads_behind_a_slow_job_leave_the_threads_to_others() {
+    let folder = Folder::new();
+    let maildir = folder.maildir("box");
+    maildir
+        .deliver(MESSAGE.as_bytes())
+        .expect("it is delivered");
+    let reactor = Reactor::new().expect("a reactor");
+    let account = MaildirAccount::new(&reactor, maildir.clone());
+    let inbox = reactor.block_on(account.open(&MailboxName::inbox()));
+    let inbox = inbox.expect("it is there");
+    // As if another process had it for long.
+    let lock = fs::File::open(maildir.path().join("reactor-uids.lock")).expect("it is there");
+    lock.lock().expect("it is locked");
+    let added = inbox.append(NewMessage::new(MESSAGE));
+    let reads: Vec<_> = (0..50).map(|_| inbox.body(uid(1))).collect();
+    let (other_has_run, has_run) = mpsc::channel();
+    let holder = thread::spawn(move || {
+        let has_run = has_run.recv_timeout(Duration::from_secs(10));
+        drop(lock);
+        has_run.is_ok()
+    });
+    let other = reactor.block_on(reactor.defer_to_thread(|| Ok(())));
+    other.expect("it runs");
+    // Errs if the lock was given back after the deadline, which the holder tells.
+    let _ = other_has_run.send(());
+    assert!(holder.join().expect("it ends"), "no thread was left");
+    for read in reads {
+        let body = reactor.block_on(read).expect("it is read");
+        assert_eq!(body.as_deref(), Some(MESSAGE.as_bytes()));
+    }
+    assert_eq!(reactor.block_on(added).expect("it is added"), uid(2));
 }

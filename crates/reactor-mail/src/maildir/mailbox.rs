@@ -152,8 +152,8 @@ impl Mailbox for MaildirMailbox {
 
     fn body(&self, uid: Uid) -> Deferred<Option<Bytes>> {
         let (list, maildir) = (Arc::clone(&self.list), self.maildir.clone());
-        // Not behind other jobs: no look is needed to find a file.
-        let read = self.reactor.defer_to_thread(move || {
+        // Without a look at the Maildir: none is needed to find a file.
+        let read = move || {
             let list = list.lock().unwrap_or_else(PoisonError::into_inner);
             let entry = list.records.get(&uid).map(|record| record.entry.clone());
             drop(list);
@@ -165,7 +165,9 @@ impl Mailbox for MaildirMailbox {
                 Err(MaildirError::Gone { .. }) => Ok(None),
                 Err(error) => Err(Failure::new(error)),
             }
-        });
+        };
+        let reactor = self.reactor.clone();
+        let read = self.queue.run(move || reactor.defer_to_thread(read));
         read.map_err(refusal)
     }
 
