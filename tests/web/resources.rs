@@ -248,10 +248,7 @@ impl Resource for Deep {
 #[test]
 fn a_long_path_of_children_that_come_later_takes_no_stack() {
     let path = "/a".repeat(30_000);
-    for (root, seconds) in [
-        (Deep(None), 0),
-        (Deep(Some(Duration::from_micros(1))), 1),
-    ] {
+    for (root, seconds) in [(Deep(None), 0), (Deep(Some(Duration::from_micros(1))), 1)] {
         let client = tree(root);
         let answer = client.start_get(&path);
         client.advance(Duration::from_secs(seconds));
