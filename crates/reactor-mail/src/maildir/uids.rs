@@ -126,10 +126,7 @@ impl UidList {
     fn sync_locked(&mut self, maildir: &Maildir, _lock: &Lock) -> Result<(), MaildirError> {
         let now = SystemTime::now();
         let folders = scan::changed(maildir.path())?;
-        let mut entries: HashMap<String, MaildirEntry> = HashMap::new();
-        for entry in maildir.list()? {
-            entries.insert(entry.id().to_owned(), entry);
-        }
+        let mut entries = scan::by_id(maildir.path())?;
         let known = self.records.values().map(|record| record.entry.id());
         let missing = known
             .filter(|id| !entries.contains_key(*id))
@@ -151,9 +148,7 @@ impl UidList {
             }
             true
         });
-        let mut new: Vec<_> = entries.into_values().collect();
-        new.sort_by(|a, b| a.arrival().cmp(&b.arrival()));
-        for entry in new {
+        for entry in scan::by_arrival(entries) {
             if let Some(record) = Record::new(maildir, entry)? {
                 let next = self
                     .next
