@@ -3,7 +3,9 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -511,19 +513,102 @@ fn writers_at_once_never_give_a_uid_twice() {
 }
 
 #[test]
-fn inbox_is_renamed_to_a_name_below_it() {
+fn a_keyword_without_a_letter_leaves_the_list_alone() {
     testing::run(|reactor| {
         let folder = Folder::new();
         let account = account(reactor, &folder);
         let inbox = open(reactor, &account, "INBOX");
-        reactor
-            .block_on(inbox.append(NewMessage::new(MESSAGE)))
-            .expect("it is added");
-        let rename = |to: &str| reactor.block_on(account.rename(&name("INBOX"), &name(to)));
-        rename("INBOX/old").expect("it is emptied");
-        assert_eq!(messages(reactor, &inbox), [""; 0]);
-        let old = open(reactor, &account, "INBOX/old");
-        assert_eq!(messages(reactor, &old), ["1"]);
-        assert_eq!(refused(rename("INBOX")), MailboxError::AlreadyExists);
+        let mut all = NewMessage::new(MESSAGE);
+        (0..26).for_each(|number| all.flags.insert_keyword(&format!("k{number}")));
+        let added = reactor.block_on(inbox.append(all));
+        assert_eq!(added.expect("it is added"), uid(1));
+        // Each version of the file has its own inode, since it is replaced; that of an open file is
+        // not given again.
+        let inode = || {
+            let list = fs::metadata(folder.0.join("box/reactor-uids"));
+            list.expect("it is there").ino()
+        };
+        let kept = fs::File::open(folder.0.join("box/reactor-uids")).expect("it is there");
+        let before = inode();
+        let mut flags = MailFlags::from_iter([MailFlag::Seen]);
+        flags.insert_keyword("another");
+        let changed = inbox.change_flags(&[uid(1)], FlagChange::Add, &flags);
+        reactor.block_on(changed).expect("it is changed");
+        let snapshot = reactor.block_on(inbox.messages()).expect("it is read");
+        assert!(snapshot.messages[0].flags.contains(MailFlag::Seen));
+        assert_eq!(snapshot.messages[0].flags.keywords().len(), 26);
+        assert_eq!(inode(), before);
+        drop(kept);
     });
+}
+
+#[test]
+fn an_open_mailbox_that_has_not_changed_is_not_read_again() {
+    testing::run(|reactor| {
+        let folder = Folder::new();
+        let account = account(reactor, &folder);
+        let inbox = open(reactor, &account, "INBOX");
+        let added = inbox.append(NewMessage::new(MESSAGE));
+        reactor.block_on(added).expect("it is added");
+        // A change within a tick of the clock before a look may be missed: this one is long ago.
+        for part in ["new", "cur"] {
+            let part = fs::File::open(folder.0.join("box").join(part)).expect("it is there");
+            let past = SystemTime::now() - Duration::from_secs(60);
+            part.set_modified(past).expect("it is set");
+        }
+        assert_eq!(messages(reactor, &inbox), ["1"]);
+        // Whatever reads the folders anew takes the lock, which makes its file.
+        let lock = folder.0.join("box/reactor-uids.lock");
+        fs::remove_file(&lock).expect("it is there");
+        let again = open(reactor, &account, "INBOX");
+        assert!(Rc::ptr_eq(&again, &inbox));
+        assert_eq!(messages(reactor, &again), ["1"]);
+        assert!(!lock.exists());
+        // But what another program does is seen.
+        let maildir = Maildir::new(folder.0.join("box"));
+        maildir
+            .deliver(MESSAGE.as_bytes())
+            .expect("it is delivered");
+        let again = open(reactor, &account, "INBOX");
+        assert_eq!(messages(reactor, &again), ["1", "2"]);
+        fs::remove_dir_all(maildir.path().join("cur")).expect("it is removed");
+        fs::remove_file(maildir.path().join("reactor-uids")).expect("it is removed");
+        let again = open(reactor, &account, "INBOX");
+        assert!(again.uid_validity() > inbox.uid_validity());
+        assert_eq!(messages(reactor, &again), ["1"]);
+    });
+}
+
+#[test]
+fn reads_behind_a_slow_job_leave_the_threads_to_others() {
+    let folder = Folder::new();
+    let maildir = folder.maildir("box");
+    maildir
+        .deliver(MESSAGE.as_bytes())
+        .expect("it is delivered");
+    let reactor = Reactor::new().expect("a reactor");
+    let account = MaildirAccount::new(&reactor, maildir.clone());
+    let inbox = reactor.block_on(account.open(&MailboxName::inbox()));
+    let inbox = inbox.expect("it is there");
+    // As if another process had it for long.
+    let lock = fs::File::open(maildir.path().join("reactor-uids.lock")).expect("it is there");
+    lock.lock().expect("it is locked");
+    let added = inbox.append(NewMessage::new(MESSAGE));
+    let reads: Vec<_> = (0..50).map(|_| inbox.body(uid(1))).collect();
+    let (other_has_run, has_run) = mpsc::channel();
+    let holder = thread::spawn(move || {
+        let has_run = has_run.recv_timeout(Duration::from_secs(10));
+        drop(lock);
+        has_run.is_ok()
+    });
+    let other = reactor.block_on(reactor.defer_to_thread(|| Ok(())));
+    other.expect("it runs");
+    // Errs if the lock was given back after the deadline, which the holder tells.
+    let _ = other_has_run.send(());
+    assert!(holder.join().expect("it ends"), "no thread was left");
+    for read in reads {
+        let body = reactor.block_on(read).expect("it is read");
+        assert_eq!(body.as_deref(), Some(MESSAGE.as_bytes()));
+    }
+    assert_eq!(reactor.block_on(added).expect("it is added"), uid(2));
 }

@@ -226,6 +226,36 @@ fn a_child_may_come_later() {
     }
 }
 
+/// Has children of any name to any depth, which come with a Deferred after `delay` or at once.
+#[derive(Clone, Copy)]
+struct Deep(Option<Duration>);
+
+impl Resource for Deep {
+    fn child(&self, _name: &str, request: &Request) -> Child {
+        let this = *self;
+        let found = match this.0 {
+            None => deferred::succeed(Child::from(this)),
+            Some(delay) => defer_later(request.reactor(), delay, move || Ok(Child::from(this))),
+        };
+        found.into()
+    }
+
+    fn render(&self, request: Request) -> Answer {
+        Answer::now(format!("{}", request.path().len()))
+    }
+}
+
+#[test]
+fn a_long_path_of_children_that_come_later_takes_no_stack() {
+    let path = "/a".repeat(30_000);
+    for (root, seconds) in [(Deep(None), 0), (Deep(Some(Duration::from_micros(1))), 1)] {
+        let client = tree(root);
+        let answer = client.start_get(&path);
+        client.advance(Duration::from_secs(seconds));
+        assert_eq!(answer.answer().text(), "60000");
+    }
+}
+
 /// Its children never come.
 struct Never(Rc<RefCell<Option<Trigger<Child>>>>);
 

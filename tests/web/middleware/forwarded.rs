@@ -299,6 +299,56 @@ fn the_headers_that_were_not_chosen_are_removed() {
 }
 
 #[test]
+fn hidden_ports_without_end_are_no_address() {
+    let hidden = format!("203.0.113.9{}", ":_".repeat(30_000));
+    for (forwarded, header, value) in [
+        (
+            Forwarded::from_proxies(PROXIES),
+            "x-forwarded-for",
+            hidden.clone(),
+        ),
+        (
+            Forwarded::from_proxies(PROXIES).standard(),
+            "forwarded",
+            format!("for=\"{hidden}\""),
+        ),
+    ] {
+        let shown = shown(&behind(forwarded), &[(header, &value)]);
+        assert!(
+            shown.starts_with("the connection http localhost "),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn a_forwarded_host_that_was_not_chosen_is_removed() {
+    let shown = |forwarded: Forwarded, headers: &[(&str, &str)]| {
+        let app = App::new().get("/", |req| {
+            let host = req.header("x-forwarded-host");
+            host.unwrap_or("removed").to_owned()
+        });
+        shown(&client(app.wrap(forwarded)), headers)
+    };
+    let x = [
+        ("x-forwarded-for", "203.0.113.9"),
+        ("x-forwarded-host", "evil.example"),
+    ];
+    let both = [x[0], x[1], ("forwarded", "for=203.0.113.9")];
+    let behind = || Forwarded::from_proxies(PROXIES);
+    assert_eq!(shown(behind(), &x), "removed");
+    assert_eq!(shown(behind().x_forwarded_host(), &x), "evil.example");
+    assert_eq!(shown(behind().standard_first(), &x), "removed");
+    let first = behind().standard_first().x_forwarded_host();
+    assert_eq!(shown(first.clone(), &x), "evil.example");
+    assert_eq!(shown(first, &both), "removed");
+    assert_eq!(
+        shown(behind().standard().x_forwarded_host(), &both),
+        "removed"
+    );
+}
+
+#[test]
 fn a_proxy_header_is_the_first_address() {
     for (source, seen) in [
         // The client of a balancer is no proxy: it may not say that it is another.

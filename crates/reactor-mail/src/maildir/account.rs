@@ -120,6 +120,21 @@ impl Shared {
     }
 
     pub(super) fn open_mailbox(&self, name: &MailboxName) -> Deferred<Rc<MaildirMailbox>> {
+        let Some(opened) = self.opened(name) else {
+            return self.read_mailbox(name);
+        };
+        // Its look, which costs little if nothing has changed, says whether another mailbox of the
+        // same name is there by now.
+        let (this, name) = (self.this.clone(), name.clone());
+        let looked = opened.job(false, |_, _| Ok(()));
+        looked.add_both(move |looked| match (looked, this.upgrade()) {
+            (Ok(()), _) => succeed(opened),
+            (Err(failure), Some(this)) if is_gone(&failure) => this.read_mailbox(&name),
+            (Err(failure), _) => fail(failure),
+        })
+    }
+
+    fn read_mailbox(&self, name: &MailboxName) -> Deferred<Rc<MaildirMailbox>> {
         let maildir = match self.maildir(name) {
             Ok(maildir) => maildir,
             Err(failure) => return fail(failure),
@@ -153,6 +168,10 @@ impl Shared {
             mailbox.watchers().notify();
         }
     }
+}
+
+fn is_gone(failure: &Failure) -> bool {
+    failure.check::<MailboxError>() == Some(&MailboxError::NoSuchMailbox)
 }
 
 /// The name of the folder of a mailbox.

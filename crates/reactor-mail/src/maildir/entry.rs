@@ -32,6 +32,21 @@ pub struct MaildirEntry {
 }
 
 impl MaildirEntry {
+    /// A message with an id of [`unique`](super::unique) or one that was parsed: in `cur` if it has
+    /// flags, else in `new`.
+    pub(super) fn new(id: String, flags: Option<MaildirFlags>) -> Self {
+        let length = id.len();
+        Self {
+            name: match flags {
+                Some(flags) => format!("{id}:2,{flags}"),
+                None => id,
+            },
+            id: length,
+            flags: flags.unwrap_or_default(),
+            is_new: flags.is_none(),
+        }
+    }
+
     /// From the name of a file; `None` if it is none of a message.
     ///
     /// A name that is not UTF-8 or has a control character is none: no program gives such names to
@@ -81,13 +96,7 @@ impl MaildirEntry {
 
     /// The message in `cur` with other flags.
     pub(super) fn with_flags(&self, flags: MaildirFlags) -> Self {
-        let id = self.id();
-        Self {
-            name: format!("{id}:2,{flags}"),
-            id: self.id,
-            flags,
-            is_new: false,
-        }
+        Self::new(self.id().to_owned(), Some(flags))
     }
 
     /// Orders by time of arrival: seconds, microseconds if the name has them (`M`), the id.

@@ -156,7 +156,7 @@ impl Maildir {
     ///
     /// [`MaildirError::NoMaildir`], [`MaildirError::Io`].
     pub fn list(&self) -> Result<Vec<MaildirEntry>, MaildirError> {
-        scan::scan(&self.path)
+        Ok(scan::by_arrival(scan::by_id(&self.path)?))
     }
 
     /// The message with this id.

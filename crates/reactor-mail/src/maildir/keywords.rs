@@ -37,8 +37,14 @@ impl Keywords {
     }
 
     /// Gives letters to those of `names` that have none, as long as there are letters that stand
-    /// for nothing, and that no message has: those are another program's.
-    pub(super) fn add(&mut self, names: &[String], used: impl Iterator<Item = MaildirFlags>) {
+    /// for nothing, and that no message has: those are another program's. Says whether one got a
+    /// letter.
+    pub(super) fn add(
+        &mut self,
+        names: &[String],
+        used: impl Iterator<Item = MaildirFlags>,
+    ) -> bool {
+        let before = self.0.len();
         let used = used.fold(MaildirFlags::empty(), MaildirFlags::union);
         let is_used = |letter| MaildirFlags::from_letter(letter).is_none_or(|f| used.contains(f));
         for name in names {
@@ -49,6 +55,7 @@ impl Keywords {
                 self.0.push((letter, name.clone()));
             }
         }
+        self.0.len() > before
     }
 
     /// What a client sees.

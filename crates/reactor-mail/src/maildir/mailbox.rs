@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use deferred::{Deferred, DeferredLock, DelayedCall, Failure, Result, fail};
+use deferred::{Deferred, DeferredLock, Failure, LoopingCall, Result, fail, succeed};
 use reactor::ReactorHandle;
 
 use super::account::Shared;
@@ -93,33 +93,32 @@ impl MaildirMailbox {
         })
     }
 
-    /// Looks at the Maildir from time to time, as long as `poll` is there.
-    fn poll_later(this: &Weak<Self>, poll: &Rc<Poll>) {
-        let Some(mailbox) = this.upgrade() else {
-            return;
-        };
-        let (this, weak) = (this.clone(), Rc::downgrade(poll));
-        let call = mailbox.reactor.call_later(POLL_INTERVAL, move || {
-            let (Some(mailbox), Some(poll)) = (this.upgrade(), weak.upgrade()) else {
-                return;
+    /// Looks at the Maildir from time to time, until the `Poll` is dropped.
+    fn poll(&self) -> Rc<Poll> {
+        let this = self.this.clone();
+        // Waits for each look, so that slow ones do not pile up in `queue`.
+        let looping = LoopingCall::new(move || {
+            let looked = match this.upgrade() {
+                Some(mailbox) => mailbox.job(false, |_, _| Ok(())),
+                None => succeed(()),
             };
             // A failure is that of the next command, too, which tells the client.
-            mailbox.job(false, |_, _| Ok(())).ignore();
-            Self::poll_later(&this, &poll);
+            looked.add_errback(|_| Ok(()))
         });
-        poll.0.replace(Some(call));
+        // Errs if it runs already, but it is new. Its Deferred fails if the reactor ends.
+        if let Ok(ended) = looping.start_later(&self.reactor, POLL_INTERVAL) {
+            ended.ignore();
+        }
+        Rc::new(Poll(looping))
     }
 }
 
-/// The delayed call that looks at a mailbox; all watches of the mailbox own it together.
-struct Poll(RefCell<Option<DelayedCall>>);
+/// The loop that looks at a mailbox; all watches of the mailbox own it together.
+struct Poll(LoopingCall);
 
 impl Drop for Poll {
     fn drop(&mut self) {
-        if let Some(call) = self.0.take() {
-            // Does nothing if it runs right now: it arms no other one.
-            call.cancel();
-        }
+        self.0.stop();
     }
 }
 
@@ -152,8 +151,8 @@ impl Mailbox for MaildirMailbox {
 
     fn body(&self, uid: Uid) -> Deferred<Option<Bytes>> {
         let (list, maildir) = (Arc::clone(&self.list), self.maildir.clone());
-        // Not behind other jobs: no look is needed to find a file.
-        let read = self.reactor.defer_to_thread(move || {
+        // Without a look at the Maildir: none is needed to find a file.
+        let read = move || {
             let list = list.lock().unwrap_or_else(PoisonError::into_inner);
             let entry = list.records.get(&uid).map(|record| record.entry.clone());
             drop(list);
@@ -165,7 +164,9 @@ impl Mailbox for MaildirMailbox {
                 Err(MaildirError::Gone { .. }) => Ok(None),
                 Err(error) => Err(Failure::new(error)),
             }
-        });
+        };
+        let reactor = self.reactor.clone();
+        let read = self.queue.run(move || reactor.defer_to_thread(read));
         read.map_err(refusal)
     }
 
@@ -257,11 +258,8 @@ impl Mailbox for MaildirMailbox {
     }
 
     fn watch(&self, changed: Rc<dyn Fn()>) -> MailboxWatch {
-        let poll = self.poll.borrow().upgrade().unwrap_or_else(|| {
-            let poll = Rc::new(Poll(RefCell::default()));
-            Self::poll_later(&self.this, &poll);
-            poll
-        });
+        let polling = self.poll.borrow().upgrade();
+        let poll = polling.unwrap_or_else(|| self.poll());
         self.poll.replace(Rc::downgrade(&poll));
         self.watchers.add(Rc::new(move || {
             // Goes with the watch.
@@ -278,9 +276,14 @@ fn copy_all(
     to: &Maildir,
     list: &mut UidList,
 ) -> Result<Vec<(Uid, Uid)>, MaildirError> {
+    let mut all = MailFlags::new();
+    for (_, flags, _) in &messages {
+        all.change(FlagChange::Add, flags);
+    }
+    // All at once: each call may write the list.
+    list.add_keywords(to, all.keywords())?;
     let mut copies = Vec::new();
     for (uid, flags, entry) in messages {
-        list.add_keywords(to, flags.keywords())?;
         match copy_message(from, &entry, to, list.keywords.to_maildir(&flags)) {
             Ok(copy) => copies.push((uid, copy)),
             Err(MaildirError::Gone { .. }) => {}
@@ -290,8 +293,9 @@ fn copy_all(
     }
     sync_folder(&to.path().join("cur"))?;
     list.sync(to)?;
+    let by_id = list.by_id();
     let copies = copies.into_iter().map(|(uid, copy)| (uid, copy.keep()));
-    let uids = copies.filter_map(|(uid, id)| Some((uid, list.uid_of(&id)?)));
+    let uids = copies.filter_map(|(uid, id)| Some((uid, *by_id.get(id.as_str())?)));
     Ok(uids.collect())
 }
 

@@ -17,12 +17,12 @@ const MAX_SEARCHES: usize = 100;
 /// file systems tick every few milliseconds.
 const CLOCK_TICK: Duration = Duration::from_millis(20);
 
-/// All messages below `path`, by their arrival.
+/// All messages below `path`, by their ids.
 ///
 /// `new` is read before `cur`: a message that moves in between is seen twice, and not never. A file
 /// that is renamed while its folder is read may be missed: if a folder has changed, both are read
 /// again.
-pub(super) fn scan(path: &Path) -> Result<Vec<MaildirEntry>, MaildirError> {
+pub(super) fn by_id(path: &Path) -> Result<HashMap<String, MaildirEntry>, MaildirError> {
     let mut found = HashMap::new();
     for _ in 0..MAX_SCANS {
         let before = changed(path)?;
@@ -31,9 +31,14 @@ pub(super) fn scan(path: &Path) -> Result<Vec<MaildirEntry>, MaildirError> {
             break;
         }
     }
+    Ok(found)
+}
+
+/// Sorts messages by their arrival.
+pub(super) fn by_arrival(found: HashMap<String, MaildirEntry>) -> Vec<MaildirEntry> {
     let mut entries: Vec<_> = found.into_values().collect();
     entries.sort_by(|a, b| a.arrival().cmp(&b.arrival()));
-    Ok(entries)
+    entries
 }
 
 /// Those of `wanted` that are there, by id. That one is gone is only said after a scan during which

@@ -126,10 +126,7 @@ impl UidList {
     fn sync_locked(&mut self, maildir: &Maildir, _lock: &Lock) -> Result<(), MaildirError> {
         let now = SystemTime::now();
         let folders = scan::changed(maildir.path())?;
-        let mut entries: HashMap<String, MaildirEntry> = HashMap::new();
-        for entry in maildir.list()? {
-            entries.insert(entry.id().to_owned(), entry);
-        }
+        let mut entries = scan::by_id(maildir.path())?;
         let known = self.records.values().map(|record| record.entry.id());
         let missing = known
             .filter(|id| !entries.contains_key(*id))
@@ -151,9 +148,7 @@ impl UidList {
             }
             true
         });
-        let mut new: Vec<_> = entries.into_values().collect();
-        new.sort_by(|a, b| a.arrival().cmp(&b.arrival()));
-        for entry in new {
+        for entry in scan::by_arrival(entries) {
             if let Some(record) = Record::new(maildir, entry)? {
                 let next = self
                     .next
@@ -192,8 +187,10 @@ impl UidList {
             self.reload(maildir)?;
         }
         let used = self.records.values().map(|record| record.entry.flags());
-        self.keywords.add(names, used);
-        self.write(maildir)
+        if self.keywords.add(names, used) {
+            self.write(maildir)?;
+        }
+        Ok(())
     }
 
     /// The UID of a message that was just added.
@@ -202,6 +199,14 @@ impl UidList {
         newest
             .find(|(_, record)| record.entry.id() == id)
             .map(|(uid, _)| *uid)
+    }
+
+    /// The UIDs by the ids of their messages.
+    pub(super) fn by_id(&self) -> HashMap<&str, Uid> {
+        let records = self.records.iter();
+        records
+            .map(|(uid, record)| (record.entry.id(), *uid))
+            .collect()
     }
 
     /// `None` if there is no list, or one that is damaged.

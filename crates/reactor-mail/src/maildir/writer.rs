@@ -168,13 +168,13 @@ impl MaildirWriter {
         // Removes what is there already if a later step fails.
         let mut delivered = Vec::new();
         for maildir in &self.others {
-            let entry = self.entry(&unique::name(), flags)?;
+            let entry = self.entry(&unique::name(), flags);
             let place = maildir.path().join(entry.place());
             link_or_copy(&self.temporary.0, maildir, &place)?;
             delivered.push(Temporary(place));
         }
         let name = self.temporary.0.file_name().and_then(|name| name.to_str());
-        let entry = self.entry(name.unwrap_or_default(), flags)?;
+        let entry = self.entry(name.unwrap_or_default(), flags);
         let place = self.maildir.path().join(entry.place());
         // The name is in use nowhere, so nothing is replaced.
         let moved = fs::rename(&self.temporary.0, &place);
@@ -189,15 +189,9 @@ impl MaildirWriter {
         Ok(entry)
     }
 
-    fn entry(&self, name: &str, flags: Option<MaildirFlags>) -> Result<MaildirEntry, MaildirError> {
-        let name = format!("{name},S={},W={}", self.size, self.wire_size);
-        let entry = MaildirEntry::parse(name.clone(), true);
-        // Never: names of `unique` have no control character, and do not begin with a dot.
-        let entry = entry.ok_or(MaildirError::Gone { id: name })?;
-        Ok(match flags {
-            Some(flags) => entry.with_flags(flags),
-            None => entry,
-        })
+    fn entry(&self, name: &str, flags: Option<MaildirFlags>) -> MaildirEntry {
+        let id = format!("{name},S={},W={}", self.size, self.wire_size);
+        MaildirEntry::new(id, flags)
     }
 }
 
@@ -248,12 +242,7 @@ pub(super) fn copy_message(
     // Says that it is not there; a link would only say that something is not.
     super::scan::changed(to.path())?;
     let fields = entry.id().find(',').map_or("", |at| &entry.id()[at..]);
-    let name = format!("{}{fields}", unique::name());
-    let copied = MaildirEntry::parse(name.clone(), true);
-    // Never: neither part has a control character.
-    let copied = copied
-        .ok_or(MaildirError::Gone { id: name })?
-        .with_flags(flags);
+    let copied = MaildirEntry::new(format!("{}{fields}", unique::name()), Some(flags));
     let place = to.path().join(copied.place());
     let is_linked = from.with_file(entry, |path, _| match fs::hard_link(path, &place) {
         // Renamed by another program: it is looked for again.

@@ -73,21 +73,26 @@ fn walk(mut resource: Rc<dyn Resource>, mut request: Request) -> Answer {
         let Ok(name) = percent_decode_str(&segment).decode_utf8() else {
             return Answer::failed(HttpError::bad_request("the path is not UTF-8"));
         };
-        // The parent is dropped with this, unless something else keeps it.
-        resource = match resource.child(&name, &request) {
-            Child::Found(child) => child,
-            Child::None if name.is_empty() && request.rest().is_empty() => {
-                return resource.render(request);
-            }
-            Child::None => return Answer::failed(HttpError::not_found()),
-            Child::Later(later) => {
-                // Looked at before `request` moves into the callback.
-                let is_at_slash = name.is_empty() && request.rest().is_empty();
-                return Answer::later(
-                    (*later)
-                        .add_callback(move |child| resume(resource, child, is_at_slash, request)),
-                );
-            }
+        let is_at_slash = name.is_empty() && request.rest().is_empty();
+        let mut child = resource.child(&name, &request);
+        resource = loop {
+            child = match child {
+                Child::Found(child) => break child,
+                Child::None if is_at_slash => return resource.render(request),
+                Child::None => return Answer::failed(HttpError::not_found()),
+                // If the child is there by now, the loop goes on: a callback would run at once, and
+                // those of a long path would nest.
+                Child::Later(later) => match later.into_result() {
+                    Ok(Ok(child)) => child,
+                    Ok(Err(failure)) => return Answer::failed(failure),
+                    Err(later) => {
+                        let resumed = later.add_callback(move |child| {
+                            resume(resource, child, is_at_slash, request)
+                        });
+                        return Answer::later(resumed);
+                    }
+                },
+            };
         };
     }
 }

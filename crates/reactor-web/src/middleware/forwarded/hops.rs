@@ -1,6 +1,6 @@
 //! Hops: the addresses that proxies have noted, from the client on.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use http::{HeaderMap, HeaderName, header};
 
@@ -87,19 +87,15 @@ fn values(headers: &HeaderMap, name: HeaderName) -> impl DoubleEndedIterator<Ite
 
 /// An address, maybe in brackets, and maybe with a port; 0 without one.
 fn address(text: &str) -> Option<SocketAddr> {
-    let bare = text
-        .strip_prefix('[')
-        .and_then(|text| text.strip_suffix(']'));
-    let ip = bare.unwrap_or(text).parse::<IpAddr>();
-    let address = match ip {
-        Ok(ip) => SocketAddr::new(ip, 0),
+    let address = text.parse::<SocketAddr>().ok().or_else(|| {
         // A port may be hidden, as `_a`: RFC 7239, 6.
-        Err(_) => text.parse().ok().or_else(|| {
-            let (text, port) = text.rsplit_once(':')?;
-            let hidden = port.starts_with('_').then(|| address(text));
-            hidden.flatten()
-        })?,
-    };
+        let hidden = text
+            .rsplit_once(':')
+            .filter(|(_, port)| port.starts_with('_'));
+        let ip = hidden.map_or(text, |(ip, _)| ip);
+        let bare = ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']'));
+        Some(SocketAddr::new(bare.unwrap_or(ip).parse().ok()?, 0))
+    })?;
     Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
 }
 

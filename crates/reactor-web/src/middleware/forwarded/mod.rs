@@ -6,9 +6,9 @@ mod proxies;
 use std::fmt;
 
 use deferred::{Failure, Result};
-use http::header::HOST;
+use http::header::{FORWARDED, HOST};
 use http::uri::{Authority, Scheme};
-use http::{HeaderValue, Uri};
+use http::{HeaderName, HeaderValue, Uri};
 
 use self::hops::{Found, Malformed};
 use self::proxies::Proxies;
@@ -41,8 +41,9 @@ use crate::response::Answer;
 /// | `Forwarded`, or else those above | | [`standard_first`](Self::standard_first) |
 ///
 /// A proxy passes on what it does not know. So choose the headers that *your* proxy sets on each
-/// request, and no others; those that are not chosen are removed, and all of them if the peer is
-/// not trusted, so that no handler takes them for true. What the headers do not say, or say with
+/// request, and no others; those that are not chosen are removed (`X-Real-IP`, `X-Forwarded-Port`
+/// and `X-Forwarded-Prefix` stay with `X-Forwarded-For`), and all of them if the peer is not
+/// trusted, so that no handler takes them for true. What the headers do not say, or say with
 /// `unknown` or a hidden name, stays as the last proxy has it. A port that no header names is 0.
 /// A `Forwarded` that cannot be parsed, or a host that is none, is answered with 400.
 ///
@@ -129,7 +130,7 @@ impl Forwarded {
         match self.header {
             Header::XForwarded => false,
             Header::Standard => true,
-            Header::StandardFirst => request.headers().contains_key(http::header::FORWARDED),
+            Header::StandardFirst => request.headers().contains_key(FORWARDED),
         }
     }
 
@@ -140,7 +141,9 @@ impl Forwarded {
             return Ok(());
         }
         let is_standard = self.takes_standard(request);
-        remove_all_but(request, |at| (at == 0) == is_standard);
+        remove_all_but(request, |name| {
+            (*name == FORWARDED) == is_standard && (self.takes_host || *name != X_FORWARDED_HOST)
+        });
         let headers = request.headers();
         let found = if is_standard {
             hops::of_standard(headers, &self.proxies)?
@@ -186,13 +189,10 @@ fn is_one_of(proto: &str, names: [&str; 2]) -> bool {
     names.iter().any(|name| proto.eq_ignore_ascii_case(name))
 }
 
-/// Removes what says where the request is from, but for the headers that `stays` names by their
-/// index in [`ORIGINS`].
-fn remove_all_but(request: &mut Request, stays: impl Fn(usize) -> bool) {
-    for (at, name) in ORIGINS.iter().enumerate() {
-        if !stays(at) {
-            request.headers_mut().remove(name);
-        }
+/// Removes the headers that say where the request is from, but for those that `stays` names.
+fn remove_all_but(request: &mut Request, stays: impl Fn(&HeaderName) -> bool) {
+    for name in ORIGINS.iter().filter(|name| !stays(name)) {
+        request.headers_mut().remove(name);
     }
 }
 
