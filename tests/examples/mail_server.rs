@@ -135,7 +135,7 @@ fn mail_that_comes_by_smtp_is_read_by_imap() {
 
 #[test]
 fn passwords_in_the_clear_are_for_loopback_alone() {
-    let directory = tests::Directory::new("mail-server-clear");
+    let directory = Directory::new("mail-server-clear");
     let mail = directory.path("mail");
     let start = |imap: &str, more: &[&str]| {
         let args = ["--listen", "127.0.0.1:0", "--imap", imap, "--folder", &mail];

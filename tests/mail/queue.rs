@@ -157,9 +157,9 @@ fn only_greylisted_recipients_are_tried_again() {
 
 #[test]
 fn a_message_is_read_when_its_turn_comes() {
-    let folder = Folder::new("queue-turns");
+    let folder = Directory::new("queue-turns");
     testing::run(|reactor| {
-        let waiting = folder.0.join("waiting");
+        let waiting = folder.join("waiting");
         fs::create_dir_all(&waiting).expect("it is made");
         let write = |text: &str| {
             for name in ["one", "two"] {
@@ -171,12 +171,12 @@ fn a_message_is_read_when_its_turn_comes() {
         let (inbox, server) = server();
         let port = reactor.listen_tcp(AT, server).unwrap();
         inbox.0.wait_at.set("end");
-        let _queue = open(reactor, &folder.0);
+        let _queue = open(reactor, &folder);
         until(reactor, || inbox.0.waiting.borrow().is_some());
         // The second file, which has not been read.
         write("late");
         inbox.go_on();
-        until(reactor, || folder.files("waiting").is_empty());
+        until(reactor, || files(&folder, "waiting").is_empty());
         assert_eq!(
             inbox.messages(),
             ["early\r\n", "late\r\n"].map(|text| text.as_bytes().to_vec())
