@@ -49,7 +49,8 @@ impl Zones {
 
     /// Adds what answers for `origin` and the names below it. It takes the place of what was added
     /// for `origin` before.
-    pub fn add(&mut self, origin: Name, answers: impl Answers) {
+    pub fn add(&mut self, mut origin: Name, answers: impl Answers) {
+        origin.set_fqdn(true);
         let zones = Rc::make_mut(&mut self.zones);
         zones.retain(|(other, _)| *other != origin);
         let labels = origin.iter().len();

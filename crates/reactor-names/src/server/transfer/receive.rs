@@ -44,9 +44,12 @@ pub fn transfer_zone(
     primary: SocketAddr,
     origin: &Name,
 ) -> Deferred<Zone> {
+    // The same zone if the dot at the end is missing, but no name of a message equals that.
+    let mut origin = origin.clone();
+    origin.set_fqdn(true);
     let (trigger, received) = Deferred::pair();
     let receiver = Receiver {
-        origin: origin.clone(),
+        origin,
         id: rand::random(),
         records: Vec::new(),
         bytes: 0,

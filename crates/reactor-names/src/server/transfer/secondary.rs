@@ -90,9 +90,10 @@ impl Secondary {
     /// Fetches the zone `origin` from the first of the primaries that has it, and keeps it up to date.
     pub fn start(
         reactor: &ReactorHandle,
-        origin: Name,
+        mut origin: Name,
         primaries: impl IntoIterator<Item = SocketAddr>,
     ) -> Self {
+        origin.set_fqdn(true);
         let shared = Rc::new(Shared {
             reactor: reactor.clone(),
             origin,

@@ -129,6 +129,9 @@ impl Zone {
     ) -> Result<Self, ZoneError> {
         origin.set_fqdn(true);
         let mut records: Vec<_> = records.into_iter().collect();
+        for record in &mut records {
+            record.name.set_fqdn(true);
+        }
         // The SOA record first; those of a set behind each other.
         let key = |record: &Record| (record.record_type(), LowerName::new(&record.name));
         records.sort_by_cached_key(|record| (record.record_type() != RecordType::SOA, key(record)));
