@@ -163,6 +163,19 @@ fn faulty_zones_are_refused() {
 }
 
 #[test]
+fn a_record_that_is_given_twice_is_one() {
+    let soa = "example.org. 60 SOA ns.example.org. h.example.org. 1 2 3 4 60";
+    let texts = [
+        "host.example.org. 60 A 192.0.2.1",
+        soa,
+        "host.example.org. 60 A 192.0.2.2",
+        "HOST.example.org. 60 A 192.0.2.1",
+    ];
+    let zone = Zone::from_records(name("example.org."), texts.map(record)).unwrap();
+    assert_eq!(zone.records(), [texts[1], texts[0], texts[2]].map(record));
+}
+
+#[test]
 fn records_whose_names_have_no_final_dot_are_of_the_zone() {
     let texts = [
         "example.org 60 SOA ns.example.org. h.example.org. 1 2 3 4 60",
