@@ -5,7 +5,6 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use deferred::{Deferred, settled};
 use hickory_proto::op::Message;
@@ -18,6 +17,7 @@ use crate::server::answers::Answers;
 use crate::server::clients::Networks;
 use crate::server::request::DnsRequest;
 use crate::server::transfer::notify;
+use crate::stamp::{Stamp, stamp};
 
 /// A zone from a file, which [`reload`](Self::reload) reads again without a restart.
 ///
@@ -52,9 +52,6 @@ pub struct ZoneFile {
     /// Of the file as it was read last, whether it was faulty or not.
     stamp: Cell<Option<Stamp>>,
 }
-
-/// When a file was modified, and its length.
-type Stamp = (SystemTime, u64);
 
 impl ZoneFile {
     /// Reads the zone `origin` from a file. The call blocks while it reads.
@@ -139,12 +136,6 @@ impl ZoneFile {
         }
         Ok(has_changed)
     }
-}
-
-/// `None` if there is no such file.
-fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 fn read(path: &Path, origin: &str) -> Result<Zone, ZoneError> {
