@@ -46,7 +46,7 @@ pub struct ZoneFile {
     path: PathBuf,
     origin: String,
     zone: RefCell<Zone>,
-    /// The clients that may transfer it.
+    /// Those of the clients that may transfer it. Each secondary is one.
     networks: Networks,
     secondaries: Vec<SocketAddr>,
     /// Of the file as it was read last, whether it was faulty or not.
@@ -78,7 +78,10 @@ impl ZoneFile {
     /// [`notify_secondaries`](Self::notify_secondaries) tells them of a new version.
     #[must_use]
     pub fn with_secondaries(mut self, secondaries: impl IntoIterator<Item = SocketAddr>) -> Self {
-        self.secondaries.extend(secondaries);
+        for secondary in secondaries {
+            self.networks.extend([secondary.ip().to_canonical().into()]);
+            self.secondaries.push(secondary);
+        }
         self
     }
 
@@ -154,13 +157,7 @@ impl Answers for ZoneFile {
     }
 
     fn transfer(&self, request: &DnsRequest) -> Option<Zone> {
-        let client = request
-            .client()
-            .as_inet()
-            .map(|client| client.ip().to_canonical());
-        let mut secondaries = self.secondaries.iter().map(|secondary| secondary.ip());
-        let is_secondary = secondaries.any(|ip| Some(ip.to_canonical()) == client);
-        let is_allowed = is_secondary || self.networks.contains(request.client());
+        let is_allowed = self.networks.contains(request.client());
         is_allowed.then(|| self.zone())
     }
 }
