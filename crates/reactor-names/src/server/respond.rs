@@ -2,13 +2,13 @@
 
 use deferred::{Cancelled, Deferred, Result};
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, ResponseCode};
-use hickory_proto::rr::{DNSClass, RData, RecordType};
+use hickory_proto::rr::{DNSClass, RecordType};
 use reactor::{Address, ReactorHandle};
 
 use super::answers::Answers;
 use super::request::{DnsRequest, Transport};
 use super::transfer::{Transfer, is_newer_serial};
-use super::zone::Zone;
+use super::zone::{Zone, soa_of};
 use crate::message::{MessageError, decode_message, encode_message};
 
 /// The largest response over UDP, however much the client says it can take: what passes every
@@ -136,11 +136,8 @@ fn transfer(
 
 /// Whether `zone` is newer than the version that an incremental transfer begins with.
 fn is_newer(zone: &Zone, query: &Message) -> bool {
-    let theirs = query.authorities.first().map(|record| &record.data);
-    match theirs {
-        Some(RData::SOA(soa)) => is_newer_serial(zone.serial(), soa.serial),
-        _ => true,
-    }
+    let theirs = query.authorities.first().and_then(soa_of);
+    theirs.is_none_or(|soa| is_newer_serial(zone.serial(), soa.serial))
 }
 
 /// The response that only says that the client should ask over TCP. `None` to what is no question.

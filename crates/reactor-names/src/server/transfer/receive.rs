@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use deferred::{Deferred, Failure, Trigger};
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
-use hickory_proto::rr::{Name, RData, Record, RecordType};
+use hickory_proto::rr::{Name, Record, RecordType};
 use reactor::{ConnectionClosed, Context, Protocol, ReactorHandle, ask};
 
 use super::error::TransferError;
 use crate::message::{TcpFraming, decode_message, encode_message};
-use crate::server::zone::Zone;
+use crate::server::zone::{Zone, soa_of};
 
 /// Most bytes of the messages of a transfer.
 const MAX_ZONE: usize = 256 * 1024 * 1024;
@@ -95,6 +95,7 @@ impl Receiver {
                     ));
                 }
                 Some(first) if is_soa => {
+                    let serial = |record| soa_of(record).map(|soa| soa.serial);
                     if serial(first) != serial(&record) {
                         return Err(TransferError::Malformed("the zone has changed on the way"));
                     }
@@ -106,13 +107,6 @@ impl Receiver {
             }
         }
         Ok(None)
-    }
-}
-
-fn serial(record: &Record) -> Option<u32> {
-    match &record.data {
-        RData::SOA(soa) => Some(soa.serial),
-        _ => None,
     }
 }
 

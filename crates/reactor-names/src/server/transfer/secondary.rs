@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use deferred::{Deferred, DelayedCall, Failure, Result, inline_callbacks};
 use hickory_proto::op::{Message, ResponseCode};
-use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::rr::{Name, RecordType};
 use ipnet::IpNet;
 use reactor::ReactorHandle;
 
@@ -20,7 +20,7 @@ use crate::hosts::Hosts;
 use crate::server::answers::Answers;
 use crate::server::clients::{Networks, ip_of};
 use crate::server::request::DnsRequest;
-use crate::server::zone::Zone;
+use crate::server::zone::{Zone, soa_of};
 
 /// The primaries are asked at most once in this time, whatever the SOA record or the network says.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
@@ -260,10 +260,7 @@ async fn ask_primary(
         let found = dns
             .lookup_absolute(reactor, origin.clone(), RecordType::SOA)
             .await?;
-        let theirs = found.records.iter().find_map(|record| match &record.data {
-            RData::SOA(soa) => Some(soa),
-            _ => None,
-        });
+        let theirs = found.records.iter().find_map(soa_of);
         let theirs = theirs.ok_or_else(|| Failure::msg("the primary has no SOA record"))?;
         if !is_newer_serial(theirs.serial, serial) {
             if let Some(this) = this.upgrade() {

@@ -192,10 +192,14 @@ impl Zone {
     }
 
     pub(super) fn soa_data(&self) -> Option<&SOA> {
-        match &self.soa().data {
-            RData::SOA(soa) => Some(soa),
-            _ => None,
-        }
+        soa_of(self.soa())
+    }
+}
+
+pub(super) fn soa_of(record: &Record) -> Option<&SOA> {
+    match &record.data {
+        RData::SOA(soa) => Some(soa),
+        _ => None,
     }
 }
 
