@@ -137,7 +137,7 @@ impl Answers for Zones {
             Ok(Ok(response)) if open_alias(&response).is_none() => {
                 return deferred::succeed(response);
             }
-            Ok(result) => deferred::maybe_deferred(|| result),
+            Ok(result) => Deferred::from(result),
             Err(pending) => pending,
         };
         let (zones, reactor, request) = (self.clone(), reactor.clone(), request.clone());
