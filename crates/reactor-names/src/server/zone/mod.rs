@@ -78,7 +78,7 @@ struct Data {
 }
 
 /// The records of a name: where those of each type are.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Node {
     sets: Vec<(RecordType, Range<usize>)>,
     /// The name is delegated, or below one that is.
