@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use deferred::{Deferred, DelayedCall, Failure, Result, inline_callbacks};
+use deferred::{CancelOnDrop, Deferred, Failure, Result, inline_callbacks, sleep};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
 use ipnet::IpNet;
@@ -75,16 +75,22 @@ struct Shared {
     state: RefCell<State>,
 }
 
-/// It changes in `Shared::check`, `wait` and `notified`.
+/// It changes in `Shared::check`, `wait` and `notified`; the state that ends is cancelled.
 enum State {
     /// Until the next check.
-    Waits(DelayedCall),
+    Waits { _next: CancelOnDrop<()> },
     /// The primaries are asked. After a NOTIFY in that time they are asked again.
     Checks {
-        check: Option<Deferred<()>>,
+        check: Option<CancelOnDrop<()>>,
         again: bool,
     },
 }
+
+/// The beginning of a check.
+const CHECKS: State = State::Checks {
+    check: None,
+    again: false,
+};
 
 impl Secondary {
     /// Fetches the zone `origin` from the first of the primaries that has it, and keeps it up to date.
@@ -103,7 +109,7 @@ impl Secondary {
             expires: Cell::default(),
             checked: Cell::default(),
             failures: Cell::default(),
-            state: RefCell::new(State::Waits(DelayedCall::inactive())),
+            state: RefCell::new(CHECKS),
         });
         shared.check();
         Self { shared }
@@ -135,11 +141,7 @@ impl Shared {
 
     /// Asks the primaries, and has that done again later.
     fn check(self: &Rc<Self>) {
-        let checks = State::Checks {
-            check: None,
-            again: false,
-        };
-        self.enter(checks);
+        self.state.replace(CHECKS);
         self.checked.set(self.reactor.now());
         let this = Rc::downgrade(self);
         let asked = ask_primaries(
@@ -155,7 +157,7 @@ impl Shared {
         });
         // It may be over already.
         if let State::Checks { check, .. } = &mut *self.state.borrow_mut() {
-            *check = Some(asked);
+            *check = Some(asked.cancel_on_drop());
         }
     }
 
@@ -184,12 +186,15 @@ impl Shared {
 
     fn wait(self: &Rc<Self>, pause: Duration) {
         let this = Rc::downgrade(self);
-        let next = self.reactor.call_later(pause, move || {
+        let next = sleep(&self.reactor, pause).add_callback(move |()| {
             if let Some(this) = this.upgrade() {
                 this.check();
             }
+            Ok(())
         });
-        self.enter(State::Waits(next));
+        self.state.replace(State::Waits {
+            _next: next.cancel_on_drop(),
+        });
     }
 
     fn is_up_to_date(&self) {
@@ -211,14 +216,6 @@ impl Shared {
         match SHORTEST_PAUSE.saturating_sub(since) {
             Duration::ZERO => self.check(),
             pause => self.wait(pause),
-        }
-    }
-
-    fn enter(&self, state: State) {
-        let left = self.state.replace(state);
-        if let State::Waits(call) = left {
-            // Errs if it is this very call that runs.
-            let _ = call.cancel();
         }
     }
 }
@@ -282,23 +279,6 @@ async fn ask_primary(
 fn seconds(given: i32) -> Duration {
     let given = Duration::from_secs(given.max(0).unsigned_abs().into());
     given.clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        match self.state.replace(State::Waits(DelayedCall::inactive())) {
-            State::Waits(call) => {
-                // Errs if it is this very call that runs.
-                let _ = call.cancel();
-            }
-            State::Checks { check, .. } => {
-                if let Some(check) = check {
-                    check.cancel();
-                    check.ignore();
-                }
-            }
-        }
-    }
 }
 
 impl Answers for Secondary {
