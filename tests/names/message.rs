@@ -190,6 +190,31 @@ fn pointers_in_data_are_bounded() {
     }
 }
 
+/// Also those of types whose data the decoder keeps as it is.
+#[test]
+fn names_in_data_end_with_it() {
+    for (kind, before) in [(2u16, 0u8), (6, 1), (15, 2), (39, 0), (46, 18), (47, 0)] {
+        let record = |length: u8| {
+            let mut bytes = header(0, 1);
+            bytes.push(0);
+            bytes.extend(kind.to_be_bytes());
+            bytes.extend([0, 1, 0, 0, 0, 0, 0, length]);
+            bytes.extend(vec![0; before.into()]);
+            bytes.extend([1, b'a', 0]);
+            bytes.extend([0; 20]);
+            decode_message(&bytes)
+        };
+        let cut = [before + 1, before + 2].map(record);
+        assert_eq!(
+            cut,
+            [Err(MessageError::Truncated), Err(MessageError::Truncated)],
+            "{kind}"
+        );
+        let whole = if kind == 6 { 24 } else { before + 3 };
+        assert!(record(whole).is_ok(), "{kind}: {:?}", record(whole));
+    }
+}
+
 /// The message that costs the decoder seconds without the check.
 #[test]
 fn a_hostile_message_costs_little_more_than_an_ordinary_one() {

@@ -35,6 +35,7 @@ mod hosts;
 mod message;
 #[cfg(feature = "server")]
 mod server;
+mod stamp;
 mod upstream;
 
 pub use hickory_proto;

@@ -400,3 +400,23 @@ fn the_secondaries_of_a_zone_file_are_told_when_it_is_read_again() {
         reactor.advance(Duration::from_secs(10));
     });
 }
+
+#[test]
+fn a_zone_whose_name_is_given_without_the_final_dot_is_fetched_and_refreshed() {
+    testing::run(|reactor| {
+        let versions = Versions::default();
+        versions.publish(1);
+        let primary = DnsServer::new(versions.clone())
+            .listen(reactor, PRIMARY)
+            .unwrap();
+        let secondary = Secondary::start(reactor, name("example.org"), [primary.address()]);
+        reactor.settle();
+        assert_eq!(secondary.zone().map(|zone| zone.serial()), Some(1));
+        versions.publish(2);
+        reactor.advance(Duration::from_secs(100));
+        assert_eq!(secondary.zone().map(|zone| zone.serial()), Some(2));
+        drop(secondary);
+        reactor.result_of(primary.stop_listening()).unwrap();
+        reactor.advance(Duration::from_secs(10));
+    });
+}

@@ -321,3 +321,16 @@ fn a_cancelled_transfer_closes_its_connection() {
         reactor.result_of(port.stop_listening()).unwrap();
     });
 }
+
+#[test]
+fn a_zone_whose_name_is_given_without_the_final_dot_is_copied() {
+    testing::run(|reactor| {
+        let port = DnsServer::new(Open(zone()))
+            .listen(reactor, LISTEN)
+            .unwrap();
+        let copied = transfer_zone(reactor, port.address(), &name("example.org"));
+        let copy = reactor.result_of(copied).unwrap();
+        assert_eq!(sorted(copy.records()), sorted(zone().records()));
+        reactor.result_of(port.stop_listening()).unwrap();
+    });
+}

@@ -386,3 +386,24 @@ fn a_zone_file_is_read_again() {
         assert_eq!(code(), ResponseCode::NoError);
     });
 }
+
+#[test]
+fn a_zone_that_is_added_without_the_final_dot_is_the_same_zone() {
+    let name = |text| Name::from_ascii(text).unwrap();
+    let of = |serial: u32, origin: &str| {
+        let text = format!("@ 60 IN SOA ns h {serial} 2 3 4 60\n");
+        Zone::parse(&text, origin).unwrap()
+    };
+    let mut zones = Zones::new();
+    zones.add(name("example.org."), of(1, "example.org."));
+    zones.add(name("sub.example.org"), of(2, "sub.example.org."));
+    zones.add(name("example.org"), of(3, "example.org."));
+    over_udp(zones, |_, client| {
+        let serial = response(client, &question("example.org.", RecordType::SOA));
+        assert_eq!(serial.answers, [of(3, "example.org.").soa().clone()]);
+        // Of the zone above, which has no such name.
+        let above = response(client, &question("sub.example.org.", RecordType::DS));
+        assert_eq!(above.metadata.response_code, ResponseCode::NXDomain);
+        assert_eq!(above.authorities[0].name, name("example.org."));
+    });
+}

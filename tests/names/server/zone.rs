@@ -5,6 +5,7 @@ use reactor_names::hickory_proto::rr::{Record, RecordType};
 use reactor_names::{Zone, ZoneError};
 
 use super::{TEXT, question, zone};
+use crate::support::{name, record};
 
 fn ask(name: &str, record_type: RecordType) -> Message {
     let query = question(&format!("{name}.example.org."), record_type);
@@ -159,4 +160,30 @@ fn faulty_zones_are_refused() {
     assert!(matches!(parse(&beside), ZoneError::AliasBesideData(_)));
     let origin = Zone::parse(TEXT, "a..b").unwrap_err();
     assert!(matches!(origin, ZoneError::Origin(_)));
+}
+
+#[test]
+fn a_record_that_is_given_twice_is_one() {
+    let soa = "example.org. 60 SOA ns.example.org. h.example.org. 1 2 3 4 60";
+    let texts = [
+        "host.example.org. 60 A 192.0.2.1",
+        soa,
+        "host.example.org. 60 A 192.0.2.2",
+        "HOST.example.org. 60 A 192.0.2.1",
+    ];
+    let zone = Zone::from_records(name("example.org."), texts.map(record)).unwrap();
+    assert_eq!(zone.records(), [texts[1], texts[0], texts[2]].map(record));
+}
+
+#[test]
+fn records_whose_names_have_no_final_dot_are_of_the_zone() {
+    let texts = [
+        "example.org 60 SOA ns.example.org. h.example.org. 1 2 3 4 60",
+        "host.example.org 60 A 192.0.2.1",
+        "host.example.org. 60 A 192.0.2.2",
+    ];
+    let zone = Zone::from_records(name("example.org"), texts.map(record)).unwrap();
+    let mut response = question("host.example.org.", RecordType::A).into_response();
+    zone.answer_into(&mut response);
+    assert_eq!(short(&response.answers), ["host A", "host A"]);
 }

@@ -6,9 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use deferred::{
-    Cancelled, Deferred, Failure, Result, SingleFlight, fail, inline_callbacks, succeed,
-};
+use deferred::{Cancelled, Deferred, Failure, Result, SingleFlight, inline_callbacks, succeed};
 use hickory_proto::rr::{Name, Record, RecordType};
 use reactor::ReactorHandle;
 
@@ -166,7 +164,7 @@ impl Dns {
         // What is in the cache needs no body.
         let mut asked = match candidates.next().map(|name| ask(self, name).into_result()) {
             Some(Ok(Ok(found))) => return succeed(found),
-            Some(Ok(Err(failure))) => Some(fail(failure)),
+            Some(Ok(failed)) => Some(Deferred::from(failed)),
             Some(Err(waits)) => Some(waits),
             None => None,
         };
@@ -277,55 +275,51 @@ impl Dns {
         name: Name,
         record_type: RecordType,
     ) -> Deferred<Lookup> {
-        let cached = self.cached_answer(reactor, &(name.clone(), record_type));
-        if let Some(Answer {
-            content: Content::Records { aliases, records },
-            ..
-        }) = cached
+        let mut asked = match self
+            .answer(reactor, (name.clone(), record_type))
+            .into_result()
         {
-            return succeed(in_case_of(name, aliases, records));
-        }
+            // What is in the cache needs no body.
+            Ok(Ok(Answer {
+                content: Content::Records { aliases, records },
+                ..
+            })) => return succeed(in_case_of(name, aliases, records)),
+            Ok(result) => Deferred::from(result),
+            Err(pending) => pending,
+        };
         let (dns, reactor) = (self.clone(), reactor.clone());
         inline_callbacks(async move {
-            let error = |kind| Failure::new(LookupError::new(kind, name.to_string(), record_type));
-            let (mut current, mut path) = (name.clone(), Vec::new());
+            let error = |kind| LookupError::new(kind, name.to_string(), record_type);
+            let mut path = Vec::new();
             loop {
-                let key = (current, record_type);
-                let mut aliases = match dns.answer(&reactor, key).await?.content {
+                match asked.await?.content {
                     Content::Records { aliases, records } => {
                         path.extend(aliases);
                         return Ok(in_case_of(name, path, records));
                     }
                     Content::None { kind, aliases, soa } => {
                         path.extend(aliases);
-                        let error = LookupError::new(kind, name.to_string(), record_type);
-                        return Err(Failure::new(error.with_proof(path, soa)));
+                        return Err(Failure::new(error(kind).with_proof(path, soa)));
                     }
                     Content::Alias { aliases, target } => {
-                        current = target;
-                        aliases
+                        path.extend(aliases);
+                        if path.len() > MAX_ALIASES {
+                            return Err(Failure::new(error(LookupErrorKind::TooManyAliases)));
+                        }
+                        asked = dns.answer(&reactor, (target, record_type));
                     }
-                };
-                path.append(&mut aliases);
-                if path.len() > MAX_ALIASES {
-                    return Err(error(LookupErrorKind::TooManyAliases));
                 }
             }
         })
     }
 
-    fn cached_answer(&self, reactor: &ReactorHandle, key: &Key) -> Option<Answer> {
-        let known = self.per_reactor(reactor);
-        let cache = known.cache.borrow();
-        cache.get(key, reactor.now())
-    }
-
     /// From the cache, or else from the servers.
     fn answer(&self, reactor: &ReactorHandle, key: Key) -> Deferred<Answer> {
-        if let Some(answer) = self.cached_answer(reactor, &key) {
+        let known = self.per_reactor(reactor);
+        let cached = known.cache.borrow().get(&key, reactor.now());
+        if let Some(answer) = cached {
             return succeed(answer);
         }
-        let known = self.per_reactor(reactor);
         known.in_flight.get(key.clone(), || {
             let (config, reactor) = (self.config(), reactor.clone());
             let (shared, known_later) = (Rc::downgrade(&self.shared), Rc::downgrade(&known));

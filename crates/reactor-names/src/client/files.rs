@@ -5,10 +5,11 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::config::DnsConfig;
 use crate::hosts::Hosts;
+use crate::stamp::{Stamp, stamp};
 
 /// How long the files are taken to be unchanged without a look at their times.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -28,8 +29,6 @@ struct Files {
     /// Time of the reactor.
     looked_at: Cell<Option<Duration>>,
 }
-
-type Stamp = (SystemTime, u64);
 
 impl Sources {
     pub(super) fn fixed(config: DnsConfig, hosts: Hosts) -> Self {
@@ -108,11 +107,6 @@ impl Files {
         let config = DnsConfig::parse(read_or_empty(&self.resolv_conf)?);
         Ok((config, Hosts::parse(read_or_empty(&self.hosts)?)))
     }
-}
-
-fn stamp(path: &PathBuf) -> Option<Stamp> {
-    let metadata = fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 fn read_or_empty(path: &PathBuf) -> io::Result<Vec<u8>> {

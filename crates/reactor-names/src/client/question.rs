@@ -2,7 +2,7 @@
 //! and the check of the messages that come back.
 
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
-use hickory_proto::rr::rdata::opt::EdnsOption;
+use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::{Name, RecordType};
 
 use crate::message::{MessageError, decode_message, encode_message};
@@ -18,8 +18,6 @@ const HEADER: usize = 12;
 
 /// Multiple of bytes to which an encrypted question is padded (RFC 8467).
 const PADDED_TO: usize = 128;
-/// The option of RFC 7830.
-const PADDING: u16 = 12;
 /// Code and length of an option.
 const OPTION_HEADER: usize = 4;
 
@@ -143,7 +141,7 @@ fn encode(name: Name, record_type: RecordType, edns: Edns) -> Result<Vec<u8>, Me
     let padding = vec![0; length.next_multiple_of(PADDED_TO) - length];
     if let Some(edns) = &mut message.edns {
         let options = edns.options_mut();
-        options.insert(EdnsOption::Unknown(PADDING, padding));
+        options.insert(EdnsOption::Unknown(EdnsCode::Padding.into(), padding));
     }
     encode_message(&message, u16::MAX)
 }

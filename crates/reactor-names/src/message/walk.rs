@@ -74,6 +74,10 @@ impl Walk<'_> {
             for _ in 0..names {
                 at = self.name(at)?;
             }
+            // The decoder keeps the data of some types as it is: in another message, other bytes follow.
+            if at > self.at {
+                return Err(MessageError::Truncated);
+            }
         }
         Ok(())
     }

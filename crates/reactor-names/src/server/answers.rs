@@ -1,7 +1,6 @@
 //! `Answers`: what a server answers questions with.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use deferred::Deferred;
 use hickory_proto::op::Message;
@@ -85,25 +84,6 @@ where
 }
 
 impl<A: Answers + ?Sized> Answers for Rc<A> {
-    fn answer(
-        &self,
-        reactor: &ReactorHandle,
-        request: &DnsRequest,
-        response: Message,
-    ) -> Deferred<Message> {
-        (**self).answer(reactor, request, response)
-    }
-
-    fn transfer(&self, request: &DnsRequest) -> Option<Zone> {
-        (**self).transfer(request)
-    }
-
-    fn notified(&self, reactor: &ReactorHandle, request: &DnsRequest) -> bool {
-        (**self).notified(reactor, request)
-    }
-}
-
-impl<A: Answers + ?Sized> Answers for Arc<A> {
     fn answer(
         &self,
         reactor: &ReactorHandle,

@@ -1,5 +1,7 @@
 //! Which clients may do what: by their networks.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 use reactor::Address;
 
@@ -13,10 +15,13 @@ impl Networks {
     }
 
     pub(super) fn contains(&self, client: &Address) -> bool {
-        // A port for both families has IPv4 clients as IPv6 addresses.
-        let ip = client.as_inet().map(|address| address.ip().to_canonical());
-        ip.is_some_and(|ip| self.0.iter().any(|network| network.contains(&ip)))
+        ip_of(client).is_some_and(|ip| self.0.iter().any(|network| network.contains(&ip)))
     }
+}
+
+/// A port for both families has IPv4 clients as IPv6 addresses; this has them as IPv4 addresses.
+pub(super) fn ip_of(client: &Address) -> Option<IpAddr> {
+    client.as_inet().map(|address| address.ip().to_canonical())
 }
 
 /// Whether the client is a program of the same machine.

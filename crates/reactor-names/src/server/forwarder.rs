@@ -1,7 +1,5 @@
 //! `Forwarder`: answers that other servers give.
 
-use std::fmt;
-
 use deferred::{Cancelled, Deferred, Failure, Result};
 use hickory_proto::op::{Message, ResponseCode};
 use ipnet::IpNet;
@@ -42,6 +40,7 @@ use crate::error::{LookupError, LookupErrorKind};
 /// #   port.stop_listening().ignore();
 /// });
 /// ```
+#[derive(Debug)]
 pub struct Forwarder {
     dns: Dns,
     networks: Networks,
@@ -118,13 +117,4 @@ fn nothing(failure: Failure, response: &mut Message) -> Result<()> {
         response.add_authorities(error.soa().cloned());
     }
     Ok(())
-}
-
-impl fmt::Debug for Forwarder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Forwarder")
-            .field("dns", &self.dns)
-            .field("networks", &self.networks)
-            .finish()
-    }
 }

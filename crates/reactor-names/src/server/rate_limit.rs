@@ -20,8 +20,8 @@ const MAX_PREFIXES: usize = 100_000;
 ///
 /// The address of a client over UDP may be forged: then the responses, which are longer than the
 /// questions, flood the one who has that address. The limit is on the responses a second to the clients
-/// of a network (of an IPv4 prefix of 24 bits, an IPv6 prefix of 56). Of the questions beyond it,
-/// most are dropped, and each second one is answered by a truncated response without records: a true
+/// of a network (of an IPv4 prefix of 24 bits, an IPv6 prefix of 56). Of the questions beyond it, each
+/// second one is answered by a truncated response without records, and the others are dropped: a true
 /// client then asks over TCP, which has no limit, since its addresses are not forged. Programs of the
 /// same machine are not limited.
 ///

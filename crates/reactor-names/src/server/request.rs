@@ -44,6 +44,10 @@ impl DnsRequest {
         Self::over(message, client, Transport::Udp)
     }
 
+    pub(super) fn transport(&self) -> Transport {
+        self.transport
+    }
+
     pub(super) fn over(message: Message, client: Address, transport: Transport) -> Option<Self> {
         (message.queries.len() == 1).then_some(Self {
             message,

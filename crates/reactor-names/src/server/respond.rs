@@ -2,13 +2,13 @@
 
 use deferred::{Cancelled, Deferred, Result};
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, ResponseCode};
-use hickory_proto::rr::{DNSClass, RData, RecordType};
+use hickory_proto::rr::{DNSClass, RecordType};
 use reactor::{Address, ReactorHandle};
 
 use super::answers::Answers;
 use super::request::{DnsRequest, Transport};
 use super::transfer::{Transfer, is_newer_serial};
-use super::zone::Zone;
+use super::zone::{Zone, soa_of};
 use crate::message::{MessageError, decode_message, encode_message};
 
 /// The largest response over UDP, however much the client says it can take: what passes every
@@ -57,28 +57,24 @@ pub(super) fn respond(
             let is_secondary = answers.notified(reactor, &request);
             Ok(notified(response, is_secondary))
         });
-        return Reply::Message(finally(request, answer, transport));
+        return Reply::Message(finally(request, answer));
     }
     if matches!(
         request.question().query_type(),
         RecordType::AXFR | RecordType::IXFR
     ) {
-        return transfer(answers, request, response, transport);
+        return transfer(answers, request, response);
     }
     let answer = deferred::maybe_deferred(|| answers.answer(reactor, &request, response));
-    Reply::Message(finally(request, answer, transport))
+    Reply::Message(finally(request, answer))
 }
 
 fn at_once(encoded: Result<Vec<u8>>) -> Reply {
-    Reply::Message(deferred::maybe_deferred(|| encoded))
+    Reply::Message(encoded.into())
 }
 
 /// A failed answer becomes SERVFAIL.
-fn finally(
-    request: DnsRequest,
-    answer: Deferred<Message>,
-    transport: Transport,
-) -> Deferred<Vec<u8>> {
+fn finally(request: DnsRequest, answer: Deferred<Message>) -> Deferred<Vec<u8>> {
     answer.add_both(move |answer| {
         let response = answer.unwrap_or_else(|failure| {
             // Cancelled: the client has closed its connection.
@@ -88,7 +84,7 @@ fn finally(
             }
             with_code(begin(request.message()), ResponseCode::ServFail)
         });
-        encode(request.message(), response, transport)
+        encode(request.message(), response, request.transport())
     })
 }
 
@@ -100,23 +96,18 @@ fn notified(mut response: Message, is_secondary: bool) -> Message {
     }
 }
 
-fn transfer(
-    answers: &dyn Answers,
-    request: DnsRequest,
-    mut response: Message,
-    transport: Transport,
-) -> Reply {
+fn transfer(answers: &dyn Answers, request: DnsRequest, mut response: Message) -> Reply {
     let found = deferred::maybe_deferred(|| Ok(answers.transfer(&request)));
     let zone = match found.into_result() {
         Ok(Ok(zone)) => zone,
         Ok(Err(failure)) => {
-            return Reply::Message(finally(request, deferred::fail(failure), transport));
+            return Reply::Message(finally(request, deferred::fail(failure)));
         }
         Err(_) => None,
     };
     let refused = |response, code| {
         let response = with_code(response, code);
-        at_once(encode(request.message(), response, transport))
+        at_once(encode(request.message(), response, request.transport()))
     };
     let Some(zone) = zone else {
         return refused(response, ResponseCode::Refused);
@@ -126,21 +117,18 @@ fn transfer(
     }
     // An incremental transfer of what the client has already, and one over UDP, are the SOA record.
     let is_incremental = request.question().query_type() == RecordType::IXFR;
-    if is_incremental && (transport == Transport::Udp || !is_newer(&zone, request.message())) {
+    if is_incremental && (!request.is_over_tcp() || !is_newer(&zone, request.message())) {
         response.metadata.authoritative = true;
         response.add_answer(zone.soa().clone());
-        return at_once(encode(request.message(), response, transport));
+        return at_once(encode(request.message(), response, request.transport()));
     }
     Reply::Transfer(Transfer::new(zone, response))
 }
 
 /// Whether `zone` is newer than the version that an incremental transfer begins with.
 fn is_newer(zone: &Zone, query: &Message) -> bool {
-    let theirs = query.authorities.first().map(|record| &record.data);
-    match theirs {
-        Some(RData::SOA(soa)) => is_newer_serial(zone.serial(), soa.serial),
-        _ => true,
-    }
+    let theirs = query.authorities.first().and_then(soa_of);
+    theirs.is_none_or(|soa| is_newer_serial(zone.serial(), soa.serial))
 }
 
 /// The response that only says that the client should ask over TCP. `None` to what is no question.

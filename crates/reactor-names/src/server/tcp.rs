@@ -21,9 +21,8 @@ pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// [`listen_tcp`](reactor::ReactorHandle::listen_tcp).
 ///
 /// A client may send questions without waiting for responses, which come in the order in which
-/// they are ready (RFC 7766). A silent connection is closed after 10 seconds by
-/// default. A message that is
-/// no question aborts the connection.
+/// they are ready (RFC 7766). A silent connection is closed after 10 seconds by default. A message
+/// that is no question aborts the connection.
 ///
 /// # Examples
 ///
@@ -66,9 +65,7 @@ impl DnsOverTcp {
         self.idle_timeout = timeout;
         self
     }
-}
 
-impl DnsOverTcp {
     fn begin(&mut self, cx: &mut Context<'_, Self>) {
         self.pending += 1;
         if self.pending == MAX_PENDING {

@@ -49,7 +49,8 @@ impl Zones {
 
     /// Adds what answers for `origin` and the names below it. It takes the place of what was added
     /// for `origin` before.
-    pub fn add(&mut self, origin: Name, answers: impl Answers) {
+    pub fn add(&mut self, mut origin: Name, answers: impl Answers) {
+        origin.set_fqdn(true);
         let zones = Rc::make_mut(&mut self.zones);
         zones.retain(|(other, _)| *other != origin);
         let labels = origin.iter().len();
@@ -136,7 +137,7 @@ impl Answers for Zones {
             Ok(Ok(response)) if open_alias(&response).is_none() => {
                 return deferred::succeed(response);
             }
-            Ok(result) => deferred::maybe_deferred(|| result),
+            Ok(result) => Deferred::from(result),
             Err(pending) => pending,
         };
         let (zones, reactor, request) = (self.clone(), reactor.clone(), request.clone());

@@ -1,5 +1,7 @@
 //! Zone transfers and NOTIFY: copies of a zone on other servers.
 
+use hickory_proto::rr::SerialNumber;
+
 mod error;
 mod notify;
 mod receive;
@@ -14,6 +16,5 @@ pub(super) use self::send::Transfer;
 
 /// Whether a serial is newer than another, in the arithmetic of RFC 1982.
 pub(super) fn is_newer_serial(serial: u32, than: u32) -> bool {
-    let ahead = serial.wrapping_sub(than);
-    ahead != 0 && ahead < 1 << 31
+    SerialNumber::from(serial) > SerialNumber::from(than)
 }

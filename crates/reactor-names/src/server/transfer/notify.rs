@@ -26,7 +26,8 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 ///
-/// [`TransferError::Refused`] and [`TransferError::Unanswered`], through the Deferred.
+/// [`TransferError::Refused`] and [`TransferError::Unanswered`], or the failure to open a port, through
+/// the Deferred.
 ///
 /// # Examples
 ///

@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use deferred::{Deferred, Failure, Trigger, inline_callbacks};
+use deferred::{Deferred, Failure, Trigger};
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
-use hickory_proto::rr::{Name, RData, Record, RecordType};
-use reactor::{Connection, ConnectionClosed, Context, Protocol, ReactorHandle};
+use hickory_proto::rr::{Name, Record, RecordType};
+use reactor::{ConnectionClosed, Context, Protocol, ReactorHandle, ask};
 
 use super::error::TransferError;
 use crate::message::{TcpFraming, decode_message, encode_message};
-use crate::server::zone::Zone;
+use crate::server::zone::{Zone, soa_of};
 
 /// Most bytes of the messages of a transfer.
 const MAX_ZONE: usize = 256 * 1024 * 1024;
@@ -44,36 +44,16 @@ pub fn transfer_zone(
     primary: SocketAddr,
     origin: &Name,
 ) -> Deferred<Zone> {
-    let (trigger, received) = Deferred::pair();
-    let receiver = Receiver {
-        origin: origin.clone(),
+    // The same zone if the dot at the end is missing, but no name of a message equals that.
+    let mut origin = origin.clone();
+    origin.set_fqdn(true);
+    ask(reactor, primary, |trigger| Receiver {
+        origin,
         id: rand::random(),
         records: Vec::new(),
         bytes: 0,
         trigger,
-    };
-    let connecting = reactor.connect_tcp(primary, receiver);
-    inline_callbacks(async move {
-        let connection = match connecting.await {
-            Ok(connection) => connection,
-            Err(failure) => {
-                // Its protocol is gone.
-                received.ignore();
-                return Err(failure);
-            }
-        };
-        // It ends with this body, which a cancelled Deferred ends.
-        let _connection = AbortOnDrop(connection);
-        received.await
     })
-}
-
-struct AbortOnDrop(Connection<Receiver>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 struct Receiver {
@@ -115,6 +95,7 @@ impl Receiver {
                     ));
                 }
                 Some(first) if is_soa => {
+                    let serial = |record| soa_of(record).map(|soa| soa.serial);
                     if serial(first) != serial(&record) {
                         return Err(TransferError::Malformed("the zone has changed on the way"));
                     }
@@ -129,13 +110,6 @@ impl Receiver {
     }
 }
 
-fn serial(record: &Record) -> Option<u32> {
-    match &record.data {
-        RData::SOA(soa) => Some(soa.serial),
-        _ => None,
-    }
-}
-
 impl Protocol for Receiver {
     type Framing = TcpFraming;
 
@@ -147,16 +121,14 @@ impl Protocol for Receiver {
         Ok(())
     }
 
-    fn received(&mut self, _cx: &mut Context<'_, Self>, message: &[u8]) -> deferred::Result<()> {
-        if self.trigger.is_fired() {
-            return Ok(());
-        }
+    fn received(&mut self, cx: &mut Context<'_, Self>, message: &[u8]) -> deferred::Result<()> {
         let result = match self.take(message) {
             Ok(None) => return Ok(()),
             Ok(Some(zone)) => Ok(zone),
             Err(error) => Err(Failure::new(error)),
         };
-        // Errs never: it is not fired. The connection ends with that.
+        cx.abort();
+        // Errs if it was cancelled; then the connection is ending already.
         let _ = self.trigger.fire(result);
         Ok(())
     }

@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use deferred::{Deferred, DelayedCall, Failure, Result, inline_callbacks};
+use deferred::{CancelOnDrop, Deferred, Failure, Result, inline_callbacks, sleep};
 use hickory_proto::op::{Message, ResponseCode};
-use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::rr::{Name, RecordType};
 use ipnet::IpNet;
 use reactor::ReactorHandle;
 
@@ -18,9 +18,9 @@ use crate::client::Dns;
 use crate::config::DnsConfig;
 use crate::hosts::Hosts;
 use crate::server::answers::Answers;
-use crate::server::clients::Networks;
+use crate::server::clients::{Networks, ip_of};
 use crate::server::request::DnsRequest;
-use crate::server::zone::Zone;
+use crate::server::zone::{Zone, soa_of};
 
 /// The primaries are asked at most once in this time, whatever the SOA record or the network says.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
@@ -75,24 +75,31 @@ struct Shared {
     state: RefCell<State>,
 }
 
-/// It changes in `Shared::check`, `wait` and `notified`.
+/// It changes in `Shared::check`, `wait` and `notified`; the state that ends is cancelled.
 enum State {
     /// Until the next check.
-    Waits(DelayedCall),
+    Waits { _next: CancelOnDrop<()> },
     /// The primaries are asked. After a NOTIFY in that time they are asked again.
     Checks {
-        check: Option<Deferred<()>>,
+        check: Option<CancelOnDrop<()>>,
         again: bool,
     },
 }
+
+/// The beginning of a check.
+const CHECKS: State = State::Checks {
+    check: None,
+    again: false,
+};
 
 impl Secondary {
     /// Fetches the zone `origin` from the first of the primaries that has it, and keeps it up to date.
     pub fn start(
         reactor: &ReactorHandle,
-        origin: Name,
+        mut origin: Name,
         primaries: impl IntoIterator<Item = SocketAddr>,
     ) -> Self {
+        origin.set_fqdn(true);
         let shared = Rc::new(Shared {
             reactor: reactor.clone(),
             origin,
@@ -102,7 +109,7 @@ impl Secondary {
             expires: Cell::default(),
             checked: Cell::default(),
             failures: Cell::default(),
-            state: RefCell::new(State::Waits(DelayedCall::inactive())),
+            state: RefCell::new(CHECKS),
         });
         shared.check();
         Self { shared }
@@ -134,11 +141,7 @@ impl Shared {
 
     /// Asks the primaries, and has that done again later.
     fn check(self: &Rc<Self>) {
-        let checks = State::Checks {
-            check: None,
-            again: false,
-        };
-        self.enter(checks);
+        self.state.replace(CHECKS);
         self.checked.set(self.reactor.now());
         let this = Rc::downgrade(self);
         let asked = ask_primaries(
@@ -154,7 +157,7 @@ impl Shared {
         });
         // It may be over already.
         if let State::Checks { check, .. } = &mut *self.state.borrow_mut() {
-            *check = Some(asked);
+            *check = Some(asked.cancel_on_drop());
         }
     }
 
@@ -183,12 +186,15 @@ impl Shared {
 
     fn wait(self: &Rc<Self>, pause: Duration) {
         let this = Rc::downgrade(self);
-        let next = self.reactor.call_later(pause, move || {
+        let next = sleep(&self.reactor, pause).add_callback(move |()| {
             if let Some(this) = this.upgrade() {
                 this.check();
             }
+            Ok(())
         });
-        self.enter(State::Waits(next));
+        self.state.replace(State::Waits {
+            _next: next.cancel_on_drop(),
+        });
     }
 
     fn is_up_to_date(&self) {
@@ -210,14 +216,6 @@ impl Shared {
         match SHORTEST_PAUSE.saturating_sub(since) {
             Duration::ZERO => self.check(),
             pause => self.wait(pause),
-        }
-    }
-
-    fn enter(&self, state: State) {
-        let left = self.state.replace(state);
-        if let State::Waits(call) = left {
-            // Errs if it is this very call that runs.
-            let _ = call.cancel();
         }
     }
 }
@@ -259,10 +257,7 @@ async fn ask_primary(
         let found = dns
             .lookup_absolute(reactor, origin.clone(), RecordType::SOA)
             .await?;
-        let theirs = found.records.iter().find_map(|record| match &record.data {
-            RData::SOA(soa) => Some(soa),
-            _ => None,
-        });
+        let theirs = found.records.iter().find_map(soa_of);
         let theirs = theirs.ok_or_else(|| Failure::msg("the primary has no SOA record"))?;
         if !is_newer_serial(theirs.serial, serial) {
             if let Some(this) = this.upgrade() {
@@ -286,23 +281,6 @@ fn seconds(given: i32) -> Duration {
     given.clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
 }
 
-impl Drop for Shared {
-    fn drop(&mut self) {
-        match self.state.replace(State::Waits(DelayedCall::inactive())) {
-            State::Waits(call) => {
-                // Errs if it is this very call that runs.
-                let _ = call.cancel();
-            }
-            State::Checks { check, .. } => {
-                if let Some(check) = check {
-                    check.cancel();
-                    check.ignore();
-                }
-            }
-        }
-    }
-}
-
 impl Answers for Secondary {
     fn answer(
         &self,
@@ -323,10 +301,7 @@ impl Answers for Secondary {
     }
 
     fn notified(&self, _: &ReactorHandle, request: &DnsRequest) -> bool {
-        let client = request
-            .client()
-            .as_inet()
-            .map(|client| client.ip().to_canonical());
+        let client = ip_of(request.client());
         let mut primaries = self.shared.primaries.iter();
         let is_primary = primaries.any(|primary| Some(primary.ip().to_canonical()) == client);
         if is_primary {

@@ -23,7 +23,7 @@ pub enum ZoneError {
     Syntax(String),
     /// There is no SOA record at the origin.
     NoSoa(String),
-    /// A name with records is not in the zone.
+    /// A name with records is not in the zone, or a record is not of the class IN.
     Outside(String),
     /// A name has a CNAME record, and others or another one.
     AliasBesideData(String),

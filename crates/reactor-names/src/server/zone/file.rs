@@ -5,7 +5,6 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use deferred::{Deferred, settled};
 use hickory_proto::op::Message;
@@ -18,6 +17,7 @@ use crate::server::answers::Answers;
 use crate::server::clients::Networks;
 use crate::server::request::DnsRequest;
 use crate::server::transfer::notify;
+use crate::stamp::{Stamp, stamp};
 
 /// A zone from a file, which [`reload`](Self::reload) reads again without a restart.
 ///
@@ -46,15 +46,12 @@ pub struct ZoneFile {
     path: PathBuf,
     origin: String,
     zone: RefCell<Zone>,
-    /// The clients that may transfer it.
+    /// Those of the clients that may transfer it. Each secondary is one.
     networks: Networks,
     secondaries: Vec<SocketAddr>,
     /// Of the file as it was read last, whether it was faulty or not.
     stamp: Cell<Option<Stamp>>,
 }
-
-/// When a file was modified, and its length.
-type Stamp = (SystemTime, u64);
 
 impl ZoneFile {
     /// Reads the zone `origin` from a file. The call blocks while it reads.
@@ -81,7 +78,10 @@ impl ZoneFile {
     /// [`notify_secondaries`](Self::notify_secondaries) tells them of a new version.
     #[must_use]
     pub fn with_secondaries(mut self, secondaries: impl IntoIterator<Item = SocketAddr>) -> Self {
-        self.secondaries.extend(secondaries);
+        for secondary in secondaries {
+            self.networks.extend([secondary.ip().to_canonical().into()]);
+            self.secondaries.push(secondary);
+        }
         self
     }
 
@@ -141,12 +141,6 @@ impl ZoneFile {
     }
 }
 
-/// `None` if there is no such file.
-fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
-}
-
 fn read(path: &Path, origin: &str) -> Result<Zone, ZoneError> {
     let text = fs::read_to_string(path).map_err(|error| ZoneError::Io(Arc::new(error)))?;
     Zone::parse(&text, origin)
@@ -163,13 +157,7 @@ impl Answers for ZoneFile {
     }
 
     fn transfer(&self, request: &DnsRequest) -> Option<Zone> {
-        let client = request
-            .client()
-            .as_inet()
-            .map(|client| client.ip().to_canonical());
-        let mut secondaries = self.secondaries.iter().map(|secondary| secondary.ip());
-        let is_secondary = secondaries.any(|ip| Some(ip.to_canonical()) == client);
-        let is_allowed = is_secondary || self.networks.contains(request.client());
+        let is_allowed = self.networks.contains(request.client());
         is_allowed.then(|| self.zone())
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use deferred::Deferred;
 use hickory_proto::op::Message;
 use hickory_proto::rr::rdata::SOA;
-use hickory_proto::rr::{DNSClass, LowerName, Name, RData, Record, RecordType};
+use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_proto::serialize::txt::Parser;
 use reactor::ReactorHandle;
 
@@ -78,7 +78,7 @@ struct Data {
 }
 
 /// The records of a name: where those of each type are.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Node {
     sets: Vec<(RecordType, Range<usize>)>,
     /// The name is delegated, or below one that is.
@@ -129,10 +129,12 @@ impl Zone {
     ) -> Result<Self, ZoneError> {
         origin.set_fqdn(true);
         let mut records: Vec<_> = records.into_iter().collect();
+        for record in &mut records {
+            record.name.set_fqdn(true);
+        }
         // The SOA record first; those of a set behind each other.
-        let key = |record: &Record| (record.record_type(), LowerName::new(&record.name));
-        records.sort_by_cached_key(|record| (record.record_type() != RecordType::SOA, key(record)));
-        records.dedup_by(|a, b| a.name == b.name && a.data == b.data);
+        records.sort_by(|a, b| rank(a).cmp(&rank(b)));
+        remove_duplicates(&mut records);
 
         let mut nodes = HashMap::<Name, Node>::new();
         for (position, record) in records.iter().enumerate() {
@@ -190,11 +192,30 @@ impl Zone {
     }
 
     pub(super) fn soa_data(&self) -> Option<&SOA> {
-        match &self.soa().data {
-            RData::SOA(soa) => Some(soa),
-            _ => None,
-        }
+        soa_of(self.soa())
     }
+}
+
+pub(super) fn soa_of(record: &Record) -> Option<&SOA> {
+    match &record.data {
+        RData::SOA(soa) => Some(soa),
+        _ => None,
+    }
+}
+
+fn rank(record: &Record) -> (bool, RecordType, &Name) {
+    let record_type = record.record_type();
+    (record_type != RecordType::SOA, record_type, &record.name)
+}
+
+/// No set has two equal records (RFC 2181, section 5).
+fn remove_duplicates(records: &mut Vec<Record>) {
+    let mut seen = HashSet::new();
+    let keys = records.iter().map(|record| (&record.name, &record.data));
+    let are_new: Vec<_> = keys.map(|key| seen.insert(key)).collect();
+    let mut are_new = are_new.into_iter();
+    // It has one item for each record.
+    records.retain(|_| are_new.next().unwrap_or(true));
 }
 
 /// Adds the name of a record, and those between it and the origin.
