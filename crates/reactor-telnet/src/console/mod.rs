@@ -120,6 +120,8 @@ impl Console {
                 succeed(call).add_callback(move |call| f(call))
             }),
         };
+        // Copied only if a clone of the console, or a session of it, exists: these keep what they
+        // have.
         let shared = Rc::make_mut(&mut self.shared);
         shared.commands.insert(name.into(), command);
         self
