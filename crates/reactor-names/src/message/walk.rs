@@ -28,8 +28,8 @@ pub(super) fn check(message: &[u8]) -> Result<(), MessageError> {
     };
     let questions = walk.u16_at(4)?;
     let records = walk.u16_at(6)? + walk.u16_at(8)? + walk.u16_at(10)?;
-    // Before anything else: the decoder reserves room by the counts, so twelve bytes could have it
-    // reserve room for 196,605 records.
+    // Before anything else: the decoder reserves room by the count of questions, so twelve bytes
+    // could have it reserve room for 65,535.
     if HEADER + questions * SHORTEST_QUESTION + records * SHORTEST_RECORD > message.len() {
         return Err(MessageError::Counts);
     }
