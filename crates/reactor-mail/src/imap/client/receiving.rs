@@ -27,6 +27,7 @@ impl Session {
             Response::Status(Status::Untagged(body)) => self.notice(body),
             Response::Status(Status::Bye(Bye { code, text })) => {
                 let text = text.inner().to_owned();
+                // A BYE is a part of the answer to LOGOUT; any other one ends the connection.
                 let is_expected = self.running.iter().any(|it| it.then == Then::Logout);
                 if !is_expected {
                     let (code, text) = (code.clone(), text.clone());
@@ -88,12 +89,14 @@ impl Session {
         let length = cx.framing().last_length();
         // A message whose bodies were streamed has only the other items left, so `asked_for` could
         // take it for a report of changed flags.
+        // Taken for each message, whether or not a command gets it.
         let has_streamed = std::mem::take(&mut self.has_streamed);
         let collects = |it: &&mut Request| it.rules.collects(Kind::Messages);
         let Some(request) = self.running.iter_mut().find(collects) else {
             return self.event(ImapEvent::Message(message));
         };
         // The Deferred was cancelled: what comes for it is dropped, until its answer.
+        // The command was cancelled: its messages are dropped, and are no events either.
         if !request.is_awaited() {
             return;
         }
@@ -140,6 +143,7 @@ impl Session {
             return self.abort(cx, ImapError::Protocol { what });
         }
         // The name follows the `*`, or the number of a message: `* LIST ..`, `* 3 FETCH ..`.
+        // Behind the `*`. A number stands before the word in FETCH.
         let mut words = response.split([' ', '\r']).skip(1);
         let word = words.find(|word| !word.bytes().all(|byte| byte.is_ascii_digit()));
         let kind = match word.unwrap_or_default().to_ascii_uppercase().as_str() {
@@ -206,9 +210,12 @@ impl Session {
             Then::Login => {
                 // Servers offer other capabilities after the login. The login's Deferred fires when
                 // they are known.
+                // RFC 3501 (section 6.2.3): they may be others after a login.
                 self.capabilities.clear();
                 let tag = self.tags.next();
                 let next = Request::own(tag, "CAPABILITY", Then::Nothing);
+                // Before all that waits: those commands may need what it tells. The login is done
+                // for its caller when this is answered.
                 self.queue.push_front(next.finishing_for(&mut request));
             }
             Then::Idle => self.idle_ended(),

@@ -60,6 +60,8 @@ pub(super) struct Rules {
     has_numbers: bool,
     /// The server may send EXPUNGE responses before the answer: not for FETCH, STORE and SEARCH
     /// without `UID` (RFC 3501, section 7.4.1).
+    // Not so FETCH, STORE and SEARCH by numbers: during these, RFC 3501 (section 7.4.1) forbids
+    // EXPUNGE.
     may_expunge: bool,
     collects: Kind,
 }
@@ -83,6 +85,8 @@ impl Rules {
             CommandBody::Search { uid, .. } => (false, true, *uid),
             CommandBody::Fetch { uid, .. } | CommandBody::Store { uid, .. } => (false, !uid, *uid),
             CommandBody::Copy { uid, .. } => (false, !uid, true),
+            // Among them MOVE, EXPUNGE and CLOSE, which renumber messages, and SELECT, after which
+            // numbers mean others.
             _ => return Self::ALONE,
         };
         Self {
@@ -201,6 +205,7 @@ impl Request {
 
 /// A request is dropped with its Deferred unfired only if its connection has ended.
 impl Drop for Request {
+    // Nothing happens if the request has been answered: `finish` is taken then.
     fn drop(&mut self) {
         self.fail(ImapError::Closed);
     }

@@ -171,6 +171,7 @@ impl Session {
     fn lacks(&self, request: &Request) -> Option<&'static str> {
         // The LOGIN command needs no capability, but `LOGINDISABLED` forbids it. AUTHENTICATE names
         // its mechanism in `needs`.
+        // Only LOGIN itself: AUTHENTICATE, which `needs` tells, is not what LOGINDISABLED forbids.
         if request.then == Then::Login && request.needs.is_none() && self.has("LOGINDISABLED") {
             return Some("LOGIN");
         }
@@ -228,6 +229,7 @@ impl Session {
 
     /// Why the connection has ended.
     fn reason(&mut self, closed: ConnectionClosed) -> Failure {
+        // First: the way in which the connection closed follows from it.
         if let Some(error) = self.end.take() {
             return Failure::new(error);
         }
@@ -285,6 +287,8 @@ impl Protocol for Session {
             Some(ImapResponseError::NoGreeting) => "it does not greet as an IMAP server does",
             None => return Err(failure),
         };
+        // Not by the failure itself: so all commands fail with an error that names the server's
+        // mistake.
         self.abort(cx, ImapError::Protocol { what });
         Ok(())
     }

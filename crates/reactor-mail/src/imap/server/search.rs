@@ -267,6 +267,8 @@ impl Test {
                     match test.run(subject) {
                         Some(true) => {}
                         Some(false) => return Some(false),
+                        // Not returned at once: a key behind this one may refuse the message
+                        // without its body.
                         None => is_known = false,
                     }
                 }
@@ -274,6 +276,7 @@ impl Test {
             }
             Self::Any(a, b) => match (a.run(subject), b.run(subject)) {
                 (Some(true), _) | (_, Some(true)) => true,
+                // Neither is true: if one is not known, the body decides.
                 (a, b) => a? || b?,
             },
             Self::Not(test) => !test.run(subject)?,
