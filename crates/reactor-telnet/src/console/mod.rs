@@ -148,6 +148,7 @@ impl Console {
     /// clients that know no telnet, such as `nc -U` and `socat`, use [`InputMode::Lines`].
     #[must_use]
     pub fn with_input_mode(mut self, mode: InputMode) -> Self {
+        // Of this console only, as above.
         Rc::make_mut(&mut self.shared).mode = mode;
         self
     }
