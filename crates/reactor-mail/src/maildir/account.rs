@@ -293,8 +293,8 @@ fn rename(
     root: &Maildir,
     from: &MailboxName,
     to: &MailboxName,
-    // The inner error is for the client as it is; the outer one goes through `refusal`.
 ) -> Result<Result<Vec<MailboxName>>, MaildirError> {
+    // The inner error is for the client as it is; the outer one goes through `refusal`.
     let mut renamed = Vec::new();
     let names: Vec<_> = root
         .folders()?

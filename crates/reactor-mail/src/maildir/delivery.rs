@@ -71,8 +71,8 @@ impl Delivery for MaildirDelivery {
         let mut maildirs: Vec<Maildir> = Vec::new();
         for recipient in &envelope.to {
             // Two addresses may have the same Maildir, which gets the message once.
-            // Asked anew, and not kept from `validate_to`: a `Delivery` has no place for one
-            // connection. An address that is gone by now is left out.
+            // Asked anew: a `Delivery` keeps nothing of one connection. An address that is gone
+            // since `validate_to` is left out.
             let maildir = (self.find)(&recipient.address);
             maildirs.extend(maildir.filter(|maildir| !maildirs.contains(maildir)));
         }

@@ -181,12 +181,14 @@ impl MaildirWriter {
         let entry = self.entry(name.unwrap_or_default(), flags);
         let place = self.maildir.path().join(entry.place());
         // The name is in use nowhere, so nothing is replaced.
+        // Last, because the others are linked to the file by its name in `tmp`.
         let moved = fs::rename(&self.temporary.0, &place);
         moved.map_err(MaildirError::at(&place))?;
         self.temporary.0 = place;
         for path in delivered.iter().chain([&self.temporary]) {
             sync_folder(path.0.parent().unwrap_or_else(|| Path::new("/")))?;
         }
+        // Only when all names are on disk: until then, a failure removes the message everywhere.
         for done in delivered.into_iter().chain([self.temporary]) {
             done.keep();
         }

@@ -164,9 +164,8 @@ impl Limiter {
 fn prefix(ip: IpAddr) -> Prefix {
     match ip.to_canonical() {
         IpAddr::V4(ip) => 1 << 63 | u64::from(ip.to_bits() >> 8),
-        // 56 of 128 bits.
-        // Lossless: 56 bits are left. The highest bit is clear, so no prefix of IPv6 is one of
-        // IPv4.
+        // 56 of 128 bits, so the cast is lossless. The highest bit is clear, so no prefix of IPv6
+        // is one of IPv4.
         IpAddr::V6(ip) => (ip.to_bits() >> 72) as u64,
     }
 }

@@ -96,7 +96,6 @@ impl Session {
             return self.event(ImapEvent::Message(message));
         };
         // The Deferred was cancelled: what comes for it is dropped, until its answer.
-        // The command was cancelled: its messages are dropped, and are no events either.
         if !request.is_awaited() {
             return;
         }
@@ -143,7 +142,6 @@ impl Session {
             return self.abort(cx, ImapError::Protocol { what });
         }
         // The name follows the `*`, or the number of a message: `* LIST ..`, `* 3 FETCH ..`.
-        // Behind the `*`. A number stands before the word in FETCH.
         let mut words = response.split([' ', '\r']).skip(1);
         let word = words.find(|word| !word.bytes().all(|byte| byte.is_ascii_digit()));
         let kind = match word.unwrap_or_default().to_ascii_uppercase().as_str() {
@@ -210,7 +208,6 @@ impl Session {
             Then::Login => {
                 // Servers offer other capabilities after the login. The login's Deferred fires when
                 // they are known.
-                // RFC 3501 (section 6.2.3): they may be others after a login.
                 self.capabilities.clear();
                 let tag = self.tags.next();
                 let next = Request::own(tag, "CAPABILITY", Then::Nothing);

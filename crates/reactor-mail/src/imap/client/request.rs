@@ -60,8 +60,6 @@ pub(super) struct Rules {
     has_numbers: bool,
     /// The server may send EXPUNGE responses before the answer: not for FETCH, STORE and SEARCH
     /// without `UID` (RFC 3501, section 7.4.1).
-    // Not so FETCH, STORE and SEARCH by numbers: during these, RFC 3501 (section 7.4.1) forbids
-    // EXPUNGE.
     may_expunge: bool,
     collects: Kind,
 }

@@ -140,9 +140,11 @@ impl Session {
             if self.has("LITERAL+") {
                 do_not_wait(&mut request.fragments, usize::MAX);
             } else if self.has("LITERAL-") {
+                // The most bytes that LITERAL- allows (RFC 7888, section 5).
                 do_not_wait(&mut request.fragments, 4096);
             }
             if let Collected::Handed { streams: true, .. } = request.collected {
+                // Before the command goes out, so that no part of its responses is cut without it.
                 cx.framing().stream_bodies(true);
             }
             self.running.push(request);
@@ -150,6 +152,7 @@ impl Session {
         }
         self.go_on_idling(cx);
         if self.is_abandoned && self.queue.is_empty() && self.running.is_empty() {
+            // So LOGOUT is sent once. No handle can come back.
             self.is_abandoned = false;
             self.send_own(cx, "LOGOUT", Then::Logout);
         }
@@ -171,7 +174,6 @@ impl Session {
     fn lacks(&self, request: &Request) -> Option<&'static str> {
         // The LOGIN command needs no capability, but `LOGINDISABLED` forbids it. AUTHENTICATE names
         // its mechanism in `needs`.
-        // Only LOGIN itself: AUTHENTICATE, which `needs` tells, is not what LOGINDISABLED forbids.
         if request.then == Then::Login && request.needs.is_none() && self.has("LOGINDISABLED") {
             return Some("LOGIN");
         }

@@ -72,13 +72,13 @@ pub(super) fn search(
 
 async fn run(selected: &Selected, tests: &Test, by_uid: bool, mut output: Output) -> Result<()> {
     let mut found = "* SEARCH".to_owned();
-    // It does not change in the waits: see `fetch`.
+    // The number of messages does not change in the waits below: see `fetch`.
     let count = selected.messages.borrow().len();
     for place in 0..count {
         let message = selected.messages.borrow()[place].clone();
         let mut subject = Subject::new(place, &message);
-        // The body is read only if the keys on flags, numbers and dates do not decide: that may cost
-        // a file.
+        // The body is read only if the keys on flags, numbers and dates do not decide: that may
+        // cost a file.
         let is_match = match tests.run(&subject) {
             Some(is_match) => is_match,
             None => match maybe_deferred(|| selected.mailbox.body(message.uid)).await? {
