@@ -54,6 +54,8 @@ impl DnsConfig {
     pub fn new(servers: impl IntoIterator<Item = SocketAddr>) -> Self {
         Self {
             servers: servers.into_iter().map(Upstream::Clear).collect(),
+            // The defaults are those of an empty `resolv.conf`, so that there is one list of them.
+            // Its server, this machine, is replaced.
             ..Self::from_parsed(&Config::new())
         }
     }
@@ -126,6 +128,7 @@ impl DnsConfig {
             servers,
             search: suffixes(parsed.get_last_search_or_domain()),
             ndots: parsed.ndots.min(MAX_NDOTS) as usize,
+            // At least one second and one round: with 0, each look-up would fail at once.
             timeout: Duration::from_secs(parsed.timeout.clamp(1, MAX_TIMEOUT).into()),
             attempts: parsed.attempts.clamp(1, MAX_ATTEMPTS),
             rotate: parsed.rotate,
@@ -161,6 +164,7 @@ impl DnsConfig {
     /// How often all servers are asked until one has answered; at least once. Without this, twice.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
+        // Without a round, no server would be asked.
         self.attempts = attempts.max(1);
         self
     }

@@ -19,6 +19,7 @@ where
     P: DatagramProtocol<Address = SocketAddr>,
 {
     Deferred::start(|trigger| {
+        // Cloned for the error below: `connect_udp` drops the protocol if it fails.
         let protocol = make(trigger.clone());
         let port = match reactor.connect_udp(server, protocol) {
             Ok(port) => Some(port),

@@ -31,6 +31,8 @@ impl Hosts {
                 continue;
             };
             for name in words {
+                // All names of a line alike: the first is the canonical one in hosts(5), which no
+                // look-up here asks for.
                 hosts.add(name, address);
             }
         }
@@ -49,6 +51,7 @@ impl Hosts {
     /// names below it are always this machine (RFC 6761).
     pub fn addresses(&self, name: &str) -> Vec<IpAddr> {
         let key = key(name);
+        // First, so that a file may say otherwise for `localhost`.
         if let Some(addresses) = self.by_name.get(&key) {
             return addresses.clone();
         }

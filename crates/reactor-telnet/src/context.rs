@@ -60,9 +60,13 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
         if !self.link.is_prompted || text.is_empty() {
             return self.send_text(text);
         }
+        // What is drawn goes through `send_text` as the text does, which makes CR LF of its line
+        // ends.
         let mut drawn = String::new();
         if is_editor {
             self.link.editor.hide(&mut drawn);
+        // The client shows the line itself, so what the peer has typed cannot be erased from here.
+        // Without a prompt, the cursor is taken to be in the first column.
         } else if !self.link.due_prompt().0.is_empty() {
             drawn.push('\n');
         }
@@ -117,6 +121,8 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
             trigger,
             answer: answer.handle(),
         });
+        // Only the first question is due, and only if a prompt stands there to be replaced:
+        // otherwise the pump shows the question when it comes to it.
         if self.link.is_prompted && self.link.questions.len() == 1 {
             self.show_prompt();
         }
@@ -133,6 +139,8 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
         self.link.is_prompted = false;
         self.send_text(drawn.as_bytes());
         let is_editor = mode == InputMode::Editor;
+        // Between `Lines` and `Raw` there is nothing to negotiate: in both, the client edits and
+        // echoes. It sends single keys only if this side has both options on.
         for option in [TelnetOption::ECHO, TelnetOption::SUPPRESS_GO_AHEAD] {
             if is_editor || self.link.mode == InputMode::Editor {
                 self.negotiate(Side::Local, option, is_editor);
@@ -142,6 +150,7 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
             // Rows are counted where lines wrap.
             self.negotiate(Side::Remote, TelnetOption::WINDOW_SIZE, true);
         }
+        // Last: the conditions above compare with the mode that ends.
         self.link.mode = mode;
     }
 
@@ -174,7 +183,11 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
     #[doc(alias = "will")]
     #[doc(alias = "do_")]
     pub fn request(&mut self, side: Side, option: TelnetOption, on: bool) -> Deferred<bool> {
+        // Asked even if such a request is pending: then the state machine keeps the newer wish, and
+        // sends no second verb.
         self.negotiate(side, option, on);
+        // Settled without a question: the option is as wished, so no verb of the peer will come for
+        // it.
         if !self.link.negotiation.is_pending(side, option) {
             return succeed(self.is_on(side, option));
         }
@@ -195,6 +208,8 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
     }
 
     pub(crate) fn send_verb(&mut self, verb: Verb, option: TelnetOption) {
+        // Not through `send_text`, here and for subnegotiations and commands: their IAC must not be
+        // doubled.
         self.cx.write(encode::negotiation(verb, option));
     }
 
@@ -235,6 +250,8 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
     pub fn set_window_size(&mut self, size: WindowSize) {
         self.link.own_window = Some(size);
         self.accept(Side::Local, TelnetOption::WINDOW_SIZE);
+        // If it is off, the size is sent when the server turns the option on: see `begin`. A client
+        // sends each later change without being asked (RFC 1073).
         if self.is_on(Side::Local, TelnetOption::WINDOW_SIZE) {
             self.send_subnegotiation(TelnetOption::WINDOW_SIZE, size.to_bytes());
         }
@@ -249,6 +266,8 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
         H: Handled,
     {
         self.cx.when(deferred, |telnet, cx, result| {
+            // `run`, not `call`, in each of these closures: what `f` does may let the next line go
+            // ahead, and only a pump takes it.
             telnet.run(cx, |protocol, cx| f(protocol, cx, result).into_result())
         });
     }
@@ -297,6 +316,8 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
     /// Closes the connection when all that was written is sent.
     #[doc(alias = "loseConnection")]
     pub fn lose_connection(&mut self) {
+        // The transport closes only when the handler has returned. The flag keeps the pump, which
+        // may be on the stack, from taking the lines behind this one.
         self.link.is_closing = true;
         self.cx.lose_connection();
     }
@@ -326,6 +347,7 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
         if text.is_empty() {
             return;
         }
+        // Room for a CR with each line of eight bytes; with more, it grows.
         let mut encoded = Vec::with_capacity(text.len() + text.len() / 8);
         if self.link.is_binary_output() {
             encode::binary(text, &mut encoded);
@@ -340,10 +362,13 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
         let (prompt, is_secret) = self.link.due_prompt();
         let mut drawn = prompt.to_owned();
         if self.link.mode == InputMode::Editor {
+            // Copied out of the link, since the editor that draws it is a part of the link, too.
             let prompt = std::mem::take(&mut drawn);
             self.link.editor.show(&prompt, is_secret, &mut drawn);
         }
         self.link.is_prompted = true;
+        // The offer goes out before the prompt, so that the client has it before the first key. In
+        // the mode `Editor` this side echoes anyway, and draws nothing of a secret.
         if self.link.mode == InputMode::Lines && is_secret && !self.link.hides_input {
             self.link.hides_input = true;
             self.negotiate(Side::Local, TelnetOption::ECHO, true);

@@ -13,6 +13,7 @@ pub(crate) fn text(text: &[u8], output: &mut Vec<u8>) {
         let mut taken = at + 1;
         match rest[at] {
             IAC => output.extend_from_slice(&[IAC, IAC]),
+            // RFC 854: a CR is followed by LF or by NUL, and by nothing else.
             b'\r' if rest.get(taken) != Some(&b'\n') => output.extend_from_slice(b"\r\0"),
             b'\r' => {
                 taken += 1;

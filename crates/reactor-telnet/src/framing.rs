@@ -110,6 +110,8 @@ impl TelnetFraming {
         if self.is_binary {
             return memchr(IAC, input).unwrap_or(input.len());
         }
+        // A NUL is looked for, and not a CR: NULs are rare, and a CR ends each line. A NUL at the
+        // beginning of the run has its CR, if any, in an earlier run: `decode` has dealt with it.
         let mut from = 0;
         while let Some(offset) = memchr2(IAC, NUL, &input[from..]) {
             let at = from + offset;
@@ -123,6 +125,8 @@ impl TelnetFraming {
     }
 
     fn data<'a>(&mut self, run: &'a [u8], consumed: usize) -> Decoded<TelnetFrame<'a>> {
+        // Not touched by commands: RFC 854 lets them stand anywhere in the data, so also between a
+        // CR and its NUL.
         self.after_cr = !self.is_binary && run.last() == Some(&CR);
         Decoded::Frame {
             frame: TelnetFrame::Data(run),
@@ -132,6 +136,7 @@ impl TelnetFraming {
 
     /// `input` begins with `IAC SB`.
     fn subnegotiation<'a>(&mut self, input: &'a [u8]) -> Result<Decoded<TelnetFrame<'a>>> {
+        // Behind IAC, SB and the option.
         const CONTENT: usize = 3;
         let Some(&option) = input.get(2) else {
             return Ok(Decoded::Incomplete);
@@ -151,11 +156,15 @@ impl TelnetFraming {
             }
             match input.get(at + 1) {
                 None => {
+                    // At the end of the input, or at an IAC that is its last byte: what the IAC
+                    // means is known with the byte after it, so the next search begins at the IAC.
                     self.searched = at;
                     return Ok(Decoded::Incomplete);
                 }
                 Some(&IAC) => at += 2,
                 Some(&SE) => break,
+                // An end was lost. To go on would swallow data up to the next `IAC SE`, whenever
+                // that comes.
                 Some(&command) => {
                     let command = Command(command);
                     let error = TelnetError::CommandInSubnegotiation { option, command };
@@ -177,10 +186,13 @@ impl Framing for TelnetFraming {
     fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Decoded<TelnetFrame<'a>>> {
         let frame = match *input {
             [] | [IAC] => return Ok(Decoded::Incomplete),
+            // A CR that ends no line is sent as CR NUL (RFC 854): the CR was given as data already.
             [NUL, ..] if self.after_cr => {
                 self.after_cr = false;
                 return Ok(Decoded::Skip { consumed: 1 });
             }
+            // One of the two, in place: the run is not joined to the data around it, so nothing is
+            // copied.
             [IAC, IAC, ..] => return Ok(self.data(&input[1..2], 2)),
             [IAC, SB, ..] => return self.subnegotiation(input),
             [IAC, byte, ..] => match (Verb::from_byte(byte), input.get(2)) {
@@ -212,6 +224,7 @@ fn undouble(content: &[u8]) -> Cow<'_, [u8]> {
     while let Some(&byte) = bytes.next() {
         single.push(byte);
         if byte == IAC {
+            // The second IAC of the pair: `subnegotiation` has found that there is one.
             bytes.next();
         }
     }

@@ -18,6 +18,8 @@ const INTERRUPT: u8 = 3;
 impl<P: TelnetProtocol> Telnet<P> {
     pub(crate) fn data_received(&mut self, cx: &mut Context<'_, Self>, data: &[u8]) -> Result<()> {
         let link = &mut self.link;
+        // Without a backlog, raw data goes to the handler uncopied. With one, it has to queue
+        // behind it.
         if link.mode == InputMode::Raw && link.is_taking_input() && link.backlog.is_empty() {
             return self.run(cx, |protocol, cx| protocol.data_received(cx, data));
         }
@@ -31,6 +33,8 @@ impl<P: TelnetProtocol> Telnet<P> {
         // Behind lines that wait, there is nothing yet that could be erased.
         let is_current = link.mode == InputMode::Lines && link.backlog.is_empty();
         match command {
+            // RFC 854 asks for "some visible evidence" that the command was received. It comes at
+            // once, even while a line is worked on: that is when a person asks.
             Command::ARE_YOU_THERE => self.call(cx, |_, cx| cx.write("[yes]\n")),
             Command::INTERRUPT_PROCESS => return self.interrupt(cx),
             Command::ERASE_CHARACTER if is_current => link.lines.erase_character(),
@@ -58,11 +62,16 @@ impl<P: TelnetProtocol> Telnet<P> {
                 if !std::mem::take(&mut self.link.has_ended) {
                     break;
                 }
+                // The flag was taken before, so the loop ends after this if the handler has not
+                // closed the connection.
                 self.call(cx, |protocol, cx| protocol.input_ended(cx))?;
             } else {
                 self.take_some(cx)?;
             }
         }
+        // Input that waits behind `awaited` is not decoded, so its keys are not known yet; but the
+        // Ctrl-C among them is for what runs, and is looked for in the bytes. In the mode `Lines`,
+        // the client sends the command "interrupt process" instead.
         let link = &mut self.link;
         if link.mode == InputMode::Editor
             && link.awaited.is_some()
@@ -72,6 +81,7 @@ impl<P: TelnetProtocol> Telnet<P> {
             link.backlog.drain(..=at);
             self.interrupt(cx)?;
         }
+        // Last, when all that can be taken from the backlog has been.
         self.pause_or_resume(cx);
         Ok(())
     }
@@ -79,9 +89,11 @@ impl<P: TelnetProtocol> Telnet<P> {
     /// Takes input up to the first call of a handler. There is some.
     fn take_some(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
         let link = &mut self.link;
+        // The second slice comes in a later round of the pump, when the first is used up.
         let (input, _) = link.backlog.as_slices();
         let edited = match link.mode {
             InputMode::Raw => {
+                // The handler's context borrows the link, and so the backlog with it.
                 let data: Vec<u8> = link.backlog.drain(..).collect();
                 return self.call(cx, |protocol, cx| protocol.data_received(cx, &data));
             }
@@ -94,6 +106,8 @@ impl<P: TelnetProtocol> Telnet<P> {
                 let mut drawn = String::new();
                 let (taken, edited) = link.editor.advance(input, &mut drawn);
                 link.backlog.drain(..taken);
+                // Before the event is handled: what its handler writes belongs below the entered
+                // line.
                 self.call(cx, |_, cx| cx.send_text(drawn.as_bytes()));
                 edited
             }
@@ -118,6 +132,8 @@ impl<P: TelnetProtocol> Telnet<P> {
 
     fn line_entered(&mut self, cx: &mut Context<'_, Self>, line: String) -> Result<()> {
         self.link.is_prompted = false;
+        // The echo is given back before the handler runs, so that its output and the next prompt
+        // come to a client that shows again what is typed.
         if std::mem::take(&mut self.link.hides_input) {
             self.call(cx, |_, cx| {
                 // The Enter key was not echoed either.
@@ -141,6 +157,7 @@ impl<P: TelnetProtocol> Telnet<P> {
     }
 
     fn complete(&mut self, cx: &mut Context<'_, Self>) {
+        // Copied, because the handler gets the whole link, and the line may change in it.
         let line = self.link.editor.before_cursor().to_owned();
         let words = self.call(cx, |protocol, cx| protocol.completions(cx, &line));
         let mut drawn = String::new();
@@ -150,6 +167,7 @@ impl<P: TelnetProtocol> Telnet<P> {
 
     fn pause_or_resume(&mut self, cx: &mut Context<'_, Self>) {
         let is_full = self.link.backlog.len() > MOST_BACKLOG;
+        // Only at the edges: the connection counts pauses, and a program may have its own.
         match (is_full, self.link.is_paused) {
             (true, false) => cx.pause_reading(),
             (false, true) => cx.resume_reading(),

@@ -35,6 +35,8 @@ impl LineInput {
         let input = &input[skipped..];
         let end = memchr::memchr2(b'\r', b'\n', input);
         let taken = &input[..end.unwrap_or(input.len())];
+        // Checked before the bytes are added, so that the line never takes more memory than the
+        // limit.
         if self.line.len() + taken.len() > self.limit {
             return Err(TelnetError::LineTooLong { limit: self.limit });
         }
@@ -42,6 +44,8 @@ impl LineInput {
         let Some(end) = end else {
             return Ok((skipped + taken.len(), None));
         };
+        // The line is given at its CR, without a wait for an LF, which may never come: RFC 854 lets
+        // a client end a line with CR NUL, and the framing has removed the NUL.
         self.after_cr = input[end] == b'\r';
         let line = String::from_utf8_lossy(&self.line).into_owned();
         self.line.clear();
@@ -50,6 +54,8 @@ impl LineInput {
 
     /// Takes the last character away, as the command "erase character" wants.
     pub(crate) fn erase_character(&mut self) {
+        // Bytes are removed up to and with the first of the character, which is no continuation
+        // byte.
         let is_inside = |byte: u8| byte & 0xc0 == 0x80;
         while self.line.pop().is_some_and(is_inside) {}
     }

@@ -53,6 +53,8 @@ pub(crate) struct Request {
 
 #[derive(Debug, Default)]
 pub(crate) struct Link {
+    // Plain state, without cells: handlers reach it by `&mut`, and all else posts a job to the
+    // connection, so no code meets a borrow of it.
     pub(crate) negotiation: Negotiation,
     /// Options that are granted if the peer asks for them.
     pub(crate) acceptable: BTreeSet<(Side, TelnetOption)>,
@@ -70,6 +72,8 @@ pub(crate) struct Link {
     /// Data that no line was made of yet: behind a line that is worked on.
     pub(crate) backlog: VecDeque<u8>,
     /// The Deferred of `wait_for`: no line is taken before it has fired.
+    // Set by `wait_for`, and cleared just before the closure of `wait_for` runs, which so may wait
+    // again.
     pub(crate) awaited: Option<DeferredHandle>,
     /// Reading is paused because the backlog is long. Set and cleared by the pump alone, since
     /// pauses are counted.
@@ -78,20 +82,30 @@ pub(crate) struct Link {
     pub(crate) questions: VecDeque<Question>,
     pub(crate) prompt: String,
     /// The prompt, or that of the first question, is shown, and nothing was entered since.
+    // Set by `show_prompt`. Cleared by each event that ends the line (a line, Ctrl-C, Ctrl-D) and
+    // by a change of the input mode, so that the pump shows the next prompt.
     pub(crate) is_prompted: bool,
     /// The peer does not echo what it enters, because a password is asked for in the mode
     /// [`InputMode::Lines`].
+    // Set by `show_prompt`, together with the offer to echo; cleared by the next line, which takes
+    // the offer back.
     pub(crate) hides_input: bool,
     /// An answer was given to what has asked for it, which has not gone on yet.
+    // Set when an answer is given, and cleared by a job that is posted at that time. The mailbox is
+    // in order, so the code that waits for the answer runs before it, and may ask again.
     pub(crate) is_answering: bool,
     /// The peer has finished sending; cleared when its handler is called.
+    // Set by `read_closed`, except in the mode `Editor`, whose handler is called at once.
     pub(crate) has_ended: bool,
     /// `lose_connection` or `abort` was called: no line is taken any more.
+    // Never cleared. The backlog may still have lines: the peer sent them before it learned of the
+    // close.
     pub(crate) is_closing: bool,
 }
 
 impl Link {
     /// Whether the next line may be given to the protocol.
+    // `has_ended` is not tested here: what was sent before the end is still answered.
     pub(crate) fn is_taking_input(&self) -> bool {
         self.awaited.is_none() && !self.is_answering && !self.is_closing
     }

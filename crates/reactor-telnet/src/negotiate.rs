@@ -15,6 +15,7 @@ const IS: u8 = 0;
 const SEND: u8 = 1;
 
 /// Bytes of a terminal's name that are kept.
+// The longest name that "Assigned Numbers" (RFC 1700) permits.
 const MOST_NAME: usize = 40;
 
 impl<P: TelnetProtocol> Telnet<P> {
@@ -36,20 +37,28 @@ impl<P: TelnetProtocol> Telnet<P> {
         let link = &mut self.link;
         let is_editor = link.mode == InputMode::Editor;
         let is_acceptable = link.acceptable.contains(&(side, option))
+            // In the editor, this side echoes. So a `DO ECHO` is granted there, although no user
+            // has listed it.
             || (is_editor && (side, option) == (Side::Local, TelnetOption::ECHO));
         let answer = link.negotiation.received(verb, option, is_acceptable);
         let is_on = link.negotiation.is_on(side, option);
         let is_settled = !link.negotiation.is_pending(side, option);
         let mut settled = Vec::new();
         if is_settled {
+            // All requests for the option settle together: a later one has changed the wish of an
+            // earlier one, and gets the same verb as its answer.
             let is_answered =
                 |request: &mut Request| (request.side, request.option) == (side, option);
             settled.extend(link.requests.extract_if(.., is_answered));
         }
+        // Before anything that the option leads to: RFC 1091 and RFC 1073 permit a subnegotiation
+        // only when both sides have agreed to the option.
         if let Some(verb) = answer.reply {
             self.call(cx, |_, cx| cx.send_verb(verb, option));
         }
         if answer.changed.is_some() && (side, option) == (Side::Remote, TelnetOption::BINARY) {
+            // The bytes behind this verb are not decoded yet, so the change holds from the next
+            // byte on.
             cx.framing().set_binary(is_on);
         }
         for request in settled {
@@ -92,17 +101,24 @@ impl<P: TelnetProtocol> Telnet<P> {
                 None => Ok(()),
             },
             (TelnetOption::TERMINAL_TYPE, &[IS, ref name @ ..]) if is_remote => {
+                // Cut before it is decoded: a character that the cut divides becomes U+FFFD. The
+                // lower case makes names comparable, as telnet takes both cases for equal, and
+                // clients send either.
                 let name = &name[..name.len().min(MOST_NAME)];
                 let name = String::from_utf8_lossy(name).to_lowercase();
                 self.link.peer_terminal = Some(name);
                 Ok(())
             }
             (TelnetOption::TERMINAL_TYPE, [SEND]) if is_local => self.run(cx, |_, cx| {
+                // `None` if the user has accepted the option without `with_terminal`. "UNKNOWN" is
+                // the name that the list of RFC 1700 has for this.
                 let name = cx.link.own_terminal.as_deref().unwrap_or("unknown");
                 let answer = [&[IS], name.as_bytes()].concat();
                 cx.send_subnegotiation(option, answer);
                 Ok(())
             }),
+            // Also content of the two options above that comes from the wrong side, or is
+            // malformed.
             _ => self.run(cx, |protocol, cx| {
                 protocol.subnegotiation_received(cx, option, content)
             }),
@@ -111,6 +127,7 @@ impl<P: TelnetProtocol> Telnet<P> {
 
     fn resized(&mut self, cx: &mut Context<'_, Self>, size: WindowSize) -> Result<()> {
         self.link.peer_window = Some(size);
+        // 0 is "unknown" (RFC 1073): the editor keeps the width that it has.
         if size.columns > 0 {
             self.link.editor.set_columns(size.columns.into());
         }
@@ -121,6 +138,7 @@ impl<P: TelnetProtocol> Telnet<P> {
 /// An option is on now: tells or asks what it is for.
 fn begin<P: TelnetProtocol>(cx: &mut TelnetContext<'_, '_, P>, side: Side, option: TelnetOption) {
     match (side, option) {
+        // Only `SEND` makes the client tell: it may not send its name unasked (RFC 1091).
         (Side::Remote, TelnetOption::TERMINAL_TYPE) => cx.send_subnegotiation(option, [SEND]),
         (Side::Local, TelnetOption::WINDOW_SIZE) => {
             if let Some(size) = cx.link.own_window {

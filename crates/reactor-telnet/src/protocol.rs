@@ -70,6 +70,8 @@ pub trait TelnetProtocol: Sized + 'static {
     ///
     /// Any failure closes the connection.
     fn connection_made(&mut self, cx: &mut TelnetContext<'_, '_, Self>) -> Result<()> {
+        // The parameters have names without an underscore, because the documentation shows them. So
+        // the default bodies use them, here and below.
         let _ = cx;
         Ok(())
     }

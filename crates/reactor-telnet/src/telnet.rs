@@ -36,6 +36,9 @@ use crate::protocol::TelnetProtocol;
 pub struct Telnet<P: TelnetProtocol> {
     pub(crate) protocol: P,
     pub(crate) link: Link,
+    // Not put into `link.mode` by the builder: `set_input_mode` negotiates at a change only, and
+    // before the connection is made there is nothing to negotiate on. Not read after
+    // `connection_made`.
     mode: InputMode,
 }
 
@@ -153,6 +156,8 @@ impl<P: TelnetProtocol> Protocol for Telnet<P> {
     fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> Result<()> {
         let mode = self.mode;
         self.run(cx, |protocol, cx| {
+            // Before the handler, which may set another mode, and whose first prompt needs the
+            // editor.
             cx.set_input_mode(mode);
             protocol.connection_made(cx)
         })
@@ -162,6 +167,8 @@ impl<P: TelnetProtocol> Protocol for Telnet<P> {
         match frame {
             TelnetFrame::Data(data) => self.data_received(cx, data),
             TelnetFrame::Command(command) => {
+                // First, so that the handler sees the state after it: the line is erased, or the
+                // cancel is done.
                 self.obey(cx, command)?;
                 self.run(cx, |protocol, cx| protocol.command_received(cx, command))
             }
@@ -184,6 +191,9 @@ impl<P: TelnetProtocol> Protocol for Telnet<P> {
 
     fn connection_lost(&mut self, cx: &mut Context<'_, Self>, reason: ConnectionClosed) {
         // What waits for an answer learns that none will come.
+        // Cancelled explicitly, because the drop of the trigger alone would fail them with
+        // `Abandoned`. Before `connection_lost` of the protocol, which is the last call that it
+        // gets.
         for question in std::mem::take(&mut self.link.questions) {
             question.answer.cancel();
         }

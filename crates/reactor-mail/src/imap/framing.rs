@@ -67,12 +67,16 @@ pub struct ImapFraming {
     /// while the protocol is paused.
     fragmentizer: Fragmentizer,
     max_command: u32,
+    // Set by the session for one line; back to `Command` with the frame for that line, whatever it
+    // is.
     expected: Expected,
     next: Next,
     /// Bytes of the command's lines so far.
     lines: usize,
     /// The last bytes of the unfinished line, at most `TAIL`.
     tail: Vec<u8>,
+    // The first reason counts. It is kept until the command is complete, so that its literals are
+    // skipped.
     refusal: Option<ImapRefusal>,
 }
 
@@ -129,6 +133,7 @@ impl ImapFraming {
     /// rule to the size of the largest message, once the client has logged in.
     pub fn set_max_command(&mut self, bytes: u32) {
         self.max_command = bytes;
+        // Else a command has begun: its fragmentizer has its bytes, and keeps its limit.
         if self.lines == 0 {
             self.start_next();
         }
@@ -152,6 +157,7 @@ impl ImapFraming {
             let limit = MAX_LINES;
             return Err(Failure::new(ImapFramingError::LineTooLong { limit }));
         }
+        // A line may come in many pieces, and the fragmentizer does not show its bytes.
         self.tail
             .extend_from_slice(&bytes[consumed.saturating_sub(TAIL)..]);
         self.tail.drain(..self.tail.len().saturating_sub(TAIL));
@@ -180,12 +186,16 @@ impl ImapFraming {
             let frame = self.finish();
             return Ok(Decoded::Frame { frame, consumed });
         };
+        // The line has ended: what comes behind the literal is another one.
         self.tail.clear();
         let length = announcement.length;
+        // Lossless: `usize` has at least 32 bits on each system with sockets. `end` counts from the
+        // beginning of the command.
         if end.saturating_add(length as usize) > limit as usize {
             self.refusal.get_or_insert(ImapRefusal::TooLong { limit });
         }
         self.next = Next::Literal { left: length };
+        // No frame: the client sends the literal without an answer, also if it is refused.
         if announcement.mode == LiteralMode::NonSync {
             return Ok(Decoded::Skip { consumed });
         }
@@ -202,6 +212,7 @@ impl ImapFraming {
         self.fragmentizer.enqueue_bytes(&input[..consumed]);
         // The fragment itself is nothing to act on: the command is decoded as a whole.
         let _ = self.fragmentizer.progress();
+        // Lossless: `consumed` is at most `left`.
         self.next = match left - consumed as u32 {
             0 => Next::LaterLine,
             left => Next::Literal { left },
@@ -214,6 +225,8 @@ impl ImapFraming {
         if let Some(reason) = self.refusal {
             return self.refuse(reason);
         }
+        // Taken here and in `refuse`: a line that is not the expected one ends the command that
+        // waits.
         let expected = mem::take(&mut self.expected);
         let decoded = match expected {
             Expected::Command => self
@@ -263,6 +276,7 @@ impl Framing for ImapFraming {
     type Frame<'a> = ImapFrame;
 
     fn decode(&mut self, input: &[u8]) -> Result<Decoded<ImapFrame>> {
+        // `{0}`: there are no bytes to wait for, but the fragmentizer has to pass the literal.
         if let Next::Literal { left: 0 } = self.next {
             self.literal(&[], 0);
         }
@@ -270,6 +284,8 @@ impl Framing for ImapFraming {
             _ if input.is_empty() => Ok(Decoded::Incomplete),
             Next::Literal { left } => Ok(self.literal(input, left)),
             Next::FirstLine | Next::LaterLine => {
+                // Not beyond the line: a literal may follow, and the bytes of the next command are
+                // not for this fragmentizer.
                 let end = memchr(b'\n', input).map_or(input.len(), |at| at + 1);
                 self.line(&input[..end])
             }

@@ -22,6 +22,8 @@ pub(crate) fn encode(name: &str) -> String {
         if is_direct(first) {
             encoded.push_str(&run.replace('&', "&-"));
         } else {
+            // In big-endian order, and with a comma in the place of the slash in Base64 (RFC 3501,
+            // section 5.1.3).
             let bytes: Vec<u8> = run.encode_utf16().flat_map(u16::to_be_bytes).collect();
             encoded.push('&');
             BASE64.encode_string(bytes, &mut encoded);
@@ -36,6 +38,7 @@ pub(crate) fn decode(encoded: &str) -> Option<String> {
     let mut name = String::with_capacity(encoded.len());
     let mut rest = encoded;
     while let Some((direct, after)) = rest.split_once('&') {
+        // A shift has to end: without a `-`, the name is none.
         let (shifted, after) = after.split_once('-')?;
         name.push_str(direct);
         rest = after;

@@ -52,10 +52,13 @@ pub struct MaildirAccount {
 
 /// What the sessions of a user have in common.
 pub(super) struct Shared {
+    // For the callbacks of jobs: a job that is on its way does not keep the account.
     this: Weak<Self>,
     pub(super) reactor: ReactorHandle,
     root: Maildir,
     /// Mailboxes that sessions have open.
+    // Weak: a mailbox lives as long as sessions have it selected. Dead ones are removed when
+    // another is opened.
     open: RefCell<HashMap<MailboxName, Weak<MaildirMailbox>>>,
 }
 
@@ -163,8 +166,11 @@ impl Shared {
 
     /// Forgets a mailbox that is not there any more, and tells its sessions.
     fn forget(&self, name: &MailboxName) {
+        // Sessions that have it selected keep it, and fail with their next command; a mailbox that
+        // is made anew under the name must not be this one.
         let mailbox = self.open.borrow_mut().remove(name);
         if let Some(mailbox) = mailbox.and_then(|mailbox| mailbox.upgrade()) {
+            // The borrow has ended: a callback of a watcher may open a mailbox.
             mailbox.watchers().notify();
         }
     }
@@ -249,10 +255,14 @@ impl Account for MaildirAccount {
     }
 
     fn subscribe(&self, name: &MailboxName, is_subscribed: bool) -> Deferred<()> {
+        // The mailbox itself need not exist: RFC 3501 (section 6.3.6) lets a client subscribe to a
+        // name whose mailbox is gone.
         let name = name.clone();
         self.shared.job(move |root| {
             root.create()?;
             let path = root.path().join(SUBSCRIPTIONS);
+            // From the reading to the replacement, so that no change of another session gets lost
+            // in between. A file of its own, since the other one is replaced.
             let _lock = Lock::new(&path.with_extension("lock"))?;
             let mut names = subscriptions(root)?;
             let has_changed = if is_subscribed {
@@ -273,6 +283,7 @@ const SUBSCRIPTIONS: &str = "reactor-subscriptions";
 
 fn subscriptions(root: &Maildir) -> Result<BTreeSet<MailboxName>, MaildirError> {
     let text = files::read(&root.path().join(SUBSCRIPTIONS))?;
+    // No name has a line end, so each line is one; a damaged line is left out.
     let names = text.lines().filter_map(|line| MailboxName::new(line).ok());
     Ok(names.collect())
 }
@@ -283,6 +294,7 @@ fn rename(
     from: &MailboxName,
     to: &MailboxName,
 ) -> Result<Result<Vec<MailboxName>>, MaildirError> {
+    // The inner error is for the client as it is; the outer one goes through `refusal`.
     let mut renamed = Vec::new();
     let names: Vec<_> = root
         .folders()?
@@ -306,6 +318,7 @@ fn rename(
     if !renamed.iter().any(|(name, ..)| name == from) {
         return Ok(Err(MailboxError::NoSuchMailbox.into()));
     }
+    // All names are checked before the first folder is renamed: there is no way back then.
     if to.is_inbox() || renamed.iter().any(|(_, _, new, _)| names.contains(new)) {
         return Ok(Err(MailboxError::AlreadyExists.into()));
     }
@@ -346,6 +359,7 @@ impl fmt::Debug for MaildirAccount {
 pub struct MaildirLogin {
     reactor: ReactorHandle,
     check: Box<dyn Fn(&str, &str) -> Option<Maildir>>,
+    // Weak: an account lives as long as sessions have it.
     accounts: RefCell<Vec<Weak<Shared>>>,
 }
 
@@ -365,6 +379,7 @@ impl MaildirLogin {
 
 impl Login for MaildirLogin {
     fn login(&self, name: &str, password: &str) -> Deferred<Rc<dyn Account>> {
+        // Before `accounts` is borrowed: this is code of the user.
         let Some(maildir) = (self.check)(name, password) else {
             return fail(MailboxError::WrongLogin);
         };

@@ -71,11 +71,14 @@ impl Delivery for MaildirDelivery {
         let mut maildirs: Vec<Maildir> = Vec::new();
         for recipient in &envelope.to {
             // Two addresses may have the same Maildir, which gets the message once.
+            // Asked anew: a `Delivery` keeps nothing of one connection. An address that is gone
+            // since `validate_to` is left out.
             let maildir = (self.find)(&recipient.address);
             maildirs.extend(maildir.filter(|maildir| !maildirs.contains(maildir)));
         }
         let from = envelope.from.as_ref().map_or("", MailAddress::as_str);
         let mut message = MaildirMessage::new(&self.reactor, maildirs);
+        // The server of the last hop adds it (RFC 5321, section 4.4), before `Received`.
         let return_path = format!("Return-Path: <{from}>\r\n");
         let begun = message.data(return_path.as_bytes());
         begun.map_ok(|()| Box::new(message) as Box<dyn Message>)
@@ -117,6 +120,8 @@ pub struct MaildirMessage {
     maildirs: Vec<Maildir>,
     buffer: Vec<u8>,
     /// Set when the first piece has been written; empty while a thread writes.
+    // In an `Rc`, because the callback that puts the writer back may run after the message was
+    // dropped.
     writer: Rc<RefCell<Option<MaildirWriter>>>,
 }
 
@@ -135,6 +140,7 @@ impl MaildirMessage {
     fn job(
         &mut self,
     ) -> impl FnOnce() -> Result<Option<MaildirWriter>, MaildirError> + Send + 'static {
+        // Moved to the thread, as the writer is, which comes back: no lock is needed.
         let (maildirs, bytes) = (self.maildirs.clone(), mem::take(&mut self.buffer));
         let mut writer = self.writer.take();
         move || {
@@ -152,6 +158,7 @@ impl MaildirMessage {
 /// Begins a message to all of `maildirs`; `None` if there are none.
 fn begin(maildirs: &[Maildir]) -> Result<Option<MaildirWriter>, MaildirError> {
     for maildir in maildirs {
+        // All of them before the first byte is written: most reasons to fail show here.
         maildir.create()?;
     }
     let Some((first, others)) = maildirs.split_first() else {
@@ -181,6 +188,8 @@ impl Message for MaildirMessage {
     }
 
     fn end(mut self: Box<Self>) -> Deferred<()> {
+        // One thread job for the rest, the `fsync` and the renaming: a message below `BUFFER` has
+        // no other.
         let job = self.job();
         let delivered = self.reactor.defer_to_thread(move || {
             if let Some(writer) = job()? {
@@ -196,6 +205,7 @@ impl Message for MaildirMessage {
 fn reply(failure: Failure) -> Failure {
     match failure.check::<MaildirError>() {
         Some(error) if error.is_full() => SmtpReply::new(452, "4.3.1 insufficient storage").into(),
+        // The server answers 451, and does not show the text, which may have paths.
         _ => failure,
     }
 }

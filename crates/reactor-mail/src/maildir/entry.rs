@@ -52,10 +52,12 @@ impl MaildirEntry {
     /// A name that is not UTF-8 or has a control character is none: no program gives such names to
     /// messages, and they would have to be escaped wherever an id is written.
     pub(super) fn parse(name: String, is_new: bool) -> Option<Self> {
+        // The rules of Maildir have readers ignore names that begin with a dot.
         if name.starts_with('.') || name.chars().any(char::is_control) {
             return None;
         }
         let id = name.find(':').unwrap_or(name.len());
+        // The rules of Maildir keep `:1,` for experiments: what follows it are no flags.
         let flags = name[id..].strip_prefix(":2,").unwrap_or_default();
         let flags = MaildirFlags::from_name(flags);
         (id > 0).then_some(Self {

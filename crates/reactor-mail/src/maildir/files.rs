@@ -17,6 +17,8 @@ impl Lock {
     /// Waits for the lock: it is held for the time of a look at a Maildir.
     pub(super) fn new(path: &Path) -> Result<Self, MaildirError> {
         let mut options = OpenOptions::new();
+        // Created, and never removed: if it were, two processes could each lock a file of this
+        // name.
         options.write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(path).map_err(MaildirError::at(path))?;
         file.lock().map_err(MaildirError::at(path))?;
@@ -32,6 +34,7 @@ pub(super) fn replace(path: &Path, text: &str) -> Result<(), MaildirError> {
     options.write(true).create(true).truncate(true).mode(0o600);
     let written = options.open(&temporary).and_then(|mut file| {
         file.write_all(text.as_bytes())?;
+        // Before the renaming: after a crash, the new name must not lead to an empty file.
         file.sync_all()?;
         fs::rename(&temporary, path)
     });
@@ -52,9 +55,12 @@ pub(super) fn read(path: &Path) -> Result<String, MaildirError> {
 pub(super) fn next_uid_validity(root: &Maildir) -> Result<NonZeroU32, MaildirError> {
     let path = root.path().join("reactor-uidvalidity");
     let _lock = Lock::new(&path.with_extension("lock"))?;
+    // 0 also if the file is damaged: then the time alone makes a new one.
     let last = read(&path)?.trim().parse().unwrap_or(0_u32);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let now = u32::try_from(now.unwrap_or_default().as_secs()).unwrap_or(u32::MAX);
+    // The time, so that the values still grow if the file was removed; one more than the last, for
+    // two mailboxes in one second.
     let next = now.max(last.saturating_add(1));
     replace(&path, &format!("{next}\n"))?;
     Ok(NonZeroU32::new(next).unwrap_or(NonZeroU32::MIN))

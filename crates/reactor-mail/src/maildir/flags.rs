@@ -44,6 +44,8 @@ impl MaildirFlags {
 
     /// The bit of an ASCII letter: its distance from `A`.
     const fn of(letter: u8) -> Self {
+        // 58 bits at most, for `A` to `z`; those of the six characters between the cases stay
+        // unused.
         Self(1 << (letter - b'A'))
     }
 

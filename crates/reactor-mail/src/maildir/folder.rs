@@ -98,6 +98,7 @@ impl Maildir {
     ///
     /// [`MaildirError::Io`], also if the folder that it is to be in is not there.
     pub fn create(&self) -> Result<(), MaildirError> {
+        // The disk is waited for only if a folder was made: this is called before each message.
         let mut is_made = false;
         for path in [self.path.to_path_buf()]
             .into_iter()
@@ -129,6 +130,8 @@ impl Maildir {
             let Ok(metadata) = file.metadata() else {
                 continue;
             };
+            // The rules of Maildir name the time of the last access. A file system that does not
+            // record it has at least that of the last change.
             let times = [metadata.modified(), metadata.accessed()];
             let used = times.into_iter().flatten().max();
             let age = used.and_then(|used| now.duration_since(used).ok());
@@ -285,6 +288,8 @@ impl Maildir {
         mut f: impl FnMut(&Path, &MaildirEntry) -> io::Result<T>,
     ) -> Result<T, MaildirError> {
         let mut found = None;
+        // The file is used by its name, without a look before: a look could be out of date as soon
+        // as it is over.
         for _ in 0..MAX_LOOKS {
             let entry = found.as_ref().unwrap_or(entry);
             let path = self.path.join(entry.place());

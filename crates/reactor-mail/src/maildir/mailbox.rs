@@ -37,6 +37,7 @@ pub(super) struct MaildirMailbox {
     list: Arc<Mutex<UidList>>,
     queue: DeferredLock,
     /// Version of `list` that the watchers know of.
+    // Set by each job that has succeeded; a job that fails leaves it, and so the next one tells.
     known: Cell<u64>,
     watchers: MailboxWatchers,
     poll: RefCell<Weak<Poll>>,
@@ -76,11 +77,14 @@ impl MaildirMailbox {
             list.sync(&maildir)?;
             let done = job(&maildir, &mut list);
             if is_change {
+                // Also if the job has failed: some of its changes may be made. The next job tells
+                // the watchers of them.
                 list.sync(&maildir)?;
             }
             Ok((done?, list.version))
         };
         let reactor = self.reactor.clone();
+        // The thread is asked for only when the job's turn comes: jobs that wait hold no thread.
         let done = self.queue.run(move || reactor.defer_to_thread(run));
         let this = self.this.clone();
         done.map_err(refusal).map_ok(move |(value, version)| {
@@ -194,6 +198,7 @@ impl Mailbox for MaildirMailbox {
             if change != FlagChange::Remove {
                 list.add_keywords(maildir, flags.keywords())?;
             }
+            // After the keywords were added, which have no letter before.
             let (letters, known) = (list.keywords.to_maildir(&flags), list.keywords.known());
             for uid in uids {
                 let Some(record) = list.records.get(&uid) else {
@@ -202,6 +207,7 @@ impl Mailbox for MaildirMailbox {
                 let changed = maildir.change_flags(&record.entry, |old| match change {
                     FlagChange::Add => old.union(letters),
                     FlagChange::Remove => old.difference(letters),
+                    // The letters of other programs, which no client sees, are not replaced.
                     FlagChange::Replace => old.difference(known).union(letters),
                 });
                 match changed {

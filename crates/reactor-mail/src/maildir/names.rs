@@ -13,6 +13,7 @@ pub(super) fn folder_of(name: &MailboxName) -> Option<String> {
         .components()
         .map(|level| mailbox_name::encode(level).replace('.', DOT));
     let folder = levels.collect::<Vec<_>>().join(".");
+    // With the dot in front, it is the name of a file, of 255 bytes at most.
     (folder.len() < 255).then_some(folder)
 }
 
@@ -22,6 +23,7 @@ pub(super) fn name_of(folder: &str) -> Option<MailboxName> {
         .split('.')
         .map(|level| mailbox_name::decode(&level.replace(DOT, ".")));
     let levels: Vec<String> = levels.collect::<Option<_>>()?;
+    // Decoded, such a level would be two.
     if levels.iter().any(|level| level.contains('/')) {
         return None;
     }

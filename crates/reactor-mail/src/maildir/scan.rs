@@ -103,6 +103,8 @@ fn read(
             .ok()
             .and_then(|name| MaildirEntry::parse(name, is_new));
         if let Some(entry) = entry {
+            // Of a message that is seen in both folders, the entry of `cur`, which is read later,
+            // is kept.
             found.insert(entry.id().to_owned(), entry);
         }
     }

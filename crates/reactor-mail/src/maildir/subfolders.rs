@@ -21,6 +21,8 @@ impl Maildir {
     ///
     /// [`MaildirError::InvalidFolderName`].
     pub fn folder(&self, name: &str) -> Result<Self, MaildirError> {
+        // No empty level, so no name begins with a dot and none is `..`; no slash, so none leads
+        // elsewhere.
         let is_valid = name.len() <= MAX_NAME
             && name.split('.').all(|level| !level.is_empty())
             && !name.contains(|c: char| c == '/' || c.is_control());
@@ -44,6 +46,7 @@ impl Maildir {
             let Some(name) = name.strip_prefix('.') else {
                 continue;
             };
+            // Other folders that begin with a dot have no `cur`, and are none.
             if self.folder(name).is_ok_and(|folder| folder.exists()) {
                 names.push(name.to_owned());
             }
@@ -63,6 +66,7 @@ impl Maildir {
             let name = name.to_owned();
             return Err(MaildirError::FolderExists { name });
         }
+        // Before the mark: if it fails in between, the folder is a Maildir all the same.
         folder.create()?;
         // Tells programs that deliver that this is no Maildir of its own.
         let mark = folder.path().join("maildirfolder");
@@ -78,6 +82,8 @@ impl Maildir {
     /// [`MaildirError::NoMaildir`] if there is none of the name, [`MaildirError::Io`].
     pub fn rename_folder(&self, name: &str, to: &str) -> Result<(), MaildirError> {
         let (from, renamed) = (self.folder(name)?, self.folder(to)?);
+        // A race with another program can only end in an error: a folder with `cur` in it is not
+        // empty, and so is not replaced.
         if renamed.exists() {
             let name = to.to_owned();
             return Err(MaildirError::FolderExists { name });

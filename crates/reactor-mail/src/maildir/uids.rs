@@ -44,8 +44,11 @@ pub(super) struct UidList {
     pub(super) version: u64,
     /// Changes of the folder and of the file as of the last look; `None` if something may have
     /// changed since without changing these.
+    // Set by a look after which each further change shows in the times; cleared by a change of the
+    // file.
     stamps: Option<Stamps>,
     /// The file whose content this is.
+    // `None` if the list was made anew and is not written yet.
     file: Option<FileStamp>,
 }
 
@@ -99,6 +102,7 @@ impl UidList {
             return Ok(());
         }
         let lock = Lock::new(&lock_of(maildir))?;
+        // Again, under the lock: the first look was without it.
         if file_stamp(maildir)? != self.file {
             self.reload(maildir)?;
         }
@@ -125,6 +129,7 @@ impl UidList {
 
     fn sync_locked(&mut self, maildir: &Maildir, _lock: &Lock) -> Result<(), MaildirError> {
         let now = SystemTime::now();
+        // Before the scan: what changes during it has a later time, and so is looked at again.
         let folders = scan::changed(maildir.path())?;
         let mut entries = scan::by_id(maildir.path())?;
         let known = self.records.values().map(|record| record.entry.id());
@@ -212,6 +217,8 @@ impl UidList {
     /// `None` if there is no list, or one that is damaged.
     fn read(maildir: &Maildir) -> Result<Option<Self>, MaildirError> {
         let path = maildir.path().join(FILE);
+        // Before the file is read: if another process replaces it in between, the stamp is that of
+        // the older one, and the next look reads it again.
         let stamp = file_stamp(maildir)?;
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
@@ -250,6 +257,8 @@ impl UidList {
             let seconds = fields.next()?.parse().ok()?;
             let date = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
             let entry = MaildirEntry::parse(fields.next()?.to_owned(), false)?;
+            // Such a list would give a UID twice; damaged, it is replaced by one with another
+            // UIDVALIDITY.
             if uid >= list.next || list.records.contains_key(&uid) {
                 return None;
             }
@@ -273,6 +282,7 @@ impl UidList {
         }
         files::replace(&maildir.path().join(FILE), &text)?;
         self.file = file_stamp(maildir)?;
+        // The stamp of the file is another one now; the next look sets both.
         self.stamps = None;
         Ok(())
     }

@@ -26,6 +26,7 @@ pub(super) fn name() -> String {
     let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     // A clock before 1970 gives 0; the name is still unique.
     let time = time.unwrap_or_default();
+    // Only the number has to be unique: no other memory depends on it.
     let number = COUNTER.fetch_add(1, Ordering::Relaxed);
     let (seconds, micros) = (time.as_secs(), time.subsec_micros());
     format!("{seconds}.M{micros:06}P{}Q{number}{}", process::id(), *HOST)

@@ -50,6 +50,7 @@ pub struct MaildirWriter {
     temporary: Temporary,
     buffer: Vec<u8>,
     /// The last piece has ended in a CR, which is not in the buffer: an LF may follow.
+    // Set at the end of a piece, and cleared by the next one or by `finish`.
     has_cr: bool,
     /// When it came, if that is not now.
     date: Option<SystemTime>,
@@ -101,10 +102,12 @@ impl MaildirWriter {
             let byte = rest[at];
             rest = &rest[at + 1..];
             match (byte, rest.first()) {
+                // Whether it is the CR of a line end is known with the next piece.
                 (b'\r', None) => self.has_cr = true,
                 (b'\r', Some(&next)) => self.end_cr(next),
                 _ => {
                     self.push(b"\n");
+                    // For the CR that the line end has on the wire.
                     self.wire_size += 1;
                 }
             }
@@ -131,6 +134,7 @@ impl MaildirWriter {
 
     fn flush(&mut self) -> Result<(), MaildirError> {
         let written = self.file.write_all(&self.buffer);
+        // Also after an error: a part of it may be on disk, so it must not be written again.
         self.buffer.clear();
         written.map_err(MaildirError::at(&self.temporary.0))
     }
@@ -177,12 +181,14 @@ impl MaildirWriter {
         let entry = self.entry(name.unwrap_or_default(), flags);
         let place = self.maildir.path().join(entry.place());
         // The name is in use nowhere, so nothing is replaced.
+        // Last, because the others are linked to the file by its name in `tmp`.
         let moved = fs::rename(&self.temporary.0, &place);
         moved.map_err(MaildirError::at(&place))?;
         self.temporary.0 = place;
         for path in delivered.iter().chain([&self.temporary]) {
             sync_folder(path.0.parent().unwrap_or_else(|| Path::new("/")))?;
         }
+        // Only when all names are on disk: until then, a failure removes the message everywhere.
         for done in delivered.into_iter().chain([self.temporary]) {
             done.keep();
         }
@@ -209,6 +215,7 @@ fn link_or_copy(from: &Path, maildir: &Maildir, to: &Path) -> Result<(), Maildir
 fn copy(original: &mut File, maildir: &Maildir, to: &Path) -> Result<(), MaildirError> {
     let (mut copy, temporary) = Temporary::create(maildir)?;
     let copied = io::copy(original, &mut copy).and_then(|_| {
+        // The time of the file is the date of the message (INTERNALDATE).
         copy.set_modified(original.metadata()?.modified()?)?;
         copy.sync_all()?;
         fs::rename(&temporary.0, to)
@@ -272,6 +279,7 @@ impl Temporary {
     }
 
     fn keep(mut self) {
+        // An empty path removes nothing: see `drop`.
         self.0.clear();
     }
 }

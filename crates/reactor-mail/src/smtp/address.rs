@@ -8,6 +8,7 @@ use std::str::FromStr;
 /// Most bytes of the part before the `@`, of that behind it, and of both (RFC 5321, section 4.5.3.1).
 const MAX_LOCAL_PART: usize = 64;
 const MAX_DOMAIN: usize = 255;
+// A path has 256 bytes, with the angle brackets.
 const MAX_PATH: usize = 254;
 
 /// An address of an envelope, such as `eve@example.org`.
@@ -103,6 +104,8 @@ fn is_atom(text: &str) -> bool {
     let is_atext = |character: char| match character {
         'a'..='z' | 'A'..='Z' | '0'..='9' => true,
         character if character.is_ascii() => "!#$%&'*+-/=?^_`{|}~".contains(character),
+        // Whatever is not ASCII is allowed by RFC 6531. White space is not, since it would end the
+        // word.
         character => !character.is_control() && !character.is_whitespace(),
     };
     !text.is_empty() && text.chars().all(is_atext)

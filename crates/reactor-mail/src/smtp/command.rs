@@ -42,7 +42,9 @@ pub(super) struct Mail {
 pub(super) fn parse(line: &[u8]) -> Result<Command, SmtpReply> {
     let syntax = || SmtpReply::new(501, "5.5.4 syntax error in parameters");
     let line = std::str::from_utf8(line).map_err(|_| SmtpReply::new(500, "5.5.2 not UTF-8"))?;
+    // RFC 5321 (section 4.1.1) asks servers to tolerate white space at the end.
     let line = line.trim_end_matches(' ');
+    // What is taken here may end up in a header, a log or a command to another server.
     if line.chars().any(char::is_control) {
         return Err(SmtpReply::new(500, "5.5.2 control character in a command"));
     }
@@ -57,6 +59,8 @@ pub(super) fn parse(line: &[u8]) -> Result<Command, SmtpReply> {
     };
     match verb.to_ascii_uppercase().as_str() {
         "EHLO" | "HELO" if rest.is_empty() => Err(syntax()),
+        // The name is not checked: RFC 5321 (section 4.1.4) allows no refusal because of it, and
+        // `Received` makes it harmless.
         verb @ ("EHLO" | "HELO") => Ok(Command::Hello {
             name: rest.to_owned(),
             is_extended: verb == "EHLO",
@@ -74,6 +78,8 @@ pub(super) fn parse(line: &[u8]) -> Result<Command, SmtpReply> {
             Ok(Command::Chunk { length, is_last })
         }
         "RSET" => without_rest(Command::Reset),
+        // With or without a text (RFC 5321, section 4.1.1.9), as VRFY, which gets the same reply
+        // for all.
         "NOOP" => Ok(Command::Noop),
         "VRFY" => Ok(Command::Verify),
         "QUIT" => without_rest(Command::Quit),
@@ -119,6 +125,8 @@ fn mail(text: &str) -> Result<Mail, SmtpReply> {
             ("ENVID", Some(id)) => mail.envelope_id = Some(xtext(id).ok_or_else(|| bad(&keyword))?),
             // Who has submitted the message elsewhere: it may be ignored (RFC 4954, section 5).
             ("AUTH", Some(name)) => drop(xtext(name).ok_or_else(|| bad(&keyword))?),
+            // RFC 5321 (section 4.1.1.11) has 555 for parameters that were not offered: to ignore
+            // one would promise what it asks for.
             _ => return Err(unknown(&keyword)),
         }
     }
@@ -141,6 +149,7 @@ fn rcpt(text: &str) -> Result<Recipient, SmtpReply> {
                 recipient.notify = Some(notify(value).ok_or_else(|| bad(&keyword))?);
             }
             ("ORCPT", Some(value)) => {
+                // The type and the address, with a semicolon between them (RFC 3461, section 4.2).
                 let original = xtext(value).filter(|text| text.contains(';'));
                 recipient.original = Some(original.ok_or_else(|| bad(&keyword))?);
             }
@@ -214,7 +223,7 @@ fn strip_keyword<'a>(text: &'a str, keyword: &str) -> Option<&'a str> {
     head.eq_ignore_ascii_case(keyword).then_some(rest)
 }
 
-/// At most 20 digits, no sign.
+/// Digits alone: `parse` by itself would take a sign.
 fn number(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if is_number { text.parse().ok() } else { None }

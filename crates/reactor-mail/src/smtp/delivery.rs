@@ -62,6 +62,7 @@ pub trait Delivery: 'static {
     /// Checks a sender, `None` for a bounce. By default, all may send.
     #[doc(alias = "validateFrom")]
     fn validate_from(&self, envelope: &Envelope, from: Option<&MailAddress>) -> Deferred<()> {
+        // The parameters have names for the documentation, so the default bodies use them.
         let _ = (envelope, from);
         succeed(())
     }

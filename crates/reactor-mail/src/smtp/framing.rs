@@ -118,10 +118,12 @@ impl SmtpFraming {
     ) -> Result<Decoded<SmtpFrame<'a>>, SmtpFramingError> {
         let found = memchr2(b'\r', b'\n', &input[searched..]).map(|offset| searched + offset);
         let end = found.unwrap_or(input.len());
+        // Also for a line whose end has not come: so a client cannot have more than this kept.
         if end > MAX_LINE {
             return Err(SmtpFramingError::LineTooLong { limit: MAX_LINE });
         }
         if found.is_none() || end + 1 == input.len() && input[end] == b'\r' {
+            // At the CR, if it is the last byte: it is looked at again with the byte behind it.
             self.state = State::Command { searched: end };
             return Ok(Decoded::Incomplete);
         }
@@ -141,6 +143,8 @@ impl SmtpFraming {
         if at_line_start {
             match input {
                 [] | b"." | b".\r" => return Ok(Decoded::Incomplete),
+                // An LF right behind the dot is refused by the check: some servers take that for
+                // the end.
                 [b'.', b'\r' | b'\n', ..] => {
                     check_line_end(input, 1)?;
                     self.state = State::default();
@@ -149,6 +153,8 @@ impl SmtpFraming {
                         consumed: 3,
                     });
                 }
+                // The added dot (RFC 5321, section 4.5.2). What follows is not at the start of a
+                // line, so that a second dot is data.
                 [b'.', ..] => {
                     self.state = State::Data {
                         at_line_start: false,
@@ -162,6 +168,7 @@ impl SmtpFraming {
         let mut at = 0;
         let (end, at_line_start) = loop {
             let Some(offset) = memchr2(b'\r', b'\n', &input[at..]) else {
+                // The part of a line is given at once, so a line of any length needs no room here.
                 break (input.len(), at == input.len() && at > 0);
             };
             let found = at + offset;
@@ -178,6 +185,7 @@ impl SmtpFraming {
             }
             check_line_end(input, found)?;
             at = found + 2;
+            // A dot at the start of a line: the frame ends before it, and the next call removes it.
             if input.get(at) == Some(&b'.') {
                 break (at, true);
             }
@@ -193,6 +201,7 @@ impl SmtpFraming {
     }
 
     fn chunk<'a>(&mut self, input: &'a [u8], remaining: u64) -> Decoded<SmtpFrame<'a>> {
+        // On 32 bits, a chunk may be longer than any slice: then all of the input belongs to it.
         let length = usize::try_from(remaining).map_or(input.len(), |most| most.min(input.len()));
         if length == 0 {
             return Decoded::Incomplete;

@@ -33,6 +33,8 @@ pub(super) enum Step {
 pub(super) fn begin(mechanism: &str, initial: Option<&str>) -> Result<Step, SmtpReply> {
     let (challenge, exchange) = match mechanism {
         "PLAIN" => ("334 \r\n", Exchange::Plain),
+        // "Username:" in Base64, and "Password:" below: clients expect these words, though no RFC
+        // has them.
         "LOGIN" => ("334 VXNlcm5hbWU6\r\n", Exchange::Name),
         _ => return Err(SmtpReply::new(504, "5.5.4 unknown mechanism")),
     };

@@ -43,5 +43,6 @@ fn protocol(envelope: &Envelope, is_extended: bool) -> String {
 fn word(text: &str) -> String {
     let is_safe = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
     let safe = |c| if is_safe(c) { c } else { '?' };
+    // A host name has at most 255 characters; a line of a message at most 998.
     text.chars().take(255).map(safe).collect()
 }

@@ -42,9 +42,11 @@ use super::transfer::Transfer;
 pub struct SmtpReceiver {
     pub(super) settings: Rc<Settings>,
     /// The name that the client has given itself; `None` before EHLO, and again after STARTTLS.
+    // Set by EHLO and HELO; MAIL and AUTH need it.
     hello: Option<String>,
     /// It has said EHLO, not HELO.
     pub(super) is_extended: bool,
+    // Set when a password was right; cleared by STARTTLS only. RSET and EHLO leave it.
     login: Option<String>,
     /// Set by AUTH while an answer of the client is awaited, which is the next line.
     exchange: Option<Exchange>,
@@ -56,11 +58,14 @@ pub struct SmtpReceiver {
     failed_logins: u32,
     /// Set if a time limit was reached while a Deferred was awaited: the connection ends after the
     /// reply, with this one.
+    // Set by `expire` while `is_busy`; never cleared, since the connection ends with it.
     overdue: Option<&'static str>,
     /// Closes the connection; reset by each frame, and re-armed by itself while a Deferred is
     /// awaited.
     idle: Option<DelayedCall>,
     /// A Deferred is awaited, and reading is paused.
+    // Set by `pause`, cleared by `resume`. `resume` calls the rest of the command, which may pause
+    // again: so the flag is tested anew after that call.
     is_busy: bool,
 }
 
@@ -90,6 +95,7 @@ impl SmtpReceiver {
         }
         self.errors += 1;
         if self.errors >= self.settings.max_errors {
+            // 421 after the refusal itself, which is the reply that the client waits for.
             cx.write("421 4.7.0 too many errors\r\n");
             cx.lose_connection();
         }
@@ -108,6 +114,8 @@ impl SmtpReceiver {
         is_owned: bool,
         f: impl FnOnce(&mut Self, &mut Context<'_, Self>, Result<T>) + 'static,
     ) {
+        // A result that is there needs no pause, and no turn of the loop for each piece of a
+        // message.
         let deferred = match deferred.into_result() {
             Ok(result) => return f(self, cx, result),
             Err(deferred) => deferred,
@@ -135,6 +143,8 @@ impl SmtpReceiver {
     ) {
         self.is_busy = false;
         self.reset_idle_timeout();
+        // Before the rest of the command: pauses are counted, and a pause in it must not be undone
+        // here.
         cx.resume_reading();
         f(self, cx);
         if let (Some(reply), false) = (self.overdue, self.is_busy) {
@@ -148,6 +158,7 @@ impl SmtpReceiver {
             self.overdue = Some(reply);
             return;
         }
+        // The message is not complete, and `Message` promises that it is dropped then.
         self.reset();
         cx.write(reply);
         cx.lose_connection();
@@ -172,6 +183,7 @@ impl SmtpReceiver {
         }));
     }
 
+    // By the filter and not by a flag: so TLS of the endpoint counts as STARTTLS does.
     fn is_encrypted(cx: &Context<'_, Self>) -> bool {
         cx.filter_info::<TlsInfo>().is_some()
     }
@@ -207,12 +219,14 @@ impl SmtpReceiver {
     }
 
     fn hello(&mut self, cx: &mut Context<'_, Self>, name: String, is_extended: bool) {
+        // EHLO ends a transaction as RSET does (RFC 5321, section 4.1.4).
         self.reset();
         self.is_extended = is_extended;
         self.hello = Some(name);
         let mut text = self.settings.name.clone();
         if is_extended {
             let max_size = self.settings.max_size;
+            // Only to EHLO: the reply to HELO has one line.
             text.push_str("\nPIPELINING\n8BITMIME\nSMTPUTF8\nCHUNKING\nDSN\nENHANCEDSTATUSCODES");
             text.push_str(&format!("\nSIZE {max_size}"));
             let is_encrypted = Self::is_encrypted(cx);
@@ -233,9 +247,11 @@ impl SmtpReceiver {
         if self.envelope.is_some() {
             return self.answer(cx, 503, "5.5.1 one message at a time");
         }
+        // `None` is less than any `Some`: no announced size is no reason to refuse.
         if mail.size > Some(self.settings.max_size) {
             return self.answer(cx, 552, "5.3.4 the message is too large");
         }
+        // Not yet in `self`: a sender that is refused must not open a transaction.
         let envelope = Envelope {
             peer: cx.peer().clone(),
             hello: hello.clone(),
@@ -264,6 +280,7 @@ impl SmtpReceiver {
         let Some(envelope) = &self.envelope else {
             return self.answer(cx, 503, "5.5.1 say MAIL first");
         };
+        // Chunks have begun: the delivery has seen the recipients.
         if self.transfer.is_some() {
             return self.answer(cx, 503, "5.5.1 the message has begun");
         }
@@ -276,6 +293,7 @@ impl SmtpReceiver {
         let valid = self.settings.delivery.validate_to(envelope, &recipient);
         self.wait_for(cx, valid, false, |this, cx, valid| match valid {
             Ok(()) => {
+                // Nothing can have taken it: no command was read in between.
                 if let Some(envelope) = &mut this.envelope {
                     envelope.to.push(recipient);
                 }
@@ -292,6 +310,7 @@ impl SmtpReceiver {
         let Some(tls) = self.settings.tls.clone() else {
             return self.answer(cx, 502, "5.5.1 no TLS here");
         };
+        // Before the filter is there: this reply is the last one in the clear.
         self.answer(cx, 220, "2.0.0 go ahead");
         // Nothing that was said in the clear counts (RFC 3207, section 4.2).
         self.reset();
@@ -317,6 +336,7 @@ impl SmtpReceiver {
         if !self.offers_login(Self::is_encrypted(cx)) {
             return self.answer(cx, 538, "5.7.11 encryption is required");
         }
+        // RFC 4954, section 4: once in a session, and not inside of a transaction.
         if self.hello.is_none() || self.login.is_some() || self.envelope.is_some() {
             return self.answer(cx, 503, "5.5.1 not now");
         }
@@ -349,6 +369,7 @@ impl SmtpReceiver {
     /// Replies after a while, and closes the connection if it is one failure too many.
     fn login_failed(&mut self, cx: &mut Context<'_, Self>, reply: SmtpReply) {
         self.failed_logins += 1;
+        // Not read in the pause: guesses that were sent ahead wait, too.
         self.pause(cx);
         // A timer of the connection: it ends with it.
         cx.call_later(self.settings.failed_login_delay, move |this, cx| {
@@ -389,7 +410,9 @@ impl Protocol for SmtpReceiver {
         self.reset_idle_timeout();
         match frame {
             SmtpFrame::Command(line) => match self.exchange.take() {
+                // The line after a challenge is its answer, also if it looks like a command.
                 Some(exchange) => {
+                    // "?" is no Base64, so the client gets the reply for a bad answer.
                     let answer = std::str::from_utf8(line).unwrap_or("?");
                     self.go_on_with_login(cx, exchange.answer(answer));
                 }
@@ -416,6 +439,8 @@ impl Protocol for SmtpReceiver {
             Some(SmtpFramingError::LineTooLong { .. }) => "500 5.5.2 the line is too long\r\n",
             _ => "521 5.5.2 lines end in CR LF\r\n",
         };
+        // The connection ends with the error, after this reply: what follows in the input cannot be
+        // told apart, commands from message.
         cx.write(reply);
         Err(failure)
     }

@@ -74,8 +74,10 @@ impl SmtpServer {
             tls: None,
             login: LoginPolicy::Never,
             max_size: 32 * 1024 * 1024,
+            // The least that a server has to take (RFC 5321, section 4.5.3.1.8).
             max_recipients: 100,
             max_errors: 20,
+            // The least that a server has to wait (RFC 5321, section 4.5.3.2.7).
             idle_timeout: Duration::from_secs(300),
             message_timeout: Duration::from_secs(3600),
             session_timeout: Duration::from_secs(7200),

@@ -61,6 +61,7 @@ impl SmtpReply {
         while let Some(line) = lines.next() {
             let separator = if lines.peek().is_some() { '-' } else { ' ' };
             encoded.push_str(&format!("{:03}{separator}", self.code));
+            // The text may have parts of what a client has sent.
             encoded.extend(line.chars().map(|c| if c.is_control() { ' ' } else { c }));
             encoded.push_str("\r\n");
         }

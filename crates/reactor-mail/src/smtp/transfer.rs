@@ -12,12 +12,16 @@ use super::smtp_reply::SmtpReply;
 /// A message that comes in.
 pub(super) struct Transfer {
     /// What takes it; or the reply with which it was refused: its pieces are discarded.
+    // Changes from `Ok` to `Err` at the first refusal, and never back: so the first one is the
+    // reply.
     message: Result<Box<dyn Message>, SmtpReply>,
     /// Bytes that have come.
     size: u64,
     /// The chunk that comes is the last one.
+    // Set by each BDAT, before its bytes come; stays `false` with DATA, which ends by the dot.
     is_last: bool,
     /// The last chunk has ended in a CR: an LF is to follow.
+    // Set and cleared at the end of each piece of a chunk.
     has_cr: bool,
     _deadline: Deadline,
 }
@@ -53,9 +57,13 @@ impl SmtpReceiver {
             let message = this.transfer.as_ref().map(|transfer| &transfer.message);
             if let Some(Err(reply)) = message {
                 let reply = reply.clone();
+                // With DATA, a refusal here ends the transaction: no 354 was sent, so no message
+                // comes.
                 this.reset();
                 return this.reply(cx, &reply);
             }
+            // Before the next frame is cut: a client that does not wait for the 354 has sent its
+            // message already.
             cx.framing().begin_data();
             this.answer(cx, 354, "go ahead");
         });
@@ -76,6 +84,8 @@ impl SmtpReceiver {
             return go_on(self, cx);
         }
         if let Some(reply) = self.not_ready() {
+            // A transfer that is refused from the beginning: it discards the chunk, whose end gets
+            // the reply.
             self.begin_transfer(cx, Err(reply));
             return go_on(self, cx);
         }
@@ -93,6 +103,7 @@ impl SmtpReceiver {
         let settings = &self.settings;
         let header = settings.has_received_header;
         let header = header.then(|| received::header(envelope, &settings.name, self.is_extended));
+        // Not owned, here and for the pieces: if the client hangs up, the message is not complete.
         let message = settings.delivery.begin(envelope);
         self.wait_for(cx, message, false, move |this, cx, message| {
             let mut message = message.map_err(refusal);
@@ -113,6 +124,7 @@ impl SmtpReceiver {
         cx: &mut Context<'_, Self>,
         message: Result<Box<dyn Message>, SmtpReply>,
     ) {
+        // From here on, and not from MAIL: the time that `begin` takes is the delivery's.
         let deadline = cx.call_later(self.settings.message_timeout, |this, cx| {
             this.expire(cx, "421 4.4.2 the message takes too long\r\n");
         });
@@ -131,11 +143,13 @@ impl SmtpReceiver {
         let Some(transfer) = &mut self.transfer else {
             return;
         };
+        // Counted as it comes: the size that MAIL has announced is only a promise.
         transfer.size = transfer.size.saturating_add(data.len() as u64);
         if transfer.size > max_size && transfer.message.is_ok() {
             let reply = SmtpReply::new(552, "5.3.4 the message is too large");
             transfer.message = Err(reply);
         }
+        // Only for chunks: with DATA, the framing has checked the line ends.
         if remaining.is_some() {
             transfer.check_line_ends(data);
         }
@@ -173,6 +187,8 @@ impl SmtpReceiver {
 
     /// The message is complete.
     pub(super) fn end(&mut self, cx: &mut Context<'_, Self>) {
+        // Both, before the delivery ends: its reply, whatever it is, ends the transaction. The drop
+        // of the transfer cancels its deadline.
         let (transfer, _envelope) = (self.transfer.take(), self.envelope.take());
         match transfer.map(|transfer| transfer.message) {
             None => {}

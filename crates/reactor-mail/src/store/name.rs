@@ -39,6 +39,7 @@ impl MailboxName {
             return Err(InvalidMailboxName);
         }
         let (first, rest) = name.split_at(name.find('/').unwrap_or(name.len()));
+        // Here once, so that all comparisons may be of bytes.
         if first.eq_ignore_ascii_case("INBOX") {
             return Ok(Self(format!("INBOX{rest}")));
         }
@@ -87,6 +88,7 @@ impl MailboxName {
             return Some(Ok(to.clone()));
         }
         let below = self.is_below(from).then(|| &self.0[from.0.len()..])?;
+        // Checked anew, because it may be longer.
         Some(Self::new(&format!("{}{below}", to.0)))
     }
 }

@@ -31,6 +31,7 @@ pub struct MailboxWatchers {
 #[derive(Default)]
 struct List {
     next: Cell<u64>,
+    // Found by number: two watches may have callbacks that cannot be told apart.
     callbacks: RefCell<Vec<(u64, Rc<dyn Fn()>)>>,
 }
 
@@ -48,6 +49,7 @@ impl MailboxWatchers {
 
     /// Tells all of them that the mailbox has changed.
     pub fn notify(&self) {
+        // Copied: a callback may end its own watch, or begin another.
         let callbacks = self.list.callbacks.borrow().clone();
         for (_, changed) in callbacks {
             changed();
@@ -82,6 +84,7 @@ impl fmt::Debug for MailboxWatchers {
 /// ```
 #[must_use = "the watch ends when this is dropped"]
 pub struct MailboxWatch {
+    // Weak: a watch may outlive its mailbox, and must not keep it.
     list: Weak<List>,
     number: u64,
 }

@@ -55,6 +55,7 @@ pub(super) enum Content {
 pub(super) fn interpret(key: &Key, message: &Message) -> Result<Answer, LookupErrorKind> {
     let code = message.response_code;
     match code {
+        // Both may come with aliases: NXDOMAIN is then about the target (RFC 6604, section 3).
         ResponseCode::NoError | ResponseCode::NXDomain => {}
         ResponseCode::Refused => return Err(LookupErrorKind::Refused),
         _ => return Err(LookupErrorKind::ServerFailed),

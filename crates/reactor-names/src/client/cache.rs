@@ -13,6 +13,8 @@ pub(super) struct Cache {
     answers: HashMap<Key, Cached>,
     /// The keys by the time at which the TTL of their answers is over. The number makes each entry
     /// unique, as two may end at the same time.
+    // Each key of `answers` is here exactly once. Answers whose TTL is over stay until they are
+    // replaced or evicted: they are the first that an insertion evicts.
     by_end: BTreeMap<(Duration, u64), Key>,
     next_number: u64,
 }
@@ -34,6 +36,8 @@ impl Cache {
         }
         let age = now.saturating_sub(cached.since);
         let mut answer = cached.answer.clone();
+        // What is left of it: a cache behind this one, of a forwarder's client, must not keep it
+        // longer.
         answer.ttl = cached.end.0.saturating_sub(now);
         let age = u32::try_from(age.as_secs()).unwrap_or(u32::MAX);
         match &mut answer.content {
@@ -58,6 +62,7 @@ impl Cache {
         if answer.ttl.is_zero() || limit == 0 {
             return;
         }
+        // First: an answer that is replaced must not cost another one its place.
         self.remove(&key);
         while self.answers.len() >= limit
             && let Some((_, first)) = self.by_end.pop_first()

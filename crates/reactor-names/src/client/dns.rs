@@ -303,6 +303,7 @@ impl Dns {
                     }
                     Content::Alias { aliases, target } => {
                         path.extend(aliases);
+                        // This ends a circle of aliases, too, of which each message has a part.
                         if path.len() > MAX_ALIASES {
                             return Err(Failure::new(error(LookupErrorKind::TooManyAliases)));
                         }
@@ -320,8 +321,11 @@ impl Dns {
         if let Some(answer) = cached {
             return succeed(answer);
         }
+        // No borrow of the cache is left: the callbacks of this question may ask others.
         known.in_flight.get(key.clone(), || {
             let (config, reactor) = (self.config(), reactor.clone());
+            // Weak: a question on its way must not keep the client, whose last clone closes the
+            // connections.
             let (shared, known_later) = (Rc::downgrade(&self.shared), Rc::downgrade(&known));
             let asked = known.servers.ask(&reactor, Rc::clone(&config), key.clone());
             asked.add_callback(move |answer| {

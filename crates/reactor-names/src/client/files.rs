@@ -42,6 +42,8 @@ impl Sources {
     /// A file that does not exist is as good as an empty one.
     pub(super) fn of_files(resolv_conf: PathBuf, hosts: PathBuf) -> io::Result<Self> {
         let files = Files {
+            // Before the files are read, here and in `has_changed`: a change in between is still to
+            // be seen.
             seen: Cell::new([stamp(&resolv_conf), stamp(&hosts)]),
             resolv_conf,
             hosts,
@@ -83,6 +85,7 @@ impl Sources {
                 self.hosts.replace(Rc::new(hosts));
                 true
             }
+            // The stamps are new by now: the files are read again only after their next change.
             Err(error) => {
                 tracing::warn!(target: "reactor", %error, "the DNS configuration stays as it was");
                 false

@@ -89,6 +89,7 @@ fn in_order(mut left: Vec<SRV>) -> Vec<SRV> {
     while let Some(first) = left.first() {
         let equal = left.iter().take_while(|srv| srv.priority == first.priority);
         let total: u32 = equal.clone().map(|srv| u32::from(srv.weight)).sum();
+        // Both ends are included, by RFC 2782: 0 is what chooses a server of weight 0.
         let mut drawn = rand::random_range(0..=total);
         let position = equal
             .take_while(|srv| {
@@ -97,6 +98,7 @@ fn in_order(mut left: Vec<SRV>) -> Vec<SRV> {
                 is_before
             })
             .count();
+        // Not `swap_remove`: the rest has to stay sorted for the next draw.
         ordered.push(left.remove(position));
     }
     ordered

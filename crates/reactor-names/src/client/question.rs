@@ -55,9 +55,12 @@ pub(super) enum Reply {
 impl Question {
     pub(super) fn new((name, record_type): &Key, edns: Edns) -> Result<Self, MessageError> {
         let mut random_case = name.clone();
+        // A forger that does not see the question has to guess one more bit for each letter.
         random_case.randomize_label_case();
         Ok(Self {
             bytes: encode(random_case, *record_type, edns)?,
+            // Of the same length as the question in `bytes`: the case changes no length, and the
+            // only name of a message is not compressed.
             in_callers_case: encode(name.clone(), *record_type, Edns::None)?.split_off(HEADER),
             edns,
         })
@@ -83,6 +86,7 @@ impl Question {
         if bytes.len() < HEADER || bytes[..2] != self.bytes[..2] || !is_response {
             return Reply::Unrelated;
         }
+        // QDCOUNT, the number of questions.
         if bytes[4..6] == [0, 0] {
             return self.refusal_without_question(bytes);
         }
@@ -99,6 +103,8 @@ impl Question {
         let is_exact = repeated == asked;
         // Names of the answer are often compression pointers into the question: with the caller's
         // case restored there, all of them have it.
+        // Copied, because the message belongs to the socket's buffer. The case of the name has been
+        // checked: what follows needs only the caller's.
         let mut restored = bytes.to_vec();
         restored[HEADER..][..asked.len()].copy_from_slice(&self.in_callers_case);
         match decode_message(&restored) {
@@ -128,6 +134,7 @@ fn encode(name: Name, record_type: RecordType, edns: Edns) -> Result<Vec<u8>, Me
     message.metadata.recursion_desired = true;
     message.add_query(Query::query(name, record_type));
     if edns == Edns::None {
+        // No limit: a question is a name of at most 255 bytes and, with EDNS, one more record.
         return encode_message(&message, u16::MAX);
     }
     let mut with_size = hickory_proto::op::Edns::new();

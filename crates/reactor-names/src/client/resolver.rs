@@ -17,6 +17,8 @@ impl Resolver for Dns {
                 .map(|ip| SocketAddr::new(ip, port))
                 .collect()
         };
+        // The hosts file comes first, as with "hosts: files dns" in `nsswitch.conf`, and without
+        // the search list.
         let known = self.hosts(reactor).addresses(host);
         if !known.is_empty() {
             return succeed(with_port(known));
@@ -38,6 +40,7 @@ impl Dns {
     fn addresses(&self, reactor: &ReactorHandle, name: Name) -> Deferred<Vec<IpAddr>> {
         let mut types = vec![RecordType::A];
         if self.config().ipv6 {
+            // The results are in the order of the types, whichever answer comes first.
             types.insert(0, RecordType::AAAA);
         }
         let asked = types
@@ -45,6 +48,8 @@ impl Dns {
             .map(|record_type| self.lookup_absolute(reactor, name.clone(), record_type));
         settled(asked).add_callback(|results: Vec<Result<Lookup>>| {
             let (mut addresses, mut errors) = (Vec::new(), SearchErrors::default());
+            // A timeout or a cancel of one family. It is reported only if the other has no
+            // addresses.
             let mut fatal = None;
             for result in results {
                 match result {
@@ -55,6 +60,7 @@ impl Dns {
             if !addresses.is_empty() {
                 return Ok(addresses);
             }
+            // The name is not used: at least one type was asked for, so there is an error.
             Err(fatal.unwrap_or_else(|| errors.result("", RecordType::A)))
         })
     }

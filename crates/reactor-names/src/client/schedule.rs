@@ -38,10 +38,13 @@ impl Servers {
     ) -> Deferred<Answer> {
         let (servers, reactor) = (Rc::clone(self), reactor.clone());
         let first = match config.rotate {
+            // Counted without regard to the number of servers, which may change with the
+            // configuration.
             true => self.next.replace(self.next.get().wrapping_add(1)),
             false => 0,
         };
         inline_callbacks(async move {
+            // The error of the last server is reported: the earlier ones are in the log.
             let mut error = LookupErrorKind::ServerFailed;
             let count = config.servers.len();
             for round in 0..config.attempts {
@@ -63,6 +66,8 @@ impl Servers {
                     };
                     let message = match exchange.run(edns).await {
                         Ok(message) => message,
+                        // The caller's own cancel: no other server is asked for an answer that is
+                        // not wanted.
                         Err(failure) if failure.is::<Cancelled>() => return Err(failure),
                         Err(failure) => {
                             error = match failure.is::<TimedOut>() {
@@ -108,6 +113,8 @@ impl Exchange<'_> {
         if edns == Edns::None || !refuses_edns(message.response_code) {
             return Ok(message);
         }
+        // A server that refuses EDNS refuses it at once (RFC 6891, section 7): the same server is
+        // asked again, and a round is not lost.
         let message = self.once(Edns::None).await?;
         // Remembered only if that was the reason.
         if !refuses_edns(message.response_code) {

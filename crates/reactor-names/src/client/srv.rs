@@ -59,6 +59,8 @@ impl ClientEndpoint for SrvEndpoint {
             let none = LookupError::new(LookupErrorKind::NoRecords, &*name, RecordType::SRV);
             let mut last = Failure::new(none);
             for server in servers {
+                // One after the other, by the order of RFC 2782. The happy eyeballs are for the
+                // addresses of one server, inside of its `dial`.
                 match (&*host(&server), server.port).dial(&reactor).await {
                     Err(failure) if !failure.is::<Cancelled>() => last = failure,
                     result => return result,
@@ -72,6 +74,7 @@ impl ClientEndpoint for SrvEndpoint {
 /// Names of hosts are written without the dot at their end.
 fn host(server: &SRV) -> String {
     let mut target = server.target.clone();
+    // The name goes on to the hosts file and to TLS, whose certificates have no dot at the end.
     target.set_fqdn(false);
     target.to_ascii()
 }

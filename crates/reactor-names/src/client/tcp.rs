@@ -25,16 +25,22 @@ pub(super) struct TcpClients {
 
 #[derive(Clone)]
 struct Client {
+    // Shared: questions that come while the connection is made wait for the same attempt.
     connection: SharedDeferred<Connection<TcpClient>>,
     waiting: Rc<Waiting>,
 }
 
 #[derive(Default)]
 struct Waiting {
+    // A question is here from its writing until its answer, its cancel or the end of the
+    // connection. Each of these takes it out before its trigger fires, so that the code of users
+    // which runs then may ask on the same connection.
     by_id: RefCell<HashMap<u16, (Question, Trigger<Reply>)>>,
     /// Number of messages that have come in.
+    // Tells a slow answer from a dead connection: see `give_up`.
     received: Cell<u64>,
     /// From the time at which it is made.
+    // Cleared by `give_up` only.
     connection: RefCell<Option<Connection<TcpClient>>>,
 }
 
@@ -58,9 +64,13 @@ impl TcpClients {
             loop {
                 let (client, is_reused) = clients.client(&reactor, &server);
                 let (waiting, before) = (Rc::clone(&client.waiting), client.waiting.received.get());
+                // One deadline for both attempts: the second gets the time that the first has left.
                 let rest = end.saturating_sub(reactor.now());
                 let asked = clients.ask_on(client, &server, question()?);
                 match asked.add_timeout(rest, &reactor).await {
+                    // Only a reused connection: its server may have closed it for being idle, and
+                    // that says nothing about the question. A new one that is closed refuses the
+                    // question itself.
                     Err(failure) if is_first && is_reused && failure.is::<Closed>() => {
                         is_first = false;
                     }
@@ -109,16 +119,20 @@ impl TcpClients {
             let connection = match connected {
                 Ok(connection) => connection,
                 Err(failure) => {
+                    // A failed attempt is not kept, or all later questions would get its failure.
                     clients.forget(&server, &waiting);
                     return fail(failure);
                 }
             };
+            // The id was drawn without a look at the others on this connection, and has to be
+            // unique on it.
             let Some(id) = waiting.free_id(question.id()) else {
                 return fail(Failure::msg("too many questions wait for this server"));
             };
             question.set_id(id);
             match TcpFraming::encode(question.bytes()) {
                 Ok(framed) if connection.write(&framed).is_ok() => {}
+                // The connection has closed, and this came before its `connection_lost`.
                 Ok(_) => {
                     clients.forget(&server, &waiting);
                     return fail(Closed);
@@ -132,6 +146,8 @@ impl TcpClients {
                     drop(waiting.by_id.borrow_mut().remove(&id));
                 }
             });
+            // Behind the write, which calls no handler: the answer comes in a later turn at the
+            // earliest.
             waiting.by_id.borrow_mut().insert(id, (question, trigger));
             reply
         })
@@ -153,6 +169,7 @@ impl TcpClients {
             && Rc::ptr_eq(&client.waiting, waiting)
         {
             let removed = open.remove(server);
+            // The drop of the client may drop Deferreds of users, so nothing is borrowed by then.
             drop(open);
             drop(removed);
         }
@@ -178,6 +195,7 @@ impl Waiting {
         if by_id.len() >= MAX_PIPELINED {
             return None;
         }
+        // Ends soon: at most 1,000 of 65,536 ids are taken.
         let mut id = wanted;
         while by_id.contains_key(&id) {
             id = rand::random();
@@ -219,6 +237,8 @@ impl Protocol for TcpClient {
             return Ok(());
         };
         let mut by_id = self.waiting.by_id.borrow_mut();
+        // Only looked at, and not taken: a message with a right id and another question leaves the
+        // question waiting for its own answer.
         let reply = match by_id.get(&id) {
             Some((question, _)) => question.reply(message),
             None => Reply::Unrelated,
@@ -227,6 +247,7 @@ impl Protocol for TcpClient {
             Reply::Unrelated => None,
             _ => by_id.remove(&id),
         };
+        // Before the trigger fires: its callbacks may ask again, and so borrow the map.
         drop(by_id);
         if let Some((_, trigger)) = answered {
             // Errs never: a cancelled question is not in the list.

@@ -45,6 +45,7 @@ impl DatagramProtocol for Exchange {
         _from: SocketAddr,
     ) -> Result<()> {
         match self.question.reply(data) {
+            // Dropped, and the port stays open: an error here would let a forger end the question.
             Reply::Unrelated => {
                 tracing::debug!(target: "reactor", "a datagram is not the answer to this question");
             }
@@ -53,6 +54,8 @@ impl DatagramProtocol for Exchange {
         Ok(())
     }
 
+    // The system reports an ICMP message "port unreachable": the next server is asked at once, and
+    // not after the timeout.
     fn connection_refused(&mut self, cx: &mut DatagramContext<'_, Self>) -> Result<()> {
         self.finish(cx, Err(Failure::msg("no DNS server listens there")));
         Ok(())

@@ -28,10 +28,13 @@ pub(super) fn check(message: &[u8]) -> Result<(), MessageError> {
     };
     let questions = walk.u16_at(4)?;
     let records = walk.u16_at(6)? + walk.u16_at(8)? + walk.u16_at(10)?;
+    // Before anything else: the decoder reserves room by the count of questions, so twelve bytes
+    // could have it reserve room for 65,535.
     if HEADER + questions * SHORTEST_QUESTION + records * SHORTEST_RECORD > message.len() {
         return Err(MessageError::Counts);
     }
     for _ in 0..questions {
+        // Type and class. A place behind the end is found by the next read, or by the last check.
         walk.at = walk.name(walk.at)? + 4;
     }
     for _ in 0..records {
@@ -111,12 +114,16 @@ impl Walk<'_> {
     /// Follows the name at `start`, and gives where the bytes behind it begin.
     fn name(&mut self, start: usize) -> Result<usize, MessageError> {
         let (mut at, mut segment) = (start, start);
+        // The root label, which ends each name, counts as one of the 255 bytes (RFC 1035, section
+        // 2.3.4).
         let (mut length, mut pointers) = (1, 0);
         let mut behind = None;
         loop {
             let first = *self.message.get(at).ok_or(MessageError::Truncated)?;
             match first {
                 0 => {
+                    // At the end of the name, as it is not known before whether it is an ordinary
+                    // one.
                     self.pointers += usize::saturating_sub(pointers, ORDINARY_POINTERS);
                     if self.pointers > MAX_POINTERS_PER_MESSAGE {
                         return Err(MessageError::TooManyPointers);
@@ -145,6 +152,7 @@ impl Walk<'_> {
                     behind = behind.or(Some(at + 2));
                     (at, segment) = (target, target);
                 }
+                // 0x40 to 0xbf: label types that are reserved or historic (RFC 6891, section 5).
                 _ => return Err(MessageError::LabelType),
             }
         }

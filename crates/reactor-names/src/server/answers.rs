@@ -57,6 +57,7 @@ pub trait Answers: 'static {
     /// The zone that a client may copy by `request`, a zone transfer (AXFR or IXFR). By default
     /// there is none: the transfer is REFUSED.
     fn transfer(&self, request: &DnsRequest) -> Option<Zone> {
+        // The parameters have names for the documentation, so the default bodies use them.
         let _ = request;
         None
     }

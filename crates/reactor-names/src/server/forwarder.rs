@@ -81,6 +81,7 @@ impl Answers for Forwarder {
         }
         response.metadata.recursion_available = true;
         let question = request.question();
+        // `lookup_absolute` takes the name as it is, and so does not look at the files.
         self.dns.refresh(reactor);
         self.dns
             .lookup_absolute(reactor, question.name().clone(), question.query_type())
@@ -113,6 +114,8 @@ fn nothing(failure: Failure, response: &mut Message) -> Result<()> {
         }
     };
     if let Some(error) = error {
+        // The aliases lead to the name that does not exist: without them, the SOA record would be
+        // of a zone that the client has not asked for.
         response.add_answers(error.aliases().iter().cloned());
         response.add_authorities(error.soa().cloned());
     }

@@ -82,6 +82,8 @@ impl DnsServer {
         loop {
             let options = TcpListenOptions::new(address.clone()).reuse_port(self.reuse_port);
             let (answers, timeout) = (Rc::clone(&self.answers), self.idle_timeout);
+            // TCP chooses the port: connections that have ended keep theirs for a minute, so a port
+            // that is free for UDP is more often taken for TCP than the other way round.
             let tcp = reactor.listen_tcp(options, move || {
                 DnsOverTcp::new(Rc::clone(&answers)).with_idle_timeout(timeout)
             })?;
@@ -93,6 +95,8 @@ impl DnsServer {
             match reactor.listen_udp(options, protocol) {
                 Ok(udp) => return Ok(DnsPort { udp, tcp }),
                 Err(error) => {
+                    // The result is not waited for: the next attempt gets another port from the
+                    // system.
                     tcp.stop_listening().ignore();
                     left -= 1;
                     if left == 0 {

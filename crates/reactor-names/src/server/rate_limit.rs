@@ -131,12 +131,15 @@ impl Limiter {
         let (interval, slip) = (self.limit.interval, self.limit.slip);
         let usage = self.usage(prefix(client.ip()));
         let until = usage.until.max(now) + interval;
+        // A question beyond the limit does not move `until`: a flood is answered at the rate of the
+        // limit, and a client that pauses for a second has its whole burst again.
         if until <= now + BURST {
             *usage = Usage { until, refused: 0 };
             return Admission::Answered;
         }
         usage.refused = usage.refused.wrapping_add(1);
         match usage.refused.checked_rem(slip) {
+            // `checked_rem` gives `None` for a slip of 0, which is "no truncated responses".
             Some(0) => Admission::Truncated,
             _ => Admission::Dropped,
         }
@@ -144,12 +147,16 @@ impl Limiter {
 
     fn usage(&mut self, prefix: Prefix) -> &mut Usage {
         if !self.recent.contains_key(&prefix) {
+            // Taken out before the generations change, or the prefix would be forgotten with the
+            // earlier one.
             let known = self.earlier.remove(&prefix).unwrap_or_default();
             if self.recent.len() >= (self.limit.max_prefixes / 2).max(1) {
                 self.earlier = mem::take(&mut self.recent);
             }
             self.recent.insert(prefix, known);
         }
+        // Looked up a second time: a borrow from the first look-up would last until the end of the
+        // function.
         self.recent.entry(prefix).or_default()
     }
 }
@@ -157,7 +164,8 @@ impl Limiter {
 fn prefix(ip: IpAddr) -> Prefix {
     match ip.to_canonical() {
         IpAddr::V4(ip) => 1 << 63 | u64::from(ip.to_bits() >> 8),
-        // 56 of 128 bits.
+        // 56 of 128 bits, so the cast is lossless. The highest bit is clear, so no prefix of IPv6
+        // is one of IPv4.
         IpAddr::V6(ip) => (ip.to_bits() >> 72) as u64,
     }
 }

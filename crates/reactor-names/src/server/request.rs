@@ -59,6 +59,7 @@ impl DnsRequest {
     /// The same request for another name.
     pub(super) fn about(&self, name: Name) -> Self {
         let mut request = self.clone();
+        // There is one: see `over`.
         request.message.queries[0].set_name(name);
         request
     }

@@ -39,12 +39,14 @@ pub(super) fn respond(
     let Some(header) = bytes.first_chunk::<HEADER>() else {
         return Reply::None;
     };
+    // QR, the bit of a response.
     if header[2] & 0x80 != 0 {
         return Reply::None;
     }
     let Ok(query) = decode_message(bytes) else {
         return at_once(Ok(malformed(header)));
     };
+    // Before the checks: also a refusal has the id, the question and the flags of the query.
     let response = begin(&query);
     if let Some(code) = refusal(&query, transport) {
         return at_once(encode(&query, with_code(response, code), transport));
@@ -103,6 +105,8 @@ fn transfer(answers: &dyn Answers, request: DnsRequest, mut response: Message) -
         Ok(Err(failure)) => {
             return Reply::Message(finally(request, deferred::fail(failure)));
         }
+        // Never: the closure has its result at once. `maybe_deferred` is there for the panics of
+        // `transfer`.
         Err(_) => None,
     };
     let refused = |response, code| {
@@ -133,6 +137,7 @@ fn is_newer(zone: &Zone, query: &Message) -> bool {
 
 /// The response that only says that the client should ask over TCP. `None` to what is no question.
 pub(super) fn truncated(bytes: &[u8]) -> Option<Vec<u8>> {
+    // As in `respond`: a response to a response could go on forever.
     let is_response = bytes.get(2)? & 0x80 != 0;
     let query = decode_message(bytes).ok().filter(|_| !is_response)?;
     let mut response = begin(&query);
@@ -152,6 +157,8 @@ fn malformed(header: &[u8; HEADER]) -> Vec<u8> {
 
 /// Why a query is not given to the answers at all.
 fn refusal(query: &Message, transport: Transport) -> Option<ResponseCode> {
+    // First, as RFC 6891 (section 6.1.3) has it: in another version, the rest of the message may
+    // have another meaning.
     if query.edns.as_ref().is_some_and(|edns| edns.version() > 0) {
         return Some(ResponseCode::BADVERS);
     }
@@ -220,12 +227,15 @@ fn finish(
         edns.set_version(0);
         edns.set_max_payload(MAX_UDP_SIZE);
         edns.set_dnssec_ok(asked.flags().dnssec_ok);
+        // The upper bits of codes above 15, such as BADVERS, have their place in the EDNS record
+        // only.
         edns.set_rcode_high(response.metadata.response_code.high());
         edns
     });
     let max_size = match (transport, &query.edns) {
         (Transport::Tcp, _) => u16::MAX,
         (Transport::Udp, None) => PLAIN_UDP_SIZE,
+        // A size below 512 counts as 512 (RFC 6891, section 6.2.3).
         (Transport::Udp, Some(edns)) => edns.max_payload().clamp(PLAIN_UDP_SIZE, MAX_UDP_SIZE),
     };
     encode_message(&response, max_size)

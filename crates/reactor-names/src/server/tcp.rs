@@ -46,6 +46,8 @@ pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct DnsOverTcp {
     answers: Box<dyn Answers>,
     idle_timeout: Duration,
+    // Never above `MAX_PENDING`: at that number, reading is paused, and a paused connection gives
+    // no messages. So both ends of the pause are found by `==`.
     pending: usize,
 }
 
@@ -98,6 +100,8 @@ impl Protocol for DnsOverTcp {
             client,
             Transport::Tcp,
         ) {
+            // On a connection, such a message is no accident of the network: the peer speaks
+            // another protocol.
             Reply::None => cx.abort(),
             Reply::Message(response) => {
                 self.begin(cx);
@@ -128,6 +132,8 @@ impl Protocol for DnsOverTcp {
 /// As fast as the client takes the messages.
 async fn send(connection: Connection<DnsOverTcp>, mut transfer: Transfer) -> Result<()> {
     while let Some(message) = transfer.next_message()? {
+        // Only what the client has taken is followed by more, so a transfer takes the memory of a
+        // few messages, however long the zone is.
         connection.ready().await?;
         connection.write(TcpFraming::encode(&message)?)?;
     }

@@ -74,6 +74,7 @@ impl DatagramProtocol for DnsOverUdp {
         data: &[u8],
         from: SocketAddr,
     ) -> Result<()> {
+        // Before the limiter: a dropped question must use up nothing of its network's rate.
         if self.pending >= MAX_PENDING {
             tracing::debug!(%from, "too many pending questions: one is dropped");
             return Ok(());
@@ -100,6 +101,8 @@ impl DatagramProtocol for DnsOverUdp {
         // What is known already is not worth a turn of the loop.
         let pending = match response.into_result() {
             Ok(response) => {
+                // Errs if not even SERVFAIL can be encoded. The reactor reports it; the port stays
+                // open.
                 send(cx, &response?, from);
                 return Ok(());
             }

@@ -54,6 +54,7 @@ impl Zones {
         let zones = Rc::make_mut(&mut self.zones);
         zones.retain(|(other, _)| *other != origin);
         let labels = origin.iter().len();
+        // So the first zone that a name is in is the closest one.
         let at = zones.partition_point(|(other, _)| other.iter().len() > labels);
         zones.insert(at, (origin, Rc::new(answers)));
     }
@@ -85,6 +86,7 @@ impl Zones {
             };
             let begun = begin(next.message());
             let found = answers.answer(&reactor, &next, begun).await?;
+            // The client gets the alias: it can ask for the target elsewhere.
             if found.metadata.response_code == ResponseCode::Refused {
                 break;
             }
@@ -94,6 +96,7 @@ impl Zones {
             response.add_answers(found.answers);
             response.add_authorities(found.authorities);
             response.add_additionals(found.additionals);
+            // The response ends at the same alias as before, which would be asked for again.
             if is_end {
                 break;
             }
@@ -130,6 +133,7 @@ impl Answers for Zones {
             return deferred::succeed(response);
         };
         let answered = answers.answer(reactor, request, response);
+        // A resolver follows aliases itself, and trusts a server only for that server's own zones.
         if !request.message().metadata.recursion_desired {
             return answered;
         }

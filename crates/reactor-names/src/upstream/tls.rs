@@ -29,6 +29,8 @@ impl TlsServerName {
         Ok(Self(Rc::new(Parts {
             address,
             name: name.to_owned(),
+            // Made here, so that a bad name is an error of the configuration and not of each
+            // question.
             endpoint: tls.endpoint(name, address)?,
         })))
     }

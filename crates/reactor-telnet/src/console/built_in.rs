@@ -65,6 +65,7 @@ fn timers(call: ConsoleCall) -> Result<String> {
     let mut text = String::new();
     for call in waiting {
         let rest = call.due.saturating_sub(now).as_secs_f64();
+        // Writing to a `String` does not fail, here and below.
         let _ = writeln!(text, "in {rest:.3} s  {}", call.function);
     }
     Ok(text)

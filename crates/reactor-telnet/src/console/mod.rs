@@ -120,6 +120,8 @@ impl Console {
                 succeed(call).add_callback(move |call| f(call))
             }),
         };
+        // Copied only if a clone of the console, or a session of it, exists: these keep what they
+        // have.
         let shared = Rc::make_mut(&mut self.shared);
         shared.commands.insert(name.into(), command);
         self
@@ -146,6 +148,7 @@ impl Console {
     /// clients that know no telnet, such as `nc -U` and `socat`, use [`InputMode::Lines`].
     #[must_use]
     pub fn with_input_mode(mut self, mode: InputMode) -> Self {
+        // Of this console only, as above.
         Rc::make_mut(&mut self.shared).mode = mode;
         self
     }

@@ -16,6 +16,7 @@ use crate::context::TelnetContext;
 use crate::protocol::TelnetProtocol;
 
 /// How often a wrong password may be entered.
+// With the pause, a connection tries at most three passwords in three seconds.
 const ATTEMPTS: u32 = 3;
 /// After a wrong password.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -115,6 +116,8 @@ impl ConsoleSession {
     }
 
     fn list_connections(&mut self, cx: &Cx<'_, '_>) -> String {
+        // Kept: `close` takes a number of this list, which must not mean another connection when
+        // some have closed or opened since.
         self.listed = cx.reactor().connections();
         let mut text = String::new();
         for (index, connection) in self.listed.iter().enumerate() {
@@ -123,11 +126,14 @@ impl ConsoleSession {
             let address = |address: reactor::Address| address.to_string();
             let peer = connection
                 .peer()
+                // A connection of the list may have closed since: its row says so, and keeps its
+                // number.
                 .map_or_else(|gone| gone.to_string(), address);
             let host = connection
                 .host()
                 .map_or_else(|gone| gone.to_string(), address);
             let waiting = connection.buffered().unwrap_or_default();
+            // Writing to a `String` does not fail.
             let _ = writeln!(
                 text,
                 "{number:>4}  {peer} on {host}  {protocol}  {waiting} B to send"
@@ -165,9 +171,12 @@ impl TelnetProtocol for ConsoleSession {
     }
 
     fn line_received(&mut self, cx: &mut Cx<'_, '_>, line: &str) -> Result<()> {
+        // A second guard. Until the peer is let in, a question or `wait_for` takes or holds back
+        // each line, so none is to come here.
         if !self.is_let_in {
             return Ok(());
         }
+        // Words as in a shell, so that an argument may have spaces.
         let Some(words) = shlex::split(line) else {
             cx.write("error: a quote has no end\n");
             return Ok(());

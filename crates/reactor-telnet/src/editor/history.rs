@@ -38,6 +38,8 @@ impl History {
     pub(super) fn older(&mut self, shown: &str) -> Option<String> {
         let index = self.lines.len().checked_sub(self.back + 1)?;
         if self.back == 0 {
+            // Only from the unfinished line: a line of the history that was edited on the way is
+            // not kept.
             shown.clone_into(&mut self.entered);
         }
         self.back += 1;

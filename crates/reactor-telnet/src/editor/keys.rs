@@ -105,6 +105,7 @@ impl Perform for Found {
             b'\n' => self.key(Key::Enter),
             b'\t' => self.key(Key::Tab),
             0x08 | 0x7f => self.key(Key::Backspace),
+            // After the arms above, which are Ctrl-M, Ctrl-J, Ctrl-I and Ctrl-H by their codes.
             1..=26 => self.key(Key::Control(char::from(byte - 1 + b'a'))),
             _ => {}
         }
@@ -120,10 +121,13 @@ impl Perform for Found {
             .map(|param| param.first().copied().unwrap_or(0));
         let (first, modifier) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
         match (action, first) {
+            // 1 and 4 are Home and End of the VT220 and the Linux console, 7 and 8 those of rxvt.
             ('~', 1 | 7) => self.key(Key::Home),
             ('~', 3) => self.key(Key::Delete),
             ('~', 4 | 8) => self.key(Key::End),
             ('~', _) => {}
+            // xterm sends the modifiers as the second number, as one plus a bit for each: 1 is
+            // none.
             (letter, _) => self.function_key(letter, modifier > 1),
         }
     }
@@ -131,6 +135,8 @@ impl Perform for Found {
     fn esc_dispatch(&mut self, intermediates: &[u8], _: bool, byte: u8) {
         self.is_single_shift = matches!((intermediates, byte), ([], b'O'));
         match (intermediates, byte) {
+            // Alt with a letter comes as ESC and the letter. Readline moves by words with these
+            // two.
             ([], b'b') => self.key(Key::WordLeft),
             ([], b'f') => self.key(Key::WordRight),
             _ => {}

@@ -33,10 +33,12 @@ enum State {
     Yes,
     /// Asked to end it; no answer yet. With `then_yes`, it is asked for again after the answer.
     WantNo {
+        // The queue bit of WANTNO in RFC 1143: EMPTY, or OPPOSITE if set.
         then_yes: bool,
     },
     /// Asked for it; no answer yet. With `then_no`, it is ended after the answer.
     WantYes {
+        // The queue bit of WANTYES, likewise.
         then_no: bool,
     },
 }
@@ -98,6 +100,8 @@ impl Negotiation {
     /// An option that this side is about to end counts as on until the peer has agreed, and one
     /// that it has asked for as off.
     pub fn is_on(&self, side: Side, option: TelnetOption) -> bool {
+        // An option has effect until its end is agreed: the peer may have sent data under it before
+        // it read the request.
         matches!(self.state(side, option), State::Yes | State::WantNo { .. })
     }
 
@@ -118,6 +122,7 @@ impl Negotiation {
             // One question at a time: the wish is kept until the answer has come.
             (State::WantNo { .. }, then_yes) => (State::WantNo { then_yes }, false),
             (State::WantYes { .. }, on) => (State::WantYes { then_no: !on }, false),
+            // RFC 854: a verb may not be sent only to announce the state that is there.
             (State::No, false) | (State::Yes, true) => (state, false),
         };
         self.set(side, option, next);
@@ -141,23 +146,31 @@ impl Negotiation {
             (State::No, true) => (State::No, Some(false)),
             // As it is already: an answer would be answered, without an end.
             (State::No, false) | (State::Yes, true) => (state, None),
+            // Always granted: RFC 854 permits no refusal.
             (State::Yes, false) => (State::No, Some(false)),
             // Against the rules, as a wish to end it may not be refused: it is over all the same.
             (State::WantNo { then_yes: false }, _) => (State::No, None),
+            // The peer has refused the end, which is against the rules, too. It suits the wish that
+            // came later, so nothing is sent.
             (State::WantNo { then_yes: true }, true) => (State::Yes, None),
             (State::WantNo { then_yes: true }, false) => {
                 (State::WantYes { then_no: false }, Some(true))
             }
             (State::WantYes { then_no: false }, true) => (State::Yes, None),
+            // Granted, but unwished by now. Between the two verbs it counts as on, which is
+            // reported.
             (State::WantYes { then_no: true }, true) => {
                 (State::WantNo { then_yes: false }, Some(false))
             }
+            // A refusal. It is what `then_no` wishes, too, so there is nothing left to ask for.
             (State::WantYes { .. }, false) => (State::No, None),
         };
         self.set(side, option, next);
         let is_on = self.is_on(side, option);
         Answer {
             reply: reply.map(|on| verb(side, on)),
+            // Compared as users see it: the steps between "asked" and "asked otherwise" are no
+            // change.
             changed: (is_on != was_on).then_some((side, is_on)),
         }
     }

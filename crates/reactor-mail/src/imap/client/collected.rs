@@ -87,6 +87,8 @@ impl Collected {
                     mailbox,
                 },
             ) => list.push(ImapListed::new(items, delimiter, &mailbox)),
+            // Without a look at the name: one STATUS is on its way at a time, and a server may
+            // write the name in another way.
             (Self::Status(status), Data::Status { items, .. }) => {
                 status.extend(items.into_owned());
             }

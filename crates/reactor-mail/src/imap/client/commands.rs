@@ -36,6 +36,7 @@ impl ImapClient {
 
     /// Logs in by AUTHENTICATE PLAIN (RFC 4616), which takes names and passwords in UTF-8.
     pub fn authenticate_plain(&self, name: &str, password: &str) -> Deferred<()> {
+        // A NUL separates the fields of PLAIN: a name with one could log in as another user.
         if name.contains('\0') || password.contains('\0') {
             let what = "the name or password";
             return deferred::fail(ImapError::InvalidArgument { what });
@@ -81,6 +82,8 @@ impl ImapClient {
             let Collected::Mailbox(mut mailbox) = collected else {
                 return ImapMailbox::default();
             };
+            // READ-ONLY or READ-WRITE come in the answer itself (RFC 3501, section 6.3.1), the
+            // other codes before it.
             if let Some(code) = code {
                 mailbox.take_code(&code);
             }

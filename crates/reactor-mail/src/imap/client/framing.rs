@@ -137,6 +137,8 @@ impl ImapResponseFraming {
         }
         // A response that is one line, and has come as a whole, is decoded in the input, without a
         // copy.
+        // Taken out, because `finish` needs all of `self`. Put back wherever the response goes on;
+        // after an error, the connection ends.
         let mut response = mem::take(&mut self.response);
         let line = if response.is_empty() && found.is_some() {
             &input[..consumed]
@@ -148,12 +150,14 @@ impl ImapResponseFraming {
             self.response = response;
             return Ok(Decoded::Skip { consumed });
         }
+        // The second test is for a literal that ends in a CR, before a line that is an LF alone.
         if !line.ends_with(b"\r\n") || line.len() - start < 2 {
             return Err(Failure::new(ImapResponseError::BareLineFeed));
         }
         if start == 0 {
             self.may_have_literals = is_data(line);
         }
+        // Only in this line's own bytes: a literal before it may end in the same characters.
         let announced = if self.may_have_literals {
             announced(&line[start..]).map_err(Failure::new)?
         } else {
@@ -187,6 +191,7 @@ impl ImapResponseFraming {
             if response.is_empty() {
                 response.extend_from_slice(&input[..consumed]);
             }
+            // No underflow: the test at the top of this function has the bytes of this line in it.
             if length as usize > self.max_response - response.len() {
                 return Err(self.too_long());
             }
@@ -201,6 +206,7 @@ impl ImapResponseFraming {
         }
         self.last_length = line.len();
         let frame = self.finish(line).map_err(Failure::new)?;
+        // The buffer serves the next response, unless this one has made it large.
         response.clear();
         if response.capacity() <= MAX_KEPT {
             self.response = response;
@@ -240,6 +246,8 @@ impl ImapResponseFraming {
         &mut self,
         response: &[u8],
     ) -> std::result::Result<ImapResponseFrame<'static>, ImapResponseError> {
+        // Taken in any case, so that a response that cannot be decoded leaves none for the next
+        // one.
         let streamed = mem::take(&mut self.streamed);
         if !self.is_greeted {
             let replaced = with_ascii_text(response);
@@ -248,11 +256,13 @@ impl ImapResponseFraming {
             self.is_greeted = true;
             return Ok(ImapResponseFrame::Greeting(Box::new(greeting)));
         }
+        // Its text is not decoded: nothing is done with it, and servers write what they like there.
         if response.starts_with(b"+") {
             return Ok(ImapResponseFrame::Continuation);
         }
         let replaced;
         let mut decoded = ResponseCodec::default().decode_static(response);
+        // Only for status responses: in data, another byte could be another name or text.
         if decoded.is_err() && !self.may_have_literals && !response.is_ascii() {
             replaced = with_ascii_text(response);
             decoded = ResponseCodec::default().decode_static(&replaced);

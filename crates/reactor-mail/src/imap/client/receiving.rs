@@ -27,6 +27,7 @@ impl Session {
             Response::Status(Status::Untagged(body)) => self.notice(body),
             Response::Status(Status::Bye(Bye { code, text })) => {
                 let text = text.inner().to_owned();
+                // A BYE is a part of the answer to LOGOUT; any other one ends the connection.
                 let is_expected = self.running.iter().any(|it| it.then == Then::Logout);
                 if !is_expected {
                     let (code, text) = (code.clone(), text.clone());
@@ -88,6 +89,7 @@ impl Session {
         let length = cx.framing().last_length();
         // A message whose bodies were streamed has only the other items left, so `asked_for` could
         // take it for a report of changed flags.
+        // Taken for each message, whether or not a command gets it.
         let has_streamed = std::mem::take(&mut self.has_streamed);
         let collects = |it: &&mut Request| it.rules.collects(Kind::Messages);
         let Some(request) = self.running.iter_mut().find(collects) else {
@@ -209,6 +211,8 @@ impl Session {
                 self.capabilities.clear();
                 let tag = self.tags.next();
                 let next = Request::own(tag, "CAPABILITY", Then::Nothing);
+                // Before all that waits: those commands may need what it tells. The login is done
+                // for its caller when this is answered.
                 self.queue.push_front(next.finishing_for(&mut request));
             }
             Then::Idle => self.idle_ended(),

@@ -83,6 +83,8 @@ impl Rules {
             CommandBody::Search { uid, .. } => (false, true, *uid),
             CommandBody::Fetch { uid, .. } | CommandBody::Store { uid, .. } => (false, !uid, *uid),
             CommandBody::Copy { uid, .. } => (false, !uid, true),
+            // Among them MOVE, EXPUNGE and CLOSE, which renumber messages, and SELECT, after which
+            // numbers mean others.
             _ => return Self::ALONE,
         };
         Self {
@@ -201,6 +203,7 @@ impl Request {
 
 /// A request is dropped with its Deferred unfired only if its connection has ended.
 impl Drop for Request {
+    // Nothing happens if the request has been answered: `finish` is taken then.
     fn drop(&mut self) {
         self.fail(ImapError::Closed);
     }

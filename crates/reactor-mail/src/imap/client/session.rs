@@ -140,9 +140,11 @@ impl Session {
             if self.has("LITERAL+") {
                 do_not_wait(&mut request.fragments, usize::MAX);
             } else if self.has("LITERAL-") {
+                // The most bytes that LITERAL- allows (RFC 7888, section 5).
                 do_not_wait(&mut request.fragments, 4096);
             }
             if let Collected::Handed { streams: true, .. } = request.collected {
+                // Before the command goes out, so that no part of its responses is cut without it.
                 cx.framing().stream_bodies(true);
             }
             self.running.push(request);
@@ -150,6 +152,7 @@ impl Session {
         }
         self.go_on_idling(cx);
         if self.is_abandoned && self.queue.is_empty() && self.running.is_empty() {
+            // So LOGOUT is sent once. No handle can come back.
             self.is_abandoned = false;
             self.send_own(cx, "LOGOUT", Then::Logout);
         }
@@ -228,6 +231,7 @@ impl Session {
 
     /// Why the connection has ended.
     fn reason(&mut self, closed: ConnectionClosed) -> Failure {
+        // First: the way in which the connection closed follows from it.
         if let Some(error) = self.end.take() {
             return Failure::new(error);
         }
@@ -285,6 +289,8 @@ impl Protocol for Session {
             Some(ImapResponseError::NoGreeting) => "it does not greet as an IMAP server does",
             None => return Err(failure),
         };
+        // Not by the failure itself: so all commands fail with an error that names the server's
+        // mistake.
         self.abort(cx, ImapError::Protocol { what });
         Ok(())
     }

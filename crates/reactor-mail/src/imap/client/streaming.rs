@@ -101,12 +101,14 @@ impl Session {
                 handing.message.items.push(item);
                 let taken = handler.body(&handing.message, length);
                 handing.message.items.pop();
+                // `FetchHandler::data` promises at least one byte.
                 handing.data = Some(data).filter(|data| !data.is_empty());
                 taken
             } else {
                 let taken = handler.message(handing.message);
                 return self.wait_for_handler(cx, taken);
             };
+            // Before the result is looked at: a failure drops the rest of the message.
             self.handing = Some(handing);
             self.wait_for_handler(cx, taken);
         }
@@ -125,6 +127,7 @@ impl Session {
         self.watch(cx);
         cx.when_or_cancel(taken, |this, cx, taken| {
             this.busy = None;
+            // Before the next part, for which reading may be paused again: pauses are counted.
             cx.resume_reading();
             if let Err(failure) = taken {
                 this.handler_failed(failure);

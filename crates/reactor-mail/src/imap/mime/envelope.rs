@@ -17,6 +17,7 @@ pub(crate) fn envelope(header: &[u8], parser: &FieldParser) -> Envelope<'static>
         parsed.map(address_list).unwrap_or_default()
     };
     let from = addresses(b"from");
+    // RFC 3501, section 7.4.2: the server fills these two in, so that clients need not.
     let or_from = |addresses: Vec<_>| match addresses.is_empty() {
         true => from.clone(),
         false => addresses,
@@ -95,6 +96,8 @@ pub(super) fn encoded_words(text: &str) -> String {
     let mut words = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
+        // 45 bytes are 60 in Base64, and 72 with what encloses them. A character is not divided, as
+        // each word is decoded by itself.
         let end = rest.floor_char_boundary(45);
         words.push(format!("=?UTF-8?B?{}?=", STANDARD.encode(&rest[..end])));
         rest = &rest[end..];

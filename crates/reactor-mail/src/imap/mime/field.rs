@@ -31,6 +31,8 @@ impl Field<'_> {
     pub(crate) fn value(&self) -> Vec<u8> {
         let start = (self.name.len()..self.raw.len()).find(|&at| self.raw[at] == b':');
         let value = &self.raw[start.map_or(self.raw.len(), |at| at + 1)..];
+        // Unfolded (RFC 5322, section 2.2.3): only the line ends go, and the white space behind
+        // them stays. A string of IMAP has no NUL.
         let is_kept = |byte: &u8| !matches!(byte, b'\r' | b'\n' | 0);
         let value: Vec<u8> = value.iter().copied().filter(is_kept).collect();
         value.trim_ascii().to_vec()
@@ -114,7 +116,10 @@ impl FieldParser {
             return None;
         }
         let words = memmem::find_iter(field.raw, b"=?").count();
+        // An upper bound: each `=?` may have the parser read all that follows it.
         let steps = field.raw.len() * (1 + words);
+        // A field that would take too many leaves the count as it is: a shorter one may still be
+        // parsed.
         self.left.set(self.left.get().checked_sub(steps)?);
         let parsed = self.parser.parse_headers(field.raw)?;
         let headers = parsed.parts.into_iter().next()?.headers;

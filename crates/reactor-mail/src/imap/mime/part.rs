@@ -132,11 +132,15 @@ impl Search<'_> {
         }
         let content_type = &part.content_type;
         if content_type.main == "multipart" {
+            // RFC 2046, section 5.1.5: the parts of a digest are messages, unless they say
+            // otherwise.
             let default = match content_type.sub.as_str() {
                 "digest" => ("message", "rfc822"),
                 _ => ("text", "plain"),
             };
             let boundary = content_type.parameter("boundary").unwrap_or_default();
+            // As many as may still be found: of a body with a million delimiters, no list of a
+            // million is made.
             let ranges = split(
                 self.message,
                 part.body.clone(),
@@ -154,6 +158,8 @@ impl Search<'_> {
                 return Kind::Multipart(parts);
             }
         }
+        // RFC 2046 (section 5.2.1) allows no encoding of a message; one that has it is bytes, not
+        // parts.
         let is_message = content_type.is("message", "rfc822") && !self.is_encoded(part);
         if is_message && !part.body.is_empty() {
             let message = self.part(part.body.clone(), ("text", "plain"), depth - 1);
@@ -187,6 +193,7 @@ fn split(message: &[u8], body: Range<usize>, boundary: &[u8], most: usize) -> Ve
     while let Some(at) = finder.find(&message[from..body.end]) {
         let at = from + at;
         from = at + delimiter.len();
+        // In the middle of a line, it is text.
         if at > body.start && message[at - 1] != b'\n' {
             continue;
         }

@@ -37,6 +37,7 @@ type Parameters = Vec<(IString<'static>, IString<'static>)>;
 impl<'a> Writer<'a> {
     fn part(&self, part: &MimePart) -> BodyStructure<'static> {
         if let Kind::Multipart(parts) = &part.kind {
+            // Recursive, here and for messages: `parse` has bounded the depth.
             let bodies: Vec<_> = parts.iter().map(|part| self.part(part)).collect();
             return BodyStructure::Multi {
                 bodies: Vec1::try_from(bodies).expect("a multipart has a part"),
@@ -66,6 +67,7 @@ impl<'a> Writer<'a> {
             id: self.value(part, b"content-id"),
             description: self.value(part, b"content-description"),
             content_transfer_encoding: match encoding.is_empty() {
+                // The default of RFC 2045, section 6.1: IMAP has no NIL there.
                 true => string("7bit"),
                 false => istring(encoding),
             },
@@ -104,6 +106,7 @@ impl<'a> Writer<'a> {
             .filter(|tag| !tag.is_empty());
         Disposition {
             disposition: disposition.map(|it| (string(&it.main), parameters(&it))),
+            // RFC 3501 (section 7.4.2) has these fields in a fixed order: each needs all before it.
             tail: Some(Language {
                 language: languages.map(|tag| istring(tag.to_vec())).collect(),
                 tail: Some(Location {

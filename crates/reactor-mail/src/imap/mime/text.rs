@@ -25,6 +25,8 @@ pub(crate) fn header_text(header: &[u8], name: Option<&[u8]>, parser: &FieldPars
             .and_then(|value| value.as_text())
         {
             Some(decoded) => text.push_str(decoded),
+            // Not parsed, for its length or for what the others have taken: it is searched as it
+            // stands.
             None => text.push_str(&String::from_utf8_lossy(&field.value())),
         }
         text.push('\n');
@@ -68,11 +70,13 @@ fn add(message: &[u8], part: &MimePart, parser: &FieldParser, text: &mut String)
                 b"quoted-printable" => quoted_printable_decode(body),
                 _ => None,
             };
+            // A body that is not encoded as it says is searched as it stands.
             let body = decoded.as_deref().unwrap_or(body);
             let charset = part.content_type.parameter("charset");
             let decoder = charset.and_then(|charset| charset_decoder(charset.as_bytes()));
             let body = match decoder {
                 Some(decode) => decode(body),
+                // UTF-8 includes ASCII, the default (RFC 2045, section 5.2).
                 None => String::from_utf8_lossy(body).into_owned(),
             };
             text.push_str(&body.to_lowercase());

@@ -49,6 +49,7 @@ pub(super) fn append(
     message.flags = flags;
     message.date = date.map(|date| time_of(date.as_ref()));
     session.run(cx, tag, News::All, true, async move {
+        // Its failure apart from those of the rest: only here does TRYCREATE help the client.
         let opened = maybe_deferred(|| account.open(&name)).await;
         let mailbox = match opened {
             Ok(mailbox) => mailbox,

@@ -66,6 +66,8 @@ impl ImapSession {
             return false;
         }
         if !self.may_log_in(cx) {
+            // Refused before it is looked at. The password has been sent by now, but a client that
+            // obeys LOGINDISABLED sends none (RFC 3501, section 6.2.3).
             let reply = Reply::no("PRIVACYREQUIRED", "only with encryption");
             self.reply(cx, tag, &reply);
             return false;
@@ -118,6 +120,7 @@ impl ImapSession {
         cx: &mut Context<'_, Self>,
         data: AuthenticateData<'_>,
     ) {
+        // Taken first: whatever the data is, AUTHENTICATE ends with it.
         let Some(tag) = self.authenticating.take() else {
             return;
         };
@@ -161,9 +164,13 @@ impl ImapSession {
         account: Rc<dyn Account>,
     ) {
         self.account = Some(account);
+        // After the account is set: the timeout changes from that of the login to that of a
+        // session.
         self.watch_timeout(cx);
         let max_command = self.settings.max_size.saturating_add(COMMAND);
         cx.framing().set_max_command(max_command);
+        // In the reply, since a login changes them: a client need not ask again (RFC 3501, section
+        // 6.2.3).
         let capabilities = self.capabilities(cx);
         let reply = Reply::ok("welcome").with_code(format!("CAPABILITY {capabilities}"));
         self.reply(cx, tag, &reply);

@@ -65,6 +65,7 @@ pub(super) fn fetch(
     // The responses to UID FETCH have the UID, even if the client does not name it (RFC 3501,
     // section 6.4.8).
     if uid && !items.contains(&Item::Uid) {
+        // RFC 3501, section 6.4.8: each response to UID FETCH has the UID.
         items.insert(0, Item::Uid);
     }
     items.iter_mut().for_each(own_names);
@@ -72,6 +73,8 @@ pub(super) fn fetch(
     // `false`: if the client hangs up, the rest is cancelled. The places stay valid: only the news
     // after the body, and the next command, change `selected.messages`.
     session.run(cx, tag, News::WithoutExpunge, false, async move {
+        // They stay valid over the waits below: messages leave the list only in `Selected::update`,
+        // which runs behind a command.
         let places = selected.places(&sequence_set, uid);
         Fetch {
             selected,
@@ -104,9 +107,12 @@ impl Fetch {
         if !self.selected.is_read_only && self.items.iter().any(marks_as_seen) {
             self.mark_as_seen(&places).await?;
         }
+        // Flags and sizes come from the list: a client that asks for them of all messages has no
+        // file opened.
         let needs_body = self.items.iter().any(needs_body);
         let mut is_missing = false;
         for place in places {
+            // Cloned: no borrow may last over a wait.
             let message = self.selected.messages.borrow()[place].clone();
             let body = if needs_body {
                 let mailbox = &self.selected.mailbox;
@@ -151,6 +157,7 @@ impl Fetch {
         changed.chain_deferred(trigger).ignore();
         done.await?;
         let mut messages = self.selected.messages.borrow_mut();
+        // The client learns of it by the item FLAGS: it is no news behind the command.
         for place in unseen {
             messages[place].flags.insert(MailFlag::Seen);
         }
@@ -180,6 +187,7 @@ impl Fetch {
         let number = u32::try_from(place + 1).unwrap_or(u32::MAX);
         // Without items there is no response: the codec accepts `FETCH 1 ()`. Numbers begin at 1.
         let (Some(seq), Ok(items)) = (NonZeroU32::new(number), Vec1::try_from(items)) else {
+            // Never: a number begins at 1, and a FETCH has at least one item.
             return Ok(());
         };
         let response = Response::Data(Data::Fetch { seq, items });

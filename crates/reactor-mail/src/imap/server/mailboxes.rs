@@ -148,6 +148,7 @@ async fn status(
     wanted: &[StatusDataItemName],
 ) -> Result<()> {
     let mailbox = maybe_deferred(|| account.open(name)).await?;
+    // One snapshot for all items, so that the numbers belong together.
     let snapshot = maybe_deferred(|| mailbox.messages()).await?;
     let count = |flag: MailFlag, is_set: bool| {
         let messages = snapshot.messages.iter();
@@ -160,6 +161,7 @@ async fn status(
                 let messages = u32::try_from(snapshot.messages.len());
                 StatusDataItem::Messages(messages.unwrap_or(u32::MAX))
             }
+            // As in SELECT, no message is recent.
             StatusDataItemName::Recent => StatusDataItem::Recent(0),
             StatusDataItemName::UidNext => StatusDataItem::UidNext(snapshot.uid_next),
             StatusDataItemName::UidValidity => StatusDataItem::UidValidity(mailbox.uid_validity()),

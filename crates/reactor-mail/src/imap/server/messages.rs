@@ -99,6 +99,7 @@ async fn store(
     let snapshot = maybe_deferred(|| selected.mailbox.messages()).await?;
     let mut text = String::new();
     let mut is_missing = false;
+    // Behind the last wait of this function: the borrow ends before the next one.
     let mut messages = selected.messages.borrow_mut();
     for &place in places {
         let message = &mut messages[place];

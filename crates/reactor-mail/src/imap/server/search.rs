@@ -72,10 +72,13 @@ pub(super) fn search(
 
 async fn run(selected: &Selected, tests: &Test, by_uid: bool, mut output: Output) -> Result<()> {
     let mut found = "* SEARCH".to_owned();
+    // The number of messages does not change in the waits below: see `fetch`.
     let count = selected.messages.borrow().len();
     for place in 0..count {
         let message = selected.messages.borrow()[place].clone();
         let mut subject = Subject::new(place, &message);
+        // The body is read only if the keys on flags, numbers and dates do not decide: that may
+        // cost a file.
         let is_match = match tests.run(&subject) {
             Some(is_match) => is_match,
             None => match maybe_deferred(|| selected.mailbox.body(message.uid)).await? {
@@ -99,6 +102,7 @@ async fn run(selected: &Selected, tests: &Test, by_uid: bool, mut output: Output
             let _ = write!(found, " {number}");
         }
     }
+    // Also without a match: an empty SEARCH response (RFC 3501, section 7.2.5).
     found.push_str("\r\n");
     output.write(found.as_bytes()).await?;
     output.flush().await
@@ -267,6 +271,8 @@ impl Test {
                     match test.run(subject) {
                         Some(true) => {}
                         Some(false) => return Some(false),
+                        // Not returned at once: a key behind this one may refuse the message
+                        // without its body.
                         None => is_known = false,
                     }
                 }
@@ -274,6 +280,7 @@ impl Test {
             }
             Self::Any(a, b) => match (a.run(subject), b.run(subject)) {
                 (Some(true), _) | (_, Some(true)) => true,
+                // Neither is true: if one is not known, the body decides.
                 (a, b) => a? || b?,
             },
             Self::Not(test) => !test.run(subject)?,

@@ -52,6 +52,8 @@ async fn open(
     name: MailboxName,
     is_read_only: bool,
 ) -> Result<(Rc<Selected>, String)> {
+    // In `maybe_deferred`, here and below: a panic of the store is its failure, and not the
+    // session's.
     let mailbox = maybe_deferred(|| account.open(&name)).await?;
     let is_stale = Rc::new(Cell::new(false));
     let stale = Rc::clone(&is_stale);
@@ -93,6 +95,7 @@ fn responses(snapshot: &MailboxSnapshot, uid_validity: u32, is_read_only: bool) 
         }
     }
     let flags = flag_list(&flags);
+    // 0: a store does not know which session has seen a message first, so no message is recent.
     let mut text = format!("* {} EXISTS\r\n* 0 RECENT\r\n", messages.len());
     let is_unseen = |flags: &MailFlags| !flags.contains(MailFlag::Seen);
     let unseen = messages

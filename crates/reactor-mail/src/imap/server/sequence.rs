@@ -17,6 +17,8 @@ impl NumberSet {
     pub(super) fn new(set: &SequenceSet, last: u32) -> Self {
         let number = |of: &SeqOrUid| match of {
             SeqOrUid::Value(value) => value.get(),
+            // In a range, `*` may be less than the other end: `10:*` has the last message, also if
+            // its number is 5 (RFC 3501, section 9).
             SeqOrUid::Asterisk => last,
         };
         let range = |sequence: &Sequence| match sequence {
@@ -51,6 +53,7 @@ impl NumberSet {
                 let end = messages.partition_point(|message| message.uid.get() <= last);
                 start..end
             } else {
+                // 0, which `*` means in an empty mailbox, gives an empty range.
                 let end = usize::try_from(last).unwrap_or(usize::MAX);
                 let start = usize::try_from(first).unwrap_or(usize::MAX);
                 start.saturating_sub(1)..end.min(messages.len())

@@ -52,6 +52,7 @@ pub struct ImapSession {
     pub(super) wrong_passwords: u32,
     /// IDLE, which ends with DONE.
     idling: Option<Tag<'static>>,
+    // Never reset, also not by a login.
     errors: u32,
     /// Closes the connection. Before the login, nothing resets it.
     timeout: Option<DelayedCall>,
@@ -118,6 +119,7 @@ impl ImapSession {
         self.is_busy = true;
         cx.pause_reading();
         let go_on = |this: &mut Self, cx: &mut Context<'_, Self>, result| {
+            // All three before the command goes on, which may wait again: pauses are counted.
             this.is_busy = false;
             this.reset_timeout();
             cx.resume_reading();
@@ -140,9 +142,12 @@ impl ImapSession {
         is_owned: bool,
         body: impl Future<Output = Result<Reply>> + 'static,
     ) {
+        // As of now: a SELECT cannot come in between, as the connection is not read.
         let selected = self.selected.clone();
         let connection = cx.connection();
         let command = cx.reactor().spawn(async move {
+            // Before the news: the command's own changes are among them. Both before the reply,
+            // because EXPUNGE may only be sent while a command runs (RFC 3501, section 7.4.1).
             let result = body.await;
             if connection.peer().is_err() {
                 // The client has hung up, so there is no reply; the body may have failed because of
@@ -221,6 +226,7 @@ impl ImapSession {
                 self.run(cx, tag, News::Asked, false, async { Ok(Reply::ok("done")) });
             }
             CommandBody::Logout => {
+                // RFC 3501, section 6.1.3: the BYE comes before the reply.
                 cx.write("* BYE see you\r\n");
                 self.reply(cx, &tag, &Reply::ok("done"));
                 cx.lose_connection();
@@ -261,6 +267,7 @@ impl ImapSession {
             CommandBody::Append { .. } => append::append(self, cx, tag, account, body),
             CommandBody::Idle => {
                 self.idling = Some(tag);
+                // Before the `+`: DONE may have come with the command.
                 cx.framing().expect_idle_done();
                 cx.write("+ idling\r\n");
                 self.tell_news(cx);

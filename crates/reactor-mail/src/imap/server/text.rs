@@ -89,6 +89,7 @@ pub(super) fn flags_of(flags: &[Flag<'_>]) -> Option<MailFlags> {
 
 /// UIDs as a sequence set, such as `1:3,7`. Neighbours become ranges, so they should ascend.
 pub(super) fn uid_set(uids: impl IntoIterator<Item = Uid>) -> String {
+    // As ranges, because a client may copy a million messages: COPYUID stays one short line.
     let mut ranges: Vec<(u32, u32)> = Vec::new();
     for uid in uids {
         match ranges.last_mut() {

@@ -106,6 +106,8 @@ impl Selected {
                 }
             }
         }
+        // EXPUNGE first, then EXISTS, then FETCH: a client applies each number to the list as the
+        // responses before have left it.
         let left = kept.len();
         let last = kept.last().map(|message| message.uid);
         kept.extend(now.filter(|message| Some(message.uid) > last).cloned());

@@ -98,6 +98,7 @@ impl SmtpClient {
     /// Another client: it has a connection of its own.
     fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(Rc::make_mut(&mut self.settings));
+        // The connection of the client before has other settings: it may be without TLS or a login.
         self.kept = Rc::default();
         self
     }
@@ -134,6 +135,7 @@ impl SmtpClient {
         name: &str,
         is_required: bool,
     ) -> Result<Self, TlsConfigError> {
+        // Only to find a wrong name here, and not at the first message.
         client.filter(name)?; // checks the name
         let name = name.to_owned();
         let tls = StartTlsOptions {
@@ -202,6 +204,7 @@ impl SmtpClient {
         };
         let (settings, kept) = (Rc::clone(&self.settings), Rc::clone(&self.kept));
         inline_callbacks(async move {
+            // Released by its drop, also when the body is cancelled.
             let _turn = kept.lock.acquire().await?;
             kept.send(&settings, &mail).await
         })
@@ -235,6 +238,7 @@ impl fmt::Debug for SmtpClient {
 #[derive(Default)]
 struct Kept {
     /// Held while a message is being sent.
+    // With it, `session` and `idle` change only in one send or quit at a time, and in the timer.
     lock: DeferredLock,
     /// Taken by each message, and put back if it can be used again.
     session: RefCell<Option<Session>>,
@@ -244,8 +248,12 @@ struct Kept {
 
 impl Kept {
     async fn send(self: &Rc<Self>, settings: &Settings, mail: &Mail) -> Result<Sent> {
+        // Taken out: if this body is cancelled, the session is dropped with it, and not used again
+        // in the middle of a message.
         if let Some(session) = self.take().filter(Session::is_open) {
             let result = session.send(mail).await;
+            // A server closes idle connections when it likes, so that is no failure of the message.
+            // With the message in doubt, a second attempt could deliver it twice.
             let was_stale = result.as_ref().is_err_and(is_lost) && !session.is_in_doubt();
             if !was_stale {
                 self.keep(session, settings);
@@ -277,8 +285,10 @@ impl Kept {
             return;
         }
         self.session.replace(Some(session));
+        // Weak: the timer must not keep the client, whose drop says QUIT.
         let kept = Rc::downgrade(self);
         let quit = move || {
+            // No send can be on its way: it would have taken the session, and cancelled this timer.
             if let Some(session) = kept.upgrade().and_then(|kept| kept.take()) {
                 session.quit();
             }

@@ -15,6 +15,7 @@ impl Extensions {
         // The first line is the name of the server.
         let offered = reply.text().lines().skip(1).map(|line| {
             let (keyword, parameters) = line.split_once(' ').unwrap_or((line, ""));
+            // Keywords have no case (RFC 5321, section 4.1.1.1).
             (keyword.to_ascii_uppercase(), parameters.to_owned())
         });
         Self {

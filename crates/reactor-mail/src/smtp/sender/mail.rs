@@ -37,6 +37,7 @@ impl Mail {
         if to.is_empty() {
             return Err(SmtpError::NoRecipient);
         }
+        // By the addresses alone: UTF-8 in the headers is not looked for, and goes as 8BITMIME.
         let mut addresses = from.iter().chain(&to);
         let is_utf8 = addresses.any(|address| !address.as_str().is_ascii());
         Ok(Self {
@@ -86,6 +87,7 @@ fn parse(text: &str) -> Result<MailAddress, SmtpError> {
 
 /// `message` as DATA takes it: each line ends in CR LF, and one that begins with a dot gets another.
 fn encode(message: &[u8]) -> Encoded {
+    // Room for a CR with each line of 32 bytes; with more, it grows.
     let mut bytes = Vec::with_capacity(message.len() + message.len() / 32 + 16);
     let (mut rest, mut dots) = (message, 0);
     while !rest.is_empty() {
@@ -95,12 +97,15 @@ fn encode(message: &[u8]) -> Encoded {
             dots += 1;
         }
         bytes.extend_from_slice(&rest[..end]);
+        // Also behind a last line without an end: the dot that ends the message needs a line of its
+        // own.
         bytes.extend_from_slice(b"\r\n");
         let is_crlf = rest[end..].starts_with(b"\r\n");
         rest = rest
             .get(end + 1 + usize::from(is_crlf)..)
             .unwrap_or_default();
     }
+    // Lossless: no address space has more than 64 bits.
     let size = (bytes.len() - dots) as u64;
     bytes.extend_from_slice(b".\r\n");
     Encoded { bytes, size }

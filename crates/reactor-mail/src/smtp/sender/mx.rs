@@ -18,6 +18,7 @@ use super::session::Session;
 use crate::smtp::smtp_error::SmtpError;
 
 /// Most servers of a domain that are tried for one message.
+// RFC 5321 (section 5.1) allows a limit.
 const MAX_SERVERS: usize = 10;
 
 /// Sends mail to the servers of its recipients' domain, which the DNS knows (`MX`). (Twisted:
@@ -150,6 +151,7 @@ impl Settings {
         let name = format!("{}.", domain.trim_end_matches('.'));
         let domain = || domain.to_owned();
         match self.dns.lookup_mx(&self.reactor, &name).await {
+            // Before the order, which leaves the root out (RFC 7505).
             Ok(records) if records.iter().all(|mx| mx.exchange.is_root()) => {
                 Err(SmtpError::NullMx { domain: domain() }.into())
             }
@@ -161,6 +163,8 @@ impl Settings {
                 Ok(servers)
             }
             Err(failure) => match lookup_kind(&failure) {
+                // The implicit MX (RFC 5321, section 5.1): only if there is no MX record. A failed
+                // look-up is no proof of that, and is retried later.
                 Some(LookupErrorKind::NoRecords) if self.has_address(&name).await? => {
                     Ok(vec![domain()])
                 }
@@ -176,6 +180,7 @@ impl Settings {
         let reactor = &self.reactor;
         let v4 = self.dns.lookup_a(reactor, name).map_ok(drop);
         let v6 = self.dns.lookup_aaaa(reactor, name).map_ok(drop);
+        // Both questions are on their way by now: a look-up begins when it is called.
         let (v4, v6) = (v4.await, v6.await);
         if v4.is_ok() || v6.is_ok() {
             return Ok(true);
@@ -205,6 +210,7 @@ impl Settings {
                 worst = Some(failure);
             }
         }
+        // Never: there is at least one server.
         Err(worst.unwrap_or_else(|| SmtpError::HungUp.into()))
     }
 
@@ -212,6 +218,7 @@ impl Settings {
         let tls = self.tls.as_ref().map(|client| StartTlsOptions {
             client: client.clone(),
             name: server.to_owned(),
+            // Opportunistic (RFC 7435): by default, servers of other domains need not have TLS.
             is_required: false,
         });
         let options = Options {
@@ -228,10 +235,12 @@ impl Settings {
             }
         })?;
         let result = session.send(mail).await;
+        // The session has no use behind this message; QUIT does nothing if it has been aborted.
         let is_in_doubt = session.is_in_doubt();
         session.quit();
         result.map_err(|failure| {
             let is_refused = match failure.check() {
+                // Another server of the domain may have the extension.
                 Some(SmtpError::NotSupported { .. }) => false,
                 Some(error) => error.is_permanent(),
                 None => failure.is::<Cancelled>(),
@@ -278,10 +287,12 @@ fn address_literal(domain: &str) -> Option<IpAddr> {
 /// to it are left out (RFC 5321, section 5.1).
 fn in_order(mut records: Vec<MX>, own: Option<&str>) -> Vec<String> {
     records.retain(|mx| !mx.exchange.is_root());
+    // Before the stable sort, which keeps the random order among equal ones.
     records.shuffle(&mut rand::rng());
     records.sort_by_key(|mx| mx.preference); // stable
     let named = records.into_iter().map(|mx| {
         let mut name = mx.exchange;
+        // As certificates and a configured name have it: without the dot.
         name.set_fqdn(false);
         (mx.preference, name.to_ascii())
     });

@@ -15,6 +15,7 @@ use crate::smtp::smtp_reply::SmtpReply;
 /// How long a server may take for a reply (RFC 5321, section 4.5.3.2, has up to 10 minutes).
 const REPLY_TIMEOUT: Duration = Duration::from_secs(600);
 /// Most lines of a reply.
+// Replies to EHLO are the longest, with a line for each extension.
 const MAX_REPLY_LINES: usize = 100;
 
 /// A connection to a server: text that is sent, and the replies to it.
@@ -27,8 +28,12 @@ pub(super) struct Conversation {
 struct Shared {
     /// Set by `connection_made`, taken by `connection_lost`.
     connection: RefCell<Option<Connection<Replies>>>,
+    // One at a time: a session sends one message, and each command waits for the one before. Taken
+    // out before its trigger fires, since the code behind it may send the next command at once.
     waiter: RefCell<Option<Waiter>>,
     /// No further reply can come: it was lost, or is being closed.
+    // Set by QUIT, by an abort, by a reply that ends the session and by `connection_lost`; never
+    // cleared.
     has_ended: Cell<bool>,
 }
 
@@ -82,6 +87,7 @@ impl Conversation {
         if self.has_ended() {
             return fail(SmtpError::HungUp);
         }
+        // Weak: the canceller is in the Deferred of a waiter, which `shared` owns.
         let shared = Rc::downgrade(&self.shared);
         let (done, replies) = Deferred::with_canceller(move |_| abort(&shared));
         let waiter = Waiter {
@@ -90,6 +96,7 @@ impl Conversation {
             replies: Vec::with_capacity(count),
             done,
         };
+        // Put back for `end`, which fails it.
         self.shared.waiter.replace(Some(waiter));
         replies
     }
@@ -101,6 +108,7 @@ impl Conversation {
         text: impl AsRef<[u8]>,
         count: usize,
     ) -> Deferred<Vec<SmtpReply>> {
+        // Before the command goes out, so that there is a waiter for the reply.
         let replies = self.wait(command, count);
         self.send(text);
         replies
@@ -133,6 +141,7 @@ impl Conversation {
 
     /// Says goodbye, and closes the connection when that is sent.
     pub(super) fn quit(&self) {
+        // First, so that the reply to QUIT and the close count as asked for.
         if self.shared.has_ended.replace(true) {
             return;
         }
@@ -151,6 +160,7 @@ impl Conversation {
 fn abort(shared: &Weak<Shared>) {
     if let Some(shared) = shared.upgrade() {
         shared.has_ended.set(true);
+        // Cloned, so that nothing is borrowed while the connection is aborted.
         let connection = shared.connection.borrow().clone();
         if let Some(connection) = connection {
             connection.abort();
@@ -169,6 +179,7 @@ impl Replies {
     /// Ends the conversation; a waiter gets `error`.
     fn end(&self, cx: &mut Context<'_, Self>, error: SmtpError) {
         self.shared.has_ended.set(true);
+        // Before the waiter gets its error: what it does then finds a connection that closes.
         cx.lose_connection();
         self.fail(Failure::new(error));
     }
@@ -222,6 +233,8 @@ impl Protocol for Replies {
         };
         self.lines.push(text);
         if !has_more {
+            // All lines have the same code (RFC 5321, section 4.2.1); that of the last one is
+            // taken.
             let reply = SmtpReply::new(code, mem::take(&mut self.lines).join("\n"));
             self.replied(cx, reply);
         }
@@ -246,6 +259,8 @@ fn parse(line: &[u8]) -> Option<(u16, bool, String)> {
     let (has_more, text) = match rest {
         [b'-', text @ ..] => (true, text),
         [b' ', text @ ..] => (false, text),
+        // A code without a text: not by the grammar, but RFC 5321 (section 4.2) asks clients to
+        // take it.
         [] => (false, rest),
         _ => return None,
     };

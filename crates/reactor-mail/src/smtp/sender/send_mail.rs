@@ -72,6 +72,7 @@ pub fn send_mail(
     inline_callbacks(async move {
         let session = opening.await?;
         let sent = session.send(&mail).await;
+        // Without waiting for the reply: the message is delivered or not by now.
         session.quit();
         sent
     })

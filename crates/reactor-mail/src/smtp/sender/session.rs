@@ -27,8 +27,11 @@ pub(super) struct Session {
     extensions: Extensions,
     /// Set by MAIL, cleared when the server has taken the message: a transaction is open, and
     /// RSET must end it.
+    // Set before MAIL goes out, as its reply may be lost; a RSET without a transaction is harmless.
     needs_reset: Cell<bool>,
     /// Set when the first byte of a message goes out, which the server may have taken then.
+    // Cleared at the beginning of the next message only: a refusal leaves it, and the callers look
+    // at the error, too.
     is_in_doubt: Cell<bool>,
 }
 
@@ -39,6 +42,7 @@ impl Session {
         server: &impl ClientEndpoint,
         options: Rc<Options>,
     ) -> Deferred<Self> {
+        // Outside of the body, which could not borrow `server` for as long as it runs.
         let beginning = Conversation::begin(reactor, server);
         inline_callbacks(async move {
             let (conversation, greeting) = beginning.await?;
@@ -60,6 +64,8 @@ impl Session {
     /// Sends one message.
     pub(super) async fn send(&self, mail: &Mail) -> Result<Sent> {
         let result = self.transact(mail).await;
+        // After these errors, each command has its reply, and the next message can begin with RSET.
+        // After any other, it is not known what the server still waits for.
         let is_usable = match &result {
             Ok(_) => true,
             Err(failure) => matches!(
@@ -81,18 +87,22 @@ impl Session {
     async fn transact(&self, mail: &Mail) -> Result<Sent> {
         let conversation = &self.conversation;
         self.is_in_doubt.set(false);
+        // Before RSET: a message that does not fit the server costs no command.
         let command = mail.command(&self.extensions)?;
         if self.needs_reset.get() {
             accept("RSET", conversation.command("RSET", "RSET\r\n").await?)?;
         }
         self.needs_reset.set(true);
         let recipients = mail.to.iter().map(|to| format!("RCPT TO:<{to}>\r\n"));
+        // DATA is not sent with them, although RFC 2920 allows it: a server that has refused all
+        // recipients might accept it, and wait for a message.
         let replies = if self.extensions.value("PIPELINING").is_some() {
             let text = std::iter::once(command).chain(recipients);
             let text = text.collect::<String>();
             let mut replies = conversation
                 .exchange("RCPT", text, mail.to.len() + 1)
                 .await?;
+            // After all replies have come: the conversation is in step again, whatever MAIL got.
             accept("MAIL", replies.remove(0))?;
             replies
         } else {
@@ -122,6 +132,7 @@ impl Session {
     /// Writes a message as fast as the server takes it, and gives the reply.
     async fn write(&self, bytes: &[u8]) -> Result<SmtpReply> {
         self.is_in_doubt.set(true);
+        // Before the first byte: a server may refuse a message in the middle of it.
         let reply = self.conversation.wait("message", 1);
         for piece in bytes.chunks(PIECE) {
             let Some(connection) = self.conversation.connection() else {
@@ -131,6 +142,7 @@ impl Session {
                 if failure.is::<Cancelled>() {
                     reply.cancel();
                 }
+                // The connection is over, and `reply` fails with the reason.
                 break;
             }
             // `Gone` if it is over: `reply` says why.
@@ -179,6 +191,7 @@ async fn prepare(
             // Whatever has arrived behind the reply is read as TLS, which it is not.
             conversation.insert_filter(filter).await?;
             // What was offered in the clear does not count (RFC 3207, section 4.2).
+            // Mechanisms differ, too: many servers offer AUTH only under TLS.
             extensions = hello(conversation, options).await?;
         } else if tls.is_required {
             return Err(SmtpError::NotEncrypted.into());
@@ -206,11 +219,14 @@ async fn hello(conversation: &Conversation, options: &Options) -> Result<Extensi
         (None, Some(ip)) => address::literal(ip),
         (None, None) => "localhost".to_owned(),
     };
+    // The name is set by the user, and would end the command.
     if name.contains(|character: char| character.is_control() || character == ' ') {
         return Err(SmtpError::InvalidAddress { address: name }.into());
     }
     let command = format!("EHLO {name}\r\n");
     let reply = conversation.command("EHLO", command).await?;
+    // A server that does not know EHLO says 5xx. With 4xx, it has no time now, and HELO helps
+    // nothing.
     if !reply.is_permanent() {
         return Ok(Extensions::of(&accept("EHLO", reply)?));
     }
@@ -236,6 +252,8 @@ async fn log_in(conversation: &Conversation, extensions: &Extensions, login: &Lo
     let last = replies.len() - 1;
     for (index, line) in replies.into_iter().enumerate() {
         let reply = conversation.command("AUTH", line).await?;
+        // 334 asks for more; only behind the last line, a positive reply means that the login is
+        // done.
         let is_expected = if index == last {
             reply.is_positive()
         } else {

@@ -16,6 +16,7 @@ use crate::store::name::MailboxName;
 /// The mailboxes of a user. Mailboxes are removed only by methods of this type.
 pub(super) struct MemoryAccount {
     mailboxes: Rc<Mailboxes>,
+    // Names, which stay when their mailbox is deleted.
     subscribed: RefCell<BTreeSet<MailboxName>>,
 }
 
@@ -60,6 +61,7 @@ impl MemoryAccount {
         if name.is_inbox() {
             return Err(Failure::new(MailboxError::NotPermitted));
         }
+        // In a statement of its own: the borrow ends before `delete` calls the watchers.
         let mailbox = self.mailboxes.by_name.borrow_mut().remove(name);
         let Some(mailbox) = mailbox else {
             return Err(Failure::new(MailboxError::NoSuchMailbox));
@@ -93,6 +95,7 @@ impl MemoryAccount {
         if renamed.iter().any(|(_, new)| by_name.contains_key(new)) {
             return Err(Failure::new(MailboxError::AlreadyExists));
         }
+        // All checks are done, so all are renamed or none.
         for (name, new) in renamed {
             if let Some(mailbox) = by_name.remove(&name) {
                 by_name.insert(new, mailbox);

@@ -58,6 +58,7 @@ impl MemoryMailbox {
         for (_, stored) in self.messages.take() {
             to.add(stored)?;
         }
+        // After all borrows: a callback may read both mailboxes.
         self.watchers.notify();
         to.watchers.notify();
         Ok(())

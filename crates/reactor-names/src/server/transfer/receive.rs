@@ -74,6 +74,8 @@ impl Receiver {
         }
         let message = decode_message(message).map_err(TransferError::Message)?;
         let metadata = &message.metadata;
+        // Checked in each message (RFC 5936, section 2.2.1); the question, which only the first one
+        // must repeat, is not.
         if metadata.id != self.id || metadata.message_type != MessageType::Response {
             return Err(TransferError::Malformed(
                 "a message is no response to the question",

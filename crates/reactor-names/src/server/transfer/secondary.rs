@@ -141,6 +141,7 @@ impl Shared {
 
     /// Asks the primaries, and has that done again later.
     fn check(self: &Rc<Self>) {
+        // Before the primaries are asked: `checked` may be called before `ask_primaries` returns.
         self.state.replace(CHECKS);
         self.checked.set(self.reactor.now());
         let this = Rc::downgrade(self);
@@ -172,6 +173,7 @@ impl Shared {
             (_, Some(soa)) => seconds(soa.retry),
             (_, None) => {
                 let failures = self.failures.replace(self.failures.get().saturating_add(1));
+                // The shift is bounded: 1,024 seconds are more than the limit already.
                 let doubled = SHORTEST_PAUSE * (1 << failures.min(10));
                 doubled.min(LONGEST_PAUSE_WITHOUT_ZONE)
             }
@@ -180,6 +182,7 @@ impl Shared {
             let origin = &self.origin;
             tracing::warn!(target: "reactor", %origin, %failure, "no primary gives its zone");
         }
+        // A NOTIFY that came during the check may be about a version that the check has not seen.
         let again = matches!(&*self.state.borrow(), State::Checks { again: true, .. });
         self.wait(if again { SHORTEST_PAUSE } else { pause });
     }
@@ -277,6 +280,8 @@ async fn ask_primary(
 }
 
 fn seconds(given: i32) -> Duration {
+    // The field is a number without a sign in the message. One of 2^31 or more is negative here,
+    // and counts as 0.
     let given = Duration::from_secs(given.max(0).unsigned_abs().into());
     given.clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
 }

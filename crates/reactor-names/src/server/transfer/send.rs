@@ -40,11 +40,15 @@ impl Transfer {
     ///
     /// A record cannot be encoded.
     pub(in crate::server) fn next_message(&mut self) -> Result<Option<Vec<u8>>, MessageError> {
+        // One more than there are records: the SOA record is sent again at the end (RFC 5936,
+        // section 2.2).
         if self.sent > self.zone.records().len() {
             return Ok(None);
         }
         let mut message = self.encode(MAX_MESSAGE, usize::MAX)?;
         if message.1 == 0 {
+            // The next record alone is longer than `MAX_MESSAGE`: it gets a message for itself,
+            // without compression behind that position.
             message = self.encode(u16::MAX, 1)?;
         }
         let (bytes, count) = message;

@@ -120,6 +120,7 @@ impl ZoneFile {
     ///
     /// [`ZoneError`] says what is wrong with the file. The zone stays as it was then.
     pub fn reload(&self) -> Result<(), ZoneError> {
+        // Also if the file is faulty: `reload_if_changed` reports each faulty version once.
         self.stamp.set(stamp(&self.path));
         let zone = read(&self.path, &self.origin)?;
         self.zone.replace(zone);

@@ -26,6 +26,7 @@ impl Data {
             response.metadata.response_code = ResponseCode::Refused;
             return;
         }
+        // Also with NXDOMAIN below; `step` clears it for a delegation.
         response.metadata.authoritative = true;
         while let Some(target) = self.step(&name, query_type, response) {
             // A chain that comes back to a name is at its end, as one that leaves the zone.
@@ -41,6 +42,8 @@ impl Data {
     /// Adds what the zone has for `name`. If that is an alias, it gives the name to go on with.
     fn step(&self, name: &Name, query_type: RecordType, response: &mut Message) -> Option<Name> {
         let exact = self.node(name);
+        // A name that does not exist may be below a delegation, so there the names above it are
+        // looked at.
         let is_delegated = self.has_cuts && exact.is_none_or(|node| node.is_cut_off);
         if is_delegated && let Some(delegation) = self.delegation(name, query_type) {
             // Of an alias before, this server is the authority; of what is behind it, another.
@@ -68,6 +71,8 @@ impl Data {
         let found = sets.filter(|(of, _)| is_any || *of == query_type);
         let ranges = found.map(|(_, range)| range.clone());
         let records: Vec<_> = ranges.flat_map(|range| &self.records[range]).collect();
+        // The name exists, so this is no NXDOMAIN; the SOA record says for how long it holds (RFC
+        // 2308, section 2.2).
         if records.is_empty() {
             response.add_authority(self.negative_soa.clone());
             return None;
@@ -126,6 +131,7 @@ impl Data {
         };
         let Some(node) = self.node(host) else { return };
         let is_there = |record: &Record| record.name == *host;
+        // Several records may name one host.
         if response.additionals.iter().any(is_there) {
             return;
         }

@@ -145,6 +145,8 @@ impl Zone {
         }
         for (name, node) in &nodes {
             let aliases = node.range(RecordType::CNAME).map_or(0, |range| range.len());
+            // RFC 1034, section 3.6.2: an alias stands alone, or its other records would contradict
+            // those of its target.
             if aliases > 1 || aliases == 1 && node.sets.len() > 1 {
                 return Err(ZoneError::AliasBesideData(name.to_string()));
             }
@@ -221,14 +223,17 @@ fn remove_duplicates(records: &mut Vec<Record>) {
 /// Adds the name of a record, and those between it and the origin.
 fn add(nodes: &mut HashMap<Name, Node>, origin: &Name, position: usize, record: &Record) {
     let node = nodes.entry(record.name.clone()).or_default();
+    // A name with a set has added those above it already, with its first record.
     let is_new = node.sets.is_empty();
     match node.sets.last_mut() {
+        // The records are sorted, so those of a set follow one another.
         Some((of, range)) if *of == record.record_type() => range.end = position + 1,
         _ => node
             .sets
             .push((record.record_type(), position..position + 1)),
     }
     if is_new {
+        // Empty non-terminals: a name exists if there is one below it (RFC 4592, section 2.2.2).
         for labels in origin.iter().len()..record.name.iter().len() {
             nodes.entry(record.name.trim_to(labels)).or_default();
         }
@@ -249,6 +254,8 @@ fn mark_cuts(nodes: &mut HashMap<Name, Node>, origin: &Name) -> bool {
     }
     for (name, node) in nodes {
         let mut above = (origin.iter().len() + 1..=name.iter().len()).map(|n| name.trim_to(n));
+        // Found here once for each name, so that a question looks for a delegation only if there is
+        // one.
         node.is_cut_off = above.any(|name| cuts.contains(&name));
     }
     true
