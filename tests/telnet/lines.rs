@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use deferred::Deferred;
 use reactor::testing;
 use reactor_telnet::{InputMode, TelnetError};
 
@@ -133,6 +134,58 @@ fn lines_wait_for_the_deferred_of_the_one_before() {
         assert_eq!(recorder.take(), ["waited", "line a", "line b"]);
         assert_eq!(seen(&peer), "done\\r\\n> <a>\\r\\n> <b>\\r\\n> ");
     });
+}
+
+#[test]
+fn lines_wait_for_the_last_deferred_that_is_waited_for() {
+    testing::run(|reactor| {
+        let (recorder, connection, peer) = server(reactor, InputMode::Lines);
+        let (first, early) = Deferred::<()>::pair();
+        let (second, late) = Deferred::<()>::pair();
+        let posted = connection.post(|telnet, cx| {
+            telnet.run(cx, |_, cx| {
+                cx.wait_for(early, |_, _, _| ());
+                cx.wait_for(late, |_, _, _| ());
+                Ok(())
+            })
+        });
+        posted.expect("it is open");
+        reactor.settle();
+        first.callback(()).expect("it waits");
+        reactor.settle();
+        peer.send("a\r\n");
+        assert!(recorder.take().is_empty());
+        second.callback(()).expect("it waits");
+        reactor.settle();
+        assert_eq!(recorder.take(), ["line a"]);
+    });
+}
+
+#[test]
+fn another_input_mode_ends_the_hiding_of_a_password() {
+    for (mode, expected) in [
+        // The editor echoes by itself, so the offer stays.
+        (InputMode::Editor, ""),
+        (InputMode::Raw, "\\xff\\xfc\\x01"),
+    ] {
+        testing::run(|reactor| {
+            let (_, connection, peer) = server(reactor, InputMode::Lines);
+            peer.send("secret\r\n\xff\xfd\x01");
+            assert!(seen(&peer).ends_with("password: "));
+            let posted = connection.post(move |telnet, cx| {
+                telnet.run(cx, |_, cx| {
+                    cx.set_input_mode(mode);
+                    Ok(())
+                })
+            });
+            posted.expect("it is open");
+            reactor.settle();
+            peer.send("pass\r");
+            let shown = seen(&peer);
+            assert_eq!(shown.contains("\\xff\\xfc\\x01"), !expected.is_empty(), "{shown}");
+            assert!(!shown.contains("\\r\\n\\r\\n"), "{shown}");
+        });
+    }
 }
 
 #[test]

@@ -139,8 +139,11 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
         self.link.is_prompted = false;
         self.send_text(drawn.as_bytes());
         let is_editor = mode == InputMode::Editor;
-        // Between `Lines` and `Raw` there is nothing to negotiate: in both, the client edits and
-        // echoes. It sends single keys only if this side has both options on.
+        // Between `Lines` and `Raw` there is nothing to negotiate but the end of a password: in both,
+        // the client edits and echoes. It sends single keys only if this side has both options on.
+        if std::mem::take(&mut self.link.hides_input) && !is_editor {
+            self.negotiate(Side::Local, TelnetOption::ECHO, false);
+        }
         for option in [TelnetOption::ECHO, TelnetOption::SUPPRESS_GO_AHEAD] {
             if is_editor || self.link.mode == InputMode::Editor {
                 self.negotiate(Side::Local, option, is_editor);
@@ -295,9 +298,11 @@ impl<'c, P: TelnetProtocol> TelnetContext<'_, 'c, P> {
         F: FnOnce(&mut P, &mut TelnetContext<'_, '_, P>, Result<T>) -> H + 'static,
         H: Handled,
     {
-        self.link.awaited = Some(deferred.handle());
-        self.cx.when_or_cancel(deferred, |telnet, cx, result| {
-            telnet.link.awaited = None;
+        self.link.waits += 1;
+        let number = self.link.waits;
+        self.link.awaited = Some((number, deferred.handle()));
+        self.cx.when_or_cancel(deferred, move |telnet, cx, result| {
+            telnet.link.awaited.take_if(|(of, _)| *of == number);
             telnet.run(cx, |protocol, cx| f(protocol, cx, result).into_result())
         });
     }

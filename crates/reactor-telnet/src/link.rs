@@ -72,9 +72,11 @@ pub(crate) struct Link {
     /// Data that no line was made of yet: behind a line that is worked on.
     pub(crate) backlog: VecDeque<u8>,
     /// The Deferred of `wait_for`: no line is taken before it has fired.
-    // Set by `wait_for`, and cleared just before the closure of `wait_for` runs, which so may wait
-    // again.
-    pub(crate) awaited: Option<DeferredHandle>,
+    // Set by `wait_for`, with the number of its call; cleared just before the closure of that call
+    // runs, which so may wait again. The closure of an earlier call leaves it alone.
+    pub(crate) awaited: Option<(u64, DeferredHandle)>,
+    /// How often `wait_for` was called.
+    pub(crate) waits: u64,
     /// Reading is paused because the backlog is long. Set and cleared by the pump alone, since
     /// pauses are counted.
     pub(crate) is_paused: bool,
@@ -87,8 +89,8 @@ pub(crate) struct Link {
     pub(crate) is_prompted: bool,
     /// The peer does not echo what it enters, because a password is asked for in the mode
     /// [`InputMode::Lines`].
-    // Set by `show_prompt`, together with the offer to echo; cleared by the next line, which takes
-    // the offer back.
+    // Set by `show_prompt`, together with the offer to echo; cleared by the next line and by a change
+    // of the input mode, which take the offer back, unless the new mode needs it.
     pub(crate) hides_input: bool,
     /// An answer was given to what has asked for it, which has not gone on yet.
     // Set when an answer is given, and cleared by a job that is posted at that time. The mailbox is

@@ -1,7 +1,8 @@
 //! Answers of a zone, by RFC 1034 and 4592.
 
 use reactor_names::hickory_proto::op::{Message, ResponseCode};
-use reactor_names::hickory_proto::rr::{Record, RecordType};
+use reactor_names::hickory_proto::rr::rdata::SOA;
+use reactor_names::hickory_proto::rr::{Name, RData, Record, RecordType};
 use reactor_names::{Zone, ZoneError};
 
 use super::{TEXT, question, zone};
@@ -153,6 +154,13 @@ fn delegations_come_with_glue_and_without_authority() {
 fn faulty_zones_are_refused() {
     let parse = |text: &str| Zone::parse(text, "example.org.").unwrap_err();
     assert!(matches!(parse("a 1 IN A 1.2.3.4\n"), ZoneError::NoSoa(_)));
+    let soa = |serial: u32| {
+        let data = SOA::new(Name::root(), Name::root(), serial, 1, 1, 1, 1);
+        Record::from_rdata(Name::root(), 1, RData::SOA(data))
+    };
+    let several = Zone::from_records(Name::root(), [soa(1), soa(2)]);
+    assert!(matches!(several, Err(ZoneError::SeveralSoas(_))));
+    assert!(Zone::from_records(Name::root(), [soa(1), soa(1)]).is_ok());
     assert!(matches!(parse("what is this\n"), ZoneError::Syntax(_)));
     let outside = format!("{TEXT}a.test. IN A 192.0.2.9\n");
     assert!(matches!(parse(&outside), ZoneError::Outside(_)));

@@ -138,6 +138,7 @@ impl Editor {
             }
             // With a line, Ctrl-D deletes a character: see `Entry::edit`.
             Key::Control('d') if self.entry.line.is_empty() => {
+                self.history.leave();
                 self.leave(output);
                 return Some(Edited::Ended);
             }

@@ -23,6 +23,8 @@ pub enum ZoneError {
     Syntax(String),
     /// There is no SOA record at the origin.
     NoSoa(String),
+    /// There are several SOA records at the origin.
+    SeveralSoas(String),
     /// A name with records is not in the zone, or a record is not of the class IN.
     Outside(String),
     /// A name has a CNAME record, and others or another one.
@@ -37,6 +39,7 @@ impl fmt::Display for ZoneError {
             Self::Origin(name) => write!(f, "{name:?} is no domain name"),
             Self::Syntax(reason) => write!(f, "malformed zone file: {reason}"),
             Self::NoSoa(origin) => write!(f, "{origin} has no SOA record"),
+            Self::SeveralSoas(origin) => write!(f, "{origin} has several SOA records"),
             Self::Outside(name) => write!(f, "{name} is outside of the zone"),
             Self::AliasBesideData(name) => write!(f, "{name} has a CNAME record and others"),
             Self::Io(error) => write!(f, "cannot read the zone file: {error}"),

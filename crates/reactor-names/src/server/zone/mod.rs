@@ -159,6 +159,11 @@ impl Zone {
             RData::SOA(soa) => negative_soa.ttl = negative_soa.ttl.min(soa.minimum),
             _ => return Err(ZoneError::NoSoa(origin.to_string())),
         }
+        // They stand behind each other. In a transfer, the second would be the end.
+        let second = records.get(1).filter(|record| record.name == origin);
+        if second.is_some_and(|record| record.record_type() == RecordType::SOA) {
+            return Err(ZoneError::SeveralSoas(origin.to_string()));
+        }
         let has_cuts = mark_cuts(&mut nodes, &origin);
         let data = Data {
             origin,
