@@ -170,7 +170,7 @@ fn another_input_mode_ends_the_hiding_of_a_password() {
     ] {
         testing::run(|reactor| {
             let (_, connection, peer) = server(reactor, InputMode::Lines);
-            peer.send("secret\r\n\xff\xfd\x01");
+            peer.send(b"secret\r\n\xff\xfd\x01");
             assert!(seen(&peer).ends_with("password: "));
             let posted = connection.post(move |telnet, cx| {
                 telnet.run(cx, |_, cx| {
@@ -182,7 +182,11 @@ fn another_input_mode_ends_the_hiding_of_a_password() {
             reactor.settle();
             peer.send("pass\r");
             let shown = seen(&peer);
-            assert_eq!(shown.contains("\\xff\\xfc\\x01"), !expected.is_empty(), "{shown}");
+            assert_eq!(
+                shown.contains("\\xff\\xfc\\x01"),
+                !expected.is_empty(),
+                "{shown}"
+            );
             assert!(!shown.contains("\\r\\n\\r\\n"), "{shown}");
         });
     }
