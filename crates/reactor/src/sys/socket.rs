@@ -202,7 +202,10 @@ fn from_rustix(peer: &rustix::net::SocketAddrAny) -> Address {
 /// The address of a UNIX socket, as the system has given it.
 pub(crate) fn unix_from_rustix(address: &SocketAddrUnix) -> UnixAddress {
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    if let Some(name) = address.abstract_name() {
+    if let Some(name) = address.abstract_name()
+        // A socket without a name is shown with an empty one.
+        && !name.is_empty()
+    {
         return UnixAddress::Abstract(name.to_vec());
     }
     match address.path_bytes() {
