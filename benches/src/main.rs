@@ -15,6 +15,8 @@ mod on_tokio;
 mod peers;
 mod pending;
 mod posts;
+mod protocols;
+mod receive;
 mod requests;
 mod shared;
 mod sockets;
@@ -78,6 +80,10 @@ enum Bench {
     Connects(connects::Options),
     /// Input cut into frames, next to the codecs of `tokio-util` (valgrind)
     Framings(framings::Options),
+    /// The framings of SMTP and telnet, next to a search and to `Lines` (valgrind)
+    Protocols(protocols::Options),
+    /// SMTP servers that receive messages: ours and aiosmtpd
+    Receive(receive::Options),
     /// TLS servers: echoes, small writes, handshakes, idle connections
     Tls(tls::Options),
     /// What a request costs web servers: hyper on `Io` and on Tokio, `App` and axum
@@ -110,6 +116,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         Bench::Requests(options) => requests::run(options),
         Bench::Connects(options) => connects::run(options),
         Bench::Framings(options) => framings::run(options),
+        Bench::Protocols(options) => protocols::run(options),
+        Bench::Receive(options) => receive::run(options),
         Bench::Tls(options) => tls::run(options),
         Bench::Web(options) => web::run(options),
         Bench::Sockets(options) => sockets::run(options),
@@ -133,6 +141,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             requests::run(requests::Options::short())?;
             connects::run(connects::Options::short())?;
             framings::run(framings::Options::short())?;
+            protocols::run(protocols::Options::short())?;
+            receive::run(receive::Options::short())?;
             tls::run(tls::Options::short())?;
             web::run(web::Options::short())?;
             http_client::run(http_client::Options::short())?;
