@@ -11,6 +11,7 @@ mod echo;
 mod framings;
 mod http_client;
 mod load;
+mod lookups;
 mod on_tokio;
 mod peers;
 mod pending;
@@ -78,6 +79,8 @@ enum Bench {
     Requests(requests::Options),
     /// Connects by address and by an endpoint in a string (valgrind)
     Connects(connects::Options),
+    /// Names whose answers are in the cache, next to hickory-resolver on Tokio
+    Lookups(contest::Options),
     /// Input cut into frames, next to the codecs of `tokio-util` (valgrind)
     Framings(framings::Options),
     /// The framings of SMTP and telnet, next to a search and to `Lines` (valgrind)
@@ -115,6 +118,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Bench::Posts(options) => posts::run(options),
         Bench::Requests(options) => requests::run(options),
         Bench::Connects(options) => connects::run(options),
+        Bench::Lookups(options) => lookups::run(options),
         Bench::Framings(options) => framings::run(options),
         Bench::Protocols(options) => protocols::run(options),
         Bench::Receive(options) => receive::run(options),
@@ -140,6 +144,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             posts::run(posts::Options::short())?;
             requests::run(requests::Options::short())?;
             connects::run(connects::Options::short())?;
+            lookups::run(contest::Options::short())?;
             framings::run(framings::Options::short())?;
             protocols::run(protocols::Options::short())?;
             receive::run(receive::Options::short())?;
