@@ -25,10 +25,7 @@ struct Cached {
 impl Cache {
     /// The answer with its TTLs counted down.
     pub(super) fn get(&self, key: &Key, now: Duration) -> Option<Answer> {
-        let cached = self.answers.get(key)?;
-        if cached.end.0 <= now {
-            return None;
-        }
+        let cached = self.current(key, now)?;
         let age = now.saturating_sub(cached.since);
         let mut answer = cached.answer.clone();
         answer.ttl = cached.end.0.saturating_sub(now);
@@ -47,6 +44,15 @@ impl Cache {
             }
         }
         Some(answer)
+    }
+
+    /// What the answer says, with the TTLs that it came with.
+    pub(super) fn peek(&self, key: &Key, now: Duration) -> Option<&Content> {
+        Some(&self.current(key, now)?.answer.content)
+    }
+
+    fn current(&self, key: &Key, now: Duration) -> Option<&Cached> {
+        self.answers.get(key).filter(|cached| cached.end.0 > now)
     }
 
     /// If there are `limit` answers, the one that ends first goes.
