@@ -317,7 +317,7 @@ impl Dns {
     /// From the cache, or else from the servers.
     fn answer(&self, reactor: &ReactorHandle, key: Key) -> Deferred<Answer> {
         let known = self.per_reactor(reactor);
-        let cached = known.cache.borrow().get(&key, reactor.now());
+        let cached = known.cache.borrow_mut().get(&key, reactor.now());
         if let Some(answer) = cached {
             return succeed(answer);
         }
@@ -331,7 +331,7 @@ impl Dns {
                     && shared.sources.config() == config
                 {
                     let mut cache = known.cache.borrow_mut();
-                    cache.insert(key, answer.clone(), reactor.now(), config.max_cached);
+                    cache.insert(&key, answer.clone(), reactor.now(), config.max_cached);
                 }
                 Ok(answer)
             })

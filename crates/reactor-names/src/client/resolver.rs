@@ -75,7 +75,7 @@ impl Dns {
         port: u16,
     ) -> Option<Vec<SocketAddr>> {
         let (known, now) = (self.per_reactor(reactor), reactor.now());
-        let cache = known.cache.borrow();
+        let mut cache = known.cache.borrow_mut();
         let mut addresses = Vec::new();
         for record_type in types {
             match cache.peek(&(name.clone(), *record_type), now)? {
