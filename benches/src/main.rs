@@ -11,10 +11,13 @@ mod echo;
 mod framings;
 mod http_client;
 mod load;
+mod lookups;
 mod on_tokio;
 mod peers;
 mod pending;
 mod posts;
+mod protocols;
+mod receive;
 mod requests;
 mod shared;
 mod sockets;
@@ -76,8 +79,14 @@ enum Bench {
     Requests(requests::Options),
     /// Connects by address and by an endpoint in a string (valgrind)
     Connects(connects::Options),
+    /// Names whose answers are in the cache, next to hickory-resolver on Tokio
+    Lookups(contest::Options),
     /// Input cut into frames, next to the codecs of `tokio-util` (valgrind)
     Framings(framings::Options),
+    /// The framings of SMTP and telnet, next to a search and to `Lines` (valgrind)
+    Protocols(protocols::Options),
+    /// SMTP servers that receive messages: ours and aiosmtpd
+    Receive(receive::Options),
     /// TLS servers: echoes, small writes, handshakes, idle connections
     Tls(tls::Options),
     /// What a request costs web servers: hyper on `Io` and on Tokio, `App` and axum
@@ -109,7 +118,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         Bench::Posts(options) => posts::run(options),
         Bench::Requests(options) => requests::run(options),
         Bench::Connects(options) => connects::run(options),
+        Bench::Lookups(options) => lookups::run(options),
         Bench::Framings(options) => framings::run(options),
+        Bench::Protocols(options) => protocols::run(options),
+        Bench::Receive(options) => receive::run(options),
         Bench::Tls(options) => tls::run(options),
         Bench::Web(options) => web::run(options),
         Bench::Sockets(options) => sockets::run(options),
@@ -132,7 +144,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             posts::run(posts::Options::short())?;
             requests::run(requests::Options::short())?;
             connects::run(connects::Options::short())?;
+            lookups::run(contest::Options::short())?;
             framings::run(framings::Options::short())?;
+            protocols::run(protocols::Options::short())?;
+            receive::run(receive::Options::short())?;
             tls::run(tls::Options::short())?;
             web::run(web::Options::short())?;
             http_client::run(http_client::Options::short())?;

@@ -1,5 +1,6 @@
 //! `Hosts`: addresses from a hosts file.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -41,7 +42,7 @@ impl Hosts {
 
     /// Adds an address of a name.
     pub fn add(&mut self, name: &str, address: IpAddr) {
-        let addresses = self.by_name.entry(key(name)).or_default();
+        let addresses = self.by_name.entry(key(name).into_owned()).or_default();
         if !addresses.contains(&address) {
             addresses.push(address);
         }
@@ -51,8 +52,7 @@ impl Hosts {
     /// names below it are always this machine (RFC 6761).
     pub fn addresses(&self, name: &str) -> Vec<IpAddr> {
         let key = key(name);
-        // First, so that a file may say otherwise for `localhost`.
-        if let Some(addresses) = self.by_name.get(&key) {
+        if let Some(addresses) = self.by_name.get(&*key) {
             return addresses.clone();
         }
         if key == "localhost" || key.ends_with(".localhost") {
@@ -62,6 +62,10 @@ impl Hosts {
     }
 }
 
-fn key(name: &str) -> String {
-    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+fn key(name: &str) -> Cow<'_, str> {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => name.to_ascii_lowercase().into(),
+        false => name.into(),
+    }
 }

@@ -122,17 +122,19 @@ impl SmtpFraming {
         if end > MAX_LINE {
             return Err(SmtpFramingError::LineTooLong { limit: MAX_LINE });
         }
-        if found.is_none() || end + 1 == input.len() && input[end] == b'\r' {
-            // At the CR, if it is the last byte: it is looked at again with the byte behind it.
+        // First what nearly every line is: pipelined commands come many in a read.
+        if input[end..].starts_with(b"\r\n") {
+            self.state = State::default();
+            return Ok(Decoded::Frame {
+                frame: SmtpFrame::Command(&input[..end]),
+                consumed: end + 2,
+            });
+        }
+        if let b"" | b"\r" = &input[end..] {
             self.state = State::Command { searched: end };
             return Ok(Decoded::Incomplete);
         }
-        check_line_end(input, end)?;
-        self.state = State::default();
-        Ok(Decoded::Frame {
-            frame: SmtpFrame::Command(&input[..end]),
-            consumed: end + 2,
-        })
+        Err(wrong_line_end(input, end))
     }
 
     fn data<'a>(
@@ -235,10 +237,19 @@ impl Framing for SmtpFraming {
 
 /// Whether the CR or LF at `at` is the CR of a CR LF. What follows a CR has arrived.
 fn check_line_end(input: &[u8], at: usize) -> Result<(), SmtpFramingError> {
-    match (input[at], input.get(at + 1)) {
-        (b'\n', _) => Err(SmtpFramingError::BareLineFeed),
-        (_, Some(b'\n')) => Ok(()),
-        _ => Err(SmtpFramingError::BareCarriageReturn),
+    if input[at..].starts_with(b"\r\n") {
+        Ok(())
+    } else {
+        Err(wrong_line_end(input, at))
+    }
+}
+
+/// What is wrong with a CR or LF that is not part of a CR LF.
+#[cold]
+fn wrong_line_end(input: &[u8], at: usize) -> SmtpFramingError {
+    match input[at] {
+        b'\n' => SmtpFramingError::BareLineFeed,
+        _ => SmtpFramingError::BareCarriageReturn,
     }
 }
 

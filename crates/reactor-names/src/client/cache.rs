@@ -1,6 +1,7 @@
 //! `Cache`: keeps a bounded number of answers until their TTL is over.
 
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 use std::time::Duration;
 
 use hickory_proto::rr::Record;
@@ -10,13 +11,12 @@ use super::question::Key;
 
 #[derive(Default)]
 pub(super) struct Cache {
-    answers: HashMap<Key, Cached>,
-    /// The keys by the time at which the TTL of their answers is over. The number makes each entry
-    /// unique, as two may end at the same time.
-    // Each key of `answers` is here exactly once. Answers whose TTL is over stay until they are
-    // replaced or evicted: they are the first that an insertion evicts.
-    by_end: BTreeMap<(Duration, u64), Key>,
+    answers: HashMap<Rc<[u8]>, Cached>,
+    /// The keys by the time at which their answers end; the number tells equal times apart.
+    by_end: BTreeMap<(Duration, u64), Rc<[u8]>>,
     next_number: u64,
+    /// Room for the key that is looked up.
+    looked_up: Vec<u8>,
 }
 
 struct Cached {
@@ -28,12 +28,9 @@ struct Cached {
 }
 
 impl Cache {
-    /// The answer, if it is there and its TTL is not over, with the TTLs counted down by its age.
-    pub(super) fn get(&self, key: &Key, now: Duration) -> Option<Answer> {
-        let cached = self.answers.get(key)?;
-        if cached.end.0 <= now {
-            return None;
-        }
+    /// The answer with its TTLs counted down.
+    pub(super) fn get(&mut self, key: &Key, now: Duration) -> Option<Answer> {
+        let cached = self.current(key, now)?;
         let age = now.saturating_sub(cached.since);
         let mut answer = cached.answer.clone();
         // What is left of it: a cache behind this one, of a forwarder's client, must not keep it
@@ -56,13 +53,26 @@ impl Cache {
         Some(answer)
     }
 
-    /// Keeps an answer, unless its TTL is zero. If there are `limit` already, the one whose TTL is
-    /// over first is removed.
-    pub(super) fn insert(&mut self, key: Key, answer: Answer, now: Duration, limit: usize) {
+    /// What the answer says, with the TTLs that it came with.
+    pub(super) fn peek(&mut self, key: &Key, now: Duration) -> Option<&Content> {
+        Some(&self.current(key, now)?.answer.content)
+    }
+
+    fn current(&mut self, key: &Key, now: Duration) -> Option<&Cached> {
+        self.looked_up.clear();
+        write_key(key, &mut self.looked_up);
+        let cached = self.answers.get(&*self.looked_up)?;
+        (cached.end.0 > now).then_some(cached)
+    }
+
+    /// If there are `limit` answers, the one that ends first goes.
+    pub(super) fn insert(&mut self, key: &Key, answer: Answer, now: Duration, limit: usize) {
         if answer.ttl.is_zero() || limit == 0 {
             return;
         }
-        // First: an answer that is replaced must not cost another one its place.
+        let mut bytes = Vec::new();
+        write_key(key, &mut bytes);
+        let key: Rc<[u8]> = bytes.into();
         self.remove(&key);
         while self.answers.len() >= limit
             && let Some((_, first)) = self.by_end.pop_first()
@@ -71,7 +81,7 @@ impl Cache {
         }
         let end = (now + answer.ttl, self.next_number);
         self.next_number += 1;
-        self.by_end.insert(end, key.clone());
+        self.by_end.insert(end, Rc::clone(&key));
         let since = now;
         self.answers.insert(key, Cached { answer, since, end });
     }
@@ -85,11 +95,23 @@ impl Cache {
         self.answers.len()
     }
 
-    fn remove(&mut self, key: &Key) {
+    fn remove(&mut self, key: &[u8]) {
         if let Some(replaced) = self.answers.remove(key) {
             self.by_end.remove(&replaced.end);
         }
     }
+}
+
+/// The labels in small letters, and the type. Bytes are hashed and compared at once; a `Name` does
+/// that letter by letter.
+fn write_key((name, record_type): &Key, to: &mut Vec<u8>) {
+    for label in name {
+        to.push(label.len() as u8);
+        to.extend_from_slice(label);
+    }
+    // A label has at most 63 bytes, so its length is no letter.
+    to.make_ascii_lowercase();
+    to.extend_from_slice(&u16::from(*record_type).to_be_bytes());
 }
 
 fn count_down(records: &mut [Record], age: u32) {

@@ -5,8 +5,11 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::slice;
 
-use deferred::{Cancelled, Deferred, Failure, Result, SingleFlight, inline_callbacks, succeed};
+use deferred::{
+    Cancelled, Deferred, Failure, Result, SingleFlight, fail, inline_callbacks, succeed,
+};
 use hickory_proto::rr::{Name, Record, RecordType};
 use reactor::ReactorHandle;
 
@@ -57,11 +60,10 @@ struct Shared {
     current: RefCell<Option<(ReactorHandle, Rc<PerReactor>)>>,
 }
 
-/// The state for one reactor: the sockets are registered with it, and the times of the cache are
-/// those of its clock.
-struct PerReactor {
+/// What was asked on one reactor: its sockets belong to that, and times are its own.
+pub(super) struct PerReactor {
     servers: Rc<Servers>,
-    cache: RefCell<Cache>,
+    pub(super) cache: RefCell<Cache>,
     in_flight: SingleFlight<Key, Answer>,
 }
 
@@ -145,40 +147,45 @@ impl Dns {
         name: &str,
         record_type: RecordType,
     ) -> Deferred<Lookup> {
-        let handle = reactor.clone();
-        self.search(reactor, name, record_type, move |dns, name| {
-            dns.lookup_absolute(&handle, name, record_type)
+        self.refresh(reactor);
+        self.search(reactor, name, record_type, move |dns, reactor, name| {
+            dns.lookup_absolute(reactor, name, record_type)
         })
     }
 
-    /// Asks for each name that `given` may stand for, until there is an answer.
+    /// Asks for each name that `given` may stand for, until there is an answer. The caller has
+    /// [refreshed](Self::refresh) the configuration.
     #[track_caller]
     pub(super) fn search<T: 'static>(
         &self,
         reactor: &ReactorHandle,
         given: &str,
         record_type: RecordType,
-        ask: impl Fn(&Self, Name) -> Deferred<T> + 'static,
+        ask: impl Fn(&Self, &ReactorHandle, Name) -> Deferred<T> + 'static,
     ) -> Deferred<T> {
-        let mut candidates = self.candidates(reactor, given).into_iter();
-        // What is in the cache needs no body.
-        let mut asked = match candidates.next().map(|name| ask(self, name).into_result()) {
-            Some(Ok(Ok(found))) => return succeed(found),
-            Some(Ok(failed)) => Some(Deferred::from(failed)),
-            Some(Err(waits)) => Some(waits),
-            None => None,
+        let mut errors = SearchErrors::default();
+        let Some((first, others)) = self.candidates(given) else {
+            return fail(errors.result(given, record_type));
         };
-        let (dns, given) = (self.clone(), given.to_owned());
+        // What is in the cache needs no body.
+        let mut asked = match ask(self, reactor, first).into_result() {
+            Ok(Ok(found)) => return succeed(found),
+            Ok(failed) => Deferred::from(failed),
+            Err(waits) => waits,
+        };
+        let (dns, reactor, given) = (self.clone(), reactor.clone(), given.to_owned());
         inline_callbacks(async move {
-            let mut errors = SearchErrors::default();
-            while let Some(answer) = asked {
-                match answer.await {
+            let mut others = others.into_iter();
+            loop {
+                match asked.await {
                     Ok(found) => return Ok(found),
                     Err(failure) => errors.add(failure)?,
                 }
-                asked = candidates.next().map(|name| ask(&dns, name));
+                let Some(next) = others.next() else {
+                    return Err(errors.result(&given, record_type));
+                };
+                asked = ask(&dns, &reactor, next);
             }
-            Err(errors.result(&given, record_type))
         })
     }
 
@@ -197,7 +204,7 @@ impl Dns {
         }
     }
 
-    fn per_reactor(&self, reactor: &ReactorHandle) -> Rc<PerReactor> {
+    pub(super) fn per_reactor(&self, reactor: &ReactorHandle) -> Rc<PerReactor> {
         let mut current = self.shared.current.borrow_mut();
         if let Some((of, known)) = &*current
             && of == reactor
@@ -231,24 +238,22 @@ impl Dns {
     pub(crate) fn refresh(&self, reactor: &ReactorHandle) {
         // First: another reactor has other times.
         drop(self.per_reactor(reactor));
-        if self.shared.sources.refresh(reactor.now()) {
+        if self.shared.sources.refresh(reactor) {
             self.clear_cache();
         }
     }
 
-    /// The names to ask for, in order; none if `name` is not a valid one.
-    fn candidates(&self, reactor: &ReactorHandle, name: &str) -> Vec<Name> {
-        self.refresh(reactor);
+    /// The names to ask for: the first, and the others in order. `None` if `name` is not a valid
+    /// one.
+    fn candidates(&self, name: &str) -> Option<(Name, Vec<Name>)> {
         // The conversion of other letters (IDNA) would make all of them small.
         let parsed = match name.is_ascii() {
             true => Name::from_ascii(name),
             false => Name::from_utf8(name),
         };
-        let Ok(mut absolute) = parsed else {
-            return Vec::new();
-        };
+        let mut absolute = parsed.ok()?;
         if absolute.is_fqdn() {
-            return vec![absolute];
+            return Some((absolute, Vec::new()));
         }
         let config = self.config();
         // Too long with the suffix: then there is no such name.
@@ -256,16 +261,14 @@ impl Dns {
             .search
             .iter()
             .filter_map(|suffix| absolute.clone().append_domain(suffix).ok());
-        let mut candidates: Vec<_> = searched.collect();
+        let mut searched: Vec<_> = searched.collect();
         let dots = usize::from(absolute.num_labels()).saturating_sub(1);
-        let position = if dots >= config.ndots {
-            0
-        } else {
-            candidates.len()
-        };
         absolute.set_fqdn(true);
-        candidates.insert(position, absolute);
-        candidates
+        if dots >= config.ndots || searched.is_empty() {
+            return Some((absolute, searched));
+        }
+        searched.push(absolute);
+        Some((searched.remove(0), searched))
     }
 
     /// Follows aliases, of which each answer may have some.
@@ -317,7 +320,7 @@ impl Dns {
     /// From the cache, or else from the servers.
     fn answer(&self, reactor: &ReactorHandle, key: Key) -> Deferred<Answer> {
         let known = self.per_reactor(reactor);
-        let cached = known.cache.borrow().get(&key, reactor.now());
+        let cached = known.cache.borrow_mut().get(&key, reactor.now());
         if let Some(answer) = cached {
             return succeed(answer);
         }
@@ -334,7 +337,7 @@ impl Dns {
                     && shared.sources.config() == config
                 {
                     let mut cache = known.cache.borrow_mut();
-                    cache.insert(key, answer.clone(), reactor.now(), config.max_cached);
+                    cache.insert(&key, answer.clone(), reactor.now(), config.max_cached);
                 }
                 Ok(answer)
             })
@@ -342,12 +345,15 @@ impl Dns {
     }
 }
 
-/// The owners of the records are in the case of `name`, where an earlier question had another.
+/// The records that `name` owns are in its case, where an earlier question had another.
 fn in_case_of(name: Name, mut aliases: Vec<Record>, mut records: Vec<Record>) -> Lookup {
-    for record in aliases.iter_mut().chain(&mut records) {
-        if record.name == name {
-            record.name = name.clone();
-        }
+    // The aliases begin at `name`, and the records are those of the last one's target.
+    let owned = match &mut *aliases {
+        [] => &mut *records,
+        [first, ..] => slice::from_mut(first),
+    };
+    for record in owned {
+        record.name = name.clone();
     }
     Lookup {
         name,

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use reactor::ReactorHandle;
+
 use crate::config::DnsConfig;
 use crate::hosts::Hosts;
 use crate::stamp::{Stamp, stamp};
@@ -72,11 +74,11 @@ impl Sources {
     }
 
     /// Reads the files again if they have changed. Whether they have.
-    pub(super) fn refresh(&self, now: Duration) -> bool {
+    pub(super) fn refresh(&self, reactor: &ReactorHandle) -> bool {
         let Some(files) = &self.files else {
             return false;
         };
-        if !self.config.borrow().reload || !files.has_changed(now) {
+        if !self.config.borrow().reload || !files.has_changed(reactor.now()) {
             return false;
         }
         match files.read() {

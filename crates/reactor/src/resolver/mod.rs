@@ -101,6 +101,10 @@ fn literal(host: &str, port: u16) -> Option<SocketAddr> {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Some(SocketAddr::new(ip, port));
     }
+    // Names have no colons: most need no text of their own.
+    if !host.contains(':') {
+        return None;
+    }
     // A link-local address with the number of its interface, as in `fe80::1%2`: `IpAddr` has no
     // place for that number, so the address is read with its port.
     format!("[{host}]:{port}")
