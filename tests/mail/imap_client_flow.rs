@@ -437,7 +437,7 @@ fn a_handler_that_waits_gets_the_rest_of_a_message_later() {
         reactor.settle();
         server.says("* 1 FETCH (BODY[HEADER] \"one\" UID 7 BODY[TEXT] \"two\")\r\na1 OK done\r\n");
         let one = (3, b"one".to_vec(), 1);
-        assert_eq!(*recorder.0.bodies.borrow(), [one.clone()]);
+        assert_eq!(*recorder.0.bodies.borrow(), std::slice::from_ref(&one));
         let waiting = recorder.0.waiting.take().expect("it waits");
         assert!(recorder.0.messages.borrow().is_empty());
         waiting.callback(()).expect("it waits");
