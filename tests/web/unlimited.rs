@@ -2,9 +2,11 @@
 //!
 //! The clock has moved before each test, so that a sum with its time would overflow.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
-use http::Method;
+use http::{Method, StatusCode};
 use reactor::testing::TestReactor;
 use reactor_web::client::ClientResponse;
 use reactor_web::middleware::{BasicAuth, RateLimit};
@@ -12,9 +14,9 @@ use reactor_web::reverse::ReverseProxy;
 use reactor_web::sessions::Sessions;
 use reactor_web::testing::TestClient;
 use reactor_web::ws::{WebSocketClient, WebSocketOptions, on_message};
-use reactor_web::{App, Client, serve};
+use reactor_web::{App, Client, Limits, Request, serve};
 
-use crate::support::client;
+use crate::support::{client, text};
 
 const MAX: Duration = Duration::MAX;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -160,5 +162,38 @@ fn the_length_of_a_compressed_message() {
         let text: String = ('a'..='z').cycle().take(length).collect();
         socket.send_text(&text);
         assert!(socket.texts() == [text], "{length}");
+    }
+}
+
+#[test]
+fn the_number_of_headers() {
+    let count = Rc::new(Cell::new(0));
+    let seen = Rc::clone(&count);
+    let app = App::new().get("/", move |req: Request| {
+        seen.set(req.headers().len());
+        "hello"
+    });
+    let limits = Limits::default()
+        .with_headers(usize::MAX)
+        .with_head(usize::MAX)
+        .with_body(u64::MAX)
+        .with_head_timeout(MAX)
+        .with_body_timeout(MAX)
+        .with_write_timeout(MAX)
+        .with_shutdown_timeout(MAX)
+        .with_idle_grace(MAX);
+    let client = a_day_later(app.limits(limits));
+    for (headers, status) in [
+        (1000, StatusCode::OK),
+        (30_000, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+    ] {
+        let peer = client.connect();
+        let lines: String = (1..headers).map(|n| format!("x-{n}: a\r\n")).collect();
+        peer.send(format!("GET / HTTP/1.1\r\nhost: x\r\n{lines}\r\n"));
+        let answer = text(&peer);
+        let expected = format!("HTTP/1.1 {}", status.as_u16());
+        assert!(answer.starts_with(&expected), "{headers}: {answer}");
+        assert_eq!(count.get(), 1000);
+        peer.close();
     }
 }
