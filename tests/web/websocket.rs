@@ -8,7 +8,7 @@ use deferred::assertions::capture_unhandled;
 use http::StatusCode;
 use reactor::testing::TestReactor;
 use reactor::{ClientService, Connection, ConnectionClosed, Context, Protocol, Raw, ReactorHandle};
-use reactor_tls::TlsClient;
+use reactor_tls::{TlsClient, TlsInfo};
 use reactor_web::testing::TestClient;
 use reactor_web::ws::{
     CloseCode, CloseEvent, Rooms, WebSocket, WebSocketClient, WebSocketOptions, WebSocketProtocol,
@@ -16,7 +16,7 @@ use reactor_web::ws::{
 };
 use reactor_web::{App, HttpError, Limits};
 
-use crate::support::{client, serve_https};
+use crate::support::{client, serve_https, serve_tls};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -884,6 +884,43 @@ fn wss_is_encrypted_and_verified() {
         .reactor()
         .result_of(opening)
         .expect_err("its issuer is unknown");
+}
+
+/// Notes the protocol that TLS has agreed on.
+struct NotesAlpn(Rc<RefCell<Option<TlsInfo>>>);
+
+impl Protocol for NotesAlpn {
+    type Framing = Raw;
+
+    fn connection_made(&mut self, cx: &mut Context<'_, Self>) -> deferred::Result<()> {
+        *self.0.borrow_mut() = cx.connection().filter_info();
+        Ok(())
+    }
+}
+
+#[test]
+fn wss_asks_for_http1_alone_whatever_the_given_tls_offers() {
+    let alpn = ["h2", "http/1.1"];
+    let reactor = TestReactor::new();
+    let agreed = Rc::default();
+    let noting = Rc::clone(&agreed);
+    let roots = serve_tls(
+        &reactor,
+        move || NotesAlpn(Rc::clone(&noting)),
+        "127.0.0.1",
+        &alpn,
+    );
+    let trusting = TlsClient::builder().roots(roots).alpn(alpn).build();
+    let opening = WebSocketClient::new("wss://127.0.0.1/")
+        .expect("a URL")
+        .with_tls(trusting.expect("a client"))
+        .connect(&reactor, Noting::default());
+    reactor.settle();
+    let agreed = agreed.borrow_mut().take().expect("it was made");
+    assert_eq!(agreed.alpn.as_deref(), Some(&b"http/1.1"[..]));
+    opening.cancel();
+    opening.ignore();
+    reactor.settle();
 }
 
 // ANCHOR: pages
