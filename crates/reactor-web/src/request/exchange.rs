@@ -262,6 +262,15 @@ impl Exchange {
         }
     }
 
+    /// Asks for the connection.
+    pub(super) fn upgrade(&self) -> Deferred<Io> {
+        match self.0.state.get() {
+            State::Running => self.connection().upgrades.ask(self.number()),
+            // A late request would take the place of that of a later exchange.
+            State::Answered | State::Gone => fail(ClientGone),
+        }
+    }
+
     fn wait_in(&self, waiters: &RefCell<Vec<(u64, Trigger<()>)>>) -> Deferred<()> {
         let (trigger, waiting) = Deferred::pair();
         waiters.borrow_mut().push((self.number(), trigger));
@@ -284,6 +293,7 @@ impl Exchange {
                 .received_by_then
                 .set(connection.monitor.received());
         }
+        connection.upgrades.ended(self.number());
         for waiter in self.take(&connection.finish_waiters) {
             // Errs if it was cancelled: then nothing waits.
             if is_complete {
